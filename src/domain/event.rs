@@ -1,0 +1,538 @@
+//! Facts, in the order they happened. The same events feed the state, the screen, the JSON lines and the store.
+//!
+//! Field names are the names of the JSON lines; a field may be added, never renamed or removed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::cleanup::{CleanupAction, CleanupId, CleanupTrigger, CleanupVerdict};
+use super::job::{JobId, LogLevel, MediaInfo, Outcome, Rank, RejectReason, StopReason};
+use super::memory::{Level, Lines, Scope};
+use super::profile::Profile;
+use super::text::{as_text, as_text_option};
+use super::time::{Mono, Wall};
+use super::units::Bytes;
+
+/// Number of an event, rising by one from 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seq(pub u64);
+
+/// One fact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number.
+    pub seq: Seq,
+    /// When, by the wall clock.
+    pub at: Wall,
+    /// When, in milliseconds since the run began; never goes back.
+    #[serde(rename = "elapsed_ms")]
+    pub mono: Mono,
+    /// What.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The engine is up.
+    RunStarted {
+        /// plimsoll's version.
+        version: String,
+        /// False = the naive baseline: slots only, no line kept.
+        governor: bool,
+        /// Name of the preset that jobs get unless they name another.
+        preset: String,
+    },
+    /// A job is known and has a place in the queue.
+    JobQueued {
+        /// The job.
+        job: JobId,
+        /// Its input.
+        #[serde(with = "as_text")]
+        input: PathBuf,
+        /// Size of the input.
+        size_bytes: Bytes,
+        /// Name of the preset.
+        preset: String,
+        /// Where the output is to stand.
+        #[serde(with = "as_text_option", default)]
+        output: Option<PathBuf>,
+        /// Its place: lower runs sooner.
+        #[serde(default)]
+        rank: Rank,
+    },
+    /// The probe has read a job's input.
+    JobInspected {
+        /// The job.
+        job: JobId,
+        /// What it found.
+        media: MediaInfo,
+        /// The peak that the model expects for it.
+        predicted_peak_bytes: Option<Bytes>,
+    },
+    /// A job is not let in.
+    JobRejected {
+        /// The job.
+        job: JobId,
+        /// Its input.
+        #[serde(with = "as_text")]
+        input: PathBuf,
+        /// Size of the input.
+        size_bytes: Bytes,
+        /// The limit that it is over, where one is.
+        limit_bytes: Option<Bytes>,
+        /// The kind of reason.
+        reason: RejectReason,
+        /// The reason in words.
+        #[serde(default)]
+        detail: String,
+    },
+    /// A rejected job is let in, by the operator or by a profile with a larger limit.
+    JobAllowed {
+        /// The job.
+        job: JobId,
+        /// By the operator: the size limit no longer applies to it.
+        by_operator: bool,
+    },
+    /// A job has got a slot and is about to start. This is the durable start record.
+    JobAdmitted {
+        /// The job.
+        job: JobId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// Memory set aside for it.
+        reserved_bytes: Bytes,
+    },
+    /// A job's process runs.
+    JobStarted {
+        /// The job.
+        job: JobId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// The process.
+        pid: u32,
+        /// Peak of memory that the model expects.
+        predicted_peak_bytes: Option<Bytes>,
+    },
+    /// A running job has come further.
+    JobProgressed {
+        /// The job.
+        job: JobId,
+        /// Share done, 0 to 1; null when the duration is not known.
+        ratio: Option<f64>,
+        /// Frames per second.
+        fps: f64,
+        /// Media seconds per second.
+        speed: f64,
+        /// Seconds left; null when it cannot be told.
+        eta_seconds: Option<u64>,
+        /// Its anonymous memory.
+        memory_bytes: Bytes,
+        /// Frames written.
+        #[serde(default)]
+        frame: u64,
+        /// Media time written, in milliseconds.
+        #[serde(default)]
+        out_time_ms: u64,
+        /// Bytes written.
+        #[serde(default)]
+        written_bytes: Bytes,
+    },
+    /// A line for a job's log, or for the log of the run.
+    JobLogged {
+        /// The job; null = the run as a whole.
+        job: Option<JobId>,
+        /// How much it matters.
+        level: LogLevel,
+        /// The line, sanitised.
+        text: String,
+    },
+    /// A job's processes are stopped where they are.
+    JobPaused {
+        /// The job.
+        job: JobId,
+    },
+    /// A paused job goes on.
+    JobContinued {
+        /// The job.
+        job: JobId,
+    },
+    /// A job has been told to end.
+    JobStopping {
+        /// The job.
+        job: JobId,
+        /// Why.
+        why: StopReason,
+    },
+    /// ffmpeg ended well; the output is being checked and put in place.
+    JobFinalizing {
+        /// The job.
+        job: JobId,
+    },
+    /// A job has ended.
+    JobFinished {
+        /// The job.
+        job: JobId,
+        /// How.
+        outcome: Outcome,
+        /// The output, if there is one.
+        #[serde(with = "as_text_option")]
+        output: Option<PathBuf>,
+        /// Highest anonymous memory seen, over all tries.
+        peak_memory_bytes: Bytes,
+        /// Run time of the last try.
+        seconds: f64,
+        /// Tries.
+        attempts: u32,
+        /// ffmpeg's exit code; null when a signal ended it or it never ran.
+        exit_code: Option<i32>,
+        /// The signal that ended ffmpeg.
+        signal: Option<i32>,
+        /// Why it did not end well.
+        reason: Option<String>,
+    },
+    /// A job goes back into the queue.
+    JobRequeued {
+        /// The job.
+        job: JobId,
+        /// The try that ended.
+        attempt: u32,
+        /// Why.
+        reason: String,
+        /// It waits this long before the next try.
+        #[serde(default)]
+        delay_ms: u64,
+        /// The try does not count: it was not the job's fault.
+        #[serde(default)]
+        uncounted: bool,
+    },
+    /// A job's wait for the next try is over.
+    JobReady {
+        /// The job.
+        job: JobId,
+    },
+    /// The operator runs an ended job again.
+    JobRetried {
+        /// The job.
+        job: JobId,
+        /// Its new place: lower runs sooner.
+        rank: Rank,
+    },
+    /// A waiting job has another place.
+    JobMoved {
+        /// The job.
+        job: JobId,
+        /// Its place: lower runs sooner.
+        rank: Rank,
+    },
+    /// A job is off the list.
+    JobRemoved {
+        /// The job.
+        job: JobId,
+    },
+    /// Memory was measured.
+    MemorySampled(MemoryFigures),
+    /// The budget was read for the first time, or has changed.
+    BudgetChanged {
+        /// What may be used at most.
+        budget_bytes: Bytes,
+        /// Where that was read, or who said so.
+        budget_source: String,
+        /// What the container or the machine really has.
+        available_bytes: Bytes,
+        /// Where the marks stand under it.
+        lines: Lines,
+    },
+    /// The level has changed.
+    PressureChanged {
+        /// It was.
+        from: Level,
+        /// It is.
+        to: Level,
+        /// Usage without inactive file cache.
+        working_set_bytes: Bytes,
+        /// What the kernel cannot drop.
+        hard_bytes: Bytes,
+    },
+    /// The next job waits for memory.
+    AdmissionHeld {
+        /// The job.
+        job: JobId,
+        /// What it needs.
+        needs_bytes: Bytes,
+        /// What is free under the line.
+        free_bytes: Bytes,
+    },
+    /// Nobody waits for memory any more.
+    AdmissionResumed,
+    /// A cleanup begins.
+    CleanupStarted {
+        /// Its number.
+        cleanup: CleanupId,
+        /// Why.
+        trigger: CleanupTrigger,
+        /// The job it belongs to.
+        job: Option<JobId>,
+        /// What is done.
+        action: CleanupAction,
+        /// Memory in use: the number that crossed the mark, else usage.
+        before_bytes: Bytes,
+    },
+    /// A cleanup is over and was measured.
+    CleanupFinished {
+        /// Its number.
+        cleanup: CleanupId,
+        /// What was done.
+        action: CleanupAction,
+        /// Usage just before.
+        before_bytes: Bytes,
+        /// Usage just after.
+        after_bytes: Bytes,
+        /// What the action itself freed, measured on what it acted on.
+        freed_bytes: Bytes,
+        /// How long it took.
+        millis: u64,
+        /// Did it help?
+        verdict: CleanupVerdict,
+    },
+    /// The run goes on under this profile.
+    ProfileSelected {
+        /// Its name.
+        name: String,
+        /// Job slots.
+        max_concurrent: u32,
+        /// Larger inputs are rejected.
+        max_file_bytes: Bytes,
+        /// All of it.
+        profile: Box<Profile>,
+    },
+    /// No further jobs are started.
+    QueuePaused,
+    /// Jobs are started again.
+    QueueResumed,
+    /// What is queued still runs; nothing new is taken.
+    DrainStarted,
+    /// The run is ending: nothing is started, what runs is being stopped.
+    ShutdownStarted,
+    /// A warning sign is seen.
+    WarningRaised {
+        /// Its name.
+        warning: String,
+        /// The figures.
+        evidence: String,
+        /// What to do.
+        advice: String,
+    },
+    /// A warning sign is gone.
+    WarningCleared {
+        /// Its name.
+        warning: String,
+    },
+    /// Trouble of the host.
+    Fault {
+        /// What could not be done.
+        what: String,
+        /// Why, and what to do.
+        detail: String,
+    },
+    /// The run is over; the last event.
+    RunFinished(RunSummary),
+}
+
+/// The figures of one memory sample.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct MemoryFigures {
+    /// Everything charged, page cache included.
+    pub usage_bytes: Bytes,
+    /// Usage without inactive file cache.
+    pub working_set_bytes: Bytes,
+    /// What the kernel cannot drop.
+    pub hard_bytes: Bytes,
+    /// This process's anonymous memory.
+    pub console_bytes: Bytes,
+    /// Somebody else's share of `hard_bytes`.
+    pub foreign_bytes: Bytes,
+    /// Each running job's anonymous memory.
+    #[serde(with = "job_map")]
+    pub jobs: BTreeMap<JobId, Bytes>,
+    /// Σ of what is set aside for the running jobs.
+    pub reserved_bytes: Bytes,
+    /// What may be used at most.
+    pub budget_bytes: Bytes,
+    /// The load line.
+    pub high_water_bytes: Bytes,
+    /// How near memory is to the line.
+    pub level: Level,
+    /// Share of the last 10 s in which some task waited for memory, percent.
+    pub psi_some_avg10: Option<f32>,
+    /// File cache within `usage_bytes`.
+    #[serde(default)]
+    pub file_cache_bytes: Bytes,
+    /// What counts against the line: the working set without what others may use beside the budget.
+    #[serde(default)]
+    pub counted_bytes: Bytes,
+    /// Whose memory the sums count.
+    #[serde(default)]
+    pub scope: Scope,
+    /// Kills by the kernel for want of memory so far in this scope.
+    #[serde(default)]
+    pub oom_kills: Option<u64>,
+}
+
+/// How a run went, in figures.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The profile at the end.
+    pub profile: String,
+    /// What might be used at most.
+    pub budget_bytes: Bytes,
+    /// Where that was read, or who said so.
+    pub budget_source: String,
+    /// Jobs by outcome.
+    pub jobs: JobCounts,
+    /// Highest `hard` seen.
+    pub peak_memory_bytes: Bytes,
+    /// Highest usage seen, page cache included.
+    pub peak_usage_bytes: Bytes,
+    /// How long the run took.
+    pub seconds: f64,
+    /// How long memory was over the line.
+    pub seconds_over_high_water: f64,
+    /// Cleanups.
+    pub cleanups: u64,
+    /// Bytes that the cleanups freed.
+    pub freed_bytes: Bytes,
+    /// Times that a job had to wait for memory.
+    pub holds: u64,
+    /// Times that a job was stopped where it was for want of memory.
+    pub stops: u64,
+    /// Times that a job went back into the queue.
+    pub requeues: u64,
+    /// Kills by the kernel for want of memory during the run.
+    pub oom_kills: u64,
+}
+
+/// Jobs by how they ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobCounts {
+    /// Output in place.
+    pub done: u64,
+    /// Output was in place already.
+    pub already_done: u64,
+    /// Failed, timed out or stalled.
+    pub failed: u64,
+    /// Killed for want of memory.
+    pub out_of_memory: u64,
+    /// Not let in.
+    pub rejected: u64,
+    /// Cancelled by the operator.
+    pub cancelled: u64,
+    /// Still waiting when the run ended.
+    #[serde(default)]
+    pub unfinished: u64,
+}
+
+impl EventKind {
+    /// Must be on disk before anything acts on it.
+    pub const fn is_durable(&self) -> bool {
+        matches!(
+            self,
+            Self::RunStarted { .. }
+                | Self::JobQueued { .. }
+                | Self::JobRejected { .. }
+                | Self::JobAllowed { .. }
+                | Self::JobAdmitted { .. }
+                | Self::JobFinished { .. }
+                | Self::JobRequeued { .. }
+                | Self::JobMoved { .. }
+                | Self::JobRetried { .. }
+                | Self::JobRemoved { .. }
+                | Self::ProfileSelected { .. }
+                | Self::RunFinished(_)
+        )
+    }
+
+    /// The job that it is about.
+    pub const fn job(&self) -> Option<JobId> {
+        match self {
+            Self::JobQueued { job, .. }
+            | Self::JobInspected { job, .. }
+            | Self::JobRejected { job, .. }
+            | Self::JobAllowed { job, .. }
+            | Self::JobAdmitted { job, .. }
+            | Self::JobStarted { job, .. }
+            | Self::JobProgressed { job, .. }
+            | Self::JobPaused { job }
+            | Self::JobContinued { job }
+            | Self::JobStopping { job, .. }
+            | Self::JobFinalizing { job }
+            | Self::JobFinished { job, .. }
+            | Self::JobRequeued { job, .. }
+            | Self::JobMoved { job, .. }
+            | Self::JobReady { job }
+            | Self::JobRetried { job, .. }
+            | Self::JobRemoved { job }
+            | Self::AdmissionHeld { job, .. } => Some(*job),
+            Self::JobLogged { job, .. } | Self::CleanupStarted { job, .. } => *job,
+            _ => None,
+        }
+    }
+}
+
+/// Job numbers as JSON keys; flattened enums lose serde's own conversion of number keys.
+mod job_map {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    use super::{Bytes, JobId};
+
+    pub fn serialize<S: Serializer>(map: &BTreeMap<JobId, Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
+        map.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<JobId, Bytes>, D::Error> {
+        BTreeMap::<String, Bytes>::deserialize(deserializer)?
+            .into_iter()
+            .map(|(key, bytes)| key.parse().map(|id| (JobId(id), bytes)).map_err(de::Error::custom))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_flat_json_object_and_reads_back() {
+        let figures =
+            MemoryFigures { jobs: BTreeMap::from([(JobId(17), Bytes(5))]), level: Level::High, ..MemoryFigures::default() };
+        let event = Event {
+            seq: Seq(17),
+            at: Wall(1_795_349_038_120),
+            mono: Mono::from_millis(5),
+            kind: EventKind::MemorySampled(figures),
+        };
+        let json = serde_json::to_string(&event).expect("serialises");
+        assert!(
+            json.starts_with(
+                r#"{"seq":17,"at":"2026-11-22T12:03:58.120Z","elapsed_ms":5,"event":"memory_sampled","usage_bytes":0"#
+            ),
+            "{json}"
+        );
+        assert!(json.contains(r#""jobs":{"17":5}"#) && json.contains(r#""level":"high""#), "{json}");
+        assert_eq!(serde_json::from_str::<Event>(&json).expect("reads back"), event);
+    }
+
+    #[test]
+    fn an_event_without_fields_has_a_name_all_the_same() {
+        let event = Event { seq: Seq(1), at: Wall(0), mono: Mono::START, kind: EventKind::AdmissionResumed };
+        let json = serde_json::to_string(&event).expect("serialises");
+        assert!(json.ends_with(r#""event":"admission_resumed"}"#), "{json}");
+    }
+}

@@ -1,0 +1,317 @@
+//! A job: one input to be made into one output, and everything that is known of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::text::{as_text, as_text_option};
+use super::time::{Mono, Wall};
+use super::units::Bytes;
+
+/// Number of a job, rising by one from 1, never used twice in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(pub u64);
+
+impl std::fmt::Display for JobId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Place in the queue: lower runs sooner.
+pub type Rank = i64;
+
+/// One input to be made into one output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its number.
+    pub id: JobId,
+    /// The input, absolute.
+    #[serde(with = "as_text")]
+    pub input: PathBuf,
+    /// Size of the input.
+    pub size: Bytes,
+    /// Name of the preset.
+    pub preset: String,
+    /// Where the output is to stand.
+    #[serde(with = "as_text_option")]
+    pub output: Option<PathBuf>,
+    /// What is happening to it.
+    pub phase: Phase,
+    /// Its place among the waiting.
+    pub rank: Rank,
+    /// Starts so far.
+    pub attempts: u32,
+    /// The operator let it in although it is over the size limit.
+    pub allowed: bool,
+    /// What the probe found.
+    pub media: Option<MediaInfo>,
+    /// Peak of memory that the model expects.
+    pub predicted_peak: Option<Bytes>,
+    /// Anonymous memory now.
+    pub memory: Bytes,
+    /// Highest anonymous memory seen, over all attempts.
+    pub peak: Bytes,
+    /// How far it is.
+    pub progress: Option<Progress>,
+    /// When it was queued.
+    pub queued_at: Mono,
+    /// When the current attempt started.
+    pub started_at: Option<Mono>,
+    /// The event that ended it, its place among the ended; 0 while it has not.
+    pub ended_seq: u64,
+}
+
+/// What is happening to a job; each phase carries exactly its own data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Waits for a slot.
+    Queued,
+    /// Waits for the next try.
+    Backoff {
+        /// Not before this moment.
+        until: Mono,
+        /// Why the last try failed.
+        reason: String,
+    },
+    /// Its start is being recorded and memory cleaned; holds a slot.
+    Starting,
+    /// ffmpeg works on it.
+    Running {
+        /// The process.
+        pid: u32,
+        /// Stopped by SIGSTOP.
+        paused: bool,
+    },
+    /// Has been told to end.
+    Stopping {
+        /// The process.
+        pid: u32,
+        /// Why it has to end.
+        why: StopReason,
+        /// Since when.
+        since: Mono,
+    },
+    /// ffmpeg has ended; the output is being checked and put in place.
+    Finalizing,
+    /// Was not let in.
+    Rejected(Rejected),
+    /// Has ended, for good unless the operator retries it.
+    Finished(Finished),
+}
+
+impl Phase {
+    /// Holds a slot: counts against `max_concurrent`.
+    pub const fn holds_slot(&self) -> bool {
+        matches!(self, Self::Starting | Self::Running { .. } | Self::Stopping { .. } | Self::Finalizing)
+    }
+
+    /// Nothing more will happen to it by itself.
+    pub const fn is_terminal(&self) -> bool {
+        matches!(self, Self::Rejected(_) | Self::Finished(_))
+    }
+
+    /// The process, while there is one.
+    pub const fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Running { pid, .. } | Self::Stopping { pid, .. } => Some(*pid),
+            _ => None,
+        }
+    }
+}
+
+/// Why a job was not let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// The kind of reason.
+    pub reason: RejectReason,
+    /// The limit that it is over, where one is.
+    pub limit: Option<Bytes>,
+    /// The reason in words a person understands.
+    pub detail: String,
+}
+
+/// Kinds of reason for not letting a job in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectReason {
+    /// Larger than the profile's `max_file_size`.
+    TooLarge,
+    /// No container that ffmpeg knows, or no stream that the preset can use.
+    NotAVideo,
+    /// An empty file.
+    Empty,
+    /// Cannot be opened or read, or is damaged so that not even its header can be read.
+    Unreadable,
+    /// Not a regular file.
+    NotAFile,
+    /// A playlist or another container that is not on the allow list.
+    UnsupportedContainer,
+    /// A frame larger than the pixel limit.
+    FrameTooLarge,
+    /// Its predicted peak is over what it may ever get.
+    NeverFits,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finished {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Run time of the last attempt.
+    pub took: Duration,
+    /// ffmpeg's exit status, where it had one.
+    pub exit: Option<Exit>,
+    /// Why it did not end well, in words a person understands.
+    pub reason: Option<String>,
+    /// When, for people.
+    pub at: Wall,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exit {
+    /// It returned this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+/// Outcome of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The output is in place.
+    Done,
+    /// The output was in place already, made from the same bytes with the same preset.
+    AlreadyDone,
+    /// ffmpeg or the check of its output failed.
+    Failed,
+    /// Killed for want of memory.
+    OutOfMemory,
+    /// Took longer than `--timeout`.
+    TimedOut,
+    /// Made no progress for `--stall`.
+    Stalled,
+    /// The operator cancelled it.
+    Cancelled,
+}
+
+impl Outcome {
+    /// Ended with the output in place.
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Done | Self::AlreadyDone)
+    }
+
+    /// The word that tables show.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::AlreadyDone => "already",
+            Self::Failed => "failed",
+            Self::OutOfMemory => "out of memory",
+            Self::TimedOut => "timed out",
+            Self::Stalled => "stalled",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Why a job was told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// The operator cancelled it.
+    Cancel,
+    /// It ran longer than `--timeout`.
+    Timeout,
+    /// It made no progress for `--stall`.
+    Stall,
+    /// plimsoll is shutting down; the job goes back into the queue.
+    Shutdown,
+}
+
+/// How far a running job is, by media time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Share of the input's duration written, 0 to 1; `None` when the duration is not known.
+    pub ratio: Option<f64>,
+    /// Frames written.
+    pub frame: u64,
+    /// Frames per second, as ffmpeg reports.
+    pub fps: f64,
+    /// Media seconds per second.
+    pub speed: f64,
+    /// Media time written.
+    pub out_time: Duration,
+    /// Bytes written.
+    pub written: Bytes,
+    /// Seconds left at this speed; `None` when it cannot be told.
+    pub eta_seconds: Option<u64>,
+}
+
+/// What the probe found in an input.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct MediaInfo {
+    /// The demuxer that reads it, as ffmpeg names it.
+    pub demuxer: String,
+    /// Duration; `None` when it is not told.
+    pub duration: Option<Duration>,
+    /// The first video stream that is no cover picture.
+    pub video: Option<VideoStream>,
+    /// The first audio stream.
+    pub audio: Option<AudioStream>,
+}
+
+/// A video stream.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct VideoStream {
+    /// ffmpeg's name of the codec.
+    pub codec: String,
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+    /// ffmpeg's name of the pixel format.
+    pub pixel_format: String,
+    /// Average frames per second.
+    pub fps: f64,
+}
+
+/// An audio stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioStream {
+    /// ffmpeg's name of the codec.
+    pub codec: String,
+    /// Channels.
+    pub channels: u32,
+}
+
+/// A line of a job's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When, for people.
+    pub at: Wall,
+    /// How much it matters.
+    pub level: LogLevel,
+    /// Sanitised text.
+    pub text: String,
+}
+
+/// How much a log line matters, and who wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// What ffmpeg or plimsoll tells in passing.
+    Info,
+    /// Memory and cleanups.
+    Memory,
+    /// ffmpeg warns.
+    Warning,
+    /// ffmpeg says that something failed.
+    Error,
+}

@@ -1,0 +1,13 @@
+//! Facts and words: what everything else is about. Uses std and serde, knows no clock, no file and no screen.
+
+pub mod cleanup;
+pub mod command;
+pub mod event;
+pub mod job;
+pub mod memory;
+pub mod preset;
+pub mod profile;
+pub mod state;
+pub mod text;
+pub mod time;
+pub mod units;

@@ -1,0 +1,211 @@
+//! A preset: what ffmpeg is asked to make of an input. Only enumerated choices, so that no file can smuggle arguments in.
+//!
+//! Same input and same preset give the same bytes; that is why `threads` is always a number.
+
+use serde::{Deserialize, Serialize};
+
+/// A recipe for one kind of output, validated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preset {
+    /// Short name, as given to `--preset`; part of every output's file name.
+    pub name: String,
+    /// The picture; `None` = no picture in the output.
+    pub video: Option<VideoPlan>,
+    /// The sound; `None` = no sound in the output.
+    pub audio: Option<AudioPlan>,
+    /// The file format written.
+    pub container: Container,
+    /// Threads of the decoder and of the encoder, 1 to 64.
+    pub threads: u32,
+    /// Further output options, each from the allow list of `config::preset`.
+    pub extra: Vec<String>,
+    /// Lets damaged input pass; the output is then labelled as damaged.
+    pub tolerant: bool,
+}
+
+/// How the picture is made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VideoPlan {
+    /// The encoder.
+    pub codec: VideoCodec,
+    /// The encoder's speed preset (x264 and x265).
+    pub preset: Option<SpeedPreset>,
+    /// Constant rate factor, 0 to 63.
+    pub crf: Option<u8>,
+    /// Average bitrate in bits per second, instead of `crf`.
+    pub bitrate: Option<u64>,
+    /// Height of the output in pixels; smaller inputs are left as they are. `None` = as the input.
+    pub height: Option<u32>,
+    /// Frames per second of the output; `None` = as the input.
+    pub fps: Option<f64>,
+    /// Pixel format.
+    pub pixel_format: Option<PixelFormat>,
+    /// One contact sheet of evenly spaced frames instead of a film.
+    pub tile: Option<Tile>,
+}
+
+/// The raster of a contact sheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tile {
+    /// Frames side by side, 1 to 10.
+    pub columns: u32,
+    /// Frames one above the other, 1 to 10.
+    pub rows: u32,
+}
+
+/// How the sound is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioPlan {
+    /// The encoder.
+    pub codec: AudioCodec,
+    /// Bits per second.
+    pub bitrate: Option<u64>,
+}
+
+/// Declares an enum whose variants have one spelling in YAML, on ffmpeg's command line and on the screen.
+macro_rules! spelled {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vmeta])* #[serde(rename = $text)] $variant),+ }
+
+        impl $name {
+            /// Every choice there is, in the order of its documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The spelling in YAML and on ffmpeg's command line.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+spelled! {
+    /// A video encoder.
+    VideoCodec {
+        /// H.264 by x264.
+        X264 = "libx264",
+        /// H.265 by x265.
+        X265 = "libx265",
+        /// VP9 by libvpx.
+        Vp9 = "libvpx-vp9",
+        /// AV1 by SVT.
+        SvtAv1 = "libsvtav1",
+        /// MPEG-4 part 2, ffmpeg's own.
+        Mpeg4 = "mpeg4",
+        /// Motion JPEG, for stills.
+        Mjpeg = "mjpeg",
+        /// The stream as it is, not encoded again.
+        Copy = "copy",
+    }
+}
+
+spelled! {
+    /// An audio encoder.
+    AudioCodec {
+        /// AAC, ffmpeg's own.
+        Aac = "aac",
+        /// Opus by libopus.
+        Opus = "libopus",
+        /// MP3 by LAME.
+        Mp3 = "libmp3lame",
+        /// Lossless FLAC.
+        Flac = "flac",
+        /// The stream as it is, not encoded again.
+        Copy = "copy",
+    }
+}
+
+spelled! {
+    /// Speed preset of x264 and x265, fastest first.
+    SpeedPreset {
+        /// Fastest.
+        Ultrafast = "ultrafast",
+        /// Very much faster than medium.
+        Superfast = "superfast",
+        /// Much faster than medium.
+        Veryfast = "veryfast",
+        /// Faster than medium.
+        Faster = "faster",
+        /// A little faster than medium.
+        Fast = "fast",
+        /// The encoders' default.
+        Medium = "medium",
+        /// Slower than medium.
+        Slow = "slow",
+        /// Much slower than medium.
+        Slower = "slower",
+        /// Slowest worth using.
+        Veryslow = "veryslow",
+    }
+}
+
+spelled! {
+    /// A pixel format.
+    PixelFormat {
+        /// 8-bit 4:2:0.
+        Yuv420p = "yuv420p",
+        /// 8-bit 4:2:2.
+        Yuv422p = "yuv422p",
+        /// 8-bit 4:4:4.
+        Yuv444p = "yuv444p",
+        /// 10-bit 4:2:0.
+        Yuv420p10 = "yuv420p10le",
+        /// 10-bit 4:2:2.
+        Yuv422p10 = "yuv422p10le",
+        /// 8-bit 4:2:0, full range, for stills.
+        Yuvj420p = "yuvj420p",
+    }
+}
+
+spelled! {
+    /// An output file format.
+    Container {
+        /// MPEG-4.
+        Mp4 = "mp4",
+        /// MPEG-4, audio only.
+        M4a = "m4a",
+        /// Matroska.
+        Mkv = "mkv",
+        /// `WebM`.
+        Webm = "webm",
+        /// `QuickTime`.
+        Mov = "mov",
+        /// MPEG transport stream.
+        Ts = "ts",
+        /// A still picture.
+        Jpg = "jpg",
+    }
+}
+
+impl Container {
+    /// The muxer's name, given to ffmpeg with `-f` since a part file has no telling extension.
+    pub const fn muxer(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4",
+            Self::M4a => "ipod",
+            Self::Mkv => "matroska",
+            Self::Webm => "webm",
+            Self::Mov => "mov",
+            Self::Ts => "mpegts",
+            Self::Jpg => "image2",
+        }
+    }
+
+    /// The file name extension, without a dot.
+    pub const fn extension(self) -> &'static str {
+        self.as_str()
+    }
+
+    /// A still picture made of several frames, not a stream with a duration.
+    pub const fn is_still(self) -> bool {
+        matches!(self, Self::Jpg)
+    }
+}

@@ -1,0 +1,551 @@
+//! Everything that is known, as the sum of the events so far. [`State::apply`] is the only thing that changes it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::cleanup::{CleanupId, CleanupRecord, CleanupResult};
+use super::event::{Event, EventKind, JobCounts, MemoryFigures, RunSummary, Seq};
+use super::job::{Exit, Finished, Job, JobId, LogLine, Outcome, Phase, Progress, Rank, Rejected};
+use super::memory::Lines;
+use super::profile::Profile;
+use super::time::{Mono, Wall};
+use super::units::Bytes;
+
+/// Log lines kept in memory for one job; the whole log is a file.
+pub const LOG_LINES: usize = 2000;
+/// Jobs whose log lines are kept in memory; the longest untouched goes first.
+const LOGS_KEPT: usize = 48;
+/// Cleanups listed.
+const CLEANUPS_KEPT: usize = 500;
+/// Seconds of memory history: two hours.
+const HISTORY_SECONDS: usize = 7200;
+/// Notices kept: faults, warnings, what the operator ought to know.
+const NOTICES_KEPT: usize = 200;
+
+/// Everything that is known.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The last event applied.
+    pub seq: Seq,
+    /// Its time since the run began.
+    pub now: Mono,
+    /// Its wall-clock time.
+    pub wall: Wall,
+    /// False = the naive baseline.
+    pub governor: bool,
+    /// Preset of jobs that name none.
+    pub default_preset: String,
+    /// The profile in force.
+    pub profile: Option<Box<Profile>>,
+    /// Every job, by number.
+    pub jobs: BTreeMap<JobId, Job>,
+    /// Jobs by what is happening to them.
+    pub index: Index,
+    /// New jobs are not started.
+    pub paused: bool,
+    /// Nothing new is taken.
+    pub draining: bool,
+    /// The run is ending.
+    pub shutting_down: bool,
+    /// The last memory sample.
+    pub memory: MemoryFigures,
+    /// Where the marks stand.
+    pub lines: Lines,
+    /// Where the budget was read.
+    pub budget_source: String,
+    /// What the container or the machine really has.
+    pub available: Bytes,
+    /// The job that waits for memory.
+    pub held: Option<Held>,
+    /// Memory over time, one point a second, oldest first.
+    pub history: VecDeque<HistoryPoint>,
+    /// Cleanups, oldest first.
+    pub cleanups: VecDeque<CleanupRecord>,
+    /// Warning signs now seen, by name.
+    pub warnings: BTreeMap<String, Warning>,
+    /// Faults and other things the operator ought to know, oldest first.
+    pub notices: VecDeque<Notice>,
+    /// Log lines of the latest jobs.
+    pub logs: BTreeMap<Option<JobId>, LogRing>,
+    /// Sums over the whole run.
+    pub totals: Totals,
+    /// The last event's figures, once the run is over.
+    pub summary: Option<RunSummary>,
+}
+
+/// Jobs by what is happening to them, kept in step by [`State::apply`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    /// Holding a slot.
+    pub active: BTreeSet<JobId>,
+    /// Waiting for the next try.
+    pub backoff: BTreeSet<JobId>,
+    /// Waiting for a slot, next first.
+    pub waiting: BTreeSet<(Rank, JobId)>,
+    /// Not let in.
+    pub rejected: BTreeSet<JobId>,
+    /// Ended, latest last.
+    pub ended: BTreeSet<(u64, JobId)>,
+    /// How many ended with each outcome.
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// Σ size of the waiting.
+    pub waiting_bytes: Bytes,
+}
+
+/// A job that waits for memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The job.
+    pub job: JobId,
+    /// What it needs.
+    pub needs: Bytes,
+    /// What is free under the line.
+    pub free: Bytes,
+}
+
+/// Memory in one second: the highest of its samples.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HistoryPoint {
+    /// Whole seconds since the run began.
+    pub second: u64,
+    /// What counts against the line.
+    pub counted: Bytes,
+    /// What the kernel cannot drop.
+    pub hard: Bytes,
+    /// A cleanup began in this second.
+    pub cleanup: bool,
+}
+
+/// A warning sign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// The figures.
+    pub evidence: String,
+    /// What to do.
+    pub advice: String,
+    /// Since when.
+    pub since: Mono,
+}
+
+/// Something the operator ought to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// When, for people.
+    pub at: Wall,
+    /// When it came.
+    pub mono: Mono,
+    /// The text.
+    pub text: String,
+}
+
+/// The latest lines of one log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRing {
+    /// The lines, oldest first.
+    pub lines: VecDeque<LogLine>,
+    /// Lines ever written.
+    pub total: u64,
+    /// The last event that touched it.
+    pub touched: Seq,
+}
+
+/// Sums over the whole run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Highest `hard` seen.
+    pub peak_hard: Bytes,
+    /// Highest usage seen.
+    pub peak_usage: Bytes,
+    /// Highest counted working set seen.
+    pub peak_counted: Bytes,
+    /// Time over the line.
+    pub over_line: Duration,
+    /// Times the line was crossed upwards.
+    pub crossings: u64,
+    /// Since when memory is over the line.
+    pub over_since: Option<Mono>,
+    /// Finished cleanups.
+    pub cleanups: u64,
+    /// What they freed.
+    pub freed: Bytes,
+    /// Times a job had to wait for memory.
+    pub holds: u64,
+    /// Times a job was stopped where it was for want of memory.
+    pub stops: u64,
+    /// Times a job went back into the queue.
+    pub requeues: u64,
+    /// Kernel kills at the first sample.
+    pub oom_kills_at_start: Option<u64>,
+    /// Kernel kills since then.
+    pub oom_kills: u64,
+}
+
+impl State {
+    /// Adds one fact. Events about jobs that are not known are ignored, so that a stream may begin anywhere.
+    pub fn apply(&mut self, event: &Event) {
+        let (seq, now, wall) = (event.seq, event.mono, event.at);
+        self.seq = seq;
+        self.now = now;
+        self.wall = wall;
+        match &event.kind {
+            EventKind::RunStarted { governor, preset, .. } => {
+                self.governor = *governor;
+                self.default_preset.clone_from(preset);
+            }
+            EventKind::JobQueued { job, input, size_bytes, preset, output, rank } => {
+                self.jobs.insert(
+                    *job,
+                    Job {
+                        id: *job,
+                        input: input.clone(),
+                        size: *size_bytes,
+                        preset: preset.clone(),
+                        output: output.clone(),
+                        phase: Phase::Queued,
+                        rank: *rank,
+                        attempts: 0,
+                        allowed: false,
+                        media: None,
+                        predicted_peak: None,
+                        memory: Bytes::ZERO,
+                        peak: Bytes::ZERO,
+                        progress: None,
+                        queued_at: now,
+                        started_at: None,
+                        ended_seq: 0,
+                    },
+                );
+                self.index.waiting.insert((*rank, *job));
+                self.index.waiting_bytes += *size_bytes;
+            }
+            EventKind::JobInspected { job, media, predicted_peak_bytes } => {
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.media = Some(media.clone());
+                    job.predicted_peak = *predicted_peak_bytes;
+                }
+            }
+            EventKind::JobRejected { job, limit_bytes, reason, detail, .. } => {
+                let rejected = Rejected { reason: *reason, limit: *limit_bytes, detail: detail.clone() };
+                self.set_phase(*job, Phase::Rejected(rejected));
+            }
+            EventKind::JobAllowed { job, by_operator } => {
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.allowed |= *by_operator;
+                }
+                self.set_phase(*job, Phase::Queued);
+            }
+            EventKind::JobAdmitted { job, attempt, .. } => {
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.attempts = *attempt;
+                    job.progress = None;
+                }
+                self.set_phase(*job, Phase::Starting);
+            }
+            EventKind::JobStarted { job, pid, predicted_peak_bytes, .. } => {
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.started_at = Some(now);
+                    job.predicted_peak = predicted_peak_bytes.or(job.predicted_peak);
+                }
+                self.set_phase(*job, Phase::Running { pid: *pid, paused: false });
+            }
+            EventKind::JobProgressed { job, ratio, fps, speed, eta_seconds, memory_bytes, frame, out_time_ms, written_bytes } => {
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.progress = Some(Progress {
+                        ratio: *ratio,
+                        frame: *frame,
+                        fps: *fps,
+                        speed: *speed,
+                        out_time: Duration::from_millis(*out_time_ms),
+                        written: *written_bytes,
+                        eta_seconds: *eta_seconds,
+                    });
+                    job.peak = job.peak.max(*memory_bytes);
+                }
+            }
+            EventKind::JobLogged { job, level, text } => {
+                self.log(*job, LogLine { at: wall, level: *level, text: text.clone() });
+            }
+            EventKind::JobPaused { job } => self.set_paused(*job, true),
+            EventKind::JobContinued { job } => self.set_paused(*job, false),
+            EventKind::JobStopping { job, why } => {
+                if let Some(pid) = self.jobs.get(job).and_then(|job| job.phase.pid()) {
+                    self.set_phase(*job, Phase::Stopping { pid, why: *why, since: now });
+                }
+            }
+            EventKind::JobFinalizing { job } => self.set_phase(*job, Phase::Finalizing),
+            EventKind::JobFinished { job, outcome, output, peak_memory_bytes, seconds, attempts, exit_code, signal, reason } => {
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.attempts = *attempts;
+                    job.peak = job.peak.max(*peak_memory_bytes);
+                    job.memory = Bytes::ZERO;
+                    if output.is_some() {
+                        job.output.clone_from(output);
+                    }
+                }
+                let exit = exit_code.map(Exit::Code).or(signal.map(Exit::Signal));
+                let took = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
+                self.set_phase(*job, Phase::Finished(Finished { outcome: *outcome, took, exit, reason: reason.clone(), at: wall }));
+            }
+            EventKind::JobRequeued { job, reason, delay_ms, uncounted, .. } => {
+                self.totals.requeues += 1;
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.memory = Bytes::ZERO;
+                    job.progress = None;
+                    job.started_at = None;
+                    if *uncounted {
+                        job.attempts = job.attempts.saturating_sub(1);
+                    }
+                }
+                let phase = if *delay_ms == 0 {
+                    Phase::Queued
+                } else {
+                    Phase::Backoff { until: now + Duration::from_millis(*delay_ms), reason: reason.clone() }
+                };
+                self.set_phase(*job, phase);
+            }
+            EventKind::JobReady { job } => self.set_phase(*job, Phase::Queued),
+            EventKind::JobRetried { job, rank } => {
+                if let Some(known) = self.jobs.get_mut(job) {
+                    known.attempts = 0;
+                    known.progress = None;
+                    known.started_at = None;
+                }
+                self.set_rank(*job, *rank);
+                self.set_phase(*job, Phase::Queued);
+            }
+            EventKind::JobMoved { job, rank } => self.set_rank(*job, *rank),
+            EventKind::JobRemoved { job } => {
+                if let Some(known) = self.jobs.remove(job) {
+                    self.unindex(&known);
+                    self.logs.remove(&Some(*job));
+                }
+            }
+            EventKind::MemorySampled(figures) => self.sample(figures),
+            EventKind::BudgetChanged { budget_source, available_bytes, lines, .. } => {
+                self.budget_source.clone_from(budget_source);
+                self.available = *available_bytes;
+                self.lines = *lines;
+            }
+            EventKind::PressureChanged { to, .. } => self.memory.level = *to,
+            EventKind::AdmissionHeld { job, needs_bytes, free_bytes } => {
+                if self.held.is_none_or(|held| held.job != *job) {
+                    self.totals.holds += 1;
+                }
+                self.held = Some(Held { job: *job, needs: *needs_bytes, free: *free_bytes });
+            }
+            EventKind::AdmissionResumed => self.held = None,
+            EventKind::CleanupStarted { cleanup, trigger, job, action, before_bytes } => {
+                if self.cleanups.len() == CLEANUPS_KEPT {
+                    self.cleanups.pop_front();
+                }
+                self.cleanups.push_back(CleanupRecord {
+                    id: *cleanup,
+                    at: now,
+                    wall,
+                    trigger: *trigger,
+                    job: *job,
+                    action: *action,
+                    before: *before_bytes,
+                    result: None,
+                });
+                self.history_point().cleanup = true;
+            }
+            EventKind::CleanupFinished { cleanup, before_bytes, after_bytes, freed_bytes, millis, verdict, .. } => {
+                self.totals.cleanups += 1;
+                self.totals.freed += *freed_bytes;
+                let result = CleanupResult {
+                    before: *before_bytes,
+                    after: *after_bytes,
+                    freed: *freed_bytes,
+                    millis: *millis,
+                    verdict: *verdict,
+                };
+                if let Some(record) = self.cleanup_mut(*cleanup) {
+                    record.result = Some(result);
+                }
+            }
+            EventKind::ProfileSelected { profile, .. } => self.profile = Some(profile.clone()),
+            EventKind::QueuePaused => self.paused = true,
+            EventKind::QueueResumed => self.paused = false,
+            EventKind::DrainStarted => self.draining = true,
+            EventKind::ShutdownStarted => self.shutting_down = true,
+            EventKind::WarningRaised { warning, evidence, advice } => {
+                self.notice(format!("{warning}: {evidence}"));
+                let since = self.warnings.get(warning).map_or(now, |known| known.since);
+                self.warnings.insert(warning.clone(), Warning { evidence: evidence.clone(), advice: advice.clone(), since });
+            }
+            EventKind::WarningCleared { warning } => {
+                self.warnings.remove(warning);
+            }
+            EventKind::Fault { what, detail } => self.notice(format!("{what}: {detail}")),
+            EventKind::RunFinished(summary) => self.summary = Some(summary.clone()),
+        }
+    }
+
+    /// Jobs by how they ended, as the last event of a run tells them.
+    pub fn job_counts(&self) -> JobCounts {
+        let of = |outcome| self.index.outcomes.get(&outcome).copied().unwrap_or(0);
+        JobCounts {
+            done: of(Outcome::Done),
+            already_done: of(Outcome::AlreadyDone),
+            failed: of(Outcome::Failed) + of(Outcome::TimedOut) + of(Outcome::Stalled),
+            out_of_memory: of(Outcome::OutOfMemory),
+            rejected: self.index.rejected.len() as u64,
+            cancelled: of(Outcome::Cancelled),
+            unfinished: (self.index.active.len() + self.index.backoff.len() + self.index.waiting.len()) as u64,
+        }
+    }
+
+    /// Time over the line, the crossing under way included.
+    pub fn time_over_line(&self) -> Duration {
+        self.totals.over_line + self.totals.over_since.map_or(Duration::ZERO, |since| self.now.since(since))
+    }
+
+    fn set_paused(&mut self, id: JobId, to: bool) {
+        if let Some(Phase::Running { paused, .. }) = self.jobs.get_mut(&id).map(|job| &mut job.phase) {
+            *paused = to;
+        }
+    }
+
+    fn set_rank(&mut self, id: JobId, rank: Rank) {
+        if let Some(job) = self.jobs.get_mut(&id) {
+            let was_waiting = self.index.waiting.remove(&(job.rank, id));
+            job.rank = rank;
+            if was_waiting {
+                self.index.waiting.insert((rank, id));
+            }
+        }
+    }
+
+    fn set_phase(&mut self, id: JobId, phase: Phase) {
+        let Some(mut job) = self.jobs.remove(&id) else { return };
+        self.unindex(&job);
+        job.phase = phase;
+        match &job.phase {
+            Phase::Queued => {
+                self.index.waiting.insert((job.rank, id));
+                self.index.waiting_bytes += job.size;
+            }
+            Phase::Backoff { .. } => {
+                self.index.backoff.insert(id);
+            }
+            Phase::Starting | Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => {
+                self.index.active.insert(id);
+            }
+            Phase::Rejected(_) => {
+                self.index.rejected.insert(id);
+            }
+            Phase::Finished(finished) => {
+                self.index.ended.insert((self.seq.0, id));
+                *self.index.outcomes.entry(finished.outcome).or_default() += 1;
+                job.ended_seq = self.seq.0;
+            }
+        }
+        self.jobs.insert(id, job);
+    }
+
+    fn unindex(&mut self, job: &Job) {
+        match &job.phase {
+            Phase::Queued => {
+                self.index.waiting.remove(&(job.rank, job.id));
+                self.index.waiting_bytes = self.index.waiting_bytes - job.size;
+            }
+            Phase::Backoff { .. } => {
+                self.index.backoff.remove(&job.id);
+            }
+            Phase::Starting | Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => {
+                self.index.active.remove(&job.id);
+            }
+            Phase::Rejected(_) => {
+                self.index.rejected.remove(&job.id);
+            }
+            Phase::Finished(finished) => {
+                self.index.ended.remove(&(job.ended_seq, job.id));
+                if let Some(count) = self.index.outcomes.get_mut(&finished.outcome) {
+                    *count = count.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    fn cleanup_mut(&mut self, id: CleanupId) -> Option<&mut CleanupRecord> {
+        self.cleanups.iter_mut().rev().find(|record| record.id == id)
+    }
+
+    fn notice(&mut self, text: String) {
+        if self.notices.len() == NOTICES_KEPT {
+            self.notices.pop_front();
+        }
+        self.notices.push_back(Notice { at: self.wall, mono: self.now, text });
+    }
+
+    fn log(&mut self, job: Option<JobId>, line: LogLine) {
+        if !self.logs.contains_key(&job) && self.logs.len() >= LOGS_KEPT {
+            let oldest = self.logs.iter().filter(|(id, _)| id.is_some()).min_by_key(|(_, ring)| ring.touched).map(|(id, _)| *id);
+            if let Some(oldest) = oldest {
+                self.logs.remove(&oldest);
+            }
+        }
+        let ring = self.logs.entry(job).or_default();
+        if ring.lines.len() == LOG_LINES {
+            ring.lines.pop_front();
+        }
+        ring.lines.push_back(line);
+        ring.total += 1;
+        ring.touched = self.seq;
+    }
+
+    fn history_point(&mut self) -> &mut HistoryPoint {
+        let second = self.now.0.as_secs();
+        if self.history.back().is_none_or(|point| point.second != second) {
+            if self.history.len() == HISTORY_SECONDS {
+                self.history.pop_front();
+            }
+            let (counted, hard) = self.history.back().map_or((Bytes::ZERO, Bytes::ZERO), |last| (last.counted, last.hard));
+            self.history.push_back(HistoryPoint { second, counted, hard, cleanup: false });
+        }
+        let last = self.history.len() - 1;
+        &mut self.history[last]
+    }
+
+    fn sample(&mut self, figures: &MemoryFigures) {
+        let is_new_second = self.history.back().is_none_or(|point| point.second != self.now.0.as_secs());
+        let point = self.history_point();
+        if is_new_second {
+            point.counted = figures.counted_bytes;
+            point.hard = figures.hard_bytes;
+        } else {
+            point.counted = point.counted.max(figures.counted_bytes);
+            point.hard = point.hard.max(figures.hard_bytes);
+        }
+        let totals = &mut self.totals;
+        totals.peak_hard = totals.peak_hard.max(figures.hard_bytes);
+        totals.peak_usage = totals.peak_usage.max(figures.usage_bytes);
+        totals.peak_counted = totals.peak_counted.max(figures.counted_bytes);
+        let over = figures.counted_bytes >= figures.high_water_bytes && figures.high_water_bytes > Bytes::ZERO;
+        match (over, totals.over_since) {
+            (true, None) => {
+                totals.crossings += 1;
+                totals.over_since = Some(self.now);
+            }
+            (false, Some(since)) => {
+                totals.over_line += self.now.since(since);
+                totals.over_since = None;
+            }
+            _ => {}
+        }
+        if let Some(kills) = figures.oom_kills {
+            let at_start = *totals.oom_kills_at_start.get_or_insert(kills);
+            totals.oom_kills = kills.saturating_sub(at_start);
+        }
+        for id in &self.index.active {
+            if let Some(job) = self.jobs.get_mut(id) {
+                job.memory = figures.jobs.get(id).copied().unwrap_or(Bytes::ZERO);
+                job.peak = job.peak.max(job.memory);
+            }
+        }
+        self.memory = figures.clone();
+    }
+}

@@ -1,0 +1,158 @@
+//! The one choke point where foreign text (names, metadata, ffmpeg's log) becomes text that may be shown.
+//!
+//! After it no text can move the cursor, change a title, reorder a line or break a table.
+
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, Serializer};
+
+/// Longest line kept of a log, in bytes; the rest is counted.
+pub const MAX_LINE_BYTES: usize = 4096;
+/// Combining marks kept on one base character.
+const MAX_COMBINING: usize = 4;
+
+/// Makes any bytes safe to show on one line: control characters become pictures (`␛`), C1, format and bidi
+/// characters `<U+XXXX>`, bytes that are no UTF-8 `\xNN`, a tab four spaces, at most four combining marks stay.
+/// Cut at [`MAX_LINE_BYTES`], with the number of bytes left out named.
+pub fn sanitise(bytes: &[u8]) -> String {
+    let (kept, left_out) = if bytes.len() > MAX_LINE_BYTES {
+        let mut cut = MAX_LINE_BYTES;
+        while cut > MAX_LINE_BYTES - 4 && bytes[cut] & 0xC0 == 0x80 {
+            cut -= 1;
+        }
+        (&bytes[..cut], bytes.len() - cut)
+    } else {
+        (bytes, 0)
+    };
+    let mut text = clean(kept, "    ");
+    if left_out > 0 {
+        let _ = write!(text, " … (+{left_out} bytes)");
+    }
+    text
+}
+
+/// A path for screens, logs and JSON: as [`sanitise`], but never cut, and a tab stays one character.
+pub fn path_text(path: &Path) -> String {
+    clean(path.as_os_str().as_bytes(), "␉")
+}
+
+/// The last component of a path, for tables; the whole path where there is none.
+pub fn file_name_text(path: &Path) -> String {
+    path.file_name().map_or_else(|| path_text(path), |name| path_text(Path::new(name)))
+}
+
+fn clean(bytes: &[u8], tab: &str) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    let mut marks = 0;
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if is_combining(c) {
+                marks += 1;
+                if marks <= MAX_COMBINING {
+                    out.push(c);
+                }
+                continue;
+            }
+            marks = 0;
+            match c {
+                '\t' => out.push_str(tab),
+                '\0'..='\x1f' => out.push(char::from_u32(0x2400 + c as u32).unwrap_or('\u{FFFD}')),
+                '\x7f' => out.push('\u{2421}'),
+                _ if is_unsafe(c) => {
+                    let _ = write!(out, "<U+{:04X}>", c as u32);
+                }
+                _ => out.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02X}");
+        }
+    }
+    out
+}
+
+/// C1 controls, format characters, bidi controls, line separators, tags, private use of terminals.
+fn is_unsafe(c: char) -> bool {
+    matches!(c,
+        '\u{80}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// The blocks of combining marks that stack on a base character, and variation selectors.
+fn is_combining(c: char) -> bool {
+    matches!(c,
+        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5bd}' | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}'
+        | '\u{e31}' | '\u{e34}'..='\u{e3a}' | '\u{e47}'..='\u{e4e}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
+        | '\u{20d0}'..='\u{20ff}' | '\u{fe00}'..='\u{fe0f}' | '\u{fe20}'..='\u{fe2f}')
+}
+
+/// Serde form of a path: its shown text. A path read back from text names the same file only if it was plain.
+pub mod as_text {
+    use super::{Deserialize, Deserializer, Path, PathBuf, Serializer, path_text};
+
+    /// Writes the path as [`path_text`].
+    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&path_text(path))
+    }
+
+    /// Reads the text as a path.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        String::deserialize(deserializer).map(PathBuf::from)
+    }
+}
+
+/// As [`as_text`], for a path that may be missing.
+pub mod as_text_option {
+    use super::{Deserialize, Deserializer, PathBuf, Serializer, path_text};
+
+    /// Writes the path as [`path_text`], or null.
+    #[allow(clippy::ref_option)] // the signature serde's `with` asks for
+    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+        match path {
+            Some(path) => serializer.serialize_some(&path_text(path)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads the text as a path, if there is one.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+        Ok(Option::<String>::deserialize(deserializer)?.map(PathBuf::from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_become_pictures_and_cannot_reach_a_terminal() {
+        assert_eq!(sanitise(b"a\x1b[31mb\x07\x00\x7f"), "a␛[31mb␇␀␡");
+        assert_eq!(sanitise("\u{9b}31m".as_bytes()), "<U+009B>31m");
+        assert_eq!(sanitise("a\u{202e}b\u{200b}".as_bytes()), "a<U+202E>b<U+200B>");
+        assert_eq!(sanitise(b"a\tb"), "a    b");
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf_8_are_written_as_hex() {
+        assert_eq!(sanitise(b"caf\xe9.mp4"), "caf\\xE9.mp4");
+        assert_eq!(path_text(Path::new(std::ffi::OsStr::from_bytes(b"/v/a\nb\xff"))), "/v/a␊b\\xFF");
+    }
+
+    #[test]
+    fn long_lines_are_cut_on_a_character_and_the_rest_is_counted() {
+        let line = "é".repeat(MAX_LINE_BYTES);
+        let text = sanitise(line.as_bytes());
+        assert!(text.len() < MAX_LINE_BYTES + 40, "{}", text.len());
+        assert!(text.ends_with("… (+4096 bytes)"), "{}", &text[text.len() - 40..]);
+        assert!(!text.contains("\\x"));
+    }
+
+    #[test]
+    fn stacked_combining_marks_are_limited() {
+        let tower = format!("a{}", "\u{301}".repeat(50));
+        assert_eq!(sanitise(tower.as_bytes()).chars().count(), 5);
+    }
+}

@@ -1,0 +1,204 @@
+//! Two kinds of time: a monotonic one that durations are taken from, and the wall clock that people read.
+//!
+//! Nothing here reads a clock; `runtime::clock` and the simulation hand both in.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Time since the run began; never goes back, not even when the wall clock is set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mono(pub Duration);
+
+impl Mono {
+    /// The moment the run began.
+    pub const START: Self = Self(Duration::ZERO);
+
+    /// `ms` milliseconds into the run.
+    pub const fn from_millis(ms: u64) -> Self {
+        Self(Duration::from_millis(ms))
+    }
+
+    /// Milliseconds into the run.
+    pub const fn as_millis(self) -> u64 {
+        self.0.as_millis() as u64
+    }
+
+    /// Time from `earlier` to here; zero when `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Mono {
+    type Output = Self;
+    fn add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(by))
+    }
+}
+
+impl Sub<Duration> for Mono {
+    type Output = Self;
+    fn sub(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(by))
+    }
+}
+
+impl Serialize for Mono {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.as_millis())
+    }
+}
+
+impl<'de> Deserialize<'de> for Mono {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u64::deserialize(deserializer).map(Self::from_millis)
+    }
+}
+
+/// Wall-clock time: milliseconds since 1970-01-01 UTC. Written as RFC 3339 with milliseconds and `Z`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wall(pub i64);
+
+/// One reading of both clocks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Now {
+    /// For durations and order.
+    pub mono: Mono,
+    /// For people.
+    pub wall: Wall,
+}
+
+impl fmt::Display for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, ms) = (self.0.div_euclid(86_400_000), self.0.rem_euclid(86_400_000));
+        let (year, month, day) = civil_from_days(days);
+        let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", ms % 1000)
+    }
+}
+
+/// Gregorian date of a day counted from 1970-01-01; H. Hinnant, "chrono-compatible low-level date algorithms".
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_shifted + 2) / 5 + 1;
+    let month = if month_shifted < 10 { month_shifted + 3 } else { month_shifted - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// Inverse of [`civil_from_days`], from the same source.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+impl FromStr for Wall {
+    type Err = String;
+
+    /// Reads exactly the form that [`Wall`] prints: `2026-11-22T12:03:58.120Z`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let error = || format!("`{text}` is not a time such as 2026-11-22T12:03:58.120Z");
+        let template = "0000-00-00T00:00:00.000Z";
+        let fits = text.len() == template.len()
+            && text.bytes().zip(template.bytes()).all(|(c, t)| if t == b'0' { c.is_ascii_digit() } else { c == t });
+        if !fits {
+            return Err(error());
+        }
+        let number = |from: usize, to: usize| text[from..to].parse::<i64>().map_err(|_| error());
+        let (month, day) = (number(5, 7)?, number(8, 10)?);
+        if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+            return Err(error());
+        }
+        let days = days_from_civil(number(0, 4)?, month, day);
+        let seconds = number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?;
+        Ok(Self(days * 86_400_000 + seconds * 1000 + number(20, 23)?))
+    }
+}
+
+impl Serialize for Wall {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Wall {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// Reads a duration such as `90s`, `5m`, `1h30m`, `500ms` or a bare number of seconds; `0` means none.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let error = || format!("`{text}` is not a duration; write a number with ms, s, m or h, such as 90s, 5m or 1h30m");
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return Err(error());
+    }
+    let mut total = 0.0_f64;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
+        let number: f64 = rest[..digits].parse().map_err(|_| error())?;
+        let after = rest[digits..].trim_start();
+        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let unit = match &after[..letters] {
+            "" if total == 0.0 => 1.0,
+            "s" => 1.0,
+            "ms" => 0.001,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(error()),
+        };
+        total += number * unit;
+        rest = after[letters..].trim_start();
+    }
+    Duration::try_from_secs_f64(total).map_err(|_| error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wall_time_prints_as_rfc_3339_and_reads_back() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_795_349_038_120, "2026-11-22T12:03:58.120Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(Wall(ms).to_string(), text);
+            assert_eq!(text.parse(), Ok(Wall(ms)));
+        }
+    }
+
+    #[test]
+    fn other_time_forms_are_refused() {
+        for text in ["", "2026-11-22", "2026-13-22T12:03:58.120Z", "2026-11-22 12:03:58.120Z", "2026-11-22T12:03:58.120+1"] {
+            assert!(text.parse::<Wall>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_read_with_units() {
+        for (text, ms) in
+            [("90s", 90_000), ("5m", 300_000), ("1h30m", 5_400_000), ("500ms", 500), ("2", 2000), ("0", 0), ("1.5s", 1500)]
+        {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        for text in ["", "m", "-1s", "5 parsecs", "1h30", "9e99h"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+}

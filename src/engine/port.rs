@@ -1,0 +1,248 @@
+//! What goes in and out of the engine: inputs, effects, and the port that a host implements.
+//!
+//! Results come back as [`Input`]s, never as return values of effects.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupResult};
+use crate::domain::command::{ClientId, Command, Rejection, RequestId};
+use crate::domain::event::{Event, Seq};
+use crate::domain::job::{Exit, JobId, LogLevel, MediaInfo, Progress, Rejected};
+use crate::domain::memory::MemorySample;
+use crate::domain::units::Bytes;
+
+/// Something the engine is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A front end asks.
+    Command(ClientId, RequestId, Command),
+    /// Files were found for an [`Effect::Scan`].
+    Found(ScanId, Vec<FoundInput>),
+    /// An [`Effect::Scan`] is over; the paths that could not be taken, with the reason.
+    ScanDone(ScanId, Vec<(PathBuf, String)>),
+    /// Memory was measured.
+    Sample(MemorySample),
+    /// Something happened to a job.
+    Job(JobId, JobReport),
+    /// A cleanup is over.
+    CleanupDone(CleanupId, CleanupResult),
+    /// Every durable event up to this one is on disk.
+    Persisted(Seq),
+    /// Trouble of the host that belongs to no job.
+    Fault {
+        /// What could not be done.
+        what: String,
+        /// Why, and what to do.
+        detail: String,
+    },
+    /// The time of `Engine::wake_at` has come.
+    Wake,
+}
+
+/// Number of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScanId(pub u64);
+
+/// A file found by a scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundInput {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Its size.
+    pub size: Bytes,
+    /// Where its output is to stand; unique within the run.
+    pub output: PathBuf,
+}
+
+/// What happened to a job.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobReport {
+    /// Answer to [`Effect::Inspect`].
+    Inspected(Inspection),
+    /// Answer to [`Effect::Spawn`]: the process runs.
+    Spawned {
+        /// Its process, also the leader of its process group.
+        pid: u32,
+    },
+    /// Answer to [`Effect::Spawn`]: it could not be started.
+    SpawnFailed {
+        /// Why, in words.
+        reason: String,
+        /// A later try may help (no descriptors, no memory, disk full).
+        transient: bool,
+    },
+    /// ffmpeg reported how far it is.
+    Progress(Progress),
+    /// Lines of its log, sanitised, oldest first.
+    Log(Vec<(LogLevel, String)>),
+    /// The process has ended and was reaped, its pipes are drained.
+    Exited(ExitReport),
+    /// Answer to [`Effect::Finalize`].
+    Finalized(Result<Published, Failure>),
+}
+
+/// Answer to [`Effect::Inspect`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Inspection {
+    /// It can be run.
+    Ready(MediaInfo),
+    /// Its output is in place, made from the same bytes with the same preset.
+    AlreadyDone {
+        /// The output.
+        output: PathBuf,
+    },
+    /// It cannot be run.
+    Rejected(Rejected),
+}
+
+/// How a job's process ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExitReport {
+    /// Exit code or signal.
+    pub exit: Exit,
+    /// Highest anonymous memory the host saw.
+    pub peak: Bytes,
+    /// If it did not end well: what ffmpeg said of it.
+    pub failure: Option<Failure>,
+    /// The kernel killed it for want of memory: `Some(true)` certain, `Some(false)` certainly not, `None` = cannot be told.
+    pub oom_killed: Option<bool>,
+}
+
+/// Why a job failed, in words, and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What decides whether another try makes sense.
+    pub cause: Cause,
+    /// In words a person understands.
+    pub reason: String,
+}
+
+/// Kind of cause of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The input is damaged, has changed, or the preset does not fit it: another try gives the same.
+    Input,
+    /// Disk full, I/O error, folder gone: another try may work.
+    Host,
+    /// ffmpeg failed and said nothing that tells why: another try may work.
+    Unknown,
+}
+
+/// An output in its final place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Its final path; another number than planned if the name was taken meanwhile.
+    pub output: PathBuf,
+    /// Its size.
+    pub size: Bytes,
+}
+
+/// How hard to end a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopMode {
+    /// SIGTERM, and SIGCONT so that a stopped one hears it.
+    Term,
+    /// SIGKILL to the whole process group.
+    Kill,
+}
+
+/// Everything the host needs to start a job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpawnOrder {
+    /// The job.
+    pub job: JobId,
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// The input, absolute.
+    pub input: PathBuf,
+    /// Where the output is to stand.
+    pub output: PathBuf,
+    /// Name of the preset.
+    pub preset: String,
+    /// What the probe found.
+    pub media: MediaInfo,
+    /// The profile's environment for the child.
+    pub env: BTreeMap<String, String>,
+}
+
+/// What a cleanup acts on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CleanOrder {
+    /// Its number.
+    pub id: CleanupId,
+    /// What to do.
+    pub action: CleanupAction,
+    /// The job that it is limited to; `None` = whatever belongs to no running job.
+    pub job: Option<JobId>,
+    /// The jobs that hold a slot: their parts and scratch are not touched.
+    pub running: BTreeSet<JobId>,
+}
+
+/// An order of the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Put a durable event on disk; answered by [`Input::Persisted`].
+    Persist(Event),
+    /// Tell every front end.
+    Publish(Event),
+    /// Answer a request.
+    Reply(ClientId, RequestId, Result<(), Rejection>),
+    /// Look for inputs; answered by [`Input::Found`] and [`Input::ScanDone`].
+    Scan {
+        /// Its number.
+        scan: ScanId,
+        /// Files and folders, absolute.
+        paths: Vec<PathBuf>,
+        /// Name of the preset.
+        preset: String,
+    },
+    /// Probe an input; answered by [`JobReport::Inspected`].
+    Inspect {
+        /// The job.
+        job: JobId,
+        /// The input, absolute.
+        input: PathBuf,
+        /// Where the output is to stand.
+        output: PathBuf,
+        /// Name of the preset.
+        preset: String,
+    },
+    /// Start a job; answered by [`JobReport::Spawned`] or [`JobReport::SpawnFailed`].
+    Spawn(Box<SpawnOrder>),
+    /// End a job's processes; answered by [`JobReport::Exited`].
+    Stop(JobId, StopMode),
+    /// SIGSTOP a job's process group.
+    Suspend(JobId),
+    /// SIGCONT a job's process group.
+    Continue(JobId),
+    /// Check a finished part and put it in its final place; answered by [`JobReport::Finalized`].
+    Finalize {
+        /// The job.
+        job: JobId,
+        /// Which try.
+        attempt: u32,
+    },
+    /// Remove what a try left behind (its part file).
+    Discard {
+        /// The job.
+        job: JobId,
+        /// Which try.
+        attempt: u32,
+    },
+    /// Give memory back; answered by [`Input::CleanupDone`].
+    Clean(CleanOrder),
+    /// Sample memory at this pace from now on.
+    SamplePace(Duration),
+    /// The budget of the profile in force; `None` = what there is. The sampler reads the budget anew.
+    SetProfileBudget(Option<Bytes>),
+    /// The run is over; nothing follows.
+    Exit,
+}
+
+/// What carries out effects: the real world, or a model of it. Must not block: results come back as inputs.
+pub trait Host {
+    /// Carries out one effect. [`Effect::Publish`], [`Effect::Reply`] and [`Effect::Exit`] never come here.
+    fn perform(&mut self, effect: Effect);
+}

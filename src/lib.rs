@@ -1,0 +1,7 @@
+//! plimsoll runs a queue of ffmpeg jobs on a small-memory box right up to the load line and never over it.
+//!
+//! `ARCHITECTURE.md` is the floor plan; `tests/layering.rs` keeps it.
+
+pub mod domain;
+pub mod engine;
+pub mod runtime;

@@ -1,0 +1,3 @@
+//! Joins the engine to a host: the driver loop, the fan-out to front ends, the clock, the signals.
+
+pub mod link;
