@@ -1,3 +1,299 @@
 //! Pure decisions: `step(now, input) -> effects`. No clock, no I/O, no async, no randomness.
+//!
+//! Commands ask, events are facts, effects are orders. The engine keeps its knowledge in [`State`], which only
+//! [`State::apply`] changes; beside it stands only what is not a fact yet (timers, answers awaited).
 
+pub mod admission;
+mod commands;
+pub mod estimate;
+mod exits;
+pub mod ladder;
+pub mod levels;
 pub mod port;
+pub mod retry;
+mod samples;
+mod timers;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::domain::command::{ClientId, Rejection, RequestId};
+use crate::domain::event::{Event, EventKind, RunSummary, Seq};
+use crate::domain::job::{Job, JobId, LogLevel, Rank, StopReason};
+use crate::domain::memory::MemorySample;
+use crate::domain::preset::Preset;
+use crate::domain::profile::Profile;
+use crate::domain::state::State;
+use crate::domain::time::{Mono, Now};
+use crate::domain::units::Bytes;
+
+use ladder::Ladder;
+use levels::Levels;
+use port::{Effect, Input, ScanId};
+
+/// How a run is to go, fixed from its start but for the profile.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// The profile to begin with.
+    pub profile: Profile,
+    /// Every preset that a job may name.
+    pub presets: BTreeMap<String, Preset>,
+    /// The preset of jobs that name none.
+    pub preset: String,
+    /// Further tries after a failure that may pass.
+    pub retries: u32,
+    /// A job may run this long; `None` = as long as it wants.
+    pub timeout: Option<Duration>,
+    /// A job may go this long without progress, CPU use and growth; `None` = as long as it wants.
+    pub stall: Option<Duration>,
+    /// False = the naive baseline: slots and sizes only, no cleanups.
+    pub governor: bool,
+    /// plimsoll's version, for the record.
+    pub version: String,
+}
+
+/// Time between asking a process to end and killing it.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+/// The same when plimsoll itself is ending: it promises to be gone soon.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// A job starts without its cleanup when that takes longer than this.
+const CLEANUP_PATIENCE: Duration = Duration::from_secs(2);
+/// Without a memory sample for this long the engine is blind.
+const BLIND_AFTER: Duration = Duration::from_secs(2);
+/// Distance of ranks of jobs queued one after the other, so that one can be put between.
+const RANK_STEP: Rank = 1 << 20;
+
+/// What is known of a job that holds a slot, beyond its facts.
+#[derive(Debug, Default)]
+struct Active {
+    /// Its admission must be on disk up to here before it is spawned.
+    admitted: Seq,
+    /// It waits for this cleanup no longer than until then.
+    cleaning_until: Option<Mono>,
+    /// The order to spawn it was given.
+    spawn_ordered: bool,
+    /// It is to end as soon as it runs, and why.
+    doomed_why: Option<StopReason>,
+    /// When its process began, with the time it was paused added.
+    clock_from: Mono,
+    /// Since when it is paused.
+    paused_since: Option<Mono>,
+    /// When it last made progress, and its vital signs then.
+    alive: Option<stall::Alive>,
+    /// It is killed at this moment unless it has ended.
+    kill_at: Option<Mono>,
+    /// Frame and media time of its last progress.
+    last_mark: Option<(u64, Duration)>,
+    /// Highest memory that the host saw, between samples too.
+    host_peak: Bytes,
+    /// How its process ended, while its output is put in place.
+    exit: Option<port::ExitReport>,
+}
+
+mod stall {
+    use crate::domain::memory::JobVitals;
+    use crate::domain::time::Mono;
+
+    /// A moment at which a job was seen alive.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Alive {
+        pub at: Mono,
+        pub vitals: JobVitals,
+    }
+}
+
+/// A scan under way.
+#[derive(Debug)]
+struct Scan {
+    client: ClientId,
+    request: RequestId,
+    preset: String,
+    found: u64,
+}
+
+/// The heart: decides everything, touches nothing.
+#[derive(Debug)]
+pub struct Engine {
+    config: EngineConfig,
+    state: State,
+    now: Now,
+    effects: Vec<Effect>,
+    next_job: u64,
+    next_scan: u64,
+    last_rank: Rank,
+    scans: BTreeMap<ScanId, Scan>,
+    inspecting: BTreeSet<JobId>,
+    active: BTreeMap<JobId, Active>,
+    persisted: Seq,
+    sample: Option<(Mono, MemorySample)>,
+    levels: Levels,
+    ladder: Ladder,
+    /// Jobs whose "after processing" line waits for a sample newer than their cleanup.
+    after_lines: BTreeMap<JobId, Mono>,
+    /// Jobs stopped because the console is stopped.
+    suspended: BTreeSet<JobId>,
+    over: bool,
+}
+
+impl Engine {
+    /// An engine at the start of a run. Nothing happens before [`Engine::start`].
+    pub fn new(config: EngineConfig) -> Self {
+        Self {
+            config,
+            state: State::default(),
+            now: Now::default(),
+            effects: Vec::new(),
+            next_job: 1,
+            next_scan: 1,
+            last_rank: 0,
+            scans: BTreeMap::new(),
+            inspecting: BTreeSet::new(),
+            active: BTreeMap::new(),
+            persisted: Seq(0),
+            sample: None,
+            levels: Levels::default(),
+            ladder: Ladder::default(),
+            after_lines: BTreeMap::new(),
+            suspended: BTreeSet::new(),
+            over: false,
+        }
+    }
+
+    /// Begins the run: tells what it runs under.
+    pub fn start(&mut self, now: Now) -> Vec<Effect> {
+        self.now = now;
+        self.emit(EventKind::RunStarted {
+            version: self.config.version.clone(),
+            governor: self.config.governor,
+            preset: self.config.preset.clone(),
+        });
+        let profile = self.config.profile.clone();
+        self.select_profile(profile);
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Takes one input and tells what is to be done about it.
+    pub fn step(&mut self, now: Now, input: Input) -> Vec<Effect> {
+        self.now = Now { mono: self.now.mono.max(now.mono), wall: now.wall };
+        if self.over {
+            return Vec::new();
+        }
+        match input {
+            Input::Command(client, request, command) => self.command(client, request, command),
+            Input::Found(scan, inputs) => self.found(scan, inputs),
+            Input::ScanDone(scan, errors) => self.scan_done(scan, errors),
+            Input::Sample(sample) => self.sampled(sample),
+            Input::Job(job, report) => self.report(job, report),
+            Input::CleanupDone(cleanup, result) => self.cleanup_done(cleanup, result),
+            Input::Persisted(seq) => self.persisted = self.persisted.max(seq),
+            Input::Fault { what, detail } => self.emit(EventKind::Fault { what, detail }),
+            Input::Wake => {}
+        }
+        self.timers();
+        self.admit();
+        self.clean();
+        self.finish_if_over();
+        #[cfg(debug_assertions)]
+        self.check_invariants();
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Everything that is known.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The moment at which [`Input::Wake`] is wanted, if nothing else comes first.
+    pub fn wake_at(&self) -> Option<Mono> {
+        if self.over { None } else { self.next_timer() }
+    }
+
+    /// The run is over: [`Effect::Exit`] was given.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Makes a fact: applies it, and orders it to be stored and told.
+    fn emit(&mut self, kind: EventKind) {
+        let event = Event { seq: Seq(self.state.seq.0 + 1), at: self.now.wall, mono: self.now.mono, kind };
+        self.state.apply(&event);
+        if event.kind.is_durable() {
+            self.effects.push(Effect::Persist(event.clone()));
+        }
+        self.effects.push(Effect::Publish(event));
+    }
+
+    fn log(&mut self, job: Option<JobId>, level: LogLevel, text: String) {
+        self.emit(EventKind::JobLogged { job, level, text });
+    }
+
+    fn reply(&mut self, client: ClientId, request: RequestId, result: Result<(), Rejection>) {
+        self.effects.push(Effect::Reply(client, request, result));
+    }
+
+    fn job(&self, id: JobId) -> Option<&Job> {
+        self.state.jobs.get(&id)
+    }
+
+    fn slots(&self) -> usize {
+        self.state.profile.as_ref().map_or(0, |profile| profile.max_concurrent as usize)
+    }
+
+    fn rank_at_end(&mut self) -> Rank {
+        self.last_rank += RANK_STEP;
+        self.last_rank
+    }
+
+    fn finish_if_over(&mut self) {
+        let idle = self.active.is_empty() && self.state.index.active.is_empty();
+        let nothing_waits = self.state.index.waiting.is_empty() && self.state.index.backoff.is_empty() && self.scans.is_empty();
+        let wanted = self.state.shutting_down || (self.state.draining && nothing_waits);
+        let tidy = self.after_lines.is_empty() && self.ladder.is_idle();
+        if !(wanted && idle && (tidy || self.blind())) {
+            return;
+        }
+        let totals = &self.state.totals;
+        let summary = RunSummary {
+            profile: self.state.profile.as_ref().map(|profile| profile.name.clone()).unwrap_or_default(),
+            budget_bytes: self.state.lines.budget,
+            budget_source: self.state.budget_source.clone(),
+            jobs: self.state.job_counts(),
+            peak_memory_bytes: totals.peak_hard,
+            peak_usage_bytes: totals.peak_usage,
+            seconds: self.now.mono.0.as_secs_f64(),
+            seconds_over_high_water: self.state.time_over_line().as_secs_f64(),
+            cleanups: totals.cleanups,
+            freed_bytes: totals.freed,
+            holds: totals.holds,
+            stops: totals.stops,
+            requeues: totals.requeues,
+            oom_kills: totals.oom_kills,
+        };
+        self.emit(EventKind::RunFinished(summary));
+        self.effects.push(Effect::Exit);
+        self.over = true;
+    }
+
+    /// Recomputes what must hold after every step; small queues only, since it looks at every job.
+    #[cfg(debug_assertions)]
+    fn check_invariants(&self) {
+        let state = &self.state;
+        if state.jobs.len() > 300 {
+            return;
+        }
+        for job in state.jobs.values() {
+            assert_eq!(state.index.active.contains(&job.id), job.phase.holds_slot(), "{job:?}");
+            assert_eq!(self.active.contains_key(&job.id), job.phase.holds_slot(), "{job:?}");
+            let waits = matches!(job.phase, crate::domain::job::Phase::Queued);
+            assert_eq!(state.index.waiting.contains(&(job.rank, job.id)), waits, "{job:?}");
+        }
+        assert_eq!(
+            state.index.waiting.len()
+                + state.index.backoff.len()
+                + state.index.active.len()
+                + state.index.rejected.len()
+                + state.index.ended.len(),
+            state.jobs.len()
+        );
+    }
+}

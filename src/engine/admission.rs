@@ -1,0 +1,230 @@
+//! Who may start, and when: a free slot, the size allowed, the queue's order kept.
+
+use super::port::{Effect, FoundInput, Inspection, ScanId, SpawnOrder};
+use super::{Active, Engine, Scan, estimate};
+use crate::domain::command::{ClientId, Rejection, RequestId};
+use crate::domain::event::EventKind;
+use crate::domain::job::{Job, JobId, LogLevel, Outcome, Phase, RejectReason};
+use crate::domain::text::path_text;
+use crate::domain::units::Bytes;
+
+/// Jobs next in the queue that are probed ahead of their start, beyond the free slots.
+const INSPECT_AHEAD: usize = 2;
+/// Probes at once: a probe is a process with memory of its own.
+const INSPECT_AT_ONCE: usize = 1;
+
+impl Engine {
+    pub(super) fn enqueue(
+        &mut self,
+        (client, request): (ClientId, RequestId),
+        paths: Vec<std::path::PathBuf>,
+        preset: Option<String>,
+    ) -> Result<(), Rejection> {
+        if self.state.shutting_down {
+            return Err(Rejection("plimsoll is ending; nothing can be added".to_owned()));
+        }
+        if self.state.draining {
+            return Err(Rejection("the queue is draining; nothing can be added".to_owned()));
+        }
+        let preset = preset.unwrap_or_else(|| self.config.preset.clone());
+        if !self.config.presets.contains_key(&preset) {
+            let known: Vec<&str> = self.config.presets.keys().map(String::as_str).collect();
+            return Err(Rejection(format!("there is no preset `{preset}`; there are {}", known.join(", "))));
+        }
+        let scan = ScanId(self.next_scan);
+        self.next_scan += 1;
+        self.scans.insert(scan, Scan { client, request, preset: preset.clone(), found: 0 });
+        self.effects.push(Effect::Scan { scan, paths, preset });
+        Ok(())
+    }
+
+    pub(super) fn found(&mut self, scan: ScanId, inputs: Vec<FoundInput>) {
+        let Some(known) = self.scans.get_mut(&scan) else { return };
+        known.found += inputs.len() as u64;
+        let preset = known.preset.clone();
+        for input in inputs {
+            let job = JobId(self.next_job);
+            self.next_job += 1;
+            let rank = self.rank_at_end();
+            self.emit(EventKind::JobQueued {
+                job,
+                input: input.path,
+                size_bytes: input.size,
+                preset: preset.clone(),
+                output: Some(input.output),
+                rank,
+            });
+            self.reject_if_too_large(job);
+        }
+    }
+
+    pub(super) fn scan_done(&mut self, scan: ScanId, errors: Vec<(std::path::PathBuf, String)>) {
+        let Some(known) = self.scans.remove(&scan) else { return };
+        let result = match errors.first() {
+            None if known.found == 0 => Err(Rejection("no video files were found there".to_owned())),
+            Some((path, why)) if known.found == 0 => Err(Rejection(format!("{}: {why}", path_text(path)))),
+            _ => Ok(()),
+        };
+        for (path, why) in errors {
+            self.emit(EventKind::Fault { what: path_text(&path), detail: why });
+        }
+        self.reply(known.client, known.request, result);
+    }
+
+    /// Over the profile's size limit, and the operator has not let it in.
+    fn size_limit_exceeded(&self, job: &Job) -> Option<Bytes> {
+        let limit = self.state.profile.as_ref()?.max_file_size;
+        (job.size > limit && !job.allowed).then_some(limit)
+    }
+
+    fn reject_if_too_large(&mut self, id: JobId) -> bool {
+        let Some(job) = self.job(id) else { return false };
+        let Some(limit) = self.size_limit_exceeded(job) else { return false };
+        let detail = format!("{} is over the {limit} limit", job.size);
+        self.reject(id, RejectReason::TooLarge, Some(limit), detail);
+        true
+    }
+
+    pub(super) fn reject(&mut self, id: JobId, reason: RejectReason, limit_bytes: Option<Bytes>, detail: String) {
+        let Some(job) = self.job(id) else { return };
+        let (input, size_bytes) = (job.input.clone(), job.size);
+        self.log(Some(id), LogLevel::Error, format!("rejected: {detail}"));
+        self.emit(EventKind::JobRejected { job: id, input, size_bytes, limit_bytes, reason, detail });
+    }
+
+    /// Measures all that waits, and all that was rejected for its size, against the limit now in force.
+    pub(super) fn apply_size_limit(&mut self) {
+        let waiting: Vec<JobId> =
+            self.state.index.waiting.iter().map(|(_, id)| *id).chain(self.state.index.backoff.iter().copied()).collect();
+        for id in waiting {
+            self.reject_if_too_large(id);
+        }
+        let rejected: Vec<JobId> = self.state.index.rejected.iter().copied().collect();
+        for id in rejected {
+            let Some(job) = self.job(id) else { continue };
+            let was_size = matches!(&job.phase, Phase::Rejected(rejected) if rejected.reason == RejectReason::TooLarge);
+            if was_size && self.size_limit_exceeded(job).is_none() {
+                self.emit(EventKind::JobAllowed { job: id, by_operator: false });
+            }
+        }
+    }
+
+    /// Probes the jobs that are next, and starts those that may.
+    pub(super) fn admit(&mut self) {
+        if self.state.shutting_down {
+            return;
+        }
+        self.inspect_next();
+        while let Some(id) = self.next_admissible() {
+            // One that comes back into the queue may have been let in under a profile with a larger limit.
+            if !self.reject_if_too_large(id) {
+                self.admit_one(id);
+            }
+        }
+        self.spawn_ready();
+        // What was admitted has made room in the window of probes.
+        self.inspect_next();
+    }
+
+    fn inspect_next(&mut self) {
+        let free = self.slots().saturating_sub(self.active.len());
+        let window = free + INSPECT_AHEAD;
+        let candidates: Vec<JobId> = self.state.index.waiting.iter().take(window).map(|(_, id)| *id).collect();
+        for id in candidates {
+            if self.inspecting.len() >= INSPECT_AT_ONCE {
+                return;
+            }
+            let Some(job) = self.state.jobs.get(&id) else { continue };
+            if job.media.is_some() || self.inspecting.contains(&id) {
+                continue;
+            }
+            let (input, preset) = (job.input.clone(), job.preset.clone());
+            let Some(output) = job.output.clone() else { continue };
+            self.inspecting.insert(id);
+            self.effects.push(Effect::Inspect { job: id, input, output, preset });
+        }
+    }
+
+    pub(super) fn inspected(&mut self, id: JobId, inspection: Inspection) {
+        self.inspecting.remove(&id);
+        // It may have been cancelled or removed while it was probed.
+        let Some(job) = self.job(id).filter(|job| matches!(job.phase, Phase::Queued)) else { return };
+        match inspection {
+            Inspection::Ready(media) => {
+                let predicted = self.config.presets.get(&job.preset).and_then(|preset| estimate::predicted_peak(&media, preset));
+                self.emit(EventKind::JobInspected { job: id, media, predicted_peak_bytes: predicted });
+            }
+            Inspection::AlreadyDone { output } => {
+                self.log(Some(id), LogLevel::Info, format!("already done: {}", path_text(&output)));
+                self.emit(EventKind::JobFinished {
+                    job: id,
+                    outcome: Outcome::AlreadyDone,
+                    output: Some(output),
+                    peak_memory_bytes: Bytes::ZERO,
+                    seconds: 0.0,
+                    attempts: 0,
+                    exit_code: None,
+                    signal: None,
+                    reason: None,
+                });
+            }
+            Inspection::Rejected(rejected) => self.reject(id, rejected.reason, rejected.limit, rejected.detail),
+        }
+    }
+
+    /// The next job in order, if it may start now. Nobody overtakes it.
+    fn next_admissible(&self) -> Option<JobId> {
+        let may_see = !self.blind() || self.active.is_empty() && self.now.mono.0 > super::BLIND_AFTER;
+        if self.state.paused || !may_see || self.active.len() >= self.slots() {
+            return None;
+        }
+        let (_, id) = *self.state.index.waiting.first()?;
+        self.job(id)?.media.is_some().then_some(id)
+    }
+
+    fn admit_one(&mut self, id: JobId) {
+        let Some(job) = self.job(id) else { return };
+        let (attempt, reserved_bytes) = (job.attempts + 1, job.predicted_peak.unwrap_or(Bytes::ZERO));
+        self.emit(EventKind::JobAdmitted { job: id, attempt, reserved_bytes });
+        let cleaning_until = self.config.governor.then(|| self.now.mono + super::CLEANUP_PATIENCE);
+        // The admission is the last event made, and the record that has to be on disk.
+        self.active.insert(id, Active { admitted: self.state.seq, cleaning_until, ..Active::default() });
+        if self.config.governor {
+            self.clean_before(id);
+        }
+    }
+
+    /// Orders the start of every admitted job that is recorded and cleaned for.
+    pub(super) fn spawn_ready(&mut self) {
+        let ready: Vec<JobId> = self
+            .active
+            .iter()
+            .filter(|(_, active)| {
+                let is_cleaned = active.cleaning_until.is_none_or(|until| self.now.mono >= until);
+                !active.spawn_ordered && active.admitted <= self.persisted && is_cleaned
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ready {
+            let Some(job) = self.state.jobs.get(&id) else { continue };
+            let (Some(media), Some(output)) = (job.media.clone(), job.output.clone()) else { continue };
+            let env = self.state.profile.as_ref().map(|profile| profile.env.clone()).unwrap_or_default();
+            let order = SpawnOrder {
+                job: id,
+                attempt: job.attempts,
+                input: job.input.clone(),
+                output,
+                preset: job.preset.clone(),
+                media,
+                env,
+            };
+            let line = format!("Memory usage before processing: {:.1}MB", self.state.memory.working_set_bytes.as_mb());
+            self.log(Some(id), LogLevel::Memory, line);
+            self.effects.push(Effect::Spawn(Box::new(order)));
+            if let Some(active) = self.active.get_mut(&id) {
+                active.spawn_ordered = true;
+                active.cleaning_until = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What front ends ask, and why it may be refused.
+
+use super::Engine;
+use super::port::{Effect, StopMode};
+use crate::domain::command::{ClientId, Command, MoveTo, Rejection, RequestId};
+use crate::domain::event::EventKind;
+use crate::domain::job::{JobId, LogLevel, Outcome, Phase, RejectReason, StopReason};
+
+impl Engine {
+    pub(super) fn command(&mut self, client: ClientId, request: RequestId, command: Command) {
+        let result = match command {
+            Command::Enqueue { paths, preset } => match self.enqueue((client, request), paths, preset) {
+                // The scan answers when it is over.
+                Ok(()) => return,
+                Err(rejection) => Err(rejection),
+            },
+            Command::Cancel(job) => self.cancel(job),
+            Command::Retry(job) => self.retry(job),
+            Command::Allow(job) => self.allow(job),
+            Command::Move(job, to) => self.move_job(job, to),
+            Command::Remove(job) => self.remove(job),
+            Command::PauseJob(job) => self.pause_job(job),
+            Command::ResumeJob(job) => self.resume_job(job),
+            Command::Pause => self.toggle(self.state.paused, EventKind::QueuePaused, "the queue is held already"),
+            Command::Resume => self.toggle(!self.state.paused, EventKind::QueueResumed, "the queue is not held"),
+            Command::SelectProfile(profile) => {
+                self.select_profile(*profile);
+                Ok(())
+            }
+            Command::CleanNow if !self.config.governor => {
+                Err(Rejection("the governor is off (--no-governor): nothing is cleaned".to_owned()))
+            }
+            Command::CleanNow => {
+                self.clean_now();
+                Ok(())
+            }
+            Command::Drain => self.toggle(self.state.draining, EventKind::DrainStarted, "the queue is draining already"),
+            Command::Shutdown => {
+                self.shutdown();
+                Ok(())
+            }
+            Command::Suspend => {
+                self.suspend_all();
+                Ok(())
+            }
+            Command::Continue => {
+                self.continue_all();
+                Ok(())
+            }
+        };
+        self.reply(client, request, result);
+    }
+
+    fn known(&self, id: JobId) -> Result<&Phase, Rejection> {
+        self.job(id).map(|job| &job.phase).ok_or_else(|| Rejection(format!("there is no job {id}")))
+    }
+
+    fn toggle(&mut self, is_so_already: bool, event: EventKind, refusal: &str) -> Result<(), Rejection> {
+        if is_so_already {
+            return Err(Rejection(refusal.to_owned()));
+        }
+        self.emit(event);
+        Ok(())
+    }
+
+    fn cancel(&mut self, id: JobId) -> Result<(), Rejection> {
+        match self.known(id)? {
+            Phase::Queued | Phase::Backoff { .. } => {
+                self.finish_without_run(id, Outcome::Cancelled, "cancelled before it ran");
+                Ok(())
+            }
+            Phase::Starting => {
+                self.doom(id, StopReason::Cancel);
+                Ok(())
+            }
+            Phase::Running { .. } => {
+                self.stop(id, StopReason::Cancel, super::STOP_GRACE);
+                Ok(())
+            }
+            Phase::Stopping { .. } => Err(Rejection(format!("job {id} is being stopped already"))),
+            Phase::Finalizing => Err(Rejection(format!("job {id} is done; its output is just being put in place"))),
+            Phase::Rejected(_) | Phase::Finished(_) => Err(Rejection(format!("job {id} has ended; there is nothing to cancel"))),
+        }
+    }
+
+    fn retry(&mut self, id: JobId) -> Result<(), Rejection> {
+        match self.known(id)? {
+            Phase::Finished(finished) if finished.outcome.is_success() => {
+                Err(Rejection(format!("job {id} is done; there is nothing to retry")))
+            }
+            Phase::Rejected(rejected) if rejected.reason == RejectReason::TooLarge => {
+                Err(Rejection(format!("job {id} is over the size limit; allow it (A) or change the profile (p)")))
+            }
+            Phase::Backoff { .. } => {
+                self.emit(EventKind::JobReady { job: id });
+                Ok(())
+            }
+            Phase::Rejected(_) | Phase::Finished(_) => {
+                let rank = self.rank_at_end();
+                self.emit(EventKind::JobRetried { job: id, rank });
+                Ok(())
+            }
+            _ => Err(Rejection(format!("job {id} has not ended; there is nothing to retry"))),
+        }
+    }
+
+    fn allow(&mut self, id: JobId) -> Result<(), Rejection> {
+        match self.known(id)? {
+            Phase::Rejected(rejected) if rejected.reason == RejectReason::TooLarge => {
+                self.emit(EventKind::JobAllowed { job: id, by_operator: true });
+                Ok(())
+            }
+            Phase::Rejected(rejected) => {
+                Err(Rejection(format!("job {id} cannot be let in: {}; mend it and retry (r)", rejected.detail)))
+            }
+            _ => Err(Rejection(format!("job {id} was not rejected"))),
+        }
+    }
+
+    fn move_job(&mut self, id: JobId, to: MoveTo) -> Result<(), Rejection> {
+        if !matches!(self.known(id)?, Phase::Queued) {
+            return Err(Rejection(format!("job {id} is not waiting; only waiting jobs have a place in the queue")));
+        }
+        let Some(rank) = self.job(id).map(|job| job.rank) else { return Ok(()) };
+        let waiting = &self.state.index.waiting;
+        let neighbour = match to {
+            MoveTo::Sooner => waiting.range(..(rank, id)).next_back().copied(),
+            MoveTo::Later => waiting.range((rank, id)..).nth(1).copied(),
+            MoveTo::First => waiting.first().copied().filter(|(_, first)| *first != id),
+            MoveTo::Last => waiting.last().copied().filter(|(_, last)| *last != id),
+        };
+        let Some((other_rank, other)) = neighbour else {
+            return Err(Rejection(format!("job {id} is at the end of the queue already")));
+        };
+        match to {
+            MoveTo::Sooner | MoveTo::Later => {
+                self.emit(EventKind::JobMoved { job: id, rank: other_rank });
+                self.emit(EventKind::JobMoved { job: other, rank });
+            }
+            MoveTo::First => self.emit(EventKind::JobMoved { job: id, rank: other_rank - super::RANK_STEP }),
+            MoveTo::Last => {
+                let rank = self.rank_at_end();
+                self.emit(EventKind::JobMoved { job: id, rank });
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, id: JobId) -> Result<(), Rejection> {
+        if self.known(id)?.holds_slot() {
+            return Err(Rejection(format!("job {id} is running; cancel it first (x)")));
+        }
+        self.after_lines.remove(&id);
+        self.emit(EventKind::JobRemoved { job: id });
+        Ok(())
+    }
+
+    fn pause_job(&mut self, id: JobId) -> Result<(), Rejection> {
+        match self.known(id)? {
+            Phase::Running { paused: false, .. } => {
+                self.effects.push(Effect::Suspend(id));
+                self.note_paused(id);
+                self.emit(EventKind::JobPaused { job: id });
+                Ok(())
+            }
+            Phase::Running { .. } => Err(Rejection(format!("job {id} is paused already"))),
+            _ => Err(Rejection(format!("job {id} is not running; only running jobs can be paused"))),
+        }
+    }
+
+    fn resume_job(&mut self, id: JobId) -> Result<(), Rejection> {
+        match self.known(id)? {
+            Phase::Running { paused: true, .. } => {
+                self.effects.push(Effect::Continue(id));
+                self.note_resumed(id);
+                self.emit(EventKind::JobContinued { job: id });
+                Ok(())
+            }
+            _ => Err(Rejection(format!("job {id} is not paused"))),
+        }
+    }
+
+    fn suspend_all(&mut self) {
+        let running: Vec<JobId> = self.active.keys().copied().collect();
+        for id in running {
+            if self.pause_job(id).is_ok() {
+                self.suspended.insert(id);
+            }
+        }
+    }
+
+    fn continue_all(&mut self) {
+        for id in std::mem::take(&mut self.suspended) {
+            // It may have been resumed or have ended meanwhile; then there is nothing to do.
+            let _ = self.resume_job(id);
+        }
+    }
+
+    fn shutdown(&mut self) {
+        let first = !self.state.shutting_down;
+        if first {
+            self.emit(EventKind::ShutdownStarted);
+        }
+        let active: Vec<JobId> = self.active.keys().copied().collect();
+        for id in active {
+            match self.job(id).map(|job| &job.phase) {
+                Some(Phase::Starting) => self.doom(id, StopReason::Shutdown),
+                Some(Phase::Running { .. }) => self.stop(id, StopReason::Shutdown, super::SHUTDOWN_GRACE),
+                // Asked for a second time: no more patience.
+                Some(Phase::Stopping { .. }) if !first => self.effects.push(Effect::Stop(id, StopMode::Kill)),
+                _ => {}
+            }
+        }
+    }
+
+    /// A job that is about to start ends instead: at once if its process was not ordered yet, else when it runs.
+    fn doom(&mut self, id: JobId, why: StopReason) {
+        let Some(active) = self.active.get_mut(&id) else { return };
+        if active.spawn_ordered {
+            active.doomed_why = Some(why);
+            return;
+        }
+        self.active.remove(&id);
+        self.end_stopped(id, why, None);
+    }
+
+    pub(super) fn stop(&mut self, id: JobId, why: StopReason, grace: std::time::Duration) {
+        self.emit(EventKind::JobStopping { job: id, why });
+        self.effects.push(Effect::Stop(id, StopMode::Term));
+        if let Some(active) = self.active.get_mut(&id) {
+            active.kill_at = Some(self.now.mono + grace);
+        }
+    }
+
+    pub(super) fn finish_without_run(&mut self, id: JobId, outcome: Outcome, reason: &str) {
+        let Some(job) = self.job(id) else { return };
+        let (peak_memory_bytes, attempts) = (job.peak, job.attempts);
+        self.log(Some(id), LogLevel::Info, reason.to_owned());
+        self.emit(EventKind::JobFinished {
+            job: id,
+            outcome,
+            output: None,
+            peak_memory_bytes,
+            seconds: 0.0,
+            attempts,
+            exit_code: None,
+            signal: None,
+            reason: Some(reason.to_owned()),
+        });
+    }
+}

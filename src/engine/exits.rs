@@ -1,0 +1,227 @@
+//! What hosts report of jobs, and every way a job ends.
+
+use super::port::{Cause, Effect, ExitReport, Failure, JobReport, Published};
+use super::stall::Alive;
+use super::{Engine, retry};
+use crate::domain::event::EventKind;
+use crate::domain::job::{Exit, JobId, LogLevel, Outcome, Phase, StopReason};
+use crate::domain::text::path_text;
+use crate::domain::units::Bytes;
+
+/// Linux and macOS agree on this one.
+const SIGKILL: i32 = 9;
+
+/// How a try ended, before it is decided what follows.
+struct Ending {
+    outcome: Outcome,
+    reason: String,
+    cause: Cause,
+    exit: Option<Exit>,
+}
+
+impl Engine {
+    pub(super) fn report(&mut self, id: JobId, report: JobReport) {
+        if let JobReport::Inspected(inspection) = report {
+            return self.inspected(id, inspection);
+        }
+        if !self.active.contains_key(&id) {
+            return;
+        }
+        match report {
+            JobReport::Spawned { pid } => self.spawned(id, pid),
+            JobReport::SpawnFailed { reason, transient } => {
+                let cause = if transient { Cause::Host } else { Cause::Input };
+                self.end_failed(id, Ending { outcome: Outcome::Failed, reason, cause, exit: None });
+            }
+            JobReport::Progress(progress) => {
+                let memory_bytes = self.job(id).map_or(Bytes::ZERO, |job| job.memory);
+                self.emit(EventKind::JobProgressed {
+                    job: id,
+                    ratio: progress.ratio,
+                    fps: progress.fps,
+                    speed: progress.speed,
+                    eta_seconds: progress.eta_seconds,
+                    memory_bytes,
+                    frame: progress.frame,
+                    out_time_ms: progress.out_time.as_millis() as u64,
+                    written_bytes: progress.written,
+                });
+                self.note_progress(id);
+            }
+            JobReport::Log(lines) => {
+                for (level, text) in lines {
+                    self.log(Some(id), level, text);
+                }
+            }
+            JobReport::Exited(exit) => self.exited(id, exit),
+            JobReport::Finalized(result) => self.finalized(id, result),
+            JobReport::Inspected(_) => {}
+        }
+    }
+
+    fn spawned(&mut self, id: JobId, pid: u32) {
+        let Some(job) = self.job(id) else { return };
+        let (attempt, predicted_peak_bytes) = (job.attempts, job.predicted_peak);
+        self.emit(EventKind::JobStarted { job: id, attempt, pid, predicted_peak_bytes });
+        let now = self.now.mono;
+        let Some(active) = self.active.get_mut(&id) else { return };
+        active.clock_from = now;
+        active.alive = Some(Alive { at: now, vitals: Default::default() });
+        if let Some(why) = active.doomed_why.take() {
+            self.stop(id, why, super::STOP_GRACE);
+        }
+    }
+
+    fn exited(&mut self, id: JobId, report: ExitReport) {
+        let was_stopping = match self.job(id).map(|job| &job.phase) {
+            Some(Phase::Stopping { why, .. }) => Some(*why),
+            _ => None,
+        };
+        self.note_peak(id, report.peak);
+        if let Some(why) = was_stopping {
+            self.discard(id);
+            self.end_stopped(id, why, Some(report));
+            return;
+        }
+        if self.is_good(id, &report) {
+            let Some(attempt) = self.job(id).map(|job| job.attempts) else { return };
+            if let Some(active) = self.active.get_mut(&id) {
+                active.exit = Some(report);
+            }
+            self.emit(EventKind::JobFinalizing { job: id });
+            self.effects.push(Effect::Finalize { job: id, attempt });
+            return;
+        }
+        self.discard(id);
+        let ending = self.ending_of(id, report);
+        self.end_failed(id, ending);
+    }
+
+    /// Exit code 0 and no error told, or errors that the preset tolerates.
+    fn is_good(&self, id: JobId, report: &ExitReport) -> bool {
+        let is_tolerant = self.job(id).and_then(|job| self.config.presets.get(&job.preset)).is_some_and(|preset| preset.tolerant);
+        report.exit == Exit::Code(0) && (report.failure.is_none() || is_tolerant)
+    }
+
+    fn ending_of(&self, id: JobId, report: ExitReport) -> Ending {
+        let exit = Some(report.exit);
+        if report.exit == Exit::Signal(SIGKILL) && report.oom_killed != Some(false) {
+            let peak = self.job(id).map_or(report.peak, |job| job.peak.max(report.peak));
+            let certainty = if report.oom_killed == Some(true) { "killed by the kernel" } else { "probably killed by the kernel" };
+            let reason = format!("out of memory: {certainty} at {} of its own, budget {}", peak.whole(), self.state.lines.budget);
+            return Ending { outcome: Outcome::OutOfMemory, reason, cause: Cause::Host, exit };
+        }
+        let said = report.failure.unwrap_or_else(|| Failure { cause: Cause::Unknown, reason: "ffmpeg did not say why".to_owned() });
+        let reason = match report.exit {
+            Exit::Code(0) => said.reason,
+            Exit::Code(code) => format!("{} (exit code {code})", said.reason),
+            Exit::Signal(signal) => format!("ended by signal {signal}: {}", said.reason),
+        };
+        Ending { outcome: Outcome::Failed, reason, cause: said.cause, exit }
+    }
+
+    fn finalized(&mut self, id: JobId, result: Result<Published, Failure>) {
+        match result {
+            Ok(published) => {
+                let exit = self.active.get(&id).and_then(|active| active.exit.as_ref()).map(|report| report.exit);
+                self.log(Some(id), LogLevel::Info, format!("done: {} ({})", path_text(&published.output), published.size));
+                self.finish(
+                    id,
+                    Ending { outcome: Outcome::Done, reason: String::new(), cause: Cause::Input, exit },
+                    Some(published),
+                );
+            }
+            Err(failure) => {
+                self.discard(id);
+                let exit = self.active.get(&id).and_then(|active| active.exit.as_ref()).map(|report| report.exit);
+                self.end_failed(id, Ending { outcome: Outcome::Failed, reason: failure.reason, cause: failure.cause, exit });
+            }
+        }
+    }
+
+    /// A try has failed: another one, or the end.
+    fn end_failed(&mut self, id: JobId, ending: Ending) {
+        let Some(job) = self.job(id) else { return };
+        let attempt = job.attempts;
+        if self.state.shutting_down {
+            return self.requeue_uncounted(id, "plimsoll is ending");
+        }
+        if retry::is_worth_it(ending.cause, attempt, self.config.retries) {
+            let delay = retry::backoff(attempt);
+            let reason = ending.reason;
+            self.log(
+                Some(id),
+                LogLevel::Warning,
+                format!("try {attempt} of {} failed: {reason}; next try in {} s", self.config.retries + 1, delay.as_secs()),
+            );
+            self.active.remove(&id);
+            self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms: delay.as_millis() as u64, uncounted: false });
+            self.clean_after(id, false);
+        } else {
+            self.finish(id, ending, None);
+        }
+    }
+
+    /// A job that was told to end has ended, or never began.
+    pub(super) fn end_stopped(&mut self, id: JobId, why: StopReason, report: Option<ExitReport>) {
+        let exit = report.map(|report| report.exit);
+        let ending = |outcome, reason: String, cause| Ending { outcome, reason, cause, exit };
+        match why {
+            StopReason::Shutdown => self.requeue_uncounted(id, "plimsoll is ending"),
+            StopReason::Cancel => {
+                self.finish(id, ending(Outcome::Cancelled, "cancelled by the operator".to_owned(), Cause::Input), None)
+            }
+            StopReason::Timeout => {
+                let limit = self.config.timeout.unwrap_or_default().as_secs();
+                let reason = format!("ran longer than the limit of {limit} s (--timeout)");
+                self.finish(id, ending(Outcome::TimedOut, reason, Cause::Input), None);
+            }
+            StopReason::Stall => {
+                let limit = self.config.stall.unwrap_or_default().as_secs();
+                let reason = format!("made no progress and used no CPU for {limit} s (--stall)");
+                self.end_failed(id, ending(Outcome::Stalled, reason, Cause::Host));
+            }
+        }
+    }
+
+    fn requeue_uncounted(&mut self, id: JobId, reason: &str) {
+        self.active.remove(&id);
+        let Some(attempt) = self.job(id).map(|job| job.attempts) else { return };
+        self.emit(EventKind::JobRequeued { job: id, attempt, reason: reason.to_owned(), delay_ms: 0, uncounted: true });
+    }
+
+    fn finish(&mut self, id: JobId, ending: Ending, published: Option<Published>) {
+        let active = self.active.remove(&id).unwrap_or_default();
+        let Some(job) = self.job(id) else { return };
+        let seconds = job.started_at.map_or(0.0, |started| self.now.mono.since(started).as_secs_f64());
+        let (peak_memory_bytes, attempts) = (job.peak.max(active.host_peak), job.attempts);
+        let is_success = ending.outcome.is_success();
+        if !is_success {
+            self.log(Some(id), LogLevel::Error, format!("{}: {}", ending.outcome.word(), ending.reason));
+        }
+        let (exit_code, signal) = match ending.exit {
+            Some(Exit::Code(code)) => (Some(code), None),
+            Some(Exit::Signal(signal)) => (None, Some(signal)),
+            None => (None, None),
+        };
+        self.emit(EventKind::JobFinished {
+            job: id,
+            outcome: ending.outcome,
+            output: published.map(|published| published.output),
+            peak_memory_bytes,
+            seconds,
+            attempts,
+            exit_code,
+            signal,
+            reason: (!is_success).then_some(ending.reason),
+        });
+        self.clean_after(id, is_success);
+    }
+
+    /// Removes what the try left behind. Nothing partial may stay.
+    fn discard(&mut self, id: JobId) {
+        if let Some(attempt) = self.job(id).map(|job| job.attempts) {
+            self.effects.push(Effect::Discard { job: id, attempt });
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Cleanups: which one is next, one at a time, and how soon the same one may come again.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::Engine;
+use super::port::{CleanOrder, Effect};
+use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupResult, CleanupTrigger, CleanupVerdict};
+use crate::domain::event::EventKind;
+use crate::domain::job::{JobId, LogLevel};
+use crate::domain::memory::Level;
+use crate::domain::time::Mono;
+
+/// What is tried at the high-water mark, in this order.
+const RUNGS: [CleanupAction; 3] = [CleanupAction::DropFileCache, CleanupAction::RemoveScratch, CleanupAction::TrimHeap];
+/// What is done when a job is about to start. Its files are not in the cache yet, or are about to be read.
+const BEFORE: &[CleanupAction] = &[CleanupAction::TrimHeap];
+/// What is done when a job has ended well: its part has become its output, so there is no scratch.
+const AFTER: &[CleanupAction] = &[CleanupAction::DropFileCache];
+/// What is done when a job has failed.
+const AFTER_FAILURE: &[CleanupAction] = &[CleanupAction::RemoveScratch, CleanupAction::DropFileCache, CleanupAction::TrimHeap];
+/// A rung may be tried again after this long; doubled each time it was futile.
+const RETRY_FIRST: Duration = Duration::from_secs(5);
+/// Longest such wait.
+const RETRY_CAP: Duration = Duration::from_secs(60);
+/// A cleanup that has not answered for this long is given up.
+pub(super) const LOST_AFTER: Duration = Duration::from_secs(30);
+
+/// A cleanup not begun yet.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    trigger: CleanupTrigger,
+    action: CleanupAction,
+    job: Option<JobId>,
+}
+
+/// A cleanup under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Running {
+    id: CleanupId,
+    what: Pending,
+    pub(super) since: Mono,
+}
+
+/// When a rung may be tried again.
+#[derive(Debug, Clone, Copy)]
+struct Rung {
+    not_before: Mono,
+    wait: Duration,
+}
+
+/// The cleanups to come, and the one under way.
+#[derive(Debug)]
+pub(super) struct Ladder {
+    last_id: u64,
+    queue: VecDeque<Pending>,
+    pub(super) running: Option<Running>,
+    rungs: [Rung; RUNGS.len()],
+    /// When the last one ended: the next rung wants a newer sample.
+    last_end: Option<Mono>,
+}
+
+impl Default for Ladder {
+    fn default() -> Self {
+        Self {
+            last_id: 0,
+            queue: VecDeque::new(),
+            running: None,
+            rungs: [Rung { not_before: Mono::START, wait: RETRY_FIRST }; RUNGS.len()],
+            last_end: None,
+        }
+    }
+}
+
+impl Ladder {
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_none() && self.queue.is_empty()
+    }
+
+    fn concerns(&self, job: JobId) -> bool {
+        self.running.is_some_and(|running| running.what.job == Some(job))
+            || self.queue.iter().any(|pending| pending.job == Some(job))
+    }
+}
+
+impl Engine {
+    /// Cleans before a job starts; the start waits for it.
+    pub(super) fn clean_before(&mut self, job: JobId) {
+        // It jumps the queue: a start waits for it.
+        for action in BEFORE.iter().rev() {
+            let pending = Pending { trigger: CleanupTrigger::BeforeJob, action: *action, job: Some(job) };
+            self.ladder.queue.push_front(pending);
+        }
+    }
+
+    /// Cleans after a job has ended.
+    pub(super) fn clean_after(&mut self, job: JobId, success: bool) {
+        let (trigger, actions) =
+            if success { (CleanupTrigger::AfterJob, AFTER) } else { (CleanupTrigger::AfterFailure, AFTER_FAILURE) };
+        if self.config.governor {
+            self.ladder.queue.extend(actions.iter().map(|action| Pending { trigger, action: *action, job: Some(job) }));
+        }
+        self.after_lines.insert(job, self.now.mono);
+    }
+
+    /// Runs every harmless rung, because the operator asks.
+    pub(super) fn clean_now(&mut self) {
+        let trigger = CleanupTrigger::Operator;
+        self.ladder.queue.extend(RUNGS.iter().map(|action| Pending { trigger, action: *action, job: None }));
+    }
+
+    /// Begins the next cleanup, if one is due and none is under way.
+    pub(super) fn clean(&mut self) {
+        if self.ladder.running.is_some() {
+            return;
+        }
+        if let Some(pending) = self.ladder.queue.pop_front() {
+            self.begin(pending);
+        } else if let Some(action) = self.due_rung() {
+            self.begin(Pending { trigger: CleanupTrigger::HighWater, action, job: None });
+        }
+    }
+
+    /// The first rung that memory over the line calls for and that is not waiting to be tried again.
+    fn due_rung(&self) -> Option<CleanupAction> {
+        let is_newer = match (&self.sample, self.ladder.last_end) {
+            (Some((at, _)), Some(end)) => *at > end,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if !(self.config.governor && self.levels.level() >= Level::High && is_newer && !self.blind()) {
+            return None;
+        }
+        RUNGS.iter().zip(&self.ladder.rungs).find(|(_, rung)| self.now.mono >= rung.not_before).map(|(action, _)| *action)
+    }
+
+    fn begin(&mut self, pending: Pending) {
+        self.ladder.last_id += 1;
+        let id = CleanupId(self.ladder.last_id);
+        self.ladder.running = Some(Running { id, what: pending, since: self.now.mono });
+        let memory = &self.state.memory;
+        let before_bytes = match pending.trigger {
+            CleanupTrigger::HighWater => memory.counted_bytes,
+            _ => memory.usage_bytes,
+        };
+        if pending.trigger == CleanupTrigger::HighWater && pending.action == RUNGS[0] {
+            let line = format!("High memory usage detected: {:.1}MB - forcing cleanup", before_bytes.as_mb());
+            self.log(None, LogLevel::Memory, line);
+        }
+        let Pending { trigger, action, job } = pending;
+        self.emit(EventKind::CleanupStarted { cleanup: id, trigger, job, action, before_bytes });
+        let running = self.active.keys().copied().collect();
+        self.effects.push(Effect::Clean(CleanOrder { id, action, job, running }));
+    }
+
+    /// Takes the measured result of a cleanup.
+    pub(super) fn cleanup_done(&mut self, id: CleanupId, result: CleanupResult) {
+        let Some(running) = self.ladder.running.filter(|running| running.id == id) else { return };
+        let Pending { trigger, action, job } = running.what;
+        let CleanupResult { before, after, freed, millis, verdict } = result;
+        self.emit(EventKind::CleanupFinished {
+            cleanup: id,
+            action,
+            before_bytes: before,
+            after_bytes: after,
+            freed_bytes: freed,
+            millis,
+            verdict,
+        });
+        if matches!(trigger, CleanupTrigger::HighWater | CleanupTrigger::Operator) {
+            let line = format!(
+                "Memory usage after cleanup: {:.1}MB ({}: freed {:.1}MB in {millis} ms)",
+                after.as_mb(),
+                action.words(),
+                freed.as_mb()
+            );
+            self.log(None, LogLevel::Memory, line);
+        }
+        if trigger == CleanupTrigger::HighWater
+            && let Some(rung) = RUNGS.iter().position(|rung| *rung == action)
+        {
+            let rung = &mut self.ladder.rungs[rung];
+            rung.wait = if verdict == CleanupVerdict::Futile { (rung.wait * 2).min(RETRY_CAP) } else { RETRY_FIRST };
+            rung.not_before = self.now.mono + rung.wait;
+        }
+        self.end_cleanup(job, trigger);
+    }
+
+    /// Gives up a cleanup that never answered.
+    pub(super) fn lose_cleanup(&mut self) {
+        let Some(running) = self.ladder.running else { return };
+        if self.now.mono.since(running.since) < LOST_AFTER {
+            return;
+        }
+        let what = format!("cleanup {} ({})", running.id.0, running.what.action.words());
+        self.emit(EventKind::Fault { what, detail: "has not answered for 30 s and is given up".to_owned() });
+        self.end_cleanup(running.what.job, running.what.trigger);
+    }
+
+    fn end_cleanup(&mut self, job: Option<JobId>, trigger: CleanupTrigger) {
+        self.ladder.running = None;
+        self.ladder.last_end = Some(self.now.mono);
+        let Some(job) = job else { return };
+        if trigger == CleanupTrigger::BeforeJob {
+            let is_done = !self.ladder.queue.iter().any(|next| next.job == Some(job) && next.trigger == CleanupTrigger::BeforeJob);
+            if is_done && let Some(active) = self.active.get_mut(&job) {
+                active.cleaning_until = None;
+            }
+        } else if let Some(since) = self.after_lines.get_mut(&job) {
+            *since = self.now.mono;
+        }
+    }
+
+    /// Prints the "after processing" line of jobs whose cleanups are over, now that a newer sample is here.
+    pub(super) fn print_after_lines(&mut self) {
+        let due: Vec<JobId> = self
+            .after_lines
+            .iter()
+            .filter(|(job, since)| **since < self.now.mono && !self.ladder.concerns(**job))
+            .map(|(job, _)| *job)
+            .collect();
+        for job in due {
+            self.after_lines.remove(&job);
+            let line = format!("Memory usage after processing: {:.1}MB", self.state.memory.working_set_bytes.as_mb());
+            self.log(Some(job), LogLevel::Memory, line);
+        }
+    }
+}

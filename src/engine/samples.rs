@@ -1,0 +1,95 @@
+//! Memory samples: what counts against the line, the level, and the facts made of it.
+
+use super::levels::Counted;
+use super::port::Effect;
+use super::{BLIND_AFTER, Engine};
+use crate::domain::event::{EventKind, MemoryFigures};
+use crate::domain::memory::{Budget, Lines, MemorySample};
+use crate::domain::profile::Profile;
+use crate::domain::units::Bytes;
+
+impl Engine {
+    pub(super) fn sampled(&mut self, sample: MemorySample) {
+        if let Some(budget) = &sample.budget {
+            self.budget(budget);
+        }
+        let lines = self.state.lines;
+        let counted = counted(&sample, &lines);
+        let change = self.levels.update(self.now.mono, counted, &lines);
+        let from = self.state.memory.level;
+        let figures = MemoryFigures {
+            usage_bytes: sample.usage,
+            working_set_bytes: sample.working_set,
+            hard_bytes: sample.hard,
+            console_bytes: sample.console,
+            foreign_bytes: sample.foreign(),
+            jobs: sample.jobs.iter().map(|(job, vitals)| (*job, vitals.anon)).collect(),
+            reserved_bytes: self.reserved(),
+            budget_bytes: lines.budget,
+            high_water_bytes: lines.high_water,
+            level: self.levels.level(),
+            psi_some_avg10: sample.psi_some_avg10,
+            file_cache_bytes: sample.file_cache,
+            counted_bytes: counted.working_set,
+            scope: sample.scope,
+            oom_kills: sample.oom_kills,
+        };
+        self.emit(EventKind::MemorySampled(figures));
+        if let Some(to) = change {
+            let (working_set_bytes, hard_bytes) = (sample.working_set, sample.hard);
+            self.emit(EventKind::PressureChanged { from, to, working_set_bytes, hard_bytes });
+        }
+        self.sample = Some((self.now.mono, sample));
+        self.watch_vitals();
+        self.print_after_lines();
+    }
+
+    fn budget(&mut self, budget: &Budget) {
+        let Some(profile) = &self.state.profile else { return };
+        let lines = Lines::new(&profile.memory, budget.bytes);
+        let source = budget.source.to_string();
+        if lines != self.state.lines || source != self.state.budget_source || budget.available != self.state.available {
+            self.emit(EventKind::BudgetChanged {
+                budget_bytes: budget.bytes,
+                budget_source: source,
+                available_bytes: budget.available,
+                lines,
+            });
+        }
+    }
+
+    /// Goes on under another profile; waiting jobs are measured against its limits.
+    pub(super) fn select_profile(&mut self, profile: Profile) {
+        self.effects.push(Effect::SetProfileBudget(profile.memory.budget));
+        let lines = Lines::new(&profile.memory, self.state.lines.budget);
+        self.emit(EventKind::ProfileSelected {
+            name: profile.name.clone(),
+            max_concurrent: profile.max_concurrent,
+            max_file_bytes: profile.max_file_size,
+            profile: Box::new(profile),
+        });
+        // Before the first sample there is no budget for the marks to stand under.
+        if self.sample.is_some() && lines != self.state.lines {
+            let (budget_source, available_bytes) = (self.state.budget_source.clone(), self.state.available);
+            self.emit(EventKind::BudgetChanged { budget_bytes: lines.budget, budget_source, available_bytes, lines });
+        }
+        self.apply_size_limit();
+    }
+
+    /// Σ of what is set aside for the jobs that hold a slot.
+    pub(super) fn reserved(&self) -> Bytes {
+        self.active.keys().filter_map(|id| self.job(*id)?.predicted_peak).sum()
+    }
+
+    /// No memory sample has come for a while, or none ever.
+    pub(super) fn blind(&self) -> bool {
+        self.sample.as_ref().is_none_or(|(at, _)| self.now.mono.since(*at) > BLIND_AFTER)
+    }
+}
+
+/// The sums without what others may use beside the budget.
+fn counted(sample: &MemorySample, lines: &Lines) -> Counted {
+    let ours = sample.jobs_total() + sample.console + sample.scratch;
+    let without = |sum: Bytes| sum - (sum - ours).min(lines.allowance);
+    Counted { working_set: without(sample.working_set), hard: without(sample.hard) }
+}

@@ -1,0 +1,122 @@
+//! The same engine against a modelled world in virtual time: no process, no file, no clock; the same seed gives the same run.
+
+pub mod world;
+
+use std::time::Duration;
+
+use crate::domain::command::{ClientId, Command, Rejection, RequestId};
+use crate::domain::event::Event;
+use crate::domain::time::{Mono, Now, Wall};
+use crate::engine::port::{Effect, Host as _, Input};
+use crate::engine::{Engine, EngineConfig};
+
+use world::{SimJob, World};
+
+/// 2026-01-01T00:00:00Z: where virtual wall clocks begin.
+const EPOCH: i64 = 1_767_225_600_000;
+
+/// One run of the engine in the modelled world.
+pub struct Sim {
+    /// The engine.
+    pub engine: Engine,
+    /// The world that carries out its orders.
+    pub world: World,
+    /// Every event, in order.
+    pub events: Vec<Event>,
+    /// Every answer to a request.
+    pub replies: Vec<(RequestId, Result<(), Rejection>)>,
+    requests: u64,
+    now: Mono,
+}
+
+/// Why a simulated run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The engine said so.
+    Over,
+    /// The virtual time given was used up.
+    OutOfTime,
+}
+
+impl Sim {
+    /// A run at its start, with the jobs that scans will find.
+    pub fn new(config: EngineConfig, jobs: Vec<SimJob>) -> Self {
+        let mut sim = Self {
+            engine: Engine::new(config),
+            world: World::new(jobs),
+            events: Vec::new(),
+            replies: Vec::new(),
+            requests: 0,
+            now: Mono::START,
+        };
+        let effects = sim.engine.start(now(Mono::START));
+        sim.carry_out(effects);
+        sim
+    }
+
+    /// The virtual time.
+    pub fn now(&self) -> Mono {
+        self.now
+    }
+
+    /// Asks something, now.
+    pub fn ask(&mut self, command: Command) -> RequestId {
+        self.requests += 1;
+        let request = RequestId(self.requests);
+        self.give(Input::Command(ClientId(1), request, command));
+        request
+    }
+
+    /// Queues every job of the world in one request.
+    pub fn enqueue_all(&mut self) {
+        let paths = self.world.paths();
+        self.ask(Command::Enqueue { paths, preset: None });
+    }
+
+    /// Lets virtual time pass until `until` or until the run is over.
+    pub fn run_until(&mut self, until: Mono) -> End {
+        while !self.engine.is_over() {
+            let wake = self.engine.wake_at();
+            let world = self.world.next_at();
+            let Some(next) = wake.into_iter().chain(world).min().filter(|next| *next <= until) else {
+                self.now = self.now.max(until);
+                return End::OutOfTime;
+            };
+            self.now = self.now.max(next);
+            match self.world.take(self.now) {
+                Some(input) => self.give(input),
+                None if wake.is_some_and(|wake| wake <= self.now) => self.give(Input::Wake),
+                None => {}
+            }
+        }
+        End::Over
+    }
+
+    /// Lets this much virtual time pass.
+    pub fn run_for(&mut self, time: Duration) -> End {
+        self.run_until(self.now + time)
+    }
+
+    fn give(&mut self, input: Input) {
+        let effects = self.engine.step(now(self.now), input);
+        self.carry_out(effects);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Publish(event) => self.events.push(event),
+                Effect::Reply(_, request, result) => self.replies.push((request, result)),
+                Effect::Exit => {}
+                other => {
+                    self.world.set_now(self.now);
+                    self.world.perform(other);
+                }
+            }
+        }
+    }
+}
+
+fn now(mono: Mono) -> Now {
+    Now { mono, wall: Wall(EPOCH + mono.as_millis() as i64) }
+}

@@ -1,0 +1,404 @@
+//! A model of the world: jobs with a size, a length, a peak and a fate; memory that is their sum.
+//!
+//! It also watches the orders it is given and keeps what a test wants to know of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::domain::cleanup::{CleanupResult, CleanupVerdict};
+use crate::domain::event::Seq;
+use crate::domain::job::{Exit, JobId, MediaInfo, Progress, Rejected, VideoStream};
+use crate::domain::memory::{Budget, BudgetSource, JobVitals, MemorySample, Scope};
+use crate::domain::time::Mono;
+use crate::domain::units::Bytes;
+use crate::engine::port::{
+    CleanOrder, Effect, ExitReport, Failure, FoundInput, Host, Input, Inspection, JobReport, Published, SpawnOrder, StopMode,
+};
+
+/// A job of the model.
+#[derive(Debug, Clone)]
+pub struct SimJob {
+    /// Size of its input.
+    pub size: Bytes,
+    /// Run time of a try that goes to its end.
+    pub length: Duration,
+    /// Memory it holds while it runs.
+    pub peak: Bytes,
+    /// Page cache that its files leave behind.
+    pub cache: Bytes,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// What becomes of a job.
+#[derive(Debug, Clone)]
+pub enum Fate {
+    /// It ends well.
+    Good,
+    /// Its output is there already.
+    AlreadyDone,
+    /// The probe does not let it in.
+    Unfit(Rejected),
+    /// Its first tries fail in this way, then it ends well.
+    FailsFirst(u32, Failure),
+    /// Its first tries cannot be started, then it ends well.
+    SpawnFailsFirst(u32),
+    /// Its output cannot be put in place.
+    Unpublishable(Failure),
+    /// The kernel kills its first tries.
+    KilledFirst(u32),
+    /// It stops making progress, uses no CPU, and does not hear SIGTERM.
+    Hangs,
+}
+
+#[derive(Debug)]
+struct Process {
+    index: usize,
+    attempt: u32,
+    /// Time run, up to `since`.
+    ran: Duration,
+    /// Running since; `None` while stopped.
+    since: Option<Mono>,
+    generation: u64,
+}
+
+#[derive(Debug)]
+enum Coming {
+    Input(Input),
+    /// A process has something to tell, unless it was stopped or ended since.
+    Tick(JobId, u64),
+    Sample,
+}
+
+/// The modelled world.
+#[derive(Debug)]
+pub struct World {
+    jobs: Vec<SimJob>,
+    index_of: BTreeMap<JobId, usize>,
+    now: Mono,
+    coming: BTreeMap<(Mono, u64), Coming>,
+    order: u64,
+    processes: BTreeMap<JobId, Process>,
+    cache: BTreeMap<usize, Bytes>,
+    persisted: Seq,
+    /// Memory there is.
+    pub memory: Bytes,
+    /// What others use.
+    pub foreign: Bytes,
+    /// Samples come at this pace; zero = never.
+    pub sample_every: Duration,
+    /// Time that a durable record takes.
+    pub persist_takes: Duration,
+    /// Most processes at once.
+    pub most_processes: usize,
+    /// Every start, in order.
+    pub starts: Vec<(Mono, JobId, u32)>,
+    /// Every order to end a process, in order.
+    pub stops: Vec<(Mono, JobId, StopMode)>,
+    /// What must never happen, when it happened.
+    pub violations: Vec<String>,
+    /// Parts that a try has left and nobody has removed or published.
+    pub parts: BTreeSet<(JobId, u32)>,
+    admitted: BTreeMap<JobId, Seq>,
+}
+
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+impl World {
+    /// A world with these jobs to be found, 2 GB of memory and nobody else in it.
+    pub fn new(jobs: Vec<SimJob>) -> Self {
+        let mut world = Self {
+            jobs,
+            index_of: BTreeMap::new(),
+            now: Mono::START,
+            coming: BTreeMap::new(),
+            order: 0,
+            processes: BTreeMap::new(),
+            cache: BTreeMap::new(),
+            persisted: Seq(0),
+            memory: Bytes::gib(2),
+            foreign: Bytes::ZERO,
+            sample_every: Duration::from_millis(250),
+            persist_takes: Duration::from_millis(1),
+            most_processes: 0,
+            starts: Vec::new(),
+            stops: Vec::new(),
+            violations: Vec::new(),
+            parts: BTreeSet::new(),
+            admitted: BTreeMap::new(),
+        };
+        world.after(Duration::from_millis(5), Coming::Sample);
+        world
+    }
+
+    /// The paths under which scans find the jobs.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        (0..self.jobs.len()).map(|index| PathBuf::from(format!("/sim/{index}"))).collect()
+    }
+
+    /// When the next thing happens by itself.
+    pub fn next_at(&self) -> Option<Mono> {
+        self.coming.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Processes that live.
+    pub fn alive(&self) -> usize {
+        self.processes.len()
+    }
+
+    pub(super) fn set_now(&mut self, now: Mono) {
+        self.now = now;
+    }
+
+    /// What has happened up to `now`, one thing at a time.
+    pub(super) fn take(&mut self, now: Mono) -> Option<Input> {
+        self.now = now;
+        while let Some((at, _)) = self.coming.keys().next().copied() {
+            if at > now {
+                return None;
+            }
+            let (_, coming) = self.coming.pop_first()?;
+            let input = match coming {
+                Coming::Input(input) => {
+                    if let Input::Persisted(seq) = input {
+                        self.persisted = seq;
+                    }
+                    Some(input)
+                }
+                Coming::Tick(job, generation) => self.tick(job, generation),
+                Coming::Sample => self.sample(),
+            };
+            if input.is_some() {
+                return input;
+            }
+        }
+        None
+    }
+
+    fn after(&mut self, delay: Duration, coming: Coming) {
+        self.order += 1;
+        self.coming.insert((self.now + delay, self.order), coming);
+    }
+
+    fn tell(&mut self, delay_ms: u64, input: Input) {
+        self.after(Duration::from_millis(delay_ms), Coming::Input(input));
+    }
+
+    fn report(&mut self, delay_ms: u64, job: JobId, report: JobReport) {
+        self.tell(delay_ms, Input::Job(job, report));
+    }
+
+    fn sample(&mut self) -> Option<Input> {
+        if self.sample_every == Duration::ZERO {
+            return None;
+        }
+        self.after(self.sample_every, Coming::Sample);
+        let jobs: BTreeMap<JobId, JobVitals> = self
+            .processes
+            .iter()
+            .map(|(id, process)| {
+                let spec = &self.jobs[process.index];
+                let ran = self.ran(process);
+                let works = !matches!(spec.fate, Fate::Hangs);
+                let cpu_ms = if works { ran.as_millis() as u64 } else { 0 };
+                (*id, JobVitals { anon: spec.peak, cpu_ms })
+            })
+            .collect();
+        let anon: Bytes = jobs.values().map(|vitals| vitals.anon).sum();
+        let console = Bytes::mib(10);
+        let hard = anon + console + self.foreign;
+        let cache = self.cache.values().copied().sum();
+        Some(Input::Sample(MemorySample {
+            scope: Scope::Machine,
+            usage: hard + cache,
+            working_set: hard + cache,
+            hard,
+            console,
+            file_cache: cache,
+            jobs,
+            oom_kills: Some(0),
+            budget: Some(Budget { bytes: self.memory, source: BudgetSource::Machine, available: self.memory }),
+            ..MemorySample::default()
+        }))
+    }
+
+    fn ran(&self, process: &Process) -> Duration {
+        process.ran + process.since.map_or(Duration::ZERO, |since| self.now.since(since))
+    }
+
+    fn tick(&mut self, id: JobId, generation: u64) -> Option<Input> {
+        let process = self.processes.get(&id).filter(|process| process.generation == generation)?;
+        let (spec, ran, attempt) = (self.jobs[process.index].clone(), self.ran(process), process.attempt);
+        let is_at_end = ran >= spec.length && !matches!(spec.fate, Fate::Hangs);
+        if !is_at_end {
+            self.next_tick(id);
+            let ratio = if matches!(spec.fate, Fate::Hangs) { 0.0 } else { ran.as_secs_f64() / spec.length.as_secs_f64() };
+            let frame = (ratio * 1000.0) as u64;
+            let progress = Progress { ratio: Some(ratio.min(1.0)), frame, fps: 25.0, speed: 1.0, ..Progress::default() };
+            return Some(Input::Job(id, JobReport::Progress(progress)));
+        }
+        let (exit, failure, oom_killed) = match &spec.fate {
+            Fate::FailsFirst(times, failure) if attempt <= *times => (Exit::Code(1), Some(failure.clone()), Some(false)),
+            Fate::KilledFirst(times) if attempt <= *times => (Exit::Signal(9), None, Some(true)),
+            _ => (Exit::Code(0), None, Some(false)),
+        };
+        Some(self.end(id, exit, failure, oom_killed))
+    }
+
+    fn end(&mut self, id: JobId, exit: Exit, failure: Option<Failure>, oom_killed: Option<bool>) -> Input {
+        let peak = self.processes.remove(&id).map_or(Bytes::ZERO, |process| self.jobs[process.index].peak);
+        Input::Job(id, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed }))
+    }
+
+    fn next_tick(&mut self, id: JobId) {
+        let Some(process) = self.processes.get(&id) else { return };
+        let spec = &self.jobs[process.index];
+        let left = spec.length.saturating_sub(self.ran(process));
+        let delay = if matches!(spec.fate, Fate::Hangs) { PROGRESS_EVERY } else { left.min(PROGRESS_EVERY) };
+        let generation = process.generation;
+        self.after(delay.max(Duration::from_millis(1)), Coming::Tick(id, generation));
+    }
+
+    fn spawn(&mut self, order: &SpawnOrder) {
+        let id = order.job;
+        if self.admitted.get(&id).is_none_or(|seq| *seq > self.persisted) {
+            self.violations.push(format!("job {id} was started before its start was on disk"));
+        }
+        if self.processes.contains_key(&id) {
+            self.violations.push(format!("job {id} was started while it runs"));
+        }
+        let Some(index) = self.index_of.get(&id).copied() else { return };
+        self.starts.push((self.now, id, order.attempt));
+        if matches!(self.jobs[index].fate, Fate::SpawnFailsFirst(times) if order.attempt <= times) {
+            self.report(1, id, JobReport::SpawnFailed { reason: "no more processes".to_owned(), transient: true });
+            return;
+        }
+        self.parts.insert((id, order.attempt));
+        *self.cache.entry(index).or_default() += self.jobs[index].cache;
+        let process = Process { index, attempt: order.attempt, ran: Duration::ZERO, since: Some(self.now), generation: self.order };
+        self.processes.insert(id, process);
+        self.most_processes = self.most_processes.max(self.processes.len());
+        self.report(0, id, JobReport::Spawned { pid: 1000 + id.0 as u32 });
+        self.next_tick(id);
+    }
+
+    fn stop(&mut self, id: JobId, mode: StopMode) {
+        self.stops.push((self.now, id, mode));
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let is_deaf = matches!(self.jobs[process.index].fate, Fate::Hangs);
+        if mode == StopMode::Term && is_deaf {
+            return;
+        }
+        // Whatever it was about to tell is not told any more.
+        process.generation = u64::MAX;
+        let (delay, signal) = match mode {
+            StopMode::Term => (100, 15),
+            StopMode::Kill => (20, 9),
+        };
+        let input = self.end(id, Exit::Signal(signal), None, Some(false));
+        self.tell(delay, input);
+    }
+
+    fn pause(&mut self, id: JobId, pause: bool) {
+        let now = self.now;
+        let order = self.order;
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        if pause {
+            process.ran += process.since.take().map_or(Duration::ZERO, |since| now.since(since));
+            process.generation = u64::MAX;
+        } else {
+            process.since.get_or_insert(now);
+            process.generation = order;
+            self.next_tick(id);
+        }
+    }
+
+    fn clean(&mut self, order: &CleanOrder) {
+        let before = self.cache.values().copied().sum();
+        let running: BTreeSet<usize> = order.running.iter().filter_map(|id| self.index_of.get(id).copied()).collect();
+        match order.job {
+            Some(job) => {
+                if let Some(index) = self.index_of.get(&job) {
+                    self.cache.remove(index);
+                }
+            }
+            None => self.cache.retain(|index, _| running.contains(index)),
+        }
+        let after = self.cache.values().copied().sum();
+        let freed = before - after;
+        let verdict = if freed == Bytes::ZERO { CleanupVerdict::Futile } else { CleanupVerdict::Effective };
+        self.tell(3, Input::CleanupDone(order.id, CleanupResult { before, after, freed, millis: 3, verdict }));
+    }
+}
+
+impl Host for World {
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Persist(event) => {
+                if let crate::domain::event::EventKind::JobAdmitted { job, .. } = event.kind {
+                    self.admitted.insert(job, event.seq);
+                }
+                let takes = self.persist_takes;
+                self.after(takes, Coming::Input(Input::Persisted(event.seq)));
+            }
+            Effect::Scan { scan, paths, .. } => {
+                let mut found = Vec::new();
+                let mut errors = Vec::new();
+                for path in paths {
+                    let index = path.file_name().and_then(|name| name.to_str()?.parse::<usize>().ok());
+                    match index.filter(|index| *index < self.jobs.len()) {
+                        Some(index) => {
+                            self.index_of.insert(JobId(self.index_of.len() as u64 + 1), index);
+                            let output = PathBuf::from(format!("/out/{index}.mp4"));
+                            found.push(FoundInput { path, size: self.jobs[index].size, output });
+                        }
+                        None => errors.push((path, "no such file".to_owned())),
+                    }
+                }
+                self.tell(1, Input::Found(scan, found));
+                self.tell(2, Input::ScanDone(scan, errors));
+            }
+            Effect::Inspect { job, .. } => {
+                let Some(spec) = self.index_of.get(&job).map(|index| &self.jobs[*index]) else { return };
+                let inspection = match &spec.fate {
+                    Fate::Unfit(rejected) => Inspection::Rejected(rejected.clone()),
+                    Fate::AlreadyDone => Inspection::AlreadyDone { output: PathBuf::from("/out/there.mp4") },
+                    _ => Inspection::Ready(MediaInfo {
+                        demuxer: "mov".to_owned(),
+                        duration: Some(spec.length),
+                        video: Some(VideoStream { width: 1280, height: 720, ..VideoStream::default() }),
+                        audio: None,
+                    }),
+                };
+                self.report(30, job, JobReport::Inspected(inspection));
+            }
+            Effect::Spawn(order) => self.spawn(&order),
+            Effect::Stop(job, mode) => self.stop(job, mode),
+            Effect::Suspend(job) => self.pause(job, true),
+            Effect::Continue(job) => self.pause(job, false),
+            Effect::Finalize { job, attempt } => {
+                let Some(spec) = self.index_of.get(&job).map(|index| &self.jobs[*index]) else { return };
+                let result = match &spec.fate {
+                    Fate::Unpublishable(failure) => Err(failure.clone()),
+                    _ => {
+                        self.parts.remove(&(job, attempt));
+                        Ok(Published { output: PathBuf::from(format!("/out/{job}.mp4")), size: Bytes::mib(1) })
+                    }
+                };
+                self.report(5, job, JobReport::Finalized(result));
+            }
+            Effect::Discard { job, attempt } => {
+                self.parts.remove(&(job, attempt));
+            }
+            Effect::Clean(order) => self.clean(&order),
+            Effect::SamplePace(pace) => self.sample_every = pace,
+            Effect::SetProfileBudget(budget) => {
+                if let Some(budget) = budget {
+                    self.memory = budget;
+                }
+            }
+            Effect::Publish(_) | Effect::Reply(..) | Effect::Exit => {}
+        }
+    }
+}
