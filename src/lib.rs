@@ -4,5 +4,6 @@
 
 pub mod domain;
 pub mod engine;
+pub mod headless;
 pub mod runtime;
 pub mod sim;

@@ -1,3 +1,6 @@
-//! Joins the engine to a host: the driver loop, the fan-out to front ends, the clock, the signals.
+//! Joins the engine to a host: the driver loop, the fan-out to front ends, the clock.
 
+pub mod clock;
+pub mod driver;
+pub mod hub;
 pub mod link;

@@ -1,0 +1,28 @@
+# `just` lists the recipes; `just check` is what CI runs.
+
+_default:
+    @just --list
+
+# Everything CI runs: formatting, lints, tests, docs, and the demo without a screen.
+check:
+    .ci/run
+
+# The tests, as the README says.
+test *ARGS:
+    cargo test {{ARGS}}
+
+# The main job on clips of its own.
+demo *ARGS:
+    cargo run --release -- demo --yes {{ARGS}}
+
+# Launch overhead per job, the console's frame time and the engine's step time.
+bench *ARGS:
+    cargo bench {{ARGS}}
+
+# The dashboard of the README, drawn by the program itself.
+picture:
+    cargo test --test picture -- --ignored
+
+# Licences, sources and advisories of the dependencies (needs cargo-deny).
+deny:
+    cargo deny check

@@ -1,0 +1,287 @@
+//! The command line: what may be typed, with help texts that teach.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::domain::time::parse_duration;
+use crate::domain::units::Bytes;
+
+/// Runs a queue of ffmpeg jobs on a small-memory box right up to the load line and never over it.
+///
+/// Without a command: the console, with the given files, folders and queue files (*.yaml) queued.
+/// Where there is no terminal it behaves as `plimsoll run`.
+#[derive(Debug, Parser)]
+#[command(name = "plimsoll", version, subcommand_negates_reqs = true, max_term_width = 100)]
+#[command(after_help = "\
+Sizes: MB and GB mean 1024² and 1024³ bytes. Every option is also PLIMSOLL_… in the environment and a key in
+settings.yaml; a flag wins over the environment, the environment over the file. `plimsoll doctor` shows which one won.
+
+Exit status: 0 every job is done; 1 some job failed, was rejected or was cancelled; 2 wrong usage or configuration,
+nothing was run; 130 ended by SIGINT, 143 by SIGTERM.")]
+pub struct Cli {
+    /// What to do; without it, the console.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Video files, folders (recursively), queue files (*.yaml).
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+
+    /// Options of all commands that run jobs.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// Commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run jobs without a screen: log lines on stderr, with --json JSON lines on stdout.
+    Run(RunArgs),
+    /// Make clips and show the memory behaviour with them; a console on a terminal, log lines elsewhere.
+    Demo(DemoArgs),
+    /// The trade-off profiles: how many jobs at once, how large a file, where the load line is.
+    #[command(subcommand_required = false)]
+    Profiles {
+        /// What to do; without it, the list.
+        #[command(subcommand)]
+        action: Option<ProfilesAction>,
+    },
+    /// The presets: what ffmpeg is asked to make.
+    Presets {
+        /// What to do; without it, the list.
+        #[command(subcommand)]
+        action: Option<PresetsAction>,
+    },
+    /// Show ffmpeg, the memory budget and where it was read, rights, disk, terminal and settings.
+    Doctor(DoctorArgs),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+    /// A load job: allocates and frees memory along a curve. Stands in for ffmpeg where there is none.
+    #[command(hide = true)]
+    LoadJob(LoadJobArgs),
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Video files, folders (recursively), queue files (*.yaml).
+    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// One JSON object a line on stdout, as the event happens.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Install ffmpeg without asking, if it is missing.
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+    /// Where the clips are made and kept.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub clips: Option<PathBuf>,
+    /// Log lines instead of the console, even on a terminal.
+    #[arg(long)]
+    pub headless: bool,
+    /// One JSON object a line on stdout (implies --headless).
+    #[arg(long)]
+    pub json: bool,
+    /// Use the built-in load jobs even where there is ffmpeg.
+    #[arg(long)]
+    pub load_jobs: bool,
+}
+
+/// Actions of `profiles`.
+#[derive(Debug, Subcommand)]
+pub enum ProfilesAction {
+    /// The trade-off table.
+    List,
+    /// One profile in full, with its marks under the budget here.
+    Show {
+        /// Name or file.
+        profile: String,
+    },
+    /// Check a file; tells every mistake with line, column and what is allowed.
+    Check {
+        /// The file.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Print a profile for another system.
+    #[command(subcommand)]
+    Export(ExportTarget),
+}
+
+/// Targets of `profiles export`.
+#[derive(Debug, Subcommand)]
+pub enum ExportTarget {
+    /// A block for Render's render.yaml: envVars and disk.
+    Render {
+        /// Name or file.
+        profile: String,
+    },
+}
+
+/// Actions of `presets`.
+#[derive(Debug, Subcommand)]
+pub enum PresetsAction {
+    /// All presets.
+    List,
+    /// One preset in full.
+    Show {
+        /// Name or file.
+        preset: String,
+    },
+    /// Check a file; tells every mistake with line, column and what is allowed.
+    Check {
+        /// The file.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Provide ffmpeg: by the system's package manager, else by download. Asks first.
+    #[arg(long)]
+    pub fix: bool,
+    /// Do not ask.
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+    /// The findings as JSON on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of the hidden load job.
+#[derive(Debug, Args)]
+pub struct LoadJobArgs {
+    /// The clip file that describes the curve.
+    #[arg(long)]
+    pub input: PathBuf,
+    /// The part file to write.
+    #[arg(long)]
+    pub part: PathBuf,
+    /// The descriptor to report progress on.
+    #[arg(long, default_value_t = 3)]
+    pub progress_fd: i32,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Options of all commands that run jobs. `None` or false = not given.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Options of all commands that run jobs")]
+pub struct Options {
+    /// The profile: a name (see `plimsoll profiles`) or a file [default: balanced].
+    #[arg(short, long, global = true, value_name = "NAME|FILE", env = "PLIMSOLL_PROFILE")]
+    pub profile: Option<String>,
+    /// The preset: a name (see `plimsoll presets`) or a file [default: web-720p].
+    #[arg(long, global = true, value_name = "NAME|FILE", env = "PLIMSOLL_PRESET")]
+    pub preset: Option<String>,
+    /// Where outputs go [default: plimsoll-out].
+    #[arg(short, long, global = true, value_name = "DIR", env = "PLIMSOLL_OUT", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// Memory to use at most: a size such as 1.5GB, or auto = what the container or the machine has.
+    #[arg(long, global = true, value_name = "SIZE|auto", env = "PLIMSOLL_BUDGET", value_parser = parse_budget)]
+    pub budget: Option<BudgetChoice>,
+    /// Replace outputs that are there.
+    #[arg(long, global = true, env = "PLIMSOLL_OVERWRITE", action = ArgAction::SetTrue, value_parser = clap::builder::FalseyValueParser::new())]
+    pub overwrite: bool,
+    /// Further tries after a failure that may pass [default: 2].
+    #[arg(long, global = true, value_name = "N", env = "PLIMSOLL_RETRIES")]
+    pub retries: Option<u32>,
+    /// A job may run this long, e.g. 30m; 0 = as long as it wants [default: 0].
+    #[arg(long, global = true, value_name = "DUR", env = "PLIMSOLL_TIMEOUT", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// A job may go this long without progress, CPU use and growth; 0 = as long as it wants [default: 60s].
+    #[arg(long, global = true, value_name = "DUR", env = "PLIMSOLL_STALL", value_parser = parse_duration)]
+    pub stall: Option<Duration>,
+    /// Where the record and the logs are kept [default: $XDG_STATE_HOME/plimsoll].
+    #[arg(long, global = true, value_name = "DIR", env = "PLIMSOLL_STATE_DIR", value_hint = ValueHint::DirPath)]
+    pub state_dir: Option<PathBuf>,
+    /// The ffmpeg to use, or the folder it is in.
+    #[arg(long, global = true, value_name = "PATH", env = "PLIMSOLL_FFMPEG", value_hint = ValueHint::AnyPath)]
+    pub ffmpeg: Option<PathBuf>,
+    /// Also write log lines to this file.
+    #[arg(long, global = true, value_name = "FILE", env = "PLIMSOLL_LOG_FILE", value_hint = ValueHint::FilePath)]
+    pub log_file: Option<PathBuf>,
+    /// When to use colours [default: auto].
+    #[arg(long, global = true, value_name = "WHEN", env = "PLIMSOLL_COLOR", value_enum)]
+    pub color: Option<ColorChoice>,
+    /// Draw with ASCII characters only.
+    #[arg(long, global = true, env = "PLIMSOLL_ASCII", action = ArgAction::SetTrue, value_parser = clap::builder::FalseyValueParser::new())]
+    pub ascii: bool,
+    /// Plain lines instead of the screen, for screen readers.
+    #[arg(long, global = true, env = "PLIMSOLL_PLAIN", action = ArgAction::SetTrue, value_parser = clap::builder::FalseyValueParser::new())]
+    pub plain: bool,
+    /// The naive baseline: slots and sizes only, no cleanups. For comparison.
+    #[arg(long, global = true, env = "PLIMSOLL_NO_GOVERNOR", action = ArgAction::SetTrue, value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_governor: bool,
+}
+
+/// A memory budget as given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BudgetChoice {
+    /// What the profile says, else what there is.
+    Auto,
+    /// This much.
+    Bytes(Bytes),
+}
+
+fn parse_budget(text: &str) -> Result<BudgetChoice, String> {
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(BudgetChoice::Auto);
+    }
+    let bytes: Bytes = text.parse().map_err(|error| format!("{error}; or auto"))?;
+    if bytes < Bytes::mib(32) {
+        return Err(format!("{bytes} is too little for any job; give 32MB or more, or auto"));
+    }
+    Ok(BudgetChoice::Bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_are_taken_before_and_after_a_command() {
+        for line in [["plimsoll", "-p", "fast", "run", "a.mp4"], ["plimsoll", "run", "a.mp4", "-p", "fast"]] {
+            let cli = Cli::try_parse_from(line).expect("parses");
+            assert_eq!(cli.options.profile.as_deref(), Some("fast"), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_budget_is_a_size_or_auto() {
+        assert_eq!(parse_budget("auto"), Ok(BudgetChoice::Auto));
+        assert_eq!(parse_budget("600MB"), Ok(BudgetChoice::Bytes(Bytes::mib(600))));
+        assert!(parse_budget("0").is_err() && parse_budget("lots").is_err());
+    }
+}

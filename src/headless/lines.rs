@@ -1,0 +1,224 @@
+//! Events as log lines that a person reads and `grep` finds.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::domain::event::{Event, EventKind};
+use crate::domain::job::{JobId, LogLevel};
+use crate::domain::state::State;
+use crate::domain::text::{file_name_text, path_text};
+use crate::domain::time::{Mono, Wall};
+
+/// A running job's progress is told at most this often.
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// When, for people.
+    pub at: Wall,
+    /// How much it matters.
+    pub level: LogLevel,
+    /// The job, as `#3` or `#3 name`.
+    pub job: Option<String>,
+    /// The text.
+    pub text: String,
+}
+
+/// How lines are written.
+#[derive(Debug, Clone)]
+pub struct LineStyle {
+    /// With colours.
+    pub color: bool,
+    /// Times with date and in UTC, for files; else the time of day where the operator is.
+    pub full_time: bool,
+    /// The time zone of the operator.
+    pub zone: TimeZone,
+}
+
+impl LineStyle {
+    /// Lines for a terminal.
+    pub fn terminal(color: bool) -> Self {
+        Self { color, full_time: false, zone: TimeZone::system() }
+    }
+
+    /// Lines for a log file.
+    pub fn file() -> Self {
+        Self { color: false, full_time: true, zone: TimeZone::UTC }
+    }
+
+    /// The line as text, without its end.
+    pub fn render(&self, line: &Line) -> String {
+        let time = if self.full_time { line.at.to_string() } else { self.time_of_day(line.at) };
+        let (word, color) = match line.level {
+            LogLevel::Info => ("INFO ", ""),
+            LogLevel::Memory => ("MEM  ", "\x1b[35m"),
+            LogLevel::Warning => ("WARN ", "\x1b[33m"),
+            LogLevel::Error => ("ERROR", "\x1b[31m"),
+        };
+        let job = line.job.as_ref().map(|job| format!("{job} ")).unwrap_or_default();
+        if self.color && !color.is_empty() {
+            format!("{time} {color}{word} {job}{}\x1b[0m", line.text)
+        } else {
+            format!("{time} {word} {job}{}", line.text)
+        }
+    }
+
+    fn time_of_day(&self, at: Wall) -> String {
+        Timestamp::from_millisecond(at.0)
+            .map_or_else(|_| at.to_string(), |time| time.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string())
+    }
+}
+
+/// Makes lines of events; remembers the names of jobs.
+#[derive(Debug, Default)]
+pub struct Lines {
+    names: BTreeMap<JobId, String>,
+    told: BTreeMap<JobId, Mono>,
+}
+
+impl Lines {
+    /// Takes the names of the jobs that are known already.
+    pub fn learn(&mut self, state: &State) {
+        self.names = state.jobs.values().map(|job| (job.id, file_name_text(&job.input))).collect();
+    }
+
+    /// The lines of an event; most have one, samples have none.
+    pub fn of(&mut self, event: &Event) -> Vec<Line> {
+        let line = |level, job: Option<String>, text: String| vec![Line { at: event.at, level, job, text }];
+        match &event.kind {
+            EventKind::RunStarted { governor: false, .. } => line(
+                LogLevel::Warning,
+                None,
+                "NAIVE RUN (--no-governor): no cleanups, no admission by memory; for comparison only".to_owned(),
+            ),
+            EventKind::JobQueued { job, input, size_bytes, preset, .. } => {
+                self.names.insert(*job, file_name_text(input));
+                line(LogLevel::Info, self.named(*job), format!("queued: {size_bytes}, preset {preset}"))
+            }
+            EventKind::JobStarted { job, attempt, pid, predicted_peak_bytes } => {
+                let expects = predicted_peak_bytes.map(|peak| format!(", expects a peak of {}", peak.whole())).unwrap_or_default();
+                line(LogLevel::Info, self.named(*job), format!("started: try {attempt}, pid {pid}{expects}"))
+            }
+            EventKind::JobProgressed { job, ratio, speed, eta_seconds, memory_bytes, .. } => {
+                let told = self.told.entry(*job).or_insert(Mono::START);
+                if event.mono.since(*told) < PROGRESS_EVERY {
+                    return Vec::new();
+                }
+                *told = event.mono;
+                let share = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{:.0}", ratio * 100.0));
+                let left = eta_seconds.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
+                line(LogLevel::Info, number(*job), format!("{share} % at {speed:.2}x, {}{left}", memory_bytes.whole()))
+            }
+            EventKind::JobLogged { job: Some(job), level, text } => {
+                let job = if *level >= LogLevel::Warning { self.named(*job) } else { number(*job) };
+                line(*level, job, text.clone())
+            }
+            EventKind::JobLogged { job: None, level, text } => line(*level, None, text.clone()),
+            EventKind::JobFinished { job, output, peak_memory_bytes, seconds, outcome, .. } if outcome.is_success() => {
+                self.told.remove(job);
+                let output = output.as_ref().map(|path| path_text(path)).unwrap_or_default();
+                let how = format!("{}: {output} in {seconds:.1} s, peak {}", outcome.word(), peak_memory_bytes.whole());
+                line(LogLevel::Info, self.named(*job), how)
+            }
+            EventKind::JobAllowed { job, by_operator } => {
+                let who = if *by_operator { "the operator" } else { "the profile's limit" };
+                line(LogLevel::Info, self.named(*job), format!("let in by {who}"))
+            }
+            EventKind::JobStopping { job, why } => {
+                line(LogLevel::Info, self.named(*job), format!("stopping: {why:?}").to_lowercase())
+            }
+            EventKind::JobPaused { job } => line(LogLevel::Info, number(*job), "paused".to_owned()),
+            EventKind::JobContinued { job } => line(LogLevel::Info, number(*job), "goes on".to_owned()),
+            EventKind::JobRetried { job, .. } => line(LogLevel::Info, self.named(*job), "queued again".to_owned()),
+            EventKind::JobRemoved { job } => {
+                let job = self.names.remove(job).map(|name| format!("#{job} {name}:"));
+                line(LogLevel::Info, job, "removed from the list".to_owned())
+            }
+            EventKind::BudgetChanged { budget_bytes, budget_source, lines, .. } => line(
+                LogLevel::Memory,
+                None,
+                format!("budget {budget_bytes} from {budget_source}; the line stands at {}", lines.high_water.whole()),
+            ),
+            EventKind::PressureChanged { from, to, working_set_bytes, hard_bytes } => line(
+                if to > from { LogLevel::Warning } else { LogLevel::Memory },
+                None,
+                format!("memory is {} (working set {}, hard {})", to.words(), working_set_bytes.whole(), hard_bytes.whole()),
+            ),
+            EventKind::AdmissionHeld { job, needs_bytes, free_bytes } => line(
+                LogLevel::Memory,
+                self.named(*job),
+                format!("waiting: needs {}, {} free", needs_bytes.whole(), free_bytes.whole()),
+            ),
+            EventKind::CleanupFinished { action, freed_bytes, millis, .. } => line(
+                LogLevel::Memory,
+                None,
+                format!("cleanup: {} freed {:.1}MB in {millis} ms", action.words(), freed_bytes.as_mb()),
+            ),
+            EventKind::ProfileSelected { name, max_concurrent, max_file_bytes, .. } => {
+                line(LogLevel::Info, None, format!("profile {name}: {max_concurrent} at once, files up to {max_file_bytes}"))
+            }
+            EventKind::QueuePaused => line(LogLevel::Info, None, "the queue is held".to_owned()),
+            EventKind::QueueResumed => line(LogLevel::Info, None, "the queue is released".to_owned()),
+            EventKind::ShutdownStarted => {
+                line(LogLevel::Warning, None, "ending: nothing is started any more, what runs is being stopped".to_owned())
+            }
+            EventKind::WarningRaised { warning, evidence, advice } => {
+                line(LogLevel::Warning, None, format!("{warning}: {evidence}; {advice}"))
+            }
+            EventKind::Fault { what, detail } => line(LogLevel::Error, None, format!("{what}: {detail}")),
+            _ => Vec::new(),
+        }
+    }
+
+    fn named(&self, job: JobId) -> Option<String> {
+        Some(self.names.get(&job).map_or_else(|| format!("#{job}"), |name| format!("#{job} {name}:")))
+    }
+}
+
+#[allow(clippy::unnecessary_wraps)] // stands where a name may stand
+fn number(job: JobId) -> Option<String> {
+    Some(format!("#{job}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::Seq;
+    use crate::domain::units::Bytes;
+
+    fn event(kind: EventKind) -> Event {
+        Event { seq: Seq(1), at: Wall(1_795_349_038_120), mono: Mono::START, kind }
+    }
+
+    #[test]
+    fn the_guides_lines_stand_word_for_word_behind_the_prefix() {
+        let text = "High memory usage detected: 1618.2MB - forcing cleanup".to_owned();
+        let lines = Lines::default().of(&event(EventKind::JobLogged { job: None, level: LogLevel::Memory, text }));
+        let style = LineStyle::file();
+        assert_eq!(
+            style.render(&lines[0]),
+            "2026-11-22T12:03:58.120Z MEM   High memory usage detected: 1618.2MB - forcing cleanup"
+        );
+    }
+
+    #[test]
+    fn errors_name_the_file_and_colours_end_where_they_began() {
+        let mut lines = Lines::default();
+        lines.of(&event(EventKind::JobQueued {
+            job: JobId(3),
+            input: "/v/a\nb.mp4".into(),
+            size_bytes: Bytes::mib(1),
+            preset: "web-720p".to_owned(),
+            output: None,
+            rank: 0,
+        }));
+        let said = EventKind::JobLogged { job: Some(JobId(3)), level: LogLevel::Error, text: "failed: no".to_owned() };
+        let line = lines.of(&event(said)).remove(0);
+        let style = LineStyle { color: true, full_time: false, zone: TimeZone::UTC };
+        assert_eq!(style.render(&line), "12:03:58 \x1b[31mERROR #3 a␊b.mp4: failed: no\x1b[0m");
+    }
+}

@@ -1,0 +1,70 @@
+//! The end of a run in a few lines.
+
+use crate::domain::event::RunSummary;
+
+/// The figures of a run as text: jobs, peak, time over the line, cleanups and what they freed.
+pub fn render(summary: &RunSummary) -> String {
+    let jobs = &summary.jobs;
+    let counts: Vec<String> = [
+        (jobs.done, "done"),
+        (jobs.already_done, "already done"),
+        (jobs.failed, "failed"),
+        (jobs.out_of_memory, "out of memory"),
+        (jobs.rejected, "rejected"),
+        (jobs.cancelled, "cancelled"),
+        (jobs.unfinished, "not finished"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, word)| format!("{count} {word}"))
+    .collect();
+    let counts = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
+    let kills = if summary.oom_kills == 0 { String::new() } else { format!("\n  oom kills      {}", summary.oom_kills) };
+    format!(
+        "plimsoll: the run is over\n\
+         \x20 profile        {}\n\
+         \x20 jobs           {counts}\n\
+         \x20 peak           {} of {} (with file cache {})\n\
+         \x20 budget from    {}\n\
+         \x20 over the line  {:.1} s\n\
+         \x20 cleanups       {}, freed {:.1} MB\n\
+         \x20 took           {:.1} s{kills}\n",
+        summary.profile,
+        summary.peak_memory_bytes.whole(),
+        summary.budget_bytes.whole(),
+        summary.peak_usage_bytes.whole(),
+        summary.budget_source,
+        summary.seconds_over_high_water,
+        summary.cleanups,
+        summary.freed_bytes.as_mb(),
+        summary.seconds,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::JobCounts;
+    use crate::domain::units::Bytes;
+
+    #[test]
+    fn the_summary_tells_jobs_peak_time_over_the_line_and_bytes_freed() {
+        let text = render(&RunSummary {
+            profile: "balanced".to_owned(),
+            budget_bytes: Bytes::mib(512),
+            budget_source: "--budget".to_owned(),
+            jobs: JobCounts { done: 9, rejected: 2, failed: 1, ..JobCounts::default() },
+            peak_memory_bytes: Bytes::mib(400),
+            peak_usage_bytes: Bytes::mib(700),
+            seconds: 41.25,
+            seconds_over_high_water: 3.5,
+            cleanups: 31,
+            freed_bytes: Bytes::mib(812),
+            ..RunSummary::default()
+        });
+        for part in ["9 done, 1 failed, 2 rejected", "400 MB of 512 MB", "3.5 s", "31, freed 812.0 MB"] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+        assert!(!text.contains("oom"), "{text}");
+    }
+}

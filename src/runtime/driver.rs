@@ -1,0 +1,88 @@
+//! The loop that joins the engine to a host: inputs in, effects out. It never waits for the disk or for a front end.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use tokio::sync::mpsc;
+
+use super::clock::Clock;
+use super::hub::{Attacher, Control, Hub};
+use crate::engine::port::{Effect, Host, Input};
+use crate::engine::{Engine, EngineConfig};
+
+/// An engine with a host, ready to run.
+#[derive(Debug)]
+pub struct Driver<H> {
+    engine: Engine,
+    host: H,
+    hub: Hub,
+    clock: Clock,
+    inputs: mpsc::UnboundedReceiver<Input>,
+    control: mpsc::UnboundedReceiver<Control>,
+    /// Kept so that the line to front ends stays open while nobody is attached.
+    attacher: Attacher,
+}
+
+impl<H: Host> Driver<H> {
+    /// Joins an engine to a host that sends its results through `inputs`.
+    pub fn new(config: EngineConfig, host: H, inputs: mpsc::UnboundedReceiver<Input>, clock: Clock) -> Self {
+        let (control_sender, control) = mpsc::unbounded_channel();
+        let attacher = Attacher { control: control_sender, last_client: Arc::new(AtomicU64::new(0)) };
+        Self { engine: Engine::new(config), host, hub: Hub::default(), clock, inputs, control, attacher }
+    }
+
+    /// Attaches front ends.
+    pub fn attacher(&self) -> Attacher {
+        self.attacher.clone()
+    }
+
+    /// Runs until the engine says that the run is over, and gives the host back, to be closed.
+    pub async fn run(mut self) -> H {
+        // Front ends that attached before the start see it from the first event.
+        while let Ok(control) = self.control.try_recv() {
+            self.control(control);
+        }
+        let effects = self.engine.start(self.clock.now());
+        self.carry_out(effects);
+        while !self.engine.is_over() {
+            let wake = self.engine.wake_at().map(|at| self.clock.instant_of(at));
+            let timer = async {
+                match wake {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                Some(input) = self.inputs.recv() => self.step(input),
+                Some(control) = self.control.recv() => self.control(control),
+                () = timer => self.step(Input::Wake),
+            }
+        }
+        self.host
+    }
+
+    fn control(&mut self, control: Control) {
+        match control {
+            Control::Attach(client, updates) => self.hub.attach(client, updates, self.engine.state()),
+            Control::Request(client, request, command) => self.step(Input::Command(client, request, command)),
+            Control::Detach(client) => self.hub.detach(client),
+        }
+    }
+
+    fn step(&mut self, input: Input) {
+        let effects = self.engine.step(self.clock.now(), input);
+        self.carry_out(effects);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Publish(event) => self.hub.publish(&event),
+                Effect::Reply(client, request, result) => self.hub.reply(client, request, result),
+                Effect::Exit => {}
+                other => self.host.perform(other),
+            }
+        }
+    }
+}
