@@ -5,5 +5,6 @@
 pub mod domain;
 pub mod engine;
 pub mod headless;
+pub mod host;
 pub mod runtime;
 pub mod sim;

@@ -1,0 +1,14 @@
+//! The real world: everything that touches files, processes and the machine's memory. Carries out what the engine
+//! decides and reports what came of it; decides nothing itself.
+
+pub mod budget;
+pub mod cgroup;
+pub mod cleanup;
+pub mod heap;
+pub mod kept;
+pub mod ledger;
+pub mod machine;
+pub mod procfs;
+pub mod resident;
+pub mod sampler;
+pub mod scratch;
