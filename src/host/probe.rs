@@ -1,0 +1,528 @@
+//! What is in a media file: ffprobe, run so that a hostile file can neither open another one, nor hang, nor eat memory.
+//!
+//! Knows nothing of jobs and queues; turns ffprobe's answer into [`MediaInfo`] or into a reason a person understands.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::Deserialize;
+
+use super::arguments::{FORMATS, MAX_PIXELS, environment, file_url};
+use super::fileid::FileId;
+use crate::domain::job::{AudioStream, MediaInfo, RejectReason, Rejected, VideoStream};
+use crate::domain::preset::Preset;
+use crate::domain::text::sanitise;
+use crate::domain::units::Bytes;
+
+/// Longest time a probe may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest answer that is read.
+const MAX_ANSWER: usize = 1024 * 1024;
+/// Of ffprobe's log the first part is kept; the first complaint tells most.
+const MAX_LOG: usize = 64 * 1024;
+/// Address space of a probe: its libraries map about 250 MiB, the largest allowed frame needs less than 200.
+const ADDRESS_SPACE: Bytes = Bytes::mib(1024);
+/// Bytes of a file's head that are looked at before ffprobe is let near it.
+const HEAD: usize = 4096;
+
+/// How to run ffprobe.
+#[derive(Debug, Clone)]
+pub struct Prober {
+    /// The ffprobe program.
+    pub ffprobe: PathBuf,
+    /// Folder for its HOME and TMPDIR.
+    pub scratch: PathBuf,
+    /// Longest time it may take.
+    pub timeout: Duration,
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probed {
+    /// What the rest of the program knows of the file.
+    pub media: MediaInfo,
+    /// The file as it was when the probe began.
+    pub id: FileId,
+    /// Duration of the video stream alone, where it is told.
+    pub video_duration: Option<Duration>,
+    /// Duration of the audio stream alone, where it is told.
+    pub audio_duration: Option<Duration>,
+    /// The durations are guessed from the bitrate.
+    pub estimated: bool,
+}
+
+/// What stands in a file by the look of its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Head {
+    Playlist(&'static str),
+    Text,
+    Zeros,
+    Other,
+}
+
+impl Prober {
+    /// A prober with the default time limit of 30 s.
+    pub fn new(ffprobe: impl Into<PathBuf>, scratch: impl Into<PathBuf>) -> Self {
+        Self { ffprobe: ffprobe.into(), scratch: scratch.into(), timeout: TIMEOUT }
+    }
+
+    /// Reads an input and tells whether `preset` can make something of it. The path must be absolute.
+    pub fn probe(&self, path: &Path, preset: &Preset) -> Result<Probed, Rejected> {
+        let probed = self.read(path)?;
+        match missing_stream(preset, &probed.media) {
+            None => Ok(probed),
+            Some(detail) => Err(rejected(RejectReason::NotAVideo, detail)),
+        }
+    }
+
+    /// Reads any media file of the allowed formats. The path must be absolute.
+    pub fn read(&self, path: &Path) -> Result<Probed, Rejected> {
+        let (id, head) = look(path)?;
+        if let Head::Playlist(kind) = head {
+            return Err(rejected(RejectReason::UnsupportedContainer, format!("not a supported container ({kind})")));
+        }
+        let answer = self.ask(path, FORMATS, None)?;
+        judge(&answer, id, head)
+    }
+
+    /// Reads a still picture that this program made.
+    pub(super) fn read_still(&self, path: &Path) -> Result<Probed, Rejected> {
+        let (id, head) = look(path)?;
+        let answer = self.ask(path, "jpeg_pipe", Some("jpeg_pipe"))?;
+        judge(&answer, id, head)
+    }
+
+    fn ask(&self, path: &Path, formats: &str, demuxer: Option<&str>) -> Result<Answer, Rejected> {
+        let mut command = Command::new(&self.ffprobe);
+        command
+            .args(["-hide_banner", "-loglevel", "level+warning", "-threads", "1", "-protocol_whitelist", "file"])
+            .args(["-format_whitelist", formats, "-max_pixels", &MAX_PIXELS.to_string()])
+            // Only what is used: titles and comments are foreign text of any length.
+            .args(["-show_entries", "format=format_name,duration:stream=codec_type,codec_name,width,height,pix_fmt,avg_frame_rate,r_frame_rate,channels,duration:stream_disposition=attached_pic:stream_tags=DURATION"])
+            .args(["-of", "json=compact=1"]);
+        if let Some(demuxer) = demuxer {
+            command.args(["-f", demuxer]);
+        }
+        command.arg("-i").arg(file_url(path));
+        command.env_clear().envs(environment(&std::collections::BTreeMap::new(), &self.scratch));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        confine(&mut command);
+        let child = command.spawn().map_err(|error| {
+            let program = sanitise(self.ffprobe.as_os_str().as_encoded_bytes());
+            rejected(RejectReason::Unreadable, format!("cannot run {program}: {}; see `plimsoll doctor`", words(&error)))
+        })?;
+        collect(child, self.timeout)
+    }
+}
+
+/// The words for a stream that `preset` needs and `media` has not; `None` when all is there.
+pub fn missing_stream(preset: &Preset, media: &MediaInfo) -> Option<String> {
+    let (video, audio) = (media.video.is_some(), media.audio.is_some());
+    let name = sanitise(preset.name.as_bytes());
+    if !video && !audio {
+        Some("not a video: it has neither picture nor sound".to_owned())
+    } else if preset.video.is_some() && !video {
+        Some(format!("not a video: it has sound but no picture, which the preset {name} needs"))
+    } else if preset.video.is_none() && !audio {
+        Some(format!("it has no sound, and the preset {name} makes nothing else"))
+    } else {
+        None
+    }
+}
+
+/// ffprobe's answer.
+#[derive(Debug)]
+struct Answer {
+    json: Vec<u8>,
+    log: Vec<u8>,
+    success: bool,
+}
+
+fn rejected(reason: RejectReason, detail: impl Into<String>) -> Rejected {
+    Rejected { reason, limit: None, detail: detail.into() }
+}
+
+/// An I/O error in words, without Rust's `(os error N)`.
+pub(super) fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    let mut text = text[..end].to_owned();
+    if let Some(first) = text.get(..1).map(str::to_ascii_lowercase) {
+        text.replace_range(..1, &first);
+    }
+    text
+}
+
+/// Looks at the file itself: that it is a regular one, not empty, readable, and what its first bytes look like.
+fn look(path: &Path) -> Result<(FileId, Head), Rejected> {
+    let unreadable = |error: &io::Error| rejected(RejectReason::Unreadable, format!("cannot be read: {}", words(error)));
+    let meta = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
+    regular(&meta)?;
+    // Not blocking, should it have become a FIFO since.
+    let flags = (rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY).bits() as i32;
+    let mut file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| unreadable(&error))?;
+    let meta = file.metadata().map_err(|error| unreadable(&error))?;
+    regular(&meta)?;
+    if meta.len() == 0 {
+        return Err(rejected(RejectReason::Empty, "the file is empty"));
+    }
+    let mut head = [0; HEAD];
+    let mut filled = 0;
+    while filled < HEAD {
+        match file.read(&mut head[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(&error)),
+        }
+    }
+    Ok((FileId::from(&meta), sniff(&head[..filled])))
+}
+
+fn regular(meta: &std::fs::Metadata) -> Result<(), Rejected> {
+    let kind = meta.file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    let what = if kind.is_dir() {
+        "a folder"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else if kind.is_block_device() || kind.is_char_device() {
+        "a device"
+    } else {
+        "something else"
+    };
+    Err(rejected(RejectReason::NotAFile, format!("not a regular file, but {what}")))
+}
+
+/// Names the playlists, which make a reader open other files, and tells text from binary. The list of allowed formats is
+/// the guard; this gives the reason a name.
+fn sniff(head: &[u8]) -> Head {
+    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
+    let contains = |needle: &[u8]| text.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle));
+    let starts = |needle: &[u8]| text.get(..needle.len()).is_some_and(|start| start.eq_ignore_ascii_case(needle));
+    if starts(b"#EXTM3U") {
+        Head::Playlist("hls")
+    } else if starts(b"ffconcat") {
+        Head::Playlist("concat")
+    } else if starts(b"v=0\n") || starts(b"v=0\r") {
+        Head::Playlist("sdp")
+    } else if starts(b"<") && contains(b"<MPD") {
+        Head::Playlist("dash")
+    } else if starts(b"<") && contains(b"<SmoothStreamingMedia") {
+        Head::Playlist("smooth streaming")
+    } else if starts(b"[playlist]") {
+        Head::Playlist("pls")
+    } else if head.iter().all(|&byte| byte == 0) {
+        Head::Zeros
+    } else if looks_like_text(head) {
+        Head::Text
+    } else {
+        Head::Other
+    }
+}
+
+fn looks_like_text(head: &[u8]) -> bool {
+    let valid = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        // A character cut by the end of the head is no fault.
+        Err(error) => error.error_len().is_none(),
+    };
+    valid && !head.iter().any(|&byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b))
+}
+
+/// Limits that hold from the first instruction of the child on.
+fn confine(command: &mut Command) {
+    command.process_group(0);
+    #[cfg(target_os = "linux")]
+    {
+        let parent = rustix::process::getpid().as_raw_nonzero().get();
+        // SAFETY: between fork and exec only system calls are made that are safe there; nothing is allocated.
+        unsafe {
+            command.pre_exec(move || {
+                let limit = |resource, bytes| libc::setrlimit(resource, &libc::rlimit { rlim_cur: bytes, rlim_max: bytes });
+                limit(libc::RLIMIT_AS, ADDRESS_SPACE.0);
+                limit(libc::RLIMIT_CORE, 0);
+                limit(libc::RLIMIT_FSIZE, 0);
+                libc::setpriority(libc::PRIO_PROCESS, 0, 10);
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                // The kernel is to take the probe before the console. Failing that, all goes on as well.
+                let fd = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+                if fd >= 0 {
+                    libc::write(fd, c"500".as_ptr().cast(), 3);
+                    libc::close(fd);
+                }
+                // The parent may have died before the death signal was asked for.
+                if libc::getppid() != parent {
+                    libc::_exit(1);
+                }
+                Ok(())
+            });
+        }
+    }
+}
+
+/// Ends a child and everything it started, however its reader was left.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        if let Some(group) = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Reads both pipes to their end within the limits of time and size, then reaps.
+#[allow(clippy::disallowed_methods)] // a time limit on a child is a matter of the host's clock
+fn collect(child: Child, timeout: Duration) -> Result<Answer, Rejected> {
+    let failed = |error: &io::Error| rejected(RejectReason::Unreadable, format!("the probe failed: {}", words(error)));
+    let too_slow = || rejected(RejectReason::Unreadable, format!("the probe took longer than {} s", timeout.as_secs_f64()));
+    let deadline = Instant::now() + timeout;
+    let mut child = Killed(child);
+    let mut out: Option<File> = child.0.stdout.take().map(|pipe| std::os::fd::OwnedFd::from(pipe).into());
+    let mut log: Option<File> = child.0.stderr.take().map(|pipe| std::os::fd::OwnedFd::from(pipe).into());
+    let mut answer = Answer { json: Vec::new(), log: Vec::new(), success: false };
+    let mut block = vec![0; 16 * 1024];
+    while out.is_some() || log.is_some() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(too_slow());
+        }
+        let (out_ready, log_ready) = ready(out.as_ref(), log.as_ref(), left).map_err(|error| failed(&error))?;
+        if out_ready && !take(&mut out, &mut block, &mut answer.json, MAX_ANSWER + 1).map_err(|error| failed(&error))? {
+            out = None;
+        }
+        if log_ready && !take(&mut log, &mut block, &mut answer.log, MAX_LOG).map_err(|error| failed(&error))? {
+            log = None;
+        }
+        if answer.json.len() > MAX_ANSWER {
+            return Err(rejected(RejectReason::Unreadable, "the probe's answer is longer than 1 MiB"));
+        }
+    }
+    loop {
+        match child.0.try_wait().map_err(|error| failed(&error))? {
+            Some(status) => {
+                answer.success = status.success();
+                return Ok(answer);
+            }
+            // Both pipes are closed, so it is all but gone.
+            None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
+            None => return Err(too_slow()),
+        }
+    }
+}
+
+/// Waits until one of the pipes can be read.
+fn ready(out: Option<&File>, log: Option<&File>, left: Duration) -> io::Result<(bool, bool)> {
+    let mut fds = Vec::with_capacity(2);
+    for pipe in [out, log].into_iter().flatten() {
+        fds.push(PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN));
+    }
+    let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) as _ };
+    match poll(&mut fds, Some(&left)) {
+        Ok(_) => {}
+        Err(rustix::io::Errno::INTR) => return Ok((false, false)),
+        Err(error) => return Err(error.into()),
+    }
+    let mut events = fds.iter().map(|fd| !fd.revents().is_empty());
+    let out_ready = out.is_some() && events.next().unwrap_or(false);
+    let log_ready = log.is_some() && events.next().unwrap_or(false);
+    Ok((out_ready, log_ready))
+}
+
+/// Reads once; what is beyond `keep` bytes is read and dropped. False at the end.
+fn take(pipe: &mut Option<File>, block: &mut [u8], into: &mut Vec<u8>, keep: usize) -> io::Result<bool> {
+    let Some(pipe) = pipe else { return Ok(false) };
+    match pipe.read(block) {
+        Ok(0) => Ok(false),
+        Ok(read) => {
+            into.extend_from_slice(&block[..read.min(keep.saturating_sub(into.len()))]);
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// The shape of ffprobe's JSON; every field may be missing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Report {
+    streams: Vec<Stream>,
+    format: Format,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Stream {
+    codec_type: String,
+    codec_name: String,
+    width: u32,
+    height: u32,
+    pix_fmt: String,
+    avg_frame_rate: String,
+    r_frame_rate: String,
+    channels: u32,
+    duration: String,
+    disposition: Disposition,
+    tags: Tags,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Disposition {
+    attached_pic: u8,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Tags {
+    #[serde(rename = "DURATION")]
+    duration: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Format {
+    format_name: String,
+    duration: String,
+}
+
+fn judge(answer: &Answer, id: FileId, head: Head) -> Result<Probed, Rejected> {
+    let log = String::from_utf8_lossy(&answer.log);
+    if let Some(frame) = oversized_frame(&log) {
+        return Err(frame_too_large(&frame));
+    }
+    if !answer.success {
+        return Err(explain(&log, head));
+    }
+    let report: Report = serde_json::from_slice(&answer.json)
+        .map_err(|error| rejected(RejectReason::Unreadable, format!("the probe's answer cannot be read: {error}")))?;
+    let video = report.streams.iter().find(|stream| stream.codec_type == "video" && stream.disposition.attached_pic == 0);
+    let audio = report.streams.iter().find(|stream| stream.codec_type == "audio");
+    if let Some(video) = video {
+        if u64::from(video.width) * u64::from(video.height) > MAX_PIXELS {
+            return Err(frame_too_large(&format!("{}×{}", video.width, video.height)));
+        }
+        if video.width == 0 || video.height == 0 {
+            return Err(rejected(RejectReason::Unreadable, "the size of its picture cannot be read: the video stream is damaged"));
+        }
+    }
+    let stream_duration =
+        |stream: Option<&Stream>| stream.and_then(|stream| seconds(&stream.duration).or_else(|| clock_time(&stream.tags.duration)));
+    let (video_duration, audio_duration) = (stream_duration(video), stream_duration(audio));
+    let demuxer = report.format.format_name.split(',').next().unwrap_or_default();
+    let media = MediaInfo {
+        demuxer: sanitise(demuxer.as_bytes()),
+        duration: seconds(&report.format.duration).or_else(|| video_duration.max(audio_duration)),
+        video: video.map(|stream| VideoStream {
+            codec: sanitise(stream.codec_name.as_bytes()),
+            width: stream.width,
+            height: stream.height,
+            pixel_format: sanitise(stream.pix_fmt.as_bytes()),
+            fps: rate(&stream.avg_frame_rate).or_else(|| rate(&stream.r_frame_rate)).unwrap_or(0.0),
+        }),
+        audio: audio.map(|stream| AudioStream { codec: sanitise(stream.codec_name.as_bytes()), channels: stream.channels }),
+    };
+    let estimated = log.contains("Estimating duration from bitrate");
+    Ok(Probed { media, id, video_duration, audio_duration, estimated })
+}
+
+fn frame_too_large(frame: &str) -> Rejected {
+    rejected(RejectReason::FrameTooLarge, format!("frame {frame} is over the limit of {MAX_PIXELS} pixels"))
+}
+
+/// The size of a frame that ffmpeg's own limit refused.
+fn oversized_frame(log: &str) -> Option<String> {
+    let line = log.lines().find(|line| line.contains("exceeds specified max pixel count"))?;
+    let size = line.split("Picture size ").nth(1)?.split(' ').next()?;
+    let (width, height) = size.split_once('x')?;
+    Some(format!("{}×{}", width.parse::<u64>().ok()?, height.parse::<u64>().ok()?))
+}
+
+/// Why ffprobe would not read the file, in words.
+fn explain(log: &str, head: Head) -> Rejected {
+    let has = |text: &str| log.contains(text);
+    let unknown = |rest: &str| rejected(RejectReason::NotAVideo, format!("not a video: no known container format found{rest}"));
+    if has("Format not on whitelist") {
+        // `[gif @ 0x55b4] [error] Format not on whitelist …`
+        let line = log.lines().find(|line| line.contains("Format not on whitelist")).unwrap_or_default();
+        let name = line.strip_prefix('[').and_then(|line| line.split([' ', ',']).next()).unwrap_or("unknown");
+        if head == Head::Text && matches!(name, "tty" | "srt" | "webvtt" | "ass" | "subviewer" | "microdvd" | "lrc") {
+            return unknown(" (the file starts with plain text)");
+        }
+        return rejected(RejectReason::UnsupportedContainer, format!("not a supported container ({})", sanitise(name.as_bytes())));
+    }
+    // ffmpeg guesses by the name when the content tells nothing, and then complains of what that format lacks.
+    let guessed = has("detected only with low score");
+    if has("moov atom not found") && !guessed {
+        let text = "the index (moov) is missing: the file is truncated or was not finished";
+        return rejected(RejectReason::Unreadable, text);
+    }
+    if has("Cannot allocate memory") {
+        let text = format!("it needs more than {} to be opened", ADDRESS_SPACE.whole());
+        return rejected(RejectReason::Unreadable, text);
+    }
+    if has("Permission denied") || has("Input/output error") || has("No such file") {
+        return rejected(RejectReason::Unreadable, format!("cannot be read: {}", last_complaint(log)));
+    }
+    if guessed || has("Invalid data found") || has("Failed to find two consecutive MPEG audio frames") {
+        return match head {
+            Head::Text => unknown(" (the file starts with plain text)"),
+            Head::Zeros => unknown(" (the file starts with zeros: it was perhaps never written)"),
+            _ => unknown(""),
+        };
+    }
+    rejected(RejectReason::Unreadable, format!("cannot be read as media: {}", last_complaint(log)))
+}
+
+/// The last error of the log, without the addresses and the path before it.
+fn last_complaint(log: &str) -> String {
+    let line = log.lines().rev().find(|line| line.contains("[error]") || line.contains("[fatal]"));
+    let Some(line) = line else { return "ffprobe gave no reason".to_owned() };
+    let text = line.rsplit("[error] ").next().unwrap_or(line);
+    let text = if text.starts_with("file:") { text.rsplit(": ").next().unwrap_or(text) } else { text };
+    sanitise(text.trim().as_bytes())
+}
+
+/// `2.023000` → 2.023 s; nothing for zero and for what is no sane number.
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero())
+}
+
+/// `00:00:02.023000000`, the form of Matroska's tags.
+fn clock_time(text: &str) -> Option<Duration> {
+    let mut total = 0.0;
+    for part in text.split(':') {
+        total = total * 60.0 + part.trim().parse::<f64>().ok()?;
+    }
+    Duration::try_from_secs_f64(total).ok().filter(|duration| !duration.is_zero())
+}
+
+/// `30000/1001` → 29.97; nothing for `0/0`.
+fn rate(text: &str) -> Option<f64> {
+    let (numerator, denominator) = text.split_once('/')?;
+    let rate = numerator.parse::<f64>().ok()? / denominator.parse::<f64>().ok()?;
+    (rate.is_finite() && rate > 0.0).then_some(rate)
+}
+
+#[cfg(test)]
+#[path = "probe_tests.rs"]
+mod tests;

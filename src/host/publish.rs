@@ -1,0 +1,539 @@
+//! From a part file to a whole file under its final name: made room for before the start, checked after it, put in place so
+//! that no crash, no full disk and no second writer leaves half a file there or replaces what is not ours.
+//!
+//! Knows nothing of the process that writes the part.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::fileid::{self, FileId, same_file};
+use super::probe::{Probed, Prober, words};
+use super::scan::output_path;
+use super::store::{OutputRecord, Store, StoreError, preset_hash};
+use crate::domain::job::{JobId, MediaInfo, RejectReason};
+use crate::domain::preset::{AudioCodec, Preset, VideoCodec};
+use crate::domain::text::path_text;
+use crate::domain::time::Wall;
+use crate::domain::units::Bytes;
+use crate::engine::port::{Cause, Failure, Published};
+
+/// Folder of the part files, within the folder of the outputs, so that a rename is all it takes.
+pub const WORK_FOLDER: &str = ".plimsoll";
+/// Free space asked for beside the expected size: an index, a log, rounding.
+const SPACE_MARGIN: Bytes = Bytes::mib(8);
+/// What an output by rate factor may be expected to take at least of its input's size. A guess, kept low: a job is only held
+/// back when it can hardly succeed; a disk that fills up all the same fails the job with that reason.
+const LEAST_SHARE: f64 = 0.05;
+/// An output may be this much shorter or longer than its input,
+const DURATION_SLACK: Duration = Duration::from_secs(1);
+/// or this share of the input's duration.
+const DURATION_SHARE: f64 = 0.01;
+/// Names tried for a part or an output.
+const NAMES_TRIED: u32 = 10_000;
+
+/// Why a job cannot start to write. Says what, where and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PrepareError {
+    /// Too little room on the output's disk.
+    #[error(
+        "disk full: {folder} has {free} free and the output needs about {needed}; free some space or choose another folder with --out"
+    )]
+    NoSpace {
+        /// Folder of the output.
+        folder: String,
+        /// What is free there.
+        free: Bytes,
+        /// What is needed, margin included.
+        needed: Bytes,
+    },
+    /// The output is the input under another name.
+    #[error("the output {0} is its own input; choose another folder with --out")]
+    SameFile(String),
+    /// The folder for parts belongs to somebody else, or is no folder.
+    #[error("{0} is not a folder of this user; remove it or choose another folder with --out")]
+    NotOurs(String),
+    /// The folder or the part cannot be made.
+    #[error("{reason}")]
+    Io {
+        /// What failed, where and why.
+        reason: String,
+        /// Another try may work.
+        transient: bool,
+    },
+}
+
+impl PrepareError {
+    /// Another try, later, may work.
+    pub const fn transient(&self) -> bool {
+        match self {
+            Self::NoSpace { .. } => true,
+            Self::SameFile(_) | Self::NotOurs(_) => false,
+            Self::Io { transient, .. } => *transient,
+        }
+    }
+
+    fn io(what: &str, path: &Path, error: &io::Error) -> Self {
+        Self::Io { reason: io_reason(what, path, error), transient: is_transient(error) }
+    }
+}
+
+/// What is to be made room for.
+#[derive(Debug, Clone, Copy)]
+pub struct PrepareOrder<'a> {
+    /// The job.
+    pub job: JobId,
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// Its input.
+    pub input: &'a Path,
+    /// Where its output is to stand.
+    pub output: &'a Path,
+    /// See [`space_needed`].
+    pub needed: Bytes,
+}
+
+/// A part file, created empty and locked while this value lives, so that a second plimsoll leaves it alone.
+#[derive(Debug)]
+pub struct Part {
+    path: PathBuf,
+    file: File,
+}
+
+impl Part {
+    /// The file for ffmpeg to write.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was written so far.
+    pub fn size(&self) -> Bytes {
+        Bytes(self.file.metadata().map_or(0, |meta| meta.len()))
+    }
+
+    /// Removes it. Its blocks are given back at once, even if somebody still has it open.
+    pub fn discard(self) -> io::Result<()> {
+        let _ = self.file.set_len(0);
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Room that an output may be expected to take at least: all of it where streams are copied, bitrate × duration where a
+/// bitrate is asked for, a small share of the input for encodings by rate factor.
+pub fn space_needed(preset: &Preset, media: &MediaInfo, input: Bytes) -> Bytes {
+    if preset.container.is_still() {
+        return Bytes::mib(1);
+    }
+    let seconds = media.duration.map_or(0.0, |duration| duration.as_secs_f64());
+    let by_rate = |bitrate: u64| Bytes((bitrate as f64 / 8.0 * seconds) as u64);
+    let video = match (&preset.video, &media.video) {
+        (Some(plan), Some(_)) if plan.codec == VideoCodec::Copy => input,
+        (Some(plan), Some(_)) => plan.bitrate.map_or_else(|| input.scale(LEAST_SHARE), by_rate),
+        _ => Bytes::ZERO,
+    };
+    let audio = match (&preset.audio, &media.audio) {
+        (Some(plan), Some(_)) if plan.codec != AudioCodec::Copy => plan.bitrate.map_or(Bytes::ZERO, by_rate),
+        _ => Bytes::ZERO,
+    };
+    Bytes(video.0.saturating_add(audio.0))
+}
+
+/// Makes the output's folder if it is missing, sees that there is room, and creates `<out>/.plimsoll/<job>.<attempt>.part`.
+pub fn prepare(order: &PrepareOrder<'_>) -> Result<Part, PrepareError> {
+    let folder = parent(order.output);
+    std::fs::create_dir_all(folder).map_err(|error| PrepareError::io("cannot make the folder", folder, &error))?;
+    if same_file(order.input, order.output).unwrap_or(false) {
+        return Err(PrepareError::SameFile(path_text(order.output)));
+    }
+    let needed = Bytes(order.needed.0.saturating_add(SPACE_MARGIN.0));
+    let room =
+        rustix::fs::statvfs(folder).map_err(|error| PrepareError::io("cannot read the free space of", folder, &error.into()))?;
+    let free = Bytes(room.f_bavail.saturating_mul(room.f_frsize));
+    if free < needed {
+        return Err(PrepareError::NoSpace { folder: path_text(folder), free, needed });
+    }
+    let work = folder.join(WORK_FOLDER);
+    let handle = work_folder(&work)?;
+    create_part(&handle, &work, order)
+}
+
+fn parent(output: &Path) -> &Path {
+    output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Opens the folder for parts, made if it is missing. It must be a folder and this user's: otherwise somebody else could put
+/// a link there that ffmpeg then writes through.
+fn work_folder(work: &Path) -> Result<File, PrepareError> {
+    match std::fs::DirBuilder::new().mode(0o700).create(work) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(PrepareError::io("cannot make the folder", work, &error));
+        }
+        _ => {}
+    }
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let handle: File = match rustix::fs::open(work, flags, Mode::empty()) {
+        Ok(handle) => handle.into(),
+        Err(Errno::NOTDIR | Errno::LOOP) => return Err(PrepareError::NotOurs(path_text(work))),
+        Err(error) => return Err(PrepareError::io("cannot open the folder", work, &error.into())),
+    };
+    let meta = handle.metadata().map_err(|error| PrepareError::io("cannot read the folder", work, &error))?;
+    if meta.uid() != rustix::process::geteuid().as_raw() {
+        return Err(PrepareError::NotOurs(path_text(work)));
+    }
+    if meta.mode() & 0o077 != 0 {
+        // A file system without rights (FAT) refuses; whoever mounted it so has decided.
+        let _ = handle.set_permissions(std::fs::Permissions::from_mode(0o700));
+    }
+    Ok(handle)
+}
+
+fn create_part(handle: &File, work: &Path, order: &PrepareOrder<'_>) -> Result<Part, PrepareError> {
+    for number in 1..=NAMES_TRIED {
+        let name = match number {
+            1 => format!("{}.{}.part", order.job, order.attempt),
+            _ => format!("{}.{}-{number}.part", order.job, order.attempt),
+        };
+        let path = work.join(&name);
+        // A leftover of a run that died goes; one that a living plimsoll writes stays, and another name is taken.
+        if !remove_leftover(handle.as_fd(), &name).map_err(|error| PrepareError::io("cannot remove", &path, &error))? {
+            continue;
+        }
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(handle, &name, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => {
+                // Without locks (some network file systems) the exclusive creation has to do.
+                let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+                return Ok(Part { path, file: file.into() });
+            }
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(PrepareError::io("cannot create", &path, &error.into())),
+        }
+    }
+    let reason = format!("cannot create a part in {}: every name for it is taken; remove that folder", path_text(work));
+    Err(PrepareError::Io { reason, transient: false })
+}
+
+/// Removes a part that nobody holds a lock on. True if the name is free now.
+fn remove_leftover(work: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match rustix::fs::openat(work, name, flags, Mode::empty()) {
+        Ok(file) => {
+            if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+                return Ok(false);
+            }
+        }
+        Err(Errno::NOENT) => return Ok(true),
+        // A link or a FIFO in our place: no part of ours.
+        Err(_) => {}
+    }
+    match rustix::fs::unlinkat(work, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What [`tidy`] removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tidied {
+    /// Parts that belonged to no living plimsoll.
+    pub parts: u32,
+    /// Their blocks on disk.
+    pub freed: Bytes,
+}
+
+/// Removes parts in `<out>/.plimsoll` that no living plimsoll holds, and the folder when nothing is left in it. For the
+/// start of a run, after one that died, and for its end.
+pub fn tidy(out: &Path) -> io::Result<Tidied> {
+    let work = out.join(WORK_FOLDER);
+    let mut tidied = Tidied::default();
+    if std::fs::symlink_metadata(&work).is_err() {
+        return Ok(tidied);
+    }
+    let handle = match work_folder(&work) {
+        Ok(handle) => handle,
+        Err(error) => return Err(io::Error::other(error.to_string())),
+    };
+    for entry in std::fs::read_dir(&work)? {
+        let entry = entry?;
+        let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        if Path::new(&name).extension().is_none_or(|extension| extension != "part") {
+            continue;
+        }
+        let blocks = entry.metadata().map_or(0, |meta| meta.blocks() * 512);
+        if remove_leftover(handle.as_fd(), &name)? {
+            tidied.parts += 1;
+            tidied.freed.0 += blocks;
+        }
+    }
+    match std::fs::remove_dir(&work) {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) => Err(error),
+        _ => Ok(tidied),
+    }
+}
+
+/// Everything that checking and publishing a part follows from.
+#[derive(Debug, Clone, Copy)]
+pub struct FinalizeOrder<'a> {
+    /// What ffmpeg wrote.
+    pub part: &'a Part,
+    /// Its input.
+    pub input: &'a Path,
+    /// The input as it was when it was probed.
+    pub input_id: FileId,
+    /// Where the output was planned.
+    pub output: &'a Path,
+    /// What was asked for.
+    pub preset: &'a Preset,
+    /// What the probe found in the input.
+    pub media: &'a MediaInfo,
+    /// A file under the planned name is replaced.
+    pub overwrite: bool,
+    /// Reads the part.
+    pub prober: &'a Prober,
+    /// Where the output is recorded.
+    pub store: &'a Store,
+    /// The time to record.
+    pub now: Wall,
+}
+
+/// Checks a part that ffmpeg ended well on, and puts it under its final name, on disk before this returns. The part is only
+/// gone from its place when that has worked.
+pub fn finalize(order: &FinalizeOrder<'_>) -> Result<Published, Failure> {
+    let part = check_part_file(order.part)?;
+    check_content(order)?;
+    let input_hash = check_input(order)?;
+
+    order.part.file.set_permissions(std::fs::Permissions::from_mode(0o666 & !umask())).or_else(|error| {
+        // A file system without rights.
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            Ok(())
+        } else {
+            Err(host("cannot set the rights of", order.part.path(), &error))
+        }
+    })?;
+    order.part.file.sync_all().map_err(|error| host("cannot write", order.part.path(), &error))?;
+    let work = parent(order.part.path());
+    sync_folder(work).map_err(|error| host("cannot write the folder", work, &error))?;
+
+    let record = OutputRecord {
+        path: PathBuf::new(),
+        input: order.input.to_owned(),
+        input_id: order.input_id,
+        input_hash,
+        preset: order.preset.name.clone(),
+        preset_hash: preset_hash(order.preset),
+        size: part.size,
+        ino: part.ino,
+        made_at: order.now,
+    };
+    let output = put_in_place(order, &record)?;
+    let folder = parent(&output);
+    sync_folder(folder).map_err(|error| host("cannot write the folder", folder, &error))?;
+    Ok(Published { output, size: Bytes(part.size) })
+}
+
+/// The part is there, is the file that we created, and has something in it.
+fn check_part_file(part: &Part) -> Result<FileId, Failure> {
+    let failed = |error: &io::Error| host("cannot read", part.path(), error);
+    let named = std::fs::symlink_metadata(part.path()).map_err(|error| failed(&error))?;
+    let id = FileId::from(&part.file.metadata().map_err(|error| failed(&error))?);
+    if !named.is_file() || !FileId::from(&named).is_file(&id) {
+        let reason = format!("{} was replaced while ffmpeg wrote to it", path_text(part.path()));
+        return Err(Failure { cause: Cause::Host, reason });
+    }
+    if id.size == 0 {
+        return Err(Failure { cause: Cause::Unknown, reason: "ffmpeg ended well but wrote nothing".to_owned() });
+    }
+    Ok(id)
+}
+
+/// Opens the part as a reader would: the streams are there, and it is as long as its input.
+fn check_content(order: &FinalizeOrder<'_>) -> Result<(), Failure> {
+    let still = order.preset.container.is_still();
+    let path = order.part.path();
+    let read = if still { order.prober.read_still(path) } else { order.prober.read(path) };
+    let made = read.map_err(|rejected| {
+        let cause = if rejected.reason == RejectReason::Empty { Cause::Host } else { Cause::Unknown };
+        Failure { cause, reason: format!("the output is not whole: {}", rejected.detail) }
+    })?;
+    let wants_video = order.preset.video.is_some() && order.media.video.is_some();
+    let wants_audio = !still && order.preset.audio.is_some() && order.media.audio.is_some();
+    if wants_video && made.media.video.is_none() {
+        return Err(Failure { cause: Cause::Unknown, reason: "the output has no picture".to_owned() });
+    }
+    if wants_audio && made.media.audio.is_none() {
+        return Err(Failure { cause: Cause::Unknown, reason: "the output has no sound".to_owned() });
+    }
+    let Some(expected) = order.media.duration.filter(|_| !still && !order.preset.tolerant) else { return Ok(()) };
+    let got = made.media.duration.unwrap_or_default();
+    if is_near(got, expected) {
+        return Ok(());
+    }
+    // The input's own duration counts streams that are not in the output, and may be a guess.
+    let input = order.prober.read(order.input).map_err(|rejected| Failure {
+        cause: Cause::Input,
+        reason: format!("the input can no longer be read: {}", rejected.detail),
+    })?;
+    if input.estimated || mapped_duration(&input, wants_video, wants_audio).is_some_and(|expected| is_near(got, expected)) {
+        return Ok(());
+    }
+    let (got, expected) = (got.as_secs_f64(), expected.as_secs_f64());
+    let why = if got < expected { "the input is damaged or truncated" } else { "its time stamps are damaged" };
+    Err(Failure { cause: Cause::Input, reason: format!("the output is {got:.1} s long and the input {expected:.1} s: {why}") })
+}
+
+fn mapped_duration(input: &Probed, video: bool, audio: bool) -> Option<Duration> {
+    let video = input.video_duration.filter(|_| video);
+    let audio = input.audio_duration.filter(|_| audio);
+    video.max(audio)
+}
+
+fn is_near(got: Duration, expected: Duration) -> bool {
+    got.abs_diff(expected) <= DURATION_SLACK.max(expected.mul_f64(DURATION_SHARE))
+}
+
+/// Nobody wrote to the input since it was probed; its hash, for the record.
+fn check_input(order: &FinalizeOrder<'_>) -> Result<String, Failure> {
+    let failed = |error: &io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Failure { cause: Cause::Input, reason: format!("the input {} is gone", path_text(order.input)) },
+        _ => host("cannot read the input", order.input, error),
+    };
+    let changed = || Failure { cause: Cause::Input, reason: "input changed while it was read".to_owned() };
+    let id = |path| FileId::of(path).map_err(|error| failed(&error));
+    if id(order.input)? != order.input_id {
+        return Err(changed());
+    }
+    let hash = fileid::hash(order.input).map_err(|error| failed(&error))?;
+    if id(order.input)? != order.input_id {
+        return Err(changed());
+    }
+    Ok(hash)
+}
+
+/// Records the output and renames the part, under the first name that is free. The record comes first: after a crash
+/// between the two it names a file that is not there, which means nothing; the other way round the output would be a
+/// stranger's.
+fn put_in_place(order: &FinalizeOrder<'_>, record: &OutputRecord) -> Result<PathBuf, Failure> {
+    let folder = parent(order.output);
+    for number in 1..=NAMES_TRIED {
+        let output = if number == 1 { order.output.to_owned() } else { output_path(folder, order.input, order.preset, number) };
+        if number > 1 && output == order.output {
+            continue;
+        }
+        let found = std::fs::symlink_metadata(&output).ok();
+        let replace = number == 1 && order.overwrite && found.as_ref().is_some_and(|meta| !meta.is_dir());
+        if replace && same_file(order.input, &output).unwrap_or(false) {
+            let reason = PrepareError::SameFile(path_text(&output)).to_string();
+            return Err(Failure { cause: Cause::Input, reason });
+        }
+        if found.is_some() && !replace {
+            continue;
+        }
+        order.store.remember(OutputRecord { path: output.clone(), ..record.clone() }).map_err(|error| recorded(&error))?;
+        let renamed = if replace { std::fs::rename(order.part.path(), &output) } else { rename_new(order.part.path(), &output) };
+        match renamed {
+            Ok(()) => return Ok(output),
+            Err(error) => {
+                order.store.forget(&output, record.ino).map_err(|error| recorded(&error))?;
+                if error.kind() != io::ErrorKind::AlreadyExists {
+                    return Err(host("cannot put the output in place as", &output, &error));
+                }
+            }
+        }
+    }
+    let reason = format!("every name like {} is taken; choose another folder with --out", path_text(order.output));
+    Err(Failure { cause: Cause::Host, reason })
+}
+
+fn recorded(error: &StoreError) -> Failure {
+    Failure { cause: Cause::Host, reason: error.to_string() }
+}
+
+/// Renames without ever replacing: `AlreadyExists` if the name is taken.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    match rustix::fs::renameat_with(CWD, from, CWD, to, rustix::fs::RenameFlags::NOREPLACE) {
+        // A kernel or a file system that does not know the flag.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        result => return result.map_err(Into::into),
+    }
+    rename_new_slowly(from, to)
+}
+
+/// [`rename_new`] where the system has no such call: a second link is never made over a name, and where there are no links
+/// either, the name is claimed by an empty file first.
+fn rename_new_slowly(from: &Path, to: &Path) -> io::Result<()> {
+    match rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty()) {
+        Ok(()) => return std::fs::remove_file(from),
+        Err(Errno::PERM | Errno::NOSYS | Errno::NOTSUP) => {}
+        Err(error) => return Err(error.into()),
+    }
+    File::options().write(true).create_new(true).open(to)?;
+    std::fs::rename(from, to).inspect_err(|_| {
+        let _ = std::fs::remove_file(to);
+    })
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        // Some file systems have no such thing for folders.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        result => result,
+    }
+}
+
+/// The rights that this process takes from new files. Asking the system would set them for a moment, for every thread.
+fn umask() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    line.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).unwrap_or(0o022)
+}
+
+/// A failure of the host in words that name the side.
+fn host(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure { cause: Cause::Host, reason: io_reason(what, path, error) }
+}
+
+fn io_reason(what: &str, path: &Path, error: &io::Error) -> String {
+    let path = path_text(path);
+    match error.kind() {
+        io::ErrorKind::StorageFull => format!("disk full: {what} {path}; free some space there"),
+        io::ErrorKind::QuotaExceeded => format!("disk full: {what} {path}: this user's quota is used up"),
+        io::ErrorKind::ReadOnlyFilesystem => format!("{what} {path}: the file system is read-only"),
+        _ => format!("{what} {path}: {}", words(error)),
+    }
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        code,
+        Some(
+            Errno::NOSPC
+                | Errno::DQUOT
+                | Errno::MFILE
+                | Errno::NFILE
+                | Errno::NOMEM
+                | Errno::IO
+                | Errno::NOENT
+                | Errno::STALE
+                | Errno::AGAIN
+                | Errno::INTR
+                | Errno::BUSY
+                | Errno::TIMEDOUT
+        )
+    )
+}
+
+#[cfg(test)]
+#[path = "publish_tests.rs"]
+mod tests;

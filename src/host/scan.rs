@@ -1,0 +1,258 @@
+//! From paths to inputs: folders are searched, each file counts once, and each gets the name of its output.
+//!
+//! Reads folders and file sizes; never opens a media file unless the record says that its output may already be there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use walkdir::{DirEntry, WalkDir};
+
+use super::probe::words;
+use super::publish::WORK_FOLDER;
+use super::store::{Records, preset_hash};
+use crate::domain::preset::Preset;
+use crate::domain::text::path_text;
+use crate::domain::units::Bytes;
+use crate::engine::port::FoundInput;
+
+/// Inputs handed over at a time.
+const BATCH: usize = 256;
+/// Longest file name that Linux and macOS file systems take, in bytes.
+const NAME_MAX: usize = 255;
+/// Room kept in a name for `-99999`, so that numbering never has to cut a stem further.
+const NUMBER_ROOM: usize = 6;
+
+/// Extensions that a file in a searched folder must have, when the preset makes a picture.
+const VIDEO_EXTENSIONS: &[&str] = &[
+    "mp4", "m4v", "mov", "qt", "mkv", "webm", "avi", "ts", "m2ts", "mts", "m2t", "mpg", "mpeg", "mpe", "vob", "flv", "f4v", "ogv",
+    "ogm", "ogg", "asf", "wmv", "3gp", "3gpp", "3g2", "mj2", "divx",
+];
+/// Further ones when it makes only sound.
+const AUDIO_EXTENSIONS: &[&str] = &["wav", "m4a", "m4b", "mp3", "flac", "aac", "oga", "opus", "wma", "mka", "weba"];
+
+/// What a scan works for.
+#[derive(Debug, Clone, Copy)]
+pub struct ScanOrder<'a> {
+    /// Files and folders, absolute.
+    pub paths: &'a [PathBuf],
+    /// What is to be made of them.
+    pub preset: &'a Preset,
+}
+
+/// Names of outputs, none given twice in a run, and the inputs that have one.
+#[derive(Debug)]
+pub struct NameBook {
+    out: PathBuf,
+    overwrite: bool,
+    /// Output → input, as found.
+    taken: BTreeMap<PathBuf, PathBuf>,
+    /// Canonical input and preset.
+    known: BTreeSet<(PathBuf, String)>,
+    /// The number that the next input with this first name tries first.
+    next: BTreeMap<PathBuf, u32>,
+}
+
+impl NameBook {
+    /// An empty book for outputs in the folder `out`, absolute. With `overwrite` a file that is there does not take a name.
+    pub fn new(out: impl Into<PathBuf>, overwrite: bool) -> Self {
+        Self { out: out.into(), overwrite, taken: BTreeMap::new(), known: BTreeSet::new(), next: BTreeMap::new() }
+    }
+
+    /// The folder of the outputs.
+    pub fn out(&self) -> &Path {
+        &self.out
+    }
+
+    /// Gives up the name of an input that was taken off the list, so that it may be queued again.
+    pub fn release(&mut self, output: &Path) {
+        if let Some(input) = self.taken.remove(output) {
+            let canonical = input.canonicalize().unwrap_or(input);
+            self.known.retain(|(known, _)| *known != canonical);
+            self.next.clear();
+        }
+    }
+
+    /// The output of `input`: the first of its names that no other input of this run has, that no file has which was not
+    /// made from these bytes with this preset, and that is not an input itself.
+    pub fn name(&mut self, input: &Path, preset: &Preset, records: &dyn Records) -> PathBuf {
+        let first = output_path(&self.out, input, preset, 1);
+        let start = self.next.get(&first).copied().unwrap_or(1);
+        let definition = preset_hash(preset);
+        let mut number = start;
+        let path = loop {
+            let path = output_path(&self.out, input, preset, number);
+            if !self.taken.contains_key(&path) && self.is_free(&path, input, &definition, records) {
+                break path;
+            }
+            number += 1;
+        };
+        // Names are only skipped for good while they are taken by this run: a hundred thousand equal stems stay quick.
+        if number == start {
+            self.next.insert(first, number + 1);
+        }
+        self.taken.insert(path.clone(), input.to_owned());
+        path
+    }
+
+    fn is_free(&self, path: &Path, input: &Path, definition: &str, records: &dyn Records) -> bool {
+        let Ok(meta) = std::fs::symlink_metadata(path) else { return true };
+        if !meta.is_file() {
+            return false;
+        }
+        // Reading fails only if the input is gone by now; the probe will say so, under any name.
+        if records.lookup(path).is_some_and(|record| record.is_current(input, definition).unwrap_or(false)) {
+            return true;
+        }
+        self.overwrite && !self.is_input(path)
+    }
+
+    fn is_input(&self, path: &Path) -> bool {
+        let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        self.known.range((canonical.clone(), String::new())..).next().is_some_and(|(known, _)| *known == canonical)
+    }
+
+    /// Notes an input; false if it has been queued with this preset before.
+    fn note(&mut self, canonical: PathBuf, preset: &str) -> bool {
+        self.known.insert((canonical, preset.to_owned()))
+    }
+}
+
+/// `<out>/<stem>.<preset>.<ext>`, from the second on `<out>/<stem>-<number>.<preset>.<ext>`. The stem keeps whatever bytes it
+/// has, and is cut where the name would be longer than a file system takes.
+pub fn output_path(out: &Path, input: &Path, preset: &Preset, number: u32) -> PathBuf {
+    let stem = input.file_stem().unwrap_or(OsStr::new("output")).as_bytes();
+    let label: String = preset.name.chars().map(|c| if matches!(c, '/' | '\0') { '_' } else { c }).collect();
+    let tail = format!(".{label}.{}", preset.container.extension());
+    let mut name = cut(stem, NAME_MAX.saturating_sub(tail.len() + NUMBER_ROOM)).to_vec();
+    if number > 1 {
+        name.extend_from_slice(format!("-{number}").as_bytes());
+    }
+    name.extend_from_slice(tail.as_bytes());
+    out.join(OsString::from_vec(name))
+}
+
+/// At most `room` bytes, not ending within a character.
+fn cut(stem: &[u8], room: usize) -> &[u8] {
+    if stem.len() <= room {
+        return stem;
+    }
+    let mut end = room.max(1);
+    while end > 1 && end > room.saturating_sub(4) && stem[end] & 0xC0 == 0x80 {
+        end -= 1;
+    }
+    &stem[..end]
+}
+
+/// Finds the inputs under the given paths: files as they are, whatever their name; folders recursively, in the order of
+/// names, without hidden entries, without following symbolic links, and only files with the extension of a medium that the
+/// preset can use. Hands them over in groups of 256; returns the paths that cannot be taken, with the reason.
+pub fn scan(
+    order: ScanOrder<'_>,
+    book: &mut NameBook,
+    records: &dyn Records,
+    emit: &mut dyn FnMut(Vec<FoundInput>),
+) -> Vec<(PathBuf, String)> {
+    let mut scan = Scan { order, book, records, emit, batch: Vec::new(), seen: BTreeSet::new(), refused: Vec::new() };
+    for path in order.paths {
+        match std::fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => scan.folder(path),
+            Ok(meta) => scan.file(path, meta.len()),
+            Err(error) => scan.refuse(path, words(&error)),
+        }
+    }
+    scan.flush();
+    scan.refused
+}
+
+struct Scan<'a> {
+    order: ScanOrder<'a>,
+    book: &'a mut NameBook,
+    records: &'a dyn Records,
+    emit: &'a mut dyn FnMut(Vec<FoundInput>),
+    batch: Vec<FoundInput>,
+    /// Canonical paths of this scan: the same file twice counts once, without a word.
+    seen: BTreeSet<PathBuf>,
+    refused: Vec<(PathBuf, String)>,
+}
+
+impl Scan<'_> {
+    fn folder(&mut self, root: &Path) {
+        let own = self.book.out().canonicalize().ok();
+        let canonical_root = root.canonicalize().ok();
+        // Somebody who names the output folder itself means it.
+        let skipped = own.filter(|own| canonical_root.as_ref() != Some(own));
+        let walk = WalkDir::new(root).sort_by_file_name().into_iter();
+        let entries = walk.filter_entry(|entry| {
+            let hidden = entry.depth() > 0 && entry.file_name().as_bytes().starts_with(b".");
+            !hidden && entry.file_name() != WORK_FOLDER && !is_folder(entry, skipped.as_deref())
+        });
+        for entry in entries {
+            match entry {
+                Ok(entry) if entry.file_type().is_file() && self.is_candidate(entry.path()) => match entry.metadata() {
+                    Ok(meta) => self.file(entry.path(), meta.len()),
+                    Err(error) => self.refuse(entry.path(), walk_words(&error)),
+                },
+                Ok(_) => {}
+                Err(error) => {
+                    let path = error.path().unwrap_or(root).to_owned();
+                    self.refuse(&path, walk_words(&error));
+                }
+            }
+        }
+    }
+
+    fn is_candidate(&self, path: &Path) -> bool {
+        let Some(extension) = path.extension() else { return false };
+        let is_in = |list: &[&str]| list.iter().any(|known| extension.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
+        is_in(VIDEO_EXTENSIONS) || (self.order.preset.video.is_none() && is_in(AUDIO_EXTENSIONS))
+    }
+
+    fn file(&mut self, path: &Path, size: u64) {
+        let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if !self.seen.insert(canonical.clone()) {
+            return;
+        }
+        if !self.book.note(canonical, &self.order.preset.name) {
+            self.refuse(path, "it is in the queue already".to_owned());
+            return;
+        }
+        let output = self.book.name(path, self.order.preset, self.records);
+        self.batch.push(FoundInput { path: path.to_owned(), size: Bytes(size), output });
+        if self.batch.len() >= BATCH {
+            self.flush();
+        }
+    }
+
+    fn refuse(&mut self, path: &Path, reason: String) {
+        self.refused.push((path.to_owned(), reason));
+    }
+
+    fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            (self.emit)(std::mem::take(&mut self.batch));
+        }
+    }
+}
+
+fn is_folder(entry: &DirEntry, folder: Option<&Path>) -> bool {
+    let Some(folder) = folder else { return false };
+    // Only folders of that name are worth a look at the whole path.
+    entry.file_type().is_dir()
+        && entry.depth() > 0
+        && Some(entry.file_name()) == folder.file_name()
+        && entry.path().canonicalize().is_ok_and(|path| path == folder)
+}
+
+fn walk_words(error: &walkdir::Error) -> String {
+    match (error.io_error(), error.loop_ancestor()) {
+        (Some(error), _) => words(error),
+        (None, Some(ancestor)) => format!("a link back to {}", path_text(ancestor)),
+        (None, None) => "it cannot be read".to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;
