@@ -20,3 +20,16 @@ pub mod probe;
 pub mod publish;
 pub mod scan;
 pub mod store;
+//! The real world: processes, files, memory, clocks. Carries out the engine's effects and knows nothing of screens.
+
+pub mod diagnose;
+pub mod joblog;
+pub mod loggate;
+pub mod logread;
+pub mod progress;
+pub mod spawner;
+pub mod supervisor;
+
+mod child;
+mod peak;
+mod watch;

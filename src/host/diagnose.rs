@@ -1,0 +1,333 @@
+//! Tells from what ffmpeg wrote, and from how it ended, why a job failed: in words a person understands, with the cause that
+//! decides whether another try makes sense.
+//!
+//! Pure. Knows ffmpeg's messages (its English ones: jobs run under `LC_ALL=C.UTF-8`) and nothing of processes.
+
+use crate::domain::job::{Exit, LogLevel};
+use crate::engine::port::{Cause, Failure};
+
+use super::logread::Classified;
+
+/// What a message stands for.
+struct Pattern {
+    /// Text of the message, lower case.
+    text: &'static str,
+    /// The message has to end with it: messages of the system stand last, after a file name, which may hold anything.
+    last: bool,
+    cause: Cause,
+    /// The words; `{}` is the message itself, `'` its first quoted part.
+    words: &'static str,
+}
+
+impl Pattern {
+    fn found_in(&self, lower: &str) -> bool {
+        if self.last { lower.ends_with(self.text) } else { lower.contains(self.text) }
+    }
+}
+
+/// A message of ffmpeg, anywhere in the line.
+const fn says(text: &'static str, cause: Cause, words: &'static str) -> Pattern {
+    Pattern { text, last: false, cause, words }
+}
+
+/// A message of the system, at the end of the line.
+const fn ends(text: &'static str, cause: Cause, words: &'static str) -> Pattern {
+    Pattern { text, last: true, cause, words }
+}
+
+/// The most telling first: ffmpeg follows the first cause with a tail of consequences.
+const PATTERNS: &[Pattern] = &[
+    ends("no space left on device", Cause::Host, "disk full while writing the output; free space, then retry"),
+    ends("disk quota exceeded", Cause::Host, "disk quota used up while writing the output; free space, then retry"),
+    ends("read-only file system", Cause::Host, "the output folder is on a read-only file system: {}"),
+    ends("file too large", Cause::Input, "the output grew over the size limit: {}"),
+    ends("stale file handle", Cause::Host, "a network file system went away: {}"),
+    ends("cannot allocate memory", Cause::Host, "ffmpeg was refused memory: {}"),
+    says("error while loading shared libraries", Cause::Input, "this ffmpeg cannot run: {}; see plimsoll doctor"),
+    says("unknown encoder", Cause::Input, "this ffmpeg has no encoder '; see plimsoll doctor"),
+    says("encoder not found", Cause::Input, "this ffmpeg has no encoder for the preset ({}); see plimsoll doctor"),
+    says("unknown decoder", Cause::Input, "this ffmpeg has no decoder '; see plimsoll doctor"),
+    says("decoder not found", Cause::Input, "this ffmpeg cannot decode the input ({}); see plimsoll doctor"),
+    says("no decoder found", Cause::Input, "this ffmpeg cannot decode the input ({}); see plimsoll doctor"),
+    says("no such filter", Cause::Input, "this ffmpeg has no filter '; see plimsoll doctor"),
+    says("unrecognized option", Cause::Input, "this ffmpeg does not know an option of the preset: {}"),
+    says("option not found", Cause::Input, "this ffmpeg does not know an option of the preset: {}"),
+    says("invalid preset", Cause::Input, "the preset does not fit the encoder: {}"),
+    says("error setting preset", Cause::Input, "the preset does not fit the encoder: {}"),
+    says("exceeds specified max pixel count", Cause::Input, "a frame of the input is over the limit: {}"),
+    says("format not on whitelist", Cause::Input, "the input is in a container that is not supported: {}"),
+    says("not on whitelist", Cause::Input, "the input names another file or address, which is not opened: {}"),
+    says("matches no streams", Cause::Input, "the input has no stream that the preset asks for: {}"),
+    says("does not contain any stream", Cause::Input, "the input has no stream that the preset can use"),
+    says("not divisible by", Cause::Input, "the preset does not fit the input: {}"),
+    says("moov atom not found", Cause::Input, "the input is damaged: {}"),
+    says("file ended prematurely", Cause::Input, "the input is damaged: {}"),
+    says(": partial file", Cause::Input, "the input is damaged: {}"),
+    says("truncating packet", Cause::Input, "the input is damaged: {}"),
+    says("error while decoding", Cause::Input, "the input is damaged: {}"),
+    says("error submitting packet to decoder", Cause::Input, "the input is damaged: {}"),
+    says("invalid nal unit", Cause::Input, "the input is damaged: {}"),
+    says("error splitting the input into nal units", Cause::Input, "the input is damaged: {}"),
+    says("decode_slice_header error", Cause::Input, "the input is damaged: {}"),
+    says("corrupt decoded frame", Cause::Input, "the input is damaged: {}"),
+    says("corrupt input packet", Cause::Input, "the input is damaged: {}"),
+    says("packet corrupt", Cause::Input, "the input is damaged: {}"),
+    ends("invalid data found when processing input", Cause::Input, "the input is damaged: {}"),
+    ends("end of file", Cause::Input, "the input is damaged: {}"),
+    says("could not find codec parameters", Cause::Input, "the input is damaged: {}"),
+    says("maybe incorrect parameters", Cause::Input, "the preset does not fit the input: {}"),
+    ends("permission denied", Cause::Host, "permission denied: {}"),
+    ends("operation not permitted", Cause::Host, "not permitted: {}"),
+    ends("no such file or directory", Cause::Host, "a file or folder has gone: {}"),
+    ends("too many open files", Cause::Host, "ffmpeg was refused a file descriptor: {}"),
+    ends("resource temporarily unavailable", Cause::Host, "ffmpeg was refused a thread or another resource: {}"),
+];
+
+/// A message that is telling, and its place in [`PATTERNS`] (lower is better).
+#[derive(Debug, Clone)]
+struct Finding {
+    rank: usize,
+    failure: Failure,
+}
+
+/// What is known of a job's end so far. Feed it every line; it keeps only the most telling ones.
+#[derive(Debug, Default)]
+pub struct Diagnosis {
+    error: Option<Finding>,
+    lesser: Option<Finding>,
+    last_error: String,
+    last_line: String,
+    errors: u64,
+    lesser_seen: u32,
+}
+
+/// Lines below an error that are searched for a cause; a flood of them is not worth the time.
+const LESSER_LINES: u32 = 1000;
+
+impl Diagnosis {
+    /// Nothing known.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a line into account.
+    pub fn observe(&mut self, line: &Classified<'_>) {
+        if line.message.is_empty() {
+            return;
+        }
+        if line.level == LogLevel::Error {
+            self.errors += 1;
+            if self.last_error == line.message {
+                return;
+            }
+            replace(&mut self.last_error, line.message);
+            better(&mut self.error, line.message);
+        } else {
+            replace(&mut self.last_line, line.message);
+            if self.lesser_seen < LESSER_LINES {
+                self.lesser_seen += 1;
+                better(&mut self.lesser, line.message);
+            }
+        }
+    }
+
+    /// `[error]` and `[fatal]` lines so far.
+    pub const fn errors(&self) -> u64 {
+        self.errors
+    }
+
+    /// Why the job failed. `None` only for exit code 0 without an error line; exit 0 *with* one is told, because ffmpeg
+    /// returns 0 for a truncated input and, without `-xerror`, for much else.
+    pub fn failure(&self, exit: Exit) -> Option<Failure> {
+        match exit {
+            Exit::Code(0) if self.errors == 0 => None,
+            Exit::Code(0) => Some(self.said().unwrap_or_else(|| unknown("ffmpeg reported an error"))),
+            Exit::Code(code) => {
+                let said = self.said().or_else(|| self.lesser.as_ref().map(|f| f.failure.clone()));
+                Some(said.unwrap_or_else(|| match (code, self.last_line.as_str()) {
+                    // ffmpeg's answer to SIGINT and SIGTERM.
+                    (255, "") => unknown("ffmpeg was told to end by a signal (exit code 255)"),
+                    (code, "") => unknown(&format!("ffmpeg ended with exit code {code} and said nothing")),
+                    (code, line) => unknown(&format!("ffmpeg ended with exit code {code}: {line}")),
+                }))
+            }
+            Exit::Signal(signal) => Some(self.signalled(signal)),
+        }
+    }
+
+    fn said(&self) -> Option<Failure> {
+        let telling = self.error.as_ref().map(|f| f.failure.clone());
+        telling.or_else(|| (!self.last_error.is_empty()).then(|| unknown(&self.last_error)))
+    }
+
+    fn signalled(&self, signal: i32) -> Failure {
+        let name = signal_name(signal);
+        match signal {
+            libc::SIGXFSZ => Failure { cause: Cause::Input, reason: format!("the output grew over its size limit ({name})") },
+            libc::SIGXCPU => Failure { cause: Cause::Host, reason: format!("ffmpeg used up its processor time ({name})") },
+            libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGABRT | libc::SIGTRAP | libc::SIGSYS => {
+                unknown(&match self.last_error.as_str() {
+                    "" => format!("ffmpeg crashed ({name})"),
+                    line => format!("ffmpeg crashed ({name}); before that: {line}"),
+                })
+            }
+            _ => unknown(&format!("ffmpeg was killed by {name}")),
+        }
+    }
+}
+
+/// The name of a signal, `SIGKILL`; `signal 40` where it has none.
+pub fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGINT => "SIGINT",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGILL => "SIGILL",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGUSR1 => "SIGUSR1",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGUSR2 => "SIGUSR2",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGALRM => "SIGALRM",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGXCPU => "SIGXCPU",
+        libc::SIGXFSZ => "SIGXFSZ",
+        libc::SIGSYS => "SIGSYS",
+        other => return format!("signal {other}"),
+    };
+    name.to_owned()
+}
+
+fn unknown(reason: &str) -> Failure {
+    Failure { cause: Cause::Unknown, reason: reason.to_owned() }
+}
+
+fn replace(kept: &mut String, text: &str) {
+    kept.clear();
+    kept.push_str(text);
+}
+
+fn better(best: &mut Option<Finding>, message: &str) {
+    let limit = best.as_ref().map_or(PATTERNS.len() + 1, |found| found.rank);
+    if limit > 0
+        && let Some(found) = find(message, limit)
+    {
+        *best = Some(found);
+    }
+}
+
+fn find(message: &str, limit: usize) -> Option<Finding> {
+    let lower = message.to_ascii_lowercase();
+    // Which side an I/O error is on is told by what ffmpeg was doing, not by a fixed text.
+    let lower = lower.trim_end_matches(['.', ' ']);
+    if lower.ends_with("input/output error") {
+        let writing =
+            ["error writing", "write_frame", "write_trailer", "error closing", "error muxing", "submitting a packet to the muxer"];
+        let writing = writing.iter().any(|word| lower.contains(word));
+        let words = if writing { "I/O error while writing the output" } else { "I/O error while reading the input" };
+        return Some(Finding { rank: 0, failure: Failure { cause: Cause::Host, reason: format!("{words}: {message}") } });
+    }
+    let (rank, pattern) = PATTERNS.iter().take(limit).enumerate().find(|(_, pattern)| pattern.found_in(lower))?;
+    let quoted = message.split('\'').nth(1).unwrap_or("the preset asks for");
+    let reason = pattern.words.replace('\'', quoted).replace("{}", message);
+    Some(Finding { rank, failure: Failure { cause: pattern.cause, reason } })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(lines: &[&str], exit: Exit) -> Option<Failure> {
+        let mut diagnosis = Diagnosis::new();
+        for line in lines {
+            diagnosis.observe(&Classified::of(line));
+        }
+        diagnosis.failure(exit)
+    }
+
+    fn reason(lines: &[&str], code: i32) -> (Cause, String) {
+        let failure = of(lines, Exit::Code(code)).expect("a failure");
+        (failure.cause, failure.reason)
+    }
+
+    #[test]
+    fn a_full_disk_is_named_above_its_consequences() {
+        let lines = [
+            "[error] av_interleaved_write_frame(): No space left on device",
+            "[error] Error writing trailer of /out/x: Invalid argument",
+            "Conversion failed!",
+        ];
+        assert_eq!(reason(&lines, 1), (Cause::Host, "disk full while writing the output; free space, then retry".into()));
+    }
+
+    #[test]
+    fn a_damaged_input_is_named_by_its_most_telling_line() {
+        let lines = [
+            "[mov,mp4,m4a,3gp,3g2,mj2 @ 0x55e63e934900] [error] moov atom not found",
+            "[error] t.mp4: Invalid data found when processing input",
+        ];
+        assert_eq!(reason(&lines, 1), (Cause::Input, "the input is damaged: moov atom not found".into()));
+    }
+
+    #[test]
+    fn a_missing_encoder_is_named_and_not_retried() {
+        let said = reason(&["[fatal] Unknown encoder 'libx265'"], 1);
+        assert_eq!(said, (Cause::Input, "this ffmpeg has no encoder libx265; see plimsoll doctor".into()));
+    }
+
+    #[test]
+    fn an_io_error_names_its_side() {
+        let (cause, reading) = reason(&["[error] file:/in.mp4: Input/output error"], 1);
+        assert_eq!(cause, Cause::Host);
+        assert!(reading.starts_with("I/O error while reading the input"), "{reading}");
+        let (_, writing) = reason(&["[error] Error writing trailer of file:/out.mp4: Input/output error"], 1);
+        assert!(writing.starts_with("I/O error while writing the output"), "{writing}");
+    }
+
+    #[test]
+    fn a_file_name_cannot_pose_as_a_cause() {
+        let (cause, _) = reason(&["[error] /v/No space left on device.mp4: Invalid data found when processing input"], 1);
+        assert_eq!(cause, Cause::Input);
+        let (cause, _) = reason(&["[error] /v/truncated.mp4: Permission denied"], 1);
+        assert_eq!(cause, Cause::Host);
+    }
+
+    #[test]
+    fn exit_code_zero_with_an_error_line_is_told_and_without_one_is_well() {
+        assert_eq!(of(&["[warning] odd: Invalid data found when processing input"], Exit::Code(0)), None);
+        let (cause, reason) = reason(&["[matroska,webm @ 0x5] [error] File ended prematurely at pos. 1 (0x1)"], 0);
+        assert_eq!(cause, Cause::Input);
+        assert!(reason.contains("File ended prematurely"), "{reason}");
+    }
+
+    #[test]
+    fn the_last_error_stands_where_none_is_known_and_silence_is_called_silence() {
+        assert_eq!(reason(&["[error] first", "[error] something odd"], 1), (Cause::Unknown, "something odd".into()));
+        assert_eq!(reason(&["usage: x"], 2), (Cause::Unknown, "ffmpeg ended with exit code 2: usage: x".into()));
+        assert_eq!(reason(&[], 1), (Cause::Unknown, "ffmpeg ended with exit code 1 and said nothing".into()));
+    }
+
+    #[test]
+    fn signals_are_named() {
+        let by = |signal| of(&[], Exit::Signal(signal)).expect("a failure").reason;
+        assert_eq!(by(libc::SIGKILL), "ffmpeg was killed by SIGKILL");
+        assert_eq!(by(libc::SIGSEGV), "ffmpeg crashed (SIGSEGV)");
+        assert_eq!(by(libc::SIGXFSZ), "the output grew over its size limit (SIGXFSZ)");
+        assert_eq!(by(40), "ffmpeg was killed by signal 40");
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_can_break_it(lines in proptest::collection::vec("\\PC{0,80}|\\[error\\] ['{}a-z ]{0,30}", 0..20), code in -1_i32..300) {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let failure = of(&lines, Exit::Code(code));
+            prop_assert!(code == 0 || failure.is_some_and(|f| !f.reason.is_empty()));
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! One thread, as long-lived as its owner, that does all forking.
+//!
+//! The kernel's promise to kill a child when its parent dies follows the *thread* that forked it: a child forked from a
+//! worker thread dies when that thread is retired. It must not know what the children are for.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+
+use rustix::io::FdFlags;
+
+use super::child::{ChildSetup, PROGRESS_FD, identity};
+use crate::domain::job::JobId;
+use crate::domain::text::path_text;
+use crate::domain::units::Bytes;
+
+/// A process to be started.
+#[derive(Debug)]
+pub struct SpawnRequest {
+    /// For whom; names the thread's work in errors of the caller, not used otherwise.
+    pub job: JobId,
+    /// The program, its arguments, folder and environment. Standard streams are set by the spawner.
+    pub command: Command,
+    /// No file that it writes may grow over this (`RLIMIT_FSIZE`, ended by SIGXFSZ).
+    pub max_file: Option<Bytes>,
+}
+
+/// A process that runs: leader of its own session and process group, not reaped until its owner does so.
+#[derive(Debug)]
+pub struct SpawnedChild {
+    /// Its number, also that of its process group.
+    pub pid: u32,
+    /// Becomes readable when it has ended; `None` where the kernel has no such thing.
+    pub pidfd: Option<OwnedFd>,
+    /// What it writes on stderr. Does not block.
+    pub stderr: OwnedFd,
+    /// What it writes on descriptor 3. Does not block.
+    pub progress: OwnedFd,
+}
+
+/// Why a process could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The program could not be run.
+    #[error("cannot run {program}: {}", words(source))]
+    Run {
+        /// Its path, as shown.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No pipe to it could be made.
+    #[error("cannot run {program}: no pipe to it can be made: {}", words(source))]
+    Pipe {
+        /// Its path, as shown.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No thread could be started.
+    #[error("cannot start a thread for processes: {}", words(.0))]
+    Thread(io::Error),
+    /// The spawner has ended.
+    #[error("the thread that starts processes has ended")]
+    Gone,
+}
+
+impl SpawnError {
+    /// A later try may help: descriptors, memory or process slots ran out for now.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Run { source, .. } | Self::Pipe { source, .. } | Self::Thread(source) => matches!(
+                source.raw_os_error(),
+                Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::EINTR | libc::ETXTBSY)
+            ),
+            Self::Gone => false,
+        }
+    }
+}
+
+/// What the system said, and what to do.
+fn words(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::ENOENT) => "no such file; install it or give its path".to_owned(),
+        Some(libc::EACCES) => "permission denied; it must be a file that may be executed".to_owned(),
+        Some(libc::ENOEXEC) => "not a program for this machine".to_owned(),
+        Some(libc::EAGAIN) => "too many processes for now".to_owned(),
+        Some(libc::ENOMEM) => "no memory for another process for now".to_owned(),
+        Some(libc::EMFILE | libc::ENFILE) => "too many open files for now".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+type Answer = Box<dyn FnOnce(Result<SpawnedChild, SpawnError>) + Send>;
+
+/// Hands requests to the forking thread. When the last handle is dropped the thread ends, and on Linux its children die.
+#[derive(Debug, Clone)]
+pub struct Spawner {
+    requests: mpsc::Sender<(SpawnRequest, Answer)>,
+}
+
+impl Spawner {
+    /// Starts the thread.
+    pub fn new() -> Result<Self, SpawnError> {
+        hear_of_children();
+        let (requests, inbox) = mpsc::channel::<(SpawnRequest, Answer)>();
+        let work = move || {
+            let mut third = None;
+            for (request, answer) in inbox {
+                answer(spawn(request, &mut third));
+            }
+        };
+        std::thread::Builder::new().name("spawner".to_owned()).spawn(work).map_err(SpawnError::Thread)?;
+        Ok(Self { requests })
+    }
+
+    /// Starts a process. `answer` is called on the forking thread once exec has succeeded or failed; it must be quick and must
+    /// not panic.
+    pub fn spawn(&self, request: SpawnRequest, answer: impl FnOnce(Result<SpawnedChild, SpawnError>) + Send + 'static) {
+        if let Err(mpsc::SendError((_, answer))) = self.requests.send((request, Box::new(answer))) {
+            answer(Err(SpawnError::Gone));
+        }
+    }
+}
+
+/// A console started with SIGCHLD ignored would never learn how its children ended: the kernel reaps them itself.
+fn hear_of_children() {
+    // SAFETY: the struct is filled by sigaction before it is read; setting the default has no memory to get wrong.
+    unsafe {
+        let mut now = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+        if libc::sigaction(libc::SIGCHLD, std::ptr::null(), now.as_mut_ptr()) == 0
+            && now.assume_init().sa_sigaction == libc::SIG_IGN
+        {
+            libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+        }
+    }
+}
+
+/// Keeps descriptor 3 taken in this process, so that no pipe that std makes for a fork gets that number.
+fn hold_third(held: &mut Option<OwnedFd>) {
+    if held.is_none()
+        && identity(PROGRESS_FD).is_none()
+        && let Ok(null) = File::open("/dev/null")
+    {
+        if null.as_raw_fd() == PROGRESS_FD {
+            *held = Some(null.into());
+        } else if let Ok(copy) = rustix::io::fcntl_dupfd_cloexec(&null, PROGRESS_FD)
+            && copy.as_raw_fd() == PROGRESS_FD
+        {
+            *held = Some(copy);
+        }
+    }
+}
+
+fn spawn(request: SpawnRequest, third: &mut Option<OwnedFd>) -> Result<SpawnedChild, SpawnError> {
+    hold_third(third);
+    let mut command = request.command;
+    let program = path_text(command.get_program().as_ref());
+    let run_error = |source| SpawnError::Run { program: program.clone(), source };
+    let pipe_error = |source: rustix::io::Errno| SpawnError::Pipe { program: program.clone(), source: source.into() };
+
+    let (progress, progress_end) = pipe().map_err(pipe_error)?;
+    let (stderr, stderr_end) = pipe().map_err(pipe_error)?;
+    let setup = ChildSetup {
+        parent: std::process::id() as libc::pid_t,
+        progress: progress_end.as_raw_fd() as RawFd,
+        third: identity(PROGRESS_FD),
+        max_file: request.max_file.map(|bytes| bytes.0),
+    };
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(stderr_end));
+    // SAFETY: `apply` makes only calls that are safe between fork and exec, as its module says.
+    unsafe {
+        use std::os::unix::process::CommandExt as _;
+        command.pre_exec(move || setup.apply());
+    }
+    // The handle is dropped without waiting: whoever owns the answer reaps by number.
+    let pid = command.spawn().map_err(run_error)?.id();
+    // Our copies of the write ends are closed here, or the read ends would never see the end.
+    drop(command);
+    drop(progress_end);
+    Ok(SpawnedChild { pid, pidfd: pidfd(pid), stderr, progress })
+}
+
+/// A pipe that no other child inherits and whose read end does not block.
+fn pipe() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    #[cfg(target_os = "linux")]
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    #[cfg(not(target_os = "linux"))]
+    let (read, write) = rustix::pipe::pipe()?;
+    if cfg!(not(target_os = "linux")) {
+        rustix::io::fcntl_setfd(&read, FdFlags::CLOEXEC)?;
+        rustix::io::fcntl_setfd(&write, FdFlags::CLOEXEC)?;
+    }
+    let flags = rustix::fs::fcntl_getfl(&read)?;
+    rustix::fs::fcntl_setfl(&read, flags | rustix::fs::OFlags::NONBLOCK)?;
+    Ok((read, write))
+}
+
+#[cfg(target_os = "linux")]
+fn pidfd(pid: u32) -> Option<OwnedFd> {
+    let pid = rustix::process::Pid::from_raw(pid as i32)?;
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pidfd(_pid: u32) -> Option<OwnedFd> {
+    None
+}
