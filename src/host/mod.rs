@@ -1,0 +1,4 @@
+//! The real world: processes, files, kernels and clocks. Knows nothing of profiles on disk, of screens or of the driver loop.
+
+pub mod ffmpeg;
+pub mod tool;
