@@ -1,4 +1,5 @@
 //! The real world: processes, files, kernels and clocks. Knows nothing of profiles on disk, of screens or of the driver loop.
 
+pub mod clips;
 pub mod ffmpeg;
 pub mod tool;
