@@ -33,3 +33,8 @@ pub mod supervisor;
 mod child;
 mod peak;
 mod watch;
+//! The real world: processes, files, kernels and clocks. Knows nothing of profiles on disk, of screens or of the driver loop.
+
+pub mod clips;
+pub mod ffmpeg;
+pub mod tool;
