@@ -218,8 +218,12 @@ impl Engine {
         self.clean_after(id, is_success);
     }
 
-    /// Removes what the try left behind. Nothing partial may stay.
+    /// Removes what the try left behind: nothing partial may stay. Where cleanups run, the one after a failure does it
+    /// and tells what it freed.
     fn discard(&mut self, id: JobId) {
+        if self.config.governor && !self.state.shutting_down {
+            return;
+        }
         if let Some(attempt) = self.job(id).map(|job| job.attempts) {
             self.effects.push(Effect::Discard { job: id, attempt });
         }

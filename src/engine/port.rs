@@ -224,7 +224,7 @@ pub enum Effect {
         /// Which try.
         attempt: u32,
     },
-    /// Remove what a try left behind (its part file).
+    /// Remove what a try left behind (its part file), where no cleanup does it.
     Discard {
         /// The job.
         job: JobId,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::domain::cleanup::{CleanupResult, CleanupVerdict};
+use crate::domain::cleanup::{CleanupAction, CleanupResult, CleanupVerdict};
 use crate::domain::event::Seq;
 use crate::domain::job::{Exit, JobId, MediaInfo, Progress, Rejected, VideoStream};
 use crate::domain::memory::{Budget, BudgetSource, JobVitals, MemorySample, Scope};
@@ -317,6 +317,10 @@ impl World {
     fn clean(&mut self, order: &CleanOrder) {
         let before = self.cache.values().copied().sum();
         let running: BTreeSet<usize> = order.running.iter().filter_map(|id| self.index_of.get(id).copied()).collect();
+        if order.action == CleanupAction::RemoveScratch {
+            let is_stray = |job: &JobId| order.job.is_none_or(|only| only == *job) && !order.running.contains(job);
+            self.parts.retain(|(job, _)| !is_stray(job));
+        }
         match order.job {
             Some(job) => {
                 if let Some(index) = self.index_of.get(&job) {

@@ -1,0 +1,54 @@
+//! A thread that does one piece of work after the other, so that whoever orders it never waits.
+
+use std::io;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// The thread. Dropping it waits for the work in hand and leaves out the rest.
+#[derive(Debug)]
+pub struct Lane {
+    orders: Option<mpsc::Sender<Work>>,
+    thread: Option<JoinHandle<()>>,
+    over: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Lane {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn new(name: &str) -> io::Result<Self> {
+        let (orders, queue) = mpsc::channel::<Work>();
+        let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let is_over = std::sync::Arc::clone(&over);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            for work in queue {
+                if is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    return;
+                }
+                work();
+            }
+        })?;
+        Ok(Self { orders: Some(orders), thread: Some(thread), over })
+    }
+
+    /// Orders a piece of work.
+    pub fn order(&self, work: impl FnOnce() + Send + 'static) {
+        if let Some(orders) = &self.orders {
+            // Fails only when the thread has panicked; then the run ends without this work's result.
+            let _ = orders.send(Box::new(work));
+        }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.over.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

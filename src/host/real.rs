@@ -1,0 +1,414 @@
+//! The host: takes each order of the engine to the part of the real world that carries it out, and never waits for it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc::{self, UnboundedSender};
+
+use super::arguments::{self, JobCommand};
+use super::cgroup::{self, GroupReader, Roots};
+use super::cleanup::{Cleaner, CleanerConfig};
+use super::ffmpeg::Ffmpeg;
+use super::lane::Lane;
+use super::ledger::FileLedger;
+use super::loadjob;
+use super::probe::{Probed, Prober};
+use super::publish::{self, FinalizeOrder, Part, PrepareOrder, WORK_FOLDER};
+use super::sampler::{Sampler, SamplerConfig};
+use super::scan::{self, NameBook, ScanOrder};
+use super::spawner::SpawnError;
+use super::store::{Records, Store, StoreError, preset_hash};
+use super::supervisor::{Supervisor, SupervisorConfig};
+use crate::domain::cleanup::CleanupAction;
+use crate::domain::event::EventKind;
+use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
+use crate::domain::preset::Preset;
+use crate::domain::text::{path_text, sanitise};
+use crate::domain::time::Wall;
+use crate::domain::units::Bytes;
+use crate::engine::port::{
+    Cause, CleanOrder, Effect, Failure, FoundInput, Host, Input, Inspection, JobReport, ScanId, SpawnOrder,
+};
+
+/// What a host is told at its start.
+#[derive(Debug, Clone)]
+pub struct HostConfig {
+    /// Folder of the record and of the logs; made if it is missing.
+    pub state_dir: PathBuf,
+    /// Folder of the outputs, absolute; made when the first is written.
+    pub out: PathBuf,
+    /// Outputs that are there are replaced.
+    pub overwrite: bool,
+    /// Every preset that a job may name.
+    pub presets: BTreeMap<String, Preset>,
+    /// The tools; `None` = only load jobs can run.
+    pub ffmpeg: Option<Ffmpeg>,
+    /// Files with the extension `.load` are load jobs, run by this program.
+    pub load_jobs: Option<PathBuf>,
+    /// The operator's memory budget.
+    pub budget: Option<Bytes>,
+}
+
+/// Why there is no host.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The record cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}; the machine is out of processes or memory")]
+    Thread(#[from] io::Error),
+    /// The thread that starts children cannot be started.
+    #[error(transparent)]
+    Spawner(#[from] SpawnError),
+}
+
+/// What is known of a job beyond what the engine keeps.
+#[derive(Debug, Default)]
+struct Files {
+    probed: Option<Probed>,
+    order: Option<SpawnOrder>,
+    part: Option<Part>,
+}
+
+/// What the threads share.
+#[derive(Debug)]
+struct Shared {
+    config: HostConfig,
+    prober: Option<Prober>,
+    inputs: UnboundedSender<Input>,
+    store: Store,
+    ledger: FileLedger,
+    names: Mutex<NameBook>,
+    jobs: Mutex<BTreeMap<JobId, Files>>,
+    supervisor: Supervisor,
+    scratch: PathBuf,
+}
+
+/// The real world behind the engine's port.
+#[derive(Debug)]
+pub struct RealHost {
+    shared: Arc<Shared>,
+    scans: Lane,
+    probes: Lane,
+    starts: Lane,
+    cleaner: Cleaner,
+    sampler: Sampler,
+}
+
+impl RealHost {
+    /// Opens the record and starts the threads. Results go to `inputs`.
+    pub fn open(config: HostConfig, inputs: UnboundedSender<Input>) -> Result<Self, HostError> {
+        let store = Store::open(&config.state_dir, inputs.clone())?;
+        let ledger = FileLedger::default();
+        let (reports, reported) = mpsc::unbounded_channel();
+        let mut supervision = SupervisorConfig::new(config.state_dir.join("logs").join(store.run().to_string()));
+        supervision.oom_kills = oom_counter();
+        let supervisor = Supervisor::new(supervision, reports)?;
+        let parts = config.out.join(WORK_FOLDER);
+        let sampler_config = SamplerConfig {
+            scratch_dirs: vec![parts.clone()],
+            operator_budget: config.budget,
+            ..SamplerConfig::new(ledger.clone())
+        };
+        let sampler = Sampler::spawn(sampler_config, inputs.clone())?;
+        let cleaner_config = CleanerConfig {
+            roots: Roots::default(),
+            ledger: ledger.clone(),
+            samples: sampler.source(),
+            scratch_dirs: vec![parts],
+        };
+        let cleaner = Cleaner::spawn(cleaner_config, inputs.clone())?;
+        let scratch = config.state_dir.join("scratch");
+        std::fs::create_dir_all(&scratch)?;
+        // What a run that died has left there is in nobody's way; a folder that is not ours is told when a job needs it.
+        let _ = publish::tidy(&config.out);
+        let prober = config.ffmpeg.as_ref().map(|ffmpeg| Prober::new(&ffmpeg.ffprobe, &scratch));
+        let names = Mutex::new(NameBook::new(&config.out, config.overwrite));
+        let jobs = Mutex::default();
+        let shared = Arc::new(Shared { config, prober, inputs, store, ledger, names, jobs, supervisor, scratch });
+        let forwarding = Arc::clone(&shared);
+        std::thread::Builder::new().name("reports".to_owned()).spawn(move || forwarding_loop(&forwarding, reported))?;
+        Ok(Self {
+            shared,
+            scans: Lane::new("scan")?,
+            probes: Lane::new("probe")?,
+            starts: Lane::new("start")?,
+            cleaner,
+            sampler,
+        })
+    }
+
+    /// Ends everything: no child is left, the record is written, parts are gone.
+    pub fn close(self) {
+        self.shared.supervisor.kill_all();
+        self.shared.supervisor.flush_logs(Duration::from_secs(2));
+        self.shared.jobs().clear();
+        // Only tidying: what stays is removed at the next start.
+        let _ = publish::tidy(&self.shared.config.out);
+    }
+}
+
+impl Host for RealHost {
+    fn perform(&mut self, effect: Effect) {
+        let shared = Arc::clone(&self.shared);
+        match effect {
+            Effect::Persist(event) => {
+                if let EventKind::JobRemoved { job } = event.kind {
+                    self.scans.order(move || shared.removed(job));
+                }
+                self.shared.store.persist(event);
+            }
+            Effect::Scan { scan, paths, preset } => self.scans.order(move || shared.scan(scan, &paths, &preset)),
+            Effect::Inspect { job, input, output, preset } => {
+                self.probes.order(move || {
+                    let inspection = shared.inspect(job, &input, &output, &preset);
+                    shared.report(job, JobReport::Inspected(inspection));
+                });
+            }
+            Effect::Spawn(order) => self.starts.order(move || shared.start(*order)),
+            Effect::Stop(job, mode) => self.shared.supervisor.stop(job, mode),
+            Effect::Suspend(job) => self.shared.supervisor.suspend(job),
+            Effect::Continue(job) => self.shared.supervisor.resume(job),
+            Effect::Finalize { job, .. } => finalize_aside(shared, job),
+            Effect::Discard { job, .. } => self.starts.order(move || shared.discard(job)),
+            Effect::Clean(order) => self.clean(order),
+            Effect::SamplePace(pace) => self.sampler.set_pace(pace),
+            Effect::SetProfileBudget(budget) => self.sampler.set_profile_budget(budget),
+            Effect::Publish(_) | Effect::Reply(..) | Effect::Exit => {}
+        }
+    }
+}
+
+impl RealHost {
+    fn clean(&self, order: CleanOrder) {
+        if order.action == CleanupAction::RemoveScratch
+            && let Some(job) = order.job.filter(|job| !order.running.contains(job))
+        {
+            // As long as we hold a part open the cleaner takes it for somebody's, and its blocks would stay.
+            if let Some(files) = self.shared.jobs().get_mut(&job) {
+                files.part = None;
+            }
+        }
+        self.cleaner.clean(order);
+    }
+}
+
+/// Writing an output to disk may take long; other jobs' ends must not wait for it.
+fn finalize_aside(shared: Arc<Shared>, job: JobId) {
+    let own = Arc::clone(&shared);
+    let work = move || {
+        let result = own.finalize(job);
+        if let Ok(published) = &result {
+            own.ledger.published(job, published.output.clone());
+        }
+        own.report(job, JobReport::Finalized(result));
+    };
+    if let Err(error) = std::thread::Builder::new().name(format!("finish-{job}")).spawn(work) {
+        let reason = format!("no thread to finish it: {error}");
+        shared.report(job, JobReport::Finalized(Err(Failure { cause: Cause::Host, reason })));
+    }
+}
+
+/// Keeps the ledger in step with what the supervisor reports, then passes the report on.
+fn forwarding_loop(shared: &Shared, mut reported: mpsc::UnboundedReceiver<Input>) {
+    while let Some(input) = reported.blocking_recv() {
+        match &input {
+            Input::Job(job, JobReport::Spawned { pid }) => {
+                let files = shared.jobs().get(job).and_then(|files| {
+                    let (order, part) = (files.order.as_ref()?, files.part.as_ref()?);
+                    Some((order.input.clone(), part.path().to_owned()))
+                });
+                if let Some((input, part)) = files {
+                    shared.ledger.started(*job, *pid, input, part);
+                }
+            }
+            Input::Job(job, JobReport::Exited(_)) => shared.ledger.ended(*job),
+            _ => {}
+        }
+        if shared.inputs.send(input).is_err() {
+            return;
+        }
+    }
+}
+
+impl Shared {
+    fn jobs(&self) -> MutexGuard<'_, BTreeMap<JobId, Files>> {
+        // Entries are independent; after a panic elsewhere each is still whole.
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report(&self, job: JobId, report: JobReport) {
+        // When nobody listens any more the run is over.
+        let _ = self.inputs.send(Input::Job(job, report));
+    }
+
+    fn removed(&self, job: JobId) {
+        if let Some(order) = self.jobs().remove(&job).and_then(|files| files.order) {
+            self.names.lock().unwrap_or_else(PoisonError::into_inner).release(&order.output);
+        }
+    }
+
+    fn scan(&self, scan: ScanId, paths: &[PathBuf], preset: &str) {
+        let Some(preset) = self.config.presets.get(preset) else { return };
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut emit = |found: Vec<FoundInput>| drop(self.inputs.send(Input::Found(scan, found)));
+        let refused = scan::scan(ScanOrder { paths, preset }, &mut names, &self.store, &mut emit);
+        let _ = self.inputs.send(Input::ScanDone(scan, refused));
+    }
+
+    fn inspect(&self, job: JobId, input: &Path, output: &Path, preset: &str) -> Inspection {
+        let refuse = |reason, detail: String| Inspection::Rejected(Rejected { reason, limit: None, detail });
+        let Some(preset) = self.config.presets.get(preset) else {
+            return refuse(RejectReason::Unreadable, format!("its preset {preset} is not known any more"));
+        };
+        if self.is_done(input, output, preset) {
+            return Inspection::AlreadyDone { output: output.to_owned() };
+        }
+        if self.is_load(input) {
+            return match loadjob::probe_load(input) {
+                Ok(clip) => Inspection::Ready(clip.media()),
+                Err(error) => refuse(RejectReason::Unreadable, error.to_string()),
+            };
+        }
+        let Some(prober) = &self.prober else {
+            return refuse(RejectReason::Unreadable, "there is no ffmpeg; run `plimsoll doctor --fix`".to_owned());
+        };
+        self.ledger.inspected(job, input.to_owned());
+        match prober.probe(input, preset) {
+            Ok(probed) => {
+                let media = probed.media.clone();
+                self.jobs().entry(job).or_default().probed = Some(probed);
+                Inspection::Ready(media)
+            }
+            Err(rejected) => Inspection::Rejected(rejected),
+        }
+    }
+
+    /// The output stands, made from the same bytes with the same preset. With `overwrite` it is made again all the same.
+    fn is_done(&self, input: &Path, output: &Path, preset: &Preset) -> bool {
+        !self.config.overwrite
+            && self.store.lookup(output).is_some_and(|record| record.is_current(input, &preset_hash(preset)).unwrap_or(false))
+    }
+
+    fn is_load(&self, input: &Path) -> bool {
+        self.config.load_jobs.is_some() && input.extension().is_some_and(|extension| extension == loadjob::EXTENSION)
+    }
+
+    fn start(&self, order: SpawnOrder) {
+        let (job, attempt, duration) = (order.job, order.attempt, order.media.duration);
+        match self.make_command(order) {
+            Ok(command) => {
+                self.report(job, JobReport::Log(vec![(LogLevel::Info, arguments::shown(&command))]));
+                self.supervisor.start(job, attempt, command, duration);
+            }
+            Err((reason, transient)) => self.report(job, JobReport::SpawnFailed { reason, transient }),
+        }
+    }
+
+    fn make_command(&self, order: SpawnOrder) -> Result<std::process::Command, (String, bool)> {
+        let unknown = || (format!("its preset {} is not known any more", order.preset), false);
+        let preset = self.config.presets.get(&order.preset).ok_or_else(unknown)?;
+        let size = Bytes(std::fs::metadata(&order.input).map_or(0, |meta| meta.len()));
+        let prepare = PrepareOrder {
+            job: order.job,
+            attempt: order.attempt,
+            input: &order.input,
+            output: &order.output,
+            needed: publish::space_needed(preset, &order.media, size),
+        };
+        let part = publish::prepare(&prepare).map_err(|error| (error.to_string(), error.transient()))?;
+        let command = self.command(&order, preset, part.path())?;
+        let mut jobs = self.jobs();
+        let files = jobs.entry(order.job).or_default();
+        files.part = Some(part);
+        files.order = Some(order);
+        Ok(command)
+    }
+
+    fn command(&self, order: &SpawnOrder, preset: &Preset, part: &Path) -> Result<std::process::Command, (String, bool)> {
+        if let (true, Some(program)) = (self.is_load(&order.input), &self.config.load_jobs) {
+            let clip = loadjob::probe_load(&order.input).map_err(|error| (error.to_string(), false))?;
+            let mut spec = loadjob::LoadSpec::of_clip(&clip);
+            spec.part = Some(part.to_owned());
+            spec.progress_fd = Some(3);
+            let mut command = std::process::Command::new(program);
+            command.arg("load-job").args(spec.to_args());
+            return Ok(command);
+        }
+        let Some(ffmpeg) = &self.config.ffmpeg else {
+            return Err(("there is no ffmpeg; run `plimsoll doctor --fix`".to_owned(), false));
+        };
+        let job = JobCommand {
+            ffmpeg: &ffmpeg.ffmpeg,
+            preset,
+            media: &order.media,
+            input: &order.input,
+            part,
+            progress_fd: 3,
+            // A version that cannot be read is a build from git, newer than that.
+            has_fps_mode: ffmpeg.at_least(5, 1).unwrap_or(true),
+        };
+        let mut command = arguments::command(&job).map_err(|error| (error.to_string(), false))?;
+        command.env_clear().envs(arguments::environment(&order.env, &self.scratch));
+        Ok(command)
+    }
+
+    fn finalize(&self, job: JobId) -> Result<crate::engine::port::Published, Failure> {
+        let missing = || Failure { cause: Cause::Host, reason: "what it was started with is not known any more".to_owned() };
+        let (probed, order, part) = {
+            let mut jobs = self.jobs();
+            let files = jobs.get_mut(&job).ok_or_else(missing)?;
+            (files.probed.clone(), files.order.clone().ok_or_else(missing)?, files.part.take().ok_or_else(missing)?)
+        };
+        let preset = self.config.presets.get(&order.preset).ok_or_else(missing)?;
+        let input_id = match &probed {
+            Some(probed) => probed.id,
+            None => super::fileid::FileId::of(&order.input).map_err(|_| missing())?,
+        };
+        let result = publish::finalize(&FinalizeOrder {
+            part: &part,
+            input: &order.input,
+            input_id,
+            output: &order.output,
+            preset,
+            media: &order.media,
+            overwrite: self.config.overwrite,
+            prober: self.prober.as_ref().filter(|_| probed.is_some()),
+            store: &self.store,
+            now: wall_now(),
+        });
+        if result.is_err() {
+            // The part is removed with the cleanup that follows, which tells what it held.
+            self.jobs().entry(job).or_default().part = Some(part);
+        }
+        result
+    }
+
+    fn discard(&self, job: JobId) {
+        let part = self.jobs().get_mut(&job).and_then(|files| files.part.take());
+        if let Some(Err(error)) = part.map(Part::discard) {
+            let what = format!("cannot remove the part of job {job}");
+            let _ = self.inputs.send(Input::Fault { what, detail: sanitise(error.to_string().as_bytes()) });
+        }
+    }
+}
+
+/// Reads the kills for want of memory in our own cgroup; a reader that cannot be opened tells nothing.
+fn oom_counter() -> super::supervisor::OomCounter {
+    let own = cgroup::find(&Roots::default());
+    let reader = own.and_then(|own| {
+        let group = own.chain().next()?.to_owned();
+        GroupReader::open(&own, &group).ok()
+    });
+    let reader = Mutex::new(reader);
+    Arc::new(move || reader.lock().unwrap_or_else(PoisonError::into_inner).as_mut()?.oom_kills())
+}
+
+#[allow(clippy::disallowed_methods)] // the time an output is recorded with
+fn wall_now() -> Wall {
+    Wall(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64))
+}
