@@ -159,7 +159,7 @@ fn membership_of(text: &[u8], version: Version) -> Option<PathBuf> {
 fn parse_mountinfo(text: &[u8]) -> Vec<Mount> {
     let parse = |line: &[u8]| {
         let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
-        let dash = words.iter().position(|word| *word == b"-")?;
+        let dash = words.iter().position(|word| *word == b"-").filter(|dash| *dash >= 6)?;
         let version = match *words.get(dash + 1)? {
             b"cgroup" if words.get(dash + 3)?.split(|byte| *byte == b',').any(|option| option == b"memory") => Version::V1,
             b"cgroup2" => Version::V2,
@@ -240,8 +240,8 @@ impl GroupReader {
         })
     }
 
-    /// The three sums. v2: hard = current − active_file − inactive_file − slab_reclaimable; v1: hard = usage −
-    /// total_active_file − total_inactive_file.
+    /// The three sums. v2: `hard = memory.current − active_file − inactive_file − slab_reclaimable`; v1:
+    /// `hard = memory.usage_in_bytes − total_active_file − total_inactive_file`.
     pub fn sums(&mut self) -> Result<Sums, ReadError> {
         let usage = Bytes(self.usage.number()?);
         let (active, inactive, slab) = match self.version {

@@ -287,9 +287,10 @@ impl RealGroup {
         std::fs::copy("/proc/self/mountinfo", proc.path().join("self/mountinfo")).expect("copies");
         let membership = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("reads");
         let is_memory = |line: &&str| line.split(':').nth(1).is_some_and(|names| names.split(',').any(|name| name == "memory"));
-        let kept: String = membership.lines().filter(|line| !is_memory(line)).map(|line| format!("{line}\n")).collect();
-        let ours = format!("{kept}4:memory:{}\n", self.name.display());
-        std::fs::write(proc.path().join("self/cgroup"), ours).expect("writes");
+        let mut lines: Vec<&str> = membership.lines().filter(|line| !is_memory(line)).collect();
+        let ours = format!("4:memory:{}", self.name.display());
+        lines.push(&ours);
+        std::fs::write(proc.path().join("self/cgroup"), lines.join("\n")).expect("writes");
         for entry in std::fs::read_dir("/proc").expect("reads").flatten().filter(|entry| entry.file_name() != "self") {
             std::os::unix::fs::symlink(entry.path(), proc.path().join(entry.file_name())).expect("links");
         }

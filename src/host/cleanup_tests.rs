@@ -17,7 +17,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let ledger = FileLedger::default();
-        let samples = SampleSource::new(&SamplerConfig::new(ledger.clone()));
+        let samples = SampleSource::new(SamplerConfig::new(ledger.clone()));
         let (sender, inputs) = unbounded_channel();
         let config = CleanerConfig { roots: Roots::default(), ledger: ledger.clone(), samples, scratch_dirs: Vec::new() };
         let cleaner = Cleaner::spawn(config, sender).expect("starts");
@@ -201,4 +201,109 @@ fn a_verdict_says_what_came_of_it() {
     assert_eq!(Outcome::default().verdict(), CleanupVerdict::Futile);
     assert_eq!(Outcome { is_partly_unknown: true, ..Outcome::default() }.verdict(), CleanupVerdict::Unverifiable);
     assert_eq!(Outcome { is_partly_unknown: true, ..outcome(100, 95) }.verdict(), CleanupVerdict::Effective);
+}
+
+/// A mounted overlay, taken down when dropped; `None`, with the reason printed, where none can be mounted.
+struct Overlay(PathBuf);
+
+impl Overlay {
+    fn mount(base: &Path) -> Option<Self> {
+        for name in ["lower", "upper", "work", "merged"] {
+            std::fs::create_dir(base.join(name)).expect("makes it");
+        }
+        let [lower, upper, work] = ["lower", "upper", "work"].map(|name| base.join(name).display().to_string());
+        let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+        let merged = base.join("merged");
+        let ran = Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(&merged).output();
+        match ran {
+            Ok(ran) if ran.status.success() => Some(Self(merged)),
+            other => {
+                println!("skipped: no overlay can be mounted: {other:?}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn files_of_a_containers_overlay_are_dropped_and_measured_too() {
+    let mut bench = Bench::new();
+    let base = tempfile::tempdir().expect("tempdir");
+    let Some(overlay) = Overlay::mount(base.path()) else { return };
+    let input = overlay.0.join("in.mkv");
+    std::fs::write(&input, vec![5; 20 * MIB as usize]).expect("writes");
+    File::open(&input).and_then(|file| file.sync_all()).expect("syncs");
+    assert_eq!(Bench::cached(&input), Bytes::mib(20), "the pages belong to the file below");
+    bench.ledger.published(JobId(1), input.clone());
+    let result = bench.clean(CleanupAction::DropFileCache, Some(JobId(1)));
+    assert_eq!((result.freed, result.verdict), (Bytes::mib(20), CleanupVerdict::Effective));
+    let again = std::fs::write(overlay.0.join("out.mp4"), vec![5; 20 * MIB as usize]);
+    again.expect("writes");
+    bench.ledger.published(JobId(2), overlay.0.join("out.mp4"));
+    let result = bench.clean(CleanupAction::DropFileCache, Some(JobId(2)));
+    println!("drop 20 MB just written to an overlay: {result:?}");
+    assert!(result.freed > Bytes::ZERO && result.millis < 2000, "{result:?}");
+}
+
+#[test]
+fn a_file_that_is_gone_or_in_shared_memory_is_nothing_to_drop() {
+    let mut bench = Bench::new();
+    let shm = tempfile::tempdir_in("/dev/shm").expect("tempdir");
+    let shared = shm.path().join("out.mp4");
+    std::fs::write(&shared, vec![5; MIB as usize]).expect("writes");
+    bench.ledger.published(JobId(1), shared);
+    bench.ledger.published(JobId(2), "/nowhere/out.mp4".into());
+    let result = bench.clean(CleanupAction::DropFileCache, None);
+    assert_eq!((result.freed, result.verdict), (Bytes::ZERO, CleanupVerdict::Futile));
+    assert!(bench.ledger.finished().is_empty());
+}
+
+#[test]
+fn the_position_of_a_live_ffmpeg_in_its_input_is_respected() {
+    let mut bench = Bench::new();
+    let input = bench.dir.path().join("in.mkv");
+    let lavfi = "testsrc2=size=640x360:rate=25:duration=8,noise=alls=60:allf=t";
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", lavfi, "-c:v", "mpeg4", "-q:v", "2"])
+        .arg(&input)
+        .output();
+    match made {
+        Ok(made) if made.status.success() => {}
+        other => {
+            println!("skipped: ffmpeg makes no clip: {other:?}");
+            return;
+        }
+    }
+    File::open(&input).and_then(|file| file.sync_all()).expect("syncs");
+    let size = std::fs::metadata(&input).expect("is there").len();
+    assert!(size > 20 * MIB, "{size}");
+    let proc = Path::new("/proc");
+    // Read at four times the speed of life: it takes two seconds.
+    let child = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-readrate", "4", "-i"])
+        .arg(&input)
+        .args(["-c", "copy", "-f", "null", "-"])
+        .stdin(Stdio::null())
+        .spawn();
+    let ffmpeg = Reader(child.expect("starts"));
+    let pid = ffmpeg.0.id();
+    while procfs::read_position(proc, pid, &input).unwrap_or(0) < 5 * MIB {
+        assert!(procfs::rss_anon(proc, pid).is_some(), "it ended before it came so far");
+        std::thread::yield_now();
+    }
+    bench.ledger.started(JobId(1), pid, input.clone(), bench.dir.path().join("1.1.part"));
+    let before = Bench::cached(&input);
+    let earlier = procfs::read_position(proc, pid, &input).expect("it reads");
+    let result = bench.clean(CleanupAction::DropFileCache, None);
+    println!("behind a live ffmpeg at {earlier} of {size}: {result:?}");
+    // The kernel drops whole folios only, which may be as large as 2 MB.
+    assert!(result.freed >= Bytes(earlier - BEHIND_READER - 2 * MIB), "{result:?}");
+    let later = procfs::read_position(proc, pid, &input).unwrap_or(size);
+    assert!(result.freed <= Bytes(later) && before - Bench::cached(&input) <= result.freed, "nothing ahead of it was dropped");
 }

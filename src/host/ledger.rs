@@ -54,9 +54,13 @@ impl FileLedger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A job's input has been read by a probe: its pages may be dropped even if the job never starts.
+    /// A job's input has been read by a probe: its pages may be dropped even if the job never starts. Pushes nothing out,
+    /// for a probe leaves little behind.
     pub fn inspected(&self, job: JobId, input: PathBuf) {
-        self.lock().finish(FinishedFile { job, path: input, written: false });
+        let mut inner = self.lock();
+        if inner.finished.len() < FINISHED_KEPT {
+            inner.finish(FinishedFile { job, path: input, written: false });
+        }
     }
 
     /// A job's process runs; `part` is what it writes.

@@ -222,6 +222,7 @@ mod portable {
         }
 
         /// Children are not followed here.
+        #[allow(clippy::unused_self)] // the same call as on Linux
         pub const fn refresh(&mut self) {}
 
         /// Resident memory; `None` when it is gone.
@@ -300,7 +301,7 @@ mod tests {
 
     #[test]
     fn children_and_their_children_belong_to_the_job() {
-        let shell = Shell::run("(sh -c 'echo ready; read line <&3'; true) 3<&0 & wait");
+        let shell = Shell::run("exec 3<&0; (sh -c 'echo ready; read line <&3'; true) & wait");
         let found = tree(Path::new(PROC), shell.0.id());
         assert_eq!(found[0], shell.0.id());
         assert!(found.len() >= 3, "{found:?}");

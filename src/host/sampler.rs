@@ -73,7 +73,7 @@ pub struct SampleSource(Arc<Mutex<Probe>>);
 
 impl SampleSource {
     /// Opens what is to be read. Files that cannot be opened are tried again with each sample.
-    pub fn new(config: &SamplerConfig) -> Self {
+    pub fn new(config: SamplerConfig) -> Self {
         Self(Arc::new(Mutex::new(Probe::new(config))))
     }
 
@@ -121,9 +121,9 @@ impl Sampler {
     /// # Errors
     /// When the system gives no thread.
     pub fn spawn(config: SamplerConfig, inputs: UnboundedSender<Input>) -> io::Result<Self> {
-        let source = SampleSource::new(&config);
-        let control =
-            Arc::new((Mutex::new(Control { pace: config.pace.max(FASTEST), is_over: false, is_due: false }), Condvar::new()));
+        let pace = config.pace.max(FASTEST);
+        let source = SampleSource::new(config);
+        let control = Arc::new((Mutex::new(Control { pace, is_over: false, is_due: false }), Condvar::new()));
         let thread = std::thread::Builder::new().name("sampler".to_owned()).spawn({
             let (source, control) = (source.clone(), Arc::clone(&control));
             move || run(&source, &control, &inputs)
@@ -199,7 +199,7 @@ fn run(source: &SampleSource, control: &(Mutex<Control>, Condvar), inputs: &Unbo
                 state.is_due = false;
                 break;
             }
-            let left = state.pace - waited;
+            let left = state.pace.saturating_sub(waited);
             state = wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -278,19 +278,20 @@ struct JobReader {
 }
 
 impl Probe {
-    fn new(config: &SamplerConfig) -> Self {
+    fn new(config: SamplerConfig) -> Self {
+        let me = std::process::id();
+        let console = TreeReader::open(&config.roots.proc, me).or_else(|| TreeReader::open(&Roots::default().proc, me));
         Self {
-            roots: config.roots.clone(),
-            ledger: config.ledger.clone(),
-            scratch_dirs: config.scratch_dirs.iter().cloned().collect(),
+            survey: budget::survey(&config.roots, config.operator_budget, config.profile_budget),
+            console,
+            roots: config.roots,
+            ledger: config.ledger,
+            scratch_dirs: config.scratch_dirs.into_iter().collect(),
             operator_budget: config.operator_budget,
             profile_budget: config.profile_budget,
-            survey: budget::survey(&config.roots, config.operator_budget, config.profile_budget),
             survey_age: Age::default(),
             place: None,
             place_age: Age::default(),
-            console: TreeReader::open(&config.roots.proc, std::process::id())
-                .or_else(|| TreeReader::open(&Roots::default().proc, std::process::id())),
             jobs: BTreeMap::new(),
             pressure: None,
             psi: None,

@@ -25,7 +25,7 @@ fn next_sample(inputs: &mut UnboundedReceiver<Input>) -> MemorySample {
 #[test]
 fn a_container_is_measured_where_its_limit_is() {
     let tree = v2_with_a_limited_ancestor();
-    let sample = SampleSource::new(&config(tree.roots())).sample_now().expect("measures");
+    let sample = SampleSource::new(config(tree.roots())).sample_now().expect("measures");
     assert_eq!(sample.scope, Scope::Container);
     assert_eq!((sample.usage, sample.working_set, sample.hard), (Bytes::mib(700), Bytes::mib(300), Bytes::mib(50)));
     assert_eq!(sample.oom_kills, Some(2));
@@ -57,8 +57,7 @@ fn a_smaller_budget_counts_ours_and_what_others_hold_beyond_the_rest() {
 fn samples_come_at_the_pace_that_is_set_and_a_new_budget_brings_one_at_once() {
     let tree = v2_with_a_limited_ancestor();
     let (sender, mut inputs) = unbounded_channel();
-    let sampler =
-        Sampler::spawn(SamplerConfig { pace: Duration::from_secs(3600), ..config(tree.roots()) }, sender).expect("starts");
+    let sampler = Sampler::spawn(SamplerConfig { pace: Duration::from_hours(1), ..config(tree.roots()) }, sender).expect("starts");
     assert_eq!(next_sample(&mut inputs).scope, Scope::Container);
     // Each of these would wait for an hour if it did not wake the thread.
     sampler.set_profile_budget(Some(Bytes::mib(512)));
@@ -70,7 +69,7 @@ fn samples_come_at_the_pace_that_is_set_and_a_new_budget_brings_one_at_once() {
     for _ in 0..5 {
         next_sample(&mut inputs);
     }
-    sampler.set_pace(Duration::from_secs(3600));
+    sampler.set_pace(Duration::from_hours(1));
     drop(sampler);
     while inputs.try_recv().is_ok() {}
     assert!(inputs.is_closed() || inputs.blocking_recv().is_none(), "the thread is gone");
@@ -93,7 +92,7 @@ fn when_memory_cannot_be_read_one_fault_says_so_and_samples_return_by_themselves
 #[test]
 fn a_changed_limit_is_seen_when_the_budget_is_read_again() {
     let tree = v2_with_a_limited_ancestor();
-    let source = SampleSource::new(&config(tree.roots()));
+    let source = SampleSource::new(config(tree.roots()));
     source.sample().expect("measures");
     tree.write("sys/fs/cgroup/box/inner/memory.max", "1073741824\n");
     source.set_profile_budget(None);
@@ -121,7 +120,7 @@ impl Drop for Sleeper {
 #[test]
 fn jobs_of_the_ledger_appear_with_their_memory_and_leave_with_their_process() {
     let ledger = FileLedger::default();
-    let source = SampleSource::new(&SamplerConfig::new(ledger.clone()));
+    let source = SampleSource::new(SamplerConfig::new(ledger.clone()));
     let mut child = Sleeper::start();
     let shm = tempfile::tempdir_in("/dev/shm").expect("tempdir");
     let part = shm.path().join("7.1.part");
@@ -142,7 +141,7 @@ fn jobs_of_the_ledger_appear_with_their_memory_and_leave_with_their_process() {
 fn under_a_smaller_budget_cached_files_of_ended_jobs_count_and_streamed_ones_only_in_usage() {
     let ledger = FileLedger::default();
     let operator_budget = Some(Bytes::mib(64));
-    let source = SampleSource::new(&SamplerConfig { operator_budget, ..SamplerConfig::new(ledger.clone()) });
+    let source = SampleSource::new(SamplerConfig { operator_budget, ..SamplerConfig::new(ledger.clone()) });
     let dir = tempfile::tempdir().expect("tempdir");
     for (name, mib) in [("in1", 5), ("in2", 11)] {
         std::fs::write(dir.path().join(name), vec![1; mib * MIB as usize]).expect("writes");
@@ -179,8 +178,8 @@ fn a_sample_of_four_jobs_costs_little() {
         println!("sample of 4 jobs, {what}: median {:?}, 99 % {:?}, worst {:?}", costs[500], costs[990], costs[999]);
         costs[500]
     };
-    let machine = SampleSource::new(&SamplerConfig::new(ledger.clone()));
-    let own = SampleSource::new(&SamplerConfig { operator_budget: Some(Bytes::mib(64)), ..SamplerConfig::new(ledger.clone()) });
+    let machine = SampleSource::new(SamplerConfig::new(ledger.clone()));
+    let own = SampleSource::new(SamplerConfig { operator_budget: Some(Bytes::mib(64)), ..SamplerConfig::new(ledger.clone()) });
     let slowest = cost("machine", &machine).max(cost("smaller budget", &own));
     assert!(slowest < Duration::from_millis(2), "{slowest:?}");
     if let Some(group) = super::super::cgroup::tests::RealGroup::make("cost") {
@@ -188,7 +187,7 @@ fn a_sample_of_four_jobs_costs_little() {
         let proc = group.proc_of(std::process::id());
         let roots = Roots { root: "/".into(), proc: proc.path().to_owned() };
         // The group is not ours: its own recorded membership points the reading at it.
-        let in_group = SampleSource::new(&SamplerConfig { roots, ..SamplerConfig::new(ledger) });
+        let in_group = SampleSource::new(SamplerConfig { roots, ..SamplerConfig::new(ledger) });
         assert_eq!(in_group.sample().expect("measures").scope, Scope::Container);
         cost("v1 cgroup", &in_group);
     }
