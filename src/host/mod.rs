@@ -6,3 +6,6 @@ pub mod probe;
 pub mod publish;
 pub mod scan;
 pub mod store;
+
+#[cfg(test)]
+mod fixtures;
