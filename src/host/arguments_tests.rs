@@ -29,7 +29,13 @@ fn media() -> MediaInfo {
     MediaInfo {
         demuxer: "mov".to_owned(),
         duration: Some(Duration::from_secs(2)),
-        video: Some(VideoStream { codec: "h264".to_owned(), width: 128, height: 96, pixel_format: "yuv420p".to_owned(), fps: 25.0 }),
+        video: Some(VideoStream {
+            codec: "h264".to_owned(),
+            width: 128,
+            height: 96,
+            pixel_format: "yuv420p".to_owned(),
+            fps: 25.0,
+        }),
         audio: Some(AudioStream { codec: "aac".to_owned(), channels: 1 }),
     }
 }
@@ -37,8 +43,7 @@ fn media() -> MediaInfo {
 fn line(preset: &Preset) -> String {
     let media = media();
     let (input, part) = (Path::new("/in/a.mp4"), Path::new("/out/.plimsoll/1.1.part"));
-    let job =
-        JobCommand { ffmpeg: Path::new("ffmpeg"), preset, media: &media, input, part, progress_fd: 3, has_fps_mode: true };
+    let job = JobCommand { ffmpeg: Path::new("ffmpeg"), preset, media: &media, input, part, progress_fd: 3, has_fps_mode: true };
     shown(&command(&job).expect("built"))
 }
 
@@ -84,7 +89,8 @@ fn a_tolerant_preset_lets_damage_pass() {
 fn an_older_ffmpeg_gets_the_older_word() {
     let (media, preset) = (media(), quick());
     let (input, part) = (Path::new("/in/a.mp4"), Path::new("/out/p"));
-    let job = JobCommand { ffmpeg: Path::new("f"), preset: &preset, media: &media, input, part, progress_fd: 9, has_fps_mode: false };
+    let job =
+        JobCommand { ffmpeg: Path::new("f"), preset: &preset, media: &media, input, part, progress_fd: 9, has_fps_mode: false };
     let text = shown(&command(&job).expect("built"));
     assert!(text.contains(" -vsync vfr ") && !text.contains("-fps_mode") && text.contains(" pipe:9 "), "{text}");
 }
@@ -154,7 +160,15 @@ fn a_clip_with_fewer_frames_than_fields_or_no_known_duration_still_gives_a_sheet
     let mut media = media();
     media.duration = None;
     let (preset, part) = (sheet(), dir.path().join("q"));
-    let job = JobCommand { ffmpeg: Path::new("ffmpeg"), preset: &preset, media: &media, input: &input, part: &part, progress_fd: 1, has_fps_mode: true };
+    let job = JobCommand {
+        ffmpeg: Path::new("ffmpeg"),
+        preset: &preset,
+        media: &media,
+        input: &input,
+        part: &part,
+        progress_fd: 1,
+        has_fps_mode: true,
+    };
     assert!(command(&job).expect("built").envs(environment(&BTreeMap::new(), dir.path())).output().expect("runs").status.success());
     assert!(prober(dir.path()).read_still(&part).is_ok());
 }
@@ -172,7 +186,9 @@ fn a_sound_preset_takes_the_first_sound_alone() {
 #[test]
 fn odd_sizes_become_even_and_nothing_is_enlarged() {
     let dir = tempfile::tempdir().expect("folder");
-    for (size, height, expected) in [("65x33", Some(720), (64, 32)), ("65x33", None, (64, 32)), ("161x91", Some(45), (78, 44)), ("64x48", Some(48), (64, 48))] {
+    for (size, height, expected) in
+        [("65x33", Some(720), (64, 32)), ("65x33", None, (64, 32)), ("161x91", Some(45), (78, 44)), ("64x48", Some(48), (64, 48))]
+    {
         let (input, part) = (dir.path().join("a.mkv"), dir.path().join("p"));
         make(&input, &["-f", "lavfi", "-i", &format!("testsrc=d=0.2:s={size}"), "-c:v", "mpeg4", "-f", "matroska"]);
         let mut preset = quick();
@@ -252,9 +268,10 @@ fn progress_comes_on_the_descriptor_that_was_named() {
 
 #[test]
 fn a_child_gets_the_profile_s_environment_and_nothing_that_opens_a_door() {
-    let profile: BTreeMap<String, String> = [("MALLOC_TRIM_THRESHOLD_", "100000"), ("HOME", "/root"), ("FFREPORT", "file=x"), ("A=B", "c")]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
+    let profile: BTreeMap<String, String> =
+        [("MALLOC_TRIM_THRESHOLD_", "100000"), ("HOME", "/root"), ("FFREPORT", "file=x"), ("A=B", "c")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
     let names: Vec<(OsString, OsString)> = environment(&profile, Path::new("/scratch"));
     let find = |name: &str| names.iter().filter(|(found, _)| found == name).map(|(_, value)| value.clone()).collect::<Vec<_>>();
     assert_eq!(find("MALLOC_TRIM_THRESHOLD_"), ["100000"]);

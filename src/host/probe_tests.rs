@@ -44,7 +44,10 @@ fn a_silent_video_is_nothing_for_a_sound_preset() {
     let path = dir.path().join("a.mp4");
     clip_with(&path, 1, &["-an"]);
     let rejected = prober(dir.path()).probe(&path, &sound()).expect_err("rejected");
-    assert_eq!((rejected.reason, rejected.detail.as_str()), (RejectReason::NotAVideo, "it has no sound, and the preset sound makes nothing else"));
+    assert_eq!(
+        (rejected.reason, rejected.detail.as_str()),
+        (RejectReason::NotAVideo, "it has no sound, and the preset sound makes nothing else")
+    );
     assert!(prober(dir.path()).probe(&path, &sheet()).is_ok());
 }
 
@@ -53,9 +56,24 @@ fn text_zeros_noise_and_nothing_are_rejected_in_plain_words() {
     let dir = tempfile::tempdir().expect("folder");
     let noise: Vec<u8> = (0..20_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 | 1).collect();
     for (name, bytes, reason, detail) in [
-        ("t.mp4", b"shopping list\n".to_vec(), RejectReason::NotAVideo, "not a video: no known container format found (the file starts with plain text)"),
-        ("t", b"shopping list\n".to_vec(), RejectReason::NotAVideo, "not a video: no known container format found (the file starts with plain text)"),
-        ("z.mp4", vec![0; 9000], RejectReason::NotAVideo, "not a video: no known container format found (the file starts with zeros: it was perhaps never written)"),
+        (
+            "t.mp4",
+            b"shopping list\n".to_vec(),
+            RejectReason::NotAVideo,
+            "not a video: no known container format found (the file starts with plain text)",
+        ),
+        (
+            "t",
+            b"shopping list\n".to_vec(),
+            RejectReason::NotAVideo,
+            "not a video: no known container format found (the file starts with plain text)",
+        ),
+        (
+            "z.mp4",
+            vec![0; 9000],
+            RejectReason::NotAVideo,
+            "not a video: no known container format found (the file starts with zeros: it was perhaps never written)",
+        ),
         ("n.mkv", noise, RejectReason::NotAVideo, "not a video: no known container format found"),
         ("e.mp4", Vec::new(), RejectReason::Empty, "the file is empty"),
     ] {
@@ -104,7 +122,10 @@ fn a_playlist_that_the_first_look_misses_is_still_refused_by_the_list_of_formats
     std::fs::write(&path, "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/hostname\n").expect("written");
     let answer = prober(dir.path()).ask(&path, FORMATS, None).expect("ffprobe runs");
     let rejected = judge(&answer, FileId::of(&path).expect("stat"), Head::Other).expect_err("rejected");
-    assert_eq!((rejected.reason, rejected.detail.as_str()), (RejectReason::UnsupportedContainer, "not a supported container (hls)"));
+    assert_eq!(
+        (rejected.reason, rejected.detail.as_str()),
+        (RejectReason::UnsupportedContainer, "not a supported container (hls)")
+    );
 }
 
 #[test]
@@ -113,7 +134,10 @@ fn a_container_that_is_not_on_the_list_is_named() {
     let path = dir.path().join("g.mp4");
     make(&path, &["-f", "lavfi", "-i", "testsrc=d=1:s=32x32", "-f", "gif"]);
     let rejected = reject(&path);
-    assert_eq!((rejected.reason, rejected.detail.as_str()), (RejectReason::UnsupportedContainer, "not a supported container (gif)"));
+    assert_eq!(
+        (rejected.reason, rejected.detail.as_str()),
+        (RejectReason::UnsupportedContainer, "not a supported container (gif)")
+    );
 }
 
 #[test]
@@ -137,8 +161,13 @@ fn what_is_no_regular_file_is_rejected_at_once() {
     let link = dir.path().join("l.mp4");
     std::os::unix::fs::symlink(&fifo, &link).expect("linked");
     let started = Instant::now();
-    for (path, what) in [(fifo.as_path(), "a FIFO"), (&link, "a FIFO"), (&socket, "a socket"), (dir.path(), "a folder"), (Path::new("/dev/zero"), "a device")]
-    {
+    for (path, what) in [
+        (fifo.as_path(), "a FIFO"),
+        (&link, "a FIFO"),
+        (&socket, "a socket"),
+        (dir.path(), "a folder"),
+        (Path::new("/dev/zero"), "a device"),
+    ] {
         let rejected = prober(dir.path()).probe(path, &quick()).expect_err("rejected");
         assert_eq!((rejected.reason, rejected.detail), (RejectReason::NotAFile, format!("not a regular file, but {what}")));
     }
@@ -179,12 +208,22 @@ fn a_probe_that_hangs_is_ended_with_everything_it_started() {
     let dir = tempfile::tempdir().expect("folder");
     let path = dir.path().join("a.mp4");
     std::fs::write(&path, "bytes").expect("written");
-    let pid_file = dir.path().join("pid");
-    let prober = stand_in(dir.path(), &format!("sleep 100 & echo $! > '{}.new'; mv '{}.new' '{}'; wait", pid_file.display(), pid_file.display(), pid_file.display()));
-    // The limit on file sizes is for ffprobe; the stand-in has to write its pid.
+    // Whoever the stand-in started holds the FIFO open, and the reader sees its end only when all of them are gone.
+    let fifo = dir.path().join("alive");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR, 0)
+        .expect("made");
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let mut alive = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(&fifo).expect("opened");
+    let prober = stand_in(dir.path(), &format!("exec 9>'{}'; echo started >&9; sleep 100 & sleep 100", fifo.display()));
     let started = Instant::now();
     let rejected = prober.read(&path).expect_err("rejected");
     assert!(started.elapsed() < Duration::from_secs(5));
+    let mut said = String::new();
+    let mut wait = [PollFd::from_borrowed_fd(alive.as_fd(), PollFlags::IN)];
+    poll(&mut wait, Some(&Timespec { tv_sec: 5, tv_nsec: 0 })).expect("polled");
+    // Would say "would block" if anybody still held it.
+    alive.read_to_string(&mut said).expect("everything it started is gone");
+    assert_eq!(said, "started\n");
     assert_eq!(rejected.detail, "the probe took longer than 0.5 s");
 }
 
@@ -204,7 +243,10 @@ fn a_probe_sees_nothing_of_our_environment() {
     let dir = tempfile::tempdir().expect("folder");
     let path = dir.path().join("a.mp4");
     std::fs::write(&path, "bytes").expect("written");
-    let prober = stand_in(dir.path(), "env | sort | grep -v -e ^PATH= -e ^PWD= -e ^SHLVL= -e ^_= | tr '\\n' ' ' | sed 's/^/[error] /' >&2; exit 1");
+    let prober = stand_in(
+        dir.path(),
+        "env | sort | grep -v -e ^PATH= -e ^PWD= -e ^SHLVL= -e ^_= | tr '\\n' ' ' | sed 's/^/[error] /' >&2; exit 1",
+    );
     let prober = Prober { timeout: Duration::from_secs(20), ..prober };
     let rejected = prober.read(&path).expect_err("rejected");
     let scratch = dir.path().display();
@@ -227,7 +269,8 @@ fn odd_names_are_probed_like_any_other() {
 #[test]
 fn foreign_numbers_and_text_never_panic() {
     let id = FileId { dev: 0, ino: 0, size: 0, mtime_ns: 0 };
-    let judge_text = |json: &str, log: &[u8]| judge(&Answer { json: json.into(), log: log.to_vec(), success: true }, id, Head::Other);
+    let judge_text =
+        |json: &str, log: &[u8]| judge(&Answer { json: json.into(), log: log.to_vec(), success: true }, id, Head::Other);
     for json in ["", "[]", "null", "{\"streams\":1}", "{\"streams\":[{\"width\":-1}]}", "{\"format\":{\"duration\":1}}"] {
         let _ = judge_text(json, b"\xff\xfe[error] \x1b");
     }
