@@ -292,4 +292,4 @@ fn quoted(word: &OsStr) -> String {
 
 #[cfg(test)]
 #[path = "arguments_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -1,1 +1,290 @@
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
+use super::*;
+use crate::host::fixtures::{clip, clip_with, make, prober, quick, sheet, sound, truncated};
+
+fn reject(path: &Path) -> Rejected {
+    prober(path.parent().expect("a folder")).probe(path, &quick()).expect_err("rejected")
+}
+
+#[test]
+fn a_clip_tells_its_streams_and_its_duration() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = dir.path().join("a.mp4");
+    clip(&path, 2);
+    let probed = prober(dir.path()).probe(&path, &quick()).expect("probed");
+    assert_eq!(probed.media.demuxer, "mov");
+    let video = probed.media.video.expect("video");
+    assert_eq!((video.codec.as_str(), video.width, video.height, video.pixel_format.as_str()), ("h264", 128, 96, "yuv420p"));
+    assert!((video.fps - 25.0).abs() < 0.01);
+    assert_eq!(probed.media.audio, Some(AudioStream { codec: "aac".to_owned(), channels: 1 }));
+    assert!(probed.media.duration.expect("told").abs_diff(Duration::from_secs(2)) < Duration::from_millis(100));
+    assert_eq!(probed.id, FileId::of(&path).expect("stat"));
+}
+
+#[test]
+fn a_cover_picture_is_no_video() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (cover, path) = (dir.path().join("c.jpg"), dir.path().join("a.m4a"));
+    make(&cover, &["-f", "lavfi", "-i", "testsrc=d=1:s=64x64", "-frames:v", "1", "-f", "image2", "-update", "1"]);
+    let cover = cover.to_str().expect("plain").to_owned();
+    let song = ["-f", "lavfi", "-i", "sine=d=1", "-i", &cover, "-map", "0", "-map", "1", "-c:v", "mjpeg"];
+    make(&path, &[&song[..], &["-disposition:v", "attached_pic", "-f", "ipod"]].concat());
+    let rejected = reject(&path);
+    assert_eq!(rejected.reason, RejectReason::NotAVideo);
+    assert_eq!(rejected.detail, "not a video: it has sound but no picture, which the preset quick needs");
+    assert!(prober(dir.path()).probe(&path, &sound()).expect("sound is enough").media.video.is_none());
+}
+
+#[test]
+fn a_silent_video_is_nothing_for_a_sound_preset() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = dir.path().join("a.mp4");
+    clip_with(&path, 1, &["-an"]);
+    let rejected = prober(dir.path()).probe(&path, &sound()).expect_err("rejected");
+    assert_eq!(
+        (rejected.reason, rejected.detail.as_str()),
+        (RejectReason::NotAVideo, "it has no sound, and the preset sound makes nothing else")
+    );
+    assert!(prober(dir.path()).probe(&path, &sheet()).is_ok());
+}
+
+#[test]
+fn text_zeros_noise_and_nothing_are_rejected_in_plain_words() {
+    let dir = tempfile::tempdir().expect("folder");
+    let noise: Vec<u8> = (0..20_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 | 1).collect();
+    for (name, bytes, reason, detail) in [
+        (
+            "t.mp4",
+            b"shopping list\n".to_vec(),
+            RejectReason::NotAVideo,
+            "not a video: no known container format found (the file starts with plain text)",
+        ),
+        (
+            "t",
+            b"shopping list\n".to_vec(),
+            RejectReason::NotAVideo,
+            "not a video: no known container format found (the file starts with plain text)",
+        ),
+        (
+            "z.mp4",
+            vec![0; 9000],
+            RejectReason::NotAVideo,
+            "not a video: no known container format found (the file starts with zeros: it was perhaps never written)",
+        ),
+        ("n.mkv", noise, RejectReason::NotAVideo, "not a video: no known container format found"),
+        ("e.mp4", Vec::new(), RejectReason::Empty, "the file is empty"),
+    ] {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        let rejected = reject(&path);
+        assert_eq!((rejected.reason, rejected.detail.as_str()), (reason, detail), "{name}");
+    }
+}
+
+#[test]
+fn a_truncated_file_is_rejected_with_the_reason() {
+    let dir = tempfile::tempdir().expect("folder");
+    let whole = dir.path().join("whole.mp4");
+    clip(&whole, 1);
+    let rejected = reject(&truncated(&whole, 0.6, &dir.path().join("cut.mp4")));
+    assert_eq!(rejected.reason, RejectReason::Unreadable);
+    assert_eq!(rejected.detail, "the index (moov) is missing: the file is truncated or was not finished");
+}
+
+#[test]
+fn playlists_in_disguise_are_rejected_by_name() {
+    let dir = tempfile::tempdir().expect("folder");
+    let secret = dir.path().join("secret.txt");
+    std::fs::write(&secret, "secret").expect("written");
+    let secret = secret.display();
+    for (name, text, kind) in [
+        ("hls.mp4", format!("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile://{secret}\n#EXT-X-ENDLIST\n"), "hls"),
+        ("bom.mp4", format!("\u{feff}#EXTM3U\n#EXTINF:9,\nfile://{secret}\n"), "hls"),
+        ("concat.mp4", format!("ffconcat version 1.0\nfile '{secret}'\n"), "concat"),
+        ("dash.mp4", format!("<?xml version=\"1.0\"?>\n<MPD><BaseURL>file://{secret}</BaseURL></MPD>"), "dash"),
+        ("sdp.mp4", "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n".to_owned(), "sdp"),
+    ] {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        let rejected = reject(&path);
+        assert_eq!(rejected.reason, RejectReason::UnsupportedContainer, "{name}: {rejected:?}");
+        assert_eq!(rejected.detail, format!("not a supported container ({kind})"), "{name}");
+    }
+}
+
+#[test]
+fn a_playlist_that_the_first_look_misses_is_still_refused_by_the_list_of_formats() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = dir.path().join("list.mp4");
+    std::fs::write(&path, "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/hostname\n").expect("written");
+    let answer = prober(dir.path()).ask(&path, FORMATS, None).expect("ffprobe runs");
+    let rejected = judge(&answer, FileId::of(&path).expect("stat"), Head::Other).expect_err("rejected");
+    assert_eq!(
+        (rejected.reason, rejected.detail.as_str()),
+        (RejectReason::UnsupportedContainer, "not a supported container (hls)")
+    );
+}
+
+#[test]
+fn a_container_that_is_not_on_the_list_is_named() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = dir.path().join("g.mp4");
+    make(&path, &["-f", "lavfi", "-i", "testsrc=d=1:s=32x32", "-f", "gif"]);
+    let rejected = reject(&path);
+    assert_eq!(
+        (rejected.reason, rejected.detail.as_str()),
+        (RejectReason::UnsupportedContainer, "not a supported container (gif)")
+    );
+}
+
+#[test]
+fn a_huge_frame_is_rejected_with_its_size() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = dir.path().join("huge.avi");
+    make(&path, &["-f", "lavfi", "-i", "color=s=8192x4352:d=0.04:r=25", "-frames:v", "1", "-c:v", "mjpeg", "-f", "avi"]);
+    let rejected = reject(&path);
+    assert_eq!(rejected.reason, RejectReason::FrameTooLarge);
+    assert_eq!(rejected.detail, "frame 8192×4352 is over the limit of 35389440 pixels");
+}
+
+#[test]
+fn what_is_no_regular_file_is_rejected_at_once() {
+    let dir = tempfile::tempdir().expect("folder");
+    let fifo = dir.path().join("f.mp4");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR, 0)
+        .expect("made");
+    let socket = dir.path().join("s.mp4");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
+    let link = dir.path().join("l.mp4");
+    std::os::unix::fs::symlink(&fifo, &link).expect("linked");
+    let started = Instant::now();
+    for (path, what) in [
+        (fifo.as_path(), "a FIFO"),
+        (&link, "a FIFO"),
+        (&socket, "a socket"),
+        (dir.path(), "a folder"),
+        (Path::new("/dev/zero"), "a device"),
+    ] {
+        let rejected = prober(dir.path()).probe(path, &quick()).expect_err("rejected");
+        assert_eq!((rejected.reason, rejected.detail), (RejectReason::NotAFile, format!("not a regular file, but {what}")));
+    }
+    assert!(started.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn a_link_to_a_clip_is_the_clip() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (path, link) = (dir.path().join("a.mp4"), dir.path().join("l"));
+    clip(&path, 1);
+    std::os::unix::fs::symlink(&path, &link).expect("linked");
+    let probed = prober(dir.path()).probe(&link, &quick()).expect("probed");
+    assert_eq!(probed.id, FileId::of(&path).expect("stat"));
+}
+
+#[test]
+fn a_missing_file_and_a_missing_program_are_told_apart() {
+    let dir = tempfile::tempdir().expect("folder");
+    let gone = reject(&dir.path().join("gone.mp4"));
+    assert_eq!((gone.reason, gone.detail.as_str()), (RejectReason::Unreadable, "cannot be read: no such file or directory"));
+    let path = dir.path().join("a.mp4");
+    std::fs::write(&path, "bytes").expect("written");
+    let rejected = Prober::new("/no/such/ffprobe", dir.path()).probe(&path, &quick()).expect_err("rejected");
+    assert!(rejected.detail.starts_with("cannot run /no/such/ffprobe: no such file"), "{}", rejected.detail);
+}
+
+/// A program in place of ffprobe.
+fn stand_in(dir: &Path, script: &str) -> Prober {
+    let program = dir.join("ffprobe");
+    std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("written");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).expect("set");
+    Prober { ffprobe: program, scratch: dir.to_owned(), timeout: Duration::from_millis(500) }
+}
+
+#[test]
+fn a_probe_that_hangs_is_ended_with_everything_it_started() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = dir.path().join("a.mp4");
+    std::fs::write(&path, "bytes").expect("written");
+    // Whoever the stand-in started holds the FIFO open, and the reader sees its end only when all of them are gone.
+    let fifo = dir.path().join("alive");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR, 0)
+        .expect("made");
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let mut alive = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(&fifo).expect("opened");
+    let prober = stand_in(dir.path(), &format!("exec 9>'{}'; echo started >&9; sleep 100 & sleep 100", fifo.display()));
+    let started = Instant::now();
+    let rejected = prober.read(&path).expect_err("rejected");
+    assert!(started.elapsed() < Duration::from_secs(5));
+    let mut said = String::new();
+    let mut wait = [PollFd::from_borrowed_fd(alive.as_fd(), PollFlags::IN)];
+    poll(&mut wait, Some(&Timespec { tv_sec: 5, tv_nsec: 0 })).expect("polled");
+    // Would say "would block" if anybody still held it.
+    alive.read_to_string(&mut said).expect("everything it started is gone");
+    assert_eq!(said, "started\n");
+    assert_eq!(rejected.detail, "the probe took longer than 0.5 s");
+}
+
+#[test]
+fn an_answer_without_end_is_not_read_to_its_end() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = dir.path().join("a.mp4");
+    std::fs::write(&path, "bytes").expect("written");
+    let mut prober = stand_in(dir.path(), "yes '{' & yes x >&2");
+    prober.timeout = Duration::from_secs(20);
+    let rejected = prober.read(&path).expect_err("rejected");
+    assert_eq!(rejected.detail, "the probe's answer is longer than 1 MiB");
+}
+
+#[test]
+fn a_probe_sees_nothing_of_our_environment() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = dir.path().join("a.mp4");
+    std::fs::write(&path, "bytes").expect("written");
+    let prober = stand_in(
+        dir.path(),
+        "env | sort | grep -v -e ^PATH= -e ^PWD= -e ^SHLVL= -e ^_= | tr '\\n' ' ' | sed 's/^/[error] /' >&2; exit 1",
+    );
+    let prober = Prober { timeout: Duration::from_secs(20), ..prober };
+    let rejected = prober.read(&path).expect_err("rejected");
+    let scratch = dir.path().display();
+    assert_eq!(rejected.detail, format!("cannot be read as media: HOME={scratch} LC_ALL=C.UTF-8 TMPDIR={scratch}"));
+}
+
+#[test]
+fn odd_names_are_probed_like_any_other() {
+    let dir = tempfile::tempdir().expect("folder");
+    let plain = dir.path().join("plain.mp4");
+    clip(&plain, 1);
+    for name in crate::host::arguments::tests::ODD_NAMES {
+        let path = dir.path().join(std::ffi::OsStr::from_bytes(name));
+        std::fs::copy(&plain, &path).expect("copied");
+        let probed = prober(dir.path()).probe(&path, &quick());
+        assert!(probed.is_ok(), "{}: {probed:?}", path.display());
+    }
+}
+
+#[test]
+fn foreign_numbers_and_text_never_panic() {
+    let id = FileId { dev: 0, ino: 0, size: 0, mtime_ns: 0 };
+    let judge_text =
+        |json: &str, log: &[u8]| judge(&Answer { json: json.into(), log: log.to_vec(), success: true }, id, Head::Other);
+    for json in ["", "[]", "null", "{\"streams\":1}", "{\"streams\":[{\"width\":-1}]}", "{\"format\":{\"duration\":1}}"] {
+        let _ = judge_text(json, b"\xff\xfe[error] \x1b");
+    }
+    let odd = r#"{"streams":[{"codec_type":"video","codec_name":"\u001b[31mx","width":4294967295,"height":1,"avg_frame_rate":"1/0"}],
+        "format":{"format_name":"mov","duration":"1e400"}}"#;
+    assert_eq!(judge_text(odd, b"").expect_err("too large").reason, RejectReason::FrameTooLarge);
+    let odd = odd.replace("4294967295", "64");
+    let probed = judge_text(&odd, b"").expect("read");
+    let video = probed.media.video.expect("video");
+    assert_eq!((video.codec.as_str(), video.fps), ("␛[31mx", 0.0));
+    assert_eq!(probed.media.duration, None);
+    for text in ["-1", "nan", "inf", "", "0", "1e300"] {
+        assert_eq!(seconds(text), None, "{text}");
+    }
+    assert_eq!(clock_time("00:01:02.5"), Some(Duration::from_millis(62_500)));
+    assert_eq!(clock_time("-5"), None);
+}
