@@ -25,22 +25,22 @@ pub(super) struct ChildSetup {
     pub(super) parent: libc::pid_t,
     /// Write end of the progress pipe.
     pub(super) progress: RawFd,
-    /// What stood on descriptor 3 before the fork.
+    /// The pipe that was written on descriptor 3 before the fork, if it was one.
     pub(super) third: Option<Identity>,
     /// No file may grow over this many bytes.
     pub(super) max_file: Option<u64>,
 }
 
-/// Device and inode behind a descriptor; `None` when it is not open.
-pub(super) fn identity(fd: RawFd) -> Option<Identity> {
+/// Device and inode of a pipe that is open for writing on this descriptor; `None` when it is anything else, or nothing.
+pub(super) fn written_pipe(fd: RawFd) -> Option<Identity> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: fstat writes the whole struct when it returns 0, and accepts any number as a descriptor.
+    // SAFETY: fstat writes the whole struct when it returns 0; both calls accept any number as a descriptor.
     unsafe {
-        if libc::fstat(fd, stat.as_mut_ptr()) != 0 {
+        if libc::fstat(fd, stat.as_mut_ptr()) != 0 || libc::fcntl(fd, libc::F_GETFL) & libc::O_ACCMODE != libc::O_WRONLY {
             return None;
         }
         let stat = stat.assume_init();
-        Some((stat.st_dev, stat.st_ino))
+        (stat.st_mode & libc::S_IFMT == libc::S_IFIFO).then_some((stat.st_dev, stat.st_ino))
     }
 }
 
@@ -96,9 +96,10 @@ impl ChildSetup {
                 }
                 return Ok(());
             }
-            // std opens a pipe of its own right before the fork, to tell the parent whether exec succeeded. Should it have
-            // got number 3, that pipe must not be overwritten: another try finds 3 taken.
-            if identity(PROGRESS_FD) != self.third {
+            // std makes a pipe right before the fork, on which the child tells that exec failed. Other threads open and close
+            // files all the time, so it may have got number 3; overwritten, a failed start would look like a success.
+            let written = written_pipe(PROGRESS_FD);
+            if written.is_some() && written != self.third {
                 return Err(io::Error::from_raw_os_error(libc::EAGAIN));
             }
             if libc::dup2(self.progress, PROGRESS_FD) < 0 {

@@ -3,7 +3,6 @@
 //! The kernel's promise to kill a child when its parent dies follows the *thread* that forked it: a child forked from a
 //! worker thread dies when that thread is retired. It must not know what the children are for.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::process::{Command, Stdio};
@@ -11,7 +10,7 @@ use std::sync::mpsc;
 
 use rustix::io::FdFlags;
 
-use super::child::{ChildSetup, PROGRESS_FD, identity};
+use super::child::{ChildSetup, PROGRESS_FD, written_pipe};
 use crate::domain::job::JobId;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
@@ -107,9 +106,8 @@ impl Spawner {
         hear_of_children();
         let (requests, inbox) = mpsc::channel::<(SpawnRequest, Answer)>();
         let work = move || {
-            let mut third = None;
             for (request, answer) in inbox {
-                answer(spawn(request, &mut third));
+                answer(spawn(request));
             }
         };
         std::thread::Builder::new().name("spawner".to_owned()).spawn(work).map_err(SpawnError::Thread)?;
@@ -138,24 +136,7 @@ fn hear_of_children() {
     }
 }
 
-/// Keeps descriptor 3 taken in this process, so that no pipe that std makes for a fork gets that number.
-fn hold_third(held: &mut Option<OwnedFd>) {
-    if held.is_none()
-        && identity(PROGRESS_FD).is_none()
-        && let Ok(null) = File::open("/dev/null")
-    {
-        if null.as_raw_fd() == PROGRESS_FD {
-            *held = Some(null.into());
-        } else if let Ok(copy) = rustix::io::fcntl_dupfd_cloexec(&null, PROGRESS_FD)
-            && copy.as_raw_fd() == PROGRESS_FD
-        {
-            *held = Some(copy);
-        }
-    }
-}
-
-fn spawn(request: SpawnRequest, third: &mut Option<OwnedFd>) -> Result<SpawnedChild, SpawnError> {
-    hold_third(third);
+fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
     let mut command = request.command;
     let program = path_text(command.get_program().as_ref());
     let run_error = |source| SpawnError::Run { program: program.clone(), source };
@@ -166,7 +147,7 @@ fn spawn(request: SpawnRequest, third: &mut Option<OwnedFd>) -> Result<SpawnedCh
     let setup = ChildSetup {
         parent: std::process::id() as libc::pid_t,
         progress: progress_end.as_raw_fd() as RawFd,
-        third: identity(PROGRESS_FD),
+        third: written_pipe(PROGRESS_FD),
         max_file: request.max_file.map(|bytes| bytes.0),
     };
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(stderr_end));

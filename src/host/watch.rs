@@ -134,12 +134,12 @@ pub(super) fn watch(watched: Watched) {
         Exit::Signal(libc::SIGKILL) if !by_us => shared.claim_oom_kill(oom_before, oom_after),
         _ => Some(false),
     };
-    let mut last = match exit {
-        Exit::Code(code) => format!("ended with exit code {code}"),
-        Exit::Signal(signal) => format!("ended by {}", signal_name(signal)),
+    let how = match exit {
+        Exit::Code(code) => format!("exit code {code}"),
+        Exit::Signal(signal) => signal_name(signal),
     };
-    last +=
-        &format!(" after {:.1} s, {:.1} s of processor time, peak {}", ended.as_secs_f64(), reaped.cpu.as_secs_f64(), peak.whole());
+    let (took, cpu, most) = (ended.as_secs_f64(), reaped.cpu.as_secs_f64(), peak.whole());
+    let mut last = format!("ended with {how} after {took:.1} s, {cpu:.1} s of processor time, peak {most}");
     if let Some(failure) = &failure {
         last = format!("{last}: {}", failure.reason);
     }
