@@ -2,4 +2,5 @@
 
 pub mod clips;
 pub mod ffmpeg;
+pub mod provide;
 pub mod tool;
