@@ -12,14 +12,18 @@ pub mod fileid;
 pub mod heap;
 pub mod joblog;
 pub mod kept;
+pub mod lane;
 pub mod ledger;
+pub mod loadjob;
 pub mod loggate;
 pub mod logread;
 pub mod machine;
 pub mod probe;
 pub mod procfs;
 pub mod progress;
+pub mod provide;
 pub mod publish;
+pub mod real;
 pub mod resident;
 pub mod sampler;
 pub mod scan;
@@ -30,5 +34,7 @@ pub mod supervisor;
 pub mod tool;
 
 mod child;
+#[cfg(test)]
+mod fixtures;
 mod peak;
 mod watch;

@@ -297,8 +297,8 @@ pub struct FinalizeOrder<'a> {
     pub media: &'a MediaInfo,
     /// A file under the planned name is replaced.
     pub overwrite: bool,
-    /// Reads the part.
-    pub prober: &'a Prober,
+    /// Reads the part; `None` for a load job's, which is no film.
+    pub prober: Option<&'a Prober>,
     /// Where the output is recorded.
     pub store: &'a Store,
     /// The time to record.
@@ -360,7 +360,11 @@ fn check_part_file(part: &Part) -> Result<FileId, Failure> {
 fn check_content(order: &FinalizeOrder<'_>) -> Result<(), Failure> {
     let still = order.preset.container.is_still();
     let path = order.part.path();
-    let read = if still { order.prober.read_still(path) } else { order.prober.read(path) };
+    let Some(prober) = order.prober else {
+        let whole = super::loadjob::probe_load(path).map(drop);
+        return whole.map_err(|error| Failure { cause: Cause::Unknown, reason: format!("the output is not whole: {error}") });
+    };
+    let read = if still { prober.read_still(path) } else { prober.read(path) };
     let made = read.map_err(|rejected| {
         let cause = if rejected.reason == RejectReason::Empty { Cause::Host } else { Cause::Unknown };
         Failure { cause, reason: format!("the output is not whole: {}", rejected.detail) }
@@ -379,7 +383,7 @@ fn check_content(order: &FinalizeOrder<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     // The input's own duration counts streams that are not in the output, and may be a guess.
-    let input = order.prober.read(order.input).map_err(|rejected| Failure {
+    let input = prober.read(order.input).map_err(|rejected| Failure {
         cause: Cause::Input,
         reason: format!("the input can no longer be read: {}", rejected.detail),
     })?;

@@ -70,7 +70,7 @@ impl Run<'_> {
             preset: &self.preset,
             media: &self.probed.media,
             overwrite: self.overwrite,
-            prober: &self.bench.prober,
+            prober: Some(&self.bench.prober),
             store: &self.bench.store,
             now: Wall(7),
         })

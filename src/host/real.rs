@@ -26,12 +26,10 @@ use crate::domain::cleanup::CleanupAction;
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
 use crate::domain::preset::Preset;
-use crate::domain::text::{path_text, sanitise};
+use crate::domain::text::sanitise;
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
-use crate::engine::port::{
-    Cause, CleanOrder, Effect, Failure, FoundInput, Host, Input, Inspection, JobReport, ScanId, SpawnOrder,
-};
+use crate::engine::port::{Cause, CleanOrder, Effect, Failure, FoundInput, Host, Input, Inspection, JobReport, ScanId, SpawnOrder};
 
 /// What a host is told at its start.
 #[derive(Debug, Clone)]
@@ -115,12 +113,8 @@ impl RealHost {
             ..SamplerConfig::new(ledger.clone())
         };
         let sampler = Sampler::spawn(sampler_config, inputs.clone())?;
-        let cleaner_config = CleanerConfig {
-            roots: Roots::default(),
-            ledger: ledger.clone(),
-            samples: sampler.source(),
-            scratch_dirs: vec![parts],
-        };
+        let cleaner_config =
+            CleanerConfig { roots: Roots::default(), ledger: ledger.clone(), samples: sampler.source(), scratch_dirs: vec![parts] };
         let cleaner = Cleaner::spawn(cleaner_config, inputs.clone())?;
         let scratch = config.state_dir.join("scratch");
         std::fs::create_dir_all(&scratch)?;
@@ -132,14 +126,7 @@ impl RealHost {
         let shared = Arc::new(Shared { config, prober, inputs, store, ledger, names, jobs, supervisor, scratch });
         let forwarding = Arc::clone(&shared);
         std::thread::Builder::new().name("reports".to_owned()).spawn(move || forwarding_loop(&forwarding, reported))?;
-        Ok(Self {
-            shared,
-            scans: Lane::new("scan")?,
-            probes: Lane::new("probe")?,
-            starts: Lane::new("start")?,
-            cleaner,
-            sampler,
-        })
+        Ok(Self { shared, scans: Lane::new("scan")?, probes: Lane::new("probe")?, starts: Lane::new("start")?, cleaner, sampler })
     }
 
     /// Ends everything: no child is left, the record is written, parts are gone.
