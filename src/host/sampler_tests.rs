@@ -1,3 +1,5 @@
+//! Samples of recorded and of real machines, their pace, their cost, and what happens when nothing can be read.
+
 use std::process::{Child, Command, Stdio};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
