@@ -1,3 +1,5 @@
+//! Recorded machines of every kind, and real v1 groups where they can be made.
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -1,3 +1,5 @@
+//! Cleanups of real files, parts and heaps: what they say they freed is held against what is really gone.
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 

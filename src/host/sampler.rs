@@ -454,6 +454,6 @@ fn narrow_to_own(sample: &mut MemorySample, spare: Bytes, cache: OurCache) {
     sample.file_cache = cache.finished + cache.streaming;
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 #[path = "sampler_tests.rs"]
 mod tests;

@@ -145,7 +145,6 @@ fn is_open_elsewhere(file: &File) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::units::MIB;
 
     fn always(_: JobId) -> bool {
         true
@@ -203,7 +202,7 @@ mod tests {
     #[test]
     fn on_a_tmpfs_the_blocks_are_what_was_freed() {
         let dir = tempfile::tempdir_in("/dev/shm").expect("tempdir");
-        std::fs::write(dir.path().join("1.1.part"), vec![1; 4 * MIB as usize]).expect("writes");
+        std::fs::write(dir.path().join("1.1.part"), vec![1; Bytes::mib(4).0 as usize]).expect("writes");
         let sparse = File::create(dir.path().join("2.1.part")).expect("makes it");
         sparse.set_len(1 << 30).expect("grows");
         drop(sparse);
