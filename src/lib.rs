@@ -2,6 +2,8 @@
 //!
 //! `ARCHITECTURE.md` is the floor plan; `tests/layering.rs` keeps it.
 
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod headless;

@@ -1,0 +1,13 @@
+//! YAML in, validated facts of the domain out, with file, line, column, field and what is allowed in every mistake.
+//!
+//! Knows profiles, presets, settings and queue files, and where to look for them. Knows nothing of flags, screens or the
+//! engine, and runs nothing.
+
+pub mod preset;
+pub mod profile;
+pub mod queue;
+mod read;
+pub mod search;
+pub mod settings;
+mod spell;
+pub mod yaml;

@@ -1,0 +1,282 @@
+//! Where profiles and presets lie, and which of several of one name is meant.
+//!
+//! The operator's own come first, then those of the folder that plimsoll was started in, then the compiled-in ones. Reads no
+//! environment by itself: the folders are handed in.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::spell::nearest;
+use super::yaml::{ConfigError, MAX_FILE, quoted, read_text};
+use super::{preset, profile};
+use crate::domain::preset::Preset;
+use crate::domain::profile::Profile;
+use crate::domain::text::path_text;
+
+/// The folders that are searched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SearchPaths {
+    /// plimsoll's folder of settings; `None` where there is no home.
+    pub config_dir: Option<PathBuf>,
+    /// The folder that plimsoll was started in; `None` = not searched.
+    pub work_dir: Option<PathBuf>,
+}
+
+impl SearchPaths {
+    /// The folders by the XDG rules: `$XDG_CONFIG_HOME/plimsoll`, else `$HOME/.config/plimsoll`. A relative
+    /// `XDG_CONFIG_HOME` does not count, as those rules say.
+    pub fn new(variable: impl Fn(&str) -> Option<OsString>, work_dir: Option<PathBuf>) -> Self {
+        let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let config = absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")));
+        Self { config_dir: config.map(|folder| folder.join("plimsoll")), work_dir }
+    }
+
+    /// The settings file, whether it is there or not.
+    pub fn settings_file(&self) -> Option<PathBuf> {
+        self.config_dir.as_ref().map(|folder| folder.join("settings.yaml"))
+    }
+
+    /// The folders of one kind, first match first.
+    fn folders(&self, kind: &str) -> Vec<PathBuf> {
+        [&self.config_dir, &self.work_dir].into_iter().flatten().map(|folder| folder.join(kind)).collect()
+    }
+}
+
+/// Where a profile or preset comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A file.
+    File(PathBuf),
+    /// Compiled in.
+    BuiltIn,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.write_str(&path_text(path)),
+            Self::BuiltIn => f.write_str("built in"),
+        }
+    }
+}
+
+/// What a profile or preset was found to be, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found<T> {
+    /// What was read.
+    pub value: T,
+    /// Where.
+    pub origin: Origin,
+}
+
+/// One row of a listing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed<T> {
+    /// The name that finds it.
+    pub name: String,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// What was read, or every mistake in it.
+    pub read: Result<T, Vec<ConfigError>>,
+    /// Others of the same name that it hides, nearest first.
+    pub shadows: Vec<Origin>,
+}
+
+/// Why a profile or preset could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SearchError {
+    /// Nothing of that name.
+    #[error("{}", unknown_text(noun, wanted, known))]
+    Unknown {
+        /// `profile` or `preset`.
+        noun: &'static str,
+        /// The name that was asked for, safe to show.
+        wanted: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// It is there, and wrong.
+    #[error("{}", lines(.0))]
+    Broken(Vec<ConfigError>),
+}
+
+fn unknown_text(noun: &str, wanted: &str, known: &[String]) -> String {
+    let meant =
+        nearest(wanted, known.iter().map(String::as_str)).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    format!(
+        "no {noun} is called `{wanted}`{meant}; there are {}; a file is named with a slash or its ending, as ./{wanted}.yaml",
+        known.join(", ")
+    )
+}
+
+/// Mistakes one a line.
+pub fn lines(mistakes: &[ConfigError]) -> String {
+    mistakes.iter().map(ConfigError::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// What profiles and presets have in common.
+pub trait Kind: Sized {
+    /// What one is called.
+    const NOUN: &'static str;
+    /// The folder they lie in.
+    const FOLDER: &'static str;
+    /// The compiled-in ones: name and text.
+    const BUILT_IN: &'static [(&'static str, &'static str)];
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    fn parse(file: &Path, text: &str) -> Result<Self, Vec<ConfigError>>;
+
+    /// Its name.
+    fn name(&self) -> &str;
+}
+
+impl Kind for Profile {
+    const NOUN: &'static str = "profile";
+    const FOLDER: &'static str = "profiles";
+    const BUILT_IN: &'static [(&'static str, &'static str)] = &[
+        ("fast", include_str!("../../profiles/fast.yaml")),
+        ("balanced", include_str!("../../profiles/balanced.yaml")),
+        ("safe", include_str!("../../profiles/safe.yaml")),
+    ];
+
+    fn parse(file: &Path, text: &str) -> Result<Self, Vec<ConfigError>> {
+        profile::parse(file, text)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Kind for Preset {
+    const NOUN: &'static str = "preset";
+    const FOLDER: &'static str = "presets";
+    const BUILT_IN: &'static [(&'static str, &'static str)] = &[
+        ("web-720p", include_str!("../../presets/web-720p.yaml")),
+        ("proxy-480p", include_str!("../../presets/proxy-480p.yaml")),
+        ("audio-m4a", include_str!("../../presets/audio-m4a.yaml")),
+        ("thumbnails", include_str!("../../presets/thumbnails.yaml")),
+    ];
+
+    fn parse(file: &Path, text: &str) -> Result<Self, Vec<ConfigError>> {
+        preset::parse(file, text)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Is this the name of a file, not of a profile or preset? It is if it has a slash or a YAML ending.
+pub fn is_file_name(wanted: &OsStr) -> bool {
+    let bytes = wanted.as_encoded_bytes();
+    bytes.contains(&b'/') || bytes.ends_with(b".yaml") || bytes.ends_with(b".yml")
+}
+
+/// Finds the profile or preset that `wanted` stands for: a file, or a name.
+///
+/// # Errors
+/// There is none of that name, or the first one there is is wrong; one that it would hide is not taken in its stead.
+pub fn find<T: Kind>(paths: &SearchPaths, wanted: impl AsRef<OsStr>) -> Result<Found<T>, SearchError> {
+    let wanted = wanted.as_ref();
+    if is_file_name(wanted) {
+        let path = PathBuf::from(wanted);
+        let value = load(&path).map_err(SearchError::Broken)?;
+        return Ok(Found { value, origin: Origin::File(path) });
+    }
+    let places = places::<T>(paths);
+    let place = wanted
+        .to_str()
+        .and_then(|name| places.get(name))
+        .and_then(|origins| origins.first().map(|origin| (name_of(wanted), origin)));
+    let Some((name, origin)) = place else {
+        let wanted = quoted(&path_text(Path::new(wanted)));
+        return Err(SearchError::Unknown { noun: T::NOUN, wanted, known: ordered::<T>(places.into_keys()) });
+    };
+    let value = read_at(&name, origin).map_err(SearchError::Broken)?;
+    Ok(Found { value, origin: origin.clone() })
+}
+
+fn name_of(wanted: &OsStr) -> String {
+    wanted.to_string_lossy().into_owned()
+}
+
+/// Everything there is, the compiled-in names first in their order, then the others by name. What is broken is listed with
+/// its mistakes.
+pub fn list<T: Kind>(paths: &SearchPaths) -> Vec<Listed<T>> {
+    let mut places = places::<T>(paths);
+    let names = ordered::<T>(places.keys().cloned());
+    let row = |name: String| {
+        let mut origins = places.remove(&name)?.into_iter();
+        let origin = origins.next()?;
+        Some(Listed { read: read_at(&name, &origin), name, origin, shadows: origins.collect() })
+    };
+    names.into_iter().filter_map(row).collect()
+}
+
+/// Reads one from a file, whatever its name.
+///
+/// # Errors
+/// It cannot be read, or every mistake in it.
+pub fn load<T: Kind>(file: &Path) -> Result<T, Vec<ConfigError>> {
+    T::parse(file, &read_text(file, MAX_FILE).map_err(|error| vec![error])?)
+}
+
+/// Reads the one called `name`, and holds it to that name: it is what the operator said and what outputs are named by.
+fn read_at<T: Kind>(name: &str, origin: &Origin) -> Result<T, Vec<ConfigError>> {
+    let path = match origin {
+        Origin::File(path) => path,
+        Origin::BuiltIn => {
+            let text = T::BUILT_IN.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text);
+            return T::parse(Path::new(&format!("built in {}/{name}.yaml", T::FOLDER)), text);
+        }
+    };
+    let text = read_text(path, MAX_FILE).map_err(|error| vec![error])?;
+    let read = T::parse(path, &text)?;
+    if read.name() == name {
+        return Ok(read);
+    }
+    let place = super::yaml::Document::read(path, &text).map_err(|error| vec![error])?.place("name").value;
+    Err(vec![ConfigError {
+        file: path.clone(),
+        line: place.0,
+        column: place.1,
+        field: "name".to_owned(),
+        problem: format!("`{}` is not the file's name", read.name()),
+        allowed: format!("{name}, the file's name without its ending"),
+    }])
+}
+
+/// Every name with the places it is found in, first match first. A folder that cannot be read holds nothing.
+fn places<T: Kind>(paths: &SearchPaths) -> BTreeMap<String, Vec<Origin>> {
+    let mut places: BTreeMap<String, Vec<Origin>> = BTreeMap::new();
+    for folder in paths.folders(T::FOLDER) {
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        files.sort(); // the order of a folder is the file system's whim
+        for file in files {
+            let ending = file.extension().and_then(OsStr::to_str);
+            let name = file.file_stem().and_then(OsStr::to_str).filter(|stem| super::read::check_name(stem).is_ok());
+            if let (Some("yaml" | "yml"), Some(name)) = (ending, name) {
+                places.entry(name.to_owned()).or_default().push(Origin::File(file.clone()));
+            }
+        }
+    }
+    for (name, _) in T::BUILT_IN {
+        places.entry((*name).to_owned()).or_default().push(Origin::BuiltIn);
+    }
+    places
+}
+
+/// The compiled-in names first, in their order, then the others.
+fn ordered<T: Kind>(names: impl Iterator<Item = String>) -> Vec<String> {
+    let rank = |name: &String| T::BUILT_IN.iter().position(|(known, _)| known == name).unwrap_or(usize::MAX);
+    let mut names: Vec<String> = names.collect();
+    names.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
+    names
+}

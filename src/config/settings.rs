@@ -1,0 +1,189 @@
+//! The settings file: every option that all commands which run jobs share, each of them optional.
+//!
+//! Knows what may be said; which of flag, environment and file wins is the command line's knowledge.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::read::{Reader, Section};
+use super::yaml::{ConfigError, Document, MAX_FILE, quoted, read_text};
+use crate::domain::time::parse_duration;
+use crate::domain::units::Bytes;
+
+/// What the settings file says; a field that it does not name is `None`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Settings {
+    /// Name or file of the profile.
+    pub profile: Option<String>,
+    /// Name or file of the preset.
+    pub preset: Option<String>,
+    /// Folder of the outputs.
+    pub out: Option<PathBuf>,
+    /// What may be used at most.
+    pub budget: Option<BudgetChoice>,
+    /// Write over outputs that are there.
+    pub overwrite: Option<bool>,
+    /// Further tries of a failed job, 0 to 100.
+    pub retries: Option<u32>,
+    /// Longest run of one job; zero = no limit.
+    pub timeout: Option<Duration>,
+    /// Longest time without progress; zero = no limit.
+    pub stall: Option<Duration>,
+    /// Folder of the queue's record.
+    pub state_dir: Option<PathBuf>,
+    /// The ffmpeg to run: a path, or a bare name to be looked for.
+    pub ffmpeg: Option<PathBuf>,
+    /// File of plimsoll's own log.
+    pub log_file: Option<PathBuf>,
+    /// When to use colours.
+    pub color: Option<ColorChoice>,
+    /// Only ASCII on the screen.
+    pub ascii: Option<bool>,
+    /// The linear mode for screen readers.
+    pub plain: Option<bool>,
+    /// False = the naive baseline, for comparison only.
+    pub governor: Option<bool>,
+}
+
+/// What the operator says of the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BudgetChoice {
+    /// What the container allows, else what the machine has.
+    Auto,
+    /// At most this.
+    Size(Bytes),
+}
+
+impl std::str::FromStr for BudgetChoice {
+    type Err = String;
+
+    /// Reads `auto` or a size above zero.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse::<Bytes>()) {
+            ("auto", _) => Ok(Self::Auto),
+            (_, Ok(size)) if size > Bytes::ZERO => Ok(Self::Size(size)),
+            (_, Ok(_)) => Err(format!("`{}` is nothing at all", quoted(text))),
+            (_, Err(_)) => Err(format!("`{}` is not a size", quoted(text))),
+        }
+    }
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColorChoice {
+    /// Where the terminal can and `NO_COLOR` is not set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never: the monochrome theme.
+    Never,
+}
+
+impl std::str::FromStr for ColorChoice {
+    type Err = String;
+
+    /// Reads `auto`, `always` or `never`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => Err(format!("unknown choice `{}`", quoted(text))),
+        }
+    }
+}
+
+const KEYS: &[&str] = &[
+    "profile",
+    "preset",
+    "out",
+    "budget",
+    "overwrite",
+    "retries",
+    "timeout",
+    "stall",
+    "state_dir",
+    "ffmpeg",
+    "log_file",
+    "color",
+    "ascii",
+    "plain",
+    "governor",
+];
+
+/// Reads the settings at `file`; a file that is not there says nothing.
+///
+/// # Errors
+/// It cannot be read, or every mistake in it.
+pub fn load(file: &Path) -> Result<Settings, Vec<ConfigError>> {
+    match std::fs::symlink_metadata(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Settings::default()),
+        _ => parse(file, &read_text(file, MAX_FILE).map_err(|error| vec![error])?),
+    }
+}
+
+/// Reads settings. Relative paths are taken from the folder of `file`; an `ffmpeg`, a `profile` or a `preset` without a
+/// slash stays a name.
+///
+/// # Errors
+/// Every mistake of the file, in its order; only the first where it is no YAML or was refused by the guard.
+pub fn parse(file: &Path, text: &str) -> Result<Settings, Vec<ConfigError>> {
+    let document = Document::read(file, text).map_err(|error| vec![error])?;
+    let mut reader = Reader::new(&document);
+    // Nothing said, as in a file of comments, is nothing wrong.
+    if document.root().is_null() {
+        return Ok(Settings::default());
+    }
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let read = reader.document(KEYS).map(|root| settings(&mut reader, &root, folder));
+    reader.finish(read)
+}
+
+fn settings<'d>(reader: &mut Reader<'d>, root: &Section<'d>, folder: &Path) -> Settings {
+    const DURATION: &str = "a duration such as 90s, 5m or 1h30m; 0 = no limit";
+    let duration = |text: &str| parse_duration(text).map_err(|_| format!("`{}` is not a duration", quoted(text)));
+    let in_folder = |text: &str| path(text).map(|path| folder.join(path));
+    let name_or_file = |text: &str| {
+        let given = path(text)?;
+        // Written text joined to a folder that is no UTF-8 could not be kept as text; such a folder is left off.
+        let joined = if text.contains('/') { folder.join(&given) } else { given };
+        Ok(joined.to_str().unwrap_or(text).to_owned())
+    };
+    let mut flag = |key: &str| reader.typed::<bool>(root, key, "true or false", |_| Ok(()));
+    let (overwrite, ascii, plain, governor) = (flag("overwrite"), flag("ascii"), flag("plain"), flag("governor"));
+    Settings {
+        profile: reader.parsed(root, "profile", "a profile's name or file", name_or_file),
+        preset: reader.parsed(root, "preset", "a preset's name or file", name_or_file),
+        out: reader.parsed(root, "out", PATH, in_folder),
+        budget: reader.parsed(root, "budget", "auto, or a size above 0, such as 2GB", str::parse),
+        overwrite,
+        retries: reader.typed::<u32>(root, "retries", "a whole number from 0 to 100", |retries| {
+            if *retries <= 100 { Ok(()) } else { Err(format!("{retries} further tries")) }
+        }),
+        timeout: reader.parsed(root, "timeout", DURATION, duration),
+        stall: reader.parsed(root, "stall", DURATION, duration),
+        state_dir: reader.parsed(root, "state_dir", PATH, in_folder),
+        ffmpeg: reader.parsed(root, "ffmpeg", PATH, |text| if text.contains('/') { in_folder(text) } else { path(text) }),
+        log_file: reader.parsed(root, "log_file", PATH, in_folder),
+        color: reader.parsed(root, "color", "auto, always or never", str::parse),
+        ascii,
+        plain,
+        governor,
+    }
+}
+
+const PATH: &str = "a path written in full, or relative to the folder of this file";
+
+/// A path; `~` is a shell's word and would become a folder of that name here.
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    if text.contains('\0') {
+        return Err("holds a NUL".to_owned());
+    }
+    if text == "~" || text.starts_with("~/") {
+        return Err(format!("`{}`: the ~ of a shell is not known here", quoted(text)));
+    }
+    Ok(PathBuf::from(text))
+}
