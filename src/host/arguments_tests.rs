@@ -138,7 +138,7 @@ fn a_contact_sheet_is_one_picture_of_all_its_frames_also_in_a_folder_with_a_perc
     let (input, part) = (dir.path().join("a.mp4"), out.join("1.1.part"));
     clip(&input, 2);
     run_well(&sheet(), &input, &part);
-    let made = prober(&out).read_still(&part).expect("whole").media.video.expect("picture");
+    let made = prober(&out).read_output(&part, true).expect("whole").media.video.expect("picture");
     assert_eq!((made.width, made.height), (120, 60));
     // The last field is not black: six frames were found.
     let corner = Command::new("ffmpeg")
@@ -156,7 +156,7 @@ fn a_clip_with_fewer_frames_than_fields_or_no_known_duration_still_gives_a_sheet
     let (input, part) = (dir.path().join("a.mp4"), dir.path().join("p"));
     clip_with(&input, 1, &["-frames:v", "2"]);
     run_well(&sheet(), &input, &part);
-    assert!(prober(dir.path()).read_still(&part).is_ok());
+    assert!(prober(dir.path()).read_output(&part, true).is_ok());
     let mut media = media();
     media.duration = None;
     let (preset, part) = (sheet(), dir.path().join("q"));
@@ -170,7 +170,7 @@ fn a_clip_with_fewer_frames_than_fields_or_no_known_duration_still_gives_a_sheet
         has_fps_mode: true,
     };
     assert!(command(&job).expect("built").envs(environment(&BTreeMap::new(), dir.path())).output().expect("runs").status.success());
-    assert!(prober(dir.path()).read_still(&part).is_ok());
+    assert!(prober(dir.path()).read_output(&part, true).is_ok());
 }
 
 #[test]

@@ -32,6 +32,17 @@ const ADDRESS_SPACE: Bytes = Bytes::mib(1024);
 /// Bytes of a file's head that are looked at before ffprobe is let near it.
 const HEAD: usize = 4096;
 
+/// What is asked of a file. Only what is used: titles and comments are foreign text of any length.
+const ENTRIES: &str = "format=format_name,duration\
+    :stream=codec_type,codec_name,width,height,pix_fmt,avg_frame_rate,r_frame_rate,channels,duration,nb_frames,nb_read_packets\
+    :stream_disposition=attached_pic:stream_tags=DURATION";
+/// The demuxer of the still pictures that this program makes.
+const STILL_FORMAT: &str = "jpeg_pipe";
+/// A disk that reads slower than this, in bytes a second, makes the check of an output fail.
+const SLOWEST_DISK: Bytes = Bytes::mib(8);
+/// ffmpeg's words for a file that is shorter than it says.
+const CUT_SHORT: [&str; 4] = ["Packet corrupt", "File ended prematurely", "partial file", "truncated"];
+
 /// How to run ffprobe.
 #[derive(Debug, Clone)]
 pub struct Prober {
@@ -56,6 +67,9 @@ pub struct Probed {
     pub audio_duration: Option<Duration>,
     /// The durations are guessed from the bitrate.
     pub estimated: bool,
+    /// The index of the picture or of the sound lists clearly more packets than could be read. Only told of files that were
+    /// read as a whole.
+    pub packets_missing: bool,
 }
 
 /// What stands in a file by the look of its first bytes.
@@ -88,27 +102,34 @@ impl Prober {
         if let Head::Playlist(kind) = head {
             return Err(rejected(RejectReason::UnsupportedContainer, format!("not a supported container ({kind})")));
         }
-        let answer = self.ask(path, FORMATS, None)?;
+        let answer = self.ask(path, Question { formats: FORMATS, whole: false, timeout: self.timeout })?;
         judge(&answer, id, head)
     }
 
-    /// Reads a still picture that this program made.
-    pub(super) fn read_still(&self, path: &Path) -> Result<Probed, Rejected> {
+    /// Reads a file that this program made, every packet of it unless it is a still picture.
+    pub(super) fn read_output(&self, path: &Path, still: bool) -> Result<Probed, Rejected> {
         let (id, head) = look(path)?;
-        let answer = self.ask(path, "jpeg_pipe", Some("jpeg_pipe"))?;
+        let timeout = self.timeout + Duration::from_secs(id.size / SLOWEST_DISK.0);
+        let formats = if still { STILL_FORMAT } else { FORMATS };
+        let answer = self.ask(path, Question { formats, whole: !still, timeout })?;
+        let log = String::from_utf8_lossy(&answer.log);
+        if CUT_SHORT.iter().any(|complaint| log.contains(complaint)) {
+            return Err(rejected(RejectReason::Unreadable, "it ends before its index says"));
+        }
         judge(&answer, id, head)
     }
 
-    fn ask(&self, path: &Path, formats: &str, demuxer: Option<&str>) -> Result<Answer, Rejected> {
+    fn ask(&self, path: &Path, question: Question<'_>) -> Result<Answer, Rejected> {
         let mut command = Command::new(&self.ffprobe);
         command
             .args(["-hide_banner", "-loglevel", "level+warning", "-threads", "1", "-protocol_whitelist", "file"])
-            .args(["-format_whitelist", formats, "-max_pixels", &MAX_PIXELS.to_string()])
-            // Only what is used: titles and comments are foreign text of any length.
-            .args(["-show_entries", "format=format_name,duration:stream=codec_type,codec_name,width,height,pix_fmt,avg_frame_rate,r_frame_rate,channels,duration:stream_disposition=attached_pic:stream_tags=DURATION"])
-            .args(["-of", "json=compact=1"]);
-        if let Some(demuxer) = demuxer {
-            command.args(["-f", demuxer]);
+            .args(["-format_whitelist", question.formats, "-max_pixels", &MAX_PIXELS.to_string()])
+            .args(["-show_entries", ENTRIES, "-of", "json=compact=1"]);
+        if question.formats == STILL_FORMAT {
+            command.args(["-f", STILL_FORMAT]);
+        }
+        if question.whole {
+            command.arg("-count_packets");
         }
         command.arg("-i").arg(file_url(path));
         command.env_clear().envs(environment(&std::collections::BTreeMap::new(), &self.scratch));
@@ -118,8 +139,19 @@ impl Prober {
             let program = sanitise(self.ffprobe.as_os_str().as_encoded_bytes());
             rejected(RejectReason::Unreadable, format!("cannot run {program}: {}; see `plimsoll doctor`", words(&error)))
         })?;
-        collect(child, self.timeout)
+        collect(child, question.timeout)
     }
+}
+
+/// What ffprobe is asked.
+#[derive(Debug, Clone, Copy)]
+struct Question<'a> {
+    /// Demuxers that may answer.
+    formats: &'a str,
+    /// Read every packet, not only the beginning.
+    whole: bool,
+    /// Longest time it may take.
+    timeout: Duration,
 }
 
 /// The words for a stream that `preset` needs and `media` has not; `None` when all is there.
@@ -380,6 +412,8 @@ struct Stream {
     r_frame_rate: String,
     channels: u32,
     duration: String,
+    nb_frames: String,
+    nb_read_packets: String,
     disposition: Disposition,
     tags: Tags,
 }
@@ -441,7 +475,18 @@ fn judge(answer: &Answer, id: FileId, head: Head) -> Result<Probed, Rejected> {
         audio: audio.map(|stream| AudioStream { codec: sanitise(stream.codec_name.as_bytes()), channels: stream.channels }),
     };
     let estimated = log.contains("Estimating duration from bitrate");
-    Ok(Probed { media, id, video_duration, audio_duration, estimated })
+    let packets_missing = [video, audio].into_iter().flatten().any(lacks_packets);
+    Ok(Probed { media, id, video_duration, audio_duration, estimated, packets_missing })
+}
+
+/// Two packets and one in a hundred may lie outside what is to be played.
+fn lacks_packets(stream: &Stream) -> bool {
+    let count = |text: &str| text.parse::<u64>().ok();
+    match (count(&stream.nb_read_packets), count(&stream.nb_frames)) {
+        (Some(0), _) => true,
+        (Some(read), Some(listed)) => read + 2 + listed / 100 < listed,
+        _ => false,
+    }
 }
 
 fn frame_too_large(frame: &str) -> Rejected {

@@ -1,3 +1,5 @@
+#![allow(clippy::disallowed_methods)] // how long a rejection takes is what is tested
+
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
@@ -115,17 +117,49 @@ fn playlists_in_disguise_are_rejected_by_name() {
     }
 }
 
+/// Counts how often the file at `path` is opened while `act` runs.
+#[cfg(target_os = "linux")]
+fn opened(path: &Path, act: impl FnOnce()) -> usize {
+    use rustix::fs::inotify;
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).expect("inotify");
+    inotify::add_watch(&watch, path, inotify::WatchFlags::OPEN | inotify::WatchFlags::ACCESS).expect("watched");
+    act();
+    let mut block = [std::mem::MaybeUninit::uninit(); 4096];
+    let mut events = inotify::Reader::new(&watch, &mut block);
+    std::iter::from_fn(|| events.next().ok().map(|_| ())).count()
+}
+
+#[cfg(target_os = "linux")]
 #[test]
-fn a_playlist_that_the_first_look_misses_is_still_refused_by_the_list_of_formats() {
+fn a_playlist_that_the_first_look_misses_is_still_refused_and_nothing_it_names_is_opened() {
     let dir = tempfile::tempdir().expect("folder");
-    let path = dir.path().join("list.mp4");
-    std::fs::write(&path, "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/hostname\n").expect("written");
-    let answer = prober(dir.path()).ask(&path, FORMATS, None).expect("ffprobe runs");
-    let rejected = judge(&answer, FileId::of(&path).expect("stat"), Head::Other).expect_err("rejected");
-    assert_eq!(
-        (rejected.reason, rejected.detail.as_str()),
-        (RejectReason::UnsupportedContainer, "not a supported container (hls)")
-    );
+    let clip_path = dir.path().join("secret.mp4");
+    clip(&clip_path, 1);
+    let secret = clip_path.display();
+    assert!(opened(&clip_path, || drop(std::fs::read(&clip_path))) > 0, "the watch works");
+    for (name, text, kind) in [
+        ("hls.mp4", format!("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile://{secret}\n#EXT-X-ENDLIST\n"), "hls"),
+        ("concat.mp4", format!("ffconcat version 1.0\nfile '{secret}'\n"), "concat"),
+    ] {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        let count = opened(&clip_path, || {
+            let question = Question { formats: FORMATS, whole: true, timeout: TIMEOUT };
+            let answer = prober(dir.path()).ask(&path, question).expect("ffprobe runs");
+            let rejected = judge(&answer, FileId::of(&path).expect("stat"), Head::Other).expect_err("rejected");
+            assert_eq!(
+                (rejected.reason, rejected.detail),
+                (RejectReason::UnsupportedContainer, format!("not a supported container ({kind})"))
+            );
+        });
+        assert_eq!(count, 0, "{name}");
+        // The control: without the lists the file that is named is read.
+        let count = opened(&clip_path, || {
+            let _ =
+                Command::new("ffprobe").args(["-v", "quiet", "-safe", "0"]).args(["-f", kind]).arg(&path).output().expect("runs");
+        });
+        assert!(count > 0, "{name}");
+    }
 }
 
 #[test]
@@ -150,6 +184,7 @@ fn a_huge_frame_is_rejected_with_its_size() {
     assert_eq!(rejected.detail, "frame 8192×4352 is over the limit of 35389440 pixels");
 }
 
+#[cfg(target_os = "linux")] // makes a FIFO
 #[test]
 fn what_is_no_regular_file_is_rejected_at_once() {
     let dir = tempfile::tempdir().expect("folder");
@@ -203,6 +238,7 @@ fn stand_in(dir: &Path, script: &str) -> Prober {
     Prober { ffprobe: program, scratch: dir.to_owned(), timeout: Duration::from_millis(500) }
 }
 
+#[cfg(target_os = "linux")] // makes a FIFO
 #[test]
 fn a_probe_that_hangs_is_ended_with_everything_it_started() {
     let dir = tempfile::tempdir().expect("folder");
@@ -218,12 +254,15 @@ fn a_probe_that_hangs_is_ended_with_everything_it_started() {
     let started = Instant::now();
     let rejected = prober.read(&path).expect_err("rejected");
     assert!(started.elapsed() < Duration::from_secs(5));
-    let mut said = String::new();
-    let mut wait = [PollFd::from_borrowed_fd(alive.as_fd(), PollFlags::IN)];
-    poll(&mut wait, Some(&Timespec { tv_sec: 5, tv_nsec: 0 })).expect("polled");
-    // Would say "would block" if anybody still held it.
-    alive.read_to_string(&mut said).expect("everything it started is gone");
-    assert_eq!(said, "started\n");
+    let mut said = Vec::new();
+    while let Err(error) = alive.read_to_end(&mut said) {
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        // A killed process needs a moment to be gone; one that was not killed has 100 s left.
+        let mut wait = [PollFd::from_borrowed_fd(alive.as_fd(), PollFlags::IN)];
+        let ready = poll(&mut wait, Some(&Timespec { tv_sec: 5, tv_nsec: 0 })).expect("polled");
+        assert_eq!(ready, 1, "something it started lives on");
+    }
+    assert_eq!(said, b"started\n");
     assert_eq!(rejected.detail, "the probe took longer than 0.5 s");
 }
 

@@ -360,11 +360,15 @@ fn check_part_file(part: &Part) -> Result<FileId, Failure> {
 fn check_content(order: &FinalizeOrder<'_>) -> Result<(), Failure> {
     let still = order.preset.container.is_still();
     let path = order.part.path();
+<<<<<<< HEAD
     let Some(prober) = order.prober else {
         let whole = super::loadjob::probe_load(path).map(drop);
         return whole.map_err(|error| Failure { cause: Cause::Unknown, reason: format!("the output is not whole: {error}") });
     };
     let read = if still { prober.read_still(path) } else { prober.read(path) };
+=======
+    let read = order.prober.read_output(path, still);
+>>>>>>> media
     let made = read.map_err(|rejected| {
         let cause = if rejected.reason == RejectReason::Empty { Cause::Host } else { Cause::Unknown };
         Failure { cause, reason: format!("the output is not whole: {}", rejected.detail) }
@@ -376,6 +380,10 @@ fn check_content(order: &FinalizeOrder<'_>) -> Result<(), Failure> {
     }
     if wants_audio && made.media.audio.is_none() {
         return Err(Failure { cause: Cause::Unknown, reason: "the output has no sound".to_owned() });
+    }
+    if made.packets_missing {
+        let reason = "the output is not whole: its index lists more than is in it".to_owned();
+        return Err(Failure { cause: Cause::Host, reason });
     }
     let Some(expected) = order.media.duration.filter(|_| !still && !order.preset.tolerant) else { return Ok(()) };
     let got = made.media.duration.unwrap_or_default();

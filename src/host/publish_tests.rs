@@ -24,6 +24,10 @@ struct Run<'a> {
     overwrite: bool,
 }
 
+fn order<'a>(input: &'a Path, output: &'a Path) -> PrepareOrder<'a> {
+    PrepareOrder { job: JobId(1), attempt: 1, input, output, needed: Bytes::ZERO }
+}
+
 impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("folder");
@@ -36,14 +40,10 @@ impl Bench {
         self.dir.path().join(name)
     }
 
-    fn order<'a>(&self, input: &'a Path, output: &'a Path) -> PrepareOrder<'a> {
-        PrepareOrder { job: JobId(1), attempt: 1, input, output, needed: Bytes::ZERO }
-    }
-
     /// Probes, prepares and converts; whether ffmpeg was content does not matter.
     fn convert(&self, input: &Path, preset: Preset, output: &Path) -> Run<'_> {
         let probed = self.prober.probe(input, &preset).expect("probed");
-        let part = prepare(&self.order(input, output)).expect("prepared");
+        let part = prepare(&order(input, output)).expect("prepared");
         let job = JobCommand {
             ffmpeg: Path::new("ffmpeg"),
             preset: &preset,
@@ -182,9 +182,14 @@ fn an_empty_or_cut_part_is_refused() {
     let whole = std::fs::read(run.part.path()).expect("read");
     std::fs::write(run.part.path(), "").expect("emptied");
     assert_eq!(run.refuse().reason, "ffmpeg ended well but wrote nothing");
+    // The index stands in front and is whole, the pictures behind it are not.
+    for kept in [whole.len() / 2, whole.len() - 200] {
+        std::fs::write(run.part.path(), &whole[..kept]).expect("cut");
+        let failure = run.refuse();
+        assert!(failure.reason.starts_with("the output is not whole: "), "{kept}: {}", failure.reason);
+    }
     std::fs::write(run.part.path(), &whole[..200]).expect("cut");
-    let failure = run.refuse();
-    assert!(failure.reason.starts_with("the output is not whole: "), "{}", failure.reason);
+    run.refuse();
     std::fs::write(run.part.path(), &whole).expect("restored");
     assert!(run.finalize().is_ok(), "and the reason was the part alone");
 }
@@ -240,11 +245,12 @@ fn a_name_taken_meanwhile_is_left_alone_and_a_number_is_taken() {
     assert_eq!(bench.store.lookup(&output), None);
 }
 
+type Rename = fn(&Path, &Path) -> io::Result<()>;
+
 #[test]
 fn a_name_taken_in_the_last_instant_is_never_replaced() {
     let dir = tempfile::tempdir().expect("folder");
     let (from, to) = (dir.path().join("from"), dir.path().join("to"));
-    type Rename = fn(&Path, &Path) -> io::Result<()>;
     for rename in [rename_new as Rename, rename_new_slowly as Rename] {
         std::fs::write(&from, "ours").expect("written");
         std::fs::write(&to, "theirs").expect("written");
@@ -289,7 +295,7 @@ fn an_output_that_is_its_own_input_is_refused_before_and_after() {
     let link = bench.path("link.mp4");
     std::os::unix::fs::symlink(&input, &link).expect("linked");
     for output in [&input, &twin, &link] {
-        let error = prepare(&bench.order(&input, output)).expect_err("refused");
+        let error = prepare(&order(&input, output)).expect_err("refused");
         assert!(matches!(error, PrepareError::SameFile(_)) && !error.transient(), "{error}");
     }
     let mut run = bench.convert(&input, quick(), &bench.path("out/a.mp4"));
@@ -326,8 +332,8 @@ fn equal_bytes_under_two_names_give_two_outputs_of_equal_bytes() {
 fn too_little_room_is_told_before_the_start_with_the_figures() {
     let bench = Bench::new();
     let (input, output) = (bench.path("a.mp4"), bench.path("out/a.mp4"));
-    let order = PrepareOrder { needed: Bytes(u64::MAX / 2), ..bench.order(&input, &output) };
-    let error = prepare(&order).expect_err("refused");
+    let wanted = PrepareOrder { needed: Bytes(u64::MAX / 2), ..order(&input, &output) };
+    let error = prepare(&wanted).expect_err("refused");
     assert!(error.transient());
     let text = error.to_string();
     assert!(text.starts_with(&format!("disk full: {} has ", bench.path("out").display())) && text.contains("--out"), "{text}");
@@ -338,7 +344,7 @@ fn an_output_folder_that_cannot_be_made_is_named() {
     let bench = Bench::new();
     std::fs::write(bench.path("file"), "").expect("written");
     let (input, output) = (bench.path("a.mp4"), bench.path("file/out/a.mp4"));
-    let error = prepare(&bench.order(&input, &output)).expect_err("refused");
+    let error = prepare(&order(&input, &output)).expect_err("refused");
     assert_eq!(error.to_string(), format!("cannot make the folder {}: not a directory", bench.path("file/out").display()));
     assert!(!error.transient());
 }
@@ -350,7 +356,7 @@ fn links_planted_where_the_parts_go_are_not_followed() {
     std::fs::create_dir_all(bench.path("out")).expect("made");
     std::fs::create_dir(&victim).expect("made");
     std::os::unix::fs::symlink(&victim, bench.path("out/.plimsoll")).expect("planted");
-    let error = prepare(&bench.order(&input, &output)).expect_err("refused");
+    let error = prepare(&order(&input, &output)).expect_err("refused");
     assert!(matches!(error, PrepareError::NotOurs(_)), "{error}");
     assert_eq!(std::fs::read_dir(&victim).expect("listed").count(), 0);
 
@@ -359,7 +365,7 @@ fn links_planted_where_the_parts_go_are_not_followed() {
     let file = bench.path("victim/file");
     std::fs::write(&file, "precious").expect("written");
     std::os::unix::fs::symlink(&file, bench.path("out/.plimsoll/1.1.part")).expect("planted");
-    let part = prepare(&bench.order(&input, &output)).expect("the link itself goes");
+    let part = prepare(&order(&input, &output)).expect("the link itself goes");
     assert!(std::fs::symlink_metadata(part.path()).expect("there").is_file());
     assert_eq!(std::fs::read(&file).expect("read"), b"precious");
     let mode = std::fs::metadata(bench.path("out/.plimsoll")).expect("there").mode();
@@ -370,17 +376,17 @@ fn links_planted_where_the_parts_go_are_not_followed() {
 fn a_part_that_somebody_writes_is_left_alone_and_a_leftover_is_not() {
     let bench = Bench::new();
     let (input, output) = (bench.path("a.mp4"), bench.path("out/a.mp4"));
-    let order = bench.order(&input, &output);
-    let first = prepare(&order).expect("prepared");
+    let wanted = order(&input, &output);
+    let first = prepare(&wanted).expect("prepared");
     std::fs::write(first.path(), "half").expect("written");
-    let second = prepare(&order).expect("prepared beside it");
+    let second = prepare(&wanted).expect("prepared beside it");
     assert_ne!(first.path(), second.path());
     assert_eq!(tidy(&bench.path("out")).expect("tidied"), Tidied::default());
     assert_eq!((first.size(), second.size()), (Bytes(4), Bytes(0)));
     // The run that wrote it died.
     let path = first.path().to_owned();
     drop(first);
-    let third = prepare(&order).expect("prepared in its place");
+    let third = prepare(&wanted).expect("prepared in its place");
     assert_eq!((third.path(), third.size()), (path.as_path(), Bytes(0)));
     third.discard().expect("removed");
     drop(second);

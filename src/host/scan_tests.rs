@@ -148,7 +148,7 @@ fn what_cannot_be_taken_is_named_with_the_reason() {
     let closed = dir.path().join("closed");
     touch(&closed.join("a.mp4"));
     touch(&dir.path().join("b.mp4"));
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).expect("closed");
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).expect("closed");
     let (found, refused) = scan_plain(&[dir.path().to_owned()], &dir.path().join("out"));
     std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).expect("opened");
     // Root may read everything.
