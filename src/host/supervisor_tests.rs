@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::*;
 use crate::domain::job::{Exit, LogLevel, Progress};
 use crate::engine::port::{Cause, ExitReport};
-use crate::host::child::{ChildSetup, written_pipe};
+use crate::host::child::{ChildSetup, channel};
 
 /// Long enough for a machine under load; reached only when something is broken.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -455,7 +455,9 @@ fn a_child_runs_as_promised() {
     assert_eq!(stat[16], "10", "nice");
     assert_eq!(fact("io"), ["best-effort:", "prio", "7"]);
     assert_eq!(fact("in"), ["/dev/null"]);
-    assert_eq!((fact("SigBlk:"), fact("SigIgn:")), (vec!["0000000000000000"], vec!["0000000000000000"]));
+    let signals = |name| u64::from_str_radix(fact(name)[0], 16).unwrap();
+    // 32 and 33 belong to the C library, which refuses to have them changed.
+    assert_eq!((signals("SigBlk:"), signals("SigIgn:") & !(3 << 31)), (0, 0));
     assert_eq!(fact("Max core file size")[..2], ["0", "0"]);
     assert_eq!(fact("Max file size")[..2], ["7340032", "7340032"]);
     let env = fact("env");
@@ -516,7 +518,7 @@ fn the_pipe_that_tells_of_exec_is_never_taken_for_number_three() {
     let (read, write) = std::io::pipe().unwrap();
     let (_read, write) = (out_of_the_way(&read.into()), out_of_the_way(&write.into()));
     let fork = || {
-        let (progress, third) = (write.as_raw_fd(), written_pipe(3));
+        let (progress, third) = (write.as_raw_fd(), channel(3));
         let setup = ChildSetup { parent: std::process::id() as i32, progress, third, max_file: None };
         let mut command = Command::new("/bin/true");
         command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
