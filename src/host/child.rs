@@ -25,23 +25,23 @@ pub(super) struct ChildSetup {
     pub(super) parent: libc::pid_t,
     /// Write end of the progress pipe.
     pub(super) progress: RawFd,
-    /// The pipe that was written on descriptor 3 before the fork, if it was one.
+    /// What was on descriptor 3 before the fork, if it was a pipe or a socket.
     pub(super) third: Option<Identity>,
     /// No file may grow over this many bytes.
     pub(super) max_file: Option<u64>,
 }
 
-/// Device and inode of a pipe that is open for writing on this descriptor; `None` when it is anything else, or nothing.
-pub(super) fn written_pipe(fd: RawFd) -> Option<Identity> {
+/// Device and inode of a pipe or socket on this descriptor; `None` when it is anything else, or nothing.
+pub(super) fn channel(fd: RawFd) -> Option<Identity> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: fstat writes the whole struct when it returns 0; both calls accept any number as a descriptor.
-    unsafe {
-        if libc::fstat(fd, stat.as_mut_ptr()) != 0 || libc::fcntl(fd, libc::F_GETFL) & libc::O_ACCMODE != libc::O_WRONLY {
+    // SAFETY: fstat writes the whole struct when it returns 0, and accepts any number as a descriptor.
+    let stat = unsafe {
+        if libc::fstat(fd, stat.as_mut_ptr()) != 0 {
             return None;
         }
-        let stat = stat.assume_init();
-        (stat.st_mode & libc::S_IFMT == libc::S_IFIFO).then_some((stat.st_dev, stat.st_ino))
-    }
+        stat.assume_init()
+    };
+    matches!(stat.st_mode & libc::S_IFMT, libc::S_IFIFO | libc::S_IFSOCK).then_some((stat.st_dev, stat.st_ino))
 }
 
 impl ChildSetup {
@@ -96,10 +96,11 @@ impl ChildSetup {
                 }
                 return Ok(());
             }
-            // std makes a pipe right before the fork, on which the child tells that exec failed. Other threads open and close
-            // files all the time, so it may have got number 3; overwritten, a failed start would look like a success.
-            let written = written_pipe(PROGRESS_FD);
-            if written.is_some() && written != self.third {
+            // std makes a pipe or a pair of sockets right before the fork, on which the child tells that exec failed. Other
+            // threads open and close files all the time, so it may have got number 3; overwritten, a failed start would
+            // look like a success.
+            let there = channel(PROGRESS_FD);
+            if there.is_some() && there != self.third {
                 return Err(io::Error::from_raw_os_error(libc::EAGAIN));
             }
             if libc::dup2(self.progress, PROGRESS_FD) < 0 {
@@ -114,7 +115,7 @@ impl ChildSetup {
 unsafe fn default_signals() {
     // SAFETY: the set is initialised by sigemptyset before use; unknown signal numbers are refused by the call.
     unsafe {
-        for signal in 1..32 {
+        for signal in 1..=64 {
             libc::signal(signal, libc::SIG_DFL);
         }
         let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 
 use rustix::io::FdFlags;
 
-use super::child::{ChildSetup, PROGRESS_FD, written_pipe};
+use super::child::{ChildSetup, PROGRESS_FD, channel};
 use crate::domain::job::JobId;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
@@ -147,7 +147,7 @@ fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
     let setup = ChildSetup {
         parent: std::process::id() as libc::pid_t,
         progress: progress_end.as_raw_fd() as RawFd,
-        third: written_pipe(PROGRESS_FD),
+        third: channel(PROGRESS_FD),
         max_file: request.max_file.map(|bytes| bytes.0),
     };
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(stderr_end));

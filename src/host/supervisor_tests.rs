@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::*;
 use crate::domain::job::{Exit, LogLevel, Progress};
 use crate::engine::port::{Cause, ExitReport};
-use crate::host::child::{ChildSetup, written_pipe};
+use crate::host::child::{ChildSetup, channel};
 
 /// Long enough for a machine under load; reached only when something is broken.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -430,7 +430,7 @@ fn a_child_runs_as_promised() {
     let mut rig = Rig::with(|config| config.max_file = Some(Bytes::mib(7)));
     let mut command = rig.script(
         "kill -STOP $$; exec > facts; echo umask $(umask); echo oom $(cat /proc/$$/oom_score_adj); echo stat $(cut -d')' -f2- /proc/$$/stat); \
-         echo io $(ionice -p $$); grep -E 'Sig(Blk|Ign)' /proc/$$/status; \
+         echo io $(ionice -p $$); \
          grep -E 'core|file size' /proc/$$/limits; echo in $(readlink /proc/$$/fd/0); echo env $(env)",
     );
     command.env("MALLOC_TRIM_THRESHOLD_", "100000");
@@ -439,6 +439,14 @@ fn a_child_runs_as_promised() {
     assert!(within(PATIENCE, || state_of(pid) == Some('T')));
     let fds = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(|fd| fd.unwrap().file_name().into_string().unwrap());
     assert_eq!(fds.collect::<std::collections::BTreeSet<_>>(), ["0", "1", "2", "3"].map(str::to_owned).into());
+    // Read from outside while it stands still: a shell that waits for a child blocks signals itself.
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let signals = |name: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        u64::from_str_radix(mask.trim(), 16).unwrap()
+    };
+    // 32 and 33 belong to the C library, which refuses to have them changed.
+    assert_eq!((signals("SigBlk:"), signals("SigIgn:") & !(3 << 31)), (0, 0));
     rig.supervisor.resume(JOB);
     assert_eq!(rig.exit().exit, Exit::Code(0));
     drop(leaked);
@@ -455,7 +463,6 @@ fn a_child_runs_as_promised() {
     assert_eq!(stat[16], "10", "nice");
     assert_eq!(fact("io"), ["best-effort:", "prio", "7"]);
     assert_eq!(fact("in"), ["/dev/null"]);
-    assert_eq!((fact("SigBlk:"), fact("SigIgn:")), (vec!["0000000000000000"], vec!["0000000000000000"]));
     assert_eq!(fact("Max core file size")[..2], ["0", "0"]);
     assert_eq!(fact("Max file size")[..2], ["7340032", "7340032"]);
     let env = fact("env");
@@ -516,7 +523,7 @@ fn the_pipe_that_tells_of_exec_is_never_taken_for_number_three() {
     let (read, write) = std::io::pipe().unwrap();
     let (_read, write) = (out_of_the_way(&read.into()), out_of_the_way(&write.into()));
     let fork = || {
-        let (progress, third) = (write.as_raw_fd(), written_pipe(3));
+        let (progress, third) = (write.as_raw_fd(), channel(3));
         let setup = ChildSetup { parent: std::process::id() as i32, progress, third, max_file: None };
         let mut command = Command::new("/bin/true");
         command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
@@ -551,7 +558,7 @@ fn a_million_lines_neither_slow_nor_bloat() {
     rig.supervisor.resume(JOB);
     let exit = rig.exit();
     let (took, grown) = (start.elapsed(), own_peak() - before);
-    println!("measured: a million lines in {took:?}, {} KB more memory", grown / 1024);
+    println!("\nmeasured: a million lines in {took:?}, {} KB more memory", grown / 1024);
     assert_eq!(exit.exit, Exit::Code(0));
     assert!(grown < 16 << 20, "grew by {grown}");
     assert!(took < Duration::from_secs(30), "{took:?}");
@@ -579,7 +586,7 @@ fn a_line_of_a_hundred_megabytes_costs_less_than_ten() {
     rig.supervisor.resume(JOB);
     let exit = rig.exit();
     let grown = own_peak() - before;
-    println!("measured: a line of 100 MB costs {} KB", grown / 1024);
+    println!("\nmeasured: a line of 100 MB costs {} KB", grown / 1024);
     assert_eq!(exit.failure.unwrap().reason, "after");
     assert!(grown < 10 << 20, "grew by {grown}");
     let lines = rig.lines();
@@ -612,7 +619,7 @@ fn the_children_of_a_killed_console_are_dead_within_150_ms() {
     let dead = within(PATIENCE, || is_dead(pid));
     let took = start.elapsed();
     console.wait().unwrap();
-    println!("measured: the child was dead {took:?} after its console");
+    println!("\nmeasured: the child was dead {took:?} after its console");
     assert!(dead && took < Duration::from_millis(150), "{took:?}");
 }
 
@@ -634,7 +641,7 @@ fn starting_takes_milliseconds() {
         })
         .collect();
     micros.sort_unstable();
-    println!("measured: from start to Spawned: median {} µs, worst {} µs", micros[25], micros[50]);
+    println!("\nmeasured: from start to Spawned: median {} µs, worst {} µs", micros[25], micros[50]);
     assert!(micros[25] < 100_000, "{micros:?}");
 }
 
