@@ -2,5 +2,6 @@
 
 pub mod clips;
 pub mod ffmpeg;
+pub mod loadjob;
 pub mod provide;
 pub mod tool;
