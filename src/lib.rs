@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` is the floor plan; `tests/layering.rs` keeps it.
 
+pub mod cli;
 pub mod domain;
 pub mod engine;
 pub mod host;
