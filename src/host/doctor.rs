@@ -1,0 +1,234 @@
+//! Examines what plimsoll depends on: ffmpeg, memory and its limits, what the kernel offers, folders, terminal.
+//!
+//! Looks and reports; repairs nothing. What the settings are and what the budget is, it is told.
+
+mod kernel;
+mod places;
+mod render;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+pub use self::places::TerminalReport;
+pub use self::render::{json, text};
+use super::ffmpeg::{Ffmpeg, FfmpegError, OLDEST};
+use crate::domain::memory::Budget;
+use crate::domain::preset::{AudioCodec, Preset, VideoCodec};
+use crate::domain::text::path_text;
+use crate::domain::units::Bytes;
+
+/// A budget below this has no room for a job of 720p beside plimsoll itself.
+const TIGHT_BUDGET: Bytes = Bytes::mib(384);
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// As it should be.
+    Ok,
+    /// Works, with something missing.
+    Warn,
+    /// Jobs cannot run.
+    Fail,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: String,
+    /// How it came out.
+    pub status: Status,
+    /// What was found.
+    pub value: String,
+    /// What to do, or what it means.
+    pub advice: Option<String>,
+}
+
+impl Check {
+    fn new(name: &str, status: Status, value: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), status, value: value.into(), advice: None }
+    }
+
+    fn ok(name: &str, value: impl Into<String>) -> Self {
+        Self::new(name, Status::Ok, value)
+    }
+
+    fn warn(name: &str, value: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { advice: Some(advice.into()), ..Self::new(name, Status::Warn, value) }
+    }
+
+    fn fail(name: &str, value: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { advice: Some(advice.into()), ..Self::new(name, Status::Fail, value) }
+    }
+
+    fn with(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+}
+
+/// A setting, and who decided it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// Its name, as the flag is called without dashes.
+    pub name: String,
+    /// The value in force.
+    pub value: String,
+    /// Where it came from: a flag, a variable, a file, or the default.
+    pub origin: String,
+}
+
+/// The memory budget, as whoever reads it found it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetReport {
+    /// The number and where it was read.
+    pub budget: Budget,
+    /// Our own memory cgroup; `None` where there is none.
+    pub group: Option<GroupReport>,
+}
+
+/// Our own memory cgroup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupReport {
+    /// 1 or 2.
+    pub version: u8,
+    /// Its folder, as mounted here.
+    pub folder: PathBuf,
+}
+
+/// What to examine.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The ffmpeg, or why there is none.
+    pub ffmpeg: Result<&'a Ffmpeg, &'a FfmpegError>,
+    /// The presets whose encoders are wanted.
+    pub presets: &'a [Preset],
+    /// The budget, or why it cannot be read.
+    pub budget: Result<&'a BudgetReport, &'a str>,
+    /// Where the queue is kept.
+    pub state_dir: &'a Path,
+    /// Where outputs go.
+    pub out_dir: &'a Path,
+    /// The terminal.
+    pub terminal: &'a TerminalReport,
+}
+
+/// All that `doctor` has to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// What was looked at, in the order to show.
+    pub checks: Vec<Check>,
+    /// The settings in force.
+    pub settings: Vec<Setting>,
+}
+
+impl Report {
+    /// The worst of all checks.
+    pub fn worst(&self) -> Status {
+        self.checks.iter().map(|check| check.status).max().unwrap_or(Status::Ok)
+    }
+}
+
+/// Looks at everything. Takes well under a second; makes and removes one empty cgroup where it may.
+pub fn examine(request: &Request<'_>) -> Vec<Check> {
+    let mut checks = ffmpeg(request.ffmpeg, request.presets);
+    checks.push(budget(request.budget));
+    let group = request.budget.ok().and_then(|report| report.group.as_ref());
+    checks.extend(kernel::checks(group));
+    checks.push(
+        Check::ok("allocator", "MALLOC_TRIM_THRESHOLD_ is passed on where a profile sets it")
+            .with("measured: it frees nothing for ffmpeg"),
+    );
+    checks.push(places::state_folder(request.state_dir));
+    checks.push(places::output_folder(request.out_dir));
+    checks.extend(places::terminal(request.terminal));
+    checks
+}
+
+fn ffmpeg(found: Result<&Ffmpeg, &FfmpegError>, presets: &[Preset]) -> Vec<Check> {
+    let ffmpeg = match found {
+        Ok(ffmpeg) => ffmpeg,
+        Err(error) => {
+            let text = error.to_string();
+            // The errors end with what to do, after their last semicolon but one.
+            let (value, advice) = text.split_once("; run ").map_or((text.as_str(), None), |(value, rest)| (value, Some(rest)));
+            let advice = advice.map_or_else(|| "run `plimsoll doctor --fix`".to_owned(), |rest| format!("run {rest}"));
+            return vec![Check::fail("ffmpeg", value, advice)];
+        }
+    };
+    let value = format!("{} at {} ({})", ffmpeg.version, path_text(&ffmpeg.ffmpeg), ffmpeg.source);
+    let (major, minor) = OLDEST;
+    let version = match ffmpeg.at_least(major, minor) {
+        Some(true) => Check::ok("ffmpeg", value),
+        Some(false) => {
+            Check::fail("ffmpeg", value, format!("version {major}.{minor} or newer is needed; name one with --ffmpeg PATH"))
+        }
+        None => Check::warn("ffmpeg", value, format!("its version does not tell whether it is {major}.{minor} or newer")),
+    };
+    let mut checks = vec![version, Check::ok("ffprobe", path_text(&ffmpeg.ffprobe))];
+    let (encoders, muxers) = wanted(presets);
+    for (name, wanted, there) in [("encoders", encoders, ffmpeg.encoders()), ("formats", muxers, ffmpeg.muxers())] {
+        checks.push(match there {
+            Ok(there) => {
+                let missing: Vec<String> = wanted
+                    .iter()
+                    .filter(|(name, _)| !there.contains(**name))
+                    .map(|(name, presets)| format!("{name} (wanted by {})", presets.join(", ")))
+                    .collect();
+                if missing.is_empty() {
+                    Check::ok(name, wanted.keys().copied().collect::<Vec<_>>().join(", "))
+                } else {
+                    let advice = "this ffmpeg was built without it; another build has it: `plimsoll doctor --fix` or --ffmpeg PATH";
+                    Check::fail(name, format!("missing: {}", missing.join(", ")), advice)
+                }
+            }
+            Err(error) => Check::fail(name, error.to_string(), "reinstall ffmpeg, or name another with --ffmpeg PATH"),
+        });
+    }
+    checks
+}
+
+/// A name of ffmpeg's, and the presets that want it.
+type Wanted<'a> = BTreeMap<&'static str, Vec<&'a str>>;
+
+/// The encoders and the muxers that presets use.
+fn wanted(presets: &[Preset]) -> (Wanted<'_>, Wanted<'_>) {
+    let (mut encoders, mut muxers) = (Wanted::new(), Wanted::new());
+    for preset in presets {
+        let name = preset.name.as_str();
+        if let Some(video) = preset.video.as_ref().filter(|video| video.codec != VideoCodec::Copy) {
+            encoders.entry(video.codec.as_str()).or_default().push(name);
+        }
+        if let Some(audio) = preset.audio.as_ref().filter(|audio| audio.codec != AudioCodec::Copy) {
+            encoders.entry(audio.codec.as_str()).or_default().push(name);
+        }
+        muxers.entry(preset.container.muxer()).or_default().push(name);
+    }
+    (encoders, muxers)
+}
+
+fn budget(report: Result<&BudgetReport, &str>) -> Check {
+    let report = match report {
+        Ok(report) => report,
+        Err(why) => return Check::fail("memory budget", why, "give it by hand: --budget 2GB"),
+    };
+    let Budget { bytes, source, available } = &report.budget;
+    let mut value = format!("{bytes}, from {source}");
+    if available > bytes {
+        value.push_str(&format!("; {available} is there"));
+    }
+    if *bytes < TIGHT_BUDGET {
+        return Check::warn(
+            "memory budget",
+            value,
+            format!("jobs of 720p need about 260 MB each; {TIGHT_BUDGET} or more is advised"),
+        );
+    }
+    Check::ok("memory budget", value)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! Folders and the terminal.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::Access;
+
+use super::super::clips::free_space;
+use super::Check;
+use crate::domain::text::{path_text, sanitise};
+use crate::domain::units::Bytes;
+
+/// The queue's records are small; less than this is a disk about to be full.
+const STATE_SPACE: Bytes = Bytes::mib(64);
+/// What the guide gives the disk.
+const OUTPUT_SPACE: Bytes = Bytes::gib(2);
+
+/// What is known of the terminal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TerminalReport {
+    /// Standard output is one.
+    pub is_terminal: bool,
+    /// `TERM`.
+    pub term: Option<OsString>,
+    /// Columns and rows.
+    pub size: Option<(u16, u16)>,
+    /// `COLORTERM` promises 24-bit colour.
+    pub truecolor: bool,
+    /// `NO_COLOR` is set.
+    pub no_color: bool,
+    /// The locale's name for characters: `LC_ALL`, else `LC_CTYPE`, else `LANG`.
+    pub locale: Option<OsString>,
+}
+
+impl TerminalReport {
+    /// Looks at standard output and the environment.
+    pub fn detect() -> Self {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let stdout = rustix::stdio::stdout();
+        Self {
+            is_terminal: rustix::termios::isatty(stdout),
+            term: set("TERM"),
+            size: rustix::termios::tcgetwinsize(stdout).ok().map(|size| (size.ws_col, size.ws_row)),
+            truecolor: set("COLORTERM").is_some_and(|value| value == "truecolor" || value == "24bit"),
+            no_color: set("NO_COLOR").is_some(),
+            locale: set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")),
+        }
+    }
+
+    /// The locale's characters are UTF-8.
+    pub fn is_utf8(&self) -> bool {
+        let name = self.locale.as_ref().map(|locale| locale.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+        name.contains("utf-8") || name.contains("utf8")
+    }
+}
+
+/// The folder the queue is kept in.
+pub fn state_folder(folder: &Path) -> Check {
+    const NAME: &str = "state folder";
+    match writable(folder) {
+        Err(why) => Check::fail(NAME, why, "the queue must be kept somewhere: give another with --state-dir DIR"),
+        Ok((words, Some(free))) if free < STATE_SPACE => Check::warn(NAME, words, "nearly full: the queue may not be recorded"),
+        Ok((words, _)) => Check::ok(NAME, words),
+    }
+}
+
+/// The folder outputs go to.
+pub fn output_folder(folder: &Path) -> Check {
+    const NAME: &str = "output folder";
+    match writable(folder) {
+        Err(why) => Check::fail(NAME, why, "give another with --out DIR"),
+        Ok((words, Some(free))) if free < OUTPUT_SPACE => {
+            Check::warn(NAME, words, format!("{OUTPUT_SPACE} or more is advised; starts are held when the disk is full"))
+        }
+        Ok((words, _)) => Check::ok(NAME, words),
+    }
+}
+
+/// That `folder` can be written to or made, in words, and what is free on its disk; else why not.
+fn writable(folder: &Path) -> Result<(String, Option<Bytes>), String> {
+    let shown = path_text(folder);
+    let absolute = std::path::absolute(folder).map_err(|error| format!("{shown}: {error}"))?;
+    // Where it is not there, what counts is the nearest folder that is.
+    let existing = absolute.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));
+    let meta = fs::metadata(existing).map_err(|error| format!("{}: {error}", path_text(existing)))?;
+    if !meta.is_dir() {
+        return Err(format!("{} is not a folder", path_text(existing)));
+    }
+    rustix::fs::access(existing, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| format!("{} cannot be written to: {}", path_text(existing), io::Error::from(error)))?;
+    if existing == absolute {
+        try_to_write(existing).map_err(|error| format!("{shown} cannot be written to: {error}"))?;
+    }
+    let free = free_space(existing).ok();
+    let state = if existing == absolute { "" } else { " (will be made)" };
+    let space = free.map(|free| format!(", {free} free")).unwrap_or_default();
+    Ok((format!("{shown}{state}{space}"), free))
+}
+
+/// Makes an empty file and removes it: rights alone do not tell of quotas and odd file systems.
+fn try_to_write(folder: &Path) -> io::Result<()> {
+    let trial = folder.join(format!(".plimsoll-doctor-{}", std::process::id()));
+    fs::OpenOptions::new().write(true).create_new(true).open(&trial)?;
+    fs::remove_file(&trial)
+}
+
+/// The terminal and its characters.
+pub fn terminal(report: &TerminalReport) -> Vec<Check> {
+    const NAME: &str = "terminal";
+    let term = report.term.as_ref().map(|term| sanitise(term.as_encoded_bytes()));
+    let size = report.size.filter(|(columns, rows)| *columns > 0 && *rows > 0);
+    let terminal = match (&term, size) {
+        _ if !report.is_terminal => Check::ok(NAME, "none: `plimsoll` behaves as `plimsoll run`"),
+        (None, _) => Check::warn(NAME, "TERM is not set", "set TERM, or use `plimsoll run`"),
+        (Some(term), _) if term == "dumb" => Check::warn(NAME, "TERM is dumb", "use `plimsoll run` or --plain"),
+        (Some(term), None) => Check::warn(NAME, format!("{term}, size unknown"), "set it with `stty rows 36 cols 120`"),
+        (Some(term), Some((columns, rows))) => {
+            let colours = match (report.no_color, report.truecolor) {
+                (true, _) => "no colour (NO_COLOR)",
+                (_, true) => "24-bit colour",
+                _ => "16 colours",
+            };
+            let value = format!("{term}, {columns}x{rows}, {colours}");
+            if columns < 60 || rows < 16 {
+                Check::warn(NAME, value, "below 60x16 only three lines are shown")
+            } else {
+                Check::ok(NAME, value)
+            }
+        }
+    };
+    let locale = report.locale.as_ref().map_or_else(|| "not set".to_owned(), |locale| sanitise(locale.as_encoded_bytes()));
+    let characters = if report.is_utf8() {
+        Check::ok("characters", locale)
+    } else {
+        Check::warn("characters", format!("{locale}: no UTF-8"), "screens are drawn in ASCII; LC_ALL=C.UTF-8 gives the full ones")
+    };
+    vec![terminal, characters]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Status;
+    use super::*;
+
+    #[test]
+    fn a_folder_that_will_be_made_is_fine_and_one_that_cannot_be_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = state_folder(folder.path());
+        assert!(there.status == Status::Ok && there.value.contains(" free"), "{there:?}");
+        let below = state_folder(&folder.path().join("a/b"));
+        assert!(below.status == Status::Ok && below.value.contains("(will be made)"), "{below:?}");
+        assert!(!folder.path().join("a").exists(), "looking makes nothing");
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let blocked = output_folder(&file.join("out"));
+        assert!(blocked.status == Status::Fail && blocked.value.ends_with("file is not a folder"), "{blocked:?}");
+        let nowhere = state_folder(Path::new("/proc"));
+        assert_eq!(nowhere.status, Status::Fail, "root may write there, the file system does not let it: {nowhere:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the trial file is removed");
+    }
+
+    #[test]
+    fn the_terminal_is_described_with_what_to_do_about_it() {
+        let good = TerminalReport {
+            is_terminal: true,
+            term: Some("xterm-256color".into()),
+            size: Some((120, 36)),
+            truecolor: true,
+            no_color: false,
+            locale: Some("en_GB.UTF-8".into()),
+        };
+        let checks = terminal(&good);
+        assert_eq!(checks[0], Check::ok("terminal", "xterm-256color, 120x36, 24-bit colour"));
+        assert_eq!(checks[1], Check::ok("characters", "en_GB.UTF-8"));
+        let poor = TerminalReport { size: Some((50, 20)), no_color: true, locale: Some("C".into()), ..good.clone() };
+        let checks = terminal(&poor);
+        assert!(checks[0].value.contains("NO_COLOR") && checks[0].status == Status::Warn);
+        assert!(checks[1].advice.as_ref().unwrap().contains("C.UTF-8"));
+        let odd = TerminalReport { term: Some("x\x1b[31m".into()), ..good.clone() };
+        assert!(terminal(&odd)[0].value.starts_with("x␛[31m"));
+        assert!(terminal(&TerminalReport { is_terminal: false, ..good })[0].value.starts_with("none"));
+    }
+}
