@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
+use crate::config::settings::{BudgetChoice, ColorChoice};
 use crate::domain::time::parse_duration;
 use crate::domain::units::Bytes;
 
@@ -165,27 +166,18 @@ pub struct DoctorArgs {
 /// Arguments of the hidden load job.
 #[derive(Debug, Args)]
 pub struct LoadJobArgs {
-    /// The clip file that describes the curve.
+    /// Points of the memory curve: SECONDS:MB,…
     #[arg(long)]
-    pub input: PathBuf,
+    pub curve: String,
+    /// How long it runs.
+    #[arg(long)]
+    pub seconds: Option<f64>,
     /// The part file to write.
     #[arg(long)]
-    pub part: PathBuf,
+    pub part: Option<PathBuf>,
     /// The descriptor to report progress on.
-    #[arg(long, default_value_t = 3)]
-    pub progress_fd: i32,
-}
-
-/// When to use colours.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum ColorChoice {
-    /// On a terminal, unless `NO_COLOR` is set.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
+    #[arg(long)]
+    pub progress_fd: Option<i32>,
 }
 
 /// Options of all commands that run jobs. `None` or false = not given.
@@ -226,7 +218,7 @@ pub struct Options {
     #[arg(long, global = true, value_name = "FILE", env = "PLIMSOLL_LOG_FILE", value_hint = ValueHint::FilePath)]
     pub log_file: Option<PathBuf>,
     /// When to use colours [default: auto].
-    #[arg(long, global = true, value_name = "WHEN", env = "PLIMSOLL_COLOR", value_enum)]
+    #[arg(long, global = true, value_name = "WHEN", env = "PLIMSOLL_COLOR", value_parser = parse_color)]
     pub color: Option<ColorChoice>,
     /// Draw with ASCII characters only.
     #[arg(long, global = true, env = "PLIMSOLL_ASCII", action = ArgAction::SetTrue, value_parser = clap::builder::FalseyValueParser::new())]
@@ -239,24 +231,20 @@ pub struct Options {
     pub no_governor: bool,
 }
 
-/// A memory budget as given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BudgetChoice {
-    /// What the profile says, else what there is.
-    Auto,
-    /// This much.
-    Bytes(Bytes),
-}
+/// A budget that no job fits in is a slip of the pen.
+const LEAST_BUDGET: Bytes = Bytes::mib(32);
 
 fn parse_budget(text: &str) -> Result<BudgetChoice, String> {
-    if text.eq_ignore_ascii_case("auto") {
-        return Ok(BudgetChoice::Auto);
+    match text.parse()? {
+        BudgetChoice::Size(bytes) if bytes < LEAST_BUDGET => {
+            Err(format!("{bytes} is too little for any job; give {LEAST_BUDGET} or more, or auto"))
+        }
+        choice => Ok(choice),
     }
-    let bytes: Bytes = text.parse().map_err(|error| format!("{error}; or auto"))?;
-    if bytes < Bytes::mib(32) {
-        return Err(format!("{bytes} is too little for any job; give 32MB or more, or auto"));
-    }
-    Ok(BudgetChoice::Bytes(bytes))
+}
+
+fn parse_color(text: &str) -> Result<ColorChoice, String> {
+    text.parse()
 }
 
 #[cfg(test)]
@@ -281,7 +269,7 @@ mod tests {
     #[test]
     fn a_budget_is_a_size_or_auto() {
         assert_eq!(parse_budget("auto"), Ok(BudgetChoice::Auto));
-        assert_eq!(parse_budget("600MB"), Ok(BudgetChoice::Bytes(Bytes::mib(600))));
+        assert_eq!(parse_budget("600MB"), Ok(BudgetChoice::Size(Bytes::mib(600))));
         assert!(parse_budget("0").is_err() && parse_budget("lots").is_err());
     }
 }

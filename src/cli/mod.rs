@@ -1,10 +1,172 @@
-<<<<<<< HEAD
-//! The command line: what was asked for, turned into calls of the other floors and into text.
+//! The command line: what was asked for, turned into calls of the other floors and into text, and the exit status.
 
+pub mod args;
 pub mod catalog;
-=======
-//! The command line: what each command does with the floors below it, and what it prints.
-
+pub mod demo;
 pub mod doctor;
+pub mod options;
 pub mod provide;
->>>>>>> ffmpeg
+pub mod run;
+pub mod session;
+
+use std::io::{BufReader, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+use color_eyre::eyre::Result;
+
+use crate::config::search::SearchPaths;
+use crate::host::budget::survey;
+use crate::host::cgroup::{self, Roots, Version};
+use crate::host::doctor::{BudgetReport, GroupReport, Setting, TerminalReport};
+use crate::host::loadjob::{self, LoadSpec};
+
+use args::{Cli, Command, DoctorArgs, ExportTarget, LoadJobArgs, PresetsAction, ProfilesAction};
+use doctor::{DoctorInputs, DoctorOptions};
+use options::Resolved;
+use provide::{Console, ProvideOptions};
+use run::Wish;
+
+/// Wrong usage or configuration: nothing was run, exit status 2. Says what, where and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Exit status of [`Usage`].
+const USAGE: u8 = 2;
+
+/// Reads the command line, does what it says, and returns the exit status.
+pub fn main() -> Result<u8> {
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches)?;
+    match dispatch(cli, &matches) {
+        Err(error) if error.is::<Usage>() => {
+            eprintln!("plimsoll: {error}");
+            Ok(USAGE)
+        }
+        Err(error) => {
+            // A known trouble of the host is told in one line; the report with places is for what nobody expected.
+            eprintln!("plimsoll: {error:#}");
+            Ok(1)
+        }
+        status => status,
+    }
+}
+
+fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
+    if cli.command.is_some() && !cli.paths.is_empty() {
+        let names: Vec<String> = cli.paths.iter().map(|path| crate::domain::text::path_text(path)).collect();
+        return Err(Usage(format!("{} before a command has no meaning; put paths after the command", names.join(" "))).into());
+    }
+    match cli.command {
+        // These need no options, and must work where settings are broken.
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "plimsoll", &mut std::io::stdout());
+            Ok(0)
+        }
+        Some(Command::Man) => {
+            clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+            Ok(0)
+        }
+        Some(Command::LoadJob(args)) => load_job(&args),
+        Some(Command::Profiles { action }) => profiles(action.unwrap_or(ProfilesAction::List), cli.options.budget),
+        Some(Command::Presets { action }) => presets(action.unwrap_or(PresetsAction::List)),
+        Some(Command::Doctor(args)) => examine(&args, &options::resolve(cli.options, matches)?),
+        Some(Command::Demo(args)) => demo::run(&args, options::resolve(cli.options, matches)?),
+        Some(Command::Run(args)) => {
+            run::run(&options::resolve(cli.options, matches)?, &args.paths, Wish::Lines { json: args.json, summary: true })
+        }
+        None => run::run(&options::resolve(cli.options, matches)?, &cli.paths, Wish::Console),
+    }
+}
+
+fn search_paths() -> SearchPaths {
+    SearchPaths::new(|name| std::env::var_os(name), std::env::current_dir().ok())
+}
+
+/// Prints a text of the catalogue; a mistake is wrong configuration.
+fn print(text: Result<String, String>) -> Result<u8> {
+    let text = text.map_err(Usage)?;
+    let mut out = std::io::stdout().lock();
+    // A reader that has gone (`| head`) has read enough.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
+    Ok(0)
+}
+
+fn profiles(action: ProfilesAction, budget: Option<crate::config::settings::BudgetChoice>) -> Result<u8> {
+    use crate::config::settings::BudgetChoice;
+    let paths = search_paths();
+    match action {
+        ProfilesAction::List => print(Ok(catalog::profiles_list(&paths))),
+        ProfilesAction::Show { profile } => {
+            let given = match budget {
+                Some(BudgetChoice::Size(bytes)) => Some(bytes),
+                _ => None,
+            };
+            print(catalog::profiles_show(&paths, profile, survey(&Roots::default(), given, None).budget.bytes))
+        }
+        ProfilesAction::Check { file } => print(catalog::profiles_check(&file)),
+        ProfilesAction::Export(ExportTarget::Render { profile }) => print(catalog::profiles_export_render(&paths, profile)),
+    }
+}
+
+fn presets(action: PresetsAction) -> Result<u8> {
+    let paths = search_paths();
+    match action {
+        PresetsAction::List => print(Ok(catalog::presets_list(&paths))),
+        PresetsAction::Show { preset } => print(catalog::presets_show(&paths, preset)),
+        PresetsAction::Check { file } => print(catalog::presets_check(&file)),
+    }
+}
+
+/// Talks with the operator on the standard streams.
+fn converse<T>(talk: impl FnOnce(&mut Console<'_>) -> std::io::Result<T>) -> Result<T> {
+    let mut input = BufReader::new(std::io::stdin().lock());
+    let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
+    let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    Ok(talk(&mut Console { input: &mut input, out: &mut out, err: &mut err, terminal })?)
+}
+
+fn examine(args: &DoctorArgs, resolved: &Resolved) -> Result<u8> {
+    let terminal = TerminalReport::detect();
+    let profile = resolved.load_profile()?;
+    let (_, presets) = resolved.load_presets()?;
+    let budget = survey(&Roots::default(), resolved.budget, profile.memory.budget).budget;
+    let group = cgroup::find(&Roots::default()).map(|own| GroupReport {
+        version: match own.version {
+            Version::V1 => 1,
+            Version::V2 => 2,
+        },
+        folder: own.dir,
+    });
+    let inputs = DoctorInputs {
+        budget: Ok(BudgetReport { budget, group }),
+        presets: presets.into_values().collect(),
+        state_dir: resolved.state_dir.clone(),
+        out_dir: resolved.out.clone(),
+        terminal,
+        settings: resolved.origins.iter().cloned().map(|(name, value, origin)| Setting { name, value, origin }).collect(),
+    };
+    converse(|console| {
+        let options = DoctorOptions {
+            fix: args.fix,
+            json: args.json,
+            ascii: resolved.ascii || !run::has_utf8_locale(),
+            provide: ProvideOptions::detect(resolved.ffmpeg.clone(), args.yes, console.terminal),
+        };
+        doctor::run(&options, inputs, console)
+    })
+}
+
+fn load_job(args: &LoadJobArgs) -> Result<u8> {
+    let mut spec = LoadSpec::new(&args.curve, args.seconds).map_err(|error| Usage(error.to_string()))?;
+    spec.part.clone_from(&args.part);
+    spec.progress_fd = args.progress_fd;
+    loadjob::run(&spec)?;
+    Ok(0)
+}
+
+/// This program, to be run again as a load job.
+fn own_program() -> Result<PathBuf> {
+    Ok(std::env::current_exe()?)
+}

@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod cleanup;
 pub mod clips;
 pub mod diagnose;
+pub mod doctor;
 pub mod ffmpeg;
 pub mod fileid;
 pub mod heap;

@@ -360,15 +360,11 @@ fn check_part_file(part: &Part) -> Result<FileId, Failure> {
 fn check_content(order: &FinalizeOrder<'_>) -> Result<(), Failure> {
     let still = order.preset.container.is_still();
     let path = order.part.path();
-<<<<<<< HEAD
     let Some(prober) = order.prober else {
         let whole = super::loadjob::probe_load(path).map(drop);
         return whole.map_err(|error| Failure { cause: Cause::Unknown, reason: format!("the output is not whole: {error}") });
     };
-    let read = if still { prober.read_still(path) } else { prober.read(path) };
-=======
-    let read = order.prober.read_output(path, still);
->>>>>>> media
+    let read = prober.read_output(path, still);
     let made = read.map_err(|rejected| {
         let cause = if rejected.reason == RejectReason::Empty { Cause::Host } else { Cause::Unknown };
         Failure { cause, reason: format!("the output is not whole: {}", rejected.detail) }

@@ -1,0 +1,83 @@
+//! `plimsoll demo`: clips of its own, a budget under which the line is crossed, and the main job on them.
+
+use std::path::PathBuf;
+
+use color_eyre::eyre::{Context as _, Result};
+
+use super::Usage;
+use super::args::DemoArgs;
+use super::options::{Resolved, xdg_folder};
+use super::provide::{self, ProvideOptions};
+use super::run::{Wish, session};
+use crate::domain::command::Command;
+use crate::domain::text::path_text;
+use crate::domain::units::Bytes;
+use crate::host::clips::{self, DEMO_BUDGET};
+use crate::host::ffmpeg::Ffmpeg;
+use crate::host::loadjob;
+
+/// Runs the demonstration; returns the exit status. Files over a limit and a broken one belong to it, so jobs that were
+/// rejected do not make it a failure.
+pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
+    let ffmpeg = if args.load_jobs { None } else { find_ffmpeg(args, &resolved)? };
+    let folder = demo_folder(args)?;
+    resolved.overwrite = true;
+    if !resolved.is_out_given() {
+        resolved.out = folder.join("out");
+    }
+    resolved.budget = resolved.budget.or(Some(DEMO_BUDGET));
+    resolved.check_out()?;
+    let wish = if args.headless || args.json { Wish::Lines { json: args.json, summary: true } } else { Wish::Console };
+    let (paths, load_jobs) = match &ffmpeg {
+        Some(ffmpeg) => (make_clips(ffmpeg, &folder)?, None),
+        None => (make_load_clips(&folder)?, Some(super::own_program()?)),
+    };
+    let commands = vec![Command::Enqueue { paths, preset: None }];
+    let budget = resolved.budget.unwrap_or(Bytes::ZERO);
+    eprintln!("demo: outputs go to {}; the budget is {budget}, as on a small box", path_text(&resolved.out));
+    let status = session(&resolved, ffmpeg, load_jobs, commands, wish)?.run_as_demo()?;
+    Ok(status)
+}
+
+/// The ffmpeg there is, or one provided now; `None` = there is none to be had, and the load jobs stand in for it.
+fn find_ffmpeg(args: &DemoArgs, resolved: &Resolved) -> Result<Option<Ffmpeg>> {
+    let found = super::converse(|console| {
+        let options = ProvideOptions::detect(resolved.ffmpeg.clone(), args.yes, console.terminal);
+        provide::ensure(&options, console)
+    })?;
+    match found {
+        Ok(ffmpeg) => Ok(Some(ffmpeg)),
+        // A wrong --ffmpeg is a mistake to be told, not to be worked around.
+        Err(_) if resolved.ffmpeg.is_some() => Err(Usage("the ffmpeg given with --ffmpeg cannot be used".to_owned()).into()),
+        Err(_) => {
+            eprintln!("demo: there is no ffmpeg and no way to get one here: built-in load jobs stand in for it.");
+            eprintln!("demo: they really take and free memory along a curve, but make no video.");
+            Ok(None)
+        }
+    }
+}
+
+fn demo_folder(args: &DemoArgs) -> Result<PathBuf, Usage> {
+    let folder = match &args.clips {
+        Some(folder) => folder.clone(),
+        None => xdg_folder("XDG_CACHE_HOME", ".cache")
+            .ok_or_else(|| {
+                Usage("neither XDG_CACHE_HOME nor HOME is set; say where to make the clips with --clips DIR".to_owned())
+            })?
+            .join("demo"),
+    };
+    std::path::absolute(&folder).map_err(|error| Usage(format!("{}: {error}", path_text(&folder))))
+}
+
+fn make_clips(ffmpeg: &Ffmpeg, folder: &std::path::Path) -> Result<Vec<PathBuf>> {
+    let clips = clips::make_clips(ffmpeg, &folder.join("clips"), &mut |progress| {
+        if !progress.reused {
+            eprintln!("demo: clip {} of {}: {}", progress.ready, progress.total, progress.name);
+        }
+    });
+    Ok(clips.wrap_err("cannot make the clips")?.into_iter().map(|clip| clip.path).collect())
+}
+
+fn make_load_clips(folder: &std::path::Path) -> Result<Vec<PathBuf>> {
+    loadjob::make_load_clips(&folder.join("load")).wrap_err("cannot make the load jobs")
+}

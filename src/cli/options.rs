@@ -1,0 +1,234 @@
+//! Which value of each option is in force, and who said so: flag, environment, settings file, or nobody.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
+use super::Usage;
+use super::args::Options;
+use crate::config::search::{self, SearchPaths};
+use crate::config::settings::{self, BudgetChoice, ColorChoice, Settings};
+use crate::domain::preset::Preset;
+use crate::domain::profile::Profile;
+use crate::domain::text::path_text;
+use crate::domain::units::Bytes;
+
+/// Profile where nobody names one.
+pub const DEFAULT_PROFILE: &str = "balanced";
+/// Preset where nobody names one.
+pub const DEFAULT_PRESET: &str = "web-720p";
+const DEFAULT_OUT: &str = "plimsoll-out";
+const DEFAULT_RETRIES: u32 = 2;
+const DEFAULT_STALL: Duration = Duration::from_secs(60);
+
+/// Every option with its value in force.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// Where profiles and presets are looked for.
+    pub paths: SearchPaths,
+    /// Name or file of the profile.
+    pub profile: String,
+    /// Name or file of the preset.
+    pub preset: String,
+    /// Folder of the outputs, absolute.
+    pub out: PathBuf,
+    /// Memory to use at most; `None` = what the profile says, else what there is.
+    pub budget: Option<Bytes>,
+    /// Outputs that are there are replaced.
+    pub overwrite: bool,
+    /// Further tries.
+    pub retries: u32,
+    /// Longest run of a job.
+    pub timeout: Option<Duration>,
+    /// Longest time without a sign of life.
+    pub stall: Option<Duration>,
+    /// Folder of the record and of the logs, absolute.
+    pub state_dir: PathBuf,
+    /// The ffmpeg to use.
+    pub ffmpeg: Option<PathBuf>,
+    /// Log lines also go here.
+    pub log_file: Option<PathBuf>,
+    /// When to use colours.
+    pub color: ColorChoice,
+    /// ASCII only.
+    pub ascii: bool,
+    /// Plain lines instead of the screen.
+    pub plain: bool,
+    /// False = the naive baseline.
+    pub governor: bool,
+    /// Name, value and origin of each, as `doctor` shows them.
+    pub origins: Vec<(String, String, String)>,
+}
+
+/// Looks for the origin of values while they are merged.
+struct Merge<'m> {
+    matches: &'m ArgMatches,
+    file: String,
+    origins: Vec<(String, String, String)>,
+}
+
+impl Merge<'_> {
+    /// The first that says something: the command line or the environment, the settings file, the default.
+    fn pick<T>(&mut self, id: &str, given: Option<T>, set: Option<T>, default: T, show: impl Fn(&T) -> String) -> T {
+        let (value, origin) = match (given, set) {
+            (Some(value), _) => (value, self.given_by(id)),
+            (None, Some(value)) => (value, self.file.clone()),
+            (None, None) => (default, "default".to_owned()),
+        };
+        self.origins.push((id.replace('_', "-"), show(&value), origin));
+        value
+    }
+
+    fn given_by(&self, id: &str) -> String {
+        match self.matches.value_source(id) {
+            Some(ValueSource::EnvVariable) => format!("PLIMSOLL_{}", id.to_ascii_uppercase()),
+            _ => format!("--{}", id.replace('_', "-")),
+        }
+    }
+}
+
+/// Merges what was given with the settings file and the defaults.
+pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage> {
+    let here = std::env::current_dir()
+        .map_err(|error| Usage(format!("cannot tell the current folder: {error}; change into one that is there")))?;
+    let paths = SearchPaths::new(|name| std::env::var_os(name), Some(here.clone()));
+    let settings_file = paths.settings_file().filter(|file| file.exists());
+    let settings = match &settings_file {
+        Some(file) => settings::load(file).map_err(|mistakes| Usage(search::lines(&mistakes)))?,
+        None => Settings::default(),
+    };
+    // Flags of a subcommand are propagated to the innermost matches.
+    let mut innermost = matches;
+    while let Some((_, inner)) = innermost.subcommand() {
+        innermost = inner;
+    }
+    let file = settings_file.as_deref().map(path_text).unwrap_or_default();
+    let mut merge = Merge { matches: innermost, file, origins: Vec::new() };
+    let path = |path: &PathBuf| path_text(path);
+    let given = |flag: bool| flag.then_some(true);
+    let switch = |on: &bool| if *on { "yes" } else { "no" }.to_owned();
+    let duration = |limit: &Duration| if limit.is_zero() { "none".to_owned() } else { format!("{} s", limit.as_secs_f64()) };
+    let optional = |value: &Option<PathBuf>| value.as_ref().map_or_else(|| "-".to_owned(), path);
+    let limit = |limit: Duration| (!limit.is_zero()).then_some(limit);
+    let state = default_state_dir()?;
+
+    let profile = merge.pick("profile", options.profile, settings.profile, DEFAULT_PROFILE.to_owned(), String::clone);
+    let preset = merge.pick("preset", options.preset, settings.preset, DEFAULT_PRESET.to_owned(), String::clone);
+    let out = merge.pick("out", options.out, settings.out, PathBuf::from(DEFAULT_OUT), path);
+    let budget = merge.pick("budget", options.budget, settings.budget, BudgetChoice::Auto, |choice| match choice {
+        BudgetChoice::Auto => "auto".to_owned(),
+        BudgetChoice::Size(bytes) => bytes.to_string(),
+    });
+    let overwrite = merge.pick("overwrite", given(options.overwrite), settings.overwrite, false, switch);
+    let retries = merge.pick("retries", options.retries, settings.retries, DEFAULT_RETRIES, u32::to_string);
+    let timeout = merge.pick("timeout", options.timeout, settings.timeout, Duration::ZERO, duration);
+    let stall = merge.pick("stall", options.stall, settings.stall, DEFAULT_STALL, duration);
+    let state_dir = merge.pick("state_dir", options.state_dir, settings.state_dir, state, path);
+    let ffmpeg = merge.pick("ffmpeg", options.ffmpeg.map(Some), settings.ffmpeg.map(Some), None, optional);
+    let log_file = merge.pick("log_file", options.log_file.map(Some), settings.log_file.map(Some), None, optional);
+    let color =
+        merge.pick("color", options.color, settings.color, ColorChoice::Auto, |choice| format!("{choice:?}").to_ascii_lowercase());
+    let ascii = merge.pick("ascii", given(options.ascii), settings.ascii, false, switch);
+    let plain = merge.pick("plain", given(options.plain), settings.plain, false, switch);
+    let naive = merge.pick("no_governor", given(options.no_governor), settings.governor.map(|on| !on), false, switch);
+
+    Ok(Resolved {
+        paths,
+        profile,
+        preset,
+        out: here.join(out),
+        budget: match budget {
+            BudgetChoice::Auto => None,
+            BudgetChoice::Size(bytes) => Some(bytes),
+        },
+        overwrite,
+        retries,
+        timeout: limit(timeout),
+        stall: limit(stall),
+        state_dir: here.join(state_dir),
+        ffmpeg,
+        log_file,
+        color,
+        ascii,
+        plain,
+        governor: !naive,
+        origins: merge.origins,
+    })
+}
+
+/// `$XDG_STATE_HOME/plimsoll`, else `~/.local/state/plimsoll`.
+fn default_state_dir() -> Result<PathBuf, Usage> {
+    xdg_folder("XDG_STATE_HOME", ".local/state").ok_or_else(|| {
+        Usage("neither XDG_STATE_HOME nor HOME is set; say where to keep the record with --state-dir DIR".to_owned())
+    })
+}
+
+/// Our folder below an XDG base folder; relative settings do not count, as the XDG rules say.
+pub fn xdg_folder(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below_home)))?;
+    Some(base.join("plimsoll"))
+}
+
+impl Resolved {
+    /// Somebody said where outputs go.
+    pub fn is_out_given(&self) -> bool {
+        self.origins.iter().any(|(name, _, origin)| name == "out" && origin != "default")
+    }
+
+    /// The profile in force.
+    pub fn load_profile(&self) -> Result<Profile, Usage> {
+        Ok(search::find(&self.paths, &self.profile).map_err(|error| Usage(error.to_string()))?.value)
+    }
+
+    /// The preset in force, and all that jobs may name.
+    pub fn load_presets(&self) -> Result<(String, BTreeMap<String, Preset>), Usage> {
+        let mut presets: BTreeMap<String, Preset> = search::list::<Preset>(&self.paths)
+            .into_iter()
+            .filter_map(|listed| listed.read.ok())
+            .map(|preset| (preset.name.clone(), preset))
+            .collect();
+        let preset: Preset = search::find(&self.paths, &self.preset).map_err(|error| Usage(error.to_string()))?.value;
+        let name = preset.name.clone();
+        presets.insert(name.clone(), preset);
+        Ok((name, presets))
+    }
+
+    /// The profiles that can be switched to, the one in force among them.
+    pub fn all_profiles(&self, in_force: &Profile) -> Vec<Profile> {
+        let mut all: Vec<Profile> =
+            search::list::<Profile>(&self.paths).into_iter().filter_map(|listed| listed.read.ok()).collect();
+        match all.iter_mut().find(|profile| profile.name == in_force.name) {
+            Some(known) => known.clone_from(in_force),
+            None => all.push(in_force.clone()),
+        }
+        all
+    }
+
+    /// Makes the output folder and sees that it can be written; nothing is run if not.
+    pub fn check_out(&self) -> Result<(), Usage> {
+        let shown = path_text(&self.out);
+        let wrong = |why: String| Usage(format!("cannot write outputs to {shown}: {why}; choose another folder with --out"));
+        std::fs::create_dir_all(&self.out).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::NotADirectory => wrong("it is not a folder".to_owned()),
+            _ => wrong(words(&error)),
+        })?;
+        is_writable(&self.out).map_err(|error| wrong(words(&error)))
+    }
+}
+
+/// Root passes every permission check but a read-only mount; only a real file tells.
+fn is_writable(folder: &Path) -> std::io::Result<()> {
+    let probe = folder.join(format!(".plimsoll-{}.probe", std::process::id()));
+    std::fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
+    std::fs::remove_file(probe)
+}
+
+/// An error of the system without its number.
+pub fn words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_ascii_lowercase()
+}

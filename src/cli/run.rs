@@ -1,0 +1,172 @@
+//! `plimsoll [PATH]…` and `plimsoll run PATH…`: from the command line to a session.
+
+use std::path::{Path, PathBuf};
+
+use color_eyre::eyre::Result;
+
+use super::Usage;
+use super::options::{Resolved, words};
+use super::session::{Front, Session, has_terminal};
+use crate::config::{queue, search};
+use crate::domain::command::Command;
+use crate::domain::text::path_text;
+use crate::engine::EngineConfig;
+use crate::host::ffmpeg::{Ffmpeg, Search, locate};
+use crate::host::real::HostConfig;
+use crate::tui::TuiOptions;
+use crate::tui::complete::Places;
+use crate::tui::theme::{ColorMode, ThemeName};
+
+/// What is to be shown where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// The console where there is a terminal, else lines.
+    Console,
+    /// Lines on stderr.
+    Lines {
+        /// JSON lines on stdout too.
+        json: bool,
+        /// The figures of the run at its end.
+        summary: bool,
+    },
+}
+
+/// Runs the given paths; returns the exit status. Everything that can be wrong is looked for before anything runs.
+pub fn run(resolved: &Resolved, paths: &[PathBuf], wish: Wish) -> Result<u8> {
+    let commands = commands(paths, resolved)?;
+    let ffmpeg = locate(&Search::from_env(resolved.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
+    resolved.check_out()?;
+    session(resolved, Some(ffmpeg), None, commands, wish)?.run()
+}
+
+/// A session of these commands, with the tools there are.
+pub fn session(
+    resolved: &Resolved,
+    ffmpeg: Option<Ffmpeg>,
+    load_jobs: Option<PathBuf>,
+    commands: Vec<Command>,
+    wish: Wish,
+) -> Result<Session, Usage> {
+    let profile = resolved.load_profile()?;
+    let (preset, presets) = resolved.load_presets()?;
+    let front = front(resolved, &profile, wish);
+    let engine = EngineConfig {
+        profile,
+        presets: presets.clone(),
+        preset,
+        retries: resolved.retries,
+        timeout: resolved.timeout,
+        stall: resolved.stall,
+        governor: resolved.governor,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let host = HostConfig {
+        state_dir: resolved.state_dir.clone(),
+        out: resolved.out.clone(),
+        overwrite: resolved.overwrite,
+        presets,
+        ffmpeg,
+        load_jobs,
+        budget: resolved.budget,
+    };
+    Ok(Session { engine, host, commands, front, log_file: resolved.log_file.clone(), is_demo: false })
+}
+
+fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, wish: Wish) -> Front {
+    let (json, summary) = match wish {
+        Wish::Console if has_terminal() && !resolved.plain => {
+            let variable = |name: &str| std::env::var(name).ok();
+            let color = ColorMode::detect(
+                resolved.color,
+                variable("NO_COLOR").as_deref(),
+                variable("COLORTERM").as_deref(),
+                variable("TERM").as_deref(),
+            );
+            return Front::Console(Box::new(TuiOptions {
+                theme: ThemeName::Dark,
+                color,
+                ascii: resolved.ascii || !has_utf8_locale(),
+                profiles: resolved.all_profiles(profile),
+                places: Places {
+                    cwd: std::env::current_dir().unwrap_or_default(),
+                    home: std::env::var_os("HOME").map(PathBuf::from),
+                },
+            }));
+        }
+        Wish::Console => (false, true),
+        Wish::Lines { json, summary } => (json, summary),
+    };
+    Front::Lines { json, color: resolved.line_color(), summary }
+}
+
+/// The locale that governs characters is UTF-8; the first of the three variables that is set decides, as everywhere.
+pub fn has_utf8_locale() -> bool {
+    let value =
+        ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    value.is_some_and(|value| {
+        let value = value.to_ascii_lowercase();
+        value.contains("utf-8") || value.contains("utf8")
+    })
+}
+
+/// The commands that queue these paths, in their order. Every path is there, every queue file whole.
+fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<Command>, Usage> {
+    let mut groups: Vec<(Option<String>, Vec<PathBuf>)> = Vec::new();
+    let mut add = |preset: Option<String>, path: &Path| -> Result<(), Usage> {
+        let path = absolute(path)?;
+        match groups.last_mut() {
+            Some((known, paths)) if *known == preset => paths.push(path),
+            _ => groups.push((preset, vec![path])),
+        }
+        Ok(())
+    };
+    let (_, presets) = resolved.load_presets()?;
+    let mut mistakes = Vec::new();
+    for path in paths {
+        if is_queue_file(path) {
+            for entry in queue::load(path).map_err(|mistakes| Usage(search::lines(&mistakes)))? {
+                if let Some(preset) = entry.preset.as_ref().filter(|preset| !presets.contains_key(*preset)) {
+                    let known: Vec<&str> = presets.keys().map(String::as_str).collect();
+                    mistakes.push(format!("{}: there is no preset `{preset}`; there are {}", path_text(path), known.join(", ")));
+                } else if let Err(error) = std::fs::metadata(&entry.input) {
+                    mistakes.push(format!("{}: {}: {}", path_text(path), path_text(&entry.input), words(&error)));
+                } else {
+                    add(entry.preset, &entry.input)?;
+                }
+            }
+        } else if let Err(error) = std::fs::metadata(path) {
+            mistakes.push(format!("{}: {}; give video files, folders or queue files (*.yaml)", path_text(path), words(&error)));
+        } else {
+            add(None, path)?;
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(Usage(mistakes.join("\n")));
+    }
+    Ok(groups.into_iter().map(|(preset, paths)| Command::Enqueue { paths, preset }).collect())
+}
+
+fn is_queue_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Usage> {
+    std::path::absolute(path).map_err(|error| Usage(format!("{}: {}", path_text(path), words(&error))))
+}
+
+impl Resolved {
+    /// Lines on stderr are coloured.
+    pub fn line_color(&self) -> bool {
+        use std::io::IsTerminal as _;
+
+        use crate::config::settings::ColorChoice;
+        match self.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => {
+                let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                std::io::stderr().is_terminal() && !is_refused && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
+        }
+    }
+}
