@@ -10,3 +10,4 @@ pub mod headless;
 pub mod host;
 pub mod runtime;
 pub mod sim;
+pub mod tui;

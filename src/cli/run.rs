@@ -7,6 +7,7 @@ use color_eyre::eyre::Result;
 use super::Usage;
 use super::options::{Resolved, words};
 use super::session::{Front, Session, has_terminal};
+use crate::config::settings::ColorChoice;
 use crate::config::{queue, search};
 use crate::domain::command::Command;
 use crate::domain::text::path_text;
@@ -15,7 +16,7 @@ use crate::host::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::real::HostConfig;
 use crate::tui::TuiOptions;
 use crate::tui::complete::Places;
-use crate::tui::theme::{ColorMode, ThemeName};
+use crate::tui::theme::{self, ColorMode, ThemeName};
 
 /// What is to be shown where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +78,11 @@ fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, wish: W
         Wish::Console if has_terminal() && !resolved.plain => {
             let variable = |name: &str| std::env::var(name).ok();
             let color = ColorMode::detect(
-                resolved.color,
+                match resolved.color {
+                    ColorChoice::Auto => theme::ColorChoice::Auto,
+                    ColorChoice::Always => theme::ColorChoice::Always,
+                    ColorChoice::Never => theme::ColorChoice::Never,
+                },
                 variable("NO_COLOR").as_deref(),
                 variable("COLORTERM").as_deref(),
                 variable("TERM").as_deref(),
@@ -159,7 +164,6 @@ impl Resolved {
     pub fn line_color(&self) -> bool {
         use std::io::IsTerminal as _;
 
-        use crate::config::settings::ColorChoice;
         match self.color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
