@@ -62,7 +62,11 @@ impl Bench {
 
 impl Run<'_> {
     fn finalize(&self) -> Result<Published, Failure> {
-        finalize(&FinalizeOrder {
+        finalize(&self.order())
+    }
+
+    fn order(&self) -> FinalizeOrder<'_> {
+        FinalizeOrder {
             part: &self.part,
             input: &self.input,
             input_id: self.probed.id,
@@ -73,7 +77,7 @@ impl Run<'_> {
             prober: Some(&self.bench.prober),
             store: &self.bench.store,
             now: Wall(7),
-        })
+        }
     }
 
     /// Fails, with the part still in its place and nothing under the final name.
@@ -192,6 +196,27 @@ fn an_empty_or_cut_part_is_refused() {
     run.refuse();
     std::fs::write(run.part.path(), &whole).expect("restored");
     assert!(run.finalize().is_ok(), "and the reason was the part alone");
+}
+
+#[test]
+fn an_index_that_lists_more_than_can_be_read_is_noticed_even_without_a_word_of_ffprobe() {
+    let bench = Bench::new();
+    let input = bench.path("a.mp4");
+    clip(&input, 1);
+    let run = bench.convert(&input, quick(), &bench.path("out/a.mp4"));
+    let program = bench.path("ffprobe");
+    let stream = |kind: &str, read: u32| {
+        format!(r#"{{"codec_type":"{kind}","width":86,"height":64,"nb_frames":"100","nb_read_packets":"{read}"}}"#)
+    };
+    for (read, whole) in [(100, true), (98, true), (90, false), (0, false)] {
+        let streams = [stream("video", 100), stream("audio", read)].join(",");
+        let answer = format!(r#"{{"streams":[{streams}],"format":{{"format_name":"mov","duration":"1.0"}}}}"#);
+        std::fs::write(&program, format!("#!/bin/sh\necho '{answer}'\n")).expect("written");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).expect("set");
+        let prober = Prober { ffprobe: program.clone(), ..bench.prober.clone() };
+        let checked = check_content(&FinalizeOrder { prober: &prober, ..run.order() });
+        assert_eq!(checked.is_ok(), whole, "{read} of 100: {checked:?}");
+    }
 }
 
 #[test]
