@@ -355,7 +355,7 @@ fn encode(ffmpeg: &Ffmpeg, recipe: &Recipe, to: &Path, how: Making<'_>) -> Resul
     builder.output(output);
     let command = builder.as_inner_mut();
     command.env_clear().env("LC_ALL", "C.UTF-8");
-    let answer = tool::run(command, Duration::from_secs(180))?;
+    let answer = tool::run(command, Duration::from_mins(3))?;
     if answer.status.success() {
         return Ok(());
     }

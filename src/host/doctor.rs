@@ -216,10 +216,8 @@ fn budget(report: Result<&BudgetReport, &str>) -> Check {
         Err(why) => return Check::fail("memory budget", why, "give it by hand: --budget 2GB"),
     };
     let Budget { bytes, source, available } = &report.budget;
-    let mut value = format!("{bytes}, from {source}");
-    if available > bytes {
-        value.push_str(&format!("; {available} is there"));
-    }
+    let more = if available > bytes { format!("; {available} is there") } else { String::new() };
+    let value = format!("{bytes}, from {source}{more}");
     if *bytes < TIGHT_BUDGET {
         return Check::warn(
             "memory budget",

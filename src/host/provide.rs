@@ -25,13 +25,13 @@ use crate::domain::text::{MAX_LINE_BYTES, path_text, sanitise};
 use crate::domain::units::Bytes;
 
 /// Package lists older than this are fetched anew: the versions they name may be gone from the mirrors.
-const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
+const FRESH: Duration = Duration::from_hours(24);
 /// A package manager that takes longer is stopped.
-const STEP_LIMIT: Duration = Duration::from_secs(30 * 60);
+const STEP_LIMIT: Duration = Duration::from_mins(30);
 /// A download that receives nothing for this long is given up.
-const STALL: Duration = Duration::from_secs(60);
+const STALL: Duration = Duration::from_mins(1);
 /// Unpacking is bounded by the processor, not by the network.
-const UNPACK_LIMIT: Duration = Duration::from_secs(10 * 60);
+const UNPACK_LIMIT: Duration = Duration::from_mins(10);
 /// Archive and unpacked binaries together.
 const DOWNLOAD_SPACE: Bytes = Bytes::mib(800);
 /// Lines kept of a failed step.
@@ -343,17 +343,22 @@ pub enum ProvideError {
         plan: Plan,
     },
     /// There is no way on this machine.
-    #[error("no known way to install ffmpeg here; install it by hand, or name one with --ffmpeg PATH{}", .notes.iter().map(|note| format!("\n  {note}")).collect::<String>())]
+    #[error("no known way to install ffmpeg here; install it by hand, or name one with --ffmpeg PATH{}", below(.notes))]
     NoWay {
         /// Why the ways are closed.
         notes: Vec<String>,
     },
     /// Every way failed.
-    #[error("ffmpeg could not be installed; install it by hand, or name one with --ffmpeg PATH{}", .attempts.iter().map(|attempt| format!("\n  {attempt}")).collect::<String>())]
+    #[error("ffmpeg could not be installed; install it by hand, or name one with --ffmpeg PATH{}", below(.attempts))]
     Failed {
         /// The ways tried, in order.
         attempts: Vec<Attempt>,
     },
+}
+
+/// Each item on a line of its own below the first.
+fn below<T: fmt::Display>(items: &[T]) -> String {
+    items.iter().fold(String::new(), |text, item| text + "\n  " + &item.to_string())
 }
 
 /// Makes sure that there is an ffmpeg: finds it, or carries out the plan if `consent` allows. `progress` gets a line now and
@@ -412,21 +417,22 @@ fn run_step(step: &Step, path: &OsStr, progress: &mut dyn FnMut(&str)) -> Result
     let mut command = Command::new(&step.program);
     // Our environment is kept: proxies and mirrors are set there.
     command.args(&step.args).envs(step.env.iter().map(|(key, value)| (key, value))).env("PATH", with_sbin(path));
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     if step.interactive {
         // It stays in the terminal's foreground group, or reading the password would stop it.
         command.stdin(Stdio::inherit());
     } else {
         command.stdin(Stdio::null()).process_group(0);
     }
-    let mut child = command.spawn().map_err(|error| failed(format!("cannot be run: {error}"), Vec::new()))?;
+    // One pipe for both outputs: with two, the order of errors and of what came before them would be lost.
+    let spawned = std::io::pipe().and_then(|(reader, writer)| {
+        command.stdout(writer.try_clone()?).stderr(writer);
+        Ok((command.spawn()?, reader))
+    });
+    let (mut child, reader) = spawned.map_err(|error| failed(format!("cannot be run: {error}"), Vec::new()))?;
+    // The command holds the pipe's other end too; the end of output shows only when it lets go.
+    drop(command);
     let (sender, lines) = mpsc::channel();
-    if let Some(stdout) = child.stdout.take() {
-        send_lines(stdout, sender.clone());
-    }
-    if let Some(stderr) = child.stderr.take() {
-        send_lines(stderr, sender);
-    }
+    send_lines(reader, sender);
     let mut last: Vec<String> = Vec::new();
     let deadline = Instant::now() + STEP_LIMIT;
     let mut status = None;

@@ -158,6 +158,19 @@ mod tests {
         assert_eq!(cgroup(None)[0].status, Status::Warn);
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_real_group_that_lets_children_in_is_fine_and_is_left_as_it_was() {
+        let v1 = Path::new("/sys/fs/cgroup/memory");
+        if rustix::fs::access(v1, Access::WRITE_OK).is_err() {
+            eprintln!("no writable cgroup v1 here: nothing tried");
+            return;
+        }
+        let found = cgroup(Some(&group(1, v1)));
+        assert_eq!(found, [Check::ok("cgroup", "v1, /sys/fs/cgroup/memory; each job can have a group of its own")]);
+        assert!(!v1.join(format!("plimsoll-doctor-{}", std::process::id())).exists());
+    }
+
     #[test]
     fn an_oom_group_on_any_ancestor_is_told() {
         let folder = tempfile::tempdir().unwrap();

@@ -185,7 +185,7 @@ fn the_demo_has_load_clips_on_both_sides_of_every_limit() {
     assert_eq!(big.curve.peak(), Bytes::mib(283));
     let media = big.media();
     assert_eq!((media.demuxer.as_str(), media.duration), (DEMUXER, Some(Duration::from_secs(12))));
-    assert_eq!(LoadSpec::of_clip(big).seconds, 12.0);
+    assert_eq!(LoadSpec::of_clip(big), LoadSpec::new(&big.curve.to_string(), Some(12.0)).unwrap());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), clips.len(), "no leftovers");
     make_load_clips(folder.path()).unwrap();
 }
