@@ -23,7 +23,7 @@ pub const DEFAULT_PROFILE: &str = "balanced";
 /// As [`DEFAULT_PROFILE`], for presets.
 pub const DEFAULT_PRESET: &str = "web-720p";
 /// Widest name in a table; longer ones are cut there and stand in full in the lines below it.
-const NAME_WIDTH: usize = 16;
+const NAME_WIDTH: usize = 13;
 
 /// `plimsoll profiles list`: the trade-off table with the guide's words, then where each one comes from.
 pub fn profiles_list(paths: &SearchPaths) -> String {
@@ -33,9 +33,9 @@ pub fn profiles_list(paths: &SearchPaths) -> String {
             short_name(&row.name, DEFAULT_PROFILE),
             profile.max_concurrent.to_string(),
             profile.max_file_size.to_string(),
-            word(&profile.guide.memory),
-            word(&profile.guide.speed),
-            word(&profile.guide.reliability),
+            word(&profile.guide.memory, 7),
+            word(&profile.guide.speed, 7),
+            word(&profile.guide.reliability, 9),
             profile.memory.budget.map_or_else(|| "auto".to_owned(), |budget| budget.short()),
             marks_short(&profile.memory),
         ],
@@ -43,8 +43,8 @@ pub fn profiles_list(paths: &SearchPaths) -> String {
     });
     let head = ["NAME", "JOBS", "LARGEST", "MEMORY", "SPEED", "RELIABLE", "BUDGET", "MARKS"];
     let mut out = table(&head, rows);
-    out.push_str("\n* the default. Memory, speed and reliability are the guide's words; `plimsoll compare` measures them.\n");
-    out.push_str("Marks: cleanup starts / the alarm ends. Given in GB or MB they shrink with a budget below 2 GB.\n\n");
+    out.push_str("\n* the default. Memory, speed and reliability are the guide's words;\n`plimsoll compare` measures them.\n");
+    out.push_str("Marks: cleanup starts / the alarm ends; as sizes they shrink below 2 GB.\n\n");
     origins(&mut out, &listed);
     out
 }
@@ -78,14 +78,14 @@ pub fn profiles_show(paths: &SearchPaths, name: impl AsRef<OsStr>, budget: Bytes
     let mut out = format!("# {origin}\n{}", profile_yaml(&value));
     let budget = value.memory.budget.map_or(budget, |own| own.min(budget));
     let at = Lines::new(&value.memory, budget);
+    let _ = writeln!(out, "# budget {budget}: high water {}, low water {},", at.high_water.whole(), at.low_water.whole());
     let _ = writeln!(
         out,
-        "# budget {budget}: high water {}, low water {}, near the line from {},",
-        at.high_water.whole(),
-        at.low_water.whole(),
+        "#   near the line from {}, near the limit from {}, reserve {}",
         at.elevated.whole(),
+        at.critical.whole(),
+        at.reserve.whole()
     );
-    let _ = writeln!(out, "#   near the limit from {}, reserve {}", at.critical.whole(), at.reserve.whole());
     let in_bytes = matches!(value.memory.high_water, Mark::Bytes(_)) || matches!(value.memory.low_water, Mark::Bytes(_));
     if in_bytes && budget < REFERENCE_BUDGET {
         let _ = writeln!(out, "#   the marks in GB or MB are meant for {REFERENCE_BUDGET} and were scaled down to this budget");
@@ -178,12 +178,12 @@ fn short_name(name: &str, default: &str) -> String {
     if name.len() <= room { format!("{name}{mark}") } else { format!("{}…{mark}", &name[..room - 1]) }
 }
 
-/// A word of the guide, so short that a row keeps to its line.
-fn word(text: &str) -> String {
+/// A word of the guide in at most `room` characters, so that a row keeps to its line.
+fn word(text: &str, room: usize) -> String {
     match text.chars().count() {
         0 => "-".to_owned(),
-        1..=9 => text.to_owned(),
-        _ => text.chars().take(8).chain(['…']).collect(),
+        count if count <= room => text.to_owned(),
+        _ => text.chars().take(room - 1).chain(['…']).collect(),
     }
 }
 
@@ -261,4 +261,139 @@ fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
         out.push('\n');
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::profile;
+
+    fn nowhere() -> SearchPaths {
+        SearchPaths::default()
+    }
+
+    fn assert_fits(text: &str) {
+        for line in text.lines() {
+            assert!(line.width() <= 80, "{} columns: {line}", line.width());
+        }
+    }
+
+    #[test]
+    fn the_list_is_the_trade_off_table_in_80_columns() {
+        let text = profiles_list(&nowhere());
+        assert_fits(&text);
+        let rows: Vec<&str> = text.lines().take(4).collect();
+        assert_eq!(
+            rows,
+            [
+                "NAME        JOBS  LARGEST  MEMORY  SPEED   RELIABLE   BUDGET  MARKS",
+                "fast        4     500 MB   High    Fast    Low        auto    1.5GB/1.3GB",
+                "balanced *  2     200 MB   Medium  Medium  High       auto    1.5GB/1.3GB",
+                "safe        1     100 MB   Low     Slow    Very High  auto    1.5GB/1.3GB",
+            ]
+        );
+        assert!(text.contains("\nbalanced: built in\n"), "{text}");
+        let presets = presets_list(&nowhere());
+        assert_fits(&presets);
+        assert!(presets.contains("\nthumbnails  mjpeg 180p 4x4                -         jpg   1\n"), "{presets}");
+    }
+
+    #[test]
+    fn the_table_keeps_to_80_columns_with_the_longest_names_and_says_what_is_hidden_and_broken() {
+        let folder = tempfile::tempdir().expect("tempdir");
+        let profiles = folder.path().join("profiles");
+        std::fs::create_dir(&profiles).expect("folder");
+        let long = "a".repeat(32);
+        let odd = "memory: { budget: 1234567890, high_water: 1234567890, low_water: 1123456789 }\nguide: { memory: 0123456789abcdef, speed: 0123456789abcdef, reliability: 0123456789abcdef }\n";
+        let put = |name: &str, slots: u32, rest: &str| {
+            let text = format!("name: {name}\nmax_concurrent: {slots}\nmax_file_size: 1234567890123\n{rest}");
+            std::fs::write(profiles.join(format!("{name}.yaml")), text).expect("written");
+        };
+        put(&long, 64, odd);
+        put("safe", 2, "");
+        put("tiny", 0, "");
+        let paths = SearchPaths { config_dir: None, work_dir: Some(folder.path().to_owned()) };
+        let text = profiles_list(&paths);
+        assert_fits(text.split("\n\n").next().unwrap_or_default());
+        assert!(text.contains(&format!("\n{long}: ")), "{text}");
+        assert!(text.contains("safe.yaml (instead of: built in)\n"), "{text}");
+        assert!(text.contains("\ntiny           broken, see below\n"), "{text}");
+        assert!(text.contains("tiny.yaml:2:17: max_concurrent: 0 job slots; allowed: a whole number from 1 to 64\n"), "{text}");
+    }
+
+    #[test]
+    fn show_gives_a_valid_profile_with_the_marks_in_megabytes() {
+        let text = profiles_show(&nowhere(), "balanced", Bytes::gib(2)).expect("known");
+        assert!(text.starts_with("# built in\nname: balanced\n"), "{text}");
+        assert!(text.contains("# budget 2 GB: high water 1536 MB, low water 1331 MB,\n#   near the line from 1306 MB, near the limit from 1843 MB, reserve 64 MB\n"), "{text}");
+        assert!(!text.contains("scaled down"), "{text}");
+        let shown = profile::parse(Path::new("x.yaml"), &text).expect("valid");
+        assert_eq!(shown, find::<Profile>(&nowhere(), "balanced").expect("known").value);
+
+        let small = profiles_show(&nowhere(), "balanced", Bytes::mib(512)).expect("known");
+        assert!(small.contains("# budget 512 MB: high water 384 MB, low water 333 MB") && small.contains("scaled down"), "{small}");
+        let large = profiles_show(&nowhere(), "balanced", Bytes::gib(24)).expect("known");
+        assert!(large.contains("22 GB of this budget are left to others"), "{large}");
+        for text in [&text, &small, &large] {
+            assert_fits(text);
+        }
+        let told = profiles_show(&nowhere(), "fsat", Bytes::gib(2)).expect_err("unknown");
+        assert!(told.contains("did you mean `fast`?"), "{told}");
+    }
+
+    #[test]
+    fn show_gives_a_valid_preset_with_what_it_asks_of_ffmpeg() {
+        for (name, idea) in [
+            (
+                "web-720p",
+                "# picture: libx264, preset medium, crf 23, at most 720 pixels high, yuv420p\n# sound: aac 128k\n# file: NAME.web-720p.mp4 (ffmpeg's mp4 format)\n# 2 threads, pinned",
+            ),
+            (
+                "audio-m4a",
+                "# picture: none\n# sound: aac 160k\n# file: NAME.audio-m4a.m4a (ffmpeg's ipod format)\n# 1 thread, pinned",
+            ),
+            ("thumbnails", "a contact sheet of 16 evenly spaced frames, 4 by 4\n# sound: none\n"),
+        ] {
+            let text = presets_show(&nowhere(), name).expect("known");
+            assert!(text.contains(idea), "{text}");
+            let shown = crate::config::preset::parse(Path::new("x.yaml"), &text).expect("valid");
+            assert_eq!(shown, find::<Preset>(&nowhere(), name).expect("known").value);
+        }
+    }
+
+    #[test]
+    fn check_says_ok_or_every_mistake() {
+        let folder = tempfile::tempdir().expect("tempdir");
+        let file = folder.path().join("x.yaml");
+        let shown = path_text(&file);
+        std::fs::write(&file, "name: x\nmax_concurrent: 3\nmax_file_size: 50MB\n").expect("written");
+        assert_eq!(profiles_check(&file), Ok(format!("{shown}: ok, the profile `x` (3/50)\n")));
+        std::fs::write(&file, "name: x\nmax_concurrent: 0\nmax_file_size: 50\nmemry: 1\n").expect("written");
+        let told = profiles_check(&file).expect_err("wrong");
+        let expected = format!(
+            "{shown}:2:17: max_concurrent: 0 job slots; allowed: a whole number from 1 to 64\n{shown}:4:1: memry: unknown key; did you mean \
+             `memory`?; allowed: name, title, max_concurrent, max_file_size, memory, scratch_limit, env, envVars, guide\n{shown}: 2 mistakes\n"
+        );
+        assert_eq!(told, expected);
+        assert!(presets_check(&file).expect_err("no preset").ends_with(" mistakes\n"));
+        std::fs::write(&file, "name: x\naudio: { codec: aac }\ncontainer: m4a\nthreads: 1\n").expect("written");
+        assert_eq!(presets_check(&file), Ok(format!("{shown}: ok, the preset `x` (no picture, aac, m4a)\n")));
+    }
+
+    #[test]
+    fn a_render_block_is_yaml_and_its_variables_are_read_back_by_a_profile() {
+        let text = profiles_export_render(&nowhere(), "balanced").expect("known");
+        let expected = "# the profile balanced (2/200): built in\nenvVars:\n  - key: PLIMSOLL_PROFILE\n    value: balanced\n  - key: \
+                        MALLOC_TRIM_THRESHOLD_\n    value: \"100000\"\ndisk:\n  sizeGB: 2\n";
+        assert_eq!(text, expected);
+        let block: serde_yaml::Value = serde_yaml::from_str(&text).expect("YAML");
+        assert_eq!(block["disk"]["sizeGB"].as_u64(), Some(2));
+
+        let variables = text.split("disk:").next().unwrap_or_default();
+        let profile = format!("name: x\nmax_concurrent: 1\nmax_file_size: 1MB\n{variables}");
+        let read = profile::parse(Path::new("x.yaml"), &profile).expect("valid");
+        let mut env = find::<Profile>(&nowhere(), "balanced").expect("known").value.env;
+        env.insert("PLIMSOLL_PROFILE".to_owned(), "balanced".to_owned());
+        assert_eq!(read.env, env);
+    }
 }

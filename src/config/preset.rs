@@ -324,3 +324,273 @@ pub fn to_yaml(preset: &Preset) -> String {
 pub fn bitrate_yaml(bits: u64) -> String {
     if bits.is_multiple_of(1000) { format!("{}k", bits / 1000) } else { bits.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WEB: &str = include_str!("../../presets/web-720p.yaml");
+
+    fn told(from: &str, to: &str) -> String {
+        assert!(WEB.contains(from), "{from}");
+        match parse(Path::new("x.yaml"), &WEB.replacen(from, to, 1)) {
+            Ok(preset) => format!("ok: {preset:?}"),
+            Err(mistakes) => super::super::search::lines(&mistakes),
+        }
+    }
+
+    #[test]
+    fn the_example_reads_as_it_is_written() {
+        let preset = parse(Path::new("web-720p.yaml"), WEB).expect("valid");
+        let video = preset.video.expect("video");
+        assert_eq!((video.codec, video.preset, video.crf), (VideoCodec::X264, Some(SpeedPreset::Medium), Some(23)));
+        assert_eq!((video.height, video.pixel_format), (Some(720), Some(PixelFormat::Yuv420p)));
+        assert_eq!(preset.audio, Some(AudioPlan { codec: AudioCodec::Aac, bitrate: Some(128_000) }));
+        assert_eq!((preset.container, preset.threads), (Container::Mp4, 2));
+        assert_eq!(preset.extra, ["-movflags", "+faststart"]);
+        assert!(!preset.tolerant);
+    }
+
+    #[test]
+    fn each_mistake_is_told_with_its_place_its_field_and_what_is_allowed() {
+        for (from, to, message) in [
+            (
+                "crf: 23",
+                "crv: 23",
+                "3:42: video.crv: unknown key; did you mean `crf`?; allowed: codec, preset, crf, bitrate, height, fps, pixel_format, tile",
+            ),
+            (
+                "libx264",
+                "libx265x",
+                "3:17: video.codec: unknown codec `libx265x`; did you mean `libx265`?; allowed: libx264, libx265, libvpx-vp9, libsvtav1, mpeg4, mjpeg, copy",
+            ),
+            (
+                "libx264",
+                "h264_nvenc",
+                "3:17: video.codec: unknown codec `h264_nvenc`; allowed: libx264, libx265, libvpx-vp9, libsvtav1, mpeg4, mjpeg, copy",
+            ),
+            (
+                "codec: libx264, ",
+                "",
+                "3:8: video.codec: is missing; allowed: libx264, libx265, libvpx-vp9, libsvtav1, mpeg4, mjpeg, copy",
+            ),
+            (
+                "preset: medium",
+                "preset: placebo",
+                "3:34: video.preset: unknown preset `placebo`; allowed: ultrafast, superfast, veryfast, faster, fast, medium, slow, slower, veryslow",
+            ),
+            ("crf: 23", "crf: 52", "3:47: video.crf: 52 is too large; allowed: a whole number from 0 (best) to 51 (smallest)"),
+            (
+                "crf: 23",
+                "crf: -1",
+                "3:47: video.crf: `-1` is not allowed here; allowed: a whole number from 0 (best) to 51 (smallest)",
+            ),
+            (
+                "crf: 23",
+                "crf: 23, bitrate: 1M",
+                "3:60: video.bitrate: stands beside crf, and only one can be kept; allowed: one of crf and bitrate",
+            ),
+            (
+                "height: 720",
+                "height: 721",
+                "3:59: video.height: a height of 721; allowed: an even number of pixels from 16 to 4320",
+            ),
+            (
+                "height: 720",
+                "fps: 0",
+                "3:56: video.fps: 0 frames per second; allowed: frames per second from 1 to 240, such as 25 or 29.97",
+            ),
+            (
+                "height: 720",
+                "fps: .nan",
+                "3:56: video.fps: NaN frames per second; allowed: frames per second from 1 to 240, such as 25 or 29.97",
+            ),
+            (
+                "yuv420p }",
+                "rgb24 }",
+                "3:78: video.pixel_format: unknown pixel format `rgb24`; allowed: yuv420p, yuv422p, yuv444p, yuv420p10le, yuv422p10le, yuvj420p",
+            ),
+            (
+                "height: 720",
+                "tile: 4x4",
+                "3:57: video.tile: a contact sheet is a still picture, and mp4 is none; allowed: container: jpg with tile",
+            ),
+            (
+                "height: 720",
+                "tile: 0x4",
+                "3:57: video.tile: `0x4` is not a raster; allowed: columns x rows, each 1 to 10, such as 4x4",
+            ),
+            (
+                "codec: libx264, preset: medium, crf: 23, height: 720, pixel_format: yuv420p",
+                "codec: copy, crf: 23",
+                "3:28: video.crf: the stream is copied, not encoded; allowed: no crf with codec copy",
+            ),
+            (
+                "codec: libx264, preset: medium, crf: 23",
+                "codec: mpeg4, crf: 23",
+                "3:29: video.crf: mpeg4 has no crf; allowed: no crf; it belongs to libx264, libx265, libvpx-vp9 and libsvtav1",
+            ),
+            (
+                "libx264",
+                "libsvtav1",
+                "3:36: video.preset: libsvtav1 has no such presets; allowed: none here; for libsvtav1 write extra: [\"-preset\", \"8\"]",
+            ),
+            (
+                "codec: aac",
+                "codec: libvorbis",
+                "4:17: audio.codec: unknown codec `libvorbis`; allowed: aac, libopus, libmp3lame, flac, copy",
+            ),
+            ("codec: aac", "codec: flac", "4:17: audio.codec: mp4 cannot hold flac; allowed: aac, libopus, libmp3lame, copy"),
+            (
+                "codec: aac",
+                "codec: copy",
+                "4:32: audio.bitrate: the stream is copied, not encoded; allowed: no bitrate with codec copy",
+            ),
+            (
+                "128k",
+                "128 kbit",
+                "4:31: audio.bitrate: `128 kbit` is not a bitrate; allowed: bits per second from 8k to 510k, such as 128k",
+            ),
+            ("128k", "5", "4:31: audio.bitrate: `5` is out of range; allowed: bits per second from 8k to 510k, such as 128k"),
+            (
+                "container: mp4",
+                "container: webm",
+                "3:17: video.codec: webm cannot hold libx264; allowed: libvpx-vp9, libsvtav1, copy",
+            ),
+            ("container: mp4", "container: m4a", "3:8: video: m4a holds sound only; allowed: no video, or another container"),
+            (
+                "container: mp4",
+                "container: avi",
+                "5:12: container: unknown container `avi`; allowed: mp4, m4a, mkv, webm, mov, ts, jpg",
+            ),
+            ("container: mp4\n", "", "2:1: container: is missing; allowed: mp4, m4a, mkv, webm, mov, ts, jpg"),
+            (
+                "threads: 2",
+                "threads: 0",
+                "6:10: threads: 0 threads; allowed: a whole number from 1 to 64; it is always pinned, because it decides the bits of the output",
+            ),
+            (
+                "threads: 2",
+                "tolerant: no",
+                "2:1: threads: is missing; allowed: a whole number from 1 to 64; it is always pinned, because it decides the bits of the output",
+            ),
+            (
+                "threads: 2",
+                "threads: auto",
+                "6:10: threads: `auto` is not allowed here; allowed: a whole number from 1 to 64; it is always pinned, because it decides the bits of the output",
+            ),
+            (
+                "\"-movflags\", \"+faststart\"",
+                "\"-tune\"",
+                "7:9: extra[0]: -tune has no value; allowed: film, animation, grain, stillimage, fastdecode, zerolatency",
+            ),
+            ("\"-movflags\"", "\"-row-mt\"", "7:9: extra[0]: -row-mt has no meaning here; allowed: -row-mt with libvpx-vp9"),
+            (
+                "+faststart\"]",
+                "+faststart+frag_custom\"]",
+                "7:22: extra[1]: `+faststart+frag_custom` is no value of -movflags; allowed: +faststart",
+            ),
+            (
+                "\"+faststart\"]",
+                "\"+faststart\", \"-movflags\", \"+faststart\"]",
+                "7:36: extra[2]: -movflags is given twice; allowed: each option once",
+            ),
+            (
+                "[\"-movflags\", \"+faststart\"]",
+                "-movflags +faststart",
+                "7:8: extra: is not a list; allowed: a list of options and values in turn, such as [\"-movflags\", \"+faststart\"]",
+            ),
+        ] {
+            let told = told(from, to);
+            let first = told.lines().next().unwrap_or_default();
+            assert_eq!(first, format!("x.yaml:{message}"), "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn options_that_could_reach_files_or_filters_are_not_on_the_allow_list() {
+        for option in [
+            "-i",
+            "-f",
+            "-vf",
+            "-filter_complex",
+            "-map",
+            "-attach",
+            "-dump_attachment",
+            "-passlogfile",
+            "-pass",
+            "-x264-params",
+            "-x264opts",
+            "-stats",
+            "-progress",
+            "-report",
+            "-y",
+            "-threads",
+            "-fs",
+            "-vstats_file",
+            "-sdp_file",
+            "-init_hw_device",
+            "/etc/passwd",
+            "-protocol_whitelist",
+            "-metadata",
+            "-bsf:v",
+            "-enc_time_base",
+            "-vpre",
+            "-fpre",
+        ] {
+            let told = told("\"-movflags\"", &format!("\"{option}\""));
+            assert!(told.contains(&format!("7:9: extra[0]: the option `{option}` is not on the allow list")), "{told}");
+            assert!(told.contains("; allowed: -movflags, -tune, "), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_preset_that_makes_nothing_is_refused() {
+        let told = parse(Path::new("x.yaml"), "name: x\ncontainer: mp4\nthreads: 1\n").expect_err("nothing");
+        assert_eq!(
+            told[0].to_string(),
+            "x.yaml:1:1: audio: there is neither video nor audio; allowed: at least one of video and audio"
+        );
+        let silent = "name: x\nvideo: { codec: libx264 }\naudio: none\ncontainer: mp4\nthreads: 1\n";
+        assert_eq!(parse(Path::new("x.yaml"), silent).expect("valid").audio, None);
+        let film = "name: x\nvideo: { codec: mjpeg }\ncontainer: jpg\nthreads: 1\n";
+        let told = parse(Path::new("x.yaml"), film).expect_err("a film in a still");
+        assert!(told[0].to_string().starts_with("x.yaml:3:12: container: a film does not fit"), "{}", told[0]);
+    }
+
+    #[test]
+    fn bitrates_count_in_thousands() {
+        for (text, bits) in [("128k", 128_000), ("2.5M", 2_500_000), ("64000", 64_000), ("96K", 96_000)] {
+            assert_eq!(bitrate(text, 1, 1 << 40), Ok(bits), "{text}");
+        }
+        for text in ["", "k", "-1k", "1e5", "12kb", "nan", "1.2.3k", "é"] {
+            assert!(bitrate(text, 1, 1 << 40).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_shipped_preset_written_as_yaml_reads_back_the_same() {
+        use super::super::search::Kind as _;
+        for (name, text) in Preset::BUILT_IN {
+            let preset = parse(Path::new(name), text).expect(name);
+            assert_eq!(parse(Path::new(name), &to_yaml(&preset)), Ok(preset), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_mutated_preset_is_read_or_refused_with_a_reason(at in 0..WEB.len(), cut in 0..30_usize, put in "[-a-z0-9:{}\\[\\],&*!#|>'\"%@ \n\t\u{85}é\0]{0,6}") {
+            let text = format!("{}{put}{}", &WEB[..at], &WEB[(at + cut).min(WEB.len())..]);
+            match parse(Path::new("x.yaml"), &text) {
+                Ok(preset) => prop_assert_eq!(parse(Path::new("x.yaml"), &to_yaml(&preset)), Ok(preset)),
+                Err(mistakes) => {
+                    prop_assert!(!mistakes.is_empty());
+                    for mistake in mistakes {
+                        prop_assert!(mistake.line >= 1 && mistake.column >= 1 && !mistake.allowed.is_empty(), "{mistake}");
+                    }
+                }
+            }
+        }
+    }
+}

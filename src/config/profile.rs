@@ -88,13 +88,13 @@ fn some_size(text: &str) -> Result<Bytes, String> {
 /// A mark: a size, or a share written `75%`.
 fn mark(text: &str) -> Result<Mark, String> {
     let Some(percent) = text.trim().strip_suffix('%') else {
-        return some_size(text).map(Mark::Bytes).map_err(|problem| {
-            // 0.75 reads as a number of bytes; a share was meant.
-            match text.trim().parse::<f64>() {
-                Ok(share) if share > 0.0 && share <= 1.0 => format!("{problem}; did you mean `{}%`?", share * 100.0),
-                _ => problem,
+        // 0.75 would read as a number of bytes; a share was meant.
+        return match text.trim().parse::<f64>() {
+            Ok(share) if share > 0.0 && share <= 1.0 => {
+                Err(format!("`{}` has no unit; did you mean `{}%`?", quoted(text), share * 100.0))
             }
-        });
+            _ => some_size(text).map(Mark::Bytes),
+        };
     };
     let plain = percent.trim();
     let digits = plain.chars().all(|c| c.is_ascii_digit() || c == '.');
@@ -353,6 +353,282 @@ pub fn mark_yaml(mark: Mark) -> String {
             };
             let decimals = (0..=17).find(exact).unwrap_or(17);
             format!("{percent:.decimals$}%")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BALANCED: &str = include_str!("../../profiles/balanced.yaml");
+
+    /// What a profile with these changes is told, one message a line.
+    fn told(from: &str, to: &str) -> String {
+        assert!(BALANCED.contains(from), "{from}");
+        match parse(Path::new("p/x.yaml"), &BALANCED.replacen(from, to, 1)) {
+            Ok(profile) => format!("ok: {profile:?}"),
+            Err(mistakes) => super::super::search::lines(&mistakes),
+        }
+    }
+
+    fn minimal(rest: &str) -> Result<Profile, String> {
+        let text = format!("name: x\nmax_concurrent: 1\nmax_file_size: 1MB\n{rest}");
+        parse(Path::new("x.yaml"), &text).map_err(|mistakes| super::super::search::lines(&mistakes))
+    }
+
+    #[test]
+    fn the_example_of_the_trade_off_table_reads_as_it_is_written() {
+        let profile = parse(Path::new("balanced.yaml"), BALANCED).expect("valid");
+        assert_eq!(profile.short(), "2/200");
+        assert_eq!(profile.title, "2 at once, 200 MB");
+        assert_eq!(profile.memory.budget, None);
+        assert_eq!(profile.memory.high_water, Mark::Bytes(Bytes::mib(1536)));
+        assert_eq!(profile.memory.low_water, Mark::Bytes("1.3GB".parse().expect("size")));
+        assert_eq!(profile.memory.reserve, Bytes::mib(64));
+        assert_eq!(profile.scratch_limit, Some(Bytes::gib(2)));
+        assert_eq!(profile.env.get("MALLOC_TRIM_THRESHOLD_").map(String::as_str), Some("100000"));
+        assert_eq!(profile.guide.reliability, "High");
+    }
+
+    #[test]
+    fn each_mistake_is_told_with_its_place_its_field_and_what_is_allowed() {
+        const KEYS: &str = "name, title, max_concurrent, max_file_size, memory, scratch_limit, env, envVars, guide";
+        const SIZE: &str = "a size above 0, such as 200MB or 1.5GB";
+        const MARK: &str = "a size above 0, such as 1.5GB, or a share of the budget above 0% and at most 100%";
+        const SLOTS: &str = "a whole number from 1 to 64";
+        const NAME: &str = "1 to 32 of a-z, 0-9, `.`, `_` and `-`, starting with a letter or digit, not ending in .yaml";
+        const VALUE: &str = "text, a number or true/false, at most 4096 bytes, without control characters";
+        for (from, to, message, allowed) in [
+            ("max_concurrent", "max_concurent", "5:1: max_concurent: unknown key; did you mean `max_concurrent`?", KEYS),
+            ("guide:", "colour:", "15:1: colour: unknown key", KEYS),
+            (
+                "  low_water",
+                "  lowwater",
+                "10:3: memory.lowwater: unknown key; did you mean `low_water`?",
+                "budget, high_water, low_water, reserve",
+            ),
+            ("speed:", "sped:", "15:26: guide.sped: unknown key; did you mean `speed`?", "memory, speed, reliability"),
+            ("name: balanced", "name: Balanced!", "3:7: name: `Balanced!` is not a name", NAME),
+            ("name: balanced", "name: ../x", "3:7: name: `../x` is not a name", NAME),
+            ("name: balanced", "name:", "3:5: name: an empty value is not allowed here", NAME),
+            ("max_concurrent: 2", "max_concurrent: 0", "5:17: max_concurrent: 0 job slots", SLOTS),
+            ("max_concurrent: 2", "max_concurrent: 65", "5:17: max_concurrent: 65 job slots", SLOTS),
+            ("max_concurrent: 2", "max_concurrent: two", "5:17: max_concurrent: `two` is not allowed here", SLOTS),
+            ("max_concurrent: 2", "max_concurrent: -1", "5:17: max_concurrent: `-1` is not allowed here", SLOTS),
+            ("max_concurrent: 2", "max_concurrent: 1.5", "5:17: max_concurrent: `1.5` is not allowed here", SLOTS),
+            ("max_concurrent: 2", "max_concurrent: [2]", "5:17: max_concurrent: a list is not allowed here", SLOTS),
+            ("200MB      #", "200 parsecs #", "6:16: max_file_size: `200 parsecs` is not a size", SIZE),
+            ("200MB      #", "0 #", "6:16: max_file_size: `0` is nothing at all", SIZE),
+            ("200MB      #", "-5MB #", "6:16: max_file_size: `-5MB` is not a size", SIZE),
+            (
+                "low_water: 1.3GB",
+                "low_water: 1.6GB",
+                "10:14: memory.low_water: 1.6GB is above high_water (1.5GB)",
+                "at most high_water, 1.5GB",
+            ),
+            (
+                "low_water: 1.3GB",
+                "low_water: 80%",
+                "10:14: memory.low_water: 80% is above high_water (1.5GB)",
+                "at most high_water, 1.5GB",
+            ),
+            (
+                "low_water: 1.3GB",
+                "low_water: 70%",
+                "10:14: memory.low_water: 70% of a large budget is above high_water (1.5GB)",
+                "a size, as high_water is one; or high_water as a share too; or a budget in GB",
+            ),
+            ("high_water: 1.5GB", "high_water: 101%", "9:15: memory.high_water: 101% is outside 0 to 100 %", MARK),
+            ("high_water: 1.5GB", "high_water: 0%", "9:15: memory.high_water: 0% is outside 0 to 100 %", MARK),
+            ("high_water: 1.5GB", "high_water: -1%", "9:15: memory.high_water: `-1%` is not a share", MARK),
+            ("high_water: 1.5GB", "high_water: 0.75", "9:15: memory.high_water: `0.75` has no unit; did you mean `75%`?", MARK),
+            (
+                "budget: auto",
+                "budget: automatic",
+                "8:11: memory.budget: `automatic` is not a size",
+                "auto, or a size above 0, such as 2GB",
+            ),
+            (
+                "budget: auto",
+                "budget: 64MB",
+                "11:12: memory.reserve: leaves nothing: reserve is 64MB and budget 64MB",
+                "a size below budget",
+            ),
+            (
+                "memory:\n",
+                "memory: much\nguide2:\n",
+                "7:9: memory: `much` is not a mapping",
+                "a mapping with the keys budget, high_water, low_water, reserve",
+            ),
+            (
+                "scratch_limit: 2GB",
+                "scratch_limit: 0",
+                "12:16: scratch_limit: `0` is nothing at all",
+                "a size above 0, such as 2GB, or none",
+            ),
+            ("\"100000\"", "", "14:25: env.MALLOC_TRIM_THRESHOLD_: an empty value is not allowed here", VALUE),
+            ("\"100000\"", "\"a\\nb\"", "14:27: env.MALLOC_TRIM_THRESHOLD_: holds the control character U+000A", VALUE),
+            ("\"100000\"", "[1]", "14:27: env.MALLOC_TRIM_THRESHOLD_: a list is not allowed here", VALUE),
+            (
+                "MALLOC_TRIM_THRESHOLD_",
+                "LD_PRELOAD",
+                "14:3: env.LD_PRELOAD: LD_PRELOAD can load foreign code into ffmpeg",
+                VARIABLE,
+            ),
+            (
+                "MALLOC_TRIM_THRESHOLD_",
+                "FFREPORT",
+                "14:3: env.FFREPORT: FFREPORT would make ffmpeg read or write further files",
+                VARIABLE,
+            ),
+            ("MALLOC_TRIM_THRESHOLD_", "PATH", "14:3: env.PATH: PATH is set by plimsoll", VARIABLE),
+            ("MALLOC_TRIM_THRESHOLD_", "A-B", "14:3: env.A-B: `A-B` is not a variable's name", VARIABLE),
+        ] {
+            let told = told(from, to);
+            let first = told.lines().next().unwrap_or_default();
+            assert_eq!(first, format!("p/x.yaml:{message}; allowed: {allowed}"), "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_told_and_what_has_a_default_may_be() {
+        let told = parse(Path::new("x.yaml"), "title: nothing\n").expect_err("missing");
+        let fields: Vec<&str> = told.iter().map(|mistake| mistake.field.as_str()).collect();
+        assert_eq!(fields, ["name", "max_concurrent", "max_file_size"]);
+        assert!(told.iter().all(|mistake| mistake.problem == "is missing" && mistake.line == 1 && !mistake.allowed.is_empty()));
+        let empty = parse(Path::new("x.yaml"), "").expect_err("empty");
+        assert!(empty[0].to_string().starts_with("x.yaml:1:1: the file is empty; allowed: "), "{}", empty[0]);
+
+        let profile = minimal("").expect("valid");
+        assert_eq!(profile.title, "1 at once, 1 MB");
+        assert_eq!(profile.memory.high_water, Mark::Share(0.75));
+        assert_eq!(mark_yaml(profile.memory.low_water), "65%");
+        assert_eq!(profile.scratch_limit, None);
+    }
+
+    #[test]
+    fn all_mistakes_of_a_file_are_told_in_its_order() {
+        let text = "name: x\nmax_concurrent: 0\nmax_file_size: big\nmemory: { high_water: 2%%, low: 1 }\nenv: { LD_X: 1 }\n";
+        let told = parse(Path::new("x.yaml"), text).expect_err("wrong");
+        let fields: Vec<(usize, &str)> = told.iter().map(|mistake| (mistake.line, mistake.field.as_str())).collect();
+        assert_eq!(
+            fields,
+            [(2, "max_concurrent"), (3, "max_file_size"), (4, "memory.high_water"), (4, "memory.low"), (5, "env.LD_X")]
+        );
+    }
+
+    #[test]
+    fn the_environment_may_be_a_mapping_or_renders_list_and_values_need_no_quotes() {
+        let mapping = minimal("env: { A: 100000, B: true, C: 1.50, D: 0x10 }\n").expect("mapping").env;
+        let list = "- { key: A, value: 100000 }\n- { key: B, value: true }\n- { key: C, value: 1.50 }\n- { key: D, value: 0x10 }\n";
+        assert_eq!(minimal(&format!("env:\n{list}")).expect("list").env, mapping);
+        assert_eq!(minimal(&format!("envVars:\n{list}")).expect("list").env, mapping);
+        let values: Vec<&str> = mapping.values().map(String::as_str).collect();
+        assert_eq!(values, ["100000", "true", "1.50", "0x10"]);
+
+        for (rest, told) in [
+            ("env: [{ key: A }]\n", "x.yaml:4:7: env[0].value: is missing; allowed: "),
+            (
+                "env: [{ key: A, value: 1 }, { key: A, value: 2 }]\n",
+                "x.yaml:4:36: env[1].key: A is given twice; allowed: each variable once",
+            ),
+            ("env: [{ key: LD_AUDIT, value: 1 }]\n", "x.yaml:4:14: env[0].key: LD_AUDIT can load foreign code"),
+            ("env: [A]\n", "x.yaml:4:7: env[0]: `A` is not a mapping; allowed: a mapping with the keys key, value"),
+            ("env: 1\n", "x.yaml:4:6: env: is neither a mapping nor a list; allowed: "),
+            ("env: {}\nenvVars: []\n", "x.yaml:5:1: envVars: stands beside env"),
+        ] {
+            let refused = minimal(rest).expect_err(rest);
+            assert!(refused.starts_with(told), "{refused}");
+        }
+    }
+
+    #[test]
+    fn marks_are_held_against_a_budget_that_is_named() {
+        assert!(
+            minimal("memory: { budget: 1GB, high_water: 1.5GB, low_water: 1.3GB }\n").is_ok(),
+            "they are meant for 2 GB and shrink"
+        );
+        assert!(minimal("memory: { budget: 2GB, high_water: 1.5GB, low_water: 70% }\n").is_ok());
+        for (rest, told) in [
+            (
+                "memory: { budget: 2GB, high_water: 3GB, low_water: 1GB }\n",
+                "x.yaml:4:36: memory.high_water: 3GB is above budget (2GB)",
+            ),
+            (
+                "memory: { budget: 1GB, high_water: 3GB, low_water: 1GB }\n",
+                "x.yaml:4:36: memory.high_water: 3GB is above budget (1GB)",
+            ),
+            (
+                "memory: { budget: 8GB, high_water: 1.5GB, low_water: 70% }\n",
+                "x.yaml:4:54: memory.low_water: 70% is above high_water (1.5GB)",
+            ),
+            (
+                "memory: { budget: 32MB }\n",
+                "x.yaml:4:19: memory.budget: leaves nothing: reserve is 64MB and budget 32MB; allowed: a size above reserve",
+            ),
+        ] {
+            let refused = minimal(rest).expect_err(rest);
+            assert!(refused.starts_with(told), "{refused}");
+        }
+    }
+
+    #[test]
+    fn text_from_a_file_is_made_safe_to_show() {
+        assert_eq!(minimal("title: \"a\\e[31mb\"\n").expect("valid").title, "a␛[31mb");
+    }
+
+    fn profiles() -> impl Strategy<Value = Profile> {
+        let size =
+            prop_oneof![1..u64::from(u32::MAX), (1..4000_u64).prop_map(|mb| mb * MIB), (1..100_000_u64).prop_map(|kb| kb * KIB)];
+        let marks = prop_oneof![
+            (1..10_000_u32, 1..10_000_u32).prop_map(|(a, b)| {
+                let share = |n: u32| Mark::Share(f64::from(n) / 100.0 / 100.0);
+                (share(a.max(b)), share(a.min(b)))
+            }),
+            (size.clone(), size.clone()).prop_map(|(a, b)| (Mark::Bytes(Bytes(a.max(b))), Mark::Bytes(Bytes(a.min(b))))),
+        ];
+        let text = prop_oneof!["[ -~]{0,16}", "\\PC{0,16}", Just("yes".to_owned()), Just("0x1f".to_owned()), Just("~".to_owned())];
+        let env = proptest::collection::btree_map("X[A-Z_]{0,8}", text.clone(), 0..4);
+        let sizes = (size.clone(), size.clone(), proptest::option::of(size));
+        ("[a-z0-9][a-z0-9_-]{0,31}", text.clone(), 1..=MAX_SLOTS, marks, sizes, env, text).prop_map(
+            |(name, title, max_concurrent, (high_water, low_water), (file, reserve, scratch), env, word)| Profile {
+                name,
+                title: crate::domain::text::sanitise(title.as_bytes()),
+                max_concurrent,
+                max_file_size: Bytes(file),
+                memory: MemoryMarks { budget: None, high_water, low_water, reserve: Bytes(reserve) },
+                scratch_limit: scratch.map(Bytes),
+                env,
+                guide: GuideWords {
+                    memory: crate::domain::text::sanitise(word.as_bytes()).chars().take(16).collect(),
+                    ..GuideWords::default()
+                },
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_profile_written_as_yaml_reads_back_the_same(profile in profiles()) {
+            let yaml = to_yaml(&profile);
+            let read = parse(Path::new("x.yaml"), &yaml);
+            prop_assert_eq!(read.as_ref(), Ok(&profile), "{}", yaml);
+        }
+
+        #[test]
+        fn a_mutated_profile_is_read_or_refused_with_a_reason(at in 0..BALANCED.len(), cut in 0..30_usize, put in "[-a-z0-9:{}\\[\\],&*!#|>'\"%@ \n\t\u{85}é\0]{0,6}") {
+            let boundary = |mut at: usize| { while !BALANCED.is_char_boundary(at) { at += 1; } at };
+            let (from, to) = (boundary(at), boundary((at + cut).min(BALANCED.len())));
+            let text = format!("{}{put}{}", &BALANCED[..from], &BALANCED[to..]);
+            if let Err(mistakes) = parse(Path::new("x.yaml"), &text) {
+                prop_assert!(!mistakes.is_empty());
+                for mistake in mistakes {
+                    prop_assert!(mistake.line >= 1 && mistake.column >= 1 && !mistake.problem.is_empty() && !mistake.allowed.is_empty());
+                    prop_assert!(mistake.line <= text.lines().count() + 1, "{mistake}");
+                }
+            }
         }
     }
 }

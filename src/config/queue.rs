@@ -62,3 +62,60 @@ fn entries<'d>(reader: &mut Reader<'d>, root: &Section<'d>, folder: &Path) -> Op
     }
     Some(entries)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_taken_from_the_folder_of_the_queue_file() {
+        let text = "jobs:\n  - a.mp4\n  - /b/c.mp4\n  - { input: sub/d.mp4, preset: proxy-480p }\n  - input: \"line\\nbreak.mp4\"\n  - 2024\n";
+        let entry = |input: &str, preset: Option<&str>| QueueEntry { input: input.into(), preset: preset.map(str::to_owned) };
+        let expected = [
+            entry("/q/a.mp4", None),
+            entry("/b/c.mp4", None),
+            entry("/q/sub/d.mp4", Some("proxy-480p")),
+            entry("/q/line\nbreak.mp4", None),
+            entry("/q/2024", None),
+        ];
+        assert_eq!(parse(Path::new("/q/night.yaml"), text).expect("valid"), expected);
+        assert_eq!(parse(Path::new("night.yaml"), "jobs: [a.mp4]").expect("valid"), [entry("a.mp4", None)]);
+        assert_eq!(parse(Path::new("night.yaml"), "jobs: []"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn each_mistake_is_told_with_its_place_its_field_and_what_is_allowed() {
+        for (text, message) in [
+            (
+                "files: [a]",
+                "1:1: jobs: is missing; allowed: a list of paths, or of {input: PATH, preset: NAME}\nq.yaml:1:1: files: unknown key; allowed: jobs",
+            ),
+            ("jobs: a.mp4", "1:7: jobs: is not a list; allowed: a list of paths, or of {input: PATH, preset: NAME}"),
+            (
+                "jobs:\n - a\n -\n",
+                "3:3: jobs[1]: an empty value is not allowed here; allowed: a list of paths, or of {input: PATH, preset: NAME}",
+            ),
+            ("jobs:\n - { inptu: a }\n", "2:6: jobs[0].inptu: unknown key; did you mean `input`?; allowed: input, preset"),
+            (
+                "jobs: [{ input: a, preset: A/B }]",
+                "1:28: jobs[0].preset: `A/B` is not a name; allowed: 1 to 32 of a-z, 0-9, `.`, `_` and `-`, starting with a letter or digit, not ending in .yaml",
+            ),
+            ("jobs: [\"a\\0b\"]", "1:8: jobs[0]: holds a NUL; allowed: a list of paths, or of {input: PATH, preset: NAME}"),
+        ] {
+            let mut told = parse(Path::new("q.yaml"), text).expect_err(text);
+            told.sort_by_key(|mistake| (mistake.line, mistake.column, mistake.problem.contains("unknown")));
+            assert_eq!(super::super::search::lines(&told), format!("q.yaml:{message}"));
+        }
+    }
+
+    #[test]
+    fn ten_thousand_jobs_fit_into_a_queue_file() {
+        let folder = tempfile::tempdir().expect("tempdir");
+        let file = folder.path().join("q.yaml");
+        let text: String =
+            std::iter::once("jobs:\n".to_owned()).chain((0..10_000).map(|n| format!("  - clips/{n}.mp4\n"))).collect();
+        std::fs::write(&file, text).expect("written");
+        let entries = load(&file).expect("valid");
+        assert_eq!((entries.len(), &entries[9_999].input), (10_000, &folder.path().join("clips/9999.mp4")));
+    }
+}

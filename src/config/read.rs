@@ -13,6 +13,8 @@ use crate::domain::text::sanitise;
 pub(super) struct Reader<'d> {
     document: &'d Document,
     mistakes: Vec<ConfigError>,
+    /// Fields that a misspelt key most likely stands for.
+    meant: Vec<String>,
 }
 
 /// A mapping of the document: the whole file, or one of its sections.
@@ -41,7 +43,7 @@ impl Section<'_> {
 
 impl<'d> Reader<'d> {
     pub(super) fn new(document: &'d Document) -> Self {
-        Self { document, mistakes: Vec::new() }
+        Self { document, mistakes: Vec::new(), meant: Vec::new() }
     }
 
     /// The document as a whole, which must be a mapping with no other keys than `keys`.
@@ -93,10 +95,10 @@ impl<'d> Reader<'d> {
         section.fields.get(key)
     }
 
-    /// Notes that a key is missing which must be there.
+    /// Notes that a key is missing which must be there; a misspelt one has been told of already.
     pub(super) fn require(&mut self, section: &Section<'d>, key: &str, allowed: &str) {
-        if !section.has(key) {
-            let path = section.path_of(key);
+        let path = section.path_of(key);
+        if !section.has(key) && !self.meant.contains(&path) {
             self.wrong(&path, "is missing", allowed);
         }
     }
@@ -221,7 +223,9 @@ impl<'d> Reader<'d> {
 
     fn checked(&mut self, section: Section<'d>, keys: &[&str]) -> Section<'d> {
         for key in section.keys().filter(|key| !keys.contains(key)) {
-            let meant = nearest(key, keys.iter().copied()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let near = nearest(key, keys.iter().copied());
+            let meant = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            self.meant.extend(near.map(|near| section.path_of(near)));
             self.wrong_key(&section.path_of(key), &format!("unknown key{meant}"), &keys.join(", "));
         }
         section

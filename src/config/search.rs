@@ -280,3 +280,121 @@ fn ordered<T: Kind>(names: impl Iterator<Item = String>) -> Vec<String> {
     names.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Box {
+        _folder: tempfile::TempDir,
+        paths: SearchPaths,
+    }
+
+    impl Box {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().expect("tempdir");
+            let paths = SearchPaths { config_dir: Some(folder.path().join("config")), work_dir: Some(folder.path().join("work")) };
+            for parent in ["config", "work"] {
+                std::fs::create_dir_all(folder.path().join(parent).join("profiles")).expect("folder");
+            }
+            Self { _folder: folder, paths }
+        }
+
+        fn put(&self, file: &str, name: &str, slots: &str) -> PathBuf {
+            let path = self._folder.path().join(file);
+            std::fs::write(&path, format!("name: {name}\nmax_concurrent: {slots}\nmax_file_size: 1MB\n")).expect("written");
+            path
+        }
+    }
+
+    #[test]
+    fn what_is_compiled_in_is_valid_and_called_what_it_is_found_by() {
+        let nowhere = SearchPaths::default();
+        let short: Vec<String> =
+            list::<Profile>(&nowhere).into_iter().map(|row| format!("{} {}", row.name, row.read.expect("valid").short())).collect();
+        assert_eq!(short, ["fast 4/500", "balanced 2/200", "safe 1/100"]);
+        let presets: Vec<String> =
+            list::<Preset>(&nowhere).into_iter().map(|row| row.read.map(|preset| preset.name).expect("valid")).collect();
+        assert_eq!(presets, ["web-720p", "proxy-480p", "audio-m4a", "thumbnails"]);
+    }
+
+    #[test]
+    fn the_operators_own_come_before_the_folders_and_those_before_the_compiled_in() {
+        let place = Box::new();
+        let slots = |wanted: &str| {
+            find::<Profile>(&place.paths, wanted).map(|found| (found.value.max_concurrent, found.origin)).expect("found")
+        };
+        assert_eq!(slots("safe"), (1, Origin::BuiltIn));
+        let work = place.put("work/profiles/safe.yaml", "safe", "5");
+        assert_eq!(slots("safe"), (5, Origin::File(work.clone())));
+        let own = place.put("config/profiles/safe.yml", "safe", "6");
+        assert_eq!(slots("safe"), (6, Origin::File(own.clone())));
+        let row = list::<Profile>(&place.paths).into_iter().find(|row| row.name == "safe").expect("listed");
+        assert_eq!((row.origin, row.shadows), (Origin::File(own), vec![Origin::File(work), Origin::BuiltIn]));
+    }
+
+    #[test]
+    fn a_value_with_a_slash_or_a_yaml_ending_is_a_file() {
+        let place = Box::new();
+        let file = place.put("odd.yaml", "any-name", "7");
+        let found = find::<Profile>(&place.paths, &file).expect("found");
+        assert_eq!((found.value.name.as_str(), found.value.max_concurrent), ("any-name", 7));
+        for (wanted, is_file) in [("safe", false), ("./safe", true), ("safe.yaml", true), ("a/b", true), ("safe.yml", true)] {
+            assert_eq!(is_file_name(OsStr::new(wanted)), is_file, "{wanted}");
+        }
+        let told = find::<Profile>(&place.paths, "/nowhere/x.yaml").expect_err("missing").to_string();
+        assert!(told.starts_with("/nowhere/x.yaml: cannot read it: No such file"), "{told}");
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_with_the_known_ones_and_the_likely_one() {
+        let place = Box::new();
+        place.put("work/profiles/tiny.yaml", "tiny", "1");
+        let told = find::<Profile>(&place.paths, "balancd").expect_err("unknown").to_string();
+        let expected = "no profile is called `balancd`; did you mean `balanced`?; there are fast, balanced, safe, tiny; a file is named \
+                        with a slash or its ending, as ./balancd.yaml";
+        assert_eq!(told, expected);
+        assert!(find::<Preset>(&place.paths, "\u{1b}[31m").expect_err("unknown").to_string().contains("`␛[31m`"));
+    }
+
+    #[test]
+    fn a_broken_file_is_listed_with_its_mistakes_and_hides_no_other() {
+        let place = Box::new();
+        place.put("work/profiles/tiny.yaml", "tiny", "0");
+        place.put("work/profiles/good.yaml", "good", "3");
+        std::fs::write(place._folder.path().join("work/profiles/notes.txt"), "x").expect("written");
+        let rows = list::<Profile>(&place.paths);
+        let names: Vec<(&str, bool)> = rows.iter().map(|row| (row.name.as_str(), row.read.is_ok())).collect();
+        assert_eq!(names, [("fast", true), ("balanced", true), ("safe", true), ("good", true), ("tiny", false)]);
+        // Nor is the compiled-in one quietly taken instead of a broken one of the operator's.
+        place.put("config/profiles/safe.yaml", "safe", "0");
+        let told = find::<Profile>(&place.paths, "safe").expect_err("broken").to_string();
+        assert!(told.contains("safe.yaml:2:17: max_concurrent: 0 job slots; allowed: "), "{told}");
+    }
+
+    #[test]
+    fn a_file_must_be_called_as_what_is_in_it() {
+        let place = Box::new();
+        place.put("work/profiles/mine.yaml", "balanced", "2");
+        let told = find::<Profile>(&place.paths, "mine").expect_err("two names").to_string();
+        assert!(
+            told.ends_with(
+                "mine.yaml:1:7: name: `balanced` is not the file's name; allowed: mine, the file's name without its ending"
+            ),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn the_folder_of_settings_follows_the_xdg_rules() {
+        let paths = |config: &'static str, home: &'static str| {
+            let set = move |value: &str| (!value.is_empty()).then(|| OsString::from(value));
+            let find = move |name: &str| set(if name == "HOME" { home } else { config });
+            SearchPaths::new(find, None).settings_file()
+        };
+        assert_eq!(paths("/c", "/h"), Some("/c/plimsoll/settings.yaml".into()));
+        assert_eq!(paths("", "/h"), Some("/h/.config/plimsoll/settings.yaml".into()));
+        assert_eq!(paths("relative", "/h"), Some("/h/.config/plimsoll/settings.yaml".into()));
+        assert_eq!(paths("", ""), None);
+    }
+}

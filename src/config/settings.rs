@@ -187,3 +187,64 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     }
     Ok(PathBuf::from(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_can_be_set_and_none_has_to_be() {
+        let text = "profile: safe\npreset: ./mine.yaml\nout: films\nbudget: 1.5GB\noverwrite: true\nretries: 2\ntimeout: 1h30m\nstall: 90\n\
+                    state_dir: /var/lib/plimsoll\nffmpeg: ffmpeg5\nlog_file: logs/x.log\ncolor: never\nascii: true\nplain: false\ngovernor: false\n";
+        let settings = parse(Path::new("/etc/p/settings.yaml"), text).expect("valid");
+        let expected = Settings {
+            profile: Some("safe".to_owned()),
+            preset: Some("/etc/p/./mine.yaml".to_owned()),
+            out: Some("/etc/p/films".into()),
+            budget: Some(BudgetChoice::Size(Bytes::mib(1536))),
+            overwrite: Some(true),
+            retries: Some(2),
+            timeout: Some(Duration::from_secs(5400)),
+            stall: Some(Duration::from_secs(90)),
+            state_dir: Some("/var/lib/plimsoll".into()),
+            ffmpeg: Some("ffmpeg5".into()),
+            log_file: Some("/etc/p/logs/x.log".into()),
+            color: Some(ColorChoice::Never),
+            ascii: Some(true),
+            plain: Some(false),
+            governor: Some(false),
+        };
+        assert_eq!(settings, expected);
+        for nothing in ["", "# nothing yet\n", "{}\n"] {
+            assert_eq!(parse(Path::new("s.yaml"), nothing), Ok(Settings::default()), "{nothing}");
+        }
+        assert_eq!(load(Path::new("/nowhere/at/all.yaml")), Ok(Settings::default()));
+    }
+
+    #[test]
+    fn each_mistake_is_told_with_its_place_its_field_and_what_is_allowed() {
+        for (text, message) in [
+            (
+                "colour: never",
+                "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, budget, overwrite, retries, timeout, stall, state_dir, ffmpeg, log_file, color, ascii, plain, governor",
+            ),
+            ("color: pink", "1:8: color: unknown choice `pink`; allowed: auto, always or never"),
+            ("budget: 0", "1:9: budget: `0` is nothing at all; allowed: auto, or a size above 0, such as 2GB"),
+            ("retries: 101", "1:10: retries: 101 further tries; allowed: a whole number from 0 to 100"),
+            ("overwrite: yes", "1:12: overwrite: `yes` is not allowed here; allowed: true or false"),
+            ("stall: soon", "1:8: stall: `soon` is not a duration; allowed: a duration such as 90s, 5m or 1h30m; 0 = no limit"),
+            (
+                "out: ~/films",
+                "1:6: out: `~/films`: the ~ of a shell is not known here; allowed: a path written in full, or relative to the folder of this file",
+            ),
+            ("out: \"\"", "1:6: out: is empty; allowed: a path written in full, or relative to the folder of this file"),
+            (
+                "- a",
+                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, budget, overwrite, retries, timeout, stall, state_dir, ffmpeg, log_file, color, ascii, plain, governor",
+            ),
+        ] {
+            let told = parse(Path::new("s.yaml"), text).expect_err(text);
+            assert_eq!(super::super::search::lines(&told), format!("s.yaml:{message}"));
+        }
+    }
+}
