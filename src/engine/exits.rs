@@ -124,7 +124,8 @@ impl Engine {
         match result {
             Ok(published) => {
                 let exit = self.active.get(&id).and_then(|active| active.exit.as_ref()).map(|report| report.exit);
-                self.log(Some(id), LogLevel::Info, format!("done: {} ({})", path_text(&published.output), published.size));
+                let line = format!("output in place: {} ({})", path_text(&published.output), published.size);
+                self.log(Some(id), LogLevel::Info, line);
                 self.finish(
                     id,
                     Ending { outcome: Outcome::Done, reason: String::new(), cause: Cause::Input, exit },

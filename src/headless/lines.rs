@@ -76,6 +76,8 @@ impl LineStyle {
 /// Makes lines of events; remembers the names of jobs.
 #[derive(Debug, Default)]
 pub struct Lines {
+    /// Also what is told in passing: ffmpeg's command lines, its own remarks.
+    pub verbose: bool,
     names: BTreeMap<JobId, String>,
     told: BTreeMap<JobId, Mono>,
 }
@@ -113,6 +115,7 @@ impl Lines {
                 let left = eta_seconds.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
                 line(LogLevel::Info, number(*job), format!("{share} % at {speed:.2}x, {}{left}", memory_bytes.whole()))
             }
+            EventKind::JobLogged { level: LogLevel::Info, .. } if !self.verbose => Vec::new(),
             EventKind::JobLogged { job: Some(job), level, text } => {
                 let job = if *level >= LogLevel::Warning { self.named(*job) } else { number(*job) };
                 line(*level, job, text.clone())

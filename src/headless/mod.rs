@@ -38,7 +38,9 @@ pub async fn follow(mut link: Link, commands: Vec<Command>, mut sinks: Sinks) ->
         // When the engine is gone the updates end, below.
         let _ = link.requests.send((RequestId(number), command));
     }
-    let mut lines = Lines::default();
+    // A file keeps everything; a terminal shows what somebody wants to see pass by.
+    let verbose = sinks.log.as_ref().is_some_and(|(_, style)| style.full_time);
+    let mut lines = Lines { verbose, ..Lines::default() };
     while let Some(update) = link.updates.recv().await {
         match update {
             Update::Snapshot(state) => lines.learn(&state),
