@@ -43,7 +43,7 @@ pub fn profiles_list(paths: &SearchPaths) -> String {
     });
     let head = ["NAME", "JOBS", "LARGEST", "MEMORY", "SPEED", "RELIABLE", "BUDGET", "MARKS"];
     let mut out = table(&head, rows);
-    out.push_str("\n* the default. Memory, speed and reliability are the guide's words;\n`plimsoll compare` measures them.\n");
+    out.push_str("\n* the default. Memory, speed and reliability are the guide's words.\n");
     out.push_str("Marks: cleanup starts / the alarm ends; as sizes they shrink below 2 GB.\n\n");
     origins(&mut out, &listed);
     out

@@ -40,7 +40,8 @@ pub async fn follow(mut link: Link, commands: Vec<Command>, mut sinks: Sinks) ->
     }
     // A file keeps everything; a terminal shows what somebody wants to see pass by.
     let verbose = sinks.log.as_ref().is_some_and(|(_, style)| style.full_time);
-    let mut lines = Lines { verbose, ..Lines::default() };
+    let mut lines = Lines::default();
+    lines.verbose = verbose;
     while let Some(update) = link.updates.recv().await {
         match update {
             Update::Snapshot(state) => lines.learn(&state),
