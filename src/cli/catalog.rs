@@ -36,7 +36,7 @@ pub fn profiles_list(paths: &SearchPaths) -> String {
             word(&profile.guide.memory, 7),
             word(&profile.guide.speed, 7),
             word(&profile.guide.reliability, 9),
-            profile.memory.budget.map_or_else(|| "auto".to_owned(), |budget| budget.short()),
+            profile.memory.budget.map_or_else(|| "auto".to_owned(), Bytes::short),
             marks_short(&profile.memory),
         ],
         Err(_) => vec![short_name(&row.name, DEFAULT_PROFILE), "broken, see below".to_owned()],

@@ -63,6 +63,7 @@ fn preset<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Option<Preset> {
 }
 
 /// A section that may be left out, or be the word `none`: `Some(None)` then; `None` where it is wrong.
+#[allow(clippy::option_option)] // wrong, left out, there: the caller takes the outer one off at once
 fn plan<'d, T>(
     reader: &mut Reader<'d>,
     root: &Section<'d>,

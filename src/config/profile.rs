@@ -244,6 +244,10 @@ fn check_value(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Prefixes of variables that name libraries, drivers or plug-ins to load.
+const LOADS_CODE: &[&str] =
+    &["LD_", "DYLD_", "GCONV_", "OPENSSL_", "LIBVA_", "VDPAU_", "OCL_", "VK_", "FREI0R_", "LADSPA_", "LV2_"];
+
 /// Refuses what is no variable, and what would change which program runs or let it read or write files of its own choice.
 fn check_variable(name: &str) -> Result<(), String> {
     let form = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -252,8 +256,6 @@ fn check_variable(name: &str) -> Result<(), String> {
     if !form {
         return Err(format!("`{}` is not a variable's name", quoted(name)));
     }
-    const LOADS_CODE: &[&str] =
-        &["LD_", "DYLD_", "GCONV_", "OPENSSL_", "LIBVA_", "VDPAU_", "OCL_", "VK_", "FREI0R_", "LADSPA_", "LV2_"];
     if LOADS_CODE.iter().any(|prefix| name.starts_with(prefix)) {
         return Err(format!("{name} can load foreign code into ffmpeg"));
     }

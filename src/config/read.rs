@@ -149,13 +149,11 @@ impl<'d> Reader<'d> {
         allowed: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let written = match (value, self.document.written(path)) {
-            (Value::String(_) | Value::Number(_) | Value::Bool(_), Some(written)) => written.to_owned(),
-            _ => {
-                let problem = self.describe(path, value);
-                self.wrong(path, &format!("{problem} is not allowed here"), allowed);
-                return None;
-            }
+        let written = self.document.written(path).filter(|_| value.is_string() || value.is_number() || value.is_bool());
+        let Some(written) = written.map(str::to_owned) else {
+            let problem = self.describe(path, value);
+            self.wrong(path, &format!("{problem} is not allowed here"), allowed);
+            return None;
         };
         match parse(&written) {
             Ok(parsed) => Some(parsed),
@@ -235,7 +233,7 @@ impl<'d> Reader<'d> {
 /// Is this a name that a profile or preset may have? It becomes part of file names.
 pub(super) fn check_name(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let file = text.ends_with(".yaml") || text.ends_with(".yml"); // would be taken for a file, not for a name
+    let file = super::search::is_file_name(text.as_ref()); // would be taken for a file, not for a name
     if !file && text.len() <= 32 && text.starts_with(fits) && text.chars().all(|c| fits(c) || matches!(c, '.' | '_' | '-')) {
         return Ok(text.to_owned());
     }

@@ -286,7 +286,7 @@ mod tests {
     use super::*;
 
     struct Box {
-        _folder: tempfile::TempDir,
+        folder: tempfile::TempDir,
         paths: SearchPaths,
     }
 
@@ -297,11 +297,11 @@ mod tests {
             for parent in ["config", "work"] {
                 std::fs::create_dir_all(folder.path().join(parent).join("profiles")).expect("folder");
             }
-            Self { _folder: folder, paths }
+            Self { folder, paths }
         }
 
         fn put(&self, file: &str, name: &str, slots: &str) -> PathBuf {
-            let path = self._folder.path().join(file);
+            let path = self.folder.path().join(file);
             std::fs::write(&path, format!("name: {name}\nmax_concurrent: {slots}\nmax_file_size: 1MB\n")).expect("written");
             path
         }
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn the_operators_own_come_before_the_folders_and_those_before_the_compiled_in() {
+    fn the_operators_own_come_before_thefolders_and_those_before_the_compiled_in() {
         let place = Box::new();
         let slots = |wanted: &str| {
             find::<Profile>(&place.paths, wanted).map(|found| (found.value.max_concurrent, found.origin)).expect("found")
@@ -362,7 +362,7 @@ mod tests {
         let place = Box::new();
         place.put("work/profiles/tiny.yaml", "tiny", "0");
         place.put("work/profiles/good.yaml", "good", "3");
-        std::fs::write(place._folder.path().join("work/profiles/notes.txt"), "x").expect("written");
+        std::fs::write(place.folder.path().join("work/profiles/notes.txt"), "x").expect("written");
         let rows = list::<Profile>(&place.paths);
         let names: Vec<(&str, bool)> = rows.iter().map(|row| (row.name.as_str(), row.read.is_ok())).collect();
         assert_eq!(names, [("fast", true), ("balanced", true), ("safe", true), ("good", true), ("tiny", false)]);
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_of_settings_follows_the_xdg_rules() {
+    fn thefolder_of_settings_follows_the_xdg_rules() {
         let paths = |config: &'static str, home: &'static str| {
             let set = move |value: &str| (!value.is_empty()).then(|| OsString::from(value));
             let find = move |name: &str| set(if name == "HOME" { home } else { config });

@@ -204,7 +204,7 @@ mod tests {
             budget: Some(BudgetChoice::Size(Bytes::mib(1536))),
             overwrite: Some(true),
             retries: Some(2),
-            timeout: Some(Duration::from_secs(5400)),
+            timeout: Some(Duration::from_mins(90)),
             stall: Some(Duration::from_secs(90)),
             state_dir: Some("/var/lib/plimsoll".into()),
             ffmpeg: Some("ffmpeg5".into()),

@@ -315,17 +315,14 @@ impl<'f> Guard<'f> {
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, here: (usize, usize)) -> Result<(), ConfigError> {
-        let parent = match self.open.last() {
-            Some(Open::Map { path, key: None }) => path.clone(),
-            _ => {
-                self.note(here, Some(text.to_owned()));
-                return Ok(());
-            }
+        let Some(Open::Map { path: parent, key: None }) = self.open.last() else {
+            self.note(here, Some(text.to_owned()));
+            return Ok(());
         };
         if !is_word(text, style) {
-            return Err(self.refuse(here, &parent, &format!("the key `{}` is not a word", quoted(text)), WORD));
+            return Err(self.refuse(here, parent, &format!("the key `{}` is not a word", quoted(text)), WORD));
         }
-        let path = join(&parent, text);
+        let path = join(parent, text);
         if let Some(first) = self.places.get(&path) {
             let problem = format!("given twice, first in line {}", first.key.0);
             return Err(self.refuse(here, &path, &problem, "each key once"));
