@@ -306,6 +306,7 @@ fn shown(command: &Command) -> String {
     sanitise(&line)
 }
 
-#[cfg(test)]
+// The tests look at children through /proc.
+#[cfg(all(test, target_os = "linux"))]
 #[path = "supervisor_tests.rs"]
 mod tests;
