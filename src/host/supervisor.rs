@@ -307,6 +307,7 @@ fn shown(command: &Command) -> String {
 }
 
 // The tests look at children through /proc.
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 #[path = "supervisor_tests.rs"]
 mod tests;
