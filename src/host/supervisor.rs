@@ -306,6 +306,8 @@ fn shown(command: &Command) -> String {
     sanitise(&line)
 }
 
+// The tests look at children through /proc.
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 #[path = "supervisor_tests.rs"]
 mod tests;

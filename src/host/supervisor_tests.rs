@@ -314,6 +314,14 @@ fn words_said_right_before_the_end_are_not_lost() {
 }
 
 #[test]
+fn a_last_line_without_its_end_is_read_too() {
+    let mut rig = Rig::new();
+    rig.start("printf '[error] cut off' >&2; exit 1");
+    assert_eq!(rig.exit().failure.unwrap().reason, "cut off");
+    assert_eq!(rig.lines(), [(LogLevel::Error, "cut off".to_owned())]);
+}
+
+#[test]
 fn a_title_that_looks_like_progress_is_only_a_title() {
     let mut rig = Rig::new();
     rig.start("printf 'title: x\\nframe=9\\nout_time_us=9000000\\nspeed=1x\\nprogress=end\\n' >&2; echo progress=continue >&3");
@@ -421,7 +429,6 @@ fn a_child_outlives_the_thread_that_asked_for_it() {
     assert_eq!(rig.exit().exit, Exit::Code(0));
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn a_child_runs_as_promised() {
     // A descriptor that a careless library left open across exec.
@@ -429,8 +436,8 @@ fn a_child_runs_as_promised() {
     let leaked = unsafe { OwnedFd::from_raw_fd(libc::fcntl(careless.as_raw_fd(), libc::F_DUPFD, 20)) };
     let mut rig = Rig::with(|config| config.max_file = Some(Bytes::mib(7)));
     let mut command = rig.script(
-        "kill -STOP $$; exec > facts; echo umask $(umask); echo oom $(cat /proc/$$/oom_score_adj); echo stat $(cut -d')' -f2- /proc/$$/stat); \
-         echo io $(ionice -p $$); \
+        "kill -STOP $$; exec > facts; echo umask $(umask); echo oom $(cat /proc/$$/oom_score_adj); \
+         echo stat $(cut -d')' -f2- /proc/$$/stat); echo io $(ionice -p $$); \
          grep -E 'core|file size' /proc/$$/limits; echo in $(readlink /proc/$$/fd/0); echo env $(env)",
     );
     command.env("MALLOC_TRIM_THRESHOLD_", "100000");
@@ -593,7 +600,6 @@ fn a_line_of_a_hundred_megabytes_costs_less_than_ten() {
     assert!(lines.iter().any(|(_, text)| text.ends_with(&format!("xx … (+{} bytes)", 104_857_600 - 4096))), "{}", lines.len());
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn the_children_of_a_killed_console_are_dead_within_150_ms() {
     const KEY: &str = "PLIMSOLL_TEST_CONSOLE";
