@@ -214,7 +214,7 @@ fn an_index_that_lists_more_than_can_be_read_is_noticed_even_without_a_word_of_f
         std::fs::write(&program, format!("#!/bin/sh\necho '{answer}'\n")).expect("written");
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).expect("set");
         let prober = Prober { ffprobe: program.clone(), ..bench.prober.clone() };
-        let checked = check_content(&FinalizeOrder { prober: &prober, ..run.order() });
+        let checked = check_content(&FinalizeOrder { prober: Some(&prober), ..run.order() });
         assert_eq!(checked.is_ok(), whole, "{read} of 100: {checked:?}");
     }
 }
