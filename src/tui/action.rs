@@ -1,0 +1,160 @@
+//! What can happen to the console, and what it may ask for in turn.
+
+use crossterm::event::MouseEvent;
+use tui_input::InputRequest;
+
+use crate::domain::command::{Command, RequestId};
+use crate::runtime::link::Update;
+
+/// Something that happens to the console.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// An action of the key table.
+    Do(Act),
+    /// The line of a prompt, or the filter of the help page, is edited.
+    Edit(InputRequest),
+    /// Text was pasted.
+    Paste(String),
+    /// The mouse.
+    Mouse(MouseEvent),
+    /// The terminal has this size, in columns and rows.
+    Resize(u16, u16),
+    /// The engine has something to tell.
+    Update(Box<Update>),
+    /// The answer to [`Effect::Complete`]: the whole line, completed.
+    Completed(crate::tui::complete::Completion),
+}
+
+/// An action that a key, a name after `:`, or both can start. One row of the key table each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Act {
+    /// Show the Memory pane's focus.
+    PaneMemory,
+    /// Focus the queue.
+    PaneQueue,
+    /// Focus the cleanups.
+    PaneCleanups,
+    /// Focus the log.
+    PaneLog,
+    /// Focus the next pane.
+    NextPane,
+    /// Focus the pane before.
+    PrevPane,
+    /// One down.
+    Down,
+    /// One up.
+    Up,
+    /// To the first.
+    First,
+    /// To the last.
+    Last,
+    /// Half a page down.
+    HalfDown,
+    /// Half a page up.
+    HalfUp,
+    /// A page down.
+    PageDown,
+    /// A page up.
+    PageUp,
+    /// Open the selected job's log full screen; the answer of a dialog; the entry of a list.
+    Enter,
+    /// Back, close.
+    Back,
+    /// One pane full screen and back.
+    Zoom,
+    /// Start typing a filter.
+    Filter,
+    /// Next match.
+    NextMatch,
+    /// Match before.
+    PrevMatch,
+    /// Type the name of a command.
+    CommandLine,
+    /// Keep the screen as it is.
+    Freeze,
+    /// The chart goes back in time.
+    ChartBack,
+    /// The chart comes forward in time.
+    ChartForward,
+    /// The chart shows a longer time.
+    ChartLonger,
+    /// The chart shows a shorter time.
+    ChartShorter,
+    /// The next theme.
+    Theme,
+    /// ASCII on and off.
+    Ascii,
+    /// Mouse on and off.
+    Mouse,
+    /// Copy a line.
+    CopyLine,
+    /// Copy the log.
+    CopyLog,
+    /// The log follows its end, or not.
+    Follow,
+    /// Add files or folders.
+    Add,
+    /// Pause or resume the selected job.
+    PauseJob,
+    /// Hold or release the queue.
+    HoldQueue,
+    /// Cancel the selected job, after asking.
+    Cancel,
+    /// Run the selected job again.
+    Retry,
+    /// Let the selected rejected job in.
+    Allow,
+    /// The selected job later.
+    Later,
+    /// The selected job sooner.
+    Sooner,
+    /// The selected job to the end.
+    MoveLast,
+    /// The selected job to the front.
+    MoveFirst,
+    /// Take the selected job off the list, after asking.
+    Remove,
+    /// Run what is queued, then finish.
+    Drain,
+    /// Choose another profile.
+    Profiles,
+    /// Clean up now.
+    CleanNow,
+    /// Stop the console and pause the jobs.
+    Suspend,
+    /// Draw everything again.
+    Redraw,
+    /// The help page.
+    Help,
+    /// Quit, after asking if jobs run.
+    Quit,
+    /// The other button of a dialog.
+    OtherButton,
+    /// Yes to the question of a dialog.
+    Yes,
+    /// Complete the line of a prompt.
+    Complete,
+    /// An older line of a prompt.
+    Older,
+    /// A newer line of a prompt.
+    Newer,
+}
+
+/// What the console asks for. Carried out by [`crate::tui::run`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Ask the engine.
+    Send(RequestId, Command),
+    /// Copy to the clipboard of the terminal (OSC 52).
+    Copy(String),
+    /// Take or give back the mouse.
+    Mouse(bool),
+    /// Draw everything again.
+    Redraw,
+    /// Stop as Ctrl-Z does.
+    Suspend,
+    /// Complete the path at the end of this line.
+    Complete(String),
+    /// End the console.
+    Exit,
+}

@@ -1,0 +1,424 @@
+//! Runs for tests, made of events alone: what the engine would have told.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::tz::TimeZone;
+
+use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupTrigger, CleanupVerdict};
+use crate::domain::event::{Event, EventKind, JobCounts, MemoryFigures, RunSummary, Seq};
+use crate::domain::job::{JobId, LogLevel, MediaInfo, Outcome, RejectReason};
+use crate::domain::memory::{Level, Lines};
+use crate::domain::profile::{GuideWords, Mark, MemoryMarks, Profile};
+use crate::domain::time::{Mono, Wall};
+use crate::domain::units::Bytes;
+use crate::runtime::link::Update;
+use crate::tui::action::{Action, Effect};
+use crate::tui::app::{App, Settings};
+use crate::tui::complete::Places;
+use crate::tui::run::action_of;
+use crate::tui::theme::{ColorMode, ThemeName};
+
+/// 2026-11-22 11:57:31 UTC: seven minutes before the mock-ups' 12:04:31.
+const BEGAN: i64 = 1_795_348_651_000;
+/// The moment of the busy dashboard, in seconds since the run began.
+const NOW: u64 = 420;
+
+/// Writes a run down, event by event.
+pub struct Story {
+    /// The events so far.
+    pub events: Vec<Event>,
+    at: u64,
+}
+
+impl Story {
+    /// A run that has just begun.
+    pub fn new(governor: bool) -> Self {
+        let mut story = Self { events: Vec::new(), at: 0 };
+        story.tell(EventKind::RunStarted { version: "0.1.0".to_owned(), governor, preset: "web-720p".to_owned() });
+        let profile = profiles()[1].clone();
+        let lines = Lines::new(&profile.memory, Bytes::gib(2));
+        story.tell(EventKind::ProfileSelected {
+            name: profile.name.clone(),
+            max_concurrent: profile.max_concurrent,
+            max_file_bytes: profile.max_file_size,
+            profile: Box::new(profile),
+        });
+        story.tell(EventKind::BudgetChanged {
+            budget_bytes: Bytes::gib(2),
+            budget_source: "/sys/fs/cgroup/memory.max".to_owned(),
+            available_bytes: Bytes::gib(2),
+            lines,
+        });
+        story
+    }
+
+    /// It is now this many milliseconds into the run.
+    pub fn at(&mut self, ms: u64) -> &mut Self {
+        self.at = ms.max(self.at);
+        self
+    }
+
+    /// One fact more.
+    pub fn tell(&mut self, kind: EventKind) -> &mut Self {
+        let seq = Seq(self.events.len() as u64 + 1);
+        self.events.push(Event { seq, at: Wall(BEGAN + self.at as i64), mono: Mono::from_millis(self.at), kind });
+        self
+    }
+
+    pub fn queue(&mut self, id: u64, name: &str, mb: u64) -> &mut Self {
+        self.tell(EventKind::JobQueued {
+            job: JobId(id),
+            input: PathBuf::from(format!("/v/{name}")),
+            size_bytes: Bytes::mib(mb),
+            preset: "web-720p".to_owned(),
+            output: None,
+            rank: id as i64,
+        })
+    }
+
+    pub fn inspect(&mut self, id: u64, seconds: u64, peak: u64) -> &mut Self {
+        let media = MediaInfo { duration: Some(Duration::from_secs(seconds)), ..MediaInfo::default() };
+        self.tell(EventKind::JobInspected { job: JobId(id), media, predicted_peak_bytes: Some(Bytes::mib(peak)) })
+    }
+
+    pub fn start(&mut self, id: u64, attempt: u32) -> &mut Self {
+        self.tell(EventKind::JobAdmitted { job: JobId(id), attempt, reserved_bytes: Bytes::mib(500) });
+        self.tell(EventKind::JobStarted { job: JobId(id), attempt, pid: 1000 + id as u32, predicted_peak_bytes: None })
+    }
+
+    pub fn progress(&mut self, id: u64, ratio: f64, speed: f64, eta: u64, mb: u64) -> &mut Self {
+        self.tell(EventKind::JobProgressed {
+            job: JobId(id),
+            ratio: Some(ratio),
+            fps: 51.0,
+            speed,
+            eta_seconds: Some(eta),
+            memory_bytes: Bytes::mib(mb),
+            frame: 3771,
+            out_time_ms: 125_000,
+            written_bytes: Bytes::mib(33),
+        })
+    }
+
+    pub fn finish(&mut self, id: u64, outcome: Outcome, peak: u64, seconds: f64, reason: Option<&str>) -> &mut Self {
+        self.tell(EventKind::JobFinished {
+            job: JobId(id),
+            outcome,
+            output: None,
+            peak_memory_bytes: Bytes::mib(peak),
+            seconds,
+            attempts: 1,
+            exit_code: Some(i32::from(!outcome.is_success())),
+            signal: None,
+            reason: reason.map(str::to_owned),
+        })
+    }
+
+    pub fn sample(&mut self, mb: u64, jobs: &[(u64, u64)]) -> &mut Self {
+        let level = match mb {
+            1844.. => Level::Critical,
+            1536.. => Level::High,
+            1306.. => Level::Elevated,
+            _ => Level::Normal,
+        };
+        self.tell(EventKind::MemorySampled(MemoryFigures {
+            usage_bytes: Bytes::mib(mb + 310),
+            working_set_bytes: Bytes::mib(mb),
+            hard_bytes: Bytes::mib(mb.saturating_sub(120)),
+            console_bytes: Bytes::mib(38),
+            foreign_bytes: Bytes::ZERO,
+            jobs: jobs.iter().map(|(id, mb)| (JobId(*id), Bytes::mib(*mb))).collect::<BTreeMap<_, _>>(),
+            reserved_bytes: Bytes::mib(1120),
+            budget_bytes: Bytes::gib(2),
+            high_water_bytes: Bytes::mib(1536),
+            level,
+            file_cache_bytes: Bytes::mib(172),
+            counted_bytes: Bytes::mib(mb),
+            oom_kills: Some(0),
+            ..MemoryFigures::default()
+        }))
+    }
+
+    pub fn clean(
+        &mut self,
+        id: u64,
+        trigger: CleanupTrigger,
+        job: Option<u64>,
+        action: CleanupAction,
+        figures: (u64, u64),
+    ) -> &mut Self {
+        let (before, freed) = figures;
+        self.tell(EventKind::CleanupStarted {
+            cleanup: CleanupId(id),
+            trigger,
+            job: job.map(JobId),
+            action,
+            before_bytes: Bytes::mib(before),
+        });
+        self.tell(EventKind::CleanupFinished {
+            cleanup: CleanupId(id),
+            action,
+            before_bytes: Bytes::mib(before),
+            after_bytes: Bytes::mib(before.saturating_sub(freed)),
+            freed_bytes: Bytes::mib(freed),
+            millis: 84,
+            verdict: if freed == 0 { CleanupVerdict::Futile } else { CleanupVerdict::Effective },
+        })
+    }
+
+    pub fn log(&mut self, job: Option<u64>, level: LogLevel, text: &str) -> &mut Self {
+        self.tell(EventKind::JobLogged { job: job.map(JobId), level, text: text.to_owned() })
+    }
+
+    /// An app that has heard all of it.
+    pub fn app(&self, settings: Settings) -> App {
+        let mut app = App::new(settings);
+        app.update(Action::Update(Box::new(Update::Snapshot(Box::default()))));
+        for event in &self.events {
+            hear(&mut app, event);
+        }
+        app
+    }
+}
+
+pub fn hear(app: &mut App, event: &Event) -> Vec<Effect> {
+    app.update(Action::Update(Box::new(Update::Event(Box::new(event.clone())))))
+}
+
+/// Memory of the busy run at a second, shaped as ffmpeg's: ramps, plateaus, drops between jobs.
+fn curve(second: u64) -> u64 {
+    const KNOTS: [(u64, u64); 18] = [
+        (0, 210),
+        (100, 980),
+        (120, 1290),
+        (131, 1420),
+        (137, 860),
+        (160, 900),
+        (200, 1080),
+        (216, 1549),
+        (222, 1210),
+        (250, 1330),
+        (290, 760),
+        (310, 1090),
+        (330, 1140),
+        (352, 1240),
+        (384, 1300),
+        (387, 1618),
+        (390, 1327),
+        (420, 1312),
+    ];
+    let after = KNOTS.iter().position(|(at, _)| *at >= second).unwrap_or(KNOTS.len() - 1).max(1);
+    let ((t0, m0), (t1, m1)) = (KNOTS[after - 1], KNOTS[after]);
+    let share = (second - t0.min(second)) as f64 / (t1 - t0) as f64;
+    let wobble = (second * 37 % 23) as f64 - 11.0;
+    (m0 as f64 + (m1 as f64 - m0 as f64) * share + if second == 420 || second == 387 { 0.0 } else { wobble }) as u64
+}
+
+/// The busy dashboard of the mock-ups.
+pub fn busy(governor: bool) -> Story {
+    use CleanupAction::{DropFileCache, RemoveScratch, TrimHeap};
+    use CleanupTrigger::{AfterFailure, AfterJob, BeforeJob, HighWater, Operator};
+    let mut story = Story::new(governor);
+    let names = [
+        (13, "phone-vert.3gp", 18),
+        (14, "lecture-03.mp4", 152),
+        (15, "drone-raw.mp4", 177),
+        (16, "intro-loop.mp4", 22),
+        (17, "lecture-04.mp4", 148),
+        (18, "match-cam2.mov", 191),
+        (19, "keynote-q3.mp4", 96),
+        (20, "wedding-full.mov", 412),
+        (21, "podcast-112.mkv", 88),
+        (22, "tutorial-a.mp4", 64),
+        (23, "tutorial-b.mp4", 62),
+        (24, "site-walk.mov", 121),
+    ];
+    for (id, name, mb) in names {
+        story.queue(id, name, mb);
+    }
+    story.tell(EventKind::JobRejected {
+        job: JobId(20),
+        input: PathBuf::from("/v/wedding-full.mov"),
+        size_bytes: Bytes::mib(412),
+        limit_bytes: Some(Bytes::mib(200)),
+        reason: RejectReason::TooLarge,
+        detail: "over the limit".to_owned(),
+    });
+    story.inspect(14, 190, 600).inspect(16, 59, 310).inspect(19, 240, 489).inspect(21, 300, 210);
+    story.start(14, 1).start(13, 1);
+    let cleanups = [
+        (13, Operator, None, DropFileCache, (1240, 97)),
+        (31, BeforeJob, Some(16), TrimHeap, (1190, 9)),
+        (120, HighWater, None, DropFileCache, (1549, 188)),
+        (154, AfterJob, Some(14), TrimHeap, (1105, 63)),
+        (256, BeforeJob, Some(17), TrimHeap, (1003, 21)),
+        (280, AfterFailure, Some(13), TrimHeap, (912, 12)),
+        (281, AfterFailure, Some(13), RemoveScratch, (900, 206)),
+        (349, AfterJob, Some(16), TrimHeap, (1230, 44)),
+        (387, HighWater, None, TrimHeap, (1618, 0)),
+        (388, HighWater, None, DropFileCache, (1610, 291)),
+        (410, BeforeJob, Some(18), TrimHeap, (1300, 38)),
+    ];
+    let mut next = cleanups.iter().enumerate().peekable();
+    for second in 1..=NOW {
+        story.at(second * 1000);
+        match second {
+            150 => drop(story.finish(14, Outcome::Done, 604, 112.0, None).start(16, 1)),
+            250 => drop(story.start(17, 1)),
+            279 => drop(story.finish(13, Outcome::Failed, 206, 4.0, Some("exit 1, no moov")).start(15, 1)),
+            348 => drop(story.finish(16, Outcome::Done, 318, 19.0, None)),
+            400 => drop(story.tell(EventKind::JobRequeued {
+                job: JobId(15),
+                attempt: 1,
+                reason: "no disk space".to_owned(),
+                delay_ms: 32_000,
+                uncounted: false,
+            })),
+            411 => drop(story.start(18, 1)),
+            _ => {}
+        }
+        if let Some((at, (_, trigger, job, action, figures))) = next.next_if(|(_, cleanup)| cleanup.0 == second) {
+            story.clean(at as u64 + 1, *trigger, *job, *action, *figures);
+        }
+        busy_log(&mut story, second);
+        story.sample(curve(second), if second >= 411 { &[(17, 612), (18, 490)] } else { &[(17, 560)] });
+    }
+    story.progress(17, 0.63, 1.8, 41, 612).progress(18, 0.22, 0.9, 137, 490);
+    story
+}
+
+fn busy_log(story: &mut Story, second: u64) {
+    let line = match second {
+        341 => (LogLevel::Memory, "Memory usage before processing: 902.4MB"),
+        342 => (
+            LogLevel::Info,
+            "ffmpeg -i lecture-04.mp4 -c:v libx264 -preset veryfast -threads 2 -vf scale=-2:720 lecture-04.web-720p.mp4",
+        ),
+        343 => (LogLevel::Info, "Stream #0:0 h264 1920x1080 29.97 fps  → libx264 1280x720"),
+        370 => (LogLevel::Info, "frame= 1204 fps= 44 size= 9216kB time=00:00:40 speed=1.5x"),
+        386 => (LogLevel::Warning, "[h264 @ 0x55d] error while decoding MB 61 30, bytestream -7"),
+        387 => (LogLevel::Memory, "High memory usage detected: 1618.2MB - forcing cleanup"),
+        388 => (LogLevel::Memory, "Memory usage after processing: 1327.0MB"),
+        391 => (LogLevel::Info, "frame= 2310 fps= 51 size= 19456kB time=00:01:17 speed=1.7x"),
+        408 => (LogLevel::Info, "frame= 3128 fps= 53 size= 27648kB time=00:01:44 speed=1.8x"),
+        420 => (LogLevel::Info, "frame= 3771 fps= 54 size= 33792kB time=00:02:05 speed=1.8x"),
+        _ => return,
+    };
+    story.log(Some(17), line.0, line.1);
+}
+
+/// Busy, and over the line, with a job that waits for memory and a warning.
+pub fn over() -> Story {
+    let mut story = busy(true);
+    story.at(421_000).sample(1702, &[(17, 912), (18, 560)]);
+    story.tell(EventKind::PressureChanged {
+        from: Level::Elevated,
+        to: Level::High,
+        working_set_bytes: Bytes::mib(1702),
+        hard_bytes: Bytes::mib(1580),
+    });
+    story.tell(EventKind::AdmissionHeld { job: JobId(19), needs_bytes: Bytes::mib(562), free_bytes: Bytes::ZERO });
+    story.tell(EventKind::WarningRaised {
+        warning: "frequent_cleanups".to_owned(),
+        evidence: "4 cleanups within 3 min".to_owned(),
+        advice: "choose the next safer profile (p)".to_owned(),
+    });
+    story
+}
+
+/// Every job has ended.
+pub fn all_done() -> Story {
+    let mut story = busy(true);
+    story.at(430_000);
+    for (id, peak) in [(17, 640), (18, 505)] {
+        story.finish(id, Outcome::Done, peak, 61.0, None);
+    }
+    story.tell(EventKind::JobReady { job: JobId(15) });
+    for (id, outcome) in [
+        (15, Outcome::Done),
+        (19, Outcome::AlreadyDone),
+        (21, Outcome::Cancelled),
+        (22, Outcome::Done),
+        (23, Outcome::OutOfMemory),
+        (24, Outcome::TimedOut),
+    ] {
+        let reason = (!outcome.is_success()).then_some(match outcome {
+            Outcome::OutOfMemory => "killed by the kernel at 1702 MB",
+            Outcome::TimedOut => "ran longer than 10 min",
+            _ => "cancelled by the operator",
+        });
+        story.finish(id, outcome, 300 + id, 40.0, reason);
+    }
+    story.at(440_000).sample(118, &[]);
+    story
+}
+
+pub fn run_finished() -> EventKind {
+    EventKind::RunFinished(RunSummary { jobs: JobCounts::default(), ..RunSummary::default() })
+}
+
+/// The three shipped rows of the trade-off table.
+pub fn profiles() -> Vec<Profile> {
+    let row = |name: &str, jobs, mb, words: [&str; 3]| Profile {
+        name: name.to_owned(),
+        title: format!("{jobs} at once, {mb} MB"),
+        max_concurrent: jobs,
+        max_file_size: Bytes::mib(mb),
+        memory: MemoryMarks {
+            budget: None,
+            high_water: Mark::Bytes(Bytes::mib(1536)),
+            low_water: Mark::Bytes(Bytes::mib(1331)),
+            reserve: Bytes::mib(64),
+        },
+        scratch_limit: None,
+        env: BTreeMap::new(),
+        guide: GuideWords { memory: words[0].to_owned(), speed: words[1].to_owned(), reliability: words[2].to_owned() },
+    };
+    vec![
+        row("fast", 4, 500, ["High", "Fast", "Low"]),
+        row("balanced", 2, 200, ["Medium", "Medium", "High"]),
+        row("safe", 1, 100, ["Low", "Slow", "Very High"]),
+    ]
+}
+
+pub fn settings(color: ColorMode, ascii: bool) -> Settings {
+    Settings {
+        theme: ThemeName::Dark,
+        color,
+        ascii,
+        profiles: profiles(),
+        places: Places { cwd: "/v".into(), home: Some("/home/me".into()) },
+        time_zone: TimeZone::UTC,
+    }
+}
+
+/// Presses keys: `<esc>`, `<enter>`, `<tab>`, `<down>`, `<up>`, `<left>`, `<c-x>`, else each letter by itself.
+pub fn press(app: &mut App, keys: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let mut rest = keys;
+    while let Some(c) = rest.chars().next() {
+        let named = rest.strip_prefix('<').and_then(|rest| rest.split_once('>')).filter(|(name, _)| name.len() > 1);
+        let event = if let Some((name, after)) = named {
+            rest = after;
+            match name {
+                "esc" => KeyEvent::from(KeyCode::Esc),
+                "enter" => KeyEvent::from(KeyCode::Enter),
+                "tab" => KeyEvent::from(KeyCode::Tab),
+                "down" => KeyEvent::from(KeyCode::Down),
+                "up" => KeyEvent::from(KeyCode::Up),
+                "left" => KeyEvent::from(KeyCode::Left),
+                name => KeyEvent::new(KeyCode::Char(name.chars().last().expect("a key")), KeyModifiers::CONTROL),
+            }
+        } else {
+            rest = &rest[c.len_utf8()..];
+            KeyEvent::from(KeyCode::Char(c))
+        };
+        if let Some(action) = action_of(app, crossterm::event::Event::Key(event)) {
+            effects.extend(app.update(action));
+        }
+    }
+    effects
+}

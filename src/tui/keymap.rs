@@ -1,0 +1,292 @@
+//! The one key table: what keys do in which mode, what the help page says of them, what the footer hints at.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::tui::action::Act;
+
+/// What the keys go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyMode {
+    /// The dashboard.
+    Normal,
+    /// The help page.
+    Help,
+    /// A question.
+    Ask,
+    /// The profile picker.
+    Profiles,
+    /// A line that is being typed.
+    Prompt,
+}
+
+/// A key, as the table writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    code: KeyCode,
+    mods: KeyModifiers,
+}
+
+const fn ch(c: char) -> Key {
+    Key { code: KeyCode::Char(c), mods: KeyModifiers::NONE }
+}
+
+const fn ctrl(c: char) -> Key {
+    Key { code: KeyCode::Char(c), mods: KeyModifiers::CONTROL }
+}
+
+const fn named(code: KeyCode) -> Key {
+    Key { code, mods: KeyModifiers::NONE }
+}
+
+impl Key {
+    /// A pressed key; capital letters carry their shift already.
+    pub fn of(event: KeyEvent) -> Self {
+        let strip =
+            if matches!(event.code, KeyCode::Char(_) | KeyCode::BackTab) { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
+        Self { code: event.code, mods: event.modifiers.difference(strip) }
+    }
+
+    /// As help and hints write it: `^d`, `space`, `J`.
+    pub fn label(self) -> String {
+        let name = match self.code {
+            KeyCode::Char(' ') => "space".to_owned(),
+            KeyCode::Char(c) => c.to_string(),
+            KeyCode::Down => "↓".to_owned(),
+            KeyCode::Up => "↑".to_owned(),
+            KeyCode::Left => "←".to_owned(),
+            KeyCode::Right => "→".to_owned(),
+            KeyCode::PageDown => "PgDn".to_owned(),
+            KeyCode::PageUp => "PgUp".to_owned(),
+            other => format!("{other:?}").to_lowercase(),
+        };
+        if self.mods.contains(KeyModifiers::CONTROL) { format!("^{name}") } else { name }
+    }
+}
+
+/// A section of the help page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// Getting about.
+    Move,
+    /// Finding things.
+    Find,
+    /// How it looks.
+    Look,
+    /// What is done with jobs.
+    Jobs,
+    /// What is done about memory.
+    Memory,
+    /// The console itself.
+    Console,
+    /// In dialogs and prompts: not on the page.
+    Hidden,
+}
+
+impl Section {
+    /// Its heading.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Move => "MOVE",
+            Self::Find => "FIND",
+            Self::Look => "LOOK",
+            Self::Jobs => "JOBS",
+            Self::Memory => "MEMORY",
+            Self::Console => "CONSOLE",
+            Self::Hidden => "",
+        }
+    }
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Binding {
+    /// Where it applies.
+    pub mode: KeyMode,
+    /// Any of these.
+    pub keys: &'static [Key],
+    /// Does this.
+    pub act: Act,
+    /// Its name after `:`.
+    pub name: &'static str,
+    /// Where the help page lists it; rows with the same help text share a line.
+    pub section: Section,
+    /// What the help page says.
+    pub help: &'static str,
+    /// What the footer says; empty = nothing.
+    pub hint: &'static str,
+}
+
+macro_rules! table {
+    ($( $mode:ident [ $($key:expr),* ] $act:ident $name:literal $section:ident $help:literal $hint:literal )*) => {
+        &[ $( Binding { mode: KeyMode::$mode, keys: &[$($key),*], act: Act::$act, name: $name, section: Section::$section,
+                        help: $help, hint: $hint } ),* ]
+    };
+}
+
+/// The table. Hints stand in the footer in this order.
+pub const TABLE: &[Binding] = table! {
+    Normal [ch('?')] Help "help" Console "this help" "help"
+    Normal [ch(':')] CommandLine "" Find "any command by name" "command"
+    Normal [ch('p')] Profiles "profile" Memory "change profile" "profile"
+    Normal [ch('a')] Add "add" Jobs "add files or folders" "add"
+    Normal [ch(' ')] PauseJob "pause" Jobs "pause, resume the job" "pause"
+    Normal [ch('x')] Cancel "cancel" Jobs "cancel (asks)" "cancel"
+    Normal [ch('r')] Retry "retry" Jobs "retry" "retry"
+    Normal [ch('/')] Filter "filter" Find "filter (fuzzy); in the log: search" "filter"
+    Normal [ch('f')] Freeze "freeze" Look "freeze the screen" "freeze"
+    Normal [ch('q'), ctrl('c')] Quit "quit" Console "quit (asks if jobs run)" "quit"
+
+    Normal [ch('1')] PaneMemory "memory" Move "choose a pane" ""
+    Normal [ch('2')] PaneQueue "queue" Move "choose a pane" ""
+    Normal [ch('3')] PaneCleanups "cleanups" Move "choose a pane" ""
+    Normal [ch('4')] PaneLog "log" Move "choose a pane" ""
+    Normal [named(KeyCode::Tab)] NextPane "next-pane" Move "next, previous pane" ""
+    Normal [named(KeyCode::BackTab)] PrevPane "previous-pane" Move "next, previous pane" ""
+    Normal [ch('j'), named(KeyCode::Down)] Down "down" Move "down, up" ""
+    Normal [ch('k'), named(KeyCode::Up)] Up "up" Move "down, up" ""
+    Normal [ch('g'), named(KeyCode::Home)] First "first" Move "first, last" ""
+    Normal [ch('G'), named(KeyCode::End)] Last "last" Move "first, last" ""
+    Normal [ctrl('d')] HalfDown "half-page-down" Move "half a page" ""
+    Normal [ctrl('u')] HalfUp "half-page-up" Move "half a page" ""
+    Normal [named(KeyCode::PageDown)] PageDown "page-down" Move "a page" ""
+    Normal [named(KeyCode::PageUp)] PageUp "page-up" Move "a page" ""
+    Normal [named(KeyCode::Enter)] Enter "open" Move "open the job, full log" ""
+    Normal [named(KeyCode::Esc)] Back "back" Move "back, close" ""
+    Normal [ch('z')] Zoom "zoom" Move "pane full screen and back" ""
+
+    Normal [ch('n')] NextMatch "next-match" Find "next, previous match" ""
+    Normal [ch('N')] PrevMatch "previous-match" Find "next, previous match" ""
+
+    Normal [ch('[')] ChartBack "chart-back" Look "back and forward in time" ""
+    Normal [ch(']')] ChartForward "chart-forward" Look "back and forward in time" ""
+    Normal [ch('<')] ChartShorter "chart-shorter" Look "shorter, longer chart" ""
+    Normal [ch('>')] ChartLonger "chart-longer" Look "shorter, longer chart" ""
+    Normal [ch('t')] Theme "theme" Look "next theme" ""
+    Normal [ch('T')] Ascii "ascii" Look "ASCII on, off" ""
+    Normal [ch('m')] Mouse "mouse" Look "mouse on, off" ""
+    Normal [ch('y')] CopyLine "copy" Look "copy line, log (OSC 52)" ""
+    Normal [ch('Y')] CopyLog "copy-log" Look "copy line, log (OSC 52)" ""
+    Normal [ch('L')] Follow "follow" Look "log: follow on, off" ""
+
+    Normal [ch('S')] HoldQueue "hold" Jobs "hold, release the queue" ""
+    Normal [ch('J')] Later "later" Jobs "later, sooner in the queue" ""
+    Normal [ch('K')] Sooner "sooner" Jobs "later, sooner in the queue" ""
+    Normal [ch('{')] MoveFirst "move-first" Jobs "first, last in the queue" ""
+    Normal [ch('}')] MoveLast "move-last" Jobs "first, last in the queue" ""
+    Normal [ch('A')] Allow "allow" Jobs "let a rejected one in" ""
+    Normal [ch('D')] Remove "remove" Jobs "delete from the list (asks)" ""
+    Normal [ch('E')] Drain "drain" Jobs "end after what is queued" ""
+
+    Normal [ch('C')] CleanNow "clean" Memory "clean up now" ""
+
+    Normal [ctrl('z')] Suspend "suspend" Console "suspend; jobs pause too" ""
+    Normal [ctrl('l')] Redraw "redraw" Console "redraw" ""
+
+    Help [named(KeyCode::Esc), ch('?'), ctrl('c'), named(KeyCode::Enter)] Back "" Hidden "close" "close"
+    Help [named(KeyCode::Down)] Down "" Hidden "scroll" "scroll"
+    Help [named(KeyCode::Up)] Up "" Hidden "scroll" ""
+    Help [named(KeyCode::PageDown), ctrl('d')] HalfDown "" Hidden "scroll" ""
+    Help [named(KeyCode::PageUp), ctrl('u')] HalfUp "" Hidden "scroll" ""
+
+    Ask [named(KeyCode::Enter)] Enter "" Hidden "press the button" "choose"
+    Ask [named(KeyCode::Left), named(KeyCode::Right), named(KeyCode::Tab), named(KeyCode::BackTab), ch('h'), ch('l')]
+        OtherButton "" Hidden "other button" "other button"
+    Ask [ch('y')] Yes "" Hidden "yes" "yes"
+    Ask [named(KeyCode::Esc), ch('n')] Back "" Hidden "no" "no"
+    Ask [ch('q'), ctrl('c')] Quit "" Hidden "quit" ""
+
+    Profiles [named(KeyCode::Enter)] Enter "" Hidden "switch" "switch now"
+    Profiles [named(KeyCode::Down), ch('j')] Down "" Hidden "down" "next"
+    Profiles [named(KeyCode::Up), ch('k')] Up "" Hidden "up" ""
+    Profiles [named(KeyCode::Esc), ch('q'), ch('p'), ctrl('c')] Back "" Hidden "close" "close"
+
+    Prompt [named(KeyCode::Enter)] Enter "" Hidden "take it" "take it"
+    Prompt [named(KeyCode::Tab)] Complete "" Hidden "complete" "complete"
+    Prompt [named(KeyCode::Up)] Older "" Hidden "older" "history"
+    Prompt [named(KeyCode::Down)] Newer "" Hidden "newer" ""
+    Prompt [named(KeyCode::Esc), ctrl('c')] Back "" Hidden "close" "close"
+};
+
+/// What a key does in a mode.
+pub fn resolve(mode: KeyMode, event: KeyEvent) -> Option<Act> {
+    let key = Key::of(event);
+    TABLE.iter().find(|binding| binding.mode == mode && binding.keys.contains(&key)).map(|binding| binding.act)
+}
+
+/// What a name after `:` does.
+pub fn by_name(name: &str) -> Option<Act> {
+    TABLE.iter().find(|binding| !binding.name.is_empty() && binding.name == name).map(|binding| binding.act)
+}
+
+/// Every name for `:` that begins so, in the table's order.
+pub fn names(prefix: &str) -> Vec<&'static str> {
+    TABLE.iter().map(|binding| binding.name).filter(|name| !name.is_empty() && name.starts_with(prefix)).collect()
+}
+
+/// Footer hints of a mode: key and word.
+pub fn hints(mode: KeyMode) -> Vec<(String, &'static str)> {
+    let hinted = TABLE.iter().filter(|binding| binding.mode == mode && !binding.hint.is_empty());
+    hinted.filter_map(|binding| binding.keys.first().map(|key| (key.label(), binding.hint))).collect()
+}
+
+/// A section of the help page: keys and what they do.
+pub fn help(section: Section) -> Vec<(String, &'static str)> {
+    let mut lines: Vec<(Vec<String>, &'static str)> = Vec::new();
+    for binding in TABLE.iter().filter(|binding| binding.section == section) {
+        let labels = binding.keys.iter().filter(|key| !matches!(key.code, KeyCode::Home | KeyCode::End)).map(|key| key.label());
+        match lines.iter_mut().find(|(_, help)| *help == binding.help) {
+            Some((known, _)) => known.extend(labels),
+            None => lines.push((labels.collect(), binding.help)),
+        }
+    }
+    lines
+        .into_iter()
+        .map(|(mut labels, help)| {
+            if labels == ["1", "2", "3", "4"] {
+                labels = vec!["1-4".to_owned()];
+            }
+            (labels.join(" "), help)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_means_two_things_in_one_mode_and_no_name_two_commands() {
+        for (i, a) in TABLE.iter().enumerate() {
+            for b in &TABLE[i + 1..] {
+                assert!(a.name.is_empty() || a.name != b.name, "{}", a.name);
+                for key in a.keys {
+                    assert!(
+                        a.mode != b.mode || !b.keys.contains(key),
+                        "{} in {:?}: {:?} and {:?}",
+                        key.label(),
+                        a.mode,
+                        a.act,
+                        b.act
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_action_of_the_dashboard_has_a_plain_key_and_a_line_of_help() {
+        for binding in TABLE.iter().filter(|binding| binding.mode == KeyMode::Normal) {
+            assert!(!binding.keys.is_empty() && !binding.help.is_empty(), "{:?}", binding.act);
+            assert!(!matches!(binding.keys[0].code, KeyCode::F(_) | KeyCode::Home | KeyCode::End), "{:?}", binding.act);
+        }
+    }
+
+    #[test]
+    fn capital_letters_are_keys_of_their_own() {
+        let event = |c, mods| KeyEvent::new(KeyCode::Char(c), mods);
+        assert_eq!(resolve(KeyMode::Normal, event('J', KeyModifiers::SHIFT)), Some(Act::Later));
+        assert_eq!(resolve(KeyMode::Normal, event('j', KeyModifiers::NONE)), Some(Act::Down));
+        assert_eq!(resolve(KeyMode::Normal, event('d', KeyModifiers::CONTROL)), Some(Act::HalfDown));
+        assert_eq!(resolve(KeyMode::Normal, event('d', KeyModifiers::ALT)), None);
+    }
+}

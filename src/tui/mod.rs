@@ -1,0 +1,28 @@
+//! The console: a dashboard over [`crate::domain::state::State`], driven by a [`crate::runtime::link::Link`].
+//!
+//! Keys become [`action::Action`]s, actions change the [`app::App`] or ask the engine, events change the state, and
+//! [`view::draw`] shows what is: it cannot change anything. Nothing here knows how jobs are run or memory is measured.
+
+pub mod action;
+pub mod app;
+pub mod complete;
+pub mod filter;
+pub mod input;
+pub mod keymap;
+pub mod layout;
+pub mod profiles;
+pub mod prompt;
+pub mod rows;
+pub mod run;
+pub mod svg;
+pub mod terminal;
+pub mod theme;
+pub mod view;
+
+pub use run::{TuiError, TuiExit, TuiOptions, run};
+pub use theme::{ColorChoice, ColorMode, ThemeName};
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! What switching to a profile would do now, from what is known of the queue.
+
+use crate::domain::job::{Phase, RejectReason};
+use crate::domain::memory::{BudgetSource, Lines};
+use crate::domain::profile::Profile;
+use crate::domain::state::State;
+
+/// What switching would do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Switch {
+    /// It is the profile in force.
+    pub in_force: bool,
+    /// Jobs that hold a slot.
+    pub running: u64,
+    /// Of them, those that are over the new number of slots.
+    pub draining: u64,
+    /// Slots that would be there at once.
+    pub opened: u64,
+    /// Waiting jobs over the new size limit.
+    pub too_large: u64,
+    /// Jobs rejected for their size that are within the new limit.
+    pub let_in: u64,
+    /// The lines that would be in force.
+    pub lines: Lines,
+}
+
+impl Switch {
+    /// What switching from `state` to `profile` would do.
+    pub fn preview(state: &State, profile: &Profile) -> Self {
+        let running = state.index.active.len() as u64;
+        let slots = u64::from(profile.max_concurrent);
+        let waiting = state.index.waiting.iter().map(|(_, id)| id).chain(&state.index.backoff);
+        let too_large =
+            waiting.filter_map(|id| state.jobs.get(id)).filter(|job| !job.allowed && job.size > profile.max_file_size).count()
+                as u64;
+        let let_in = state.index.rejected.iter().filter_map(|id| state.jobs.get(id)).filter(|job| {
+            matches!(&job.phase, Phase::Rejected(why) if why.reason == RejectReason::TooLarge) && job.size <= profile.max_file_size
+        });
+        let by_operator = state.budget_source == BudgetSource::Operator.to_string();
+        let budget = match profile.memory.budget {
+            _ if by_operator => state.lines.budget,
+            Some(bytes) => bytes.min(state.available),
+            None => state.available,
+        };
+        Self {
+            in_force: state.profile.as_deref() == Some(profile),
+            running,
+            draining: running.saturating_sub(slots),
+            opened: slots.saturating_sub(running).min(state.index.waiting.len() as u64),
+            too_large,
+            let_in: let_in.count() as u64,
+            lines: Lines::new(&profile.memory, budget),
+        }
+    }
+
+    /// In words.
+    pub fn words(&self, profile: &Profile) -> String {
+        if self.in_force {
+            return "in force".to_owned();
+        }
+        let mut parts = Vec::new();
+        if self.draining > 0 {
+            parts.push(format!("{} of {} running drain", self.draining, self.running));
+        }
+        if self.opened > 0 {
+            parts.push(format!("{} more may start", self.opened));
+        }
+        if self.too_large > 0 {
+            parts.push(format!("{} queued would be over {}", self.too_large, profile.max_file_size));
+        }
+        if self.let_in > 0 {
+            parts.push(format!("{} rejected would fit", self.let_in));
+        }
+        if parts.is_empty() { "nothing changes at once".to_owned() } else { parts.join(", ") }
+    }
+}

@@ -1,0 +1,84 @@
+//! A line that is being typed: what for, the editor, its history, and what its last completion offered.
+
+use tui_input::{Input, InputRequest};
+
+use crate::tui::complete::Completion;
+
+/// What the line is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromptKind {
+    /// Paths to queue.
+    Add,
+    /// The queue's filter.
+    Filter,
+    /// A text to find in the log.
+    Search,
+    /// The name of a command.
+    Command,
+}
+
+impl PromptKind {
+    /// What stands before the line.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Add => "add files or folders: ",
+            Self::Filter => "filter: ",
+            Self::Search => "find in the log: ",
+            Self::Command => ":",
+        }
+    }
+}
+
+/// A line that is being typed.
+#[derive(Debug, Clone)]
+pub struct Prompt {
+    /// What for.
+    pub kind: PromptKind,
+    /// The editor.
+    pub input: Input,
+    /// What the last completion offered.
+    pub offers: Vec<String>,
+    /// What is wrong with the line.
+    pub error: Option<String>,
+    at: usize,
+    draft: String,
+}
+
+impl Prompt {
+    /// A line with `text` in it already.
+    pub fn new(kind: PromptKind, text: String) -> Self {
+        Self { kind, input: Input::new(text), offers: Vec::new(), error: None, at: 0, draft: String::new() }
+    }
+
+    /// Edits the line.
+    pub fn edit(&mut self, request: InputRequest) {
+        self.input.handle(request);
+        self.offers.clear();
+        self.error = None;
+    }
+
+    /// Puts text in at the cursor.
+    pub fn paste(&mut self, text: &str) {
+        for c in text.chars().map(|c| if c == '\n' || c == '\r' { ' ' } else { c }).filter(|c| !c.is_control()) {
+            self.edit(InputRequest::InsertChar(c));
+        }
+    }
+
+    /// Takes a completion, unless the line has changed since it was asked for.
+    pub fn complete(&mut self, completion: Completion) {
+        if completion.asked == self.input.value() {
+            self.input = Input::new(completion.line);
+            self.offers = completion.offers;
+        }
+    }
+
+    /// Walks through the history, newest first; `older` = away from now.
+    pub fn recall(&mut self, history: &[String], older: bool) {
+        if self.at == 0 {
+            self.draft = self.input.value().to_owned();
+        }
+        self.at = if older { (self.at + 1).min(history.len()) } else { self.at.saturating_sub(1) };
+        let line = if self.at == 0 { self.draft.clone() } else { history[history.len() - self.at].clone() };
+        self.input = Input::new(line);
+    }
+}

@@ -1,0 +1,297 @@
+//! The console's loop: updates of the engine and keys in, frames and requests out.
+
+use std::io;
+use std::time::Duration;
+
+use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use jiff::tz::TimeZone;
+use ratatui::Terminal;
+use thiserror::Error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tui_input::InputRequest;
+
+use crate::domain::command::Command;
+use crate::domain::profile::Profile;
+use crate::runtime::link::{Link, Update};
+use crate::tui::action::{Action, Effect};
+use crate::tui::app::{App, Mode, Settings};
+use crate::tui::complete::{self, Places};
+use crate::tui::input::{Input, Reader};
+use crate::tui::keymap::{self, KeyMode};
+use crate::tui::terminal::{self, Guard, Screen};
+use crate::tui::theme::{ColorMode, ThemeName};
+use crate::tui::view;
+
+/// Least time between two frames: 10 Hz.
+const FRAME: Duration = Duration::from_millis(100);
+/// Longest wait for the jobs to be stopped before the console itself stops.
+const SUSPEND: Duration = Duration::from_secs(3);
+
+/// What the caller decides.
+#[derive(Debug, Clone, Default)]
+pub struct TuiOptions {
+    /// The palette.
+    pub theme: ThemeName,
+    /// The most colours that may be used; see [`ColorMode::detect`].
+    pub color: ColorMode,
+    /// Only ASCII may be shown.
+    pub ascii: bool,
+    /// The profiles that the picker offers.
+    pub profiles: Vec<Profile>,
+    /// Where typed paths lead.
+    pub places: Places,
+}
+
+/// How the console ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TuiExit {
+    /// The operator quit, or the run was ended from elsewhere; the run is over.
+    Finished,
+    /// The terminal is gone (SSH dropped). The run goes on; the line to it was dropped.
+    TerminalGone,
+}
+
+/// Why the console could not go on.
+#[derive(Debug, Error)]
+pub enum TuiError {
+    /// The terminal could not be set up.
+    #[error("cannot set up the terminal: {0}; `plimsoll run` does without one")]
+    Setup(#[source] io::Error),
+    /// The terminal could not be drawn to.
+    #[error("cannot draw to the terminal: {0}; `plimsoll run` does without one")]
+    Draw(#[source] io::Error),
+}
+
+/// Something that woke the loop.
+enum Woken {
+    Update(Option<Update>),
+    Input(Option<Input>),
+    Resized,
+    Continued,
+    Stopped,
+    Draw,
+}
+
+/// Runs the console until the operator quits, the run ends, or the terminal is gone.
+///
+/// Writes to the terminal block while the terminal does not read: give it a thread and a runtime of its own.
+pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
+    let places = options.places.clone();
+    let app = App::new(Settings {
+        theme: options.theme,
+        color: options.color,
+        ascii: options.ascii,
+        profiles: options.profiles,
+        places: options.places,
+        time_zone: TimeZone::system(),
+    });
+    let mut console = Console::start(link, app, places).map_err(TuiError::Setup)?;
+    match console.serve().await {
+        Ok(exit) => Ok(exit),
+        Err(error) if is_gone(&error) => Ok(TuiExit::TerminalGone),
+        Err(error) => Err(TuiError::Draw(error)),
+    }
+}
+
+/// Writing failed because nobody is there to read.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+        || matches!(error.raw_os_error(), Some(libc::EIO | libc::ENXIO | libc::EBADF | libc::ENODEV))
+}
+
+struct Console {
+    // Dropped first to last: the reader ends before the terminal is given back.
+    reader: Reader,
+    guard: Guard,
+    terminal: Terminal<Screen>,
+    link: Link,
+    app: App,
+    places: Places,
+    resized: Signal,
+    continued: Signal,
+    stopped: Signal,
+    title: String,
+    taskbar: Option<u8>,
+}
+
+impl Console {
+    fn start(link: Link, app: App, places: Places) -> io::Result<Self> {
+        let resized = signal(SignalKind::window_change())?;
+        let continued = signal(SignalKind::from_raw(libc::SIGCONT))?;
+        let stopped = signal(SignalKind::from_raw(libc::SIGTSTP))?;
+        let guard = Guard::take(true)?;
+        let terminal = Terminal::new(Screen::new())?;
+        let reader = Reader::start()?;
+        Ok(Self { reader, guard, terminal, link, app, places, resized, continued, stopped, title: String::new(), taskbar: None })
+    }
+
+    async fn serve(&mut self) -> io::Result<TuiExit> {
+        let mut frames = interval(FRAME);
+        frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut dirty, mut open) = (true, true);
+        loop {
+            let woken = tokio::select! {
+                biased;
+                input = self.reader.events.recv() => Woken::Input(input),
+                _ = self.resized.recv() => Woken::Resized,
+                _ = self.continued.recv() => Woken::Continued,
+                _ = self.stopped.recv() => Woken::Stopped,
+                _ = frames.tick(), if dirty => Woken::Draw,
+                update = self.link.updates.recv(), if open => Woken::Update(update),
+            };
+            let effects = match woken {
+                Woken::Draw => {
+                    self.draw()?;
+                    dirty = false;
+                    continue;
+                }
+                Woken::Input(None | Some(Input::Gone)) => return Ok(TuiExit::TerminalGone),
+                Woken::Input(Some(Input::Event(event))) => {
+                    action_of(&self.app, event).map_or_else(Vec::new, |action| self.app.update(action))
+                }
+                Woken::Resized => Vec::new(),
+                Woken::Continued => {
+                    self.guard.enter()?;
+                    vec![Effect::Redraw]
+                }
+                Woken::Stopped => vec![Effect::Suspend],
+                Woken::Update(Some(update)) => self.app.update(Action::Update(Box::new(update))),
+                Woken::Update(None) => {
+                    open = false;
+                    self.app.closed();
+                    let over = self.app.quitting() || self.app.shown().shutting_down || self.app.shown().summary.is_none();
+                    if over { vec![Effect::Exit] } else { Vec::new() }
+                }
+            };
+            dirty = true;
+            for effect in effects {
+                if effect == Effect::Exit {
+                    return Ok(TuiExit::Finished);
+                }
+                self.perform(effect).await?;
+            }
+        }
+    }
+
+    async fn perform(&mut self, effect: Effect) -> io::Result<()> {
+        match effect {
+            Effect::Send(id, command) => {
+                // A closed line is noticed where updates are received.
+                let _ = self.link.requests.send((id, command));
+            }
+            Effect::Copy(text) => self.terminal.backend_mut().add(&terminal::clipboard(&text)),
+            Effect::Mouse(on) => self.guard.mouse(on)?,
+            Effect::Redraw => self.redraw_all()?,
+            Effect::Complete(line) => {
+                let completion = complete::complete(&line, &self.places);
+                self.app.update(Action::Completed(completion));
+            }
+            Effect::Suspend => self.suspend().await?,
+            Effect::Exit => {}
+        }
+        Ok(())
+    }
+
+    /// The jobs first, then the terminal, then this process; afterwards all of it in the other order.
+    async fn suspend(&mut self) -> io::Result<()> {
+        if let Effect::Send(request, command) = self.app.ask("suspend", Command::Suspend) {
+            let _ = self.link.requests.send((request, command));
+            let answered = async {
+                while let Some(update) = self.link.updates.recv().await {
+                    let answer = matches!(&update, Update::Reply(id, _) if *id == request);
+                    self.app.update(Action::Update(Box::new(update)));
+                    if answer {
+                        return;
+                    }
+                }
+            };
+            // An engine that does not answer must not keep the operator from the shell.
+            let _ = timeout(SUSPEND, answered).await;
+        }
+        self.guard.leave();
+        terminal::stop_as_ctrl_z_does();
+        self.guard.enter()?;
+        let effect = self.app.ask("continue", Command::Continue);
+        if let Effect::Send(request, command) = effect {
+            let _ = self.link.requests.send((request, command));
+        }
+        self.redraw_all()
+    }
+
+    fn redraw_all(&mut self) -> io::Result<()> {
+        self.title.clear();
+        self.terminal.backend_mut().forget();
+        self.terminal.clear()
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        // A panic on another thread has given the terminal back to show its report.
+        if !terminal::is_taken() {
+            self.guard.enter()?;
+            self.redraw_all()?;
+        }
+        let title = self.app.title();
+        if title != self.title {
+            self.terminal.backend_mut().add(&terminal::title(&title));
+            self.title = title;
+        }
+        let taskbar = self.app.taskbar();
+        if taskbar != self.taskbar {
+            self.terminal.backend_mut().add(&terminal::taskbar(taskbar));
+            self.taskbar = taskbar;
+        }
+        self.terminal.autoresize()?;
+        let size = self.terminal.size()?;
+        self.app.update(Action::Resize(size.width, size.height));
+        let app = &self.app;
+        self.terminal.draw(|frame| view::draw(app, frame))?;
+        Ok(())
+    }
+}
+
+/// What an event of the terminal means now.
+pub fn action_of(app: &App, event: TerminalEvent) -> Option<Action> {
+    match event {
+        TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => match keymap::resolve(app.key_mode(), key) {
+            Some(act) => Some(Action::Do(act)),
+            None if takes_text(app) => edit_of(key).map(Action::Edit),
+            None => None,
+        },
+        TerminalEvent::Mouse(mouse) => Some(Action::Mouse(mouse)),
+        TerminalEvent::Paste(text) => Some(Action::Paste(text)),
+        TerminalEvent::Resize(width, height) => Some(Action::Resize(width, height)),
+        _ => None,
+    }
+}
+
+fn takes_text(app: &App) -> bool {
+    matches!(app.mode(), Some(Mode::Help(_) | Mode::Prompt(_))) && matches!(app.key_mode(), KeyMode::Help | KeyMode::Prompt)
+}
+
+/// Line editing as shells have it.
+fn edit_of(key: KeyEvent) -> Option<InputRequest> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    let alt = key.modifiers.contains(KeyModifiers::ALT);
+    Some(match key.code {
+        KeyCode::Char(c) if !control && !alt => InputRequest::InsertChar(c),
+        KeyCode::Backspace if alt || control => InputRequest::DeletePrevWord,
+        KeyCode::Backspace => InputRequest::DeletePrevChar,
+        KeyCode::Delete => InputRequest::DeleteNextChar,
+        KeyCode::Left if control || alt => InputRequest::GoToPrevWord,
+        KeyCode::Right if control || alt => InputRequest::GoToNextWord,
+        KeyCode::Left => InputRequest::GoToPrevChar,
+        KeyCode::Right => InputRequest::GoToNextChar,
+        KeyCode::Home => InputRequest::GoToStart,
+        KeyCode::End => InputRequest::GoToEnd,
+        KeyCode::Char('a') if control => InputRequest::GoToStart,
+        KeyCode::Char('e') if control => InputRequest::GoToEnd,
+        KeyCode::Char('u') if control => InputRequest::DeleteFromStart,
+        KeyCode::Char('k') if control => InputRequest::DeleteTillEnd,
+        KeyCode::Char('w') if control => InputRequest::DeletePrevWord,
+        KeyCode::Char('y') if control => InputRequest::Yank,
+        KeyCode::Char('b') if alt => InputRequest::GoToPrevWord,
+        KeyCode::Char('f') if alt => InputRequest::GoToNextWord,
+        _ => return None,
+    })
+}

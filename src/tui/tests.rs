@@ -1,0 +1,500 @@
+//! Whole screens as they look, and what keys do to them.
+
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier};
+
+use crate::domain::command::{Command, MoveTo, Rejection};
+use crate::domain::event::{Event, EventKind};
+use crate::domain::job::{JobId, LogLevel, Outcome, StopReason};
+use crate::runtime::link::Update;
+use crate::tui::action::{Action, Effect};
+use crate::tui::app::App;
+use crate::tui::complete::Completion;
+use crate::tui::fixture::{Story, all_done, busy, hear, over, press, run_finished, settings};
+use crate::tui::theme::ColorMode;
+use crate::tui::{svg, view};
+
+const SIZES: [(u16, u16); 4] = [(120, 36), (80, 24), (60, 16), (40, 10)];
+const SCREENS: [&str; 13] =
+    ["busy", "empty", "over", "naive", "help", "cancel", "quit", "profiles", "add", "filter", "log", "memory", "all_done"];
+
+fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
+    let settings = settings(color, ascii);
+    let mut app = match name {
+        "empty" => Story::new(true).app(settings),
+        "over" => over().app(settings),
+        "naive" => busy(false).app(settings),
+        "all_done" => all_done().app(settings),
+        _ => busy(true).app(settings),
+    };
+    if name != "empty" {
+        press(&mut app, "gk");
+    }
+    match name {
+        "busy" | "naive" | "all_done" => drop(press(&mut app, "g")),
+        "help" => drop(press(&mut app, "?")),
+        "cancel" => drop(press(&mut app, "x")),
+        "quit" => drop(press(&mut app, "q")),
+        "profiles" => drop(press(&mut app, "p<down>")),
+        "add" => {
+            press(&mut app, "al");
+            let offers = ["lecture-03.mp4".to_owned(), "lecture-04.mp4".to_owned()].to_vec();
+            app.update(Action::Completed(Completion { asked: "l".to_owned(), line: "lecture-0".to_owned(), offers }));
+        }
+        "filter" => drop(press(&mut app, "/tut")),
+        "log" => drop(press(&mut app, "4z/<up>frame<enter>")),
+        "memory" => drop(press(&mut app, "1z")),
+        _ => {}
+    }
+    app
+}
+
+fn draw(app: &mut App, width: u16, height: u16) -> Buffer {
+    app.update(Action::Resize(width, height));
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
+    terminal.draw(|frame| view::draw(app, frame)).expect("draws");
+    terminal.backend().buffer().clone()
+}
+
+fn text(buf: &Buffer) -> String {
+    let mut out = String::new();
+    for y in 0..buf.area.height {
+        let mut line = String::new();
+        let mut skip = 0;
+        for x in 0..buf.area.width {
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            let symbol = buf[(x, y)].symbol();
+            skip = unicode_width::UnicodeWidthStr::width(symbol).saturating_sub(1);
+            line.push_str(symbol);
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    out
+}
+
+/// The look of each run of cells: `y x+length colour weights`.
+fn styles(buf: &Buffer) -> String {
+    let mut out = String::new();
+    for y in 0..buf.area.height {
+        let mut runs: Vec<(u16, u16, String)> = Vec::new();
+        for x in 0..buf.area.width {
+            let cell = &buf[(x, y)];
+            let color = |color| match color {
+                Color::Reset => "-".to_owned(),
+                Color::Rgb(r, g, b) => format!("{r:02x}{g:02x}{b:02x}"),
+                other => other.to_string(),
+            };
+            let weights: String =
+                [(Modifier::BOLD, 'b'), (Modifier::DIM, 'd'), (Modifier::UNDERLINED, 'u'), (Modifier::REVERSED, 'r')]
+                    .into_iter()
+                    .filter_map(|(modifier, letter)| cell.modifier.contains(modifier).then_some(letter))
+                    .collect();
+            let ink = if cell.symbol() == " " { "-".to_owned() } else { color(cell.fg) };
+            let look = format!("{ink}/{} {weights}", color(cell.bg));
+            match runs.last_mut() {
+                Some((_, length, known)) if *known == look => *length += 1,
+                _ => runs.push((x, 1, look)),
+            }
+        }
+        let _ = write!(out, "{y:>2}");
+        for (x, length, look) in runs.iter().filter(|(_, _, look)| look != "-/- ") {
+            let _ = write!(out, " {x}+{length} {}", look.trim_end());
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[test]
+fn every_screen_looks_as_reviewed_at_every_size() {
+    for name in SCREENS {
+        for (width, height) in SIZES {
+            let colour = text(&draw(&mut screen(name, ColorMode::True, false), width, height));
+            let sixteen = text(&draw(&mut screen(name, ColorMode::Sixteen, false), width, height));
+            let mono = draw(&mut screen(name, ColorMode::Mono, false), width, height);
+            let ascii = text(&draw(&mut screen(name, ColorMode::True, true), width, height));
+            assert_eq!(colour, sixteen, "{name} {width}x{height}: colours change looks, not words");
+            assert_eq!(colour, text(&mono), "{name} {width}x{height}: colours change looks, not words");
+            for cell in &mono.content {
+                assert!(cell.fg == Color::Reset && cell.bg == Color::Reset, "{name} {width}x{height}: a colour in monochrome");
+            }
+            assert!(ascii.is_ascii(), "{name} {width}x{height}: not ASCII: {ascii}");
+            insta::assert_snapshot!(format!("{name}_{width}x{height}"), format!("{colour}\n=== ascii\n{ascii}"));
+        }
+    }
+}
+
+#[test]
+fn the_looks_of_the_busy_screen_are_as_reviewed() {
+    for (mode, name) in [(ColorMode::True, "true"), (ColorMode::Sixteen, "sixteen"), (ColorMode::Mono, "mono")] {
+        let buf = draw(&mut screen("busy", mode, false), 80, 24);
+        insta::assert_snapshot!(format!("looks_{name}_80x24"), styles(&buf));
+    }
+}
+
+#[test]
+fn names_that_are_not_ascii_stay_off_an_ascii_screen() {
+    let mut story = Story::new(true);
+    story.queue(1, "видео–日本語…😀.mp4", 10).log(None, LogLevel::Info, "→ é");
+    let mut app = story.app(settings(ColorMode::Mono, true));
+    assert!(text(&draw(&mut app, 120, 36)).is_ascii());
+}
+
+#[test]
+fn pictures_of_the_screens_are_written_where_asked() {
+    let Some(folder) = std::env::var_os("PLIMSOLL_PICTURES") else { return };
+    for name in SCREENS {
+        for (width, height) in SIZES {
+            let mut app = screen(name, ColorMode::True, false);
+            let buf = draw(&mut app, width, height);
+            let file = std::path::Path::new(&folder).join(format!("{name}-{width}.svg"));
+            std::fs::write(file, svg::render(&buf, &app.title())).expect("writes");
+        }
+    }
+}
+
+#[test]
+fn cancelling_asks_and_the_default_answer_changes_nothing() {
+    let mut app = screen("busy", ColorMode::True, false);
+    assert_eq!(app.selected(), Some(JobId(17)));
+    assert_eq!(press(&mut app, "x<enter>"), vec![]);
+    assert_eq!(press(&mut app, "x<esc>"), vec![]);
+    let effects = press(&mut app, "x<left><enter>");
+    assert!(matches!(effects[..], [Effect::Send(_, Command::Cancel(JobId(17)))]), "{effects:?}");
+}
+
+#[test]
+fn the_job_under_question_stays_the_same_while_the_dialog_is_open() {
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, "x");
+    let mut story = busy(true);
+    story.finish(17, Outcome::Done, 600, 9.0, None).tell(EventKind::JobRemoved { job: JobId(17) });
+    for event in &story.events[story.events.len() - 2..] {
+        hear(&mut app, event);
+    }
+    press(&mut app, "jjj");
+    let effects = press(&mut app, "y");
+    assert!(matches!(effects[..], [Effect::Send(_, Command::Cancel(JobId(17)))]), "{effects:?}");
+}
+
+#[test]
+fn nothing_changes_before_the_engine_says_so_and_refusals_are_shown() {
+    let mut app = screen("busy", ColorMode::True, false);
+    let before = text(&draw(&mut app, 120, 36));
+    let effects = press(&mut app, " ");
+    let [Effect::Send(id, Command::PauseJob(JobId(17)))] = effects[..] else { panic!("{effects:?}") };
+    assert_eq!(text(&draw(&mut app, 120, 36)), before);
+    app.update(Action::Update(Box::new(Update::Reply(id, Err(Rejection("it has just ended".to_owned()))))));
+    assert!(text(&draw(&mut app, 120, 36)).contains("pause #17: it has just ended"));
+}
+
+#[test]
+fn every_command_has_a_key() {
+    let mut app = screen("busy", ColorMode::True, false);
+    let asked = |app: &mut App, keys: &str| match press(app, keys).pop() {
+        Some(Effect::Send(_, command)) => command,
+        other => panic!("{keys}: {other:?}"),
+    };
+    assert_eq!(asked(&mut app, "r"), Command::Retry(JobId(17)));
+    assert_eq!(asked(&mut app, "A"), Command::Allow(JobId(17)));
+    assert_eq!(asked(&mut app, "J"), Command::Move(JobId(17), MoveTo::Later));
+    assert_eq!(asked(&mut app, "K"), Command::Move(JobId(17), MoveTo::Sooner));
+    assert_eq!(asked(&mut app, "{"), Command::Move(JobId(17), MoveTo::First));
+    assert_eq!(asked(&mut app, "}"), Command::Move(JobId(17), MoveTo::Last));
+    assert_eq!(asked(&mut app, "Dy"), Command::Remove(JobId(17)));
+    assert_eq!(asked(&mut app, "S"), Command::Pause);
+    assert_eq!(asked(&mut app, "C"), Command::CleanNow);
+    assert_eq!(asked(&mut app, "E"), Command::Drain);
+    assert_eq!(asked(&mut app, ":clean<enter>"), Command::CleanNow);
+    assert!(matches!(asked(&mut app, "p<down><enter>"), Command::SelectProfile(profile) if profile.name == "safe"));
+    let paths = vec!["/v/a b.mp4".into(), "/home/me/c.mov".into()];
+    assert_eq!(asked(&mut app, "a'a b.mp4' ~/c.mov<enter>"), Command::Enqueue { paths, preset: None });
+    assert_eq!(asked(&mut app, "qq"), Command::Shutdown);
+    assert_eq!(asked(&mut app, "qy"), Command::Shutdown);
+}
+
+#[test]
+fn quitting_asks_while_jobs_run_and_waits_for_the_run_to_end() {
+    let mut app = screen("busy", ColorMode::True, false);
+    assert_eq!(press(&mut app, "q<enter>"), vec![], "the default is to stay");
+    assert!(matches!(press(&mut app, "q<left><enter>")[..], [Effect::Send(_, Command::Shutdown)]));
+    assert!(text(&draw(&mut app, 120, 36)).contains("stopping"));
+    let mut story = busy(true);
+    story
+        .tell(EventKind::ShutdownStarted)
+        .tell(EventKind::JobStopping { job: JobId(17), why: StopReason::Shutdown })
+        .tell(run_finished());
+    let last: Vec<Event> = story.events[story.events.len() - 3..].to_vec();
+    assert_eq!(hear(&mut app, &last[0]), vec![]);
+    assert_eq!(hear(&mut app, &last[1]), vec![]);
+    assert_eq!(hear(&mut app, &last[2]), vec![Effect::Exit]);
+}
+
+#[test]
+fn with_nothing_running_quit_needs_no_question_and_the_console_stays_open_until_then() {
+    let mut app = screen("all_done", ColorMode::True, false);
+    assert!(text(&draw(&mut app, 120, 36)).contains("all done"));
+    assert!(matches!(press(&mut app, "q")[..], [Effect::Send(_, Command::Shutdown)]));
+}
+
+#[test]
+fn a_frozen_screen_stays_as_it_is_and_catches_up_afterwards() {
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, "f");
+    let frozen = text(&draw(&mut app, 120, 36));
+    let mut story = busy(true);
+    story.at(425_000).progress(17, 0.99, 2.0, 1, 612).sample(400, &[]);
+    for event in &story.events[story.events.len() - 2..] {
+        hear(&mut app, event);
+    }
+    assert_eq!(text(&draw(&mut app, 120, 36)), frozen);
+    press(&mut app, "f");
+    let thawed = text(&draw(&mut app, 120, 36));
+    assert!(thawed.contains("99%") && thawed.contains("400 of 2048 MB"), "{thawed}");
+}
+
+#[test]
+fn a_filter_is_kept_in_step_with_the_queue() {
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, "/tut<enter>");
+    assert_eq!(app.selected(), Some(JobId(22)));
+    let mut story = busy(true);
+    story.queue(25, "tutorial-c.mp4", 9).finish(22, Outcome::Done, 1, 1.0, None).tell(EventKind::JobRemoved { job: JobId(23) });
+    for event in &story.events[story.events.len() - 3..] {
+        hear(&mut app, event);
+    }
+    assert_eq!(app.window(10).ids, vec![JobId(25), JobId(22)]);
+    assert_eq!(app.selected(), Some(JobId(22)));
+    press(&mut app, "<esc>");
+    assert_eq!(app.rows().len(), 12);
+}
+
+#[test]
+fn the_log_follows_until_it_is_scrolled_and_then_stands_still() {
+    let mut story = Story::new(true);
+    story.queue(1, "a.mp4", 1).start(1, 1);
+    for line in 0..100 {
+        story.log(Some(1), LogLevel::Info, &format!("line {line:03}."));
+    }
+    let mut app = story.app(settings(ColorMode::True, false));
+    assert!(text(&draw(&mut app, 120, 36)).contains("line 099."));
+    press(&mut app, "4kkk");
+    assert!(!text(&draw(&mut app, 120, 36)).contains("line 099."));
+    story.log(Some(1), LogLevel::Info, "line 100.");
+    hear(&mut app, &story.events[story.events.len() - 1]);
+    let scrolled = text(&draw(&mut app, 120, 36));
+    assert!(scrolled.contains("line 096.") && !scrolled.contains("line 097."), "{scrolled}");
+    press(&mut app, "/line 012<enter>");
+    assert!(text(&draw(&mut app, 120, 36)).contains("line 012."));
+    let effects = press(&mut app, "y");
+    assert!(matches!(&effects[..], [Effect::Copy(text)] if text == "line 012."), "{effects:?}");
+    press(&mut app, "L");
+    assert!(text(&draw(&mut app, 120, 36)).contains("line 100."));
+}
+
+#[test]
+fn a_click_selects_the_row_under_it_and_the_wheel_scrolls() {
+    use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+    let mut app = screen("busy", ColorMode::True, false);
+    let buf = draw(&mut app, 120, 36);
+    let row = (0..36).find(|y| (0..120).map(|x| buf[(x, *y)].symbol()).collect::<String>().contains("keynote")).expect("shown");
+    let mouse = |kind, row| Action::Mouse(MouseEvent { kind, column: 70, row, modifiers: KeyModifiers::NONE });
+    app.update(mouse(MouseEventKind::Down(MouseButton::Left), row));
+    assert_eq!(app.selected(), Some(JobId(19)));
+    app.update(mouse(MouseEventKind::ScrollDown, row));
+    assert_eq!(app.selected(), Some(JobId(21)));
+    app.update(mouse(MouseEventKind::Down(MouseButton::Left), 2));
+    assert_eq!(app.selected(), Some(JobId(21)), "the heading selects nothing");
+}
+
+#[test]
+fn hints_and_help_fit_and_name_the_way_out() {
+    let mut app = screen("busy", ColorMode::True, false);
+    for width in [60, 80, 100, 120] {
+        let text = text(&draw(&mut app, width, 30));
+        assert!(text.lines().last().is_some_and(|line| line.contains("q quit")), "{width}: {text}");
+    }
+}
+
+fn many() -> App {
+    let mut story = Story::new(true);
+    for id in 1..=100_000 {
+        story.queue(id, &format!("clip-{id:06}.mp4"), 20 + id % 300);
+    }
+    for id in 1..=30_000 {
+        story.finish(id, if id % 50 == 0 { Outcome::Failed } else { Outcome::Done }, 300, 12.0, Some("no moov"));
+    }
+    for id in [40_000, 40_001, 40_002, 40_003] {
+        story.start(id, 1).progress(id, 0.4, 1.2, 30, 300);
+    }
+    for second in 0..3600 {
+        story.at(second * 1000).sample(900 + second % 700, &[(40_000, 300)]);
+    }
+    for line in 0..3000 {
+        story.log(Some(40_000), LogLevel::Info, &format!("frame= {line} fps= 51 size= 19456kB time=00:01:17 speed=1.7x"));
+    }
+    story.app(settings(ColorMode::True, false))
+}
+
+#[test]
+fn a_frame_with_a_hundred_thousand_jobs_is_quick() {
+    let mut app = many();
+    let area = Rect::new(0, 0, 200, 60);
+    app.update(Action::Resize(200, 60));
+    for (what, keys) in
+        [("top", "g"), ("middle", "g<c-d><c-d>"), ("filtered", "/99<enter>"), ("end", "<esc>G"), ("chart of 2 h", ">>>>")]
+    {
+        press(&mut app, keys);
+        let mut times: Vec<std::time::Duration> = (0..40)
+            .map(|_| {
+                #[allow(clippy::disallowed_methods)] // a measurement
+                let begun = std::time::Instant::now();
+                let mut buf = Buffer::empty(area);
+                view::render(&app, area, &mut buf);
+                begun.elapsed()
+            })
+            .collect();
+        times.sort();
+        println!("frame 200x60, 100,000 jobs, {what}: median {:?}", times[20]);
+        let limit = if cfg!(debug_assertions) { 60 } else { 5 };
+        assert!(times[20] < std::time::Duration::from_millis(limit), "{what}: {:?}", times[20]);
+    }
+}
+
+#[test]
+fn rows_stand_in_order_from_either_end() {
+    let app = screen("busy", ColorMode::True, false);
+    let rows = app.rows();
+    let mut down = vec![rows.first().expect("a row")];
+    while let Some(next) = rows.after(down[down.len() - 1]) {
+        down.push(next);
+    }
+    let mut up = vec![rows.last().expect("a row")];
+    while let Some(next) = rows.before(up[up.len() - 1]) {
+        up.push(next);
+    }
+    up.reverse();
+    assert_eq!(down, up);
+    let ids: Vec<u64> = down.iter().map(|key| key.id.0).collect();
+    assert_eq!(ids, [17, 18, 15, 19, 21, 22, 23, 24, 20, 16, 13, 14]);
+}
+
+fn any_event() -> impl Strategy<Value = EventKind> {
+    let job = (1_u64..40).prop_map(JobId);
+    prop_oneof![
+        (1_u64..40, -5_i64..5).prop_map(|(id, rank)| EventKind::JobQueued {
+            job: JobId(id),
+            input: format!("/v/clip {id} ä.mp4").into(),
+            size_bytes: crate::domain::units::Bytes::mib(id),
+            preset: "p".to_owned(),
+            output: None,
+            rank,
+        }),
+        job.clone().prop_map(|job| EventKind::JobStarted { job, attempt: 1, pid: 5, predicted_peak_bytes: None }),
+        job.clone().prop_map(|job| EventKind::JobFinished {
+            job,
+            outcome: Outcome::Failed,
+            output: None,
+            peak_memory_bytes: crate::domain::units::Bytes(7),
+            seconds: -1.0,
+            attempts: 1,
+            exit_code: None,
+            signal: Some(9),
+            reason: None
+        }),
+        job.clone().prop_map(|job| EventKind::JobRequeued {
+            job,
+            attempt: 1,
+            reason: "x".to_owned(),
+            delay_ms: 900,
+            uncounted: true
+        }),
+        job.clone().prop_map(|job| EventKind::JobRemoved { job }),
+        (job.clone(), -9_i64..9).prop_map(|(job, rank)| EventKind::JobMoved { job, rank }),
+        job.clone().prop_map(|job| EventKind::JobLogged {
+            job: Some(job),
+            level: LogLevel::Memory,
+            text: "日本語 line".repeat(20)
+        }),
+        (job, any::<f64>()).prop_map(|(job, ratio)| EventKind::JobProgressed {
+            job,
+            ratio: Some(ratio),
+            fps: ratio,
+            speed: ratio,
+            eta_seconds: Some(u64::MAX),
+            memory_bytes: crate::domain::units::Bytes(u64::MAX),
+            frame: 1,
+            out_time_ms: 1,
+            written_bytes: crate::domain::units::Bytes(1)
+        }),
+        Just(EventKind::ShutdownStarted),
+        Just(EventKind::QueuePaused),
+    ]
+}
+
+const KEYS: &str = "1234jkgG z/nNfabc[]<>tTmyYLSxrJKDA{}EpC?q :\t";
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 160, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_size_and_no_keys_make_it_panic(
+        width in 1_u16..300, height in 1_u16..100,
+        steps in prop::collection::vec(prop_oneof![
+            (0..KEYS.len()).prop_map(|at| Ok(KEYS.as_bytes()[at] as char)),
+            Just(Ok('\u{1b}')), Just(Ok('\n')), Just(Ok('é')),
+            any_event().prop_map(Err),
+        ], 0..60),
+        name in prop::sample::select(SCREENS.to_vec()), ascii: bool,
+    ) {
+        let mut app = screen(name, ColorMode::True, ascii);
+        let mut story = busy(true);
+        draw(&mut app, width, height);
+        for step in steps {
+            match step {
+                Ok('\u{1b}') => drop(press(&mut app, "<esc>")),
+                Ok('\n') => drop(press(&mut app, "<enter>")),
+                Ok('\t') => drop(press(&mut app, "<tab>")),
+                Ok(key) => drop(press(&mut app, &key.to_string())),
+                Err(kind) => {
+                    story.tell(kind);
+                    hear(&mut app, &story.events[story.events.len() - 1]);
+                }
+            }
+            let area = Rect::new(0, 0, width, height);
+            view::render(&app, area, &mut Buffer::empty(area));
+        }
+        draw(&mut app, height, width.min(100));
+    }
+
+    #[test]
+    fn the_selection_stays_on_its_job_whatever_happens(
+        moves in 0_usize..9,
+        events in prop::collection::vec(any_event(), 1..80),
+    ) {
+        let mut app = screen("busy", ColorMode::True, false);
+        press(&mut app, &"j".repeat(moves));
+        let chosen = app.selected().expect("a job is selected");
+        let mut story = busy(true);
+        for kind in events {
+            let removed = matches!(kind, EventKind::JobRemoved { job } if job == chosen);
+            story.tell(kind);
+            hear(&mut app, &story.events[story.events.len() - 1]);
+            if removed {
+                break;
+            }
+            prop_assert_eq!(app.selected(), Some(chosen));
+            let window = app.window(12);
+            prop_assert_eq!(window.line.map(|line| window.ids[line]), Some(chosen));
+        }
+    }
+}

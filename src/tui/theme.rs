@@ -1,0 +1,422 @@
+//! Meanings to looks: colours for terminals that have them, weights for those that have not, symbols for both.
+//!
+//! Colours are of the Okabe-Ito palette, which colour-blind readers can tell apart; every meaning has a symbol or a word too.
+
+use ratatui::style::{Color, Modifier, Style};
+
+use crate::domain::memory::Level;
+
+/// What `--color` asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ColorChoice {
+    /// As the terminal and `NO_COLOR` say.
+    #[default]
+    Auto,
+    /// At least 16 colours.
+    Always,
+    /// None.
+    Never,
+}
+
+/// How many colours may be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ColorMode {
+    /// No colour at all: only bold, dim, underline and reverse.
+    Mono,
+    /// The terminal's own 16.
+    #[default]
+    Sixteen,
+    /// 24 bits.
+    True,
+}
+
+impl ColorMode {
+    /// What to use, given `--color`, and the values of `NO_COLOR`, `COLORTERM` and `TERM`.
+    pub fn detect(choice: ColorChoice, no_color: Option<&str>, colorterm: Option<&str>, term: Option<&str>) -> Self {
+        let truecolor = matches!(colorterm, Some("truecolor" | "24bit")) || term.is_some_and(|term| term.ends_with("-direct"));
+        let best = if truecolor { Self::True } else { Self::Sixteen };
+        match choice {
+            ColorChoice::Never => Self::Mono,
+            ColorChoice::Always => best,
+            ColorChoice::Auto if no_color.is_some_and(|value| !value.is_empty()) || matches!(term, Some("dumb" | "vt100")) => {
+                Self::Mono
+            }
+            ColorChoice::Auto => best,
+        }
+    }
+}
+
+/// Which palette.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ThemeName {
+    /// Light text on a dark ground.
+    #[default]
+    Dark,
+    /// Dark text on a light ground.
+    Light,
+    /// Strong colours, nothing dim.
+    HighContrast,
+    /// No colour.
+    Mono,
+}
+
+impl ThemeName {
+    /// The name that the console shows.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Dark => "dark",
+            Self::Light => "light",
+            Self::HighContrast => "high contrast",
+            Self::Mono => "monochrome",
+        }
+    }
+}
+
+/// What a piece of the screen means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Plain text.
+    Text,
+    /// What the eye is to find first.
+    Strong,
+    /// Labels, units, idle rows.
+    Dim,
+    /// Frames.
+    Frame,
+    /// Frame of the pane that has the keys.
+    Focus,
+    /// A key, the program's name, a pane's name.
+    Accent,
+    /// Under the line; success; memory freed.
+    Good,
+    /// Near or over the line; retry, held, rejected; warnings.
+    Warn,
+    /// Near the limit, out of memory, failed.
+    Bad,
+    /// Running; the memory curve.
+    Running,
+    /// Cleanups.
+    Cleanup,
+    /// The load line.
+    Line,
+    /// A banner that must not be overlooked.
+    Alarm,
+}
+
+/// Symbols of one character each.
+#[derive(Debug, Clone, Copy)]
+pub struct Symbols {
+    /// Only ASCII may be shown.
+    pub ascii: bool,
+    /// plimsoll.
+    pub brand: &'static str,
+    /// Under the line.
+    pub under: &'static str,
+    /// Near the line.
+    pub near: &'static str,
+    /// Over the line.
+    pub over: &'static str,
+    /// Failed, out of memory, near the limit.
+    pub bad: &'static str,
+    /// Running.
+    pub run: &'static str,
+    /// Queued.
+    pub queued: &'static str,
+    /// Done.
+    pub done: &'static str,
+    /// Another try.
+    pub retry: &'static str,
+    /// Held.
+    pub held: &'static str,
+    /// Rejected.
+    pub rejected: &'static str,
+    /// Cleanup.
+    pub cleanup: &'static str,
+    /// The load line in the gauge.
+    pub line: &'static str,
+    /// Between parts of the header.
+    pub bar: &'static str,
+    /// Eighths of a gauge's cell, from one to eight.
+    pub eighths: [&'static str; 8],
+    /// Bars of a sparkline, from one to eight eighths.
+    pub sparks: [&'static str; 8],
+    /// The empty part of a gauge.
+    pub empty: &'static str,
+    /// Left out.
+    pub more: &'static str,
+    /// Less.
+    pub minus: &'static str,
+    /// Corners from top left clockwise, then across, then down.
+    pub frame: [&'static str; 6],
+    /// Down, for a log that follows its end.
+    pub follow: &'static str,
+    /// The chosen one of a list.
+    pub pointer: &'static str,
+    /// Bottom left of the chart's axes.
+    pub corner: &'static str,
+}
+
+/// Symbols for terminals with UTF-8.
+pub const UNICODE: Symbols = Symbols {
+    ascii: false,
+    brand: "⊖",
+    under: "●",
+    near: "◐",
+    over: "▲",
+    bad: "✖",
+    run: "▶",
+    queued: "○",
+    done: "✔",
+    retry: "↻",
+    held: "‖",
+    rejected: "⊘",
+    cleanup: "◆",
+    line: "┃",
+    bar: "│",
+    eighths: ["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"],
+    sparks: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
+    empty: "·",
+    more: "…",
+    minus: "−",
+    frame: ["╭", "╮", "╯", "╰", "─", "│"],
+    follow: "▼",
+    pointer: "›",
+    corner: "└",
+};
+
+/// Symbols for terminals without.
+pub const ASCII: Symbols = Symbols {
+    ascii: true,
+    brand: "(-)",
+    under: "o",
+    near: "~",
+    over: "^",
+    bad: "X",
+    run: ">",
+    queued: ".",
+    done: "+",
+    retry: "~",
+    held: "=",
+    rejected: "-",
+    cleanup: "*",
+    line: "!",
+    bar: "|",
+    eighths: [" ", " ", "-", "-", "=", "=", "#", "#"],
+    sparks: [".", ".", ":", ":", "|", "|", "#", "#"],
+    empty: ".",
+    more: "~",
+    minus: "-",
+    frame: ["+", "+", "+", "+", "-", "|"],
+    follow: "v",
+    pointer: ">",
+    corner: "+",
+};
+
+/// Looks of every meaning.
+#[derive(Debug, Clone, Copy)]
+pub struct Theme {
+    /// The palette.
+    pub name: ThemeName,
+    /// How many colours.
+    pub mode: ColorMode,
+    /// The symbols.
+    pub symbols: &'static Symbols,
+}
+
+impl Theme {
+    /// A theme; without colours every palette is the monochrome one.
+    pub const fn new(name: ThemeName, mode: ColorMode, ascii: bool) -> Self {
+        let name = match (name, mode) {
+            (_, ColorMode::Mono) => ThemeName::Mono,
+            (name, _) => name,
+        };
+        Self { name, mode, symbols: if ascii { &ASCII } else { &UNICODE } }
+    }
+
+    /// The theme after this one; `mode` is the most that the terminal can show.
+    #[must_use]
+    pub const fn next(self, mode: ColorMode) -> Self {
+        let name = match self.name {
+            ThemeName::Dark => ThemeName::Light,
+            ThemeName::Light => ThemeName::HighContrast,
+            ThemeName::HighContrast => ThemeName::Mono,
+            ThemeName::Mono => ThemeName::Dark,
+        };
+        Self::new(name, mode, self.symbols.ascii)
+    }
+
+    /// The look of a meaning.
+    pub const fn style(&self, role: Role) -> Style {
+        match (self.name, self.mode) {
+            (ThemeName::Mono, _) | (_, ColorMode::Mono) => mono(role),
+            (name, ColorMode::Sixteen) => sixteen(name, role),
+            (ThemeName::Dark, ColorMode::True) => truecolor(&DARK, role),
+            (ThemeName::Light, ColorMode::True) => truecolor(&LIGHT, role),
+            (ThemeName::HighContrast, ColorMode::True) => truecolor(&HIGH_CONTRAST, role),
+        }
+    }
+
+    /// What is laid over the selected row.
+    pub const fn selection(&self) -> Style {
+        match (self.name, self.mode) {
+            (ThemeName::Dark, ColorMode::True) => Style::new().bg(Color::Rgb(0x31, 0x32, 0x44)).add_modifier(Modifier::BOLD),
+            (ThemeName::Light, ColorMode::True) => Style::new().bg(Color::Rgb(0xdd, 0xe3, 0xee)).add_modifier(Modifier::BOLD),
+            (ThemeName::HighContrast, ColorMode::True) => {
+                Style::new().bg(Color::Rgb(0x30, 0x30, 0x60)).add_modifier(Modifier::BOLD)
+            }
+            _ => Style::new().add_modifier(Modifier::REVERSED),
+        }
+    }
+
+    /// Look, symbol and words of a level.
+    pub const fn level(&self, level: Level) -> (Role, &'static str) {
+        match level {
+            Level::Normal => (Role::Good, self.symbols.under),
+            Level::Elevated => (Role::Warn, self.symbols.near),
+            Level::High => (Role::Warn, self.symbols.over),
+            Level::Critical => (Role::Bad, self.symbols.bad),
+        }
+    }
+}
+
+struct Palette {
+    text: Color,
+    strong: Color,
+    dim: Color,
+    frame: Color,
+    focus: Color,
+    accent: Color,
+    good: Color,
+    warn: Color,
+    bad: Color,
+    running: Color,
+    cleanup: Color,
+}
+
+const DARK: Palette = Palette {
+    text: Color::Rgb(0xcd, 0xd6, 0xf4),
+    strong: Color::Rgb(0xff, 0xff, 0xff),
+    dim: Color::Rgb(0x8a, 0x8f, 0xa8),
+    frame: Color::Rgb(0x6c, 0x70, 0x86),
+    focus: Color::Rgb(0x7a, 0xa8, 0xf0),
+    accent: Color::Rgb(0x89, 0xb4, 0xfa),
+    good: Color::Rgb(0x00, 0xb0, 0x86),
+    warn: Color::Rgb(0xe6, 0xa8, 0x28),
+    bad: Color::Rgb(0xf0, 0x6a, 0x3c),
+    running: Color::Rgb(0x56, 0xb4, 0xe9),
+    cleanup: Color::Rgb(0xcc, 0x8f, 0xc0),
+};
+
+const LIGHT: Palette = Palette {
+    text: Color::Rgb(0x26, 0x2a, 0x36),
+    strong: Color::Rgb(0x00, 0x00, 0x00),
+    dim: Color::Rgb(0x6a, 0x6f, 0x80),
+    frame: Color::Rgb(0xa8, 0xad, 0xba),
+    focus: Color::Rgb(0x1f, 0x5f, 0xbf),
+    accent: Color::Rgb(0x1f, 0x5f, 0xbf),
+    good: Color::Rgb(0x00, 0x7a, 0x5a),
+    warn: Color::Rgb(0x9a, 0x62, 0x00),
+    bad: Color::Rgb(0xb8, 0x3f, 0x00),
+    running: Color::Rgb(0x00, 0x6a, 0xa8),
+    cleanup: Color::Rgb(0x9a, 0x4f, 0x80),
+};
+
+const HIGH_CONTRAST: Palette = Palette {
+    text: Color::Rgb(0xff, 0xff, 0xff),
+    strong: Color::Rgb(0xff, 0xff, 0xff),
+    dim: Color::Rgb(0xd0, 0xd0, 0xd0),
+    frame: Color::Rgb(0xd0, 0xd0, 0xd0),
+    focus: Color::Rgb(0x8f, 0xd0, 0xff),
+    accent: Color::Rgb(0x8f, 0xd0, 0xff),
+    good: Color::Rgb(0x00, 0xe0, 0xa8),
+    warn: Color::Rgb(0xff, 0xc0, 0x30),
+    bad: Color::Rgb(0xff, 0x80, 0x50),
+    running: Color::Rgb(0x70, 0xc8, 0xff),
+    cleanup: Color::Rgb(0xf0, 0xa8, 0xe0),
+};
+
+const fn truecolor(palette: &Palette, role: Role) -> Style {
+    let style = Style::new();
+    match role {
+        Role::Text => style.fg(palette.text),
+        Role::Strong => style.fg(palette.strong).add_modifier(Modifier::BOLD),
+        Role::Dim => style.fg(palette.dim),
+        Role::Frame => style.fg(palette.frame),
+        Role::Focus => style.fg(palette.focus),
+        Role::Accent => style.fg(palette.accent).add_modifier(Modifier::BOLD),
+        Role::Good => style.fg(palette.good),
+        Role::Warn | Role::Line => style.fg(palette.warn).add_modifier(Modifier::BOLD),
+        Role::Bad => style.fg(palette.bad).add_modifier(Modifier::BOLD),
+        Role::Running => style.fg(palette.running),
+        Role::Cleanup => style.fg(palette.cleanup),
+        Role::Alarm => style.fg(palette.bad).add_modifier(Modifier::BOLD).add_modifier(Modifier::REVERSED),
+    }
+}
+
+const fn sixteen(name: ThemeName, role: Role) -> Style {
+    let style = Style::new();
+    let loud = matches!(name, ThemeName::HighContrast);
+    match role {
+        Role::Text => style,
+        Role::Strong => style.add_modifier(Modifier::BOLD),
+        Role::Dim | Role::Frame if loud => style,
+        Role::Dim | Role::Frame => style.fg(Color::DarkGray),
+        Role::Focus => style.fg(Color::Blue),
+        Role::Accent => style.fg(Color::Blue).add_modifier(Modifier::BOLD),
+        Role::Good => style.fg(Color::Green),
+        Role::Warn | Role::Line => style.fg(Color::Yellow).add_modifier(Modifier::BOLD),
+        Role::Bad => style.fg(Color::Red).add_modifier(Modifier::BOLD),
+        Role::Running => style.fg(Color::Blue),
+        Role::Cleanup => style.fg(Color::Magenta),
+        Role::Alarm => style.fg(Color::Red).add_modifier(Modifier::BOLD).add_modifier(Modifier::REVERSED),
+    }
+}
+
+const fn mono(role: Role) -> Style {
+    let style = Style::new();
+    match role {
+        Role::Text | Role::Good | Role::Running | Role::Cleanup | Role::Line | Role::Focus => style,
+        Role::Strong | Role::Accent => style.add_modifier(Modifier::BOLD),
+        Role::Dim | Role::Frame => style.add_modifier(Modifier::DIM),
+        Role::Warn => style.add_modifier(Modifier::BOLD).add_modifier(Modifier::UNDERLINED),
+        Role::Bad | Role::Alarm => style.add_modifier(Modifier::REVERSED),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_used_only_where_the_terminal_and_the_operator_allow_them() {
+        let auto = ColorChoice::Auto;
+        assert_eq!(ColorMode::detect(auto, None, Some("truecolor"), None), ColorMode::True);
+        assert_eq!(ColorMode::detect(auto, None, None, Some("xterm-256color")), ColorMode::Sixteen);
+        assert_eq!(ColorMode::detect(auto, Some("1"), Some("truecolor"), None), ColorMode::Mono);
+        assert_eq!(ColorMode::detect(auto, Some(""), Some("truecolor"), None), ColorMode::True);
+        assert_eq!(ColorMode::detect(ColorChoice::Always, Some("1"), None, None), ColorMode::Sixteen);
+        assert_eq!(ColorMode::detect(ColorChoice::Never, None, Some("truecolor"), None), ColorMode::Mono);
+        assert_eq!(ColorMode::detect(auto, None, None, Some("dumb")), ColorMode::Mono);
+    }
+
+    #[test]
+    fn the_monochrome_theme_sets_no_colour() {
+        let theme = Theme::new(ThemeName::Dark, ColorMode::Mono, false);
+        for role in [Role::Text, Role::Strong, Role::Dim, Role::Frame, Role::Focus, Role::Accent, Role::Good, Role::Warn, Role::Bad]
+        {
+            let style = theme.style(role);
+            assert!(style.fg.is_none() && style.bg.is_none(), "{role:?}");
+        }
+        assert!(theme.selection().fg.is_none() && theme.selection().bg.is_none());
+    }
+
+    #[test]
+    fn cycling_through_the_themes_comes_back_to_the_first() {
+        let mut theme = Theme::new(ThemeName::Dark, ColorMode::True, true);
+        for _ in 0..4 {
+            theme = theme.next(ColorMode::True);
+            assert!(theme.symbols.ascii);
+        }
+        assert_eq!(theme.name, ThemeName::Dark);
+    }
+}

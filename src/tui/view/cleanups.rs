@@ -1,0 +1,81 @@
+//! What was done to give memory back, the latest first.
+//!
+//! ```text
+//! ╭ 3 Cleanups 11, freed 969 MB ───────────────╮
+//! │TIME  WHY          WHAT               FREED │
+//! │04:21 ◆ before #18 trim heap            −38 │
+//! ╰────────────────────────────────────────────╯
+//! ```
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::domain::cleanup::{CleanupRecord, CleanupTrigger, CleanupVerdict};
+use crate::domain::units::{Bytes, MIB};
+use crate::tui::app::App;
+use crate::tui::layout::Pane;
+use crate::tui::theme::Role;
+use crate::tui::view::dashboard;
+use crate::tui::view::pen::{Line, mb, time_of_day};
+
+/// Draws it.
+pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (app.theme(), app.shown());
+    let skipped = app.cleanups_skipped();
+    let said = format!("{}, freed {}", state.totals.cleanups, state.totals.freed.whole());
+    let right = if skipped > 0 { vec![(format!("{} later", skipped), theme.style(Role::Dim))] } else { Vec::new() };
+    let inner = dashboard::frame(app, Pane::Cleanups, &said, right).draw(area, buf);
+    let inner = Rect { width: inner.width.saturating_sub(1), ..inner };
+    let wide = inner.width >= 50;
+    let time = if wide { 9 } else { 6 };
+    let what = if inner.width >= 42 { 16 } else { 0 };
+    let took = if inner.width >= 62 { 9 } else { 0 };
+    let why = inner.width.saturating_sub(time + what + took + 6).min(22);
+    let dim = theme.style(Role::Dim);
+    let mut line = Line::new(buf, inner, 0);
+    line.field("TIME", time, dim, theme.symbols).field("WHY", why, dim, theme.symbols);
+    line.field(if what > 0 { "WHAT" } else { "" }, what, dim, theme.symbols)
+        .right(if took > 0 { "TOOK" } else { "" }, took, dim)
+        .at_end("FREED", dim);
+    if state.cleanups.is_empty() {
+        Line::new(buf, inner, 2).gap(1).put("none yet", dim);
+    }
+    let rows = usize::from(inner.height.saturating_sub(1));
+    for (at, record) in state.cleanups.iter().rev().skip(skipped).take(rows).enumerate() {
+        let mut line = Line::new(buf, inner, at as u16 + 1);
+        let over = record.trigger == CleanupTrigger::HighWater;
+        line.field(&time_of_day(record.wall, app.time_zone(), !wide), time, dim, theme.symbols);
+        line.put(format!("{} ", theme.symbols.cleanup), theme.style(if over { Role::Warn } else { Role::Cleanup }));
+        let reason = reason(record, theme.symbols.over);
+        line.field(&reason, why.saturating_sub(2), theme.style(if over { Role::Warn } else { Role::Cleanup }), theme.symbols);
+        line.field(record.action.words(), what, theme.style(Role::Text), theme.symbols);
+        if let (Some(result), true) = (record.result, took > 0) {
+            line.right(&format!("{} ms", result.millis), took, dim);
+        }
+        let (freed, role) = match record.result {
+            None => (theme.symbols.more.to_owned(), Role::Dim),
+            Some(result) if result.verdict == CleanupVerdict::Unverifiable => ("?".to_owned(), Role::Dim),
+            Some(result) => freed(result.freed, theme.symbols.minus),
+        };
+        line.at_end(&freed, theme.style(role));
+    }
+}
+
+fn freed(bytes: Bytes, minus: &str) -> (String, Role) {
+    match bytes.0 {
+        0 => ("0".to_owned(), Role::Dim),
+        1..MIB => (format!("{minus}{}", bytes.short()), Role::Good),
+        _ => (format!("{minus}{}", mb(bytes)), Role::Good),
+    }
+}
+
+fn reason(record: &CleanupRecord, over: &str) -> String {
+    let job = record.job.map_or_else(String::new, |job| format!(" #{job}"));
+    match record.trigger {
+        CleanupTrigger::BeforeJob => format!("before{job}"),
+        CleanupTrigger::AfterJob => format!("after{job}"),
+        CleanupTrigger::AfterFailure => format!("error{job}"),
+        CleanupTrigger::HighWater => format!("{over} {}", mb(record.before)),
+        CleanupTrigger::Operator => "by hand".to_owned(),
+    }
+}

@@ -1,0 +1,89 @@
+//! The help page, made from the key table.
+//!
+//! ```text
+//! ╭ Help  type to filter ─────────────────────────────╮
+//! │ MOVE                      JOBS                    │
+//! │  j k ↓ ↑  down, up         x       cancel (asks)  │
+//! ╰───────────────────────────────────────────────────╯
+//! ```
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::tui::app::{App, Help};
+use crate::tui::keymap::{self, Section};
+use crate::tui::theme::Role;
+use crate::tui::view::pen::{Framed, Line, popup};
+
+const LEFT: [Section; 3] = [Section::Move, Section::Find, Section::Look];
+const RIGHT: [Section; 3] = [Section::Jobs, Section::Memory, Section::Console];
+const KEYS: u16 = 10;
+
+enum Entry {
+    Heading(&'static str),
+    Key(String, &'static str),
+    Blank,
+}
+
+/// Draws it.
+pub fn draw(app: &App, page: &Help, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme();
+    let filter = page.filter.value().to_lowercase();
+    let two = area.width >= 76;
+    let (left, right) = if two {
+        (entries(&LEFT, &filter), entries(&RIGHT, &filter))
+    } else {
+        (entries(&[LEFT, RIGHT].concat(), &filter), Vec::new())
+    };
+    let lines = left.len().max(right.len());
+    let width = if two { 80 } else { 44 };
+    let place = popup(area, width, lines.max(3) as u16 + 2, buf);
+    let visible = usize::from(place.height.saturating_sub(2));
+    let scroll = page.scroll.min(lines.saturating_sub(visible));
+    let said = if filter.is_empty() { "  type to filter".to_owned() } else { format!("  {}", page.filter.value()) };
+    let right_title = if lines > visible {
+        vec![(format!("{}-{} of {lines}", scroll + 1, (scroll + visible).min(lines)), theme.style(Role::Dim))]
+    } else {
+        Vec::new()
+    };
+    let title = vec![("Help".to_owned(), theme.style(Role::Accent)), (said, theme.style(Role::Dim))];
+    let inner = Framed { theme, focused: true, title, right: right_title }.draw(place, buf);
+    let half = inner.width / 2;
+    let columns = if two {
+        vec![(left, Rect { width: half, ..inner }), (right, Rect { x: inner.x + half, width: inner.width - half, ..inner })]
+    } else {
+        vec![(left, inner)]
+    };
+    for (entries, area) in columns {
+        for (at, entry) in entries.iter().skip(scroll).take(visible).enumerate() {
+            let mut line = Line::new(buf, area, at as u16);
+            match entry {
+                Entry::Heading(title) => line.gap(1).put(title, theme.style(Role::Strong)),
+                Entry::Key(keys, help) => {
+                    line.gap(2).field(keys, KEYS, theme.style(Role::Accent), theme.symbols).put(help, theme.style(Role::Text))
+                }
+                Entry::Blank => &mut line,
+            };
+        }
+    }
+}
+
+fn entries(sections: &[Section], filter: &str) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for section in sections {
+        let keys: Vec<Entry> = keymap::help(*section)
+            .into_iter()
+            .filter(|(_, help)| help.to_lowercase().contains(filter))
+            .map(|(keys, help)| Entry::Key(keys, help))
+            .collect();
+        if keys.is_empty() {
+            continue;
+        }
+        if !entries.is_empty() {
+            entries.push(Entry::Blank);
+        }
+        entries.push(Entry::Heading(section.title()));
+        entries.extend(keys);
+    }
+    entries
+}

@@ -1,0 +1,399 @@
+//! How near memory is to the line, now and over time.
+//!
+//! ```text
+//! ╭ 1 Memory ──────────────────────────────────╮
+//! │1312 of 2048 MB  64 %  ● under the line     │
+//! │████████████████████████████·····┃··········│
+//! │0          512        1024       ┃1536  2048│
+//! │ffmpeg 1102  cache 172  console 38  others 0│
+//! │peak 1618 ▲  over the line 2 times, 41 s    │
+//! │2048│                                       │
+//! │1536│⠒ ⠒ ⠒ ⠒ ⠒⡔⠟⠶⡄⠒ ⠒ ⠒ ⠒ ⠒ ⠒ ⠒ ⠒ ⠒ ⠒ ⠒ ⠒ │
+//! │0   │     ◆      ◆  ◆      ◆ ◆      ◆ ◆   ◆ │
+//! │    └───────────────────────────────────────│
+//! │  −5m               ◆ cleanup            now│
+//! ╰────────────────────────────────────────────╯
+//! ```
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use crate::domain::memory::Scope;
+use crate::domain::state::State;
+use crate::domain::units::Bytes;
+use crate::tui::app::App;
+use crate::tui::layout::Pane;
+use crate::tui::theme::{Role, Theme};
+use crate::tui::view::dashboard;
+use crate::tui::view::pen::{Line, fit, mb, spoken};
+use crate::tui::view::queue::bar;
+
+/// Draws the pane.
+pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (app.theme(), app.shown());
+    let said = if state.budget_source.is_empty() { String::new() } else { format!("budget of {}", state.budget_source) };
+    let warned = state.warnings.len();
+    let right = match warned {
+        0 => Vec::new(),
+        1 => vec![(format!("{} 1 warning", theme.symbols.over), theme.style(Role::Warn))],
+        _ => vec![(format!("{} {warned} warnings", theme.symbols.over), theme.style(Role::Warn))],
+    };
+    let said = if warned > 0 && !app.zoom() { String::new() } else { said };
+    let inner = dashboard::frame(app, Pane::Memory, &said, right).draw(area, buf);
+    let mut used = draw_numbers(theme, state, inner, buf);
+    if app.zoom() {
+        used += draw_details(theme, state, Rect { y: inner.y + used, height: inner.height.saturating_sub(used), ..inner }, buf);
+    }
+    let rest = Rect { y: inner.y + used, height: inner.height.saturating_sub(used), ..inner };
+    draw_chart(app, rest, buf);
+}
+
+/// Draws four lines without a frame: number, gauge and scale, and the last minutes as small bars beside them.
+pub fn draw_compact(app: &App, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (app.theme(), app.shown());
+    let frame = theme.style(if app.focus() == Pane::Memory { Role::Focus } else { Role::Frame });
+    let across = theme.symbols.frame[4];
+    let (length, back) = app.chart();
+    let mut line = Line::new(buf, area, 0);
+    line.put(" 1 ", theme.style(Role::Focus)).put("Memory ", theme.style(Role::Strong));
+    let left = (area.width * 55 / 100).clamp(30, 60).min(area.width);
+    let beside = Rect { x: area.x + left + 2, width: area.width.saturating_sub(left + 2), ..area };
+    let upto = usize::from(left).saturating_sub(10);
+    line.put(across.repeat(upto), frame);
+    let mut title = Line::new(buf, beside, 0);
+    let words = match (state.warnings.len(), back) {
+        (0, 0) => (format!(" last {} ", minutes(length)), Role::Dim),
+        (0, back) => (format!(" {} ago ", minutes(back)), Role::Warn),
+        (many, _) => (format!(" {} {many} warned ", theme.symbols.over), Role::Warn),
+    };
+    title.put(words.0, theme.style(words.1));
+    let room = title.left();
+    title.put(across.repeat(room), frame);
+    let gauge = Rect { y: area.y + 1, width: left, height: area.height.saturating_sub(1), ..area };
+    draw_gauge(theme, state, gauge, buf);
+    draw_bars(app, Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..beside }, buf);
+}
+
+fn minutes(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    }
+}
+
+/// Number, gauge, scale, parts and peak; returns the lines used.
+fn draw_numbers(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) -> u16 {
+    draw_gauge(theme, state, area, buf);
+    let dim = theme.style(Role::Dim);
+    let memory = &state.memory;
+    let jobs: Bytes = memory.jobs.values().copied().sum();
+    let parts =
+        [("ffmpeg", jobs), ("cache", memory.file_cache_bytes), ("console", memory.console_bytes), ("others", memory.foreign_bytes)];
+    let width: usize = parts.iter().map(|(name, bytes)| name.len() + 1 + mb(*bytes).len()).sum();
+    let gap = if width + 6 <= usize::from(area.width) { 2 } else { 1 };
+    let mut line = Line::new(buf, area, 3);
+    for (name, bytes) in parts {
+        line.put(format!("{name} "), dim).put(mb(bytes), theme.style(Role::Text)).gap(gap);
+    }
+    let mut line = Line::new(buf, area, 4);
+    let totals = &state.totals;
+    let crossed = totals.crossings > 0;
+    line.put("peak ", dim).put(mb(totals.peak_counted), theme.style(if crossed { Role::Warn } else { Role::Text }));
+    if crossed {
+        let times = if totals.crossings == 1 { "once".to_owned() } else { format!("{} times", totals.crossings) };
+        line.put(format!(" {}", theme.symbols.over), theme.style(Role::Warn)).gap(2);
+        line.put(format!("over the line {times}, {}", spoken(state.time_over_line())), dim);
+    } else {
+        line.gap(2).put("never over the line", dim);
+    }
+    5
+}
+
+fn draw_gauge(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) {
+    let memory = &state.memory;
+    let end = state.lines.gauge_end();
+    let dim = theme.style(Role::Dim);
+    let mut line = Line::new(buf, area, 0);
+    if end == Bytes::ZERO {
+        line.put("measuring memory", dim);
+        return;
+    }
+    let (role, symbol) = theme.level(memory.level);
+    let share = memory.counted_bytes.share_of(end);
+    line.put(mb(memory.counted_bytes), theme.style(Role::Strong)).put(format!(" of {} MB", mb(end)), dim).gap(2);
+    line.put(format!("{:.0} %", share * 100.0), theme.style(Role::Strong)).gap(2);
+    line.put(format!("{symbol} {}", memory.level.words()), theme.style(role));
+
+    let (full, rest) = bar(theme, share.min(1.0), area.width);
+    Line::new(buf, area, 1).put(full, theme.style(role)).put(rest, dim);
+    let column =
+        |bytes: Bytes| (bytes.share_of(end) * f64::from(area.width)).floor().min(f64::from(area.width.saturating_sub(1))) as u16;
+    let mark = column(state.lines.high_water);
+    if area.height > 1 {
+        Line::new(buf, area, 1).gap(mark).put(theme.symbols.line, theme.style(Role::Line));
+    }
+    draw_scale(theme, state, area, mark, buf);
+}
+
+/// The numbers under the gauge: those that fit, the line's own first.
+fn draw_scale(theme: &Theme, state: &State, area: Rect, mark: u16, buf: &mut Buffer) {
+    let end = state.lines.gauge_end();
+    let dim = theme.style(Role::Dim);
+    let last = mb(end);
+    let line_label = format!("{}{}", theme.symbols.line, mb(state.lines.high_water));
+    let wide = line_label.width() as u16;
+    // The label stands right of the mark, or ends at it where there is no room.
+    let line_at = if mark + wide <= area.width { mark } else { (mark + 1).saturating_sub(wide) };
+    let mut taken = vec![(line_at, line_at + wide)];
+    Line::new(buf, area, 2).gap(line_at).put(&line_label, theme.style(Role::Line));
+    let mut labels = vec![("0".to_owned(), 0), (last.clone(), area.width.saturating_sub(last.len() as u16))];
+    for quarter in [1, 2, 3] {
+        let at = u32::from(area.width) * quarter / 4;
+        labels.push((mb(Bytes(end.0 / 4 * u64::from(quarter))), at as u16));
+    }
+    for (label, at) in labels {
+        let (from, to) = (at.saturating_sub(1), at + label.len() as u16 + 1);
+        if at + label.len() as u16 <= area.width && taken.iter().all(|(start, end)| to <= *start || from >= *end) {
+            Line::new(buf, area, 2).gap(at).put(&label, dim);
+            taken.push((at, to - 1));
+        }
+    }
+}
+
+/// Full screen only: the three sums, reservations, the budget, and every warning with its advice.
+fn draw_details(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) -> u16 {
+    let dim = theme.style(Role::Dim);
+    let memory = &state.memory;
+    let scope = match memory.scope {
+        Scope::Container => "the container",
+        Scope::Machine => "the machine",
+        Scope::Own => "plimsoll and its jobs",
+    };
+    let mut lines: Vec<(String, Role)> = vec![
+        (
+            format!(
+                "usage {}  working set {}  cannot be dropped {}  reserved for jobs {}  (of {scope})",
+                mb(memory.usage_bytes),
+                mb(memory.working_set_bytes),
+                mb(memory.hard_bytes),
+                mb(memory.reserved_bytes)
+            ),
+            Role::Text,
+        ),
+        (
+            format!(
+                "line {}  ends at {}  near from {}  limit from {}  kept free {}  there is {}",
+                mb(state.lines.high_water),
+                mb(state.lines.low_water),
+                mb(state.lines.elevated),
+                mb(state.lines.critical),
+                mb(state.lines.reserve),
+                mb(state.available)
+            ),
+            Role::Dim,
+        ),
+    ];
+    for (name, warning) in &state.warnings {
+        lines.push((format!("{} {name}: {}", theme.symbols.over, warning.evidence), Role::Warn));
+        lines.push((format!("  {}", warning.advice), Role::Text));
+    }
+    let room = area.height.saturating_sub(6);
+    let shown = lines.len().min(usize::from(room));
+    for (at, (text, role)) in lines.iter().take(shown).enumerate() {
+        let mut line = Line::new(buf, area, at as u16);
+        let left = line.left();
+        line.put(fit(text, left, theme.symbols), if *role == Role::Dim { dim } else { theme.style(*role) });
+    }
+    shown as u16
+}
+
+/// The highest counted memory, and whether a cleanup began, in each of `columns` equal parts of the time shown.
+struct Series {
+    values: Vec<Option<Bytes>>,
+    cleanups: Vec<bool>,
+}
+
+fn series(app: &App, columns: usize) -> Series {
+    let state = app.shown();
+    let mut values = vec![None; columns];
+    let mut cleanups = vec![false; columns];
+    if columns == 0 {
+        return Series { values, cleanups };
+    }
+    let (length, back) = app.chart();
+    let step = length as f64 / columns as f64;
+    // Parts are counted from the run's beginning, so that a curve moves by whole parts and does not shimmer.
+    let part = |second: u64| (second as f64 / step).floor() as i64;
+    let newest = part(state.now.0.as_secs().saturating_sub(back));
+    let oldest = newest - columns as i64 + 1;
+    let from = state.history.partition_point(|point| part(point.second) < oldest);
+    let mut last = from.checked_sub(1).and_then(|at| state.history.get(at)).map(|point| point.counted);
+    for point in state.history.range(from..) {
+        let at = part(point.second) - oldest;
+        let Ok(at) = usize::try_from(at) else { continue };
+        if at >= columns {
+            break;
+        }
+        values[at] = values[at].max(Some(point.counted));
+        cleanups[at] |= point.cleanup;
+    }
+    // A second without a sample looks as the one before.
+    let now = part(state.now.0.as_secs()) - oldest;
+    for (at, value) in values.iter_mut().enumerate() {
+        if value.is_none() && at as i64 <= now {
+            *value = last;
+        }
+        last = value.or(last);
+    }
+    Series { values, cleanups }
+}
+
+/// Small bars for the compact form.
+fn draw_bars(app: &App, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (app.theme(), app.shown());
+    let end = state.lines.gauge_end();
+    let series = series(app, area.width.into());
+    for (x, value) in series.values.iter().enumerate() {
+        let Some(value) = value else { continue };
+        let eighths = (value.share_of(end).min(1.0) * f64::from(area.height) * 8.0).round() as u16;
+        let role = if *value >= state.lines.high_water { Role::Warn } else { Role::Running };
+        for row in 0..area.height {
+            let level = eighths.saturating_sub((area.height - 1 - row) * 8).min(8);
+            if level > 0 {
+                let symbol = theme.symbols.sparks[usize::from(level) - 1];
+                Line::new(buf, area, row).gap(x as u16).put(symbol, theme.style(role));
+            }
+        }
+    }
+}
+
+fn draw_chart(app: &App, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (app.theme(), app.shown());
+    let end = state.lines.gauge_end();
+    if area.height < 5 || area.width < 16 || end == Bytes::ZERO {
+        return;
+    }
+    let (dim, across, down) = (theme.style(Role::Dim), theme.symbols.frame[4], theme.symbols.bar);
+    let labels = (mb(end).len() as u16).max(4);
+    let plot = Rect::new(area.x + labels + 1, area.y, area.width - labels - 1, area.height - 2);
+    let rows = plot.height;
+    let row_of = |bytes: Bytes| ((1.0 - bytes.share_of(end).min(1.0)) * f64::from(rows - 1)).round() as u16;
+    for y in 0..rows {
+        Line::new(buf, area, y).gap(labels).put(down, theme.style(Role::Frame));
+    }
+    let mark = row_of(state.lines.high_water);
+    let mut labelled = vec![mark];
+    Line::new(buf, area, mark).put(mb(state.lines.high_water), theme.style(Role::Line));
+    for quarter in [4_u64, 0, 2, 1, 3] {
+        let bytes = Bytes(end.0 / 4 * quarter);
+        let y = row_of(bytes);
+        if labelled.iter().all(|known| known.abs_diff(y) > 1) {
+            Line::new(buf, area, y).put(mb(bytes), dim);
+            labelled.push(y);
+        }
+    }
+    Line::new(buf, area, rows)
+        .gap(labels)
+        .put(theme.symbols.corner, theme.style(Role::Frame))
+        .put(across.repeat(plot.width.into()), theme.style(Role::Frame));
+    draw_time_axis(app, area, labels, buf);
+    if theme.symbols.ascii {
+        draw_curve_in_ascii(app, plot, mark, buf);
+    } else {
+        draw_curve_in_braille(app, plot, buf);
+    }
+    let marks = series(app, plot.width.into()).cleanups;
+    for (x, _) in marks.iter().enumerate().filter(|(_, cleanup)| **cleanup) {
+        Line::new(buf, plot, rows - 1).gap(x as u16).put(theme.symbols.cleanup, theme.style(Role::Cleanup));
+    }
+}
+
+fn draw_time_axis(app: &App, area: Rect, labels: u16, buf: &mut Buffer) {
+    let theme = app.theme();
+    let dim = theme.style(Role::Dim);
+    let (length, back) = app.chart();
+    let (symbols, row) = (theme.symbols, area.height - 1);
+    let ago = |seconds: u64| match seconds {
+        0 => "now".to_owned(),
+        1..120 => format!("{}{seconds}s", symbols.minus),
+        120..7200 => format!("{}{}m", symbols.minus, seconds / 60),
+        _ => format!("{}{}h", symbols.minus, seconds / 3600),
+    };
+    Line::new(buf, area, row).gap(labels.saturating_sub(2)).put(ago(length + back), dim);
+    let legend = "cleanup";
+    let middle = (area.width + labels).saturating_sub(legend.len() as u16 + 2) / 2;
+    let mut line = Line::new(buf, area, row);
+    line.gap(middle).put(symbols.cleanup, theme.style(Role::Cleanup)).gap(1).put(legend, dim);
+    line.at_end(&ago(back), theme.style(if back > 0 { Role::Warn } else { Role::Dim }));
+}
+
+/// Four by two dots to a cell: the curve as a line, the load line as dashes behind it.
+fn draw_curve_in_braille(app: &App, plot: Rect, buf: &mut Buffer) {
+    let (theme, state) = (app.theme(), app.shown());
+    let end = state.lines.gauge_end();
+    let (columns, dots) = (usize::from(plot.width) * 2, usize::from(plot.height) * 4);
+    // Aligned with the labels, which stand in the middle of the first and the last row.
+    let y_of = |bytes: Bytes| {
+        let span = (usize::from(plot.height) - 1) * 4;
+        (((1.0 - bytes.share_of(end).min(1.0)) * span as f64).round() as usize + 1).min(dots - 1)
+    };
+    let width = usize::from(plot.width);
+    let mut curve = vec![0_u8; width * usize::from(plot.height)];
+    let mut over = vec![false; width * usize::from(plot.height)];
+    let mut previous = None;
+    for (x, value) in series(app, columns).values.iter().enumerate() {
+        let Some(value) = value else { continue };
+        let y = y_of(*value);
+        let from = previous.unwrap_or(y);
+        let (top, bottom) = if from < y { (from + 1, y) } else { (y, from.max(y + 1) - 1) };
+        for y in top..=bottom.max(top) {
+            let cell = y / 4 * width + x / 2;
+            curve[cell] |= dot(x % 2, y % 4);
+            over[cell] |= *value >= state.lines.high_water;
+        }
+        previous = Some(y);
+    }
+    let mark = y_of(state.lines.high_water);
+    for row in 0..usize::from(plot.height) {
+        for column in 0..width {
+            let cell = row * width + column;
+            let (bits, role) = if curve[cell] != 0 {
+                (curve[cell], if over[cell] { Role::Warn } else { Role::Running })
+            } else if mark / 4 == row && column % 2 == 0 {
+                (dot(0, mark % 4) | dot(1, mark % 4), Role::Line)
+            } else {
+                continue;
+            };
+            let symbol = char::from_u32(0x2800 + u32::from(bits)).unwrap_or(' ');
+            Line::new(buf, plot, row as u16).gap(column as u16).put(symbol.to_string(), theme.style(role));
+        }
+    }
+}
+
+/// The bit of a braille pattern: Unicode numbers the dots down the left column, then the right, and the lowest row last.
+const fn dot(x: usize, y: usize) -> u8 {
+    match (x, y) {
+        (0, 3) => 0x40,
+        (_, 3) => 0x80,
+        (0, y) => 1 << y,
+        (_, y) => 8 << y,
+    }
+}
+
+fn draw_curve_in_ascii(app: &App, plot: Rect, mark: u16, buf: &mut Buffer) {
+    let (theme, state) = (app.theme(), app.shown());
+    let end = state.lines.gauge_end();
+    for x in (0..plot.width).step_by(2) {
+        Line::new(buf, plot, mark).gap(x).put("-", theme.style(Role::Line));
+    }
+    let thirds = f64::from((plot.height - 1) * 3);
+    for (x, value) in series(app, plot.width.into()).values.iter().enumerate() {
+        let Some(value) = value else { continue };
+        let third = ((1.0 - value.share_of(end).min(1.0)) * thirds).round() as u16 + 1;
+        let symbol = ["'", "o", "."][usize::from(third % 3)];
+        let role = if *value >= state.lines.high_water { Role::Warn } else { Role::Running };
+        Line::new(buf, plot, (third / 3).min(plot.height - 1)).gap(x as u16).put(symbol, theme.style(role));
+    }
+}

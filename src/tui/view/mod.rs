@@ -1,0 +1,81 @@
+//! Draws the console. Reads the [`App`] and cannot change it.
+
+mod cleanups;
+mod dashboard;
+mod dialog;
+mod footer;
+mod header;
+mod help;
+mod log;
+mod memory;
+mod pen;
+mod profiles;
+mod prompt;
+mod queue;
+mod tiny;
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use crate::tui::app::{App, Mode};
+use crate::tui::layout::Size;
+
+/// Draws everything.
+pub fn draw(app: &App, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    if let Some(cursor) = render(app, area, frame.buffer_mut()) {
+        frame.set_cursor_position(cursor);
+    }
+}
+
+/// Draws everything into a buffer; returns where the cursor of a prompt stands.
+pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
+    let layout = app.layout(area.width, area.height);
+    if layout.size == Size::Tiny {
+        tiny::draw(app, area, buf);
+    } else {
+        header::draw(app, &layout, buf);
+        dashboard::draw(app, &layout, buf);
+        footer::draw(app, layout.footer, buf);
+    }
+    let cursor = match app.mode() {
+        None => None,
+        Some(Mode::Help(page)) => {
+            help::draw(app, page, area, buf);
+            None
+        }
+        Some(Mode::Ask(ask)) => {
+            dialog::draw(app, ask, area, buf);
+            None
+        }
+        Some(Mode::Profiles(picker)) => {
+            profiles::draw(app, picker, area, buf);
+            None
+        }
+        Some(Mode::Prompt(line)) => prompt::draw(app, line, area, buf),
+    };
+    if app.theme().symbols.ascii {
+        only_ascii(buf);
+    }
+    cursor
+}
+
+/// Whatever a name or a log line brings: nothing but ASCII reaches a terminal that can show nothing else.
+fn only_ascii(buf: &mut Buffer) {
+    for cell in &mut buf.content {
+        if !cell.symbol().is_ascii() {
+            let replacement = match cell.symbol() {
+                "…" => "~",
+                "−" | "–" | "—" => "-",
+                "·" => ".",
+                "↓" => "v",
+                "↑" => "^",
+                "←" => "<",
+                "→" => ">",
+                _ => "?",
+            };
+            cell.set_symbol(replacement);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Small tools of the drawing: a line that is written from left to right, frames, popups, words for times and sizes.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr;
+
+use crate::domain::time::Wall;
+use crate::domain::units::{Bytes, MIB};
+use crate::tui::theme::{Role, Symbols, Theme};
+
+/// One line of the screen, written from left to right and never beyond its end.
+pub struct Line<'b> {
+    buf: &'b mut Buffer,
+    x: u16,
+    end: u16,
+    y: u16,
+}
+
+impl<'b> Line<'b> {
+    /// Line `row` of `area`; nothing is written when it lies outside.
+    pub fn new(buf: &'b mut Buffer, area: Rect, row: u16) -> Self {
+        let area = area.intersection(buf.area);
+        let inside = row < area.height;
+        Self { buf, x: area.x, end: if inside { area.right() } else { area.x }, y: area.y + row.min(area.height.saturating_sub(1)) }
+    }
+
+    /// Columns left.
+    pub const fn left(&self) -> usize {
+        (self.end.saturating_sub(self.x)) as usize
+    }
+
+    /// Writes text; what does not fit is cut off.
+    pub fn put(&mut self, text: impl AsRef<str>, style: Style) -> &mut Self {
+        if self.left() > 0 {
+            (self.x, _) = self.buf.set_stringn(self.x, self.y, text.as_ref(), self.left(), style);
+        }
+        self
+    }
+
+    /// Leaves columns free.
+    pub fn gap(&mut self, columns: u16) -> &mut Self {
+        self.x = self.x.saturating_add(columns).min(self.end);
+        self
+    }
+
+    /// Writes text in a field of `width` columns, at its left; the rest stays free.
+    pub fn field(&mut self, text: &str, width: u16, style: Style, symbols: &Symbols) -> &mut Self {
+        let width = width.min(self.end.saturating_sub(self.x));
+        let next = self.x + width;
+        self.put(fit(text, width.into(), symbols), style);
+        self.x = next;
+        self
+    }
+
+    /// Writes text in a field of `width` columns, at its right.
+    pub fn right(&mut self, text: &str, width: u16, style: Style) -> &mut Self {
+        let free = width.saturating_sub(text.width() as u16);
+        self.gap(free).put(text, style)
+    }
+
+    /// Writes text so that it ends at the line's end, if it fits.
+    pub fn at_end(&mut self, text: &str, style: Style) -> &mut Self {
+        let width = text.width() as u16;
+        if width <= self.end.saturating_sub(self.x) {
+            self.x = self.end - width;
+            self.put(text, style);
+        }
+        self
+    }
+}
+
+/// Text cut to `width` columns, with a mark where something is left out.
+pub fn fit<'a>(text: &'a str, width: usize, symbols: &Symbols) -> Cow<'a, str> {
+    // A text of few bytes cannot be wide.
+    if text.len() <= width || text.width() <= width {
+        return Cow::Borrowed(text);
+    }
+    if width == 0 {
+        return Cow::Borrowed("");
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let wide = unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
+        if used + wide > width - 1 {
+            break;
+        }
+        used += wide;
+        out.push(c);
+    }
+    out.push_str(symbols.more);
+    Cow::Owned(out)
+}
+
+/// A piece of text and its look.
+pub type Span = (String, Style);
+
+/// A frame with its title and what stands at the right of the title.
+pub struct Framed<'a> {
+    /// The looks.
+    pub theme: &'a Theme,
+    /// It has the keys.
+    pub focused: bool,
+    /// The title.
+    pub title: Vec<Span>,
+    /// At the right of the title, if it fits.
+    pub right: Vec<Span>,
+}
+
+impl Framed<'_> {
+    /// Draws the frame and returns what is inside.
+    pub fn draw(&self, area: Rect, buf: &mut Buffer) -> Rect {
+        let area = area.intersection(buf.area);
+        if area.width < 2 || area.height < 2 {
+            return Rect::ZERO;
+        }
+        let [tl, tr, br, bl, across, down] = self.theme.symbols.frame;
+        let style = self.theme.style(if self.focused { Role::Focus } else { Role::Frame });
+        for x in area.x + 1..area.right() - 1 {
+            buf.set_string(x, area.y, across, style);
+            buf.set_string(x, area.bottom() - 1, across, style);
+        }
+        for y in area.y + 1..area.bottom() - 1 {
+            buf.set_string(area.x, y, down, style);
+            buf.set_string(area.right() - 1, y, down, style);
+        }
+        for (x, y, corner) in [
+            (area.x, area.y, tl),
+            (area.right() - 1, area.y, tr),
+            (area.right() - 1, area.bottom() - 1, br),
+            (area.x, area.bottom() - 1, bl),
+        ] {
+            buf.set_string(x, y, corner, style);
+        }
+        let width_of = |spans: &[Span]| spans.iter().map(|(text, _)| text.width()).sum::<usize>();
+        let inner = usize::from(area.width - 2);
+        let (title, right) = (width_of(&self.title) + 2, width_of(&self.right) + 2);
+        if !self.title.is_empty() && inner > 4 {
+            let mut line = Line::new(buf, Rect { x: area.x + 1, width: area.width - 2, ..area }, 0);
+            line.put(" ", style);
+            for (text, look) in &self.title {
+                let room = line.left().saturating_sub(1);
+                line.put(fit(text, room, self.theme.symbols), *look);
+            }
+            line.put(" ", style);
+        }
+        if !self.right.is_empty() && title + right < inner {
+            let x = area.right() - 1 - right as u16;
+            let mut line = Line::new(buf, Rect { x, width: right as u16, ..area }, 0);
+            line.put(" ", style);
+            for (text, look) in &self.right {
+                line.put(text, *look);
+            }
+            line.put(" ", style);
+        }
+        Rect::new(area.x + 1, area.y + 1, area.width - 2, area.height - 2)
+    }
+}
+
+/// Clears the middle of the screen for something of this size and returns where it stands.
+pub fn popup(area: Rect, width: u16, height: u16, buf: &mut Buffer) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    let place = Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height);
+    for y in place.y..place.bottom() {
+        for x in place.x..place.right() {
+            buf[(x, y)].reset();
+        }
+        // A wide character that is cut in half would push the line.
+        if place.x > area.x && buf[(place.x - 1, y)].symbol().width() > 1 {
+            buf[(place.x - 1, y)].reset();
+        }
+    }
+    place
+}
+
+/// `00:41`, `1:02:33`.
+pub fn clock(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes:02}:{seconds:02}"),
+        1..100 => format!("{hours}:{minutes:02}:{seconds:02}"),
+        _ => format!("{} d", hours / 24),
+    }
+}
+
+/// `41 s`, `3 min 20 s`, `2 h 5 min`.
+pub fn spoken(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// The number of whole MB, without its unit.
+pub fn mb(bytes: Bytes) -> String {
+    ((bytes.0 + MIB / 2) / MIB).to_string()
+}
+
+/// The local time of day: `12:04:31`, or its last five characters when there is little room.
+pub fn time_of_day(wall: Wall, zone: &TimeZone, short: bool) -> String {
+    let Ok(at) = Timestamp::from_millisecond(wall.0) else { return "--:--".to_owned() };
+    let time = at.to_zoned(zone.clone()).time();
+    if short {
+        format!("{:02}:{:02}", time.minute(), time.second())
+    } else {
+        format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
+    }
+}

@@ -1,0 +1,76 @@
+//! A line that is being typed, in place of the footer, with what completion offers above it.
+//!
+//! ```text
+//!  cam one.mp4  cam two.mp4
+//!  add files or folders: ~/videos/cam█
+//! ```
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use unicode_width::UnicodeWidthStr;
+
+use crate::tui::app::App;
+use crate::tui::prompt::Prompt;
+use crate::tui::theme::Role;
+use crate::tui::view::pen::Line;
+
+/// Draws it and returns where the cursor stands.
+pub fn draw(app: &App, prompt: &Prompt, area: Rect, buf: &mut Buffer) -> Option<Position> {
+    if area.is_empty() {
+        return None;
+    }
+    let theme = app.theme();
+    let row = Rect { y: area.bottom() - 1, height: 1, ..area };
+    clear(row, buf);
+    let mut line = Line::new(buf, row, 0);
+    line.gap(1).put(prompt.kind.label(), theme.style(Role::Accent));
+    let label = 1 + prompt.kind.label().width() as u16;
+    let room = line.left().saturating_sub(1);
+    let scroll = prompt.input.visual_scroll(room);
+    // Skips whole characters until the cursor is in sight.
+    let mut skipped = 0;
+    let visible: String = prompt
+        .input
+        .value()
+        .chars()
+        .skip_while(|c| {
+            let skip = skipped < scroll;
+            if skip {
+                skipped += unicode_width::UnicodeWidthChar::width(*c).unwrap_or(0);
+            }
+            skip
+        })
+        .collect();
+    line.put(visible, theme.style(Role::Text));
+    draw_above(app, prompt, area, buf);
+    let column = label + (prompt.input.visual_cursor().saturating_sub(skipped)) as u16;
+    Some(Position { x: column.min(area.width - 1), y: row.y })
+}
+
+fn draw_above(app: &App, prompt: &Prompt, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme();
+    if area.height < 2 || (prompt.error.is_none() && prompt.offers.is_empty()) {
+        return;
+    }
+    let above = Rect { y: area.bottom() - 2, height: 1, ..area };
+    clear(above, buf);
+    let mut line = Line::new(buf, above, 0);
+    line.gap(1);
+    if let Some(error) = &prompt.error {
+        line.put(format!("{} {error}", theme.symbols.bad), theme.style(Role::Warn));
+        return;
+    }
+    for offer in &prompt.offers {
+        if line.left() < offer.width() + 2 {
+            line.put(theme.symbols.more, theme.style(Role::Dim));
+            break;
+        }
+        line.put(offer, theme.style(Role::Running)).gap(2);
+    }
+}
+
+fn clear(area: Rect, buf: &mut Buffer) {
+    for x in area.x..area.right() {
+        buf[(x, area.y)].reset();
+    }
+}

@@ -1,0 +1,233 @@
+//! The jobs, the ones that matter most first.
+//!
+//! ```text
+//! ╭ 2 Queue 12 jobs, 431 MB waiting ──────────────────────────────────── filter lect, 2 of 12 ╮
+//! │STATE     ID INPUT              SIZE  PEAK PROGRESS          SPEED   LEFT│
+//! │▶ run     17 lecture-04.mp4     148M  612M ███████▌····  63%  1.8x  00:41│
+//! │⊘ reject  20 wedding-full.mov   412M  412 MB, over the 200 MB limit      │
+//! ╰─────────────────────────────────────────────────────────────────────────╯
+//! ```
+
+use std::time::Duration;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::domain::job::{Job, JobId, Outcome, Phase, RejectReason, StopReason};
+use crate::domain::state::State;
+use crate::domain::text::file_name_text;
+use crate::domain::units::Bytes;
+use crate::tui::app::App;
+use crate::tui::layout::Pane;
+use crate::tui::theme::{Role, Theme};
+use crate::tui::view::dashboard;
+use crate::tui::view::pen::{Line, clock, mb};
+
+struct Columns {
+    id: u16,
+    input: u16,
+    bar: u16,
+    peak: u16,
+}
+
+impl Columns {
+    fn new(width: u16, last: Option<JobId>) -> Self {
+        let id = last.map_or(1, |id| id.0.max(1).ilog10() as u16 + 1).max(3);
+        let peak = if width >= 54 { 6 } else { 0 };
+        let bar = match width {
+            70.. => 11,
+            64.. => 6,
+            _ => 0,
+        };
+        let rest = STATE + id + 2 + SIZE + peak + 1 + bar + PERCENT + SPEED + LEFT;
+        Self { id, input: width.saturating_sub(rest), bar, peak }
+    }
+
+    /// From the progress column to the speed column: room for a reason.
+    const fn reason(&self) -> u16 {
+        self.bar + PERCENT + SPEED
+    }
+}
+
+const STATE: u16 = 9;
+const SIZE: u16 = 6;
+const PERCENT: u16 = 5;
+const SPEED: u16 = 6;
+const LEFT: u16 = 8;
+
+/// Draws it.
+pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (app.theme(), app.shown());
+    let jobs = state.jobs.len();
+    let mut said = format!("{jobs} {}", if jobs == 1 { "job" } else { "jobs" });
+    if state.index.waiting_bytes > Bytes::ZERO {
+        said = format!("{said}, {} waiting", state.index.waiting_bytes);
+    }
+    let right = match (app.filter(), &state.held) {
+        (Some(filter), _) => {
+            vec![
+                ("filter ".to_owned(), theme.style(Role::Dim)),
+                (format!("{}, {} of {jobs}", filter.text(), filter.len()), theme.style(Role::Accent)),
+            ]
+        }
+        (None, Some(held)) => vec![(format!("{} #{} waits for memory", theme.symbols.held, held.job), theme.style(Role::Warn))],
+        (None, None) => Vec::new(),
+    };
+    let inner = dashboard::frame(app, Pane::Queue, &said, right).draw(area, buf);
+    let columns = Columns::new(inner.width, state.jobs.last_key_value().map(|(id, _)| *id));
+    let dim = theme.style(Role::Dim);
+    let mut line = Line::new(buf, inner, 0);
+    line.field("STATE", STATE, dim, theme.symbols).right("ID", columns.id, dim).gap(1);
+    line.field("INPUT", columns.input, dim, theme.symbols).right("SIZE", SIZE, dim).right(
+        if columns.peak > 0 { "PEAK" } else { "" },
+        columns.peak,
+        dim,
+    );
+    line.gap(1).field("PROGRESS", columns.bar + PERCENT, dim, theme.symbols).right("SPEED", SPEED, dim).right("LEFT", LEFT, dim);
+
+    let window = app.window(usize::from(inner.height.saturating_sub(1)));
+    if window.ids.is_empty() {
+        let words =
+            if jobs > 0 { "no job matches the filter; esc clears it" } else { "nothing queued yet; a adds files or folders" };
+        Line::new(buf, inner, 2).gap(1).put(words, dim);
+    }
+    for (at, id) in window.ids.iter().enumerate() {
+        let Some(job) = state.jobs.get(id) else { continue };
+        let row = at as u16 + 1;
+        let selected = window.line == Some(at);
+        draw_row(&Row { theme, state, job, columns: &columns, selected }, inner, row, buf);
+        if selected && row < inner.height {
+            buf.set_style(Rect { y: inner.y + row, height: 1, ..inner }, theme.selection());
+        }
+    }
+}
+
+struct Row<'a> {
+    theme: &'a Theme,
+    state: &'a State,
+    job: &'a Job,
+    columns: &'a Columns,
+    selected: bool,
+}
+
+fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
+    let Row { theme, state, job, columns, .. } = row;
+    let (symbol, word, role) = state_of(theme, state, job);
+    let idle = job.phase.is_terminal() || matches!(job.phase, Phase::Queued);
+    let text = theme.style(if idle && !row.selected { Role::Dim } else { Role::Text });
+    let strong = theme.style(if matches!(job.phase, Phase::Running { .. }) { Role::Strong } else { Role::Text });
+    let mut line = Line::new(buf, area, at);
+    line.field(&format!("{symbol} {word}"), STATE, theme.style(role), theme.symbols);
+    line.right(&job.id.to_string(), columns.id, theme.style(Role::Text)).gap(1);
+    line.field(&file_name_text(&job.input), columns.input, theme.style(Role::Text), theme.symbols);
+    let size = if is_too_large(job) { theme.style(Role::Warn) } else { text };
+    line.right(&job.size.short(), SIZE, size);
+
+    if let Phase::Rejected(why) = &job.phase {
+        let words = match (why.reason, why.limit) {
+            (RejectReason::TooLarge, Some(limit)) => format!("{}, over the {limit} limit", job.size.whole()),
+            _ => why.detail.clone(),
+        };
+        let room = columns.peak + 1 + columns.reason() + LEFT;
+        line.gap(2).field(&words, room.saturating_sub(2), theme.style(Role::Dim), theme.symbols);
+        return;
+    }
+    if columns.peak > 0 {
+        match (job.peak, job.predicted_peak) {
+            (Bytes::ZERO, Some(predicted)) => line.right(&format!("~{}", predicted.short()), columns.peak, theme.style(Role::Dim)),
+            (Bytes::ZERO, None) => line.gap(columns.peak),
+            (peak, _) => line.right(&peak.short(), columns.peak, text),
+        };
+    }
+    line.gap(1);
+    match &job.phase {
+        Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => draw_progress(row, strong, &mut line),
+        Phase::Backoff { until, reason } => {
+            let tries = format!("try {}", job.attempts + 1);
+            line.field(reason, columns.bar + PERCENT, theme.style(Role::Dim), theme.symbols).right(&tries, SPEED, text);
+            line.right(&clock(until.since(state.now)), LEFT, text);
+        }
+        Phase::Queued => {
+            if let Some(held) = state.held.filter(|held| held.job == job.id) {
+                let words = format!("needs {} MB, {} free", mb(held.needs), mb(held.free));
+                line.field(&words, columns.reason() + LEFT, theme.style(Role::Warn), theme.symbols);
+            }
+        }
+        Phase::Finished(finished) => {
+            if finished.outcome.is_success() {
+                line.gap(columns.bar + PERCENT);
+                let played = job.media.as_ref().and_then(|media| media.duration);
+                let speed = played
+                    .filter(|_| finished.took > Duration::ZERO)
+                    .map(|played| played.as_secs_f64() / finished.took.as_secs_f64());
+                line.right(&speed.map_or_else(String::new, |speed| format!("{speed:.1}x")), SPEED, text);
+            } else {
+                let reason = finished.reason.as_deref().unwrap_or(finished.outcome.word());
+                let style = theme.style(if finished.outcome == Outcome::Cancelled { Role::Dim } else { Role::Bad });
+                line.field(reason, columns.reason(), style, theme.symbols);
+            }
+            if finished.took > Duration::ZERO {
+                line.right(&clock(finished.took), LEFT, theme.style(Role::Dim));
+            }
+        }
+        Phase::Starting | Phase::Rejected(_) => {}
+    }
+}
+
+fn draw_progress(row: &Row<'_>, style: ratatui::style::Style, line: &mut Line<'_>) {
+    let Row { theme, job, columns, .. } = row;
+    let progress = job.progress.unwrap_or_default();
+    let ratio = progress.ratio.map(|ratio| ratio.clamp(0.0, 1.0));
+    if columns.bar > 0 {
+        let (full, rest) = bar(theme, ratio.unwrap_or(0.0), columns.bar);
+        line.put(full, theme.style(Role::Running)).put(rest, theme.style(Role::Dim));
+    }
+    let percent = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{}%", (ratio * 100.0) as u32));
+    line.right(&percent, PERCENT, style);
+    let speed = if progress.speed > 0.0 { format!("{:.1}x", progress.speed) } else { String::new() };
+    line.right(&speed, SPEED, style);
+    let left = progress.eta_seconds.map_or_else(String::new, |seconds| clock(Duration::from_secs(seconds)));
+    line.right(&left, LEFT, style);
+}
+
+/// A bar of `width` cells: its filled part, and the rest.
+pub fn bar(theme: &Theme, ratio: f64, width: u16) -> (String, String) {
+    let eighths = (ratio * f64::from(width) * 8.0).round() as usize;
+    let (whole, part) = (eighths / 8, eighths % 8);
+    let mut full = theme.symbols.eighths[7].repeat(whole);
+    if part > 0 {
+        full.push_str(theme.symbols.eighths[part - 1]);
+    }
+    let used = whole + usize::from(part > 0);
+    (full, theme.symbols.empty.repeat(usize::from(width).saturating_sub(used)))
+}
+
+fn is_too_large(job: &Job) -> bool {
+    matches!(&job.phase, Phase::Rejected(why) if why.reason == RejectReason::TooLarge)
+}
+
+fn state_of(theme: &Theme, state: &State, job: &Job) -> (&'static str, &'static str, Role) {
+    let symbols = theme.symbols;
+    match &job.phase {
+        Phase::Queued if state.held.is_some_and(|held| held.job == job.id) => (symbols.held, "held", Role::Warn),
+        Phase::Queued => (symbols.queued, "queued", Role::Dim),
+        Phase::Backoff { .. } => (symbols.retry, "retry", Role::Warn),
+        Phase::Starting => (symbols.run, "start", Role::Running),
+        Phase::Running { paused: true, .. } => (symbols.held, "paused", Role::Warn),
+        Phase::Running { .. } => (symbols.run, "run", Role::Running),
+        Phase::Stopping { why: StopReason::Timeout, .. } => (symbols.run, "timeout", Role::Warn),
+        Phase::Stopping { why: StopReason::Stall, .. } => (symbols.run, "stalled", Role::Warn),
+        Phase::Stopping { .. } => (symbols.run, "stop", Role::Warn),
+        Phase::Finalizing => (symbols.run, "check", Role::Running),
+        Phase::Rejected(_) => (symbols.rejected, "reject", Role::Warn),
+        Phase::Finished(finished) => match finished.outcome {
+            Outcome::Done => (symbols.done, "done", Role::Good),
+            Outcome::AlreadyDone => (symbols.done, "there", Role::Good),
+            Outcome::Failed => (symbols.bad, "failed", Role::Bad),
+            Outcome::OutOfMemory => (symbols.bad, "no mem", Role::Bad),
+            Outcome::TimedOut => (symbols.bad, "timeout", Role::Bad),
+            Outcome::Stalled => (symbols.bad, "stall", Role::Bad),
+            Outcome::Cancelled => (symbols.minus, "cancel", Role::Dim),
+        },
+    }
+}
