@@ -113,12 +113,12 @@ fn block(text: &str, left: f64, top: f64, ink: &str) -> Option<String> {
         format!(r#"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" fill="{ink}"/>"#) + "\n"
     };
     match c {
-        '█' => Some(rect(left, top, CELL_WIDTH + 0.1, CELL_HEIGHT)),
+        '█' => Some(rect(left, top + 1.0, CELL_WIDTH + 0.5, CELL_HEIGHT - 2.0)),
         '▁'..='▇' => {
             let share = f64::from(c as u32 - 0x2580) / 8.0;
-            Some(rect(left, top + CELL_HEIGHT * (1.0 - share), CELL_WIDTH + 0.1, CELL_HEIGHT * share))
+            Some(rect(left, top + CELL_HEIGHT * (1.0 - share), CELL_WIDTH + 0.5, CELL_HEIGHT * share))
         }
-        '▉'..='▏' => Some(rect(left, top, CELL_WIDTH * f64::from(0x2590 - c as u32) / 8.0, CELL_HEIGHT)),
+        '▉'..='▏' => Some(rect(left, top + 1.0, CELL_WIDTH * f64::from(0x2590 - c as u32) / 8.0, CELL_HEIGHT - 2.0)),
         '─' => Some(rect(left, top + CELL_HEIGHT / 2.0 - 0.5, CELL_WIDTH + 0.1, 1.0)),
         '│' => Some(rect(left + CELL_WIDTH / 2.0 - 0.5, top, 1.0, CELL_HEIGHT + 0.1)),
         '┃' => Some(rect(left + CELL_WIDTH / 2.0 - 1.0, top, 2.0, CELL_HEIGHT + 0.1)),

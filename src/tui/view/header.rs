@@ -52,6 +52,10 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
     }
     for (symbol, count, word, role) in counts(app, state) {
         let words = if full && badges.is_empty() { format!("{count} {word}") } else { count.to_string() };
+        // Half a number would be a wrong one.
+        if line.left() < words.chars().count() + 2 {
+            break;
+        }
         line.put(format!("{symbol} "), theme.style(role));
         if full && badges.is_empty() {
             line.put(count.to_string(), theme.style(role)).put(format!(" {word}"), theme.style(Role::Dim));

@@ -57,7 +57,7 @@ pub fn draw_compact(app: &App, area: Rect, buf: &mut Buffer) {
     let (length, back) = app.chart();
     let mut line = Line::new(buf, area, 0);
     line.put(" 1 ", theme.style(Role::Focus)).put("Memory ", theme.style(Role::Strong));
-    let left = (area.width * 55 / 100).clamp(30, 60).min(area.width);
+    let left = (area.width * 55 / 100).clamp(44, 60).min(area.width);
     let beside = Rect { x: area.x + left + 2, width: area.width.saturating_sub(left + 2), ..area };
     let upto = usize::from(left).saturating_sub(10);
     line.put(across.repeat(upto), frame);

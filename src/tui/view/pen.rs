@@ -202,7 +202,7 @@ pub fn spoken(duration: Duration) -> String {
 
 /// The number of whole MB, without its unit.
 pub fn mb(bytes: Bytes) -> String {
-    ((bytes.0 + MIB / 2) / MIB).to_string()
+    (bytes.0.saturating_add(MIB / 2) / MIB).to_string()
 }
 
 /// The local time of day: `12:04:31`, or its last five characters when there is little room.
