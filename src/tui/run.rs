@@ -130,6 +130,10 @@ impl Console {
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut dirty, mut open) = (true, true);
+        // A snapshot that is there already spares a first frame without anything in it.
+        if let Ok(Some(update)) = timeout(FRAME, self.link.updates.recv()).await {
+            self.app.update(Action::Update(Box::new(update)));
+        }
         loop {
             let woken = tokio::select! {
                 biased;
