@@ -154,7 +154,10 @@ impl Console {
                 Woken::Input(Some(Input::Event(event))) => {
                     action_of(&self.app, event).map_or_else(Vec::new, |action| self.app.update(action))
                 }
-                Woken::Resized => Vec::new(),
+                Woken::Resized => {
+                    self.reader.resized();
+                    Vec::new()
+                }
                 Woken::Continued => {
                     self.guard.enter()?;
                     vec![Effect::Redraw]
