@@ -337,7 +337,7 @@ fn draw_curve_in_braille(app: &App, plot: Rect, buf: &mut Buffer) {
     // Aligned with the labels, which stand in the middle of the first and the last row.
     let y_of = |bytes: Bytes| {
         let span = (usize::from(plot.height) - 1) * 4;
-        (((1.0 - bytes.share_of(end).min(1.0)) * span as f64).round() as usize + 1).min(dots - 1)
+        (((1.0 - bytes.share_of(end).min(1.0)) * span as f64).round() as usize + 2).min(dots - 1)
     };
     let width = usize::from(plot.width);
     let mut curve = vec![0_u8; width * usize::from(plot.height)];
