@@ -12,6 +12,7 @@ use super::arguments::{self, JobCommand};
 use super::cgroup::{self, GroupReader, Roots};
 use super::cleanup::{Cleaner, CleanerConfig};
 use super::ffmpeg::Ffmpeg;
+use super::fileid::FileId;
 use super::lane::Lane;
 use super::ledger::FileLedger;
 use super::loadjob;
@@ -131,11 +132,14 @@ impl RealHost {
 
     /// Ends everything: no child is left, the record is written, parts are gone.
     pub fn close(self) {
-        self.shared.supervisor.kill_all();
-        self.shared.supervisor.flush_logs(Duration::from_secs(2));
-        self.shared.jobs().clear();
+        let Self { shared, scans, probes, starts, cleaner, sampler } = self;
+        shared.supervisor.kill_all();
+        // The work in hand ends first: a part that is just being removed must not keep its folder.
+        drop((scans, probes, starts, cleaner, sampler));
+        shared.supervisor.flush_logs(Duration::from_secs(2));
+        shared.jobs().clear();
         // Only tidying: what stays is removed at the next start.
-        let _ = publish::tidy(&self.shared.config.out);
+        let _ = publish::tidy(&shared.config.out);
     }
 }
 
@@ -285,7 +289,24 @@ impl Shared {
         self.config.load_jobs.is_some() && input.extension().is_some_and(|extension| extension == loadjob::EXTENSION)
     }
 
-    fn start(&self, order: SpawnOrder) {
+    /// The input as it is now: probed long ago, it may have been written to since.
+    fn refresh(&self, order: &mut SpawnOrder) -> Result<(), (String, bool)> {
+        let Some(prober) = self.prober.as_ref().filter(|_| !self.is_load(&order.input)) else { return Ok(()) };
+        let known = self.jobs().get(&order.job).and_then(|files| Some(files.probed.as_ref()?.id));
+        if known.is_some() && FileId::of(&order.input).ok() == known {
+            return Ok(());
+        }
+        let Some(preset) = self.config.presets.get(&order.preset) else { return Ok(()) };
+        let probed = prober.probe(&order.input, preset).map_err(|rejected| (rejected.detail, false))?;
+        order.media = probed.media.clone();
+        self.jobs().entry(order.job).or_default().probed = Some(probed);
+        Ok(())
+    }
+
+    fn start(&self, mut order: SpawnOrder) {
+        if let Err((reason, transient)) = self.refresh(&mut order) {
+            return self.report(order.job, JobReport::SpawnFailed { reason, transient });
+        }
         let (job, attempt, duration) = (order.job, order.attempt, order.media.duration);
         match self.make_command(order) {
             Ok(command) => {
@@ -354,7 +375,7 @@ impl Shared {
         let preset = self.config.presets.get(&order.preset).ok_or_else(missing)?;
         let input_id = match &probed {
             Some(probed) => probed.id,
-            None => super::fileid::FileId::of(&order.input).map_err(|_| missing())?,
+            None => FileId::of(&order.input).map_err(|_| missing())?,
         };
         let result = publish::finalize(&FinalizeOrder {
             part: &part,
