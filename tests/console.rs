@@ -154,7 +154,7 @@ fn every_important_key_does_its_work_at_120x36_while_jobs_run() {
     // Adding by path, with completion.
     fs::copy(home.path().join("clips/clip-1.mp4"), home.path().join("late.mp4")).expect("copied");
     terminal.send("a");
-    terminal.wait_for("file or folder");
+    terminal.wait_for("add files or folders:");
     terminal.send("lat\t");
     terminal.wait_for("late.mp4");
     terminal.send("\r");

@@ -35,6 +35,14 @@ pub enum Wish {
 /// Runs the given paths; returns the exit status. Everything that can be wrong is looked for before anything runs.
 pub fn run(resolved: &Resolved, paths: &[PathBuf], wish: Wish) -> Result<u8> {
     let commands = commands(paths, resolved)?;
+    let is_console = wish == Wish::Console && has_terminal() && !resolved.plain;
+    if commands.is_empty() && !is_console {
+        let why = match paths {
+            [] => "there is nothing to run, and no terminal for the console".to_owned(),
+            files => format!("no jobs in {}", files.iter().map(|file| path_text(file)).collect::<Vec<_>>().join(", ")),
+        };
+        return Err(Usage(format!("{why}; give video files, folders or queue files (*.yaml)")).into());
+    }
     let ffmpeg = locate(&Search::from_env(resolved.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     resolved.check_out()?;
     session(resolved, Some(ffmpeg), None, commands, wish)?.run()

@@ -11,12 +11,14 @@ use color_eyre::eyre::{Context as _, Result, eyre};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::Usage;
 use crate::domain::command::{Command, RequestId};
 use crate::domain::event::{JobCounts, RunSummary};
+use crate::domain::text::path_text;
 use crate::engine::EngineConfig;
 use crate::headless::lines::LineStyle;
 use crate::headless::{self, Report, Sinks, summary};
-use crate::host::real::{HostConfig, RealHost};
+use crate::host::real::{HostConfig, HostError, RealHost};
 use crate::runtime::clock::Clock;
 use crate::runtime::driver::Driver;
 use crate::runtime::hub::Attacher;
@@ -90,7 +92,7 @@ impl Session {
             let _ = logger.await;
         }
         if let (true, Some(figures)) = (tell_summary, &report.summary) {
-            eprint!("{}", summary::render(figures));
+            super::tell(&summary::render(figures));
         }
         let status = exit_status(signalled.load(Ordering::Relaxed), &report, queued);
         let went_well = |jobs: &JobCounts| jobs.done > 0 && jobs.out_of_memory == 0;
@@ -101,7 +103,10 @@ impl Session {
 
 fn start_engine(config: EngineConfig, host: HostConfig) -> Result<(JoinHandle<()>, Attacher)> {
     let (inputs, results) = mpsc::unbounded_channel();
-    let host = RealHost::open(host, inputs)?;
+    let host = RealHost::open(host, inputs).map_err(|error| match error {
+        HostError::Store(error) => color_eyre::Report::new(Usage(error.to_string())),
+        other => other.into(),
+    })?;
     let driver = Driver::new(config, host, results, Clock::start());
     let attacher = driver.attacher();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().wrap_err("cannot start the engine's loop")?;
@@ -134,12 +139,12 @@ fn line_sinks(json: bool, color: bool) -> Sinks {
     Sinks { log: Some((log, LineStyle::terminal(color))), json }
 }
 
-fn open_log(path: &std::path::Path) -> Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .wrap_err_with(|| format!("cannot write the log file {}; choose another with --log-file", path.display()))
+fn open_log(path: &std::path::Path) -> Result<File, Usage> {
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    opened.map_err(|error| {
+        let (path, why) = (path_text(path), super::options::words(&error));
+        Usage(format!("cannot write the log file {path}: {why}; choose another with --log-file"))
+    })
 }
 
 /// SIGINT and SIGTERM end the run in order, a second one at once. SIGHUP ends nothing: the guard stays when the screen goes.

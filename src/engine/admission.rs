@@ -34,7 +34,8 @@ impl Engine {
         }
         let scan = ScanId(self.next_scan);
         self.next_scan += 1;
-        self.scans.insert(scan, Scan { client, request, preset: preset.clone(), found: 0 });
+        let searched = paths.iter().map(|path| path_text(path)).collect::<Vec<_>>().join(", ");
+        self.scans.insert(scan, Scan { client, request, preset: preset.clone(), searched, found: 0 });
         self.effects.push(Effect::Scan { scan, paths, preset });
         Ok(())
     }
@@ -62,7 +63,7 @@ impl Engine {
     pub(super) fn scan_done(&mut self, scan: ScanId, errors: Vec<(std::path::PathBuf, String)>) {
         let Some(known) = self.scans.remove(&scan) else { return };
         let result = match errors.first() {
-            None if known.found == 0 => Err(Rejection("no video files were found there".to_owned())),
+            None if known.found == 0 => Err(Rejection(format!("no video files were found in {}", known.searched))),
             Some((path, why)) if known.found == 0 => Err(Rejection(format!("{}: {why}", path_text(path)))),
             _ => Ok(()),
         };

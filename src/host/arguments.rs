@@ -218,13 +218,14 @@ fn evenly_spaced(tile: Tile, media: &MediaInfo) -> String {
 
 fn audio(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>) {
     let plan = match &job.preset.audio {
-        Some(plan) if !job.preset.container.is_still() => plan,
+        // Options for a sound that is not there would make ffmpeg warn.
+        Some(plan) if !job.preset.container.is_still() && job.media.audio.is_some() => plan,
         _ => {
             ffmpeg.no_audio();
             return;
         }
     };
-    ffmpeg.map(if job.preset.video.is_some() { "0:a:0?" } else { "0:a:0" });
+    ffmpeg.map("0:a:0");
     ffmpeg.codec_audio(plan.codec.as_str());
     let AudioPlan { codec, bitrate } = plan;
     if let (Some(bitrate), true) = (bitrate, *codec != AudioCodec::Copy) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -50,6 +50,9 @@ pub struct HostConfig {
     /// The operator's memory budget.
     pub budget: Option<Bytes>,
 }
+
+/// Longest wait at the end of a run for logs, and for the record.
+const AT_THE_END: Duration = Duration::from_secs(2);
 
 /// Why there is no host.
 #[derive(Debug, thiserror::Error)]
@@ -125,7 +128,8 @@ impl RealHost {
         let names = Mutex::new(NameBook::new(&config.out, config.overwrite));
         let jobs = Mutex::default();
         let shared = Arc::new(Shared { config, prober, inputs, store, ledger, names, jobs, supervisor, scratch });
-        let forwarding = Arc::clone(&shared);
+        // Weak: the supervisor within sends what the thread waits for, and neither would ever end.
+        let forwarding = Arc::downgrade(&shared);
         std::thread::Builder::new().name("reports".to_owned()).spawn(move || forwarding_loop(&forwarding, reported))?;
         Ok(Self { shared, scans: Lane::new("scan")?, probes: Lane::new("probe")?, starts: Lane::new("start")?, cleaner, sampler })
     }
@@ -134,12 +138,18 @@ impl RealHost {
     pub fn close(self) {
         let Self { shared, scans, probes, starts, cleaner, sampler } = self;
         shared.supervisor.kill_all();
-        // The work in hand ends first: a part that is just being removed must not keep its folder.
-        drop((scans, probes, starts, cleaner, sampler));
-        shared.supervisor.flush_logs(Duration::from_secs(2));
+        // They only read; a file on a disk that hangs must not keep the process from ending.
+        scans.leave();
+        probes.leave();
+        // These have parts in hand.
+        drop((starts, cleaner, sampler));
+        shared.supervisor.flush_logs(AT_THE_END);
         shared.jobs().clear();
         // Only tidying: what stays is removed at the next start.
         let _ = publish::tidy(&shared.config.out);
+        if !shared.store.flush(AT_THE_END) {
+            tracing::warn!("the journal lacks the end of this run");
+        }
     }
 }
 
@@ -205,8 +215,9 @@ fn finalize_aside(shared: Arc<Shared>, job: JobId) {
 }
 
 /// Keeps the ledger in step with what the supervisor reports, then passes the report on.
-fn forwarding_loop(shared: &Shared, mut reported: mpsc::UnboundedReceiver<Input>) {
+fn forwarding_loop(shared: &Weak<Shared>, mut reported: mpsc::UnboundedReceiver<Input>) {
     while let Some(input) = reported.blocking_recv() {
+        let Some(shared) = shared.upgrade() else { return };
         match &input {
             Input::Job(job, JobReport::Spawned { pid }) => {
                 let files = shared.jobs().get(job).and_then(|files| {
