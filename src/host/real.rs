@@ -160,7 +160,7 @@ impl Host for RealHost {
             Effect::Stop(job, mode) => self.shared.supervisor.stop(job, mode),
             Effect::Suspend(job) => self.shared.supervisor.suspend(job),
             Effect::Continue(job) => self.shared.supervisor.resume(job),
-            Effect::Finalize { job, .. } => finalize_aside(shared, job),
+            Effect::Finalize { job, .. } => finalize_aside(&shared, job),
             Effect::Discard { job, .. } => self.starts.order(move || shared.discard(job)),
             Effect::Clean(order) => self.clean(order),
             Effect::SamplePace(pace) => self.sampler.set_pace(pace),
@@ -185,8 +185,8 @@ impl RealHost {
 }
 
 /// Writing an output to disk may take long; other jobs' ends must not wait for it.
-fn finalize_aside(shared: Arc<Shared>, job: JobId) {
-    let own = Arc::clone(&shared);
+fn finalize_aside(shared: &Arc<Shared>, job: JobId) {
+    let own = Arc::clone(shared);
     let work = move || {
         let result = own.finalize(job);
         if let Ok(published) = &result {
