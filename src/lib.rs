@@ -9,5 +9,4 @@ pub mod engine;
 pub mod headless;
 pub mod host;
 pub mod runtime;
-pub mod sim;
 pub mod tui;

@@ -437,6 +437,21 @@ pub struct JobCounts {
     pub unfinished: u64,
 }
 
+impl MemoryFigures {
+    /// The level as the figures themselves show it: on its way down the level lags behind, and a screen must not say
+    /// "over the line" beside a number that is under it.
+    pub fn shown_level(&self) -> Level {
+        let by_figures = if self.counted_bytes >= self.high_water_bytes {
+            Level::High
+        } else if self.counted_bytes >= self.high_water_bytes.scale(0.85) {
+            Level::Elevated
+        } else {
+            Level::Normal
+        };
+        if self.level == Level::Critical { Level::Critical } else { by_figures.min(self.level) }
+    }
+}
+
 impl EventKind {
     /// Must be on disk before anything acts on it.
     pub const fn is_durable(&self) -> bool {

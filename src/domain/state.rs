@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cleanup::{CleanupId, CleanupRecord, CleanupResult};
 use super::event::{Event, EventKind, JobCounts, MemoryFigures, RunSummary, Seq};
-use super::job::{Exit, Finished, Job, JobId, LogLine, Outcome, Phase, Progress, Rank, Rejected};
+use super::job::{Exit, Finished, Job, JobId, LogLevel, LogLine, Outcome, Phase, Progress, Rank, Rejected};
 use super::memory::Lines;
 use super::profile::Profile;
 use super::time::{Mono, Wall};
@@ -266,7 +266,14 @@ impl State {
                 }
             }
             EventKind::JobLogged { job, level, text } => {
-                self.log(*job, LogLine { at: wall, level: *level, text: text.clone() });
+                let line = LogLine { at: wall, level: *level, text: text.clone() };
+                // What memory did while a job ran belongs to its story too.
+                if job.is_none() && *level == LogLevel::Memory {
+                    for id in self.index.active.clone() {
+                        self.log(Some(id), line.clone());
+                    }
+                }
+                self.log(*job, line);
             }
             EventKind::JobPaused { job } => self.set_paused(*job, true),
             EventKind::JobContinued { job } => self.set_paused(*job, false),

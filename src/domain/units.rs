@@ -62,7 +62,7 @@ impl Bytes {
         match self.0 {
             0..KIB => format!("{} B", self.0),
             KIB..MIB => format!("{} KB", self.0 / KIB),
-            _ => format!("{} MB", (self.0 + MIB / 2) / MIB),
+            _ => format!("{} MB", self.0.saturating_add(MIB / 2) / MIB),
         }
     }
 
@@ -73,7 +73,7 @@ impl Bytes {
             1..KIB => format!("{}B", self.0),
             KIB..MIB => format!("{}K", self.0 / KIB),
             _ => {
-                let mb = (self.0 + MIB / 2) / MIB;
+                let mb = self.0.saturating_add(MIB / 2) / MIB;
                 if mb < 10_000 { format!("{mb}M") } else { format!("{:.1}G", self.0 as f64 / GIB as f64) }
             }
         }

@@ -131,7 +131,11 @@ impl Engine {
         if !(self.config.governor && self.levels.level() >= Level::High && is_newer && !self.blind()) {
             return None;
         }
-        RUNGS.iter().zip(&self.ladder.rungs).find(|(_, rung)| self.now.mono >= rung.not_before).map(|(action, _)| *action)
+        // The level lags behind on its way down. A new pass begins over the mark only, and goes on until the alarm ends.
+        let (counted, lines) = (self.state.memory.counted_bytes, &self.state.lines);
+        let is_wanted = |action: CleanupAction| counted >= if action == RUNGS[0] { lines.high_water } else { lines.low_water };
+        let due = RUNGS.iter().zip(&self.ladder.rungs).find(|(_, rung)| self.now.mono >= rung.not_before);
+        due.map(|(action, _)| *action).filter(|action| is_wanted(*action))
     }
 
     fn begin(&mut self, pending: Pending) {

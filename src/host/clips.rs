@@ -17,13 +17,12 @@ use super::tool::{self, ToolError};
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::units::{Bytes, MIB};
 
-/// The budget under which these clips cross the load line (75 % of it, 720 MB) within a minute at two jobs at once.
+/// The budget under which these clips cross the load line (75 % of it, 420 MB) within a minute at two jobs at once.
 ///
-/// Two 1080p jobs that make 720p hold 220 MB each that cannot be dropped, and each pulls its 195 MB input through the
-/// file cache: measured 831 MB together with 20 MB for the console, over the line 10 s after the start and for 8 s of a
-/// run of 40 s. The cache is what a cleanup can free. Both are let in together, for even the model's cautious 325 MB a
-/// job stay under the line.
-pub const DEMO_BUDGET: Bytes = Bytes::mib(960);
+/// Two 1080p jobs that make 720p hold 216 MB each that cannot be dropped; together with the console that is just over the
+/// line and well under the limit. What a cleanup can free meanwhile is the file cache: each pulls its input of 195 MB
+/// through it.
+pub const DEMO_BUDGET: Bytes = Bytes::mib(560);
 
 /// What the finished set takes on disk; the padding of the oversized clips is a hole and takes nothing.
 const DISK_NEEDED: Bytes = Bytes::mib(900);
@@ -532,16 +531,16 @@ mod tests {
     }
 
     #[test]
-    fn two_jobs_of_the_set_cross_the_line_of_the_demo_budget_and_yet_both_are_let_in() {
+    fn two_jobs_of_the_set_cross_the_line_of_the_demo_budget_and_stay_under_its_limit() {
         let line = DEMO_BUDGET.scale(0.75);
         // Figures measured with x264 medium, 2 threads, 1080p to 720p; a lossless frame takes 0.89 MB of the disk.
-        let (peak, predicted, console) = (Bytes::mib(215), Bytes::mib(283).scale(1.15), Bytes::mib(20));
+        let (peak, console) = (Bytes::mib(216), Bytes::mib(10));
         let large: Vec<&Recipe> = RECIPES.iter().filter(|recipe| recipe.codec == Codec::Large).collect();
         let input = Bytes((large[0].seconds * 25.0 * 890_000.0) as u64);
         assert!(large.len() >= 2 && input < Bytes::mib(200), "balanced takes it: {input}");
-        assert!(peak + peak + input + input + console > line.scale(1.1));
-        assert!(predicted + predicted + console <= line);
-        assert!(peak + peak + console < line.scale(0.7), "what cannot be dropped stays well under the line");
+        assert!(peak + peak > line, "two cross it");
+        assert!(peak + console < line.scale(0.85), "one alone is not even near it");
+        assert!(peak + peak + console < DEMO_BUDGET.scale(0.9), "the limit itself is far");
     }
 
     #[test]

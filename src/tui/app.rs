@@ -115,6 +115,7 @@ pub struct Settings {
 
 /// The console.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent switches of the operator, no states of one machine
 pub struct App {
     state: State,
     frozen: Option<Box<State>>,
@@ -877,12 +878,12 @@ impl App {
         let Some((ring, bottom)) = self.log() else { return };
         let first = ring.total - ring.lines.len() as u64;
         let hits = ring.lines.iter().enumerate().filter(|(_, line)| line.text.to_lowercase().contains(&wanted));
-        let numbers = hits.map(|(at, _)| first + at as u64 + 1);
+        let mut numbers = hits.map(|(at, _)| first + at as u64 + 1);
         let from_end = self.log_bottom.is_none();
         let hit = if forward {
-            numbers.into_iter().find(|number| *number > bottom)
+            numbers.find(|number| *number > bottom)
         } else {
-            numbers.filter(|number| *number < bottom || (from_end && *number == bottom)).last()
+            numbers.rfind(|number| *number < bottom || (from_end && *number == bottom))
         };
         match hit {
             Some(number) => self.log_bottom = Some(number),
@@ -902,7 +903,9 @@ impl App {
     }
 
     fn copy_log(&mut self) -> Vec<Effect> {
-        let text = self.log().map(|(ring, _)| ring.lines.iter().map(|line| format!("{} {}\n", line.at, line.text)).collect());
+        let text = self
+            .log()
+            .map(|(ring, _)| ring.lines.iter().map(|line| format!("{} {}", line.at, line.text)).collect::<Vec<_>>().join("\n"));
         self.copy(text)
     }
 

@@ -24,7 +24,7 @@ pub struct Reader {
     /// What it tells.
     pub events: mpsc::UnboundedReceiver<Input>,
     /// The thread waits for the other end of this pipe too.
-    _alive: OwnedFd,
+    alive: OwnedFd,
 }
 
 impl Reader {
@@ -39,7 +39,13 @@ impl Reader {
         let (ended, alive) = rustix::pipe::pipe()?;
         let (sender, events) = mpsc::unbounded_channel();
         std::thread::Builder::new().name("keys".to_owned()).spawn(move || read(&tty, &ended, &sender))?;
-        Ok(Self { events, _alive: alive })
+        Ok(Self { events, alive })
+    }
+
+    /// To be called after every change of the terminal's size. crossterm's reader, when a size and a key wait together,
+    /// hands out the size and forgets that there is a key: so it is made to take the size before any key comes.
+    pub fn resized(&self) {
+        let _ = rustix::io::write(&self.alive, b"!");
     }
 }
 
@@ -53,13 +59,17 @@ fn read(tty: &OwnedFd, ended: &OwnedFd, sender: &mpsc::UnboundedSender<Input>) {
             Err(rustix::io::Errno::INTR) => continue,
             Err(_) => break,
         }
-        if !fds[1].revents().is_empty() {
+        let told = fds[1].revents();
+        if told.contains(PollFlags::IN) {
+            let _ = rustix::io::read(ended, &mut [0; 64]);
+        } else if !told.is_empty() {
             return;
         }
         // Asked before anything is read: after a hang-up the event reader would never return.
         if fds[0].revents().intersects(gone) {
             break;
         }
+        let keys = fds[0].revents().contains(PollFlags::IN);
         let mut any = false;
         loop {
             match event::poll(Duration::ZERO).and_then(|ready| if ready { event::read().map(Some) } else { Ok(None) }) {
@@ -77,7 +87,7 @@ fn read(tty: &OwnedFd, ended: &OwnedFd, sender: &mpsc::UnboundedSender<Input>) {
                 }
             }
         }
-        if !any {
+        if keys && !any {
             // Half a sequence, or bytes that the event reader has not been woken for.
             std::thread::sleep(Duration::from_millis(10));
         }

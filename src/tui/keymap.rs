@@ -57,6 +57,7 @@ impl Key {
             KeyCode::Right => "→".to_owned(),
             KeyCode::PageDown => "PgDn".to_owned(),
             KeyCode::PageUp => "PgUp".to_owned(),
+            KeyCode::BackTab => "S-tab".to_owned(),
             other => format!("{other:?}").to_lowercase(),
         };
         if self.mods.contains(KeyModifiers::CONTROL) { format!("^{name}") } else { name }
@@ -132,7 +133,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch(' ')] PauseJob "pause" Jobs "pause, resume the job" "pause"
     Normal [ch('x')] Cancel "cancel" Jobs "cancel (asks)" "cancel"
     Normal [ch('r')] Retry "retry" Jobs "retry" "retry"
-    Normal [ch('/')] Filter "filter" Find "filter (fuzzy); in the log: search" "filter"
+    Normal [ch('/')] Filter "filter" Find "filter; in the log: find" "filter"
     Normal [ch('f')] Freeze "freeze" Look "freeze the screen" "freeze"
     Normal [ch('q'), ctrl('c')] Quit "quit" Console "quit (asks if jobs run)" "quit"
 

@@ -23,6 +23,10 @@ pub use run::{TuiError, TuiExit, TuiOptions, run};
 pub use theme::{ColorChoice, ColorMode, ThemeName};
 
 #[cfg(test)]
+#[allow(clippy::too_many_arguments)] // a story is told in one line a fact
 mod fixture;
 #[cfg(test)]
+mod on_a_terminal;
+#[cfg(test)]
+#[allow(clippy::result_large_err)] // a step of a random walk is a key or an event
 mod tests;

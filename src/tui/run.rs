@@ -130,6 +130,10 @@ impl Console {
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut dirty, mut open) = (true, true);
+        // A snapshot that is there already spares a first frame without anything in it.
+        if let Ok(Some(update)) = timeout(FRAME, self.link.updates.recv()).await {
+            self.app.update(Action::Update(Box::new(update)));
+        }
         loop {
             let woken = tokio::select! {
                 biased;
@@ -150,7 +154,10 @@ impl Console {
                 Woken::Input(Some(Input::Event(event))) => {
                     action_of(&self.app, event).map_or_else(Vec::new, |action| self.app.update(action))
                 }
-                Woken::Resized => Vec::new(),
+                Woken::Resized => {
+                    self.reader.resized();
+                    Vec::new()
+                }
                 Woken::Continued => {
                     self.guard.enter()?;
                     vec![Effect::Redraw]

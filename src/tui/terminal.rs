@@ -135,6 +135,8 @@ pub struct Screen {
     /// The frame so far.
     frame: Vec<u8>,
     sent: u64,
+    /// `None` = not known; `Some(None)` = hidden.
+    #[allow(clippy::option_option)] // not known, hidden and shown are three different things
     cursor: Option<Option<Position>>,
     position: Position,
     size: Option<Size>,

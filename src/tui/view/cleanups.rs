@@ -23,7 +23,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
     let skipped = app.cleanups_skipped();
     let said = format!("{}, freed {}", state.totals.cleanups, state.totals.freed.whole());
-    let right = if skipped > 0 { vec![(format!("{} later", skipped), theme.style(Role::Dim))] } else { Vec::new() };
+    let right = if skipped > 0 { vec![(format!("{skipped} later"), theme.style(Role::Dim))] } else { Vec::new() };
     let inner = dashboard::frame(app, Pane::Cleanups, &said, right).draw(area, buf);
     let inner = Rect { width: inner.width.saturating_sub(1), ..inner };
     let wide = inner.width >= 50;

@@ -43,7 +43,7 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
         }
     }
     bar(&mut line);
-    let (role, symbol) = theme.level(state.memory.level);
+    let (role, symbol) = theme.level(state.memory.shown_level());
     line.put(format!("{symbol} {}", state.memory.counted_bytes.whole()), theme.style(role));
     bar(&mut line);
     let badges = badges(app, state);

@@ -36,7 +36,7 @@ pub fn draw(app: &App, page: &Help, area: Rect, buf: &mut Buffer) {
         (entries(&[LEFT, RIGHT].concat(), &filter), Vec::new())
     };
     let lines = left.len().max(right.len());
-    let width = if two { 80 } else { 44 };
+    let width = if two { 82 } else { 44 };
     let place = popup(area, width, lines.max(3) as u16 + 2, buf);
     let visible = usize::from(place.height.saturating_sub(2));
     let scroll = page.scroll.min(lines.saturating_sub(visible));

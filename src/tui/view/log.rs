@@ -3,13 +3,14 @@
 //! ```text
 //! ╭ 4 Log #17 lecture-04.mp4 ───────────────────────── ▼ follow 1284 lines ╮
 //! │12:03:58 ◆ High memory usage detected: 1618.2MB - forcing cleanup       │
+//! │12:04:31 ▶ frame 3771  54 fps  time 00:02:05  33 MB  1.8x               │ the live line of a running job
 //! ╰────────────────────────────────────────────────────────────────────────╯
 //! ```
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::domain::job::LogLevel;
+use crate::domain::job::{LogLevel, Phase};
 use crate::tui::app::{App, job_name};
 use crate::tui::layout::Pane;
 use crate::tui::theme::Role;
@@ -34,7 +35,17 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         }
         right
     });
-    let inner = dashboard::frame(app, Pane::Log, &said, right).draw(area, buf);
+    let mut inner = dashboard::frame(app, Pane::Log, &said, right).draw(area, buf);
+    let live = if app.follows() { live_line(app) } else { None };
+    if let Some(text) = live.filter(|_| inner.height > 1) {
+        let lines = log.map_or(0, |(ring, _)| ring.lines.len()).min(usize::from(inner.height) - 1) as u16;
+        let mut out = Line::new(buf, inner, lines);
+        out.put(time_of_day(state.wall, app.time_zone(), inner.width < 60), theme.style(Role::Dim)).gap(1);
+        out.put(theme.symbols.run, theme.style(Role::Running)).gap(1);
+        let room = out.left();
+        out.put(super::pen::fit(&text, room, theme.symbols), theme.style(Role::Text));
+        inner.height -= 1;
+    }
     let Some((ring, bottom)) = log else {
         Line::new(buf, inner, 1).gap(1).put("no lines", theme.style(Role::Dim));
         return;
@@ -61,4 +72,21 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             buf.set_style(Rect { y: inner.y + at as u16, height: 1, ..inner }, theme.selection());
         }
     }
+}
+
+/// Where a running job is: one line that changes in place, however often ffmpeg reports.
+fn live_line(app: &App) -> Option<String> {
+    let job = app.shown().jobs.get(&app.selected()?)?;
+    let progress = job.progress.filter(|_| matches!(job.phase, Phase::Running { .. }))?;
+    let seconds = progress.out_time.as_secs();
+    Some(format!(
+        "frame {}  {:.0} fps  time {:02}:{:02}:{:02}  {}  {:.1}x",
+        progress.frame,
+        progress.fps,
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60,
+        progress.written.whole(),
+        progress.speed
+    ))
 }

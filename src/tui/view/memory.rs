@@ -120,11 +120,11 @@ fn draw_gauge(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) {
         line.put("measuring memory", dim);
         return;
     }
-    let (role, symbol) = theme.level(memory.level);
+    let (role, symbol) = theme.level(memory.shown_level());
     let share = memory.counted_bytes.share_of(end);
     line.put(mb(memory.counted_bytes), theme.style(Role::Strong)).put(format!(" of {} MB", mb(end)), dim).gap(2);
     line.put(format!("{:.0} %", share * 100.0), theme.style(Role::Strong)).gap(2);
-    line.put(format!("{symbol} {}", memory.level.words()), theme.style(role));
+    line.put(format!("{symbol} {}", memory.shown_level().words()), theme.style(role));
 
     let (full, rest) = bar(theme, share.min(1.0), area.width);
     Line::new(buf, area, 1).put(full, theme.style(role)).put(rest, dim);
@@ -337,7 +337,7 @@ fn draw_curve_in_braille(app: &App, plot: Rect, buf: &mut Buffer) {
     // Aligned with the labels, which stand in the middle of the first and the last row.
     let y_of = |bytes: Bytes| {
         let span = (usize::from(plot.height) - 1) * 4;
-        (((1.0 - bytes.share_of(end).min(1.0)) * span as f64).round() as usize + 1).min(dots - 1)
+        (((1.0 - bytes.share_of(end).min(1.0)) * span as f64).round() as usize + 2).min(dots - 1)
     };
     let width = usize::from(plot.width);
     let mut curve = vec![0_u8; width * usize::from(plot.height)];

@@ -19,12 +19,12 @@ use crate::tui::view::pen::{Line, fit, mb};
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
     let memory = &state.memory;
-    let (role, symbol) = theme.level(memory.level);
+    let (role, symbol) = theme.level(memory.shown_level());
     let end = state.lines.gauge_end();
     let percent = (memory.counted_bytes.share_of(end) * 100.0).round() as u64;
     let mut line = Line::new(buf, area, 0);
     line.put(format!("{symbol} {}/{} MB {percent} % ", mb(memory.counted_bytes), mb(end)), theme.style(role));
-    line.put(memory.level.words(), theme.style(role));
+    line.put(memory.shown_level().words(), theme.style(role));
 
     let mut line = Line::new(buf, area, 1);
     if !state.governor && app.attached() {

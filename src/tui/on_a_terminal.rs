@@ -1,0 +1,216 @@
+//! The console in a real pseudo-terminal: this test program runs itself there as the console.
+
+use std::io::{Read as _, Write as _};
+use std::num::NonZero;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use tokio::sync::mpsc;
+
+use crate::domain::command::Command;
+use crate::domain::event::{Event, Seq};
+use crate::domain::state::State;
+use crate::runtime::link::{Link, Update};
+use crate::tui::fixture::{busy, profiles, run_finished};
+use crate::tui::{ColorMode, TuiExit, TuiOptions, run};
+
+const ROWS: NonZero<u16> = NonZero::new(36).expect("not zero");
+const COLUMNS: NonZero<u16> = NonZero::new(120).expect("not zero");
+const CHILD: &str = "PLIMSOLL_TEST_CONSOLE";
+
+/// Not a test by itself: the console with a made-up engine, when the variable asks for it.
+#[test]
+fn console_for_the_tests_of_this_module() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    if std::env::var_os("PLIMSOLL_TEST_GONE").is_some() {
+        // SAFETY: a plain system call. The kernel's SIGHUP must not end what the console is to notice by itself.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+    }
+    let (requests, mut asked) = mpsc::unbounded_channel();
+    let (tell, updates) = mpsc::unbounded_channel();
+    let mut state = State::default();
+    for event in busy(true).events {
+        state.apply(&event);
+    }
+    let mut seq = state.seq.0;
+    let (wall, mono) = (state.wall, state.now);
+    let _ = tell.send(Update::Snapshot(Box::new(state)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let exit = runtime.block_on(async {
+        tokio::spawn(async move {
+            while let Some((id, command)) = asked.recv().await {
+                let _ = tell.send(Update::Reply(id, Ok(())));
+                if command == Command::Shutdown {
+                    seq += 1;
+                    let event = Event { seq: Seq(seq), at: wall, mono, kind: run_finished() };
+                    let _ = tell.send(Update::Event(Box::new(event)));
+                }
+            }
+        });
+        let options = TuiOptions { color: ColorMode::True, profiles: profiles(), ..TuiOptions::default() };
+        run(Link { requests, updates }, options).await
+    });
+    if let (Ok(TuiExit::TerminalGone), Some(file)) = (&exit, std::env::var_os("PLIMSOLL_TEST_GONE")) {
+        std::fs::write(file, "gone").expect("writes");
+        std::process::exit(0);
+    }
+    println!("the console ended: {exit:?}");
+}
+
+struct Console {
+    master: Box<dyn MasterPty + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    keys: Box<dyn std::io::Write + Send>,
+    screen: Arc<Mutex<(vt100::Parser, Vec<u8>)>>,
+    hung_up: Arc<AtomicBool>,
+    watcher: std::thread::JoinHandle<()>,
+}
+
+impl Console {
+    fn start(gone: Option<&std::path::Path>) -> Self {
+        let size = PtySize { rows: 36, cols: 120, pixel_width: 0, pixel_height: 0 };
+        let pty = native_pty_system().openpty(size).expect("a pseudo-terminal");
+        let mut command = CommandBuilder::new(std::env::current_exe().expect("this program"));
+        command.args(["--exact", "tui::on_a_terminal::console_for_the_tests_of_this_module", "--nocapture", "--test-threads=1"]);
+        command.env(CHILD, "1");
+        command.env("TZ", "UTC");
+        if let Some(gone) = gone {
+            command.env("PLIMSOLL_TEST_GONE", gone);
+        }
+        let child = pty.slave.spawn_command(command).expect("starts");
+        drop(pty.slave);
+        let screen = Arc::new(Mutex::new((vt100::Parser::new(ROWS, COLUMNS, 0), Vec::new())));
+        let mut reader = pty.master.try_clone_reader().expect("a reader");
+        let written = Arc::clone(&screen);
+        let hung_up = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&hung_up);
+        let fd = pty.master.as_raw_fd().expect("a descriptor");
+        let watcher = std::thread::spawn(move || {
+            let mut bytes = [0; 8192];
+            loop {
+                // Waits in small steps: a blocked read would keep the terminal from being hung up.
+                // SAFETY: the master outlives this thread, which is joined before it is dropped, or lives to the end of the test.
+                let master = unsafe { BorrowedFd::borrow_raw(fd) };
+                let mut fds = [PollFd::from_borrowed_fd(master, PollFlags::IN)];
+                let pause = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+                let ready = poll(&mut fds, Some(&pause)).unwrap_or(0);
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                if ready == 0 {
+                    continue;
+                }
+                let Ok(count @ 1..) = reader.read(&mut bytes) else { return };
+                let mut screen = written.lock().expect("unpoisoned");
+                screen.0.process(&bytes[..count]);
+                screen.1.extend_from_slice(&bytes[..count]);
+            }
+        });
+        let keys = pty.master.take_writer().expect("a writer");
+        Self { master: pty.master, child, keys, screen, hung_up, watcher }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).and_then(|()| self.keys.flush()).expect("typed");
+    }
+
+    fn text(&self) -> String {
+        self.screen.lock().expect("unpoisoned").0.screen().contents()
+    }
+
+    fn bytes(&self) -> usize {
+        self.screen.lock().expect("unpoisoned").1.len()
+    }
+
+    /// Bytes written once nothing more has come for a while.
+    fn settled(&self) -> usize {
+        let mut known = 0;
+        while known != self.bytes() {
+            known = self.bytes();
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        known
+    }
+
+    /// Waits until the screen is as wanted; fails with the screen after 10 s.
+    fn wait(&self, what: &str, wanted: impl Fn(&str) -> bool) {
+        for _ in 0..1000 {
+            if wanted(&self.text()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("never: {what}\n{}", self.text());
+    }
+
+    fn ended(&mut self) {
+        for _ in 0..1000 {
+            if self.child.try_wait().expect("asked").is_some() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        panic!("the console did not end\n{}", self.text());
+    }
+}
+
+#[test]
+fn the_console_shows_the_run_takes_keys_and_gives_the_terminal_back_once() {
+    let mut console = Console::start(None);
+    console.wait("the dashboard", |text| text.contains("lecture-04.mp4") && text.contains("1312 of 2048 MB"));
+    let first = console.settled();
+    // Truecolor; most of it is colour changes.
+    assert!(first <= 14 * 1024, "the first paint took {first} bytes");
+    std::thread::sleep(Duration::from_millis(400));
+    assert_eq!(console.bytes(), first, "nothing changed, nothing is written");
+    console.press("?");
+    console.wait("the help page", |text| text.contains("type to filter"));
+    console.press("\x1b");
+    console.wait("the help page closed", |text| !text.contains("type to filter"));
+    console.press("\x1a");
+    console.wait("the screen after Ctrl-Z", |text| text.contains("lecture-04.mp4"));
+    console.master.resize(PtySize { rows: 10, cols: 40, pixel_width: 0, pixel_height: 0 }).expect("resized");
+    console.wait("three lines", |text| text.contains("1312/2048 MB"));
+    console.press("q");
+    console.wait("the question", |text| text.contains("Keep running"));
+    console.press("q");
+    console.ended();
+    console.wait("the end", |text| text.contains("the console ended: Ok(Finished)"));
+    let screen = console.screen.lock().expect("unpoisoned");
+    let sent = String::from_utf8_lossy(&screen.1);
+    // Once for Ctrl-Z, once for the end.
+    assert_eq!(sent.matches("\x1b[?1049h").count(), 2, "taken");
+    assert_eq!(sent.matches("\x1b[?1049l").count(), 2, "given back");
+    assert_eq!(sent.matches("\x1b[?1000h").count(), sent.matches("\x1b[?1000l").count());
+    assert!(!screen.0.screen().alternate_screen() && !screen.0.screen().hide_cursor());
+}
+
+#[test]
+fn a_terminal_that_is_gone_ends_the_console_at_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let gone = dir.path().join("gone");
+    let console = Console::start(Some(&gone));
+    console.wait("the dashboard", |text| text.contains("lecture-04.mp4"));
+    let Console { master, keys, mut child, hung_up, watcher, .. } = console;
+    hung_up.store(true, Ordering::SeqCst);
+    watcher.join().expect("joined");
+    drop(keys);
+    drop(master);
+    for _ in 0..1000 {
+        if child.try_wait().expect("asked").is_some() {
+            assert!(gone.exists(), "it ended, but not because it noticed");
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    panic!("the console lives on without a terminal");
+}
