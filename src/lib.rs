@@ -9,4 +9,5 @@ pub mod engine;
 pub mod headless;
 pub mod host;
 pub mod runtime;
+pub mod sim;
 pub mod tui;
