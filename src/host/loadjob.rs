@@ -7,10 +7,13 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read as _, Write as _};
 use std::os::fd::{FromRawFd as _, RawFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::fs::OFlags;
 
 use crate::domain::job::{MediaInfo, VideoStream};
 use crate::domain::text::{path_text, sanitise};
@@ -239,7 +242,7 @@ pub fn run(spec: &LoadSpec) -> Result<(), LoadError> {
         if done == total {
             break;
         }
-        thread::sleep(TICK);
+        thread::sleep(TICK.min(total - done));
     }
     output.map_or(Ok(()), Output::finish)
 }
@@ -300,9 +303,9 @@ struct Output {
 
 impl Output {
     fn create(path: &Path, spec: &LoadSpec) -> Result<Self, LoadError> {
-        // What stands there already is an earlier try's part; a link in its place is not followed.
-        let _ = fs::remove_file(path);
-        let file = OpenOptions::new().write(true).create_new(true).open(path);
+        // As ffmpeg does, it writes into the file that was made for it; but a link in its place is not followed.
+        let nofollow = OFlags::NOFOLLOW.bits().cast_signed();
+        let file = OpenOptions::new().write(true).create(true).truncate(true).custom_flags(nofollow).open(path);
         let file = file.map_err(|source| LoadError::Io { verb: "create", path: path.to_owned(), source })?;
         let mut output = Self { file: BufWriter::new(file), path: path.to_owned(), frames: 0 };
         output.write(spec.header().as_bytes())?;

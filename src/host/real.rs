@@ -174,7 +174,7 @@ impl Host for RealHost {
             Effect::Stop(job, mode) => self.shared.supervisor.stop(job, mode),
             Effect::Suspend(job) => self.shared.supervisor.suspend(job),
             Effect::Continue(job) => self.shared.supervisor.resume(job),
-            Effect::Finalize { job, .. } => finalize_aside(shared, job),
+            Effect::Finalize { job, .. } => finalize_aside(&shared, job),
             Effect::Discard { job, .. } => self.starts.order(move || shared.discard(job)),
             Effect::Clean(order) => self.clean(order),
             Effect::SamplePace(pace) => self.sampler.set_pace(pace),
@@ -199,8 +199,8 @@ impl RealHost {
 }
 
 /// Writing an output to disk may take long; other jobs' ends must not wait for it.
-fn finalize_aside(shared: Arc<Shared>, job: JobId) {
-    let own = Arc::clone(&shared);
+fn finalize_aside(shared: &Arc<Shared>, job: JobId) {
+    let own = Arc::clone(shared);
     let work = move || {
         let result = own.finalize(job);
         if let Ok(published) = &result {
@@ -355,7 +355,7 @@ impl Shared {
             spec.part = Some(part.to_owned());
             spec.progress_fd = Some(3);
             let mut command = std::process::Command::new(program);
-            command.arg("load-job").args(spec.to_args());
+            command.args(spec.to_args());
             return Ok(command);
         }
         let Some(ffmpeg) = &self.config.ffmpeg else {
