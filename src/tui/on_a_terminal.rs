@@ -96,6 +96,7 @@ impl Console {
         command.env("TZ", "UTC");
         if panics {
             command.env(PANIC, "1");
+            command.env("RUST_BACKTRACE", "0");
         }
         if let Some(gone) = gone {
             command.env("PLIMSOLL_TEST_GONE", gone);
