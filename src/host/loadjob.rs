@@ -7,6 +7,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read as _, Write as _};
 use std::os::fd::{FromRawFd as _, RawFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::thread;
@@ -300,9 +301,9 @@ struct Output {
 
 impl Output {
     fn create(path: &Path, spec: &LoadSpec) -> Result<Self, LoadError> {
-        // What stands there already is an earlier try's part; a link in its place is not followed.
-        let _ = fs::remove_file(path);
-        let file = OpenOptions::new().write(true).create_new(true).open(path);
+        // As ffmpeg does, into the file that is there: whoever made it holds it open and checks it. A link is not followed.
+        let nofollow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+        let file = OpenOptions::new().write(true).create(true).truncate(true).custom_flags(nofollow).open(path);
         let file = file.map_err(|source| LoadError::Io { verb: "create", path: path.to_owned(), source })?;
         let mut output = Self { file: BufWriter::new(file), path: path.to_owned(), frames: 0 };
         output.write(spec.header().as_bytes())?;

@@ -337,7 +337,7 @@ impl Shared {
             spec.part = Some(part.to_owned());
             spec.progress_fd = Some(3);
             let mut command = std::process::Command::new(program);
-            command.arg("load-job").args(spec.to_args());
+            command.args(spec.to_args());
             return Ok(command);
         }
         let Some(ffmpeg) = &self.config.ffmpeg else {
