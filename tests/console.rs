@@ -1,5 +1,6 @@
 //! The console in a real pseudo-terminal over real jobs: keys work, nothing garbles, memory is told as it is, and the terminal
 //! is given back on every way out.
+#![allow(clippy::disallowed_methods)] // a test watches the real clock
 
 #[path = "support/pty.rs"]
 #[allow(dead_code)]
@@ -92,7 +93,7 @@ fn assert_nothing_left(home: &Path) {
     assert!(!out.join(".plimsoll").exists(), "no part is left");
     for entry in fs::read_dir(out).into_iter().flatten().flatten() {
         let probe = Command::new("ffprobe").args(["-v", "error"]).arg(entry.path()).output().expect("ffprobe runs");
-        assert!(probe.status.success(), "{:?} is whole", entry.path());
+        assert!(probe.status.success(), "{} is whole", entry.path().display());
     }
 }
 

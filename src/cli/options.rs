@@ -13,7 +13,7 @@ use crate::config::search::{self, SearchPaths};
 use crate::config::settings::{self, BudgetChoice, ColorChoice, Settings};
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
-use crate::domain::text::path_text;
+use crate::domain::text::{error_words as words, path_text};
 use crate::domain::units::Bytes;
 
 /// Profile where nobody names one.
@@ -236,10 +236,4 @@ fn is_writable(folder: &Path) -> std::io::Result<()> {
     let probe = folder.join(format!(".plimsoll-{}.probe", std::process::id()));
     std::fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
     std::fs::remove_file(probe)
-}
-
-/// An error of the system without its number.
-pub fn words(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_ascii_lowercase()
 }
