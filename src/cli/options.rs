@@ -117,7 +117,11 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
     let duration = |limit: &Duration| if limit.is_zero() { "none".to_owned() } else { format!("{} s", limit.as_secs_f64()) };
     let optional = |value: &Option<PathBuf>| value.as_ref().map_or_else(|| "-".to_owned(), path);
     let limit = |limit: Duration| (!limit.is_zero()).then_some(limit);
-    let state = default_state_dir()?;
+    let state = match (&options.state_dir, &settings.state_dir) {
+        // Nobody needs a default where HOME is not set, as under cron and systemd.
+        (None, None) => default_state_dir()?,
+        _ => PathBuf::new(),
+    };
 
     let profile = merge.pick("profile", (options.profile, settings.profile), DEFAULT_PROFILE.to_owned(), String::clone);
     let preset = merge.pick("preset", (options.preset, settings.preset), DEFAULT_PRESET.to_owned(), String::clone);
