@@ -86,7 +86,7 @@ fn a_wrong_value_is_refused_with_what_is_allowed_and_where_it_comes_from() {
     assert_refused(&world, switch, &["'maybe'", "give yes or no", "comes from the environment", "PLIMSOLL_OVERWRITE"]);
     let mut name = world.run_command([&clip]);
     name.env("PLIMSOLL_PROFILE", "sfae");
-    assert_refused(&world, name, &["no profile is called `sfae`", "did you mean `safe`?"]);
+    assert_refused(&world, name, &["no profile is called `sfae`", "did you mean `safe`?", "comes from PLIMSOLL_PROFILE"]);
 }
 
 #[test]

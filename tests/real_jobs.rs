@@ -493,7 +493,7 @@ fn after_a_kill_no_child_lives_on_and_a_new_run_completes_everything() {
 }
 
 #[test]
-fn a_job_over_its_time_limit_ends_as_timed_out_and_a_failure_that_may_pass_is_tried_again() {
+fn a_job_over_its_time_limit_is_timed_out_one_that_hangs_is_stalled_and_a_failure_that_may_pass_is_tried_again() {
     let world = World::new();
     let long = world.put(&clips().long(), "long.mp4");
     let mut command = world.run_command(["--timeout", "1s", "--retries", "3"]);
@@ -505,6 +505,13 @@ fn a_job_over_its_time_limit_ends_as_timed_out_and_a_failure_that_may_pass_is_tr
     assert!((1.0..4.0).contains(&end["seconds"].as_f64().expect("seconds")), "{end}");
     stream::check(&run, 2);
     world.assert_no_leftovers();
+
+    let tools = fake_tools(&world, "exec sleep 60", "");
+    let mut command = world.run_command(["--stall", "1s", "--retries", "0", "--ffmpeg"]);
+    command.arg(&tools).arg(&long);
+    let run = Live::start(command).finish();
+    assert_eq!((run.code(), run.end_of("long.mp4")), (Some(1), "stalled"), "{}", run.stderr);
+    stream::check(&run, 2);
 
     let tools = fake_tools(&world, "echo 'something odd' >&2; exit 7", "");
     let tiny = world.put(&clips().tiny(), "tiny.mp4");
@@ -581,6 +588,37 @@ fn a_state_folder_that_is_full_is_told_before_anything_runs_and_one_that_fills_u
     let run = live.finish();
     assert_eq!((run.code(), run.ends()), (Some(0), vec!["done"; 3]), "{}", run.stderr);
     stream::check(&run, 1);
+    world.assert_no_leftovers();
+}
+
+#[test]
+fn a_signal_ends_a_run_whose_record_cannot_be_written() {
+    let world = World::new();
+    for name in ["1.mp4", "2.mp4", "3.mp4"] {
+        world.put(&clips().of_height(720), name);
+    }
+    let _disk = match tmpfs(&world.path("state"), "1m") {
+        Ok(disk) => disk,
+        Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+    };
+    let mut command = world.run_command(["-p", "balanced"]);
+    command.arg(world.path("in"));
+    let mut live = Live::start(command);
+    live.until_event("job_started");
+    live.until_event("job_started");
+    assert!(std::fs::write(world.path("state/fill"), vec![1; 2 << 20]).is_err(), "it is full now");
+    // Both jobs are to be put in place, and that is to be recorded.
+    let mut finalizing = 0;
+    live.until("both are put in place", |event| {
+        finalizing += u32::from(name(event) == "job_finalizing");
+        finalizing == 2
+    });
+    let signalled = Instant::now();
+    live.signal(libc::SIGINT);
+    let run = live.finish();
+    assert_eq!(run.code(), Some(130), "{}", run.stderr);
+    assert!(signalled.elapsed() < Duration::from_secs(5), "{:?}", signalled.elapsed());
+    assert_eq!(world.files("out"), Vec::<PathBuf>::new(), "nothing that is not on record stays under a final name");
     world.assert_no_leftovers();
 }
 
