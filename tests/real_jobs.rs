@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -241,20 +242,29 @@ fn in_a_container_the_budget_is_its_limit_and_usage_is_what_the_kernel_charges_i
     };
     let world = World::new();
     let input = world.put(&clips().long(), "long.mp4");
+    // 100 MB of somebody's file in the group's page cache: what is used, and what can be dropped.
+    let mut writer = Command::new("dd");
+    writer
+        .args(["if=/dev/zero", "bs=1M", "count=100", "conv=fsync", "status=none"])
+        .arg(format!("of={}", world.path("cached").display()));
+    group.enter(&mut writer);
+    assert!(writer.status().expect("runs").success());
     let mut command = world.run_command([&input]);
     group.enter(&mut command);
     let mut live = Live::start(command);
     live.until_event("job_started");
-    let (mut last, mut checked) = (None::<(u64, u64)>, 0);
+    let (mut last, mut checked) = (None::<[u64; 3]>, 0);
     while checked < 12 {
         let event = live.until_event("memory_sampled");
-        let (usage, hard) = group.usage_and_hard();
-        if let Some((usage_before, hard_before)) = last {
-            assert!(agrees(number(&event, "usage_bytes"), usage_before, usage), "{usage_before}, {usage}: {event}");
-            assert!(agrees(number(&event, "hard_bytes"), hard_before, hard), "{hard_before}, {hard}: {event}");
+        let sums = group.sums();
+        if let Some(before) = last {
+            for (place, field) in ["usage_bytes", "working_set_bytes", "hard_bytes"].into_iter().enumerate() {
+                assert!(agrees(number(&event, field), before[place], sums[place]), "{field}: {before:?}, {sums:?}: {event}");
+            }
+            assert!(sums[0] > sums[2] + 90 * MIB, "the three sums are told apart: {sums:?}");
             checked += 1;
         }
-        last = Some((usage, hard));
+        last = Some(sums);
         assert_eq!(number(&event, "budget_bytes"), limit);
     }
     live.signal(libc::SIGTERM);
