@@ -48,13 +48,13 @@ fn named_paths(text: &str, depth: usize) -> Vec<(usize, String)> {
     for (at, _) in code.match_indices("crate::") {
         let preceded = code[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$');
         if !preceded {
-            heads(&code[at + "crate::".len()..]).into_iter().for_each(|path| found.push((line_of(&code, at), path)));
+            found.extend(heads(&code[at + "crate::".len()..]).into_iter().map(|path| (line_of(&code, at), path)));
         }
     }
     let climb = "super::".repeat(depth);
     for (at, _) in code.match_indices(&climb) {
         let rest = code[at + climb.len()..].trim_start_matches("super::");
-        heads(rest).into_iter().for_each(|path| found.push((line_of(&code, at), path)));
+        found.extend(heads(rest).into_iter().map(|path| (line_of(&code, at), path)));
     }
     found
 }

@@ -52,7 +52,7 @@ fn config(slots: u32, max_mb: u64) -> EngineConfig {
         preset: "sound".to_owned(),
         retries: 2,
         timeout: None,
-        stall: Some(Duration::from_secs(60)),
+        stall: Some(Duration::from_mins(1)),
         governor: true,
         version: "test".to_owned(),
     }
@@ -177,7 +177,7 @@ fn the_operator_can_let_a_large_file_in() {
     assert_eq!(sim.engine.state().job_counts().rejected, 1);
     sim.ask(Command::Allow(JobId(1)));
     sim.ask(Command::Drain);
-    assert_eq!(sim.run_for(Duration::from_secs(60)), End::Over);
+    assert_eq!(sim.run_for(Duration::from_mins(1)), End::Over);
     check_run(&sim);
     assert_eq!(outcome(&sim, 1), Some(Outcome::Done));
 }
@@ -241,7 +241,7 @@ fn fewer_slots_drain_and_never_kill() {
     sim.run_for(Duration::from_secs(2));
     assert_eq!(sim.world.alive(), 4, "those that run go on");
     sim.ask(Command::Drain);
-    assert_eq!(sim.run_for(Duration::from_secs(600)), End::Over);
+    assert_eq!(sim.run_for(Duration::from_mins(10)), End::Over);
     check_run(&sim);
     assert_eq!(sim.world.stops, vec![]);
     assert_eq!(sim.engine.state().job_counts().done, 12);
@@ -259,7 +259,7 @@ fn a_profile_with_another_limit_measures_the_waiting_again() {
     sim.ask(Command::SelectProfile(Box::new(profile(4, 500))));
     assert_eq!(rejected(&sim), Vec::<u64>::new());
     sim.ask(Command::Drain);
-    assert_eq!(sim.run_for(Duration::from_secs(120)), End::Over);
+    assert_eq!(sim.run_for(Duration::from_mins(2)), End::Over);
     check_run(&sim);
     assert_eq!(sim.engine.state().job_counts().done, 3);
 }
@@ -273,7 +273,7 @@ fn a_held_queue_starts_nothing_until_it_is_released() {
     assert_eq!(sim.world.starts.len(), 0);
     sim.ask(Command::Resume);
     sim.ask(Command::Drain);
-    assert_eq!(sim.run_for(Duration::from_secs(60)), End::Over);
+    assert_eq!(sim.run_for(Duration::from_mins(1)), End::Over);
     check_run(&sim);
 }
 
@@ -289,7 +289,7 @@ fn a_cancelled_job_is_asked_to_end_and_its_part_is_removed() {
     assert_eq!(outcome(&sim, 3), Some(Outcome::Cancelled));
     assert_eq!(sim.world.stops.iter().map(|(_, id, mode)| (id.0, *mode)).collect::<Vec<_>>(), [(1, StopMode::Term)]);
     sim.ask(Command::Drain);
-    assert_eq!(sim.run_for(Duration::from_secs(900)), End::Over);
+    assert_eq!(sim.run_for(Duration::from_mins(15)), End::Over);
     check_run(&sim);
 }
 
@@ -314,11 +314,11 @@ fn a_job_over_its_time_limit_ends_as_timed_out_and_paused_time_does_not_count() 
     sim.enqueue_all();
     sim.run_for(Duration::from_secs(5));
     sim.ask(Command::PauseJob(JobId(1)));
-    sim.run_for(Duration::from_secs(60));
+    sim.run_for(Duration::from_mins(1));
     assert_eq!(outcome(&sim, 2), Some(Outcome::TimedOut));
     sim.ask(Command::ResumeJob(JobId(1)));
     sim.ask(Command::Drain);
-    assert_eq!(sim.run_for(Duration::from_secs(60)), End::Over);
+    assert_eq!(sim.run_for(Duration::from_mins(1)), End::Over);
     check_run(&sim);
     assert_eq!(outcome(&sim, 1), Some(Outcome::Done));
 }
@@ -347,7 +347,7 @@ fn jobs_can_change_places_while_they_wait() {
     sim.ask(Command::Move(JobId(2), MoveTo::Later));
     sim.ask(Command::Resume);
     sim.ask(Command::Drain);
-    assert_eq!(sim.run_for(Duration::from_secs(120)), End::Over);
+    assert_eq!(sim.run_for(Duration::from_mins(2)), End::Over);
     check_run(&sim);
     assert_eq!(admissions(&sim.events), [4, 3, 2, 5, 1]);
 }
@@ -402,7 +402,7 @@ fn futile_cleanups_become_rarer() {
     sim.world.foreign = Bytes::mib(1700);
     sim.enqueue_all();
     sim.ask(Command::Drain);
-    assert_eq!(sim.run_for(Duration::from_secs(900)), End::Over);
+    assert_eq!(sim.run_for(Duration::from_mins(15)), End::Over);
     check_run(&sim);
     let high = count(&sim.events, |kind| matches!(kind, EventKind::CleanupStarted { trigger: CleanupTrigger::HighWater, .. }));
     // Three rungs, each at 0, 10, 30, 70, 130 s ... and then once a minute: far from one every five seconds (360).
@@ -428,7 +428,7 @@ fn without_samples_one_job_at_a_time_runs_and_the_run_ends() {
     sim.run_for(Duration::from_secs(5));
     sim.enqueue_all();
     sim.ask(Command::Drain);
-    assert_eq!(sim.run_for(Duration::from_secs(120)), End::Over);
+    assert_eq!(sim.run_for(Duration::from_mins(2)), End::Over);
     check_run(&sim);
     assert_eq!(sim.world.most_processes, 1);
 }
@@ -441,7 +441,7 @@ fn nothing_is_spawned_before_its_start_is_on_disk() {
     sim.run_for(Duration::from_secs(6));
     assert_eq!(sim.world.starts.len(), 0);
     sim.ask(Command::Drain);
-    assert_eq!(sim.run_for(Duration::from_secs(60)), End::Over);
+    assert_eq!(sim.run_for(Duration::from_mins(1)), End::Over);
     check_run(&sim);
 }
 
@@ -551,7 +551,7 @@ proptest! {
             }
             sim.ask(Command::Resume);
             sim.ask(Command::Drain);
-            prop_assert_eq!(sim.run_for(Duration::from_secs(48 * 3600)), End::Over);
+            prop_assert_eq!(sim.run_for(Duration::from_hours(48)), End::Over);
             prop_assert_eq!(sim.engine.state().job_counts().unfinished, 0);
         }
         check_run(&sim);

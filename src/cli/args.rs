@@ -83,6 +83,7 @@ pub struct RunArgs {
 }
 
 /// Arguments of `demo`.
+#[allow(clippy::struct_excessive_bools)] // flags of a command line, each with its own meaning
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Install ffmpeg without asking, if it is missing.
@@ -183,6 +184,7 @@ pub struct LoadJobArgs {
 }
 
 /// Options of all commands that run jobs. `None` or false = not given.
+#[allow(clippy::struct_excessive_bools)] // flags of a command line, each with its own meaning
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Options of all commands that run jobs")]
 pub struct Options {
@@ -210,7 +212,7 @@ pub struct Options {
     /// A job may go this long without progress, CPU use and growth; 0 = as long as it wants [default: 60s].
     #[arg(long, global = true, value_name = "DUR", env = "PLIMSOLL_STALL", value_parser = parse_duration)]
     pub stall: Option<Duration>,
-    /// Where the record and the logs are kept [default: $XDG_STATE_HOME/plimsoll].
+    /// Where the record and the logs are kept [default: `$XDG_STATE_HOME/plimsoll`].
     #[arg(long, global = true, value_name = "DIR", env = "PLIMSOLL_STATE_DIR", value_hint = ValueHint::DirPath)]
     pub state_dir: Option<PathBuf>,
     /// The ffmpeg to use, or the folder it is in.

@@ -13,7 +13,7 @@ use crate::config::search::{self, SearchPaths};
 use crate::config::settings::{self, BudgetChoice, ColorChoice, Settings};
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
-use crate::domain::text::path_text;
+use crate::domain::text::{error_words as words, path_text};
 use crate::domain::units::Bytes;
 
 /// Profile where nobody names one.
@@ -22,9 +22,10 @@ pub const DEFAULT_PROFILE: &str = "balanced";
 pub const DEFAULT_PRESET: &str = "web-720p";
 const DEFAULT_OUT: &str = "plimsoll-out";
 const DEFAULT_RETRIES: u32 = 2;
-const DEFAULT_STALL: Duration = Duration::from_secs(60);
+const DEFAULT_STALL: Duration = Duration::from_mins(1);
 
 /// Every option with its value in force.
+#[allow(clippy::struct_excessive_bools)] // independent options, each with its own meaning
 #[derive(Debug, Clone)]
 pub struct Resolved {
     /// Where profiles and presets are looked for.
@@ -71,9 +72,10 @@ struct Merge<'m> {
 }
 
 impl Merge<'_> {
-    /// The first that says something: the command line or the environment, the settings file, the default.
-    fn pick<T>(&mut self, id: &str, given: Option<T>, set: Option<T>, default: T, show: impl Fn(&T) -> String) -> T {
-        let (value, origin) = match (given, set) {
+    /// The first that says something: what was given (the command line or the environment), what is set (the settings
+    /// file), the default.
+    fn pick<T>(&mut self, id: &str, given_or_set: (Option<T>, Option<T>), default: T, show: impl Fn(&T) -> String) -> T {
+        let (value, origin) = match given_or_set {
             (Some(value), _) => (value, self.given_by(id)),
             (None, Some(value)) => (value, self.file.clone()),
             (None, None) => (default, "default".to_owned()),
@@ -117,26 +119,26 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
     let limit = |limit: Duration| (!limit.is_zero()).then_some(limit);
     let state = default_state_dir()?;
 
-    let profile = merge.pick("profile", options.profile, settings.profile, DEFAULT_PROFILE.to_owned(), String::clone);
-    let preset = merge.pick("preset", options.preset, settings.preset, DEFAULT_PRESET.to_owned(), String::clone);
-    let out = merge.pick("out", options.out, settings.out, PathBuf::from(DEFAULT_OUT), path);
-    let budget = merge.pick("budget", options.budget, settings.budget, BudgetChoice::Auto, |choice| match choice {
+    let profile = merge.pick("profile", (options.profile, settings.profile), DEFAULT_PROFILE.to_owned(), String::clone);
+    let preset = merge.pick("preset", (options.preset, settings.preset), DEFAULT_PRESET.to_owned(), String::clone);
+    let out = merge.pick("out", (options.out, settings.out), PathBuf::from(DEFAULT_OUT), path);
+    let budget = merge.pick("budget", (options.budget, settings.budget), BudgetChoice::Auto, |choice| match choice {
         BudgetChoice::Auto => "auto".to_owned(),
         BudgetChoice::Size(bytes) => bytes.to_string(),
     });
-    let overwrite = merge.pick("overwrite", given("overwrite", options.overwrite), settings.overwrite, false, switch);
-    let retries = merge.pick("retries", options.retries, settings.retries, DEFAULT_RETRIES, u32::to_string);
-    let timeout = merge.pick("timeout", options.timeout, settings.timeout, Duration::ZERO, duration);
-    let stall = merge.pick("stall", options.stall, settings.stall, DEFAULT_STALL, duration);
-    let state_dir = merge.pick("state_dir", options.state_dir, settings.state_dir, state, path);
-    let ffmpeg = merge.pick("ffmpeg", options.ffmpeg.map(Some), settings.ffmpeg.map(Some), None, optional);
-    let log_file = merge.pick("log_file", options.log_file.map(Some), settings.log_file.map(Some), None, optional);
-    let color =
-        merge.pick("color", options.color, settings.color, ColorChoice::Auto, |choice| format!("{choice:?}").to_ascii_lowercase());
-    let ascii = merge.pick("ascii", given("ascii", options.ascii), settings.ascii, false, switch);
-    let plain = merge.pick("plain", given("plain", options.plain), settings.plain, false, switch);
+    let overwrite = merge.pick("overwrite", (given("overwrite", options.overwrite), settings.overwrite), false, switch);
+    let retries = merge.pick("retries", (options.retries, settings.retries), DEFAULT_RETRIES, u32::to_string);
+    let timeout = merge.pick("timeout", (options.timeout, settings.timeout), Duration::ZERO, duration);
+    let stall = merge.pick("stall", (options.stall, settings.stall), DEFAULT_STALL, duration);
+    let state_dir = merge.pick("state_dir", (options.state_dir, settings.state_dir), state, path);
+    let ffmpeg = merge.pick("ffmpeg", (options.ffmpeg.map(Some), settings.ffmpeg.map(Some)), None, optional);
+    let log_file = merge.pick("log_file", (options.log_file.map(Some), settings.log_file.map(Some)), None, optional);
+    let color = merge
+        .pick("color", (options.color, settings.color), ColorChoice::Auto, |choice| format!("{choice:?}").to_ascii_lowercase());
+    let ascii = merge.pick("ascii", (given("ascii", options.ascii), settings.ascii), false, switch);
+    let plain = merge.pick("plain", (given("plain", options.plain), settings.plain), false, switch);
     let naive =
-        merge.pick("no_governor", given("no_governor", options.no_governor), settings.governor.map(|on| !on), false, switch);
+        merge.pick("no_governor", (given("no_governor", options.no_governor), settings.governor.map(|on| !on)), false, switch);
 
     Ok(Resolved {
         paths,
@@ -245,10 +247,4 @@ fn is_writable(folder: &Path) -> std::io::Result<()> {
     let probe = folder.join(format!(".plimsoll-{}.probe", std::process::id()));
     std::fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
     std::fs::remove_file(probe)
-}
-
-/// An error of the system without its number.
-pub fn words(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_ascii_lowercase()
 }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use color_eyre::eyre::Result;
 
 use super::Usage;
-use super::options::{Resolved, words};
+use super::options::Resolved;
 use super::session::{Front, Session, has_terminal};
 use crate::config::settings::ColorChoice;
 use crate::config::{queue, search};
 use crate::domain::command::Command;
-use crate::domain::text::path_text;
+use crate::domain::text::{error_words as words, path_text};
 use crate::engine::EngineConfig;
 use crate::host::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::real::HostConfig;

@@ -147,7 +147,7 @@ fn line_sinks(json: bool, color: bool) -> Sinks {
 fn open_log(path: &std::path::Path) -> Result<File, Usage> {
     let opened = OpenOptions::new().create(true).append(true).open(path);
     opened.map_err(|error| {
-        let (path, why) = (path_text(path), super::options::words(&error));
+        let (path, why) = (path_text(path), crate::domain::text::error_words(&error));
         Usage(format!("cannot write the log file {path}: {why}; choose another with --log-file"))
     })
 }

@@ -25,6 +25,7 @@ const HISTORY_SECONDS: usize = 7200;
 const NOTICES_KEPT: usize = 200;
 
 /// Everything that is known.
+#[allow(clippy::struct_excessive_bools)] // independent facts: each may be true without the others
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// The last event applied.

@@ -8,8 +8,9 @@ use crate::domain::job::{Job, JobId, LogLevel, Outcome, Phase, RejectReason};
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 
-/// Jobs next in the queue that are probed ahead of their start, beyond the free slots.
-const INSPECT_AHEAD: usize = 2;
+/// Jobs next in the queue that are probed ahead of their start, beyond the free slots: what is wrong with them is told
+/// early, and a start never waits for its probe.
+const INSPECT_AHEAD: usize = 32;
 /// Probes at once: a probe is a process with memory of its own.
 const INSPECT_AT_ONCE: usize = 1;
 

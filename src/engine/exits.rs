@@ -5,6 +5,7 @@ use super::stall::Alive;
 use super::{Engine, retry};
 use crate::domain::event::EventKind;
 use crate::domain::job::{Exit, JobId, LogLevel, Outcome, Phase, StopReason};
+use crate::domain::memory::JobVitals;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 
@@ -66,7 +67,7 @@ impl Engine {
         let now = self.now.mono;
         let Some(active) = self.active.get_mut(&id) else { return };
         active.clock_from = now;
-        active.alive = Some(Alive { at: now, vitals: Default::default() });
+        active.alive = Some(Alive { at: now, vitals: JobVitals::default() });
         if let Some(why) = active.doomed_why.take() {
             self.stop(id, why, super::STOP_GRACE);
         }
@@ -170,7 +171,7 @@ impl Engine {
         match why {
             StopReason::Shutdown => self.requeue_uncounted(id, "plimsoll is ending"),
             StopReason::Cancel => {
-                self.finish(id, ending(Outcome::Cancelled, "cancelled by the operator".to_owned(), Cause::Input), None)
+                self.finish(id, ending(Outcome::Cancelled, "cancelled by the operator".to_owned(), Cause::Input), None);
             }
             StopReason::Timeout => {
                 let limit = self.config.timeout.unwrap_or_default().as_secs();

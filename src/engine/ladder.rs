@@ -22,7 +22,7 @@ const AFTER_FAILURE: &[CleanupAction] = &[CleanupAction::RemoveScratch, CleanupA
 /// A rung may be tried again after this long; doubled each time it was futile.
 const RETRY_FIRST: Duration = Duration::from_secs(5);
 /// Longest such wait.
-const RETRY_CAP: Duration = Duration::from_secs(60);
+const RETRY_CAP: Duration = Duration::from_mins(1);
 /// A cleanup that has not answered for this long is given up.
 pub(super) const LOST_AFTER: Duration = Duration::from_secs(30);
 

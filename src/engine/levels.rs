@@ -56,9 +56,8 @@ impl Levels {
 }
 
 fn entered(counted: Counted, lines: &Lines) -> Level {
-    if lines.budget == Bytes::ZERO {
-        Level::Critical
-    } else if counted.hard >= lines.critical {
+    // A budget of nothing is used up whatever is counted.
+    if lines.budget == Bytes::ZERO || counted.hard >= lines.critical {
         Level::Critical
     } else if counted.working_set >= lines.high_water {
         Level::High

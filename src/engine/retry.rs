@@ -7,7 +7,7 @@ use super::port::Cause;
 /// First wait.
 const BASE: Duration = Duration::from_secs(1);
 /// Longest wait.
-const CAP: Duration = Duration::from_secs(60);
+const CAP: Duration = Duration::from_mins(1);
 
 /// The wait before the try after `attempt` (from 1): 1 s, doubled each time, at most 60 s.
 pub fn backoff(attempt: u32) -> Duration {

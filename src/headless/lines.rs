@@ -99,11 +99,11 @@ impl Lines {
             ),
             EventKind::JobQueued { job, input, size_bytes, preset, .. } => {
                 self.names.insert(*job, file_name_text(input));
-                line(LogLevel::Info, self.named(*job), format!("queued: {size_bytes}, preset {preset}"))
+                line(LogLevel::Info, Some(self.named(*job)), format!("queued: {size_bytes}, preset {preset}"))
             }
             EventKind::JobStarted { job, attempt, pid, predicted_peak_bytes } => {
                 let expects = predicted_peak_bytes.map(|peak| format!(", expects a peak of {}", peak.whole())).unwrap_or_default();
-                line(LogLevel::Info, self.named(*job), format!("started: try {attempt}, pid {pid}{expects}"))
+                line(LogLevel::Info, Some(self.named(*job)), format!("started: try {attempt}, pid {pid}{expects}"))
             }
             EventKind::JobProgressed { job, ratio, speed, eta_seconds, memory_bytes, .. } => {
                 let told = self.told.entry(*job).or_insert(Mono::START);
@@ -113,30 +113,30 @@ impl Lines {
                 *told = event.mono;
                 let share = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{:.0}", ratio * 100.0));
                 let left = eta_seconds.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
-                line(LogLevel::Info, number(*job), format!("{share} % at {speed:.2}x, {}{left}", memory_bytes.whole()))
+                line(LogLevel::Info, Some(number(*job)), format!("{share} % at {speed:.2}x, {}{left}", memory_bytes.whole()))
             }
             EventKind::JobLogged { level: LogLevel::Info, .. } if !self.verbose => Vec::new(),
             EventKind::JobLogged { job: Some(job), level, text } => {
                 let job = if *level >= LogLevel::Warning { self.named(*job) } else { number(*job) };
-                line(*level, job, text.clone())
+                line(*level, Some(job), text.clone())
             }
             EventKind::JobLogged { job: None, level, text } => line(*level, None, text.clone()),
             EventKind::JobFinished { job, output, peak_memory_bytes, seconds, outcome, .. } if outcome.is_success() => {
                 self.told.remove(job);
                 let output = output.as_ref().map(|path| path_text(path)).unwrap_or_default();
                 let how = format!("{}: {output} in {seconds:.1} s, peak {}", outcome.word(), peak_memory_bytes.whole());
-                line(LogLevel::Info, self.named(*job), how)
+                line(LogLevel::Info, Some(self.named(*job)), how)
             }
             EventKind::JobAllowed { job, by_operator } => {
                 let who = if *by_operator { "the operator" } else { "the profile's limit" };
-                line(LogLevel::Info, self.named(*job), format!("let in by {who}"))
+                line(LogLevel::Info, Some(self.named(*job)), format!("let in by {who}"))
             }
             EventKind::JobStopping { job, why } => {
-                line(LogLevel::Info, self.named(*job), format!("stopping: {why:?}").to_lowercase())
+                line(LogLevel::Info, Some(self.named(*job)), format!("stopping: {why:?}").to_lowercase())
             }
-            EventKind::JobPaused { job } => line(LogLevel::Info, number(*job), "paused".to_owned()),
-            EventKind::JobContinued { job } => line(LogLevel::Info, number(*job), "goes on".to_owned()),
-            EventKind::JobRetried { job, .. } => line(LogLevel::Info, self.named(*job), "queued again".to_owned()),
+            EventKind::JobPaused { job } => line(LogLevel::Info, Some(number(*job)), "paused".to_owned()),
+            EventKind::JobContinued { job } => line(LogLevel::Info, Some(number(*job)), "goes on".to_owned()),
+            EventKind::JobRetried { job, .. } => line(LogLevel::Info, Some(self.named(*job)), "queued again".to_owned()),
             EventKind::JobRemoved { job } => {
                 let job = self.names.remove(job).map(|name| format!("#{job} {name}:"));
                 line(LogLevel::Info, job, "removed from the list".to_owned())
@@ -153,7 +153,7 @@ impl Lines {
             ),
             EventKind::AdmissionHeld { job, needs_bytes, free_bytes } => line(
                 LogLevel::Memory,
-                self.named(*job),
+                Some(self.named(*job)),
                 format!("waiting: needs {}, {} free", needs_bytes.whole(), free_bytes.whole()),
             ),
             EventKind::CleanupFinished { action, freed_bytes, millis, .. } => line(
@@ -177,14 +177,13 @@ impl Lines {
         }
     }
 
-    fn named(&self, job: JobId) -> Option<String> {
-        Some(self.names.get(&job).map_or_else(|| format!("#{job}"), |name| format!("#{job} {name}:")))
+    fn named(&self, job: JobId) -> String {
+        self.names.get(&job).map_or_else(|| number(job), |name| format!("#{job} {name}:"))
     }
 }
 
-#[allow(clippy::unnecessary_wraps)] // stands where a name may stand
-fn number(job: JobId) -> Option<String> {
-    Some(format!("#{job}"))
+fn number(job: JobId) -> String {
+    format!("#{job}")
 }
 
 #[cfg(test)]

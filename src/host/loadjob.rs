@@ -13,6 +13,8 @@ use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
+
 use crate::domain::job::{MediaInfo, VideoStream};
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::units::{Bytes, MIB};
@@ -240,7 +242,7 @@ pub fn run(spec: &LoadSpec) -> Result<(), LoadError> {
         if done == total {
             break;
         }
-        thread::sleep(TICK);
+        thread::sleep(TICK.min(total.saturating_sub(done)));
     }
     output.map_or(Ok(()), Output::finish)
 }
@@ -301,8 +303,8 @@ struct Output {
 
 impl Output {
     fn create(path: &Path, spec: &LoadSpec) -> Result<Self, LoadError> {
-        // As ffmpeg does, into the file that is there: whoever made it holds it open and checks it. A link is not followed.
-        let nofollow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+        // As ffmpeg does, it writes into the file that was made for it; but a link in its place is not followed.
+        let nofollow = OFlags::NOFOLLOW.bits().cast_signed();
         let file = OpenOptions::new().write(true).create(true).truncate(true).custom_flags(nofollow).open(path);
         let file = file.map_err(|source| LoadError::Io { verb: "create", path: path.to_owned(), source })?;
         let mut output = Self { file: BufWriter::new(file), path: path.to_owned(), frames: 0 };

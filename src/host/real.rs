@@ -12,13 +12,15 @@ use super::arguments::{self, JobCommand};
 use super::cgroup::{self, GroupReader, Roots};
 use super::cleanup::{Cleaner, CleanerConfig};
 use super::ffmpeg::Ffmpeg;
+use super::fileid::FileId;
 use super::lane::Lane;
 use super::ledger::FileLedger;
 use super::loadjob;
 use super::probe::{Probed, Prober};
-use super::publish::{self, FinalizeOrder, Part, PrepareOrder, WORK_FOLDER};
+use super::publish::{self, FinalizeOrder, Part, PrepareOrder};
 use super::sampler::{Sampler, SamplerConfig};
 use super::scan::{self, NameBook, ScanOrder};
+use super::scratch::WORK_FOLDER;
 use super::spawner::SpawnError;
 use super::store::{Records, Store, StoreError, preset_hash};
 use super::supervisor::{Supervisor, SupervisorConfig};
@@ -173,7 +175,7 @@ impl Host for RealHost {
             Effect::Stop(job, mode) => self.shared.supervisor.stop(job, mode),
             Effect::Suspend(job) => self.shared.supervisor.suspend(job),
             Effect::Continue(job) => self.shared.supervisor.resume(job),
-            Effect::Finalize { job, .. } => finalize_aside(shared, job),
+            Effect::Finalize { job, .. } => finalize_aside(&shared, job),
             Effect::Discard { job, .. } => self.starts.order(move || shared.discard(job)),
             Effect::Clean(order) => self.clean(order),
             Effect::SamplePace(pace) => self.sampler.set_pace(pace),
@@ -198,8 +200,8 @@ impl RealHost {
 }
 
 /// Writing an output to disk may take long; other jobs' ends must not wait for it.
-fn finalize_aside(shared: Arc<Shared>, job: JobId) {
-    let own = Arc::clone(&shared);
+fn finalize_aside(shared: &Arc<Shared>, job: JobId) {
+    let own = Arc::clone(shared);
     let work = move || {
         let result = own.finalize(job);
         if let Ok(published) = &result {
@@ -299,7 +301,24 @@ impl Shared {
         self.config.load_jobs.is_some() && input.extension().is_some_and(|extension| extension == loadjob::EXTENSION)
     }
 
-    fn start(&self, order: SpawnOrder) {
+    /// The input as it is now: probed long ago, it may have been written to since.
+    fn refresh(&self, order: &mut SpawnOrder) -> Result<(), (String, bool)> {
+        let Some(prober) = self.prober.as_ref().filter(|_| !self.is_load(&order.input)) else { return Ok(()) };
+        let known = self.jobs().get(&order.job).and_then(|files| Some(files.probed.as_ref()?.id));
+        if known.is_some() && FileId::of(&order.input).ok() == known {
+            return Ok(());
+        }
+        let Some(preset) = self.config.presets.get(&order.preset) else { return Ok(()) };
+        let probed = prober.probe(&order.input, preset).map_err(|rejected| (rejected.detail, false))?;
+        order.media = probed.media.clone();
+        self.jobs().entry(order.job).or_default().probed = Some(probed);
+        Ok(())
+    }
+
+    fn start(&self, mut order: SpawnOrder) {
+        if let Err((reason, transient)) = self.refresh(&mut order) {
+            return self.report(order.job, JobReport::SpawnFailed { reason, transient });
+        }
         let (job, attempt, duration) = (order.job, order.attempt, order.media.duration);
         match self.make_command(order) {
             Ok(command) => {
@@ -368,7 +387,7 @@ impl Shared {
         let preset = self.config.presets.get(&order.preset).ok_or_else(missing)?;
         let input_id = match &probed {
             Some(probed) => probed.id,
-            None => super::fileid::FileId::of(&order.input).map_err(|_| missing())?,
+            None => FileId::of(&order.input).map_err(|_| missing())?,
         };
         let result = publish::finalize(&FinalizeOrder {
             part: &part,

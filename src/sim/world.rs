@@ -383,12 +383,11 @@ impl Host for World {
             Effect::Continue(job) => self.pause(job, false),
             Effect::Finalize { job, attempt } => {
                 let Some(spec) = self.index_of.get(&job).map(|index| &self.jobs[*index]) else { return };
-                let result = match &spec.fate {
-                    Fate::Unpublishable(failure) => Err(failure.clone()),
-                    _ => {
-                        self.parts.remove(&(job, attempt));
-                        Ok(Published { output: PathBuf::from(format!("/out/{job}.mp4")), size: Bytes::mib(1) })
-                    }
+                let result = if let Fate::Unpublishable(failure) = &spec.fate {
+                    Err(failure.clone())
+                } else {
+                    self.parts.remove(&(job, attempt));
+                    Ok(Published { output: PathBuf::from(format!("/out/{job}.mp4")), size: Bytes::mib(1) })
                 };
                 self.report(5, job, JobReport::Finalized(result));
             }

@@ -174,6 +174,27 @@ fn the_arguments_of_a_job_carry_all_of_it() {
 }
 
 #[test]
+fn the_output_is_written_into_the_file_that_was_made_for_it_and_never_through_a_link() {
+    use std::os::unix::fs::MetadataExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let part = folder.path().join("1.1.part");
+    fs::write(&part, "what an earlier try left, longer than a header").unwrap();
+    let inode = fs::metadata(&part).unwrap().ino();
+    let mut spec = LoadSpec::new("0:1", Some(0.001)).unwrap();
+    spec.part = Some(part.clone());
+    run(&spec).unwrap();
+    assert_eq!(fs::metadata(&part).unwrap().ino(), inode);
+    probe_load(&part).unwrap();
+
+    let (victim, link) = (folder.path().join("victim"), folder.path().join("2.1.part"));
+    fs::write(&victim, "precious").unwrap();
+    std::os::unix::fs::symlink(&victim, &link).unwrap();
+    spec.part = Some(link);
+    assert!(run(&spec).unwrap_err().to_string().starts_with("cannot create"));
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+}
+
+#[test]
 fn the_demo_has_load_clips_on_both_sides_of_every_limit() {
     let folder = tempfile::tempdir().unwrap();
     let clips: Vec<LoadClip> = make_load_clips(folder.path()).unwrap().iter().map(|path| probe_load(path).unwrap()).collect();
