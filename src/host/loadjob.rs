@@ -242,7 +242,7 @@ pub fn run(spec: &LoadSpec) -> Result<(), LoadError> {
         if done == total {
             break;
         }
-        thread::sleep(TICK.min(total - done));
+        thread::sleep(TICK.min(total.saturating_sub(done)));
     }
     output.map_or(Ok(()), Output::finish)
 }
