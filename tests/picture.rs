@@ -1,4 +1,5 @@
 //! The dashboard of the README, drawn by the program itself: the demo in a pseudo-terminal, its screen written as SVG.
+#![allow(clippy::disallowed_methods)] // a test watches the real clock
 
 #[path = "support/pty.rs"]
 #[allow(dead_code)]

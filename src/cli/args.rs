@@ -1,9 +1,11 @@
 //! The command line: what may be typed, with help texts that teach.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
+use clap::error::{ContextKind, ContextValue};
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 
 use crate::config::settings::{BudgetChoice, ColorChoice};
 use crate::domain::time::parse_duration;
@@ -199,10 +201,10 @@ pub struct Options {
     #[arg(long, global = true, value_name = "SIZE|auto", env = "PLIMSOLL_BUDGET", value_parser = parse_budget)]
     pub budget: Option<BudgetChoice>,
     /// Replace outputs that are there.
-    #[arg(long, global = true, env = "PLIMSOLL_OVERWRITE", action = ArgAction::SetTrue, value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = "PLIMSOLL_OVERWRITE", action = ArgAction::SetTrue, value_parser = parse_switch)]
     pub overwrite: bool,
     /// Further tries after a failure that may pass [default: 2].
-    #[arg(long, global = true, value_name = "N", env = "PLIMSOLL_RETRIES")]
+    #[arg(long, global = true, value_name = "N", env = "PLIMSOLL_RETRIES", value_parser = parse_retries, allow_negative_numbers = true)]
     pub retries: Option<u32>,
     /// A job may run this long, e.g. 30m; 0 = as long as it wants [default: 0].
     #[arg(long, global = true, value_name = "DUR", env = "PLIMSOLL_TIMEOUT", value_parser = parse_duration)]
@@ -223,21 +225,24 @@ pub struct Options {
     #[arg(long, global = true, value_name = "WHEN", env = "PLIMSOLL_COLOR", value_parser = parse_color)]
     pub color: Option<ColorChoice>,
     /// Draw with ASCII characters only.
-    #[arg(long, global = true, env = "PLIMSOLL_ASCII", action = ArgAction::SetTrue, value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = "PLIMSOLL_ASCII", action = ArgAction::SetTrue, value_parser = parse_switch)]
     pub ascii: bool,
     /// Plain lines instead of the screen, for screen readers.
-    #[arg(long, global = true, env = "PLIMSOLL_PLAIN", action = ArgAction::SetTrue, value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = "PLIMSOLL_PLAIN", action = ArgAction::SetTrue, value_parser = parse_switch)]
     pub plain: bool,
     /// The naive baseline: slots and sizes only, no cleanups. For comparison.
-    #[arg(long, global = true, env = "PLIMSOLL_NO_GOVERNOR", action = ArgAction::SetTrue, value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = "PLIMSOLL_NO_GOVERNOR", action = ArgAction::SetTrue, value_parser = parse_switch)]
     pub no_governor: bool,
 }
 
 /// A budget that no job fits in is a slip of the pen.
 const LEAST_BUDGET: Bytes = Bytes::mib(32);
 
+/// As in the settings file.
+const MOST_RETRIES: u32 = 100;
+
 fn parse_budget(text: &str) -> Result<BudgetChoice, String> {
-    match text.parse()? {
+    match text.parse().map_err(|error| format!("{error}; give a size such as 1.5GB, or auto"))? {
         BudgetChoice::Size(bytes) if bytes < LEAST_BUDGET => {
             Err(format!("{bytes} is too little for any job; give {LEAST_BUDGET} or more, or auto"))
         }
@@ -246,13 +251,51 @@ fn parse_budget(text: &str) -> Result<BudgetChoice, String> {
 }
 
 fn parse_color(text: &str) -> Result<ColorChoice, String> {
-    text.parse()
+    text.parse().map_err(|error| format!("{error}; give auto, always or never"))
+}
+
+fn parse_retries(text: &str) -> Result<u32, String> {
+    let retries = text.parse().ok().filter(|retries| *retries <= MOST_RETRIES);
+    retries.ok_or_else(|| format!("give a whole number from 0 to {MOST_RETRIES}"))
+}
+
+/// The value of a switch in the environment.
+fn parse_switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err("give yes or no".to_owned()),
+    }
+}
+
+/// The command line as it is read: a variable that is set to nothing says nothing.
+pub fn command() -> clap::Command {
+    Cli::command().mut_args(|arg| {
+        let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        if is_empty { arg.env(None::<&'static str>) } else { arg }
+    })
+}
+
+/// The variable of the environment that a value which was refused comes from.
+pub fn blamed_variable(error: &clap::Error, line: &[OsString]) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let flag = text(ContextKind::InvalidArg)?.split([' ', '=']).next()?;
+    let value = text(ContextKind::InvalidValue)?;
+    let is_flag = |word: &OsString| word.to_str().is_some_and(|word| word.split('=').next() == Some(flag));
+    if line.iter().any(is_flag) {
+        return None;
+    }
+    let command = Cli::command();
+    let arg = command.get_arguments().find(|arg| arg.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long)))?;
+    let variable = arg.get_env()?;
+    (std::env::var_os(variable)? == *value).then(|| variable.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -266,6 +309,20 @@ mod tests {
             let cli = Cli::try_parse_from(line).expect("parses");
             assert_eq!(cli.options.profile.as_deref(), Some("fast"), "{line:?}");
         }
+    }
+
+    #[test]
+    fn further_tries_are_a_number_that_makes_sense() {
+        assert_eq!((parse_retries("0"), parse_retries("100")), (Ok(0), Ok(100)));
+        for wrong in ["-1", "101", "many", ""] {
+            assert!(parse_retries(wrong).is_err_and(|error| error.contains("0 to 100")), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_switch_in_the_environment_is_a_clear_yes_or_no() {
+        assert_eq!((parse_switch("Yes"), parse_switch("0")), (Ok(true), Ok(false)));
+        assert!(parse_switch("maybe").is_err());
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     };
     let commands = vec![Command::Enqueue { paths, preset: None }];
     let budget = resolved.budget.unwrap_or(Bytes::ZERO);
-    eprintln!("demo: outputs go to {}; the budget is {budget}, as on a small box", path_text(&resolved.out));
+    super::tell(&format!("demo: outputs go to {}; the budget is {budget}, as on a small box\n", path_text(&resolved.out)));
     let status = session(&resolved, ffmpeg, load_jobs, commands, wish)?.run_as_demo()?;
     Ok(status)
 }
@@ -50,8 +50,8 @@ fn find_ffmpeg(args: &DemoArgs, resolved: &Resolved) -> Result<Option<Ffmpeg>> {
         // A wrong --ffmpeg is a mistake to be told, not to be worked around.
         Err(_) if resolved.ffmpeg.is_some() => Err(Usage("the ffmpeg given with --ffmpeg cannot be used".to_owned()).into()),
         Err(_) => {
-            eprintln!("demo: there is no ffmpeg and no way to get one here: built-in load jobs stand in for it.");
-            eprintln!("demo: they really take and free memory along a curve, but make no video.");
+            super::tell("demo: there is no ffmpeg and no way to get one here: built-in load jobs stand in for it.\n");
+            super::tell("demo: they really take and free memory along a curve, but make no video.\n");
             Ok(None)
         }
     }
@@ -72,7 +72,7 @@ fn demo_folder(args: &DemoArgs) -> Result<PathBuf, Usage> {
 fn make_clips(ffmpeg: &Ffmpeg, folder: &std::path::Path) -> Result<Vec<PathBuf>> {
     let clips = clips::make_clips(ffmpeg, &folder.join("clips"), &mut |progress| {
         if !progress.reused {
-            eprintln!("demo: clip {} of {}: {}", progress.ready, progress.total, progress.name);
+            super::tell(&format!("demo: clip {} of {}: {}\n", progress.ready, progress.total, progress.name));
         }
     });
     Ok(clips.wrap_err("cannot make the clips")?.into_iter().map(|clip| clip.path).collect())

@@ -9,11 +9,13 @@ pub mod provide;
 pub mod run;
 pub mod session;
 
+use std::ffi::OsString;
 use std::io::{BufReader, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
-use color_eyre::eyre::Result;
+use color_eyre::eyre::{Context as _, Result};
 
 use crate::config::search::SearchPaths;
 use crate::host::budget::survey;
@@ -37,20 +39,41 @@ const USAGE: u8 = 2;
 
 /// Reads the command line, does what it says, and returns the exit status.
 pub fn main() -> Result<u8> {
-    let matches = Cli::command().get_matches();
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let matches = match args::command().try_get_matches_from(&line) {
+        Ok(matches) => matches,
+        Err(error) => return Ok(refuse(&error, &line)),
+    };
     let cli = Cli::from_arg_matches(&matches)?;
     match dispatch(cli, &matches) {
         Err(error) if error.is::<Usage>() => {
-            eprintln!("plimsoll: {error}");
+            tell(&format!("plimsoll: {error}\n"));
             Ok(USAGE)
         }
         Err(error) => {
             // A known trouble of the host is told in one line; the report with places is for what nobody expected.
-            eprintln!("plimsoll: {error:#}");
+            tell(&format!("plimsoll: {error:#}\n"));
             Ok(1)
         }
         status => status,
     }
+}
+
+/// What clap has to say: help and version on stdout, a mistake on stderr with where it comes from.
+fn refuse(error: &clap::Error, line: &[OsString]) -> u8 {
+    // A reader that has gone has read enough.
+    let _ = error.print();
+    if matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue)
+        && let Some(variable) = args::blamed_variable(error, line)
+    {
+        tell(&format!("The value comes from the environment: correct or unset {variable}.\n"));
+    }
+    u8::try_from(error.exit_code()).unwrap_or(USAGE)
+}
+
+/// Writes to stderr. When nobody reads there any more, there is nobody to tell.
+pub(crate) fn tell(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
@@ -61,12 +84,14 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
     match cli.command {
         // These need no options, and must work where settings are broken.
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "plimsoll", &mut std::io::stdout());
-            Ok(0)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "plimsoll", &mut script);
+            write_out(&script)
         }
         Some(Command::Man) => {
-            clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
-            Ok(0)
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            write_out(&page)
         }
         Some(Command::LoadJob(args)) => load_job(&args),
         Some(Command::Profiles { action }) => profiles(action.unwrap_or(ProfilesAction::List), cli.options.budget),
@@ -86,11 +111,20 @@ fn search_paths() -> SearchPaths {
 
 /// Prints a text of the catalogue; a mistake is wrong configuration.
 fn print(text: Result<String, String>) -> Result<u8> {
-    let text = text.map_err(Usage)?;
+    let mut text = text.map_err(Usage)?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    write_out(text.as_bytes())
+}
+
+fn write_out(bytes: &[u8]) -> Result<u8> {
     let mut out = std::io::stdout().lock();
-    // A reader that has gone (`| head`) has read enough.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
-    Ok(0)
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        // A reader that has gone (`| head`) has read enough.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).wrap_err("cannot write to stdout"),
+        _ => Ok(0),
+    }
 }
 
 fn profiles(action: ProfilesAction, budget: Option<crate::config::settings::BudgetChoice>) -> Result<u8> {

@@ -13,7 +13,7 @@ use crate::config::search::{self, SearchPaths};
 use crate::config::settings::{self, BudgetChoice, ColorChoice, Settings};
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
-use crate::domain::text::path_text;
+use crate::domain::text::{error_words as words, path_text};
 use crate::domain::units::Bytes;
 
 /// Profile where nobody names one.
@@ -110,7 +110,9 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
     let file = settings_file.as_deref().map(path_text).unwrap_or_default();
     let mut merge = Merge { matches: innermost, file, origins: Vec::new() };
     let path = |path: &PathBuf| path_text(path);
-    let given = |flag: bool| flag.then_some(true);
+    // A switch is told from one that was not given by its origin: the environment may also say no.
+    let says_env = |id: &str| innermost.value_source(id) == Some(ValueSource::EnvVariable);
+    let given = |id: &str, flag: bool| (flag || says_env(id)).then_some(flag);
     let switch = |on: &bool| if *on { "yes" } else { "no" }.to_owned();
     let duration = |limit: &Duration| if limit.is_zero() { "none".to_owned() } else { format!("{} s", limit.as_secs_f64()) };
     let optional = |value: &Option<PathBuf>| value.as_ref().map_or_else(|| "-".to_owned(), path);
@@ -124,7 +126,7 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
         BudgetChoice::Auto => "auto".to_owned(),
         BudgetChoice::Size(bytes) => bytes.to_string(),
     });
-    let overwrite = merge.pick("overwrite", (given(options.overwrite), settings.overwrite), false, switch);
+    let overwrite = merge.pick("overwrite", (given("overwrite", options.overwrite), settings.overwrite), false, switch);
     let retries = merge.pick("retries", (options.retries, settings.retries), DEFAULT_RETRIES, u32::to_string);
     let timeout = merge.pick("timeout", (options.timeout, settings.timeout), Duration::ZERO, duration);
     let stall = merge.pick("stall", (options.stall, settings.stall), DEFAULT_STALL, duration);
@@ -133,9 +135,10 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
     let log_file = merge.pick("log_file", (options.log_file.map(Some), settings.log_file.map(Some)), None, optional);
     let color = merge
         .pick("color", (options.color, settings.color), ColorChoice::Auto, |choice| format!("{choice:?}").to_ascii_lowercase());
-    let ascii = merge.pick("ascii", (given(options.ascii), settings.ascii), false, switch);
-    let plain = merge.pick("plain", (given(options.plain), settings.plain), false, switch);
-    let naive = merge.pick("no_governor", (given(options.no_governor), settings.governor.map(|on| !on)), false, switch);
+    let ascii = merge.pick("ascii", (given("ascii", options.ascii), settings.ascii), false, switch);
+    let plain = merge.pick("plain", (given("plain", options.plain), settings.plain), false, switch);
+    let naive =
+        merge.pick("no_governor", (given("no_governor", options.no_governor), settings.governor.map(|on| !on)), false, switch);
 
     Ok(Resolved {
         paths,
@@ -210,15 +213,21 @@ impl Resolved {
         all
     }
 
-    /// Makes the output folder and sees that it can be written; nothing is run if not.
+    /// Sees that outputs can be written; nothing is run if not. Makes nothing: the folder comes with the first output, so
+    /// the nearest one above it that is there has to do.
     pub fn check_out(&self) -> Result<(), Usage> {
         let shown = path_text(&self.out);
-        let wrong = |why: String| Usage(format!("cannot write outputs to {shown}: {why}; choose another folder with --out"));
-        std::fs::create_dir_all(&self.out).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::NotADirectory => wrong("it is not a folder".to_owned()),
-            _ => wrong(words(&error)),
-        })?;
-        is_writable(&self.out).map_err(|error| wrong(words(&error)))
+        let wrong = |why: &str| Usage(format!("cannot write outputs to {shown}: {why}; choose another folder with --out"));
+        for folder in self.out.ancestors() {
+            match std::fs::metadata(folder) {
+                Ok(meta) if meta.is_dir() => return is_writable(folder).map_err(|error| wrong(&words(&error))),
+                Ok(_) => return Err(wrong("it is not a folder")),
+                Err(_) if std::fs::symlink_metadata(folder).is_ok() => return Err(wrong("it is a link to nothing")),
+                Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {}
+                Err(error) => return Err(wrong(&words(&error))),
+            }
+        }
+        Err(wrong("no folder above it is there"))
     }
 }
 
@@ -227,10 +236,4 @@ fn is_writable(folder: &Path) -> std::io::Result<()> {
     let probe = folder.join(format!(".plimsoll-{}.probe", std::process::id()));
     std::fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
     std::fs::remove_file(probe)
-}
-
-/// An error of the system without its number.
-pub fn words(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_ascii_lowercase()
 }

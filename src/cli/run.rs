@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use color_eyre::eyre::Result;
 
 use super::Usage;
-use super::options::{Resolved, words};
+use super::options::Resolved;
 use super::session::{Front, Session, has_terminal};
 use crate::config::settings::ColorChoice;
 use crate::config::{queue, search};
 use crate::domain::command::Command;
-use crate::domain::text::path_text;
+use crate::domain::text::{error_words as words, path_text};
 use crate::engine::EngineConfig;
 use crate::host::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::real::HostConfig;
@@ -35,6 +35,14 @@ pub enum Wish {
 /// Runs the given paths; returns the exit status. Everything that can be wrong is looked for before anything runs.
 pub fn run(resolved: &Resolved, paths: &[PathBuf], wish: Wish) -> Result<u8> {
     let commands = commands(paths, resolved)?;
+    let is_console = wish == Wish::Console && has_terminal() && !resolved.plain;
+    if commands.is_empty() && !is_console {
+        let why = match paths {
+            [] => "there is nothing to run, and no terminal for the console".to_owned(),
+            files => format!("no jobs in {}", files.iter().map(|file| path_text(file)).collect::<Vec<_>>().join(", ")),
+        };
+        return Err(Usage(format!("{why}; give video files, folders or queue files (*.yaml)")).into());
+    }
     let ffmpeg = locate(&Search::from_env(resolved.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     resolved.check_out()?;
     session(resolved, Some(ffmpeg), None, commands, wish)?.run()

@@ -11,15 +11,18 @@ use color_eyre::eyre::{Context as _, Result, eyre};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::Usage;
 use crate::domain::command::{Command, RequestId};
 use crate::domain::event::{JobCounts, RunSummary};
+use crate::domain::text::path_text;
 use crate::engine::EngineConfig;
 use crate::headless::lines::LineStyle;
 use crate::headless::{self, Report, Sinks, summary};
-use crate::host::real::{HostConfig, RealHost};
+use crate::host::real::{HostConfig, HostError, RealHost};
 use crate::runtime::clock::Clock;
 use crate::runtime::driver::Driver;
 use crate::runtime::hub::Attacher;
+use crate::runtime::link::Link;
 use crate::tui::{self, TuiExit, TuiOptions};
 
 /// Everything a run follows from.
@@ -69,20 +72,24 @@ impl Session {
 
     async fn run_within(self) -> Result<u8> {
         let log_file = self.log_file.as_deref().map(open_log).transpose()?;
-        let (engine, attacher) = start_engine(self.engine, self.host)?;
+        let driver = open_engine(self.engine, self.host)?;
+        let attacher = driver.attacher();
+        // Whoever is attached before the start sees everything from the first event on.
+        let first = attacher.attach();
         let signalled = watch_signals(&attacher)?;
         let logger = log_file.map(|file| {
             let sinks = Sinks { log: Some((Box::new(BufWriter::new(file)), LineStyle::file())), json: None };
             tokio::spawn(headless::follow(attacher.attach(), Vec::new(), sinks))
         });
+        let engine = start_engine(driver)?;
         let queued = !self.commands.is_empty();
         let (report, tell_summary) = match self.front {
             Front::Lines { json, color, summary } => {
                 let mut commands = self.commands;
                 commands.push(Command::Drain);
-                (headless::follow(attacher.attach(), commands, line_sinks(json, color)).await, summary)
+                (headless::follow(first, commands, line_sinks(json, color)).await, summary)
             }
-            Front::Console(options) => (console(&attacher, self.commands, *options).await?, false),
+            Front::Console(options) => (console(&attacher, first, self.commands, *options).await?, false),
         };
         // The engine's thread closes the host: no child, no part is left when it has ended.
         engine.join().map_err(|_| eyre!("the engine has panicked; the lines above say where"))?;
@@ -90,7 +97,7 @@ impl Session {
             let _ = logger.await;
         }
         if let (true, Some(figures)) = (tell_summary, &report.summary) {
-            eprint!("{}", summary::render(figures));
+            super::tell(&summary::render(figures));
         }
         let status = exit_status(signalled.load(Ordering::Relaxed), &report, queued);
         let went_well = |jobs: &JobCounts| jobs.done > 0 && jobs.out_of_memory == 0;
@@ -99,22 +106,25 @@ impl Session {
     }
 }
 
-fn start_engine(config: EngineConfig, host: HostConfig) -> Result<(JoinHandle<()>, Attacher)> {
+fn open_engine(config: EngineConfig, host: HostConfig) -> Result<Driver<RealHost>> {
     let (inputs, results) = mpsc::unbounded_channel();
-    let host = RealHost::open(host, inputs)?;
-    let driver = Driver::new(config, host, results, Clock::start());
-    let attacher = driver.attacher();
+    let host = RealHost::open(host, inputs).map_err(|error| match error {
+        HostError::Store(error) => color_eyre::Report::new(Usage(error.to_string())),
+        other => other.into(),
+    })?;
+    Ok(Driver::new(config, host, results, Clock::start()))
+}
+
+fn start_engine(driver: Driver<RealHost>) -> Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().wrap_err("cannot start the engine's loop")?;
-    let thread = std::thread::Builder::new()
+    std::thread::Builder::new()
         .name("engine".to_owned())
         .spawn(move || runtime.block_on(driver.run()).close())
-        .wrap_err("cannot start the engine's thread")?;
-    Ok((thread, attacher))
+        .wrap_err("cannot start the engine's thread")
 }
 
 /// The console; when its terminal goes away the run goes on without it, to the end of the queue.
-async fn console(attacher: &Attacher, commands: Vec<Command>, options: TuiOptions) -> Result<Report> {
-    let watcher = attacher.attach();
+async fn console(attacher: &Attacher, watcher: Link, commands: Vec<Command>, options: TuiOptions) -> Result<Report> {
     let link = attacher.attach();
     for (number, command) in (1..).zip(commands) {
         let _ = link.requests.send((RequestId(number), command));
@@ -134,12 +144,12 @@ fn line_sinks(json: bool, color: bool) -> Sinks {
     Sinks { log: Some((log, LineStyle::terminal(color))), json }
 }
 
-fn open_log(path: &std::path::Path) -> Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .wrap_err_with(|| format!("cannot write the log file {}; choose another with --log-file", path.display()))
+fn open_log(path: &std::path::Path) -> Result<File, Usage> {
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    opened.map_err(|error| {
+        let (path, why) = (path_text(path), crate::domain::text::error_words(&error));
+        Usage(format!("cannot write the log file {path}: {why}; choose another with --log-file"))
+    })
 }
 
 /// SIGINT and SIGTERM end the run in order, a second one at once. SIGHUP ends nothing: the guard stays when the screen goes.

@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::read::is_file_name;
 use super::spell::nearest;
 use super::yaml::{ConfigError, MAX_FILE, quoted, read_text};
 use super::{preset, profile};
@@ -170,12 +171,6 @@ impl Kind for Preset {
     fn name(&self) -> &str {
         &self.name
     }
-}
-
-/// Is this the name of a file, not of a profile or preset? It is if it has a slash or a YAML ending.
-pub fn is_file_name(wanted: &OsStr) -> bool {
-    let bytes = wanted.as_encoded_bytes();
-    bytes.contains(&b'/') || bytes.ends_with(b".yaml") || bytes.ends_with(b".yml")
 }
 
 /// Finds the profile or preset that `wanted` stands for: a file, or a name.

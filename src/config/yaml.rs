@@ -145,7 +145,11 @@ pub fn read_text(file: &Path, limit: Bytes) -> Result<String, ConfigError> {
         problem,
         allowed: allowed.to_owned(),
     };
-    let unreadable = |error: std::io::Error| mistake(format!("cannot read it: {error}"), "a file that may be read");
+    let unreadable = |error: std::io::Error| {
+        let text = error.to_string();
+        let words = text.split(" (os error").next().unwrap_or(&text);
+        mistake(format!("cannot read it: {words}"), "a file that may be read")
+    };
     // Opening a FIFO would wait for a writer for ever.
     if !std::fs::metadata(file).map_err(unreadable)?.is_file() {
         return Err(mistake("not a regular file".to_owned(), "a regular file"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::text::{as_text, as_text_option};
-use super::time::{Mono, Wall};
+use super::time::{Mono, Wall, as_seconds_option};
 use super::units::Bytes;
 
 /// Number of a job, rising by one from 1, never used twice in a run.
@@ -259,7 +259,8 @@ pub struct Progress {
 pub struct MediaInfo {
     /// The demuxer that reads it, as ffmpeg names it.
     pub demuxer: String,
-    /// Duration; `None` when it is not told.
+    /// Duration, in seconds; `None` when it is not told.
+    #[serde(with = "as_seconds_option")]
     pub duration: Option<Duration>,
     /// The first video stream that is no cover picture.
     pub video: Option<VideoStream>,

@@ -89,6 +89,17 @@ fn is_combining(c: char) -> bool {
         | '\u{20d0}'..='\u{20ff}' | '\u{fe00}'..='\u{fe0f}' | '\u{fe20}'..='\u{fe2f}')
 }
 
+/// An error of the system in words: without Rust's `(os error N)`, beginning small, as it stands within a sentence.
+pub fn error_words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    let mut text = text[..end].to_owned();
+    if let Some(first) = text.get(..1).map(str::to_ascii_lowercase) {
+        text.replace_range(..1, &first);
+    }
+    text
+}
+
 /// Serde form of a path: its shown text. A path read back from text names the same file only if it was plain.
 pub mod as_text {
     use super::{Deserialize, Deserializer, Path, PathBuf, Serializer, path_text};

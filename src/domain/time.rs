@@ -166,6 +166,24 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(total).map_err(|_| error())
 }
 
+/// Serde form of a duration that may be missing: seconds, with a fraction.
+pub mod as_seconds_option {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    /// Writes seconds, or null.
+    #[allow(clippy::ref_option)] // the signature serde's `with` asks for
+    pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
+    }
+
+    /// Reads seconds; what is no duration is none.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<f64>::deserialize(deserializer)?.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,8 +8,9 @@ use crate::domain::job::{Job, JobId, LogLevel, Outcome, Phase, RejectReason};
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 
-/// Jobs next in the queue that are probed ahead of their start, beyond the free slots.
-const INSPECT_AHEAD: usize = 2;
+/// Jobs next in the queue that are probed ahead of their start, beyond the free slots: what is wrong with them is told
+/// early, and a start never waits for its probe.
+const INSPECT_AHEAD: usize = 32;
 /// Probes at once: a probe is a process with memory of its own.
 const INSPECT_AT_ONCE: usize = 1;
 
@@ -33,7 +34,8 @@ impl Engine {
         }
         let scan = ScanId(self.next_scan);
         self.next_scan += 1;
-        self.scans.insert(scan, Scan { client, request, preset: preset.clone(), found: 0 });
+        let searched = paths.iter().map(|path| path_text(path)).collect::<Vec<_>>().join(", ");
+        self.scans.insert(scan, Scan { client, request, preset: preset.clone(), searched, found: 0 });
         self.effects.push(Effect::Scan { scan, paths, preset });
         Ok(())
     }
@@ -61,7 +63,7 @@ impl Engine {
     pub(super) fn scan_done(&mut self, scan: ScanId, errors: Vec<(std::path::PathBuf, String)>) {
         let Some(known) = self.scans.remove(&scan) else { return };
         let result = match errors.first() {
-            None if known.found == 0 => Err(Rejection("no video files were found there".to_owned())),
+            None if known.found == 0 => Err(Rejection(format!("no video files were found in {}", known.searched))),
             Some((path, why)) if known.found == 0 => Err(Rejection(format!("{}: {why}", path_text(path)))),
             _ => Ok(()),
         };

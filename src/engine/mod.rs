@@ -54,8 +54,9 @@ pub struct EngineConfig {
 
 /// Time between asking a process to end and killing it.
 const STOP_GRACE: Duration = Duration::from_secs(10);
-/// The same when plimsoll itself is ending: it promises to be gone soon.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// The same when plimsoll itself is ending: it promises to be gone within 3 s, and what a job writes on its way out is
+/// thrown away in any case.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// A job starts without its cleanup when that takes longer than this.
 const CLEANUP_PATIENCE: Duration = Duration::from_secs(2);
 /// Without a memory sample for this long the engine is blind.
@@ -108,6 +109,8 @@ struct Scan {
     client: ClientId,
     request: RequestId,
     preset: String,
+    /// What is searched, as it is shown.
+    searched: String,
     found: u64,
 }
 

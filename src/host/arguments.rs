@@ -66,7 +66,7 @@ pub fn file_url(path: &Path) -> OsString {
 /// Builds the command that makes the part. Its environment is cleared; see [`environment`]. Its pipes are the caller's to set.
 pub fn command(job: &JobCommand<'_>) -> Result<Command, ArgumentError> {
     let preset = job.preset;
-    if let Some(missing) = super::probe::missing_stream(preset, job.media) {
+    if let Some(missing) = missing_stream(preset, job.media) {
         return Err(ArgumentError::NoStream(missing));
     }
     for path in [job.input, job.part] {
@@ -218,13 +218,14 @@ fn evenly_spaced(tile: Tile, media: &MediaInfo) -> String {
 
 fn audio(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>) {
     let plan = match &job.preset.audio {
-        Some(plan) if !job.preset.container.is_still() => plan,
+        // Options for a sound that is not there would make ffmpeg warn.
+        Some(plan) if !job.preset.container.is_still() && job.media.audio.is_some() => plan,
         _ => {
             ffmpeg.no_audio();
             return;
         }
     };
-    ffmpeg.map(if job.preset.video.is_some() { "0:a:0?" } else { "0:a:0" });
+    ffmpeg.map("0:a:0");
     ffmpeg.codec_audio(plan.codec.as_str());
     let AudioPlan { codec, bitrate } = plan;
     if let (Some(bitrate), true) = (bitrate, *codec != AudioCodec::Copy) {
@@ -287,6 +288,21 @@ fn quoted(word: &OsStr) -> String {
             // Bash ends `\xNN` after two digits, so a digit may follow.
             format!("$'{escaped}'")
         }
+    }
+}
+
+/// The words for a stream that `preset` needs and `media` has not; `None` when all is there.
+pub fn missing_stream(preset: &Preset, media: &MediaInfo) -> Option<String> {
+    let (video, audio) = (media.video.is_some(), media.audio.is_some());
+    let name = sanitise(preset.name.as_bytes());
+    if !video && !audio {
+        Some("not a video: it has neither picture nor sound".to_owned())
+    } else if preset.video.is_some() && !video {
+        Some(format!("not a video: it has sound but no picture, which the preset {name} needs"))
+    } else if preset.video.is_none() && !audio {
+        Some(format!("it has no sound, and the preset {name} makes nothing else"))
+    } else {
+        None
     }
 }
 

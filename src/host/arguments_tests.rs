@@ -74,7 +74,7 @@ fn the_command_line_is_the_hardened_one() {
          -format_whitelist mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,wav,mp3,aac,flac \
          -max_pixels 35389440 -threads 1 -f mov -i file:/in/a.mp4 -map 0:V:0 -c:v libx264 \
          -vf 'scale=w=-2:h='\\''max(2,trunc(min(64,ih)/2)*2)'\\''' -pix_fmt yuv420p -fps_mode vfr -preset:v ultrafast -crf:v 30 \
-         -map '0:a:0?' -c:a aac -b:a 64000 -map_metadata -1 -sn -dn -threads 1 -fflags +bitexact -movflags +faststart \
+         -map 0:a:0 -c:a aac -b:a 64000 -map_metadata -1 -sn -dn -threads 1 -fflags +bitexact -movflags +faststart \
          -f mp4 file:/out/.plimsoll/1.1.part"
     );
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
+use super::probe::words;
 use super::tool::{Tool, ToolError};
 use crate::domain::text::{path_text, sanitise};
 
@@ -160,7 +161,7 @@ pub fn locate(search: &Search) -> Result<Ffmpeg, FfmpegError> {
 
 fn explicit(given: &Path, search: &Search) -> Result<Ffmpeg, FfmpegError> {
     let error = |reason: String| FfmpegError::Explicit { path: given.to_owned(), reason };
-    let absolute = std::path::absolute(given).map_err(|e| error(e.to_string()))?;
+    let absolute = std::path::absolute(given).map_err(|e| error(words(&e)))?;
     let binary = match std::fs::metadata(&absolute) {
         Ok(meta) if meta.is_dir() => {
             let binary = absolute.join("ffmpeg");
@@ -173,9 +174,9 @@ fn explicit(given: &Path, search: &Search) -> Result<Ffmpeg, FfmpegError> {
         Ok(_) => return Err(error("is not an executable file".to_owned())),
         // A bare name such as `ffmpeg-7` is meant as a shell would take it.
         Err(e) if given.components().count() == 1 => {
-            on_path(&search.path, given.as_os_str()).ok_or_else(|| error(format!("{e}, and PATH has no such program")))?
+            on_path(&search.path, given.as_os_str()).ok_or_else(|| error(format!("{}, and PATH has no such program", words(&e))))?
         }
-        Err(e) => return Err(error(e.to_string())),
+        Err(e) => return Err(error(words(&e))),
     };
     open(&binary, Found::Explicit, search)
 }
@@ -406,7 +407,7 @@ mod tests {
         }
         let gone = Search { explicit: Some(folder.path().join("gone/ffmpeg")), ..search_path(&other) };
         let text = locate(&gone).unwrap_err().to_string();
-        assert!(text.contains("gone/ffmpeg: No such file") && text.contains("folder it is in"), "{text}");
+        assert!(text.contains("gone/ffmpeg: no such file") && text.contains("folder it is in"), "{text}");
         let plain = folder.path().join("plain");
         fs::write(&plain, "x").unwrap();
         let text = locate(&Search { explicit: Some(plain), ..Search::default() }).unwrap_err().to_string();

@@ -34,6 +34,14 @@ impl Lane {
         Ok(Self { orders: Some(orders), thread: Some(thread), over })
     }
 
+    /// Leaves the work in hand to itself and the rest undone: for the end of the process, which must not wait for a slow
+    /// disk.
+    pub fn leave(mut self) {
+        self.over.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.orders = None;
+        self.thread = None;
+    }
+
     /// Orders a piece of work.
     pub fn order(&self, work: impl FnOnce() + Send + 'static) {
         if let Some(orders) = &self.orders {

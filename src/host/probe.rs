@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Deserialize;
 
-use super::arguments::{FORMATS, MAX_PIXELS, environment, file_url};
+use super::arguments::{FORMATS, MAX_PIXELS, environment, file_url, missing_stream};
 use super::fileid::FileId;
 use crate::domain::job::{AudioStream, MediaInfo, RejectReason, Rejected, VideoStream};
 use crate::domain::preset::Preset;
@@ -154,21 +154,6 @@ struct Question<'a> {
     timeout: Duration,
 }
 
-/// The words for a stream that `preset` needs and `media` has not; `None` when all is there.
-pub fn missing_stream(preset: &Preset, media: &MediaInfo) -> Option<String> {
-    let (video, audio) = (media.video.is_some(), media.audio.is_some());
-    let name = sanitise(preset.name.as_bytes());
-    if !video && !audio {
-        Some("not a video: it has neither picture nor sound".to_owned())
-    } else if preset.video.is_some() && !video {
-        Some(format!("not a video: it has sound but no picture, which the preset {name} needs"))
-    } else if preset.video.is_none() && !audio {
-        Some(format!("it has no sound, and the preset {name} makes nothing else"))
-    } else {
-        None
-    }
-}
-
 /// ffprobe's answer.
 #[derive(Debug)]
 struct Answer {
@@ -181,16 +166,7 @@ fn rejected(reason: RejectReason, detail: impl Into<String>) -> Rejected {
     Rejected { reason, limit: None, detail: detail.into() }
 }
 
-/// An I/O error in words, without Rust's `(os error N)`.
-pub(super) fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    let end = text.find(" (os error").unwrap_or(text.len());
-    let mut text = text[..end].to_owned();
-    if let Some(first) = text.get(..1).map(str::to_ascii_lowercase) {
-        text.replace_range(..1, &first);
-    }
-    text
-}
+pub(super) use crate::domain::text::error_words as words;
 
 /// Looks at the file itself: that it is a regular one, not empty, readable, and what its first bytes look like.
 fn look(path: &Path) -> Result<(FileId, Head), Rejected> {

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use super::fileid::{self, FileId, same_file};
 use super::probe::{Probed, Prober, words};
 use super::scan::output_path;
+use super::scratch::WORK_FOLDER;
 use super::store::{OutputRecord, Store, StoreError, preset_hash};
 use crate::domain::job::{JobId, MediaInfo, RejectReason};
 use crate::domain::preset::{AudioCodec, Preset, VideoCodec};
@@ -24,8 +25,6 @@ use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 use crate::engine::port::{Cause, Failure, Published};
 
-/// Folder of the part files, within the folder of the outputs, so that a rename is all it takes.
-pub const WORK_FOLDER: &str = ".plimsoll";
 /// Free space asked for beside the expected size: an index, a log, rounding.
 const SPACE_MARGIN: Bytes = Bytes::mib(8);
 /// What an output by rate factor may be expected to take at least of its input's size. A guess, kept low: a job is only held

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -12,13 +12,15 @@ use super::arguments::{self, JobCommand};
 use super::cgroup::{self, GroupReader, Roots};
 use super::cleanup::{Cleaner, CleanerConfig};
 use super::ffmpeg::Ffmpeg;
+use super::fileid::FileId;
 use super::lane::Lane;
 use super::ledger::FileLedger;
 use super::loadjob;
 use super::probe::{Probed, Prober};
-use super::publish::{self, FinalizeOrder, Part, PrepareOrder, WORK_FOLDER};
+use super::publish::{self, FinalizeOrder, Part, PrepareOrder};
 use super::sampler::{Sampler, SamplerConfig};
 use super::scan::{self, NameBook, ScanOrder};
+use super::scratch::WORK_FOLDER;
 use super::spawner::SpawnError;
 use super::store::{Records, Store, StoreError, preset_hash};
 use super::supervisor::{Supervisor, SupervisorConfig};
@@ -49,6 +51,9 @@ pub struct HostConfig {
     /// The operator's memory budget.
     pub budget: Option<Bytes>,
 }
+
+/// Longest wait at the end of a run for logs, and for the record.
+const AT_THE_END: Duration = Duration::from_secs(2);
 
 /// Why there is no host.
 #[derive(Debug, thiserror::Error)]
@@ -124,18 +129,28 @@ impl RealHost {
         let names = Mutex::new(NameBook::new(&config.out, config.overwrite));
         let jobs = Mutex::default();
         let shared = Arc::new(Shared { config, prober, inputs, store, ledger, names, jobs, supervisor, scratch });
-        let forwarding = Arc::clone(&shared);
+        // Weak: the supervisor within sends what the thread waits for, and neither would ever end.
+        let forwarding = Arc::downgrade(&shared);
         std::thread::Builder::new().name("reports".to_owned()).spawn(move || forwarding_loop(&forwarding, reported))?;
         Ok(Self { shared, scans: Lane::new("scan")?, probes: Lane::new("probe")?, starts: Lane::new("start")?, cleaner, sampler })
     }
 
     /// Ends everything: no child is left, the record is written, parts are gone.
     pub fn close(self) {
-        self.shared.supervisor.kill_all();
-        self.shared.supervisor.flush_logs(Duration::from_secs(2));
-        self.shared.jobs().clear();
+        let Self { shared, scans, probes, starts, cleaner, sampler } = self;
+        shared.supervisor.kill_all();
+        // They only read; a file on a disk that hangs must not keep the process from ending.
+        scans.leave();
+        probes.leave();
+        // These have parts in hand.
+        drop((starts, cleaner, sampler));
+        shared.supervisor.flush_logs(AT_THE_END);
+        shared.jobs().clear();
         // Only tidying: what stays is removed at the next start.
-        let _ = publish::tidy(&self.shared.config.out);
+        let _ = publish::tidy(&shared.config.out);
+        if !shared.store.flush(AT_THE_END) {
+            tracing::warn!("the journal lacks the end of this run");
+        }
     }
 }
 
@@ -201,8 +216,9 @@ fn finalize_aside(shared: &Arc<Shared>, job: JobId) {
 }
 
 /// Keeps the ledger in step with what the supervisor reports, then passes the report on.
-fn forwarding_loop(shared: &Shared, mut reported: mpsc::UnboundedReceiver<Input>) {
+fn forwarding_loop(shared: &Weak<Shared>, mut reported: mpsc::UnboundedReceiver<Input>) {
     while let Some(input) = reported.blocking_recv() {
+        let Some(shared) = shared.upgrade() else { return };
         match &input {
             Input::Job(job, JobReport::Spawned { pid }) => {
                 let files = shared.jobs().get(job).and_then(|files| {
@@ -285,7 +301,24 @@ impl Shared {
         self.config.load_jobs.is_some() && input.extension().is_some_and(|extension| extension == loadjob::EXTENSION)
     }
 
-    fn start(&self, order: SpawnOrder) {
+    /// The input as it is now: probed long ago, it may have been written to since.
+    fn refresh(&self, order: &mut SpawnOrder) -> Result<(), (String, bool)> {
+        let Some(prober) = self.prober.as_ref().filter(|_| !self.is_load(&order.input)) else { return Ok(()) };
+        let known = self.jobs().get(&order.job).and_then(|files| Some(files.probed.as_ref()?.id));
+        if known.is_some() && FileId::of(&order.input).ok() == known {
+            return Ok(());
+        }
+        let Some(preset) = self.config.presets.get(&order.preset) else { return Ok(()) };
+        let probed = prober.probe(&order.input, preset).map_err(|rejected| (rejected.detail, false))?;
+        order.media = probed.media.clone();
+        self.jobs().entry(order.job).or_default().probed = Some(probed);
+        Ok(())
+    }
+
+    fn start(&self, mut order: SpawnOrder) {
+        if let Err((reason, transient)) = self.refresh(&mut order) {
+            return self.report(order.job, JobReport::SpawnFailed { reason, transient });
+        }
         let (job, attempt, duration) = (order.job, order.attempt, order.media.duration);
         match self.make_command(order) {
             Ok(command) => {
@@ -354,7 +387,7 @@ impl Shared {
         let preset = self.config.presets.get(&order.preset).ok_or_else(missing)?;
         let input_id = match &probed {
             Some(probed) => probed.id,
-            None => super::fileid::FileId::of(&order.input).map_err(|_| missing())?,
+            None => FileId::of(&order.input).map_err(|_| missing())?,
         };
         let result = publish::finalize(&FinalizeOrder {
             part: &part,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use super::probe::words;
-use super::publish::WORK_FOLDER;
+use super::scratch::WORK_FOLDER;
 use super::store::{Records, preset_hash};
 use crate::domain::preset::Preset;
 use crate::domain::text::path_text;

@@ -17,6 +17,8 @@ use super::resident;
 use crate::domain::job::JobId;
 use crate::domain::units::Bytes;
 
+/// Folder of the part files, within the folder of the outputs, so that a rename is all it takes.
+pub const WORK_FOLDER: &str = ".plimsoll";
 /// A part of a job that this process never started is left alone until nobody has written it for so long: another
 /// console may be putting it in its place.
 pub const STRANGER_AGE: Duration = Duration::from_secs(10);

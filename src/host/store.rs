@@ -179,6 +179,7 @@ enum Order {
     Persist(Box<Event>),
     Remember(Box<OutputRecord>, Answer),
     Forget { path: PathBuf, ino: u64, answer: Answer },
+    Flush(Answer),
 }
 
 impl Order {
@@ -245,6 +246,14 @@ impl Store {
     /// Takes a record back, if it is still of the file with this inode. Returns when that is on disk.
     pub fn forget(&self, path: &Path, ino: u64) -> Result<(), StoreError> {
         self.ask(|answer| Order::Forget { path: path.to_owned(), ino, answer })
+    }
+
+    /// Waits until everything ordered so far is on disk, at most `at_most`; tells whether it is. A run that ends calls it:
+    /// its last facts would be lost with the process.
+    pub fn flush(&self, at_most: Duration) -> bool {
+        let (answer, received) = mpsc::sync_channel(1);
+        let is_asked = self.0.orders.as_ref().is_some_and(|orders| orders.send(Order::Flush(answer)).is_ok());
+        is_asked && matches!(received.recv_timeout(at_most), Ok(Ok(())))
     }
 
     /// What is recorded of the output at `path`.
@@ -380,7 +389,7 @@ impl Writer {
                     // Those who wait for an answer get it; they decide for themselves.
                     group.retain(|order| match order {
                         Order::Persist(_) => true,
-                        Order::Remember(_, answer) | Order::Forget { answer, .. } => {
+                        Order::Remember(_, answer) | Order::Forget { answer, .. } | Order::Flush(answer) => {
                             let _ = answer.send(Err(error.clone()));
                             false
                         }
@@ -406,7 +415,7 @@ impl Writer {
         for order in group {
             match order {
                 Order::Persist(event) => last = last.max(Some(event.seq)),
-                Order::Remember(_, answer) | Order::Forget { answer, .. } => {
+                Order::Remember(_, answer) | Order::Forget { answer, .. } | Order::Flush(answer) => {
                     let _ = answer.send(Ok(()));
                 }
             }
@@ -444,6 +453,7 @@ fn commit(connection: &mut Connection, run: i64, group: &[Order]) -> rusqlite::R
                 let mut delete = change.prepare_cached("DELETE FROM outputs WHERE path = ?1 AND ino = ?2")?;
                 delete.execute(params![path.as_os_str().as_bytes(), *ino as i64])?;
             }
+            Order::Flush(_) => {}
         }
     }
     change.commit()

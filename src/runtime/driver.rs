@@ -38,12 +38,19 @@ impl<H: Host> Driver<H> {
 
     /// Runs until the engine says that the run is over, and gives the host back, to be closed.
     pub async fn run(mut self) -> H {
-        // Front ends that attached before the start see it from the first event.
+        // Front ends that attached before the start see it from the first event; what they ask comes after it.
+        let mut asked = Vec::new();
         while let Ok(control) = self.control.try_recv() {
-            self.control(control);
+            match control {
+                Control::Attach(..) => self.control(control),
+                Control::Request(..) | Control::Detach(_) => asked.push(control),
+            }
         }
         let effects = self.engine.start(self.clock.now());
         self.carry_out(effects);
+        for control in asked {
+            self.control(control);
+        }
         while !self.engine.is_over() {
             let wake = self.engine.wake_at().map(|at| self.clock.instant_of(at));
             let timer = async {

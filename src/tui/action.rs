@@ -140,7 +140,7 @@ pub enum Act {
     Newer,
 }
 
-/// What the console asks for. Carried out by [`crate::tui::run`].
+/// What the console asks for. Carried out by [`crate::tui::run()`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Ask the engine.

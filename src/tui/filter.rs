@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::job::{Job, JobId};
 use crate::domain::state::State;
 use crate::domain::text::file_name_text;
-use crate::tui::rows::RowKey;
+use crate::tui::row_key::RowKey;
 
 /// A filter and the rows that pass it.
 #[derive(Debug, Clone)]

@@ -22,6 +22,7 @@ use crate::tui::{ColorMode, TuiExit, TuiOptions, run};
 const ROWS: NonZero<u16> = NonZero::new(36).expect("not zero");
 const COLUMNS: NonZero<u16> = NonZero::new(120).expect("not zero");
 const CHILD: &str = "PLIMSOLL_TEST_CONSOLE";
+const PANIC: &str = "PLIMSOLL_TEST_PANIC";
 
 /// Not a test by itself: the console with a made-up engine, when the variable asks for it.
 #[test]
@@ -43,10 +44,15 @@ fn console_for_the_tests_of_this_module() {
     let (wall, mono) = (state.wall, state.now);
     let _ = tell.send(Update::Snapshot(Box::new(state)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (plant, planted) = tokio::sync::oneshot::channel();
+    let mut plant = std::env::var_os(PANIC).map(|_| plant);
     let exit = runtime.block_on(async {
         tokio::spawn(async move {
             while let Some((id, command)) = asked.recv().await {
                 let _ = tell.send(Update::Reply(id, Ok(())));
+                if let (Command::CleanNow, Some(plant)) = (&command, plant.take()) {
+                    let _ = plant.send(());
+                }
                 if command == Command::Shutdown {
                     seq += 1;
                     let event = Event { seq: Seq(seq), at: wall, mono, kind: run_finished() };
@@ -55,7 +61,10 @@ fn console_for_the_tests_of_this_module() {
             }
         });
         let options = TuiOptions { color: ColorMode::True, profiles: profiles(), ..TuiOptions::default() };
-        run(Link { requests, updates }, options).await
+        tokio::select! {
+            exit = run(Link { requests, updates }, options) => exit,
+            Ok(()) = planted => panic!("a planted panic"),
+        }
     });
     if let (Ok(TuiExit::TerminalGone), Some(file)) = (&exit, std::env::var_os("PLIMSOLL_TEST_GONE")) {
         std::fs::write(file, "gone").expect("writes");
@@ -75,12 +84,20 @@ struct Console {
 
 impl Console {
     fn start(gone: Option<&std::path::Path>) -> Self {
+        Self::start_with(gone, false)
+    }
+
+    fn start_with(gone: Option<&std::path::Path>, panics: bool) -> Self {
         let size = PtySize { rows: 36, cols: 120, pixel_width: 0, pixel_height: 0 };
         let pty = native_pty_system().openpty(size).expect("a pseudo-terminal");
         let mut command = CommandBuilder::new(std::env::current_exe().expect("this program"));
         command.args(["--exact", "tui::on_a_terminal::console_for_the_tests_of_this_module", "--nocapture", "--test-threads=1"]);
         command.env(CHILD, "1");
         command.env("TZ", "UTC");
+        if panics {
+            command.env(PANIC, "1");
+            command.env("RUST_BACKTRACE", "0");
+        }
         if let Some(gone) = gone {
             command.env("PLIMSOLL_TEST_GONE", gone);
         }
@@ -213,4 +230,21 @@ fn a_terminal_that_is_gone_ends_the_console_at_once() {
     }
     let _ = child.kill();
     panic!("the console lives on without a terminal");
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_before_it_is_told() {
+    let mut console = Console::start_with(None, true);
+    console.wait("the dashboard", |text| text.contains("lecture-04.mp4"));
+    console.press("C");
+    console.ended();
+    console.wait("the panic's own words", |text| text.contains("a planted panic"));
+    let screen = console.screen.lock().expect("unpoisoned");
+    let sent = String::from_utf8_lossy(&screen.1);
+    assert_eq!(sent.matches("\x1b[?1049l").count(), 1, "given back once");
+    let (left, told) = (sent.find("\x1b[?1049l").expect("left"), sent.find("a planted panic").expect("told"));
+    assert!(left < told, "what is told on the alternate screen is lost");
+    let screen = screen.0.screen();
+    assert!(!screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste());
+    assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
 }

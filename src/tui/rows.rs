@@ -5,48 +5,10 @@
 
 use std::ops::Bound::{Excluded, Unbounded};
 
-use crate::domain::job::{Job, JobId, Phase};
+use crate::domain::job::JobId;
 use crate::domain::state::State;
 use crate::tui::filter::Filter;
-
-/// Place of a job among the rows; smaller stands higher.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RowKey {
-    section: Section,
-    major: i64,
-    /// The job.
-    pub id: JobId,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Section {
-    Active,
-    Backoff,
-    Waiting,
-    Rejected,
-    Ended,
-}
-
-const SECTIONS: [Section; 5] = [Section::Active, Section::Backoff, Section::Waiting, Section::Rejected, Section::Ended];
-
-impl RowKey {
-    /// Where `job` stands.
-    pub fn of(job: &Job) -> Self {
-        let (section, major) = match job.phase {
-            Phase::Starting | Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => (Section::Active, 0),
-            Phase::Backoff { .. } => (Section::Backoff, 0),
-            Phase::Queued => (Section::Waiting, job.rank),
-            Phase::Rejected(_) => (Section::Rejected, 0),
-            Phase::Finished(_) => (Section::Ended, -(job.ended_seq as i64)),
-        };
-        Self { section, major, id: job.id }
-    }
-
-    /// Where the job with this number stands.
-    pub fn find(state: &State, id: JobId) -> Option<Self> {
-        state.jobs.get(&id).map(Self::of)
-    }
-}
+use crate::tui::row_key::{RowKey, SECTIONS, Section};
 
 /// The rows of a queue: those of a filter, or all.
 #[derive(Debug, Clone, Copy)]

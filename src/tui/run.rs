@@ -156,7 +156,8 @@ impl Console {
                 }
                 Woken::Resized => {
                     self.reader.resized();
-                    Vec::new()
+                    // What was drawn for another size may have come after the change, even if the size is now the old one.
+                    vec![Effect::Redraw]
                 }
                 Woken::Continued => {
                     self.guard.enter()?;

@@ -15,7 +15,7 @@ use crate::domain::units::{Bytes, MIB};
 use crate::tui::app::App;
 use crate::tui::layout::Pane;
 use crate::tui::theme::Role;
-use crate::tui::view::dashboard;
+use crate::tui::view::frame;
 use crate::tui::view::pen::{Line, mb, time_of_day};
 
 /// Draws it.
@@ -24,7 +24,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let skipped = app.cleanups_skipped();
     let said = format!("{}, freed {}", state.totals.cleanups, state.totals.freed.whole());
     let right = if skipped > 0 { vec![(format!("{skipped} later"), theme.style(Role::Dim))] } else { Vec::new() };
-    let inner = dashboard::frame(app, Pane::Cleanups, &said, right).draw(area, buf);
+    let inner = frame::frame(app, Pane::Cleanups, &said, right).draw(area, buf);
     let inner = Rect { width: inner.width.saturating_sub(1), ..inner };
     let wide = inner.width >= 50;
     let time = if wide { 9 } else { 6 };

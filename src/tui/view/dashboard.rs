@@ -13,8 +13,6 @@ use ratatui::buffer::Buffer;
 
 use crate::tui::app::App;
 use crate::tui::layout::{Layout, Pane, Size};
-use crate::tui::theme::Role;
-use crate::tui::view::pen::{Framed, Span};
 use crate::tui::view::{cleanups, log, memory, queue};
 
 /// Draws every pane that is shown.
@@ -35,19 +33,4 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
     if let Some(area) = layout.pane(Pane::Log) {
         log::draw(app, area, buf);
     }
-}
-
-/// The frame of a pane: its number and name, what is to be said of it, and what stands at the right.
-pub fn frame<'a>(app: &'a App, pane: Pane, said: &str, right: Vec<Span>) -> Framed<'a> {
-    let theme = app.theme();
-    let focused = app.focus() == pane;
-    let name = if focused { Role::Accent } else { Role::Strong };
-    let mut title = vec![
-        (format!("{} ", pane.number()), theme.style(if focused { Role::Accent } else { Role::Focus })),
-        (pane.name().to_owned(), theme.style(name)),
-    ];
-    if !said.is_empty() {
-        title.push((format!(" {said}"), theme.style(Role::Dim)));
-    }
-    Framed { theme, focused, title, right }
 }

@@ -73,14 +73,14 @@ fn words(app: &App, question: Question) -> Words {
             title: "Quit",
             lines: vec![
                 format!("{are} running."),
-                "They are stopped and run again next time.".to_owned(),
+                "Stopped jobs begin anew; what is done stays done.".to_owned(),
                 "q again stops them too.".to_owned(),
             ],
             buttons: ["Keep running", "Stop and quit"],
         },
         Question::Kill => Words {
             title: "Quit at once",
-            lines: vec![format!("{are} still being stopped."), "Kill at once? They run again next time.".to_owned()],
+            lines: vec![format!("{are} still being stopped."), "Kill at once? What is done stays done.".to_owned()],
             buttons: ["Wait", "Kill and quit"],
         },
     }

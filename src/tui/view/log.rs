@@ -14,7 +14,7 @@ use crate::domain::job::{LogLevel, Phase};
 use crate::tui::app::{App, job_name};
 use crate::tui::layout::Pane;
 use crate::tui::theme::Role;
-use crate::tui::view::dashboard;
+use crate::tui::view::frame;
 use crate::tui::view::pen::{Line, time_of_day};
 
 /// Draws it.
@@ -35,7 +35,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         }
         right
     });
-    let mut inner = dashboard::frame(app, Pane::Log, &said, right).draw(area, buf);
+    let mut inner = frame::frame(app, Pane::Log, &said, right).draw(area, buf);
     let live = if app.follows() { live_line(app) } else { None };
     if let Some(text) = live.filter(|_| inner.height > 1) {
         let lines = log.map_or(0, |(ring, _)| ring.lines.len()).min(usize::from(inner.height) - 1) as u16;

@@ -25,9 +25,9 @@ use crate::domain::units::Bytes;
 use crate::tui::app::App;
 use crate::tui::layout::Pane;
 use crate::tui::theme::{Role, Theme};
-use crate::tui::view::dashboard;
+use crate::tui::view::frame;
+use crate::tui::view::pen::bar;
 use crate::tui::view::pen::{Line, fit, mb, spoken};
-use crate::tui::view::queue::bar;
 
 /// Draws the pane.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
@@ -40,7 +40,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         _ => vec![(format!("{} {warned} warnings", theme.symbols.over), theme.style(Role::Warn))],
     };
     let said = if warned > 0 && !app.zoom() { String::new() } else { said };
-    let inner = dashboard::frame(app, Pane::Memory, &said, right).draw(area, buf);
+    let inner = frame::frame(app, Pane::Memory, &said, right).draw(area, buf);
     let mut used = draw_numbers(theme, state, inner, buf);
     if app.zoom() {
         used += draw_details(theme, state, Rect { y: inner.y + used, height: inner.height.saturating_sub(used), ..inner }, buf);

@@ -4,6 +4,7 @@ mod cleanups;
 mod dashboard;
 mod dialog;
 mod footer;
+mod frame;
 mod header;
 mod help;
 mod log;

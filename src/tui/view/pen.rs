@@ -215,3 +215,15 @@ pub fn time_of_day(wall: Wall, zone: &TimeZone, short: bool) -> String {
         format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
     }
 }
+
+/// A bar of `width` cells: its filled part, and the rest.
+pub fn bar(theme: &Theme, ratio: f64, width: u16) -> (String, String) {
+    let eighths = (ratio * f64::from(width) * 8.0).round() as usize;
+    let (whole, part) = (eighths / 8, eighths % 8);
+    let mut full = theme.symbols.eighths[7].repeat(whole);
+    if part > 0 {
+        full.push_str(theme.symbols.eighths[part - 1]);
+    }
+    let used = whole + usize::from(part > 0);
+    (full, theme.symbols.empty.repeat(usize::from(width).saturating_sub(used)))
+}

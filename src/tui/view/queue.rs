@@ -20,8 +20,8 @@ use crate::domain::units::Bytes;
 use crate::tui::app::App;
 use crate::tui::layout::Pane;
 use crate::tui::theme::{Role, Theme};
-use crate::tui::view::dashboard;
-use crate::tui::view::pen::{Line, clock, mb};
+use crate::tui::view::frame;
+use crate::tui::view::pen::{Line, bar, clock, mb};
 
 struct Columns {
     id: u16,
@@ -73,7 +73,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         (None, Some(held)) => vec![(format!("{} #{} waits for memory", theme.symbols.held, held.job), theme.style(Role::Warn))],
         (None, None) => Vec::new(),
     };
-    let inner = dashboard::frame(app, Pane::Queue, &said, right).draw(area, buf);
+    let inner = frame::frame(app, Pane::Queue, &said, right).draw(area, buf);
     let columns = Columns::new(inner.width, state.jobs.last_key_value().map(|(id, _)| *id));
     let dim = theme.style(Role::Dim);
     let mut line = Line::new(buf, inner, 0);
@@ -188,18 +188,6 @@ fn draw_progress(row: &Row<'_>, style: ratatui::style::Style, line: &mut Line<'_
     line.right(&speed, SPEED, style);
     let left = progress.eta_seconds.map_or_else(String::new, |seconds| clock(Duration::from_secs(seconds)));
     line.right(&left, LEFT, style);
-}
-
-/// A bar of `width` cells: its filled part, and the rest.
-pub fn bar(theme: &Theme, ratio: f64, width: u16) -> (String, String) {
-    let eighths = (ratio * f64::from(width) * 8.0).round() as usize;
-    let (whole, part) = (eighths / 8, eighths % 8);
-    let mut full = theme.symbols.eighths[7].repeat(whole);
-    if part > 0 {
-        full.push_str(theme.symbols.eighths[part - 1]);
-    }
-    let used = whole + usize::from(part > 0);
-    (full, theme.symbols.empty.repeat(usize::from(width).saturating_sub(used)))
 }
 
 fn is_too_large(job: &Job) -> bool {

@@ -1,0 +1,275 @@
+//! The console in a real pseudo-terminal over real jobs: keys work, nothing garbles, memory is told as it is, and the terminal
+//! is given back on every way out.
+#![allow(clippy::disallowed_methods)] // a test watches the real clock
+
+#[path = "support/pty.rs"]
+#[allow(dead_code)]
+mod pty;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use pty::{PATIENCE, Terminal};
+use tempfile::TempDir;
+
+/// One at a time: each of these tests keeps both cores of a small machine busy.
+fn turn() -> std::sync::MutexGuard<'static, ()> {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A folder with clips that keep two slots busy for a while.
+fn home(clips: u32, seconds: u32) -> TempDir {
+    provide_ffmpeg();
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("clips");
+    fs::create_dir(&folder).expect("made");
+    let first = folder.join("clip-1.mp4");
+    let made = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-y", "-f", "lavfi", "-i", "testsrc2=s=1280x720:r=25", "-t", &seconds.to_string()])
+        .args(["-c:v", "libx264", "-preset", "ultrafast"])
+        .arg(&first)
+        .status()
+        .expect("ffmpeg runs");
+    assert!(made.success());
+    for number in 2..=clips {
+        fs::copy(&first, folder.join(format!("clip-{number}.mp4"))).expect("copied");
+    }
+    fs::write(folder.join("note.mp4"), "only text\n").expect("written");
+    home
+}
+
+/// As the README says: the program provides it.
+fn provide_ffmpeg() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        if Command::new("ffmpeg").arg("-version").output().is_err() {
+            let done = Command::new(env!("CARGO_BIN_EXE_plimsoll")).args(["doctor", "--fix", "--yes"]).status();
+            assert!(done.is_ok_and(|status| status.success()), "ffmpeg is provided");
+        }
+    });
+}
+
+/// Anonymous memory of the processes below `parent`, in MB, and how many there are.
+fn children(parent: u32) -> Vec<(u32, f64)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").expect("proc").flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name))?;
+            line.split_whitespace().nth(1)?.parse::<f64>().ok()
+        };
+        if field("PPid:") == Some(f64::from(parent)) {
+            found.push((pid, field("RssAnon:").unwrap_or(0.0) / 1024.0));
+        }
+    }
+    found
+}
+
+fn number_after(screen: &str, word: &str) -> Option<f64> {
+    let after = screen.split(word).nth(1)?;
+    after.split_whitespace().next()?.parse().ok()
+}
+
+/// The terminal is as a shell wants it: everything that was switched on is switched off.
+fn assert_restored(terminal: &Terminal) {
+    terminal.with_screen(|screen| {
+        assert!(!screen.alternate_screen(), "the alternate screen is left");
+        assert!(!screen.hide_cursor(), "the cursor is back");
+        assert!(!screen.bracketed_paste(), "bracketed paste is off");
+        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None, "the mouse is free");
+    });
+    let raw = terminal.raw();
+    let count = |what: &[u8]| raw.windows(what.len()).filter(|window| *window == what).count();
+    assert_eq!(count(b"\x1b[?1049h"), 1, "entered once");
+    assert_eq!(count(b"\x1b[?1049l"), 1, "left once");
+}
+
+fn assert_nothing_left(home: &Path) {
+    let out = home.join("plimsoll-out");
+    assert!(!out.join(".plimsoll").exists(), "no part is left");
+    for entry in fs::read_dir(out).into_iter().flatten().flatten() {
+        let probe = Command::new("ffprobe").args(["-v", "error"]).arg(entry.path()).output().expect("ffprobe runs");
+        assert!(probe.status.success(), "{} is whole", entry.path().display());
+    }
+}
+
+#[test]
+fn every_important_key_does_its_work_at_120x36_while_jobs_run() {
+    let _turn = turn();
+    let home = home(5, 20);
+    let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
+    terminal.wait_for("2 running");
+    let screen = terminal.wait_for("1 rejected");
+    assert!(screen.contains("2/200 balanced"), "{screen}");
+    assert!(screen.contains("1 Memory") && screen.contains("2 Queue") && screen.contains("3 Cleanups") && screen.contains("4 Log"));
+    assert!(screen.contains("not a video"), "the text file is told from a video:\n{screen}");
+
+    terminal.send("?");
+    terminal.wait_for("hold, release the queue");
+    terminal.send("\x1b");
+    terminal.wait("help closed", |screen| !screen.contains("hold, release the queue"));
+
+    // Cancelling asks, and the answer that changes nothing is the default.
+    terminal.send("gx");
+    terminal.wait_for("Cancel the job");
+    terminal.send("\r");
+    terminal.wait("the question gone", |screen| !screen.contains("Cancel the job"));
+    assert!(terminal.screen().contains("2 running"), "nothing was cancelled:\n{}", terminal.screen());
+
+    // A profile with more slots starts more jobs at once; back again, those that run go on.
+    terminal.send("p");
+    terminal.wait_for("jobs at once, largest file");
+    terminal.send("k\r");
+    terminal.wait_for("4/500 fast");
+    terminal.wait_for("4 running");
+    terminal.send("p");
+    terminal.wait_for("jobs at once, largest file");
+    terminal.send("j\r");
+    terminal.wait_for("2/200 balanced");
+    assert!(terminal.screen().contains("4 running"), "fewer slots never kill:\n{}", terminal.screen());
+
+    // Pausing stops the process itself.
+    terminal.send("g ");
+    terminal.wait("a paused job", |screen| screen.contains("paused") || screen.contains("pause "));
+    let stopped = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "));
+    let began = Instant::now();
+    while !children(terminal.pid()).iter().any(|(pid, _)| stopped(*pid)) {
+        assert!(began.elapsed() < PATIENCE, "no process was stopped");
+    }
+    terminal.send(" ");
+    let began = Instant::now();
+    while children(terminal.pid()).iter().any(|(pid, _)| stopped(*pid)) {
+        assert!(began.elapsed() < PATIENCE, "the process was not continued");
+    }
+
+    // Cancelling for real.
+    terminal.send("gx");
+    terminal.wait_for("Cancel the job");
+    terminal.send("y");
+    terminal.wait_for("cancelled by the operator");
+
+    // Adding by path, with completion.
+    fs::copy(home.path().join("clips/clip-1.mp4"), home.path().join("late.mp4")).expect("copied");
+    terminal.send("a");
+    terminal.wait_for("add files or folders:");
+    terminal.send("lat\t");
+    terminal.wait_for("late.mp4");
+    terminal.send("\r");
+    terminal.wait("the added job", |screen| screen.contains("late.mp4") && screen.contains("7 jobs"));
+
+    terminal.send("/late\r");
+    terminal.wait("the filter", |screen| screen.contains("late.mp4") && !screen.contains("clip-2.mp4"));
+    terminal.send("\x1b");
+    terminal.wait("no filter", |screen| screen.contains("clip-2.mp4"));
+
+    terminal.send("4z");
+    terminal.wait("the log in full", |screen| screen.contains("4 Log") && !screen.contains("2 Queue"));
+    terminal.send("z");
+    terminal.wait_for("2 Queue");
+
+    // Quitting asks while jobs run, and stays by default.
+    terminal.send("q");
+    terminal.wait_for("Keep running");
+    terminal.send("\r");
+    terminal.wait("the question gone", |screen| !screen.contains("Keep running"));
+    terminal.send("q");
+    terminal.wait_for("Keep running");
+    terminal.send("y");
+    let pid = terminal.pid();
+    terminal.end();
+    assert_restored(&terminal);
+    assert_eq!(children(pid).len(), 0);
+    assert_nothing_left(home.path());
+}
+
+#[test]
+fn the_memory_shown_agrees_with_proc() {
+    let _turn = turn();
+    let home = home(2, 30);
+    let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
+    terminal.wait_for("2 running");
+    // Once both have grown to their full size the figures stand still, and can be held against each other.
+    let began = Instant::now();
+    loop {
+        let shown = terminal.wait("the gauge", |screen| number_after(screen, "ffmpeg ").is_some_and(|mb| mb > 100.0));
+        let shown = number_after(&shown, "ffmpeg ").expect("a number");
+        let real: f64 = children(terminal.pid()).iter().map(|(_, mb)| mb).sum();
+        if real > 100.0 && (shown - real).abs() / real < 0.05 {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "shown {shown} MB, in /proc {real} MB");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    terminal.send("q");
+    terminal.wait_for("Keep running");
+    terminal.send("y");
+    terminal.end();
+    assert_restored(&terminal);
+}
+
+#[test]
+fn small_terminals_show_the_same_and_any_size_is_survived() {
+    let _turn = turn();
+    let home = home(3, 20);
+    for (columns, rows) in [(80, 24), (40, 10)] {
+        let mut terminal = Terminal::start(columns, rows, home.path(), &["clips", "--overwrite"]);
+        let is_running = |screen: &str| screen.contains("▶ 2") || screen.contains("▶2");
+        terminal.wait("running jobs", is_running);
+        for (columns, rows) in [(1, 1), (300, 100), (2, 50), (120, 3), (59, 15), (60, 16), (10, 4), (200, 60), (columns, rows)] {
+            terminal.resize(columns, rows);
+        }
+        terminal.wait("the screen again", is_running);
+        terminal.send("?");
+        terminal.wait_for("MOVE");
+        terminal.send("\x1b");
+        terminal.wait("help closed", |screen| !screen.contains("MOVE"));
+        terminal.send("q");
+        terminal.wait("the question", |screen| screen.contains("Keep running") || screen.contains("Stop and quit"));
+        terminal.send("y");
+        let status = terminal.end();
+        assert_eq!(status.exit_code(), 1, "jobs were left");
+        assert_restored(&terminal);
+    }
+    assert_nothing_left(home.path());
+}
+
+#[test]
+fn sigterm_gives_the_terminal_back_and_leaves_no_child() {
+    let _turn = turn();
+    let home = home(2, 30);
+    let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
+    terminal.wait_for("2 running");
+    let pid = terminal.pid();
+    let jobs = children(pid);
+    assert!(!jobs.is_empty());
+    // SAFETY: a plain system call with a process that this test started and has not reaped.
+    unsafe { libc::kill(pid as i32, libc::SIGTERM) };
+    let status = terminal.end();
+    assert_eq!(status.exit_code(), 143);
+    assert_restored(&terminal);
+    for (pid, _) in jobs {
+        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "job {pid} is gone");
+    }
+    assert_nothing_left(home.path());
+}
+
+#[test]
+fn without_colour_and_unicode_the_screen_is_plain_ascii() {
+    let _turn = turn();
+    let home = home(1, 5);
+    let variables = [("NO_COLOR", "1"), ("LANG", "C")];
+    let mut terminal = Terminal::start_with(120, 36, home.path(), &["clips"], &variables);
+    let screen = terminal.wait_for("1 running");
+    assert!(screen.is_ascii(), "{screen}");
+    let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
+    assert!(!raw.contains("\x1b[38;") && !raw.contains("\x1b[48;"), "no colour at all");
+    terminal.wait_for("all done");
+    terminal.send("q");
+    let status = terminal.end();
+    assert_eq!(status.exit_code(), 1, "the text file was rejected");
+    assert_restored(&terminal);
+}

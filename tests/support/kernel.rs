@@ -1,0 +1,130 @@
+//! What the kernel says of processes and memory groups, and file systems of a size of our choice.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Anonymous memory of a process; `None` once it is gone.
+pub fn rss_anon(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+/// The process is there and not dead already.
+pub fn is_alive(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let state = stat.rsplit(')').next().and_then(|rest| rest.trim().chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
+}
+
+/// The living children of a process that run a program of this name.
+pub fn children(parent: u32, program: &str) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok) {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        let (Some(open), Some(close)) = (stat.find('('), stat.rfind(')')) else { continue };
+        let mut rest = stat[close + 1..].split_whitespace();
+        let (state, of) = (rest.next(), rest.next().and_then(|of| of.parse::<u32>().ok()));
+        if &stat[open + 1..close] == program && of == Some(parent) && !matches!(state, Some("Z" | "X")) {
+            found.push(pid);
+        }
+    }
+    found
+}
+
+/// How long these processes go on living, at most `limit`.
+pub fn time_to_death(pids: &[u32], limit: Duration) -> Option<Duration> {
+    let began = Instant::now();
+    while pids.iter().any(|pid| is_alive(*pid)) {
+        if began.elapsed() > limit {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Some(began.elapsed())
+}
+
+/// A mount that goes when it is dropped.
+pub struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
+}
+
+fn mount(args: &[&str], from: &Path, at: &Path) -> Result<Mounted, String> {
+    std::fs::create_dir_all(at).expect("a folder");
+    let done = Command::new("mount").args(args).arg(from).arg(at).output().map_err(|error| error.to_string())?;
+    if done.status.success() { Ok(Mounted(at.to_owned())) } else { Err(String::from_utf8_lossy(&done.stderr).trim().to_owned()) }
+}
+
+/// A file system in memory of this size; `Err` = why there is none.
+pub fn tmpfs(at: &Path, size: &str) -> Result<Mounted, String> {
+    mount(&["-t", "tmpfs", "-o", &format!("size={size}")], Path::new("tmpfs"), at)
+}
+
+/// The folder `from`, not to be written, at `at`.
+pub fn read_only(from: &Path, at: &Path) -> Result<Mounted, String> {
+    let bound = mount(&["--bind"], from, at)?;
+    let done = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(at).output().map_err(|error| error.to_string())?;
+    if done.status.success() { Ok(bound) } else { Err(String::from_utf8_lossy(&done.stderr).trim().to_owned()) }
+}
+
+/// A memory group below ours, with a limit. Goes when it is dropped.
+pub struct MemoryGroup {
+    pub dir: PathBuf,
+}
+
+impl MemoryGroup {
+    /// `Err` = why there can be none here.
+    pub fn with_limit(bytes: u64, name: &str) -> Result<Self, String> {
+        let own = std::fs::read_to_string("/proc/self/cgroup").map_err(|error| error.to_string())?;
+        let memory =
+            own.lines().find(|line| line.split(':').nth(1).is_some_and(|names| names.split(',').any(|name| name == "memory")));
+        let below = memory.and_then(|line| line.splitn(3, ':').nth(2)).ok_or("no memory group of version 1")?;
+        let root = Path::new("/sys/fs/cgroup/memory");
+        let parent = root.join(below.trim_start_matches('/'));
+        let dir = parent.join(format!("plimsoll-test-{}-{name}", std::process::id()));
+        std::fs::create_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        let group = Self { dir };
+        std::fs::write(group.file("memory.limit_in_bytes"), bytes.to_string()).map_err(|error| error.to_string())?;
+        Ok(group)
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Usage, and what of it the kernel cannot drop.
+    pub fn usage_and_hard(&self) -> (u64, u64) {
+        let read = |name: &str| std::fs::read_to_string(self.file(name)).expect("read");
+        let usage: u64 = read("memory.usage_in_bytes").trim().parse().expect("a number");
+        let stat = read("memory.stat");
+        let field =
+            |key: &str| -> u64 { stat.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok()).expect("a field") };
+        (usage, usage.saturating_sub(field("total_active_file ") + field("total_inactive_file ")))
+    }
+
+    /// The command, started within the group.
+    pub fn enter(&self, command: &mut Command) {
+        use std::io::Write as _;
+        use std::os::unix::process::CommandExt as _;
+        let file = std::fs::OpenOptions::new().write(true).open(self.file("cgroup.procs")).expect("opens");
+        // SAFETY: one write to a descriptor that is open, of bytes that are there before the fork.
+        unsafe {
+            command.pre_exec(move || (&file).write_all(b"0"));
+        }
+    }
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while std::fs::remove_dir(&self.dir).is_err() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
