@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use tokio::sync::mpsc::UnboundedSender;
@@ -33,6 +33,9 @@ const RUNS_KEPT: i64 = 20;
 const GROUP: usize = 4096;
 /// How long to wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
+/// How long facts that nobody waits for may wait for company: each commit is a wait for the disk, and whoever needs one then
+/// would first have to wait for theirs.
+const LINGER: Duration = Duration::from_millis(20);
 /// Between two tries to write a journal that could not be written.
 const RETRY: Duration = Duration::from_secs(1);
 /// A file up to this size is checked as a whole when it is opened.
@@ -179,6 +182,16 @@ enum Order {
     Flush(Answer),
 }
 
+impl Order {
+    /// Somebody does nothing until it is on disk: a job is started only when its admission is.
+    fn is_awaited(&self) -> bool {
+        match self {
+            Self::Persist(event) => matches!(event.kind, EventKind::JobAdmitted { .. }),
+            Self::Remember(..) | Self::Forget { .. } => true,
+        }
+    }
+}
+
 impl Store {
     /// Opens or creates the record in `state_dir`, begins a new run in it, and drops the journal of runs long past. From now
     /// on `inputs` is told [`Input::Persisted`] after each commit, and [`Input::Fault`] when the journal cannot be written.
@@ -217,7 +230,8 @@ impl Store {
         self.0.run
     }
 
-    /// Adds an event to the journal. Returns at once; [`Input::Persisted`] follows when it is on disk.
+    /// Adds an event to the journal. Returns at once; [`Input::Persisted`] follows when it is on disk: as soon as can be for
+    /// an admission, which a start waits for, and within some 20 ms for the rest.
     pub fn persist(&self, event: Event) {
         if let Some(orders) = &self.0.orders {
             let _ = orders.send(Order::Persist(Box::new(event)));
@@ -357,9 +371,7 @@ struct Writer {
 impl Writer {
     fn serve(mut self, orders: &mpsc::Receiver<Order>) {
         while let Ok(first) = orders.recv() {
-            let mut group = vec![first];
-            group.extend(orders.try_iter().take(GROUP - 1));
-            self.write(group, orders);
+            self.write(group(first, orders), orders);
         }
         // The file is left whole and without its companions when nobody else has it open.
         let _ = self.connection.execute_batch("PRAGMA optimize;");
@@ -415,6 +427,23 @@ impl Writer {
         }
         if let Some(seq) = last {
             let _ = self.inputs.send(Input::Persisted(seq));
+        }
+    }
+}
+
+/// What is committed together: what has come, and while nobody waits for any of it, what comes within [`LINGER`].
+#[allow(clippy::disallowed_methods)] // bounds the wait
+fn group(first: Order, orders: &mpsc::Receiver<Order>) -> Vec<Order> {
+    let until = Instant::now() + LINGER;
+    let mut group = vec![first];
+    loop {
+        group.extend(orders.try_iter().take(GROUP.saturating_sub(group.len())));
+        if group.len() >= GROUP || group.iter().any(Order::is_awaited) {
+            return group;
+        }
+        match orders.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(order) => group.push(order),
+            Err(_) => return group,
         }
     }
 }

@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
@@ -29,6 +27,10 @@ fn queued(seq: u64, input: &Path) -> Event {
         rank: 3,
     };
     event(seq, kind)
+}
+
+fn admitted(seq: u64) -> Event {
+    event(seq, EventKind::JobAdmitted { job: JobId(seq), attempt: 1, reserved_bytes: Bytes(7) })
 }
 
 /// Waits until everything up to `seq` is said to be on disk.
@@ -115,6 +117,25 @@ fn many_events_share_one_commit_and_the_answers_rise() {
         (last, answers) = (seq.0, answers + 1);
     }
     assert!(answers <= 10, "{answers} commits for 1000 events");
+}
+
+#[test]
+fn an_admission_is_written_at_once_and_takes_with_it_what_came_just_before() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (store, mut received) = open(dir.path());
+    let mut alone = 0;
+    for seq in (1..=40).step_by(2) {
+        store.persist(queued(seq, Path::new("/in/a.mp4")));
+        store.persist(admitted(seq + 1));
+        while received.blocking_recv() != Some(Input::Persisted(Seq(seq + 1))) {
+            alone += 1;
+        }
+    }
+    // A test that is not given the processor between the two for a while sees two commits.
+    assert!(alone < 10, "{alone} of 20 were written by themselves");
+    // Nobody waits for this one, and still it is written.
+    store.persist(queued(41, Path::new("/in/a.mp4")));
+    wait_for(&mut received, 41);
 }
 
 #[test]
@@ -241,7 +262,7 @@ fn a_durable_record_takes_milliseconds_at_most() {
     let mut times: Vec<u128> = (1..=200)
         .map(|seq| {
             let started = Instant::now();
-            store.persist(queued(seq, Path::new("/in/a.mp4")));
+            store.persist(admitted(seq));
             wait_for(&mut received, seq);
             started.elapsed().as_micros()
         })
