@@ -210,7 +210,7 @@ impl Queue {
     }
 
     fn ask(&mut self, command: Command) {
-        self.link.requests.send((RequestId(1), command)).expect("the engine listens");
+        assert!(self.link.requests.send(RequestId(1), command), "the engine listens");
     }
 
     /// Runs the queue to the end of its last job.
