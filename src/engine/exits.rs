@@ -67,6 +67,7 @@ impl Engine {
         let now = self.now.mono;
         let Some(active) = self.active.get_mut(&id) else { return };
         active.clock_from = now;
+        active.grown = Some((Bytes::ZERO, now));
         active.alive = Some(Alive { at: now, vitals: JobVitals::default() });
         if let Some(why) = active.doomed_why.take() {
             self.stop(id, why, super::STOP_GRACE);

@@ -91,6 +91,8 @@ struct Active {
     host_peak: Bytes,
     /// How its process ended, while its output is put in place.
     exit: Option<port::ExitReport>,
+    /// The most it was seen to hold in this try, and when that last rose.
+    grown: Option<(Bytes, Mono)>,
     /// Why it was killed for want of memory.
     memory_why: Option<String>,
 }

@@ -131,6 +131,7 @@ impl Engine {
         }
         self.governor.sample_pace = self.governor.pace;
         self.verify_action();
+        self.note_growth();
         self.note_pressure();
         if !self.state.shutting_down {
             // One action for one sample; the worst trouble first.

@@ -17,6 +17,10 @@ use crate::engine::retry;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Below this share of its reserve a job is taken to be still growing.
 const RAMPING: f64 = 0.9;
+/// One that has not grown for this long has levelled off.
+const GROWS_WITHIN: Duration = Duration::from_secs(10);
+/// What counts as growth.
+const GROWTH: Bytes = Bytes::mib(4);
 /// Room for a stopped job must last this long before it goes on.
 const ROOM_FOR: Duration = Duration::from_secs(5);
 /// A job stopped for this long gives its memory up.
@@ -157,14 +161,33 @@ impl Engine {
             return true;
         }
         let running = self.running_by_age();
-        let is_ramping = |id: &JobId| self.anon(*id) < self.reserve(*id).scale(RAMPING);
-        let Some(id) = running.iter().skip(1).rev().copied().find(is_ramping) else { return false };
+        let Some(id) = running.iter().skip(1).rev().copied().find(|id| self.is_ramping(*id)) else { return false };
         self.begin_action(CleanupAction::StopJob, Some(id), Bytes::ZERO);
         self.governor.stopped.insert(id, now);
         self.effects.push(Effect::Suspend(id));
         self.note_paused(id);
         self.emit(EventKind::JobPaused { job: id, by_governor: true });
         true
+    }
+
+    /// It has not come near its reserve yet, and still grows: one that has levelled off is not worth stopping.
+    fn is_ramping(&self, id: JobId) -> bool {
+        let grown = self.active.get(&id).and_then(|active| active.grown);
+        let is_growing = grown.is_some_and(|(_, at)| self.now.mono.since(at) < GROWS_WITHIN);
+        is_growing && self.anon(id) < self.reserve(id).scale(RAMPING)
+    }
+
+    /// Notes which jobs have grown since the last sample.
+    pub(super) fn note_growth(&mut self) {
+        let now = self.now.mono;
+        let ids: Vec<JobId> = self.active.keys().copied().collect();
+        for id in ids {
+            let anon = self.anon(id);
+            let Some((most, at)) = self.active.get_mut(&id).and_then(|active| active.grown.as_mut()) else { continue };
+            if anon >= *most + GROWTH {
+                (*most, *at) = (anon, now);
+            }
+        }
     }
 
     /// Lets the oldest stopped job go on once there has been room for its growth for a while.
@@ -185,7 +208,8 @@ impl Engine {
             _ => now,
         };
         self.governor.room_since = Some((id, since));
-        if now.since(since) < ROOM_FOR || !self.may_act() {
+        // While the console itself is stopped, so is everybody.
+        if now.since(since) < ROOM_FOR || !self.suspended.is_empty() || !self.may_act() {
             return false;
         }
         self.let_go_on(id);
