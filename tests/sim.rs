@@ -63,6 +63,8 @@ fn good(mb: u64, seconds: u64) -> SimJob {
         size: Bytes::mib(mb),
         length: Duration::from_secs(seconds),
         peak: Bytes::mib(100),
+        ramp: Duration::ZERO,
+        picture: (1280, 720),
         cache: Bytes::mib(mb),
         fate: Fate::Good,
     }
@@ -459,8 +461,9 @@ fn every_job_has_its_lines_before_and_after_in_the_guides_words() {
 fn futile_cleanups_become_rarer() {
     // Somebody else holds memory over the mark, and nothing of ours can be dropped.
     let mut sim = Sim::new(config(1, 200), vec![SimJob { cache: Bytes::ZERO, ..good(10, 600) }]);
-    sim.world.foreign = Bytes::mib(1700);
     sim.enqueue_all();
+    sim.run_for(Duration::from_secs(5));
+    sim.world.foreign = Bytes::mib(1700);
     sim.ask(Command::Drain);
     assert_eq!(sim.run_for(Duration::from_mins(15)), End::Over);
     check_run(&sim);
@@ -548,6 +551,8 @@ fn any_job() -> impl Strategy<Value = SimJob> {
         size: Bytes::mib(mb),
         length: Duration::from_millis(ms),
         peak: Bytes::mib(peak),
+        ramp: Duration::ZERO,
+        picture: (1280, 720),
         cache: Bytes::mib(cache),
         fate,
     })

@@ -37,6 +37,12 @@ pub enum CleanupAction {
     RemoveScratch,
     /// Give this process's free heap back to the kernel.
     TrimHeap,
+    /// Start no further jobs until memory is well below the line. Frees nothing by itself.
+    HoldStarts,
+    /// Stop a job where it is (SIGSTOP): it grows no further, what it holds stays.
+    StopJob,
+    /// Kill a job and put it back into the queue with a larger reserve.
+    KillJob,
 }
 
 impl CleanupAction {
@@ -46,6 +52,9 @@ impl CleanupAction {
             Self::DropFileCache => "drop file cache",
             Self::RemoveScratch => "remove scratch",
             Self::TrimHeap => "trim heap",
+            Self::HoldStarts => "hold starts",
+            Self::StopJob => "stop job",
+            Self::KillJob => "kill job",
         }
     }
 }

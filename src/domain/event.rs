@@ -156,11 +156,17 @@ pub enum EventKind {
     JobPaused {
         /// The job.
         job: JobId,
+        /// By the memory governor, which also lets it go on; else by the operator.
+        #[serde(default)]
+        by_governor: bool,
     },
     /// A paused job goes on.
     JobContinued {
         /// The job.
         job: JobId,
+        /// By the memory governor, which had stopped it; else by the operator.
+        #[serde(default)]
+        by_governor: bool,
     },
     /// A job has been told to end.
     JobStopping {
@@ -493,8 +499,8 @@ impl EventKind {
             | Self::JobAdmitted { job, .. }
             | Self::JobStarted { job, .. }
             | Self::JobProgressed { job, .. }
-            | Self::JobPaused { job }
-            | Self::JobContinued { job }
+            | Self::JobPaused { job, .. }
+            | Self::JobContinued { job, .. }
             | Self::JobStopping { job, .. }
             | Self::JobFinalizing { job }
             | Self::JobFinished { job, .. }

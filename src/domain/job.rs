@@ -233,6 +233,8 @@ pub enum StopReason {
     Stall,
     /// plimsoll is shutting down; the job goes back into the queue.
     Shutdown,
+    /// Memory ran short; the job goes back into the queue with a larger reserve.
+    Memory,
 }
 
 /// How far a running job is, by media time.

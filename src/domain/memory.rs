@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job::JobId;
 use super::profile::{Mark, MemoryMarks, REFERENCE_BUDGET};
+use super::time::Mono;
 use super::units::Bytes;
 
 /// How near memory is to the line. Ordered: a later level is worse.
@@ -93,6 +94,8 @@ pub enum Scope {
 /// One measurement.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MemorySample {
+    /// When it was taken, on the run's clock; `None` = just now. One that is not newer than the last is ignored.
+    pub taken: Option<Mono>,
     /// Whose memory was counted.
     pub scope: Scope,
     /// Everything charged, page cache included.

@@ -276,8 +276,11 @@ impl State {
                 }
                 self.log(*job, line);
             }
-            EventKind::JobPaused { job } => self.set_paused(*job, true),
-            EventKind::JobContinued { job } => self.set_paused(*job, false),
+            EventKind::JobPaused { job, by_governor } => {
+                self.totals.stops += u64::from(*by_governor);
+                self.set_paused(*job, true);
+            }
+            EventKind::JobContinued { job, .. } => self.set_paused(*job, false),
             EventKind::JobStopping { job, why } => {
                 if let Some(pid) = self.jobs.get(job).and_then(|job| job.phase.pid()) {
                     self.set_phase(*job, Phase::Stopping { pid, why: *why, since: now });

@@ -1,5 +1,6 @@
 //! Who may start, and when: a free slot, the size allowed, the queue's order kept.
 
+use super::governor::Fit;
 use super::port::{Effect, FoundInput, Inspection, ScanId, SpawnOrder};
 use super::{Active, Engine, Scan, estimate};
 use crate::domain::command::{ClientId, Rejection, RequestId};
@@ -117,12 +118,26 @@ impl Engine {
             return;
         }
         self.inspect_next();
-        while let Some(id) = self.next_admissible() {
+        let mut held = None;
+        while let Some(id) = self.next_in_order() {
             // One that comes back into the queue may have been let in under a profile with a larger limit.
-            if !self.reject_if_too_large(id) {
-                self.admit_one(id);
+            if self.reject_if_too_large(id) {
+                continue;
+            }
+            match self.fit(id) {
+                Fit::Yes => self.admit_one(id),
+                Fit::Never { needs, limit } => self.reject_as_never_fitting(id, needs, limit),
+                Fit::Held { needs, free } => {
+                    held = Some((id, needs, free));
+                    break;
+                }
+                Fit::Unknown => {
+                    held = self.state.held.filter(|held| held.job == id).map(|held| (id, held.needs, held.free));
+                    break;
+                }
             }
         }
+        self.tell_held(held);
         self.spawn_ready();
         // What was admitted has made room in the window of probes.
         self.inspect_next();
@@ -174,8 +189,21 @@ impl Engine {
         }
     }
 
-    /// The next job in order, if it may start now. Nobody overtakes it.
-    fn next_admissible(&self) -> Option<JobId> {
+    fn reject_as_never_fitting(&mut self, id: JobId, needs: Bytes, limit: Bytes) {
+        let budget = self.state.lines.budget;
+        let figures =
+            format!("{} needed, {} are the most one job can have under a budget of {budget}", needs.whole(), limit.whole());
+        // One that has run and was killed has ended; one that has not was never let in.
+        if self.governor.memory_tries(id) > 0 {
+            self.finish_without_run(id, Outcome::OutOfMemory, &format!("out of memory: {figures}"));
+            self.governor.forget(id);
+        } else {
+            self.reject(id, RejectReason::NeverFits, Some(limit), figures);
+        }
+    }
+
+    /// The next job in order, if there is a slot for it. Nobody overtakes it.
+    fn next_in_order(&self) -> Option<JobId> {
         let may_see = !self.blind() || self.active.is_empty() && self.now.mono.0 > super::BLIND_AFTER;
         if self.state.paused || !may_see || self.active.len() >= self.slots() {
             return None;
@@ -186,7 +214,7 @@ impl Engine {
 
     fn admit_one(&mut self, id: JobId) {
         let Some(job) = self.job(id) else { return };
-        let (attempt, reserved_bytes) = (job.attempts + 1, job.predicted_peak.unwrap_or(Bytes::ZERO));
+        let (attempt, reserved_bytes) = (job.attempts + 1, self.set_aside(id));
         self.emit(EventKind::JobAdmitted { job: id, attempt, reserved_bytes });
         let cleaning_until = self.config.governor.then(|| self.now.mono + super::CLEANUP_PATIENCE);
         // The admission is the last event made, and the record that has to be on disk.

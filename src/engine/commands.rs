@@ -151,6 +151,7 @@ impl Engine {
             return Err(Rejection(format!("job {id} is running; cancel it first (x)")));
         }
         self.after_lines.remove(&id);
+        self.governor.forget(id);
         let output = self.job(id).and_then(|job| job.output.clone());
         self.emit(EventKind::JobRemoved { job: id, output });
         Ok(())
@@ -161,7 +162,13 @@ impl Engine {
             Phase::Running { paused: false, .. } => {
                 self.effects.push(Effect::Suspend(id));
                 self.note_paused(id);
-                self.emit(EventKind::JobPaused { job: id });
+                self.emit(EventKind::JobPaused { job: id, by_governor: false });
+                Ok(())
+            }
+            // From now on it is the operator who lets it go on.
+            Phase::Running { .. } if self.governor.has_stopped(id) => {
+                self.governor.release(id);
+                self.emit(EventKind::JobPaused { job: id, by_governor: false });
                 Ok(())
             }
             Phase::Running { .. } => Err(Rejection(format!("job {id} is paused already"))),
@@ -174,7 +181,8 @@ impl Engine {
             Phase::Running { paused: true, .. } => {
                 self.effects.push(Effect::Continue(id));
                 self.note_resumed(id);
-                self.emit(EventKind::JobContinued { job: id });
+                self.governor.release(id);
+                self.emit(EventKind::JobContinued { job: id, by_governor: false });
                 Ok(())
             }
             _ => Err(Rejection(format!("job {id} is not paused"))),
@@ -189,9 +197,10 @@ impl Engine {
         }
     }
 
-    /// Stops a job because the console is stopped; only what runs and was not paused before.
+    /// Stops a job because the console is stopped; only what runs and was not paused before. One that the governor has
+    /// stopped stays the governor's.
     pub(super) fn suspend_one(&mut self, id: JobId) {
-        if self.pause_job(id).is_ok() {
+        if !self.governor.has_stopped(id) && self.pause_job(id).is_ok() {
             self.suspended.insert(id);
         }
     }
@@ -234,6 +243,7 @@ impl Engine {
     }
 
     pub(super) fn stop(&mut self, id: JobId, why: StopReason, grace: std::time::Duration) {
+        self.governor.release(id);
         self.emit(EventKind::JobStopping { job: id, why });
         self.effects.push(Effect::Stop(id, StopMode::Term));
         if let Some(active) = self.active.get_mut(&id) {

@@ -71,6 +71,7 @@ impl Engine {
         let now = self.now.mono;
         let Some(active) = self.active.get_mut(&id) else { return };
         active.clock_from = now;
+        active.grown = Some((Bytes::ZERO, now));
         active.alive = Some(Alive { at: now, vitals: JobVitals::default() });
         if let Some(why) = active.doomed_why.take() {
             self.stop(id, why, super::STOP_GRACE);
@@ -85,7 +86,10 @@ impl Engine {
             _ => None,
         };
         self.note_peak(id, report.peak);
-        if let Some(why) = was_stopping {
+        self.governor.note_reaped(id, self.now.mono);
+        // One that was done before it could be killed for want of memory has lost nothing.
+        let is_done = was_stopping == Some(StopReason::Memory) && self.is_good(id, &report);
+        if let Some(why) = was_stopping.filter(|_| !is_done) {
             self.discard(id);
             self.end_stopped(id, why, Some(report));
             return;
@@ -101,6 +105,9 @@ impl Engine {
         }
         self.discard(id);
         let ending = self.ending_of(id, report);
+        if self.config.governor && ending.outcome == Outcome::OutOfMemory && !self.state.shutting_down {
+            return self.end_for_memory(id, &ending.reason, ending.exit);
+        }
         self.end_failed(id, ending);
     }
 
@@ -151,16 +158,17 @@ impl Engine {
     fn end_failed(&mut self, id: JobId, ending: Ending) {
         let Some(job) = self.job(id) else { return };
         let attempt = job.attempts;
+        let counted = attempt.saturating_sub(self.governor.memory_tries(id));
         if self.state.shutting_down {
             return self.requeue_uncounted(id, "plimsoll is ending");
         }
-        if retry::is_worth_it(ending.cause, attempt, self.config.retries) {
-            let delay = retry::backoff(attempt);
+        if retry::is_worth_it(ending.cause, counted, self.config.retries) {
+            let delay = retry::backoff(counted);
             let reason = ending.reason;
             self.log(
                 Some(id),
                 LogLevel::Warning,
-                format!("try {attempt} of {} failed: {reason}; next try in {} s", self.config.retries + 1, delay.as_secs()),
+                format!("try {counted} of {} failed: {reason}; next try in {} s", self.config.retries + 1, delay.as_secs()),
             );
             self.active.remove(&id);
             self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms: delay.as_millis() as u64, uncounted: false });
@@ -176,6 +184,11 @@ impl Engine {
         let ending = |outcome, reason: String, cause| Ending { outcome, reason, cause, exit };
         match why {
             StopReason::Shutdown => self.requeue_uncounted(id, "plimsoll is ending"),
+            StopReason::Memory if self.state.shutting_down => self.requeue_uncounted(id, "plimsoll is ending"),
+            StopReason::Memory => {
+                let why = self.active.get_mut(&id).and_then(|active| active.memory_why.take()).unwrap_or_default();
+                self.end_for_memory(id, &why, exit);
+            }
             StopReason::Cancel => {
                 self.finish(id, ending(Outcome::Cancelled, "cancelled by the operator".to_owned(), Cause::Input), None);
             }
@@ -198,12 +211,18 @@ impl Engine {
         self.emit(EventKind::JobRequeued { job: id, attempt, reason: reason.to_owned(), delay_ms: 0, uncounted: true });
     }
 
+    pub(super) fn finish_failed(&mut self, id: JobId, outcome: Outcome, reason: String, exit: Option<Exit>) {
+        self.finish(id, Ending { outcome, reason, cause: Cause::Host, exit }, None);
+    }
+
     fn finish(&mut self, id: JobId, ending: Ending, published: Option<Published>) {
         let active = self.active.remove(&id).unwrap_or_default();
         let Some(job) = self.job(id) else { return };
         let seconds = job.started_at.map_or(0.0, |started| self.now.mono.since(started).as_secs_f64());
         let (peak_memory_bytes, attempts) = (job.peak.max(active.host_peak), job.attempts);
         let is_success = ending.outcome.is_success();
+        self.governor.forget(id);
+        self.note_ended(ending.outcome);
         if !is_success {
             self.log(Some(id), LogLevel::Error, format!("{}: {}", ending.outcome.word(), ending.reason));
         }

@@ -77,6 +77,12 @@ impl Ladder {
         self.running.is_none() && self.queue.is_empty()
     }
 
+    /// Number of the next cleanup.
+    pub(super) fn next_id(&mut self) -> CleanupId {
+        self.last_id += 1;
+        CleanupId(self.last_id)
+    }
+
     fn concerns(&self, job: JobId) -> bool {
         self.running.is_some_and(|running| running.what.job == Some(job))
             || self.queue.iter().any(|pending| pending.job == Some(job))
@@ -128,7 +134,8 @@ impl Engine {
             (Some(_), None) => true,
             (None, _) => false,
         };
-        if !(self.config.governor && self.levels.level() >= Level::High && is_newer && !self.blind()) {
+        let is_free = self.governor.is_tidy();
+        if !(self.config.governor && self.levels.level() >= Level::High && is_newer && is_free && !self.blind()) {
             return None;
         }
         // The level lags behind on its way down. A new pass begins over the mark only, and goes on until the alarm ends.
@@ -139,8 +146,11 @@ impl Engine {
     }
 
     fn begin(&mut self, pending: Pending) {
-        self.ladder.last_id += 1;
-        let id = CleanupId(self.ladder.last_id);
+        let id = self.ladder.next_id();
+        if pending.trigger == CleanupTrigger::HighWater {
+            self.governor.note_action(self.now.mono);
+            self.note_high_cleanup();
+        }
         self.ladder.running = Some(Running { id, what: pending, since: self.now.mono });
         let memory = &self.state.memory;
         let before_bytes = match pending.trigger {

@@ -7,6 +7,7 @@ pub mod admission;
 mod commands;
 pub mod estimate;
 mod exits;
+mod governor;
 pub mod ladder;
 pub mod levels;
 pub mod port;
@@ -27,6 +28,7 @@ use crate::domain::state::State;
 use crate::domain::time::{Mono, Now};
 use crate::domain::units::Bytes;
 
+use governor::Governor;
 use ladder::Ladder;
 use levels::Levels;
 use port::{Effect, Input, ScanId};
@@ -59,7 +61,7 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// A job starts without its cleanup when that takes longer than this.
 const CLEANUP_PATIENCE: Duration = Duration::from_secs(2);
-/// Without a memory sample for this long the engine is blind.
+/// Without a memory sample for this long a naive run is blind, and so is any at its start; the governor looks closer.
 const BLIND_AFTER: Duration = Duration::from_secs(2);
 /// Distance of ranks of jobs queued one after the other, so that one can be put between.
 const RANK_STEP: Rank = 1 << 20;
@@ -89,6 +91,10 @@ struct Active {
     host_peak: Bytes,
     /// How its process ended, while its output is put in place.
     exit: Option<port::ExitReport>,
+    /// The most it was seen to hold in this try, and when that last rose.
+    grown: Option<(Bytes, Mono)>,
+    /// Why it was killed for want of memory.
+    memory_why: Option<String>,
 }
 
 mod stall {
@@ -131,6 +137,7 @@ pub struct Engine {
     sample: Option<(Mono, MemorySample)>,
     levels: Levels,
     ladder: Ladder,
+    governor: Governor,
     /// Jobs whose "after processing" line waits for a sample newer than their cleanup.
     after_lines: BTreeMap<JobId, Mono>,
     /// Jobs stopped because the console is stopped.
@@ -160,6 +167,7 @@ impl Engine {
             sample: None,
             levels: Levels::default(),
             ladder: Ladder::default(),
+            governor: Governor::default(),
             after_lines: BTreeMap::new(),
             suspended: BTreeSet::new(),
             stands_still: false,
@@ -201,6 +209,7 @@ impl Engine {
         self.timers();
         self.admit();
         self.clean();
+        self.set_pace();
         self.finish_if_over();
         #[cfg(debug_assertions)]
         self.check_invariants();
@@ -262,7 +271,7 @@ impl Engine {
         let idle = if self.hurries { !self.has_process() } else { self.active.is_empty() };
         let nothing_waits = self.state.index.waiting.is_empty() && self.state.index.backoff.is_empty() && self.scans.is_empty();
         let wanted = self.state.shutting_down || (self.state.draining && nothing_waits);
-        let tidy = self.after_lines.is_empty() && self.ladder.is_idle();
+        let tidy = self.after_lines.is_empty() && self.ladder.is_idle() && self.governor.is_tidy();
         if !(wanted && idle && (tidy || self.hurries || self.blind())) {
             return;
         }

@@ -4,12 +4,19 @@ use super::levels::Counted;
 use super::port::Effect;
 use super::{BLIND_AFTER, Engine};
 use crate::domain::event::{EventKind, MemoryFigures};
+use crate::domain::job::JobId;
 use crate::domain::memory::{Budget, Lines, MemorySample};
 use crate::domain::profile::Profile;
+use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
 
 impl Engine {
     pub(super) fn sampled(&mut self, sample: MemorySample) {
+        let taken = sample.taken.unwrap_or(self.now.mono).min(self.now.mono);
+        let is_old = |(at, _): &(Mono, MemorySample)| taken < *at || (taken == *at && sample.taken.is_some());
+        if self.sample.as_ref().is_some_and(is_old) {
+            return;
+        }
         if let Some(budget) = &sample.budget {
             self.budget(budget);
         }
@@ -43,8 +50,9 @@ impl Engine {
         if self.blind() {
             self.forgive_silence();
         }
-        self.sample = Some((self.now.mono, sample));
+        self.sample = Some((taken, sample));
         self.watch_vitals();
+        self.govern();
         self.print_after_lines();
     }
 
@@ -82,17 +90,27 @@ impl Engine {
 
     /// Σ of what is set aside for the jobs that hold a slot.
     pub(super) fn reserved(&self) -> Bytes {
-        self.active.keys().filter_map(|id| self.job(*id)?.predicted_peak).sum()
+        self.active.keys().map(|id| self.set_aside(*id)).sum()
+    }
+
+    /// What is set aside for a job; a naive run only tells what it expects.
+    pub(super) fn set_aside(&self, id: JobId) -> Bytes {
+        if self.config.governor { self.reserve(id) } else { self.job(id).and_then(|job| job.predicted_peak).unwrap_or(Bytes::ZERO) }
+    }
+
+    /// Without a sample for this long nothing is known of memory.
+    pub(super) fn blind_after(&self) -> std::time::Duration {
+        if self.config.governor { self.governor.blind_after() } else { BLIND_AFTER }
     }
 
     /// No memory sample has come for a while, or none ever.
     pub(super) fn blind(&self) -> bool {
-        self.sample.as_ref().is_none_or(|(at, _)| self.now.mono.since(*at) > BLIND_AFTER)
+        self.sample.as_ref().is_none_or(|(at, _)| self.now.mono.since(*at) > self.blind_after())
     }
 }
 
 /// The sums without what others may use beside the budget.
-fn counted(sample: &MemorySample, lines: &Lines) -> Counted {
+pub(super) fn counted(sample: &MemorySample, lines: &Lines) -> Counted {
     let ours = sample.jobs_total() + sample.console + sample.scratch;
     let without = |sum: Bytes| sum - (sum - ours).min(lines.allowance);
     Counted { working_set: without(sample.working_set), hard: without(sample.hard) }

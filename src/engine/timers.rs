@@ -23,6 +23,7 @@ impl Engine {
         for id in ids {
             self.job_timers(id);
         }
+        self.resume_when_nothing_runs();
     }
 
     fn end_backoffs(&mut self) {
@@ -89,7 +90,7 @@ impl Engine {
         let cleanup = self.ladder.running.map(|running| running.since + LOST_AFTER);
         // A run without samples must come to an end, and a first job to its start.
         let seen = self.sample.as_ref().map_or(Mono::START, |(at, _)| *at);
-        let blind = (!self.blind()).then(|| seen + BLIND_AFTER + std::time::Duration::from_millis(1));
+        let blind = (!self.blind()).then(|| seen + self.blind_after() + std::time::Duration::from_millis(1));
         let start = self.sample.is_none().then(|| Mono::START + BLIND_AFTER + std::time::Duration::from_millis(1));
         let start = start.filter(|at| *at > self.now.mono);
         backoffs.chain(jobs).chain(cleanup).chain(blind).chain(start).min()

@@ -134,8 +134,11 @@ impl Lines {
             EventKind::JobStopping { job, why } => {
                 line(LogLevel::Info, Some(self.named(*job)), format!("stopping: {why:?}").to_lowercase())
             }
-            EventKind::JobPaused { job } => line(LogLevel::Info, Some(number(*job)), "paused".to_owned()),
-            EventKind::JobContinued { job } => line(LogLevel::Info, Some(number(*job)), "goes on".to_owned()),
+            EventKind::JobPaused { job, by_governor } => {
+                let what = if *by_governor { "stopped where it is, for want of memory" } else { "paused" };
+                line(LogLevel::Info, Some(number(*job)), what.to_owned())
+            }
+            EventKind::JobContinued { job, .. } => line(LogLevel::Info, Some(number(*job)), "goes on".to_owned()),
             EventKind::JobRetried { job, .. } => line(LogLevel::Info, Some(self.named(*job)), "queued again".to_owned()),
             EventKind::JobRemoved { job, .. } => {
                 let job = self.names.remove(job).map(|name| format!("#{job} {name}:"));

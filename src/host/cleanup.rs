@@ -144,6 +144,8 @@ fn carry_out(config: &CleanerConfig, order: &CleanOrder, last_usage: &mut Bytes)
         CleanupAction::DropFileCache => drop_file_cache(config, order),
         CleanupAction::RemoveScratch => remove_scratch(config, order),
         CleanupAction::TrimHeap => trim_heap(config),
+        // Done to jobs, not to files or the heap: the engine orders those itself and never here.
+        CleanupAction::HoldStarts | CleanupAction::StopJob | CleanupAction::KillJob => Outcome::default(),
     };
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     CleanupResult { before, after: usage(), freed: outcome.freed, millis, verdict: outcome.verdict() }

@@ -330,6 +330,7 @@ impl Probe {
             _ => self.machine_kills,
         };
         let mut sample = MemorySample {
+            taken: None,
             scope: self.survey.scope,
             usage: sums.usage,
             working_set: sums.working_set,

@@ -1,4 +1,5 @@
-//! A model of the world: jobs with a size, a length, a peak and a fate; memory that is their sum.
+//! A model of the world: jobs with a size, a length, a peak and a fate; memory that is their sum, what others use in
+//! waves, and a kernel that kills the largest process when there is none left.
 //!
 //! It also watches the orders it is given and keeps what a test wants to know of them.
 
@@ -25,6 +26,10 @@ pub struct SimJob {
     pub length: Duration,
     /// Memory it holds while it runs.
     pub peak: Bytes,
+    /// Run time over which its memory grows to the peak; zero = at once.
+    pub ramp: Duration,
+    /// Pixels of its picture, which its predicted peak follows from.
+    pub picture: (u32, u32),
     /// Page cache that its files leave behind.
     pub cache: Bytes,
     /// What becomes of it.
@@ -63,12 +68,23 @@ struct Process {
     generation: u64,
 }
 
+/// Memory of others that comes and goes: none for the first half of the period, all of it for the second.
+#[derive(Debug, Clone, Copy)]
+pub struct Wave {
+    /// How much.
+    pub height: Bytes,
+    /// From one beginning to the next.
+    pub period: Duration,
+}
+
 #[derive(Debug)]
 enum Coming {
     Input(Input),
     /// A process has something to tell, unless it was stopped or ended since.
     Tick(JobId, u64),
     Sample,
+    /// The kernel looks whether there is memory left.
+    Kernel,
 }
 
 /// The modelled world.
@@ -86,6 +102,15 @@ pub struct World {
     pub memory: Bytes,
     /// What others use.
     pub foreign: Bytes,
+    /// What others use on top, in waves.
+    pub wave: Option<Wave>,
+    /// No sample comes from the first of these moments to the second.
+    pub blind: Vec<(Mono, Mono)>,
+    /// Processes that the kernel has killed.
+    pub oom_kills: u64,
+    /// The kernel kills; without it memory may go beyond what there is.
+    pub kernel: bool,
+    watched: bool,
     /// Samples come at this pace; zero = never.
     pub sample_every: Duration,
     /// Time that a durable record takes.
@@ -103,6 +128,9 @@ pub struct World {
     admitted: BTreeMap<JobId, Seq>,
 }
 
+/// This console's own memory.
+const CONSOLE: Bytes = Bytes::mib(10);
+const KERNEL_EVERY: Duration = Duration::from_millis(20);
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
 impl World {
@@ -119,6 +147,11 @@ impl World {
             persisted: Seq(0),
             memory: Bytes::gib(2),
             foreign: Bytes::ZERO,
+            wave: None,
+            blind: Vec::new(),
+            oom_kills: 0,
+            kernel: true,
+            watched: false,
             sample_every: Duration::from_millis(250),
             persist_takes: Duration::from_millis(1),
             most_processes: 0,
@@ -174,6 +207,7 @@ impl World {
                 }
                 Coming::Tick(job, generation) => self.tick(job, generation),
                 Coming::Sample => self.sample(),
+                Coming::Kernel => self.kernel_looks(),
             };
             if input.is_some() {
                 return input;
@@ -200,6 +234,9 @@ impl World {
             return None;
         }
         self.after(self.sample_every, Coming::Sample);
+        if self.blind.iter().any(|(from, to)| (*from..*to).contains(&self.now)) {
+            return None;
+        }
         let jobs: BTreeMap<JobId, JobVitals> = self
             .processes
             .iter()
@@ -208,12 +245,12 @@ impl World {
                 let ran = self.ran(process);
                 let works = !matches!(spec.fate, Fate::Hangs);
                 let cpu_ms = if works { ran.as_millis() as u64 } else { 0 };
-                (*id, JobVitals { anon: spec.peak, cpu_ms })
+                (*id, JobVitals { anon: self.anon(process), cpu_ms })
             })
             .collect();
         let anon: Bytes = jobs.values().map(|vitals| vitals.anon).sum();
-        let console = Bytes::mib(10);
-        let hard = anon + console + self.foreign;
+        let console = CONSOLE;
+        let hard = anon + console + self.foreign_now();
         let cache = self.cache.values().copied().sum();
         Some(Input::Sample(MemorySample {
             scope: Scope::Machine,
@@ -223,10 +260,45 @@ impl World {
             console,
             file_cache: cache,
             jobs,
-            oom_kills: Some(0),
+            oom_kills: Some(self.oom_kills),
             budget: Some(Budget { bytes: self.memory, source: BudgetSource::Machine, available: self.memory }),
             ..MemorySample::default()
         }))
+    }
+
+    /// What others use now.
+    pub fn foreign_now(&self) -> Bytes {
+        let wave = self.wave.filter(|wave| {
+            let period = wave.period.as_millis().max(1);
+            self.now.0.as_millis() % period >= period / 2
+        });
+        self.foreign + wave.map_or(Bytes::ZERO, |wave| wave.height)
+    }
+
+    /// Memory of a process: it grows while it runs, and stays while it is stopped.
+    fn anon(&self, process: &Process) -> Bytes {
+        let spec = &self.jobs[process.index];
+        let ran = self.ran(process);
+        if ran >= spec.ramp { spec.peak } else { spec.peak.scale(ran.as_secs_f64() / spec.ramp.as_secs_f64()) }
+    }
+
+    /// Memory in use that cannot be dropped.
+    pub fn hard(&self) -> Bytes {
+        self.processes.values().map(|process| self.anon(process)).sum::<Bytes>() + CONSOLE + self.foreign_now()
+    }
+
+    /// Kills the largest process when there is no memory left. Looks often enough for what grows by 1 GB/s.
+    fn kernel_looks(&mut self) -> Option<Input> {
+        self.watched = !self.processes.is_empty();
+        if self.watched {
+            self.after(KERNEL_EVERY, Coming::Kernel);
+        }
+        if !self.kernel || self.hard() <= self.memory {
+            return None;
+        }
+        let largest = self.processes.iter().max_by_key(|(_, process)| self.anon(process)).map(|(id, _)| *id)?;
+        self.oom_kills += 1;
+        Some(self.end(largest, Exit::Signal(9), None, Some(true)))
     }
 
     fn ran(&self, process: &Process) -> Duration {
@@ -253,7 +325,8 @@ impl World {
     }
 
     fn end(&mut self, id: JobId, exit: Exit, failure: Option<Failure>, oom_killed: Option<bool>) -> Input {
-        let peak = self.processes.remove(&id).map_or(Bytes::ZERO, |process| self.jobs[process.index].peak);
+        let peak = self.processes.get(&id).map_or(Bytes::ZERO, |process| self.anon(process));
+        self.processes.remove(&id);
         Input::Job(id, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed }))
     }
 
@@ -285,6 +358,10 @@ impl World {
         let process = Process { index, attempt: order.attempt, ran: Duration::ZERO, since: Some(self.now), generation: self.order };
         self.processes.insert(id, process);
         self.most_processes = self.most_processes.max(self.processes.len());
+        if !self.watched {
+            self.watched = true;
+            self.after(KERNEL_EVERY, Coming::Kernel);
+        }
         self.report(0, id, JobReport::Spawned { pid: 1000 + id.0 as u32 });
         self.next_tick(id);
     }
@@ -377,7 +454,7 @@ impl Host for World {
                     _ => Inspection::Ready(MediaInfo {
                         demuxer: "mov".to_owned(),
                         duration: Some(spec.length),
-                        video: Some(VideoStream { width: 1280, height: 720, ..VideoStream::default() }),
+                        video: Some(VideoStream { width: spec.picture.0, height: spec.picture.1, ..VideoStream::default() }),
                         audio: None,
                     }),
                 };
@@ -401,13 +478,14 @@ impl Host for World {
                 self.parts.remove(&(job, attempt));
             }
             Effect::Clean(order) => self.clean(&order),
-            Effect::SamplePace(pace) => self.sample_every = pace,
+            // A sampler that is gone does not come back.
+            Effect::SamplePace(pace) if self.sample_every > Duration::ZERO => self.sample_every = pace,
             Effect::SetProfileBudget(budget) => {
                 if let Some(budget) = budget {
                     self.memory = budget;
                 }
             }
-            Effect::Publish(_) | Effect::Reply(..) | Effect::Exit => {}
+            Effect::SamplePace(_) | Effect::Publish(_) | Effect::Reply(..) | Effect::Exit => {}
         }
     }
 }

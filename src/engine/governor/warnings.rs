@@ -1,0 +1,133 @@
+//! The signs that the queue is too much for the box, each with its figures and a step to take.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::domain::event::EventKind;
+use crate::domain::job::Outcome;
+use crate::domain::time::Mono;
+use crate::domain::units::Bytes;
+use crate::engine::Engine;
+
+/// The time over which the line is watched.
+const LINE_WINDOW: Duration = Duration::from_mins(5);
+/// Over the line for more than half of it.
+const LINE_ALARM: Duration = Duration::from_secs(150);
+/// The alarm ends below this.
+const LINE_CALM: Duration = Duration::from_mins(2);
+/// The time over which cleanups are counted.
+const CLEANUP_WINDOW: Duration = Duration::from_mins(10);
+/// So many within it are a sign.
+const CLEANUPS: usize = 3;
+/// Ended jobs that are looked at.
+const JOBS: usize = 20;
+/// Fewer say nothing.
+const JOBS_AT_LEAST: usize = 5;
+/// A gap between samples counts at most this long.
+const LONGEST_GAP: Duration = Duration::from_secs(2);
+/// The memory of others must be below the line this long before it is said to be gone.
+const FOREIGN_CALM: Duration = Duration::from_secs(3);
+
+const LINE: &str = "over the line";
+const OFTEN: &str = "frequent cleanups";
+const FAILING: &str = "jobs fail";
+const FOREIGN: &str = "memory of others";
+
+/// What the signs are read from.
+#[derive(Debug, Default)]
+pub(super) struct Warnings {
+    /// Times between samples within the window, oldest first: their end, how long, whether over the line.
+    line: VecDeque<(Mono, Duration, bool)>,
+    over: Duration,
+    last_sample: Option<Mono>,
+    cleanups: VecDeque<Mono>,
+    /// The latest ended jobs: whether badly.
+    ended: VecDeque<bool>,
+    raised: BTreeSet<&'static str>,
+    foreign_below_since: Option<Mono>,
+}
+
+impl Warnings {
+    fn note_line(&mut self, now: Mono, is_over: bool) {
+        let gap = self.last_sample.map_or(Duration::ZERO, |last| now.since(last).min(LONGEST_GAP));
+        self.last_sample = Some(now);
+        self.line.push_back((now, gap, is_over));
+        self.over += if is_over { gap } else { Duration::ZERO };
+        while let Some((_, gap, was_over)) = self.line.front().copied().filter(|(at, ..)| now.since(*at) > LINE_WINDOW) {
+            self.line.pop_front();
+            self.over -= if was_over { gap } else { Duration::ZERO };
+        }
+    }
+}
+
+impl Engine {
+    /// A cleanup has begun because of the line.
+    pub(in crate::engine) fn note_high_cleanup(&mut self) {
+        self.governor.warnings.cleanups.push_back(self.now.mono);
+    }
+
+    /// A job has ended.
+    pub(in crate::engine) fn note_ended(&mut self, outcome: Outcome) {
+        if outcome == Outcome::Cancelled {
+            return;
+        }
+        let ended = &mut self.governor.warnings.ended;
+        ended.push_back(!outcome.is_success());
+        if ended.len() > JOBS {
+            ended.pop_front();
+        }
+    }
+
+    pub(super) fn watch_warnings(&mut self) {
+        let (now, lines) = (self.now.mono, self.state.lines);
+        let is_over = self.state.memory.counted_bytes >= lines.high_water;
+        let base = self.base();
+        let is_stuck = self.active.is_empty() && self.state.held.is_some();
+        let warnings = &mut self.governor.warnings;
+        warnings.note_line(now, is_over);
+        while warnings.cleanups.front().is_some_and(|at| now.since(*at) > CLEANUP_WINDOW) {
+            warnings.cleanups.pop_front();
+        }
+        let (over, cleanups) = (warnings.over, warnings.cleanups.len());
+        let (ended, bad) = (warnings.ended.len(), warnings.ended.iter().filter(|bad| **bad).count());
+        let is_foreign = base >= lines.high_water || is_stuck;
+        let below_since = if is_foreign { None } else { warnings.foreign_below_since.or(Some(now)) };
+        warnings.foreign_below_since = below_since;
+        let is_foreign_gone = below_since.is_some_and(|since| now.since(since) >= FOREIGN_CALM);
+
+        let evidence = format!("{} s of the last 5 min over {}", over.as_secs(), lines.high_water);
+        self.sign(LINE, over > LINE_ALARM, over < LINE_CALM, evidence);
+        let evidence = format!("{cleanups} cleanups at the line within 10 min");
+        self.sign(OFTEN, cleanups >= CLEANUPS, cleanups < CLEANUPS, evidence);
+        let is_failing = ended >= JOBS_AT_LEAST && bad * 10 > ended;
+        self.sign(FAILING, is_failing, !is_failing, format!("{bad} of the last {ended} jobs failed, stalled or timed out"));
+        let evidence = format!("somebody else uses {}; the line is {}", base.whole(), lines.high_water);
+        self.sign(FOREIGN, is_foreign, is_foreign_gone, evidence);
+    }
+
+    fn sign(&mut self, name: &'static str, is_seen: bool, is_gone: bool, evidence: String) {
+        let is_raised = self.governor.warnings.raised.contains(name);
+        if is_seen && !is_raised {
+            self.governor.warnings.raised.insert(name);
+            let advice =
+                if name == FOREIGN { "end what else runs here, or give a larger budget".to_owned() } else { self.advice() };
+            self.emit(EventKind::WarningRaised { warning: name.to_owned(), evidence, advice });
+        } else if is_gone && is_raised {
+            self.governor.warnings.raised.remove(name);
+            self.emit(EventKind::WarningCleared { warning: name.to_owned() });
+        }
+    }
+
+    /// The next step down the trade-off table, and below it more of what there is too little of.
+    fn advice(&self) -> String {
+        let Some(profile) = &self.state.profile else { return String::new() };
+        let steps = if profile.max_concurrent > 2 {
+            "profile balanced (2 at once, 200 MB)"
+        } else if profile.max_concurrent > 1 || profile.max_file_size > Bytes::mib(100) {
+            "profile safe (1 at once, 100 MB)"
+        } else {
+            "a larger budget (--budget), or more machines"
+        };
+        format!("try {steps}")
+    }
+}

@@ -1,0 +1,880 @@
+//! Properties of the memory governor over a modelled host in virtual time. Each test is named as the sentence it proves;
+//! what the engine did is held against a second reckoning made here, from the events alone.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use plimsoll::domain::cleanup::{CleanupAction, CleanupTrigger};
+use plimsoll::domain::command::Command;
+use plimsoll::domain::event::{Event, EventKind, MemoryFigures};
+use plimsoll::domain::job::{JobId, MediaInfo, Outcome, Phase, RejectReason, StopReason, VideoStream};
+use plimsoll::domain::memory::{Level, MemorySample};
+use plimsoll::domain::preset::{Container, PixelFormat, Preset, SpeedPreset, VideoCodec, VideoPlan};
+use plimsoll::domain::profile::{GuideWords, Mark, MemoryMarks, Profile};
+use plimsoll::domain::state::State;
+use plimsoll::domain::time::{Mono, Now, Wall};
+use plimsoll::domain::units::Bytes;
+use plimsoll::engine::port::{Cause, Failure, Input};
+use plimsoll::engine::{EngineConfig, estimate};
+use plimsoll::sim::world::{Fate, SimJob, Wave};
+use plimsoll::sim::{End, Sim};
+use proptest::prelude::*;
+
+const RESERVE: Bytes = Bytes::mib(64);
+
+fn preset() -> Preset {
+    Preset {
+        name: "video".to_owned(),
+        video: Some(VideoPlan {
+            codec: VideoCodec::X264,
+            preset: Some(SpeedPreset::Medium),
+            crf: Some(23),
+            bitrate: None,
+            height: None,
+            fps: None,
+            pixel_format: Some(PixelFormat::Yuv420p),
+            tile: None,
+        }),
+        audio: None,
+        container: Container::Mp4,
+        threads: 1,
+        extra: Vec::new(),
+        tolerant: false,
+    }
+}
+
+fn config(slots: u32) -> EngineConfig {
+    EngineConfig {
+        profile: Profile {
+            name: format!("p{slots}"),
+            title: String::new(),
+            max_concurrent: slots,
+            max_file_size: Bytes::mib(500),
+            memory: MemoryMarks {
+                budget: None,
+                high_water: Mark::Bytes(Bytes::mib(1536)),
+                low_water: Mark::Bytes(Bytes::mib(1331)),
+                reserve: RESERVE,
+            },
+            scratch_limit: None,
+            env: BTreeMap::new(),
+            guide: GuideWords::default(),
+        },
+        presets: BTreeMap::from([("video".to_owned(), preset())]),
+        preset: "video".to_owned(),
+        retries: 2,
+        timeout: None,
+        stall: Some(Duration::from_mins(5)),
+        governor: true,
+        version: "test".to_owned(),
+    }
+}
+
+/// A picture for which the model predicts about this peak.
+fn picture(peak: Bytes) -> (u32, u32) {
+    let predicted = |width: u32| {
+        let video = VideoStream { width, height: 1000, ..VideoStream::default() };
+        estimate::predicted_peak(&MediaInfo { video: Some(video), ..MediaInfo::default() }, &preset()).expect("a picture")
+    };
+    let (mut low, mut high) = (1, 100_000);
+    while low < high {
+        let middle = u32::midpoint(low, high);
+        if predicted(middle) < peak { low = middle + 1 } else { high = middle }
+    }
+    (low, 1000)
+}
+
+/// A job of which so much is predicted, and that really takes so much, growing for two seconds.
+fn job(predicted_mb: u64, peak_mb: u64, seconds: u64) -> SimJob {
+    SimJob {
+        size: Bytes::mib(10),
+        length: Duration::from_secs(seconds),
+        peak: Bytes::mib(peak_mb),
+        ramp: Duration::from_secs(2),
+        picture: picture(Bytes::mib(predicted_mb)),
+        cache: Bytes::ZERO,
+        fate: Fate::Good,
+    }
+}
+
+fn start(config: EngineConfig, jobs: Vec<SimJob>) -> Sim {
+    let mut sim = Sim::new(config, jobs);
+    sim.enqueue_all();
+    sim
+}
+
+fn finish(sim: &mut Sim) {
+    sim.ask(Command::Drain);
+    assert_eq!(sim.run_for(Duration::from_hours(12)), End::Over, "the run never ended");
+}
+
+/// Random runs of each property; fewer where many broken engines are to be told from the sound one.
+fn cases() -> u32 {
+    std::env::var("GOVERNOR_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(150)
+}
+
+fn count(sim: &Sim, what: impl Fn(&EventKind) -> bool) -> usize {
+    sim.events.iter().filter(|event| what(&event.kind)).count()
+}
+
+fn kills(sim: &Sim) -> usize {
+    count(sim, |kind| matches!(kind, EventKind::JobStopping { why: StopReason::Memory, .. }))
+}
+
+fn stops(sim: &Sim) -> usize {
+    count(sim, |kind| matches!(kind, EventKind::JobPaused { by_governor: true, .. }))
+}
+
+/// A second reckoning of what the governor may and must do, from the events alone. Holds for budgets of at most 2 GB, where
+/// nobody else's memory is left out.
+#[derive(Default)]
+struct Oracle {
+    state: State,
+    reserves: BTreeMap<JobId, Bytes>,
+    stopped: BTreeMap<JobId, Mono>,
+    sample_at: Option<Mono>,
+    last_action: Option<Mono>,
+    /// Since when the oldest stopped job has had room.
+    room: Option<(JobId, Mono)>,
+    over_since: Option<Mono>,
+    last_kill: Option<(JobId, Mono)>,
+    last_reap: Option<Mono>,
+    killed_since_sample: bool,
+    must_kill: bool,
+    last_level_change: Option<Mono>,
+    grown: BTreeMap<JobId, (Bytes, Mono)>,
+    held_by_kill: BTreeMap<JobId, Bytes>,
+    blind: Vec<(Mono, Mono)>,
+}
+
+impl Oracle {
+    fn figures(&self) -> &MemoryFigures {
+        &self.state.memory
+    }
+
+    fn anon(&self, id: JobId) -> Bytes {
+        self.figures().jobs.get(&id).copied().unwrap_or(Bytes::ZERO)
+    }
+
+    fn base(&self) -> Bytes {
+        (self.figures().foreign_bytes + self.figures().console_bytes).max(RESERVE)
+    }
+
+    fn share(&self, id: JobId) -> Bytes {
+        if matches!(self.state.jobs[&id].phase, Phase::Finalizing) {
+            return Bytes::ZERO;
+        }
+        self.reserves[&id].max(self.anon(id))
+    }
+
+    fn is_ramping(&self, id: JobId, now: Mono) -> bool {
+        let grows = self.grown.get(&id).is_some_and(|(_, at)| now.since(*at) < Duration::from_secs(10));
+        grows && self.anon(id) < self.reserves[&id].scale(0.9)
+    }
+
+    fn age(&self, id: JobId) -> (Option<Mono>, JobId) {
+        (self.state.jobs[&id].started_at, id)
+    }
+
+    fn phase_is(&self, id: JobId, wanted: fn(&Phase) -> bool) -> bool {
+        wanted(&self.state.jobs[&id].phase)
+    }
+
+    fn active(&self, wanted: fn(&Phase) -> bool) -> Vec<JobId> {
+        let mut ids: Vec<JobId> = self.state.index.active.iter().copied().filter(|id| self.phase_is(*id, wanted)).collect();
+        ids.sort_by_key(|id| self.age(*id));
+        ids
+    }
+
+    fn is_room_to_go_on(&self, id: JobId) -> bool {
+        let others = self.state.index.active.iter().filter(|other| **other != id);
+        let held: Bytes = others.map(|o| if self.stopped.contains_key(o) { self.anon(*o) } else { self.share(*o) }).sum();
+        self.base() + held + self.share(id) <= self.state.lines.high_water
+    }
+
+    fn is_kill_settled(&self, now: Mono) -> bool {
+        let Some((_, at)) = self.last_kill else { return true };
+        now >= self.last_reap.unwrap_or(at + Duration::from_secs(5)) + Duration::from_millis(500)
+    }
+
+    /// Who goes, written down a second time.
+    fn victim(&self) -> Option<JobId> {
+        let deficit = self.figures().hard_bytes - self.state.lines.critical + Bytes(1);
+        let all: Vec<JobId> = self
+            .active(|phase| matches!(phase, Phase::Running { .. }))
+            .into_iter()
+            .filter(|id| self.anon(*id) > Bytes::ZERO)
+            .collect();
+        if all.iter().map(|id| self.anon(*id)).sum::<Bytes>() < deficit {
+            return None;
+        }
+        let enough: Vec<JobId> = all.iter().copied().filter(|id| self.anon(*id) >= deficit).collect();
+        let pool = if enough.is_empty() { all } else { enough.clone() };
+        let over: Vec<JobId> = pool.iter().copied().filter(|id| self.anon(*id) > self.reserves[id].scale(1.5)).collect();
+        let stopped: Vec<JobId> = pool
+            .iter()
+            .copied()
+            .filter(|id| self.phase_is(*id, |phase| matches!(phase, Phase::Running { paused: true, .. })))
+            .collect();
+        let class = [over, stopped, pool].into_iter().find(|class| !class.is_empty())?;
+        if enough.is_empty() { class.into_iter().max_by_key(|id| (self.anon(*id), self.age(*id))) } else { class.last().copied() }
+    }
+
+    fn see(&mut self, event: &Event) {
+        let now = event.mono;
+        if now > self.state.now {
+            self.check_somebody_runs(now);
+        }
+        let is_blind = self.blind.iter().any(|(from, to)| now > *from + Duration::from_millis(1200) && now < *to);
+        match &event.kind {
+            EventKind::JobAdmitted { job, reserved_bytes, .. } => {
+                assert!(self.stopped.is_empty(), "job {job} was admitted while another was stopped");
+                self.check_admission(*job, *reserved_bytes, now, is_blind);
+                self.reserves.insert(*job, *reserved_bytes);
+            }
+            EventKind::JobPaused { job, by_governor: true } => {
+                let running = self.active(|phase| matches!(phase, Phase::Running { paused: false, .. }));
+                assert!(running.first() != Some(job), "the oldest, job {job}, was stopped");
+                assert!(running.len() >= 2, "the last was stopped");
+                assert!(self.is_ramping(*job, now), "job {job} no longer grew");
+                let younger = running.iter().rev().take_while(|id| *id != job);
+                for id in younger {
+                    assert!(!self.is_ramping(*id, now), "job {id} is younger than {job} and still grows");
+                }
+                assert!(self.over_since.is_some_and(|since| now.since(since) >= Duration::from_secs(1)), "over for too short");
+                assert!(!is_blind, "stopped while blind");
+                self.act(now);
+                self.stopped.insert(*job, now);
+            }
+            EventKind::JobContinued { job, by_governor: true } => {
+                assert!(self.stopped.contains_key(job), "job {job} was not the governor's to resume");
+                let oldest = self.stopped.keys().min_by_key(|id| self.age(**id));
+                assert_eq!(oldest, Some(job), "the oldest goes on first");
+                if !self.busy().is_empty() {
+                    let long = self.room.is_some_and(|(id, since)| id == *job && now.since(since) >= Duration::from_secs(5));
+                    assert!(long, "job {job} goes on without 5 s of room");
+                    assert!(!is_blind, "resumed while blind although something runs");
+                }
+                self.stopped.remove(job);
+                self.room = None;
+                self.last_action = Some(now);
+            }
+            EventKind::JobStopping { job, why } => {
+                if *why == StopReason::Memory {
+                    self.check_kill(*job, now);
+                    assert!(!is_blind, "killed while blind");
+                    self.held_by_kill.insert(*job, self.anon(*job));
+                    self.last_kill = Some((*job, now));
+                    self.last_reap = None;
+                    self.killed_since_sample = true;
+                    self.must_kill = false;
+                    self.last_action = Some(now);
+                }
+                self.stopped.remove(job);
+            }
+            EventKind::JobRequeued { job, .. } | EventKind::JobFinished { job, .. } | EventKind::JobFinalizing { job } => {
+                self.stopped.remove(job);
+                if self.last_kill.is_some_and(|(killed, _)| killed == *job) {
+                    self.last_reap.get_or_insert(now);
+                }
+            }
+            EventKind::CleanupStarted { action: CleanupAction::StopJob | CleanupAction::KillJob, .. } => {}
+            EventKind::CleanupStarted { trigger: CleanupTrigger::HighWater, .. } => {
+                assert!(!is_blind, "cleaned for the line's sake while blind");
+                self.last_action = Some(now);
+            }
+            EventKind::CleanupFinished { cleanup, action, freed_bytes, .. } => {
+                let job = self.state.cleanups.iter().find(|record| record.id == *cleanup).and_then(|record| record.job);
+                match action {
+                    CleanupAction::HoldStarts | CleanupAction::StopJob => assert_eq!(*freed_bytes, Bytes::ZERO),
+                    CleanupAction::KillJob => {
+                        let held = job.and_then(|job| self.held_by_kill.get(&job)).copied().unwrap_or(Bytes::ZERO);
+                        assert!(*freed_bytes <= held, "{freed_bytes} were freed of {held}");
+                        assert!(*freed_bytes == Bytes::ZERO || self.last_reap.is_some(), "freed before it was gone");
+                    }
+                    _ => {}
+                }
+            }
+            EventKind::PressureChanged { from, to, .. } => {
+                if to < from {
+                    assert_eq!(*from as u8, *to as u8 + 1, "down one level at a time");
+                    let long = self.last_level_change.is_none_or(|at| now.since(at) >= Duration::from_secs(3));
+                    assert!(long, "down too soon");
+                }
+                self.last_level_change = Some(now);
+            }
+            _ => {}
+        }
+        if let EventKind::JobStarted { job, .. } = event.kind {
+            self.grown.insert(job, (Bytes::ZERO, now));
+        }
+        self.state.apply(event);
+        if matches!(event.kind, EventKind::MemorySampled(_)) {
+            self.sampled(now);
+        }
+    }
+
+    fn sampled(&mut self, now: Mono) {
+        let anons = self.state.memory.jobs.clone();
+        for (id, anon) in anons {
+            let grown = self.grown.entry(id).or_insert((Bytes::ZERO, now));
+            if anon >= grown.0 + Bytes::mib(4) {
+                *grown = (anon, now);
+            }
+        }
+        self.killed_since_sample = false;
+        self.sample_at = Some(now);
+        let over = self.figures().hard_bytes >= self.state.lines.high_water;
+        self.over_since = if over { self.over_since.or(Some(now)) } else { None };
+        let oldest = self.stopped.keys().copied().min_by_key(|id| self.age(*id));
+        self.room = match oldest {
+            Some(id) if self.is_room_to_go_on(id) => Some(self.room.filter(|(known, _)| *known == id).unwrap_or((id, now))),
+            _ => None,
+        };
+        let is_newer = self.last_action.is_none_or(|action| now > action);
+        let is_critical = self.figures().hard_bytes >= self.state.lines.critical;
+        let is_due = is_critical && is_newer && self.is_kill_settled(now) && !self.state.shutting_down;
+        self.must_kill = is_due && self.victim().is_some();
+    }
+
+    fn act(&mut self, now: Mono) {
+        assert!(self.sample_at > self.last_action, "two actions on one sample");
+        self.last_action = Some(now);
+    }
+
+    fn busy(&self) -> Vec<JobId> {
+        self.active(|phase| matches!(phase, Phase::Starting | Phase::Running { paused: false, .. } | Phase::Stopping { .. }))
+    }
+
+    fn check_somebody_runs(&self, now: Mono) {
+        assert!(!self.must_kill, "memory was critical at {:?} and nobody was killed", self.sample_at);
+        assert!(self.stopped.is_empty() || !self.busy().is_empty(), "everybody is stopped at {now:?}");
+    }
+
+    fn check_kill(&self, job: JobId, now: Mono) {
+        assert!(!self.killed_since_sample, "two kills on one sample");
+        assert!(self.is_kill_settled(now), "the last kill was not over");
+        if self.stopped.get(&job).is_some_and(|since| now.since(*since) >= Duration::from_mins(2)) {
+            return;
+        }
+        let (figures, lines) = (self.figures(), &self.state.lines);
+        assert!(figures.hard_bytes >= lines.critical, "killed at {} below {}", figures.hard_bytes, lines.critical);
+        assert_eq!(self.victim(), Some(job), "the wrong one was killed");
+    }
+
+    fn check_admission(&self, job: JobId, reserve: Bytes, now: Mono, is_blind: bool) {
+        let others: Vec<JobId> = self.active(|phase| !matches!(phase, Phase::Finalizing));
+        let Some(at) = self.sample_at.filter(|_| !is_blind) else {
+            assert!(others.is_empty(), "job {job} was admitted blindly beside another");
+            return;
+        };
+        if now.since(at) > Duration::from_millis(500) {
+            // Blind: one alone.
+            assert!(others.is_empty(), "job {job} was admitted on an old sample");
+            return;
+        }
+        let lines = &self.state.lines;
+        if others.is_empty() {
+            assert!(self.base() < lines.high_water, "somebody else is over the line");
+            // Alone, a raised reserve does not count: what was seen does.
+            let seen = self.state.jobs[&job].peak;
+            assert!(
+                self.base() + reserve.min(seen.max(self.state.jobs[&job].predicted_peak.unwrap_or_default())) <= lines.critical
+            );
+            return;
+        }
+        assert!(self.last_action.is_none_or(|action| at > action), "job {job} was admitted on a sample from before an action");
+        assert_eq!(self.state.memory.level, Level::Normal, "job {job} was admitted under pressure");
+        let sum = self.base() + others.iter().map(|id| self.share(*id)).sum::<Bytes>() + reserve;
+        assert!(sum <= lines.high_water, "job {job} was admitted to {sum} of {}", lines.high_water);
+    }
+}
+
+fn check(sim: &Sim) {
+    assert_eq!(sim.world.violations, Vec::<String>::new());
+    let mut oracle = Oracle { blind: sim.world.blind.clone(), ..Oracle::default() };
+    let mut ends: BTreeMap<JobId, u32> = BTreeMap::new();
+    for event in &sim.events {
+        oracle.see(event);
+        if let EventKind::JobFinished { job, .. } | EventKind::JobRejected { job, .. } = event.kind {
+            *ends.entry(job).or_default() += 1;
+        }
+    }
+    assert!(ends.values().all(|ends| *ends == 1), "a job has ended more than once: {ends:?}");
+    assert_eq!(sim.world.alive(), 0);
+    assert_eq!(sim.world.parts, BTreeSet::new());
+    assert_eq!(sim.engine.state().job_counts().unfinished, 0, "every job ends");
+}
+
+/// (predicted MB, truth as a share of the reserve, seconds, ramp in ms).
+fn any_video(least: f64, most: f64) -> impl Strategy<Value = SimJob> {
+    (80..900_u64, least..most, 2..30_u64, 200..4000_u64).prop_map(|(predicted, share, seconds, ramp)| SimJob {
+        ramp: Duration::from_millis(ramp),
+        ..job(predicted, ((predicted as f64) * 1.15 * share) as u64, seconds)
+    })
+}
+
+fn any_wave() -> impl Strategy<Value = Option<Wave>> {
+    prop::option::of(
+        (10..900_u64, 200..60_000_u64).prop_map(|(mb, ms)| Wave { height: Bytes::mib(mb), period: Duration::from_millis(ms) }),
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn kills_stops_resumes_and_admissions_match_their_oracles_and_every_job_ends_once(
+        slots in 1..6_u32,
+        jobs in prop::collection::vec(any_video(0.4, 2.2), 1..12),
+        wave in any_wave(),
+        foreign in 0..700_u64,
+    ) {
+        let mut sim = Sim::new(config(slots), jobs);
+        sim.world.foreign = Bytes::mib(foreign);
+        sim.world.wave = wave;
+        sim.enqueue_all();
+        sim.run_for(Duration::from_mins(10));
+        // What others hold may leave no room for ever; then they go, and all must end.
+        sim.world.wave = None;
+        sim.world.foreign = Bytes::ZERO;
+        finish(&mut sim);
+        check(&sim);
+    }
+
+    #[test]
+    fn blindness_holds_and_never_leaves_everybody_stopped(
+        jobs in prop::collection::vec(any_video(0.4, 2.0), 2..10),
+        foreign in 0..900_u64,
+        gaps in prop::collection::vec((0..40_000_u64, 500..20_000_u64), 1..4),
+    ) {
+        let mut sim = Sim::new(config(4), jobs);
+        let mut at = 3000;
+        for (pause, length) in gaps {
+            sim.world.blind.push((Mono::from_millis(at + pause), Mono::from_millis(at + pause + length)));
+            at += pause + length + 2000;
+        }
+        sim.world.wave = Some(Wave { height: Bytes::mib(foreign), period: Duration::from_secs(14) });
+        sim.enqueue_all();
+        sim.run_for(Duration::from_mins(10));
+        sim.world.wave = None;
+        finish(&mut sim);
+        check(&sim);
+    }
+
+    #[test]
+    fn with_exact_predictions_there_is_no_kill_and_no_kernel_kill(
+        slots in 1..6_u32,
+        jobs in prop::collection::vec(any_video(0.7, 0.86), 1..12),
+    ) {
+        let mut sim = start(config(slots), jobs);
+        finish(&mut sim);
+        check(&sim);
+        prop_assert_eq!((kills(&sim), sim.world.oom_kills), (0, 0));
+        prop_assert_eq!(stops(&sim), 0);
+    }
+
+    #[test]
+    fn admission_is_monotone_in_the_budget(predicted in 80..700_u64, small in 300..2048_u64, more in 0..1024_u64) {
+        let admitted = |budget: u64| {
+            let mut sim = Sim::new(config(6), (0..6).map(|_| job(predicted, 60, 600)).collect());
+            sim.world.memory = Bytes::mib(budget);
+            sim.enqueue_all();
+            sim.run_for(Duration::from_secs(8));
+            sim.world.alive()
+        };
+        let large = (small + more).min(2048);
+        prop_assert!(admitted(small) <= admitted(large));
+    }
+
+    #[test]
+    fn foreign_pressure_never_causes_a_massacre(
+        jobs in prop::collection::vec(any_video(0.5, 0.86), 1..8),
+        over in 0..2000_u64,
+        at in 1000..20_000_u64,
+    ) {
+        let mut sim = start(config(4), jobs);
+        sim.world.kernel = false;
+        sim.run_for(Duration::from_millis(at));
+        let before = kills(&sim);
+        // From here on nothing that ours give up would be enough.
+        sim.world.foreign = Bytes::mib(1844 + over);
+        sim.run_for(Duration::from_secs(60));
+        prop_assert_eq!(kills(&sim), before);
+        sim.world.foreign = Bytes::ZERO;
+        finish(&mut sim);
+        check(&sim);
+    }
+
+    #[test]
+    fn any_budget_is_survived(budget in prop_oneof![Just(0), Just(1), Just(u64::MAX), 0..4096_u64, any::<u64>()], foreign in any::<u64>()) {
+        let mut sim = Sim::new(config(4), (0..4).map(|_| job(200, 200, 5)).collect());
+        sim.world.memory = Bytes(budget);
+        sim.world.foreign = Bytes(foreign);
+        sim.enqueue_all();
+        sim.run_for(Duration::from_secs(20));
+        sim.world.memory = Bytes::gib(2);
+        sim.world.foreign = Bytes::ZERO;
+        sim.ask(Command::Drain);
+        prop_assert_eq!(sim.run_for(Duration::from_hours(1)), End::Over);
+        prop_assert_eq!(sim.engine.state().job_counts().unfinished, 0);
+    }
+}
+
+#[test]
+fn two_jobs_of_489_mb_run_at_once_in_two_gigabytes_and_four_do_not() {
+    let mut sim = start(config(4), (0..4).map(|_| job(489, 489, 20)).collect());
+    sim.run_for(Duration::from_secs(8));
+    assert_eq!(sim.world.alive(), 2);
+    let held = sim.engine.state().held.expect("the third waits");
+    assert_eq!(held.job, JobId(3));
+    assert!(held.needs > held.free, "{held:?}");
+    finish(&mut sim);
+    check(&sim);
+    assert_eq!(sim.engine.state().job_counts().done, 4);
+    assert!(count(&sim, |kind| matches!(kind, EventKind::AdmissionResumed)) >= 1);
+}
+
+#[test]
+fn the_figures_of_a_held_job_are_not_told_at_every_sample() {
+    let mut sim = start(config(4), (0..4).map(|_| job(489, 489, 60)).collect());
+    sim.run_for(Duration::from_secs(40));
+    let told = count(&sim, |kind| matches!(kind, EventKind::AdmissionHeld { .. }));
+    assert!((1..=3).contains(&told), "{told}");
+}
+
+#[test]
+fn with_room_for_all_several_start_on_one_sample() {
+    let mut sim = start(config(4), (0..4).map(|_| job(100, 80, 20)).collect());
+    sim.world.sample_every = Duration::from_secs(3600);
+    sim.run_for(Duration::from_millis(300));
+    let samples = count(&sim, |kind| matches!(kind, EventKind::MemorySampled(_)));
+    assert_eq!((sim.world.alive(), samples), (4, 1));
+}
+
+#[test]
+fn a_job_that_can_never_fit_is_rejected_with_the_figures() {
+    let mut sim = Sim::new(config(2), vec![job(500, 500, 5), job(100, 100, 5)]);
+    sim.world.memory = Bytes::mib(512);
+    sim.enqueue_all();
+    finish(&mut sim);
+    check(&sim);
+    let Phase::Rejected(why) = &sim.engine.state().jobs[&JobId(1)].phase else { panic!("not rejected") };
+    assert_eq!(why.reason, RejectReason::NeverFits);
+    // 90 % of 512 MB without the 64 MB kept for the console.
+    assert_eq!(why.limit.map(Bytes::whole), Some("397 MB".to_owned()));
+    assert!(why.detail.contains("575 MB needed") && why.detail.contains("397 MB"), "{}", why.detail);
+    assert_eq!(sim.engine.state().job_counts().done, 1);
+}
+
+#[test]
+fn a_job_alone_may_go_beyond_the_line_but_not_beyond_the_critical_mark() {
+    let mut sim = start(config(2), vec![job(1400, 1400, 5), job(100, 100, 5)]);
+    finish(&mut sim);
+    check(&sim);
+    assert_eq!(sim.engine.state().job_counts().done, 2);
+    assert_eq!(sim.world.most_processes, 1, "nobody starts beside it");
+}
+
+#[test]
+fn others_over_the_line_hold_the_queue_and_are_named() {
+    let mut sim = Sim::new(config(2), vec![job(100, 100, 5)]);
+    sim.world.foreign = Bytes::mib(1600);
+    sim.enqueue_all();
+    sim.run_for(Duration::from_secs(30));
+    assert_eq!(sim.world.starts.len(), 0);
+    assert!(sim.engine.state().warnings["memory of others"].evidence.starts_with("somebody else uses 1610 MB"));
+    sim.world.foreign = Bytes::ZERO;
+    finish(&mut sim);
+    check(&sim);
+    assert!(!sim.engine.state().warnings.contains_key("memory of others"));
+}
+
+#[test]
+fn file_cache_alone_never_keeps_an_empty_box_idle() {
+    let mut jobs = vec![job(100, 100, 3), job(100, 100, 3)];
+    jobs[0].cache = Bytes::mib(1400);
+    let mut sim = start(config(1), jobs);
+    finish(&mut sim);
+    check(&sim);
+    assert_eq!(sim.engine.state().job_counts().done, 2);
+}
+
+/// Two jobs run, the second still grows, when others take so much that memory is over the line and not critical.
+fn pressed() -> Sim {
+    let mut jobs = vec![job(300, 300, 400), job(600, 500, 400), job(300, 300, 5)];
+    jobs[1].ramp = Duration::from_secs(60);
+    let mut sim = start(config(2), jobs);
+    sim.run_for(Duration::from_secs(10));
+    assert_eq!(sim.world.alive(), 2);
+    sim.world.foreign = Bytes::mib(1200);
+    sim.run_for(Duration::from_secs(5));
+    sim
+}
+
+#[test]
+fn the_youngest_that_still_grows_is_stopped_after_a_second_over_the_line_and_goes_on_after_five_seconds_of_room() {
+    let mut sim = pressed();
+    assert_eq!((stops(&sim), kills(&sim)), (1, 0));
+    assert!(matches!(sim.engine.state().jobs[&JobId(2)].phase, Phase::Running { paused: true, .. }));
+    let held = count(&sim, |kind| matches!(kind, EventKind::CleanupStarted { action: CleanupAction::HoldStarts, .. }));
+    assert_eq!(held, 1, "starts are held first, and that is told");
+    assert_eq!(sim.engine.state().totals.stops, 1);
+    sim.world.foreign = Bytes::ZERO;
+    sim.run_for(Duration::from_secs(4));
+    assert!(matches!(sim.engine.state().jobs[&JobId(2)].phase, Phase::Running { paused: true, .. }), "not before 5 s");
+    sim.run_for(Duration::from_secs(3));
+    assert!(matches!(sim.engine.state().jobs[&JobId(2)].phase, Phase::Running { paused: false, .. }));
+    finish(&mut sim);
+    check(&sim);
+    assert_eq!(sim.engine.state().job_counts().done, 3);
+}
+
+#[test]
+fn a_job_stopped_for_two_minutes_is_killed_and_queued_again() {
+    let mut sim = pressed();
+    sim.run_for(Duration::from_secs(110));
+    assert_eq!(kills(&sim), 0);
+    sim.run_for(Duration::from_secs(15));
+    assert_eq!(kills(&sim), 1);
+    sim.world.foreign = Bytes::ZERO;
+    finish(&mut sim);
+    check(&sim);
+    assert_eq!(sim.engine.state().job_counts().done, 3);
+}
+
+#[test]
+fn a_stopped_job_goes_on_at_once_when_nothing_else_runs_even_blind() {
+    let mut sim = pressed();
+    let now = sim.now();
+    sim.world.blind.push((now, now + Duration::from_mins(1)));
+    sim.ask(Command::Cancel(JobId(1)));
+    sim.run_for(Duration::from_secs(2));
+    assert!(matches!(sim.engine.state().jobs[&JobId(2)].phase, Phase::Running { paused: false, .. }));
+    sim.world.foreign = Bytes::ZERO;
+    finish(&mut sim);
+    check(&sim);
+}
+
+#[test]
+fn what_the_operator_paused_is_never_resumed_by_the_governor() {
+    let mut sim = pressed();
+    // The operator takes over the one that the governor has stopped.
+    sim.ask(Command::PauseJob(JobId(2)));
+    sim.world.foreign = Bytes::ZERO;
+    sim.run_for(Duration::from_mins(30));
+    assert!(matches!(sim.engine.state().jobs[&JobId(2)].phase, Phase::Running { paused: true, .. }));
+    assert_eq!(count(&sim, |kind| matches!(kind, EventKind::JobContinued { .. })), 0);
+    sim.ask(Command::ResumeJob(JobId(2)));
+    finish(&mut sim);
+    assert_eq!(sim.engine.state().job_counts().done, 3);
+}
+
+#[test]
+fn a_console_that_is_stopped_keeps_everything_stopped() {
+    let mut sim = pressed();
+    sim.ask(Command::Suspend);
+    sim.world.foreign = Bytes::ZERO;
+    sim.run_for(Duration::from_secs(60));
+    assert_eq!(count(&sim, |kind| matches!(kind, EventKind::JobContinued { .. })), 0);
+    sim.ask(Command::Continue);
+    finish(&mut sim);
+    assert_eq!(sim.engine.state().job_counts().done, 3);
+}
+
+#[test]
+fn a_job_that_outgrows_its_reserve_is_killed_before_the_kernel_does_it_and_runs_alone_later() {
+    // 300 MB were predicted of each; the second takes 1300.
+    let mut jobs = vec![job(300, 300, 60), job(300, 1300, 60), job(300, 300, 60)];
+    jobs[1].ramp = Duration::from_secs(6);
+    let mut sim = start(config(3), jobs);
+    finish(&mut sim);
+    check(&sim);
+    assert_eq!(sim.world.oom_kills, 0);
+    let killed: Vec<JobId> = sim
+        .events
+        .iter()
+        .filter_map(|event| match event.kind {
+            EventKind::JobStopping { job, why: StopReason::Memory } => Some(job),
+            _ => None,
+        })
+        .collect();
+    assert!(!killed.is_empty() && killed.iter().all(|job| *job == JobId(2)), "{killed:?}");
+    assert_eq!(sim.engine.state().job_counts().done, 3);
+}
+
+#[test]
+fn memory_that_a_job_can_never_have_ends_it_as_out_of_memory_with_the_figures() {
+    let mut jobs = vec![job(300, 5000, 60)];
+    jobs[0].ramp = Duration::from_secs(20);
+    let mut sim = start(config(1), jobs);
+    finish(&mut sim);
+    check(&sim);
+    assert_eq!(sim.world.oom_kills, 0);
+    let Phase::Finished(finished) = &sim.engine.state().jobs[&JobId(1)].phase else { panic!("not ended") };
+    assert_eq!(finished.outcome, Outcome::OutOfMemory);
+    assert!(finished.reason.as_ref().is_some_and(|reason| reason.contains("MB")), "{finished:?}");
+    assert!(sim.world.starts.len() <= 4, "{:?}", sim.world.starts);
+}
+
+#[test]
+fn a_kernel_kill_raises_the_reserve_by_half_and_is_tried_three_times_more() {
+    let mut sim = start(config(1), vec![SimJob { fate: Fate::KilledFirst(9), ..job(200, 200, 3) }]);
+    finish(&mut sim);
+    let reserves: Vec<u64> = sim
+        .events
+        .iter()
+        .filter_map(|event| match event.kind {
+            EventKind::JobAdmitted { reserved_bytes, .. } => Some(reserved_bytes.0 >> 20),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(reserves.len(), 4, "{reserves:?}");
+    for pair in reserves.windows(2) {
+        assert!((pair[1] as f64 / pair[0] as f64 - 1.5).abs() < 0.02, "{reserves:?}");
+    }
+    assert_eq!(sim.engine.state().job_counts().out_of_memory, 1);
+}
+
+#[test]
+fn an_older_or_repeated_sample_is_ignored() {
+    let mut sim = start(config(1), vec![job(200, 200, 30)]);
+    sim.run_for(Duration::from_secs(5));
+    let seq = sim.engine.state().seq;
+    let now = Now { mono: sim.now(), wall: Wall(0) };
+    for at in [sim.now().0.saturating_sub(Duration::from_secs(3)), Duration::ZERO] {
+        let sample =
+            MemorySample { taken: Some(Mono(at)), hard: Bytes::gib(2), working_set: Bytes::gib(2), ..MemorySample::default() };
+        sim.engine.step(now, Input::Sample(sample));
+    }
+    assert_eq!(sim.engine.state().seq, seq);
+}
+
+#[test]
+fn samples_come_every_quarter_second_while_jobs_run_faster_near_a_mark_and_slower_when_idle() {
+    let mut sim = Sim::new(config(1), vec![job(1400, 1290, 30)]);
+    sim.run_for(Duration::from_secs(5));
+    // Half of the 1295 MB that are left to the next level, at 1 GB/s.
+    assert_eq!(sim.world.sample_every.as_millis(), 632);
+    sim.enqueue_all();
+    sim.run_for(Duration::from_millis(100));
+    assert_eq!(sim.world.sample_every, Duration::from_millis(250));
+    sim.run_for(Duration::from_secs(10));
+    assert_eq!(sim.world.sample_every, Duration::from_millis(100));
+}
+
+#[test]
+fn waves_of_others_neither_flap_the_level_nor_the_jobs() {
+    for (low, height, period_ms) in [(1180, 50, 20_000), (700, 900, 400)] {
+        let mut sim = Sim::new(config(2), vec![job(200, 200, 600), job(100, 100, 600)]);
+        sim.enqueue_all();
+        sim.run_for(Duration::from_secs(5));
+        sim.world.foreign = Bytes::mib(low);
+        sim.world.wave = Some(Wave { height: Bytes::mib(height), period: Duration::from_millis(period_ms) });
+        sim.run_for(Duration::from_mins(5));
+        let changes = count(&sim, |kind| matches!(kind, EventKind::PressureChanged { .. }));
+        assert!(changes <= 4, "{changes} changes of level in a wave of {height} MB each {period_ms} ms");
+        assert!(stops(&sim) <= 2, "{} stops in a wave of {height} MB", stops(&sim));
+    }
+}
+
+#[test]
+fn the_three_signs_are_told_with_figures_and_a_step_to_take() {
+    // Over the line for minutes, with cleanups that do not help.
+    let mut sim = start(config(2), vec![job(200, 200, 900)]);
+    sim.run_for(Duration::from_secs(5));
+    sim.world.foreign = Bytes::mib(1400);
+    sim.run_for(Duration::from_mins(4));
+    let warnings = &sim.engine.state().warnings;
+    assert!(warnings["over the line"].evidence.contains("s of the last 5 min"), "{warnings:?}");
+    assert!(warnings["frequent cleanups"].evidence.contains("cleanups at the line within 10 min"), "{warnings:?}");
+    assert!(warnings["over the line"].advice.contains("profile safe"), "{warnings:?}");
+    sim.world.foreign = Bytes::ZERO;
+    finish(&mut sim);
+    assert!(sim.engine.state().warnings.is_empty(), "{:?}", sim.engine.state().warnings);
+
+    let bad =
+        |n: u64| SimJob { fate: Fate::FailsFirst(9, Failure { cause: Cause::Input, reason: "no".to_owned() }), ..job(100, 50, n) };
+    let sim = |failed: usize| {
+        let mut jobs: Vec<SimJob> = (0..10 - failed).map(|_| job(100, 50, 1)).collect();
+        jobs.extend((0..failed).map(|_| bad(1)));
+        let mut sim = start(config(4), jobs);
+        sim.run_for(Duration::from_mins(2));
+        sim
+    };
+    assert!(!sim(1).engine.state().warnings.contains_key("jobs fail"), "one of ten is not above 10 %");
+    let warning = sim(2).engine.state().warnings["jobs fail"].clone();
+    assert_eq!(warning.evidence, "2 of the last 10 jobs failed, stalled or timed out");
+    assert!(warning.advice.contains("profile balanced"), "{warning:?}");
+}
+
+#[test]
+fn without_the_governor_none_of_this_happens() {
+    let mut config = config(4);
+    config.governor = false;
+    let mut sim = start(config, (0..8).map(|_| job(300, 600, 10)).collect());
+    finish(&mut sim);
+    assert_eq!((stops(&sim), kills(&sim)), (0, 0));
+    assert!(sim.world.oom_kills > 0, "four of 600 MB do not fit 2 GB");
+    assert!(sim.engine.state().warnings.is_empty());
+    assert_eq!(count(&sim, |kind| matches!(kind, EventKind::AdmissionHeld { .. })), 0);
+}
+
+/// The same numbers on every run: a small generator of its own.
+struct Dice(Cell<u64>);
+
+impl Dice {
+    fn below(&self, n: u64) -> u64 {
+        let mut x = self.0.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
+        self.0.set(x);
+        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (x ^ (x >> 31)) % n
+    }
+}
+
+/// A queue in which every job fits alone, with reserves from half to twice the truth.
+fn random_queue(seed: u64) -> Vec<SimJob> {
+    let dice = Dice(Cell::new(seed));
+    (0..5 + dice.below(8))
+        .map(|_| {
+            let truth = 80 + dice.below(770);
+            let reserve = truth as f64 * (0.5 + dice.below(1501) as f64 / 1000.0);
+            let predicted = (reserve / 1.15).clamp(60.0, 1450.0) as u64;
+            SimJob {
+                ramp: Duration::from_millis(truth * 1000 / (150 + dice.below(650))),
+                ..job(predicted, truth, 4 + dice.below(8))
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn of_1500_random_queues_the_kernel_kills_in_none_and_naively_in_many() {
+    let mut sums = [(0, 0, 0, 0); 2];
+    for seed in 0..1500 {
+        for (governor, sum) in [false, true].into_iter().zip(&mut sums) {
+            let mut config = config(4);
+            config.governor = governor;
+            let mut sim = start(config, random_queue(seed));
+            finish(&mut sim);
+            if governor {
+                check(&sim);
+                assert_eq!(sim.world.oom_kills, 0, "the kernel killed in queue {seed}");
+                let counts = sim.engine.state().job_counts();
+                assert_eq!(counts.done, sim.engine.state().jobs.len() as u64, "queue {seed}: {counts:?}");
+            }
+            sum.0 += sim.world.oom_kills;
+            sum.1 += u64::from(sim.world.oom_kills > 0);
+            sum.2 += kills(&sim);
+            sum.3 += stops(&sim);
+        }
+    }
+    let [naive, governed] = sums;
+    println!(
+        "naive: {} kernel kills in {} queues; governed: {} kernel kills, {} kills of our own, {} stops",
+        naive.0, naive.1, governed.0, governed.2, governed.3
+    );
+    assert!(naive.0 > 100, "the queues are no test: {naive:?}");
+}

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Removes one rule of the governor at a time in a copy of the tree and runs the governor's tests there: each must fail.
+# Writes the table to src/engine/MUTANTS.md. Only the pure floors are copied, so that each takes seconds.
+set -u
+cd "$(dirname "$0")/.."
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+export CARGO_TARGET_DIR=${MUTANTS_TARGET:-$PWD/target/mutants} CARGO_TERM_COLOR=never RUST_BACKTRACE=0
+export GOVERNOR_CASES=${GOVERNOR_CASES:-60} PROPTEST_MAX_SHRINK_ITERS=0
+deadline=${MUTANTS_UNTIL:-9999999999}
+
+mkdir -p "$copy/src" "$copy/tests"
+cp -r src/domain src/engine src/sim "$copy/src/"
+cp tests/governor.rs "$copy/tests/"
+sed -e '/^\[\[bench\]\]/,/^harness/d' -e '/^default-run/d' Cargo.toml >"$copy/Cargo.toml"
+cp Cargo.lock clippy.toml "$copy/"
+printf '//! The pure floors.\npub mod domain;\npub mod engine;\npub mod sim;\n' >"$copy/src/lib.rs"
+
+run() { (cd "$copy" && timeout "${MUTANT_TIMEOUT:-150}" cargo test --offline -q --lib --test governor --no-fail-fast -- \
+    levels:: _ --skip of_1500 >"$copy/log" 2>&1); }
+
+table=src/engine/MUTANTS.md
+[ -n "${MUTANTS_ONLY:-}" ] || run || { echo 'the sound engine fails:'; tail -40 "$copy/log"; exit 1; }
+{
+    echo '# Rules, and the test that fails without each'
+    echo
+    echo "Made by \`tests/mutants.sh\`: each rule is taken out of a copy of the engine, and the governor's tests run"
+    echo '(without the 1,500 queues). A rule without which nothing fails is marked **survives**.'
+    echo
+    echo '| floor | without this rule | fails |'
+    echo '| --- | --- | --- |'
+} >"$table"
+
+# mutant KIND RULE FILE SED
+mutant() {
+    [ "$(date +%s)" -lt "$deadline" ] || { echo "| $1 | $2 | (not run) |" >>"$table"; return; }
+    local file=src/engine/$3
+    cp "$file" "$copy/$file"
+    sed -i -E "$4" "$copy/$file"
+    if cmp -s "$file" "$copy/$file"; then
+        echo "| $1 | $2 | **the patch no longer applies** |" >>"$table"
+        return
+    fi
+    local fails
+    if run; then fails='**survives**'; elif grep -q '^error\(\[\|: could not compile\)' "$copy/log" && ! grep -q FAILED "$copy/log"; then
+        fails='**does not compile**'
+    else
+        fails=$(sed -n 's/^    \([a-z_0-9:]*\)$/\1/p' "$copy/log" | sort -u | awk 'NR<=2 {printf "%s`%s`", (NR>1?", ":""), $0} END {if (NR>2) printf " and %d more", NR-2}')
+        [ -n "$fails" ] || fails='(never ends)'
+    fi
+    echo "| $1 | $2 | $fails |" | tee -a "$table"
+    cp "$file" "$copy/$file"
+}
+
+L=governor/ledger.rs R=governor/rungs.rs G=governor/mod.rs
+mutant admission 'the sum fits under the line' $L 's/needs <= free \&\& !is_somebody/!is_somebody/'
+mutant admission 'the level is Normal' $L 's/self\.levels\.level\(\) == Level::Normal/true/'
+mutant admission 'a fresh sample' $L 's/!self\.is_fresh\(\) \|\| !self\.is_kill/!self.is_kill/'
+mutant admission 'no action since the sample' $G 's/is_recent \&\& self\.governor\.last_action.*/is_recent/'
+mutant admission 'nothing is stopped' $L 's/ \&\& self\.governor\.stopped\.is_empty\(\) \{ Fit/ { Fit/'
+mutant admission 'what a job has taken counts beyond its reserve' $L 's/self\.reserve\(id\)\.max\(self\.anon\(id\)\),/self.reserve(id),/'
+mutant admission 'the model gets a margin' $L 's/MODEL_MARGIN: f64 = 1.15/MODEL_MARGIN: f64 = 1.0/'
+mutant admission 'the reserve for console and sshd is kept' $L 's/\.max\(lines\.reserve\)//'
+mutant admission 'alone, up to the critical mark' $L 's/\(needs_alone, lines\.critical\)/(needs_alone, lines.high_water)/'
+mutant admission 'nobody starts while others are over the line' $L 's/is_alone \&\& base >= lines/false \&\& base >= lines/'
+mutant admission 'what never fits is rejected' $L 's/needs_alone > limit/false/'
+mutant admission 'a reserve is raised after a kill' $L 's/RAISE: f64 = 1.5/RAISE: f64 = 1.0/'
+mutant ladder 'a second over the line before anybody is stopped' $R 's/now\.since\(since\) < PATIENCE\) \|\|/false) ||/'
+mutant ladder 'starts are held first' $R 's/!self\.governor\.is_holding \&\& /false \&\& /'
+mutant ladder 'never the oldest, never the last' $R 's/\.skip\(1\)/.skip(0)/'
+mutant ladder 'the youngest first' $R 's/\.skip\(1\)\.rev\(\)/.skip(1)/'
+mutant ladder 'only who still grows' $R 's/find\(\|id\| self\.is_ramping\(\*id\)\)/find(|_| true)/'
+mutant ladder 'one action, then a newer sample' $R 's/self\.governor\.pending\.is_none\(\) \&\& !is_cleaning \&\& self\.is_fresh\(\)/!is_cleaning/'
+mutant ladder 'five seconds of room before going on' $R 's/ROOM_FOR: Duration = Duration::from_secs\(5\)/ROOM_FOR: Duration = Duration::ZERO/'
+mutant ladder 'room for its growth' $R 's/self\.base\(\) \+ others \+ self\.share\(id\) >/self.base() >/'
+mutant ladder 'the oldest goes on first' $R 's/keys\(\)\.copied\(\)\.min_by_key/keys().copied().max_by_key/'
+mutant ladder 'somebody always runs' timers.rs 's/self\.resume_when_nothing_runs\(\);//'
+mutant ladder 'two minutes stopped at most' $G 's/self\.kill_overdue\(\) \|\| //'
+mutant ladder 'a kill only when critical' $R 's/if hard < critical \|\|/if/'
+mutant ladder 'a kill only if ours are enough' $R 's/ours < deficit/false/'
+mutant ladder 'a feasible Critical acts at once' $G 's/self\.kill_when_critical\(\) \|\| //'
+mutant ladder 'first who is far over its reserve' $R 's/^                0$/                2/'
+mutant ladder 'then who is stopped' $R 's/^                1$/                2/'
+mutant ladder 'prefer who is enough alone' $R 's/\(is_short, class,/(false, class,/'
+mutant ladder 'kills are spaced' $R 's/now >= over \+ KILL_SPACING/true/'
+mutant ladder 'three further tries' $R 's/MEMORY_TRIES: u32 = 3/MEMORY_TRIES: u32 = 30/'
+mutant ladder 'stopping frees nothing and says so' $R 's/\(Bytes::ZERO, CleanupVerdict::Effective\)/(pending.held, CleanupVerdict::Effective)/'
+mutant ladder 'the operator takes over what was stopped' commands.rs 's/if self\.governor\.has_stopped\(id\) => \{/if false => {/'
+mutant blind 'without samples nothing new' $G 's/BLIND_INTERVALS: u32 = 3;/BLIND_INTERVALS: u32 = 9000;/'
+mutant blind 'an old sample is ignored' samples.rs 's/is_some_and\(is_old\)/is_some_and(|s| false \&\& is_old(s))/'
+mutant blind 'samples at least every 250 ms' governor/pace.rs 's/from_millis\(250\)/from_millis(1000)/'
+mutant levels 'down after three seconds' levels.rs 's/DOWN_AFTER: Duration = Duration::from_secs\(3\)/DOWN_AFTER: Duration = Duration::ZERO/'
+mutant levels 'down one at a time' levels.rs 's/Level::Critical => Level::High,/Level::Critical => Level::Normal,/'
+mutant levels 'down only well below the entry' levels.rs 's/!is_well_below\(self\.level, counted, lines\)/entered >= self.level/'
+mutant levels 'critical looks at what cannot be dropped' levels.rs 's/counted\.hard >= lines\.critical/counted.working_set >= lines.critical/'
+! grep -q '\*\*' <(tail -n +8 "$table")
