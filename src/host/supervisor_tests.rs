@@ -52,7 +52,7 @@ impl Rig {
     }
 
     fn start(&self, text: &str) {
-        self.supervisor.start(JOB, 1, self.script(text), Some(Duration::from_secs(10)));
+        self.supervisor.start(JOB, 1, Launch::new(self.script(text), Some(Duration::from_secs(10))));
     }
 
     fn next(&mut self) -> Input {
@@ -167,7 +167,7 @@ fn reports_come_in_order_with_the_start_first_and_the_end_last_and_once() {
 #[test]
 fn a_program_that_is_not_there_is_named_and_not_retried() {
     let mut rig = Rig::new();
-    rig.supervisor.start(JOB, 1, Command::new("/nowhere/ffmpeg"), None);
+    rig.supervisor.start(JOB, 1, Launch::new(Command::new("/nowhere/ffmpeg"), None));
     let input = rig.next();
     let Input::Job(JOB, JobReport::SpawnFailed { reason, transient: false }) = input else { panic!("{input:?}") };
     assert!(reason.starts_with("cannot run /nowhere/ffmpeg: no such file"), "{reason}");
@@ -181,7 +181,7 @@ fn a_program_that_may_not_be_run_is_named_and_not_retried() {
     let path = rig.dir.path().join("ffmpeg");
     fs::write(&path, "#!/bin/sh\n").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    rig.supervisor.start(JOB, 1, Command::new(&path), None);
+    rig.supervisor.start(JOB, 1, Launch::new(Command::new(&path), None));
     let input = rig.next();
     let Input::Job(JOB, JobReport::SpawnFailed { reason, transient: false }) = input else { panic!("{input:?}") };
     assert!(reason.contains("permission denied"), "{reason}");
@@ -417,7 +417,7 @@ fn a_child_outlives_the_thread_that_asked_for_it() {
     let mut rig = Rig::new();
     let command = rig.script("echo ready >&2; kill -STOP $$; exit 0");
     std::thread::scope(|scope| {
-        scope.spawn(|| rig.supervisor.start(JOB, 1, command, None)).join().unwrap();
+        scope.spawn(|| rig.supervisor.start(JOB, 1, Launch::new(command, None))).join().unwrap();
     });
     rig.line("ready");
     rig.supervisor.resume(JOB);
@@ -441,7 +441,7 @@ fn a_child_runs_as_promised() {
          grep -E 'core|file size' /proc/$$/limits; echo in $(readlink /proc/$$/fd/0); echo env $(env)",
     );
     command.env("MALLOC_TRIM_THRESHOLD_", "100000");
-    rig.supervisor.start(JOB, 1, command, None);
+    rig.supervisor.start(JOB, 1, Launch::new(command, None));
     let pid = rig.pid();
     assert!(within(PATIENCE, || state_of(pid) == Some('T')));
     let fds = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(|fd| fd.unwrap().file_name().into_string().unwrap());
@@ -639,7 +639,7 @@ fn starting_takes_milliseconds() {
         .map(|_| {
             let command = Command::new("/bin/true");
             let start = Instant::now();
-            rig.supervisor.start(JOB, 1, command, None);
+            rig.supervisor.start(JOB, 1, Launch::new(command, None));
             rig.pid();
             let took = start.elapsed().as_micros();
             rig.exit();
@@ -666,7 +666,7 @@ fn ffmpeg(out: &Path) -> Command {
 fn a_real_encode_reports_rising_progress_that_ends_at_one() {
     let mut rig = Rig::new();
     let out = rig.dir.path().join("out.mp4");
-    rig.supervisor.start(JOB, 1, ffmpeg(&out), Some(Duration::from_secs(2)));
+    rig.supervisor.start(JOB, 1, Launch::new(ffmpeg(&out), Some(Duration::from_secs(2))));
     let exit = rig.exit();
     assert_eq!((exit.exit, &exit.failure), (Exit::Code(0), &None), "{:?}", rig.lines());
     let ratios: Vec<f64> = rig.progress().iter().filter_map(|p| p.ratio).collect();
@@ -682,7 +682,7 @@ fn a_real_ffmpeg_without_the_encoder_says_so() {
     let mut rig = Rig::new();
     let mut command = ffmpeg(Path::new("unused.mp4"));
     command.args(["-c:v", "libnosuch", "other.mp4"]).current_dir(rig.dir.path());
-    rig.supervisor.start(JOB, 1, command, None);
+    rig.supervisor.start(JOB, 1, Launch::new(command, None));
     let failure = rig.exit().failure.unwrap();
     assert_eq!(failure.reason, "this ffmpeg has no encoder libnosuch; see plimsoll doctor");
     assert_eq!(failure.cause, Cause::Input);
@@ -693,7 +693,7 @@ fn a_real_ffmpeg_on_a_full_disk_says_so() {
     let mut rig = Rig::new();
     let mut command = ffmpeg(Path::new("/dev/full"));
     command.current_dir(rig.dir.path());
-    rig.supervisor.start(JOB, 1, command, None);
+    rig.supervisor.start(JOB, 1, Launch::new(command, None));
     let failure = rig.exit().failure.unwrap();
     assert_eq!((failure.cause, failure.reason.starts_with("disk full")), (Cause::Host, true), "{}", failure.reason);
 }
