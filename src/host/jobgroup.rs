@@ -246,8 +246,8 @@ const SHARED: &str = "other processes live in it, and on cgroup v2 only an empty
                       plimsoll in a group of its own, for example with systemd-run --scope -p Delegate=yes";
 
 fn refuse_flat(own: &MemoryCgroup) -> Result<(), NoGroups> {
-    let is_flat = own.version == Version::V1
-        && fs::read_to_string(own.dir.join("memory.use_hierarchy")).is_ok_and(|text| text.trim() == "0");
+    let is_flat =
+        own.version == Version::V1 && fs::read_to_string(own.dir.join("memory.use_hierarchy")).is_ok_and(|text| text.trim() == "0");
     if is_flat { Err(NoGroups::Flat(path_text(&own.dir))) } else { Ok(()) }
 }
 

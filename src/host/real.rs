@@ -346,14 +346,8 @@ impl Shared {
         let size = Bytes(std::fs::metadata(&order.input).map_or(0, |meta| meta.len()));
         let needed = publish::space_needed(preset, &order.media, size);
         let scratch = order.scratch_limit.map(|limit| Scratch { limit, taken: self.scratch_taken(order.job) });
-        let prepare = PrepareOrder {
-            job: order.job,
-            attempt: order.attempt,
-            input: &order.input,
-            output: &order.output,
-            needed,
-            scratch,
-        };
+        let prepare =
+            PrepareOrder { job: order.job, attempt: order.attempt, input: &order.input, output: &order.output, needed, scratch };
         let part = publish::prepare(&prepare).map_err(|error| (error.to_string(), error.transient()))?;
         let command = self.command(&order, preset, part.path())?;
         let max_file = scratch.map(|scratch| FileLimit {

@@ -176,12 +176,7 @@ impl Drop for Sampler {
 }
 
 #[allow(clippy::disallowed_methods)] // keeps the pace
-fn run(
-    source: &SampleSource,
-    control: &(Mutex<Control>, Wake),
-    alarm: &mut Option<Alarm>,
-    inputs: &UnboundedSender<Input>,
-) {
+fn run(source: &SampleSource, control: &(Mutex<Control>, Wake), alarm: &mut Option<Alarm>, inputs: &UnboundedSender<Input>) {
     let (control, wake) = control;
     let mut is_blind = false;
     loop {

@@ -50,7 +50,11 @@ impl std::fmt::Debug for SupervisorConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { log_dir, max_log, max_file, oom_kills: _, groups } = self;
         let mut out = f.debug_struct("SupervisorConfig");
-        out.field("log_dir", log_dir).field("max_log", max_log).field("max_file", max_file).field("groups", groups).finish_non_exhaustive()
+        out.field("log_dir", log_dir)
+            .field("max_log", max_log)
+            .field("max_file", max_file)
+            .field("groups", groups)
+            .finish_non_exhaustive()
     }
 }
 

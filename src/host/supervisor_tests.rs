@@ -488,6 +488,17 @@ fn an_output_over_its_limit_ends_the_job_by_name() {
 }
 
 #[test]
+fn an_output_that_others_leave_too_little_room_is_worth_another_try() {
+    let mut rig = Rig::new();
+    let limit = FileLimit { bytes: Bytes::mib(1), may_rise: true };
+    let command = rig.script("exec head -c 5000000 /dev/zero > big");
+    rig.supervisor.start(JOB, 1, Launch { max_file: Some(limit), ..Launch::new(command, None) });
+    let failure = rig.exit().failure.unwrap();
+    assert_eq!(failure.cause, Cause::Host);
+    assert!(failure.reason.starts_with("disk: ") && failure.reason.contains("scratch limit"), "{}", failure.reason);
+}
+
+#[test]
 fn the_peak_is_the_memory_of_the_child_and_not_of_its_parent() {
     let ballast = vec![1_u8; 64 << 20];
     let mut rig = Rig::new();
@@ -511,7 +522,7 @@ fn progress_arrives_when_the_pipe_already_has_number_three() {
     assert_eq!(unsafe { libc::dup2(write.as_raw_fd(), 3) }, 3);
     drop(write);
     unsafe { libc::fcntl(3, libc::F_SETFD, libc::FD_CLOEXEC) };
-    let setup = ChildSetup { parent: std::process::id() as i32, progress: 3, third: None, max_file: None };
+    let setup = ChildSetup { parent: std::process::id() as i32, progress: 3, third: None, max_file: None, group: None };
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "echo hello >&3"]);
     unsafe { command.pre_exec(move || setup.apply()) };
@@ -531,7 +542,7 @@ fn the_pipe_that_tells_of_exec_is_never_taken_for_number_three() {
     let (_read, write) = (out_of_the_way(&read.into()), out_of_the_way(&write.into()));
     let fork = || {
         let (progress, third) = (write.as_raw_fd(), channel(3));
-        let setup = ChildSetup { parent: std::process::id() as i32, progress, third, max_file: None };
+        let setup = ChildSetup { parent: std::process::id() as i32, progress, third, max_file: None, group: None };
         let mut command = Command::new("/bin/true");
         command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
         unsafe { command.pre_exec(move || setup.apply()) };

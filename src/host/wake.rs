@@ -37,16 +37,16 @@ impl Alarm {
             // The kernel's files have no size; anything else would be written to.
             file.metadata().ok().filter(|meta| meta.len() == 0)?;
             file.write_all(format!("{trigger}\0").as_bytes()).ok()?;
-            // A file that is no trigger's is always ready.
-            (poll_now(&file) == Some(PollFlags::empty())).then_some(Self { file })
+            // A file without a trigger would be in error all the time, and end every wait at once.
+            poll_now(&file).is_some_and(|told| !told.contains(PollFlags::ERR)).then_some(Self { file })
         };
         TRIGGERS.into_iter().find_map(arm)
     }
 }
 
-/// What a file has to tell of priority now.
+/// What a file has to tell now.
 fn poll_now(file: &File) -> Option<PollFlags> {
-    let mut fds = [PollFd::new(file, PollFlags::PRI | PollFlags::IN)];
+    let mut fds = [PollFd::new(file, PollFlags::PRI)];
     poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).ok()?;
     Some(fds[0].revents())
 }

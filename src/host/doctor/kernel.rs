@@ -28,15 +28,11 @@ fn cgroup(group: Option<&GroupReport>) -> Vec<Check> {
         return vec![Check::warn("cgroup", "none for memory", PROBABLY)];
     };
     let place = format!("v{version}, {}", path_text(folder));
-    let own = MemoryCgroup {
-        version: if *version == 2 { Version::V2 } else { Version::V1 },
-        dir: folder.clone(),
-        mount: folder.clone(),
-    };
+    let own =
+        MemoryCgroup { version: if *version == 2 { Version::V2 } else { Version::V1 }, dir: folder.clone(), mount: folder.clone() };
     let mut checks = vec![match jobgroup::examine(&own) {
-        Ok(()) => {
-            Check::ok("cgroup", place).with("each job has a group of its own: a kill by the kernel is certain, and hits that job alone")
-        }
+        Ok(()) => Check::ok("cgroup", place)
+            .with("each job has a group of its own: a kill by the kernel is certain, and hits that job alone"),
         Err(why) => Check::warn("cgroup", format!("{place}; {why}"), PROBABLY),
     }];
     if *version == 2 {
