@@ -479,11 +479,13 @@ fn sampling_ten_times_a_second_with_four_jobs_costs_next_to_nothing() {
     let (sender, mut inputs) = tokio::sync::mpsc::unbounded_channel();
     let config = SamplerConfig { pace: Duration::from_millis(100), ..SamplerConfig::new(ledger) };
     let sampler = Sampler::spawn(config, sender).expect("starts");
+    // By its first sample the thread has its name.
+    inputs.blocking_recv().expect("a sample");
     let first = cage::thread_cpu("sampler").expect("there");
     let began = Instant::now();
     std::thread::sleep(Duration::from_secs(5));
     let last = cage::thread_cpu("sampler").expect("there");
-    let share = (last - first).as_secs_f64() / began.elapsed().as_secs_f64();
+    let share = last.saturating_sub(first).as_secs_f64() / began.elapsed().as_secs_f64();
     drop(sampler);
     let (mut samples, mut widest) = (0, 0);
     while let Ok(input) = inputs.try_recv() {
@@ -503,6 +505,91 @@ fn sampling_ten_times_a_second_with_four_jobs_costs_next_to_nothing() {
     // An unoptimised build takes several times as long.
     let most = if cfg!(debug_assertions) { 0.015 } else { 0.003 };
     assert!(share < most, "{share}");
+}
+
+#[test]
+fn pressure_brings_a_sample_before_its_time() {
+    let _turn = turn();
+    let psi = fs::OpenOptions::new().read(true).write(true).open("/proc/pressure/memory");
+    let Some(cage) = Cage::of("pressure", Bytes::mib(16)).filter(|_| psi.is_ok()) else {
+        println!("skipped, nothing proved: pressure cannot be watched or made here: {psi:?}");
+        return;
+    };
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let file = dir.path().join("large");
+    fs::write(&file, vec![1; (64 * MIB) as usize]).expect("written");
+    fs::File::open(&file).and_then(|file| file.sync_all()).expect("synced");
+    let (sender, mut inputs) = tokio::sync::mpsc::unbounded_channel();
+    // Without pressure the next sample would come in ten minutes.
+    let config = SamplerConfig { pace: Duration::from_mins(10), ..SamplerConfig::new(FileLedger::default()) };
+    let _sampler = Sampler::spawn(config, sender).expect("starts");
+    assert!(matches!(inputs.blocking_recv(), Some(Input::Sample(_))));
+    // Pages are read back as fast as they are taken away.
+    let mut thrash = Command::new("/bin/sh");
+    thrash.args(["-c", "for n in 1 2 3 4; do while :; do cat \"$0\" > /dev/null; done & done; wait"]).arg(&file);
+    let began = Instant::now();
+    let mut thrashing = cage.spawn(&mut thrash);
+    let woken = loop {
+        match inputs.try_recv() {
+            Ok(Input::Sample(_)) => break true,
+            _ if began.elapsed() > Duration::from_secs(20) => break false,
+            _ => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    let took = began.elapsed();
+    drop(cage);
+    let _ = thrashing.wait();
+    println!("pressure: a sample {} after {took:.1?} of it", if woken { "came" } else { "did not come" });
+    assert!(woken);
+}
+
+/// An output that is as large as its input, by copying; a profile that has no room for it.
+#[test]
+fn an_output_that_the_scratch_limit_has_no_room_for_is_refused_with_the_figures() {
+    let _turn = turn();
+    let home = tempfile::tempdir().expect("a folder");
+    let clip = home.path().join("noise.mp4");
+    let made = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-nostdin", "-y", "-f", "lavfi", "-i", "nullsrc=s=1280x720:r=12,geq=random(1)*255:128:128"])
+        .args(["-frames:v", "24", "-c:v", "libx264", "-preset", "ultrafast", "-qp", "4", "-pix_fmt", "yuv420p"])
+        .arg(&clip)
+        .status()
+        .expect("ffmpeg runs");
+    assert!(made.success());
+    let size = fs::metadata(&clip).expect("there").len();
+    assert!(size > 4 * MIB, "{size}");
+    fs::write(home.path().join("copy.yaml"), "name: copy\nvideo: { codec: copy }\ncontainer: mp4\nthreads: 1\n").expect("written");
+    let with_limit = |limit: &str| {
+        let profile = home.path().join("tight.yaml");
+        let text = format!(
+            "name: tight\ntitle: no room\nmax_concurrent: 1\nmax_file_size: 500MB\n\
+             memory: {{ budget: auto, high_water: 75%, low_water: 65%, reserve: 64MB }}\nscratch_limit: {limit}\n\
+             guide: {{ memory: Low, speed: Slow, reliability: High }}\n"
+        );
+        fs::write(&profile, text).expect("written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        command.args([
+            "run",
+            "--json",
+            "--overwrite",
+            "--preset",
+            "copy.yaml",
+            "-p",
+            "tight.yaml",
+            "--state-dir",
+            "state",
+            "-o",
+            "out",
+        ]);
+        let output = command.arg("noise.mp4").env("HOME", home.path()).current_dir(home.path()).output().expect("runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+    };
+    let (code, said) = with_limit("2MB");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("disk: ") && said.contains("left of the scratch limit of 2 MB"), "{said}");
+    assert!(!said.contains("\"event\":\"job_requeued\""), "it can never fit: {said}");
+    let (code, said) = with_limit("500MB");
+    assert_eq!(code, Some(0), "{said}");
 }
 
 #[test]

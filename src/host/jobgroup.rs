@@ -1,13 +1,14 @@
 //! A memory cgroup of its own for each job: its kills are counted apart, and a limit of its share hits it alone.
 //!
-//! `<our group>/plimsoll-<pid>/job-<id>.<attempt>`. Whether the group's limit is wise, and what a kill means, others decide.
+//! `<our group>/plimsoll-<pid>/job-<id>.<attempt>`; further places of one process are `plimsoll-<pid>.2` and so on.
+//! Whether the group's limit is wise, and what a kill means, others decide.
 //! Where no groups can be made the reason is told, and jobs stay in our own group.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::cgroup::{self, MemoryCgroup, Roots, Version};
@@ -20,8 +21,12 @@ use crate::domain::units::Bytes;
 const PREFIX: &str = "plimsoll-";
 /// Where plimsoll itself goes when it has to leave its group so that memory control can be handed on (v2).
 const CONSOLE: &str = "console";
+/// Places made by this process so far.
+static PLACES: AtomicU32 = AtomicU32::new(0);
 /// How often an empty group is tried to be removed: what was killed leaves it when the kernel has taken it apart.
 const REMOVALS: u32 = 60;
+/// The same at the end of plimsoll.
+const LAST_REMOVALS: u32 = 15;
 /// Pause between those tries.
 const REMOVE_PAUSE: Duration = Duration::from_millis(20);
 /// v2: throttling and reclaim begin this part of the limit below it.
@@ -80,6 +85,8 @@ pub struct JobGroup {
     dir: PathBuf,
     procs: File,
     kills: KeptFile,
+    /// Kills when they were last read.
+    known_kills: u64,
     ended_kills: Arc<AtomicU64>,
 }
 
@@ -92,7 +99,10 @@ impl JobGroups {
         let own = cgroup::find(roots).ok_or(NoGroups::NoCgroup)?;
         remove_leftovers(&own.dir);
         refuse_flat(&own)?;
-        let base = own.dir.join(format!("{PREFIX}{}", std::process::id()));
+        let base = own.dir.join(match PLACES.fetch_add(1, Ordering::Relaxed) {
+            0 => format!("{PREFIX}{}", std::process::id()),
+            earlier => format!("{PREFIX}{}.{}", std::process::id(), earlier + 1),
+        });
         let mut groups = Self { own, base, has_moved: false, ended_kills: Arc::default() };
         groups.raise()?;
         Ok(groups)
@@ -139,7 +149,8 @@ impl JobGroups {
         let dir = self.make_named(&format!("job-{job}.{attempt}"))?;
         let opened = open_group(&dir, self.own.version).inspect_err(|_| drop(fs::remove_dir(&dir)));
         let (procs, kills) = opened?;
-        let group = JobGroup { version: self.own.version, dir, procs, kills, ended_kills: Arc::clone(&self.ended_kills) };
+        let group =
+            JobGroup { version: self.own.version, dir, procs, kills, known_kills: 0, ended_kills: Arc::clone(&self.ended_kills) };
         if let Some(Err(error)) = limit.map(|limit| group.limit(limit)) {
             tracing::warn!(group = %path_text(&group.dir), %error, "the job runs without its memory limit");
         }
@@ -176,8 +187,14 @@ impl JobGroups {
 
 impl Drop for JobGroups {
     fn drop(&mut self) {
-        for dir in folders_in(&self.base) {
-            let _ = fs::remove_dir(dir);
+        // Jobs that were killed a moment ago may not have left theirs.
+        for _ in 0..LAST_REMOVALS {
+            let dirs = folders_in(&self.base);
+            let is_left = |dir: &PathBuf| fs::remove_dir(dir).is_err() && !dir.ends_with(CONSOLE);
+            if dirs.iter().filter(|dir| is_left(dir)).count() == 0 {
+                break;
+            }
+            std::thread::sleep(REMOVE_PAUSE);
         }
         if self.has_moved {
             // Processes may only live in a group that hands nothing on.
@@ -217,6 +234,7 @@ impl JobGroup {
     /// Kills for want of memory in it so far; `None` where the kernel does not count them.
     pub fn kills(&mut self) -> Option<u64> {
         let [kills] = self.kills.fields(["oom_kill"]).ok()?;
+        self.known_kills = kills;
         Some(kills)
     }
 
@@ -224,7 +242,7 @@ impl JobGroup {
     /// takes a second at the most, and rarely any time; what stays is removed with the place.
     pub fn remove(mut self) {
         if self.version == Version::V1 {
-            let kills = self.kills().unwrap_or(0);
+            let kills = self.kills().unwrap_or(self.known_kills);
             self.ended_kills.fetch_add(kills, Ordering::Relaxed);
         }
         for _ in 0..REMOVALS {
@@ -333,7 +351,8 @@ fn remove_tree(base: &Path) {
 /// that a number of another process namespace can do is that a place without jobs goes.
 fn remove_leftovers(own: &Path) {
     for dir in folders_in(own) {
-        let pid = dir.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)?.parse::<libc::pid_t>().ok());
+        let pid =
+            dir.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)?.split('.').next()?.parse::<libc::pid_t>().ok());
         if pid.is_some_and(|pid| pid > 0 && !is_alive(pid)) {
             remove_tree(&dir);
         }

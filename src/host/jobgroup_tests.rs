@@ -135,10 +135,10 @@ fn what_a_dead_plimsoll_left_is_removed_and_what_a_living_one_has_stays() {
     let (is_gone, stays) = (!leftover.exists(), living.exists());
     fs::remove_dir(&living).unwrap();
     assert!(is_gone && stays);
-    // The one that ends first takes the place along; the other makes it anew.
     drop(second);
-    let group = groups.make(JobId(1), 1, None).unwrap();
-    group.remove();
+    // Somebody has tidied up who cannot see that we live.
+    fs::remove_dir(&groups.base).unwrap();
+    groups.make(JobId(1), 1, None).unwrap().remove();
 }
 
 /// v2: our group with one process in it, and what the kernel would put into the groups below.
@@ -151,27 +151,24 @@ fn v2(procs: &str) -> Tree {
     tree
 }
 
-fn base() -> String {
-    format!("sys/fs/cgroup/box/{PREFIX}{}", std::process::id())
-}
-
 #[test]
 fn v2_memory_control_is_handed_on_and_a_job_gets_both_limits_and_dies_as_one() {
     let tree = v2("1\n");
     let groups = JobGroups::open(&tree.roots()).unwrap();
-    let read = |path: &str| fs::read_to_string(tree.path(path)).unwrap_or_default();
-    assert_eq!(read("sys/fs/cgroup/box/cgroup.subtree_control"), "+memory");
-    assert_eq!(read(&format!("{}/cgroup.subtree_control", base())), "+memory");
-    let job = format!("{}/job-4.1", base());
-    // The kernel makes these with the folder; here the second try of making it finds them.
-    for (file, text) in [("cgroup.procs", ""), ("memory.events", "low 0\nhigh 0\nmax 9\noom 3\noom_kill 2\noom_group_kill 1\n")] {
-        tree.write(&format!("{base}/job-4.1-2/{file}", base = base()), text);
-    }
-    let (procs, kills) = open_group(&tree.path(&format!("{job}-2")), Version::V2).unwrap();
-    let dir = tree.path(&format!("{job}-2"));
-    let mut group = JobGroup { version: Version::V2, dir, procs, kills, ended_kills: groups.uncounted_kills() };
+    let base = groups.base.clone();
+    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(read(&tree.path("sys/fs/cgroup/box/cgroup.subtree_control")), "+memory");
+    assert_eq!(read(&base.join("cgroup.subtree_control")), "+memory");
+    // What the kernel would put into the folder as it is made.
+    let dir = base.join("job-4.1");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("cgroup.procs"), "").unwrap();
+    fs::write(dir.join("memory.events"), "low 0\nhigh 0\nmax 9\noom 3\noom_kill 2\noom_group_kill 1\n").unwrap();
+    let (procs, kills) = open_group(&dir, Version::V2).unwrap();
+    let ended_kills = groups.uncounted_kills();
+    let mut group = JobGroup { version: Version::V2, dir: dir.clone(), procs, kills, known_kills: 0, ended_kills };
     group.limit(Bytes::mib(160)).unwrap();
-    let limit = |file: &str| read(&format!("{job}-2/{file}"));
+    let limit = |file: &str| read(&dir.join(file));
     assert_eq!(limit("memory.max"), (160 << 20).to_string());
     assert_eq!(limit("memory.high"), (150 << 20).to_string());
     assert_eq!(limit("memory.oom.group"), "1");

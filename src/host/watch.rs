@@ -137,8 +137,8 @@ pub(super) fn watch(watched: Watched) {
         pipes.diagnosis_of(exit, stop)
     };
     if let Some(failure) = failure.as_mut().filter(|_| may_rise && exit == Exit::Signal(libc::SIGXFSZ)) {
-        failure.cause = Cause::Host;
-        failure.reason = "disk: the output outgrew what was left of the scratch limit (SIGXFSZ)".to_owned();
+        let reason = "disk: the output outgrew what was left of the scratch limit (SIGXFSZ)".to_owned();
+        *failure = Failure { cause: Cause::Host, reason };
     }
     let by_us = stop == Some(StopMode::Kill);
     let oom_killed = match exit {
