@@ -511,14 +511,16 @@ fn sampling_ten_times_a_second_with_four_jobs_costs_next_to_nothing() {
 fn pressure_brings_a_sample_before_its_time() {
     let _turn = turn();
     let psi = fs::OpenOptions::new().read(true).write(true).open("/proc/pressure/memory");
-    let Some(cage) = Cage::of("pressure", Bytes::mib(16)).filter(|_| psi.is_ok()) else {
+    let Some(cage) = Cage::of("pressure", Bytes::mib(32)).filter(|_| psi.is_ok()) else {
         println!("skipped, nothing proved: pressure cannot be watched or made here: {psi:?}");
         return;
     };
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let file = dir.path().join("large");
-    fs::write(&file, vec![1; (64 * MIB) as usize]).expect("written");
+    fs::write(&file, vec![1; (128 * MIB) as usize]).expect("written");
     fs::File::open(&file).and_then(|file| file.sync_all()).expect("synced");
+    // What is in memory on our account costs the box nothing.
+    cage::drop_cache(&file);
     let (sender, mut inputs) = tokio::sync::mpsc::unbounded_channel();
     // Without pressure the next sample would come in ten minutes.
     let config = SamplerConfig { pace: Duration::from_mins(10), ..SamplerConfig::new(FileLedger::default()) };
