@@ -30,17 +30,17 @@ fn sh(script: &str) -> Command {
 
 /// Supervises with these groups until all `jobs` have ended.
 fn ends(groups: JobGroups, jobs: Vec<(u64, Launch)>) -> Vec<(u64, ExitReport)> {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("works");
     let (sender, mut inputs) = unbounded_channel();
     let config = SupervisorConfig { groups: Some(Arc::new(groups)), ..SupervisorConfig::new(dir.path().to_owned()) };
-    let supervisor = Supervisor::new(config, sender).unwrap();
+    let supervisor = Supervisor::new(config, sender).expect("works");
     let mut left = jobs.len();
     for (job, launch) in jobs {
         supervisor.start(JobId(job), 1, launch);
     }
     let mut exits = Vec::new();
     while left > 0 {
-        match inputs.blocking_recv().unwrap() {
+        match inputs.blocking_recv().expect("works") {
             Input::Job(job, JobReport::Exited(report)) => {
                 exits.push((job.0, report));
                 left -= 1;
@@ -55,10 +55,10 @@ fn ends(groups: JobGroups, jobs: Vec<(u64, Launch)>) -> Vec<(u64, ExitReport)> {
 /// A process that runs until it is told to end, in this group.
 fn spawn(command: Command, group: Option<File>) -> SpawnedChild {
     let (sender, receiver) = std::sync::mpsc::channel();
-    let spawner = Spawner::new().unwrap();
+    let spawner = Spawner::new().expect("works");
     let request = SpawnRequest { job: JobId(1), command, max_file: None, group };
-    spawner.spawn(request, move |child| sender.send(child).unwrap());
-    let child = receiver.recv().unwrap().unwrap();
+    spawner.spawn(request, move |child| sender.send(child).expect("works"));
+    let child = receiver.recv().expect("works").expect("works");
     // Children live as long as their spawner.
     std::mem::forget(spawner);
     child
