@@ -26,3 +26,7 @@ picture:
 # Licences, sources and advisories of the dependencies (needs cargo-deny).
 deny:
     cargo deny check
+
+# Every proof in a real memory cgroup, the long ones too; needs root or a delegated group.
+box:
+    cargo test --release --test box -- --include-ignored --nocapture

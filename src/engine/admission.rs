@@ -247,6 +247,8 @@ impl Engine {
                 preset: job.preset.clone(),
                 media,
                 env,
+                memory_limit: None,
+                scratch_limit: self.state.profile.as_ref().and_then(|profile| profile.scratch_limit),
             };
             let line = format!("Memory usage before processing: {:.1}MB", self.state.memory.working_set_bytes.as_mb());
             self.log(Some(id), LogLevel::Memory, line);

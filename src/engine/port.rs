@@ -165,6 +165,10 @@ pub struct SpawnOrder {
     pub media: MediaInfo,
     /// The profile's environment for the child.
     pub env: BTreeMap<String, String>,
+    /// The most memory that its processes may hold where the kernel can see to that; `None` = no limit of its own.
+    pub memory_limit: Option<Bytes>,
+    /// What all unfinished outputs together may hold on disk; `None` = no limit.
+    pub scratch_limit: Option<Bytes>,
 }
 
 /// What a cleanup acts on.

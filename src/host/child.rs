@@ -29,6 +29,8 @@ pub(super) struct ChildSetup {
     pub(super) third: Option<Identity>,
     /// No file may grow over this many bytes.
     pub(super) max_file: Option<u64>,
+    /// The open `cgroup.procs` of the group to run in.
+    pub(super) group: Option<RawFd>,
 }
 
 /// Device and inode of a pipe or socket on this descriptor; `None` when it is anything else, or nothing.
@@ -54,6 +56,8 @@ impl ChildSetup {
             }
             #[cfg(target_os = "linux")]
             self.die_with_parent()?;
+            // Before anything is allocated, so that all of it is the group's.
+            self.enter_group()?;
             default_signals();
             libc::umask(0o077);
             let nice = libc::getpriority(libc::PRIO_PROCESS as _, 0);
@@ -83,6 +87,13 @@ impl ChildSetup {
             }
         }
         Ok(())
+    }
+
+    /// Moves into its group: `0` stands for whoever writes it.
+    unsafe fn enter_group(&self) -> io::Result<()> {
+        let Some(procs) = self.group else { return Ok(()) };
+        // SAFETY: a constant of one byte, and a descriptor that the parent holds open across the fork.
+        if unsafe { libc::write(procs, b"0".as_ptr().cast(), 1) } == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
     /// Puts the progress pipe on descriptor 3, open across exec.

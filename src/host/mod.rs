@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod ffmpeg;
 pub mod fileid;
 pub mod heap;
+pub mod jobgroup;
 pub mod joblog;
 pub mod kept;
 pub mod lane;
@@ -38,4 +39,5 @@ mod child;
 #[cfg(test)]
 mod fixtures;
 mod peak;
+mod wake;
 mod watch;

@@ -52,6 +52,21 @@ pub enum PrepareError {
         /// What is needed, margin included.
         needed: Bytes,
     },
+    /// Too little is left of what unfinished outputs may hold.
+    #[error(
+        "disk: {folder} needs about {needed}, {left} left of the scratch limit of {limit}; \
+         wait for other jobs, or raise `scratch_limit` in the profile"
+    )]
+    OverScratch {
+        /// Folder of the output.
+        folder: String,
+        /// What is needed.
+        needed: Bytes,
+        /// What is left.
+        left: Bytes,
+        /// The limit.
+        limit: Bytes,
+    },
     /// The output is the input under another name.
     #[error("the output {0} is its own input; choose another folder with --out")]
     SameFile(String),
@@ -73,6 +88,8 @@ impl PrepareError {
     pub const fn transient(&self) -> bool {
         match self {
             Self::NoSpace { .. } => true,
+            // What is over the whole of it never fits.
+            Self::OverScratch { needed, limit, .. } => needed.0 <= limit.0,
             Self::SameFile(_) | Self::NotOurs(_) => false,
             Self::Io { transient, .. } => *transient,
         }
@@ -96,6 +113,24 @@ pub struct PrepareOrder<'a> {
     pub output: &'a Path,
     /// See [`space_needed`].
     pub needed: Bytes,
+    /// What unfinished outputs may hold together; `None` = no limit.
+    pub scratch: Option<Scratch>,
+}
+
+/// The limit of what unfinished outputs may hold on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scratch {
+    /// The limit.
+    pub limit: Bytes,
+    /// What the other jobs' parts hold, or are expected to.
+    pub taken: Bytes,
+}
+
+impl Scratch {
+    /// What one more part may hold.
+    pub fn left(self) -> Bytes {
+        self.limit - self.taken
+    }
 }
 
 /// A part file, created empty and locked while this value lives, so that a second plimsoll leaves it alone.
@@ -159,6 +194,10 @@ pub fn prepare(order: &PrepareOrder<'_>) -> Result<Part, PrepareError> {
     let free = Bytes(room.f_bavail.saturating_mul(room.f_frsize));
     if free < needed {
         return Err(PrepareError::NoSpace { folder: path_text(folder), free, needed });
+    }
+    if let Some(scratch) = order.scratch.filter(|scratch| order.needed > scratch.left()) {
+        let (needed, left, limit) = (order.needed, scratch.left(), scratch.limit);
+        return Err(PrepareError::OverScratch { folder: path_text(folder), needed, left, limit });
     }
     let work = folder.join(WORK_FOLDER);
     let handle = work_folder(&work)?;

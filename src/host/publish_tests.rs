@@ -25,7 +25,7 @@ struct Run<'a> {
 }
 
 fn order<'a>(input: &'a Path, output: &'a Path) -> PrepareOrder<'a> {
-    PrepareOrder { job: JobId(1), attempt: 1, input, output, needed: Bytes::ZERO }
+    PrepareOrder { job: JobId(1), attempt: 1, input, output, needed: Bytes::ZERO, scratch: None }
 }
 
 impl Bench {
@@ -445,4 +445,21 @@ fn the_room_asked_for_follows_from_what_is_asked() {
     assert_eq!(space_needed(&copy, &media, input), input);
     assert!(space_needed(&quick(), &media, input) < input);
     assert!(space_needed(&sheet(), &media, input) <= Bytes::mib(1));
+}
+
+#[test]
+fn an_output_over_what_is_left_of_the_scratch_limit_waits_and_one_over_all_of_it_never_fits() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let (input, output) = (dir.path().join("in.mp4"), dir.path().join("out/a.mp4"));
+    std::fs::write(&input, "x").expect("written");
+    let with = |needed: u64, taken: u64| {
+        let scratch = Some(Scratch { limit: Bytes::mib(100), taken: Bytes::mib(taken) });
+        prepare(&PrepareOrder { needed: Bytes::mib(needed), scratch, ..order(&input, &output) })
+    };
+    let held = with(60, 70).expect_err("held");
+    let said = held.to_string();
+    assert!(said.starts_with("disk: ") && said.contains("needs about 60 MB, 30 MB left of the scratch limit of 100 MB"), "{said}");
+    assert!(held.transient());
+    assert!(!with(101, 0).expect_err("never").transient());
+    with(30, 70).expect("fits exactly");
 }

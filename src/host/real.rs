@@ -13,17 +13,18 @@ use super::cgroup::{self, GroupReader, Roots};
 use super::cleanup::{Cleaner, CleanerConfig};
 use super::ffmpeg::Ffmpeg;
 use super::fileid::FileId;
+use super::jobgroup::JobGroups;
 use super::lane::Lane;
 use super::ledger::FileLedger;
 use super::loadjob;
 use super::probe::{Probed, Prober};
-use super::publish::{self, FinalizeOrder, Part, PrepareOrder};
+use super::publish::{self, FinalizeOrder, Part, PrepareOrder, Scratch};
 use super::sampler::{Sampler, SamplerConfig};
 use super::scan::{self, NameBook, ScanOrder};
-use super::scratch::WORK_FOLDER;
+use super::scratch::{self, WORK_FOLDER};
 use super::spawner::SpawnError;
 use super::store::{Records, Store, StoreError, preset_hash};
-use super::supervisor::{Supervisor, SupervisorConfig};
+use super::supervisor::{FileLimit, Launch, Supervisor, SupervisorConfig};
 use crate::domain::cleanup::CleanupAction;
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
@@ -51,6 +52,8 @@ pub struct HostConfig {
     pub budget: Option<Bytes>,
 }
 
+/// How far an output may outgrow what is left of the scratch limit: an index that is written at the end.
+const SCRATCH_MARGIN: Bytes = Bytes::mib(16);
 /// Longest wait at the end of a run for logs, and for the record.
 const AT_THE_END: Duration = Duration::from_secs(2);
 
@@ -82,6 +85,8 @@ struct Files {
     probed: Option<Probed>,
     order: Option<SpawnOrder>,
     part: Option<Part>,
+    /// What the part is expected to hold at least.
+    needed: Bytes,
 }
 
 /// What the threads share.
@@ -117,11 +122,17 @@ impl RealHost {
         let (reports, reported) = mpsc::unbounded_channel();
         let mut supervision = SupervisorConfig::new(config.state_dir.join("logs").join(store.run().to_string()));
         supervision.oom_kills = oom_counter();
+        // Before the sampler looks for our own group, which may change with it.
+        let groups = JobGroups::open(&Roots::default()).inspect_err(|why| tracing::info!(%why, "jobs share our memory cgroup"));
+        let groups = groups.ok().map(Arc::new);
+        let uncounted_kills = groups.as_ref().map(|groups| groups.uncounted_kills()).unwrap_or_default();
+        supervision.groups = groups;
         let supervisor = Supervisor::new(supervision, reports)?;
         let parts = config.out.join(WORK_FOLDER);
         let sampler_config = SamplerConfig {
             scratch_dirs: vec![parts.clone()],
             operator_budget: config.budget,
+            uncounted_kills,
             ..SamplerConfig::new(ledger.clone())
         };
         let sampler = Sampler::spawn(sampler_config, inputs.clone())?;
@@ -337,34 +348,47 @@ impl Shared {
         if let Err((reason, transient)) = self.refresh(&mut order) {
             return self.report(order.job, JobReport::SpawnFailed { reason, transient });
         }
-        let (job, attempt, duration) = (order.job, order.attempt, order.media.duration);
-        match self.make_command(order) {
-            Ok(command) => {
-                self.report(job, JobReport::Log(vec![(LogLevel::Info, arguments::shown(&command))]));
-                self.supervisor.start(job, attempt, command, duration);
+        let (job, attempt) = (order.job, order.attempt);
+        match self.make_launch(order) {
+            Ok(launch) => {
+                self.report(job, JobReport::Log(vec![(LogLevel::Info, arguments::shown(&launch.command))]));
+                self.supervisor.start(job, attempt, launch);
             }
             Err((reason, transient)) => self.report(job, JobReport::SpawnFailed { reason, transient }),
         }
     }
 
-    fn make_command(&self, order: SpawnOrder) -> Result<std::process::Command, (String, bool)> {
+    fn make_launch(&self, order: SpawnOrder) -> Result<Launch, (String, bool)> {
         let unknown = || (format!("its preset {} is not known any more", order.preset), false);
         let preset = self.config.presets.get(&order.preset).ok_or_else(unknown)?;
         let size = Bytes(std::fs::metadata(&order.input).map_or(0, |meta| meta.len()));
-        let prepare = PrepareOrder {
-            job: order.job,
-            attempt: order.attempt,
-            input: &order.input,
-            output: &order.output,
-            needed: publish::space_needed(preset, &order.media, size),
-        };
+        let needed = publish::space_needed(preset, &order.media, size);
+        let scratch = order.scratch_limit.map(|limit| Scratch { limit, taken: self.scratch_taken(order.job) });
+        let prepare =
+            PrepareOrder { job: order.job, attempt: order.attempt, input: &order.input, output: &order.output, needed, scratch };
         let part = publish::prepare(&prepare).map_err(|error| (error.to_string(), error.transient()))?;
         let command = self.command(&order, preset, part.path())?;
+        let max_file = scratch.map(|scratch| FileLimit {
+            bytes: Bytes(scratch.left().0.saturating_add(SCRATCH_MARGIN.0)),
+            may_rise: scratch.taken > Bytes::ZERO,
+        });
+        let launch = Launch { command, duration: order.media.duration, max_file, memory_limit: order.memory_limit };
         let mut jobs = self.jobs();
         let files = jobs.entry(order.job).or_default();
         files.part = Some(part);
+        files.needed = needed;
         files.order = Some(order);
-        Ok(command)
+        Ok(launch)
+    }
+
+    /// What parts hold on disk, those of jobs that are being finished included, and what the running ones are still
+    /// expected to take; without those of `job`.
+    fn scratch_taken(&self, job: JobId) -> Bytes {
+        let held = scratch::held_on_disk(&self.config.out.join(WORK_FOLDER), |part_of| part_of != job);
+        let jobs = self.jobs();
+        let others = jobs.iter().filter(|(other, _)| **other != job);
+        let to_come = others.filter_map(|(_, files)| Some(files.needed - files.part.as_ref()?.size()));
+        to_come.fold(held, |sum, bytes| sum + bytes)
     }
 
     fn command(&self, order: &SpawnOrder, preset: &Preset, part: &Path) -> Result<std::process::Command, (String, bool)> {

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use super::kept::{KeptFile, ReadError};
 use super::ledger::FileLedger;
 use super::machine::MachineReader;
 use super::procfs::TreeReader;
+use super::wake::{Alarm, Wake};
 use super::{resident, scratch};
 use crate::domain::job::JobId;
 use crate::domain::memory::{JobVitals, MemorySample, Scope};
@@ -51,6 +53,8 @@ pub struct SamplerConfig {
     pub profile_budget: Option<Bytes>,
     /// Time between samples.
     pub pace: Duration,
+    /// Kills in jobs' groups that the group above them does not count.
+    pub uncounted_kills: Arc<AtomicU64>,
 }
 
 impl SamplerConfig {
@@ -63,6 +67,7 @@ impl SamplerConfig {
             operator_budget: None,
             profile_budget: None,
             pace: DEFAULT_PACE,
+            uncounted_kills: Arc::default(),
         }
     }
 }
@@ -103,7 +108,7 @@ impl SampleSource {
 #[derive(Debug)]
 pub struct Sampler {
     source: SampleSource,
-    control: Arc<(Mutex<Control>, Condvar)>,
+    control: Arc<(Mutex<Control>, Wake)>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -122,11 +127,13 @@ impl Sampler {
     /// When the system gives no thread.
     pub fn spawn(config: SamplerConfig, inputs: UnboundedSender<Input>) -> io::Result<Self> {
         let pace = config.pace.max(FASTEST);
+        // Where the kernel can tell that tasks wait for memory, that is a reason to look at once.
+        let mut alarm = Alarm::arm(&config.roots);
         let source = SampleSource::new(config);
-        let control = Arc::new((Mutex::new(Control { pace, is_over: false, is_due: false }), Condvar::new()));
+        let control = Arc::new((Mutex::new(Control { pace, is_over: false, is_due: false }), Wake::new()?));
         let thread = std::thread::Builder::new().name("sampler".to_owned()).spawn({
             let (source, control) = (source.clone(), Arc::clone(&control));
-            move || run(&source, &control, &inputs)
+            move || run(&source, &control, &mut alarm, &inputs)
         })?;
         Ok(Self { source, control, thread: Some(thread) })
     }
@@ -155,7 +162,7 @@ impl Sampler {
     fn tell(&self, change: impl FnOnce(&mut Control)) {
         let (control, wake) = &*self.control;
         change(&mut control.lock().unwrap_or_else(PoisonError::into_inner));
-        wake.notify_all();
+        wake.notify();
     }
 }
 
@@ -169,7 +176,7 @@ impl Drop for Sampler {
 }
 
 #[allow(clippy::disallowed_methods)] // keeps the pace
-fn run(source: &SampleSource, control: &(Mutex<Control>, Condvar), inputs: &UnboundedSender<Input>) {
+fn run(source: &SampleSource, control: &(Mutex<Control>, Wake), alarm: &mut Option<Alarm>, inputs: &UnboundedSender<Input>) {
     let (control, wake) = control;
     let mut is_blind = false;
     loop {
@@ -189,18 +196,23 @@ fn run(source: &SampleSource, control: &(Mutex<Control>, Condvar), inputs: &Unbo
         if input.is_some_and(|input| inputs.send(input).is_err()) {
             return;
         }
-        let mut state = control.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut has_rung = false;
         loop {
             let waited = began.elapsed();
-            if state.is_over || inputs.is_closed() {
-                return;
-            }
-            if state.is_due || waited >= state.pace {
-                state.is_due = false;
-                break;
-            }
-            let left = state.pace.saturating_sub(waited);
-            state = wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            let left = {
+                let mut state = control.lock().unwrap_or_else(PoisonError::into_inner);
+                if state.is_over || inputs.is_closed() {
+                    return;
+                }
+                if state.is_due || waited >= state.pace || has_rung && waited >= FASTEST {
+                    state.is_due = false;
+                    break;
+                }
+                let least = if has_rung { FASTEST } else { state.pace };
+                least.saturating_sub(waited)
+            };
+            // What was told after the lock was given back has been written to the pipe by then.
+            has_rung |= wake.wait(left, alarm);
         }
     }
 }
@@ -268,6 +280,7 @@ struct Probe {
     slow_age: Age,
     cache: OurCache,
     stray_scratch: Bytes,
+    uncounted_kills: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -300,6 +313,7 @@ impl Probe {
             slow_age: Age::default(),
             cache: OurCache::default(),
             stray_scratch: Bytes::ZERO,
+            uncounted_kills: config.uncounted_kills,
         }
     }
 
@@ -326,7 +340,9 @@ impl Probe {
             };
         }
         let oom_kills = match &mut self.place {
-            Some(Place::Group(group)) => group.oom_kills(),
+            Some(Place::Group(group)) => {
+                group.oom_kills().map(|kills| kills.saturating_add(self.uncounted_kills.load(Ordering::Relaxed)))
+            }
             _ => self.machine_kills,
         };
         let mut sample = MemorySample {

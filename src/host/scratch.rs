@@ -83,6 +83,12 @@ pub fn held_in_memory(dir: &Path, counts: impl Fn(JobId) -> bool) -> Bytes {
     parts(&folder).unwrap_or_default().iter().filter(|part| counts(part.job)).map(|part| blocks(&part.stat)).sum()
 }
 
+/// What the parts in `dir` whose job `counts` take of the file system, sparse pieces left out.
+pub fn held_on_disk(dir: &Path, counts: impl Fn(JobId) -> bool) -> Bytes {
+    let Ok(Some(folder)) = open_folder(dir) else { return Bytes::ZERO };
+    parts(&folder).unwrap_or_default().iter().filter(|part| counts(part.job)).map(|part| blocks(&part.stat)).sum()
+}
+
 /// Memory held by one file on a tmpfs, sparse parts left out; zero when it is gone.
 pub fn held_by_file(path: &Path) -> Bytes {
     rustix::fs::lstat(path).map_or(Bytes::ZERO, |stat| blocks(&stat))

@@ -3,10 +3,12 @@
 //! The kernel's promise to kill a child when its parent dies follows the *thread* that forked it: a child forked from a
 //! worker thread dies when that thread is retired. It must not know what the children are for.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 
 use rustix::io::FdFlags;
 
@@ -24,6 +26,8 @@ pub struct SpawnRequest {
     pub command: Command,
     /// No file that it writes may grow over this (`RLIMIT_FSIZE`, ended by SIGXFSZ).
     pub max_file: Option<Bytes>,
+    /// The `cgroup.procs` of the group that it is to run in, opened for writing.
+    pub group: Option<File>,
 }
 
 /// A process that runs: leader of its own session and process group, not reaped until its owner does so.
@@ -37,6 +41,8 @@ pub struct SpawnedChild {
     pub stderr: OwnedFd,
     /// What it writes on descriptor 3. Does not block.
     pub progress: OwnedFd,
+    /// It runs in the group that was asked for.
+    pub in_group: bool,
 }
 
 /// Why a process could not be started.
@@ -149,19 +155,30 @@ fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
         progress: progress_end.as_raw_fd() as RawFd,
         third: channel(PROGRESS_FD),
         max_file: request.max_file.map(|bytes| bytes.0),
+        group: request.group.as_ref().map(|file| file.as_raw_fd() as RawFd),
     };
+    let with_group = Arc::new(AtomicBool::new(setup.group.is_some()));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(stderr_end));
     // SAFETY: `apply` makes only calls that are safe between fork and exec, as its module says.
     unsafe {
         use std::os::unix::process::CommandExt as _;
-        command.pre_exec(move || setup.apply());
+        let with_group = Arc::clone(&with_group);
+        command.pre_exec(move || {
+            let group = setup.group.filter(|_| with_group.load(Ordering::Relaxed));
+            ChildSetup { group, ..setup }.apply()
+        });
     }
     // The handle is dropped without waiting: whoever owns the answer reaps by number.
-    let pid = command.spawn().map_err(run_error)?.id();
+    let mut started = command.spawn();
+    if started.is_err() && with_group.swap(false, Ordering::Relaxed) {
+        // It may be the group that refuses, and a job can do without: what else is wrong shows again.
+        started = command.spawn();
+    }
+    let pid = started.map_err(run_error)?.id();
     // Our copies of the write ends are closed here, or the read ends would never see the end.
     drop(command);
     drop(progress_end);
-    Ok(SpawnedChild { pid, pidfd: pidfd(pid), stderr, progress })
+    Ok(SpawnedChild { pid, pidfd: pidfd(pid), stderr, progress, in_group: with_group.load(Ordering::Relaxed) })
 }
 
 /// A pipe that no other child inherits and whose read end does not block.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::jobgroup::JobGroups;
 use super::joblog::{LogKeeper, log_path};
 use super::spawner::{SpawnError, SpawnRequest, Spawner};
 use super::watch::{self, Watched};
@@ -30,25 +31,61 @@ pub struct SupervisorConfig {
     pub log_dir: PathBuf,
     /// Size cap of one job's log.
     pub max_log: Bytes,
-    /// No file that a job writes may grow over this; `None` = no limit. See [`Supervisor::limit_files`].
+    /// No file that a job writes may grow over this; `None` = no limit. A [`Launch`] may set a smaller one.
     pub max_file: Option<Bytes>,
     /// The out-of-memory kills so far.
     pub oom_kills: OomCounter,
+    /// Where jobs get groups of their own; `None` = they stay in ours.
+    pub groups: Option<Arc<JobGroups>>,
 }
 
 impl SupervisorConfig {
-    /// Logs in `log_dir`, 16 MB each; no limit to files; out-of-memory kills cannot be told.
+    /// Logs in `log_dir`, 16 MB each; no limit to files; no groups; out-of-memory kills cannot be told.
     pub fn new(log_dir: PathBuf) -> Self {
-        Self { log_dir, max_log: Bytes::mib(16), max_file: None, oom_kills: Arc::new(|| None) }
+        Self { log_dir, max_log: Bytes::mib(16), max_file: None, oom_kills: Arc::new(|| None), groups: None }
     }
 }
 
 impl std::fmt::Debug for SupervisorConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { log_dir, max_log, max_file, oom_kills: _ } = self;
+        let Self { log_dir, max_log, max_file, oom_kills: _, groups } = self;
         let mut out = f.debug_struct("SupervisorConfig");
-        out.field("log_dir", log_dir).field("max_log", max_log).field("max_file", max_file).finish_non_exhaustive()
+        out.field("log_dir", log_dir)
+            .field("max_log", max_log)
+            .field("max_file", max_file)
+            .field("groups", groups)
+            .finish_non_exhaustive()
     }
+}
+
+/// A process to be run for a job.
+#[derive(Debug)]
+pub struct Launch {
+    /// The program with its arguments, folder and environment; its standard streams and descriptor 3 (progress) are set by
+    /// the supervisor.
+    pub command: Command,
+    /// How long the input plays, for the ratio of the progress.
+    pub duration: Option<Duration>,
+    /// No file that it writes may grow over this; `None` = as the supervisor was told at its start.
+    pub max_file: Option<FileLimit>,
+    /// Most memory of its group, where it gets one; `None` = no limit of its own.
+    pub memory_limit: Option<Bytes>,
+}
+
+impl Launch {
+    /// Without limits of its own.
+    pub const fn new(command: Command, duration: Option<Duration>) -> Self {
+        Self { command, duration, max_file: None, memory_limit: None }
+    }
+}
+
+/// How far a file may grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileLimit {
+    /// The largest size.
+    pub bytes: Bytes,
+    /// It is this low only because of what others hold now: a later try may get further.
+    pub may_rise: bool,
 }
 
 /// A job that has been started and whose end has not been reported.
@@ -169,11 +206,6 @@ impl Supervisor {
         Ok(Self { config, shared, spawner: Spawner::new()?, logs })
     }
 
-    /// From the next start on no file that a job writes may grow over `most`.
-    pub fn limit_files(&mut self, most: Option<Bytes>) {
-        self.config.max_file = most;
-    }
-
     /// Where the log of a job's try stands, or will.
     pub fn log_path(&self, job: JobId, attempt: u32) -> PathBuf {
         log_path(&self.config.log_dir, job, attempt)
@@ -184,9 +216,8 @@ impl Supervisor {
         self.logs.flush(at_most)
     }
 
-    /// Starts a job's process: `command` with its arguments, folder and environment set; its standard streams and
-    /// descriptor 3 (progress) are set here. `duration` is the input's, for the ratio of the progress. Answered by reports.
-    pub fn start(&self, job: JobId, attempt: u32, command: Command, duration: Option<Duration>) {
+    /// Starts a job's process. Answered by reports.
+    pub fn start(&self, job: JobId, attempt: u32, launch: Launch) {
         if self.shared.slots().contains_key(&job) {
             let what = format!("cannot start job {job} a second time");
             let detail = "it still runs; its end has to be reported first".to_owned();
@@ -195,13 +226,22 @@ impl Supervisor {
         }
         self.shared.slots().insert(job, Slot::default());
 
+        let Launch { command, duration, max_file: own_limit, memory_limit } = launch;
         let shared = Arc::clone(&self.shared);
         let spawner = self.spawner.clone();
         let mut log = self.logs.open(self.log_path(job, attempt), self.config.max_log);
         log.line(super::joblog::wall_now(), &format!("job {job}, try {attempt}: {}", shown(&command)));
         let oom_kills = Arc::clone(&self.config.oom_kills);
-        let request = SpawnRequest { job, command, max_file: self.config.max_file };
+        let overall = self.config.max_file.map(|bytes| FileLimit { bytes, may_rise: false });
+        let file_limit = own_limit.into_iter().chain(overall).min_by_key(|limit| limit.bytes);
+        let mut request = SpawnRequest { job, command, max_file: file_limit.map(|limit| limit.bytes), group: None };
+        let groups = self.config.groups.clone();
         let work = move || {
+            let made = groups.map(|groups| groups.make(job, attempt, memory_limit)).and_then(|made| {
+                // Without one it runs all the same, and its end is told from the counter of our own group.
+                made.inspect_err(|error| tracing::warn!(%job, %error, "no group of its own for the job")).ok()
+            });
+            request.group = made.as_ref().and_then(|group| group.entrance().ok());
             let oom_before = oom_kills();
             let (answer, answered) = mpsc::sync_channel(1);
             spawner.spawn(request, move |result| drop(answer.send(result)));
@@ -212,6 +252,9 @@ impl Supervisor {
                 Err(error) => {
                     log.close(super::joblog::wall_now(), &error.to_string());
                     shared.forget(job);
+                    if let Some(group) = made {
+                        group.remove();
+                    }
                     shared.report(job, JobReport::SpawnFailed { reason: error.to_string(), transient: error.is_transient() });
                     return;
                 }
@@ -220,7 +263,8 @@ impl Supervisor {
                 shared.runs(job, pid);
             }
             shared.report(job, JobReport::Spawned { pid: child.pid });
-            watch::watch(Watched { job, child, duration, shared, log, oom_kills, oom_before });
+            let may_rise = file_limit.is_some_and(|limit| limit.may_rise);
+            watch::watch(Watched { job, child, duration, shared, log, oom_kills, oom_before, group: made, may_rise });
         };
         let thread = std::thread::Builder::new().name(format!("job-{job}")).stack_size(512 << 10);
         if let Err(source) = thread.spawn(work) {

@@ -52,7 +52,7 @@ impl Rig {
     }
 
     fn start(&self, text: &str) {
-        self.supervisor.start(JOB, 1, self.script(text), Some(Duration::from_secs(10)));
+        self.supervisor.start(JOB, 1, Launch::new(self.script(text), Some(Duration::from_secs(10))));
     }
 
     fn next(&mut self) -> Input {
@@ -167,7 +167,7 @@ fn reports_come_in_order_with_the_start_first_and_the_end_last_and_once() {
 #[test]
 fn a_program_that_is_not_there_is_named_and_not_retried() {
     let mut rig = Rig::new();
-    rig.supervisor.start(JOB, 1, Command::new("/nowhere/ffmpeg"), None);
+    rig.supervisor.start(JOB, 1, Launch::new(Command::new("/nowhere/ffmpeg"), None));
     let input = rig.next();
     let Input::Job(JOB, JobReport::SpawnFailed { reason, transient: false }) = input else { panic!("{input:?}") };
     assert!(reason.starts_with("cannot run /nowhere/ffmpeg: no such file"), "{reason}");
@@ -181,7 +181,7 @@ fn a_program_that_may_not_be_run_is_named_and_not_retried() {
     let path = rig.dir.path().join("ffmpeg");
     fs::write(&path, "#!/bin/sh\n").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    rig.supervisor.start(JOB, 1, Command::new(&path), None);
+    rig.supervisor.start(JOB, 1, Launch::new(Command::new(&path), None));
     let input = rig.next();
     let Input::Job(JOB, JobReport::SpawnFailed { reason, transient: false }) = input else { panic!("{input:?}") };
     assert!(reason.contains("permission denied"), "{reason}");
@@ -417,7 +417,7 @@ fn a_child_outlives_the_thread_that_asked_for_it() {
     let mut rig = Rig::new();
     let command = rig.script("echo ready >&2; kill -STOP $$; exit 0");
     std::thread::scope(|scope| {
-        scope.spawn(|| rig.supervisor.start(JOB, 1, command, None)).join().unwrap();
+        scope.spawn(|| rig.supervisor.start(JOB, 1, Launch::new(command, None))).join().unwrap();
     });
     rig.line("ready");
     rig.supervisor.resume(JOB);
@@ -441,7 +441,7 @@ fn a_child_runs_as_promised() {
          grep -E 'core|file size' /proc/$$/limits; echo in $(readlink /proc/$$/fd/0); echo env $(env)",
     );
     command.env("MALLOC_TRIM_THRESHOLD_", "100000");
-    rig.supervisor.start(JOB, 1, command, None);
+    rig.supervisor.start(JOB, 1, Launch::new(command, None));
     let pid = rig.pid();
     assert!(within(PATIENCE, || state_of(pid) == Some('T')));
     let fds = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(|fd| fd.unwrap().file_name().into_string().unwrap());
@@ -488,6 +488,17 @@ fn an_output_over_its_limit_ends_the_job_by_name() {
 }
 
 #[test]
+fn an_output_that_others_leave_too_little_room_is_worth_another_try() {
+    let mut rig = Rig::new();
+    let limit = FileLimit { bytes: Bytes::mib(1), may_rise: true };
+    let command = rig.script("exec head -c 5000000 /dev/zero > big");
+    rig.supervisor.start(JOB, 1, Launch { max_file: Some(limit), ..Launch::new(command, None) });
+    let failure = rig.exit().failure.unwrap();
+    assert_eq!(failure.cause, Cause::Host);
+    assert!(failure.reason.starts_with("disk: ") && failure.reason.contains("scratch limit"), "{}", failure.reason);
+}
+
+#[test]
 fn the_peak_is_the_memory_of_the_child_and_not_of_its_parent() {
     let ballast = vec![1_u8; 64 << 20];
     let mut rig = Rig::new();
@@ -511,7 +522,7 @@ fn progress_arrives_when_the_pipe_already_has_number_three() {
     assert_eq!(unsafe { libc::dup2(write.as_raw_fd(), 3) }, 3);
     drop(write);
     unsafe { libc::fcntl(3, libc::F_SETFD, libc::FD_CLOEXEC) };
-    let setup = ChildSetup { parent: std::process::id() as i32, progress: 3, third: None, max_file: None };
+    let setup = ChildSetup { parent: std::process::id() as i32, progress: 3, third: None, max_file: None, group: None };
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "echo hello >&3"]);
     unsafe { command.pre_exec(move || setup.apply()) };
@@ -531,7 +542,7 @@ fn the_pipe_that_tells_of_exec_is_never_taken_for_number_three() {
     let (_read, write) = (out_of_the_way(&read.into()), out_of_the_way(&write.into()));
     let fork = || {
         let (progress, third) = (write.as_raw_fd(), channel(3));
-        let setup = ChildSetup { parent: std::process::id() as i32, progress, third, max_file: None };
+        let setup = ChildSetup { parent: std::process::id() as i32, progress, third, max_file: None, group: None };
         let mut command = Command::new("/bin/true");
         command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
         unsafe { command.pre_exec(move || setup.apply()) };
@@ -639,7 +650,7 @@ fn starting_takes_milliseconds() {
         .map(|_| {
             let command = Command::new("/bin/true");
             let start = Instant::now();
-            rig.supervisor.start(JOB, 1, command, None);
+            rig.supervisor.start(JOB, 1, Launch::new(command, None));
             rig.pid();
             let took = start.elapsed().as_micros();
             rig.exit();
@@ -666,7 +677,7 @@ fn ffmpeg(out: &Path) -> Command {
 fn a_real_encode_reports_rising_progress_that_ends_at_one() {
     let mut rig = Rig::new();
     let out = rig.dir.path().join("out.mp4");
-    rig.supervisor.start(JOB, 1, ffmpeg(&out), Some(Duration::from_secs(2)));
+    rig.supervisor.start(JOB, 1, Launch::new(ffmpeg(&out), Some(Duration::from_secs(2))));
     let exit = rig.exit();
     assert_eq!((exit.exit, &exit.failure), (Exit::Code(0), &None), "{:?}", rig.lines());
     let ratios: Vec<f64> = rig.progress().iter().filter_map(|p| p.ratio).collect();
@@ -682,7 +693,7 @@ fn a_real_ffmpeg_without_the_encoder_says_so() {
     let mut rig = Rig::new();
     let mut command = ffmpeg(Path::new("unused.mp4"));
     command.args(["-c:v", "libnosuch", "other.mp4"]).current_dir(rig.dir.path());
-    rig.supervisor.start(JOB, 1, command, None);
+    rig.supervisor.start(JOB, 1, Launch::new(command, None));
     let failure = rig.exit().failure.unwrap();
     assert_eq!(failure.reason, "this ffmpeg has no encoder libnosuch; see plimsoll doctor");
     assert_eq!(failure.cause, Cause::Input);
@@ -693,7 +704,7 @@ fn a_real_ffmpeg_on_a_full_disk_says_so() {
     let mut rig = Rig::new();
     let mut command = ffmpeg(Path::new("/dev/full"));
     command.current_dir(rig.dir.path());
-    rig.supervisor.start(JOB, 1, command, None);
+    rig.supervisor.start(JOB, 1, Launch::new(command, None));
     let failure = rig.exit().failure.unwrap();
     assert_eq!((failure.cause, failure.reason.starts_with("disk full")), (Cause::Host, true), "{}", failure.reason);
 }

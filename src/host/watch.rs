@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::diagnose::{Diagnosis, signal_name};
+use super::jobgroup::JobGroup;
 use super::joblog::{JobLog, wall_now};
 use super::loggate::LogGate;
 use super::logread::{Classified, LineSplitter};
@@ -44,6 +45,10 @@ pub(super) struct Watched {
     pub(super) oom_kills: OomCounter,
     /// The counter before the process was started.
     pub(super) oom_before: Option<u64>,
+    /// The group that was made for it, whether it got into it or not.
+    pub(super) group: Option<JobGroup>,
+    /// Its files may grow further in a later try.
+    pub(super) may_rise: bool,
 }
 
 /// What comes out of the pipes, and where it goes.
@@ -73,7 +78,8 @@ struct Reaped {
 /// Watches a process to its end and reports it.
 #[allow(clippy::disallowed_methods)] // the host reads the clock: the pace of log lines and samples is its own affair
 pub(super) fn watch(watched: Watched) {
-    let Watched { job, child, duration, shared, log, oom_kills, oom_before } = watched;
+    let Watched { job, child, duration, shared, log, oom_kills, oom_before, mut group, may_rise } = watched;
+    let in_group = child.in_group;
     let started = Instant::now();
     let mut peak = PeakSampler::new(child.pid);
     let pid = child.pid as libc::pid_t;
@@ -111,6 +117,7 @@ pub(super) fn watch(watched: Watched) {
         unsafe { libc::kill(-pid, libc::SIGKILL) };
         reap(pid)
     });
+    let kills_in_group = group.as_mut().filter(|_| in_group).and_then(JobGroup::kills);
     let ended = started.elapsed();
     while pipes.are_open() {
         let left = (ended + LAST_WORDS).saturating_sub(started.elapsed());
@@ -123,15 +130,22 @@ pub(super) fn watch(watched: Watched) {
     let sampled = peak.peak();
     let peak = if sampled == Bytes::ZERO { reaped.max_rss } else { sampled };
     let exit = reaped.exit.unwrap_or(Exit::Code(-1));
-    let failure = if reaped.exit.is_none() {
+    let mut failure = if reaped.exit.is_none() {
         let reason = "how it ended cannot be told: another part of the system has taken its exit status".to_owned();
         Some(Failure { cause: Cause::Unknown, reason })
     } else {
         pipes.diagnosis_of(exit, stop)
     };
+    if let Some(failure) = failure.as_mut().filter(|_| may_rise && exit == Exit::Signal(libc::SIGXFSZ)) {
+        let reason = "disk: the output outgrew what was left of the scratch limit (SIGXFSZ)".to_owned();
+        *failure = Failure { cause: Cause::Host, reason };
+    }
     let by_us = stop == Some(StopMode::Kill);
     let oom_killed = match exit {
-        Exit::Signal(libc::SIGKILL) if !by_us => shared.claim_oom_kill(oom_before, oom_after),
+        // The group held this try alone: its counter says whose kill it was.
+        Exit::Signal(libc::SIGKILL) if !by_us => {
+            kills_in_group.map_or_else(|| shared.claim_oom_kill(oom_before, oom_after), |kills| Some(kills > 0))
+        }
         _ => Some(false),
     };
     let how = match exit {
@@ -146,6 +160,9 @@ pub(super) fn watch(watched: Watched) {
     pipes.close(&last);
     shared.forget(job);
     shared.report(job, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed }));
+    if let Some(group) = group {
+        group.remove();
+    }
 }
 
 impl Pipes {

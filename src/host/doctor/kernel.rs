@@ -8,6 +8,8 @@ use rustix::fs::Access;
 
 use super::{Check, GroupReport};
 use crate::domain::text::{path_text, sanitise};
+use crate::host::cgroup::{MemoryCgroup, Version};
+use crate::host::jobgroup;
 
 /// All of these checks. `group`: our own memory cgroup.
 pub fn checks(group: Option<&GroupReport>) -> Vec<Check> {
@@ -26,24 +28,17 @@ fn cgroup(group: Option<&GroupReport>) -> Vec<Check> {
         return vec![Check::warn("cgroup", "none for memory", PROBABLY)];
     };
     let place = format!("v{version}, {}", path_text(folder));
-    let mut checks = vec![match can_have_children(*version, folder) {
-        Ok(true) => Check::ok("cgroup", format!("{place}; each job can have a group of its own")),
-        Ok(false) => Check::warn("cgroup", format!("{place}; groups can be made, but without memory control"), PROBABLY),
-        Err(error) => Check::warn("cgroup", format!("{place}; no group can be made: {error}"), PROBABLY),
+    let own =
+        MemoryCgroup { version: if *version == 2 { Version::V2 } else { Version::V1 }, dir: folder.clone(), mount: folder.clone() };
+    let mut checks = vec![match jobgroup::examine(&own) {
+        Ok(()) => Check::ok("cgroup", place)
+            .with("each job has a group of its own: a kill by the kernel is certain, and hits that job alone"),
+        Err(why) => Check::warn("cgroup", format!("{place}; {why}"), PROBABLY),
     }];
     if *version == 2 {
         checks.extend(oom_group(folder));
     }
     checks
-}
-
-/// Makes a group within ours and removes it; it has memory control or not.
-fn can_have_children(version: u8, folder: &Path) -> io::Result<bool> {
-    let child = folder.join(format!("plimsoll-doctor-{}", std::process::id()));
-    fs::create_dir(&child)?;
-    let has_memory = child.join(if version == 2 { "memory.max" } else { "memory.limit_in_bytes" }).exists();
-    fs::remove_dir(&child)?;
-    Ok(has_memory)
 }
 
 /// With `memory.oom.group` on a group, one process out of memory takes all of the group along.
@@ -151,10 +146,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let found = cgroup(Some(&group(2, folder.path())));
         assert_eq!(found[0].status, Status::Warn);
-        assert!(found[0].value.contains("without memory control"), "{found:?}");
+        assert!(found[0].value.contains("get no memory control: it has none itself"), "{found:?}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "the trial group is removed");
         let gone = cgroup(Some(&group(1, &folder.path().join("gone"))));
-        assert!(gone[0].value.contains("no group can be made: No such file"), "{gone:?}");
+        assert!(gone[0].value.contains("no group can be made in "), "{gone:?}");
         assert_eq!(cgroup(None)[0].status, Status::Warn);
     }
 
@@ -167,7 +162,7 @@ mod tests {
             return;
         }
         let found = cgroup(Some(&group(1, v1)));
-        assert_eq!(found, [Check::ok("cgroup", "v1, /sys/fs/cgroup/memory; each job can have a group of its own")]);
+        assert_eq!((found[0].status, found[0].value.as_str()), (Status::Ok, "v1, /sys/fs/cgroup/memory"), "{found:?}");
         assert!(!v1.join(format!("plimsoll-doctor-{}", std::process::id())).exists());
     }
 

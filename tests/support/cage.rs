@@ -1,0 +1,156 @@
+//! A memory cgroup with a limit, below our own, and what the kernel says of it and of processes.
+
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use plimsoll::domain::units::Bytes;
+use plimsoll::host::cgroup::{self, Roots, Version};
+use plimsoll::host::resident;
+
+/// The box. Whatever lives in it is killed when it is dropped.
+pub struct Cage {
+    version: Version,
+    dir: PathBuf,
+    kills_before: u64,
+}
+
+impl Cage {
+    /// A box of this size; `None`, with the reason printed, where none can be made.
+    pub fn of(tag: &str, limit: Bytes) -> Option<Self> {
+        let skipped = |why: String| {
+            println!("skipped, nothing proved: {why}");
+            None
+        };
+        let Some(own) = cgroup::find(&Roots::default()) else { return skipped("there is no memory cgroup".to_owned()) };
+        let dir = own.dir.join(format!("plimsoll-box-{tag}-{}", std::process::id()));
+        if let Err(error) = fs::create_dir(&dir) {
+            return skipped(format!("cannot make {}: {error}", dir.display()));
+        }
+        let cage = Self { version: own.version, dir, kills_before: machine_kills() };
+        let file = if own.version == Version::V1 { "memory.limit_in_bytes" } else { "memory.max" };
+        if let Err(error) = fs::write(cage.dir.join(file), limit.0.to_string()) {
+            return skipped(format!("cannot set {}: {error}", cage.dir.join(file).display()));
+        }
+        // Swap would hide what the test is about.
+        let _ = fs::write(cage.dir.join("memory.swappiness"), "0");
+        let _ = fs::write(cage.dir.join("memory.swap.max"), "0");
+        Some(cage)
+    }
+
+    /// Starts a process that is in the box before its program runs.
+    pub fn spawn(&self, command: &mut Command) -> Child {
+        let procs = fs::OpenOptions::new().write(true).open(self.dir.join("cgroup.procs")).expect("opens");
+        // SAFETY: one write of a constant to an open file, which is safe between fork and exec.
+        unsafe {
+            command.pre_exec(move || rustix::io::write(&procs, b"0").map(drop).map_err(Into::into));
+        }
+        command.spawn().expect("starts in the box")
+    }
+
+    /// Kills by the kernel since the box was made. Jobs' groups are gone when they are asked for, so on v1 it is the
+    /// machine's count: one box at a time, on a machine with memory to spare.
+    pub fn kills(&self) -> u64 {
+        match self.version {
+            Version::V1 => machine_kills() - self.kills_before,
+            Version::V2 => field(&self.dir.join("memory.events"), "oom_kill").unwrap_or(0),
+        }
+    }
+
+    /// Anonymous memory in the box, in bytes.
+    pub fn anon(&self) -> u64 {
+        let name = if self.version == Version::V1 { "total_rss" } else { "anon" };
+        field(&self.dir.join("memory.stat"), name).unwrap_or(0)
+    }
+
+    /// No group is left in it.
+    pub fn is_clean(&self) -> bool {
+        !fs::read_dir(&self.dir).expect("there").flatten().any(|entry| entry.path().is_dir())
+    }
+}
+
+impl Drop for Cage {
+    fn drop(&mut self) {
+        for dir in folders(&self.dir) {
+            for pid in fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default().lines().filter_map(|pid| pid.parse().ok()) {
+                // SAFETY: plain numbers; whoever is in the box was started by it.
+                unsafe { libc::kill(pid, libc::SIGKILL) };
+            }
+        }
+        // What was killed leaves when the kernel has taken it apart.
+        for _ in 0..200 {
+            let mut dirs = folders(&self.dir);
+            dirs.reverse();
+            if dirs.iter().all(|dir| fs::remove_dir(dir).is_ok()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// The folder and all below it, outermost first.
+fn folders(dir: &Path) -> Vec<PathBuf> {
+    let mut found = vec![dir.to_owned()];
+    let mut next = 0;
+    while next < found.len() {
+        let inner =
+            fs::read_dir(&found[next]).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
+        found.extend(inner.collect::<Vec<_>>());
+        next += 1;
+    }
+    found
+}
+
+fn field(file: &Path, key: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+fn machine_kills() -> u64 {
+    field(Path::new("/proc/vmstat"), "oom_kill").unwrap_or(0)
+}
+
+/// Anonymous memory of a process, in bytes.
+pub fn anon_of(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// What a process has had read from disk, in bytes.
+pub fn read_bytes(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("read_bytes: ")?.parse().ok())
+}
+
+/// The process has ended and is not reaped yet.
+pub fn has_ended(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
+}
+
+/// What of a file is in memory.
+pub fn resident(path: &Path) -> Bytes {
+    resident::resident(&resident::open(path).expect("opens"), 0).expect("can be told")
+}
+
+/// Takes a file out of memory.
+pub fn drop_cache(path: &Path) {
+    resident::drop_cache(&resident::open(path).expect("opens"), 0, false);
+    assert!(resident(path) <= Bytes::mib(1), "{} is out of memory", path.display());
+}
+
+/// Processor time of the thread of ours that has this name.
+pub fn thread_cpu(name: &str) -> Option<Duration> {
+    for task in fs::read_dir("/proc/self/task").ok()?.flatten() {
+        if fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name) {
+            // In nanoseconds, where `stat` counts in hundredths of a second.
+            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            return text.split(' ').next()?.parse().ok().map(Duration::from_nanos);
+        }
+    }
+    None
+}
