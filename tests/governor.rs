@@ -500,7 +500,7 @@ proptest! {
         let before = kills(&sim);
         // From here on nothing that ours give up would be enough.
         sim.world.foreign = Bytes::mib(1844 + over);
-        sim.run_for(Duration::from_secs(60));
+        sim.run_for(Duration::from_mins(1));
         prop_assert_eq!(kills(&sim), before);
         sim.world.foreign = Bytes::ZERO;
         finish(&mut sim);
@@ -547,7 +547,7 @@ fn the_figures_of_a_held_job_are_not_told_at_every_sample() {
 #[test]
 fn with_room_for_all_several_start_on_one_sample() {
     let mut sim = start(config(4), (0..4).map(|_| job(100, 80, 20)).collect());
-    sim.world.sample_every = Duration::from_secs(3600);
+    sim.world.sample_every = Duration::from_hours(1);
     sim.run_for(Duration::from_millis(300));
     let samples = count(&sim, |kind| matches!(kind, EventKind::MemorySampled(_)));
     assert_eq!((sim.world.alive(), samples), (4, 1));
@@ -604,7 +604,7 @@ fn file_cache_alone_never_keeps_an_empty_box_idle() {
 /// Two jobs run, the second still grows, when others take so much that memory is over the line and not critical.
 fn pressed() -> Sim {
     let mut jobs = vec![job(300, 300, 400), job(600, 500, 400), job(300, 300, 5)];
-    jobs[1].ramp = Duration::from_secs(60);
+    jobs[1].ramp = Duration::from_mins(1);
     let mut sim = start(config(2), jobs);
     sim.run_for(Duration::from_secs(10));
     assert_eq!(sim.world.alive(), 2);
@@ -629,6 +629,42 @@ fn the_youngest_that_still_grows_is_stopped_after_a_second_over_the_line_and_goe
     finish(&mut sim);
     check(&sim);
     assert_eq!(sim.engine.state().job_counts().done, 3);
+}
+
+#[test]
+fn nobody_starts_while_somebody_is_stopped_nor_in_the_instant_of_a_resume() {
+    let mut jobs = vec![job(300, 300, 400), job(600, 500, 400), job(100, 100, 5)];
+    jobs[1].ramp = Duration::from_mins(1);
+    let mut sim = start(config(2), jobs);
+    sim.run_for(Duration::from_secs(10));
+    sim.world.foreign = Bytes::mib(1200);
+    sim.run_for(Duration::from_secs(5));
+    assert_eq!(stops(&sim), 1);
+    sim.ask(Command::SelectProfile(Box::new(config(3).profile)));
+    // The alarm ends, but there is no room yet for the stopped one.
+    sim.world.foreign = Bytes::mib(700);
+    sim.run_for(Duration::from_secs(10));
+    assert_eq!(sim.engine.state().memory.level, Level::Normal);
+    // Now there is, and for the third beside it.
+    sim.world.foreign = Bytes::mib(300);
+    sim.run_for(Duration::from_secs(7));
+    assert_eq!(sim.world.starts.len(), 3);
+    sim.world.foreign = Bytes::ZERO;
+    finish(&mut sim);
+    check(&sim);
+}
+
+#[test]
+fn a_stale_sample_starts_nobody_beside_another() {
+    let mut sim = start(config(2), vec![job(100, 100, 3), job(100, 100, 60), job(100, 100, 5)]);
+    // The first ends when the last sample is more than half a second old, and the governor is not blind yet.
+    sim.world.blind.push((Mono::from_millis(2400), Mono::from_millis(8000)));
+    sim.run_until(Mono::from_millis(7900));
+    assert_eq!(sim.world.starts.len(), 2);
+    sim.run_for(Duration::from_secs(1));
+    assert_eq!(sim.world.starts.len(), 3);
+    finish(&mut sim);
+    check(&sim);
 }
 
 #[test]
@@ -676,7 +712,7 @@ fn a_console_that_is_stopped_keeps_everything_stopped() {
     let mut sim = pressed();
     sim.ask(Command::Suspend);
     sim.world.foreign = Bytes::ZERO;
-    sim.run_for(Duration::from_secs(60));
+    sim.run_for(Duration::from_mins(1));
     assert_eq!(count(&sim, |kind| matches!(kind, EventKind::JobContinued { .. })), 0);
     sim.ask(Command::Continue);
     finish(&mut sim);

@@ -259,7 +259,8 @@ impl Engine {
         let reaped = self.governor.kill.filter(|kill| Some(kill.job) == pending.job).and_then(|kill| kill.reaped);
         let is_given_up = self.now.mono.since(pending.since) >= REAPED_WITHIN;
         let seen_since = if pending.action == CleanupAction::KillJob { reaped } else { Some(pending.since) };
-        if !seen_since.is_some_and(|since| *at > since) && !(is_given_up && *at > pending.since) {
+        let is_seen = seen_since.is_some_and(|since| *at > since) || (is_given_up && *at > pending.since);
+        if !is_seen {
             return;
         }
         let after_bytes = self.hard();
