@@ -19,6 +19,10 @@ demo *ARGS:
 bench *ARGS:
     cargo bench {{ARGS}}
 
+# What ffmpeg really holds, recipe by recipe, against the memory model (ten minutes).
+peaks:
+    cargo test --test peaks -- --ignored --nocapture
+
 # The dashboard of the README, drawn by the program itself.
 picture:
     cargo test --test picture -- --ignored

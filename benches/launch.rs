@@ -22,7 +22,7 @@ use plimsoll::domain::units::Bytes;
 use plimsoll::engine::port::{Input, JobReport};
 use plimsoll::host::real::{HostConfig, RealHost};
 use plimsoll::host::store::Store;
-use plimsoll::host::supervisor::{Supervisor, SupervisorConfig};
+use plimsoll::host::supervisor::{Launch, Supervisor, SupervisorConfig};
 use plimsoll::runtime::clock::Clock;
 use plimsoll::runtime::driver::Driver;
 use plimsoll::runtime::link::{Link, Update};
@@ -106,7 +106,7 @@ impl Launcher {
 
     fn run(&mut self) {
         let job = JobId(self.last);
-        self.supervisor.start(job, 1, Process::new("/bin/true"), None);
+        self.supervisor.start(job, 1, Launch::new(Process::new("/bin/true"), None));
         self.wait(|input| matches!(input, Input::Job(_, JobReport::Spawned { .. })));
         self.wait(|input| matches!(input, Input::Job(_, JobReport::Exited(_))));
     }
@@ -182,7 +182,9 @@ impl Queue {
             presets: config.presets.clone(),
             ffmpeg: None,
             load_jobs: Some(PathBuf::from(env!("CARGO_BIN_EXE_plimsoll"))),
+            guests: Vec::new(),
             budget: Some(Bytes::gib(2)),
+            guests: Vec::new(),
         };
         let (inputs, results) = mpsc::unbounded_channel();
         let host = RealHost::open(host, inputs).expect("a host");

@@ -61,6 +61,7 @@ fn config(slots: u32) -> EngineConfig {
             env: BTreeMap::new(),
             guide: GuideWords::default(),
         },
+        learned: plimsoll::engine::estimate::Learned::default(),
         presets: BTreeMap::from([("video".to_owned(), preset())]),
         preset: "video".to_owned(),
         retries: 2,

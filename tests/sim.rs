@@ -13,6 +13,7 @@ use plimsoll::domain::state::State;
 use plimsoll::domain::time::Mono;
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::EngineConfig;
+use plimsoll::engine::estimate::Learned;
 use plimsoll::engine::port::{Cause, Failure, StopMode};
 use plimsoll::sim::world::{Fate, SimJob};
 use plimsoll::sim::{End, Sim};
@@ -55,6 +56,7 @@ fn config(slots: u32, max_mb: u64) -> EngineConfig {
         stall: Some(Duration::from_mins(1)),
         governor: true,
         version: "test".to_owned(),
+        learned: Learned::default(),
     }
 }
 

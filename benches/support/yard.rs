@@ -36,6 +36,7 @@ pub fn config(slots: u32, governor: bool) -> EngineConfig {
         timeout: None,
         stall: Some(Duration::from_mins(1)),
         governor,
+        learned: plimsoll::engine::estimate::Learned::default(),
         version: "bench".to_owned(),
     }
 }

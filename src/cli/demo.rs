@@ -12,7 +12,7 @@ use super::run::{Wish, session};
 use crate::domain::command::Command;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
-use crate::host::clips::{self, DEMO_BUDGET};
+use crate::host::clips::{self, DEMO_BUDGET, DEMO_NEIGHBOUR};
 use crate::host::ffmpeg::Ffmpeg;
 use crate::host::loadjob;
 
@@ -35,8 +35,32 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     let commands = vec![Command::Enqueue { paths, preset: None }];
     let budget = resolved.budget.unwrap_or(Bytes::ZERO);
     super::tell(&format!("demo: outputs go to {}; the budget is {budget}, as on a small box\n", path_text(&resolved.out)));
-    let status = session(&resolved, ffmpeg, load_jobs, commands, wish)?.run_as_demo()?;
-    Ok(status)
+    let mut session = session(&resolved, ffmpeg, load_jobs, commands, wish)?;
+    let neighbour = Neighbour::start()?;
+    session.host.guests.push(neighbour.0.id());
+    eprintln!("demo: after some seconds a neighbour takes {DEMO_NEIGHBOUR} of it for a while, as others on a small box do");
+    session.run_as_demo()
+}
+
+/// Somebody else on the box: a load job outside the queue that nobody governs. Ends with the demonstration.
+struct Neighbour(std::process::Child);
+
+impl Neighbour {
+    fn start() -> Result<Self> {
+        let mut command = std::process::Command::new(super::own_program()?);
+        // Small at first, large from the 12th second to the 34th, then small again.
+        let curve = format!("0:4,11:4,12:{0:.0},34:{0:.0},35:4,120:4", DEMO_NEIGHBOUR.as_mb());
+        command.args(["load-job", "--curve", &curve]).stdin(std::process::Stdio::null());
+        Ok(Self(command.spawn().wrap_err("cannot start the neighbour")?))
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// The ffmpeg there is, or one provided now; `None` = there is none to be had, and the load jobs stand in for it.

@@ -12,6 +12,7 @@ use crate::config::{queue, search};
 use crate::domain::command::Command;
 use crate::domain::text::{error_words as words, path_text};
 use crate::engine::EngineConfig;
+use crate::engine::estimate::Learned;
 use crate::host::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::real::HostConfig;
 use crate::tui::TuiOptions;
@@ -68,6 +69,7 @@ pub fn session(
         stall: resolved.stall,
         governor: resolved.governor,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        learned: Learned::default(),
     };
     let host = HostConfig {
         state_dir: resolved.state_dir.clone(),
@@ -77,6 +79,7 @@ pub fn session(
         ffmpeg,
         load_jobs,
         budget: resolved.budget,
+        guests: Vec::new(),
     };
     Ok(Session { engine, host, commands, front, log_file: resolved.log_file.clone(), is_demo: false })
 }

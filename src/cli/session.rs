@@ -173,13 +173,15 @@ async fn go_on_alone(mut link: Link) {
     headless::follow(link, commands, Sinks::default()).await;
 }
 
-fn open_engine(config: EngineConfig, host: HostConfig) -> Result<Driver<RealHost>> {
+fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<Driver<RealHost>> {
     let (inputs, results) = mpsc::unbounded_channel();
     let host = RealHost::open(host, inputs).map_err(|error| match error {
         HostError::Store(error) => color_eyre::Report::new(Usage(error.to_string())),
         error @ HostError::Scratch { .. } => color_eyre::Report::new(Usage(error.to_string())),
         other => other.into(),
     })?;
+    // Estimates of this run begin with what earlier ones have taught.
+    config.learned = host.learned().wrap_err("cannot read what earlier runs have taught")?;
     Ok(Driver::new(config, host, results, Clock::start()))
 }
 

@@ -72,8 +72,11 @@ pub enum EventKind {
         job: JobId,
         /// What it found.
         media: MediaInfo,
-        /// The peak that the model expects for it.
+        /// The peak that is expected of it.
         predicted_peak_bytes: Option<Bytes>,
+        /// From how many finished jobs of its kind that is known; 0 = from the model alone.
+        #[serde(default)]
+        learned_from: u32,
     },
     /// A job is not let in.
     JobRejected {

@@ -222,7 +222,7 @@ impl State {
                 self.index.waiting.insert((*rank, *job));
                 self.index.waiting_bytes += *size_bytes;
             }
-            EventKind::JobInspected { job, media, predicted_peak_bytes } => {
+            EventKind::JobInspected { job, media, predicted_peak_bytes, .. } => {
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.media = Some(media.clone());
                     job.predicted_peak = *predicted_peak_bytes;

@@ -168,8 +168,11 @@ impl Engine {
         let Some(job) = self.job(id).filter(|job| matches!(job.phase, Phase::Queued)) else { return };
         match inspection {
             Inspection::Ready(media) => {
-                let predicted = self.config.presets.get(&job.preset).and_then(|preset| estimate::predicted_peak(&media, preset));
-                self.emit(EventKind::JobInspected { job: id, media, predicted_peak_bytes: predicted });
+                let preset = self.config.presets.get(&job.preset);
+                let estimate = preset.and_then(|preset| estimate::estimate(&media, preset, &self.config.learned));
+                let learned_from = estimate.map_or(0, |estimate| estimate.learned_from);
+                let predicted_peak_bytes = estimate.map(|estimate| estimate.peak);
+                self.emit(EventKind::JobInspected { job: id, media, predicted_peak_bytes, learned_from });
             }
             Inspection::AlreadyDone { output } => {
                 self.log(Some(id), LogLevel::Info, format!("already done: {}", path_text(&output)));

@@ -66,7 +66,9 @@ impl Engine {
 
     fn spawned(&mut self, id: JobId, pid: u32) {
         let Some(job) = self.job(id) else { return };
-        let (attempt, predicted_peak_bytes) = (job.attempts, job.predicted_peak);
+        // Jobs that ended since it was probed may have taught better.
+        let predicted_peak_bytes = self.estimate_of(job).map(|estimate| estimate.peak);
+        let attempt = job.attempts;
         self.emit(EventKind::JobStarted { job: id, attempt, pid, predicted_peak_bytes });
         let now = self.now.mono;
         let Some(active) = self.active.get_mut(&id) else { return };
@@ -96,8 +98,10 @@ impl Engine {
         }
         if self.is_good(id, &report) {
             let Some(attempt) = self.job(id).map(|job| job.attempts) else { return };
+            let now = self.now.mono;
             if let Some(active) = self.active.get_mut(&id) {
                 active.exit = Some(report);
+                active.ran = now.since(active.clock_from);
             }
             self.emit(EventKind::JobFinalizing { job: id });
             self.effects.push(Effect::Finalize { job: id, attempt });
@@ -140,6 +144,7 @@ impl Engine {
                 let exit = self.active.get(&id).and_then(|active| active.exit.as_ref()).map(|report| report.exit);
                 let line = format!("output in place: {} ({})", path_text(&published.output), published.size);
                 self.log(Some(id), LogLevel::Info, line);
+                self.learn_from(id);
                 self.finish(
                     id,
                     Ending { outcome: Outcome::Done, reason: String::new(), cause: Cause::Input, exit },

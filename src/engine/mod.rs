@@ -52,6 +52,8 @@ pub struct EngineConfig {
     pub governor: bool,
     /// plimsoll's version, for the record.
     pub version: String,
+    /// What the jobs of earlier runs have taught of peaks; what this run's jobs teach is added.
+    pub learned: estimate::Learned,
 }
 
 /// Time between asking a process to end and killing it.
@@ -95,6 +97,8 @@ struct Active {
     grown: Option<(Bytes, Mono)>,
     /// Why it was killed for want of memory.
     memory_why: Option<String>,
+    /// How long that process ran, pauses left out.
+    ran: Duration,
 }
 
 mod stall {

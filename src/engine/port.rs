@@ -13,6 +13,8 @@ use crate::domain::job::{Exit, JobId, LogLevel, MediaInfo, Progress, Rejected};
 use crate::domain::memory::MemorySample;
 use crate::domain::units::Bytes;
 
+use super::estimate::RecipeKey;
+
 /// Something the engine is told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
@@ -189,6 +191,8 @@ pub struct CleanOrder {
 pub enum Effect {
     /// Put a durable event on disk; answered by [`Input::Persisted`].
     Persist(Event),
+    /// Keep the peak of a job that ended well, for the estimates of like jobs in later runs.
+    RememberPeak(RecipeKey, Bytes),
     /// Tell every front end.
     Publish(Event),
     /// Answer a request.

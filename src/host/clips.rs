@@ -17,12 +17,12 @@ use super::tool::{self, ToolError};
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::units::{Bytes, MIB};
 
-/// The budget under which these clips cross the load line (75 % of it, 420 MB) within a minute at two jobs at once.
-///
-/// Two 1080p jobs that make 720p hold 216 MB each that cannot be dropped; together with the console that is just over the
-/// line and well under the limit. What a cleanup can free meanwhile is the file cache: each pulls its input of 195 MB
-/// through it.
-pub const DEMO_BUDGET: Bytes = Bytes::mib(560);
+/// The budget of the demonstration. Two 1080p jobs that make 720p fit under its line (75 %, 630 MB): each is expected to
+/// hold 220 MB and is given 15 % more. With a neighbour of [`DEMO_NEIGHBOUR`] beside them the line is crossed, and the limit
+/// (90 %) is still far.
+pub const DEMO_BUDGET: Bytes = Bytes::mib(840);
+/// What somebody else on the box takes for a while during the demonstration.
+pub const DEMO_NEIGHBOUR: Bytes = Bytes::mib(230);
 
 /// What the finished set takes on disk; the padding of the oversized clips is a hole and takes nothing.
 const DISK_NEEDED: Bytes = Bytes::mib(900);
@@ -531,16 +531,17 @@ mod tests {
     }
 
     #[test]
-    fn two_jobs_of_the_set_cross_the_line_of_the_demo_budget_and_stay_under_its_limit() {
-        let line = DEMO_BUDGET.scale(0.75);
+    fn two_jobs_of_the_set_and_the_neighbour_cross_the_line_of_the_demo_budget_and_stay_under_its_limit() {
+        let (line, limit) = (DEMO_BUDGET.scale(0.75), DEMO_BUDGET.scale(0.9));
         // Figures measured with x264 medium, 2 threads, 1080p to 720p; a lossless frame takes 0.89 MB of the disk.
-        let (peak, console) = (Bytes::mib(216), Bytes::mib(10));
+        let (peak, reserve, console) = (Bytes::mib(216), Bytes::mib(231).scale(1.15), Bytes::mib(5));
         let large: Vec<&Recipe> = RECIPES.iter().filter(|recipe| recipe.codec == Codec::Large).collect();
         let input = Bytes((large[0].seconds * 25.0 * 890_000.0) as u64);
         assert!(large.len() >= 2 && input < Bytes::mib(200), "balanced takes it: {input}");
-        assert!(peak + peak > line, "two cross it");
-        assert!(peak + console < line.scale(0.85), "one alone is not even near it");
-        assert!(peak + peak + console < DEMO_BUDGET.scale(0.9), "the limit itself is far");
+        assert!(reserve + reserve + Bytes::mib(64) <= line, "two are let in together, also when their peaks are known");
+        assert!(peak + peak + console < line, "by themselves they stay under the line");
+        assert!(peak + peak + console + DEMO_NEIGHBOUR > line, "with the neighbour they cross it");
+        assert!(peak + peak + console + DEMO_NEIGHBOUR < limit, "and the limit is far");
     }
 
     #[test]

@@ -31,6 +31,7 @@ use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
 use crate::domain::preset::Preset;
 use crate::domain::text::{error_words, path_text, sanitise};
 use crate::domain::units::Bytes;
+use crate::engine::estimate::Learned;
 use crate::engine::port::{Cause, CleanOrder, Effect, Failure, FoundInput, Host, Input, Inspection, JobReport, ScanId, SpawnOrder};
 
 /// What a host is told at its start.
@@ -50,6 +51,8 @@ pub struct HostConfig {
     pub load_jobs: Option<PathBuf>,
     /// The operator's memory budget.
     pub budget: Option<Bytes>,
+    /// Processes of others that live on that budget.
+    pub guests: Vec<u32>,
 }
 
 /// How far an output may outgrow what is left of the scratch limit: an index that is written at the end.
@@ -132,6 +135,7 @@ impl RealHost {
         let sampler_config = SamplerConfig {
             scratch_dirs: vec![parts.clone()],
             operator_budget: config.budget,
+            guests: config.guests.clone(),
             uncounted_kills,
             ..SamplerConfig::new(ledger.clone())
         };
@@ -151,6 +155,11 @@ impl RealHost {
         let forwarding = Arc::downgrade(&shared);
         std::thread::Builder::new().name("reports".to_owned()).spawn(move || forwarding_loop(&forwarding, reported))?;
         Ok(Self { shared, scans: Lane::new("scan")?, probes: Lane::new("probe")?, starts: Lane::new("start")?, cleaner, sampler })
+    }
+
+    /// What the jobs of earlier runs have taught of the memory that jobs need.
+    pub fn learned(&self) -> Result<Learned, HostError> {
+        Ok(self.shared.store.learned()?)
     }
 
     /// Ends everything: no child is left, the record is written, parts are gone.
@@ -183,6 +192,7 @@ impl Host for RealHost {
                 }
                 self.shared.store.persist(event);
             }
+            Effect::RememberPeak(recipe, peak) => self.shared.store.remember_peak(recipe, peak),
             Effect::Scan { scan, paths, preset } => self.scans.order(move || shared.scan(scan, &paths, &preset)),
             Effect::Inspect { job, input, output, preset } => {
                 self.probes.order(move || {

@@ -17,7 +17,7 @@ use super::cgroup::{self, GroupReader, Roots, Sums};
 use super::kept::{KeptFile, ReadError};
 use super::ledger::FileLedger;
 use super::machine::MachineReader;
-use super::procfs::TreeReader;
+use super::procfs::{self, TreeReader};
 use super::wake::{Alarm, Wake};
 use super::{resident, scratch};
 use crate::domain::job::JobId;
@@ -47,6 +47,8 @@ pub struct SamplerConfig {
     pub ledger: FileLedger,
     /// Folders for parts, those of earlier runs included; folders of the ledger are added by themselves.
     pub scratch_dirs: Vec<PathBuf>,
+    /// Processes that are not ours and live on our budget all the same: the demonstration's neighbour.
+    pub guests: Vec<u32>,
     /// The operator's budget.
     pub operator_budget: Option<Bytes>,
     /// The profile's budget.
@@ -64,6 +66,7 @@ impl SamplerConfig {
             roots: Roots::default(),
             ledger,
             scratch_dirs: Vec::new(),
+            guests: Vec::new(),
             operator_budget: None,
             profile_budget: None,
             pace: DEFAULT_PACE,
@@ -260,9 +263,19 @@ struct OurCache {
     streaming: Bytes,
 }
 
+/// What others hold, where our own share is counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Others {
+    /// Processes that are known to live on our budget.
+    guests: Bytes,
+    /// What all others may hold beside our budget.
+    spare: Bytes,
+}
+
 #[derive(Debug)]
 struct Probe {
     roots: Roots,
+    guests: Vec<u32>,
     ledger: FileLedger,
     scratch_dirs: BTreeSet<PathBuf>,
     operator_budget: Option<Bytes>,
@@ -300,6 +313,7 @@ impl Probe {
             roots: config.roots,
             ledger: config.ledger,
             scratch_dirs: config.scratch_dirs.into_iter().collect(),
+            guests: config.guests,
             operator_budget: config.operator_budget,
             profile_budget: config.profile_budget,
             survey_age: Age::default(),
@@ -360,7 +374,9 @@ impl Probe {
             budget: Some(self.survey.budget.clone()),
         };
         if sample.scope == Scope::Own {
-            narrow_to_own(&mut sample, self.survey.budget.available - self.survey.budget.bytes, self.cache);
+            let guests = self.guests.iter().filter_map(|pid| procfs::rss_anon(&self.roots.proc, *pid)).sum();
+            let spare = self.survey.budget.available - self.survey.budget.bytes;
+            narrow_to_own(&mut sample, Others { guests, spare }, self.cache);
         }
         Ok(sample)
     }
@@ -462,10 +478,10 @@ fn cached(path: &std::path::Path) -> Bytes {
 /// *working set* = hard + cached files of ended jobs: nothing needs them, so they are ours until they are dropped, and
 /// dropping them shows. *usage* = that + cached files that running jobs stream through: the kernel reclaims those at no
 /// cost as they pass, and they say nothing of how near the line is.
-fn narrow_to_own(sample: &mut MemorySample, spare: Bytes, cache: OurCache) {
+fn narrow_to_own(sample: &mut MemorySample, others: Others, cache: OurCache) {
     let ours = sample.console + sample.jobs_total() + sample.scratch;
-    let foreign = sample.hard - ours;
-    sample.hard = ours + (foreign - spare);
+    let foreign = sample.hard - ours - others.guests;
+    sample.hard = ours + others.guests + (foreign - others.spare);
     sample.working_set = sample.hard + cache.finished;
     sample.usage = sample.working_set + cache.streaming;
     sample.file_cache = cache.finished + cache.streaming;

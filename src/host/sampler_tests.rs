@@ -47,11 +47,11 @@ fn a_smaller_budget_counts_ours_and_what_others_hold_beyond_the_rest() {
     };
     let cache = OurCache { finished: Bytes::mib(30), streaming: Bytes::mib(70) };
     let mut roomy = sample();
-    narrow_to_own(&mut roomy, Bytes::mib(900), cache);
+    narrow_to_own(&mut roomy, Others { spare: Bytes::mib(900), ..Others::default() }, cache);
     assert_eq!((roomy.hard, roomy.working_set, roomy.usage), (Bytes::mib(200), Bytes::mib(230), Bytes::mib(300)));
     assert_eq!((roomy.foreign(), roomy.file_cache), (Bytes::ZERO, Bytes::mib(100)));
     let mut tight = sample();
-    narrow_to_own(&mut tight, Bytes::mib(500), cache);
+    narrow_to_own(&mut tight, Others { spare: Bytes::mib(500), ..Others::default() }, cache);
     assert_eq!((tight.hard, tight.foreign()), (Bytes::mib(500), Bytes::mib(300)), "800 of others, 500 of room beside us");
 }
 

@@ -1,4 +1,5 @@
-//! The durable record: the journal of events, and which output was made from which bytes with which preset.
+//! The durable record: the journal of events, which output was made from which bytes with which preset, and what memory
+//! finished jobs took.
 //!
 //! One `SQLite` file, written by one thread of its own that groups what came meanwhile into one commit, so that nobody
 //! waits for a disk but that thread. Knows nothing of how jobs are run.
@@ -21,12 +22,14 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::preset::Preset;
 use crate::domain::text::path_text;
 use crate::domain::time::Wall;
+use crate::domain::units::Bytes;
+use crate::engine::estimate::{KEPT as PEAKS_OF_ONE, Learned, RecipeKey};
 use crate::engine::port::Input;
 
 /// Name of the file within the state folder.
 pub const FILE_NAME: &str = "plimsoll.db";
 /// Version of the tables, in `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Runs whose journal is kept, the current one included.
 const RUNS_KEPT: i64 = 20;
 /// Largest group of one commit.
@@ -38,10 +41,15 @@ const BUSY: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_millis(20);
 /// Between two tries to write a journal that could not be written.
 const RETRY: Duration = Duration::from_secs(1);
+/// Rows of the table of peaks that are kept, over all recipes.
+const PEAKS_KEPT: i64 = 4096;
 /// A file up to this size is checked as a whole when it is opened.
 const CHECKED_BYTES: u64 = 16 * 1024 * 1024;
 
-const TABLES: &str = "
+/// What makes each version of the tables from the one before, the first from an empty file.
+const STEPS: [&str; VERSION as usize] = [VERSION_1, VERSION_2];
+
+const VERSION_1: &str = "
 CREATE TABLE runs (run INTEGER PRIMARY KEY AUTOINCREMENT);
 CREATE TABLE events (
     run INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, job INTEGER, json TEXT NOT NULL,
@@ -53,6 +61,11 @@ CREATE TABLE outputs (
     input_size INTEGER NOT NULL, input_mtime_ns INTEGER NOT NULL, input_hash TEXT NOT NULL,
     preset TEXT NOT NULL, preset_hash TEXT NOT NULL, size INTEGER NOT NULL, ino INTEGER NOT NULL, made_at INTEGER NOT NULL
 ) WITHOUT ROWID;
+";
+
+const VERSION_2: &str = "
+CREATE TABLE peaks (id INTEGER PRIMARY KEY AUTOINCREMENT, recipe TEXT NOT NULL, bytes INTEGER NOT NULL);
+CREATE INDEX peaks_by_recipe ON peaks (recipe, id);
 ";
 
 /// What may go wrong with the record. Each says which file and what to do.
@@ -179,6 +192,7 @@ enum Order {
     Persist(Box<Event>),
     Remember(Box<OutputRecord>, Answer),
     Forget { path: PathBuf, ino: u64, answer: Answer },
+    Peak(RecipeKey, Bytes),
     Flush(Answer),
 }
 
@@ -188,6 +202,7 @@ impl Order {
         match self {
             Self::Persist(event) => matches!(event.kind, EventKind::JobAdmitted { .. }),
             Self::Remember(..) | Self::Forget { .. } | Self::Flush(_) => true,
+            Self::Peak(..) => false,
         }
     }
 }
@@ -246,6 +261,20 @@ impl Store {
     /// Takes a record back, if it is still of the file with this inode. Returns when that is on disk.
     pub fn forget(&self, path: &Path, ino: u64) -> Result<(), StoreError> {
         self.ask(|answer| Order::Forget { path: path.to_owned(), ino, answer })
+    }
+
+    /// Adds the peak of a finished job to what its recipe is known to need. Returns at once: a peak that is lost costs an
+    /// estimate, not an output.
+    pub fn remember_peak(&self, recipe: RecipeKey, peak: Bytes) {
+        if let Some(orders) = &self.0.orders {
+            let _ = orders.send(Order::Peak(recipe, peak));
+        }
+    }
+
+    /// The peaks of finished jobs of this and of earlier runs.
+    pub fn learned(&self) -> Result<Learned, StoreError> {
+        let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        read_peaks(&reader).map_err(|error| explain(&self.0.path, &error))
     }
 
     /// Waits until everything ordered so far is on disk, at most `at_most`; tells whether it is. A run that ends calls it:
@@ -329,8 +358,10 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
         let change = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         // Another process may have been first.
         let version: i64 = change.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version == 0 {
-            change.execute_batch(TABLES)?;
+        if version < VERSION {
+            for step in &STEPS[version.max(0) as usize..] {
+                change.execute_batch(step)?;
+            }
             change.pragma_update(None, "user_version", VERSION)?;
         }
         change.commit()
@@ -344,6 +375,7 @@ fn begin_run(connection: &mut Connection) -> rusqlite::Result<i64> {
     let run = change.last_insert_rowid();
     change.execute("DELETE FROM events WHERE run <= ?1", [run - RUNS_KEPT])?;
     change.execute("DELETE FROM runs WHERE run <= ?1", [run - RUNS_KEPT])?;
+    change.execute("DELETE FROM peaks WHERE id <= (SELECT max(id) FROM peaks) - ?1", [PEAKS_KEPT])?;
     change.commit()?;
     Ok(run)
 }
@@ -389,7 +421,7 @@ impl Writer {
                     let error = explain(&self.path, &error);
                     // Those who wait for an answer get it; they decide for themselves.
                     group.retain(|order| match order {
-                        Order::Persist(_) => true,
+                        Order::Persist(_) | Order::Peak(..) => true,
                         Order::Remember(_, answer) | Order::Forget { answer, .. } | Order::Flush(answer) => {
                             let _ = answer.send(Err(error.clone()));
                             false
@@ -420,6 +452,7 @@ impl Writer {
         for order in group {
             match order {
                 Order::Persist(event) => last = last.max(Some(event.seq)),
+                Order::Peak(..) => {}
                 Order::Remember(_, answer) | Order::Forget { answer, .. } | Order::Flush(answer) => {
                     let _ = answer.send(Ok(()));
                 }
@@ -458,6 +491,7 @@ fn commit(connection: &mut Connection, run: i64, group: &[Order]) -> rusqlite::R
                 let mut delete = change.prepare_cached("DELETE FROM outputs WHERE path = ?1 AND ino = ?2")?;
                 delete.execute(params![path.as_os_str().as_bytes(), *ino as i64])?;
             }
+            Order::Peak(recipe, peak) => insert_peak(&change, recipe, *peak)?,
             Order::Flush(_) => {}
         }
     }
@@ -507,6 +541,27 @@ fn insert_record(connection: &Connection, record: &OutputRecord) -> rusqlite::Re
         record.made_at.0,
     ])?;
     Ok(())
+}
+
+fn insert_peak(connection: &Connection, recipe: &RecipeKey, peak: Bytes) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached("INSERT INTO peaks (recipe, bytes) VALUES (?1, ?2)")?;
+    insert.execute(params![recipe.as_str(), peak.0 as i64])?;
+    let mut drop_older = connection.prepare_cached(
+        "DELETE FROM peaks WHERE recipe = ?1
+         AND id NOT IN (SELECT id FROM peaks WHERE recipe = ?1 ORDER BY id DESC LIMIT ?2)",
+    )?;
+    drop_older.execute(params![recipe.as_str(), PEAKS_OF_ONE as i64])?;
+    Ok(())
+}
+
+fn read_peaks(connection: &Connection) -> rusqlite::Result<Learned> {
+    let mut query = connection.prepare_cached("SELECT recipe, bytes FROM peaks ORDER BY id")?;
+    let mut rows = query.query([])?;
+    let mut learned = Learned::default();
+    while let Some(row) = rows.next()? {
+        learned.remember(RecipeKey::from_text(row.get(0)?), Bytes(row.get::<_, i64>(1)?.max(0) as u64));
+    }
+    Ok(learned)
 }
 
 fn path_of(bytes: Vec<u8>) -> PathBuf {

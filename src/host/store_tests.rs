@@ -223,10 +223,10 @@ fn a_damaged_file_is_named_with_what_to_do() {
     assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
 
     let connection = Connection::open(dir.path().join("new.db")).expect("opened");
-    connection.execute_batch("PRAGMA user_version = 2").expect("set");
+    connection.execute_batch("PRAGMA user_version = 3").expect("set");
     drop(connection);
     std::fs::rename(dir.path().join("new.db"), &path).expect("renamed");
-    assert_eq!(refuse(), StoreError::TooNew { path: path.display().to_string(), found: 2 });
+    assert_eq!(refuse(), StoreError::TooNew { path: path.display().to_string(), found: 3 });
 }
 
 #[test]
@@ -270,4 +270,65 @@ fn a_durable_record_takes_milliseconds_at_most() {
     times.sort_unstable();
     println!("persist to Persisted: median {} us, 95 % {} us", times[100], times[190]);
     assert!(times[100] < 100_000, "{} us", times[100]);
+}
+
+/// The tables as version 1 made them.
+const OLD_TABLES: &str = "
+CREATE TABLE runs (run INTEGER PRIMARY KEY AUTOINCREMENT);
+CREATE TABLE events (
+    run INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, job INTEGER, json TEXT NOT NULL,
+    input BLOB, output BLOB,
+    PRIMARY KEY (run, seq)
+) WITHOUT ROWID;
+CREATE TABLE outputs (
+    path BLOB PRIMARY KEY, input BLOB NOT NULL, input_dev INTEGER NOT NULL, input_ino INTEGER NOT NULL,
+    input_size INTEGER NOT NULL, input_mtime_ns INTEGER NOT NULL, input_hash TEXT NOT NULL,
+    preset TEXT NOT NULL, preset_hash TEXT NOT NULL, size INTEGER NOT NULL, ino INTEGER NOT NULL, made_at INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO runs DEFAULT VALUES;
+INSERT INTO outputs VALUES (x'2f6f', x'2f69', 1, 2, 3, 4, 'hash', 'quick', 'preset', 5, 6, 7);
+PRAGMA user_version = 1;
+";
+
+#[test]
+fn a_file_of_the_first_version_is_upgraded_in_place_and_keeps_what_it_holds() {
+    let dir = tempfile::tempdir().expect("folder");
+    let old = Connection::open(dir.path().join(FILE_NAME)).expect("opened");
+    old.execute_batch(OLD_TABLES).expect("made");
+    drop(old);
+    let recipe = RecipeKey::from_text("a recipe".to_owned());
+    let (store, _received) = open(dir.path());
+    assert_eq!(store.run(), 2, "the run before is still counted");
+    assert_eq!(store.find(Path::new("/o")).expect("read").map(|record| record.preset), Some("quick".to_owned()));
+    assert!(store.learned().expect("read").is_empty());
+    store.remember_peak(recipe.clone(), Bytes::mib(100));
+    drop(store);
+    let version: i64 = Connection::open(dir.path().join(FILE_NAME))
+        .and_then(|connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0)))
+        .expect("read");
+    assert_eq!(version, VERSION);
+    let (store, _received) = open(dir.path());
+    assert!(store.learned().expect("read").expected(&recipe).is_some(), "opened again, nothing is made twice");
+}
+
+#[test]
+fn the_last_peaks_of_each_recipe_are_kept_across_runs() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (often, once) = (RecipeKey::from_text("often".to_owned()), RecipeKey::from_text("once".to_owned()));
+    let mut told = Learned::default();
+    let (store, _received) = open(dir.path());
+    let peaks = [(&once, 70)].into_iter().chain((0..20).map(|number| (&often, 500 - number)));
+    for (recipe, mb) in peaks {
+        store.remember_peak(recipe.clone(), Bytes::mib(mb));
+        told.remember(recipe.clone(), Bytes::mib(mb));
+    }
+    assert!(store.flush(Duration::from_secs(10)));
+    assert_eq!(store.learned().expect("read"), told);
+    drop(store);
+    let (store, _received) = open(dir.path());
+    assert_eq!(store.learned().expect("read"), told, "in a later run");
+    let rows: i64 = Connection::open(store.path())
+        .and_then(|connection| connection.query_row("SELECT count(*) FROM peaks", [], |row| row.get(0)))
+        .expect("read");
+    assert_eq!(rows as usize, 1 + PEAKS_OF_ONE);
 }

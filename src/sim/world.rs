@@ -485,6 +485,8 @@ impl Host for World {
                     self.memory = budget;
                 }
             }
+            // A modelled run has no later ones.
+            Effect::RememberPeak(..) => {}
             Effect::SamplePace(_) | Effect::Publish(_) | Effect::Reply(..) | Effect::Exit => {}
         }
     }

@@ -81,7 +81,7 @@ impl Story {
 
     pub fn inspect(&mut self, id: u64, seconds: u64, peak: u64) -> &mut Self {
         let media = MediaInfo { duration: Some(Duration::from_secs(seconds)), ..MediaInfo::default() };
-        self.tell(EventKind::JobInspected { job: JobId(id), media, predicted_peak_bytes: Some(Bytes::mib(peak)) })
+        self.tell(EventKind::JobInspected { job: JobId(id), media, predicted_peak_bytes: Some(Bytes::mib(peak)), learned_from: 0 })
     }
 
     pub fn start(&mut self, id: u64, attempt: u32) -> &mut Self {
