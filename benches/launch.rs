@@ -307,7 +307,12 @@ fn the_same_40_by_hand_2_at_once(bencher: Bencher) {
                         process.args(["load-job", "--curve", "0:0", "--seconds", "0.001", "--part"]);
                         process.arg(folder.path().join(number.to_string())).stdin(Stdio::null()).stdout(Stdio::null());
                         // SAFETY: a system call on plain numbers.
-                        unsafe { process.pre_exec(|| Ok(drop(libc::setpriority(libc::PRIO_PROCESS, 0, 10)))) };
+                        unsafe {
+                            process.pre_exec(|| {
+                                libc::setpriority(libc::PRIO_PROCESS, 0, 10);
+                                Ok(())
+                            });
+                        }
                         assert!(process.status().expect("it runs").success());
                     }
                 });

@@ -187,7 +187,7 @@ impl Order {
     fn is_awaited(&self) -> bool {
         match self {
             Self::Persist(event) => matches!(event.kind, EventKind::JobAdmitted { .. }),
-            Self::Remember(..) | Self::Forget { .. } => true,
+            Self::Remember(..) | Self::Forget { .. } | Self::Flush(_) => true,
         }
     }
 }
