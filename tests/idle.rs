@@ -39,9 +39,10 @@ fn share(pid: u32) -> f64 {
 #[test]
 fn a_loop_that_spins_is_seen() {
     let mut spinning = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().expect("a shell");
-    let used = share(spinning.id());
+    // On a machine that is busy enough it does not get its share within one look.
+    let seen = (0..20).any(|_| share(spinning.id()) > MOST);
     spinning.kill().and_then(|()| spinning.wait()).expect("gone");
-    assert!(used > MOST, "{:.1} % of a core, in a loop that spins", used * 100.0);
+    assert!(seen, "a loop that spins looks idle");
 }
 
 #[test]
