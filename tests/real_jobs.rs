@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -241,20 +242,29 @@ fn in_a_container_the_budget_is_its_limit_and_usage_is_what_the_kernel_charges_i
     };
     let world = World::new();
     let input = world.put(&clips().long(), "long.mp4");
+    // 100 MB of somebody's file in the group's page cache: what is used, and what can be dropped.
+    let mut writer = Command::new("dd");
+    writer
+        .args(["if=/dev/zero", "bs=1M", "count=100", "conv=fsync", "status=none"])
+        .arg(format!("of={}", world.path("cached").display()));
+    group.enter(&mut writer);
+    assert!(writer.status().expect("runs").success());
     let mut command = world.run_command([&input]);
     group.enter(&mut command);
     let mut live = Live::start(command);
     live.until_event("job_started");
-    let (mut last, mut checked) = (None::<(u64, u64)>, 0);
+    let (mut last, mut checked) = (None::<[u64; 3]>, 0);
     while checked < 12 {
         let event = live.until_event("memory_sampled");
-        let (usage, hard) = group.usage_and_hard();
-        if let Some((usage_before, hard_before)) = last {
-            assert!(agrees(number(&event, "usage_bytes"), usage_before, usage), "{usage_before}, {usage}: {event}");
-            assert!(agrees(number(&event, "hard_bytes"), hard_before, hard), "{hard_before}, {hard}: {event}");
+        let sums = group.sums();
+        if let Some(before) = last {
+            for (place, field) in ["usage_bytes", "working_set_bytes", "hard_bytes"].into_iter().enumerate() {
+                assert!(agrees(number(&event, field), before[place], sums[place]), "{field}: {before:?}, {sums:?}: {event}");
+            }
+            assert!(sums[0] > sums[2] + 90 * MIB, "the three sums are told apart: {sums:?}");
             checked += 1;
         }
-        last = Some((usage, hard));
+        last = Some(sums);
         assert_eq!(number(&event, "budget_bytes"), limit);
     }
     live.signal(libc::SIGTERM);
@@ -493,7 +503,7 @@ fn after_a_kill_no_child_lives_on_and_a_new_run_completes_everything() {
 }
 
 #[test]
-fn a_job_over_its_time_limit_ends_as_timed_out_and_a_failure_that_may_pass_is_tried_again() {
+fn a_job_over_its_time_limit_is_timed_out_one_that_hangs_is_stalled_and_a_failure_that_may_pass_is_tried_again() {
     let world = World::new();
     let long = world.put(&clips().long(), "long.mp4");
     let mut command = world.run_command(["--timeout", "1s", "--retries", "3"]);
@@ -505,6 +515,13 @@ fn a_job_over_its_time_limit_ends_as_timed_out_and_a_failure_that_may_pass_is_tr
     assert!((1.0..4.0).contains(&end["seconds"].as_f64().expect("seconds")), "{end}");
     stream::check(&run, 2);
     world.assert_no_leftovers();
+
+    let tools = fake_tools(&world, "exec sleep 60", "");
+    let mut command = world.run_command(["--stall", "1s", "--retries", "0", "--ffmpeg"]);
+    command.arg(&tools).arg(&long);
+    let run = Live::start(command).finish();
+    assert_eq!((run.code(), run.end_of("long.mp4")), (Some(1), "stalled"), "{}", run.stderr);
+    stream::check(&run, 2);
 
     let tools = fake_tools(&world, "echo 'something odd' >&2; exit 7", "");
     let tiny = world.put(&clips().tiny(), "tiny.mp4");
@@ -573,12 +590,45 @@ fn a_state_folder_that_is_full_is_told_before_anything_runs_and_one_that_fills_u
     let mut live = Live::start(command);
     live.until_event("job_started");
     fill_up();
-    let fault = live.until_event("fault");
+    let fault = live.until("the journal's fault", |event| {
+        event["what"].as_str().is_some_and(|what| what.starts_with("the journal cannot be written"))
+    });
     assert!(fault["detail"].as_str().is_some_and(|detail| detail.contains("disk is full")), "{fault}");
     std::fs::remove_file(&fill).expect("removed");
     let run = live.finish();
     assert_eq!((run.code(), run.ends()), (Some(0), vec!["done"; 3]), "{}", run.stderr);
     stream::check(&run, 1);
+    world.assert_no_leftovers();
+}
+
+#[test]
+fn a_signal_ends_a_run_whose_record_cannot_be_written() {
+    let world = World::new();
+    for name in ["1.mp4", "2.mp4", "3.mp4"] {
+        world.put(&clips().of_height(720), name);
+    }
+    let _disk = match tmpfs(&world.path("state"), "1m") {
+        Ok(disk) => disk,
+        Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+    };
+    let mut command = world.run_command(["-p", "balanced"]);
+    command.arg(world.path("in"));
+    let mut live = Live::start(command);
+    live.until_event("job_started");
+    live.until_event("job_started");
+    assert!(std::fs::write(world.path("state/fill"), vec![1; 2 << 20]).is_err(), "it is full now");
+    // Both jobs are to be put in place, and that is to be recorded.
+    let mut finalizing = 0;
+    live.until("both are put in place", |event| {
+        finalizing += u32::from(name(event) == "job_finalizing");
+        finalizing == 2
+    });
+    let signalled = Instant::now();
+    live.signal(libc::SIGINT);
+    let run = live.finish();
+    assert_eq!(run.code(), Some(130), "{}", run.stderr);
+    assert!(signalled.elapsed() < Duration::from_secs(5), "{:?}", signalled.elapsed());
+    assert_eq!(world.files("out"), Vec::<PathBuf>::new(), "nothing that is not on record stays under a final name");
     world.assert_no_leftovers();
 }
 
@@ -637,7 +687,7 @@ fn a_reader_that_goes_away_does_not_stop_a_run() {
 }
 
 #[test]
-fn without_ffmpeg_the_demo_runs_load_jobs_that_cross_the_mark_and_are_cleaned_up_after() {
+fn a_demo_without_ffmpeg_runs_load_jobs_that_cross_the_mark_and_are_cleaned_up_after() {
     let world = World::new();
     let empty = world.path("empty");
     std::fs::create_dir(&empty).expect("made");

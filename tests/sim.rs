@@ -123,7 +123,7 @@ fn check_run(sim: &Sim) {
         match event.kind {
             EventKind::JobFinished { job, .. } | EventKind::JobRejected { job, .. } => *ends.entry(job).or_default() += 1,
             EventKind::JobAllowed { job, .. } | EventKind::JobRetried { job, .. } => *ends.entry(job).or_default() -= 1,
-            EventKind::JobRemoved { job } => {
+            EventKind::JobRemoved { job, .. } => {
                 ends.remove(&job);
             }
             _ => {}
@@ -304,6 +304,66 @@ fn a_hung_job_is_stopped_as_stalled_killed_after_the_grace_and_tried_again() {
     let (first_start, first_stop) = (sim.world.starts[0].0, sim.world.stops[0].0);
     assert!((59..=63).contains(&first_stop.since(first_start).as_secs()), "{first_stop:?}");
     assert_eq!(sim.world.stops[1].0.since(first_stop).as_secs(), 10);
+}
+
+#[test]
+fn nobody_is_called_stalled_for_a_time_that_nobody_saw() {
+    let mut sim = Sim::new(config(1, 200), vec![with_fate(Fate::Hangs)]);
+    sim.enqueue_all();
+    sim.run_for(Duration::from_secs(5));
+    assert_eq!(sim.world.alive(), 1);
+    sim.world.sample_every = Duration::ZERO;
+    sim.run_for(Duration::from_mins(10));
+    assert_eq!(sim.world.stops, vec![], "blind, it judges nobody");
+    sim.world.sample_again(Duration::from_millis(250));
+    sim.run_for(Duration::from_secs(50));
+    assert_eq!(sim.world.stops, vec![], "the silence is counted from now on");
+    sim.run_for(Duration::from_secs(12));
+    assert_eq!(sim.world.stops.len(), 1, "and then it is one");
+}
+
+#[test]
+fn a_second_shutdown_waits_for_nothing_that_only_checks_or_tidies() {
+    let mut sim = Sim::new(config(1, 200), vec![with_fate(Fate::Hangs), good(10, 5)]);
+    sim.enqueue_all();
+    sim.run_for(Duration::from_secs(5));
+    sim.ask(Command::Shutdown);
+    assert_eq!(sim.run_for(Duration::from_secs(1)), End::OutOfTime, "the first one is patient with a job that does not hear");
+    sim.ask(Command::Shutdown);
+    assert_eq!(sim.run_for(Duration::from_millis(100)), End::Over);
+    assert_eq!(sim.world.alive(), 0);
+}
+
+#[test]
+fn while_the_console_is_stopped_nothing_runs_and_nothing_starts() {
+    let mut sim = Sim::new(config(2, 200), (0..6).map(|_| good(10, 3)).collect());
+    sim.enqueue_all();
+    sim.run_for(Duration::from_secs(2));
+    sim.ask(Command::Suspend);
+    let (started, events) = (sim.world.starts.len(), count(&sim.events, |kind| matches!(kind, EventKind::JobProgressed { .. })));
+    sim.run_for(Duration::from_mins(10));
+    assert_eq!(sim.world.starts.len(), started);
+    assert_eq!(count(&sim.events, |kind| matches!(kind, EventKind::JobProgressed { .. })), events, "nobody made progress");
+    sim.ask(Command::Continue);
+    sim.ask(Command::Drain);
+    assert_eq!(sim.run_for(Duration::from_mins(1)), End::Over);
+    check_run(&sim);
+    assert_eq!(sim.engine.state().job_counts().done, 6);
+}
+
+#[test]
+fn a_job_cancelled_while_its_start_fails_is_cancelled() {
+    let mut sim = Sim::new(config(1, 200), vec![with_fate(Fate::SpawnFailsFirst(9))]);
+    sim.enqueue_all();
+    while sim.world.starts.is_empty() {
+        sim.run_for(Duration::from_micros(500));
+    }
+    sim.ask(Command::Cancel(JobId(1)));
+    sim.ask(Command::Drain);
+    assert_eq!(sim.run_for(Duration::from_mins(1)), End::Over);
+    check_run(&sim);
+    assert_eq!(outcome(&sim, 1), Some(Outcome::Cancelled));
+    assert_eq!(sim.world.starts.len(), 1);
 }
 
 #[test]

@@ -21,9 +21,9 @@ use crate::host::loadjob;
 pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     let ffmpeg = if args.load_jobs { None } else { find_ffmpeg(args, &resolved)? };
     let folder = demo_folder(args)?;
-    resolved.overwrite = true;
     if !resolved.is_out_given() {
         resolved.out = folder.join("out");
+        resolved.overwrite = true;
     }
     resolved.budget = resolved.budget.or(Some(DEMO_BUDGET));
     resolved.check_out()?;

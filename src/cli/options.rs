@@ -117,7 +117,11 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
     let duration = |limit: &Duration| if limit.is_zero() { "none".to_owned() } else { format!("{} s", limit.as_secs_f64()) };
     let optional = |value: &Option<PathBuf>| value.as_ref().map_or_else(|| "-".to_owned(), path);
     let limit = |limit: Duration| (!limit.is_zero()).then_some(limit);
-    let state = default_state_dir()?;
+    let state = match (&options.state_dir, &settings.state_dir) {
+        // Nobody needs a default where HOME is not set, as under cron and systemd.
+        (None, None) => default_state_dir()?,
+        _ => PathBuf::new(),
+    };
 
     let profile = merge.pick("profile", (options.profile, settings.profile), DEFAULT_PROFILE.to_owned(), String::clone);
     let preset = merge.pick("preset", (options.preset, settings.preset), DEFAULT_PRESET.to_owned(), String::clone);
@@ -184,9 +188,20 @@ impl Resolved {
         self.origins.iter().any(|(name, _, origin)| name == "out" && origin != "default")
     }
 
+    /// A mistake in the value of an option, with who said it where that was not on the command line.
+    fn mistake(&self, option: &str, error: &impl std::fmt::Display) -> Usage {
+        let origin = self.origins.iter().find(|(name, _, _)| name == option).map(|(_, _, origin)| origin.as_str());
+        match origin {
+            Some(origin) if origin != "default" && !origin.starts_with("--") => {
+                Usage(format!("{error}\nThe {option} comes from {origin}."))
+            }
+            _ => Usage(error.to_string()),
+        }
+    }
+
     /// The profile in force.
     pub fn load_profile(&self) -> Result<Profile, Usage> {
-        Ok(search::find(&self.paths, &self.profile).map_err(|error| Usage(error.to_string()))?.value)
+        Ok(search::find(&self.paths, &self.profile).map_err(|error| self.mistake("profile", &error))?.value)
     }
 
     /// The preset in force, and all that jobs may name.
@@ -196,7 +211,7 @@ impl Resolved {
             .filter_map(|listed| listed.read.ok())
             .map(|preset| (preset.name.clone(), preset))
             .collect();
-        let preset: Preset = search::find(&self.paths, &self.preset).map_err(|error| Usage(error.to_string()))?.value;
+        let preset: Preset = search::find(&self.paths, &self.preset).map_err(|error| self.mistake("preset", &error))?.value;
         let name = preset.name.clone();
         presets.insert(name.clone(), preset);
         Ok((name, presets))

@@ -104,6 +104,7 @@ fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, wish: W
                     cwd: std::env::current_dir().unwrap_or_default(),
                     home: std::env::var_os("HOME").map(PathBuf::from),
                 },
+                commands: Vec::new(),
             }));
         }
         Wish::Console => (false, true),

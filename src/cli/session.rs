@@ -5,15 +5,18 @@ use std::io::{BufWriter, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use color_eyre::eyre::{Context as _, Result, eyre};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::Usage;
 use crate::domain::command::{Command, RequestId};
 use crate::domain::event::{JobCounts, RunSummary};
+use crate::domain::job::{Job, Phase};
 use crate::domain::text::path_text;
 use crate::engine::EngineConfig;
 use crate::headless::lines::LineStyle;
@@ -22,7 +25,7 @@ use crate::host::real::{HostConfig, HostError, RealHost};
 use crate::runtime::clock::Clock;
 use crate::runtime::driver::Driver;
 use crate::runtime::hub::Attacher;
-use crate::runtime::link::Link;
+use crate::runtime::link::{Link, Update};
 use crate::tui::{self, TuiExit, TuiOptions};
 
 /// Everything a run follows from.
@@ -57,12 +60,6 @@ pub enum Front {
 }
 
 impl Session {
-    /// Runs to the end; returns the exit status.
-    pub fn run(self) -> Result<u8> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start the event loop")?;
-        runtime.block_on(self.run_within())
-    }
-
     /// As [`Session::run`], for the demonstration: files over a limit and a broken one belong to it, so the status only
     /// tells of what must not happen: jobs out of memory, nothing done, or an end by a signal.
     pub fn run_as_demo(mut self) -> Result<u8> {
@@ -70,34 +67,41 @@ impl Session {
         self.run()
     }
 
-    async fn run_within(self) -> Result<u8> {
+    /// Runs to the end; returns the exit status.
+    ///
+    /// Whoever writes to a terminal, a pipe or a file has a thread of its own, for such a write may stand still for ever;
+    /// signals are obeyed all the same.
+    pub fn run(self) -> Result<u8> {
         let log_file = self.log_file.as_deref().map(open_log).transpose()?;
         let driver = open_engine(self.engine, self.host)?;
         let attacher = driver.attacher();
         // Whoever is attached before the start sees everything from the first event on.
-        let first = attacher.attach();
-        let signalled = watch_signals(&attacher)?;
+        let (watcher, link) = (attacher.attach(), attacher.attach());
+        let signalled = watch_signals(&attacher, matches!(self.front, Front::Lines { .. }))?;
         let logger = log_file.map(|file| {
-            let sinks = Sinks { log: Some((Box::new(BufWriter::new(file)), LineStyle::file())), json: None };
-            tokio::spawn(headless::follow(attacher.attach(), Vec::new(), sinks))
+            let (link, sink): (Link, Box<dyn Write + Send>) = (attacher.attach(), Box::new(BufWriter::new(file)));
+            let sinks = Sinks { log: Some((sink, LineStyle::file())), json: None };
+            thread("log", move |runtime| runtime.block_on(headless::follow(link, Vec::new(), sinks)))
         });
+        let logger = logger.transpose()?;
+        let watcher = thread("watcher", move |runtime| runtime.block_on(headless::follow(watcher, Vec::new(), Sinks::default())))?;
         let engine = start_engine(driver)?;
         let queued = !self.commands.is_empty();
-        let (report, tell_summary) = match self.front {
-            Front::Lines { json, color, summary } => {
-                let mut commands = self.commands;
-                commands.push(Command::Drain);
-                (headless::follow(first, commands, line_sinks(json, color)).await, summary)
-            }
-            Front::Console(options) => (console(&attacher, first, self.commands, *options).await?, false),
-        };
+        let tell_summary = matches!(self.front, Front::Lines { summary: true, .. });
+        let (front, commands) = (self.front, self.commands);
+        let shown = thread("front", move |runtime| runtime.block_on(show(front, link, commands, &attacher)))?;
         // The engine's thread closes the host: no child, no part is left when it has ended.
         engine.join().map_err(|_| eyre!("the engine has panicked; the lines above say where"))?;
+        let shown = receive(&shown, &signalled);
+        let mut report = receive(&watcher, &signalled).unwrap_or_default();
         if let Some(logger) = logger {
-            let _ = logger.await;
+            receive(&logger, &signalled);
         }
-        if let (true, Some(figures)) = (tell_summary, &report.summary) {
-            super::tell(&summary::render(figures));
+        if let Some(shown) = shown {
+            report.refused = shown?.refused;
+            if let (true, Some(figures)) = (tell_summary, &report.summary) {
+                super::tell(&summary::render(figures));
+            }
         }
         let status = exit_status(signalled.load(Ordering::Relaxed), &report, queued);
         let went_well = |jobs: &JobCounts| jobs.done > 0 && jobs.out_of_memory == 0;
@@ -106,10 +110,74 @@ impl Session {
     }
 }
 
+/// How long the end waits, after a signal, for what is still being written.
+const AFTER_A_SIGNAL: Duration = Duration::from_secs(1);
+
+/// Does work on a thread with an event loop of its own; what comes of it is received.
+fn thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce(&tokio::runtime::Runtime) -> T + Send + 'static,
+) -> Result<std::sync::mpsc::Receiver<T>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
+    let (done, result) = std::sync::mpsc::channel();
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || drop(done.send(work(&runtime))))
+        .wrap_err("cannot start a thread")?;
+    Ok(result)
+}
+
+/// `None` when the thread has panicked. After a signal nobody waits for a reader that does not read.
+fn receive<T>(result: &std::sync::mpsc::Receiver<T>, signalled: &AtomicI32) -> Option<T> {
+    loop {
+        let was_signalled = signalled.load(Ordering::Relaxed) != 0;
+        match result.recv_timeout(AFTER_A_SIGNAL) {
+            Ok(value) => return Some(value),
+            Err(RecvTimeoutError::Timeout) if !was_signalled => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Shows the run to its end. Trouble of the screen ends the run in order.
+async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attacher) -> Result<Report> {
+    match front {
+        Front::Lines { json, color, .. } => {
+            let mut commands = commands;
+            commands.push(Command::Drain);
+            Ok(headless::follow(link, commands, line_sinks(json, color)).await)
+        }
+        Front::Console(mut options) => {
+            options.commands = commands;
+            match tui::run(link, *options).await {
+                Ok(TuiExit::Finished) => {}
+                Ok(TuiExit::TerminalGone) => go_on_alone(attacher.attach()).await,
+                Err(error) => {
+                    headless::follow(attacher.attach(), vec![Command::Shutdown], Sinks::default()).await;
+                    return Err(error.into());
+                }
+            }
+            Ok(Report::default())
+        }
+    }
+}
+
+/// The screen is gone, the guard is not: what an operator has held or paused goes on, to the end of the queue.
+async fn go_on_alone(mut link: Link) {
+    let mut commands = vec![Command::Continue, Command::Resume];
+    if let Some(Update::Snapshot(state)) = link.updates.recv().await {
+        let is_paused = |job: &&Job| matches!(job.phase, Phase::Running { paused: true, .. });
+        commands.extend(state.jobs.values().filter(is_paused).map(|job| Command::ResumeJob(job.id)));
+    }
+    commands.push(Command::Drain);
+    headless::follow(link, commands, Sinks::default()).await;
+}
+
 fn open_engine(config: EngineConfig, host: HostConfig) -> Result<Driver<RealHost>> {
     let (inputs, results) = mpsc::unbounded_channel();
     let host = RealHost::open(host, inputs).map_err(|error| match error {
         HostError::Store(error) => color_eyre::Report::new(Usage(error.to_string())),
+        error @ HostError::Scratch { .. } => color_eyre::Report::new(Usage(error.to_string())),
         other => other.into(),
     })?;
     Ok(Driver::new(config, host, results, Clock::start()))
@@ -121,21 +189,6 @@ fn start_engine(driver: Driver<RealHost>) -> Result<JoinHandle<()>> {
         .name("engine".to_owned())
         .spawn(move || runtime.block_on(driver.run()).close())
         .wrap_err("cannot start the engine's thread")
-}
-
-/// The console; when its terminal goes away the run goes on without it, to the end of the queue.
-async fn console(attacher: &Attacher, watcher: Link, commands: Vec<Command>, options: TuiOptions) -> Result<Report> {
-    let link = attacher.attach();
-    for (number, command) in (1..).zip(commands) {
-        let _ = link.requests.send((RequestId(number), command));
-    }
-    let ended = tokio::spawn(headless::follow(watcher, Vec::new(), Sinks::default()));
-    if let TuiExit::TerminalGone = tui::run(link, options).await? {
-        let drain = attacher.attach();
-        let _ = drain.requests.send((RequestId(1), Command::Drain));
-        return Ok(ended.await?);
-    }
-    Ok(ended.await?)
 }
 
 fn line_sinks(json: bool, color: bool) -> Sinks {
@@ -152,34 +205,91 @@ fn open_log(path: &std::path::Path) -> Result<File, Usage> {
     })
 }
 
-/// SIGINT and SIGTERM end the run in order, a second one at once. SIGHUP ends nothing: the guard stays when the screen goes.
-fn watch_signals(attacher: &Attacher) -> Result<Arc<AtomicI32>> {
+/// SIGINT and SIGTERM end the run in order, a second one at once. SIGHUP ends nothing: the guard stays when the screen
+/// goes. SIGTSTP, where no console takes care of it, stops the jobs first. Works for as long as the process does.
+fn watch_signals(attacher: &Attacher, stops: bool) -> Result<Arc<AtomicI32>> {
     let first = Arc::new(AtomicI32::new(0));
-    let mut interrupt = signal(SignalKind::interrupt()).wrap_err("cannot listen for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).wrap_err("cannot listen for SIGTERM")?;
-    let mut hang_up = signal(SignalKind::hangup()).wrap_err("cannot listen for SIGHUP")?;
-    let link = attacher.attach();
-    let told = Arc::clone(&first);
-    tokio::spawn(async move {
-        let mut link = link;
-        let mut number = 0;
+    let (told, link) = (Arc::clone(&first), attacher.attach());
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    thread("signals", move |runtime| {
+        runtime.block_on(async move {
+            match Signals::listen(stops) {
+                Ok(signals) => {
+                    let _ = ready.send(Ok(()));
+                    signals.serve(link, &told).await;
+                }
+                Err(error) => drop(ready.send(Err(error))),
+            }
+        });
+    })?;
+    is_ready.recv().wrap_err("the thread of signals has ended")?.wrap_err("cannot listen for signals")?;
+    Ok(first)
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+    stop: Option<Signal>,
+}
+
+impl Signals {
+    fn listen(stops: bool) -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            stop: if stops { Some(signal(SignalKind::from_raw(libc::SIGTSTP))?) } else { None },
+        })
+    }
+
+    async fn serve(mut self, mut link: Link, told: &AtomicI32) {
+        let (mut number, mut open) = (0, true);
+        let mut ask = |link: &Link, command| {
+            number += 1;
+            let _ = link.requests.send(RequestId(number), command);
+            RequestId(number)
+        };
         loop {
+            let stopped = async {
+                match &mut self.stop {
+                    Some(stop) => stop.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
             let signal = tokio::select! {
-                _ = interrupt.recv() => 2,
-                _ = terminate.recv() => 15,
-                _ = hang_up.recv() => continue,
-                // Updates are not for us, but must not pile up; their end is the end of the run.
-                update = link.updates.recv() => match update {
-                    Some(_) => continue,
-                    None => return,
-                },
+                _ = self.interrupt.recv() => 2,
+                _ = self.terminate.recv() => 15,
+                _ = self.hang_up.recv() => continue,
+                _ = stopped => {
+                    let request = ask(&link, Command::Suspend);
+                    // An engine that does not answer must not keep the operator from the shell.
+                    let _ = tokio::time::timeout(SUSPEND, answered(&mut link, request)).await;
+                    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+                    ask(&link, Command::Continue);
+                    continue;
+                }
+                // Updates are not for us, but must not pile up.
+                update = link.updates.recv(), if open => {
+                    open = update.is_some();
+                    continue;
+                }
             };
             let _ = told.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
-            number += 1;
-            let _ = link.requests.send((RequestId(number), Command::Shutdown));
+            ask(&link, Command::Shutdown);
         }
-    });
-    Ok(first)
+    }
+}
+
+/// Longest wait for the jobs to be stopped before the process itself stops.
+const SUSPEND: Duration = Duration::from_secs(3);
+
+async fn answered(link: &mut Link, request: RequestId) {
+    while let Some(update) = link.updates.recv().await {
+        if matches!(&update, Update::Reply(id, _) if *id == request) {
+            return;
+        }
+    }
 }
 
 /// 0 every job done; 1 some job was not; 2 nothing was run since nothing could be queued; 130 or 143 ended by a signal.
@@ -188,8 +298,8 @@ fn exit_status(signal: i32, report: &Report, queued: bool) -> u8 {
         return 128 + signal as u8;
     }
     let Some(RunSummary { jobs, .. }) = &report.summary else { return 1 };
-    let bad = jobs.failed + jobs.out_of_memory + jobs.rejected + jobs.cancelled + jobs.unfinished;
-    let all = bad + jobs.done + jobs.already_done;
+    let bad = jobs.failed + jobs.out_of_memory + jobs.rejected + jobs.cancelled + jobs.unfinished + report.skipped;
+    let all = bad - report.skipped + jobs.done + jobs.already_done;
     match (all, bad) {
         (0, _) if queued && !report.refused.is_empty() => 2,
         (_, 0) => 0,
@@ -209,7 +319,7 @@ mod tests {
 
     fn report(jobs: JobCounts, refused: usize) -> Report {
         let summary = Some(RunSummary { jobs, ..RunSummary::default() });
-        Report { summary, refused: vec![(RequestId(1), "no".to_owned()); refused] }
+        Report { summary, refused: vec![(RequestId(1), "no".to_owned()); refused], skipped: 0 }
     }
 
     #[test]

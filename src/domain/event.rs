@@ -234,6 +234,9 @@ pub enum EventKind {
     JobRemoved {
         /// The job.
         job: JobId,
+        /// Where its output stood or was to stand: that name is free again.
+        #[serde(with = "as_text_option", default)]
+        output: Option<PathBuf>,
     },
     /// Memory was measured.
     MemorySampled(MemoryFigures),
@@ -332,6 +335,14 @@ pub enum EventKind {
     WarningCleared {
         /// Its name.
         warning: String,
+    },
+    /// A path was given that could not be taken: it is not there, cannot be read, or is in the queue already.
+    InputSkipped {
+        /// The path.
+        #[serde(with = "as_text")]
+        input: PathBuf,
+        /// Why, in words.
+        detail: String,
     },
     /// Trouble of the host.
     Fault {
@@ -491,7 +502,7 @@ impl EventKind {
             | Self::JobMoved { job, .. }
             | Self::JobReady { job }
             | Self::JobRetried { job, .. }
-            | Self::JobRemoved { job }
+            | Self::JobRemoved { job, .. }
             | Self::AdmissionHeld { job, .. } => Some(*job),
             Self::JobLogged { job, .. } | Self::CleanupStarted { job, .. } => *job,
             _ => None,

@@ -10,6 +10,7 @@ use super::event::{Event, EventKind, JobCounts, MemoryFigures, RunSummary, Seq};
 use super::job::{Exit, Finished, Job, JobId, LogLevel, LogLine, Outcome, Phase, Progress, Rank, Rejected};
 use super::memory::Lines;
 use super::profile::Profile;
+use super::text::path_text;
 use super::time::{Mono, Wall};
 use super::units::Bytes;
 
@@ -324,7 +325,7 @@ impl State {
                 self.set_phase(*job, Phase::Queued);
             }
             EventKind::JobMoved { job, rank } => self.set_rank(*job, *rank),
-            EventKind::JobRemoved { job } => {
+            EventKind::JobRemoved { job, .. } => {
                 if let Some(known) = self.jobs.remove(job) {
                     self.unindex(&known);
                     self.logs.remove(&Some(*job));
@@ -387,6 +388,7 @@ impl State {
             EventKind::WarningCleared { warning } => {
                 self.warnings.remove(warning);
             }
+            EventKind::InputSkipped { input, detail } => self.notice(format!("{}: {detail}", path_text(input))),
             EventKind::Fault { what, detail } => self.notice(format!("{what}: {detail}")),
             EventKind::RunFinished(summary) => self.summary = Some(summary.clone()),
         }

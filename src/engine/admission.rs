@@ -68,7 +68,7 @@ impl Engine {
             _ => Ok(()),
         };
         for (path, why) in errors {
-            self.emit(EventKind::Fault { what: path_text(&path), detail: why });
+            self.emit(EventKind::InputSkipped { input: path, detail: why });
         }
         self.reply(known.client, known.request, result);
     }
@@ -113,7 +113,7 @@ impl Engine {
 
     /// Probes the jobs that are next, and starts those that may.
     pub(super) fn admit(&mut self) {
-        if self.state.shutting_down {
+        if self.state.shutting_down || self.stands_still {
             return;
         }
         self.inspect_next();

@@ -151,7 +151,8 @@ impl Engine {
             return Err(Rejection(format!("job {id} is running; cancel it first (x)")));
         }
         self.after_lines.remove(&id);
-        self.emit(EventKind::JobRemoved { job: id });
+        let output = self.job(id).and_then(|job| job.output.clone());
+        self.emit(EventKind::JobRemoved { job: id, output });
         Ok(())
     }
 
@@ -181,15 +182,22 @@ impl Engine {
     }
 
     fn suspend_all(&mut self) {
+        self.stands_still = true;
         let running: Vec<JobId> = self.active.keys().copied().collect();
         for id in running {
-            if self.pause_job(id).is_ok() {
-                self.suspended.insert(id);
-            }
+            self.suspend_one(id);
+        }
+    }
+
+    /// Stops a job because the console is stopped; only what runs and was not paused before.
+    pub(super) fn suspend_one(&mut self, id: JobId) {
+        if self.pause_job(id).is_ok() {
+            self.suspended.insert(id);
         }
     }
 
     fn continue_all(&mut self) {
+        self.stands_still = false;
         for id in std::mem::take(&mut self.suspended) {
             // It may have been resumed or have ended meanwhile; then there is nothing to do.
             let _ = self.resume_job(id);
@@ -202,6 +210,7 @@ impl Engine {
             self.emit(EventKind::ShutdownStarted);
         }
         let active: Vec<JobId> = self.active.keys().copied().collect();
+        self.hurries = !first;
         for id in active {
             match self.job(id).map(|job| &job.phase) {
                 Some(Phase::Starting) => self.doom(id, StopReason::Shutdown),

@@ -31,6 +31,10 @@ impl Engine {
         match report {
             JobReport::Spawned { pid } => self.spawned(id, pid),
             JobReport::SpawnFailed { reason, transient } => {
+                // It was to end anyway.
+                if let Some(why) = self.active.get(&id).and_then(|active| active.doomed_why) {
+                    return self.end_stopped(id, why, None);
+                }
                 let cause = if transient { Cause::Host } else { Cause::Input };
                 self.end_failed(id, Ending { outcome: Outcome::Failed, reason, cause, exit: None });
             }
@@ -70,6 +74,8 @@ impl Engine {
         active.alive = Some(Alive { at: now, vitals: JobVitals::default() });
         if let Some(why) = active.doomed_why.take() {
             self.stop(id, why, super::STOP_GRACE);
+        } else if self.stands_still {
+            self.suspend_one(id);
         }
     }
 

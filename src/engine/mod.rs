@@ -135,6 +135,10 @@ pub struct Engine {
     after_lines: BTreeMap<JobId, Mono>,
     /// Jobs stopped because the console is stopped.
     suspended: BTreeSet<JobId>,
+    /// The console is stopped: nothing is started that nobody would watch.
+    stands_still: bool,
+    /// Asked to end a second time: what only tidies, checks or is about to start is not waited for.
+    hurries: bool,
     over: bool,
 }
 
@@ -158,6 +162,8 @@ impl Engine {
             ladder: Ladder::default(),
             after_lines: BTreeMap::new(),
             suspended: BTreeSet::new(),
+            stands_still: false,
+            hurries: false,
             over: false,
         }
     }
@@ -247,12 +253,17 @@ impl Engine {
         self.last_rank
     }
 
+    /// Some job has a process that was not reaped yet, as far as is known.
+    fn has_process(&self) -> bool {
+        self.state.index.active.iter().any(|id| self.job(*id).is_some_and(|job| job.phase.pid().is_some()))
+    }
+
     fn finish_if_over(&mut self) {
-        let idle = self.active.is_empty() && self.state.index.active.is_empty();
+        let idle = if self.hurries { !self.has_process() } else { self.active.is_empty() };
         let nothing_waits = self.state.index.waiting.is_empty() && self.state.index.backoff.is_empty() && self.scans.is_empty();
         let wanted = self.state.shutting_down || (self.state.draining && nothing_waits);
         let tidy = self.after_lines.is_empty() && self.ladder.is_idle();
-        if !(wanted && idle && (tidy || self.blind())) {
+        if !(wanted && idle && (tidy || self.hurries || self.blind())) {
             return;
         }
         let totals = &self.state.totals;

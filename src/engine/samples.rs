@@ -39,6 +39,10 @@ impl Engine {
             let (working_set_bytes, hard_bytes) = (sample.working_set, sample.hard);
             self.emit(EventKind::PressureChanged { from, to, working_set_bytes, hard_bytes });
         }
+        // Whoever slept did not look: no job is called stalled for a time that nobody saw.
+        if self.blind() {
+            self.forgive_silence();
+        }
         self.sample = Some((self.now.mono, sample));
         self.watch_vitals();
         self.print_after_lines();

@@ -63,7 +63,7 @@ impl Engine {
         }
         if self.timeout_at(id).is_some_and(|at| now >= at) {
             self.stop(id, StopReason::Timeout, STOP_GRACE);
-        } else if self.stall_at(id).is_some_and(|at| now >= at) {
+        } else if !self.blind() && self.stall_at(id).is_some_and(|at| now >= at) {
             self.stop(id, StopReason::Stall, STOP_GRACE);
         }
     }
@@ -81,8 +81,10 @@ impl Engine {
         let backoffs = self.state.index.backoff.iter().filter_map(|id| self.backoff_until(*id));
         let jobs = self.active.iter().flat_map(|(id, active)| {
             let is_running = matches!(self.job(*id).map(|job| &job.phase), Some(Phase::Running { paused: false, .. }));
-            let running = is_running.then(|| [self.timeout_at(*id), self.stall_at(*id)]).into_iter().flatten().flatten();
-            running.chain(active.kill_at).chain(active.cleaning_until)
+            let stall = self.stall_at(*id).filter(|_| !self.blind());
+            let running = is_running.then(|| [self.timeout_at(*id), stall]).into_iter().flatten().flatten();
+            // A moment that has passed without effect waits for something else, not for time.
+            running.chain(active.kill_at).chain(active.cleaning_until.filter(|at| *at > self.now.mono))
         });
         let cleanup = self.ladder.running.map(|running| running.since + LOST_AFTER);
         // A run without samples must come to an end, and a first job to its start.
@@ -108,6 +110,16 @@ impl Engine {
         active.clock_from = active.clock_from + now.since(since);
         if let Some(alive) = &mut active.alive {
             alive.at = alive.at + now.since(since);
+        }
+    }
+
+    /// Counts every job's silence from now on.
+    pub(super) fn forgive_silence(&mut self) {
+        let now = self.now.mono;
+        for active in self.active.values_mut() {
+            if let Some(alive) = &mut active.alive {
+                alive.at = now;
+            }
         }
     }
 

@@ -137,7 +137,7 @@ impl Lines {
             EventKind::JobPaused { job } => line(LogLevel::Info, Some(number(*job)), "paused".to_owned()),
             EventKind::JobContinued { job } => line(LogLevel::Info, Some(number(*job)), "goes on".to_owned()),
             EventKind::JobRetried { job, .. } => line(LogLevel::Info, Some(self.named(*job)), "queued again".to_owned()),
-            EventKind::JobRemoved { job } => {
+            EventKind::JobRemoved { job, .. } => {
                 let job = self.names.remove(job).map(|name| format!("#{job} {name}:"));
                 line(LogLevel::Info, job, "removed from the list".to_owned())
             }
@@ -172,6 +172,7 @@ impl Lines {
             EventKind::WarningRaised { warning, evidence, advice } => {
                 line(LogLevel::Warning, None, format!("{warning}: {evidence}; {advice}"))
             }
+            EventKind::InputSkipped { input, detail } => line(LogLevel::Error, None, format!("{}: {detail}", path_text(input))),
             EventKind::Fault { what, detail } => line(LogLevel::Error, None, format!("{what}: {detail}")),
             _ => Vec::new(),
         }

@@ -29,6 +29,8 @@ pub struct Report {
     pub summary: Option<RunSummary>,
     /// Requests that were refused, with the reason.
     pub refused: Vec<(RequestId, String)>,
+    /// Paths that could not be taken.
+    pub skipped: u64,
 }
 
 /// Follows a run to its end, writing every event to the sinks. The commands given are asked first, in order.
@@ -36,7 +38,7 @@ pub async fn follow(mut link: Link, commands: Vec<Command>, mut sinks: Sinks) ->
     let mut report = Report::default();
     for (number, command) in (1..).zip(commands) {
         // When the engine is gone the updates end, below.
-        let _ = link.requests.send((RequestId(number), command));
+        let _ = link.requests.send(RequestId(number), command);
     }
     // A file keeps everything; a terminal shows what somebody wants to see pass by.
     let verbose = sinks.log.as_ref().is_some_and(|(_, style)| style.full_time);
@@ -47,6 +49,7 @@ pub async fn follow(mut link: Link, commands: Vec<Command>, mut sinks: Sinks) ->
             Update::Snapshot(state) => lines.learn(&state),
             Update::Event(event) => {
                 sinks.write(&event, &mut lines);
+                report.skipped += u64::from(matches!(event.kind, EventKind::InputSkipped { .. }));
                 if let EventKind::RunFinished(summary) = event.kind {
                     report.summary = Some(summary);
                     break;

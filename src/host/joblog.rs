@@ -187,7 +187,8 @@ fn told<T>(result: io::Result<T>, path: &Path, on_fault: &OnFault) -> Option<T> 
     result
         .map_err(|error| {
             let what = format!("cannot write the log {}", path_text(path));
-            on_fault(what, format!("{error}; the job goes on without it; free space or check the folder's rights"));
+            let why = super::probe::words(&error);
+            on_fault(what, format!("{why}; the job goes on without it; free space or check the folder's rights"));
         })
         .ok()
 }

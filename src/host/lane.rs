@@ -28,7 +28,8 @@ impl Lane {
                 if is_over.load(std::sync::atomic::Ordering::Relaxed) {
                     return;
                 }
-                work();
+                // One piece of work that panics has told so; the next is not its fault.
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
             }
         })?;
         Ok(Self { orders: Some(orders), thread: Some(thread), over })
@@ -45,7 +46,7 @@ impl Lane {
     /// Orders a piece of work.
     pub fn order(&self, work: impl FnOnce() + Send + 'static) {
         if let Some(orders) = &self.orders {
-            // Fails only when the thread has panicked; then the run ends without this work's result.
+            // Fails only when the thread has ended.
             let _ = orders.send(Box::new(work));
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
 
@@ -28,8 +28,7 @@ use crate::domain::cleanup::CleanupAction;
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
 use crate::domain::preset::Preset;
-use crate::domain::text::sanitise;
-use crate::domain::time::Wall;
+use crate::domain::text::{error_words, path_text, sanitise};
 use crate::domain::units::Bytes;
 use crate::engine::port::{Cause, CleanOrder, Effect, Failure, FoundInput, Host, Input, Inspection, JobReport, ScanId, SpawnOrder};
 
@@ -62,8 +61,16 @@ pub enum HostError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A thread cannot be started.
-    #[error("cannot start a thread: {0}; the machine is out of processes or memory")]
+    #[error("cannot start a thread; the machine is out of processes or memory")]
     Thread(#[from] io::Error),
+    /// The folder for the jobs' own temporary files cannot be made.
+    #[error("cannot make the folder {path}: {why}; choose another state folder with --state-dir")]
+    Scratch {
+        /// The folder.
+        path: String,
+        /// Why.
+        why: String,
+    },
     /// The thread that starts children cannot be started.
     #[error(transparent)]
     Spawner(#[from] SpawnError),
@@ -122,7 +129,7 @@ impl RealHost {
             CleanerConfig { roots: Roots::default(), ledger: ledger.clone(), samples: sampler.source(), scratch_dirs: vec![parts] };
         let cleaner = Cleaner::spawn(cleaner_config, inputs.clone())?;
         let scratch = config.state_dir.join("scratch");
-        std::fs::create_dir_all(&scratch)?;
+        make_private(&scratch).map_err(|error| HostError::Scratch { path: path_text(&scratch), why: error_words(&error) })?;
         // What a run that died has left there is in nobody's way; a folder that is not ours is told when a job needs it.
         let _ = publish::tidy(&config.out);
         let prober = config.ffmpeg.as_ref().map(|ffmpeg| Prober::new(&ffmpeg.ffprobe, &scratch));
@@ -159,19 +166,27 @@ impl Host for RealHost {
         let shared = Arc::clone(&self.shared);
         match effect {
             Effect::Persist(event) => {
-                if let EventKind::JobRemoved { job } = event.kind {
-                    self.scans.order(move || shared.removed(job));
+                if let EventKind::JobRemoved { job, output } = &event.kind {
+                    let (job, output) = (*job, output.clone());
+                    self.scans.order(move || shared.removed(job, output.as_deref()));
                 }
                 self.shared.store.persist(event);
             }
             Effect::Scan { scan, paths, preset } => self.scans.order(move || shared.scan(scan, &paths, &preset)),
             Effect::Inspect { job, input, output, preset } => {
                 self.probes.order(move || {
-                    let inspection = shared.inspect(job, &input, &output, &preset);
+                    let inspection = guarded(|| shared.inspect(job, &input, &output, &preset)).unwrap_or_else(|detail| {
+                        Inspection::Rejected(Rejected { reason: RejectReason::Unreadable, limit: None, detail })
+                    });
                     shared.report(job, JobReport::Inspected(inspection));
                 });
             }
-            Effect::Spawn(order) => self.starts.order(move || shared.start(*order)),
+            Effect::Spawn(order) => self.starts.order(move || {
+                let job = order.job;
+                if let Err(reason) = guarded(|| shared.start(*order)) {
+                    shared.report(job, JobReport::SpawnFailed { reason, transient: false });
+                }
+            }),
             Effect::Stop(job, mode) => self.shared.supervisor.stop(job, mode),
             Effect::Suspend(job) => self.shared.supervisor.suspend(job),
             Effect::Continue(job) => self.shared.supervisor.resume(job),
@@ -203,9 +218,11 @@ impl RealHost {
 fn finalize_aside(shared: &Arc<Shared>, job: JobId) {
     let own = Arc::clone(shared);
     let work = move || {
-        let result = own.finalize(job);
+        let result = guarded(|| own.finalize(job)).unwrap_or_else(|reason| Err(Failure { cause: Cause::Unknown, reason }));
         if let Ok(published) = &result {
             own.ledger.published(job, published.output.clone());
+            // Nothing more is to be done with it; a hundred thousand of them would be felt.
+            own.jobs().remove(&job);
         }
         own.report(job, JobReport::Finalized(result));
     };
@@ -249,9 +266,10 @@ impl Shared {
         let _ = self.inputs.send(Input::Job(job, report));
     }
 
-    fn removed(&self, job: JobId) {
-        if let Some(order) = self.jobs().remove(&job).and_then(|files| files.order) {
-            self.names.lock().unwrap_or_else(PoisonError::into_inner).release(&order.output);
+    fn removed(&self, job: JobId, output: Option<&Path>) {
+        self.jobs().remove(&job);
+        if let Some(output) = output {
+            self.names.lock().unwrap_or_else(PoisonError::into_inner).release(output);
         }
     }
 
@@ -399,7 +417,7 @@ impl Shared {
             overwrite: self.config.overwrite,
             prober: self.prober.as_ref().filter(|_| probed.is_some()),
             store: &self.store,
-            now: wall_now(),
+            now: super::joblog::wall_now(),
         });
         if result.is_err() {
             // The part is removed with the cleanup that follows, which tells what it held.
@@ -417,6 +435,18 @@ impl Shared {
     }
 }
 
+/// Does work for a job. A panic in it fails the job and nothing else: whoever waits for the answer gets one.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .map_err(|_| "plimsoll itself failed here; the log tells where, please report it".to_owned())
+}
+
+/// A folder that nobody else can look into.
+fn make_private(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 /// Reads the kills for want of memory in our own cgroup; a reader that cannot be opened tells nothing.
 fn oom_counter() -> super::supervisor::OomCounter {
     let own = cgroup::find(&Roots::default());
@@ -426,9 +456,4 @@ fn oom_counter() -> super::supervisor::OomCounter {
     });
     let reader = Mutex::new(reader);
     Arc::new(move || reader.lock().unwrap_or_else(PoisonError::into_inner).as_mut()?.oom_kills())
-}
-
-#[allow(clippy::disallowed_methods)] // the time an output is recorded with
-fn wall_now() -> Wall {
-    Wall(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64))
 }

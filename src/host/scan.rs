@@ -46,8 +46,8 @@ pub struct ScanOrder<'a> {
 pub struct NameBook {
     out: PathBuf,
     overwrite: bool,
-    /// Output → input, as found.
-    taken: BTreeMap<PathBuf, PathBuf>,
+    /// Output → input, as found, and preset.
+    taken: BTreeMap<PathBuf, (PathBuf, String)>,
     /// Canonical input and preset.
     known: BTreeSet<(PathBuf, String)>,
     /// The number that the next input with this first name tries first.
@@ -67,9 +67,9 @@ impl NameBook {
 
     /// Gives up the name of an input that was taken off the list, so that it may be queued again.
     pub fn release(&mut self, output: &Path) {
-        if let Some(input) = self.taken.remove(output) {
+        if let Some((input, preset)) = self.taken.remove(output) {
             let canonical = input.canonicalize().unwrap_or(input);
-            self.known.retain(|(known, _)| *known != canonical);
+            self.known.remove(&(canonical, preset));
             self.next.clear();
         }
     }
@@ -92,7 +92,7 @@ impl NameBook {
         if number == start {
             self.next.insert(first, number + 1);
         }
-        self.taken.insert(path.clone(), input.to_owned());
+        self.taken.insert(path.clone(), (input.to_owned(), preset.name.clone()));
         path
     }
 

@@ -371,15 +371,16 @@ struct Writer {
 impl Writer {
     fn serve(mut self, orders: &mpsc::Receiver<Order>) {
         while let Ok(first) = orders.recv() {
-            self.write(group(first, orders));
+            self.write(group(first, orders), orders);
         }
         // The file is left whole and without its companions when nobody else has it open.
         let _ = self.connection.execute_batch("PRAGMA optimize;");
     }
 
     /// Commits a group, and then tells whoever waits. A journal that cannot be written is tried again until it can: what
-    /// hangs on it must not go on before.
-    fn write(&mut self, mut group: Vec<Order>) {
+    /// hangs on it must not go on before. Orders that come meanwhile join the group, so that nobody waits for an answer
+    /// longer than one try takes: a job that is being put in place would keep the whole run from ending.
+    fn write(&mut self, mut group: Vec<Order>, orders: &mpsc::Receiver<Order>) {
         let mut told = false;
         loop {
             match commit(&mut self.connection, self.run, &group) {
@@ -407,7 +408,11 @@ impl Writer {
                     if self.closing.load(Ordering::Acquire) || self.inputs.is_closed() {
                         return;
                     }
-                    std::thread::sleep(RETRY);
+                    match orders.recv_timeout(RETRY) {
+                        Ok(order) => group.push(order),
+                        Err(mpsc::RecvTimeoutError::Timeout) => {}
+                        Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                    }
                 }
             }
         }

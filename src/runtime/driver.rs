@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicU64;
 use tokio::sync::mpsc;
 
 use super::clock::Clock;
-use super::hub::{Attacher, Control, Hub};
+use super::hub::{Attacher, Hub};
+use super::link::Control;
 use crate::engine::port::{Effect, Host, Input};
 use crate::engine::{Engine, EngineConfig};
 

@@ -1,21 +1,15 @@
 //! The fan-out: every attached front end gets a snapshot and then every event after it, taken at one point of the order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
-use super::link::{Link, Update};
-use crate::domain::command::{ClientId, Command, Rejection, RequestId};
+use super::link::{Control, Link, Update};
+use crate::domain::command::{ClientId, Rejection, RequestId};
 use crate::domain::event::Event;
 use crate::domain::state::State;
-
-/// What front ends send to the driver.
-#[derive(Debug)]
-pub(super) enum Control {
-    Attach(ClientId, mpsc::UnboundedSender<Update>),
-    Request(ClientId, RequestId, Command),
-    Detach(ClientId),
-}
 
 /// The attached front ends.
 #[derive(Debug, Default)]
@@ -50,27 +44,13 @@ impl Hub {
 #[derive(Debug, Clone)]
 pub struct Attacher {
     pub(super) control: mpsc::UnboundedSender<Control>,
-    pub(super) last_client: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    pub(super) last_client: Arc<AtomicU64>,
 }
 
 impl Attacher {
-    /// A new line to the engine; its first update is a snapshot. Must be called within a tokio runtime, which carries
-    /// the requests.
+    /// A new line to the engine; its first update is a snapshot.
     pub fn attach(&self) -> Link {
-        let client = ClientId(1 + self.last_client.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-        let (update_sender, updates) = mpsc::unbounded_channel();
-        let (requests, mut asked) = mpsc::unbounded_channel::<(RequestId, Command)>();
-        let control = self.control.clone();
-        // When the engine is gone the updates end, which tells the front end.
-        let _ = control.send(Control::Attach(client, update_sender));
-        tokio::spawn(async move {
-            while let Some((request, command)) = asked.recv().await {
-                if control.send(Control::Request(client, request, command)).is_err() {
-                    return;
-                }
-            }
-            let _ = control.send(Control::Detach(client));
-        });
-        Link { requests, updates }
+        let client = ClientId(1 + self.last_client.fetch_add(1, Ordering::Relaxed));
+        Link::attach(client, self.control.clone())
     }
 }

@@ -142,6 +142,12 @@ impl World {
         self.coming.keys().next().map(|(at, _)| *at)
     }
 
+    /// Samples come again, at this pace.
+    pub fn sample_again(&mut self, pace: Duration) {
+        self.sample_every = pace;
+        self.after(pace, Coming::Sample);
+    }
+
     /// Processes that live.
     pub fn alive(&self) -> usize {
         self.processes.len()

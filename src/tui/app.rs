@@ -304,7 +304,11 @@ impl App {
         let dot = if self.theme.symbols.ascii { "-" } else { "·" };
         let profile = state.profile.as_ref().map_or_else(String::new, |profile| format!(" {}", profile.short()));
         let memory = state.memory.counted_bytes.whole();
-        format!("plimsoll{profile} {dot} {memory} {dot} {}/{}", state.index.ended.len(), state.jobs.len())
+        format!(
+            "plimsoll{profile} {dot} {memory} {dot} {}/{}",
+            state.index.ended.len() + state.index.rejected.len(),
+            state.jobs.len()
+        )
     }
 
     /// Share of the jobs that have ended, percent, for the taskbar; `None` = nothing to show.
@@ -397,6 +401,7 @@ impl App {
         match &event.kind {
             EventKind::JobProgressed { .. } | EventKind::JobLogged { .. } => return,
             EventKind::RunFinished(_) => self.ended = true,
+            EventKind::InputSkipped { input, detail } => self.say(format!("{}: {detail}", path_text(input)), true),
             EventKind::Fault { what, detail } => self.say(format!("{what}: {detail}"), true),
             EventKind::WarningRaised { evidence, advice, .. } => self.say(format!("{evidence}: {advice}"), true),
             _ => {}

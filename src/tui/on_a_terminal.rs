@@ -12,10 +12,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use tokio::sync::mpsc;
 
-use crate::domain::command::Command;
+use crate::domain::command::{ClientId, Command};
 use crate::domain::event::{Event, Seq};
 use crate::domain::state::State;
-use crate::runtime::link::{Link, Update};
+use crate::runtime::link::{Control, Link, Update};
 use crate::tui::fixture::{busy, profiles, run_finished};
 use crate::tui::{ColorMode, TuiExit, TuiOptions, run};
 
@@ -34,8 +34,9 @@ fn console_for_the_tests_of_this_module() {
         // SAFETY: a plain system call. The kernel's SIGHUP must not end what the console is to notice by itself.
         unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
     }
-    let (requests, mut asked) = mpsc::unbounded_channel();
-    let (tell, updates) = mpsc::unbounded_channel();
+    let (control, mut asked) = mpsc::unbounded_channel();
+    let link = Link::attach(ClientId(1), control);
+    let Ok(Control::Attach(_, tell)) = asked.try_recv() else { panic!("the link attaches itself") };
     let mut state = State::default();
     for event in busy(true).events {
         state.apply(&event);
@@ -48,7 +49,7 @@ fn console_for_the_tests_of_this_module() {
     let mut plant = std::env::var_os(PANIC).map(|_| plant);
     let exit = runtime.block_on(async {
         tokio::spawn(async move {
-            while let Some((id, command)) = asked.recv().await {
+            while let Some(Control::Request(_, id, command)) = asked.recv().await {
                 let _ = tell.send(Update::Reply(id, Ok(())));
                 if let (Command::CleanNow, Some(plant)) = (&command, plant.take()) {
                     let _ = plant.send(());
@@ -62,7 +63,7 @@ fn console_for_the_tests_of_this_module() {
         });
         let options = TuiOptions { color: ColorMode::True, profiles: profiles(), ..TuiOptions::default() };
         tokio::select! {
-            exit = run(Link { requests, updates }, options) => exit,
+            exit = run(link, options) => exit,
             Ok(()) = planted => panic!("a planted panic"),
         }
     });

@@ -41,6 +41,8 @@ pub struct TuiOptions {
     pub profiles: Vec<Profile>,
     /// Where typed paths lead.
     pub places: Places,
+    /// Asked first, in order: what the command line named.
+    pub commands: Vec<Command>,
 }
 
 /// How the console ended.
@@ -70,6 +72,7 @@ enum Woken {
     Resized,
     Continued,
     Stopped,
+    Ended,
     Draw,
 }
 
@@ -87,6 +90,10 @@ pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
         time_zone: TimeZone::system(),
     });
     let mut console = Console::start(link, app, places).map_err(TuiError::Setup)?;
+    for command in options.commands {
+        let effect = console.app.ask("add", command);
+        console.perform(effect).await.map_err(TuiError::Draw)?;
+    }
     match console.serve().await {
         Ok(exit) => Ok(exit),
         Err(error) if is_gone(&error) => Ok(TuiExit::TerminalGone),
@@ -111,6 +118,8 @@ struct Console {
     resized: Signal,
     continued: Signal,
     stopped: Signal,
+    interrupted: Signal,
+    terminated: Signal,
     title: String,
     taskbar: Option<u8>,
 }
@@ -120,10 +129,27 @@ impl Console {
         let resized = signal(SignalKind::window_change())?;
         let continued = signal(SignalKind::from_raw(libc::SIGCONT))?;
         let stopped = signal(SignalKind::from_raw(libc::SIGTSTP))?;
+        let interrupted = signal(SignalKind::interrupt())?;
+        let terminated = signal(SignalKind::terminate())?;
         let guard = Guard::take(true)?;
         let terminal = Terminal::new(Screen::new())?;
         let reader = Reader::start()?;
-        Ok(Self { reader, guard, terminal, link, app, places, resized, continued, stopped, title: String::new(), taskbar: None })
+        let (title, taskbar) = (String::new(), None);
+        Ok(Self {
+            reader,
+            guard,
+            terminal,
+            link,
+            app,
+            places,
+            resized,
+            continued,
+            stopped,
+            interrupted,
+            terminated,
+            title,
+            taskbar,
+        })
     }
 
     async fn serve(&mut self) -> io::Result<TuiExit> {
@@ -141,6 +167,9 @@ impl Console {
                 _ = self.resized.recv() => Woken::Resized,
                 _ = self.continued.recv() => Woken::Continued,
                 _ = self.stopped.recv() => Woken::Stopped,
+                // While the run lasts, whoever watches the signals ends it, and the end of the run ends the console.
+                _ = self.interrupted.recv(), if !open => Woken::Ended,
+                _ = self.terminated.recv(), if !open => Woken::Ended,
                 _ = frames.tick(), if dirty => Woken::Draw,
                 update = self.link.updates.recv(), if open => Woken::Update(update),
             };
@@ -164,6 +193,7 @@ impl Console {
                     vec![Effect::Redraw]
                 }
                 Woken::Stopped => vec![Effect::Suspend],
+                Woken::Ended => return Ok(TuiExit::Finished),
                 Woken::Update(Some(update)) => self.app.update(Action::Update(Box::new(update))),
                 Woken::Update(None) => {
                     open = false;
@@ -186,7 +216,7 @@ impl Console {
         match effect {
             Effect::Send(id, command) => {
                 // A closed line is noticed where updates are received.
-                let _ = self.link.requests.send((id, command));
+                let _ = self.link.requests.send(id, command);
             }
             Effect::Copy(text) => self.terminal.backend_mut().add(&terminal::clipboard(&text)),
             Effect::Mouse(on) => self.guard.mouse(on)?,
@@ -204,7 +234,7 @@ impl Console {
     /// The jobs first, then the terminal, then this process; afterwards all of it in the other order.
     async fn suspend(&mut self) -> io::Result<()> {
         if let Effect::Send(request, command) = self.app.ask("suspend", Command::Suspend) {
-            let _ = self.link.requests.send((request, command));
+            let _ = self.link.requests.send(request, command);
             let answered = async {
                 while let Some(update) = self.link.updates.recv().await {
                     let answer = matches!(&update, Update::Reply(id, _) if *id == request);
@@ -219,11 +249,12 @@ impl Console {
         }
         self.guard.leave();
         terminal::stop_as_ctrl_z_does();
-        self.guard.enter()?;
+        // The jobs first: the terminal may be gone by now, and nobody else would let them go on.
         let effect = self.app.ask("continue", Command::Continue);
         if let Effect::Send(request, command) = effect {
-            let _ = self.link.requests.send((request, command));
+            let _ = self.link.requests.send(request, command);
         }
+        self.guard.enter()?;
         self.redraw_all()
     }
 

@@ -177,7 +177,7 @@ fn the_job_under_question_stays_the_same_while_the_dialog_is_open() {
     let mut app = screen("busy", ColorMode::True, false);
     press(&mut app, "x");
     let mut story = busy(true);
-    story.finish(17, Outcome::Done, 600, 9.0, None).tell(EventKind::JobRemoved { job: JobId(17) });
+    story.finish(17, Outcome::Done, 600, 9.0, None).tell(EventKind::JobRemoved { job: JobId(17), output: None });
     for event in &story.events[story.events.len() - 2..] {
         hear(&mut app, event);
     }
@@ -268,7 +268,10 @@ fn a_filter_is_kept_in_step_with_the_queue() {
     press(&mut app, "/tut<enter>");
     assert_eq!(app.selected(), Some(JobId(22)));
     let mut story = busy(true);
-    story.queue(25, "tutorial-c.mp4", 9).finish(22, Outcome::Done, 1, 1.0, None).tell(EventKind::JobRemoved { job: JobId(23) });
+    story
+        .queue(25, "tutorial-c.mp4", 9)
+        .finish(22, Outcome::Done, 1, 1.0, None)
+        .tell(EventKind::JobRemoved { job: JobId(23), output: None });
     for event in &story.events[story.events.len() - 3..] {
         hear(&mut app, event);
     }
@@ -418,7 +421,7 @@ fn any_event() -> impl Strategy<Value = EventKind> {
             delay_ms: 900,
             uncounted: true
         }),
-        job.clone().prop_map(|job| EventKind::JobRemoved { job }),
+        job.clone().prop_map(|job| EventKind::JobRemoved { job, output: None }),
         (job.clone(), -9_i64..9).prop_map(|(job, rank)| EventKind::JobMoved { job, rank }),
         job.clone().prop_map(|job| EventKind::JobLogged {
             job: Some(job),
@@ -486,7 +489,7 @@ proptest! {
         let chosen = app.selected().expect("a job is selected");
         let mut story = busy(true);
         for kind in events {
-            let removed = matches!(kind, EventKind::JobRemoved { job } if job == chosen);
+            let removed = matches!(kind, EventKind::JobRemoved { job, .. } if job == chosen);
             story.tell(kind);
             hear(&mut app, &story.events[story.events.len() - 1]);
             if removed {

@@ -98,14 +98,15 @@ impl MemoryGroup {
         self.dir.join(name)
     }
 
-    /// Usage, and what of it the kernel cannot drop.
-    pub fn usage_and_hard(&self) -> (u64, u64) {
+    /// Usage, what of it is not inactive file cache, and what of it the kernel cannot drop.
+    pub fn sums(&self) -> [u64; 3] {
         let read = |name: &str| std::fs::read_to_string(self.file(name)).expect("read");
         let usage: u64 = read("memory.usage_in_bytes").trim().parse().expect("a number");
         let stat = read("memory.stat");
         let field =
             |key: &str| -> u64 { stat.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok()).expect("a field") };
-        (usage, usage.saturating_sub(field("total_active_file ") + field("total_inactive_file ")))
+        let working_set = usage.saturating_sub(field("total_inactive_file "));
+        [usage, working_set, working_set.saturating_sub(field("total_active_file "))]
     }
 
     /// The command, started within the group.
