@@ -210,7 +210,7 @@ impl Queue {
     }
 
     fn ask(&mut self, command: Command) {
-        self.link.requests.send((RequestId(1), command)).expect("the engine listens");
+        assert!(self.link.requests.send(RequestId(1), command), "the engine listens");
     }
 
     /// Runs the queue to the end of its last job.
@@ -311,8 +311,8 @@ fn the_same_40_by_hand_2_at_once(bencher: Bencher) {
                             process.pre_exec(|| {
                                 libc::setpriority(libc::PRIO_PROCESS, 0, 10);
                                 Ok(())
-                            });
-                        }
+                            })
+                        };
                         assert!(process.status().expect("it runs").success());
                     }
                 });
