@@ -359,8 +359,7 @@ pub fn finalize(order: &FinalizeOrder<'_>) -> Result<Published, Failure> {
         }
     })?;
     order.part.file.sync_all().map_err(|error| host("cannot write", order.part.path(), &error))?;
-    let work = parent(order.part.path());
-    sync_folder(work).map_err(|error| host("cannot write the folder", work, &error))?;
+    // The folder of parts is not synced: should a crash take the part's name there, no more is lost than the try.
 
     let record = OutputRecord {
         path: PathBuf::new(),
