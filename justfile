@@ -34,3 +34,7 @@ deny:
 # Every proof in a real memory cgroup, the long ones too; needs root or a delegated group.
 box:
     cargo test --release --test box -- --include-ignored --nocapture
+
+# Takes the governor's rules out one at a time; each must fail a test (about ten minutes, writes src/engine/MUTANTS.md).
+mutants:
+    tests/mutants.sh

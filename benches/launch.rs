@@ -184,7 +184,6 @@ impl Queue {
             load_jobs: Some(PathBuf::from(env!("CARGO_BIN_EXE_plimsoll"))),
             guests: Vec::new(),
             budget: Some(Bytes::gib(2)),
-            guests: Vec::new(),
         };
         let (inputs, results) = mpsc::unbounded_channel();
         let host = RealHost::open(host, inputs).expect("a host");

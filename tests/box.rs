@@ -230,7 +230,6 @@ fn without_the_governor_every_kill_in_a_small_box_is_named_and_the_console_lives
 }
 
 #[test]
-#[ignore = "needs the governor"]
 fn ten_jobs_four_at_once_all_get_done_in_a_box_of_512_mb() {
     let _turn = turn();
     let Some(cage) = Cage::of("governed", Bytes::mib(512)) else { return };
@@ -261,7 +260,7 @@ fn ten_jobs_four_at_once_in_a_box_of_512_mb_without_the_governor() {
 }
 
 #[test]
-#[ignore = "needs the governor; takes long"]
+#[ignore = "takes long: `just box`"]
 fn beside_a_stranger_four_large_jobs_fit_into_2_gb_without_a_kill() {
     let _turn = turn();
     let Some(cage) = Cage::of("stranger", Bytes::gib(2)) else { return };
@@ -277,7 +276,7 @@ fn beside_a_stranger_four_large_jobs_fit_into_2_gb_without_a_kill() {
 }
 
 #[test]
-#[ignore = "needs the governor; takes long"]
+#[ignore = "takes long: `just box`"]
 fn two_jobs_of_4k_fit_into_2_gb_under_every_profile() {
     let _turn = turn();
     let home = tempfile::tempdir().expect("a folder");
@@ -294,7 +293,7 @@ fn two_jobs_of_4k_fit_into_2_gb_under_every_profile() {
 }
 
 #[test]
-#[ignore = "needs the governor; takes long"]
+#[ignore = "takes long: `just box`"]
 fn a_stranger_that_grows_and_shrinks_is_told_of_and_costs_no_job() {
     let _turn = turn();
     let Some(cage) = Cage::of("tide", Bytes::gib(1)) else { return };

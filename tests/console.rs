@@ -223,8 +223,7 @@ fn small_terminals_show_the_same_and_any_size_is_survived() {
             terminal.resize(columns, rows);
         }
         terminal.wait("the screen again", is_running);
-        terminal.send("?");
-        terminal.wait_for("MOVE");
+        terminal.press_until("?", "MOVE");
         terminal.send("\x1b");
         terminal.wait("help closed", |screen| !screen.contains("MOVE"));
         terminal.send("q");

@@ -130,6 +130,18 @@ impl Terminal {
         self.wait(&format!("`{text}`"), |screen| screen.contains(text))
     }
 
+    /// Presses a key again and again until the text stands on the screen, as an operator would: a key that arrives in the
+    /// same instant as a change of size may be lost.
+    pub fn press_until(&mut self, key: &str, text: &str) {
+        let began = Instant::now();
+        while !self.screen().contains(text) {
+            assert!(began.elapsed() < PATIENCE, "`{text}` did not come; the screen:\n{}", self.screen());
+            self.send(key);
+            let state = self.shared.state.lock().expect("whole");
+            let _ = self.shared.changed.wait_timeout(state, Duration::from_millis(500)).expect("whole");
+        }
+    }
+
     /// The screen now.
     pub fn screen(&self) -> String {
         self.shared.state.lock().expect("whole").parser.screen().contents()

@@ -141,7 +141,8 @@ fn a_clip_too_short_to_fill_the_encoder_neither_teaches_nor_learns() {
     assert_eq!(RecipeKey::of(&lasting(1000), &preset), None);
     assert_eq!(RecipeKey::of(&lasting(60_000), &preset), RecipeKey::of(&clip, &preset));
     assert!(model(&lasting(200), &preset) < 0.5 * model(&lasting(60_000), &preset), "and needs less");
-    assert_eq!(model(&lasting(60_000), &preset), model(&lasting(6_000_000), &preset), "length alone costs nothing");
+    let (minute, hours) = (model(&lasting(60_000), &preset), model(&lasting(6_000_000), &preset));
+    assert!((minute - hours).abs() < 1e-9, "length alone costs nothing: {minute} and {hours}");
     assert_eq!(RecipeKey::of(&MediaInfo { video: None, ..clip.clone() }, &preset), None);
 }
 
