@@ -38,7 +38,7 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     let mut session = session(&resolved, ffmpeg, load_jobs, commands, wish)?;
     let neighbour = Neighbour::start()?;
     session.host.guests.push(neighbour.0.id());
-    eprintln!("demo: after some seconds a neighbour takes {DEMO_NEIGHBOUR} of it for a while, as others on a small box do");
+    eprintln!("demo: now and then a neighbour takes {DEMO_NEIGHBOUR} of it for some seconds, as others on a small box do");
     session.run_as_demo()
 }
 
@@ -48,8 +48,12 @@ struct Neighbour(std::process::Child);
 impl Neighbour {
     fn start() -> Result<Self> {
         let mut command = std::process::Command::new(super::own_program()?);
-        // Small at first, large from the 12th second to the 34th, then small again.
-        let curve = format!("0:4,11:4,12:{0:.0},34:{0:.0},35:4,120:4", DEMO_NEIGHBOUR.as_mb());
+        // It comes for five seconds at a time, so that at one coming at the least two large jobs are at work, on quick and
+        // slow machines alike, and long enough apart for the starts that were held to go on.
+        let curve = format!(
+            "0:4,9:4,9.5:{0:.0},14.5:{0:.0},15:4,24.5:4,25:{0:.0},30:{0:.0},30.5:4,40.5:4,41:{0:.0},46:{0:.0},46.5:4,120:4",
+            DEMO_NEIGHBOUR.as_mb()
+        );
         command.args(["load-job", "--curve", &curve]).stdin(std::process::Stdio::null());
         Ok(Self(command.spawn().wrap_err("cannot start the neighbour")?))
     }
