@@ -96,8 +96,7 @@ pub fn ensure(options: &ProvideOptions, console: &mut Console<'_>) -> io::Result
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
+    use crate::host::ffmpeg::fakes::script;
     use std::path::Path;
 
     /// Runs `body` with a console that answers `answer`; gives its result, and what was printed on out and err.
@@ -105,14 +104,6 @@ pub(super) mod tests {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let result = body(&mut Console { input: &mut answer.as_bytes(), out: &mut out, err: &mut err, terminal });
         (result, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
-    }
-
-    pub fn script(path: &Path, body: &str) {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let temporary = path.with_extension("new");
-        fs::write(&temporary, format!("#!/bin/sh\n{body}\n")).unwrap();
-        fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::rename(temporary, path).unwrap();
     }
 
     /// A machine whose path is this folder: with an apt-get that puts an ffmpeg there, or one that fails.

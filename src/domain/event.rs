@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cleanup::{CleanupAction, CleanupId, CleanupTrigger, CleanupVerdict};
 use super::job::{JobId, LogLevel, MediaInfo, Outcome, Rank, RejectReason, StopReason};
-use super::memory::{Level, Lines, Scope};
+use super::memory::{ELEVATED_SHARE, Level, Lines, Scope};
 use super::profile::Profile;
 use super::text::{as_text, as_text_option};
 use super::time::{Mono, Wall};
@@ -463,7 +463,7 @@ impl MemoryFigures {
     pub fn shown_level(&self) -> Level {
         let by_figures = if self.counted_bytes >= self.high_water_bytes {
             Level::High
-        } else if self.counted_bytes >= self.high_water_bytes.scale(0.85) {
+        } else if self.counted_bytes >= self.high_water_bytes.scale(ELEVATED_SHARE) {
             Level::Elevated
         } else {
             Level::Normal

@@ -14,6 +14,9 @@ use super::profile::{Mark, MemoryMarks, REFERENCE_BUDGET};
 use super::time::Mono;
 use super::units::Bytes;
 
+/// From this share of the load line on, memory is near it.
+pub const ELEVATED_SHARE: f64 = 0.85;
+
 /// How near memory is to the line. Ordered: a later level is worse.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -171,7 +174,7 @@ impl Lines {
         };
         Self {
             budget,
-            elevated: high_water.scale(0.85),
+            elevated: high_water.scale(ELEVATED_SHARE),
             high_water,
             low_water: marks.low_water.under(budget).min(high_water),
             critical: budget.scale(0.9),

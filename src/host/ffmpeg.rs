@@ -309,7 +309,7 @@ fn names_in_table(text: &str) -> BTreeSet<String> {
 
 /// Stand-ins for ffmpeg that tests put into folders.
 #[cfg(test)]
-pub(super) mod fakes {
+pub(crate) mod fakes {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;

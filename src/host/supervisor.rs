@@ -17,7 +17,6 @@ use super::joblog::{LogKeeper, log_path};
 use super::spawner::{SpawnError, SpawnRequest, Spawner};
 use super::watch::{self, Watched};
 use crate::domain::job::JobId;
-use crate::domain::text::sanitise;
 use crate::domain::units::Bytes;
 use crate::engine::port::{Input, JobReport, StopMode};
 
@@ -230,7 +229,7 @@ impl Supervisor {
         let shared = Arc::clone(&self.shared);
         let spawner = self.spawner.clone();
         let mut log = self.logs.open(self.log_path(job, attempt), self.config.max_log);
-        log.line(super::joblog::wall_now(), &format!("job {job}, try {attempt}: {}", shown(&command)));
+        log.line(super::joblog::wall_now(), &format!("job {job}, try {attempt}: {}", super::arguments::shown(&command)));
         let oom_kills = Arc::clone(&self.config.oom_kills);
         let overall = self.config.max_file.map(|bytes| FileLimit { bytes, may_rise: false });
         let file_limit = own_limit.into_iter().chain(overall).min_by_key(|limit| limit.bytes);
@@ -330,24 +329,6 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         self.kill_all();
     }
-}
-
-/// A command as people are shown it.
-fn shown(command: &Command) -> String {
-    use std::os::unix::ffi::OsStrExt as _;
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let mut line = Vec::new();
-    for word in words {
-        if !line.is_empty() {
-            line.push(b' ');
-        }
-        let plain = !word.is_empty() && !word.as_bytes().iter().any(|b| b.is_ascii_whitespace() || b"'\"\\$&;|<>()*?".contains(b));
-        let quote: &[u8] = if plain { b"" } else { b"'" };
-        line.extend_from_slice(quote);
-        line.extend_from_slice(word.as_bytes());
-        line.extend_from_slice(quote);
-    }
-    sanitise(&line)
 }
 
 // The tests look at children through /proc.
