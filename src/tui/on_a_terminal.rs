@@ -186,7 +186,7 @@ fn the_console_shows_the_run_takes_keys_and_gives_the_terminal_back_once() {
     console.wait("the dashboard", |text| text.contains("lecture-04.mp4") && text.contains("1312 of 2048 MB"));
     let first = console.settled();
     // Truecolor; most of it is colour changes.
-    assert!(first <= 14 * 1024, "the first paint took {first} bytes");
+    eprintln!("FIRST {first}"); assert!(first <= 12 * 1024, "the first paint took {first} bytes");
     std::thread::sleep(Duration::from_millis(400));
     assert_eq!(console.bytes(), first, "nothing changed, nothing is written");
     console.press("?");

@@ -142,6 +142,8 @@ pub struct Symbols {
     pub sparks: [&'static str; 8],
     /// The empty part of a gauge.
     pub empty: &'static str,
+    /// Parts of the memory gauge: jobs, the console, others, file cache, and what is set aside and not used yet.
+    pub parts: [&'static str; 5],
     /// Left out.
     pub more: &'static str,
     /// Less.
@@ -176,6 +178,7 @@ pub const UNICODE: Symbols = Symbols {
     eighths: ["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"],
     sparks: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
     empty: "·",
+    parts: ["█", "▓", "▞", "▒", "░"],
     more: "…",
     minus: "−",
     frame: ["╭", "╮", "╯", "╰", "─", "│"],
@@ -204,6 +207,7 @@ pub const ASCII: Symbols = Symbols {
     eighths: [" ", " ", "-", "-", "=", "=", "#", "#"],
     sparks: [".", ".", ":", ":", "|", "|", "#", "#"],
     empty: ".",
+    parts: ["#", "@", "%", "=", ":"],
     more: "~",
     minus: "-",
     frame: ["+", "+", "+", "+", "-", "|"],
