@@ -61,6 +61,7 @@ pub fn session(
     let (preset, presets) = resolved.load_presets()?;
     let front = front(resolved, &profile, wish);
     let engine = EngineConfig {
+        profiles: resolved.all_profiles(&profile),
         profile,
         presets: presets.clone(),
         preset,

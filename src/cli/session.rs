@@ -166,7 +166,8 @@ async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attac
 async fn go_on_alone(mut link: Link) {
     let mut commands = vec![Command::Continue, Command::Resume];
     if let Some(Update::Snapshot(state)) = link.updates.recv().await {
-        let is_paused = |job: &&Job| matches!(job.phase, Phase::Running { paused: true, .. });
+        // What the governor has stopped it lets go on itself.
+        let is_paused = |job: &&Job| matches!(job.phase, Phase::Running { paused: true, for_memory: false, .. });
         commands.extend(state.jobs.values().filter(is_paused).map(|job| Command::ResumeJob(job.id)));
     }
     commands.push(Command::Drain);

@@ -88,6 +88,9 @@ pub enum Phase {
         pid: u32,
         /// Stopped by SIGSTOP.
         paused: bool,
+        /// That was the memory governor, which will let it go on; else the operator. Only with `paused`.
+        #[serde(default)]
+        for_memory: bool,
     },
     /// Has been told to end.
     Stopping {

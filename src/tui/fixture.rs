@@ -325,6 +325,7 @@ pub fn over() -> Story {
         warning: "frequent_cleanups".to_owned(),
         evidence: "4 cleanups within 3 min".to_owned(),
         advice: "choose the next safer profile (p)".to_owned(),
+        profile: None,
     });
     story
 }

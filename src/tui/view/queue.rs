@@ -214,6 +214,7 @@ fn state_of(theme: &Theme, state: &State, job: &Job) -> (&'static str, &'static 
         Phase::Queued => (symbols.queued, "queued", Role::Dim),
         Phase::Backoff { .. } => (symbols.retry, "retry", Role::Warn),
         Phase::Starting => (symbols.run, "start", Role::Running),
+        Phase::Running { paused: true, for_memory: true, .. } => (symbols.held, "stopped", Role::Warn),
         Phase::Running { paused: true, .. } => (symbols.held, "paused", Role::Warn),
         Phase::Running { .. } => (symbols.run, "run", Role::Running),
         Phase::Stopping { why: StopReason::Timeout, .. } => (symbols.run, "timeout", Role::Warn),
