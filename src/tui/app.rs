@@ -561,7 +561,10 @@ impl App {
         };
         let id = job.id;
         let (what, command) = match act {
-            Act::PauseJob if matches!(job.phase, Phase::Running { paused: true, .. }) => ("resume", Command::ResumeJob(id)),
+            // One that the governor has stopped is taken over: from then on it is the operator who lets it go on.
+            Act::PauseJob if matches!(job.phase, Phase::Running { paused: true, for_memory: false, .. }) => {
+                ("resume", Command::ResumeJob(id))
+            }
             Act::PauseJob => ("pause", Command::PauseJob(id)),
             Act::Retry => ("retry", Command::Retry(id)),
             Act::Allow => ("let in", Command::Allow(id)),

@@ -249,6 +249,9 @@ mod tests {
             for frame in frames {
                 let mut next = Buffer::empty(area);
                 for (x, y, text, style) in &frame {
+                    for x in *x..SIZE.0.min(x + 8) {
+                        next[(x, *y)].reset();
+                    }
                     next.set_stringn(*x, *y, text, usize::from(SIZE.0 - x), *style);
                 }
                 paint(&mut bytes, shown.diff(&next).into_iter());

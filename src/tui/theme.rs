@@ -298,8 +298,9 @@ struct Palette {
 }
 
 const DARK: Palette = Palette {
-    text: Color::Rgb(0xcd, 0xd6, 0xf4),
-    strong: Color::Rgb(0xff, 0xff, 0xff),
+    // The terminal's own ink: readable on its own ground, and the shortest to ask for.
+    text: Color::Reset,
+    strong: Color::Reset,
     dim: Color::Rgb(0x8a, 0x8f, 0xa8),
     frame: Color::Rgb(0x6c, 0x70, 0x86),
     focus: Color::Rgb(0x7a, 0xa8, 0xf0),
@@ -312,8 +313,8 @@ const DARK: Palette = Palette {
 };
 
 const LIGHT: Palette = Palette {
-    text: Color::Rgb(0x26, 0x2a, 0x36),
-    strong: Color::Rgb(0x00, 0x00, 0x00),
+    text: Color::Reset,
+    strong: Color::Reset,
     dim: Color::Rgb(0x6a, 0x6f, 0x80),
     frame: Color::Rgb(0xa8, 0xad, 0xba),
     focus: Color::Rgb(0x1f, 0x5f, 0xbf),

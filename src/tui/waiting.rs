@@ -3,6 +3,7 @@
 use crate::domain::job::{Job, JobId};
 use crate::domain::state::State;
 use crate::domain::units::Bytes;
+use crate::tui::view::mb;
 
 /// What would let the job that waits for memory run.
 pub fn way_in(state: &State) -> Option<String> {
@@ -32,13 +33,17 @@ pub fn way_in(state: &State) -> Option<String> {
     }
     let missing = (short - sum).whole();
     let foreign = state.memory.foreign_bytes - state.lines.allowance;
-    Some(if foreign >= short - sum { format!("when others use {missing} less") } else { format!("with a budget larger by {missing}") })
+    Some(if foreign >= short - sum {
+        format!("when others use {missing} less")
+    } else {
+        format!("with a budget larger by {missing}")
+    })
 }
 
 /// Why a waiting job waits, where there is more to say than that others are before it.
 pub fn reason(state: &State, id: JobId) -> Option<String> {
     if let Some(held) = state.held.filter(|held| held.job == id) {
-        return Some(format!("needs {}, {} free", held.needs.whole(), held.free.whole()));
+        return Some(format!("needs {} MB, {} MB free", mb(held.needs), mb(held.free)));
     }
     let (_, first) = state.index.waiting.first()?;
     if *first != id {

@@ -204,9 +204,11 @@ fn draw_legend(theme: &Theme, parts: &Parts, area: Rect, buf: &mut Buffer) {
     if width(&shown) > usize::from(area.width) + 1 {
         shown.retain(|part| parts.bytes(*part) >= Bytes::mib(1));
     }
+    let roomy = u16::from(width(&shown) + shown.len() <= usize::from(area.width) + 1);
     let mut line = Line::new(buf, area, 3);
     for part in shown {
-        line.put(theme.symbols.parts[part], parts.style(part, theme)).put(format!("{} ", NAMES[part]), theme.style(Role::Dim));
+        line.put(theme.symbols.parts[part], parts.style(part, theme)).gap(roomy);
+        line.put(format!("{} ", NAMES[part]), theme.style(Role::Dim));
         line.put(mb(parts.bytes(part)), theme.style(Role::Text)).gap(1);
     }
 }

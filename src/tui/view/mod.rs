@@ -16,6 +16,8 @@ mod queue;
 mod tiny;
 mod warnings;
 
+pub use pen::mb;
+
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};

@@ -197,6 +197,11 @@ fn draw_progress(row: &Row<'_>, style: ratatui::style::Style, line: &mut Line<'_
     }
     let percent = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{}%", (ratio * 100.0) as u32));
     line.right(&percent, PERCENT, style);
+    if let Phase::Running { paused: true, for_memory, .. } = job.phase {
+        let words = if for_memory { "for memory" } else { "by you" };
+        line.right(words, SPEED + LEFT, theme.style(if for_memory { Role::Warn } else { Role::Dim }));
+        return;
+    }
     let speed = if progress.speed > 0.0 { format!("{:.1}x", progress.speed) } else { String::new() };
     line.right(&speed, SPEED, style);
     let left = progress.eta_seconds.map_or_else(String::new, |seconds| clock(Duration::from_secs(seconds)));
