@@ -38,3 +38,7 @@ box:
 # Takes the governor's rules out one at a time; each must fail a test (about ten minutes, writes src/engine/MUTANTS.md).
 mutants:
     tests/mutants.sh
+
+# The long proofs of `plimsoll compare`: eight 1080p clips under three profiles, and a box of 512 MB (five minutes).
+compare-proof:
+    cargo test --release --test compare -- --include-ignored --nocapture

@@ -157,6 +157,12 @@ impl JobGroups {
         Ok(group)
     }
 
+    /// Makes a group without a limit for something that is no job.
+    pub fn make_group(&self, name: &str) -> io::Result<MemoryCgroup> {
+        let dir = self.make_named(name)?;
+        Ok(MemoryCgroup { version: self.own.version, dir, mount: self.own.mount.clone() })
+    }
+
     fn make_named(&self, name: &str) -> io::Result<PathBuf> {
         let mut dir = self.base.join(name);
         let mut number = 1;
