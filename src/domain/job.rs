@@ -50,6 +50,9 @@ pub struct Job {
     pub media: Option<MediaInfo>,
     /// Peak of memory that the model expects.
     pub predicted_peak: Option<Bytes>,
+    /// Memory set aside for it while it holds a slot.
+    #[serde(default)]
+    pub reserved: Bytes,
     /// Anonymous memory now.
     pub memory: Bytes,
     /// Highest anonymous memory seen, over all attempts.

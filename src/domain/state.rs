@@ -214,6 +214,7 @@ impl State {
                         allowed: false,
                         media: None,
                         predicted_peak: None,
+                        reserved: Bytes::ZERO,
                         memory: Bytes::ZERO,
                         peak: Bytes::ZERO,
                         progress: None,
@@ -241,9 +242,10 @@ impl State {
                 }
                 self.set_phase(*job, Phase::Queued);
             }
-            EventKind::JobAdmitted { job, attempt, .. } => {
+            EventKind::JobAdmitted { job, attempt, reserved_bytes } => {
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.attempts = *attempt;
+                    job.reserved = *reserved_bytes;
                     job.progress = None;
                 }
                 self.set_phase(*job, Phase::Starting);
@@ -418,6 +420,12 @@ impl State {
     /// Time over the line, the crossing under way included.
     pub fn time_over_line(&self) -> Duration {
         self.totals.over_line + self.totals.over_since.map_or(Duration::ZERO, |since| self.now.since(since))
+    }
+
+    /// What the jobs that hold a slot may still grow by within what is set aside for them.
+    pub fn reserved_beyond_use(&self) -> Bytes {
+        let active = self.index.active.iter().filter_map(|id| self.jobs.get(id));
+        active.map(|job| job.reserved - job.memory).sum()
     }
 
     fn set_paused(&mut self, id: JobId, to: bool, by_governor: bool) {
