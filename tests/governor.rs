@@ -606,7 +606,9 @@ fn a_job_that_can_never_fit_is_rejected_with_the_figures() {
 fn a_job_that_would_just_fit_alone_is_let_in_and_not_killed() {
     // With the margin it would need 1955 MB; 1902 are the most one job can have.
     let mut jobs = vec![job(1700, 1690, 20), job(1700, 1690, 20)];
-    jobs.iter_mut().for_each(|job| job.ramp = Duration::from_secs(3));
+    for job in &mut jobs {
+        job.ramp = Duration::from_secs(3);
+    }
     let mut sim = Sim::new(config(4), jobs);
     sim.world.foreign = Bytes::mib(250);
     sim.enqueue_all();
@@ -652,7 +654,9 @@ fn the_kernels_limit_of_a_job_is_what_nobody_else_was_promised_and_well_over_its
 
     // Beside others: what their reserves leave.
     let mut jobs = vec![job(400, 400, 10), job(400, 400, 30), job(300, 300, 30)];
-    jobs.iter_mut().for_each(|job| job.ramp = Duration::from_secs(3));
+    for job in &mut jobs {
+        job.ramp = Duration::from_secs(3);
+    }
     let mut sim = start(config(3), jobs);
     sim.run_for(Duration::from_secs(5));
     let reserve = |id: u64| {
