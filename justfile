@@ -23,9 +23,9 @@ bench *ARGS:
 peaks:
     cargo test --test peaks -- --ignored --nocapture
 
-# The dashboard of the README, drawn by the program itself.
+# The pictures of the README, drawn by the program itself while demo.tape is played.
 picture:
-    cargo test --test picture -- --ignored
+    PLIMSOLL_PICTURES=docs cargo test --test demo_tape the_tape
 
 # Licences, sources and advisories of the dependencies (needs cargo-deny).
 deny:

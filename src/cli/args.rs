@@ -170,8 +170,11 @@ pub struct DoctorArgs {
 #[derive(Debug, Args)]
 pub struct LoadJobArgs {
     /// Points of the memory curve: SECONDS:MB,…
-    #[arg(long)]
+    #[arg(long, required_unless_present = "steered", default_value = "")]
     pub curve: String,
+    /// Hold as many MB as the last line on stdin says, until it ends.
+    #[arg(long, conflicts_with_all = ["curve", "seconds", "part", "progress_fd"])]
+    pub steered: bool,
     /// How long it runs.
     #[arg(long)]
     pub seconds: Option<f64>,

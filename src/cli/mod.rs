@@ -4,6 +4,7 @@ pub mod args;
 pub mod catalog;
 pub mod demo;
 pub mod doctor;
+pub mod neighbour;
 pub mod options;
 pub mod provide;
 pub mod run;
@@ -207,6 +208,10 @@ fn examine(args: &DoctorArgs, resolved: &Resolved) -> Result<u8> {
 }
 
 fn load_job(args: &LoadJobArgs) -> Result<u8> {
+    if args.steered {
+        loadjob::run_steered(std::io::stdin())?;
+        return Ok(0);
+    }
     let mut spec = LoadSpec::new(&args.curve, args.seconds).map_err(|error| Usage(error.to_string()))?;
     spec.part.clone_from(&args.part);
     spec.progress_fd = args.progress_fd;

@@ -41,9 +41,14 @@ pub struct Session {
     pub front: Front,
     /// Log lines also go here.
     pub log_file: Option<PathBuf>,
+    /// Somebody else who watches the run, on a thread of its own; not waited for.
+    pub watch: Option<Watch>,
     /// Jobs that fail as they were meant to do not count.
     pub is_demo: bool,
 }
+
+/// Follows a run through a link of its own.
+pub type Watch = Box<dyn FnOnce(Link) + Send>;
 
 /// Where a run is shown.
 pub enum Front {
@@ -86,6 +91,10 @@ impl Session {
         });
         let logger = logger.transpose()?;
         let watcher = thread("watcher", move |runtime| runtime.block_on(headless::follow(watcher, Vec::new(), Sinks::default())))?;
+        if let Some(watch) = self.watch {
+            let link = attacher.attach();
+            std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch(link)).wrap_err("cannot start a thread")?;
+        }
         let engine = start_engine(driver)?;
         let queued = !self.commands.is_empty();
         let tell_summary = matches!(self.front, Front::Lines { summary: true, .. });
@@ -167,7 +176,8 @@ async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attac
 async fn go_on_alone(mut link: Link) {
     let mut commands = vec![Command::Continue, Command::Resume];
     if let Some(Update::Snapshot(state)) = link.updates.recv().await {
-        let is_paused = |job: &&Job| matches!(job.phase, Phase::Running { paused: true, .. });
+        // What the governor has stopped it lets go on itself.
+        let is_paused = |job: &&Job| matches!(job.phase, Phase::Running { paused: true, for_memory: false, .. });
         commands.extend(state.jobs.values().filter(is_paused).map(|job| Command::ResumeJob(job.id)));
     }
     commands.push(Command::Drain);
