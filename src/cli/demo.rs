@@ -35,7 +35,10 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     let commands = vec![Command::Enqueue { paths, preset: None }];
     let budget = resolved.budget.unwrap_or(Bytes::ZERO);
     super::tell(&format!("demo: outputs go to {}; the budget is {budget}, as on a small box\n", path_text(&resolved.out)));
+    // A queue of its own: what waits in the operator's is none of the demonstration's business, nor the other way round.
+    resolved.state_dir.push("demo");
     let mut session = session(&resolved, ffmpeg, load_jobs, commands, wish)?;
+    session.host.restore = false;
     let neighbour = Neighbour::start()?;
     session.host.guests.push(neighbour.0.id());
     eprintln!("demo: now and then a neighbour takes {DEMO_NEIGHBOUR} of it for some seconds, as others on a small box do");

@@ -13,6 +13,7 @@ pub mod levels;
 pub mod port;
 pub mod retry;
 mod samples;
+mod window;
 mod timers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,10 +119,11 @@ mod stall {
 struct Scan {
     client: ClientId,
     request: RequestId,
-    preset: String,
     /// What is searched, as it is shown.
     searched: String,
     found: u64,
+    /// Inputs that an earlier run had queued already.
+    known: u64,
 }
 
 /// The heart: decides everything, touches nothing.
@@ -131,10 +133,10 @@ pub struct Engine {
     state: State,
     now: Now,
     effects: Vec<Effect>,
-    next_job: u64,
     next_scan: u64,
     last_rank: Rank,
     scans: BTreeMap<ScanId, Scan>,
+    window: window::Window,
     inspecting: BTreeSet<JobId>,
     active: BTreeMap<JobId, Active>,
     persisted: Seq,
@@ -161,10 +163,10 @@ impl Engine {
             state: State::default(),
             now: Now::default(),
             effects: Vec::new(),
-            next_job: 1,
             next_scan: 1,
             last_rank: 0,
             scans: BTreeMap::new(),
+            window: window::Window::default(),
             inspecting: BTreeSet::new(),
             active: BTreeMap::new(),
             persisted: Seq(0),
@@ -190,6 +192,7 @@ impl Engine {
         });
         let profile = self.config.profile.clone();
         self.select_profile(profile);
+        self.ask_page();
         std::mem::take(&mut self.effects)
     }
 
@@ -201,7 +204,8 @@ impl Engine {
         }
         match input {
             Input::Command(client, request, command) => self.command(client, request, command),
-            Input::Found(scan, inputs) => self.found(scan, inputs),
+            Input::Found(scan, arrived) => self.found(scan, arrived),
+            Input::Paged(page) => self.paged(page),
             Input::ScanDone(scan, errors) => self.scan_done(scan, errors),
             Input::Sample(sample) => self.sampled(sample),
             Input::Job(job, report) => self.report(job, report),
@@ -212,6 +216,7 @@ impl Engine {
         }
         self.timers();
         self.admit();
+        self.refill();
         self.clean();
         self.set_pace();
         self.finish_if_over();
@@ -273,12 +278,13 @@ impl Engine {
 
     fn finish_if_over(&mut self) {
         let idle = if self.hurries { !self.has_process() } else { self.active.is_empty() };
-        let nothing_waits = self.state.index.waiting.is_empty() && self.state.index.backoff.is_empty() && self.scans.is_empty();
+        let nothing_waits = self.nothing_waits();
         let wanted = self.state.shutting_down || (self.state.draining && nothing_waits);
         let tidy = self.after_lines.is_empty() && self.ladder.is_idle() && self.governor.is_tidy();
         if !(wanted && idle && (tidy || self.hurries || self.blind())) {
             return;
         }
+        self.tell_backlog();
         let totals = &self.state.totals;
         let summary = RunSummary {
             profile: self.state.profile.as_ref().map(|profile| profile.name.clone()).unwrap_or_default(),

@@ -13,6 +13,7 @@ pub mod fileid;
 pub mod heap;
 pub mod jobgroup;
 pub mod joblog;
+pub mod jobstore;
 pub mod kept;
 pub mod lane;
 pub mod ledger;
