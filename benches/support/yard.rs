@@ -15,9 +15,7 @@ use plimsoll::domain::profile::Profile;
 use plimsoll::domain::state::Backlog;
 use plimsoll::domain::time::{Mono, Now, Wall};
 use plimsoll::domain::units::Bytes;
-use plimsoll::engine::port::{
-    Arrived, Effect, ExitReport, Input, Inspection, JobReport, Page, Published, ScanId, StoredJob,
-};
+use plimsoll::engine::port::{Arrived, Effect, ExitReport, Input, Inspection, JobReport, Page, Published, ScanId, StoredJob};
 use plimsoll::engine::{Engine, EngineConfig};
 
 /// A shipped profile, with so many slots.

@@ -13,8 +13,8 @@ pub mod levels;
 pub mod port;
 pub mod retry;
 mod samples;
-mod window;
 mod timers;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -96,8 +96,7 @@ impl Engine {
     pub(super) fn paged(&mut self, page: Page) {
         let parked = self.window.asked.take().unwrap_or_default();
         self.last_rank = self.last_rank.max(page.last_rank);
-        self.window.backlog =
-            Backlog { jobs: page.backlog.jobs + parked.jobs, bytes: page.backlog.bytes + parked.bytes };
+        self.window.backlog = Backlog { jobs: page.backlog.jobs + parked.jobs, bytes: page.backlog.bytes + parked.bytes };
         if !std::mem::replace(&mut self.window.begun, true) {
             let jobs = page.jobs.len() as u64 + page.backlog.jobs;
             if jobs > 0 {

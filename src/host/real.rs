@@ -33,7 +33,7 @@ use crate::domain::preset::Preset;
 use crate::domain::text::{error_words, path_text, sanitise};
 use crate::domain::units::Bytes;
 use crate::engine::estimate::Learned;
-use crate::engine::port::{Cause, CleanOrder, Effect, Arrived, Failure, Host, Input, Inspection, JobReport, ScanId, SpawnOrder};
+use crate::engine::port::{Arrived, Cause, CleanOrder, Effect, Failure, Host, Input, Inspection, JobReport, ScanId, SpawnOrder};
 
 /// What a host is told at its start.
 #[derive(Debug, Clone)]

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::jobstore::{InputKey, NewJob};
 use super::probe::words;
 use super::scratch::WORK_FOLDER;
-use super::jobstore::{InputKey, NewJob};
 use super::store::{Records, Standing, preset_hash};
 use crate::domain::preset::Preset;
 use crate::domain::text::path_text;
@@ -180,8 +180,7 @@ pub fn scan(
     hand_over: &mut dyn FnMut(Vec<NewJob>) -> Result<(), String>,
 ) -> Scanned {
     book.begin_anew();
-    let mut scan =
-        Scan { order, book, records, hand_over, batch: Vec::new(), scanned: Scanned::default(), is_broken: false };
+    let mut scan = Scan { order, book, records, hand_over, batch: Vec::new(), scanned: Scanned::default(), is_broken: false };
     for path in order.paths {
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_dir() => scan.folder(path),

@@ -304,11 +304,7 @@ impl App {
         let dot = if self.theme.symbols.ascii { "-" } else { "·" };
         let profile = state.profile.as_ref().map_or_else(String::new, |profile| format!(" {}", profile.short()));
         let memory = state.memory.counted_bytes.whole();
-        format!(
-            "plimsoll{profile} {dot} {memory} {dot} {}/{}",
-            state.ended(),
-            state.ended() + state.unended()
-        )
+        format!("plimsoll{profile} {dot} {memory} {dot} {}/{}", state.ended(), state.ended() + state.unended())
     }
 
     /// Share of the jobs that have ended, percent, for the taskbar; `None` = nothing to show.

@@ -58,4 +58,3 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
         _ => StoreError::Unwritable { path, detail },
     }
 }
-

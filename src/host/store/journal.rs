@@ -52,14 +52,9 @@ pub(super) fn retain(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// The events of a run after `after`, oldest first, at most `limit`, and how many could not be read.
-pub(super) fn read_journal(
-    connection: &Connection,
-    run: i64,
-    after: Seq,
-    limit: usize,
-) -> rusqlite::Result<(Vec<Event>, usize)> {
-    let mut query = connection
-        .prepare_cached("SELECT json, input, output FROM events WHERE run = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
+pub(super) fn read_journal(connection: &Connection, run: i64, after: Seq, limit: usize) -> rusqlite::Result<(Vec<Event>, usize)> {
+    let mut query =
+        connection.prepare_cached("SELECT json, input, output FROM events WHERE run = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
     let mut rows = query.query(params![run, after.0 as i64, i64::try_from(limit).unwrap_or(i64::MAX)])?;
     let (mut events, mut unreadable) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
@@ -88,4 +83,3 @@ fn restore(path: &mut PathBuf, stored: Option<Vec<u8>>) {
         *path = PathBuf::from(OsStr::from_bytes(&bytes));
     }
 }
-

@@ -107,4 +107,3 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<OutputRecord> {
         made_at: Wall(row.get("made_at")?),
     })
 }
-

@@ -25,4 +25,3 @@ pub(super) fn read_peaks(connection: &Connection) -> rusqlite::Result<Learned> {
     }
     Ok(learned)
 }
-

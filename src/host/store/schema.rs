@@ -128,10 +128,7 @@ pub(super) fn begin_run(connection: &mut Connection, now: Wall) -> rusqlite::Res
     change.execute("DELETE FROM peaks WHERE id <= (SELECT max(id) FROM peaks) - ?1", [PEAKS_KEPT])?;
     jobs::retain(&change)?;
     journal::retain(&change)?;
-    change.execute(
-        "DELETE FROM presets WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.definition = presets.hash)",
-        [],
-    )?;
+    change.execute("DELETE FROM presets WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.definition = presets.hash)", [])?;
     let interrupted_outputs = jobs::outputs_at_work(&change)?;
     // This run is alone in its state folder: nobody else's claim can hold.
     let interrupted = Jobs { connection: &change, run }.reap(now, true)?;

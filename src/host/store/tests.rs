@@ -8,9 +8,9 @@ use super::*;
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, RejectReason};
 use crate::domain::time::{Mono, Wall};
+use crate::domain::units::Bytes;
 use crate::engine::estimate::KEPT as PEAKS_OF_ONE;
 use crate::host::fileid::{self, FileId};
-use crate::domain::units::Bytes;
 use crate::host::fixtures::quick;
 
 fn open(dir: &Path) -> (Store, UnboundedReceiver<Input>) {

@@ -172,10 +172,7 @@ impl Writer {
                     self.interrupted = 0;
                 }
                 Order::Peak(..) => {}
-                Order::Remember(_, answer)
-                | Order::Forget { answer, .. }
-                | Order::Flush(answer)
-                | Order::ForgetQueue(answer) => {
+                Order::Remember(_, answer) | Order::Forget { answer, .. } | Order::Flush(answer) | Order::ForgetQueue(answer) => {
                     let _ = answer.send(Ok(()));
                 }
             }
