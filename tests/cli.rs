@@ -376,6 +376,23 @@ fn completions_and_the_manual_are_whole_and_a_reader_may_stop_early() {
 }
 
 #[test]
+fn a_wrong_value_in_the_environment_stops_neither_completions_nor_the_manual() {
+    let world = World::new();
+    for (args, wanted) in [(&["completions", "bash"][..], "_plimsoll"), (&["man"][..], ".TH")] {
+        let mut command = world.command(args);
+        command.env("PLIMSOLL_BUDGET", "a lot").env("PLIMSOLL_OVERWRITE", "perhaps");
+        let said = say(command);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{args:?}");
+        assert!(said.out.contains(wanted), "{args:?}");
+    }
+    let mut doctor = world.command(["doctor"]);
+    doctor.env("PLIMSOLL_BUDGET", "a lot");
+    let said = say(doctor);
+    assert!(said.code == Some(2) && said.err.contains("PLIMSOLL_BUDGET"), "{}", said.err);
+    assert_eq!(say(world.command(["man", "--budget", "a lot"])).code, Some(2), "what is typed is still read");
+}
+
+#[test]
 fn an_ffmpeg_can_be_named_by_its_folder() {
     let (world, clip) = with_a_clip();
     let folder = support::tool("ffmpeg").parent().expect("a folder").to_owned();

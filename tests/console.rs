@@ -195,8 +195,8 @@ fn the_memory_shown_agrees_with_proc() {
     // Once both have grown to their full size the figures stand still, and can be held against each other.
     let began = Instant::now();
     loop {
-        let shown = terminal.wait("the gauge", |screen| number_after(screen, "ffmpeg ").is_some_and(|mb| mb > 100.0));
-        let shown = number_after(&shown, "ffmpeg ").expect("a number");
+        let shown = terminal.wait("the gauge", |screen| number_after(screen, "█jobs ").is_some_and(|mb| mb > 100.0));
+        let shown = number_after(&shown, "█jobs ").expect("a number");
         let real: f64 = children(terminal.pid()).iter().map(|(_, mb)| mb).sum();
         if real > 100.0 && (shown - real).abs() / real < 0.05 {
             break;

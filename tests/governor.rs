@@ -44,23 +44,29 @@ fn preset() -> Preset {
     }
 }
 
+/// A row of the trade-off table.
+fn profile(name: &str, slots: u32, max_mb: u64) -> Profile {
+    Profile {
+        name: name.to_owned(),
+        title: String::new(),
+        max_concurrent: slots,
+        max_file_size: Bytes::mib(max_mb),
+        memory: MemoryMarks {
+            budget: None,
+            high_water: Mark::Bytes(Bytes::mib(1536)),
+            low_water: Mark::Bytes(Bytes::mib(1331)),
+            reserve: RESERVE,
+        },
+        scratch_limit: None,
+        env: BTreeMap::new(),
+        guide: GuideWords::default(),
+    }
+}
+
 fn config(slots: u32) -> EngineConfig {
     EngineConfig {
-        profile: Profile {
-            name: format!("p{slots}"),
-            title: String::new(),
-            max_concurrent: slots,
-            max_file_size: Bytes::mib(500),
-            memory: MemoryMarks {
-                budget: None,
-                high_water: Mark::Bytes(Bytes::mib(1536)),
-                low_water: Mark::Bytes(Bytes::mib(1331)),
-                reserve: RESERVE,
-            },
-            scratch_limit: None,
-            env: BTreeMap::new(),
-            guide: GuideWords::default(),
-        },
+        profile: profile(&format!("p{slots}"), slots, 500),
+        profiles: vec![profile("fast", 4, 500), profile("balanced", 2, 200), profile("safe", 1, 100)],
         learned: plimsoll::engine::estimate::Learned::default(),
         presets: BTreeMap::from([("video".to_owned(), preset())]),
         preset: "video".to_owned(),
@@ -618,7 +624,7 @@ fn pressed() -> Sim {
 fn the_youngest_that_still_grows_is_stopped_after_a_second_over_the_line_and_goes_on_after_five_seconds_of_room() {
     let mut sim = pressed();
     assert_eq!((stops(&sim), kills(&sim)), (1, 0));
-    assert!(matches!(sim.engine.state().jobs[&JobId(2)].phase, Phase::Running { paused: true, .. }));
+    assert!(matches!(sim.engine.state().jobs[&JobId(2)].phase, Phase::Running { paused: true, for_memory: true, .. }));
     let held = count(&sim, |kind| matches!(kind, EventKind::CleanupStarted { action: CleanupAction::HoldStarts, .. }));
     assert_eq!(held, 1, "starts are held first, and that is told");
     assert_eq!(sim.engine.state().totals.stops, 1);
@@ -826,7 +832,8 @@ fn the_three_signs_are_told_with_figures_and_a_step_to_take() {
     let warnings = &sim.engine.state().warnings;
     assert!(warnings["over the line"].evidence.contains("s of the last 5 min"), "{warnings:?}");
     assert!(warnings["frequent cleanups"].evidence.contains("cleanups at the line within 10 min"), "{warnings:?}");
-    assert!(warnings["over the line"].advice.contains("profile safe"), "{warnings:?}");
+    assert_eq!(warnings["over the line"].profile.as_deref(), Some("balanced"), "2 at once, but smaller files: {warnings:?}");
+    assert!(warnings["over the line"].advice.contains("profile balanced (2 at once, 200 MB)"), "{warnings:?}");
     sim.world.foreign = Bytes::ZERO;
     finish(&mut sim);
     assert!(sim.engine.state().warnings.is_empty(), "{:?}", sim.engine.state().warnings);
@@ -843,7 +850,7 @@ fn the_three_signs_are_told_with_figures_and_a_step_to_take() {
     assert!(!sim(1).engine.state().warnings.contains_key("jobs fail"), "one of ten is not above 10 %");
     let warning = sim(2).engine.state().warnings["jobs fail"].clone();
     assert_eq!(warning.evidence, "2 of the last 10 jobs failed, stalled or timed out");
-    assert!(warning.advice.contains("profile balanced"), "{warning:?}");
+    assert_eq!(warning.profile.as_deref(), Some("balanced"), "{warning:?}");
 }
 
 #[test]

@@ -49,6 +49,7 @@ fn config(slots: u32, max_mb: u64) -> EngineConfig {
     };
     EngineConfig {
         profile: profile(slots, max_mb),
+        profiles: Vec::new(),
         presets: BTreeMap::from([("sound".to_owned(), preset)]),
         preset: "sound".to_owned(),
         retries: 2,

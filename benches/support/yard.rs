@@ -31,6 +31,7 @@ pub fn config(slots: u32, governor: bool) -> EngineConfig {
     let preset: Preset = search::find(&paths, "web-720p").expect("a shipped preset").value;
     EngineConfig {
         profile: profile(slots),
+        profiles: Vec::new(),
         presets: BTreeMap::from([(preset.name.clone(), preset.clone())]),
         preset: preset.name,
         retries: 2,

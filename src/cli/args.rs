@@ -170,8 +170,11 @@ pub struct DoctorArgs {
 #[derive(Debug, Args)]
 pub struct LoadJobArgs {
     /// Points of the memory curve: SECONDS:MB,…
-    #[arg(long)]
+    #[arg(long, required_unless_present = "steered", default_value = "")]
     pub curve: String,
+    /// Hold as many MB as the last line on stdin says, until it ends.
+    #[arg(long, conflicts_with_all = ["curve", "seconds", "part", "progress_fd"])]
+    pub steered: bool,
     /// How long it runs.
     #[arg(long)]
     pub seconds: Option<f64>,
@@ -274,6 +277,11 @@ pub fn command() -> clap::Command {
         let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
         if is_empty { arg.env(None::<&'static str>) } else { arg }
     })
+}
+
+/// The same without the environment: for commands that need no options and must work whatever stands there.
+pub fn command_alone() -> clap::Command {
+    Cli::command().mut_args(|arg| arg.env(None::<&'static str>))
 }
 
 /// The variable of the environment that a value which was refused comes from.

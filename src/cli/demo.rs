@@ -6,14 +6,17 @@ use color_eyre::eyre::{Context as _, Result};
 
 use super::Usage;
 use super::args::DemoArgs;
+use super::neighbour::Neighbour;
 use super::options::{Resolved, xdg_folder};
 use super::provide::{self, ProvideOptions};
 use super::run::{Wish, session};
+use super::session::refused;
 use crate::domain::command::Command;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
-use crate::host::clips::{self, DEMO_BUDGET, DEMO_NEIGHBOUR};
+use crate::host::clips::{self, DEMO_BUDGET};
 use crate::host::ffmpeg::Ffmpeg;
+use crate::host::instance::Instance;
 use crate::host::loadjob;
 
 /// Runs the demonstration; returns the exit status. Files over a limit and a broken one belong to it, so jobs that were
@@ -27,6 +30,10 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     }
     resolved.budget = resolved.budget.or(Some(DEMO_BUDGET));
     resolved.check_out()?;
+    // Before minutes are spent on clips; beside a run that is at work the figures would mean nothing.
+    drop(Instance::claim(&resolved.state_dir).map_err(|error| refused(&error))?);
+    // A queue of its own: what waits in the operator's is none of the demonstration's business, nor the other way round.
+    resolved.state_dir.push("demo");
     let wish = if args.headless || args.json { Wish::Lines { json: args.json, summary: true } } else { Wish::Console };
     let (paths, load_jobs) = match &ffmpeg {
         Some(ffmpeg) => (make_clips(ffmpeg, &folder)?, None),
@@ -35,39 +42,13 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     let commands = vec![Command::Enqueue { paths, preset: None }];
     let budget = resolved.budget.unwrap_or(Bytes::ZERO);
     super::tell(&format!("demo: outputs go to {}; the budget is {budget}, as on a small box\n", path_text(&resolved.out)));
-    // A queue of its own: what waits in the operator's is none of the demonstration's business, nor the other way round.
-    resolved.state_dir.push("demo");
     let mut session = session(&resolved, ffmpeg, load_jobs, commands, wish)?;
     session.host.restore = false;
-    let neighbour = Neighbour::start()?;
-    session.host.guests.push(neighbour.0.id());
-    eprintln!("demo: now and then a neighbour takes {DEMO_NEIGHBOUR} of it for some seconds, as others on a small box do");
+    let mut neighbour = Neighbour::start()?;
+    session.host.guests.push(neighbour.pid());
+    session.watch = Some(Box::new(neighbour.steer()));
+    super::tell("demo: now and then a neighbour takes part of it for some seconds, as others on a small box do\n");
     session.run_as_demo()
-}
-
-/// Somebody else on the box: a load job outside the queue that nobody governs. Ends with the demonstration.
-struct Neighbour(std::process::Child);
-
-impl Neighbour {
-    fn start() -> Result<Self> {
-        let mut command = std::process::Command::new(super::own_program()?);
-        // It comes for five seconds at a time, so that at one coming at the least two large jobs are at work, on quick and
-        // slow machines alike, and long enough apart for the starts that were held to go on.
-        let curve = format!(
-            "0:4,9:4,9.5:{0:.0},14.5:{0:.0},15:4,24.5:4,25:{0:.0},30:{0:.0},30.5:4,40.5:4,41:{0:.0},46:{0:.0},46.5:4,120:4",
-            DEMO_NEIGHBOUR.as_mb()
-        );
-        command.args(["load-job", "--curve", &curve]).stdin(std::process::Stdio::null());
-        Ok(Self(command.spawn().wrap_err("cannot start the neighbour")?))
-    }
-}
-
-impl Drop for Neighbour {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to end.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// The ffmpeg there is, or one provided now; `None` = there is none to be had, and the load jobs stand in for it.

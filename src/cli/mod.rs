@@ -4,6 +4,7 @@ pub mod args;
 pub mod catalog;
 pub mod demo;
 pub mod doctor;
+pub mod neighbour;
 pub mod options;
 pub mod provide;
 pub mod run;
@@ -34,21 +35,35 @@ use run::Wish;
 #[error("{0}")]
 pub struct Usage(pub String);
 
+/// Another plimsoll works on the state folder: nothing was run, exit status 75 (`EX_TEMPFAIL` of sysexits.h: try later).
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Busy(pub String);
+
 /// Exit status of [`Usage`].
 const USAGE: u8 = 2;
+/// Exit status of [`Busy`].
+const BUSY: u8 = 75;
 
 /// Reads the command line, does what it says, and returns the exit status.
 pub fn main() -> Result<u8> {
     let line: Vec<OsString> = std::env::args_os().collect();
     let matches = match args::command().try_get_matches_from(&line) {
         Ok(matches) => matches,
-        Err(error) => return Ok(refuse(&error, &line)),
+        Err(error) => match args::command_alone().try_get_matches_from(&line) {
+            Ok(matches) if matches!(matches.subcommand_name(), Some("completions" | "man")) => matches,
+            _ => return Ok(refuse(&error, &line)),
+        },
     };
     let cli = Cli::from_arg_matches(&matches)?;
     match dispatch(cli, &matches) {
         Err(error) if error.is::<Usage>() => {
             tell(&format!("plimsoll: {error}\n"));
             Ok(USAGE)
+        }
+        Err(error) if error.is::<Busy>() => {
+            tell(&format!("plimsoll: {error}\n"));
+            Ok(BUSY)
         }
         Err(error) => {
             // A known trouble of the host is told in one line; the report with places is for what nobody expected.
@@ -193,6 +208,10 @@ fn examine(args: &DoctorArgs, resolved: &Resolved) -> Result<u8> {
 }
 
 fn load_job(args: &LoadJobArgs) -> Result<u8> {
+    if args.steered {
+        loadjob::run_steered(std::io::stdin())?;
+        return Ok(0);
+    }
     let mut spec = LoadSpec::new(&args.curve, args.seconds).map_err(|error| Usage(error.to_string()))?;
     spec.part.clone_from(&args.part);
     spec.progress_fd = args.progress_fd;

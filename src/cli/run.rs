@@ -63,6 +63,7 @@ pub fn session(
     let (preset, presets) = resolved.load_presets()?;
     let front = front(resolved, &profile, wish);
     let engine = EngineConfig {
+        profiles: resolved.all_profiles(&profile),
         profile,
         presets: presets.clone(),
         preset,
@@ -84,7 +85,7 @@ pub fn session(
         restore: true,
         guests: Vec::new(),
     };
-    Ok(Session { engine, host, commands, front, log_file: resolved.log_file.clone(), is_demo: false })
+    Ok(Session { engine, host, commands, front, log_file: resolved.log_file.clone(), watch: None, is_demo: false })
 }
 
 fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, wish: Wish) -> Front {

@@ -13,7 +13,7 @@ use color_eyre::eyre::{Context as _, Result, eyre};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::Usage;
+use super::{Busy, Usage};
 use crate::domain::command::{Command, RequestId};
 use crate::domain::event::{JobCounts, RunSummary};
 use crate::domain::job::{Job, Phase};
@@ -21,6 +21,7 @@ use crate::domain::text::path_text;
 use crate::engine::EngineConfig;
 use crate::headless::lines::LineStyle;
 use crate::headless::{self, Report, Sinks, summary};
+use crate::host::instance::InstanceError;
 use crate::host::real::{HostConfig, HostError, RealHost};
 use crate::runtime::clock::Clock;
 use crate::runtime::driver::Driver;
@@ -40,9 +41,14 @@ pub struct Session {
     pub front: Front,
     /// Log lines also go here.
     pub log_file: Option<PathBuf>,
+    /// Somebody else who watches the run, on a thread of its own; not waited for.
+    pub watch: Option<Watch>,
     /// Jobs that fail as they were meant to do not count.
     pub is_demo: bool,
 }
+
+/// Follows a run through a link of its own.
+pub type Watch = Box<dyn FnOnce(Link) + Send>;
 
 /// Where a run is shown.
 pub enum Front {
@@ -85,6 +91,10 @@ impl Session {
         });
         let logger = logger.transpose()?;
         let watcher = thread("watcher", move |runtime| runtime.block_on(headless::follow(watcher, Vec::new(), Sinks::default())))?;
+        if let Some(watch) = self.watch {
+            let link = attacher.attach();
+            std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch(link)).wrap_err("cannot start a thread")?;
+        }
         let engine = start_engine(driver)?;
         let queued = !self.commands.is_empty();
         let tell_summary = matches!(self.front, Front::Lines { summary: true, .. });
@@ -166,7 +176,8 @@ async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attac
 async fn go_on_alone(mut link: Link) {
     let mut commands = vec![Command::Continue, Command::Resume];
     if let Some(Update::Snapshot(state)) = link.updates.recv().await {
-        let is_paused = |job: &&Job| matches!(job.phase, Phase::Running { paused: true, .. });
+        // What the governor has stopped it lets go on itself.
+        let is_paused = |job: &&Job| matches!(job.phase, Phase::Running { paused: true, for_memory: false, .. });
         commands.extend(state.jobs.values().filter(is_paused).map(|job| Command::ResumeJob(job.id)));
     }
     commands.push(Command::Drain);
@@ -176,6 +187,7 @@ async fn go_on_alone(mut link: Link) {
 fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<Driver<RealHost>> {
     let (inputs, results) = mpsc::unbounded_channel();
     let host = RealHost::open(host, inputs).map_err(|error| match error {
+        HostError::Instance(error) => refused(&error),
         HostError::Store(error) => color_eyre::Report::new(Usage(error.to_string())),
         error @ HostError::Scratch { .. } => color_eyre::Report::new(Usage(error.to_string())),
         other => other.into(),
@@ -183,6 +195,14 @@ fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<Driver<Real
     // Estimates of this run begin with what earlier ones have taught.
     config.learned = host.learned().wrap_err("cannot read what earlier runs have taught")?;
     Ok(Driver::new(config, host, results, Clock::start()))
+}
+
+/// A state folder that another works on is its own kind of refusal: trying again later helps.
+pub(super) fn refused(error: &InstanceError) -> color_eyre::Report {
+    match error {
+        InstanceError::Taken { .. } => Busy(error.to_string()).into(),
+        InstanceError::Unwritable { .. } => Usage(error.to_string()).into(),
+    }
 }
 
 fn start_engine(driver: Driver<RealHost>) -> Result<JoinHandle<()>> {

@@ -367,6 +367,9 @@ pub enum EventKind {
         evidence: String,
         /// What to do.
         advice: String,
+        /// The profile that the advice names; null = it names none.
+        #[serde(default)]
+        profile: Option<String>,
     },
     /// A warning sign is gone.
     WarningCleared {

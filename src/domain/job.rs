@@ -50,6 +50,9 @@ pub struct Job {
     pub media: Option<MediaInfo>,
     /// Peak of memory that the model expects.
     pub predicted_peak: Option<Bytes>,
+    /// Memory set aside for it while it holds a slot.
+    #[serde(default)]
+    pub reserved: Bytes,
     /// Anonymous memory now.
     pub memory: Bytes,
     /// Highest anonymous memory seen, over all attempts.
@@ -85,6 +88,9 @@ pub enum Phase {
         pid: u32,
         /// Stopped by SIGSTOP.
         paused: bool,
+        /// That was the memory governor, which will let it go on; else the operator. Only with `paused`.
+        #[serde(default)]
+        for_memory: bool,
     },
     /// Has been told to end.
     Stopping {

@@ -143,6 +143,9 @@ pub struct Warning {
     pub evidence: String,
     /// What to do.
     pub advice: String,
+    /// The profile that the advice names, if it names one: it can be switched to.
+    #[serde(default)]
+    pub profile: Option<String>,
     /// Since when.
     pub since: Mono,
 }
@@ -227,6 +230,7 @@ impl State {
                         allowed: false,
                         media: None,
                         predicted_peak: None,
+                        reserved: Bytes::ZERO,
                         memory: Bytes::ZERO,
                         peak: Bytes::ZERO,
                         progress: None,
@@ -268,9 +272,10 @@ impl State {
                 }
                 self.set_phase(*job, Phase::Queued);
             }
-            EventKind::JobAdmitted { job, attempt, .. } => {
+            EventKind::JobAdmitted { job, attempt, reserved_bytes } => {
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.attempts = *attempt;
+                    job.reserved = *reserved_bytes;
                     job.progress = None;
                 }
                 self.set_phase(*job, Phase::Starting);
@@ -280,7 +285,7 @@ impl State {
                     job.started_at = Some(now);
                     job.predicted_peak = predicted_peak_bytes.or(job.predicted_peak);
                 }
-                self.set_phase(*job, Phase::Running { pid: *pid, paused: false });
+                self.set_phase(*job, Phase::Running { pid: *pid, paused: false, for_memory: false });
             }
             EventKind::JobProgressed { job, ratio, fps, speed, eta_seconds, memory_bytes, frame, out_time_ms, written_bytes } => {
                 if let Some(job) = self.jobs.get_mut(job) {
@@ -308,9 +313,9 @@ impl State {
             }
             EventKind::JobPaused { job, by_governor } => {
                 self.totals.stops += u64::from(*by_governor);
-                self.set_paused(*job, true);
+                self.set_paused(*job, true, *by_governor);
             }
-            EventKind::JobContinued { job, .. } => self.set_paused(*job, false),
+            EventKind::JobContinued { job, .. } => self.set_paused(*job, false, false),
             EventKind::JobStopping { job, why } => {
                 if let Some(pid) = self.jobs.get(job).and_then(|job| job.phase.pid()) {
                     self.set_phase(*job, Phase::Stopping { pid, why: *why, since: now });
@@ -410,10 +415,11 @@ impl State {
             EventKind::QueueResumed => self.paused = false,
             EventKind::DrainStarted => self.draining = true,
             EventKind::ShutdownStarted => self.shutting_down = true,
-            EventKind::WarningRaised { warning, evidence, advice } => {
+            EventKind::WarningRaised { warning, evidence, advice, profile } => {
                 self.notice(format!("{warning}: {evidence}"));
                 let since = self.warnings.get(warning).map_or(now, |known| known.since);
-                self.warnings.insert(warning.clone(), Warning { evidence: evidence.clone(), advice: advice.clone(), since });
+                let (evidence, advice, profile) = (evidence.clone(), advice.clone(), profile.clone());
+                self.warnings.insert(warning.clone(), Warning { evidence, advice, profile, since });
             }
             EventKind::WarningCleared { warning } => {
                 self.warnings.remove(warning);
@@ -463,9 +469,15 @@ impl State {
         self.totals.over_line + self.totals.over_since.map_or(Duration::ZERO, |since| self.now.since(since))
     }
 
-    fn set_paused(&mut self, id: JobId, to: bool) {
-        if let Some(Phase::Running { paused, .. }) = self.jobs.get_mut(&id).map(|job| &mut job.phase) {
-            *paused = to;
+    /// What the jobs that hold a slot may still grow by within what is set aside for them.
+    pub fn reserved_beyond_use(&self) -> Bytes {
+        let active = self.index.active.iter().filter_map(|id| self.jobs.get(id));
+        active.map(|job| job.reserved - job.memory).sum()
+    }
+
+    fn set_paused(&mut self, id: JobId, to: bool, by_governor: bool) {
+        if let Some(Phase::Running { paused, for_memory, .. }) = self.jobs.get_mut(&id).map(|job| &mut job.phase) {
+            (*paused, *for_memory) = (to, by_governor);
         }
     }
 

@@ -39,6 +39,8 @@ use port::{Effect, Input, ScanId};
 pub struct EngineConfig {
     /// The profile to begin with.
     pub profile: Profile,
+    /// The profiles that can be switched to: a warning advises the next safer of them.
+    pub profiles: Vec<Profile>,
     /// Every preset that a job may name.
     pub presets: BTreeMap<String, Preset>,
     /// The preset of jobs that name none.

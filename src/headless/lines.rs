@@ -179,7 +179,7 @@ impl Lines {
             EventKind::ShutdownStarted => {
                 line(LogLevel::Warning, None, "ending: nothing is started any more, what runs is being stopped".to_owned())
             }
-            EventKind::WarningRaised { warning, evidence, advice } => {
+            EventKind::WarningRaised { warning, evidence, advice, .. } => {
                 line(LogLevel::Warning, None, format!("{warning}: {evidence}; {advice}"))
             }
             EventKind::InputSkipped { input, detail } => line(LogLevel::Error, None, format!("{}: {detail}", path_text(input))),

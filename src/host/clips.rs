@@ -13,16 +13,16 @@ use ffmpeg_sidecar::command::FfmpegCommand;
 use serde::{Deserialize, Serialize};
 
 use super::ffmpeg::{Ffmpeg, FfmpegError};
+use super::resident;
 use super::tool::{self, ToolError};
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::units::{Bytes, MIB};
 
 /// The budget of the demonstration. Two 1080p jobs that make 720p fit under its line (75 %, 630 MB): each is expected to
-/// hold 220 MB and is given 15 % more. With a neighbour of [`DEMO_NEIGHBOUR`] beside them the line is crossed, and the limit
-/// (90 %) is still far.
+/// hold 220 MB and is given 15 % more. A neighbour who takes up to [`DEMO_NEIGHBOUR`] beside them crosses the line.
 pub const DEMO_BUDGET: Bytes = Bytes::mib(840);
-/// What somebody else on the box takes for a while during the demonstration.
-pub const DEMO_NEIGHBOUR: Bytes = Bytes::mib(230);
+/// The most that somebody else on the box takes for a while while two jobs are at work.
+pub const DEMO_NEIGHBOUR: Bytes = Bytes::mib(300);
 
 /// What the finished set takes on disk; the padding of the oversized clips is a hole and takes nothing.
 const DISK_NEEDED: Bytes = Bytes::mib(900);
@@ -285,6 +285,10 @@ fn make(
             let temporary = Temporary(folder.join(format!(".{}.{}.tmp", recipe.name, std::process::id())));
             make_one(ffmpeg, recipe, &temporary.0, Making { length, h264 })?;
             let size = fs::metadata(&temporary.0).map_err(io_error("read", &temporary.0))?.len();
+            // What was just written is in memory still, and would count before the first job has begun. A hint: no harm without.
+            if let Ok(file) = resident::open(&temporary.0) {
+                resident::drop_cache(&file, size, true);
+            }
             // The list first: a clip that stands under its name is then always one that the list knows.
             list.insert(recipe.name.to_owned(), Made { recipe: wanted(recipe), size });
             write_list(folder, &list)?;
@@ -531,8 +535,8 @@ mod tests {
     }
 
     #[test]
-    fn two_jobs_of_the_set_and_the_neighbour_cross_the_line_of_the_demo_budget_and_stay_under_its_limit() {
-        let (line, limit) = (DEMO_BUDGET.scale(0.75), DEMO_BUDGET.scale(0.9));
+    fn two_jobs_of_the_set_fit_under_the_line_of_the_demo_budget_and_cross_it_with_the_neighbour() {
+        let line = DEMO_BUDGET.scale(0.75);
         // Figures measured with x264 medium, 2 threads, 1080p to 720p; a lossless frame takes 0.89 MB of the disk.
         let (peak, reserve, console) = (Bytes::mib(216), Bytes::mib(231).scale(1.15), Bytes::mib(5));
         let large: Vec<&Recipe> = RECIPES.iter().filter(|recipe| recipe.codec == Codec::Large).collect();
@@ -541,7 +545,6 @@ mod tests {
         assert!(reserve + reserve + Bytes::mib(64) <= line, "two are let in together, also when their peaks are known");
         assert!(peak + peak + console < line, "by themselves they stay under the line");
         assert!(peak + peak + console + DEMO_NEIGHBOUR > line, "with the neighbour they cross it");
-        assert!(peak + peak + console + DEMO_NEIGHBOUR < limit, "and the limit is far");
     }
 
     #[test]

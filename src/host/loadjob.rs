@@ -15,9 +15,13 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 
+pub use steered::run_steered;
+
 use crate::domain::job::{MediaInfo, VideoStream};
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::units::{Bytes, MIB};
+
+mod steered;
 
 /// What [`MediaInfo::demuxer`] says of a load file.
 pub const DEMUXER: &str = "plimsoll-load";

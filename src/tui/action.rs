@@ -118,6 +118,8 @@ pub enum Act {
     Drain,
     /// Choose another profile.
     Profiles,
+    /// The warning signs.
+    Warnings,
     /// Clean up now.
     CleanNow,
     /// Stop the console and pause the jobs.

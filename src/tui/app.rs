@@ -82,6 +82,8 @@ pub enum Mode {
     Ask(Ask),
     /// The profile picker.
     Profiles(Picker),
+    /// The warning signs; the chosen one.
+    Warnings(usize),
     /// A line that is being typed.
     Prompt(Box<Prompt>),
 }
@@ -313,6 +315,11 @@ impl App {
         (all > 0 && ended < all).then(|| (ended * 100 / all) as u8)
     }
 
+    /// The first key of an action, as help and hints write it.
+    pub fn key_label(&self, act: Act) -> String {
+        keymap::label_of(act)
+    }
+
     /// What keys mean now.
     pub fn key_mode(&self) -> KeyMode {
         match self.modes.last() {
@@ -320,6 +327,7 @@ impl App {
             Some(Mode::Help(_)) => KeyMode::Help,
             Some(Mode::Ask(_)) => KeyMode::Ask,
             Some(Mode::Profiles(_)) => KeyMode::Profiles,
+            Some(Mode::Warnings(_)) => KeyMode::Warnings,
             Some(Mode::Prompt(_)) => KeyMode::Prompt,
         }
     }
@@ -453,6 +461,11 @@ impl App {
             Some(Mode::Help(_)) => self.act_on_help(act),
             Some(Mode::Ask(_)) => self.act_on_question(act),
             Some(Mode::Profiles(_)) => self.act_on_picker(act),
+            Some(Mode::Warnings(row)) => {
+                let row = *row;
+                self.act_on_warnings(act, row);
+                Vec::new()
+            }
             Some(Mode::Prompt(_)) => self.act_on_prompt(act),
         }
     }
@@ -527,7 +540,8 @@ impl App {
                 };
             }
             Act::Help => self.modes.push(Mode::Help(Help::default())),
-            Act::Profiles => self.open_picker(),
+            Act::Profiles => self.open_picker(None),
+            Act::Warnings => self.modes.push(Mode::Warnings(0)),
             Act::Suspend => return vec![Effect::Suspend],
             Act::Redraw => return vec![Effect::Redraw],
             Act::Quit => return self.quit(),
@@ -556,7 +570,10 @@ impl App {
         };
         let id = job.id;
         let (what, command) = match act {
-            Act::PauseJob if matches!(job.phase, Phase::Running { paused: true, .. }) => ("resume", Command::ResumeJob(id)),
+            // One that the governor has stopped is taken over: from then on it is the operator who lets it go on.
+            Act::PauseJob if matches!(job.phase, Phase::Running { paused: true, for_memory: false, .. }) => {
+                ("resume", Command::ResumeJob(id))
+            }
             Act::PauseJob => ("pause", Command::PauseJob(id)),
             Act::Retry => ("retry", Command::Retry(id)),
             Act::Allow => ("let in", Command::Allow(id)),
@@ -618,9 +635,11 @@ impl App {
         self.modes.push(Mode::Prompt(Box::new(Prompt::new(kind, text))));
     }
 
-    fn open_picker(&mut self) {
+    /// Opens the profile picker at this row, else at the profile in force.
+    fn open_picker(&mut self, row: Option<usize>) {
         let in_force = self.state.profile.as_ref().map(|profile| profile.name.as_str());
-        let row = self.settings.profiles.iter().position(|profile| Some(profile.name.as_str()) == in_force).unwrap_or(0);
+        let is_in_force = |profile: &Profile| Some(profile.name.as_str()) == in_force;
+        let row = row.or_else(|| self.settings.profiles.iter().position(is_in_force)).unwrap_or(0);
         self.modes.push(Mode::Profiles(Picker { row, switches: Vec::new() }));
         self.preview();
     }
@@ -628,6 +647,24 @@ impl App {
     fn preview(&mut self) {
         if let Some(Mode::Profiles(picker)) = self.modes.last_mut() {
             picker.switches = self.settings.profiles.iter().map(|profile| Switch::preview(&self.state, profile)).collect();
+        }
+    }
+
+    /// The row of the picker that a warning sign advises, by the sign's place in the list.
+    pub fn advised(&self, sign: usize) -> Option<usize> {
+        let (_, warning) = self.shown().warnings.iter().nth(sign)?;
+        let name = warning.profile.as_deref()?;
+        self.settings.profiles.iter().position(|profile| profile.name == name)
+    }
+
+    fn act_on_warnings(&mut self, act: Act, row: usize) {
+        let last = self.shown().warnings.len().saturating_sub(1);
+        self.modes.pop();
+        match act {
+            Act::Down => self.modes.push(Mode::Warnings((row + 1).min(last))),
+            Act::Up => self.modes.push(Mode::Warnings(row.saturating_sub(1))),
+            Act::Enter if !self.shown().warnings.is_empty() => self.open_picker(self.advised(row)),
+            _ => {}
         }
     }
 

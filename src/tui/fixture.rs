@@ -85,7 +85,7 @@ impl Story {
     }
 
     pub fn start(&mut self, id: u64, attempt: u32) -> &mut Self {
-        self.tell(EventKind::JobAdmitted { job: JobId(id), attempt, reserved_bytes: Bytes::mib(500) });
+        self.tell(EventKind::JobAdmitted { job: JobId(id), attempt, reserved_bytes: Bytes::mib(if id == 17 { 720 } else { 500 }) });
         self.tell(EventKind::JobStarted { job: JobId(id), attempt, pid: 1000 + id as u32, predicted_peak_bytes: None })
     }
 
@@ -131,7 +131,7 @@ impl Story {
             console_bytes: Bytes::mib(38),
             foreign_bytes: Bytes::ZERO,
             jobs: jobs.iter().map(|(id, mb)| (JobId(*id), Bytes::mib(*mb))).collect::<BTreeMap<_, _>>(),
-            reserved_bytes: Bytes::mib(1120),
+            reserved_bytes: Bytes::mib(jobs.iter().map(|(id, _)| if *id == 17 { 720 } else { 500 }).sum()),
             budget_bytes: Bytes::gib(2),
             high_water_bytes: Bytes::mib(1536),
             level,
@@ -322,10 +322,12 @@ pub fn over() -> Story {
     });
     story.tell(EventKind::AdmissionHeld { job: JobId(19), needs_bytes: Bytes::mib(562), free_bytes: Bytes::ZERO });
     story.tell(EventKind::WarningRaised {
-        warning: "frequent_cleanups".to_owned(),
-        evidence: "4 cleanups within 3 min".to_owned(),
-        advice: "choose the next safer profile (p)".to_owned(),
+        warning: "frequent cleanups".to_owned(),
+        evidence: "4 cleanups at the line within 10 min".to_owned(),
+        advice: "try profile safe (1 at once, 100 MB)".to_owned(),
+        profile: Some("safe".to_owned()),
     });
+    story.tell(EventKind::JobPaused { job: JobId(18), by_governor: true });
     story
 }
 

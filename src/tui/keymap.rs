@@ -15,6 +15,8 @@ pub enum KeyMode {
     Ask,
     /// The profile picker.
     Profiles,
+    /// The warning signs.
+    Warnings,
     /// A line that is being typed.
     Prompt,
 }
@@ -178,6 +180,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('D')] Remove "remove" Jobs "delete from the list (asks)" ""
     Normal [ch('E')] Drain "drain" Jobs "end after what is queued" ""
 
+    Normal [ch('W')] Warnings "warnings" Memory "warning signs, advice" ""
     Normal [ch('C')] CleanNow "clean" Memory "clean up now" ""
 
     Normal [ctrl('z')] Suspend "suspend" Console "suspend; jobs pause too" ""
@@ -201,6 +204,11 @@ pub const TABLE: &[Binding] = table! {
     Profiles [named(KeyCode::Up), ch('k')] Up "" Hidden "up" ""
     Profiles [named(KeyCode::Esc), ch('q'), ch('p'), ctrl('c')] Back "" Hidden "close" "close"
 
+    Warnings [named(KeyCode::Enter)] Enter "" Hidden "choose a profile" "choose a profile"
+    Warnings [named(KeyCode::Down), ch('j')] Down "" Hidden "down" "next"
+    Warnings [named(KeyCode::Up), ch('k')] Up "" Hidden "up" ""
+    Warnings [named(KeyCode::Esc), ch('q'), ch('W'), ctrl('c')] Back "" Hidden "close" "close"
+
     Prompt [named(KeyCode::Enter)] Enter "" Hidden "take it" "take it"
     Prompt [named(KeyCode::Tab)] Complete "" Hidden "complete" "complete"
     Prompt [named(KeyCode::Up)] Older "" Hidden "older" "history"
@@ -212,6 +220,12 @@ pub const TABLE: &[Binding] = table! {
 pub fn resolve(mode: KeyMode, event: KeyEvent) -> Option<Act> {
     let key = Key::of(event);
     TABLE.iter().find(|binding| binding.mode == mode && binding.keys.contains(&key)).map(|binding| binding.act)
+}
+
+/// The first key of an action of the dashboard.
+pub fn label_of(act: Act) -> String {
+    let binding = TABLE.iter().find(|binding| binding.mode == KeyMode::Normal && binding.act == act);
+    binding.and_then(|binding| binding.keys.first()).map_or_else(String::new, |key| key.label())
 }
 
 /// What a name after `:` does.

@@ -10,6 +10,7 @@ pub mod filter;
 pub mod input;
 pub mod keymap;
 pub mod layout;
+mod paint;
 pub mod profiles;
 pub mod prompt;
 pub mod row_key;
@@ -19,6 +20,7 @@ pub mod svg;
 pub mod terminal;
 pub mod theme;
 pub mod view;
+mod waiting;
 
 pub use run::{TuiError, TuiExit, TuiOptions, run};
 pub use theme::{ColorChoice, ColorMode, ThemeName};

@@ -23,6 +23,7 @@ const ROWS: NonZero<u16> = NonZero::new(36).expect("not zero");
 const COLUMNS: NonZero<u16> = NonZero::new(120).expect("not zero");
 const CHILD: &str = "PLIMSOLL_TEST_CONSOLE";
 const PANIC: &str = "PLIMSOLL_TEST_PANIC";
+const PACE: &str = "PLIMSOLL_TEST_PACE";
 
 /// Not a test by itself: the console with a made-up engine, when the variable asks for it.
 #[test]
@@ -44,6 +45,7 @@ fn console_for_the_tests_of_this_module() {
     let mut seq = state.seq.0;
     let (wall, mono) = (state.wall, state.now);
     let _ = tell.send(Update::Snapshot(Box::new(state)));
+    let pace = tell.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (plant, planted) = tokio::sync::oneshot::channel();
     let mut plant = std::env::var_os(PANIC).map(|_| plant);
@@ -64,6 +66,7 @@ fn console_for_the_tests_of_this_module() {
         let options = TuiOptions { color: ColorMode::True, profiles: profiles(), ..TuiOptions::default() };
         tokio::select! {
             exit = run(link, options) => exit,
+            () = at_work(pace, seq), if std::env::var_os(PACE).is_some() => unreachable!("it goes on for ever"),
             Ok(()) = planted => panic!("a planted panic"),
         }
     });
@@ -72,6 +75,33 @@ fn console_for_the_tests_of_this_module() {
         std::process::exit(0);
     }
     println!("the console ended: {exit:?}");
+}
+
+/// Two jobs that report four times a second, memory that is measured once a second.
+async fn at_work(tell: mpsc::UnboundedSender<Update>, first: u64) {
+    let mut story = busy(true);
+    let began = story.events.len();
+    for quarter in 0_u64.. {
+        story.at(420_000 + quarter * 250);
+        for (job, speed) in [(17, 1.8), (18, 0.9)] {
+            story.progress(
+                job,
+                0.2 + quarter as f64 / 4000.0,
+                speed + (quarter % 5) as f64 / 10.0,
+                900 - quarter / 4,
+                500 + quarter % 50,
+            );
+        }
+        if quarter % 4 == 0 {
+            let (a, b) = (500 + quarter * 7 % 90, 400 + quarter * 11 % 70);
+            story.sample(210 + a + b, &[(17, a), (18, b)]);
+        }
+        for (at, mut event) in story.events.split_off(began).into_iter().enumerate() {
+            event.seq = Seq(first + quarter * 3 + at as u64);
+            let _ = tell.send(Update::Event(Box::new(event)));
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
 }
 
 struct Console {
@@ -85,19 +115,19 @@ struct Console {
 
 impl Console {
     fn start(gone: Option<&std::path::Path>) -> Self {
-        Self::start_with(gone, false)
+        Self::start_with(gone, &[])
     }
 
-    fn start_with(gone: Option<&std::path::Path>, panics: bool) -> Self {
+    fn start_with(gone: Option<&std::path::Path>, variables: &[&str]) -> Self {
         let size = PtySize { rows: 36, cols: 120, pixel_width: 0, pixel_height: 0 };
         let pty = native_pty_system().openpty(size).expect("a pseudo-terminal");
         let mut command = CommandBuilder::new(std::env::current_exe().expect("this program"));
         command.args(["--exact", "tui::on_a_terminal::console_for_the_tests_of_this_module", "--nocapture", "--test-threads=1"]);
         command.env(CHILD, "1");
         command.env("TZ", "UTC");
-        if panics {
-            command.env(PANIC, "1");
-            command.env("RUST_BACKTRACE", "0");
+        command.env("RUST_BACKTRACE", "0");
+        for variable in variables {
+            command.env(variable, "1");
         }
         if let Some(gone) = gone {
             command.env("PLIMSOLL_TEST_GONE", gone);
@@ -185,8 +215,8 @@ fn the_console_shows_the_run_takes_keys_and_gives_the_terminal_back_once() {
     let mut console = Console::start(None);
     console.wait("the dashboard", |text| text.contains("lecture-04.mp4") && text.contains("1312 of 2048 MB"));
     let first = console.settled();
-    // Truecolor; most of it is colour changes.
-    assert!(first <= 14 * 1024, "the first paint took {first} bytes");
+    println!("the first paint takes {first} bytes");
+    assert!(first <= 12 * 1024, "the first paint took {first} bytes");
     std::thread::sleep(Duration::from_millis(400));
     assert_eq!(console.bytes(), first, "nothing changed, nothing is written");
     console.press("?");
@@ -209,6 +239,22 @@ fn the_console_shows_the_run_takes_keys_and_gives_the_terminal_back_once() {
     assert_eq!(sent.matches("\x1b[?1049l").count(), 2, "given back");
     assert_eq!(sent.matches("\x1b[?1000h").count(), sent.matches("\x1b[?1000l").count());
     assert!(!screen.0.screen().alternate_screen() && !screen.0.screen().hide_cursor());
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)] // bytes are counted by the second
+fn two_jobs_at_work_cost_less_than_four_kilobytes_a_second() {
+    let console = Console::start_with(None, &[PACE]);
+    console.wait("progress", |text| text.contains("21%"));
+    let (began, from) = (std::time::Instant::now(), console.bytes());
+    // By the screen's own clock: the fifth second after this one has come.
+    let second = |text: &str| text.lines().next().and_then(|line| line.split(':').next_back()?.trim().parse::<u64>().ok());
+    let start = second(&console.text()).expect("a clock");
+    console.wait("five seconds more", |text| second(text).is_some_and(|now| (now + 60 - start) % 60 >= 5));
+    let (bytes, took) = (console.bytes() - from, began.elapsed().as_secs_f64());
+    println!("{bytes} bytes in {took:.1} s");
+    assert!(bytes > 100, "it is at work");
+    assert!(bytes as f64 / took <= 4096.0, "{bytes} bytes in {took:.1} s");
 }
 
 #[test]
@@ -235,7 +281,7 @@ fn a_terminal_that_is_gone_ends_the_console_at_once() {
 
 #[test]
 fn a_panic_gives_the_terminal_back_before_it_is_told() {
-    let mut console = Console::start_with(None, true);
+    let mut console = Console::start_with(None, &[PANIC]);
     console.wait("the dashboard", |text| text.contains("lecture-04.mp4"));
     console.press("C");
     console.ended();

@@ -114,6 +114,16 @@ fn block(text: &str, left: f64, top: f64, ink: &str) -> Option<String> {
     };
     match c {
         '█' => Some(rect(left, top + 1.0, CELL_WIDTH + 0.5, CELL_HEIGHT - 2.0)),
+        '░' | '▒' | '▓' => {
+            let share = f64::from(c as u32 - 0x2590) * 0.25;
+            let (width, height) = (CELL_WIDTH + 0.1, CELL_HEIGHT - 2.0);
+            let place = format!(r#"x="{left:.1}" y="{:.1}" width="{width:.1}" height="{height:.1}""#, top + 1.0);
+            Some(format!(r#"<rect {place} fill="{ink}" opacity="{share:.2}"/>"#) + "\n")
+        }
+        '▞' => {
+            let (half, high) = (CELL_WIDTH / 2.0, CELL_HEIGHT / 2.0 - 1.0);
+            Some(rect(left + half, top + 1.0, half, high) + &rect(left, top + 1.0 + high, half, high))
+        }
         '▁'..='▇' => {
             let share = f64::from(c as u32 - 0x2580) / 8.0;
             Some(rect(left, top + CELL_HEIGHT * (1.0 - share), CELL_WIDTH + 0.5, CELL_HEIGHT * share))

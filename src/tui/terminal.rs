@@ -13,6 +13,8 @@ use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
 
+use crate::tui::paint::paint;
+
 /// Begin and end of a synchronized update (DECSET 2026).
 const SYNC: (&[u8], &[u8]) = (b"\x1b[?2026h", b"\x1b[?2026l");
 /// Keep and bring back the terminal's title.
@@ -197,7 +199,8 @@ impl Backend for Screen {
         if let Some(Some(_)) = self.cursor {
             self.cursor = Some(Some(Position { x: u16::MAX, y: u16::MAX }));
         }
-        self.inner().draw(content)
+        paint(&mut self.frame, content);
+        Ok(())
     }
 
     fn hide_cursor(&mut self) -> io::Result<()> {

@@ -21,14 +21,16 @@ use crate::tui::theme::ColorMode;
 use crate::tui::{svg, view};
 
 const SIZES: [(u16, u16); 4] = [(120, 36), (80, 24), (60, 16), (40, 10)];
-const SCREENS: [&str; 13] =
-    ["busy", "empty", "over", "naive", "help", "cancel", "quit", "profiles", "add", "filter", "log", "memory", "all_done"];
+const SCREENS: [&str; 14] = [
+    "busy", "empty", "over", "naive", "help", "cancel", "quit", "profiles", "add", "filter", "log", "memory", "all_done",
+    "warnings",
+];
 
 fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
     let settings = settings(color, ascii);
     let mut app = match name {
         "empty" => Story::new(true).app(settings),
-        "over" => over().app(settings),
+        "over" | "warnings" => over().app(settings),
         "naive" => busy(false).app(settings),
         "all_done" => all_done().app(settings),
         _ => busy(true).app(settings),
@@ -50,6 +52,7 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         "filter" => drop(press(&mut app, "/tut")),
         "log" => drop(press(&mut app, "4z/<up>frame<enter>")),
         "memory" => drop(press(&mut app, "1z")),
+        "warnings" => drop(press(&mut app, "W")),
         _ => {}
     }
     app
@@ -159,6 +162,52 @@ fn pictures_of_the_screens_are_written_where_asked() {
             let file = std::path::Path::new(&folder).join(format!("{name}-{width}.svg"));
             std::fs::write(file, svg::render(&buf, &app.title())).expect("writes");
         }
+    }
+}
+
+#[test]
+fn a_warning_leads_to_the_profile_that_it_advises() {
+    let mut app = screen("over", ColorMode::True, false);
+    assert!(text(&draw(&mut app, 120, 36)).contains("1 warning, W tells"));
+    press(&mut app, "W");
+    let page = text(&draw(&mut app, 120, 36));
+    assert!(page.contains("4 cleanups at the line within 10 min") && page.contains("try profile safe"), "{page}");
+    assert_eq!(press(&mut app, "<enter>"), vec![]);
+    let effects = press(&mut app, "<enter>");
+    assert!(matches!(&effects[..], [Effect::Send(_, Command::SelectProfile(profile))] if profile.name == "safe"), "{effects:?}");
+    let mut calm = screen("busy", ColorMode::True, false);
+    press(&mut calm, "W");
+    assert!(text(&draw(&mut calm, 120, 36)).contains("no warning sign is seen"));
+    assert_eq!(press(&mut calm, "<enter>"), vec![]);
+    assert!(calm.mode().is_none(), "without a sign there is nothing to choose");
+}
+
+#[test]
+fn a_job_that_the_governor_stopped_is_told_from_one_that_the_operator_paused() {
+    let mut app = screen("over", ColorMode::Mono, false);
+    let row = |app: &mut App| text(&draw(app, 120, 36)).lines().find(|line| line.contains("match-cam2")).map(str::to_owned);
+    let stopped = row(&mut app).expect("shown");
+    assert!(stopped.contains("‖ stopped") && stopped.contains("for memory") && !stopped.contains("paused"), "{stopped}");
+    let mut story = over();
+    story.tell(EventKind::JobPaused { job: JobId(18), by_governor: false });
+    hear(&mut app, &story.events[story.events.len() - 1]);
+    let paused = row(&mut app).expect("shown");
+    assert!(paused.contains("‖ paused") && paused.contains("by you"), "{paused}");
+}
+
+#[test]
+fn the_gauge_shows_every_part_by_a_symbol_of_its_own_with_and_without_colours() {
+    for (mode, ascii) in [(ColorMode::True, false), (ColorMode::Mono, false), (ColorMode::True, true)] {
+        let mut app = screen("busy", mode, ascii);
+        let screen = text(&draw(&mut app, 120, 36));
+        let gauge: Vec<char> = screen.lines().nth(3).expect("the gauge").chars().skip(1).take(44).collect();
+        let count = |symbol: &str| gauge.iter().filter(|c| symbol.contains(**c)).count();
+        let [jobs, console, _, cache, reserved] = app.theme().symbols.parts;
+        // 1102 MB of jobs, 38 of the console, 172 of cache, and 118 of 720 + 500 reserved: 46 MB a cell.
+        assert_eq!([jobs, console, cache, reserved].map(count), [24, 1, 3, 3], "{screen}");
+        assert_eq!(count(app.theme().symbols.line), 1, "{screen}");
+        assert!(screen.contains("jobs 1102") && screen.contains("console 38") && screen.contains("cache 172"), "{screen}");
+        assert!(screen.contains("reserved 1220  118 unused  252 free"), "{screen}");
     }
 }
 

@@ -142,6 +142,8 @@ pub struct Symbols {
     pub sparks: [&'static str; 8],
     /// The empty part of a gauge.
     pub empty: &'static str,
+    /// Parts of the memory gauge: jobs, the console, others, file cache, and what is set aside and not used yet.
+    pub parts: [&'static str; 5],
     /// Left out.
     pub more: &'static str,
     /// Less.
@@ -176,6 +178,7 @@ pub const UNICODE: Symbols = Symbols {
     eighths: ["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"],
     sparks: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
     empty: "·",
+    parts: ["█", "▓", "▞", "▒", "░"],
     more: "…",
     minus: "−",
     frame: ["╭", "╮", "╯", "╰", "─", "│"],
@@ -204,6 +207,7 @@ pub const ASCII: Symbols = Symbols {
     eighths: [" ", " ", "-", "-", "=", "=", "#", "#"],
     sparks: [".", ".", ":", ":", "|", "|", "#", "#"],
     empty: ".",
+    parts: ["#", "@", "%", "=", ":"],
     more: "~",
     minus: "-",
     frame: ["+", "+", "+", "+", "-", "|"],
@@ -294,8 +298,9 @@ struct Palette {
 }
 
 const DARK: Palette = Palette {
-    text: Color::Rgb(0xcd, 0xd6, 0xf4),
-    strong: Color::Rgb(0xff, 0xff, 0xff),
+    // The terminal's own ink: readable on its own ground, and the shortest to ask for.
+    text: Color::Reset,
+    strong: Color::Reset,
     dim: Color::Rgb(0x8a, 0x8f, 0xa8),
     frame: Color::Rgb(0x6c, 0x70, 0x86),
     focus: Color::Rgb(0x7a, 0xa8, 0xf0),
@@ -308,8 +313,8 @@ const DARK: Palette = Palette {
 };
 
 const LIGHT: Palette = Palette {
-    text: Color::Rgb(0x26, 0x2a, 0x36),
-    strong: Color::Rgb(0x00, 0x00, 0x00),
+    text: Color::Reset,
+    strong: Color::Reset,
     dim: Color::Rgb(0x6a, 0x6f, 0x80),
     frame: Color::Rgb(0xa8, 0xad, 0xba),
     focus: Color::Rgb(0x1f, 0x5f, 0xbf),

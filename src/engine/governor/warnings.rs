@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::domain::event::EventKind;
 use crate::domain::job::Outcome;
+use crate::domain::profile::Profile;
 use crate::domain::time::Mono;
-use crate::domain::units::Bytes;
 use crate::engine::Engine;
 
 /// The time over which the line is watched.
@@ -109,25 +109,33 @@ impl Engine {
         let is_raised = self.governor.warnings.raised.contains(name);
         if is_seen && !is_raised {
             self.governor.warnings.raised.insert(name);
-            let advice =
-                if name == FOREIGN { "end what else runs here, or give a larger budget".to_owned() } else { self.advice() };
-            self.emit(EventKind::WarningRaised { warning: name.to_owned(), evidence, advice });
+            let (advice, profile) =
+                if name == FOREIGN { ("end what else runs here, or give a larger budget".to_owned(), None) } else { self.advice() };
+            self.emit(EventKind::WarningRaised { warning: name.to_owned(), evidence, advice, profile });
         } else if is_gone && is_raised {
             self.governor.warnings.raised.remove(name);
             self.emit(EventKind::WarningCleared { warning: name.to_owned() });
         }
     }
 
-    /// The next step down the trade-off table, and below it more of what there is too little of.
-    fn advice(&self) -> String {
-        let Some(profile) = &self.state.profile else { return String::new() };
-        let steps = if profile.max_concurrent > 2 {
-            "profile balanced (2 at once, 200 MB)"
-        } else if profile.max_concurrent > 1 || profile.max_file_size > Bytes::mib(100) {
-            "profile safe (1 at once, 100 MB)"
-        } else {
-            "a larger budget (--budget), or more machines"
-        };
-        format!("try {steps}")
+    /// The next step down the trade-off table, with the name of its profile; below it, more of what there is too little of.
+    fn advice(&self) -> (String, Option<String>) {
+        match self.state.profile.as_deref().and_then(|in_force| next_safer(in_force, &self.config.profiles)) {
+            Some(next) => {
+                let (slots, largest) = (next.max_concurrent, next.max_file_size);
+                (format!("switch to profile {} ({slots} at once, {largest})", next.name), Some(next.name.clone()))
+            }
+            None => ("give it a larger budget (--budget), or share the queue among more machines".to_owned(), None),
+        }
     }
+}
+
+/// The profile that asks a little less of the box: no more at once, no larger files, and less of one of them. Of several
+/// the one that gives up least.
+fn next_safer<'p>(in_force: &Profile, all: &'p [Profile]) -> Option<&'p Profile> {
+    let row = |profile: &Profile| (profile.max_concurrent, profile.max_file_size);
+    let (slots, largest) = row(in_force);
+    all.iter()
+        .filter(|next| next.max_concurrent <= slots && next.max_file_size <= largest && row(next) != row(in_force))
+        .max_by_key(|next| row(next))
 }

@@ -41,10 +41,10 @@ use crate::engine::port::{Arrived, Input, ScanId};
 use error::explain;
 use jobs::Jobs;
 use journal::read_journal;
-use outputs::record;
+pub(super) use outputs::{insert_record, record};
 use peaks::read_peaks;
 use schema::{Begun, begin_run, connect, prepare};
-use writer::{Answer, Definitions, Order, Writer};
+use writer::{Answer, Change, Definitions, Order, Writer};
 
 /// Name of the file within the state folder.
 pub const FILE_NAME: &str = "plimsoll.db";
@@ -211,7 +211,8 @@ impl Store {
         self.read(|reader| Jobs { connection: reader, run: self.0.run }.counts())
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    /// Reads from the file.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
         read(&reader).map_err(|error| explain(&self.0.path, &error))
     }
@@ -261,6 +262,11 @@ impl Store {
         self.read(|reader| read_journal(reader, run, Seq(0), usize::MAX))
     }
 
+    /// Makes a change. Returns when it is on disk.
+    pub(super) fn change(&self, change: Change) -> Result<(), StoreError> {
+        self.ask(|answer| Order::Change(change, answer))
+    }
+
     fn ask<T>(&self, order: impl FnOnce(Answer<T>) -> Order) -> Result<T, StoreError> {
         let closed = || StoreError::Closed { path: path_text(&self.0.path) };
         let (answer, received) = mpsc::sync_channel(1);
@@ -298,7 +304,7 @@ impl Drop for Inner {
     }
 }
 
-fn path_of(bytes: Vec<u8>) -> PathBuf {
+pub(super) fn path_of(bytes: Vec<u8>) -> PathBuf {
     PathBuf::from(std::ffi::OsString::from_vec(bytes))
 }
 

@@ -68,7 +68,7 @@ pub fn preset_hash(preset: &Preset) -> String {
     blake3::hash(&definition).to_hex().to_string()
 }
 
-pub(super) fn insert_record(connection: &Connection, record: &OutputRecord) -> rusqlite::Result<()> {
+pub(in crate::host) fn insert_record(connection: &Connection, record: &OutputRecord) -> rusqlite::Result<()> {
     let mut insert =
         connection.prepare_cached("INSERT OR REPLACE INTO outputs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
     insert.execute(params![
@@ -88,7 +88,7 @@ pub(super) fn insert_record(connection: &Connection, record: &OutputRecord) -> r
     Ok(())
 }
 
-pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<OutputRecord> {
+pub(in crate::host) fn record(row: &Row<'_>) -> rusqlite::Result<OutputRecord> {
     let number = |name| row.get::<_, i64>(name).map(|number| number as u64);
     Ok(OutputRecord {
         path: path_of(row.get("path")?),

@@ -10,12 +10,13 @@ use super::jobs::{self, Jobs};
 use super::journal;
 use crate::domain::text::path_text;
 use crate::domain::time::Wall;
+use crate::host::intent;
 use crate::host::jobstore::JobStore as _;
 
 /// Version of the tables, in `user_version`.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 /// The first version that has a queue.
-pub(super) const FIRST_WITH_QUEUE: i64 = 3;
+pub(super) const FIRST_WITH_QUEUE: i64 = 4;
 /// Runs whose journal is kept, the current one included.
 const RUNS_KEPT: i64 = 20;
 /// How long to wait for another process that writes.
@@ -26,7 +27,7 @@ const PEAKS_KEPT: i64 = 4096;
 const CHECKED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What makes each version of the tables from the one before, the first from an empty file.
-const STEPS: [&str; VERSION as usize] = [VERSION_1, VERSION_2, VERSION_3];
+const STEPS: [&str; VERSION as usize] = [VERSION_1, VERSION_2, intent::TABLE, VERSION_4];
 
 const VERSION_1: &str = "
 CREATE TABLE runs (run INTEGER PRIMARY KEY AUTOINCREMENT);
@@ -49,7 +50,7 @@ CREATE INDEX peaks_by_recipe ON peaks (recipe, id);
 
 /// `state`: 0 waiting, 1 claimed, 2 ended, 3 rejected. `run` and `scan` have queued it, `owner` is the run that has claimed
 /// it, `deaths` counts the claims in a row whose owner died, `ended_no` is its place among the ended.
-const VERSION_3: &str = "
+const VERSION_4: &str = "
 CREATE TABLE presets (hash TEXT PRIMARY KEY, definition TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE jobs (
     id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, scan INTEGER NOT NULL,

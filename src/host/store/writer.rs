@@ -45,8 +45,12 @@ pub(super) enum Order {
     Remember(Box<OutputRecord>, Answer),
     Forget { path: PathBuf, ino: u64, answer: Answer },
     Peak(RecipeKey, Bytes),
+    Change(Change, Answer),
     Flush(Answer),
 }
+
+/// A change of tables that others of this floor have in the file, made within one commit.
+pub(in crate::host) type Change = Box<dyn Fn(&Connection) -> rusqlite::Result<()> + Send>;
 
 /// What came of an order, to be told after the commit.
 enum Done {
@@ -70,7 +74,11 @@ impl Order {
         match self {
             Self::Persist(_) | Self::Peak(..) | Self::Page { .. } => return false,
             Self::Enqueue(_, answer) => drop(answer.send(Err(error.clone()))),
-            Self::Remember(_, answer) | Self::Forget { answer, .. } | Self::Flush(answer) | Self::ForgetQueue(answer) => {
+            Self::Remember(_, answer)
+            | Self::Forget { answer, .. }
+            | Self::Change(_, answer)
+            | Self::Flush(answer)
+            | Self::ForgetQueue(answer) => {
                 drop(answer.send(Err(error.clone())));
             }
         }
@@ -172,7 +180,11 @@ impl Writer {
                     self.interrupted = 0;
                 }
                 Order::Peak(..) => {}
-                Order::Remember(_, answer) | Order::Forget { answer, .. } | Order::Flush(answer) | Order::ForgetQueue(answer) => {
+                Order::Remember(_, answer)
+                | Order::Forget { answer, .. }
+                | Order::Change(_, answer)
+                | Order::Flush(answer)
+                | Order::ForgetQueue(answer) => {
                     let _ = answer.send(Ok(()));
                 }
             }
@@ -231,6 +243,10 @@ impl Writer {
                 }
                 Order::Peak(recipe, peak) => {
                     insert_peak(&change, recipe, *peak)?;
+                    Done::Nothing
+                }
+                Order::Change(change_more, _) => {
+                    change_more(&change)?;
                     Done::Nothing
                 }
                 Order::Flush(_) => Done::Nothing,

@@ -3,9 +3,10 @@
 //! ```text
 //! ╭ 1 Memory ──────────────────────────────────╮
 //! │1312 of 2048 MB  64 %  ● under the line     │
-//! │████████████████████████████·····┃··········│
+//! │███████████████████████▓▒▒▒▒░░···┃··········│
 //! │0          512        1024       ┃1536  2048│
-//! │ffmpeg 1102  cache 172  console 38  others 0│
+//! │█jobs 1102 ▓console 38 ▞others 0 ▒cache 172 │
+//! │░reserved 1190  88 unused  300 free         │
 //! │peak 1618 ▲  over the line 2 times, 41 s    │
 //! │2048│                                       │
 //! │1536│⠒ ⠒ ⠒ ⠒ ⠒⡔⠟⠶⡄⠒ ⠒ ⠒ ⠒ ⠒ ⠒ ⠒ ⠒ ⠒ ⠒ ⠒ ⠒ │
@@ -17,16 +18,17 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
-use crate::domain::memory::Scope;
+use crate::domain::memory::{Level, Scope};
 use crate::domain::state::State;
 use crate::domain::units::Bytes;
+use crate::tui::action::Act;
 use crate::tui::app::App;
 use crate::tui::layout::Pane;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::view::frame;
-use crate::tui::view::pen::bar;
 use crate::tui::view::pen::{Line, fit, mb, spoken};
 
 /// Draws the pane.
@@ -34,10 +36,11 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
     let said = if state.budget_source.is_empty() { String::new() } else { format!("budget of {}", state.budget_source) };
     let warned = state.warnings.len();
+    let key = format!(", {} tells", app.key_label(Act::Warnings));
     let right = match warned {
         0 => Vec::new(),
-        1 => vec![(format!("{} 1 warning", theme.symbols.over), theme.style(Role::Warn))],
-        _ => vec![(format!("{} {warned} warnings", theme.symbols.over), theme.style(Role::Warn))],
+        1 => vec![(format!("{} 1 warning", theme.symbols.over), theme.style(Role::Warn)), (key, theme.style(Role::Dim))],
+        _ => vec![(format!("{} {warned} warnings", theme.symbols.over), theme.style(Role::Warn)), (key, theme.style(Role::Dim))],
     };
     let said = if warned > 0 && !app.zoom() { String::new() } else { said };
     let inner = frame::frame(app, Pane::Memory, &said, right).draw(area, buf);
@@ -59,8 +62,15 @@ pub fn draw_compact(app: &App, area: Rect, buf: &mut Buffer) {
     line.put(" 1 ", theme.style(Role::Focus)).put("Memory ", theme.style(Role::Strong));
     let left = (area.width * 55 / 100).clamp(44, 60).min(area.width);
     let beside = Rect { x: area.x + left + 2, width: area.width.saturating_sub(left + 2), ..area };
+    let legend = names(&Parts::of(state), theme);
+    let width: usize = legend.iter().map(|(text, _)| text.width() + 1).sum();
     let upto = usize::from(left).saturating_sub(10);
-    line.put(across.repeat(upto), frame);
+    line.put(across.repeat(upto.saturating_sub(width)), frame);
+    if width < upto {
+        for (text, style) in legend {
+            line.gap(1).put(text, style);
+        }
+    }
     let mut title = Line::new(buf, beside, 0);
     let words = match (state.warnings.len(), back) {
         (0, 0) => (format!(" last {} ", minutes(length)), Role::Dim),
@@ -87,17 +97,14 @@ fn minutes(seconds: u64) -> String {
 fn draw_numbers(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) -> u16 {
     draw_gauge(theme, state, area, buf);
     let dim = theme.style(Role::Dim);
-    let memory = &state.memory;
-    let jobs: Bytes = memory.jobs.values().copied().sum();
-    let parts =
-        [("ffmpeg", jobs), ("cache", memory.file_cache_bytes), ("console", memory.console_bytes), ("others", memory.foreign_bytes)];
-    let width: usize = parts.iter().map(|(name, bytes)| name.len() + 1 + mb(*bytes).len()).sum();
-    let gap = if width + 6 <= usize::from(area.width) { 2 } else { 1 };
-    let mut line = Line::new(buf, area, 3);
-    for (name, bytes) in parts {
-        line.put(format!("{name} "), dim).put(mb(bytes), theme.style(Role::Text)).gap(gap);
-    }
+    let parts = Parts::of(state);
+    draw_legend(theme, &parts, area, buf);
     let mut line = Line::new(buf, area, 4);
+    let (symbol, style) = (theme.symbols.parts[4], parts.style(4, theme));
+    let text = theme.style(Role::Text);
+    line.put(symbol, style).put("reserved ", dim).put(mb(state.memory.reserved_bytes), text).gap(2);
+    line.put(mb(parts.beyond), text).put(" unused", dim).gap(2).put(mb(parts.room), text).put(" free", dim);
+    let mut line = Line::new(buf, area, 5);
     let totals = &state.totals;
     let crossed = totals.crossings > 0;
     line.put("peak ", dim).put(mb(totals.peak_counted), theme.style(if crossed { Role::Warn } else { Role::Text }));
@@ -108,7 +115,102 @@ fn draw_numbers(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) -> u
     } else {
         line.gap(2).put("never over the line", dim);
     }
-    5
+    6
+}
+
+/// What the counted memory is made of. The parts add up to it.
+struct Parts {
+    /// Jobs, the console, others, file cache.
+    used: [Bytes; 4],
+    /// What running jobs may still grow by within what is set aside for them.
+    beyond: Bytes,
+    /// What a further job may need and be let in.
+    room: Bytes,
+    level: Role,
+}
+
+const NAMES: [&str; 5] = ["jobs", "console", "others", "cache", "reserved"];
+
+impl Parts {
+    fn of(state: &State) -> Self {
+        let memory = &state.memory;
+        let jobs: Bytes = memory.jobs.values().copied().sum();
+        let others = memory.foreign_bytes - state.lines.allowance;
+        let mut left = memory.counted_bytes;
+        let mut take = |part: Bytes| {
+            let part = part.min(left);
+            left = left - part;
+            part
+        };
+        let (jobs, console, others) = (take(jobs), take(memory.console_bytes), take(others));
+        let beyond = state.reserved_beyond_use();
+        let kept = memory.console_bytes.max(state.lines.reserve);
+        Self {
+            used: [jobs, console, others, left],
+            beyond,
+            room: state.lines.high_water - (jobs + beyond + kept + others),
+            level: match memory.shown_level() {
+                Level::Normal => Role::Good,
+                Level::Elevated | Level::High => Role::Warn,
+                Level::Critical => Role::Bad,
+            },
+        }
+    }
+
+    /// The look of a part; every part has a symbol of its own too.
+    const fn style(&self, part: usize, theme: &Theme) -> Style {
+        theme.style(match part {
+            0 => self.level,
+            1 => Role::Cleanup,
+            2 => Role::Text,
+            3 => Role::Running,
+            _ => Role::Dim,
+        })
+    }
+
+    fn bytes(&self, part: usize) -> Bytes {
+        self.used.get(part).copied().unwrap_or(self.beyond)
+    }
+
+    /// The gauge as runs of cells: the part and how many cells it has. What is there and would vanish has one cell.
+    fn cells(&self, end: Bytes, width: u16) -> Vec<(usize, u16)> {
+        let mut runs = Vec::new();
+        let (mut sum, mut taken) = (Bytes::ZERO, 0_u16);
+        for part in 0..5 {
+            let bytes = self.bytes(part);
+            sum += bytes;
+            let upto = (sum.share_of(end).min(1.0) * f64::from(width)).round() as u16;
+            let least = u16::from(bytes >= Bytes::mib(8) && part < 4);
+            let cells = upto.saturating_sub(taken).max(least).min(width - taken);
+            taken += cells;
+            if cells > 0 {
+                runs.push((part, cells));
+            }
+        }
+        runs
+    }
+}
+
+/// Symbol and name of every part that there is.
+fn names(parts: &Parts, theme: &Theme) -> Vec<(String, Style)> {
+    let there = (0..5).filter(|part| parts.bytes(*part) >= Bytes::mib(1));
+    there.map(|part| (format!("{}{}", theme.symbols.parts[part], NAMES[part]), parts.style(part, theme))).collect()
+}
+
+/// Symbol, name and size of the parts; where there is little room, of those that are there.
+fn draw_legend(theme: &Theme, parts: &Parts, area: Rect, buf: &mut Buffer) {
+    let width = |shown: &[usize]| shown.iter().map(|part| NAMES[*part].len() + mb(parts.bytes(*part)).len() + 3).sum::<usize>();
+    let mut shown: Vec<usize> = (0..4).collect();
+    if width(&shown) > usize::from(area.width) + 1 {
+        shown.retain(|part| parts.bytes(*part) >= Bytes::mib(1));
+    }
+    let roomy = u16::from(width(&shown) + shown.len() <= usize::from(area.width) + 1);
+    let mut line = Line::new(buf, area, 3);
+    for part in shown {
+        line.put(theme.symbols.parts[part], parts.style(part, theme)).gap(roomy);
+        line.put(format!("{} ", NAMES[part]), theme.style(Role::Dim));
+        line.put(mb(parts.bytes(part)), theme.style(Role::Text)).gap(1);
+    }
 }
 
 fn draw_gauge(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) {
@@ -126,8 +228,13 @@ fn draw_gauge(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) {
     line.put(format!("{:.0} %", share * 100.0), theme.style(Role::Strong)).gap(2);
     line.put(format!("{symbol} {}", memory.shown_level().words()), theme.style(role));
 
-    let (full, rest) = bar(theme, share.min(1.0), area.width);
-    Line::new(buf, area, 1).put(full, theme.style(role)).put(rest, dim);
+    let parts = Parts::of(state);
+    let mut line = Line::new(buf, area, 1);
+    for (part, cells) in parts.cells(end, area.width) {
+        line.put(theme.symbols.parts[part].repeat(cells.into()), parts.style(part, theme));
+    }
+    let rest = line.left();
+    line.put(theme.symbols.empty.repeat(rest), dim);
     let column =
         |bytes: Bytes| (bytes.share_of(end) * f64::from(area.width)).floor().min(f64::from(area.width.saturating_sub(1))) as u16;
     let mark = column(state.lines.high_water);

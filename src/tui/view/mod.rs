@@ -14,6 +14,9 @@ mod profiles;
 mod prompt;
 mod queue;
 mod tiny;
+mod warnings;
+
+pub use pen::mb;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -52,6 +55,10 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
         }
         Some(Mode::Profiles(picker)) => {
             profiles::draw(app, picker, area, buf);
+            None
+        }
+        Some(Mode::Warnings(row)) => {
+            warnings::draw(app, *row, area, buf);
             None
         }
         Some(Mode::Prompt(line)) => prompt::draw(app, line, area, buf),

@@ -98,6 +98,34 @@ pub fn fit<'a>(text: &'a str, width: usize, symbols: &Symbols) -> Cow<'a, str> {
     Cow::Owned(out)
 }
 
+/// Text broken between words into lines of at most `width` columns; a longer word is broken too.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in text.split_inclusive(' ') {
+        if used > 0 && used + word.trim_end().width() > width {
+            lines.push(String::new());
+            used = 0;
+        }
+        for c in word.chars() {
+            let wide = unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
+            if used + wide > width {
+                if c == ' ' {
+                    continue;
+                }
+                lines.push(String::new());
+                used = 0;
+            }
+            used += wide;
+            if let Some(line) = lines.last_mut() {
+                line.push(c);
+            }
+        }
+    }
+    lines
+}
+
 /// A piece of text and its look.
 pub type Span = (String, Style);
 

@@ -21,7 +21,8 @@ use crate::tui::app::App;
 use crate::tui::layout::Pane;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::view::frame;
-use crate::tui::view::pen::{Line, bar, clock, mb};
+use crate::tui::view::pen::{Line, bar, clock};
+use crate::tui::waiting;
 
 struct Columns {
     id: u16,
@@ -73,7 +74,13 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
                 (format!("{}, {} of {jobs}", filter.text(), filter.len()), theme.style(Role::Accent)),
             ]
         }
-        (None, Some(held)) => vec![(format!("{} #{} waits for memory", theme.symbols.held, held.job), theme.style(Role::Warn))],
+        (None, Some(held)) => {
+            let way = waiting::way_in(state).unwrap_or_default();
+            let long = format!("{} #{} runs {way}", theme.symbols.held, held.job);
+            let fits = said.len() + long.len() + 14 < usize::from(area.width);
+            let text = if fits { long } else { format!("{} #{} waits", theme.symbols.held, held.job) };
+            vec![(text, theme.style(Role::Warn))]
+        }
         (None, None) => Vec::new(),
     };
     let inner = frame::frame(app, Pane::Queue, &said, right).draw(area, buf);
@@ -164,9 +171,15 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
             line.right(&clock(until.since(state.now)), LEFT, text);
         }
         Phase::Queued => {
-            if let Some(held) = state.held.filter(|held| held.job == job.id) {
-                let words = format!("needs {} MB, {} free", mb(held.needs), mb(held.free));
-                line.field(&words, columns.reason() + LEFT, theme.style(Role::Warn), theme.symbols);
+            if let Some(mut words) = waiting::reason(state, job.id) {
+                let is_held = state.held.is_some_and(|held| held.job == job.id);
+                let room = columns.reason() + LEFT;
+                if let (true, Some(way)) = (is_held, waiting::way_in(state))
+                    && words.len() + way.len() + 2 <= usize::from(room)
+                {
+                    words = format!("{words}, {way}");
+                }
+                line.field(&words, room, theme.style(if is_held { Role::Warn } else { Role::Dim }), theme.symbols);
             }
         }
         Phase::Finished(finished) => {
@@ -200,6 +213,11 @@ fn draw_progress(row: &Row<'_>, style: ratatui::style::Style, line: &mut Line<'_
     }
     let percent = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{}%", (ratio * 100.0) as u32));
     line.right(&percent, PERCENT, style);
+    if let Phase::Running { paused: true, for_memory, .. } = job.phase {
+        let words = if for_memory { "for memory" } else { "by you" };
+        line.right(words, SPEED + LEFT, theme.style(if for_memory { Role::Warn } else { Role::Dim }));
+        return;
+    }
     let speed = if progress.speed > 0.0 { format!("{:.1}x", progress.speed) } else { String::new() };
     line.right(&speed, SPEED, style);
     let left = progress.eta_seconds.map_or_else(String::new, |seconds| clock(Duration::from_secs(seconds)));
@@ -217,6 +235,7 @@ fn state_of(theme: &Theme, state: &State, job: &Job) -> (&'static str, &'static 
         Phase::Queued => (symbols.queued, "queued", Role::Dim),
         Phase::Backoff { .. } => (symbols.retry, "retry", Role::Warn),
         Phase::Starting => (symbols.run, "start", Role::Running),
+        Phase::Running { paused: true, for_memory: true, .. } => (symbols.held, "stopped", Role::Warn),
         Phase::Running { paused: true, .. } => (symbols.held, "paused", Role::Warn),
         Phase::Running { .. } => (symbols.run, "run", Role::Running),
         Phase::Stopping { why: StopReason::Timeout, .. } => (symbols.run, "timeout", Role::Warn),

@@ -1,0 +1,102 @@
+//! Why the next job waits, and what would let it run, in words. Pure: read from what is known.
+
+use crate::domain::job::{Job, JobId};
+use crate::domain::state::State;
+use crate::domain::units::Bytes;
+use crate::tui::view::mb;
+
+/// What would let the job that waits for memory run.
+pub fn way_in(state: &State) -> Option<String> {
+    let held = state.held?;
+    let short = held.needs - held.free;
+    if short == Bytes::ZERO {
+        return Some("as soon as memory is calm".to_owned());
+    }
+    let mut running: Vec<&Job> = state.index.active.iter().filter_map(|id| state.jobs.get(id)).collect();
+    // Whoever ends soonest comes first.
+    let left = |job: &Job| job.progress.and_then(|progress| progress.eta_seconds).unwrap_or(u64::MAX);
+    running.sort_by_key(|job| (left(job), job.id));
+    let gives = |job: &Job| job.reserved.max(job.memory);
+    if let Some(job) = running.iter().find(|job| gives(job) >= short) {
+        return Some(format!("when #{} ends", job.id));
+    }
+    let mut sum = Bytes::ZERO;
+    for (at, job) in running.iter().enumerate() {
+        sum += gives(job);
+        if sum >= short {
+            return Some(if at + 1 == running.len() {
+                "when all that runs has ended".to_owned()
+            } else {
+                format!("when {} of {} running jobs end", at + 1, running.len())
+            });
+        }
+    }
+    let missing = (short - sum).whole();
+    let foreign = state.memory.foreign_bytes - state.lines.allowance;
+    Some(if foreign >= short - sum {
+        format!("when others use {missing} less")
+    } else {
+        format!("with a budget larger by {missing}")
+    })
+}
+
+/// Why a waiting job waits, where there is more to say than that others are before it.
+pub fn reason(state: &State, id: JobId) -> Option<String> {
+    if let Some(held) = state.held.filter(|held| held.job == id) {
+        return Some(format!("needs {} MB, {} MB free", mb(held.needs), mb(held.free)));
+    }
+    let (_, first) = state.index.waiting.first()?;
+    if *first != id {
+        return None;
+    }
+    let slots = state.profile.as_ref().map_or(0, |profile| profile.max_concurrent as usize);
+    if state.paused {
+        Some("the queue is held".to_owned())
+    } else if state.jobs.get(&id)?.media.is_none() {
+        Some("being looked at".to_owned())
+    } else if state.index.active.len() >= slots {
+        Some("next, when a slot is free".to_owned())
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::EventKind;
+    use crate::tui::fixture::Story;
+
+    fn held(needs: u64, free: u64) -> State {
+        let mut story = Story::new(true);
+        for id in 1..=3 {
+            story.queue(id, "a.mp4", 10);
+        }
+        // Each has 500 MB set aside.
+        story.start(1, 1).start(2, 1).progress(1, 0.1, 1.0, 90, 300).progress(2, 0.8, 1.0, 20, 300);
+        story.sample(700, &[(1, 300), (2, 300)]);
+        story.tell(EventKind::AdmissionHeld { job: JobId(3), needs_bytes: Bytes::mib(needs), free_bytes: Bytes::mib(free) });
+        let mut state = State::default();
+        for event in &story.events {
+            state.apply(event);
+        }
+        state
+    }
+
+    #[test]
+    fn the_soonest_end_that_gives_enough_is_named() {
+        assert_eq!(way_in(&held(477, 212)).as_deref(), Some("when #2 ends"));
+        assert_eq!(way_in(&held(900, 100)).as_deref(), Some("when all that runs has ended"));
+        assert_eq!(way_in(&held(1500, 100)).as_deref(), Some("with a budget larger by 400 MB"));
+        assert_eq!(reason(&held(477, 212), JobId(3)).as_deref(), Some("needs 477 MB, 212 MB free"));
+    }
+
+    #[test]
+    fn nobody_waits_for_memory_nobody_is_told_of() {
+        let mut state = held(477, 212);
+        state.held = None;
+        assert_eq!(way_in(&state), None);
+        assert_eq!(reason(&state, JobId(3)).as_deref(), Some("being looked at"));
+        assert_eq!(reason(&state, JobId(2)), None);
+    }
+}
