@@ -102,6 +102,11 @@ struct Active {
     memory_why: Option<String>,
     /// How long that process ran, pauses left out.
     ran: Duration,
+    /// How far all memory may go while it runs alone, where that is beyond the critical mark.
+    may_reach: Option<Bytes>,
+    /// The kernel's limit of its processes, as last told, and the round of jobs coming and going that it belongs to.
+    limit: Option<Bytes>,
+    limit_round: u64,
 }
 
 mod stall {
@@ -140,6 +145,8 @@ pub struct Engine {
     scans: BTreeMap<ScanId, Scan>,
     window: window::Window,
     inspecting: BTreeSet<JobId>,
+    /// Estimates of the jobs that were probed and have not ended.
+    expected: BTreeMap<JobId, estimate::Estimate>,
     active: BTreeMap<JobId, Active>,
     persisted: Seq,
     sample: Option<(Mono, MemorySample)>,
@@ -170,6 +177,7 @@ impl Engine {
             scans: BTreeMap::new(),
             window: window::Window::default(),
             inspecting: BTreeSet::new(),
+            expected: BTreeMap::new(),
             active: BTreeMap::new(),
             persisted: Seq(0),
             sample: None,
@@ -219,6 +227,7 @@ impl Engine {
         self.timers();
         self.admit();
         self.refill();
+        self.adjust_limits();
         self.clean();
         self.set_pace();
         self.finish_if_over();
@@ -246,6 +255,11 @@ impl Engine {
     fn emit(&mut self, kind: EventKind) {
         let event = Event { seq: Seq(self.state.seq.0 + 1), at: self.now.wall, mono: self.now.mono, kind };
         self.state.apply(&event);
+        if let EventKind::JobFinished { job, .. } | EventKind::JobRejected { job, .. } | EventKind::JobRemoved { job, .. } =
+            &event.kind
+        {
+            self.expected.remove(job);
+        }
         if event.kind.is_durable() {
             self.effects.push(Effect::Persist(event.clone()));
         }

@@ -23,6 +23,7 @@ use super::lives::{Leftovers, Lives};
 use super::loadjob;
 use super::probe::{Probed, Prober};
 use super::publish::{self, FinalizeOrder, Part, PrepareOrder, Scratch};
+use super::resident;
 use super::sampler::{Sampler, SamplerConfig};
 use super::scan::{self, NameBook, ScanOrder};
 use super::scratch::{self, WORK_FOLDER};
@@ -248,6 +249,7 @@ impl Host for RealHost {
             Effect::Stop(job, mode) => self.shared.supervisor.stop(job, mode),
             Effect::Suspend(job) => self.shared.supervisor.suspend(job),
             Effect::Continue(job) => self.shared.supervisor.resume(job),
+            Effect::Limit(job, limit) => self.starts.order(move || shared.supervisor.limit(job, limit)),
             Effect::Finalize { job, .. } => finalize_aside(&shared, job),
             Effect::Discard { job, .. } => self.starts.order(move || shared.discard(job)),
             Effect::Clean(order) => self.clean(order),
@@ -442,7 +444,9 @@ impl Shared {
             bytes: Bytes(scratch.left().0.saturating_add(SCRATCH_MARGIN.0)),
             may_rise: scratch.taken > Bytes::ZERO,
         });
-        let launch = Launch { command, duration: order.media.duration, max_file, memory_limit: order.memory_limit };
+        // What is written to a file system in memory is the job's too, and was not reckoned with.
+        let memory_limit = order.memory_limit.filter(|_| !resident::is_in_memory(part.path()));
+        let launch = Launch { command, duration: order.media.duration, max_file, memory_limit };
         let mut jobs = self.jobs();
         let files = jobs.entry(order.job).or_default();
         files.part = Some(part);
