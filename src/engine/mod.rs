@@ -255,8 +255,10 @@ impl Engine {
     fn emit(&mut self, kind: EventKind) {
         let event = Event { seq: Seq(self.state.seq.0 + 1), at: self.now.wall, mono: self.now.mono, kind };
         self.state.apply(&event);
-        if let EventKind::JobFinished { job, .. } | EventKind::JobRejected { job, .. } | EventKind::JobRemoved { job, .. } =
-            &event.kind
+        if let EventKind::JobFinished { job, .. }
+        | EventKind::JobRejected { job, .. }
+        | EventKind::JobRemoved { job, .. }
+        | EventKind::JobParked { job } = &event.kind
         {
             self.expected.remove(job);
         }

@@ -56,7 +56,7 @@ impl Engine {
     /// later ones, is given more from the start.
     pub(super) fn learn_from_overrun(&mut self, id: JobId, seen: Bytes) {
         let Some(job) = self.job(id) else { return };
-        let (Some(media), Some(preset)) = (&job.media, self.config.presets.get(&job.preset)) else { return };
+        let (Some(media), Some(preset)) = (&job.media, self.preset_of(job)) else { return };
         let is_news = self.expected(id).is_some_and(|expected| seen > expected.peak);
         if let Some(key) = RecipeKey::of(media, preset).filter(|_| is_news) {
             self.learn(key, seen);
