@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods)] // deadlines and measurements need the clock
 
+#[allow(dead_code)] // a part of it is enough here
 #[path = "support/cage.rs"]
 mod cage;
 mod support;

@@ -7,7 +7,6 @@ mod picture;
 #[path = "support/pty.rs"]
 #[allow(dead_code)]
 mod pty;
-#[allow(dead_code)]
 mod support;
 #[path = "support/tape.rs"]
 mod tape;
@@ -20,6 +19,8 @@ use tape::{Step, Tape};
 
 /// How long an assertion may take to come true: a key, a step of the engine, a frame.
 const SOON: Duration = Duration::from_secs(10);
+/// A shell without settings of its own.
+const SHELL: &[&str] = &["bash", "--norc", "--noprofile"];
 /// The story must be shorter than this, waits left out.
 const STORY: Duration = Duration::from_secs(45);
 
@@ -99,8 +100,7 @@ fn the_tape_tells_its_story_on_the_built_program() {
         ("PS1", "> "),
     ];
     variables.extend(tape.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    let (columns, rows) = tape.grid;
-    let mut terminal = Terminal::start_program("bash", columns, rows, home.path(), &["--norc", "--noprofile"], &variables);
+    let mut terminal = Terminal::start_program(SHELL, tape.grid, home.path(), &variables);
     terminal.wait_for("> ");
     let recorded = play(&tape, &mut terminal);
     println!("a recording takes {:.1} s", recorded.as_secs_f64());
@@ -171,7 +171,7 @@ fn what_vhs_takes_is_understood() {
 #[should_panic(expected = "demo.tape line 8")]
 fn a_tape_whose_expectation_is_not_met_fails_with_its_line() {
     let home = tempfile::tempdir().expect("a home");
-    let mut terminal = Terminal::start_program("bash", 120, 36, home.path(), &["--norc", "--noprofile"], &[("PS1", "> ")]);
+    let mut terminal = Terminal::start_program(SHELL, (120, 36), home.path(), &[("PS1", "> ")]);
     let tape = with("Wait+Screen@1s /this never stands there/").expect("a good tape");
     play(&tape, &mut terminal);
 }
@@ -180,7 +180,7 @@ fn a_tape_whose_expectation_is_not_met_fails_with_its_line() {
 #[should_panic(expected = "the screen shows")]
 fn a_tape_that_shows_what_it_never_may_fails() {
     let home = tempfile::tempdir().expect("a home");
-    let mut terminal = Terminal::start_program("bash", 120, 36, home.path(), &["--norc", "--noprofile"], &[("PS1", "> ")]);
+    let mut terminal = Terminal::start_program(SHELL, (120, 36), home.path(), &[("PS1", "> ")]);
     let tape = with("#! never /panicked/\nType \"echo pan''icked\"\nEnter\nWait+Screen@10s /panicked/").expect("a good tape");
     play(&tape, &mut terminal);
 }

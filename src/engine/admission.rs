@@ -1,7 +1,7 @@
 //! Who may start, and when: a free slot, the size allowed, the queue's order kept.
 
 use super::governor::Fit;
-use super::port::{Effect, FoundInput, Inspection, ScanId, SpawnOrder};
+use super::port::{Arrived, Effect, Inspection, ScanId, SpawnOrder};
 use super::{Active, Engine, Scan, estimate};
 use crate::domain::command::{ClientId, Rejection, RequestId};
 use crate::domain::event::EventKind;
@@ -36,34 +36,27 @@ impl Engine {
         let scan = ScanId(self.next_scan);
         self.next_scan += 1;
         let searched = paths.iter().map(|path| path_text(path)).collect::<Vec<_>>().join(", ");
-        self.scans.insert(scan, Scan { client, request, preset: preset.clone(), searched, found: 0 });
+        self.scans.insert(scan, Scan { client, request, searched, found: 0, known: 0 });
         self.effects.push(Effect::Scan { scan, paths, preset });
         Ok(())
     }
 
-    pub(super) fn found(&mut self, scan: ScanId, inputs: Vec<FoundInput>) {
-        let Some(known) = self.scans.get_mut(&scan) else { return };
-        known.found += inputs.len() as u64;
-        let preset = known.preset.clone();
-        for input in inputs {
-            let job = JobId(self.next_job);
-            self.next_job += 1;
-            let rank = self.rank_at_end();
-            self.emit(EventKind::JobQueued {
-                job,
-                input: input.path,
-                size_bytes: input.size,
-                preset: preset.clone(),
-                output: Some(input.output),
-                rank,
-            });
-            self.reject_if_too_large(job);
+    pub(super) fn found(&mut self, scan: ScanId, arrived: Arrived) {
+        if let Some(scan) = self.scans.get_mut(&scan) {
+            scan.found += arrived.jobs;
+            scan.known += arrived.known;
         }
+        self.arrived(arrived);
     }
 
     pub(super) fn scan_done(&mut self, scan: ScanId, errors: Vec<(std::path::PathBuf, String)>) {
         let Some(known) = self.scans.remove(&scan) else { return };
+        if known.known > 0 {
+            let text = format!("{}: {} queued by an earlier run still wait", known.searched, known.known);
+            self.log(None, LogLevel::Info, text);
+        }
         let result = match errors.first() {
+            _ if known.known > 0 => Ok(()),
             None if known.found == 0 => Err(Rejection(format!("no video files were found in {}", known.searched))),
             Some((path, why)) if known.found == 0 => Err(Rejection(format!("{}: {why}", path_text(path)))),
             _ => Ok(()),
@@ -80,7 +73,7 @@ impl Engine {
         (job.size > limit && !job.allowed).then_some(limit)
     }
 
-    fn reject_if_too_large(&mut self, id: JobId) -> bool {
+    pub(super) fn reject_if_too_large(&mut self, id: JobId) -> bool {
         let Some(job) = self.job(id) else { return false };
         let Some(limit) = self.size_limit_exceeded(job) else { return false };
         let detail = format!("{} is over the {limit} limit", job.size);
@@ -168,11 +161,12 @@ impl Engine {
         let Some(job) = self.job(id).filter(|job| matches!(job.phase, Phase::Queued)) else { return };
         match inspection {
             Inspection::Ready(media) => {
-                let preset = self.config.presets.get(&job.preset);
+                let preset = self.preset_of(job);
                 let estimate = preset.and_then(|preset| estimate::estimate(&media, preset, &self.config.learned));
                 let learned_from = estimate.map_or(0, |estimate| estimate.learned_from);
                 let predicted_peak_bytes = estimate.map(|estimate| estimate.peak);
                 self.emit(EventKind::JobInspected { job: id, media, predicted_peak_bytes, learned_from });
+                self.expect(id);
             }
             Inspection::AlreadyDone { output } => {
                 self.log(Some(id), LogLevel::Info, format!("already done: {}", path_text(&output)));
@@ -218,10 +212,11 @@ impl Engine {
     fn admit_one(&mut self, id: JobId) {
         let Some(job) = self.job(id) else { return };
         let (attempt, reserved_bytes) = (job.attempts + 1, self.set_aside(id));
+        let may_reach = self.may_reach(id);
         self.emit(EventKind::JobAdmitted { job: id, attempt, reserved_bytes });
         let cleaning_until = self.config.governor.then(|| self.now.mono + super::CLEANUP_PATIENCE);
         // The admission is the last event made, and the record that has to be on disk.
-        self.active.insert(id, Active { admitted: self.state.seq, cleaning_until, ..Active::default() });
+        self.active.insert(id, Active { admitted: self.state.seq, cleaning_until, may_reach, ..Active::default() });
         if self.config.governor {
             self.clean_before(id);
         }
@@ -241,6 +236,7 @@ impl Engine {
         for id in ready {
             let Some(job) = self.state.jobs.get(&id) else { continue };
             let (Some(media), Some(output)) = (job.media.clone(), job.output.clone()) else { continue };
+            let memory_limit = self.kernel_limit(id);
             let env = self.state.profile.as_ref().map(|profile| profile.env.clone()).unwrap_or_default();
             let order = SpawnOrder {
                 job: id,
@@ -250,7 +246,7 @@ impl Engine {
                 preset: job.preset.clone(),
                 media,
                 env,
-                memory_limit: None,
+                memory_limit,
                 scratch_limit: self.state.profile.as_ref().and_then(|profile| profile.scratch_limit),
             };
             let line = format!("Memory usage before processing: {:.1}MB", self.state.memory.working_set_bytes.as_mb());
@@ -258,6 +254,8 @@ impl Engine {
             self.effects.push(Effect::Spawn(Box::new(order)));
             if let Some(active) = self.active.get_mut(&id) {
                 active.spawn_ordered = true;
+                active.limit = memory_limit;
+                active.limit_round = self.governor.limits_round;
                 active.cleaning_until = None;
             }
         }

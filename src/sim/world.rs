@@ -8,13 +8,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::cleanup::{CleanupAction, CleanupResult, CleanupVerdict};
-use crate::domain::event::Seq;
-use crate::domain::job::{Exit, JobId, MediaInfo, Progress, Rejected, VideoStream};
+use crate::domain::event::{Event, EventKind, Seq};
+use crate::domain::job::{Exit, JobId, MediaInfo, Progress, Rank, Rejected, VideoStream};
 use crate::domain::memory::{Budget, BudgetSource, JobVitals, MemorySample, Scope};
+use crate::domain::state::Backlog;
 use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
 use crate::engine::port::{
-    CleanOrder, Effect, ExitReport, Failure, FoundInput, Host, Input, Inspection, JobReport, Published, SpawnOrder, StopMode,
+    Arrived, CleanOrder, Effect, ExitReport, Failure, Host, Input, Inspection, JobReport, Page, Published, ScanId, SpawnOrder,
+    StopMode, StoredJob,
 };
 
 /// A job of the model.
@@ -83,6 +85,10 @@ enum Coming {
     /// A process has something to tell, unless it was stopped or ended since.
     Tick(JobId, u64),
     Sample,
+    /// Found jobs stand in the stored queue now.
+    Arrive(ScanId, String, Vec<usize>),
+    /// The next of the stored queue are told.
+    Page(usize),
     /// The kernel looks whether there is memory left.
     Kernel,
 }
@@ -92,6 +98,9 @@ enum Coming {
 pub struct World {
     jobs: Vec<SimJob>,
     index_of: BTreeMap<JobId, usize>,
+    /// Every job that was stored, and the places of those that wait and were not told.
+    stored: BTreeMap<JobId, StoredJob>,
+    untold: BTreeSet<(Rank, JobId)>,
     now: Mono,
     coming: BTreeMap<(Mono, u64), Coming>,
     order: u64,
@@ -123,6 +132,8 @@ pub struct World {
     pub stops: Vec<(Mono, JobId, StopMode)>,
     /// What must never happen, when it happened.
     pub violations: Vec<String>,
+    /// The kernel's limits of processes.
+    pub limits: BTreeMap<JobId, Bytes>,
     /// Parts that a try has left and nobody has removed or published.
     pub parts: BTreeSet<(JobId, u32)>,
     admitted: BTreeMap<JobId, Seq>,
@@ -130,6 +141,8 @@ pub struct World {
 
 /// This console's own memory.
 const CONSOLE: Bytes = Bytes::mib(10);
+/// Distance of the ranks of jobs stored one after the other.
+const RANK_STEP: Rank = 1 << 20;
 const KERNEL_EVERY: Duration = Duration::from_millis(20);
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
@@ -139,6 +152,8 @@ impl World {
         let mut world = Self {
             jobs,
             index_of: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            untold: BTreeSet::new(),
             now: Mono::START,
             coming: BTreeMap::new(),
             order: 0,
@@ -158,6 +173,7 @@ impl World {
             starts: Vec::new(),
             stops: Vec::new(),
             violations: Vec::new(),
+            limits: BTreeMap::new(),
             parts: BTreeSet::new(),
             admitted: BTreeMap::new(),
         };
@@ -206,6 +222,8 @@ impl World {
                     Some(input)
                 }
                 Coming::Tick(job, generation) => self.tick(job, generation),
+                Coming::Arrive(scan, preset, found) => Some(self.arrive(scan, &preset, found)),
+                Coming::Page(limit) => Some(self.page(limit)),
                 Coming::Sample => self.sample(),
                 Coming::Kernel => self.kernel_looks(),
             };
@@ -227,6 +245,67 @@ impl World {
 
     fn report(&mut self, delay_ms: u64, job: JobId, report: JobReport) {
         self.tell(delay_ms, Input::Job(job, report));
+    }
+
+    fn arrive(&mut self, scan: ScanId, preset: &str, found: Vec<usize>) -> Input {
+        let mut arrived = Arrived::default();
+        for index in found {
+            let id = JobId(self.stored.len() as u64 + 1);
+            self.index_of.insert(id, index);
+            let rank = self.last_rank() + RANK_STEP;
+            let size = self.jobs[index].size;
+            let job = StoredJob {
+                id,
+                input: PathBuf::from(format!("/sim/{index}")),
+                size,
+                output: PathBuf::from(format!("/out/{index}.mp4")),
+                preset: preset.to_owned(),
+                definition: None,
+                rank,
+                attempts: 0,
+                allowed: false,
+                deaths: 0,
+            };
+            self.stored.insert(id, job);
+            self.untold.insert((rank, id));
+            arrived.jobs += 1;
+            arrived.bytes += size;
+        }
+        arrived.last_rank = self.last_rank();
+        Input::Found(scan, arrived)
+    }
+
+    fn last_rank(&self) -> Rank {
+        self.stored.values().map(|job| job.rank).max().unwrap_or(0)
+    }
+
+    fn page(&mut self, limit: usize) -> Input {
+        let told: Vec<(Rank, JobId)> = self.untold.iter().take(limit).copied().collect();
+        self.untold.retain(|place| !told.contains(place));
+        let jobs = told.iter().filter_map(|(_, id)| self.stored.get(id).cloned()).collect();
+        let sizes = self.untold.iter().filter_map(|(_, id)| self.stored.get(id)).map(|job| job.size);
+        let backlog = Backlog { jobs: self.untold.len() as u64, bytes: sizes.sum() };
+        Input::Paged(Page { jobs, backlog, last_rank: self.last_rank(), interrupted: 0 })
+    }
+
+    /// What a store would keep of an event.
+    fn keep(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::JobAdmitted { job, .. } => {
+                self.admitted.insert(*job, event.seq);
+            }
+            EventKind::JobMoved { job, rank } | EventKind::JobRetried { job, rank } => {
+                if let Some(stored) = self.stored.get_mut(job) {
+                    stored.rank = *rank;
+                }
+            }
+            EventKind::JobParked { job } => {
+                if let Some(stored) = self.stored.get(job) {
+                    self.untold.insert((stored.rank, *job));
+                }
+            }
+            _ => {}
+        }
     }
 
     fn sample(&mut self) -> Option<Input> {
@@ -287,18 +366,21 @@ impl World {
         self.processes.values().map(|process| self.anon(process)).sum::<Bytes>() + CONSOLE + self.foreign_now()
     }
 
-    /// Kills the largest process when there is no memory left. Looks often enough for what grows by 1 GB/s.
+    /// Kills whoever is over its own limit, and the largest process when there is no memory left. Looks often enough for what grows by 1 GB/s.
     fn kernel_looks(&mut self) -> Option<Input> {
         self.watched = !self.processes.is_empty();
         if self.watched {
             self.after(KERNEL_EVERY, Coming::Kernel);
         }
-        if !self.kernel || self.hard() <= self.memory {
+        if !self.kernel {
             return None;
         }
-        let largest = self.processes.iter().max_by_key(|(_, process)| self.anon(process)).map(|(id, _)| *id)?;
+        let is_over = |id: &JobId, process: &Process| self.limits.get(id).is_some_and(|limit| self.anon(process) > *limit);
+        let over = self.processes.iter().find(|(id, process)| is_over(id, process));
+        let largest = || self.processes.iter().max_by_key(|(_, process)| self.anon(process));
+        let victim = over.or_else(|| if self.hard() > self.memory { largest() } else { None }).map(|(id, _)| *id)?;
         self.oom_kills += 1;
-        Some(self.end(largest, Exit::Signal(9), None, Some(true)))
+        Some(self.end(victim, Exit::Signal(9), None, Some(true)))
     }
 
     fn ran(&self, process: &Process) -> Duration {
@@ -327,6 +409,7 @@ impl World {
     fn end(&mut self, id: JobId, exit: Exit, failure: Option<Failure>, oom_killed: Option<bool>) -> Input {
         let peak = self.processes.get(&id).map_or(Bytes::ZERO, |process| self.anon(process));
         self.processes.remove(&id);
+        self.limits.remove(&id);
         Input::Job(id, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed }))
     }
 
@@ -354,6 +437,7 @@ impl World {
             return;
         }
         self.parts.insert((id, order.attempt));
+        self.limits.extend(order.memory_limit.map(|limit| (id, limit)));
         *self.cache.entry(index).or_default() += self.jobs[index].cache;
         let process = Process { index, attempt: order.attempt, ran: Duration::ZERO, since: Some(self.now), generation: self.order };
         self.processes.insert(id, process);
@@ -423,27 +507,22 @@ impl Host for World {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Persist(event) => {
-                if let crate::domain::event::EventKind::JobAdmitted { job, .. } = event.kind {
-                    self.admitted.insert(job, event.seq);
-                }
+                self.keep(&event);
                 let takes = self.persist_takes;
                 self.after(takes, Coming::Input(Input::Persisted(event.seq)));
             }
-            Effect::Scan { scan, paths, .. } => {
+            Effect::Page { limit } => self.after(Duration::from_millis(1), Coming::Page(limit)),
+            Effect::Scan { scan, paths, preset } => {
                 let mut found = Vec::new();
                 let mut errors = Vec::new();
                 for path in paths {
                     let index = path.file_name().and_then(|name| name.to_str()?.parse::<usize>().ok());
                     match index.filter(|index| *index < self.jobs.len()) {
-                        Some(index) => {
-                            self.index_of.insert(JobId(self.index_of.len() as u64 + 1), index);
-                            let output = PathBuf::from(format!("/out/{index}.mp4"));
-                            found.push(FoundInput { path, size: self.jobs[index].size, output });
-                        }
+                        Some(index) => found.push(index),
                         None => errors.push((path, "no such file".to_owned())),
                     }
                 }
-                self.tell(1, Input::Found(scan, found));
+                self.after(Duration::from_millis(1), Coming::Arrive(scan, preset, found));
                 self.tell(2, Input::ScanDone(scan, errors));
             }
             Effect::Inspect { job, .. } => {
@@ -464,6 +543,11 @@ impl Host for World {
             Effect::Stop(job, mode) => self.stop(job, mode),
             Effect::Suspend(job) => self.pause(job, true),
             Effect::Continue(job) => self.pause(job, false),
+            Effect::Limit(job, limit) => {
+                if let Some(known) = self.limits.get_mut(&job) {
+                    *known = limit;
+                }
+            }
             Effect::Finalize { job, attempt } => {
                 let Some(spec) = self.index_of.get(&job).map(|index| &self.jobs[*index]) else { return };
                 let result = if let Fate::Unpublishable(failure) = &spec.fate {

@@ -57,15 +57,16 @@ impl Terminal {
 
     /// The same with further variables.
     pub fn start_with(columns: u16, rows: u16, home: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
-        Self::start_program(env!("CARGO_BIN_EXE_plimsoll"), columns, rows, home, args, variables)
+        let line: Vec<&str> = std::iter::once(env!("CARGO_BIN_EXE_plimsoll")).chain(args.iter().copied()).collect();
+        Self::start_program(&line, (columns, rows), home, variables)
     }
 
-    /// The same with another program, such as a shell.
-    pub fn start_program(program: &str, columns: u16, rows: u16, home: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
+    /// The same with another program, such as a shell, and its arguments.
+    pub fn start_program(line: &[&str], (columns, rows): (u16, u16), home: &Path, variables: &[(&str, &str)]) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
-        let mut command = CommandBuilder::new(program);
-        command.args(args);
+        let mut command = CommandBuilder::new(line[0]);
+        command.args(&line[1..]);
         command.cwd(home);
         command.env_clear();
         for (name, value) in [

@@ -64,8 +64,10 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Settings under which VHS 0.11 draws a grid of this size: font, its size, width, height and padding.
-const GRIDS: &[((u16, u16), [(&str, &str); 5])] =
+/// A grid, and the settings under which VHS 0.11 draws it: font, its size, width, height and padding.
+type Grid = ((u16, u16), [(&'static str, &'static str); 5]);
+
+const GRIDS: &[Grid] =
     &[((120, 36), [("FontFamily", "JetBrains Mono"), ("FontSize", "16"), ("Width", "1268"), ("Height", "810"), ("Padding", "20")])];
 
 /// Settings, and what each takes.
@@ -196,7 +198,7 @@ impl Reader {
                 Step::Show
             }
             "Screenshot" => {
-                if !rest.ends_with(".png") {
+                if std::path::Path::new(rest).extension().is_none_or(|extension| extension != "png") {
                     return Err(format!("Screenshot takes a path that ends in .png, not `{rest}`"));
                 }
                 self.after_screenshot = true;
