@@ -14,6 +14,7 @@ use super::cleanup::{Cleaner, CleanerConfig};
 use super::ffmpeg::Ffmpeg;
 use super::fileid::FileId;
 use super::jobgroup::JobGroups;
+use super::joblog::LogReader;
 use super::lane::Lane;
 use super::ledger::FileLedger;
 use super::loadjob;
@@ -118,6 +119,11 @@ pub struct RealHost {
 }
 
 impl RealHost {
+    /// Reads the whole logs of this run's jobs, from any thread.
+    pub fn log_reader(&self) -> LogReader {
+        self.shared.supervisor.log_reader()
+    }
+
     /// Opens the record and starts the threads. Results go to `inputs`.
     pub fn open(config: HostConfig, inputs: UnboundedSender<Input>) -> Result<Self, HostError> {
         let store = Store::open(&config.state_dir, inputs.clone())?;
@@ -258,7 +264,7 @@ fn forwarding_loop(shared: &Weak<Shared>, mut reported: mpsc::UnboundedReceiver<
     while let Some(input) = reported.blocking_recv() {
         let Some(shared) = shared.upgrade() else { return };
         match &input {
-            Input::Job(job, JobReport::Spawned { pid }) => {
+            Input::Job(job, JobReport::Spawned { pid, .. }) => {
                 let files = shared.jobs().get(job).and_then(|files| {
                     let (order, part) = (files.order.as_ref()?, files.part.as_ref()?);
                     Some((order.input.clone(), part.path().to_owned()))

@@ -86,7 +86,13 @@ impl Story {
 
     pub fn start(&mut self, id: u64, attempt: u32) -> &mut Self {
         self.tell(EventKind::JobAdmitted { job: JobId(id), attempt, reserved_bytes: Bytes::mib(if id == 17 { 720 } else { 500 }) });
-        self.tell(EventKind::JobStarted { job: JobId(id), attempt, pid: 1000 + id as u32, predicted_peak_bytes: None })
+        let command = format!(
+            "/usr/bin/ffmpeg -hide_banner -nostdin -loglevel level+info -progress pipe:3 -i /v/job-{id}.mp4 -map 0:v:0 -map '0:a:0?' \
+             -c:v libx264 -preset medium -crf 23 -vf scale=-2:720 -pix_fmt yuv420p -threads 2 -c:a aac -b:a 128k \
+             -movflags +faststart -f mp4 /v/plimsoll-out/.plimsoll/{id}.part"
+        );
+        let (job, pid) = (JobId(id), 1000 + id as u32);
+        self.tell(EventKind::JobStarted { job, attempt, pid, predicted_peak_bytes: None, command: Some(command) })
     }
 
     pub fn progress(&mut self, id: u64, ratio: f64, speed: f64, eta: u64, mb: u64) -> &mut Self {

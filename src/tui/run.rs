@@ -13,7 +13,7 @@ use tui_input::InputRequest;
 
 use crate::domain::command::Command;
 use crate::domain::profile::Profile;
-use crate::runtime::link::{Link, Update};
+use crate::runtime::link::{Link, Lookup, Update};
 use crate::tui::action::{Action, Effect};
 use crate::tui::app::{App, Mode, Settings};
 use crate::tui::complete::{self, Places};
@@ -41,6 +41,8 @@ pub struct TuiOptions {
     pub profiles: Vec<Profile>,
     /// Where typed paths lead.
     pub places: Places,
+    /// How to look up what is too long or too rare for the stream of updates.
+    pub lookup: Lookup,
     /// Asked first, in order: what the command line named.
     pub commands: Vec<Command>,
 }

@@ -451,7 +451,7 @@ fn any_event() -> impl Strategy<Value = EventKind> {
             output: None,
             rank,
         }),
-        job.clone().prop_map(|job| EventKind::JobStarted { job, attempt: 1, pid: 5, predicted_peak_bytes: None }),
+        job.clone().prop_map(|job| EventKind::JobStarted { job, attempt: 1, pid: 5, predicted_peak_bytes: None, command: None }),
         job.clone().prop_map(|job| EventKind::JobFinished {
             job,
             outcome: Outcome::Failed,

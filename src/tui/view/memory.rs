@@ -204,7 +204,8 @@ fn draw_legend(theme: &Theme, parts: &Parts, area: Rect, buf: &mut Buffer) {
     if width(&shown) > usize::from(area.width) + 1 {
         shown.retain(|part| parts.bytes(*part) >= Bytes::mib(1));
     }
-    let roomy = u16::from(width(&shown) + shown.len() <= usize::from(area.width) + 1);
+    // By the pane's width alone, so that nothing jumps when a number grows.
+    let roomy = u16::from(area.width >= 54);
     let mut line = Line::new(buf, area, 3);
     for part in shown {
         line.put(theme.symbols.parts[part], parts.style(part, theme)).gap(roomy);
