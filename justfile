@@ -23,9 +23,9 @@ bench *ARGS:
 peaks:
     cargo test --test peaks -- --ignored --nocapture
 
-# The dashboard of the README, drawn by the program itself.
+# The pictures of the README, drawn by the program itself while demo.tape is played.
 picture:
-    cargo test --test picture -- --ignored
+    PLIMSOLL_PICTURES=docs cargo test --test demo_tape the_tape
 
 # Licences, sources and advisories of the dependencies (needs cargo-deny).
 deny:
@@ -38,3 +38,8 @@ box:
 # Takes the governor's rules out one at a time; each must fail a test (about ten minutes, writes src/engine/MUTANTS.md).
 mutants:
     tests/mutants.sh
+
+# The console over a real sshd on loopback, and what happens when the line drops (gets OpenSSH's server where it is missing).
+ssh:
+    command -v /usr/sbin/sshd >/dev/null || apt-get install -y --no-install-recommends openssh-server openssh-client
+    cargo test --test ssh -- --ignored --test-threads 1

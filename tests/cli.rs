@@ -191,7 +191,7 @@ fn an_output_or_state_folder_or_log_file_that_cannot_be_written_is_refused() {
     };
     assert_refused(&world, run("-o", file.clone()), &["cannot write outputs to", "/file: it is not a folder", "--out"]);
     assert_refused(&world, run("-o", file.join("below")), &["/file/below: it is not a folder", "--out"]);
-    assert_refused(&world, run("--state-dir", file.clone()), &["cannot write the state file", "/file/plimsoll.db", "--state-dir"]);
+    assert_refused(&world, run("--state-dir", file.clone()), &["cannot write the state file", "/file/", "--state-dir"]);
     assert_refused(
         &world,
         run("--log-file", world.path("gone/run.log")),
@@ -373,6 +373,23 @@ fn completions_and_the_manual_are_whole_and_a_reader_may_stop_early() {
         assert_eq!(ended.status.code(), Some(1), "what could not be written is no success");
         assert!(String::from_utf8_lossy(&ended.stderr).contains("cannot write to stdout"));
     }
+}
+
+#[test]
+fn a_wrong_value_in_the_environment_stops_neither_completions_nor_the_manual() {
+    let world = World::new();
+    for (args, wanted) in [(&["completions", "bash"][..], "_plimsoll"), (&["man"][..], ".TH")] {
+        let mut command = world.command(args);
+        command.env("PLIMSOLL_BUDGET", "a lot").env("PLIMSOLL_OVERWRITE", "perhaps");
+        let said = say(command);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{args:?}");
+        assert!(said.out.contains(wanted), "{args:?}");
+    }
+    let mut doctor = world.command(["doctor"]);
+    doctor.env("PLIMSOLL_BUDGET", "a lot");
+    let said = say(doctor);
+    assert!(said.code == Some(2) && said.err.contains("PLIMSOLL_BUDGET"), "{}", said.err);
+    assert_eq!(say(world.command(["man", "--budget", "a lot"])).code, Some(2), "what is typed is still read");
 }
 
 #[test]

@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use plimsoll::host::lives::Life;
 use serde_json::Value;
 use support::clips::{clips, pad, pad_in_memory, probe};
 use support::kernel::{MemoryGroup, children, is_alive, rss_anon, time_to_death, tmpfs};
@@ -417,6 +419,73 @@ fn stubborn() -> (World, Live, Vec<u32>) {
     let pid = number(&live.until_event("job_started"), "pid") as u32;
     live.until_event("memory_sampled");
     (world, live, vec![pid])
+}
+
+#[test]
+fn a_second_plimsoll_on_one_state_folder_is_told_who_has_it_and_runs_nothing() {
+    let (world, first, pids) = stubborn();
+    let again = |args: &[&str]| {
+        let mut command = world.command(args);
+        command.arg("--state-dir").arg(world.path("state")).arg("-o").arg(world.path("elsewhere"));
+        support::say(command)
+    };
+    let clip = world.path("in/a.mp4");
+    for args in [&["run", clip.to_str().expect("UTF-8")][..], &["demo", "--load-jobs", "--headless"][..]] {
+        let said = again(args);
+        assert_eq!(said.code, Some(75), "{}", said.err);
+        for words in [&format!("(process {})", first.pid()), "state", "--state-dir"] {
+            assert!(said.err.contains(words), "{words} is missing in {}", said.err);
+        }
+    }
+    assert!(!world.path("elsewhere").exists());
+    assert!(is_alive(pids[0]), "the first one's job goes on");
+    // However the first one ends, the folder is free.
+    first.signal(libc::SIGKILL);
+    drop(first);
+    let mut command = world.run_command::<&OsStr>([]);
+    command.arg(world.path("in"));
+    let run = Live::start(command).finish();
+    assert_eq!((run.code(), run.ends()), (Some(0), vec!["done"]), "{}", run.stderr);
+}
+
+#[test]
+fn what_a_dead_plimsoll_left_is_ended_completed_or_swept_and_nothing_else_is_touched() {
+    let world = World::new();
+    world.put(&clips().tiny(), "a.mp4");
+    let tools = fake_tools(&world, "echo mine > \"$TMPDIR/inner\"; exec sleep 60", "");
+    let mut command = world.command(["run", "--json", "--ffmpeg"]);
+    command.arg(&tools).arg("-o").arg(world.path("earlier")).arg("--state-dir").arg(world.path("state")).arg(world.path("in"));
+    let mut live = Live::start(command);
+    let child = number(&live.until_event("job_started"), "pid") as u32;
+    let inner = world.path("state/scratch/inner");
+    while !inner.exists() {
+        live.next();
+    }
+    let record = std::fs::read_to_string(world.path("state/children")).expect("kept");
+    assert!(record.contains(&format!("+{}", Life::of(child).expect("alive"))), "{record}");
+    live.signal(libc::SIGKILL);
+    drop(live);
+    assert_eq!(world.files("earlier"), [PathBuf::from(".plimsoll/1.1.part")], "left behind");
+    assert!(time_to_death(&[child], Duration::from_secs(5)).is_some(), "the kernel ends what it was promised to end");
+    // Where the kernel does not: two processes of ours on record, one of them told to be of another time.
+    let sleeper = || Command::new("sleep").arg("60").process_group(0).spawn().expect("sleeps");
+    let (mut ours, mut stranger) = (sleeper(), sleeper());
+    let [life, other] = [&ours, &stranger].map(|child| Life::of(child.id()).expect("alive").to_string());
+    let other = other.rsplit_once(' ').map(|(rest, _)| format!("{rest} 0000000000000001")).expect("three words");
+    std::fs::write(world.path("state/children"), format!("{record}+{life}\n+{other}\n")).expect("written");
+    let (mine, theirs) = (world.write("earlier/.plimsoll/notes.txt", "mine"), world.write("state/children.bak", "mine"));
+
+    let mut command = world.run_command::<&OsStr>([]);
+    command.arg(world.path("in"));
+    let run = Live::start(command).finish();
+    assert_eq!((run.code(), run.ends()), (Some(0), vec!["done"]), "{}", run.stderr);
+    assert_eq!(world.files("earlier"), [PathBuf::from(".plimsoll/notes.txt")]);
+    assert!(mine.exists() && theirs.exists() && !inner.exists());
+    let fault = run.named("fault").find(|fault| fault["what"].as_str().is_some_and(|what| what.contains("left 1 process")));
+    assert!(fault.is_some_and(|fault| fault["detail"] == format!("killed: {}", ours.id())), "{:?}", run.stderr);
+    assert!(!ours.wait().expect("ended").success() && is_alive(stranger.id()));
+    let _ = stranger.kill();
+    let _ = stranger.wait();
 }
 
 #[test]

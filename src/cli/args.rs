@@ -279,6 +279,11 @@ pub fn command() -> clap::Command {
     })
 }
 
+/// The same without the environment: for commands that need no options and must work whatever stands there.
+pub fn command_alone() -> clap::Command {
+    Cli::command().mut_args(|arg| arg.env(None::<&'static str>))
+}
+
 /// The variable of the environment that a value which was refused comes from.
 pub fn blamed_variable(error: &clap::Error, line: &[OsString]) -> Option<String> {
     let text = |kind| match error.get(kind) {

@@ -10,11 +10,13 @@ use super::neighbour::Neighbour;
 use super::options::{Resolved, xdg_folder};
 use super::provide::{self, ProvideOptions};
 use super::run::{Wish, session};
+use super::session::refused;
 use crate::domain::command::Command;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::host::clips::{self, DEMO_BUDGET};
 use crate::host::ffmpeg::Ffmpeg;
+use crate::host::instance::Instance;
 use crate::host::loadjob;
 
 /// Runs the demonstration; returns the exit status. Files over a limit and a broken one belong to it, so jobs that were
@@ -28,6 +30,8 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     }
     resolved.budget = resolved.budget.or(Some(DEMO_BUDGET));
     resolved.check_out()?;
+    // Before minutes are spent on clips; the session claims it for good.
+    drop(Instance::claim(&resolved.state_dir).map_err(|error| refused(&error))?);
     let wish = if args.headless || args.json { Wish::Lines { json: args.json, summary: true } } else { Wish::Console };
     let (paths, load_jobs) = match &ffmpeg {
         Some(ffmpeg) => (make_clips(ffmpeg, &folder)?, None),

@@ -38,21 +38,35 @@ use run::Wish;
 #[error("{0}")]
 pub struct Usage(pub String);
 
+/// Another plimsoll works on the state folder: nothing was run, exit status 75 (`EX_TEMPFAIL` of sysexits.h: try later).
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Busy(pub String);
+
 /// Exit status of [`Usage`].
 const USAGE: u8 = 2;
+/// Exit status of [`Busy`].
+const BUSY: u8 = 75;
 
 /// Reads the command line, does what it says, and returns the exit status.
 pub fn main() -> Result<u8> {
     let line: Vec<OsString> = std::env::args_os().collect();
     let matches = match args::command().try_get_matches_from(&line) {
         Ok(matches) => matches,
-        Err(error) => return Ok(refuse(&error, &line)),
+        Err(error) => match args::command_alone().try_get_matches_from(&line) {
+            Ok(matches) if matches!(matches.subcommand_name(), Some("completions" | "man")) => matches,
+            _ => return Ok(refuse(&error, &line)),
+        },
     };
     let cli = Cli::from_arg_matches(&matches)?;
     match dispatch(cli, &matches) {
         Err(error) if error.is::<Usage>() => {
             tell(&format!("plimsoll: {error}\n"));
             Ok(USAGE)
+        }
+        Err(error) if error.is::<Busy>() => {
+            tell(&format!("plimsoll: {error}\n"));
+            Ok(BUSY)
         }
         Err(error) => {
             // A known trouble of the host is told in one line; the report with places is for what nobody expected.

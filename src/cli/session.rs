@@ -13,7 +13,7 @@ use color_eyre::eyre::{Context as _, Result, eyre};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::Usage;
+use super::{Busy, Usage};
 use crate::domain::command::{Command, RequestId};
 use crate::domain::event::{JobCounts, RunSummary};
 use crate::domain::job::{Job, Phase};
@@ -21,6 +21,7 @@ use crate::domain::text::path_text;
 use crate::engine::EngineConfig;
 use crate::headless::lines::LineStyle;
 use crate::headless::{self, Report, Sinks, summary};
+use crate::host::instance::InstanceError;
 use crate::host::joblog::LogReader;
 use crate::host::real::{HostConfig, HostError, RealHost};
 use crate::runtime::clock::Clock;
@@ -190,6 +191,7 @@ async fn go_on_alone(mut link: Link) {
 fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<(Driver<RealHost>, LogReader)> {
     let (inputs, results) = mpsc::unbounded_channel();
     let host = RealHost::open(host, inputs).map_err(|error| match error {
+        HostError::Instance(error) => refused(&error),
         HostError::Store(error) => color_eyre::Report::new(Usage(error.to_string())),
         error @ HostError::Scratch { .. } => color_eyre::Report::new(Usage(error.to_string())),
         other => other.into(),
@@ -198,6 +200,14 @@ fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<(Driver<Rea
     config.learned = host.learned().wrap_err("cannot read what earlier runs have taught")?;
     let logs = host.log_reader();
     Ok((Driver::new(config, host, results, Clock::start()), logs))
+}
+
+/// A state folder that another works on is its own kind of refusal: trying again later helps.
+pub(super) fn refused(error: &InstanceError) -> color_eyre::Report {
+    match error {
+        InstanceError::Taken { .. } => Busy(error.to_string()).into(),
+        InstanceError::Unwritable { .. } => Usage(error.to_string()).into(),
+    }
 }
 
 fn start_engine(driver: Driver<RealHost>) -> Result<JoinHandle<()>> {

@@ -13,6 +13,7 @@ use ffmpeg_sidecar::command::FfmpegCommand;
 use serde::{Deserialize, Serialize};
 
 use super::ffmpeg::{Ffmpeg, FfmpegError};
+use super::resident;
 use super::tool::{self, ToolError};
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::units::{Bytes, MIB};
@@ -284,6 +285,10 @@ fn make(
             let temporary = Temporary(folder.join(format!(".{}.{}.tmp", recipe.name, std::process::id())));
             make_one(ffmpeg, recipe, &temporary.0, Making { length, h264 })?;
             let size = fs::metadata(&temporary.0).map_err(io_error("read", &temporary.0))?.len();
+            // What was just written is in memory still, and would count before the first job has begun. A hint: no harm without.
+            if let Ok(file) = resident::open(&temporary.0) {
+                resident::drop_cache(&file, size, true);
+            }
             // The list first: a clip that stands under its name is then always one that the list knows.
             list.insert(recipe.name.to_owned(), Made { recipe: wanted(recipe), size });
             write_list(folder, &list)?;

@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::fileid::{self, FileId, same_file};
+use super::intent::Intent;
 use super::probe::{Probed, Prober, words};
 use super::scan::output_path;
 use super::scratch::WORK_FOLDER;
@@ -204,7 +205,7 @@ pub fn prepare(order: &PrepareOrder<'_>) -> Result<Part, PrepareError> {
     create_part(&handle, &work, order)
 }
 
-fn parent(output: &Path) -> &Path {
+pub(super) fn parent(output: &Path) -> &Path {
     output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -358,9 +359,6 @@ pub fn finalize(order: &FinalizeOrder<'_>) -> Result<Published, Failure> {
             Err(host("cannot set the rights of", order.part.path(), &error))
         }
     })?;
-    order.part.file.sync_all().map_err(|error| host("cannot write", order.part.path(), &error))?;
-    // The folder of parts is not synced: should a crash take the part's name there, no more is lost than the try.
-
     let record = OutputRecord {
         path: PathBuf::new(),
         input: order.input.to_owned(),
@@ -373,8 +371,6 @@ pub fn finalize(order: &FinalizeOrder<'_>) -> Result<Published, Failure> {
         made_at: order.now,
     };
     let output = put_in_place(order, &record)?;
-    let folder = parent(&output);
-    sync_folder(folder).map_err(|error| host("cannot write the folder", folder, &error))?;
     Ok(Published { output, size: Bytes(part.size) })
 }
 
@@ -464,39 +460,113 @@ fn check_input(order: &FinalizeOrder<'_>) -> Result<String, Failure> {
     Ok(hash)
 }
 
-/// Records the output and renames the part, under the first name that is free. The record comes first: after a crash
-/// between the two it names a file that is not there, which means nothing; the other way round the output would be a
-/// stranger's.
+/// One step of putting a part in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// What was written is on disk.
+    SyncPart,
+    /// The part's name is on disk.
+    SyncWork,
+    /// What is about to be done is on record.
+    Intend,
+    /// The part gets its final name.
+    Rename,
+    /// The final name is on disk.
+    SyncFolder,
+    /// The output is on record, and the intent is not any more.
+    Settle,
+}
+
+/// The order in which nothing is lost and nothing half made counts as whole, wherever the power goes: a test goes through
+/// every such moment.
+pub(super) const ORDER: [Step; 6] = [Step::SyncPart, Step::SyncWork, Step::Intend, Step::Rename, Step::SyncFolder, Step::Settle];
+
+/// Puts the part in its place under the first name that is free, in the steps of [`ORDER`].
 fn put_in_place(order: &FinalizeOrder<'_>, record: &OutputRecord) -> Result<PathBuf, Failure> {
-    let folder = parent(order.output);
-    for number in 1..=NAMES_TRIED {
-        let output = if number == 1 { order.output.to_owned() } else { output_path(folder, order.input, order.preset, number) };
-        if number > 1 && output == order.output {
-            continue;
-        }
-        let found = std::fs::symlink_metadata(&output).ok();
-        let replace = number == 1 && order.overwrite && found.as_ref().is_some_and(|meta| !meta.is_dir());
-        if replace && same_file(order.input, &output).unwrap_or(false) {
-            let reason = PrepareError::SameFile(path_text(&output)).to_string();
-            return Err(Failure { cause: Cause::Input, reason });
-        }
-        if found.is_some() && !replace {
-            continue;
-        }
-        order.store.remember(OutputRecord { path: output.clone(), ..record.clone() }).map_err(|error| recorded(&error))?;
-        let renamed = if replace { std::fs::rename(order.part.path(), &output) } else { rename_new(order.part.path(), &output) };
-        match renamed {
-            Ok(()) => return Ok(output),
-            Err(error) => {
-                order.store.forget(&output, record.ino).map_err(|error| recorded(&error))?;
-                if error.kind() != io::ErrorKind::AlreadyExists {
-                    return Err(host("cannot put the output in place as", &output, &error));
+    let (part, work) = (order.part.path(), parent(order.part.path()));
+    let mut names = Names::of(order);
+    let mut intent = Intent { part: part.to_owned(), replaces: false, record: record.clone() };
+    for step in ORDER {
+        match step {
+            Step::SyncPart => order.part.file.sync_all().map_err(|error| host("cannot write", part, &error))?,
+            Step::SyncWork => sync_folder(work).map_err(|error| host("cannot write the folder", work, &error))?,
+            Step::Intend => intend(&mut intent, &mut names, order.store)?,
+            Step::Rename => {
+                while let Err(error) = rename(&intent) {
+                    order.store.withdraw(part).map_err(|error| recorded(&error))?;
+                    if error.kind() != io::ErrorKind::AlreadyExists {
+                        return Err(host("cannot put the output in place as", &intent.record.path, &error));
+                    }
+                    // Taken in the last instant: the next name.
+                    intend(&mut intent, &mut names, order.store)?;
+                }
+            }
+            Step::SyncFolder => {
+                let folder = parent(&intent.record.path);
+                if let Err(error) = sync_folder(folder) {
+                    // Not there for good: back to where another try or a cleanup finds it.
+                    let _ = rename_new(&intent.record.path, part);
+                    order.store.withdraw(part).map_err(|error| recorded(&error))?;
+                    return Err(host("cannot write the folder", folder, &error));
+                }
+            }
+            Step::Settle => {
+                // It stands and the intent says so: should the record fail here, the next start completes it.
+                if let Err(error) = order.store.settle(&intent) {
+                    tracing::warn!(%error, "an output is in place and will be recorded at the next start");
                 }
             }
         }
     }
-    let reason = format!("every name like {} is taken; choose another folder with --out", path_text(order.output));
-    Err(Failure { cause: Cause::Host, reason })
+    Ok(intent.record.path)
+}
+
+/// Takes the next name and puts on record that the part is to have it.
+fn intend(intent: &mut Intent, names: &mut Names<'_, '_>, store: &Store) -> Result<(), Failure> {
+    (intent.record.path, intent.replaces) = names.next()?;
+    store.intend(intent).map_err(|error| recorded(&error))
+}
+
+pub(super) fn rename(intent: &Intent) -> io::Result<()> {
+    let (from, to) = (&intent.part, &intent.record.path);
+    if intent.replaces { std::fs::rename(from, to) } else { rename_new(from, to) }
+}
+
+/// The names that an output may have, in order.
+struct Names<'a, 'o> {
+    order: &'a FinalizeOrder<'o>,
+    number: u32,
+}
+
+impl<'a, 'o> Names<'a, 'o> {
+    const fn of(order: &'a FinalizeOrder<'o>) -> Self {
+        Self { order, number: 0 }
+    }
+
+    /// The next name that nobody has, and whether it replaces a file that may be replaced.
+    fn next(&mut self) -> Result<(PathBuf, bool), Failure> {
+        let Self { order, number } = self;
+        let folder = parent(order.output);
+        while *number < NAMES_TRIED {
+            *number += 1;
+            let number = *number;
+            let output = if number == 1 { order.output.to_owned() } else { output_path(folder, order.input, order.preset, number) };
+            if number > 1 && output == order.output {
+                continue;
+            }
+            let found = std::fs::symlink_metadata(&output).ok();
+            let replace = number == 1 && order.overwrite && found.as_ref().is_some_and(|meta| !meta.is_dir());
+            if replace && same_file(order.input, &output).unwrap_or(false) {
+                let reason = PrepareError::SameFile(path_text(&output)).to_string();
+                return Err(Failure { cause: Cause::Input, reason });
+            }
+            if found.is_none() || replace {
+                return Ok((output, replace));
+            }
+        }
+        let reason = format!("every name like {} is taken; choose another folder with --out", path_text(order.output));
+        Err(Failure { cause: Cause::Host, reason })
+    }
 }
 
 fn recorded(error: &StoreError) -> Failure {
@@ -504,7 +574,7 @@ fn recorded(error: &StoreError) -> Failure {
 }
 
 /// Renames without ever replacing: `AlreadyExists` if the name is taken.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "macos"))]
     match rustix::fs::renameat_with(CWD, from, CWD, to, rustix::fs::RenameFlags::NOREPLACE) {
         // A kernel or a file system that does not know the flag.
@@ -528,7 +598,7 @@ fn rename_new_slowly(from: &Path, to: &Path) -> io::Result<()> {
     })
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {
         // Some file systems have no such thing for folders.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),

@@ -13,13 +13,17 @@ use super::cgroup::{self, GroupReader, Roots};
 use super::cleanup::{Cleaner, CleanerConfig};
 use super::ffmpeg::Ffmpeg;
 use super::fileid::FileId;
+use super::instance::{Instance, InstanceError};
+use super::intent::{self, Completed};
 use super::jobgroup::JobGroups;
 use super::joblog::LogReader;
 use super::lane::Lane;
 use super::ledger::FileLedger;
+use super::lives::{Leftovers, Lives};
 use super::loadjob;
 use super::probe::{Probed, Prober};
 use super::publish::{self, FinalizeOrder, Part, PrepareOrder, Scratch};
+use super::resident;
 use super::sampler::{Sampler, SamplerConfig};
 use super::scan::{self, NameBook, ScanOrder};
 use super::scratch::{self, WORK_FOLDER};
@@ -64,13 +68,16 @@ const AT_THE_END: Duration = Duration::from_secs(2);
 /// Why there is no host.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
+    /// Another plimsoll works on the state folder, or it cannot be locked.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
     /// The record cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A thread cannot be started.
     #[error("cannot start a thread; the machine is out of processes or memory")]
     Thread(#[from] io::Error),
-    /// The folder for the jobs' own temporary files cannot be made.
+    /// The folder for the jobs' own temporary files cannot be made, or is somebody else's.
     #[error("cannot make the folder {path}: {why}; choose another state folder with --state-dir")]
     Scratch {
         /// The folder.
@@ -116,6 +123,8 @@ pub struct RealHost {
     starts: Lane,
     cleaner: Cleaner,
     sampler: Sampler,
+    /// Given back last: whoever takes the state folder next finds nothing of ours alive.
+    instance: Instance,
 }
 
 impl RealHost {
@@ -124,13 +133,19 @@ impl RealHost {
         self.shared.supervisor.log_reader()
     }
 
-    /// Opens the record and starts the threads. Results go to `inputs`.
+    /// Takes the state folder, ends and completes what an earlier run has left, opens the record and starts the threads.
+    /// Results go to `inputs`.
     pub fn open(config: HostConfig, inputs: UnboundedSender<Input>) -> Result<Self, HostError> {
+        let instance = Instance::claim(&config.state_dir)?;
+        // Nothing of an earlier run may write any more before what it left is looked at.
+        let (lives, leftovers) = Lives::begin(&config.state_dir, &config.out);
         let store = Store::open(&config.state_dir, inputs.clone())?;
+        tell_leftovers(&leftovers, &intent::complete(&store)?, &inputs);
         let ledger = FileLedger::default();
         let (reports, reported) = mpsc::unbounded_channel();
         let mut supervision = SupervisorConfig::new(config.state_dir.join("logs").join(store.run().to_string()));
         supervision.oom_kills = oom_counter();
+        supervision.lives = Some(lives);
         // Before the sampler looks for our own group, which may change with it.
         let groups = JobGroups::open(&Roots::default()).inspect_err(|why| tracing::info!(%why, "jobs share our memory cgroup"));
         let groups = groups.ok().map(Arc::new);
@@ -150,9 +165,12 @@ impl RealHost {
             CleanerConfig { roots: Roots::default(), ledger: ledger.clone(), samples: sampler.source(), scratch_dirs: vec![parts] };
         let cleaner = Cleaner::spawn(cleaner_config, inputs.clone())?;
         let scratch = config.state_dir.join("scratch");
-        make_private(&scratch).map_err(|error| HostError::Scratch { path: path_text(&scratch), why: error_words(&error) })?;
+        scratch::make_empty(&scratch)
+            .map_err(|error| HostError::Scratch { path: path_text(&scratch), why: error_words(&error) })?;
         // What a run that died has left there is in nobody's way; a folder that is not ours is told when a job needs it.
-        let _ = publish::tidy(&config.out);
+        for folder in leftovers.folders.iter().chain([&config.out]) {
+            let _ = publish::tidy(folder);
+        }
         let prober = config.ffmpeg.as_ref().map(|ffmpeg| Prober::new(&ffmpeg.ffprobe, &scratch));
         let names = Mutex::new(NameBook::new(&config.out, config.overwrite));
         let jobs = Mutex::default();
@@ -160,7 +178,8 @@ impl RealHost {
         // Weak: the supervisor within sends what the thread waits for, and neither would ever end.
         let forwarding = Arc::downgrade(&shared);
         std::thread::Builder::new().name("reports".to_owned()).spawn(move || forwarding_loop(&forwarding, reported))?;
-        Ok(Self { shared, scans: Lane::new("scan")?, probes: Lane::new("probe")?, starts: Lane::new("start")?, cleaner, sampler })
+        let (scans, probes, starts) = (Lane::new("scan")?, Lane::new("probe")?, Lane::new("start")?);
+        Ok(Self { shared, scans, probes, starts, cleaner, sampler, instance })
     }
 
     /// What the jobs of earlier runs have taught of the memory that jobs need.
@@ -170,7 +189,7 @@ impl RealHost {
 
     /// Ends everything: no child is left, the record is written, parts are gone.
     pub fn close(self) {
-        let Self { shared, scans, probes, starts, cleaner, sampler } = self;
+        let Self { shared, scans, probes, starts, cleaner, sampler, instance } = self;
         shared.supervisor.kill_all();
         // They only read; a file on a disk that hangs must not keep the process from ending.
         scans.leave();
@@ -184,6 +203,7 @@ impl RealHost {
         if !shared.store.flush(AT_THE_END) {
             tracing::warn!("the journal lacks the end of this run");
         }
+        drop(instance);
     }
 }
 
@@ -217,6 +237,7 @@ impl Host for RealHost {
             Effect::Stop(job, mode) => self.shared.supervisor.stop(job, mode),
             Effect::Suspend(job) => self.shared.supervisor.suspend(job),
             Effect::Continue(job) => self.shared.supervisor.resume(job),
+            Effect::Limit(job, limit) => self.starts.order(move || shared.supervisor.limit(job, limit)),
             Effect::Finalize { job, .. } => finalize_aside(&shared, job),
             Effect::Discard { job, .. } => self.starts.order(move || shared.discard(job)),
             Effect::Clean(order) => self.clean(order),
@@ -388,7 +409,9 @@ impl Shared {
             bytes: Bytes(scratch.left().0.saturating_add(SCRATCH_MARGIN.0)),
             may_rise: scratch.taken > Bytes::ZERO,
         });
-        let launch = Launch { command, duration: order.media.duration, max_file, memory_limit: order.memory_limit };
+        // What is written to a file system in memory is the job's too, and was not reckoned with.
+        let memory_limit = order.memory_limit.filter(|_| !resident::is_in_memory(part.path()));
+        let launch = Launch { command, duration: order.media.duration, max_file, memory_limit };
         let mut jobs = self.jobs();
         let files = jobs.entry(order.job).or_default();
         files.part = Some(part);
@@ -481,10 +504,17 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
         .map_err(|_| "plimsoll itself failed here; the log tells where, please report it".to_owned())
 }
 
-/// A folder that nobody else can look into.
-fn make_private(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+/// Says what an earlier run had left behind.
+fn tell_leftovers(leftovers: &Leftovers, completed: &Completed, inputs: &UnboundedSender<Input>) {
+    let tell = |what: String, detail: String| drop(inputs.send(Input::Fault { what, detail }));
+    if !leftovers.killed.is_empty() {
+        let pids: Vec<String> = leftovers.killed.iter().map(|life| life.pid.to_string()).collect();
+        let what = format!("an earlier plimsoll left {} process(es) behind", pids.len());
+        tell(what, format!("killed: {}", pids.join(", ")));
+    }
+    for output in &completed.outputs {
+        tell("an earlier plimsoll ended before an output was recorded".to_owned(), format!("completed: {}", path_text(output)));
+    }
 }
 
 /// Reads the kills for want of memory in our own cgroup; a reader that cannot be opened tells nothing.

@@ -192,7 +192,7 @@ fn run(source: &SampleSource, control: &(Mutex<Control>, Wake), alarm: &mut Opti
             Err(_) if is_blind => None,
             Err(error) => {
                 is_blind = true;
-                let detail = format!("{error}; nothing is started until memory can be read again");
+                let detail = format!("{error}; until memory can be read again one job runs at a time");
                 Some(Input::Fault { what: "memory cannot be measured".to_owned(), detail })
             }
         };

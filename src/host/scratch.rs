@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -30,6 +31,32 @@ pub fn parse_part_name(name: &OsStr) -> Option<(JobId, u32)> {
     let (job, attempt): (u64, u32) = (job.parse().ok()?, attempt.parse().ok()?);
     // Numbers are written plainly: `+1.1.part` and `01.1.part` are not ours.
     (format!("{job}.{attempt}") == stem).then_some((JobId(job), attempt))
+}
+
+/// Makes a folder for the jobs' own temporary files that is ours, open to nobody else, and empty: whatever an earlier run
+/// has left there goes. The caller must hold the state folder. A link in its place is refused, and so is a folder of
+/// somebody else; files of others in it stay, and links are removed, never followed.
+pub fn make_empty(dir: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let meta = std::fs::symlink_metadata(dir)?;
+    let me = rustix::process::geteuid().as_raw();
+    if !meta.is_dir() || meta.uid() != me {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is not a folder of this user; remove it"));
+    }
+    if meta.mode() & 0o077 != 0 {
+        // A file system without rights (FAT) refuses; whoever mounted it so has decided.
+        let _ = std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700));
+    }
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.metadata().is_ok_and(|meta| meta.uid() != me) {
+            continue;
+        }
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        // What cannot be removed is in nobody's way.
+        let _ = if is_folder { std::fs::remove_dir_all(entry.path()) } else { std::fs::remove_file(entry.path()) };
+    }
+    Ok(())
 }
 
 /// What removing came to.
@@ -191,6 +218,27 @@ mod tests {
             assert!(dir.join(name).exists(), "{name}");
         }
         assert_eq!(std::fs::read(&victim).expect("reads"), b"precious");
+    }
+
+    #[test]
+    fn the_folder_for_temporary_files_is_made_empty_and_nothing_beyond_a_link_is_touched() {
+        let state = tempfile::tempdir().expect("tempdir");
+        let (dir, victim) = (state.path().join("scratch"), state.path().join("victims"));
+        std::fs::create_dir_all(victim.join("sub")).expect("makes it");
+        std::fs::write(victim.join("sub/file"), "precious").expect("writes");
+        make_empty(&dir).expect("made");
+        std::fs::create_dir(dir.join("sub")).expect("makes it");
+        std::fs::write(dir.join("sub/old"), "old").expect("writes");
+        std::fs::write(dir.join("old"), "old").expect("writes");
+        std::os::unix::fs::symlink(&victim, dir.join("link")).expect("links");
+        std::os::unix::fs::symlink(&victim, dir.join("sub/link")).expect("links");
+        make_empty(&dir).expect("emptied");
+        assert_eq!(std::fs::read_dir(&dir).expect("reads").count(), 0);
+        assert_eq!(std::fs::metadata(&dir).expect("there").mode() & 0o777, 0o700);
+        std::fs::remove_dir(&dir).expect("removed");
+        std::os::unix::fs::symlink(&victim, &dir).expect("links");
+        assert!(make_empty(&dir).is_err(), "a link in its place");
+        assert_eq!(std::fs::read(victim.join("sub/file")).expect("reads"), b"precious");
     }
 
     #[test]

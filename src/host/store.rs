@@ -29,7 +29,7 @@ use crate::engine::port::Input;
 /// Name of the file within the state folder.
 pub const FILE_NAME: &str = "plimsoll.db";
 /// Version of the tables, in `user_version`.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// Runs whose journal is kept, the current one included.
 const RUNS_KEPT: i64 = 20;
 /// Largest group of one commit.
@@ -47,7 +47,7 @@ const PEAKS_KEPT: i64 = 4096;
 const CHECKED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What makes each version of the tables from the one before, the first from an empty file.
-const STEPS: [&str; VERSION as usize] = [VERSION_1, VERSION_2];
+const STEPS: [&str; VERSION as usize] = [VERSION_1, VERSION_2, super::intent::TABLE];
 
 const VERSION_1: &str = "
 CREATE TABLE runs (run INTEGER PRIMARY KEY AUTOINCREMENT);
@@ -193,15 +193,19 @@ enum Order {
     Remember(Box<OutputRecord>, Answer),
     Forget { path: PathBuf, ino: u64, answer: Answer },
     Peak(RecipeKey, Bytes),
+    Change(Change, Answer),
     Flush(Answer),
 }
+
+/// A change of tables that others of this floor have in the file, made within one commit.
+pub(super) type Change = Box<dyn Fn(&Connection) -> rusqlite::Result<()> + Send>;
 
 impl Order {
     /// Somebody does nothing until it is on disk: a job is started only when its admission is.
     fn is_awaited(&self) -> bool {
         match self {
             Self::Persist(event) => matches!(event.kind, EventKind::JobAdmitted { .. }),
-            Self::Remember(..) | Self::Forget { .. } | Self::Flush(_) => true,
+            Self::Remember(..) | Self::Forget { .. } | Self::Change(..) | Self::Flush(_) => true,
             Self::Peak(..) => false,
         }
     }
@@ -299,6 +303,17 @@ impl Store {
     pub fn journal(&self, run: i64) -> Result<(Vec<Event>, usize), StoreError> {
         let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
         read_journal(&reader, run).map_err(|error| explain(&self.0.path, &error))
+    }
+
+    /// Makes a change. Returns when it is on disk.
+    pub(super) fn change(&self, change: Change) -> Result<(), StoreError> {
+        self.ask(|answer| Order::Change(change, answer))
+    }
+
+    /// Reads from the file.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        read(&reader).map_err(|error| explain(&self.0.path, &error))
     }
 
     fn ask(&self, order: impl FnOnce(Answer) -> Order) -> Result<(), StoreError> {
@@ -422,7 +437,10 @@ impl Writer {
                     // Those who wait for an answer get it; they decide for themselves.
                     group.retain(|order| match order {
                         Order::Persist(_) | Order::Peak(..) => true,
-                        Order::Remember(_, answer) | Order::Forget { answer, .. } | Order::Flush(answer) => {
+                        Order::Remember(_, answer)
+                        | Order::Forget { answer, .. }
+                        | Order::Change(_, answer)
+                        | Order::Flush(answer) => {
                             let _ = answer.send(Err(error.clone()));
                             false
                         }
@@ -453,7 +471,7 @@ impl Writer {
             match order {
                 Order::Persist(event) => last = last.max(Some(event.seq)),
                 Order::Peak(..) => {}
-                Order::Remember(_, answer) | Order::Forget { answer, .. } | Order::Flush(answer) => {
+                Order::Remember(_, answer) | Order::Forget { answer, .. } | Order::Change(_, answer) | Order::Flush(answer) => {
                     let _ = answer.send(Ok(()));
                 }
             }
@@ -492,6 +510,7 @@ fn commit(connection: &mut Connection, run: i64, group: &[Order]) -> rusqlite::R
                 delete.execute(params![path.as_os_str().as_bytes(), *ino as i64])?;
             }
             Order::Peak(recipe, peak) => insert_peak(&change, recipe, *peak)?,
+            Order::Change(change_more, _) => change_more(&change)?,
             Order::Flush(_) => {}
         }
     }
@@ -523,7 +542,7 @@ fn insert_event(connection: &Connection, run: i64, event: &Event) -> rusqlite::R
     Ok(())
 }
 
-fn insert_record(connection: &Connection, record: &OutputRecord) -> rusqlite::Result<()> {
+pub(super) fn insert_record(connection: &Connection, record: &OutputRecord) -> rusqlite::Result<()> {
     let mut insert =
         connection.prepare_cached("INSERT OR REPLACE INTO outputs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
     insert.execute(params![
@@ -564,11 +583,11 @@ fn read_peaks(connection: &Connection) -> rusqlite::Result<Learned> {
     Ok(learned)
 }
 
-fn path_of(bytes: Vec<u8>) -> PathBuf {
+pub(super) fn path_of(bytes: Vec<u8>) -> PathBuf {
     PathBuf::from(std::ffi::OsString::from_vec(bytes))
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<OutputRecord> {
+pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<OutputRecord> {
     let number = |name| row.get::<_, i64>(name).map(|number| number as u64);
     Ok(OutputRecord {
         path: path_of(row.get("path")?),

@@ -223,10 +223,10 @@ fn a_damaged_file_is_named_with_what_to_do() {
     assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
 
     let connection = Connection::open(dir.path().join("new.db")).expect("opened");
-    connection.execute_batch("PRAGMA user_version = 3").expect("set");
+    connection.pragma_update(None, "user_version", VERSION + 1).expect("set");
     drop(connection);
     std::fs::rename(dir.path().join("new.db"), &path).expect("renamed");
-    assert_eq!(refuse(), StoreError::TooNew { path: path.display().to_string(), found: 3 });
+    assert_eq!(refuse(), StoreError::TooNew { path: path.display().to_string(), found: VERSION + 1 });
 }
 
 #[test]

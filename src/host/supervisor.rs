@@ -3,25 +3,24 @@
 //! For every job the reports come in one order: `Spawned` (or `SpawnFailed`, and then nothing more), any number of `Progress`
 //! and `Log`, and `Exited`, once and last. It must not know why a job is started or stopped, nor what its output is for.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Pid;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::jobgroup::JobGroups;
 use super::joblog::{LogKeeper, LogReader, log_path};
+use super::lives::Lives;
+pub use super::slots::OomCounter;
+use super::slots::Shared;
 use super::spawner::{SpawnError, SpawnRequest, Spawner};
 use super::watch::{self, Watched};
 use crate::domain::job::JobId;
 use crate::domain::units::Bytes;
 use crate::engine::port::{Input, JobReport, StopMode};
-
-/// Reads how often the kernel's out-of-memory killer has struck in the cgroup that jobs run in; `None` where that cannot be told.
-pub type OomCounter = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
 /// What a supervisor is told at its start.
 #[derive(Clone)]
@@ -36,18 +35,20 @@ pub struct SupervisorConfig {
     pub oom_kills: OomCounter,
     /// Where jobs get groups of their own; `None` = they stay in ours.
     pub groups: Option<Arc<JobGroups>>,
+    /// Where living children are kept on record; `None` = nowhere.
+    pub lives: Option<Lives>,
 }
 
 impl SupervisorConfig {
     /// Logs in `log_dir`, 16 MB each; no limit to files; no groups; out-of-memory kills cannot be told.
     pub fn new(log_dir: PathBuf) -> Self {
-        Self { log_dir, max_log: Bytes::mib(16), max_file: None, oom_kills: Arc::new(|| None), groups: None }
+        Self { log_dir, max_log: Bytes::mib(16), max_file: None, oom_kills: Arc::new(|| None), groups: None, lives: None }
     }
 }
 
 impl std::fmt::Debug for SupervisorConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { log_dir, max_log, max_file, oom_kills: _, groups } = self;
+        let Self { log_dir, max_log, max_file, oom_kills: _, groups, lives: _ } = self;
         let mut out = f.debug_struct("SupervisorConfig");
         out.field("log_dir", log_dir)
             .field("max_log", max_log)
@@ -87,104 +88,6 @@ pub struct FileLimit {
     pub may_rise: bool,
 }
 
-/// A job that has been started and whose end has not been reported.
-#[derive(Debug, Default)]
-struct Slot {
-    /// Its process: there from the moment it runs until it is reaped. A signal is sent only while it is there, under the
-    /// table's lock, and reaping takes it away under the same lock: a number that was given to another process is never hit.
-    pid: Option<Pid>,
-    /// It has been told to end.
-    stop: Option<StopMode>,
-    /// It is to stand still.
-    suspended: bool,
-}
-
-/// What the supervisor and the threads of its jobs share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    slots: Mutex<BTreeMap<JobId, Slot>>,
-    inputs: UnboundedSender<Input>,
-    oom: Mutex<OomLedger>,
-}
-
-/// Each out-of-memory kill explains the death of one process: once it is claimed, a later SIGKILL from elsewhere is not
-/// blamed on it.
-#[derive(Debug, Default)]
-struct OomLedger {
-    base: Option<u64>,
-    claimed: u64,
-}
-
-impl OomLedger {
-    /// Whether a process that ran while the counter went from `before` to `after`, and got a SIGKILL that we did not send,
-    /// was killed for want of memory.
-    fn claim(&mut self, before: Option<u64>, after: Option<u64>) -> Option<bool> {
-        let (before, after) = (before?, after?);
-        let unclaimed = after.saturating_sub(self.base.unwrap_or(before)) > self.claimed;
-        let killed = after > before && unclaimed;
-        self.claimed += u64::from(killed);
-        Some(killed)
-    }
-}
-
-impl Shared {
-    fn slots(&self) -> MutexGuard<'_, BTreeMap<JobId, Slot>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sends a report. When nobody listens any more the run is over and it is lost, as it should be.
-    pub(super) fn report(&self, job: JobId, report: JobReport) {
-        let _ = self.inputs.send(Input::Job(job, report));
-    }
-
-    /// The process runs: what was asked of it meanwhile reaches it now.
-    fn runs(&self, job: JobId, pid: Pid) {
-        let mut slots = self.slots();
-        let slot = slots.entry(job).or_default();
-        slot.pid = Some(pid);
-        match slot.stop {
-            Some(mode) => send_stop(pid, mode),
-            None if slot.suspended => signal(pid, Signal::STOP),
-            None => {}
-        }
-    }
-
-    /// Takes the process away from everybody who might signal it and gives it to `reap`, which must not wait for long.
-    /// Tells how it had been told to end.
-    pub(super) fn reap<T>(&self, job: JobId, reap: impl FnOnce() -> T) -> (T, Option<StopMode>) {
-        let mut slots = self.slots();
-        let reaped = reap();
-        let slot = slots.entry(job).or_default();
-        slot.pid = None;
-        (reaped, slot.stop)
-    }
-
-    /// The job may be started again.
-    pub(super) fn forget(&self, job: JobId) {
-        self.slots().remove(&job);
-    }
-
-    /// See [`OomLedger::claim`].
-    pub(super) fn claim_oom_kill(&self, before: Option<u64>, after: Option<u64>) -> Option<bool> {
-        self.oom.lock().unwrap_or_else(PoisonError::into_inner).claim(before, after)
-    }
-}
-
-/// Errors are of no use here: a process that has ended in the same moment is what was wanted.
-fn signal(group: Pid, signal: Signal) {
-    let _ = kill_process_group(group, signal);
-}
-
-fn send_stop(group: Pid, mode: StopMode) {
-    match mode {
-        StopMode::Term => {
-            signal(group, Signal::TERM);
-            signal(group, Signal::CONT);
-        }
-        StopMode::Kill => signal(group, Signal::KILL),
-    }
-}
-
 /// Supervises the processes of all jobs. Dropping it kills them; their `Exited` still comes.
 #[derive(Debug)]
 pub struct Supervisor {
@@ -200,8 +103,7 @@ impl Supervisor {
         let faults = inputs.clone();
         let on_fault = Box::new(move |what, detail| drop(faults.send(Input::Fault { what, detail })));
         let logs = LogKeeper::new(on_fault).map_err(SpawnError::Thread)?;
-        let oom = Mutex::new(OomLedger { base: (config.oom_kills)(), claimed: 0 });
-        let shared = Arc::new(Shared { slots: Mutex::default(), inputs, oom });
+        let shared = Arc::new(Shared::new(inputs, (config.oom_kills)(), config.lives.clone()));
         Ok(Self { config, shared, spawner: Spawner::new()?, logs })
     }
 
@@ -222,14 +124,10 @@ impl Supervisor {
 
     /// Starts a job's process. Answered by reports.
     pub fn start(&self, job: JobId, attempt: u32, launch: Launch) {
-        if self.shared.slots().contains_key(&job) {
+        if !self.shared.begin(job) {
             let what = format!("cannot start job {job} a second time");
-            let detail = "it still runs; its end has to be reported first".to_owned();
-            let _ = self.shared.inputs.send(Input::Fault { what, detail });
-            return;
+            return self.shared.fault(what, "it still runs; its end has to be reported first".to_owned());
         }
-        self.shared.slots().insert(job, Slot::default());
-
         let Launch { command, duration, max_file: own_limit, memory_limit } = launch;
         let shared = Arc::clone(&self.shared);
         let spawner = self.spawner.clone();
@@ -281,53 +179,34 @@ impl Supervisor {
 
     /// Tells a job's processes to end. Nothing happens if there are none; one that is being started is told once it runs.
     pub fn stop(&self, job: JobId, mode: StopMode) {
-        if let Some(slot) = self.shared.slots().get_mut(&job) {
-            if slot.stop != Some(StopMode::Kill) {
-                slot.stop = Some(mode);
-            }
-            slot.suspended = false;
-            if let Some(pid) = slot.pid {
-                send_stop(pid, mode);
-            }
-        }
+        self.shared.stop(job, mode);
     }
 
     /// Makes a job's processes stand still (SIGSTOP). Their memory stays.
     pub fn suspend(&self, job: JobId) {
-        if let Some(slot) = self.shared.slots().get_mut(&job)
-            && slot.stop.is_none()
-        {
-            slot.suspended = true;
-            if let Some(pid) = slot.pid {
-                signal(pid, Signal::STOP);
-            }
-        }
+        self.shared.suspend(job);
     }
 
     /// Lets them go on (SIGCONT).
     pub fn resume(&self, job: JobId) {
-        if let Some(slot) = self.shared.slots().get_mut(&job) {
-            slot.suspended = false;
-            if let Some(pid) = slot.pid {
-                signal(pid, Signal::CONT);
-            }
+        self.shared.resume(job);
+    }
+
+    /// Gives a running job another memory limit, see [`JobGroups::limit`].
+    pub fn limit(&self, job: JobId, limit: Bytes) {
+        if let Some(groups) = &self.config.groups {
+            groups.limit(job, limit);
         }
     }
 
     /// The jobs whose process runs or has ended without being reaped yet, with its number.
     pub fn running(&self) -> Vec<(JobId, u32)> {
-        let slots = self.shared.slots();
-        slots.iter().filter_map(|(job, slot)| slot.pid.map(|pid| (*job, pid.as_raw_nonzero().get() as u32))).collect()
+        self.shared.running()
     }
 
     /// Kills the processes of all jobs, at once.
     pub fn kill_all(&self) {
-        for slot in self.shared.slots().values_mut() {
-            slot.stop = Some(StopMode::Kill);
-            if let Some(pid) = slot.pid {
-                send_stop(pid, StopMode::Kill);
-            }
-        }
+        self.shared.kill_all();
     }
 }
 

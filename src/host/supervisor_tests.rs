@@ -403,16 +403,6 @@ fn a_sigkill_from_elsewhere_is_put_down_to_memory_only_when_the_counter_rose() {
 }
 
 #[test]
-fn one_out_of_memory_kill_explains_one_death() {
-    let mut ledger = OomLedger { base: Some(10), claimed: 0 };
-    assert_eq!(ledger.claim(Some(10), Some(11)), Some(true));
-    assert_eq!(ledger.claim(Some(10), Some(11)), Some(false), "a neighbour killed by hand in the same span");
-    assert_eq!(ledger.claim(Some(11), Some(11)), Some(false), "a job that started after the kill");
-    assert_eq!(ledger.claim(Some(11), Some(12)), Some(true));
-    assert_eq!(ledger.claim(None, Some(12)), None);
-}
-
-#[test]
 fn a_child_outlives_the_thread_that_asked_for_it() {
     let mut rig = Rig::new();
     let command = rig.script("echo ready >&2; kill -STOP $$; exit 0");

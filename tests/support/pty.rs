@@ -57,10 +57,16 @@ impl Terminal {
 
     /// The same with further variables.
     pub fn start_with(columns: u16, rows: u16, home: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        let line: Vec<&str> = std::iter::once(env!("CARGO_BIN_EXE_plimsoll")).chain(args.iter().copied()).collect();
+        Self::start_program(&line, (columns, rows), home, variables)
+    }
+
+    /// The same with another program, such as a shell, and its arguments.
+    pub fn start_program(line: &[&str], (columns, rows): (u16, u16), home: &Path, variables: &[(&str, &str)]) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_plimsoll"));
-        command.args(args);
+        let mut command = CommandBuilder::new(line[0]);
+        command.args(&line[1..]);
         command.cwd(home);
         command.env_clear();
         for (name, value) in [
@@ -75,7 +81,7 @@ impl Terminal {
         {
             command.env(name, value);
         }
-        let child = pair.slave.spawn_command(command).expect("plimsoll starts");
+        let child = pair.slave.spawn_command(command).expect("it starts");
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().expect("a reader");
         let writer = pair.master.take_writer().expect("a writer");
@@ -108,8 +114,26 @@ impl Terminal {
         self.writer.write_all(keys.as_bytes()).and_then(|()| self.writer.flush()).expect("the terminal takes keys");
     }
 
+    /// Types, and waits until something came of it, or half a second: an Escape with the next key right behind it is another
+    /// key.
+    pub fn press(&mut self, keys: &str) {
+        let before = self.raw().len();
+        self.send(keys);
+        let began = Instant::now();
+        let mut state = self.shared.state.lock().expect("whole");
+        while state.raw.len() == before && !state.over {
+            let Some(left) = Duration::from_millis(500).checked_sub(began.elapsed()) else { return };
+            state = self.shared.changed.wait_timeout(state, left).expect("whole").0;
+        }
+    }
+
     /// Waits until the screen's text is as wanted; fails with the screen after a while.
     pub fn wait(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        self.wait_at_most(PATIENCE, what, wanted)
+    }
+
+    /// The same with a patience of its own.
+    pub fn wait_at_most(&self, patience: Duration, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let text = |seen: &Seen| seen.parser.screen().contents();
         let began = Instant::now();
         let mut state = self.shared.state.lock().expect("whole");
@@ -119,8 +143,8 @@ impl Terminal {
                 return screen;
             }
             assert!(!state.over, "the program ended before {what}; the last screen:\n{screen}");
-            let left = PATIENCE.checked_sub(began.elapsed());
-            let Some(left) = left else { panic!("{what} did not come within {PATIENCE:?}; the screen:\n{screen}") };
+            let left = patience.checked_sub(began.elapsed());
+            let Some(left) = left else { panic!("{what} did not come within {patience:?}; the screen:\n{screen}") };
             state = self.shared.changed.wait_timeout(state, left).expect("whole").0;
         }
     }
