@@ -29,7 +29,7 @@ fn inspected(job: u64, seconds: u64) -> EventKind {
 }
 
 fn started(job: u64) -> EventKind {
-    EventKind::JobStarted { job: JobId(job), attempt: 1, pid: 7, predicted_peak_bytes: None }
+    EventKind::JobStarted { job: JobId(job), attempt: 1, pid: 7, predicted_peak_bytes: None, command: None }
 }
 
 fn finished(job: u64, outcome: Outcome) -> EventKind {
