@@ -47,3 +47,7 @@ compare-proof:
 ssh:
     command -v /usr/sbin/sshd >/dev/null || apt-get install -y --no-install-recommends openssh-server openssh-client
     cargo test --test ssh -- --ignored --test-threads 1
+
+# What `plimsoll plan` foretells against real runs; needs a machine with nothing else to do (three minutes).
+plan-proof:
+    cargo test --release --test plan -- --ignored --nocapture
