@@ -281,7 +281,9 @@ impl World {
 
     fn page(&mut self, limit: usize) -> Input {
         let told: Vec<(Rank, JobId)> = self.untold.iter().take(limit).copied().collect();
-        self.untold.retain(|place| !told.contains(place));
+        for place in &told {
+            self.untold.remove(place);
+        }
         let jobs = told.iter().filter_map(|(_, id)| self.stored.get(id).cloned()).collect();
         let sizes = self.untold.iter().filter_map(|(_, id)| self.stored.get(id)).map(|job| job.size);
         let backlog = Backlog { jobs: self.untold.len() as u64, bytes: sizes.sum() };
