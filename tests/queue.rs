@@ -95,7 +95,7 @@ fn assert_all_whole(world: &World, folder: &str, count: usize) {
     let outputs = world.files(folder);
     assert_eq!(outputs.len(), count, "{outputs:?}");
     for output in outputs {
-        assert!(probe(&world.path(folder).join(&output)).is_some(), "{output:?} is not whole");
+        assert!(probe(&world.path(folder).join(&output)).is_some(), "{} is not whole", output.display());
     }
 }
 
