@@ -869,6 +869,55 @@ fn a_console_that_is_stopped_keeps_everything_stopped() {
     assert_eq!(sim.engine.state().job_counts().done, 3);
 }
 
+/// The jobs that were told to end for want of memory, in order, with the time.
+fn killed(sim: &Sim) -> Vec<(Mono, JobId)> {
+    let of = |event: &Event| match event.kind {
+        EventKind::JobStopping { job, why: StopReason::Memory } => Some((event.mono, job)),
+        _ => None,
+    };
+    sim.events.iter().filter_map(of).collect()
+}
+
+/// These jobs at work, then so much of others that memory is critical by `deficit_mb`.
+fn critical(peaks_mb: &[u64], deficit_mb: u64, paused: Option<JobId>) -> Sim {
+    let mut sim = start(config(4), peaks_mb.iter().map(|mb| job(*mb, *mb, 300)).collect());
+    sim.run_for(Duration::from_secs(10));
+    assert_eq!(sim.world.alive(), peaks_mb.len(), "all run");
+    if let Some(id) = paused {
+        sim.ask(Command::PauseJob(id));
+    }
+    sim.world.kernel = false;
+    sim.world.foreign = Bytes::mib(1844 + deficit_mb) - sim.world.hard();
+    sim.run_for(Duration::from_millis(600));
+    sim
+}
+
+#[test]
+fn of_those_within_their_reserves_the_one_that_stands_still_is_killed_first_then_the_youngest() {
+    assert_eq!(killed(&critical(&[350, 350, 350], 100, Some(JobId(2))))[0].1, JobId(2));
+    assert_eq!(killed(&critical(&[350, 350, 350], 100, None))[0].1, JobId(3));
+}
+
+#[test]
+fn one_that_alone_makes_up_for_what_is_too_much_is_preferred() {
+    let sim = critical(&[600, 100], 200, None);
+    assert_eq!(killed(&sim).iter().map(|(_, job)| *job).collect::<Vec<_>>(), [JobId(1)], "100 MB of the youngest are not enough");
+}
+
+#[test]
+fn the_next_kill_comes_half_a_second_after_the_first_was_gone() {
+    // Nobody is enough alone, and what others take does not go away.
+    let mut sim = critical(&[200, 200, 200, 200], 500, None);
+    sim.run_for(Duration::from_secs(20));
+    let killed = killed(&sim);
+    assert!(killed.len() >= 3, "{killed:?}");
+    for pair in killed.windows(2) {
+        let apart = pair[1].0.since(pair[0].0);
+        // It takes 20 ms until one is gone, and a quarter of a second at most until the next sample.
+        assert!(apart >= Duration::from_millis(520) && apart < Duration::from_secs(1), "{killed:?}");
+    }
+}
+
 #[test]
 fn a_job_that_outgrows_its_reserve_is_killed_before_the_kernel_does_it_and_runs_alone_later() {
     // 300 MB were predicted of each; the second takes 1300.

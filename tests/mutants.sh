@@ -111,7 +111,7 @@ mutant ladder 'a feasible Critical acts at once' $G 's/self\.kill_when_critical\
 mutant ladder 'first who is far over its reserve' $R 's/^                0$/                2/'
 mutant ladder 'then who is stopped' $R 's/^                1$/                2/'
 mutant ladder 'prefer who is enough alone' $R 's/\(is_short, class,/(false, class,/'
-mutant ladder 'kills are spaced' $R 's/now >= over \+ KILL_SPACING/true/'
+mutant ladder 'kills are spaced' $R 's/self\.now\.mono >= over \+ KILL_SPACING/true/'
 mutant ladder 'three further tries' $R 's/MEMORY_TRIES: u32 = 3/MEMORY_TRIES: u32 = 30/'
 mutant ladder 'stopping frees nothing and says so' $R 's/\(Bytes::ZERO, CleanupVerdict::Effective\)/(pending.held, CleanupVerdict::Effective)/'
 mutant ladder 'the operator takes over what was stopped' commands.rs 's/if self\.governor\.has_stopped\(id\) => \{/if false => {/'
