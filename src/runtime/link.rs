@@ -2,6 +2,8 @@
 
 use tokio::sync::mpsc;
 
+pub use super::lookup::{Checkup, Examine, Finding, FindingStatus, Lookup, ReadLog, SettingInForce};
+
 use crate::domain::command::{ClientId, Command, Rejection, RequestId};
 use crate::domain::event::Event;
 use crate::domain::state::State;
