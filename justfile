@@ -40,6 +40,10 @@ box:
 mutants:
     tests/mutants.sh
 
+# The long proofs of `plimsoll compare`: eight 1080p clips under three profiles, and a box of 512 MB (five minutes).
+compare-proof:
+    cargo test --release --test compare -- --include-ignored --nocapture
+
 # The console over a real sshd on loopback, and what happens when the line drops (gets OpenSSH's server where it is missing).
 ssh:
     command -v /usr/sbin/sshd >/dev/null || apt-get install -y --no-install-recommends openssh-server openssh-client

@@ -136,7 +136,7 @@ pub fn has_utf8_locale() -> bool {
 }
 
 /// The commands that queue these paths, in their order. Every path is there, every queue file whole.
-fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<Command>, Usage> {
+pub(super) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<Command>, Usage> {
     let mut groups: Vec<(Option<String>, Vec<PathBuf>)> = Vec::new();
     let mut add = |preset: Option<String>, path: &Path| -> Result<(), Usage> {
         let path = absolute(path)?;
