@@ -351,7 +351,7 @@ impl Shared {
         let Some(order) = order else { return };
         let recipe = self.preset_of(job, &order.preset).and_then(|preset| RecipeKey::of(&order.media, &preset));
         if let Some(recipe) = recipe {
-            curve.recipe = recipe.as_str().to_owned();
+            recipe.as_str().clone_into(&mut curve.recipe);
             self.store.remember_curve(curve);
         }
     }

@@ -219,7 +219,7 @@ impl<'a> Forecaster<'a> {
     /// The course that a job takes in one run.
     fn draw(&self, job: &QueuedJob, known: &[&JobCurve], dice: &mut Dice) -> (SimJob, Course) {
         let preset = self.presets.get(&job.preset);
-        let seconds = job.media.duration.unwrap_or(Duration::from_secs(60)).as_secs_f64();
+        let seconds = job.media.duration.unwrap_or(Duration::from_mins(1)).as_secs_f64();
         let frames = job.media.video.as_ref().map_or(0.0, |video| seconds * video.fps.max(1.0));
         let (peak, cpu, points, seen) = if known.is_empty() {
             let peak = preset.and_then(|preset| predicted_peak(&job.media, preset)).unwrap_or(Bytes::mib(150));
