@@ -116,7 +116,7 @@ impl Engine {
 
     /// Exit code 0 and no error told, or errors that the preset tolerates.
     fn is_good(&self, id: JobId, report: &ExitReport) -> bool {
-        let is_tolerant = self.job(id).and_then(|job| self.config.presets.get(&job.preset)).is_some_and(|preset| preset.tolerant);
+        let is_tolerant = self.job(id).and_then(|job| self.preset_of(job)).is_some_and(|preset| preset.tolerant);
         report.exit == Exit::Code(0) && (report.failure.is_none() || is_tolerant)
     }
 
@@ -166,7 +166,7 @@ impl Engine {
     fn end_failed(&mut self, id: JobId, ending: Ending) {
         let Some(job) = self.job(id) else { return };
         let attempt = job.attempts;
-        let counted = attempt.saturating_sub(self.governor.memory_tries(id));
+        let counted = attempt.saturating_sub(self.governor.memory_tries(id) + self.window.deaths(id));
         if self.state.shutting_down {
             return self.requeue_uncounted(id, "plimsoll is ending");
         }
