@@ -9,7 +9,7 @@ use plimsoll::tui::action::Action;
 use plimsoll::tui::app::{App, Settings};
 use plimsoll::tui::complete::Places;
 use plimsoll::tui::terminal::Screen;
-use plimsoll::tui::{ColorMode, ThemeName, view};
+use plimsoll::tui::{ColorMode, Keymap, ThemeName, view};
 use ratatui::Terminal;
 use ratatui::layout::Size;
 
@@ -42,6 +42,7 @@ impl Console {
         }
         yard.events.clear();
         let mut app = App::new(Settings {
+            keys: Keymap::default(),
             theme: ThemeName::Dark,
             color: ColorMode::True,
             ascii: false,

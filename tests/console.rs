@@ -238,6 +238,66 @@ fn small_terminals_show_the_same_and_any_size_is_survived() {
 }
 
 #[test]
+fn the_linear_mode_tells_lines_takes_commands_and_never_draws() {
+    let _turn = turn();
+    let home = home(3, 20);
+    let mut terminal = Terminal::start(100, 60, home.path(), &["clips", "--plain", "--color", "never"]);
+    terminal.wait_for("started: try 1");
+    terminal.send("status\n");
+    terminal.wait_for("profile balanced: 2 at once");
+    terminal.send("cancel 1\n");
+    terminal.wait_for("cancelled by the operator");
+    terminal.send("sing\n");
+    terminal.wait_for("no command is called `sing`");
+    terminal.send("quit\n");
+    let status = terminal.end();
+    assert_eq!(status.exit_code(), 1, "jobs were left");
+    let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
+    let drawing = |c: char| matches!(c, '\u{2500}'..='\u{259f}' | '\u{2800}'..='\u{28ff}');
+    assert!(!raw.contains('\x1b') && !raw.chars().any(drawing), "lines alone:\n{raw}");
+    // Nothing is drawn over: a line is ended by its feed, never gone back to.
+    assert!(!raw.replace("\r\n", "").contains('\r'), "{raw:?}");
+    assert_nothing_left(home.path());
+}
+
+#[test]
+fn pages_open_over_real_jobs_and_tell_what_is_really_so() {
+    let _turn = turn();
+    let home = home(3, 20);
+    let settings = home.path().join(".config/plimsoll");
+    fs::create_dir_all(&settings).expect("made");
+    fs::write(settings.join("settings.yaml"), "keys: { events: f5, doctor: O }\n").expect("written");
+    let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
+    terminal.wait_for("2 running");
+    terminal.send("g\r");
+    let page = terminal.wait("its command", |screen| screen.contains("asked") && screen.contains("-c:v libx264"));
+    assert!(page.contains("h264 1280x720 25 fps") && page.contains("What happened") && page.contains("started, try 1"), "{page}");
+    terminal.wait("its memory", |screen| screen.contains("MB now") && screen.contains("reserved"));
+    terminal.send("o");
+    terminal.wait("the file", |screen| screen.contains("whole file"));
+    terminal.send("g");
+    terminal.wait("its first line", |screen| screen.contains("job 1, try 1: "));
+    terminal.send("\x1b");
+    terminal.wait_for("2 Queue");
+    // The keys of the settings file.
+    terminal.send("O");
+    terminal.wait("what doctor finds", |screen| {
+        screen.contains("memory budget") && screen.contains("keys: ") | screen.contains("SETTING")
+    });
+    terminal.send("\x1b[15~");
+    terminal.wait("the events", |screen| screen.contains("latest first") && screen.contains("started, try 1"));
+    terminal.send("/not let in\r");
+    terminal.wait("one event", |screen| screen.contains("filter not let in, 1"));
+    terminal.send("\r");
+    terminal.wait("the job of the event", |screen| screen.contains("note.mp4") && screen.contains("not let in"));
+    terminal.send("q");
+    terminal.wait_for("Keep running");
+    terminal.send("y");
+    terminal.end();
+    assert_restored(&terminal);
+}
+
+#[test]
 fn sigterm_gives_the_terminal_back_and_leaves_no_child() {
     let _turn = turn();
     let home = home(2, 30);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 
-use crate::config::settings::{BudgetChoice, ColorChoice};
+use crate::config::settings::{BudgetChoice, ColorChoice, ThemeChoice};
 use crate::domain::time::parse_duration;
 use crate::domain::units::Bytes;
 
@@ -281,6 +281,9 @@ pub struct Options {
     /// When to use colours [default: auto].
     #[arg(long, global = true, value_name = "WHEN", env = "PLIMSOLL_COLOR", value_parser = parse_color)]
     pub color: Option<ColorChoice>,
+    /// The console's colours: dark, light, high-contrast or mono (default dark).
+    #[arg(long, global = true, value_name = "THEME", env = "PLIMSOLL_THEME", value_parser = parse_theme)]
+    pub theme: Option<ThemeChoice>,
     /// Draw with ASCII characters only.
     #[arg(long, global = true, env = "PLIMSOLL_ASCII", action = ArgAction::SetTrue, value_parser = parse_switch)]
     pub ascii: bool,
@@ -312,6 +315,10 @@ fn parse_limit(text: &str) -> Result<Bytes, String> {
         BudgetChoice::Size(bytes) => Ok(bytes),
         BudgetChoice::Auto => Err("give a size such as 512MB".to_owned()),
     }
+}
+
+fn parse_theme(text: &str) -> Result<ThemeChoice, String> {
+    text.parse().map_err(|error| format!("{error}; allowed: dark, light, high-contrast or mono"))
 }
 
 fn parse_color(text: &str) -> Result<ColorChoice, String> {

@@ -10,11 +10,12 @@ use clap::parser::ValueSource;
 use super::Usage;
 use super::args::Options;
 use crate::config::search::{self, SearchPaths};
-use crate::config::settings::{self, BudgetChoice, ColorChoice, Settings};
+use crate::config::settings::{self, BudgetChoice, ColorChoice, KeySetting, Settings, ThemeChoice};
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
 use crate::domain::text::{error_words as words, path_text};
 use crate::domain::units::Bytes;
+use crate::tui::{KeyChange, KeyMistake, Keymap};
 
 /// Profile where nobody names one.
 pub const DEFAULT_PROFILE: &str = "balanced";
@@ -58,6 +59,10 @@ pub struct Resolved {
     pub ascii: bool,
     /// Plain lines instead of the screen.
     pub plain: bool,
+    /// The console's palette.
+    pub theme: ThemeChoice,
+    /// The console's keys.
+    pub keys: Keymap,
     /// False = the naive baseline.
     pub governor: bool,
     /// Name, value and origin of each, as `doctor` shows them.
@@ -102,6 +107,7 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
         Some(file) => settings::load(file).map_err(|mistakes| Usage(search::lines(&mistakes)))?,
         None => Settings::default(),
     };
+    let keys = keymap(&settings, settings_file.as_deref())?;
     // Flags of a subcommand are propagated to the innermost matches.
     let mut innermost = matches;
     while let Some((_, inner)) = innermost.subcommand() {
@@ -139,6 +145,7 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
     let log_file = merge.pick("log_file", (options.log_file.map(Some), settings.log_file.map(Some)), None, optional);
     let color = merge
         .pick("color", (options.color, settings.color), ColorChoice::Auto, |choice| format!("{choice:?}").to_ascii_lowercase());
+    let theme = merge.pick("theme", (options.theme, settings.theme), ThemeChoice::Dark, |choice| theme_word(*choice).to_owned());
     let ascii = merge.pick("ascii", (given("ascii", options.ascii), settings.ascii), false, switch);
     let plain = merge.pick("plain", (given("plain", options.plain), settings.plain), false, switch);
     let naive =
@@ -163,9 +170,39 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
         color,
         ascii,
         plain,
+        theme,
+        keys,
         governor: !naive,
         origins: merge.origins,
     })
+}
+
+/// The console's keys with those of the settings.
+fn keymap(settings: &Settings, file: Option<&Path>) -> Result<Keymap, Usage> {
+    let file = file.unwrap_or(Path::new("settings.yaml"));
+    let change = |setting: &KeySetting| KeyChange {
+        action: setting.action.clone(),
+        keys: setting.keys.iter().map(|(key, _)| key.clone()).collect(),
+    };
+    let changes: Vec<KeyChange> = settings.keys.iter().map(change).collect();
+    Keymap::with(&changes).map_err(|mistakes| {
+        let told: Vec<_> = mistakes
+            .into_iter()
+            .filter_map(|KeyMistake { change, key, problem, allowed }| {
+                Some(settings.keys.get(change)?.mistake(file, key, problem, allowed))
+            })
+            .collect();
+        Usage(search::lines(&told))
+    })
+}
+
+const fn theme_word(theme: ThemeChoice) -> &'static str {
+    match theme {
+        ThemeChoice::Dark => "dark",
+        ThemeChoice::Light => "light",
+        ThemeChoice::HighContrast => "high-contrast",
+        ThemeChoice::Mono => "mono",
+    }
 }
 
 /// `$XDG_STATE_HOME/plimsoll`, else `~/.local/state/plimsoll`.

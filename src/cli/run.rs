@@ -7,12 +7,14 @@ use color_eyre::eyre::Result;
 use super::Usage;
 use super::options::Resolved;
 use super::session::{Front, Session, has_terminal};
-use crate::config::settings::ColorChoice;
+use crate::config::settings::{ColorChoice, ThemeChoice};
 use crate::config::{queue, search};
 use crate::domain::command::Command;
 use crate::domain::text::{error_words as words, path_text};
 use crate::engine::EngineConfig;
 use crate::engine::estimate::Learned;
+use crate::headless::linear::Linear;
+use crate::headless::lines::LineStyle;
 use crate::host::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::real::HostConfig;
 use crate::host::store;
@@ -38,7 +40,7 @@ pub enum Wish {
 /// Runs the given paths; returns the exit status. Everything that can be wrong is looked for before anything runs.
 pub fn run(resolved: &Resolved, paths: &[PathBuf], wish: Wish) -> Result<u8> {
     let commands = commands(paths, resolved)?;
-    let is_console = wish == Wish::Console && has_terminal() && !resolved.plain;
+    let is_console = wish == Wish::Console && has_terminal();
     let left = || store::waiting(&resolved.state_dir).map_err(|error| Usage(error.to_string()));
     if commands.is_empty() && !is_console && (!paths.is_empty() || left()? == 0) {
         let why = match paths {
@@ -107,7 +109,13 @@ fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, wish: W
                 variable("TERM").as_deref(),
             );
             return Front::Console(Box::new(TuiOptions {
-                theme: ThemeName::Dark,
+                theme: match resolved.theme {
+                    ThemeChoice::Dark => ThemeName::Dark,
+                    ThemeChoice::Light => ThemeName::Light,
+                    ThemeChoice::HighContrast => ThemeName::HighContrast,
+                    ThemeChoice::Mono => ThemeName::Mono,
+                },
+                keys: resolved.keys.clone(),
                 color,
                 ascii: resolved.ascii || !has_utf8_locale(),
                 profiles: resolved.all_profiles(profile),
@@ -117,6 +125,13 @@ fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, wish: W
                 },
                 commands: Vec::new(),
                 lookup: Lookup { log: None, checkup: Some(super::checkup(resolved.clone())) },
+            }));
+        }
+        Wish::Console if has_terminal() => {
+            return Front::Linear(Box::new(Linear {
+                profiles: resolved.all_profiles(profile),
+                cwd: std::env::current_dir().unwrap_or_default(),
+                style: LineStyle::terminal(resolved.line_color()),
             }));
         }
         Wish::Console => (false, true),

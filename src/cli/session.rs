@@ -19,6 +19,7 @@ use crate::domain::event::{JobCounts, RunSummary};
 use crate::domain::job::{Job, Phase};
 use crate::domain::text::path_text;
 use crate::engine::EngineConfig;
+use crate::headless::linear::{self, Linear};
 use crate::headless::lines::LineStyle;
 use crate::headless::{self, Report, Sinks, summary};
 use crate::host::instance::InstanceError;
@@ -55,6 +56,8 @@ pub type Watch = Box<dyn FnOnce(Link) + Send>;
 pub enum Front {
     /// The console. It stays open when the queue is empty.
     Console(Box<TuiOptions>),
+    /// One line for whatever happens, and commands typed as lines.
+    Linear(Box<Linear>),
     /// Log lines on stderr; ends when the queue is empty.
     Lines {
         /// JSON lines on stdout too.
@@ -84,7 +87,7 @@ impl Session {
         let attacher = driver.attacher();
         // Whoever is attached before the start sees everything from the first event on.
         let (watcher, link) = (attacher.attach(), attacher.attach());
-        let signalled = watch_signals(&attacher, matches!(self.front, Front::Lines { .. }))?;
+        let signalled = watch_signals(&attacher, !matches!(self.front, Front::Console(_)))?;
         let logger = log_file.map(|file| {
             let (link, sink): (Link, Box<dyn Write + Send>) = (attacher.attach(), Box::new(BufWriter::new(file)));
             let sinks = Sinks { log: Some((sink, LineStyle::file())), json: None };
@@ -98,7 +101,7 @@ impl Session {
         }
         let engine = start_engine(driver)?;
         let queued = !self.commands.is_empty();
-        let tell_summary = matches!(self.front, Front::Lines { summary: true, .. });
+        let tell_summary = matches!(self.front, Front::Lines { summary: true, .. } | Front::Linear(_));
         let (mut front, commands) = (self.front, self.commands);
         if let Front::Console(options) = &mut front {
             options.lookup.log = Some(Arc::new(move |job, attempt| logs.read(job, attempt)));
@@ -160,6 +163,11 @@ async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attac
             let mut commands = commands;
             commands.push(Command::Drain);
             Ok(headless::follow(link, commands, line_sinks(json, color)).await)
+        }
+        Front::Linear(linear) => {
+            let typed = linear::typed(std::io::BufReader::new(std::io::stdin()));
+            linear::follow(link, commands, *linear, typed, std::io::stdout()).await;
+            Ok(Report::default())
         }
         Front::Console(mut options) => {
             options.commands = commands;

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_yaml::{Mapping, Value};
 
 use super::spell::nearest;
-use super::yaml::{ConfigError, Document, quoted};
+use super::yaml::{ConfigError, Document, Place, quoted};
 use crate::domain::text::sanitise;
 
 /// A document being read, with the mistakes found so far.
@@ -173,6 +173,11 @@ impl<'d> Reader<'d> {
             }
             Ok(sanitise(text.as_bytes()))
         })
+    }
+
+    /// Where a field stands.
+    pub(super) fn place(&self, field: &str) -> Place {
+        self.document.place(field)
     }
 
     /// Notes a mistake at the value of `field`.

@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_yaml::Value;
+
 use super::read::{Reader, Section};
 use super::yaml::{ConfigError, Document, MAX_FILE, quoted, read_text};
 use crate::domain::time::parse_duration;
@@ -43,6 +45,58 @@ pub struct Settings {
     pub plain: Option<bool>,
     /// False = the naive baseline, for comparison only.
     pub governor: Option<bool>,
+    /// The console's palette.
+    pub theme: Option<ThemeChoice>,
+    /// Keys of the console in place of its own, in the order of the file. Which actions and keys there are is the
+    /// console's knowledge.
+    pub keys: Vec<KeySetting>,
+}
+
+/// The console's palette.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThemeChoice {
+    /// Light text on a dark ground.
+    Dark,
+    /// Dark text on a light ground.
+    Light,
+    /// Strong colours, nothing dim.
+    HighContrast,
+    /// No colour.
+    Mono,
+}
+
+impl std::str::FromStr for ThemeChoice {
+    type Err = String;
+
+    /// Reads `dark`, `light`, `high-contrast` or `mono`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "dark" => Ok(Self::Dark),
+            "light" => Ok(Self::Light),
+            "high-contrast" => Ok(Self::HighContrast),
+            "mono" => Ok(Self::Mono),
+            _ => Err(format!("unknown choice `{}`", quoted(text))),
+        }
+    }
+}
+
+/// The keys of one action, and where they stand in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySetting {
+    /// The action's name.
+    pub action: String,
+    /// Line and column of it.
+    pub at: (usize, usize),
+    /// Each key as it is written, with its line and column.
+    pub keys: Vec<(String, (usize, usize))>,
+}
+
+impl KeySetting {
+    /// A mistake in it, at its key number `key`, or at its action.
+    pub fn mistake(&self, file: &Path, key: Option<usize>, problem: String, allowed: String) -> ConfigError {
+        let (line, column) = key.and_then(|key| self.keys.get(key)).map_or(self.at, |(_, at)| *at);
+        ConfigError { file: file.to_owned(), line, column, field: format!("keys.{}", self.action), problem, allowed }
+    }
 }
 
 /// What the operator says of the budget.
@@ -109,6 +163,8 @@ const KEYS: &[&str] = &[
     "ascii",
     "plain",
     "governor",
+    "theme",
+    "keys",
 ];
 
 /// Reads the settings at `file`; a file that is not there says nothing.
@@ -151,7 +207,10 @@ fn settings<'d>(reader: &mut Reader<'d>, root: &Section<'d>, folder: &Path) -> S
     };
     let mut flag = |key: &str| reader.typed::<bool>(root, key, "true or false", |_| Ok(()));
     let (overwrite, ascii, plain, governor) = (flag("overwrite"), flag("ascii"), flag("plain"), flag("governor"));
+    let keys = keys(reader, root);
     Settings {
+        keys,
+        theme: reader.parsed(root, "theme", "dark, light, high-contrast or mono", str::parse),
         profile: reader.parsed(root, "profile", "a profile's name or file", name_or_file),
         preset: reader.parsed(root, "preset", "a preset's name or file", name_or_file),
         out: reader.parsed(root, "out", PATH, in_folder),
@@ -170,6 +229,30 @@ fn settings<'d>(reader: &mut Reader<'d>, root: &Section<'d>, folder: &Path) -> S
         plain,
         governor,
     }
+}
+
+/// `keys: { cancel: X, profile: [p, P] }`.
+fn keys<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Vec<KeySetting> {
+    const KEY: &str = "a key such as x, ^x, space or f5, or a list of keys";
+    let Some(section) = reader.mapping(root, "keys", "a mapping of actions to keys, such as cancel: X") else { return Vec::new() };
+    let actions: Vec<String> = section.keys().map(str::to_owned).collect();
+    let mut settings = Vec::new();
+    for action in actions {
+        let path = section.path_of(&action);
+        let mut keys = Vec::new();
+        let items: Vec<(String, &Value)> = match reader.raw(&section, &action) {
+            Some(Value::Sequence(items)) => items.iter().enumerate().map(|(at, value)| (format!("{path}[{at}]"), value)).collect(),
+            Some(value) => vec![(path.clone(), value)],
+            None => continue,
+        };
+        for (path, value) in items {
+            if let Some(key) = reader.parsed_at(&path, value, KEY, |text| Ok::<_, String>(text.to_owned())) {
+                keys.push((key, reader.place(&path).value));
+            }
+        }
+        settings.push(KeySetting { at: reader.place(&path).key, action, keys });
+    }
+    settings
 }
 
 const PATH: &str = "a path written in full, or relative to the folder of this file";
@@ -195,7 +278,7 @@ mod tests {
     #[test]
     fn every_option_can_be_set_and_none_has_to_be() {
         let text = "profile: safe\npreset: ./mine.yaml\nout: films\nbudget: 1.5GB\noverwrite: true\nretries: 2\ntimeout: 1h30m\nstall: 90\n\
-                    state_dir: /var/lib/plimsoll\nffmpeg: ffmpeg5\nlog_file: logs/x.log\ncolor: never\nascii: true\nplain: false\ngovernor: false\n";
+                    state_dir: /var/lib/plimsoll\nffmpeg: ffmpeg5\nlog_file: logs/x.log\ncolor: never\nascii: true\nplain: false\ngovernor: false\ntheme: high-contrast\nkeys:\n  cancel: X\n  help: [\"?\", 7]\n";
         let settings = parse(Path::new("/etc/p/settings.yaml"), text).expect("valid");
         let expected = Settings {
             profile: Some("safe".to_owned()),
@@ -213,6 +296,15 @@ mod tests {
             ascii: Some(true),
             plain: Some(false),
             governor: Some(false),
+            theme: Some(ThemeChoice::HighContrast),
+            keys: vec![
+                KeySetting { action: "cancel".to_owned(), at: (18, 3), keys: vec![("X".to_owned(), (18, 11))] },
+                KeySetting {
+                    action: "help".to_owned(),
+                    at: (19, 3),
+                    keys: vec![("?".to_owned(), (19, 10)), ("7".to_owned(), (19, 15))],
+                },
+            ],
         };
         assert_eq!(settings, expected);
         for nothing in ["", "# nothing yet\n", "{}\n"] {
@@ -226,7 +318,7 @@ mod tests {
         for (text, message) in [
             (
                 "colour: never",
-                "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, budget, overwrite, retries, timeout, stall, state_dir, ffmpeg, log_file, color, ascii, plain, governor",
+                "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, budget, overwrite, retries, timeout, stall, state_dir, ffmpeg, log_file, color, ascii, plain, governor, theme, keys",
             ),
             ("color: pink", "1:8: color: unknown choice `pink`; allowed: auto, always or never"),
             ("budget: 0", "1:9: budget: `0` is nothing at all; allowed: auto, or a size above 0, such as 2GB"),
@@ -240,7 +332,13 @@ mod tests {
             ("out: \"\"", "1:6: out: is empty; allowed: a path written in full, or relative to the folder of this file"),
             (
                 "- a",
-                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, budget, overwrite, retries, timeout, stall, state_dir, ffmpeg, log_file, color, ascii, plain, governor",
+                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, budget, overwrite, retries, timeout, stall, state_dir, ffmpeg, log_file, color, ascii, plain, governor, theme, keys",
+            ),
+            ("theme: pink", "1:8: theme: unknown choice `pink`; allowed: dark, light, high-contrast or mono"),
+            ("keys: [a]", "1:7: keys: a list is not a mapping; allowed: a mapping of actions to keys, such as cancel: X"),
+            (
+                "keys: { cancel: [x, {}] }",
+                "1:21: keys.cancel[1]: a mapping is not allowed here; allowed: a key such as x, ^x, space or f5, or a list of keys",
             ),
         ] {
             let told = parse(Path::new("s.yaml"), text).expect_err(text);

@@ -23,10 +23,12 @@ use crate::tui::chronicle::{Chronicle, Topic};
 use crate::tui::complete::{self, Places};
 use crate::tui::details::Details;
 use crate::tui::filter::Filter;
-use crate::tui::keymap::{self, KeyMode};
+use crate::tui::keymap::{KeyMode, Keymap};
 use crate::tui::layout::{Layout, Pane};
 use crate::tui::loglines::{FileLog, LogLines};
+use crate::tui::measured::{Measured, Measurements};
 use crate::tui::pages::{DoctorPage, EventsPage, Page};
+use crate::tui::palette::{Does, Palette};
 use crate::tui::profiles::Switch;
 use crate::tui::prompt::{Prompt, PromptKind};
 use crate::tui::rows::{Rows, Window};
@@ -88,6 +90,8 @@ pub enum Mode {
     Profiles(Picker),
     /// The warning signs; the chosen one.
     Warnings(usize),
+    /// The commands by name.
+    Palette(Palette),
     /// A line that is being typed.
     Prompt(Box<Prompt>),
 }
@@ -111,6 +115,8 @@ pub struct Settings {
     pub color: ColorMode,
     /// Only ASCII.
     pub ascii: bool,
+    /// The keys.
+    pub keys: Keymap,
     /// The profiles that the picker offers.
     pub profiles: Vec<Profile>,
     /// Where typed paths lead.
@@ -144,6 +150,7 @@ pub struct App {
     pub(super) before: (Pane, bool),
     pub(super) details: Details,
     pub(super) chronicle: Chronicle,
+    measurements: Measurements,
     pub(super) events: EventsPage,
     pub(super) doctor: DoctorPage,
     cleanup_top: Option<CleanupId>,
@@ -183,6 +190,7 @@ impl App {
             before: (Pane::Queue, false),
             details: Details::default(),
             chronicle: Chronicle::default(),
+            measurements: Measurements::default(),
             events: EventsPage::default(),
             doctor: DoctorPage::default(),
             cleanup_top: None,
@@ -261,6 +269,11 @@ impl App {
     /// The profiles that the picker offers.
     pub fn profiles(&self) -> &[Profile] {
         &self.settings.profiles
+    }
+
+    /// What was measured under a profile; `None` = it was not tried here.
+    pub fn measured(&self, profile: &str) -> Option<&Measured> {
+        self.measurements.get(profile)
     }
 
     /// The operator's time zone.
@@ -356,14 +369,19 @@ impl App {
         (all > 0 && ended < all).then(|| (ended * 100 / all) as u8)
     }
 
+    /// The keys.
+    pub const fn keys(&self) -> &Keymap {
+        &self.settings.keys
+    }
+
     /// The first key of an action, as help and hints write it.
     pub fn key_label(&self, act: Act) -> String {
-        keymap::label_of(act)
+        self.settings.keys.label_of(act)
     }
 
     /// Footer hints of what the keys go to.
     pub(super) fn mode_hints(&self) -> Vec<(String, &'static str)> {
-        keymap::hints(self.key_mode())
+        self.settings.keys.hints(self.key_mode())
     }
 
     /// What keys mean now.
@@ -374,6 +392,7 @@ impl App {
             Some(Mode::Ask(_)) => KeyMode::Ask,
             Some(Mode::Profiles(_)) => KeyMode::Profiles,
             Some(Mode::Warnings(_)) => KeyMode::Warnings,
+            Some(Mode::Palette(_)) => KeyMode::Palette,
             Some(Mode::Prompt(_)) => KeyMode::Prompt,
         }
     }
@@ -457,6 +476,7 @@ impl App {
         self.state.apply(event);
         leaving.retain(|id| !self.state.jobs.contains_key(id));
         self.details.hear(event);
+        self.measurements.hear(event, &self.state);
         self.chronicle.hear(event, &self.state, was_held);
         match &event.kind {
             EventKind::JobProgressed { .. } | EventKind::JobLogged { .. } => return,
@@ -522,6 +542,7 @@ impl App {
                 self.act_on_warnings(act, row);
                 Vec::new()
             }
+            Some(Mode::Palette(_)) => self.act_on_palette(act),
             Some(Mode::Prompt(_)) => self.act_on_prompt(act),
         }
     }
@@ -552,7 +573,7 @@ impl App {
             }
             Act::NextMatch => self.next_match(true),
             Act::PrevMatch => self.next_match(false),
-            Act::CommandLine => self.open(PromptKind::Command, String::new()),
+            Act::CommandLine => self.modes.push(Mode::Palette(Palette::default())),
             Act::Add => self.open(PromptKind::Add, String::new()),
             Act::Freeze => {
                 self.frozen = if self.frozen.is_some() { None } else { Some(Box::new(self.state.clone())) };
@@ -785,9 +806,7 @@ impl App {
             Act::Enter => {
                 let row = picker.row;
                 self.modes.pop();
-                if let Some(profile) = self.settings.profiles.get(row).cloned() {
-                    return vec![self.ask(format!("profile {}", profile.name), Command::SelectProfile(Box::new(profile)))];
-                }
+                return self.switch_to(row);
             }
             _ => {
                 self.modes.pop();
@@ -796,19 +815,37 @@ impl App {
         Vec::new()
     }
 
+    fn act_on_palette(&mut self, act: Act) -> Vec<Effect> {
+        let Some(Mode::Palette(palette)) = self.modes.last_mut() else { return Vec::new() };
+        let entries = palette.entries(&self.settings.keys, &self.settings.profiles);
+        match act {
+            Act::Down => palette.row = (palette.row + 1).min(entries.len().saturating_sub(1)),
+            Act::Up => palette.row = palette.row.saturating_sub(1),
+            Act::Enter => {
+                // Nothing to choose: the letters stay, to be corrected.
+                let Some(does) = entries.get(palette.row).map(|entry| entry.does) else { return Vec::new() };
+                self.modes.pop();
+                return match does {
+                    Does::Act(act) => self.act(act),
+                    Does::Profile(at) => self.switch_to(at),
+                };
+            }
+            _ => drop(self.modes.pop()),
+        }
+        Vec::new()
+    }
+
+    fn switch_to(&mut self, row: usize) -> Vec<Effect> {
+        let Some(profile) = self.settings.profiles.get(row).cloned() else { return Vec::new() };
+        vec![self.ask(format!("profile {}", profile.name), Command::SelectProfile(Box::new(profile)))]
+    }
+
     fn act_on_prompt(&mut self, act: Act) -> Vec<Effect> {
         let Some(Mode::Prompt(prompt)) = self.modes.last_mut() else { return Vec::new() };
         let line = prompt.input.value().to_owned();
         match (act, prompt.kind) {
             (Act::Enter, kind) => return self.take_line(kind, &line),
             (Act::Complete, PromptKind::Add) => return vec![Effect::Complete(line)],
-            (Act::Complete, PromptKind::Command) => {
-                let names = keymap::names(&line);
-                if let [name] = names[..] {
-                    prompt.input = Input::new(name.to_owned());
-                }
-                prompt.offers = if names.len() > 1 { names.into_iter().map(str::to_owned).collect() } else { Vec::new() };
-            }
             (Act::Older, PromptKind::Add) => prompt.recall(&self.history, true),
             (Act::Newer, PromptKind::Add) => prompt.recall(&self.history, false),
             (Act::Back, kind) => {
@@ -843,13 +880,6 @@ impl App {
                 line.clone_into(&mut self.search);
                 self.next_match(false);
             }
-            PromptKind::Command => match keymap::by_name(line.trim()) {
-                Some(act) => {
-                    self.modes.pop();
-                    return self.act(act);
-                }
-                None => self.prompt_error(format!("no command is called {}; tab lists them", line.trim())),
-            },
             PromptKind::Add => match complete::words(line) {
                 Ok(words) if words.is_empty() => {
                     self.modes.pop();
@@ -879,6 +909,10 @@ impl App {
                 help.filter.handle(request);
                 help.scroll = 0;
             }
+            Some(Mode::Palette(palette)) => {
+                palette.input.handle(request);
+                palette.row = 0;
+            }
             Some(Mode::Prompt(prompt)) => {
                 prompt.edit(request);
                 if prompt.kind == PromptKind::Events {
@@ -901,6 +935,12 @@ impl App {
     fn paste(&mut self, text: &str) -> Vec<Effect> {
         if self.modes.is_empty() {
             self.open(PromptKind::Add, String::new());
+        }
+        if let Some(Mode::Palette(palette)) = self.modes.last_mut() {
+            for c in text.chars().filter(|c| !c.is_control()) {
+                palette.input.handle(InputRequest::InsertChar(c));
+            }
+            palette.row = 0;
         }
         if let Some(Mode::Prompt(prompt)) = self.modes.last_mut() {
             prompt.paste(text);
@@ -1054,7 +1094,7 @@ impl App {
                     (None, Some(_)) => self.scroll_queue(by.signum()),
                     (None, None) => {}
                     (Some(_), _) => {
-                        if self.key_mode() == KeyMode::Help || self.key_mode() == KeyMode::Profiles {
+                        if matches!(self.key_mode(), KeyMode::Help | KeyMode::Profiles | KeyMode::Palette | KeyMode::Warnings) {
                             return self.act(if by > 0 { Act::Down } else { Act::Up });
                         }
                     }

@@ -44,17 +44,24 @@ impl Curve {
         self.points.push(memory);
     }
 
-    /// The curve in at most `columns` columns, the highest of each.
+    /// The curve over its window in `columns` columns, the highest of each.
     pub fn columns(&self, columns: usize) -> Vec<Option<Bytes>> {
-        let group = self.points.len().div_ceil(columns.max(1)).max(1);
-        let mut values: Vec<Option<Bytes>> = self.points.chunks(group).map(|part| part.iter().copied().max()).collect();
-        values.resize(columns, None);
-        values
+        let window = self.window();
+        let part = |column: usize| {
+            let (from, to) = (column * window / columns, ((column + 1) * window / columns).min(self.points.len()));
+            // Where columns are finer than points, the one that the column lies in.
+            self.points.get(from..to.max(from + 1)).and_then(|points| points.iter().copied().max())
+        };
+        (0..columns).map(part).collect()
     }
 
-    /// Seconds that `columns` columns stand for.
-    pub fn seconds(&self, columns: usize) -> u64 {
-        self.step.max(1) * self.points.len().div_ceil(columns.max(1)).max(1) as u64 * columns as u64
+    /// Seconds of the window: it doubles as the job runs longer, so that the curve stands still in between.
+    pub fn seconds(&self) -> u64 {
+        self.step.max(1) * self.window() as u64
+    }
+
+    fn window(&self) -> usize {
+        self.points.len().next_power_of_two().max(32)
     }
 
     /// Nothing was measured.
@@ -129,7 +136,7 @@ mod tests {
         let columns = curve.columns(40);
         assert_eq!(columns.len(), 40);
         assert_eq!(columns.iter().flatten().filter(|bytes| **bytes == Bytes(999)).count(), 1);
-        assert!(curve.seconds(40) >= 100_000 && curve.seconds(40) < 120_000, "{}", curve.seconds(40));
+        assert_eq!(curve.seconds(), 131_072);
     }
 
     #[test]
@@ -137,6 +144,13 @@ mod tests {
         let mut curve = Curve::default();
         curve.add(10, Bytes(5));
         curve.add(13, Bytes(8));
-        assert_eq!(curve.columns(6), [Some(Bytes(5)), Some(Bytes(5)), Some(Bytes(5)), Some(Bytes(8)), None, None]);
+        let (five, eight) = (Some(Bytes(5)), Some(Bytes(8)));
+        assert_eq!(curve.columns(32)[..6], [five, five, five, eight, None, None]);
+        assert_eq!(
+            curve.columns(64)[..10],
+            [five, five, five, five, five, five, eight, eight, None, None],
+            "finer than the points"
+        );
+        assert_eq!(curve.columns(8)[..3], [eight, None, None], "coarser than the points");
     }
 }

@@ -18,6 +18,7 @@ use crate::runtime::link::{Checkup, Finding, FindingStatus, SettingInForce, Upda
 use crate::tui::action::{Action, Effect};
 use crate::tui::app::{App, Settings};
 use crate::tui::complete::Places;
+use crate::tui::keymap::Keymap;
 use crate::tui::run::action_of;
 use crate::tui::theme::{ColorMode, ThemeName};
 
@@ -420,6 +421,7 @@ pub fn settings(color: ColorMode, ascii: bool) -> Settings {
         theme: ThemeName::Dark,
         color,
         ascii,
+        keys: Keymap::default(),
         profiles: profiles(),
         places: Places { cwd: "/v".into(), home: Some("/home/me".into()) },
         time_zone: TimeZone::UTC,

@@ -17,6 +17,8 @@ pub enum KeyMode {
     Profiles,
     /// The warning signs.
     Warnings,
+    /// The commands by name.
+    Palette,
     /// A line that is being typed.
     Prompt,
 }
@@ -48,6 +50,43 @@ impl Key {
         Self { code: event.code, mods: event.modifiers.difference(strip) }
     }
 
+    /// Reads a key as help and settings write it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let lower = text.to_lowercase();
+        let control = text.strip_prefix('^').or_else(|| lower.strip_prefix("ctrl-"));
+        if let Some(letter) = control.map(str::to_lowercase).filter(|rest| !rest.is_empty()) {
+            let mut chars = letter.chars();
+            return match (chars.next(), chars.next()) {
+                (Some(c), None) if c.is_ascii_lowercase() => Some(ctrl(c)),
+                _ => None,
+            };
+        }
+        let mut chars = text.chars();
+        if let (Some(c), None) = (chars.next(), chars.next()) {
+            return (!c.is_control()).then_some(ch(c));
+        }
+        let code = match lower.as_str() {
+            "space" => KeyCode::Char(' '),
+            "tab" => KeyCode::Tab,
+            "s-tab" | "backtab" => KeyCode::BackTab,
+            "enter" => KeyCode::Enter,
+            "esc" => KeyCode::Esc,
+            "up" => KeyCode::Up,
+            "down" => KeyCode::Down,
+            "left" => KeyCode::Left,
+            "right" => KeyCode::Right,
+            "home" => KeyCode::Home,
+            "end" => KeyCode::End,
+            "pgup" => KeyCode::PageUp,
+            "pgdn" => KeyCode::PageDown,
+            "backspace" => KeyCode::Backspace,
+            "delete" => KeyCode::Delete,
+            "insert" => KeyCode::Insert,
+            _ => KeyCode::F(lower.strip_prefix('f')?.parse().ok().filter(|number| (1..=12).contains(number))?),
+        };
+        Some(named(code))
+    }
+
     /// As help and hints write it: `^d`, `space`, `J`.
     pub fn label(self) -> String {
         let name = match self.code {
@@ -60,6 +99,7 @@ impl Key {
             KeyCode::PageDown => "PgDn".to_owned(),
             KeyCode::PageUp => "PgUp".to_owned(),
             KeyCode::BackTab => "S-tab".to_owned(),
+            KeyCode::F(number) => format!("f{number}"),
             other => format!("{other:?}").to_lowercase(),
         };
         if self.mods.contains(KeyModifiers::CONTROL) { format!("^{name}") } else { name }
@@ -129,7 +169,7 @@ macro_rules! table {
 /// The table. Hints stand in the footer in this order.
 pub const TABLE: &[Binding] = table! {
     Normal [ch('?')] Help "help" Console "this help" "help"
-    Normal [ch(':')] CommandLine "" Find "any command by name" "command"
+    Normal [ch(':')] CommandLine "commands" Find "any command by name" "command"
     Normal [ch('p')] Profiles "profile" Memory "change profile" "profile"
     Normal [ch('a')] Add "add" Jobs "add files or folders" "add"
     Normal [ch(' ')] PauseJob "pause" Jobs "pause, resume the job" "pause"
@@ -213,6 +253,11 @@ pub const TABLE: &[Binding] = table! {
     Warnings [named(KeyCode::Up), ch('k')] Up "" Hidden "up" ""
     Warnings [named(KeyCode::Esc), ch('q'), ch('W'), ctrl('c')] Back "" Hidden "close" "close"
 
+    Palette [named(KeyCode::Enter)] Enter "" Hidden "do it" "do it"
+    Palette [named(KeyCode::Down), named(KeyCode::Tab), ctrl('n')] Down "" Hidden "next" "next"
+    Palette [named(KeyCode::Up), named(KeyCode::BackTab), ctrl('p')] Up "" Hidden "previous" ""
+    Palette [named(KeyCode::Esc), ctrl('c')] Back "" Hidden "close" "close"
+
     Prompt [named(KeyCode::Enter)] Enter "" Hidden "take it" "take it"
     Prompt [named(KeyCode::Tab)] Complete "" Hidden "complete" "complete"
     Prompt [named(KeyCode::Up)] Older "" Hidden "older" "history"
@@ -220,53 +265,157 @@ pub const TABLE: &[Binding] = table! {
     Prompt [named(KeyCode::Esc), ctrl('c')] Back "" Hidden "close" "close"
 };
 
-/// What a key does in a mode.
-pub fn resolve(mode: KeyMode, event: KeyEvent) -> Option<Act> {
-    let key = Key::of(event);
-    TABLE.iter().find(|binding| binding.mode == mode && binding.keys.contains(&key)).map(|binding| binding.act)
+/// The keys in force: the table's own, and the operator's in place of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keymap {
+    /// The keys of each row of [`TABLE`].
+    keys: Vec<Vec<Key>>,
 }
 
-/// The first key of an action of the dashboard.
-pub fn label_of(act: Act) -> String {
-    let binding = TABLE.iter().find(|binding| binding.mode == KeyMode::Normal && binding.act == act);
-    binding.and_then(|binding| binding.keys.first()).map_or_else(String::new, |key| key.label())
+/// An action of the dashboard and the keys that it is to have instead of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyChange {
+    /// Its name after `:`.
+    pub action: String,
+    /// The keys, as help writes them.
+    pub keys: Vec<String>,
 }
 
-/// What a name after `:` does.
-pub fn by_name(name: &str) -> Option<Act> {
-    TABLE.iter().find(|binding| !binding.name.is_empty() && binding.name == name).map(|binding| binding.act)
+/// What is wrong with a list of changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyMistake {
+    /// Which change.
+    pub change: usize,
+    /// Which of its keys; `None` = its action.
+    pub key: Option<usize>,
+    /// What is wrong.
+    pub problem: String,
+    /// What is allowed.
+    pub allowed: String,
 }
 
-/// Every name for `:` that begins so, in the table's order.
-pub fn names(prefix: &str) -> Vec<&'static str> {
-    TABLE.iter().map(|binding| binding.name).filter(|name| !name.is_empty() && name.starts_with(prefix)).collect()
-}
+/// Whatever else is changed, this key ends the console.
+const ALWAYS_QUITS: Key = ctrl('c');
+const ALLOWED_KEYS: &str =
+    "one character, ^ and a letter, space, tab, enter, esc, up, down, left, right, home, end, pgup, pgdn, f1 to f12";
 
-/// Footer hints of a mode: key and word.
-pub fn hints(mode: KeyMode) -> Vec<(String, &'static str)> {
-    let hinted = TABLE.iter().filter(|binding| binding.mode == mode && !binding.hint.is_empty());
-    hinted.filter_map(|binding| binding.keys.first().map(|key| (key.label(), binding.hint))).collect()
-}
-
-/// A section of the help page: keys and what they do.
-pub fn help(section: Section) -> Vec<(String, &'static str)> {
-    let mut lines: Vec<(Vec<String>, &'static str)> = Vec::new();
-    for binding in TABLE.iter().filter(|binding| binding.section == section) {
-        let labels = binding.keys.iter().filter(|key| !matches!(key.code, KeyCode::Home | KeyCode::End)).map(|key| key.label());
-        match lines.iter_mut().find(|(_, help)| *help == binding.help) {
-            Some((known, _)) => known.extend(labels),
-            None => lines.push((labels.collect(), binding.help)),
-        }
+impl Default for Keymap {
+    fn default() -> Self {
+        Self { keys: TABLE.iter().map(|binding| binding.keys.to_vec()).collect() }
     }
-    lines
-        .into_iter()
-        .map(|(mut labels, help)| {
-            if labels == ["1", "2", "3", "4"] {
-                labels = vec!["1-4".to_owned()];
+}
+
+impl Keymap {
+    /// The table with these changes.
+    ///
+    /// # Errors
+    /// Every action that there is not, every key that is none, and every key that would mean two things.
+    pub fn with(changes: &[KeyChange]) -> Result<Self, Vec<KeyMistake>> {
+        let mut map = Self::default();
+        let mut mistakes = Vec::new();
+        // Who has said what of a row of the table: the change and its key.
+        let mut said: Vec<Option<usize>> = vec![None; TABLE.len()];
+        for (at, change) in changes.iter().enumerate() {
+            let Some(row) = TABLE.iter().position(|binding| !binding.name.is_empty() && binding.name == change.action) else {
+                let names: Vec<&str> = TABLE.iter().map(|binding| binding.name).filter(|name| !name.is_empty()).collect();
+                let problem = "there is no such action".to_owned();
+                mistakes.push(KeyMistake { change: at, key: None, problem, allowed: names.join(", ") });
+                continue;
+            };
+            let mut keys = Vec::new();
+            for (nth, text) in change.keys.iter().enumerate() {
+                match Key::parse(text) {
+                    Some(ALWAYS_QUITS) if TABLE[row].act != Act::Quit => {
+                        let problem = "^c always quits".to_owned();
+                        mistakes.push(KeyMistake { change: at, key: Some(nth), problem, allowed: "any other key".to_owned() });
+                    }
+                    Some(key) => keys.push(key),
+                    None => mistakes.push(KeyMistake {
+                        change: at,
+                        key: Some(nth),
+                        problem: format!("`{}` is no key", crate::domain::text::sanitise(text.as_bytes())),
+                        allowed: ALLOWED_KEYS.to_owned(),
+                    }),
+                }
             }
-            (labels.join(" "), help)
-        })
-        .collect()
+            if change.keys.is_empty() {
+                let problem = "has no key".to_owned();
+                mistakes.push(KeyMistake { change: at, key: None, problem, allowed: "a key, or a list of keys".to_owned() });
+            }
+            if TABLE[row].act == Act::Quit && !keys.contains(&ALWAYS_QUITS) {
+                keys.push(ALWAYS_QUITS);
+            }
+            map.keys[row] = keys;
+            said[row] = Some(at);
+        }
+        for (row, change) in said.iter().enumerate() {
+            let Some(change) = *change else { continue };
+            for (nth, key) in map.keys[row].iter().enumerate() {
+                let clashes = |other: &usize| {
+                    *other != row
+                        && TABLE[*other].mode == TABLE[row].mode
+                        && map.keys[*other].contains(key)
+                        // Two changes that clash are told once, at the later one.
+                        && said[*other].is_none_or(|earlier| earlier < change)
+                };
+                if let Some(other) = (0..TABLE.len()).find(clashes) {
+                    let problem = format!("{} means {} already", key.label(), TABLE[other].name);
+                    let allowed = format!("a key that is free, or give {} another one", TABLE[other].name);
+                    mistakes.push(KeyMistake { change, key: Some(nth), problem, allowed });
+                }
+            }
+        }
+        if mistakes.is_empty() { Ok(map) } else { Err(mistakes) }
+    }
+
+    /// What a key does in a mode.
+    pub fn resolve(&self, mode: KeyMode, event: KeyEvent) -> Option<Act> {
+        let key = Key::of(event);
+        self.rows().find(|(binding, keys)| binding.mode == mode && keys.contains(&key)).map(|(binding, _)| binding.act)
+    }
+
+    /// The first key of an action of the dashboard.
+    pub fn label_of(&self, act: Act) -> String {
+        let row = self.rows().find(|(binding, _)| binding.mode == KeyMode::Normal && binding.act == act);
+        row.and_then(|(_, keys)| keys.first()).map_or_else(String::new, |key| key.label())
+    }
+
+    /// Footer hints of a mode: key and word.
+    pub fn hints(&self, mode: KeyMode) -> Vec<(String, &'static str)> {
+        let hinted = self.rows().filter(|(binding, _)| binding.mode == mode && !binding.hint.is_empty());
+        hinted.filter_map(|(binding, keys)| keys.first().map(|key| (key.label(), binding.hint))).collect()
+    }
+
+    /// A section of the help page: keys and what they do.
+    pub fn help(&self, section: Section) -> Vec<(String, &'static str)> {
+        let mut lines: Vec<(Vec<String>, &'static str)> = Vec::new();
+        for (binding, keys) in self.rows().filter(|(binding, _)| binding.section == section) {
+            let labels = keys.iter().filter(|key| !matches!(key.code, KeyCode::Home | KeyCode::End)).map(|key| key.label());
+            match lines.iter_mut().find(|(_, help)| *help == binding.help) {
+                Some((known, _)) => known.extend(labels),
+                None => lines.push((labels.collect(), binding.help)),
+            }
+        }
+        lines
+            .into_iter()
+            .map(|(mut labels, help)| {
+                if labels == ["1", "2", "3", "4"] {
+                    labels = vec!["1-4".to_owned()];
+                }
+                (labels.join(" "), help)
+            })
+            .collect()
+    }
+
+    /// Every action that has a name: the row, and its first key.
+    pub fn named(&self) -> impl Iterator<Item = (&'static Binding, String)> {
+        let named = self.rows().filter(|(binding, _)| !binding.name.is_empty());
+        named.map(|(binding, keys)| (binding, keys.first().map_or_else(String::new, |key| key.label())))
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (&'static Binding, &Vec<Key>)> {
+        TABLE.iter().zip(&self.keys)
+    }
 }
 
 #[cfg(test)]
@@ -303,9 +452,59 @@ mod tests {
     #[test]
     fn capital_letters_are_keys_of_their_own() {
         let event = |c, mods| KeyEvent::new(KeyCode::Char(c), mods);
-        assert_eq!(resolve(KeyMode::Normal, event('J', KeyModifiers::SHIFT)), Some(Act::Later));
-        assert_eq!(resolve(KeyMode::Normal, event('j', KeyModifiers::NONE)), Some(Act::Down));
-        assert_eq!(resolve(KeyMode::Normal, event('d', KeyModifiers::CONTROL)), Some(Act::HalfDown));
-        assert_eq!(resolve(KeyMode::Normal, event('d', KeyModifiers::ALT)), None);
+        assert_eq!(Keymap::default().resolve(KeyMode::Normal, event('J', KeyModifiers::SHIFT)), Some(Act::Later));
+        assert_eq!(Keymap::default().resolve(KeyMode::Normal, event('j', KeyModifiers::NONE)), Some(Act::Down));
+        assert_eq!(Keymap::default().resolve(KeyMode::Normal, event('d', KeyModifiers::CONTROL)), Some(Act::HalfDown));
+        assert_eq!(Keymap::default().resolve(KeyMode::Normal, event('d', KeyModifiers::ALT)), None);
+    }
+
+    fn change(action: &str, keys: &[&str]) -> KeyChange {
+        KeyChange { action: action.to_owned(), keys: keys.iter().map(|key| (*key).to_owned()).collect() }
+    }
+
+    #[test]
+    fn the_operators_keys_take_the_place_of_the_tables_own() {
+        let map =
+            Keymap::with(&[change("cancel", &["X", "delete"]), change("retry", &["x"]), change("quit", &["Q"])]).expect("fits");
+        let press = |code, mods| map.resolve(KeyMode::Normal, KeyEvent::new(code, mods));
+        let plain = |c| press(KeyCode::Char(c), KeyModifiers::NONE);
+        assert_eq!((plain('X'), plain('x'), plain('r'), plain('q')), (Some(Act::Cancel), Some(Act::Retry), None, None));
+        assert_eq!(press(KeyCode::Delete, KeyModifiers::NONE), Some(Act::Cancel));
+        assert_eq!(press(KeyCode::Char('c'), KeyModifiers::CONTROL), Some(Act::Quit), "^c always quits");
+        assert!(map.help(Section::Jobs).contains(&("X delete".to_owned(), "cancel (asks)")), "help tells the keys in force");
+        assert!(map.hints(KeyMode::Normal).contains(&("X".to_owned(), "cancel")), "so do the hints");
+    }
+
+    #[test]
+    fn clashes_unknown_actions_and_keys_that_are_none_are_refused_with_their_place() {
+        let told = |changes: &[KeyChange]| {
+            let mistakes = Keymap::with(changes).expect_err("refused");
+            mistakes.into_iter().map(|mistake| (mistake.change, mistake.key, mistake.problem)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[change("cancle", &["X"])]), [(0, None, "there is no such action".to_owned())]);
+        assert_eq!(told(&[change("cancel", &["X", "r"])]), [(0, Some(1), "r means retry already".to_owned())]);
+        let both = [change("cancel", &["X"]), change("retry", &["X"])];
+        assert_eq!(told(&both), [(1, Some(0), "X means cancel already".to_owned())], "told once, at the later one");
+        assert_eq!(told(&[change("cancel", &["ctrl-"]), change("retry", &[])]).len(), 2);
+        assert_eq!(told(&[change("cancel", &["^c"])]), [(0, Some(0), "^c always quits".to_owned())]);
+    }
+
+    #[test]
+    fn every_key_of_the_table_is_read_back_as_it_is_written() {
+        for binding in TABLE {
+            for key in binding.keys {
+                let label = match key.code {
+                    KeyCode::Down => "down".to_owned(),
+                    KeyCode::Up => "up".to_owned(),
+                    KeyCode::Left => "left".to_owned(),
+                    KeyCode::Right => "right".to_owned(),
+                    _ => key.label(),
+                };
+                assert_eq!(Key::parse(&label), Some(*key), "{label}");
+            }
+        }
+        for text in ["", "ab", "^", "^ab", "f0", "f13", "\u{1b}", "ctrl-ß"] {
+            assert!(text == "^" || Key::parse(text).is_none(), "{text:?}");
+        }
     }
 }

@@ -123,7 +123,7 @@ impl Layout {
         let facts = match body.height {
             0..18 => 7,
             18..26 => 9,
-            _ => 11,
+            _ => 12,
         };
         let middle = match body.height - facts {
             0..13 => 0,

@@ -13,8 +13,10 @@ pub mod input;
 pub mod keymap;
 pub mod layout;
 mod loglines;
+pub mod measured;
 pub mod pages;
 mod paint;
+pub mod palette;
 pub mod profiles;
 pub mod prompt;
 pub mod row_key;
@@ -26,6 +28,7 @@ pub mod theme;
 pub mod view;
 mod waiting;
 
+pub use keymap::{KeyChange, KeyMistake, Keymap};
 pub use run::{TuiError, TuiExit, TuiOptions, run};
 pub use theme::{ColorChoice, ColorMode, ThemeName};
 

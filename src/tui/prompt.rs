@@ -15,8 +15,6 @@ pub enum PromptKind {
     Search,
     /// The words that shown events have.
     Events,
-    /// The name of a command.
-    Command,
 }
 
 impl PromptKind {
@@ -27,7 +25,6 @@ impl PromptKind {
             Self::Filter => "filter: ",
             Self::Search => "find in the log: ",
             Self::Events => "filter events: ",
-            Self::Command => ":",
         }
     }
 }

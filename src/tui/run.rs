@@ -19,7 +19,7 @@ use crate::tui::action::{Action, Effect, Found, Look};
 use crate::tui::app::{App, Mode, Settings};
 use crate::tui::complete::{self, Places};
 use crate::tui::input::{Input, Reader};
-use crate::tui::keymap::{self, KeyMode};
+use crate::tui::keymap::Keymap;
 use crate::tui::terminal::{self, Guard, Screen};
 use crate::tui::theme::{ColorMode, ThemeName};
 use crate::tui::view;
@@ -38,6 +38,8 @@ pub struct TuiOptions {
     pub color: ColorMode,
     /// Only ASCII may be shown.
     pub ascii: bool,
+    /// The keys.
+    pub keys: Keymap,
     /// The profiles that the picker offers.
     pub profiles: Vec<Profile>,
     /// Where typed paths lead.
@@ -89,6 +91,7 @@ pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
         theme: options.theme,
         color: options.color,
         ascii: options.ascii,
+        keys: options.keys,
         profiles: options.profiles,
         places: options.places,
         time_zone: TimeZone::system(),
@@ -329,7 +332,7 @@ fn look_up(lookup: &Lookup, look: Look) -> Found {
 /// What an event of the terminal means now.
 pub fn action_of(app: &App, event: TerminalEvent) -> Option<Action> {
     match event {
-        TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => match keymap::resolve(app.key_mode(), key) {
+        TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => match app.keys().resolve(app.key_mode(), key) {
             Some(act) => Some(Action::Do(act)),
             None if takes_text(app) => edit_of(key).map(Action::Edit),
             None => None,
@@ -342,7 +345,7 @@ pub fn action_of(app: &App, event: TerminalEvent) -> Option<Action> {
 }
 
 fn takes_text(app: &App) -> bool {
-    matches!(app.mode(), Some(Mode::Help(_) | Mode::Prompt(_))) && matches!(app.key_mode(), KeyMode::Help | KeyMode::Prompt)
+    matches!(app.mode(), Some(Mode::Help(_) | Mode::Palette(_) | Mode::Prompt(_)))
 }
 
 /// Line editing as shells have it.

@@ -16,14 +16,15 @@ use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 use crate::runtime::link::Update;
 use crate::tui::action::{Action, Effect, Found, Look};
-use crate::tui::app::App;
+use crate::tui::app::{App, Settings};
 use crate::tui::complete::Completion;
 use crate::tui::fixture::{Story, all_done, busy, checkup, hear, over, press, run_finished, settings};
+use crate::tui::keymap::{KeyChange, Keymap};
 use crate::tui::theme::ColorMode;
 use crate::tui::{svg, view};
 
 const SIZES: [(u16, u16); 4] = [(120, 36), (80, 24), (60, 16), (40, 10)];
-const SCREENS: [&str; 20] = [
+const SCREENS: [&str; 21] = [
     "busy",
     "empty",
     "over",
@@ -44,6 +45,7 @@ const SCREENS: [&str; 20] = [
     "events",
     "doctor",
     "whole_log",
+    "palette",
 ];
 
 fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
@@ -77,6 +79,7 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         "job_held" => drop(press(&mut app, "gjjj<enter>")),
         "job_failed" => drop(press(&mut app, "Gk<enter>")),
         "events" => drop(press(&mut app, "ejj")),
+        "palette" => drop(press(&mut app, ":cl<down>")),
         "doctor" => {
             press(&mut app, "d");
             app.update(Action::Found(Box::new(Found::Checkup(Ok(checkup())))));
@@ -347,6 +350,42 @@ fn long_log_lines_are_wrapped_on_demand_and_nothing_of_them_is_lost() {
         assert!(wrapped.contains(word.as_str()), "{word}:\n{wrapped}");
     }
     assert!(wrapped.contains("the end."));
+}
+
+#[test]
+fn commands_are_found_by_a_few_letters_and_profiles_by_their_name() {
+    let mut app = screen("busy", ColorMode::True, false);
+    assert_eq!(press(&mut app, ":zzz<enter>"), vec![], "nothing to choose");
+    assert!(text(&draw(&mut app, 120, 36)).contains("no command has these letters"));
+    press(&mut app, "<esc>:evn<enter>");
+    assert!(text(&draw(&mut app, 120, 36)).contains("latest first"), "evn finds events");
+    let effects = press(&mut app, "<esc>:fast<enter>");
+    assert!(matches!(&effects[..], [Effect::Send(_, Command::SelectProfile(profile))] if profile.name == "fast"), "{effects:?}");
+}
+
+#[test]
+fn the_picker_shows_what_was_measured_beside_the_guides_words() {
+    let mut app = screen("profiles", ColorMode::True, false);
+    for (width, height) in [(120, 36), (80, 24), (60, 16)] {
+        let page = text(&draw(&mut app, width, height));
+        assert!(page.contains("Very High") && page.contains("not tried here"), "{page}");
+        assert!(page.contains("/min") && (page.contains("1 of 3 bad") || page.contains("1/3 bad")), "{page}");
+    }
+}
+
+#[test]
+fn changed_keys_work_and_are_what_help_and_hints_tell() {
+    let change = |action: &str, key: &str| KeyChange { action: action.to_owned(), keys: vec![key.to_owned()] };
+    let keys = Keymap::with(&[change("cancel", "X"), change("events", "f5")]).expect("they fit");
+    let mut app = busy(true).app(Settings { keys, ..settings(ColorMode::True, false) });
+    press(&mut app, "gx");
+    assert!(app.mode().is_none(), "its old key means nothing");
+    assert!(text(&draw(&mut app, 120, 36)).contains("X cancel"));
+    press(&mut app, "X");
+    assert!(text(&draw(&mut app, 120, 36)).contains("Cancel the job"));
+    press(&mut app, "<esc>?");
+    let help = text(&draw(&mut app, 120, 36));
+    assert!(help.contains("X         cancel (asks)") && help.contains("f5        everything that happened"), "{help}");
 }
 
 #[test]

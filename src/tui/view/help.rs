@@ -11,7 +11,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::tui::app::{App, Help};
-use crate::tui::keymap::{self, Section};
+use crate::tui::filter::matches;
+use crate::tui::keymap::Section;
 use crate::tui::theme::Role;
 use crate::tui::view::pen::{Framed, Line, popup};
 
@@ -31,9 +32,9 @@ pub fn draw(app: &App, page: &Help, area: Rect, buf: &mut Buffer) {
     let filter = page.filter.value().to_lowercase();
     let two = area.width >= 76;
     let (left, right) = if two {
-        (entries(&LEFT, &filter), entries(&RIGHT, &filter))
+        (entries(app, &LEFT, &filter), entries(app, &RIGHT, &filter))
     } else {
-        (entries(&[LEFT, RIGHT].concat(), &filter), Vec::new())
+        (entries(app, &[LEFT, RIGHT].concat(), &filter), Vec::new())
     };
     let lines = left.len().max(right.len());
     let width = if two { 82 } else { 44 };
@@ -68,12 +69,14 @@ pub fn draw(app: &App, page: &Help, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn entries(sections: &[Section], filter: &str) -> Vec<Entry> {
+fn entries(app: &App, sections: &[Section], filter: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
     for section in sections {
-        let keys: Vec<Entry> = keymap::help(*section)
+        let keys: Vec<Entry> = app
+            .keys()
+            .help(*section)
             .into_iter()
-            .filter(|(_, help)| help.to_lowercase().contains(filter))
+            .filter(|(keys, help)| matches(filter, help) || keys.split(' ').any(|key| key.to_lowercase() == filter))
             .map(|(keys, help)| Entry::Key(keys, help))
             .collect();
         if keys.is_empty() {

@@ -84,8 +84,19 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     }
     facts.push(output(app, job));
     let command = app.detail(job.id).and_then(|detail| detail.command.as_deref());
-    let asked =
-        wrap(command.unwrap_or(if job.attempts > 0 { "the first line of its log tells (o)" } else { "not started yet" }), room);
+    let text = match command {
+        Some(command) => command,
+        None if job.attempts > 0 => "the first line of its log tells (o)",
+        None => "not started yet",
+    };
+    let mut asked = wrap(text, room);
+    // What comes before the input is the same for every job; the whole of it is the first line of the log's file.
+    if let Some(command) = command.filter(|_| asked.len() > asked_lines)
+        && let Some((before, after)) = command.split_once(" -i ")
+    {
+        let program = before.split(' ').next().unwrap_or_default();
+        asked = wrap(&format!("{program} {} -i {after}", theme.symbols.more), room);
+    }
     let style = theme.style(if command.is_some() { Role::Text } else { Role::Dim });
     let shown = asked.len().min(asked_lines);
     for (at, text) in asked.iter().take(shown).enumerate() {
@@ -272,7 +283,7 @@ fn draw_memory(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     label(job.peak, theme.style(if job.peak > job.reserved { Role::Warn } else { Role::Running }), buf);
     label(Bytes::ZERO, dim, buf);
     if has_axis {
-        let seconds = curve.seconds(columns);
+        let seconds = curve.seconds();
         let mut line = Line::new(buf, inner, inner.height - 1);
         line.gap(labels).put("start", dim).at_end(&spoken(std::time::Duration::from_secs(seconds)), dim);
     }

@@ -12,6 +12,7 @@ mod help;
 mod job;
 mod log;
 mod memory;
+mod palette;
 mod pen;
 mod plot;
 mod profiles;
@@ -72,6 +73,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
             warnings::draw(app, *row, area, buf);
             None
         }
+        Some(Mode::Palette(list)) => palette::draw(app, list, area, buf),
         Some(Mode::Prompt(line)) => prompt::draw(app, line, area, buf),
     };
     if app.theme().symbols.ascii {

@@ -1,0 +1,99 @@
+//! Every command by name: what the letters typed so far leave of them, the likeliest first.
+
+use tui_input::Input;
+
+use crate::domain::profile::Profile;
+use crate::tui::action::Act;
+use crate::tui::filter::matches;
+use crate::tui::keymap::Keymap;
+
+/// The list of commands.
+#[derive(Debug, Clone, Default)]
+pub struct Palette {
+    /// The letters.
+    pub input: Input,
+    /// The chosen row.
+    pub row: usize,
+}
+
+/// A command that can be chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// Its first key.
+    pub key: String,
+    /// What it does.
+    pub help: String,
+    /// What is done.
+    pub does: Does,
+}
+
+/// What choosing a command does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Does {
+    /// An action of the key table.
+    Act(Act),
+    /// Switches to a profile, by its place in the list.
+    Profile(usize),
+}
+
+impl Palette {
+    /// The commands that the letters leave: those that begin with them, then those with them in a row, then those with them
+    /// in this order; the shorter first.
+    pub fn entries(&self, keys: &Keymap, profiles: &[Profile]) -> Vec<Entry> {
+        let wanted = self.input.value().trim().to_lowercase();
+        let acts = keys.named().filter(|(binding, _)| binding.act != Act::CommandLine).map(|(binding, key)| Entry {
+            name: binding.name.to_owned(),
+            key,
+            help: binding.help.to_owned(),
+            does: Does::Act(binding.act),
+        });
+        let switches = profiles.iter().enumerate().map(|(at, profile)| Entry {
+            name: format!("profile {}", profile.name),
+            key: String::new(),
+            help: profile.title.clone(),
+            does: Does::Profile(at),
+        });
+        let mut found: Vec<(u8, Entry)> = acts.chain(switches).filter_map(|entry| Some((rank(&wanted, &entry)?, entry))).collect();
+        found.sort_by_key(|(rank, entry)| (*rank, if wanted.is_empty() { 0 } else { entry.name.len() }));
+        found.into_iter().map(|(_, entry)| entry).collect()
+    }
+}
+
+fn rank(wanted: &str, entry: &Entry) -> Option<u8> {
+    let name = entry.name.to_lowercase();
+    if name == wanted {
+        Some(0)
+    } else if name.starts_with(wanted) {
+        Some(1)
+    } else if name.contains(wanted) {
+        Some(2)
+    } else if matches(wanted, &name) {
+        Some(3)
+    } else if entry.help.to_lowercase().contains(wanted) {
+        Some(4)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::fixture::profiles;
+
+    fn names(letters: &str) -> Vec<String> {
+        let palette = Palette { input: Input::new(letters.to_owned()), row: 0 };
+        palette.entries(&Keymap::default(), &profiles()).into_iter().map(|entry| entry.name).collect()
+    }
+
+    #[test]
+    fn the_likeliest_command_stands_first() {
+        assert_eq!(names("clean")[..2], ["clean", "cleanups"]);
+        assert_eq!(names("prf")[0], "profile");
+        assert_eq!(names("safe"), ["profile safe"]);
+        assert!(names("osc 52").contains(&"copy".to_owned()), "what it does is looked at too");
+        assert!(names("").len() > 40 && names("zzz").is_empty());
+    }
+}
