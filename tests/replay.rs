@@ -2,6 +2,9 @@
 
 #![allow(clippy::disallowed_methods)] // deadlines
 
+#[allow(dead_code)]
+#[path = "support/pty.rs"]
+mod pty;
 mod support;
 
 use std::collections::BTreeMap;
@@ -195,4 +198,24 @@ fn one_run_of_a_comparison_is_taken_by_its_number() {
         assert_eq!(recording.state_at(recording.length()).0, ended, "run {run:?}");
     }
     assert!(Recording::read(tagged.as_bytes(), Some(3)).expect("read").events.is_empty());
+}
+
+#[test]
+fn in_the_console_a_replay_stands_still_changes_its_speed_goes_forward_and_ends() {
+    let (text, _) = recorded();
+    let home = tempfile::tempdir().expect("a folder");
+    let file = home.path().join("run.jsonl");
+    std::fs::write(&file, text).expect("written");
+    let mut terminal = pty::Terminal::start(120, 36, home.path(), &["replay", file.to_str().expect("UTF-8")]);
+    terminal.wait_for("▶ run");
+    terminal.press("S");
+    terminal.wait_for("the replay stands still");
+    terminal.press("K");
+    terminal.wait_for("the replay stands still");
+    terminal.press("S");
+    terminal.wait_for("the replay plays at 2x");
+    // The run ends, the console stays until it is told to go.
+    terminal.press_until("}", "all done");
+    terminal.press("q");
+    assert!(terminal.end().success());
 }
