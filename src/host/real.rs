@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use super::arguments::{self, JobCommand};
 use super::cgroup::{self, GroupReader, Roots};
 use super::cleanup::{Cleaner, CleanerConfig};
+use super::fence::{Fences, Needs};
 use super::ffmpeg::Ffmpeg;
 use super::fileid::FileId;
 use super::instance::{Instance, InstanceError};
@@ -110,6 +111,7 @@ struct Shared {
     jobs: Mutex<BTreeMap<JobId, Files>>,
     supervisor: Supervisor,
     scratch: PathBuf,
+    fences: Fences,
 }
 
 /// The real world behind the engine's port.
@@ -164,10 +166,13 @@ impl RealHost {
         for folder in leftovers.folders.iter().chain([&config.out]) {
             let _ = publish::tidy(folder);
         }
-        let prober = config.ffmpeg.as_ref().map(|ffmpeg| Prober::new(&ffmpeg.ffprobe, &scratch));
+        let program = config.ffmpeg.as_ref().map(|ffmpeg| ffmpeg.ffmpeg.clone()).or_else(|| config.load_jobs.clone());
+        let fences = Fences::new(&scratch, program.unwrap_or_default());
+        let prober =
+            config.ffmpeg.as_ref().map(|ffmpeg| Prober { fences: Some(fences.clone()), ..Prober::new(&ffmpeg.ffprobe, &scratch) });
         let names = Mutex::new(NameBook::new(&config.out, config.overwrite));
         let jobs = Mutex::default();
-        let shared = Arc::new(Shared { config, prober, inputs, store, ledger, names, jobs, supervisor, scratch });
+        let shared = Arc::new(Shared { config, prober, inputs, store, ledger, names, jobs, supervisor, scratch, fences });
         // Weak: the supervisor within sends what the thread waits for, and neither would ever end.
         let forwarding = Arc::downgrade(&shared);
         std::thread::Builder::new().name("reports".to_owned()).spawn(move || forwarding_loop(&forwarding, reported))?;
@@ -401,7 +406,10 @@ impl Shared {
             bytes: Bytes(scratch.left().0.saturating_add(SCRATCH_MARGIN.0)),
             may_rise: scratch.taken > Bytes::ZERO,
         });
-        let launch = Launch { command, duration: order.media.duration, max_file, memory_limit: order.memory_limit };
+        let needs = Needs { program: Some(Path::new(command.get_program())), input: Some(&order.input), output: Some(part.path()) };
+        let no_fence = |error: io::Error| (format!("no fence can be built: {}", error_words(&error)), true);
+        let fence = self.fences.build(needs).map_err(no_fence)?;
+        let launch = Launch { command, duration: order.media.duration, max_file, memory_limit: order.memory_limit, fence };
         let mut jobs = self.jobs();
         let files = jobs.entry(order.job).or_default();
         files.part = Some(part);

@@ -13,6 +13,8 @@ const MODEL_MARGIN: f64 = 1.15;
 const RAISE: f64 = 1.5;
 /// Set aside for a job of which nothing is known, at most half of the line.
 const UNKNOWN: Bytes = Bytes::mib(256);
+/// Set aside while an input is probed: measured, 15 MB of its own for 720p, 90 MB for the largest frame that is allowed.
+const PROBE: Bytes = Bytes::mib(96);
 /// Figures of a job that waits are told again when they change by as much.
 const NOTABLE: Bytes = Bytes::mib(32);
 
@@ -118,6 +120,10 @@ impl Engine {
         let is_somebody_over = is_alone && base >= lines.high_water;
         let free = if is_somebody_over { Bytes::ZERO } else { line - (base + committed) };
         let is_room = needs <= free && !is_somebody_over;
+        if is_room && !self.inspecting.is_empty() && needs + PROBE > free {
+            // A probe is over in a moment, and its end is an input.
+            return Fit::Unknown;
+        }
         if is_room && is_calm && self.governor.stopped.is_empty() { Fit::Yes } else { Fit::Held { needs, free } }
     }
 
