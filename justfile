@@ -38,3 +38,8 @@ box:
 # Takes the governor's rules out one at a time; each must fail a test (about ten minutes, writes src/engine/MUTANTS.md).
 mutants:
     tests/mutants.sh
+
+# The console over a real sshd on loopback, and what happens when the line drops (gets OpenSSH's server where it is missing).
+ssh:
+    command -v /usr/sbin/sshd >/dev/null || apt-get install -y --no-install-recommends openssh-server openssh-client
+    cargo test --test ssh -- --ignored --test-threads 1
