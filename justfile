@@ -43,3 +43,7 @@ mutants:
 ssh:
     command -v /usr/sbin/sshd >/dev/null || apt-get install -y --no-install-recommends openssh-server openssh-client
     cargo test --test ssh -- --ignored --test-threads 1
+
+# The hostile files under strace: every open and every connection is looked at (needs strace).
+hostile:
+    cargo test --test hostile -- --include-ignored --nocapture

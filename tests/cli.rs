@@ -191,7 +191,7 @@ fn an_output_or_state_folder_or_log_file_that_cannot_be_written_is_refused() {
     };
     assert_refused(&world, run("-o", file.clone()), &["cannot write outputs to", "/file: it is not a folder", "--out"]);
     assert_refused(&world, run("-o", file.join("below")), &["/file/below: it is not a folder", "--out"]);
-    assert_refused(&world, run("--state-dir", file.clone()), &["cannot write the state file", "/file/plimsoll.db", "--state-dir"]);
+    assert_refused(&world, run("--state-dir", file.clone()), &["cannot write the state file", "/file/", "--state-dir"]);
     assert_refused(
         &world,
         run("--log-file", world.path("gone/run.log")),
