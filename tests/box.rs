@@ -133,13 +133,38 @@ fn mb(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::NAN) / MIB as f64
 }
 
-/// Runs `plimsoll run --json` in the box, to its end.
-fn run(cage: &Cage, home: &Path, args: &[&std::ffi::OsStr]) -> Outcome {
+/// Starts `plimsoll run --json` in the box.
+fn start(cage: &Cage, home: &Path, args: &[&std::ffi::OsStr]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
     command.args(["run", "--json", "--state-dir"]).arg(home.join("state")).arg("-o").arg(home.join("out")).args(args);
     command.env("HOME", home).env_remove("XDG_STATE_HOME").current_dir(home);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = cage.spawn(&mut command);
+    cage.spawn(&mut command)
+}
+
+/// An ffmpeg that, for inputs with `greedy` in their name, holds memory along a curve instead of doing what it is told.
+fn ffmpeg_with_a_greedy_one(dir: &Path, curve: &str, seconds: u32) -> PathBuf {
+    let which = |tool: &str| {
+        let said = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().expect("asked");
+        String::from_utf8_lossy(&said.stdout).trim().to_owned()
+    };
+    let tools = dir.join("tools");
+    fs::create_dir_all(&tools).expect("made");
+    std::os::unix::fs::symlink(which("ffprobe"), tools.join("ffprobe")).expect("linked");
+    let path = tools.join("ffmpeg");
+    let (plimsoll, ffmpeg) = (env!("CARGO_BIN_EXE_plimsoll"), which("ffmpeg"));
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in *greedy*) exec '{plimsoll}' load-job --curve {curve} --seconds {seconds};; esac\n\
+         exec '{ffmpeg}' \"$@\"\n"
+    );
+    fs::write(&path, text).expect("written");
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("made executable");
+    path
+}
+
+/// Runs `plimsoll run --json` in the box, to its end.
+fn run(cage: &Cage, home: &Path, args: &[&std::ffi::OsStr]) -> Outcome {
+    let mut child = start(cage, home, args);
     let (out, err) = (reader(child.stdout.take()), reader(child.stderr.take()));
     let deadline = Instant::now() + PATIENCE;
     let mut seen_anon = 0;
@@ -278,20 +303,116 @@ fn beside_a_stranger_four_large_jobs_fit_into_2_gb_without_a_kill() {
     ran.assert_all_done(4);
 }
 
-#[test]
-#[ignore = "takes long: `just box`"]
-fn two_jobs_of_4k_fit_into_2_gb_under_every_profile() {
-    let _turn = turn();
+/// Two jobs of which one alone comes to three quarters of the box, beside somebody else's 250 MB.
+fn two_jobs_of_4k_beside_a_stranger(profile: &str) {
+    let Some(cage) = Cage::of(profile, Bytes::gib(2)) else { return };
     let home = tempfile::tempdir().expect("a folder");
     let folder = clips(home.path(), 2, "3840x2160", 60);
     let preset = preset(home.path(), 2160, 2);
-    for profile in ["safe", "balanced", "fast"] {
-        let Some(cage) = Cage::of(profile, Bytes::gib(2)) else { return };
-        let args = ["-p", profile, "--overwrite", "--preset"].map(std::ffi::OsStr::new);
-        let args: Vec<_> = args.into_iter().chain([preset.as_os_str(), folder.as_os_str()]).collect();
-        let ran = run(&cage, home.path(), &args);
-        ran.figures(&format!("governed, 2 GB, two 4K, {profile}"));
-        ran.assert_all_done(2);
+    let _stranger = Stranger::new(&cage, "0:250", 600).holding(250);
+    let args = ["-p", profile, "--preset"].map(std::ffi::OsStr::new);
+    let args: Vec<_> = args.into_iter().chain([preset.as_os_str(), folder.as_os_str()]).collect();
+    let ran = run(&cage, home.path(), &args);
+    ran.figures(&format!("governed, 2 GB with a stranger of 250 MB, two 4K, {profile}"));
+    ran.assert_all_done(2);
+}
+
+#[test]
+fn two_jobs_of_4k_fit_into_2_gb_beside_a_stranger() {
+    let _turn = turn();
+    two_jobs_of_4k_beside_a_stranger("fast");
+}
+
+#[test]
+#[ignore = "takes long: `just box`"]
+fn two_jobs_of_4k_fit_into_2_gb_beside_a_stranger_under_the_other_profiles() {
+    let _turn = turn();
+    ["balanced", "safe"].into_iter().for_each(two_jobs_of_4k_beside_a_stranger);
+}
+
+#[test]
+fn a_job_that_overruns_its_share_is_killed_alone_by_the_limit_of_its_own_group() {
+    let _turn = turn();
+    let Some(cage) = Cage::of("share", Bytes::mib(512)) else { return };
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = clips(home.path(), 3, "320x180", 200);
+    fs::rename(folder.join("clip-03.mp4"), folder.join("clip-00-greedy.mp4")).expect("renamed");
+    let preset = preset(home.path(), 180, 1);
+    // Far beyond the whole box, faster than anybody can look.
+    let ffmpeg = ffmpeg_with_a_greedy_one(home.path(), "0:5,0.6:700", 30);
+    let args: Vec<_> = ["-p", "fast", "--ffmpeg"].map(std::ffi::OsStr::new).into_iter().chain([ffmpeg.as_os_str()]).collect();
+    let args: Vec<_> = args.into_iter().chain([std::ffi::OsStr::new("--preset"), preset.as_os_str(), folder.as_os_str()]).collect();
+    let ran = run(&cage, home.path(), &args);
+    ran.figures("governed, 512 MB, one of three takes all it can get");
+    let finished = ran.of("job_finished");
+    assert_eq!(finished.len(), 3, "{}", ran.stderr);
+    for event in &finished {
+        let greedy = event["outcome"] == "out_of_memory";
+        assert!(greedy || (event["outcome"] == "done" && event["attempts"] == 1), "nobody else noticed: {event}");
+    }
+    assert_eq!((ran.count("out_of_memory"), ran.count("done"), ran.code), (1, 2, Some(1)));
+    let first = ran.of("job_requeued")[0];
+    let reason = first["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("killed by the kernel") && !reason.contains("probably"), "{reason}");
+    // The limit is what the reserves of the others left, so the box itself was never full.
+    let limit = reason.split("its limit was ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+    assert!(limit.is_some_and(|limit| (200..440).contains(&limit)), "{reason}");
+    assert!(reason.contains("next time"), "it gets more: {reason}");
+    let reserved: Vec<u64> = ran
+        .of("job_admitted")
+        .iter()
+        .filter(|event| event["job"] == first["job"])
+        .filter_map(|event| event["reserved_bytes"].as_u64())
+        .collect();
+    assert!(reserved.len() < 2 || reserved[1] > reserved[0] * 2, "{reserved:?}");
+    assert!(cage.is_clean(), "no group is left behind");
+}
+
+#[test]
+fn a_container_that_is_resized_during_the_run_has_its_new_size_within_ten_seconds() {
+    let _turn = turn();
+    let Some(cage) = Cage::of("resized", Bytes::mib(512)) else { return };
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = clips(home.path(), 1, "320x180", 50);
+    fs::rename(folder.join("clip-01.mp4"), folder.join("greedy.mp4")).expect("renamed");
+    let preset = preset(home.path(), 180, 1);
+    let ffmpeg = ffmpeg_with_a_greedy_one(home.path(), "0:20", 120);
+    let args = [std::ffi::OsStr::new("--ffmpeg"), ffmpeg.as_os_str(), std::ffi::OsStr::new("--preset"), preset.as_os_str()];
+    let mut child = start(&cage, home.path(), &[&args[..], &[folder.as_os_str()]].concat());
+    let out = std::io::BufReader::new(child.stdout.take().expect("piped"));
+    let err = reader(child.stderr.take());
+    let (mut started, mut resized, mut told) = (false, None, Vec::new());
+    for line in std::io::BufRead::lines(out).map_while(Result::ok) {
+        let event: Value = serde_json::from_str(&line).expect("a JSON line");
+        started |= event["event"] == "job_started";
+        if event["event"] == "budget_changed" {
+            let budget = event["budget_bytes"].as_u64().unwrap_or(0);
+            told.push((
+                budget / MIB,
+                event["lines"]["high_water"].as_u64().unwrap_or(0) / MIB,
+                resized.map(|at: Instant| at.elapsed()),
+            ));
+            // Smaller at first, then larger than it was.
+            match told.len() {
+                3 => break,
+                2 => cage.resize(Bytes::mib(768)).expect("resized"),
+                _ => {}
+            }
+            resized = Some(Instant::now());
+        }
+        if started && told.len() == 1 && resized.is_some() {
+            started = false;
+            cage.resize(Bytes::mib(300)).expect("resized");
+            resized = Some(Instant::now());
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    println!("a resized container: {told:?}");
+    let sizes: Vec<(u64, u64)> = told.iter().map(|(budget, line, _)| (*budget, *line)).collect();
+    assert_eq!(sizes, [(512, 384), (300, 225), (768, 576)], "{}", err.recv().unwrap_or_default());
+    for (.., after) in &told[1..] {
+        assert!(after.is_some_and(|after| after < Duration::from_secs(15)), "{told:?}");
     }
 }
 

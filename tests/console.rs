@@ -69,9 +69,10 @@ fn children(parent: u32) -> Vec<(u32, f64)> {
     found
 }
 
-fn number_after(screen: &str, word: &str) -> Option<f64> {
-    let after = screen.split(word).nth(1)?;
-    after.split_whitespace().next()?.parse().ok()
+/// What the gauge's legend says of the jobs, in MB.
+fn jobs_in_the_gauge(screen: &str) -> Option<f64> {
+    let legend = screen.lines().find(|line| line.contains("jobs ") && line.contains("others "))?;
+    legend.split("jobs ").nth(1)?.split_whitespace().next()?.parse().ok()
 }
 
 /// The terminal is as a shell wants it: everything that was switched on is switched off.
@@ -195,8 +196,8 @@ fn the_memory_shown_agrees_with_proc() {
     // Once both have grown to their full size the figures stand still, and can be held against each other.
     let began = Instant::now();
     loop {
-        let shown = terminal.wait("the gauge", |screen| number_after(screen, "█jobs ").is_some_and(|mb| mb > 100.0));
-        let shown = number_after(&shown, "█jobs ").expect("a number");
+        let shown = terminal.wait("the gauge", |screen| jobs_in_the_gauge(screen).is_some_and(|mb| mb > 100.0));
+        let shown = jobs_in_the_gauge(&shown).expect("a number");
         let real: f64 = children(terminal.pid()).iter().map(|(_, mb)| mb).sum();
         if real > 100.0 && (shown - real).abs() / real < 0.05 {
             break;

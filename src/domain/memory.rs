@@ -17,6 +17,11 @@ use super::units::Bytes;
 /// From this share of the load line on, memory is near it.
 pub const ELEVATED_SHARE: f64 = 0.85;
 
+/// This share of the budget is left even to a job that runs alone, for file cache and the kernel itself.
+const LAST_SHARE: f64 = 0.04;
+/// At least so much of it.
+const LAST_BYTES: Bytes = Bytes::mib(48);
+
 /// How near memory is to the line. Ordered: a later level is worse.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -183,6 +188,12 @@ impl Lines {
         }
     }
 
+    /// How far a job may go that runs alone and was foreseen to go so far: a little under the budget, so that the kernel
+    /// keeps something to work with. Never below `critical`.
+    pub fn last(&self) -> Bytes {
+        (self.budget - self.budget.scale(LAST_SHARE).max(LAST_BYTES)).max(self.critical)
+    }
+
     /// Right end of the gauge: the budget, or the 2 GB that marks in bytes are meant for.
     pub fn gauge_end(&self) -> Bytes {
         self.budget - self.allowance
@@ -209,6 +220,13 @@ mod tests {
         assert_eq!(lines.elevated.whole(), "1306 MB");
         assert_eq!(lines.critical.whole(), "1843 MB");
         assert_eq!(lines.allowance, Bytes::ZERO);
+    }
+
+    #[test]
+    fn a_job_alone_may_go_nearer_to_the_budget_where_that_leaves_enough() {
+        assert_eq!(Lines::new(&marks(), Bytes::gib(2)).last().whole(), "1966 MB");
+        let small = Lines::new(&marks(), Bytes::mib(256));
+        assert_eq!(small.last(), small.critical);
     }
 
     #[test]

@@ -173,6 +173,7 @@ impl Engine {
                 let learned_from = estimate.map_or(0, |estimate| estimate.learned_from);
                 let predicted_peak_bytes = estimate.map(|estimate| estimate.peak);
                 self.emit(EventKind::JobInspected { job: id, media, predicted_peak_bytes, learned_from });
+                self.expect(id);
             }
             Inspection::AlreadyDone { output } => {
                 self.log(Some(id), LogLevel::Info, format!("already done: {}", path_text(&output)));
@@ -218,10 +219,11 @@ impl Engine {
     fn admit_one(&mut self, id: JobId) {
         let Some(job) = self.job(id) else { return };
         let (attempt, reserved_bytes) = (job.attempts + 1, self.set_aside(id));
+        let may_reach = self.may_reach(id);
         self.emit(EventKind::JobAdmitted { job: id, attempt, reserved_bytes });
         let cleaning_until = self.config.governor.then(|| self.now.mono + super::CLEANUP_PATIENCE);
         // The admission is the last event made, and the record that has to be on disk.
-        self.active.insert(id, Active { admitted: self.state.seq, cleaning_until, ..Active::default() });
+        self.active.insert(id, Active { admitted: self.state.seq, cleaning_until, may_reach, ..Active::default() });
         if self.config.governor {
             self.clean_before(id);
         }
@@ -241,6 +243,7 @@ impl Engine {
         for id in ready {
             let Some(job) = self.state.jobs.get(&id) else { continue };
             let (Some(media), Some(output)) = (job.media.clone(), job.output.clone()) else { continue };
+            let memory_limit = self.kernel_limit(id);
             let env = self.state.profile.as_ref().map(|profile| profile.env.clone()).unwrap_or_default();
             let order = SpawnOrder {
                 job: id,
@@ -250,7 +253,7 @@ impl Engine {
                 preset: job.preset.clone(),
                 media,
                 env,
-                memory_limit: None,
+                memory_limit,
                 scratch_limit: self.state.profile.as_ref().and_then(|profile| profile.scratch_limit),
             };
             let line = format!("Memory usage before processing: {:.1}MB", self.state.memory.working_set_bytes.as_mb());
@@ -258,6 +261,8 @@ impl Engine {
             self.effects.push(Effect::Spawn(Box::new(order)));
             if let Some(active) = self.active.get_mut(&id) {
                 active.spawn_ordered = true;
+                active.limit = memory_limit;
+                active.limit_round = self.governor.limits_round;
                 active.cleaning_until = None;
             }
         }

@@ -67,8 +67,7 @@ impl Engine {
     fn spawned(&mut self, id: JobId, pid: u32) {
         let Some(job) = self.job(id) else { return };
         // Jobs that ended since it was probed may have taught better.
-        let predicted_peak_bytes = self.estimate_of(job).map(|estimate| estimate.peak);
-        let attempt = job.attempts;
+        let (predicted_peak_bytes, attempt) = (self.expected(id).map(|estimate| estimate.peak), job.attempts);
         self.emit(EventKind::JobStarted { job: id, attempt, pid, predicted_peak_bytes });
         let now = self.now.mono;
         let Some(active) = self.active.get_mut(&id) else { return };
@@ -125,8 +124,12 @@ impl Engine {
         let exit = Some(report.exit);
         if report.exit == Exit::Signal(SIGKILL) && report.oom_killed != Some(false) {
             let peak = self.job(id).map_or(report.peak, |job| job.peak.max(report.peak));
+            // Only where the group has a counter of its own is there a limit of its own that could have done it.
+            let limit = self.active.get(&id).and_then(|active| active.limit).filter(|_| report.oom_killed == Some(true));
+            let limit = limit.map(|limit| format!(", its limit was {}", limit.whole())).unwrap_or_default();
             let certainty = if report.oom_killed == Some(true) { "killed by the kernel" } else { "probably killed by the kernel" };
-            let reason = format!("out of memory: {certainty} at {} of its own, budget {}", peak.whole(), self.state.lines.budget);
+            let reason =
+                format!("out of memory: {certainty} at {} of its own{limit}, budget {}", peak.whole(), self.state.lines.budget);
             return Ending { outcome: Outcome::OutOfMemory, reason, cause: Cause::Host, exit };
         }
         let said = report.failure.unwrap_or_else(|| Failure { cause: Cause::Unknown, reason: "ffmpeg did not say why".to_owned() });

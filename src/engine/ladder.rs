@@ -149,7 +149,9 @@ impl Engine {
         let id = self.ladder.next_id();
         if pending.trigger == CleanupTrigger::HighWater {
             self.governor.note_action(self.now.mono);
-            self.note_high_cleanup();
+            if pending.action == RUNGS[0] {
+                self.note_pass();
+            }
         }
         self.ladder.running = Some(Running { id, what: pending, since: self.now.mono });
         let memory = &self.state.memory;

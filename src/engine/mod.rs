@@ -101,6 +101,11 @@ struct Active {
     memory_why: Option<String>,
     /// How long that process ran, pauses left out.
     ran: Duration,
+    /// How far all memory may go while it runs alone, where that is beyond the critical mark.
+    may_reach: Option<Bytes>,
+    /// The kernel's limit of its processes, as last told, and the round of jobs coming and going that it belongs to.
+    limit: Option<Bytes>,
+    limit_round: u64,
 }
 
 mod stall {
@@ -138,6 +143,8 @@ pub struct Engine {
     last_rank: Rank,
     scans: BTreeMap<ScanId, Scan>,
     inspecting: BTreeSet<JobId>,
+    /// Estimates of the jobs that were probed and have not ended.
+    expected: BTreeMap<JobId, estimate::Estimate>,
     active: BTreeMap<JobId, Active>,
     persisted: Seq,
     sample: Option<(Mono, MemorySample)>,
@@ -168,6 +175,7 @@ impl Engine {
             last_rank: 0,
             scans: BTreeMap::new(),
             inspecting: BTreeSet::new(),
+            expected: BTreeMap::new(),
             active: BTreeMap::new(),
             persisted: Seq(0),
             sample: None,
@@ -214,6 +222,7 @@ impl Engine {
         }
         self.timers();
         self.admit();
+        self.adjust_limits();
         self.clean();
         self.set_pace();
         self.finish_if_over();
@@ -241,6 +250,11 @@ impl Engine {
     fn emit(&mut self, kind: EventKind) {
         let event = Event { seq: Seq(self.state.seq.0 + 1), at: self.now.wall, mono: self.now.mono, kind };
         self.state.apply(&event);
+        if let EventKind::JobFinished { job, .. } | EventKind::JobRejected { job, .. } | EventKind::JobRemoved { job, .. } =
+            &event.kind
+        {
+            self.expected.remove(job);
+        }
         if event.kind.is_durable() {
             self.effects.push(Effect::Persist(event.clone()));
         }

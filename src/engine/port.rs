@@ -167,7 +167,8 @@ pub struct SpawnOrder {
     pub media: MediaInfo,
     /// The profile's environment for the child.
     pub env: BTreeMap<String, String>,
-    /// The most memory that its processes may hold where the kernel can see to that; `None` = no limit of its own.
+    /// The most memory that its processes may hold, file cache included, where the kernel can see to that; `None` = no limit
+    /// of its own.
     pub memory_limit: Option<Bytes>,
     /// What all unfinished outputs together may hold on disk; `None` = no limit.
     pub scratch_limit: Option<Bytes>,
@@ -225,6 +226,8 @@ pub enum Effect {
     Suspend(JobId),
     /// SIGCONT a job's process group.
     Continue(JobId),
+    /// The most that a running job's processes may hold has changed, see [`SpawnOrder::memory_limit`].
+    Limit(JobId, Bytes),
     /// Check a finished part and put it in its final place; answered by [`JobReport::Finalized`].
     Finalize {
         /// The job.

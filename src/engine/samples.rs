@@ -85,6 +85,7 @@ impl Engine {
             let (budget_source, available_bytes) = (self.state.budget_source.clone(), self.state.available);
             self.emit(EventKind::BudgetChanged { budget_bytes: lines.budget, budget_source, available_bytes, lines });
         }
+        self.forget_signs();
         self.apply_size_limit();
     }
 

@@ -4,11 +4,12 @@
 //! Whether the group's limit is wise, and what a kill means, others decide.
 //! Where no groups can be made the reason is told, and jobs stay in our own group.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::cgroup::{self, MemoryCgroup, Roots, Version};
@@ -76,6 +77,15 @@ pub struct JobGroups {
     has_moved: bool,
     /// Kills in groups that are gone, where the groups above do not count them (v1).
     ended_kills: Arc<AtomicU64>,
+    limited: Limited,
+}
+
+/// The groups that were given a limit, by the job that lives in them.
+type Limited = Arc<Mutex<BTreeMap<JobId, PathBuf>>>;
+
+fn lock(limited: &Limited) -> MutexGuard<'_, BTreeMap<JobId, PathBuf>> {
+    // Entries are independent; after a panic elsewhere each is still whole.
+    limited.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The group of one try of one job. It is removed when its owner says so.
@@ -88,6 +98,7 @@ pub struct JobGroup {
     /// Kills when they were last read.
     known_kills: u64,
     ended_kills: Arc<AtomicU64>,
+    limited: Limited,
 }
 
 impl JobGroups {
@@ -103,7 +114,7 @@ impl JobGroups {
             0 => format!("{PREFIX}{}", std::process::id()),
             earlier => format!("{PREFIX}{}.{}", std::process::id(), earlier + 1),
         });
-        let mut groups = Self { own, base, has_moved: false, ended_kills: Arc::default() };
+        let mut groups = Self { own, base, has_moved: false, ended_kills: Arc::default(), limited: Arc::default() };
         groups.raise()?;
         Ok(groups)
     }
@@ -149,12 +160,25 @@ impl JobGroups {
         let dir = self.make_named(&format!("job-{job}.{attempt}"))?;
         let opened = open_group(&dir, self.own.version).inspect_err(|_| drop(fs::remove_dir(&dir)));
         let (procs, kills) = opened?;
-        let group =
-            JobGroup { version: self.own.version, dir, procs, kills, known_kills: 0, ended_kills: Arc::clone(&self.ended_kills) };
-        if let Some(Err(error)) = limit.map(|limit| group.limit(limit)) {
-            tracing::warn!(group = %path_text(&group.dir), %error, "the job runs without its memory limit");
+        let (ended_kills, limited) = (Arc::clone(&self.ended_kills), Arc::clone(&self.limited));
+        let group = JobGroup { version: self.own.version, dir, procs, kills, known_kills: 0, ended_kills, limited };
+        match limit.map(|limit| put_limit(group.version, &group.dir, limit)) {
+            None => {}
+            Some(Ok(())) => drop(lock(&self.limited).insert(job, group.dir.clone())),
+            Some(Err(error)) => {
+                tracing::warn!(group = %path_text(&group.dir), %error, "the job runs without its memory limit");
+            }
         }
         Ok(group)
+    }
+
+    /// Gives the group of a job another limit. Nothing happens where it was made without one, or is gone. May take as long as
+    /// it takes the kernel to drop the file cache that is too much.
+    pub fn limit(&self, job: JobId, limit: Bytes) {
+        let dir = lock(&self.limited).get(&job).cloned();
+        if let Some(Err(error)) = dir.map(|dir| put_limit(self.own.version, &dir, limit)) {
+            tracing::debug!(%job, %error, "the job keeps its last memory limit");
+        }
     }
 
     fn make_named(&self, name: &str) -> io::Result<PathBuf> {
@@ -219,18 +243,6 @@ impl JobGroup {
         &self.dir
     }
 
-    fn limit(&self, limit: Bytes) -> io::Result<()> {
-        let put = |file: &str, value: u64| fs::write(self.dir.join(file), value.to_string());
-        match self.version {
-            Version::V1 => put("memory.limit_in_bytes", limit.0),
-            Version::V2 => {
-                put("memory.high", limit.0 - limit.0 / HIGH_BELOW)?;
-                put("memory.max", limit.0)?;
-                put("memory.oom.group", 1)
-            }
-        }
-    }
-
     /// Kills for want of memory in it so far; `None` where the kernel does not count them.
     pub fn kills(&mut self) -> Option<u64> {
         let [kills] = self.kills.fields(["oom_kill"]).ok()?;
@@ -241,6 +253,7 @@ impl JobGroup {
     /// Ends what is left in the group where that can be done at once, and removes it. For the end of the job's own thread:
     /// takes a second at the most, and rarely any time; what stays is removed with the place.
     pub fn remove(mut self) {
+        lock(&self.limited).retain(|_, dir| *dir != self.dir);
         if self.version == Version::V1 {
             let kills = self.kills().unwrap_or(self.known_kills);
             self.ended_kills.fetch_add(kills, Ordering::Relaxed);
@@ -255,6 +268,18 @@ impl JobGroup {
                 }
                 _ => return,
             }
+        }
+    }
+}
+
+fn put_limit(version: Version, dir: &Path, limit: Bytes) -> io::Result<()> {
+    let put = |file: &str, value: u64| fs::write(dir.join(file), value.to_string());
+    match version {
+        Version::V1 => put("memory.limit_in_bytes", limit.0),
+        Version::V2 => {
+            put("memory.high", limit.0 - limit.0 / HIGH_BELOW)?;
+            put("memory.max", limit.0)?;
+            put("memory.oom.group", 1)
         }
     }
 }

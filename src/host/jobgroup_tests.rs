@@ -166,8 +166,9 @@ fn v2_memory_control_is_handed_on_and_a_job_gets_both_limits_and_dies_as_one() {
     fs::write(dir.join("memory.events"), "low 0\nhigh 0\nmax 9\noom 3\noom_kill 2\noom_group_kill 1\n").unwrap();
     let (procs, kills) = open_group(&dir, Version::V2).unwrap();
     let ended_kills = groups.uncounted_kills();
-    let mut group = JobGroup { version: Version::V2, dir: dir.clone(), procs, kills, known_kills: 0, ended_kills };
-    group.limit(Bytes::mib(160)).unwrap();
+    let mut group =
+        JobGroup { version: Version::V2, dir: dir.clone(), procs, kills, known_kills: 0, ended_kills, limited: Limited::default() };
+    put_limit(group.version, &group.dir, Bytes::mib(160)).unwrap();
     let limit = |file: &str| read(&dir.join(file));
     assert_eq!(limit("memory.max"), (160 << 20).to_string());
     assert_eq!(limit("memory.high"), (150 << 20).to_string());

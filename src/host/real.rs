@@ -23,6 +23,7 @@ use super::lives::{Leftovers, Lives};
 use super::loadjob;
 use super::probe::{Probed, Prober};
 use super::publish::{self, FinalizeOrder, Part, PrepareOrder, Scratch};
+use super::resident;
 use super::sampler::{Sampler, SamplerConfig};
 use super::scan::{self, NameBook, ScanOrder};
 use super::scratch::{self, WORK_FOLDER};
@@ -235,6 +236,7 @@ impl Host for RealHost {
             Effect::Stop(job, mode) => self.shared.supervisor.stop(job, mode),
             Effect::Suspend(job) => self.shared.supervisor.suspend(job),
             Effect::Continue(job) => self.shared.supervisor.resume(job),
+            Effect::Limit(job, limit) => self.starts.order(move || shared.supervisor.limit(job, limit)),
             Effect::Finalize { job, .. } => finalize_aside(&shared, job),
             Effect::Discard { job, .. } => self.starts.order(move || shared.discard(job)),
             Effect::Clean(order) => self.clean(order),
@@ -409,7 +411,9 @@ impl Shared {
         let needs = Needs { program: Some(Path::new(command.get_program())), input: Some(&order.input), output: Some(part.path()) };
         let no_fence = |error: io::Error| (format!("no fence can be built: {}", error_words(&error)), true);
         let fence = self.fences.build(needs).map_err(no_fence)?;
-        let launch = Launch { command, duration: order.media.duration, max_file, memory_limit: order.memory_limit, fence };
+        // What is written to a file system in memory is the job's too, and was not reckoned with.
+        let memory_limit = order.memory_limit.filter(|_| !resident::is_in_memory(part.path()));
+        let launch = Launch { command, duration: order.media.duration, max_file, memory_limit, fence };
         let mut jobs = self.jobs();
         let files = jobs.entry(order.job).or_default();
         files.part = Some(part);

@@ -189,6 +189,13 @@ impl Supervisor {
         self.shared.resume(job);
     }
 
+    /// Gives a running job another memory limit, see [`JobGroups::limit`].
+    pub fn limit(&self, job: JobId, limit: Bytes) {
+        if let Some(groups) = &self.config.groups {
+            groups.limit(job, limit);
+        }
+    }
+
     /// The jobs whose process runs or has ended without being reaped yet, with its number.
     pub fn running(&self) -> Vec<(JobId, u32)> {
         self.shared.running()

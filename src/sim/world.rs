@@ -123,6 +123,8 @@ pub struct World {
     pub stops: Vec<(Mono, JobId, StopMode)>,
     /// What must never happen, when it happened.
     pub violations: Vec<String>,
+    /// The kernel's limits of processes.
+    pub limits: BTreeMap<JobId, Bytes>,
     /// Parts that a try has left and nobody has removed or published.
     pub parts: BTreeSet<(JobId, u32)>,
     admitted: BTreeMap<JobId, Seq>,
@@ -158,6 +160,7 @@ impl World {
             starts: Vec::new(),
             stops: Vec::new(),
             violations: Vec::new(),
+            limits: BTreeMap::new(),
             parts: BTreeSet::new(),
             admitted: BTreeMap::new(),
         };
@@ -287,18 +290,21 @@ impl World {
         self.processes.values().map(|process| self.anon(process)).sum::<Bytes>() + CONSOLE + self.foreign_now()
     }
 
-    /// Kills the largest process when there is no memory left. Looks often enough for what grows by 1 GB/s.
+    /// Kills whoever is over its own limit, and the largest process when there is no memory left. Looks often enough for what grows by 1 GB/s.
     fn kernel_looks(&mut self) -> Option<Input> {
         self.watched = !self.processes.is_empty();
         if self.watched {
             self.after(KERNEL_EVERY, Coming::Kernel);
         }
-        if !self.kernel || self.hard() <= self.memory {
+        if !self.kernel {
             return None;
         }
-        let largest = self.processes.iter().max_by_key(|(_, process)| self.anon(process)).map(|(id, _)| *id)?;
+        let is_over = |id: &JobId, process: &Process| self.limits.get(id).is_some_and(|limit| self.anon(process) > *limit);
+        let over = self.processes.iter().find(|(id, process)| is_over(id, process));
+        let largest = || self.processes.iter().max_by_key(|(_, process)| self.anon(process));
+        let victim = over.or_else(|| if self.hard() > self.memory { largest() } else { None }).map(|(id, _)| *id)?;
         self.oom_kills += 1;
-        Some(self.end(largest, Exit::Signal(9), None, Some(true)))
+        Some(self.end(victim, Exit::Signal(9), None, Some(true)))
     }
 
     fn ran(&self, process: &Process) -> Duration {
@@ -327,6 +333,7 @@ impl World {
     fn end(&mut self, id: JobId, exit: Exit, failure: Option<Failure>, oom_killed: Option<bool>) -> Input {
         let peak = self.processes.get(&id).map_or(Bytes::ZERO, |process| self.anon(process));
         self.processes.remove(&id);
+        self.limits.remove(&id);
         Input::Job(id, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed }))
     }
 
@@ -354,6 +361,7 @@ impl World {
             return;
         }
         self.parts.insert((id, order.attempt));
+        self.limits.extend(order.memory_limit.map(|limit| (id, limit)));
         *self.cache.entry(index).or_default() += self.jobs[index].cache;
         let process = Process { index, attempt: order.attempt, ran: Duration::ZERO, since: Some(self.now), generation: self.order };
         self.processes.insert(id, process);
@@ -464,6 +472,11 @@ impl Host for World {
             Effect::Stop(job, mode) => self.stop(job, mode),
             Effect::Suspend(job) => self.pause(job, true),
             Effect::Continue(job) => self.pause(job, false),
+            Effect::Limit(job, limit) => {
+                if let Some(known) = self.limits.get_mut(&job) {
+                    *known = limit;
+                }
+            }
             Effect::Finalize { job, attempt } => {
                 let Some(spec) = self.index_of.get(&job).map(|index| &self.jobs[*index]) else { return };
                 let result = if let Fate::Unpublishable(failure) = &spec.fate {

@@ -15,6 +15,8 @@ pub struct Cage {
     version: Version,
     dir: PathBuf,
     kills_before: u64,
+    /// The kernel's log from the making of the box on, where it may be read.
+    log: Option<fs::File>,
 }
 
 impl Cage {
@@ -29,15 +31,20 @@ impl Cage {
         if let Err(error) = fs::create_dir(&dir) {
             return skipped(format!("cannot make {}: {error}", dir.display()));
         }
-        let cage = Self { version: own.version, dir, kills_before: machine_kills() };
-        let file = if own.version == Version::V1 { "memory.limit_in_bytes" } else { "memory.max" };
-        if let Err(error) = fs::write(cage.dir.join(file), limit.0.to_string()) {
-            return skipped(format!("cannot set {}: {error}", cage.dir.join(file).display()));
+        let cage = Self { version: own.version, dir, kills_before: machine_kills(), log: kernel_log() };
+        if let Err(error) = cage.resize(limit) {
+            return skipped(format!("cannot set the limit of {}: {error}", cage.dir.display()));
         }
         // Swap would hide what the test is about.
         let _ = fs::write(cage.dir.join("memory.swappiness"), "0");
         let _ = fs::write(cage.dir.join("memory.swap.max"), "0");
         Some(cage)
+    }
+
+    /// Gives the box another size.
+    pub fn resize(&self, limit: Bytes) -> std::io::Result<()> {
+        let file = if self.version == Version::V1 { "memory.limit_in_bytes" } else { "memory.max" };
+        fs::write(self.dir.join(file), limit.0.to_string())
     }
 
     /// Starts a process that is in the box before its program runs.
@@ -50,12 +57,31 @@ impl Cage {
         command.spawn().expect("starts in the box")
     }
 
-    /// Kills by the kernel since the box was made. Jobs' groups are gone when they are asked for, so on v1 it is the
-    /// machine's count: one box at a time, on a machine with memory to spare.
+    /// Kills by the kernel in the box since it was made, to be asked for once. Jobs' groups are gone by then, so on v1 the
+    /// kernel's log is read, which names the group of each; where it may not be read, it is the machine's count.
     pub fn kills(&self) -> u64 {
-        match self.version {
-            Version::V1 => machine_kills() - self.kills_before,
-            Version::V2 => field(&self.dir.join("memory.events"), "oom_kill").unwrap_or(0),
+        match (self.version, &self.log) {
+            (Version::V1, Some(log)) => self.kills_in(log),
+            (Version::V1, None) => machine_kills() - self.kills_before,
+            (Version::V2, _) => field(&self.dir.join("memory.events"), "oom_kill").unwrap_or(0),
+        }
+    }
+
+    fn kills_in(&self, mut log: &fs::File) -> u64 {
+        let name = self.dir.file_name().map(|name| format!("/{}", name.to_string_lossy())).unwrap_or_default();
+        let mut record = [0; 8192];
+        let mut kills = 0;
+        loop {
+            match std::io::Read::read(&mut log, &mut record) {
+                Ok(0) => return kills,
+                Ok(length) => {
+                    let text = String::from_utf8_lossy(&record[..length]);
+                    kills += u64::from(text.contains("oom-kill:constraint") && text.contains(&name));
+                }
+                // Records that were overwritten before they could be read.
+                Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
+                Err(_) => return kills,
+            }
         }
     }
 
@@ -107,6 +133,14 @@ fn folders(dir: &Path) -> Vec<PathBuf> {
 fn field(file: &Path, key: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// The kernel's log from now on.
+fn kernel_log() -> Option<fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut log = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open("/dev/kmsg").ok()?;
+    std::io::Seek::seek(&mut log, std::io::SeekFrom::End(0)).ok()?;
+    Some(log)
 }
 
 fn machine_kills() -> u64 {

@@ -49,8 +49,44 @@ impl Engine {
         let frames = job.progress.map_or(0, |progress| progress.frame);
         let course = Course { peak: active.host_peak, frames, ran: active.ran };
         let Some(key) = RecipeKey::of(media, preset).filter(|_| course.is_telling(preset)) else { return };
-        self.config.learned.remember(key.clone(), course.peak);
-        self.effects.push(Effect::RememberPeak(key, course.peak));
+        self.learn(key, course.peak);
+    }
+
+    /// A try that ended for want of memory shows how much its kind needs at least: the next like it, in this run and in
+    /// later ones, is given more from the start.
+    pub(super) fn learn_from_overrun(&mut self, id: JobId, seen: Bytes) {
+        let Some(job) = self.job(id) else { return };
+        let (Some(media), Some(preset)) = (&job.media, self.config.presets.get(&job.preset)) else { return };
+        let is_news = self.expected(id).is_some_and(|expected| seen > expected.peak);
+        if let Some(key) = RecipeKey::of(media, preset).filter(|_| is_news) {
+            self.learn(key, seen);
+        }
+    }
+
+    fn learn(&mut self, key: RecipeKey, peak: Bytes) {
+        self.config.learned.remember(key.clone(), peak);
+        self.effects.push(Effect::RememberPeak(key, peak));
+        // What waits or runs is looked at with other eyes from now on.
+        let known: Vec<JobId> = self.expected.keys().copied().collect();
+        for id in known {
+            self.expect(id);
+        }
+    }
+
+    /// What a job is expected to need, by all that is known now.
+    pub(super) fn expected(&self, id: JobId) -> Option<Estimate> {
+        let job = self.job(id)?;
+        let told = || job.predicted_peak.map(|peak| Estimate { peak, learned_from: 0 });
+        self.expected.get(&id).copied().or_else(|| self.estimate_of(job)).or_else(told)
+    }
+
+    /// Keeps the estimate of a job that may start soon or runs: it is asked for at every sample.
+    pub(super) fn expect(&mut self, id: JobId) {
+        let estimate = self.job(id).filter(|job| !job.phase.is_terminal()).and_then(|job| self.estimate_of(job));
+        match estimate {
+            Some(estimate) => drop(self.expected.insert(id, estimate)),
+            None => drop(self.expected.remove(&id)),
+        }
     }
 }
 

@@ -4,8 +4,11 @@ use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, Phase};
 use crate::domain::memory::Level;
 use crate::domain::units::Bytes;
-use crate::engine::Engine;
+use crate::engine::port::Effect;
 use crate::engine::samples::counted;
+use crate::engine::{Active, Engine};
+
+use super::rungs::OVERRUN;
 
 /// The model is good to about a seventh.
 const MODEL_MARGIN: f64 = 1.15;
@@ -15,8 +18,14 @@ const RAISE: f64 = 1.5;
 const UNKNOWN: Bytes = Bytes::mib(256);
 /// Set aside while an input is probed: measured, 15 MB of its own for 720p, 90 MB for the largest frame that is allowed.
 const PROBE: Bytes = Bytes::mib(96);
+/// What a job's limit leaves beside its own memory, for file cache and the code of ffmpeg.
+const CACHE: Bytes = Bytes::mib(64);
 /// Figures of a job that waits are told again when they change by as much.
 const NOTABLE: Bytes = Bytes::mib(32);
+
+fn differs(a: Bytes, b: Bytes) -> bool {
+    (a - b).max(b - a) >= NOTABLE
+}
 
 /// Whether the next job may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,18 +56,80 @@ impl Engine {
         self.governor.raised.get(&id).copied().unwrap_or_else(|| self.model_reserve(id))
     }
 
+    /// What like jobs have taken needs no margin but its own; the model does.
     fn model_reserve(&self, id: JobId) -> Bytes {
-        match self.job(id).and_then(|job| job.predicted_peak) {
-            Some(peak) => peak.scale(MODEL_MARGIN),
+        match self.expected(id) {
+            Some(estimate) if estimate.learned_from > 0 => estimate.peak,
+            Some(estimate) => estimate.peak.scale(MODEL_MARGIN),
             None => UNKNOWN.min(self.state.lines.high_water.scale(0.5)),
         }
     }
 
-    /// What a job must have when nothing else runs. A raised reserve is a guess that keeps others away; alone, what was
-    /// really seen of it counts.
+    /// What a job must have when nothing else runs: the expected peak itself. The margin, and the guess that a raised
+    /// reserve is, keep others away, and there are none; what was really seen of the job counts.
     fn reserve_alone(&self, id: JobId) -> Bytes {
         let seen = self.job(id).filter(|_| self.governor.raised.contains_key(&id)).map_or(Bytes::ZERO, |job| job.peak);
-        self.model_reserve(id).max(seen)
+        self.expected(id).map_or_else(|| self.model_reserve(id), |estimate| estimate.peak).max(seen)
+    }
+
+    /// No other job that holds a slot has a process, or will have one.
+    fn is_alone(&self, id: JobId) -> bool {
+        let has_none = |other: &JobId| matches!(self.job(*other).map(|job| &job.phase), Some(Phase::Finalizing));
+        self.active.keys().filter(|other| **other != id).all(has_none)
+    }
+
+    /// How far all memory may go on this job's account, now that it starts; `None` where that is not beyond the critical
+    /// mark. Only a job alone may go there, and only as far as was foreseen for it.
+    pub(in crate::engine) fn may_reach(&self, id: JobId) -> Option<Bytes> {
+        let lines = &self.state.lines;
+        let reach = (self.base() + self.reserve(id)).min(lines.last());
+        (self.is_alone(id) && reach > lines.critical).then_some(reach)
+    }
+
+    /// From here on somebody has to go: the critical mark, unless a job runs alone that was foreseen to go further.
+    pub(super) fn kill_mark(&self) -> Bytes {
+        let critical = self.state.lines.critical;
+        let alone = self.active.iter().find(|(id, _)| self.is_alone(**id));
+        alone.and_then(|(_, active)| active.may_reach).unwrap_or(critical).max(critical)
+    }
+
+    /// The most that a job's processes may hold before the kernel ends that job, and that job alone: well over its reserve,
+    /// or whatever nobody else was promised, so that a wrong estimate costs nothing while there is room. Never above the
+    /// budget; `None` without the governor, or before the budget is known.
+    pub(in crate::engine) fn kernel_limit(&self, id: JobId) -> Option<Bytes> {
+        let lines = &self.state.lines;
+        if !self.config.governor || lines.budget == Bytes::ZERO {
+            return None;
+        }
+        let others: Bytes = self.active.keys().filter(|other| **other != id).map(|other| self.share(*other)).sum();
+        let free = lines.budget - (self.base() + others);
+        Some((self.reserve(id).scale(OVERRUN) + CACHE).max(free).min(lines.budget))
+    }
+
+    /// Tells the limits of running jobs anew when others came or went. A limit falls only when somebody was let in beside,
+    /// for which what this job holds was counted; so it never falls onto that.
+    pub(in crate::engine) fn adjust_limits(&mut self) {
+        let holds = |id: &&JobId| !matches!(self.job(**id).map(|job| &job.phase), None | Some(Phase::Finalizing));
+        if !self.active.keys().filter(holds).eq(&self.governor.neighbours) {
+            self.governor.neighbours = self.active.keys().filter(holds).copied().collect();
+            self.governor.limits_round += 1;
+        }
+        let round = self.governor.limits_round;
+        let is_due = |id: &JobId, active: &Active| {
+            let runs = || matches!(self.job(*id).map(|job| &job.phase), Some(Phase::Running { .. }));
+            active.limit_round < round && active.limit.is_some() && runs()
+        };
+        let due: Vec<JobId> = self.active.iter().filter(|(id, active)| is_due(id, active)).map(|(id, _)| *id).collect();
+        for id in due {
+            let limit = self.kernel_limit(id);
+            let Some(active) = self.active.get_mut(&id) else { continue };
+            active.limit_round = round;
+            let (Some(old), Some(new)) = (active.limit, limit) else { continue };
+            if differs(old, new) {
+                active.limit = limit;
+                self.effects.push(Effect::Limit(id, new));
+            }
+        }
     }
 
     /// Raises a job's reserve after it was killed; returns the old and the new one.
@@ -92,10 +163,10 @@ impl Engine {
         (counted(sample, lines).hard - sample.jobs_total()).max(lines.reserve)
     }
 
-    /// The most that a job can ever get: the critical mark without the console, and without what is kept for it and sshd.
+    /// The most that a job can ever get: all but what a job alone must leave, and what is kept for the console and sshd.
     fn most_for_one(&self) -> Bytes {
         let console = self.sample.as_ref().map_or(Bytes::ZERO, |(_, sample)| sample.console);
-        self.state.lines.critical - console.max(self.state.lines.reserve)
+        self.state.lines.last() - console.max(self.state.lines.reserve)
     }
 
     /// Whether the job that is next may start now. Reservations count from the moment of admission, so several jobs may
@@ -113,10 +184,10 @@ impl Engine {
         }
         let lines = &self.state.lines;
         let (base, committed) = (self.base(), self.active.keys().map(|id| self.share(*id)).sum::<Bytes>());
-        let is_alone = self.active.keys().all(|id| matches!(self.job(*id).map(|job| &job.phase), Some(Phase::Finalizing)));
+        let is_alone = self.is_alone(id);
         // File cache alone must not keep an empty box idle for ever: a single job looks at what cannot be dropped.
         let is_calm = if is_alone { self.levels.level() < Level::Critical } else { self.levels.level() == Level::Normal };
-        let (needs, line) = if is_alone { (needs_alone, lines.critical) } else { (self.reserve(id), lines.high_water) };
+        let (needs, line) = if is_alone { (needs_alone, lines.last()) } else { (self.reserve(id), lines.high_water) };
         let is_somebody_over = is_alone && base >= lines.high_water;
         let free = if is_somebody_over { Bytes::ZERO } else { line - (base + committed) };
         let is_room = needs <= free && !is_somebody_over;
@@ -135,7 +206,6 @@ impl Engine {
             }
             return;
         };
-        let differs = |a: Bytes, b: Bytes| (a - b).max(b - a) >= NOTABLE;
         let is_known = self
             .state
             .held

@@ -49,6 +49,9 @@ pub(super) struct Governor {
     pending: Option<Pending>,
     /// Told that starts are held.
     is_holding: bool,
+    /// The jobs that memory is set aside for, and how often they have changed: each time what is left for the others does.
+    neighbours: Vec<JobId>,
+    pub(super) limits_round: u64,
     /// The pace that samples are asked for at.
     pace: Duration,
     /// The pace in force when the last sample came: the next is due by the slower of the two.
@@ -68,6 +71,8 @@ impl Default for Governor {
             kill: None,
             pending: None,
             is_holding: false,
+            neighbours: Vec::new(),
+            limits_round: 0,
             pace: pace::BUSY,
             sample_pace: pace::BUSY,
             warnings: Warnings::default(),

@@ -26,7 +26,7 @@ const ROOM_FOR: Duration = Duration::from_secs(5);
 /// A job stopped for this long gives its memory up.
 const STOPPED_AT_MOST: Duration = Duration::from_mins(2);
 /// Over this share of its reserve a job is the first to go.
-const OVERRUN: f64 = 1.5;
+pub(super) const OVERRUN: f64 = 1.5;
 /// A killed process is waited for at most this long.
 const REAPED_WITHIN: Duration = Duration::from_secs(5);
 /// Between the end of one killed process and the next kill: its memory has to be seen gone.
@@ -82,10 +82,10 @@ impl Engine {
         self.governor.pending.is_none() && !is_cleaning && self.is_fresh() && self.is_kill_settled()
     }
 
-    /// Over the critical mark: kills one job, if our jobs can make up for what is too much. What somebody else holds is
+    /// Over the critical mark, or beyond what was foreseen for a job alone: kills one job, if our jobs can make up for what is too much. What somebody else holds is
     /// not theirs to pay for.
     pub(super) fn kill_when_critical(&mut self) -> bool {
-        let (hard, critical) = (self.hard(), self.state.lines.critical);
+        let (hard, critical) = (self.hard(), self.kill_mark());
         if hard < critical || !self.is_fresh() || !self.is_kill_settled() {
             return false;
         }
@@ -248,7 +248,6 @@ impl Engine {
         let held = job.map_or(Bytes::ZERO, |job| self.anon(job));
         self.governor.note_action(now);
         self.governor.pending = Some(Pending { id, action, job, since: now, before, held, deficit });
-        self.note_high_cleanup();
         self.emit(EventKind::CleanupStarted { cleanup: id, trigger: CleanupTrigger::HighWater, job, action, before_bytes: before });
     }
 
@@ -301,6 +300,7 @@ impl Engine {
         let seen = self.active.get(&id).map_or(job.peak, |active| job.peak.max(active.host_peak));
         let tries = self.count_memory_try(id);
         let (old, new) = self.raise_reserve(id, seen);
+        self.learn_from_overrun(id, seen);
         let figures = format!("{why}; it held {} of its own, {} were set aside", seen.whole(), old.whole());
         if tries > MEMORY_TRIES {
             let reason = format!("out of memory {tries} times: {figures}; budget {}", self.state.lines.budget);

@@ -15,10 +15,10 @@ const LINE_WINDOW: Duration = Duration::from_mins(5);
 const LINE_ALARM: Duration = Duration::from_secs(150);
 /// The alarm ends below this.
 const LINE_CALM: Duration = Duration::from_mins(2);
-/// The time over which cleanups are counted.
+/// The time over which passes of the ladder are counted.
 const CLEANUP_WINDOW: Duration = Duration::from_mins(10);
-/// So many within it are a sign.
-const CLEANUPS: usize = 3;
+/// So many within it are a sign. However many rungs a pass takes, it is one occasion.
+const PASSES: usize = 3;
 /// Ended jobs that are looked at.
 const JOBS: usize = 20;
 /// Fewer say nothing.
@@ -40,7 +40,8 @@ pub(super) struct Warnings {
     line: VecDeque<(Mono, Duration, bool)>,
     over: Duration,
     last_sample: Option<Mono>,
-    cleanups: VecDeque<Mono>,
+    /// When passes of the ladder began.
+    passes: VecDeque<Mono>,
     /// The latest ended jobs: whether badly.
     ended: VecDeque<bool>,
     raised: BTreeSet<&'static str>,
@@ -61,9 +62,9 @@ impl Warnings {
 }
 
 impl Engine {
-    /// A cleanup has begun because of the line.
-    pub(in crate::engine) fn note_high_cleanup(&mut self) {
-        self.governor.warnings.cleanups.push_back(self.now.mono);
+    /// A pass of the ladder has begun because of the line. What cleans before and after jobs is no sign of anything.
+    pub(in crate::engine) fn note_pass(&mut self) {
+        self.governor.warnings.passes.push_back(self.now.mono);
     }
 
     /// A job has ended.
@@ -78,6 +79,14 @@ impl Engine {
         }
     }
 
+    /// The run goes on under another profile: what was seen under the last one says nothing of it.
+    pub(in crate::engine) fn forget_signs(&mut self) {
+        let names = std::mem::take(&mut self.governor.warnings).raised;
+        for name in names {
+            self.emit(EventKind::WarningCleared { warning: name.to_owned() });
+        }
+    }
+
     pub(super) fn watch_warnings(&mut self) {
         let (now, lines) = (self.now.mono, self.state.lines);
         let is_over = self.state.memory.counted_bytes >= lines.high_water;
@@ -85,10 +94,10 @@ impl Engine {
         let is_stuck = self.active.is_empty() && self.state.held.is_some();
         let warnings = &mut self.governor.warnings;
         warnings.note_line(now, is_over);
-        while warnings.cleanups.front().is_some_and(|at| now.since(*at) > CLEANUP_WINDOW) {
-            warnings.cleanups.pop_front();
+        while warnings.passes.front().is_some_and(|at| now.since(*at) > CLEANUP_WINDOW) {
+            warnings.passes.pop_front();
         }
-        let (over, cleanups) = (warnings.over, warnings.cleanups.len());
+        let (over, passes) = (warnings.over, warnings.passes.len());
         let (ended, bad) = (warnings.ended.len(), warnings.ended.iter().filter(|bad| **bad).count());
         let is_foreign = base >= lines.high_water || is_stuck;
         let below_since = if is_foreign { None } else { warnings.foreign_below_since.or(Some(now)) };
@@ -97,8 +106,8 @@ impl Engine {
 
         let evidence = format!("{} s of the last 5 min over {}", over.as_secs(), lines.high_water);
         self.sign(LINE, over > LINE_ALARM, over < LINE_CALM, evidence);
-        let evidence = format!("{cleanups} cleanups at the line within 10 min");
-        self.sign(OFTEN, cleanups >= CLEANUPS, cleanups < CLEANUPS, evidence);
+        let evidence = format!("memory had to be cleaned up at the line {passes} times within 10 min");
+        self.sign(OFTEN, passes >= PASSES, passes < PASSES, evidence);
         let is_failing = ended >= JOBS_AT_LEAST && bad * 10 > ended;
         self.sign(FAILING, is_failing, !is_failing, format!("{bad} of the last {ended} jobs failed, stalled or timed out"));
         let evidence = format!("somebody else uses {}; the line is {}", base.whole(), lines.high_water);
