@@ -47,3 +47,11 @@ ssh:
 # The hostile files under strace: every open and every connection is looked at (needs strace).
 hostile:
     cargo test --test hostile -- --include-ignored --nocapture
+
+# Hundreds of random kills and signals over queues of sixty, and disks of every size (ten minutes; root for the disks).
+chaos:
+    cargo test --release --test chaos -- --include-ignored --nocapture --test-threads 1
+
+# A hundred thousand random inputs each for the readers of foreign text, or PROPTEST_CASES of them.
+fuzz:
+    PROPTEST_CASES=${PROPTEST_CASES:-100000} cargo test --release --lib -- --nocapture fuzzed any_bytes

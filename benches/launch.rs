@@ -182,6 +182,7 @@ impl Queue {
             presets: config.presets.clone(),
             ffmpeg: None,
             load_jobs: Some(PathBuf::from(env!("CARGO_BIN_EXE_plimsoll"))),
+            restore: true,
             guests: Vec::new(),
             budget: Some(Bytes::gib(2)),
         };

@@ -1071,7 +1071,7 @@ fn memory_is_set_aside_for_a_probe_while_it_runs() {
     use plimsoll::domain::command::{ClientId, RequestId};
     use plimsoll::domain::memory::{Budget, BudgetSource};
     use plimsoll::engine::Engine;
-    use plimsoll::engine::port::{Effect, FoundInput, Inspection, JobReport, ScanId};
+    use plimsoll::engine::port::{Arrived, Effect, Inspection, JobReport, Page, ScanId, StoredJob};
 
     let media = |mb: u64| {
         let (width, height) = picture(Bytes::mib(mb));
@@ -1095,10 +1095,22 @@ fn memory_is_set_aside_for_a_probe_while_it_runs() {
         };
         engine.start(Now::default());
         step(&mut engine, Input::Command(ClientId(1), RequestId(1), Command::Enqueue { paths: vec!["/in".into()], preset: None }));
-        let found = |name: &str| FoundInput { path: name.into(), size: Bytes::mib(1), output: format!("/out{name}").into() };
-        step(&mut engine, Input::Found(ScanId(1), vec![found("/a"), found("/b")]));
-        let needs = estimate::predicted_peak(&media(500), &preset()).expect("a picture").scale(1.15);
-        let critical = engine.state().lines.critical;
+        step(&mut engine, Input::Found(ScanId(1), Arrived { jobs: 2, bytes: Bytes::mib(2), known: 0, last_rank: 2 }));
+        let stored = |number| StoredJob {
+            id: JobId(number),
+            input: format!("/in/{number}").into(),
+            size: Bytes::mib(1),
+            output: format!("/out/{number}").into(),
+            preset: "video".to_owned(),
+            definition: None,
+            rank: number as i64,
+            attempts: 0,
+            allowed: false,
+            deaths: 0,
+        };
+        step(&mut engine, Input::Paged(Page { jobs: vec![stored(1), stored(2)], last_rank: 2, ..Page::default() }));
+        let needs = estimate::predicted_peak(&media(500), &preset()).expect("a picture");
+        let critical = engine.state().lines.last();
         let foreign = critical - needs - spare;
         let sample = MemorySample {
             usage: foreign,
@@ -1108,7 +1120,7 @@ fn memory_is_set_aside_for_a_probe_while_it_runs() {
             ..MemorySample::default()
         };
         step(&mut engine, Input::Sample(sample.clone()));
-        let critical = engine.state().lines.critical;
+        let critical = engine.state().lines.last();
         let foreign = critical - needs - spare;
         step(&mut engine, Input::Sample(MemorySample { usage: foreign, working_set: foreign, hard: foreign, ..sample }));
         let inspected = |mb| JobReport::Inspected(Inspection::Ready(media(mb)));

@@ -60,7 +60,7 @@ impl Console {
     fn read_until(&mut self, text: &str) {
         let (mut seen, deadline) = (Vec::new(), Instant::now() + PATIENCE);
         let master = self.master.as_mut().expect("not hung up yet");
-        let mut block = [0; 65536];
+        let mut block = vec![0; 65536];
         while !seen.windows(text.len()).any(|window| window == text.as_bytes()) && !self.screen.screen().contents().contains(text) {
             assert!(Instant::now() < deadline, "{text} never came: {}", self.screen.screen().contents());
             let read = master.read(&mut block).expect("read");
@@ -167,7 +167,7 @@ fn after_a_hang_up_the_queue_runs_to_its_end_without_a_screen_and_without_spinni
         // Long enough for a loop that spins to be seen, and the jobs wait meanwhile.
         let (before, began) = (cpu(console.pid()), Instant::now());
         std::thread::sleep(Duration::from_secs(2));
-        let share = (cpu(console.pid()) - before).as_secs_f64() / began.elapsed().as_secs_f64();
+        let share = cpu(console.pid()).saturating_sub(before).as_secs_f64() / began.elapsed().as_secs_f64();
         assert!(share < 0.25, "{share} of a processor for nothing");
         assert_eq!(outputs(&world), 0);
         assert!(fs::exists(world.path("state/scratch")).expect("there"));

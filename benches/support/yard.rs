@@ -12,9 +12,10 @@ use plimsoll::domain::job::{Exit, JobId, MediaInfo, Progress, VideoStream};
 use plimsoll::domain::memory::{Budget, BudgetSource, JobVitals, MemorySample};
 use plimsoll::domain::preset::Preset;
 use plimsoll::domain::profile::Profile;
+use plimsoll::domain::state::Backlog;
 use plimsoll::domain::time::{Mono, Now, Wall};
 use plimsoll::domain::units::Bytes;
-use plimsoll::engine::port::{Effect, ExitReport, FoundInput, Input, Inspection, JobReport, Published, ScanId};
+use plimsoll::engine::port::{Arrived, Effect, ExitReport, Input, Inspection, JobReport, Page, Published, ScanId, StoredJob};
 use plimsoll::engine::{Engine, EngineConfig};
 
 /// A shipped profile, with so many slots.
@@ -51,6 +52,9 @@ pub struct Yard {
     answers: VecDeque<Input>,
     now: Duration,
     ticks: u64,
+    /// Jobs in the stored queue, and how many of them were told.
+    stored: u64,
+    told: u64,
 }
 
 impl Yard {
@@ -62,6 +66,8 @@ impl Yard {
             answers: VecDeque::new(),
             now: Duration::ZERO,
             ticks: 0,
+            stored: 0,
+            told: 0,
         };
         let now = yard.now();
         let effects = yard.engine.start(now);
@@ -72,7 +78,10 @@ impl Yard {
         yard.settle(Input::Command(ClientId(1), RequestId(1), enqueue));
         let numbers: Vec<u64> = (0..jobs).collect();
         for batch in numbers.chunks(256) {
-            yard.settle(Input::Found(ScanId(1), batch.iter().map(|number| found(*number)).collect()));
+            yard.stored += batch.len() as u64;
+            let bytes = batch.iter().map(|number| stored(*number).size).sum();
+            let last_rank = stored(yard.stored).rank;
+            yard.settle(Input::Found(ScanId(1), Arrived { jobs: batch.len() as u64, bytes, known: 0, last_rank }));
             // A host that measures no memory while it scans would leave the engine blind.
             let sample = yard.sample();
             yard.settle(sample);
@@ -80,7 +89,7 @@ impl Yard {
         }
         yard.settle(Input::ScanDone(ScanId(1), Vec::new()));
         assert_eq!(yard.running().len(), 2, "two jobs run");
-        assert_eq!(yard.engine.state().jobs.len() as u64, jobs);
+        assert_eq!(yard.engine.state().unended(), jobs);
         yard
     }
 
@@ -109,6 +118,7 @@ impl Yard {
                     continue;
                 }
                 Effect::Persist(event) => Input::Persisted(event.seq),
+                Effect::Page { limit } => self.page(limit as u64),
                 Effect::Inspect { job, .. } => Input::Job(job, JobReport::Inspected(Inspection::Ready(media()))),
                 Effect::Spawn(order) => Input::Job(order.job, JobReport::Spawned { pid: 1000 + order.job.0 as u32 }),
                 Effect::Finalize { job, .. } => Input::Job(job, JobReport::Finalized(Ok(published(job)))),
@@ -117,6 +127,15 @@ impl Yard {
             };
             self.answers.push_back(answer);
         }
+    }
+
+    /// The next jobs of the stored queue.
+    fn page(&mut self, limit: u64) -> Input {
+        let from = self.told;
+        self.told = self.stored.min(from + limit);
+        let jobs = (from..self.told).map(stored).collect();
+        let backlog = Backlog { jobs: self.stored - self.told, bytes: Bytes::mib(95) };
+        Input::Paged(Page { jobs, backlog, last_rank: stored(self.stored).rank, interrupted: 0 })
     }
 
     /// The jobs whose process runs.
@@ -180,9 +199,16 @@ impl Yard {
     }
 }
 
-fn found(number: u64) -> FoundInput {
-    FoundInput {
-        path: PathBuf::from(format!("/srv/media/season-{:02}/clip-{number:06}.mp4", number % 40)),
+fn stored(number: u64) -> StoredJob {
+    StoredJob {
+        id: JobId(number + 1),
+        preset: "web-720p".to_owned(),
+        definition: None,
+        rank: (number as i64 + 1) << 20,
+        attempts: 0,
+        allowed: false,
+        deaths: 0,
+        input: PathBuf::from(format!("/srv/media/season-{:02}/clip-{number:06}.mp4", number % 40)),
         size: Bytes::mib(20 + number % 150),
         output: PathBuf::from(format!("/srv/media/plimsoll-out/clip-{number:06}.web-720p.mp4")),
     }

@@ -74,8 +74,8 @@ pub enum Command {
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Video files, folders (recursively), queue files (*.yaml).
-    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    /// Video files, folders (recursively), queue files (*.yaml); none = what waits in the queue.
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// One JSON object a line on stdout, as the event happens.
     #[arg(long)]

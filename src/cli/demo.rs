@@ -30,8 +30,10 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     }
     resolved.budget = resolved.budget.or(Some(DEMO_BUDGET));
     resolved.check_out()?;
-    // Before minutes are spent on clips; the session claims it for good.
+    // Before minutes are spent on clips; beside a run that is at work the figures would mean nothing.
     drop(Instance::claim(&resolved.state_dir).map_err(|error| refused(&error))?);
+    // A queue of its own: what waits in the operator's is none of the demonstration's business, nor the other way round.
+    resolved.state_dir.push("demo");
     let wish = if args.headless || args.json { Wish::Lines { json: args.json, summary: true } } else { Wish::Console };
     let (paths, load_jobs) = match &ffmpeg {
         Some(ffmpeg) => (make_clips(ffmpeg, &folder)?, None),
@@ -41,6 +43,7 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     let budget = resolved.budget.unwrap_or(Bytes::ZERO);
     super::tell(&format!("demo: outputs go to {}; the budget is {budget}, as on a small box\n", path_text(&resolved.out)));
     let mut session = session(&resolved, ffmpeg, load_jobs, commands, wish)?;
+    session.host.restore = false;
     let mut neighbour = Neighbour::start()?;
     session.host.guests.push(neighbour.pid());
     session.watch = Some(Box::new(neighbour.steer()));

@@ -15,6 +15,7 @@ use crate::engine::EngineConfig;
 use crate::engine::estimate::Learned;
 use crate::host::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::real::HostConfig;
+use crate::host::store;
 use crate::tui::TuiOptions;
 use crate::tui::complete::Places;
 use crate::tui::theme::{self, ColorMode, ThemeName};
@@ -37,9 +38,10 @@ pub enum Wish {
 pub fn run(resolved: &Resolved, paths: &[PathBuf], wish: Wish) -> Result<u8> {
     let commands = commands(paths, resolved)?;
     let is_console = wish == Wish::Console && has_terminal() && !resolved.plain;
-    if commands.is_empty() && !is_console {
+    let left = || store::waiting(&resolved.state_dir).map_err(|error| Usage(error.to_string()));
+    if commands.is_empty() && !is_console && (!paths.is_empty() || left()? == 0) {
         let why = match paths {
-            [] => "there is nothing to run, and no terminal for the console".to_owned(),
+            [] => "there is nothing to run, nothing waits in the queue, and there is no terminal for the console".to_owned(),
             files => format!("no jobs in {}", files.iter().map(|file| path_text(file)).collect::<Vec<_>>().join(", ")),
         };
         return Err(Usage(format!("{why}; give video files, folders or queue files (*.yaml)")).into());
@@ -80,6 +82,7 @@ pub fn session(
         ffmpeg,
         load_jobs,
         budget: resolved.budget,
+        restore: true,
         guests: Vec::new(),
     };
     Ok(Session { engine, host, commands, front, log_file: resolved.log_file.clone(), watch: None, is_demo: false })

@@ -66,6 +66,34 @@ pub enum EventKind {
         #[serde(default)]
         rank: Rank,
     },
+    /// What a job that was just listed has behind it: it comes from an earlier run, or stood at the end of the queue.
+    JobRestored {
+        /// The job.
+        job: JobId,
+        /// Tries so far.
+        attempts: u32,
+        /// The operator had let it in although it is over the size limit.
+        allowed: bool,
+    },
+    /// A waiting job has gone behind jobs that are not listed; it is listed again when its turn comes nearer.
+    JobParked {
+        /// The job.
+        job: JobId,
+    },
+    /// How much waits in the store beyond the jobs that are listed.
+    BacklogChanged {
+        /// Jobs.
+        jobs: u64,
+        /// Σ size of their inputs.
+        bytes: Bytes,
+    },
+    /// Jobs that an earlier run has left are queued again.
+    QueueRestored {
+        /// How many.
+        jobs: u64,
+        /// How many of them were at work when that run died.
+        interrupted: u64,
+    },
     /// The probe has read a job's input.
     JobInspected {
         /// The job.
@@ -455,7 +483,7 @@ pub struct JobCounts {
     pub rejected: u64,
     /// Cancelled by the operator.
     pub cancelled: u64,
-    /// Still waiting when the run ended.
+    /// Still waiting when the run ended; they stay in the queue for the next run.
     #[serde(default)]
     pub unfinished: u64,
 }
@@ -488,6 +516,7 @@ impl EventKind {
                 | Self::JobFinished { .. }
                 | Self::JobRequeued { .. }
                 | Self::JobMoved { .. }
+                | Self::JobParked { .. }
                 | Self::JobRetried { .. }
                 | Self::JobRemoved { .. }
                 | Self::ProfileSelected { .. }
@@ -499,6 +528,8 @@ impl EventKind {
     pub const fn job(&self) -> Option<JobId> {
         match self {
             Self::JobQueued { job, .. }
+            | Self::JobRestored { job, .. }
+            | Self::JobParked { job }
             | Self::JobInspected { job, .. }
             | Self::JobRejected { job, .. }
             | Self::JobAllowed { job, .. }

@@ -22,6 +22,8 @@ const LOGS_KEPT: usize = 48;
 const CLEANUPS_KEPT: usize = 500;
 /// Seconds of memory history: two hours.
 const HISTORY_SECONDS: usize = 7200;
+/// Ended jobs listed, and rejected ones; the oldest goes first. The counts know of all.
+pub const ENDED_KEPT: usize = 1000;
 /// Notices kept: faults, warnings, what the operator ought to know.
 const NOTICES_KEPT: usize = 200;
 
@@ -41,10 +43,12 @@ pub struct State {
     pub default_preset: String,
     /// The profile in force.
     pub profile: Option<Box<Profile>>,
-    /// Every job, by number.
+    /// The jobs that are listed, by number: those at work, the next of those that wait, the latest of those that have ended.
     pub jobs: BTreeMap<JobId, Job>,
     /// Jobs by what is happening to them.
     pub index: Index,
+    /// What waits beyond the jobs listed.
+    pub backlog: Backlog,
     /// New jobs are not started.
     pub paused: bool,
     /// Nothing new is taken.
@@ -90,10 +94,22 @@ pub struct Index {
     pub rejected: BTreeSet<JobId>,
     /// Ended, latest last.
     pub ended: BTreeSet<(u64, JobId)>,
-    /// How many ended with each outcome.
+    /// How many ended with each outcome, those that are not listed any more included.
     pub outcomes: BTreeMap<Outcome, u64>,
+    /// Rejected jobs that are not listed any more.
+    #[serde(default)]
+    pub rejected_unlisted: u64,
     /// Σ size of the waiting.
     pub waiting_bytes: Bytes,
+}
+
+/// Jobs that wait and are not listed: a queue may be longer than memory should hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backlog {
+    /// How many.
+    pub jobs: u64,
+    /// Σ size of their inputs.
+    pub bytes: Bytes,
 }
 
 /// A job that waits for memory.
@@ -226,6 +242,20 @@ impl State {
                 self.index.waiting.insert((*rank, *job));
                 self.index.waiting_bytes += *size_bytes;
             }
+            EventKind::JobRestored { job, attempts, allowed } => {
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.attempts = *attempts;
+                    job.allowed = *allowed;
+                }
+            }
+            EventKind::JobParked { job } => {
+                if let Some(known) = self.forget(*job) {
+                    self.backlog.jobs += 1;
+                    self.backlog.bytes += known.size;
+                }
+            }
+            EventKind::BacklogChanged { jobs, bytes } => self.backlog = Backlog { jobs: *jobs, bytes: *bytes },
+            EventKind::QueueRestored { jobs, interrupted } => self.notice(restored_words(*jobs, *interrupted)),
             EventKind::JobInspected { job, media, predicted_peak_bytes, .. } => {
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.media = Some(media.clone());
@@ -334,10 +364,7 @@ impl State {
             }
             EventKind::JobMoved { job, rank } => self.set_rank(*job, *rank),
             EventKind::JobRemoved { job, .. } => {
-                if let Some(known) = self.jobs.remove(job) {
-                    self.unindex(&known);
-                    self.logs.remove(&Some(*job));
-                }
+                self.forget(*job);
             }
             EventKind::MemorySampled(figures) => self.sample(figures),
             EventKind::BudgetChanged { budget_source, available_bytes, lines, .. } => {
@@ -411,10 +438,30 @@ impl State {
             already_done: of(Outcome::AlreadyDone),
             failed: of(Outcome::Failed) + of(Outcome::TimedOut) + of(Outcome::Stalled),
             out_of_memory: of(Outcome::OutOfMemory),
-            rejected: self.index.rejected.len() as u64,
+            rejected: self.index.rejected.len() as u64 + self.index.rejected_unlisted,
             cancelled: of(Outcome::Cancelled),
-            unfinished: (self.index.active.len() + self.index.backoff.len() + self.index.waiting.len()) as u64,
+            unfinished: self.unended(),
         }
+    }
+
+    /// Jobs that wait for a slot or for their next try, listed or not.
+    pub fn waiting(&self) -> u64 {
+        (self.index.backoff.len() + self.index.waiting.len()) as u64 + self.backlog.jobs
+    }
+
+    /// Jobs that have ended or were rejected, listed or not.
+    pub fn ended(&self) -> u64 {
+        self.index.outcomes.values().sum::<u64>() + self.index.rejected.len() as u64 + self.index.rejected_unlisted
+    }
+
+    /// Jobs that wait or hold a slot, listed or not.
+    pub fn unended(&self) -> u64 {
+        self.index.active.len() as u64 + self.waiting()
+    }
+
+    /// Σ size of the inputs that wait for a slot, listed or not.
+    pub fn waiting_bytes(&self) -> Bytes {
+        self.index.waiting_bytes + self.backlog.bytes
     }
 
     /// Time over the line, the crossing under way included.
@@ -469,6 +516,30 @@ impl State {
             }
         }
         self.jobs.insert(id, job);
+        self.retire();
+    }
+
+    /// Takes a job off the list, with all that is kept of it.
+    fn forget(&mut self, id: JobId) -> Option<Job> {
+        let job = self.jobs.remove(&id)?;
+        self.unindex(&job);
+        self.logs.remove(&Some(id));
+        Some(job)
+    }
+
+    /// Unlists the oldest of the ended, so that a long queue does not grow in memory as it is worked off.
+    fn retire(&mut self) {
+        while self.index.ended.len() > ENDED_KEPT {
+            let Some((_, id)) = self.index.ended.pop_first() else { return };
+            self.jobs.remove(&id);
+            self.logs.remove(&Some(id));
+        }
+        while self.index.rejected.len() > ENDED_KEPT {
+            let Some(id) = self.index.rejected.pop_first() else { return };
+            self.index.rejected_unlisted += 1;
+            self.jobs.remove(&id);
+            self.logs.remove(&Some(id));
+        }
     }
 
     fn unindex(&mut self, job: &Job) {
@@ -572,5 +643,18 @@ impl State {
             }
         }
         self.memory = figures.clone();
+    }
+}
+
+/// The words for jobs of an earlier run.
+pub fn restored_words(jobs: u64, interrupted: u64) -> String {
+    let jobs = match jobs {
+        1 => "1 job of an earlier run is queued again".to_owned(),
+        many => format!("{many} jobs of an earlier run are queued again"),
+    };
+    match interrupted {
+        0 => jobs,
+        1 => format!("{jobs}, 1 of which was at work when it died"),
+        many => format!("{jobs}, {many} of which were at work when it died"),
     }
 }

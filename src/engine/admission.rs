@@ -1,7 +1,7 @@
 //! Who may start, and when: a free slot, the size allowed, the queue's order kept.
 
 use super::governor::Fit;
-use super::port::{Effect, FoundInput, Inspection, ScanId, SpawnOrder};
+use super::port::{Arrived, Effect, Inspection, ScanId, SpawnOrder};
 use super::{Active, Engine, Scan, estimate};
 use crate::domain::command::{ClientId, Rejection, RequestId};
 use crate::domain::event::EventKind;
@@ -36,34 +36,27 @@ impl Engine {
         let scan = ScanId(self.next_scan);
         self.next_scan += 1;
         let searched = paths.iter().map(|path| path_text(path)).collect::<Vec<_>>().join(", ");
-        self.scans.insert(scan, Scan { client, request, preset: preset.clone(), searched, found: 0 });
+        self.scans.insert(scan, Scan { client, request, searched, found: 0, known: 0 });
         self.effects.push(Effect::Scan { scan, paths, preset });
         Ok(())
     }
 
-    pub(super) fn found(&mut self, scan: ScanId, inputs: Vec<FoundInput>) {
-        let Some(known) = self.scans.get_mut(&scan) else { return };
-        known.found += inputs.len() as u64;
-        let preset = known.preset.clone();
-        for input in inputs {
-            let job = JobId(self.next_job);
-            self.next_job += 1;
-            let rank = self.rank_at_end();
-            self.emit(EventKind::JobQueued {
-                job,
-                input: input.path,
-                size_bytes: input.size,
-                preset: preset.clone(),
-                output: Some(input.output),
-                rank,
-            });
-            self.reject_if_too_large(job);
+    pub(super) fn found(&mut self, scan: ScanId, arrived: Arrived) {
+        if let Some(scan) = self.scans.get_mut(&scan) {
+            scan.found += arrived.jobs;
+            scan.known += arrived.known;
         }
+        self.arrived(arrived);
     }
 
     pub(super) fn scan_done(&mut self, scan: ScanId, errors: Vec<(std::path::PathBuf, String)>) {
         let Some(known) = self.scans.remove(&scan) else { return };
+        if known.known > 0 {
+            let text = format!("{}: {} queued by an earlier run still wait", known.searched, known.known);
+            self.log(None, LogLevel::Info, text);
+        }
         let result = match errors.first() {
+            _ if known.known > 0 => Ok(()),
             None if known.found == 0 => Err(Rejection(format!("no video files were found in {}", known.searched))),
             Some((path, why)) if known.found == 0 => Err(Rejection(format!("{}: {why}", path_text(path)))),
             _ => Ok(()),
@@ -80,7 +73,7 @@ impl Engine {
         (job.size > limit && !job.allowed).then_some(limit)
     }
 
-    fn reject_if_too_large(&mut self, id: JobId) -> bool {
+    pub(super) fn reject_if_too_large(&mut self, id: JobId) -> bool {
         let Some(job) = self.job(id) else { return false };
         let Some(limit) = self.size_limit_exceeded(job) else { return false };
         let detail = format!("{} is over the {limit} limit", job.size);
@@ -168,7 +161,7 @@ impl Engine {
         let Some(job) = self.job(id).filter(|job| matches!(job.phase, Phase::Queued)) else { return };
         match inspection {
             Inspection::Ready(media) => {
-                let preset = self.config.presets.get(&job.preset);
+                let preset = self.preset_of(job);
                 let estimate = preset.and_then(|preset| estimate::estimate(&media, preset, &self.config.learned));
                 let learned_from = estimate.map_or(0, |estimate| estimate.learned_from);
                 let predicted_peak_bytes = estimate.map(|estimate| estimate.peak);
@@ -209,7 +202,7 @@ impl Engine {
     /// The next job in order, if there is a slot for it. Nobody overtakes it.
     fn next_in_order(&self) -> Option<JobId> {
         let may_see = !self.blind() || self.active.is_empty() && self.now.mono.0 > super::BLIND_AFTER;
-        if self.state.paused || !may_see || self.active.len() >= self.slots() {
+        if self.state.paused || self.now.mono < self.room_at || !may_see || self.active.len() >= self.slots() {
             return None;
         }
         let (_, id) = *self.state.index.waiting.first()?;

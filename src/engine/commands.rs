@@ -98,6 +98,7 @@ impl Engine {
             Phase::Rejected(_) | Phase::Finished(_) => {
                 let rank = self.rank_at_end();
                 self.emit(EventKind::JobRetried { job: id, rank });
+                self.park_behind_backlog(id);
                 Ok(())
             }
             _ => Err(Rejection(format!("job {id} has not ended; there is nothing to retry"))),
@@ -129,6 +130,11 @@ impl Engine {
             MoveTo::First => waiting.first().copied().filter(|(_, first)| *first != id),
             MoveTo::Last => waiting.last().copied().filter(|(_, last)| *last != id),
         };
+        if neighbour.is_none() && to == MoveTo::Later && self.has_backlog() {
+            return Err(Rejection(format!("what follows job {id} is not listed yet; move it to the end, or wait a little")));
+        }
+        // The last of those listed is not the last of all.
+        let neighbour = neighbour.or_else(|| (to == MoveTo::Last && self.has_backlog()).then_some((rank, id)));
         let Some((other_rank, other)) = neighbour else {
             return Err(Rejection(format!("job {id} is at the end of the queue already")));
         };
@@ -141,6 +147,7 @@ impl Engine {
             MoveTo::Last => {
                 let rank = self.rank_at_end();
                 self.emit(EventKind::JobMoved { job: id, rank });
+                self.park_behind_backlog(id);
             }
         }
         Ok(())

@@ -14,6 +14,7 @@ pub mod port;
 pub mod retry;
 mod samples;
 mod timers;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -125,10 +126,11 @@ mod stall {
 struct Scan {
     client: ClientId,
     request: RequestId,
-    preset: String,
     /// What is searched, as it is shown.
     searched: String,
     found: u64,
+    /// Inputs that an earlier run had queued already.
+    known: u64,
 }
 
 /// The heart: decides everything, touches nothing.
@@ -138,10 +140,10 @@ pub struct Engine {
     state: State,
     now: Now,
     effects: Vec<Effect>,
-    next_job: u64,
     next_scan: u64,
     last_rank: Rank,
     scans: BTreeMap<ScanId, Scan>,
+    window: window::Window,
     inspecting: BTreeSet<JobId>,
     /// Estimates of the jobs that were probed and have not ended.
     expected: BTreeMap<JobId, estimate::Estimate>,
@@ -157,6 +159,8 @@ pub struct Engine {
     suspended: BTreeSet<JobId>,
     /// The console is stopped: nothing is started that nobody would watch.
     stands_still: bool,
+    /// A disk was full: nobody is started before then.
+    room_at: Mono,
     /// Asked to end a second time: what only tidies, checks or is about to start is not waited for.
     hurries: bool,
     over: bool,
@@ -170,10 +174,10 @@ impl Engine {
             state: State::default(),
             now: Now::default(),
             effects: Vec::new(),
-            next_job: 1,
             next_scan: 1,
             last_rank: 0,
             scans: BTreeMap::new(),
+            window: window::Window::default(),
             inspecting: BTreeSet::new(),
             expected: BTreeMap::new(),
             active: BTreeMap::new(),
@@ -185,6 +189,7 @@ impl Engine {
             after_lines: BTreeMap::new(),
             suspended: BTreeSet::new(),
             stands_still: false,
+            room_at: Mono::START,
             hurries: false,
             over: false,
         }
@@ -200,6 +205,7 @@ impl Engine {
         });
         let profile = self.config.profile.clone();
         self.select_profile(profile);
+        self.ask_page();
         std::mem::take(&mut self.effects)
     }
 
@@ -211,7 +217,8 @@ impl Engine {
         }
         match input {
             Input::Command(client, request, command) => self.command(client, request, command),
-            Input::Found(scan, inputs) => self.found(scan, inputs),
+            Input::Found(scan, arrived) => self.found(scan, arrived),
+            Input::Paged(page) => self.paged(page),
             Input::ScanDone(scan, errors) => self.scan_done(scan, errors),
             Input::Sample(sample) => self.sampled(sample),
             Input::Job(job, report) => self.report(job, report),
@@ -222,6 +229,7 @@ impl Engine {
         }
         self.timers();
         self.admit();
+        self.refill();
         self.adjust_limits();
         self.clean();
         self.set_pace();
@@ -250,8 +258,10 @@ impl Engine {
     fn emit(&mut self, kind: EventKind) {
         let event = Event { seq: Seq(self.state.seq.0 + 1), at: self.now.wall, mono: self.now.mono, kind };
         self.state.apply(&event);
-        if let EventKind::JobFinished { job, .. } | EventKind::JobRejected { job, .. } | EventKind::JobRemoved { job, .. } =
-            &event.kind
+        if let EventKind::JobFinished { job, .. }
+        | EventKind::JobRejected { job, .. }
+        | EventKind::JobRemoved { job, .. }
+        | EventKind::JobParked { job } = &event.kind
         {
             self.expected.remove(job);
         }
@@ -289,12 +299,13 @@ impl Engine {
 
     fn finish_if_over(&mut self) {
         let idle = if self.hurries { !self.has_process() } else { self.active.is_empty() };
-        let nothing_waits = self.state.index.waiting.is_empty() && self.state.index.backoff.is_empty() && self.scans.is_empty();
+        let nothing_waits = self.nothing_waits();
         let wanted = self.state.shutting_down || (self.state.draining && nothing_waits);
         let tidy = self.after_lines.is_empty() && self.ladder.is_idle() && self.governor.is_tidy();
         if !(wanted && idle && (tidy || self.hurries || self.blind())) {
             return;
         }
+        self.tell_backlog();
         let totals = &self.state.totals;
         let summary = RunSummary {
             profile: self.state.profile.as_ref().map(|profile| profile.name.clone()).unwrap_or_default(),

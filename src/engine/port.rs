@@ -9,8 +9,10 @@ use std::time::Duration;
 use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupResult};
 use crate::domain::command::{ClientId, Command, Rejection, RequestId};
 use crate::domain::event::{Event, Seq};
-use crate::domain::job::{Exit, JobId, LogLevel, MediaInfo, Progress, Rejected};
+use crate::domain::job::{Exit, JobId, LogLevel, MediaInfo, Progress, Rank, Rejected};
 use crate::domain::memory::MemorySample;
+use crate::domain::preset::Preset;
+use crate::domain::state::Backlog;
 use crate::domain::units::Bytes;
 
 use super::estimate::RecipeKey;
@@ -20,10 +22,12 @@ use super::estimate::RecipeKey;
 pub enum Input {
     /// A front end asks.
     Command(ClientId, RequestId, Command),
-    /// Files were found for an [`Effect::Scan`].
-    Found(ScanId, Vec<FoundInput>),
+    /// Files were found for an [`Effect::Scan`], and stand durably in the queue.
+    Found(ScanId, Arrived),
     /// An [`Effect::Scan`] is over; the paths that could not be taken, with the reason.
     ScanDone(ScanId, Vec<(PathBuf, String)>),
+    /// Answer to [`Effect::Page`].
+    Paged(Page),
     /// Memory was measured.
     Sample(MemorySample),
     /// Something happened to a job.
@@ -47,15 +51,57 @@ pub enum Input {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScanId(pub u64);
 
-/// A file found by a scan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundInput {
-    /// Absolute path.
-    pub path: PathBuf,
-    /// Its size.
+/// What a part of a scan has added to the stored queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Arrived {
+    /// New jobs.
+    pub jobs: u64,
+    /// Σ size of their inputs.
+    pub bytes: Bytes,
+    /// Inputs that an earlier run had queued already, and that still wait: not added a second time.
+    pub known: u64,
+    /// Highest rank in the queue now.
+    pub last_rank: Rank,
+}
+
+/// The next jobs of the stored queue, in its order. Each is told once in a run, until [`EventKind::JobParked`] gives it back.
+///
+/// [`EventKind::JobParked`]: crate::domain::event::EventKind::JobParked
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Page {
+    /// The jobs, next first.
+    pub jobs: Vec<StoredJob>,
+    /// What waits beyond them.
+    pub backlog: Backlog,
+    /// Highest rank in the queue.
+    pub last_rank: Rank,
+    /// Only with the first answer of a run: how many of the waiting were at work when the run before died.
+    pub interrupted: u64,
+}
+
+/// A waiting job of the stored queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredJob {
+    /// Its number, which no other job of this state folder has or had.
+    pub id: JobId,
+    /// The input, absolute.
+    pub input: PathBuf,
+    /// Its size when it was queued.
     pub size: Bytes,
-    /// Where its output is to stand; unique within the run.
+    /// Where its output is to stand.
     pub output: PathBuf,
+    /// Name of the preset.
+    pub preset: String,
+    /// What that name meant when the job was queued, where it means something else now, or nothing.
+    pub definition: Option<Box<Preset>>,
+    /// Its place: lower runs sooner.
+    pub rank: Rank,
+    /// Tries so far.
+    pub attempts: u32,
+    /// The operator let it in although it is over the size limit.
+    pub allowed: bool,
+    /// How many times in a row plimsoll died while it was at work.
+    pub deaths: u32,
 }
 
 /// What happened to a job.
@@ -74,6 +120,11 @@ pub enum JobReport {
         reason: String,
         /// A later try may help (no descriptors, no memory, disk full).
         transient: bool,
+    },
+    /// Answer to [`Effect::Spawn`]: there is no room for its output for now. Nothing was tried.
+    NoRoom {
+        /// How much is missing where, in words.
+        reason: String,
     },
     /// ffmpeg reported how far it is.
     Progress(Progress),
@@ -207,6 +258,11 @@ pub enum Effect {
         /// Name of the preset.
         preset: String,
     },
+    /// Tell the next of the waiting jobs that were not told yet; answered by [`Input::Paged`].
+    Page {
+        /// At most so many.
+        limit: usize,
+    },
     /// Probe an input; answered by [`JobReport::Inspected`].
     Inspect {
         /// The job.
@@ -218,7 +274,7 @@ pub enum Effect {
         /// Name of the preset.
         preset: String,
     },
-    /// Start a job; answered by [`JobReport::Spawned`] or [`JobReport::SpawnFailed`].
+    /// Start a job; answered by [`JobReport::Spawned`], [`JobReport::SpawnFailed`] or [`JobReport::NoRoom`].
     Spawn(Box<SpawnOrder>),
     /// End a job's processes; answered by [`JobReport::Exited`].
     Stop(JobId, StopMode),

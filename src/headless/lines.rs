@@ -8,12 +8,15 @@ use jiff::tz::TimeZone;
 
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel};
-use crate::domain::state::State;
+use crate::domain::state::{State, restored_words};
 use crate::domain::text::{file_name_text, path_text};
 use crate::domain::time::{Mono, Wall};
 
 /// A running job's progress is told at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+
+/// Names of jobs remembered, more than are listed at once; the oldest is forgotten first.
+const NAMES_KEPT: usize = 8192;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,8 +102,12 @@ impl Lines {
             ),
             EventKind::JobQueued { job, input, size_bytes, preset, .. } => {
                 self.names.insert(*job, file_name_text(input));
+                if self.names.len() > NAMES_KEPT {
+                    self.names.pop_first();
+                }
                 line(LogLevel::Info, Some(self.named(*job)), format!("queued: {size_bytes}, preset {preset}"))
             }
+            EventKind::QueueRestored { jobs, interrupted } => line(LogLevel::Info, None, restored_words(*jobs, *interrupted)),
             EventKind::JobStarted { job, attempt, pid, predicted_peak_bytes } => {
                 let expects = predicted_peak_bytes.map(|peak| format!(", expects a peak of {}", peak.whole())).unwrap_or_default();
                 line(LogLevel::Info, Some(self.named(*job)), format!("started: try {attempt}, pid {pid}{expects}"))

@@ -16,6 +16,7 @@ pub mod instance;
 pub mod intent;
 pub mod jobgroup;
 pub mod joblog;
+pub mod jobstore;
 pub mod kept;
 pub mod lane;
 pub mod ledger;

@@ -1,6 +1,6 @@
 //! The host: takes each order of the engine to the part of the real world that carries it out, and never waits for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -17,12 +17,13 @@ use super::fileid::FileId;
 use super::instance::{Instance, InstanceError};
 use super::intent::{self, Completed};
 use super::jobgroup::JobGroups;
+use super::jobstore::{Batch, NewJob};
 use super::lane::Lane;
 use super::ledger::FileLedger;
 use super::lives::{Leftovers, Lives};
 use super::loadjob;
 use super::probe::{Probed, Prober};
-use super::publish::{self, FinalizeOrder, Part, PrepareOrder, Scratch};
+use super::publish::{self, FinalizeOrder, Hope, Part, PrepareOrder, Scratch};
 use super::resident;
 use super::sampler::{Sampler, SamplerConfig};
 use super::scan::{self, NameBook, ScanOrder};
@@ -37,7 +38,7 @@ use crate::domain::preset::Preset;
 use crate::domain::text::{error_words, path_text, sanitise};
 use crate::domain::units::Bytes;
 use crate::engine::estimate::Learned;
-use crate::engine::port::{Cause, CleanOrder, Effect, Failure, FoundInput, Host, Input, Inspection, JobReport, ScanId, SpawnOrder};
+use crate::engine::port::{Arrived, Cause, CleanOrder, Effect, Failure, Host, Input, Inspection, JobReport, ScanId, SpawnOrder};
 
 /// What a host is told at its start.
 #[derive(Debug, Clone)]
@@ -56,12 +57,16 @@ pub struct HostConfig {
     pub load_jobs: Option<PathBuf>,
     /// The operator's memory budget.
     pub budget: Option<Bytes>,
+    /// Jobs that an earlier run has left in the queue are run; else they are forgotten.
+    pub restore: bool,
     /// Processes of others that live on that budget.
     pub guests: Vec<u32>,
 }
 
 /// How far an output may outgrow what is left of the scratch limit: an index that is written at the end.
 const SCRATCH_MARGIN: Bytes = Bytes::mib(16);
+/// Longest wait for what was recorded before a scan.
+const FLUSH: Duration = Duration::from_secs(10);
 /// Longest wait at the end of a run for logs, and for the record.
 const AT_THE_END: Duration = Duration::from_secs(2);
 
@@ -109,6 +114,8 @@ struct Shared {
     store: Store,
     ledger: FileLedger,
     names: Mutex<NameBook>,
+    /// Hashes of what preset names mean now.
+    definitions: Arc<BTreeMap<String, String>>,
     jobs: Mutex<BTreeMap<JobId, Files>>,
     supervisor: Supervisor,
     scratch: PathBuf,
@@ -136,6 +143,9 @@ impl RealHost {
         // Nothing of an earlier run may write any more before what it left is looked at.
         let (lives, leftovers) = Lives::begin(&config.state_dir, &config.out);
         let store = Store::open(&config.state_dir, inputs.clone())?;
+        if !config.restore {
+            store.forget_queue()?;
+        }
         tell_leftovers(&leftovers, &intent::complete(&store)?, &inputs);
         let ledger = FileLedger::default();
         let (reports, reported) = mpsc::unbounded_channel();
@@ -164,16 +174,21 @@ impl RealHost {
         scratch::make_empty(&scratch)
             .map_err(|error| HostError::Scratch { path: path_text(&scratch), why: error_words(&error) })?;
         // What a run that died has left there is in nobody's way; a folder that is not ours is told when a job needs it.
-        for folder in leftovers.folders.iter().chain([&config.out]) {
+        let elsewhere: BTreeSet<&Path> = store.interrupted_outputs().iter().filter_map(|output| output.parent()).collect();
+        for folder in leftovers.folders.iter().chain([&config.out]).map(PathBuf::as_path).chain(elsewhere) {
             let _ = publish::tidy(folder);
         }
+        let definitions =
+            config.presets.iter().map(|(name, preset)| (name.clone(), preset_hash(preset))).collect::<BTreeMap<_, _>>();
+        let definitions = Arc::new(definitions);
         let program = config.ffmpeg.as_ref().map(|ffmpeg| ffmpeg.ffmpeg.clone()).or_else(|| config.load_jobs.clone());
         let fences = Fences::new(&scratch, program.unwrap_or_default());
         let prober =
             config.ffmpeg.as_ref().map(|ffmpeg| Prober { fences: Some(fences.clone()), ..Prober::new(&ffmpeg.ffprobe, &scratch) });
         let names = Mutex::new(NameBook::new(&config.out, config.overwrite));
         let jobs = Mutex::default();
-        let shared = Arc::new(Shared { config, prober, inputs, store, ledger, names, jobs, supervisor, scratch, fences });
+        let shared = Shared { config, prober, inputs, store, ledger, names, definitions, jobs, supervisor, scratch, fences };
+        let shared = Arc::new(shared);
         // Weak: the supervisor within sends what the thread waits for, and neither would ever end.
         let forwarding = Arc::downgrade(&shared);
         std::thread::Builder::new().name("reports".to_owned()).spawn(move || forwarding_loop(&forwarding, reported))?;
@@ -211,14 +226,18 @@ impl Host for RealHost {
         let shared = Arc::clone(&self.shared);
         match effect {
             Effect::Persist(event) => {
-                if let EventKind::JobRemoved { job, output } = &event.kind {
-                    let (job, output) = (*job, output.clone());
-                    self.scans.order(move || shared.removed(job, output.as_deref()));
+                match &event.kind {
+                    EventKind::JobRemoved { job, .. } | EventKind::JobRejected { job, .. } | EventKind::JobParked { job } => {
+                        shared.jobs().remove(job);
+                    }
+                    EventKind::JobFinished { job, .. } => shared.ended(*job),
+                    _ => {}
                 }
                 self.shared.store.persist(event);
             }
             Effect::RememberPeak(recipe, peak) => self.shared.store.remember_peak(recipe, peak),
             Effect::Scan { scan, paths, preset } => self.scans.order(move || shared.scan(scan, &paths, &preset)),
+            Effect::Page { limit } => self.shared.store.page(limit, Arc::clone(&self.shared.definitions)),
             Effect::Inspect { job, input, output, preset } => {
                 self.probes.order(move || {
                     let inspection = guarded(|| shared.inspect(job, &input, &output, &preset)).unwrap_or_else(|detail| {
@@ -253,8 +272,12 @@ impl RealHost {
             && let Some(job) = order.job.filter(|job| !order.running.contains(job))
         {
             // As long as we hold a part open the cleaner takes it for somebody's, and its blocks would stay.
-            if let Some(files) = self.shared.jobs().get_mut(&job) {
+            let mut jobs = self.shared.jobs();
+            if let Some(files) = jobs.get_mut(&job) {
                 files.part = None;
+                if files.order.is_none() && files.probed.is_none() {
+                    jobs.remove(&job);
+                }
             }
         }
         self.cleaner.clean(order);
@@ -313,26 +336,45 @@ impl Shared {
         let _ = self.inputs.send(Input::Job(job, report));
     }
 
-    fn removed(&self, job: JobId, output: Option<&Path>) {
-        self.jobs().remove(&job);
-        if let Some(output) = output {
-            self.names.lock().unwrap_or_else(PoisonError::into_inner).release(output);
+    /// Of a job that has ended only its part is still wanted, until the cleanup after it.
+    fn ended(&self, job: JobId) {
+        let mut jobs = self.jobs();
+        if jobs.get(&job).is_some_and(|files| files.part.is_none()) {
+            jobs.remove(&job);
+        } else if let Some(files) = jobs.get_mut(&job) {
+            files.probed = None;
+            files.order = None;
         }
+    }
+
+    /// The preset as it was when the job was queued; for one that is not stored, what the name means now.
+    fn preset_of(&self, job: JobId, name: &str) -> Option<Arc<Preset>> {
+        let stored = self.store.preset_of(job).ok().flatten();
+        stored.or_else(|| self.config.presets.get(name).cloned().map(Arc::new))
     }
 
     fn scan(&self, scan: ScanId, paths: &[PathBuf], preset: &str) {
         let Some(preset) = self.config.presets.get(preset) else { return };
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut emit = |found: Vec<FoundInput>| drop(self.inputs.send(Input::Found(scan, found)));
-        let refused = scan::scan(ScanOrder { paths, preset }, &mut names, &self.store, &mut emit);
-        let _ = self.inputs.send(Input::ScanDone(scan, refused));
+        // Jobs that were just taken off the list are off the queue before it is asked what it holds.
+        self.store.flush(FLUSH);
+        let mut hand_over = |jobs: Vec<NewJob>| {
+            let batch = Batch { scan, preset: preset.clone(), jobs, at: super::joblog::wall_now() };
+            self.store.enqueue(batch).map(drop).map_err(|error| error.to_string())
+        };
+        let scanned = scan::scan(ScanOrder { scan, paths, preset }, &mut names, &self.store, &mut hand_over);
+        if scanned.known > 0 {
+            let _ = self.inputs.send(Input::Found(scan, Arrived { known: scanned.known, ..Arrived::default() }));
+        }
+        let _ = self.inputs.send(Input::ScanDone(scan, scanned.refused));
     }
 
     fn inspect(&self, job: JobId, input: &Path, output: &Path, preset: &str) -> Inspection {
         let refuse = |reason, detail: String| Inspection::Rejected(Rejected { reason, limit: None, detail });
-        let Some(preset) = self.config.presets.get(preset) else {
+        let Some(preset) = self.preset_of(job, preset) else {
             return refuse(RejectReason::Unreadable, format!("its preset {preset} is not known any more"));
         };
+        let preset = preset.as_ref();
         if self.is_done(input, output, preset) {
             return Inspection::AlreadyDone { output: output.to_owned() };
         }
@@ -367,22 +409,22 @@ impl Shared {
     }
 
     /// The input as it is now: probed long ago, it may have been written to since.
-    fn refresh(&self, order: &mut SpawnOrder) -> Result<(), (String, bool)> {
+    fn refresh(&self, order: &mut SpawnOrder) -> Result<(), (String, Hope)> {
         let Some(prober) = self.prober.as_ref().filter(|_| !self.is_load(&order.input)) else { return Ok(()) };
         let known = self.jobs().get(&order.job).and_then(|files| Some(files.probed.as_ref()?.id));
         if known.is_some() && FileId::of(&order.input).ok() == known {
             return Ok(());
         }
-        let Some(preset) = self.config.presets.get(&order.preset) else { return Ok(()) };
-        let probed = prober.probe(&order.input, preset).map_err(|rejected| (rejected.detail, false))?;
+        let Some(preset) = self.preset_of(order.job, &order.preset) else { return Ok(()) };
+        let probed = prober.probe(&order.input, &preset).map_err(|rejected| (rejected.detail, Hope::Never))?;
         order.media = probed.media.clone();
         self.jobs().entry(order.job).or_default().probed = Some(probed);
         Ok(())
     }
 
     fn start(&self, mut order: SpawnOrder) {
-        if let Err((reason, transient)) = self.refresh(&mut order) {
-            return self.report(order.job, JobReport::SpawnFailed { reason, transient });
+        if let Err((reason, hope)) = self.refresh(&mut order) {
+            return self.report(order.job, not_started(reason, hope));
         }
         let (job, attempt) = (order.job, order.attempt);
         match self.make_launch(order) {
@@ -390,26 +432,26 @@ impl Shared {
                 self.report(job, JobReport::Log(vec![(LogLevel::Info, arguments::shown(&launch.command))]));
                 self.supervisor.start(job, attempt, launch);
             }
-            Err((reason, transient)) => self.report(job, JobReport::SpawnFailed { reason, transient }),
+            Err((reason, hope)) => self.report(job, not_started(reason, hope)),
         }
     }
 
-    fn make_launch(&self, order: SpawnOrder) -> Result<Launch, (String, bool)> {
-        let unknown = || (format!("its preset {} is not known any more", order.preset), false);
-        let preset = self.config.presets.get(&order.preset).ok_or_else(unknown)?;
+    fn make_launch(&self, order: SpawnOrder) -> Result<Launch, (String, Hope)> {
+        let unknown = || (format!("its preset {} is not known any more", order.preset), Hope::Never);
+        let preset = self.preset_of(order.job, &order.preset).ok_or_else(unknown)?;
         let size = Bytes(std::fs::metadata(&order.input).map_or(0, |meta| meta.len()));
-        let needed = publish::space_needed(preset, &order.media, size);
+        let needed = publish::space_needed(&preset, &order.media, size);
         let scratch = order.scratch_limit.map(|limit| Scratch { limit, taken: self.scratch_taken(order.job) });
         let prepare =
             PrepareOrder { job: order.job, attempt: order.attempt, input: &order.input, output: &order.output, needed, scratch };
-        let part = publish::prepare(&prepare).map_err(|error| (error.to_string(), error.transient()))?;
-        let command = self.command(&order, preset, part.path())?;
+        let part = publish::prepare(&prepare).map_err(|error| (error.to_string(), error.hope()))?;
+        let command = self.command(&order, &preset, part.path())?;
         let max_file = scratch.map(|scratch| FileLimit {
             bytes: Bytes(scratch.left().0.saturating_add(SCRATCH_MARGIN.0)),
             may_rise: scratch.taken > Bytes::ZERO,
         });
         let needs = Needs { program: Some(Path::new(command.get_program())), input: Some(&order.input), output: Some(part.path()) };
-        let no_fence = |error: io::Error| (format!("no fence can be built: {}", error_words(&error)), true);
+        let no_fence = |error: io::Error| (format!("no fence can be built: {}", error_words(&error)), Hope::Later);
         let fence = self.fences.build(needs).map_err(no_fence)?;
         // What is written to a file system in memory is the job's too, and was not reckoned with.
         let memory_limit = order.memory_limit.filter(|_| !resident::is_in_memory(part.path()));
@@ -432,9 +474,9 @@ impl Shared {
         to_come.fold(held, |sum, bytes| sum + bytes)
     }
 
-    fn command(&self, order: &SpawnOrder, preset: &Preset, part: &Path) -> Result<std::process::Command, (String, bool)> {
+    fn command(&self, order: &SpawnOrder, preset: &Preset, part: &Path) -> Result<std::process::Command, (String, Hope)> {
         if let (true, Some(program)) = (self.is_load(&order.input), &self.config.load_jobs) {
-            let clip = loadjob::probe_load(&order.input).map_err(|error| (error.to_string(), false))?;
+            let clip = loadjob::probe_load(&order.input).map_err(|error| (error.to_string(), Hope::Never))?;
             let mut spec = loadjob::LoadSpec::of_clip(&clip);
             spec.part = Some(part.to_owned());
             spec.progress_fd = Some(3);
@@ -443,7 +485,7 @@ impl Shared {
             return Ok(command);
         }
         let Some(ffmpeg) = &self.config.ffmpeg else {
-            return Err(("there is no ffmpeg; run `plimsoll doctor --fix`".to_owned(), false));
+            return Err(("there is no ffmpeg; run `plimsoll doctor --fix`".to_owned(), Hope::Never));
         };
         let job = JobCommand {
             ffmpeg: &ffmpeg.ffmpeg,
@@ -455,7 +497,7 @@ impl Shared {
             // A version that cannot be read is a build from git, newer than that.
             has_fps_mode: ffmpeg.at_least(5, 1).unwrap_or(true),
         };
-        let mut command = arguments::command(&job).map_err(|error| (error.to_string(), false))?;
+        let mut command = arguments::command(&job).map_err(|error| (error.to_string(), Hope::Never))?;
         command.env_clear().envs(arguments::environment(&order.env, &self.scratch));
         Ok(command)
     }
@@ -467,7 +509,7 @@ impl Shared {
             let files = jobs.get_mut(&job).ok_or_else(missing)?;
             (files.probed.clone(), files.order.clone().ok_or_else(missing)?, files.part.take().ok_or_else(missing)?)
         };
-        let preset = self.config.presets.get(&order.preset).ok_or_else(missing)?;
+        let preset = self.preset_of(order.job, &order.preset).ok_or_else(missing)?;
         let input_id = match &probed {
             Some(probed) => probed.id,
             None => FileId::of(&order.input).map_err(|_| missing())?,
@@ -477,7 +519,7 @@ impl Shared {
             input: &order.input,
             input_id,
             output: &order.output,
-            preset,
+            preset: &preset,
             media: &order.media,
             overwrite: self.config.overwrite,
             prober: self.prober.as_ref().filter(|_| probed.is_some()),
@@ -504,6 +546,13 @@ impl Shared {
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
         .map_err(|_| "plimsoll itself failed here; the log tells where, please report it".to_owned())
+}
+
+fn not_started(reason: String, hope: Hope) -> JobReport {
+    match hope {
+        Hope::Room => JobReport::NoRoom { reason },
+        Hope::Later | Hope::Never => JobReport::SpawnFailed { reason, transient: hope == Hope::Later },
+    }
 }
 
 /// Says what an earlier run had left behind.

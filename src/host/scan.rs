@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::jobstore::{InputKey, NewJob};
 use super::probe::words;
 use super::scratch::WORK_FOLDER;
-use super::store::{Records, preset_hash};
+use super::store::{Records, Standing, preset_hash};
 use crate::domain::preset::Preset;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
-use crate::engine::port::FoundInput;
+use crate::engine::port::ScanId;
 
 /// Inputs handed over at a time.
 const BATCH: usize = 256;
@@ -35,29 +36,51 @@ const AUDIO_EXTENSIONS: &[&str] = &["wav", "m4a", "m4b", "mp3", "flac", "aac", "
 /// What a scan works for.
 #[derive(Debug, Clone, Copy)]
 pub struct ScanOrder<'a> {
+    /// Its number.
+    pub scan: ScanId,
     /// Files and folders, absolute.
     pub paths: &'a [PathBuf],
     /// What is to be made of them.
     pub preset: &'a Preset,
 }
 
-/// Names of outputs, none given twice in a run, and the inputs that have one.
+/// What came of a scan, beyond what was handed over.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Scanned {
+    /// The paths that cannot be taken, with the reason.
+    pub refused: Vec<(PathBuf, String)>,
+    /// Inputs that an earlier run had queued already, and that still wait.
+    pub known: u64,
+}
+
+/// The key of the file at `path`: the same for every way to it.
+pub fn input_key(path: &Path) -> InputKey {
+    let canonical = path.canonicalize();
+    let hash = blake3::hash(canonical.as_deref().unwrap_or(path).as_os_str().as_bytes());
+    let mut key = [0; 16];
+    key.copy_from_slice(&hash.as_bytes()[..16]);
+    InputKey(key)
+}
+
+/// First names that two inputs want, whose next number is remembered; more than that are looked for from the first again.
+const NUMBERS_KEPT: usize = 4096;
+
+/// Names of outputs, none given twice. The queue itself knows which are taken; here stands only what is not handed over yet.
 #[derive(Debug)]
 pub struct NameBook {
     out: PathBuf,
     overwrite: bool,
-    /// Output → input, as found, and preset.
-    taken: BTreeMap<PathBuf, (PathBuf, String)>,
-    /// Canonical input and preset.
-    known: BTreeSet<(PathBuf, String)>,
+    /// Outputs and inputs that were named and are not in the queue yet.
+    outputs: BTreeSet<PathBuf>,
+    inputs: BTreeSet<InputKey>,
     /// The number that the next input with this first name tries first.
     next: BTreeMap<PathBuf, u32>,
 }
 
 impl NameBook {
-    /// An empty book for outputs in the folder `out`, absolute. With `overwrite` a file that is there does not take a name.
+    /// A book for outputs in the folder `out`, absolute. With `overwrite` a file that is there does not take a name.
     pub fn new(out: impl Into<PathBuf>, overwrite: bool) -> Self {
-        Self { out: out.into(), overwrite, taken: BTreeMap::new(), known: BTreeSet::new(), next: BTreeMap::new() }
+        Self { out: out.into(), overwrite, outputs: BTreeSet::new(), inputs: BTreeSet::new(), next: BTreeMap::new() }
     }
 
     /// The folder of the outputs.
@@ -65,34 +88,41 @@ impl NameBook {
         &self.out
     }
 
-    /// Gives up the name of an input that was taken off the list, so that it may be queued again.
-    pub fn release(&mut self, output: &Path) {
-        if let Some((input, preset)) = self.taken.remove(output) {
-            let canonical = input.canonicalize().unwrap_or(input);
-            self.known.remove(&(canonical, preset));
-            self.next.clear();
-        }
+    /// What was named is in the queue now, or never will be.
+    pub fn handed_over(&mut self) {
+        self.outputs.clear();
+        self.inputs.clear();
     }
 
-    /// The output of `input`: the first of its names that no other input of this run has, that no file has which was not
+    /// Names may have become free again: jobs were taken off the list.
+    pub fn begin_anew(&mut self) {
+        self.next.clear();
+    }
+
+    /// The output of `input`: the first of its names that no other input of the queue has, that no file has which was not
     /// made from these bytes with this preset, and that is not an input itself.
-    pub fn name(&mut self, input: &Path, preset: &Preset, records: &dyn Records) -> PathBuf {
+    pub fn name(&mut self, input: &Path, key: InputKey, preset: &Preset, records: &dyn Records) -> PathBuf {
         let first = output_path(&self.out, input, preset, 1);
         let start = self.next.get(&first).copied().unwrap_or(1);
         let definition = preset_hash(preset);
+        self.inputs.insert(key);
         let mut number = start;
         let path = loop {
             let path = output_path(&self.out, input, preset, number);
-            if !self.taken.contains_key(&path) && self.is_free(&path, input, &definition, records) {
+            let is_taken = self.outputs.contains(&path) || records.is_taken(&path, &key, &preset.name);
+            if !is_taken && self.is_free(&path, input, &definition, records) {
                 break path;
             }
             number += 1;
         };
-        // Names are only skipped for good while they are taken by this run: a hundred thousand equal stems stay quick.
-        if number == start {
+        // A hundred thousand equal stems stay quick; a stem of its own is not remembered.
+        if number > 1 {
+            if self.next.len() >= NUMBERS_KEPT {
+                self.next.clear();
+            }
             self.next.insert(first, number + 1);
         }
-        self.taken.insert(path.clone(), (input.to_owned(), preset.name.clone()));
+        self.outputs.insert(path.clone());
         path
     }
 
@@ -105,17 +135,12 @@ impl NameBook {
         if records.lookup(path).is_some_and(|record| record.is_current(input, definition).unwrap_or(false)) {
             return true;
         }
-        self.overwrite && !self.is_input(path)
+        self.overwrite && !self.is_input(path, records)
     }
 
-    fn is_input(&self, path: &Path) -> bool {
-        let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        self.known.range((canonical.clone(), String::new())..).next().is_some_and(|(known, _)| *known == canonical)
-    }
-
-    /// Notes an input; false if it has been queued with this preset before.
-    fn note(&mut self, canonical: PathBuf, preset: &str) -> bool {
-        self.known.insert((canonical, preset.to_owned()))
+    fn is_input(&self, path: &Path, records: &dyn Records) -> bool {
+        let key = input_key(path);
+        self.inputs.contains(&key) || records.is_input(&key)
     }
 }
 
@@ -147,14 +172,15 @@ fn cut(stem: &[u8], room: usize) -> &[u8] {
 
 /// Finds the inputs under the given paths: files as they are, whatever their name; folders recursively, in the order of
 /// names, without hidden entries, without following symbolic links, and only files with the extension of a medium that the
-/// preset can use. Hands them over in groups of 256; returns the paths that cannot be taken, with the reason.
+/// preset can use. Hands them over in groups of 256; where that fails, the scan ends.
 pub fn scan(
     order: ScanOrder<'_>,
     book: &mut NameBook,
     records: &dyn Records,
-    emit: &mut dyn FnMut(Vec<FoundInput>),
-) -> Vec<(PathBuf, String)> {
-    let mut scan = Scan { order, book, records, emit, batch: Vec::new(), seen: BTreeSet::new(), refused: Vec::new() };
+    hand_over: &mut dyn FnMut(Vec<NewJob>) -> Result<(), String>,
+) -> Scanned {
+    book.begin_anew();
+    let mut scan = Scan { order, book, records, hand_over, batch: Vec::new(), scanned: Scanned::default(), is_broken: false };
     for path in order.paths {
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_dir() => scan.folder(path),
@@ -163,18 +189,18 @@ pub fn scan(
         }
     }
     scan.flush();
-    scan.refused
+    scan.scanned
 }
 
 struct Scan<'a> {
     order: ScanOrder<'a>,
     book: &'a mut NameBook,
     records: &'a dyn Records,
-    emit: &'a mut dyn FnMut(Vec<FoundInput>),
-    batch: Vec<FoundInput>,
-    /// Canonical paths of this scan: the same file twice counts once, without a word.
-    seen: BTreeSet<PathBuf>,
-    refused: Vec<(PathBuf, String)>,
+    hand_over: &'a mut dyn FnMut(Vec<NewJob>) -> Result<(), String>,
+    batch: Vec<NewJob>,
+    scanned: Scanned,
+    /// The queue does not take anything: nothing more is looked for.
+    is_broken: bool,
 }
 
 impl Scan<'_> {
@@ -210,29 +236,42 @@ impl Scan<'_> {
     }
 
     fn file(&mut self, path: &Path, size: u64) {
-        let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        if !self.seen.insert(canonical.clone()) {
+        let key = input_key(path);
+        // The same file twice in one scan counts once, without a word.
+        if self.is_broken || self.book.inputs.contains(&key) {
             return;
         }
-        if !self.book.note(canonical, &self.order.preset.name) {
-            self.refuse(path, "it is in the queue already".to_owned());
-            return;
+        match self.records.standing(self.order.scan, &key, &self.order.preset.name) {
+            Standing::New => {}
+            Standing::Seen => return,
+            Standing::Queued => return self.refuse(path, "it is in the queue already".to_owned()),
+            Standing::FromEarlier => {
+                self.scanned.known += 1;
+                return;
+            }
         }
-        let output = self.book.name(path, self.order.preset, self.records);
-        self.batch.push(FoundInput { path: path.to_owned(), size: Bytes(size), output });
+        let output = self.book.name(path, key, self.order.preset, self.records);
+        self.batch.push(NewJob { input: path.to_owned(), key, size: Bytes(size), output });
         if self.batch.len() >= BATCH {
             self.flush();
         }
     }
 
     fn refuse(&mut self, path: &Path, reason: String) {
-        self.refused.push((path.to_owned(), reason));
+        self.scanned.refused.push((path.to_owned(), reason));
     }
 
     fn flush(&mut self) {
-        if !self.batch.is_empty() {
-            (self.emit)(std::mem::take(&mut self.batch));
+        if self.batch.is_empty() {
+            return;
         }
+        let batch = std::mem::take(&mut self.batch);
+        let first = batch[0].input.clone();
+        if let Err(why) = (self.hand_over)(batch) {
+            self.refuse(&first, why);
+            self.is_broken = true;
+        }
+        self.book.handed_over();
     }
 }
 

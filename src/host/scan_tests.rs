@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
@@ -6,20 +7,40 @@ use crate::host::fileid::{FileId, hash};
 use crate::host::fixtures::{quick, sound};
 use crate::host::store::OutputRecord;
 
-/// A record in memory.
+/// A record and a queue in memory.
 #[derive(Default)]
-struct Noted(Vec<OutputRecord>);
+struct Noted {
+    outputs: Vec<OutputRecord>,
+    queue: RefCell<Vec<(ScanId, NewJob, String)>>,
+}
 
 impl Records for Noted {
     fn lookup(&self, path: &Path) -> Option<OutputRecord> {
-        self.0.iter().find(|record| record.path == path).cloned()
+        self.outputs.iter().find(|record| record.path == path).cloned()
+    }
+
+    fn standing(&self, scan: ScanId, key: &InputKey, preset: &str) -> Standing {
+        match self.queue.borrow().iter().find(|(_, job, with)| job.key == *key && with == preset) {
+            None => Standing::New,
+            Some((by, ..)) if *by == scan => Standing::Seen,
+            Some((ScanId(0), ..)) => Standing::FromEarlier,
+            Some(_) => Standing::Queued,
+        }
+    }
+
+    fn is_taken(&self, output: &Path, _: &InputKey, _: &str) -> bool {
+        self.queue.borrow().iter().any(|(_, job, _)| job.output == output)
+    }
+
+    fn is_input(&self, key: &InputKey) -> bool {
+        self.queue.borrow().iter().any(|(_, job, _)| job.key == *key)
     }
 }
 
 impl Noted {
     fn note(&mut self, output: &Path, input: &Path, preset: &Preset) {
         let made = FileId::of(output).expect("stat");
-        self.0.push(OutputRecord {
+        self.outputs.push(OutputRecord {
             path: output.to_owned(),
             input: input.to_owned(),
             input_id: FileId::of(input).expect("stat"),
@@ -39,20 +60,31 @@ fn touch(path: &Path) -> PathBuf {
     path.to_owned()
 }
 
-type Found = (Vec<FoundInput>, Vec<(PathBuf, String)>);
+type Found = (Vec<NewJob>, Vec<(PathBuf, String)>);
 
-fn scan_with(paths: &[PathBuf], preset: &Preset, book: &mut NameBook, records: &dyn Records) -> Found {
+fn scan_with(paths: &[PathBuf], preset: &Preset, book: &mut NameBook, noted: &Noted) -> Found {
+    let number = ScanId(noted.queue.borrow().last().map_or(0, |(scan, ..)| scan.0) + 1);
+    let (found, scanned) = scan_as(number, paths, preset, book, noted);
+    (found, scanned.refused)
+}
+
+fn scan_as(scan: ScanId, paths: &[PathBuf], preset: &Preset, book: &mut NameBook, noted: &Noted) -> (Vec<NewJob>, Scanned) {
     let mut found = Vec::new();
-    let refused = scan(ScanOrder { paths, preset }, book, records, &mut |batch| found.extend(batch));
-    (found, refused)
+    let mut hand_over = |batch: Vec<NewJob>| {
+        noted.queue.borrow_mut().extend(batch.iter().map(|job| (scan, job.clone(), preset.name.clone())));
+        found.extend(batch);
+        Ok(())
+    };
+    let scanned = super::scan(ScanOrder { scan, paths, preset }, book, noted, &mut hand_over);
+    (found, scanned)
 }
 
 fn scan_plain(paths: &[PathBuf], out: &Path) -> Found {
     scan_with(paths, &quick(), &mut NameBook::new(out, false), &Noted::default())
 }
 
-fn names(found: &[FoundInput], below: &Path) -> Vec<String> {
-    found.iter().map(|input| path_text(input.path.strip_prefix(below).expect("below"))).collect()
+fn names(found: &[NewJob], below: &Path) -> Vec<String> {
+    found.iter().map(|input| path_text(input.input.strip_prefix(below).expect("below"))).collect()
 }
 
 #[test]
@@ -77,7 +109,7 @@ fn folders_are_searched_in_the_order_of_names_for_media_alone() {
     touch(&odd);
     let (found, refused) = scan_plain(&[root.to_owned()], &root.join("out"));
     assert_eq!(names(&found, root), ["a/y.Ts", "a/z.mkv", "b.MP4", "caf\\xE9.MoV", "d/e/f.webm"]);
-    assert_eq!(found[3].path, odd);
+    assert_eq!(found[3].input, odd);
     assert_eq!(found[3].size, Bytes(odd.as_os_str().len() as u64));
     assert!(refused.is_empty());
     let (found, _) = scan_with(&[root.to_owned()], &sound(), &mut NameBook::new(root.join("out"), false), &Noted::default());
@@ -89,7 +121,7 @@ fn a_file_that_is_named_is_taken_whatever_its_name() {
     let dir = tempfile::tempdir().expect("folder");
     let paths = ["x.txt", ".hidden", "plain"].map(|name| touch(&dir.path().join(name)));
     let (found, _) = scan_plain(&paths, &dir.path().join("out"));
-    assert_eq!(found.iter().map(|input| input.path.clone()).collect::<Vec<_>>(), paths);
+    assert_eq!(found.iter().map(|input| input.input.clone()).collect::<Vec<_>>(), paths);
 }
 
 #[test]
@@ -100,14 +132,16 @@ fn the_same_file_counts_once_however_it_is_reached() {
     std::os::unix::fs::symlink(&path, &link).expect("linked");
     let paths = [path.clone(), dir.path().join(".").join("a.mp4"), link, dir.path().to_owned(), path.clone()];
     let mut book = NameBook::new(dir.path().join("out"), false);
-    let (found, refused) = scan_with(&paths, &quick(), &mut book, &Noted::default());
+    let mut noted = Noted::default();
+    let (found, refused) = scan_with(&paths, &quick(), &mut book, &noted);
     assert_eq!((found.len(), refused.len()), (1, 0), "{found:?}");
-    let again = scan_with(std::slice::from_ref(&path), &quick(), &mut book, &Noted::default());
+    let again = scan_with(std::slice::from_ref(&path), &quick(), &mut book, &noted);
     assert_eq!(again, (vec![], vec![(path.clone(), "it is in the queue already".to_owned())]));
-    let other = scan_with(std::slice::from_ref(&path), &sound(), &mut book, &Noted::default());
+    let other = scan_with(std::slice::from_ref(&path), &sound(), &mut book, &noted);
     assert_eq!(other.0.len(), 1, "another preset makes another output");
-    book.release(&found[0].output);
-    assert_eq!(scan_with(&[path], &quick(), &mut book, &Noted::default()).0, found);
+    // Taken off the list, it may be queued again, and gets its name again.
+    noted.queue.get_mut().clear();
+    assert_eq!(scan_with(&[path], &quick(), &mut book, &noted).0, found);
 }
 
 #[test]
@@ -168,8 +202,27 @@ fn many_inputs_come_in_groups_of_256() {
     let mut groups = Vec::new();
     let mut book = NameBook::new(dir.path().join("out"), false);
     let paths = [dir.path().to_owned()];
-    scan(ScanOrder { paths: &paths, preset: &quick() }, &mut book, &Noted::default(), &mut |batch| groups.push(batch.len()));
+    let order = ScanOrder { scan: ScanId(1), paths: &paths, preset: &quick() };
+    let mut count = |batch: Vec<NewJob>| {
+        groups.push(batch.len());
+        Ok(())
+    };
+    assert_eq!(scan(order, &mut book, &Noted::default(), &mut count), Scanned::default());
     assert_eq!(groups, [256, 256, 88]);
+    let mut refuse = |_| Err("full".to_owned());
+    let scanned = scan(order, &mut book, &Noted::default(), &mut refuse);
+    assert_eq!(scanned.refused, [(dir.path().join("000.mp4"), "full".to_owned())], "a queue that takes nothing ends the scan");
+}
+
+#[test]
+fn what_an_earlier_run_has_queued_is_counted_and_not_named_as_a_mistake() {
+    let dir = tempfile::tempdir().expect("folder");
+    let paths = ["a.mp4", "b.mp4"].map(|name| touch(&dir.path().join(name)));
+    let (mut book, noted) = (NameBook::new(dir.path().join("out"), false), Noted::default());
+    scan_as(ScanId(0), &paths[..1], &quick(), &mut book, &noted);
+    let (found, scanned) = scan_as(ScanId(1), &paths, &quick(), &mut book, &noted);
+    assert_eq!(names(&found, dir.path()), ["b.mp4"]);
+    assert_eq!(scanned, Scanned { refused: Vec::new(), known: 1 });
 }
 
 #[test]
@@ -189,7 +242,7 @@ fn a_strangers_file_is_never_taken_unless_it_may_be_overwritten() {
     touch(&out.join("a.quick.mp4"));
     std::fs::create_dir_all(out.join("a-2.quick.mp4")).expect("made");
     std::os::unix::fs::symlink("/nowhere", out.join("a-3.quick.mp4")).expect("linked");
-    let name = |overwrite| NameBook::new(&out, overwrite).name(&input, &quick(), &Noted::default());
+    let name = |overwrite| NameBook::new(&out, overwrite).name(&input, input_key(&input), &quick(), &Noted::default());
     assert_eq!(name(false), out.join("a-4.quick.mp4"));
     assert_eq!(name(true), out.join("a.quick.mp4"));
 }
@@ -210,7 +263,7 @@ fn an_output_made_of_these_bytes_keeps_its_name_and_changed_bytes_get_the_next()
     let output = touch(&out.join("a.quick.mp4"));
     let mut noted = Noted::default();
     noted.note(&output, &input, &quick());
-    let name = |noted: &Noted, preset: &Preset| NameBook::new(&out, false).name(&input, preset, noted);
+    let name = |noted: &Noted, preset: &Preset| NameBook::new(&out, false).name(&input, input_key(&input), preset, noted);
     assert_eq!(name(&noted, &quick()), output);
     // Touched: another time, the same bytes.
     let bytes = std::fs::read(&input).expect("read");

@@ -8,13 +8,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::cleanup::{CleanupAction, CleanupResult, CleanupVerdict};
-use crate::domain::event::Seq;
-use crate::domain::job::{Exit, JobId, MediaInfo, Progress, Rejected, VideoStream};
+use crate::domain::event::{Event, EventKind, Seq};
+use crate::domain::job::{Exit, JobId, MediaInfo, Progress, Rank, Rejected, VideoStream};
 use crate::domain::memory::{Budget, BudgetSource, JobVitals, MemorySample, Scope};
+use crate::domain::state::Backlog;
 use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
 use crate::engine::port::{
-    CleanOrder, Effect, ExitReport, Failure, FoundInput, Host, Input, Inspection, JobReport, Published, SpawnOrder, StopMode,
+    Arrived, CleanOrder, Effect, ExitReport, Failure, Host, Input, Inspection, JobReport, Page, Published, ScanId, SpawnOrder,
+    StopMode, StoredJob,
 };
 
 /// A job of the model.
@@ -83,6 +85,10 @@ enum Coming {
     /// A process has something to tell, unless it was stopped or ended since.
     Tick(JobId, u64),
     Sample,
+    /// Found jobs stand in the stored queue now.
+    Arrive(ScanId, String, Vec<usize>),
+    /// The next of the stored queue are told.
+    Page(usize),
     /// The kernel looks whether there is memory left.
     Kernel,
 }
@@ -92,6 +98,9 @@ enum Coming {
 pub struct World {
     jobs: Vec<SimJob>,
     index_of: BTreeMap<JobId, usize>,
+    /// Every job that was stored, and the places of those that wait and were not told.
+    stored: BTreeMap<JobId, StoredJob>,
+    untold: BTreeSet<(Rank, JobId)>,
     now: Mono,
     coming: BTreeMap<(Mono, u64), Coming>,
     order: u64,
@@ -132,6 +141,8 @@ pub struct World {
 
 /// This console's own memory.
 const CONSOLE: Bytes = Bytes::mib(10);
+/// Distance of the ranks of jobs stored one after the other.
+const RANK_STEP: Rank = 1 << 20;
 const KERNEL_EVERY: Duration = Duration::from_millis(20);
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
@@ -141,6 +152,8 @@ impl World {
         let mut world = Self {
             jobs,
             index_of: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            untold: BTreeSet::new(),
             now: Mono::START,
             coming: BTreeMap::new(),
             order: 0,
@@ -209,6 +222,8 @@ impl World {
                     Some(input)
                 }
                 Coming::Tick(job, generation) => self.tick(job, generation),
+                Coming::Arrive(scan, preset, found) => Some(self.arrive(scan, &preset, found)),
+                Coming::Page(limit) => Some(self.page(limit)),
                 Coming::Sample => self.sample(),
                 Coming::Kernel => self.kernel_looks(),
             };
@@ -230,6 +245,67 @@ impl World {
 
     fn report(&mut self, delay_ms: u64, job: JobId, report: JobReport) {
         self.tell(delay_ms, Input::Job(job, report));
+    }
+
+    fn arrive(&mut self, scan: ScanId, preset: &str, found: Vec<usize>) -> Input {
+        let mut arrived = Arrived::default();
+        for index in found {
+            let id = JobId(self.stored.len() as u64 + 1);
+            self.index_of.insert(id, index);
+            let rank = self.last_rank() + RANK_STEP;
+            let size = self.jobs[index].size;
+            let job = StoredJob {
+                id,
+                input: PathBuf::from(format!("/sim/{index}")),
+                size,
+                output: PathBuf::from(format!("/out/{index}.mp4")),
+                preset: preset.to_owned(),
+                definition: None,
+                rank,
+                attempts: 0,
+                allowed: false,
+                deaths: 0,
+            };
+            self.stored.insert(id, job);
+            self.untold.insert((rank, id));
+            arrived.jobs += 1;
+            arrived.bytes += size;
+        }
+        arrived.last_rank = self.last_rank();
+        Input::Found(scan, arrived)
+    }
+
+    fn last_rank(&self) -> Rank {
+        self.stored.values().map(|job| job.rank).max().unwrap_or(0)
+    }
+
+    fn page(&mut self, limit: usize) -> Input {
+        let told: Vec<(Rank, JobId)> = self.untold.iter().take(limit).copied().collect();
+        self.untold.retain(|place| !told.contains(place));
+        let jobs = told.iter().filter_map(|(_, id)| self.stored.get(id).cloned()).collect();
+        let sizes = self.untold.iter().filter_map(|(_, id)| self.stored.get(id)).map(|job| job.size);
+        let backlog = Backlog { jobs: self.untold.len() as u64, bytes: sizes.sum() };
+        Input::Paged(Page { jobs, backlog, last_rank: self.last_rank(), interrupted: 0 })
+    }
+
+    /// What a store would keep of an event.
+    fn keep(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::JobAdmitted { job, .. } => {
+                self.admitted.insert(*job, event.seq);
+            }
+            EventKind::JobMoved { job, rank } | EventKind::JobRetried { job, rank } => {
+                if let Some(stored) = self.stored.get_mut(job) {
+                    stored.rank = *rank;
+                }
+            }
+            EventKind::JobParked { job } => {
+                if let Some(stored) = self.stored.get(job) {
+                    self.untold.insert((stored.rank, *job));
+                }
+            }
+            _ => {}
+        }
     }
 
     fn sample(&mut self) -> Option<Input> {
@@ -431,27 +507,22 @@ impl Host for World {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Persist(event) => {
-                if let crate::domain::event::EventKind::JobAdmitted { job, .. } = event.kind {
-                    self.admitted.insert(job, event.seq);
-                }
+                self.keep(&event);
                 let takes = self.persist_takes;
                 self.after(takes, Coming::Input(Input::Persisted(event.seq)));
             }
-            Effect::Scan { scan, paths, .. } => {
+            Effect::Page { limit } => self.after(Duration::from_millis(1), Coming::Page(limit)),
+            Effect::Scan { scan, paths, preset } => {
                 let mut found = Vec::new();
                 let mut errors = Vec::new();
                 for path in paths {
                     let index = path.file_name().and_then(|name| name.to_str()?.parse::<usize>().ok());
                     match index.filter(|index| *index < self.jobs.len()) {
-                        Some(index) => {
-                            self.index_of.insert(JobId(self.index_of.len() as u64 + 1), index);
-                            let output = PathBuf::from(format!("/out/{index}.mp4"));
-                            found.push(FoundInput { path, size: self.jobs[index].size, output });
-                        }
+                        Some(index) => found.push(index),
                         None => errors.push((path, "no such file".to_owned())),
                     }
                 }
-                self.tell(1, Input::Found(scan, found));
+                self.after(Duration::from_millis(1), Coming::Arrive(scan, preset, found));
                 self.tell(2, Input::ScanDone(scan, errors));
             }
             Effect::Inspect { job, .. } => {

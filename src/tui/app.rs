@@ -306,16 +306,12 @@ impl App {
         let dot = if self.theme.symbols.ascii { "-" } else { "·" };
         let profile = state.profile.as_ref().map_or_else(String::new, |profile| format!(" {}", profile.short()));
         let memory = state.memory.counted_bytes.whole();
-        format!(
-            "plimsoll{profile} {dot} {memory} {dot} {}/{}",
-            state.index.ended.len() + state.index.rejected.len(),
-            state.jobs.len()
-        )
+        format!("plimsoll{profile} {dot} {memory} {dot} {}/{}", state.ended(), state.ended() + state.unended())
     }
 
     /// Share of the jobs that have ended, percent, for the taskbar; `None` = nothing to show.
     pub fn taskbar(&self) -> Option<u8> {
-        let (ended, all) = (self.state.index.ended.len() + self.state.index.rejected.len(), self.state.jobs.len());
+        let (ended, all) = (self.state.ended(), self.state.ended() + self.state.unended());
         (all > 0 && ended < all).then(|| (ended * 100 / all) as u8)
     }
 
@@ -399,13 +395,14 @@ impl App {
     }
 
     fn on_event(&mut self, event: &Event) {
-        let leaving = matches!(event.kind, EventKind::JobRemoved { .. }).then(|| event.kind.job()).flatten();
-        let heir = leaving.filter(|id| Some(*id) == self.selected).and_then(|id| {
+        let mut leaving = self.may_leave(&event.kind);
+        let heir = self.selected.filter(|id| leaving.contains(id)).and_then(|id| {
             let rows = Rows::new(&self.state, self.filter.as_ref());
             let key = rows.find(id)?;
             rows.after(key).or_else(|| rows.before(key)).map(|key| key.id)
         });
         self.state.apply(event);
+        leaving.retain(|id| !self.state.jobs.contains_key(id));
         match &event.kind {
             EventKind::JobProgressed { .. } | EventKind::JobLogged { .. } => return,
             EventKind::RunFinished(_) => self.ended = true,
@@ -416,17 +413,29 @@ impl App {
         }
         if let Some(id) = event.kind.job() {
             if let (None, Some(filter)) = (&self.frozen, &mut self.filter) {
-                filter.refresh(&self.state, id);
+                leaving.iter().chain([&id]).for_each(|id| filter.refresh(&self.state, *id));
             }
             if let Some(Mode::Profiles(_)) = self.modes.last() {
                 self.preview();
             }
         }
-        if leaving.is_some() && leaving == self.selected && self.frozen.is_none() {
+        if self.selected.is_some_and(|id| leaving.contains(&id)) && self.frozen.is_none() {
             self.selected = heir;
             self.log_bottom = None;
         }
         self.keep_selection();
+    }
+
+    /// The jobs that an event may take off the list: the one it is about, or the oldest of the ended, for which there is no
+    /// room any more.
+    fn may_leave(&self, kind: &EventKind) -> Vec<JobId> {
+        let index = &self.state.index;
+        match kind {
+            EventKind::JobRemoved { job, .. } | EventKind::JobParked { job } => vec![*job],
+            EventKind::JobFinished { .. } => index.ended.first().map(|(_, id)| *id).into_iter().collect(),
+            EventKind::JobRejected { job, .. } => index.rejected.first().copied().into_iter().chain([*job]).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Until somebody has chosen a job, the first one that runs is selected, and stays so.

@@ -39,13 +39,13 @@ impl Engine {
     /// What a job that was probed is expected to need, by all that is known now; jobs that ended since its probe may have
     /// taught better than its event tells.
     pub(super) fn estimate_of(&self, job: &Job) -> Option<Estimate> {
-        estimate(job.media.as_ref()?, self.config.presets.get(&job.preset)?, &self.config.learned)
+        estimate(job.media.as_ref()?, self.preset_of(job)?, &self.config.learned)
     }
 
     /// Keeps the peak of a job that has ended well, if its run tells anything of its kind.
     pub(super) fn learn_from(&mut self, id: JobId) {
         let (Some(job), Some(active)) = (self.job(id), self.active.get(&id)) else { return };
-        let (Some(media), Some(preset)) = (&job.media, self.config.presets.get(&job.preset)) else { return };
+        let (Some(media), Some(preset)) = (&job.media, self.preset_of(job)) else { return };
         let frames = job.progress.map_or(0, |progress| progress.frame);
         let course = Course { peak: active.host_peak, frames, ran: active.ran };
         let Some(key) = RecipeKey::of(media, preset).filter(|_| course.is_telling(preset)) else { return };
@@ -56,7 +56,7 @@ impl Engine {
     /// later ones, is given more from the start.
     pub(super) fn learn_from_overrun(&mut self, id: JobId, seen: Bytes) {
         let Some(job) = self.job(id) else { return };
-        let (Some(media), Some(preset)) = (&job.media, self.config.presets.get(&job.preset)) else { return };
+        let (Some(media), Some(preset)) = (&job.media, self.preset_of(job)) else { return };
         let is_news = self.expected(id).is_some_and(|expected| seen > expected.peak);
         if let Some(key) = RecipeKey::of(media, preset).filter(|_| is_news) {
             self.learn(key, seen);

@@ -35,8 +35,7 @@ impl Engine {
 
     /// The time in which half of what is left to the next level would be used up.
     fn wanted_pace(&self) -> Duration {
-        let index = &self.state.index;
-        let is_idle = self.active.is_empty() && index.waiting.is_empty() && index.backoff.is_empty() && self.scans.is_empty();
+        let is_idle = self.active.is_empty() && self.nothing_waits();
         let longest = if is_idle { LONGEST } else { BUSY };
         let Some((_, sample)) = &self.sample else { return longest };
         let (lines, counted) = (&self.state.lines, counted(sample, &self.state.lines));

@@ -70,7 +70,7 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
 pub fn badges(app: &App, state: &State) -> Vec<(String, Role)> {
     let mut badges = Vec::new();
     let symbols = app.theme().symbols;
-    let idle = state.index.active.is_empty() && state.index.waiting.is_empty() && state.index.backoff.is_empty();
+    let idle = state.index.active.is_empty() && state.waiting() == 0;
     if app.frozen() {
         badges.push(("FROZEN".to_owned(), Role::Warn));
     }
@@ -93,7 +93,7 @@ pub fn counts(app: &App, state: &State) -> Vec<(&'static str, u64, &'static str,
     let symbols = app.theme().symbols;
     let counts = state.job_counts();
     let running = state.index.active.len() as u64;
-    let waiting = (state.index.waiting.len() + state.index.backoff.len()) as u64;
+    let waiting = state.waiting();
     let done = counts.done + counts.already_done;
     let all = [
         (symbols.run, running, "running", if running > 0 { Role::Running } else { Role::Dim }),

@@ -61,8 +61,11 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
     let jobs = state.jobs.len();
     let mut said = format!("{jobs} {}", if jobs == 1 { "job" } else { "jobs" });
-    if state.index.waiting_bytes > Bytes::ZERO {
-        said = format!("{said}, {} waiting", state.index.waiting_bytes);
+    if state.backlog.jobs > 0 {
+        said = format!("{said}, {} more", thousands(state.backlog.jobs));
+    }
+    if state.waiting_bytes() > Bytes::ZERO {
+        said = format!("{said}, {} waiting", state.waiting_bytes());
     }
     let right = match (app.filter(), &state.held) {
         (Some(filter), _) => {
@@ -107,6 +110,19 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             buf.set_style(Rect { y: inner.y + row, height: 1, ..inner }, theme.selection());
         }
     }
+}
+
+/// A large number with commas, as a person reads it.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 struct Row<'a> {

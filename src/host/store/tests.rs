@@ -1,10 +1,16 @@
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use std::ffi::OsStr;
+use std::time::Instant;
+
+use super::schema::VERSION;
 use super::*;
-use crate::domain::event::Seq;
+use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, RejectReason};
-use crate::domain::time::Mono;
+use crate::domain::time::{Mono, Wall};
 use crate::domain::units::Bytes;
+use crate::engine::estimate::KEPT as PEAKS_OF_ONE;
+use crate::host::fileid::{self, FileId};
 use crate::host::fixtures::quick;
 
 fn open(dir: &Path) -> (Store, UnboundedReceiver<Input>) {
@@ -79,7 +85,7 @@ fn an_event_is_in_the_file_when_it_is_said_to_be_with_its_paths_byte_for_byte() 
     wait_for(&mut received, 3);
     // Seen through a connection of its own, as after a crash.
     let other = Connection::open(store.path()).expect("opened");
-    assert_eq!(read_journal(&other, store.run()).expect("read"), (events.to_vec(), 0));
+    assert_eq!(read_journal(&other, store.run(), Seq(0), usize::MAX).expect("read"), (events.to_vec(), 0));
     let row: (String, i64, Vec<u8>) = other
         .query_row("SELECT kind, job, input FROM events WHERE seq = 1", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .expect("read");
@@ -96,7 +102,7 @@ fn closing_writes_what_is_still_to_be_written() {
     let (run, path) = (store.run(), store.path().to_owned());
     drop(store);
     let connection = Connection::open(path).expect("opened");
-    assert_eq!(read_journal(&connection, run).expect("read").0.len(), 5000);
+    assert_eq!(read_journal(&connection, run, Seq(0), usize::MAX).expect("read").0.len(), 5000);
 }
 
 #[test]

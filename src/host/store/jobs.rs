@@ -1,0 +1,345 @@
+//! The queue in `SQLite`: the words of [`JobStore`] as statements, each within the transaction of whoever says it.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::outputs::preset_hash;
+use super::{journal, path_of};
+use crate::domain::event::{Event, Seq};
+use crate::domain::job::{JobId, Rank};
+use crate::domain::preset::Preset;
+use crate::domain::state::Backlog;
+use crate::domain::time::Wall;
+use crate::domain::units::Bytes;
+use crate::engine::port::{Arrived, ScanId};
+use crate::host::jobstore::{Batch, Counts, Ended, InputKey, JobStore, LEASE_MS, Lease, RANK_STEP, Waiting};
+
+/// Values of `state`. Waiting and claimed come first: they are the unfinished.
+const WAITING: i64 = 0;
+const CLAIMED: i64 = 1;
+const ENDED: i64 = 2;
+const REJECTED: i64 = 3;
+/// Ended and rejected jobs kept; far more than a console lists.
+const ENDED_KEPT: i64 = 10_000;
+
+/// What was handed out to this life of plimsoll. It dies with the connection, as it should.
+pub(super) const HANDED_OUT: &str =
+    "PRAGMA temp_store = MEMORY; CREATE TEMP TABLE IF NOT EXISTS handed_out (id INTEGER PRIMARY KEY);";
+
+/// The queue, seen by a run of plimsoll through a connection that has [`HANDED_OUT`].
+pub(super) struct Jobs<'c> {
+    pub connection: &'c Connection,
+    /// The owner.
+    pub run: i64,
+}
+
+/// An input in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is not there; or it has ended, and may be queued anew.
+    New,
+    /// This very scan has found it before.
+    Seen,
+    /// It waits or is at work, queued in this run.
+    Queued,
+    /// It waits or is at work, queued in an earlier run.
+    FromEarlier,
+}
+
+/// How an input stands, for the scan that has found it.
+pub(super) fn standing(
+    connection: &Connection,
+    run: i64,
+    scan: ScanId,
+    key: &InputKey,
+    preset: &str,
+) -> rusqlite::Result<Standing> {
+    let mut query = connection.prepare_cached("SELECT state, run, scan FROM jobs WHERE input_key = ?1 AND preset = ?2")?;
+    let mut rows = query.query(params![key.0, preset])?;
+    let mut standing = Standing::New;
+    while let Some(row) = rows.next()? {
+        let (state, by_run, by_scan): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if by_run == run && by_scan == scan.0 as i64 {
+            return Ok(Standing::Seen);
+        }
+        match state {
+            WAITING | CLAIMED if by_run == run => standing = Standing::Queued,
+            WAITING | CLAIMED if standing == Standing::New => standing = Standing::FromEarlier,
+            _ => {}
+        }
+    }
+    Ok(standing)
+}
+
+/// Another job that is unfinished, or that may be retried in this run, has this output.
+pub(super) fn is_taken(connection: &Connection, run: i64, output: &Path, key: &InputKey, preset: &str) -> rusqlite::Result<bool> {
+    let mut query = connection.prepare_cached(
+        "SELECT 1 FROM jobs WHERE output = ?1
+         AND (state <= 1 OR run = ?2 AND NOT (input_key = ?3 AND preset = ?4)) LIMIT 1",
+    )?;
+    query.exists(params![output.as_os_str().as_bytes(), run, key.0, preset])
+}
+
+/// The file is an input of a job that is unfinished or of this run.
+pub(super) fn is_input(connection: &Connection, run: i64, key: &InputKey) -> rusqlite::Result<bool> {
+    let mut query = connection.prepare_cached("SELECT 1 FROM jobs WHERE input_key = ?1 AND (state <= 1 OR run = ?2) LIMIT 1")?;
+    query.exists(params![key.0, run])
+}
+
+/// A definition of a preset by its hash; `None` when it is not there or cannot be read.
+pub(super) fn definition(connection: &Connection, hash: &str) -> rusqlite::Result<Option<Preset>> {
+    let mut query = connection.prepare_cached("SELECT definition FROM presets WHERE hash = ?1")?;
+    let text: Option<String> = query.query_row([hash], |row| row.get(0)).optional()?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// Which definition of its preset a job was queued with.
+pub(super) fn definition_of(connection: &Connection, job: JobId) -> rusqlite::Result<Option<String>> {
+    let mut query = connection.prepare_cached("SELECT definition FROM jobs WHERE id = ?1")?;
+    query.query_row([job.0 as i64], |row| row.get(0)).optional()
+}
+
+/// The outputs of the jobs that are claimed: what is left of an earlier life's tries lies beside them.
+pub(super) fn outputs_at_work(connection: &Connection) -> rusqlite::Result<Vec<PathBuf>> {
+    let mut query = connection.prepare_cached("SELECT output FROM jobs WHERE state = 1")?;
+    let rows = query.query_map([], |row| row.get(0).map(path_of))?;
+    rows.collect()
+}
+
+/// Forgets the oldest of the ended jobs, and presets that no job has any more.
+pub(super) fn retain(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM jobs WHERE ended_no <= (SELECT max(ended_no) FROM jobs) - ?1")?.execute([ENDED_KEPT])?;
+    Ok(())
+}
+
+/// Forgets everything that has not ended.
+pub(super) fn forget_unfinished(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM jobs WHERE state <= 1", [])?;
+    Ok(())
+}
+
+impl Jobs<'_> {
+    /// Highest rank of all jobs, whatever has become of them.
+    pub fn last_rank(&self) -> rusqlite::Result<Rank> {
+        let mut query = self.connection.prepare_cached("SELECT max(rank) FROM jobs WHERE state = ?1")?;
+        let mut highest = 0;
+        for state in [WAITING, CLAIMED, ENDED, REJECTED] {
+            highest = highest.max(query.query_row([state], |row| row.get::<_, Option<Rank>>(0))?.unwrap_or(0));
+        }
+        Ok(highest)
+    }
+
+    fn hand_out(&self, job: JobId) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("INSERT OR IGNORE INTO temp.handed_out VALUES (?1)")?.execute([job.0 as i64])?;
+        Ok(())
+    }
+
+    fn take_back(&self, job: JobId) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("DELETE FROM temp.handed_out WHERE id = ?1")?.execute([job.0 as i64])?;
+        Ok(())
+    }
+
+    fn next_end(&self) -> rusqlite::Result<i64> {
+        let mut query = self.connection.prepare_cached("SELECT max(ended_no) FROM jobs")?;
+        Ok(query.query_row([], |row| row.get::<_, Option<i64>>(0))?.unwrap_or(0) + 1)
+    }
+
+    fn keep_preset(&self, preset: &Preset) -> rusqlite::Result<String> {
+        let hash = preset_hash(preset);
+        let definition = serde_json::to_string(preset).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let mut insert = self.connection.prepare_cached("INSERT OR IGNORE INTO presets VALUES (?1, ?2)")?;
+        insert.execute(params![hash, definition])?;
+        Ok(hash)
+    }
+}
+
+impl JobStore for Jobs<'_> {
+    type Error = rusqlite::Error;
+
+    fn enqueue(&mut self, batch: &Batch) -> rusqlite::Result<Arrived> {
+        let hash = self.keep_preset(&batch.preset)?;
+        let mut arrived = Arrived { last_rank: self.last_rank()?, ..Arrived::default() };
+        let mut unfinished =
+            self.connection.prepare_cached("SELECT 1 FROM jobs WHERE input_key = ?1 AND preset = ?2 AND state <= 1")?;
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO jobs (run, scan, input, input_key, output, preset, definition, size, rank, state, queued_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10)",
+        )?;
+        for job in &batch.jobs {
+            if unfinished.exists(params![job.key.0, batch.preset.name])? {
+                arrived.known += 1;
+                continue;
+            }
+            arrived.last_rank += RANK_STEP;
+            insert.execute(params![
+                self.run,
+                batch.scan.0 as i64,
+                job.input.as_os_str().as_bytes(),
+                job.key.0,
+                job.output.as_os_str().as_bytes(),
+                batch.preset.name,
+                hash,
+                job.size.0 as i64,
+                arrived.last_rank,
+                batch.at.0,
+            ])?;
+            arrived.jobs += 1;
+            arrived.bytes += job.size;
+        }
+        Ok(arrived)
+    }
+
+    fn claim(&mut self, job: JobId, lease: Lease) -> rusqlite::Result<bool> {
+        let mut update = self.connection.prepare_cached(
+            "UPDATE jobs SET state = 1, attempts = ?2, owner = ?3, lease_until = ?4, started_at = ?5 WHERE id = ?1 AND state = 0",
+        )?;
+        let changed = update.execute(params![job.0 as i64, lease.attempt, self.run, lease.at.0 + LEASE_MS, lease.at.0])?;
+        Ok(changed > 0)
+    }
+
+    fn heartbeat(&mut self, at: Wall) -> rusqlite::Result<u64> {
+        let mut update = self.connection.prepare_cached("UPDATE jobs SET lease_until = ?1 WHERE state = 1 AND owner = ?2")?;
+        Ok(update.execute([at.0 + LEASE_MS, self.run])? as u64)
+    }
+
+    fn finish(&mut self, job: JobId, ended: &Ended) -> rusqlite::Result<()> {
+        self.take_back(job)?;
+        let outcome = serde_json::to_value(ended.outcome).ok();
+        let mut update = self.connection.prepare_cached(
+            "UPDATE jobs SET state = 2, owner = NULL, lease_until = NULL, deaths = 0, attempts = ?2, outcome = ?3,
+             output = coalesce(?4, output), reason = ?5, ended_at = ?6, ended_no = ?7 WHERE id = ?1",
+        )?;
+        update.execute(params![
+            job.0 as i64,
+            ended.attempts,
+            outcome.as_ref().and_then(serde_json::Value::as_str),
+            ended.output.as_ref().map(|path| path.as_os_str().as_bytes()),
+            ended.reason,
+            ended.at.0,
+            self.next_end()?,
+        ])?;
+        Ok(())
+    }
+
+    fn release(&mut self, job: JobId, uncounted: bool) -> rusqlite::Result<()> {
+        self.hand_out(job)?;
+        let mut update = self.connection.prepare_cached(
+            "UPDATE jobs SET state = 0, owner = NULL, lease_until = NULL, deaths = 0, attempts = max(attempts - ?2, 0)
+             WHERE id = ?1",
+        )?;
+        update.execute(params![job.0 as i64, i64::from(uncounted)])?;
+        Ok(())
+    }
+
+    fn reject(&mut self, job: JobId, reason: &str, at: Wall) -> rusqlite::Result<()> {
+        self.take_back(job)?;
+        let mut update = self.connection.prepare_cached(
+            "UPDATE jobs SET state = 3, owner = NULL, lease_until = NULL, reason = ?2, ended_at = ?3, ended_no = ?4 WHERE id = ?1",
+        )?;
+        update.execute(params![job.0 as i64, reason, at.0, self.next_end()?])?;
+        Ok(())
+    }
+
+    fn allow(&mut self, job: JobId, by_operator: bool) -> rusqlite::Result<()> {
+        self.hand_out(job)?;
+        let mut update = self.connection.prepare_cached(
+            "UPDATE jobs SET state = 0, allowed = max(allowed, ?2), reason = NULL, ended_at = NULL, ended_no = NULL WHERE id = ?1",
+        )?;
+        update.execute(params![job.0 as i64, i64::from(by_operator)])?;
+        Ok(())
+    }
+
+    fn retry(&mut self, job: JobId, rank: Rank) -> rusqlite::Result<()> {
+        self.hand_out(job)?;
+        let mut update = self.connection.prepare_cached(
+            "UPDATE jobs SET state = 0, rank = ?2, attempts = 0, deaths = 0, outcome = NULL, reason = NULL, ended_at = NULL,
+             ended_no = NULL WHERE id = ?1",
+        )?;
+        update.execute(params![job.0 as i64, rank])?;
+        Ok(())
+    }
+
+    fn reorder(&mut self, job: JobId, rank: Rank) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("UPDATE jobs SET rank = ?2 WHERE id = ?1")?.execute(params![job.0 as i64, rank])?;
+        Ok(())
+    }
+
+    fn park(&mut self, job: JobId) -> rusqlite::Result<()> {
+        self.take_back(job)
+    }
+
+    fn remove(&mut self, job: JobId) -> rusqlite::Result<()> {
+        self.take_back(job)?;
+        self.connection.prepare_cached("DELETE FROM jobs WHERE id = ?1")?.execute([job.0 as i64])?;
+        Ok(())
+    }
+
+    fn reap(&mut self, now: Wall, all: bool) -> rusqlite::Result<u64> {
+        let mut update = self.connection.prepare_cached(
+            "UPDATE jobs SET state = 0, owner = NULL, lease_until = NULL, deaths = deaths + 1
+             WHERE state = 1 AND owner != ?1 AND (?2 OR lease_until < ?3)",
+        )?;
+        Ok(update.execute(params![self.run, all, now.0])? as u64)
+    }
+
+    fn page(&mut self, limit: usize) -> rusqlite::Result<Vec<Waiting>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT id, input, size, output, preset, definition, rank, attempts, allowed, deaths FROM jobs
+             WHERE state = 0 AND id NOT IN (SELECT id FROM temp.handed_out) ORDER BY rank, id LIMIT ?1",
+        )?;
+        let jobs: Vec<Waiting> = query.query_map([limit as i64], waiting)?.collect::<rusqlite::Result<_>>()?;
+        for job in &jobs {
+            self.hand_out(job.id)?;
+        }
+        Ok(jobs)
+    }
+
+    fn backlog(&mut self) -> rusqlite::Result<Backlog> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT count(*), coalesce(sum(size), 0) FROM jobs
+             WHERE state = 0 AND id NOT IN (SELECT id FROM temp.handed_out)",
+        )?;
+        query.query_row([], |row| {
+            let (jobs, bytes): (i64, i64) = (row.get(0)?, row.get(1)?);
+            Ok(Backlog { jobs: jobs as u64, bytes: Bytes(bytes as u64) })
+        })
+    }
+
+    fn counts(&mut self) -> rusqlite::Result<Counts> {
+        let mut query = self.connection.prepare_cached("SELECT state, count(*) FROM jobs GROUP BY state")?;
+        let mut rows = query.query([])?;
+        let mut counts = Counts::default();
+        while let Some(row) = rows.next()? {
+            let number = row.get::<_, i64>(1)? as u64;
+            match row.get::<_, i64>(0)? {
+                WAITING => counts.waiting = number,
+                CLAIMED => counts.claimed = number,
+                ENDED => counts.ended = number,
+                _ => counts.rejected = number,
+            }
+        }
+        Ok(counts)
+    }
+
+    fn events_since(&mut self, seq: Seq, limit: usize) -> rusqlite::Result<Vec<Event>> {
+        Ok(journal::read_journal(self.connection, self.run, seq, limit)?.0)
+    }
+}
+
+fn waiting(row: &Row<'_>) -> rusqlite::Result<Waiting> {
+    let number = |at| row.get::<_, i64>(at).map(|number| number.max(0) as u64);
+    Ok(Waiting {
+        id: JobId(number(0)?),
+        input: path_of(row.get(1)?),
+        size: Bytes(number(2)?),
+        output: path_of(row.get(3)?),
+        preset: row.get(4)?,
+        definition: row.get(5)?,
+        rank: row.get(6)?,
+        attempts: row.get(7)?,
+        allowed: row.get(8)?,
+        deaths: row.get(9)?,
+    })
+}

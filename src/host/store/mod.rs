@@ -1,0 +1,312 @@
+//! The durable record: the queue, the journal of events, which output was made from which bytes with which preset, and what
+//! memory finished jobs took.
+//!
+//! One `SQLite` file, written by one thread of its own that groups what came meanwhile into one commit, so that nobody
+//! waits for a disk but that thread. Every durable event is folded into the queue in the commit that journals it. Knows
+//! nothing of how jobs are run.
+
+mod error;
+mod jobs;
+mod journal;
+mod outputs;
+mod peaks;
+mod schema;
+mod writer;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use tokio::sync::mpsc::UnboundedSender;
+
+pub use error::StoreError;
+pub use jobs::Standing;
+pub use outputs::{OutputRecord, preset_hash};
+
+use super::joblog::wall_now;
+use super::jobstore::{Batch, Counts, InputKey, JobStore as _};
+use crate::domain::event::{Event, Seq};
+use crate::domain::job::JobId;
+use crate::domain::preset::Preset;
+use crate::domain::text::path_text;
+use crate::domain::units::Bytes;
+use crate::engine::estimate::{Learned, RecipeKey};
+use crate::engine::port::{Arrived, Input, ScanId};
+use error::explain;
+use jobs::Jobs;
+use journal::read_journal;
+pub(super) use outputs::{insert_record, record};
+use peaks::read_peaks;
+use schema::{Begun, begin_run, connect, prepare};
+use writer::{Answer, Change, Definitions, Order, Writer};
+
+/// Name of the file within the state folder.
+pub const FILE_NAME: &str = "plimsoll.db";
+
+/// What naming outputs asks of the record and of the queue. What cannot be read counts as not there.
+pub trait Records {
+    /// What is recorded of the output at `path`.
+    fn lookup(&self, path: &Path) -> Option<OutputRecord>;
+
+    /// How an input found by `scan` stands in the queue with this preset.
+    fn standing(&self, scan: ScanId, key: &InputKey, preset: &str) -> Standing;
+
+    /// Another input's job in the queue has this output.
+    fn is_taken(&self, output: &Path, key: &InputKey, preset: &str) -> bool;
+
+    /// The file is an input in the queue.
+    fn is_input(&self, key: &InputKey) -> bool;
+}
+
+/// How many jobs an earlier run has left in the queue of a state folder; none where there is no record yet. For whoever has
+/// to decide whether there is anything to do, before the record is opened.
+pub fn waiting(state_dir: &Path) -> Result<u64, StoreError> {
+    let path = state_dir.join(FILE_NAME);
+    if !path.exists() {
+        return Ok(0);
+    }
+    let count = || {
+        // As a writer would: what is still in the log beside the file belongs to it.
+        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.busy_timeout(schema::BUSY)?;
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if version < schema::FIRST_WITH_QUEUE {
+            return Ok(0);
+        }
+        connection.query_row("SELECT count(*) FROM jobs WHERE state <= 1", [], |row| row.get(0))
+    };
+    let number: i64 = count().map_err(|error| explain(&path, &error))?;
+    Ok(number as u64)
+}
+
+/// The open record. Clones share it; the last one dropped closes it after everything is written.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    run: i64,
+    orders: Option<mpsc::Sender<Order>>,
+    reader: Mutex<Connection>,
+    writer: Option<JoinHandle<()>>,
+    closing: Arc<AtomicBool>,
+    interrupted_outputs: Vec<PathBuf>,
+    /// Presets that jobs were queued with, by their hash; there are few.
+    presets: Mutex<BTreeMap<String, Arc<Preset>>>,
+}
+
+impl Store {
+    /// Opens or creates the record in `state_dir`, begins a new run in it, and drops the journal of runs long past. From now
+    /// on `inputs` is told [`Input::Persisted`] after each commit, and [`Input::Fault`] when the journal cannot be written.
+    pub fn open(state_dir: &Path, inputs: UnboundedSender<Input>) -> Result<Self, StoreError> {
+        let path = state_dir.join(FILE_NAME);
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(state_dir)
+            .map_err(|error| StoreError::Unwritable { path: path_text(&path), detail: super::probe::words(&error) })?;
+        let explain = |error: rusqlite::Error| explain(&path, &error);
+        let mut connection = connect(&path)?;
+        prepare(&mut connection, &path)?;
+        let Begun { run, interrupted, interrupted_outputs } = begin_run(&mut connection, wall_now()).map_err(explain)?;
+        connection.execute_batch(jobs::HANDED_OUT).map_err(explain)?;
+        let reader = connect(&path)?;
+        let (orders, received) = mpsc::channel();
+        let closing = Arc::new(AtomicBool::new(false));
+        let writer = Writer {
+            connection,
+            path: path.clone(),
+            run,
+            inputs,
+            closing: Arc::clone(&closing),
+            interrupted,
+            claimed: BTreeSet::new(),
+            events: 0,
+        };
+        let thread =
+            std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.serve(&received)).map_err(|error| {
+                StoreError::Unwritable {
+                    path: path_text(&path),
+                    detail: format!("no thread for it: {}", super::probe::words(&error)),
+                }
+            })?;
+        Ok(Self(Arc::new(Inner {
+            path,
+            run,
+            orders: Some(orders),
+            reader: Mutex::new(reader),
+            writer: Some(thread),
+            closing,
+            interrupted_outputs,
+            presets: Mutex::default(),
+        })))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Number of the current run, rising from 1.
+    pub fn run(&self) -> i64 {
+        self.0.run
+    }
+
+    /// Adds an event to the journal. Returns at once; [`Input::Persisted`] follows when it is on disk: as soon as can be for
+    /// an admission, which a start waits for, and within some 20 ms for the rest.
+    pub fn persist(&self, event: Event) {
+        if let Some(orders) = &self.0.orders {
+            let _ = orders.send(Order::Persist(Box::new(event)));
+        }
+    }
+
+    /// Adds inputs to the queue. Returns when they are on disk; [`Input::Found`] was told then.
+    pub fn enqueue(&self, batch: Batch) -> Result<Arrived, StoreError> {
+        self.ask(|answer| Order::Enqueue(Box::new(batch), answer))
+    }
+
+    /// Hands out the next waiting jobs, by [`Input::Paged`], in step with everything ordered before. `known` are the hashes of
+    /// what preset names mean now.
+    pub fn page(&self, limit: usize, known: Definitions) {
+        if let Some(orders) = &self.0.orders {
+            let _ = orders.send(Order::Page { limit, known });
+        }
+    }
+
+    /// Forgets every job that has not ended. For a run that is to begin with nothing.
+    pub fn forget_queue(&self) -> Result<(), StoreError> {
+        self.ask(Order::ForgetQueue)
+    }
+
+    /// The preset as it was when the job was queued.
+    pub fn preset_of(&self, job: JobId) -> Result<Option<Arc<Preset>>, StoreError> {
+        self.read(|reader| {
+            let Some(hash) = jobs::definition_of(reader, job)? else { return Ok(None) };
+            let mut presets = self.0.presets.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(preset) = presets.get(&hash) {
+                return Ok(Some(Arc::clone(preset)));
+            }
+            let preset = jobs::definition(reader, &hash)?.map(Arc::new);
+            if let Some(preset) = &preset {
+                presets.insert(hash, Arc::clone(preset));
+            }
+            Ok(preset)
+        })
+    }
+
+    /// Where the outputs were to stand of the jobs that were at work when an earlier run died.
+    pub fn interrupted_outputs(&self) -> &[PathBuf] {
+        &self.0.interrupted_outputs
+    }
+
+    /// Jobs by what is happening to them.
+    pub fn counts(&self) -> Result<Counts, StoreError> {
+        self.read(|reader| Jobs { connection: reader, run: self.0.run }.counts())
+    }
+
+    /// Reads from the file.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        read(&reader).map_err(|error| explain(&self.0.path, &error))
+    }
+
+    /// Records an output, in place of what was recorded under its path. Returns when it is on disk.
+    pub fn remember(&self, record: OutputRecord) -> Result<(), StoreError> {
+        self.ask(|answer| Order::Remember(Box::new(record), answer))
+    }
+
+    /// Takes a record back, if it is still of the file with this inode. Returns when that is on disk.
+    pub fn forget(&self, path: &Path, ino: u64) -> Result<(), StoreError> {
+        self.ask(|answer| Order::Forget { path: path.to_owned(), ino, answer })
+    }
+
+    /// Adds the peak of a finished job to what its recipe is known to need. Returns at once: a peak that is lost costs an
+    /// estimate, not an output.
+    pub fn remember_peak(&self, recipe: RecipeKey, peak: Bytes) {
+        if let Some(orders) = &self.0.orders {
+            let _ = orders.send(Order::Peak(recipe, peak));
+        }
+    }
+
+    /// The peaks of finished jobs of this and of earlier runs.
+    pub fn learned(&self) -> Result<Learned, StoreError> {
+        self.read(read_peaks)
+    }
+
+    /// Waits until everything ordered so far is on disk, at most `at_most`; tells whether it is. A run that ends calls it:
+    /// its last facts would be lost with the process.
+    pub fn flush(&self, at_most: Duration) -> bool {
+        let (answer, received) = mpsc::sync_channel(1);
+        let is_asked = self.0.orders.as_ref().is_some_and(|orders| orders.send(Order::Flush(answer)).is_ok());
+        is_asked && matches!(received.recv_timeout(at_most), Ok(Ok(())))
+    }
+
+    /// What is recorded of the output at `path`.
+    pub fn find(&self, path: &Path) -> Result<Option<OutputRecord>, StoreError> {
+        self.read(|reader| {
+            let mut query = reader.prepare_cached("SELECT * FROM outputs WHERE path = ?1")?;
+            query.query_row([path.as_os_str().as_bytes()], record).optional()
+        })
+    }
+
+    /// The journal of a run, in order, with the paths of its inputs and outputs byte for byte. Lines that cannot be read are
+    /// left out and counted.
+    pub fn journal(&self, run: i64) -> Result<(Vec<Event>, usize), StoreError> {
+        self.read(|reader| read_journal(reader, run, Seq(0), usize::MAX))
+    }
+
+    /// Makes a change. Returns when it is on disk.
+    pub(super) fn change(&self, change: Change) -> Result<(), StoreError> {
+        self.ask(|answer| Order::Change(change, answer))
+    }
+
+    fn ask<T>(&self, order: impl FnOnce(Answer<T>) -> Order) -> Result<T, StoreError> {
+        let closed = || StoreError::Closed { path: path_text(&self.0.path) };
+        let (answer, received) = mpsc::sync_channel(1);
+        self.0.orders.as_ref().ok_or_else(closed)?.send(order(answer)).map_err(|_| closed())?;
+        received.recv().map_err(|_| closed())?
+    }
+}
+
+impl Records for Store {
+    /// A record that cannot be read counts as none: the output is then somebody else's, and is not touched.
+    fn lookup(&self, path: &Path) -> Option<OutputRecord> {
+        self.find(path).ok().flatten()
+    }
+
+    fn standing(&self, scan: ScanId, key: &InputKey, preset: &str) -> Standing {
+        self.read(|reader| jobs::standing(reader, self.0.run, scan, key, preset)).unwrap_or(Standing::New)
+    }
+
+    fn is_taken(&self, output: &Path, key: &InputKey, preset: &str) -> bool {
+        self.read(|reader| jobs::is_taken(reader, self.0.run, output, key, preset)).unwrap_or(false)
+    }
+
+    fn is_input(&self, key: &InputKey) -> bool {
+        self.read(|reader| jobs::is_input(reader, self.0.run, key)).unwrap_or(false)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.orders = None;
+        self.closing.store(true, Ordering::Release);
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+pub(super) fn path_of(bytes: Vec<u8>) -> PathBuf {
+    PathBuf::from(std::ffi::OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! The tables, and how a file of an earlier version becomes one of this.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::error::{StoreError, explain};
+use super::jobs::{self, Jobs};
+use super::journal;
+use crate::domain::text::path_text;
+use crate::domain::time::Wall;
+use crate::host::intent;
+use crate::host::jobstore::JobStore as _;
+
+/// Version of the tables, in `user_version`.
+pub(super) const VERSION: i64 = 4;
+/// The first version that has a queue.
+pub(super) const FIRST_WITH_QUEUE: i64 = 4;
+/// Runs whose journal is kept, the current one included.
+const RUNS_KEPT: i64 = 20;
+/// How long to wait for another process that writes.
+pub(super) const BUSY: Duration = Duration::from_secs(5);
+/// Rows of the table of peaks that are kept, over all recipes.
+const PEAKS_KEPT: i64 = 4096;
+/// A file up to this size is checked as a whole when it is opened.
+const CHECKED_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What makes each version of the tables from the one before, the first from an empty file.
+const STEPS: [&str; VERSION as usize] = [VERSION_1, VERSION_2, intent::TABLE, VERSION_4];
+
+const VERSION_1: &str = "
+CREATE TABLE runs (run INTEGER PRIMARY KEY AUTOINCREMENT);
+CREATE TABLE events (
+    run INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, job INTEGER, json TEXT NOT NULL,
+    input BLOB, output BLOB,
+    PRIMARY KEY (run, seq)
+) WITHOUT ROWID;
+CREATE TABLE outputs (
+    path BLOB PRIMARY KEY, input BLOB NOT NULL, input_dev INTEGER NOT NULL, input_ino INTEGER NOT NULL,
+    input_size INTEGER NOT NULL, input_mtime_ns INTEGER NOT NULL, input_hash TEXT NOT NULL,
+    preset TEXT NOT NULL, preset_hash TEXT NOT NULL, size INTEGER NOT NULL, ino INTEGER NOT NULL, made_at INTEGER NOT NULL
+) WITHOUT ROWID;
+";
+
+const VERSION_2: &str = "
+CREATE TABLE peaks (id INTEGER PRIMARY KEY AUTOINCREMENT, recipe TEXT NOT NULL, bytes INTEGER NOT NULL);
+CREATE INDEX peaks_by_recipe ON peaks (recipe, id);
+";
+
+/// `state`: 0 waiting, 1 claimed, 2 ended, 3 rejected. `run` and `scan` have queued it, `owner` is the run that has claimed
+/// it, `deaths` counts the claims in a row whose owner died, `ended_no` is its place among the ended.
+const VERSION_4: &str = "
+CREATE TABLE presets (hash TEXT PRIMARY KEY, definition TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, scan INTEGER NOT NULL,
+    input BLOB NOT NULL, input_key BLOB NOT NULL, output BLOB NOT NULL, preset TEXT NOT NULL, definition TEXT NOT NULL,
+    size INTEGER NOT NULL, rank INTEGER NOT NULL, state INTEGER NOT NULL, allowed INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0, deaths INTEGER NOT NULL DEFAULT 0, owner INTEGER, lease_until INTEGER,
+    outcome TEXT, reason TEXT, queued_at INTEGER NOT NULL, started_at INTEGER, ended_at INTEGER, ended_no INTEGER
+);
+CREATE INDEX jobs_by_place ON jobs (state, rank, id, size);
+CREATE INDEX jobs_by_input ON jobs (input_key, preset);
+CREATE INDEX jobs_by_output ON jobs (output);
+CREATE INDEX jobs_by_end ON jobs (ended_no) WHERE ended_no IS NOT NULL;
+CREATE INDEX jobs_by_definition ON jobs (definition);
+";
+
+pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let open = || {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY)?;
+        // A small box: 512 KiB of pages, and nothing mapped. A short log is written over sooner, and writing over is quicker
+        // to get on disk than appending.
+        connection.execute_batch(
+            "PRAGMA cache_size = -512; PRAGMA mmap_size = 0; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 100;",
+        )?;
+        Ok(connection)
+    };
+    open().map_err(|error: rusqlite::Error| explain(path, &error))
+}
+
+/// Sets the file up: journal mode, tables, version. A damaged one is noticed here.
+pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let explain = |error: rusqlite::Error| explain(path, &error);
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(explain)?;
+    if version > VERSION {
+        return Err(StoreError::TooNew { path: path_text(path), found: version });
+    }
+    if std::fs::metadata(path).is_ok_and(|meta| meta.len() <= CHECKED_BYTES) {
+        let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(explain)?;
+        if verdict != "ok" {
+            return Err(StoreError::Damaged { path: path_text(path), detail: verdict });
+        }
+    }
+    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).map_err(explain)?;
+    let mut set_up = || {
+        let change = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // Another process may have been first.
+        let version: i64 = change.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if version < VERSION {
+            for step in &STEPS[version.max(0) as usize..] {
+                change.execute_batch(step)?;
+            }
+            change.pragma_update(None, "user_version", VERSION)?;
+        }
+        change.commit()
+    };
+    set_up().map_err(explain)
+}
+
+/// A run at its start.
+pub(super) struct Begun {
+    /// Its number.
+    pub run: i64,
+    /// Jobs that were at work when an earlier run died.
+    pub interrupted: u64,
+    /// Where the outputs of those jobs were to stand.
+    pub interrupted_outputs: Vec<PathBuf>,
+}
+
+/// Begins a run: what an earlier one had claimed waits again, and what is older than is worth keeping goes.
+pub(super) fn begin_run(connection: &mut Connection, now: Wall) -> rusqlite::Result<Begun> {
+    let change = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    change.execute("INSERT INTO runs DEFAULT VALUES", [])?;
+    let run = change.last_insert_rowid();
+    change.execute("DELETE FROM events WHERE run <= ?1", [run - RUNS_KEPT])?;
+    change.execute("DELETE FROM runs WHERE run <= ?1", [run - RUNS_KEPT])?;
+    change.execute("DELETE FROM peaks WHERE id <= (SELECT max(id) FROM peaks) - ?1", [PEAKS_KEPT])?;
+    jobs::retain(&change)?;
+    journal::retain(&change)?;
+    change.execute("DELETE FROM presets WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.definition = presets.hash)", [])?;
+    let interrupted_outputs = jobs::outputs_at_work(&change)?;
+    // This run is alone in its state folder: nobody else's claim can hold.
+    let interrupted = Jobs { connection: &change, run }.reap(now, true)?;
+    change.commit()?;
+    Ok(Begun { run, interrupted, interrupted_outputs })
+}

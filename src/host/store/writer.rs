@@ -1,0 +1,310 @@
+//! The thread that writes: many orders in one commit, answers only after it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, params};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::error::{StoreError, explain};
+use super::jobs::{self, Jobs};
+use super::journal::{self, insert_event};
+use super::outputs::{OutputRecord, insert_record};
+use super::peaks::insert_peak;
+use crate::domain::event::{Event, EventKind};
+use crate::domain::job::JobId;
+use crate::domain::units::Bytes;
+use crate::engine::estimate::RecipeKey;
+use crate::engine::port::{Arrived, Input, Page, StoredJob};
+use crate::host::joblog::wall_now;
+use crate::host::jobstore::{self, Batch, JobStore as _, LEASE_MS, Waiting};
+
+/// Largest group of one commit.
+const GROUP: usize = 4096;
+/// How long facts that nobody waits for may wait for company: each commit is a wait for the disk, and whoever needs one then
+/// would first have to wait for theirs.
+const LINGER: Duration = Duration::from_millis(20);
+/// Between two tries to write a journal that could not be written.
+const RETRY: Duration = Duration::from_secs(1);
+/// Between two renewals of the leases of the jobs at work.
+const HEARTBEAT: Duration = Duration::from_millis(LEASE_MS as u64 / 3);
+
+pub(super) type Answer<T = ()> = mpsc::SyncSender<Result<T, StoreError>>;
+/// What preset names mean now: their hashes.
+pub(super) type Definitions = Arc<BTreeMap<String, String>>;
+
+pub(super) enum Order {
+    Persist(Box<Event>),
+    Enqueue(Box<Batch>, Answer<Arrived>),
+    Page { limit: usize, known: Definitions },
+    ForgetQueue(Answer),
+    Remember(Box<OutputRecord>, Answer),
+    Forget { path: PathBuf, ino: u64, answer: Answer },
+    Peak(RecipeKey, Bytes),
+    Change(Change, Answer),
+    Flush(Answer),
+}
+
+/// A change of tables that others of this floor have in the file, made within one commit.
+pub(in crate::host) type Change = Box<dyn Fn(&Connection) -> rusqlite::Result<()> + Send>;
+
+/// What came of an order, to be told after the commit.
+enum Done {
+    Nothing,
+    Arrived(Arrived),
+    Page(Page),
+}
+
+impl Order {
+    /// Somebody does nothing until it is on disk: a job is started only when its admission is.
+    fn is_awaited(&self) -> bool {
+        match self {
+            Self::Persist(event) => matches!(event.kind, EventKind::JobAdmitted { .. }),
+            Self::Peak(..) => false,
+            _ => true,
+        }
+    }
+
+    /// Tells whoever waits for an answer that there is none to be had; false when nobody does, and it is to be tried again.
+    fn fail(&self, error: &StoreError) -> bool {
+        match self {
+            Self::Persist(_) | Self::Peak(..) | Self::Page { .. } => return false,
+            Self::Enqueue(_, answer) => drop(answer.send(Err(error.clone()))),
+            Self::Remember(_, answer)
+            | Self::Forget { answer, .. }
+            | Self::Change(_, answer)
+            | Self::Flush(answer)
+            | Self::ForgetQueue(answer) => {
+                drop(answer.send(Err(error.clone())));
+            }
+        }
+        true
+    }
+}
+
+/// The thread that writes.
+pub(super) struct Writer {
+    pub connection: Connection,
+    pub path: PathBuf,
+    pub run: i64,
+    pub inputs: UnboundedSender<Input>,
+    pub closing: Arc<AtomicBool>,
+    /// Jobs that were at work when an earlier run died, until the first page has told of them.
+    pub interrupted: u64,
+    /// Jobs that are claimed.
+    pub claimed: BTreeSet<JobId>,
+    /// Events written since the journal was last cut.
+    pub events: usize,
+}
+
+impl Writer {
+    pub(super) fn serve(mut self, orders: &mpsc::Receiver<Order>) {
+        let mut beaten = now();
+        loop {
+            // Nothing is claimed while nothing runs: then nothing wakes this thread.
+            let first = if self.claimed.is_empty() {
+                orders.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
+            } else {
+                orders.recv_timeout(HEARTBEAT.saturating_sub(now() - beaten))
+            };
+            match first {
+                Ok(first) => self.write(group(first, orders), orders),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            }
+            if now() - beaten >= HEARTBEAT {
+                beaten = now();
+                // A lease that could not be renewed is renewed the next time; alone in its folder nobody takes the job.
+                let _ = Jobs { connection: &self.connection, run: self.run }.heartbeat(wall_now());
+            }
+        }
+        // The file is left whole and without its companions when nobody else has it open.
+        let _ = self.connection.execute_batch("PRAGMA optimize;");
+    }
+
+    /// Commits a group, and then tells whoever waits. A journal that cannot be written is tried again until it can: what
+    /// hangs on it must not go on before. Orders that come meanwhile join the group, so that nobody waits for an answer
+    /// longer than one try takes: a job that is being put in place would keep the whole run from ending.
+    fn write(&mut self, mut group: Vec<Order>, orders: &mpsc::Receiver<Order>) {
+        let mut told = false;
+        let done = loop {
+            match self.commit(&group) {
+                Ok(done) => break done,
+                Err(error) => {
+                    let error = explain(&self.path, &error);
+                    // Those who wait for an answer get it; they decide for themselves.
+                    group.retain(|order| !order.fail(&error));
+                    if group.is_empty() {
+                        return;
+                    }
+                    let what = "the journal cannot be written: nothing new is started until it can".to_owned();
+                    if !std::mem::replace(&mut told, true)
+                        && self.inputs.send(Input::Fault { what, detail: error.to_string() }).is_err()
+                    {
+                        return;
+                    }
+                    // At the end of a run a full disk must not keep the console from ending.
+                    if self.closing.load(Ordering::Acquire) || self.inputs.is_closed() {
+                        return;
+                    }
+                    match orders.recv_timeout(RETRY) {
+                        Ok(order) => group.push(order),
+                        Err(mpsc::RecvTimeoutError::Timeout) => {}
+                        Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                    }
+                }
+            }
+        };
+        let mut last = None;
+        for (order, done) in group.into_iter().zip(done) {
+            match order {
+                Order::Persist(event) => {
+                    last = last.max(Some(event.seq));
+                    self.note_claims(&event.kind);
+                }
+                Order::Enqueue(batch, answer) => {
+                    // Told here and not by whoever asked, so that pages and arrivals are told in the order of their commits:
+                    // what one counts the other does not count again.
+                    let arrived = if let Done::Arrived(arrived) = done { arrived } else { Arrived::default() };
+                    let _ = self.inputs.send(Input::Found(batch.scan, arrived));
+                    let _ = answer.send(Ok(arrived));
+                }
+                Order::Page { .. } => {
+                    if let Done::Page(page) = done {
+                        let _ = self.inputs.send(Input::Paged(page));
+                    }
+                    self.interrupted = 0;
+                }
+                Order::Peak(..) => {}
+                Order::Remember(_, answer)
+                | Order::Forget { answer, .. }
+                | Order::Change(_, answer)
+                | Order::Flush(answer)
+                | Order::ForgetQueue(answer) => {
+                    let _ = answer.send(Ok(()));
+                }
+            }
+        }
+        if let Some(seq) = last {
+            let _ = self.inputs.send(Input::Persisted(seq));
+        }
+    }
+
+    fn note_claims(&mut self, kind: &EventKind) {
+        match kind {
+            EventKind::JobAdmitted { job, .. } => {
+                self.claimed.insert(*job);
+            }
+            EventKind::JobFinished { job, .. }
+            | EventKind::JobRequeued { job, .. }
+            | EventKind::JobRejected { job, .. }
+            | EventKind::JobRemoved { job, .. } => {
+                self.claimed.remove(job);
+            }
+            _ => {}
+        }
+    }
+
+    fn commit(&mut self, group: &[Order]) -> rusqlite::Result<Vec<Done>> {
+        let change = self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let mut queue = Jobs { connection: &change, run: self.run };
+        let mut done = Vec::with_capacity(group.len());
+        let mut events = self.events;
+        for order in group {
+            done.push(match order {
+                Order::Persist(event) => {
+                    insert_event(&change, self.run, event)?;
+                    jobstore::fold(&mut queue, event)?;
+                    events += 1;
+                    Done::Nothing
+                }
+                Order::Enqueue(batch, _) => Done::Arrived(queue.enqueue(batch)?),
+                Order::Page { limit, known } => {
+                    // Often enough for what grows with a long queue, and not often.
+                    jobs::retain(&change)?;
+                    Done::Page(page(&mut queue, *limit, known, self.interrupted)?)
+                }
+                Order::ForgetQueue(_) => {
+                    jobs::forget_unfinished(&change)?;
+                    Done::Nothing
+                }
+                Order::Remember(record, _) => {
+                    insert_record(&change, record)?;
+                    Done::Nothing
+                }
+                Order::Forget { path, ino, .. } => {
+                    let mut delete = change.prepare_cached("DELETE FROM outputs WHERE path = ?1 AND ino = ?2")?;
+                    delete.execute(params![path.as_os_str().as_bytes(), *ino as i64])?;
+                    Done::Nothing
+                }
+                Order::Peak(recipe, peak) => {
+                    insert_peak(&change, recipe, *peak)?;
+                    Done::Nothing
+                }
+                Order::Change(change_more, _) => {
+                    change_more(&change)?;
+                    Done::Nothing
+                }
+                Order::Flush(_) => Done::Nothing,
+            });
+        }
+        if events >= journal::RETAIN_EVERY {
+            journal::retain(&change)?;
+            events = 0;
+        }
+        change.commit()?;
+        self.events = events;
+        Ok(done)
+    }
+}
+
+#[allow(clippy::disallowed_methods)] // paces the heartbeat
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn page(queue: &mut Jobs<'_>, limit: usize, known: &Definitions, interrupted: u64) -> rusqlite::Result<Page> {
+    let waiting = queue.page(limit)?;
+    let mut definitions = BTreeMap::new();
+    for job in &waiting {
+        // What the name still means need not be told.
+        if known.get(&job.preset) != Some(&job.definition) && !definitions.contains_key(&job.definition) {
+            definitions.insert(job.definition.clone(), jobs::definition(queue.connection, &job.definition)?);
+        }
+    }
+    let stored = |job: Waiting| StoredJob {
+        id: job.id,
+        definition: definitions.get(&job.definition).cloned().flatten().map(Box::new),
+        input: job.input,
+        size: job.size,
+        output: job.output,
+        preset: job.preset,
+        rank: job.rank,
+        attempts: job.attempts,
+        allowed: job.allowed,
+        deaths: job.deaths,
+    };
+    let jobs = waiting.into_iter().map(stored).collect();
+    Ok(Page { jobs, backlog: queue.backlog()?, last_rank: queue.last_rank()?, interrupted })
+}
+
+/// What is committed together: what has come, and while nobody waits for any of it, what comes within [`LINGER`].
+#[allow(clippy::disallowed_methods)] // bounds the wait
+fn group(first: Order, orders: &mpsc::Receiver<Order>) -> Vec<Order> {
+    let until = Instant::now() + LINGER;
+    let mut group = vec![first];
+    loop {
+        group.extend(orders.try_iter().take(GROUP.saturating_sub(group.len())));
+        if group.len() >= GROUP || group.iter().any(Order::is_awaited) {
+            return group;
+        }
+        match orders.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(order) => group.push(order),
+            Err(_) => return group,
+        }
+    }
+}
