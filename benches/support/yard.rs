@@ -120,7 +120,9 @@ impl Yard {
                 Effect::Persist(event) => Input::Persisted(event.seq),
                 Effect::Page { limit } => self.page(limit as u64),
                 Effect::Inspect { job, .. } => Input::Job(job, JobReport::Inspected(Inspection::Ready(media()))),
-                Effect::Spawn(order) => Input::Job(order.job, JobReport::Spawned { pid: 1000 + order.job.0 as u32 }),
+                Effect::Spawn(order) => {
+                    Input::Job(order.job, JobReport::Spawned { pid: 1000 + order.job.0 as u32, command: String::new() })
+                }
                 Effect::Finalize { job, .. } => Input::Job(job, JobReport::Finalized(Ok(published(job)))),
                 Effect::Clean(order) => Input::CleanupDone(order.id, cleaned()),
                 _ => continue,

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use super::provide::{Console, ProvideOptions, ensure};
 use crate::domain::preset::Preset;
 use crate::host::doctor::{BudgetReport, Report, Request, Setting, Status, TerminalReport, examine, json, text};
-use crate::host::ffmpeg::locate;
+use crate::host::ffmpeg::{Ffmpeg, FfmpegError, Search, locate};
+use crate::runtime::link::{Checkup, Finding, FindingStatus, SettingInForce};
 
 /// How to examine and what to print.
 #[derive(Debug, Clone)]
@@ -42,16 +43,7 @@ pub struct DoctorInputs {
 pub fn run(options: &DoctorOptions, inputs: DoctorInputs, console: &mut Console<'_>) -> io::Result<u8> {
     // What came of it shows in the report; a refusal or failure has been told by then.
     let fixed = if options.fix { ensure(&options.provide, console)?.map(drop) } else { Ok(()) };
-    let found = locate(&options.provide.search);
-    let checks = examine(&Request {
-        ffmpeg: found.as_ref(),
-        presets: &inputs.presets,
-        budget: inputs.budget.as_ref().map_err(String::as_str),
-        state_dir: &inputs.state_dir,
-        out_dir: &inputs.out_dir,
-        terminal: &inputs.terminal,
-    });
-    let report = Report { checks, settings: inputs.settings };
+    let report = report(locate(&options.provide.search).as_ref(), inputs);
     if options.json {
         writeln!(console.out, "{}", json(&report))?;
     } else {
@@ -59,6 +51,35 @@ pub fn run(options: &DoctorOptions, inputs: DoctorInputs, console: &mut Console<
     }
     console.out.flush()?;
     Ok(u8::from(report.worst() == Status::Fail || fixed.is_err()))
+}
+
+/// Examines for the console's own page.
+pub fn checkup(search: &Search, inputs: DoctorInputs) -> Checkup {
+    let report = report(locate(search).as_ref(), inputs);
+    let findings = report.checks.into_iter().map(|check| Finding {
+        name: check.name,
+        status: match check.status {
+            Status::Ok => FindingStatus::Fine,
+            Status::Warn => FindingStatus::Lacking,
+            Status::Fail => FindingStatus::Failing,
+        },
+        value: check.value,
+        advice: check.advice,
+    });
+    let settings = report.settings.into_iter().map(|Setting { name, value, origin }| SettingInForce { name, value, origin });
+    Checkup { findings: findings.collect(), settings: settings.collect() }
+}
+
+fn report(found: Result<&Ffmpeg, &FfmpegError>, inputs: DoctorInputs) -> Report {
+    let checks = examine(&Request {
+        ffmpeg: found,
+        presets: &inputs.presets,
+        budget: inputs.budget.as_ref().map_err(String::as_str),
+        state_dir: &inputs.state_dir,
+        out_dir: &inputs.out_dir,
+        terminal: &inputs.terminal,
+    });
+    Report { checks, settings: inputs.settings }
 }
 
 #[cfg(test)]

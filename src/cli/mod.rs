@@ -13,6 +13,7 @@ pub mod session;
 use std::ffi::OsString;
 use std::io::{BufReader, IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -22,7 +23,9 @@ use crate::config::search::SearchPaths;
 use crate::host::budget::survey;
 use crate::host::cgroup::{self, Roots, Version};
 use crate::host::doctor::{BudgetReport, GroupReport, Setting, TerminalReport};
+use crate::host::ffmpeg::Search;
 use crate::host::loadjob::{self, LoadSpec};
+use crate::runtime::link::Examine;
 
 use args::{Cli, Command, DoctorArgs, ExportTarget, LoadJobArgs, PresetsAction, ProfilesAction};
 use doctor::{DoctorInputs, DoctorOptions};
@@ -177,6 +180,20 @@ fn converse<T>(talk: impl FnOnce(&mut Console<'_>) -> std::io::Result<T>) -> Res
 }
 
 fn examine(args: &DoctorArgs, resolved: &Resolved) -> Result<u8> {
+    let inputs = doctor_inputs(resolved)?;
+    converse(|console| {
+        let options = DoctorOptions {
+            fix: args.fix,
+            json: args.json,
+            ascii: resolved.ascii || !run::has_utf8_locale(),
+            provide: ProvideOptions::detect(resolved.ffmpeg.clone(), args.yes, console.terminal),
+        };
+        doctor::run(&options, inputs, console)
+    })
+}
+
+/// What is known before anything is examined.
+fn doctor_inputs(resolved: &Resolved) -> Result<DoctorInputs, Usage> {
     let terminal = TerminalReport::detect();
     let profile = resolved.load_profile()?;
     let (_, presets) = resolved.load_presets()?;
@@ -188,22 +205,21 @@ fn examine(args: &DoctorArgs, resolved: &Resolved) -> Result<u8> {
         },
         folder: own.dir,
     });
-    let inputs = DoctorInputs {
+    Ok(DoctorInputs {
         budget: Ok(BudgetReport { budget, group }),
         presets: presets.into_values().collect(),
         state_dir: resolved.state_dir.clone(),
         out_dir: resolved.out.clone(),
         terminal,
         settings: resolved.origins.iter().cloned().map(|(name, value, origin)| Setting { name, value, origin }).collect(),
-    };
-    converse(|console| {
-        let options = DoctorOptions {
-            fix: args.fix,
-            json: args.json,
-            ascii: resolved.ascii || !run::has_utf8_locale(),
-            provide: ProvideOptions::detect(resolved.ffmpeg.clone(), args.yes, console.terminal),
-        };
-        doctor::run(&options, inputs, console)
+    })
+}
+
+/// The same examination for the console's own page.
+fn checkup(resolved: Resolved) -> Examine {
+    Arc::new(move || {
+        let inputs = doctor_inputs(&resolved).map_err(|error| error.to_string())?;
+        Ok(doctor::checkup(&Search::from_env(resolved.ffmpeg.clone()), inputs))
     })
 }
 

@@ -16,6 +16,7 @@ use crate::engine::estimate::Learned;
 use crate::host::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::real::HostConfig;
 use crate::host::store;
+use crate::runtime::link::Lookup;
 use crate::tui::TuiOptions;
 use crate::tui::complete::Places;
 use crate::tui::theme::{self, ColorMode, ThemeName};
@@ -112,6 +113,7 @@ fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, wish: W
                     home: std::env::var_os("HOME").map(PathBuf::from),
                 },
                 commands: Vec::new(),
+                lookup: Lookup { log: None, checkup: Some(super::checkup(resolved.clone())) },
             }));
         }
         Wish::Console => (false, true),

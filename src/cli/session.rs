@@ -22,6 +22,7 @@ use crate::engine::EngineConfig;
 use crate::headless::lines::LineStyle;
 use crate::headless::{self, Report, Sinks, summary};
 use crate::host::instance::InstanceError;
+use crate::host::joblog::LogReader;
 use crate::host::real::{HostConfig, HostError, RealHost};
 use crate::runtime::clock::Clock;
 use crate::runtime::driver::Driver;
@@ -79,7 +80,7 @@ impl Session {
     /// signals are obeyed all the same.
     pub fn run(self) -> Result<u8> {
         let log_file = self.log_file.as_deref().map(open_log).transpose()?;
-        let driver = open_engine(self.engine, self.host)?;
+        let (driver, logs) = open_engine(self.engine, self.host)?;
         let attacher = driver.attacher();
         // Whoever is attached before the start sees everything from the first event on.
         let (watcher, link) = (attacher.attach(), attacher.attach());
@@ -98,7 +99,10 @@ impl Session {
         let engine = start_engine(driver)?;
         let queued = !self.commands.is_empty();
         let tell_summary = matches!(self.front, Front::Lines { summary: true, .. });
-        let (front, commands) = (self.front, self.commands);
+        let (mut front, commands) = (self.front, self.commands);
+        if let Front::Console(options) = &mut front {
+            options.lookup.log = Some(Arc::new(move |job, attempt| logs.read(job, attempt)));
+        }
         let shown = thread("front", move |runtime| runtime.block_on(show(front, link, commands, &attacher)))?;
         // The engine's thread closes the host: no child, no part is left when it has ended.
         engine.join().map_err(|_| eyre!("the engine has panicked; the lines above say where"))?;
@@ -184,7 +188,7 @@ async fn go_on_alone(mut link: Link) {
     headless::follow(link, commands, Sinks::default()).await;
 }
 
-fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<Driver<RealHost>> {
+fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<(Driver<RealHost>, LogReader)> {
     let (inputs, results) = mpsc::unbounded_channel();
     let host = RealHost::open(host, inputs).map_err(|error| match error {
         HostError::Instance(error) => refused(&error),
@@ -194,7 +198,8 @@ fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<Driver<Real
     })?;
     // Estimates of this run begin with what earlier ones have taught.
     config.learned = host.learned().wrap_err("cannot read what earlier runs have taught")?;
-    Ok(Driver::new(config, host, results, Clock::start()))
+    let logs = host.log_reader();
+    Ok((Driver::new(config, host, results, Clock::start()), logs))
 }
 
 /// A state folder that another works on is its own kind of refusal: trying again later helps.

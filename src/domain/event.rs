@@ -149,6 +149,9 @@ pub enum EventKind {
         pid: u32,
         /// Peak of memory that the model expects.
         predicted_peak_bytes: Option<Bytes>,
+        /// What the process was asked to do: its command line, safe to show, as a shell takes it back.
+        #[serde(default)]
+        command: Option<String>,
     },
     /// A running job has come further.
     JobProgressed {

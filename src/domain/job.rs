@@ -311,6 +311,15 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// The whole log of a job's try, as it stands on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WholeLog {
+    /// The lines, oldest first.
+    pub lines: Vec<LogLine>,
+    /// What stands before them and was not read, because there is too much of it.
+    pub left_out: Bytes,
+}
+
 /// How much a log line matters, and who wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -33,7 +33,7 @@ impl Engine {
             return;
         }
         match report {
-            JobReport::Spawned { pid } => self.spawned(id, pid),
+            JobReport::Spawned { pid, command } => self.spawned(id, pid, command),
             JobReport::SpawnFailed { reason, transient } => {
                 // It was to end anyway.
                 if let Some(why) = self.active.get(&id).and_then(|active| active.doomed_why) {
@@ -69,11 +69,11 @@ impl Engine {
         }
     }
 
-    fn spawned(&mut self, id: JobId, pid: u32) {
+    fn spawned(&mut self, id: JobId, pid: u32, command: String) {
         let Some(job) = self.job(id) else { return };
         // Jobs that ended since it was probed may have taught better.
         let (predicted_peak_bytes, attempt) = (self.expected(id).map(|estimate| estimate.peak), job.attempts);
-        self.emit(EventKind::JobStarted { job: id, attempt, pid, predicted_peak_bytes });
+        self.emit(EventKind::JobStarted { job: id, attempt, pid, predicted_peak_bytes, command: Some(command) });
         let now = self.now.mono;
         let Some(active) = self.active.get_mut(&id) else { return };
         active.clock_from = now;

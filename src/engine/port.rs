@@ -113,6 +113,8 @@ pub enum JobReport {
     Spawned {
         /// Its process, also the leader of its process group.
         pid: u32,
+        /// What it was asked to do: its command line, safe to show, as a shell takes it back.
+        command: String,
     },
     /// Answer to [`Effect::Spawn`]: it could not be started.
     SpawnFailed {

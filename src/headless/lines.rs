@@ -108,7 +108,7 @@ impl Lines {
                 line(LogLevel::Info, Some(self.named(*job)), format!("queued: {size_bytes}, preset {preset}"))
             }
             EventKind::QueueRestored { jobs, interrupted } => line(LogLevel::Info, None, restored_words(*jobs, *interrupted)),
-            EventKind::JobStarted { job, attempt, pid, predicted_peak_bytes } => {
+            EventKind::JobStarted { job, attempt, pid, predicted_peak_bytes, .. } => {
                 let expects = predicted_peak_bytes.map(|peak| format!(", expects a peak of {}", peak.whole())).unwrap_or_default();
                 line(LogLevel::Info, Some(self.named(*job)), format!("started: try {attempt}, pid {pid}{expects}"))
             }

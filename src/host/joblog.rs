@@ -4,7 +4,7 @@
 //! be written is told once and never fails a job. It must not know what the lines mean.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
-use crate::domain::job::JobId;
-use crate::domain::text::path_text;
+use super::logread::Classified;
+use crate::domain::job::{JobId, LogLine, WholeLog};
+use crate::domain::text::{path_text, sanitise};
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 
@@ -76,6 +77,65 @@ impl LogKeeper {
         let (done, written) = mpsc::sync_channel(1);
         self.orders.send(Order::Flush(done)).is_ok() && written.recv_timeout(at_most).is_ok()
     }
+}
+
+/// At most so much of a log is read, from its end.
+const MOST_READ: u64 = 8 << 20;
+/// How long a reader waits for what is being written.
+const READER_WAITS: Duration = Duration::from_secs(1);
+
+/// Reads the logs of a run's jobs.
+#[derive(Debug, Clone)]
+pub struct LogReader {
+    keeper: LogKeeper,
+    dir: PathBuf,
+}
+
+impl LogReader {
+    /// Reads logs below `dir` that `keeper` writes.
+    pub const fn new(keeper: LogKeeper, dir: PathBuf) -> Self {
+        Self { keeper, dir }
+    }
+
+    /// The log of a try, up to what is being written now. Blocks on the disk.
+    ///
+    /// # Errors
+    /// It is not there or cannot be read: which file, and why.
+    pub fn read(&self, job: JobId, attempt: u32) -> Result<WholeLog, String> {
+        self.keeper.flush(READER_WAITS);
+        let path = log_path(&self.dir, job, attempt);
+        read_whole(&path).map_err(|error| format!("cannot read the log {}: {}", path_text(&path), super::probe::words(&error)))
+    }
+}
+
+fn read_whole(path: &Path) -> io::Result<WholeLog> {
+    let mut file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path)?;
+    let size = file.metadata()?.len();
+    let left_out = size.saturating_sub(MOST_READ);
+    file.seek(io::SeekFrom::Start(left_out))?;
+    let mut bytes = Vec::new();
+    file.take(MOST_READ).read_to_end(&mut bytes)?;
+    let mut rest = &bytes[..];
+    if left_out > 0 {
+        // It begins in the middle of a line.
+        let begin = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
+        rest = &rest[begin..];
+    }
+    let mut last = Wall(0);
+    let lines = rest.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
+        // Whoever can write there could have written anything.
+        let text = sanitise(line);
+        let (at, text) = match text.split_once(' ').map(|(time, rest)| (time.parse::<Wall>(), rest)) {
+            Some((Ok(at), rest)) => (at, rest.to_owned()),
+            _ => (last, text),
+        };
+        last = at;
+        let classified = Classified::of(&text);
+        let mut shown = String::new();
+        classified.shown(&mut shown);
+        LogLine { at, level: classified.level, text: shown }
+    });
+    Ok(WholeLog { lines: lines.collect(), left_out: Bytes(left_out) })
 }
 
 /// One log being written. Never blocks, never fails.
@@ -227,6 +287,40 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, "1970-01-01T00:00:00.000Z [warning] odd\n1970-01-01T00:00:00.001Z ended\n");
         assert!(faults.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_log_is_read_back_while_it_is_written_and_nothing_foreign_gets_through() {
+        use crate::domain::job::LogLevel;
+
+        let dir = tempfile::tempdir().unwrap();
+        let (keeper, _) = keeper();
+        let reader = LogReader::new(keeper.clone(), dir.path().to_owned());
+        let missing = reader.read(JobId(7), 1).unwrap_err();
+        assert!(missing.contains("7.1.log") && !missing.contains("os error"), "{missing}");
+        let mut log = keeper.open(log_path(dir.path(), JobId(7), 1), Bytes::mib(1));
+        log.line(Wall(5), "job 7, try 1: ffmpeg");
+        log.line(Wall(9), "[h264 @ 0x55] [error] no frame!");
+        log.hand_over();
+        let read = reader.read(JobId(7), 1).unwrap();
+        let line = |at, level, text: &str| LogLine { at: Wall(at), level, text: text.to_owned() };
+        let expected = [line(5, LogLevel::Info, "job 7, try 1: ffmpeg"), line(9, LogLevel::Error, "[h264] no frame!")];
+        assert_eq!(read, WholeLog { lines: expected.to_vec(), left_out: Bytes::ZERO });
+        std::fs::write(log_path(dir.path(), JobId(8), 1), b"no time\x1b[2J\n\xff\n").unwrap();
+        let texts: Vec<String> = reader.read(JobId(8), 1).unwrap().lines.into_iter().map(|line| line.text).collect();
+        assert_eq!(texts, ["no time␛[2J", "\\xFF"]);
+    }
+
+    #[test]
+    fn of_a_huge_log_the_end_is_read_from_a_whole_line_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let (keeper, _) = keeper();
+        let line = format!("1970-01-01T00:00:00.000Z {}\n", "x".repeat(999));
+        let path = log_path(dir.path(), JobId(1), 1);
+        std::fs::write(&path, line.repeat(10_000)).unwrap();
+        let read = LogReader::new(keeper, dir.path().to_owned()).read(JobId(1), 1).unwrap();
+        assert!(read.left_out > Bytes::ZERO && read.lines.iter().all(|line| line.text.len() == 999));
+        assert_eq!(read.lines.len() as u64, MOST_READ / line.len() as u64);
     }
 
     #[test]

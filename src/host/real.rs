@@ -17,6 +17,7 @@ use super::fileid::FileId;
 use super::instance::{Instance, InstanceError};
 use super::intent::{self, Completed};
 use super::jobgroup::JobGroups;
+use super::joblog::LogReader;
 use super::jobstore::{Batch, NewJob};
 use super::lane::Lane;
 use super::ledger::FileLedger;
@@ -136,6 +137,11 @@ pub struct RealHost {
 }
 
 impl RealHost {
+    /// Reads the whole logs of this run's jobs, from any thread.
+    pub fn log_reader(&self) -> LogReader {
+        self.shared.supervisor.log_reader()
+    }
+
     /// Takes the state folder, ends and completes what an earlier run has left, opens the record and starts the threads.
     /// Results go to `inputs`.
     pub fn open(config: HostConfig, inputs: UnboundedSender<Input>) -> Result<Self, HostError> {
@@ -307,7 +313,7 @@ fn forwarding_loop(shared: &Weak<Shared>, mut reported: mpsc::UnboundedReceiver<
     while let Some(input) = reported.blocking_recv() {
         let Some(shared) = shared.upgrade() else { return };
         match &input {
-            Input::Job(job, JobReport::Spawned { pid }) => {
+            Input::Job(job, JobReport::Spawned { pid, .. }) => {
                 let files = shared.jobs().get(job).and_then(|files| {
                     let (order, part) = (files.order.as_ref()?, files.part.as_ref()?);
                     Some((order.input.clone(), part.path().to_owned()))

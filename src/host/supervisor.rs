@@ -13,7 +13,7 @@ use rustix::process::Pid;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::jobgroup::JobGroups;
-use super::joblog::{LogKeeper, log_path};
+use super::joblog::{LogKeeper, LogReader, log_path};
 use super::lives::Lives;
 pub use super::slots::OomCounter;
 use super::slots::Shared;
@@ -115,6 +115,11 @@ impl Supervisor {
         log_path(&self.config.log_dir, job, attempt)
     }
 
+    /// Reads the logs of this run's jobs.
+    pub fn log_reader(&self) -> LogReader {
+        LogReader::new(self.logs.clone(), self.config.log_dir.clone())
+    }
+
     /// Waits until the logs are written, at most `at_most`; tells whether they are.
     pub fn flush_logs(&self, at_most: Duration) -> bool {
         self.logs.flush(at_most)
@@ -130,7 +135,8 @@ impl Supervisor {
         let shared = Arc::clone(&self.shared);
         let spawner = self.spawner.clone();
         let mut log = self.logs.open(self.log_path(job, attempt), self.config.max_log);
-        log.line(super::joblog::wall_now(), &format!("job {job}, try {attempt}: {}", super::arguments::shown(&command)));
+        let words = super::arguments::shown(&command);
+        log.line(super::joblog::wall_now(), &format!("job {job}, try {attempt}: {words}"));
         let oom_kills = Arc::clone(&self.config.oom_kills);
         let overall = self.config.max_file.map(|bytes| FileLimit { bytes, may_rise: false });
         let file_limit = own_limit.into_iter().chain(overall).min_by_key(|limit| limit.bytes);
@@ -162,7 +168,7 @@ impl Supervisor {
             if let Some(pid) = Pid::from_raw(child.pid as i32) {
                 shared.runs(job, pid);
             }
-            shared.report(job, JobReport::Spawned { pid: child.pid });
+            shared.report(job, JobReport::Spawned { pid: child.pid, command: words });
             let may_rise = file_limit.is_some_and(|limit| limit.may_rise);
             watch::watch(Watched { job, child, duration, shared, log, oom_kills, oom_before, group: made, may_rise });
         };

@@ -73,7 +73,7 @@ impl Rig {
     }
 
     fn pid(&mut self) -> u32 {
-        self.await_report(|r| if let JobReport::Spawned { pid } = r { Some(*pid) } else { None })
+        self.await_report(|r| if let JobReport::Spawned { pid, .. } = r { Some(*pid) } else { None })
     }
 
     /// Waits for a line of the log and gives what stands behind `start` in it.
@@ -155,7 +155,7 @@ fn reports_come_in_order_with_the_start_first_and_the_end_last_and_once() {
     let exit = rig.exit();
     assert_eq!(exit.exit, Exit::Code(3));
     assert_eq!(exit.failure.as_ref().map(|f| f.cause), Some(Cause::Unknown));
-    assert!(matches!(rig.seen.first(), Some(JobReport::Spawned { pid }) if *pid > 1), "{:?}", rig.seen);
+    assert!(matches!(rig.seen.first(), Some(JobReport::Spawned { pid, .. }) if *pid > 1), "{:?}", rig.seen);
     assert_eq!(rig.lines(), [(LogLevel::Warning, "[x] hello".to_owned())]);
     assert_eq!(rig.progress().iter().map(|p| (p.frame, p.ratio)).collect::<Vec<_>>(), [(3, Some(0.5))]);
 

@@ -4,3 +4,4 @@ pub mod clock;
 pub mod driver;
 pub mod hub;
 pub mod link;
+pub mod lookup;

@@ -446,7 +446,7 @@ impl World {
             self.watched = true;
             self.after(KERNEL_EVERY, Coming::Kernel);
         }
-        self.report(0, id, JobReport::Spawned { pid: 1000 + id.0 as u32 });
+        self.report(0, id, JobReport::Spawned { pid: 1000 + id.0 as u32, command: format!("modelled {id}") });
         self.next_tick(id);
     }
 

@@ -4,7 +4,8 @@ use crossterm::event::MouseEvent;
 use tui_input::InputRequest;
 
 use crate::domain::command::{Command, RequestId};
-use crate::runtime::link::Update;
+use crate::domain::job::{JobId, WholeLog};
+use crate::runtime::link::{Checkup, Update};
 
 /// Something that happens to the console.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub enum Action {
     Resize(u16, u16),
     /// The engine has something to tell.
     Update(Box<Update>),
+    /// The answer to [`Effect::Look`].
+    Found(Box<Found>),
     /// The answer to [`Effect::Complete`]: the whole line, completed.
     Completed(crate::tui::complete::Completion),
 }
@@ -56,7 +59,7 @@ pub enum Act {
     PageDown,
     /// A page up.
     PageUp,
-    /// Open the selected job's log full screen; the answer of a dialog; the entry of a list.
+    /// Open the selected job's page; the answer of a dialog; the entry of a list.
     Enter,
     /// Back, close.
     Back,
@@ -92,6 +95,10 @@ pub enum Act {
     CopyLog,
     /// The log follows its end, or not.
     Follow,
+    /// Long log lines go on in the next line, or not.
+    Wrap,
+    /// The whole log from its file, or the latest lines.
+    WholeLog,
     /// Add files or folders.
     Add,
     /// Pause or resume the selected job.
@@ -120,6 +127,10 @@ pub enum Act {
     Profiles,
     /// The warning signs.
     Warnings,
+    /// Everything that happened.
+    Events,
+    /// What `plimsoll doctor` finds.
+    Doctor,
     /// Clean up now.
     CleanNow,
     /// Stop the console and pause the jobs.
@@ -142,6 +153,24 @@ pub enum Act {
     Newer,
 }
 
+/// What is to be looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// The whole log of this job's try.
+    Log(JobId, u32),
+    /// What `plimsoll doctor` finds.
+    Checkup,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// The whole log of this job's try.
+    Log(JobId, u32, Result<WholeLog, String>),
+    /// What `plimsoll doctor` finds.
+    Checkup(Result<Checkup, String>),
+}
+
 /// What the console asks for. Carried out by [`crate::tui::run()`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
@@ -155,6 +184,8 @@ pub enum Effect {
     Redraw,
     /// Stop as Ctrl-Z does.
     Suspend,
+    /// Look something up.
+    Look(Look),
     /// Complete the path at the end of this line.
     Complete(String),
     /// End the console.

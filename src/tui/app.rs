@@ -14,19 +14,23 @@ use crate::domain::command::{Command, MoveTo, RequestId};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::profile::Profile;
-use crate::domain::state::{LogRing, State};
+use crate::domain::state::State;
 use crate::domain::text::{file_name_text, path_text};
 use crate::domain::time::Mono;
 use crate::runtime::link::Update;
 use crate::tui::action::{Act, Action, Effect};
+use crate::tui::chronicle::{Chronicle, Topic};
 use crate::tui::complete::{self, Places};
+use crate::tui::details::Details;
 use crate::tui::filter::Filter;
 use crate::tui::keymap::{self, KeyMode};
 use crate::tui::layout::{Layout, Pane};
+use crate::tui::loglines::{FileLog, LogLines};
+use crate::tui::pages::{DoctorPage, EventsPage, Page};
 use crate::tui::profiles::Switch;
 use crate::tui::prompt::{Prompt, PromptKind};
 use crate::tui::rows::{Rows, Window};
-use crate::tui::theme::{ColorMode, Theme, ThemeName};
+use crate::tui::theme::{ColorMode, Role, Theme, ThemeName};
 
 /// Lengths of the chart that can be chosen, in seconds.
 pub const CHART_SECONDS: [u64; 6] = [60, 300, 900, 1800, 3600, 7200];
@@ -119,26 +123,36 @@ pub struct Settings {
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools)] // independent switches of the operator, no states of one machine
 pub struct App {
-    state: State,
-    frozen: Option<Box<State>>,
+    pub(super) state: State,
+    pub(super) frozen: Option<Box<State>>,
     attached: bool,
-    modes: Vec<Mode>,
-    focus: Pane,
-    zoom: bool,
-    selected: Option<JobId>,
+    pub(super) modes: Vec<Mode>,
+    pub(super) focus: Pane,
+    pub(super) zoom: bool,
+    pub(super) selected: Option<JobId>,
     chosen: bool,
     row: usize,
-    filter: Option<Filter>,
+    pub(super) filter: Option<Filter>,
     /// Number of the last log line shown; `None` = the log's end.
-    log_bottom: Option<u64>,
-    search: String,
+    pub(super) log_bottom: Option<u64>,
+    pub(super) search: String,
+    /// Long log lines go on in the next line.
+    wrap: bool,
+    pub(super) file_log: Option<FileLog>,
+    pub(super) page: Page,
+    /// Where the keys went before a page was opened, and whether that pane was full screen.
+    pub(super) before: (Pane, bool),
+    pub(super) details: Details,
+    pub(super) chronicle: Chronicle,
+    pub(super) events: EventsPage,
+    pub(super) doctor: DoctorPage,
     cleanup_top: Option<CleanupId>,
     chart: usize,
     chart_back: u64,
     theme: Theme,
     settings: Settings,
     mouse: bool,
-    size: (u16, u16),
+    pub(super) size: (u16, u16),
     next_request: u64,
     pending: BTreeMap<RequestId, String>,
     toast: Option<Toast>,
@@ -163,6 +177,14 @@ impl App {
             filter: None,
             log_bottom: None,
             search: String::new(),
+            wrap: false,
+            file_log: None,
+            page: Page::Dashboard,
+            before: (Pane::Queue, false),
+            details: Details::default(),
+            chronicle: Chronicle::default(),
+            events: EventsPage::default(),
+            doctor: DoctorPage::default(),
             cleanup_top: None,
             chart: 1,
             chart_back: 0,
@@ -268,6 +290,9 @@ impl App {
 
     /// Where everything stands on a screen of this size.
     pub fn layout(&self, width: u16, height: u16) -> Layout {
+        if self.page == Page::Job {
+            return Layout::job(width, height, self.zoom);
+        }
         Layout::new(width, height, self.focus, self.zoom)
     }
 
@@ -282,11 +307,27 @@ impl App {
     }
 
     /// The log shown, and the number of its last line shown, counted from the first line ever written.
-    pub fn log(&self) -> Option<(&LogRing, u64)> {
-        let ring = self.shown().logs.get(&self.selected)?;
-        let first = ring.total - ring.lines.len() as u64;
-        let bottom = self.log_bottom.unwrap_or(ring.total).clamp((first + 1).min(ring.total), ring.total);
-        Some((ring, bottom))
+    pub fn log(&self) -> Option<(LogLines<'_>, u64)> {
+        let file = self.file_log.as_ref().filter(|file| Some(file.job) == self.selected);
+        let lines = if let Some(Ok(log)) = file.and_then(|file| file.read.as_ref()) {
+            LogLines::File(log)
+        } else {
+            let ring = self.shown().logs.get(&self.selected)?;
+            LogLines::Latest(&ring.lines, ring.total - ring.lines.len() as u64)
+        };
+        let (first, total) = (lines.before(), lines.total());
+        let bottom = self.log_bottom.unwrap_or(total).clamp((first + 1).min(total), total);
+        Some((lines, bottom))
+    }
+
+    /// Long log lines go on in the next line.
+    pub const fn wraps(&self) -> bool {
+        self.wrap
+    }
+
+    /// What covers the panes.
+    pub const fn page(&self) -> Page {
+        self.page
     }
 
     /// The log follows its end.
@@ -320,6 +361,11 @@ impl App {
         keymap::label_of(act)
     }
 
+    /// Footer hints of what the keys go to.
+    pub(super) fn mode_hints(&self) -> Vec<(String, &'static str)> {
+        keymap::hints(self.key_mode())
+    }
+
     /// What keys mean now.
     pub fn key_mode(&self) -> KeyMode {
         match self.modes.last() {
@@ -351,6 +397,10 @@ impl App {
                 Vec::new()
             }
             Action::Update(update) => self.on_update(*update),
+            Action::Found(found) => {
+                self.found(*found);
+                Vec::new()
+            }
             Action::Completed(completion) => {
                 if let Some(Mode::Prompt(prompt)) = self.modes.last_mut() {
                     prompt.complete(completion);
@@ -378,6 +428,7 @@ impl App {
             Update::Snapshot(state) => {
                 self.attached = true;
                 self.state = *state;
+                self.chronicle = Chronicle::of(&self.state);
                 self.ended = self.state.summary.is_some();
                 if self.frozen.is_none() {
                     self.rebuild_filter();
@@ -388,6 +439,7 @@ impl App {
             Update::Reply(id, reply) => {
                 if let (Some(what), Err(reason)) = (self.pending.remove(&id), reply) {
                     self.say(format!("{what}: {reason}"), true);
+                    self.chronicle.add(self.state.wall, (Topic::Answer, None, Role::Warn, format!("{what}: {reason}")));
                 }
             }
         }
@@ -401,8 +453,11 @@ impl App {
             let key = rows.find(id)?;
             rows.after(key).or_else(|| rows.before(key)).map(|key| key.id)
         });
+        let was_held = self.state.held.map(|held| held.job);
         self.state.apply(event);
         leaving.retain(|id| !self.state.jobs.contains_key(id));
+        self.details.hear(event);
+        self.chronicle.hear(event, &self.state, was_held);
         match &event.kind {
             EventKind::JobProgressed { .. } | EventKind::JobLogged { .. } => return,
             EventKind::RunFinished(_) => self.ended = true,
@@ -451,13 +506,13 @@ impl App {
         }
     }
 
-    fn say(&mut self, text: String, is_error: bool) {
+    pub(super) fn say(&mut self, text: String, is_error: bool) {
         self.toast = Some(Toast { text, is_error, until: self.state.now + TOAST });
     }
 
     fn act(&mut self, act: Act) -> Vec<Effect> {
         match self.modes.last() {
-            None => self.act_on_dashboard(act),
+            None => self.act_on_page(act),
             Some(Mode::Help(_)) => self.act_on_help(act),
             Some(Mode::Ask(_)) => self.act_on_question(act),
             Some(Mode::Profiles(_)) => self.act_on_picker(act),
@@ -470,7 +525,7 @@ impl App {
         }
     }
 
-    fn act_on_dashboard(&mut self, act: Act) -> Vec<Effect> {
+    pub(super) fn act_on_dashboard(&mut self, act: Act) -> Vec<Effect> {
         match act {
             Act::PaneMemory => self.focus = Pane::Memory,
             Act::PaneQueue => self.focus = Pane::Queue,
@@ -480,16 +535,13 @@ impl App {
             Act::PrevPane => self.focus = Pane::ALL[(self.focus as usize + 3) % 4],
             Act::Down => self.scroll(1),
             Act::Up => self.scroll(-1),
-            Act::HalfDown => self.scroll(self.page() / 2),
-            Act::HalfUp => self.scroll(-(self.page() / 2)),
-            Act::PageDown => self.scroll(self.page()),
-            Act::PageUp => self.scroll(-self.page()),
+            Act::HalfDown => self.scroll(self.page_rows() / 2),
+            Act::HalfUp => self.scroll(-(self.page_rows() / 2)),
+            Act::PageDown => self.scroll(self.page_rows()),
+            Act::PageUp => self.scroll(-self.page_rows()),
             Act::First => self.scroll(i64::MIN),
             Act::Last => self.scroll(i64::MAX),
-            Act::Enter => {
-                self.focus = Pane::Log;
-                self.zoom = true;
-            }
+            Act::Enter => return self.open_job(),
             Act::Back => self.back(),
             Act::Zoom => self.zoom = !self.zoom,
             Act::Filter if self.focus == Pane::Log => self.open(PromptKind::Search, self.search.clone()),
@@ -533,6 +585,14 @@ impl App {
             }
             Act::CopyLine => return self.copy_line(),
             Act::CopyLog => return self.copy_log(),
+            Act::Wrap => {
+                self.wrap = !self.wrap;
+                let words = if self.wrap { "long log lines go on in the next line" } else { "long log lines are cut" };
+                self.say(words.to_owned(), false);
+            }
+            Act::WholeLog => return self.toggle_whole_log(),
+            Act::Events => self.open_page(Page::Events),
+            Act::Doctor => return self.open_doctor(),
             Act::Follow => {
                 self.log_bottom = match self.log_bottom {
                     None => self.log().map(|(_, bottom)| bottom),
@@ -631,7 +691,7 @@ impl App {
         }
     }
 
-    fn open(&mut self, kind: PromptKind, text: String) {
+    pub(super) fn open(&mut self, kind: PromptKind, text: String) {
         self.modes.push(Mode::Prompt(Box::new(Prompt::new(kind, text))));
     }
 
@@ -752,8 +812,10 @@ impl App {
             (Act::Newer, PromptKind::Add) => prompt.recall(&self.history, false),
             (Act::Back, kind) => {
                 self.modes.pop();
-                if kind == PromptKind::Filter {
-                    self.filter = None;
+                match kind {
+                    PromptKind::Filter => self.filter = None,
+                    PromptKind::Events => self.events.filter.clear(),
+                    _ => {}
                 }
             }
             _ => {}
@@ -770,6 +832,10 @@ impl App {
                     self.filter = None;
                 }
                 self.select_shown();
+            }
+            PromptKind::Events => {
+                self.modes.pop();
+                line.trim().clone_into(&mut self.events.filter);
             }
             PromptKind::Search => {
                 self.modes.pop();
@@ -814,7 +880,9 @@ impl App {
             }
             Some(Mode::Prompt(prompt)) => {
                 prompt.edit(request);
-                if prompt.kind == PromptKind::Filter {
+                if prompt.kind == PromptKind::Events {
+                    prompt.input.value().clone_into(&mut self.events.filter);
+                } else if prompt.kind == PromptKind::Filter {
                     let text = prompt.input.value().to_owned();
                     let shown = self.frozen.as_deref().unwrap_or(&self.state);
                     self.filter = Some(match self.filter.take() {
@@ -851,19 +919,20 @@ impl App {
         }
     }
 
-    fn select(&mut self, id: Option<JobId>) {
+    pub(super) fn select(&mut self, id: Option<JobId>) {
         self.chosen = true;
         if id.is_some() && id != self.selected {
             self.selected = id;
             self.log_bottom = None;
+            self.file_log = None;
         }
     }
 
-    fn page(&self) -> i64 {
+    pub(super) fn page_rows(&self) -> i64 {
         self.layout(self.size.0, self.size.1).rows(self.focus).max(2) as i64
     }
 
-    fn scroll(&mut self, by: i64) {
+    pub(super) fn scroll(&mut self, by: i64) {
         match self.focus {
             Pane::Queue | Pane::Memory => self.scroll_queue(by),
             Pane::Cleanups => self.scroll_cleanups(by),
@@ -871,7 +940,7 @@ impl App {
         }
     }
 
-    fn scroll_queue(&mut self, by: i64) {
+    pub(super) fn scroll_queue(&mut self, by: i64) {
         let height = self.layout(self.size.0, self.size.1).rows(Pane::Queue).max(1);
         let line = self.window(height).line.unwrap_or(0);
         let rows = self.rows();
@@ -910,12 +979,12 @@ impl App {
     }
 
     fn scroll_log(&mut self, by: i64) {
-        let Some((ring, bottom)) = self.log() else { return };
+        let Some((lines, bottom)) = self.log() else { return };
         let rows = self.layout(self.size.0, self.size.1).rows(Pane::Log) as u64;
-        let first = ring.total - ring.lines.len() as u64;
-        let lowest = (first + rows.min(ring.lines.len() as u64)).min(ring.total);
-        let to = (bottom as i64).saturating_add(by).clamp(lowest as i64, ring.total as i64) as u64;
-        self.log_bottom = (to < ring.total).then_some(to);
+        let total = lines.total();
+        let lowest = (lines.before() + rows.min(lines.len() as u64)).min(total);
+        let to = (bottom as i64).saturating_add(by).clamp(lowest as i64, total as i64) as u64;
+        self.log_bottom = (to < total).then_some(to);
     }
 
     fn next_match(&mut self, forward: bool) {
@@ -926,15 +995,17 @@ impl App {
             return;
         }
         let wanted = self.search.to_lowercase();
-        let Some((ring, bottom)) = self.log() else { return };
-        let first = ring.total - ring.lines.len() as u64;
-        let hits = ring.lines.iter().enumerate().filter(|(_, line)| line.text.to_lowercase().contains(&wanted));
-        let mut numbers = hits.map(|(at, _)| first + at as u64 + 1);
+        let Some((lines, bottom)) = self.log() else { return };
+        let first = lines.before();
         let from_end = self.log_bottom.is_none();
-        let hit = if forward {
-            numbers.find(|number| *number > bottom)
-        } else {
-            numbers.rfind(|number| *number < bottom || (from_end && *number == bottom))
+        let hit = {
+            let hits = lines.iter().enumerate().filter(|(_, line)| line.text.to_lowercase().contains(&wanted));
+            let mut numbers = hits.map(|(at, _)| first + at as u64 + 1);
+            if forward {
+                numbers.find(|number| *number > bottom)
+            } else {
+                numbers.rfind(|number| *number < bottom || (from_end && *number == bottom))
+            }
         };
         match hit {
             Some(number) => self.log_bottom = Some(number),
@@ -944,9 +1015,9 @@ impl App {
 
     fn copy_line(&mut self) -> Vec<Effect> {
         let text = match self.focus {
-            Pane::Log => self.log().and_then(|(ring, bottom)| {
-                let first = ring.total - ring.lines.len() as u64;
-                ring.lines.get((bottom.checked_sub(first + 1)?) as usize).map(|line| line.text.clone())
+            Pane::Log => self.log().and_then(|(lines, bottom)| {
+                let at = bottom.checked_sub(lines.before() + 1)?;
+                lines.get(at as usize).map(|line| line.text.clone())
             }),
             _ => self.selected.and_then(|id| self.shown().jobs.get(&id)).map(|job| path_text(&job.input)),
         };
@@ -956,11 +1027,11 @@ impl App {
     fn copy_log(&mut self) -> Vec<Effect> {
         let text = self
             .log()
-            .map(|(ring, _)| ring.lines.iter().map(|line| format!("{} {}", line.at, line.text)).collect::<Vec<_>>().join("\n"));
+            .map(|(lines, _)| lines.iter().map(|line| format!("{} {}", line.at, line.text)).collect::<Vec<_>>().join("\n"));
         self.copy(text)
     }
 
-    fn copy(&mut self, text: Option<String>) -> Vec<Effect> {
+    pub(super) fn copy(&mut self, text: Option<String>) -> Vec<Effect> {
         let Some(text) = text else {
             self.say("nothing to copy here".to_owned(), true);
             return Vec::new();
@@ -976,6 +1047,7 @@ impl App {
             (MouseEventKind::ScrollDown | MouseEventKind::ScrollUp, pane) => {
                 let by = if event.kind == MouseEventKind::ScrollDown { 3 } else { -3 };
                 match (self.modes.last(), pane) {
+                    (None, _) if self.page != Page::Dashboard => self.scroll_page(by),
                     (None, Some(Pane::Cleanups)) => self.scroll_cleanups(by),
                     (None, Some(Pane::Log)) => self.scroll_log(by),
                     (None, Some(_)) => self.scroll_queue(by.signum()),
@@ -987,7 +1059,7 @@ impl App {
                     }
                 }
             }
-            (MouseEventKind::Down(MouseButton::Left), Some(pane)) if self.modes.is_empty() => {
+            (MouseEventKind::Down(MouseButton::Left), Some(pane)) if self.modes.is_empty() && self.page == Page::Dashboard => {
                 self.focus = pane;
                 if let (Pane::Queue, Some(area)) = (pane, layout.pane(Pane::Queue)) {
                     let rows = layout.rows(Pane::Queue);

@@ -9,12 +9,12 @@ use jiff::tz::TimeZone;
 
 use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupTrigger, CleanupVerdict};
 use crate::domain::event::{Event, EventKind, JobCounts, MemoryFigures, RunSummary, Seq};
-use crate::domain::job::{JobId, LogLevel, MediaInfo, Outcome, RejectReason};
+use crate::domain::job::{AudioStream, JobId, LogLevel, MediaInfo, Outcome, RejectReason, VideoStream};
 use crate::domain::memory::{Level, Lines};
 use crate::domain::profile::{GuideWords, Mark, MemoryMarks, Profile};
 use crate::domain::time::{Mono, Wall};
 use crate::domain::units::Bytes;
-use crate::runtime::link::Update;
+use crate::runtime::link::{Checkup, Finding, FindingStatus, SettingInForce, Update};
 use crate::tui::action::{Action, Effect};
 use crate::tui::app::{App, Settings};
 use crate::tui::complete::Places;
@@ -74,19 +74,37 @@ impl Story {
             input: PathBuf::from(format!("/v/{name}")),
             size_bytes: Bytes::mib(mb),
             preset: "web-720p".to_owned(),
-            output: None,
+            output: Some(PathBuf::from(format!("/v/plimsoll-out/{name}.web-720p.mp4"))),
             rank: id as i64,
         })
     }
 
     pub fn inspect(&mut self, id: u64, seconds: u64, peak: u64) -> &mut Self {
-        let media = MediaInfo { duration: Some(Duration::from_secs(seconds)), ..MediaInfo::default() };
+        let video = VideoStream {
+            codec: "h264".to_owned(),
+            width: 1920,
+            height: 1080,
+            pixel_format: "yuv420p".to_owned(),
+            fps: 30_000.0 / 1001.0,
+        };
+        let media = MediaInfo {
+            demuxer: "mov,mp4,m4a,3gp,3g2,mj2".to_owned(),
+            duration: Some(Duration::from_secs(seconds)),
+            video: Some(video),
+            audio: Some(AudioStream { codec: "aac".to_owned(), channels: 2 }),
+        };
         self.tell(EventKind::JobInspected { job: JobId(id), media, predicted_peak_bytes: Some(Bytes::mib(peak)), learned_from: 0 })
     }
 
     pub fn start(&mut self, id: u64, attempt: u32) -> &mut Self {
         self.tell(EventKind::JobAdmitted { job: JobId(id), attempt, reserved_bytes: Bytes::mib(if id == 17 { 720 } else { 500 }) });
-        self.tell(EventKind::JobStarted { job: JobId(id), attempt, pid: 1000 + id as u32, predicted_peak_bytes: None })
+        let command = format!(
+            "/usr/bin/ffmpeg -hide_banner -nostdin -loglevel level+info -progress pipe:3 -i /v/job-{id}.mp4 -map 0:v:0 -map '0:a:0?' \
+             -c:v libx264 -preset medium -crf 23 -vf scale=-2:720 -pix_fmt yuv420p -threads 2 -c:a aac -b:a 128k \
+             -movflags +faststart -f mp4 /v/plimsoll-out/.plimsoll/{id}.part"
+        );
+        let (job, pid) = (JobId(id), 1000 + id as u32);
+        self.tell(EventKind::JobStarted { job, attempt, pid, predicted_peak_bytes: None, command: Some(command) })
     }
 
     pub fn progress(&mut self, id: u64, ratio: f64, speed: f64, eta: u64, mb: u64) -> &mut Self {
@@ -247,7 +265,13 @@ pub fn busy(governor: bool) -> Story {
         reason: RejectReason::TooLarge,
         detail: "over the limit".to_owned(),
     });
-    story.inspect(14, 190, 600).inspect(16, 59, 310).inspect(19, 240, 489).inspect(21, 300, 210);
+    story
+        .inspect(17, 198, 626)
+        .inspect(18, 560, 489)
+        .inspect(14, 190, 600)
+        .inspect(16, 59, 310)
+        .inspect(19, 240, 489)
+        .inspect(21, 300, 210);
     story.start(14, 1).start(13, 1);
     let cleanups = [
         (13, Operator, None, DropFileCache, (1240, 97)),
@@ -284,7 +308,12 @@ pub fn busy(governor: bool) -> Story {
             story.clean(at as u64 + 1, *trigger, *job, *action, *figures);
         }
         busy_log(&mut story, second);
-        story.sample(curve(second), if second >= 411 { &[(17, 612), (18, 490)] } else { &[(17, 560)] });
+        let grown = |began: u64, full: u64| (full * (second.saturating_sub(began) + 2).min(14) / 14) + second * 13 % 9;
+        match second {
+            420.. => drop(story.sample(curve(second), &[(17, 612), (18, 490)])),
+            411.. => drop(story.sample(curve(second), &[(17, grown(250, 590)), (18, grown(411, 480))])),
+            _ => drop(story.sample(curve(second), &[(17, grown(250, 560))])),
+        }
     }
     story.progress(17, 0.63, 1.8, 41, 612).progress(18, 0.22, 0.9, 137, 490);
     story
@@ -394,6 +423,43 @@ pub fn settings(color: ColorMode, ascii: bool) -> Settings {
         profiles: profiles(),
         places: Places { cwd: "/v".into(), home: Some("/home/me".into()) },
         time_zone: TimeZone::UTC,
+    }
+}
+
+/// What `doctor` finds on a machine in fair order.
+pub fn checkup() -> Checkup {
+    let finding = |name: &str, status, value: &str, advice: Option<&str>| Finding {
+        name: name.to_owned(),
+        status,
+        value: value.to_owned(),
+        advice: advice.map(str::to_owned),
+    };
+    let setting = |name: &str, value: &str, origin: &str| SettingInForce {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        origin: origin.to_owned(),
+    };
+    Checkup {
+        findings: vec![
+            finding("ffmpeg", FindingStatus::Fine, "5.1.9 at /usr/bin/ffmpeg (PATH)", None),
+            finding("encoders", FindingStatus::Fine, "aac, libx264, mjpeg", None),
+            finding("memory budget", FindingStatus::Fine, "2 GB, from /sys/fs/cgroup/memory.max", None),
+            finding(
+                "job groups",
+                FindingStatus::Lacking,
+                "cannot be made: read-only file system",
+                Some("an overrun of one job may then hit another; give the container a writable cgroup, or delegate one to it"),
+            ),
+            finding("state folder", FindingStatus::Fine, "/home/me/.local/state/plimsoll, 12.4 GB free", None),
+            finding("terminal", FindingStatus::Fine, "xterm-256color, 120x36, truecolor, UTF-8", None),
+        ],
+        settings: vec![
+            setting("profile", "balanced", "default"),
+            setting("preset", "web-720p", "default"),
+            setting("budget", "auto", "default"),
+            setting("retries", "5", "/home/me/.config/plimsoll/settings.yaml"),
+            setting("color", "auto", "default"),
+        ],
     }
 }
 

@@ -135,7 +135,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch(' ')] PauseJob "pause" Jobs "pause, resume the job" "pause"
     Normal [ch('x')] Cancel "cancel" Jobs "cancel (asks)" "cancel"
     Normal [ch('r')] Retry "retry" Jobs "retry" "retry"
-    Normal [ch('/')] Filter "filter" Find "filter; in the log: find" "filter"
+    Normal [ch('/')] Filter "filter" Find "filter; in a log: find" "filter"
     Normal [ch('f')] Freeze "freeze" Look "freeze the screen" "freeze"
     Normal [ch('q'), ctrl('c')] Quit "quit" Console "quit (asks if jobs run)" "quit"
 
@@ -153,7 +153,9 @@ pub const TABLE: &[Binding] = table! {
     Normal [ctrl('u')] HalfUp "half-page-up" Move "half a page" ""
     Normal [named(KeyCode::PageDown)] PageDown "page-down" Move "a page" ""
     Normal [named(KeyCode::PageUp)] PageUp "page-up" Move "a page" ""
-    Normal [named(KeyCode::Enter)] Enter "open" Move "open the job, full log" ""
+    Normal [named(KeyCode::Enter)] Enter "open" Move "open the job's page" ""
+    Normal [ch('e')] Events "events" Move "everything that happened" ""
+    Normal [ch('d')] Doctor "doctor" Move "what doctor finds" ""
     Normal [named(KeyCode::Esc)] Back "back" Move "back, close" ""
     Normal [ch('z')] Zoom "zoom" Move "pane full screen and back" ""
 
@@ -170,6 +172,8 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('y')] CopyLine "copy" Look "copy line, log (OSC 52)" ""
     Normal [ch('Y')] CopyLog "copy-log" Look "copy line, log (OSC 52)" ""
     Normal [ch('L')] Follow "follow" Look "log: follow on, off" ""
+    Normal [ch('l')] Wrap "wrap" Look "log: long lines wrapped" ""
+    Normal [ch('o')] WholeLog "whole-log" Look "log: all of it, from its file" ""
 
     Normal [ch('S')] HoldQueue "hold" Jobs "hold, release the queue" ""
     Normal [ch('J')] Later "later" Jobs "later, sooner in the queue" ""

@@ -60,6 +60,8 @@ pub struct Layout {
     pub footer: Rect,
     /// The panes by [`Pane::ALL`], frames included; `None` = not shown.
     pub panes: [Option<Rect>; 4],
+    /// On the page of a job: its facts, its memory, its story; all three lie above the log.
+    pub job: [Option<Rect>; 3],
 }
 
 impl Layout {
@@ -72,7 +74,7 @@ impl Layout {
             _ => Size::Tiny,
         };
         if size == Size::Tiny {
-            return Self { size, whole, header: Rect::ZERO, footer: Rect::ZERO, panes: [None; 4] };
+            return Self { size, whole, header: Rect::ZERO, footer: Rect::ZERO, panes: [None; 4], job: [None; 3] };
         }
         let header = Rect { height: 1, ..whole };
         let footer = Rect { y: height - 1, height: 1, ..whole };
@@ -103,7 +105,40 @@ impl Layout {
                 panes[3] = Some(Rect::new(left, rest.y + top, width - left, bottom));
             }
         }
-        Self { size, whole, header, footer, panes }
+        Self { size, whole, header, footer, panes, job: [None; 3] }
+    }
+
+    /// What lies between the header and the footer.
+    pub const fn body(&self) -> Rect {
+        Rect { x: self.whole.x, y: 1, width: self.whole.width, height: self.whole.height.saturating_sub(2) }
+    }
+
+    /// The layout of a job's page; with `zoom` its log has all of it.
+    pub fn job(width: u16, height: u16, zoom: bool) -> Self {
+        let mut layout = Self::new(width, height, Pane::Log, zoom);
+        if layout.size == Size::Tiny || zoom {
+            return layout;
+        }
+        let body = layout.body();
+        let facts = match body.height {
+            0..18 => 7,
+            18..26 => 9,
+            _ => 11,
+        };
+        let middle = match body.height - facts {
+            0..13 => 0,
+            rest => (rest * 42 / 100).clamp(6, 16),
+        };
+        layout.panes = [None; 4];
+        layout.panes[Pane::Log as usize] = Some(Rect { y: body.y + facts + middle, height: body.height - facts - middle, ..body });
+        layout.job[0] = Some(Rect { height: facts, ..body });
+        if middle > 0 {
+            let left = width / 2;
+            let row = Rect { y: body.y + facts, height: middle, ..body };
+            layout.job[1] = Some(Rect { width: left, ..row });
+            layout.job[2] = Some(Rect { x: left, width: width - left, ..row });
+        }
+        layout
     }
 
     /// Where a pane stands, if it is shown.
@@ -136,6 +171,10 @@ mod tests {
                     for pane in layout.panes.iter().flatten().chain([&layout.header, &layout.footer]) {
                         assert!(pane.right() <= width && pane.bottom() <= height, "{width}x{height} {pane:?}");
                     }
+                }
+                let job = Layout::job(width, height, false);
+                for pane in job.panes.iter().chain(&job.job).flatten() {
+                    assert!(pane.right() <= width && pane.bottom() <= height, "{width}x{height} {pane:?}");
                 }
             }
         }

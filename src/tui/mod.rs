@@ -5,11 +5,15 @@
 
 pub mod action;
 pub mod app;
+mod chronicle;
 pub mod complete;
+mod details;
 pub mod filter;
 pub mod input;
 pub mod keymap;
 pub mod layout;
+mod loglines;
+pub mod pages;
 mod paint;
 pub mod profiles;
 pub mod prompt;

@@ -13,6 +13,8 @@ pub enum PromptKind {
     Filter,
     /// A text to find in the log.
     Search,
+    /// The words that shown events have.
+    Events,
     /// The name of a command.
     Command,
 }
@@ -24,6 +26,7 @@ impl PromptKind {
             Self::Add => "add files or folders: ",
             Self::Filter => "filter: ",
             Self::Search => "find in the log: ",
+            Self::Events => "filter events: ",
             Self::Command => ":",
         }
     }

@@ -8,13 +8,14 @@ use jiff::tz::TimeZone;
 use ratatui::Terminal;
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tui_input::InputRequest;
 
 use crate::domain::command::Command;
 use crate::domain::profile::Profile;
-use crate::runtime::link::{Link, Update};
-use crate::tui::action::{Action, Effect};
+use crate::runtime::link::{Link, Lookup, Update};
+use crate::tui::action::{Action, Effect, Found, Look};
 use crate::tui::app::{App, Mode, Settings};
 use crate::tui::complete::{self, Places};
 use crate::tui::input::{Input, Reader};
@@ -41,6 +42,8 @@ pub struct TuiOptions {
     pub profiles: Vec<Profile>,
     /// Where typed paths lead.
     pub places: Places,
+    /// How to look up what is too long or too rare for the stream of updates.
+    pub lookup: Lookup,
     /// Asked first, in order: what the command line named.
     pub commands: Vec<Command>,
 }
@@ -68,6 +71,7 @@ pub enum TuiError {
 /// Something that woke the loop.
 enum Woken {
     Update(Option<Update>),
+    Found(Box<Found>),
     Input(Option<Input>),
     Resized,
     Continued,
@@ -89,7 +93,7 @@ pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
         places: options.places,
         time_zone: TimeZone::system(),
     });
-    let mut console = Console::start(link, app, places).map_err(TuiError::Setup)?;
+    let mut console = Console::start(link, app, places, options.lookup).map_err(TuiError::Setup)?;
     for command in options.commands {
         let effect = console.app.ask("add", command);
         console.perform(effect).await.map_err(TuiError::Draw)?;
@@ -115,6 +119,9 @@ struct Console {
     link: Link,
     app: App,
     places: Places,
+    lookup: Lookup,
+    tell_found: mpsc::UnboundedSender<Found>,
+    found: mpsc::UnboundedReceiver<Found>,
     resized: Signal,
     continued: Signal,
     stopped: Signal,
@@ -125,7 +132,8 @@ struct Console {
 }
 
 impl Console {
-    fn start(link: Link, app: App, places: Places) -> io::Result<Self> {
+    fn start(link: Link, app: App, places: Places, lookup: Lookup) -> io::Result<Self> {
+        let (tell_found, found) = mpsc::unbounded_channel();
         let resized = signal(SignalKind::window_change())?;
         let continued = signal(SignalKind::from_raw(libc::SIGCONT))?;
         let stopped = signal(SignalKind::from_raw(libc::SIGTSTP))?;
@@ -142,6 +150,9 @@ impl Console {
             link,
             app,
             places,
+            lookup,
+            tell_found,
+            found,
             resized,
             continued,
             stopped,
@@ -171,6 +182,7 @@ impl Console {
                 _ = self.interrupted.recv(), if !open => Woken::Ended,
                 _ = self.terminated.recv(), if !open => Woken::Ended,
                 _ = frames.tick(), if dirty => Woken::Draw,
+                Some(found) = self.found.recv() => Woken::Found(Box::new(found)),
                 update = self.link.updates.recv(), if open => Woken::Update(update),
             };
             let effects = match woken {
@@ -193,6 +205,7 @@ impl Console {
                     vec![Effect::Redraw]
                 }
                 Woken::Stopped => vec![Effect::Suspend],
+                Woken::Found(found) => self.app.update(Action::Found(found)),
                 Woken::Ended => return Ok(TuiExit::Finished),
                 Woken::Update(Some(update)) => self.app.update(Action::Update(Box::new(update))),
                 Woken::Update(None) => {
@@ -224,6 +237,19 @@ impl Console {
             Effect::Complete(line) => {
                 let completion = complete::complete(&line, &self.places);
                 self.app.update(Action::Completed(completion));
+            }
+            Effect::Look(look) => {
+                let (lookup, tell) = (self.lookup.clone(), self.tell_found.clone());
+                // Whoever does not want to know any more does not listen.
+                let work = move || drop(tell.send(look_up(&lookup, look)));
+                if let Err(error) = std::thread::Builder::new().name("lookup".to_owned()).spawn(work) {
+                    let why = format!("no thread to look it up: {error}");
+                    let found = match look {
+                        Look::Log(job, attempt) => Found::Log(job, attempt, Err(why)),
+                        Look::Checkup => Found::Checkup(Err(why)),
+                    };
+                    self.app.update(Action::Found(Box::new(found)));
+                }
             }
             Effect::Suspend => self.suspend().await?,
             Effect::Exit => {}
@@ -286,6 +312,17 @@ impl Console {
         let app = &self.app;
         self.terminal.draw(|frame| view::draw(app, frame))?;
         Ok(())
+    }
+}
+
+/// Looks something up; blocks.
+fn look_up(lookup: &Lookup, look: Look) -> Found {
+    let nobody = || "nobody here can look that up".to_owned();
+    match look {
+        Look::Log(job, attempt) => {
+            Found::Log(job, attempt, lookup.log.as_ref().ok_or_else(nobody).and_then(|read| read(job, attempt)))
+        }
+        Look::Checkup => Found::Checkup(lookup.checkup.as_ref().ok_or_else(nobody).and_then(|examine| examine())),
     }
 }
 

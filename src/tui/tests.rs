@@ -11,26 +11,46 @@ use ratatui::style::{Color, Modifier};
 
 use crate::domain::command::{Command, MoveTo, Rejection};
 use crate::domain::event::{Event, EventKind};
-use crate::domain::job::{JobId, LogLevel, Outcome, StopReason};
+use crate::domain::job::{JobId, LogLevel, LogLine, Outcome, StopReason, WholeLog};
+use crate::domain::time::Wall;
+use crate::domain::units::Bytes;
 use crate::runtime::link::Update;
-use crate::tui::action::{Action, Effect};
+use crate::tui::action::{Action, Effect, Found, Look};
 use crate::tui::app::App;
 use crate::tui::complete::Completion;
-use crate::tui::fixture::{Story, all_done, busy, hear, over, press, run_finished, settings};
+use crate::tui::fixture::{Story, all_done, busy, checkup, hear, over, press, run_finished, settings};
 use crate::tui::theme::ColorMode;
 use crate::tui::{svg, view};
 
 const SIZES: [(u16, u16); 4] = [(120, 36), (80, 24), (60, 16), (40, 10)];
-const SCREENS: [&str; 14] = [
-    "busy", "empty", "over", "naive", "help", "cancel", "quit", "profiles", "add", "filter", "log", "memory", "all_done",
+const SCREENS: [&str; 20] = [
+    "busy",
+    "empty",
+    "over",
+    "naive",
+    "help",
+    "cancel",
+    "quit",
+    "profiles",
+    "add",
+    "filter",
+    "log",
+    "memory",
+    "all_done",
     "warnings",
+    "job",
+    "job_held",
+    "job_failed",
+    "events",
+    "doctor",
+    "whole_log",
 ];
 
 fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
     let settings = settings(color, ascii);
     let mut app = match name {
         "empty" => Story::new(true).app(settings),
-        "over" | "warnings" => over().app(settings),
+        "over" | "warnings" | "job_held" | "events" => over().app(settings),
         "naive" => busy(false).app(settings),
         "all_done" => all_done().app(settings),
         _ => busy(true).app(settings),
@@ -53,9 +73,38 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         "log" => drop(press(&mut app, "4z/<up>frame<enter>")),
         "memory" => drop(press(&mut app, "1z")),
         "warnings" => drop(press(&mut app, "W")),
+        "job" => drop(press(&mut app, "g<enter>")),
+        "job_held" => drop(press(&mut app, "gjjj<enter>")),
+        "job_failed" => drop(press(&mut app, "Gk<enter>")),
+        "events" => drop(press(&mut app, "ejj")),
+        "doctor" => {
+            press(&mut app, "d");
+            app.update(Action::Found(Box::new(Found::Checkup(Ok(checkup())))));
+        }
+        "whole_log" => {
+            press(&mut app, "g<enter>zol");
+            app.update(Action::Found(Box::new(Found::Log(JobId(17), 1, Ok(whole_log())))));
+            press(&mut app, "/retried<enter>");
+        }
         _ => {}
     }
     app
+}
+
+/// The file of a chatty job.
+fn whole_log() -> WholeLog {
+    let line = |at: i64, level, text: String| LogLine { at: Wall(1_795_348_900_000 + at * 1000), level, text };
+    let mut lines =
+        vec![line(0, LogLevel::Info, format!("job 17, try 1: /usr/bin/ffmpeg -hide_banner {}", "-an -option value ".repeat(14)))];
+    for at in 1..3000 {
+        let (level, text) = match at % 700 {
+            0 => (LogLevel::Error, format!("[h264] error while decoding MB {at} 30, bytestream -7; retried")),
+            350 => (LogLevel::Warning, format!("[mov,mp4] timestamp discontinuity at {at}")),
+            _ => (LogLevel::Info, format!("[libx264] frame {at} QP 21.4 size {}", at * 37 % 9000)),
+        };
+        lines.push(line(at / 20, level, text));
+    }
+    WholeLog { lines, left_out: Bytes::ZERO }
 }
 
 fn draw(app: &mut App, width: u16, height: u16) -> Buffer {
@@ -209,6 +258,95 @@ fn the_gauge_shows_every_part_by_a_symbol_of_its_own_with_and_without_colours() 
         assert!(screen.contains("jobs 1102") && screen.contains("console 38") && screen.contains("cache 172"), "{screen}");
         assert!(screen.contains("reserved 1220  118 unused  252 free"), "{screen}");
     }
+}
+
+#[test]
+fn the_page_of_a_job_tells_what_was_asked_how_far_it_is_and_what_happened() {
+    let mut app = screen("job", ColorMode::True, false);
+    let page = text(&draw(&mut app, 120, 36));
+    for wanted in ["#17 lecture-04.mp4", "-c:v libx264 -preset medium", "63 %", "612 MB now", "reserved 720 MB", "expected 626 MB"]
+    {
+        assert!(page.contains(wanted), "{wanted}:\n{page}");
+    }
+    assert!(page.contains("started, try 1") && page.contains("h264 1920x1080 29.97 fps"), "{page}");
+    // The next row, and back to the panes with the keys where they were.
+    press(&mut app, "<tab>");
+    assert_eq!(app.selected(), Some(JobId(18)));
+    press(&mut app, "<esc>");
+    assert!(text(&draw(&mut app, 120, 36)).contains("2 Queue"));
+    let mut held = screen("job_held", ColorMode::True, false);
+    let page = text(&draw(&mut held, 120, 36));
+    assert!(page.contains("needs 562 MB, 0 MB free; runs when #17 ends"), "{page}");
+}
+
+#[test]
+fn a_log_with_lines_that_are_no_longer_kept_is_read_from_its_file() {
+    let mut story = Story::new(true);
+    story.queue(1, "a.mp4", 1).start(1, 1);
+    for line in 0..2500 {
+        story.log(Some(1), LogLevel::Info, &format!("line {line:04}."));
+    }
+    let mut app = story.app(settings(ColorMode::True, false));
+    draw(&mut app, 120, 36);
+    assert_eq!(press(&mut app, "g<enter>"), vec![Effect::Look(Look::Log(JobId(1), 1))]);
+    let line = |text: &str| LogLine { at: Wall(0), level: LogLevel::Info, text: text.to_owned() };
+    let mut lines = vec![line("the very first line")];
+    lines.extend((0..2500).map(|at| line(&format!("line {at:04}."))));
+    app.update(Action::Found(Box::new(Found::Log(JobId(1), 1, Ok(WholeLog { lines, left_out: Bytes::ZERO })))));
+    press(&mut app, "g");
+    assert!(text(&draw(&mut app, 120, 36)).contains("the very first line"));
+    press(&mut app, "o");
+    let latest = text(&draw(&mut app, 120, 36));
+    assert!(latest.contains("line 2499.") && latest.contains("2500 lines"), "{latest}");
+    // What cannot be read is told, and what is kept stays on the screen.
+    assert_eq!(press(&mut app, "o"), vec![Effect::Look(Look::Log(JobId(1), 1))]);
+    app.update(Action::Found(Box::new(Found::Log(JobId(1), 1, Err("cannot read it".to_owned())))));
+    let told = text(&draw(&mut app, 120, 36));
+    assert!(told.contains("cannot read it") && told.contains("line 2499."), "{told}");
+}
+
+#[test]
+fn the_event_list_is_filtered_leads_to_the_job_and_keeps_what_was_refused() {
+    let mut app = screen("events", ColorMode::True, false);
+    press(&mut app, "/no moov<enter>g");
+    let filtered = text(&draw(&mut app, 120, 36));
+    assert!(filtered.contains("filter no moov, 1") && filtered.contains("failed after 4.0 s: exit 1, no moov"), "{filtered}");
+    press(&mut app, "<enter>");
+    assert_eq!(app.selected(), Some(JobId(13)));
+    assert!(text(&draw(&mut app, 120, 36)).contains("Job #13 phone-vert.3gp"));
+    let effects = press(&mut app, "r");
+    let [Effect::Send(id, Command::Retry(JobId(13)))] = effects[..] else { panic!("{effects:?}") };
+    app.update(Action::Update(Box::new(Update::Reply(id, Err(Rejection("not now".to_owned()))))));
+    press(&mut app, "e/<c-u>answer<enter>");
+    assert!(text(&draw(&mut app, 120, 36)).contains("retry #13: not now"));
+    // The chosen entry stays chosen while new ones come.
+    press(&mut app, "/<c-u><enter>gjj");
+    let row = |app: &mut App| {
+        let buf = draw(app, 120, 36);
+        let selected = (0..36).find(|y| buf[(3, *y)].bg != Color::Reset).expect("a chosen row");
+        (selected, (0..120).map(|x| buf[(x, selected)].symbol()).collect::<String>())
+    };
+    let (before, words) = row(&mut app);
+    let mut story = over();
+    story.tell(EventKind::QueuePaused);
+    hear(&mut app, &story.events[story.events.len() - 1]);
+    assert_eq!(row(&mut app), (before + 1, words));
+}
+
+#[test]
+fn long_log_lines_are_wrapped_on_demand_and_nothing_of_them_is_lost() {
+    let mut story = Story::new(true);
+    let long: Vec<String> = (0..60).map(|at| format!("word{at:02}")).collect();
+    story.queue(1, "a.mp4", 1).start(1, 1).log(Some(1), LogLevel::Info, &long.join(" ")).log(Some(1), LogLevel::Info, "the end.");
+    let mut app = story.app(settings(ColorMode::True, false));
+    press(&mut app, "g");
+    assert!(!text(&draw(&mut app, 80, 24)).contains("word59"));
+    press(&mut app, "4zl");
+    let wrapped = text(&draw(&mut app, 80, 24));
+    for word in &long {
+        assert!(wrapped.contains(word.as_str()), "{word}:\n{wrapped}");
+    }
+    assert!(wrapped.contains("the end."));
 }
 
 #[test]
@@ -451,7 +589,7 @@ fn any_event() -> impl Strategy<Value = EventKind> {
             output: None,
             rank,
         }),
-        job.clone().prop_map(|job| EventKind::JobStarted { job, attempt: 1, pid: 5, predicted_peak_bytes: None }),
+        job.clone().prop_map(|job| EventKind::JobStarted { job, attempt: 1, pid: 5, predicted_peak_bytes: None, command: None }),
         job.clone().prop_map(|job| EventKind::JobFinished {
             job,
             outcome: Outcome::Failed,
@@ -493,7 +631,7 @@ fn any_event() -> impl Strategy<Value = EventKind> {
     ]
 }
 
-const KEYS: &str = "1234jkgG z/nNfabc[]<>tTmyYLSxrJKDA{}EpC?q :\t";
+const KEYS: &str = "1234jkgG z/nNfabc[]<>tTmyYLSxrJKDA{}EpC?q :\tedoWl";
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 160, failure_persistence: None, ..ProptestConfig::default() })]

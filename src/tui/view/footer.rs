@@ -8,7 +8,6 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::tui::app::App;
-use crate::tui::keymap;
 use crate::tui::theme::Role;
 use crate::tui::view::pen::{Line, fit};
 
@@ -23,7 +22,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         line.put(format!("{symbol} "), theme.style(role)).put(fit(&toast.text, room, theme.symbols), theme.style(role));
         return;
     }
-    let hints = keymap::hints(app.key_mode());
+    let hints = app.hints();
     let width = |hints: &[(String, &str)]| hints.iter().map(|(key, word)| key.chars().count() + word.len() + 3).sum::<usize>();
     // The last hint (the way out) always stays; others give way from the right.
     let (last, mut shown) = (hints.last().cloned(), hints);

@@ -10,52 +10,47 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::domain::job::{LogLevel, Phase};
+use crate::domain::job::{LogLevel, LogLine, Phase};
+use crate::domain::units::Bytes;
 use crate::tui::app::{App, job_name};
 use crate::tui::layout::Pane;
+use crate::tui::loglines::LogLines;
+use crate::tui::pages::Page;
 use crate::tui::theme::Role;
 use crate::tui::view::frame;
-use crate::tui::view::pen::{Line, time_of_day};
+use crate::tui::view::pen::{Line, Span, fit, time_of_day, wrap};
 
 /// Draws it.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
-    let said = app.selected().and_then(|id| state.jobs.get(&id)).map_or_else(|| "of the run".to_owned(), job_name);
     let log = app.log();
-    let right = log.map_or_else(Vec::new, |(ring, bottom)| {
-        let mut right = Vec::new();
-        if !app.search().is_empty() {
-            right.push((format!("find {}  ", app.search()), theme.style(Role::Accent)));
-        }
-        if app.follows() {
-            right.push((format!("{} follow ", theme.symbols.follow), theme.style(Role::Focus)));
-            right.push((format!("{} lines", ring.total), theme.style(Role::Dim)));
-        } else {
-            right.push((format!("line {bottom} of {}", ring.total), theme.style(Role::Warn)));
-        }
-        right
-    });
-    let mut inner = frame::frame(app, Pane::Log, &said, right).draw(area, buf);
-    let live = if app.follows() { live_line(app) } else { None };
-    if let Some(text) = live.filter(|_| inner.height > 1) {
-        let lines = log.map_or(0, |(ring, _)| ring.lines.len()).min(usize::from(inner.height) - 1) as u16;
-        let mut out = Line::new(buf, inner, lines);
-        out.put(time_of_day(state.wall, app.time_zone(), inner.width < 60), theme.style(Role::Dim)).gap(1);
-        out.put(theme.symbols.run, theme.style(Role::Running)).gap(1);
-        let room = out.left();
-        out.put(super::pen::fit(&text, room, theme.symbols), theme.style(Role::Text));
-        inner.height -= 1;
-    }
-    let Some((ring, bottom)) = log else {
+    let mut inner = frame::frame(app, Pane::Log, &said(app), right_of_title(app, log)).draw(area, buf);
+    let is_file = log.is_some_and(|(lines, _)| lines.is_file());
+    let live = if app.follows() && !is_file { live_line(app) } else { None };
+    let Some((lines, bottom)) = log else {
         Line::new(buf, inner, 1).gap(1).put("no lines", theme.style(Role::Dim));
         return;
     };
-    let first = ring.total - ring.lines.len() as u64;
-    let end = (bottom - first) as usize;
-    let start = end.saturating_sub(usize::from(inner.height));
     let short = inner.width < 60;
+    if live.is_some() && inner.height > 1 {
+        inner.height -= 1;
+    }
+    let prefix = if short { 8 } else { 11 };
+    let room = usize::from(inner.width.saturating_sub(prefix));
+    // From the last line upwards, until the pane is full.
+    let end = (bottom - lines.before()) as usize;
+    let mut blocks: Vec<(&LogLine, Vec<String>)> = Vec::new();
+    let mut used = 0;
+    for at in (0..end).rev() {
+        let Some(line) = lines.get(at).filter(|_| used < usize::from(inner.height)) else { break };
+        let rows = if app.wraps() { wrap(&line.text, room) } else { vec![fit(&line.text, room, theme.symbols).into_owned()] };
+        used += rows.len();
+        blocks.push((line, rows));
+    }
+    let mut skip = used.saturating_sub(inner.height.into());
     let wanted = app.search().to_lowercase();
-    for (at, line) in ring.lines.range(start..end).enumerate() {
+    let mut y = 0;
+    for (nth, (line, rows)) in blocks.iter().enumerate().rev() {
         let (mark, role) = match line.level {
             LogLevel::Info => (" ", Role::Text),
             LogLevel::Memory => (theme.symbols.cleanup, Role::Cleanup),
@@ -63,15 +58,68 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             LogLevel::Error => (theme.symbols.bad, Role::Bad),
         };
         let found = !wanted.is_empty() && line.text.to_lowercase().contains(&wanted);
-        let mut out = Line::new(buf, inner, at as u16);
-        out.put(time_of_day(line.at, app.time_zone(), short), theme.style(Role::Dim)).gap(1);
-        out.put(mark, theme.style(role)).gap(1);
-        let room = out.left();
-        out.put(super::pen::fit(&line.text, room, theme.symbols), theme.style(if found { Role::Accent } else { role }));
-        if !app.follows() && start + at + 1 == end && app.focus() == Pane::Log {
-            buf.set_style(Rect { y: inner.y + at as u16, height: 1, ..inner }, theme.selection());
+        for (at, text) in rows.iter().enumerate() {
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            let mut out = Line::new(buf, inner, y);
+            if at == 0 {
+                out.put(time_of_day(line.at, app.time_zone(), short), theme.style(Role::Dim)).gap(1);
+                out.put(mark, theme.style(role)).gap(1);
+            } else {
+                out.gap(prefix);
+            }
+            out.put(text, theme.style(if found { Role::Accent } else { role }));
+            if nth == 0 && !app.follows() && app.focus() == Pane::Log {
+                buf.set_style(Rect { y: inner.y + y, height: 1, ..inner }, theme.selection());
+            }
+            y += 1;
         }
     }
+    if let Some(text) = live {
+        let mut out = Line::new(buf, Rect { height: inner.height + 1, ..inner }, y.min(inner.height));
+        out.put(time_of_day(state.wall, app.time_zone(), short), theme.style(Role::Dim)).gap(1);
+        out.put(theme.symbols.run, theme.style(Role::Running)).gap(1);
+        let room = out.left();
+        out.put(fit(&text, room, theme.symbols), theme.style(Role::Text));
+    }
+}
+
+fn said(app: &App) -> String {
+    let job = app.selected().and_then(|id| app.shown().jobs.get(&id));
+    match (job, app.page()) {
+        (None, _) => "of the run".to_owned(),
+        (Some(_), Page::Job) => String::new(),
+        (Some(job), _) => job_name(job),
+    }
+}
+
+/// What is looked for, whether the file is shown, and where in the log the pane stands.
+fn right_of_title(app: &App, log: Option<(LogLines<'_>, u64)>) -> Vec<Span> {
+    let theme = app.theme();
+    let (dim, mut right) = (theme.style(Role::Dim), Vec::new());
+    let Some((lines, bottom)) = log else { return right };
+    if !app.search().is_empty() {
+        right.push((format!("find {}  ", app.search()), theme.style(Role::Accent)));
+    }
+    match app.file_log().map(|file| &file.read) {
+        Some(None) => right.push(("reading the file  ".to_owned(), dim)),
+        Some(Some(Err(_))) => right.push(("no file  ".to_owned(), theme.style(Role::Warn))),
+        Some(Some(Ok(log))) if log.left_out > Bytes::ZERO => {
+            right.push((format!("file, its last {}  ", Bytes::mib(8)), theme.style(Role::Accent)));
+        }
+        Some(Some(Ok(_))) => right.push(("whole file  ".to_owned(), theme.style(Role::Accent))),
+        None => {}
+    }
+    if app.follows() {
+        let word = if lines.is_file() { "end" } else { "follow" };
+        right.push((format!("{} {word} ", theme.symbols.follow), theme.style(Role::Focus)));
+        right.push((format!("{} lines", lines.total()), dim));
+    } else {
+        right.push((format!("line {bottom} of {}", lines.total()), theme.style(Role::Warn)));
+    }
+    right
 }
 
 /// Where a running job is: one line that changes in place, however often ffmpeg reports.

@@ -30,6 +30,7 @@ use crate::tui::layout::Pane;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::view::frame;
 use crate::tui::view::pen::{Line, fit, mb, spoken};
+use crate::tui::view::plot::Plot;
 
 /// Draws the pane.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
@@ -204,7 +205,8 @@ fn draw_legend(theme: &Theme, parts: &Parts, area: Rect, buf: &mut Buffer) {
     if width(&shown) > usize::from(area.width) + 1 {
         shown.retain(|part| parts.bytes(*part) >= Bytes::mib(1));
     }
-    let roomy = u16::from(width(&shown) + shown.len() <= usize::from(area.width) + 1);
+    // By the pane's width alone, so that nothing jumps when a number grows.
+    let roomy = u16::from(area.width >= 54);
     let mut line = Line::new(buf, area, 3);
     for part in shown {
         line.put(theme.symbols.parts[part], parts.style(part, theme)).gap(roomy);
@@ -406,11 +408,8 @@ fn draw_chart(app: &App, area: Rect, buf: &mut Buffer) {
         .put(theme.symbols.corner, theme.style(Role::Frame))
         .put(across.repeat(plot.width.into()), theme.style(Role::Frame));
     draw_time_axis(app, area, labels, buf);
-    if theme.symbols.ascii {
-        draw_curve_in_ascii(app, plot, mark, buf);
-    } else {
-        draw_curve_in_braille(app, plot, buf);
-    }
+    let curve = Plot { theme, end, mark: state.lines.high_water };
+    curve.draw(&series(app, curve.columns(plot.width)).values, plot, buf);
     let marks = series(app, plot.width.into()).cleanups;
     for (x, _) in marks.iter().enumerate().filter(|(_, cleanup)| **cleanup) {
         Line::new(buf, plot, rows - 1).gap(x as u16).put(theme.symbols.cleanup, theme.style(Role::Cleanup));
@@ -434,73 +433,4 @@ fn draw_time_axis(app: &App, area: Rect, labels: u16, buf: &mut Buffer) {
     let mut line = Line::new(buf, area, row);
     line.gap(middle).put(symbols.cleanup, theme.style(Role::Cleanup)).gap(1).put(legend, dim);
     line.at_end(&ago(back), theme.style(if back > 0 { Role::Warn } else { Role::Dim }));
-}
-
-/// Four by two dots to a cell: the curve as a line, the load line as dashes behind it.
-fn draw_curve_in_braille(app: &App, plot: Rect, buf: &mut Buffer) {
-    let (theme, state) = (app.theme(), app.shown());
-    let end = state.lines.gauge_end();
-    let (columns, dots) = (usize::from(plot.width) * 2, usize::from(plot.height) * 4);
-    // Aligned with the labels, which stand in the middle of the first and the last row.
-    let y_of = |bytes: Bytes| {
-        let span = (usize::from(plot.height) - 1) * 4;
-        (((1.0 - bytes.share_of(end).min(1.0)) * span as f64).round() as usize + 2).min(dots - 1)
-    };
-    let width = usize::from(plot.width);
-    let mut curve = vec![0_u8; width * usize::from(plot.height)];
-    let mut over = vec![false; width * usize::from(plot.height)];
-    let mut previous = None;
-    for (x, value) in series(app, columns).values.iter().enumerate() {
-        let Some(value) = value else { continue };
-        let y = y_of(*value);
-        let from = previous.unwrap_or(y);
-        let (top, bottom) = if from < y { (from + 1, y) } else { (y, from.max(y + 1) - 1) };
-        for y in top..=bottom.max(top) {
-            let cell = y / 4 * width + x / 2;
-            curve[cell] |= dot(x % 2, y % 4);
-            over[cell] |= *value >= state.lines.high_water;
-        }
-        previous = Some(y);
-    }
-    let mark = y_of(state.lines.high_water);
-    for row in 0..usize::from(plot.height) {
-        for column in 0..width {
-            let cell = row * width + column;
-            let (bits, role) = if curve[cell] != 0 {
-                (curve[cell], if over[cell] { Role::Warn } else { Role::Running })
-            } else if mark / 4 == row && column % 2 == 0 {
-                (dot(0, mark % 4) | dot(1, mark % 4), Role::Line)
-            } else {
-                continue;
-            };
-            let symbol = char::from_u32(0x2800 + u32::from(bits)).unwrap_or(' ');
-            Line::new(buf, plot, row as u16).gap(column as u16).put(symbol.to_string(), theme.style(role));
-        }
-    }
-}
-
-/// The bit of a braille pattern: Unicode numbers the dots down the left column, then the right, and the lowest row last.
-const fn dot(x: usize, y: usize) -> u8 {
-    match (x, y) {
-        (0, 3) => 0x40,
-        (_, 3) => 0x80,
-        (0, y) => 1 << y,
-        (_, y) => 8 << y,
-    }
-}
-
-fn draw_curve_in_ascii(app: &App, plot: Rect, mark: u16, buf: &mut Buffer) {
-    let (theme, state) = (app.theme(), app.shown());
-    let end = state.lines.gauge_end();
-    for x in (0..plot.width).step_by(2) {
-        Line::new(buf, plot, mark).gap(x).put("-", theme.style(Role::Line));
-    }
-    let thirds = f64::from((plot.height - 1) * 3);
-    for (x, value) in series(app, plot.width.into()).values.iter().enumerate() {
-        let Some(value) = value else { continue };
-        let third = ((1.0 - value.share_of(end).min(1.0)) * thirds).round() as u16 + 1;
-        let symbol = ["'", "o", "."][usize::from(third % 3)];
-        let role = if *value >= state.lines.high_water { Role::Warn } else { Role::Running };
-        Line::new(buf, plot, (third / 3).min(plot.height - 1)).gap(x as u16).put(symbol, theme.style(role));
-    }
 }

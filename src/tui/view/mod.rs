@@ -3,19 +3,24 @@
 mod cleanups;
 mod dashboard;
 mod dialog;
+mod doctor;
+mod events;
 mod footer;
 mod frame;
 mod header;
 mod help;
+mod job;
 mod log;
 mod memory;
 mod pen;
+mod plot;
 mod profiles;
 mod prompt;
 mod queue;
 mod tiny;
 mod warnings;
 
+pub use doctor::lines as doctor_lines;
 pub use pen::mb;
 
 use ratatui::Frame;
@@ -24,6 +29,7 @@ use ratatui::layout::{Position, Rect};
 
 use crate::tui::app::{App, Mode};
 use crate::tui::layout::Size;
+use crate::tui::pages::Page;
 
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
@@ -40,7 +46,12 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
         tiny::draw(app, area, buf);
     } else {
         header::draw(app, &layout, buf);
-        dashboard::draw(app, &layout, buf);
+        match app.page() {
+            Page::Dashboard => dashboard::draw(app, &layout, buf),
+            Page::Job => job::draw(app, &layout, buf),
+            Page::Events => events::draw(app, layout.body(), buf),
+            Page::Doctor => doctor::draw(app, layout.body(), buf),
+        }
         footer::draw(app, layout.footer, buf);
     }
     let cursor = match app.mode() {

@@ -228,7 +228,8 @@ fn is_too_large(job: &Job) -> bool {
     matches!(&job.phase, Phase::Rejected(why) if why.reason == RejectReason::TooLarge)
 }
 
-fn state_of(theme: &Theme, state: &State, job: &Job) -> (&'static str, &'static str, Role) {
+/// Symbol, word and look of what is happening to a job.
+pub fn state_of(theme: &Theme, state: &State, job: &Job) -> (&'static str, &'static str, Role) {
     let symbols = theme.symbols;
     match &job.phase {
         Phase::Queued if state.held.is_some_and(|held| held.job == job.id) => (symbols.held, "held", Role::Warn),

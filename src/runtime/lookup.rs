@@ -1,0 +1,72 @@
+//! What a front end may look up beside the stream of updates: what is too long or too rare for it.
+//!
+//! Whoever puts the program together says how; it blocks, so it is asked on a thread of its own.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::domain::job::{JobId, WholeLog};
+
+/// How to read the log of a job's try.
+pub type ReadLog = Arc<dyn Fn(JobId, u32) -> Result<WholeLog, String> + Send + Sync>;
+/// How to examine what plimsoll depends on.
+pub type Examine = Arc<dyn Fn() -> Result<Checkup, String> + Send + Sync>;
+
+/// What can be looked up; `None` = nobody can say.
+#[derive(Clone, Default)]
+pub struct Lookup {
+    /// The whole log of a try.
+    pub log: Option<ReadLog>,
+    /// What `plimsoll doctor` finds.
+    pub checkup: Option<Examine>,
+}
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookup").field("log", &self.log.is_some()).field("checkup", &self.checkup.is_some()).finish()
+    }
+}
+
+/// What `plimsoll doctor` finds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checkup {
+    /// What was looked at, in the order to show.
+    pub findings: Vec<Finding>,
+    /// The settings in force.
+    pub settings: Vec<SettingInForce>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What.
+    pub name: String,
+    /// How it came out.
+    pub status: FindingStatus,
+    /// What was found.
+    pub value: String,
+    /// What to do, or what it means.
+    pub advice: Option<String>,
+}
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FindingStatus {
+    /// As it should be.
+    Fine,
+    /// Works, with something missing.
+    Lacking,
+    /// Jobs cannot run.
+    Failing,
+}
+
+/// A setting, and who decided it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingInForce {
+    /// Its name, as the flag is called without dashes.
+    pub name: String,
+    /// The value in force.
+    pub value: String,
+    /// Where it came from.
+    pub origin: String,
+}

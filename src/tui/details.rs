@@ -1,0 +1,142 @@
+//! What the job page shows beside what the state knows: what ffmpeg was asked to do, and the job's memory over time.
+//! Bounded: of the latest jobs, at a grain that coarsens as a job runs longer.
+
+use std::collections::BTreeMap;
+
+use crate::domain::event::{Event, EventKind};
+use crate::domain::job::JobId;
+use crate::domain::units::Bytes;
+
+/// Jobs whose details are kept; the longest untouched goes first.
+const KEPT: usize = 64;
+/// Points of a curve; past that two become one.
+const POINTS: usize = 480;
+
+/// A job's memory over the time of one try.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Curve {
+    /// Seconds since the run began.
+    began: u64,
+    /// Seconds that a point stands for; a power of two.
+    step: u64,
+    /// The highest memory in each step; a step without a sample looks like the one before.
+    points: Vec<Bytes>,
+}
+
+impl Curve {
+    /// Adds a measurement at this second of the run.
+    pub fn add(&mut self, second: u64, memory: Bytes) {
+        if self.points.is_empty() {
+            (self.began, self.step) = (second, 1);
+        }
+        let mut at = (second.saturating_sub(self.began) / self.step) as usize;
+        while at >= POINTS {
+            self.step *= 2;
+            self.points = self.points.chunks(2).map(|pair| pair.iter().copied().max().unwrap_or_default()).collect();
+            at = (second.saturating_sub(self.began) / self.step) as usize;
+        }
+        if let Some(point) = self.points.get_mut(at) {
+            *point = (*point).max(memory);
+            return;
+        }
+        let last = self.points.last().copied().unwrap_or(memory);
+        self.points.resize(at, last);
+        self.points.push(memory);
+    }
+
+    /// The curve in at most `columns` columns, the highest of each.
+    pub fn columns(&self, columns: usize) -> Vec<Option<Bytes>> {
+        let group = self.points.len().div_ceil(columns.max(1)).max(1);
+        let mut values: Vec<Option<Bytes>> = self.points.chunks(group).map(|part| part.iter().copied().max()).collect();
+        values.resize(columns, None);
+        values
+    }
+
+    /// Seconds that `columns` columns stand for.
+    pub fn seconds(&self, columns: usize) -> u64 {
+        self.step.max(1) * self.points.len().div_ceil(columns.max(1)).max(1) as u64 * columns as u64
+    }
+
+    /// Nothing was measured.
+    pub const fn is_empty(&self) -> bool {
+        self.points.is_empty()
+    }
+}
+
+/// What is known of one job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// The command line of the last try.
+    pub command: Option<String>,
+    /// Memory over the last try.
+    pub curve: Curve,
+    touched: u64,
+}
+
+/// What is known of the latest jobs.
+#[derive(Debug, Clone, Default)]
+pub struct Details {
+    jobs: BTreeMap<JobId, Detail>,
+    told: u64,
+}
+
+impl Details {
+    /// What is known of a job.
+    pub fn get(&self, id: JobId) -> Option<&Detail> {
+        self.jobs.get(&id)
+    }
+
+    /// Takes from an event what it tells.
+    pub fn hear(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::JobAdmitted { job, .. } => *self.of(*job) = Detail { touched: self.told, ..Detail::default() },
+            EventKind::JobStarted { job, command, .. } => self.of(*job).command.clone_from(command),
+            EventKind::MemorySampled(figures) => {
+                for (job, memory) in &figures.jobs {
+                    self.of(*job).curve.add(event.mono.0.as_secs(), *memory);
+                }
+            }
+            EventKind::JobRemoved { job, .. } => drop(self.jobs.remove(job)),
+            _ => {}
+        }
+    }
+
+    fn of(&mut self, id: JobId) -> &mut Detail {
+        self.told += 1;
+        if !self.jobs.contains_key(&id) && self.jobs.len() >= KEPT {
+            let oldest = self.jobs.iter().min_by_key(|(_, detail)| detail.touched).map(|(id, _)| *id);
+            if let Some(oldest) = oldest {
+                self.jobs.remove(&oldest);
+            }
+        }
+        let detail = self.jobs.entry(id).or_default();
+        detail.touched = self.told;
+        detail
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_run_is_kept_whole_at_a_coarser_grain_and_no_peak_is_lost() {
+        let mut curve = Curve::default();
+        for second in 0..100_000 {
+            curve.add(500 + second, Bytes(if second == 77_777 { 999 } else { second % 7 }));
+        }
+        assert!(curve.points.len() <= POINTS && curve.step == 256, "{} of {} s", curve.points.len(), curve.step);
+        let columns = curve.columns(40);
+        assert_eq!(columns.len(), 40);
+        assert_eq!(columns.iter().flatten().filter(|bytes| **bytes == Bytes(999)).count(), 1);
+        assert!(curve.seconds(40) >= 100_000 && curve.seconds(40) < 120_000, "{}", curve.seconds(40));
+    }
+
+    #[test]
+    fn a_short_run_begins_at_the_left_and_gaps_are_bridged() {
+        let mut curve = Curve::default();
+        curve.add(10, Bytes(5));
+        curve.add(13, Bytes(8));
+        assert_eq!(curve.columns(6), [Some(Bytes(5)), Some(Bytes(5)), Some(Bytes(5)), Some(Bytes(8)), None, None]);
+    }
+}

@@ -1,0 +1,283 @@
+//! The pages that cover the four panes: one job, everything that happened, what `doctor` finds.
+
+use crate::domain::job::JobId;
+use crate::domain::text::file_name_text;
+use crate::runtime::link::Checkup;
+use crate::tui::action::{Act, Effect, Found, Look};
+use crate::tui::app::App;
+use crate::tui::chronicle::Entry;
+use crate::tui::details::Detail;
+use crate::tui::layout::{Layout, Pane, Size};
+use crate::tui::loglines::FileLog;
+use crate::tui::prompt::PromptKind;
+
+/// What covers the panes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Page {
+    /// Nothing: the four panes.
+    #[default]
+    Dashboard,
+    /// The selected job.
+    Job,
+    /// Everything that happened.
+    Events,
+    /// What `plimsoll doctor` finds.
+    Doctor,
+}
+
+/// The event list.
+#[derive(Debug, Clone, Default)]
+pub struct EventsPage {
+    /// The number of the chosen entry; `None` = the latest, whichever that is.
+    pub selected: Option<u64>,
+    /// Only entries with all of these words.
+    pub filter: String,
+}
+
+/// The examination.
+#[derive(Debug, Clone, Default)]
+pub struct DoctorPage {
+    /// `None` = it is being made.
+    pub found: Option<Result<Checkup, String>>,
+    /// Lines scrolled.
+    pub scroll: usize,
+}
+
+impl App {
+    /// What is known of a job beside the state.
+    pub(super) fn detail(&self, id: JobId) -> Option<&Detail> {
+        self.details.get(id)
+    }
+
+    /// The event list's own state.
+    pub const fn events_page(&self) -> &EventsPage {
+        &self.events
+    }
+
+    /// The examination.
+    pub const fn doctor_page(&self) -> &DoctorPage {
+        &self.doctor
+    }
+
+    /// The file of the selected job's log, if it was asked for.
+    pub(super) fn file_log(&self) -> Option<&FileLog> {
+        self.file_log.as_ref().filter(|file| Some(file.job) == self.selected)
+    }
+
+    /// What happened, the latest first, as far as the filter lets it through.
+    pub(super) fn entries(&self) -> Vec<&Entry> {
+        let words: Vec<String> = self.events.filter.split_whitespace().map(str::to_lowercase).collect();
+        let passes = |entry: &&Entry| {
+            words.is_empty() || {
+                let text = format!("{} {} {}", entry.topic.word(), self.name_of(entry), entry.text).to_lowercase();
+                words.iter().all(|word| text.contains(word))
+            }
+        };
+        self.chronicle.entries().iter().rev().filter(passes).collect()
+    }
+
+    /// What happened to one job, the latest first.
+    pub(super) fn story(&self, id: JobId) -> impl Iterator<Item = &Entry> {
+        self.chronicle.entries().iter().rev().filter(move |entry| entry.job == Some(id))
+    }
+
+    /// How many entries there are.
+    pub fn happened(&self) -> usize {
+        self.chronicle.entries().len()
+    }
+
+    /// Number and name of an entry's job; empty when it has none.
+    pub(super) fn name_of(&self, entry: &Entry) -> String {
+        let Some(id) = entry.job else { return String::new() };
+        self.shown().jobs.get(&id).map_or_else(|| format!("#{id}"), |job| format!("#{id} {}", file_name_text(&job.input)))
+    }
+
+    /// The row of the chosen entry among these.
+    pub(super) fn entry_row(&self, entries: &[&Entry]) -> usize {
+        let Some(number) = self.events.selected else { return 0 };
+        // Newer entries stand higher; one that is gone or filtered out gives way to the next older.
+        entries.iter().position(|entry| entry.number <= number).unwrap_or(entries.len().saturating_sub(1))
+    }
+
+    pub(super) fn open_page(&mut self, page: Page) {
+        if self.page == Page::Dashboard {
+            self.before = (self.focus, self.zoom);
+        }
+        self.page = page;
+        self.zoom = false;
+        if page == Page::Job {
+            self.focus = Pane::Log;
+        }
+    }
+
+    fn close_page(&mut self) {
+        self.page = Page::Dashboard;
+        (self.focus, self.zoom) = self.before;
+        self.search.clear();
+    }
+
+    /// Opens the page of the selected job; without one, the log of the run full screen.
+    pub(super) fn open_job(&mut self) -> Vec<Effect> {
+        if self.selected.is_none_or(|id| !self.shown().jobs.contains_key(&id)) {
+            self.focus = Pane::Log;
+            self.zoom = true;
+            return Vec::new();
+        }
+        self.open_page(Page::Job);
+        self.look_for_log()
+    }
+
+    /// Asks for the file where the state has not all lines any more.
+    fn look_for_log(&mut self) -> Vec<Effect> {
+        let is_whole =
+            self.selected.and_then(|id| self.shown().logs.get(&Some(id))).is_some_and(|ring| ring.total == ring.lines.len() as u64);
+        let was_run = self.selected.and_then(|id| self.shown().jobs.get(&id)).is_some_and(|job| job.attempts > 0);
+        if is_whole || !was_run || self.file_log().is_some() { Vec::new() } else { self.ask_for_log() }
+    }
+
+    fn ask_for_log(&mut self) -> Vec<Effect> {
+        let Some(job) = self.selected.and_then(|id| self.shown().jobs.get(&id)) else {
+            self.say("the log of the run has no file here: see --log-file".to_owned(), true);
+            return Vec::new();
+        };
+        let (id, attempt) = (job.id, job.attempts);
+        if attempt == 0 {
+            self.say(format!("#{id} was never started: there is no log of it"), true);
+            return Vec::new();
+        }
+        self.file_log = Some(FileLog { job: id, attempt, read: None });
+        vec![Effect::Look(Look::Log(id, attempt))]
+    }
+
+    pub(super) fn toggle_whole_log(&mut self) -> Vec<Effect> {
+        self.log_bottom = None;
+        if self.file_log.take().is_some_and(|file| Some(file.job) == self.selected) { Vec::new() } else { self.ask_for_log() }
+    }
+
+    pub(super) fn open_doctor(&mut self) -> Vec<Effect> {
+        self.open_page(Page::Doctor);
+        self.doctor = DoctorPage::default();
+        vec![Effect::Look(Look::Checkup)]
+    }
+
+    pub(super) fn found(&mut self, found: Found) {
+        match found {
+            Found::Log(job, attempt, read) => {
+                if let Err(reason) = &read {
+                    self.say(reason.clone(), true);
+                }
+                if let Some(file) = self.file_log.as_mut().filter(|file| (file.job, file.attempt) == (job, attempt)) {
+                    file.read = Some(read);
+                }
+            }
+            Found::Checkup(found) => self.doctor.found = Some(found),
+        }
+    }
+
+    /// Keys while no dialog is open.
+    pub(super) fn act_on_page(&mut self, act: Act) -> Vec<Effect> {
+        let is_tiny = self.layout(self.size.0, self.size.1).size == Size::Tiny;
+        if self.page == Page::Dashboard || is_tiny && act != Act::Back {
+            return self.act_on_dashboard(act);
+        }
+        let page = self.page;
+        match (page, act) {
+            (_, Act::Back) if self.zoom => self.zoom = false,
+            (_, Act::Back) => self.close_page(),
+            (_, Act::PaneMemory | Act::PaneQueue | Act::PaneCleanups | Act::PaneLog) => {
+                self.close_page();
+                self.zoom = false;
+                return self.act_on_dashboard(act);
+            }
+            (Page::Job, Act::NextPane | Act::PrevPane) => {
+                self.scroll_queue(if act == Act::NextPane { 1 } else { -1 });
+                return self.look_for_log();
+            }
+            (Page::Job, Act::Enter) => {}
+            (Page::Events, Act::Filter) => self.open(PromptKind::Events, self.events.filter.clone()),
+            (Page::Events, Act::Enter) => {
+                let entries = self.entries();
+                let job = entries.get(self.entry_row(&entries)).and_then(|entry| entry.job);
+                match job.filter(|id| self.shown().jobs.contains_key(id)) {
+                    Some(id) => {
+                        self.select(Some(id));
+                        return self.open_job();
+                    }
+                    None => self.say("no job of the list belongs to this event".to_owned(), true),
+                }
+            }
+            (Page::Events, Act::CopyLine) => {
+                let entries = self.entries();
+                let text = entries.get(self.entry_row(&entries)).map(|entry| format!("{} {}", entry.at, entry.text));
+                return self.copy(text);
+            }
+            (Page::Events | Page::Doctor, Act::Down) => self.scroll_page(1),
+            (Page::Events | Page::Doctor, Act::Up) => self.scroll_page(-1),
+            (Page::Events | Page::Doctor, Act::HalfDown) => self.scroll_page(self.page_height() / 2),
+            (Page::Events | Page::Doctor, Act::HalfUp) => self.scroll_page(-(self.page_height() / 2)),
+            (Page::Events | Page::Doctor, Act::PageDown) => self.scroll_page(self.page_height()),
+            (Page::Events | Page::Doctor, Act::PageUp) => self.scroll_page(-self.page_height()),
+            (Page::Events | Page::Doctor, Act::First) => self.scroll_page(i64::MIN),
+            (Page::Events | Page::Doctor, Act::Last) => self.scroll_page(i64::MAX),
+            (Page::Events | Page::Doctor, Act::NextPane | Act::PrevPane | Act::Zoom) | (Page::Doctor, Act::Enter) => {}
+            (Page::Events, Act::Events) => self.close_page(),
+            _ => return self.act_on_dashboard(act),
+        }
+        Vec::new()
+    }
+
+    /// What the footer hints at: key and word.
+    pub fn hints(&self) -> Vec<(String, &'static str)> {
+        let words: &[(Act, &'static str)] = match self.page {
+            _ if self.mode().is_some() || self.page == Page::Dashboard => return self.mode_hints(),
+            Page::Job => &[
+                (Act::Back, "back"),
+                (Act::NextPane, "next job"),
+                (Act::Filter, "find"),
+                (Act::WholeLog, "whole log"),
+                (Act::Wrap, "wrap"),
+                (Act::Zoom, "log only"),
+                (Act::PauseJob, "pause"),
+                (Act::Cancel, "cancel"),
+                (Act::Retry, "retry"),
+                (Act::Quit, "quit"),
+            ],
+            Page::Events => &[
+                (Act::Back, "back"),
+                (Act::Down, "older"),
+                (Act::Enter, "open its job"),
+                (Act::Filter, "filter"),
+                (Act::CopyLine, "copy"),
+                (Act::Help, "help"),
+                (Act::Quit, "quit"),
+            ],
+            _ => {
+                &[(Act::Back, "back"), (Act::Down, "scroll"), (Act::Doctor, "look again"), (Act::Help, "help"), (Act::Quit, "quit")]
+            }
+        };
+        words.iter().map(|(act, word)| (self.key_label(*act), *word)).collect()
+    }
+
+    fn page_height(&self) -> i64 {
+        i64::from(Layout::new(self.size.0, self.size.1, Pane::Log, true).body().height.saturating_sub(2)).max(2)
+    }
+
+    pub(super) fn scroll_page(&mut self, by: i64) {
+        match self.page {
+            Page::Events => {
+                let entries = self.entries();
+                let last = entries.len().saturating_sub(1) as i64;
+                let row = (self.entry_row(&entries) as i64).saturating_add(by).clamp(0, last);
+                // The first row stays the latest, whatever comes.
+                let selected = if row == 0 { None } else { entries.get(row as usize).map(|entry| entry.number) };
+                self.events.selected = selected;
+            }
+            Page::Doctor => {
+                let lines = crate::tui::view::doctor_lines(self, self.size.0) as i64;
+                let most = (lines - self.page_height()).max(0);
+                self.doctor.scroll = (self.doctor.scroll as i64).saturating_add(by).clamp(0, most) as usize;
+            }
+            Page::Dashboard | Page::Job => self.scroll(by),
+        }
+    }
+}

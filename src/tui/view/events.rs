@@ -1,0 +1,83 @@
+//! Everything that happened, the latest first.
+//!
+//! ```text
+//! ╭ Events 214 ───────────────────────────────────────────── filter cleanup ╮
+//! │12:04:21 ◆ cleanup  #18 match-cam2.mov   trim heap before the job: …     │
+//! │12:03:58 ▲ memory                        over the line (working set …)   │
+//! ╰─────────────────────────────────────────────────────────────────────────╯
+//! ```
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::tui::app::App;
+use crate::tui::chronicle::{Entry, Topic};
+use crate::tui::theme::{Role, Theme};
+use crate::tui::view::pen::{Framed, Line, fit, time_of_day};
+
+/// Draws it.
+pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme();
+    let (dim, text) = (theme.style(Role::Dim), theme.style(Role::Text));
+    let entries = app.entries();
+    let filter = &app.events_page().filter;
+    let title = vec![("Events ".to_owned(), theme.style(Role::Accent)), (app.happened().to_string(), dim)];
+    let right = if filter.is_empty() {
+        vec![("latest first".to_owned(), dim)]
+    } else {
+        vec![("filter ".to_owned(), dim), (format!("{filter}, {}", entries.len()), theme.style(Role::Accent))]
+    };
+    let inner = Framed { theme, focused: true, title, right }.draw(area, buf);
+    if entries.is_empty() {
+        let words = if filter.is_empty() { "nothing has happened yet" } else { "no event has all of these words; / changes them" };
+        Line::new(buf, inner, 1).gap(1).put(words, dim);
+        return;
+    }
+    let chosen = app.entry_row(&entries);
+    let rows = usize::from(inner.height);
+    // The chosen row stays in sight, in the middle of a long list.
+    let first = chosen.saturating_sub(rows / 2).min(entries.len().saturating_sub(rows));
+    let job = match inner.width {
+        110.. => 28,
+        76.. => 22,
+        _ => 6,
+    };
+    for (at, entry) in entries.iter().skip(first).take(rows).enumerate() {
+        let mut line = Line::new(buf, inner, at as u16);
+        line.put(time_of_day(entry.at, app.time_zone(), inner.width < 60), dim).gap(1);
+        line.put(symbol(theme, entry), theme.style(entry.role)).gap(1);
+        line.field(entry.topic.word(), 9, dim, theme.symbols);
+        line.field(&app.name_of(entry), job - 1, text, theme.symbols).gap(1);
+        let left = line.left();
+        line.put(fit(&entry.text, left, theme.symbols), theme.style(ink(entry)));
+        if first + at == chosen {
+            buf.set_style(Rect { y: inner.y + at as u16, height: 1, ..inner }, theme.selection());
+        }
+    }
+}
+
+/// The symbol of an entry.
+pub fn symbol(theme: &Theme, entry: &Entry) -> &'static str {
+    let symbols = theme.symbols;
+    match (entry.topic, entry.role) {
+        (Topic::Cleanup, _) => symbols.cleanup,
+        (Topic::Rejection, _) => symbols.rejected,
+        (_, Role::Bad) => symbols.bad,
+        (Topic::Memory, Role::Warn) if entry.job.is_some() => symbols.held,
+        (Topic::Memory | Topic::Warning, Role::Warn) => symbols.over,
+        (Topic::Memory | Topic::Warning, _) => symbols.under,
+        (Topic::Job, Role::Running) => symbols.run,
+        (_, Role::Good) => symbols.done,
+        (Topic::Job, Role::Warn) => symbols.retry,
+        (_, Role::Warn) => "!",
+        _ => " ",
+    }
+}
+
+/// Colour appears where something matters; the rest is plain text.
+pub const fn ink(entry: &Entry) -> Role {
+    match entry.role {
+        Role::Running | Role::Good => Role::Text,
+        role => role,
+    }
+}

@@ -1,0 +1,300 @@
+//! One job: what ffmpeg was asked to do, how far it is, its memory against what is set aside for it, what happened to it.
+//! Its log stands below.
+//!
+//! ```text
+//! ╭ Job #17 lecture-04.mp4 ──────────────────────────────── ▶ run, try 1 ╮
+//! │input     /v/lecture-04.mp4, 148 MB                                   │
+//! │asked     ffmpeg -i /v/lecture-04.mp4 -c:v libx264 …                  │
+//! │done      ███████▌···· 63 %  1.8x  51 fps  33 MB written  left 00:41  │
+//! │memory    612 MB now  peak 640  reserved 720  expected 626            │
+//! ╰──────────────────────────────────────────────────────────────────────╯
+//! ╭ Its memory ─────── 720 MB reserved ╮╭ What happened ─────────────────╮
+//! ╰────────────────────────────────────╯╰────────────────────────────────╯
+//! ```
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::domain::job::{Exit, Job, Phase};
+use crate::domain::text::path_text;
+use crate::domain::units::Bytes;
+use crate::tui::app::{App, job_name};
+use crate::tui::chronicle;
+use crate::tui::layout::Layout;
+use crate::tui::theme::Role;
+use crate::tui::view::pen::{Framed, Line, Span, bar, clock, fit, mb, spoken, time_of_day, wrap};
+use crate::tui::view::plot::Plot;
+use crate::tui::view::queue::state_of;
+use crate::tui::view::{events, log};
+use crate::tui::waiting;
+
+/// Columns of the labels.
+const LABEL: u16 = 10;
+
+/// Draws it.
+pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
+    if let Some(area) = layout.panes[3] {
+        log::draw(app, area, buf);
+    }
+    let Some(job) = app.selected().and_then(|id| app.shown().jobs.get(&id)) else {
+        if let Some(area) = layout.job[0] {
+            let theme = app.theme();
+            let title = vec![("Job".to_owned(), theme.style(Role::Accent))];
+            let inner = Framed { theme, focused: true, title, right: Vec::new() }.draw(area, buf);
+            Line::new(buf, inner, 0).put("it is no longer on the list; esc goes back", theme.style(Role::Dim));
+        }
+        return;
+    };
+    if let Some(area) = layout.job[0] {
+        draw_facts(app, job, area, buf);
+    }
+    if let Some(area) = layout.job[1] {
+        draw_memory(app, job, area, buf);
+    }
+    if let Some(area) = layout.job[2] {
+        draw_story(app, job, area, buf);
+    }
+}
+
+/// A labelled line of the facts.
+struct Fact {
+    label: &'static str,
+    spans: Vec<Span>,
+}
+
+fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (app.theme(), app.shown());
+    let (symbol, word, role) = state_of(theme, state, job);
+    let tries = if job.attempts > 0 { format!(", try {}", job.attempts) } else { String::new() };
+    let title = vec![("Job ".to_owned(), theme.style(Role::Strong)), (job_name(job), theme.style(Role::Accent))];
+    let right = vec![(format!("{symbol} {}", long_word(job).unwrap_or(word)), theme.style(role)), (tries, theme.style(Role::Dim))];
+    let inner = Framed { theme, focused: false, title, right }.draw(area, buf);
+    let room = usize::from(inner.width.saturating_sub(LABEL));
+    let lines = usize::from(inner.height);
+    // What matters most stays when there is little room.
+    let asked_lines = match lines {
+        0..=5 => 1,
+        6..=7 => 2,
+        _ => lines - 6,
+    };
+    let mut facts = vec![input(app, job)];
+    if lines >= 7 {
+        facts.push(media(app, job));
+    }
+    facts.push(output(app, job));
+    let command = app.detail(job.id).and_then(|detail| detail.command.as_deref());
+    let asked =
+        wrap(command.unwrap_or(if job.attempts > 0 { "the first line of its log tells (o)" } else { "not started yet" }), room);
+    let style = theme.style(if command.is_some() { Role::Text } else { Role::Dim });
+    let shown = asked.len().min(asked_lines);
+    for (at, text) in asked.iter().take(shown).enumerate() {
+        // What is left out stands behind the last line's end, so that it is cut there.
+        let is_cut = at + 1 == shown && asked.len() > shown;
+        let text = if is_cut { fit(&asked[at..].concat(), room, theme.symbols).into_owned() } else { text.clone() };
+        facts.push(Fact { label: if at == 0 { "asked" } else { "" }, spans: vec![(text, style)] });
+    }
+    facts.push(progress(app, job));
+    facts.push(memory(app, job));
+    for (at, fact) in facts.iter().enumerate() {
+        let mut line = Line::new(buf, inner, at as u16);
+        line.field(fact.label, LABEL, theme.style(Role::Dim), theme.symbols);
+        for (text, style) in &fact.spans {
+            let left = line.left();
+            line.put(fit(text, left, theme.symbols), *style);
+        }
+    }
+}
+
+/// Where the table has room for one word only.
+const fn long_word(job: &Job) -> Option<&'static str> {
+    match &job.phase {
+        Phase::Running { paused: true, for_memory: true, .. } => Some("stopped for memory"),
+        Phase::Running { paused: true, .. } => Some("paused by you"),
+        Phase::Finalizing => Some("output being checked"),
+        Phase::Stopping { .. } => Some("being stopped"),
+        Phase::Finished(finished) => Some(finished.outcome.word()),
+        Phase::Rejected(_) => Some("not let in"),
+        _ => None,
+    }
+}
+
+fn input(app: &App, job: &Job) -> Fact {
+    let theme = app.theme();
+    let spans = vec![(path_text(&job.input), theme.style(Role::Text)), (format!(", {}", job.size), theme.style(Role::Dim))];
+    Fact { label: "input", spans }
+}
+
+fn output(app: &App, job: &Job) -> Fact {
+    let theme = app.theme();
+    let path = job.output.as_ref().map_or_else(|| "not known yet".to_owned(), |path| path_text(path));
+    let spans = vec![(path, theme.style(Role::Text)), (format!(", preset {}", job.preset), theme.style(Role::Dim))];
+    Fact { label: "output", spans }
+}
+
+fn media(app: &App, job: &Job) -> Fact {
+    let theme = app.theme();
+    let Some(media) = &job.media else {
+        return Fact { label: "holds", spans: vec![("not looked at yet".to_owned(), theme.style(Role::Dim))] };
+    };
+    let mut parts = Vec::new();
+    if let Some(video) = &media.video {
+        parts.push(format!("{} {}x{} {} fps {}", video.codec, video.width, video.height, rate(video.fps), video.pixel_format));
+    }
+    if let Some(audio) = &media.audio {
+        let channels = if audio.channels == 1 { "1 channel".to_owned() } else { format!("{} channels", audio.channels) };
+        parts.push(format!("{} {channels}", audio.codec));
+    }
+    if let Some(duration) = media.duration {
+        parts.push(clock(duration));
+    }
+    if parts.is_empty() {
+        parts.push("nothing that was told".to_owned());
+    }
+    Fact { label: "holds", spans: vec![(parts.join(", "), theme.style(Role::Text))] }
+}
+
+/// `25`, `29.97`.
+fn rate(fps: f64) -> String {
+    let text = format!("{fps:.2}");
+    text.strip_suffix(".00").map_or_else(|| text.clone(), str::to_owned)
+}
+
+/// How far it is, how it ended, or why it waits.
+fn progress(app: &App, job: &Job) -> Fact {
+    let (theme, state) = (app.theme(), app.shown());
+    let (text, dim) = (theme.style(Role::Text), theme.style(Role::Dim));
+    match &job.phase {
+        Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => {
+            let Some(progress) = job.progress else {
+                return Fact { label: "done", spans: vec![("nothing was reported yet".to_owned(), dim)] };
+            };
+            let ratio = progress.ratio.map(|ratio| ratio.clamp(0.0, 1.0));
+            let (full, rest) = bar(theme, ratio.unwrap_or(0.0), 14);
+            let percent = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{:.0} %", ratio * 100.0));
+            let mut spans: Vec<Span> = vec![(full, theme.style(Role::Running)), (rest, dim)];
+            spans.push((format!(" {percent}  "), theme.style(Role::Strong)));
+            spans.push((format!("{:.1}x  {:.0} fps  ", progress.speed, progress.fps), text));
+            if let Some(left) = progress.eta_seconds {
+                spans.push((format!("{} left  ", clock(std::time::Duration::from_secs(left))), text));
+            }
+            let at = clock(progress.out_time);
+            spans.push((format!("frame {} at {at}, {} written", progress.frame, progress.written), dim));
+            Fact { label: "done", spans }
+        }
+        Phase::Starting => Fact { label: "starts", spans: vec![("memory is cleaned first".to_owned(), dim)] },
+        Phase::Queued => {
+            let mut words = waiting::reason(state, job.id).unwrap_or_else(|| "others are before it".to_owned());
+            let is_held = state.held.is_some_and(|held| held.job == job.id);
+            if let (true, Some(way)) = (is_held, waiting::way_in(state)) {
+                words = format!("{words}; runs {way}");
+            }
+            Fact { label: "waits", spans: vec![(words, if is_held { theme.style(Role::Warn) } else { text })] }
+        }
+        Phase::Backoff { until, reason } => {
+            let words = format!("{reason}; next try in {}", spoken(until.since(state.now)));
+            Fact { label: "waits", spans: vec![(words, theme.style(Role::Warn))] }
+        }
+        Phase::Rejected(why) => Fact { label: "not let in", spans: vec![(why.detail.clone(), theme.style(Role::Warn))] },
+        Phase::Finished(finished) => {
+            let (role, words) = chronicle::ended(finished.outcome, finished.took, finished.reason.as_deref());
+            let exit = match finished.exit {
+                Some(Exit::Code(code)) => format!("  exit status {code}"),
+                Some(Exit::Signal(signal)) => format!("  ended by signal {signal}"),
+                None => String::new(),
+            };
+            let at = format!("  at {}", time_of_day(finished.at, app.time_zone(), false));
+            Fact { label: "ended", spans: vec![(words, theme.style(role)), (exit, dim), (at, dim)] }
+        }
+    }
+}
+
+fn memory(app: &App, job: &Job) -> Fact {
+    let theme = app.theme();
+    let (text, dim) = (theme.style(Role::Text), theme.style(Role::Dim));
+    let mut spans: Vec<Span> = Vec::new();
+    if job.phase.holds_slot() {
+        spans.push((format!("{} MB", mb(job.memory)), theme.style(Role::Strong)));
+        spans.push((" now  ".to_owned(), dim));
+    }
+    for (name, bytes) in [("peak", job.peak), ("reserved", job.reserved), ("expected", job.predicted_peak.unwrap_or_default())] {
+        if bytes > Bytes::ZERO {
+            let over = name == "peak" && job.reserved > Bytes::ZERO && bytes > job.reserved;
+            spans.push((format!("{name} "), dim));
+            spans.push((format!("{} MB", mb(bytes)), if over { theme.style(Role::Warn) } else { text }));
+            spans.push(("  ".to_owned(), text));
+        }
+    }
+    if spans.is_empty() {
+        spans.push(("not known yet".to_owned(), dim));
+    }
+    Fact { label: "memory", spans }
+}
+
+/// Its memory over its time, what is set aside as dashes.
+fn draw_memory(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme();
+    let dim = theme.style(Role::Dim);
+    let title = vec![("Its memory".to_owned(), theme.style(Role::Strong))];
+    let reserved = if job.reserved > Bytes::ZERO {
+        vec![(format!("{} reserved", job.reserved.whole()), theme.style(Role::Line))]
+    } else {
+        Vec::new()
+    };
+    let inner = Framed { theme, focused: false, title, right: reserved }.draw(area, buf);
+    let Some(curve) = app.detail(job.id).map(|detail| &detail.curve).filter(|curve| !curve.is_empty()) else {
+        Line::new(buf, inner, 0).gap(1).put("not measured in this console", dim);
+        return;
+    };
+    let end = job.reserved.max(job.peak).scale(1.15);
+    let plot = Plot { theme, end, mark: job.reserved };
+    let labels = (mb(end).len() as u16).max(4) + 1;
+    let has_axis = inner.height >= 6;
+    let place = Rect {
+        x: inner.x + labels,
+        width: inner.width.saturating_sub(labels),
+        height: inner.height.saturating_sub(u16::from(has_axis)),
+        ..inner
+    };
+    let columns = plot.columns(place.width);
+    plot.draw(&curve.columns(columns), place, buf);
+    let mut taken: Vec<u16> = Vec::new();
+    let mut label = |bytes: Bytes, style: Style, buf: &mut Buffer| {
+        let row = plot.row_of(bytes, place.height);
+        if !taken.contains(&row) {
+            Line::new(buf, inner, row).right(&mb(bytes), labels - 1, style);
+            taken.push(row);
+        }
+    };
+    if job.reserved > Bytes::ZERO {
+        label(job.reserved, theme.style(Role::Line), buf);
+    }
+    label(job.peak, theme.style(if job.peak > job.reserved { Role::Warn } else { Role::Running }), buf);
+    label(Bytes::ZERO, dim, buf);
+    if has_axis {
+        let seconds = curve.seconds(columns);
+        let mut line = Line::new(buf, inner, inner.height - 1);
+        line.gap(labels).put("start", dim).at_end(&spoken(std::time::Duration::from_secs(seconds)), dim);
+    }
+}
+
+fn draw_story(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme();
+    let title = vec![("What happened".to_owned(), theme.style(Role::Strong))];
+    let inner = Framed { theme, focused: false, title, right: Vec::new() }.draw(area, buf);
+    let mut row = 0;
+    for entry in app.story(job.id) {
+        if row >= inner.height {
+            break;
+        }
+        let mut line = Line::new(buf, inner, row);
+        line.put(time_of_day(entry.at, app.time_zone(), false), theme.style(Role::Dim)).gap(1);
+        line.put(events::symbol(theme, entry), theme.style(entry.role)).gap(1);
+        let left = line.left();
+        line.put(fit(&entry.text, left, theme.symbols), theme.style(events::ink(entry)));
+        row += 1;
+    }
+    if row == 0 {
+        Line::new(buf, inner, 0).gap(1).put("nothing yet", theme.style(Role::Dim));
+    }
+}
