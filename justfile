@@ -52,6 +52,6 @@ hostile:
 chaos:
     cargo test --release --test chaos -- --include-ignored --nocapture --test-threads 1
 
-# A hundred thousand random inputs each for the readers of foreign text, or PROPTEST_CASES of them.
+# A hundred thousand random texts for everything that reads foreign text, or PROPTEST_CASES of them.
 fuzz:
-    PROPTEST_CASES=${PROPTEST_CASES:-100000} cargo test --release --lib -- --nocapture fuzzed any_bytes
+    PROPTEST_CASES=${PROPTEST_CASES:-100000} cargo test --release --test fuzz -- --nocapture
