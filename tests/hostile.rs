@@ -303,7 +303,7 @@ fn every_hostile_file_ends_as_it_should_and_nothing_it_names_is_touched() {
 
     // Nothing of the secret, and nothing that moves a cursor, in any text; no file where none belongs.
     let log = fs::read_to_string(trap.world.path("run.log")).expect("read");
-    let told: String = run.events.iter().map(|event| format!("{event:#}\n")).collect();
+    let told = run.events.iter().map(|event| format!("{event:#}")).collect::<Vec<_>>().join("\n");
     let values = |event: &serde_json::Value| event.to_string();
     for (what, text) in [("the log", &log), ("stderr", &run.stderr), ("the events", &told)] {
         assert_eq!(unsafe_character(text), None, "in {what}");
@@ -375,11 +375,8 @@ fn presets_profiles_queues_and_settings_that_are_meant_to_hurt_are_refused_at_on
     let world = World::new();
     let clip = world.put(&clips().tiny(), "a.mp4");
     let aliases = |first: &str| {
-        let mut text = format!("a0: &a0 [{first}]\n");
-        for level in 1..30 {
-            text += &format!("a{level}: &a{level} [*a{0}, *a{0}]\n", level - 1);
-        }
-        text
+        let levels = (1..30).map(|level| format!("a{level}: &a{level} [*a{0}, *a{0}]", level - 1)).collect::<Vec<_>>();
+        format!("a0: &a0 [{first}]\n{}\n", levels.join("\n"))
     };
     let scalar = format!("a: &a {}\nb: [{}]\n", "x".repeat(20_000), "*a, ".repeat(2000));
     let deep = "[".repeat(100_000);
