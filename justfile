@@ -15,9 +15,10 @@ test *ARGS:
 demo *ARGS:
     cargo run --release -- demo --yes {{ARGS}}
 
-# Launch overhead per job, the console's frame time and the engine's step time.
+# Launch overhead per job, the console's frame time, the engine's step time, and what sampling memory costs.
 bench *ARGS:
     cargo bench {{ARGS}}
+    cargo test --release --test box -- --nocapture sampling_ten_times_a_second
 
 # What ffmpeg really holds, recipe by recipe, against the memory model (ten minutes).
 peaks:
@@ -38,6 +39,10 @@ box:
 # Takes the governor's rules out one at a time; each must fail a test (about ten minutes, writes src/engine/MUTANTS.md).
 mutants:
     tests/mutants.sh
+
+# The long proofs of `plimsoll compare`: eight 1080p clips under three profiles, and a box of 512 MB (five minutes).
+compare-proof:
+    cargo test --release --test compare -- --include-ignored --nocapture
 
 # The console over a real sshd on loopback, and what happens when the line drops (gets OpenSSH's server where it is missing).
 ssh:

@@ -56,7 +56,7 @@ fn a_wrong_name_is_refused_with_the_likely_one_and_all_there_are() {
     let mut gone = world.run_command(&[] as &[&str]);
     gone.arg(world.path("in/gone.mp4"));
     assert_refused(&world, gone, &["in/gone.mp4: no such file or directory", "give video files, folders or queue files"]);
-    assert_refused(&world, world.command(["run"]), &["<PATH>", "required"]);
+    assert_refused(&world, world.command(["run"]), &["no path was given", "nothing waits in the queue", "give video files"]);
     assert_refused(&world, world.command(&[] as &[&str]), &["nothing to run", "no terminal", "give video files"]);
 }
 

@@ -5,17 +5,17 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use plimsoll::domain::cleanup::{CleanupAction, CleanupTrigger};
+use plimsoll::domain::cleanup::{CleanupAction, CleanupResult, CleanupTrigger, CleanupVerdict};
 use plimsoll::domain::command::Command;
 use plimsoll::domain::event::{Event, EventKind, MemoryFigures};
 use plimsoll::domain::job::{JobId, MediaInfo, Outcome, Phase, RejectReason, StopReason, VideoStream};
-use plimsoll::domain::memory::{Level, MemorySample};
+use plimsoll::domain::memory::{JobVitals, Level, MemorySample};
 use plimsoll::domain::preset::{Container, PixelFormat, Preset, SpeedPreset, VideoCodec, VideoPlan};
 use plimsoll::domain::profile::{GuideWords, Mark, MemoryMarks, Profile};
 use plimsoll::domain::state::State;
 use plimsoll::domain::time::{Mono, Now, Wall};
 use plimsoll::domain::units::Bytes;
-use plimsoll::engine::port::{Cause, Failure, Input};
+use plimsoll::engine::port::{Cause, Effect, Failure, Input};
 use plimsoll::engine::{EngineConfig, estimate};
 use plimsoll::sim::world::{Fate, SimJob, Wave};
 use plimsoll::sim::{End, Sim};
@@ -869,6 +869,55 @@ fn a_console_that_is_stopped_keeps_everything_stopped() {
     assert_eq!(sim.engine.state().job_counts().done, 3);
 }
 
+/// The jobs that were told to end for want of memory, in order, with the time.
+fn killed(sim: &Sim) -> Vec<(Mono, JobId)> {
+    let of = |event: &Event| match event.kind {
+        EventKind::JobStopping { job, why: StopReason::Memory } => Some((event.mono, job)),
+        _ => None,
+    };
+    sim.events.iter().filter_map(of).collect()
+}
+
+/// These jobs at work, then so much of others that memory is critical by `deficit_mb`.
+fn critical(peaks_mb: &[u64], deficit_mb: u64, paused: Option<JobId>) -> Sim {
+    let mut sim = start(config(4), peaks_mb.iter().map(|mb| job(*mb, *mb, 300)).collect());
+    sim.run_for(Duration::from_secs(10));
+    assert_eq!(sim.world.alive(), peaks_mb.len(), "all run");
+    if let Some(id) = paused {
+        sim.ask(Command::PauseJob(id));
+    }
+    sim.world.kernel = false;
+    sim.world.foreign = Bytes::mib(1844 + deficit_mb) - sim.world.hard();
+    sim.run_for(Duration::from_millis(600));
+    sim
+}
+
+#[test]
+fn of_those_within_their_reserves_the_one_that_stands_still_is_killed_first_then_the_youngest() {
+    assert_eq!(killed(&critical(&[350, 350, 350], 100, Some(JobId(2))))[0].1, JobId(2));
+    assert_eq!(killed(&critical(&[350, 350, 350], 100, None))[0].1, JobId(3));
+}
+
+#[test]
+fn one_that_alone_makes_up_for_what_is_too_much_is_preferred() {
+    let sim = critical(&[600, 100], 200, None);
+    assert_eq!(killed(&sim).iter().map(|(_, job)| *job).collect::<Vec<_>>(), [JobId(1)], "100 MB of the youngest are not enough");
+}
+
+#[test]
+fn the_next_kill_comes_half_a_second_after_the_first_was_gone() {
+    // Nobody is enough alone, and what others take does not go away.
+    let mut sim = critical(&[200, 200, 200, 200], 500, None);
+    sim.run_for(Duration::from_secs(20));
+    let killed = killed(&sim);
+    assert!(killed.len() >= 3, "{killed:?}");
+    for pair in killed.windows(2) {
+        let apart = pair[1].0.since(pair[0].0);
+        // It takes 20 ms until one is gone, and a quarter of a second at most until the next sample.
+        assert!(apart >= Duration::from_millis(520) && apart < Duration::from_secs(1), "{killed:?}");
+    }
+}
+
 #[test]
 fn a_job_that_outgrows_its_reserve_is_killed_before_the_kernel_does_it_and_runs_alone_later() {
     // 300 MB were predicted of each; the second takes 1300.
@@ -921,6 +970,109 @@ fn a_kernel_kill_raises_the_reserve_by_half_and_is_tried_three_times_more() {
         assert!((pair[1] as f64 / pair[0] as f64 - 1.5).abs() < 0.02, "{reserves:?}");
     }
     assert_eq!(sim.engine.state().job_counts().out_of_memory, 1);
+}
+
+/// The reserves that jobs were admitted with, in order.
+fn reserves(sim: &Sim) -> Vec<Bytes> {
+    let of = |kind: &EventKind| match kind {
+        EventKind::JobAdmitted { reserved_bytes, .. } => Some(*reserved_bytes),
+        _ => None,
+    };
+    sim.events.iter().filter_map(|event| of(&event.kind)).collect()
+}
+
+#[test]
+fn what_finished_jobs_took_is_planned_with_at_once() {
+    let mut sim = Sim::new(config(4), (0..8).map(|_| job(489, 300, 10)).collect());
+    sim.world.pixel_format = "yuv420p".to_owned();
+    sim.enqueue_all();
+    sim.run_for(Duration::from_secs(8));
+    assert_eq!(sim.world.alive(), 2, "as the model says");
+    sim.run_for(Duration::from_secs(6));
+    assert_eq!(sim.world.alive(), 4, "as the first two have shown, although all were probed before they ended");
+    finish(&mut sim);
+    check(&sim);
+    let reserves: Vec<String> = reserves(&sim).into_iter().map(Bytes::whole).collect();
+    // 300 MB and a twentieth: no further margin on what was seen.
+    assert_eq!(&reserves[2..], ["315 MB"; 6], "{reserves:?}");
+    assert_eq!((kills(&sim), stops(&sim), sim.world.oom_kills), (0, 0, 0));
+}
+
+#[test]
+fn a_job_that_outgrew_its_reserve_has_taught_that_its_kind_does() {
+    let mut sim = Sim::new(config(2), (0..3).map(|_| job(700, 1000, 60)).collect());
+    sim.world.pixel_format = "yuv420p".to_owned();
+    sim.enqueue_all();
+    sim.run_for(Duration::from_secs(20));
+    assert_eq!(kills(&sim) + sim.world.oom_kills as usize, 0, "two of 805 MB do not fit, so one runs alone");
+    sim.world.foreign = Bytes::mib(1000);
+    sim.run_for(Duration::from_secs(5));
+    assert_eq!(kills(&sim), 1);
+    // It never ends well, so that only the overrun can have taught anything.
+    sim.ask(Command::Cancel(JobId(1)));
+    sim.world.foreign = Bytes::ZERO;
+    sim.run_for(Duration::from_secs(30));
+    let [first, next, ..] = reserves(&sim)[..] else { panic!("{:?}", reserves(&sim)) };
+    assert_eq!(first.whole(), "805 MB");
+    // Whoever is next of its kind is given what was seen, and a twentieth.
+    assert_eq!(next.whole(), "1050 MB");
+    finish(&mut sim);
+    check(&sim);
+}
+
+#[test]
+fn an_action_waits_for_a_sample_taken_after_the_last_one() {
+    let mut jobs = vec![job(300, 300, 400), job(600, 500, 400), job(300, 300, 5)];
+    jobs[1].ramp = Duration::from_mins(1);
+    let mut sim = start(config(2), jobs);
+    sim.run_for(Duration::from_secs(10));
+    assert_eq!(sim.world.alive(), 2);
+    sim.world.sample_every = Duration::ZERO;
+    let from = sim.now();
+    // Samples that take 20 ms to arrive.
+    let mut feed = |taken_ms: u64, now_ms: u64| {
+        let at = |ms| from + Duration::from_millis(ms);
+        let vitals = |anon| JobVitals { anon: Bytes::mib(anon), cpu_ms: taken_ms };
+        let sample = MemorySample {
+            taken: Some(at(taken_ms)),
+            usage: Bytes::mib(1700),
+            working_set: Bytes::mib(1700),
+            hard: Bytes::mib(1700),
+            console: Bytes::mib(10),
+            jobs: BTreeMap::from([(JobId(1), vitals(300)), (JobId(2), vitals(100 + taken_ms / 50))]),
+            ..MemorySample::default()
+        };
+        let effects = sim.engine.step(Now { mono: at(now_ms), wall: Wall(0) }, Input::Sample(sample));
+        for effect in &effects {
+            if let Effect::Clean(order) = effect {
+                let result = CleanupResult {
+                    before: Bytes::mib(1700),
+                    after: Bytes::mib(1700),
+                    freed: Bytes::ZERO,
+                    millis: 1,
+                    verdict: CleanupVerdict::Futile,
+                };
+                sim.engine.step(Now { mono: at(now_ms + 1), wall: Wall(0) }, Input::CleanupDone(order.id, result));
+            }
+        }
+        let holds = |effect: &Effect| {
+            matches!(
+                effect,
+                Effect::Publish(Event { kind: EventKind::CleanupStarted { action: CleanupAction::HoldStarts, .. }, .. })
+            )
+        };
+        (effects.iter().any(holds), effects.iter().any(|effect| matches!(effect, Effect::Suspend(_))))
+    };
+    let mut ms = 100;
+    let mut first = (false, false);
+    while first == (false, false) {
+        ms += 100;
+        assert!(ms < 5000, "nothing is done");
+        first = feed(ms - 20, ms);
+    }
+    assert_eq!(first, (true, false), "starts are held first");
+    assert_eq!(feed(ms - 10, ms + 10), (false, false), "this one was taken before that");
+    assert_eq!(feed(ms + 80, ms + 100), (false, true));
 }
 
 #[test]
@@ -994,6 +1146,28 @@ fn the_three_signs_are_told_with_figures_and_a_step_to_take() {
     let warning = sim(2).engine.state().warnings["jobs fail"].clone();
     assert_eq!(warning.evidence, "2 of the last 10 jobs failed, stalled or timed out");
     assert_eq!(warning.profile.as_deref(), Some("balanced"), "{warning:?}");
+}
+
+#[test]
+fn a_pass_of_the_ladder_is_one_occasion_and_three_of_them_are_a_sign_until_the_profile_is_changed() {
+    let mut sim = start(config(2), vec![job(200, 200, 900), job(100, 100, 2), job(100, 100, 2)]);
+    sim.run_for(Duration::from_mins(1));
+    let is_told = |sim: &Sim| sim.engine.state().warnings.contains_key("frequent cleanups");
+    assert!(!is_told(&sim), "what cleans before and after jobs does not count");
+    for pass in 1..=3 {
+        sim.world.foreign = Bytes::mib(1400);
+        sim.run_for(Duration::from_secs(4));
+        sim.world.foreign = Bytes::ZERO;
+        sim.run_for(Duration::from_mins(2));
+        let at_the_line = |kind: &EventKind| matches!(kind, EventKind::CleanupStarted { trigger: CleanupTrigger::HighWater, .. });
+        assert!(count(&sim, at_the_line) >= 3 * pass, "each pass takes several rungs");
+        assert_eq!(is_told(&sim), pass == 3, "pass {pass}");
+    }
+    let warning = &sim.engine.state().warnings["frequent cleanups"];
+    assert!(warning.evidence.contains("3 times within 10 min"), "{warning:?}");
+    assert_eq!(warning.profile.as_deref(), Some("balanced"));
+    sim.ask(Command::SelectProfile(Box::new(profile("balanced", 2, 200))));
+    assert!(!is_told(&sim), "the advice was taken");
 }
 
 #[test]

@@ -631,3 +631,57 @@ proptest! {
         prop_assert_eq!(first.events, second.events);
     }
 }
+
+#[test]
+fn a_queue_longer_than_what_is_listed_is_worked_off_in_order_and_counted_in_full() {
+    const JOBS: usize = 4500;
+    let job = SimJob { length: Duration::from_millis(40), peak: Bytes::mib(10), cache: Bytes::ZERO, ..good(1, 1) };
+    let mut sim = Sim::new(config(4, 200), vec![job; JOBS]);
+    sim.world.sample_every = Duration::from_secs(1);
+    sim.enqueue_all();
+    sim.ask(Command::Drain);
+    let mut most = 0;
+    while sim.run_for(Duration::from_secs(1)) == End::OutOfTime {
+        let state = sim.engine.state();
+        assert_eq!(state.ended() + state.unended(), JOBS as u64);
+        most = most.max(state.jobs.len());
+    }
+    assert!((2000..=3100).contains(&most), "{most} jobs were listed");
+    let counts = sim.engine.state().job_counts();
+    assert_eq!((counts.done, counts.unfinished), (JOBS as u64, 0));
+    assert_eq!(admissions(&sim.events), (1..=JOBS as u64).collect::<Vec<_>>());
+    assert_eq!(sim.world.violations, [""; 0]);
+}
+
+#[test]
+fn the_last_place_is_behind_what_is_not_listed_and_the_way_there_and_back_loses_nothing() {
+    const JOBS: u64 = 2500;
+    let mut sim = Sim::new(config(1, 200), vec![good(1, 1); JOBS as usize]);
+    sim.ask(Command::Pause);
+    sim.enqueue_all();
+    sim.run_for(Duration::from_secs(1));
+    let waiting = |sim: &Sim| (sim.engine.state().waiting(), sim.engine.state().waiting_bytes());
+    let all = (JOBS, Bytes::mib(JOBS));
+    assert_eq!(waiting(&sim), all);
+    let last_listed = sim.engine.state().index.waiting.last().expect("jobs are listed").1;
+    sim.ask(Command::Move(JobId(2), MoveTo::Last));
+    let refused = sim.ask(Command::Move(last_listed, MoveTo::Later));
+    sim.run_for(Duration::from_millis(10));
+    assert!(!sim.engine.state().jobs.contains_key(&JobId(2)), "it stands behind jobs that are not listed");
+    assert!(sim.replies.iter().any(|(request, reply)| *request == refused && reply.is_err()), "what follows is not known");
+    assert_eq!(waiting(&sim), all);
+    // Everything before it goes, so that its turn comes.
+    for job in 1..=JOBS {
+        if job != 2 {
+            sim.ask(Command::Cancel(JobId(job)));
+            sim.run_for(Duration::from_millis(5));
+        }
+    }
+    assert_eq!(waiting(&sim), (1, Bytes::mib(1)));
+    sim.ask(Command::Resume);
+    sim.ask(Command::Drain);
+    sim.run_for(Duration::from_mins(1));
+    assert_eq!(admissions(&sim.events), [2]);
+    assert_eq!(outcome(&sim, 2), Some(Outcome::Done));
+    assert_eq!(sim.engine.state().job_counts().cancelled, JOBS - 1, "those that are not listed any more are counted");
+}

@@ -44,6 +44,8 @@ pub enum Command {
     Run(RunArgs),
     /// Make clips and show the memory behaviour with them; a console on a terminal, log lines elsewhere.
     Demo(DemoArgs),
+    /// Run the same queue under each profile, one after the other, and show what was measured side by side.
+    Compare(CompareArgs),
     /// The trade-off profiles: how many jobs at once, how large a file, where the load line is.
     #[command(subcommand_required = false)]
     Profiles {
@@ -74,8 +76,8 @@ pub enum Command {
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Video files, folders (recursively), queue files (*.yaml).
-    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    /// Video files, folders (recursively), queue files (*.yaml); none = what an earlier run has left in the queue.
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// One JSON object a line on stdout, as the event happens.
     #[arg(long)]
@@ -101,6 +103,39 @@ pub struct DemoArgs {
     /// Use the built-in load jobs even where there is ffmpeg.
     #[arg(long)]
     pub load_jobs: bool,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each run is fresh: a record and an output folder of its own, removed afterwards, and inputs taken out of the file cache.
+Where memory cgroups can be made each run is measured in its own. --no-governor adds the naive baseline: slots and sizes
+only, no further tries. --profile has no meaning here.
+
+Exit status: 0 every run went to its end, no governed job was lost and all outputs hold the same bytes (rejected files and
+what the naive baseline loses belong to the comparison); 1 otherwise; 2, 130 and 143 as for every command.")]
+pub struct CompareArgs {
+    /// Video files, folders (recursively), queue files (*.yaml); without any, the demo's clips.
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// The profiles: names or files.
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', default_value = "fast,balanced,safe")]
+    pub profiles: Vec<String>,
+    /// Runs of the queue under each profile; more than one gives median and spread.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub runs: u32,
+    /// One JSON object a line on stdout: the events of all runs, each with its run, and the comparison at the end.
+    #[arg(long)]
+    pub json: bool,
+    /// Write report.md, report.json and memory.svg there.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub report: Option<PathBuf>,
+    /// Put each run in a memory cgroup with this limit, so that running out of memory is real.
+    #[arg(long, value_name = "SIZE", value_parser = parse_limit)]
+    pub limit: Option<Bytes>,
+    /// Where the demo's clips are made and kept.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub clips: Option<PathBuf>,
 }
 
 /// Actions of `profiles`.
@@ -258,6 +293,13 @@ fn parse_budget(text: &str) -> Result<BudgetChoice, String> {
 
 fn parse_theme(text: &str) -> Result<ThemeChoice, String> {
     text.parse().map_err(|error| format!("{error}; allowed: dark, light, high-contrast or mono"))
+}
+
+fn parse_limit(text: &str) -> Result<Bytes, String> {
+    match parse_budget(text)? {
+        BudgetChoice::Size(bytes) => Ok(bytes),
+        BudgetChoice::Auto => Err("give a size such as 512MB".to_owned()),
+    }
 }
 
 fn parse_color(text: &str) -> Result<ColorChoice, String> {

@@ -15,7 +15,7 @@ use crate::domain::command::Command;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::host::clips::{self, DEMO_BUDGET};
-use crate::host::ffmpeg::Ffmpeg;
+use crate::host::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::instance::Instance;
 use crate::host::loadjob;
 
@@ -23,7 +23,7 @@ use crate::host::loadjob;
 /// rejected do not make it a failure.
 pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     let ffmpeg = if args.load_jobs { None } else { find_ffmpeg(args, &resolved)? };
-    let folder = demo_folder(args)?;
+    let folder = demo_folder(args.clips.as_deref())?;
     if !resolved.is_out_given() {
         resolved.out = folder.join("out");
         resolved.overwrite = true;
@@ -69,9 +69,16 @@ fn find_ffmpeg(args: &DemoArgs, resolved: &Resolved) -> Result<Option<Ffmpeg>> {
     }
 }
 
-fn demo_folder(args: &DemoArgs) -> Result<PathBuf, Usage> {
-    let folder = match &args.clips {
-        Some(folder) => folder.clone(),
+/// The clips, made now unless they are there, and the demonstration's folder.
+pub(super) fn clips_for_comparison(resolved: &Resolved, clips: Option<&std::path::Path>) -> Result<(Vec<PathBuf>, PathBuf)> {
+    let ffmpeg = locate(&Search::from_env(resolved.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
+    let folder = demo_folder(clips)?;
+    Ok((make_clips(&ffmpeg, &folder)?, folder))
+}
+
+fn demo_folder(clips: Option<&std::path::Path>) -> Result<PathBuf, Usage> {
+    let folder = match clips {
+        Some(folder) => folder.to_owned(),
         None => xdg_folder("XDG_CACHE_HOME", ".cache")
             .ok_or_else(|| {
                 Usage("neither XDG_CACHE_HOME nor HOME is set; say where to make the clips with --clips DIR".to_owned())

@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod catalog;
+pub mod compare;
 pub mod demo;
 pub mod doctor;
 pub mod neighbour;
@@ -115,6 +116,7 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Some(Command::Profiles { action }) => profiles(action.unwrap_or(ProfilesAction::List), cli.options.budget),
         Some(Command::Presets { action }) => presets(action.unwrap_or(PresetsAction::List)),
         Some(Command::Doctor(args)) => examine(&args, &options::resolve(cli.options, matches)?),
+        Some(Command::Compare(args)) => compare::run(&args, options::resolve(cli.options, matches)?),
         Some(Command::Demo(args)) => demo::run(&args, options::resolve(cli.options, matches)?),
         Some(Command::Run(args)) => {
             run::run(&options::resolve(cli.options, matches)?, &args.paths, Wish::Lines { json: args.json, summary: true })

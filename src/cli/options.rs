@@ -284,7 +284,7 @@ impl Resolved {
 }
 
 /// Root passes every permission check but a read-only mount; only a real file tells.
-fn is_writable(folder: &Path) -> std::io::Result<()> {
+pub(super) fn is_writable(folder: &Path) -> std::io::Result<()> {
     let probe = folder.join(format!(".plimsoll-{}.probe", std::process::id()));
     std::fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
     std::fs::remove_file(probe)

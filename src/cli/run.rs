@@ -44,7 +44,10 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], wish: Wish) -> Result<u8> {
     let left = || store::waiting(&resolved.state_dir).map_err(|error| Usage(error.to_string()));
     if commands.is_empty() && !is_console && (!paths.is_empty() || left()? == 0) {
         let why = match paths {
-            [] => "there is nothing to run, nothing waits in the queue, and there is no terminal for the console".to_owned(),
+            [] if wish == Wish::Console => {
+                "there is nothing to run, nothing waits in the queue, and there is no terminal for the console".to_owned()
+            }
+            [] => "there is nothing to run: no path was given, and nothing waits in the queue".to_owned(),
             files => format!("no jobs in {}", files.iter().map(|file| path_text(file)).collect::<Vec<_>>().join(", ")),
         };
         return Err(Usage(format!("{why}; give video files, folders or queue files (*.yaml)")).into());
@@ -148,7 +151,7 @@ pub fn has_utf8_locale() -> bool {
 }
 
 /// The commands that queue these paths, in their order. Every path is there, every queue file whole.
-fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<Command>, Usage> {
+pub(super) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<Command>, Usage> {
     let mut groups: Vec<(Option<String>, Vec<PathBuf>)> = Vec::new();
     let mut add = |preset: Option<String>, path: &Path| -> Result<(), Usage> {
         let path = absolute(path)?;

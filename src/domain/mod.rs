@@ -2,6 +2,7 @@
 
 pub mod cleanup;
 pub mod command;
+pub mod comparison;
 pub mod event;
 pub mod job;
 pub mod memory;

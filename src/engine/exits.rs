@@ -102,6 +102,8 @@ impl Engine {
                 active.exit = Some(report);
                 active.ran = now.since(active.clock_from);
             }
+            // Before its slot's memory is given to the next one like it.
+            self.learn_from(id);
             self.emit(EventKind::JobFinalizing { job: id });
             self.effects.push(Effect::Finalize { job: id, attempt });
             return;
@@ -147,7 +149,6 @@ impl Engine {
                 let exit = self.active.get(&id).and_then(|active| active.exit.as_ref()).map(|report| report.exit);
                 let line = format!("output in place: {} ({})", path_text(&published.output), published.size);
                 self.log(Some(id), LogLevel::Info, line);
-                self.learn_from(id);
                 self.finish(
                     id,
                     Ending { outcome: Outcome::Done, reason: String::new(), cause: Cause::Input, exit },

@@ -2,6 +2,7 @@
 //!
 //! It only reads the stream of events; what it cannot write it drops, the run goes on.
 
+pub mod comparison;
 pub mod linear;
 pub mod lines;
 pub mod summary;

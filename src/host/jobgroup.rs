@@ -172,6 +172,12 @@ impl JobGroups {
         Ok(group)
     }
 
+    /// Makes a group without a limit for something that is no job.
+    pub fn make_group(&self, name: &str) -> io::Result<MemoryCgroup> {
+        let dir = self.make_named(name)?;
+        Ok(MemoryCgroup { version: self.own.version, dir, mount: self.own.mount.clone() })
+    }
+
     /// Gives the group of a job another limit. Nothing happens where it was made without one, or is gone. May take as long as
     /// it takes the kernel to drop the file cache that is too much.
     pub fn limit(&self, job: JobId, limit: Bytes) {

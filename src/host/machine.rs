@@ -12,6 +12,14 @@ pub fn total(roots: &Roots) -> Bytes {
     told.map_or_else(|_| portable::total(), |[kib]| Bytes(kib.saturating_mul(KIB)))
 }
 
+/// Tasks that ran or wanted to, as a mean over the last minute; `None` where the system does not tell.
+pub fn load() -> Option<f64> {
+    let mut means = [0.0_f64; 1];
+    // SAFETY: the call writes at most as many numbers as it is told there is room for.
+    let told = unsafe { libc::getloadavg(means.as_mut_ptr(), 1) };
+    (told == 1).then_some(means[0])
+}
+
 /// Reads the machine's sums again and again.
 #[derive(Debug)]
 pub struct MachineReader {

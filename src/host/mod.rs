@@ -4,6 +4,7 @@
 pub mod arguments;
 pub mod budget;
 pub mod cgroup;
+pub mod childrun;
 pub mod cleanup;
 pub mod clips;
 pub mod diagnose;
@@ -31,6 +32,7 @@ pub mod provide;
 pub mod publish;
 pub mod real;
 pub mod resident;
+pub mod rungroup;
 pub mod sampler;
 pub mod scan;
 pub mod scratch;

@@ -214,6 +214,10 @@ impl RealHost {
         shared.jobs().clear();
         // Only tidying: what stays is removed at the next start.
         let _ = publish::tidy(&shared.config.out);
+        // Restored jobs may have been meant for other folders.
+        for folder in shared.ledger.scratch_dirs().iter().filter_map(|work| work.parent()) {
+            let _ = publish::tidy(folder);
+        }
         if !shared.store.flush(AT_THE_END) {
             tracing::warn!("the journal lacks the end of this run");
         }

@@ -120,6 +120,8 @@ pub struct World {
     /// The kernel kills; without it memory may go beyond what there is.
     pub kernel: bool,
     watched: bool,
+    /// ffmpeg's name of the pixel format of every picture; where it is empty nobody can learn from a job.
+    pub pixel_format: String,
     /// Samples come at this pace; zero = never.
     pub sample_every: Duration,
     /// Time that a durable record takes.
@@ -167,6 +169,7 @@ impl World {
             oom_kills: 0,
             kernel: true,
             watched: false,
+            pixel_format: String::new(),
             sample_every: Duration::from_millis(250),
             persist_takes: Duration::from_millis(1),
             most_processes: 0,
@@ -281,7 +284,9 @@ impl World {
 
     fn page(&mut self, limit: usize) -> Input {
         let told: Vec<(Rank, JobId)> = self.untold.iter().take(limit).copied().collect();
-        self.untold.retain(|place| !told.contains(place));
+        for place in &told {
+            self.untold.remove(place);
+        }
         let jobs = told.iter().filter_map(|(_, id)| self.stored.get(id).cloned()).collect();
         let sizes = self.untold.iter().filter_map(|(_, id)| self.stored.get(id)).map(|job| job.size);
         let backlog = Backlog { jobs: self.untold.len() as u64, bytes: sizes.sum() };
@@ -533,7 +538,12 @@ impl Host for World {
                     _ => Inspection::Ready(MediaInfo {
                         demuxer: "mov".to_owned(),
                         duration: Some(spec.length),
-                        video: Some(VideoStream { width: spec.picture.0, height: spec.picture.1, ..VideoStream::default() }),
+                        video: Some(VideoStream {
+                            width: spec.picture.0,
+                            height: spec.picture.1,
+                            pixel_format: self.pixel_format.clone(),
+                            ..VideoStream::default()
+                        }),
                         audio: None,
                     }),
                 };

@@ -14,7 +14,7 @@ use crate::domain::command::{Command, MoveTo, RequestId};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::profile::Profile;
-use crate::domain::state::State;
+use crate::domain::state::{State, restored_words};
 use crate::domain::text::{file_name_text, path_text};
 use crate::domain::time::Mono;
 use crate::runtime::link::Update;
@@ -482,6 +482,7 @@ impl App {
             EventKind::JobProgressed { .. } | EventKind::JobLogged { .. } => return,
             EventKind::RunFinished(_) => self.ended = true,
             EventKind::InputSkipped { input, detail } => self.say(format!("{}: {detail}", path_text(input)), true),
+            EventKind::QueueRestored { jobs, interrupted } => self.say(restored_words(*jobs, *interrupted), false),
             EventKind::Fault { what, detail } => self.say(format!("{what}: {detail}"), true),
             EventKind::WarningRaised { evidence, advice, .. } => self.say(format!("{evidence}: {advice}"), true),
             _ => {}

@@ -672,6 +672,25 @@ fn any_event() -> impl Strategy<Value = EventKind> {
 
 const KEYS: &str = "1234jkgG z/nNfabc[]<>tTmyYLSxrJKDA{}EpC?q :\tedoWl";
 
+#[test]
+fn what_waits_beyond_the_list_is_counted_in_the_title_and_the_header() {
+    let mut app = screen("busy", ColorMode::True, false);
+    let mut story = busy(true);
+    let before = text(&draw(&mut app, 120, 36));
+    let queued = app.shown().waiting();
+    for kind in [
+        EventKind::QueueRestored { jobs: 98_000 + queued, interrupted: 2 },
+        EventKind::BacklogChanged { jobs: 98_000, bytes: Bytes::gib(900) },
+    ] {
+        story.tell(kind);
+        hear(&mut app, &story.events[story.events.len() - 1]);
+    }
+    let screen = text(&draw(&mut app, 120, 36));
+    assert!(!before.contains("98,000 more") && screen.contains("98,000 more"), "{screen}");
+    assert!(screen.contains(&(98_000 + queued).to_string()), "{screen}");
+    assert!(screen.contains("of an earlier run are queued again"), "{screen}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 160, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -42,7 +42,7 @@ impl Engine {
         estimate(job.media.as_ref()?, self.preset_of(job)?, &self.config.learned)
     }
 
-    /// Keeps the peak of a job that has ended well, if its run tells anything of its kind.
+    /// Keeps the peak of a job whose process has ended well, if its run tells anything of its kind.
     pub(super) fn learn_from(&mut self, id: JobId) {
         let (Some(job), Some(active)) = (self.job(id), self.active.get(&id)) else { return };
         let (Some(media), Some(preset)) = (&job.media, self.preset_of(job)) else { return };
@@ -66,10 +66,14 @@ impl Engine {
     fn learn(&mut self, key: RecipeKey, peak: Bytes) {
         self.config.learned.remember(key.clone(), peak);
         self.effects.push(Effect::RememberPeak(key, peak));
-        // What waits or runs is looked at with other eyes from now on.
-        let known: Vec<JobId> = self.expected.keys().copied().collect();
-        for id in known {
+        // What waits is looked at with other eyes from now on; what runs keeps at least what it was promised.
+        let known: Vec<(JobId, Estimate)> = self.expected.iter().map(|(id, estimate)| (*id, *estimate)).collect();
+        for (id, before) in known {
             self.expect(id);
+            let is_less = self.expected.get(&id).is_none_or(|now| now.peak < before.peak);
+            if is_less && self.active.contains_key(&id) {
+                self.expected.insert(id, before);
+            }
         }
     }
 

@@ -309,4 +309,6 @@ pub(super) fn path_of(bytes: Vec<u8>) -> PathBuf {
 }
 
 #[cfg(test)]
+mod queue_tests;
+#[cfg(test)]
 mod tests;

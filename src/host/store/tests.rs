@@ -278,43 +278,40 @@ fn a_durable_record_takes_milliseconds_at_most() {
     assert!(times[100] < 100_000, "{} us", times[100]);
 }
 
-/// The tables as version 1 made them.
-const OLD_TABLES: &str = "
-CREATE TABLE runs (run INTEGER PRIMARY KEY AUTOINCREMENT);
-CREATE TABLE events (
-    run INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, job INTEGER, json TEXT NOT NULL,
-    input BLOB, output BLOB,
-    PRIMARY KEY (run, seq)
-) WITHOUT ROWID;
-CREATE TABLE outputs (
-    path BLOB PRIMARY KEY, input BLOB NOT NULL, input_dev INTEGER NOT NULL, input_ino INTEGER NOT NULL,
-    input_size INTEGER NOT NULL, input_mtime_ns INTEGER NOT NULL, input_hash TEXT NOT NULL,
-    preset TEXT NOT NULL, preset_hash TEXT NOT NULL, size INTEGER NOT NULL, ino INTEGER NOT NULL, made_at INTEGER NOT NULL
-) WITHOUT ROWID;
-INSERT INTO runs DEFAULT VALUES;
-INSERT INTO outputs VALUES (x'2f6f', x'2f69', 1, 2, 3, 4, 'hash', 'quick', 'preset', 5, 6, 7);
-PRAGMA user_version = 1;
-";
+/// State files of every earlier version, as text.
+const EARLIER: [&str; 3] = [
+    include_str!("../../../tests/data/state-v1.sql"),
+    include_str!("../../../tests/data/state-v2.sql"),
+    include_str!("../../../tests/data/state-v3.sql"),
+];
 
 #[test]
-fn a_file_of_the_first_version_is_upgraded_in_place_and_keeps_what_it_holds() {
-    let dir = tempfile::tempdir().expect("folder");
-    let old = Connection::open(dir.path().join(FILE_NAME)).expect("opened");
-    old.execute_batch(OLD_TABLES).expect("made");
-    drop(old);
-    let recipe = RecipeKey::from_text("a recipe".to_owned());
-    let (store, _received) = open(dir.path());
-    assert_eq!(store.run(), 2, "the run before is still counted");
-    assert_eq!(store.find(Path::new("/o")).expect("read").map(|record| record.preset), Some("quick".to_owned()));
-    assert!(store.learned().expect("read").is_empty());
-    store.remember_peak(recipe.clone(), Bytes::mib(100));
-    drop(store);
-    let version: i64 = Connection::open(dir.path().join(FILE_NAME))
-        .and_then(|connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0)))
-        .expect("read");
-    assert_eq!(version, VERSION);
-    let (store, _received) = open(dir.path());
-    assert!(store.learned().expect("read").expected(&recipe).is_some(), "opened again, nothing is made twice");
+fn a_file_of_every_earlier_version_is_upgraded_in_place_and_keeps_what_it_holds() {
+    for (version, text) in (1..).zip(EARLIER) {
+        let dir = tempfile::tempdir().expect("folder");
+        let old = Connection::open(dir.path().join(FILE_NAME)).expect("opened");
+        old.execute_batch(text).expect("made");
+        drop(old);
+        let recipe = RecipeKey::from_text("a recipe".to_owned());
+        let (store, _received) = open(dir.path());
+        assert_eq!(store.run(), 2, "the run before is still counted");
+        let (events, unreadable) = store.journal(1).expect("read");
+        assert_eq!((events.len(), unreadable), (11, 0), "version {version}");
+        let found = store.find(Path::new("/srv/out/a.web-720p.mp4")).expect("read");
+        assert_eq!(found.map(|record| record.preset), Some("web-720p".to_owned()));
+        assert_eq!(store.learned().expect("read").expected(&recipe).is_some(), version > 1);
+        assert_eq!(store.intents().expect("read").len(), usize::from(version > 2));
+        assert_eq!(store.counts().expect("read"), Counts::default(), "what those versions had queued went with their run");
+        store.remember_peak(recipe.clone(), Bytes::mib(100));
+        drop(store);
+        let now: i64 = Connection::open(dir.path().join(FILE_NAME))
+            .and_then(|connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0)))
+            .expect("read");
+        assert_eq!(now, VERSION);
+        let (store, _received) = open(dir.path());
+        assert!(store.learned().expect("read").expected(&recipe).is_some(), "opened again, nothing is made twice");
+    }
+    assert_eq!(EARLIER.len() as i64, VERSION - 1, "a version before this one is not tried");
 }
 
 #[test]

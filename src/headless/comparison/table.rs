@@ -1,0 +1,57 @@
+//! The table on the terminal: rows are figures, at most three columns side by side, so that 80 columns do.
+
+use std::fmt::Write as _;
+
+use super::{Subject, cell, place, remarks, rows, same_bytes_line, verdict_words};
+use crate::domain::comparison::{Column, Comparison};
+
+const LABEL: usize = 16;
+const CELL: usize = 21;
+const SIDE_BY_SIDE: usize = 3;
+/// Widths of the guide's part: `reliability`, `Very High`.
+const ASPECT: usize = 11;
+const WORD: usize = 9;
+
+/// The comparison as text.
+pub fn render(comparison: &Comparison, subject: &Subject) -> String {
+    let mut out = String::new();
+    let rounds = match comparison.rounds {
+        1 => "1 run each".to_owned(),
+        rounds => format!("{rounds} runs each, median (least-most)"),
+    };
+    let _ = writeln!(out, "plimsoll compare: {} inputs, preset {}, {rounds}", subject.inputs, subject.preset);
+    let _ = writeln!(out, "{}", place(comparison));
+    let shown = rows(&comparison.columns);
+    let (governed, naive): (Vec<&Column>, Vec<&Column>) = comparison.columns.iter().partition(|column| column.governor);
+    for block in governed.chunks(SIDE_BY_SIDE).chain(naive.chunks(SIDE_BY_SIDE)) {
+        out.push('\n');
+        line(&mut out, "", block.iter().map(|column| format!("{} {}", column.name(), column.short)));
+        for figure in &shown {
+            line(&mut out, figure.label(), block.iter().map(|column| cell(column, *figure)));
+        }
+    }
+    let verdicts = comparison.verdicts();
+    let mut of = "";
+    for verdict in &verdicts {
+        if of != verdict.profile {
+            of = &verdict.profile;
+            let _ = writeln!(out, "\nthe guide says of {of}");
+        }
+        let word = if verdict.word.is_empty() { "-" } else { &verdict.word };
+        let (aspect, words) = (verdict.aspect.label(), verdict_words(verdict));
+        let _ = writeln!(out, "  {aspect:ASPECT$}  {word:WORD$}  {words}: {}", verdict.measured);
+    }
+    let _ = writeln!(out, "\n{}", same_bytes_line(comparison));
+    for remark in remarks(comparison) {
+        let _ = writeln!(out, "{remark}");
+    }
+    out
+}
+
+fn line(out: &mut String, label: &str, cells: impl Iterator<Item = String>) {
+    let mut text = format!("{label:LABEL$}");
+    for cell in cells {
+        let _ = write!(text, "{cell:>CELL$}");
+    }
+    let _ = writeln!(out, "{}", text.trim_end());
+}
