@@ -1021,6 +1021,21 @@ fn a_job_that_outgrew_its_reserve_has_taught_that_its_kind_does() {
 }
 
 #[test]
+fn a_job_that_ran_wild_gets_none_of_its_kind_refused() {
+    let mut jobs = vec![job(489, 4000, 60)];
+    jobs.extend((0..3).map(|_| job(489, 400, 10)));
+    let mut sim = Sim::new(config(4), jobs);
+    sim.world.pixel_format = "yuv420p".to_owned();
+    sim.enqueue_all();
+    finish(&mut sim);
+    check(&sim);
+    let counts = sim.engine.state().job_counts();
+    assert_eq!((counts.done, counts.done + counts.rejected + counts.out_of_memory), (3, 4), "{counts:?}");
+    let wild = &sim.engine.state().jobs[&JobId(1)];
+    assert!(!matches!(&wild.phase, Phase::Finished(finished) if finished.outcome == Outcome::Done), "{wild:?}");
+}
+
+#[test]
 fn an_action_waits_for_a_sample_taken_after_the_last_one() {
     let mut jobs = vec![job(300, 300, 400), job(600, 500, 400), job(300, 300, 5)];
     jobs[1].ramp = Duration::from_mins(1);

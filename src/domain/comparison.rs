@@ -289,9 +289,10 @@ impl RunFigures {
         self.done + self.failed + self.out_of_memory + self.unfinished
     }
 
-    /// What went wrong on the way, whether or not it was made good: jobs lost, stopped or run again.
+    /// What went wrong on the way, whether or not it was made good: jobs lost, stopped or run again. Kills by the kernel are
+    /// among those; what it killed of others on the machine is none of the profile's.
     pub fn mishaps(&self) -> u64 {
-        self.failed + self.out_of_memory + self.unfinished + self.stops + self.requeues.max(self.oom_kills)
+        self.failed + self.out_of_memory + self.unfinished + self.stops + self.requeues
     }
 }
 

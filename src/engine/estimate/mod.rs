@@ -84,6 +84,12 @@ impl Engine {
         self.expected.get(&id).copied().or_else(|| self.estimate_of(job)).or_else(told)
     }
 
+    /// What the model alone expects of a job; `None` where nothing is known of its picture.
+    pub(super) fn modelled(&self, id: JobId) -> Option<Bytes> {
+        let job = self.job(id)?;
+        predicted_peak(job.media.as_ref()?, self.preset_of(job)?)
+    }
+
     /// Keeps the estimate of a job that may start soon or runs: it is asked for at every sample.
     pub(super) fn expect(&mut self, id: JobId) {
         let estimate = self.job(id).filter(|job| !job.phase.is_terminal()).and_then(|job| self.estimate_of(job));

@@ -69,11 +69,13 @@ impl Engine {
         }
     }
 
-    /// What a job must have when nothing else runs: the expected peak itself. The margin, and the guess that a raised
-    /// reserve is, keep others away, and there are none; what was really seen of the job counts.
+    /// What a job must have when nothing else runs: the expected peak itself, or the model's where that is less: what a
+    /// like job took that ran wild is no proof that this one will. The margin, and the guess that a raised reserve is, keep
+    /// others away, and there are none; what was really seen of the job counts.
     fn reserve_alone(&self, id: JobId) -> Bytes {
         let seen = self.job(id).filter(|_| self.governor.raised.contains_key(&id)).map_or(Bytes::ZERO, |job| job.peak);
-        self.expected(id).map_or_else(|| self.model_reserve(id), |estimate| estimate.peak).max(seen)
+        let foreseen = self.expected(id).map(|estimate| estimate.peak).into_iter().chain(self.modelled(id)).min();
+        foreseen.unwrap_or_else(|| self.model_reserve(id)).max(seen)
     }
 
     /// No other job that holds a slot has a process, or will have one.
