@@ -26,7 +26,7 @@ peaks:
 
 # The pictures of the README, drawn by the program itself while demo.tape is played.
 picture:
-    PLIMSOLL_PICTURES=docs cargo test --test demo_tape the_tape
+    PLIMSOLL_PICTURES=docs PLIMSOLL_TAPE_CACHE=/tmp/videos cargo test --test demo_tape the_tape
 
 # Licences, sources and advisories of the dependencies (needs cargo-deny).
 deny:
