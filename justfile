@@ -26,7 +26,7 @@ peaks:
 
 # The pictures of the README, drawn by the program itself while demo.tape is played.
 picture:
-    PLIMSOLL_PICTURES=docs cargo test --test demo_tape the_tape
+    PLIMSOLL_PICTURES=docs PLIMSOLL_TAPE_CACHE=/tmp/videos cargo test --test demo_tape the_tape
 
 # Licences, sources and advisories of the dependencies (needs cargo-deny).
 deny:
@@ -52,3 +52,15 @@ ssh:
 # What `plimsoll plan` foretells against real runs; needs a machine with nothing else to do (three minutes).
 plan-proof:
     cargo test --release --test plan -- --ignored --nocapture
+
+# The hostile files under strace: every open and every connection is looked at (needs strace).
+hostile:
+    cargo test --test hostile -- --include-ignored --nocapture
+
+# Hundreds of random kills and signals over queues of sixty, and disks of every size (ten minutes; root for the disks).
+chaos:
+    cargo test --release --test chaos -- --include-ignored --nocapture --test-threads 1
+
+# A hundred thousand random texts for everything that reads foreign text, or PROPTEST_CASES of them.
+fuzz:
+    PROPTEST_CASES=${PROPTEST_CASES:-100000} cargo test --release --test fuzz -- --nocapture

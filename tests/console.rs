@@ -298,6 +298,49 @@ fn pages_open_over_real_jobs_and_tell_what_is_really_so() {
 }
 
 #[test]
+fn under_a_shell_ctrl_z_stops_the_jobs_too_and_the_terminal_is_afterwards_as_before() {
+    let _turn = turn();
+    let home = home(2, 40);
+    let shell = ["bash", "--norc", "--noprofile", "-i"];
+    let variables = [("PS1", "ready> "), ("PLIMSOLL", env!("CARGO_BIN_EXE_plimsoll"))];
+    let mut terminal = Terminal::start_program(&shell, (120, 36), home.path(), &variables);
+    terminal.wait_for("ready> ");
+    terminal.send("stty -a > before; \"$PLIMSOLL\" clips\r");
+    terminal.wait("running jobs", |screen| screen.contains("2 running") && screen.contains("MB"));
+    terminal.send("\x1a");
+    terminal.wait("the shell", |screen| screen.contains("Stopped") && !screen.contains("1 Memory"));
+    assert!(terminal.with_screen(|screen| !screen.alternate_screen() && !screen.hide_cursor()), "the shell has its screen");
+    terminal.send("stty -a > stopped; jobs -p > pid; echo told\r");
+    terminal.wait("the pid", |screen| screen.lines().any(|line| line.trim() == "told"));
+    let pid: u32 = fs::read_to_string(home.path().join("pid")).expect("written").trim().parse().expect("a number");
+    let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let jobs: Vec<u32> = children(pid).into_iter().map(|(pid, _)| pid).filter(|pid| stat(*pid).contains("(ffmpeg)")).collect();
+    assert!(!jobs.is_empty() && jobs.iter().all(|pid| stat(*pid).contains(") T ")), "the jobs are stopped with the console");
+    terminal.send("fg\r");
+    terminal.wait("the console again", |screen| screen.contains("1 Memory") && screen.contains("2 running"));
+    let began = Instant::now();
+    while jobs.iter().any(|pid| stat(*pid).contains(") T ")) {
+        assert!(began.elapsed() < PATIENCE, "the jobs go on");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    terminal.send("q");
+    terminal.wait_for("Keep running");
+    terminal.send("y");
+    terminal.wait("the shell again", |screen| screen.contains("ready> ") && !screen.contains("1 Memory"));
+    terminal.send("echo status $?; stty -a > after\r");
+    terminal.wait_for("status 1");
+    terminal.send("exit\r");
+    terminal.end();
+    let read = |name: &str| fs::read_to_string(home.path().join(name)).expect("written");
+    assert_eq!(read("stopped"), read("before"));
+    assert_eq!(read("after"), read("before"));
+    terminal.with_screen(|screen| {
+        assert!(!screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste());
+        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+    });
+}
+
+#[test]
 fn sigterm_gives_the_terminal_back_and_leaves_no_child() {
     let _turn = turn();
     let home = home(2, 30);

@@ -10,6 +10,7 @@ pub mod clips;
 pub mod curves;
 pub mod diagnose;
 pub mod doctor;
+pub mod fence;
 pub mod ffmpeg;
 pub mod fileid;
 pub mod heap;

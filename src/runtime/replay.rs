@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::clock::Clock;
-use super::link::{Control, Link, Update};
+use super::link::{Control, Link, Outbox, Update};
 use crate::domain::command::{ClientId, Command, MoveTo, Rejection};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::state::State;
@@ -98,7 +98,7 @@ pub struct Player {
     since: Mono,
     speed: f64,
     paused: bool,
-    clients: BTreeMap<ClientId, mpsc::UnboundedSender<Update>>,
+    clients: BTreeMap<ClientId, Outbox>,
     control: mpsc::UnboundedReceiver<Control>,
 }
 
@@ -189,7 +189,7 @@ impl Player {
         while let Some(event) = self.recording.events.get(self.next).filter(|event| event.mono <= position) {
             self.state.apply(event);
             self.next += 1;
-            self.clients.retain(|_, updates| updates.send(Update::Event(Box::new(event.clone()))).is_ok());
+            self.clients.retain(|_, updates| updates.send(Update::Event(Box::new(event.clone()))));
         }
     }
 
@@ -206,14 +206,14 @@ impl Player {
         self.since = self.clock.now().mono;
         (self.state, self.next) = self.recording.state_at(self.at);
         let state = &self.state;
-        self.clients.retain(|_, updates| updates.send(Update::Snapshot(Box::new(state.clone()))).is_ok());
+        self.clients.retain(|_, updates| updates.send(Update::Snapshot(Box::new(state.clone()))));
     }
 
     /// Does what a front end asks; false when it asks to end, or the last one has gone.
     fn obey(&mut self, control: Control) -> bool {
         match control {
             Control::Attach(client, updates) => {
-                if updates.send(Update::Snapshot(Box::new(self.state.clone()))).is_ok() {
+                if updates.send(Update::Snapshot(Box::new(self.state.clone()))) {
                     self.clients.insert(client, updates);
                 }
                 true
@@ -226,7 +226,7 @@ impl Player {
                 let goes_on = command != Command::Shutdown;
                 let answer = self.answer(&command);
                 if let Some(updates) = self.clients.get(&client) {
-                    let _ = updates.send(Update::Reply(request, answer));
+                    updates.send(Update::Reply(request, answer));
                 }
                 if !goes_on {
                     self.end();
@@ -263,7 +263,7 @@ impl Player {
     fn end(&mut self) {
         let last = self.recording.events.iter().rev().find(|event| matches!(event.kind, EventKind::RunFinished(_)));
         if let Some(last) = last.filter(|_| self.next < self.recording.events.len()) {
-            self.clients.retain(|_, updates| updates.send(Update::Event(Box::new(last.clone()))).is_ok());
+            self.clients.retain(|_, updates| updates.send(Update::Event(Box::new(last.clone()))));
         }
     }
 }

@@ -266,6 +266,11 @@ impl App {
         &self.theme
     }
 
+    /// Shows everything in another palette.
+    pub const fn set_theme(&mut self, name: ThemeName) {
+        self.theme = Theme::new(name, self.settings.color, self.theme.symbols.ascii);
+    }
+
     /// The profiles that the picker offers.
     pub fn profiles(&self) -> &[Profile] {
         &self.settings.profiles

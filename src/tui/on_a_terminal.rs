@@ -13,10 +13,13 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use tokio::sync::mpsc;
 
 use crate::domain::command::{ClientId, Command};
-use crate::domain::event::{Event, Seq};
+use crate::domain::event::{Event, EventKind, Seq};
+use crate::domain::job::LogLevel;
 use crate::domain::state::State;
-use crate::runtime::link::{Control, Link, Update};
+use crate::runtime::link::{Control, Link, Outbox, Update};
+use crate::tui::action::Act;
 use crate::tui::fixture::{busy, profiles, run_finished};
+use crate::tui::keymap::{KeyMode, TABLE};
 use crate::tui::{ColorMode, TuiExit, TuiOptions, run};
 
 const ROWS: NonZero<u16> = NonZero::new(36).expect("not zero");
@@ -24,6 +27,10 @@ const COLUMNS: NonZero<u16> = NonZero::new(120).expect("not zero");
 const CHILD: &str = "PLIMSOLL_TEST_CONSOLE";
 const PANIC: &str = "PLIMSOLL_TEST_PANIC";
 const PACE: &str = "PLIMSOLL_TEST_PACE";
+/// The made-up engine says what it was asked.
+const ECHO: &str = "PLIMSOLL_TEST_ECHO";
+/// Log lines that would take over a terminal.
+const HOSTILE: &str = "PLIMSOLL_TEST_HOSTILE";
 
 /// Not a test by itself: the console with a made-up engine, when the variable asks for it.
 #[test]
@@ -42,6 +49,11 @@ fn console_for_the_tests_of_this_module() {
     for event in busy(true).events {
         state.apply(&event);
     }
+    if std::env::var_os(HOSTILE).is_some() {
+        let mut story = busy(true);
+        story.log(Some(17), LogLevel::Error, "\x1b[2J\x1b[31mred\x1b]52;c;aGk=\x07\x1b]0;owned\x07\u{9b}31m\r\n\t it ends here");
+        state.apply(&story.events[story.events.len() - 1]);
+    }
     let mut seq = state.seq.0;
     let (wall, mono) = (state.wall, state.now);
     let _ = tell.send(Update::Snapshot(Box::new(state)));
@@ -53,6 +65,11 @@ fn console_for_the_tests_of_this_module() {
         tokio::spawn(async move {
             while let Some(Control::Request(_, id, command)) = asked.recv().await {
                 let _ = tell.send(Update::Reply(id, Ok(())));
+                if std::env::var_os(ECHO).is_some() {
+                    seq += 1;
+                    let kind = EventKind::Fault { what: "heard".to_owned(), detail: format!("{command:?}") };
+                    let _ = tell.send(Update::Event(Box::new(Event { seq: Seq(seq), at: wall, mono, kind })));
+                }
                 if let (Command::CleanNow, Some(plant)) = (&command, plant.take()) {
                     let _ = plant.send(());
                 }
@@ -78,7 +95,7 @@ fn console_for_the_tests_of_this_module() {
 }
 
 /// Two jobs that report four times a second, memory that is measured once a second.
-async fn at_work(tell: mpsc::UnboundedSender<Update>, first: u64) {
+async fn at_work(tell: Outbox, first: u64) {
     let mut story = busy(true);
     let began = story.events.len();
     for quarter in 0_u64.. {
@@ -255,6 +272,137 @@ fn two_jobs_at_work_cost_less_than_four_kilobytes_a_second() {
     println!("{bytes} bytes in {took:.1} s");
     assert!(bytes > 100, "it is at work");
     assert!(bytes as f64 / took <= 4096.0, "{bytes} bytes in {took:.1} s");
+}
+
+/// Every action of the dashboard: what is typed, what must then be seen, what is typed to get back.
+const EFFECTS: &[(&[Act], &str, &str, &str)] = &[
+    (&[Act::Help], "?", "type to filter", "\x1b"),
+    (&[Act::CommandLine], ":", " Commands ", "\x1b"),
+    (&[Act::Profiles], "p", "jobs at once, largest file", "\x1b"),
+    (&[Act::Warnings], "W", "no warning sign is seen", "\x1b"),
+    (&[Act::Add], "a", "add files or folders:", "\x1b"),
+    (&[Act::Cancel], "x", "Cancel the job", "\x1b"),
+    (&[Act::Remove], "D", "Take it off", "\x1b"),
+    (&[Act::Quit], "q", "Keep running", "\x1b"),
+    (&[Act::Enter, Act::Back], "\r", "What happened", "\x1b"),
+    (&[Act::Events], "e", "latest first", "\x1b"),
+    (&[Act::Doctor], "d", "nobody here can look that up", "\x1b"),
+    (&[Act::Filter], "/", "filter: ", "\x1b"),
+    (&[Act::Freeze], "f", "FROZEN", "f"),
+    (&[Act::PaneMemory, Act::Zoom], "1z", "cannot be dropped", "z"),
+    (&[Act::PaneCleanups], "3z", "TOOK", "z"),
+    (&[Act::PaneLog], "4z", "4 Log #17 lecture-04.mp4 ───────────────────────────────────────────────────", "z"),
+    (
+        &[Act::PaneQueue, Act::NextPane],
+        "2\t\tz",
+        "4 Log #17 lecture-04.mp4 ──────────────────────────────────────────────────",
+        "z",
+    ),
+    (&[Act::PrevPane], "2\x1b[Zz", "cannot be dropped", "z2"),
+    (&[Act::Last], "G", "4 Log #14", "g"),
+    (&[Act::Down], "j", "4 Log #18", ""),
+    (&[Act::Up], "k", "4 Log #17", ""),
+    (&[Act::HalfDown], "\x04", "4 Log #20", ""),
+    (&[Act::HalfUp], "\x15", "4 Log #17", ""),
+    (&[Act::PageDown], "\x1b[6~", "4 Log #14", ""),
+    (&[Act::PageUp, Act::First], "\x1b[5~g", "4 Log #17", ""),
+    (&[Act::PrevMatch], "4/frame\rN", "line 9 of 10", ""),
+    (&[Act::NextMatch], "n", "line 10 of 10", "L2"),
+    (&[Act::ChartBack], "[", "−60s", ""),
+    (&[Act::ChartForward], "]", "now│", ""),
+    (&[Act::ChartLonger], ">", "−15m", ""),
+    (&[Act::ChartShorter], "<", "−5m", ""),
+    (&[Act::Theme], "t", "theme: light", "ttt"),
+    (&[Act::Ascii], "T", "(-) plimsoll", "T"),
+    (&[Act::Mouse], "m", "mouse off", "m"),
+    (&[Act::CopyLine], "y", "copied 17 characters", ""),
+    (&[Act::CopyLog], "Y", "copied 8", ""),
+    (&[Act::Follow], "L", "line 10 of 10", "L"),
+    (&[Act::Wrap], "l", "go on in the next line", "l"),
+    (&[Act::WholeLog], "o", "nobody here can look that up", "o"),
+    (&[Act::PauseJob], " ", "heard: PauseJob(JobId(17))", ""),
+    (&[Act::Retry], "r", "heard: Retry(JobId(17))", ""),
+    (&[Act::Allow], "A", "heard: Allow(JobId(17))", ""),
+    (&[Act::Later], "J", "heard: Move(JobId(17), Later)", ""),
+    (&[Act::Sooner], "K", "heard: Move(JobId(17), Sooner)", ""),
+    (&[Act::MoveFirst], "{", "heard: Move(JobId(17), First)", ""),
+    (&[Act::MoveLast], "}", "heard: Move(JobId(17), Last)", ""),
+    (&[Act::HoldQueue], "S", "heard: Pause", ""),
+    (&[Act::CleanNow], "C", "heard: CleanNow", ""),
+    (&[Act::Drain], "E", "heard: Drain", ""),
+    (&[Act::Suspend], "\x1a", "heard: Continue", ""),
+];
+
+#[test]
+fn every_key_of_the_table_has_an_effect_that_is_seen() {
+    let mut console = Console::start_with(None, &[ECHO]);
+    console.wait("the dashboard", |text| text.contains("4 Log #17"));
+    for (acts, keys, wanted, back) in EFFECTS {
+        console.press(keys);
+        console.wait(&format!("{acts:?}: {wanted}"), |text| text.contains(wanted));
+        if !back.is_empty() {
+            console.press(back);
+            console.wait(&format!("back after {acts:?}"), |text| !text.contains(wanted));
+        }
+    }
+    // Drawing again sends everything once more.
+    let before = console.settled();
+    console.press("\x0c");
+    console.wait("everything again", |_| console.bytes() > before + 8 * 1024);
+    let covered: Vec<Act> = EFFECTS.iter().flat_map(|(acts, ..)| acts.iter().copied()).chain([Act::Redraw]).collect();
+    for binding in TABLE.iter().filter(|binding| binding.mode == KeyMode::Normal) {
+        assert!(covered.contains(&binding.act), "nobody presses the key of {:?}", binding.act);
+    }
+    let screen = console.screen.lock().expect("unpoisoned");
+    assert!(
+        String::from_utf8_lossy(&screen.1).contains("\x1b]52;c;L3YvbGVjdHVyZS0wNC5tcDQ=\x1b\\"),
+        "the path is in the clipboard"
+    );
+}
+
+#[test]
+fn what_is_pasted_or_logged_cannot_take_over_the_terminal() {
+    let mut console = Console::start_with(None, &[HOSTILE]);
+    console.wait("the log", |text| text.contains("it ends here") && text.contains("1 Memory"));
+    console.press("\x1b[200~\x1b]0;pasted\x07\x1b[2J\x03 'a b'\r\nrm\x1b[201~");
+    console.wait("the prompt", |text| text.contains("add files or folders:") && text.contains("rm"));
+    let screen = console.text();
+    assert!(screen.contains("1 Memory") && screen.contains("it ends here"), "{screen}");
+    console.press("\x1b");
+    console.wait("the prompt gone", |text| !text.contains("add files or folders:"));
+    let sent = console.screen.lock().expect("unpoisoned").1.clone();
+    let sent = String::from_utf8_lossy(&sent);
+    for evil in ["\x1b]0;", "\x1b]52;", "\x1b[2J", "\x1b[31m", "\x07", "\u{9b}"] {
+        assert!(!sent.contains(evil), "{evil:?} was let through");
+    }
+}
+
+#[test]
+fn after_a_storm_of_sizes_the_screen_is_as_if_drawn_anew() {
+    let mut console = Console::start(None);
+    console.wait("the dashboard", |text| text.contains("4 Log #17"));
+    for step in 0_u16..120 {
+        let (cols, rows) = match step % 6 {
+            0 => (1, 1),
+            1 => (2 + step % 118, 1 + step % 35),
+            2 => (60, 16),
+            3 => (80, 24),
+            4 => (119, 35),
+            _ => (3, 36),
+        };
+        console.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).expect("resized");
+        if step % 7 == 0 {
+            console.press("z");
+        }
+    }
+    console.master.resize(PtySize { rows: 36, cols: 120, pixel_width: 0, pixel_height: 0 }).expect("resized");
+    console.press("\x0c");
+    console.wait("the last size", |text| text.lines().next_back().is_some_and(|line| line.contains("q quit")));
+    console.settled();
+    let after = console.text();
+    console.press("\x0c");
+    console.settled();
+    assert_eq!(console.text(), after);
 }
 
 #[test]

@@ -10,11 +10,28 @@ const CELL_WIDTH: f64 = 8.4;
 const CELL_HEIGHT: f64 = 18.0;
 const PADDING: f64 = 14.0;
 const BAR: f64 = 30.0;
-const GROUND: &str = "#1e1e2e";
-const INK: &str = "#cdd6f4";
+
+/// The terminal's own colours.
+#[derive(Debug, Clone, Copy)]
+pub struct Paper {
+    ground: &'static str,
+    ink: &'static str,
+    /// What stands beside the screen: its title.
+    title: &'static str,
+}
+
+/// Light ink on a dark ground.
+pub const DARK: Paper = Paper { ground: "#1e1e2e", ink: "#cdd6f4", title: "#8a8fa8" };
+/// Dark ink on a light ground.
+pub const LIGHT: Paper = Paper { ground: "#fbfbf8", ink: "#262a36", title: "#6a6f80" };
+
+/// The buffer as a complete SVG document on dark paper, in a window with `title`.
+pub fn render(buf: &Buffer, title: &str) -> String {
+    render_on(DARK, buf, title)
+}
 
 /// The buffer as a complete SVG document, in a window with `title`.
-pub fn render(buf: &Buffer, title: &str) -> String {
+pub fn render_on(paper: Paper, buf: &Buffer, title: &str) -> String {
     let (columns, rows) = (f64::from(buf.area.width), f64::from(buf.area.height));
     let (width, height) = (columns * CELL_WIDTH + 2.0 * PADDING, rows * CELL_HEIGHT + 2.0 * PADDING + BAR);
     let mut out = String::new();
@@ -22,19 +39,20 @@ pub fn render(buf: &Buffer, title: &str) -> String {
         out,
         r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0}" height="{height:.0}" viewBox="0 0 {width:.1} {height:.1}">"#
     );
-    let _ = writeln!(out, r#"<rect width="100%" height="100%" rx="9" fill="{GROUND}"/>"#);
+    let _ = writeln!(out, r#"<rect width="100%" height="100%" rx="9" fill="{}"/>"#, paper.ground);
     for (at, color) in ["#f38ba8", "#f9e2af", "#a6e3a1"].iter().enumerate() {
         let _ = writeln!(out, r#"<circle cx="{}" cy="17" r="5.5" fill="{color}"/>"#, 20 + at * 19);
     }
     let font = "font-family=\"'JetBrains Mono','DejaVu Sans Mono',Menlo,Consolas,monospace\"";
     let _ = writeln!(
         out,
-        r##"<text x="50%" y="21" text-anchor="middle" {font} font-size="12" fill="#8a8fa8">{}</text>"##,
+        r#"<text x="50%" y="21" text-anchor="middle" {font} font-size="12" fill="{}">{}</text>"#,
+        paper.title,
         escape(title)
     );
     let _ = writeln!(out, r#"<g {font} font-size="14" xml:space="preserve">"#);
     for y in 0..buf.area.height {
-        render_row(buf, y, &mut out);
+        render_row(paper, buf, y, &mut out);
     }
     out.push_str("</g>\n</svg>\n");
     out
@@ -50,13 +68,13 @@ struct Run {
     modifier: Modifier,
 }
 
-fn render_row(buf: &Buffer, y: u16, out: &mut String) {
+fn render_row(paper: Paper, buf: &Buffer, y: u16, out: &mut String) {
     let mut runs: Vec<Run> = Vec::new();
     let mut x = 0;
     while x < buf.area.width {
         let cell = &buf[(buf.area.x + x, buf.area.y + y)];
         let wide = (cell.symbol().width() as u16).max(1);
-        let (ink, ground) = colors(cell);
+        let (ink, ground) = colors(paper, cell);
         // Symbols come from fallback fonts with widths of their own: each stands by itself.
         let alone = !cell.symbol().is_ascii();
         match runs.last_mut() {
@@ -157,12 +175,12 @@ fn block(text: &str, left: f64, top: f64, ink: &str) -> Option<String> {
     }
 }
 
-fn colors(cell: &Cell) -> (String, Option<String>) {
+fn colors(paper: Paper, cell: &Cell) -> (String, Option<String>) {
     let (ink, ground) = (hex(cell.fg), hex(cell.bg));
     if cell.modifier.contains(Modifier::REVERSED) {
-        (ground.unwrap_or_else(|| GROUND.to_owned()), Some(ink.unwrap_or_else(|| INK.to_owned())))
+        (ground.unwrap_or_else(|| paper.ground.to_owned()), Some(ink.unwrap_or_else(|| paper.ink.to_owned())))
     } else {
-        (ink.unwrap_or_else(|| INK.to_owned()), ground)
+        (ink.unwrap_or_else(|| paper.ink.to_owned()), ground)
     }
 }
 
@@ -179,7 +197,7 @@ fn hex(color: Color) -> Option<String> {
         Color::Magenta | Color::LightMagenta => "#cba6f7",
         Color::Cyan | Color::LightCyan => "#94e2d5",
         Color::DarkGray => "#6c7086",
-        _ => INK,
+        _ => DARK.ink,
     };
     Some(text.to_owned())
 }

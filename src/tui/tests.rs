@@ -20,7 +20,7 @@ use crate::tui::app::{App, Settings};
 use crate::tui::complete::Completion;
 use crate::tui::fixture::{Story, all_done, busy, checkup, hear, over, press, run_finished, settings};
 use crate::tui::keymap::{KeyChange, Keymap};
-use crate::tui::theme::ColorMode;
+use crate::tui::theme::{ColorMode, ThemeName};
 use crate::tui::{svg, view};
 
 const SIZES: [(u16, u16); 4] = [(120, 36), (80, 24), (60, 16), (40, 10)];
@@ -183,17 +183,20 @@ fn every_screen_looks_as_reviewed_at_every_size() {
                 assert!(cell.fg == Color::Reset && cell.bg == Color::Reset, "{name} {width}x{height}: a colour in monochrome");
             }
             assert!(ascii.is_ascii(), "{name} {width}x{height}: not ASCII: {ascii}");
-            insta::assert_snapshot!(format!("{name}_{width}x{height}"), format!("{colour}\n=== ascii\n{ascii}"));
+            let mut reviewed = format!("{colour}\n=== ascii\n{ascii}");
+            if height >= 16 {
+                let buf = draw(&mut screen(name, ColorMode::True, false), width, height);
+                let _ = write!(reviewed, "\n=== looks, truecolor\n{}\n=== looks, monochrome\n{}", styles(&buf), styles(&mono));
+            }
+            insta::assert_snapshot!(format!("{name}_{width}x{height}"), reviewed);
         }
     }
 }
 
 #[test]
-fn the_looks_of_the_busy_screen_are_as_reviewed() {
-    for (mode, name) in [(ColorMode::True, "true"), (ColorMode::Sixteen, "sixteen"), (ColorMode::Mono, "mono")] {
-        let buf = draw(&mut screen("busy", mode, false), 80, 24);
-        insta::assert_snapshot!(format!("looks_{name}_80x24"), styles(&buf));
-    }
+fn the_looks_of_sixteen_colours_are_as_reviewed() {
+    let buf = draw(&mut screen("busy", ColorMode::Sixteen, false), 80, 24);
+    insta::assert_snapshot!("looks_sixteen_80x24", styles(&buf));
 }
 
 #[test]
@@ -213,6 +216,19 @@ fn pictures_of_the_screens_are_written_where_asked() {
             let buf = draw(&mut app, width, height);
             let file = std::path::Path::new(&folder).join(format!("{name}-{width}.svg"));
             std::fs::write(file, svg::render(&buf, &app.title())).expect("writes");
+        }
+        for (look, theme, mode, paper) in [
+            ("light", ThemeName::Light, ColorMode::True, svg::LIGHT),
+            ("contrast", ThemeName::HighContrast, ColorMode::True, svg::DARK),
+            ("mono", ThemeName::Mono, ColorMode::True, svg::DARK),
+            ("sixteen", ThemeName::Dark, ColorMode::Sixteen, svg::DARK),
+            ("wide", ThemeName::Dark, ColorMode::True, svg::DARK),
+        ] {
+            let mut app = screen(name, mode, false);
+            app.set_theme(theme);
+            let buf = if look == "wide" { draw(&mut app, 200, 60) } else { draw(&mut app, 120, 36) };
+            let file = std::path::Path::new(&folder).join(format!("{name}-{look}.svg"));
+            std::fs::write(file, svg::render_on(paper, &buf, &app.title())).expect("writes");
         }
     }
 }

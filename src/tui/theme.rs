@@ -268,7 +268,11 @@ impl Theme {
             (ThemeName::HighContrast, ColorMode::True) => {
                 Style::new().bg(Color::Rgb(0x30, 0x30, 0x60)).add_modifier(Modifier::BOLD)
             }
-            _ => Style::new().add_modifier(Modifier::REVERSED),
+            (ThemeName::Mono, _) | (_, ColorMode::Mono) => {
+                Style::new().add_modifier(Modifier::REVERSED).remove_modifier(Modifier::DIM)
+            }
+            // One colour for the whole row: reversed, each would become a ground of its own.
+            _ => Style::new().fg(Color::Reset).add_modifier(Modifier::REVERSED),
         }
     }
 

@@ -163,7 +163,7 @@ impl Parts {
         theme.style(match part {
             0 => self.level,
             1 => Role::Cleanup,
-            2 => Role::Text,
+            2 => Role::Frame,
             3 => Role::Running,
             _ => Role::Dim,
         })

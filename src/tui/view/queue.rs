@@ -41,7 +41,9 @@ impl Columns {
             _ => 0,
         };
         let rest = STATE + id + 2 + SIZE + peak + 1 + bar + PERCENT + SPEED + LEFT;
-        Self { id, input: width.saturating_sub(rest), bar, peak }
+        // On a wide screen the names have enough room before the bars do.
+        let more = width.saturating_sub(rest).saturating_sub(NAMES).min(if bar > 0 { 24 } else { 0 });
+        Self { id, input: width.saturating_sub(rest + more), bar: bar + more, peak }
     }
 
     /// From the progress column to the speed column: room for a reason.
@@ -51,6 +53,8 @@ impl Columns {
 }
 
 const STATE: u16 = 9;
+/// Names longer than this give way to longer bars.
+const NAMES: u16 = 36;
 const SIZE: u16 = 6;
 const PERCENT: u16 = 5;
 const SPEED: u16 = 6;
