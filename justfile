@@ -48,3 +48,15 @@ compare-proof:
 ssh:
     command -v /usr/sbin/sshd >/dev/null || apt-get install -y --no-install-recommends openssh-server openssh-client
     cargo test --test ssh -- --ignored --test-threads 1
+
+# The hostile files under strace: every open and every connection is looked at (needs strace).
+hostile:
+    cargo test --test hostile -- --include-ignored --nocapture
+
+# Hundreds of random kills and signals over queues of sixty, and disks of every size (ten minutes; root for the disks).
+chaos:
+    cargo test --release --test chaos -- --include-ignored --nocapture --test-threads 1
+
+# A hundred thousand random texts for everything that reads foreign text, or PROPTEST_CASES of them.
+fuzz:
+    PROPTEST_CASES=${PROPTEST_CASES:-100000} cargo test --release --test fuzz -- --nocapture

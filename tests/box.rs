@@ -135,11 +135,21 @@ fn mb(value: &Value) -> f64 {
 
 /// Starts `plimsoll run --json` in the box.
 fn start(cage: &Cage, home: &Path, args: &[&std::ffi::OsStr]) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    let mut command = plimsoll_on_the_path();
     command.args(["run", "--json", "--state-dir"]).arg(home.join("state")).arg("-o").arg(home.join("out")).args(args);
     command.env("HOME", home).env_remove("XDG_STATE_HOME").current_dir(home);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     cage.spawn(&mut command)
+}
+
+/// plimsoll, with itself on the search path: a job may run what is there, and nothing else.
+fn plimsoll_on_the_path() -> Command {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_plimsoll"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(program.parent().map(std::path::Path::to_owned));
+    let mut command = Command::new(program);
+    command.env("PATH", std::env::join_paths(folders).expect("a path"));
+    command
 }
 
 /// An ffmpeg that, for inputs with `greedy` in their name, holds memory along a curve instead of doing what it is told.
@@ -203,7 +213,7 @@ struct Stranger(Child);
 
 impl Stranger {
     fn new(cage: &Cage, curve: &str, seconds: u32) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        let mut command = plimsoll_on_the_path();
         command.args(["load-job", "--curve", curve, "--seconds", &seconds.to_string()]);
         Self(cage.spawn(&mut command))
     }
@@ -593,7 +603,7 @@ fn sampling_ten_times_a_second_with_four_jobs_costs_next_to_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut jobs: Vec<Child> = (1..=4)
         .map(|_| {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+            let mut command = plimsoll_on_the_path();
             command.args(["load-job", "--curve", "0:30", "--seconds", "60"]).spawn().expect("starts")
         })
         .collect();
@@ -693,7 +703,7 @@ fn an_output_that_the_scratch_limit_has_no_room_for_is_refused_with_the_figures(
              guide: {{ memory: Low, speed: Slow, reliability: High }}\n"
         );
         fs::write(&profile, text).expect("written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        let mut command = plimsoll_on_the_path();
         command.args([
             "run",
             "--json",
@@ -735,7 +745,7 @@ fn twenty_kills_in_jobs_own_groups_are_twenty_named_and_the_neighbours_live() {
     let config = SupervisorConfig { groups: Some(groups), ..SupervisorConfig::new(dir.path().to_owned()) };
     let supervisor = Supervisor::new(config, sender).expect("starts");
     let launch = |curve: &str, seconds: &str, limit: Option<u64>| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        let mut command = plimsoll_on_the_path();
         command.args(["load-job", "--curve", curve, "--seconds", seconds]);
         Launch { memory_limit: limit.map(Bytes::mib), ..Launch::new(command, None) }
     };

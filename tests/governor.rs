@@ -1254,3 +1254,69 @@ fn of_1500_random_queues_the_kernel_kills_in_none_and_naively_in_many() {
     );
     assert!(naive.0 > 100, "the queues are no test: {naive:?}");
 }
+
+#[test]
+fn memory_is_set_aside_for_a_probe_while_it_runs() {
+    use plimsoll::domain::command::{ClientId, RequestId};
+    use plimsoll::domain::memory::{Budget, BudgetSource};
+    use plimsoll::engine::Engine;
+    use plimsoll::engine::port::{Arrived, Effect, Inspection, JobReport, Page, ScanId, StoredJob};
+
+    let media = |mb: u64| {
+        let (width, height) = picture(Bytes::mib(mb));
+        let video = VideoStream { width, height, fps: 25.0, ..VideoStream::default() };
+        MediaInfo { video: Some(video), duration: Some(Duration::from_secs(9)), ..MediaInfo::default() }
+    };
+    // With room for the job and a probe, and with room for the job alone.
+    for (spare, starts_at_once) in [(Bytes::mib(150), true), (Bytes::mib(50), false)] {
+        let mut engine = Engine::new(config(2));
+        let mut ms = 0;
+        let mut admitted = Vec::new();
+        let mut step = |engine: &mut Engine, input: Input| {
+            ms += 10;
+            let now = Now { mono: Mono(Duration::from_millis(ms)), wall: Wall(0) };
+            for effect in engine.step(now, input) {
+                if let Effect::Publish(Event { kind: EventKind::JobAdmitted { job, reserved_bytes, .. }, .. }) = effect {
+                    admitted.push((job, reserved_bytes));
+                }
+            }
+            admitted.clone()
+        };
+        engine.start(Now::default());
+        step(&mut engine, Input::Command(ClientId(1), RequestId(1), Command::Enqueue { paths: vec!["/in".into()], preset: None }));
+        step(&mut engine, Input::Found(ScanId(1), Arrived { jobs: 2, bytes: Bytes::mib(2), known: 0, last_rank: 2 }));
+        let stored = |number| StoredJob {
+            id: JobId(number),
+            input: format!("/in/{number}").into(),
+            size: Bytes::mib(1),
+            output: format!("/out/{number}").into(),
+            preset: "video".to_owned(),
+            definition: None,
+            rank: number as i64,
+            attempts: 0,
+            allowed: false,
+            deaths: 0,
+        };
+        step(&mut engine, Input::Paged(Page { jobs: vec![stored(1), stored(2)], last_rank: 2, ..Page::default() }));
+        let needs = estimate::predicted_peak(&media(500), &preset()).expect("a picture");
+        let critical = engine.state().lines.last();
+        let foreign = critical - needs - spare;
+        let sample = MemorySample {
+            usage: foreign,
+            working_set: foreign,
+            hard: foreign,
+            budget: Some(Budget { bytes: Bytes::mib(2048), source: BudgetSource::Operator, available: Bytes::mib(2048) }),
+            ..MemorySample::default()
+        };
+        step(&mut engine, Input::Sample(sample.clone()));
+        let critical = engine.state().lines.last();
+        let foreign = critical - needs - spare;
+        step(&mut engine, Input::Sample(MemorySample { usage: foreign, working_set: foreign, hard: foreign, ..sample }));
+        let inspected = |mb| JobReport::Inspected(Inspection::Ready(media(mb)));
+        // The first is probed, and now the second is being probed.
+        let now = step(&mut engine, Input::Job(JobId(1), inspected(500)));
+        assert_eq!(now.len(), usize::from(starts_at_once), "spare {spare}: {now:?}");
+        let then = step(&mut engine, Input::Job(JobId(2), inspected(500)));
+        assert_eq!(then.first().map(|(job, _)| *job), Some(JobId(1)), "spare {spare}");
+    }
+}

@@ -76,7 +76,8 @@ fn a_run_that_waits_for_one_long_job_uses_next_to_nothing() {
         .stderr(Stdio::null())
         .spawn()
         .expect("plimsoll starts");
-    let begun = home.path().join("begun");
+    // A job may write nowhere else.
+    let begun = home.path().join(".local/state/plimsoll/scratch/begun");
     while !begun.exists() {
         assert!(run.try_wait().expect("waits").is_none(), "it ended before its job began");
         std::thread::sleep(Duration::from_millis(20));
@@ -95,13 +96,10 @@ fn slow_ffmpeg(home: &Path) -> std::path::PathBuf {
     let tools = home.join("tools");
     std::fs::create_dir(&tools).expect("a folder");
     let (ffmpeg, ffprobe) = (tools.join("ffmpeg"), tools.join("ffprobe"));
-    let begun = home.join("begun").display().to_string();
-    let script = format!(
-        "#!/bin/sh\ncase \" $* \" in *pipe:3*) ;; *) exec ffmpeg \"$@\" ;; esac\n: > '{begun}'\nframe=0\nwhile :; do\n\
+    let script = "#!/bin/sh\ncase \" $* \" in *pipe:3*) ;; *) exec ffmpeg \"$@\" ;; esac\n: > \"$TMPDIR/begun\"\nframe=0\nwhile :; do\n\
          frame=$((frame + 12))\nprintf 'frame=%d\\nfps=25\\nout_time_us=%d0000\\nspeed=1x\\nprogress=continue\\n' $frame $frame >&3\n\
-         sleep 0.5\ndone\n"
-    );
-    for (path, text) in [(&ffmpeg, script.as_str()), (&ffprobe, "#!/bin/sh\nexec ffprobe \"$@\"\n")] {
+         sleep 0.5\ndone\n";
+    for (path, text) in [(&ffmpeg, script), (&ffprobe, "#!/bin/sh\nexec ffprobe \"$@\"\n")] {
         std::fs::write(path, text).expect("written");
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("executable");
     }

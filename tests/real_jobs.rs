@@ -635,6 +635,57 @@ fn a_full_disk_fails_the_job_with_that_reason_and_leaves_nothing_half_made() {
 }
 
 #[test]
+fn a_queue_waits_for_room_on_a_full_disk_and_goes_on_when_there_is_some() {
+    let world = World::new();
+    for name in ["1.mp4", "2.mp4", "3.mp4"] {
+        world.put(&clips().tiny(), name);
+    }
+    let _disk = match tmpfs(&world.path("out"), "12m") {
+        Ok(disk) => disk,
+        Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+    };
+    let fill = world.path("out/fill");
+    assert!(std::fs::write(&fill, vec![1; 16 << 20]).is_err(), "it is full now");
+    let mut command = world.run_command(["-p", "safe", "--retries", "1"]);
+    command.arg(world.path("in"));
+    let mut live = Live::start(command);
+    // More often than there are tries, and one job at a time: nobody overtakes the first.
+    let mut held = 0;
+    live.until("the first job was held three times", |event| {
+        if name(event) == "job_requeued" {
+            assert_eq!(event["job"], 1, "{event}");
+            assert!(event["reason"].as_str().is_some_and(|reason| reason.starts_with("disk full")), "{event}");
+            held += 1;
+        }
+        held == 3
+    });
+    std::fs::remove_file(&fill).expect("removed");
+    let run = live.finish();
+    assert_eq!((run.code(), run.ends()), (Some(0), vec!["done"; 3]), "{}", run.stderr);
+    assert!(run.named("job_finished").all(|end| end["attempts"] == 1), "waiting was no try");
+    stream::check(&run, 1);
+    world.assert_no_leftovers();
+}
+
+#[test]
+fn a_full_scratch_folder_harms_no_job_that_does_not_need_it() {
+    let world = World::new();
+    world.put(&clips().tiny(), "1.mp4");
+    let _disk = match tmpfs(&world.path("state/scratch"), "64k") {
+        Ok(disk) => disk,
+        Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+    };
+    // Whatever stands there is swept at the start, so it is filled while the job runs.
+    let tools = fake_tools(&world, "head -c 1000000 /dev/zero > \"$TMPDIR/fill\" || true", "");
+    let mut command = world.run_command([OsStr::new("--ffmpeg"), tools.as_os_str()]);
+    command.arg(world.path("in"));
+    let run = Live::start(command).finish();
+    assert_eq!((run.code(), run.ends()), (Some(0), vec!["done"]), "{}", run.stderr);
+    let free = rustix::fs::statvfs(world.path("state/scratch")).expect("told").f_bfree;
+    assert_eq!(free, 0, "it was full");
+}
+
+#[test]
 fn a_state_folder_that_is_full_is_told_before_anything_runs_and_one_that_fills_up_holds_the_queue_until_there_is_room() {
     let world = World::new();
     for name in ["1.mp4", "2.mp4", "3.mp4"] {

@@ -291,15 +291,15 @@ fn parse_budget(text: &str) -> Result<BudgetChoice, String> {
     }
 }
 
+fn parse_theme(text: &str) -> Result<ThemeChoice, String> {
+    text.parse().map_err(|error| format!("{error}; allowed: dark, light, high-contrast or mono"))
+}
+
 fn parse_limit(text: &str) -> Result<Bytes, String> {
     match parse_budget(text)? {
         BudgetChoice::Size(bytes) => Ok(bytes),
         BudgetChoice::Auto => Err("give a size such as 512MB".to_owned()),
     }
-}
-
-fn parse_theme(text: &str) -> Result<ThemeChoice, String> {
-    text.parse().map_err(|error| format!("{error}; allowed: dark, light, high-contrast or mono"))
 }
 
 fn parse_color(text: &str) -> Result<ColorChoice, String> {

@@ -202,7 +202,7 @@ impl Engine {
     /// The next job in order, if there is a slot for it. Nobody overtakes it.
     fn next_in_order(&self) -> Option<JobId> {
         let may_see = !self.blind() || self.active.is_empty() && self.now.mono.0 > super::BLIND_AFTER;
-        if self.state.paused || !may_see || self.active.len() >= self.slots() {
+        if self.state.paused || self.now.mono < self.room_at || !may_see || self.active.len() >= self.slots() {
             return None;
         }
         let (_, id) = *self.state.index.waiting.first()?;

@@ -1,5 +1,7 @@
 //! What hosts report of jobs, and every way a job ends.
 
+use std::time::Duration;
+
 use super::port::{Cause, Effect, ExitReport, Failure, JobReport, Published};
 use super::stall::Alive;
 use super::{Engine, retry};
@@ -9,6 +11,8 @@ use crate::domain::memory::JobVitals;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 
+/// Between two looks at a disk that is full.
+const ROOM_PAUSE: Duration = Duration::from_secs(5);
 /// Linux and macOS agree on this one.
 const SIGKILL: i32 = 9;
 
@@ -38,6 +42,7 @@ impl Engine {
                 let cause = if transient { Cause::Host } else { Cause::Input };
                 self.end_failed(id, Ending { outcome: Outcome::Failed, reason, cause, exit: None });
             }
+            JobReport::NoRoom { reason } => self.wait_for_room(id, reason),
             JobReport::Progress(progress) => {
                 let memory_bytes = self.job(id).map_or(Bytes::ZERO, |job| job.memory);
                 self.emit(EventKind::JobProgressed {
@@ -161,6 +166,23 @@ impl Engine {
                 self.end_failed(id, Ending { outcome: Outcome::Failed, reason: failure.reason, cause: failure.cause, exit });
             }
         }
+    }
+
+    /// A full disk is no try: the job waits in its place and looks again. Only where no second try is wanted it ends.
+    fn wait_for_room(&mut self, id: JobId, reason: String) {
+        if let Some(why) = self.active.get(&id).and_then(|active| active.doomed_why) {
+            return self.end_stopped(id, why, None);
+        }
+        let Some(attempt) = self.job(id).map(|job| job.attempts) else { return };
+        if self.config.retries == 0 || self.state.shutting_down {
+            return self.end_failed(id, Ending { outcome: Outcome::Failed, reason, cause: Cause::Host, exit: None });
+        }
+        self.active.remove(&id);
+        // Nor is anybody else's start: each would only find out the same.
+        self.room_at = self.now.mono + ROOM_PAUSE;
+        let delay_ms = ROOM_PAUSE.as_millis() as u64;
+        self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms, uncounted: true });
+        self.clean_after(id, false);
     }
 
     /// A try has failed: another one, or the end.

@@ -159,6 +159,8 @@ pub struct Engine {
     suspended: BTreeSet<JobId>,
     /// The console is stopped: nothing is started that nobody would watch.
     stands_still: bool,
+    /// A disk was full: nobody is started before then.
+    room_at: Mono,
     /// Asked to end a second time: what only tidies, checks or is about to start is not waited for.
     hurries: bool,
     over: bool,
@@ -187,6 +189,7 @@ impl Engine {
             after_lines: BTreeMap::new(),
             suspended: BTreeSet::new(),
             stands_still: false,
+            room_at: Mono::START,
             hurries: false,
             over: false,
         }

@@ -123,6 +123,11 @@ pub enum JobReport {
         /// A later try may help (no descriptors, no memory, disk full).
         transient: bool,
     },
+    /// Answer to [`Effect::Spawn`]: there is no room for its output for now. Nothing was tried.
+    NoRoom {
+        /// How much is missing where, in words.
+        reason: String,
+    },
     /// ffmpeg reported how far it is.
     Progress(Progress),
     /// Lines of its log, sanitised, oldest first.
@@ -271,7 +276,7 @@ pub enum Effect {
         /// Name of the preset.
         preset: String,
     },
-    /// Start a job; answered by [`JobReport::Spawned`] or [`JobReport::SpawnFailed`].
+    /// Start a job; answered by [`JobReport::Spawned`], [`JobReport::SpawnFailed`] or [`JobReport::NoRoom`].
     Spawn(Box<SpawnOrder>),
     /// End a job's processes; answered by [`JobReport::Exited`].
     Stop(JobId, StopMode),

@@ -93,7 +93,8 @@ impl Engine {
         let blind = (!self.blind()).then(|| seen + self.blind_after() + std::time::Duration::from_millis(1));
         let start = self.sample.is_none().then(|| Mono::START + BLIND_AFTER + std::time::Duration::from_millis(1));
         let start = start.filter(|at| *at > self.now.mono);
-        backoffs.chain(jobs).chain(cleanup).chain(blind).chain(start).min()
+        let room = Some(self.room_at).filter(|at| *at > self.now.mono);
+        backoffs.chain(jobs).chain(cleanup).chain(blind).chain(start).chain(room).min()
     }
 
     pub(super) fn note_paused(&mut self, id: JobId) {

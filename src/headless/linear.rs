@@ -375,9 +375,9 @@ mod tests {
         let (control, mut asked) = mpsc::unbounded_channel();
         let link = Link::attach(ClientId(1), control);
         let Ok(Control::Attach(_, tell)) = asked.try_recv() else { panic!("it attaches itself") };
-        tell.send(Update::Snapshot(Box::default())).expect("listens");
+        assert!(tell.send(Update::Snapshot(Box::default())), "it listens");
         for (at, kind) in told.into_iter().enumerate() {
-            tell.send(event(at as u64 + 1, kind)).expect("listens");
+            assert!(tell.send(event(at as u64 + 1, kind)), "it listens");
         }
         drop(tell);
         let (type_line, lines) = mpsc::unbounded_channel();

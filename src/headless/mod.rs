@@ -48,7 +48,14 @@ pub async fn follow(mut link: Link, commands: Vec<Command>, mut sinks: Sinks) ->
     lines.verbose = verbose;
     while let Some(update) = link.updates.recv().await {
         match update {
-            Update::Snapshot(state) => lines.learn(&state),
+            Update::Snapshot(state) => {
+                lines.learn(&state);
+                // Whoever could not write for long has missed the end itself.
+                if let Some(summary) = state.summary {
+                    report.summary = Some(summary);
+                    break;
+                }
+            }
             Update::Event(event) => {
                 sinks.write(&event, &mut lines);
                 report.skipped += u64::from(matches!(event.kind, EventKind::InputSkipped { .. }));

@@ -23,12 +23,16 @@ pub(super) struct ChildSetup {
     /// The process that forks.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     pub(super) parent: libc::pid_t,
-    /// Write end of the progress pipe.
-    pub(super) progress: RawFd,
+    /// Write end of the progress pipe; `None` = it tells no progress.
+    pub(super) progress: Option<RawFd>,
     /// What was on descriptor 3 before the fork, if it was a pipe or a socket.
     pub(super) third: Option<Identity>,
     /// No file may grow over this many bytes.
     pub(super) max_file: Option<u64>,
+    /// It may map no more than this many bytes.
+    pub(super) address_space: Option<u64>,
+    /// The fence to put on; see [`super::fence`].
+    pub(super) fence: Option<RawFd>,
     /// The open `cgroup.procs` of the group to run in.
     pub(super) group: Option<RawFd>,
 }
@@ -68,8 +72,19 @@ impl ChildSetup {
             if let Some(bytes) = self.max_file {
                 limit(Limit::FileSize, bytes);
             }
-            self.place_progress()?;
-            close_on_exec_from(PROGRESS_FD + 1);
+            if let Some(bytes) = self.address_space {
+                limit(Limit::AddressSpace, bytes);
+            }
+            if let Some(progress) = self.progress {
+                self.place_progress(progress)?;
+                close_on_exec_from(PROGRESS_FD + 1);
+            } else {
+                close_on_exec_from(PROGRESS_FD);
+            }
+            // Last: nothing of the above is allowed behind it.
+            if let Some(fence) = self.fence {
+                super::fence::put_on(fence)?;
+            }
         }
         Ok(())
     }
@@ -97,10 +112,10 @@ impl ChildSetup {
     }
 
     /// Puts the progress pipe on descriptor 3, open across exec.
-    unsafe fn place_progress(&self) -> io::Result<()> {
+    unsafe fn place_progress(&self, progress: RawFd) -> io::Result<()> {
         // SAFETY: plain numbers; both descriptors belong to this process alone.
         unsafe {
-            if self.progress == PROGRESS_FD {
+            if progress == PROGRESS_FD {
                 // dup2 onto itself would leave it to be closed by exec.
                 if libc::fcntl(PROGRESS_FD, libc::F_SETFD, 0) < 0 {
                     return Err(io::Error::last_os_error());
@@ -114,7 +129,7 @@ impl ChildSetup {
             if there.is_some() && there != self.third {
                 return Err(io::Error::from_raw_os_error(libc::EAGAIN));
             }
-            if libc::dup2(self.progress, PROGRESS_FD) < 0 {
+            if libc::dup2(progress, PROGRESS_FD) < 0 {
                 return Err(io::Error::last_os_error());
             }
         }
@@ -155,6 +170,7 @@ unsafe fn yield_disk_and_memory() {
 enum Limit {
     Core,
     FileSize,
+    AddressSpace,
 }
 
 /// Lowers a limit, soft and hard; one that is lower already stays.
@@ -162,6 +178,7 @@ unsafe fn limit(which: Limit, bytes: u64) {
     let which = match which {
         Limit::Core => libc::RLIMIT_CORE,
         Limit::FileSize => libc::RLIMIT_FSIZE,
+        Limit::AddressSpace => libc::RLIMIT_AS,
     };
     // SAFETY: getrlimit fills the struct or fails, and then it is not read.
     unsafe {

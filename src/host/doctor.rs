@@ -13,6 +13,7 @@ use serde::Serialize;
 
 pub use self::places::TerminalReport;
 pub use self::render::{json, text};
+use super::fence::Fences;
 use super::ffmpeg::{Ffmpeg, FfmpegError, OLDEST};
 use crate::domain::memory::Budget;
 use crate::domain::preset::{AudioCodec, Preset, VideoCodec};
@@ -138,6 +139,7 @@ pub fn examine(request: &Request<'_>) -> Vec<Check> {
     checks.push(budget(request.budget));
     let group = request.budget.ok().and_then(|report| report.group.as_ref());
     checks.extend(kernel::checks(group));
+    checks.push(fence(request));
     checks.push(
         Check::ok("allocator", "MALLOC_TRIM_THRESHOLD_ is passed on where a profile sets it")
             .with("measured: it frees nothing for ffmpeg"),
@@ -189,6 +191,17 @@ fn ffmpeg(found: Result<&Ffmpeg, &FfmpegError>, presets: &[Preset]) -> Vec<Check
         });
     }
     checks
+}
+
+/// Whether the kernel keeps jobs and probes to their own files, tried with the very ffmpeg.
+fn fence(request: &Request<'_>) -> Check {
+    let Ok(ffmpeg) = request.ffmpeg else { return Check::ok("fence", "not tried: there is no ffmpeg") };
+    match Fences::new(request.state_dir.join("scratch"), &ffmpeg.ffmpeg).state() {
+        Ok(abi) => Check::ok("fence", format!("jobs and probes reach their own files alone (Landlock {abi})")),
+        Err(why) => {
+            Check::ok("fence", format!("none: {why}")).with("allow lists of formats and protocols keep ffmpeg to its files")
+        }
+    }
 }
 
 /// A name of ffmpeg's, and the presets that want it.

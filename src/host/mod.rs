@@ -9,6 +9,7 @@ pub mod cleanup;
 pub mod clips;
 pub mod diagnose;
 pub mod doctor;
+pub mod fence;
 pub mod ffmpeg;
 pub mod fileid;
 pub mod heap;

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Deserialize;
 
 use super::arguments::{FORMATS, MAX_PIXELS, environment, file_url, missing_stream};
+use super::child::ChildSetup;
+use super::fence::{Fences, Needs};
 use super::fileid::FileId;
 use crate::domain::job::{AudioStream, MediaInfo, RejectReason, Rejected, VideoStream};
 use crate::domain::preset::Preset;
@@ -52,6 +54,8 @@ pub struct Prober {
     pub scratch: PathBuf,
     /// Longest time it may take.
     pub timeout: Duration,
+    /// What keeps it to the file that it is asked about; `None` = nothing does.
+    pub fences: Option<Fences>,
 }
 
 /// What a probe found.
@@ -84,7 +88,7 @@ enum Head {
 impl Prober {
     /// A prober with the default time limit of 30 s.
     pub fn new(ffprobe: impl Into<PathBuf>, scratch: impl Into<PathBuf>) -> Self {
-        Self { ffprobe: ffprobe.into(), scratch: scratch.into(), timeout: TIMEOUT }
+        Self { ffprobe: ffprobe.into(), scratch: scratch.into(), timeout: TIMEOUT, fences: None }
     }
 
     /// Reads an input and tells whether `preset` can make something of it. The path must be absolute.
@@ -134,7 +138,11 @@ impl Prober {
         command.arg("-i").arg(file_url(path));
         command.env_clear().envs(environment(&std::collections::BTreeMap::new(), &self.scratch));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        confine(&mut command);
+        let needs = Needs { program: Some(&self.ffprobe), input: Some(path), output: None };
+        let fence = self.fences.as_ref().map(|fences| fences.build(needs)).transpose().map_err(|error| {
+            rejected(RejectReason::Unreadable, format!("the probe cannot be fenced in: {}; retry it later", words(&error)))
+        })?;
+        confine(&mut command, fence.flatten());
         let child = command.spawn().map_err(|error| {
             let program = sanitise(self.ffprobe.as_os_str().as_encoded_bytes());
             rejected(RejectReason::Unreadable, format!("cannot run {program}: {}; see `plimsoll doctor`", words(&error)))
@@ -249,34 +257,27 @@ fn looks_like_text(head: &[u8]) -> bool {
     valid && !head.iter().any(|&byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b))
 }
 
-/// Limits that hold from the first instruction of the child on.
-fn confine(command: &mut Command) {
-    command.process_group(0);
-    #[cfg(target_os = "linux")]
-    {
-        let parent = rustix::process::getpid().as_raw_nonzero().get();
-        // SAFETY: between fork and exec only system calls are made that are safe there; nothing is allocated.
-        unsafe {
-            command.pre_exec(move || {
-                let limit = |resource, bytes| libc::setrlimit(resource, &libc::rlimit { rlim_cur: bytes, rlim_max: bytes });
-                limit(libc::RLIMIT_AS, ADDRESS_SPACE.0);
-                limit(libc::RLIMIT_CORE, 0);
-                limit(libc::RLIMIT_FSIZE, 0);
-                libc::setpriority(libc::PRIO_PROCESS, 0, 10);
-                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-                // The kernel is to take the probe before the console. Failing that, all goes on as well.
-                let fd = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
-                if fd >= 0 {
-                    libc::write(fd, c"500".as_ptr().cast(), 3);
-                    libc::close(fd);
-                }
-                // The parent may have died before the death signal was asked for.
-                if libc::getppid() != parent {
-                    libc::_exit(1);
-                }
-                Ok(())
-            });
-        }
+/// The protections of a job, from the first instruction on, and narrower: it writes no file, and maps no more memory than
+/// the largest allowed frame needs.
+fn confine(command: &mut Command, fence: Option<OwnedFd>) {
+    let parent = std::process::id() as libc::pid_t;
+    let address_space = cfg!(target_os = "linux").then_some(ADDRESS_SPACE.0);
+    let setup = ChildSetup {
+        parent,
+        progress: None,
+        third: None,
+        max_file: Some(0),
+        address_space,
+        group: None,
+        fence: fence.as_ref().map(AsRawFd::as_raw_fd),
+    };
+    // SAFETY: `apply` makes only calls that are safe between fork and exec, as its module says. The fence stays open as long
+    // as the command is there.
+    unsafe {
+        command.pre_exec(move || {
+            let _open = &fence;
+            setup.apply()
+        });
     }
 }
 
@@ -303,8 +304,8 @@ fn collect(child: Child, timeout: Duration) -> Result<Answer, Rejected> {
     let too_slow = || rejected(RejectReason::Unreadable, format!("the probe took longer than {} s", timeout.as_secs_f64()));
     let deadline = Instant::now() + timeout;
     let mut child = Killed(child);
-    let mut out: Option<File> = child.0.stdout.take().map(|pipe| std::os::fd::OwnedFd::from(pipe).into());
-    let mut log: Option<File> = child.0.stderr.take().map(|pipe| std::os::fd::OwnedFd::from(pipe).into());
+    let mut out: Option<File> = child.0.stdout.take().map(|pipe| OwnedFd::from(pipe).into());
+    let mut log: Option<File> = child.0.stderr.take().map(|pipe| OwnedFd::from(pipe).into());
     let mut answer = Answer { json: Vec::new(), log: Vec::new(), success: false };
     let mut block = vec![0; 16 * 1024];
     while out.is_some() || log.is_some() {

@@ -235,7 +235,7 @@ fn stand_in(dir: &Path, script: &str) -> Prober {
     let program = dir.join("ffprobe");
     std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("written");
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).expect("set");
-    Prober { ffprobe: program, scratch: dir.to_owned(), timeout: Duration::from_millis(500) }
+    Prober { ffprobe: program, scratch: dir.to_owned(), timeout: Duration::from_millis(500), fences: None }
 }
 
 #[cfg(target_os = "linux")] // makes a FIFO
@@ -275,6 +275,47 @@ fn an_answer_without_end_is_not_read_to_its_end() {
     prober.timeout = Duration::from_secs(20);
     let rejected = prober.read(&path).expect_err("rejected");
     assert_eq!(rejected.detail, "the probe's answer is longer than 1 MiB");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_probe_runs_with_the_protections_of_a_job_and_narrower_ones() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (path, facts) = (dir.path().join("a.mp4"), dir.path().join("scratch/facts"));
+    clip(&path, 1);
+    std::fs::create_dir(dir.path().join("scratch")).expect("made");
+    std::fs::write(dir.path().join("secret"), "x").expect("written");
+    // It may write no file at all, so it tells on its own stdout.
+    let script = format!(
+        "ulimit -a; echo umask $(umask); echo oom $(cat /proc/$$/oom_score_adj); echo io $(ionice -p $$); \
+         echo stat $(cut -d')' -f2- /proc/$$/stat); while read -r key value; do test $key = NoNewPrivs: && echo $key $value; done < /proc/self/status; \
+         cat {0}/secret && echo 'reads a secret'; echo x > {1} && echo 'writes a file'",
+        dir.path().display(),
+        facts.display()
+    );
+    let prober = stand_in(dir.path(), &script);
+    let fences = Fences::new(dir.path().join("scratch"), "/bin/sh");
+    let is_fenced = fences.state().is_ok();
+    let prober = Prober { timeout: Duration::from_secs(20), fences: Some(fences), ..prober };
+    let question = Question { formats: FORMATS, whole: false, timeout: prober.timeout };
+    let answer = prober.ask(&path, question).expect("answered");
+    let text = String::from_utf8_lossy(&answer.json).into_owned();
+    let value = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
+    assert_eq!(value("umask"), "umask 0077");
+    assert_eq!(value("oom"), "oom 500");
+    assert_eq!(value("io"), "io best-effort: prio 7");
+    for (limit, wanted) in [("file", "0"), ("coredump", "0"), ("vmemory", "1048576")] {
+        assert_eq!(value(limit).rsplit(' ').next(), Some(wanted), "{text}");
+    }
+    let stat: Vec<&str> = value("stat").split(' ').collect();
+    assert_eq!((stat[3], stat[17]), (stat[4], "10"), "leads its own session, at nice 10");
+    assert!(!text.contains("writes a file"), "{text}");
+    if is_fenced {
+        assert_eq!(value("NoNewPrivs"), "NoNewPrivs: 1");
+        assert!(!text.contains("reads a secret"), "{text}");
+    } else {
+        eprintln!("skipped in part: no Landlock here");
+    }
 }
 
 #[test]

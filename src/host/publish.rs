@@ -84,15 +84,32 @@ pub enum PrepareError {
     },
 }
 
+/// What may be hoped of another try to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hope {
+    /// Nothing.
+    Never,
+    /// It may work.
+    Later,
+    /// It will work once there is room.
+    Room,
+}
+
 impl PrepareError {
-    /// Another try, later, may work.
-    pub const fn transient(&self) -> bool {
+    /// What may be hoped of another try, later.
+    pub const fn hope(&self) -> Hope {
         match self {
-            Self::NoSpace { .. } => true,
+            Self::NoSpace { .. } => Hope::Room,
             // What is over the whole of it never fits.
-            Self::OverScratch { needed, limit, .. } => needed.0 <= limit.0,
-            Self::SameFile(_) | Self::NotOurs(_) => false,
-            Self::Io { transient, .. } => *transient,
+            Self::OverScratch { needed, limit, .. } if needed.0 <= limit.0 => Hope::Room,
+            Self::OverScratch { .. } | Self::SameFile(_) | Self::NotOurs(_) => Hope::Never,
+            Self::Io { transient, .. } => {
+                if *transient {
+                    Hope::Later
+                } else {
+                    Hope::Never
+                }
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use super::arguments::{self, JobCommand};
 use super::cgroup::{self, GroupReader, Roots};
 use super::cleanup::{Cleaner, CleanerConfig};
+use super::fence::{Fences, Needs};
 use super::ffmpeg::Ffmpeg;
 use super::fileid::FileId;
 use super::instance::{Instance, InstanceError};
@@ -23,7 +24,7 @@ use super::ledger::FileLedger;
 use super::lives::{Leftovers, Lives};
 use super::loadjob;
 use super::probe::{Probed, Prober};
-use super::publish::{self, FinalizeOrder, Part, PrepareOrder, Scratch};
+use super::publish::{self, FinalizeOrder, Hope, Part, PrepareOrder, Scratch};
 use super::resident;
 use super::sampler::{Sampler, SamplerConfig};
 use super::scan::{self, NameBook, ScanOrder};
@@ -119,6 +120,7 @@ struct Shared {
     jobs: Mutex<BTreeMap<JobId, Files>>,
     supervisor: Supervisor,
     scratch: PathBuf,
+    fences: Fences,
 }
 
 /// The real world behind the engine's port.
@@ -185,10 +187,14 @@ impl RealHost {
         let definitions =
             config.presets.iter().map(|(name, preset)| (name.clone(), preset_hash(preset))).collect::<BTreeMap<_, _>>();
         let definitions = Arc::new(definitions);
-        let prober = config.ffmpeg.as_ref().map(|ffmpeg| Prober::new(&ffmpeg.ffprobe, &scratch));
+        let program = config.ffmpeg.as_ref().map(|ffmpeg| ffmpeg.ffmpeg.clone()).or_else(|| config.load_jobs.clone());
+        let fences = Fences::new(&scratch, program.unwrap_or_default());
+        let prober =
+            config.ffmpeg.as_ref().map(|ffmpeg| Prober { fences: Some(fences.clone()), ..Prober::new(&ffmpeg.ffprobe, &scratch) });
         let names = Mutex::new(NameBook::new(&config.out, config.overwrite));
         let jobs = Mutex::default();
-        let shared = Arc::new(Shared { config, prober, inputs, store, ledger, names, definitions, jobs, supervisor, scratch });
+        let shared = Shared { config, prober, inputs, store, ledger, names, definitions, jobs, supervisor, scratch, fences };
+        let shared = Arc::new(shared);
         // Weak: the supervisor within sends what the thread waits for, and neither would ever end.
         let forwarding = Arc::downgrade(&shared);
         std::thread::Builder::new().name("reports".to_owned()).spawn(move || forwarding_loop(&forwarding, reported))?;
@@ -413,22 +419,22 @@ impl Shared {
     }
 
     /// The input as it is now: probed long ago, it may have been written to since.
-    fn refresh(&self, order: &mut SpawnOrder) -> Result<(), (String, bool)> {
+    fn refresh(&self, order: &mut SpawnOrder) -> Result<(), (String, Hope)> {
         let Some(prober) = self.prober.as_ref().filter(|_| !self.is_load(&order.input)) else { return Ok(()) };
         let known = self.jobs().get(&order.job).and_then(|files| Some(files.probed.as_ref()?.id));
         if known.is_some() && FileId::of(&order.input).ok() == known {
             return Ok(());
         }
         let Some(preset) = self.preset_of(order.job, &order.preset) else { return Ok(()) };
-        let probed = prober.probe(&order.input, &preset).map_err(|rejected| (rejected.detail, false))?;
+        let probed = prober.probe(&order.input, &preset).map_err(|rejected| (rejected.detail, Hope::Never))?;
         order.media = probed.media.clone();
         self.jobs().entry(order.job).or_default().probed = Some(probed);
         Ok(())
     }
 
     fn start(&self, mut order: SpawnOrder) {
-        if let Err((reason, transient)) = self.refresh(&mut order) {
-            return self.report(order.job, JobReport::SpawnFailed { reason, transient });
+        if let Err((reason, hope)) = self.refresh(&mut order) {
+            return self.report(order.job, not_started(reason, hope));
         }
         let (job, attempt) = (order.job, order.attempt);
         match self.make_launch(order) {
@@ -436,27 +442,30 @@ impl Shared {
                 self.report(job, JobReport::Log(vec![(LogLevel::Info, arguments::shown(&launch.command))]));
                 self.supervisor.start(job, attempt, launch);
             }
-            Err((reason, transient)) => self.report(job, JobReport::SpawnFailed { reason, transient }),
+            Err((reason, hope)) => self.report(job, not_started(reason, hope)),
         }
     }
 
-    fn make_launch(&self, order: SpawnOrder) -> Result<Launch, (String, bool)> {
-        let unknown = || (format!("its preset {} is not known any more", order.preset), false);
+    fn make_launch(&self, order: SpawnOrder) -> Result<Launch, (String, Hope)> {
+        let unknown = || (format!("its preset {} is not known any more", order.preset), Hope::Never);
         let preset = self.preset_of(order.job, &order.preset).ok_or_else(unknown)?;
         let size = Bytes(std::fs::metadata(&order.input).map_or(0, |meta| meta.len()));
         let needed = publish::space_needed(&preset, &order.media, size);
         let scratch = order.scratch_limit.map(|limit| Scratch { limit, taken: self.scratch_taken(order.job) });
         let prepare =
             PrepareOrder { job: order.job, attempt: order.attempt, input: &order.input, output: &order.output, needed, scratch };
-        let part = publish::prepare(&prepare).map_err(|error| (error.to_string(), error.transient()))?;
+        let part = publish::prepare(&prepare).map_err(|error| (error.to_string(), error.hope()))?;
         let command = self.command(&order, &preset, part.path())?;
         let max_file = scratch.map(|scratch| FileLimit {
             bytes: Bytes(scratch.left().0.saturating_add(SCRATCH_MARGIN.0)),
             may_rise: scratch.taken > Bytes::ZERO,
         });
+        let needs = Needs { program: Some(Path::new(command.get_program())), input: Some(&order.input), output: Some(part.path()) };
+        let no_fence = |error: io::Error| (format!("no fence can be built: {}", error_words(&error)), Hope::Later);
+        let fence = self.fences.build(needs).map_err(no_fence)?;
         // What is written to a file system in memory is the job's too, and was not reckoned with.
         let memory_limit = order.memory_limit.filter(|_| !resident::is_in_memory(part.path()));
-        let launch = Launch { command, duration: order.media.duration, max_file, memory_limit };
+        let launch = Launch { command, duration: order.media.duration, max_file, memory_limit, fence };
         let mut jobs = self.jobs();
         let files = jobs.entry(order.job).or_default();
         files.part = Some(part);
@@ -475,9 +484,9 @@ impl Shared {
         to_come.fold(held, |sum, bytes| sum + bytes)
     }
 
-    fn command(&self, order: &SpawnOrder, preset: &Preset, part: &Path) -> Result<std::process::Command, (String, bool)> {
+    fn command(&self, order: &SpawnOrder, preset: &Preset, part: &Path) -> Result<std::process::Command, (String, Hope)> {
         if let (true, Some(program)) = (self.is_load(&order.input), &self.config.load_jobs) {
-            let clip = loadjob::probe_load(&order.input).map_err(|error| (error.to_string(), false))?;
+            let clip = loadjob::probe_load(&order.input).map_err(|error| (error.to_string(), Hope::Never))?;
             let mut spec = loadjob::LoadSpec::of_clip(&clip);
             spec.part = Some(part.to_owned());
             spec.progress_fd = Some(3);
@@ -486,7 +495,7 @@ impl Shared {
             return Ok(command);
         }
         let Some(ffmpeg) = &self.config.ffmpeg else {
-            return Err(("there is no ffmpeg; run `plimsoll doctor --fix`".to_owned(), false));
+            return Err(("there is no ffmpeg; run `plimsoll doctor --fix`".to_owned(), Hope::Never));
         };
         let job = JobCommand {
             ffmpeg: &ffmpeg.ffmpeg,
@@ -498,7 +507,7 @@ impl Shared {
             // A version that cannot be read is a build from git, newer than that.
             has_fps_mode: ffmpeg.at_least(5, 1).unwrap_or(true),
         };
-        let mut command = arguments::command(&job).map_err(|error| (error.to_string(), false))?;
+        let mut command = arguments::command(&job).map_err(|error| (error.to_string(), Hope::Never))?;
         command.env_clear().envs(arguments::environment(&order.env, &self.scratch));
         Ok(command)
     }
@@ -547,6 +556,13 @@ impl Shared {
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
         .map_err(|_| "plimsoll itself failed here; the log tells where, please report it".to_owned())
+}
+
+fn not_started(reason: String, hope: Hope) -> JobReport {
+    match hope {
+        Hope::Room => JobReport::NoRoom { reason },
+        Hope::Later | Hope::Never => JobReport::SpawnFailed { reason, transient: hope == Hope::Later },
+    }
 }
 
 /// Says what an earlier run had left behind.

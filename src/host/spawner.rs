@@ -28,6 +28,8 @@ pub struct SpawnRequest {
     pub max_file: Option<Bytes>,
     /// The `cgroup.procs` of the group that it is to run in, opened for writing.
     pub group: Option<File>,
+    /// The fence to put on it.
+    pub fence: Option<OwnedFd>,
 }
 
 /// A process that runs: leader of its own session and process group, not reaped until its owner does so.
@@ -152,9 +154,11 @@ fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
     let (stderr, stderr_end) = pipe().map_err(pipe_error)?;
     let setup = ChildSetup {
         parent: std::process::id() as libc::pid_t,
-        progress: progress_end.as_raw_fd() as RawFd,
+        progress: Some(progress_end.as_raw_fd() as RawFd),
         third: channel(PROGRESS_FD),
         max_file: request.max_file.map(|bytes| bytes.0),
+        address_space: None,
+        fence: request.fence.as_ref().map(|fence| fence.as_raw_fd() as RawFd),
         group: request.group.as_ref().map(|file| file.as_raw_fd() as RawFd),
     };
     let with_group = Arc::new(AtomicBool::new(setup.group.is_some()));

@@ -3,6 +3,7 @@
 //! For every job the reports come in one order: `Spawned` (or `SpawnFailed`, and then nothing more), any number of `Progress`
 //! and `Log`, and `Exited`, once and last. It must not know why a job is started or stopped, nor what its output is for.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, mpsc};
@@ -70,12 +71,14 @@ pub struct Launch {
     pub max_file: Option<FileLimit>,
     /// Most memory of its group, where it gets one; `None` = no limit of its own.
     pub memory_limit: Option<Bytes>,
+    /// What keeps it to its own files; `None` = nothing does.
+    pub fence: Option<OwnedFd>,
 }
 
 impl Launch {
     /// Without limits of its own.
     pub const fn new(command: Command, duration: Option<Duration>) -> Self {
-        Self { command, duration, max_file: None, memory_limit: None }
+        Self { command, duration, max_file: None, memory_limit: None, fence: None }
     }
 }
 
@@ -128,7 +131,7 @@ impl Supervisor {
             let what = format!("cannot start job {job} a second time");
             return self.shared.fault(what, "it still runs; its end has to be reported first".to_owned());
         }
-        let Launch { command, duration, max_file: own_limit, memory_limit } = launch;
+        let Launch { command, duration, max_file: own_limit, memory_limit, fence } = launch;
         let shared = Arc::clone(&self.shared);
         let spawner = self.spawner.clone();
         let mut log = self.logs.open(self.log_path(job, attempt), self.config.max_log);
@@ -137,7 +140,7 @@ impl Supervisor {
         let oom_kills = Arc::clone(&self.config.oom_kills);
         let overall = self.config.max_file.map(|bytes| FileLimit { bytes, may_rise: false });
         let file_limit = own_limit.into_iter().chain(overall).min_by_key(|limit| limit.bytes);
-        let mut request = SpawnRequest { job, command, max_file: file_limit.map(|limit| limit.bytes), group: None };
+        let mut request = SpawnRequest { job, command, max_file: file_limit.map(|limit| limit.bytes), group: None, fence };
         let groups = self.config.groups.clone();
         let work = move || {
             let made = groups.map(|groups| groups.make(job, attempt, memory_limit)).and_then(|made| {

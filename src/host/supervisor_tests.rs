@@ -512,7 +512,15 @@ fn progress_arrives_when_the_pipe_already_has_number_three() {
     assert_eq!(unsafe { libc::dup2(write.as_raw_fd(), 3) }, 3);
     drop(write);
     unsafe { libc::fcntl(3, libc::F_SETFD, libc::FD_CLOEXEC) };
-    let setup = ChildSetup { parent: std::process::id() as i32, progress: 3, third: None, max_file: None, group: None };
+    let setup = ChildSetup {
+        parent: std::process::id() as i32,
+        progress: Some(3),
+        third: None,
+        max_file: None,
+        address_space: None,
+        group: None,
+        fence: None,
+    };
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "echo hello >&3"]);
     unsafe { command.pre_exec(move || setup.apply()) };
@@ -532,7 +540,15 @@ fn the_pipe_that_tells_of_exec_is_never_taken_for_number_three() {
     let (_read, write) = (out_of_the_way(&read.into()), out_of_the_way(&write.into()));
     let fork = || {
         let (progress, third) = (write.as_raw_fd(), channel(3));
-        let setup = ChildSetup { parent: std::process::id() as i32, progress, third, max_file: None, group: None };
+        let setup = ChildSetup {
+            parent: std::process::id() as i32,
+            progress: Some(progress),
+            third,
+            max_file: None,
+            address_space: None,
+            group: None,
+            fence: None,
+        };
         let mut command = Command::new("/bin/true");
         command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
         unsafe { command.pre_exec(move || setup.apply()) };

@@ -72,7 +72,7 @@ impl<H: Host> Driver<H> {
 
     fn control(&mut self, control: Control) {
         match control {
-            Control::Attach(client, updates) => self.hub.attach(client, updates, self.engine.state()),
+            Control::Attach(client, updates) => self.hub.attach(client, updates, self.engine.state(), self.clock.now().mono),
             Control::Request(client, request, command) => self.step(Input::Command(client, request, command)),
             Control::Detach(client) => self.hub.detach(client),
         }
@@ -84,9 +84,10 @@ impl<H: Host> Driver<H> {
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
+        let now = self.clock.now().mono;
         for effect in effects {
             match effect {
-                Effect::Publish(event) => self.hub.publish(&event),
+                Effect::Publish(event) => self.hub.publish(&event, self.engine.state(), now),
                 Effect::Reply(client, request, result) => self.hub.reply(client, request, result),
                 Effect::Exit => {}
                 other => self.host.perform(other),

@@ -1,6 +1,10 @@
 //! The line between a front end and the engine: requests go one way, one ordered stream of updates comes back.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 
 pub use super::lookup::{Checkup, Examine, Finding, FindingStatus, Lookup, ReadLog, SettingInForce};
 
@@ -8,7 +12,8 @@ use crate::domain::command::{ClientId, Command, Rejection, RequestId};
 use crate::domain::event::Event;
 use crate::domain::state::State;
 
-/// What a front end receives. A snapshot comes first, then every event after it, none missing, none twice.
+/// What a front end receives. A snapshot comes first, then every event after it, none missing, none twice. One that has not
+/// read for long gets a new snapshot, in place of what it has missed, and then every event after that.
 #[derive(Debug, Clone)]
 pub enum Update {
     /// Everything that is known at this point of the event order.
@@ -23,7 +28,7 @@ pub enum Update {
 #[derive(Debug)]
 pub enum Control {
     /// A front end is there and wants its snapshot.
-    Attach(ClientId, mpsc::UnboundedSender<Update>),
+    Attach(ClientId, Outbox),
     /// It asks.
     Request(ClientId, RequestId, Command),
     /// It has gone.
@@ -36,7 +41,64 @@ pub struct Link {
     /// Requests to the engine.
     pub requests: Requests,
     /// Updates from it. Closed when the run is over.
-    pub updates: mpsc::UnboundedReceiver<Update>,
+    pub updates: Updates,
+}
+
+/// The engine's end of the updates of one front end.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    updates: mpsc::UnboundedSender<Update>,
+    taken: Arc<AtomicU64>,
+}
+
+impl Outbox {
+    /// Sends an update; false when the front end has gone.
+    pub fn send(&self, update: Update) -> bool {
+        self.updates.send(update).is_ok()
+    }
+
+    /// Updates that the front end has taken so far.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
+
+/// The front end's end of its updates.
+#[derive(Debug)]
+pub struct Updates {
+    updates: mpsc::UnboundedReceiver<Update>,
+    taken: Arc<AtomicU64>,
+}
+
+impl Updates {
+    /// The next update; `None` when the run is over. May be given up while it waits, nothing is lost.
+    pub async fn recv(&mut self) -> Option<Update> {
+        let update = self.updates.recv().await;
+        self.count(update)
+    }
+
+    /// As [`Updates::recv`], for a thread without an event loop.
+    pub fn blocking_recv(&mut self) -> Option<Update> {
+        let update = self.updates.blocking_recv();
+        self.count(update)
+    }
+
+    /// An update that is there already.
+    pub fn try_recv(&mut self) -> Result<Update, TryRecvError> {
+        let update = self.updates.try_recv()?;
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Ok(update)
+    }
+
+    /// Nothing waits to be taken.
+    pub fn is_empty(&self) -> bool {
+        self.updates.is_empty()
+    }
+
+    fn count(&self, update: Option<Update>) -> Option<Update> {
+        self.taken.fetch_add(u64::from(update.is_some()), Ordering::Relaxed);
+        update
+    }
 }
 
 /// The way to the engine.
@@ -50,8 +112,9 @@ impl Link {
     /// Attaches a front end; its first update is a snapshot. Fails silently when the engine is gone: the updates end.
     pub fn attach(client: ClientId, control: mpsc::UnboundedSender<Control>) -> Self {
         let (sender, updates) = mpsc::unbounded_channel();
-        let _ = control.send(Control::Attach(client, sender));
-        Self { requests: Requests { client, control }, updates }
+        let taken = Arc::new(AtomicU64::new(0));
+        let _ = control.send(Control::Attach(client, Outbox { updates: sender, taken: Arc::clone(&taken) }));
+        Self { requests: Requests { client, control }, updates: Updates { updates, taken } }
     }
 }
 

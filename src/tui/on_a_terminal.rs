@@ -16,7 +16,7 @@ use crate::domain::command::{ClientId, Command};
 use crate::domain::event::{Event, EventKind, Seq};
 use crate::domain::job::LogLevel;
 use crate::domain::state::State;
-use crate::runtime::link::{Control, Link, Update};
+use crate::runtime::link::{Control, Link, Outbox, Update};
 use crate::tui::action::Act;
 use crate::tui::fixture::{busy, profiles, run_finished};
 use crate::tui::keymap::{KeyMode, TABLE};
@@ -95,7 +95,7 @@ fn console_for_the_tests_of_this_module() {
 }
 
 /// Two jobs that report four times a second, memory that is measured once a second.
-async fn at_work(tell: mpsc::UnboundedSender<Update>, first: u64) {
+async fn at_work(tell: Outbox, first: u64) {
     let mut story = busy(true);
     let began = story.events.len();
     for quarter in 0_u64.. {

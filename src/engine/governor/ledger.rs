@@ -19,6 +19,8 @@ const SVT_MARGIN: f64 = 1.25;
 const RAISE: f64 = 1.5;
 /// Set aside for a job of which nothing is known, at most half of the line.
 const UNKNOWN: Bytes = Bytes::mib(256);
+/// Set aside while an input is probed: measured, 15 MB of its own for 720p, 90 MB for the largest frame that is allowed.
+const PROBE: Bytes = Bytes::mib(96);
 /// What a job's limit leaves beside its own memory, for file cache and the code of ffmpeg.
 const CACHE: Bytes = Bytes::mib(64);
 /// Figures of a job that waits are told again when they change by as much.
@@ -197,6 +199,10 @@ impl Engine {
         let is_somebody_over = is_alone && base >= lines.high_water;
         let free = if is_somebody_over { Bytes::ZERO } else { line - (base + committed) };
         let is_room = needs <= free && !is_somebody_over;
+        if is_room && !self.inspecting.is_empty() && needs + PROBE > free {
+            // A probe is over in a moment, and its end is an input.
+            return Fit::Unknown;
+        }
         if is_room && is_calm && self.governor.stopped.is_empty() { Fit::Yes } else { Fit::Held { needs, free } }
     }
 

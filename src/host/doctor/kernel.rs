@@ -83,6 +83,7 @@ fn protections() -> Vec<Check> {
         Ok(_) => Check::ok("orphans", "jobs die with plimsoll (PR_SET_PDEATHSIG)"),
         Err(error) => Check::warn("orphans", io::Error::from(error).to_string(), "jobs may outlive a killed plimsoll"),
     });
+    checks.push(Check::ok("low rank", "jobs give way: nice 10, disk last (best-effort 7), no core dumps, files of 0600"));
     checks.push(match rustix::fs::access("/proc/self/oom_score_adj", Access::WRITE_OK) {
         Ok(()) => Check::ok("kill order", "a job dies before plimsoll and sshd (oom_score_adj)"),
         Err(error) => Check::warn(
@@ -90,11 +91,6 @@ fn protections() -> Vec<Check> {
             format!("/proc/self/oom_score_adj cannot be written: {}", io::Error::from(error)),
             "out of memory, the kernel kills the largest process, whoever that is",
         ),
-    });
-    checks.push(match landlock_abi() {
-        Ok(abi) => Check::ok("Landlock", format!("ABI {abi}")),
-        Err(error) => Check::ok("Landlock", format!("not offered: {error}"))
-            .with("allow lists of formats and protocols keep ffmpeg to its files"),
     });
     checks.push(match cachestat_works() {
         Ok(()) => Check::ok("cachestat", "what a cleanup freed of a file's cache is counted"),
@@ -107,15 +103,6 @@ fn protections() -> Vec<Check> {
 #[cfg(not(target_os = "linux"))]
 fn protections() -> Vec<Check> {
     vec![Check::warn("kernel", sanitise(std::env::consts::OS.as_bytes()), "limits, kill order and confinement of jobs need Linux")]
-}
-
-/// The newest version of Landlock that the kernel knows.
-#[cfg(target_os = "linux")]
-fn landlock_abi() -> io::Result<i64> {
-    const CREATE_RULESET_VERSION: u32 = 1;
-    // SAFETY: with this flag the call takes no pointer and only gives a number back.
-    let abi = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0_usize, CREATE_RULESET_VERSION) };
-    if abi < 0 { Err(io::Error::last_os_error()) } else { Ok(abi) }
 }
 
 /// Asks cachestat(2) about the first page of our own binary.
@@ -186,7 +173,7 @@ mod tests {
         let value = |name: &str| &checks.iter().find(|check| check.name == name).unwrap_or_else(|| panic!("no {name}")).value;
         assert!(value("kernel").starts_with("Linux "));
         assert!(value("orphans").contains("die with plimsoll"));
-        assert!(value("Landlock").starts_with("ABI ") || value("Landlock").starts_with("not offered"));
+        assert!(value("low rank").contains("nice 10"));
         // The syscall must at least be known for what it is: a wrong number or layout would give EBADF or EFAULT.
         assert!(
             cachestat_works().is_ok_and(|()| true)
