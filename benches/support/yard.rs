@@ -184,7 +184,13 @@ impl Yard {
 
     /// The end of a running job's process.
     pub fn exit(job: JobId) -> Input {
-        let report = ExitReport { exit: Exit::Code(0), peak: Bytes::mib(283), failure: None, oom_killed: Some(false) };
+        let report = ExitReport {
+            exit: Exit::Code(0),
+            peak: Bytes::mib(283),
+            failure: None,
+            oom_killed: Some(false),
+            cpu: Duration::from_secs(2),
+        };
         Input::Job(job, JobReport::Exited(report))
     }
 

@@ -46,6 +46,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Run the same queue under each profile, one after the other, and show what was measured side by side.
     Compare(CompareArgs),
+    /// Foretell how a queue would run under each profile: peak, chance of crossing the line, finish; runs nothing.
+    Plan(PlanArgs),
     /// The trade-off profiles: how many jobs at once, how large a file, where the load line is.
     #[command(subcommand_required = false)]
     Profiles {
@@ -103,6 +105,23 @@ pub struct DemoArgs {
     /// Use the built-in load jobs even where there is ffmpeg.
     #[arg(long)]
     pub load_jobs: bool,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Video files, folders (recursively), queue files (*.yaml); without any, the jobs that wait in the state folder.
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Runs in virtual time for each way to run the queue.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub runs: u32,
+    /// The same seed gives the same forecast.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub seed: u64,
+    /// The forecast as one JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `compare`.

@@ -3,6 +3,7 @@
 pub mod cleanup;
 pub mod command;
 pub mod comparison;
+pub mod curve;
 pub mod event;
 pub mod job;
 pub mod memory;

@@ -163,6 +163,8 @@ pub struct ExitReport {
     pub failure: Option<Failure>,
     /// The kernel killed it for want of memory: `Some(true)` certain, `Some(false)` certainly not, `None` = cannot be told.
     pub oom_killed: Option<bool>,
+    /// Processor time that it took.
+    pub cpu: Duration,
 }
 
 /// Why a job failed, in words, and what follows from it.

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use super::arguments::{self, JobCommand};
 use super::cgroup::{self, GroupReader, Roots};
 use super::cleanup::{Cleaner, CleanerConfig};
+use super::curves::CurveBook;
 use super::fence::{Fences, Needs};
 use super::ffmpeg::Ffmpeg;
 use super::fileid::FileId;
@@ -33,12 +34,13 @@ use super::spawner::SpawnError;
 use super::store::{Records, Store, StoreError, preset_hash};
 use super::supervisor::{FileLimit, Launch, Supervisor, SupervisorConfig};
 use crate::domain::cleanup::CleanupAction;
+use crate::domain::curve::JobCurve;
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
 use crate::domain::preset::Preset;
 use crate::domain::text::{error_words, path_text, sanitise};
 use crate::domain::units::Bytes;
-use crate::engine::estimate::Learned;
+use crate::engine::estimate::{Learned, RecipeKey};
 use crate::engine::port::{Arrived, Cause, CleanOrder, Effect, Failure, Host, Input, Inspection, JobReport, ScanId, SpawnOrder};
 
 /// What a host is told at its start.
@@ -314,6 +316,7 @@ fn finalize_aside(shared: &Arc<Shared>, job: JobId) {
 
 /// Keeps the ledger in step with what the supervisor reports, then passes the report on.
 fn forwarding_loop(shared: &Weak<Shared>, mut reported: mpsc::UnboundedReceiver<Input>) {
+    let mut curves = CurveBook::default();
     while let Some(input) = reported.blocking_recv() {
         let Some(shared) = shared.upgrade() else { return };
         match &input {
@@ -322,11 +325,16 @@ fn forwarding_loop(shared: &Weak<Shared>, mut reported: mpsc::UnboundedReceiver<
                     let (order, part) = (files.order.as_ref()?, files.part.as_ref()?);
                     Some((order.input.clone(), part.path().to_owned()))
                 });
+                curves.started(*job, *pid);
                 if let Some((input, part)) = files {
                     shared.ledger.started(*job, *pid, input, part);
                 }
             }
-            Input::Job(job, JobReport::Exited(_)) => shared.ledger.ended(*job),
+            Input::Job(job, JobReport::Progress(progress)) => curves.progressed(*job, progress),
+            Input::Job(job, JobReport::Exited(report)) => {
+                shared.keep_curve(*job, |media| curves.ended(*job, report, media));
+                shared.ledger.ended(*job);
+            }
             _ => {}
         }
         if shared.inputs.send(input).is_err() {
@@ -339,6 +347,19 @@ impl Shared {
     fn jobs(&self) -> MutexGuard<'_, BTreeMap<JobId, Files>> {
         // Entries are independent; after a panic elsewhere each is still whole.
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the course of a job that ended well, where it tells anything of its kind.
+    fn keep_curve(&self, job: JobId, curve: impl FnOnce(Option<Duration>) -> Option<JobCurve>) {
+        let order = self.jobs().get(&job).and_then(|files| files.order.clone());
+        let media = order.as_ref().map(|order| &order.media);
+        let Some(mut curve) = curve(media.and_then(|media| media.duration)) else { return };
+        let Some(order) = order else { return };
+        let recipe = self.preset_of(job, &order.preset).and_then(|preset| RecipeKey::of(&order.media, &preset));
+        if let Some(recipe) = recipe {
+            recipe.as_str().clone_into(&mut curve.recipe);
+            self.store.remember_curve(curve);
+        }
     }
 
     fn report(&self, job: JobId, report: JobReport) {

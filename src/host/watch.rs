@@ -159,7 +159,7 @@ pub(super) fn watch(watched: Watched) {
     }
     pipes.close(&last);
     shared.forget(job);
-    shared.report(job, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed }));
+    shared.report(job, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed, cpu: reaped.cpu }));
     if let Some(group) = group {
         group.remove();
     }

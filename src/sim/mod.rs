@@ -1,5 +1,6 @@
 //! The same engine against a modelled world in virtual time: no process, no file, no clock; the same seed gives the same run.
 
+pub mod forecast;
 pub mod world;
 
 use std::time::Duration;

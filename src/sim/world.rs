@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::cleanup::{CleanupAction, CleanupResult, CleanupVerdict};
+use crate::domain::curve::{Point, held_at};
 use crate::domain::event::{Event, EventKind, Seq};
 use crate::domain::job::{Exit, JobId, MediaInfo, Progress, Rank, Rejected, VideoStream};
 use crate::domain::memory::{Budget, BudgetSource, JobVitals, MemorySample, Scope};
@@ -59,11 +60,24 @@ pub enum Fate {
     Hangs,
 }
 
+/// What a recorded or foretold course adds to a job: its media, its memory over its work, and the processors it keeps busy.
+#[derive(Debug, Clone, Default)]
+pub struct Course {
+    /// What a probe finds.
+    pub media: MediaInfo,
+    /// Processors that it keeps busy when it is alone; its length is meant for that.
+    pub parallelism: f64,
+    /// Its memory over its work, in shares of its peak.
+    pub points: Vec<Point>,
+}
+
 #[derive(Debug)]
 struct Process {
     index: usize,
     attempt: u32,
-    /// Time run, up to `since`.
+    /// How fast it comes on, in shares of how it would alone.
+    rate: f64,
+    /// Time run, up to `since`, as it would be alone.
     ran: Duration,
     /// Running since; `None` while stopped.
     since: Option<Mono>,
@@ -107,6 +121,16 @@ pub struct World {
     processes: BTreeMap<JobId, Process>,
     cache: BTreeMap<usize, Bytes>,
     persisted: Seq,
+    /// The courses of the jobs, by their index; those without one have their ramp and need no processor.
+    pub courses: Vec<Course>,
+    /// Processors that jobs with a course share; infinite = nobody is in anybody's way.
+    pub cores: f64,
+    /// How often the kernel looks, and how often a job tells how far it is: seldom is quick.
+    pub kernel_every: Duration,
+    /// See `kernel_every`.
+    pub progress_every: Duration,
+    /// Highest memory that the kernel cannot drop, as far as it was looked at.
+    pub highest: Bytes,
     /// Memory there is.
     pub memory: Bytes,
     /// What others use.
@@ -162,6 +186,11 @@ impl World {
             processes: BTreeMap::new(),
             cache: BTreeMap::new(),
             persisted: Seq(0),
+            courses: Vec::new(),
+            cores: f64::INFINITY,
+            kernel_every: KERNEL_EVERY,
+            progress_every: PROGRESS_EVERY,
+            highest: Bytes::ZERO,
             memory: Bytes::gib(2),
             foreign: Bytes::ZERO,
             wave: None,
@@ -363,6 +392,9 @@ impl World {
     fn anon(&self, process: &Process) -> Bytes {
         let spec = &self.jobs[process.index];
         let ran = self.ran(process);
+        if let Some(course) = self.courses.get(process.index) {
+            return spec.peak.scale(held_at(&course.points, ran.as_secs_f64() / spec.length.as_secs_f64().max(1e-6)));
+        }
         if ran >= spec.ramp { spec.peak } else { spec.peak.scale(ran.as_secs_f64() / spec.ramp.as_secs_f64()) }
     }
 
@@ -375,8 +407,9 @@ impl World {
     fn kernel_looks(&mut self) -> Option<Input> {
         self.watched = !self.processes.is_empty();
         if self.watched {
-            self.after(KERNEL_EVERY, Coming::Kernel);
+            self.after(self.kernel_every, Coming::Kernel);
         }
+        self.highest = self.highest.max(self.hard());
         if !self.kernel {
             return None;
         }
@@ -389,7 +422,28 @@ impl World {
     }
 
     fn ran(&self, process: &Process) -> Duration {
-        process.ran + process.since.map_or(Duration::ZERO, |since| self.now.since(since))
+        process.ran + process.since.map_or(Duration::ZERO, |since| self.now.since(since).mul_f64(process.rate))
+    }
+
+    /// The processors are shared by those that run: who is in nobody's way comes on as if alone, else all are slowed alike.
+    /// What was foretold of their ends no longer holds when that changes.
+    fn share_processors(&mut self) {
+        if self.courses.is_empty() {
+            return;
+        }
+        let wants = |process: &Process| self.courses.get(process.index).map_or(0.0, |course| course.parallelism);
+        let wanted: f64 = self.processes.values().filter(|process| process.since.is_some()).map(wants).sum();
+        let rate = if wanted > self.cores { self.cores / wanted } else { 1.0 };
+        let running: Vec<JobId> = self.processes.iter().filter(|(_, process)| process.since.is_some()).map(|(id, _)| *id).collect();
+        for id in running {
+            let Some(ran) = self.processes.get(&id).map(|process| self.ran(process)) else { continue };
+            self.order += 1;
+            let (now, generation) = (self.now, self.order);
+            if let Some(process) = self.processes.get_mut(&id).filter(|process| process.generation != u64::MAX) {
+                (process.ran, process.since, process.rate, process.generation) = (ran, Some(now), rate, generation);
+                self.next_tick(id);
+            }
+        }
     }
 
     fn tick(&mut self, id: JobId, generation: u64) -> Option<Input> {
@@ -415,14 +469,15 @@ impl World {
         let peak = self.processes.get(&id).map_or(Bytes::ZERO, |process| self.anon(process));
         self.processes.remove(&id);
         self.limits.remove(&id);
-        Input::Job(id, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed }))
+        self.share_processors();
+        Input::Job(id, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed, cpu: Duration::ZERO }))
     }
 
     fn next_tick(&mut self, id: JobId) {
         let Some(process) = self.processes.get(&id) else { return };
         let spec = &self.jobs[process.index];
-        let left = spec.length.saturating_sub(self.ran(process));
-        let delay = if matches!(spec.fate, Fate::Hangs) { PROGRESS_EVERY } else { left.min(PROGRESS_EVERY) };
+        let left = spec.length.saturating_sub(self.ran(process)).div_f64(process.rate.max(1e-6));
+        let delay = if matches!(spec.fate, Fate::Hangs) { self.progress_every } else { left.min(self.progress_every) };
         let generation = process.generation;
         self.after(delay.max(Duration::from_millis(1)), Coming::Tick(id, generation));
     }
@@ -444,13 +499,21 @@ impl World {
         self.parts.insert((id, order.attempt));
         self.limits.extend(order.memory_limit.map(|limit| (id, limit)));
         *self.cache.entry(index).or_default() += self.jobs[index].cache;
-        let process = Process { index, attempt: order.attempt, ran: Duration::ZERO, since: Some(self.now), generation: self.order };
+        let process = Process {
+            index,
+            attempt: order.attempt,
+            rate: 1.0,
+            ran: Duration::ZERO,
+            since: Some(self.now),
+            generation: self.order,
+        };
         self.processes.insert(id, process);
         self.most_processes = self.most_processes.max(self.processes.len());
         if !self.watched {
             self.watched = true;
-            self.after(KERNEL_EVERY, Coming::Kernel);
+            self.after(self.kernel_every, Coming::Kernel);
         }
+        self.share_processors();
         self.report(0, id, JobReport::Spawned { pid: 1000 + id.0 as u32, command: format!("modelled {id}") });
         self.next_tick(id);
     }
@@ -477,13 +540,15 @@ impl World {
         let order = self.order;
         let Some(process) = self.processes.get_mut(&id) else { return };
         if pause {
-            process.ran += process.since.take().map_or(Duration::ZERO, |since| now.since(since));
+            let rate = process.rate;
+            process.ran += process.since.take().map_or(Duration::ZERO, |since| now.since(since).mul_f64(rate));
             process.generation = u64::MAX;
         } else {
             process.since.get_or_insert(now);
             process.generation = order;
             self.next_tick(id);
         }
+        self.share_processors();
     }
 
     fn clean(&mut self, order: &CleanOrder) {
@@ -535,6 +600,9 @@ impl Host for World {
                 let inspection = match &spec.fate {
                     Fate::Unfit(rejected) => Inspection::Rejected(rejected.clone()),
                     Fate::AlreadyDone => Inspection::AlreadyDone { output: PathBuf::from("/out/there.mp4") },
+                    _ if self.index_of.get(&job).is_some_and(|index| *index < self.courses.len()) => {
+                        Inspection::Ready(self.courses[self.index_of[&job]].media.clone())
+                    }
                     _ => Inspection::Ready(MediaInfo {
                         demuxer: "mov".to_owned(),
                         duration: Some(spec.length),

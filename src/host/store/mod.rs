@@ -5,6 +5,7 @@
 //! waits for a disk but that thread. Every durable event is folded into the queue in the commit that journals it. Knows
 //! nothing of how jobs are run.
 
+mod curves;
 mod error;
 mod jobs;
 mod journal;
@@ -31,6 +32,7 @@ pub use outputs::{OutputRecord, preset_hash};
 
 use super::joblog::wall_now;
 use super::jobstore::{Batch, Counts, InputKey, JobStore as _};
+use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, Seq};
 use crate::domain::job::JobId;
 use crate::domain::preset::Preset;
@@ -38,6 +40,7 @@ use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::engine::estimate::{Learned, RecipeKey};
 use crate::engine::port::{Arrived, Input, ScanId};
+pub use curves::{Lessons, lessons, waiting_inputs};
 use error::explain;
 use jobs::Jobs;
 use journal::read_journal;
@@ -232,6 +235,13 @@ impl Store {
     pub fn remember_peak(&self, recipe: RecipeKey, peak: Bytes) {
         if let Some(orders) = &self.0.orders {
             let _ = orders.send(Order::Peak(recipe, peak));
+        }
+    }
+
+    /// Adds the course of a finished job. Returns at once, as for its peak.
+    pub fn remember_curve(&self, curve: JobCurve) {
+        if let Some(orders) = &self.0.orders {
+            let _ = orders.send(Order::Curve(Box::new(curve)));
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::curves;
 use super::error::{StoreError, explain};
 use super::jobs::{self, Jobs};
 use super::journal;
@@ -14,7 +15,7 @@ use crate::host::intent;
 use crate::host::jobstore::JobStore as _;
 
 /// Version of the tables, in `user_version`.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;
 /// The first version that has a queue.
 pub(super) const FIRST_WITH_QUEUE: i64 = 4;
 /// Runs whose journal is kept, the current one included.
@@ -27,7 +28,7 @@ const PEAKS_KEPT: i64 = 4096;
 const CHECKED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What makes each version of the tables from the one before, the first from an empty file.
-const STEPS: [&str; VERSION as usize] = [VERSION_1, VERSION_2, intent::TABLE, VERSION_4];
+const STEPS: [&str; VERSION as usize] = [VERSION_1, VERSION_2, intent::TABLE, VERSION_4, curves::TABLE];
 
 const VERSION_1: &str = "
 CREATE TABLE runs (run INTEGER PRIMARY KEY AUTOINCREMENT);

@@ -279,10 +279,11 @@ fn a_durable_record_takes_milliseconds_at_most() {
 }
 
 /// State files of every earlier version, as text.
-const EARLIER: [&str; 3] = [
+const EARLIER: [&str; 4] = [
     include_str!("../../../tests/data/state-v1.sql"),
     include_str!("../../../tests/data/state-v2.sql"),
     include_str!("../../../tests/data/state-v3.sql"),
+    include_str!("../../../tests/data/state-v4.sql"),
 ];
 
 #[test]

@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, params};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::curves::insert_curve;
 use super::error::{StoreError, explain};
 use super::jobs::{self, Jobs};
 use super::journal::{self, insert_event};
 use super::outputs::{OutputRecord, insert_record};
 use super::peaks::insert_peak;
+use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::JobId;
 use crate::domain::units::Bytes;
@@ -45,6 +47,7 @@ pub(super) enum Order {
     Remember(Box<OutputRecord>, Answer),
     Forget { path: PathBuf, ino: u64, answer: Answer },
     Peak(RecipeKey, Bytes),
+    Curve(Box<JobCurve>),
     Change(Change, Answer),
     Flush(Answer),
 }
@@ -64,7 +67,7 @@ impl Order {
     fn is_awaited(&self) -> bool {
         match self {
             Self::Persist(event) => matches!(event.kind, EventKind::JobAdmitted { .. }),
-            Self::Peak(..) => false,
+            Self::Peak(..) | Self::Curve(_) => false,
             _ => true,
         }
     }
@@ -72,7 +75,7 @@ impl Order {
     /// Tells whoever waits for an answer that there is none to be had; false when nobody does, and it is to be tried again.
     fn fail(&self, error: &StoreError) -> bool {
         match self {
-            Self::Persist(_) | Self::Peak(..) | Self::Page { .. } => return false,
+            Self::Persist(_) | Self::Peak(..) | Self::Curve(_) | Self::Page { .. } => return false,
             Self::Enqueue(_, answer) => drop(answer.send(Err(error.clone()))),
             Self::Remember(_, answer)
             | Self::Forget { answer, .. }
@@ -179,7 +182,7 @@ impl Writer {
                     }
                     self.interrupted = 0;
                 }
-                Order::Peak(..) => {}
+                Order::Peak(..) | Order::Curve(_) => {}
                 Order::Remember(_, answer)
                 | Order::Forget { answer, .. }
                 | Order::Change(_, answer)
@@ -243,6 +246,10 @@ impl Writer {
                 }
                 Order::Peak(recipe, peak) => {
                     insert_peak(&change, recipe, *peak)?;
+                    Done::Nothing
+                }
+                Order::Curve(curve) => {
+                    insert_curve(&change, curve)?;
                     Done::Nothing
                 }
                 Order::Change(change_more, _) => {

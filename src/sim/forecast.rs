@@ -1,0 +1,305 @@
+//! Forecasts of a queue: the same engine in virtual time, over the courses of finished jobs of each kind, or over the
+//! memory model where none has finished yet.
+//!
+//! A forecast is many runs; in each a job takes the course of one of its kind, drawn by a seed, so that the same seed gives
+//! the same forecast. Jobs share the processors. What others use meanwhile is not foretold.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::world::{Course, Fate, SimJob};
+use super::{End, Sim};
+use crate::domain::command::Command;
+use crate::domain::curve::JobCurve;
+use crate::domain::event::{EventKind, RunSummary};
+use crate::domain::job::MediaInfo;
+use crate::domain::preset::{Preset, VideoCodec};
+use crate::domain::profile::Profile;
+use crate::domain::time::Mono;
+use crate::domain::units::Bytes;
+use crate::engine::EngineConfig;
+use crate::engine::estimate::{Learned, RecipeKey, output_size, predicted_peak};
+
+/// With fewer finished jobs of its kind a job's forecast is marked as a guess.
+pub const SURE_FROM: usize = 3;
+/// Processor seconds of x264 `medium` for a frame of a megapixel, where nothing is known: measured on a virtual EPYC.
+const CPU_PER_MEGAPIXEL: f64 = 0.03;
+/// Processor seconds for a second of sound or of copied streams.
+const CPU_PER_SECOND: f64 = 0.03;
+/// How far guesses may be off, as factors of peak and of processor time.
+const GUESS_PEAK: (f64, f64) = (0.75, 1.1);
+const GUESS_CPU: (f64, f64) = (0.5, 1.6);
+/// How far two jobs of one kind differ: other pictures.
+const LIKE_PEAK: (f64, f64) = (0.97, 1.02);
+const LIKE_CPU: (f64, f64) = (0.9, 1.1);
+/// No queue takes longer than this.
+const LONGEST: Duration = Duration::from_hours(24 * 30);
+/// The modelled kernel looks this often, and jobs tell how far they are: a forecast is no proof, and has to be quick.
+const KERNEL_EVERY: Duration = Duration::from_millis(250);
+const PROGRESS_EVERY: Duration = Duration::from_secs(20);
+
+/// A job of the queue.
+#[derive(Debug, Clone)]
+pub struct QueuedJob {
+    /// Size of its input.
+    pub size: Bytes,
+    /// What the probe found.
+    pub media: MediaInfo,
+    /// Name of its preset.
+    pub preset: String,
+}
+
+/// A way to run the queue.
+#[derive(Debug, Clone)]
+pub struct Variant {
+    /// What it is called.
+    pub name: String,
+    /// Its profile.
+    pub profile: Profile,
+    /// Memory to use at most.
+    pub budget: Bytes,
+}
+
+/// What is to be expected of one way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forecast {
+    /// What it is called.
+    pub name: String,
+    /// Slots and largest file: `2/200`.
+    pub short: String,
+    /// Memory to use at most.
+    pub budget: Bytes,
+    /// The load line.
+    pub high_water: Bytes,
+    /// Median of the peak of memory that the kernel cannot drop.
+    pub peak_p50: Bytes,
+    /// The peak that 19 of 20 runs stay under.
+    pub peak_p95: Bytes,
+    /// Share of runs that are over the line at some time, 0 to 1.
+    pub crosses: f64,
+    /// Share of runs in which the kernel kills a job.
+    pub out_of_memory: f64,
+    /// Median of the time to the end of the queue, in seconds.
+    pub finish_p50: f64,
+    /// The time that 19 of 20 runs need at most, in seconds.
+    pub finish_p95: f64,
+    /// Jobs rejected, for their size or since they never fit.
+    pub rejected: u64,
+    /// Median number of waits for memory.
+    pub holds: u64,
+}
+
+/// What forecasts are made of.
+#[derive(Debug)]
+pub struct Forecaster<'a> {
+    jobs: &'a [QueuedJob],
+    presets: &'a BTreeMap<String, Preset>,
+    learned: &'a Learned,
+    cores: f64,
+    /// The courses known for each job of the queue.
+    known: Vec<Vec<&'a JobCurve>>,
+}
+
+impl<'a> Forecaster<'a> {
+    /// For this queue, on so many processors, with what finished jobs have taught.
+    pub fn new(
+        jobs: &'a [QueuedJob],
+        presets: &'a BTreeMap<String, Preset>,
+        (learned, curves): (&'a Learned, &'a [JobCurve]),
+        cores: f64,
+    ) -> Self {
+        let mut by_recipe: BTreeMap<&str, Vec<&JobCurve>> = BTreeMap::new();
+        for curve in curves {
+            by_recipe.entry(&curve.recipe).or_default().push(curve);
+        }
+        let of = |job: &QueuedJob| {
+            let key = RecipeKey::of(&job.media, presets.get(&job.preset)?)?;
+            by_recipe.get(key.as_str()).cloned()
+        };
+        Self { jobs, presets, learned, cores, known: jobs.iter().map(|job| of(job).unwrap_or_default()).collect() }
+    }
+
+    /// Jobs whose kind has hardly been seen: what is foretold of them is a guess.
+    pub fn guesses(&self) -> usize {
+        self.known.iter().filter(|curves| curves.len() < SURE_FROM).count()
+    }
+
+    /// Finished jobs that the forecast of this queue rests on.
+    pub fn learned_from(&self) -> usize {
+        let mut used: Vec<*const JobCurve> = self.known.iter().flatten().map(|curve| std::ptr::from_ref(*curve)).collect();
+        used.sort();
+        used.dedup();
+        used.len()
+    }
+
+    /// Runs the queue this often in virtual time.
+    pub fn forecast(&self, variant: &Variant, runs: u32, seed: u64) -> Forecast {
+        let mut peaks = Vec::new();
+        let mut times = Vec::new();
+        let mut holds = Vec::new();
+        let (mut crossed, mut killed, mut rejected) = (0_u32, 0_u32, 0);
+        let mut high_water = Bytes::ZERO;
+        for run in 0..runs.max(1) {
+            // The same jobs take the same courses in every way to run the queue: only the way makes the difference.
+            let mut dice = Dice(seed.wrapping_add(u64::from(run).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+            let (summary, highest, line) = self.once(variant, &mut dice);
+            high_water = line;
+            peaks.push(highest.max(summary.peak_memory_bytes).0 as f64);
+            times.push(summary.seconds);
+            holds.push(summary.holds as f64);
+            crossed += u32::from(summary.seconds_over_high_water > 0.0 || highest > line);
+            killed += u32::from(summary.oom_kills > 0);
+            rejected = rejected.max(summary.jobs.rejected);
+        }
+        let share = |count: u32| f64::from(count) / f64::from(runs.max(1));
+        Forecast {
+            name: variant.name.clone(),
+            short: variant.profile.short(),
+            budget: variant.budget,
+            high_water,
+            peak_p50: Bytes(quantile(&mut peaks, 0.5) as u64),
+            peak_p95: Bytes(quantile(&mut peaks, 0.95) as u64),
+            crosses: share(crossed),
+            out_of_memory: share(killed),
+            finish_p50: quantile(&mut times, 0.5),
+            finish_p95: quantile(&mut times, 0.95),
+            rejected,
+            holds: quantile(&mut holds, 0.5) as u64,
+        }
+    }
+
+    /// One run: its summary, the highest memory seen between samples too, and the line.
+    fn once(&self, variant: &Variant, dice: &mut Dice) -> (RunSummary, Bytes, Bytes) {
+        let config = EngineConfig {
+            profile: variant.profile.clone(),
+            profiles: Vec::new(),
+            presets: self.presets.clone(),
+            preset: self.jobs.first().map(|job| job.preset.clone()).unwrap_or_default(),
+            retries: 2,
+            timeout: None,
+            stall: None,
+            governor: true,
+            version: String::new(),
+            learned: self.learned.clone(),
+        };
+        let (jobs, courses): (Vec<SimJob>, Vec<Course>) =
+            self.jobs.iter().zip(&self.known).map(|(job, known)| self.draw(job, known, dice)).unzip();
+        let mut sim = Sim::new(config, jobs);
+        sim.world.courses = courses;
+        sim.world.cores = self.cores;
+        sim.world.memory = variant.budget;
+        sim.world.kernel_every = KERNEL_EVERY;
+        sim.world.progress_every = PROGRESS_EVERY;
+        let paths = sim.world.paths();
+        let mut groups: Vec<(&str, Vec<PathBuf>)> = Vec::new();
+        for (job, path) in self.jobs.iter().zip(paths) {
+            match groups.last_mut() {
+                Some((preset, paths)) if *preset == job.preset => paths.push(path),
+                _ => groups.push((&job.preset, vec![path])),
+            }
+        }
+        for (preset, paths) in groups {
+            sim.ask(Command::Enqueue { paths, preset: Some(preset.to_owned()) });
+        }
+        sim.ask(Command::Drain);
+        let end = sim.run_until(Mono::START + LONGEST);
+        let mut summary = RunSummary { seconds: LONGEST.as_secs_f64(), ..RunSummary::default() };
+        let mut line = Bytes::ZERO;
+        for event in &sim.events {
+            match &event.kind {
+                EventKind::RunFinished(told) if end == End::Over => summary = told.clone(),
+                EventKind::BudgetChanged { lines, .. } => line = lines.high_water,
+                _ => {}
+            }
+        }
+        (summary, sim.world.highest, line)
+    }
+
+    /// The course that a job takes in one run.
+    fn draw(&self, job: &QueuedJob, known: &[&JobCurve], dice: &mut Dice) -> (SimJob, Course) {
+        let preset = self.presets.get(&job.preset);
+        let seconds = job.media.duration.unwrap_or(Duration::from_mins(1)).as_secs_f64();
+        let frames = job.media.video.as_ref().map_or(0.0, |video| seconds * video.fps.max(1.0));
+        let (peak, cpu, points, seen) = if known.is_empty() {
+            let peak = preset.and_then(|preset| predicted_peak(&job.media, preset)).unwrap_or(Bytes::mib(150));
+            let cpu = preset.map_or(seconds, |preset| guessed_cpu(job, preset, (frames, seconds)));
+            (peak.scale(dice.between(GUESS_PEAK)), cpu * dice.between(GUESS_CPU), Vec::new(), 0.0)
+        } else {
+            let curve = known[dice.below(known.len())];
+            let units = if curve.frames > 0 { frames.max(1.0) } else { seconds };
+            let cpu = curve.cpu_per_unit() * units * dice.between(LIKE_CPU);
+            let busiest = known.iter().map(|curve| curve.parallelism()).fold(0.0, f64::max);
+            (curve.peak.scale(dice.between(LIKE_PEAK)), cpu, curve.points.clone(), busiest)
+        };
+        // Two threads of x264 kept 1.5 processors busy, one thread one. What was seen beside other jobs may be less.
+        let threads = preset.map_or(1, |preset| preset.threads);
+        let parallelism = f64::midpoint(1.0, f64::from(threads)).max(seen).min(self.cores);
+        let picture = job.media.video.as_ref().map_or((0, 0), |video| (video.width, video.height));
+        let sim = SimJob {
+            size: job.size,
+            length: Duration::from_secs_f64((cpu / parallelism).clamp(0.01, LONGEST.as_secs_f64() / 1e3)),
+            peak,
+            ramp: Duration::ZERO,
+            picture,
+            cache: Bytes::ZERO,
+            fate: Fate::Good,
+        };
+        (sim, Course { media: job.media.clone(), parallelism, points })
+    }
+}
+
+/// Processor seconds of a job of whose kind none has finished: from the pixels it makes and the encoder's speed preset.
+fn guessed_cpu(job: &QueuedJob, preset: &Preset, (frames, seconds): (f64, f64)) -> f64 {
+    let Some((plan, video)) = preset.video.as_ref().zip(job.media.video.as_ref()) else { return seconds * CPU_PER_SECOND };
+    if plan.codec == VideoCodec::Copy {
+        return seconds * CPU_PER_SECOND;
+    }
+    let megapixels = |(width, height): (u32, u32)| f64::from(width) * f64::from(height) / 1e6;
+    let made = megapixels(output_size(plan, video.width, video.height));
+    let factor = plan.preset.map_or(1.0, |speed| match speed.to_string().as_str() {
+        "ultrafast" => 0.15,
+        "superfast" => 0.25,
+        "veryfast" => 0.45,
+        "faster" => 0.7,
+        "fast" => 0.85,
+        "slow" => 1.6,
+        "slower" => 3.0,
+        "veryslow" => 5.0,
+        _ => 1.0,
+    });
+    // Decoding and scaling cost by what comes in.
+    frames * CPU_PER_MEGAPIXEL * (made * factor + megapixels((video.width, video.height)) * 0.1)
+}
+
+/// The value that this share of the values do not exceed.
+fn quantile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let place = ((values.len() as f64 * share).ceil() as usize).clamp(1, values.len().max(1));
+    values.get(place - 1).copied().unwrap_or(0.0)
+}
+
+/// Splitmix64: the same seed gives the same numbers, everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut value = self.0;
+        value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        value ^ (value >> 31)
+    }
+
+    fn below(&mut self, count: usize) -> usize {
+        (self.next() % count.max(1) as u64) as usize
+    }
+
+    fn between(&mut self, (low, high): (f64, f64)) -> f64 {
+        low + (high - low) * (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+#[path = "forecast_tests.rs"]
+mod tests;

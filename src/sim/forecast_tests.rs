@@ -1,0 +1,138 @@
+use super::*;
+use crate::domain::curve::Point;
+use crate::domain::job::VideoStream;
+use crate::domain::preset::{Container, PixelFormat, SpeedPreset, VideoPlan};
+use crate::domain::profile::{GuideWords, Mark, MemoryMarks};
+
+fn profile(slots: u32) -> Profile {
+    Profile {
+        name: format!("p{slots}"),
+        title: String::new(),
+        max_concurrent: slots,
+        max_file_size: Bytes::mib(200),
+        memory: MemoryMarks {
+            budget: None,
+            high_water: Mark::Bytes(Bytes::mib(1536)),
+            low_water: Mark::Bytes(Bytes::mib(1331)),
+            reserve: Bytes::mib(64),
+        },
+        scratch_limit: None,
+        env: BTreeMap::new(),
+        guide: GuideWords::default(),
+    }
+}
+
+fn way(slots: u32) -> Variant {
+    Variant { name: String::new(), profile: profile(slots), budget: Bytes::gib(2) }
+}
+
+fn presets() -> BTreeMap<String, Preset> {
+    let preset = Preset {
+        name: "p".to_owned(),
+        video: Some(VideoPlan {
+            codec: VideoCodec::X264,
+            preset: Some(SpeedPreset::Medium),
+            height: Some(720),
+            pixel_format: Some(PixelFormat::Yuv420p),
+            crf: Some(23),
+            bitrate: None,
+            fps: None,
+            tile: None,
+        }),
+        audio: None,
+        container: Container::Mp4,
+        threads: 2,
+        extra: Vec::new(),
+        tolerant: false,
+    };
+    BTreeMap::from([("p".to_owned(), preset)])
+}
+
+fn job(seconds: u64, mb: u64) -> QueuedJob {
+    let video = VideoStream { codec: "h264".to_owned(), width: 1280, height: 720, pixel_format: "yuv420p".to_owned(), fps: 25.0 };
+    let media = MediaInfo { duration: Some(Duration::from_secs(seconds)), video: Some(video), ..MediaInfo::default() };
+    QueuedJob { size: Bytes::mib(mb), media, preset: "p".to_owned() }
+}
+
+/// 2 processor seconds for a second of media, 200 MB from a tenth of the way on.
+fn curves(job: &QueuedJob, presets: &BTreeMap<String, Preset>) -> Vec<JobCurve> {
+    let recipe = RecipeKey::of(&job.media, &presets["p"]).expect("a recipe").as_str().to_owned();
+    let curve = JobCurve {
+        recipe,
+        media_ms: 10_000,
+        frames: 250,
+        cpu_ms: 20_000,
+        wall_ms: 13_300,
+        peak: Bytes::mib(200),
+        points: vec![Point { done: 100, held: 1000 }, Point { done: 1000, held: 1000 }],
+    };
+    vec![curve; 4]
+}
+
+fn forecast(jobs: &[QueuedJob], curves: &[JobCurve], way: &Variant, seed: u64) -> Forecast {
+    let (presets, learned) = (presets(), Learned::default());
+    Forecaster::new(jobs, &presets, (&learned, curves), 2.0).forecast(way, 20, seed)
+}
+
+#[test]
+fn two_processors_are_the_bound_and_more_slots_only_take_more_memory() {
+    let jobs = vec![job(10, 5); 8];
+    let curves = curves(&jobs[0], &presets());
+    let of = |slots| forecast(&jobs, &curves, &way(slots), 7);
+    let (one, two, four) = (of(1), of(2), of(4));
+    // 8 jobs of 20 processor seconds on two processors: 80 s at the least; alone a job keeps 1.5 of them busy: 107 s.
+    assert!((102.0..115.0).contains(&one.finish_p50), "{one:?}");
+    assert!((78.0..90.0).contains(&two.finish_p50), "{two:?}");
+    assert!((78.0..90.0).contains(&four.finish_p50), "{four:?}");
+    let mb = |way: &Forecast| way.peak_p50.as_mb();
+    assert!((200.0..220.0).contains(&mb(&one)) && (395.0..425.0).contains(&mb(&two)) && (780.0..830.0).contains(&mb(&four)));
+    assert!(four.crosses == 0.0 && four.out_of_memory == 0.0 && four.rejected == 0);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_forecast_and_another_one_another() {
+    let jobs: Vec<QueuedJob> = (3..9).map(|seconds| job(seconds, 5)).collect();
+    let curves = curves(&jobs[0], &presets());
+    let of = |seed| forecast(&jobs, &curves, &way(2), seed);
+    assert_eq!(of(7), of(7));
+    assert_ne!(of(7), of(8));
+}
+
+#[test]
+fn jobs_wait_under_a_small_budget_and_what_is_too_large_is_rejected() {
+    let mut jobs = vec![job(10, 5); 6];
+    jobs.push(job(10, 900));
+    let curves = curves(&jobs[0], &presets());
+    let small = Variant { budget: Bytes::mib(600), ..way(4) };
+    let (small, large) = (forecast(&jobs, &curves, &small, 7), forecast(&jobs, &curves, &way(4), 7));
+    assert_eq!((small.rejected, large.rejected), (1, 1));
+    assert!(small.holds > 0 && large.holds == 0, "{small:?}");
+    assert!(small.peak_p95 <= small.high_water && small.peak_p95 < large.peak_p50, "{small:?}");
+    assert!(small.finish_p50 >= large.finish_p50, "{small:?} {large:?}");
+}
+
+#[test]
+fn what_was_never_seen_is_a_guess_and_what_was_is_none() {
+    let jobs = vec![job(10, 5); 3];
+    let (presets, learned) = (presets(), Learned::default());
+    let curves = curves(&jobs[0], &presets);
+    let known = Forecaster::new(&jobs, &presets, (&learned, &curves), 2.0);
+    assert_eq!((known.guesses(), known.learned_from()), (0, 4));
+    let unknown = Forecaster::new(&jobs, &presets, (&learned, &[]), 2.0);
+    assert_eq!((unknown.guesses(), unknown.learned_from()), (3, 0));
+    let guess = unknown.forecast(&way(2), 20, 7);
+    assert!(guess.finish_p50 > 0.0 && guess.peak_p50 > Bytes::mib(100), "{guess:?}");
+}
+
+/// Prints what a thousand runs of fifty jobs take; no limit, since machines differ.
+#[test]
+#[ignore = "a measurement: cargo test --release --lib forecast -- --ignored --nocapture"]
+#[allow(clippy::disallowed_methods)] // it measures
+fn a_thousand_runs_of_fifty_jobs() {
+    let jobs: Vec<QueuedJob> = (0..50).map(|number| job(5 + number % 9, 5)).collect();
+    let (presets, learned) = (presets(), Learned::default());
+    let curves = curves(&jobs[0], &presets);
+    let began = std::time::Instant::now();
+    let forecast = Forecaster::new(&jobs, &presets, (&learned, &curves), 2.0).forecast(&way(2), 1000, 7);
+    println!("1000 runs of 50 jobs: {:?}; {forecast:?}", began.elapsed());
+}
