@@ -64,3 +64,7 @@ chaos:
 # A hundred thousand random texts for everything that reads foreign text, or PROPTEST_CASES of them.
 fuzz:
     PROPTEST_CASES=${PROPTEST_CASES:-100000} cargo test --release --test fuzz -- --nocapture
+
+# What `plimsoll plan` foretells against real runs; needs a machine with nothing else to do (three minutes).
+plan-proof:
+    cargo test --release --test plan -- --ignored --nocapture

@@ -315,7 +315,13 @@ fn under_a_shell_ctrl_z_stops_the_jobs_too_and_the_terminal_is_afterwards_as_bef
     let pid: u32 = fs::read_to_string(home.path().join("pid")).expect("written").trim().parse().expect("a number");
     let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let jobs: Vec<u32> = children(pid).into_iter().map(|(pid, _)| pid).filter(|pid| stat(*pid).contains("(ffmpeg)")).collect();
-    assert!(!jobs.is_empty() && jobs.iter().all(|pid| stat(*pid).contains(") T ")), "the jobs are stopped with the console");
+    assert!(!jobs.is_empty());
+    // They were told before the console stopped; each of their threads stops when it next looks.
+    let began = Instant::now();
+    while !jobs.iter().all(|pid| stat(*pid).contains(") T ")) {
+        assert!(began.elapsed() < PATIENCE, "the jobs are not stopped with the console");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
     terminal.send("fg\r");
     terminal.wait("the console again", |screen| screen.contains("1 Memory") && screen.contains("2 running"));
     let began = Instant::now();
@@ -346,6 +352,8 @@ fn sigterm_gives_the_terminal_back_and_leaves_no_child() {
     let home = home(2, 30);
     let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
     terminal.wait_for("2 running");
+    // By now nothing is probed any more: whoever is below it is a job.
+    terminal.wait_for("1 rejected");
     let pid = terminal.pid();
     let jobs = children(pid);
     assert!(!jobs.is_empty());

@@ -47,7 +47,10 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         line.put(time_of_day(entry.at, app.time_zone(), inner.width < 60), dim).gap(1);
         line.put(symbol(theme, entry), theme.style(entry.role)).gap(1);
         line.field(entry.topic.word(), 9, dim, theme.symbols);
-        line.field(&app.name_of(entry), job - 1, text, theme.symbols).gap(1);
+        let name = app.name_of(entry);
+        // Where there is no room for a name, the number alone.
+        let name = if job < 10 { name.split(' ').next().unwrap_or_default() } else { &name };
+        line.field(name, job - 1, text, theme.symbols).gap(1);
         let left = line.left();
         line.put(fit(&entry.text, left, theme.symbols), theme.style(ink(entry)));
         if first + at == chosen {
