@@ -49,6 +49,10 @@ ssh:
     command -v /usr/sbin/sshd >/dev/null || apt-get install -y --no-install-recommends openssh-server openssh-client
     cargo test --test ssh -- --ignored --test-threads 1
 
+# What `plimsoll plan` foretells against real runs; needs a machine with nothing else to do (three minutes).
+plan-proof:
+    cargo test --release --test plan -- --ignored --nocapture
+
 # The hostile files under strace: every open and every connection is looked at (needs strace).
 hostile:
     cargo test --test hostile -- --include-ignored --nocapture

@@ -48,6 +48,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Foretell how a queue would run under each profile: peak, chance of crossing the line, finish; runs nothing.
     Plan(PlanArgs),
+    /// Show a recorded run again: in the console on a terminal, as log lines elsewhere; runs nothing.
+    Replay(ReplayArgs),
     /// The trade-off profiles: how many jobs at once, how large a file, where the load line is.
     #[command(subcommand_required = false)]
     Profiles {
@@ -105,6 +107,29 @@ pub struct DemoArgs {
     /// Use the built-in load jobs even where there is ffmpeg.
     #[arg(long)]
     pub load_jobs: bool,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+In the console: S or space stands still and goes on, K and J double and halve the speed, { and } go 10 s back and forward
+(they act on the playing, not on the selected job), q ends. Everything else looks, and works as ever.")]
+pub struct ReplayArgs {
+    /// What `plimsoll run --json` has written, or `plimsoll compare --json`.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// 1 = as it was, 10 = ten times as quick [default: 1 in the console, else at once].
+    #[arg(long, value_name = "N", value_parser = parse_speed)]
+    pub speed: Option<f64>,
+    /// Which run of a comparison [default: the first].
+    #[arg(long, value_name = "N")]
+    pub run: Option<u64>,
+    /// Log lines instead of the console, even on a terminal.
+    #[arg(long)]
+    pub headless: bool,
+    /// The events again as JSON lines on stdout (implies --headless).
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `plan`.
@@ -308,6 +333,11 @@ fn parse_budget(text: &str) -> Result<BudgetChoice, String> {
         }
         choice => Ok(choice),
     }
+}
+
+fn parse_speed(text: &str) -> Result<f64, String> {
+    let speed = text.trim_end_matches('x').parse().ok().filter(|speed| (0.01..=1000.0).contains(speed));
+    speed.ok_or_else(|| "give a number from 0.01 to 1000".to_owned())
 }
 
 fn parse_theme(text: &str) -> Result<ThemeChoice, String> {

@@ -9,6 +9,7 @@ pub mod neighbour;
 pub mod options;
 pub mod plan;
 pub mod provide;
+pub mod replay;
 pub mod run;
 pub mod session;
 
@@ -119,6 +120,7 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Some(Command::Doctor(args)) => examine(&args, &options::resolve(cli.options, matches)?),
         Some(Command::Compare(args)) => compare::run(&args, options::resolve(cli.options, matches)?),
         Some(Command::Plan(args)) => plan::run(&args, &options::resolve(cli.options, matches)?),
+        Some(Command::Replay(args)) => replay::run(&args, &options::resolve(cli.options, matches)?),
         Some(Command::Demo(args)) => demo::run(&args, options::resolve(cli.options, matches)?),
         Some(Command::Run(args)) => {
             run::run(&options::resolve(cli.options, matches)?, &args.paths, Wish::Lines { json: args.json, summary: true })

@@ -94,7 +94,7 @@ pub fn session(
     Ok(Session { engine, host, commands, front, log_file: resolved.log_file.clone(), watch: None, is_demo: false })
 }
 
-fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, wish: Wish) -> Front {
+pub(super) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, wish: Wish) -> Front {
     let (json, summary) = match wish {
         Wish::Console if has_terminal() && !resolved.plain => {
             let variable = |name: &str| std::env::var(name).ok();

@@ -226,7 +226,7 @@ fn start_engine(driver: Driver<RealHost>) -> Result<JoinHandle<()>> {
         .wrap_err("cannot start the engine's thread")
 }
 
-fn line_sinks(json: bool, color: bool) -> Sinks {
+pub(super) fn line_sinks(json: bool, color: bool) -> Sinks {
     let log: Box<dyn Write + Send> = Box::new(BufWriter::new(std::io::stderr()));
     let json = json.then(|| -> Box<dyn Write + Send> { Box::new(BufWriter::new(std::io::stdout())) });
     Sinks { log: Some((log, LineStyle::terminal(color))), json }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, EventKind, RunSummary};
-use super::job::{JobId, Outcome, RejectReason};
+use super::job::{JobId, KERNEL_KILL, Outcome, RejectReason};
 use super::profile::GuideWords;
 use super::text::path_text;
 use super::units::Bytes;
@@ -123,7 +123,7 @@ pub struct RunFigures {
     pub stops: u64,
     /// Times that a job went back into the queue.
     pub requeues: u64,
-    /// Kills by the kernel for want of memory.
+    /// Tries of the run's jobs that the kernel ended for want of memory. The summary's own count may be the machine's.
     pub oom_kills: u64,
     /// Memory over time, thinned out; peaks are kept.
     pub curve: Vec<CurvePoint>,
@@ -184,12 +184,15 @@ impl Tally {
                 self.running.insert(*job);
                 self.figures.most_at_once = self.figures.most_at_once.max(self.running.len() as u32);
             }
-            EventKind::JobRequeued { job, .. } => {
+            EventKind::JobRequeued { job, reason, .. } => {
                 self.running.remove(job);
                 self.figures.requeues += 1;
+                self.figures.oom_kills += u64::from(reason.contains(KERNEL_KILL));
             }
-            EventKind::JobFinished { job, outcome, output, .. } => {
+            EventKind::JobFinished { job, outcome, output, reason, .. } => {
                 self.running.remove(job);
+                let is_kill = *outcome == Outcome::OutOfMemory && reason.as_ref().is_some_and(|why| why.contains(KERNEL_KILL));
+                self.figures.oom_kills += u64::from(is_kill);
                 let known = self.known(*job);
                 known.outcome = Some(*outcome);
                 known.output.clone_from(output);
@@ -261,7 +264,6 @@ impl Tally {
             figures.holds = summary.holds;
             figures.stops = summary.stops;
             figures.requeues = summary.requeues;
-            figures.oom_kills = summary.oom_kills;
         }
         figures.throughput = if figures.seconds > 0.0 { figures.media_seconds / figures.seconds } else { 0.0 };
         figures.cpu_seconds = outside.cpu_seconds;

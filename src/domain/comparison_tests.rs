@@ -42,7 +42,7 @@ fn finished(job: u64, outcome: Outcome) -> EventKind {
         attempts: 1,
         exit_code: Some(0),
         signal: None,
-        reason: None,
+        reason: (outcome == Outcome::OutOfMemory).then(|| format!("out of memory: {KERNEL_KILL} at 9 MB of its own")),
     }
 }
 
@@ -67,7 +67,7 @@ fn a_run() -> Vec<(u64, EventKind)> {
     let summary = RunSummary {
         seconds: 10.0,
         jobs: JobCounts { done: 1, out_of_memory: 1, rejected: 1, ..JobCounts::default() },
-        oom_kills: 1,
+        oom_kills: 4,
         ..RunSummary::default()
     };
     vec![
@@ -95,7 +95,8 @@ fn the_figures_of_a_run_are_those_of_its_events() {
     assert_eq!((outputs[0].input.as_str(), outputs[0].path.to_str()), ("/v/1.mp4", Some("/o/1.mp4")));
     let run = tally.finish(Outside { cpu_seconds: 7.5, ..Outside::default() }, Vec::new());
     assert!(run.whole && !run.measured_in_group);
-    assert_eq!((run.done, run.out_of_memory, run.too_large, run.unfinished, run.oom_kills), (1, 1, 1, 0, 1));
+    assert_eq!((run.done, run.out_of_memory, run.too_large, run.unfinished), (1, 1, 1, 0));
+    assert_eq!(run.oom_kills, 1, "kills on the machine that were not of its jobs are not the run's");
     assert_eq!(run.peak_memory_bytes, Bytes::mib(260), "what others hold is not the run's");
     assert_eq!(run.peak_with_others_bytes, Bytes::mib(300));
     assert_eq!(run.peak_usage_bytes, Bytes::mib(350));

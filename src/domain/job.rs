@@ -177,6 +177,9 @@ pub struct Finished {
     pub at: Wall,
 }
 
+/// What the reason of a try says that the kernel ended for want of memory.
+pub const KERNEL_KILL: &str = "killed by the kernel";
+
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

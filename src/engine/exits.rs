@@ -6,7 +6,7 @@ use super::port::{Cause, Effect, ExitReport, Failure, JobReport, Published};
 use super::stall::Alive;
 use super::{Engine, retry};
 use crate::domain::event::EventKind;
-use crate::domain::job::{Exit, JobId, LogLevel, Outcome, Phase, StopReason};
+use crate::domain::job::{Exit, JobId, KERNEL_KILL, LogLevel, Outcome, Phase, StopReason};
 use crate::domain::memory::JobVitals;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
@@ -134,9 +134,12 @@ impl Engine {
             // Only where the group has a counter of its own is there a limit of its own that could have done it.
             let limit = self.active.get(&id).and_then(|active| active.limit).filter(|_| report.oom_killed == Some(true));
             let limit = limit.map(|limit| format!(", its limit was {}", limit.whole())).unwrap_or_default();
-            let certainty = if report.oom_killed == Some(true) { "killed by the kernel" } else { "probably killed by the kernel" };
-            let reason =
-                format!("out of memory: {certainty} at {} of its own{limit}, budget {}", peak.whole(), self.state.lines.budget);
+            let certainty = if report.oom_killed == Some(true) { "" } else { "probably " };
+            let reason = format!(
+                "out of memory: {certainty}{KERNEL_KILL} at {} of its own{limit}, budget {}",
+                peak.whole(),
+                self.state.lines.budget
+            );
             return Ending { outcome: Outcome::OutOfMemory, reason, cause: Cause::Host, exit };
         }
         let said = report.failure.unwrap_or_else(|| Failure { cause: Cause::Unknown, reason: "ffmpeg did not say why".to_owned() });

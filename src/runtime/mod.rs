@@ -5,3 +5,4 @@ pub mod driver;
 pub mod hub;
 pub mod link;
 pub mod lookup;
+pub mod replay;

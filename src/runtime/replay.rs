@@ -1,0 +1,269 @@
+//! Plays a recorded stream of events to front ends, over the same line that an engine would use: with pause, speed, and a
+//! way back and forward in time.
+//!
+//! Nothing is run and nothing is decided: what a front end asks for is a matter of the playing, or refused.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::clock::Clock;
+use super::link::{Control, Link, Outbox, Update};
+use crate::domain::command::{ClientId, Command, MoveTo, Rejection};
+use crate::domain::event::{Event, EventKind};
+use crate::domain::state::State;
+use crate::domain::time::Mono;
+
+/// How far one step goes, back or forward.
+const STEP: Duration = Duration::from_secs(10);
+/// The slowest and the quickest playing.
+const SPEEDS: (f64, f64) = (1.0 / 16.0, 256.0);
+/// A line longer than this is no event.
+const LONGEST_LINE: u64 = 16 * 1024 * 1024;
+
+/// The events of one run, in their order.
+#[derive(Debug, Clone, Default)]
+pub struct Recording {
+    /// The events.
+    pub events: Vec<Event>,
+    /// Lines that are none: of a later version, or damaged.
+    pub unreadable: usize,
+}
+
+impl Recording {
+    /// Reads JSON lines as `run --json` writes them. Of a comparison's stream, whose lines say which run they are of, the run
+    /// with this number is taken; `None` there = the first that comes.
+    pub fn read(lines: impl BufRead, run: Option<u64>) -> std::io::Result<Self> {
+        let mut recording = Self::default();
+        let (mut lines, mut line, mut wanted) = (lines, Vec::new(), run);
+        loop {
+            line.clear();
+            if std::io::Read::take(&mut lines, LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
+                return Ok(recording);
+            }
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            let Ok(mut value) = serde_json::from_slice::<Value>(&line) else {
+                recording.unreadable += 1;
+                continue;
+            };
+            let tag = value.get("run").cloned();
+            if let Some(tag) = &tag {
+                let number = tag["number"].as_u64().unwrap_or(1);
+                if number != *wanted.get_or_insert(number) {
+                    continue;
+                }
+                // The comparison counts on over its runs; the run itself began with 1.
+                value["seq"] = tag["seq"].clone();
+            }
+            match serde_json::from_value::<Event>(value) {
+                Ok(event) => recording.events.push(event),
+                // What the comparison says of itself is no event of the run.
+                Err(_) if tag.is_some() => {}
+                Err(_) => recording.unreadable += 1,
+            }
+        }
+    }
+
+    /// When the last event came.
+    pub fn length(&self) -> Mono {
+        self.events.last().map_or(Mono::START, |event| event.mono)
+    }
+
+    /// Everything that was known at that time, and the number of events behind it.
+    pub fn state_at(&self, at: Mono) -> (State, usize) {
+        let mut state = State::default();
+        let passed = self.events.partition_point(|event| event.mono <= at);
+        for event in &self.events[..passed] {
+            state.apply(event);
+        }
+        (state, passed)
+    }
+}
+
+/// Plays a recording.
+#[derive(Debug)]
+pub struct Player {
+    recording: Recording,
+    clock: Clock,
+    /// What was told so far.
+    state: State,
+    next: usize,
+    /// The time of the recording at `since`, by our clock.
+    at: Mono,
+    since: Mono,
+    speed: f64,
+    paused: bool,
+    clients: BTreeMap<ClientId, Outbox>,
+    control: mpsc::UnboundedReceiver<Control>,
+}
+
+/// Attaches front ends to a player, as to an engine.
+#[derive(Debug, Clone)]
+pub struct Stalls {
+    control: mpsc::UnboundedSender<Control>,
+}
+
+impl Stalls {
+    /// A front end's end of the line.
+    pub fn attach(&self, client: ClientId) -> Link {
+        Link::attach(client, self.control.clone())
+    }
+}
+
+impl Player {
+    /// Ready to play from the beginning. A speed of 1 is as it was; without end = at once.
+    pub fn new(recording: Recording, speed: f64) -> (Self, Stalls) {
+        let (sender, control) = mpsc::unbounded_channel();
+        let player = Self {
+            recording,
+            clock: Clock::start(),
+            state: State::default(),
+            next: 0,
+            at: Mono::START,
+            since: Mono::START,
+            speed,
+            paused: false,
+            clients: BTreeMap::new(),
+            control,
+        };
+        (player, Stalls { control: sender })
+    }
+
+    /// Plays until every front end has gone, or one asks to end. At the end of the recording it waits for what is asked.
+    /// `alone`: nobody watches for pleasure, so it ends with the recording.
+    pub async fn play(mut self, alone: bool) {
+        // Whoever attached before the start sees it from the first event.
+        while let Ok(control) = self.control.try_recv() {
+            if !self.obey(control) {
+                return;
+            }
+        }
+        self.since = self.clock.now().mono;
+        loop {
+            self.tell_due();
+            if alone && self.next == self.recording.events.len() {
+                return;
+            }
+            let due = self.next_due().map(|due| self.clock.instant_of(due));
+            let timer = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                control = self.control.recv() => {
+                    if !control.is_some_and(|control| self.obey(control)) {
+                        return;
+                    }
+                }
+                () = timer => {}
+            }
+        }
+    }
+
+    /// The time of the recording now.
+    fn position(&self) -> Mono {
+        if self.paused {
+            return self.at;
+        }
+        if self.speed.is_infinite() {
+            return self.recording.length();
+        }
+        (self.at + self.clock.now().mono.since(self.since).mul_f64(self.speed)).min(self.recording.length())
+    }
+
+    /// When the next event is due, by our clock; `None` = not by itself.
+    fn next_due(&self) -> Option<Mono> {
+        let next = self.recording.events.get(self.next).filter(|_| !self.paused && self.speed.is_finite())?;
+        Some(self.since + next.mono.since(self.at).div_f64(self.speed))
+    }
+
+    fn tell_due(&mut self) {
+        let position = self.position();
+        while let Some(event) = self.recording.events.get(self.next).filter(|event| event.mono <= position) {
+            self.state.apply(event);
+            self.next += 1;
+            self.clients.retain(|_, updates| updates.send(Update::Event(Box::new(event.clone()))));
+        }
+    }
+
+    /// From here on with another speed, or standing still.
+    fn go_on(&mut self, speed: f64, paused: bool) {
+        self.at = self.position();
+        self.since = self.clock.now().mono;
+        (self.speed, self.paused) = (speed, paused);
+    }
+
+    /// To another time: everybody gets a snapshot of it.
+    fn seek(&mut self, to: Mono) {
+        self.at = to.min(self.recording.length());
+        self.since = self.clock.now().mono;
+        (self.state, self.next) = self.recording.state_at(self.at);
+        let state = &self.state;
+        self.clients.retain(|_, updates| updates.send(Update::Snapshot(Box::new(state.clone()))));
+    }
+
+    /// Does what a front end asks; false when it asks to end, or the last one has gone.
+    fn obey(&mut self, control: Control) -> bool {
+        match control {
+            Control::Attach(client, updates) => {
+                if updates.send(Update::Snapshot(Box::new(self.state.clone()))) {
+                    self.clients.insert(client, updates);
+                }
+                true
+            }
+            Control::Detach(client) => {
+                self.clients.remove(&client);
+                !self.clients.is_empty()
+            }
+            Control::Request(client, request, command) => {
+                let goes_on = command != Command::Shutdown;
+                let answer = self.answer(&command);
+                if let Some(updates) = self.clients.get(&client) {
+                    updates.send(Update::Reply(request, answer));
+                }
+                if !goes_on {
+                    self.end();
+                }
+                goes_on
+            }
+        }
+    }
+
+    fn answer(&mut self, command: &Command) -> Result<(), Rejection> {
+        let position = self.position();
+        match command {
+            Command::Pause | Command::Resume | Command::PauseJob(_) | Command::ResumeJob(_) => {
+                self.go_on(self.speed, !self.paused);
+            }
+            Command::Move(_, MoveTo::Sooner) => self.go_on((self.speed * 2.0).min(SPEEDS.1), self.paused),
+            Command::Move(_, MoveTo::Later) => self.go_on((self.speed / 2.0).max(SPEEDS.0), self.paused),
+            Command::Move(_, MoveTo::First) => self.seek(position - STEP),
+            Command::Move(_, MoveTo::Last) => self.seek(position + STEP),
+            // Ctrl-Z: nothing of ours has to be stopped.
+            Command::Suspend | Command::Continue | Command::Drain | Command::Shutdown => return Ok(()),
+            _ => {
+                let keys = "hold or pause (S, space) stands still, sooner and later (K, J) change the speed, first and last ({, }) go 10 s";
+                return Err(Rejection(format!("this is a replay, nothing is run: {keys}")));
+            }
+        }
+        // Told in the one way that is shown: there is no event for it, since none was recorded.
+        let state = if self.paused { "stands still".to_owned() } else { format!("plays at {}x", self.speed) };
+        let seconds = |time: Mono| time.0.as_secs();
+        Err(Rejection(format!("the replay {state}, {} of {} s", seconds(self.at), seconds(self.recording.length()))))
+    }
+
+    /// A console that was asked to quit waits for the end of the run.
+    fn end(&mut self) {
+        let last = self.recording.events.iter().rev().find(|event| matches!(event.kind, EventKind::RunFinished(_)));
+        if let Some(last) = last.filter(|_| self.next < self.recording.events.len()) {
+            self.clients.retain(|_, updates| updates.send(Update::Event(Box::new(last.clone()))));
+        }
+    }
+}
