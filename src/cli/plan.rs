@@ -192,7 +192,9 @@ impl Plan {
             "budget {} from {}, {} processors, {} runs of each way in virtual time, seed {}\n",
             self.budget, self.budget_source, self.cores, self.runs, self.seed
         );
-        let _ = writeln!(out, "{:<24}{:>16}  {:<20}{:>9}{:>6}", "PLAN", "PEAK p50 to p95", "LINE", "FINISH", "REJ");
+        let label = |way: &Forecast| format!("{} {}", way.name, way.short);
+        let wide = self.forecasts.iter().map(|way| label(way).chars().count()).max().unwrap_or(0).max(22) + 1;
+        let _ = writeln!(out, "{:<wide$}{:>16}  {:<19}{:>8}{:>5}", "PLAN", "PEAK p50 to p95", "LINE", "FINISH", "REJ");
         // A row that rests on guesses is marked, as everything in it is one.
         let mark = if self.guesses > 0 { "~" } else { "" };
         for way in &self.forecasts {
@@ -203,8 +205,7 @@ impl Plan {
                 _ => "never crossed".to_owned(),
             };
             let finish = format!("{mark}{}", clock(way.finish_p50));
-            let _ =
-                writeln!(out, "{:<24}{peak:>16}  {line:<20}{finish:>9}{:>6}", format!("{} {}", way.name, way.short), way.rejected);
+            let _ = writeln!(out, "{:<wide$}{peak:>16}  {line:<19}{finish:>8}{:>5}", label(way), way.rejected);
         }
         let _ = writeln!(out, "\nadvice  {}", self.advice());
         if self.guesses > 0 {
