@@ -196,17 +196,19 @@ impl Console {
 
     /// Bytes written once nothing more has come for a while.
     fn settled(&self) -> usize {
-        let mut known = 0;
-        while known != self.bytes() {
+        // The machine may be busy with other tests: one quiet moment is none yet.
+        let (mut known, mut quiet) = (0, 0);
+        while quiet < 4 {
+            std::thread::sleep(Duration::from_millis(250));
+            quiet = if known == self.bytes() { quiet + 1 } else { 0 };
             known = self.bytes();
-            std::thread::sleep(Duration::from_millis(300));
         }
         known
     }
 
-    /// Waits until the screen is as wanted; fails with the screen after 10 s.
+    /// Waits until the screen is as wanted; fails with the screen after a minute.
     fn wait(&self, what: &str, wanted: impl Fn(&str) -> bool) {
-        for _ in 0..1000 {
+        for _ in 0..6000 {
             if wanted(&self.text()) {
                 return;
             }
@@ -216,7 +218,7 @@ impl Console {
     }
 
     fn ended(&mut self) {
-        for _ in 0..1000 {
+        for _ in 0..6000 {
             if self.child.try_wait().expect("asked").is_some() {
                 return;
             }
