@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -23,6 +23,10 @@ use crate::domain::preset::Preset;
 use crate::domain::text::sanitise;
 use crate::domain::units::Bytes;
 
+/// Probes of one file that somebody may kill before that is held against the file.
+const TRIES: u32 = 3;
+/// Signals that come from others.
+const SOMEBODYS: [i32; 4] = [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
 /// Longest time a probe may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest answer that is read.
@@ -123,7 +127,19 @@ impl Prober {
         judge(&answer, id, head)
     }
 
+    /// Asks again when the probe was killed: that says nothing of the file, unless it happens each time.
     fn ask(&self, path: &Path, question: Question<'_>) -> Result<Answer, Rejected> {
+        let mut killed_by = 0;
+        for _ in 0..TRIES {
+            let answer = self.ask_once(path, question)?;
+            let Some(signal) = answer.killed_by else { return Ok(answer) };
+            killed_by = signal;
+        }
+        let detail = format!("the probe was killed each of {TRIES} times (signal {killed_by}); queue it again to try anew");
+        Err(rejected(RejectReason::Unreadable, detail))
+    }
+
+    fn ask_once(&self, path: &Path, question: Question<'_>) -> Result<Answer, Rejected> {
         let mut command = Command::new(&self.ffprobe);
         command
             .args(["-hide_banner", "-loglevel", "level+warning", "-threads", "1", "-protocol_whitelist", "file"])
@@ -168,6 +184,8 @@ struct Answer {
     json: Vec<u8>,
     log: Vec<u8>,
     success: bool,
+    /// The signal by which somebody ended it. Those that it brings upon itself are answers too: a crash, a limit.
+    killed_by: Option<i32>,
 }
 
 fn rejected(reason: RejectReason, detail: impl Into<String>) -> Rejected {
@@ -306,7 +324,7 @@ fn collect(child: Child, timeout: Duration) -> Result<Answer, Rejected> {
     let mut child = Killed(child);
     let mut out: Option<File> = child.0.stdout.take().map(|pipe| OwnedFd::from(pipe).into());
     let mut log: Option<File> = child.0.stderr.take().map(|pipe| OwnedFd::from(pipe).into());
-    let mut answer = Answer { json: Vec::new(), log: Vec::new(), success: false };
+    let mut answer = Answer { json: Vec::new(), log: Vec::new(), success: false, killed_by: None };
     let mut block = vec![0; 16 * 1024];
     while out.is_some() || log.is_some() {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -328,6 +346,7 @@ fn collect(child: Child, timeout: Duration) -> Result<Answer, Rejected> {
         match child.0.try_wait().map_err(|error| failed(&error))? {
             Some(status) => {
                 answer.success = status.success();
+                answer.killed_by = status.signal().filter(|signal| SOMEBODYS.contains(signal));
                 return Ok(answer);
             }
             // Both pipes are closed, so it is all but gone.

@@ -349,8 +349,9 @@ fn odd_names_are_probed_like_any_other() {
 #[test]
 fn foreign_numbers_and_text_never_panic() {
     let id = FileId { dev: 0, ino: 0, size: 0, mtime_ns: 0 };
-    let judge_text =
-        |json: &str, log: &[u8]| judge(&Answer { json: json.into(), log: log.to_vec(), success: true }, id, Head::Other);
+    let judge_text = |json: &str, log: &[u8]| {
+        judge(&Answer { json: json.into(), log: log.to_vec(), success: true, killed_by: None }, id, Head::Other)
+    };
     for json in ["", "[]", "null", "{\"streams\":1}", "{\"streams\":[{\"width\":-1}]}", "{\"format\":{\"duration\":1}}"] {
         let _ = judge_text(json, b"\xff\xfe[error] \x1b");
     }
@@ -367,4 +368,27 @@ fn foreign_numbers_and_text_never_panic() {
     }
     assert_eq!(clock_time("00:01:02.5"), Some(Duration::from_millis(62_500)));
     assert_eq!(clock_time("-5"), None);
+}
+
+#[test]
+fn a_probe_that_is_killed_is_asked_again_and_its_file_refused_only_when_that_happens_each_time() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = dir.path().join("a.mp4");
+    clip(&path, 1);
+    // Folders, as a probe may not write a byte.
+    let count = dir.path().join("count");
+    let times = || std::fs::read_dir(&count).expect("there").count();
+    let program = dir.path().join("ffprobe");
+    let dying = |deaths: u32| {
+        let _ = std::fs::remove_dir_all(&count);
+        std::fs::create_dir(&count).expect("made");
+        let body = format!("mkdir {0}/$$; [ $(ls {0} | wc -l) -gt {deaths} ] || kill -9 $$; exec ffprobe \"$@\"", count.display());
+        crate::host::ffmpeg::fakes::script(&program, &body);
+        Prober::new(&program, dir.path()).probe(&path, &quick())
+    };
+    assert_eq!(dying(2).expect("probed").media.demuxer, "mov");
+    assert_eq!(times(), 3);
+    let refused = dying(99).expect_err("refused");
+    assert_eq!(times(), 3);
+    assert!(refused.detail.contains("killed each of 3 times (signal 9)"), "{}", refused.detail);
 }
