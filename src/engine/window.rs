@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::Engine;
 use super::port::{Arrived, Effect, Page, StoredJob};
 use crate::domain::event::EventKind;
-use crate::domain::job::{Job, JobId, Outcome};
+use crate::domain::job::{Job, JobId};
 use crate::domain::preset::Preset;
 use crate::domain::state::Backlog;
 
@@ -17,7 +17,8 @@ use crate::domain::state::Backlog;
 const PAGE: usize = 1000;
 /// With fewer waiting jobs listed than this the next page is asked for, so that at most twice a page is listed.
 const LOW: usize = PAGE;
-/// So many times in a row plimsoll may die while a job is at work; then the job is what kills it, as far as can be told.
+/// So many times in a row plimsoll may die while a job is at work before that is told: the job may be what kills it. It is
+/// run again all the same, for whoever else killed plimsoll must not cost a job.
 const DEATHS: u32 = 3;
 
 /// What is known of the stored queue beyond the jobs listed.
@@ -131,9 +132,9 @@ impl Engine {
             self.window.presets.insert(id, definition);
         }
         if job.deaths >= DEATHS {
-            let reason = format!("was at work each of the {} times plimsoll died", job.deaths);
-            self.finish_without_run(id, Outcome::Failed, &reason);
-            return;
+            let what = format!("job {id} was at work each of the last {} times plimsoll died", job.deaths);
+            let detail = "it is run again; if it is what ends plimsoll, cancel it".to_owned();
+            self.emit(EventKind::Fault { what, detail });
         }
         if job.deaths > 0 {
             self.window.deaths.insert(id, job.deaths);
