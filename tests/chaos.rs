@@ -328,6 +328,104 @@ fn a_disk_of_any_size_gives_whole_files_or_none() {
     assert!(done > 0 && failed > 0, "both sides were seen");
 }
 
+/// Lets reads of inputs, or writes of parts, fail with EIO once so many bytes have passed.
+const EIO: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+static int is(int fd, const char *part) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    return n > 0 && (path[n] = 0, strstr(path, part) != NULL);
+}
+static int due(int fd, const char *name, const char *part, long *passed, size_t n) {
+    const char *after = getenv(name);
+    if (!after || !is(fd, part)) return 0;
+    if (*passed >= atol(after)) { errno = EIO; return 1; }
+    *passed += n;
+    return 0;
+}
+ssize_t read(int fd, void *to, size_t n) {
+    static long passed;
+    ssize_t (*real)(int, void *, size_t) = dlsym(RTLD_NEXT, "read");
+    return due(fd, "EIO_READ", "noise.mp4", &passed, n) ? -1 : real(fd, to, n);
+}
+ssize_t write(int fd, const void *from, size_t n) {
+    static long passed;
+    ssize_t (*real)(int, const void *, size_t) = dlsym(RTLD_NEXT, "write");
+    return due(fd, "EIO_WRITE", "part", &passed, n) ? -1 : real(fd, from, n);
+}
+"#;
+
+#[test]
+#[ignore = "takes minutes; `just chaos`"]
+fn an_io_error_on_either_side_is_a_failure_that_names_the_side_and_leaves_no_output() {
+    let mut naive_successes = 0;
+    for container in ["mp4", "mkv", "mov"] {
+        for (variable, after) in [("EIO_READ", 400_000), ("EIO_WRITE", 1), ("EIO_WRITE", 400_000)] {
+            let world = World::new();
+            let input = world.put(&clips().noise(), "noise.mp4");
+            let (source, library) = (world.write("tools/eio.c", EIO), world.path("tools/eio.so"));
+            let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).arg("-ldl").status();
+            assert!(built.is_ok_and(|status| status.success()), "a C compiler is there");
+            for (name, shim) in [("ffmpeg", true), ("ffprobe", false)] {
+                // A fenced child reads nothing from here but its program: the library comes along in it.
+                let coded = Command::new("base64").arg("-w0").arg(&library).output().expect("base64 runs").stdout;
+                let coded = String::from_utf8(coded).expect("plain");
+                let shim = if shim {
+                    format!(
+                        "so=\"${{TMPDIR:-/tmp}}/eio.$$.so\"; echo '{coded}' | base64 -d >\"$so\"\n\
+                         export {variable}={after} LD_PRELOAD=\"$so\""
+                    )
+                } else {
+                    String::new()
+                };
+                let script = format!("#!/bin/sh\n{shim}\nexec {} \"$@\"\n", tool(name).display());
+                let path = world.write(&format!("tools/{name}"), script);
+                fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+            }
+            let preset = world.write(
+                "p.yaml",
+                format!("name: p\nvideo: {{ codec: libx264, preset: ultrafast, crf: 0 }}\ncontainer: {container}\nthreads: 2\n"),
+            );
+            let mut command = world.run_command(["--retries", "0", "--ffmpeg"]);
+            command.arg(world.path("tools")).arg("--preset").arg(&preset).arg(world.path("in"));
+            let run = Live::start(command).finish();
+            let end = run.end_event_of("noise.mp4");
+            println!("{container}, {variable} after {after}: {}", end["reason"]);
+            assert_eq!((run.code(), end["outcome"].as_str()), (Some(1), Some("failed")), "{container}, {variable}: {end}");
+            assert!(world.files("out").is_empty(), "{container}, {variable}: {:?}", world.files("out"));
+            let side = if variable == "EIO_READ" { "input" } else { "output" };
+            assert!(end["reason"].as_str().is_some_and(|reason| reason.contains(side)), "{container}, {variable}: {end}");
+            world.assert_no_leftovers();
+            // As it goes without: exit 0, and a file that is short.
+            let plain = Command::new(world.path("tools/ffmpeg"))
+                .args(["-nostdin", "-v", "quiet", "-y", "-i"])
+                .arg(&input)
+                .args([
+                    "-c:v",
+                    "libx264",
+                    "-preset",
+                    "ultrafast",
+                    "-crf",
+                    "0",
+                    "-f",
+                    if container == "mkv" { "matroska" } else { container },
+                ])
+                .arg(world.path("naive.part"))
+                .status();
+            naive_successes += u32::from(plain.is_ok_and(|status| status.success()));
+        }
+    }
+    println!("ffmpeg alone: exit 0 in {naive_successes} of 9");
+    assert!(naive_successes > 0, "the cases would not fool anybody");
+}
+
 fn whole(path: &Path) -> bool {
     probe(path).is_some()
 }
