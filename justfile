@@ -53,7 +53,7 @@ ssh:
 hostile:
     cargo test --test hostile -- --include-ignored --nocapture
 
-# Hundreds of random kills and signals over queues of sixty, and disks of every size (ten minutes; root for the disks).
+# Hundreds of random kills and signals over queues of sixty, disks of every size, I/O errors (five minutes; root for the disks).
 chaos:
     cargo test --release --test chaos -- --include-ignored --nocapture --test-threads 1
 
