@@ -125,7 +125,7 @@ fn the_screen_is_right_over_ssh_in_every_usual_terminal() {
     let sshd = Sshd::start("C.UTF-8");
     for term in ["xterm-256color", "tmux-256color", "linux"] {
         let world = support::World::new();
-        let mut terminal = sshd.connect(term, &world.path("home"), &console(&world, 2, 20));
+        let mut terminal = sshd.connect(term, &world.path("home"), &console(&world, 2, 120));
         let screen = terminal.wait_for("2 running");
         assert!(screen.contains("1 Memory") && screen.contains("4 Log") && screen.contains("╭"), "{term}:\n{screen}");
         let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
@@ -147,7 +147,7 @@ fn the_screen_is_right_over_ssh_in_every_usual_terminal() {
 fn without_utf_8_the_screen_is_plain_ascii_over_ssh() {
     let sshd = Sshd::start("C");
     let world = support::World::new();
-    let mut terminal = sshd.connect("xterm-256color", &world.path("home"), &console(&world, 2, 20));
+    let mut terminal = sshd.connect("xterm-256color", &world.path("home"), &console(&world, 2, 120));
     let screen = terminal.wait_for("2 running");
     assert!(screen.contains("1 Memory") && screen.is_ascii(), "{screen}");
     terminal.send("q");
