@@ -77,6 +77,19 @@ impl Hub {
         self.clients.retain(|_, client| client.publish(event, state, now));
     }
 
+    /// Tells everybody all that is known now: what was told before does not lead there.
+    pub(super) fn tell_anew(&mut self, state: &State) {
+        self.clients.retain(|_, client| {
+            client.knows = state.seq;
+            client.send(Update::Snapshot(Box::new(state.clone())))
+        });
+    }
+
+    /// Nobody is attached.
+    pub(super) fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+
     pub(super) fn reply(&mut self, client: ClientId, request: RequestId, result: Result<(), Rejection>) {
         if let Some(client) = self.clients.get_mut(&client) {
             // A front end that has gone does not miss its answer.

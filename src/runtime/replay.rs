@@ -3,7 +3,6 @@
 //!
 //! Nothing is run and nothing is decided: what a front end asks for is a matter of the playing, or refused.
 
-use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::time::Duration;
 
@@ -11,7 +10,8 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::clock::Clock;
-use super::link::{Control, Link, Outbox, Update};
+use super::hub::Hub;
+use super::link::{Control, Link};
 use crate::domain::command::{ClientId, Command, MoveTo, Rejection};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::state::State;
@@ -98,7 +98,7 @@ pub struct Player {
     since: Mono,
     speed: f64,
     paused: bool,
-    clients: BTreeMap<ClientId, Outbox>,
+    hub: Hub,
     control: mpsc::UnboundedReceiver<Control>,
 }
 
@@ -128,7 +128,7 @@ impl Player {
             since: Mono::START,
             speed,
             paused: false,
-            clients: BTreeMap::new(),
+            hub: Hub::default(),
             control,
         };
         (player, Stalls { control: sender })
@@ -189,7 +189,7 @@ impl Player {
         while let Some(event) = self.recording.events.get(self.next).filter(|event| event.mono <= position) {
             self.state.apply(event);
             self.next += 1;
-            self.clients.retain(|_, updates| updates.send(Update::Event(Box::new(event.clone()))));
+            self.hub.publish(event, &self.state, self.clock.now().mono);
         }
     }
 
@@ -205,29 +205,24 @@ impl Player {
         self.at = to.min(self.recording.length());
         self.since = self.clock.now().mono;
         (self.state, self.next) = self.recording.state_at(self.at);
-        let state = &self.state;
-        self.clients.retain(|_, updates| updates.send(Update::Snapshot(Box::new(state.clone()))));
+        self.hub.tell_anew(&self.state);
     }
 
     /// Does what a front end asks; false when it asks to end, or the last one has gone.
     fn obey(&mut self, control: Control) -> bool {
         match control {
             Control::Attach(client, updates) => {
-                if updates.send(Update::Snapshot(Box::new(self.state.clone()))) {
-                    self.clients.insert(client, updates);
-                }
+                self.hub.attach(client, updates, &self.state, self.clock.now().mono);
                 true
             }
             Control::Detach(client) => {
-                self.clients.remove(&client);
-                !self.clients.is_empty()
+                self.hub.detach(client);
+                !self.hub.is_empty()
             }
             Control::Request(client, request, command) => {
                 let goes_on = command != Command::Shutdown;
                 let answer = self.answer(&command);
-                if let Some(updates) = self.clients.get(&client) {
-                    updates.send(Update::Reply(request, answer));
-                }
+                self.hub.reply(client, request, answer);
                 if !goes_on {
                     self.end();
                 }
@@ -263,7 +258,8 @@ impl Player {
     fn end(&mut self) {
         let last = self.recording.events.iter().rev().find(|event| matches!(event.kind, EventKind::RunFinished(_)));
         if let Some(last) = last.filter(|_| self.next < self.recording.events.len()) {
-            self.clients.retain(|_, updates| updates.send(Update::Event(Box::new(last.clone()))));
+            self.state.apply(last);
+            self.hub.publish(last, &self.state, self.clock.now().mono);
         }
     }
 }
