@@ -6,11 +6,12 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
 
 use super::fileid::FileId;
 use super::publish::{parent, rename, sync_folder};
-use super::store::{OutputRecord, Store, StoreError, insert_record, path_of, record};
+use super::store::{OutputRecord, Store, StoreError, columns, insert_record, path_of, record};
 
 /// The table. The columns from `path` on are those of the outputs.
 pub(super) const TABLE: &str = "
@@ -103,22 +104,8 @@ fn insert(connection: &Connection, intent: &Intent) -> rusqlite::Result<()> {
     let Intent { part, replaces, record } = intent;
     let mut insert = connection
         .prepare_cached("INSERT OR REPLACE INTO intents VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")?;
-    insert.execute(params![
-        part.as_os_str().as_bytes(),
-        replaces,
-        record.path.as_os_str().as_bytes(),
-        record.input.as_os_str().as_bytes(),
-        record.input_id.dev as i64,
-        record.input_id.ino as i64,
-        record.input_id.size as i64,
-        record.input_id.mtime_ns,
-        record.input_hash,
-        record.preset,
-        record.preset_hash,
-        record.size as i64,
-        record.ino as i64,
-        record.made_at.0,
-    ])?;
+    let own = [Value::from(part.as_os_str().as_bytes().to_vec()), Value::from(i64::from(*replaces))];
+    insert.execute(params_from_iter(own.into_iter().chain(columns(record))))?;
     Ok(())
 }
 

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, params};
 
-use super::error::{StoreError, explain};
+use super::error::StoreError;
 use super::peaks::read_peaks;
-use super::{FILE_NAME, schema};
+use super::{has_table, peek};
 use crate::domain::curve::JobCurve;
 use crate::domain::units::Bytes;
 use crate::engine::estimate::Learned;
@@ -58,39 +58,23 @@ pub struct Lessons {
 /// Reads what is kept in a state folder, which another plimsoll may be at work in; nothing where there is no record yet, or
 /// one of an earlier version that has none.
 pub fn lessons(state_dir: &Path) -> Result<Lessons, StoreError> {
-    let path = state_dir.join(FILE_NAME);
-    if !path.exists() {
-        return Ok(Lessons::default());
-    }
-    let read = || {
-        // As a writer would: what is still in the log beside the file belongs to it.
-        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.busy_timeout(schema::BUSY)?;
-        let has = |table: &str| {
-            let count = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
-            connection.query_row(count, [table], |row| row.get::<_, i64>(0)).map(|count| count > 0)
-        };
-        let learned = if has("peaks")? { read_peaks(&connection)? } else { Learned::default() };
-        let curves = if has("curves")? { read_curves(&connection)? } else { Vec::new() };
+    peek(state_dir, |connection| {
+        let learned = if has_table(connection, "peaks")? { read_peaks(connection)? } else { Learned::default() };
+        let curves = if has_table(connection, "curves")? { read_curves(connection)? } else { Vec::new() };
         Ok(Lessons { learned, curves })
-    };
-    read().map_err(|error| explain(&path, &error))
+    })
 }
 
 /// The inputs that wait in the queue of a state folder, next first, each with the name of its preset.
 pub fn waiting_inputs(state_dir: &Path) -> Result<Vec<(PathBuf, String)>, StoreError> {
-    let path = state_dir.join(FILE_NAME);
-    if super::waiting(state_dir)? == 0 {
-        return Ok(Vec::new());
-    }
-    let read = || {
-        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.busy_timeout(schema::BUSY)?;
+    peek(state_dir, |connection| {
+        if !has_table(connection, "jobs")? {
+            return Ok(Vec::new());
+        }
         let mut query = connection.prepare("SELECT input, preset FROM jobs WHERE state <= 1 ORDER BY state DESC, rank, id")?;
         let rows = query.query_map([], |row| Ok((super::path_of(row.get(0)?), row.get(1)?)))?;
-        rows.collect::<rusqlite::Result<Vec<_>>>()
-    };
-    read().map_err(|error| explain(&path, &error))
+        rows.collect()
+    })
 }
 
 fn read_curves(connection: &Connection) -> rusqlite::Result<Vec<JobCurve>> {
@@ -116,6 +100,7 @@ fn read_curves(connection: &Connection) -> rusqlite::Result<Vec<JobCurve>> {
 mod tests {
     use super::*;
     use crate::domain::curve::Point;
+    use crate::host::store::FILE_NAME;
 
     #[test]
     fn of_one_recipe_the_last_courses_are_kept_and_read_back_whole() {

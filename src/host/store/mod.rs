@@ -44,7 +44,7 @@ pub use curves::{Lessons, lessons, waiting_inputs};
 use error::explain;
 use jobs::Jobs;
 use journal::read_journal;
-pub(super) use outputs::{insert_record, record};
+pub(super) use outputs::{columns, insert_record, record};
 use peaks::read_peaks;
 use schema::{Begun, begin_run, connect, prepare};
 use writer::{Answer, Change, Definitions, Order, Writer};
@@ -70,22 +70,34 @@ pub trait Records {
 /// How many jobs an earlier run has left in the queue of a state folder; none where there is no record yet. For whoever has
 /// to decide whether there is anything to do, before the record is opened.
 pub fn waiting(state_dir: &Path) -> Result<u64, StoreError> {
-    let path = state_dir.join(FILE_NAME);
-    if !path.exists() {
-        return Ok(0);
-    }
-    let count = || {
-        // As a writer would: what is still in the log beside the file belongs to it.
-        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.busy_timeout(schema::BUSY)?;
-        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version < schema::FIRST_WITH_QUEUE {
+    let number: i64 = peek(state_dir, |connection| {
+        if !has_table(connection, "jobs")? {
             return Ok(0);
         }
         connection.query_row("SELECT count(*) FROM jobs WHERE state <= 1", [], |row| row.get(0))
-    };
-    let number: i64 = count().map_err(|error| explain(&path, &error))?;
+    })?;
     Ok(number as u64)
+}
+
+/// Reads what is kept in a state folder, which another plimsoll may be at work in; the default where there is no record yet.
+fn peek<T: Default>(state_dir: &Path, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    let path = state_dir.join(FILE_NAME);
+    if !path.exists() {
+        return Ok(T::default());
+    }
+    let look = || {
+        // As a writer would: what is still in the log beside the file belongs to it.
+        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.busy_timeout(schema::BUSY)?;
+        read(&connection)
+    };
+    look().map_err(|error| explain(&path, &error))
+}
+
+/// A record of an earlier version may lack the table.
+fn has_table(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let count = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
+    connection.query_row(count, [table], |row| row.get::<_, i64>(0)).map(|count| count > 0)
 }
 
 /// The open record. Clones share it; the last one dropped closes it after everything is written.

@@ -4,7 +4,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
 
 use super::path_of;
 use crate::domain::preset::Preset;
@@ -71,21 +72,27 @@ pub fn preset_hash(preset: &Preset) -> String {
 pub(in crate::host) fn insert_record(connection: &Connection, record: &OutputRecord) -> rusqlite::Result<()> {
     let mut insert =
         connection.prepare_cached("INSERT OR REPLACE INTO outputs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
-    insert.execute(params![
-        record.path.as_os_str().as_bytes(),
-        record.input.as_os_str().as_bytes(),
-        record.input_id.dev as i64,
-        record.input_id.ino as i64,
-        record.input_id.size as i64,
-        record.input_id.mtime_ns,
-        record.input_hash,
-        record.preset,
-        record.preset_hash,
-        record.size as i64,
-        record.ino as i64,
-        record.made_at.0,
-    ])?;
+    insert.execute(params_from_iter(columns(record)))?;
     Ok(())
+}
+
+/// A record as its columns, in the table's order.
+pub(in crate::host) fn columns(record: &OutputRecord) -> [Value; 12] {
+    let path = |path: &Path| Value::from(path.as_os_str().as_bytes().to_vec());
+    [
+        path(&record.path),
+        path(&record.input),
+        (record.input_id.dev as i64).into(),
+        (record.input_id.ino as i64).into(),
+        (record.input_id.size as i64).into(),
+        record.input_id.mtime_ns.into(),
+        record.input_hash.clone().into(),
+        record.preset.clone().into(),
+        record.preset_hash.clone().into(),
+        (record.size as i64).into(),
+        (record.ino as i64).into(),
+        record.made_at.0.into(),
+    ]
 }
 
 pub(in crate::host) fn record(row: &Row<'_>) -> rusqlite::Result<OutputRecord> {

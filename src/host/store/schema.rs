@@ -16,8 +16,6 @@ use crate::host::jobstore::JobStore as _;
 
 /// Version of the tables, in `user_version`.
 pub(super) const VERSION: i64 = 5;
-/// The first version that has a queue.
-pub(super) const FIRST_WITH_QUEUE: i64 = 4;
 /// Runs whose journal is kept, the current one included.
 const RUNS_KEPT: i64 = 20;
 /// How long to wait for another process that writes.
