@@ -20,7 +20,6 @@ use super::Usage;
 use super::args::CompareArgs;
 use super::options::Resolved;
 use crate::config::search;
-use crate::domain::command::Command;
 use crate::domain::comparison::{Column, Comparison, Figure, OutputHash, OutputPlace, Outside, RunFigures, RunTag, Tally};
 use crate::domain::event::Event;
 use crate::domain::profile::Profile;
@@ -120,15 +119,7 @@ fn column(profile: &Profile, governor: bool) -> Column {
 
 /// The files whose cached pages are dropped before each run, so that no run finds what an earlier one has read.
 fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<PathBuf>, Usage> {
-    let commands = super::run::commands(paths, resolved)?;
-    let given = commands.iter().flat_map(|command| match command {
-        Command::Enqueue { paths, .. } => paths.as_slice(),
-        _ => &[],
-    });
-    let files: Vec<PathBuf> = given
-        .flat_map(|path| walkdir::WalkDir::new(path).follow_links(true))
-        .filter_map(|entry| entry.ok().filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path))
-        .collect();
+    let files: Vec<PathBuf> = super::run::inputs(paths, resolved)?.into_iter().map(|(file, _)| file).collect();
     if files.is_empty() {
         let given: Vec<String> = paths.iter().map(|path| path_text(path)).collect();
         return Err(Usage(format!("no jobs in {}; give video files, folders or queue files (*.yaml)", given.join(", "))));

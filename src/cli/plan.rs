@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::Usage;
 use super::args::PlanArgs;
 use super::options::Resolved;
-use crate::domain::command::Command;
 use crate::domain::profile::Profile;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
@@ -45,9 +44,9 @@ struct Plan {
 /// Foretells; returns the exit status.
 pub fn run(args: &PlanArgs, resolved: &Resolved) -> Result<u8> {
     let profile = resolved.load_profile()?;
-    let (preset, presets) = resolved.load_presets()?;
+    let (_, presets) = resolved.load_presets()?;
     let ffmpeg = locate(&Search::from_env(resolved.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
-    let inputs = inputs(args, resolved, &preset)?;
+    let inputs = inputs(args, resolved)?;
     let scratch = tempfolder()?;
     let prober = Prober::new(&ffmpeg.ffprobe, &scratch.0);
     let (mut jobs, mut skipped) = (Vec::new(), 0);
@@ -101,7 +100,7 @@ fn tempfolder() -> Result<TempFolder> {
 }
 
 /// The files of the queue, in its order, each with its preset.
-fn inputs(args: &PlanArgs, resolved: &Resolved, preset: &str) -> Result<Vec<(PathBuf, String)>> {
+fn inputs(args: &PlanArgs, resolved: &Resolved) -> Result<Vec<(PathBuf, String)>> {
     if args.paths.is_empty() {
         let waiting = waiting_inputs(&resolved.state_dir).map_err(|error| Usage(error.to_string()))?;
         if waiting.is_empty() {
@@ -111,17 +110,7 @@ fn inputs(args: &PlanArgs, resolved: &Resolved, preset: &str) -> Result<Vec<(Pat
         }
         return Ok(waiting);
     }
-    let mut files = Vec::new();
-    for command in super::run::commands(&args.paths, resolved)? {
-        let Command::Enqueue { paths, preset: named } = command else { continue };
-        for path in paths {
-            let preset = named.clone().unwrap_or_else(|| preset.to_owned());
-            let below = walkdir::WalkDir::new(&path).follow_links(true).sort_by_file_name();
-            let found = below.into_iter().filter_map(|entry| entry.ok().filter(|entry| entry.file_type().is_file()));
-            files.extend(found.map(|entry| (entry.into_path(), preset.clone())));
-        }
-    }
-    Ok(files)
+    Ok(super::run::inputs(&args.paths, resolved)?)
 }
 
 /// The profile in force first, then the others, then variations of the first: as many slots as processors, and boxes of

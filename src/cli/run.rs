@@ -17,6 +17,7 @@ use crate::headless::linear::Linear;
 use crate::headless::lines::LineStyle;
 use crate::host::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::real::HostConfig;
+use crate::host::scan;
 use crate::host::store;
 use crate::runtime::link::Lookup;
 use crate::tui::TuiOptions;
@@ -148,6 +149,22 @@ pub fn has_utf8_locale() -> bool {
         let value = value.to_ascii_lowercase();
         value.contains("utf-8") || value.contains("utf8")
     })
+}
+
+/// The files that a run would queue for these paths, in its order, each with the name of its preset.
+pub(super) fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<(PathBuf, String)>, Usage> {
+    let (default, presets) = resolved.load_presets()?;
+    let mut files = Vec::new();
+    for command in commands(paths, resolved)? {
+        let Command::Enqueue { paths, preset } = command else { continue };
+        let name = preset.unwrap_or_else(|| default.clone());
+        let Some(preset) = presets.get(&name) else { continue };
+        // What cannot be taken is told by the run.
+        scan::find(&paths, preset, &resolved.out, &mut |path, found| {
+            files.extend(found.ok().map(|_| (path.to_owned(), name.clone())));
+        });
+    }
+    Ok(files)
 }
 
 /// The commands that queue these paths, in their order. Every path is there, every queue file whole.

@@ -170,9 +170,7 @@ fn cut(stem: &[u8], room: usize) -> &[u8] {
     &stem[..end]
 }
 
-/// Finds the inputs under the given paths: files as they are, whatever their name; folders recursively, in the order of
-/// names, without hidden entries, without following symbolic links, and only files with the extension of a medium that the
-/// preset can use. Hands them over in groups of 256; where that fails, the scan ends.
+/// Hands over the inputs that [`find`] finds, in groups of 256; where that fails, the scan ends.
 pub fn scan(
     order: ScanOrder<'_>,
     book: &mut NameBook,
@@ -180,16 +178,58 @@ pub fn scan(
     hand_over: &mut dyn FnMut(Vec<NewJob>) -> Result<(), String>,
 ) -> Scanned {
     book.begin_anew();
+    let out = book.out().to_owned();
     let mut scan = Scan { order, book, records, hand_over, batch: Vec::new(), scanned: Scanned::default(), is_broken: false };
-    for path in order.paths {
-        match std::fs::metadata(path) {
-            Ok(meta) if meta.is_dir() => scan.folder(path),
-            Ok(meta) => scan.file(path, meta.len()),
-            Err(error) => scan.refuse(path, words(&error)),
-        }
-    }
+    find(order.paths, order.preset, &out, &mut |path, found| match found {
+        Ok(size) => scan.file(path, size),
+        Err(why) => scan.refuse(path, why),
+    });
     scan.flush();
     scan.scanned
+}
+
+/// What is told of each file found: its size, or why it cannot be taken.
+type Tell<'a> = &'a mut dyn FnMut(&Path, Result<u64, String>);
+
+/// Finds the inputs under the given paths: files as they are, whatever their name; folders recursively, in the order of
+/// names, without hidden entries, without following symbolic links, without the folder `out` of the outputs, and only files
+/// with the extension of a medium that the preset can use.
+pub fn find(paths: &[PathBuf], preset: &Preset, out: &Path, tell: Tell<'_>) {
+    for path in paths {
+        match std::fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => find_below(path, preset, out, tell),
+            Ok(meta) => tell(path, Ok(meta.len())),
+            Err(error) => tell(path, Err(words(&error))),
+        }
+    }
+}
+
+fn find_below(root: &Path, preset: &Preset, out: &Path, tell: Tell<'_>) {
+    let own = out.canonicalize().ok();
+    let canonical_root = root.canonicalize().ok();
+    // Somebody who names the output folder itself means it.
+    let skipped = own.filter(|own| canonical_root.as_ref() != Some(own));
+    let walk = WalkDir::new(root).sort_by_file_name().into_iter();
+    let entries = walk.filter_entry(|entry| {
+        let hidden = entry.depth() > 0 && entry.file_name().as_bytes().starts_with(b".");
+        !hidden && entry.file_name() != WORK_FOLDER && !is_folder(entry, skipped.as_deref())
+    });
+    for entry in entries {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() && is_candidate(entry.path(), preset) => {
+                let size = entry.metadata().map(|meta| meta.len()).map_err(|error| walk_words(&error));
+                tell(entry.path(), size);
+            }
+            Ok(_) => {}
+            Err(error) => tell(error.path().unwrap_or(root), Err(walk_words(&error))),
+        }
+    }
+}
+
+fn is_candidate(path: &Path, preset: &Preset) -> bool {
+    let Some(extension) = path.extension() else { return false };
+    let is_in = |list: &[&str]| list.iter().any(|known| extension.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
+    is_in(VIDEO_EXTENSIONS) || (preset.video.is_none() && is_in(AUDIO_EXTENSIONS))
 }
 
 struct Scan<'a> {
@@ -204,37 +244,6 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    fn folder(&mut self, root: &Path) {
-        let own = self.book.out().canonicalize().ok();
-        let canonical_root = root.canonicalize().ok();
-        // Somebody who names the output folder itself means it.
-        let skipped = own.filter(|own| canonical_root.as_ref() != Some(own));
-        let walk = WalkDir::new(root).sort_by_file_name().into_iter();
-        let entries = walk.filter_entry(|entry| {
-            let hidden = entry.depth() > 0 && entry.file_name().as_bytes().starts_with(b".");
-            !hidden && entry.file_name() != WORK_FOLDER && !is_folder(entry, skipped.as_deref())
-        });
-        for entry in entries {
-            match entry {
-                Ok(entry) if entry.file_type().is_file() && self.is_candidate(entry.path()) => match entry.metadata() {
-                    Ok(meta) => self.file(entry.path(), meta.len()),
-                    Err(error) => self.refuse(entry.path(), walk_words(&error)),
-                },
-                Ok(_) => {}
-                Err(error) => {
-                    let path = error.path().unwrap_or(root).to_owned();
-                    self.refuse(&path, walk_words(&error));
-                }
-            }
-        }
-    }
-
-    fn is_candidate(&self, path: &Path) -> bool {
-        let Some(extension) = path.extension() else { return false };
-        let is_in = |list: &[&str]| list.iter().any(|known| extension.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
-        is_in(VIDEO_EXTENSIONS) || (self.order.preset.video.is_none() && is_in(AUDIO_EXTENSIONS))
-    }
-
     fn file(&mut self, path: &Path, size: u64) {
         let key = input_key(path);
         // The same file twice in one scan counts once, without a word.
