@@ -20,28 +20,14 @@ use std::time::{Duration, Instant};
 
 use plimsoll::domain::units::Bytes;
 use serde_json::Value;
+use support::clips::make_clips;
 use support::clips::{clips, pad};
-use support::{Finished, Live, PATIENCE, World, say, tool, tool_path};
+use support::{Finished, Live, PATIENCE, World, say};
 
 /// One at a time: each of these tests keeps both cores of a small machine busy.
 fn turn() -> std::sync::MutexGuard<'static, ()> {
     static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
     TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Clips of one kind, each with pictures of its own.
-fn make_clips(world: &World, count: u32, size: &str, frames: u32) {
-    for number in 1..=count {
-        let graph = format!("testsrc2=s={size}:r=25,hue=h={}", number * 37);
-        let made = Command::new(tool("ffmpeg"))
-            .env("PATH", tool_path())
-            .args(["-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", &graph, "-frames:v", &frames.to_string()])
-            .args(["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"])
-            .arg(world.path(format!("in/clip-{number:02}.mp4")))
-            .status()
-            .expect("ffmpeg runs");
-        assert!(made.success());
-    }
 }
 
 fn compare(world: &World, args: &[&str]) -> Command {

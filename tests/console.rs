@@ -89,6 +89,15 @@ fn assert_restored(terminal: &Terminal) {
     assert_eq!(count(b"\x1b[?1049l"), 1, "left once");
 }
 
+/// Quits while jobs run, as the question wants it.
+fn quit(terminal: &mut Terminal) {
+    terminal.send("q");
+    terminal.wait_for("Keep running");
+    terminal.send("y");
+    terminal.end();
+    assert_restored(terminal);
+}
+
 fn assert_nothing_left(home: &Path) {
     let out = home.join("plimsoll-out");
     assert!(!out.join(".plimsoll").exists(), "no part is left");
@@ -205,11 +214,7 @@ fn the_memory_shown_agrees_with_proc() {
         assert!(began.elapsed() < PATIENCE, "shown {shown} MB, in /proc {real} MB");
         std::thread::park_timeout(Duration::from_millis(50));
     }
-    terminal.send("q");
-    terminal.wait_for("Keep running");
-    terminal.send("y");
-    terminal.end();
-    assert_restored(&terminal);
+    quit(&mut terminal);
 }
 
 #[test]
@@ -290,11 +295,7 @@ fn pages_open_over_real_jobs_and_tell_what_is_really_so() {
     terminal.wait("one event", |screen| screen.contains("filter not let in, 1"));
     terminal.send("\r");
     terminal.wait("the job of the event", |screen| screen.contains("note.mp4") && screen.contains("not let in"));
-    terminal.send("q");
-    terminal.wait_for("Keep running");
-    terminal.send("y");
-    terminal.end();
-    assert_restored(&terminal);
+    quit(&mut terminal);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use plimsoll::domain::event::{Event, EventKind, MemoryFigures};
 use plimsoll::domain::job::{JobId, MediaInfo, Outcome, Phase, RejectReason, StopReason, VideoStream};
 use plimsoll::domain::memory::{JobVitals, Level, MemorySample};
 use plimsoll::domain::preset::{Container, PixelFormat, Preset, SpeedPreset, VideoCodec, VideoPlan};
-use plimsoll::domain::profile::{GuideWords, Mark, MemoryMarks, Profile};
+use plimsoll::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
 use plimsoll::domain::state::State;
 use plimsoll::domain::time::{Mono, Now, Wall};
 use plimsoll::domain::units::Bytes;
@@ -21,7 +21,7 @@ use plimsoll::sim::world::{Fate, SimJob, Wave};
 use plimsoll::sim::{End, Sim};
 use proptest::prelude::*;
 
-const RESERVE: Bytes = Bytes::mib(64);
+const RESERVE: Bytes = GUIDE_MARKS.reserve;
 
 fn preset() -> Preset {
     Preset {
@@ -51,12 +51,7 @@ fn profile(name: &str, slots: u32, max_mb: u64) -> Profile {
         title: String::new(),
         max_concurrent: slots,
         max_file_size: Bytes::mib(max_mb),
-        memory: MemoryMarks {
-            budget: None,
-            high_water: Mark::Bytes(Bytes::mib(1536)),
-            low_water: Mark::Bytes(Bytes::mib(1331)),
-            reserve: RESERVE,
-        },
+        memory: GUIDE_MARKS,
         scratch_limit: None,
         env: BTreeMap::new(),
         guide: GuideWords::default(),

@@ -4,24 +4,9 @@
 
 mod support;
 
-use std::process::Command;
-
 use serde_json::Value;
-use support::{World, say, tool, tool_path};
-
-fn make_clips(world: &World, count: u32, frames: u32) {
-    for number in 1..=count {
-        let graph = format!("testsrc2=s=1280x720:r=25,hue=h={}", number * 37);
-        let made = Command::new(tool("ffmpeg"))
-            .env("PATH", tool_path())
-            .args(["-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", &graph, "-frames:v", &frames.to_string()])
-            .args(["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"])
-            .arg(world.path(format!("in/clip-{number:02}.mp4")))
-            .status()
-            .expect("ffmpeg runs");
-        assert!(made.success());
-    }
-}
+use support::clips::make_clips;
+use support::{World, say};
 
 fn plan(world: &World, args: &[&str]) -> Value {
     let mut command = world.command(["plan", "--json", "--budget", "2GB", "--runs", "20"]);
@@ -57,7 +42,7 @@ fn load() -> f64 {
 #[test]
 fn one_run_teaches_a_plan_the_peaks_of_the_next() {
     let world = World::new();
-    make_clips(&world, 3, 100);
+    make_clips(&world, 3, "1280x720", 100);
     let before = plan(&world, &[]);
     assert_eq!(
         (before["jobs"].as_u64(), before["guessed_jobs"].as_u64(), before["learned_from"].as_u64()),
@@ -81,7 +66,7 @@ fn one_run_teaches_a_plan_the_peaks_of_the_next() {
 #[test]
 fn a_plan_says_what_is_a_guess_and_what_would_be_rejected_and_runs_nothing() {
     let world = World::new();
-    make_clips(&world, 2, 60);
+    make_clips(&world, 2, "1280x720", 60);
     let large = world.path("in/clip-02.mp4");
     support::clips::pad(&large, 150);
     world.write("in/notes.mp4", "no video");
@@ -110,7 +95,7 @@ fn without_paths_and_without_a_queue_there_is_nothing_to_plan() {
 fn on_a_quiet_machine_peaks_are_within_10_and_makespans_within_15_percent() {
     println!("load before: {}", load());
     let world = World::new();
-    make_clips(&world, 6, 250);
+    make_clips(&world, 6, "1280x720", 250);
     real(&world, "safe");
     let plan = plan(&world, &[]);
     for (profile, name) in [("balanced", "now: balanced"), ("fast", "fast"), ("safe", "safe")] {

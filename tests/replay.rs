@@ -13,7 +13,7 @@ use std::time::Duration;
 use plimsoll::domain::command::{ClientId, Command, MoveTo, RequestId};
 use plimsoll::domain::job::JobId;
 use plimsoll::domain::preset::{AudioCodec, AudioPlan, Container, Preset};
-use plimsoll::domain::profile::{GuideWords, Mark, MemoryMarks, Profile};
+use plimsoll::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
 use plimsoll::domain::state::State;
 use plimsoll::domain::time::Mono;
 use plimsoll::domain::units::Bytes;
@@ -42,12 +42,7 @@ fn recorded() -> (String, State) {
         title: String::new(),
         max_concurrent: 2,
         max_file_size: Bytes::mib(200),
-        memory: MemoryMarks {
-            budget: None,
-            high_water: Mark::Bytes(Bytes::mib(1536)),
-            low_water: Mark::Bytes(Bytes::mib(1331)),
-            reserve: Bytes::mib(64),
-        },
+        memory: GUIDE_MARKS,
         scratch_limit: None,
         env: BTreeMap::new(),
         guide: GuideWords::default(),

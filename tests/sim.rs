@@ -8,7 +8,7 @@ use plimsoll::domain::command::{Command, MoveTo};
 use plimsoll::domain::event::{Event, EventKind};
 use plimsoll::domain::job::{JobId, Outcome, Phase, RejectReason, Rejected};
 use plimsoll::domain::preset::{AudioCodec, AudioPlan, Container, Preset};
-use plimsoll::domain::profile::{GuideWords, Mark, MemoryMarks, Profile};
+use plimsoll::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
 use plimsoll::domain::state::State;
 use plimsoll::domain::time::Mono;
 use plimsoll::domain::units::Bytes;
@@ -25,12 +25,7 @@ fn profile(slots: u32, max_mb: u64) -> Profile {
         title: String::new(),
         max_concurrent: slots,
         max_file_size: Bytes::mib(max_mb),
-        memory: MemoryMarks {
-            budget: None,
-            high_water: Mark::Bytes(Bytes::mib(1536)),
-            low_water: Mark::Bytes(Bytes::mib(1331)),
-            reserve: Bytes::mib(64),
-        },
+        memory: GUIDE_MARKS,
         scratch_limit: None,
         env: BTreeMap::new(),
         guide: GuideWords::default(),

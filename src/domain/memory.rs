@@ -203,19 +203,11 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn marks() -> MemoryMarks {
-        MemoryMarks {
-            budget: None,
-            high_water: Mark::Bytes(Bytes::mib(1536)),
-            low_water: Mark::Bytes(Bytes::mib(1331)),
-            reserve: Bytes::mib(64),
-        }
-    }
+    use crate::domain::profile::GUIDE_MARKS;
 
     #[test]
     fn a_two_gigabyte_box_has_the_lines_of_the_guide() {
-        let lines = Lines::new(&marks(), Bytes::gib(2));
+        let lines = Lines::new(&GUIDE_MARKS, Bytes::gib(2));
         assert_eq!(lines.high_water, Bytes::mib(1536));
         assert_eq!(lines.elevated.whole(), "1306 MB");
         assert_eq!(lines.critical.whole(), "1843 MB");
@@ -224,14 +216,14 @@ mod tests {
 
     #[test]
     fn a_job_alone_may_go_nearer_to_the_budget_where_that_leaves_enough() {
-        assert_eq!(Lines::new(&marks(), Bytes::gib(2)).last().whole(), "1966 MB");
-        let small = Lines::new(&marks(), Bytes::mib(256));
+        assert_eq!(Lines::new(&GUIDE_MARKS, Bytes::gib(2)).last().whole(), "1966 MB");
+        let small = Lines::new(&GUIDE_MARKS, Bytes::mib(256));
         assert_eq!(small.last(), small.critical);
     }
 
     #[test]
     fn a_larger_machine_leaves_the_rest_to_others() {
-        let lines = Lines::new(&marks(), Bytes::gib(24));
+        let lines = Lines::new(&GUIDE_MARKS, Bytes::gib(24));
         assert_eq!(lines.high_water, Bytes::mib(1536));
         assert_eq!(lines.allowance, Bytes::gib(22));
         assert_eq!(lines.gauge_end(), Bytes::gib(2));
@@ -240,7 +232,7 @@ mod tests {
     #[test]
     fn absurd_budgets_do_not_overflow() {
         for budget in [0, 1, u64::MAX] {
-            let lines = Lines::new(&marks(), Bytes(budget));
+            let lines = Lines::new(&GUIDE_MARKS, Bytes(budget));
             assert!(lines.low_water <= lines.high_water && lines.high_water <= lines.budget);
         }
     }

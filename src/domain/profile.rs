@@ -45,6 +45,14 @@ pub struct MemoryMarks {
     pub reserve: Bytes,
 }
 
+/// The guide's marks on its 2 GB box, to the megabyte as the shipped profiles have them.
+pub const GUIDE_MARKS: MemoryMarks = MemoryMarks {
+    budget: None,
+    high_water: Mark::Bytes(Bytes::mib(1536)),
+    low_water: Mark::Bytes(Bytes::mib(1331)),
+    reserve: Bytes::mib(64),
+};
+
 /// A mark: bytes, meant for a 2 GB budget and scaled down with a smaller one, or a share of the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::curve::Point;
 use crate::domain::job::VideoStream;
 use crate::domain::preset::{Container, PixelFormat, SpeedPreset, VideoPlan};
-use crate::domain::profile::{GuideWords, Mark, MemoryMarks};
+use crate::domain::profile::{GUIDE_MARKS, GuideWords};
 
 fn profile(slots: u32) -> Profile {
     Profile {
@@ -10,12 +10,7 @@ fn profile(slots: u32) -> Profile {
         title: String::new(),
         max_concurrent: slots,
         max_file_size: Bytes::mib(200),
-        memory: MemoryMarks {
-            budget: None,
-            high_water: Mark::Bytes(Bytes::mib(1536)),
-            low_water: Mark::Bytes(Bytes::mib(1331)),
-            reserve: Bytes::mib(64),
-        },
+        memory: GUIDE_MARKS,
         scratch_limit: None,
         env: BTreeMap::new(),
         guide: GuideWords::default(),

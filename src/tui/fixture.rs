@@ -11,7 +11,7 @@ use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupTrigger, CleanupVe
 use crate::domain::event::{Event, EventKind, JobCounts, MemoryFigures, RunSummary, Seq};
 use crate::domain::job::{AudioStream, JobId, LogLevel, MediaInfo, Outcome, RejectReason, VideoStream};
 use crate::domain::memory::{Level, Lines};
-use crate::domain::profile::{GuideWords, Mark, MemoryMarks, Profile};
+use crate::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
 use crate::domain::time::{Mono, Wall};
 use crate::domain::units::Bytes;
 use crate::runtime::link::{Checkup, Finding, FindingStatus, SettingInForce, Update};
@@ -399,12 +399,7 @@ pub fn profiles() -> Vec<Profile> {
         title: format!("{jobs} at once, {mb} MB"),
         max_concurrent: jobs,
         max_file_size: Bytes::mib(mb),
-        memory: MemoryMarks {
-            budget: None,
-            high_water: Mark::Bytes(Bytes::mib(1536)),
-            low_water: Mark::Bytes(Bytes::mib(1331)),
-            reserve: Bytes::mib(64),
-        },
+        memory: GUIDE_MARKS,
         scratch_limit: None,
         env: BTreeMap::new(),
         guide: GuideWords { memory: words[0].to_owned(), speed: words[1].to_owned(), reliability: words[2].to_owned() },

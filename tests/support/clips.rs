@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::{tool, tool_path};
+use super::{World, tool, tool_path};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -48,6 +48,21 @@ impl Clips {
     /// Two seconds of noise, which no encoder makes small.
     pub fn noise(&self) -> PathBuf {
         self.at("noise.mp4")
+    }
+}
+
+/// Clips of one kind, each with pictures of its own.
+pub fn make_clips(world: &World, count: u32, size: &str, frames: u32) {
+    for number in 1..=count {
+        let graph = format!("testsrc2=s={size}:r=25,hue=h={}", number * 37);
+        let made = Command::new(tool("ffmpeg"))
+            .env("PATH", tool_path())
+            .args(["-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", &graph, "-frames:v", &frames.to_string()])
+            .args(["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"])
+            .arg(world.path(format!("in/clip-{number:02}.mp4")))
+            .status()
+            .expect("ffmpeg runs");
+        assert!(made.success());
     }
 }
 
