@@ -352,6 +352,27 @@ fn while_the_console_is_stopped_nothing_runs_and_nothing_starts() {
 }
 
 #[test]
+fn whoever_stops_the_console_is_answered_when_the_job_that_is_being_started_stands_still_too() {
+    let mut sim = Sim::new(config(1, 200), vec![good(10, 3)]);
+    sim.enqueue_all();
+    while sim.world.starts.is_empty() {
+        sim.run_for(Duration::from_micros(500));
+    }
+    let answers = sim.replies.len();
+    sim.ask(Command::Suspend);
+    assert!(matches!(sim.engine.state().jobs[&JobId(1)].phase, Phase::Starting));
+    assert_eq!(sim.replies.len(), answers, "its process is not there yet, and cannot be stopped");
+    while sim.replies.len() == answers {
+        sim.run_for(Duration::from_micros(500));
+    }
+    assert!(matches!(sim.engine.state().jobs[&JobId(1)].phase, Phase::Running { paused: true, .. }));
+    sim.ask(Command::Continue);
+    sim.ask(Command::Drain);
+    assert_eq!(sim.run_for(Duration::from_mins(1)), End::Over);
+    check_run(&sim);
+}
+
+#[test]
 fn a_job_cancelled_while_its_start_fails_is_cancelled() {
     let mut sim = Sim::new(config(1, 200), vec![with_fate(Fate::SpawnFailsFirst(9))]);
     sim.enqueue_all();
@@ -601,7 +622,12 @@ proptest! {
         sim.enqueue_all();
         for (ms, command) in asked {
             sim.run_for(Duration::from_millis(ms));
+            let waits = command == Command::Suspend;
             let request = sim.ask(command);
+            if waits {
+                // For what is being started.
+                sim.run_for(Duration::from_millis(2));
+            }
             prop_assert!(sim.replies.iter().any(|(id, _)| *id == request), "every request is answered");
         }
         if shut_down {

@@ -1,7 +1,7 @@
 //! What front ends ask, and why it may be refused.
 
-use super::Engine;
 use super::port::{Effect, StopMode};
+use super::{Active, Engine};
 use crate::domain::command::{ClientId, Command, MoveTo, Rejection, RequestId};
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLevel, Outcome, Phase, RejectReason, StopReason};
@@ -41,7 +41,9 @@ impl Engine {
             }
             Command::Suspend => {
                 self.suspend_all();
-                Ok(())
+                // Whoever asks is about to stop us too: a job that is being started has to be stopped first.
+                self.suspending.push((client, request));
+                return;
             }
             Command::Continue => {
                 self.continue_all();
@@ -209,6 +211,19 @@ impl Engine {
     pub(super) fn suspend_one(&mut self, id: JobId) {
         if !self.governor.has_stopped(id) && self.pause_job(id).is_ok() {
             self.suspended.insert(id);
+        }
+    }
+
+    /// Answers those who asked for everything to be stopped, once no process is being started any more.
+    pub(super) fn answer_suspending(&mut self) {
+        let starts = |(id, active): (&JobId, &Active)| {
+            active.spawn_ordered && matches!(self.job(*id).map(|job| &job.phase), Some(Phase::Starting))
+        };
+        if self.suspending.is_empty() || (!self.over && self.active.iter().any(starts)) {
+            return;
+        }
+        for (client, request) in std::mem::take(&mut self.suspending) {
+            self.reply(client, request, Ok(()));
         }
     }
 

@@ -159,6 +159,8 @@ pub struct Engine {
     suspended: BTreeSet<JobId>,
     /// The console is stopped: nothing is started that nobody would watch.
     stands_still: bool,
+    /// Who waits to be told that everything is stopped.
+    suspending: Vec<(ClientId, RequestId)>,
     /// A disk was full: nobody is started before then.
     room_at: Mono,
     /// Asked to end a second time: what only tidies, checks or is about to start is not waited for.
@@ -189,6 +191,7 @@ impl Engine {
             after_lines: BTreeMap::new(),
             suspended: BTreeSet::new(),
             stands_still: false,
+            suspending: Vec::new(),
             room_at: Mono::START,
             hurries: false,
             over: false,
@@ -234,6 +237,7 @@ impl Engine {
         self.clean();
         self.set_pace();
         self.finish_if_over();
+        self.answer_suspending();
         #[cfg(debug_assertions)]
         self.check_invariants();
         std::mem::take(&mut self.effects)

@@ -514,7 +514,8 @@ impl World {
             self.after(self.kernel_every, Coming::Kernel);
         }
         self.share_processors();
-        self.report(0, id, JobReport::Spawned { pid: 1000 + id.0 as u32, command: format!("modelled {id}") });
+        // A fork takes its time: the engine knows a little later.
+        self.report(1, id, JobReport::Spawned { pid: 1000 + id.0 as u32, command: format!("modelled {id}") });
         self.next_tick(id);
     }
 
