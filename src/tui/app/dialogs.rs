@@ -1,0 +1,250 @@
+//! What keys do in questions, pickers, the palette and prompts, as far as it is the console's own state.
+
+use tui_input::InputRequest;
+
+use super::{App, Mode, Picker, Question};
+use crate::domain::command::Command;
+use crate::domain::profile::Profile;
+use crate::tui::action::{Act, Effect};
+use crate::tui::complete;
+use crate::tui::filter::Filter;
+use crate::tui::palette::Does;
+use crate::tui::profiles::Switch;
+use crate::tui::prompt::PromptKind;
+
+impl App {
+    /// Opens the profile picker at this row, else at the profile in force.
+    pub(super) fn open_picker(&mut self, row: Option<usize>) {
+        let in_force = self.state.profile.as_ref().map(|profile| profile.name.as_str());
+        let is_in_force = |profile: &Profile| Some(profile.name.as_str()) == in_force;
+        let row = row.or_else(|| self.settings.profiles.iter().position(is_in_force)).unwrap_or(0);
+        self.modes.push(Mode::Profiles(Picker { row, switches: Vec::new() }));
+        self.preview();
+    }
+
+    pub(super) fn preview(&mut self) {
+        if let Some(Mode::Profiles(picker)) = self.modes.last_mut() {
+            picker.switches = self.settings.profiles.iter().map(|profile| Switch::preview(&self.state, profile)).collect();
+        }
+    }
+
+    /// The row of the picker that a warning sign advises, by the sign's place in the list.
+    pub fn advised(&self, sign: usize) -> Option<usize> {
+        let (_, warning) = self.shown().warnings.iter().nth(sign)?;
+        let name = warning.profile.as_deref()?;
+        self.settings.profiles.iter().position(|profile| profile.name == name)
+    }
+
+    pub(super) fn act_on_warnings(&mut self, act: Act, row: usize) {
+        let last = self.shown().warnings.len().saturating_sub(1);
+        self.modes.pop();
+        match act {
+            Act::Down => self.modes.push(Mode::Warnings((row + 1).min(last))),
+            Act::Up => self.modes.push(Mode::Warnings(row.saturating_sub(1))),
+            Act::Enter if !self.shown().warnings.is_empty() => self.open_picker(self.advised(row)),
+            _ => {}
+        }
+    }
+
+    pub(super) fn act_on_help(&mut self, act: Act) -> Vec<Effect> {
+        let page = usize::from(self.size.1 / 2).max(1);
+        let Some(Mode::Help(help)) = self.modes.last_mut() else { return Vec::new() };
+        match act {
+            Act::Down => help.scroll += 1,
+            Act::Up => help.scroll = help.scroll.saturating_sub(1),
+            Act::HalfDown => help.scroll += page,
+            Act::HalfUp => help.scroll = help.scroll.saturating_sub(page),
+            _ => {
+                self.modes.pop();
+            }
+        }
+        if let Some(Mode::Help(help)) = self.modes.last_mut() {
+            help.scroll = help.scroll.min(100);
+        }
+        Vec::new()
+    }
+
+    pub(super) fn act_on_question(&mut self, act: Act) -> Vec<Effect> {
+        let Some(Mode::Ask(ask)) = self.modes.last_mut() else { return Vec::new() };
+        let question = ask.question;
+        let quits = matches!(question, Question::Quit | Question::Kill);
+        let confirmed = match act {
+            Act::OtherButton => {
+                ask.yes = !ask.yes;
+                return Vec::new();
+            }
+            Act::Enter => ask.yes,
+            Act::Yes => true,
+            Act::Quit => quits,
+            _ => false,
+        };
+        self.modes.pop();
+        if !confirmed {
+            return Vec::new();
+        }
+        let (what, command) = match question {
+            Question::Cancel(id) => (format!("cancel #{id}"), Command::Cancel(id)),
+            Question::Remove(id) => (format!("delete #{id}"), Command::Remove(id)),
+            Question::Quit | Question::Kill => {
+                self.quitting = true;
+                ("quit".to_owned(), Command::Shutdown)
+            }
+        };
+        vec![self.ask(what, command)]
+    }
+
+    pub(super) fn act_on_picker(&mut self, act: Act) -> Vec<Effect> {
+        let last = self.settings.profiles.len().saturating_sub(1);
+        let Some(Mode::Profiles(picker)) = self.modes.last_mut() else { return Vec::new() };
+        match act {
+            Act::Down => picker.row = (picker.row + 1).min(last),
+            Act::Up => picker.row = picker.row.saturating_sub(1),
+            Act::Enter => {
+                let row = picker.row;
+                self.modes.pop();
+                return self.switch_to(row);
+            }
+            _ => {
+                self.modes.pop();
+            }
+        }
+        Vec::new()
+    }
+
+    pub(super) fn act_on_palette(&mut self, act: Act) -> Vec<Effect> {
+        let Some(Mode::Palette(palette)) = self.modes.last_mut() else { return Vec::new() };
+        let entries = palette.entries(&self.settings.keys, &self.settings.profiles);
+        match act {
+            Act::Down => palette.row = (palette.row + 1).min(entries.len().saturating_sub(1)),
+            Act::Up => palette.row = palette.row.saturating_sub(1),
+            Act::Enter => {
+                // Nothing to choose: the letters stay, to be corrected.
+                let Some(does) = entries.get(palette.row).map(|entry| entry.does) else { return Vec::new() };
+                self.modes.pop();
+                return match does {
+                    Does::Act(act) => self.act(act),
+                    Does::Profile(at) => self.switch_to(at),
+                };
+            }
+            _ => drop(self.modes.pop()),
+        }
+        Vec::new()
+    }
+
+    pub(super) fn switch_to(&mut self, row: usize) -> Vec<Effect> {
+        let Some(profile) = self.settings.profiles.get(row).cloned() else { return Vec::new() };
+        vec![self.ask(format!("profile {}", profile.name), Command::SelectProfile(Box::new(profile)))]
+    }
+
+    pub(super) fn act_on_prompt(&mut self, act: Act) -> Vec<Effect> {
+        let Some(Mode::Prompt(prompt)) = self.modes.last_mut() else { return Vec::new() };
+        let line = prompt.input.value().to_owned();
+        match (act, prompt.kind) {
+            (Act::Enter, kind) => return self.take_line(kind, &line),
+            (Act::Complete, PromptKind::Add) => return vec![Effect::Complete(line)],
+            (Act::Older, PromptKind::Add) => prompt.recall(&self.history, true),
+            (Act::Newer, PromptKind::Add) => prompt.recall(&self.history, false),
+            (Act::Back, kind) => {
+                self.modes.pop();
+                match kind {
+                    PromptKind::Filter => self.filter = None,
+                    PromptKind::Events => self.events.filter.clear(),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    /// Enter in a prompt.
+    pub(super) fn take_line(&mut self, kind: PromptKind, line: &str) -> Vec<Effect> {
+        match kind {
+            PromptKind::Filter => {
+                self.modes.pop();
+                if self.filter.as_ref().is_some_and(|filter| filter.text().is_empty()) {
+                    self.filter = None;
+                }
+                self.select_shown();
+            }
+            PromptKind::Events => {
+                self.modes.pop();
+                line.trim().clone_into(&mut self.events.filter);
+            }
+            PromptKind::Search => {
+                self.modes.pop();
+                line.clone_into(&mut self.search);
+                self.next_match(false);
+            }
+            PromptKind::Add => match complete::words(line) {
+                Ok(words) if words.is_empty() => {
+                    self.modes.pop();
+                }
+                Ok(words) => {
+                    self.modes.pop();
+                    self.history.retain(|known| known != line);
+                    self.history.push(line.to_owned());
+                    let paths = words.iter().map(|word| complete::absolute(word, &self.settings.places)).collect();
+                    return vec![self.ask("add", Command::Enqueue { paths, preset: None })];
+                }
+                Err(reason) => self.prompt_error(reason),
+            },
+        }
+        Vec::new()
+    }
+
+    pub(super) fn prompt_error(&mut self, reason: String) {
+        if let Some(Mode::Prompt(prompt)) = self.modes.last_mut() {
+            prompt.error = Some(reason);
+        }
+    }
+
+    pub(super) fn edit(&mut self, request: InputRequest) -> Vec<Effect> {
+        match self.modes.last_mut() {
+            Some(Mode::Help(help)) => {
+                help.filter.handle(request);
+                help.scroll = 0;
+            }
+            Some(Mode::Palette(palette)) => {
+                palette.input.handle(request);
+                palette.row = 0;
+            }
+            Some(Mode::Prompt(prompt)) => {
+                prompt.edit(request);
+                if prompt.kind == PromptKind::Events {
+                    prompt.input.value().clone_into(&mut self.events.filter);
+                } else if prompt.kind == PromptKind::Filter {
+                    let text = prompt.input.value().to_owned();
+                    let shown = self.frozen.as_deref().unwrap_or(&self.state);
+                    self.filter = Some(match self.filter.take() {
+                        Some(filter) => filter.retype(text, shown),
+                        None => Filter::new(text, shown),
+                    });
+                }
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    /// Files dropped onto a terminal arrive as pasted paths: outside a prompt they open the one for adding.
+    pub(super) fn paste(&mut self, text: &str) -> Vec<Effect> {
+        if self.modes.is_empty() {
+            self.open(PromptKind::Add, String::new());
+        }
+        if let Some(Mode::Palette(palette)) = self.modes.last_mut() {
+            for c in text.chars().filter(|c| !c.is_control()) {
+                palette.input.handle(InputRequest::InsertChar(c));
+            }
+            palette.row = 0;
+        }
+        if let Some(Mode::Prompt(prompt)) = self.modes.last_mut() {
+            prompt.paste(text);
+            if prompt.kind == PromptKind::Filter {
+                let text = prompt.input.value().to_owned();
+                self.filter = Some(Filter::new(text, self.shown()));
+            }
+        }
+        Vec::new()
+    }
+}
