@@ -15,9 +15,10 @@ test *ARGS:
 demo *ARGS:
     cargo run --release -- demo --yes {{ARGS}}
 
-# Launch overhead per job, the console's frame time, the engine's step time, and what sampling memory costs.
+# Launch overhead per job, the console's frame time, the engine's step time, a thousand forecasts, and what sampling memory costs.
 bench *ARGS:
     cargo bench {{ARGS}}
+    cargo test --release --lib forecast -- --ignored --nocapture a_thousand_runs
     cargo test --release --test box -- --nocapture sampling_ten_times_a_second
 
 # What ffmpeg really holds, recipe by recipe, against the memory model (ten minutes).

@@ -190,7 +190,8 @@ impl<'a> Forecaster<'a> {
     /// All runs, in their order.
     fn runs(&self, variant: &Variant, runs: u32, seed: u64) -> Vec<Run> {
         // The same jobs take the same courses in every way to run the queue: only the way makes the difference.
-        let one = |run: u32| self.once(variant, &mut Dice(seed.wrapping_add(u64::from(run).wrapping_mul(0x9E37_79B9_7F4A_7C15))));
+        let dice = |run: u32| Dice(seed.wrapping_add(u64::from(run).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        let one = |run: u32| self.once(variant, &mut dice(run), true);
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u32;
         let threads = processors.min(runs / RUNS_A_THREAD).max(1);
         let share = runs.div_ceil(threads);
@@ -206,8 +207,8 @@ impl<'a> Forecaster<'a> {
         })
     }
 
-    /// One run.
-    fn once(&self, variant: &Variant, dice: &mut Dice) -> Run {
+    /// One run, in a sparing world or in one that is looked at by the clock.
+    fn once(&self, variant: &Variant, dice: &mut Dice, sparing: bool) -> Run {
         let config = EngineConfig {
             profile: variant.profile.clone(),
             profiles: Vec::new(),
@@ -225,7 +226,7 @@ impl<'a> Forecaster<'a> {
             self.jobs.iter().zip(&self.known).map(|(job, known)| self.draw(job, known, dice)).unzip();
         let mut sim = Sim::new(config, jobs);
         sim.keeps_events = false;
-        sim.world.sparing = true;
+        sim.world.sparing = sparing;
         sim.world.courses = courses;
         sim.world.cores = self.cores;
         sim.world.memory = variant.budget;

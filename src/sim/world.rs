@@ -189,7 +189,7 @@ const TOLD_AT: f64 = 0.5;
 /// The course of a job that has none: all of its memory from a tenth of the way on.
 const STEEP: &[Point] = &[Point { done: 100, held: 1000 }];
 /// Longest time between two samples of a sparing world in which something is decided by how memory goes on.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 impl World {
     /// A world with these jobs to be found, 2 GB of memory and nobody else in it.
@@ -499,6 +499,8 @@ impl World {
     /// The processors are shared by those that run: who is in nobody's way comes on as if alone, else all are slowed alike.
     /// What was foretold of their ends no longer holds when that changes.
     fn share_processors(&mut self) {
+        // Memory goes another way from here on: it is looked at soon again.
+        self.sample_wait = self.sample_every;
         if self.courses.is_empty() {
             return;
         }
