@@ -127,7 +127,12 @@ pub(super) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profi
                     home: std::env::var_os("HOME").map(PathBuf::from),
                 },
                 commands: Vec::new(),
-                lookup: Lookup { log: None, checkup: Some(super::checkup(resolved.clone())) },
+                lookup: Lookup {
+                    log: None,
+                    checkup: Some(super::checkup(resolved.clone())),
+                    comparisons: Some(super::compare::board::lookup(&resolved.state_dir)),
+                },
+                comparison: None,
             }));
         }
         Wish::Console if has_terminal() => {

@@ -428,6 +428,7 @@ pub fn settings(color: ColorMode, ascii: bool) -> Settings {
         profiles: profiles(),
         places: Places { cwd: "/v".into(), home: Some("/home/me".into()) },
         time_zone: TimeZone::UTC,
+        comparison: None,
     }
 }
 
