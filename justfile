@@ -62,6 +62,10 @@ chaos:
 fuzz:
     PROPTEST_CASES=${PROPTEST_CASES:-100000} cargo test --release --test fuzz -- --nocapture
 
-# What `plimsoll plan` foretells against real runs; needs a machine with nothing else to do (three minutes).
+# What `plimsoll plan` foretells against real runs: six queues, three profiles; needs a machine with nothing else to do (ten minutes).
 plan-proof:
-    cargo test --release --test plan -- --ignored --nocapture
+    cargo test --release --test plan -- --ignored --nocapture --test-threads 1
+
+# Decided slots against fixed ones, with real jobs in boxes of 512 MB, 1 GB and 2 GB; needs a machine with nothing else to do.
+adaptive-proof:
+    cargo test --release --test adaptive -- --include-ignored --nocapture --test-threads 1
