@@ -14,7 +14,9 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::{JobId, Phase};
+use crate::tui::action::Act;
 use crate::tui::app::{App, Ask, Question, job_name};
+use crate::tui::keymap::KeyMode;
 use crate::tui::theme::Role;
 use crate::tui::view::pen::{Framed, Line, fit, popup};
 
@@ -74,7 +76,7 @@ fn words(app: &App, question: Question) -> Words {
             lines: vec![
                 format!("{are} running."),
                 "Stopped jobs begin anew; what is done stays done.".to_owned(),
-                "q again stops them too.".to_owned(),
+                format!("{} again stops them too.", app.keys().label_in(KeyMode::Ask, Act::Quit)),
             ],
             buttons: ["Keep running", "Stop and quit"],
         },
