@@ -267,7 +267,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('Y')] CopyLog "copy-log" Look "copy line, log (OSC 52)" ""
     Normal [ch('L')] Follow "follow" Look "log: follow on, off" ""
     Normal [ch('l')] Wrap "wrap" Look "log: long lines wrapped" ""
-    Normal [ch('o')] WholeLog "whole-log" Look "log: all of it, from its file" ""
+    Normal [ch('o')] WholeLog "whole-log" Look "log: the whole file" ""
 
     Normal [ch('S')] HoldQueue "hold" Jobs "hold, release the queue" ""
     Normal [ch('J')] Later "later" Jobs "later, sooner in the queue" ""
