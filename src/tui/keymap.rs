@@ -24,7 +24,7 @@ pub enum KeyMode {
 }
 
 impl KeyMode {
-    /// The word before the point in the names of its actions; the dashboard has none.
+    /// The word before the names of its actions; the dashboard has none.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Normal => "",
@@ -197,12 +197,12 @@ pub struct Binding {
 
 impl Binding {
     /// The name under which settings change its keys: on the dashboard that after `:`, in a dialog the dialog's and what it
-    /// does, such as `ask.other-button`.
+    /// does, such as `ask-other-button`.
     pub fn setting(&self) -> String {
         if self.mode == KeyMode::Normal {
             return self.name.to_owned();
         }
-        let mut name = format!("{}.", self.mode.word());
+        let mut name = format!("{}-", self.mode.word());
         for (at, c) in format!("{:?}", self.act).chars().enumerate() {
             if c.is_uppercase() && at > 0 {
                 name.push('-');
@@ -372,10 +372,11 @@ impl Keymap {
         for (at, change) in changes.iter().enumerate() {
             let Some(row) = TABLE.iter().position(|binding| binding.setting() == change.action) else {
                 // Those of the dialog, or of the dashboard, that is meant: of all there are too many to read.
-                let dialog = |name: &str| name.split_once('.').map_or(String::new(), |(dialog, _)| dialog.to_owned());
-                let meant = dialog(&change.action);
-                let is_dialog = TABLE.iter().any(|binding| binding.mode.word() == meant);
-                let names = TABLE.iter().map(Binding::setting).filter(|name| !is_dialog || dialog(name) == meant);
+                let is_of = |mode: KeyMode, name: &str| name.strip_prefix(mode.word()).is_some_and(|rest| rest.starts_with('-'));
+                let dialog =
+                    TABLE.iter().map(|binding| binding.mode).find(|mode| *mode != KeyMode::Normal && is_of(*mode, &change.action));
+                let meant = dialog.unwrap_or(KeyMode::Normal);
+                let names = TABLE.iter().filter(|binding| binding.mode == meant).map(Binding::setting);
                 let names: Vec<String> = names.collect();
                 let problem = "there is no such action".to_owned();
                 mistakes.push(KeyMistake { change: at, key: None, problem, allowed: names.join(", ") });
@@ -588,7 +589,7 @@ mod tests {
             assert_eq!(has_hint, !binding.hint.is_empty(), "{name}: the footer tells it");
         }
         let names: Vec<String> = TABLE.iter().map(Binding::setting).collect();
-        for name in ["ask.yes", "ask.back", "ask.other-button", "ask.enter", "profiles.down", "commands.up", "prompt.complete"] {
+        for name in ["ask-yes", "ask-back", "ask-other-button", "ask-enter", "profiles-down", "commands-up", "prompt-complete"] {
             assert!(names.iter().any(|known| known == name), "{name} is missing in {names:?}");
         }
     }
@@ -610,7 +611,7 @@ mod tests {
         assert_eq!(keys(KeyMode::Profiles, Act::Back), "esc ^c Q P", "j goes down there");
         assert_eq!(keys(KeyMode::Help, Act::Back), "esc ^c enter f1", "an h is typed there");
         assert_eq!(keys(KeyMode::Warnings, Act::Back), "esc W ^c Q");
-        let map = Keymap::with(&[change("quit", &["Q"]), change("ask.quit", &["z"])]).expect("fits");
+        let map = Keymap::with(&[change("quit", &["Q"]), change("ask-quit", &["z"])]).expect("fits");
         assert_eq!(map.label_in(KeyMode::Ask, Act::Quit), "z", "what is said of the dialog itself holds");
     }
 
@@ -620,16 +621,16 @@ mod tests {
             let mistakes = Keymap::with(changes).expect_err("refused");
             mistakes.into_iter().map(|mistake| (mistake.change, mistake.key, mistake.problem)).collect::<Vec<_>>()
         };
-        assert_eq!(told(&[change("ask.yes", &["n"])]), [(0, Some(0), "n means ask.back already".to_owned())]);
-        let swapped = Keymap::with(&[change("ask.yes", &["n"]), change("ask.back", &["y"])]).expect("each key means one thing");
+        assert_eq!(told(&[change("ask-yes", &["n"])]), [(0, Some(0), "n means ask-back already".to_owned())]);
+        let swapped = Keymap::with(&[change("ask-yes", &["n"]), change("ask-back", &["y"])]).expect("each key means one thing");
         assert_eq!(swapped.resolve(KeyMode::Ask, KeyEvent::new(KeyCode::Char('n'), KeyModifiers::NONE)), Some(Act::Yes));
-        assert_eq!(told(&[change("prompt.enter", &["x"])]), [(0, Some(0), "x is typed there".to_owned())]);
-        assert_eq!(told(&[change("commands.down", &["^c"])]), [(0, Some(0), "^c always closes".to_owned())]);
-        let only = Keymap::with(&[change("prompt.back", &["f9"])]).expect("fits");
+        assert_eq!(told(&[change("prompt-enter", &["x"])]), [(0, Some(0), "x is typed there".to_owned())]);
+        assert_eq!(told(&[change("commands-down", &["^c"])]), [(0, Some(0), "^c always closes".to_owned())]);
+        let only = Keymap::with(&[change("prompt-back", &["f9"])]).expect("fits");
         let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
         assert_eq!(only.resolve(KeyMode::Prompt, control_c), Some(Act::Back));
-        let unknown = Keymap::with(&[change("ask.maybe", &["m"])]).expect_err("refused");
-        assert!(unknown[0].allowed.starts_with("ask.enter, ask.other-button, ask.yes"), "{}", unknown[0].allowed);
+        let unknown = Keymap::with(&[change("ask-maybe", &["m"])]).expect_err("refused");
+        assert!(unknown[0].allowed.starts_with("ask-enter, ask-other-button, ask-yes"), "{}", unknown[0].allowed);
         assert!(!unknown[0].allowed.contains("profile"), "{}", unknown[0].allowed);
     }
 

@@ -484,7 +484,7 @@ fn changed_keys_work_and_are_what_help_and_hints_tell() {
 #[test]
 fn the_keys_of_dialogs_can_be_changed_and_the_dialogs_tell_the_new_ones() {
     let change = |action: &str, key: &str| KeyChange { action: action.to_owned(), keys: vec![key.to_owned()] };
-    let changes = [change("ask.yes", "J"), change("ask.back", "N"), change("ask.quit", "Q"), change("profiles.enter", "s")];
+    let changes = [change("ask-yes", "J"), change("ask-back", "N"), change("ask-quit", "Q"), change("profiles-enter", "s")];
     let mut app = busy(true).app(Settings { keys: Keymap::with(&changes).expect("fits"), ..settings(ColorMode::True, false) });
     press(&mut app, "gx");
     let asked = text(&draw(&mut app, 120, 36));
