@@ -5,12 +5,22 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::domain::comparison::kept::{ComparisonId, Kept, Shelf};
 use crate::domain::job::{JobId, WholeLog};
 
 /// How to read the log of a job's try.
 pub type ReadLog = Arc<dyn Fn(JobId, u32) -> Result<WholeLog, String> + Send + Sync>;
 /// How to examine what plimsoll depends on.
 pub type Examine = Arc<dyn Fn() -> Result<Checkup, String> + Send + Sync>;
+
+/// How to read what is kept of comparisons.
+#[derive(Clone)]
+pub struct Comparisons {
+    /// All that is kept, the newest first.
+    pub list: Arc<dyn Fn() -> Result<Shelf, String> + Send + Sync>,
+    /// One of them.
+    pub open: Arc<dyn Fn(ComparisonId) -> Result<Arc<Kept>, String> + Send + Sync>,
+}
 
 /// What can be looked up; `None` = nobody can say.
 #[derive(Clone, Default)]
@@ -19,11 +29,17 @@ pub struct Lookup {
     pub log: Option<ReadLog>,
     /// What `plimsoll doctor` finds.
     pub checkup: Option<Examine>,
+    /// Kept comparisons.
+    pub comparisons: Option<Comparisons>,
 }
 
 impl fmt::Debug for Lookup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lookup").field("log", &self.log.is_some()).field("checkup", &self.checkup.is_some()).finish()
+        f.debug_struct("Lookup")
+            .field("log", &self.log.is_some())
+            .field("checkup", &self.checkup.is_some())
+            .field("comparisons", &self.comparisons.is_some())
+            .finish()
     }
 }
 

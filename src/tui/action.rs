@@ -1,9 +1,12 @@
 //! What can happen to the console, and what it may ask for in turn.
 
+use std::sync::Arc;
+
 use crossterm::event::MouseEvent;
 use tui_input::InputRequest;
 
 use crate::domain::command::{Command, RequestId};
+use crate::domain::comparison::kept::{ComparisonId, Kept, Shelf};
 use crate::domain::job::{JobId, WholeLog};
 use crate::runtime::link::{Checkup, Update};
 
@@ -131,6 +134,8 @@ pub enum Act {
     Events,
     /// What `plimsoll doctor` finds.
     Doctor,
+    /// Kept comparisons.
+    Compare,
     /// Clean up now.
     CleanNow,
     /// Stop the console and pause the jobs.
@@ -160,6 +165,10 @@ pub enum Look {
     Log(JobId, u32),
     /// What `plimsoll doctor` finds.
     Checkup,
+    /// All comparisons that are kept.
+    Comparisons,
+    /// One of them.
+    Comparison(ComparisonId),
 }
 
 /// What came of it.
@@ -169,6 +178,10 @@ pub enum Found {
     Log(JobId, u32, Result<WholeLog, String>),
     /// What `plimsoll doctor` finds.
     Checkup(Result<Checkup, String>),
+    /// All comparisons that are kept.
+    Comparisons(Result<Shelf, String>),
+    /// One of them.
+    Comparison(ComparisonId, Result<Arc<Kept>, String>),
 }
 
 /// What the console asks for. Carried out by [`crate::tui::run()`].

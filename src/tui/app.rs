@@ -10,6 +10,7 @@ use tui_input::Input;
 
 use crate::domain::cleanup::CleanupId;
 use crate::domain::command::{Command, MoveTo, RequestId};
+use crate::domain::comparison::kept::ComparisonId;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::profile::Profile;
@@ -19,6 +20,7 @@ use crate::domain::time::Mono;
 use crate::runtime::link::Update;
 use crate::tui::action::{Act, Action, Effect};
 use crate::tui::chronicle::{Chronicle, Topic};
+use crate::tui::compare::ComparePage;
 use crate::tui::complete::Places;
 use crate::tui::details::Details;
 use crate::tui::filter::Filter;
@@ -61,6 +63,8 @@ pub enum Question {
     Quit,
     /// Kill what is being stopped?
     Kill,
+    /// End the comparison that this console shows?
+    EndComparison,
 }
 
 /// The help page.
@@ -125,6 +129,8 @@ pub struct Settings {
     pub places: Places,
     /// The operator's time zone.
     pub time_zone: TimeZone,
+    /// The comparison under way that the console is there to show; `None` = a run of its own.
+    pub comparison: Option<ComparisonId>,
 }
 
 /// The console.
@@ -155,11 +161,12 @@ pub struct App {
     measurements: Measurements,
     pub(super) events: EventsPage,
     pub(super) doctor: DoctorPage,
+    pub(super) compare: ComparePage,
     cleanup_top: Option<CleanupId>,
     chart: usize,
     chart_back: u64,
     theme: Theme,
-    settings: Settings,
+    pub(super) settings: Settings,
     mouse: bool,
     pub(super) size: (u16, u16),
     next_request: u64,
@@ -168,6 +175,8 @@ pub struct App {
     history: Vec<String>,
     quitting: bool,
     ended: bool,
+    /// The line to the engine is closed.
+    closed: bool,
 }
 
 impl App {
@@ -195,6 +204,7 @@ impl App {
             measurements: Measurements::default(),
             events: EventsPage::default(),
             doctor: DoctorPage::default(),
+            compare: ComparePage::default(),
             cleanup_top: None,
             chart: 1,
             chart_back: 0,
@@ -208,6 +218,7 @@ impl App {
             history: Vec::new(),
             quitting: false,
             ended: false,
+            closed: false,
         }
     }
 
@@ -436,9 +447,12 @@ impl App {
         }
     }
 
-    /// The line to the engine is closed.
-    pub fn closed(&mut self) {
-        self.ended = true;
+    /// The line to the engine is closed. Returns what is to be done.
+    pub fn closed(&mut self) -> Vec<Effect> {
+        (self.ended, self.closed) = (true, true);
+        // Of a run that has told its end there is something to look at, and of a comparison in any case.
+        let is_cut_off = self.shown().summary.is_none() && !self.compares();
+        if self.quitting || self.shown().shutting_down || is_cut_off { vec![Effect::Exit] } else { Vec::new() }
     }
 
     /// Asks the engine; `what` names it should it be refused.
@@ -453,6 +467,11 @@ impl App {
         match update {
             Update::Snapshot(state) => {
                 self.attached = true;
+                if state.seq < self.state.seq && state.jobs.is_empty() {
+                    // Another run begins: its jobs have the numbers of other ones.
+                    self.details = Details::default();
+                    self.toast = None;
+                }
                 self.state = *state;
                 self.chronicle = Chronicle::of(&self.state);
                 self.ended = self.state.summary.is_some();
@@ -469,7 +488,9 @@ impl App {
                 }
             }
         }
-        if self.ended && (self.quitting || self.state.shutting_down) { vec![Effect::Exit] } else { Vec::new() }
+        // The end of one run is not that of a comparison.
+        let is_over = self.ended && (self.closed || !self.compares());
+        if is_over && (self.quitting || self.state.shutting_down) { vec![Effect::Exit] } else { Vec::new() }
     }
 
     fn on_event(&mut self, event: &Event) {
@@ -622,6 +643,7 @@ impl App {
             Act::WholeLog => return self.toggle_whole_log(),
             Act::Events => self.open_page(Page::Events),
             Act::Doctor => return self.open_doctor(),
+            Act::Compare => return self.open_compare(),
             Act::Follow => {
                 self.log_bottom = match self.log_bottom {
                     None => self.log().map(|(_, bottom)| bottom),
@@ -688,10 +710,11 @@ impl App {
     }
 
     fn quit(&mut self) -> Vec<Effect> {
-        if self.ended {
+        if self.ended && (self.closed || !self.compares()) {
             return vec![Effect::Exit];
         }
         let question = match (self.quitting, self.state.index.active.is_empty()) {
+            (false, _) if self.compares() => Question::EndComparison,
             (false, true) => {
                 self.quitting = true;
                 return vec![self.ask("quit", Command::Shutdown)];

@@ -225,6 +225,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('?')] Help "help" Console "this help" "help"
     Normal [ch(':')] CommandLine "commands" Find "any command by name" "command"
     Normal [ch('p')] Profiles "profile" Memory "change profile" "profile"
+    Normal [ch('c')] Compare "compare" Memory "compare profiles" "compare"
     Normal [ch('a')] Add "add" Jobs "add files or folders" "add"
     Normal [ch(' ')] PauseJob "pause" Jobs "pause, resume the job" "pause"
     Normal [ch('x')] Cancel "cancel" Jobs "cancel (asks)" "cancel"

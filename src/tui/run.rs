@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tui_input::InputRequest;
 
 use crate::domain::command::Command;
+use crate::domain::comparison::kept::ComparisonId;
 use crate::domain::profile::Profile;
 use crate::runtime::link::{Link, Lookup, Update};
 use crate::tui::action::{Action, Effect, Found, Look};
@@ -28,6 +29,8 @@ use crate::tui::view;
 const FRAME: Duration = Duration::from_millis(100);
 /// Least time between two frames that the operator asks for: a key is on the screen before an eye notices.
 const SWIFT: Duration = Duration::from_millis(20);
+/// How often a page asks for what nobody tells of by himself.
+const POLL: Duration = Duration::from_secs(1);
 /// Longest wait for the jobs to be stopped before the console itself stops.
 const SUSPEND: Duration = Duration::from_secs(3);
 
@@ -50,6 +53,8 @@ pub struct TuiOptions {
     pub lookup: Lookup,
     /// Asked first, in order: what the command line named.
     pub commands: Vec<Command>,
+    /// The comparison under way that the console is there to show: its page is opened at once.
+    pub comparison: Option<ComparisonId>,
 }
 
 /// How the console ended.
@@ -82,6 +87,7 @@ enum Woken {
     Stopped,
     Ended,
     Draw,
+    Poll,
 }
 
 /// Runs the console until the operator quits, the run ends, or the terminal is gone.
@@ -97,11 +103,17 @@ pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
         profiles: options.profiles,
         places: options.places,
         time_zone: TimeZone::system(),
+        comparison: options.comparison,
     });
     let mut console = Console::start(link, app, places, options.lookup).map_err(TuiError::Setup)?;
     for command in options.commands {
         let effect = console.app.ask("add", command);
         console.perform(effect).await.map_err(TuiError::Draw)?;
+    }
+    if options.comparison.is_some() {
+        for effect in console.app.open_compare() {
+            console.perform(effect).await.map_err(TuiError::Draw)?;
+        }
     }
     match console.serve().await {
         Ok(exit) => Ok(exit),
@@ -173,6 +185,8 @@ impl Console {
         frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut swift = interval(SWIFT);
         swift.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut polls = interval(POLL);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut dirty, mut touched, mut open) = (true, false, true);
         // A snapshot that is there already spares a first frame without anything in it.
         if let Ok(Some(update)) = timeout(FRAME, self.link.updates.recv()).await {
@@ -191,6 +205,7 @@ impl Console {
                 _ = swift.tick(), if touched => Woken::Draw,
                 _ = frames.tick(), if dirty => Woken::Draw,
                 Some(found) = self.found.recv() => Woken::Found(Box::new(found)),
+                _ = polls.tick(), if self.app.polls() => Woken::Poll,
                 update = self.link.updates.recv(), if open => Woken::Update(update),
             };
             // What the operator does, and what comes of it.
@@ -199,6 +214,13 @@ impl Console {
                 Woken::Draw => {
                     self.draw()?;
                     (dirty, touched) = (false, false);
+                    continue;
+                }
+                Woken::Poll => {
+                    // Asking changes nothing on the screen; the answer may.
+                    for effect in self.app.look_at_comparisons() {
+                        self.perform(effect).await?;
+                    }
                     continue;
                 }
                 Woken::Input(None | Some(Input::Gone)) => return Ok(TuiExit::TerminalGone),
@@ -220,9 +242,7 @@ impl Console {
                 Woken::Update(Some(update)) => self.app.update(Action::Update(Box::new(update))),
                 Woken::Update(None) => {
                     open = false;
-                    self.app.closed();
-                    let over = self.app.quitting() || self.app.shown().shutting_down || self.app.shown().summary.is_none();
-                    if over { vec![Effect::Exit] } else { Vec::new() }
+                    self.app.closed()
                 }
             };
             dirty = true;
@@ -257,6 +277,8 @@ impl Console {
                     let found = match look {
                         Look::Log(job, attempt) => Found::Log(job, attempt, Err(why)),
                         Look::Checkup => Found::Checkup(Err(why)),
+                        Look::Comparisons => Found::Comparisons(Err(why)),
+                        Look::Comparison(id) => Found::Comparison(id, Err(why)),
                     };
                     self.app.update(Action::Found(Box::new(found)));
                 }
@@ -333,6 +355,10 @@ fn look_up(lookup: &Lookup, look: Look) -> Found {
             Found::Log(job, attempt, lookup.log.as_ref().ok_or_else(nobody).and_then(|read| read(job, attempt)))
         }
         Look::Checkup => Found::Checkup(lookup.checkup.as_ref().ok_or_else(nobody).and_then(|examine| examine())),
+        Look::Comparisons => Found::Comparisons(lookup.comparisons.as_ref().ok_or_else(nobody).and_then(|kept| (kept.list)())),
+        Look::Comparison(id) => {
+            Found::Comparison(id, lookup.comparisons.as_ref().ok_or_else(nobody).and_then(|kept| (kept.open)(id)))
+        }
     }
 }
 

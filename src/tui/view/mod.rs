@@ -1,6 +1,7 @@
 //! Draws the console. Reads the [`App`] and cannot change it.
 
 mod cleanups;
+mod compare;
 mod dashboard;
 mod dialog;
 mod doctor;
@@ -21,6 +22,7 @@ mod queue;
 mod tiny;
 mod warnings;
 
+pub use compare::{columns as comparison_columns, lines as comparison_lines};
 pub use doctor::lines as doctor_lines;
 pub use pen::mb;
 
@@ -43,7 +45,9 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
 /// Draws everything into a buffer; returns where the cursor of a prompt stands.
 pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
     let layout = app.layout(area.width, area.height);
-    if layout.size == Size::Tiny {
+    if layout.size == Size::Tiny && app.page() == Page::Compare {
+        compare::draw_tiny(app, area, buf);
+    } else if layout.size == Size::Tiny {
         tiny::draw(app, area, buf);
     } else {
         header::draw(app, &layout, buf);
@@ -52,6 +56,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
             Page::Job => job::draw(app, &layout, buf),
             Page::Events => events::draw(app, layout.body(), buf),
             Page::Doctor => doctor::draw(app, layout.body(), buf),
+            Page::Compare => compare::draw(app, layout.body(), buf),
         }
         footer::draw(app, layout.footer, buf);
     }
