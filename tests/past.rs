@@ -45,7 +45,8 @@ fn crowded() -> Vec<Event> {
     let profile = Profile {
         name: "three".to_owned(),
         title: String::new(),
-        max_concurrent: 3,
+        max_concurrent: 3.into(),
+        large: None,
         max_file_size: Bytes::mib(200),
         memory: GUIDE_MARKS,
         scratch_limit: None,
@@ -63,6 +64,7 @@ fn crowded() -> Vec<Event> {
         governor: true,
         version: "test".to_owned(),
         learned: Learned::default(),
+        cores: 2.0,
     };
     let job = |seconds: u64, peak: u64, size: u64, fate: Fate| SimJob {
         size: Bytes::mib(size),
