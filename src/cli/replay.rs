@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::sync::Arc;
 
 use color_eyre::eyre::{Context as _, Result};
 
@@ -40,7 +41,10 @@ pub fn run(args: &ReplayArgs, resolved: &Resolved) -> Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
     if is_console {
         let profile = resolved.load_profile()?;
-        let Front::Console(options) = front(resolved, &profile, Wish::Console) else { return Ok(0) };
+        let Front::Console(mut options) = front(resolved, &profile, Wish::Console) else { return Ok(0) };
+        // The queue that is shown waits for nothing any more.
+        let why = "this is a replay, no queue waits to be run: `plimsoll plan` looks ahead at files";
+        options.lookup.ahead = Some(Arc::new(move |_, _| Err(why.to_owned())));
         let playing = std::thread::Builder::new().name("player".to_owned());
         let player = playing.spawn(move || runtime.block_on(player.play(false))).wrap_err("cannot start a thread")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;

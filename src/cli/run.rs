@@ -125,7 +125,12 @@ pub(super) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profi
                     home: std::env::var_os("HOME").map(PathBuf::from),
                 },
                 commands: Vec::new(),
-                lookup: Lookup { log: None, checkup: Some(super::checkup(resolved.clone())) },
+                lookup: Lookup {
+                    log: None,
+                    checkup: Some(super::checkup(resolved.clone())),
+                    ahead: Some(super::ahead::look_ahead(resolved.clone())),
+                    save: Some(super::ahead::keep_profile(resolved)),
+                },
             }));
         }
         Wish::Console if has_terminal() => {

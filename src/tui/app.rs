@@ -32,6 +32,7 @@ use crate::tui::profiles::Switch;
 use crate::tui::prompt::{Prompt, PromptKind};
 use crate::tui::rows::{Rows, Window};
 use crate::tui::theme::{ColorMode, Role, Theme, ThemeName};
+use crate::tui::what_if::WhatIf;
 
 mod dialogs;
 mod reading;
@@ -92,6 +93,8 @@ pub enum Mode {
     Profiles(Picker),
     /// The warning signs; the chosen one.
     Warnings(usize),
+    /// The ways to run the queue: see [`App::what_if`].
+    WhatIf,
     /// The commands by name.
     Palette(Palette),
     /// A line that is being typed.
@@ -155,11 +158,12 @@ pub struct App {
     measurements: Measurements,
     pub(super) events: EventsPage,
     pub(super) doctor: DoctorPage,
+    pub(super) what_if: WhatIf,
     cleanup_top: Option<CleanupId>,
     chart: usize,
     chart_back: u64,
     theme: Theme,
-    settings: Settings,
+    pub(super) settings: Settings,
     mouse: bool,
     pub(super) size: (u16, u16),
     next_request: u64,
@@ -195,6 +199,7 @@ impl App {
             measurements: Measurements::default(),
             events: EventsPage::default(),
             doctor: DoctorPage::default(),
+            what_if: WhatIf::default(),
             cleanup_top: None,
             chart: 1,
             chart_back: 0,
@@ -399,6 +404,7 @@ impl App {
             Some(Mode::Ask(_)) => KeyMode::Ask,
             Some(Mode::Profiles(_)) => KeyMode::Profiles,
             Some(Mode::Warnings(_)) => KeyMode::Warnings,
+            Some(Mode::WhatIf) => KeyMode::WhatIf,
             Some(Mode::Palette(_)) => KeyMode::Palette,
             Some(Mode::Prompt(_)) => KeyMode::Prompt,
         }
@@ -456,6 +462,9 @@ impl App {
                 self.state = *state;
                 self.chronicle = Chronicle::of(&self.state);
                 self.ended = self.state.summary.is_some();
+                if let Some(profile) = self.state.profile.clone() {
+                    self.offer_used(&profile);
+                }
                 if self.frozen.is_none() {
                     self.rebuild_filter();
                 }
@@ -492,6 +501,7 @@ impl App {
             EventKind::QueueRestored { jobs, interrupted } => self.say(restored_words(*jobs, *interrupted), false),
             EventKind::Fault { what, detail } => self.say(format!("{what}: {detail}"), true),
             EventKind::WarningRaised { evidence, advice, .. } => self.say(format!("{evidence}: {advice}"), true),
+            EventKind::ProfileSelected { profile, .. } => self.offer_used(profile),
             _ => {}
         }
         if let Some(id) = event.kind.job() {
@@ -549,6 +559,7 @@ impl App {
                 self.act_on_warnings(act, row);
                 Vec::new()
             }
+            Some(Mode::WhatIf) => self.act_on_what_if(act),
             Some(Mode::Palette(_)) => self.act_on_palette(act),
             Some(Mode::Prompt(_)) => self.act_on_prompt(act),
         }
@@ -631,6 +642,7 @@ impl App {
             Act::Help => self.modes.push(Mode::Help(Help::default())),
             Act::Profiles => self.open_picker(None),
             Act::Warnings => self.modes.push(Mode::Warnings(0)),
+            Act::WhatIf => return self.open_what_if(),
             Act::Suspend => return vec![Effect::Suspend],
             Act::Redraw => return vec![Effect::Redraw],
             Act::Quit => return self.quit(),

@@ -171,6 +171,9 @@ impl App {
                 }
             }
             Found::Checkup(found) => self.doctor.found = Some(found),
+            Found::AheadSoFar(number, step) => self.looked_so_far(number, step),
+            Found::Ahead(number, plan) => self.looked_ahead(number, *plan),
+            Found::Saved(profile, saved) => self.saved(*profile, saved),
         }
     }
 
