@@ -321,7 +321,9 @@ fn choose(terminal: &mut Terminal, label: &str) {
 /// Opens what-if and waits for the forecast.
 fn look_ahead(terminal: &mut Terminal) -> String {
     terminal.send("w");
-    terminal.wait("the forecast", |screen| screen.contains("runs of each way") && screen.contains("now: "))
+    // Hundreds of runs in virtual time, beside encodes, by a program that checks itself: it takes its time.
+    let patience = 5 * PATIENCE;
+    terminal.wait_at_most(patience, "the forecast", |screen| screen.contains("runs of each way") && screen.contains("now: "))
 }
 
 #[test]

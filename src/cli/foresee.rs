@@ -100,6 +100,7 @@ pub fn foresee(sight: &Foresight<'_>, go_on: &dyn Fn(usize, usize) -> bool) -> O
         guesses,
         budget: sight.budget.now,
         budget_source: sight.budget.source.clone(),
+        available: sight.budget.available,
         cores,
         runs,
         seed,

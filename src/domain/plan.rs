@@ -145,6 +145,8 @@ pub struct Plan {
     pub budget: Bytes,
     /// Who says so.
     pub budget_source: String,
+    /// Memory there is.
+    pub available: Bytes,
     /// Processors.
     pub cores: usize,
     /// Runs of each way in virtual time.
@@ -213,14 +215,14 @@ impl Plan {
                  {} slots",
                 way.profile.max_concurrent
             )),
-            Change::Box if way.forecast.budget < self.budget => Some(format!(
-                "no switch: this box has {}; start plimsoll with --budget {} to keep to that",
+            Change::Box if way.forecast.budget <= self.available => Some(format!(
+                "no switch: the budget is {}; start plimsoll with --budget {}",
                 self.budget,
                 way.forecast.budget.to_string().replace(' ', "")
             )),
             Change::Box => Some(format!(
-                "no switch: this box has {}; it takes a machine or container with {}",
-                self.budget, way.forecast.budget
+                "no switch: there are {} here; it takes a machine or container with {}",
+                self.available, way.forecast.budget
             )),
             Change::None | Change::Profile | Change::Slots => None,
         }
@@ -280,6 +282,7 @@ mod tests {
             guesses: 0,
             budget: Bytes::gib(2),
             budget_source: "machine".to_owned(),
+            available: Bytes::gib(2),
             cores: 2,
             runs: 60,
             seed: 7,
@@ -314,7 +317,7 @@ mod tests {
         let told: Vec<String> = plan.ways.iter().filter_map(|way| plan.obstacle(way)).collect();
         assert_eq!(told.len(), 2);
         assert!(told[0].contains("`threads: 1`") && told[0].contains("other bytes"), "{told:?}");
-        assert!(told[1].contains("this box has 2 GB") && told[1].contains("with 4 GB"), "{told:?}");
+        assert!(told[1].contains("there are 2 GB here") && told[1].contains("with 4 GB"), "{told:?}");
     }
 
     #[test]

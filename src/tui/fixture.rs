@@ -526,6 +526,7 @@ pub fn plan(guessed: bool) -> Plan {
         guesses: if guessed { 4 } else { 0 },
         budget: Bytes::gib(2),
         budget_source: "/sys/fs/cgroup/memory.max".to_owned(),
+        available: Bytes::gib(2),
         cores: 2,
         runs: 60,
         seed: 7,
