@@ -15,6 +15,7 @@ use crate::domain::plan::Plan;
 use crate::domain::preset::Preset;
 use crate::domain::units::Bytes;
 use crate::host::ffmpeg::{Search, locate};
+use crate::host::probe::Prober;
 use crate::host::store::lessons;
 use crate::runtime::link::{JobNow, LookAhead, LookStep, QueueNow, SaveProfile};
 use crate::sim::forecast::QueuedJob;
@@ -95,41 +96,52 @@ fn media(
     go_on: &dyn Fn(LookStep) -> bool,
 ) -> Option<Result<Vec<Option<MediaInfo>>, String>> {
     let unknown = queue.jobs.iter().filter(|job| job.media.is_none()).count();
-    let mut probing = None;
-    let mut done = 0;
-    let mut found = Vec::new();
+    let mut probes = Probes { resolved, probed, probing: None };
+    let (mut found, mut done) = (Vec::new(), 0);
     for job in &queue.jobs {
-        if let Some(media) = &job.media {
-            found.push(Some(media.clone()));
+        if job.media.is_some() {
+            found.push(job.media.clone());
             continue;
         }
         if !go_on(LookStep::Probed { done, of: unknown }) {
             return None;
         }
         done += 1;
-        let key = (job.input.clone(), job.size, job.preset.clone());
-        let known = probed.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some(media) = known {
-            found.push(media);
-            continue;
+        match presets.get(&job.preset).map(|preset| probes.media(job, preset)) {
+            Some(Ok(media)) => found.push(media),
+            Some(Err(why)) => return Some(Err(why)),
+            None => found.push(None),
         }
-        let Some(preset) = presets.get(&job.preset) else {
-            found.push(None);
-            continue;
-        };
-        let prober = match &probing {
-            Some(Probing { prober, .. }) => prober,
-            None => {
-                let ffmpeg = locate(&Search::from_env(resolved.ffmpeg.clone())).map_err(|error| error.to_string());
-                match ffmpeg.and_then(|ffmpeg| Probing::new(&ffmpeg).map_err(|error| error.to_string())) {
-                    Ok(new) => &probing.insert(new).prober,
-                    Err(why) => return Some(Err(why)),
-                }
-            }
-        };
-        let media = prober.probe(&job.input, preset).ok().map(|probed| probed.media);
-        probed.lock().unwrap_or_else(PoisonError::into_inner).insert(key, media.clone());
-        found.push(media);
     }
     Some(Ok(found))
+}
+
+/// Probes files that the run has not probed yet, each once.
+struct Probes<'a> {
+    resolved: &'a Resolved,
+    probed: &'a Probed,
+    probing: Option<Probing>,
+}
+
+impl Probes<'_> {
+    fn media(&mut self, job: &JobNow, preset: &Preset) -> Result<Option<MediaInfo>, String> {
+        let key = (job.input.clone(), job.size, job.preset.clone());
+        if let Some(known) = self.probed.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(known.clone());
+        }
+        let media = self.prober()?.probe(&job.input, preset).ok().map(|probed| probed.media);
+        self.probed.lock().unwrap_or_else(PoisonError::into_inner).insert(key, media.clone());
+        Ok(media)
+    }
+
+    fn prober(&mut self) -> Result<&Prober, String> {
+        let probing = match &mut self.probing {
+            Some(known) => known,
+            none @ None => {
+                let ffmpeg = locate(&Search::from_env(self.resolved.ffmpeg.clone())).map_err(|error| error.to_string())?;
+                none.insert(Probing::new(&ffmpeg).map_err(|error| error.to_string())?)
+            }
+        };
+        Ok(&probing.prober)
+    }
 }

@@ -136,7 +136,9 @@ fn other_threads_are_guessed_from_what_the_present_ones_took_and_marked_so() {
 fn where_no_picture_is_encoded_other_threads_change_nothing_and_are_no_way() {
     let profiles = shipped();
     let mut sound = presets(2);
-    sound.values_mut().for_each(|preset| preset.video = None);
+    for preset in sound.values_mut() {
+        preset.video = None;
+    }
     let plan = plan_with(&vec![job(1280, 720); 2], &sound, &profiles[1], &profiles);
     assert!(plan.ways.iter().all(|way| !matches!(way.change, Change::Threads(_))), "{plan:?}");
 }

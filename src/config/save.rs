@@ -48,8 +48,11 @@ pub fn save_profile(paths: &SearchPaths, profile: &Profile, comment: &str) -> Re
     if let Some(known) = list::<Profile>(paths).into_iter().find(|listed| listed.name == profile.name) {
         return Err(SaveError::Taken { name: profile.name.clone(), origin: known.origin.to_string() });
     }
-    let text: String =
-        comment.lines().map(|line| format!("# {}\n", sanitise(line.as_bytes()))).collect::<String>() + &to_yaml(profile);
+    let mut text = String::new();
+    for line in comment.lines() {
+        text.extend(["# ", &sanitise(line.as_bytes()), "\n"]);
+    }
+    text.push_str(&to_yaml(profile));
     // What could not be read back would be in the way of every later start.
     match parse(&file, &text) {
         Ok(read) if read == *profile => {}

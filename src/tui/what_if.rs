@@ -17,13 +17,25 @@ use crate::tui::prompt::PromptKind;
 /// Jobs that are looked at; of those beyond only the number is told.
 pub const MOST_JOBS: usize = 200;
 
+/// What has become of the latest look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Looking {
+    /// None is under way.
+    #[default]
+    No,
+    /// It was asked for.
+    Asked,
+    /// It is so far.
+    At(LookStep),
+}
+
 /// The looks ahead of one console.
 #[derive(Debug, Clone, Default)]
 pub struct WhatIf {
     /// The number of the latest look; they rise from 1.
     number: u64,
-    /// How far it is, while it is under way.
-    looking: Option<Option<LookStep>>,
+    /// What has become of it.
+    pub looking: Looking,
     /// What the last one that was answered has found.
     pub plan: Option<Result<Plan, String>>,
     /// The chosen way.
@@ -43,12 +55,7 @@ pub struct WhatIf {
 impl WhatIf {
     /// A look is under way.
     pub const fn looks(&self) -> bool {
-        self.looking.is_some()
-    }
-
-    /// How far it is.
-    pub fn so_far(&self) -> Option<LookStep> {
-        self.looking.flatten()
+        !matches!(self.looking, Looking::No)
     }
 
     /// The plan of the last look that was answered, if it has found one.
@@ -89,7 +96,7 @@ impl App {
             return Vec::new();
         };
         self.what_if.number += 1;
-        self.what_if.looking = Some(None);
+        self.what_if.looking = Looking::Asked;
         vec![Effect::Look(Look::Ahead(self.what_if.number, Box::new(queue)))]
     }
 
@@ -118,18 +125,18 @@ impl App {
     }
 
     pub(super) fn looked_so_far(&mut self, number: u64, step: LookStep) {
-        if let (Some(looking), true) = (&mut self.what_if.looking, number == self.what_if.number) {
-            *looking = Some(step);
+        if self.what_if.looks() && number == self.what_if.number {
+            self.what_if.looking = Looking::At(step);
         }
     }
 
     pub(super) fn looked_ahead(&mut self, number: u64, plan: Result<Plan, String>) {
         let what_if = &mut self.what_if;
         // One that was given up has nothing to say.
-        if what_if.looking.is_none() || number != what_if.number {
+        if !what_if.looks() || number != what_if.number {
             return;
         }
-        what_if.looking = None;
+        what_if.looking = Looking::No;
         let chosen = what_if.way().map(|way| way.forecast.name.clone()).filter(|_| what_if.is_chosen);
         let row_of = |plan: &Plan, name: &str| plan.ways.iter().position(|way| way.forecast.name == name);
         // The way that is advised, until another one is chosen.
@@ -159,7 +166,7 @@ impl App {
 
     fn close_what_if(&mut self) -> Vec<Effect> {
         self.modes.pop();
-        if self.what_if.looking.take().is_some() { vec![Effect::LookAway] } else { Vec::new() }
+        if std::mem::take(&mut self.what_if.looking) == Looking::No { Vec::new() } else { vec![Effect::LookAway] }
     }
 
     fn move_in_what_if(&mut self, by: i64) {

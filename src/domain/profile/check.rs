@@ -23,7 +23,7 @@ pub const NAME_RULE: &str = "1 to 32 of a-z, 0-9, `.`, `_` and `-`, starting wit
 pub fn is_name(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     // With such an ending it would be taken for a file, not for a name.
-    let is_file = text.ends_with(".yaml") || text.ends_with(".yml");
+    let is_file = text.as_bytes().ends_with(b".yaml") || text.as_bytes().ends_with(b".yml");
     !is_file && text.len() <= 32 && text.starts_with(fits) && text.chars().all(|c| fits(c) || matches!(c, '.' | '_' | '-'))
 }
 

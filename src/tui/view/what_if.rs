@@ -28,6 +28,7 @@ use crate::tui::app::App;
 use crate::tui::keymap::KeyMode;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::view::pen::{Framed, Line, Span, fit, mb, popup, wrap};
+use crate::tui::what_if::Looking;
 
 /// Widest frame.
 const WIDTH: u16 = 84;
@@ -113,14 +114,14 @@ fn framed(app: &App, (area, width, lines): (Rect, u16, usize), title: &str, buf:
     let theme = app.theme();
     let place = popup(area, width, lines.min(200) as u16 + 2, buf);
     let more = theme.symbols.more;
-    let right = match app.what_if().so_far() {
-        _ if !app.what_if().looks() => match app.what_if().found() {
+    let right = match app.what_if().looking {
+        Looking::No => match app.what_if().found() {
             Some(plan) => (format!("{} runs of each way", plan.runs), Role::Dim),
             None => (String::new(), Role::Dim),
         },
-        None => (format!("looking ahead{more}"), Role::Running),
-        Some(LookStep::Probed { done, of }) => (format!("looking ahead{more} file {} of {of}", done + 1), Role::Running),
-        Some(LookStep::Foretold { done, of }) => (format!("looking ahead{more} way {} of {of}", done + 1), Role::Running),
+        Looking::Asked => (format!("looking ahead{more}"), Role::Running),
+        Looking::At(LookStep::Probed { done, of }) => (format!("looking ahead{more} file {} of {of}", done + 1), Role::Running),
+        Looking::At(LookStep::Foretold { done, of }) => (format!("looking ahead{more} way {} of {of}", done + 1), Role::Running),
     };
     let right = if right.0.is_empty() { Vec::new() } else { vec![(right.0, theme.style(right.1))] };
     let title = vec![(title.to_owned(), theme.style(Role::Accent))];
@@ -297,7 +298,7 @@ fn blocks(app: &App, width: u16) -> Vec<Block> {
         blocks.push(part(3, if lead > 8 { "Warning signs" } else { "Signs" }, 2, &signs, look));
         let mut advice = plan.advice();
         if let Some(down) = plan.step_down() {
-            advice += &format!(". If still over the line, step down to {}.", down.forecast.short);
+            advice.extend([". If still over the line, step down to ", &down.forecast.short, "."]);
         }
         blocks.push(part(4, "Advice", 4, &advice, text));
         let why = format!(
