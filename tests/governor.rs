@@ -1113,6 +1113,18 @@ fn samples_come_every_quarter_second_while_jobs_run_faster_near_a_mark_and_slowe
 }
 
 #[test]
+fn the_end_of_a_run_does_not_wait_for_a_sample_at_an_idle_pace() {
+    let mut sim = start(config(1), vec![SimJob { cache: Bytes::mib(300), ..job(200, 190, 3) }]);
+    let has_cleaned = |sim: &Sim| count(sim, |kind| matches!(kind, EventKind::JobFinished { .. })) == 1;
+    while !has_cleaned(&sim) {
+        sim.run_for(Duration::from_millis(1));
+    }
+    assert_eq!(sim.world.sample_every, Duration::from_millis(100));
+    sim.run_for(Duration::from_secs(2));
+    assert!(sim.world.sample_every > Duration::from_millis(500), "at rest again");
+}
+
+#[test]
 fn waves_of_others_neither_flap_the_level_nor_the_jobs() {
     for (low, height, period_ms) in [(1180, 50, 20_000), (700, 900, 400)] {
         let mut sim = Sim::new(config(2), vec![job(200, 200, 600), job(100, 100, 600)]);

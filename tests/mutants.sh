@@ -91,6 +91,7 @@ mutant ladder 'starts are held first' $R 's/!self\.governor\.is_holding \&\& /fa
 mutant ladder 'never the oldest, never the last' $R 's/\.skip\(1\)/.skip(0)/'
 mutant ladder 'the youngest first' $R 's/\.skip\(1\)\.rev\(\)/.skip(1)/'
 mutant ladder 'only who still grows' $R 's/find\(\|id\| self\.is_ramping\(\*id\)\)/find(|_| true)/'
+mutant ladder 'the end of a run asks for a sample' governor/pace.rs 's/if self\.active\.is_empty\(\) \&\& self\.nothing_waits\(\) \&\& !\(self.*/if false {/'
 mutant ladder 'one action, then a newer sample' $R 's/self\.governor\.pending\.is_none\(\) \&\& !is_cleaning \&\& self\.is_fresh\(\)/!is_cleaning/'
 mutant ladder 'five seconds of room before going on' $R 's/ROOM_FOR: Duration = Duration::from_secs\(5\)/ROOM_FOR: Duration = Duration::ZERO/'
 mutant ladder 'room for its growth' $R 's/self\.base\(\) \+ others \+ self\.share\(id\) >/self.base() >/'
