@@ -23,7 +23,8 @@ fn profile(slots: u32, max_mb: u64) -> Profile {
     Profile {
         name: format!("p{slots}"),
         title: String::new(),
-        max_concurrent: slots,
+        max_concurrent: slots.into(),
+        large: None,
         max_file_size: Bytes::mib(max_mb),
         memory: GUIDE_MARKS,
         scratch_limit: None,
@@ -52,6 +53,7 @@ fn config(slots: u32, max_mb: u64) -> EngineConfig {
         stall: Some(Duration::from_mins(1)),
         governor: true,
         version: "test".to_owned(),
+        cores: 2.0,
         learned: Learned::default(),
     }
 }
@@ -142,7 +144,8 @@ fn check_run(sim: &Sim) {
         state.apply(event);
         if let EventKind::JobAdmitted { job, .. } = event.kind {
             let profile = state.profile.as_ref().expect("a profile is in force");
-            assert!(state.index.active.len() <= profile.max_concurrent as usize, "more jobs than slots at {:?}", event.seq);
+            let slots = profile.max_concurrent.fixed().expect("a number of slots") as usize;
+            assert!(state.index.active.len() <= slots, "more jobs than slots at {:?}", event.seq);
             let known = &state.jobs[&job];
             assert!(known.allowed || known.size <= profile.max_file_size, "job {job} is over the limit and was started");
             assert!(!state.paused && !state.shutting_down, "job {job} was started although starts are held");
@@ -256,10 +259,10 @@ fn a_profile_from_no_file_is_used_if_it_is_as_sound_as_one_and_passes_for_no_oth
         let reply = sim.replies.iter().find(|(id, _)| *id == request).expect("answered").1.clone();
         (reply, sim.engine.state().profile.as_deref().expect("in force").name.clone())
     };
-    let three = Profile { name: "mine-3".to_owned(), max_concurrent: 3, ..known.clone() };
+    let three = Profile { name: "mine-3".to_owned(), max_concurrent: 3.into(), ..known.clone() };
     assert_eq!(used(three.clone()), (Ok(()), "mine-3".to_owned()));
     for (spoilt, why) in [
-        (Profile { max_concurrent: 65, ..three.clone() }, "65 job slots"),
+        (Profile { max_concurrent: 65.into(), ..three.clone() }, "65 job slots"),
         (Profile { name: "../mine".to_owned(), ..three.clone() }, "is not a name"),
         (Profile { name: known.name.clone(), ..three.clone() }, "says something else"),
         (Profile { env: [("LD_PRELOAD".to_owned(), "x".to_owned())].into(), ..three }, "foreign code"),

@@ -156,6 +156,9 @@ Each run is fresh: a record and an output folder of its own, removed afterwards,
 Where memory cgroups can be made each run is measured in its own. --no-governor adds the naive baseline: slots and sizes
 only, no further tries. --profile has no meaning here.
 
+On a terminal a console shows it while it goes on; q ends it (asks), and what was measured by then is printed. The latest 20
+comparisons are kept in the state folder: c shows them in the console.
+
 Exit status: 0 every run went to its end, no governed job was lost and all outputs hold the same bytes (rejected files and
 what the naive baseline loses belong to the comparison); 1 otherwise; 2, 130 and 143 as for every command.")]
 pub struct CompareArgs {
@@ -168,7 +171,11 @@ pub struct CompareArgs {
     /// Runs of the queue under each profile; more than one gives median and spread.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub runs: u32,
-    /// One JSON object a line on stdout: the events of all runs, each with its run, and the comparison at the end.
+    /// Lines instead of the console, even on a terminal.
+    #[arg(long)]
+    pub headless: bool,
+    /// One JSON object a line on stdout: the events of all runs, each with its run, and the comparison at the end (implies
+    /// --headless).
     #[arg(long)]
     pub json: bool,
     /// Write report.md, report.json and memory.svg there.

@@ -7,38 +7,48 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::{Context as _, Result, eyre};
-use rustix::fs::{FlockOperation, flock};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Usage;
 use super::args::CompareArgs;
 use super::options::Resolved;
+use super::session::has_terminal;
 use crate::config::search;
-use crate::domain::comparison::{Column, Comparison, Figure, OutputHash, OutputPlace, Outside, RunFigures, RunTag, Tally};
+use crate::domain::comparison::kept::{RunUnderWay, Standing};
+use crate::domain::comparison::{Column, Comparison, Figure, OutputHash, OutputPlace, Outside, RunFigures, RunTag, Subject, Tally};
 use crate::domain::event::Event;
 use crate::domain::profile::Profile;
 use crate::domain::text::{error_words, path_text};
+use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
-use crate::headless::comparison::{Subject, chart, json as comparison_json, markdown, table};
+use crate::headless::comparison::{chart, json as comparison_json, markdown, table};
 use crate::host::cgroup::Roots;
 use crate::host::childrun::{ChildRun, Ending, RunCommand, Said};
 use crate::host::clips::DEMO_BUDGET;
 use crate::host::ffmpeg::{Search, locate};
-use crate::host::rungroup::{RunGroup, RunGroups};
+use crate::host::rungroup::{GroupWatch, RunGroup, RunGroups};
 use crate::host::{fileid, resident};
 use crate::runtime::clock::Clock;
+use crate::runtime::relay::Wish;
 
-/// How the folder of a comparison begins; our process number follows.
-const WORK: &str = ".plimsoll-compare-";
-/// The file in it that is locked as long as the comparison lives.
-const LOCK: &str = "lock";
+use board::Board;
+use screen::Screen;
+use stream::Stream;
+use work::WorkFolder;
+
+pub mod board;
+mod screen;
+mod stream;
+mod work;
+
 const PICTURE: &str = "memory.svg";
+/// So many of the paths that were given are named where it is said what was compared.
+const NAMED_PATHS: usize = 8;
 
 /// Compares the profiles; returns the exit status. Everything that can be wrong is looked for before anything runs.
 pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
@@ -75,7 +85,15 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
     let governors: &[bool] = if resolved.governor { &[true] } else { &[true, false] };
     let columns = governors.iter().flat_map(|governor| profiles.iter().map(|profile| column(profile, *governor))).collect();
     let clock = Clock::start();
-    let comparer = Comparer {
+    let board = Board::begin(&resolved.state_dir, clock);
+    let subject = Subject {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        at: board.id().begun.to_string(),
+        inputs: inputs.len() as u64,
+        paths: paths.iter().take(NAMED_PATHS).map(|path| path_text(path)).collect(),
+        preset,
+    };
+    let mut comparer = Comparer {
         resolved: &resolved,
         paths,
         inputs,
@@ -83,8 +101,12 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
         groups,
         limit: args.limit.filter(|_| limit_refused.is_none()),
         names: args.profiles.clone(),
-        stream: args.json.then_some(Stream { seq: 0, clock, open: true }),
-        subject: Subject { inputs: 0, preset, version: env!("CARGO_PKG_VERSION").to_owned(), at: clock.now().wall.to_string() },
+        stream: args.json.then_some(Stream::new(clock)),
+        subject,
+        jobs: 0,
+        clock,
+        board,
+        screen: None,
     };
     let comparison = Comparison {
         columns,
@@ -97,6 +119,10 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
     };
     // Children die when the thread that started them ends, so all of it happens on this one.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
+    comparer.board.note(&comparer.subject, &comparison, Standing::UnderWay, None);
+    if has_terminal() && !resolved.plain && !args.headless && !args.json {
+        comparer.screen = Screen::open(&resolved, &profiles[0], &comparer.board)?;
+    }
     runtime.block_on(comparer.compare(comparison, report.as_deref()))
 }
 
@@ -139,121 +165,71 @@ fn open_report(folder: &Path) -> Result<PathBuf, Usage> {
     Ok(folder)
 }
 
-/// A folder for outputs and records of the runs; it is removed with everything in it.
-struct WorkFolder {
-    dir: PathBuf,
-    /// Those that had to be made above it, innermost first.
-    made: Vec<PathBuf>,
-    _lock: File,
-}
-
-impl WorkFolder {
-    /// Makes it below `home`. What comparisons that were killed have left there is removed.
-    fn make(home: &Path) -> Result<Self, Usage> {
-        let wrong = |error: std::io::Error| {
-            let why = error_words(&error);
-            Usage(format!("cannot make a folder for the runs in {}: {why}; choose another with --out", path_text(home)))
-        };
-        let made = home.ancestors().take_while(|dir| !dir.exists()).map(Path::to_owned).collect();
-        fs::create_dir_all(home).map_err(wrong)?;
-        remove_leftovers(home);
-        let dir = home.join(format!("{WORK}{}", std::process::id()));
-        fs::create_dir(&dir).map_err(wrong)?;
-        let lock = File::create(dir.join(LOCK)).map_err(wrong)?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| wrong(error.into()))?;
-        Ok(Self { dir, made, _lock: lock })
-    }
-
-    /// A fresh folder for one run.
-    fn of_run(&self, number: u32) -> std::io::Result<PathBuf> {
-        let dir = self.dir.join(format!("run-{number}"));
-        fs::create_dir(&dir).map(|()| dir)
-    }
-}
-
-impl Drop for WorkFolder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.dir);
-        for dir in &self.made {
-            let _ = fs::remove_dir(dir);
-        }
-    }
-}
-
-/// Removes the folders of comparisons that do not live any more: nobody holds their locks.
-fn remove_leftovers(home: &Path) {
-    for entry in fs::read_dir(home).into_iter().flatten().flatten() {
-        let is_ours = entry.file_name().to_str().is_some_and(|name| {
-            name.strip_prefix(WORK).is_some_and(|pid| !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()))
-        });
-        if is_ours
-            && let Ok(lock) = File::open(entry.path().join(LOCK))
-            && flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
-        {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-/// The JSON lines: those of the runs, each with the run it belongs to, and those of the comparison itself.
-struct Stream {
-    seq: u64,
-    clock: Clock,
-    /// Somebody reads.
-    open: bool,
-}
-
-impl Stream {
-    /// Passes a line of a run on. `seq` goes on rising over all runs; the run's own number stands beside its tag.
-    fn pass(&mut self, line: &str, tag: &RunTag) {
-        let Ok(Value::Object(mut object)) = serde_json::from_str::<Value>(line) else { return };
-        let mut tag = serde_json::to_value(tag).unwrap_or_default();
-        tag["seq"] = object.remove("seq").unwrap_or_default();
-        // The line itself stays as it is: only its head is another.
-        let rest = line.split_once(',').filter(|(first, _)| first.starts_with("{\"seq\":")).map(|(_, rest)| rest.to_owned());
-        let rest = rest.unwrap_or_else(|| Value::Object(object).to_string().split_off(1));
-        self.seq += 1;
-        self.write(&format!("{{\"seq\":{},\"run\":{tag},{rest}", self.seq));
-    }
-
-    /// Tells a fact of the comparison.
-    fn tell(&mut self, event: &str, fields: Map<String, Value>) {
-        self.seq += 1;
-        let (at, rest) = (self.clock.now().wall, Value::Object(fields).to_string().split_off(1));
-        self.write(&format!("{{\"seq\":{},\"at\":\"{at}\",\"event\":\"{event}\",{rest}", self.seq));
-    }
-
-    fn write(&mut self, text: &str) {
-        // A reader that has gone (`| head`) has read enough; the report is made all the same.
-        self.open = self.open && writeln!(std::io::stdout().lock(), "{text}").is_ok();
-    }
-}
-
-/// SIGINT and SIGTERM end the run at work, and with it the comparison; SIGTSTP stops both.
+/// SIGINT and SIGTERM end the run at work, and with it the comparison; SIGTSTP, where no console takes care of it, stops both.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
-    stop: Signal,
+    stop: Option<Signal>,
 }
 
 impl Signals {
-    fn listen() -> std::io::Result<Self> {
+    fn listen(stops: bool) -> std::io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
-            stop: signal(SignalKind::from_raw(libc::SIGTSTP))?,
+            stop: if stops { Some(signal(SignalKind::from_raw(libc::SIGTSTP))?) } else { None },
         })
     }
 
     async fn next(&mut self) -> i32 {
+        let stopped = async {
+            match &mut self.stop {
+                Some(stop) => stop.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => libc::SIGINT,
             _ = self.terminate.recv() => libc::SIGTERM,
             _ = self.hang_up.recv() => libc::SIGHUP,
-            _ = self.stop.recv() => libc::SIGTSTP,
+            _ = stopped => libc::SIGTSTP,
         }
+    }
+}
+
+/// What is heard while a run goes on.
+enum Heard {
+    /// From the run.
+    Said(Option<Said>),
+    /// From whoever sends signals.
+    Signal(i32),
+    /// From the screen.
+    Wish(Wish),
+    /// It is time to note how far it is.
+    Due,
+}
+
+/// A run while it goes on.
+struct AtWork<'a> {
+    tag: &'a RunTag,
+    began: Mono,
+    tally: Tally,
+    watch: Option<GroupWatch>,
+}
+
+impl AtWork<'_> {
+    /// How far it is at this time.
+    fn so_far(&self, now: Mono) -> RunUnderWay {
+        let seen = self.watch.as_ref().map(GroupWatch::so_far);
+        let outside = Outside {
+            peak_usage: seen.as_ref().map(|seen| seen.peak_usage),
+            curve: seen.map(|seen| seen.curve).unwrap_or_default(),
+            ..Outside::default()
+        };
+        let seconds = now.since(self.began).as_secs_f64();
+        RunUnderWay { run: self.tag.clone(), seconds, figures: self.tally.so_far(outside) }
     }
 }
 
@@ -277,15 +253,38 @@ struct Comparer<'a> {
     names: Vec<String>,
     stream: Option<Stream>,
     subject: Subject,
+    /// Most jobs that a run has had.
+    jobs: u64,
+    clock: Clock,
+    board: Board,
+    screen: Option<Screen>,
 }
 
 impl Comparer<'_> {
     async fn compare(mut self, mut comparison: Comparison, report: Option<&Path>) -> Result<u8> {
-        let mut signals = Signals::listen().wrap_err("cannot listen for signals")?;
+        let mut signals = Signals::listen(self.screen.is_none()).wrap_err("cannot listen for signals")?;
+        let made = self.make(&mut comparison, &mut signals).await;
+        let is_finished = matches!(made, Ok(0));
+        comparison.interrupted = !is_finished;
+        let standing = if is_finished { Standing::Finished } else { Standing::Interrupted };
+        self.board.note(&self.subject, &comparison, standing, None);
+        let has_reader = match self.screen.take() {
+            Some(screen) => screen.close(is_finished, &mut signals).await,
+            None => true,
+        };
+        let signalled = made?;
+        self.show(&comparison, report, has_reader)?;
+        Ok(match signalled {
+            0 => u8::from(!comparison.is_well()),
+            signal => 128 + signal as u8,
+        })
+    }
+
+    /// Makes all runs; returns the signal that ended them, 0 = none.
+    async fn make(&mut self, comparison: &mut Comparison, signals: &mut Signals) -> Result<i32> {
         let columns = comparison.columns.len();
         let of = comparison.rounds * columns as u32;
-        let mut signalled = 0;
-        'runs: for round in 1..=comparison.rounds {
+        for round in 1..=comparison.rounds {
             for turn in 0..columns {
                 // Each column comes first once: what warms up with time favours none.
                 let index = (turn + round as usize - 1) % columns;
@@ -293,39 +292,40 @@ impl Comparer<'_> {
                 let number = (round - 1) * columns as u32 + turn as u32 + 1;
                 let (profile, governor) = (column.profile.clone(), column.governor);
                 let tag = RunTag { number, of, round, profile, governor };
-                super::tell(&format!("compare: run {number} of {of}: {} {}\n", column.name(), column.short));
+                self.say(&format!("compare: run {number} of {of}: {} {}\n", column.name(), column.short));
                 let name = self.names[index % self.names.len()].clone();
-                match self.run(&tag, &name, &mut signals).await? {
+                match self.run(&tag, &name, comparison, signals).await? {
                     Ran::To(figures) => {
-                        super::tell(&told(&figures));
+                        self.say(&told(&figures));
                         if let Some(stream) = &mut self.stream {
                             let fields = json!({ "run": tag, "figures": comparison_json::run(&figures, false) });
                             stream.tell("run_measured", fields.as_object().cloned().unwrap_or_default());
                         }
                         comparison.columns[index].runs.push(*figures);
+                        self.board.note(&self.subject, comparison, Standing::UnderWay, None);
                     }
                     Ran::Refused(why) => return Err(Usage(why).into()),
-                    Ran::Signalled(signal) => {
-                        signalled = signal;
-                        break 'runs;
-                    }
+                    Ran::Signalled(signal) => return Ok(signal),
                 }
             }
         }
-        comparison.interrupted = signalled != 0;
-        self.show(&comparison, report)?;
-        Ok(match signalled {
-            0 => u8::from(!comparison.is_well()),
-            signal => 128 + signal as u8,
-        })
+        Ok(0)
     }
 
-    fn show(&mut self, comparison: &Comparison, report: Option<&Path>) -> Result<()> {
+    /// A line for whoever waits; a screen tells the same in its own way.
+    fn say(&self, text: &str) {
+        if self.screen.is_none() {
+            super::tell(text);
+        }
+    }
+
+    /// `has_reader` = there is still a terminal to print on.
+    fn show(&mut self, comparison: &Comparison, report: Option<&Path>, has_reader: bool) -> Result<()> {
         let subject = &self.subject;
         if let Some(stream) = &mut self.stream {
             stream.tell("comparison_finished", comparison_json::object(comparison, subject, false));
             super::tell(&table::render(comparison, subject));
-        } else {
+        } else if has_reader {
             super::write_out(table::render(comparison, subject).as_bytes())?;
         }
         let Some(folder) = report else { return Ok(()) };
@@ -342,7 +342,7 @@ impl Comparer<'_> {
         Ok(())
     }
 
-    async fn run(&mut self, tag: &RunTag, name: &str, signals: &mut Signals) -> Result<Ran> {
+    async fn run(&mut self, tag: &RunTag, name: &str, comparison: &Comparison, signals: &mut Signals) -> Result<Ran> {
         for input in &self.inputs {
             // Where it is not allowed or not known, the runs are as fair as they can be.
             let _ = resident::open(input).map(|file| resident::drop_cache(&file, 0, false));
@@ -351,39 +351,61 @@ impl Comparer<'_> {
         let group = self.group(tag.number)?;
         let command = self.command(tag, name, &folder, group.as_ref())?;
         let watch = group.as_ref().and_then(RunGroup::watch);
+        let began = self.clock.now().mono;
+        let mut at_work = AtWork { tag, began, tally: Tally::default(), watch };
         let mut child = ChildRun::start(&command).wrap_err("cannot start a run")?;
-        let mut tally = Tally::default();
+        if let Some(screen) = &mut self.screen {
+            screen.relay.begin();
+        }
+        self.note(&at_work, comparison);
         let mut signalled = 0;
         let ending = loop {
-            let said = tokio::select! {
-                said = child.said.recv() => said,
-                signal = signals.next() => {
-                    match signal {
-                        // The guard stays when the screen goes, as in every run.
-                        libc::SIGHUP => {}
-                        libc::SIGTSTP => stop_with(&child),
-                        signal => {
-                            signalled = if signalled == 0 { signal } else { signalled };
-                            child.signal(signal);
-                        }
-                    }
-                    continue;
+            let due = self.clock.instant_of(self.board.due());
+            let screen = &mut self.screen;
+            let wished = async {
+                match screen {
+                    Some(screen) => screen.relay.wish().await,
+                    None => std::future::pending().await,
                 }
             };
-            match said {
-                Some(Said::Line(line)) => {
+            let heard = tokio::select! {
+                said = child.said.recv() => Heard::Said(said),
+                signal = signals.next() => Heard::Signal(signal),
+                wish = wished => Heard::Wish(wish),
+                () = tokio::time::sleep_until(due) => Heard::Due,
+            };
+            match heard {
+                // The guard stays when the screen goes, as in every run.
+                Heard::Signal(libc::SIGHUP) => {}
+                Heard::Signal(libc::SIGTSTP) => stop_with(&child),
+                Heard::Signal(signal) => {
+                    signalled = if signalled == 0 { signal } else { signalled };
+                    child.signal(signal);
+                }
+                Heard::Wish(Wish::End) => {
+                    signalled = if signalled == 0 { libc::SIGINT } else { signalled };
+                    child.signal(libc::SIGINT);
+                }
+                Heard::Wish(Wish::Stop) => child.signal(libc::SIGTSTP),
+                Heard::Wish(Wish::GoOn) => child.signal(libc::SIGCONT),
+                Heard::Due => self.note(&at_work, comparison),
+                Heard::Said(Some(Said::Line(line))) => {
                     if let Ok(event) = serde_json::from_str::<Event>(&line) {
-                        tally.apply(&event);
+                        at_work.tally.apply(&event);
+                        if let Some(screen) = &mut self.screen {
+                            screen.relay.tell(&event);
+                        }
                     }
                     if let Some(stream) = &mut self.stream {
                         stream.pass(&line, tag);
                     }
                 }
-                Some(Said::Ended(ending)) => break ending,
-                None => return Err(eyre!("a run has ended without a word")),
+                Heard::Said(Some(Said::Ended(ending))) => break ending,
+                Heard::Said(None) => return Err(eyre!("a run has ended without a word")),
             }
         };
-        let seen = watch.map(crate::host::rungroup::GroupWatch::finish);
+        let AtWork { tally, watch, .. } = at_work;
+        let seen = watch.map(GroupWatch::finish);
         drop(group);
         if signalled != 0 {
             return Ok(Ran::Signalled(signalled));
@@ -392,7 +414,8 @@ impl Comparer<'_> {
             return Ok(Ran::Refused(format!("a run was refused: {}", ending.last_lines.join("\n"))));
         }
         let places = tally.outputs();
-        self.subject.inputs = self.subject.inputs.max(tally.jobs());
+        self.jobs = self.jobs.max(tally.jobs());
+        self.subject.inputs = self.jobs;
         let outside = Outside {
             cpu_seconds: ending.cpu.as_secs_f64(),
             peak_usage: seen.as_ref().map(|seen| seen.peak_usage),
@@ -402,6 +425,12 @@ impl Comparer<'_> {
         let figures = tally.finish(outside, hashes(&places, &folder));
         fs::remove_dir_all(&folder).wrap_err("cannot remove the outputs of a run")?;
         Ok(Ran::To(Box::new(figures)))
+    }
+
+    /// Notes how far a run is.
+    fn note(&mut self, at_work: &AtWork<'_>, comparison: &Comparison) {
+        let run = at_work.so_far(self.clock.now().mono);
+        self.board.note(&self.subject, comparison, Standing::UnderWay, Some(run));
     }
 
     /// The group of a run; a run that is not to be limited does without where there is none.

@@ -10,7 +10,7 @@ use super::neighbour::Neighbour;
 use super::options::{Resolved, xdg_folder};
 use super::provide::{self, ProvideOptions};
 use super::run::{Wish, session};
-use super::session::refused;
+use super::session::{Front, refused};
 use crate::domain::command::Command;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
@@ -32,6 +32,7 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     resolved.check_out()?;
     // Before minutes are spent on clips; beside a run that is at work the figures would mean nothing.
     drop(Instance::claim(&resolved.state_dir).map_err(|error| refused(&error))?);
+    let comparisons = super::compare::board::lookup(&resolved.state_dir);
     // A queue of its own: what waits in the operator's is none of the demonstration's business, nor the other way round.
     resolved.state_dir.push("demo");
     let wish = if args.headless || args.json { Wish::Lines { json: args.json, summary: true } } else { Wish::Console };
@@ -44,6 +45,9 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     super::tell(&format!("demo: outputs go to {}; the budget is {budget}, as on a small box\n", path_text(&resolved.out)));
     let mut session = session(&resolved, ffmpeg, load_jobs, commands, wish)?;
     session.host.restore = false;
+    if let Front::Console(options) = &mut session.front {
+        options.lookup.comparisons = Some(comparisons);
+    }
     let mut neighbour = Neighbour::start()?;
     session.host.guests.push(neighbour.pid());
     session.watch = Some(Box::new(neighbour.steer()));

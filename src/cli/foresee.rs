@@ -9,11 +9,14 @@ use crate::domain::job::MediaInfo;
 use crate::domain::plan::{Change, Kind, Plan, Way};
 use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::profile::check::{MAX_SLOTS, is_name};
-use crate::domain::profile::{GuideWords, Profile};
+use crate::domain::profile::{GuideWords, LargeRule, Picture, Profile, Slots};
 use crate::domain::units::Bytes;
 use crate::engine::estimate::{RecipeKey, predicted_peak};
 use crate::host::store::Lessons;
 use crate::sim::forecast::{Forecaster, QueuedJob, Variant};
+
+/// Heights of pictures by which jobs are told to be large, the largest first.
+const HEIGHTS: [u32; 7] = [4320, 2160, 1440, 1080, 720, 480, 360];
 
 /// What a plan is made of.
 #[derive(Debug)]
@@ -110,7 +113,7 @@ pub fn foresee(sight: &Foresight<'_>, go_on: &dyn Fn(usize, usize) -> bool) -> O
 }
 
 /// The profile in force first, then the others, then variations of the first: as many slots as processors and one more,
-/// other threads, and boxes of half and of twice the memory. No way stands there twice.
+/// large jobs one at a time, other threads, and boxes of half and of twice the memory. No way stands there twice.
 fn candidates(sight: &Foresight<'_>) -> Vec<Candidate> {
     let Foresight { now, profiles, budget, cores, .. } = *sight;
     let mut list =
@@ -119,22 +122,26 @@ fn candidates(sight: &Foresight<'_>) -> Vec<Candidate> {
         let (name, budget) = (profile.name.clone(), budget.of(profile));
         list.push(Candidate { change: Change::Profile, name, profile: profile.clone(), budget });
     }
-    for slots in [cores as u32, cores as u32 + 1, now.max_concurrent + 1] {
+    let one_more = now.max_concurrent.fixed().map(|slots| slots + 1);
+    for slots in [Some(cores as u32), Some(cores as u32 + 1), one_more].into_iter().flatten() {
         let slots = slots.clamp(1, MAX_SLOTS);
-        let is_known =
-            |known: &Candidate| known.profile.max_concurrent == slots && known.profile.max_file_size == now.max_file_size;
+        let profile = variation(sight, &slots.to_string(), slots.into(), now.large);
+        let is_known = |known: &Candidate| {
+            let rules = |profile: &Profile| (profile.max_concurrent, profile.max_file_size, profile.large);
+            rules(&known.profile) == rules(&profile)
+        };
         if !list.iter().any(is_known) {
-            let profile = variation(sight, &slots.to_string(), slots);
-            list.push(Candidate {
-                change: Change::Slots,
-                name: format!("{}, {slots} slots", now.name),
-                profile,
-                budget: budget.now,
-            });
+            let name = format!("{}, {slots} slots", now.name);
+            list.push(Candidate { change: Change::Slots, name, profile, budget: budget.now });
         }
     }
+    if let Some(from) = large_from(sight) {
+        let rule = Some(LargeRule { from, at_once: 1 });
+        let profile = variation(sight, &from.to_string(), now.max_concurrent, rule);
+        list.push(Candidate { change: Change::Large, name: format!("{}, one {from}", now.name), profile, budget: budget.now });
+    }
     for (threads, slots) in other_threads(sight) {
-        let profile = variation(sight, &format!("{threads}t"), slots);
+        let profile = variation(sight, &format!("{threads}t"), slots.into(), now.large);
         let word = if threads == 1 { "thread" } else { "threads" };
         let name = format!("{}, {threads} {word} x {slots}", now.name);
         list.push(Candidate { change: Change::Threads(threads), name, profile, budget: budget.now });
@@ -146,13 +153,27 @@ fn candidates(sight: &Foresight<'_>) -> Vec<Candidate> {
     list
 }
 
-/// The profile in force with other slots, under a name that is free.
-fn variation(sight: &Foresight<'_>, mark: &str, slots: u32) -> Profile {
+/// The picture from which on jobs of this queue could take turns: of the largest size that two jobs have and not all.
+fn large_from(sight: &Foresight<'_>) -> Option<Picture> {
+    if sight.now.large.is_some() || sight.now.max_concurrent == Slots::Fixed(1) {
+        return None;
+    }
+    let video = |job: &QueuedJob| job.media.video.as_ref().map(|video| u64::from(video.width) * u64::from(video.height));
+    let pixels: Vec<u64> = sight.jobs.iter().map(|job| video(job).unwrap_or(0)).collect();
+    HEIGHTS.into_iter().map(Picture::of_height).find(|from| {
+        let large = pixels.iter().filter(|pixels| **pixels >= from.pixels()).count();
+        large >= 2 && large < pixels.len()
+    })
+}
+
+/// The profile in force with other slots or another rule for large jobs, under a name that is free.
+fn variation(sight: &Foresight<'_>, mark: &str, slots: Slots, large: Option<LargeRule>) -> Profile {
     let now = sight.now;
     let name = free_name(&format!("{}-{mark}", stem(now, sight.profiles)), sight.profiles);
-    let title = format!("{slots} at once, {}", now.max_file_size);
+    let turns = large.map_or_else(String::new, |rule| format!(", {}", rule.words()));
+    let title = format!("{}, {}{turns}", slots.words(), now.max_file_size);
     // What the guide says of the profile in force it does not say of this one.
-    Profile { name, title, max_concurrent: slots, guide: GuideWords::default(), ..now.clone() }
+    Profile { name, title, max_concurrent: slots, large, guide: GuideWords::default(), ..now.clone() }
 }
 
 /// The name that variations are called after: of a variation, that of the profile it varies.

@@ -8,8 +8,9 @@ fn profile(name: &str, slots: u32, mb: u64) -> Profile {
     Profile {
         name: name.to_owned(),
         title: String::new(),
-        max_concurrent: slots,
+        max_concurrent: slots.into(),
         max_file_size: Bytes::mib(mb),
+        large: None,
         memory: GUIDE_MARKS,
         scratch_limit: None,
         env: BTreeMap::new(),
@@ -141,6 +142,26 @@ fn where_no_picture_is_encoded_other_threads_change_nothing_and_are_no_way() {
     }
     let plan = plan_with(&vec![job(1280, 720); 2], &sound, &profiles[1], &profiles);
     assert!(plan.ways.iter().all(|way| !matches!(way.change, Change::Threads(_))), "{plan:?}");
+}
+
+#[test]
+fn large_jobs_take_turns_where_some_are_large_and_others_are_not() {
+    let profiles = shipped();
+    let mixed = [job(1280, 720), job(1920, 1080), job(1280, 720), job(1920, 1080), job(3840, 2160)];
+    let plan = plan_of(&mixed, 2, &profiles[1], &profiles);
+    let turns = plan.ways.iter().find(|way| way.change == Change::Large).expect("a way");
+    // One picture of 2160p alone has nobody to take turns with.
+    assert_eq!((turns.label().as_str(), turns.forecast.name.as_str()), ("2/200, one 1080p", "balanced, one 1080p"));
+    assert_eq!((turns.profile.name.as_str(), turns.profile.check()), ("balanced-1080p", Ok(())));
+    let now = &plan.ways[0].forecast;
+    assert!(turns.forecast.peak_p95 < now.peak_p95, "{turns:?} {now:?}");
+    let turned = |now: &Profile, jobs: &[QueuedJob]| {
+        let plan = plan_of(jobs, 2, now, &profiles);
+        plan.ways.iter().any(|way| way.change == Change::Large)
+    };
+    assert!(!turned(&profiles[1], &vec![job(1920, 1080); 3]), "all alike: that is one slot");
+    assert!(!turned(&profiles[2], &mixed), "with one slot they take turns already");
+    assert!(!turned(&turns.profile, &mixed), "it has such a rule");
 }
 
 #[test]

@@ -92,7 +92,7 @@ mod tests {
 
     fn profile(name: &str) -> Profile {
         let mut profile = find::<Profile>(&SearchPaths::default(), "balanced").expect("built in").value;
-        (profile.name, profile.max_concurrent) = (name.to_owned(), 3);
+        (profile.name, profile.max_concurrent) = (name.to_owned(), 3.into());
         profile
     }
 

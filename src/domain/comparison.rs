@@ -3,6 +3,9 @@
 //!
 //! Folds the same events that every front end sees; knows nothing of how the runs were made.
 
+pub mod kept;
+pub mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::event::{Event, EventKind, RunSummary};
 use super::job::{JobId, KERNEL_KILL, Outcome, RejectReason};
 use super::profile::GuideWords;
+use super::state::State;
 use super::text::path_text;
 use super::units::Bytes;
 
@@ -68,6 +72,7 @@ pub struct Outside {
 
 /// The figures of one run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RunFigures {
     /// It went to its end; else the figures are of what was seen of it.
     pub whole: bool,
@@ -138,6 +143,8 @@ pub struct Tally {
     jobs: BTreeMap<JobId, Known>,
     running: BTreeSet<JobId>,
     curve: Vec<CurvePoint>,
+    /// For what a summary counts too: of a run that has not told one yet, or never will.
+    state: State,
     summary: Option<RunSummary>,
 }
 
@@ -165,6 +172,10 @@ pub struct OutputPlace {
 impl Tally {
     /// Takes one event more, in their order.
     pub fn apply(&mut self, event: &Event) {
+        // What jobs say would be kept for nobody.
+        if !matches!(event.kind, EventKind::JobLogged { .. }) {
+            self.state.apply(event);
+        }
         match &event.kind {
             EventKind::BudgetChanged { budget_bytes, budget_source, lines, .. } => {
                 self.figures.budget_bytes = *budget_bytes;
@@ -235,8 +246,15 @@ impl Tally {
     }
 
     /// The figures of the run, with what was measured from outside and what its outputs hold.
-    pub fn finish(mut self, outside: Outside, outputs: Vec<OutputHash>) -> RunFigures {
-        let figures = &mut self.figures;
+    pub fn finish(self, outside: Outside, outputs: Vec<OutputHash>) -> RunFigures {
+        let mut figures = self.so_far(outside);
+        figures.outputs = outputs;
+        figures
+    }
+
+    /// The figures as far as the run has come. Jobs that have not ended yet count as such.
+    pub fn so_far(&self, outside: Outside) -> RunFigures {
+        let mut figures = self.figures.clone();
         for job in self.jobs.values() {
             let count = match (job.outcome, job.rejected) {
                 (_, Some(RejectReason::TooLarge)) => &mut figures.too_large,
@@ -254,7 +272,7 @@ impl Tally {
         }
         figures.whole = self.summary.is_some() && outside.trouble.is_none();
         figures.trouble = outside.trouble;
-        if let Some(summary) = self.summary {
+        if let Some(summary) = &self.summary {
             figures.seconds = summary.seconds;
             figures.seconds_over_high_water = summary.seconds_over_high_water;
             figures.peak_with_others_bytes = figures.peak_with_others_bytes.max(summary.peak_memory_bytes);
@@ -264,6 +282,13 @@ impl Tally {
             figures.holds = summary.holds;
             figures.stops = summary.stops;
             figures.requeues = summary.requeues;
+        } else {
+            let totals = &self.state.totals;
+            figures.seconds_over_high_water = self.state.time_over_line().as_secs_f64();
+            figures.cleanups = totals.cleanups;
+            figures.freed_bytes = totals.freed;
+            figures.holds = totals.holds;
+            figures.stops = totals.stops;
         }
         figures.throughput = if figures.seconds > 0.0 { figures.media_seconds / figures.seconds } else { 0.0 };
         figures.cpu_seconds = outside.cpu_seconds;
@@ -272,9 +297,8 @@ impl Tally {
             figures.peak_usage_bytes = usage;
             figures.peak_memory_bytes = outside.curve.iter().map(|point| point.hard_bytes).max().unwrap_or_default();
         }
-        figures.curve = thin(if outside.curve.is_empty() { self.curve } else { outside.curve });
-        figures.outputs = outputs;
-        self.figures
+        figures.curve = thin(if outside.curve.is_empty() { self.curve.clone() } else { outside.curve });
+        figures
     }
 }
 
@@ -418,6 +442,20 @@ impl Figure {
         }
     }
 
+    /// Says nothing when it is zero in every column.
+    pub const fn is_rare(self) -> bool {
+        matches!(
+            self,
+            Self::NotAccepted
+                | Self::NeverFits
+                | Self::Stops
+                | Self::Requeues
+                | Self::OutOfMemory
+                | Self::Failed
+                | Self::Unfinished
+        )
+    }
+
     /// The name in tables.
     pub const fn label(self) -> &'static str {
         match self {
@@ -517,12 +555,30 @@ pub struct Verdict {
     pub measured: String,
 }
 
-/// A comparison at its end.
+/// What a comparison is made of, in words, for the head of its reports.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Subject {
+    /// plimsoll's version.
+    pub version: String,
+    /// When it began, as `2026-11-22T12:03:58.120Z`.
+    #[serde(rename = "begun")]
+    pub at: String,
+    /// Inputs in the queue.
+    pub inputs: u64,
+    /// What was given to be compared, as it was given; of many the first.
+    pub paths: Vec<String>,
+    /// Name of the preset.
+    pub preset: String,
+}
+
+/// A comparison, as far as it has come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// One for each profile, first the governed, then the naive.
     pub columns: Vec<Column>,
     /// Runs of each that were asked for.
+    #[serde(rename = "runs_each")]
     pub rounds: u32,
     /// The limit of each run's own group, where one was asked for.
     pub limit_bytes: Option<Bytes>,
@@ -531,6 +587,7 @@ pub struct Comparison {
     /// It was ended before its end.
     pub interrupted: bool,
     /// Processors of the machine.
+    #[serde(rename = "processors")]
     pub cores: u32,
     /// Tasks that ran or wanted to in the minute before the first run; `None` where it is not told.
     pub load_before: Option<f64>,

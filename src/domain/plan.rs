@@ -54,6 +54,8 @@ pub enum Change {
     Profile,
     /// The same profile with other slots.
     Slots,
+    /// The same profile with large jobs one at a time.
+    Large,
     /// The same profile, and so many threads in every preset: the outputs hold other bytes.
     Threads(u32),
     /// The same profile on a box with more or less memory.
@@ -67,6 +69,7 @@ impl Change {
             Self::None => "none",
             Self::Profile => "profile",
             Self::Slots => "slots",
+            Self::Large => "large",
             Self::Threads(_) => "threads",
             Self::Box => "box",
         }
@@ -99,6 +102,10 @@ impl Way {
             Change::None => format!("now: {short}"),
             Change::Profile => format!("{short} {}", self.profile.name),
             Change::Slots => short.clone(),
+            Change::Large => match self.profile.large {
+                Some(rule) => format!("{short}, one {}", rule.from),
+                None => short.clone(),
+            },
             Change::Threads(1) => format!("{short}, 1 thread"),
             Change::Threads(threads) => format!("{short}, {threads} threads"),
             Change::Box => format!("{short} on a {} box", self.forecast.budget),
@@ -202,9 +209,11 @@ impl Plan {
     /// Where to go should the way in force, or the one advised, still be over the line: the profile with the next fewer
     /// slots.
     pub fn step_down(&self) -> Option<&Way> {
-        let slots = self.best().or(self.now())?.profile.max_concurrent;
-        let fewer = |way: &&Way| way.change == Change::Profile && way.profile.max_concurrent < slots;
-        self.ways.iter().filter(fewer).max_by_key(|way| way.profile.max_concurrent)
+        // What decides its slots itself has as many as there are processors, or fewer.
+        let slots = self.best().or(self.now())?.profile.max_concurrent.fixed().unwrap_or(self.cores as u32);
+        let fixed = |way: &&Way| way.profile.max_concurrent.fixed();
+        let fewer = |way: &&Way| way.change == Change::Profile && fixed(way).is_some_and(|other| other < slots);
+        self.ways.iter().filter(fewer).max_by_key(fixed)
     }
 
     /// Why a way cannot be switched to, and what to do instead; `None` = it can.
@@ -224,7 +233,7 @@ impl Plan {
                 "no switch: there are {} here; it takes a machine or container with {}",
                 self.available, way.forecast.budget
             )),
-            Change::None | Change::Profile | Change::Slots => None,
+            Change::None | Change::Profile | Change::Slots | Change::Large => None,
         }
     }
 }
@@ -247,8 +256,9 @@ mod tests {
         let profile = Profile {
             name: format!("p{slots}"),
             title: String::new(),
-            max_concurrent: slots,
+            max_concurrent: slots.into(),
             max_file_size: Bytes::mib(200),
+            large: None,
             memory: GUIDE_MARKS,
             scratch_limit: None,
             env: BTreeMap::new(),
@@ -300,9 +310,9 @@ mod tests {
             way(Change::Slots, 3, (1400, 0.05, 80.0, 0)),
             way(Change::Slots, 5, (1300, 0.0, 81.0, 0)),
         ]);
-        assert_eq!(plan.best().map(|way| way.profile.max_concurrent), Some(5));
+        assert_eq!(plan.best().map(|way| way.profile.max_concurrent), Some(5.into()));
         assert_eq!(plan.advice(), "Slots p5: ends 00:19 sooner, a peak 100 MB higher, under the line");
-        assert_eq!(plan.step_down().map(|way| way.profile.max_concurrent), Some(4));
+        assert_eq!(plan.step_down().map(|way| way.profile.max_concurrent), Some(4.into()));
     }
 
     #[test]

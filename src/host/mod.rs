@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod childrun;
 pub mod cleanup;
 pub mod clips;
+pub mod comparisons;
 pub mod curves;
 pub mod diagnose;
 pub mod doctor;

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -79,13 +80,18 @@ impl RunGroup {
             Version::V1 => "memory.max_usage_in_bytes",
             Version::V2 => "memory.peak",
         });
+        let seen: Arc<Mutex<GroupSeen>> = Arc::default();
+        let so_far = Arc::clone(&seen);
         let look = move || {
             let began = now();
-            let mut seen = GroupSeen::default();
+            let note = |change: &dyn Fn(&mut GroupSeen)| change(&mut seen.lock().unwrap_or_else(PoisonError::into_inner));
             loop {
                 if let Ok(sums) = reader.sums() {
-                    seen.peak_usage = seen.peak_usage.max(sums.usage);
-                    seen.curve.push(CurvePoint { seconds: began.elapsed().as_secs_f64(), hard_bytes: sums.hard });
+                    let point = CurvePoint { seconds: began.elapsed().as_secs_f64(), hard_bytes: sums.hard };
+                    note(&|seen| {
+                        seen.peak_usage = seen.peak_usage.max(sums.usage);
+                        seen.curve.push(point);
+                    });
                 }
                 if !matches!(stopped.recv_timeout(LOOK_EVERY), Err(RecvTimeoutError::Timeout)) {
                     break;
@@ -93,11 +99,10 @@ impl RunGroup {
             }
             // The kernel's own high-water mark misses nothing between two looks; older kernels of v2 have none.
             let told = fs::read_to_string(&highest).ok().and_then(|text| text.trim().parse().ok()).map(Bytes);
-            seen.peak_usage = seen.peak_usage.max(told.unwrap_or_default());
-            seen
+            note(&|seen| seen.peak_usage = seen.peak_usage.max(told.unwrap_or_default()));
         };
         let thread = std::thread::Builder::new().name("group".to_owned()).spawn(look).ok()?;
-        Some(GroupWatch { stop, thread })
+        Some(GroupWatch { stop, thread, seen: so_far })
     }
 }
 
@@ -146,11 +151,12 @@ fn folders(dir: &Path) -> Vec<PathBuf> {
 #[derive(Debug)]
 pub struct GroupWatch {
     stop: Sender<()>,
-    thread: JoinHandle<GroupSeen>,
+    thread: JoinHandle<()>,
+    seen: Arc<Mutex<GroupSeen>>,
 }
 
 /// What was read of a group.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct GroupSeen {
     /// Highest usage, page cache included.
     pub peak_usage: Bytes,
@@ -159,9 +165,15 @@ pub struct GroupSeen {
 }
 
 impl GroupWatch {
+    /// What was read so far.
+    pub fn so_far(&self) -> GroupSeen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Ends it; returns what was read.
     pub fn finish(self) -> GroupSeen {
         drop(self.stop);
-        self.thread.join().unwrap_or_default()
+        let _ = self.thread.join();
+        std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

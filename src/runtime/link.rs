@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
 pub use super::lookup::{
-    Checkup, Examine, Finding, FindingStatus, JobNow, LookAhead, LookStep, Lookup, QueueNow, ReadLog, SaveProfile, SettingInForce,
+    Checkup, Comparisons, Examine, Finding, FindingStatus, JobNow, LookAhead, LookStep, Lookup, QueueNow, ReadLog, SaveProfile,
+    SettingInForce,
 };
 
 use crate::domain::command::{ClientId, Command, Rejection, RequestId};

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::domain::comparison::kept::{ComparisonId, Kept, Shelf};
 use crate::domain::job::{JobId, MediaInfo, WholeLog};
 use crate::domain::plan::Plan;
 use crate::domain::profile::Profile;
@@ -20,6 +21,15 @@ pub type LookAhead = Arc<dyn Fn(&QueueNow, &dyn Fn(LookStep) -> bool) -> Result<
 /// How to keep a profile among the operator's own, with a comment on top; tells where.
 pub type SaveProfile = Arc<dyn Fn(&Profile, &str) -> Result<PathBuf, String> + Send + Sync>;
 
+/// How to read what is kept of comparisons.
+#[derive(Clone)]
+pub struct Comparisons {
+    /// All that is kept, the newest first.
+    pub list: Arc<dyn Fn() -> Result<Shelf, String> + Send + Sync>,
+    /// One of them.
+    pub open: Arc<dyn Fn(ComparisonId) -> Result<Arc<Kept>, String> + Send + Sync>,
+}
+
 /// What can be looked up; `None` = nobody can say.
 #[derive(Clone, Default)]
 pub struct Lookup {
@@ -31,12 +41,19 @@ pub struct Lookup {
     pub ahead: Option<LookAhead>,
     /// Keeps a profile.
     pub save: Option<SaveProfile>,
+    /// Kept comparisons.
+    pub comparisons: Option<Comparisons>,
 }
 
 impl fmt::Debug for Lookup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_there = [self.log.is_some(), self.checkup.is_some(), self.ahead.is_some(), self.save.is_some()];
-        f.debug_struct("Lookup").field("log, checkup, ahead, save", &is_there).finish()
+        f.debug_struct("Lookup")
+            .field("log", &self.log.is_some())
+            .field("checkup", &self.checkup.is_some())
+            .field("comparisons", &self.comparisons.is_some())
+            .field("ahead", &self.ahead.is_some())
+            .field("save", &self.save.is_some())
+            .finish()
     }
 }
 

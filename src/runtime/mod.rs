@@ -5,4 +5,5 @@ pub mod driver;
 pub mod hub;
 pub mod link;
 pub mod lookup;
+pub mod relay;
 pub mod replay;

@@ -1,9 +1,12 @@
 //! What can happen to the console, and what it may ask for in turn.
 
+use std::sync::Arc;
+
 use crossterm::event::MouseEvent;
 use tui_input::InputRequest;
 
 use crate::domain::command::{Command, RequestId};
+use crate::domain::comparison::kept::{ComparisonId, Kept, Shelf};
 use crate::domain::job::{JobId, WholeLog};
 use crate::domain::plan::Plan;
 use crate::domain::profile::Profile;
@@ -141,6 +144,8 @@ pub enum Act {
     SaveAs,
     /// Look ahead again.
     Again,
+    /// Kept comparisons.
+    Compare,
     /// Clean up now.
     CleanNow,
     /// Stop the console and pause the jobs.
@@ -174,6 +179,10 @@ pub enum Look {
     Ahead(u64, Box<QueueNow>),
     /// Keep this profile, with this comment on top of its file.
     Save(Box<Profile>, String),
+    /// All comparisons that are kept.
+    Comparisons,
+    /// One of them.
+    Comparison(ComparisonId),
 }
 
 /// What came of it.
@@ -189,6 +198,10 @@ pub enum Found {
     Ahead(u64, Box<Result<Plan, String>>),
     /// Where this profile stands now.
     Saved(Box<Profile>, Result<std::path::PathBuf, String>),
+    /// All comparisons that are kept.
+    Comparisons(Result<Shelf, String>),
+    /// One of them.
+    Comparison(ComparisonId, Result<Arc<Kept>, String>),
 }
 
 /// What the console asks for. Carried out by [`crate::tui::run()`].

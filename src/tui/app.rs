@@ -10,6 +10,7 @@ use tui_input::Input;
 
 use crate::domain::cleanup::CleanupId;
 use crate::domain::command::{Command, MoveTo, RequestId};
+use crate::domain::comparison::kept::ComparisonId;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::profile::Profile;
@@ -19,6 +20,7 @@ use crate::domain::time::Mono;
 use crate::runtime::link::Update;
 use crate::tui::action::{Act, Action, Effect};
 use crate::tui::chronicle::{Chronicle, Topic};
+use crate::tui::compare::ComparePage;
 use crate::tui::complete::Places;
 use crate::tui::details::Details;
 use crate::tui::filter::Filter;
@@ -62,6 +64,8 @@ pub enum Question {
     Quit,
     /// Kill what is being stopped?
     Kill,
+    /// End the comparison that this console shows?
+    EndComparison,
 }
 
 /// The help page.
@@ -128,6 +132,8 @@ pub struct Settings {
     pub places: Places,
     /// The operator's time zone.
     pub time_zone: TimeZone,
+    /// The comparison under way that the console is there to show; `None` = a run of its own.
+    pub comparison: Option<ComparisonId>,
 }
 
 /// The console.
@@ -159,6 +165,7 @@ pub struct App {
     pub(super) events: EventsPage,
     pub(super) doctor: DoctorPage,
     pub(super) what_if: WhatIf,
+    pub(super) compare: ComparePage,
     cleanup_top: Option<CleanupId>,
     chart: usize,
     chart_back: u64,
@@ -172,6 +179,8 @@ pub struct App {
     history: Vec<String>,
     quitting: bool,
     ended: bool,
+    /// The line to the engine is closed.
+    closed: bool,
 }
 
 impl App {
@@ -200,6 +209,7 @@ impl App {
             events: EventsPage::default(),
             doctor: DoctorPage::default(),
             what_if: WhatIf::default(),
+            compare: ComparePage::default(),
             cleanup_top: None,
             chart: 1,
             chart_back: 0,
@@ -213,6 +223,7 @@ impl App {
             history: Vec::new(),
             quitting: false,
             ended: false,
+            closed: false,
         }
     }
 
@@ -442,9 +453,12 @@ impl App {
         }
     }
 
-    /// The line to the engine is closed.
-    pub fn closed(&mut self) {
-        self.ended = true;
+    /// The line to the engine is closed. Returns what is to be done.
+    pub fn closed(&mut self) -> Vec<Effect> {
+        (self.ended, self.closed) = (true, true);
+        // Of a run that has told its end there is something to look at, and of a comparison in any case.
+        let is_cut_off = self.shown().summary.is_none() && !self.compares();
+        if self.quitting || self.shown().shutting_down || is_cut_off { vec![Effect::Exit] } else { Vec::new() }
     }
 
     /// Asks the engine; `what` names it should it be refused.
@@ -459,6 +473,11 @@ impl App {
         match update {
             Update::Snapshot(state) => {
                 self.attached = true;
+                if state.seq < self.state.seq && state.jobs.is_empty() {
+                    // Another run begins: its jobs have the numbers of other ones.
+                    self.details = Details::default();
+                    self.toast = None;
+                }
                 self.state = *state;
                 self.chronicle = Chronicle::of(&self.state);
                 self.ended = self.state.summary.is_some();
@@ -478,7 +497,9 @@ impl App {
                 }
             }
         }
-        if self.ended && (self.quitting || self.state.shutting_down) { vec![Effect::Exit] } else { Vec::new() }
+        // The end of one run is not that of a comparison.
+        let is_over = self.ended && (self.closed || !self.compares());
+        if is_over && (self.quitting || self.state.shutting_down) { vec![Effect::Exit] } else { Vec::new() }
     }
 
     fn on_event(&mut self, event: &Event) {
@@ -633,6 +654,7 @@ impl App {
             Act::WholeLog => return self.toggle_whole_log(),
             Act::Events => self.open_page(Page::Events),
             Act::Doctor => return self.open_doctor(),
+            Act::Compare => return self.open_compare(),
             Act::Follow => {
                 self.log_bottom = match self.log_bottom {
                     None => self.log().map(|(_, bottom)| bottom),
@@ -700,10 +722,11 @@ impl App {
     }
 
     fn quit(&mut self) -> Vec<Effect> {
-        if self.ended {
+        if self.ended && (self.closed || !self.compares()) {
             return vec![Effect::Exit];
         }
         let question = match (self.quitting, self.state.index.active.is_empty()) {
+            (false, _) if self.compares() => Question::EndComparison,
             (false, true) => {
                 self.quitting = true;
                 return vec![self.ask("quit", Command::Shutdown)];

@@ -12,7 +12,7 @@ use crate::domain::event::{Event, EventKind, JobCounts, MemoryFigures, RunSummar
 use crate::domain::job::{AudioStream, JobId, LogLevel, MediaInfo, Outcome, RejectReason, VideoStream};
 use crate::domain::memory::{Level, Lines};
 use crate::domain::plan::{Change, Forecast, Kind, Plan, Way};
-use crate::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
+use crate::domain::profile::{GUIDE_MARKS, GuideWords, LargeRule, Picture, Profile, Slots};
 use crate::domain::time::{Mono, Wall};
 use crate::domain::units::Bytes;
 use crate::runtime::link::{Checkup, Finding, FindingStatus, SettingInForce, Update};
@@ -44,7 +44,8 @@ impl Story {
         let lines = Lines::new(&profile.memory, Bytes::gib(2));
         story.tell(EventKind::ProfileSelected {
             name: profile.name.clone(),
-            max_concurrent: profile.max_concurrent,
+            max_concurrent: profile.max_concurrent.fixed().unwrap_or(3),
+            auto: profile.max_concurrent.fixed().is_none(),
             max_file_bytes: profile.max_file_size,
             profile: Box::new(profile),
         });
@@ -95,7 +96,13 @@ impl Story {
             video: Some(video),
             audio: Some(AudioStream { codec: "aac".to_owned(), channels: 2 }),
         };
-        self.tell(EventKind::JobInspected { job: JobId(id), media, predicted_peak_bytes: Some(Bytes::mib(peak)), learned_from: 0 })
+        self.tell(EventKind::JobInspected {
+            job: JobId(id),
+            media,
+            predicted_peak_bytes: Some(Bytes::mib(peak)),
+            learned_from: 0,
+            pixels: 1920 * 1080,
+        })
     }
 
     pub fn start(&mut self, id: u64, attempt: u32) -> &mut Self {
@@ -398,8 +405,9 @@ pub fn profiles() -> Vec<Profile> {
     let row = |name: &str, jobs, mb, words: [&str; 3]| Profile {
         name: name.to_owned(),
         title: format!("{jobs} at once, {mb} MB"),
-        max_concurrent: jobs,
+        max_concurrent: Slots::Fixed(jobs),
         max_file_size: Bytes::mib(mb),
+        large: None,
         memory: GUIDE_MARKS,
         scratch_limit: None,
         env: BTreeMap::new(),
@@ -421,6 +429,7 @@ pub fn settings(color: ColorMode, ascii: bool) -> Settings {
         profiles: profiles(),
         places: Places { cwd: "/v".into(), home: Some("/home/me".into()) },
         time_zone: TimeZone::UTC,
+        comparison: None,
     }
 }
 
@@ -492,15 +501,18 @@ pub fn plan(guessed: bool) -> Plan {
     let varied = |name: &str, slots| Profile {
         name: name.to_owned(),
         title: format!("{slots} at once, 200 MB"),
-        max_concurrent: slots,
+        max_concurrent: Slots::Fixed(slots),
         guide: GuideWords::default(),
         ..now.clone()
     };
+    let rule = Some(LargeRule { from: Picture::of_height(1080), at_once: 1 });
+    let turns = Profile { large: rule, ..varied("balanced-1080p", 2) };
     let ways = vec![
         way(Change::None, "now: balanced", now, 2048, (1320, 1638, 0.18, 0.0, 447.0, 1)),
         way(Change::Profile, "fast", &named[0], 2048, (2100, 2775, 1.0, 0.71, 240.0, 0)),
         way(Change::Profile, "safe", &named[2], 2048, (696, 860, 0.0, 0.0, 780.0, 3)),
         way(Change::Slots, "balanced, 3 slots", &varied("balanced-3", 3), 2048, (1105, 1341, 0.01, 0.0, 451.0, 1)),
+        way(Change::Large, "balanced, one 1080p", &turns, 2048, (1110, 1345, 0.0, 0.0, 470.0, 1)),
         way(Change::Threads(1), "balanced, 1 thread x 2", &varied("balanced-1t", 2), 2048, (980, 1229, 0.0, 0.0, 480.0, 1)),
         way(Change::Box, "balanced, 1 GB box", now, 1024, (640, 760, 0.0, 0.0, 803.0, 1)),
         way(Change::Box, "balanced, 4 GB box", now, 4096, (1320, 1638, 0.0, 0.0, 440.0, 1)),

@@ -173,6 +173,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('?')] Help "help" Console "this help" "help"
     Normal [ch(':')] CommandLine "commands" Find "any command by name" "command"
     Normal [ch('p')] Profiles "profile" Memory "change profile" "profile"
+    Normal [ch('c')] Compare "compare" Memory "compare profiles" "compare"
     Normal [ch('w')] WhatIf "what-if" Memory "other ways to run the queue" "what-if"
     Normal [ch('a')] Add "add" Jobs "add files or folders" "add"
     Normal [ch(' ')] PauseJob "pause" Jobs "pause, resume the job" "pause"

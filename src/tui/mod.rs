@@ -6,6 +6,7 @@
 pub mod action;
 pub mod app;
 mod chronicle;
+pub mod compare;
 pub mod complete;
 mod details;
 pub mod filter;
@@ -36,6 +37,8 @@ pub use theme::{ColorChoice, ColorMode, ThemeName};
 #[cfg(test)]
 #[allow(clippy::too_many_arguments)] // a story is told in one line a fact
 mod fixture;
+#[cfg(test)]
+mod fixture_compared;
 #[cfg(test)]
 mod on_a_terminal;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The pages that cover the four panes: one job, everything that happened, what `doctor` finds.
+//! The pages that cover the four panes: one job, everything that happened, what `doctor` finds, comparisons.
 
 use crate::domain::job::JobId;
 use crate::domain::text::file_name_text;
@@ -23,6 +23,8 @@ pub enum Page {
     Events,
     /// What `plimsoll doctor` finds.
     Doctor,
+    /// Kept comparisons, or one of them.
+    Compare,
 }
 
 /// The event list.
@@ -110,7 +112,7 @@ impl App {
         }
     }
 
-    fn close_page(&mut self) {
+    pub(super) fn close_page(&mut self) {
         self.page = Page::Dashboard;
         (self.focus, self.zoom) = self.before;
         self.search.clear();
@@ -174,12 +176,19 @@ impl App {
             Found::AheadSoFar(number, step) => self.looked_so_far(number, step),
             Found::Ahead(number, plan) => self.looked_ahead(number, *plan),
             Found::Saved(profile, saved) => self.saved(*profile, saved),
+            Found::Comparisons(found) => self.found_comparisons(found),
+            Found::Comparison(id, found) => self.found_comparison(id, found),
         }
     }
 
     /// Keys while no dialog is open.
     pub(super) fn act_on_page(&mut self, act: Act) -> Vec<Effect> {
         let is_tiny = self.layout(self.size.0, self.size.1).size == Size::Tiny;
+        if self.page == Page::Compare
+            && let Some(effects) = self.act_on_compare(act)
+        {
+            return effects;
+        }
         if self.page == Page::Dashboard || is_tiny && act != Act::Back {
             return self.act_on_dashboard(act);
         }
@@ -245,6 +254,7 @@ impl App {
                 (Act::Retry, "retry"),
                 (Act::Quit, "quit"),
             ],
+            Page::Compare => self.compare_hints(),
             Page::Events => &[
                 (Act::Back, "back"),
                 (Act::Down, "older"),
@@ -261,7 +271,7 @@ impl App {
         words.iter().map(|(act, word)| (self.key_label(*act), *word)).collect()
     }
 
-    fn page_height(&self) -> i64 {
+    pub(super) fn page_height(&self) -> i64 {
         i64::from(Layout::new(self.size.0, self.size.1, Pane::Log, true).body().height.saturating_sub(2)).max(2)
     }
 
@@ -280,6 +290,7 @@ impl App {
                 let most = (lines - self.page_height()).max(0);
                 self.doctor.scroll = (self.doctor.scroll as i64).saturating_add(by).clamp(0, most) as usize;
             }
+            Page::Compare => self.scroll_compare(by),
             Page::Dashboard | Page::Job => self.scroll(by),
         }
     }

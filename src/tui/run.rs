@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tui_input::InputRequest;
 
 use crate::domain::command::Command;
+use crate::domain::comparison::kept::ComparisonId;
 use crate::domain::profile::Profile;
 use crate::runtime::link::{Link, Lookup, Update};
 use crate::tui::action::{Action, Effect, Found, Look};
@@ -28,6 +29,8 @@ use crate::tui::view;
 
 /// Least time between two frames: 10 Hz.
 const FRAME: Duration = Duration::from_millis(100);
+/// How often a page asks for what nobody tells of by himself.
+const POLL: Duration = Duration::from_secs(1);
 /// Longest wait for the jobs to be stopped before the console itself stops.
 const SUSPEND: Duration = Duration::from_secs(3);
 
@@ -50,6 +53,8 @@ pub struct TuiOptions {
     pub lookup: Lookup,
     /// Asked first, in order: what the command line named.
     pub commands: Vec<Command>,
+    /// The comparison under way that the console is there to show: its page is opened at once.
+    pub comparison: Option<ComparisonId>,
 }
 
 /// How the console ended.
@@ -82,6 +87,7 @@ enum Woken {
     Stopped,
     Ended,
     Draw,
+    Poll,
 }
 
 /// Runs the console until the operator quits, the run ends, or the terminal is gone.
@@ -97,11 +103,17 @@ pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
         profiles: options.profiles,
         places: options.places,
         time_zone: TimeZone::system(),
+        comparison: options.comparison,
     });
     let mut console = Console::start(link, app, places, options.lookup).map_err(TuiError::Setup)?;
     for command in options.commands {
         let effect = console.app.ask("add", command);
         console.perform(effect).await.map_err(TuiError::Draw)?;
+    }
+    if options.comparison.is_some() {
+        for effect in console.app.open_compare() {
+            console.perform(effect).await.map_err(TuiError::Draw)?;
+        }
     }
     match console.serve().await {
         Ok(exit) => Ok(exit),
@@ -174,6 +186,8 @@ impl Console {
     async fn serve(&mut self) -> io::Result<TuiExit> {
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut polls = interval(POLL);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut dirty, mut open) = (true, true);
         // A snapshot that is there already spares a first frame without anything in it.
         if let Ok(Some(update)) = timeout(FRAME, self.link.updates.recv()).await {
@@ -191,12 +205,20 @@ impl Console {
                 _ = self.terminated.recv(), if !open => Woken::Ended,
                 _ = frames.tick(), if dirty => Woken::Draw,
                 Some(found) = self.found.recv() => Woken::Found(Box::new(found)),
+                _ = polls.tick(), if self.app.polls() => Woken::Poll,
                 update = self.link.updates.recv(), if open => Woken::Update(update),
             };
             let effects = match woken {
                 Woken::Draw => {
                     self.draw()?;
                     dirty = false;
+                    continue;
+                }
+                Woken::Poll => {
+                    // Asking changes nothing on the screen; the answer may.
+                    for effect in self.app.look_at_comparisons() {
+                        self.perform(effect).await?;
+                    }
                     continue;
                 }
                 Woken::Input(None | Some(Input::Gone)) => return Ok(TuiExit::TerminalGone),
@@ -218,9 +240,7 @@ impl Console {
                 Woken::Update(Some(update)) => self.app.update(Action::Update(Box::new(update))),
                 Woken::Update(None) => {
                     open = false;
-                    self.app.closed();
-                    let over = self.app.quitting() || self.app.shown().shutting_down || self.app.shown().summary.is_none();
-                    if over { vec![Effect::Exit] } else { Vec::new() }
+                    self.app.closed()
                 }
             };
             dirty = true;
@@ -342,6 +362,12 @@ impl Asker {
                 Found::Log(job, attempt, self.lookup.log.as_ref().ok_or_else(nobody).and_then(|read| read(job, attempt)))
             }
             Look::Checkup => Found::Checkup(self.lookup.checkup.as_ref().ok_or_else(nobody).and_then(|examine| examine())),
+            Look::Comparisons => {
+                Found::Comparisons(self.lookup.comparisons.as_ref().ok_or_else(nobody).and_then(|kept| (kept.list)()))
+            }
+            Look::Comparison(id) => {
+                Found::Comparison(id, self.lookup.comparisons.as_ref().ok_or_else(nobody).and_then(|kept| (kept.open)(id)))
+            }
             Look::Ahead(number, queue) => {
                 let go_on = |step| {
                     let _ = self.tell.send(Found::AheadSoFar(number, step));
@@ -367,6 +393,8 @@ impl Look {
             Self::Log(job, attempt) => Found::Log(job, attempt, Err(why)),
             Self::Checkup => Found::Checkup(Err(why)),
             Self::Ahead(number, _) => Found::Ahead(number, Box::new(Err(why))),
+            Self::Comparisons => Found::Comparisons(Err(why)),
+            Self::Comparison(id) => Found::Comparison(id, Err(why)),
             Self::Save(profile, _) => Found::Saved(profile, Err(why)),
         }
     }

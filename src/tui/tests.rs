@@ -10,6 +10,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
 use crate::domain::command::{Command, MoveTo, Rejection};
+use crate::domain::comparison::kept::{Kept, Shelf};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel, LogLine, Outcome, StopReason, WholeLog};
 use crate::domain::profile::Profile;
@@ -21,12 +22,13 @@ use crate::tui::action::{Action, Effect, Found, Look};
 use crate::tui::app::{App, Settings};
 use crate::tui::complete::Completion;
 use crate::tui::fixture::{Story, all_done, busy, checkup, hear, over, plan, press, profiles, run_finished, settings};
+use crate::tui::fixture_compared::{compared, id, naive, shelf, under_way};
 use crate::tui::keymap::{KeyChange, KeyMode, Keymap};
 use crate::tui::theme::{ColorMode, ThemeName};
 use crate::tui::{svg, view};
 
 const SIZES: [(u16, u16); 4] = [(120, 36), (80, 24), (60, 16), (40, 10)];
-const SCREENS: [&str; 26] = [
+const SCREENS: [&str; 31] = [
     "busy",
     "empty",
     "over",
@@ -48,6 +50,11 @@ const SCREENS: [&str; 26] = [
     "doctor",
     "whole_log",
     "palette",
+    "compare",
+    "compare_live",
+    "compare_naive",
+    "comparisons",
+    "comparisons_none",
     "what_if",
     "what_if_looking",
     "what_if_guesses",
@@ -99,6 +106,19 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
             press(&mut app, "d");
             app.update(Action::Found(Box::new(Found::Checkup(Ok(checkup())))));
         }
+        "compare" => open(&mut app, compared()),
+        "compare_live" => open(&mut app, under_way()),
+        "compare_naive" => {
+            open(&mut app, naive());
+            draw(&mut app, 120, 36);
+            press(&mut app, "<tab>");
+        }
+        "comparisons" | "comparisons_none" => {
+            press(&mut app, "c");
+            let found = if name == "comparisons" { shelf() } else { Shelf::default() };
+            app.update(Action::Found(Box::new(Found::Comparisons(Ok(found)))));
+            press(&mut app, "j");
+        }
         "whole_log" => {
             press(&mut app, "g<enter>zol");
             app.update(Action::Found(Box::new(Found::Log(JobId(17), 1, Ok(whole_log())))));
@@ -115,6 +135,14 @@ fn foretold(app: &mut App, guessed: bool, keys: &str) {
     let Some(Effect::Look(Look::Ahead(number, _))) = effects.last() else { panic!("{effects:?}") };
     app.update(Action::Found(Box::new(Found::Ahead(*number, Box::new(Ok(plan(guessed)))))));
     press(app, keys);
+}
+
+/// The newest comparison of the list, opened.
+fn open(app: &mut App, kept: Kept) {
+    assert_eq!(press(app, "c"), vec![Effect::Look(Look::Comparisons)]);
+    app.update(Action::Found(Box::new(Found::Comparisons(Ok(shelf())))));
+    assert_eq!(press(app, "<enter>"), vec![Effect::Look(Look::Comparison(id(0)))]);
+    app.update(Action::Found(Box::new(Found::Comparison(id(0), Ok(kept.into())))));
 }
 
 /// The file of a chatty job.
@@ -318,7 +346,7 @@ fn what_if_looks_at_what_is_left_of_the_queue_and_at_what_another_limit_would_le
 fn a_way_is_applied_if_the_same_box_and_the_same_bytes_allow_it_else_it_is_told_what_to_do() {
     let apply = |keys: &str| {
         let mut app = screen("what_if", ColorMode::True, false);
-        let effects = press(&mut app, &format!("kkkkkkk{keys}<enter>"));
+        let effects = press(&mut app, &format!("kkkkkkkk{keys}<enter>"));
         (effects, text(&draw(&mut app, 120, 36)))
     };
     assert!(apply("").1.contains("balanced is in force"));
@@ -326,9 +354,11 @@ fn a_way_is_applied_if_the_same_box_and_the_same_bytes_allow_it_else_it_is_told_
     assert!(matches!(&effects[..], [Effect::Send(_, Command::SelectProfile(profile))] if profile.name == "fast"), "{effects:?}");
     let (effects, screen) = apply("jjj");
     let [Effect::Send(_, Command::UseProfile(profile))] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((profile.name.as_str(), profile.max_concurrent), ("balanced-3", 3));
+    assert_eq!((profile.name.as_str(), profile.max_concurrent), ("balanced-3", 3.into()));
     assert!(!screen.contains("What if"), "it closes");
-    for (keys, told) in [("jjjj", "threads: 1"), ("jjjjj", "--budget 1GB"), ("jjjjjj", "with 4 GB")] {
+    let (effects, _) = apply("jjjj");
+    assert!(matches!(&effects[..], [Effect::Send(_, Command::UseProfile(profile))] if profile.large.is_some()), "{effects:?}");
+    for (keys, told) in [("jjjjj", "threads: 1"), ("jjjjjj", "--budget 1GB"), ("jjjjjjj", "with 4 GB")] {
         let (effects, screen) = apply(keys);
         assert_eq!(effects, vec![], "{keys}");
         assert!(screen.contains("no switch") && screen.contains(told) && screen.contains("What if"), "{screen}");
@@ -341,7 +371,7 @@ fn the_advised_way_is_chosen_until_the_operator_chooses_and_stays_so_when_it_is_
     foretold(&mut app, false, "");
     assert_eq!(app.what_if().way().map(|way| way.forecast.name.as_str()), Some("balanced, 3 slots"));
     assert!(text(&draw(&mut app, 120, 36)).contains("1 more may start"), "what switching would do now");
-    press(&mut app, "jjj");
+    press(&mut app, "jjjj");
     let effects = press(&mut app, "r");
     let number = asked_ahead(&effects).0;
     assert!(text(&draw(&mut app, 120, 36)).contains("balanced, 3 slots"), "what was foretold stays until then");
@@ -359,7 +389,7 @@ fn a_way_is_kept_as_a_profile_under_a_name_that_is_checked_and_is_offered_from_t
     assert!(text(&draw(&mut app, 120, 36)).contains("a name has 1 to 32 of a-z"));
     let effects = press(&mut app, "<c-u>calm<enter>");
     let [Effect::Look(Look::Save(profile, comment))] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((profile.name.as_str(), profile.max_concurrent), ("calm", 3));
+    assert_eq!((profile.name.as_str(), profile.max_concurrent), ("calm", 3.into()));
     assert_eq!(comment, "a variation of balanced, saved in the console from what-if, 2026-11-22");
     assert_eq!(press(&mut app, "<enter>"), vec![], "it is being kept already");
     let taken = Err("there is a profile calm already: /c/calm.yaml; choose another name".to_owned());
@@ -374,7 +404,7 @@ fn a_way_is_kept_as_a_profile_under_a_name_that_is_checked_and_is_offered_from_t
     let effects = press(&mut app, "<esc>:calmr<enter>");
     assert!(matches!(&effects[..], [Effect::Send(_, Command::SelectProfile(profile))] if profile.name == "calmr"), "{effects:?}");
     // A box or other threads are no part of a profile.
-    foretold(&mut app, false, "jjs");
+    foretold(&mut app, false, "jjjs");
     assert!(app.key_mode() == KeyMode::WhatIf && text(&draw(&mut app, 120, 36)).contains("no switch"));
 }
 
@@ -382,11 +412,12 @@ fn a_way_is_kept_as_a_profile_under_a_name_that_is_checked_and_is_offered_from_t
 fn a_profile_that_was_used_can_be_gone_back_to() {
     let mut app = screen("busy", ColorMode::True, false);
     let mut story = busy(true);
-    let used = Profile { name: "balanced-3".to_owned(), max_concurrent: 3, ..profiles()[1].clone() };
+    let used = Profile { name: "balanced-3".to_owned(), max_concurrent: 3.into(), ..profiles()[1].clone() };
     for profile in [used, profiles()[0].clone()] {
         story.tell(EventKind::ProfileSelected {
             name: profile.name.clone(),
-            max_concurrent: profile.max_concurrent,
+            max_concurrent: 3,
+            auto: false,
             max_file_bytes: profile.max_file_size,
             profile: Box::new(profile),
         });
@@ -533,6 +564,129 @@ fn the_picker_shows_what_was_measured_beside_the_guides_words() {
         assert!(page.contains("Very High") && page.contains("not tried here"), "{page}");
         assert!(page.contains("/min") && (page.contains("1 of 3 bad") || page.contains("1/3 bad")), "{page}");
     }
+}
+
+#[test]
+fn a_comparison_shows_the_figures_of_its_reports_and_whether_the_guides_words_hold() {
+    let mut app = screen("compare", ColorMode::True, false);
+    let page = text(&draw(&mut app, 120, 36));
+    let row = |name: &str| page.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}:\n{page}")).to_owned();
+    for (name, figures) in [
+        ("peak memory", ["2010 MB ✖", "1618 MB ▲", "874 MB ●"]),
+        ("makespan", ["11:20", "14:22", "22:51"]),
+        ("done / of 24", ["22", "21", "13"]),
+        ("OOM kills", ["2 ✖", "0", "0"]),
+        ("the guide says", ["High / Fast / Low", "Medium / Medium / High", "Low / Slow / Very High"]),
+        ("measured", ["✔ agrees", "✔ agrees", "✔ agrees"]),
+    ] {
+        let row = row(name);
+        let places: Vec<Option<usize>> = figures.iter().map(|figure| row.find(figure)).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{name}: {row}");
+    }
+    for end in ["A ends 11:20, 2 OOM kills", "B ends 14:22", "C ends 22:51"] {
+        assert!(page.contains(end), "{end}:\n{page}");
+    }
+    // Below stand the reasons.
+    press(&mut app, "G");
+    let below = text(&draw(&mut app, 120, 36));
+    assert!(below.contains("same bytes under every profile: yes") && below.contains("fast, memory: High agrees"), "{below}");
+    assert!(below.contains("A 4/500 fast"), "the columns' names stay: {below}");
+    press(&mut app, "g");
+    assert_eq!(text(&draw(&mut app, 120, 36)), page);
+}
+
+#[test]
+fn what_was_not_run_yet_is_not_shown_as_nothing() {
+    let mut app = screen("compare_live", ColorMode::True, false);
+    let page = text(&draw(&mut app, 120, 36));
+    let row = |name: &str| page.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}:\n{page}")).to_owned();
+    assert!(page.contains("run 2 of 3: balanced, 00:41; about"), "{page}");
+    assert!(row("peak memory").contains("1102 MB ●"), "the figures so far: {page}");
+    let makespan = row("OOM kills");
+    let cells: Vec<&str> = makespan.split_whitespace().filter(|word| ["0", "2", "-"].contains(word)).collect();
+    assert_eq!(cells, ["2", "0", "-"], "{makespan}");
+    assert!(page.contains("B now") && !page.contains("C ends"), "{page}");
+}
+
+#[test]
+fn columns_that_have_no_room_are_reached_sideways() {
+    let mut app = screen("busy", ColorMode::True, false);
+    open(&mut app, naive());
+    let page = text(&draw(&mut app, 80, 24));
+    assert!(page.contains("columns A-C of 6") && !page.contains("naive"), "{page}");
+    press(&mut app, "<tab><tab><tab><tab><tab>");
+    let page = text(&draw(&mut app, 80, 24));
+    assert!(page.contains("columns D-F of 6") && page.contains("D 4/500 naive fast"), "{page}");
+    let wide = text(&draw(&mut app, 200, 60));
+    assert!(wide.contains("A 4/500 fast") && wide.contains("F 1/100 naive safe"), "{wide}");
+}
+
+#[test]
+fn the_list_leads_to_a_comparison_and_back_and_tells_what_cannot_be_read() {
+    let mut app = screen("comparisons", ColorMode::True, false);
+    let page = text(&draw(&mut app, 120, 36));
+    for words in ["▶ under way", "✔ finished", "‖ interrupted", "✖ broken off", "2026-11-20", "is no comparison"] {
+        assert!(page.contains(words), "{words}:\n{page}");
+    }
+    // The second line was chosen.
+    assert_eq!(press(&mut app, "<enter>"), vec![Effect::Look(Look::Comparison(id(1)))]);
+    assert!(text(&draw(&mut app, 120, 36)).contains("reading it"));
+    app.update(Action::Found(Box::new(Found::Comparison(id(1), Err("cannot read it: gone".to_owned())))));
+    assert!(text(&draw(&mut app, 120, 36)).contains("cannot read it: gone"));
+    app.update(Action::Found(Box::new(Found::Comparison(id(1), Ok(compared().into())))));
+    assert!(text(&draw(&mut app, 120, 36)).contains("A ends 11:20"));
+    press(&mut app, "<esc>");
+    assert!(text(&draw(&mut app, 120, 36)).contains("Comparisons"), "back to the list");
+    press(&mut app, "<esc>");
+    assert!(text(&draw(&mut app, 120, 36)).contains("2 Queue"), "and to the panes");
+}
+
+#[test]
+fn only_what_may_change_is_asked_for_again_and_only_while_the_page_is_open() {
+    let mut app = screen("busy", ColorMode::True, false);
+    assert!(!app.polls());
+    open(&mut app, under_way());
+    assert!(app.polls());
+    assert_eq!(app.look_at_comparisons(), vec![Effect::Look(Look::Comparison(id(0)))]);
+    assert_eq!(app.look_at_comparisons(), vec![], "the answer has not come yet");
+    app.update(Action::Found(Box::new(Found::Comparison(id(0), Ok(compared().into())))));
+    assert_eq!(app.look_at_comparisons(), vec![], "it is finished");
+    press(&mut app, "<esc><esc>");
+    assert!(!app.polls());
+}
+
+#[test]
+fn a_console_that_shows_a_comparison_asks_before_it_ends_it_and_stays_with_the_result() {
+    let settings = || Settings { comparison: Some(id(0)), ..settings(ColorMode::True, false) };
+    let mut app = busy(true).app(settings());
+    assert_eq!(app.open_compare(), vec![Effect::Look(Look::Comparison(id(0)))]);
+    app.update(Action::Found(Box::new(Found::Comparison(id(0), Ok(under_way().into())))));
+    press(&mut app, "<esc>");
+    assert!(text(&draw(&mut app, 120, 36)).contains("2 Queue"), "the run under way is on the dashboard");
+    // The end of one run is not the end: q still asks.
+    let mut story = busy(true);
+    story.tell(run_finished());
+    assert_eq!(hear(&mut app, &story.events[story.events.len() - 1]), vec![]);
+    assert_eq!(press(&mut app, "q"), vec![]);
+    assert!(text(&draw(&mut app, 120, 36)).contains("End it and quit"));
+    press(&mut app, "<esc>");
+    // The next run begins with nothing.
+    app.update(Action::Update(Box::new(Update::Snapshot(Box::default()))));
+    assert_eq!(app.shown().jobs.len(), 0);
+    // It is over: what is shown stays until it was seen.
+    app.update(Action::Found(Box::new(Found::Comparison(id(0), Ok(compared().into())))));
+    assert_eq!(app.closed(), vec![]);
+    assert_eq!(press(&mut app, "q"), vec![Effect::Exit]);
+
+    let mut late = busy(true).app(settings());
+    press(&mut late, "q");
+    assert_eq!(late.closed(), vec![]);
+    assert_eq!(press(&mut late, "y"), vec![Effect::Exit], "it has ended while the question stood");
+
+    let mut ended = busy(true).app(settings());
+    assert!(matches!(press(&mut ended, "qy")[..], [Effect::Send(_, Command::Shutdown)]));
+    assert_eq!(hear(&mut ended, &story.events[story.events.len() - 1]), vec![], "the table is still to be made");
+    assert_eq!(ended.closed(), vec![Effect::Exit]);
 }
 
 #[test]
@@ -832,7 +986,7 @@ fn any_event() -> impl Strategy<Value = EventKind> {
     ]
 }
 
-const KEYS: &str = "1234jkgG z/nNfabc[]<>tTmyYLSxrJKDA{}EpC?q :\tedoWlws";
+const KEYS: &str = "1234jkgG z/nNfabcc[]<>tTmyYLSxrJKDA{}EpC?q :\tedoWlws";
 
 #[test]
 fn what_waits_beyond_the_list_is_counted_in_the_title_and_the_header() {

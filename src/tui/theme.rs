@@ -260,6 +260,23 @@ impl Theme {
         }
     }
 
+    /// The look of one of several curves in one chart, by its place. No meaning beyond telling them apart, which letters and
+    /// dashes do too.
+    pub const fn curve(&self, place: usize) -> Style {
+        let palette = match (self.name, self.mode) {
+            (ThemeName::Mono, _) | (_, ColorMode::Mono) => return Style::new(),
+            (_, ColorMode::Sixteen) => {
+                let colors = [Color::Red, Color::Blue, Color::Green, Color::Magenta, Color::Cyan, Color::Reset];
+                return Style::new().fg(colors[place % colors.len()]);
+            }
+            (ThemeName::Dark, ColorMode::True) => &DARK,
+            (ThemeName::Light, ColorMode::True) => &LIGHT,
+            (ThemeName::HighContrast, ColorMode::True) => &HIGH_CONTRAST,
+        };
+        let colors = [palette.bad, palette.running, palette.good, palette.cleanup, palette.accent, palette.text];
+        Style::new().fg(colors[place % colors.len()])
+    }
+
     /// What is laid over the selected row.
     pub const fn selection(&self) -> Style {
         match (self.name, self.mode) {

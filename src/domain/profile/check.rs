@@ -4,10 +4,12 @@
 
 use super::super::text::sanitise;
 use super::super::units::Bytes;
-use super::{Mark, MemoryMarks, Profile, REFERENCE_BUDGET};
+use super::{Mark, MemoryMarks, Picture, Profile, REFERENCE_BUDGET};
 
 /// Most job slots.
 pub const MAX_SLOTS: u32 = 64;
+/// Smallest and largest side of a picture from which on a job is large.
+pub const SIDES: std::ops::RangeInclusive<u32> = 16..=16_384;
 /// Most variables of an environment.
 pub const MAX_VARIABLES: usize = 64;
 /// Most bytes of a variable's value.
@@ -79,8 +81,17 @@ impl Profile {
         if !is_line(&self.title, MAX_TITLE) || guide.iter().any(|word| !is_line(word, MAX_WORD)) {
             return Err(format!("its title may be one line of {MAX_TITLE} characters, the guide's words of {MAX_WORD}"));
         }
-        if !(1..=MAX_SLOTS).contains(&self.max_concurrent) {
-            return Err(format!("{} job slots; allowed: 1 to {MAX_SLOTS}", self.max_concurrent));
+        if self.max_concurrent.fixed().is_some_and(|slots| !(1..=MAX_SLOTS).contains(&slots)) {
+            return Err(format!("{} job slots; allowed: 1 to {MAX_SLOTS}, or as many as fit", self.max_concurrent));
+        }
+        if let Some(rule) = self.large {
+            // A picture told by its height alone may be wider.
+            let is_wide = rule.from == Picture::of_height(rule.from.height) || SIDES.contains(&rule.from.width);
+            let is_picture = is_wide && SIDES.contains(&rule.from.height);
+            if !is_picture || !(1..=MAX_SLOTS).contains(&rule.at_once) {
+                let sides = format!("{} to {}", SIDES.start(), SIDES.end());
+                return Err(format!("a rule for large jobs; allowed: pictures with sides of {sides}, 1 to {MAX_SLOTS} at once"));
+            }
         }
         if self.max_file_size == Bytes::ZERO || self.scratch_limit == Some(Bytes::ZERO) {
             return Err("a limit of nothing at all; allowed: a size above 0".to_owned());

@@ -1,9 +1,9 @@
-//! A comparison as JSON: the object at the end of the stream, and `report.json`.
+//! A comparison as JSON: the object at the end of the stream, `report.json`, and what is kept of it.
 
 use serde_json::{Map, Value, json};
 
-use super::Subject;
-use crate::domain::comparison::{Column, Comparison, Figure, RunFigures};
+use crate::domain::comparison::kept::Kept;
+use crate::domain::comparison::{Column, Comparison, Figure, RunFigures, Subject};
 
 /// The comparison; with its curves it is the whole report.
 pub fn object(comparison: &Comparison, subject: &Subject, curves: bool) -> Map<String, Value> {
@@ -12,6 +12,7 @@ pub fn object(comparison: &Comparison, subject: &Subject, curves: bool) -> Map<S
         "version": subject.version,
         "begun": subject.at,
         "inputs": subject.inputs,
+        "paths": subject.paths,
         "preset": subject.preset,
         "processors": comparison.cores,
         "load_before": comparison.load_before,
@@ -28,6 +29,13 @@ pub fn object(comparison: &Comparison, subject: &Subject, curves: bool) -> Map<S
         Value::Object(map) => map,
         _ => Map::new(),
     }
+}
+
+/// What is kept of a comparison: the whole report, and how far it is. [`Kept`] reads it back.
+pub fn kept(kept: &Kept) -> Map<String, Value> {
+    let mut object = object(&kept.comparison, &kept.subject, true);
+    object.insert("progress".to_owned(), serde_json::to_value(&kept.progress).unwrap_or_default());
+    object
 }
 
 fn column(column: &Column, curves: bool) -> Value {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Subject, cell, place, remarks, rows, same_bytes_line, verdict_words};
-use crate::domain::comparison::Comparison;
+use super::{cell, rows};
+use crate::domain::comparison::{Comparison, Subject};
 
 /// The report; `picture` is the file of the memory curves beside it.
 pub fn render(comparison: &Comparison, subject: &Subject, picture: &str) -> String {
@@ -16,7 +16,7 @@ pub fn render(comparison: &Comparison, subject: &Subject, picture: &str) -> Stri
         if comparison.rounds == 1 { "1 run".to_owned() } else { format!("{} runs", comparison.rounds) },
         subject.version,
         subject.at,
-        escape(&place(comparison))
+        escape(&comparison.place())
     );
     if comparison.rounds > 1 {
         out.push_str("Each figure is the median, with the least and the most in brackets.\n\n");
@@ -45,12 +45,12 @@ pub fn render(comparison: &Comparison, subject: &Subject, picture: &str) -> Stri
             escape(&verdict.profile),
             verdict.aspect.label(),
             escape(&verdict.word),
-            verdict_words(&verdict),
+            verdict.words(),
             escape(&verdict.measured)
         );
     }
-    let _ = writeln!(out, "\n## Notes\n\n- {}", escape(&same_bytes_line(comparison)));
-    for remark in remarks(comparison) {
+    let _ = writeln!(out, "\n## Notes\n\n- {}", escape(&comparison.same_bytes_line()));
+    for remark in comparison.remarks() {
         let _ = writeln!(out, "- {}", escape(&remark));
     }
     out.push_str(

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Subject, cell, place, remarks, rows, same_bytes_line, verdict_words};
-use crate::domain::comparison::{Column, Comparison};
+use super::{cell, rows};
+use crate::domain::comparison::{Column, Comparison, Subject};
 
 const LABEL: usize = 16;
 const CELL: usize = 21;
@@ -20,7 +20,7 @@ pub fn render(comparison: &Comparison, subject: &Subject) -> String {
         rounds => format!("{rounds} runs each, median (least-most)"),
     };
     let _ = writeln!(out, "plimsoll compare: {} inputs, preset {}, {rounds}", subject.inputs, subject.preset);
-    let _ = writeln!(out, "{}", place(comparison));
+    let _ = writeln!(out, "{}", comparison.place());
     let shown = rows(&comparison.columns);
     let (governed, naive): (Vec<&Column>, Vec<&Column>) = comparison.columns.iter().partition(|column| column.governor);
     for block in governed.chunks(SIDE_BY_SIDE).chain(naive.chunks(SIDE_BY_SIDE)) {
@@ -38,11 +38,11 @@ pub fn render(comparison: &Comparison, subject: &Subject) -> String {
             let _ = writeln!(out, "\nthe guide says of {of}");
         }
         let word = if verdict.word.is_empty() { "-" } else { &verdict.word };
-        let (aspect, words) = (verdict.aspect.label(), verdict_words(verdict));
+        let (aspect, words) = (verdict.aspect.label(), verdict.words());
         let _ = writeln!(out, "  {aspect:ASPECT$}  {word:WORD$}  {words}: {}", verdict.measured);
     }
-    let _ = writeln!(out, "\n{}", same_bytes_line(comparison));
-    for remark in remarks(comparison) {
+    let _ = writeln!(out, "\n{}", comparison.same_bytes_line());
+    for remark in comparison.remarks() {
         let _ = writeln!(out, "{remark}");
     }
     out

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::comparison::{CurvePoint, OutputHash, RunFigures};
+use crate::domain::comparison::{Comparison, CurvePoint, OutputHash, RunFigures, Subject};
 use crate::domain::profile::GuideWords;
 use crate::domain::units::Bytes;
 
@@ -40,7 +40,13 @@ fn comparison() -> Comparison {
 }
 
 fn subject() -> Subject {
-    Subject { inputs: 8, preset: "web-720p".to_owned(), version: "0.1.0".to_owned(), at: "2026-11-22T12:00:00.000Z".to_owned() }
+    Subject {
+        version: "0.1.0".to_owned(),
+        at: "2026-11-22T12:00:00.000Z".to_owned(),
+        inputs: 8,
+        paths: vec!["/v".to_owned()],
+        preset: "web-720p".to_owned(),
+    }
 }
 
 #[test]

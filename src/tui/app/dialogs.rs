@@ -67,7 +67,7 @@ impl App {
     pub(super) fn act_on_question(&mut self, act: Act) -> Vec<Effect> {
         let Some(Mode::Ask(ask)) = self.modes.last_mut() else { return Vec::new() };
         let question = ask.question;
-        let quits = matches!(question, Question::Quit | Question::Kill);
+        let quits = matches!(question, Question::Quit | Question::Kill | Question::EndComparison);
         let confirmed = match act {
             Act::OtherButton => {
                 ask.yes = !ask.yes;
@@ -85,7 +85,9 @@ impl App {
         let (what, command) = match question {
             Question::Cancel(id) => (format!("cancel #{id}"), Command::Cancel(id)),
             Question::Remove(id) => (format!("delete #{id}"), Command::Remove(id)),
-            Question::Quit | Question::Kill => {
+            // It has ended by itself while the question stood.
+            Question::Quit | Question::Kill | Question::EndComparison if self.closed => return vec![Effect::Exit],
+            Question::Quit | Question::Kill | Question::EndComparison => {
                 self.quitting = true;
                 ("quit".to_owned(), Command::Shutdown)
             }

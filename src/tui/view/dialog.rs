@@ -78,6 +78,15 @@ fn words(app: &App, question: Question) -> Words {
             ],
             buttons: ["Keep running", "Stop and quit"],
         },
+        Question::EndComparison => Words {
+            title: "End the comparison",
+            lines: vec![
+                "The run under way is stopped.".to_owned(),
+                "What was measured before it is kept and printed.".to_owned(),
+                "q again ends it too.".to_owned(),
+            ],
+            buttons: ["Go on", "End it and quit"],
+        },
         Question::Kill => Words {
             title: "Quit at once",
             lines: vec![format!("{are} still being stopped."), "Kill at once? What is done stays done.".to_owned()],

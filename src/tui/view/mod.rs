@@ -1,6 +1,7 @@
 //! Draws the console. Reads the [`App`] and cannot change it.
 
 mod cleanups;
+mod compare;
 mod dashboard;
 mod dialog;
 mod doctor;
@@ -22,6 +23,7 @@ mod tiny;
 mod warnings;
 mod what_if;
 
+pub use compare::{columns as comparison_columns, lines as comparison_lines};
 pub use doctor::lines as doctor_lines;
 pub use pen::mb;
 pub use what_if::explained_lines;
@@ -46,7 +48,9 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
 /// Draws everything into a buffer; returns where the cursor of a prompt stands.
 pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
     let layout = app.layout(area.width, area.height);
-    if layout.size == Size::Tiny {
+    if layout.size == Size::Tiny && app.page() == Page::Compare {
+        compare::draw_tiny(app, area, buf);
+    } else if layout.size == Size::Tiny {
         tiny::draw(app, area, buf);
     } else {
         header::draw(app, &layout, buf);
@@ -55,6 +59,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
             Page::Job => job::draw(app, &layout, buf),
             Page::Events => events::draw(app, layout.body(), buf),
             Page::Doctor => doctor::draw(app, layout.body(), buf),
+            Page::Compare => compare::draw(app, layout.body(), buf),
         }
         footer::draw(app, layout.footer, buf);
     }

@@ -105,7 +105,7 @@ impl Plot<'_> {
 }
 
 /// The bit of a braille pattern: Unicode numbers the dots down the left column, then the right, and the lowest row last.
-const fn dot(x: usize, y: usize) -> u8 {
+pub(super) const fn dot(x: usize, y: usize) -> u8 {
     match (x, y) {
         (0, 3) => 0x40,
         (_, 3) => 0x80,

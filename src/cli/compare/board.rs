@@ -1,0 +1,101 @@
+//! What is known of the comparison that this process makes: kept in a file, and at hand for a console of this process.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::domain::comparison::kept::{ComparisonId, Kept, Progress, RunUnderWay, Standing};
+use crate::domain::comparison::{Comparison, Subject};
+use crate::domain::time::Mono;
+use crate::headless::comparison::json;
+use crate::host::comparisons::{self, Keeper, Library};
+use crate::runtime::clock::Clock;
+use crate::runtime::link::Comparisons;
+
+/// Least time between two notes of one run.
+const PAUSE: Duration = Duration::from_secs(1);
+/// A large comparison is written less often: it takes at most this share of the time.
+const SHARE: u32 = 20;
+
+/// What was put on the board last.
+type Latest = Arc<Mutex<Option<Arc<Kept>>>>;
+
+/// Keeps one comparison.
+pub struct Board {
+    id: ComparisonId,
+    /// `None` = it cannot be kept, which was told.
+    keeper: Option<Keeper>,
+    maker: String,
+    latest: Latest,
+    clock: Clock,
+    next: Mono,
+}
+
+impl Board {
+    /// A board for the comparison that begins now. Where it cannot be kept that is told, and it is made all the same.
+    pub fn begin(state_dir: &Path, clock: Clock) -> Self {
+        let id = ComparisonId { begun: clock.now().wall, pid: std::process::id() };
+        let keeper = Keeper::begin(state_dir, id);
+        let keeper = keeper.map_err(|error| crate::cli::tell(&format!("compare: this comparison is not kept: {error}\n"))).ok();
+        Self { id, keeper, maker: comparisons::maker(), latest: Latest::default(), clock, next: Mono::START }
+    }
+
+    /// Which comparison.
+    pub const fn id(&self) -> ComparisonId {
+        self.id
+    }
+
+    /// When it is time to note how far the run under way is, by our clock.
+    pub const fn due(&self) -> Mono {
+        self.next
+    }
+
+    /// Notes how far it is.
+    pub fn note(&mut self, subject: &Subject, comparison: &Comparison, standing: Standing, run: Option<RunUnderWay>) {
+        let progress = Progress { standing, maker: self.maker.clone(), run };
+        let kept = Kept { subject: subject.clone(), comparison: comparison.clone(), progress };
+        let began = self.clock.now().mono;
+        if let Some(keeper) = &self.keeper {
+            let written = serde_json::to_vec(&Value::Object(json::kept(&kept))).map_err(|error| error.to_string());
+            if let Err(error) = written.and_then(|text| keeper.write(&text).map_err(|error| error.to_string())) {
+                tracing::warn!(error, "the comparison cannot be kept");
+            }
+        }
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(kept));
+        let now = self.clock.now().mono;
+        self.next = now + PAUSE.max(now.since(began) * SHARE);
+    }
+
+    /// Reads this comparison from the board, and what else is kept from its files.
+    pub fn lookup(&self, state_dir: &Path) -> Comparisons {
+        let (own, latest) = (self.id, Arc::clone(&self.latest));
+        let at_hand = move || latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let files = lookup(state_dir);
+        let (list, open) = (files.list, files.open);
+        let shown = at_hand.clone();
+        Comparisons {
+            list: Arc::new(move || {
+                let mut shelf = list()?;
+                if let Some(kept) = shown() {
+                    shelf.kept.retain(|heading| heading.id != own);
+                    let at = shelf.kept.partition_point(|heading| heading.id > own);
+                    shelf.kept.insert(at, kept.heading(own));
+                }
+                Ok(shelf)
+            }),
+            open: Arc::new(move |id| match at_hand().filter(|_| id == own) {
+                Some(kept) => Ok(kept),
+                None => open(id),
+            }),
+        }
+    }
+}
+
+/// Reads what is kept in a state folder.
+pub fn lookup(state_dir: &Path) -> Comparisons {
+    let library = Arc::new(Library::new(state_dir));
+    let list = Arc::clone(&library);
+    Comparisons { list: Arc::new(move || list.list()), open: Arc::new(move |id| library.open(id)) }
+}

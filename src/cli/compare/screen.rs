@@ -1,0 +1,67 @@
+//! The console over a comparison: its page, and the run under way on the dashboard.
+
+use std::time::Duration;
+
+use color_eyre::eyre::{Context as _, Result};
+use tokio::sync::oneshot;
+
+use super::Signals;
+use crate::cli::options::Resolved;
+use crate::cli::run::{Wish, front};
+use crate::cli::session::Front;
+use crate::domain::profile::Profile;
+use crate::runtime::relay::Relay;
+use crate::tui::{self, TuiError, TuiExit};
+
+use super::board::Board;
+
+/// How long the end waits for the screen after a signal: it may stand on a terminal that takes nothing any more.
+const AFTER_A_SIGNAL: Duration = Duration::from_secs(1);
+
+/// A console, on a thread of its own.
+pub struct Screen {
+    /// Tells it of the runs.
+    pub relay: Relay,
+    ended: oneshot::Receiver<Result<TuiExit, TuiError>>,
+}
+
+impl Screen {
+    /// Opens it with the page of this comparison; `None` = there is no terminal to draw on.
+    pub fn open(resolved: &Resolved, profile: &Profile, board: &Board) -> Result<Option<Self>> {
+        let Front::Console(mut options) = front(resolved, profile, Wish::Console) else { return Ok(None) };
+        options.lookup.comparisons = Some(board.lookup(&resolved.state_dir));
+        options.comparison = Some(board.id());
+        let (relay, link) = Relay::new();
+        let (done, ended) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
+        std::thread::Builder::new()
+            .name("front".to_owned())
+            .spawn(move || drop(done.send(runtime.block_on(tui::run(link, *options)))))
+            .wrap_err("cannot start a thread")?;
+        Ok(Some(Self { relay, ended }))
+    }
+
+    /// The comparison is over: waits until the screen is closed, by the operator where it `stays`. Returns whether there is
+    /// still a terminal to print on.
+    pub async fn close(self, stays: bool, signals: &mut Signals) -> bool {
+        self.relay.end(stays);
+        let mut ended = self.ended;
+        let exit = loop {
+            tokio::select! {
+                exit = &mut ended => break exit.ok(),
+                signal = signals.next() => if signal != libc::SIGHUP {
+                    break tokio::time::timeout(AFTER_A_SIGNAL, &mut ended).await.ok().and_then(std::result::Result::ok);
+                },
+            }
+        };
+        match exit {
+            Some(Ok(TuiExit::Finished)) => true,
+            Some(Err(error)) => {
+                crate::cli::tell(&format!("compare: {error}\n"));
+                true
+            }
+            // A thread that has panicked has given the terminal back.
+            Some(Ok(TuiExit::TerminalGone)) | None => false,
+        }
+    }
+}

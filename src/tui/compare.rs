@@ -1,0 +1,196 @@
+//! The comparison page: the list of those that are kept, and one of them opened. What keys do there, and what is looked up;
+//! how it is drawn is a matter of the view.
+
+use std::sync::Arc;
+
+use crate::domain::comparison::kept::{ComparisonId, Heading, Kept, Shelf, Standing};
+use crate::tui::action::{Act, Effect, Look};
+use crate::tui::app::App;
+use crate::tui::pages::Page;
+use crate::tui::view;
+
+/// The page.
+#[derive(Debug, Clone, Default)]
+pub struct ComparePage {
+    /// What is kept; `None` = it is being looked up for the first time.
+    pub shelf: Option<Result<Shelf, String>>,
+    /// The chosen line of the list; `None` = the newest, whichever that is.
+    pub selected: Option<ComparisonId>,
+    /// The one that is opened; `None` = the list is shown.
+    pub open: Option<Opened>,
+    /// The list was asked for, and has not come.
+    asked: bool,
+}
+
+/// A comparison that is opened.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// Which one.
+    pub id: ComparisonId,
+    /// What was read of it last; `None` = it is being read for the first time.
+    pub kept: Option<Result<Arc<Kept>, String>>,
+    /// The first column shown.
+    pub first: usize,
+    /// Lines scrolled.
+    pub scroll: usize,
+    /// It was opened without the list, and closing it leads to where the operator came from.
+    direct: bool,
+    /// It was asked for, and has not come.
+    asked: bool,
+}
+
+impl ComparePage {
+    /// The row of the chosen line.
+    pub fn row(&self) -> usize {
+        let (Some(Ok(shelf)), Some(id)) = (&self.shelf, self.selected) else { return 0 };
+        // Newer ones stand higher; one that is gone gives way to the next older.
+        let found = shelf.kept.iter().position(|heading| heading.id <= id);
+        found.unwrap_or(shelf.kept.len().saturating_sub(1))
+    }
+
+    fn chosen(&self) -> Option<&Heading> {
+        let Some(Ok(shelf)) = &self.shelf else { return None };
+        shelf.kept.get(self.row())
+    }
+}
+
+impl App {
+    /// The comparison page.
+    pub const fn compare_page(&self) -> &ComparePage {
+        &self.compare
+    }
+
+    /// This console shows a comparison that is under way, and is closed with it.
+    pub(super) const fn compares(&self) -> bool {
+        self.settings.comparison.is_some()
+    }
+
+    /// Opens the page: the comparison that this console is there for, else the list.
+    pub fn open_compare(&mut self) -> Vec<Effect> {
+        self.open_page(Page::Compare);
+        self.compare.open = None;
+        match self.settings.comparison {
+            Some(id) => self.open_comparison(id, true),
+            None => self.look_at_comparisons(),
+        }
+    }
+
+    fn open_comparison(&mut self, id: ComparisonId, direct: bool) -> Vec<Effect> {
+        self.compare.open = Some(Opened { id, kept: None, first: 0, scroll: 0, direct, asked: false });
+        self.look_at_comparisons()
+    }
+
+    /// Something on the screen may change without anybody telling.
+    pub fn polls(&self) -> bool {
+        self.page == Page::Compare
+    }
+
+    /// Asks anew for what may have changed, unless the answer to the last time is still to come.
+    pub fn look_at_comparisons(&mut self) -> Vec<Effect> {
+        match &mut self.compare.open {
+            Some(opened) => {
+                // What is over does not change any more.
+                let is_over = matches!(&opened.kept, Some(Ok(kept)) if kept.progress.standing != Standing::UnderWay);
+                if is_over || opened.asked {
+                    return Vec::new();
+                }
+                opened.asked = true;
+                vec![Effect::Look(Look::Comparison(opened.id))]
+            }
+            None if self.compare.asked => Vec::new(),
+            None => {
+                self.compare.asked = true;
+                vec![Effect::Look(Look::Comparisons)]
+            }
+        }
+    }
+
+    pub(super) fn found_comparisons(&mut self, found: Result<Shelf, String>) {
+        self.compare.asked = false;
+        self.compare.shelf = Some(found);
+    }
+
+    pub(super) fn found_comparison(&mut self, id: ComparisonId, found: Result<Arc<Kept>, String>) {
+        if let Some(opened) = self.compare.open.as_mut().filter(|opened| opened.id == id) {
+            opened.asked = false;
+            opened.kept = Some(found);
+        }
+    }
+
+    /// Keys of the page; `None` = what they mean everywhere.
+    pub(super) fn act_on_compare(&mut self, act: Act) -> Option<Vec<Effect>> {
+        let is_direct = self.compare.open.as_ref().map(|opened| opened.direct);
+        match (act, is_direct) {
+            (Act::Back, Some(false)) | (Act::Compare, Some(_)) => {
+                self.compare.selected = self.compare.open.take().map(|opened| opened.id);
+                return Some(self.look_at_comparisons());
+            }
+            (Act::Compare, None) => self.close_page(),
+            (Act::Enter, None) => {
+                let chosen = self.compare.chosen().map(|heading| heading.id);
+                return Some(chosen.map_or_else(Vec::new, |id| self.open_comparison(id, false)));
+            }
+            (Act::Enter | Act::Zoom, _) => {}
+            (Act::NextPane | Act::ChartForward, Some(_)) => self.shift(1),
+            (Act::PrevPane | Act::ChartBack, Some(_)) => self.shift(-1),
+            (Act::NextPane | Act::PrevPane, None) => {}
+            (Act::Down, _) => self.scroll_page(1),
+            (Act::Up, _) => self.scroll_page(-1),
+            (Act::HalfDown, _) => self.scroll_page(self.page_height() / 2),
+            (Act::HalfUp, _) => self.scroll_page(-(self.page_height() / 2)),
+            (Act::PageDown, _) => self.scroll_page(self.page_height()),
+            (Act::PageUp, _) => self.scroll_page(-self.page_height()),
+            (Act::First, _) => self.scroll_page(i64::MIN),
+            (Act::Last, _) => self.scroll_page(i64::MAX),
+            _ => return None,
+        }
+        Some(Vec::new())
+    }
+
+    /// Other columns, where not all have room.
+    fn shift(&mut self, by: i64) {
+        let (all, shown) = view::comparison_columns(self, self.size.0);
+        if let Some(opened) = &mut self.compare.open {
+            let most = all.saturating_sub(shown) as i64;
+            opened.first = (opened.first as i64 + by).clamp(0, most) as usize;
+        }
+    }
+
+    pub(super) fn scroll_compare(&mut self, by: i64) {
+        if self.compare.open.is_some() {
+            let (lines, room) = view::comparison_lines(self, self.size.0, self.size.1);
+            if let Some(opened) = &mut self.compare.open {
+                let most = lines.saturating_sub(room) as i64;
+                opened.scroll = (opened.scroll as i64).saturating_add(by).clamp(0, most) as usize;
+            }
+            return;
+        }
+        let Some(Ok(shelf)) = &self.compare.shelf else { return };
+        let last = shelf.kept.len().saturating_sub(1) as i64;
+        let row = (self.compare.row() as i64).saturating_add(by).clamp(0, last);
+        // The first row stays the newest, whatever comes.
+        self.compare.selected = if row == 0 { None } else { shelf.kept.get(row as usize).map(|heading| heading.id) };
+    }
+
+    /// What the footer hints at on this page.
+    pub(super) fn compare_hints(&self) -> &'static [(Act, &'static str)] {
+        match &self.compare.open {
+            None => &[(Act::Back, "back"), (Act::Down, "older"), (Act::Enter, "open"), (Act::Help, "help"), (Act::Quit, "quit")],
+            Some(opened) if opened.direct => &[
+                (Act::Back, "dashboard"),
+                (Act::Down, "more below"),
+                (Act::NextPane, "next columns"),
+                (Act::Compare, "all comparisons"),
+                (Act::Help, "help"),
+                (Act::Quit, "quit"),
+            ],
+            Some(_) => &[
+                (Act::Back, "all comparisons"),
+                (Act::Down, "more below"),
+                (Act::NextPane, "next columns"),
+                (Act::Help, "help"),
+                (Act::Quit, "quit"),
+            ],
+        }
+    }
+}

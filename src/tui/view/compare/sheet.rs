@@ -1,0 +1,442 @@
+//! One comparison as a sheet of lines: figures side by side, the guide's words, the curves, and below them what else is to be
+//! known. The sheet is as long as it is; what is seen of it is a matter of scrolling.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Modifier;
+
+use super::curves::{self, Curve};
+use super::figures::{self, Cell, Seen};
+use crate::domain::comparison::kept::Kept;
+use crate::domain::comparison::{Figure, RunFigures, Verdict};
+use crate::domain::units::Bytes;
+use crate::tui::app::App;
+use crate::tui::theme::{Role, Theme};
+use crate::tui::view::pen::{Line, bar, fit, wrap};
+
+/// Columns of the screen for the names of the rows.
+pub const LABEL: u16 = 17;
+/// Least width of a column of the comparison.
+const NARROWEST: u16 = 20;
+/// A wider one would have nothing more to say.
+const WIDEST: u16 = 44;
+/// From this width on a column tells how far its runs lie apart.
+const ROOM_FOR_SPREAD: u16 = 36;
+/// Width of a figure, without and with its spread.
+const FIGURE: u16 = 13;
+const FIGURE_AND_SPREAD: u16 = 25;
+/// From this width of the sheet on it is said in words what is seen of it.
+const ROOM_FOR_WORDS: u16 = 76;
+/// Least height of the curves with their axes.
+const CHART: u16 = 8;
+/// From this height on there is room for every row above the curves.
+const ROOMY: u16 = 26;
+/// More lines than this nobody reads, and no comparison of ours has.
+const MOST_LINES: usize = 1000;
+
+/// What matters most, in the order of the reports.
+const FIRST: [Figure; 12] = [
+    Figure::PeakMemoryBytes,
+    Figure::SecondsOverHighWater,
+    Figure::Seconds,
+    Figure::Throughput,
+    Figure::Done,
+    Figure::TooLarge,
+    Figure::NeverFits,
+    Figure::NotAccepted,
+    Figure::OomKills,
+    Figure::OutOfMemory,
+    Figure::Failed,
+    Figure::Unfinished,
+];
+/// What is told above the curves where there is room, else below.
+const SECOND: [Figure; 6] =
+    [Figure::PeakUsageBytes, Figure::CpuSeconds, Figure::MostAtOnce, Figure::Holds, Figure::Stops, Figure::Requeues];
+
+/// A part of the sheet, one line high unless it says otherwise.
+enum Block {
+    Figure(Figure),
+    Cleanups,
+    GuideWords,
+    GuideVerdicts,
+    Blank,
+    Chart(u16),
+    Text(u16, String, Role),
+}
+
+impl Block {
+    const fn height(&self) -> u16 {
+        match self {
+            Self::Chart(height) => *height,
+            _ => 1,
+        }
+    }
+}
+
+/// The sheet.
+pub struct Sheet<'a> {
+    theme: &'a Theme,
+    kept: &'a Kept,
+    columns: Vec<Seen<'a>>,
+    verdicts: Vec<Verdict>,
+    /// Name of the profile in use in this console.
+    in_use: Option<&'a str>,
+    first: usize,
+    shown: usize,
+    wide: u16,
+    blocks: Vec<Block>,
+}
+
+/// For how many of `all` columns there is room.
+pub fn room_for(all: usize, width: u16) -> usize {
+    usize::from(width.saturating_sub(LABEL) / NARROWEST).clamp(1, all.max(1)).min(all)
+}
+
+/// Any run, for what is the same for all of them.
+pub fn any_run(kept: &Kept) -> Option<&RunFigures> {
+    let live = kept.progress.run.as_ref().map(|now| &now.figures);
+    let made = kept.comparison.columns.iter().flat_map(|column| &column.runs);
+    made.chain(live).find(|run| run.budget_bytes > Bytes::ZERO)
+}
+
+fn letter(place: usize) -> char {
+    u8::try_from(place).ok().filter(|place| *place < 26).map_or('?', |place| (b'A' + place).into())
+}
+
+impl<'a> Sheet<'a> {
+    /// The sheet of a comparison from this column on, for a room of this size.
+    pub fn new(app: &'a App, kept: &'a Kept, first: usize, room: Rect) -> Self {
+        let now = kept.progress.run.as_ref();
+        let live_at = now.and_then(|now| kept.column_of(&now.run));
+        let columns: Vec<Seen<'a>> = kept
+            .comparison
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, column)| Seen { column, live: now.map(|now| &now.figures).filter(|_| live_at == Some(at)) })
+            .collect();
+        let shown = room_for(columns.len(), room.width);
+        let first = first.min(columns.len() - shown);
+        let wide = (room.width.saturating_sub(LABEL) / (shown.max(1) as u16)).min(WIDEST);
+        let in_use = app.shown().profile.as_ref().filter(|_| !app.compares()).map(|profile| profile.name.as_str());
+        let verdicts = kept.comparison.verdicts();
+        let mut sheet = Self { theme: app.theme(), kept, columns, verdicts, in_use, first, shown, wide, blocks: Vec::new() };
+        sheet.blocks = sheet.lay_out(room);
+        sheet
+    }
+
+    fn lay_out(&self, room: Rect) -> Vec<Block> {
+        let is_seen = |figure: &Figure| {
+            !figure.is_rare() || self.columns.iter().any(|seen| seen.spread(*figure).is_some_and(|spread| spread.max > 0.0))
+        };
+        let rows = |figures: &'static [Figure]| figures.iter().copied().filter(is_seen);
+        let is_roomy = room.height >= ROOMY;
+        let mut blocks = Vec::new();
+        for figure in rows(&FIRST) {
+            // As they stand in the reports: before what was lost.
+            if figure == Figure::OomKills {
+                blocks.push(Block::Cleanups);
+            }
+            blocks.push(Block::Figure(figure));
+        }
+        if is_roomy {
+            blocks.extend(rows(&SECOND).map(Block::Figure));
+        }
+        blocks.extend([Block::GuideWords, Block::GuideVerdicts]);
+        if is_roomy {
+            blocks.push(Block::Blank);
+        }
+        blocks.push(Block::Chart(room.height.saturating_sub(blocks.len() as u16).max(CHART)));
+        if !is_roomy {
+            blocks.extend(rows(&SECOND).map(Block::Figure));
+        }
+        let width = room.width.saturating_sub(2);
+        blocks.extend(self.notes(width).into_iter().take(MOST_LINES));
+        blocks
+    }
+
+    /// What stands below: the verdicts with their reasons, and what a reader has to know.
+    fn notes(&self, width: u16) -> Vec<Block> {
+        let mut blocks = Vec::new();
+        let mut say = |text: &str, role: Role| {
+            for (at, line) in wrap(text, usize::from(width.saturating_sub(2))).into_iter().enumerate() {
+                blocks.push(Block::Text(if at == 0 { 0 } else { 2 }, line, role));
+            }
+        };
+        if !self.verdicts.is_empty() {
+            say(" ", Role::Dim);
+            say("What the guide says, and what was measured", Role::Strong);
+            for verdict in &self.verdicts {
+                let word = if verdict.word.is_empty() { "no word" } else { &verdict.word };
+                let (symbol, role) = self.agreement(verdict.agrees);
+                let (profile, aspect) = (&verdict.profile, verdict.aspect.label());
+                say(&format!("{symbol} {profile}, {aspect}: {word} {}: {}", verdict.words(), verdict.measured), role);
+            }
+        }
+        let (comparison, subject) = (&self.kept.comparison, &self.kept.subject);
+        say(" ", Role::Dim);
+        say("How it was made", Role::Strong);
+        let same = comparison.same_bytes();
+        for trouble in comparison.troubles() {
+            say(&trouble, Role::Warn);
+        }
+        say(&comparison.same_bytes_line(), if same.differing.is_empty() { Role::Text } else { Role::Bad });
+        say(&comparison.place(), Role::Text);
+        for remark in comparison.remarks() {
+            say(&remark, Role::Text);
+        }
+        if !subject.paths.is_empty() {
+            say(&format!("compared: {}", subject.paths.join(", ")), Role::Dim);
+        }
+        say(&format!("begun {}, plimsoll {}", subject.at, subject.version), Role::Dim);
+        blocks
+    }
+
+    fn agreement(&self, agrees: Option<bool>) -> (&'static str, Role) {
+        let symbols = self.theme.symbols;
+        match agrees {
+            Some(true) => (symbols.done, Role::Text),
+            Some(false) => (symbols.bad, Role::Warn),
+            None => (symbols.minus, Role::Dim),
+        }
+    }
+
+    /// How many lines it has.
+    pub fn lines(&self) -> usize {
+        self.blocks.iter().map(|block| usize::from(block.height())).sum()
+    }
+
+    /// Which columns and lines are seen, where that is not all: `columns A-C of 6, lines 1-20 of 31`.
+    pub fn seen(&self, scroll: usize, room: Rect) -> String {
+        let is_roomy = room.width >= ROOM_FOR_WORDS;
+        let word = |word: &'static str| if is_roomy { word } else { "" };
+        let mut seen = Vec::new();
+        let (all, last) = (self.columns.len(), (self.first + self.shown).saturating_sub(1));
+        if self.shown < all {
+            seen.push(format!("{}{}-{} of {all}", word("columns "), letter(self.first), letter(last)));
+        }
+        let (lines, height) = (self.lines(), usize::from(room.height));
+        if lines > height {
+            seen.push(format!("{}{}-{} of {lines}", word("lines "), scroll + 1, scroll + height));
+        }
+        seen.join(", ")
+    }
+
+    /// Each column that is shown: its place among all, itself, and where it stands in this area.
+    fn places(&self, area: Rect) -> impl Iterator<Item = (usize, Seen<'a>, Rect)> + '_ {
+        let places = self.columns.iter().copied().enumerate().skip(self.first).take(self.shown);
+        places.map(move |(at, seen)| {
+            let x = area.x + LABEL + (at - self.first) as u16 * self.wide;
+            (at, seen, Rect { x, width: self.wide.saturating_sub(1), ..area }.intersection(area))
+        })
+    }
+
+    /// Draws the columns' names.
+    pub fn draw_heads(&self, area: Rect, buf: &mut Buffer) {
+        for (at, seen, place) in self.places(area) {
+            let (theme, column) = (self.theme, seen.column);
+            let mut line = Line::new(buf, place, 0);
+            line.put(letter(at).to_string(), theme.curve(at).add_modifier(Modifier::BOLD)).gap(1);
+            if seen.live.is_some() {
+                line.put(theme.symbols.run, theme.style(Role::Running)).gap(1);
+            }
+            line.put(&column.short, theme.style(Role::Strong)).gap(1);
+            let name = column.name();
+            let in_use = column.governor && self.in_use == Some(column.profile.as_str());
+            let room = line.left();
+            let words = format!("{name}, in use now");
+            let words = if in_use && words.len() <= room { words } else { name };
+            line.put(fit(&words, room, theme.symbols), theme.style(if in_use { Role::Accent } else { Role::Dim }));
+        }
+    }
+
+    /// Draws what is seen of it from line `scroll` on.
+    pub fn draw(&self, scroll: usize, area: Rect, buf: &mut Buffer) {
+        let mut at = 0_usize;
+        for block in &self.blocks {
+            let (from, height) = (at, usize::from(block.height()));
+            at += height;
+            if at <= scroll || from >= scroll + usize::from(area.height) {
+                continue;
+            }
+            if let Block::Chart(height) = block {
+                self.draw_chart(*height, from as i64 - scroll as i64, area, buf);
+            } else {
+                self.draw_line(block, Rect { y: area.y + (from - scroll) as u16, height: 1, ..area }, buf);
+            }
+        }
+    }
+
+    /// The curves may begin above the area and end below it.
+    fn draw_chart(&self, height: u16, top: i64, area: Rect, buf: &mut Buffer) {
+        let whole = Rect::new(0, 0, area.width, height);
+        let mut aside = Buffer::empty(whole);
+        let curves: Vec<Curve<'_>> = self
+            .places(area)
+            .filter_map(|(at, seen, _)| {
+                let run = seen.run().filter(|run| !run.curve.is_empty())?;
+                Some(Curve {
+                    place: at,
+                    letter: letter(at),
+                    points: &run.curve,
+                    ends: ends(letter(at), seen, run),
+                    is_bad: run.oom_kills > 0,
+                })
+            })
+            .collect();
+        let run = any_run(self.kept);
+        let (line, budget) = run.map_or((Bytes::ZERO, Bytes::ZERO), |run| (run.high_water_bytes, run.budget_bytes));
+        curves::Chart { theme: self.theme, curves: &curves, line, budget }.draw(whole, &mut aside);
+        for y in 0..height {
+            let Ok(row) = u16::try_from(top + i64::from(y)) else { continue };
+            if row >= area.height {
+                break;
+            }
+            for x in 0..area.width {
+                buf[(area.x + x, area.y + row)] = aside[(x, y)].clone();
+            }
+        }
+    }
+
+    fn draw_line(&self, block: &Block, area: Rect, buf: &mut Buffer) {
+        let theme = self.theme;
+        let dim = theme.style(Role::Dim);
+        let label = |text: &str, buf: &mut Buffer| {
+            Line::new(buf, area, 0).field(text, LABEL - 1, dim, theme.symbols);
+        };
+        match block {
+            Block::Figure(figure) => {
+                let name = match figure {
+                    Figure::Done => format!("done / of {}", self.kept.subject.inputs),
+                    _ => figure.label().to_owned(),
+                };
+                label(&name, buf);
+                self.draw_cells(|seen| figures::cell(theme, seen, *figure), area, buf);
+            }
+            Block::Cleanups => {
+                label("cleanups / freed", buf);
+                let both = |seen| {
+                    let count = figures::cell(theme, seen, Figure::Cleanups)?;
+                    let freed = figures::cell(theme, seen, Figure::FreedBytes)?;
+                    Some(Cell { text: format!("{} / {}", count.text, freed.text), apart: String::new(), ..count })
+                };
+                self.draw_cells(both, area, buf);
+            }
+            Block::GuideWords => {
+                label("the guide says", buf);
+                for (_, seen, place) in self.places(area) {
+                    let guide = &seen.column.guide;
+                    let words = [&guide.memory, &guide.speed, &guide.reliability].map(String::as_str);
+                    let mut text = words.join(" / ");
+                    if text.chars().count() > usize::from(place.width) {
+                        text = words.join("/");
+                    }
+                    let (text, style) = if seen.column.governor && words.iter().any(|word| !word.is_empty()) {
+                        (fit(&text, place.width.into(), theme.symbols).into_owned(), theme.style(Role::Text))
+                    } else {
+                        ("-".to_owned(), dim)
+                    };
+                    Line::new(buf, place, 0).put(text, style);
+                }
+            }
+            Block::GuideVerdicts => {
+                label("measured", buf);
+                for (_, seen, place) in self.places(area) {
+                    let (text, role) = self.verdict(seen, place.width.into());
+                    Line::new(buf, place, 0).put(fit(&text, place.width.into(), theme.symbols), theme.style(role));
+                }
+            }
+            Block::Text(indent, text, role) => {
+                Line::new(buf, area, 0).gap(1 + indent).put(text, theme.style(*role));
+            }
+            Block::Blank | Block::Chart(_) => {}
+        }
+    }
+
+    /// Whether the words agree with what was measured, in as many words as there is room for.
+    fn verdict(&self, seen: Seen<'_>, room: usize) -> (String, Role) {
+        let column = seen.column;
+        let of: Vec<&Verdict> =
+            self.verdicts.iter().filter(|verdict| column.governor && verdict.profile == column.profile).collect();
+        if of.is_empty() {
+            return ("-".to_owned(), Role::Dim);
+        }
+        let against: Vec<&str> =
+            of.iter().filter(|verdict| verdict.agrees == Some(false)).map(|verdict| verdict.aspect.label()).collect();
+        let judged = of.iter().filter(|verdict| verdict.agrees.is_some()).count();
+        let (good, bad) = (self.theme.symbols.done, self.theme.symbols.bad);
+        match (judged, &against[..]) {
+            (0, _) => ("nothing to compare".to_owned(), Role::Dim),
+            (_, []) => (format!("{good} agrees"), Role::Good),
+            (_, against) => {
+                let names = against.join(", ");
+                let verb = if against.len() == 1 { "does" } else { "do" };
+                let long = format!("{bad} {names} {verb} not agree");
+                let short = format!("{bad} not {names}");
+                let shortest = format!("{bad} {} of {} do not", against.len(), of.len());
+                let fitting = [long, short].into_iter().find(|text| text.chars().count() <= room);
+                (fitting.unwrap_or(shortest), Role::Warn)
+            }
+        }
+    }
+
+    fn draw_cells(&self, cell: impl Fn(Seen<'a>) -> Option<Cell>, area: Rect, buf: &mut Buffer) {
+        let theme = self.theme;
+        let dim = theme.style(Role::Dim);
+        let all: Vec<Option<Cell>> = self.columns.iter().map(|seen| cell(*seen)).collect();
+        let most = all.iter().flatten().map(|cell| cell.value).fold(0.0, f64::max);
+        for (at, seen, place) in self.places(area) {
+            let tells_spread = self.kept.comparison.rounds > 1 && self.wide >= ROOM_FOR_SPREAD;
+            let figure = if tells_spread { FIGURE_AND_SPREAD } else { FIGURE }.min(place.width);
+            let mut line = Line::new(buf, place, 0);
+            let Some(cell) = &all[at] else {
+                line.field("-", figure, dim, theme.symbols);
+                line.put(theme.symbols.empty.repeat(line.left()), dim);
+                continue;
+            };
+            let is_so_far = seen.column.runs.is_empty();
+            let plain = if is_so_far { Role::Running } else { Role::Text };
+            let role = if cell.role == Role::Text { plain } else { cell.role };
+            let text =
+                if tells_spread && !cell.apart.is_empty() { format!("{} {}", cell.text, cell.apart) } else { cell.text.clone() };
+            line.field(&text, figure, theme.style(role), theme.symbols);
+            let width = line.left() as u16;
+            let ratio = if most > 0.0 { (cell.value / most).clamp(0.0, 1.0) } else { 0.0 };
+            let (full, rest) = bar(theme, ratio, width);
+            let role = if cell.role == Role::Text { Role::Running } else { cell.role };
+            line.put(full, theme.style(role)).put(rest, dim);
+        }
+    }
+
+    /// A line for each column, from line `scroll` on.
+    pub fn draw_tiny(&self, scroll: usize, area: Rect, buf: &mut Buffer) {
+        let theme = self.theme;
+        let first = scroll.min(self.columns.len().saturating_sub(area.height.into()));
+        for (row, (at, seen)) in self.columns.iter().enumerate().skip(first).take(area.height.into()).enumerate() {
+            let mut line = Line::new(buf, area, row as u16);
+            line.put(letter(at).to_string(), theme.curve(at).add_modifier(Modifier::BOLD)).gap(1);
+            line.put(seen.column.name(), theme.style(Role::Dim)).gap(1);
+            for figure in [Figure::PeakMemoryBytes, Figure::Seconds, Figure::Done] {
+                let Some(cell) = figures::cell(theme, *seen, figure) else {
+                    line.put("-", theme.style(Role::Dim)).gap(1);
+                    continue;
+                };
+                let unit = if figure == Figure::Done { " done" } else { "" };
+                line.put(format!("{}{unit}", cell.text), theme.style(cell.role)).gap(1);
+            }
+        }
+    }
+}
+
+/// What stands at the end of a curve: `A ends 11:20, 2 OOM kills`.
+fn ends(letter: char, seen: Seen<'_>, run: &RunFigures) -> String {
+    if seen.live.is_some() {
+        return format!("{letter} now");
+    }
+    let kills = match run.oom_kills {
+        0 => String::new(),
+        1 => ", 1 OOM kill".to_owned(),
+        kills => format!(", {kills} OOM kills"),
+    };
+    format!("{letter} ends {}{kills}", figures::text(Figure::Seconds, run.seconds))
+}
