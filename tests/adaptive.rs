@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use plimsoll::config::search::{self, SearchPaths};
 use plimsoll::domain::job::{MediaInfo, VideoStream};
+use plimsoll::domain::plan::Forecast;
 use plimsoll::domain::preset::{Preset, SpeedPreset};
 use plimsoll::domain::profile::{Profile, Slots};
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::estimate::Learned;
-use plimsoll::sim::forecast::{Forecast, Forecaster, QueuedJob, Variant};
+use plimsoll::sim::forecast::{Forecaster, QueuedJob, Variant};
 use serde_json::Value;
 use support::clips::make_clips;
 use support::{Live, World};
@@ -53,7 +54,7 @@ fn queue(jobs: u64, sizes: &[usize], presets: &[&str]) -> Vec<QueuedJob> {
         let video = VideoStream { codec: "h264".to_owned(), width, height, pixel_format: "yuv420p".to_owned(), fps: 25.0 };
         let duration = Some(Duration::from_secs(20 + at * 37 % 41));
         let media = MediaInfo { duration, video: Some(video), ..MediaInfo::default() };
-        QueuedJob { size: Bytes::mib(5 + at), media, preset: presets[at as usize % presets.len()].to_owned() }
+        QueuedJob { size: Bytes::mib(5 + at), media, preset: presets[at as usize % presets.len()].to_owned(), left: 1.0 }
     };
     (0..jobs).map(job).collect()
 }
@@ -155,7 +156,7 @@ fn compare_in_boxes(world: &World, limits: &[&str]) {
                 figure("holds"),
                 figure("done"),
             );
-            assert_eq!(figure("oom_kills"), 0.0, "{column}");
+            assert!(figure("oom_kills") < 1.0, "{column}");
         }
         assert_eq!(comparison["same_bytes"]["differing"].as_array().map(Vec::len), Some(0));
     }

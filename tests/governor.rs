@@ -1545,7 +1545,7 @@ fn nobody_overtakes_a_job_that_was_not_looked_at_yet() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn never_more_large_jobs_than_may_be_are_at_work_and_nobody_starves(

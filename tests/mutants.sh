@@ -143,5 +143,5 @@ mutant large 'a smaller one has the free slot meanwhile' $S 's/passed = passed\.
 mutant large 'the first in order that may start' $S 's/in \&self\.state\.index\.waiting \{/in self.state.index.waiting.iter().rev() {/'
 mutant large 'a job that was not looked at is waited for' $S 's/else \{ return Turn \{ passed, \.\.Turn::default\(\) \} \};/else { continue };/'
 mutant large 'who waits is told once' $S 's/self\.slots\.large_told = Some\(id\);//'
-mutant large 'no picture, not large' estimate/model.rs 's/else \{ return 0 \};/else { return u64::MAX };/'
+mutant large 'no picture, not large' estimate/model.rs 's/(media\.video\.as_ref\(\)\) else \{ return )0/\1u64::MAX/'
 ! grep -q '\*\*' <(tail -n +8 "$table")

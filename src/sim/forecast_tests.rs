@@ -48,7 +48,7 @@ fn presets() -> BTreeMap<String, Preset> {
 fn job(seconds: u64, mb: u64) -> QueuedJob {
     let video = VideoStream { codec: "h264".to_owned(), width: 1280, height: 720, pixel_format: "yuv420p".to_owned(), fps: 25.0 };
     let media = MediaInfo { duration: Some(Duration::from_secs(seconds)), video: Some(video), ..MediaInfo::default() };
-    QueuedJob { size: Bytes::mib(mb), media, preset: "p".to_owned() }
+    QueuedJob { size: Bytes::mib(mb), media, preset: "p".to_owned(), left: 1.0 }
 }
 
 /// 2 processor seconds for a second of media, 200 MB from a tenth of the way on.
@@ -109,6 +109,16 @@ fn jobs_wait_under_a_small_budget_and_what_is_too_large_is_rejected() {
 }
 
 #[test]
+fn of_a_job_at_work_only_what_is_left_takes_time_and_it_stays_of_its_kind() {
+    let whole = vec![job(60, 5); 2];
+    let curves = curves(&whole[0], &presets());
+    let half = vec![QueuedJob { left: 0.05, ..job(60, 5) }; 2];
+    let (whole, half) = (forecast(&whole, &curves, &way(1), 7), forecast(&half, &curves, &way(1), 7));
+    assert!(half.finish_p50 < 0.2 * whole.finish_p50, "{half:?} {whole:?}");
+    assert!(half.peak_p50 > whole.peak_p50.scale(0.9), "{half:?} {whole:?}");
+}
+
+#[test]
 fn what_was_never_seen_is_a_guess_and_what_was_is_none() {
     let jobs = vec![job(10, 5); 3];
     let (presets, learned) = (presets(), Learned::default());
@@ -128,7 +138,7 @@ fn how_many_threads_share_the_runs_changes_nothing() {
     let curves = curves(&jobs[0], &presets);
     let forecaster = Forecaster::new(&jobs, &presets, (&learned, &curves), 2.0);
     let finishes = |runs| forecaster.runs(&way(2), runs, 7).iter().map(|run| run.summary.seconds).collect::<Vec<_>>();
-    let few: Vec<f64> = (0..40).step_by(7).flat_map(|first| finishes(first + 1).last().copied()).collect();
+    let few: Vec<f64> = (0..40).step_by(7).filter_map(|first| finishes(first + 1).last().copied()).collect();
     let many = finishes(40);
     assert_eq!(many.len(), 40);
     assert_eq!(few, (0..40).step_by(7).map(|at| many[at]).collect::<Vec<_>>());

@@ -13,20 +13,22 @@ use crate::domain::command::{Command, MoveTo, Rejection};
 use crate::domain::comparison::kept::{Kept, Shelf};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel, LogLine, Outcome, StopReason, WholeLog};
+use crate::domain::profile::Profile;
+use crate::domain::text::path_text;
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
-use crate::runtime::link::Update;
+use crate::runtime::link::{LookStep, QueueNow, Update};
 use crate::tui::action::{Action, Effect, Found, Look};
 use crate::tui::app::{App, Settings};
 use crate::tui::complete::Completion;
-use crate::tui::fixture::{Story, all_done, busy, checkup, hear, over, press, run_finished, settings};
+use crate::tui::fixture::{Story, all_done, busy, checkup, hear, over, plan, press, profiles, run_finished, settings};
 use crate::tui::fixture_compared::{compared, id, naive, shelf, under_way};
-use crate::tui::keymap::{KeyChange, Keymap};
+use crate::tui::keymap::{KeyChange, KeyMode, Keymap};
 use crate::tui::theme::{ColorMode, ThemeName};
 use crate::tui::{svg, view};
 
-const SIZES: [(u16, u16); 4] = [(120, 36), (80, 24), (60, 16), (40, 10)];
-const SCREENS: [&str; 26] = [
+const SIZES: [(u16, u16); 5] = [(120, 36), (80, 24), (60, 16), (40, 10), (200, 60)];
+const SCREENS: [&str; 31] = [
     "busy",
     "empty",
     "over",
@@ -53,13 +55,18 @@ const SCREENS: [&str; 26] = [
     "compare_naive",
     "comparisons",
     "comparisons_none",
+    "what_if",
+    "what_if_looking",
+    "what_if_guesses",
+    "what_if_explain",
+    "what_if_save",
 ];
 
 fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
     let settings = settings(color, ascii);
     let mut app = match name {
         "empty" => Story::new(true).app(settings),
-        "over" | "warnings" | "job_held" | "events" => over().app(settings),
+        "over" | "warnings" | "job_held" | "events" | "what_if" => over().app(settings),
         "naive" => busy(false).app(settings),
         "all_done" => all_done().app(settings),
         _ => busy(true).app(settings),
@@ -87,6 +94,14 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         "job_failed" => drop(press(&mut app, "Gk<enter>")),
         "events" => drop(press(&mut app, "ejj")),
         "palette" => drop(press(&mut app, ":cl<down>")),
+        "what_if" => foretold(&mut app, false, ""),
+        "what_if_looking" => {
+            press(&mut app, "w");
+            app.update(Action::Found(Box::new(Found::AheadSoFar(1, LookStep::Probed { done: 3, of: 6 }))));
+        }
+        "what_if_guesses" => foretold(&mut app, true, "jj"),
+        "what_if_explain" => foretold(&mut app, true, "e"),
+        "what_if_save" => foretold(&mut app, false, "s"),
         "doctor" => {
             press(&mut app, "d");
             app.update(Action::Found(Box::new(Found::Checkup(Ok(checkup())))));
@@ -112,6 +127,14 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         _ => {}
     }
     app
+}
+
+/// Asks what if, is answered, and presses further keys.
+fn foretold(app: &mut App, guessed: bool, keys: &str) {
+    let effects = press(app, "w");
+    let Some(Effect::Look(Look::Ahead(number, _))) = effects.last() else { panic!("{effects:?}") };
+    app.update(Action::Found(Box::new(Found::Ahead(*number, Box::new(Ok(plan(guessed)))))));
+    press(app, keys);
 }
 
 /// The newest comparison of the list, opened.
@@ -222,6 +245,33 @@ fn every_screen_looks_as_reviewed_at_every_size() {
 }
 
 #[test]
+fn nothing_of_the_help_is_cut_off() {
+    let page = text(&draw(&mut screen("help", ColorMode::True, false), 200, 60));
+    let narrow = text(&draw(&mut screen("help", ColorMode::True, false), 80, 60));
+    for (name, page) in [("wide", page), ("narrow", narrow)] {
+        for binding in crate::tui::keymap::TABLE.iter().filter(|binding| !binding.help.is_empty() && !binding.name.is_empty()) {
+            assert!(page.contains(binding.help), "{name}: {} of {}:\n{page}", binding.help, binding.name);
+        }
+    }
+}
+
+#[test]
+fn a_narrow_header_tells_what_failed_before_what_is_done() {
+    let header = |width| text(&draw(&mut screen("busy", ColorMode::True, false), width, 16)).lines().next().map(str::to_owned);
+    assert!(header(80).is_some_and(|line| line.contains("▶ 2  ○ 6  ✔ 2  ⊘ 1  ✖ 1")));
+    assert!(header(60).is_some_and(|line| line.contains("▶ 2  ○ 6  ✖ 1")), "{:?}", header(60));
+}
+
+#[test]
+fn a_question_is_read_to_its_end_however_narrow_the_screen() {
+    for width in [120, 80, 60, 44] {
+        let shown = text(&draw(&mut screen("cancel", ColorMode::True, false), width, 16));
+        let words: Vec<&str> = shown.split_whitespace().collect();
+        assert!(words.contains(&"thrown") && words.contains(&"away."), "{width}:\n{shown}");
+    }
+}
+
+#[test]
 fn the_looks_of_sixteen_colours_are_as_reviewed() {
     let buf = draw(&mut screen("busy", ColorMode::Sixteen, false), 80, 24);
     insta::assert_snapshot!("looks_sixteen_80x24", styles(&buf));
@@ -235,30 +285,80 @@ fn names_that_are_not_ascii_stay_off_an_ascii_screen() {
     assert!(text(&draw(&mut app, 120, 36)).is_ascii());
 }
 
+/// Looks of a whole screen, each with the ground that it is meant for.
+const LOOKS: [(&str, ThemeName, ColorMode, bool, svg::Paper); 6] = [
+    ("dark", ThemeName::Dark, ColorMode::True, false, svg::DARK),
+    ("light", ThemeName::Light, ColorMode::True, false, svg::LIGHT),
+    ("contrast", ThemeName::HighContrast, ColorMode::True, false, svg::BLACK),
+    ("mono", ThemeName::Mono, ColorMode::True, false, svg::DARK),
+    ("ascii", ThemeName::Dark, ColorMode::True, true, svg::DARK),
+    ("sixteen", ThemeName::Dark, ColorMode::Sixteen, false, svg::DARK),
+];
+
 #[test]
-fn pictures_of_the_screens_are_written_where_asked() {
-    let Some(folder) = std::env::var_os("PLIMSOLL_PICTURES") else { return };
-    for name in SCREENS {
-        for (width, height) in SIZES {
-            let mut app = screen(name, ColorMode::True, false);
-            let buf = draw(&mut app, width, height);
-            let file = std::path::Path::new(&folder).join(format!("{name}-{width}.svg"));
-            std::fs::write(file, svg::render(&buf, &app.title())).expect("writes");
-        }
-        for (look, theme, mode, paper) in [
-            ("light", ThemeName::Light, ColorMode::True, svg::LIGHT),
-            ("contrast", ThemeName::HighContrast, ColorMode::True, svg::DARK),
-            ("mono", ThemeName::Mono, ColorMode::True, svg::DARK),
-            ("sixteen", ThemeName::Dark, ColorMode::Sixteen, svg::DARK),
-            ("wide", ThemeName::Dark, ColorMode::True, svg::DARK),
-        ] {
-            let mut app = screen(name, mode, false);
-            app.set_theme(theme);
-            let buf = if look == "wide" { draw(&mut app, 200, 60) } else { draw(&mut app, 120, 36) };
-            let file = std::path::Path::new(&folder).join(format!("{name}-{look}.svg"));
-            std::fs::write(file, svg::render_on(paper, &buf, &app.title())).expect("writes");
+#[ignore = "draws some five hundred pictures: `just looks DIR`"]
+fn every_screen_is_drawn_as_a_picture_in_every_look_and_size() {
+    let folder = std::env::var_os("PLIMSOLL_LOOKS").expect("PLIMSOLL_LOOKS names the folder for them");
+    for (look, theme, mode, ascii, paper) in LOOKS {
+        for name in SCREENS {
+            for (width, height) in SIZES {
+                let mut app = screen(name, mode, ascii);
+                app.set_theme(theme);
+                let buf = draw(&mut app, width, height);
+                let file = std::path::Path::new(&folder).join(format!("{look}-{width}x{height}-{name}.svg"));
+                std::fs::write(file, svg::render_on(paper, &buf, &app.title())).expect("written");
+            }
         }
     }
+}
+
+/// Contrast of two colours, 1 to 21, as WCAG 2.2 defines it.
+fn contrast(one: (u8, u8, u8), other: (u8, u8, u8)) -> f64 {
+    let luminance = |(r, g, b): (u8, u8, u8)| {
+        let linear = |value: u8| {
+            let value = f64::from(value) / 255.0;
+            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
+    };
+    let (one, other) = (luminance(one), luminance(other));
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+#[test]
+fn every_letter_of_every_screen_stands_out_from_its_ground() {
+    assert!((contrast((0, 0, 0), (255, 255, 255)) - 21.0).abs() < 1e-9);
+    assert!((contrast((0x76, 0x76, 0x76), (255, 255, 255)) - 4.54).abs() < 0.01);
+    // The terminal's own colours, as terminals come: ink and ground.
+    let (dark, light) = (((0xcd, 0xd6, 0xf4), (0x1e, 0x1e, 0x2e)), ((0x26, 0x2a, 0x36), (0xfb, 0xfb, 0xf8)));
+    let (black, white) = (((0xff, 0xff, 0xff), (0, 0, 0)), ((0, 0, 0), (0xff, 0xff, 0xff)));
+    let mut poor = std::collections::BTreeMap::new();
+    for (theme, terminals) in
+        [(ThemeName::Dark, [dark, black]), (ThemeName::Light, [light, white]), (ThemeName::HighContrast, [black, black])]
+    {
+        for name in SCREENS {
+            let mut app = screen(name, ColorMode::True, false);
+            app.set_theme(theme);
+            let buf = draw(&mut app, 120, 36);
+            for (at, cell) in buf.content.iter().enumerate() {
+                // Frames and dots are there to be overlooked; blocks are no letters.
+                let is_text = cell.symbol().chars().any(|c| c.is_alphanumeric() || "▶○✔↻‖⊘◆✖▲◐●".contains(c));
+                if !is_text {
+                    continue;
+                }
+                for (own_ink, own_ground) in terminals {
+                    let rgb = |color: Color, own| if let Color::Rgb(r, g, b) = color { (r, g, b) } else { own };
+                    let found = contrast(rgb(cell.fg, own_ink), rgb(cell.bg, own_ground));
+                    if found < 4.5 {
+                        let place = (at % 120, at / 120);
+                        poor.entry(format!("{theme:?} {:?} on {:?}", cell.fg, cell.bg))
+                            .or_insert(format!("{found:.2} on {own_ground:02x?} at {place:?} of {name}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(poor.is_empty(), "{poor:#?}");
 }
 
 #[test]
@@ -276,6 +376,132 @@ fn a_warning_leads_to_the_profile_that_it_advises() {
     assert!(text(&draw(&mut calm, 120, 36)).contains("no warning sign is seen"));
     assert_eq!(press(&mut calm, "<enter>"), vec![]);
     assert!(calm.mode().is_none(), "without a sign there is nothing to choose");
+}
+
+/// What was asked of whoever looks ahead.
+fn asked_ahead(effects: &[Effect]) -> (u64, &QueueNow) {
+    match effects {
+        [Effect::Look(Look::Ahead(number, queue))] => (*number, queue),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_if_looks_at_what_is_left_of_the_queue_and_at_what_another_limit_would_let_in() {
+    let mut app = screen("busy", ColorMode::True, false);
+    let effects = press(&mut app, "w");
+    let (_, queue) = asked_ahead(&effects);
+    let names: Vec<String> = queue.jobs.iter().map(|job| path_text(&job.input)).collect();
+    let expected =
+        ["lecture-04", "match-cam2", "drone-raw", "keynote", "podcast", "tutorial-a", "tutorial-b", "site-walk", "wedding"];
+    assert_eq!(names.len(), expected.len());
+    for (name, wanted) in names.iter().zip(expected) {
+        assert!(name.contains(wanted), "{names:?}");
+    }
+    let (running, waiting, rejected) = (&queue.jobs[0], &queue.jobs[3], &queue.jobs[8]);
+    assert!((running.left - 0.37).abs() < 1e-9 && running.is_in && running.media.is_some(), "{running:?}");
+    assert!((waiting.left - 1.0).abs() < 1e-9 && !waiting.is_in && waiting.media.is_some(), "{waiting:?}");
+    assert!(!rejected.is_in && rejected.media.is_none() && rejected.size == Bytes::mib(412), "{rejected:?}");
+    assert_eq!((queue.budget, queue.profile.name.as_str(), queue.profiles.len()), (Bytes::gib(2), "balanced", 3));
+    assert!(text(&draw(&mut app, 120, 36)).contains("looking ahead"), "the frame does not wait for it");
+    assert_eq!(press(&mut app, "<esc>"), vec![Effect::LookAway], "closing gives it up");
+    // What comes all the same is not shown, and opening looks anew.
+    app.update(Action::Found(Box::new(Found::Ahead(1, Box::new(Ok(plan(false)))))));
+    assert!(app.what_if().found().is_none());
+    let effects = press(&mut app, "w");
+    assert_eq!(asked_ahead(&effects).0, 2);
+    app.update(Action::Found(Box::new(Found::Ahead(1, Box::new(Err("late".to_owned()))))));
+    assert!(app.what_if().looks(), "an answer to an earlier look is none to this one");
+    app.update(Action::Found(Box::new(Found::Ahead(2, Box::new(Err("nobody here can look ahead".to_owned()))))));
+    assert!(text(&draw(&mut app, 120, 36)).contains("nobody here can look ahead"));
+    assert_eq!(press(&mut app, "<enter>s"), vec![], "without a plan there is nothing to apply and nothing to keep");
+    assert_eq!(press(&mut app, "<esc>"), vec![], "nothing is under way");
+    assert!(app.mode().is_none());
+}
+
+#[test]
+fn a_way_is_applied_if_the_same_box_and_the_same_bytes_allow_it_else_it_is_told_what_to_do() {
+    let apply = |keys: &str| {
+        let mut app = screen("what_if", ColorMode::True, false);
+        let effects = press(&mut app, &format!("kkkkkkkk{keys}<enter>"));
+        (effects, text(&draw(&mut app, 120, 36)))
+    };
+    assert!(apply("").1.contains("balanced is in force"));
+    let (effects, _) = apply("j");
+    assert!(matches!(&effects[..], [Effect::Send(_, Command::SelectProfile(profile))] if profile.name == "fast"), "{effects:?}");
+    let (effects, screen) = apply("jjj");
+    let [Effect::Send(_, Command::UseProfile(profile))] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((profile.name.as_str(), profile.max_concurrent), ("balanced-3", 3.into()));
+    assert!(!screen.contains("What if"), "it closes");
+    let (effects, _) = apply("jjjj");
+    assert!(matches!(&effects[..], [Effect::Send(_, Command::UseProfile(profile))] if profile.large.is_some()), "{effects:?}");
+    for (keys, told) in [("jjjjj", "threads: 1"), ("jjjjjj", "--budget 1GB"), ("jjjjjjj", "with 4 GB")] {
+        let (effects, screen) = apply(keys);
+        assert_eq!(effects, vec![], "{keys}");
+        assert!(screen.contains("no switch") && screen.contains(told) && screen.contains("What if"), "{screen}");
+    }
+}
+
+#[test]
+fn the_advised_way_is_chosen_until_the_operator_chooses_and_stays_so_when_it_is_looked_again() {
+    let mut app = screen("busy", ColorMode::True, false);
+    foretold(&mut app, false, "");
+    assert_eq!(app.what_if().way().map(|way| way.forecast.name.as_str()), Some("balanced, 3 slots"));
+    assert!(text(&draw(&mut app, 120, 36)).contains("1 more may start"), "what switching would do now");
+    press(&mut app, "jjjj");
+    let effects = press(&mut app, "r");
+    let number = asked_ahead(&effects).0;
+    assert!(text(&draw(&mut app, 120, 36)).contains("balanced, 3 slots"), "what was foretold stays until then");
+    let mut fewer = plan(false);
+    fewer.ways.remove(1);
+    app.update(Action::Found(Box::new(Found::Ahead(number, Box::new(Ok(fewer))))));
+    assert_eq!(app.what_if().way().map(|way| way.forecast.name.as_str()), Some("balanced, 4 GB box"));
+}
+
+#[test]
+fn a_way_is_kept_as_a_profile_under_a_name_that_is_checked_and_is_offered_from_then_on() {
+    let mut app = screen("what_if_save", ColorMode::True, false);
+    assert!(text(&draw(&mut app, 120, 36)).contains("save as profile: balanced-3"));
+    assert_eq!(press(&mut app, "/x<enter>"), vec![]);
+    assert!(text(&draw(&mut app, 120, 36)).contains("a name has 1 to 32 of a-z"));
+    let effects = press(&mut app, "<c-u>calm<enter>");
+    let [Effect::Look(Look::Save(profile, comment))] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((profile.name.as_str(), profile.max_concurrent), ("calm", 3.into()));
+    assert_eq!(comment, "a variation of balanced, saved in the console from what-if, 2026-11-22");
+    assert_eq!(press(&mut app, "<enter>"), vec![], "it is being kept already");
+    let taken = Err("there is a profile calm already: /c/calm.yaml; choose another name".to_owned());
+    app.update(Action::Found(Box::new(Found::Saved(profile.clone(), taken))));
+    assert!(text(&draw(&mut app, 120, 36)).contains("choose another name"));
+    assert_eq!(press(&mut app, "r<enter>").len(), 1);
+    let profile = Box::new(Profile { name: "calmr".to_owned(), ..(**profile).clone() });
+    app.update(Action::Found(Box::new(Found::Saved(profile, Ok("/c/profiles/calmr.yaml".into())))));
+    let screen = text(&draw(&mut app, 120, 36));
+    assert!(screen.contains("saved calmr: /c/profiles/calmr.yaml") && screen.contains("What if"), "{screen}");
+    assert!(app.profiles().iter().any(|profile| profile.name == "calmr"));
+    let effects = press(&mut app, "<esc>:calmr<enter>");
+    assert!(matches!(&effects[..], [Effect::Send(_, Command::SelectProfile(profile))] if profile.name == "calmr"), "{effects:?}");
+    // A box or other threads are no part of a profile.
+    foretold(&mut app, false, "jjjs");
+    assert!(app.key_mode() == KeyMode::WhatIf && text(&draw(&mut app, 120, 36)).contains("no switch"));
+}
+
+#[test]
+fn a_profile_that_was_used_can_be_gone_back_to() {
+    let mut app = screen("busy", ColorMode::True, false);
+    let mut story = busy(true);
+    let used = Profile { name: "balanced-3".to_owned(), max_concurrent: 3.into(), ..profiles()[1].clone() };
+    for profile in [used, profiles()[0].clone()] {
+        story.tell(EventKind::ProfileSelected {
+            name: profile.name.clone(),
+            max_concurrent: 3,
+            auto: false,
+            max_file_bytes: profile.max_file_size,
+            profile: Box::new(profile),
+        });
+        hear(&mut app, &story.events[story.events.len() - 1]);
+    }
+    let names: Vec<&str> = app.profiles().iter().map(|profile| profile.name.as_str()).collect();
+    assert_eq!(names, ["fast", "balanced", "safe", "balanced-3"]);
 }
 
 #[test]
@@ -553,6 +779,26 @@ fn changed_keys_work_and_are_what_help_and_hints_tell() {
     press(&mut app, "<esc>?");
     let help = text(&draw(&mut app, 120, 36));
     assert!(help.contains("X         cancel (asks)") && help.contains("f5        everything that happened"), "{help}");
+}
+
+#[test]
+fn the_keys_of_dialogs_can_be_changed_and_the_dialogs_tell_the_new_ones() {
+    let change = |action: &str, key: &str| KeyChange { action: action.to_owned(), keys: vec![key.to_owned()] };
+    let changes = [change("ask-yes", "J"), change("ask-back", "N"), change("ask-quit", "Q"), change("profiles-enter", "s")];
+    let mut app = busy(true).app(Settings { keys: Keymap::with(&changes).expect("fits"), ..settings(ColorMode::True, false) });
+    press(&mut app, "gx");
+    let asked = text(&draw(&mut app, 120, 36));
+    assert!(asked.contains("J yes") && asked.contains("N no"), "{asked}");
+    assert_eq!(press(&mut app, "y"), vec![]);
+    assert!(app.mode().is_some(), "the old key means nothing");
+    press(&mut app, "N");
+    assert!(app.mode().is_none());
+    assert!(matches!(press(&mut app, "xJ")[..], [Effect::Send(_, Command::Cancel(JobId(17)))]));
+    press(&mut app, "q");
+    assert!(text(&draw(&mut app, 120, 36)).contains("Q again stops them too."));
+    assert!(matches!(press(&mut app, "Q")[..], [Effect::Send(_, Command::Shutdown)]));
+    let mut app = busy(true).app(Settings { keys: Keymap::with(&changes).expect("fits"), ..settings(ColorMode::True, false) });
+    assert!(matches!(press(&mut app, "p<down>s")[..], [Effect::Send(_, Command::SelectProfile(_))]));
 }
 
 #[test]
@@ -837,7 +1083,7 @@ fn any_event() -> impl Strategy<Value = EventKind> {
     ]
 }
 
-const KEYS: &str = "1234jkgG z/nNfabcc[]<>tTmyYLSxrJKDA{}EpC?q :\tedoWl";
+const KEYS: &str = "1234jkgG z/nNfabcc[]<>tTmyYLSxrJKDA{}EpC?q :\tedoWlws";
 
 #[test]
 fn what_waits_beyond_the_list_is_counted_in_the_title_and_the_header() {
