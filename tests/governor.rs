@@ -1375,7 +1375,7 @@ fn slots_that_are_decided_follow_the_processors_and_the_threads() {
 #[test]
 fn a_job_of_many_threads_keeps_no_more_processors_busy_than_there_are() {
     assert_eq!(worked_off(auto(2.0, 16), 6).world.most_processes, 2);
-    assert_eq!(worked_off(auto(0.5, 16), 6).world.most_processes, 2, "less than one processor counts as one");
+    assert_eq!(worked_off(auto(0.0, 16), 6).world.most_processes, 2, "less than one processor counts as one");
 }
 
 #[test]

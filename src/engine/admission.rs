@@ -111,9 +111,10 @@ impl Engine {
             return;
         }
         self.inspect_next();
-        let mut held = None;
+        let (mut held, mut passed) = (None, None);
         let turn = loop {
             let turn = self.turn();
+            passed = passed.or(turn.passed);
             let Some(id) = turn.next else { break turn };
             // One that comes back into the queue may have been let in under a profile with a larger limit.
             if self.reject_if_too_large(id) {
@@ -133,6 +134,7 @@ impl Engine {
             }
         };
         self.tell_held(held);
+        self.tell_passed(passed);
         self.tell_turn(&turn, held.map(|(_, needs, free)| (needs, free)));
         self.spawn_ready();
         // What was admitted has made room in the window of probes.

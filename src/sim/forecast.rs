@@ -33,6 +33,8 @@ const GUESS_CPU: (f64, f64) = (0.5, 1.6);
 /// How far two jobs of one kind differ: other pictures.
 const LIKE_PEAK: (f64, f64) = (0.97, 1.02);
 const LIKE_CPU: (f64, f64) = (0.9, 1.1);
+/// What plimsoll holds itself while it runs a queue without a screen.
+const CONSOLE: Bytes = Bytes::mib(4);
 /// No queue takes longer than this.
 const LONGEST: Duration = Duration::from_hours(24 * 30);
 /// A course may be drawn with fewer points as long as it strays from what was seen by no more than this, in thousandths of the
@@ -208,6 +210,7 @@ impl<'a> Forecaster<'a> {
         let mut sim = Sim::new(config, jobs);
         sim.keeps_events = false;
         sim.world.sparing = sparing;
+        sim.world.console = CONSOLE;
         sim.world.courses = courses;
         sim.world.cores = self.cores;
         sim.world.memory = variant.budget;
