@@ -16,8 +16,8 @@ use std::process::Command;
 use plimsoll::domain::comparison::kept::{Kept, Standing};
 use plimsoll::host::comparisons::Library;
 use serde_json::Value;
-use support::clips::{clips, make_clips};
-use support::{Live, World};
+use support::clips::clips;
+use support::{Live, World, let_runs_go, patient_ffmpeg};
 
 /// One at a time: each of these tests keeps both cores of a small machine busy.
 fn turn() -> std::sync::MutexGuard<'static, ()> {
@@ -125,10 +125,14 @@ fn assert_restored(terminal: &pty::Terminal) {
 fn on_a_terminal_it_is_live_stays_with_its_result_and_is_opened_again_in_the_console() {
     let _turn = turn();
     let world = World::new();
-    make_clips(&world, 2, "640x360", 150);
+    for name in ["a.mp4", "b.mp4"] {
+        world.put(&clips().tiny(), name);
+    }
+    let ffmpeg = patient_ffmpeg(&world);
     let input = world.path("in");
     let input = input.to_str().expect("UTF-8");
-    let args = ["compare", "--profiles", "fast,safe", "--budget", "2GB", "-o", "out", input];
+    let ffmpeg = ["--ffmpeg", ffmpeg.to_str().expect("UTF-8")];
+    let args = ["compare", "--profiles", "fast,safe", "--budget", "2GB", "-o", "out", ffmpeg[0], ffmpeg[1], input];
     let mut terminal = on_a_terminal(&world, (120, 60), &args);
     terminal.wait("the run under way", |screen| screen.contains("run 1 of 2: fast") && screen.contains("A ▶ 4/500 fast"));
     // Its jobs are on the dashboard, where nothing can be changed.
@@ -137,6 +141,8 @@ fn on_a_terminal_it_is_live_stays_with_its_result_and_is_opened_again_in_the_con
     terminal.press("C");
     terminal.wait_for("this is a run of a comparison, which nobody changes on the way");
     terminal.press("c");
+    terminal.wait_for("A ▶ 4/500 fast");
+    let_runs_go(&world.path("home/out"), 2);
     let page = terminal.wait("the result", |screen| screen.contains("✔ finished: no job lost, same bytes under every profile"));
     assert!(page.contains("A ends") && page.contains("B ends") && page.contains("done / of 2"), "{page}");
     terminal.press("q");
