@@ -315,7 +315,7 @@ fn profiles_are_listed_shown_checked_and_exported() {
     let list = say(world.command(["profiles"]));
     assert_eq!((list.code, list.err.as_str()), (Some(0), ""));
     assert_eq!(list.out, say(world.command(["profiles", "list"])).out);
-    for row in ["fast        4     500 MB", "balanced *  2     200 MB", "safe        1     100 MB"] {
+    for row in ["fast        4     500 MB", "balanced *  2     200 MB", "safe        1     100 MB", "adaptive    auto  2 GB"] {
         assert!(list.out.contains(row), "{row} is missing in\n{}", list.out);
     }
     // What is shown is a profile file again.

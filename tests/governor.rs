@@ -11,7 +11,7 @@ use plimsoll::domain::event::{Event, EventKind, MemoryFigures};
 use plimsoll::domain::job::{JobId, MediaInfo, Outcome, Phase, RejectReason, StopReason, VideoStream};
 use plimsoll::domain::memory::{JobVitals, Level, MemorySample};
 use plimsoll::domain::preset::{Container, PixelFormat, Preset, SpeedPreset, VideoCodec, VideoPlan};
-use plimsoll::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
+use plimsoll::domain::profile::{GUIDE_MARKS, GuideWords, LargeRule, Picture, Profile, SlotLimit, Slots};
 use plimsoll::domain::state::State;
 use plimsoll::domain::time::{Mono, Now, Wall};
 use plimsoll::domain::units::Bytes;
@@ -49,7 +49,8 @@ fn profile(name: &str, slots: u32, max_mb: u64) -> Profile {
     Profile {
         name: name.to_owned(),
         title: String::new(),
-        max_concurrent: slots,
+        max_concurrent: slots.into(),
+        large: None,
         max_file_size: Bytes::mib(max_mb),
         memory: GUIDE_MARKS,
         scratch_limit: None,
@@ -70,6 +71,7 @@ fn config(slots: u32) -> EngineConfig {
         stall: Some(Duration::from_mins(5)),
         governor: true,
         version: "test".to_owned(),
+        cores: 2.0,
     }
 }
 
@@ -1325,5 +1327,256 @@ fn memory_is_set_aside_for_a_probe_while_it_runs() {
         assert_eq!(now.len(), usize::from(starts_at_once), "spare {spare}: {now:?}");
         let then = step(&mut engine, Input::Job(JobId(2), inspected(500)));
         assert_eq!(then.first().map(|(job, _)| *job), Some(JobId(1)), "spare {spare}");
+    }
+}
+
+/// A run whose slots are decided on so many processors, by jobs of so many threads.
+fn auto(cores: f64, threads: u32) -> EngineConfig {
+    let profile = Profile { name: "adaptive".to_owned(), max_concurrent: Slots::Auto, ..profile("adaptive", 1, 500) };
+    let presets = BTreeMap::from([("video".to_owned(), Preset { threads, ..preset() })]);
+    EngineConfig { profile, presets, cores, ..config(1) }
+}
+
+fn decisions(sim: &Sim) -> Vec<(u32, SlotLimit, String)> {
+    let told = sim.events.iter().filter_map(|event| match &event.kind {
+        EventKind::SlotsDecided { at_once, limit, why, .. } => Some((*at_once, *limit, why.clone())),
+        _ => None,
+    });
+    told.collect()
+}
+
+fn admissions(sim: &Sim) -> Vec<u64> {
+    let admitted = sim.events.iter().filter_map(|event| match event.kind {
+        EventKind::JobAdmitted { job, .. } => Some(job.0),
+        _ => None,
+    });
+    admitted.collect()
+}
+
+/// A queue of small jobs under [`auto`], to its end.
+fn worked_off(config: EngineConfig, jobs: u64) -> Sim {
+    let mut sim = start(config, (0..jobs).map(|number| job(40, 30, 5 + number % 3)).collect());
+    finish(&mut sim);
+    assert_eq!(sim.engine.state().job_counts().done, jobs);
+    sim
+}
+
+#[test]
+fn slots_that_are_decided_follow_the_processors_and_the_threads() {
+    // A job keeps (1 + threads) / 2 busy; another may start while that sums up to less than 1.25 times what there is.
+    for (cores, threads, at_once) in [(1.0, 1, 2), (2.0, 1, 3), (2.0, 2, 2), (4.0, 2, 4), (8.0, 2, 7), (4.0, 4, 2)] {
+        let sim = worked_off(auto(cores, threads), 12);
+        check(&sim);
+        assert_eq!(sim.world.most_processes, at_once, "{cores} processors, {threads} threads");
+        assert_eq!(admissions(&sim), (1..=12).collect::<Vec<_>>(), "the queue's order is kept");
+    }
+}
+
+#[test]
+fn a_job_of_many_threads_keeps_no_more_processors_busy_than_there_are() {
+    assert_eq!(worked_off(auto(2.0, 16), 6).world.most_processes, 2);
+    assert_eq!(worked_off(auto(0.5, 16), 6).world.most_processes, 2, "less than one processor counts as one");
+}
+
+#[test]
+fn however_many_processors_there_are_no_more_than_64_jobs_run_at_once() {
+    let config = EngineConfig { governor: false, ..auto(1000.0, 1) };
+    let sim = worked_off(config, 80);
+    assert_eq!(sim.world.most_processes, 64);
+    let told = sim.events.iter().find_map(|event| match event.kind {
+        EventKind::ProfileSelected { max_concurrent, auto, .. } => Some((max_concurrent, auto)),
+        _ => None,
+    });
+    assert_eq!(told, Some((64, true)));
+}
+
+#[test]
+fn what_a_finished_job_kept_busy_counts_for_those_like_it_where_it_was_more() {
+    // Of one thread, three may run on two processors; from the first end on it is known that each keeps both busy.
+    for (busy, seconds, at_once) in [(2.0, 5, 2), (0.5, 5, 3), (2.0, 0, 3)] {
+        let jobs = (0..9).map(|number| SimJob { length: Duration::from_millis(seconds * 1000 + 500 + number), ..job(40, 30, 1) });
+        let mut sim = Sim::new(auto(2.0, 1), jobs.collect());
+        (sim.world.keeps_busy, sim.world.pixel_format) = (busy, "yuv420p".to_owned());
+        sim.enqueue_all();
+        finish(&mut sim);
+        let mut at_work = BTreeSet::new();
+        let mut last = 0;
+        for event in &sim.events {
+            match event.kind {
+                EventKind::JobAdmitted { job, .. } => {
+                    at_work.insert(job);
+                    // The first three began before anything was known.
+                    last = if job.0 > 6 { last.max(at_work.len()) } else { 0 };
+                }
+                EventKind::JobFinalizing { job } => drop(at_work.remove(&job)),
+                _ => {}
+            }
+        }
+        assert_eq!(last, at_once, "{busy} processors, {seconds} s");
+    }
+}
+
+#[test]
+fn a_job_whose_process_is_gone_keeps_no_processor_from_the_next() {
+    let sim = worked_off(auto(2.0, 2), 4);
+    let place = |what: &dyn Fn(&EventKind) -> bool| sim.events.iter().position(|event| what(&event.kind)).expect("told");
+    let admitted = place(&|kind| matches!(kind, EventKind::JobAdmitted { job: JobId(3), .. }));
+    let finished = place(&|kind| matches!(kind, EventKind::JobFinished { .. }));
+    assert!(admitted < finished, "the third waited until an output was in place");
+}
+
+#[test]
+fn slots_that_are_decided_are_told_with_the_reason_when_they_change_and_at_the_end() {
+    let sim = worked_off(auto(2.0, 2), 10);
+    let why = "they keep 3.0 of 2 processors busy, another would only take memory";
+    assert_eq!(decisions(&sim), [(2, SlotLimit::Processors, why.to_owned())]);
+    let told = sim.engine.state().summary.as_ref().and_then(|summary| summary.at_once.clone()).expect("told");
+    assert!(told.starts_with("2 for ") && told.ends_with(why), "{told}");
+
+    // Of 489 MB each two fit under the line of 2 GB and one under that of 1 GB.
+    let mut sim = Sim::new(auto(8.0, 1), vec![job(489, 480, 20); 4]);
+    sim.world.memory = Bytes::gib(1);
+    sim.enqueue_all();
+    finish(&mut sim);
+    check(&sim);
+    assert_eq!(sim.world.most_processes, 1);
+    let told = decisions(&sim);
+    assert_eq!((told.len(), told[0].0, told[0].1), (1, 1, SlotLimit::Memory), "{told:?}");
+    assert!(told[0].2.starts_with("the next needs 56") && told[0].2.ends_with(" MB free"), "{told:?}");
+
+    let fixed = worked_off(config(2), 4);
+    assert!(decisions(&fixed).is_empty() && fixed.engine.state().summary.as_ref().is_some_and(|told| told.at_once.is_none()));
+}
+
+#[test]
+fn another_profile_forgets_what_was_decided() {
+    let mut sim = start(auto(2.0, 2), (0..12).map(|_| job(40, 30, 5)).collect());
+    sim.run_for(Duration::from_secs(3));
+    assert!(sim.engine.state().decided.is_some());
+    sim.ask(Command::SelectProfile(Box::new(profile("safe", 1, 100))));
+    assert!(sim.engine.state().decided.is_none());
+    finish(&mut sim);
+    assert_eq!(sim.engine.state().summary.as_ref().map(|summary| summary.at_once.clone()), Some(None));
+}
+
+#[test]
+fn the_next_safer_step_from_decided_slots_is_one_with_fewer_than_they_may_come_to() {
+    let advised = |sim: &Sim| {
+        let mut told = sim.events.iter().filter_map(|event| match &event.kind {
+            EventKind::WarningRaised { warning, profile, .. } if warning == "jobs fail" => Some(profile.clone()),
+            _ => None,
+        });
+        told.next().expect("a warning")
+    };
+    let failing = |config: EngineConfig| {
+        let failure = Failure { cause: Cause::Input, reason: "broken".to_owned() };
+        let broken = SimJob { fate: Fate::FailsFirst(9, failure), ..job(40, 30, 3) };
+        let mut sim = start(config, vec![broken; 8]);
+        finish(&mut sim);
+        advised(&sim)
+    };
+    // On two processors up to three jobs of one thread.
+    assert_eq!(failing(auto(2.0, 1)).as_deref(), Some("balanced"));
+    assert_eq!(failing(auto(8.0, 1)).as_deref(), Some("fast"));
+    let mut from_fixed = config(4);
+    from_fixed.profiles.insert(0, auto(2.0, 1).profile);
+    from_fixed.profiles[0].max_file_size = Bytes::mib(1);
+    assert_eq!(failing(from_fixed).as_deref(), Some("balanced"), "decided slots are never advised as safer");
+}
+
+/// A profile under which jobs of 300 MB and more are large.
+fn taking_turns(mut config: EngineConfig, at_once: u32) -> EngineConfig {
+    let (width, height) = picture(Bytes::mib(300));
+    config.profile.large = Some(LargeRule { from: Picture { width, height }, at_once });
+    config
+}
+
+fn large(seconds: u64) -> SimJob {
+    job(300, 290, seconds)
+}
+
+fn small(seconds: u64) -> SimJob {
+    job(60, 50, seconds)
+}
+
+#[test]
+fn a_large_job_waits_for_its_turn_and_smaller_ones_take_the_free_slot_meanwhile() {
+    let jobs = vec![large(10), large(4), small(3), large(4), small(3), small(30), small(3), small(3)];
+    let mut sim = start(taking_turns(config(2), 1), jobs);
+    finish(&mut sim);
+    check(&sim);
+    // Three small ones begin beside the first large one; as soon as it ends, the next large one is next.
+    assert_eq!(admissions(&sim), [1, 3, 5, 6, 2, 4, 7, 8]);
+    let told = sim.events.iter().filter_map(|event| match &event.kind {
+        EventKind::JobLogged { job: Some(job), text, .. } if text.starts_with("waiting: one large") => Some((job.0, text.clone())),
+        _ => None,
+    });
+    let told: Vec<(u64, String)> = told.collect();
+    assert_eq!(told.iter().map(|(job, _)| *job).collect::<Vec<_>>(), [2], "told once, of whom it is true: {told:?}");
+    assert!(told[0].1.ends_with("#1 at work"), "{told:?}");
+}
+
+#[test]
+fn without_the_rule_large_jobs_run_side_by_side_and_sound_alone_is_never_large() {
+    let mut sim = start(config(2), vec![large(5), large(5)]);
+    finish(&mut sim);
+    assert_eq!(sim.world.most_processes, 2);
+    let mut config = taking_turns(config(2), 1);
+    config.presets = BTreeMap::from([("video".to_owned(), Preset { video: None, ..preset() })]);
+    let mut sim = start(config, vec![large(5), large(5)]);
+    finish(&mut sim);
+    assert_eq!(sim.world.most_processes, 2, "no picture is worked on");
+}
+
+#[test]
+fn nobody_overtakes_a_job_that_was_not_looked_at_yet() {
+    let mut sim = Sim::new(taking_turns(config(1), 1), vec![small(5), small(3), small(3)]);
+    let paths = sim.world.paths();
+    sim.ask(Command::Enqueue { paths: paths[..2].to_vec(), preset: None });
+    sim.run_for(Duration::from_secs(1));
+    // A probe takes 30 ms: it is not over when the first job ends after five seconds.
+    let shortly_before = sim.world.starts[0].0 + Duration::from_millis(4980);
+    sim.run_until(shortly_before);
+    sim.ask(Command::Enqueue { paths: paths[2..].to_vec(), preset: None });
+    sim.run_for(Duration::from_millis(5));
+    sim.ask(Command::Move(JobId(3), plimsoll::domain::command::MoveTo::First));
+    finish(&mut sim);
+    assert_eq!(admissions(&sim), [1, 3, 2]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn never_more_large_jobs_than_may_be_are_at_work_and_nobody_starves(
+        jobs in proptest::collection::vec((any::<bool>(), 1..12_u64), 1..25),
+        slots in prop_oneof![(1..6_u32).prop_map(Slots::Fixed), Just(Slots::Auto)],
+        at_once in 1..4_u32,
+        budget in prop_oneof![Just(900_u64), Just(2048)],
+    ) {
+        let mut config = taking_turns(auto(4.0, 1), at_once);
+        config.profile.max_concurrent = slots;
+        let is_large: Vec<bool> = jobs.iter().map(|(is_large, _)| *is_large).collect();
+        let made = jobs.iter().map(|(is_large, seconds)| if *is_large { large(*seconds) } else { small(*seconds) });
+        let mut sim = Sim::new(config, made.collect());
+        sim.world.memory = Bytes::mib(budget);
+        sim.enqueue_all();
+        finish(&mut sim);
+        check(&sim);
+        prop_assert_eq!(sim.engine.state().job_counts().done, jobs.len() as u64, "every job ends");
+        let mut state = State::default();
+        let mut next = [0, 0];
+        for event in &sim.events {
+            if let EventKind::JobAdmitted { job, .. } = event.kind {
+                let kind = |id: &JobId| usize::from(is_large[id.0 as usize - 1]);
+                let at_work = state.index.active.iter().filter(|id| kind(id) == 1).count() as u32;
+                let waits = state.index.waiting.iter().any(|(_, id)| *id < job && kind(id) == 1);
+                prop_assert!(kind(&job) == 0 || at_work < at_once, "{at_work} large ones were at work when {job} was let in");
+                prop_assert!(kind(&job) == 1 || !waits || at_work == at_once, "{job} overtook a large one whose turn it was");
+                prop_assert!(job.0 > next[kind(&job)], "{job} overtook one of its own kind");
+                next[kind(&job)] = job.0;
+            }
+            state.apply(event);
+        }
     }
 }

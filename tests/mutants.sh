@@ -81,7 +81,7 @@ mutant admission 'alone, nearly up to the budget' $L 's/\(needs_alone, lines\.la
 mutant admission 'alone, without the margin' $L 's/foreseen\.unwrap_or_else/foreseen.map(|peak| peak.scale(MODEL_MARGIN)).unwrap_or_else/'
 mutant admission 'what a like job took that ran wild refuses nobody' $L 's/\.chain\(self\.modelled\(id\)\)//'
 mutant admission 'what like jobs took gets no second margin' $L 's/if estimate\.learned_from > 0 \&\& is_steady => /if estimate.learned_from > 99 => /'
-mutant admission 'what was seen is planned with at once' estimate/mod.rs 's/^            self\.expect\(id\);$//'
+mutant admission 'what was seen is planned with at once' estimate/mod.rs 's/expected\.estimate = Estimate \{ peak, learned_from \};//'
 mutant admission 'an overrun teaches' $R 's/self\.learn_from_overrun\(id, seen\);//'
 mutant admission 'nobody starts while others are over the line' $L 's/is_alone \&\& base >= lines/false \&\& base >= lines/'
 mutant admission 'what never fits is rejected' $L 's/needs_alone > limit/false/'

@@ -40,7 +40,8 @@ fn recorded() -> (String, State) {
     let profile = Profile {
         name: "two".to_owned(),
         title: String::new(),
-        max_concurrent: 2,
+        max_concurrent: 2.into(),
+        large: None,
         max_file_size: Bytes::mib(200),
         memory: GUIDE_MARKS,
         scratch_limit: None,
@@ -58,6 +59,7 @@ fn recorded() -> (String, State) {
         governor: true,
         version: "test".to_owned(),
         learned: Learned::default(),
+        cores: 2.0,
     };
     let job = |seconds: u64, mb: u64, fate: Fate| SimJob {
         size: Bytes::mib(mb),

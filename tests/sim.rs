@@ -23,7 +23,8 @@ fn profile(slots: u32, max_mb: u64) -> Profile {
     Profile {
         name: format!("p{slots}"),
         title: String::new(),
-        max_concurrent: slots,
+        max_concurrent: slots.into(),
+        large: None,
         max_file_size: Bytes::mib(max_mb),
         memory: GUIDE_MARKS,
         scratch_limit: None,
@@ -52,6 +53,7 @@ fn config(slots: u32, max_mb: u64) -> EngineConfig {
         stall: Some(Duration::from_mins(1)),
         governor: true,
         version: "test".to_owned(),
+        cores: 2.0,
         learned: Learned::default(),
     }
 }
@@ -142,7 +144,8 @@ fn check_run(sim: &Sim) {
         state.apply(event);
         if let EventKind::JobAdmitted { job, .. } = event.kind {
             let profile = state.profile.as_ref().expect("a profile is in force");
-            assert!(state.index.active.len() <= profile.max_concurrent as usize, "more jobs than slots at {:?}", event.seq);
+            let slots = profile.max_concurrent.fixed().expect("a number of slots") as usize;
+            assert!(state.index.active.len() <= slots, "more jobs than slots at {:?}", event.seq);
             let known = &state.jobs[&job];
             assert!(known.allowed || known.size <= profile.max_file_size, "job {job} is over the limit and was started");
             assert!(!state.paused && !state.shutting_down, "job {job} was started although starts are held");

@@ -22,7 +22,7 @@ use plimsoll::engine::{Engine, EngineConfig};
 pub fn profile(slots: u32) -> Profile {
     let paths = SearchPaths::new(|_| None, None);
     let shipped: Profile = search::find(&paths, "balanced").expect("a shipped profile").value;
-    Profile { max_concurrent: slots, ..shipped }
+    Profile { max_concurrent: slots.into(), ..shipped }
 }
 
 /// How a run under the shipped settings goes.
@@ -40,6 +40,7 @@ pub fn config(slots: u32, governor: bool) -> EngineConfig {
         governor,
         learned: plimsoll::engine::estimate::Learned::default(),
         version: "bench".to_owned(),
+        cores: 2.0,
     }
 }
 

@@ -282,7 +282,7 @@ mod tests {
     fn the_list_is_the_trade_off_table_in_80_columns() {
         let text = profiles_list(&nowhere());
         assert_fits(&text);
-        let rows: Vec<&str> = text.lines().take(4).collect();
+        let rows: Vec<&str> = text.lines().take(5).collect();
         assert_eq!(
             rows,
             [
@@ -290,6 +290,7 @@ mod tests {
                 "fast        4     500 MB   High    Fast    Low        auto    1.5GB/1.3GB",
                 "balanced *  2     200 MB   Medium  Medium  High       auto    1.5GB/1.3GB",
                 "safe        1     100 MB   Low     Slow    Very High  auto    1.5GB/1.3GB",
+                "adaptive    auto  2 GB     -       -       -          auto    1.5GB/1.3GB",
             ]
         );
         assert!(text.contains("\nbalanced: built in\n"), "{text}");
@@ -318,7 +319,10 @@ mod tests {
         assert!(text.contains(&format!("\n{long}: ")), "{text}");
         assert!(text.contains("safe.yaml (instead of: built in)\n"), "{text}");
         assert!(text.contains("\ntiny           broken, see below\n"), "{text}");
-        assert!(text.contains("tiny.yaml:2:17: max_concurrent: 0 job slots; allowed: a whole number from 1 to 64\n"), "{text}");
+        assert!(
+            text.contains("tiny.yaml:2:17: max_concurrent: 0 job slots; allowed: a whole number from 1 to 64, or auto\n"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -371,8 +375,8 @@ mod tests {
         std::fs::write(&file, "name: x\nmax_concurrent: 0\nmax_file_size: 50\nmemry: 1\n").expect("written");
         let told = profiles_check(&file).expect_err("wrong");
         let expected = format!(
-            "{shown}:2:17: max_concurrent: 0 job slots; allowed: a whole number from 1 to 64\n{shown}:4:1: memry: unknown key; did you mean \
-             `memory`?; allowed: name, title, max_concurrent, max_file_size, memory, scratch_limit, env, envVars, guide\n{shown}: 2 mistakes\n"
+            "{shown}:2:17: max_concurrent: 0 job slots; allowed: a whole number from 1 to 64, or auto\n{shown}:4:1: memry: unknown key; did you mean \
+             `memory`?; allowed: name, title, max_concurrent, max_file_size, large, memory, scratch_limit, env, envVars, guide\n{shown}: 2 mistakes\n"
         );
         assert_eq!(told, expected);
         assert!(presets_check(&file).expect_err("no preset").ends_with(" mistakes\n"));

@@ -121,8 +121,9 @@ fn variants(resolved: &Resolved, now: &Profile, budget: Bytes, cores: usize) -> 
     for profile in resolved.all_profiles(now).iter().filter(|profile| profile.name != now.name) {
         variants.push(variant(profile.name.clone(), profile, budget));
     }
-    for slots in [cores as u32, cores as u32 + 1, now.max_concurrent + 1] {
-        let profile = Profile { max_concurrent: slots.clamp(1, 64), ..now.clone() };
+    let one_more = now.max_concurrent.fixed().map(|slots| slots + 1);
+    for slots in [Some(cores as u32), Some(cores as u32 + 1), one_more].into_iter().flatten() {
+        let profile = Profile { max_concurrent: slots.clamp(1, 64).into(), ..now.clone() };
         let is_known = |known: &Variant| {
             known.profile.max_concurrent == profile.max_concurrent && known.profile.max_file_size == profile.max_file_size
         };

@@ -80,6 +80,8 @@ pub fn session(
         governor: resolved.governor,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         learned: Learned::default(),
+        // Also what a quota of the container leaves.
+        cores: std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64),
     };
     let host = HostConfig {
         state_dir: resolved.state_dir.clone(),

@@ -10,15 +10,19 @@ use serde_yaml::Value;
 
 use super::read::{NAME_RULE, Reader, Section, check_name};
 use super::yaml::{ConfigError, Document, quoted};
-use crate::domain::profile::{GuideWords, Mark, MemoryMarks, Profile, REFERENCE_BUDGET};
+use crate::domain::profile::{GuideWords, LargeRule, Mark, MemoryMarks, Picture, Profile, REFERENCE_BUDGET, Slots};
 use crate::domain::units::{Bytes, GIB, KIB, MIB};
 
 /// Keys of a profile.
-const KEYS: &[&str] = &["name", "title", "max_concurrent", "max_file_size", "memory", "scratch_limit", "env", "envVars", "guide"];
+const KEYS: &[&str] =
+    &["name", "title", "max_concurrent", "max_file_size", "large", "memory", "scratch_limit", "env", "envVars", "guide"];
+const LARGE_KEYS: &[&str] = &["from", "at_once"];
 const MEMORY_KEYS: &[&str] = &["budget", "high_water", "low_water", "reserve"];
 const GUIDE_KEYS: &[&str] = &["memory", "speed", "reliability"];
 /// Most job slots.
 const MAX_SLOTS: u32 = 64;
+/// Smallest and largest side of a picture from which on a job is large.
+const SIDES: std::ops::RangeInclusive<u32> = 16..=16_384;
 /// High-water mark of a profile that names none: the guide's 1.5 of 2 GB.
 const DEFAULT_HIGH_WATER: Mark = Mark::Share(0.75);
 /// Low-water mark of a profile that names none, as a share of the high-water mark: 1.3 of 1.5 GB.
@@ -45,14 +49,10 @@ fn profile<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Option<Profile> {
     let name = reader.parsed(root, "name", NAME_RULE, check_name);
     let title = reader.line(root, "title", 80);
 
-    let slots = format!("a whole number from 1 to {MAX_SLOTS}");
-    reader.require(root, "max_concurrent", &slots);
-    let max_concurrent = reader.typed::<u32>(root, "max_concurrent", &slots, |slots| {
-        if (1..=MAX_SLOTS).contains(slots) { Ok(()) } else { Err(format!("{slots} job slots")) }
-    });
-
+    let max_concurrent = slots(reader, root);
     reader.require(root, "max_file_size", SIZE);
     let max_file_size = reader.parsed(root, "max_file_size", SIZE, some_size);
+    let large = large(reader, root);
     let memory = memory(reader, root);
     let limit = reader.parsed(root, "scratch_limit", "a size above 0, such as 2GB, or none", |text| {
         if text == "none" { Ok(None) } else { some_size(text).map(Some) }
@@ -64,14 +64,54 @@ fn profile<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Option<Profile> {
     let (max_concurrent, max_file_size) = (max_concurrent?, max_file_size?);
     Some(Profile {
         name: name?,
-        title: title.unwrap_or_else(|| format!("{max_concurrent} at once, {max_file_size}")),
+        title: title.unwrap_or_else(|| format!("{}, {max_file_size}", max_concurrent.words())),
         max_concurrent,
         max_file_size,
+        large,
         memory: memory?,
         scratch_limit: scratch_limit?,
         env,
         guide,
     })
+}
+
+/// Job slots: a number, or `auto`.
+fn slots<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Option<Slots> {
+    let allowed = format!("a whole number from 1 to {MAX_SLOTS}, or auto");
+    reader.require(root, "max_concurrent", &allowed);
+    if reader.raw(root, "max_concurrent").and_then(Value::as_str) == Some("auto") {
+        return Some(Slots::Auto);
+    }
+    let is_some = |slots: &u32| if (1..=MAX_SLOTS).contains(slots) { Ok(()) } else { Err(format!("{slots} job slots")) };
+    reader.typed::<u32>(root, "max_concurrent", &allowed, is_some).map(Slots::Fixed)
+}
+
+/// The rule for large pictures; what is wrong in it has been noted where it answers `None`.
+fn large<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Option<LargeRule> {
+    let from = format!("a height such as 1080p, or WIDTHxHEIGHT such as 1440x1080, each {} to {}", SIDES.start(), SIDES.end());
+    let number = format!("a whole number from 1 to {MAX_SLOTS}");
+    let section = reader.section(root, "large", LARGE_KEYS)?;
+    reader.require(&section, "from", &from);
+    let picture = reader.parsed(&section, "from", &from, picture);
+    let at_once = reader.typed::<u32>(&section, "at_once", &number, |jobs| {
+        if (1..=MAX_SLOTS).contains(jobs) { Ok(()) } else { Err(format!("{jobs} large jobs at once")) }
+    });
+    Some(LargeRule { from: picture?, at_once: at_once.unwrap_or(1) })
+}
+
+/// `1080p` or `1440x1080`.
+fn picture(text: &str) -> Result<Picture, String> {
+    let side = |text: &str| {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u32>().ok().filter(|side| is_plain && SIDES.contains(side))
+    };
+    let read = match text.trim().strip_suffix('p') {
+        Some(height) => side(height).map(Picture::of_height),
+        None => {
+            text.trim().split_once('x').and_then(|(width, height)| Some(Picture { width: side(width)?, height: side(height)? }))
+        }
+    };
+    read.ok_or_else(|| format!("`{}` is not a size of pictures", quoted(text)))
 }
 
 const SIZE: &str = "a size above 0, such as 200MB or 1.5GB";
@@ -276,11 +316,13 @@ fn check_variable(name: &str) -> Result<(), String> {
 pub fn to_yaml(profile: &Profile) -> String {
     let budget = profile.memory.budget.map_or_else(|| "auto".to_owned(), size_yaml);
     let scratch = profile.scratch_limit.map_or_else(|| "none".to_owned(), size_yaml);
+    let rule = |rule: LargeRule| format!("large:\n  from: {}\n  at_once: {}\n", rule.from, rule.at_once);
+    let large = profile.large.map(rule).unwrap_or_default();
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = write!(
         out,
-        "name: {}\ntitle: {}\nmax_concurrent: {}\nmax_file_size: {}\nmemory:\n  budget: {budget}\n  high_water: {}\n  \
+        "name: {}\ntitle: {}\nmax_concurrent: {}\nmax_file_size: {}\n{large}memory:\n  budget: {budget}\n  high_water: {}\n  \
          low_water: {}\n  reserve: {}\nscratch_limit: {scratch}\n",
         text_yaml(&profile.name),
         text_yaml(&profile.title),
@@ -396,10 +438,11 @@ mod tests {
 
     #[test]
     fn each_mistake_is_told_with_its_place_its_field_and_what_is_allowed() {
-        const KEYS: &str = "name, title, max_concurrent, max_file_size, memory, scratch_limit, env, envVars, guide";
+        const KEYS: &str = "name, title, max_concurrent, max_file_size, large, memory, scratch_limit, env, envVars, guide";
         const SIZE: &str = "a size above 0, such as 200MB or 1.5GB";
         const MARK: &str = "a size above 0, such as 1.5GB, or a share of the budget above 0% and at most 100%";
-        const SLOTS: &str = "a whole number from 1 to 64";
+        const SLOTS: &str = "a whole number from 1 to 64, or auto";
+        const FROM: &str = "a height such as 1080p, or WIDTHxHEIGHT such as 1440x1080, each 16 to 16384";
         const NAME: &str = "1 to 32 of a-z, 0-9, `.`, `_` and `-`, starting with a letter or digit, not ending in .yaml";
         const VALUE: &str = "text, a number or true/false, at most 4096 bytes, without control characters";
         for (from, to, message, allowed) in [
@@ -421,6 +464,28 @@ mod tests {
             ("max_concurrent: 2", "max_concurrent: -1", "5:17: max_concurrent: `-1` is not allowed here", SLOTS),
             ("max_concurrent: 2", "max_concurrent: 1.5", "5:17: max_concurrent: `1.5` is not allowed here", SLOTS),
             ("max_concurrent: 2", "max_concurrent: [2]", "5:17: max_concurrent: a list is not allowed here", SLOTS),
+            ("max_concurrent: 2", "max_concurrent: Auto", "5:17: max_concurrent: `Auto` is not allowed here", SLOTS),
+            (
+                "memory:\n",
+                "large: 1080p\nmemory:\n",
+                "7:8: large: `1080p` is not a mapping",
+                "a mapping with the keys from, at_once",
+            ),
+            ("memory:\n", "large: { at_once: 1 }\nmemory:\n", "7:8: large.from: is missing", FROM),
+            ("memory:\n", "large: { from: 4K }\nmemory:\n", "7:16: large.from: `4K` is not a size of pictures", FROM),
+            ("memory:\n", "large: { from: 8p }\nmemory:\n", "7:16: large.from: `8p` is not a size of pictures", FROM),
+            (
+                "memory:\n",
+                "large: { from: 1080p, at_once: 0 }\nmemory:\n",
+                "7:32: large.at_once: 0 large jobs at once",
+                "a whole number from 1 to 64",
+            ),
+            (
+                "memory:\n",
+                "large: { form: 1080p }\nmemory:\n",
+                "7:10: large.form: unknown key; did you mean `from`?",
+                "from, at_once",
+            ),
             ("200MB      #", "200 parsecs #", "6:16: max_file_size: `200 parsecs` is not a size", SIZE),
             ("200MB      #", "0 #", "6:16: max_file_size: `0` is nothing at all", SIZE),
             ("200MB      #", "-5MB #", "6:16: max_file_size: `-5MB` is not a size", SIZE),
@@ -511,6 +576,18 @@ mod tests {
     }
 
     #[test]
+    fn slots_may_be_left_to_the_box_and_large_pictures_may_take_turns() {
+        let text = "name: x\nmax_concurrent: auto\nmax_file_size: 2GB\nlarge: { from: 1080p, at_once: 1 }\n";
+        let profile = parse(Path::new("x.yaml"), text).expect("valid");
+        assert_eq!((profile.max_concurrent, profile.short().as_str()), (Slots::Auto, "auto/2048"));
+        assert_eq!(profile.title, "as many at once as fit, 2 GB");
+        assert_eq!(profile.large, Some(LargeRule { from: Picture { width: 1920, height: 1080 }, at_once: 1 }));
+        let exact = minimal("large: { from: 1440x1080 }\n").expect("valid").large.expect("a rule");
+        assert_eq!((exact.from.pixels(), exact.at_once), (1440 * 1080, 1));
+        assert_eq!(minimal("").expect("valid").large, None, "no rule unless one is given");
+    }
+
+    #[test]
     fn all_mistakes_of_a_file_are_told_in_its_order() {
         let text = "name: x\nmax_concurrent: 0\nmax_file_size: big\nmemory: { high_water: 2%%, low: 1 }\nenv: { LD_X: 1 }\n";
         let told = parse(Path::new("x.yaml"), text).expect_err("wrong");
@@ -594,12 +671,17 @@ mod tests {
         let text = prop_oneof!["[ -~]{0,16}", "\\PC{0,16}", Just("yes".to_owned()), Just("0x1f".to_owned()), Just("~".to_owned())];
         let env = proptest::collection::btree_map("X[A-Z_]{0,8}", text.clone(), 0..4);
         let sizes = (size.clone(), size.clone(), proptest::option::of(size));
-        ("[a-z0-9][a-z0-9_-]{0,31}", text.clone(), 1..=MAX_SLOTS, marks, sizes, env, text).prop_map(
-            |(name, title, max_concurrent, (high_water, low_water), (file, reserve, scratch), env, word)| Profile {
+        let slots = prop_oneof![(1..=MAX_SLOTS).prop_map(Slots::Fixed), Just(Slots::Auto)];
+        let picture =
+            prop_oneof![SIDES.prop_map(Picture::of_height), (SIDES, SIDES).prop_map(|(width, height)| Picture { width, height })];
+        let rule = proptest::option::of((picture, 1..=MAX_SLOTS).prop_map(|(from, at_once)| LargeRule { from, at_once }));
+        ("[a-z0-9][a-z0-9_-]{0,31}", text.clone(), (slots, rule), marks, sizes, env, text).prop_map(
+            |(name, title, (max_concurrent, large), (high_water, low_water), (file, reserve, scratch), env, word)| Profile {
                 name,
                 title: crate::domain::text::sanitise(title.as_bytes()),
                 max_concurrent,
                 max_file_size: Bytes(file),
+                large,
                 memory: MemoryMarks { budget: None, high_water, low_water, reserve: Bytes(reserve) },
                 scratch_limit: scratch.map(Bytes),
                 env,

@@ -143,6 +143,7 @@ impl Kind for Profile {
         ("fast", include_str!("../../profiles/fast.yaml")),
         ("balanced", include_str!("../../profiles/balanced.yaml")),
         ("safe", include_str!("../../profiles/safe.yaml")),
+        ("adaptive", include_str!("../../profiles/adaptive.yaml")),
     ];
 
     fn parse(file: &Path, text: &str) -> Result<Self, Vec<ConfigError>> {
@@ -307,7 +308,7 @@ mod tests {
         let nowhere = SearchPaths::default();
         let short: Vec<String> =
             list::<Profile>(&nowhere).into_iter().map(|row| format!("{} {}", row.name, row.read.expect("valid").short())).collect();
-        assert_eq!(short, ["fast 4/500", "balanced 2/200", "safe 1/100"]);
+        assert_eq!(short, ["fast 4/500", "balanced 2/200", "safe 1/100", "adaptive auto/2048"]);
         let presets: Vec<String> =
             list::<Preset>(&nowhere).into_iter().map(|row| row.read.map(|preset| preset.name).expect("valid")).collect();
         assert_eq!(presets, ["web-720p", "proxy-480p", "audio-m4a", "thumbnails"]);
@@ -319,11 +320,11 @@ mod tests {
         let slots = |wanted: &str| {
             find::<Profile>(&place.paths, wanted).map(|found| (found.value.max_concurrent, found.origin)).expect("found")
         };
-        assert_eq!(slots("safe"), (1, Origin::BuiltIn));
+        assert_eq!(slots("safe"), (1.into(), Origin::BuiltIn));
         let work = place.put("work/profiles/safe.yaml", "safe", "5");
-        assert_eq!(slots("safe"), (5, Origin::File(work.clone())));
+        assert_eq!(slots("safe"), (5.into(), Origin::File(work.clone())));
         let own = place.put("config/profiles/safe.yml", "safe", "6");
-        assert_eq!(slots("safe"), (6, Origin::File(own.clone())));
+        assert_eq!(slots("safe"), (6.into(), Origin::File(own.clone())));
         let row = list::<Profile>(&place.paths).into_iter().find(|row| row.name == "safe").expect("listed");
         assert_eq!((row.origin, row.shadows), (Origin::File(own), vec![Origin::File(work), Origin::BuiltIn]));
     }
@@ -333,7 +334,7 @@ mod tests {
         let place = Box::new();
         let file = place.put("odd.yaml", "any-name", "7");
         let found = find::<Profile>(&place.paths, &file).expect("found");
-        assert_eq!((found.value.name.as_str(), found.value.max_concurrent), ("any-name", 7));
+        assert_eq!((found.value.name.as_str(), found.value.max_concurrent), ("any-name", 7.into()));
         for (wanted, is_file) in [("safe", false), ("./safe", true), ("safe.yaml", true), ("a/b", true), ("safe.yml", true)] {
             assert_eq!(is_file_name(OsStr::new(wanted)), is_file, "{wanted}");
         }
@@ -346,7 +347,7 @@ mod tests {
         let place = Box::new();
         place.put("work/profiles/tiny.yaml", "tiny", "1");
         let told = find::<Profile>(&place.paths, "balancd").expect_err("unknown").to_string();
-        let expected = "no profile is called `balancd`; did you mean `balanced`?; there are fast, balanced, safe, tiny; a file is named \
+        let expected = "no profile is called `balancd`; did you mean `balanced`?; there are fast, balanced, safe, adaptive, tiny; a file is named \
                         with a slash or its ending, as ./balancd.yaml";
         assert_eq!(told, expected);
         assert!(find::<Preset>(&place.paths, "\u{1b}[31m").expect_err("unknown").to_string().contains("`␛[31m`"));
@@ -360,7 +361,10 @@ mod tests {
         std::fs::write(place.folder.path().join("work/profiles/notes.txt"), "x").expect("written");
         let rows = list::<Profile>(&place.paths);
         let names: Vec<(&str, bool)> = rows.iter().map(|row| (row.name.as_str(), row.read.is_ok())).collect();
-        assert_eq!(names, [("fast", true), ("balanced", true), ("safe", true), ("good", true), ("tiny", false)]);
+        assert_eq!(
+            names,
+            [("fast", true), ("balanced", true), ("safe", true), ("adaptive", true), ("good", true), ("tiny", false)]
+        );
         // Nor is the compiled-in one quietly taken instead of a broken one of the operator's.
         place.put("config/profiles/safe.yaml", "safe", "0");
         let told = find::<Profile>(&place.paths, "safe").expect_err("broken").to_string();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::cleanup::{CleanupAction, CleanupId, CleanupTrigger, CleanupVerdict};
 use super::job::{JobId, LogLevel, MediaInfo, Outcome, Rank, RejectReason, StopReason};
 use super::memory::{ELEVATED_SHARE, Level, Lines, Scope};
-use super::profile::Profile;
+use super::profile::{Profile, SlotLimit};
 use super::text::{as_text, as_text_option};
 use super::time::{Mono, Wall};
 use super::units::Bytes;
@@ -105,6 +105,9 @@ pub enum EventKind {
         /// From how many finished jobs of its kind that is known; 0 = from the model alone.
         #[serde(default)]
         learned_from: u32,
+        /// Pixels of the largest picture that it reads or makes; 0 where it works on none.
+        #[serde(default)]
+        pixels: u64,
     },
     /// A job is not let in.
     JobRejected {
@@ -347,12 +350,26 @@ pub enum EventKind {
     ProfileSelected {
         /// Its name.
         name: String,
-        /// Job slots.
+        /// Job slots; where they are decided while jobs run, the most that the processors allow for.
         max_concurrent: u32,
+        /// They are decided while jobs run.
+        #[serde(default)]
+        auto: bool,
         /// Larger inputs are rejected.
         max_file_bytes: Bytes,
         /// All of it.
         profile: Box<Profile>,
+    },
+    /// A profile that decides its slots itself aims at another number of jobs at once, or for another reason.
+    SlotsDecided {
+        /// Name of the profile.
+        profile: String,
+        /// So many are at work at once, and no more are started.
+        at_once: u32,
+        /// What keeps it from starting another one.
+        limit: SlotLimit,
+        /// The same in words, with the figures.
+        why: String,
     },
     /// No further jobs are started.
     QueuePaused,
@@ -469,6 +486,9 @@ pub struct RunSummary {
     pub requeues: u64,
     /// Kills by the kernel for want of memory during the run.
     pub oom_kills: u64,
+    /// What a profile that decides its slots itself chose for the longest part of the run, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_once: Option<String>,
 }
 
 /// Jobs by how they ended.

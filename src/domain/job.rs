@@ -48,6 +48,9 @@ pub struct Job {
     pub allowed: bool,
     /// What the probe found.
     pub media: Option<MediaInfo>,
+    /// Pixels of the largest picture that it reads or makes; 0 where it works on none, or was not probed.
+    #[serde(default)]
+    pub pixels: u64,
     /// Peak of memory that the model expects.
     pub predicted_peak: Option<Bytes>,
     /// Memory set aside for it while it holds a slot.

@@ -9,7 +9,7 @@ use super::cleanup::{CleanupId, CleanupRecord, CleanupResult};
 use super::event::{Event, EventKind, JobCounts, MemoryFigures, RunSummary, Seq};
 use super::job::{Exit, Finished, Job, JobId, LogLevel, LogLine, Outcome, Phase, Progress, Rank, Rejected};
 use super::memory::Lines;
-use super::profile::Profile;
+use super::profile::{LargeRule, Profile, SlotLimit};
 use super::text::path_text;
 use super::time::{Mono, Wall};
 use super::units::Bytes;
@@ -65,6 +65,9 @@ pub struct State {
     pub available: Bytes,
     /// The job that waits for memory.
     pub held: Option<Held>,
+    /// What a profile that decides its slots itself aims at.
+    #[serde(default)]
+    pub decided: Option<Decided>,
     /// Memory over time, one point a second, oldest first.
     pub history: VecDeque<HistoryPoint>,
     /// Cleanups, oldest first.
@@ -121,6 +124,17 @@ pub struct Held {
     pub needs: Bytes,
     /// What is free under the line.
     pub free: Bytes,
+}
+
+/// What a profile that decides its slots itself aims at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// Jobs at once.
+    pub at_once: u32,
+    /// What keeps it from starting another one.
+    pub limit: SlotLimit,
+    /// The same in words, with the figures.
+    pub why: String,
 }
 
 /// Memory in one second: the highest of its samples.
@@ -229,6 +243,7 @@ impl State {
                         attempts: 0,
                         allowed: false,
                         media: None,
+                        pixels: 0,
                         predicted_peak: None,
                         reserved: Bytes::ZERO,
                         memory: Bytes::ZERO,
@@ -256,9 +271,10 @@ impl State {
             }
             EventKind::BacklogChanged { jobs, bytes } => self.backlog = Backlog { jobs: *jobs, bytes: *bytes },
             EventKind::QueueRestored { jobs, interrupted } => self.notice(restored_words(*jobs, *interrupted)),
-            EventKind::JobInspected { job, media, predicted_peak_bytes, .. } => {
+            EventKind::JobInspected { job, media, predicted_peak_bytes, pixels, .. } => {
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.media = Some(media.clone());
+                    job.pixels = *pixels;
                     job.predicted_peak = *predicted_peak_bytes;
                 }
             }
@@ -410,7 +426,13 @@ impl State {
                     record.result = Some(result);
                 }
             }
-            EventKind::ProfileSelected { profile, .. } => self.profile = Some(profile.clone()),
+            EventKind::ProfileSelected { profile, .. } => {
+                self.profile = Some(profile.clone());
+                self.decided = None;
+            }
+            EventKind::SlotsDecided { at_once, limit, why, .. } => {
+                self.decided = Some(Decided { at_once: *at_once, limit: *limit, why: why.clone() });
+            }
             EventKind::QueuePaused => self.paused = true,
             EventKind::QueueResumed => self.paused = false,
             EventKind::DrainStarted => self.draining = true,
@@ -467,6 +489,14 @@ impl State {
     /// Time over the line, the crossing under way included.
     pub fn time_over_line(&self) -> Duration {
         self.totals.over_line + self.totals.over_since.map_or(Duration::ZERO, |since| self.now.since(since))
+    }
+
+    /// The rule that keeps this waiting job from starting now, where as many large ones are at work as may be.
+    pub fn large_turn(&self, job: &Job) -> Option<LargeRule> {
+        let rule = self.profile.as_ref()?.large?;
+        let is_large = |job: &Job| job.pixels >= rule.from.pixels();
+        let at_work = || self.index.active.iter().filter_map(|id| self.jobs.get(id)).filter(|job| is_large(job)).count();
+        (is_large(job) && at_work() >= rule.at_once as usize).then_some(rule)
     }
 
     /// What the jobs that hold a slot may still grow by within what is set aside for them.

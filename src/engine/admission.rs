@@ -112,7 +112,9 @@ impl Engine {
         }
         self.inspect_next();
         let mut held = None;
-        while let Some(id) = self.next_in_order() {
+        let turn = loop {
+            let turn = self.turn();
+            let Some(id) = turn.next else { break turn };
             // One that comes back into the queue may have been let in under a profile with a larger limit.
             if self.reject_if_too_large(id) {
                 continue;
@@ -122,21 +124,25 @@ impl Engine {
                 Fit::Never { needs, limit } => self.reject_as_never_fitting(id, needs, limit),
                 Fit::Held { needs, free } => {
                     held = Some((id, needs, free));
-                    break;
+                    break turn;
                 }
                 Fit::Unknown => {
                     held = self.state.held.filter(|held| held.job == id).map(|held| (id, held.needs, held.free));
-                    break;
+                    break turn;
                 }
             }
-        }
+        };
         self.tell_held(held);
+        self.tell_turn(&turn, held.map(|(_, needs, free)| (needs, free)));
         self.spawn_ready();
         // What was admitted has made room in the window of probes.
         self.inspect_next();
     }
 
     fn inspect_next(&mut self) {
+        if self.is_probed || self.inspecting.len() >= INSPECT_AT_ONCE {
+            return;
+        }
         let free = self.slots().saturating_sub(self.active.len());
         let window = free + INSPECT_AHEAD;
         let candidates: Vec<JobId> = self.state.index.waiting.iter().take(window).map(|(_, id)| *id).collect();
@@ -153,20 +159,23 @@ impl Engine {
             self.inspecting.insert(id);
             self.effects.push(Effect::Inspect { job: id, input, output, preset });
         }
+        self.is_probed = true;
     }
 
     pub(super) fn inspected(&mut self, id: JobId, inspection: Inspection) {
         self.inspecting.remove(&id);
+        self.is_probed = false;
         // It may have been cancelled or removed while it was probed.
         let Some(job) = self.job(id).filter(|job| matches!(job.phase, Phase::Queued)) else { return };
         match inspection {
             Inspection::Ready(media) => {
                 let preset = self.preset_of(job);
-                let estimate = preset.and_then(|preset| estimate::estimate(&media, preset, &self.config.learned));
-                let learned_from = estimate.map_or(0, |estimate| estimate.learned_from);
-                let predicted_peak_bytes = estimate.map(|estimate| estimate.peak);
-                self.emit(EventKind::JobInspected { job: id, media, predicted_peak_bytes, learned_from });
-                self.expect(id);
+                let expected = preset.and_then(|preset| estimate::expect(&media, preset, &self.config.learned));
+                let learned_from = expected.as_ref().map_or(0, |expected| expected.estimate.learned_from);
+                let predicted_peak_bytes = expected.as_ref().map(|expected| expected.estimate.peak);
+                let pixels = preset.map_or(0, |preset| estimate::pixels(&media, preset));
+                self.emit(EventKind::JobInspected { job: id, media, predicted_peak_bytes, learned_from, pixels });
+                self.keep_expected(id, expected);
             }
             Inspection::AlreadyDone { output } => {
                 self.log(Some(id), LogLevel::Info, format!("already done: {}", path_text(&output)));
@@ -199,24 +208,14 @@ impl Engine {
         }
     }
 
-    /// The next job in order, if there is a slot for it. Nobody overtakes it.
-    fn next_in_order(&self) -> Option<JobId> {
-        let may_see = !self.blind() || self.active.is_empty() && self.now.mono.0 > super::BLIND_AFTER;
-        if self.state.paused || self.now.mono < self.room_at || !may_see || self.active.len() >= self.slots() {
-            return None;
-        }
-        let (_, id) = *self.state.index.waiting.first()?;
-        self.job(id)?.media.is_some().then_some(id)
-    }
-
     fn admit_one(&mut self, id: JobId) {
         let Some(job) = self.job(id) else { return };
         let (attempt, reserved_bytes) = (job.attempts + 1, self.set_aside(id));
-        let may_reach = self.may_reach(id);
+        let (may_reach, parallelism) = (self.may_reach(id), self.parallelism_of(id));
         self.emit(EventKind::JobAdmitted { job: id, attempt, reserved_bytes });
         let cleaning_until = self.config.governor.then(|| self.now.mono + super::CLEANUP_PATIENCE);
         // The admission is the last event made, and the record that has to be on disk.
-        self.active.insert(id, Active { admitted: self.state.seq, cleaning_until, may_reach, ..Active::default() });
+        self.active.insert(id, Active { admitted: self.state.seq, cleaning_until, may_reach, parallelism, ..Active::default() });
         if self.config.governor {
             self.clean_before(id);
         }

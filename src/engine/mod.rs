@@ -13,6 +13,7 @@ pub mod levels;
 pub mod port;
 pub mod retry;
 mod samples;
+mod slots;
 mod timers;
 mod window;
 
@@ -57,6 +58,8 @@ pub struct EngineConfig {
     pub version: String,
     /// What the jobs of earlier runs have taught of peaks; what this run's jobs teach is added.
     pub learned: estimate::Learned,
+    /// Processors that jobs may keep busy; a quota counts with its fraction. Less than one counts as one.
+    pub cores: f64,
 }
 
 /// Time between asking a process to end and killing it.
@@ -102,6 +105,8 @@ struct Active {
     memory_why: Option<String>,
     /// How long that process ran, pauses left out.
     ran: Duration,
+    /// Processors that it keeps busy.
+    parallelism: f64,
     /// How far all memory may go while it runs alone, where that is beyond the critical mark.
     may_reach: Option<Bytes>,
     /// The kernel's limit of its processes, as last told, and the round of jobs coming and going that it belongs to.
@@ -134,6 +139,7 @@ struct Scan {
 }
 
 /// The heart: decides everything, touches nothing.
+#[allow(clippy::struct_excessive_bools)] // independent facts: each may be true without the others
 #[derive(Debug)]
 pub struct Engine {
     config: EngineConfig,
@@ -145,14 +151,17 @@ pub struct Engine {
     scans: BTreeMap<ScanId, Scan>,
     window: window::Window,
     inspecting: BTreeSet<JobId>,
+    /// Nobody is to be probed before something changes in the queue.
+    is_probed: bool,
     /// Estimates of the jobs that were probed and have not ended.
-    expected: BTreeMap<JobId, estimate::Estimate>,
+    expected: BTreeMap<JobId, estimate::Expected>,
     active: BTreeMap<JobId, Active>,
     persisted: Seq,
     sample: Option<(Mono, MemorySample)>,
     levels: Levels,
     ladder: Ladder,
     governor: Governor,
+    slots: slots::Decisions,
     /// Jobs whose "after processing" line waits for a sample newer than their cleanup.
     after_lines: BTreeMap<JobId, Mono>,
     /// Jobs stopped because the console is stopped.
@@ -181,6 +190,7 @@ impl Engine {
             scans: BTreeMap::new(),
             window: window::Window::default(),
             inspecting: BTreeSet::new(),
+            is_probed: false,
             expected: BTreeMap::new(),
             active: BTreeMap::new(),
             persisted: Seq(0),
@@ -188,6 +198,7 @@ impl Engine {
             levels: Levels::default(),
             ladder: Ladder::default(),
             governor: Governor::default(),
+            slots: slots::Decisions::default(),
             after_lines: BTreeMap::new(),
             suspended: BTreeSet::new(),
             stands_still: false,
@@ -262,6 +273,15 @@ impl Engine {
     fn emit(&mut self, kind: EventKind) {
         let event = Event { seq: Seq(self.state.seq.0 + 1), at: self.now.wall, mono: self.now.mono, kind };
         self.state.apply(&event);
+        let is_of_the_queue = !matches!(
+            event.kind,
+            EventKind::MemorySampled(_)
+                | EventKind::JobProgressed { .. }
+                | EventKind::JobLogged { .. }
+                | EventKind::CleanupStarted { .. }
+                | EventKind::CleanupFinished { .. }
+        );
+        self.is_probed &= !is_of_the_queue;
         if let EventKind::JobFinished { job, .. }
         | EventKind::JobRejected { job, .. }
         | EventKind::JobRemoved { job, .. }
@@ -285,10 +305,6 @@ impl Engine {
 
     fn job(&self, id: JobId) -> Option<&Job> {
         self.state.jobs.get(&id)
-    }
-
-    fn slots(&self) -> usize {
-        self.state.profile.as_ref().map_or(0, |profile| profile.max_concurrent as usize)
     }
 
     fn rank_at_end(&mut self) -> Rank {
@@ -326,6 +342,7 @@ impl Engine {
             stops: totals.stops,
             requeues: totals.requeues,
             oom_kills: totals.oom_kills,
+            at_once: self.decided_mostly(),
         };
         self.emit(EventKind::RunFinished(summary));
         self.effects.push(Effect::Exit);

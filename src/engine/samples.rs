@@ -76,7 +76,8 @@ impl Engine {
         let lines = Lines::new(&profile.memory, self.state.lines.budget);
         self.emit(EventKind::ProfileSelected {
             name: profile.name.clone(),
-            max_concurrent: profile.max_concurrent,
+            max_concurrent: profile.max_concurrent.fixed().unwrap_or_else(|| self.most_at_once()),
+            auto: profile.max_concurrent.fixed().is_none(),
             max_file_bytes: profile.max_file_size,
             profile: Box::new(profile),
         });
@@ -86,6 +87,7 @@ impl Engine {
             self.emit(EventKind::BudgetChanged { budget_bytes: lines.budget, budget_source, available_bytes, lines });
         }
         self.forget_signs();
+        self.forget_decisions();
         self.apply_size_limit();
     }
 

@@ -179,7 +179,7 @@ impl Linear {
         let in_force = state.profile.as_ref().map(|profile| profile.name.as_str());
         let line = |profile: &Profile| {
             let mark = if Some(profile.name.as_str()) == in_force { ", in force" } else { "" };
-            format!("{}: {} at once, files up to {}{mark}", profile.name, profile.max_concurrent, profile.max_file_size)
+            format!("{}: {}, files up to {}{mark}", profile.name, profile.max_concurrent.words(), profile.max_file_size)
         };
         self.profiles.iter().map(line).collect::<Vec<_>>().join("\n")
     }
@@ -219,7 +219,9 @@ fn status(state: &State) -> String {
     let counts = state.job_counts();
     let mut out: Vec<String> = Vec::new();
     if let Some(profile) = &state.profile {
-        out.push(format!("profile {}: {} at once, files up to {}", profile.name, profile.max_concurrent, profile.max_file_size));
+        let slots = profile.max_concurrent.words();
+        let decided = state.decided.as_ref().map(|now| format!("; now {}: {}", now.at_once, now.why)).unwrap_or_default();
+        out.push(format!("profile {}: {slots}, files up to {}{decided}", profile.name, profile.max_file_size));
     }
     let (counted, end) = (memory.counted_bytes.whole(), state.lines.gauge_end());
     out.push(format!(

@@ -171,8 +171,12 @@ impl Lines {
                 None,
                 format!("cleanup: {} freed {:.1}MB in {millis} ms", action.words(), freed_bytes.as_mb()),
             ),
-            EventKind::ProfileSelected { name, max_concurrent, max_file_bytes, .. } => {
-                line(LogLevel::Info, None, format!("profile {name}: {max_concurrent} at once, files up to {max_file_bytes}"))
+            EventKind::ProfileSelected { name, profile, max_file_bytes, .. } => {
+                let slots = profile.max_concurrent.words();
+                line(LogLevel::Info, None, format!("profile {name}: {slots}, files up to {max_file_bytes}"))
+            }
+            EventKind::SlotsDecided { profile, at_once, why, .. } => {
+                line(LogLevel::Memory, None, format!("{profile}: {at_once} at once: {why}"))
             }
             EventKind::QueuePaused => line(LogLevel::Info, None, "the queue is held".to_owned()),
             EventKind::QueueResumed => line(LogLevel::Info, None, "the queue is released".to_owned()),

@@ -20,9 +20,10 @@ pub fn render(summary: &RunSummary) -> String {
     .collect();
     let counts = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
     let kills = if summary.oom_kills == 0 { String::new() } else { format!("\n  oom kills      {}", summary.oom_kills) };
+    let slots = summary.at_once.as_ref().map(|words| format!("\n\x20 at once        {words}")).unwrap_or_default();
     format!(
         "plimsoll: the run is over\n\
-         \x20 profile        {}\n\
+         \x20 profile        {}{slots}\n\
          \x20 jobs           {counts}\n\
          \x20 peak           {} of {} (with file cache {})\n\
          \x20 budget from    {}\n\

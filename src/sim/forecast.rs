@@ -4,22 +4,23 @@
 //! A forecast is many runs; in each a job takes the course of one of its kind, drawn by a seed, so that the same seed gives
 //! the same forecast. Jobs share the processors. What others use meanwhile is not foretold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::world::{Course, Fate, SimJob};
 use super::{End, Sim};
 use crate::domain::command::Command;
-use crate::domain::curve::JobCurve;
-use crate::domain::event::{EventKind, RunSummary};
+use crate::domain::curve::{JobCurve, Point};
+use crate::domain::event::RunSummary;
 use crate::domain::job::MediaInfo;
 use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::profile::Profile;
 use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
 use crate::engine::EngineConfig;
-use crate::engine::estimate::{Learned, RecipeKey, output_size, predicted_peak};
+use crate::engine::estimate::{Learned, RecipeKey, output_size, parallelism, predicted_peak};
 
 /// With fewer finished jobs of its kind a job's forecast is marked as a guess.
 pub const SURE_FROM: usize = 3;
@@ -35,9 +36,11 @@ const LIKE_PEAK: (f64, f64) = (0.97, 1.02);
 const LIKE_CPU: (f64, f64) = (0.9, 1.1);
 /// No queue takes longer than this.
 const LONGEST: Duration = Duration::from_hours(24 * 30);
-/// The modelled kernel looks this often, and jobs tell how far they are: a forecast is no proof, and has to be quick.
-const KERNEL_EVERY: Duration = Duration::from_millis(250);
-const PROGRESS_EVERY: Duration = Duration::from_secs(20);
+/// A course may be drawn with fewer points as long as it strays from what was seen by no more than this, in thousandths of the
+/// peak: each point costs a step in every run.
+const STRAYS: f64 = 20.0;
+/// Runs that are worth a thread of their own.
+const RUNS_A_THREAD: u32 = 8;
 
 /// A job of the queue.
 #[derive(Debug, Clone)]
@@ -95,10 +98,27 @@ pub struct Forecast {
 pub struct Forecaster<'a> {
     jobs: &'a [QueuedJob],
     presets: &'a BTreeMap<String, Preset>,
-    learned: &'a Learned,
+    /// What is known of the queue's kinds; of others nothing has to be carried along.
+    learned: Learned,
     cores: f64,
     /// The courses known for each job of the queue.
-    known: Vec<Vec<&'a JobCurve>>,
+    known: Vec<Vec<Known<'a>>>,
+}
+
+/// A course, and its points with those left out that tell nothing.
+#[derive(Debug, Clone)]
+struct Known<'a> {
+    curve: &'a JobCurve,
+    points: Arc<[Point]>,
+}
+
+/// How one run went.
+struct Run {
+    summary: RunSummary,
+    /// The highest memory, between samples too.
+    highest: Bytes,
+    /// The load line.
+    line: Bytes,
 }
 
 impl<'a> Forecaster<'a> {
@@ -109,41 +129,39 @@ impl<'a> Forecaster<'a> {
         (learned, curves): (&'a Learned, &'a [JobCurve]),
         cores: f64,
     ) -> Self {
-        let mut by_recipe: BTreeMap<&str, Vec<&JobCurve>> = BTreeMap::new();
+        let mut by_recipe: BTreeMap<&str, Vec<Known<'a>>> = BTreeMap::new();
         for curve in curves {
-            by_recipe.entry(&curve.recipe).or_default().push(curve);
+            by_recipe.entry(&curve.recipe).or_default().push(Known { curve, points: thinned(&curve.points).into() });
         }
-        let of = |job: &QueuedJob| {
-            let key = RecipeKey::of(&job.media, presets.get(&job.preset)?)?;
-            by_recipe.get(key.as_str()).cloned()
-        };
-        Self { jobs, presets, learned, cores, known: jobs.iter().map(|job| of(job).unwrap_or_default()).collect() }
+        let key_of = |job: &QueuedJob| RecipeKey::of(&job.media, presets.get(&job.preset)?);
+        let keys: Vec<Option<RecipeKey>> = jobs.iter().map(key_of).collect();
+        let of = |key: &Option<RecipeKey>| by_recipe.get(key.as_ref()?.as_str()).cloned();
+        let known = keys.iter().map(|key| of(key).unwrap_or_default()).collect();
+        let wanted: BTreeSet<&RecipeKey> = keys.iter().flatten().collect();
+        Self { jobs, presets, learned: learned.only(|key| wanted.contains(key)), cores, known }
     }
 
     /// Jobs whose kind has hardly been seen: what is foretold of them is a guess.
     pub fn guesses(&self) -> usize {
-        self.known.iter().filter(|curves| curves.len() < SURE_FROM).count()
+        self.known.iter().filter(|known| known.len() < SURE_FROM).count()
     }
 
     /// Finished jobs that the forecast of this queue rests on.
     pub fn learned_from(&self) -> usize {
-        let mut used: Vec<*const JobCurve> = self.known.iter().flatten().map(|curve| std::ptr::from_ref(*curve)).collect();
+        let mut used: Vec<*const JobCurve> = self.known.iter().flatten().map(|known| std::ptr::from_ref(known.curve)).collect();
         used.sort();
         used.dedup();
         used.len()
     }
 
-    /// Runs the queue this often in virtual time.
+    /// Runs the queue this often in virtual time, on every processor there is; how many those are changes nothing of it.
     pub fn forecast(&self, variant: &Variant, runs: u32, seed: u64) -> Forecast {
         let mut peaks = Vec::new();
         let mut times = Vec::new();
         let mut holds = Vec::new();
         let (mut crossed, mut killed, mut rejected) = (0_u32, 0_u32, 0);
         let mut high_water = Bytes::ZERO;
-        for run in 0..runs.max(1) {
-            // The same jobs take the same courses in every way to run the queue: only the way makes the difference.
-            let mut dice = Dice(seed.wrapping_add(u64::from(run).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
-            let (summary, highest, line) = self.once(variant, &mut dice);
+        for Run { summary, highest, line } in self.runs(variant, runs.max(1), seed) {
             high_water = line;
             peaks.push(highest.max(summary.peak_memory_bytes).0 as f64);
             times.push(summary.seconds);
@@ -169,8 +187,27 @@ impl<'a> Forecaster<'a> {
         }
     }
 
-    /// One run: its summary, the highest memory seen between samples too, and the line.
-    fn once(&self, variant: &Variant, dice: &mut Dice) -> (RunSummary, Bytes, Bytes) {
+    /// All runs, in their order.
+    fn runs(&self, variant: &Variant, runs: u32, seed: u64) -> Vec<Run> {
+        // The same jobs take the same courses in every way to run the queue: only the way makes the difference.
+        let one = |run: u32| self.once(variant, &mut Dice(seed.wrapping_add(u64::from(run).wrapping_mul(0x9E37_79B9_7F4A_7C15))));
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u32;
+        let threads = processors.min(runs / RUNS_A_THREAD).max(1);
+        let share = runs.div_ceil(threads);
+        let part = |first: u32| (first..runs.min(first + share)).map(one).collect::<Vec<Run>>();
+        if threads == 1 {
+            return part(0);
+        }
+        std::thread::scope(|scope| {
+            let part = &part;
+            let parts: Vec<_> = (0..threads).map(|thread| scope.spawn(move || part(thread * share))).collect();
+            let done = parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            done.flatten().collect()
+        })
+    }
+
+    /// One run.
+    fn once(&self, variant: &Variant, dice: &mut Dice) -> Run {
         let config = EngineConfig {
             profile: variant.profile.clone(),
             profiles: Vec::new(),
@@ -182,15 +219,16 @@ impl<'a> Forecaster<'a> {
             governor: true,
             version: String::new(),
             learned: self.learned.clone(),
+            cores: self.cores,
         };
         let (jobs, courses): (Vec<SimJob>, Vec<Course>) =
             self.jobs.iter().zip(&self.known).map(|(job, known)| self.draw(job, known, dice)).unzip();
         let mut sim = Sim::new(config, jobs);
+        sim.keeps_events = false;
+        sim.world.sparing = true;
         sim.world.courses = courses;
         sim.world.cores = self.cores;
         sim.world.memory = variant.budget;
-        sim.world.kernel_every = KERNEL_EVERY;
-        sim.world.progress_every = PROGRESS_EVERY;
         let paths = sim.world.paths();
         let mut groups: Vec<(&str, Vec<PathBuf>)> = Vec::new();
         for (job, path) in self.jobs.iter().zip(paths) {
@@ -204,20 +242,14 @@ impl<'a> Forecaster<'a> {
         }
         sim.ask(Command::Drain);
         let end = sim.run_until(Mono::START + LONGEST);
-        let mut summary = RunSummary { seconds: LONGEST.as_secs_f64(), ..RunSummary::default() };
-        let mut line = Bytes::ZERO;
-        for event in &sim.events {
-            match &event.kind {
-                EventKind::RunFinished(told) if end == End::Over => summary = told.clone(),
-                EventKind::BudgetChanged { lines, .. } => line = lines.high_water,
-                _ => {}
-            }
-        }
-        (summary, sim.world.highest, line)
+        let unended = || RunSummary { seconds: LONGEST.as_secs_f64(), ..RunSummary::default() };
+        let state = sim.engine.state();
+        let summary = state.summary.clone().filter(|_| end == End::Over).unwrap_or_else(unended);
+        Run { summary, highest: sim.world.highest, line: state.lines.high_water }
     }
 
     /// The course that a job takes in one run.
-    fn draw(&self, job: &QueuedJob, known: &[&JobCurve], dice: &mut Dice) -> (SimJob, Course) {
+    fn draw(&self, job: &QueuedJob, known: &[Known<'_>], dice: &mut Dice) -> (SimJob, Course) {
         let preset = self.presets.get(&job.preset);
         let seconds = job.media.duration.unwrap_or(Duration::from_mins(1)).as_secs_f64();
         let frames = job.media.video.as_ref().map_or(0.0, |video| seconds * video.fps.max(1.0));
@@ -226,15 +258,14 @@ impl<'a> Forecaster<'a> {
             let cpu = preset.map_or(seconds, |preset| guessed_cpu(job, preset, (frames, seconds)));
             (peak.scale(dice.between(GUESS_PEAK)), cpu * dice.between(GUESS_CPU), Vec::new(), 0.0)
         } else {
-            let curve = known[dice.below(known.len())];
+            let Known { curve, points } = &known[dice.below(known.len())];
             let units = if curve.frames > 0 { frames.max(1.0) } else { seconds };
             let cpu = curve.cpu_per_unit() * units * dice.between(LIKE_CPU);
-            let busiest = known.iter().map(|curve| curve.parallelism()).fold(0.0, f64::max);
-            (curve.peak.scale(dice.between(LIKE_PEAK)), cpu, curve.points.clone(), busiest)
+            let busiest = known.iter().map(|known| known.curve.parallelism()).fold(0.0, f64::max);
+            (curve.peak.scale(dice.between(LIKE_PEAK)), cpu, points.to_vec(), busiest)
         };
-        // Two threads of x264 kept 1.5 processors busy, one thread one. What was seen beside other jobs may be less.
-        let threads = preset.map_or(1, |preset| preset.threads);
-        let parallelism = f64::midpoint(1.0, f64::from(threads)).max(seen).min(self.cores);
+        // What was seen beside other jobs may be less.
+        let parallelism = preset.map_or(1.0, parallelism).max(seen).min(self.cores);
         let picture = job.media.video.as_ref().map_or((0, 0), |video| (video.width, video.height));
         let sim = SimJob {
             size: job.size,
@@ -270,6 +301,30 @@ fn guessed_cpu(job: &QueuedJob, preset: &Preset, (frames, seconds): (f64, f64)) 
     });
     // Decoding and scaling cost by what comes in.
     frames * CPU_PER_MEGAPIXEL * (made * factor + megapixels((video.width, video.height)) * 0.1)
+}
+
+/// The points without those that lie so near to the line between others that leaving them out changes little. The highest
+/// stays: it is the peak.
+fn thinned(points: &[Point]) -> Vec<Point> {
+    let Some(top) = (0..points.len()).max_by_key(|at| points[*at].held) else { return Vec::new() };
+    let mut kept = BTreeSet::from([top, points.len() - 1]);
+    // From nothing at the start to the highest, and from there to the end.
+    let mut stretches = vec![(None, top), (Some(top), points.len() - 1)];
+    while let Some((from, to)) = stretches.pop() {
+        let start = from.map_or((0.0, 0.0), |at: usize| (f64::from(points[at].done), f64::from(points[at].held)));
+        let end = (f64::from(points[to].done), f64::from(points[to].held));
+        let stray = |at: usize| {
+            let (done, held) = (f64::from(points[at].done), f64::from(points[at].held));
+            let way = if end.0 > start.0 { (done - start.0) / (end.0 - start.0) } else { 1.0 };
+            (held - (start.1 + (end.1 - start.1) * way)).abs()
+        };
+        let farthest = (from.map_or(0, |at| at + 1)..to).max_by(|a, b| stray(*a).total_cmp(&stray(*b)));
+        if let Some(at) = farthest.filter(|at| stray(*at) > STRAYS) {
+            kept.insert(at);
+            stretches.extend([(from, at), (Some(at), to)]);
+        }
+    }
+    kept.into_iter().map(|at| points[at]).collect()
 }
 
 /// The value that this share of the values do not exceed.

@@ -8,7 +8,8 @@ fn profile(slots: u32) -> Profile {
     Profile {
         name: format!("p{slots}"),
         title: String::new(),
-        max_concurrent: slots,
+        max_concurrent: slots.into(),
+        large: None,
         max_file_size: Bytes::mib(200),
         memory: GUIDE_MARKS,
         scratch_limit: None,

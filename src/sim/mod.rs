@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use crate::domain::command::{ClientId, Command, Rejection, RequestId};
 use crate::domain::event::Event;
+use crate::domain::job::{JobId, Phase};
+use crate::domain::memory::Level;
+use crate::domain::state::State;
 use crate::domain::time::{Mono, Now, Wall};
 use crate::engine::port::{Effect, Host as _, Input};
 use crate::engine::{Engine, EngineConfig};
@@ -22,8 +25,10 @@ pub struct Sim {
     pub engine: Engine,
     /// The world that carries out its orders.
     pub world: World,
-    /// Every event, in order.
+    /// Every event, in order; none where nobody wants them.
     pub events: Vec<Event>,
+    /// Events are kept.
+    pub keeps_events: bool,
     /// Every answer to a request.
     pub replies: Vec<(RequestId, Result<(), Rejection>)>,
     requests: u64,
@@ -46,6 +51,7 @@ impl Sim {
             engine: Engine::new(config),
             world: World::new(jobs),
             events: Vec::new(),
+            keeps_events: true,
             replies: Vec::new(),
             requests: 0,
             now: Mono::START,
@@ -99,14 +105,21 @@ impl Sim {
     }
 
     fn give(&mut self, input: Input) {
+        let is_wake = matches!(input, Input::Wake);
         let effects = self.engine.step(now(self.now), input);
+        // What follows from time alone wants to be looked at as much as what the world tells.
+        let is_news = is_wake && !effects.is_empty();
         self.carry_out(effects);
+        if self.world.sparing {
+            self.world.watch(is_news, needs_samples(self.engine.state()));
+        }
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Publish(event) => self.events.push(event),
+                Effect::Publish(event) if self.keeps_events => self.events.push(event),
+                Effect::Publish(_) => {}
                 Effect::Reply(_, request, result) => self.replies.push((request, result)),
                 Effect::Exit => {}
                 other => {
@@ -116,6 +129,12 @@ impl Sim {
             }
         }
     }
+}
+
+/// Something is decided by how memory goes on, though nothing happens.
+fn needs_samples(state: &State) -> bool {
+    let is_stopped = |id: &JobId| matches!(state.jobs.get(id).map(|job| &job.phase), Some(Phase::Running { for_memory: true, .. }));
+    state.memory.level != Level::Normal || state.index.active.iter().any(is_stopped)
 }
 
 fn now(mono: Mono) -> Now {

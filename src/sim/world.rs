@@ -82,6 +82,8 @@ struct Process {
     /// Running since; `None` while stopped.
     since: Option<Mono>,
     generation: u64,
+    /// It has told how far it is.
+    told: bool,
 }
 
 /// Memory of others that comes and goes: none for the first half of the period, all of it for the second.
@@ -129,6 +131,11 @@ pub struct World {
     pub kernel_every: Duration,
     /// See `kernel_every`.
     pub progress_every: Duration,
+    /// Memory is sampled, and the kernel looks, when something happens and not by the clock; only near the line by the clock
+    /// too. A forecast is no proof, and has to be quick. Wants courses: what bends a course is what happens.
+    pub sparing: bool,
+    /// Processors that a job without a course keeps busy, as its exit tells; zero = it does not tell.
+    pub keeps_busy: f64,
     /// Highest memory that the kernel cannot drop, as far as it was looked at.
     pub highest: Bytes,
     /// Memory there is.
@@ -144,6 +151,12 @@ pub struct World {
     /// The kernel kills; without it memory may go beyond what there is.
     pub kernel: bool,
     watched: bool,
+    /// When memory was last sampled, when it will be, and how long after that again, in a sparing world.
+    sampled: Option<Mono>,
+    sample_due: Option<Mono>,
+    sample_wait: Duration,
+    /// Highest rank that was given.
+    last_rank: Rank,
     /// ffmpeg's name of the pixel format of every picture; where it is empty nobody can learn from a job.
     pub pixel_format: String,
     /// Samples come at this pace; zero = never.
@@ -171,6 +184,12 @@ const CONSOLE: Bytes = Bytes::mib(10);
 const RANK_STEP: Rank = 1 << 20;
 const KERNEL_EVERY: Duration = Duration::from_millis(20);
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+/// How far a job of a sparing world is when it tells so.
+const TOLD_AT: f64 = 0.5;
+/// The course of a job that has none: all of its memory from a tenth of the way on.
+const STEEP: &[Point] = &[Point { done: 100, held: 1000 }];
+/// Longest time between two samples of a sparing world in which something is decided by how memory goes on.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 impl World {
     /// A world with these jobs to be found, 2 GB of memory and nobody else in it.
@@ -190,6 +209,8 @@ impl World {
             cores: f64::INFINITY,
             kernel_every: KERNEL_EVERY,
             progress_every: PROGRESS_EVERY,
+            sparing: false,
+            keeps_busy: 0.0,
             highest: Bytes::ZERO,
             memory: Bytes::gib(2),
             foreign: Bytes::ZERO,
@@ -198,6 +219,10 @@ impl World {
             oom_kills: 0,
             kernel: true,
             watched: false,
+            sampled: None,
+            sample_due: None,
+            sample_wait: Duration::ZERO,
+            last_rank: 0,
             pixel_format: String::new(),
             sample_every: Duration::from_millis(250),
             persist_takes: Duration::from_millis(1),
@@ -245,17 +270,26 @@ impl World {
             if at > now {
                 return None;
             }
+            // What is decided now is decided on a sample of now.
+            if self.sparing && self.is_news() && self.sampled.is_none_or(|at| now.since(at) >= self.sample_every) {
+                return self.sample();
+            }
             let (_, coming) = self.coming.pop_first()?;
             let input = match coming {
                 Coming::Input(input) => {
                     if let Input::Persisted(seq) = input {
                         self.persisted = seq;
                     }
+                    // The line after the last job waits for it, and the end of the run for that line.
+                    if self.sparing && self.processes.is_empty() && matches!(input, Input::CleanupDone(..)) {
+                        self.sample_in(self.sample_every);
+                    }
                     Some(input)
                 }
                 Coming::Tick(job, generation) => self.tick(job, generation),
                 Coming::Arrive(scan, preset, found) => Some(self.arrive(scan, &preset, found)),
                 Coming::Page(limit) => Some(self.page(limit)),
+                Coming::Sample if self.sparing && self.sample_due != Some(at) => None,
                 Coming::Sample => self.sample(),
                 Coming::Kernel => self.kernel_looks(),
             };
@@ -264,6 +298,34 @@ impl World {
             }
         }
         None
+    }
+
+    /// What comes next is told to the engine, or shows in memory.
+    fn is_news(&self) -> bool {
+        match self.coming.values().next() {
+            None | Some(Coming::Sample | Coming::Kernel) => false,
+            Some(Coming::Tick(job, generation)) => self.processes.get(job).is_some_and(|known| known.generation == *generation),
+            Some(Coming::Input(_) | Coming::Arrive(..) | Coming::Page(_)) => true,
+        }
+    }
+
+    /// In a sparing world: memory is sampled a little later if there is `news`, and again and again, ever more seldom, as
+    /// long as something is decided by how it goes on.
+    pub(super) fn watch(&mut self, news: bool, goes_on: bool) {
+        if news || !goes_on {
+            self.sample_wait = self.sample_every;
+        }
+        if news || goes_on {
+            self.sample_in(self.sample_wait);
+        }
+    }
+
+    fn sample_in(&mut self, delay: Duration) {
+        let at = self.now + delay;
+        if self.sample_due.is_none_or(|due| due > at || due < self.now) {
+            self.sample_due = Some(at);
+            self.after(delay, Coming::Sample);
+        }
     }
 
     fn after(&mut self, delay: Duration, coming: Coming) {
@@ -284,7 +346,8 @@ impl World {
         for index in found {
             let id = JobId(self.stored.len() as u64 + 1);
             self.index_of.insert(id, index);
-            let rank = self.last_rank() + RANK_STEP;
+            self.last_rank += RANK_STEP;
+            let rank = self.last_rank;
             let size = self.jobs[index].size;
             let job = StoredJob {
                 id,
@@ -303,12 +366,8 @@ impl World {
             arrived.jobs += 1;
             arrived.bytes += size;
         }
-        arrived.last_rank = self.last_rank();
+        arrived.last_rank = self.last_rank;
         Input::Found(scan, arrived)
-    }
-
-    fn last_rank(&self) -> Rank {
-        self.stored.values().map(|job| job.rank).max().unwrap_or(0)
     }
 
     fn page(&mut self, limit: usize) -> Input {
@@ -319,7 +378,7 @@ impl World {
         let jobs = told.iter().filter_map(|(_, id)| self.stored.get(id).cloned()).collect();
         let sizes = self.untold.iter().filter_map(|(_, id)| self.stored.get(id)).map(|job| job.size);
         let backlog = Backlog { jobs: self.untold.len() as u64, bytes: sizes.sum() };
-        Input::Paged(Page { jobs, backlog, last_rank: self.last_rank(), interrupted: 0 })
+        Input::Paged(Page { jobs, backlog, last_rank: self.last_rank, interrupted: 0 })
     }
 
     /// What a store would keep of an event.
@@ -331,6 +390,7 @@ impl World {
             EventKind::JobMoved { job, rank } | EventKind::JobRetried { job, rank } => {
                 if let Some(stored) = self.stored.get_mut(job) {
                     stored.rank = *rank;
+                    self.last_rank = self.last_rank.max(*rank);
                 }
             }
             EventKind::JobParked { job } => {
@@ -346,7 +406,14 @@ impl World {
         if self.sample_every == Duration::ZERO {
             return None;
         }
-        self.after(self.sample_every, Coming::Sample);
+        self.sampled = Some(self.now);
+        if self.sparing {
+            self.highest = self.highest.max(self.hard());
+            self.sample_due = None;
+            self.sample_wait = (self.sample_wait * 3 / 2).clamp(self.sample_every, LONGEST_WAIT);
+        } else {
+            self.after(self.sample_every, Coming::Sample);
+        }
         if self.blind.iter().any(|(from, to)| (*from..*to).contains(&self.now)) {
             return None;
         }
@@ -409,6 +476,10 @@ impl World {
         if self.watched {
             self.after(self.kernel_every, Coming::Kernel);
         }
+        self.kernel_kills()
+    }
+
+    fn kernel_kills(&mut self) -> Option<Input> {
         self.highest = self.highest.max(self.hard());
         if !self.kernel {
             return None;
@@ -450,6 +521,12 @@ impl World {
         let process = self.processes.get(&id).filter(|process| process.generation == generation)?;
         let (spec, ran, attempt) = (self.jobs[process.index].clone(), self.ran(process), process.attempt);
         let is_at_end = ran >= spec.length && !matches!(spec.fate, Fate::Hangs);
+        if self.sparing && !is_at_end {
+            let input = self.kernel_kills().or_else(|| self.tell_once(id, ran));
+            self.next_tick(id);
+            return input;
+        }
+        self.highest = self.highest.max(self.hard());
         if !is_at_end {
             self.next_tick(id);
             let ratio = if matches!(spec.fate, Fate::Hangs) { 0.0 } else { ran.as_secs_f64() / spec.length.as_secs_f64() };
@@ -465,21 +542,57 @@ impl World {
         Some(self.end(id, exit, failure, oom_killed))
     }
 
+    /// How far a job of a sparing world is, told once on its way: the engine learns from jobs that have come far enough.
+    fn tell_once(&mut self, id: JobId, ran: Duration) -> Option<Input> {
+        let process = self.processes.get_mut(&id)?;
+        let ratio = ran.as_secs_f64() / self.jobs[process.index].length.as_secs_f64().max(1e-6);
+        if process.told || ratio < TOLD_AT {
+            return None;
+        }
+        process.told = true;
+        let media = self.courses.get(process.index).map(|course| &course.media);
+        let frames = media.and_then(|media| Some(media.duration?.as_secs_f64() * media.video.as_ref()?.fps)).unwrap_or(0.0);
+        let progress =
+            Progress { ratio: Some(ratio), frame: (frames * ratio) as u64, fps: 25.0, speed: 1.0, ..Progress::default() };
+        Some(Input::Job(id, JobReport::Progress(progress)))
+    }
+
     fn end(&mut self, id: JobId, exit: Exit, failure: Option<Failure>, oom_killed: Option<bool>) -> Input {
-        let peak = self.processes.get(&id).map_or(Bytes::ZERO, |process| self.anon(process));
-        self.processes.remove(&id);
+        let peak = self.processes.get(&id).map_or(Bytes::ZERO, |process| match self.courses.get(process.index) {
+            // Whoever looked all the time has seen the highest of the course, not what is held at its end.
+            Some(_) if self.ran(process) >= self.jobs[process.index].length => self.jobs[process.index].peak,
+            _ => self.anon(process),
+        });
+        let cpu = self.processes.remove(&id).map_or(Duration::ZERO, |process| self.ran(&process).mul_f64(self.keeps_busy));
         self.limits.remove(&id);
         self.share_processors();
-        Input::Job(id, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed, cpu: Duration::ZERO }))
+        Input::Job(id, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed, cpu }))
     }
 
     fn next_tick(&mut self, id: JobId) {
         let Some(process) = self.processes.get(&id) else { return };
         let spec = &self.jobs[process.index];
-        let left = spec.length.saturating_sub(self.ran(process)).div_f64(process.rate.max(1e-6));
-        let delay = if matches!(spec.fate, Fate::Hangs) { self.progress_every } else { left.min(self.progress_every) };
+        let ran = self.ran(process);
+        let left = spec.length.saturating_sub(ran).div_f64(process.rate.max(1e-6));
+        let delay = match &spec.fate {
+            Fate::Hangs => self.progress_every,
+            _ if self.sparing => left.min(self.bend_after(process, ran).div_f64(process.rate.max(1e-6))),
+            _ => left.min(self.progress_every),
+        };
         let generation = process.generation;
         self.after(delay.max(Duration::from_millis(1)), Coming::Tick(id, generation));
+    }
+
+    /// Work left to the next bend of a job's course, or to where it tells how far it is.
+    fn bend_after(&self, process: &Process, ran: Duration) -> Duration {
+        let length = self.jobs[process.index].length;
+        let done = ran.as_secs_f64() / length.as_secs_f64().max(1e-6);
+        let points = self.courses.get(process.index).map_or(&[][..], |course| &course.points);
+        let points = if points.is_empty() { STEEP } else { points };
+        // What lies a rounding away is reached.
+        let next = points.iter().map(|point| f64::from(point.done) / 1000.0).find(|at| *at > done + 1e-6).unwrap_or(1.0);
+        let next = if !process.told && done < TOLD_AT { next.min(TOLD_AT + 1e-6) } else { next };
+        length.mul_f64((next - done).max(0.0))
     }
 
     fn spawn(&mut self, order: &SpawnOrder) {
@@ -506,10 +619,11 @@ impl World {
             ran: Duration::ZERO,
             since: Some(self.now),
             generation: self.order,
+            told: false,
         };
         self.processes.insert(id, process);
         self.most_processes = self.most_processes.max(self.processes.len());
-        if !self.watched {
+        if !self.watched && !self.sparing {
             self.watched = true;
             self.after(self.kernel_every, Coming::Kernel);
         }
@@ -579,8 +693,10 @@ impl Host for World {
         match effect {
             Effect::Persist(event) => {
                 self.keep(&event);
-                let takes = self.persist_takes;
-                self.after(takes, Coming::Input(Input::Persisted(event.seq)));
+                // Only starts wait for the disk, and what is written later says the same of all before it.
+                if !self.sparing || matches!(event.kind, EventKind::JobAdmitted { .. }) {
+                    self.after(self.persist_takes, Coming::Input(Input::Persisted(event.seq)));
+                }
             }
             Effect::Page { limit } => self.after(Duration::from_millis(1), Coming::Page(limit)),
             Effect::Scan { scan, paths, preset } => {

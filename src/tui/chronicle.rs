@@ -170,9 +170,12 @@ impl Chronicle {
                 let Some(record) = state.cleanups.iter().rev().find(|record| record.id == *id) else { return };
                 (Topic::Cleanup, record.job, Cleanup, cleanup(record))
             }
-            EventKind::ProfileSelected { name, max_concurrent, max_file_bytes, .. } => {
-                let text = format!("{name}: {max_concurrent} at once, files up to {max_file_bytes}");
+            EventKind::ProfileSelected { name, profile, max_file_bytes, .. } => {
+                let text = format!("{name}: {}, files up to {max_file_bytes}", profile.max_concurrent.words());
                 (Topic::Profile, None, Text, text)
+            }
+            EventKind::SlotsDecided { profile, at_once, why, .. } => {
+                (Topic::Profile, None, Text, format!("{profile}: {at_once} at once: {why}"))
             }
             EventKind::BudgetChanged { budget_bytes, budget_source, lines, .. } => {
                 let line = lines.high_water.whole();

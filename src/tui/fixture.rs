@@ -11,7 +11,7 @@ use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupTrigger, CleanupVe
 use crate::domain::event::{Event, EventKind, JobCounts, MemoryFigures, RunSummary, Seq};
 use crate::domain::job::{AudioStream, JobId, LogLevel, MediaInfo, Outcome, RejectReason, VideoStream};
 use crate::domain::memory::{Level, Lines};
-use crate::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
+use crate::domain::profile::{GUIDE_MARKS, GuideWords, Profile, Slots};
 use crate::domain::time::{Mono, Wall};
 use crate::domain::units::Bytes;
 use crate::runtime::link::{Checkup, Finding, FindingStatus, SettingInForce, Update};
@@ -43,7 +43,8 @@ impl Story {
         let lines = Lines::new(&profile.memory, Bytes::gib(2));
         story.tell(EventKind::ProfileSelected {
             name: profile.name.clone(),
-            max_concurrent: profile.max_concurrent,
+            max_concurrent: profile.max_concurrent.fixed().unwrap_or(3),
+            auto: profile.max_concurrent.fixed().is_none(),
             max_file_bytes: profile.max_file_size,
             profile: Box::new(profile),
         });
@@ -94,7 +95,13 @@ impl Story {
             video: Some(video),
             audio: Some(AudioStream { codec: "aac".to_owned(), channels: 2 }),
         };
-        self.tell(EventKind::JobInspected { job: JobId(id), media, predicted_peak_bytes: Some(Bytes::mib(peak)), learned_from: 0 })
+        self.tell(EventKind::JobInspected {
+            job: JobId(id),
+            media,
+            predicted_peak_bytes: Some(Bytes::mib(peak)),
+            learned_from: 0,
+            pixels: 1920 * 1080,
+        })
     }
 
     pub fn start(&mut self, id: u64, attempt: u32) -> &mut Self {
@@ -397,8 +404,9 @@ pub fn profiles() -> Vec<Profile> {
     let row = |name: &str, jobs, mb, words: [&str; 3]| Profile {
         name: name.to_owned(),
         title: format!("{jobs} at once, {mb} MB"),
-        max_concurrent: jobs,
+        max_concurrent: Slots::Fixed(jobs),
         max_file_size: Bytes::mib(mb),
+        large: None,
         memory: GUIDE_MARKS,
         scratch_limit: None,
         env: BTreeMap::new(),

@@ -94,6 +94,7 @@ mod tests {
         story.tell(EventKind::ProfileSelected {
             name: safe.name.clone(),
             max_concurrent: 1,
+            auto: false,
             max_file_bytes: safe.max_file_size,
             profile: Box::new(safe),
         });

@@ -2,7 +2,7 @@
 
 use crate::domain::job::{Phase, RejectReason};
 use crate::domain::memory::{BudgetSource, Lines};
-use crate::domain::profile::Profile;
+use crate::domain::profile::{Profile, Slots};
 use crate::domain::state::State;
 
 /// What switching would do.
@@ -28,7 +28,8 @@ impl Switch {
     /// What switching from `state` to `profile` would do.
     pub fn preview(state: &State, profile: &Profile) -> Self {
         let running = state.index.active.len() as u64;
-        let slots = u64::from(profile.max_concurrent);
+        // Where memory and processors decide, nothing is known before they do.
+        let slots = profile.max_concurrent.fixed().map_or(running, u64::from);
         let waiting = state.index.waiting.iter().map(|(_, id)| id).chain(&state.index.backoff);
         let too_large =
             waiting.filter_map(|id| state.jobs.get(id)).filter(|job| !job.allowed && job.size > profile.max_file_size).count()
@@ -59,6 +60,9 @@ impl Switch {
             return "in force".to_owned();
         }
         let mut parts = Vec::new();
+        if profile.max_concurrent == Slots::Auto {
+            parts.push("memory and processors decide how many at once".to_owned());
+        }
         if self.draining > 0 {
             parts.push(format!("{} of {} running drain", self.draining, self.running));
         }

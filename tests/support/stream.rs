@@ -24,6 +24,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("cleanup_started", "cleanup trigger action before_bytes"),
     ("cleanup_finished", "cleanup action before_bytes after_bytes freed_bytes millis"),
     ("profile_selected", "name max_concurrent max_file_bytes"),
+    ("slots_decided", "profile at_once limit why"),
     ("warning_raised", "warning evidence advice"),
     ("fault", "what detail"),
     (

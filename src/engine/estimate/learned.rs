@@ -140,6 +140,12 @@ impl Learned {
         Some((highest.scale(MARGIN), peaks.len() as u32))
     }
 
+    /// What is known of these recipes alone.
+    #[must_use]
+    pub fn only(&self, wanted: impl Fn(&RecipeKey) -> bool) -> Self {
+        Self(self.0.iter().filter(|(key, _)| wanted(key)).map(|(key, peaks)| (key.clone(), peaks.clone())).collect())
+    }
+
     /// Number of recipes known.
     pub fn len(&self) -> usize {
         self.0.len()

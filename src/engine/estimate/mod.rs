@@ -9,7 +9,9 @@ mod model;
 mod x264;
 
 pub use learned::{Course, KEPT, Learned, RecipeKey};
-pub use model::{output_size, peak as predicted_peak};
+pub use model::{output_size, parallelism, peak as predicted_peak, pixels};
+
+use std::time::Duration;
 
 use super::Engine;
 use super::port::Effect;
@@ -28,11 +30,25 @@ pub struct Estimate {
 
 /// Estimates a job; `None` where nothing is known of its picture.
 pub fn estimate(media: &MediaInfo, preset: &Preset, learned: &Learned) -> Option<Estimate> {
-    let known = RecipeKey::of(media, preset).and_then(|key| learned.expected(&key));
-    match known {
-        Some((peak, learned_from)) => Some(Estimate { peak, learned_from }),
-        None => predicted_peak(media, preset).map(|peak| Estimate { peak, learned_from: 0 }),
-    }
+    expect(media, preset, learned).map(|expected| expected.estimate)
+}
+
+/// An estimate, with the kind of jobs that teach of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Expected {
+    pub estimate: Estimate,
+    /// `None` where nobody teaches.
+    pub key: Option<RecipeKey>,
+}
+
+/// As [`estimate`], with the job's kind.
+pub(super) fn expect(media: &MediaInfo, preset: &Preset, learned: &Learned) -> Option<Expected> {
+    let key = RecipeKey::of(media, preset);
+    let estimate = match key.as_ref().and_then(|key| learned.expected(key)) {
+        Some((peak, learned_from)) => Estimate { peak, learned_from },
+        None => Estimate { peak: predicted_peak(media, preset)?, learned_from: 0 },
+    };
+    Some(Expected { estimate, key })
 }
 
 impl Engine {
@@ -48,8 +64,14 @@ impl Engine {
         let (Some(media), Some(preset)) = (&job.media, self.preset_of(job)) else { return };
         let frames = job.progress.map_or(0, |progress| progress.frame);
         let course = Course { peak: active.host_peak, frames, ran: active.ran };
-        let Some(key) = RecipeKey::of(media, preset).filter(|_| course.is_telling(preset)) else { return };
-        self.learn(key, course.peak);
+        let known = self.expected.get(&id).and_then(|expected| expected.key.clone());
+        let Some(key) = known.or_else(|| RecipeKey::of(media, preset)) else { return };
+        let cpu = active.exit.as_ref().map_or(Duration::ZERO, |exit| exit.cpu);
+        let is_telling = course.is_telling(preset);
+        self.note_busy(&key, cpu, course.ran);
+        if is_telling {
+            self.learn(key, course.peak);
+        }
     }
 
     /// A try that ended for want of memory shows how much its kind needs at least: the next like it, in this run and in
@@ -65,23 +87,23 @@ impl Engine {
 
     fn learn(&mut self, key: RecipeKey, peak: Bytes) {
         self.config.learned.remember(key.clone(), peak);
-        self.effects.push(Effect::RememberPeak(key, peak));
         // What waits is looked at with other eyes from now on; what runs keeps at least what it was promised.
-        let known: Vec<(JobId, Estimate)> = self.expected.iter().map(|(id, estimate)| (*id, *estimate)).collect();
-        for (id, before) in known {
-            self.expect(id);
-            let is_less = self.expected.get(&id).is_none_or(|now| now.peak < before.peak);
-            if is_less && self.active.contains_key(&id) {
-                self.expected.insert(id, before);
+        if let Some((peak, learned_from)) = self.config.learned.expected(&key) {
+            let like_it = self.expected.iter_mut().filter(|(_, expected)| expected.key.as_ref() == Some(&key));
+            for (id, expected) in like_it {
+                if peak >= expected.estimate.peak || !self.active.contains_key(id) {
+                    expected.estimate = Estimate { peak, learned_from };
+                }
             }
         }
+        self.effects.push(Effect::RememberPeak(key, peak));
     }
 
     /// What a job is expected to need, by all that is known now.
     pub(super) fn expected(&self, id: JobId) -> Option<Estimate> {
         let job = self.job(id)?;
         let told = || job.predicted_peak.map(|peak| Estimate { peak, learned_from: 0 });
-        self.expected.get(&id).copied().or_else(|| self.estimate_of(job)).or_else(told)
+        self.expected.get(&id).map(|expected| expected.estimate).or_else(|| self.estimate_of(job)).or_else(told)
     }
 
     /// What the model alone expects of a job; `None` where nothing is known of its picture.
@@ -91,10 +113,9 @@ impl Engine {
     }
 
     /// Keeps the estimate of a job that may start soon or runs: it is asked for at every sample.
-    pub(super) fn expect(&mut self, id: JobId) {
-        let estimate = self.job(id).filter(|job| !job.phase.is_terminal()).and_then(|job| self.estimate_of(job));
-        match estimate {
-            Some(estimate) => drop(self.expected.insert(id, estimate)),
+    pub(super) fn keep_expected(&mut self, id: JobId, expected: Option<Expected>) {
+        match expected {
+            Some(expected) => drop(self.expected.insert(id, expected)),
             None => drop(self.expected.remove(&id)),
         }
     }

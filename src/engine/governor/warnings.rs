@@ -104,23 +104,24 @@ impl Engine {
         warnings.foreign_below_since = below_since;
         let is_foreign_gone = below_since.is_some_and(|since| now.since(since) >= FOREIGN_CALM);
 
-        let evidence = format!("{} s of the last 5 min over {}", over.as_secs(), lines.high_water);
+        let evidence = || format!("{} s of the last 5 min over {}", over.as_secs(), lines.high_water);
         self.sign(LINE, over > LINE_ALARM, over < LINE_CALM, evidence);
-        let evidence = format!("memory had to be cleaned up at the line {passes} times within 10 min");
+        let evidence = || format!("memory had to be cleaned up at the line {passes} times within 10 min");
         self.sign(OFTEN, passes >= PASSES, passes < PASSES, evidence);
         let is_failing = ended >= JOBS_AT_LEAST && bad * 10 > ended;
-        self.sign(FAILING, is_failing, !is_failing, format!("{bad} of the last {ended} jobs failed, stalled or timed out"));
-        let evidence = format!("somebody else uses {}; the line is {}", base.whole(), lines.high_water);
+        self.sign(FAILING, is_failing, !is_failing, || format!("{bad} of the last {ended} jobs failed, stalled or timed out"));
+        let evidence = || format!("somebody else uses {}; the line is {}", base.whole(), lines.high_water);
         self.sign(FOREIGN, is_foreign, is_foreign_gone, evidence);
     }
 
-    fn sign(&mut self, name: &'static str, is_seen: bool, is_gone: bool, evidence: String) {
+    /// The evidence is put into words only where it is told: this is asked at every sample.
+    fn sign(&mut self, name: &'static str, is_seen: bool, is_gone: bool, evidence: impl FnOnce() -> String) {
         let is_raised = self.governor.warnings.raised.contains(name);
         if is_seen && !is_raised {
             self.governor.warnings.raised.insert(name);
             let (advice, profile) =
                 if name == FOREIGN { ("end what else runs here, or give a larger budget".to_owned(), None) } else { self.advice() };
-            self.emit(EventKind::WarningRaised { warning: name.to_owned(), evidence, advice, profile });
+            self.emit(EventKind::WarningRaised { warning: name.to_owned(), evidence: evidence(), advice, profile });
         } else if is_gone && is_raised {
             self.governor.warnings.raised.remove(name);
             self.emit(EventKind::WarningCleared { warning: name.to_owned() });
@@ -129,10 +130,12 @@ impl Engine {
 
     /// The next step down the trade-off table, with the name of its profile; below it, more of what there is too little of.
     fn advice(&self) -> (String, Option<String>) {
-        match self.state.profile.as_deref().and_then(|in_force| next_safer(in_force, &self.config.profiles)) {
+        let in_force = self.state.profile.as_deref();
+        let most = self.most_at_once();
+        match in_force.and_then(|in_force| next_safer(in_force, most, &self.config.profiles)) {
             Some(next) => {
-                let (slots, largest) = (next.max_concurrent, next.max_file_size);
-                (format!("switch to profile {} ({slots} at once, {largest})", next.name), Some(next.name.clone()))
+                let (slots, largest) = (next.max_concurrent.words(), next.max_file_size);
+                (format!("switch to profile {} ({slots}, {largest})", next.name), Some(next.name.clone()))
             }
             None => ("give it a larger budget (--budget), or share the queue among more machines".to_owned(), None),
         }
@@ -140,11 +143,11 @@ impl Engine {
 }
 
 /// The profile that asks a little less of the box: no more at once, no larger files, and less of one of them. Of several
-/// the one that gives up least.
-fn next_safer<'p>(in_force: &Profile, all: &'p [Profile]) -> Option<&'p Profile> {
-    let row = |profile: &Profile| (profile.max_concurrent, profile.max_file_size);
+/// the one that gives up least. One that decides its slots itself counts with the `most` it may come to, and is never
+/// advised: it may come to as many as now.
+fn next_safer<'p>(in_force: &Profile, most: u32, all: &'p [Profile]) -> Option<&'p Profile> {
+    let row = |profile: &Profile| (profile.max_concurrent.fixed().unwrap_or(most), profile.max_file_size);
     let (slots, largest) = row(in_force);
-    all.iter()
-        .filter(|next| next.max_concurrent <= slots && next.max_file_size <= largest && row(next) != row(in_force))
-        .max_by_key(|next| row(next))
+    let is_safer = |next: &&Profile| row(next).0 <= slots && row(next).1 <= largest && row(next) != row(in_force);
+    all.iter().filter(|next| next.max_concurrent.fixed().is_some()).filter(is_safer).max_by_key(|next| row(next))
 }
