@@ -195,6 +195,10 @@ impl Tally {
                 self.running.insert(*job);
                 self.figures.most_at_once = self.figures.most_at_once.max(self.running.len() as u32);
             }
+            // Its process is gone: what it held may be another's already.
+            EventKind::JobFinalizing { job } => {
+                self.running.remove(job);
+            }
             EventKind::JobRequeued { job, reason, .. } => {
                 self.running.remove(job);
                 self.figures.requeues += 1;

@@ -105,6 +105,13 @@ fn the_figures_of_a_run_are_those_of_its_events() {
 }
 
 #[test]
+fn a_job_whose_process_is_gone_is_not_at_work_beside_the_next() {
+    let (one, two) = (EventKind::JobFinalizing { job: JobId(1) }, finished(1, Outcome::Done));
+    let events = vec![(0, queued(1)), (0, queued(2)), (1, started(1)), (2, one), (2, started(2)), (3, two)];
+    assert_eq!(tally(events).finish(Outside::default(), Vec::new()).most_at_once, 1);
+}
+
+#[test]
 fn what_the_kernel_counted_in_the_runs_own_group_goes_before_the_samples() {
     let curve =
         vec![CurvePoint { seconds: 0.1, hard_bytes: Bytes::mib(100) }, CurvePoint { seconds: 0.2, hard_bytes: Bytes::mib(280) }];

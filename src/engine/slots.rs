@@ -170,8 +170,8 @@ impl Engine {
     fn why(&self, limit: SlotLimit, (busy, at_once): (f64, u32), held: Option<(Bytes, Bytes)>) -> String {
         match (limit, held) {
             (SlotLimit::Processors, _) => {
-                let (who, cores) = if at_once == 1 { ("it keeps", self.cores()) } else { ("they keep", self.cores()) };
-                format!("{who} {busy:.1} of {cores} processors busy, another would only take memory")
+                let who = if at_once == 1 { "it keeps" } else { "they keep" };
+                format!("{who} {busy:.1} of {} processors busy, another would only take memory", self.cores())
             }
             (SlotLimit::Memory, Some((needs, free))) if needs > free => {
                 format!("the next needs {}, {} free", needs.whole(), free.whole())
