@@ -196,6 +196,46 @@ fn ended_from_its_screen_it_stops_its_run_and_prints_what_it_has() {
 }
 
 #[test]
+fn a_console_compares_what_waits_in_its_queue_and_ends_it_with_itself() {
+    let _turn = turn();
+    let world = World::new();
+    for name in ["a.mp4", "b.mp4"] {
+        world.put(&clips().tiny(), name);
+    }
+    let (home, ffmpeg) = (world.path("home"), patient_ffmpeg(&world));
+    let mut console = on_a_terminal(&world, (120, 36), &["--budget", "2GB", "--ffmpeg", ffmpeg.to_str().expect("UTF-8")]);
+    console.wait_for("under the line");
+    console.press("S");
+    console.wait_for("queue held");
+    console.press("V");
+    console.wait_for("nothing waits");
+    console.press("a");
+    console.wait_for("add files or folders:");
+    console.send(&format!("{}\r", world.path("in").display()));
+    console.wait("both in the queue", |screen| screen.contains("a.mp4") && screen.contains("b.mp4"));
+    console.press("V");
+    console.wait("it in the list", |screen| screen.contains("▶ under way") && screen.contains("0/3"));
+    console.press("\r");
+    console.wait("its jobs", |screen| screen.contains("run 1 of 3: fast") && screen.contains("most at once     2"));
+    let_runs_go(&home, 3);
+    console.wait_for("✔ finished: no job lost, same bytes under every profile");
+    console.press("\x1b");
+    console.wait("it in the list", |screen| screen.contains("✔ finished") && screen.contains("3/3"));
+
+    // Another one, and the console is left.
+    console.press_until("n", "▶ under way");
+    console.press("q");
+    console.wait_for("End it and quit");
+    console.press("y");
+    console.end();
+    let shelf = Library::new(&home.join(".local/state/plimsoll")).list().expect("listed");
+    let standings: Vec<Standing> = shelf.kept.iter().map(|heading| heading.standing).collect();
+    assert_eq!(standings, [Standing::Interrupted, Standing::Finished]);
+    let left: Vec<_> = fs::read_dir(&home).expect("there").flatten().map(|entry| entry.file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains("compare")), "left behind: {left:?}");
+}
+
+#[test]
 fn lines_instead_of_the_screen_are_to_be_had_on_a_terminal_too() {
     let _turn = turn();
     let world = World::new();

@@ -3,6 +3,7 @@
 //! Whoever puts the program together says how; it blocks, so it is asked on a thread of its own.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::domain::comparison::kept::{ComparisonId, Kept, Shelf};
@@ -22,6 +23,9 @@ pub struct Comparisons {
     pub open: Arc<dyn Fn(ComparisonId) -> Result<Arc<Kept>, String> + Send + Sync>,
 }
 
+/// How to compare inputs with a preset under each profile: comes back when that is over.
+pub type Compare = Arc<dyn Fn(&[PathBuf], &str) -> Result<(), String> + Send + Sync>;
+
 /// What can be looked up; `None` = nobody can say.
 #[derive(Clone, Default)]
 pub struct Lookup {
@@ -31,6 +35,8 @@ pub struct Lookup {
     pub checkup: Option<Examine>,
     /// Kept comparisons.
     pub comparisons: Option<Comparisons>,
+    /// Makes another one.
+    pub compare: Option<Compare>,
 }
 
 impl fmt::Debug for Lookup {
@@ -39,6 +45,7 @@ impl fmt::Debug for Lookup {
             .field("log", &self.log.is_some())
             .field("checkup", &self.checkup.is_some())
             .field("comparisons", &self.comparisons.is_some())
+            .field("compare", &self.compare.is_some())
             .finish()
     }
 }

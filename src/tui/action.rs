@@ -1,5 +1,6 @@
 //! What can happen to the console, and what it may ask for in turn.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossterm::event::MouseEvent;
@@ -136,6 +137,8 @@ pub enum Act {
     Doctor,
     /// Kept comparisons.
     Compare,
+    /// Compare what waits in the queue.
+    CompareQueue,
     /// Clean up now.
     CleanNow,
     /// Stop the console and pause the jobs.
@@ -182,6 +185,8 @@ pub enum Found {
     Comparisons(Result<Shelf, String>),
     /// One of them.
     Comparison(ComparisonId, Result<Arc<Kept>, String>),
+    /// The comparison that was asked for is over, or was refused.
+    Compared(Result<(), String>),
 }
 
 /// What the console asks for. Carried out by [`crate::tui::run()`].
@@ -199,6 +204,8 @@ pub enum Effect {
     Suspend,
     /// Look something up.
     Look(Look),
+    /// Compare these inputs with this preset.
+    Compare(Vec<PathBuf>, String),
     /// Complete the path at the end of this line.
     Complete(String),
     /// End the console.

@@ -175,6 +175,7 @@ impl App {
             Found::Checkup(found) => self.doctor.found = Some(found),
             Found::Comparisons(found) => self.found_comparisons(found),
             Found::Comparison(id, found) => self.found_comparison(id, found),
+            Found::Compared(ended) => self.compared(ended),
         }
     }
 

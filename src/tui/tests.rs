@@ -508,6 +508,38 @@ fn only_what_may_change_is_asked_for_again_and_only_while_the_page_is_open() {
 }
 
 #[test]
+fn what_waits_is_compared_only_while_the_queue_is_held_and_nothing_is_at_work() {
+    let mut app = screen("busy", ColorMode::True, false);
+    assert_eq!(press(&mut app, "V"), vec![]);
+    assert!(text(&draw(&mut app, 120, 36)).contains("hold the queue first (S), wait for the jobs at work, then again"));
+    let mut story = busy(true);
+    let mut tell = |app: &mut App, kind| {
+        story.tell(kind);
+        hear(app, &story.events[story.events.len() - 1]);
+    };
+    tell(&mut app, EventKind::QueuePaused);
+    assert_eq!(press(&mut app, "cn"), vec![Effect::Look(Look::Comparisons)]);
+    assert!(text(&draw(&mut app, 120, 36)).contains("jobs are at work"));
+    for job in [17, 18] {
+        let requeued =
+            EventKind::JobRequeued { job: JobId(job), attempt: 1, reason: "x".to_owned(), delay_ms: 900, uncounted: true };
+        tell(&mut app, requeued);
+    }
+    let effects = press(&mut app, "n");
+    let [Effect::Compare(inputs, preset)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((inputs.len(), inputs[0].to_str(), preset.as_str()), (5, Some("/v/keynote-q3.mp4"), "web-720p"));
+    assert_eq!(press(&mut app, "<esc>:compare-q<enter>"), vec![]);
+    assert!(text(&draw(&mut app, 120, 36)).contains("one is being made"));
+    // It ends with the console, which asks.
+    assert_eq!(press(&mut app, "q"), vec![]);
+    assert!(text(&draw(&mut app, 120, 36)).contains("End it and quit"));
+    press(&mut app, "<esc>");
+    app.update(Action::Found(Box::new(Found::Compared(Err("no disk".to_owned())))));
+    assert!(text(&draw(&mut app, 120, 36)).contains("compare what waits: no disk"));
+    assert!(matches!(press(&mut app, "q")[..], [Effect::Send(_, Command::Shutdown)]), "nothing is lost any more");
+}
+
+#[test]
 fn a_console_that_shows_a_comparison_asks_before_it_ends_it_and_stays_with_the_result() {
     let settings = || Settings { comparison: Some(id(0)), ..settings(ColorMode::True, false) };
     let mut app = busy(true).app(settings());
