@@ -15,9 +15,10 @@ test *ARGS:
 demo *ARGS:
     cargo run --release -- demo --yes {{ARGS}}
 
-# Launch overhead per job, the console's frame time, the engine's step time, and what sampling memory costs.
+# Launch overhead per job, the console's frame time, from key to screen, the engine's step time, and what sampling memory costs.
 bench *ARGS:
     cargo bench {{ARGS}}
+    cargo test --release --test latency -- --nocapture
     cargo test --release --test box -- --nocapture sampling_ten_times_a_second
 
 # What ffmpeg really holds, recipe by recipe, against the memory model (ten minutes).
@@ -27,6 +28,11 @@ peaks:
 # The pictures of the README, drawn by the program itself while demo.tape is played.
 picture:
     PLIMSOLL_PICTURES=docs PLIMSOLL_TAPE_CACHE=/tmp/videos cargo test --test demo_tape the_tape
+
+# Every screen in every look and size as SVG, for the eye of whoever has changed one.
+looks DIR:
+    mkdir -p {{DIR}}
+    PLIMSOLL_LOOKS={{absolute_path(DIR)}} cargo test --lib every_screen_is_drawn -- --ignored
 
 # Licences, sources and advisories of the dependencies (needs cargo-deny).
 deny:

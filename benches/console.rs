@@ -1,9 +1,14 @@
 //! What the console costs: the time of a frame, and the bytes it sends to the terminal.
 
 use std::fs::File;
+use std::time::Duration;
 
 use divan::Bencher;
 use jiff::tz::TimeZone;
+use plimsoll::domain::job::LogLevel;
+use plimsoll::domain::state::LOG_LINES;
+use plimsoll::engine::port::{Input, JobReport};
+use plimsoll::host::loggate::LogGate;
 use plimsoll::runtime::link::Update;
 use plimsoll::tui::action::Action;
 use plimsoll::tui::app::{App, Settings};
@@ -98,6 +103,66 @@ fn frame_200x60_with_100_000_jobs(bencher: Bencher) {
 #[divan::bench(sample_count = 1000, sample_size = 1)]
 fn frame_120x36_busy(bencher: Bencher) {
     frames(bencher, Console::new(24, 120, 36));
+}
+
+/// One job writes a hundred thousand lines a second, as a damaged file can make ffmpeg do; its log is what is looked at.
+struct Flood {
+    console: Console,
+    gate: LogGate,
+    at: Duration,
+    line: u64,
+}
+
+impl Flood {
+    fn new(width: u16, height: u16) -> Self {
+        let mut flood = Self { console: Console::new(24, width, height), gate: LogGate::new(), at: Duration::ZERO, line: 0 };
+        // Until as many lines are kept as ever are.
+        for _ in 0..250 {
+            flood.quarter();
+        }
+        let job = flood.console.yard.running()[0];
+        let state = flood.console.app.shown();
+        assert_eq!(state.logs[&Some(job)].lines.len(), LOG_LINES, "its log is full");
+        assert_eq!(flood.console.app.selected(), Some(job), "and is the one that is shown");
+        flood
+    }
+
+    /// A quarter of a second: 25,000 lines come to the gate that stands before the events, and what it lets through to the
+    /// console, with everything else of the time.
+    fn quarter(&mut self) {
+        for _ in 0..25_000 {
+            self.line += 1;
+            self.at += Duration::from_micros(10);
+            let text = format!("[h264 @ 0x55d0c8] [warning] concealing {} DC errors in P frame", self.line);
+            self.gate.offer(self.at, LogLevel::Warning, &text);
+        }
+        self.gate.tick(self.at);
+        let job = self.console.yard.running()[0];
+        self.console.yard.settle(Input::Job(job, JobReport::Log(self.gate.take())));
+        self.console.quarter();
+    }
+}
+
+fn flooded(bencher: Bencher, flood: Flood) {
+    let flood = std::cell::RefCell::new(flood);
+    bencher.with_inputs(|| flood.borrow_mut().quarter()).bench_local_values(|()| flood.borrow_mut().console.draw());
+}
+
+#[divan::bench(sample_count = 300, sample_size = 1)]
+fn frame_120x36_under_a_flood_of_100_000_lines_a_second(bencher: Bencher) {
+    flooded(bencher, Flood::new(120, 36));
+}
+
+#[divan::bench(sample_count = 300, sample_size = 1)]
+fn frame_200x60_under_a_flood_of_100_000_lines_a_second(bencher: Bencher) {
+    flooded(bencher, Flood::new(200, 60));
+}
+
+/// The 25,000 lines themselves, from where they are made to what the console keeps of them.
+#[divan::bench(sample_count = 100, sample_size = 1)]
+fn lines_of_a_quarter_of_that_flood(bencher: Bencher) {
+    let mut flood = Flood::new(120, 36);
+    bencher.bench_local(|| flood.quarter());
 }
 
 /// What the events of a quarter of a second cost the console before it draws.

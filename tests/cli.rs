@@ -260,15 +260,23 @@ fn setting(world: &World, name: &str, variable: Option<&str>, flag: Option<&str>
 #[test]
 fn keys_of_the_console_that_clash_or_mean_nothing_are_refused_with_their_place() {
     let (world, clip) = with_a_clip();
-    world.write("home/.config/plimsoll/settings.yaml", "theme: light\nkeys:\n  cancle: X\n  cancel: [X, r]\n  help: hyper-q\n");
+    world.write(
+        "home/.config/plimsoll/settings.yaml",
+        "theme: light\nkeys:\n  cancle: X\n  cancel: [X, r]\n  help: hyper-q\n  ask-yes: [n]\n  prompt-enter: x\n",
+    );
     let words = [
         "plimsoll/settings.yaml:3:3: keys.cancle: there is no such action; allowed: help, ",
         "settings.yaml:4:15: keys.cancel: r means retry already; allowed: a key that is free, or give retry another one",
         "settings.yaml:5:9: keys.help: `hyper-q` is no key; allowed: one character, ^ and a letter, ",
+        "settings.yaml:6:13: keys.ask-yes: n means ask-back already; allowed: a key that is free, or give ask-back another one",
+        "settings.yaml:7:17: keys.prompt-enter: x is typed there; allowed: a key that is no character, or one with ^",
     ];
     assert_refused(&world, world.run_command([&clip]), &words);
     assert_refused(&world, world.command(["doctor"]), &words);
-    world.write("home/.config/plimsoll/settings.yaml", "theme: light\nkeys: { cancel: r, retry: x }\n");
+    world.write(
+        "home/.config/plimsoll/settings.yaml",
+        "theme: light\nkeys: { cancel: r, retry: x, ask-yes: n, ask-back: [y, esc] }\n",
+    );
     let (value, origin) = setting(&world, "theme", None, None);
     assert!(value == "light" && origin.ends_with("settings.yaml"), "{value} {origin}");
 }

@@ -48,7 +48,7 @@ pub enum Command {
     Compare(CompareArgs),
     /// Foretell how a queue would run under each profile: peak, chance of crossing the line, finish; runs nothing.
     Plan(PlanArgs),
-    /// Show a recorded run again: in the console on a terminal, as log lines elsewhere; runs nothing.
+    /// Show a past or a recorded run again, in the console on a terminal, as log lines elsewhere; runs nothing.
     Replay(ReplayArgs),
     /// The trade-off profiles: how many jobs at once, how large a file, where the load line is.
     #[command(subcommand_required = false)]
@@ -112,24 +112,39 @@ pub struct DemoArgs {
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Without FILE and without --past: the list of the past runs of the state folder, of which the last twenty are kept.
+
 In the console: S or space stands still and goes on, K and J double and halve the speed, { and } go 10 s back and forward
 (they act on the playing, not on the selected job), q ends. Everything else looks, and works as ever.")]
 pub struct ReplayArgs {
     /// What `plimsoll run --json` has written, or `plimsoll compare --json`.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub file: PathBuf,
+    pub file: Option<PathBuf>,
+    /// A past run of the state folder by its number, or `last` [default: last].
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "last", value_parser = parse_past,
+          conflicts_with_all = ["file", "run"])]
+    pub past: Option<PastChoice>,
     /// 1 = as it was, 10 = ten times as quick [default: 1 in the console, else at once].
     #[arg(long, value_name = "N", value_parser = parse_speed)]
     pub speed: Option<f64>,
     /// Which run of a comparison [default: the first].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "file")]
     pub run: Option<u64>,
     /// Log lines instead of the console, even on a terminal.
     #[arg(long)]
     pub headless: bool,
-    /// The events again as JSON lines on stdout (implies --headless).
+    /// The events again as JSON lines on stdout (implies --headless); of the list one JSON object a run.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which of the past runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PastChoice {
+    /// The latest.
+    Last,
+    /// The one with this number.
+    Run(i64),
 }
 
 /// Arguments of `plan`.
@@ -347,6 +362,14 @@ fn parse_speed(text: &str) -> Result<f64, String> {
     speed.ok_or_else(|| "give a number from 0.01 to 1000".to_owned())
 }
 
+fn parse_past(text: &str) -> Result<PastChoice, String> {
+    match text.parse() {
+        _ if text == "last" => Ok(PastChoice::Last),
+        Ok(run) if run > 0 => Ok(PastChoice::Run(run)),
+        _ => Err("give the number of a run, or last; `plimsoll replay` lists them".to_owned()),
+    }
+}
+
 fn parse_theme(text: &str) -> Result<ThemeChoice, String> {
     text.parse().map_err(|error| format!("{error}; allowed: dark, light, high-contrast or mono"))
 }
@@ -421,6 +444,26 @@ mod tests {
         for line in [["plimsoll", "-p", "fast", "run", "a.mp4"], ["plimsoll", "run", "a.mp4", "-p", "fast"]] {
             let cli = Cli::try_parse_from(line).expect("parses");
             assert_eq!(cli.options.profile.as_deref(), Some("fast"), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_replay_is_of_a_file_or_of_a_past_run_or_lists_them() {
+        let past = |line: &[&str]| match Cli::try_parse_from([&["plimsoll", "replay"], line].concat()).map(|cli| cli.command) {
+            Ok(Some(Command::Replay(args))) => Ok((args.file, args.past)),
+            Ok(_) => panic!("another command"),
+            Err(error) => Err(error.to_string()),
+        };
+        assert_eq!(past(&[]), Ok((None, None)));
+        assert_eq!(past(&["--past"]), Ok((None, Some(PastChoice::Last))));
+        assert_eq!(past(&["--past", "last"]), Ok((None, Some(PastChoice::Last))));
+        assert_eq!(past(&["--past", "--json"]), Ok((None, Some(PastChoice::Last))));
+        assert_eq!(past(&["--past=7"]), Ok((None, Some(PastChoice::Run(7)))));
+        assert_eq!(past(&["a.jsonl"]), Ok((Some("a.jsonl".into()), None)));
+        for wrong in
+            [&["--past", "a.jsonl"][..], &["--past", "0"], &["a.jsonl", "--past"], &["--past", "--run", "1"], &["--run", "1"]]
+        {
+            assert!(past(wrong).is_err(), "{wrong:?}");
         }
     }
 

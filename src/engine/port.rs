@@ -316,4 +316,8 @@ pub enum Effect {
 pub trait Host {
     /// Carries out one effect. [`Effect::Publish`], [`Effect::Reply`] and [`Effect::Exit`] never come here.
     fn perform(&mut self, effect: Effect);
+
+    /// Sees what every front end is told, durable or not, in its order: to keep of it what is worth keeping. Nothing hangs on
+    /// it.
+    fn witness(&mut self, _event: &Event) {}
 }

@@ -1,24 +1,10 @@
 //! The end of a run in a few lines.
 
-use crate::domain::event::RunSummary;
+use crate::domain::event::{JobCounts, RunSummary};
 
 /// The figures of a run as text: jobs, peak, time over the line, cleanups and what they freed.
 pub fn render(summary: &RunSummary) -> String {
-    let jobs = &summary.jobs;
-    let counts: Vec<String> = [
-        (jobs.done, "done"),
-        (jobs.already_done, "already done"),
-        (jobs.failed, "failed"),
-        (jobs.out_of_memory, "out of memory"),
-        (jobs.rejected, "rejected"),
-        (jobs.cancelled, "cancelled"),
-        (jobs.unfinished, "not finished"),
-    ]
-    .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, word)| format!("{count} {word}"))
-    .collect();
-    let counts = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
+    let counts = counts(&summary.jobs);
     let kills = if summary.oom_kills == 0 { String::new() } else { format!("\n  oom kills      {}", summary.oom_kills) };
     let slots = summary.at_once.as_ref().map(|words| format!("\n\x20 at once        {words}")).unwrap_or_default();
     format!(
@@ -42,10 +28,27 @@ pub fn render(summary: &RunSummary) -> String {
     )
 }
 
+/// Jobs by how they ended, in words; those that there are.
+pub fn counts(jobs: &JobCounts) -> String {
+    let counts: Vec<String> = [
+        (jobs.done, "done"),
+        (jobs.already_done, "already done"),
+        (jobs.failed, "failed"),
+        (jobs.out_of_memory, "out of memory"),
+        (jobs.rejected, "rejected"),
+        (jobs.cancelled, "cancelled"),
+        (jobs.unfinished, "not finished"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, word)| format!("{count} {word}"))
+    .collect();
+    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::JobCounts;
     use crate::domain::units::Bytes;
 
     #[test]

@@ -98,6 +98,14 @@ impl Instance {
     }
 }
 
+/// A living plimsoll works on the state folder, as far as can be told without touching the lock: whoever asks only looks.
+pub fn is_held(state_dir: &Path) -> bool {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let file = options.open(state_dir.join(FILE_NAME));
+    file.ok().and_then(|mut file| holder(&mut file)).is_some_and(|life| life.is_alive())
+}
+
 fn write_holder(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
@@ -123,7 +131,9 @@ mod tests {
     fn a_folder_has_one_holder_at_a_time_and_a_second_is_told_who_it_is() {
         let dir = tempfile::tempdir().expect("folder");
         let state = dir.path().join("new/state");
+        assert!(!is_held(&state));
         let first = Instance::claim(&state).expect("free");
+        assert!(is_held(&state));
         let text = refusal(&state);
         for words in [&format!("process {}", std::process::id()), "--state-dir", "new/state"] {
             assert!(text.contains(words), "{words} is missing in {text}");

@@ -103,9 +103,17 @@ impl LogReader {
     /// It is not there or cannot be read: which file, and why.
     pub fn read(&self, job: JobId, attempt: u32) -> Result<WholeLog, String> {
         self.keeper.flush(READER_WAITS);
-        let path = log_path(&self.dir, job, attempt);
-        read_whole(&path).map_err(|error| format!("cannot read the log {}: {}", path_text(&path), super::probe::words(&error)))
+        read_log(&self.dir, job, attempt)
     }
+}
+
+/// The log of a try, as it stands in the run's log folder. Blocks on the disk.
+///
+/// # Errors
+/// It is not there or cannot be read: which file, and why.
+pub fn read_log(dir: &Path, job: JobId, attempt: u32) -> Result<WholeLog, String> {
+    let path = log_path(dir, job, attempt);
+    read_whole(&path).map_err(|error| format!("cannot read the log {}: {}", path_text(&path), super::probe::words(&error)))
 }
 
 fn read_whole(path: &Path) -> io::Result<WholeLog> {

@@ -8,6 +8,7 @@ pub mod childrun;
 pub mod cleanup;
 pub mod clips;
 pub mod comparisons;
+pub mod course;
 pub mod curves;
 pub mod diagnose;
 pub mod doctor;

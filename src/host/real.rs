@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use super::arguments::{self, JobCommand};
 use super::cgroup::{self, GroupReader, Roots};
 use super::cleanup::{Cleaner, CleanerConfig};
+use super::course::Course;
 use super::curves::CurveBook;
 use super::fence::{Fences, Needs};
 use super::ffmpeg::Ffmpeg;
@@ -35,7 +36,7 @@ use super::store::{Records, Store, StoreError, preset_hash};
 use super::supervisor::{FileLimit, Launch, Supervisor, SupervisorConfig};
 use crate::domain::cleanup::CleanupAction;
 use crate::domain::curve::JobCurve;
-use crate::domain::event::EventKind;
+use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
 use crate::domain::preset::Preset;
 use crate::domain::text::{error_words, path_text, sanitise};
@@ -134,6 +135,7 @@ pub struct RealHost {
     starts: Lane,
     cleaner: Cleaner,
     sampler: Sampler,
+    course: Course,
     /// Given back last: whoever takes the state folder next finds nothing of ours alive.
     instance: Instance,
 }
@@ -201,7 +203,7 @@ impl RealHost {
         let forwarding = Arc::downgrade(&shared);
         std::thread::Builder::new().name("reports".to_owned()).spawn(move || forwarding_loop(&forwarding, reported))?;
         let (scans, probes, starts) = (Lane::new("scan")?, Lane::new("probe")?, Lane::new("start")?);
-        Ok(Self { shared, scans, probes, starts, cleaner, sampler, instance })
+        Ok(Self { shared, scans, probes, starts, cleaner, sampler, course: Course::default(), instance })
     }
 
     /// What the jobs of earlier runs have taught of the memory that jobs need.
@@ -211,7 +213,7 @@ impl RealHost {
 
     /// Ends everything: no child is left, the record is written, parts are gone.
     pub fn close(self) {
-        let Self { shared, scans, probes, starts, cleaner, sampler, instance } = self;
+        let Self { shared, scans, probes, starts, cleaner, sampler, instance, course: _ } = self;
         shared.supervisor.kill_all();
         // They only read; a file on a disk that hangs must not keep the process from ending.
         scans.leave();
@@ -274,6 +276,12 @@ impl Host for RealHost {
             Effect::SamplePace(pace) => self.sampler.set_pace(pace),
             Effect::SetProfileBudget(budget) => self.sampler.set_profile_budget(budget),
             Effect::Publish(_) | Effect::Reply(..) | Effect::Exit => {}
+        }
+    }
+
+    fn witness(&mut self, event: &Event) {
+        for event in self.course.keep(event) {
+            self.shared.store.note(event);
         }
     }
 }

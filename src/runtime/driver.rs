@@ -87,7 +87,10 @@ impl<H: Host> Driver<H> {
         let now = self.clock.now().mono;
         for effect in effects {
             match effect {
-                Effect::Publish(event) => self.hub.publish(&event, self.engine.state(), now),
+                Effect::Publish(event) => {
+                    self.host.witness(&event);
+                    self.hub.publish(&event, self.engine.state(), now);
+                }
                 Effect::Reply(client, request, result) => self.hub.reply(client, request, result),
                 Effect::Exit => {}
                 other => self.host.perform(other),

@@ -3,6 +3,7 @@
 //!
 //! Nothing is run and nothing is decided: what a front end asks for is a matter of the playing, or refused.
 
+use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ const SPEEDS: (f64, f64) = (1.0 / 16.0, 256.0);
 /// A line longer than this is no event.
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
 
-/// The events of one run, in their order.
+/// The events of one run, in their order. Their numbers may have gaps: what was thinned out is not there.
 #[derive(Debug, Clone, Default)]
 pub struct Recording {
     /// The events.
@@ -67,6 +68,19 @@ impl Recording {
                 Err(_) => recording.unreadable += 1,
             }
         }
+    }
+
+    /// The run began before the first of these: there is something of jobs that were never queued.
+    pub fn begins_late(&self) -> bool {
+        let mut known = BTreeSet::new();
+        let is_new = |event: &Event| match &event.kind {
+            EventKind::JobQueued { job, .. } => {
+                known.insert(*job);
+                false
+            }
+            kind => kind.job().is_some_and(|job| !known.contains(&job)),
+        };
+        !matches!(self.events.first(), Some(Event { kind: EventKind::RunStarted { .. }, .. })) || self.events.iter().any(is_new)
     }
 
     /// When the last event came.

@@ -23,6 +23,37 @@ pub enum KeyMode {
     Prompt,
 }
 
+impl KeyMode {
+    /// The word before the names of its actions; the dashboard has none.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Normal => "",
+            Self::Help => "help",
+            Self::Ask => "ask",
+            Self::Profiles => "profiles",
+            Self::Warnings => "warnings",
+            Self::Palette => "commands",
+            Self::Prompt => "prompt",
+        }
+    }
+
+    /// What opens it, where a key of the dashboard does.
+    const fn opener(self) -> Option<Act> {
+        match self {
+            Self::Help => Some(Act::Help),
+            Self::Profiles => Some(Act::Profiles),
+            Self::Warnings => Some(Act::Warnings),
+            Self::Palette => Some(Act::CommandLine),
+            Self::Normal | Self::Ask | Self::Prompt => None,
+        }
+    }
+
+    /// Plain characters are typed there.
+    const fn takes_text(self) -> bool {
+        matches!(self, Self::Help | Self::Palette | Self::Prompt)
+    }
+}
+
 /// A key, as the table writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
@@ -87,6 +118,11 @@ impl Key {
         Some(named(code))
     }
 
+    /// A character as it is typed.
+    fn is_text(self) -> bool {
+        matches!(self.code, KeyCode::Char(_)) && self.mods.is_empty()
+    }
+
     /// As help and hints write it: `^d`, `space`, `J`.
     pub fn label(self) -> String {
         let name = match self.code {
@@ -149,7 +185,7 @@ pub struct Binding {
     pub keys: &'static [Key],
     /// Does this.
     pub act: Act,
-    /// Its name after `:`.
+    /// Its name after `:`; in dialogs none, see [`Binding::setting`].
     pub name: &'static str,
     /// Where the help page lists it; rows with the same help text share a line.
     pub section: Section,
@@ -157,6 +193,24 @@ pub struct Binding {
     pub help: &'static str,
     /// What the footer says; empty = nothing.
     pub hint: &'static str,
+}
+
+impl Binding {
+    /// The name under which settings change its keys: on the dashboard that after `:`, in a dialog the dialog's and what it
+    /// does, such as `ask-other-button`.
+    pub fn setting(&self) -> String {
+        if self.mode == KeyMode::Normal {
+            return self.name.to_owned();
+        }
+        let mut name = format!("{}-", self.mode.word());
+        for (at, c) in format!("{:?}", self.act).chars().enumerate() {
+            if c.is_uppercase() && at > 0 {
+                name.push('-');
+            }
+            name.extend(c.to_lowercase());
+        }
+        name
+    }
 }
 
 macro_rules! table {
@@ -214,7 +268,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('Y')] CopyLog "copy-log" Look "copy line, log (OSC 52)" ""
     Normal [ch('L')] Follow "follow" Look "log: follow on, off" ""
     Normal [ch('l')] Wrap "wrap" Look "log: long lines wrapped" ""
-    Normal [ch('o')] WholeLog "whole-log" Look "log: all of it, from its file" ""
+    Normal [ch('o')] WholeLog "whole-log" Look "log: the whole file" ""
 
     Normal [ch('S')] HoldQueue "hold" Jobs "hold, release the queue" ""
     Normal [ch('J')] Later "later" Jobs "later, sooner in the queue" ""
@@ -274,10 +328,10 @@ pub struct Keymap {
     keys: Vec<Vec<Key>>,
 }
 
-/// An action of the dashboard and the keys that it is to have instead of its own.
+/// An action of the dashboard or of a dialog, and the keys that it is to have instead of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyChange {
-    /// Its name after `:`.
+    /// Its name, see [`Binding::setting`].
     pub action: String,
     /// The keys, as help writes them.
     pub keys: Vec<String>,
@@ -296,7 +350,7 @@ pub struct KeyMistake {
     pub allowed: String,
 }
 
-/// Whatever else is changed, this key ends the console.
+/// Whatever else is changed, this key ends the console, and closes every dialog.
 const ALWAYS_QUITS: Key = ctrl('c');
 const ALLOWED_KEYS: &str =
     "one character, ^ and a letter, space, tab, enter, esc, up, down, left, right, home, end, pgup, pgdn, f1 to f12";
@@ -318,8 +372,14 @@ impl Keymap {
         // Who has said what of a row of the table: the change and its key.
         let mut said: Vec<Option<usize>> = vec![None; TABLE.len()];
         for (at, change) in changes.iter().enumerate() {
-            let Some(row) = TABLE.iter().position(|binding| !binding.name.is_empty() && binding.name == change.action) else {
-                let names: Vec<&str> = TABLE.iter().map(|binding| binding.name).filter(|name| !name.is_empty()).collect();
+            let Some(row) = TABLE.iter().position(|binding| binding.setting() == change.action) else {
+                // Those of the dialog, or of the dashboard, that is meant: of all there are too many to read.
+                let is_of = |mode: KeyMode, name: &str| name.strip_prefix(mode.word()).is_some_and(|rest| rest.starts_with('-'));
+                let dialog =
+                    TABLE.iter().map(|binding| binding.mode).find(|mode| *mode != KeyMode::Normal && is_of(*mode, &change.action));
+                let meant = dialog.unwrap_or(KeyMode::Normal);
+                let names = TABLE.iter().filter(|binding| binding.mode == meant).map(Binding::setting);
+                let names: Vec<String> = names.collect();
                 let problem = "there is no such action".to_owned();
                 mistakes.push(KeyMistake { change: at, key: None, problem, allowed: names.join(", ") });
                 continue;
@@ -327,9 +387,15 @@ impl Keymap {
             let mut keys = Vec::new();
             for (nth, text) in change.keys.iter().enumerate() {
                 match Key::parse(text) {
-                    Some(ALWAYS_QUITS) if TABLE[row].act != Act::Quit => {
-                        let problem = "^c always quits".to_owned();
-                        mistakes.push(KeyMistake { change: at, key: Some(nth), problem, allowed: "any other key".to_owned() });
+                    Some(ALWAYS_QUITS) if !TABLE[row].keys.contains(&ALWAYS_QUITS) => {
+                        let does = if TABLE[row].mode == KeyMode::Normal { "quits" } else { "closes" };
+                        let (problem, allowed) = (format!("^c always {does}"), "any other key".to_owned());
+                        mistakes.push(KeyMistake { change: at, key: Some(nth), problem, allowed });
+                    }
+                    Some(key) if key.is_text() && TABLE[row].mode.takes_text() && !TABLE[row].keys.contains(&key) => {
+                        let problem = format!("{} is typed there", key.label());
+                        let allowed = "a key that is no character, or one with ^".to_owned();
+                        mistakes.push(KeyMistake { change: at, key: Some(nth), problem, allowed });
                     }
                     Some(key) => keys.push(key),
                     None => mistakes.push(KeyMistake {
@@ -344,12 +410,13 @@ impl Keymap {
                 let problem = "has no key".to_owned();
                 mistakes.push(KeyMistake { change: at, key: None, problem, allowed: "a key, or a list of keys".to_owned() });
             }
-            if TABLE[row].act == Act::Quit && !keys.contains(&ALWAYS_QUITS) {
+            if TABLE[row].keys.contains(&ALWAYS_QUITS) && !keys.contains(&ALWAYS_QUITS) {
                 keys.push(ALWAYS_QUITS);
             }
             map.keys[row] = keys;
             said[row] = Some(at);
         }
+        map.follow(&said);
         for (row, change) in said.iter().enumerate() {
             let Some(change) = *change else { continue };
             for (nth, key) in map.keys[row].iter().enumerate() {
@@ -361,13 +428,41 @@ impl Keymap {
                         && said[*other].is_none_or(|earlier| earlier < change)
                 };
                 if let Some(other) = (0..TABLE.len()).find(clashes) {
-                    let problem = format!("{} means {} already", key.label(), TABLE[other].name);
-                    let allowed = format!("a key that is free, or give {} another one", TABLE[other].name);
+                    let other = TABLE[other].setting();
+                    let problem = format!("{} means {other} already", key.label());
+                    let allowed = format!("a key that is free, or give {other} another one");
                     mistakes.push(KeyMistake { change, key: Some(nth), problem, allowed });
                 }
             }
         }
         if mistakes.is_empty() { Ok(map) } else { Err(mistakes) }
+    }
+
+    /// A key that opens a dialog closes it too, and the one that quits answers the question about it: where the first was
+    /// changed, the second goes with it.
+    fn follow(&mut self, said: &[Option<usize>]) {
+        for (row, binding) in TABLE.iter().enumerate() {
+            let leads_out = matches!(binding.act, Act::Back | Act::Quit) && binding.mode != KeyMode::Normal;
+            if !leads_out || said[row].is_some() {
+                continue;
+            }
+            for key in binding.keys.iter().filter(|key| **key != ALWAYS_QUITS) {
+                let opens = |opener: &usize| {
+                    let opener = &TABLE[*opener];
+                    let opens = opener.act == Act::Quit || Some(opener.act) == binding.mode.opener();
+                    opener.mode == KeyMode::Normal && opens && opener.keys.contains(key)
+                };
+                let Some(opener) = (0..TABLE.len()).find(opens).filter(|opener| said[*opener].is_some()) else { continue };
+                let is_free = |key: &Key| {
+                    let in_use = |at: usize| TABLE[at].mode == binding.mode && self.keys[at].contains(key);
+                    let is_typed = key.is_text() && binding.mode.takes_text();
+                    !is_typed && !(0..TABLE.len()).any(in_use)
+                };
+                let instead: Vec<Key> = self.keys[opener].iter().copied().filter(is_free).collect();
+                self.keys[row].retain(|known| known != key);
+                self.keys[row].extend(instead);
+            }
+        }
     }
 
     /// What a key does in a mode.
@@ -378,7 +473,12 @@ impl Keymap {
 
     /// The first key of an action of the dashboard.
     pub fn label_of(&self, act: Act) -> String {
-        let row = self.rows().find(|(binding, _)| binding.mode == KeyMode::Normal && binding.act == act);
+        self.label_in(KeyMode::Normal, act)
+    }
+
+    /// The first key of an action in a mode.
+    pub fn label_in(&self, mode: KeyMode, act: Act) -> String {
+        let row = self.rows().find(|(binding, _)| binding.mode == mode && binding.act == act);
         row.and_then(|(_, keys)| keys.first()).map_or_else(String::new, |key| key.label())
     }
 
@@ -428,7 +528,7 @@ mod tests {
     fn no_key_means_two_things_in_one_mode_and_no_name_two_commands() {
         for (i, a) in TABLE.iter().enumerate() {
             for b in &TABLE[i + 1..] {
-                assert!(a.name.is_empty() || a.name != b.name, "{}", a.name);
+                assert_ne!(a.setting(), b.setting());
                 for key in a.keys {
                     assert!(
                         a.mode != b.mode || !b.keys.contains(key),
@@ -475,6 +575,65 @@ mod tests {
         assert_eq!(press(KeyCode::Char('c'), KeyModifiers::CONTROL), Some(Act::Quit), "^c always quits");
         assert!(map.help(Section::Jobs).contains(&("X delete".to_owned(), "cancel (asks)")), "help tells the keys in force");
         assert!(map.hints(KeyMode::Normal).contains(&("X".to_owned(), "cancel")), "so do the hints");
+    }
+
+    #[test]
+    fn every_row_of_the_table_can_be_given_another_key_by_its_name() {
+        for binding in TABLE {
+            let name = binding.setting();
+            let map = Keymap::with(&[change(&name, &["f12"])]).unwrap_or_else(|told| panic!("{name}: {told:?}"));
+            let pressed = |key: Key| map.resolve(binding.mode, KeyEvent::new(key.code, key.mods));
+            assert_eq!(pressed(named(KeyCode::F(12))), Some(binding.act), "{name}");
+            for key in binding.keys.iter().filter(|key| **key != ALWAYS_QUITS) {
+                assert_eq!(pressed(*key), None, "{name}: {} is free now", key.label());
+            }
+            let has_hint = map.hints(binding.mode).contains(&("f12".to_owned(), binding.hint));
+            assert_eq!(has_hint, !binding.hint.is_empty(), "{name}: the footer tells it");
+        }
+        let names: Vec<String> = TABLE.iter().map(Binding::setting).collect();
+        for name in ["ask-yes", "ask-back", "ask-other-button", "ask-enter", "profiles-down", "commands-up", "prompt-complete"] {
+            assert!(names.iter().any(|known| known == name), "{name} is missing in {names:?}");
+        }
+    }
+
+    #[test]
+    fn a_dialog_is_closed_by_the_key_that_opens_it_also_where_that_was_changed() {
+        let map = Keymap::with(&[
+            change("quit", &["Q"]),
+            change("profile", &["P", "j"]),
+            change("help", &["f1", "h"]),
+            change("down", &["v"]),
+        ])
+        .expect("fits");
+        let keys = |mode: KeyMode, act: Act| {
+            let row = map.rows().find(|(binding, _)| binding.mode == mode && binding.act == act);
+            row.map(|(_, keys)| keys.iter().map(|key| key.label()).collect::<Vec<_>>().join(" ")).expect("a row")
+        };
+        assert_eq!(keys(KeyMode::Ask, Act::Quit), "^c Q");
+        assert_eq!(keys(KeyMode::Profiles, Act::Back), "esc ^c Q P", "j goes down there");
+        assert_eq!(keys(KeyMode::Help, Act::Back), "esc ^c enter f1", "an h is typed there");
+        assert_eq!(keys(KeyMode::Warnings, Act::Back), "esc W ^c Q");
+        let map = Keymap::with(&[change("quit", &["Q"]), change("ask-quit", &["z"])]).expect("fits");
+        assert_eq!(map.label_in(KeyMode::Ask, Act::Quit), "z", "what is said of the dialog itself holds");
+    }
+
+    #[test]
+    fn in_a_dialog_too_a_key_means_one_thing_letters_are_typed_and_there_is_a_way_out() {
+        let told = |changes: &[KeyChange]| {
+            let mistakes = Keymap::with(changes).expect_err("refused");
+            mistakes.into_iter().map(|mistake| (mistake.change, mistake.key, mistake.problem)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[change("ask-yes", &["n"])]), [(0, Some(0), "n means ask-back already".to_owned())]);
+        let swapped = Keymap::with(&[change("ask-yes", &["n"]), change("ask-back", &["y"])]).expect("each key means one thing");
+        assert_eq!(swapped.resolve(KeyMode::Ask, KeyEvent::new(KeyCode::Char('n'), KeyModifiers::NONE)), Some(Act::Yes));
+        assert_eq!(told(&[change("prompt-enter", &["x"])]), [(0, Some(0), "x is typed there".to_owned())]);
+        assert_eq!(told(&[change("commands-down", &["^c"])]), [(0, Some(0), "^c always closes".to_owned())]);
+        let only = Keymap::with(&[change("prompt-back", &["f9"])]).expect("fits");
+        let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert_eq!(only.resolve(KeyMode::Prompt, control_c), Some(Act::Back));
+        let unknown = Keymap::with(&[change("ask-maybe", &["m"])]).expect_err("refused");
+        assert!(unknown[0].allowed.starts_with("ask-enter, ask-other-button, ask-yes"), "{}", unknown[0].allowed);
+        assert!(!unknown[0].allowed.contains("profile"), "{}", unknown[0].allowed);
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Switch {
             parts.push(format!("{} more may start", self.opened));
         }
         if self.too_large > 0 {
-            parts.push(format!("{} queued would be over {}", self.too_large, profile.max_file_size));
+            parts.push(format!("{} queued are over {}", self.too_large, profile.max_file_size));
         }
         if self.let_in > 0 {
             parts.push(format!("{} rejected would fit", self.let_in));

@@ -25,8 +25,10 @@ use crate::tui::terminal::{self, Guard, Screen};
 use crate::tui::theme::{ColorMode, ThemeName};
 use crate::tui::view;
 
-/// Least time between two frames: 10 Hz.
+/// Least time between two frames that the run asks for: 10 Hz.
 const FRAME: Duration = Duration::from_millis(100);
+/// Least time between two frames that the operator asks for: a key is on the screen before an eye notices.
+const SWIFT: Duration = Duration::from_millis(20);
 /// How often a page asks for what nobody tells of by himself.
 const POLL: Duration = Duration::from_secs(1);
 /// Longest wait for the jobs to be stopped before the console itself stops.
@@ -181,9 +183,11 @@ impl Console {
     async fn serve(&mut self) -> io::Result<TuiExit> {
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut swift = interval(SWIFT);
+        swift.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut polls = interval(POLL);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut dirty, mut open) = (true, true);
+        let (mut dirty, mut touched, mut open) = (true, false, true);
         // A snapshot that is there already spares a first frame without anything in it.
         if let Ok(Some(update)) = timeout(FRAME, self.link.updates.recv()).await {
             self.app.update(Action::Update(Box::new(update)));
@@ -198,15 +202,18 @@ impl Console {
                 // While the run lasts, whoever watches the signals ends it, and the end of the run ends the console.
                 _ = self.interrupted.recv(), if !open => Woken::Ended,
                 _ = self.terminated.recv(), if !open => Woken::Ended,
+                _ = swift.tick(), if touched => Woken::Draw,
                 _ = frames.tick(), if dirty => Woken::Draw,
                 Some(found) = self.found.recv() => Woken::Found(Box::new(found)),
                 _ = polls.tick(), if self.app.polls() => Woken::Poll,
                 update = self.link.updates.recv(), if open => Woken::Update(update),
             };
+            // What the operator does, and what comes of it.
+            touched |= matches!(woken, Woken::Input(Some(_)) | Woken::Found(_) | Woken::Update(Some(Update::Reply(..))));
             let effects = match woken {
                 Woken::Draw => {
                     self.draw()?;
-                    dirty = false;
+                    (dirty, touched) = (false, false);
                     continue;
                 }
                 Woken::Poll => {

@@ -24,6 +24,8 @@ pub struct Paper {
 pub const DARK: Paper = Paper { ground: "#1e1e2e", ink: "#cdd6f4", title: "#8a8fa8" };
 /// Dark ink on a light ground.
 pub const LIGHT: Paper = Paper { ground: "#fbfbf8", ink: "#262a36", title: "#6a6f80" };
+/// White ink on black.
+pub const BLACK: Paper = Paper { ground: "#000000", ink: "#ffffff", title: "#d0d0d0" };
 
 /// The buffer as a complete SVG document on dark paper, in a window with `title`.
 pub fn render(buf: &Buffer, title: &str) -> String {

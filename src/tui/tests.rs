@@ -26,7 +26,7 @@ use crate::tui::keymap::{KeyChange, Keymap};
 use crate::tui::theme::{ColorMode, ThemeName};
 use crate::tui::{svg, view};
 
-const SIZES: [(u16, u16); 4] = [(120, 36), (80, 24), (60, 16), (40, 10)];
+const SIZES: [(u16, u16); 5] = [(120, 36), (80, 24), (60, 16), (40, 10), (200, 60)];
 const SCREENS: [&str; 26] = [
     "busy",
     "empty",
@@ -223,6 +223,33 @@ fn every_screen_looks_as_reviewed_at_every_size() {
 }
 
 #[test]
+fn nothing_of_the_help_is_cut_off() {
+    let page = text(&draw(&mut screen("help", ColorMode::True, false), 200, 60));
+    let narrow = text(&draw(&mut screen("help", ColorMode::True, false), 80, 60));
+    for (name, page) in [("wide", page), ("narrow", narrow)] {
+        for binding in crate::tui::keymap::TABLE.iter().filter(|binding| !binding.help.is_empty() && !binding.name.is_empty()) {
+            assert!(page.contains(binding.help), "{name}: {} of {}:\n{page}", binding.help, binding.name);
+        }
+    }
+}
+
+#[test]
+fn a_narrow_header_tells_what_failed_before_what_is_done() {
+    let header = |width| text(&draw(&mut screen("busy", ColorMode::True, false), width, 16)).lines().next().map(str::to_owned);
+    assert!(header(80).is_some_and(|line| line.contains("▶ 2  ○ 6  ✔ 2  ⊘ 1  ✖ 1")));
+    assert!(header(60).is_some_and(|line| line.contains("▶ 2  ○ 6  ✖ 1")), "{:?}", header(60));
+}
+
+#[test]
+fn a_question_is_read_to_its_end_however_narrow_the_screen() {
+    for width in [120, 80, 60, 44] {
+        let shown = text(&draw(&mut screen("cancel", ColorMode::True, false), width, 16));
+        let words: Vec<&str> = shown.split_whitespace().collect();
+        assert!(words.contains(&"thrown") && words.contains(&"away."), "{width}:\n{shown}");
+    }
+}
+
+#[test]
 fn the_looks_of_sixteen_colours_are_as_reviewed() {
     let buf = draw(&mut screen("busy", ColorMode::Sixteen, false), 80, 24);
     insta::assert_snapshot!("looks_sixteen_80x24", styles(&buf));
@@ -236,30 +263,80 @@ fn names_that_are_not_ascii_stay_off_an_ascii_screen() {
     assert!(text(&draw(&mut app, 120, 36)).is_ascii());
 }
 
+/// Looks of a whole screen, each with the ground that it is meant for.
+const LOOKS: [(&str, ThemeName, ColorMode, bool, svg::Paper); 6] = [
+    ("dark", ThemeName::Dark, ColorMode::True, false, svg::DARK),
+    ("light", ThemeName::Light, ColorMode::True, false, svg::LIGHT),
+    ("contrast", ThemeName::HighContrast, ColorMode::True, false, svg::BLACK),
+    ("mono", ThemeName::Mono, ColorMode::True, false, svg::DARK),
+    ("ascii", ThemeName::Dark, ColorMode::True, true, svg::DARK),
+    ("sixteen", ThemeName::Dark, ColorMode::Sixteen, false, svg::DARK),
+];
+
 #[test]
-fn pictures_of_the_screens_are_written_where_asked() {
-    let Some(folder) = std::env::var_os("PLIMSOLL_PICTURES") else { return };
-    for name in SCREENS {
-        for (width, height) in SIZES {
-            let mut app = screen(name, ColorMode::True, false);
-            let buf = draw(&mut app, width, height);
-            let file = std::path::Path::new(&folder).join(format!("{name}-{width}.svg"));
-            std::fs::write(file, svg::render(&buf, &app.title())).expect("writes");
-        }
-        for (look, theme, mode, paper) in [
-            ("light", ThemeName::Light, ColorMode::True, svg::LIGHT),
-            ("contrast", ThemeName::HighContrast, ColorMode::True, svg::DARK),
-            ("mono", ThemeName::Mono, ColorMode::True, svg::DARK),
-            ("sixteen", ThemeName::Dark, ColorMode::Sixteen, svg::DARK),
-            ("wide", ThemeName::Dark, ColorMode::True, svg::DARK),
-        ] {
-            let mut app = screen(name, mode, false);
-            app.set_theme(theme);
-            let buf = if look == "wide" { draw(&mut app, 200, 60) } else { draw(&mut app, 120, 36) };
-            let file = std::path::Path::new(&folder).join(format!("{name}-{look}.svg"));
-            std::fs::write(file, svg::render_on(paper, &buf, &app.title())).expect("writes");
+#[ignore = "draws some five hundred pictures: `just looks DIR`"]
+fn every_screen_is_drawn_as_a_picture_in_every_look_and_size() {
+    let folder = std::env::var_os("PLIMSOLL_LOOKS").expect("PLIMSOLL_LOOKS names the folder for them");
+    for (look, theme, mode, ascii, paper) in LOOKS {
+        for name in SCREENS {
+            for (width, height) in SIZES {
+                let mut app = screen(name, mode, ascii);
+                app.set_theme(theme);
+                let buf = draw(&mut app, width, height);
+                let file = std::path::Path::new(&folder).join(format!("{look}-{width}x{height}-{name}.svg"));
+                std::fs::write(file, svg::render_on(paper, &buf, &app.title())).expect("written");
+            }
         }
     }
+}
+
+/// Contrast of two colours, 1 to 21, as WCAG 2.2 defines it.
+fn contrast(one: (u8, u8, u8), other: (u8, u8, u8)) -> f64 {
+    let luminance = |(r, g, b): (u8, u8, u8)| {
+        let linear = |value: u8| {
+            let value = f64::from(value) / 255.0;
+            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
+    };
+    let (one, other) = (luminance(one), luminance(other));
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+#[test]
+fn every_letter_of_every_screen_stands_out_from_its_ground() {
+    assert!((contrast((0, 0, 0), (255, 255, 255)) - 21.0).abs() < 1e-9);
+    assert!((contrast((0x76, 0x76, 0x76), (255, 255, 255)) - 4.54).abs() < 0.01);
+    // The terminal's own colours, as terminals come: ink and ground.
+    let (dark, light) = (((0xcd, 0xd6, 0xf4), (0x1e, 0x1e, 0x2e)), ((0x26, 0x2a, 0x36), (0xfb, 0xfb, 0xf8)));
+    let (black, white) = (((0xff, 0xff, 0xff), (0, 0, 0)), ((0, 0, 0), (0xff, 0xff, 0xff)));
+    let mut poor = std::collections::BTreeMap::new();
+    for (theme, terminals) in
+        [(ThemeName::Dark, [dark, black]), (ThemeName::Light, [light, white]), (ThemeName::HighContrast, [black, black])]
+    {
+        for name in SCREENS {
+            let mut app = screen(name, ColorMode::True, false);
+            app.set_theme(theme);
+            let buf = draw(&mut app, 120, 36);
+            for (at, cell) in buf.content.iter().enumerate() {
+                // Frames and dots are there to be overlooked; blocks are no letters.
+                let is_text = cell.symbol().chars().any(|c| c.is_alphanumeric() || "▶○✔↻‖⊘◆✖▲◐●".contains(c));
+                if !is_text {
+                    continue;
+                }
+                for (own_ink, own_ground) in terminals {
+                    let rgb = |color: Color, own| if let Color::Rgb(r, g, b) = color { (r, g, b) } else { own };
+                    let found = contrast(rgb(cell.fg, own_ink), rgb(cell.bg, own_ground));
+                    if found < 4.5 {
+                        let place = (at % 120, at / 120);
+                        poor.entry(format!("{theme:?} {:?} on {:?}", cell.fg, cell.bg))
+                            .or_insert(format!("{found:.2} on {own_ground:02x?} at {place:?} of {name}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(poor.is_empty(), "{poor:#?}");
 }
 
 #[test]
@@ -586,6 +663,26 @@ fn changed_keys_work_and_are_what_help_and_hints_tell() {
     press(&mut app, "<esc>?");
     let help = text(&draw(&mut app, 120, 36));
     assert!(help.contains("X         cancel (asks)") && help.contains("f5        everything that happened"), "{help}");
+}
+
+#[test]
+fn the_keys_of_dialogs_can_be_changed_and_the_dialogs_tell_the_new_ones() {
+    let change = |action: &str, key: &str| KeyChange { action: action.to_owned(), keys: vec![key.to_owned()] };
+    let changes = [change("ask-yes", "J"), change("ask-back", "N"), change("ask-quit", "Q"), change("profiles-enter", "s")];
+    let mut app = busy(true).app(Settings { keys: Keymap::with(&changes).expect("fits"), ..settings(ColorMode::True, false) });
+    press(&mut app, "gx");
+    let asked = text(&draw(&mut app, 120, 36));
+    assert!(asked.contains("J yes") && asked.contains("N no"), "{asked}");
+    assert_eq!(press(&mut app, "y"), vec![]);
+    assert!(app.mode().is_some(), "the old key means nothing");
+    press(&mut app, "N");
+    assert!(app.mode().is_none());
+    assert!(matches!(press(&mut app, "xJ")[..], [Effect::Send(_, Command::Cancel(JobId(17)))]));
+    press(&mut app, "q");
+    assert!(text(&draw(&mut app, 120, 36)).contains("Q again stops them too."));
+    assert!(matches!(press(&mut app, "Q")[..], [Effect::Send(_, Command::Shutdown)]));
+    let mut app = busy(true).app(Settings { keys: Keymap::with(&changes).expect("fits"), ..settings(ColorMode::True, false) });
+    assert!(matches!(press(&mut app, "p<down>s")[..], [Effect::Send(_, Command::SelectProfile(_))]));
 }
 
 #[test]

@@ -281,7 +281,7 @@ impl Theme {
     pub const fn selection(&self) -> Style {
         match (self.name, self.mode) {
             (ThemeName::Dark, ColorMode::True) => Style::new().bg(Color::Rgb(0x31, 0x32, 0x44)).add_modifier(Modifier::BOLD),
-            (ThemeName::Light, ColorMode::True) => Style::new().bg(Color::Rgb(0xdd, 0xe3, 0xee)).add_modifier(Modifier::BOLD),
+            (ThemeName::Light, ColorMode::True) => Style::new().bg(Color::Rgb(0xe4, 0xe9, 0xf2)).add_modifier(Modifier::BOLD),
             (ThemeName::HighContrast, ColorMode::True) => {
                 Style::new().bg(Color::Rgb(0x30, 0x30, 0x60)).add_modifier(Modifier::BOLD)
             }
@@ -322,13 +322,13 @@ const DARK: Palette = Palette {
     // The terminal's own ink: readable on its own ground, and the shortest to ask for.
     text: Color::Reset,
     strong: Color::Reset,
-    dim: Color::Rgb(0x8a, 0x8f, 0xa8),
+    dim: Color::Rgb(0x96, 0x9c, 0xb5),
     frame: Color::Rgb(0x6c, 0x70, 0x86),
     focus: Color::Rgb(0x7a, 0xa8, 0xf0),
     accent: Color::Rgb(0x89, 0xb4, 0xfa),
     good: Color::Rgb(0x00, 0xb0, 0x86),
     warn: Color::Rgb(0xe6, 0xa8, 0x28),
-    bad: Color::Rgb(0xf0, 0x6a, 0x3c),
+    bad: Color::Rgb(0xf2, 0x7c, 0x52),
     running: Color::Rgb(0x56, 0xb4, 0xe9),
     cleanup: Color::Rgb(0xcc, 0x8f, 0xc0),
 };
@@ -336,15 +336,15 @@ const DARK: Palette = Palette {
 const LIGHT: Palette = Palette {
     text: Color::Reset,
     strong: Color::Reset,
-    dim: Color::Rgb(0x6a, 0x6f, 0x80),
+    dim: Color::Rgb(0x5f, 0x64, 0x75),
     frame: Color::Rgb(0xa8, 0xad, 0xba),
     focus: Color::Rgb(0x1f, 0x5f, 0xbf),
     accent: Color::Rgb(0x1f, 0x5f, 0xbf),
-    good: Color::Rgb(0x00, 0x7a, 0x5a),
-    warn: Color::Rgb(0x9a, 0x62, 0x00),
-    bad: Color::Rgb(0xb8, 0x3f, 0x00),
+    good: Color::Rgb(0x00, 0x72, 0x54),
+    warn: Color::Rgb(0x8c, 0x59, 0x00),
+    bad: Color::Rgb(0xad, 0x3b, 0x00),
     running: Color::Rgb(0x00, 0x6a, 0xa8),
-    cleanup: Color::Rgb(0x9a, 0x4f, 0x80),
+    cleanup: Color::Rgb(0x95, 0x4a, 0x7b),
 };
 
 const HIGH_CONTRAST: Palette = Palette {

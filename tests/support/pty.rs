@@ -166,6 +166,15 @@ impl Terminal {
         }
     }
 
+    /// Types, and tells how long it took until the whole frame was there that shows what is wanted.
+    pub fn time_to(&mut self, keys: &str, what: &str, wanted: impl Fn(&str) -> bool) -> Duration {
+        assert!(!wanted(&self.screen()), "{what} is there already:\n{}", self.screen());
+        let began = Instant::now();
+        self.send(keys);
+        self.wait(what, wanted);
+        began.elapsed()
+    }
+
     /// The screen now.
     pub fn screen(&self) -> String {
         self.shared.state.lock().expect("whole").parser.screen().contents()

@@ -1,4 +1,4 @@
-//! The journal: every durable event of the latest runs, in order.
+//! The journal: every durable event of the latest runs, in order, and beside it the course of those runs, thinned.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,10 +9,18 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::path_of;
 use crate::domain::event::{Event, EventKind, Seq};
 
-/// Events kept, over all runs: some tens of megabytes.
+/// Events kept in each of the two tables, over all runs: some tens of megabytes.
 const EVENTS_KEPT: i64 = 50_000;
 /// So many events between two looks at how many there are.
 pub(super) const RETAIN_EVERY: usize = 10_000;
+
+/// The step of the tables that brings the course: what is kept of the events that need not be durable.
+pub(super) const COURSE: &str = "
+CREATE TABLE course (
+    run INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, json TEXT NOT NULL,
+    PRIMARY KEY (run, seq)
+) WITHOUT ROWID;
+";
 
 pub(super) fn insert_event(connection: &Connection, run: i64, event: &Event) -> rusqlite::Result<()> {
     let json = serde_json::to_value(event).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
@@ -39,16 +47,43 @@ pub(super) fn insert_event(connection: &Connection, run: i64, event: &Event) -> 
     Ok(())
 }
 
-/// Forgets the oldest events beyond what is worth keeping, whole runs or not.
+/// Adds an event to the course of a run.
+pub(super) fn insert_note(connection: &Connection, run: i64, event: &Event) -> rusqlite::Result<()> {
+    let json = serde_json::to_value(event).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let kind = json.get("event").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let mut insert = connection.prepare_cached("INSERT OR REPLACE INTO course VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    insert.execute(params![run, event.seq.0 as i64, event.at.0, kind, json.to_string()])?;
+    Ok(())
+}
+
+/// Forgets the oldest events beyond what is worth keeping, whole runs or not; but not what the rest of a run is looked at
+/// by: how it began, under which profile and budget, and how it ended.
 pub(super) fn retain(connection: &Connection) -> rusqlite::Result<()> {
-    let oldest: Option<(i64, i64)> = connection
-        .prepare_cached("SELECT run, seq FROM events ORDER BY run DESC, seq DESC LIMIT 1 OFFSET ?1")?
-        .query_row([EVENTS_KEPT], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    if let Some((run, seq)) = oldest {
-        connection.execute("DELETE FROM events WHERE run < ?1 OR run = ?1 AND seq <= ?2", [run, seq])?;
+    let tables = [("events", "'run_started', 'profile_selected', 'run_finished'"), ("course", "'budget_changed'")];
+    for (table, spared) in tables {
+        let beyond = format!("SELECT run, seq FROM {table} ORDER BY run DESC, seq DESC LIMIT 1 OFFSET ?1");
+        let oldest: Option<(i64, i64)> =
+            connection.prepare_cached(&beyond)?.query_row([EVENTS_KEPT], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        if let Some((run, seq)) = oldest {
+            let older = format!("DELETE FROM {table} WHERE (run < ?1 OR run = ?1 AND seq <= ?2) AND kind NOT IN ({spared})");
+            connection.execute(&older, [run, seq])?;
+        }
     }
     Ok(())
+}
+
+/// The course of a run, oldest first, and how much of it could not be read.
+pub(super) fn read_course(connection: &Connection, run: i64) -> rusqlite::Result<(Vec<Event>, usize)> {
+    let mut query = connection.prepare_cached("SELECT json FROM course WHERE run = ?1 ORDER BY seq")?;
+    let mut rows = query.query([run])?;
+    let (mut events, mut unreadable) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        match serde_json::from_str(&row.get::<_, String>(0)?) {
+            Ok(event) => events.push(event),
+            Err(_) => unreadable += 1,
+        }
+    }
+    Ok((events, unreadable))
 }
 
 /// The events of a run after `after`, oldest first, at most `limit`, and how many could not be read.

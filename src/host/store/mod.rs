@@ -10,6 +10,7 @@ mod error;
 mod jobs;
 mod journal;
 mod outputs;
+mod past;
 mod peaks;
 mod schema;
 mod writer;
@@ -29,6 +30,7 @@ use tokio::sync::mpsc::UnboundedSender;
 pub use error::StoreError;
 pub use jobs::Standing;
 pub use outputs::{OutputRecord, preset_hash};
+pub use past::{Ending, Past, PastRun, past_events, past_runs};
 
 use super::joblog::wall_now;
 use super::jobstore::{Batch, Counts, InputKey, JobStore as _};
@@ -144,6 +146,8 @@ impl Store {
             interrupted,
             claimed: BTreeSet::new(),
             events: 0,
+            notes: Vec::new(),
+            notes_due: None,
         };
         let thread =
             std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.serve(&received)).map_err(|error| {
@@ -179,6 +183,14 @@ impl Store {
     pub fn persist(&self, event: Event) {
         if let Some(orders) = &self.0.orders {
             let _ = orders.send(Order::Persist(Box::new(event)));
+        }
+    }
+
+    /// Adds an event to the course of the run, see [`crate::host::course`]. Returns at once; it is written with whatever comes
+    /// next, or within seconds, and lost when it cannot be.
+    pub fn note(&self, event: Event) {
+        if let Some(orders) = &self.0.orders {
+            let _ = orders.send(Order::Note(Box::new(event)));
         }
     }
 

@@ -15,7 +15,7 @@ use crate::host::intent;
 use crate::host::jobstore::JobStore as _;
 
 /// Version of the tables, in `user_version`.
-pub(super) const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 6;
 /// Runs whose journal is kept, the current one included.
 const RUNS_KEPT: i64 = 20;
 /// How long to wait for another process that writes.
@@ -26,7 +26,7 @@ const PEAKS_KEPT: i64 = 4096;
 const CHECKED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What makes each version of the tables from the one before, the first from an empty file.
-const STEPS: [&str; VERSION as usize] = [VERSION_1, VERSION_2, intent::TABLE, VERSION_4, curves::TABLE];
+const STEPS: [&str; VERSION as usize] = [VERSION_1, VERSION_2, intent::TABLE, VERSION_4, curves::TABLE, journal::COURSE];
 
 const VERSION_1: &str = "
 CREATE TABLE runs (run INTEGER PRIMARY KEY AUTOINCREMENT);
@@ -124,6 +124,7 @@ pub(super) fn begin_run(connection: &mut Connection, now: Wall) -> rusqlite::Res
     change.execute("INSERT INTO runs DEFAULT VALUES", [])?;
     let run = change.last_insert_rowid();
     change.execute("DELETE FROM events WHERE run <= ?1", [run - RUNS_KEPT])?;
+    change.execute("DELETE FROM course WHERE run <= ?1", [run - RUNS_KEPT])?;
     change.execute("DELETE FROM runs WHERE run <= ?1", [run - RUNS_KEPT])?;
     change.execute("DELETE FROM peaks WHERE id <= (SELECT max(id) FROM peaks) - ?1", [PEAKS_KEPT])?;
     jobs::retain(&change)?;

@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use super::schema::VERSION;
 use super::*;
+use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupVerdict};
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, RejectReason};
+use crate::domain::memory::Lines;
 use crate::domain::time::{Mono, Wall};
 use crate::domain::units::Bytes;
 use crate::engine::estimate::KEPT as PEAKS_OF_ONE;
@@ -259,6 +261,104 @@ fn a_journal_that_cannot_be_written_is_a_fault_and_is_written_when_it_can_be() {
     assert_eq!(store.journal(store.run()).expect("read").0.len(), 1);
 }
 
+fn note(seq: u64) -> Event {
+    event(
+        seq,
+        EventKind::CleanupFinished {
+            cleanup: CleanupId(seq),
+            action: CleanupAction::TrimHeap,
+            before_bytes: Bytes(9),
+            after_bytes: Bytes(8),
+            freed_bytes: Bytes(1),
+            millis: 2,
+            verdict: CleanupVerdict::Effective,
+        },
+    )
+}
+
+#[test]
+fn the_course_of_a_run_is_written_with_what_comes_next_and_read_back_in_order() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (store, mut received) = open(dir.path());
+    let run = store.run();
+    // Told late: the numbers decide where it belongs.
+    store.note(note(4));
+    store.note(note(2));
+    store.persist(queued(1, Path::new("/in/a.mp4")));
+    store.persist(admitted(3));
+    wait_for(&mut received, 3);
+    let past = past_events(dir.path(), run).expect("read beside the one who writes");
+    assert_eq!(past.events.iter().map(|event| event.seq.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(past.events[1], note(2));
+    assert_eq!(store.journal(run).expect("read").0.len(), 2, "the journal is of durable facts alone");
+    let runs = past_runs(dir.path()).expect("read");
+    assert_eq!((runs.len(), runs[0].events, runs[0].ending, runs[0].jobs.unfinished), (1, 4, Ending::CutOff, 1), "{runs:?}");
+    // What nothing follows is written all the same, and at the end at once.
+    store.note(note(5));
+    drop(store);
+    assert_eq!(past_events(dir.path(), run).expect("read").events.last(), Some(&note(5)));
+}
+
+#[test]
+fn what_nothing_follows_is_written_within_seconds() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (store, _received) = open(dir.path());
+    store.note(note(1));
+    // A limit for the patience of the test alone; it is a second.
+    let read = (0..1200).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        let past = past_events(dir.path(), store.run()).expect("read");
+        (!past.events.is_empty()).then_some(past.events)
+    });
+    assert_eq!(read, Some(vec![note(1)]));
+}
+
+#[test]
+fn a_course_that_cannot_be_written_holds_nothing_up_and_is_no_fault() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (store, mut received) = open(dir.path());
+    let other = Connection::open(store.path()).expect("opened");
+    other.execute_batch("ALTER TABLE course RENAME TO hidden").expect("renamed");
+    store.note(note(1));
+    store.persist(admitted(2));
+    // A fault would be told first, and fail the waiting.
+    wait_for(&mut received, 2);
+    other.execute_batch("ALTER TABLE hidden RENAME TO course").expect("renamed");
+    store.note(note(3));
+    store.persist(admitted(4));
+    wait_for(&mut received, 4);
+    let seqs: Vec<u64> = past_events(dir.path(), store.run()).expect("read").events.iter().map(|event| event.seq.0).collect();
+    assert_eq!(seqs, [2, 3, 4], "what could not be written is lost, what follows is not");
+}
+
+#[test]
+fn of_a_very_long_run_the_latest_is_kept_and_how_it_began() {
+    let mut connection = Connection::open_in_memory().expect("opened");
+    prepare(&mut connection, Path::new("in memory")).expect("made");
+    let change = connection.transaction().expect("begun");
+    let started = EventKind::RunStarted { version: String::new(), governor: true, preset: String::new() };
+    let budget = EventKind::BudgetChanged {
+        budget_bytes: Bytes(1),
+        budget_source: String::new(),
+        available_bytes: Bytes(1),
+        lines: Lines::default(),
+    };
+    journal::insert_event(&change, 1, &event(1, started)).expect("written");
+    journal::insert_note(&change, 1, &event(2, budget)).expect("written");
+    for seq in (3..=120_000).step_by(2) {
+        journal::insert_event(&change, 1, &admitted(seq)).expect("written");
+        journal::insert_note(&change, 1, &note(seq + 1)).expect("written");
+    }
+    journal::retain(&change).expect("cut");
+    change.commit().expect("written");
+    let (events, course) =
+        (read_journal(&connection, 1, Seq(0), usize::MAX).expect("read").0, journal::read_course(&connection, 1));
+    let course = course.expect("read").0;
+    let ends = |events: &[Event]| (events[0].seq.0, events[1].seq.0, events[events.len() - 1].seq.0, events.len());
+    assert_eq!(ends(&events), (1, 20_001, 119_999, 50_001));
+    assert_eq!(ends(&course), (2, 20_002, 120_000, 50_001));
+}
+
 /// Prints what a durable record costs; the figure is for whoever reads it, the limit only catches a lost group commit.
 #[test]
 #[allow(clippy::disallowed_methods)] // a measurement
@@ -279,11 +379,12 @@ fn a_durable_record_takes_milliseconds_at_most() {
 }
 
 /// State files of every earlier version, as text.
-const EARLIER: [&str; 4] = [
+const EARLIER: [&str; 5] = [
     include_str!("../../../tests/data/state-v1.sql"),
     include_str!("../../../tests/data/state-v2.sql"),
     include_str!("../../../tests/data/state-v3.sql"),
     include_str!("../../../tests/data/state-v4.sql"),
+    include_str!("../../../tests/data/state-v5.sql"),
 ];
 
 #[test]
@@ -294,6 +395,13 @@ fn a_file_of_every_earlier_version_is_upgraded_in_place_and_keeps_what_it_holds(
         old.execute_batch(text).expect("made");
         drop(old);
         let recipe = RecipeKey::from_text("a recipe".to_owned());
+        // A run of an earlier version can be looked at before the file is one of this, and is as it was then.
+        let past = past_events(dir.path(), 1).expect("read");
+        assert_eq!((past.events.len(), past.unreadable, past.has_course), (11, 0, false), "version {version}");
+        let runs = past_runs(dir.path()).expect("read");
+        assert_eq!((runs.len(), runs[0].run, runs[0].ending, runs[0].events), (1, 1, Ending::Over, 11));
+        assert_eq!((runs[0].profile.as_str(), runs[0].jobs.done, runs[0].jobs.rejected), ("balanced", 2, 1));
+        assert_eq!(lessons(dir.path()).expect("read").curves.len(), usize::from(version > 4));
         let (store, _received) = open(dir.path());
         assert_eq!(store.run(), 2, "the run before is still counted");
         let (events, unreadable) = store.journal(1).expect("read");
@@ -305,6 +413,7 @@ fn a_file_of_every_earlier_version_is_upgraded_in_place_and_keeps_what_it_holds(
         assert_eq!(store.counts().expect("read"), Counts::default(), "what those versions had queued went with their run");
         store.remember_peak(recipe.clone(), Bytes::mib(100));
         drop(store);
+        assert_eq!(past_events(dir.path(), 1).map(|again| again.events), Ok(past.events), "version {version}");
         let now: i64 = Connection::open(dir.path().join(FILE_NAME))
             .and_then(|connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0)))
             .expect("read");

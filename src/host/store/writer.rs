@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::curves::insert_curve;
 use super::error::{StoreError, explain};
 use super::jobs::{self, Jobs};
-use super::journal::{self, insert_event};
+use super::journal::{self, insert_event, insert_note};
 use super::outputs::{OutputRecord, insert_record};
 use super::peaks::insert_peak;
 use crate::domain::curve::JobCurve;
@@ -30,6 +30,13 @@ const GROUP: usize = 4096;
 /// How long facts that nobody waits for may wait for company: each commit is a wait for the disk, and whoever needs one then
 /// would first have to wait for theirs.
 const LINGER: Duration = Duration::from_millis(20);
+/// How long the course of a run may wait for a commit that is made anyway: figures, and facts. At most it costs one commit of
+/// its own in this time, and this much of it is lost with the process. A disk is not woken for it: nothing comes while
+/// nothing happens.
+const FIGURES_WAIT: Duration = Duration::from_secs(5);
+const FACTS_WAIT: Duration = Duration::from_secs(1);
+/// So many do not wait.
+const MOST_NOTES: usize = 1024;
 /// Between two tries to write a journal that could not be written.
 const RETRY: Duration = Duration::from_secs(1);
 /// Between two renewals of the leases of the jobs at work.
@@ -41,11 +48,20 @@ pub(super) type Definitions = Arc<BTreeMap<String, String>>;
 
 pub(super) enum Order {
     Persist(Box<Event>),
+    /// For the course of the run; waits for company.
+    Note(Box<Event>),
     Enqueue(Box<Batch>, Answer<Arrived>),
-    Page { limit: usize, known: Definitions },
+    Page {
+        limit: usize,
+        known: Definitions,
+    },
     ForgetQueue(Answer),
     Remember(Box<OutputRecord>, Answer),
-    Forget { path: PathBuf, ino: u64, answer: Answer },
+    Forget {
+        path: PathBuf,
+        ino: u64,
+        answer: Answer,
+    },
     Peak(RecipeKey, Bytes),
     Curve(Box<JobCurve>),
     Change(Change, Answer),
@@ -67,14 +83,16 @@ impl Order {
     fn is_awaited(&self) -> bool {
         match self {
             Self::Persist(event) => matches!(event.kind, EventKind::JobAdmitted { .. }),
-            Self::Peak(..) | Self::Curve(_) => false,
+            Self::Note(_) | Self::Peak(..) | Self::Curve(_) => false,
             _ => true,
         }
     }
 
-    /// Tells whoever waits for an answer that there is none to be had; false when nobody does, and it is to be tried again.
+    /// Tells whoever waits for an answer that there is none to be had; false when it is to be tried again. A course that
+    /// cannot be written is lost: no run is held up for it, and it must not pile up.
     fn fail(&self, error: &StoreError) -> bool {
         match self {
+            Self::Note(_) => {}
             Self::Persist(_) | Self::Peak(..) | Self::Curve(_) | Self::Page { .. } => return false,
             Self::Enqueue(_, answer) => drop(answer.send(Err(error.clone()))),
             Self::Remember(_, answer)
@@ -102,6 +120,9 @@ pub(super) struct Writer {
     pub claimed: BTreeSet<JobId>,
     /// Events written since the journal was last cut.
     pub events: usize,
+    /// What waits to be written with something else, and until when at most.
+    pub notes: Vec<Order>,
+    pub notes_due: Option<Instant>,
 }
 
 impl Writer {
@@ -109,15 +130,28 @@ impl Writer {
         let mut beaten = now();
         loop {
             // Nothing is claimed while nothing runs: then nothing wakes this thread.
-            let first = if self.claimed.is_empty() {
-                orders.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
-            } else {
-                orders.recv_timeout(HEARTBEAT.saturating_sub(now() - beaten))
+            let heartbeat = (!self.claimed.is_empty()).then_some(beaten + HEARTBEAT);
+            let first = match heartbeat.into_iter().chain(self.notes_due).min() {
+                None => orders.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+                Some(until) => orders.recv_timeout(until.saturating_duration_since(now())),
             };
             match first {
-                Ok(first) => self.write(group(first, orders), orders),
+                Ok(Order::Note(event)) if self.notes.len() < MOST_NOTES => {
+                    let due = now() + notes_wait(&event.kind);
+                    self.notes_due = Some(self.notes_due.map_or(due, |known| known.min(due)));
+                    self.notes.push(Order::Note(event));
+                }
+                Ok(first) => {
+                    let mut whole = self.take_notes();
+                    whole.extend(group(first, orders));
+                    self.write(whole, orders);
+                }
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            }
+            if self.notes_due.is_some_and(|due| now() >= due) {
+                let notes = self.take_notes();
+                self.write(notes, orders);
             }
             if now() - beaten >= HEARTBEAT {
                 beaten = now();
@@ -125,8 +159,17 @@ impl Writer {
                 let _ = Jobs { connection: &self.connection, run: self.run }.heartbeat(wall_now());
             }
         }
+        let notes = self.take_notes();
+        if !notes.is_empty() {
+            self.write(notes, orders);
+        }
         // The file is left whole and without its companions when nobody else has it open.
         let _ = self.connection.execute_batch("PRAGMA optimize;");
+    }
+
+    fn take_notes(&mut self) -> Vec<Order> {
+        self.notes_due = None;
+        std::mem::take(&mut self.notes)
     }
 
     /// Commits a group, and then tells whoever waits. A journal that cannot be written is tried again until it can: what
@@ -140,9 +183,14 @@ impl Writer {
                 Err(error) => {
                     let error = explain(&self.path, &error);
                     // Those who wait for an answer get it; they decide for themselves.
+                    let all = group.len();
                     group.retain(|order| !order.fail(&error));
                     if group.is_empty() {
                         return;
+                    }
+                    // It may have been one of those that failed the rest.
+                    if group.len() < all {
+                        continue;
                     }
                     let what = "the journal cannot be written: nothing new is started until it can".to_owned();
                     if !std::mem::replace(&mut told, true)
@@ -182,7 +230,7 @@ impl Writer {
                     }
                     self.interrupted = 0;
                 }
-                Order::Peak(..) | Order::Curve(_) => {}
+                Order::Note(_) | Order::Peak(..) | Order::Curve(_) => {}
                 Order::Remember(_, answer)
                 | Order::Forget { answer, .. }
                 | Order::Change(_, answer)
@@ -222,6 +270,11 @@ impl Writer {
                 Order::Persist(event) => {
                     insert_event(&change, self.run, event)?;
                     jobstore::fold(&mut queue, event)?;
+                    events += 1;
+                    Done::Nothing
+                }
+                Order::Note(event) => {
+                    insert_note(&change, self.run, event)?;
                     events += 1;
                     Done::Nothing
                 }
@@ -266,6 +319,13 @@ impl Writer {
         change.commit()?;
         self.events = events;
         Ok(done)
+    }
+}
+
+const fn notes_wait(kind: &EventKind) -> Duration {
+    match kind {
+        EventKind::MemorySampled(_) | EventKind::JobProgressed { .. } | EventKind::JobLogged { .. } => FIGURES_WAIT,
+        _ => FACTS_WAIT,
     }
 }
 

@@ -14,9 +14,14 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::{JobId, Phase};
+use crate::tui::action::Act;
 use crate::tui::app::{App, Ask, Question, job_name};
+use crate::tui::keymap::KeyMode;
 use crate::tui::theme::Role;
-use crate::tui::view::pen::{Framed, Line, fit, popup};
+use crate::tui::view::pen::{Framed, Line, fit, popup, wrap};
+
+/// Columns of the widest question.
+const WIDEST: u16 = 78;
 
 struct Words {
     title: &'static str,
@@ -27,7 +32,11 @@ struct Words {
 /// Draws it.
 pub fn draw(app: &App, ask: &Ask, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
-    let words = words(app, ask.question);
+    let mut words = words(app, ask.question);
+    // What an answer does must be read to its end.
+    let room = usize::from(area.width.min(WIDEST)).saturating_sub(6);
+    words.lines =
+        words.lines.iter().enumerate().flat_map(|(at, line)| if at == 0 { vec![line.clone()] } else { wrap(line, room) }).collect();
     let buttons = words.buttons.map(|button| format!("[ {button} ]"));
     let widest = words
         .lines
@@ -36,7 +45,7 @@ pub fn draw(app: &App, ask: &Ask, area: Rect, buf: &mut Buffer) {
         .max()
         .unwrap_or(0)
         .max(buttons.iter().map(|button| button.width()).sum::<usize>() + 3);
-    let place = popup(area, (widest as u16 + 6).min(78), words.lines.len() as u16 + 5, buf);
+    let place = popup(area, (widest as u16 + 6).min(WIDEST), words.lines.len() as u16 + 5, buf);
     let title = vec![(words.title.to_owned(), theme.style(Role::Warn))];
     let inner = Framed { theme, focused: true, title, right: Vec::new() }.draw(place, buf);
     let roomy = inner.height as usize > words.lines.len() + 1;
@@ -74,7 +83,7 @@ fn words(app: &App, question: Question) -> Words {
             lines: vec![
                 format!("{are} running."),
                 "Stopped jobs begin anew; what is done stays done.".to_owned(),
-                "q again stops them too.".to_owned(),
+                format!("{} again stops them too.", app.keys().label_in(KeyMode::Ask, Act::Quit)),
             ],
             buttons: ["Keep running", "Stop and quit"],
         },

@@ -50,9 +50,18 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
     for (text, role) in &badges {
         line.put(text, theme.style(*role)).put("  ", theme.style(Role::Text));
     }
-    for (symbol, count, word, role) in counts(app, state) {
-        let words = if full && badges.is_empty() { format!("{count} {word}") } else { count.to_string() };
-        // Half a number would be a wrong one.
+    let mut counts = counts(app, state);
+    let words = |count: u64, word: &str| if full && badges.is_empty() { format!("{count} {word}") } else { count.to_string() };
+    // Half a number would be a wrong one; what went wrong is told before what goes well.
+    for gone in ["cancelled", "done", "rejected", "queued", "failed"] {
+        let needs: usize = counts.iter().map(|(_, count, word, _)| words(*count, word).chars().count() + 4).sum();
+        if needs <= line.left() + 2 {
+            break;
+        }
+        counts.retain(|(_, _, word, _)| *word != gone);
+    }
+    for (symbol, count, word, role) in counts {
+        let words = words(count, word);
         if line.left() < words.chars().count() + 2 {
             break;
         }

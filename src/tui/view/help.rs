@@ -38,6 +38,8 @@ pub fn draw(app: &App, page: &Help, area: Rect, buf: &mut Buffer) {
     };
     let lines = left.len().max(right.len());
     let width = if two { 82 } else { 44 };
+    // What the footer says stays readable beside a page that is not as wide as the screen.
+    let area = Rect { height: area.height.saturating_sub(u16::from(area.height > 12)), ..area };
     let place = popup(area, width, lines.max(3) as u16 + 2, buf);
     let visible = usize::from(place.height.saturating_sub(2));
     let scroll = page.scroll.min(lines.saturating_sub(visible));

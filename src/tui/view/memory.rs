@@ -103,7 +103,7 @@ fn draw_numbers(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) -> u
     let mut line = Line::new(buf, area, 4);
     let (symbol, style) = (theme.symbols.parts[4], parts.style(4, theme));
     let text = theme.style(Role::Text);
-    line.put(symbol, style).put("reserved ", dim).put(mb(state.memory.reserved_bytes), text).gap(2);
+    line.put(symbol, style).gap(roomy(area)).put("reserved ", dim).put(mb(state.memory.reserved_bytes), text).gap(2);
     line.put(mb(parts.beyond), text).put(" unused", dim).gap(2).put(mb(parts.room), text).put(" free", dim);
     let mut line = Line::new(buf, area, 5);
     let totals = &state.totals;
@@ -199,19 +199,23 @@ fn names(parts: &Parts, theme: &Theme) -> Vec<(String, Style)> {
 }
 
 /// Symbol, name and size of the parts; where there is little room, of those that are there.
+/// Columns between a part's symbol and its name: by the pane's width alone, so that nothing jumps when a number grows.
+fn roomy(area: Rect) -> u16 {
+    u16::from(area.width >= 54)
+}
+
 fn draw_legend(theme: &Theme, parts: &Parts, area: Rect, buf: &mut Buffer) {
     let width = |shown: &[usize]| shown.iter().map(|part| NAMES[*part].len() + mb(parts.bytes(*part)).len() + 3).sum::<usize>();
     let mut shown: Vec<usize> = (0..4).collect();
     if width(&shown) > usize::from(area.width) + 1 {
         shown.retain(|part| parts.bytes(*part) >= Bytes::mib(1));
     }
-    // By the pane's width alone, so that nothing jumps when a number grows.
-    let roomy = u16::from(area.width >= 54);
+    let roomy = roomy(area);
     let mut line = Line::new(buf, area, 3);
     for part in shown {
         line.put(theme.symbols.parts[part], parts.style(part, theme)).gap(roomy);
         line.put(format!("{} ", NAMES[part]), theme.style(Role::Dim));
-        line.put(mb(parts.bytes(part)), theme.style(Role::Text)).gap(1);
+        line.put(mb(parts.bytes(part)), theme.style(Role::Text)).gap(1 + roomy);
     }
 }
 

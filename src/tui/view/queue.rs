@@ -97,7 +97,9 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         columns.peak,
         dim,
     );
-    line.gap(1).field("PROGRESS", columns.bar + PERCENT, dim, theme.symbols).right("SPEED", SPEED, dim).right("LEFT", LEFT, dim);
+    // Without room for a bar it is a number alone.
+    let progress = if columns.bar == 0 { "DONE" } else { "PROGRESS" };
+    line.gap(1).field(progress, columns.bar + PERCENT, dim, theme.symbols).right("SPEED", SPEED, dim).right("LEFT", LEFT, dim);
 
     let window = app.window(usize::from(inner.height.saturating_sub(1)));
     if window.ids.is_empty() {
