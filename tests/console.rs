@@ -123,6 +123,11 @@ fn every_important_key_does_its_work_at_120x36_while_jobs_run() {
     terminal.send("\x1b");
     terminal.wait("help closed", |screen| !screen.contains("hold, release the queue"));
 
+    terminal.send("w");
+    terminal.wait_for("PEAK p50 to p95");
+    terminal.send("\x1b");
+    terminal.wait("what-if closed", |screen| !screen.contains("PEAK p50"));
+
     // Cancelling asks, and the answer that changes nothing is the default.
     terminal.send("gx");
     terminal.wait_for("Cancel the job");
@@ -295,6 +300,90 @@ fn pages_open_over_real_jobs_and_tell_what_is_really_so() {
     terminal.wait("one event", |screen| screen.contains("filter not let in, 1"));
     terminal.send("\r");
     terminal.wait("the job of the event", |screen| screen.contains("note.mp4") && screen.contains("not let in"));
+    quit(&mut terminal);
+}
+
+/// Moves to the row of this label in the table of what-if.
+fn choose(terminal: &mut Terminal, label: &str) {
+    let chosen = |screen: &str| screen.lines().any(|line| line.contains("› ") && line.contains(label));
+    let rows = 16;
+    terminal.send(&"k".repeat(rows));
+    terminal.wait("the first way", |screen| screen.lines().any(|line| line.contains("› now: ")));
+    for _ in 0..rows {
+        if chosen(&terminal.screen()) {
+            return;
+        }
+        terminal.press("j");
+    }
+    panic!("no way is called {label}:\n{}", terminal.screen());
+}
+
+/// Opens what-if and waits for the forecast.
+fn look_ahead(terminal: &mut Terminal) -> String {
+    terminal.send("w");
+    // Hundreds of runs in virtual time, beside encodes, by a program that checks itself: it takes its time.
+    let patience = 5 * PATIENCE;
+    terminal.wait_at_most(patience, "the forecast", |screen| screen.contains("runs of each way") && screen.contains("now: "))
+}
+
+#[test]
+fn what_if_looks_ahead_at_the_running_queue_switches_to_a_way_and_keeps_it_as_a_profile() {
+    let _turn = turn();
+    let home = home(6, 60);
+    let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
+    terminal.wait_for("2 running");
+    terminal.wait_for("1 rejected");
+    let table = look_ahead(&mut terminal);
+    assert!(table.contains("6 jobs, ") && table.contains("now: 2/200") && table.contains("4/500 fast"), "{table}");
+    terminal.send("e");
+    terminal.wait("what it rests on", |screen| screen.contains("h264 1280x720 to web-720p") && screen.contains("What is assumed"));
+    terminal.send("e");
+    terminal.wait_for("REJ");
+    // Another box cannot be switched to.
+    choose(&mut terminal, " box");
+    terminal.send("\r");
+    terminal.wait("the reason", |screen| screen.contains("no switch") && screen.contains("--budget"));
+    // A variation that stands in no file.
+    choose(&mut terminal, "3/200");
+    terminal.send("\r");
+    terminal.wait("the variation in force", |screen| {
+        screen.lines().next().is_some_and(|header| header.contains("3/200 balanced-3")) && !screen.contains("What if")
+    });
+    terminal.wait_for("3 running");
+    terminal.send("e");
+    terminal.wait("its event", |screen| screen.contains("latest first") && screen.contains("balanced-3"));
+    terminal.send("\x1b");
+    terminal.wait_for("2 Queue");
+    let table = look_ahead(&mut terminal);
+    assert!(table.contains("now: 3/200") && table.contains("2/200 balanced"), "{table}");
+    choose(&mut terminal, "now: 3/200");
+    terminal.send("s");
+    terminal.wait_for("save as profile: balanced-3");
+    terminal.send("\r");
+    terminal.wait_for("saved balanced-3: ");
+    let file = home.path().join(".config/plimsoll/profiles/balanced-3.yaml");
+    let text = fs::read_to_string(&file).expect("it stands there");
+    assert!(text.starts_with("# as it was in force, saved in the console from what-if, 20"), "{text}");
+    let plimsoll = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        command.args(args).current_dir(home.path()).env("HOME", home.path()).env_remove("XDG_CONFIG_HOME");
+        let output = command.output().expect("runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (status, told) = plimsoll(&["profiles", "check", file.to_str().expect("a plain path")]);
+    assert!(status == Some(0) && told.contains("the profile `balanced-3` (3/200)"), "{told}");
+    assert_eq!(plimsoll(&["profiles", "show", "balanced-3"]).0, Some(0), "it is found by its name");
+    // What is there is never written over.
+    choose(&mut terminal, "now: 3/200");
+    terminal.send("s");
+    terminal.wait_for("save as profile: balanced-3-2");
+    terminal.send("\x15balanced-3\r");
+    terminal.wait_for("choose another name");
+    assert_eq!(fs::read_to_string(&file).expect("it stands there"), text);
+    terminal.press("\x1b");
+    terminal.wait("the prompt gone", |screen| !screen.contains("save as profile:"));
+    terminal.press("\x1b");
+    terminal.wait("the popup gone", |screen| !screen.contains("What if"));
     quit(&mut terminal);
 }
 

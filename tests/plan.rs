@@ -81,6 +81,23 @@ fn a_plan_says_what_is_a_guess_and_what_would_be_rejected_and_runs_nothing() {
 }
 
 #[test]
+fn variations_say_what_they_change_and_what_makes_other_bytes_is_not_advised() {
+    let world = World::new();
+    make_clips(&world, 2, "1280x720", 60);
+    let plan = plan(&world, &[]);
+    let ways = plan["plans"].as_array().expect("plans");
+    let of = |change: &str| ways.iter().filter(|way| way["change"] == change).collect::<Vec<_>>();
+    assert!(of("none").len() == 1 && of("profile").len() >= 2 && of("box").len() == 2, "{plan}");
+    assert!(of("slots").iter().any(|way| way["max_concurrent"] == 3 && way["profile"] == "balanced-3"), "{plan}");
+    let names: std::collections::BTreeSet<&str> = ways.iter().filter_map(|way| way["name"].as_str()).collect();
+    assert_eq!(names.len(), ways.len(), "no way stands there twice");
+    let one = of("threads").into_iter().find(|way| way["threads"] == 1).expect("the preset has two");
+    assert!(one["other_bytes"] == true && one["guessed_jobs"] == 2, "{one}");
+    assert!(ways.iter().filter(|way| way["other_bytes"] == true).all(|way| way["name"] != plan["best"]), "{plan}");
+    assert!(plan["kinds"].as_array().is_some_and(|kinds| kinds.len() == 1 && kinds[0]["jobs"] == 2), "{plan}");
+}
+
+#[test]
 fn without_paths_and_without_a_queue_there_is_nothing_to_plan() {
     let world = World::new();
     let mut command = world.command(["plan"]);

@@ -251,6 +251,31 @@ fn fewer_slots_drain_and_never_kill() {
 }
 
 #[test]
+fn a_profile_from_no_file_is_used_if_it_is_as_sound_as_one_and_passes_for_no_other() {
+    let known = profile(2, 200);
+    let mut sim = Sim::new(EngineConfig { profiles: vec![known.clone()], ..config(2, 200) }, vec![good(10, 30), good(10, 30)]);
+    let mut used = |profile: Profile| {
+        let request = sim.ask(Command::UseProfile(Box::new(profile)));
+        let reply = sim.replies.iter().find(|(id, _)| *id == request).expect("answered").1.clone();
+        (reply, sim.engine.state().profile.as_deref().expect("in force").name.clone())
+    };
+    let three = Profile { name: "mine-3".to_owned(), max_concurrent: 3.into(), ..known.clone() };
+    assert_eq!(used(three.clone()), (Ok(()), "mine-3".to_owned()));
+    for (spoilt, why) in [
+        (Profile { max_concurrent: 65.into(), ..three.clone() }, "65 job slots"),
+        (Profile { name: "../mine".to_owned(), ..three.clone() }, "is not a name"),
+        (Profile { name: known.name.clone(), ..three.clone() }, "says something else"),
+        (Profile { env: [("LD_PRELOAD".to_owned(), "x".to_owned())].into(), ..three }, "foreign code"),
+    ] {
+        let (reply, in_force) = used(spoilt);
+        assert!(reply.as_ref().is_err_and(|refused| refused.0.contains(why)), "{why}: {reply:?}");
+        assert_eq!(in_force, "mine-3", "nothing changes");
+    }
+    let told = sim.events.iter().filter(|event| matches!(&event.kind, EventKind::ProfileSelected { name, .. } if name == "mine-3"));
+    assert_eq!(told.count(), 1);
+}
+
+#[test]
 fn a_profile_with_another_limit_measures_the_waiting_again() {
     let mut sim = Sim::new(config(1, 200), vec![good(10, 30), good(150, 1), good(300, 1)]);
     sim.enqueue_all();
@@ -595,6 +620,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         Just(Command::Resume),
         (1..5_u32, prop_oneof![Just(100_u64), Just(200), Just(500)])
             .prop_map(|(slots, mb)| Command::SelectProfile(Box::new(profile(slots, mb)))),
+        (0..70_u32).prop_map(|slots| Command::UseProfile(Box::new(profile(slots, 200)))),
         Just(Command::CleanNow),
         Just(Command::Suspend),
         Just(Command::Continue),

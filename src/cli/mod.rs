@@ -1,13 +1,16 @@
 //! The command line: what was asked for, turned into calls of the other floors and into text, and the exit status.
 
+pub mod ahead;
 pub mod args;
 pub mod catalog;
 pub mod compare;
 pub mod demo;
 pub mod doctor;
+pub mod foresee;
 pub mod neighbour;
 pub mod options;
 pub mod plan;
+pub mod probing;
 pub mod provide;
 pub mod replay;
 pub mod run;

@@ -182,6 +182,9 @@ fn play(args: &ReplayArgs, resolved: &Resolved, recording: Recording, logs: Opti
         let profile = resolved.load_profile()?;
         let Front::Console(mut options) = front(resolved, &profile, Wish::Console) else { return Ok(0) };
         options.lookup.log = logs;
+        // The queue that is shown waits for nothing any more.
+        let why = "this is a replay, no queue waits to be run: `plimsoll plan` looks ahead at files";
+        options.lookup.ahead = Some(Arc::new(move |_, _| Err(why.to_owned())));
         let playing = std::thread::Builder::new().name("player".to_owned());
         let player = playing.spawn(move || runtime.block_on(player.play(false))).wrap_err("cannot start a thread")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;

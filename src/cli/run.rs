@@ -136,6 +136,8 @@ pub(super) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profi
                 lookup: Lookup {
                     log: None,
                     checkup: Some(super::checkup(resolved.clone())),
+                    ahead: Some(super::ahead::look_ahead(resolved.clone())),
+                    save: Some(super::ahead::keep_profile(resolved)),
                     comparisons: Some(super::compare::board::lookup(&resolved.state_dir)),
                     compare: None,
                 },

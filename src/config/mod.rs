@@ -7,6 +7,7 @@ pub mod preset;
 pub mod profile;
 pub mod queue;
 mod read;
+pub mod save;
 pub mod search;
 pub mod settings;
 mod spell;

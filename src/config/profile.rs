@@ -8,8 +8,11 @@ use std::path::Path;
 
 use serde_yaml::Value;
 
-use super::read::{NAME_RULE, Reader, Section, check_name};
+use super::read::{Reader, Section, check_name};
 use super::yaml::{ConfigError, Document, quoted};
+use crate::domain::profile::check::{
+    MAX_SLOTS, MAX_TITLE, MAX_VARIABLES, MAX_WORD, NAME_RULE, SIDES, is_variable, value_problem, variable_danger,
+};
 use crate::domain::profile::{GuideWords, LargeRule, Mark, MemoryMarks, Picture, Profile, REFERENCE_BUDGET, Slots};
 use crate::domain::units::{Bytes, GIB, KIB, MIB};
 
@@ -19,19 +22,12 @@ const KEYS: &[&str] =
 const LARGE_KEYS: &[&str] = &["from", "at_once"];
 const MEMORY_KEYS: &[&str] = &["budget", "high_water", "low_water", "reserve"];
 const GUIDE_KEYS: &[&str] = &["memory", "speed", "reliability"];
-/// Most job slots.
-const MAX_SLOTS: u32 = 64;
-/// Smallest and largest side of a picture from which on a job is large.
-const SIDES: std::ops::RangeInclusive<u32> = 16..=16_384;
 /// High-water mark of a profile that names none: the guide's 1.5 of 2 GB.
 const DEFAULT_HIGH_WATER: Mark = Mark::Share(0.75);
 /// Low-water mark of a profile that names none, as a share of the high-water mark: 1.3 of 1.5 GB.
 const DEFAULT_LOW_OF_HIGH: f64 = 13.0 / 15.0;
 /// What is kept for the console and sshd if the profile does not say.
 const DEFAULT_RESERVE: Bytes = Bytes::mib(64);
-/// Most variables of an environment, and most bytes of one value.
-const MAX_VARIABLES: usize = 64;
-const MAX_VALUE: usize = 4096;
 
 /// Reads a profile.
 ///
@@ -47,7 +43,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Profile, Vec<ConfigError>> {
 fn profile<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Option<Profile> {
     reader.require(root, "name", NAME_RULE);
     let name = reader.parsed(root, "name", NAME_RULE, check_name);
-    let title = reader.line(root, "title", 80);
+    let title = reader.line(root, "title", MAX_TITLE);
 
     let max_concurrent = slots(reader, root);
     reader.require(root, "max_file_size", SIZE);
@@ -222,7 +218,7 @@ fn compare<'d>(reader: &mut Reader<'d>, section: &Section<'d>, marks: &MemoryMar
 
 fn guide<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> GuideWords {
     let Some(section) = reader.section(root, "guide", GUIDE_KEYS) else { return GuideWords::default() };
-    let mut word = |key: &str| reader.line(&section, key, 16).unwrap_or_default();
+    let mut word = |key: &str| reader.line(&section, key, MAX_WORD).unwrap_or_default();
     GuideWords { memory: word("memory"), speed: word("speed"), reliability: word("reliability") }
 }
 
@@ -275,41 +271,15 @@ const VALUE: &str = "text, a number or true/false, at most 4096 bytes, without c
 const VARIABLE: &str = "names of letters, digits and _, not starting with a digit, that load no code and are not set by plimsoll";
 
 fn check_value(text: &str) -> Result<String, String> {
-    if text.len() > MAX_VALUE {
-        return Err(format!("has {} bytes", text.len()));
-    }
-    if let Some(c) = text.chars().find(|c| c.is_control()) {
-        return Err(format!("holds the control character U+{:04X}", u32::from(c)));
-    }
-    Ok(text.to_owned())
+    value_problem(text).map_or_else(|| Ok(text.to_owned()), Err)
 }
-
-/// Prefixes of variables that name libraries, drivers or plug-ins to load.
-const LOADS_CODE: &[&str] =
-    &["LD_", "DYLD_", "GCONV_", "OPENSSL_", "LIBVA_", "VDPAU_", "OCL_", "VK_", "FREI0R_", "LADSPA_", "LV2_"];
 
 /// Refuses what is no variable, and what would change which program runs or let it read or write files of its own choice.
 fn check_variable(name: &str) -> Result<(), String> {
-    let form = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.len() <= 128
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if !form {
+    if !is_variable(name) {
         return Err(format!("`{}` is not a variable's name", quoted(name)));
     }
-    if LOADS_CODE.iter().any(|prefix| name.starts_with(prefix)) {
-        return Err(format!("{name} can load foreign code into ffmpeg"));
-    }
-    match name {
-        "PATH" | "HOME" | "TMPDIR" => Err(format!("{name} is set by plimsoll")),
-        "LANG" | "LANGUAGE" => Err(format!("{name} would change the words that plimsoll reads")),
-        _ if name.starts_with("LC_") => Err(format!("{name} would change the words that plimsoll reads")),
-        "FFREPORT" | "MALLOC_TRACE" | "FFMPEG_DATADIR" | "FONTCONFIG_FILE" | "FONTCONFIG_PATH" => {
-            Err(format!("{name} would make ffmpeg read or write further files"))
-        }
-        "BASH_ENV" | "ENV" | "IFS" | "SHELLOPTS" | "PS4" => Err(format!("{name} would run commands in shells")),
-        "AV_LOG_FORCE_COLOR" => Err(format!("{name} would put control characters into the log")),
-        _ => Ok(()),
-    }
+    variable_danger(name).map_or(Ok(()), Err)
 }
 
 /// The profile as YAML that [`parse`] reads back to the same profile.
@@ -693,12 +663,53 @@ mod tests {
         )
     }
 
+    /// Ways to spoil a profile, and some that leave it sound.
+    const SPOILERS: &[fn(&mut Profile)] = &[
+        |_| {},
+        |profile| profile.name.push_str(".yaml"),
+        |profile| profile.name.push('/'),
+        |profile| profile.name = "a".repeat(33),
+        |profile| profile.name.clear(),
+        |profile| profile.title = "t".repeat(81),
+        |profile| profile.title.push('\u{1b}'),
+        |profile| profile.guide.speed = "s".repeat(17),
+        |profile| profile.max_concurrent = Slots::Fixed(0),
+        |profile| profile.max_concurrent = Slots::Fixed(65),
+        |profile| profile.max_concurrent = Slots::Auto,
+        |profile| profile.large = Some(LargeRule { from: Picture::of_height(1080), at_once: 0 }),
+        |profile| profile.large = Some(LargeRule { from: Picture { width: 15, height: 1080 }, at_once: 1 }),
+        |profile| profile.large = Some(LargeRule { from: Picture { width: 1920, height: 16_385 }, at_once: 1 }),
+        |profile| profile.max_file_size = Bytes::ZERO,
+        |profile| profile.scratch_limit = Some(Bytes::ZERO),
+        |profile| std::mem::swap(&mut profile.memory.high_water, &mut profile.memory.low_water),
+        |profile| profile.memory.low_water = Mark::Share(0.5),
+        |profile| profile.memory.high_water = Mark::Share(1.0),
+        |profile| profile.memory.budget = Some(Bytes::gib(2)),
+        |profile| profile.memory.budget = Some(profile.memory.reserve),
+        |profile| profile.memory.budget = Some(Bytes::gib(9)),
+        |profile| profile.memory.budget = Some(Bytes::ZERO),
+        |profile| drop(profile.env.insert("LD_PRELOAD".to_owned(), "x".to_owned())),
+        |profile| drop(profile.env.insert("LC_ALL".to_owned(), "x".to_owned())),
+        |profile| drop(profile.env.insert("9".to_owned(), "x".to_owned())),
+        |profile| drop(profile.env.insert("X".to_owned(), "\u{7}".to_owned())),
+        |profile| drop(profile.env.insert("X".to_owned(), "x".repeat(4097))),
+        |profile| profile.env = (0..65).map(|at| (format!("X{at}"), "x".to_owned())).collect(),
+    ];
+
     proptest! {
         #[test]
         fn a_profile_written_as_yaml_reads_back_the_same(profile in profiles()) {
             let yaml = to_yaml(&profile);
             let read = parse(Path::new("x.yaml"), &yaml);
             prop_assert_eq!(read.as_ref(), Ok(&profile), "{}", yaml);
+        }
+
+        #[test]
+        fn whatever_is_changed_in_a_profile_its_own_check_and_the_reader_agree(profile in profiles(), spoilt in 0..SPOILERS.len()) {
+            let mut profile = profile;
+            SPOILERS[spoilt](&mut profile);
+            let read = parse(Path::new("x.yaml"), &to_yaml(&profile));
+            prop_assert_eq!(profile.check().is_ok(), read.as_ref() == Ok(&profile), "{:?}: {:?}", profile.check(), read);
         }
 
         #[test]

@@ -7,6 +7,8 @@ use serde_yaml::{Mapping, Value};
 
 use super::spell::nearest;
 use super::yaml::{ConfigError, Document, Place, quoted};
+pub(super) use crate::domain::profile::check::NAME_RULE;
+use crate::domain::profile::check::is_name;
 use crate::domain::text::sanitise;
 
 /// A document being read, with the mistakes found so far.
@@ -235,18 +237,11 @@ impl<'d> Reader<'d> {
     }
 }
 
-/// Is this a name that a profile or preset may have? It becomes part of file names.
+/// As [`is_name`], with what to tell where it is none.
 pub(super) fn check_name(text: &str) -> Result<String, String> {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let file = is_file_name(text.as_ref()); // would be taken for a file, not for a name
-    if !file && text.len() <= 32 && text.starts_with(fits) && text.chars().all(|c| fits(c) || matches!(c, '.' | '_' | '-')) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("`{}` is not a name", quoted(text)))
+    if is_name(text) { Ok(text.to_owned()) } else { Err(format!("`{}` is not a name", quoted(text))) }
 }
 
-/// What [`check_name`] lets pass.
-pub(super) const NAME_RULE: &str = "1 to 32 of a-z, 0-9, `.`, `_` and `-`, starting with a letter or digit, not ending in .yaml";
 /// Is this the name of a file, not of a profile or preset? It is if it has a slash or a YAML ending.
 pub fn is_file_name(wanted: &std::ffi::OsStr) -> bool {
     let bytes = wanted.as_encoded_bytes();

@@ -45,6 +45,8 @@ pub enum Command {
     Resume,
     /// Go on under another profile. Fewer slots drain, they never kill.
     SelectProfile(Box<Profile>),
+    /// Go on under a profile that stands in no file, as [`Command::SelectProfile`] does. It is checked as a file would be.
+    UseProfile(Box<Profile>),
     /// Run the harmless cleanups now.
     CleanNow,
     /// Run what is queued, take nothing new, then finish.

@@ -7,6 +7,7 @@ pub mod curve;
 pub mod event;
 pub mod job;
 pub mod memory;
+pub mod plan;
 pub mod preset;
 pub mod profile;
 pub mod state;

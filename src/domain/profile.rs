@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::units::Bytes;
 
+pub mod check;
+
 /// The budget that marks given in bytes are meant for: the guide's 2 GB box.
 pub const REFERENCE_BUDGET: Bytes = Bytes::gib(2);
 

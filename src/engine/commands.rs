@@ -5,6 +5,7 @@ use super::{Active, Engine};
 use crate::domain::command::{ClientId, Command, MoveTo, Rejection, RequestId};
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLevel, Outcome, Phase, RejectReason, StopReason};
+use crate::domain::profile::Profile;
 
 impl Engine {
     pub(super) fn command(&mut self, client: ClientId, request: RequestId, command: Command) {
@@ -27,6 +28,7 @@ impl Engine {
                 self.select_profile(*profile);
                 Ok(())
             }
+            Command::UseProfile(profile) => self.use_profile(*profile),
             Command::CleanNow if !self.config.governor => {
                 Err(Rejection("the governor is off (--no-governor): nothing is cleaned".to_owned()))
             }
@@ -62,6 +64,17 @@ impl Engine {
             return Err(Rejection(refusal.to_owned()));
         }
         self.emit(event);
+        Ok(())
+    }
+
+    /// A profile that comes from no file has to be as sound as one, and may not pass for another.
+    fn use_profile(&mut self, profile: Profile) -> Result<(), Rejection> {
+        profile.check().map_err(|why| Rejection(format!("such a profile cannot be used: {why}")))?;
+        if self.config.profiles.iter().any(|known| known.name == profile.name && *known != profile) {
+            let name = &profile.name;
+            return Err(Rejection(format!("there is a profile {name} already, and it says something else; choose another name")));
+        }
+        self.select_profile(profile);
         Ok(())
     }
 

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
-pub use super::lookup::{Checkup, Compare, Comparisons, Examine, Finding, FindingStatus, Lookup, ReadLog, SettingInForce};
+pub use super::lookup::{
+    Checkup, Compare, Comparisons, Examine, Finding, FindingStatus, JobNow, LookAhead, LookStep, Lookup, QueueNow, ReadLog,
+    SaveProfile, SettingInForce,
+};
 
 use crate::domain::command::{ClientId, Command, Rejection, RequestId};
 use crate::domain::event::Event;

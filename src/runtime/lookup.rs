@@ -7,12 +7,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::domain::comparison::kept::{ComparisonId, Kept, Shelf};
-use crate::domain::job::{JobId, WholeLog};
+use crate::domain::job::{JobId, MediaInfo, WholeLog};
+use crate::domain::plan::Plan;
+use crate::domain::profile::Profile;
+use crate::domain::units::Bytes;
 
 /// How to read the log of a job's try.
 pub type ReadLog = Arc<dyn Fn(JobId, u32) -> Result<WholeLog, String> + Send + Sync>;
 /// How to examine what plimsoll depends on.
 pub type Examine = Arc<dyn Fn() -> Result<Checkup, String> + Send + Sync>;
+/// How to look ahead at a queue. The function given hears how far it is, and gives it up by a no.
+pub type LookAhead = Arc<dyn Fn(&QueueNow, &dyn Fn(LookStep) -> bool) -> Result<Plan, String> + Send + Sync>;
+/// How to keep a profile among the operator's own, with a comment on top; tells where.
+pub type SaveProfile = Arc<dyn Fn(&Profile, &str) -> Result<PathBuf, String> + Send + Sync>;
 
 /// How to read what is kept of comparisons.
 #[derive(Clone)]
@@ -33,6 +40,10 @@ pub struct Lookup {
     pub log: Option<ReadLog>,
     /// What `plimsoll doctor` finds.
     pub checkup: Option<Examine>,
+    /// How the queue would run in other ways.
+    pub ahead: Option<LookAhead>,
+    /// Keeps a profile.
+    pub save: Option<SaveProfile>,
     /// Kept comparisons.
     pub comparisons: Option<Comparisons>,
     /// Makes another one.
@@ -46,6 +57,8 @@ impl fmt::Debug for Lookup {
             .field("checkup", &self.checkup.is_some())
             .field("comparisons", &self.comparisons.is_some())
             .field("compare", &self.compare.is_some())
+            .field("ahead", &self.ahead.is_some())
+            .field("save", &self.save.is_some())
             .finish()
     }
 }
@@ -92,4 +105,59 @@ pub struct SettingInForce {
     pub value: String,
     /// Where it came from.
     pub origin: String,
+}
+
+/// A queue as it is at one moment, to be looked ahead at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueueNow {
+    /// The profile in force.
+    pub profile: Profile,
+    /// The profiles that can be switched to.
+    pub profiles: Vec<Profile>,
+    /// The memory that may be used.
+    pub budget: Bytes,
+    /// Who says so.
+    pub budget_source: String,
+    /// The memory there is.
+    pub available: Bytes,
+    /// The jobs at work, those that wait, and those rejected for their size, which another profile may let in.
+    pub jobs: Vec<JobNow>,
+    /// Jobs that wait and are not among these.
+    pub left_out: u64,
+}
+
+/// A job of such a queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobNow {
+    /// Its input.
+    pub input: PathBuf,
+    /// Size of the input.
+    pub size: Bytes,
+    /// Name of its preset.
+    pub preset: String,
+    /// What the run's probe found, if it was probed.
+    pub media: Option<MediaInfo>,
+    /// The share that is still to be done, 0 to 1.
+    pub left: f64,
+    /// It is not held against the size limit any more: it is at work, or was let in.
+    pub is_in: bool,
+}
+
+/// How far a look ahead is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookStep {
+    /// Files probed.
+    Probed {
+        /// So many.
+        done: usize,
+        /// Of so many.
+        of: usize,
+    },
+    /// Ways foretold.
+    Foretold {
+        /// So many.
+        done: usize,
+        /// Of so many.
+        of: usize,
+    },
 }

@@ -15,6 +15,7 @@ use crate::domain::command::Command;
 use crate::domain::curve::{JobCurve, Point};
 use crate::domain::event::RunSummary;
 use crate::domain::job::MediaInfo;
+use crate::domain::plan::{Forecast, SURE_FROM};
 use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::profile::Profile;
 use crate::domain::time::Mono;
@@ -22,8 +23,6 @@ use crate::domain::units::Bytes;
 use crate::engine::EngineConfig;
 use crate::engine::estimate::{Learned, RecipeKey, output_size, parallelism, predicted_peak};
 
-/// With fewer finished jobs of its kind a job's forecast is marked as a guess.
-pub const SURE_FROM: usize = 3;
 /// Processor seconds of x264 `medium` for a frame of a megapixel, where nothing is known: measured on a virtual EPYC.
 const CPU_PER_MEGAPIXEL: f64 = 0.03;
 /// Processor seconds for a second of sound or of copied streams.
@@ -51,6 +50,8 @@ pub struct QueuedJob {
     pub media: MediaInfo,
     /// Name of its preset.
     pub preset: String,
+    /// The share of it that is still to be done: 1 of one that waits, less of one at work.
+    pub left: f64,
 }
 
 /// A way to run the queue.
@@ -62,35 +63,6 @@ pub struct Variant {
     pub profile: Profile,
     /// Memory to use at most.
     pub budget: Bytes,
-}
-
-/// What is to be expected of one way.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Forecast {
-    /// What it is called.
-    pub name: String,
-    /// Slots and largest file: `2/200`.
-    pub short: String,
-    /// Memory to use at most.
-    pub budget: Bytes,
-    /// The load line.
-    pub high_water: Bytes,
-    /// Median of the peak of memory that the kernel cannot drop.
-    pub peak_p50: Bytes,
-    /// The peak that 19 of 20 runs stay under.
-    pub peak_p95: Bytes,
-    /// Share of runs that are over the line at some time, 0 to 1.
-    pub crosses: f64,
-    /// Share of runs in which the kernel kills a job.
-    pub out_of_memory: f64,
-    /// Median of the time to the end of the queue, in seconds.
-    pub finish_p50: f64,
-    /// The time that 19 of 20 runs need at most, in seconds.
-    pub finish_p95: f64,
-    /// Jobs rejected, for their size or since they never fit.
-    pub rejected: u64,
-    /// Median number of waits for memory.
-    pub holds: u64,
 }
 
 /// What forecasts are made of.
@@ -251,7 +223,7 @@ impl<'a> Forecaster<'a> {
     /// The course that a job takes in one run.
     fn draw(&self, job: &QueuedJob, known: &[Known<'_>], dice: &mut Dice) -> (SimJob, Course) {
         let preset = self.presets.get(&job.preset);
-        let seconds = job.media.duration.unwrap_or(Duration::from_mins(1)).as_secs_f64();
+        let seconds = job.media.duration.unwrap_or(Duration::from_mins(1)).as_secs_f64() * job.left;
         let frames = job.media.video.as_ref().map_or(0.0, |video| seconds * video.fps.max(1.0));
         let (peak, cpu, points, seen) = if known.is_empty() {
             let peak = preset.and_then(|preset| predicted_peak(&job.media, preset)).unwrap_or(Bytes::mib(150));

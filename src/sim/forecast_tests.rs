@@ -47,7 +47,7 @@ fn presets() -> BTreeMap<String, Preset> {
 fn job(seconds: u64, mb: u64) -> QueuedJob {
     let video = VideoStream { codec: "h264".to_owned(), width: 1280, height: 720, pixel_format: "yuv420p".to_owned(), fps: 25.0 };
     let media = MediaInfo { duration: Some(Duration::from_secs(seconds)), video: Some(video), ..MediaInfo::default() };
-    QueuedJob { size: Bytes::mib(mb), media, preset: "p".to_owned() }
+    QueuedJob { size: Bytes::mib(mb), media, preset: "p".to_owned(), left: 1.0 }
 }
 
 /// 2 processor seconds for a second of media, 200 MB from a tenth of the way on.
@@ -105,6 +105,16 @@ fn jobs_wait_under_a_small_budget_and_what_is_too_large_is_rejected() {
     assert!(small.holds > 0 && large.holds == 0, "{small:?}");
     assert!(small.peak_p95 <= small.high_water && small.peak_p95 < large.peak_p50, "{small:?}");
     assert!(small.finish_p50 >= large.finish_p50, "{small:?} {large:?}");
+}
+
+#[test]
+fn of_a_job_at_work_only_what_is_left_takes_time_and_it_stays_of_its_kind() {
+    let whole = vec![job(60, 5); 2];
+    let curves = curves(&whole[0], &presets());
+    let half = vec![QueuedJob { left: 0.05, ..job(60, 5) }; 2];
+    let (whole, half) = (forecast(&whole, &curves, &way(1), 7), forecast(&half, &curves, &way(1), 7));
+    assert!(half.finish_p50 < 0.2 * whole.finish_p50, "{half:?} {whole:?}");
+    assert!(half.peak_p50 > whole.peak_p50.scale(0.9), "{half:?} {whole:?}");
 }
 
 #[test]

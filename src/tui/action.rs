@@ -9,7 +9,9 @@ use tui_input::InputRequest;
 use crate::domain::command::{Command, RequestId};
 use crate::domain::comparison::kept::{ComparisonId, Kept, Shelf};
 use crate::domain::job::{JobId, WholeLog};
-use crate::runtime::link::{Checkup, Update};
+use crate::domain::plan::Plan;
+use crate::domain::profile::Profile;
+use crate::runtime::link::{Checkup, LookStep, QueueNow, Update};
 
 /// Something that happens to the console.
 #[derive(Debug, Clone)]
@@ -135,6 +137,14 @@ pub enum Act {
     Events,
     /// What `plimsoll doctor` finds.
     Doctor,
+    /// How the queue would run in other ways.
+    WhatIf,
+    /// What a plan rests on, or the plan again.
+    Explain,
+    /// Keep the chosen way as a profile.
+    SaveAs,
+    /// Look ahead again.
+    Again,
     /// Kept comparisons.
     Compare,
     /// Compare what waits in the queue.
@@ -162,12 +172,16 @@ pub enum Act {
 }
 
 /// What is to be looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Look {
     /// The whole log of this job's try.
     Log(JobId, u32),
     /// What `plimsoll doctor` finds.
     Checkup,
+    /// How this queue would run in other ways; the number of the look.
+    Ahead(u64, Box<QueueNow>),
+    /// Keep this profile, with this comment on top of its file.
+    Save(Box<Profile>, String),
     /// All comparisons that are kept.
     Comparisons,
     /// One of them.
@@ -181,6 +195,12 @@ pub enum Found {
     Log(JobId, u32, Result<WholeLog, String>),
     /// What `plimsoll doctor` finds.
     Checkup(Result<Checkup, String>),
+    /// How far the look ahead of this number is.
+    AheadSoFar(u64, LookStep),
+    /// What came of it.
+    Ahead(u64, Box<Result<Plan, String>>),
+    /// Where this profile stands now.
+    Saved(Box<Profile>, Result<std::path::PathBuf, String>),
     /// All comparisons that are kept.
     Comparisons(Result<Shelf, String>),
     /// One of them.
@@ -206,6 +226,8 @@ pub enum Effect {
     Look(Look),
     /// Compare these inputs with this preset.
     Compare(Vec<PathBuf>, String),
+    /// Give up looking ahead.
+    LookAway,
     /// Complete the path at the end of this line.
     Complete(String),
     /// End the console.

@@ -34,6 +34,7 @@ use crate::tui::profiles::Switch;
 use crate::tui::prompt::{Prompt, PromptKind};
 use crate::tui::rows::{Rows, Window};
 use crate::tui::theme::{ColorMode, Role, Theme, ThemeName};
+use crate::tui::what_if::WhatIf;
 
 mod dialogs;
 mod reading;
@@ -96,6 +97,8 @@ pub enum Mode {
     Profiles(Picker),
     /// The warning signs; the chosen one.
     Warnings(usize),
+    /// The ways to run the queue: see [`App::what_if`].
+    WhatIf,
     /// The commands by name.
     Palette(Palette),
     /// A line that is being typed.
@@ -161,6 +164,7 @@ pub struct App {
     measurements: Measurements,
     pub(super) events: EventsPage,
     pub(super) doctor: DoctorPage,
+    pub(super) what_if: WhatIf,
     pub(super) compare: ComparePage,
     cleanup_top: Option<CleanupId>,
     chart: usize,
@@ -204,6 +208,7 @@ impl App {
             measurements: Measurements::default(),
             events: EventsPage::default(),
             doctor: DoctorPage::default(),
+            what_if: WhatIf::default(),
             compare: ComparePage::default(),
             cleanup_top: None,
             chart: 1,
@@ -410,6 +415,7 @@ impl App {
             Some(Mode::Ask(_)) => KeyMode::Ask,
             Some(Mode::Profiles(_)) => KeyMode::Profiles,
             Some(Mode::Warnings(_)) => KeyMode::Warnings,
+            Some(Mode::WhatIf) => KeyMode::WhatIf,
             Some(Mode::Palette(_)) => KeyMode::Palette,
             Some(Mode::Prompt(_)) => KeyMode::Prompt,
         }
@@ -475,6 +481,9 @@ impl App {
                 self.state = *state;
                 self.chronicle = Chronicle::of(&self.state);
                 self.ended = self.state.summary.is_some();
+                if let Some(profile) = self.state.profile.clone() {
+                    self.offer_used(&profile);
+                }
                 if self.frozen.is_none() {
                     self.rebuild_filter();
                 }
@@ -513,6 +522,7 @@ impl App {
             EventKind::QueueRestored { jobs, interrupted } => self.say(restored_words(*jobs, *interrupted), false),
             EventKind::Fault { what, detail } => self.say(format!("{what}: {detail}"), true),
             EventKind::WarningRaised { evidence, advice, .. } => self.say(format!("{evidence}: {advice}"), true),
+            EventKind::ProfileSelected { profile, .. } => self.offer_used(profile),
             _ => {}
         }
         if let Some(id) = event.kind.job() {
@@ -570,6 +580,7 @@ impl App {
                 self.act_on_warnings(act, row);
                 Vec::new()
             }
+            Some(Mode::WhatIf) => self.act_on_what_if(act),
             Some(Mode::Palette(_)) => self.act_on_palette(act),
             Some(Mode::Prompt(_)) => self.act_on_prompt(act),
         }
@@ -654,6 +665,7 @@ impl App {
             Act::Help => self.modes.push(Mode::Help(Help::default())),
             Act::Profiles => self.open_picker(None),
             Act::Warnings => self.modes.push(Mode::Warnings(0)),
+            Act::WhatIf => return self.open_what_if(),
             Act::Suspend => return vec![Effect::Suspend],
             Act::Redraw => return vec![Effect::Redraw],
             Act::Quit => return self.quit(),

@@ -11,7 +11,8 @@ use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupTrigger, CleanupVe
 use crate::domain::event::{Event, EventKind, JobCounts, MemoryFigures, RunSummary, Seq};
 use crate::domain::job::{AudioStream, JobId, LogLevel, MediaInfo, Outcome, RejectReason, VideoStream};
 use crate::domain::memory::{Level, Lines};
-use crate::domain::profile::{GUIDE_MARKS, GuideWords, Profile, Slots};
+use crate::domain::plan::{Change, Forecast, Kind, Plan, Way};
+use crate::domain::profile::{GUIDE_MARKS, GuideWords, LargeRule, Picture, Profile, Slots};
 use crate::domain::time::{Mono, Wall};
 use crate::domain::units::Bytes;
 use crate::runtime::link::{Checkup, Finding, FindingStatus, SettingInForce, Update};
@@ -466,6 +467,83 @@ pub fn checkup() -> Checkup {
             setting("retries", "5", "/home/me/.config/plimsoll/settings.yaml"),
             setting("color", "auto", "default"),
         ],
+    }
+}
+
+/// What looking ahead at the busy queue finds: every kind of way, every way to stand to the line; `guessed` = of half of the
+/// jobs too little is known.
+pub fn plan(guessed: bool) -> Plan {
+    let named = profiles();
+    let now = &named[1];
+    let way = |change, name: &str, profile: &Profile, budget: u64, figures: (u64, u64, f64, f64, f64, u64)| {
+        let (p50, p95, crosses, killed, finish, rejected) = figures;
+        let forecast = Forecast {
+            name: name.to_owned(),
+            short: profile.short(),
+            budget: Bytes::mib(budget),
+            high_water: Lines::new(&profile.memory, Bytes::mib(budget)).high_water,
+            peak_p50: Bytes::mib(p50),
+            peak_p95: Bytes::mib(p95),
+            crosses,
+            out_of_memory: killed,
+            finish_p50: finish,
+            finish_p95: finish * 1.2,
+            rejected,
+            holds: 2,
+        };
+        let guesses = match change {
+            Change::Threads(_) => 7,
+            _ if guessed => 4,
+            _ => 0,
+        };
+        Way { change, profile: profile.clone(), guesses, forecast }
+    };
+    let varied = |name: &str, slots| Profile {
+        name: name.to_owned(),
+        title: format!("{slots} at once, 200 MB"),
+        max_concurrent: Slots::Fixed(slots),
+        guide: GuideWords::default(),
+        ..now.clone()
+    };
+    let rule = Some(LargeRule { from: Picture::of_height(1080), at_once: 1 });
+    let turns = Profile { large: rule, ..varied("balanced-1080p", 2) };
+    let ways = vec![
+        way(Change::None, "now: balanced", now, 2048, (1320, 1638, 0.18, 0.0, 447.0, 1)),
+        way(Change::Profile, "fast", &named[0], 2048, (2100, 2775, 1.0, 0.71, 240.0, 0)),
+        way(Change::Profile, "safe", &named[2], 2048, (696, 860, 0.0, 0.0, 780.0, 3)),
+        way(Change::Slots, "balanced, 3 slots", &varied("balanced-3", 3), 2048, (1105, 1341, 0.01, 0.0, 451.0, 1)),
+        way(Change::Large, "balanced, one 1080p", &turns, 2048, (1110, 1345, 0.0, 0.0, 470.0, 1)),
+        way(Change::Threads(1), "balanced, 1 thread x 2", &varied("balanced-1t", 2), 2048, (980, 1229, 0.0, 0.0, 480.0, 1)),
+        way(Change::Box, "balanced, 1 GB box", now, 1024, (640, 760, 0.0, 0.0, 803.0, 1)),
+        way(Change::Box, "balanced, 4 GB box", now, 4096, (1320, 1638, 0.0, 0.0, 440.0, 1)),
+    ];
+    let kind = |what: &str, jobs, finished, peaks: (u64, u64), cpu| Kind {
+        what: what.to_owned(),
+        jobs,
+        finished,
+        peaks: Some((Bytes::mib(peaks.0), Bytes::mib(peaks.1))),
+        cpu,
+    };
+    let rare = if guessed {
+        kind("hevc 3840x2160 to web-720p", 4, 0, (705, 705), None)
+    } else {
+        kind("hevc 3840x2160 to web-720p", 4, 9, (690, 731), Some(2.31))
+    };
+    Plan {
+        jobs: 8,
+        bytes: Bytes::mib(947),
+        skipped: 1,
+        left_out: 0,
+        learned_from: if guessed { 22 } else { 31 },
+        guesses: if guessed { 4 } else { 0 },
+        budget: Bytes::gib(2),
+        budget_source: "/sys/fs/cgroup/memory.max".to_owned(),
+        available: Bytes::gib(2),
+        cores: 2,
+        runs: 60,
+        seed: 7,
+        kinds: vec![kind("h264 1920x1080 to web-720p", 4, 22, (588, 641), Some(0.94)), rare],
+        ways,
     }
 }
 

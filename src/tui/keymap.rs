@@ -17,6 +17,8 @@ pub enum KeyMode {
     Profiles,
     /// The warning signs.
     Warnings,
+    /// The ways to run the queue.
+    WhatIf,
     /// The commands by name.
     Palette,
     /// A line that is being typed.
@@ -32,6 +34,7 @@ impl KeyMode {
             Self::Ask => "ask",
             Self::Profiles => "profiles",
             Self::Warnings => "warnings",
+            Self::WhatIf => "what-if",
             Self::Palette => "commands",
             Self::Prompt => "prompt",
         }
@@ -43,6 +46,7 @@ impl KeyMode {
             Self::Help => Some(Act::Help),
             Self::Profiles => Some(Act::Profiles),
             Self::Warnings => Some(Act::Warnings),
+            Self::WhatIf => Some(Act::WhatIf),
             Self::Palette => Some(Act::CommandLine),
             Self::Normal | Self::Ask | Self::Prompt => None,
         }
@@ -226,6 +230,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch(':')] CommandLine "commands" Find "any command by name" "command"
     Normal [ch('p')] Profiles "profile" Memory "change profile" "profile"
     Normal [ch('c')] Compare "compare" Memory "compare profiles" "compare"
+    Normal [ch('w')] WhatIf "what-if" Memory "other ways to run the queue" "what-if"
     Normal [ch('a')] Add "add" Jobs "add files or folders" "add"
     Normal [ch(' ')] PauseJob "pause" Jobs "pause, resume the job" "pause"
     Normal [ch('x')] Cancel "cancel" Jobs "cancel (asks)" "cancel"
@@ -308,6 +313,16 @@ pub const TABLE: &[Binding] = table! {
     Warnings [named(KeyCode::Down), ch('j')] Down "" Hidden "down" "next"
     Warnings [named(KeyCode::Up), ch('k')] Up "" Hidden "up" ""
     Warnings [named(KeyCode::Esc), ch('q'), ch('W'), ctrl('c')] Back "" Hidden "close" "close"
+
+    WhatIf [named(KeyCode::Enter)] Enter "" Hidden "switch to it" "apply"
+    WhatIf [ch('e')] Explain "" Hidden "what it rests on" "explain"
+    WhatIf [ch('s')] SaveAs "" Hidden "save as a profile" "save as profile"
+    WhatIf [ch('r')] Again "" Hidden "look ahead again" "look again"
+    WhatIf [named(KeyCode::Down), ch('j')] Down "" Hidden "down" ""
+    WhatIf [named(KeyCode::Up), ch('k')] Up "" Hidden "up" ""
+    WhatIf [named(KeyCode::PageDown), ctrl('d')] HalfDown "" Hidden "scroll" ""
+    WhatIf [named(KeyCode::PageUp), ctrl('u')] HalfUp "" Hidden "scroll" ""
+    WhatIf [named(KeyCode::Esc), ch('q'), ch('w'), ctrl('c')] Back "" Hidden "close" "close"
 
     Palette [named(KeyCode::Enter)] Enter "" Hidden "do it" "do it"
     Palette [named(KeyCode::Down), named(KeyCode::Tab), ctrl('n')] Down "" Hidden "next" "next"

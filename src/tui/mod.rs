@@ -28,6 +28,7 @@ pub mod terminal;
 pub mod theme;
 pub mod view;
 mod waiting;
+pub mod what_if;
 
 pub use keymap::{KeyChange, KeyMistake, Keymap};
 pub use run::{TuiError, TuiExit, TuiOptions, run};

@@ -282,6 +282,7 @@ const EFFECTS: &[(&[Act], &str, &str, &str)] = &[
     (&[Act::CommandLine], ":", " Commands ", "\x1b"),
     (&[Act::Profiles], "p", "jobs at once, largest file", "\x1b"),
     (&[Act::Warnings], "W", "no warning sign is seen", "\x1b"),
+    (&[Act::WhatIf], "w", "nobody here can look ahead", "\x1b"),
     (&[Act::Add], "a", "add files or folders:", "\x1b"),
     (&[Act::Cancel], "x", "Cancel the job", "\x1b"),
     (&[Act::Remove], "D", "Take it off", "\x1b"),

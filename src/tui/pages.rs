@@ -173,6 +173,9 @@ impl App {
                 }
             }
             Found::Checkup(found) => self.doctor.found = Some(found),
+            Found::AheadSoFar(number, step) => self.looked_so_far(number, step),
+            Found::Ahead(number, plan) => self.looked_ahead(number, *plan),
+            Found::Saved(profile, saved) => self.saved(*profile, saved),
             Found::Comparisons(found) => self.found_comparisons(found),
             Found::Comparison(id, found) => self.found_comparison(id, found),
             Found::Compared(ended) => self.compared(ended),

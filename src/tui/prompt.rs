@@ -15,6 +15,8 @@ pub enum PromptKind {
     Search,
     /// The words that shown events have.
     Events,
+    /// The name of a profile to be kept.
+    SaveProfile,
 }
 
 impl PromptKind {
@@ -25,6 +27,7 @@ impl PromptKind {
             Self::Filter => "filter: ",
             Self::Search => "find in the log: ",
             Self::Events => "filter events: ",
+            Self::SaveProfile => "save as profile: ",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The console's loop: updates of the engine and keys in, frames and requests out.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -139,6 +141,8 @@ struct Console {
     lookup: Lookup,
     tell_found: mpsc::UnboundedSender<Found>,
     found: mpsc::UnboundedReceiver<Found>,
+    /// The look ahead that is wanted; 0 = none.
+    looking: Arc<AtomicU64>,
     resized: Signal,
     continued: Signal,
     stopped: Signal,
@@ -170,6 +174,7 @@ impl Console {
             lookup,
             tell_found,
             found,
+            looking: Arc::default(),
             resized,
             continued,
             stopped,
@@ -269,18 +274,17 @@ impl Console {
                 self.app.update(Action::Completed(completion));
             }
             Effect::Look(look) => {
-                let (lookup, tell) = (self.lookup.clone(), self.tell_found.clone());
+                if let Look::Ahead(number, _) = look {
+                    self.looking.store(number, Ordering::Relaxed);
+                }
+                let asker =
+                    Asker { lookup: self.lookup.clone(), tell: self.tell_found.clone(), looking: Arc::clone(&self.looking) };
+                let unasked = look.clone();
                 // Whoever does not want to know any more does not listen.
-                let work = move || drop(tell.send(look_up(&lookup, look)));
+                let work = move || drop(asker.tell.send(asker.look_up(look)));
                 if let Err(error) = std::thread::Builder::new().name("lookup".to_owned()).spawn(work) {
                     let why = format!("no thread to look it up: {error}");
-                    let found = match look {
-                        Look::Log(job, attempt) => Found::Log(job, attempt, Err(why)),
-                        Look::Checkup => Found::Checkup(Err(why)),
-                        Look::Comparisons => Found::Comparisons(Err(why)),
-                        Look::Comparison(id) => Found::Comparison(id, Err(why)),
-                    };
-                    self.app.update(Action::Found(Box::new(found)));
+                    self.app.update(Action::Found(Box::new(unasked.without(why))));
                 }
             }
             Effect::Compare(inputs, preset) => {
@@ -296,6 +300,7 @@ impl Console {
                     self.app.update(Action::Found(Box::new(Found::Compared(ended))));
                 }
             }
+            Effect::LookAway => self.looking.store(0, Ordering::Relaxed),
             Effect::Suspend => self.suspend().await?,
             Effect::Exit => {}
         }
@@ -360,18 +365,64 @@ impl Console {
     }
 }
 
-/// Looks something up; blocks.
-fn look_up(lookup: &Lookup, look: Look) -> Found {
-    let nobody = || "nobody here can look that up".to_owned();
-    match look {
-        Look::Log(job, attempt) => {
-            Found::Log(job, attempt, lookup.log.as_ref().ok_or_else(nobody).and_then(|read| read(job, attempt)))
+/// Looks things up on a thread of its own.
+struct Asker {
+    lookup: Lookup,
+    tell: mpsc::UnboundedSender<Found>,
+    /// The look ahead that is wanted; any other one is given up.
+    looking: Arc<AtomicU64>,
+}
+
+impl Asker {
+    /// Looks something up; blocks.
+    fn look_up(&self, look: Look) -> Found {
+        let nobody = || "nobody here can look that up".to_owned();
+        match look {
+            Look::Log(job, attempt) => {
+                Found::Log(job, attempt, self.lookup.log.as_ref().ok_or_else(nobody).and_then(|read| read(job, attempt)))
+            }
+            Look::Checkup => Found::Checkup(self.lookup.checkup.as_ref().ok_or_else(nobody).and_then(|examine| examine())),
+            Look::Comparisons => {
+                Found::Comparisons(self.lookup.comparisons.as_ref().ok_or_else(nobody).and_then(|kept| (kept.list)()))
+            }
+            Look::Comparison(id) => {
+                Found::Comparison(id, self.lookup.comparisons.as_ref().ok_or_else(nobody).and_then(|kept| (kept.open)(id)))
+            }
+            Look::Ahead(number, queue) => {
+                let go_on = |step| {
+                    let _ = self.tell.send(Found::AheadSoFar(number, step));
+                    self.looking.load(Ordering::Relaxed) == number
+                };
+                let nobody = || "nobody here can look ahead".to_owned();
+                let plan = self.lookup.ahead.as_ref().ok_or_else(nobody).and_then(|look| look(&queue, &go_on));
+                Found::Ahead(number, Box::new(plan))
+            }
+            Look::Save(profile, comment) => {
+                let nobody = || "nobody here can keep a profile".to_owned();
+                let saved = self.lookup.save.as_ref().ok_or_else(nobody).and_then(|save| save(&profile, &comment));
+                Found::Saved(profile, saved)
+            }
         }
-        Look::Checkup => Found::Checkup(lookup.checkup.as_ref().ok_or_else(nobody).and_then(|examine| examine())),
-        Look::Comparisons => Found::Comparisons(lookup.comparisons.as_ref().ok_or_else(nobody).and_then(|kept| (kept.list)())),
-        Look::Comparison(id) => {
-            Found::Comparison(id, lookup.comparisons.as_ref().ok_or_else(nobody).and_then(|kept| (kept.open)(id)))
+    }
+}
+
+impl Look {
+    /// What comes of it when it cannot even be asked.
+    fn without(self, why: String) -> Found {
+        match self {
+            Self::Log(job, attempt) => Found::Log(job, attempt, Err(why)),
+            Self::Checkup => Found::Checkup(Err(why)),
+            Self::Ahead(number, _) => Found::Ahead(number, Box::new(Err(why))),
+            Self::Comparisons => Found::Comparisons(Err(why)),
+            Self::Comparison(id) => Found::Comparison(id, Err(why)),
+            Self::Save(profile, _) => Found::Saved(profile, Err(why)),
         }
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        self.looking.store(0, Ordering::Relaxed);
     }
 }
 

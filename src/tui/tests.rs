@@ -14,20 +14,22 @@ use crate::domain::comparison::kept::{Kept, RunUnderWay, Shelf, Standing};
 use crate::domain::comparison::{Column, CurvePoint, RunFigures, RunTag};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel, LogLine, Outcome, StopReason, WholeLog};
+use crate::domain::profile::Profile;
+use crate::domain::text::path_text;
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
-use crate::runtime::link::Update;
+use crate::runtime::link::{LookStep, QueueNow, Update};
 use crate::tui::action::{Action, Effect, Found, Look};
 use crate::tui::app::{App, Settings};
 use crate::tui::complete::Completion;
-use crate::tui::fixture::{Story, all_done, busy, checkup, hear, over, press, run_finished, settings};
+use crate::tui::fixture::{Story, all_done, busy, checkup, hear, over, plan, press, profiles, run_finished, settings};
 use crate::tui::fixture_compared::{compared, id, naive, shelf, under_way};
-use crate::tui::keymap::{KeyChange, Keymap};
+use crate::tui::keymap::{KeyChange, KeyMode, Keymap};
 use crate::tui::theme::{ColorMode, ThemeName};
 use crate::tui::{svg, view};
 
 const SIZES: [(u16, u16); 5] = [(120, 36), (80, 24), (60, 16), (40, 10), (200, 60)];
-const SCREENS: [&str; 26] = [
+const SCREENS: [&str; 31] = [
     "busy",
     "empty",
     "over",
@@ -54,13 +56,18 @@ const SCREENS: [&str; 26] = [
     "compare_naive",
     "comparisons",
     "comparisons_none",
+    "what_if",
+    "what_if_looking",
+    "what_if_guesses",
+    "what_if_explain",
+    "what_if_save",
 ];
 
 fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
     let settings = settings(color, ascii);
     let mut app = match name {
         "empty" => Story::new(true).app(settings),
-        "over" | "warnings" | "job_held" | "events" => over().app(settings),
+        "over" | "warnings" | "job_held" | "events" | "what_if" => over().app(settings),
         "naive" => busy(false).app(settings),
         "all_done" => all_done().app(settings),
         _ => busy(true).app(settings),
@@ -88,6 +95,14 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         "job_failed" => drop(press(&mut app, "Gk<enter>")),
         "events" => drop(press(&mut app, "ejj")),
         "palette" => drop(press(&mut app, ":cl<down>")),
+        "what_if" => foretold(&mut app, false, ""),
+        "what_if_looking" => {
+            press(&mut app, "w");
+            app.update(Action::Found(Box::new(Found::AheadSoFar(1, LookStep::Probed { done: 3, of: 6 }))));
+        }
+        "what_if_guesses" => foretold(&mut app, true, "jj"),
+        "what_if_explain" => foretold(&mut app, true, "e"),
+        "what_if_save" => foretold(&mut app, false, "s"),
         "doctor" => {
             press(&mut app, "d");
             app.update(Action::Found(Box::new(Found::Checkup(Ok(checkup())))));
@@ -113,6 +128,14 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         _ => {}
     }
     app
+}
+
+/// Asks what if, is answered, and presses further keys.
+fn foretold(app: &mut App, guessed: bool, keys: &str) {
+    let effects = press(app, "w");
+    let Some(Effect::Look(Look::Ahead(number, _))) = effects.last() else { panic!("{effects:?}") };
+    app.update(Action::Found(Box::new(Found::Ahead(*number, Box::new(Ok(plan(guessed)))))));
+    press(app, keys);
 }
 
 /// The newest comparison of the list, opened.
@@ -354,6 +377,132 @@ fn a_warning_leads_to_the_profile_that_it_advises() {
     assert!(text(&draw(&mut calm, 120, 36)).contains("no warning sign is seen"));
     assert_eq!(press(&mut calm, "<enter>"), vec![]);
     assert!(calm.mode().is_none(), "without a sign there is nothing to choose");
+}
+
+/// What was asked of whoever looks ahead.
+fn asked_ahead(effects: &[Effect]) -> (u64, &QueueNow) {
+    match effects {
+        [Effect::Look(Look::Ahead(number, queue))] => (*number, queue),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_if_looks_at_what_is_left_of_the_queue_and_at_what_another_limit_would_let_in() {
+    let mut app = screen("busy", ColorMode::True, false);
+    let effects = press(&mut app, "w");
+    let (_, queue) = asked_ahead(&effects);
+    let names: Vec<String> = queue.jobs.iter().map(|job| path_text(&job.input)).collect();
+    let expected =
+        ["lecture-04", "match-cam2", "drone-raw", "keynote", "podcast", "tutorial-a", "tutorial-b", "site-walk", "wedding"];
+    assert_eq!(names.len(), expected.len());
+    for (name, wanted) in names.iter().zip(expected) {
+        assert!(name.contains(wanted), "{names:?}");
+    }
+    let (running, waiting, rejected) = (&queue.jobs[0], &queue.jobs[3], &queue.jobs[8]);
+    assert!((running.left - 0.37).abs() < 1e-9 && running.is_in && running.media.is_some(), "{running:?}");
+    assert!((waiting.left - 1.0).abs() < 1e-9 && !waiting.is_in && waiting.media.is_some(), "{waiting:?}");
+    assert!(!rejected.is_in && rejected.media.is_none() && rejected.size == Bytes::mib(412), "{rejected:?}");
+    assert_eq!((queue.budget, queue.profile.name.as_str(), queue.profiles.len()), (Bytes::gib(2), "balanced", 3));
+    assert!(text(&draw(&mut app, 120, 36)).contains("looking ahead"), "the frame does not wait for it");
+    assert_eq!(press(&mut app, "<esc>"), vec![Effect::LookAway], "closing gives it up");
+    // What comes all the same is not shown, and opening looks anew.
+    app.update(Action::Found(Box::new(Found::Ahead(1, Box::new(Ok(plan(false)))))));
+    assert!(app.what_if().found().is_none());
+    let effects = press(&mut app, "w");
+    assert_eq!(asked_ahead(&effects).0, 2);
+    app.update(Action::Found(Box::new(Found::Ahead(1, Box::new(Err("late".to_owned()))))));
+    assert!(app.what_if().looks(), "an answer to an earlier look is none to this one");
+    app.update(Action::Found(Box::new(Found::Ahead(2, Box::new(Err("nobody here can look ahead".to_owned()))))));
+    assert!(text(&draw(&mut app, 120, 36)).contains("nobody here can look ahead"));
+    assert_eq!(press(&mut app, "<enter>s"), vec![], "without a plan there is nothing to apply and nothing to keep");
+    assert_eq!(press(&mut app, "<esc>"), vec![], "nothing is under way");
+    assert!(app.mode().is_none());
+}
+
+#[test]
+fn a_way_is_applied_if_the_same_box_and_the_same_bytes_allow_it_else_it_is_told_what_to_do() {
+    let apply = |keys: &str| {
+        let mut app = screen("what_if", ColorMode::True, false);
+        let effects = press(&mut app, &format!("kkkkkkkk{keys}<enter>"));
+        (effects, text(&draw(&mut app, 120, 36)))
+    };
+    assert!(apply("").1.contains("balanced is in force"));
+    let (effects, _) = apply("j");
+    assert!(matches!(&effects[..], [Effect::Send(_, Command::SelectProfile(profile))] if profile.name == "fast"), "{effects:?}");
+    let (effects, screen) = apply("jjj");
+    let [Effect::Send(_, Command::UseProfile(profile))] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((profile.name.as_str(), profile.max_concurrent), ("balanced-3", 3.into()));
+    assert!(!screen.contains("What if"), "it closes");
+    let (effects, _) = apply("jjjj");
+    assert!(matches!(&effects[..], [Effect::Send(_, Command::UseProfile(profile))] if profile.large.is_some()), "{effects:?}");
+    for (keys, told) in [("jjjjj", "threads: 1"), ("jjjjjj", "--budget 1GB"), ("jjjjjjj", "with 4 GB")] {
+        let (effects, screen) = apply(keys);
+        assert_eq!(effects, vec![], "{keys}");
+        assert!(screen.contains("no switch") && screen.contains(told) && screen.contains("What if"), "{screen}");
+    }
+}
+
+#[test]
+fn the_advised_way_is_chosen_until_the_operator_chooses_and_stays_so_when_it_is_looked_again() {
+    let mut app = screen("busy", ColorMode::True, false);
+    foretold(&mut app, false, "");
+    assert_eq!(app.what_if().way().map(|way| way.forecast.name.as_str()), Some("balanced, 3 slots"));
+    assert!(text(&draw(&mut app, 120, 36)).contains("1 more may start"), "what switching would do now");
+    press(&mut app, "jjjj");
+    let effects = press(&mut app, "r");
+    let number = asked_ahead(&effects).0;
+    assert!(text(&draw(&mut app, 120, 36)).contains("balanced, 3 slots"), "what was foretold stays until then");
+    let mut fewer = plan(false);
+    fewer.ways.remove(1);
+    app.update(Action::Found(Box::new(Found::Ahead(number, Box::new(Ok(fewer))))));
+    assert_eq!(app.what_if().way().map(|way| way.forecast.name.as_str()), Some("balanced, 4 GB box"));
+}
+
+#[test]
+fn a_way_is_kept_as_a_profile_under_a_name_that_is_checked_and_is_offered_from_then_on() {
+    let mut app = screen("what_if_save", ColorMode::True, false);
+    assert!(text(&draw(&mut app, 120, 36)).contains("save as profile: balanced-3"));
+    assert_eq!(press(&mut app, "/x<enter>"), vec![]);
+    assert!(text(&draw(&mut app, 120, 36)).contains("a name has 1 to 32 of a-z"));
+    let effects = press(&mut app, "<c-u>calm<enter>");
+    let [Effect::Look(Look::Save(profile, comment))] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((profile.name.as_str(), profile.max_concurrent), ("calm", 3.into()));
+    assert_eq!(comment, "a variation of balanced, saved in the console from what-if, 2026-11-22");
+    assert_eq!(press(&mut app, "<enter>"), vec![], "it is being kept already");
+    let taken = Err("there is a profile calm already: /c/calm.yaml; choose another name".to_owned());
+    app.update(Action::Found(Box::new(Found::Saved(profile.clone(), taken))));
+    assert!(text(&draw(&mut app, 120, 36)).contains("choose another name"));
+    assert_eq!(press(&mut app, "r<enter>").len(), 1);
+    let profile = Box::new(Profile { name: "calmr".to_owned(), ..(**profile).clone() });
+    app.update(Action::Found(Box::new(Found::Saved(profile, Ok("/c/profiles/calmr.yaml".into())))));
+    let screen = text(&draw(&mut app, 120, 36));
+    assert!(screen.contains("saved calmr: /c/profiles/calmr.yaml") && screen.contains("What if"), "{screen}");
+    assert!(app.profiles().iter().any(|profile| profile.name == "calmr"));
+    let effects = press(&mut app, "<esc>:calmr<enter>");
+    assert!(matches!(&effects[..], [Effect::Send(_, Command::SelectProfile(profile))] if profile.name == "calmr"), "{effects:?}");
+    // A box or other threads are no part of a profile.
+    foretold(&mut app, false, "jjjs");
+    assert!(app.key_mode() == KeyMode::WhatIf && text(&draw(&mut app, 120, 36)).contains("no switch"));
+}
+
+#[test]
+fn a_profile_that_was_used_can_be_gone_back_to() {
+    let mut app = screen("busy", ColorMode::True, false);
+    let mut story = busy(true);
+    let used = Profile { name: "balanced-3".to_owned(), max_concurrent: 3.into(), ..profiles()[1].clone() };
+    for profile in [used, profiles()[0].clone()] {
+        story.tell(EventKind::ProfileSelected {
+            name: profile.name.clone(),
+            max_concurrent: 3,
+            auto: false,
+            max_file_bytes: profile.max_file_size,
+            profile: Box::new(profile),
+        });
+        hear(&mut app, &story.events[story.events.len() - 1]);
+    }
+    let names: Vec<&str> = app.profiles().iter().map(|profile| profile.name.as_str()).collect();
+    assert_eq!(names, ["fast", "balanced", "safe", "balanced-3"]);
 }
 
 #[test]
@@ -1008,7 +1157,7 @@ fn any_kept() -> impl Strategy<Value = Kept> {
     )
 }
 
-const KEYS: &str = "1234jkgG z/nNfabcc[]<>tTmyYLSxrJKDA{}EpC?q :\tedoWl";
+const KEYS: &str = "1234jkgG z/nNfabcc[]<>tTmyYLSxrJKDA{}EpC?q :\tedoWlws";
 
 #[test]
 fn what_waits_beyond_the_list_is_counted_in_the_title_and_the_header() {

@@ -178,6 +178,7 @@ impl App {
                 line.clone_into(&mut self.search);
                 self.next_match(false);
             }
+            PromptKind::SaveProfile => return self.save_as(line.trim()),
             PromptKind::Add => match complete::words(line) {
                 Ok(words) if words.is_empty() => {
                     self.modes.pop();
@@ -195,7 +196,7 @@ impl App {
         Vec::new()
     }
 
-    pub(super) fn prompt_error(&mut self, reason: String) {
+    pub(in crate::tui) fn prompt_error(&mut self, reason: String) {
         if let Some(Mode::Prompt(prompt)) = self.modes.last_mut() {
             prompt.error = Some(reason);
         }

@@ -153,7 +153,10 @@ impl App {
                     (None, Some(_)) => self.scroll_queue(by.signum()),
                     (None, None) => {}
                     (Some(_), _) => {
-                        if matches!(self.key_mode(), KeyMode::Help | KeyMode::Profiles | KeyMode::Palette | KeyMode::Warnings) {
+                        if matches!(
+                            self.key_mode(),
+                            KeyMode::Help | KeyMode::Profiles | KeyMode::Palette | KeyMode::Warnings | KeyMode::WhatIf
+                        ) {
                             return self.act(if by > 0 { Act::Down } else { Act::Up });
                         }
                     }

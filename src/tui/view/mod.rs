@@ -21,10 +21,12 @@ mod prompt;
 mod queue;
 mod tiny;
 mod warnings;
+mod what_if;
 
 pub use compare::{columns as comparison_columns, lines as comparison_lines};
 pub use doctor::lines as doctor_lines;
 pub use pen::mb;
+pub use what_if::explained_lines;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -33,6 +35,7 @@ use ratatui::layout::{Position, Rect};
 use crate::tui::app::{App, Mode};
 use crate::tui::layout::Size;
 use crate::tui::pages::Page;
+use crate::tui::prompt::PromptKind;
 
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
@@ -78,8 +81,18 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
             warnings::draw(app, *row, area, buf);
             None
         }
+        Some(Mode::WhatIf) => {
+            what_if::draw(app, area, buf);
+            None
+        }
         Some(Mode::Palette(list)) => palette::draw(app, list, area, buf),
-        Some(Mode::Prompt(line)) => prompt::draw(app, line, area, buf),
+        Some(Mode::Prompt(line)) => {
+            // What is about to be kept stays in sight while its name is typed.
+            if line.kind == PromptKind::SaveProfile {
+                what_if::draw(app, area, buf);
+            }
+            prompt::draw(app, line, area, buf)
+        }
     };
     if app.theme().symbols.ascii {
         only_ascii(buf);

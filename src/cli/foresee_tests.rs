@@ -1,0 +1,215 @@
+use super::*;
+use crate::domain::curve::Point;
+use crate::domain::job::VideoStream;
+use crate::domain::preset::{Container, PixelFormat, SpeedPreset, VideoPlan};
+use crate::domain::profile::GUIDE_MARKS;
+
+fn profile(name: &str, slots: u32, mb: u64) -> Profile {
+    Profile {
+        name: name.to_owned(),
+        title: String::new(),
+        max_concurrent: slots.into(),
+        max_file_size: Bytes::mib(mb),
+        large: None,
+        memory: GUIDE_MARKS,
+        scratch_limit: None,
+        env: BTreeMap::new(),
+        guide: GuideWords::default(),
+    }
+}
+
+fn presets(threads: u32) -> BTreeMap<String, Preset> {
+    let preset = Preset {
+        name: "p".to_owned(),
+        video: Some(VideoPlan {
+            codec: VideoCodec::X264,
+            preset: Some(SpeedPreset::Medium),
+            height: Some(720),
+            pixel_format: Some(PixelFormat::Yuv420p),
+            crf: Some(23),
+            bitrate: None,
+            fps: None,
+            tile: None,
+        }),
+        audio: None,
+        container: Container::Mp4,
+        threads,
+        extra: Vec::new(),
+        tolerant: false,
+    };
+    BTreeMap::from([("p".to_owned(), preset)])
+}
+
+fn job(width: u32, height: u32) -> QueuedJob {
+    let video = VideoStream { codec: "h264".to_owned(), width, height, pixel_format: "yuv420p".to_owned(), fps: 25.0 };
+    let media = MediaInfo { duration: Some(std::time::Duration::from_secs(10)), video: Some(video), ..MediaInfo::default() };
+    QueuedJob { size: Bytes::mib(5), media, preset: "p".to_owned(), left: 1.0 }
+}
+
+/// 2 processor seconds for a second of media, 200 MB from a tenth of the way on.
+fn taught(jobs: &[QueuedJob], presets: &BTreeMap<String, Preset>) -> Lessons {
+    let recipe = RecipeKey::of(&jobs[0].media, &presets["p"]).expect("a recipe").as_str().to_owned();
+    let curve = JobCurve {
+        recipe,
+        media_ms: 10_000,
+        frames: 250,
+        cpu_ms: 20_000,
+        wall_ms: 13_300,
+        peak: Bytes::mib(200),
+        points: vec![Point { done: 100, held: 1000 }, Point { done: 1000, held: 1000 }],
+    };
+    Lessons { curves: vec![curve; 4], ..Lessons::default() }
+}
+
+/// The plan of these jobs under `now` on a machine with two processors.
+fn plan_of(jobs: &[QueuedJob], threads: u32, now: &Profile, profiles: &[Profile]) -> Plan {
+    plan_with(jobs, &presets(threads), now, profiles)
+}
+
+fn plan_with(jobs: &[QueuedJob], presets: &BTreeMap<String, Preset>, now: &Profile, profiles: &[Profile]) -> Plan {
+    let lessons = taught(jobs, presets);
+    let budget = BudgetRule { now: Bytes::gib(2), source: "machine".to_owned(), available: Bytes::gib(2), is_fixed: false };
+    let sight = Foresight { jobs, presets, lessons: &lessons, now, profiles, budget: &budget, cores: 2, runs: 10, seed: 7 };
+    foresee(&sight, &|_, _| true).expect("not given up")
+}
+
+fn shipped() -> Vec<Profile> {
+    vec![profile("fast", 4, 500), profile("balanced", 2, 200), profile("safe", 1, 100)]
+}
+
+#[test]
+fn every_way_stands_there_once_and_each_variation_says_what_it_changes() {
+    let profiles = shipped();
+    let plan = plan_of(&vec![job(1280, 720); 4], 2, &profiles[1], &profiles);
+    let told: Vec<(&str, Change, &str)> =
+        plan.ways.iter().map(|way| (way.forecast.name.as_str(), way.change, way.profile.name.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("now: balanced", Change::None, "balanced"),
+            ("fast", Change::Profile, "fast"),
+            ("safe", Change::Profile, "safe"),
+            ("balanced, 3 slots", Change::Slots, "balanced-3"),
+            ("balanced, 1 thread x 2", Change::Threads(1), "balanced-1t"),
+            ("balanced, 1 GB box", Change::Box, "balanced"),
+            ("balanced, 4 GB box", Change::Box, "balanced"),
+        ]
+    );
+    for way in &plan.ways {
+        assert_eq!(way.profile.check(), Ok(()), "{}", way.profile.name);
+    }
+}
+
+#[test]
+fn a_variation_of_a_variation_is_called_after_the_profile_and_takes_no_name_that_is_taken() {
+    let mut profiles = shipped();
+    let three = profile("balanced-3", 3, 200);
+    profiles.push(three.clone());
+    let plan = plan_of(&vec![job(1280, 720); 2], 1, &three, &profiles);
+    let names: Vec<&str> = plan.ways.iter().map(|way| way.profile.name.as_str()).collect();
+    assert!(names.contains(&"balanced-4") && names.contains(&"balanced-2t"), "{names:?}");
+    let mine = profile("balanced", 7, 200);
+    let taken = [mine.clone(), profile("balanced-8", 1, 1)];
+    let plan = plan_of(&vec![job(1280, 720); 2], 1, &mine, &taken);
+    let names: Vec<&str> = plan.ways.iter().map(|way| way.profile.name.as_str()).collect();
+    assert!(names.contains(&"balanced-8-2"), "{names:?}");
+    let long = "a".repeat(32);
+    let plan = plan_of(&vec![job(1280, 720); 2], 2, &profile(&long, 7, 200), &[]);
+    assert!(plan.ways.iter().all(|way| way.profile.check().is_ok()), "{plan:?}");
+}
+
+#[test]
+fn other_threads_are_guessed_from_what_the_present_ones_took_and_marked_so() {
+    let profiles = shipped();
+    let plan = plan_of(&vec![job(1280, 720); 6], 2, &profiles[1], &profiles);
+    let way = |change| plan.ways.iter().find(|way| way.change == change).expect("there");
+    let (now, one) = (way(Change::None), way(Change::Threads(1)));
+    assert_eq!((now.guesses, one.guesses), (0, 6));
+    // Two jobs at once on two processors: the same work, whatever the threads, and less memory with fewer.
+    let share = one.forecast.finish_p50 / now.forecast.finish_p50;
+    assert!((0.95..1.25).contains(&share), "{share}");
+    let peaks = (one.forecast.peak_p50.as_mb(), now.forecast.peak_p50.as_mb());
+    assert!(peaks.0 < peaks.1 && peaks.0 > 0.6 * peaks.1, "{peaks:?}");
+    assert!(plan.obstacle(one).is_some() && plan.best().is_some_and(|best| best.change.is_a_switch()));
+}
+
+#[test]
+fn where_no_picture_is_encoded_other_threads_change_nothing_and_are_no_way() {
+    let profiles = shipped();
+    let mut sound = presets(2);
+    for preset in sound.values_mut() {
+        preset.video = None;
+    }
+    let plan = plan_with(&vec![job(1280, 720); 2], &sound, &profiles[1], &profiles);
+    assert!(plan.ways.iter().all(|way| !matches!(way.change, Change::Threads(_))), "{plan:?}");
+}
+
+#[test]
+fn large_jobs_take_turns_where_some_are_large_and_others_are_not() {
+    let profiles = shipped();
+    let mixed = [job(1280, 720), job(1920, 1080), job(1280, 720), job(1920, 1080), job(3840, 2160)];
+    let plan = plan_of(&mixed, 2, &profiles[1], &profiles);
+    let turns = plan.ways.iter().find(|way| way.change == Change::Large).expect("a way");
+    // One picture of 2160p alone has nobody to take turns with.
+    assert_eq!((turns.label().as_str(), turns.forecast.name.as_str()), ("2/200, one 1080p", "balanced, one 1080p"));
+    assert_eq!((turns.profile.name.as_str(), turns.profile.check()), ("balanced-1080p", Ok(())));
+    let now = &plan.ways[0].forecast;
+    assert!(turns.forecast.peak_p95 < now.peak_p95, "{turns:?} {now:?}");
+    let turned = |now: &Profile, jobs: &[QueuedJob]| {
+        let plan = plan_of(jobs, 2, now, &profiles);
+        plan.ways.iter().any(|way| way.change == Change::Large)
+    };
+    assert!(!turned(&profiles[1], &vec![job(1920, 1080); 3]), "all alike: that is one slot");
+    assert!(!turned(&profiles[2], &mixed), "with one slot they take turns already");
+    assert!(!turned(&turns.profile, &mixed), "it has such a rule");
+}
+
+#[test]
+fn the_kinds_tell_how_much_is_known_of_each() {
+    let profiles = shipped();
+    let mut jobs = vec![job(1280, 720); 3];
+    jobs.push(job(3840, 2160));
+    let plan = plan_of(&jobs, 2, &profiles[1], &profiles);
+    assert_eq!((plan.guesses, plan.learned_from, plan.kinds.len()), (1, 4, 2));
+    let (known, unknown) = (&plan.kinds[0], &plan.kinds[1]);
+    assert_eq!((known.jobs, known.finished, known.what.as_str()), (3, 4, "h264 1280x720 to p"));
+    assert_eq!(known.peaks, Some((Bytes::mib(200), Bytes::mib(200))));
+    assert!(known.cpu.is_some_and(|cpu| (cpu - 2.0).abs() < 1e-9), "{known:?}");
+    assert_eq!((unknown.jobs, unknown.finished, unknown.cpu), (1, 0, None));
+    assert!(unknown.peaks.is_some_and(|(low, _)| low > Bytes::mib(100)), "{unknown:?}");
+}
+
+#[test]
+fn a_profile_with_a_budget_of_its_own_is_foretold_under_that_unless_the_operator_has_named_one() {
+    let mut small = profile("small", 2, 200);
+    small.memory.budget = Some(Bytes::gib(1));
+    let mut rule = BudgetRule { now: Bytes::gib(2), source: String::new(), available: Bytes::gib(2), is_fixed: false };
+    assert_eq!((rule.of(&small), rule.of(&profile("p", 1, 1))), (Bytes::gib(1), Bytes::gib(2)));
+    rule.is_fixed = true;
+    assert_eq!(rule.of(&small), Bytes::gib(2));
+}
+
+#[test]
+fn whoever_has_seen_enough_ends_the_work() {
+    let (jobs, profiles, presets) = (vec![job(1280, 720); 2], shipped(), presets(2));
+    let lessons = taught(&jobs, &presets);
+    let budget = BudgetRule { now: Bytes::gib(2), source: String::new(), available: Bytes::gib(2), is_fixed: false };
+    let sight = Foresight {
+        jobs: &jobs,
+        presets: &presets,
+        lessons: &lessons,
+        now: &profiles[1],
+        profiles: &profiles,
+        budget: &budget,
+        cores: 2,
+        runs: 5,
+        seed: 7,
+    };
+    let heard = std::cell::RefCell::new(Vec::new());
+    let plan = foresee(&sight, &|done, of| {
+        heard.borrow_mut().push((done, of));
+        done < 2
+    });
+    assert!(plan.is_none());
+    assert_eq!(*heard.borrow(), [(0, 7), (1, 7), (2, 7)]);
+}

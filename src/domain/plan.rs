@@ -1,0 +1,339 @@
+//! A plan: how a queue would run in each of several ways, which of them is to be advised, and why.
+//!
+//! Facts and what follows from them. Knows nothing of how they are foretold, and nothing of how they are shown.
+
+use serde::{Deserialize, Serialize};
+
+use super::profile::Profile;
+use super::units::Bytes;
+
+/// With fewer finished jobs of its kind a job's forecast is a guess.
+pub const SURE_FROM: usize = 3;
+/// A way that crosses the line more often than this is not advised.
+pub const SELDOM: f64 = 0.05;
+/// A way that finishes later by no more than this share, or these seconds, is as quick.
+const AS_QUICK: f64 = 0.05;
+const AS_QUICK_SECONDS: f64 = 2.0;
+
+/// What is to be expected of one way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// What it is called.
+    pub name: String,
+    /// Slots and largest file: `2/200`.
+    pub short: String,
+    /// Memory to use at most.
+    pub budget: Bytes,
+    /// The load line.
+    pub high_water: Bytes,
+    /// Median of the peak of memory that the kernel cannot drop.
+    pub peak_p50: Bytes,
+    /// The peak that 19 of 20 runs stay under.
+    pub peak_p95: Bytes,
+    /// Share of runs that are over the line at some time, 0 to 1.
+    pub crosses: f64,
+    /// Share of runs in which the kernel kills a job.
+    pub out_of_memory: f64,
+    /// Median of the time to the end of the queue, in seconds.
+    pub finish_p50: f64,
+    /// The time that 19 of 20 runs need at most, in seconds.
+    pub finish_p95: f64,
+    /// Jobs rejected, for their size or since they never fit.
+    pub rejected: u64,
+    /// Median number of waits for memory.
+    pub holds: u64,
+}
+
+/// How a way differs from the one in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// Not at all.
+    None,
+    /// Another profile.
+    Profile,
+    /// The same profile with other slots.
+    Slots,
+    /// The same profile with large jobs one at a time.
+    Large,
+    /// The same profile, and so many threads in every preset: the outputs hold other bytes.
+    Threads(u32),
+    /// The same profile on a box with more or less memory.
+    Box,
+}
+
+impl Change {
+    /// The word for it that programs read.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Profile => "profile",
+            Self::Slots => "slots",
+            Self::Large => "large",
+            Self::Threads(_) => "threads",
+            Self::Box => "box",
+        }
+    }
+
+    /// It can be switched to while jobs run: the same box, the same bytes.
+    pub const fn is_a_switch(self) -> bool {
+        !matches!(self, Self::Threads(_) | Self::Box)
+    }
+}
+
+/// A way to run the queue, and what is to be expected of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Way {
+    /// How it differs from the one in force.
+    pub change: Change,
+    /// Its profile. That of a variation has a name of its own, under which it can be used and kept.
+    pub profile: Profile,
+    /// Jobs of whose kind fewer than [`SURE_FROM`] have finished here, in this way to run them.
+    pub guesses: usize,
+    /// What is to be expected.
+    pub forecast: Forecast,
+}
+
+impl Way {
+    /// What it is called where there is little room: `2/200`, `4/500 fast`, `2/200, 1 thread`, `2/200 on a 4 GB box`.
+    pub fn label(&self) -> String {
+        let short = &self.forecast.short;
+        match self.change {
+            Change::None => format!("now: {short}"),
+            Change::Profile => format!("{short} {}", self.profile.name),
+            Change::Slots => short.clone(),
+            Change::Large => match self.profile.large {
+                Some(rule) => format!("{short}, one {}", rule.from),
+                None => short.clone(),
+            },
+            Change::Threads(1) => format!("{short}, 1 thread"),
+            Change::Threads(threads) => format!("{short}, {threads} threads"),
+            Change::Box => format!("{short} on a {} box", self.forecast.budget),
+        }
+    }
+
+    /// It keeps under the line as far as that can be foretold.
+    pub fn keeps_under(&self) -> bool {
+        self.forecast.crosses <= SELDOM && self.forecast.out_of_memory == 0.0
+    }
+}
+
+/// A kind of job: jobs of one kind are expected to take alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kind {
+    /// What is made of what, in words.
+    pub what: String,
+    /// Jobs of the queue of this kind.
+    pub jobs: usize,
+    /// Finished jobs of this kind that are known.
+    pub finished: usize,
+    /// Lowest and highest peak of those; without any, what the memory model expects, if it can.
+    pub peaks: Option<(Bytes, Bytes)>,
+    /// Processor seconds for a second of media, the median of those; `None` without any.
+    pub cpu: Option<f64>,
+}
+
+/// How a queue would run in several ways.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Jobs foretold.
+    pub jobs: usize,
+    /// Σ size of their inputs.
+    pub bytes: Bytes,
+    /// Files that would be rejected for what they are.
+    pub skipped: usize,
+    /// Jobs of the queue that were not looked at, for there are too many.
+    pub left_out: u64,
+    /// Finished jobs that it rests on.
+    pub learned_from: usize,
+    /// Jobs of whose kind fewer than [`SURE_FROM`] have finished here.
+    pub guesses: usize,
+    /// Memory that may be used at most.
+    pub budget: Bytes,
+    /// Who says so.
+    pub budget_source: String,
+    /// Memory there is.
+    pub available: Bytes,
+    /// Processors.
+    pub cores: usize,
+    /// Runs of each way in virtual time.
+    pub runs: u32,
+    /// The same seed gives the same plan.
+    pub seed: u64,
+    /// The kinds of job, the most frequent first.
+    pub kinds: Vec<Kind>,
+    /// The ways; the one in force first.
+    pub ways: Vec<Way>,
+}
+
+impl Plan {
+    /// The way in force.
+    pub fn now(&self) -> Option<&Way> {
+        self.ways.first()
+    }
+
+    /// The way to advise among those that can be switched to: that rejects no more than now, hardly ever crosses the line,
+    /// and ends first; of those as quick, the one with the lowest peak.
+    pub fn best(&self) -> Option<&Way> {
+        let now = self.now()?;
+        let fits = |way: &&Way| way.change.is_a_switch() && way.forecast.rejected <= now.forecast.rejected && way.keeps_under();
+        let first = self.ways.iter().filter(fits).map(|way| way.forecast.finish_p50).min_by(f64::total_cmp)?;
+        let latest = (first * (1.0 + AS_QUICK)).max(first + AS_QUICK_SECONDS);
+        self.ways.iter().filter(fits).filter(|way| way.forecast.finish_p50 <= latest).min_by_key(|way| way.forecast.peak_p95)
+    }
+
+    /// The advice in words, with its reason.
+    pub fn advice(&self) -> String {
+        let Some(now) = self.now().map(|way| &way.forecast) else { return String::new() };
+        let Some(best) = self.best().map(|way| &way.forecast) else {
+            return "no way keeps under the line without rejecting more; a larger box would, or smaller pictures".to_owned();
+        };
+        if best.name == now.name {
+            return format!("stay with {}: nothing that keeps under the line ends sooner", now.name.trim_start_matches("now: "));
+        }
+        let gain = now.finish_p50 - best.finish_p50;
+        let time = if gain.abs() <= (now.finish_p50 * AS_QUICK).max(AS_QUICK_SECONDS) {
+            "the same finish".to_owned()
+        } else {
+            format!("ends {} {}", clock(gain.abs()), if gain > 0.0 { "sooner" } else { "later" })
+        };
+        let (peak, now_peak) = (best.peak_p95, now.peak_p95);
+        let memory = if peak < now_peak {
+            format!("a peak {} lower", (now_peak - peak).whole())
+        } else {
+            format!("a peak {} higher, under the line", (peak - now_peak).whole())
+        };
+        format!("{}: {time}, {memory}", best.name)
+    }
+
+    /// Where to go should the way in force, or the one advised, still be over the line: the profile with the next fewer
+    /// slots.
+    pub fn step_down(&self) -> Option<&Way> {
+        // What decides its slots itself has as many as there are processors, or fewer.
+        let slots = self.best().or(self.now())?.profile.max_concurrent.fixed().unwrap_or(self.cores as u32);
+        let fixed = |way: &&Way| way.profile.max_concurrent.fixed();
+        let fewer = |way: &&Way| way.change == Change::Profile && fixed(way).is_some_and(|other| other < slots);
+        self.ways.iter().filter(fewer).max_by_key(fixed)
+    }
+
+    /// Why a way cannot be switched to, and what to do instead; `None` = it can.
+    pub fn obstacle(&self, way: &Way) -> Option<String> {
+        match way.change {
+            Change::Threads(threads) => Some(format!(
+                "no switch: other threads make other bytes; for new outputs give a preset of your own `threads: {threads}`, and \
+                 {} slots",
+                way.profile.max_concurrent
+            )),
+            Change::Box if way.forecast.budget <= self.available => Some(format!(
+                "no switch: the budget is {}; start plimsoll with --budget {}",
+                self.budget,
+                way.forecast.budget.to_string().replace(' ', "")
+            )),
+            Change::Box => Some(format!(
+                "no switch: there are {} here; it takes a machine or container with {}",
+                self.available, way.forecast.budget
+            )),
+            Change::None | Change::Profile | Change::Slots | Change::Large => None,
+        }
+    }
+}
+
+/// `00:12`, `1:02:03`.
+pub fn clock(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{rest:02}") } else { format!("{minutes:02}:{rest:02}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::profile::{GUIDE_MARKS, GuideWords};
+    use super::*;
+
+    fn way(change: Change, slots: u32, (peak, crosses, finish, rejected): (u64, f64, f64, u64)) -> Way {
+        let profile = Profile {
+            name: format!("p{slots}"),
+            title: String::new(),
+            max_concurrent: slots.into(),
+            max_file_size: Bytes::mib(200),
+            large: None,
+            memory: GUIDE_MARKS,
+            scratch_limit: None,
+            env: BTreeMap::new(),
+            guide: GuideWords::default(),
+        };
+        let name = if change == Change::None { format!("now: p{slots}") } else { format!("{change:?} p{slots}") };
+        let forecast = Forecast {
+            name,
+            short: profile.short(),
+            budget: Bytes::gib(if change == Change::Box { 4 } else { 2 }),
+            high_water: Bytes::mib(1536),
+            peak_p50: Bytes::mib(peak),
+            peak_p95: Bytes::mib(peak),
+            crosses,
+            out_of_memory: 0.0,
+            finish_p50: finish,
+            finish_p95: finish,
+            rejected,
+            holds: 0,
+        };
+        Way { change, profile, guesses: 0, forecast }
+    }
+
+    fn plan(ways: Vec<Way>) -> Plan {
+        Plan {
+            jobs: 3,
+            bytes: Bytes::mib(9),
+            skipped: 0,
+            left_out: 0,
+            learned_from: 4,
+            guesses: 0,
+            budget: Bytes::gib(2),
+            budget_source: "machine".to_owned(),
+            available: Bytes::gib(2),
+            cores: 2,
+            runs: 60,
+            seed: 7,
+            kinds: Vec::new(),
+            ways,
+        }
+    }
+
+    #[test]
+    fn the_quickest_way_under_the_line_is_advised_and_of_those_as_quick_the_lowest() {
+        let plan = plan(vec![
+            way(Change::None, 2, (1200, 0.0, 100.0, 0)),
+            way(Change::Profile, 4, (1900, 0.4, 60.0, 0)),
+            way(Change::Profile, 1, (600, 0.0, 150.0, 2)),
+            way(Change::Slots, 3, (1400, 0.05, 80.0, 0)),
+            way(Change::Slots, 5, (1300, 0.0, 81.0, 0)),
+        ]);
+        assert_eq!(plan.best().map(|way| way.profile.max_concurrent), Some(5.into()));
+        assert_eq!(plan.advice(), "Slots p5: ends 00:19 sooner, a peak 100 MB higher, under the line");
+        assert_eq!(plan.step_down().map(|way| way.profile.max_concurrent), Some(4.into()));
+    }
+
+    #[test]
+    fn what_makes_other_bytes_or_needs_another_box_is_never_advised_and_says_what_to_do_instead() {
+        let plan = plan(vec![
+            way(Change::None, 2, (1200, 0.0, 100.0, 0)),
+            way(Change::Threads(1), 2, (500, 0.0, 50.0, 0)),
+            way(Change::Box, 2, (400, 0.0, 40.0, 0)),
+        ]);
+        assert_eq!(plan.best().map(|way| way.change), Some(Change::None));
+        assert!(plan.advice().starts_with("stay with p2: "), "{}", plan.advice());
+        let told: Vec<String> = plan.ways.iter().filter_map(|way| plan.obstacle(way)).collect();
+        assert_eq!(told.len(), 2);
+        assert!(told[0].contains("`threads: 1`") && told[0].contains("other bytes"), "{told:?}");
+        assert!(told[1].contains("there are 2 GB here") && told[1].contains("with 4 GB"), "{told:?}");
+    }
+
+    #[test]
+    fn with_nothing_under_the_line_no_way_is_advised() {
+        let plan = plan(vec![way(Change::None, 2, (1900, 1.0, 100.0, 0)), way(Change::Profile, 1, (600, 0.0, 150.0, 2))]);
+        assert_eq!(plan.best(), None);
+        assert!(plan.advice().starts_with("no way keeps under the line"), "{}", plan.advice());
+    }
+}

@@ -1,0 +1,400 @@
+//! What if: each way to run the queue with what is to be expected of it, what switching would do now, signs and advice.
+//!
+//! ```text
+//! ╭ What if ─────────────────────────────────────────────────────── 60 runs of each way ╮
+//! │ 8 jobs, 756 MB. Learned from 31 finished jobs on this machine.                      │
+//! │                                                                                     │
+//! │   PLAN                PEAK p50 to p95  LINE AT 1536 MB      FINISH  REJ             │
+//! │   now: 2/200          1.29 - 1.60 GB   ▲ crossed in 18 %     00:07    1             │
+//! │ › 4/500 fast          2.05 - 2.71 GB   ✖ out of memory 71 %  00:04    0             │
+//! │   2/200, 1 thread    ~0.98 - 1.20 GB   ● never crossed      ~00:08    1             │
+//! │                                                                                     │
+//! │ Switch        2 more may start                                                      │
+//! │ Warning signs ▲ over the line: 41 s of the last 5 min                               │
+//! │ Advice        balanced, 3 slots: the same finish, a peak 290 MB lower               │
+//! │ Why           …                                                                     │
+//! │ enter apply   e explain   s save as profile   r look again   esc close              │
+//! ╰─────────────────────────────────────────────────────────────────────────────────────╯
+//! ```
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::domain::plan::{Change, Forecast, Kind, Plan, SELDOM, SURE_FROM, Way, clock};
+use crate::domain::units::{Bytes, GIB};
+use crate::runtime::link::LookStep;
+use crate::tui::app::App;
+use crate::tui::keymap::KeyMode;
+use crate::tui::theme::{Role, Theme};
+use crate::tui::view::pen::{Framed, Line, Span, fit, mb, popup, wrap};
+use crate::tui::what_if::Looking;
+
+/// Widest frame.
+const WIDTH: u16 = 84;
+/// Columns inside from which on peaks are told in full.
+const ROOMY: u16 = 70;
+/// Least rows of the table, however little room there is.
+const LEAST_ROWS: usize = 4;
+
+/// A part below the table. Where there is too little room the least wanted goes first.
+struct Block {
+    wanted: u8,
+    lines: Vec<Vec<Span>>,
+}
+
+/// Draws it.
+pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
+    let area = if area.height >= 16 { Rect { y: area.y + 1, height: area.height - 2, ..area } } else { area };
+    let (theme, what_if) = (app.theme(), app.what_if());
+    let width = area.width.min(WIDTH);
+    let inside = width.saturating_sub(4);
+    if what_if.explains {
+        let lines = explained(app, inside);
+        let inner = framed(app, (area, width, lines.len()), "What if: what it rests on", buf);
+        let most = lines.len().saturating_sub(inner.height.into());
+        for (at, line) in lines.iter().skip(what_if.scroll.min(most)).take(inner.height.into()).enumerate() {
+            put(line, inner, at as u16, buf);
+        }
+        return;
+    }
+    let summary = summary(app, inside);
+    let ways = what_if.found().map_or_else(|| app.profiles().len().max(1), |plan| plan.ways.len());
+    let mut blocks = blocks(app, inside);
+    let tall = |blocks: &[Block]| blocks.iter().map(|block| block.lines.len()).sum::<usize>();
+    // Summary, head and rows, with a blank line before and after, and one before the keys.
+    let height = summary.len() + ways + tall(&blocks) + 4;
+    let inner = framed(app, (area, width, height), "What if", buf);
+    let room = usize::from(inner.height);
+    let fixed = summary.len() + 1 + ways.min(LEAST_ROWS);
+    while fixed + tall(&blocks) > room {
+        let Some(least) = blocks.iter().enumerate().min_by_key(|(_, block)| block.wanted).map(|(at, _)| at) else { break };
+        blocks.remove(least);
+    }
+    let rows = room.saturating_sub(summary.len() + 1 + tall(&blocks)).min(ways);
+    // Where there is room, blank lines: below the table, above the keys, below the summary.
+    let spare = room.saturating_sub(summary.len() + 1 + tall(&blocks) + rows);
+    let mut row = 0;
+    for line in &summary {
+        put(line, inner, row, buf);
+        row += 1;
+    }
+    row += u16::from(spare > 2);
+    let columns = Columns::new(inner.width);
+    if let Some(Err(why)) = &what_if.plan {
+        for words in wrap(why, inside.into()) {
+            put(&vec![(words, theme.style(Role::Warn))], inner, row, buf);
+            row += 1;
+        }
+        return;
+    }
+    head(app, &columns, Rect { y: inner.y + row, height: inner.height.saturating_sub(row), ..inner }, buf);
+    row += 1;
+    let first = (what_if.row + 1).saturating_sub(rows.max(1));
+    for at in first..first + rows {
+        let line = Rect { y: inner.y + row, height: inner.height.saturating_sub(row).min(1), ..inner };
+        match what_if.found() {
+            Some(plan) => way_row(app, (plan, at), &columns, line, buf),
+            None => waiting_row(app, at, &columns, line, buf),
+        }
+        row += 1;
+    }
+    row += u16::from(spare > 0);
+    let keys = blocks.len().saturating_sub(1);
+    for (at, block) in blocks.iter().enumerate() {
+        row += u16::from(spare > 1 && at == keys);
+        for line in &block.lines {
+            put(line, inner, row, buf);
+            row += 1;
+        }
+    }
+}
+
+fn framed(app: &App, (area, width, lines): (Rect, u16, usize), title: &str, buf: &mut Buffer) -> Rect {
+    let theme = app.theme();
+    let place = popup(area, width, lines.min(200) as u16 + 2, buf);
+    let more = theme.symbols.more;
+    let right = match app.what_if().looking {
+        Looking::No => match app.what_if().found() {
+            Some(plan) => (format!("{} runs of each way", plan.runs), Role::Dim),
+            None => (String::new(), Role::Dim),
+        },
+        Looking::Asked => (format!("looking ahead{more}"), Role::Running),
+        Looking::At(LookStep::Probed { done, of }) => (format!("looking ahead{more} file {} of {of}", done + 1), Role::Running),
+        Looking::At(LookStep::Foretold { done, of }) => (format!("looking ahead{more} way {} of {of}", done + 1), Role::Running),
+    };
+    let right = if right.0.is_empty() { Vec::new() } else { vec![(right.0, theme.style(right.1))] };
+    let title = vec![(title.to_owned(), theme.style(Role::Accent))];
+    let inner = Framed { theme, focused: true, title, right }.draw(place, buf);
+    Rect { x: inner.x + u16::from(inner.width > 2), width: inner.width.saturating_sub(2), ..inner }
+}
+
+fn put(spans: &Vec<Span>, area: Rect, row: u16, buf: &mut Buffer) {
+    let mut line = Line::new(buf, area, row);
+    for (text, style) in spans {
+        line.put(text, *style);
+    }
+}
+
+/// Text broken into lines of one look.
+fn lines_of(text: &str, width: u16, style: Style) -> Vec<Vec<Span>> {
+    wrap(text, width.into()).into_iter().map(|line| vec![(line, style)]).collect()
+}
+
+/// What it is about, and what it rests on.
+fn summary(app: &App, width: u16) -> Vec<Vec<Span>> {
+    let theme = app.theme();
+    let Some(plan) = app.what_if().found() else {
+        let words = if app.what_if().looks() { "The queue as it is now is being looked at." } else { "Nothing was foretold." };
+        return lines_of(words, width, theme.style(Role::Dim));
+    };
+    let jobs = if plan.jobs == 1 { "1 job".to_owned() } else { format!("{} jobs", plan.jobs) };
+    let more = if plan.left_out > 0 { format!(" and {} more that were not looked at", plan.left_out) } else { String::new() };
+    let learned = match (plan.learned_from, plan.guesses) {
+        (0, _) => "No such job has finished here: all of it is guessed.".to_owned(),
+        (known, 0) => format!("Learned from {known} finished jobs on this machine."),
+        (known, guesses) => format!("Learned from {known} finished jobs; {guesses} are of kinds hardly seen."),
+    };
+    lines_of(&format!("{jobs}, {}{more}. {learned}", plan.bytes), width, theme.style(Role::Text))
+}
+
+struct Columns {
+    name: u16,
+    peak: u16,
+    line: u16,
+    finish: u16,
+    full: bool,
+}
+
+impl Columns {
+    const REJECTED: u16 = 5;
+
+    const fn new(width: u16) -> Self {
+        let full = width >= ROOMY;
+        let (peak, line, finish, rejected) = match width {
+            ROOMY.. => (17, 20, 8, Self::REJECTED),
+            48.. => (9, 9, 8, Self::REJECTED),
+            _ => (8, 8, 7, 0),
+        };
+        Self { name: width.saturating_sub(2 + peak + line + finish + rejected), peak, line, finish, full }
+    }
+}
+
+fn head(app: &App, columns: &Columns, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (app.theme(), app.shown());
+    let dim = theme.style(Role::Dim);
+    let line_at = app.what_if().found().and_then(Plan::now).map_or(state.lines.high_water, |now| now.forecast.high_water);
+    let (peak, line_head) =
+        if columns.full { ("PEAK p50 to p95", format!("LINE AT {} MB", mb(line_at))) } else { ("P95", "LINE".to_owned()) };
+    let mut line = Line::new(buf, area, 0);
+    line.gap(2).field("PLAN", columns.name, dim, theme.symbols).field(peak, columns.peak, dim, theme.symbols);
+    line.field(&line_head, columns.line, dim, theme.symbols).right("FINISH", columns.finish, dim);
+    if line.left() >= usize::from(Columns::REJECTED) {
+        line.right("REJ", Columns::REJECTED, dim);
+    }
+}
+
+/// A way that is being foretold.
+fn waiting_row(app: &App, at: usize, columns: &Columns, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (app.theme(), app.shown());
+    let dim = theme.style(Role::Dim);
+    let in_force = state.profile.as_deref();
+    let others = app.profiles().iter().filter(|profile| in_force.is_none_or(|now| now.name != profile.name));
+    let names = in_force.map(|now| format!("now: {}", now.short())).into_iter();
+    let Some(name) = names.chain(others.map(|profile| format!("{} {}", profile.short(), profile.name))).nth(at) else { return };
+    let more = theme.symbols.more;
+    let mut line = Line::new(buf, area, 0);
+    line.gap(2).field(&name, columns.name, dim, theme.symbols).field(more, columns.peak, dim, theme.symbols);
+    line.field(more, columns.line, dim, theme.symbols).right(more, columns.finish, dim);
+}
+
+fn way_row(app: &App, (plan, at): (&Plan, usize), columns: &Columns, area: Rect, buf: &mut Buffer) {
+    let (theme, what_if) = (app.theme(), app.what_if());
+    let Some(way) = plan.ways.get(at) else { return };
+    let (chosen, guess) = (at == what_if.row, way.guesses > 0);
+    // What is guessed is dim, and so is what is being foretold anew.
+    let faint = guess || what_if.looks();
+    let look = |role: Role| theme.style(if faint { Role::Dim } else { role });
+    let is_best = plan.best().is_some_and(|best| best.forecast.name == way.forecast.name);
+    let name = match way.change {
+        Change::None => Role::Accent,
+        _ if is_best => Role::Strong,
+        _ => Role::Text,
+    };
+    let mark = if guess { "~" } else { " " };
+    let forecast = &way.forecast;
+    let mut line = Line::new(buf, area, 0);
+    line.put(if chosen { theme.symbols.pointer } else { " " }, theme.style(Role::Accent)).gap(1);
+    // The mark of a guess stands in front of the figure, so that figures stay in line.
+    line.field(&way.label(), columns.name.saturating_sub(1), look(name), theme.symbols).put(mark, look(Role::Warn));
+    line.field(&peak(forecast, columns.full), columns.peak, look(Role::Text), theme.symbols);
+    let (symbol, role, words) = crossing(theme, way, columns.full);
+    line.put(symbol, look(role)).gap(1).field(&words, columns.line.saturating_sub(2), look(role), theme.symbols);
+    let finish = format!("{}{}", mark.trim(), clock(forecast.finish_p50));
+    line.right(&finish, columns.finish, look(Role::Text));
+    if line.left() >= usize::from(Columns::REJECTED) {
+        let role = if forecast.rejected > 0 { Role::Warn } else { Role::Text };
+        line.right(&forecast.rejected.to_string(), Columns::REJECTED, look(role));
+    }
+    if chosen {
+        buf.set_style(area, theme.selection());
+    }
+}
+
+/// `1.29 - 1.60 GB`, `680 - 840 MB`; where there is little room the second alone.
+fn peak(forecast: &Forecast, full: bool) -> String {
+    let (p50, p95) = (forecast.peak_p50, forecast.peak_p95);
+    let gb = |bytes: Bytes| bytes.0 as f64 / GIB as f64;
+    match (full, p95.0 >= GIB) {
+        (true, true) => format!("{:.2} - {:.2} GB", gb(p50), gb(p95)),
+        (true, false) => format!("{} - {} MB", mb(p50), mb(p95)),
+        (false, true) => format!("{:.2} GB", gb(p95)),
+        (false, false) => format!("{} MB", mb(p95)),
+    }
+}
+
+/// Symbol, look and words of how a way stands to the line.
+fn crossing(theme: &Theme, way: &Way, full: bool) -> (&'static str, Role, String) {
+    let forecast = &way.forecast;
+    // A share that is not nothing is never shown as nothing.
+    let percent = |share: f64| format!("{:.0} %", (share * 100.0).max(1.0));
+    let words = |long: &str, share| if full { format!("{long} {}", percent(share)) } else { percent(share) };
+    if forecast.out_of_memory > 0.0 {
+        (theme.symbols.bad, Role::Bad, words("out of memory", forecast.out_of_memory))
+    } else if forecast.crosses > SELDOM {
+        (theme.symbols.over, Role::Warn, words("crossed in", forecast.crosses))
+    } else if forecast.crosses > 0.0 {
+        (theme.symbols.under, Role::Good, words("crossed in", forecast.crosses))
+    } else if way.change == Change::Box && full {
+        (theme.symbols.under, Role::Good, format!("line at {}", mb(forecast.high_water)))
+    } else {
+        (theme.symbols.under, Role::Good, if full { "never crossed" } else { "never" }.to_owned())
+    }
+}
+
+/// What stands below the table, from top to bottom.
+fn blocks(app: &App, width: u16) -> Vec<Block> {
+    let (theme, state, what_if) = (app.theme(), app.shown(), app.what_if());
+    let (dim, text) = (theme.style(Role::Dim), theme.style(Role::Text));
+    let lead = if width >= 60 { 14 } else { 8 };
+    let part = |wanted: u8, label: &str, most: usize, words: &str, style: Style| {
+        let lines = wrap(words, usize::from(width.saturating_sub(lead)).max(8));
+        let lines = lines.into_iter().take(most).enumerate().map(|(at, line)| {
+            let label = if at == 0 { fit(label, usize::from(lead) - 1, theme.symbols).into_owned() } else { String::new() };
+            vec![(format!("{label:<wide$}", wide = usize::from(lead)), dim), (line, style)]
+        });
+        Block { wanted, lines: lines.collect() }
+    };
+    let mut blocks = Vec::new();
+    if let Some(plan) = what_if.found() {
+        match app.switch_words() {
+            Some(Ok(words)) => blocks.push(part(5, "Switch", 2, &words, theme.style(Role::Strong))),
+            Some(Err(words)) => blocks.push(part(5, "Switch", 3, &words, theme.style(Role::Warn))),
+            None => {}
+        }
+        let signs: Vec<String> = state.warnings.iter().map(|(name, sign)| format!("{name}: {}", sign.evidence)).collect();
+        let signs = signs.into_iter().map(|sign| format!("{} {sign}", theme.symbols.over)).collect::<Vec<_>>().join("  ");
+        let (signs, look) = if signs.is_empty() { ("none seen".to_owned(), dim) } else { (signs, theme.style(Role::Warn)) };
+        blocks.push(part(3, if lead > 8 { "Warning signs" } else { "Signs" }, 2, &signs, look));
+        let mut advice = plan.advice();
+        if let Some(down) = plan.step_down() {
+            advice.extend([". If still over the line, step down to ", &down.forecast.short, "."]);
+        }
+        blocks.push(part(4, "Advice", 4, &advice, text));
+        let why = format!(
+            "p95 of jobs of like size, codec and preset, in virtual time; with under {SURE_FROM} such jobs finished a row is dim and marked ~."
+        );
+        blocks.push(part(1, "Why", 3, &why, dim));
+    }
+    let mut keys = Vec::new();
+    for (key, word) in app.keys().hints(KeyMode::WhatIf) {
+        keys.push((key, theme.style(Role::Accent)));
+        keys.push((format!(" {word}   "), dim));
+    }
+    blocks.push(Block { wanted: 0, lines: vec![keys] });
+    blocks
+}
+
+/// Number of lines that [`draw`] has to tell what a plan rests on.
+pub fn explained_lines(app: &App) -> usize {
+    explained(app, app.layout_size().0.min(WIDTH).saturating_sub(4)).len()
+}
+
+/// What a plan rests on.
+fn explained(app: &App, width: u16) -> Vec<Vec<Span>> {
+    let theme = app.theme();
+    let (dim, text, strong) = (theme.style(Role::Dim), theme.style(Role::Text), theme.style(Role::Strong));
+    let Some(plan) = app.what_if().found() else { return lines_of("Nothing was foretold yet.", width, dim) };
+    let mut lines = Vec::new();
+    let mut add = |words: &str, indent: u16, style: Style| {
+        for line in wrap(words, usize::from(width.saturating_sub(indent)).max(8)) {
+            lines.push(vec![(" ".repeat(indent.into()), dim), (line, style)]);
+        }
+    };
+    add("The jobs, kind by kind", 0, strong);
+    for kind in &plan.kinds {
+        let jobs = if kind.jobs == 1 { "1 job: ".to_owned() } else { format!("{} jobs: ", kind.jobs) };
+        add(&(jobs + &kind.what), 1, text);
+        add(&known_of(kind), 3, dim);
+    }
+    if plan.skipped > 0 {
+        let files = if plan.skipped == 1 { "1 file".to_owned() } else { format!("{} files", plan.skipped) };
+        add(&format!("{files} would be rejected, not being what the preset needs"), 1, theme.style(Role::Warn));
+    }
+    if plan.left_out > 0 {
+        add(&format!("{} jobs further back were not looked at", plan.left_out), 1, theme.style(Role::Warn));
+    }
+    if let Some(way) = app.what_if().way() {
+        let forecast = &way.forecast;
+        add("", 0, dim);
+        add(&format!("The chosen way: {}", forecast.name), 0, strong);
+        let words = format!(
+            "ends after {}, in 19 of 20 runs within {}; peak {}, in 19 of 20 runs within {}; {} waits for memory; line at {} of {}",
+            clock(forecast.finish_p50),
+            clock(forecast.finish_p95),
+            forecast.peak_p50.whole(),
+            forecast.peak_p95.whole(),
+            forecast.holds,
+            forecast.high_water.whole(),
+            forecast.budget
+        );
+        add(&words, 1, text);
+        if way.guesses > plan.guesses {
+            add(
+                "With these threads too few have finished: concluded from those with the threads of now, by the memory model.",
+                1,
+                dim,
+            );
+        }
+    }
+    add("", 0, dim);
+    add("What is assumed", 0, strong);
+    for words in [
+        format!(
+            "The engine itself decides, {} times in virtual time; jobs take courses drawn from those above (seed {}).",
+            plan.runs, plan.seed
+        ),
+        "Jobs at work count with what is left of them, and hold the memory of their kind.".to_owned(),
+        "Jobs rejected for their size count where another limit would let them in.".to_owned(),
+        format!("The {} processors are shared, and nobody else uses them or the memory.", plan.cores),
+        format!("The budget is {}, by {}.", plan.budget, plan.budget_source),
+    ] {
+        add(&words, 1, text);
+    }
+    lines
+}
+
+fn known_of(kind: &Kind) -> String {
+    let peaks = kind.peaks.map(|(low, high)| {
+        if mb(low) == mb(high) { format!("peak {}", low.whole()) } else { format!("peak {} to {}", mb(low), high.whole()) }
+    });
+    match (kind.finished, peaks, kind.cpu) {
+        (0, Some(peaks), _) => format!("~ none has finished here: {peaks} by the memory model, time by a rule of thumb"),
+        (0, None, _) => "~ none has finished here, and no model knows it: memory and time are rules of thumb".to_owned(),
+        (finished, peaks, cpu) => {
+            let mark = if finished < SURE_FROM { "~ only " } else { "" };
+            let cpu = cpu.map_or_else(String::new, |cpu| format!(", {cpu:.2} processor seconds for a second of media"));
+            format!("{mark}{finished} finished here: {}{cpu}", peaks.unwrap_or_default())
+        }
+    }
+}
