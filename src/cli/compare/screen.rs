@@ -31,6 +31,8 @@ impl Screen {
         let Front::Console(mut options) = front(resolved, profile, Wish::Console) else { return Ok(None) };
         options.lookup.comparisons = Some(board.lookup(&resolved.state_dir));
         options.comparison = Some(board.id());
+        // A look ahead keeps processors busy, and would be measured.
+        (options.lookup.ahead, options.lookup.save) = (None, None);
         let (relay, link) = Relay::new();
         let (done, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
