@@ -33,6 +33,7 @@ impl Screen {
         options.lookup.comparisons = Some(board.lookup(&resolved.state_dir));
         options.comparison = Some(board.id());
         options.lookup.ahead = Some(no_look_ahead("this is a run of a comparison, and is measured: a look ahead would disturb it"));
+        options.lookup.save = None;
         let (relay, link) = Relay::new();
         let (done, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
