@@ -16,8 +16,8 @@ use std::process::Command;
 use plimsoll::domain::comparison::kept::{Kept, Standing};
 use plimsoll::host::comparisons::Library;
 use serde_json::Value;
-use support::clips::{clips, make_clips};
-use support::{Live, World};
+use support::clips::clips;
+use support::{Live, World, let_runs_go, patient_ffmpeg};
 
 /// One at a time: each of these tests keeps both cores of a small machine busy.
 fn turn() -> std::sync::MutexGuard<'static, ()> {
@@ -125,10 +125,14 @@ fn assert_restored(terminal: &pty::Terminal) {
 fn on_a_terminal_it_is_live_stays_with_its_result_and_is_opened_again_in_the_console() {
     let _turn = turn();
     let world = World::new();
-    make_clips(&world, 2, "640x360", 150);
+    for name in ["a.mp4", "b.mp4"] {
+        world.put(&clips().tiny(), name);
+    }
+    let ffmpeg = patient_ffmpeg(&world);
     let input = world.path("in");
     let input = input.to_str().expect("UTF-8");
-    let args = ["compare", "--profiles", "fast,safe", "--budget", "2GB", "-o", "out", input];
+    let ffmpeg = ["--ffmpeg", ffmpeg.to_str().expect("UTF-8")];
+    let args = ["compare", "--profiles", "fast,safe", "--budget", "2GB", "-o", "out", ffmpeg[0], ffmpeg[1], input];
     let mut terminal = on_a_terminal(&world, (120, 60), &args);
     terminal.wait("the run under way", |screen| screen.contains("run 1 of 2: fast") && screen.contains("A ▶ 4/500 fast"));
     // Its jobs are on the dashboard, where nothing can be changed.
@@ -137,6 +141,8 @@ fn on_a_terminal_it_is_live_stays_with_its_result_and_is_opened_again_in_the_con
     terminal.press("C");
     terminal.wait_for("this is a run of a comparison, which nobody changes on the way");
     terminal.press("c");
+    terminal.wait_for("A ▶ 4/500 fast");
+    let_runs_go(&world.path("home/out"), 2);
     let page = terminal.wait("the result", |screen| screen.contains("✔ finished: no job lost, same bytes under every profile"));
     assert!(page.contains("A ends") && page.contains("B ends") && page.contains("done / of 2"), "{page}");
     terminal.press("q");
@@ -187,6 +193,46 @@ fn ended_from_its_screen_it_stops_its_run_and_prints_what_it_has() {
     assert_eq!(kept.progress.standing, Standing::Interrupted);
     let left: Vec<_> = fs::read_dir(world.path("home/out")).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     assert!(left.is_empty(), "left behind: {left:?}");
+}
+
+#[test]
+fn a_console_compares_what_waits_in_its_queue_and_ends_it_with_itself() {
+    let _turn = turn();
+    let world = World::new();
+    for name in ["a.mp4", "b.mp4"] {
+        world.put(&clips().tiny(), name);
+    }
+    let (home, ffmpeg) = (world.path("home"), patient_ffmpeg(&world));
+    let mut console = on_a_terminal(&world, (120, 36), &["--budget", "2GB", "--ffmpeg", ffmpeg.to_str().expect("UTF-8")]);
+    console.wait_for("under the line");
+    console.press("S");
+    console.wait_for("queue held");
+    console.press("V");
+    console.wait_for("nothing waits");
+    console.press("a");
+    console.wait_for("add files or folders:");
+    console.send(&format!("{}\r", world.path("in").display()));
+    console.wait("both in the queue", |screen| screen.contains("a.mp4") && screen.contains("b.mp4"));
+    console.press("V");
+    console.wait("it in the list", |screen| screen.contains("▶ under way") && screen.contains("0/3"));
+    console.press("\r");
+    console.wait("its jobs", |screen| screen.contains("run 1 of 3: fast") && screen.contains("most at once     2"));
+    let_runs_go(&home, 3);
+    console.wait_for("✔ finished: no job lost, same bytes under every profile");
+    console.press("\x1b");
+    console.wait("it in the list", |screen| screen.contains("✔ finished") && screen.contains("3/3"));
+
+    // Another one, and the console is left.
+    console.press_until("n", "▶ under way");
+    console.press("q");
+    console.wait_for("End it and quit");
+    console.press("y");
+    console.end();
+    let shelf = Library::new(&home.join(".local/state/plimsoll")).list().expect("listed");
+    let standings: Vec<Standing> = shelf.kept.iter().map(|heading| heading.standing).collect();
+    assert_eq!(standings, [Standing::Interrupted, Standing::Finished]);
+    let left: Vec<_> = fs::read_dir(&home).expect("there").flatten().map(|entry| entry.file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains("compare")), "left behind: {left:?}");
 }
 
 #[test]

@@ -57,6 +57,21 @@ fn a_console_with_nothing_to_do_uses_next_to_nothing() {
 }
 
 #[test]
+fn a_console_that_shows_the_list_of_comparisons_uses_next_to_nothing() {
+    let home = tempfile::tempdir().expect("a home");
+    let mut terminal = Terminal::start(120, 36, home.path(), &["--budget", "2GB"]);
+    terminal.wait_for("under the line");
+    terminal.press("c");
+    terminal.wait_for("no comparison is kept yet");
+    let before = terminal.raw().len();
+    let used = share(terminal.pid());
+    assert!(used < MOST, "{:.1} % of a core, with nothing to do", used * 100.0);
+    println!("{} bytes meanwhile", terminal.raw().len() - before);
+    terminal.send("q");
+    assert_eq!(terminal.end().exit_code(), 0);
+}
+
+#[test]
 fn a_run_that_waits_for_one_long_job_uses_next_to_nothing() {
     let home = tempfile::tempdir().expect("a home");
     let ffmpeg = slow_ffmpeg(home.path());

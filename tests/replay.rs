@@ -205,6 +205,11 @@ fn in_the_console_a_replay_stands_still_changes_its_speed_goes_forward_and_ends(
     std::fs::write(&file, text).expect("written");
     let mut terminal = pty::Terminal::start(120, 36, home.path(), &["replay", file.to_str().expect("UTF-8")]);
     terminal.wait_for("▶ run");
+    // No queue waits here: there is nothing to look ahead to.
+    terminal.press("w");
+    terminal.wait_for("this is a replay, no queue waits to be run");
+    terminal.press("\x1b");
+    terminal.wait("what-if closed", |screen| !screen.contains("What if"));
     terminal.press("S");
     terminal.wait_for("the replay stands still");
     terminal.press("K");

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use support::clips::{clips, probe};
 use support::kernel::{children, is_alive, time_to_death};
 use support::stream::number;
-use support::{Live, PATIENCE, World};
+use support::{Live, PATIENCE, World, let_runs_go, patient_ffmpeg};
 
 /// A console on a pseudo-terminal whose other end is in our hands, read or not.
 struct Console {
@@ -133,22 +133,6 @@ fn outputs(world: &World) -> usize {
         .count()
 }
 
-/// Slow enough for everything that is to happen meanwhile, done with a file called `go`.
-fn patient_ffmpeg(world: &World) -> std::path::PathBuf {
-    use std::os::unix::fs::PermissionsExt as _;
-    for name in ["ffmpeg", "ffprobe"] {
-        let real = support::tool(name);
-        let wait = if name == "ffmpeg" { "while ! test -e \"$TMPDIR/go\"; do sleep 0.05; done" } else { "" };
-        let text = format!(
-            "#!/bin/sh\ncase \"$*\" in *-version*|*-encoders*|*-muxers*) exec {0} \"$@\";; esac\n{wait}\nexec {0} \"$@\"\n",
-            real.display()
-        );
-        let path = world.write(&format!("tools/{name}"), text);
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("executable");
-    }
-    world.path("tools")
-}
-
 #[test]
 fn after_a_hang_up_the_queue_runs_to_its_end_without_a_screen_and_without_spinning() {
     for by_signal in [false, true] {
@@ -264,6 +248,25 @@ fn ctrl_z_stops_the_jobs_gives_the_terminal_back_and_fg_brings_both_back() {
     console.read_until("ended with 143");
     assert!(time_to_death(&[job], Duration::from_secs(1)).is_some());
     world.assert_no_leftovers();
+}
+
+#[test]
+fn a_comparison_goes_on_to_its_report_when_its_terminal_is_gone() {
+    let world = World::new();
+    for number in 0..2 {
+        world.put(&clips().tiny(), format!("{number}.mp4"));
+    }
+    let mut command = world.command(["compare", "--profiles", "fast,safe", "--budget", "2GB", "--report"]);
+    command.arg(world.path("report")).arg("--state-dir").arg(world.path("state"));
+    command.arg("--ffmpeg").arg(patient_ffmpeg(&world)).arg(world.path("in"));
+    let mut console = Console::start(command);
+    console.read_until("run 1 of 2");
+    console.read_until("\u{25b6} 2");
+    console.hang_up();
+    let_runs_go(&world.path("work"), 2);
+    assert_eq!(console.end(PATIENCE).code(), Some(0));
+    let report = fs::read_to_string(world.path("report/report.md")).expect("written");
+    assert!(report.contains("same bytes under every profile: yes, 4 outputs of 2 inputs"), "{report}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::domain::preset::Preset;
 use crate::domain::units::Bytes;
 use crate::host::ffmpeg::{Search, locate};
 use crate::host::probe::Prober;
+use crate::host::rank::step_back;
 use crate::host::store::lessons;
 use crate::runtime::link::{JobNow, LookAhead, LookStep, QueueNow, SaveProfile};
 use crate::sim::forecast::QueuedJob;
@@ -36,6 +37,11 @@ pub fn look_ahead(resolved: Resolved) -> LookAhead {
     Arc::new(move |queue, go_on| look(&resolved, &probed, queue, go_on))
 }
 
+/// Nobody looks ahead here, and this is why.
+pub fn no_look_ahead(why: &'static str) -> LookAhead {
+    Arc::new(move |_, _| Err(why.to_owned()))
+}
+
 /// How to keep a profile among the operator's own.
 pub fn keep_profile(resolved: &Resolved) -> SaveProfile {
     let paths = resolved.paths.clone();
@@ -44,6 +50,7 @@ pub fn keep_profile(resolved: &Resolved) -> SaveProfile {
 
 fn look(resolved: &Resolved, probed: &Probed, queue: &QueueNow, go_on: &dyn Fn(LookStep) -> bool) -> Result<Plan, String> {
     const GIVEN_UP: &str = "given up";
+    step_back();
     let (_, presets) = resolved.load_presets().map_err(|error| error.to_string())?;
     let media = media(resolved, probed, (queue, &presets), go_on).ok_or(GIVEN_UP)??;
     let (mut jobs, mut skipped, mut bytes) = (Vec::new(), 0, Bytes::ZERO);

@@ -41,6 +41,7 @@ use screen::Screen;
 use stream::Stream;
 use work::WorkFolder;
 
+pub mod aside;
 pub mod board;
 mod screen;
 mod stream;

@@ -47,6 +47,8 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     session.host.restore = false;
     if let Front::Console(options) = &mut session.front {
         options.lookup.comparisons = Some(comparisons);
+        // Its clips are compared by `plimsoll compare` without a path.
+        options.lookup.compare = None;
     }
     let mut neighbour = Neighbour::start()?;
     session.host.guests.push(neighbour.pid());

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::Usage;
+use super::ahead::no_look_ahead;
 use super::args::{PastChoice, ReplayArgs};
 use super::options::Resolved;
 use super::run::{Wish, front};
@@ -184,7 +185,7 @@ fn play(args: &ReplayArgs, resolved: &Resolved, recording: Recording, logs: Opti
         options.lookup.log = logs;
         // The queue that is shown waits for nothing any more.
         let why = "this is a replay, no queue waits to be run: `plimsoll plan` looks ahead at files";
-        options.lookup.ahead = Some(Arc::new(move |_, _| Err(why.to_owned())));
+        options.lookup.ahead = Some(no_look_ahead(why));
         let playing = std::thread::Builder::new().name("player".to_owned());
         let player = playing.spawn(move || runtime.block_on(player.play(false))).wrap_err("cannot start a thread")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use color_eyre::eyre::Result;
 
 use super::Usage;
+use super::compare::aside::Aside;
 use super::options::Resolved;
 use super::session::{Front, Session, has_terminal};
 use crate::config::settings::{ColorChoice, ThemeChoice};
@@ -68,7 +69,11 @@ pub fn session(
 ) -> Result<Session, Usage> {
     let profile = resolved.load_profile()?;
     let (preset, presets) = resolved.load_presets()?;
-    let front = front(resolved, &profile, wish);
+    let mut front = front(resolved, &profile, wish);
+    let aside = Aside::default();
+    if let Front::Console(options) = &mut front {
+        options.lookup.compare = Some(aside.clone().maker(resolved.clone(), preset.clone()));
+    }
     let engine = EngineConfig {
         profiles: resolved.all_profiles(&profile),
         profile,
@@ -94,7 +99,8 @@ pub fn session(
         restore: true,
         guests: Vec::new(),
     };
-    Ok(Session { engine, host, commands, front, log_file: resolved.log_file.clone(), watch: None, is_demo: false })
+    let log_file = resolved.log_file.clone();
+    Ok(Session { engine, host, commands, front, aside, log_file, watch: None, is_demo: false })
 }
 
 pub(super) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, wish: Wish) -> Front {
@@ -133,6 +139,7 @@ pub(super) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profi
                     ahead: Some(super::ahead::look_ahead(resolved.clone())),
                     save: Some(super::ahead::keep_profile(resolved)),
                     comparisons: Some(super::compare::board::lookup(&resolved.state_dir)),
+                    compare: None,
                 },
                 comparison: None,
             }));

@@ -13,6 +13,7 @@ use color_eyre::eyre::{Context as _, Result, eyre};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::compare::aside::Aside;
 use super::{Busy, Usage};
 use crate::domain::command::{Command, RequestId};
 use crate::domain::event::{JobCounts, RunSummary};
@@ -41,6 +42,8 @@ pub struct Session {
     pub commands: Vec<Command>,
     /// Where it is shown.
     pub front: Front,
+    /// A comparison that a console may make beside it; it ends with the console.
+    pub aside: Aside,
     /// Log lines also go here.
     pub log_file: Option<PathBuf>,
     /// Somebody else who watches the run, on a thread of its own; not waited for.
@@ -106,10 +109,12 @@ impl Session {
         if let Front::Console(options) = &mut front {
             options.lookup.log = Some(Arc::new(move |job, attempt| logs.read(job, attempt)));
         }
-        let shown = thread("front", move |runtime| runtime.block_on(show(front, link, commands, &attacher)))?;
+        let aside = self.aside.clone();
+        let shown = thread("front", move |runtime| runtime.block_on(show(front, link, commands, &attacher, &aside)))?;
         // The engine's thread closes the host: no child, no part is left when it has ended.
         engine.join().map_err(|_| eyre!("the engine has panicked; the lines above say where"))?;
         let shown = receive(&shown, &signalled);
+        self.aside.end();
         let mut report = receive(&watcher, &signalled).unwrap_or_default();
         if let Some(logger) = logger {
             receive(&logger, &signalled);
@@ -157,7 +162,7 @@ fn receive<T>(result: &std::sync::mpsc::Receiver<T>, signalled: &AtomicI32) -> O
 }
 
 /// Shows the run to its end. Trouble of the screen ends the run in order.
-async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attacher) -> Result<Report> {
+async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attacher, aside: &Aside) -> Result<Report> {
     match front {
         Front::Lines { json, color, .. } => {
             let mut commands = commands;
@@ -173,7 +178,11 @@ async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attac
             options.commands = commands;
             match tui::run(link, *options).await {
                 Ok(TuiExit::Finished) => {}
-                Ok(TuiExit::TerminalGone) => go_on_alone(attacher.attach()).await,
+                Ok(TuiExit::TerminalGone) => {
+                    // The queue goes on now, and would be measured with it.
+                    aside.end();
+                    go_on_alone(attacher.attach()).await;
+                }
                 Err(error) => {
                     headless::follow(attacher.attach(), vec![Command::Shutdown], Sinks::default()).await;
                     return Err(error.into());

@@ -14,6 +14,8 @@ pub const SELDOM: f64 = 0.05;
 /// A way that finishes later by no more than this share, or these seconds, is as quick.
 const AS_QUICK: f64 = 0.05;
 const AS_QUICK_SECONDS: f64 = 2.0;
+/// A peak that is lower by no more than this share is not worth a switch.
+const AS_LOW: f64 = 0.03;
 
 /// What is to be expected of one way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -173,13 +175,16 @@ impl Plan {
     }
 
     /// The way to advise among those that can be switched to: that rejects no more than now, hardly ever crosses the line,
-    /// and ends first; of those as quick, the one with the lowest peak.
+    /// and ends first; of those as quick, the one with the lowest peak. The one in force, if it is about as good.
     pub fn best(&self) -> Option<&Way> {
         let now = self.now()?;
         let fits = |way: &&Way| way.change.is_a_switch() && way.forecast.rejected <= now.forecast.rejected && way.keeps_under();
         let first = self.ways.iter().filter(fits).map(|way| way.forecast.finish_p50).min_by(f64::total_cmp)?;
         let latest = (first * (1.0 + AS_QUICK)).max(first + AS_QUICK_SECONDS);
-        self.ways.iter().filter(fits).filter(|way| way.forecast.finish_p50 <= latest).min_by_key(|way| way.forecast.peak_p95)
+        let as_quick = |way: &&Way| fits(way) && way.forecast.finish_p50 <= latest;
+        let best = self.ways.iter().filter(as_quick).min_by_key(|way| way.forecast.peak_p95)?;
+        let is_as_low = best.forecast.peak_p95 >= now.forecast.peak_p95.scale(1.0 - AS_LOW);
+        Some(if is_as_low && as_quick(&now) { now } else { best })
     }
 
     /// The advice in words, with its reason.
@@ -313,6 +318,17 @@ mod tests {
         assert_eq!(plan.best().map(|way| way.profile.max_concurrent), Some(5.into()));
         assert_eq!(plan.advice(), "Slots p5: ends 00:19 sooner, a peak 100 MB higher, under the line");
         assert_eq!(plan.step_down().map(|way| way.profile.max_concurrent), Some(4.into()));
+    }
+
+    #[test]
+    fn for_next_to_nothing_no_switch_is_advised() {
+        let of = |peak, finish| {
+            let ways = vec![way(Change::None, 2, (1000, 0.0, 100.0, 0)), way(Change::Large, 2, (peak, 0.0, finish, 0))];
+            plan(ways).best().map(|way| way.change)
+        };
+        assert_eq!(of(980, 99.0), Some(Change::None));
+        assert_eq!(of(960, 99.0), Some(Change::Large), "less memory");
+        assert_eq!(of(1200, 90.0), Some(Change::Large), "sooner");
     }
 
     #[test]

@@ -63,13 +63,28 @@ impl Ending {
     }
 }
 
+/// Sends signals to a child, from any thread, for as long as it lives.
+#[derive(Debug, Clone)]
+pub struct Reins(Arc<Mutex<Option<libc::pid_t>>>);
+
+impl Reins {
+    /// Sends the child a signal; nothing when it has ended.
+    pub fn signal(&self, signal: i32) {
+        let pid = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pid) = *pid {
+            // SAFETY: plain numbers; the process has not been reaped, so the number is its own.
+            unsafe { libc::kill(pid, signal) };
+        }
+    }
+}
+
 /// A child at work. Dropping it kills it if it has not ended.
 #[derive(Debug)]
 pub struct ChildRun {
     /// What comes from it.
     pub said: UnboundedReceiver<Said>,
     /// The process, until it is reaped: after that the number may be somebody else's.
-    pid: Arc<Mutex<Option<libc::pid_t>>>,
+    reins: Reins,
 }
 
 impl ChildRun {
@@ -130,16 +145,17 @@ impl ChildRun {
             let last_lines = errors.join().unwrap_or_default();
             let _ = sender.send(Said::Ended(Ending { status, cpu, last_lines }));
         })?;
-        Ok(Self { said, pid })
+        Ok(Self { said, reins: Reins(pid) })
     }
 
     /// Sends the child a signal; nothing when it has ended.
     pub fn signal(&self, signal: i32) {
-        let pid = self.pid.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pid) = *pid {
-            // SAFETY: plain numbers; the process has not been reaped, so the number is its own.
-            unsafe { libc::kill(pid, signal) };
-        }
+        self.reins.signal(signal);
+    }
+
+    /// The same for somebody else.
+    pub fn reins(&self) -> Reins {
+        self.reins.clone()
     }
 }
 

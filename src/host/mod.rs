@@ -34,6 +34,7 @@ pub mod procfs;
 pub mod progress;
 pub mod provide;
 pub mod publish;
+pub mod rank;
 pub mod real;
 pub mod resident;
 pub mod rungroup;

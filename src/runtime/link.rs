@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
 pub use super::lookup::{
-    Checkup, Comparisons, Examine, Finding, FindingStatus, JobNow, LookAhead, LookStep, Lookup, QueueNow, ReadLog, SaveProfile,
-    SettingInForce,
+    Checkup, Compare, Comparisons, Examine, Finding, FindingStatus, JobNow, LookAhead, LookStep, Lookup, QueueNow, ReadLog,
+    SaveProfile, SettingInForce,
 };
 
 use crate::domain::command::{ClientId, Command, Rejection, RequestId};

@@ -30,6 +30,9 @@ pub struct Comparisons {
     pub open: Arc<dyn Fn(ComparisonId) -> Result<Arc<Kept>, String> + Send + Sync>,
 }
 
+/// How to compare inputs with a preset under each profile: comes back when that is over.
+pub type Compare = Arc<dyn Fn(&[PathBuf], &str) -> Result<(), String> + Send + Sync>;
+
 /// What can be looked up; `None` = nobody can say.
 #[derive(Clone, Default)]
 pub struct Lookup {
@@ -43,6 +46,8 @@ pub struct Lookup {
     pub save: Option<SaveProfile>,
     /// Kept comparisons.
     pub comparisons: Option<Comparisons>,
+    /// Makes another one.
+    pub compare: Option<Compare>,
 }
 
 impl fmt::Debug for Lookup {
@@ -51,6 +56,7 @@ impl fmt::Debug for Lookup {
             .field("log", &self.log.is_some())
             .field("checkup", &self.checkup.is_some())
             .field("comparisons", &self.comparisons.is_some())
+            .field("compare", &self.compare.is_some())
             .field("ahead", &self.ahead.is_some())
             .field("save", &self.save.is_some())
             .finish()

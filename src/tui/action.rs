@@ -1,5 +1,6 @@
 //! What can happen to the console, and what it may ask for in turn.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossterm::event::MouseEvent;
@@ -146,6 +147,8 @@ pub enum Act {
     Again,
     /// Kept comparisons.
     Compare,
+    /// Compare what waits in the queue.
+    CompareQueue,
     /// Clean up now.
     CleanNow,
     /// Stop the console and pause the jobs.
@@ -202,6 +205,8 @@ pub enum Found {
     Comparisons(Result<Shelf, String>),
     /// One of them.
     Comparison(ComparisonId, Result<Arc<Kept>, String>),
+    /// The comparison that was asked for is over, or was refused.
+    Compared(Result<(), String>),
 }
 
 /// What the console asks for. Carried out by [`crate::tui::run()`].
@@ -219,6 +224,8 @@ pub enum Effect {
     Suspend,
     /// Look something up.
     Look(Look),
+    /// Compare these inputs with this preset.
+    Compare(Vec<PathBuf>, String),
     /// Give up looking ahead.
     LookAway,
     /// Complete the path at the end of this line.

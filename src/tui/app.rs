@@ -64,7 +64,7 @@ pub enum Question {
     Quit,
     /// Kill what is being stopped?
     Kill,
-    /// End the comparison that this console shows?
+    /// End the comparison that this console shows or makes?
     EndComparison,
 }
 
@@ -655,6 +655,7 @@ impl App {
             Act::Events => self.open_page(Page::Events),
             Act::Doctor => return self.open_doctor(),
             Act::Compare => return self.open_compare(),
+            Act::CompareQueue => return self.compare_queue(),
             Act::Follow => {
                 self.log_bottom = match self.log_bottom {
                     None => self.log().map(|(_, bottom)| bottom),
@@ -727,6 +728,7 @@ impl App {
         }
         let question = match (self.quitting, self.state.index.active.is_empty()) {
             (false, _) if self.compares() => Question::EndComparison,
+            (false, true) if self.compare.making => Question::EndComparison,
             (false, true) => {
                 self.quitting = true;
                 return vec![self.ask("quit", Command::Shutdown)];

@@ -1,6 +1,8 @@
 //! The comparison page: the list of those that are kept, and one of them opened. What keys do there, and what is looked up;
 //! how it is drawn is a matter of the view.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::domain::comparison::kept::{ComparisonId, Heading, Kept, Shelf, Standing};
@@ -18,6 +20,8 @@ pub struct ComparePage {
     pub selected: Option<ComparisonId>,
     /// The one that is opened; `None` = the list is shown.
     pub open: Option<Opened>,
+    /// A comparison of what waits here is being made.
+    pub making: bool,
     /// The list was asked for, and has not come.
     asked: bool,
 }
@@ -61,7 +65,7 @@ impl App {
     }
 
     /// This console shows a comparison that is under way, and is closed with it.
-    pub(super) const fn compares(&self) -> bool {
+    pub const fn compares(&self) -> bool {
         self.settings.comparison.is_some()
     }
 
@@ -78,6 +82,74 @@ impl App {
     fn open_comparison(&mut self, id: ComparisonId, direct: bool) -> Vec<Effect> {
         self.compare.open = Some(Opened { id, kept: None, first: 0, scroll: 0, direct, asked: false });
         self.look_at_comparisons()
+    }
+
+    /// Compares what waits in the queue, which nothing may be taken from meanwhile.
+    pub(super) fn compare_queue(&mut self) -> Vec<Effect> {
+        match self.comparable() {
+            Err(why) => {
+                self.say(format!("compare what waits: {why}"), true);
+                Vec::new()
+            }
+            Ok((inputs, preset)) => {
+                let all = match (inputs.len(), self.state.backlog.jobs) {
+                    (1, 0) => "1 input is".to_owned(),
+                    (count, 0) => format!("{count} inputs are"),
+                    // What is far from its turn is not listed.
+                    (count, _) => format!("the first {count} inputs are"),
+                };
+                self.say(format!("{all} compared under each profile, one run after the other; the queue waits"), false);
+                self.compare.making = true;
+                self.open_page(Page::Compare);
+                (self.compare.open, self.compare.selected) = (None, None);
+                let mut effects = vec![Effect::Compare(inputs, preset)];
+                effects.extend(self.look_at_comparisons());
+                effects
+            }
+        }
+    }
+
+    /// The inputs that wait and the preset of all of them; or why they are not to be compared now, and what to do.
+    fn comparable(&self) -> Result<(Vec<PathBuf>, String), String> {
+        let state = &self.state;
+        if self.compares() {
+            return Err("this console is there for a comparison that is under way".to_owned());
+        }
+        if self.compare.making {
+            return Err("one is being made".to_owned());
+        }
+        if !state.paused {
+            return Err(format!(
+                "hold the queue first ({}), wait for the jobs at work, then again",
+                self.key_label(Act::HoldQueue)
+            ));
+        }
+        if !state.index.active.is_empty() {
+            return Err("jobs are at work: they would measure each other; wait for them, then again".to_owned());
+        }
+        let waiting = state.index.waiting.iter().filter_map(|(_, id)| state.jobs.get(id));
+        let (mut inputs, mut presets) = (Vec::new(), BTreeSet::new());
+        for job in waiting {
+            inputs.push(job.input.clone());
+            presets.insert(job.preset.clone());
+        }
+        let mut presets = presets.into_iter();
+        match (presets.next(), presets.next()) {
+            (None, _) => Err(format!("nothing waits; {} adds files or folders", self.key_label(Act::Add))),
+            (Some(preset), None) => Ok((inputs, preset)),
+            (Some(one), Some(other)) => {
+                Err(format!("jobs wait with presets {one} and {other}; plimsoll compare with a queue file takes both"))
+            }
+        }
+    }
+
+    /// The comparison of what waited is over.
+    pub(super) fn compared(&mut self, ended: Result<(), String>) {
+        self.compare.making = false;
+        match ended {
+            Ok(()) => self.say(format!("the comparison is over; {} releases the queue", self.key_label(Act::HoldQueue)), false),
+            Err(why) => self.say(format!("compare what waits: {why}"), true),
+        }
     }
 
     /// Something on the screen may change without anybody telling.
@@ -130,6 +202,7 @@ impl App {
                 let chosen = self.compare.chosen().map(|heading| heading.id);
                 return Some(chosen.map_or_else(Vec::new, |id| self.open_comparison(id, false)));
             }
+            (Act::NextMatch, _) => return Some(self.compare_queue()),
             (Act::Enter | Act::Zoom, _) => {}
             (Act::NextPane | Act::ChartForward, Some(_)) => self.shift(1),
             (Act::PrevPane | Act::ChartBack, Some(_)) => self.shift(-1),
@@ -175,7 +248,14 @@ impl App {
     /// What the footer hints at on this page.
     pub(super) fn compare_hints(&self) -> &'static [(Act, &'static str)] {
         match &self.compare.open {
-            None => &[(Act::Back, "back"), (Act::Down, "older"), (Act::Enter, "open"), (Act::Help, "help"), (Act::Quit, "quit")],
+            None => &[
+                (Act::Back, "back"),
+                (Act::Down, "older"),
+                (Act::Enter, "open"),
+                (Act::NextMatch, "compare what waits"),
+                (Act::Help, "help"),
+                (Act::Quit, "quit"),
+            ],
             Some(opened) if opened.direct => &[
                 (Act::Back, "dashboard"),
                 (Act::Down, "more below"),

@@ -285,6 +285,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('E')] Drain "drain" Jobs "end after what is queued" ""
 
     Normal [ch('W')] Warnings "warnings" Memory "warning signs, advice" ""
+    Normal [ch('V')] CompareQueue "compare-queue" Memory "compare what waits" ""
     Normal [ch('C')] CleanNow "clean" Memory "clean up now" ""
 
     Normal [ctrl('z')] Suspend "suspend" Console "suspend; jobs pause too" ""

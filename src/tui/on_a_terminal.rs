@@ -291,6 +291,7 @@ const EFFECTS: &[(&[Act], &str, &str, &str)] = &[
     (&[Act::Events], "e", "latest first", "\x1b"),
     (&[Act::Doctor], "d", "nobody here can look that up", "\x1b"),
     (&[Act::Compare], "c", "nobody here can look that up", "\x1b"),
+    (&[Act::CompareQueue], "V", "hold the queue first (S)", ""),
     (&[Act::Filter], "/", "filter: ", "\x1b"),
     (&[Act::Freeze], "f", "FROZEN", "f"),
     (&[Act::PaneMemory, Act::Zoom], "1z", "cannot be dropped", "z"),

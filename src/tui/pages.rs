@@ -178,6 +178,7 @@ impl App {
             Found::Saved(profile, saved) => self.saved(*profile, saved),
             Found::Comparisons(found) => self.found_comparisons(found),
             Found::Comparison(id, found) => self.found_comparison(id, found),
+            Found::Compared(ended) => self.compared(ended),
         }
     }
 

@@ -287,6 +287,19 @@ impl Console {
                     self.app.update(Action::Found(Box::new(unasked.without(why))));
                 }
             }
+            Effect::Compare(inputs, preset) => {
+                let (compare, tell) = (self.lookup.compare.clone(), self.tell_found.clone());
+                // The thread lives as long as the comparison: children end with the thread that started them.
+                let work = move || {
+                    let nobody = || "nobody here can compare".to_owned();
+                    let ended = compare.ok_or_else(nobody).and_then(|compare| compare(&inputs, &preset));
+                    drop(tell.send(Found::Compared(ended)));
+                };
+                if let Err(error) = std::thread::Builder::new().name("compare".to_owned()).spawn(work) {
+                    let ended = Err(format!("no thread to make it: {error}"));
+                    self.app.update(Action::Found(Box::new(Found::Compared(ended))));
+                }
+            }
             Effect::LookAway => self.looking.store(0, Ordering::Relaxed),
             Effect::Suspend => self.suspend().await?,
             Effect::Exit => {}

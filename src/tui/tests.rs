@@ -10,7 +10,8 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
 use crate::domain::command::{Command, MoveTo, Rejection};
-use crate::domain::comparison::kept::{Kept, Shelf};
+use crate::domain::comparison::kept::{Kept, RunUnderWay, Shelf, Standing};
+use crate::domain::comparison::{Column, CurvePoint, RunFigures, RunTag};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel, LogLine, Outcome, StopReason, WholeLog};
 use crate::domain::profile::Profile;
@@ -733,6 +734,38 @@ fn only_what_may_change_is_asked_for_again_and_only_while_the_page_is_open() {
 }
 
 #[test]
+fn what_waits_is_compared_only_while_the_queue_is_held_and_nothing_is_at_work() {
+    let mut app = screen("busy", ColorMode::True, false);
+    assert_eq!(press(&mut app, "V"), vec![]);
+    assert!(text(&draw(&mut app, 120, 36)).contains("hold the queue first (S), wait for the jobs at work, then again"));
+    let mut story = busy(true);
+    let mut tell = |app: &mut App, kind| {
+        story.tell(kind);
+        hear(app, &story.events[story.events.len() - 1]);
+    };
+    tell(&mut app, EventKind::QueuePaused);
+    assert_eq!(press(&mut app, "cn"), vec![Effect::Look(Look::Comparisons)]);
+    assert!(text(&draw(&mut app, 120, 36)).contains("jobs are at work"));
+    for job in [17, 18] {
+        let requeued =
+            EventKind::JobRequeued { job: JobId(job), attempt: 1, reason: "x".to_owned(), delay_ms: 900, uncounted: true };
+        tell(&mut app, requeued);
+    }
+    let effects = press(&mut app, "n");
+    let [Effect::Compare(inputs, preset)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((inputs.len(), inputs[0].to_str(), preset.as_str()), (5, Some("/v/keynote-q3.mp4"), "web-720p"));
+    assert_eq!(press(&mut app, "<esc>:compare-q<enter>"), vec![]);
+    assert!(text(&draw(&mut app, 120, 36)).contains("one is being made"));
+    // It ends with the console, which asks.
+    assert_eq!(press(&mut app, "q"), vec![]);
+    assert!(text(&draw(&mut app, 120, 36)).contains("End it and quit"));
+    press(&mut app, "<esc>");
+    app.update(Action::Found(Box::new(Found::Compared(Err("no disk".to_owned())))));
+    assert!(text(&draw(&mut app, 120, 36)).contains("compare what waits: no disk"));
+    assert!(matches!(press(&mut app, "q")[..], [Effect::Send(_, Command::Shutdown)]), "nothing is lost any more");
+}
+
+#[test]
 fn a_console_that_shows_a_comparison_asks_before_it_ends_it_and_stays_with_the_result() {
     let settings = || Settings { comparison: Some(id(0)), ..settings(ColorMode::True, false) };
     let mut app = busy(true).app(settings());
@@ -1083,6 +1116,47 @@ fn any_event() -> impl Strategy<Value = EventKind> {
     ]
 }
 
+/// A comparison with figures that nobody measured.
+fn any_kept() -> impl Strategy<Value = Kept> {
+    let number = || prop_oneof![Just(0_u64), 0..100_u64, 0..9_000_000_000_000_000_u64];
+    let time = || prop_oneof![Just(0.0_f64), -1e3..1e4, -1e15..1e15];
+    let run = (time(), number(), number(), number(), prop::collection::vec((time(), number()), 0..30)).prop_map(
+        |(seconds, peak, line, count, points)| RunFigures {
+            whole: count % 3 > 0,
+            peak_memory_bytes: Bytes(peak),
+            high_water_bytes: Bytes(line),
+            budget_bytes: Bytes(line / 2 + count),
+            seconds,
+            throughput: -seconds,
+            done: count,
+            unfinished: count / 2,
+            oom_kills: peak % 5,
+            curve: points.into_iter().map(|(seconds, bytes)| CurvePoint { seconds, hard_bytes: Bytes(bytes) }).collect(),
+            ..RunFigures::default()
+        },
+    );
+    let columns = prop::collection::vec((prop::collection::vec(run.clone(), 0..3), any::<bool>(), "\\PC{0,12}"), 0..9);
+    let standing = prop::sample::select(vec![Standing::UnderWay, Standing::Finished, Standing::Interrupted, Standing::BrokenOff]);
+    (columns, any::<u32>(), number(), standing, prop::option::of((run, time()))).prop_map(
+        |(columns, rounds, inputs, standing, live)| {
+            let mut kept = compared();
+            let words = kept.comparison.columns[0].clone();
+            let column = |(runs, governor, profile)| Column { profile, governor, runs, ..words.clone() };
+            kept.comparison.columns = columns.into_iter().map(column).collect();
+            kept.comparison.rounds = rounds;
+            kept.subject.inputs = inputs;
+            kept.progress.standing = standing;
+            kept.progress.run = live.map(|(figures, seconds)| {
+                let first = kept.comparison.columns.first();
+                let profile = first.map_or_else(String::new, |column| column.profile.clone());
+                let run = RunTag { number: rounds, of: 1, round: 0, profile, governor: first.is_none_or(|column| column.governor) };
+                RunUnderWay { run, seconds, figures }
+            });
+            kept
+        },
+    )
+}
+
 const KEYS: &str = "1234jkgG z/nNfabcc[]<>tTmyYLSxrJKDA{}EpC?q :\tedoWlws";
 
 #[test]
@@ -1135,6 +1209,20 @@ proptest! {
             view::render(&app, area, &mut Buffer::empty(area));
         }
         draw(&mut app, height, width.min(100));
+    }
+
+    #[test]
+    fn a_comparison_of_any_figures_is_drawn_at_any_size(
+        kept in any_kept(), width in 1_u16..220, height in 1_u16..70, keys in "[jkgGc\t\\[\\]]{0,12}", ascii: bool,
+    ) {
+        let mut app = busy(true).app(settings(ColorMode::Mono, ascii));
+        open(&mut app, kept);
+        draw(&mut app, width, height);
+        for key in keys.chars() {
+            press(&mut app, &if key == '\t' { "<tab>".to_owned() } else { key.to_string() });
+            let buf = draw(&mut app, width, height);
+            prop_assert!(!ascii || text(&buf).is_ascii());
+        }
     }
 
     #[test]

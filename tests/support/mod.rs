@@ -125,6 +125,40 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Slow enough for everything that is to happen meanwhile, done with a file called `go`.
+pub fn patient_ffmpeg(world: &World) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    for name in ["ffmpeg", "ffprobe"] {
+        let real = tool(name);
+        let wait = if name == "ffmpeg" { "while ! test -e \"$TMPDIR/go\"; do sleep 0.05; done" } else { "" };
+        let text = format!(
+            "#!/bin/sh\ncase \"$*\" in *-version*|*-encoders*|*-muxers*) exec {0} \"$@\";; esac\n{wait}\nexec {0} \"$@\"\n",
+            real.display()
+        );
+        let path = world.write(&format!("tools/{name}"), text);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    }
+    world.path("tools")
+}
+
+/// With [`patient_ffmpeg`], lets the jobs of so many runs of a comparison go on, as they come. Each waits in a scratch folder of
+/// its own, below the folder that the comparison makes in `folder`.
+pub fn let_runs_go(folder: &Path, runs: usize) {
+    let deadline = Instant::now() + PATIENCE;
+    let mut freed = std::collections::BTreeSet::new();
+    while freed.len() < runs {
+        assert!(Instant::now() < deadline, "{} of {runs} runs came", freed.len());
+        let runs = walkdir::WalkDir::new(folder).min_depth(2).max_depth(2).into_iter().filter_map(Result::ok);
+        for run in runs.map(walkdir::DirEntry::into_path) {
+            let scratch = run.join("state/scratch");
+            if scratch.is_dir() && std::fs::write(scratch.join("go"), "").is_ok() {
+                freed.insert(run);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// How a command that runs no jobs ended.
 pub struct Said {
     pub code: Option<i32>,

@@ -6,6 +6,7 @@ use color_eyre::eyre::{Context as _, Result};
 use tokio::sync::oneshot;
 
 use super::Signals;
+use crate::cli::ahead::no_look_ahead;
 use crate::cli::options::Resolved;
 use crate::cli::run::{Wish, front};
 use crate::cli::session::Front;
@@ -31,6 +32,8 @@ impl Screen {
         let Front::Console(mut options) = front(resolved, profile, Wish::Console) else { return Ok(None) };
         options.lookup.comparisons = Some(board.lookup(&resolved.state_dir));
         options.comparison = Some(board.id());
+        options.lookup.ahead = Some(no_look_ahead("this is a run of a comparison, and is measured: a look ahead would disturb it"));
+        options.lookup.save = None;
         let (relay, link) = Relay::new();
         let (done, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;

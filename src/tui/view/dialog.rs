@@ -91,7 +91,7 @@ fn words(app: &App, question: Question) -> Words {
             title: "End the comparison",
             lines: vec![
                 "The run under way is stopped.".to_owned(),
-                "What was measured before it is kept and printed.".to_owned(),
+                format!("What was measured before it is kept{}.", if app.compares() { " and printed" } else { "" }),
                 "q again ends it too.".to_owned(),
             ],
             buttons: ["Go on", "End it and quit"],

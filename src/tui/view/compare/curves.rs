@@ -187,7 +187,8 @@ impl Chart<'_> {
                 continue;
             };
             let row = row_of(value, scale, plot.height);
-            let long = if curve.is_bad { format!("{} {}", theme.symbols.bad, curve.ends) } else { curve.ends.clone() };
+            // With a blank at either side, so that no curve runs into the words.
+            let long = if curve.is_bad { format!(" {} {} ", theme.symbols.bad, curve.ends) } else { format!(" {} ", curve.ends) };
             let place_of = |text: &str| {
                 let width = text.width() as u16;
                 // Right of the end, or left of it where there is no room.
@@ -200,7 +201,7 @@ impl Chart<'_> {
                 (from + width <= plot.width).then_some(())?;
                 rows.take(6).find(free).map(|row| (row, from, width))
             };
-            let short = curve.letter.to_string();
+            let short = format!(" {} ", curve.letter);
             let found = place_of(&long).map(|place| (place, &long)).or_else(|| place_of(&short).map(|place| (place, &short)));
             let Some(((row, from, width), text)) = found else { continue };
             let style = theme.curve(curve.place).add_modifier(ratatui::style::Modifier::BOLD);

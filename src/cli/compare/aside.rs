@@ -1,0 +1,112 @@
+//! A comparison that a console makes of what waits in its queue: a plimsoll of its own, which ends with the console.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::cli::options::Resolved;
+use crate::host::childrun::{ChildRun, Reins, RunCommand, Said};
+use crate::runtime::link::Compare;
+
+/// Its end in order takes as long as its run needs to end its jobs; after that it is on its own.
+const END: Duration = Duration::from_secs(20);
+/// Status of a refusal: nothing was run.
+const REFUSED: i32 = 2;
+
+/// The comparison at work, if there is one. Clones are cheap and mean the same.
+#[derive(Clone, Default)]
+pub struct Aside(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Idle,
+    AtWork(Reins),
+    /// Nothing is begun any more.
+    Closed,
+}
+
+impl Aside {
+    /// Makes comparisons with these options; `default` is the name of their preset.
+    pub fn maker(self, resolved: Resolved, default: String) -> Compare {
+        Arc::new(move |inputs, preset| {
+            // A preset that was given as a file has no other way to be found.
+            let preset = if preset == default { resolved.preset.as_str() } else { preset };
+            self.make(&command(&resolved, inputs, preset)?)
+        })
+    }
+
+    fn make(&self, command: &RunCommand) -> Result<(), String> {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*state, State::Idle) {
+            return Err("another one is being made, or the console ends".to_owned());
+        }
+        let mut child = ChildRun::start(command).map_err(|error| format!("cannot start it: {error}"))?;
+        *state = State::AtWork(child.reins());
+        drop(state);
+        let ending = loop {
+            match child.said.blocking_recv() {
+                Some(Said::Line(_)) => {}
+                Some(Said::Ended(ending)) => break Some(ending),
+                None => break None,
+            }
+        };
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::AtWork(_)) {
+            *state = State::Idle;
+        }
+        drop(state);
+        self.0.changed.notify_all();
+        let Some(ending) = ending else { return Err("it has ended without a word".to_owned()) };
+        match (ending.death(), ending.status.code()) {
+            (Some(death), _) => Err(death),
+            (None, Some(REFUSED)) => Err(ending.last_lines.last().cloned().unwrap_or_default()),
+            // How it went is told by what is kept of it.
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the comparison at work in order and waits for it; there will be no other.
+    pub fn end(&self) {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::AtWork(reins) = &*state {
+            reins.signal(libc::SIGINT);
+            let at_work = |state: &mut State| matches!(state, State::AtWork(_));
+            state = self.0.changed.wait_timeout_while(state, END, at_work).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *state = State::Closed;
+    }
+}
+
+/// `plimsoll compare` of these inputs with the options of this console.
+fn command(resolved: &Resolved, inputs: &[PathBuf], preset: &str) -> Result<RunCommand, String> {
+    let program = crate::cli::own_program().map_err(|error| error.to_string())?;
+    let mut args: Vec<OsString> = vec!["compare".into(), "--headless".into()];
+    let mut add = |flag: &str, value: &OsStr| args.extend([flag.into(), value.to_owned()]);
+    let millis = |limit: Option<Duration>| format!("{}ms", limit.unwrap_or_default().as_millis());
+    add("--preset", preset.as_ref());
+    add("--state-dir", resolved.state_dir.as_ref());
+    add("--retries", resolved.retries.to_string().as_ref());
+    add("--timeout", millis(resolved.timeout).as_ref());
+    add("--stall", millis(resolved.stall).as_ref());
+    add("--color", "never".as_ref());
+    if resolved.is_out_given() {
+        add("--out", resolved.out.as_ref());
+    }
+    if let Some(budget) = resolved.budget {
+        add("--budget", budget.0.to_string().as_ref());
+    }
+    if let Some(ffmpeg) = &resolved.ffmpeg {
+        add("--ffmpeg", ffmpeg.as_ref());
+    }
+    args.push("--".into());
+    args.extend(inputs.iter().map(|input| input.as_os_str().to_owned()));
+    Ok(RunCommand { program, args, env: Vec::new(), entrance: None })
+}
