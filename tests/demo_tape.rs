@@ -23,7 +23,7 @@ const SOON: Duration = Duration::from_secs(10);
 /// A shell without settings of its own.
 const SHELL: &[&str] = &["bash", "--norc", "--noprofile"];
 /// A reader is given time for a screen that stands so long.
-const READING: Duration = Duration::from_secs(2);
+const READING: Duration = Duration::from_secs(3);
 /// Each screen of the moving picture stands so long, and the picture is no larger than this: a README must open at once.
 const SHOWN: Duration = Duration::from_secs(3);
 const LARGEST: usize = 200 * 1024;

@@ -58,7 +58,7 @@ pub struct Frame {
 /// frame `still`.
 pub fn animate(paper: Paper, frames: &[Frame], still: usize, title: &str) -> String {
     let whole: f64 = frames.iter().map(|frame| frame.seconds).sum();
-    let from = |frame: usize| frames[..frame].iter().map(|frame| frame.seconds).sum::<f64>() / whole * 100.0;
+    let from = |frame: usize| frames[..frame].iter().fold(0.0, |sum, frame| sum + frame.seconds) / whole * 100.0;
     let (mut rows, mut times) = (String::new(), BTreeSet::new());
     let area = frames.first().map_or(Rect::ZERO, |frame| frame.screen.area);
     for y in 0..area.height {
@@ -91,7 +91,7 @@ pub fn animate(paper: Paper, frames: &[Frame], still: usize, title: &str) -> Str
         let last = if end == frames.len() { "visible" } else { "hidden" };
         let _ = write!(style, "@keyframes {name}{{{before}{from:.2}%{{visibility:visible}}{after}100%{{visibility:{last}}}}}");
         let stays = if (begin..end).contains(&still) { "visibility:visible;" } else { "" };
-        let _ = write!(style, ".{name}{{{stays}animation:{name} {whole:.1}s step-end infinite}}");
+        let _ = write!(style, "g.{name}{{{stays}animation:{name} {whole:.1}s step-end infinite}}");
     }
     style.push_str("@media(prefers-reduced-motion:reduce){g[class]{animation:none!important}}</style>\n");
     let mut out = window(paper, area, title, &style);
@@ -312,6 +312,7 @@ mod tests {
             svg.contains(".f1-3{visibility:visible;animation:f1-3 5.0s step-end infinite}") && !svg.contains("<script"),
             "{svg}"
         );
+        assert!(svg.contains("@keyframes f0-1{0.00%{visibility:visible}20.00%{visibility:hidden}"), "{svg}");
         assert!(!svg.contains(".f0-1{visibility:visible"), "of the others nothing stays: {svg}");
     }
 }
