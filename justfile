@@ -15,10 +15,12 @@ test *ARGS:
 demo *ARGS:
     cargo run --release -- demo --yes {{ARGS}}
 
-# Launch overhead per job, the console's frame time, from key to screen, the engine's step time, and what sampling memory costs.
+# Launch overhead per job, the console's frame time, from key to screen, the engine's step time, a thousand forecasts, and what
+# sampling memory costs.
 bench *ARGS:
     cargo bench {{ARGS}}
     cargo test --release --test latency -- --nocapture
+    cargo test --release --lib forecast -- --ignored --nocapture a_thousand_runs
     cargo test --release --test box -- --nocapture sampling_ten_times_a_second
 
 # What ffmpeg really holds, recipe by recipe, against the memory model (ten minutes).
@@ -67,6 +69,10 @@ chaos:
 fuzz:
     PROPTEST_CASES=${PROPTEST_CASES:-100000} cargo test --release --test fuzz -- --nocapture
 
-# What `plimsoll plan` foretells against real runs; needs a machine with nothing else to do (three minutes).
+# What `plimsoll plan` foretells against real runs: six queues, three profiles; needs a machine with nothing else to do (ten minutes).
 plan-proof:
-    cargo test --release --test plan -- --ignored --nocapture
+    cargo test --release --test plan -- --ignored --nocapture --test-threads 1
+
+# Decided slots against fixed ones, with real jobs in boxes of 512 MB, 1 GB and 2 GB; needs a machine with nothing else to do.
+adaptive-proof:
+    cargo test --release --test adaptive -- --include-ignored --nocapture --test-threads 1

@@ -26,7 +26,12 @@ fn number(value: &Value, field: &str) -> f64 {
 
 /// Peak of the jobs and the console, and makespan, of a real run.
 fn real(world: &World, profile: &str) -> (f64, f64) {
-    let run = world.run(&["-p", profile, "--budget", "2GB", "--overwrite"]);
+    real_with(world, profile, &[])
+}
+
+fn real_with(world: &World, profile: &str, more: &[&str]) -> (f64, f64) {
+    let args = [&["-p", profile, "--budget", "2GB", "--overwrite"][..], more].concat();
+    let run = world.run(&args);
     assert_eq!(run.code(), Some(0), "{}", run.stderr);
     // What was made is made anew by the next run: the record would call it done.
     std::fs::remove_dir_all(world.path("out")).expect("removed");
@@ -107,23 +112,99 @@ fn without_paths_and_without_a_queue_there_is_nothing_to_plan() {
     assert!(said.err.contains("no jobs wait in"), "{}", said.err);
 }
 
+/// A queue of the proof: what it is called, its clips, and the preset where that is not the default.
+struct Queue {
+    name: &'static str,
+    /// Number, size and frames of each kind of clip.
+    clips: &'static [(u32, &'static str, u32)],
+    preset: Option<&'static str>,
+}
+
+/// A preset at the size of the input.
+fn own_preset(threads: u32, speed: &str) -> String {
+    format!(
+        "name: own\nvideo: {{ codec: libx264, preset: {speed}, crf: 23, pixel_format: yuv420p }}\n\
+         audio: {{ codec: aac, bitrate: 96k }}\ncontainer: mp4\nthreads: {threads}\n"
+    )
+}
+
+const QUEUES: &[Queue] = &[
+    Queue { name: "720p medium", clips: &[(6, "1280x720", 150)], preset: None },
+    Queue { name: "1080p to 720p", clips: &[(5, "1920x1080", 125)], preset: None },
+    Queue { name: "mixed sizes", clips: &[(3, "640x360", 250), (3, "1280x720", 150), (3, "1920x1080", 100)], preset: None },
+    Queue { name: "720p proxies", clips: &[(8, "1280x720", 400)], preset: Some("proxy-480p") },
+    Queue { name: "one thread", clips: &[(6, "1280x720", 250)], preset: Some("1 veryfast") },
+    Queue { name: "1080p whole", clips: &[(4, "1920x1080", 100)], preset: Some("2 veryfast") },
+];
+
+/// Told against measured, in one line of the table; returns how far each is apart.
+fn table_line(queue: &str, profile: &str, way: &Value, (peak, seconds): (f64, f64)) -> (f64, f64) {
+    let (told_peak, told_seconds) = (number(way, "peak_p50_bytes"), number(way, "finish_p50_seconds"));
+    let apart = ((told_peak - peak) / peak, (told_seconds - seconds) / seconds);
+    let mb = |bytes: f64| bytes / 1024.0 / 1024.0;
+    println!(
+        "{queue:<16}{profile:<10}{:>10.0}{:>8.0}{:>+8.1} %{told_seconds:>10.1}{seconds:>8.1}{:>+8.1} %{:>7.2}",
+        mb(told_peak),
+        mb(peak),
+        apart.0 * 100.0,
+        apart.1 * 100.0,
+        load()
+    );
+    apart
+}
+
+/// Runs a queue once under `safe`, then foretells and runs it under each profile; returns the worst of each share.
+fn prove(queue: &Queue) -> (f64, f64) {
+    let world = World::new();
+    for (count, size, frames) in queue.clips {
+        let part = World::new();
+        make_clips(&part, *count, size, *frames);
+        for file in part.files("in") {
+            let name = format!("{size}-{}", file.display());
+            std::fs::copy(part.path("in").join(&file), world.path("in").join(name)).expect("copied");
+        }
+    }
+    let preset = queue.preset.map(|preset| match preset.split_once(' ') {
+        Some((threads, speed)) => {
+            let file = world.write("own.yaml", own_preset(threads.parse().expect("a number"), speed));
+            file.to_str().expect("UTF-8").to_owned()
+        }
+        None => preset.to_owned(),
+    });
+    let args: Vec<&str> = preset.iter().flat_map(|preset| ["--preset", preset.as_str()]).collect();
+    real_with(&world, "safe", &args);
+    let plan = plan(&world, &args);
+    assert_eq!(plan["guessed_jobs"].as_u64(), Some(0), "{}: one run teaches every kind: {plan}", queue.name);
+    let ways = [("balanced", "now: balanced"), ("fast", "fast"), ("safe", "safe")];
+    let apart = ways.map(|(profile, name)| table_line(queue.name, profile, way(&plan, name), real_with(&world, profile, &args)));
+    let worst = |share: fn(&(f64, f64)) -> f64| apart.iter().map(|apart| share(apart).abs()).fold(0.0, f64::max);
+    (worst(|apart| apart.0), worst(|apart| apart.1))
+}
+
+fn head() {
+    println!(
+        "{:<16}{:<10}{:>10}{:>8}{:>10}{:>10}{:>8}{:>10}{:>7}",
+        "queue", "profile", "peak told", "was MB", "", "time told", "was s", "", "load"
+    );
+}
+
 #[test]
-#[ignore = "needs a quiet machine and minutes: just plan-proof"]
+#[ignore = "needs a quiet machine and twelve minutes: just plan-proof"]
 fn on_a_quiet_machine_peaks_are_within_10_and_makespans_within_15_percent() {
     println!("load before: {}", load());
-    let world = World::new();
-    make_clips(&world, 6, "1280x720", 250);
-    real(&world, "safe");
-    let plan = plan(&world, &[]);
-    for (profile, name) in [("balanced", "now: balanced"), ("fast", "fast"), ("safe", "safe")] {
-        let (peak, seconds) = real(&world, profile);
-        let way = way(&plan, name);
-        let (told_peak, told_seconds) = (number(way, "peak_p50_bytes"), number(way, "finish_p50_seconds"));
-        println!(
-            "{profile}: peak told {told_peak}, was {peak}; makespan told {told_seconds:.1}, was {seconds:.1}; load {}",
-            load()
-        );
-        assert!((told_peak - peak).abs() / peak <= 0.10, "{profile}");
-        assert!((told_seconds - seconds).abs() / seconds <= 0.15, "{profile}");
+    head();
+    let all: Vec<(&str, (f64, f64))> = QUEUES.iter().map(|queue| (queue.name, prove(queue))).collect();
+    for (name, (peak, seconds)) in all {
+        assert!(peak <= 0.10, "{name}: a peak is {:.1} % apart", peak * 100.0);
+        assert!(seconds <= 0.15, "{name}: a makespan is {:.1} % apart", seconds * 100.0);
     }
+}
+
+/// The same in small, so that it works when it is needed: peaks alone, of one kind taught by three jobs.
+#[test]
+#[ignore = "takes a minute: just plan-proof"]
+fn a_queue_of_the_proof_can_be_proved() {
+    head();
+    let (peak, _) = prove(&Queue { name: "small", clips: &[(3, "640x360", 150)], preset: Some("1 veryfast") });
+    assert!(peak <= 0.10, "{peak}");
 }

@@ -111,9 +111,10 @@ impl Engine {
             return;
         }
         self.inspect_next();
-        let mut held = None;
+        let (mut held, mut passed) = (None, None);
         let turn = loop {
             let turn = self.turn();
+            passed = passed.or(turn.passed);
             let Some(id) = turn.next else { break turn };
             // One that comes back into the queue may have been let in under a profile with a larger limit.
             if self.reject_if_too_large(id) {
@@ -133,6 +134,7 @@ impl Engine {
             }
         };
         self.tell_held(held);
+        self.tell_passed(passed);
         self.tell_turn(&turn, held.map(|(_, needs, free)| (needs, free)));
         self.spawn_ready();
         // What was admitted has made room in the window of probes.
@@ -145,21 +147,15 @@ impl Engine {
         }
         let free = self.slots().saturating_sub(self.active.len());
         let window = free + INSPECT_AHEAD;
-        let candidates: Vec<JobId> = self.state.index.waiting.iter().take(window).map(|(_, id)| *id).collect();
-        for id in candidates {
-            if self.inspecting.len() >= INSPECT_AT_ONCE {
-                return;
-            }
-            let Some(job) = self.state.jobs.get(&id) else { continue };
-            if job.media.is_some() || self.inspecting.contains(&id) {
-                continue;
-            }
-            let (input, preset) = (job.input.clone(), job.preset.clone());
-            let Some(output) = job.output.clone() else { continue };
-            self.inspecting.insert(id);
-            self.effects.push(Effect::Inspect { job: id, input, output, preset });
-        }
-        self.is_probed = true;
+        let mut next = self.state.index.waiting.iter().take(window).filter_map(|(_, id)| self.state.jobs.get(id));
+        let found = next.find(|job| job.media.is_none() && job.output.is_some() && !self.inspecting.contains(&job.id));
+        let Some((job, output)) = found.and_then(|job| Some((job, job.output.clone()?))) else {
+            self.is_probed = true;
+            return;
+        };
+        let (id, input, preset) = (job.id, job.input.clone(), job.preset.clone());
+        self.inspecting.insert(id);
+        self.effects.push(Effect::Inspect { job: id, input, output, preset });
     }
 
     pub(super) fn inspected(&mut self, id: JobId, inspection: Inspection) {

@@ -42,7 +42,7 @@ pub(super) struct Turn {
     /// The job that may start if memory allows.
     pub(super) next: Option<JobId>,
     /// The first large job that waits for another large one to end; a smaller one behind it may have its slot meanwhile.
-    passed: Option<JobId>,
+    pub(super) passed: Option<JobId>,
     /// What keeps everybody waiting, where it is not that nobody can start at all.
     limit: Option<SlotLimit>,
 }
@@ -131,10 +131,9 @@ impl Engine {
         Turn { next: None, passed, limit: passed.map(|_| SlotLimit::Large) }
     }
 
-    /// Tells who waits for its turn and what the slots were decided by, when that has changed. `held` is what the next job
+    /// Tells what the slots were decided by, when that has changed. `held` is what the next job
     /// needs and what is free, where memory has no room for it.
     pub(super) fn tell_turn(&mut self, turn: &Turn, held: Option<(Bytes, Bytes)>) {
-        self.tell_passed(turn.passed);
         if self.max_concurrent() != Slots::Auto {
             return;
         }
@@ -185,7 +184,7 @@ impl Engine {
     }
 
     /// Tells a large job once that it waits for its turn.
-    fn tell_passed(&mut self, passed: Option<JobId>) {
+    pub(super) fn tell_passed(&mut self, passed: Option<JobId>) {
         let Some(id) = passed.filter(|id| self.slots.large_told != Some(*id)) else { return };
         self.slots.large_told = Some(id);
         let Some(rule) = self.state.profile.as_ref().and_then(|profile| profile.large) else { return };

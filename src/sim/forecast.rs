@@ -27,12 +27,14 @@ use crate::engine::estimate::{Learned, RecipeKey, output_size, parallelism, pred
 const CPU_PER_MEGAPIXEL: f64 = 0.03;
 /// Processor seconds for a second of sound or of copied streams.
 const CPU_PER_SECOND: f64 = 0.03;
-/// How far guesses may be off, as factors of peak and of processor time.
+/// How far guesses may be off, as factors of peak and of processor time: all jobs of a kind by the same.
 const GUESS_PEAK: (f64, f64) = (0.75, 1.1);
 const GUESS_CPU: (f64, f64) = (0.5, 1.6);
 /// How far two jobs of one kind differ: other pictures.
 const LIKE_PEAK: (f64, f64) = (0.97, 1.02);
 const LIKE_CPU: (f64, f64) = (0.9, 1.1);
+/// What plimsoll holds itself while it runs a queue without a screen.
+const CONSOLE: Bytes = Bytes::mib(4);
 /// No queue takes longer than this.
 const LONGEST: Duration = Duration::from_hours(24 * 30);
 /// A course may be drawn with fewer points as long as it strays from what was seen by no more than this, in thousandths of the
@@ -75,6 +77,8 @@ pub struct Forecaster<'a> {
     cores: f64,
     /// The courses known for each job of the queue.
     known: Vec<Vec<Known<'a>>>,
+    /// The kind of each job of the queue, numbered by their first.
+    kinds: Vec<usize>,
 }
 
 /// A course, and its points with those left out that tell nothing.
@@ -110,7 +114,12 @@ impl<'a> Forecaster<'a> {
         let of = |key: &Option<RecipeKey>| by_recipe.get(key.as_ref()?.as_str()).cloned();
         let known = keys.iter().map(|key| of(key).unwrap_or_default()).collect();
         let wanted: BTreeSet<&RecipeKey> = keys.iter().flatten().collect();
-        Self { jobs, presets, learned: learned.only(|key| wanted.contains(key)), cores, known }
+        let mut first: BTreeMap<&RecipeKey, usize> = BTreeMap::new();
+        let mut kinds = Vec::with_capacity(keys.len());
+        for (at, key) in keys.iter().enumerate() {
+            kinds.push(key.as_ref().map_or(at, |key| *first.entry(key).or_insert(at)));
+        }
+        Self { jobs, presets, learned: learned.only(|key| wanted.contains(key)), cores, known, kinds }
     }
 
     /// Jobs whose kind has hardly been seen: what is foretold of them is a guess.
@@ -162,7 +171,8 @@ impl<'a> Forecaster<'a> {
     /// All runs, in their order.
     fn runs(&self, variant: &Variant, runs: u32, seed: u64) -> Vec<Run> {
         // The same jobs take the same courses in every way to run the queue: only the way makes the difference.
-        let one = |run: u32| self.once(variant, &mut Dice(seed.wrapping_add(u64::from(run).wrapping_mul(0x9E37_79B9_7F4A_7C15))));
+        let dice = |run: u32| Dice(seed.wrapping_add(u64::from(run).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        let one = |run: u32| self.once(variant, &mut dice(run), true);
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u32;
         let threads = processors.min(runs / RUNS_A_THREAD).max(1);
         let share = runs.div_ceil(threads);
@@ -178,8 +188,8 @@ impl<'a> Forecaster<'a> {
         })
     }
 
-    /// One run.
-    fn once(&self, variant: &Variant, dice: &mut Dice) -> Run {
+    /// One run, in a sparing world or in one that is looked at by the clock.
+    fn once(&self, variant: &Variant, dice: &mut Dice, sparing: bool) -> Run {
         let config = EngineConfig {
             profile: variant.profile.clone(),
             profiles: Vec::new(),
@@ -193,11 +203,14 @@ impl<'a> Forecaster<'a> {
             learned: self.learned.clone(),
             cores: self.cores,
         };
-        let (jobs, courses): (Vec<SimJob>, Vec<Course>) =
-            self.jobs.iter().zip(&self.known).map(|(job, known)| self.draw(job, known, dice)).unzip();
+        let off: Vec<(f64, f64)> = self.jobs.iter().map(|_| (dice.between(GUESS_PEAK), dice.between(GUESS_CPU))).collect();
+        let drawn = self.jobs.iter().zip(&self.known).zip(&self.kinds);
+        let drawn = drawn.map(|((job, known), kind)| self.draw(job, (known.as_slice(), off[*kind]), dice));
+        let (jobs, courses): (Vec<SimJob>, Vec<Course>) = drawn.unzip();
         let mut sim = Sim::new(config, jobs);
         sim.keeps_events = false;
-        sim.world.sparing = true;
+        sim.world.sparing = sparing;
+        sim.world.console = CONSOLE;
         sim.world.courses = courses;
         sim.world.cores = self.cores;
         sim.world.memory = variant.budget;
@@ -220,15 +233,15 @@ impl<'a> Forecaster<'a> {
         Run { summary, highest: sim.world.highest, line: state.lines.high_water }
     }
 
-    /// The course that a job takes in one run.
-    fn draw(&self, job: &QueuedJob, known: &[Known<'_>], dice: &mut Dice) -> (SimJob, Course) {
+    /// The course that a job takes in one run; `off` is how far a guess is off for its kind.
+    fn draw(&self, job: &QueuedJob, (known, off): (&[Known<'_>], (f64, f64)), dice: &mut Dice) -> (SimJob, Course) {
         let preset = self.presets.get(&job.preset);
         let seconds = job.media.duration.unwrap_or(Duration::from_mins(1)).as_secs_f64() * job.left;
         let frames = job.media.video.as_ref().map_or(0.0, |video| seconds * video.fps.max(1.0));
         let (peak, cpu, points, seen) = if known.is_empty() {
             let peak = preset.and_then(|preset| predicted_peak(&job.media, preset)).unwrap_or(Bytes::mib(150));
             let cpu = preset.map_or(seconds, |preset| guessed_cpu(job, preset, (frames, seconds)));
-            (peak.scale(dice.between(GUESS_PEAK)), cpu * dice.between(GUESS_CPU), Vec::new(), 0.0)
+            (peak.scale(off.0 * dice.between(LIKE_PEAK)), cpu * off.1 * dice.between(LIKE_CPU), Vec::new(), 0.0)
         } else {
             let Known { curve, points } = &known[dice.below(known.len())];
             let units = if curve.frames > 0 { frames.max(1.0) } else { seconds };

@@ -1,8 +1,9 @@
 use super::*;
 use crate::domain::curve::Point;
+use crate::domain::curve::held_at;
 use crate::domain::job::VideoStream;
 use crate::domain::preset::{Container, PixelFormat, SpeedPreset, VideoPlan};
-use crate::domain::profile::{GUIDE_MARKS, GuideWords};
+use crate::domain::profile::{GUIDE_MARKS, GuideWords, Slots};
 
 fn profile(slots: u32) -> Profile {
     Profile {
@@ -130,6 +131,56 @@ fn what_was_never_seen_is_a_guess_and_what_was_is_none() {
     assert!(guess.finish_p50 > 0.0 && guess.peak_p50 > Bytes::mib(100), "{guess:?}");
 }
 
+#[test]
+fn how_many_threads_share_the_runs_changes_nothing() {
+    let jobs: Vec<QueuedJob> = (3..9).map(|seconds| job(seconds, 5)).collect();
+    let (presets, learned) = (presets(), Learned::default());
+    let curves = curves(&jobs[0], &presets);
+    let forecaster = Forecaster::new(&jobs, &presets, (&learned, &curves), 2.0);
+    let finishes = |runs| forecaster.runs(&way(2), runs, 7).iter().map(|run| run.summary.seconds).collect::<Vec<_>>();
+    let few: Vec<f64> = (0..40).step_by(7).filter_map(|first| finishes(first + 1).last().copied()).collect();
+    let many = finishes(40);
+    assert_eq!(many.len(), 40);
+    assert_eq!(few, (0..40).step_by(7).map(|at| many[at]).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_thinned_course_keeps_its_peak_and_strays_little() {
+    let wave = |at: u16| 700 + (f64::from(at) / 40.0).sin().mul_add(100.0, if at == 510 { 200.0 } else { 0.0 }) as u16;
+    let points: Vec<Point> =
+        (1..=100).map(|at| Point { done: at * 10, held: if at < 6 { at * 100 } else { wave(at * 10) } }).collect();
+    let thin = thinned(&points);
+    assert!(thin.len() < 60 && thin.last() == points.last(), "{}", thin.len());
+    let highest = |points: &[Point]| points.iter().map(|point| point.held).max();
+    assert_eq!(highest(&thin), highest(&points));
+    for at in 1..=1000 {
+        let done = f64::from(at) / 1000.0;
+        let apart = (held_at(&thin, done) - held_at(&points, done)).abs();
+        assert!(apart <= STRAYS / 1000.0 + 1e-9, "{apart} at {done}");
+    }
+    assert_eq!(thinned(&[]), []);
+    let flat: Vec<Point> = (1..=48).map(|at| Point { done: at * 20, held: 1000 - at % 3 }).collect();
+    assert!(thinned(&flat).len() <= 4, "{:?}", thinned(&flat));
+}
+
+#[test]
+fn a_forecast_agrees_with_a_world_that_is_sampled_by_the_clock() {
+    let mut jobs: Vec<QueuedJob> = (0..12).map(|number| job(5 + number % 9, 5)).collect();
+    jobs.push(job(40, 5));
+    let (presets, learned) = (presets(), Learned::default());
+    let curves = curves(&jobs[0], &presets);
+    let forecaster = Forecaster::new(&jobs, &presets, (&learned, &curves), 2.0);
+    for (slots, budget) in [(1, 2048), (2, 2048), (4, 2048), (4, 700), (4, 512)] {
+        let way = Variant { budget: Bytes::mib(budget), ..way(slots) };
+        let (quick, slow) = (forecaster.once(&way, &mut Dice(5), true), forecaster.once(&way, &mut Dice(5), false));
+        let apart = |a: f64, b: f64| (a - b).abs() / b;
+        let (times, peaks) = ((quick.summary.seconds, slow.summary.seconds), (quick.highest, slow.highest));
+        assert_eq!(quick.summary.jobs, slow.summary.jobs);
+        assert!(apart(times.0, times.1) < 0.02, "{slots} slots in {budget} MB: {times:?}");
+        assert!(apart(peaks.0.as_mb(), peaks.1.as_mb()) < 0.03, "{slots} slots in {budget} MB: {peaks:?}");
+    }
+}
+
 /// Prints what a thousand runs of fifty jobs take; no limit, since machines differ.
 #[test]
 #[ignore = "a measurement: cargo test --release --lib forecast -- --ignored --nocapture"]
@@ -138,7 +189,12 @@ fn a_thousand_runs_of_fifty_jobs() {
     let jobs: Vec<QueuedJob> = (0..50).map(|number| job(5 + number % 9, 5)).collect();
     let (presets, learned) = (presets(), Learned::default());
     let curves = curves(&jobs[0], &presets);
-    let began = std::time::Instant::now();
-    let forecast = Forecaster::new(&jobs, &presets, (&learned, &curves), 2.0).forecast(&way(2), 1000, 7);
-    println!("1000 runs of 50 jobs: {:?}; {forecast:?}", began.elapsed());
+    let forecaster = Forecaster::new(&jobs, &presets, (&learned, &curves), 2.0);
+    let auto = Variant { profile: Profile { max_concurrent: Slots::Auto, ..profile(1) }, ..way(1) };
+    let tight = Variant { budget: Bytes::mib(512), ..way(4) };
+    for (name, way) in [("2 slots", way(2)), ("slots by processors", auto), ("4 slots in 512 MB", tight)] {
+        let began = std::time::Instant::now();
+        let forecast = forecaster.forecast(&way, 1000, 7);
+        println!("1000 runs of 50 jobs, {name}: {:.2?}, finish {:.0} s", began.elapsed(), forecast.finish_p50);
+    }
 }

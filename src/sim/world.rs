@@ -134,6 +134,8 @@ pub struct World {
     /// Memory is sampled, and the kernel looks, when something happens and not by the clock; only near the line by the clock
     /// too. A forecast is no proof, and has to be quick. Wants courses: what bends a course is what happens.
     pub sparing: bool,
+    /// What this console holds itself.
+    pub console: Bytes,
     /// Processors that a job without a course keeps busy, as its exit tells; zero = it does not tell.
     pub keeps_busy: f64,
     /// Highest memory that the kernel cannot drop, as far as it was looked at.
@@ -189,7 +191,7 @@ const TOLD_AT: f64 = 0.5;
 /// The course of a job that has none: all of its memory from a tenth of the way on.
 const STEEP: &[Point] = &[Point { done: 100, held: 1000 }];
 /// Longest time between two samples of a sparing world in which something is decided by how memory goes on.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 impl World {
     /// A world with these jobs to be found, 2 GB of memory and nobody else in it.
@@ -210,6 +212,7 @@ impl World {
             kernel_every: KERNEL_EVERY,
             progress_every: PROGRESS_EVERY,
             sparing: false,
+            console: CONSOLE,
             keeps_busy: 0.0,
             highest: Bytes::ZERO,
             memory: Bytes::gib(2),
@@ -429,7 +432,7 @@ impl World {
             })
             .collect();
         let anon: Bytes = jobs.values().map(|vitals| vitals.anon).sum();
-        let console = CONSOLE;
+        let console = self.console;
         let hard = anon + console + self.foreign_now();
         let cache = self.cache.values().copied().sum();
         Some(Input::Sample(MemorySample {
@@ -467,7 +470,7 @@ impl World {
 
     /// Memory in use that cannot be dropped.
     pub fn hard(&self) -> Bytes {
-        self.processes.values().map(|process| self.anon(process)).sum::<Bytes>() + CONSOLE + self.foreign_now()
+        self.processes.values().map(|process| self.anon(process)).sum::<Bytes>() + self.console + self.foreign_now()
     }
 
     /// Kills whoever is over its own limit, and the largest process when there is no memory left. Looks often enough for what grows by 1 GB/s.
@@ -499,6 +502,8 @@ impl World {
     /// The processors are shared by those that run: who is in nobody's way comes on as if alone, else all are slowed alike.
     /// What was foretold of their ends no longer holds when that changes.
     fn share_processors(&mut self) {
+        // Memory goes another way from here on: it is looked at soon again.
+        self.sample_wait = self.sample_every;
         if self.courses.is_empty() {
             return;
         }

@@ -37,18 +37,20 @@ pub fn estimate(media: &MediaInfo, preset: &Preset, learned: &Learned) -> Option
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Expected {
     pub estimate: Estimate,
+    /// What the model alone says.
+    pub modelled: Option<Bytes>,
     /// `None` where nobody teaches.
     pub key: Option<RecipeKey>,
 }
 
 /// As [`estimate`], with the job's kind.
 pub(super) fn expect(media: &MediaInfo, preset: &Preset, learned: &Learned) -> Option<Expected> {
-    let key = RecipeKey::of(media, preset);
+    let (key, modelled) = (RecipeKey::of(media, preset), predicted_peak(media, preset));
     let estimate = match key.as_ref().and_then(|key| learned.expected(key)) {
         Some((peak, learned_from)) => Estimate { peak, learned_from },
-        None => Estimate { peak: predicted_peak(media, preset)?, learned_from: 0 },
+        None => Estimate { peak: modelled?, learned_from: 0 },
     };
-    Some(Expected { estimate, key })
+    Some(Expected { estimate, modelled, key })
 }
 
 impl Engine {
@@ -108,6 +110,10 @@ impl Engine {
 
     /// What the model alone expects of a job; `None` where nothing is known of its picture.
     pub(super) fn modelled(&self, id: JobId) -> Option<Bytes> {
+        // Asked for at every step while a job waits for memory.
+        if let Some(expected) = self.expected.get(&id) {
+            return expected.modelled;
+        }
         let job = self.job(id)?;
         predicted_peak(job.media.as_ref()?, self.preset_of(job)?)
     }
