@@ -15,12 +15,18 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use pty::Terminal;
+use ratatui::buffer::Buffer;
 use tape::{Step, Tape};
 
 /// How long an assertion may take to come true: a key, a step of the engine, a frame.
 const SOON: Duration = Duration::from_secs(10);
 /// A shell without settings of its own.
 const SHELL: &[&str] = &["bash", "--norc", "--noprofile"];
+/// A reader is given time for a screen that stands so long.
+const READING: Duration = Duration::from_secs(3);
+/// Each screen of the moving picture stands so long, and the picture is no larger than this: a README must open at once.
+const SHOWN: Duration = Duration::from_secs(3);
+const LARGEST: usize = 200 * 1024;
 /// The story must be shorter than this, waits left out.
 const STORY: Duration = Duration::from_secs(45);
 
@@ -28,11 +34,20 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Plays a tape; tells how long a recording of it would be.
-fn play(tape: &Tape, terminal: &mut Terminal) -> Duration {
-    let mut recorded = Duration::ZERO;
+/// What became of a tape.
+#[derive(Default)]
+struct Played {
+    /// How long a recording of it would be.
+    recorded: Duration,
+    /// The screens at which a reader is given time, and which of them are pictures of their own.
+    frames: Vec<(Buffer, bool)>,
+}
+
+/// Plays a tape.
+fn play(tape: &Tape, terminal: &mut Terminal) -> Played {
+    let mut played = Played::default();
     let mut is_hidden = false;
-    for (line, step) in &tape.steps {
+    for (at, (line, step)) in tape.steps.iter().enumerate() {
         let mut took = Duration::ZERO;
         let clean = |screen: &str| {
             let shown = tape.never.iter().find(|never| never.is_match(screen));
@@ -44,10 +59,19 @@ fn play(tape: &Tape, terminal: &mut Terminal) -> Duration {
                 took = pace.unwrap_or(tape.typing) * keys.chars().count() as u32;
             }
             // For readers; what has to be awaited is.
-            Step::Sleep(time) => took = *time,
+            Step::Sleep(time) => {
+                took = *time;
+                let is_console = terminal.with_screen(vt100::Screen::alternate_screen);
+                // What a picture was just taken of is there already.
+                let is_new = !matches!(tape.steps.get(at.wrapping_sub(1)), Some((_, Step::Screenshot(_))));
+                if !is_hidden && is_console && is_new && *time >= READING {
+                    played.frames.push((terminal.with_screen(picture::buffer), false));
+                }
+            }
             Step::Hide => is_hidden = true,
             Step::Show => is_hidden = false,
             Step::Screenshot(name) => {
+                played.frames.push((terminal.with_screen(picture::buffer), true));
                 if let Some(folder) = std::env::var_os("PLIMSOLL_PICTURES") {
                     let name = Path::new(name).with_extension("svg");
                     let path = PathBuf::from(folder).join(name.file_name().expect("a name"));
@@ -73,10 +97,10 @@ fn play(tape: &Tape, terminal: &mut Terminal) -> Duration {
         }
         clean(&terminal.screen());
         if !is_hidden {
-            recorded += took;
+            played.recorded += took;
         }
     }
-    recorded
+    played
 }
 
 #[test]
@@ -104,8 +128,17 @@ fn the_tape_tells_its_story_on_the_built_program() {
     variables.extend(tape.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let mut terminal = Terminal::start_program(SHELL, tape.grid, home.path(), &variables);
     terminal.wait_for("> ");
-    let recorded = play(&tape, &mut terminal);
-    println!("a recording takes {:.1} s", recorded.as_secs_f64());
+    let played = play(&tape, &mut terminal);
+    println!("a recording takes {:.1} s", played.recorded.as_secs_f64());
+    let still = played.frames.iter().position(|(_, is_picture)| *is_picture).expect("a screenshot");
+    let frames: Vec<(Buffer, f64)> = played.frames.into_iter().map(|(screen, _)| (screen, SHOWN.as_secs_f64())).collect();
+    assert!(frames.len() > 4, "{} screens to read", frames.len());
+    if let Some(folder) = std::env::var_os("PLIMSOLL_PICTURES") {
+        let moving = picture::moving(frames, still, "plimsoll");
+        println!("the moving picture has {} KB", moving.len() / 1024);
+        assert!(moving.len() < LARGEST && !moving.contains("<script"), "{} bytes", moving.len());
+        std::fs::write(Path::new(&folder).join("story.svg"), moving).expect("written");
+    }
     // The shell is there again, and nothing of the console is left on its screen.
     terminal.with_screen(|screen| assert!(!screen.alternate_screen() && !screen.hide_cursor(), "{}", screen.contents()));
     terminal.send("exit\r");

@@ -246,6 +246,35 @@ fn every_screen_looks_as_reviewed_at_every_size() {
 }
 
 #[test]
+fn bars_are_seen_without_colours_too() {
+    // Memory at the limit, whose meaning is a reversed one.
+    let mut story = busy(true);
+    let Some(EventKind::MemorySampled(figures)) =
+        story.events.iter().rev().map(|event| event.kind.clone()).find(|kind| matches!(kind, EventKind::MemorySampled(_)))
+    else {
+        panic!("no sample")
+    };
+    let figures = crate::domain::event::MemoryFigures {
+        level: crate::domain::memory::Level::Critical,
+        counted_bytes: figures.budget_bytes,
+        hard_bytes: figures.budget_bytes,
+        ..figures
+    };
+    story.tell(EventKind::MemorySampled(figures));
+    let mut limit = story.app(settings(ColorMode::Mono, false));
+    press(&mut limit, "G");
+    for (name, app) in [("compare", &mut screen("compare", ColorMode::Mono, false)), ("limit", &mut limit)] {
+        let buf = draw(app, 120, 36);
+        let bars: Vec<usize> = (0..buf.content.len()).filter(|at| buf.content[*at].symbol() == "█").collect();
+        assert!(bars.len() > 20, "{name}: {}", text(&buf));
+        for at in bars {
+            let place = (at % 120, at / 120);
+            assert!(!buf.content[at].modifier.contains(Modifier::REVERSED), "{name} at {place:?}:\n{}", text(&buf));
+        }
+    }
+}
+
+#[test]
 fn nothing_of_the_help_is_cut_off() {
     let page = text(&draw(&mut screen("help", ColorMode::True, false), 200, 60));
     let narrow = text(&draw(&mut screen("help", ColorMode::True, false), 80, 60));

@@ -277,6 +277,13 @@ impl Theme {
         Style::new().fg(colors[place % colors.len()])
     }
 
+    /// The look of a meaning for what is drawn with blocks: a reversed block would look as if nothing were there.
+    pub fn shape(&self, role: Role) -> Style {
+        let mut style = self.style(role);
+        style.add_modifier.remove(Modifier::REVERSED);
+        style
+    }
+
     /// What is laid over the selected row.
     pub const fn selection(&self) -> Style {
         match (self.name, self.mode) {

@@ -10,6 +10,12 @@ pub fn svg(screen: &vt100::Screen, title: &str) -> String {
     svg::render(&buffer(screen), title)
 }
 
+/// Screens one after the other as one moving SVG, each for so many seconds; `still` is shown where nothing may move.
+pub fn moving(frames: Vec<(Buffer, f64)>, still: usize, title: &str) -> String {
+    let frames: Vec<svg::Frame> = frames.into_iter().map(|(screen, seconds)| svg::Frame { screen, seconds }).collect();
+    svg::animate(svg::DARK, &frames, still, title)
+}
+
 fn color(color: vt100::Color) -> Color {
     match color {
         vt100::Color::Default => Color::Reset,
@@ -18,7 +24,8 @@ fn color(color: vt100::Color) -> Color {
     }
 }
 
-fn buffer(screen: &vt100::Screen) -> Buffer {
+/// What stands in the cells of the screen.
+pub fn buffer(screen: &vt100::Screen) -> Buffer {
     let (rows, columns) = screen.size();
     let mut buffer = Buffer::empty(Rect::new(0, 0, columns.get(), rows.get()));
     for row in 0..rows.get() {

@@ -159,8 +159,8 @@ impl Parts {
     }
 
     /// The look of a part; every part has a symbol of its own too.
-    const fn style(&self, part: usize, theme: &Theme) -> Style {
-        theme.style(match part {
+    fn style(&self, part: usize, theme: &Theme) -> Style {
+        theme.shape(match part {
             0 => self.level,
             1 => Role::Cleanup,
             2 => Role::Frame,

@@ -404,7 +404,7 @@ impl<'a> Sheet<'a> {
             let ratio = if most > 0.0 { (cell.value / most).clamp(0.0, 1.0) } else { 0.0 };
             let (full, rest) = bar(theme, ratio, width);
             let role = if cell.role == Role::Text { Role::Running } else { cell.role };
-            line.put(full, theme.style(role)).put(rest, dim);
+            line.put(full, theme.shape(role)).put(rest, dim);
         }
     }
 
