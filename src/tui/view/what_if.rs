@@ -315,7 +315,7 @@ fn blocks(app: &App, width: u16) -> Vec<Block> {
     blocks
 }
 
-/// Number of lines that [`draw`] has to tell what a plan rests on.
+/// Number of lines that the popup has to tell what a plan rests on.
 pub fn explained_lines(app: &App) -> usize {
     explained(app, app.layout_size().0.min(WIDTH).saturating_sub(4)).len()
 }
