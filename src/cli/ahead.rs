@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::foresee::{BudgetRule, Foresight, foresee};
 use super::options::Resolved;
-use super::plan::processors;
 use super::probing::Probing;
 use crate::config::save::save_profile;
 use crate::domain::job::MediaInfo;
@@ -15,6 +14,7 @@ use crate::domain::plan::Plan;
 use crate::domain::preset::Preset;
 use crate::domain::units::Bytes;
 use crate::host::ffmpeg::{Search, locate};
+use crate::host::machine::processors;
 use crate::host::probe::Prober;
 use crate::host::rank::step_back;
 use crate::host::store::lessons;

@@ -32,7 +32,7 @@ use crate::host::childrun::{ChildRun, Ending, RunCommand, Said};
 use crate::host::clips::DEMO_BUDGET;
 use crate::host::ffmpeg::{Search, locate};
 use crate::host::rungroup::{GroupWatch, RunGroup, RunGroups};
-use crate::host::{fileid, resident};
+use crate::host::{fileid, machine, resident};
 use crate::runtime::clock::Clock;
 use crate::runtime::relay::Wish;
 
@@ -115,8 +115,8 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
         limit_bytes: args.limit,
         limit_refused,
         interrupted: false,
-        cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
-        load_before: crate::host::machine::load(),
+        cores: machine::processors() as u32,
+        load_before: machine::load(),
     };
     // Children die when the thread that started them ends, so all of it happens on this one.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
@@ -446,8 +446,6 @@ impl Comparer<'_> {
 
     fn command(&self, tag: &RunTag, name: &str, folder: &Path, group: Option<&RunGroup>) -> Result<RunCommand> {
         let resolved = self.resolved;
-        let seconds = |limit: Option<std::time::Duration>| format!("{}ms", limit.unwrap_or_default().as_millis());
-        let budget = resolved.budget.map_or_else(|| "auto".to_owned(), |budget| budget.0.to_string());
         // The baseline is what plain tools do, and they do not try again.
         let retries = if tag.governor { resolved.retries } else { 0 };
         let mut args: Vec<OsString> = vec!["run".into(), "--json".into()];
@@ -456,17 +454,10 @@ impl Comparer<'_> {
         add("--preset", resolved.preset.as_ref());
         add("--out", folder.join("out").as_ref());
         add("--state-dir", folder.join("state").as_ref());
-        add("--budget", budget.as_ref());
-        add("--retries", retries.to_string().as_ref());
-        add("--timeout", seconds(resolved.timeout).as_ref());
-        add("--stall", seconds(resolved.stall).as_ref());
-        add("--color", "never".as_ref());
-        if let Some(ffmpeg) = &resolved.ffmpeg {
-            add("--ffmpeg", ffmpeg.as_ref());
-        }
         if let Some(file) = &resolved.log_file {
             add("--log-file", file.as_ref());
         }
+        args.extend(resolved.handed_on(retries));
         // A variable says no where the settings file may say yes, which no flag can.
         let mut env = vec![("PLIMSOLL_NO_GOVERNOR".into(), Some("no".into()))];
         if !tag.governor {

@@ -11,7 +11,7 @@ use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::profile::check::{MAX_SLOTS, is_name};
 use crate::domain::profile::{GuideWords, LargeRule, Picture, Profile, Slots};
 use crate::domain::units::Bytes;
-use crate::engine::estimate::{RecipeKey, predicted_peak};
+use crate::engine::estimate::{RecipeKey, parallelism, pixels, predicted_peak};
 use crate::host::store::Lessons;
 use crate::sim::forecast::{Forecaster, QueuedJob, Variant};
 
@@ -158,8 +158,8 @@ fn large_from(sight: &Foresight<'_>) -> Option<Picture> {
     if sight.now.large.is_some() || sight.now.max_concurrent == Slots::Fixed(1) {
         return None;
     }
-    let video = |job: &QueuedJob| job.media.video.as_ref().map(|video| u64::from(video.width) * u64::from(video.height));
-    let pixels: Vec<u64> = sight.jobs.iter().map(|job| video(job).unwrap_or(0)).collect();
+    let of = |job: &QueuedJob| sight.presets.get(&job.preset).map_or(0, |preset| pixels(&job.media, preset));
+    let pixels: Vec<u64> = sight.jobs.iter().map(of).collect();
     HEIGHTS.into_iter().map(Picture::of_height).find(|from| {
         let large = pixels.iter().filter(|pixels| **pixels >= from.pixels()).count();
         large >= 2 && large < pixels.len()
@@ -230,7 +230,7 @@ fn concluded(
         }
         let modelled = predicted_peak(&job.media, before).zip(predicted_peak(&job.media, after));
         let factor = modelled.map_or(1.0, |(before, after)| after.share_of(before));
-        let busy = f64::midpoint(1.0, f64::from(after.threads));
+        let busy = parallelism(after);
         for curve in curves.iter().filter(|curve| curve.recipe == from) {
             let parallelism = curve.parallelism().min(busy).max(0.1);
             let wall_ms = (curve.cpu_ms as f64 / parallelism) as u64;

@@ -1,44 +1,7 @@
 use super::*;
 use crate::domain::curve::Point;
 use crate::domain::job::VideoStream;
-use crate::domain::preset::{Container, PixelFormat, SpeedPreset, VideoPlan};
-use crate::domain::profile::GUIDE_MARKS;
-
-fn profile(name: &str, slots: u32, mb: u64) -> Profile {
-    Profile {
-        name: name.to_owned(),
-        title: String::new(),
-        max_concurrent: slots.into(),
-        max_file_size: Bytes::mib(mb),
-        large: None,
-        memory: GUIDE_MARKS,
-        scratch_limit: None,
-        env: BTreeMap::new(),
-        guide: GuideWords::default(),
-    }
-}
-
-fn presets(threads: u32) -> BTreeMap<String, Preset> {
-    let preset = Preset {
-        name: "p".to_owned(),
-        video: Some(VideoPlan {
-            codec: VideoCodec::X264,
-            preset: Some(SpeedPreset::Medium),
-            height: Some(720),
-            pixel_format: Some(PixelFormat::Yuv420p),
-            crf: Some(23),
-            bitrate: None,
-            fps: None,
-            tile: None,
-        }),
-        audio: None,
-        container: Container::Mp4,
-        threads,
-        extra: Vec::new(),
-        tolerant: false,
-    };
-    BTreeMap::from([("p".to_owned(), preset)])
-}
+use crate::sim::fixture::{presets, profile};
 
 fn job(width: u32, height: u32) -> QueuedJob {
     let video = VideoStream { codec: "h264".to_owned(), width, height, pixel_format: "yuv420p".to_owned(), fps: 25.0 };
@@ -142,6 +105,18 @@ fn where_no_picture_is_encoded_other_threads_change_nothing_and_are_no_way() {
     }
     let plan = plan_with(&vec![job(1280, 720); 2], &sound, &profiles[1], &profiles);
     assert!(plan.ways.iter().all(|way| !matches!(way.change, Change::Threads(_))), "{plan:?}");
+}
+
+#[test]
+fn a_job_that_only_copies_its_picture_is_not_large_as_in_the_run_itself() {
+    let profiles = shipped();
+    let jobs = [job(1280, 720), job(1920, 1080), job(1280, 720), job(1920, 1080)];
+    let copying = presets(2).into_iter().map(|(name, mut preset)| {
+        preset.video.iter_mut().for_each(|plan| plan.codec = VideoCodec::Copy);
+        (name, preset)
+    });
+    let plan = plan_with(&jobs, &copying.collect(), &profiles[1], &profiles);
+    assert!(plan.ways.iter().all(|way| way.change != Change::Large), "{plan:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Which value of each option is in force, and who said so: flag, environment, settings file, or nobody.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -223,6 +224,18 @@ impl Resolved {
     /// Somebody said where outputs go.
     pub fn is_out_given(&self) -> bool {
         self.origins.iter().any(|(name, _, origin)| name == "out" && origin != "default")
+    }
+
+    /// What another plimsoll is told so that it works as this one would: budget, time limits, further tries, no colours, and
+    /// the ffmpeg that was given.
+    pub fn handed_on(&self, retries: u32) -> Vec<OsString> {
+        let millis = |limit: Option<Duration>| format!("{}ms", limit.unwrap_or_default().as_millis());
+        let budget = self.budget.map_or_else(|| "auto".to_owned(), |budget| budget.0.to_string());
+        let (timeout, stall, retries) = (millis(self.timeout), millis(self.stall), retries.to_string());
+        let said = [("--budget", budget.as_str()), ("--retries", &retries), ("--timeout", &timeout), ("--stall", &stall)];
+        let said = said.into_iter().chain([("--color", "never")]).map(|(flag, value)| (flag, OsStr::new(value)));
+        let ffmpeg = self.ffmpeg.iter().map(|ffmpeg| ("--ffmpeg", ffmpeg.as_os_str()));
+        said.chain(ffmpeg).flat_map(|(flag, value)| [flag.into(), value.to_owned()]).collect()
     }
 
     /// A mistake in the value of an option, with who said it where that was not on the command line.

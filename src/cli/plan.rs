@@ -17,6 +17,7 @@ use crate::headless::plan::{json, text};
 use crate::host::budget::survey;
 use crate::host::cgroup::Roots;
 use crate::host::ffmpeg::{Search, locate};
+use crate::host::machine::processors;
 use crate::host::store::{lessons, waiting_inputs};
 use crate::sim::forecast::QueuedJob;
 
@@ -65,11 +66,6 @@ pub fn run(args: &PlanArgs, resolved: &Resolved) -> Result<u8> {
     plan.skipped = skipped;
     let told = if args.json { json(&plan).to_string() + "\n" } else { text(&plan) };
     super::write_out(told.as_bytes())
-}
-
-/// Processors that jobs share.
-pub(super) fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// The files of the queue, in its order, each with its preset.

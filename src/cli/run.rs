@@ -17,6 +17,7 @@ use crate::engine::estimate::Learned;
 use crate::headless::linear::Linear;
 use crate::headless::lines::LineStyle;
 use crate::host::ffmpeg::{Ffmpeg, Search, locate};
+use crate::host::machine::processors;
 use crate::host::real::HostConfig;
 use crate::host::scan;
 use crate::host::store;
@@ -85,8 +86,7 @@ pub fn session(
         governor: resolved.governor,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         learned: Learned::default(),
-        // Also what a quota of the container leaves.
-        cores: std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64),
+        cores: processors() as f64,
     };
     let host = HostConfig {
         state_dir: resolved.state_dir.clone(),

@@ -12,6 +12,11 @@ pub fn total(roots: &Roots) -> Bytes {
     told.map_or_else(|_| portable::total(), |[kib]| Bytes(kib.saturating_mul(KIB)))
 }
 
+/// Processors that this process may use, 1 at the least: also what a quota of the container leaves.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// Tasks that ran or wanted to, as a mean over the last minute; `None` where the system does not tell.
 pub fn load() -> Option<f64> {
     let mut means = [0.0_f64; 1];

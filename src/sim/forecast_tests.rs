@@ -2,47 +2,11 @@ use super::*;
 use crate::domain::curve::Point;
 use crate::domain::curve::held_at;
 use crate::domain::job::VideoStream;
-use crate::domain::preset::{Container, PixelFormat, SpeedPreset, VideoPlan};
-use crate::domain::profile::{GUIDE_MARKS, GuideWords, Slots};
-
-fn profile(slots: u32) -> Profile {
-    Profile {
-        name: format!("p{slots}"),
-        title: String::new(),
-        max_concurrent: slots.into(),
-        large: None,
-        max_file_size: Bytes::mib(200),
-        memory: GUIDE_MARKS,
-        scratch_limit: None,
-        env: BTreeMap::new(),
-        guide: GuideWords::default(),
-    }
-}
+use crate::domain::profile::Slots;
+use crate::sim::fixture::{presets, profile};
 
 fn way(slots: u32) -> Variant {
-    Variant { name: String::new(), profile: profile(slots), budget: Bytes::gib(2) }
-}
-
-fn presets() -> BTreeMap<String, Preset> {
-    let preset = Preset {
-        name: "p".to_owned(),
-        video: Some(VideoPlan {
-            codec: VideoCodec::X264,
-            preset: Some(SpeedPreset::Medium),
-            height: Some(720),
-            pixel_format: Some(PixelFormat::Yuv420p),
-            crf: Some(23),
-            bitrate: None,
-            fps: None,
-            tile: None,
-        }),
-        audio: None,
-        container: Container::Mp4,
-        threads: 2,
-        extra: Vec::new(),
-        tolerant: false,
-    };
-    BTreeMap::from([("p".to_owned(), preset)])
+    Variant { name: String::new(), profile: profile(&format!("p{slots}"), slots, 200), budget: Bytes::gib(2) }
 }
 
 fn job(seconds: u64, mb: u64) -> QueuedJob {
@@ -67,14 +31,14 @@ fn curves(job: &QueuedJob, presets: &BTreeMap<String, Preset>) -> Vec<JobCurve> 
 }
 
 fn forecast(jobs: &[QueuedJob], curves: &[JobCurve], way: &Variant, seed: u64) -> Forecast {
-    let (presets, learned) = (presets(), Learned::default());
+    let (presets, learned) = (presets(2), Learned::default());
     Forecaster::new(jobs, &presets, (&learned, curves), 2.0).forecast(way, 20, seed)
 }
 
 #[test]
 fn two_processors_are_the_bound_and_more_slots_only_take_more_memory() {
     let jobs = vec![job(10, 5); 8];
-    let curves = curves(&jobs[0], &presets());
+    let curves = curves(&jobs[0], &presets(2));
     let of = |slots| forecast(&jobs, &curves, &way(slots), 7);
     let (one, two, four) = (of(1), of(2), of(4));
     // 8 jobs of 20 processor seconds on two processors: 80 s at the least; alone a job keeps 1.5 of them busy: 107 s.
@@ -89,7 +53,7 @@ fn two_processors_are_the_bound_and_more_slots_only_take_more_memory() {
 #[test]
 fn the_same_seed_gives_the_same_forecast_and_another_one_another() {
     let jobs: Vec<QueuedJob> = (3..9).map(|seconds| job(seconds, 5)).collect();
-    let curves = curves(&jobs[0], &presets());
+    let curves = curves(&jobs[0], &presets(2));
     let of = |seed| forecast(&jobs, &curves, &way(2), seed);
     assert_eq!(of(7), of(7));
     assert_ne!(of(7), of(8));
@@ -99,7 +63,7 @@ fn the_same_seed_gives_the_same_forecast_and_another_one_another() {
 fn jobs_wait_under_a_small_budget_and_what_is_too_large_is_rejected() {
     let mut jobs = vec![job(10, 5); 6];
     jobs.push(job(10, 900));
-    let curves = curves(&jobs[0], &presets());
+    let curves = curves(&jobs[0], &presets(2));
     let small = Variant { budget: Bytes::mib(600), ..way(4) };
     let (small, large) = (forecast(&jobs, &curves, &small, 7), forecast(&jobs, &curves, &way(4), 7));
     assert_eq!((small.rejected, large.rejected), (1, 1));
@@ -111,7 +75,7 @@ fn jobs_wait_under_a_small_budget_and_what_is_too_large_is_rejected() {
 #[test]
 fn of_a_job_at_work_only_what_is_left_takes_time_and_it_stays_of_its_kind() {
     let whole = vec![job(60, 5); 2];
-    let curves = curves(&whole[0], &presets());
+    let curves = curves(&whole[0], &presets(2));
     let half = vec![QueuedJob { left: 0.05, ..job(60, 5) }; 2];
     let (whole, half) = (forecast(&whole, &curves, &way(1), 7), forecast(&half, &curves, &way(1), 7));
     assert!(half.finish_p50 < 0.2 * whole.finish_p50, "{half:?} {whole:?}");
@@ -121,7 +85,7 @@ fn of_a_job_at_work_only_what_is_left_takes_time_and_it_stays_of_its_kind() {
 #[test]
 fn what_was_never_seen_is_a_guess_and_what_was_is_none() {
     let jobs = vec![job(10, 5); 3];
-    let (presets, learned) = (presets(), Learned::default());
+    let (presets, learned) = (presets(2), Learned::default());
     let curves = curves(&jobs[0], &presets);
     let known = Forecaster::new(&jobs, &presets, (&learned, &curves), 2.0);
     assert_eq!((known.guesses(), known.learned_from()), (0, 4));
@@ -134,7 +98,7 @@ fn what_was_never_seen_is_a_guess_and_what_was_is_none() {
 #[test]
 fn how_many_threads_share_the_runs_changes_nothing() {
     let jobs: Vec<QueuedJob> = (3..9).map(|seconds| job(seconds, 5)).collect();
-    let (presets, learned) = (presets(), Learned::default());
+    let (presets, learned) = (presets(2), Learned::default());
     let curves = curves(&jobs[0], &presets);
     let forecaster = Forecaster::new(&jobs, &presets, (&learned, &curves), 2.0);
     let finishes = |runs| forecaster.runs(&way(2), runs, 7).iter().map(|run| run.summary.seconds).collect::<Vec<_>>();
@@ -167,7 +131,7 @@ fn a_thinned_course_keeps_its_peak_and_strays_little() {
 fn a_forecast_agrees_with_a_world_that_is_sampled_by_the_clock() {
     let mut jobs: Vec<QueuedJob> = (0..12).map(|number| job(5 + number % 9, 5)).collect();
     jobs.push(job(40, 5));
-    let (presets, learned) = (presets(), Learned::default());
+    let (presets, learned) = (presets(2), Learned::default());
     let curves = curves(&jobs[0], &presets);
     let forecaster = Forecaster::new(&jobs, &presets, (&learned, &curves), 2.0);
     for (slots, budget) in [(1, 2048), (2, 2048), (4, 2048), (4, 700), (4, 512)] {
@@ -187,10 +151,10 @@ fn a_forecast_agrees_with_a_world_that_is_sampled_by_the_clock() {
 #[allow(clippy::disallowed_methods)] // it measures
 fn a_thousand_runs_of_fifty_jobs() {
     let jobs: Vec<QueuedJob> = (0..50).map(|number| job(5 + number % 9, 5)).collect();
-    let (presets, learned) = (presets(), Learned::default());
+    let (presets, learned) = (presets(2), Learned::default());
     let curves = curves(&jobs[0], &presets);
     let forecaster = Forecaster::new(&jobs, &presets, (&learned, &curves), 2.0);
-    let auto = Variant { profile: Profile { max_concurrent: Slots::Auto, ..profile(1) }, ..way(1) };
+    let auto = Variant { profile: Profile { max_concurrent: Slots::Auto, ..way(1).profile }, ..way(1) };
     let tight = Variant { budget: Bytes::mib(512), ..way(4) };
     for (name, way) in [("2 slots", way(2)), ("slots by processors", auto), ("4 slots in 512 MB", tight)] {
         let began = std::time::Instant::now();

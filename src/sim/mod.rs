@@ -1,5 +1,7 @@
 //! The same engine against a modelled world in virtual time: no process, no file, no clock; the same seed gives the same run.
 
+#[cfg(test)]
+pub mod fixture;
 pub mod forecast;
 pub mod world;
 

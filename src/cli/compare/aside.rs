@@ -90,22 +90,12 @@ fn command(resolved: &Resolved, inputs: &[PathBuf], preset: &str) -> Result<RunC
     let program = crate::cli::own_program().map_err(|error| error.to_string())?;
     let mut args: Vec<OsString> = vec!["compare".into(), "--headless".into()];
     let mut add = |flag: &str, value: &OsStr| args.extend([flag.into(), value.to_owned()]);
-    let millis = |limit: Option<Duration>| format!("{}ms", limit.unwrap_or_default().as_millis());
     add("--preset", preset.as_ref());
     add("--state-dir", resolved.state_dir.as_ref());
-    add("--retries", resolved.retries.to_string().as_ref());
-    add("--timeout", millis(resolved.timeout).as_ref());
-    add("--stall", millis(resolved.stall).as_ref());
-    add("--color", "never".as_ref());
     if resolved.is_out_given() {
         add("--out", resolved.out.as_ref());
     }
-    if let Some(budget) = resolved.budget {
-        add("--budget", budget.0.to_string().as_ref());
-    }
-    if let Some(ffmpeg) = &resolved.ffmpeg {
-        add("--ffmpeg", ffmpeg.as_ref());
-    }
+    args.extend(resolved.handed_on(resolved.retries));
     args.push("--".into());
     args.extend(inputs.iter().map(|input| input.as_os_str().to_owned()));
     Ok(RunCommand { program, args, env: Vec::new(), entrance: None })

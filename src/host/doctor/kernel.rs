@@ -10,6 +10,7 @@ use super::{Check, GroupReport};
 use crate::domain::text::{path_text, sanitise};
 use crate::host::cgroup::{MemoryCgroup, Version};
 use crate::host::jobgroup;
+use crate::host::machine::processors;
 
 /// All of these checks. `group`: our own memory cgroup.
 pub fn checks(group: Option<&GroupReport>) -> Vec<Check> {
@@ -17,8 +18,7 @@ pub fn checks(group: Option<&GroupReport>) -> Vec<Check> {
     checks.push(pressure(group));
     checks.push(reclaim(group));
     checks.extend(protections());
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    checks.push(Check::ok("processors", cpus.to_string()));
+    checks.push(Check::ok("processors", processors().to_string()));
     checks
 }
 
