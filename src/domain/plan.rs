@@ -2,6 +2,8 @@
 //!
 //! Facts and what follows from them. Knows nothing of how they are foretold, and nothing of how they are shown.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::profile::Profile;
@@ -243,11 +245,9 @@ impl Plan {
     }
 }
 
-/// `00:12`, `1:02:03`.
+/// `00:12`, `1:02:03`: to the nearest second.
 pub fn clock(seconds: f64) -> String {
-    let seconds = seconds.round() as u64;
-    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{rest:02}") } else { format!("{minutes:02}:{rest:02}") }
+    super::time::clock(Duration::from_secs(seconds.round() as u64))
 }
 
 #[cfg(test)]

@@ -184,6 +184,17 @@ pub mod as_seconds_option {
     }
 }
 
+/// `00:41`, `1:02:33`, `12 d`: whole seconds, and days from a hundred hours on.
+pub fn clock(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes:02}:{seconds:02}"),
+        1..100 => format!("{hours}:{minutes:02}:{seconds:02}"),
+        _ => format!("{} d", hours / 24),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,10 +20,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::domain::comparison::kept::{Kept, Standing};
+use crate::domain::time::clock;
 use crate::tui::app::App;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::view::footer;
-use crate::tui::view::pen::{Framed, Line, clock, fit, wrap};
+use crate::tui::view::pen::{Framed, Line, fit, wrap};
 
 use figures::duration;
 use sheet::{LABEL, Sheet};

@@ -18,12 +18,13 @@ use ratatui::style::Style;
 
 use crate::domain::job::{Exit, Job, Phase};
 use crate::domain::text::path_text;
+use crate::domain::time::clock;
 use crate::domain::units::Bytes;
 use crate::tui::app::{App, job_name};
 use crate::tui::chronicle;
 use crate::tui::layout::Layout;
 use crate::tui::theme::Role;
-use crate::tui::view::pen::{Framed, Line, Span, bar, clock, fit, mb, spoken, time_of_day, wrap};
+use crate::tui::view::pen::{Framed, Line, Span, bar, fit, mb, spoken, time_of_day, wrap};
 use crate::tui::view::plot::Plot;
 use crate::tui::view::queue::state_of;
 use crate::tui::view::{events, log};

@@ -207,17 +207,6 @@ pub fn popup(area: Rect, width: u16, height: u16, buf: &mut Buffer) -> Rect {
     place
 }
 
-/// `00:41`, `1:02:33`.
-pub fn clock(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match hours {
-        0 => format!("{minutes:02}:{seconds:02}"),
-        1..100 => format!("{hours}:{minutes:02}:{seconds:02}"),
-        _ => format!("{} d", hours / 24),
-    }
-}
-
 /// `41 s`, `3 min 20 s`, `2 h 5 min`.
 pub fn spoken(duration: Duration) -> String {
     let seconds = duration.as_secs();

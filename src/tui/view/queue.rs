@@ -16,12 +16,13 @@ use ratatui::layout::Rect;
 use crate::domain::job::{Job, JobId, Outcome, Phase, RejectReason, StopReason};
 use crate::domain::state::State;
 use crate::domain::text::file_name_text;
+use crate::domain::time::clock;
 use crate::domain::units::Bytes;
 use crate::tui::app::App;
 use crate::tui::layout::Pane;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::view::frame;
-use crate::tui::view::pen::{Line, bar, clock};
+use crate::tui::view::pen::{Line, bar};
 use crate::tui::waiting;
 
 struct Columns {

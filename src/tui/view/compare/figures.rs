@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::domain::comparison::{Column, Figure, RunFigures, Spread};
 use crate::domain::memory::ELEVATED_SHARE;
+use crate::domain::time::clock;
 use crate::domain::units::Bytes;
 use crate::tui::theme::{Role, Theme};
-use crate::tui::view::pen::clock;
 
 /// From this share of the budget on memory is near the limit, as everywhere.
 const CRITICAL_SHARE: f64 = 0.9;
