@@ -1,17 +1,21 @@
 //! Properties of the memory governor over a modelled host in virtual time. Each test is named as the sentence it proves;
 //! what the engine did is held against a second reckoning made here, from the events alone.
 
+#[path = "support/modelled.rs"]
+mod modelled;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use modelled::profile;
 use plimsoll::domain::cleanup::{CleanupAction, CleanupResult, CleanupTrigger, CleanupVerdict};
 use plimsoll::domain::command::Command;
 use plimsoll::domain::event::{Event, EventKind, MemoryFigures};
 use plimsoll::domain::job::{JobId, MediaInfo, Outcome, Phase, RejectReason, StopReason, VideoStream};
 use plimsoll::domain::memory::{JobVitals, Level, MemorySample};
 use plimsoll::domain::preset::{Container, PixelFormat, Preset, SpeedPreset, VideoCodec, VideoPlan};
-use plimsoll::domain::profile::{GUIDE_MARKS, GuideWords, LargeRule, Picture, Profile, SlotLimit, Slots};
+use plimsoll::domain::profile::{GUIDE_MARKS, LargeRule, Picture, Profile, SlotLimit, Slots};
 use plimsoll::domain::state::State;
 use plimsoll::domain::time::{Mono, Now, Wall};
 use plimsoll::domain::units::Bytes;
@@ -44,34 +48,11 @@ fn preset() -> Preset {
     }
 }
 
-/// A row of the trade-off table.
-fn profile(name: &str, slots: u32, max_mb: u64) -> Profile {
-    Profile {
-        name: name.to_owned(),
-        title: String::new(),
-        max_concurrent: slots.into(),
-        large: None,
-        max_file_size: Bytes::mib(max_mb),
-        memory: GUIDE_MARKS,
-        scratch_limit: None,
-        env: BTreeMap::new(),
-        guide: GuideWords::default(),
-    }
-}
-
 fn config(slots: u32) -> EngineConfig {
     EngineConfig {
-        profile: profile(&format!("p{slots}"), slots, 500),
         profiles: vec![profile("fast", 4, 500), profile("balanced", 2, 200), profile("safe", 1, 100)],
-        learned: plimsoll::engine::estimate::Learned::default(),
-        presets: BTreeMap::from([("video".to_owned(), preset())]),
-        preset: "video".to_owned(),
-        retries: 2,
-        timeout: None,
         stall: Some(Duration::from_mins(5)),
-        governor: true,
-        version: "test".to_owned(),
-        cores: 2.0,
+        ..modelled::config(profile(&format!("p{slots}"), slots, 500), preset())
     }
 }
 

@@ -2,12 +2,13 @@
 //! cut off; and whoever looks disturbs nobody.
 #![allow(clippy::disallowed_methods)] // deadlines
 
+#[path = "support/modelled.rs"]
+mod modelled;
 #[allow(dead_code)]
 #[path = "support/pty.rs"]
 mod pty;
 mod support;
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,13 +16,10 @@ use std::time::{Duration, Instant};
 use plimsoll::domain::command::Command;
 use plimsoll::domain::event::{Event, EventKind};
 use plimsoll::domain::job::{JobId, Phase};
-use plimsoll::domain::preset::{AudioCodec, AudioPlan, Container, Preset};
-use plimsoll::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
 use plimsoll::domain::state::{HistoryPoint, State};
 use plimsoll::domain::time::Mono;
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::EngineConfig;
-use plimsoll::engine::estimate::Learned;
 use plimsoll::host::course::Course;
 use plimsoll::host::store::{Ending, Store, past_events, past_runs};
 use plimsoll::sim::world::{Fate, SimJob};
@@ -33,39 +31,7 @@ use support::{Live, PATIENCE, World, say, tool};
 /// A crowded run of the engine in virtual time: jobs that outgrow what was foreseen, fail, are stopped and are refused. Its
 /// events as they are told, to the millisecond.
 fn crowded() -> Vec<Event> {
-    let preset = Preset {
-        name: "sound".to_owned(),
-        video: None,
-        audio: Some(AudioPlan { codec: AudioCodec::Aac, bitrate: None }),
-        container: Container::M4a,
-        threads: 1,
-        extra: Vec::new(),
-        tolerant: false,
-    };
-    let profile = Profile {
-        name: "three".to_owned(),
-        title: String::new(),
-        max_concurrent: 3.into(),
-        large: None,
-        max_file_size: Bytes::mib(200),
-        memory: GUIDE_MARKS,
-        scratch_limit: None,
-        env: BTreeMap::new(),
-        guide: GuideWords::default(),
-    };
-    let config = EngineConfig {
-        profile,
-        profiles: Vec::new(),
-        presets: BTreeMap::from([("sound".to_owned(), preset)]),
-        preset: "sound".to_owned(),
-        retries: 1,
-        timeout: None,
-        stall: None,
-        governor: true,
-        version: "test".to_owned(),
-        learned: Learned::default(),
-        cores: 2.0,
-    };
+    let config = EngineConfig { retries: 1, ..modelled::config(modelled::profile("three", 3, 200), modelled::sound()) };
     let job = |seconds: u64, peak: u64, size: u64, fate: Fate| SimJob {
         size: Bytes::mib(size),
         length: Duration::from_secs(seconds),

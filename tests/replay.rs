@@ -2,23 +2,21 @@
 
 #![allow(clippy::disallowed_methods)] // deadlines
 
+#[path = "support/modelled.rs"]
+mod modelled;
 #[allow(dead_code)]
 #[path = "support/pty.rs"]
 mod pty;
 mod support;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use plimsoll::domain::command::{ClientId, Command, MoveTo, RequestId};
 use plimsoll::domain::job::JobId;
-use plimsoll::domain::preset::{AudioCodec, AudioPlan, Container, Preset};
-use plimsoll::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
 use plimsoll::domain::state::State;
 use plimsoll::domain::time::Mono;
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::EngineConfig;
-use plimsoll::engine::estimate::Learned;
 use plimsoll::runtime::link::{Link, Update};
 use plimsoll::runtime::replay::{Player, Recording};
 use plimsoll::sim::world::{Fate, SimJob};
@@ -28,39 +26,7 @@ use support::{World, say};
 
 /// A run of the engine in virtual time, with what becomes of it: its stream as text, and the state it ended in.
 fn recorded() -> (String, State) {
-    let preset = Preset {
-        name: "sound".to_owned(),
-        video: None,
-        audio: Some(AudioPlan { codec: AudioCodec::Aac, bitrate: None }),
-        container: Container::M4a,
-        threads: 1,
-        extra: Vec::new(),
-        tolerant: false,
-    };
-    let profile = Profile {
-        name: "two".to_owned(),
-        title: String::new(),
-        max_concurrent: 2.into(),
-        large: None,
-        max_file_size: Bytes::mib(200),
-        memory: GUIDE_MARKS,
-        scratch_limit: None,
-        env: BTreeMap::new(),
-        guide: GuideWords::default(),
-    };
-    let config = EngineConfig {
-        profile,
-        profiles: Vec::new(),
-        presets: BTreeMap::from([("sound".to_owned(), preset)]),
-        preset: "sound".to_owned(),
-        retries: 1,
-        timeout: None,
-        stall: None,
-        governor: true,
-        version: "test".to_owned(),
-        learned: Learned::default(),
-        cores: 2.0,
-    };
+    let config = EngineConfig { retries: 1, ..modelled::config(modelled::profile("two", 2, 200), modelled::sound()) };
     let job = |seconds: u64, mb: u64, fate: Fate| SimJob {
         size: Bytes::mib(mb),
         length: Duration::from_secs(seconds),

@@ -1,5 +1,8 @@
 //! Properties of the engine over a modelled host in virtual time: random queues, random fates, random operators.
 
+#[path = "support/modelled.rs"]
+mod modelled;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -7,55 +10,22 @@ use plimsoll::domain::cleanup::CleanupTrigger;
 use plimsoll::domain::command::{Command, MoveTo};
 use plimsoll::domain::event::{Event, EventKind};
 use plimsoll::domain::job::{JobId, Outcome, Phase, RejectReason, Rejected};
-use plimsoll::domain::preset::{AudioCodec, AudioPlan, Container, Preset};
-use plimsoll::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
+use plimsoll::domain::profile::Profile;
 use plimsoll::domain::state::State;
 use plimsoll::domain::time::Mono;
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::EngineConfig;
-use plimsoll::engine::estimate::Learned;
 use plimsoll::engine::port::{Cause, Failure, StopMode};
 use plimsoll::sim::world::{Fate, SimJob};
 use plimsoll::sim::{End, Sim};
 use proptest::prelude::*;
 
 fn profile(slots: u32, max_mb: u64) -> Profile {
-    Profile {
-        name: format!("p{slots}"),
-        title: String::new(),
-        max_concurrent: slots.into(),
-        large: None,
-        max_file_size: Bytes::mib(max_mb),
-        memory: GUIDE_MARKS,
-        scratch_limit: None,
-        env: BTreeMap::new(),
-        guide: GuideWords::default(),
-    }
+    modelled::profile(&format!("p{slots}"), slots, max_mb)
 }
 
 fn config(slots: u32, max_mb: u64) -> EngineConfig {
-    let preset = Preset {
-        name: "sound".to_owned(),
-        video: None,
-        audio: Some(AudioPlan { codec: AudioCodec::Aac, bitrate: None }),
-        container: Container::M4a,
-        threads: 1,
-        extra: Vec::new(),
-        tolerant: false,
-    };
-    EngineConfig {
-        profile: profile(slots, max_mb),
-        profiles: Vec::new(),
-        presets: BTreeMap::from([("sound".to_owned(), preset)]),
-        preset: "sound".to_owned(),
-        retries: 2,
-        timeout: None,
-        stall: Some(Duration::from_mins(1)),
-        governor: true,
-        version: "test".to_owned(),
-        cores: 2.0,
-        learned: Learned::default(),
-    }
+    EngineConfig { stall: Some(Duration::from_mins(1)), ..modelled::config(profile(slots, max_mb), modelled::sound()) }
 }
 
 fn good(mb: u64, seconds: u64) -> SimJob {

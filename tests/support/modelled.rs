@@ -1,0 +1,55 @@
+//! What runs of the engine in virtual time begin with: a profile, a preset for sound, the settings.
+#![allow(dead_code, missing_docs)] // every test file uses its part of this
+
+use std::collections::BTreeMap;
+
+use plimsoll::domain::preset::{AudioCodec, AudioPlan, Container, Preset};
+use plimsoll::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
+use plimsoll::domain::units::Bytes;
+use plimsoll::engine::EngineConfig;
+use plimsoll::engine::estimate::Learned;
+
+/// A row of the trade-off table.
+pub fn profile(name: &str, slots: u32, max_mb: u64) -> Profile {
+    Profile {
+        name: name.to_owned(),
+        title: String::new(),
+        max_concurrent: slots.into(),
+        large: None,
+        max_file_size: Bytes::mib(max_mb),
+        memory: GUIDE_MARKS,
+        scratch_limit: None,
+        env: BTreeMap::new(),
+        guide: GuideWords::default(),
+    }
+}
+
+/// A run under this profile alone, its jobs made with one preset; nothing is known of like jobs.
+pub fn config(profile: Profile, preset: Preset) -> EngineConfig {
+    EngineConfig {
+        profile,
+        profiles: Vec::new(),
+        preset: preset.name.clone(),
+        presets: BTreeMap::from([(preset.name.clone(), preset)]),
+        retries: 2,
+        timeout: None,
+        stall: None,
+        governor: true,
+        version: "test".to_owned(),
+        learned: Learned::default(),
+        cores: 2.0,
+    }
+}
+
+/// Sound alone: nothing of its memory follows from pictures.
+pub fn sound() -> Preset {
+    Preset {
+        name: "sound".to_owned(),
+        video: None,
+        audio: Some(AudioPlan { codec: AudioCodec::Aac, bitrate: None }),
+        container: Container::M4a,
+        threads: 1,
+        extra: Vec::new(),
+        tolerant: false,
+    }
+}
