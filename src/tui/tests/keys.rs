@@ -1,0 +1,195 @@
+//! What keys, questions and the mouse do.
+
+use super::*;
+
+#[test]
+fn changed_keys_work_and_are_what_help_and_hints_tell() {
+    let change = |action: &str, key: &str| KeyChange { action: action.to_owned(), keys: vec![key.to_owned()] };
+    let keys = Keymap::with(&[change("cancel", "X"), change("events", "f5")]).expect("they fit");
+    let mut app = busy(true).app(Settings { keys, ..settings(ColorMode::True, false) });
+    press(&mut app, "gx");
+    assert!(app.mode().is_none(), "its old key means nothing");
+    assert!(text(&draw(&mut app, 120, 36)).contains("X cancel"));
+    press(&mut app, "X");
+    assert!(text(&draw(&mut app, 120, 36)).contains("Cancel the job"));
+    press(&mut app, "<esc>?");
+    let help = text(&draw(&mut app, 120, 36));
+    assert!(help.contains("X         cancel (asks)") && help.contains("f5        everything that happened"), "{help}");
+}
+
+#[test]
+fn the_keys_of_dialogs_can_be_changed_and_the_dialogs_tell_the_new_ones() {
+    let change = |action: &str, key: &str| KeyChange { action: action.to_owned(), keys: vec![key.to_owned()] };
+    let changes = [change("ask-yes", "J"), change("ask-back", "N"), change("ask-quit", "Q"), change("profiles-enter", "s")];
+    let mut app = busy(true).app(Settings { keys: Keymap::with(&changes).expect("fits"), ..settings(ColorMode::True, false) });
+    press(&mut app, "gx");
+    let asked = text(&draw(&mut app, 120, 36));
+    assert!(asked.contains("J yes") && asked.contains("N no"), "{asked}");
+    assert_eq!(press(&mut app, "y"), vec![]);
+    assert!(app.mode().is_some(), "the old key means nothing");
+    press(&mut app, "N");
+    assert!(app.mode().is_none());
+    assert!(matches!(press(&mut app, "xJ")[..], [Effect::Send(_, Command::Cancel(JobId(17)))]));
+    press(&mut app, "q");
+    assert!(text(&draw(&mut app, 120, 36)).contains("Q again stops them too."));
+    assert!(matches!(press(&mut app, "Q")[..], [Effect::Send(_, Command::Shutdown)]));
+    let mut app = busy(true).app(Settings { keys: Keymap::with(&changes).expect("fits"), ..settings(ColorMode::True, false) });
+    assert!(matches!(press(&mut app, "p<down>s")[..], [Effect::Send(_, Command::SelectProfile(_))]));
+}
+
+#[test]
+fn cancelling_asks_and_the_default_answer_changes_nothing() {
+    let mut app = screen("busy", ColorMode::True, false);
+    assert_eq!(app.selected(), Some(JobId(17)));
+    assert_eq!(press(&mut app, "x<enter>"), vec![]);
+    assert_eq!(press(&mut app, "x<esc>"), vec![]);
+    let effects = press(&mut app, "x<left><enter>");
+    assert!(matches!(effects[..], [Effect::Send(_, Command::Cancel(JobId(17)))]), "{effects:?}");
+}
+
+#[test]
+fn the_job_under_question_stays_the_same_while_the_dialog_is_open() {
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, "x");
+    let mut story = busy(true);
+    story.finish(17, Outcome::Done, 600, 9.0, None).tell(EventKind::JobRemoved { job: JobId(17), output: None });
+    for event in &story.events[story.events.len() - 2..] {
+        hear(&mut app, event);
+    }
+    press(&mut app, "jjj");
+    let effects = press(&mut app, "y");
+    assert!(matches!(effects[..], [Effect::Send(_, Command::Cancel(JobId(17)))]), "{effects:?}");
+}
+
+#[test]
+fn nothing_changes_before_the_engine_says_so_and_refusals_are_shown() {
+    let mut app = screen("busy", ColorMode::True, false);
+    let before = text(&draw(&mut app, 120, 36));
+    let effects = press(&mut app, " ");
+    let [Effect::Send(id, Command::PauseJob(JobId(17)))] = effects[..] else { panic!("{effects:?}") };
+    assert_eq!(text(&draw(&mut app, 120, 36)), before);
+    app.update(Action::Update(Box::new(Update::Reply(id, Err(Rejection("it has just ended".to_owned()))))));
+    assert!(text(&draw(&mut app, 120, 36)).contains("pause #17: it has just ended"));
+}
+
+#[test]
+fn every_command_has_a_key() {
+    let mut app = screen("busy", ColorMode::True, false);
+    let asked = |app: &mut App, keys: &str| match press(app, keys).pop() {
+        Some(Effect::Send(_, command)) => command,
+        other => panic!("{keys}: {other:?}"),
+    };
+    assert_eq!(asked(&mut app, "r"), Command::Retry(JobId(17)));
+    assert_eq!(asked(&mut app, "A"), Command::Allow(JobId(17)));
+    assert_eq!(asked(&mut app, "J"), Command::Move(JobId(17), MoveTo::Later));
+    assert_eq!(asked(&mut app, "K"), Command::Move(JobId(17), MoveTo::Sooner));
+    assert_eq!(asked(&mut app, "{"), Command::Move(JobId(17), MoveTo::First));
+    assert_eq!(asked(&mut app, "}"), Command::Move(JobId(17), MoveTo::Last));
+    assert_eq!(asked(&mut app, "Dy"), Command::Remove(JobId(17)));
+    assert_eq!(asked(&mut app, "S"), Command::Pause);
+    assert_eq!(asked(&mut app, "C"), Command::CleanNow);
+    assert_eq!(asked(&mut app, "E"), Command::Drain);
+    assert_eq!(asked(&mut app, ":clean<enter>"), Command::CleanNow);
+    assert!(matches!(asked(&mut app, "p<down><enter>"), Command::SelectProfile(profile) if profile.name == "safe"));
+    let paths = vec!["/v/a b.mp4".into(), "/home/me/c.mov".into()];
+    assert_eq!(asked(&mut app, "a'a b.mp4' ~/c.mov<enter>"), Command::Enqueue { paths, preset: None });
+    assert_eq!(asked(&mut app, "qq"), Command::Shutdown);
+    assert_eq!(asked(&mut app, "qy"), Command::Shutdown);
+}
+
+#[test]
+fn quitting_asks_while_jobs_run_and_waits_for_the_run_to_end() {
+    let mut app = screen("busy", ColorMode::True, false);
+    assert_eq!(press(&mut app, "q<enter>"), vec![], "the default is to stay");
+    assert!(matches!(press(&mut app, "q<left><enter>")[..], [Effect::Send(_, Command::Shutdown)]));
+    assert!(text(&draw(&mut app, 120, 36)).contains("stopping"));
+    let mut story = busy(true);
+    story
+        .tell(EventKind::ShutdownStarted)
+        .tell(EventKind::JobStopping { job: JobId(17), why: StopReason::Shutdown })
+        .tell(run_finished());
+    let last: Vec<Event> = story.events[story.events.len() - 3..].to_vec();
+    assert_eq!(hear(&mut app, &last[0]), vec![]);
+    assert_eq!(hear(&mut app, &last[1]), vec![]);
+    assert_eq!(hear(&mut app, &last[2]), vec![Effect::Exit]);
+}
+
+#[test]
+fn with_nothing_running_quit_needs_no_question_and_the_console_stays_open_until_then() {
+    let mut app = screen("all_done", ColorMode::True, false);
+    assert!(text(&draw(&mut app, 120, 36)).contains("all done"));
+    assert!(matches!(press(&mut app, "q")[..], [Effect::Send(_, Command::Shutdown)]));
+}
+
+#[test]
+fn a_frozen_screen_stays_as_it_is_and_catches_up_afterwards() {
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, "f");
+    let frozen = text(&draw(&mut app, 120, 36));
+    let mut story = busy(true);
+    story.at(425_000).progress(17, 0.99, 2.0, 1, 612).sample(400, &[]);
+    for event in &story.events[story.events.len() - 2..] {
+        hear(&mut app, event);
+    }
+    assert_eq!(text(&draw(&mut app, 120, 36)), frozen);
+    press(&mut app, "f");
+    let thawed = text(&draw(&mut app, 120, 36));
+    assert!(thawed.contains("99%") && thawed.contains("400 of 2048 MB"), "{thawed}");
+}
+
+#[test]
+fn a_filter_is_kept_in_step_with_the_queue() {
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, "/tut<enter>");
+    assert_eq!(app.selected(), Some(JobId(22)));
+    let mut story = busy(true);
+    story
+        .queue(25, "tutorial-c.mp4", 9)
+        .finish(22, Outcome::Done, 1, 1.0, None)
+        .tell(EventKind::JobRemoved { job: JobId(23), output: None });
+    for event in &story.events[story.events.len() - 3..] {
+        hear(&mut app, event);
+    }
+    assert_eq!(app.window(10).ids, vec![JobId(25), JobId(22)]);
+    assert_eq!(app.selected(), Some(JobId(22)));
+    press(&mut app, "<esc>");
+    assert_eq!(app.rows().len(), 12);
+}
+
+#[test]
+fn the_log_follows_until_it_is_scrolled_and_then_stands_still() {
+    let mut story = Story::new(true);
+    story.queue(1, "a.mp4", 1).start(1, 1);
+    for line in 0..100 {
+        story.log(Some(1), LogLevel::Info, &format!("line {line:03}."));
+    }
+    let mut app = story.app(settings(ColorMode::True, false));
+    assert!(text(&draw(&mut app, 120, 36)).contains("line 099."));
+    press(&mut app, "4kkk");
+    assert!(!text(&draw(&mut app, 120, 36)).contains("line 099."));
+    story.log(Some(1), LogLevel::Info, "line 100.");
+    hear(&mut app, &story.events[story.events.len() - 1]);
+    let scrolled = text(&draw(&mut app, 120, 36));
+    assert!(scrolled.contains("line 096.") && !scrolled.contains("line 097."), "{scrolled}");
+    press(&mut app, "/line 012<enter>");
+    assert!(text(&draw(&mut app, 120, 36)).contains("line 012."));
+    let effects = press(&mut app, "y");
+    assert!(matches!(&effects[..], [Effect::Copy(text)] if text == "line 012."), "{effects:?}");
+    press(&mut app, "L");
+    assert!(text(&draw(&mut app, 120, 36)).contains("line 100."));
+}
+
+#[test]
+fn a_click_selects_the_row_under_it_and_the_wheel_scrolls() {
+    use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+    let mut app = screen("busy", ColorMode::True, false);
+    let buf = draw(&mut app, 120, 36);
+    let row = (0..36).find(|y| (0..120).map(|x| buf[(x, *y)].symbol()).collect::<String>().contains("keynote")).expect("shown");
+    let mouse = |kind, row| Action::Mouse(MouseEvent { kind, column: 70, row, modifiers: KeyModifiers::NONE });
+    app.update(mouse(MouseEventKind::Down(MouseButton::Left), row));
+    assert_eq!(app.selected(), Some(JobId(19)));
+    app.update(mouse(MouseEventKind::ScrollDown, row));
+    assert_eq!(app.selected(), Some(JobId(21)));
+    app.update(mouse(MouseEventKind::Down(MouseButton::Left), 2));
+    assert_eq!(app.selected(), Some(JobId(21)), "the heading selects nothing");
+}
