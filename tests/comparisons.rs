@@ -17,6 +17,7 @@ use plimsoll::domain::comparison::kept::{Kept, Standing};
 use plimsoll::host::comparisons::Library;
 use serde_json::Value;
 use support::clips::clips;
+use support::kernel::children;
 use support::{Live, World, let_runs_go, patient_ffmpeg};
 
 /// One at a time: each of these tests keeps both cores of a small machine busy.
@@ -233,6 +234,84 @@ fn a_console_compares_what_waits_in_its_queue_and_ends_it_with_itself() {
     assert_eq!(standings, [Standing::Interrupted, Standing::Finished]);
     let left: Vec<_> = fs::read_dir(&home).expect("there").flatten().map(|entry| entry.file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("compare")), "left behind: {left:?}");
+}
+
+/// A shell that starts this on a terminal, and `fg`s it when a line is typed after it was stopped.
+fn under_a_shell(world: &World, args: &[&str]) -> pty::Terminal {
+    let script = "set -m; \"$@\"; echo stopped with $?; read answer; fg >/dev/null; echo ended with $?";
+    let mut line = vec!["sh", "-c", script, "sh", support::PLIMSOLL];
+    line.extend(args);
+    let path = support::tool_path().to_str().expect("UTF-8").to_owned();
+    pty::Terminal::start_program(&line, (120, 36), &world.path("home"), &[("PATH", &path), ("TZ", "UTC")])
+}
+
+/// The processes below the shell, whatever they run: plimsoll, the comparison it makes, the run of that, its jobs.
+fn all_below(parent: u32) -> Vec<u32> {
+    let mut found = vec![parent];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        for program in ["plimsoll", "ffmpeg", "ffprobe"] {
+            found.extend(children(parent, program));
+        }
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+/// Stops what runs on this terminal by Ctrl-Z, sees that all of it stands still, and brings it back.
+fn stop_and_bring_back(terminal: &mut pty::Terminal, processes: usize) {
+    let state = |pid: &u32| support::kernel::state_of(*pid);
+    let shell = terminal.pid();
+    terminal.wait("all of it at work", |_| all_below(shell).len() >= processes);
+    terminal.press("\x1a");
+    terminal.wait_for("stopped with 148");
+    assert_restored(terminal);
+    // They were told before; each of their threads stops when it next looks.
+    terminal.wait("all of it standing still", |_| all_below(shell).iter().all(|pid| state(pid) == Some('T')));
+    terminal.send("\r");
+    terminal.wait("all of it going on", |_| !all_below(shell).iter().any(|pid| state(pid) == Some('T')));
+}
+
+#[test]
+fn ctrl_z_stops_a_comparison_with_its_run_and_that_runs_jobs_and_fg_brings_all_of_them_back() {
+    let _turn = turn();
+    let world = World::new();
+    world.put(&clips().long(), "long.mp4");
+    let input = world.path("in");
+    let args = ["compare", "--profiles", "fast", "--budget", "2GB", "-o", "out", input.to_str().expect("UTF-8")];
+    let mut terminal = under_a_shell(&world, &args);
+    terminal.wait("a job at work", |screen| screen.contains("run 1 of 1") && screen.contains("▶ 1"));
+    // The comparison, its run, and the job of that.
+    stop_and_bring_back(&mut terminal, 3);
+    terminal.wait_for("run 1 of 1");
+    terminal.press("q");
+    terminal.wait_for("End it and quit");
+    terminal.press("y");
+    terminal.wait_for("ended with 130");
+}
+
+#[test]
+fn ctrl_z_stops_the_comparison_that_a_console_makes_too() {
+    let _turn = turn();
+    let world = World::new();
+    let (long, input) = (clips().long(), world.path("in"));
+    world.put(&long, "long.mp4");
+    let mut terminal = under_a_shell(&world, &["--budget", "2GB"]);
+    terminal.wait_for("under the line");
+    terminal.press("S");
+    terminal.wait_for("queue held");
+    terminal.press("a");
+    terminal.wait_for("add files or folders:");
+    terminal.send(&format!("{}\r", input.display()));
+    terminal.wait_for("long.mp4");
+    terminal.press_until("V", "▶ under way");
+    // The console, the comparison, its run, and the job of that.
+    stop_and_bring_back(&mut terminal, 4);
+    terminal.wait_for("▶ under way");
+    terminal.press("q");
+    terminal.wait_for("End it and quit");
+    terminal.press("y");
+    terminal.wait_for("ended with");
 }
 
 #[test]

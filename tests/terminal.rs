@@ -12,7 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use support::clips::{clips, probe};
-use support::kernel::{children, is_alive, time_to_death};
+use support::kernel::{children, is_alive, state_of, time_to_death};
 use support::stream::number;
 use support::{Live, PATIENCE, World, let_runs_go, patient_ffmpeg};
 
@@ -63,7 +63,8 @@ impl Console {
         let mut block = vec![0; 65536];
         while !seen.windows(text.len()).any(|window| window == text.as_bytes()) && !self.screen.screen().contents().contains(text) {
             assert!(Instant::now() < deadline, "{text} never came: {}", self.screen.screen().contents());
-            let read = master.read(&mut block).expect("read");
+            let read = master.read(&mut block);
+            let read = read.unwrap_or_else(|error| panic!("{text} never came: {error}; {}", self.screen.screen().contents()));
             seen.extend_from_slice(&block[..read]);
             self.screen.process(&block[..read]);
         }
@@ -112,9 +113,46 @@ fn cpu(pid: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-fn state_of(pid: u32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
+/// A process whose first thread hardly gets a processor, while its others do: signals that this thread is to take are taken
+/// late, and what the others do too early is seen.
+struct Starved {
+    pid: libc::pid_t,
+    glutton: Child,
+}
+
+impl Starved {
+    fn thread(pid: u32) -> Self {
+        let pid = pid as libc::pid_t;
+        let glutton = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().expect("a shell");
+        for who in [pid, glutton.id() as libc::pid_t] {
+            // SAFETY: a zeroed set is an empty one, and it is as long as it is said to be.
+            let pinned = unsafe {
+                let mut first: libc::cpu_set_t = std::mem::zeroed();
+                libc::CPU_SET(0, &mut first);
+                libc::sched_setaffinity(who, size_of::<libc::cpu_set_t>(), &raw const first)
+            };
+            assert_eq!(pinned, 0);
+        }
+        Self::policy(pid, libc::SCHED_IDLE);
+        Self { pid, glutton }
+    }
+
+    fn policy(pid: libc::pid_t, policy: i32) {
+        // SAFETY: a structure of one number.
+        let none = libc::sched_param { sched_priority: 0 };
+        let set = unsafe { libc::sched_setscheduler(pid, policy, &raw const none) };
+        assert_eq!(set, 0);
+    }
+}
+
+impl Drop for Starved {
+    fn drop(&mut self) {
+        let _ = self.glutton.kill();
+        let _ = self.glutton.wait();
+        if !std::thread::panicking() {
+            Self::policy(self.pid, libc::SCHED_OTHER);
+        }
+    }
 }
 
 fn wait_until(what: &str, mut wanted: impl FnMut() -> bool) {
@@ -123,6 +161,16 @@ fn wait_until(what: &str, mut wanted: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "waited too long for: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// The child that runs this program, as soon as it does.
+fn child(parent: u32, program: &str) -> u32 {
+    let mut found = None;
+    wait_until(program, || {
+        found = children(parent, program).first().copied();
+        found.is_some()
+    });
+    found.expect("waited for")
 }
 
 fn outputs(world: &World) -> usize {
@@ -195,10 +243,12 @@ fn a_run_that_is_stopped_stops_its_jobs_first_and_goes_on_with_them() {
     let mut live = Live::start(command);
     let job = number(&live.until_event("job_started"), "pid") as u32;
     live.until_event("job_progressed");
+    let starved = Starved::thread(live.pid());
     live.signal(libc::SIGTSTP);
     wait_until("plimsoll stands still", || state_of(live.pid()) == Some('T'));
     // It was told so before, for now nobody is left to tell it; each of its threads stops when it next looks.
     wait_until("the job stands still", || state_of(job) == Some('T'));
+    drop(starved);
     live.signal(libc::SIGCONT);
     wait_until("the job goes on", || matches!(state_of(job), Some('R' | 'S' | 'D')));
     live.until_event("job_progressed");
@@ -225,20 +275,23 @@ fn ctrl_z_stops_the_jobs_gives_the_terminal_back_and_fg_brings_both_back() {
     }
     let mut console = Console::start(shell);
     console.read_until("1 running");
-    let plimsoll = children(console.pid(), "plimsoll")[0];
-    let job = children(plimsoll, "ffmpeg")[0];
+    let plimsoll = child(console.pid(), "plimsoll");
+    let job = child(plimsoll, "ffmpeg");
     let write = |console: &Console, keys: &[u8]| {
         use std::io::Write as _;
         let mut master = console.master.as_ref().expect("open");
         master.write_all(keys).expect("typed");
     };
+    let starved = Starved::thread(plimsoll);
     // SAFETY: a plain system call with a process of this test.
     assert_eq!(unsafe { libc::kill(plimsoll as i32, libc::SIGTSTP) }, 0);
     // The alternate screen is left before the shell speaks.
     console.read_until("\x1b[?1049l");
     console.read_until("stopped with");
+    assert!(!console.screen.screen().alternate_screen(), "it is the shell's");
     assert_eq!(state_of(plimsoll), Some('T'));
     wait_until("the job stands still", || state_of(job) == Some('T'));
+    drop(starved);
     write(&console, b"go\n");
     console.read_until("\x1b[?1049h");
     console.read_until("1 running");

@@ -32,6 +32,7 @@ use crate::host::childrun::{ChildRun, Ending, RunCommand, Said};
 use crate::host::clips::DEMO_BUDGET;
 use crate::host::ffmpeg::{Search, locate};
 use crate::host::rungroup::{GroupWatch, RunGroup, RunGroups};
+use crate::host::standstill::stop_this_process;
 use crate::host::{fileid, machine, resident};
 use crate::runtime::clock::Clock;
 use crate::runtime::relay::Wish;
@@ -387,8 +388,13 @@ impl Comparer<'_> {
                     signalled = if signalled == 0 { libc::SIGINT } else { signalled };
                     child.signal(libc::SIGINT);
                 }
-                Heard::Wish(Wish::Stop) => child.signal(libc::SIGTSTP),
-                Heard::Wish(Wish::GoOn) => child.signal(libc::SIGCONT),
+                Heard::Wish(Wish::Stop) => {
+                    child.reins().stop();
+                    if let Some(screen) = &mut self.screen {
+                        screen.relay.stopped();
+                    }
+                }
+                Heard::Wish(Wish::GoOn) => child.reins().go_on(),
                 Heard::Due => self.note(&at_work, comparison),
                 Heard::Said(Some(Said::Line(line))) => {
                     if let Ok(event) = serde_json::from_str::<Event>(&line) {
@@ -473,9 +479,9 @@ impl Comparer<'_> {
 
 /// Stops the run and its jobs, then ourselves; both go on together.
 fn stop_with(child: &ChildRun) {
-    child.signal(libc::SIGTSTP);
-    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
-    child.signal(libc::SIGCONT);
+    child.reins().stop();
+    stop_this_process();
+    child.reins().go_on();
 }
 
 /// Why a run did not go to its end; `None` when it did.

@@ -26,6 +26,7 @@ use crate::headless::{self, Report, Sinks, summary};
 use crate::host::instance::InstanceError;
 use crate::host::joblog::LogReader;
 use crate::host::real::{HostConfig, HostError, RealHost};
+use crate::host::standstill::stop_this_process;
 use crate::runtime::clock::Clock;
 use crate::runtime::driver::Driver;
 use crate::runtime::hub::Attacher;
@@ -309,7 +310,7 @@ impl Signals {
                     let request = ask(&link, Command::Suspend);
                     // An engine that does not answer must not keep the operator from the shell.
                     let _ = tokio::time::timeout(SUSPEND, answered(&mut link, request)).await;
-                    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+                    stop_this_process();
                     ask(&link, Command::Continue);
                     continue;
                 }

@@ -23,6 +23,11 @@ const LAST_LINES: usize = 20;
 /// A line longer than this is no event.
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
 
+/// Longest wait for a child to stand still: less than its own front end waits for us.
+const STOP: Duration = Duration::from_millis(2500);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(2);
+
 /// What is to be run.
 #[derive(Debug)]
 pub struct RunCommand {
@@ -74,6 +79,34 @@ impl Reins {
         if let Some(pid) = *pid {
             // SAFETY: plain numbers; the process has not been reaped, so the number is its own.
             unsafe { libc::kill(pid, signal) };
+        }
+    }
+
+    /// Asks the child to stop with its jobs (SIGTSTP) and waits until it stands still, but not for ever: a child that does
+    /// not hear must not keep the operator from the shell.
+    pub fn stop(&self) {
+        self.signal(libc::SIGTSTP);
+        let mut waited = Duration::ZERO;
+        while waited < STOP && !self.stands_still() {
+            std::thread::sleep(LOOK);
+            waited += LOOK;
+        }
+    }
+
+    /// Lets a child that was stopped go on.
+    pub fn go_on(&self) {
+        self.signal(libc::SIGCONT);
+    }
+
+    /// It is stopped, or it is no more.
+    fn stands_still(&self) -> bool {
+        let pid = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(pid) = *pid else { return true };
+        // SAFETY: waitid fills the structure or leaves it zeroed, which is a valid value of it; nothing is reaped by it.
+        unsafe {
+            let mut info = std::mem::zeroed::<libc::siginfo_t>();
+            let wanted = libc::WSTOPPED | libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+            libc::waitid(libc::P_PID, pid as libc::id_t, &raw mut info, wanted) != 0 || info.si_pid() != 0
         }
     }
 }

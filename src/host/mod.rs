@@ -42,6 +42,7 @@ pub mod sampler;
 pub mod scan;
 pub mod scratch;
 pub mod spawner;
+pub mod standstill;
 pub mod store;
 pub mod supervisor;
 pub mod tool;

@@ -30,8 +30,17 @@ pub struct Comparisons {
     pub open: Arc<dyn Fn(ComparisonId) -> Result<Arc<Kept>, String> + Send + Sync>,
 }
 
-/// How to compare inputs with a preset under each profile: comes back when that is over.
-pub type Compare = Arc<dyn Fn(&[PathBuf], &str) -> Result<(), String> + Send + Sync>;
+/// Compares inputs with a preset under each profile: comes back when that is over.
+pub type MakeComparison = Arc<dyn Fn(&[PathBuf], &str) -> Result<(), String> + Send + Sync>;
+
+/// How to make comparisons.
+#[derive(Clone)]
+pub struct Compare {
+    /// Makes one.
+    pub make: MakeComparison,
+    /// Makes the one at work stand still, or lets it go on; comes back when it does. Nothing when there is none.
+    pub stand_still: Arc<dyn Fn(bool) + Send + Sync>,
+}
 
 /// What can be looked up; `None` = nobody can say.
 #[derive(Clone, Default)]

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::clock::Clock;
 use super::hub::Hub;
 use super::link::{Control, Link};
-use crate::domain::command::{ClientId, Command, Rejection};
+use crate::domain::command::{ClientId, Command, Rejection, RequestId};
 use crate::domain::event::{Event, EventKind, Seq};
 use crate::domain::state::State;
 
@@ -17,7 +17,7 @@ use crate::domain::state::State;
 pub enum Wish {
     /// End in order.
     End,
-    /// Stand still: the terminal is about to stop us.
+    /// Stand still: the terminal is about to stop us, once [`Relay::stopped`] tells that it is so.
     Stop,
     /// Go on after that.
     GoOn,
@@ -30,6 +30,8 @@ pub struct Relay {
     state: State,
     hub: Hub,
     control: mpsc::UnboundedReceiver<Control>,
+    /// Who waits for the runs to stand still.
+    stopping: Vec<(ClientId, RequestId)>,
 }
 
 impl Relay {
@@ -37,7 +39,7 @@ impl Relay {
     pub fn new() -> (Self, Link) {
         let (sender, control) = mpsc::unbounded_channel();
         let clock = Clock::start();
-        let relay = Self { clock, state: nothing(clock), hub: Hub::default(), control };
+        let relay = Self { clock, state: nothing(clock), hub: Hub::default(), control, stopping: Vec::new() };
         (relay, Link::attach(ClientId(1), sender))
     }
 
@@ -51,6 +53,13 @@ impl Relay {
     pub fn tell(&mut self, event: &Event) {
         self.state.apply(event);
         self.hub.publish(event, &self.state, self.clock.now().mono);
+    }
+
+    /// The runs stand still.
+    pub fn stopped(&mut self) {
+        for (client, request) in std::mem::take(&mut self.stopping) {
+            self.hub.reply(client, request, Ok(()));
+        }
     }
 
     /// Nothing will follow. `stays` = the front end may go on showing what it has; else it is told to end too.
@@ -81,7 +90,11 @@ impl Relay {
                     };
                     let refusal =
                         || Rejection("this is a run of a comparison, which nobody changes on the way; q ends it".to_owned());
-                    self.hub.reply(client, request, wish.map(drop).ok_or_else(refusal));
+                    if wish == Some(Wish::Stop) {
+                        self.stopping.push((client, request));
+                    } else {
+                        self.hub.reply(client, request, wish.map(drop).ok_or_else(refusal));
+                    }
                     if let Some(wish) = wish {
                         return wish;
                     }
@@ -99,7 +112,6 @@ fn nothing(clock: Clock) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::command::RequestId;
     use crate::domain::event::RunSummary;
     use crate::domain::time::{Mono, Wall};
     use crate::runtime::link::Update;
@@ -126,6 +138,16 @@ mod tests {
 
     fn taken(link: &mut Link) -> Vec<Update> {
         std::iter::from_fn(|| link.updates.try_recv().ok()).collect()
+    }
+
+    /// Answers so far, with the reason where one is a refusal.
+    fn replies(link: &mut Link) -> Vec<(u64, Option<String>)> {
+        let told = taken(link).into_iter();
+        told.filter_map(|update| match update {
+            Update::Reply(id, reply) => Some((id.0, reply.err().map(|why| why.0))),
+            _ => None,
+        })
+        .collect()
     }
 
     #[test]
@@ -156,16 +178,22 @@ mod tests {
         link.requests.send(RequestId(3), Command::Continue);
         link.requests.send(RequestId(4), Command::Shutdown);
         assert_eq!(serve(&mut relay), [Wish::Stop, Wish::GoOn, Wish::End]);
-        let replies: Vec<_> = taken(&mut link)
-            .into_iter()
-            .filter_map(|update| match update {
-                Update::Reply(id, reply) => Some((id.0, reply.err().map(|why| why.0))),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(replies.len(), 4);
+        let replies = replies(&mut link);
+        assert_eq!(replies.iter().map(|reply| reply.0).collect::<Vec<_>>(), [1, 3, 4]);
         assert!(replies[0].1.as_ref().is_some_and(|why| why.contains("comparison") && why.contains("q ends it")), "{replies:?}");
         assert!(replies[1..].iter().all(|(_, refusal)| refusal.is_none()), "{replies:?}");
+    }
+
+    #[test]
+    fn who_wants_the_runs_to_stand_still_is_answered_when_they_do() {
+        let (mut relay, mut link) = Relay::new();
+        link.requests.send(RequestId(1), Command::Suspend);
+        assert_eq!(serve(&mut relay), [Wish::Stop]);
+        assert_eq!(replies(&mut link), []);
+        relay.stopped();
+        assert_eq!(replies(&mut link), [(1, None)]);
+        relay.stopped();
+        assert_eq!(replies(&mut link), [], "once");
     }
 
     #[test]

@@ -292,7 +292,7 @@ impl Console {
                 // The thread lives as long as the comparison: children end with the thread that started them.
                 let work = move || {
                     let nobody = || "nobody here can compare".to_owned();
-                    let ended = compare.ok_or_else(nobody).and_then(|compare| compare(&inputs, &preset));
+                    let ended = compare.ok_or_else(nobody).and_then(|compare| (compare.make)(&inputs, &preset));
                     drop(tell.send(Found::Compared(ended)));
                 };
                 if let Err(error) = std::thread::Builder::new().name("compare".to_owned()).spawn(work) {
@@ -323,8 +323,11 @@ impl Console {
             // An engine that does not answer must not keep the operator from the shell.
             let _ = timeout(SUSPEND, answered).await;
         }
+        let stand_still = |still| self.lookup.compare.iter().for_each(|compare| (compare.stand_still)(still));
+        stand_still(true);
         self.guard.leave();
         terminal::stop_as_ctrl_z_does();
+        stand_still(false);
         // The jobs first: the terminal may be gone by now, and nobody else would let them go on.
         let effect = self.app.ask("continue", Command::Continue);
         if let Effect::Send(request, command) = effect {

@@ -303,13 +303,16 @@ pub fn stop_as_ctrl_z_does() {
     // SAFETY: plain system calls with valid pointers; the handler that was there is put back.
     unsafe {
         let mut before: libc::sigaction = std::mem::zeroed();
-        let mut default: libc::sigaction = std::mem::zeroed();
-        default.sa_sigaction = libc::SIG_DFL;
-        libc::sigemptyset(&raw mut default.sa_mask);
-        libc::sigaction(libc::SIGTSTP, &raw const default, &raw mut before);
+        let mut other: libc::sigaction = std::mem::zeroed();
+        libc::sigemptyset(&raw mut other.sa_mask);
+        // The others first, without us: what is sent to a process is some thread's to take, at some later time.
+        other.sa_sigaction = libc::SIG_IGN;
+        libc::sigaction(libc::SIGTSTP, &raw const other, &raw mut before);
         libc::kill(0, libc::SIGTSTP);
-        // Another thread may take the signal: do not run on before it has.
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        // Sent to this thread, it is taken before the call returns: nothing that is meant for afterwards is done too early.
+        other.sa_sigaction = libc::SIG_DFL;
+        libc::sigaction(libc::SIGTSTP, &raw const other, std::ptr::null_mut());
+        libc::raise(libc::SIGTSTP);
         libc::sigaction(libc::SIGTSTP, &raw const before, std::ptr::null_mut());
     }
 }

@@ -36,11 +36,23 @@ enum State {
 impl Aside {
     /// Makes comparisons with these options; `default` is the name of their preset.
     pub fn maker(self, resolved: Resolved, default: String) -> Compare {
-        Arc::new(move |inputs, preset| {
-            // A preset that was given as a file has no other way to be found.
-            let preset = if preset == default { resolved.preset.as_str() } else { preset };
-            self.make(&command(&resolved, inputs, preset)?)
-        })
+        let aside = self.clone();
+        Compare {
+            make: Arc::new(move |inputs, preset| {
+                // A preset that was given as a file has no other way to be found.
+                let preset = if preset == default { resolved.preset.as_str() } else { preset };
+                self.make(&command(&resolved, inputs, preset)?)
+            }),
+            stand_still: Arc::new(move |still| aside.stand_still(still)),
+        }
+    }
+
+    /// The comparison at work stands still, or goes on.
+    fn stand_still(&self, still: bool) {
+        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::AtWork(reins) = &*state {
+            if still { reins.stop() } else { reins.go_on() }
+        }
     }
 
     fn make(&self, command: &RunCommand) -> Result<(), String> {
