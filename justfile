@@ -40,6 +40,10 @@ looks DIR:
 deny:
     cargo deny check
 
+# Compiles everything as on a system that is not Linux: all that is marked as Linux's is left out of a copy of the sources.
+portable:
+    tests/portable.sh
+
 # Every proof in a real memory cgroup, the long ones too; needs root or a delegated group.
 box:
     cargo test --release --test box -- --include-ignored --nocapture

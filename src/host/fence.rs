@@ -3,6 +3,8 @@
 //!
 //! A fence is built before the fork and put on after it. It must not know what the children are for.
 
+#![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports))] // there it is always "none"
+
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};

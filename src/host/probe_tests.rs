@@ -2,7 +2,9 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(target_os = "linux")]
+use std::time::Instant;
 
 use super::*;
 use crate::host::fixtures::{clip, clip_with, make, prober, quick, sheet, sound, truncated};

@@ -45,6 +45,7 @@ fn start(curve: &str, part: Option<&Path>) -> (Child, io::BufReader<File>) {
     (child, io::BufReader::new(File::from(reader)))
 }
 
+#[cfg(target_os = "linux")]
 fn anonymous_of(pid: u32) -> Option<Bytes> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
@@ -66,6 +67,7 @@ fn next_block(progress: &mut impl io::BufRead) -> Option<Vec<(String, String)>> 
     None
 }
 
+#[cfg(target_os = "linux")]
 fn value<'a>(block: &'a [(String, String)], key: &str) -> &'a str {
     &block.iter().find(|(k, _)| k == key).unwrap_or_else(|| panic!("no {key} in {block:?}")).1
 }

@@ -1,6 +1,5 @@
 //! Plans from made-up machines, and steps that are shell scripts: no real package manager is ever run.
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 
 use super::super::ffmpeg::fakes;
@@ -214,7 +213,10 @@ fn a_machine_with_no_way_says_so() {
 }
 
 /// Serves `body` to one HTTP request, declaring `declared` bytes; gives the URL.
+#[cfg(target_os = "linux")]
 fn serve(body: Vec<u8>, declared: usize) -> String {
+    use std::io::{BufRead as _, BufReader, Write as _};
+
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/ffmpeg-test.tar.xz", listener.local_addr().unwrap());
     thread::spawn(move || {
