@@ -243,6 +243,9 @@ fn small_terminals_show_the_same_and_any_size_is_survived() {
         let status = terminal.end();
         assert_eq!(status.exit_code(), 1, "jobs were left");
         assert_restored(&terminal);
+        let told = String::from_utf8_lossy(&terminal.raw()).into_owned();
+        assert!(told.contains("the run is over") && told.contains("not finished"), "{told}");
+        assert!(told.contains("the next start goes on with it"), "{told}");
     }
     assert_nothing_left(home.path());
 }

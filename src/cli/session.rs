@@ -105,8 +105,9 @@ impl Session {
         }
         let engine = start_engine(driver)?;
         let queued = !self.commands.is_empty();
-        let tell_summary = matches!(self.front, Front::Lines { summary: true, .. } | Front::Linear(_));
         let (mut front, commands) = (self.front, self.commands);
+        // A console that was only looked at has nothing to tell.
+        let is_console = matches!(front, Front::Console(_));
         if let Front::Console(options) = &mut front {
             options.lookup.log = Some(Arc::new(move |job, attempt| logs.read(job, attempt)));
         }
@@ -121,9 +122,14 @@ impl Session {
             receive(&logger, &signalled);
         }
         if let Some(shown) = shown {
-            report.refused = shown?.refused;
-            if let (true, Some(figures)) = (tell_summary, &report.summary) {
+            let shown = shown?;
+            report.refused = shown.refused;
+            let figures = report.summary.as_ref().filter(|figures| !is_console || figures.jobs != JobCounts::default());
+            if let (true, Some(figures)) = (shown.summary, figures) {
                 super::tell(&summary::render(figures));
+                if figures.jobs.unfinished > 0 && !self.is_demo {
+                    super::tell("plimsoll: what is not finished is kept; the next start goes on with it\n");
+                }
             }
         }
         let status = exit_status(signalled.load(Ordering::Relaxed), &report, queued);
@@ -162,34 +168,44 @@ fn receive<T>(result: &std::sync::mpsc::Receiver<T>, signalled: &AtomicI32) -> O
     }
 }
 
+/// What is left of a front end.
+struct Shown {
+    /// What it asked for in vain.
+    refused: Vec<(RequestId, String)>,
+    /// The figures of the run are to follow it.
+    summary: bool,
+}
+
 /// Shows the run to its end. Trouble of the screen ends the run in order.
-async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attacher, aside: &Aside) -> Result<Report> {
+async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attacher, aside: &Aside) -> Result<Shown> {
+    let shown = |summary| Shown { refused: Vec::new(), summary };
     match front {
-        Front::Lines { json, color, .. } => {
+        Front::Lines { json, color, summary } => {
             let mut commands = commands;
             commands.push(Command::Drain);
-            Ok(headless::follow(link, commands, line_sinks(json, color)).await)
+            let Report { refused, .. } = headless::follow(link, commands, line_sinks(json, color)).await;
+            Ok(Shown { refused, summary })
         }
         Front::Linear(linear) => {
             let typed = linear::typed(std::io::BufReader::new(std::io::stdin()));
             linear::follow(link, commands, *linear, typed, std::io::stdout()).await;
-            Ok(Report::default())
+            Ok(shown(true))
         }
         Front::Console(mut options) => {
             options.commands = commands;
             match tui::run(link, *options).await {
-                Ok(TuiExit::Finished) => {}
+                Ok(TuiExit::Finished) => Ok(shown(true)),
                 Ok(TuiExit::TerminalGone) => {
                     // The queue goes on now, and would be measured with it.
                     aside.end();
                     go_on_alone(attacher.attach()).await;
+                    Ok(shown(false))
                 }
                 Err(error) => {
                     headless::follow(attacher.attach(), vec![Command::Shutdown], Sinks::default()).await;
-                    return Err(error.into());
+                    Err(error.into())
                 }
             }
-            Ok(Report::default())
         }
     }
 }
