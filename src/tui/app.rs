@@ -66,6 +66,8 @@ pub enum Question {
     Kill,
     /// End the comparison that this console shows or makes?
     EndComparison,
+    /// Let jobs start beside the comparison of them?
+    Release,
 }
 
 /// The help page.
@@ -677,6 +679,10 @@ impl App {
     /// Commands to the engine.
     fn act_on_jobs(&mut self, act: Act) -> Vec<Effect> {
         let (what, command) = match act {
+            Act::HoldQueue if self.state.paused && self.compare.making => {
+                self.modes.push(Mode::Ask(Ask { question: Question::Release, yes: false }));
+                return Vec::new();
+            }
             Act::HoldQueue if self.state.paused => ("release the queue", Command::Resume),
             Act::HoldQueue => ("hold the queue", Command::Pause),
             Act::Drain => ("drain", Command::Drain),

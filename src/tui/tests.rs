@@ -34,7 +34,7 @@ mod keys;
 mod what_if;
 
 const SIZES: [(u16, u16); 5] = [(120, 36), (80, 24), (60, 16), (40, 10), (200, 60)];
-const SCREENS: [&str; 31] = [
+const SCREENS: [&str; 35] = [
     "busy",
     "empty",
     "over",
@@ -42,6 +42,10 @@ const SCREENS: [&str; 31] = [
     "help",
     "cancel",
     "quit",
+    "kill",
+    "delete",
+    "end_comparison",
+    "release",
     "profiles",
     "add",
     "filter",
@@ -75,6 +79,7 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         "over" | "warnings" | "job_held" | "events" | "what_if" => over().app(settings),
         "naive" => busy(false).app(settings),
         "all_done" => all_done().app(settings),
+        "end_comparison" | "release" => comparing(settings),
         _ => busy(true).app(settings),
     };
     if name != "empty" {
@@ -85,6 +90,10 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         "help" => drop(press(&mut app, "?")),
         "cancel" => drop(press(&mut app, "x")),
         "quit" => drop(press(&mut app, "q")),
+        "kill" => drop(press(&mut app, "qyq")),
+        "delete" => drop(press(&mut app, "GD")),
+        "end_comparison" => drop(press(&mut app, "q")),
+        "release" => drop(press(&mut app, "S<tab>")),
         "profiles" => drop(press(&mut app, "p<down>")),
         "add" => {
             press(&mut app, "al");
@@ -132,6 +141,20 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         }
         _ => {}
     }
+    app
+}
+
+/// The queue is held, nothing is at work any more, and a comparison of what waits is being made.
+fn comparing(settings: Settings) -> App {
+    let mut story = busy(true);
+    story.tell(EventKind::QueuePaused);
+    for job in [17, 18] {
+        let reason = "x".to_owned();
+        story.tell(EventKind::JobRequeued { job: JobId(job), attempt: 1, reason, delay_ms: 900, uncounted: true });
+    }
+    let mut app = story.app(settings);
+    assert!(matches!(press(&mut app, "V")[0], Effect::Compare(..)));
+    press(&mut app, "c");
     app
 }
 

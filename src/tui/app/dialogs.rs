@@ -85,6 +85,7 @@ impl App {
         let (what, command) = match question {
             Question::Cancel(id) => (format!("cancel #{id}"), Command::Cancel(id)),
             Question::Remove(id) => (format!("delete #{id}"), Command::Remove(id)),
+            Question::Release => ("release the queue".to_owned(), Command::Resume),
             // It has ended by itself while the question stood.
             Question::Quit | Question::Kill | Question::EndComparison if self.closed => return vec![Effect::Exit],
             Question::Quit | Question::Kill | Question::EndComparison => {

@@ -114,6 +114,11 @@ fn what_waits_is_compared_only_while_the_queue_is_held_and_nothing_is_at_work() 
     assert_eq!((inputs.len(), inputs[0].to_str(), preset.as_str()), (5, Some("/v/keynote-q3.mp4"), "web-720p"));
     assert_eq!(press(&mut app, "<esc>:compare-q<enter>"), vec![]);
     assert!(text(&draw(&mut app, 120, 36)).contains("one is being made"));
+    // Its figures would be of something else with jobs beside it.
+    assert_eq!(press(&mut app, "S<enter>"), vec![], "the default changes nothing");
+    assert_eq!(press(&mut app, "S"), vec![]);
+    assert!(text(&draw(&mut app, 120, 36)).contains("Jobs beside it take from its runs what is measured."));
+    assert!(matches!(press(&mut app, "y")[..], [Effect::Send(_, Command::Resume)]));
     // It ends with the console, which asks.
     assert_eq!(press(&mut app, "q"), vec![]);
     assert!(text(&draw(&mut app, 120, 36)).contains("End it and quit"));

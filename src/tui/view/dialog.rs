@@ -92,9 +92,14 @@ fn words(app: &App, question: Question) -> Words {
             lines: vec![
                 "The run under way is stopped.".to_owned(),
                 format!("What was measured before it is kept{}.", if app.compares() { " and printed" } else { "" }),
-                "q again ends it too.".to_owned(),
+                format!("{} again ends it too.", app.keys().label_in(KeyMode::Ask, Act::Quit)),
             ],
             buttons: ["Go on", "End it and quit"],
+        },
+        Question::Release => Words {
+            title: "Release the queue",
+            lines: vec!["A comparison is being made.".to_owned(), "Jobs beside it take from its runs what is measured.".to_owned()],
+            buttons: ["Keep it held", "Release it"],
         },
         Question::Kill => Words {
             title: "Quit at once",
