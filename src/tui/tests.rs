@@ -31,6 +31,7 @@ use crate::tui::{svg, view};
 mod any;
 mod comparisons;
 mod keys;
+mod traced;
 mod what_if;
 
 const SIZES: [(u16, u16); 5] = [(120, 36), (80, 24), (60, 16), (40, 10), (200, 60)];
