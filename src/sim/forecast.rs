@@ -27,6 +27,9 @@ use crate::engine::estimate::{Learned, RecipeKey, output_size, parallelism, pred
 const CPU_PER_MEGAPIXEL: f64 = 0.03;
 /// Processor seconds for a second of sound or of copied streams.
 const CPU_PER_SECOND: f64 = 0.03;
+/// What each job takes beside its encoder's work: the start of its process (20 ms), and at its end the check of the output, the
+/// sync and the rename (65 ms). Measured where the above was.
+const HANDLING: Duration = Duration::from_millis(85);
 /// How far guesses may be off, as factors of peak and of processor time: all jobs of a kind by the same.
 const GUESS_PEAK: (f64, f64) = (0.75, 1.1);
 const GUESS_CPU: (f64, f64) = (0.5, 1.6);
@@ -254,7 +257,7 @@ impl<'a> Forecaster<'a> {
         let picture = job.media.video.as_ref().map_or((0, 0), |video| (video.width, video.height));
         let sim = SimJob {
             size: job.size,
-            length: Duration::from_secs_f64((cpu / parallelism).clamp(0.01, LONGEST.as_secs_f64() / 1e3)),
+            length: HANDLING + Duration::from_secs_f64((cpu / parallelism).clamp(0.01, LONGEST.as_secs_f64() / 1e3)),
             peak,
             ramp: Duration::ZERO,
             picture,
