@@ -9,6 +9,9 @@ use crossterm::event::{self, Event};
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::mpsc;
 
+/// How long the event reader is asked to look: in no time at all it looks at nothing.
+const BRIEFLY: Duration = Duration::from_millis(1);
+
 /// What the reader tells.
 #[derive(Debug)]
 pub enum Input {
@@ -23,8 +26,8 @@ pub enum Input {
 pub struct Reader {
     /// What it tells.
     pub events: mpsc::UnboundedReceiver<Input>,
-    /// The thread waits for the other end of this pipe too.
-    alive: OwnedFd,
+    /// The thread waits for the end of this pipe too.
+    _alive: OwnedFd,
 }
 
 impl Reader {
@@ -39,13 +42,7 @@ impl Reader {
         let (ended, alive) = rustix::pipe::pipe()?;
         let (sender, events) = mpsc::unbounded_channel();
         std::thread::Builder::new().name("keys".to_owned()).spawn(move || read(&tty, &ended, &sender))?;
-        Ok(Self { events, alive })
-    }
-
-    /// To be called after every change of the terminal's size. crossterm's reader, when a size and a key wait together,
-    /// hands out the size and forgets that there is a key: so it is made to take the size before any key comes.
-    pub fn resized(&self) {
-        let _ = rustix::io::write(&self.alive, b"!");
+        Ok(Self { events, _alive: alive })
     }
 }
 
@@ -59,10 +56,7 @@ fn read(tty: &OwnedFd, ended: &OwnedFd, sender: &mpsc::UnboundedSender<Input>) {
             Err(rustix::io::Errno::INTR) => continue,
             Err(_) => break,
         }
-        let told = fds[1].revents();
-        if told.contains(PollFlags::IN) {
-            let _ = rustix::io::read(ended, &mut [0; 64]);
-        } else if !told.is_empty() {
+        if !fds[1].revents().is_empty() {
             return;
         }
         // Asked before anything is read: after a hang-up the event reader would never return.
@@ -72,7 +66,7 @@ fn read(tty: &OwnedFd, ended: &OwnedFd, sender: &mpsc::UnboundedSender<Input>) {
         let keys = fds[0].revents().contains(PollFlags::IN);
         let mut any = false;
         loop {
-            match event::poll(Duration::ZERO).and_then(|ready| if ready { event::read().map(Some) } else { Ok(None) }) {
+            match event::poll(BRIEFLY).and_then(|ready| if ready { event::read().map(Some) } else { Ok(None) }) {
                 Ok(Some(found)) => {
                     any = true;
                     if sender.send(Input::Event(found)).is_err() {

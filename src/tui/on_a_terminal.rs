@@ -404,13 +404,27 @@ fn after_a_storm_of_sizes_the_screen_is_as_if_drawn_anew() {
     console.press("\x0c");
     console.wait("the last size", |text| text.lines().next_back().is_some_and(|line| line.contains("q quit")));
     console.settled();
-    // A key that came with a size may have waited for the next one.
-    console.press("\x0c");
-    console.settled();
     let after = console.text();
     console.press("\x0c");
     console.settled();
     assert_eq!(console.text(), after);
+}
+
+#[test]
+fn no_key_is_lost_that_comes_in_the_moment_of_a_new_size() {
+    const KEYS: u64 = 300;
+    let mut console = Console::start_with(None, &[ECHO]);
+    console.wait("the dashboard", |text| text.contains("4 Log #17"));
+    console.press("e");
+    let told = |text: &str| text.split("Events ").nth(1)?.split(' ').next()?.parse::<u64>().ok();
+    console.wait("the events", |text| told(text).is_some());
+    let before = told(&console.text()).expect("told");
+    for step in 0..KEYS {
+        let (rows, cols) = if step % 2 == 0 { (30, 100) } else { (36, 120) };
+        console.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).expect("resized");
+        console.press("C");
+    }
+    console.wait("all that the keys asked for", |text| told(text) == Some(before + KEYS));
 }
 
 #[test]

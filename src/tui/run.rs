@@ -232,11 +232,8 @@ impl Console {
                 Woken::Input(Some(Input::Event(event))) => {
                     action_of(&self.app, event).map_or_else(Vec::new, |action| self.app.update(action))
                 }
-                Woken::Resized => {
-                    self.reader.resized();
-                    // What was drawn for another size may have come after the change, even if the size is now the old one.
-                    vec![Effect::Redraw]
-                }
+                // What was drawn for another size may have come after the change, even if the size is now the old one.
+                Woken::Resized => vec![Effect::Redraw],
                 Woken::Continued => {
                     self.guard.enter()?;
                     vec![Effect::Redraw]
