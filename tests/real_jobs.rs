@@ -24,6 +24,9 @@ use support::{Finished, Live, World, tool};
 const MIB: u64 = 1024 * 1024;
 /// What a clean end may take from the signal on.
 const CLEAN_END: Duration = Duration::from_secs(3);
+/// What the kernel takes to end children, which is some 50 ms at most (`just chaos`), and what it takes to notice that on a busy
+/// machine. They would have work for longer.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// A folder with one of everything.
 fn mixed_folder() -> World {
@@ -534,7 +537,7 @@ fn a_file_that_cannot_be_read_for_its_disk_hangs_does_not_hold_up_the_end() {
     let run = live.finish();
     assert_eq!(run.code(), Some(143));
     assert!(signalled.elapsed() < CLEAN_END, "{:?}", signalled.elapsed());
-    assert!(time_to_death(&probes, Duration::from_millis(150)).is_some(), "the probe outlives it");
+    assert!(time_to_death(&probes, AT_ONCE).is_some(), "the probe outlives it");
     assert_eq!(journal(&world).last().map(String::as_str), Some("run_finished"));
 }
 
@@ -551,8 +554,8 @@ fn after_a_kill_no_child_lives_on_and_a_new_run_completes_everything() {
     let pids = [live.until_event("job_started"), live.until_event("job_started")].map(|event| number(&event, "pid") as u32);
     let all = children(live.pid(), "ffmpeg");
     live.child.kill().expect("killed");
-    let died = time_to_death(&[&pids[..], &all[..]].concat(), Duration::from_millis(150));
-    assert!(died.is_some(), "children live longer than 150 ms");
+    let died = time_to_death(&[&pids[..], &all[..]].concat(), AT_ONCE);
+    assert!(died.is_some(), "children outlive it");
     let run = live.finish();
     assert_eq!(run.code(), None, "{:?}", run.status);
     for file in world.files("out") {
