@@ -263,13 +263,14 @@ fn stop_and_bring_back(terminal: &mut pty::Terminal, processes: usize) {
     let state = |pid: &u32| support::kernel::state_of(*pid);
     let shell = terminal.pid();
     terminal.wait("all of it at work", |_| all_below(shell).len() >= processes);
+    let all = all_below(shell);
     terminal.press("\x1a");
     terminal.wait_for("stopped with 148");
     assert_restored(terminal);
     // They were told before; each of their threads stops when it next looks.
-    terminal.wait("all of it standing still", |_| all_below(shell).iter().all(|pid| state(pid) == Some('T')));
+    terminal.wait("all of it standing still", |_| all.iter().all(|pid| state(pid) == Some('T')));
     terminal.send("\r");
-    terminal.wait("all of it going on", |_| !all_below(shell).iter().any(|pid| state(pid) == Some('T')));
+    terminal.wait("all of it going on", |_| all.iter().all(|pid| matches!(state(pid), Some('R' | 'S' | 'D'))));
 }
 
 #[test]

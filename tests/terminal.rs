@@ -24,7 +24,12 @@ struct Console {
 }
 
 impl Console {
-    fn start(mut command: Command) -> Self {
+    fn start(command: Command) -> Self {
+        Self::start_with(command, None)
+    }
+
+    /// With its standard error elsewhere.
+    fn start_with(mut command: Command, stderr: Option<Stdio>) -> Self {
         let size = libc::winsize { ws_row: 36, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
         let (mut master, mut slave) = (0, 0);
         // SAFETY: both descriptors are written when the call returns 0; the size is read only.
@@ -35,7 +40,7 @@ impl Console {
         let (master, slave) = unsafe { (fs::File::from_raw_fd(master), OwnedFd::from_raw_fd(slave)) };
         rustix::io::fcntl_setfd(&master, rustix::io::FdFlags::CLOEXEC).expect("set");
         let end = || Stdio::from(slave.try_clone().expect("a copy"));
-        command.env("TERM", "xterm-256color").stdin(end()).stdout(end()).stderr(end());
+        command.env("TERM", "xterm-256color").stdin(end()).stdout(end()).stderr(stderr.unwrap_or_else(end));
         // SAFETY: system calls only.
         unsafe {
             command.pre_exec(|| {
@@ -114,34 +119,30 @@ fn cpu(pid: u32) -> Duration {
 }
 
 /// A process whose first thread hardly gets a processor, while its others do: signals that this thread is to take are taken
-/// late, and what the others do too early is seen.
+/// late, and what the others do too early is seen. Afterwards it has one again whenever nobody else wants it.
 struct Starved {
     pid: libc::pid_t,
     glutton: Child,
+    before: libc::cpu_set_t,
 }
 
 impl Starved {
     fn thread(pid: u32) -> Self {
         let pid = pid as libc::pid_t;
         let glutton = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().expect("a shell");
-        for who in [pid, glutton.id() as libc::pid_t] {
-            // SAFETY: a zeroed set is an empty one, and it is as long as it is said to be.
-            let pinned = unsafe {
-                let mut first: libc::cpu_set_t = std::mem::zeroed();
-                libc::CPU_SET(0, &mut first);
-                libc::sched_setaffinity(who, size_of::<libc::cpu_set_t>(), &raw const first)
-            };
-            assert_eq!(pinned, 0);
+        // SAFETY: zeroed sets are empty ones, and as long as they are said to be; the priority is a structure of one number.
+        unsafe {
+            let (mut before, mut one) = std::mem::zeroed::<(libc::cpu_set_t, libc::cpu_set_t)>();
+            assert_eq!(libc::sched_getaffinity(pid, size_of::<libc::cpu_set_t>(), &raw mut before), 0);
+            let first = (0..libc::CPU_SETSIZE as usize).find(|at| libc::CPU_ISSET(*at, &before)).expect("a processor");
+            libc::CPU_SET(first, &mut one);
+            for who in [pid, glutton.id() as libc::pid_t] {
+                assert_eq!(libc::sched_setaffinity(who, size_of::<libc::cpu_set_t>(), &raw const one), 0);
+            }
+            let none = libc::sched_param { sched_priority: 0 };
+            assert_eq!(libc::sched_setscheduler(pid, libc::SCHED_IDLE, &raw const none), 0);
+            Self { pid, glutton, before }
         }
-        Self::policy(pid, libc::SCHED_IDLE);
-        Self { pid, glutton }
-    }
-
-    fn policy(pid: libc::pid_t, policy: i32) {
-        // SAFETY: a structure of one number.
-        let none = libc::sched_param { sched_priority: 0 };
-        let set = unsafe { libc::sched_setscheduler(pid, policy, &raw const none) };
-        assert_eq!(set, 0);
     }
 }
 
@@ -149,9 +150,8 @@ impl Drop for Starved {
     fn drop(&mut self) {
         let _ = self.glutton.kill();
         let _ = self.glutton.wait();
-        if !std::thread::panicking() {
-            Self::policy(self.pid, libc::SCHED_OTHER);
-        }
+        // SAFETY: a set that the kernel gave.
+        unsafe { libc::sched_setaffinity(self.pid, size_of::<libc::cpu_set_t>(), &raw const self.before) };
     }
 }
 
@@ -257,6 +257,35 @@ fn a_run_that_is_stopped_stops_its_jobs_first_and_goes_on_with_them() {
     assert_eq!(run.code(), Some(143), "{}", run.stderr);
     assert!(!is_alive(job));
     world.assert_no_leftovers();
+}
+
+/// The write end of a pipe that takes nothing more, and the other end.
+fn full_pipe() -> (fs::File, OwnedFd) {
+    use std::io::Write as _;
+    let (read, write) = rustix::pipe::pipe().expect("a pipe");
+    let flags = rustix::fs::fcntl_getfl(&write).expect("told");
+    rustix::fs::fcntl_setfl(&write, flags | rustix::fs::OFlags::NONBLOCK).expect("set");
+    let mut file = fs::File::from(write);
+    while file.write(&[b'x'; 4096]).is_ok() {}
+    rustix::fs::fcntl_setfl(&file, flags).expect("set");
+    (file, read)
+}
+
+#[test]
+fn figures_that_nobody_reads_do_not_keep_a_signal_from_ending_it() {
+    let world = World::new();
+    world.put(&clips().tiny(), "tiny.mp4");
+    let (full, _nobody) = full_pipe();
+    let mut console = Console::start_with(console(&world), Some(Stdio::from(full)));
+    console.read_until("all done");
+    {
+        use std::io::Write as _;
+        console.master.as_ref().expect("open").write_all(b"q").expect("typed");
+    }
+    console.read_until("\x1b[?1049l");
+    // SAFETY: a plain system call with a process of this test.
+    assert_eq!(unsafe { libc::kill(console.pid() as i32, libc::SIGTERM) }, 0);
+    assert_eq!(console.end(PATIENCE).code(), Some(143));
 }
 
 #[test]

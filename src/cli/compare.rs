@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::{Context as _, Result, eyre};
 use serde_json::{Value, json};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Usage;
 use super::args::CompareArgs;
 use super::options::Resolved;
 use super::session::has_terminal;
+use super::signals::Signals;
 use crate::config::search;
 use crate::domain::comparison::kept::{RunUnderWay, Standing};
 use crate::domain::comparison::{Column, Comparison, Figure, OutputHash, OutputPlace, Outside, RunFigures, RunTag, Subject, Tally};
@@ -32,7 +32,6 @@ use crate::host::childrun::{ChildRun, Ending, RunCommand, Said};
 use crate::host::clips::DEMO_BUDGET;
 use crate::host::ffmpeg::{Search, locate};
 use crate::host::rungroup::{GroupWatch, RunGroup, RunGroups};
-use crate::host::standstill::stop_this_process;
 use crate::host::{fileid, machine, resident};
 use crate::runtime::clock::Clock;
 use crate::runtime::relay::Wish;
@@ -165,40 +164,6 @@ fn open_report(folder: &Path) -> Result<PathBuf, Usage> {
     fs::create_dir_all(&folder).map_err(wrong)?;
     super::options::is_writable(&folder).map_err(wrong)?;
     Ok(folder)
-}
-
-/// SIGINT and SIGTERM end the run at work, and with it the comparison; SIGTSTP, where no console takes care of it, stops both.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
-    stop: Option<Signal>,
-}
-
-impl Signals {
-    fn listen(stops: bool) -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-            stop: if stops { Some(signal(SignalKind::from_raw(libc::SIGTSTP))?) } else { None },
-        })
-    }
-
-    async fn next(&mut self) -> i32 {
-        let stopped = async {
-            match &mut self.stop {
-                Some(stop) => stop.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => libc::SIGINT,
-            _ = self.terminate.recv() => libc::SIGTERM,
-            _ = self.hang_up.recv() => libc::SIGHUP,
-            _ = stopped => libc::SIGTSTP,
-        }
-    }
 }
 
 /// What is heard while a run goes on.
@@ -379,7 +344,11 @@ impl Comparer<'_> {
             match heard {
                 // The guard stays when the screen goes, as in every run.
                 Heard::Signal(libc::SIGHUP) => {}
-                Heard::Signal(libc::SIGTSTP) => stop_with(&child),
+                // Both stand still and go on together.
+                Heard::Signal(libc::SIGTSTP) => {
+                    signals.stand_still(async { child.reins().stop() }).await;
+                    child.reins().go_on();
+                }
                 Heard::Signal(signal) => {
                     signalled = if signalled == 0 { signal } else { signalled };
                     child.signal(signal);
@@ -475,13 +444,6 @@ impl Comparer<'_> {
         let entrance = group.map(RunGroup::entrance).transpose().wrap_err("cannot open the run's memory cgroup")?;
         Ok(RunCommand { program: super::own_program()?, args, env, entrance })
     }
-}
-
-/// Stops the run and its jobs, then ourselves; both go on together.
-fn stop_with(child: &ChildRun) {
-    child.reins().stop();
-    stop_this_process();
-    child.reins().go_on();
 }
 
 /// Why a run did not go to its end; `None` when it did.

@@ -15,6 +15,7 @@ pub mod provide;
 pub mod replay;
 pub mod run;
 pub mod session;
+mod signals;
 
 use std::ffi::OsString;
 use std::io::{BufReader, IsTerminal as _, Write as _};

@@ -10,10 +10,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use color_eyre::eyre::{Context as _, Result, eyre};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::compare::aside::Aside;
+use super::signals::Signals;
 use super::{Busy, Usage};
 use crate::domain::command::{Command, RequestId};
 use crate::domain::event::{JobCounts, RunSummary};
@@ -26,7 +26,6 @@ use crate::headless::{self, Report, Sinks, summary};
 use crate::host::instance::InstanceError;
 use crate::host::joblog::LogReader;
 use crate::host::real::{HostConfig, HostError, RealHost};
-use crate::host::standstill::stop_this_process;
 use crate::runtime::clock::Clock;
 use crate::runtime::driver::Driver;
 use crate::runtime::hub::Attacher;
@@ -126,10 +125,11 @@ impl Session {
             report.refused = shown.refused;
             let figures = report.summary.as_ref().filter(|figures| !is_console || figures.jobs != JobCounts::default());
             if let (true, Some(figures)) = (shown.summary, figures) {
-                super::tell(&summary::render(figures));
+                let mut text = summary::render(figures);
                 if figures.jobs.unfinished > 0 && !self.is_demo {
-                    super::tell("plimsoll: what is not finished is kept; the next start goes on with it\n");
+                    text.push_str("plimsoll: what is not finished is kept; the next start goes on with it\n");
                 }
+                receive(&thread("summary", move |_| super::tell(&text))?, &signalled);
             }
         }
         let status = exit_status(signalled.load(Ordering::Relaxed), &report, queued);
@@ -277,7 +277,7 @@ fn watch_signals(attacher: &Attacher, stops: bool) -> Result<Arc<AtomicI32>> {
             match Signals::listen(stops) {
                 Ok(signals) => {
                     let _ = ready.send(Ok(()));
-                    signals.serve(link, &told).await;
+                    obey(signals, link, &told).await;
                 }
                 Err(error) => drop(ready.send(Err(error))),
             }
@@ -287,57 +287,36 @@ fn watch_signals(attacher: &Attacher, stops: bool) -> Result<Arc<AtomicI32>> {
     Ok(first)
 }
 
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
-    stop: Option<Signal>,
-}
-
-impl Signals {
-    fn listen(stops: bool) -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-            stop: if stops { Some(signal(SignalKind::from_raw(libc::SIGTSTP))?) } else { None },
-        })
-    }
-
-    async fn serve(mut self, mut link: Link, told: &AtomicI32) {
-        let (mut number, mut open) = (0, true);
-        let mut ask = |link: &Link, command| {
-            number += 1;
-            let _ = link.requests.send(RequestId(number), command);
-            RequestId(number)
+/// Obeys signals for as long as the process lives.
+async fn obey(mut signals: Signals, mut link: Link, told: &AtomicI32) {
+    let (mut number, mut open) = (0, true);
+    let mut ask = |link: &Link, command| {
+        number += 1;
+        let _ = link.requests.send(RequestId(number), command);
+        RequestId(number)
+    };
+    loop {
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            // Updates are not for us, but must not pile up.
+            update = link.updates.recv(), if open => {
+                open = update.is_some();
+                continue;
+            }
         };
-        loop {
-            let stopped = async {
-                match &mut self.stop {
-                    Some(stop) => stop.recv().await,
-                    None => std::future::pending().await,
-                }
-            };
-            let signal = tokio::select! {
-                _ = self.interrupt.recv() => 2,
-                _ = self.terminate.recv() => 15,
-                _ = self.hang_up.recv() => continue,
-                _ = stopped => {
-                    let request = ask(&link, Command::Suspend);
-                    // An engine that does not answer must not keep the operator from the shell.
-                    let _ = tokio::time::timeout(SUSPEND, answered(&mut link, request)).await;
-                    stop_this_process();
-                    ask(&link, Command::Continue);
-                    continue;
-                }
-                // Updates are not for us, but must not pile up.
-                update = link.updates.recv(), if open => {
-                    open = update.is_some();
-                    continue;
-                }
-            };
-            let _ = told.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
-            ask(&link, Command::Shutdown);
+        match signal {
+            libc::SIGHUP => {}
+            libc::SIGTSTP => {
+                let request = ask(&link, Command::Suspend);
+                // An engine that does not answer must not keep the operator from the shell.
+                let jobs = async { drop(tokio::time::timeout(SUSPEND, answered(&mut link, request)).await) };
+                signals.stand_still(jobs).await;
+                ask(&link, Command::Continue);
+            }
+            signal => {
+                let _ = told.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
+                ask(&link, Command::Shutdown);
+            }
         }
     }
 }

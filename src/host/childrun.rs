@@ -23,7 +23,8 @@ const LAST_LINES: usize = 20;
 /// A line longer than this is no event.
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
 
-/// Longest wait for a child to stand still: less than its own front end waits for us.
+/// Longest wait for a child to stand still. One that hears of it later still has heard of its going on before it stops, and does
+/// not.
 const STOP: Duration = Duration::from_millis(2500);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(2);

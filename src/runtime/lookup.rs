@@ -38,7 +38,8 @@ pub type MakeComparison = Arc<dyn Fn(&[PathBuf], &str) -> Result<(), String> + S
 pub struct Compare {
     /// Makes one.
     pub make: MakeComparison,
-    /// Makes the one at work stand still, or lets it go on; comes back when it does. Nothing when there is none.
+    /// Makes the one at work stand still, or lets it go on; comes back when it does, or after seconds in vain. Nothing
+    /// when there is none.
     pub stand_still: Arc<dyn Fn(bool) + Send + Sync>,
 }
 

@@ -28,7 +28,8 @@ const CPU_PER_MEGAPIXEL: f64 = 0.03;
 /// Processor seconds for a second of sound or of copied streams.
 const CPU_PER_SECOND: f64 = 0.03;
 /// What each job takes beside its encoder's work: the start of its process (20 ms), and at its end the check of the output, the
-/// sync and the rename (65 ms). Measured where the above was.
+/// sync and the rename (65 ms). Measured where the above was. Counted as time of the encoder's own, which is a little much where
+/// jobs wait for processors.
 const HANDLING: Duration = Duration::from_millis(85);
 /// How far guesses may be off, as factors of peak and of processor time: all jobs of a kind by the same.
 const GUESS_PEAK: (f64, f64) = (0.75, 1.1);

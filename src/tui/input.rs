@@ -6,11 +6,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use crossterm::event::{self, Event};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc;
 
-/// How long the event reader is asked to look: in no time at all it looks at nothing.
-const BRIEFLY: Duration = Duration::from_millis(1);
+/// How long the event reader looks for more. It looks at what it has read already only while this lasts: a thread that gets no
+/// processor for as long is told that there is nothing.
+const BRIEFLY: Duration = Duration::from_millis(20);
+/// So it is asked once more, this long after it has found something.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// What the reader tells.
 #[derive(Debug)]
@@ -21,7 +24,7 @@ pub enum Input {
     Gone,
 }
 
-/// The reader; dropping it ends its thread.
+/// The reader; dropping it ends its thread, which may read what is half a sequence to its end first.
 #[derive(Debug)]
 pub struct Reader {
     /// What it tells.
@@ -48,10 +51,13 @@ impl Reader {
 
 fn read(tty: &OwnedFd, ended: &OwnedFd, sender: &mpsc::UnboundedSender<Input>) {
     let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    let again = Timespec { tv_sec: 0, tv_nsec: AGAIN.as_nanos() as _ };
+    // The last look has found something.
+    let mut found = false;
     loop {
         let mut fds =
             [PollFd::from_borrowed_fd(tty.as_fd(), PollFlags::IN), PollFd::from_borrowed_fd(ended.as_fd(), PollFlags::IN)];
-        match poll(&mut fds, None) {
+        match poll(&mut fds, found.then_some(&again)) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => continue,
             Err(_) => break,
@@ -59,17 +65,16 @@ fn read(tty: &OwnedFd, ended: &OwnedFd, sender: &mpsc::UnboundedSender<Input>) {
         if !fds[1].revents().is_empty() {
             return;
         }
-        // Asked before anything is read: after a hang-up the event reader would never return.
+        // Asked before anything is read: nothing comes from there any more.
         if fds[0].revents().intersects(gone) {
             break;
         }
-        let keys = fds[0].revents().contains(PollFlags::IN);
-        let mut any = false;
+        found = false;
         loop {
             match event::poll(BRIEFLY).and_then(|ready| if ready { event::read().map(Some) } else { Ok(None) }) {
-                Ok(Some(found)) => {
-                    any = true;
-                    if sender.send(Input::Event(found)).is_err() {
+                Ok(Some(event)) => {
+                    found = true;
+                    if sender.send(Input::Event(event)).is_err() {
                         return;
                     }
                 }
@@ -80,10 +85,6 @@ fn read(tty: &OwnedFd, ended: &OwnedFd, sender: &mpsc::UnboundedSender<Input>) {
                     return;
                 }
             }
-        }
-        if keys && !any {
-            // Half a sequence, or bytes that the event reader has not been woken for.
-            std::thread::sleep(Duration::from_millis(10));
         }
     }
     let _ = sender.send(Input::Gone);

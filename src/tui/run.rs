@@ -304,7 +304,8 @@ impl Console {
         Ok(())
     }
 
-    /// The jobs first, then the terminal, then this process; afterwards all of it in the other order.
+    /// The jobs first, then a comparison that is being made, the terminal, and this process; afterwards those who work, before
+    /// the terminal, which may be gone by then.
     async fn suspend(&mut self) -> io::Result<()> {
         if let Effect::Send(request, command) = self.app.ask("suspend", Command::Suspend) {
             let _ = self.link.requests.send(request, command);

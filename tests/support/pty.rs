@@ -12,6 +12,8 @@ use vt100::Parser;
 
 /// How long a screen may take on a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_mins(2);
+/// How often is looked again where nothing is drawn.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A program in a terminal.
 pub struct Terminal {
@@ -145,7 +147,8 @@ impl Terminal {
             assert!(!state.over, "the program ended before {what}; the last screen:\n{screen}");
             let left = patience.checked_sub(began.elapsed());
             let Some(left) = left else { panic!("{what} did not come within {patience:?}; the screen:\n{screen}") };
-            state = self.shared.changed.wait_timeout(state, left).expect("whole").0;
+            // What is wanted may be more than the screen.
+            state = self.shared.changed.wait_timeout(state, left.min(LOOK)).expect("whole").0;
         }
     }
 
@@ -154,8 +157,8 @@ impl Terminal {
         self.wait(&format!("`{text}`"), |screen| screen.contains(text))
     }
 
-    /// Presses a key again and again until the text stands on the screen, as an operator would: a key that arrives in the
-    /// same instant as a change of size may be lost.
+    /// Presses a key again and again until the text stands on the screen, as an operator would: what it asks for may not be
+    /// possible at once.
     pub fn press_until(&mut self, key: &str, text: &str) {
         let began = Instant::now();
         while !self.screen().contains(text) {

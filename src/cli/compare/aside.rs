@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub struct Aside(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     state: Mutex<State>,
+    /// The console stands still, or is about to: so does what is only being begun. Changed under the lock.
+    still: AtomicBool,
     changed: Condvar,
 }
 
@@ -50,6 +53,7 @@ impl Aside {
     /// The comparison at work stands still, or goes on.
     fn stand_still(&self, still: bool) {
         let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.still.store(still, Ordering::Relaxed);
         if let State::AtWork(reins) = &*state {
             if still { reins.stop() } else { reins.go_on() }
         }
@@ -61,6 +65,9 @@ impl Aside {
             return Err("another one is being made, or the console ends".to_owned());
         }
         let mut child = ChildRun::start(command).map_err(|error| format!("cannot start it: {error}"))?;
+        if self.0.still.load(Ordering::Relaxed) {
+            child.reins().stop();
+        }
         *state = State::AtWork(child.reins());
         drop(state);
         let ending = loop {
