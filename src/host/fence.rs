@@ -56,6 +56,8 @@ const FACTS: &[&str] = &[
 ];
 /// Read and written, and no harm in either.
 const SINKS: &[&str] = &["/dev/null", "/dev/full"];
+/// The lowest descriptor that a fence may have.
+const FIRST_FD: RawFd = super::child::PROGRESS_FD + 1;
 /// Longest time for the trial.
 const TRIAL: Duration = Duration::from_secs(10);
 
@@ -235,7 +237,9 @@ fn create(abi: i64) -> io::Result<OwnedFd> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: a descriptor that was made right now and that nobody else has.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+    let fence = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
+    // Out of the way of the child's own: what comes to stand on its progress pipe's number is overwritten before it is put on.
+    Ok(rustix::io::fcntl_dupfd_cloexec(&fence, FIRST_FD)?)
 }
 
 /// A gate in the fence. What is not there needs none.
