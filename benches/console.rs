@@ -55,6 +55,7 @@ impl Console {
             places: Places { cwd: "/srv/media".into(), home: Some("/root".into()) },
             time_zone: TimeZone::UTC,
             comparison: None,
+            replay: false,
         });
         app.update(Action::Update(Box::new(Update::Snapshot(Box::new(yard.engine.state().clone())))));
         let sink = File::options().write(true).open("/dev/null").expect("a sink");

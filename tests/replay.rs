@@ -123,6 +123,13 @@ fn damaged_lines_are_counted_and_left_out() {
 }
 
 #[test]
+fn lines_that_have_come_out_of_order_are_played_in_theirs() {
+    let (text, ended) = recorded();
+    let backwards: Vec<&str> = text.lines().rev().collect();
+    assert_eq!(play(&backwards.join("\n"), f64::INFINITY, Vec::new()), ended);
+}
+
+#[test]
 fn a_recorded_run_is_shown_again_without_a_terminal() {
     let world = World::new();
     world.put(&clips().tiny(), "tiny.mp4");
@@ -177,13 +184,26 @@ fn in_the_console_a_replay_stands_still_changes_its_speed_goes_forward_and_ends(
     terminal.press("\x1b");
     terminal.wait("what-if closed", |screen| !screen.contains("What if"));
     terminal.press("S");
-    terminal.wait_for("the replay stands still");
+    let told = terminal.wait_for("the replay stands still");
+    assert!(!told.contains("hold the queue"), "it is no fault: {told}");
     terminal.press("K");
     terminal.wait_for("the replay stands still");
     terminal.press("S");
     terminal.wait_for("the replay plays at 2x");
     // The run ends, the console stays until it is told to go.
     terminal.press_until("}", "all done");
+    terminal.press("q");
+    assert!(terminal.end().success());
+}
+
+#[test]
+fn a_replay_is_left_without_a_question_for_nothing_runs() {
+    let (text, _) = recorded();
+    let home = tempfile::tempdir().expect("a folder");
+    let file = home.path().join("run.jsonl");
+    std::fs::write(&file, text).expect("written");
+    let mut terminal = pty::Terminal::start(120, 36, home.path(), &["replay", file.to_str().expect("UTF-8")]);
+    terminal.wait_for("▶ run");
     terminal.press("q");
     assert!(terminal.end().success());
 }

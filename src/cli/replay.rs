@@ -182,7 +182,7 @@ fn play(args: &ReplayArgs, resolved: &Resolved, recording: Recording, logs: Opti
     if is_console {
         let profile = resolved.load_profile()?;
         let Front::Console(mut options) = front(resolved, &profile, Wish::Console) else { return Ok(0) };
-        options.lookup.log = logs;
+        (options.lookup.log, options.replay) = (logs, true);
         // The queue that is shown waits for nothing any more.
         let why = "this is a replay, no queue waits to be run: `plimsoll plan` looks ahead at files";
         options.lookup.ahead = Some(no_look_ahead(why));
@@ -201,5 +201,8 @@ fn play(args: &ReplayArgs, resolved: &Resolved, recording: Recording, logs: Opti
         Some(figures) => super::tell(&summary::render(figures)),
         None => super::tell("replay: the recording ends before the run did\n"),
     }
-    Ok(0)
+    for lost in &report.lost {
+        super::tell(&format!("replay: {lost}\n"));
+    }
+    Ok(u8::from(!report.lost.is_empty()))
 }

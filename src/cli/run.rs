@@ -142,6 +142,7 @@ pub(super) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profi
                     compare: None,
                 },
                 comparison: None,
+                replay: false,
             }));
         }
         Wish::Console if has_terminal() => {

@@ -43,6 +43,8 @@ impl Recording {
         loop {
             line.clear();
             if std::io::Read::take(&mut lines, LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
+                // Whatever became of the file on its way: time goes forward.
+                recording.events.sort_by_key(|event| (event.seq, event.mono));
                 return Ok(recording);
             }
             if line.trim_ascii().is_empty() {

@@ -136,6 +136,8 @@ pub struct Settings {
     pub time_zone: TimeZone,
     /// The comparison under way that the console is there to show; `None` = a run of its own.
     pub comparison: Option<ComparisonId>,
+    /// What is shown is a recording.
+    pub replay: bool,
 }
 
 /// The console.
@@ -493,14 +495,18 @@ impl App {
             }
             Update::Event(event) => self.on_event(&event),
             Update::Reply(id, reply) => {
-                if let (Some(what), Err(reason)) = (self.pending.remove(&id), reply) {
+                let (asked, reply) = (self.pending.remove(&id), reply);
+                if let (true, Err(told)) = (self.settings.replay, &reply) {
+                    // How the recording is played now, or that it cannot be changed: no fault of anybody.
+                    self.say(told.to_string(), false);
+                } else if let (Some(what), Err(reason)) = (asked, reply) {
                     self.say(format!("{what}: {reason}"), true);
                     self.chronicle.add(self.state.wall, (Topic::Answer, None, Role::Warn, format!("{what}: {reason}")));
                 }
             }
         }
         // The end of one run is not that of a comparison.
-        let is_over = self.ended && (self.closed || !self.compares());
+        let is_over = self.ended && (self.closed || !self.compares()) && !self.settings.replay;
         if is_over && (self.quitting || self.state.shutting_down) { vec![Effect::Exit] } else { Vec::new() }
     }
 
@@ -729,7 +735,7 @@ impl App {
     }
 
     fn quit(&mut self) -> Vec<Effect> {
-        if self.ended && (self.closed || !self.compares()) {
+        if self.settings.replay || (self.ended && (self.closed || !self.compares())) {
             return vec![Effect::Exit];
         }
         let question = match (self.quitting, self.state.index.active.is_empty()) {

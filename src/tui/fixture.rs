@@ -430,6 +430,7 @@ pub fn settings(color: ColorMode, ascii: bool) -> Settings {
         places: Places { cwd: "/v".into(), home: Some("/home/me".into()) },
         time_zone: TimeZone::UTC,
         comparison: None,
+        replay: false,
     }
 }
 

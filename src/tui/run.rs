@@ -57,6 +57,8 @@ pub struct TuiOptions {
     pub commands: Vec<Command>,
     /// The comparison under way that the console is there to show: its page is opened at once.
     pub comparison: Option<ComparisonId>,
+    /// What is shown is a recording: nothing runs, and nothing is lost by closing it.
+    pub replay: bool,
 }
 
 /// How the console ended.
@@ -106,6 +108,7 @@ pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
         places: options.places,
         time_zone: TimeZone::system(),
         comparison: options.comparison,
+        replay: options.replay,
     });
     let mut console = Console::start(link, app, places, options.lookup).map_err(TuiError::Setup)?;
     for command in options.commands {
