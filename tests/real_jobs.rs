@@ -576,6 +576,23 @@ fn after_a_kill_no_child_lives_on_and_a_new_run_completes_everything() {
 }
 
 #[test]
+fn what_cannot_be_written_to_its_end_is_told_and_harms_no_job() {
+    let world = World::new();
+    world.put(&clips().tiny(), "tiny.mp4");
+    let run = world.run(&["--log-file", "/dev/full"]);
+    assert_eq!((run.end_of("tiny.mp4"), run.code()), ("done", Some(1)), "{}", run.stderr);
+    assert!(run.stderr.contains("the log file could not be written to the end"), "{}", run.stderr);
+
+    let mut command = world.run_command(["--overwrite"]);
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("there");
+    let run = command.arg(world.path("in")).stdout(full).output().expect("it runs");
+    let told = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(run.status.code(), Some(1), "{told}");
+    assert!(told.contains("the JSON lines on stdout could not be written to the end"), "{told}");
+    assert!(told.contains("1 done"), "{told}");
+}
+
+#[test]
 fn a_job_over_its_time_limit_is_timed_out_one_that_hangs_is_stalled_and_a_failure_that_may_pass_is_tried_again() {
     let world = World::new();
     let long = world.put(&clips().long(), "long.mp4");

@@ -342,19 +342,11 @@ pub struct Options {
     pub no_governor: bool,
 }
 
-/// A budget that no job fits in is a slip of the pen.
-const LEAST_BUDGET: Bytes = Bytes::mib(32);
-
 /// As in the settings file.
 const MOST_RETRIES: u32 = 100;
 
 fn parse_budget(text: &str) -> Result<BudgetChoice, String> {
-    match text.parse().map_err(|error| format!("{error}; give a size such as 1.5GB, or auto"))? {
-        BudgetChoice::Size(bytes) if bytes < LEAST_BUDGET => {
-            Err(format!("{bytes} is too little for any job; give {LEAST_BUDGET} or more, or auto"))
-        }
-        choice => Ok(choice),
-    }
+    text.parse().map_err(|error| format!("{error}; give a size of 32MB or more, such as 1.5GB, or auto"))
 }
 
 fn parse_speed(text: &str) -> Result<f64, String> {

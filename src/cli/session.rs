@@ -93,7 +93,7 @@ impl Session {
         let signalled = watch_signals(&attacher, !matches!(self.front, Front::Console(_)))?;
         let logger = log_file.map(|file| {
             let (link, sink): (Link, Box<dyn Write + Send>) = (attacher.attach(), Box::new(BufWriter::new(file)));
-            let sinks = Sinks { log: Some((sink, LineStyle::file())), json: None };
+            let sinks = Sinks { log: Some((sink, LineStyle::file())), ..Sinks::default() };
             thread("log", move |runtime| runtime.block_on(headless::follow(link, Vec::new(), sinks)))
         });
         let logger = logger.transpose()?;
@@ -118,11 +118,12 @@ impl Session {
         self.aside.end();
         let mut report = receive(&watcher, &signalled).unwrap_or_default();
         if let Some(logger) = logger {
-            receive(&logger, &signalled);
+            report.lost.extend(receive(&logger, &signalled).into_iter().flat_map(|logged| logged.lost));
         }
         if let Some(shown) = shown {
             let shown = shown?;
             report.refused = shown.refused;
+            report.lost.extend(shown.lost);
             let figures = report.summary.as_ref().filter(|figures| !is_console || figures.jobs != JobCounts::default());
             if let (true, Some(figures)) = (shown.summary, figures) {
                 let mut text = summary::render(figures);
@@ -131,6 +132,10 @@ impl Session {
                 }
                 receive(&thread("summary", move |_| super::tell(&text))?, &signalled);
             }
+        }
+        if !report.lost.is_empty() {
+            let text = format!("plimsoll: {}\n", report.lost.join("\nplimsoll: "));
+            receive(&thread("losses", move |_| super::tell(&text))?, &signalled);
         }
         let status = exit_status(signalled.load(Ordering::Relaxed), &report, queued);
         let went_well = |jobs: &JobCounts| jobs.done > 0 && jobs.out_of_memory == 0;
@@ -172,19 +177,21 @@ fn receive<T>(result: &std::sync::mpsc::Receiver<T>, signalled: &AtomicI32) -> O
 struct Shown {
     /// What it asked for in vain.
     refused: Vec<(RequestId, String)>,
+    /// What it could not write to its end.
+    lost: Vec<String>,
     /// The figures of the run are to follow it.
     summary: bool,
 }
 
 /// Shows the run to its end. Trouble of the screen ends the run in order.
 async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attacher, aside: &Aside) -> Result<Shown> {
-    let shown = |summary| Shown { refused: Vec::new(), summary };
+    let shown = |summary| Shown { refused: Vec::new(), lost: Vec::new(), summary };
     match front {
         Front::Lines { json, color, summary } => {
             let mut commands = commands;
             commands.push(Command::Drain);
-            let Report { refused, .. } = headless::follow(link, commands, line_sinks(json, color)).await;
-            Ok(Shown { refused, summary })
+            let Report { refused, lost, .. } = headless::follow(link, commands, line_sinks(json, color)).await;
+            Ok(Shown { refused, lost, summary })
         }
         Front::Linear(linear) => {
             let typed = linear::typed(std::io::BufReader::new(std::io::stdin()));
@@ -255,7 +262,7 @@ fn start_engine(driver: Driver<RealHost>) -> Result<JoinHandle<()>> {
 pub(super) fn line_sinks(json: bool, color: bool) -> Sinks {
     let log: Box<dyn Write + Send> = Box::new(BufWriter::new(std::io::stderr()));
     let json = json.then(|| -> Box<dyn Write + Send> { Box::new(BufWriter::new(std::io::stdout())) });
-    Sinks { log: Some((log, LineStyle::terminal(color))), json }
+    Sinks { log: Some((log, LineStyle::terminal(color))), json, lost: Vec::new() }
 }
 
 fn open_log(path: &std::path::Path) -> Result<File, Usage> {
@@ -332,7 +339,7 @@ async fn answered(link: &mut Link, request: RequestId) {
     }
 }
 
-/// 0 every job done; 1 some job was not; 2 nothing was run since nothing could be queued; 130 or 143 ended by a signal.
+/// 0 every job done; 1 some job was not, or what was asked for besides could not be written to the end; 2 nothing was run since nothing could be queued; 130 or 143 ended by a signal.
 fn exit_status(signal: i32, report: &Report, queued: bool) -> u8 {
     if signal != 0 {
         return 128 + signal as u8;
@@ -342,7 +349,7 @@ fn exit_status(signal: i32, report: &Report, queued: bool) -> u8 {
     let all = bad - report.skipped + jobs.done + jobs.already_done;
     match (all, bad) {
         (0, _) if queued && !report.refused.is_empty() => 2,
-        (_, 0) => 0,
+        (_, 0) if report.lost.is_empty() => 0,
         _ => 1,
     }
 }
@@ -359,7 +366,7 @@ mod tests {
 
     fn report(jobs: JobCounts, refused: usize) -> Report {
         let summary = Some(RunSummary { jobs, ..RunSummary::default() });
-        Report { summary, refused: vec![(RequestId(1), "no".to_owned()); refused], skipped: 0 }
+        Report { summary, refused: vec![(RequestId(1), "no".to_owned()); refused], ..Report::default() }
     }
 
     #[test]
@@ -371,6 +378,8 @@ mod tests {
         assert_eq!(exit_status(0, &report(JobCounts::default(), 0), false), 0);
         assert_eq!(exit_status(2, &report(counts, 0), true), 130);
         assert_eq!(exit_status(15, &report(counts, 0), true), 143);
+        let lost = Report { lost: vec!["the JSON lines".to_owned()], ..report(counts, 0) };
+        assert_eq!(exit_status(0, &lost, true), 1, "whoever reads them later has to know");
         assert_eq!(exit_status(0, &Report::default(), true), 1);
     }
 }

@@ -202,6 +202,14 @@ fn compare<'d>(reader: &mut Reader<'d>, section: &Section<'d>, marks: &MemoryMar
         let problem = format!("{} of a large budget is above high_water ({})", mark_yaml(low), mark_yaml(high));
         reader.wrong("memory.low_water", &problem, "a size, as high_water is one; or high_water as a share too; or a budget in GB");
     }
+    let is_given = |key: &str| section.has(key);
+    if marks.reserve >= high.under(basis) && marks.budget.is_none_or(|budget| marks.reserve < budget) {
+        let problem =
+            format!("leaves nothing below the line: reserve is {} and high_water {}", size_yaml(marks.reserve), mark_yaml(high));
+        let (key, allowed) =
+            if is_given("reserve") { ("reserve", "less than high_water") } else { ("high_water", "more than the reserve") };
+        reader.wrong(&section.path_of(key), &problem, allowed);
+    }
     let Some(budget) = marks.budget else { return };
     let (key, size) = if section.has("high_water") { ("high_water", high.under(budget)) } else { ("budget", high.under(budget)) };
     if size > budget {
@@ -617,6 +625,10 @@ mod tests {
                 "memory: { budget: 32MB }\n",
                 "x.yaml:4:19: memory.budget: leaves nothing: reserve is 64MB and budget 32MB; allowed: a size above reserve",
             ),
+            (
+                "memory: { reserve: 3GB }\n",
+                "x.yaml:4:20: memory.reserve: leaves nothing below the line: reserve is 3GB and high_water 75%; allowed: less than high_water",
+            ),
         ] {
             let refused = minimal(rest).expect_err(rest);
             assert!(refused.starts_with(told), "{refused}");
@@ -645,22 +657,26 @@ mod tests {
         let picture =
             prop_oneof![SIDES.prop_map(Picture::of_height), (SIDES, SIDES).prop_map(|(width, height)| Picture { width, height })];
         let rule = proptest::option::of((picture, 1..=MAX_SLOTS).prop_map(|(from, at_once)| LargeRule { from, at_once }));
-        ("[a-z0-9][a-z0-9_-]{0,31}", text.clone(), (slots, rule), marks, sizes, env, text).prop_map(
-            |(name, title, (max_concurrent, large), (high_water, low_water), (file, reserve, scratch), env, word)| Profile {
-                name,
-                title: crate::domain::text::sanitise(title.as_bytes()),
-                max_concurrent,
-                max_file_size: Bytes(file),
-                large,
-                memory: MemoryMarks { budget: None, high_water, low_water, reserve: Bytes(reserve) },
-                scratch_limit: scratch.map(Bytes),
-                env,
-                guide: GuideWords {
-                    memory: crate::domain::text::sanitise(word.as_bytes()).chars().take(16).collect(),
-                    ..GuideWords::default()
-                },
-            },
-        )
+        ("[a-z0-9][a-z0-9_-]{0,31}", text.clone(), (slots, rule), marks, sizes, env, text)
+            .prop_map(|(name, title, (max_concurrent, large), (high_water, low_water), (file, reserve, scratch), env, word)| {
+                Profile {
+                    name,
+                    title: crate::domain::text::sanitise(title.as_bytes()),
+                    max_concurrent,
+                    max_file_size: Bytes(file),
+                    large,
+                    memory: MemoryMarks { budget: None, high_water, low_water, reserve: Bytes(reserve) },
+                    scratch_limit: scratch.map(Bytes),
+                    env,
+                    guide: GuideWords {
+                        memory: crate::domain::text::sanitise(word.as_bytes()).chars().take(16).collect(),
+                        ..GuideWords::default()
+                    },
+                }
+            })
+            .prop_filter("the reserve leaves room", |profile| {
+                profile.memory.reserve < profile.memory.high_water.under(REFERENCE_BUDGET)
+            })
     }
 
     /// Ways to spoil a profile, and some that leave it sound.

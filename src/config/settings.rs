@@ -111,16 +111,19 @@ pub enum BudgetChoice {
 impl std::str::FromStr for BudgetChoice {
     type Err = String;
 
-    /// Reads `auto` or a size above zero.
+    /// Reads `auto` or a size that some job may fit in.
     fn from_str(text: &str) -> Result<Self, String> {
         match (text, text.parse::<Bytes>()) {
             ("auto", _) => Ok(Self::Auto),
-            (_, Ok(size)) if size > Bytes::ZERO => Ok(Self::Size(size)),
-            (_, Ok(_)) => Err(format!("`{}` is nothing at all", quoted(text))),
+            (_, Ok(size)) if size >= LEAST_BUDGET => Ok(Self::Size(size)),
+            (_, Ok(_)) => Err(format!("`{}` is too little for any job", quoted(text))),
             (_, Err(_)) => Err(format!("`{}` is not a size", quoted(text))),
         }
     }
 }
+
+/// A budget that no job fits in is a slip of the pen.
+const LEAST_BUDGET: Bytes = Bytes::mib(32);
 
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,7 +217,7 @@ fn settings<'d>(reader: &mut Reader<'d>, root: &Section<'d>, folder: &Path) -> S
         profile: reader.parsed(root, "profile", "a profile's name or file", name_or_file),
         preset: reader.parsed(root, "preset", "a preset's name or file", name_or_file),
         out: reader.parsed(root, "out", PATH, in_folder),
-        budget: reader.parsed(root, "budget", "auto, or a size above 0, such as 2GB", str::parse),
+        budget: reader.parsed(root, "budget", "auto, or a size of 32MB or more, such as 2GB", str::parse),
         overwrite,
         retries: reader.typed::<u32>(root, "retries", "a whole number from 0 to 100", |retries| {
             if *retries <= 100 { Ok(()) } else { Err(format!("{retries} further tries")) }
@@ -321,7 +324,11 @@ mod tests {
                 "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, budget, overwrite, retries, timeout, stall, state_dir, ffmpeg, log_file, color, ascii, plain, governor, theme, keys",
             ),
             ("color: pink", "1:8: color: unknown choice `pink`; allowed: auto, always or never"),
-            ("budget: 0", "1:9: budget: `0` is nothing at all; allowed: auto, or a size above 0, such as 2GB"),
+            ("budget: 0", "1:9: budget: `0` is too little for any job; allowed: auto, or a size of 32MB or more, such as 2GB"),
+            (
+                "budget: 10MB",
+                "1:9: budget: `10MB` is too little for any job; allowed: auto, or a size of 32MB or more, such as 2GB",
+            ),
             ("retries: 101", "1:10: retries: 101 further tries; allowed: a whole number from 0 to 100"),
             ("overwrite: yes", "1:12: overwrite: `yes` is not allowed here; allowed: true or false"),
             ("stall: soon", "1:8: stall: `soon` is not a duration; allowed: a duration such as 90s, 5m or 1h30m; 0 = no limit"),

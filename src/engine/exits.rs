@@ -227,12 +227,12 @@ impl Engine {
                 self.finish(id, ending(Outcome::Cancelled, "cancelled by the operator".to_owned(), Cause::Input), None);
             }
             StopReason::Timeout => {
-                let limit = self.config.timeout.unwrap_or_default().as_secs();
+                let limit = self.config.timeout.unwrap_or_default().as_secs_f64();
                 let reason = format!("ran longer than the limit of {limit} s (--timeout)");
                 self.finish(id, ending(Outcome::TimedOut, reason, Cause::Input), None);
             }
             StopReason::Stall => {
-                let limit = self.config.stall.unwrap_or_default().as_secs();
+                let limit = self.config.stall.unwrap_or_default().as_secs_f64();
                 let reason = format!("made no progress and used no CPU for {limit} s (--stall)");
                 self.end_failed(id, ending(Outcome::Stalled, reason, Cause::Host));
             }

@@ -8,10 +8,11 @@ pub mod lines;
 pub mod plan;
 pub mod summary;
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use crate::domain::command::{Command, RequestId};
 use crate::domain::event::{Event, EventKind, RunSummary};
+use crate::domain::text::error_words;
 use crate::runtime::link::{Link, Update};
 
 use lines::{LineStyle, Lines};
@@ -23,6 +24,8 @@ pub struct Sinks {
     pub log: Option<(Box<dyn Write + Send>, LineStyle)>,
     /// One JSON object a line.
     pub json: Option<Box<dyn Write + Send>>,
+    /// See [`Report::lost`].
+    pub lost: Vec<String>,
 }
 
 /// What came of a run.
@@ -34,6 +37,8 @@ pub struct Report {
     pub refused: Vec<(RequestId, String)>,
     /// Paths that could not be taken.
     pub skipped: u64,
+    /// What could not be written to its end, and why. A reader that went away by itself is no such thing.
+    pub lost: Vec<String>,
 }
 
 /// Follows a run to its end, writing every event to the sinks. The commands given are asked first, in order.
@@ -77,6 +82,7 @@ pub async fn follow(mut link: Link, commands: Vec<Command>, mut sinks: Sinks) ->
         }
     }
     sinks.flush();
+    report.lost = sinks.lost;
     report
 }
 
@@ -84,15 +90,15 @@ impl Sinks {
     fn write(&mut self, event: &Event, lines: &mut Lines) {
         if let Some(json) = &mut self.json {
             // A reader that has gone (`| head`) must not end the run.
-            let is_written = serde_json::to_writer(&mut *json, event).is_ok() && json.write_all(b"\n").is_ok();
-            if !is_written {
-                self.json = None;
-            }
+            let line = serde_json::to_writer(&mut *json, event).map_err(io::Error::from);
+            let written = line.and_then(|()| json.write_all(b"\n"));
+            self.lose_json(written);
         }
         if let Some((log, style)) = &mut self.log {
             for line in lines.of(event) {
-                if writeln!(log, "{}", style.render(&line)).is_err() {
-                    self.log = None;
+                let written = writeln!(log, "{}", style.render(&line));
+                if written.is_err() {
+                    self.lose_log(written);
                     break;
                 }
             }
@@ -106,11 +112,32 @@ impl Sinks {
     }
 
     fn flush(&mut self) {
-        if self.json.as_mut().is_some_and(|json| json.flush().is_err()) {
+        let flushed = self.json.as_mut().map_or(Ok(()), Write::flush);
+        self.lose_json(flushed);
+        let flushed = self.log.as_mut().map_or(Ok(()), |(log, _)| log.flush());
+        self.lose_log(flushed);
+    }
+
+    fn lose_json(&mut self, written: io::Result<()>) {
+        if let Err(error) = written {
             self.json = None;
+            self.lose("the JSON lines on stdout", &error);
         }
-        if self.log.as_mut().is_some_and(|(log, _)| log.flush().is_err()) {
-            self.log = None;
+    }
+
+    fn lose_log(&mut self, written: io::Result<()>) {
+        if let Err(error) = written {
+            // A terminal that is gone is no loss, and where it was is nobody to tell.
+            let is_file = self.log.take().is_some_and(|(_, style)| style.full_time);
+            if is_file {
+                self.lose("the log file", &error);
+            }
+        }
+    }
+
+    fn lose(&mut self, what: &str, error: &io::Error) {
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            self.lost.push(format!("{what} could not be written to the end: {}", error_words(error)));
         }
     }
 }

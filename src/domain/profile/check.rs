@@ -131,6 +131,9 @@ impl MemoryMarks {
         if is_above(REFERENCE_BUDGET.min(basis)) || is_above(basis) || grows_above {
             return Err("low_water is above high_water; allowed: at most high_water, whatever the budget".to_owned());
         }
+        if self.reserve >= self.high_water.under(basis) {
+            return Err("the reserve leaves nothing below high_water".to_owned());
+        }
         match self.budget {
             Some(budget) if self.high_water.under(budget) > budget => Err("high_water is above the budget".to_owned()),
             Some(budget) if self.reserve >= budget => Err("the reserve leaves nothing of the budget".to_owned()),

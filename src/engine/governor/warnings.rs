@@ -110,7 +110,8 @@ impl Engine {
         self.sign(OFTEN, passes >= PASSES, passes < PASSES, evidence);
         let is_failing = ended >= JOBS_AT_LEAST && bad * 10 > ended;
         self.sign(FAILING, is_failing, !is_failing, || format!("{bad} of the last {ended} jobs failed, stalled or timed out"));
-        let evidence = || format!("somebody else uses {}; the line is {}", base.whole(), lines.high_water);
+        let evidence =
+            || format!("others, and what is kept for plimsoll itself, take {}; the line is {}", base.whole(), lines.high_water);
         self.sign(FOREIGN, is_foreign, is_foreign_gone, evidence);
     }
 
