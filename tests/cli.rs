@@ -64,7 +64,7 @@ fn a_wrong_name_is_refused_with_the_likely_one_and_all_there_are() {
 fn a_wrong_value_is_refused_with_what_is_allowed_and_where_it_comes_from() {
     let (world, clip) = with_a_clip();
     let cases: &[(&str, &str, &str, &[&str])] = &[
-        ("--budget", "PLIMSOLL_BUDGET", "lots", &["'lots'", "give a size such as 1.5GB, or auto"]),
+        ("--budget", "PLIMSOLL_BUDGET", "lots", &["'lots'", "give a size of 32MB or more, such as 1.5GB, or auto"]),
         ("--budget", "PLIMSOLL_BUDGET", "1KB", &["too little for any job", "or auto"]),
         ("--timeout", "PLIMSOLL_TIMEOUT", "soon", &["'soon'", "such as 90s, 5m or 1h30m"]),
         ("--stall", "PLIMSOLL_STALL", "-5s", &["'-5s'", "such as 90s, 5m or 1h30m"]),
