@@ -170,14 +170,19 @@ fn one_run_of_a_comparison_is_taken_by_its_number() {
     assert!(Recording::read(tagged.as_bytes(), Some(3)).expect("read").events.is_empty());
 }
 
+/// A console that plays the recorded run.
+fn replayed(home: &std::path::Path) -> pty::Terminal {
+    let file = home.join("run.jsonl");
+    std::fs::write(&file, recorded().0).expect("written");
+    let terminal = pty::Terminal::start(120, 36, home, &["replay", file.to_str().expect("UTF-8")]);
+    terminal.wait_for("▶ run");
+    terminal
+}
+
 #[test]
 fn in_the_console_a_replay_stands_still_changes_its_speed_goes_forward_and_ends() {
-    let (text, _) = recorded();
     let home = tempfile::tempdir().expect("a folder");
-    let file = home.path().join("run.jsonl");
-    std::fs::write(&file, text).expect("written");
-    let mut terminal = pty::Terminal::start(120, 36, home.path(), &["replay", file.to_str().expect("UTF-8")]);
-    terminal.wait_for("▶ run");
+    let mut terminal = replayed(home.path());
     // No queue waits here: there is nothing to look ahead to.
     terminal.press("w");
     terminal.wait_for("this is a replay, no queue waits to be run");
@@ -198,12 +203,8 @@ fn in_the_console_a_replay_stands_still_changes_its_speed_goes_forward_and_ends(
 
 #[test]
 fn a_replay_is_left_without_a_question_for_nothing_runs() {
-    let (text, _) = recorded();
     let home = tempfile::tempdir().expect("a folder");
-    let file = home.path().join("run.jsonl");
-    std::fs::write(&file, text).expect("written");
-    let mut terminal = pty::Terminal::start(120, 36, home.path(), &["replay", file.to_str().expect("UTF-8")]);
-    terminal.wait_for("▶ run");
+    let mut terminal = replayed(home.path());
     terminal.press("q");
     assert!(terminal.end().success());
 }

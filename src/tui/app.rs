@@ -495,7 +495,7 @@ impl App {
             }
             Update::Event(event) => self.on_event(&event),
             Update::Reply(id, reply) => {
-                let (asked, reply) = (self.pending.remove(&id), reply);
+                let asked = self.pending.remove(&id);
                 if let (true, Err(told)) = (self.settings.replay, &reply) {
                     // How the recording is played now, or that it cannot be changed: no fault of anybody.
                     self.say(told.to_string(), false);
