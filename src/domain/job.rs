@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::media::{AudioStream, MediaInfo, VideoStream};
 use super::text::{as_text, as_text_option};
-use super::time::{Mono, Wall, as_seconds_option};
+use super::time::{Mono, Wall};
 use super::units::Bytes;
 
 /// Number of a job, rising by one from 1, never used twice in a run.
@@ -163,6 +164,8 @@ pub enum RejectReason {
     FrameTooLarge,
     /// Its predicted peak is over what it may ever get.
     NeverFits,
+    /// A codec that this ffmpeg cannot decode, or that the container asked for cannot hold.
+    DoesNotFit,
 }
 
 /// How a job ended.
@@ -283,44 +286,6 @@ pub struct Progress {
     pub written: Bytes,
     /// Seconds left at this speed; `None` when it cannot be told.
     pub eta_seconds: Option<u64>,
-}
-
-/// What the probe found in an input.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct MediaInfo {
-    /// The demuxer that reads it, as ffmpeg names it.
-    pub demuxer: String,
-    /// Duration, in seconds; `None` when it is not told.
-    #[serde(with = "as_seconds_option")]
-    pub duration: Option<Duration>,
-    /// The first video stream that is no cover picture.
-    pub video: Option<VideoStream>,
-    /// The first audio stream.
-    pub audio: Option<AudioStream>,
-}
-
-/// A video stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct VideoStream {
-    /// ffmpeg's name of the codec.
-    pub codec: String,
-    /// Pixels across.
-    pub width: u32,
-    /// Pixels down.
-    pub height: u32,
-    /// ffmpeg's name of the pixel format.
-    pub pixel_format: String,
-    /// Average frames per second.
-    pub fps: f64,
-}
-
-/// An audio stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AudioStream {
-    /// ffmpeg's name of the codec.
-    pub codec: String,
-    /// Channels.
-    pub channels: u32,
 }
 
 /// A line of a job's log.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::domain::account::Account;
 use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupResult};
 use crate::domain::command::{ClientId, Command, Rejection, RequestId};
 use crate::domain::event::{Event, Seq};
@@ -165,6 +166,8 @@ pub struct ExitReport {
     pub oom_killed: Option<bool>,
     /// Processor time that it took.
     pub cpu: Duration,
+    /// What it told of its work.
+    pub account: Account,
 }
 
 /// Why a job failed, in words, and what follows from it.
