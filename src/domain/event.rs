@@ -99,7 +99,7 @@ pub enum EventKind {
         /// The job.
         job: JobId,
         /// What it found.
-        media: MediaInfo,
+        media: Box<MediaInfo>,
         /// The peak that is expected of it.
         predicted_peak_bytes: Option<Bytes>,
         /// From how many finished jobs of its kind that is known; 0 = from the model alone.

@@ -273,7 +273,7 @@ impl State {
             EventKind::QueueRestored { jobs, interrupted } => self.notice(restored_words(*jobs, *interrupted)),
             EventKind::JobInspected { job, media, predicted_peak_bytes, pixels, .. } => {
                 if let Some(job) = self.jobs.get_mut(job) {
-                    job.media = Some(media.clone());
+                    job.media = Some(media.as_ref().clone());
                     job.pixels = *pixels;
                     job.predicted_peak = *predicted_peak_bytes;
                 }

@@ -250,7 +250,7 @@ impl Engine {
         let reason = format!("its picture becomes {}x{} on the way: it starts anew in that size", larger.width, larger.height);
         self.requeue_uncounted(id, &reason);
         if !self.state.shutting_down {
-            self.inspected(id, Inspection::Ready(MediaInfo { video: Some(larger), ..media }));
+            self.inspected(id, Inspection::Ready(Box::new(MediaInfo { video: Some(larger), ..media })));
         }
         self.clean_after(id, false);
     }

@@ -143,7 +143,7 @@ pub enum JobReport {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Inspection {
     /// It can be run.
-    Ready(MediaInfo),
+    Ready(Box<MediaInfo>),
     /// Its output is in place, made from the same bytes with the same preset.
     AlreadyDone {
         /// The output.

@@ -434,7 +434,7 @@ impl Shared {
         }
         if self.is_load(input) {
             return match loadjob::probe_load(input) {
-                Ok(clip) => Inspection::Ready(clip.media()),
+                Ok(clip) => Inspection::Ready(Box::new(clip.media())),
                 Err(error) => refuse(RejectReason::Unreadable, error.to_string()),
             };
         }
@@ -446,7 +446,7 @@ impl Shared {
             Ok(probed) => {
                 let media = probed.media.clone();
                 self.jobs().entry(job).or_default().probed = Some(probed);
-                Inspection::Ready(media)
+                Inspection::Ready(Box::new(media))
             }
             Err(rejected) => Inspection::Rejected(rejected),
         }

@@ -330,12 +330,15 @@ fn a_title_that_looks_like_progress_is_only_a_title() {
 }
 
 #[test]
-fn exit_code_zero_with_an_error_line_is_reported_with_the_reason() {
+fn exit_code_zero_with_a_complaint_of_the_input_is_well_and_told_and_with_one_of_the_host_it_is_not() {
     let mut rig = Rig::new();
     rig.start("echo '[error] File ended prematurely' >&2; exit 0");
     let exit = rig.exit();
-    assert_eq!(exit.exit, Exit::Code(0));
-    assert_eq!(exit.failure.unwrap().cause, Cause::Input);
+    assert_eq!((exit.exit, exit.failure), (Exit::Code(0), None));
+    assert_eq!(exit.account.first_complaint.as_deref(), Some("the file ends too early"));
+    let mut rig = Rig::new();
+    rig.start("echo '[error] file:/in.mp4: Input/output error' >&2; exit 0");
+    assert_eq!(rig.exit().failure.unwrap().cause, Cause::Host);
 }
 
 #[test]

@@ -724,9 +724,9 @@ impl Host for World {
                     Fate::Unfit(rejected) => Inspection::Rejected(rejected.clone()),
                     Fate::AlreadyDone => Inspection::AlreadyDone { output: PathBuf::from("/out/there.mp4") },
                     _ if self.index_of.get(&job).is_some_and(|index| *index < self.courses.len()) => {
-                        Inspection::Ready(self.courses[self.index_of[&job]].media.clone())
+                        Inspection::Ready(Box::new(self.courses[self.index_of[&job]].media.clone()))
                     }
-                    _ => Inspection::Ready(MediaInfo {
+                    _ => Inspection::Ready(Box::new(MediaInfo {
                         demuxer: "mov".to_owned(),
                         duration: Some(spec.length),
                         video: Some(VideoStream {
@@ -736,7 +736,7 @@ impl Host for World {
                             ..VideoStream::default()
                         }),
                         ..MediaInfo::default()
-                    }),
+                    })),
                 };
                 self.report(30, job, JobReport::Inspected(inspection));
             }

@@ -100,7 +100,7 @@ impl Story {
         };
         self.tell(EventKind::JobInspected {
             job: JobId(id),
-            media,
+            media: Box::new(media),
             predicted_peak_bytes: Some(Bytes::mib(peak)),
             learned_from: 0,
             pixels: 1920 * 1080,
