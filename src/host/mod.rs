@@ -46,6 +46,7 @@ pub mod standstill;
 pub mod store;
 pub mod supervisor;
 pub mod tool;
+pub mod verify;
 
 mod child;
 #[cfg(test)]
