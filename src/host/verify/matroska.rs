@@ -11,6 +11,7 @@ const SEEK_ID: u32 = 0x53ab;
 const SEEK_POSITION: u32 = 0x53ac;
 const INFO: u32 = 0x1549_a966;
 const TIMESTAMP_SCALE: u32 = 0x2a_d7b1;
+const DURATION: u32 = 0x4489;
 const TRACKS: u32 = 0x1654_ae6b;
 const TRACK_ENTRY: u32 = 0xae;
 const TRACK_NUMBER: u32 = 0xd7;
@@ -86,7 +87,7 @@ pub(super) fn read(input: &mut Input) -> Result<Made, Stop> {
     if segment.id != SEGMENT {
         return Err(damaged("its head is followed by no segment"));
     }
-    let mut film = Film { scale: 1_000_000, tracks: Vec::new(), clusters: Vec::new(), places: Vec::new() };
+    let mut film = Film { scale: 1_000_000, claim: None, tracks: Vec::new(), clusters: Vec::new(), places: Vec::new() };
     let mut at = segment.body;
     while at < segment.end {
         let found = element(input, at, segment.end)?;
@@ -105,13 +106,16 @@ pub(super) fn read(input: &mut Input) -> Result<Made, Stop> {
         return Err(damaged(format!("{} bytes stand after its end", input.len - segment.end)));
     }
     film.check_places(input, &segment)?;
-    super::made(film.tracks.into_iter().map(Track::told).collect())
+    let claim = film.claim.map(|ticks| ticks * film.scale as f64);
+    super::made(film.tracks.into_iter().map(|track| track.told(claim)).collect())
 }
 
 /// What has been read of a film.
 struct Film {
     /// Nanoseconds of a tick.
     scale: u64,
+    /// The length that the muxer wrote down, in ticks.
+    claim: Option<f64>,
     tracks: Vec<Track>,
     clusters: Vec<u64>,
     places: Vec<Place>,
@@ -138,8 +142,10 @@ impl Film {
 
     fn info(&mut self, input: &mut Input, info: &Element) -> Result<(), Stop> {
         each(input, info, |input, field| {
-            if field.id == TIMESTAMP_SCALE {
-                self.scale = unsigned(input, field)?;
+            match field.id {
+                TIMESTAMP_SCALE => self.scale = unsigned(input, field)?,
+                DURATION => self.claim = float(input, field)?,
+                _ => {}
             }
             Ok(())
         })
@@ -294,17 +300,23 @@ impl Track {
         self.until = self.until.max(time.saturating_add(told.unwrap_or(0)));
     }
 
-    fn told(self) -> MadeStream {
+    /// `claim` = nanoseconds that the film is said to last.
+    fn told(self, claim: Option<f64>) -> MadeStream {
         let kind = match self.kind {
             1 => MadeKind::Video,
             2 => MadeKind::Audio,
             17 => MadeKind::Subtitle,
             _ => MadeKind::Other,
         };
-        // Nothing says how long the last one is: as long as the one before it.
-        let guessed = self.before.filter(|_| self.until == self.last).map_or(0, |before| self.last.saturating_sub(before));
-        let seconds = |nanoseconds: i128| (self.packets > 0).then(|| nanoseconds as f64 / 1e9);
-        let (start, end) = (seconds(self.first), seconds(self.until.saturating_add(guessed)));
+        let mut end = self.until as f64;
+        if let Some(before) = self.before.filter(|_| self.until == self.last) {
+            // Nothing says how long the last one is: as long as the one before it, but within the film.
+            let last = self.last as f64;
+            end = last + self.last.saturating_sub(before) as f64;
+            end = claim.filter(|claim| *claim >= last).map_or(end, |claim| claim.min(end));
+        }
+        let seconds = |nanoseconds: f64| (self.packets > 0).then_some(nanoseconds / 1e9);
+        let (start, end) = (seconds(self.first as f64), seconds(end));
         MadeStream { kind, codec: self.codec, packets: self.packets, start, end, width: self.width, height: self.height }
     }
 }
@@ -354,6 +366,15 @@ fn unsigned(input: &mut Input, field: &Element) -> Result<u64, Stop> {
         return Err(damaged(format!("the number at byte {} has more than 8 bytes", field.at)));
     }
     Ok(number(input.up_to(field.body, 8, field.end)?, false))
+}
+
+fn float(input: &mut Input, field: &Element) -> Result<Option<f64>, Stop> {
+    let bits = unsigned(input, field)?;
+    let value = match field.end - field.body {
+        4 => f64::from(f32::from_bits(bits as u32)),
+        _ => f64::from_bits(bits),
+    };
+    Ok(Some(value).filter(|value| value.is_finite()))
 }
 
 fn full(count: usize) -> Result<(), Stop> {

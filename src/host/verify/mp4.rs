@@ -56,14 +56,18 @@ pub(super) fn read(input: &mut Input) -> Result<Made, Stop> {
         return Err(Stop::Unknown);
     }
     let scale = table::<Mvhd>(input, &parts, b"mvhd")?.ok_or_else(|| missing(b"mvhd"))?.timescale;
+    let mut film = Film { data, scale, chapters: Vec::new() };
+    for part in parts.iter().filter(|part| part.kind == *b"trak") {
+        film.chapters.extend(chapters_of(input, part)?);
+    }
     let mut streams = Vec::new();
     let mut held = 0_u64;
     for part in parts.iter().filter(|part| part.kind == *b"trak") {
-        let (stream, bytes) = track(input, part, &data, scale)?;
+        let (stream, bytes) = track(input, part, &film)?;
         held = held.saturating_add(bytes);
         streams.push(stream);
     }
-    let there = data.iter().fold(0, |sum: u64, range| sum + (range.end - range.start));
+    let there = film.data.iter().fold(0, |sum: u64, range| sum + (range.end - range.start));
     if held > there {
         return Err(damaged(format!("its index lists {held} bytes and {there} are in it")));
     }
@@ -133,26 +137,55 @@ fn table<T: Atom>(input: &Input, boxes: &[Head], kind: &[u8; 4]) -> Result<Optio
     }
 }
 
+/// What the tracks of a film have in common.
+struct Film {
+    /// Where its data is.
+    data: Vec<Range<u64>>,
+    /// Ticks of a second, for the film as a whole.
+    scale: u32,
+    /// Numbers of the tracks that hold names of chapters.
+    chapters: Vec<u32>,
+}
+
+/// The tracks that this one names as those with its chapters.
+fn chapters_of(input: &mut Input, trak: &Head) -> Result<Vec<u32>, Stop> {
+    let parts = children(input, trak)?;
+    let Some(references) = child(&parts, *b"tref") else { return Ok(Vec::new()) };
+    let kinds = children(input, references)?;
+    let Some(chapters) = child(&kinds, *b"chap") else { return Ok(Vec::new()) };
+    let numbers = input.load(chapters.body, chapters.end - chapters.body)?;
+    Ok(numbers.chunks_exact(4).map(|number| u32::from_be_bytes([number[0], number[1], number[2], number[3]])).collect())
+}
+
 /// One track, and the bytes that its samples take.
-fn track(input: &mut Input, trak: &Head, data: &[Range<u64>], movie_scale: u32) -> Result<(MadeStream, u64), Stop> {
+fn track(input: &mut Input, trak: &Head, film: &Film) -> Result<(MadeStream, u64), Stop> {
     let parts = children(input, trak)?;
     let media = needed(input, &parts, b"mdia")?;
     let info = needed(input, &media, b"minf")?;
     let samples = needed(input, &info, b"stbl")?;
 
-    let handler = child(&media, *b"hdlr").ok_or_else(|| missing(b"hdlr"))?;
-    let handler = input.up_to(handler.body, 12, handler.end)?.get(8..12).ok_or_else(|| missing(b"hdlr"))?;
-    let kind = match handler {
-        b"vide" => MadeKind::Video,
-        b"soun" => MadeKind::Audio,
-        b"sbtl" | b"subt" | b"subp" | b"clcp" => MadeKind::Subtitle,
-        _ => MadeKind::Other,
+    let header = child(&parts, *b"tkhd").ok_or_else(|| missing(b"tkhd"))?;
+    let version = input.up_to(header.body, 1, header.end)?.first().copied().unwrap_or(0);
+    let number_at = if version == 1 { 20 } else { 12 };
+    let names_chapters = match input.up_to(header.body + number_at, 4, header.end)?.try_into() {
+        Ok(number) => film.chapters.contains(&u32::from_be_bytes(number)),
+        Err(_) => return Err(missing(b"tkhd")),
     };
+    let handler = child(&media, *b"hdlr").ok_or_else(|| missing(b"hdlr"))?;
+    let handler = input.up_to(handler.body, 12, handler.end)?.get(8..12).ok_or_else(|| missing(b"hdlr"))?.to_owned();
     let description = child(&samples, *b"stsd").ok_or_else(|| missing(b"stsd"))?;
     // Eight bytes before the first entry; in an entry of a picture 32 before its size.
     let entry = input.up_to(description.body + 8, 36, description.end)?;
     let code = entry.get(4..8).ok_or_else(|| missing(b"stsd"))?;
     let codec = name([code[0], code[1], code[2], code[3]]);
+    let kind = match handler.as_slice() {
+        b"vide" => MadeKind::Video,
+        b"soun" => MadeKind::Audio,
+        b"sbtl" | b"subt" | b"subp" | b"clcp" => MadeKind::Subtitle,
+        // In MOV what is laid over the picture and what names its chapters look alike.
+        b"text" if !names_chapters => MadeKind::Subtitle,
+        _ => MadeKind::Other,
+    };
     let (width, height) = match (kind, entry.get(32..36)) {
         (MadeKind::Video, Some(size)) => {
             (u32::from(u16::from_be_bytes([size[0], size[1]])), u32::from(u16::from_be_bytes([size[2], size[3]])))
@@ -161,7 +194,7 @@ fn track(input: &mut Input, trak: &Head, data: &[Range<u64>], movie_scale: u32) 
         _ => (0, 0),
     };
 
-    let (packets, bytes) = match check_places(input, &samples, data) {
+    let (packets, bytes) = match check_places(input, &samples, &film.data) {
         // Of some old codecs of sound the sizes are told in a unit of their own.
         Err(Misplaced::Constant) if kind == MadeKind::Audio => return Err(Stop::Unknown),
         Err(Misplaced::Constant) => return Err(outside()),
@@ -170,7 +203,7 @@ fn track(input: &mut Input, trak: &Head, data: &[Range<u64>], movie_scale: u32) 
     };
     let mut stream = MadeStream { kind, codec, packets, start: None, end: None, width, height };
     let scale = table::<Mdhd>(input, &media, b"mdhd")?.ok_or_else(|| missing(b"mdhd"))?.timescale;
-    if scale == 0 || movie_scale == 0 {
+    if scale == 0 || film.scale == 0 {
         return Err(damaged("its index is not whole: a time scale is zero"));
     }
     let span = span(input, &samples, packets)?;
@@ -182,7 +215,7 @@ fn track(input: &mut Input, trak: &Head, data: &[Range<u64>], movie_scale: u32) 
         None => Elst::default(),
     };
     if let Some((first, last)) = span {
-        let shown = Shown::of(&edits, scale, movie_scale)?;
+        let shown = Shown::of(&edits, scale, film.scale)?;
         let at = |ticks: i128| ticks as f64 / f64::from(scale) + shown.shift;
         let start = at(first).max(shown.from);
         stream.start = Some(start);

@@ -148,11 +148,17 @@ fn what_is_told_of_a_film_is_what_ffprobe_finds_by_reading_every_packet() {
             if kind == MadeKind::Other {
                 continue;
             }
-            let codec = if matches!(case.container, Container::Mkv | Container::Webm) { "" } else { &ours.codec };
-            if !codec.is_empty() && Some(codec) != theirs["codec_tag_string"].as_str() {
+            let codec = ours.codec.as_str();
+            if !matches!(case.container, Container::Mkv | Container::Webm) && Some(codec) != theirs["codec_tag_string"].as_str() {
                 differs("codec", ours.codec.clone(), theirs["codec_tag_string"].to_string());
             }
-            let packets = number(&theirs["nb_read_packets"]).unwrap_or(0.0) as u64;
+            // A last text that only ends the one before it is listed and not read.
+            let count = if kind == MadeKind::Subtitle && matches!(case.container, Container::Mp4 | Container::Mov) {
+                "nb_frames"
+            } else {
+                "nb_read_packets"
+            };
+            let packets = number(&theirs[count]).unwrap_or(0.0) as u64;
             if ours.packets != packets {
                 differs("packets", ours.packets.to_string(), packets.to_string());
             }
