@@ -55,7 +55,7 @@ pub(super) fn read(input: &mut Input) -> Result<Made, Stop> {
     if parts.iter().any(|part| FRAGMENTS.contains(&&part.kind)) {
         return Err(Stop::Unknown);
     }
-    let scale = table::<Mvhd>(input, &parts, b"mvhd")?.ok_or_else(|| missing(b"mvhd"))?.timescale;
+    let scale = table::<Mvhd>(input, &parts)?.ok_or_else(|| missing(*b"mvhd"))?.timescale;
     let mut film = Film { data, scale, chapters: Vec::new() };
     for part in parts.iter().filter(|part| part.kind == *b"trak") {
         film.chapters.extend(chapters_of(input, part)?);
@@ -114,18 +114,18 @@ fn child(boxes: &[Head], kind: [u8; 4]) -> Option<&Head> {
     boxes.iter().find(|found| found.kind == kind)
 }
 
-fn missing(kind: &[u8; 4]) -> Stop {
-    damaged(format!("its index is not whole: `{}` is missing", name(*kind)))
+fn missing(kind: [u8; 4]) -> Stop {
+    damaged(format!("its index is not whole: `{}` is missing", name(kind)))
 }
 
-fn needed(input: &mut Input, boxes: &[Head], kind: &[u8; 4]) -> Result<Vec<Head>, Stop> {
-    let found = *child(boxes, *kind).ok_or_else(|| missing(kind))?;
+fn needed(input: &mut Input, boxes: &[Head], kind: [u8; 4]) -> Result<Vec<Head>, Stop> {
+    let found = *child(boxes, kind).ok_or_else(|| missing(kind))?;
     children(input, &found)
 }
 
 /// Decodes one box of a fixed form, to its last byte.
-fn table<T: Atom>(input: &Input, boxes: &[Head], kind: &[u8; 4]) -> Result<Option<T>, Stop> {
-    let Some(found) = child(boxes, *kind) else { return Ok(None) };
+fn table<T: Atom>(input: &Input, boxes: &[Head]) -> Result<Option<T>, Stop> {
+    let Some(found) = child(boxes, T::KIND.into()) else { return Ok(None) };
     let body = input.load(found.body, found.end - found.body)?;
     let mut rest = body.as_slice();
     match T::decode_body(&mut rest) {
@@ -160,23 +160,23 @@ fn chapters_of(input: &mut Input, trak: &Head) -> Result<Vec<u32>, Stop> {
 /// One track, and the bytes that its samples take.
 fn track(input: &mut Input, trak: &Head, film: &Film) -> Result<(MadeStream, u64), Stop> {
     let parts = children(input, trak)?;
-    let media = needed(input, &parts, b"mdia")?;
-    let info = needed(input, &media, b"minf")?;
-    let samples = needed(input, &info, b"stbl")?;
+    let media = needed(input, &parts, *b"mdia")?;
+    let info = needed(input, &media, *b"minf")?;
+    let samples = needed(input, &info, *b"stbl")?;
 
-    let header = child(&parts, *b"tkhd").ok_or_else(|| missing(b"tkhd"))?;
+    let header = child(&parts, *b"tkhd").ok_or_else(|| missing(*b"tkhd"))?;
     let version = input.up_to(header.body, 1, header.end)?.first().copied().unwrap_or(0);
     let number_at = if version == 1 { 20 } else { 12 };
     let names_chapters = match input.up_to(header.body + number_at, 4, header.end)?.try_into() {
         Ok(number) => film.chapters.contains(&u32::from_be_bytes(number)),
-        Err(_) => return Err(missing(b"tkhd")),
+        Err(_) => return Err(missing(*b"tkhd")),
     };
-    let handler = child(&media, *b"hdlr").ok_or_else(|| missing(b"hdlr"))?;
-    let handler = input.up_to(handler.body, 12, handler.end)?.get(8..12).ok_or_else(|| missing(b"hdlr"))?.to_owned();
-    let description = child(&samples, *b"stsd").ok_or_else(|| missing(b"stsd"))?;
+    let handler = child(&media, *b"hdlr").ok_or_else(|| missing(*b"hdlr"))?;
+    let handler = input.up_to(handler.body, 12, handler.end)?.get(8..12).ok_or_else(|| missing(*b"hdlr"))?.to_owned();
+    let description = child(&samples, *b"stsd").ok_or_else(|| missing(*b"stsd"))?;
     // Eight bytes before the first entry; in an entry of a picture 32 before its size.
     let entry = input.up_to(description.body + 8, 36, description.end)?;
-    let code = entry.get(4..8).ok_or_else(|| missing(b"stsd"))?;
+    let code = entry.get(4..8).ok_or_else(|| missing(*b"stsd"))?;
     let codec = name([code[0], code[1], code[2], code[3]]);
     let kind = match handler.as_slice() {
         b"vide" => MadeKind::Video,
@@ -190,7 +190,7 @@ fn track(input: &mut Input, trak: &Head, film: &Film) -> Result<(MadeStream, u64
         (MadeKind::Video, Some(size)) => {
             (u32::from(u16::from_be_bytes([size[0], size[1]])), u32::from(u16::from_be_bytes([size[2], size[3]])))
         }
-        (MadeKind::Video, None) => return Err(missing(b"stsd")),
+        (MadeKind::Video, None) => return Err(missing(*b"stsd")),
         _ => (0, 0),
     };
 
@@ -202,7 +202,7 @@ fn track(input: &mut Input, trak: &Head, film: &Film) -> Result<(MadeStream, u64
         Ok(found) => found,
     };
     let mut stream = MadeStream { kind, codec, packets, start: None, end: None, width, height };
-    let scale = table::<Mdhd>(input, &media, b"mdhd")?.ok_or_else(|| missing(b"mdhd"))?.timescale;
+    let scale = table::<Mdhd>(input, &media)?.ok_or_else(|| missing(*b"mdhd"))?.timescale;
     if scale == 0 || film.scale == 0 {
         return Err(damaged("its index is not whole: a time scale is zero"));
     }
@@ -210,7 +210,7 @@ fn track(input: &mut Input, trak: &Head, film: &Film) -> Result<(MadeStream, u64
     let edits = match child(&parts, *b"edts") {
         Some(edits) => {
             let edits = children(input, &edits.clone())?;
-            table::<Elst>(input, &edits, b"elst")?.unwrap_or_default()
+            table::<Elst>(input, &edits)?.unwrap_or_default()
         }
         None => Elst::default(),
     };
@@ -272,14 +272,14 @@ impl From<Stop> for Misplaced {
 
 /// Sees that every sample lies in a box of data; tells how many there are and what they take.
 fn check_places(input: &Input, boxes: &[Head], data: &[Range<u64>]) -> Result<(u64, u64), Misplaced> {
-    let Some(Stsz { samples }) = table::<Stsz>(input, boxes, b"stsz")? else {
+    let Some(Stsz { samples }) = table::<Stsz>(input, boxes)? else {
         // A compact table of sizes, which ffmpeg does not write.
-        return Err(if child(boxes, *b"stz2").is_some() { Stop::Unknown } else { missing(b"stsz") }.into());
+        return Err(if child(boxes, *b"stz2").is_some() { Stop::Unknown } else { missing(*b"stsz") }.into());
     };
-    let runs = table::<Stsc>(input, boxes, b"stsc")?.ok_or_else(|| missing(b"stsc"))?.entries;
-    let chunks = match table::<Stco>(input, boxes, b"stco")? {
+    let runs = table::<Stsc>(input, boxes)?.ok_or_else(|| missing(*b"stsc"))?.entries;
+    let chunks = match table::<Stco>(input, boxes)? {
         Some(short) => short.entries.into_iter().map(u64::from).collect(),
-        None => table::<Co64>(input, boxes, b"co64")?.ok_or_else(|| missing(b"stco"))?.entries,
+        None => table::<Co64>(input, boxes)?.ok_or_else(|| missing(*b"stco"))?.entries,
     };
     let listed = match &samples {
         StszSamples::Identical { count, .. } => u64::from(*count),
@@ -316,8 +316,8 @@ fn check_places(input: &Input, boxes: &[Head], data: &[Range<u64>]) -> Result<(u
 /// Begin of the first and end of the last sample in the order of showing, in ticks of the media. Both tables must tell of
 /// exactly `packets` samples.
 fn span(input: &Input, boxes: &[Head], packets: u64) -> Result<Option<(i128, i128)>, Stop> {
-    let lengths = table::<Stts>(input, boxes, b"stts")?.ok_or_else(|| missing(b"stts"))?.entries;
-    let delays = table::<Ctts>(input, boxes, b"ctts")?.map(|table| table.entries);
+    let lengths = table::<Stts>(input, boxes)?.ok_or_else(|| missing(*b"stts"))?.entries;
+    let delays = table::<Ctts>(input, boxes)?.map(|table| table.entries);
     let disagree = || damaged("its index is not whole: its tables disagree on how many samples there are");
     let timed: u64 = lengths.iter().map(|entry| u64::from(entry.sample_count)).sum();
     let delayed: Option<u64> = delays.as_ref().map(|delays| delays.iter().map(|entry| u64::from(entry.sample_count)).sum());
