@@ -216,6 +216,9 @@ fn made(streams: Vec<MadeStream>) -> Result<Made, Stop> {
             MadeKind::Subtitle | MadeKind::Other => {}
         }
     }
+    if streams.iter().any(|stream| stream.kind == MadeKind::Video && (stream.width == 0 || stream.height == 0)) {
+        return Err(damaged("the size of its picture is not told"));
+    }
     if streams.is_empty() {
         return Err(damaged("no stream is in it"));
     }

@@ -300,3 +300,58 @@ fn bytes_of_chance_neither_stop_a_reader_nor_make_a_cut_file_whole() {
     };
     runner.run(&(spoilt, cut), property).expect("holds");
 }
+
+/// A made file by its name in the table.
+fn bytes_of(what: &str) -> (Container, Vec<u8>) {
+    let (case, path) = made_files().iter().find(|(case, _)| case.what == what).expect("a case of that name");
+    (case.container, fs::read(path).expect("read"))
+}
+
+/// Where `mark` stands the `nth` time, from 0.
+fn place_of(bytes: &[u8], mark: &[u8], nth: usize) -> usize {
+    let mut places = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(mark));
+    places.nth(nth).unwrap_or_else(|| panic!("{mark:?} stands there"))
+}
+
+#[test]
+fn a_file_of_the_right_length_is_not_whole_when_its_parts_contradict_each_other() {
+    // What is spoilt, where it stands (after a mark, so many bytes on), the new bytes, and what is said.
+    type Spoilt = (&'static str, &'static str, &'static [u8], usize, &'static [u8], &'static str);
+    const SPOILT: [Spoilt; 12] = [
+        ("a chunk before the data", "a film", b"stco", 12, &[0, 0, 0, 8], "outside the data"),
+        ("a chunk beyond the file", "a film", b"stco", 12, &[0x7f, 0, 0, 0], "outside the data"),
+        ("a sample that is too large", "a film", b"stsz", 16, &[0x00, 0xff, 0xff, 0xff], "outside the data"),
+        ("fewer times than samples", "a film", b"stts", 15, &[9], "disagree"),
+        ("more samples in a chunk", "a film", b"stsc", 19, &[200], "disagree"),
+        ("a table that does not fill its box", "a film", b"stts", 11, &[0], "does not fill its box"),
+        ("no length of writing", "a film", b"mdat", 0, b"free", "outside the data"),
+        ("a time scale of zero", "a film", b"mdhd", 16, &[0, 0, 0, 0], "time scale"),
+        ("a picture of no width", "a film", b"avc1\0\0\0\0\0\0\0\x01", 28, &[0, 0], "size of its picture"),
+        ("a cue beside its cluster", "a Matroska film", b"\xf7\x81\x01\xf1\x82", 5, &[0xff, 0xff], "points at byte"),
+        ("a track without a head", "a Matroska film", b"\xd7\x81\x01", 2, &[9], "belongs to track"),
+        ("zeros in place of a block", "a Matroska film", b"\x1f\x43\xb6\x75", 16, &[0; 8], "no element"),
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("spoilt");
+    for (what, file, mark, on, new, said) in SPOILT {
+        let (container, mut bytes) = bytes_of(file);
+        let at = place_of(&bytes, mark, 0) + on;
+        assert_ne!(&bytes[at..at + new.len()], new, "{what}: it is spoilt at all");
+        bytes[at..at + new.len()].copy_from_slice(new);
+        match read_bytes(&path, &bytes, container) {
+            Err(NotWhole::Damaged(reason)) => assert!(reason.contains(said), "{what}: {reason}"),
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_follows_the_end_of_a_film_makes_it_not_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("longer");
+    for what in ["a film", "a sound, index first", "a Matroska film"] {
+        let (container, mut bytes) = bytes_of(what);
+        bytes.extend([0; 64]);
+        assert!(read_bytes(&path, &bytes, container).is_err(), "{what}");
+    }
+}
