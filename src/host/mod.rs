@@ -52,6 +52,7 @@ pub mod supervisor;
 pub mod tally;
 pub mod tool;
 pub mod tracks;
+pub mod verify;
 
 mod child;
 #[cfg(test)]
