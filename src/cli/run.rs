@@ -91,6 +91,7 @@ pub fn session(
     let host = HostConfig {
         state_dir: resolved.state_dir.clone(),
         out: resolved.out.clone(),
+        flat: resolved.flat,
         overwrite: resolved.overwrite,
         presets,
         ffmpeg,
@@ -177,8 +178,12 @@ pub(super) fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<(Path
         let name = preset.unwrap_or_else(|| default.clone());
         let Some(preset) = presets.get(&name) else { continue };
         // What cannot be taken is told by the run.
-        scan::find(&paths, preset, &resolved.out, &mut |path, found| {
-            files.extend(found.ok().map(|_| (path.to_owned(), name.clone())));
+        let request = scan::Request { paths: &paths, preset, out: &resolved.out, record: &|_| None };
+        let mut seen = std::collections::BTreeSet::new();
+        scan::find(&request, &mut |path, found| {
+            if found.is_ok() && seen.insert(scan::input_key(path)) {
+                files.push((path.to_owned(), name.clone()));
+            }
         });
     }
     Ok(files)

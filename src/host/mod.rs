@@ -29,6 +29,8 @@ pub mod loadjob;
 pub mod loggate;
 pub mod logread;
 pub mod machine;
+pub mod mark;
+pub mod naming;
 pub mod probe;
 pub mod procfs;
 pub mod progress;
@@ -41,11 +43,14 @@ pub mod rungroup;
 pub mod sampler;
 pub mod scan;
 pub mod scratch;
+pub mod sniff;
 pub mod spawner;
 pub mod standstill;
 pub mod store;
 pub mod supervisor;
 pub mod tool;
+pub mod walk;
+pub mod workplace;
 
 mod child;
 #[cfg(test)]
