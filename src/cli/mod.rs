@@ -5,6 +5,7 @@ pub mod args;
 pub mod catalog;
 pub mod compare;
 pub mod demo;
+mod descriptors;
 pub mod doctor;
 pub mod foresee;
 pub mod neighbour;

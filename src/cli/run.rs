@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::Result;
 
-use super::Usage;
+use super::{Usage, descriptors};
 use super::compare::aside::Aside;
 use super::options::Resolved;
 use super::session::{Front, Session, has_terminal};
@@ -68,7 +68,11 @@ pub fn session(
     commands: Vec<Command>,
     wish: Wish,
 ) -> Result<Session, Usage> {
-    let profile = resolved.load_profile()?;
+    let mut profile = resolved.load_profile()?;
+    let mut profiles = resolved.all_profiles(&profile);
+    if let Some(remark) = descriptors::fit(descriptors::raise(), &mut profile, &mut profiles)? {
+        super::tell(&format!("plimsoll: {remark}\n"));
+    }
     let (preset, presets) = resolved.load_presets()?;
     let mut front = front(resolved, &profile, wish);
     let aside = Aside::default();
@@ -76,7 +80,7 @@ pub fn session(
         options.lookup.compare = Some(aside.clone().maker(resolved.clone(), preset.clone()));
     }
     let engine = EngineConfig {
-        profiles: resolved.all_profiles(&profile),
+        profiles,
         profile,
         presets: presets.clone(),
         preset,
