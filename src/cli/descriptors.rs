@@ -20,7 +20,8 @@ const LEAST: u64 = ALWAYS + A_JOB;
 const WANTED: u64 = 4096;
 
 /// What to do about a limit that is too low.
-const ADVICE: &str = "raise the limit with `ulimit -n 1024`, in a service with LimitNOFILE=1024, in Docker with --ulimit nofile=1024";
+const ADVICE: &str =
+    "raise the limit with `ulimit -n 1024`, in a service with LimitNOFILE=1024, in Docker with --ulimit nofile=1024";
 
 /// Raises the limit of this process as far as its hard limit allows; the limit in force.
 pub fn raise() -> u64 {

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::Result;
 
-use super::{Usage, descriptors};
 use super::compare::aside::Aside;
 use super::options::Resolved;
 use super::session::{Front, Session, has_terminal};
+use super::{Usage, descriptors};
 use crate::config::settings::{ColorChoice, ThemeChoice};
 use crate::config::{queue, search};
 use crate::domain::command::Command;

@@ -97,7 +97,9 @@ impl Session {
             thread("log", Waits::Time, move |runtime| runtime.block_on(headless::follow(link, Vec::new(), sinks)))
         });
         let logger = logger.transpose()?;
-        let watcher = thread("watcher", Waits::Time, move |runtime| runtime.block_on(headless::follow(watcher, Vec::new(), Sinks::default())))?;
+        let watcher = thread("watcher", Waits::Time, move |runtime| {
+            runtime.block_on(headless::follow(watcher, Vec::new(), Sinks::default()))
+        })?;
         if let Some(watch) = self.watch {
             let link = attacher.attach();
             std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch(link)).wrap_err("cannot start a thread")?;

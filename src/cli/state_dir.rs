@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn the_usual_places_are_taken_without_a_word_and_nothing_is_made_there() {
         let dir = tempfile::tempdir().expect("folder");
-        let (home, state, nowhere) = (dir.path().join("home"), dir.path().join("state"), Path::new("/proc/nowhere"));
+        let (home, state, nowhere) = (dir.path().join("home"), dir.path().join("state"), Path::new("/dev/null/nowhere"));
         let plain = |folder: PathBuf| Chosen { folder, remark: None };
         assert_eq!(chosen(&[("HOME", &home)], nowhere).expect("chosen"), plain(home.join(".local/state/plimsoll")));
         let both = [("HOME", home.as_path()), ("XDG_STATE_HOME", state.as_path())];
@@ -127,11 +127,11 @@ mod tests {
     #[test]
     fn a_user_without_a_home_gets_the_systems_folder_else_one_of_his_own_and_is_told() {
         let dir = tempfile::tempdir().expect("folder");
-        let (system, nowhere) = (dir.path().join("lib/plimsoll"), Path::new("/proc/nowhere"));
+        let (system, nowhere) = (dir.path().join("lib/plimsoll"), Path::new("/dev/null/nowhere"));
         let first = chosen(&[], &system).expect("chosen");
         assert_eq!(first.folder, system);
         assert!(first.remark.expect("told").contains("neither XDG_STATE_HOME nor HOME is set"));
-        for home in ["/nonexistent", "/proc/nobody", "/dev/null"] {
+        for home in ["/nonexistent", "/dev/null/nobody", "/dev/null"] {
             let last = chosen(&[("HOME", Path::new(home)), ("TMPDIR", dir.path())], nowhere).expect("chosen");
             assert_eq!(last.folder, uid_folder(dir.path()), "{home}");
             let remark = last.remark.expect("told");
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_folder_of_the_last_resort_is_closed_and_what_somebody_planted_in_its_place_is_refused() {
         let dir = tempfile::tempdir().expect("folder");
-        let (nowhere, folder) = (Path::new("/proc/nowhere"), uid_folder(dir.path()));
+        let (nowhere, folder) = (Path::new("/dev/null/nowhere"), uid_folder(dir.path()));
         std::fs::create_dir(&folder).expect("made");
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).expect("opened");
         chosen(&[("TMPDIR", dir.path())], nowhere).expect("ours");

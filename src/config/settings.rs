@@ -307,7 +307,7 @@ mod tests {
             governor: Some(false),
             theme: Some(ThemeChoice::HighContrast),
             keys: vec![
-                KeySetting { action: "cancel".to_owned(), at: (18, 3), keys: vec![("X".to_owned(), (18, 11))] },
+                KeySetting { action: "cancel".to_owned(), at: (19, 3), keys: vec![("X".to_owned(), (19, 11))] },
                 KeySetting {
                     action: "help".to_owned(),
                     at: (19, 3),

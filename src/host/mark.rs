@@ -191,10 +191,12 @@ fn position_of_tags(seek_head: &[u8]) -> Option<u64> {
 }
 
 fn has_mark(tags: &[u8]) -> bool {
-    elements(tags).filter(|(id, _)| *id == TAG).flat_map(|(_, tag)| elements(tag)).filter(|(id, _)| *id == SIMPLE_TAG).any(|(_, simple)| {
-        let part = |wanted| elements(simple).find(|(id, _)| *id == wanted).map_or(&[][..], |(_, content)| content);
-        part(TAG_NAME).eq_ignore_ascii_case(b"ENCODED_BY") && is_mark(part(TAG_STRING))
-    })
+    elements(tags).filter(|(id, _)| *id == TAG).flat_map(|(_, tag)| elements(tag)).filter(|(id, _)| *id == SIMPLE_TAG).any(
+        |(_, simple)| {
+            let part = |wanted| elements(simple).find(|(id, _)| *id == wanted).map_or(&[][..], |(_, content)| content);
+            part(TAG_NAME).eq_ignore_ascii_case(b"ENCODED_BY") && is_mark(part(TAG_STRING))
+        },
+    )
 }
 
 /// The provider of a service, in a packet of the table that describes services (number 0x11): a descriptor 0x48 with its
@@ -202,7 +204,7 @@ fn has_mark(tags: &[u8]) -> bool {
 fn transport_stream(head: &[u8]) -> bool {
     let Some((first, size)) = sniff::ts_layout(head) else { return false };
     head[first..].chunks(size).filter_map(|packet| packet.get(..188)).any(|packet| {
-        let is_table = packet[0] == 0x47 && packet[1] & 0x1f == 0 && packet[2] == 0x11;
+        let is_table = packet[0] == 0x47 && packet[1].trailing_zeros() >= 5 && packet[2] == 0x11;
         let provider = |window: &[u8]| match window {
             [0x48, _, _, length, name @ ..] => usize::from(*length) == MARK.len() && is_mark(name),
             _ => false,

@@ -61,7 +61,15 @@ pub struct NameBook {
 impl NameBook {
     /// A book for outputs in the folder `out`, absolute. With `overwrite` a file that is there does not take a name.
     pub fn new(out: impl Into<PathBuf>, overwrite: bool) -> Self {
-        Self { out: out.into(), overwrite, outputs: BTreeSet::new(), inputs: BTreeSet::new(), next: BTreeMap::new(), is_flat: false, last: None }
+        Self {
+            out: out.into(),
+            overwrite,
+            outputs: BTreeSet::new(),
+            inputs: BTreeSet::new(),
+            next: BTreeMap::new(),
+            is_flat: false,
+            last: None,
+        }
     }
 
     /// The same book, with all outputs in one folder if `is_flat`.

@@ -203,7 +203,8 @@ impl RealHost {
         let names = Mutex::new(NameBook::new(&config.out, config.overwrite).flat(config.flat));
         let jobs = Mutex::default();
         let folders = Folders::default();
-        let shared = Shared { config, prober, inputs, store, ledger, names, definitions, jobs, supervisor, scratch, fences, folders };
+        let shared =
+            Shared { config, prober, inputs, store, ledger, names, definitions, jobs, supervisor, scratch, fences, folders };
         let shared = Arc::new(shared);
         // Weak: the supervisor within sends what the thread waits for, and neither would ever end.
         let forwarding = Arc::downgrade(&shared);
@@ -571,20 +572,25 @@ impl Shared {
         let in_use = self.folders.make_below(&self.config.out, &order.output).map_err(|error| {
             let folder = path_text(order.output.parent().unwrap_or(&order.output));
             let why = error_words(&error);
-            Failure { cause: Cause::Host, reason: format!("cannot make the folder {folder}: {why}; choose another folder with --out") }
+            Failure {
+                cause: Cause::Host,
+                reason: format!("cannot make the folder {folder}: {why}; choose another folder with --out"),
+            }
         });
-        let result = in_use.and_then(|_in_use| publish::finalize(&FinalizeOrder {
-            part: &part,
-            input: &order.input,
-            input_id,
-            output: &order.output,
-            preset: &preset,
-            media: &order.media,
-            overwrite: self.config.overwrite,
-            prober: self.prober.as_ref().filter(|_| probed.is_some()),
-            store: &self.store,
-            now: super::joblog::wall_now(),
-        }));
+        let result = in_use.and_then(|_in_use| {
+            publish::finalize(&FinalizeOrder {
+                part: &part,
+                input: &order.input,
+                input_id,
+                output: &order.output,
+                preset: &preset,
+                media: &order.media,
+                overwrite: self.config.overwrite,
+                prober: self.prober.as_ref().filter(|_| probed.is_some()),
+                store: &self.store,
+                now: super::joblog::wall_now(),
+            })
+        });
         if result.is_err() {
             self.folders.remove_empty();
             // The part is removed with the cleanup that follows, which tells what it held.

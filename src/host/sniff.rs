@@ -17,6 +17,13 @@ const SOUND_ENDINGS: &[&str] = &[
     "aiff", "amr", "caf",
 ];
 
+/// Endings that promise a film or a sound beyond doubt: something else under such a name is judged, so that its owner hears
+/// of it. Others mean something else as well, as `ts` and `mts` mean program sources.
+const SURE_ENDINGS: &[&str] =
+    &["mp4", "m4v", "mov", "mkv", "webm", "avi", "m2ts", "mpg", "mpeg", "vob", "flv", "wmv", "3gp", "ogv"];
+/// The same for sounds.
+const SURE_SOUNDS: &[&str] = &["mp3", "m4a", "wav", "flac", "aac", "opus", "wma"];
+
 /// What the first bytes of a file say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
@@ -62,10 +69,8 @@ pub fn taken(head: &[u8], ending: &[u8], wants_picture: bool) -> Option<Format> 
         Content::Medium(Medium::Film, format) => Some(format),
         Content::Medium(Medium::Sound, format) => (!wants_picture).then_some(format),
         Content::Medium(Medium::Either, format) => (!wants_picture || !is_in(SOUND_ENDINGS)).then_some(format),
-        Content::Unknown => {
-            (is_in(FILM_ENDINGS) || (!wants_picture && is_in(SOUND_ENDINGS))).then_some(Format::Rest)
-        }
-        Content::Other => None,
+        Content::Unknown => (is_in(FILM_ENDINGS) || (!wants_picture && is_in(SOUND_ENDINGS))).then_some(Format::Rest),
+        Content::Other => (is_in(SURE_ENDINGS) || (!wants_picture && is_in(SURE_SOUNDS))).then_some(Format::Rest),
     }
 }
 
@@ -178,8 +183,8 @@ fn boxes(head: &[u8]) -> Option<Content> {
     match &head[4..8] {
         b"ftyp" => Some(match &head[8..12] {
             // Pictures, alone or as a burst, and raw pictures of cameras.
-            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"mif2" | b"msf1" | b"avif" | b"avis" | b"crx "
-            | b"jp2 " | b"jpx " | b"jpm " => Content::Other,
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"mif2" | b"msf1" | b"avif" | b"avis"
+            | b"crx " | b"jp2 " | b"jpx " | b"jpm " => Content::Other,
             b"M4A " | b"M4B " | b"M4P " | b"F4A " | b"F4B " | b"aax " => Content::Medium(Medium::Sound, Format::Mp4),
             _ => MP4,
         }),
@@ -276,24 +281,21 @@ fn is_mpeg_video(head: &[u8]) -> bool {
 
 /// MPEG-4 part 2: a visual object sequence, or a video object with its layer.
 fn is_mpeg4_stream(head: &[u8]) -> bool {
-    match head {
-        [0, 0, 1, 0xb0, _, 0, 0, 1, 0xb2 | 0xb5, ..] => true,
-        [0, 0, 1, 0..=0x1f, 0, 0, 1, 0x20..=0x2f, ..] => true,
-        _ => false,
-    }
+    matches!(head, [0, 0, 1, 0xb0, _, 0, 0, 1, 0xb2 | 0xb5, ..] | [0, 0, 1, 0..=0x1f, 0, 0, 1, 0x20..=0x2f, ..])
 }
 
 /// H.264 and H.265 as a row of units: access unit delimiter or parameter sets first, and at least two units.
 fn is_annex_b(head: &[u8]) -> bool {
-    let first = match head {
-        [0, 0, 0, 1, rest @ ..] | [0, 0, 1, rest @ ..] => rest,
-        _ => return false,
-    };
-    let is_h264 = |unit: &[u8]| matches!(unit, [byte, ..] if byte & 0x80 == 0 && ((byte & 0x1f == 7 && byte & 0x60 != 0) || *byte == 9));
+    let ([0, 0, 0, 1, first @ ..] | [0, 0, 1, first @ ..]) = head else { return false };
+    let is_h264 =
+        |unit: &[u8]| matches!(unit, [byte, ..] if byte & 0x80 == 0 && ((byte & 0x1f == 7 && byte & 0x60 != 0) || *byte == 9));
     let is_h265 = |unit: &[u8]| matches!(unit, [0x40 | 0x42 | 0x46, 1, ..]);
-    let units: Vec<&[u8]> = head.windows(3).enumerate().filter(|(_, code)| *code == [0, 0, 1]).map(|(at, _)| &head[at + 3..]).collect();
+    let units: Vec<&[u8]> =
+        head.windows(3).enumerate().filter(|(_, code)| *code == [0, 0, 1]).map(|(at, _)| &head[at + 3..]).collect();
     let has = |wanted: fn(&[u8]) -> bool| units.iter().any(|unit| wanted(unit));
-    (is_h264(first) && has(|unit| matches!(unit, [byte, ..] if byte & 0x9f == 7)) && has(|unit| matches!(unit, [byte, ..] if byte & 0x9f == 8)))
+    (is_h264(first)
+        && has(|unit| matches!(unit, [byte, ..] if byte & 0x9f == 7))
+        && has(|unit| matches!(unit, [byte, ..] if byte & 0x9f == 8)))
         || (is_h265(first) && has(|unit| matches!(unit, [0x42, 1, ..])) && has(|unit| matches!(unit, [0x44, 1, ..])))
 }
 

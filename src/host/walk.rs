@@ -25,13 +25,42 @@ pub const OUT_FOLDER: &str = "plimsoll-out";
 /// Folders of systems and network stores that hold thumbnails, deleted files and the like, in lower case. Hidden ones need
 /// no name here.
 const PASSED_FOLDERS: &[&str] = &[
-    "@eadir", "#recycle", "@recycle", "@recently-snapshot", "#snapshot", "@tmp", "@__thumb", "$recycle.bin", "recycler",
-    "system volume information", "lost+found", "network trash folder", "temporary items", "__macosx",
+    "@eadir",
+    "#recycle",
+    "@recycle",
+    "@recently-snapshot",
+    "#snapshot",
+    "@tmp",
+    "@__thumb",
+    "$recycle.bin",
+    "recycler",
+    "system volume information",
+    "lost+found",
+    "network trash folder",
+    "temporary items",
+    "__macosx",
 ];
 /// Endings of downloads that are not whole yet.
 const HALF_ENDINGS: &[&str] = &[
-    "part", "partial", "crdownload", "download", "opdownload", "filepart", "aria2", "!qb", "!ut", "!bt", "bc!", "!sync", "dtapart",
-    "unconfirmed", "ytdl", "td", "xltd", "incomplete", "tmp",
+    "part",
+    "partial",
+    "crdownload",
+    "download",
+    "opdownload",
+    "filepart",
+    "aria2",
+    "!qb",
+    "!ut",
+    "!bt",
+    "bc!",
+    "!sync",
+    "dtapart",
+    "unconfirmed",
+    "ytdl",
+    "td",
+    "xltd",
+    "incomplete",
+    "tmp",
 ];
 /// Folders that are open at a time; deeper ones are read into memory.
 const OPEN_FOLDERS: usize = 4;
@@ -133,14 +162,26 @@ impl Passed {
             ),
             (&self.halves, LogLevel::Info, "passed over: ", "half download", "half downloads", ""),
             (&self.links, LogLevel::Info, "followed ", "link", "links", ""),
-            (&self.doubles, LogLevel::Info, "passed over: ", "link to what is searched already", "links to what is searched already", ""),
-            (&self.broken, LogLevel::Warning, "passed over: ", "broken link that leads nowhere", "broken links that lead nowhere", ""),
+            (
+                &self.doubles,
+                LogLevel::Info,
+                "passed over: ",
+                "link to what is searched already",
+                "links to what is searched already",
+                "",
+            ),
+            (
+                &self.broken,
+                LogLevel::Warning,
+                "passed over: ",
+                "broken link that leads nowhere",
+                "broken links that lead nowhere",
+                "",
+            ),
         ];
         let counted = kinds.into_iter().filter(|(counted, ..)| counted.number > 0);
         counted
-            .map(|(counted, level, before, one, several, after)| {
-                (level, format!("{before}{}{after}", counted.words(one, several)))
-            })
+            .map(|(counted, level, before, one, several, after)| (level, format!("{before}{}{after}", counted.words(one, several))))
             .collect()
     }
 }
@@ -257,7 +298,9 @@ impl<'a, 't> Walk<'a, 't> {
     fn is_passed_folder(&self, real: &Path) -> bool {
         let name = real.file_name().unwrap_or_default();
         let is_known = || PASSED_FOLDERS.iter().any(|known| name.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
-        name == OUT_FOLDER || name == WORK_FOLDER || Some(real) == self.out.as_deref() || is_known()
+        // One browser keeps a download in a folder of its own until it is whole.
+        let is_half = real.extension().is_some_and(|ending| ending == "download");
+        name == OUT_FOLDER || is_half || name == WORK_FOLDER || Some(real) == self.out.as_deref() || is_known()
     }
 
     /// Where a link leads: a file is taken unless it is found without the link, a folder is searched unless it was.
