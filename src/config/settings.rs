@@ -310,8 +310,8 @@ mod tests {
                 KeySetting { action: "cancel".to_owned(), at: (19, 3), keys: vec![("X".to_owned(), (19, 11))] },
                 KeySetting {
                     action: "help".to_owned(),
-                    at: (19, 3),
-                    keys: vec![("?".to_owned(), (19, 10)), ("7".to_owned(), (19, 15))],
+                    at: (20, 3),
+                    keys: vec![("?".to_owned(), (20, 10)), ("7".to_owned(), (20, 15))],
                 },
             ],
         };
