@@ -239,6 +239,7 @@ impl Engine {
             Input::CleanupDone(cleanup, result) => self.cleanup_done(cleanup, result),
             Input::Persisted(seq) => self.persisted = self.persisted.max(seq),
             Input::Fault { what, detail } => self.emit(EventKind::Fault { what, detail }),
+            Input::Note { level, text } => self.log(None, level, text),
             Input::Wake => {}
         }
         self.timers();

@@ -44,6 +44,13 @@ pub enum Input {
         /// Why, and what to do.
         detail: String,
     },
+    /// Something of the host that the operator should know, and that is no trouble.
+    Note {
+        /// How much it matters.
+        level: LogLevel,
+        /// A line for the log of the run.
+        text: String,
+    },
     /// The time of `Engine::wake_at` has come.
     Wake,
 }

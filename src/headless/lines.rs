@@ -122,7 +122,7 @@ impl Lines {
                 let left = eta_seconds.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
                 line(LogLevel::Info, Some(number(*job)), format!("{share} % at {speed:.2}x, {}{left}", memory_bytes.whole()))
             }
-            EventKind::JobLogged { level: LogLevel::Info, .. } if !self.verbose => Vec::new(),
+            EventKind::JobLogged { job: Some(_), level: LogLevel::Info, .. } if !self.verbose => Vec::new(),
             EventKind::JobLogged { job: Some(job), level, text } => {
                 let job = if *level >= LogLevel::Warning { self.named(*job) } else { number(*job) };
                 line(*level, Some(job), text.clone())

@@ -284,7 +284,7 @@ impl Prober {
             rejected(RejectReason::Unreadable, format!("the probe cannot be fenced in: {}; retry it later", words(&error)))
         })?;
         confine(&mut command, fence.flatten());
-        let child = command.spawn().map_err(|error| {
+        let child = super::tool::with_descriptors(question.timeout, || command.spawn()).map_err(|error| {
             let program = sanitise(self.ffprobe.as_os_str().as_encoded_bytes());
             rejected(RejectReason::Unreadable, format!("cannot run {program}: {}; see `plimsoll doctor`", words(&error)))
         })?;

@@ -127,6 +127,8 @@ pub struct PrepareOrder<'a> {
     pub input: &'a Path,
     /// Where its output is to stand.
     pub output: &'a Path,
+    /// Folder of the work folder with the part: that of all outputs, or one below it; see [`super::workplace::home`].
+    pub home: &'a Path,
     /// See [`space_needed`].
     pub needed: Bytes,
     /// What unfinished outputs may hold together; `None` = no limit.
@@ -197,9 +199,10 @@ pub fn space_needed(preset: &Preset, media: &MediaInfo, input: Bytes) -> Bytes {
     Bytes(video.0.saturating_add(audio.0))
 }
 
-/// Makes the output's folder if it is missing, sees that there is room, and creates `<out>/.plimsoll/<job>.<attempt>.part`.
+/// Makes the folder of the outputs if it is missing, sees that there is room, and creates
+/// `<home>/.plimsoll/<job>.<attempt>.part`.
 pub fn prepare(order: &PrepareOrder<'_>) -> Result<Part, PrepareError> {
-    let folder = parent(order.output);
+    let folder = order.home;
     std::fs::create_dir_all(folder).map_err(|error| PrepareError::io("cannot make the folder", folder, &error))?;
     if same_file(order.input, order.output).unwrap_or(false) {
         return Err(PrepareError::SameFile(path_text(order.output)));

@@ -27,7 +27,7 @@ struct Run<'a> {
 }
 
 fn order<'a>(input: &'a Path, output: &'a Path) -> PrepareOrder<'a> {
-    PrepareOrder { job: JobId(1), attempt: 1, input, output, needed: Bytes::ZERO, scratch: None }
+    PrepareOrder { job: JobId(1), attempt: 1, input, output, home: parent(output), needed: Bytes::ZERO, scratch: None }
 }
 
 impl Bench {
