@@ -52,6 +52,7 @@ fn config(slots: u32) -> EngineConfig {
     EngineConfig {
         profiles: vec![profile("fast", 4, 500), profile("balanced", 2, 200), profile("safe", 1, 100)],
         stall: Some(Duration::from_mins(5)),
+        disk_wait: None,
         ..modelled::config(profile(&format!("p{slots}"), slots, 500), preset())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::cleanup::{CleanupId, CleanupRecord, CleanupResult};
-use super::event::{Event, EventKind, JobCounts, MemoryFigures, RunSummary, Seq};
+use super::event::{Event, EventKind, JobCounts, MemoryFigures, RoomWanted, RunSummary, Seq};
 use super::job::{Exit, Finished, Job, JobId, LogLevel, LogLine, Outcome, Phase, Progress, Rank, Rejected};
 use super::memory::Lines;
 use super::profile::{LargeRule, Profile, SlotLimit};
@@ -65,6 +65,9 @@ pub struct State {
     pub available: Bytes,
     /// The job that waits for memory.
     pub held: Option<Held>,
+    /// The room for outputs that is missing.
+    #[serde(default)]
+    pub room: Option<RoomWanted>,
     /// What a profile that decides its slots itself aims at.
     #[serde(default)]
     pub decided: Option<Decided>,
@@ -205,6 +208,9 @@ pub struct Totals {
     pub cleanups: u64,
     /// What they freed.
     pub freed: Bytes,
+    /// Those that freed nothing.
+    #[serde(default)]
+    pub cleanups_without_gain: u64,
     /// Times a job had to wait for memory.
     pub holds: u64,
     /// Times a job was stopped where it was for want of memory.
@@ -396,6 +402,8 @@ impl State {
                 self.held = Some(Held { job: *job, needs: *needs_bytes, free: *free_bytes });
             }
             EventKind::AdmissionResumed => self.held = None,
+            EventKind::RoomWanted(wanted) => self.room = Some(wanted.clone()),
+            EventKind::RoomFound { .. } => self.room = None,
             EventKind::CleanupStarted { cleanup, trigger, job, action, before_bytes } => {
                 if self.cleanups.len() == CLEANUPS_KEPT {
                     self.cleanups.pop_front();
@@ -415,6 +423,7 @@ impl State {
             EventKind::CleanupFinished { cleanup, before_bytes, after_bytes, freed_bytes, millis, verdict, .. } => {
                 self.totals.cleanups += 1;
                 self.totals.freed += *freed_bytes;
+                self.totals.cleanups_without_gain += u64::from(*freed_bytes == Bytes::ZERO);
                 let result = CleanupResult {
                     before: *before_bytes,
                     after: *after_bytes,

@@ -239,6 +239,9 @@ fn status(state: &State) -> String {
     if let Some(held) = &state.held {
         out.push(format!("job {} waits: it needs {}, {} are free", held.job, held.needs.whole(), held.free.whole()));
     }
+    if let Some(wanted) = &state.room {
+        out.push(format!("job {} {}: {}", wanted.job, wanted.patience(), wanted.reason));
+    }
     if state.paused {
         out.push("the queue is held".to_owned());
     }

@@ -11,6 +11,7 @@ use crate::domain::job::{JobId, LogLevel};
 use crate::domain::state::{State, restored_words};
 use crate::domain::text::{file_name_text, path_text};
 use crate::domain::time::{Mono, Wall};
+use crate::domain::units::Bytes;
 
 /// A running job's progress is told at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
@@ -166,6 +167,12 @@ impl Lines {
                 Some(self.named(*job)),
                 format!("waiting: needs {}, {} free", needs_bytes.whole(), free_bytes.whole()),
             ),
+            EventKind::RoomWanted(wanted) => {
+                line(LogLevel::Warning, Some(self.named(wanted.job)), format!("no room: {}; {}", wanted.reason, wanted.patience()))
+            }
+            EventKind::RoomFound { job } => line(LogLevel::Info, Some(self.named(*job)), "waits for room no more".to_owned()),
+            // The summary counts those that found nothing to free.
+            EventKind::CleanupFinished { freed_bytes: Bytes::ZERO, .. } => Vec::new(),
             EventKind::CleanupFinished { action, freed_bytes, millis, .. } => line(
                 LogLevel::Memory,
                 None,
@@ -204,8 +211,7 @@ fn number(job: JobId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::Seq;
-    use crate::domain::units::Bytes;
+    use crate::domain::event::{RoomWanted, Seq};
 
     fn event(kind: EventKind) -> Event {
         Event { seq: Seq(1), at: Wall(1_795_349_038_120), mono: Mono::START, kind }

@@ -528,6 +528,7 @@ impl App {
             EventKind::RunFinished(_) => self.ended = true,
             EventKind::InputSkipped { input, detail } => self.say(format!("{}: {detail}", path_text(input)), true),
             EventKind::QueueRestored { jobs, interrupted } => self.say(restored_words(*jobs, *interrupted), false),
+            EventKind::RoomWanted(wanted) => self.say(format!("no room: {}", wanted.reason), true),
             EventKind::Fault { what, detail } => self.say(format!("{what}: {detail}"), true),
             EventKind::WarningRaised { evidence, advice, .. } => self.say(format!("{evidence}: {advice}"), true),
             EventKind::ProfileSelected { profile, .. } => self.offer_used(profile),

@@ -148,6 +148,12 @@ impl Chronicle {
                 let (role, text) = ended(*outcome, took, reason.as_deref());
                 (Topic::Job, Some(*job), role, text)
             }
+            // Each look for room puts it back; the want itself is told when it begins, and every minute.
+            EventKind::JobRequeued { job, .. } if state.room.as_ref().is_some_and(|wanted| wanted.job == *job) => return,
+            EventKind::RoomWanted(wanted) => {
+                (Topic::Fault, Some(wanted.job), Bad, format!("no room: {}; {}", wanted.reason, wanted.patience()))
+            }
+            EventKind::RoomFound { job } => (Topic::Queue, Some(*job), Text, "waits for room no more".to_owned()),
             EventKind::JobRequeued { job, reason, .. } => {
                 (Topic::Job, Some(*job), Warn, format!("goes back into the queue: {reason}"))
             }

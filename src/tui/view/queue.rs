@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::{Job, JobId, Outcome, Phase, RejectReason, StopReason};
 use crate::domain::state::State;
-use crate::domain::text::file_name_text;
+use crate::domain::text::{file_name_text, path_text};
 use crate::domain::time::clock;
 use crate::domain::units::Bytes;
 use crate::tui::app::App;
@@ -73,6 +74,18 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         said = format!("{said}, {} waiting", state.waiting_bytes());
     }
     let right = match (app.filter(), &state.held) {
+        (None, _) if let Some(wanted) = &state.room => {
+            let figures = wanted.figures();
+            let place = format!(" in {}", path_text(&wanted.folder));
+            let room = usize::from(area.width).saturating_sub(said.width() + 14);
+            let mut text = format!("{} no room", theme.symbols.bad);
+            for (more, sep) in [(figures, ": "), (place, "")] {
+                if !more.is_empty() && text.width() + sep.len() + more.width() <= room {
+                    text = format!("{text}{sep}{more}");
+                }
+            }
+            vec![(text, theme.style(Role::Bad))]
+        }
         (Some(filter), _) => {
             vec![
                 ("filter ".to_owned(), theme.style(Role::Dim)),
