@@ -423,7 +423,7 @@ impl State {
             EventKind::CleanupFinished { cleanup, before_bytes, after_bytes, freed_bytes, millis, verdict, .. } => {
                 self.totals.cleanups += 1;
                 self.totals.freed += *freed_bytes;
-                self.totals.cleanups_without_gain += u64::from(*freed_bytes == Bytes::ZERO);
+                self.totals.cleanups_without_gain += u64::from(freed_bytes.is_next_to_nothing());
                 let result = CleanupResult {
                     before: *before_bytes,
                     after: *after_bytes,

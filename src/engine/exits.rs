@@ -146,7 +146,8 @@ impl Engine {
         }
         let said = report.failure.unwrap_or_else(|| Failure { cause: Cause::Unknown, reason: "ffmpeg did not say why".to_owned() });
         let reason = match report.exit {
-            Exit::Code(0) => said.reason,
+            // The number says nothing beside a reason that lies with the disk.
+            Exit::Code(code) if code == 0 || said.cause == Cause::Room => said.reason,
             Exit::Code(code) => format!("{} (exit code {code})", said.reason),
             Exit::Signal(signal) => format!("ended by signal {signal}: {}", said.reason),
         };
@@ -196,9 +197,10 @@ impl Engine {
         if ending.cause == Cause::Room && self.config.retries > 0 {
             // What it had written is thrown away, but the disk is to blame.
             let folder = job.output.as_deref().and_then(Path::parent).unwrap_or(Path::new(".")).to_owned();
-            self.log(Some(id), LogLevel::Warning, format!("{}; it waits until there is room", ending.reason));
-            let lack = Lack { folder, needs: None, free: None, reason: ending.reason };
-            return self.wait_for_room(id, lack, true);
+            let written = job.progress.map_or(Bytes::ZERO, |progress| progress.written);
+            let reason = format!("{} ({} was full after {})", ending.reason, path_text(&folder), written.whole());
+            self.log(Some(id), LogLevel::Warning, reason.clone());
+            return self.wait_for_room(id, Lack { folder, needs: None, free: None, reason }, true);
         }
         self.room_not_missing();
         if retry::is_worth_it(ending.cause, counted, self.config.retries) {
