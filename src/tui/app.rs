@@ -15,7 +15,7 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::profile::Profile;
 use crate::domain::state::{State, restored_words};
-use crate::domain::text::{file_name_text, path_text};
+use crate::domain::text::{file_name_text, path_text, sanitise};
 use crate::domain::time::Mono;
 use crate::runtime::link::Update;
 use crate::tui::action::{Act, Action, Effect};
@@ -181,6 +181,8 @@ pub struct App {
     pending: BTreeMap<RequestId, String>,
     toast: Option<Toast>,
     history: Vec<String>,
+    /// It was told that keys of another layout act as those at their place.
+    foreign_told: bool,
     quitting: bool,
     ended: bool,
     /// The line to the engine is closed.
@@ -225,6 +227,7 @@ impl App {
             pending: BTreeMap::new(),
             toast: None,
             history: Vec::new(),
+            foreign_told: false,
             quitting: false,
             ended: false,
             closed: false,
@@ -435,6 +438,20 @@ impl App {
                     self.toast = None;
                 }
                 self.act(act)
+            }
+            Action::Foreign(act, typed, latin) => {
+                let effects = self.update(Action::Do(act));
+                // Told once; what the action itself has to say comes first.
+                if !self.foreign_told && self.toast.is_none() {
+                    self.foreign_told = true;
+                    self.say(format!("keys of another layout: {} acts as {latin}", sanitise(typed.to_string().as_bytes())), false);
+                }
+                effects
+            }
+            Action::Unknown(typed) => {
+                let typed = sanitise(typed.to_string().as_bytes());
+                self.say(format!("{typed} means nothing here; {} tells the keys", self.key_label(Act::Help)), false);
+                Vec::new()
             }
             Action::Edit(request) => self.edit(request),
             Action::Paste(text) => self.paste(&text),
