@@ -15,7 +15,7 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::profile::Profile;
 use crate::domain::state::{State, restored_words};
-use crate::domain::text::{file_name_text, path_text, sanitise};
+use crate::domain::text::{path_text, sanitise};
 use crate::domain::time::Mono;
 use crate::runtime::link::Update;
 use crate::tui::action::{Act, Action, Effect};
@@ -34,6 +34,7 @@ use crate::tui::profiles::Switch;
 use crate::tui::prompt::{Prompt, PromptKind};
 use crate::tui::rows::{Rows, Window};
 use crate::tui::theme::{ColorMode, Role, Theme, ThemeName};
+use crate::tui::view::names::input_name;
 use crate::tui::what_if::WhatIf;
 
 mod dialogs;
@@ -794,5 +795,5 @@ impl App {
 
 /// The job's name for questions and titles: `#17 lecture-04.mp4`.
 pub fn job_name(job: &Job) -> String {
-    format!("#{} {}", job.id, file_name_text(&job.input))
+    format!("#{} {}", job.id, input_name(job))
 }

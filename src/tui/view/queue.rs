@@ -16,13 +16,14 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::{Job, JobId, Outcome, Phase, RejectReason, StopReason};
 use crate::domain::state::State;
-use crate::domain::text::{file_name_text, path_text};
+use crate::domain::text::path_text;
 use crate::domain::time::clock;
 use crate::domain::units::Bytes;
 use crate::tui::app::App;
 use crate::tui::layout::Pane;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::view::frame;
+use crate::tui::view::names::input_name;
 use crate::tui::view::pen::{Line, bar};
 use crate::tui::waiting;
 
@@ -162,7 +163,7 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
     let mut line = Line::new(buf, area, at);
     line.field(&format!("{symbol} {word}"), STATE, theme.style(role), theme.symbols);
     line.right(&job.id.to_string(), columns.id, theme.style(Role::Text)).gap(1);
-    line.field(&file_name_text(&job.input), columns.input, theme.style(Role::Text), theme.symbols);
+    line.name(&input_name(job), columns.input, theme.style(Role::Text), theme.symbols);
     let size = if is_too_large(job) { theme.style(Role::Warn) } else { text };
     line.right(&job.size.short(), SIZE, size);
 
