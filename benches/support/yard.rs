@@ -240,7 +240,12 @@ fn media() -> MediaInfo {
 }
 
 fn published(job: JobId) -> Published {
-    Published { output: PathBuf::from(format!("/srv/media/plimsoll-out/{job}.mp4")), size: Bytes::mib(33) }
+    Published {
+        output: PathBuf::from(format!("/srv/media/plimsoll-out/{job}.mp4")),
+        size: Bytes::mib(33),
+        damage: None,
+        left_out: Vec::new(),
+    }
 }
 
 fn cleaned() -> CleanupResult {

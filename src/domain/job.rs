@@ -178,6 +178,23 @@ pub struct Finished {
     pub reason: Option<String>,
     /// When, for people.
     pub at: Wall,
+    /// What of the input could not be decoded, where the output was made all the same.
+    #[serde(default)]
+    pub damage: Option<Damage>,
+    /// Streams and tags of the input that are not in the output, in words.
+    #[serde(default)]
+    pub left_out: Vec<String>,
+}
+
+/// What of an input could not be decoded. The output was made of the rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Damage {
+    /// Seconds that are missing at the end or in the middle of the output; 0 where nothing but a few pictures is wrong.
+    pub seconds: f64,
+    /// Pictures, or blocks of sound where there is no picture, that the decoder could not use; a count of its complaints.
+    pub frames: u64,
+    /// The first cause, in words a person understands.
+    pub cause: String,
 }
 
 /// What the reason of a try says that the kernel ended for want of memory.

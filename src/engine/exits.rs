@@ -273,16 +273,20 @@ impl Engine {
             Some(Exit::Signal(signal)) => (None, Some(signal)),
             None => (None, None),
         };
+        let (output, damage, left_out) =
+            published.map_or((None, None, Vec::new()), |made| (Some(made.output), made.damage, made.left_out));
         self.emit(EventKind::JobFinished {
             job: id,
             outcome: ending.outcome,
-            output: published.map(|published| published.output),
+            output,
             peak_memory_bytes,
             seconds,
             attempts,
             exit_code,
             signal,
             reason: (!is_success).then_some(ending.reason),
+            damage,
+            left_out,
         });
         self.clean_after(id, is_success);
     }

@@ -396,7 +396,7 @@ pub fn finalize(order: &FinalizeOrder<'_>) -> Result<Published, Failure> {
         made_at: order.now,
     };
     let output = put_in_place(order, &record)?;
-    Ok(Published { output, size: Bytes(part.size) })
+    Ok(Published { output, size: Bytes(part.size), damage: None, left_out: Vec::new() })
 }
 
 /// The part is there, is the file that we created, and has something in it.

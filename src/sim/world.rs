@@ -778,7 +778,12 @@ impl Host for World {
                     Err(failure.clone())
                 } else {
                     self.parts.remove(&(job, attempt));
-                    Ok(Published { output: PathBuf::from(format!("/out/{job}.mp4")), size: Bytes::mib(1) })
+                    Ok(Published {
+                        output: PathBuf::from(format!("/out/{job}.mp4")),
+                        size: Bytes::mib(1),
+                        damage: None,
+                        left_out: Vec::new(),
+                    })
                 };
                 self.report(5, job, JobReport::Finalized(result));
             }

@@ -141,6 +141,8 @@ impl Story {
             exit_code: Some(i32::from(!outcome.is_success())),
             signal: None,
             reason: reason.map(str::to_owned),
+            damage: None,
+            left_out: Vec::new(),
         })
     }
 
