@@ -557,6 +557,9 @@ pub struct RunSummary {
 pub struct JobCounts {
     /// Output in place.
     pub done: u64,
+    /// How many of those done are of inputs that could not be decoded as a whole.
+    #[serde(default)]
+    pub damaged: u64,
     /// Output was in place already.
     pub already_done: u64,
     /// Failed, timed out or stalled.

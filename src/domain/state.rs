@@ -102,6 +102,9 @@ pub struct Index {
     pub ended: BTreeSet<(u64, JobId)>,
     /// How many ended with each outcome, those that are not listed any more included.
     pub outcomes: BTreeMap<Outcome, u64>,
+    /// How many of those that ended well are of damaged inputs, those that are not listed any more included.
+    #[serde(default)]
+    pub damaged: u64,
     /// Rejected jobs that are not listed any more.
     #[serde(default)]
     pub rejected_unlisted: u64,
@@ -480,6 +483,7 @@ impl State {
         let of = |outcome| self.index.outcomes.get(&outcome).copied().unwrap_or(0);
         JobCounts {
             done: of(Outcome::Done),
+            damaged: self.index.damaged,
             already_done: of(Outcome::AlreadyDone),
             failed: of(Outcome::Failed) + of(Outcome::TimedOut) + of(Outcome::Stalled),
             out_of_memory: of(Outcome::OutOfMemory),
@@ -565,6 +569,7 @@ impl State {
             Phase::Finished(finished) => {
                 self.index.ended.insert((self.seq.0, id));
                 *self.index.outcomes.entry(finished.outcome).or_default() += 1;
+                self.index.damaged += u64::from(finished.is_damaged());
                 job.ended_seq = self.seq.0;
             }
         }
@@ -612,6 +617,7 @@ impl State {
             }
             Phase::Finished(finished) => {
                 self.index.ended.remove(&(job.ended_seq, job.id));
+                self.index.damaged = self.index.damaged.saturating_sub(u64::from(finished.is_damaged()));
                 if let Some(count) = self.index.outcomes.get_mut(&finished.outcome) {
                     *count = count.saturating_sub(1);
                 }

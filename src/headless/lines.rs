@@ -128,11 +128,19 @@ impl Lines {
                 line(*level, Some(job), text.clone())
             }
             EventKind::JobLogged { job: None, level, text } => line(*level, None, text.clone()),
-            EventKind::JobFinished { job, output, peak_memory_bytes, seconds, outcome, .. } if outcome.is_success() => {
+            EventKind::JobFinished { job, output, peak_memory_bytes, seconds, outcome, damage, left_out, .. }
+                if outcome.is_success() =>
+            {
                 self.told.remove(job);
                 let output = output.as_ref().map(|path| path_text(path)).unwrap_or_default();
                 let how = format!("{}: {output} in {seconds:.1} s, peak {}", outcome.word(), peak_memory_bytes.whole());
-                line(LogLevel::Info, Some(self.named(*job)), how)
+                let mut lines = line(LogLevel::Info, Some(self.named(*job)), how);
+                let damage = damage.as_ref().map(|damage| (LogLevel::Warning, format!("damage: {}", damage.words())));
+                let left_out = (!left_out.is_empty()).then(|| (LogLevel::Info, format!("left out: {}", left_out.join(", "))));
+                for (level, text) in damage.into_iter().chain(left_out) {
+                    lines.extend(line(level, Some(self.named(*job)), text));
+                }
+                lines
             }
             EventKind::JobAllowed { job, by_operator } => {
                 let who = if *by_operator { "the operator" } else { "the profile's limit" };

@@ -34,8 +34,12 @@ pub fn render(summary: &RunSummary) -> String {
 
 /// Jobs by how they ended, in words; those that there are.
 pub fn counts(jobs: &JobCounts) -> String {
+    let done = match jobs.damaged {
+        0 => "done".to_owned(),
+        damaged => format!("done ({damaged} of them with damage)"),
+    };
     let counts: Vec<String> = [
-        (jobs.done, "done"),
+        (jobs.done, done.as_str()),
         (jobs.already_done, "already done"),
         (jobs.failed, "failed"),
         (jobs.out_of_memory, "out of memory"),
@@ -77,5 +81,12 @@ mod tests {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         assert!(!text.contains("oom"), "{text}");
+    }
+
+    #[test]
+    fn those_done_of_damaged_inputs_are_counted_beside_those_done() {
+        let jobs = JobCounts { done: 38, damaged: 2, failed: 1, ..JobCounts::default() };
+        assert_eq!(counts(&jobs), "38 done (2 of them with damage), 1 failed");
+        assert_eq!(counts(&JobCounts { done: 38, ..JobCounts::default() }), "38 done");
     }
 }

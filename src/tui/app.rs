@@ -180,6 +180,8 @@ pub struct App {
     pub(super) size: (u16, u16),
     next_request: u64,
     pending: BTreeMap<RequestId, String>,
+    /// What is being added, in words, until the engine has taken it.
+    pub(super) adding: BTreeMap<RequestId, String>,
     toast: Option<Toast>,
     history: Vec<String>,
     /// It was told that keys of another layout act as those at their place.
@@ -226,6 +228,7 @@ impl App {
             size: (80, 24),
             next_request: 1,
             pending: BTreeMap::new(),
+            adding: BTreeMap::new(),
             toast: None,
             history: Vec::new(),
             foreign_told: false,
@@ -514,6 +517,11 @@ impl App {
             Update::Event(event) => self.on_event(&event),
             Update::Reply(id, reply) => {
                 let asked = self.pending.remove(&id);
+                let added = self.adding.remove(&id);
+                // What could not be taken beside it is told already, and matters more.
+                if let (Some(added), Ok(()), false) = (added, &reply, self.toast().is_some_and(|toast| toast.is_error)) {
+                    self.say(format!("added: {added}"), false);
+                }
                 if let (true, Err(told)) = (self.settings.replay, &reply) {
                     // How the recording is played now, or that it cannot be changed: no fault of anybody.
                     self.say(told.to_string(), false);

@@ -5,6 +5,7 @@ use tui_input::InputRequest;
 use super::{App, Mode, Picker, Question};
 use crate::domain::command::Command;
 use crate::domain::profile::Profile;
+use crate::domain::text::file_name_text;
 use crate::tui::action::{Act, Effect};
 use crate::tui::complete;
 use crate::tui::filter::Filter;
@@ -188,7 +189,15 @@ impl App {
                     self.modes.pop();
                     self.history.retain(|known| known != line);
                     self.history.push(line.to_owned());
-                    return vec![self.ask("add", Command::Enqueue { paths, preset: None })];
+                    let added = match &paths[..] {
+                        [path] => file_name_text(path),
+                        paths => format!("{} paths", paths.len()),
+                    };
+                    let effect = self.ask("add", Command::Enqueue { paths, preset: None });
+                    if let Effect::Send(id, _) = &effect {
+                        self.adding.insert(*id, added);
+                    }
+                    return vec![effect];
                 }
                 Err(reason) => self.prompt_error(reason),
             },

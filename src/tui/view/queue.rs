@@ -14,7 +14,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use crate::domain::job::{Job, JobId, Outcome, Phase, RejectReason, StopReason};
+use crate::domain::job::{Damage, Job, JobId, Outcome, Phase, RejectReason, StopReason};
 use crate::domain::state::State;
 use crate::domain::text::path_text;
 use crate::domain::time::clock;
@@ -205,7 +205,8 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
         }
         Phase::Finished(finished) => {
             if finished.outcome.is_success() {
-                line.gap(columns.bar + PERCENT);
+                let damage = finished.damage.as_ref().map_or_else(String::new, Damage::extent);
+                line.field(&damage, columns.bar + PERCENT, theme.style(Role::Warn), theme.symbols);
                 let played = job.media.as_ref().and_then(|media| media.duration);
                 let speed = played
                     .filter(|_| finished.took > Duration::ZERO)
@@ -265,6 +266,7 @@ pub fn state_of(theme: &Theme, state: &State, job: &Job) -> (&'static str, &'sta
         Phase::Stopping { .. } => (symbols.run, "stop", Role::Warn),
         Phase::Finalizing => (symbols.run, "check", Role::Running),
         Phase::Rejected(_) => (symbols.rejected, "reject", Role::Warn),
+        Phase::Finished(finished) if finished.is_damaged() => (symbols.damaged, "damaged", Role::Warn),
         Phase::Finished(finished) => match finished.outcome {
             Outcome::Done => (symbols.done, "done", Role::Good),
             Outcome::AlreadyDone => (symbols.done, "there", Role::Good),
