@@ -220,6 +220,12 @@ impl Damage {
         }
     }
 
+    /// How much of it where there is little room: `1.2 s lost`, `30 frames lost`.
+    pub fn short(&self) -> String {
+        let extent = self.extent();
+        format!("{} lost", extent.split(" or ").next().unwrap_or(&extent))
+    }
+
     /// All of it, in words: `1.2 s or 30 frames could not be decoded: the input is cut off`.
     pub fn words(&self) -> String {
         let because = if self.cause.is_empty() { String::new() } else { format!(": {}", self.cause) };

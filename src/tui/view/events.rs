@@ -71,6 +71,7 @@ pub fn symbol(theme: &Theme, entry: &Entry) -> &'static str {
         (Topic::Memory | Topic::Warning, _) => symbols.under,
         (Topic::Job, Role::Running) => symbols.run,
         (_, Role::Good) => symbols.done,
+        (Topic::Job, Role::Warn) if entry.text.starts_with("done") => symbols.damaged,
         (Topic::Job, Role::Warn) => symbols.retry,
         (_, Role::Warn) => "!",
         _ => " ",

@@ -207,7 +207,9 @@ fn progress(app: &App, job: &Job) -> Fact {
             Fact { label: "waits", spans: vec![(words, if is_held { theme.style(Role::Warn) } else { text })] }
         }
         Phase::Backoff { until, reason } => {
-            let words = format!("{reason}; next try in {}", spoken(until.since(state.now)));
+            let is_room = state.room.as_ref().is_some_and(|wanted| wanted.job == job.id);
+            let next = if is_room { "looks again" } else { "next try" };
+            let words = format!("{reason}; {next} in {}", spoken(until.since(state.now)));
             Fact { label: "waits", spans: vec![(words, theme.style(Role::Warn))] }
         }
         Phase::Rejected(why) => Fact { label: "not let in", spans: vec![(why.detail.clone(), theme.style(Role::Warn))] },

@@ -186,6 +186,12 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
     line.gap(1);
     match &job.phase {
         Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => draw_progress(row, strong, &mut line),
+        Phase::Backoff { until, reason } if let Some(wanted) = state.room.as_ref().filter(|wanted| wanted.job == job.id) => {
+            let figures = wanted.figures();
+            let words = if figures.is_empty() { reason } else { &figures };
+            line.field(words, columns.reason(), theme.style(Role::Warn), theme.symbols);
+            line.right(&clock(until.since(state.now)), LEFT, text);
+        }
         Phase::Backoff { until, reason } => {
             let tries = format!("try {}", job.attempts + 1);
             line.field(reason, columns.bar + PERCENT, theme.style(Role::Dim), theme.symbols).right(&tries, SPEED, text);
@@ -205,7 +211,7 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
         }
         Phase::Finished(finished) => {
             if finished.outcome.is_success() {
-                let damage = finished.damage.as_ref().map_or_else(String::new, Damage::extent);
+                let damage = finished.damage.as_ref().map_or_else(String::new, Damage::short);
                 line.field(&damage, columns.bar + PERCENT, theme.style(Role::Warn), theme.symbols);
                 let played = job.media.as_ref().and_then(|media| media.duration);
                 let speed = played
@@ -256,6 +262,9 @@ pub fn state_of(theme: &Theme, state: &State, job: &Job) -> (&'static str, &'sta
     match &job.phase {
         Phase::Queued if state.held.is_some_and(|held| held.job == job.id) => (symbols.held, "held", Role::Warn),
         Phase::Queued => (symbols.queued, "queued", Role::Dim),
+        Phase::Backoff { .. } if state.room.as_ref().is_some_and(|wanted| wanted.job == job.id) => {
+            (symbols.held, "no room", Role::Warn)
+        }
         Phase::Backoff { .. } => (symbols.retry, "retry", Role::Warn),
         Phase::Starting => (symbols.run, "start", Role::Running),
         Phase::Running { paused: true, for_memory: true, .. } => (symbols.held, "stopped", Role::Warn),
