@@ -38,6 +38,7 @@ pub fn config(slots: u32, governor: bool) -> EngineConfig {
         retries: 2,
         timeout: None,
         stall: Some(Duration::from_mins(1)),
+        disk_wait: None,
         governor,
         learned: plimsoll::engine::estimate::Learned::default(),
         version: "bench".to_owned(),

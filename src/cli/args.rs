@@ -319,6 +319,10 @@ pub struct Options {
     /// A job may go this long without progress, CPU use and growth; 0 = as long as it wants [default: 60s].
     #[arg(long, global = true, value_name = "DUR", env = "PLIMSOLL_STALL", value_parser = parse_duration)]
     pub stall: Option<Duration>,
+    /// A run without a screen that can start nothing for want of room on disk, with nothing at work, ends after this long and
+    /// keeps its queue; 0 = at once [default: 10m].
+    #[arg(long, global = true, value_name = "DUR", env = "PLIMSOLL_DISK_WAIT", value_parser = parse_duration)]
+    pub disk_wait: Option<Duration>,
     /// Where the record and the logs are kept [default: `$XDG_STATE_HOME/plimsoll`, else the nearest place that can be written].
     #[arg(long, global = true, value_name = "DIR", env = "PLIMSOLL_STATE_DIR", value_hint = ValueHint::DirPath)]
     pub state_dir: Option<PathBuf>,

@@ -25,6 +25,7 @@ pub const DEFAULT_PRESET: &str = "web-720p";
 const DEFAULT_OUT: &str = "plimsoll-out";
 const DEFAULT_RETRIES: u32 = 2;
 const DEFAULT_STALL: Duration = Duration::from_mins(1);
+const DEFAULT_DISK_WAIT: Duration = Duration::from_mins(10);
 
 /// Every option with its value in force.
 #[allow(clippy::struct_excessive_bools)] // independent options, each with its own meaning
@@ -50,6 +51,8 @@ pub struct Resolved {
     pub timeout: Option<Duration>,
     /// Longest time without a sign of life.
     pub stall: Option<Duration>,
+    /// How long a run without a screen waits for room on disk before it ends; zero = not at all.
+    pub disk_wait: Duration,
     /// Folder of the record and of the logs, absolute.
     pub state_dir: PathBuf,
     /// The ffmpeg to use.
@@ -146,6 +149,8 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
     let retries = merge.pick("retries", (options.retries, settings.retries), DEFAULT_RETRIES, u32::to_string);
     let timeout = merge.pick("timeout", (options.timeout, settings.timeout), Duration::ZERO, duration);
     let stall = merge.pick("stall", (options.stall, settings.stall), DEFAULT_STALL, duration);
+    let at_once = |wait: &Duration| if wait.is_zero() { "at once".to_owned() } else { format!("{} s", wait.as_secs_f64()) };
+    let disk_wait = merge.pick("disk_wait", (options.disk_wait, settings.disk_wait), DEFAULT_DISK_WAIT, at_once);
     let state_dir = merge.pick("state_dir", (options.state_dir, settings.state_dir), state.folder, path);
     let ffmpeg = merge.pick("ffmpeg", (options.ffmpeg.map(Some), settings.ffmpeg.map(Some)), None, optional);
     let log_file = merge.pick("log_file", (options.log_file.map(Some), settings.log_file.map(Some)), None, optional);
@@ -171,6 +176,7 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
         retries,
         timeout: limit(timeout),
         stall: limit(stall),
+        disk_wait,
         state_dir: here.join(state_dir),
         ffmpeg,
         log_file,

@@ -87,6 +87,8 @@ pub fn session(
         retries: resolved.retries,
         timeout: resolved.timeout,
         stall: resolved.stall,
+        // Where somebody looks on, it is for them to say how long it is worth waiting.
+        disk_wait: matches!(front, Front::Lines { .. }).then_some(resolved.disk_wait),
         governor: resolved.governor,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         learned: Learned::default(),

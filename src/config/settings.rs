@@ -33,6 +33,8 @@ pub struct Settings {
     pub timeout: Option<Duration>,
     /// Longest time without progress; zero = no limit.
     pub stall: Option<Duration>,
+    /// How long a run without a screen waits for room on disk; zero = not at all.
+    pub disk_wait: Option<Duration>,
     /// Folder of the queue's record.
     pub state_dir: Option<PathBuf>,
     /// The ffmpeg to run: a path, or a bare name to be looked for.
@@ -162,6 +164,7 @@ const KEYS: &[&str] = &[
     "retries",
     "timeout",
     "stall",
+    "disk_wait",
     "state_dir",
     "ffmpeg",
     "log_file",
@@ -229,6 +232,7 @@ fn settings<'d>(reader: &mut Reader<'d>, root: &Section<'d>, folder: &Path) -> S
         }),
         timeout: reader.parsed(root, "timeout", DURATION, duration),
         stall: reader.parsed(root, "stall", DURATION, duration),
+        disk_wait: reader.parsed(root, "disk_wait", "a duration such as 90s, 5m or 1h30m; 0 = not at all", duration),
         state_dir: reader.parsed(root, "state_dir", PATH, in_folder),
         ffmpeg: reader.parsed(root, "ffmpeg", PATH, |text| if text.contains('/') { in_folder(text) } else { path(text) }),
         log_file: reader.parsed(root, "log_file", PATH, in_folder),
@@ -285,7 +289,7 @@ mod tests {
 
     #[test]
     fn every_option_can_be_set_and_none_has_to_be() {
-        let text = "profile: safe\npreset: ./mine.yaml\nout: films\nbudget: 1.5GB\nflat: true\noverwrite: true\nretries: 2\ntimeout: 1h30m\nstall: 90\n\
+        let text = "profile: safe\npreset: ./mine.yaml\nout: films\nbudget: 1.5GB\nflat: true\noverwrite: true\nretries: 2\ntimeout: 1h30m\nstall: 90\ndisk_wait: 5m\n\
                     state_dir: /var/lib/plimsoll\nffmpeg: ffmpeg5\nlog_file: logs/x.log\ncolor: never\nascii: true\nplain: false\ngovernor: false\ntheme: high-contrast\nkeys:\n  cancel: X\n  help: [\"?\", 7]\n";
         let settings = parse(Path::new("/etc/p/settings.yaml"), text).expect("valid");
         let expected = Settings {
@@ -298,6 +302,7 @@ mod tests {
             retries: Some(2),
             timeout: Some(Duration::from_mins(90)),
             stall: Some(Duration::from_secs(90)),
+            disk_wait: Some(Duration::from_mins(5)),
             state_dir: Some("/var/lib/plimsoll".into()),
             ffmpeg: Some("ffmpeg5".into()),
             log_file: Some("/etc/p/logs/x.log".into()),
@@ -327,7 +332,7 @@ mod tests {
         for (text, message) in [
             (
                 "colour: never",
-                "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, budget, flat, overwrite, retries, timeout, stall, state_dir, ffmpeg, log_file, color, ascii, plain, governor, theme, keys",
+                "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, budget, flat, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, ascii, plain, governor, theme, keys",
             ),
             ("color: pink", "1:8: color: unknown choice `pink`; allowed: auto, always or never"),
             ("budget: 0", "1:9: budget: `0` is too little for any job; allowed: auto, or a size of 32MB or more, such as 2GB"),
@@ -345,7 +350,7 @@ mod tests {
             ("out: \"\"", "1:6: out: is empty; allowed: a path written in full, or relative to the folder of this file"),
             (
                 "- a",
-                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, budget, flat, overwrite, retries, timeout, stall, state_dir, ffmpeg, log_file, color, ascii, plain, governor, theme, keys",
+                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, budget, flat, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, ascii, plain, governor, theme, keys",
             ),
             ("theme: pink", "1:8: theme: unknown choice `pink`; allowed: dark, light, high-contrast or mono"),
             ("keys: [a]", "1:7: keys: a list is not a mapping; allowed: a mapping of actions to keys, such as cancel: X"),

@@ -79,8 +79,8 @@ pub enum PrepareError {
     Io {
         /// What failed, where and why.
         reason: String,
-        /// Another try may work.
-        transient: bool,
+        /// What may be hoped of another try.
+        hope: Hope,
     },
 }
 
@@ -103,18 +103,26 @@ impl PrepareError {
             // What is over the whole of it never fits.
             Self::OverScratch { needed, limit, .. } if needed.0 <= limit.0 => Hope::Room,
             Self::OverScratch { .. } | Self::SameFile(_) | Self::NotOurs(_) => Hope::Never,
-            Self::Io { transient, .. } => {
-                if *transient {
-                    Hope::Later
-                } else {
-                    Hope::Never
-                }
-            }
+            Self::Io { hope, .. } => *hope,
+        }
+    }
+
+    /// What is needed and what is free, where that is what is wrong.
+    pub const fn figures(&self) -> Option<(Bytes, Bytes)> {
+        match self {
+            Self::NoSpace { free, needed, .. } => Some((*needed, *free)),
+            Self::OverScratch { needed, left, .. } => Some((*needed, *left)),
+            Self::SameFile(_) | Self::NotOurs(_) | Self::Io { .. } => None,
         }
     }
 
     fn io(what: &str, path: &Path, error: &io::Error) -> Self {
-        Self::Io { reason: io_reason(what, path, error), transient: is_transient(error) }
+        let hope = match (is_full(error), is_transient(error)) {
+            (true, _) => Hope::Room,
+            (false, true) => Hope::Later,
+            (false, false) => Hope::Never,
+        };
+        Self::Io { reason: io_reason(what, path, error), hope }
     }
 }
 
@@ -278,7 +286,7 @@ fn create_part(handle: &File, work: &Path, order: &PrepareOrder<'_>) -> Result<P
         }
     }
     let reason = format!("cannot create a part in {}: every name for it is taken; remove that folder", path_text(work));
-    Err(PrepareError::Io { reason, transient: false })
+    Err(PrepareError::Io { reason, hope: Hope::Never })
 }
 
 /// Removes a part that nobody holds a lock on. True if the name is free now.
@@ -679,7 +687,13 @@ fn umask() -> u32 {
 
 /// A failure of the host in words that name the side.
 fn host(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure { cause: Cause::Host, reason: io_reason(what, path, error) }
+    let cause = if is_full(error) { Cause::Room } else { Cause::Host };
+    Failure { cause, reason: io_reason(what, path, error) }
+}
+
+/// The disk is full, or this user's share of it.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn io_reason(what: &str, path: &Path, error: &io::Error) -> String {

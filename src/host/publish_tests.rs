@@ -429,8 +429,8 @@ fn a_part_that_somebody_writes_is_left_alone_and_a_leftover_is_not() {
 fn a_full_disk_is_named_as_such() {
     let error = io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
     let failure = host("cannot write", Path::new("/out/p"), &error);
-    assert_eq!(failure, Failure { cause: Cause::Host, reason: "disk full: cannot write /out/p; free some space there".to_owned() });
-    assert_eq!(PrepareError::io("cannot create", Path::new("/out/p"), &error).hope(), Hope::Later);
+    assert_eq!(failure, Failure { cause: Cause::Room, reason: "disk full: cannot write /out/p; free some space there".to_owned() });
+    assert_eq!(PrepareError::io("cannot create", Path::new("/out/p"), &error).hope(), Hope::Room);
 }
 
 #[test]

@@ -27,7 +27,7 @@ use super::lives::{Leftovers, Lives};
 use super::loadjob;
 use super::picture;
 use super::probe::{Probed, Prober};
-use super::publish::{self, FinalizeOrder, Hope, Part, PrepareOrder, Scratch};
+use super::publish::{self, FinalizeOrder, Hope, Part, PrepareError, PrepareOrder, Scratch};
 use super::resident;
 use super::sampler::{Sampler, SamplerConfig};
 use super::scan::{self, NameBook, ScanOrder};
@@ -46,7 +46,9 @@ use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::text::{error_words, path_text, sanitise};
 use crate::domain::units::Bytes;
 use crate::engine::estimate::{Learned, RecipeKey};
-use crate::engine::port::{Arrived, Cause, CleanOrder, Effect, Failure, Host, Input, Inspection, JobReport, ScanId, SpawnOrder};
+use crate::engine::port::{
+    Arrived, Cause, CleanOrder, Effect, Failure, Host, Input, Inspection, JobReport, Lack, ScanId, SpawnOrder,
+};
 
 /// What a host is told at its start.
 #[derive(Debug, Clone)]
@@ -498,30 +500,31 @@ impl Shared {
 
     fn start(&self, mut order: SpawnOrder) {
         if let Err((reason, hope)) = self.refresh(&mut order) {
-            return self.report(order.job, not_started(reason, hope));
+            let job = order.job;
+            return self.report(job, Obstacle::from((reason, hope)).report(&order.output));
         }
-        let (job, attempt) = (order.job, order.attempt);
+        let (job, attempt, output) = (order.job, order.attempt, order.output.clone());
         match self.make_launch(order) {
             Ok(launch) => {
                 self.report(job, JobReport::Log(vec![(LogLevel::Info, arguments::shown(&launch.command))]));
                 self.supervisor.start(job, attempt, launch);
             }
-            Err((reason, hope)) => self.report(job, not_started(reason, hope)),
+            Err(obstacle) => self.report(job, obstacle.report(&output)),
         }
     }
 
-    fn make_launch(&self, order: SpawnOrder) -> Result<Launch, (String, Hope)> {
+    fn make_launch(&self, order: SpawnOrder) -> Result<Launch, Obstacle> {
         let unknown = || (format!("its preset {} is not known any more", order.preset), Hope::Never);
         let preset = self.preset_of(order.job, &order.preset).ok_or_else(unknown)?;
         let size = Bytes(std::fs::metadata(&order.input).map_or(0, |meta| meta.len()));
-        let needed = publish::space_needed(&preset, &order.media, size);
+        let needed = publish::space_needed(&preset, &order.media, size).max(order.room_known);
         let scratch = order.scratch_limit.map(|limit| Scratch { limit, taken: self.scratch_taken(order.job) });
         let home = workplace::home(&self.config.out, &order.output);
         // What cannot be made is told by what follows.
         let _ = self.folders.make(home);
         let (job, attempt) = (order.job, order.attempt);
         let prepare = PrepareOrder { job, attempt, input: &order.input, output: &order.output, home, needed, scratch };
-        let part = publish::prepare(&prepare).map_err(|error| (error.to_string(), error.hope()))?;
+        let part = publish::prepare(&prepare)?;
         let command = self.command(&order, &preset, part.path())?;
         let max_file = scratch.map(|scratch| FileLimit {
             bytes: Bytes(scratch.left().0.saturating_add(SCRATCH_MARGIN.0)),
@@ -656,10 +659,36 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
         .map_err(|_| "plimsoll itself failed here; the log tells where, please report it".to_owned())
 }
 
-fn not_started(reason: String, hope: Hope) -> JobReport {
-    match hope {
-        Hope::Room => JobReport::NoRoom { reason },
-        Hope::Later | Hope::Never => JobReport::SpawnFailed { reason, transient: hope == Hope::Later },
+/// Why a job could not be started.
+struct Obstacle {
+    reason: String,
+    hope: Hope,
+    /// What is needed and what is free, where that is what is wrong.
+    figures: Option<(Bytes, Bytes)>,
+}
+
+impl From<(String, Hope)> for Obstacle {
+    fn from((reason, hope): (String, Hope)) -> Self {
+        Self { reason, hope, figures: None }
+    }
+}
+
+impl From<PrepareError> for Obstacle {
+    fn from(error: PrepareError) -> Self {
+        Self { reason: error.to_string(), hope: error.hope(), figures: error.figures() }
+    }
+}
+
+impl Obstacle {
+    fn report(self, output: &Path) -> JobReport {
+        let Self { reason, hope, figures } = self;
+        match hope {
+            Hope::Room => {
+                let (needs, free) = figures.unzip();
+                JobReport::NoRoom(Lack { folder: publish::parent(output).to_owned(), needs, free, reason })
+            }
+            Hope::Later | Hope::Never => JobReport::SpawnFailed { reason, transient: hope == Hope::Later },
+        }
     }
 }
 

@@ -487,7 +487,7 @@ fn an_output_that_others_leave_too_little_room_is_worth_another_try() {
     let command = rig.script("exec head -c 5000000 /dev/zero > big");
     rig.supervisor.start(JOB, 1, Launch { max_file: Some(limit), ..Launch::new(command, None) });
     let failure = rig.exit().failure.unwrap();
-    assert_eq!(failure.cause, Cause::Host);
+    assert_eq!(failure.cause, Cause::Room);
     assert!(failure.reason.starts_with("disk: ") && failure.reason.contains("scratch limit"), "{}", failure.reason);
 }
 
@@ -716,5 +716,5 @@ fn a_real_ffmpeg_on_a_full_disk_says_so() {
     command.current_dir(rig.dir.path());
     rig.supervisor.start(JOB, 1, Launch::new(command, None));
     let failure = rig.exit().failure.unwrap();
-    assert_eq!((failure.cause, failure.reason.starts_with("disk full")), (Cause::Host, true), "{}", failure.reason);
+    assert_eq!((failure.cause, failure.reason.starts_with("disk full")), (Cause::Room, true), "{}", failure.reason);
 }
