@@ -95,6 +95,7 @@ fn main_command(clip: &Path, part: &Path, recipe: &Recipe) -> (domain::job::Medi
         part,
         progress_fd: 1,
         abilities: Abilities { has_fps_mode: true, has_zscale: true },
+        mark: "plimsoll",
     };
     let mut command = arguments::command(&job).expect("built");
     command.envs(arguments::environment(&BTreeMap::new(), scratch));

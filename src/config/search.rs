@@ -163,6 +163,9 @@ impl Kind for Preset {
         ("proxy-480p", include_str!("../../presets/proxy-480p.yaml")),
         ("audio-m4a", include_str!("../../presets/audio-m4a.yaml")),
         ("thumbnails", include_str!("../../presets/thumbnails.yaml")),
+        ("h264-source", include_str!("../../presets/h264-source.yaml")),
+        ("hevc-1080p", include_str!("../../presets/hevc-1080p.yaml")),
+        ("archive-mkv", include_str!("../../presets/archive-mkv.yaml")),
     ];
 
     fn parse(file: &Path, text: &str) -> Result<Self, Vec<ConfigError>> {
@@ -311,7 +314,7 @@ mod tests {
         assert_eq!(short, ["fast 4/500", "balanced 2/200", "safe 1/100", "adaptive auto/2048"]);
         let presets: Vec<String> =
             list::<Preset>(&nowhere).into_iter().map(|row| row.read.map(|preset| preset.name).expect("valid")).collect();
-        assert_eq!(presets, ["web-720p", "proxy-480p", "audio-m4a", "thumbnails"]);
+        assert_eq!(presets, ["web-720p", "proxy-480p", "audio-m4a", "thumbnails", "h264-source", "hevc-1080p", "archive-mkv"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::process::Command;
 use ffmpeg_sidecar::command::FfmpegCommand;
 
 use super::tracks::{self, Chosen, Unfit};
-use super::{mark, picture, sound};
+use super::{picture, sound};
 use crate::domain::media::{MediaInfo, VideoStream};
 use crate::domain::preset::{AudioCodec, Container, Hdr, Location, Preset, VideoCodec, VideoPlan};
 use crate::domain::text::sanitise;
@@ -59,6 +59,8 @@ pub struct JobCommand<'a> {
     pub progress_fd: i32,
     /// What that ffmpeg can do.
     pub abilities: Abilities,
+    /// What the output is marked with, so that no later run takes it for an input or makes it again; see [`super::mark::of`].
+    pub mark: &'a str,
 }
 
 /// All that there is to be able to, for tests.
@@ -282,7 +284,7 @@ fn about(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) 
         set("", "location", extras.location.as_deref());
     }
     let (place, tag) = mark_place(preset.container);
-    set(place, tag, Some(mark::MARK));
+    set(place, tag, Some(job.mark));
     if chosen.picture.is_some() {
         set(":s:v:0", "language", job.media.video.as_ref().and_then(|video| video.language.as_deref()));
     }
@@ -312,7 +314,7 @@ fn about(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) 
     }
 }
 
-/// Where a muxer writes the mark under `+bitexact`, found by trying each: the place and the tag. [`mark`] reads it there.
+/// Where a muxer writes the mark under `+bitexact`, found by trying each: the place and the tag. [`super::mark`] reads it there.
 const fn mark_place(container: Container) -> (&'static str, &'static str) {
     match container {
         Container::Mp4 | Container::M4a => ("", "encoding_tool"),

@@ -52,7 +52,16 @@ fn media() -> MediaInfo {
 fn line(preset: &Preset) -> String {
     let media = media();
     let (input, part) = (Path::new("/in/a.mp4"), Path::new("/out/.plimsoll/1.1.part"));
-    let job = JobCommand { ffmpeg: Path::new("ffmpeg"), preset, media: &media, input, part, progress_fd: 3, abilities: ABLE };
+    let job = JobCommand {
+        ffmpeg: Path::new("ffmpeg"),
+        preset,
+        media: &media,
+        input,
+        part,
+        progress_fd: 3,
+        abilities: ABLE,
+        mark: "plimsoll",
+    };
     shown(&command(&job).expect("built"))
 }
 
@@ -60,7 +69,16 @@ fn line(preset: &Preset) -> String {
 fn run(preset: &Preset, input: &Path, part: &Path) -> std::process::Output {
     let folder = part.parent().expect("a folder");
     let media = prober(folder).probe(input, preset).expect("probed").media;
-    let job = JobCommand { ffmpeg: Path::new("ffmpeg"), preset, media: &media, input, part, progress_fd: 1, abilities: ABLE };
+    let job = JobCommand {
+        ffmpeg: Path::new("ffmpeg"),
+        preset,
+        media: &media,
+        input,
+        part,
+        progress_fd: 1,
+        abilities: ABLE,
+        mark: "plimsoll",
+    };
     let mut command = command(&job).expect("built");
     command.envs(environment(&BTreeMap::new(), folder)).stdin(Stdio::null());
     command.output().expect("ffmpeg runs")
@@ -105,6 +123,7 @@ fn an_older_ffmpeg_gets_the_older_word() {
         part,
         progress_fd: 9,
         abilities: Abilities { has_fps_mode: false, ..ABLE },
+        mark: "plimsoll",
     };
     let text = shown(&command(&job).expect("built"));
     assert!(text.contains(" -vsync vfr ") && !text.contains("-fps_mode") && text.contains(" pipe:9 "), "{text}");
@@ -115,7 +134,16 @@ fn nothing_is_built_for_relative_paths_missing_streams_and_foreign_demuxers() {
     let (preset, part) = (quick(), Path::new("/out/p"));
     let build = |media: &MediaInfo, input: &str| {
         let input = Path::new(input);
-        let job = JobCommand { ffmpeg: Path::new("f"), preset: &preset, media, input, part, progress_fd: 3, abilities: ABLE };
+        let job = JobCommand {
+            ffmpeg: Path::new("f"),
+            preset: &preset,
+            media,
+            input,
+            part,
+            progress_fd: 3,
+            abilities: ABLE,
+            mark: "plimsoll",
+        };
         command(&job).expect_err("refused")
     };
     assert_eq!(build(&media(), "a.mp4"), ArgumentError::NotAbsolute("a.mp4".to_owned()));
@@ -183,6 +211,7 @@ fn a_clip_with_fewer_frames_than_fields_or_no_known_duration_still_gives_a_sheet
         part: &part,
         progress_fd: 1,
         abilities: ABLE,
+        mark: "plimsoll",
     };
     assert!(command(&job).expect("built").envs(environment(&BTreeMap::new(), dir.path())).output().expect("runs").status.success());
     assert!(prober(dir.path()).read_output(&part, true).is_ok());
@@ -274,6 +303,7 @@ fn progress_comes_on_the_descriptor_that_was_named() {
         part: &part,
         progress_fd: writer.as_raw_fd(),
         abilities: ABLE,
+        mark: "plimsoll",
     };
     let mut child = command(&job).expect("built").envs(environment(&BTreeMap::new(), dir.path())).spawn().expect("runs");
     drop(writer);

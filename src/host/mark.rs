@@ -6,12 +6,19 @@
 //! mark.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
+use super::fileid;
 use super::sniff::{self, Format};
+use super::store::preset_hash;
+use crate::domain::preset::Preset;
 
-/// The mark itself.
-pub const MARK: &str = "plimsoll";
+/// How every mark begins.
+const NAME: &str = "plimsoll";
+/// Hexadecimal digits of a mark that tell what an output was made of.
+const DIGITS: usize = 16;
 /// Reads of one file at most.
 const READS: u32 = 200;
 /// Longest metadata that are looked through, in bytes.
@@ -19,9 +26,54 @@ const WINDOW: u64 = 64 * 1024;
 /// Boxes that lie in one another, at most.
 const DEEPEST: u32 = 6;
 
-/// The file carries plimsoll's mark. `head` holds its first bytes, of [`sniff::HEAD`].
+/// The mark of an output: made of this input with this preset. The same file in another place, or with another date, gives the
+/// same mark; the file is not read as a whole, so two of one size that differ in the middle of a part alone would too.
+pub fn of(input: &Path, preset: &Preset) -> io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(preset_hash(preset).as_bytes());
+    hasher.update(&fileid::sample(input)?);
+    Ok(format!("{NAME} {}", &hasher.finalize().to_hex()[..DIGITS]))
+}
+
+/// The file at `path` carries exactly this mark.
+pub fn carries(path: &Path, mark: &str) -> bool {
+    let looked = || -> io::Result<bool> {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        let mut head = vec![0; sniff::HEAD];
+        let read = file.read_at(&mut head, 0)?;
+        head.truncate(read);
+        Ok(sniff::taken(&head, b"", false).is_some_and(|format| search(&file, size, format, &head, Wanted(Some(mark)))))
+    };
+    looked().unwrap_or(false)
+}
+
+/// The file carries a mark of plimsoll's. `head` holds its first bytes, of [`sniff::HEAD`].
 pub fn is_marked(file: &File, size: u64, format: Format, head: &[u8]) -> bool {
-    let mut source = Source { file, size, reads: 0 };
+    search(file, size, format, head, Wanted(None))
+}
+
+/// What is looked for: one mark, or any.
+#[derive(Clone, Copy)]
+struct Wanted<'m>(Option<&'m str>);
+
+impl Wanted<'_> {
+    fn is(self, value: &[u8]) -> bool {
+        let end = value.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let value = &value[..end];
+        match self.0 {
+            Some(mark) => value == mark.as_bytes(),
+            None => value.strip_prefix(NAME.as_bytes()).is_some_and(|rest| match rest {
+                [] => true,
+                [b' ', digits @ ..] => digits.len() == DIGITS && digits.iter().all(u8::is_ascii_hexdigit),
+                _ => false,
+            }),
+        }
+    }
+}
+
+fn search(file: &File, size: u64, format: Format, head: &[u8], wanted: Wanted<'_>) -> bool {
+    let mut source = Source { file, size, reads: 0, wanted };
     match format {
         Format::Mp4 => {
             // Only QuickTime has to carry it there: the tracks of all others need not be read.
@@ -29,14 +81,9 @@ pub fn is_marked(file: &File, size: u64, format: Format, head: &[u8]) -> bool {
             mp4(&mut source, 0..size, if has_brand { METADATA } else { METADATA_AND_TRACKS }, 0).unwrap_or(false)
         }
         Format::Matroska => matroska(&mut source).unwrap_or(false),
-        Format::TransportStream => transport_stream(head),
+        Format::TransportStream => transport_stream(head, wanted),
         Format::Rest => false,
     }
-}
-
-fn is_mark(value: &[u8]) -> bool {
-    let end = value.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    &value[..end] == MARK.as_bytes()
 }
 
 /// A file that is read here and there, a limited number of times.
@@ -44,6 +91,7 @@ struct Source<'f> {
     file: &'f File,
     size: u64,
     reads: u32,
+    wanted: Wanted<'f>,
 }
 
 impl Source<'_> {
@@ -89,8 +137,10 @@ fn mp4(source: &mut Source<'_>, range: std::ops::Range<u64>, ways: &[[u8; 4]], d
                 let is_plain = header.get(12..16) == Some(b"hdlr");
                 mp4(source, if is_plain { content } else { content.start + 4..end }, ways, depth + 1)
             }
-            b"hdlr" => source.read(content.start, end - content.start).map(|bytes| is_handler(&bytes)),
-            b"\xa9too" | b"\xa9swr" | b"\xa9enc" => source.read(content.start, end - content.start).map(|bytes| is_tag(&bytes)),
+            b"hdlr" => source.read(content.start, end - content.start).map(|bytes| is_handler(&bytes, source.wanted)),
+            b"\xa9too" | b"\xa9swr" | b"\xa9enc" => {
+                source.read(content.start, end - content.start).map(|bytes| is_tag(&bytes, source.wanted))
+            }
             _ => Some(false),
         };
         if found == Some(true) {
@@ -103,18 +153,18 @@ fn mp4(source: &mut Source<'_>, range: std::ops::Range<u64>, ways: &[[u8; 4]], d
 
 /// A text among the metadata: within a box `data` behind its kind and language, or, in `QuickTime`, behind its own length
 /// and language.
-fn is_tag(bytes: &[u8]) -> bool {
+fn is_tag(bytes: &[u8], wanted: Wanted<'_>) -> bool {
     match bytes {
-        [_, _, _, _, b'd', b'a', b't', b'a', _, _, _, _, _, _, _, _, text @ ..] => is_mark(text),
-        [_, _, _, _, text @ ..] => is_mark(text),
+        [_, _, _, _, b'd', b'a', b't', b'a', _, _, _, _, _, _, _, _, text @ ..] => wanted.is(text),
+        [_, _, _, _, text @ ..] => wanted.is(text),
         _ => false,
     }
 }
 
 /// The name of what handles a track, behind 24 bytes: in MP4 up to a zero, in `QuickTime` behind its length.
-fn is_handler(bytes: &[u8]) -> bool {
+fn is_handler(bytes: &[u8], wanted: Wanted<'_>) -> bool {
     let Some(name) = bytes.get(24..) else { return false };
-    is_mark(name) || name.split_first().is_some_and(|(length, text)| usize::from(*length) == MARK.len() && is_mark(text))
+    wanted.is(name) || name.split_first().is_some_and(|(length, text)| usize::from(*length) == text.len() && wanted.is(text))
 }
 
 const SEGMENT: u32 = 0x1853_8067;
@@ -139,7 +189,7 @@ fn matroska(source: &mut Source<'_>) -> Option<bool> {
     while let Some(child) = source.read(at, 12).as_deref().and_then(element) {
         let content = at + child.start;
         match child.id {
-            TAGS if has_mark(&source.read(content, child.length.unwrap_or(WINDOW))?) => return Some(true),
+            TAGS if has_mark(&source.read(content, child.length.unwrap_or(WINDOW))?, source.wanted) => return Some(true),
             SEEK_HEAD => elsewhere = elsewhere.or(position_of_tags(&source.read(content, child.length?)?)),
             CLUSTER => break,
             _ => {}
@@ -148,7 +198,7 @@ fn matroska(source: &mut Source<'_>) -> Option<bool> {
     }
     let at = base.checked_add(elsewhere?)?;
     let tags = element(&source.read(at, 12)?).filter(|element| element.id == TAGS)?;
-    Some(has_mark(&source.read(at + tags.start, tags.length.unwrap_or(WINDOW))?))
+    Some(has_mark(&source.read(at + tags.start, tags.length.unwrap_or(WINDOW))?, source.wanted))
 }
 
 /// An element's head.
@@ -190,26 +240,26 @@ fn position_of_tags(seek_head: &[u8]) -> Option<u64> {
     })
 }
 
-fn has_mark(tags: &[u8]) -> bool {
+fn has_mark(tags: &[u8], wanted: Wanted<'_>) -> bool {
     elements(tags).filter(|(id, _)| *id == TAG).flat_map(|(_, tag)| elements(tag)).filter(|(id, _)| *id == SIMPLE_TAG).any(
         |(_, simple)| {
             let part = |wanted| elements(simple).find(|(id, _)| *id == wanted).map_or(&[][..], |(_, content)| content);
-            part(TAG_NAME).eq_ignore_ascii_case(b"ENCODED_BY") && is_mark(part(TAG_STRING))
+            part(TAG_NAME).eq_ignore_ascii_case(b"ENCODED_BY") && wanted.is(part(TAG_STRING))
         },
     )
 }
 
 /// The provider of a service, in a packet of the table that describes services (number 0x11): a descriptor 0x48 with its
 /// length, the kind of service, and the provider's name behind its length.
-fn transport_stream(head: &[u8]) -> bool {
+fn transport_stream(head: &[u8], wanted: Wanted<'_>) -> bool {
     let Some((first, size)) = sniff::ts_layout(head) else { return false };
     head[first..].chunks(size).filter_map(|packet| packet.get(..188)).any(|packet| {
         let is_table = packet[0] == 0x47 && packet[1].trailing_zeros() >= 5 && packet[2] == 0x11;
         let provider = |window: &[u8]| match window {
-            [0x48, _, _, length, name @ ..] => usize::from(*length) == MARK.len() && is_mark(name),
+            [0x48, _, _, length, rest @ ..] => rest.get(..usize::from(*length)).is_some_and(|name| wanted.is(name)),
             _ => false,
         };
-        is_table && packet.windows(4 + MARK.len()).any(provider)
+        is_table && (0..packet.len()).any(|at| provider(&packet[at..]))
     })
 }
 

@@ -66,3 +66,27 @@ fn nonsense_in_headers_ends_the_search_and_reads_little() {
         assert!(!is_ours(&path), "{:?}", &bytes[..24]);
     }
 }
+
+#[test]
+fn a_mark_tells_what_an_output_was_made_of() {
+    use crate::host::fixtures::quick;
+    let dir = tempfile::tempdir().expect("folder");
+    let (one, other, output) = (dir.path().join("one"), dir.path().join("other"), dir.path().join("o.mp4"));
+    std::fs::write(&one, vec![1; 300_000]).expect("written");
+    std::fs::write(&other, [vec![1; 299_999], vec![2]].concat()).expect("written");
+    let mark = of(&one, &quick()).expect("read");
+    make(&output, &format!("-c:v mpeg4 -metadata encoding_tool={} -f mp4", mark.replace(' ', "_")));
+    assert!(!is_ours(&output) && !carries(&output, &mark), "not in that form");
+    let status = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=5:d=1", "-fflags", "+bitexact"])
+        .args(["-metadata", &format!("encoding_tool={mark}"), "-f", "mp4"])
+        .arg(&output)
+        .status();
+    assert!(status.expect("ffmpeg is there").success());
+    assert!(is_ours(&output) && carries(&output, &mark));
+    assert!(!carries(&output, &of(&other, &quick()).expect("read")), "another input");
+    assert!(!carries(&output, &of(&one, &Preset { threads: 2, ..quick() }).expect("read")), "another preset");
+    let copied = dir.path().join("copied");
+    std::fs::copy(&one, &copied).expect("copied");
+    assert!(carries(&output, &of(&copied, &quick()).expect("read")), "the same bytes in another place");
+}

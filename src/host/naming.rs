@@ -8,6 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use super::jobstore::InputKey;
+use super::mark;
 use super::store::{Records, preset_hash};
 use crate::domain::preset::Preset;
 
@@ -103,13 +104,12 @@ impl NameBook {
         let folder = self.folder(below);
         let first = output_path(&folder, input, preset, 1);
         let start = self.next.get(&first).copied().unwrap_or(1);
-        let definition = preset_hash(preset);
         self.inputs.insert(key);
         let mut number = start;
         let path = loop {
             let path = output_path(&folder, input, preset, number);
             let is_taken = self.outputs.contains(&path) || records.is_taken(&path, &key, &preset.name);
-            if !is_taken && self.is_free(&path, input, &definition, records) {
+            if !is_taken && self.is_free(&path, input, preset, records) {
                 break path;
             }
             number += 1;
@@ -137,14 +137,20 @@ impl NameBook {
         folder
     }
 
-    fn is_free(&self, path: &Path, input: &Path, definition: &str, records: &dyn Records) -> bool {
+    fn is_free(&self, path: &Path, input: &Path, preset: &Preset, records: &dyn Records) -> bool {
         let Ok(meta) = std::fs::symlink_metadata(path) else { return true };
         if !meta.is_file() {
             return false;
         }
         // Reading fails only if the input is gone by now; the probe will say so, under any name.
-        if records.lookup(path).is_some_and(|record| record.is_current(input, definition).unwrap_or(false)) {
-            return true;
+        match records.lookup(path) {
+            Some(record) if record.is_current(input, &preset_hash(preset)).unwrap_or(false) => return true,
+            // Made of this very file before it was changed: what is made of it now takes that place.
+            Some(record) if record.is_outdated(input, &preset_hash(preset)) => return true,
+            Some(_) => {}
+            // Another run with a record of its own has made it.
+            None if mark::of(input, preset).is_ok_and(|mark| mark::carries(path, &mark)) => return true,
+            None => {}
         }
         self.overwrite && !self.is_input(path, records)
     }

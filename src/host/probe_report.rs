@@ -208,7 +208,8 @@ impl Report {
             tags: CARRIED_TAGS.iter().filter_map(|name| Some(((*name).to_owned(), tag(name)?))).collect(),
             created: tag("creation_time").or_else(|| tag("com.apple.quicktime.creationdate")),
             location: tag("location").or_else(|| tag("com.apple.quicktime.location.ISO6709")),
-            listed_pictures: video.and_then(Stream::listed),
+            // Only here a list of packets is meant; elsewhere it is a header's word.
+            listed_pictures: video.filter(|_| self.format.names.starts_with("mov")).and_then(Stream::listed),
             sounds,
             ..Extras::default()
         }

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -19,7 +19,7 @@ use super::intent::Intent;
 use super::probe::{Prober, words};
 use super::scan::output_path;
 use super::scratch::WORK_FOLDER;
-use super::store::{OutputRecord, Store, StoreError, preset_hash};
+use super::store::{OutputRecord, Records as _, Store, StoreError, preset_hash};
 use super::tracks;
 use super::verify::{self, MadeKind, NotWhole};
 use crate::domain::account::Account;
@@ -389,6 +389,10 @@ pub fn finalize(order: &FinalizeOrder<'_>) -> Result<Published, Failure> {
             Err(host("cannot set the rights of", order.part.path(), &error))
         }
     })?;
+    if let Some(recorded) = order.media.extras.created.as_deref().and_then(recorded_at) {
+        // A file system that keeps no dates is no reason to fail.
+        let _ = order.part.file.set_modified(recorded);
+    }
     let record = OutputRecord {
         path: PathBuf::new(),
         input: order.input.to_owned(),
@@ -403,6 +407,15 @@ pub fn finalize(order: &FinalizeOrder<'_>) -> Result<Published, Failure> {
     let output = put_in_place(order, &record)?;
     let left_out = tracks::choose(order.preset, order.media).map(|chosen| chosen.left_out).unwrap_or_default();
     Ok(Published { output, size: Bytes(part.size), damage, left_out })
+}
+
+/// When a film was recorded, as its file says it; nothing for a time that cannot be, such as that of a clock never set.
+fn recorded_at(text: &str) -> Option<SystemTime> {
+    const CLOCKS_NEVER_SET: u64 = 2 * 365 * 24 * 3600;
+    let recorded: SystemTime = text.parse::<jiff::Timestamp>().ok()?.into();
+    let is_plausible = recorded > SystemTime::UNIX_EPOCH + Duration::from_secs(CLOCKS_NEVER_SET)
+        && recorded < SystemTime::from(jiff::Timestamp::now());
+    is_plausible.then_some(recorded)
 }
 
 /// The part is there, is the file that we created, and has something in it.
@@ -627,7 +640,12 @@ impl<'a, 'o> Names<'a, 'o> {
                 continue;
             }
             let found = std::fs::symlink_metadata(&output).ok();
-            let replace = number == 1 && order.overwrite && found.as_ref().is_some_and(|meta| !meta.is_dir());
+            let is_outdated = || {
+                let record = order.store.lookup(&output);
+                record.is_some_and(|record| record.is_outdated(order.input, &preset_hash(order.preset)))
+            };
+            let is_file = found.as_ref().is_some_and(|meta| !meta.is_dir());
+            let replace = number == 1 && is_file && (order.overwrite || is_outdated());
             if replace && same_file(order.input, &output).unwrap_or(false) {
                 let reason = PrepareError::SameFile(path_text(&output)).to_string();
                 return Err(Failure { cause: Cause::Input, reason });

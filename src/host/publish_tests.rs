@@ -54,6 +54,7 @@ impl Bench {
             part: part.path(),
             progress_fd: 1,
             abilities: ABLE,
+            mark: "plimsoll",
         };
         let mut ffmpeg: Command = command(&job).expect("built");
         ffmpeg.envs(environment(&std::collections::BTreeMap::new(), self.dir.path()));
@@ -468,4 +469,20 @@ fn an_output_over_what_is_left_of_the_scratch_limit_waits_and_one_over_all_of_it
     assert_eq!(held.hope(), Hope::Room);
     assert_eq!(with(101, 0).expect_err("never").hope(), Hope::Never);
     with(30, 70).expect("fits exactly");
+}
+
+#[test]
+fn an_output_has_the_date_of_its_film() {
+    let at = |text: &str| recorded_at(text).map(|time| time.duration_since(std::time::UNIX_EPOCH).expect("later").as_secs());
+    assert_eq!(at("2019-07-14T10:11:12.000000Z"), Some(1_563_099_072));
+    assert_eq!(at("2019-07-14T12:11:12+0200"), Some(1_563_099_072));
+    for text in ["1970-01-01T00:00:00Z", "1904-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "yesterday", ""] {
+        assert_eq!(at(text), None, "{text}");
+    }
+    let bench = Bench::new();
+    let input = bench.path("a.mp4");
+    clip_with(&input, 1, &["-metadata", "creation_time=2019-07-14T10:11:12Z"]);
+    let published = bench.convert(&input, quick(), &bench.path("out/a.mp4")).finalize().expect("published");
+    let modified = std::fs::metadata(&published.output).expect("there").modified().expect("told");
+    assert_eq!(modified.duration_since(std::time::UNIX_EPOCH).expect("later").as_secs(), 1_563_099_072);
 }

@@ -25,6 +25,7 @@ use super::lane::Lane;
 use super::ledger::FileLedger;
 use super::lives::{Leftovers, Lives};
 use super::loadjob;
+use super::mark;
 use super::picture;
 use super::probe::{Probed, Prober};
 use super::publish::{self, FinalizeOrder, Hope, Part, PrepareError, PrepareOrder, Scratch};
@@ -477,7 +478,11 @@ impl Shared {
     /// The output stands, made from the same bytes with the same preset. With `overwrite` it is made again all the same.
     fn is_done(&self, input: &Path, output: &Path, preset: &Preset) -> bool {
         !self.config.overwrite
-            && self.store.lookup(output).is_some_and(|record| record.is_current(input, &preset_hash(preset)).unwrap_or(false))
+            && match self.store.lookup(output) {
+                Some(record) => record.is_current(input, &preset_hash(preset)).unwrap_or(false),
+                // A run with a record of its own may have made it.
+                None => mark::of(input, preset).is_ok_and(|mark| mark::carries(output, &mark)),
+            }
     }
 
     fn is_load(&self, input: &Path) -> bool {
@@ -581,6 +586,8 @@ impl Shared {
             part,
             progress_fd: 3,
             abilities: self.abilities(ffmpeg, &order.media),
+            mark: &mark::of(&order.input, preset)
+                .map_err(|error| (format!("cannot read the input: {}", error_words(&error)), Hope::Later))?,
         };
         let mut command = arguments::command(&job).map_err(|error| (error.to_string(), Hope::Never))?;
         command.env_clear().envs(arguments::environment(&order.env, &self.scratch));

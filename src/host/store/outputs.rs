@@ -49,6 +49,15 @@ impl OutputRecord {
         Ok(id.size == self.input_size() && fileid::hash(input)? == self.input_hash)
     }
 
+    /// The output was made with this preset of the file at `input`, which has changed since: what is made of it now takes its
+    /// place. Only where the output is still the file that was recorded.
+    pub fn is_outdated(&self, input: &Path, preset_hash: &str) -> bool {
+        self.input == input
+            && self.preset_hash == preset_hash
+            && self.stands()
+            && FileId::of(input).is_ok_and(|id| id != self.input_id)
+    }
+
     /// The output is the file that was recorded: same size, same inode.
     pub fn stands(&self) -> bool {
         std::fs::symlink_metadata(&self.path).is_ok_and(|meta| {
