@@ -340,7 +340,7 @@ mod tests {
         assert!(text.contains("\nbalanced: built in\n"), "{text}");
         let presets = presets_list(&nowhere());
         assert_fits(&presets);
-        assert!(presets.contains("\nthumbnails  mjpeg 180p 4x4                -         jpg   1\n"), "{presets}");
+        assert!(presets.contains("\nthumbnails   mjpeg 180p 4x4                -         jpg   1\n"), "{presets}");
     }
 
     #[test]

@@ -448,148 +448,148 @@ mod tests {
             (
                 "crf: 23",
                 "crv: 23",
-                "3:42: video.crv: unknown key; did you mean `crf`?; allowed: codec, preset, crf, bitrate, height, fps, pixel_format, tile, hdr, deinterlace, pixel_aspect",
+                "5:42: video.crv: unknown key; did you mean `crf`?; allowed: codec, preset, crf, bitrate, height, fps, pixel_format, tile, hdr, deinterlace, pixel_aspect",
             ),
             (
                 "libx264",
                 "libx265x",
-                "3:17: video.codec: unknown codec `libx265x`; did you mean `libx265`?; allowed: libx264, libx265, libvpx-vp9, libsvtav1, mpeg4, mjpeg, copy",
+                "5:17: video.codec: unknown codec `libx265x`; did you mean `libx265`?; allowed: libx264, libx265, libvpx-vp9, libsvtav1, mpeg4, mjpeg, copy",
             ),
             (
                 "libx264",
                 "h264_nvenc",
-                "3:17: video.codec: unknown codec `h264_nvenc`; allowed: libx264, libx265, libvpx-vp9, libsvtav1, mpeg4, mjpeg, copy",
+                "5:17: video.codec: unknown codec `h264_nvenc`; allowed: libx264, libx265, libvpx-vp9, libsvtav1, mpeg4, mjpeg, copy",
             ),
             (
                 "codec: libx264, ",
                 "",
-                "3:8: video.codec: is missing; allowed: libx264, libx265, libvpx-vp9, libsvtav1, mpeg4, mjpeg, copy",
+                "5:8: video.codec: is missing; allowed: libx264, libx265, libvpx-vp9, libsvtav1, mpeg4, mjpeg, copy",
             ),
             (
                 "preset: medium",
                 "preset: placebo",
-                "3:34: video.preset: unknown preset `placebo`; allowed: ultrafast, superfast, veryfast, faster, fast, medium, slow, slower, veryslow",
+                "5:34: video.preset: unknown preset `placebo`; allowed: ultrafast, superfast, veryfast, faster, fast, medium, slow, slower, veryslow",
             ),
-            ("crf: 23", "crf: 52", "3:47: video.crf: 52 is too large; allowed: a whole number from 0 (best) to 51 (smallest)"),
+            ("crf: 23", "crf: 52", "5:47: video.crf: 52 is too large; allowed: a whole number from 0 (best) to 51 (smallest)"),
             (
                 "crf: 23",
                 "crf: -1",
-                "3:47: video.crf: `-1` is not allowed here; allowed: a whole number from 0 (best) to 51 (smallest)",
+                "5:47: video.crf: `-1` is not allowed here; allowed: a whole number from 0 (best) to 51 (smallest)",
             ),
             (
                 "crf: 23",
                 "crf: 23, bitrate: 1M",
-                "3:60: video.bitrate: stands beside crf, and only one can be kept; allowed: one of crf and bitrate",
+                "5:60: video.bitrate: stands beside crf, and only one can be kept; allowed: one of crf and bitrate",
             ),
             (
                 "height: 720",
                 "height: 721",
-                "3:59: video.height: a height of 721; allowed: an even number of pixels from 16 to 4320",
+                "5:59: video.height: a height of 721; allowed: an even number of pixels from 16 to 4320",
             ),
             (
                 "height: 720",
                 "fps: 0",
-                "3:56: video.fps: 0 frames per second; allowed: frames per second from 1 to 240, such as 25 or 29.97",
+                "5:56: video.fps: 0 frames per second; allowed: frames per second from 1 to 240, such as 25 or 29.97",
             ),
             (
                 "height: 720",
                 "fps: .nan",
-                "3:56: video.fps: NaN frames per second; allowed: frames per second from 1 to 240, such as 25 or 29.97",
+                "5:56: video.fps: NaN frames per second; allowed: frames per second from 1 to 240, such as 25 or 29.97",
             ),
             (
                 "yuv420p }",
                 "rgb24 }",
-                "3:78: video.pixel_format: unknown pixel format `rgb24`; allowed: yuv420p, yuv422p, yuv444p, yuv420p10le, yuv422p10le, yuvj420p",
+                "5:78: video.pixel_format: unknown pixel format `rgb24`; allowed: yuv420p, yuv422p, yuv444p, yuv420p10le, yuv422p10le, yuvj420p",
             ),
             (
                 "height: 720",
                 "tile: 4x4",
-                "3:57: video.tile: a contact sheet is a still picture, and mp4 is none; allowed: container: jpg with tile",
+                "5:57: video.tile: a contact sheet is a still picture, and mp4 is none; allowed: container: jpg with tile",
             ),
             (
                 "height: 720",
                 "tile: 0x4",
-                "3:57: video.tile: `0x4` is not a raster; allowed: columns x rows, each 1 to 10, such as 4x4",
+                "5:57: video.tile: `0x4` is not a raster; allowed: columns x rows, each 1 to 10, such as 4x4",
             ),
             (
                 "codec: libx264, preset: medium, crf: 23, height: 720, pixel_format: yuv420p",
                 "codec: copy, crf: 23",
-                "3:28: video.crf: the stream is copied, not encoded; allowed: no crf with codec copy",
+                "5:28: video.crf: the stream is copied, not encoded; allowed: no crf with codec copy",
             ),
             (
                 "codec: libx264, preset: medium, crf: 23",
                 "codec: mpeg4, crf: 23",
-                "3:29: video.crf: mpeg4 has no crf; allowed: no crf; it belongs to libx264, libx265, libvpx-vp9 and libsvtav1",
+                "5:29: video.crf: mpeg4 has no crf; allowed: no crf; it belongs to libx264, libx265, libvpx-vp9 and libsvtav1",
             ),
             (
                 "libx264",
                 "libsvtav1",
-                "3:36: video.preset: libsvtav1 has no such presets; allowed: none here; for libsvtav1 write extra: [\"-preset\", \"8\"]",
+                "5:36: video.preset: libsvtav1 has no such presets; allowed: none here; for libsvtav1 write extra: [\"-preset\", \"8\"]",
             ),
             (
                 "codec: aac",
                 "codec: libvorbis",
-                "4:17: audio.codec: unknown codec `libvorbis`; allowed: aac, libopus, libmp3lame, flac, copy",
+                "6:17: audio.codec: unknown codec `libvorbis`; allowed: aac, libopus, libmp3lame, flac, copy",
             ),
-            ("codec: aac", "codec: flac", "4:17: audio.codec: mp4 cannot hold flac; allowed: aac, libopus, libmp3lame, copy"),
+            ("codec: aac", "codec: flac", "6:17: audio.codec: mp4 cannot hold flac; allowed: aac, libopus, libmp3lame, copy"),
             (
                 "codec: aac",
                 "codec: copy",
-                "4:32: audio.bitrate: the stream is copied, not encoded; allowed: no bitrate with codec copy",
+                "6:32: audio.bitrate: the stream is copied, not encoded; allowed: no bitrate with codec copy",
             ),
             (
                 "128k",
                 "128 kbit",
-                "4:31: audio.bitrate: `128 kbit` is not a bitrate; allowed: bits per second from 8k to 510k, such as 128k",
+                "6:31: audio.bitrate: `128 kbit` is not a bitrate; allowed: bits per second from 8k to 510k, such as 128k",
             ),
-            ("128k", "5", "4:31: audio.bitrate: `5` is out of range; allowed: bits per second from 8k to 510k, such as 128k"),
+            ("128k", "5", "6:31: audio.bitrate: `5` is out of range; allowed: bits per second from 8k to 510k, such as 128k"),
             (
                 "container: mp4",
                 "container: webm",
-                "3:17: video.codec: webm cannot hold libx264; allowed: libvpx-vp9, libsvtav1, copy",
+                "5:17: video.codec: webm cannot hold libx264; allowed: libvpx-vp9, libsvtav1, copy",
             ),
-            ("container: mp4", "container: m4a", "3:8: video: m4a holds sound only; allowed: no video, or another container"),
+            ("container: mp4", "container: m4a", "5:8: video: m4a holds sound only; allowed: no video, or another container"),
             (
                 "container: mp4",
                 "container: avi",
-                "5:12: container: unknown container `avi`; allowed: mp4, m4a, mkv, webm, mov, ts, jpg",
+                "7:12: container: unknown container `avi`; allowed: mp4, m4a, mkv, webm, mov, ts, jpg",
             ),
-            ("container: mp4\n", "", "2:1: container: is missing; allowed: mp4, m4a, mkv, webm, mov, ts, jpg"),
+            ("container: mp4\n", "", "4:1: container: is missing; allowed: mp4, m4a, mkv, webm, mov, ts, jpg"),
             (
                 "threads: 2",
                 "threads: 0",
-                "6:10: threads: 0 threads; allowed: a whole number from 1 to 64; it is always pinned, because it decides the bits of the output",
+                "8:10: threads: 0 threads; allowed: a whole number from 1 to 64; it is always pinned, because it decides the bits of the output",
             ),
             (
                 "threads: 2",
                 "tolerant: no",
-                "2:1: threads: is missing; allowed: a whole number from 1 to 64; it is always pinned, because it decides the bits of the output",
+                "4:1: threads: is missing; allowed: a whole number from 1 to 64; it is always pinned, because it decides the bits of the output",
             ),
             (
                 "threads: 2",
                 "threads: auto",
-                "6:10: threads: `auto` is not allowed here; allowed: a whole number from 1 to 64; it is always pinned, because it decides the bits of the output",
+                "8:10: threads: `auto` is not allowed here; allowed: a whole number from 1 to 64; it is always pinned, because it decides the bits of the output",
             ),
             (
                 "\"-movflags\", \"+faststart\"",
                 "\"-tune\"",
-                "7:9: extra[0]: -tune has no value; allowed: film, animation, grain, stillimage, fastdecode, zerolatency",
+                "9:9: extra[0]: -tune has no value; allowed: film, animation, grain, stillimage, fastdecode, zerolatency",
             ),
-            ("\"-movflags\"", "\"-row-mt\"", "7:9: extra[0]: -row-mt has no meaning here; allowed: -row-mt with libvpx-vp9"),
+            ("\"-movflags\"", "\"-row-mt\"", "9:9: extra[0]: -row-mt has no meaning here; allowed: -row-mt with libvpx-vp9"),
             (
                 "+faststart\"]",
                 "+faststart+frag_custom\"]",
-                "7:22: extra[1]: `+faststart+frag_custom` is no value of -movflags; allowed: +faststart",
+                "9:22: extra[1]: `+faststart+frag_custom` is no value of -movflags; allowed: +faststart",
             ),
             (
                 "\"+faststart\"]",
                 "\"+faststart\", \"-movflags\", \"+faststart\"]",
-                "7:36: extra[2]: -movflags is given twice; allowed: each option once",
+                "9:36: extra[2]: -movflags is given twice; allowed: each option once",
             ),
             (
                 "[\"-movflags\", \"+faststart\"]",
                 "-movflags +faststart",
-                "7:8: extra: is not a list; allowed: a list of options and values in turn, such as [\"-movflags\", \"+faststart\"]",
+                "9:8: extra: is not a list; allowed: a list of options and values in turn, such as [\"-movflags\", \"+faststart\"]",
             ),
         ] {
             let told = told(from, to);
@@ -630,7 +630,7 @@ mod tests {
             "-fpre",
         ] {
             let told = told("\"-movflags\"", &format!("\"{option}\""));
-            assert!(told.contains(&format!("7:9: extra[0]: the option `{option}` is not on the allow list")), "{told}");
+            assert!(told.contains(&format!("9:9: extra[0]: the option `{option}` is not on the allow list")), "{told}");
             assert!(told.contains("; allowed: -movflags, -tune, "), "{told}");
         }
     }

@@ -15,7 +15,7 @@ struct Pattern {
     /// The message has to end with it: messages of the system stand last, after a file name, which may hold anything.
     last: bool,
     cause: Cause,
-    /// The words; `{}` is the message itself, `'` its first quoted part.
+    /// The words; `{}` is the message itself, `'` its first quoted part, `@` the codec that it names, `~` the kind of damage.
     words: &'static str,
 }
 
@@ -35,6 +35,9 @@ const fn ends(text: &'static str, cause: Cause, words: &'static str) -> Pattern 
     Pattern { text, last: true, cause, words }
 }
 
+/// What is said of a damaged input: `~` stands for the kind of damage.
+const DAMAGED: &str = "the input is damaged: ~; another copy of it is needed";
+
 /// The most telling first: ffmpeg follows the first cause with a tail of consequences.
 const PATTERNS: &[Pattern] = &[
     ends(
@@ -47,51 +50,151 @@ const PATTERNS: &[Pattern] = &[
         Cause::Room,
         "disk full: the quota was used up while writing the output; free some space or choose another folder with --out",
     ),
-    ends("read-only file system", Cause::Host, "the output folder is on a read-only file system: {}"),
-    ends("file too large", Cause::Input, "the output grew over the size limit: {}"),
-    ends("stale file handle", Cause::Host, "a network file system went away: {}"),
-    ends("cannot allocate memory", Cause::Host, "ffmpeg was refused memory: {}"),
+    ends("read-only file system", Cause::Host, "the output folder is on a read-only file system; choose another with --out"),
+    ends("file too large", Cause::Input, "the output grew over the size limit of the file system or of `scratch_limit`; raise it"),
+    ends("stale file handle", Cause::Host, "a network file system went away; mount it again, then retry"),
+    ends("cannot allocate memory", Cause::Host, "ffmpeg was refused memory; a safer profile leaves it more"),
     says("error while loading shared libraries", Cause::Input, "this ffmpeg cannot run: {}; see plimsoll doctor"),
     says("unknown encoder", Cause::Input, "this ffmpeg has no encoder '; see plimsoll doctor"),
-    says("encoder not found", Cause::Input, "this ffmpeg has no encoder for the preset ({}); see plimsoll doctor"),
-    says("unknown decoder", Cause::Input, "this ffmpeg has no decoder '; see plimsoll doctor"),
-    says("decoder not found", Cause::Input, "this ffmpeg cannot decode the input ({}); see plimsoll doctor"),
-    says("no decoder found", Cause::Input, "this ffmpeg cannot decode the input ({}); see plimsoll doctor"),
+    says("encoder not found", Cause::Input, "this ffmpeg has no encoder for what the preset asks for; see plimsoll doctor"),
+    says("unknown decoder", Cause::Input, "this ffmpeg has no decoder '; a newer one may have it"),
+    says(
+        "decoder (codec none)",
+        Cause::Input,
+        "a stream is of a kind that this ffmpeg does not know; a newer one may, or a preset leaves it out",
+    ),
+    says("decoder (codec", Cause::Input, "no decoder for @ in this ffmpeg; a newer one may have it"),
+    says("decoder not found", Cause::Input, "this ffmpeg has no decoder for a stream of the input; a newer one may have it"),
+    says("no decoder found", Cause::Input, "this ffmpeg has no decoder for a stream of the input; a newer one may have it"),
     says("no such filter", Cause::Input, "this ffmpeg has no filter '; see plimsoll doctor"),
-    says("unrecognized option", Cause::Input, "this ffmpeg does not know an option of the preset: {}"),
-    says("option not found", Cause::Input, "this ffmpeg does not know an option of the preset: {}"),
-    says("invalid preset", Cause::Input, "the preset does not fit the encoder: {}"),
-    says("error setting preset", Cause::Input, "the preset does not fit the encoder: {}"),
-    says("exceeds specified max pixel count", Cause::Input, "a frame of the input is over the limit: {}"),
-    says("format not on whitelist", Cause::Input, "the input is in a container that is not supported: {}"),
-    says("not on whitelist", Cause::Input, "the input names another file or address, which is not opened: {}"),
-    says("matches no streams", Cause::Input, "the input has no stream that the preset asks for: {}"),
-    says("does not contain any stream", Cause::Input, "the input has no stream that the preset can use"),
-    says("not divisible by", Cause::Input, "the preset does not fit the input: {}"),
-    says("moov atom not found", Cause::Input, "the input is damaged: {}"),
-    says("file ended prematurely", Cause::Input, "the input is damaged: {}"),
-    says(": partial file", Cause::Input, "the input is damaged: {}"),
-    says("truncating packet", Cause::Input, "the input is damaged: {}"),
-    says("error while decoding", Cause::Input, "the input is damaged: {}"),
-    says("error submitting packet to decoder", Cause::Input, "the input is damaged: {}"),
-    says("invalid nal unit", Cause::Input, "the input is damaged: {}"),
-    says("error splitting the input into nal units", Cause::Input, "the input is damaged: {}"),
-    says("decode_slice_header error", Cause::Input, "the input is damaged: {}"),
-    says("corrupt decoded frame", Cause::Input, "the input is damaged: {}"),
-    says("corrupt input packet", Cause::Input, "the input is damaged: {}"),
-    says("packet corrupt", Cause::Input, "the input is damaged: {}"),
-    ends("invalid data found when processing input", Cause::Input, "the input is damaged: {}"),
-    ends("end of file", Cause::Input, "the input is damaged: {}"),
-    says("could not find codec parameters", Cause::Input, "the input is damaged: {}"),
-    says("maybe incorrect parameters", Cause::Input, "the preset does not fit the input: {}"),
-    ends("permission denied", Cause::Host, "permission denied: {}"),
-    ends("operation not permitted", Cause::Host, "not permitted: {}"),
-    ends("no such file or directory", Cause::Host, "a file or folder has gone: {}"),
-    says("error writing trailer", Cause::Host, "the end of the output could not be written: {}"),
-    says("av_interleaved_write_frame", Cause::Host, "the output could not be written: {}"),
-    says("error muxing a packet", Cause::Host, "the output could not be written: {}"),
-    ends("too many open files", Cause::Host, "ffmpeg was refused a file descriptor: {}"),
-    ends("resource temporarily unavailable", Cause::Host, "ffmpeg was refused a thread or another resource: {}"),
+    says(
+        "unrecognized option",
+        Cause::Input,
+        "this ffmpeg does not know an option of the preset (\u{201c}'\u{201d}); take it out of `extra`, or use a newer ffmpeg",
+    ),
+    says(
+        "option not found",
+        Cause::Input,
+        "this ffmpeg does not know an option of the preset; check `extra`, or use a newer ffmpeg",
+    ),
+    says("invalid preset", Cause::Input, "the encoder does not know the speed preset that is asked for; choose another"),
+    says("error setting preset", Cause::Input, "the encoder does not know the speed preset that is asked for; choose another"),
+    says(
+        "exceeds specified max pixel count",
+        Cause::Input,
+        "a picture of the input is over the limit of 8192 x 4320; convert it to a smaller one first",
+    ),
+    says(
+        "format not on whitelist",
+        Cause::Input,
+        "the input is in a container that is not supported; convert it to MKV or MP4 first",
+    ),
+    says("not on whitelist", Cause::Input, "the input names another file or address, which is not opened; give that file itself"),
+    says("matches no streams", Cause::Input, "the input has no stream that the preset asks for; choose another preset"),
+    says("does not contain any stream", Cause::Input, "the input has no stream that the preset can use; choose another preset"),
+    says("not divisible by", Cause::Input, "the encoder does not take pictures of this size; choose another `height`"),
+    says(
+        "could not find tag for codec",
+        Cause::Input,
+        "the codec @ cannot be put into this container; container: mkv holds it, or a codec instead of copy",
+    ),
+    says(
+        "unknown timestamp",
+        Cause::Input,
+        "the copied stream has no time stamps, which this container needs; a codec instead of copy makes new ones",
+    ),
+    says(
+        "timestamps are unset",
+        Cause::Input,
+        "the copied stream has no time stamps, which this container needs; a codec instead of copy makes new ones",
+    ),
+    says(
+        "non monotonically increasing dts",
+        Cause::Input,
+        "the time stamps of the copied stream run backwards; a codec instead of copy makes new ones",
+    ),
+    says(
+        "bitstream filter",
+        Cause::Input,
+        "the copied stream cannot be carried from its container into this one; a codec instead of copy makes it fit",
+    ),
+    says(
+        "could not write header",
+        Cause::Input,
+        "this container cannot hold a stream as it is; container: mkv holds it, or a codec instead of copy",
+    ),
+    says(
+        "moov atom not found",
+        Cause::Input,
+        "the index (moov) is missing: the file is cut off or was not finished; another copy of it is needed",
+    ),
+    says("file ended prematurely", Cause::Input, DAMAGED),
+    says(": partial file", Cause::Input, DAMAGED),
+    says("truncating packet", Cause::Input, DAMAGED),
+    says("error while decoding", Cause::Input, DAMAGED),
+    says("error submitting packet to decoder", Cause::Input, DAMAGED),
+    says("invalid nal unit", Cause::Input, DAMAGED),
+    says("error splitting the input into nal units", Cause::Input, DAMAGED),
+    says("decode_slice_header error", Cause::Input, DAMAGED),
+    says("corrupt decoded frame", Cause::Input, DAMAGED),
+    says("corrupt input packet", Cause::Input, DAMAGED),
+    says("packet corrupt", Cause::Input, DAMAGED),
+    says("could not find codec parameters", Cause::Input, DAMAGED),
+    says("unspecified size", Cause::Input, DAMAGED),
+    says("unspecified pixel format", Cause::Input, DAMAGED),
+    ends("permission denied", Cause::Host, "permission denied: {}; check the rights of the file and its folder"),
+    ends("operation not permitted", Cause::Host, "not permitted: {}; check the rights of the file and its folder"),
+    ends("no such file or directory", Cause::Host, "a file or folder has gone: {}; put it back, then retry"),
+    says(
+        "error writing trailer",
+        Cause::Host,
+        "the end of the output could not be written; check the disk of the output folder, then retry",
+    ),
+    says(
+        "av_interleaved_write_frame",
+        Cause::Host,
+        "the output could not be written; check the disk of the output folder, then retry",
+    ),
+    says("error muxing a packet", Cause::Host, "the output could not be written; check the disk of the output folder, then retry"),
+    ends("too many open files", Cause::Host, "ffmpeg was refused a file descriptor; raise the limit (ulimit -n), then retry"),
+    ends(
+        "resource temporarily unavailable",
+        Cause::Host,
+        "ffmpeg was refused a thread or another resource; raise the limit (ulimit -u), then retry",
+    ),
+    says(
+        "maybe incorrect parameters",
+        Cause::Input,
+        "the encoder does not take what the preset asks for with this input; check the preset, or choose another",
+    ),
+    says(
+        "error initializing output stream",
+        Cause::Input,
+        "the encoder does not take what the preset asks for with this input; check the preset, or choose another",
+    ),
+    says(
+        "error while opening encoder",
+        Cause::Input,
+        "the encoder does not take what the preset asks for with this input; check the preset, or choose another",
+    ),
+    says(
+        "error while opening decoder",
+        Cause::Input,
+        "the decoder refuses the input: its description of itself is damaged; another copy of it is needed",
+    ),
+    says(
+        "error reinitializing filters",
+        Cause::Input,
+        "a picture or sound on the way is of a kind that cannot be converted; another copy of it is needed",
+    ),
+    says(
+        "failed to inject frame",
+        Cause::Input,
+        "a picture or sound on the way is of a kind that cannot be converted; another copy of it is needed",
+    ),
+    says("error marking filters as finished", Cause::Input, "nothing of the input could be decoded; another copy of it is needed"),
+    ends("invalid data found when processing input", Cause::Input, DAMAGED),
+    ends("end of file", Cause::Input, DAMAGED),
 ];
 
 /// Complaints that tell nothing of the picture or the sound, lower case.
@@ -207,8 +310,10 @@ impl Diagnosis {
                 Some(said.unwrap_or_else(|| match (code, self.last_line.as_str()) {
                     // ffmpeg's answer to SIGINT and SIGTERM.
                     (255, "") => unknown("ffmpeg was told to end by a signal (exit code 255)"),
-                    (code, "") => unknown(&format!("ffmpeg ended with exit code {code} and said nothing")),
-                    (code, line) => unknown(&format!("ffmpeg ended with exit code {code}: {line}")),
+                    (code, "") => unknown(&format!(
+                        "ffmpeg gave up without a word (exit code {code}); try again, or another copy of the input"
+                    )),
+                    (_, line) => unknown(&gave_up(line)),
                 }))
             }
             Exit::Signal(signal) => Some(self.signalled(signal)),
@@ -218,14 +323,14 @@ impl Diagnosis {
     /// A fault of the host, which makes the output worthless whatever the exit code is.
     fn note_fatal(&mut self, message: &str) {
         let limit = self.fatal.as_ref().map_or(PATTERNS.len(), |found| found.rank);
-        if let Some(found) = find(message, limit).filter(|found| found.failure.cause == Cause::Host) {
+        if let Some(found) = find(message, limit).filter(|found| matches!(found.failure.cause, Cause::Host | Cause::Room)) {
             self.fatal = Some(found);
         }
     }
 
     fn said(&self) -> Option<Failure> {
         let telling = self.error.as_ref().map(|f| f.failure.clone());
-        telling.or_else(|| (!self.last_error.is_empty()).then(|| unknown(&self.last_error)))
+        telling.or_else(|| (!self.last_error.is_empty()).then(|| unknown(&gave_up(&self.last_error))))
     }
 
     fn signalled(&self, signal: i32) -> Failure {
@@ -274,6 +379,13 @@ fn unknown(reason: &str) -> Failure {
     Failure { cause: Cause::Unknown, reason: reason.to_owned() }
 }
 
+/// The words for a message that is not known: it is quoted, since it is not ours.
+fn gave_up(line: &str) -> String {
+    format!(
+        "ffmpeg gave up (\u{201c}{line}\u{201d}); the job's whole log tells more, and another copy of the input or another preset may do"
+    )
+}
+
 fn replace(kept: &mut String, text: &str) {
     kept.clear();
     kept.push_str(text);
@@ -300,8 +412,10 @@ fn find(message: &str, limit: usize) -> Option<Finding> {
         return Some(Finding { rank: 0, failure: Failure { cause: Cause::Host, reason: format!("{words}: {message}") } });
     }
     let (rank, pattern) = PATTERNS.iter().take(limit).enumerate().find(|(_, pattern)| pattern.found_in(lower))?;
-    let quoted = message.split('\'').nth(1).unwrap_or("the preset asks for");
-    let reason = pattern.words.replace('\'', quoted).replace("{}", message);
+    let quoted = message.split('\'').nth(1).unwrap_or("that the preset asks for");
+    let codec = lower.split("codec ").nth(1).and_then(|rest| rest.split([' ', ')', ',']).next()).unwrap_or("of the input");
+    let reason =
+        pattern.words.replace('\'', quoted).replace('@', codec).replace('~', &damage_words(message)).replace("{}", message);
     Some(Finding { rank, failure: Failure { cause: pattern.cause, reason } })
 }
 
@@ -343,7 +457,9 @@ mod tests {
             "[mov,mp4,m4a,3gp,3g2,mj2 @ 0x55e63e934900] [error] moov atom not found",
             "[error] t.mp4: Invalid data found when processing input",
         ];
-        assert_eq!(reason(&lines, 1), (Cause::Input, "the input is damaged: moov atom not found".into()));
+        let (cause, words) = reason(&lines, 1);
+        assert_eq!(cause, Cause::Input);
+        assert!(words.starts_with("the index (moov) is missing"), "{words}");
     }
 
     #[test]
@@ -380,7 +496,7 @@ mod tests {
             "[error] av_interleaved_write_frame(): No space left on device",
         ] {
             let (cause, reason) = reason(&[line], 0);
-            assert_eq!(cause, Cause::Host, "{reason}");
+            assert!(matches!(cause, Cause::Host | Cause::Room), "{reason}");
         }
     }
 
@@ -398,9 +514,13 @@ mod tests {
 
     #[test]
     fn the_last_error_stands_where_none_is_known_and_silence_is_called_silence() {
-        assert_eq!(reason(&["[error] first", "[error] something odd"], 1), (Cause::Unknown, "something odd".into()));
-        assert_eq!(reason(&["usage: x"], 2), (Cause::Unknown, "ffmpeg ended with exit code 2: usage: x".into()));
-        assert_eq!(reason(&[], 1), (Cause::Unknown, "ffmpeg ended with exit code 1 and said nothing".into()));
+        let (cause, words) = reason(&["[error] first", "[error] something odd"], 1);
+        assert_eq!(cause, Cause::Unknown);
+        assert!(words.starts_with("ffmpeg gave up (\u{201c}something odd\u{201d})"), "{words}");
+        let (_, words) = reason(&["usage: x"], 2);
+        assert!(words.starts_with("ffmpeg gave up (\u{201c}usage: x\u{201d})"), "{words}");
+        let (_, words) = reason(&[], 1);
+        assert_eq!(words, "ffmpeg gave up without a word (exit code 1); try again, or another copy of the input");
     }
 
     #[test]

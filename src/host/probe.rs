@@ -170,7 +170,12 @@ impl Prober {
     pub fn read(&self, path: &Path) -> Result<Probed, Rejected> {
         let (id, head) = look(path)?;
         if let Head::Playlist(kind) = head {
-            return Err(rejected(RejectReason::UnsupportedContainer, format!("not a supported container ({kind})")));
+            return Err(rejected(
+                RejectReason::UnsupportedContainer,
+                format!(
+                    "not a supported container ({kind}): it names other files, which are not opened; give those files themselves"
+                ),
+            ));
         }
         let question = Question { formats: FORMATS, subject: Subject::Head, long: false, timeout: self.timeout };
         let mut probed = self.judge(&self.ask(path, question)?, id, head)?;
@@ -185,7 +190,7 @@ impl Prober {
         if video.width == 0 || video.height == 0 {
             return Err(rejected(
                 RejectReason::Unreadable,
-                "the size of its picture cannot be read: its first pictures are missing or damaged",
+                "the size of its picture cannot be read: its first pictures are missing or damaged; another copy of it is needed",
             ));
         }
         Self::structured(path, probed)
@@ -365,7 +370,9 @@ pub(super) use crate::domain::text::error_words as words;
 
 /// Looks at the file itself: that it is a regular one, not empty, readable, and what its first bytes look like.
 fn look(path: &Path) -> Result<(FileId, Head), Rejected> {
-    let unreadable = |error: &io::Error| rejected(RejectReason::Unreadable, format!("cannot be read: {}", words(error)));
+    let unreadable = |error: &io::Error| {
+        rejected(RejectReason::Unreadable, format!("cannot be read: {}; check the file and its rights", words(error)))
+    };
     let meta = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
     regular(&meta)?;
     // Not blocking, should it have become a FIFO since.
@@ -374,7 +381,7 @@ fn look(path: &Path) -> Result<(FileId, Head), Rejected> {
     let meta = file.metadata().map_err(|error| unreadable(&error))?;
     regular(&meta)?;
     if meta.len() == 0 {
-        return Err(rejected(RejectReason::Empty, "the file is empty"));
+        return Err(rejected(RejectReason::Empty, "the file is empty; fetch it again"));
     }
     let mut head = [0; HEAD];
     let mut filled = 0;
@@ -405,7 +412,7 @@ fn regular(meta: &std::fs::Metadata) -> Result<(), Rejected> {
     } else {
         "something else"
     };
-    Err(rejected(RejectReason::NotAFile, format!("not a regular file, but {what}")))
+    Err(rejected(RejectReason::NotAFile, format!("not a regular file, but {what}; give the film itself")))
 }
 
 /// Names the playlists, which make a reader open other files, and tells text from binary. The list of allowed formats is
@@ -559,7 +566,10 @@ fn take(pipe: &mut Option<File>, block: &mut [u8], into: &mut Vec<u8>, keep: usi
 }
 
 fn frame_too_large(frame: &str) -> Rejected {
-    rejected(RejectReason::FrameTooLarge, format!("frame {frame} is over the limit of {MAX_PIXELS} pixels"))
+    rejected(
+        RejectReason::FrameTooLarge,
+        format!("frame {frame} is over the limit of {MAX_PIXELS} pixels (8192x4320); convert it to a smaller one first"),
+    )
 }
 
 /// The size of a frame that ffmpeg's own limit refused.
@@ -573,7 +583,11 @@ fn oversized_frame(log: &str) -> Option<String> {
 /// Why ffprobe would not read the file, in words.
 fn explain(log: &str, head: Head) -> Rejected {
     let has = |text: &str| log.contains(text);
-    let unknown = |rest: &str| rejected(RejectReason::NotAVideo, format!("not a video: no known container format found{rest}"));
+    let unknown = |rest: &str| {
+        let text =
+            format!("not a video: no known container format found{rest}; if it plays elsewhere, convert it to MKV or MP4 first");
+        rejected(RejectReason::NotAVideo, text)
+    };
     if has("Format not on whitelist") {
         // `[gif @ 0x55b4] [error] Format not on whitelist …`
         let line = log.lines().find(|line| line.contains("Format not on whitelist")).unwrap_or_default();
@@ -581,20 +595,24 @@ fn explain(log: &str, head: Head) -> Rejected {
         if head == Head::Text && matches!(name, "tty" | "srt" | "webvtt" | "ass" | "subviewer" | "microdvd" | "lrc") {
             return unknown(" (the file starts with plain text)");
         }
-        return rejected(RejectReason::UnsupportedContainer, format!("not a supported container ({})", sanitise(name.as_bytes())));
+        let text = format!("not a supported container ({}); convert it to MKV or MP4 first", sanitise(name.as_bytes()));
+        return rejected(RejectReason::UnsupportedContainer, text);
     }
     // ffmpeg guesses by the name when the content tells nothing, and then complains of what that format lacks.
     let guessed = has("detected only with low score");
     if has("moov atom not found") && !guessed {
-        let text = "the index (moov) is missing: the file is truncated or was not finished";
+        let text = "the index (moov) is missing: the file is cut off or was not finished; another copy of it is needed";
         return rejected(RejectReason::Unreadable, text);
     }
     if has("Cannot allocate memory") {
-        let text = format!("it needs more than {} to be opened", ADDRESS_SPACE.whole());
+        let text = format!(
+            "it needs more than {} to be opened, which no film does: it is damaged or made to harm; remove it",
+            ADDRESS_SPACE.whole()
+        );
         return rejected(RejectReason::Unreadable, text);
     }
     if has("Permission denied") || has("Input/output error") || has("No such file") {
-        return rejected(RejectReason::Unreadable, format!("cannot be read: {}", last_complaint(log)));
+        return rejected(RejectReason::Unreadable, format!("cannot be read: {}; check the file and its disk", last_complaint(log)));
     }
     if guessed || has("Invalid data found") || has("Failed to find two consecutive MPEG audio frames") {
         return match head {
@@ -603,7 +621,13 @@ fn explain(log: &str, head: Head) -> Rejected {
             _ => unknown(""),
         };
     }
-    rejected(RejectReason::Unreadable, format!("cannot be read as media: {}", last_complaint(log)))
+    rejected(
+        RejectReason::Unreadable,
+        format!(
+            "cannot be read as media (\u{201c}{}\u{201d}): it is damaged, or of a kind that this ffmpeg does not know; try another copy",
+            last_complaint(log)
+        ),
+    )
 }
 
 /// The last error of the log, without the addresses and the path before it.

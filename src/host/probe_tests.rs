@@ -54,7 +54,7 @@ fn a_silent_video_is_nothing_for_a_sound_preset() {
     let rejected = prober(dir.path()).probe(&path, &sound()).expect_err("rejected");
     assert_eq!(
         (rejected.reason, rejected.detail.as_str()),
-        (RejectReason::NotAVideo, "it has no sound, and the preset sound makes nothing else")
+        (RejectReason::NotAVideo, "it has no sound, and the preset sound makes nothing else; choose one with video")
     );
     assert!(prober(dir.path()).probe(&path, &sheet()).is_ok());
 }
@@ -88,7 +88,8 @@ fn text_zeros_noise_and_nothing_are_rejected_in_plain_words() {
         let path = dir.path().join(name);
         std::fs::write(&path, bytes).expect("written");
         let rejected = reject(&path);
-        assert_eq!((rejected.reason, rejected.detail.as_str()), (reason, detail), "{name}");
+        assert_eq!(rejected.reason, reason, "{name}");
+        assert!(rejected.detail.starts_with(&format!("{detail}; ")), "{name}: {}", rejected.detail);
     }
 }
 
@@ -99,7 +100,11 @@ fn a_truncated_file_is_rejected_with_the_reason() {
     clip(&whole, 1);
     let rejected = reject(&truncated(&whole, 0.6, &dir.path().join("cut.mp4")));
     assert_eq!(rejected.reason, RejectReason::Unreadable);
-    assert_eq!(rejected.detail, "the index (moov) is missing: the file is truncated or was not finished");
+    assert!(
+        rejected.detail.starts_with("the index (moov) is missing: the file is cut off or was not finished; "),
+        "{}",
+        rejected.detail
+    );
 }
 
 #[test]
@@ -119,7 +124,7 @@ fn playlists_in_disguise_are_rejected_by_name() {
         std::fs::write(&path, text).expect("written");
         let rejected = reject(&path);
         assert_eq!(rejected.reason, RejectReason::UnsupportedContainer, "{name}: {rejected:?}");
-        assert_eq!(rejected.detail, format!("not a supported container ({kind})"), "{name}");
+        assert!(rejected.detail.starts_with(&format!("not a supported container ({kind}): ")), "{name}: {}", rejected.detail);
     }
 }
 
@@ -154,10 +159,8 @@ fn a_playlist_that_the_first_look_misses_is_still_refused_and_nothing_it_names_i
             let answer = prober(dir.path()).ask(&path, question).expect("ffprobe runs");
             let id = FileId::of(&path).expect("stat");
             let rejected = prober(dir.path()).judge(&answer, id, Head::Other).expect_err("rejected");
-            assert_eq!(
-                (rejected.reason, rejected.detail),
-                (RejectReason::UnsupportedContainer, format!("not a supported container ({kind})"))
-            );
+            assert_eq!(rejected.reason, RejectReason::UnsupportedContainer);
+            assert!(rejected.detail.starts_with(&format!("not a supported container ({kind})")), "{}", rejected.detail);
         });
         assert_eq!(count, 0, "{name}");
         // The control: without the lists the file that is named is read.
@@ -175,10 +178,8 @@ fn a_container_that_is_not_on_the_list_is_named() {
     let path = dir.path().join("g.mp4");
     make(&path, &["-f", "lavfi", "-i", "testsrc=d=1:s=32x32", "-f", "apng"]);
     let rejected = reject(&path);
-    assert_eq!(
-        (rejected.reason, rejected.detail.as_str()),
-        (RejectReason::UnsupportedContainer, "not a supported container (apng)")
-    );
+    assert_eq!(rejected.reason, RejectReason::UnsupportedContainer);
+    assert!(rejected.detail.starts_with("not a supported container (apng); "), "{}", rejected.detail);
 }
 
 #[test]
@@ -188,7 +189,7 @@ fn a_huge_frame_is_rejected_with_its_size() {
     make(&path, &["-f", "lavfi", "-i", "color=s=8192x4352:d=0.04:r=25", "-frames:v", "1", "-c:v", "mjpeg", "-f", "avi"]);
     let rejected = reject(&path);
     assert_eq!(rejected.reason, RejectReason::FrameTooLarge);
-    assert_eq!(rejected.detail, "frame 8192×4352 is over the limit of 35389440 pixels");
+    assert!(rejected.detail.starts_with("frame 8192×4352 is over the limit of 35389440 pixels"), "{}", rejected.detail);
 }
 
 #[cfg(target_os = "linux")] // makes a FIFO
@@ -211,7 +212,8 @@ fn what_is_no_regular_file_is_rejected_at_once() {
         (Path::new("/dev/zero"), "a device"),
     ] {
         let rejected = prober(dir.path()).probe(path, &quick()).expect_err("rejected");
-        assert_eq!((rejected.reason, rejected.detail), (RejectReason::NotAFile, format!("not a regular file, but {what}")));
+        assert_eq!(rejected.reason, RejectReason::NotAFile);
+        assert!(rejected.detail.starts_with(&format!("not a regular file, but {what}; ")), "{}", rejected.detail);
     }
     assert!(started.elapsed() < Duration::from_secs(2));
 }
@@ -230,7 +232,7 @@ fn a_link_to_a_clip_is_the_clip() {
 fn a_missing_file_and_a_missing_program_are_told_apart() {
     let dir = tempfile::tempdir().expect("folder");
     let gone = reject(&dir.path().join("gone.mp4"));
-    assert_eq!((gone.reason, gone.detail.as_str()), (RejectReason::Unreadable, "cannot be read: no such file or directory"));
+    assert_eq!((gone.reason, gone.detail.as_str()), (RejectReason::Unreadable, "cannot be read: no such file or directory; check the file and its rights"));
     let path = dir.path().join("a.mp4");
     std::fs::write(&path, "bytes").expect("written");
     let rejected = Prober::new("/no/such/ffprobe", dir.path()).probe(&path, &quick()).expect_err("rejected");
@@ -337,7 +339,8 @@ fn a_probe_sees_nothing_of_our_environment() {
     let prober = Prober { timeout: Duration::from_secs(20), ..prober };
     let rejected = prober.read(&path).expect_err("rejected");
     let scratch = dir.path().display();
-    assert_eq!(rejected.detail, format!("cannot be read as media: HOME={scratch} LC_ALL=C.UTF-8 TMPDIR={scratch}"));
+    let seen = format!("HOME={scratch} LC_ALL=C.UTF-8 TMPDIR={scratch}\u{201d}");
+    assert!(rejected.detail.contains(&format!("\u{201c}{seen}")), "{}", rejected.detail);
 }
 
 #[test]

@@ -35,6 +35,8 @@ const SPACE_MARGIN: Bytes = Bytes::mib(8);
 /// What an output by rate factor may be expected to take at least of its input's size. A guess, kept low: a job is only held
 /// back when it can hardly succeed; a disk that fills up all the same fails the job with that reason.
 const LEAST_SHARE: f64 = 0.05;
+/// Bytes that a second of a film or a sound takes at the least: a telephone's voice.
+const LEAST_BYTES_A_SECOND: f64 = 500.0;
 /// Names tried for a part or an output.
 const NAMES_TRIED: u32 = 10_000;
 
@@ -195,7 +197,9 @@ pub fn space_needed(preset: &Preset, media: &MediaInfo, input: Bytes) -> Bytes {
     if preset.container.is_still() {
         return Bytes::mib(1);
     }
-    let seconds = media.duration.map_or(0.0, |duration| duration.as_secs_f64());
+    // A header may promise days over a second of packets.
+    let most = input.0 as f64 / LEAST_BYTES_A_SECOND;
+    let seconds = media.duration.map_or(0.0, |duration| duration.as_secs_f64()).min(most);
     let by_rate = |bitrate: u64| Bytes((bitrate as f64 / 8.0 * seconds) as u64);
     let video = match (&preset.video, &media.video) {
         (Some(plan), Some(_)) if plan.codec == VideoCodec::Copy => input,

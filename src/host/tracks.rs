@@ -124,11 +124,11 @@ pub fn missing_stream(preset: &Preset, media: &MediaInfo) -> Option<String> {
     let (video, audio) = (media.video.is_some(), media.audio.is_some());
     let name = crate::domain::text::sanitise(preset.name.as_bytes());
     if !video && !audio {
-        Some("not a video: it has neither picture nor sound".to_owned())
+        Some("not a video: it has neither picture nor sound; remove it from the list".to_owned())
     } else if preset.video.is_some() && !video {
         Some(format!("not a video: it has sound but no picture, which the preset {name} needs; audio-m4a takes the sound alone"))
     } else if preset.video.is_none() && !audio {
-        Some(format!("it has no sound, and the preset {name} makes nothing else"))
+        Some(format!("it has no sound, and the preset {name} makes nothing else; choose one with video"))
     } else {
         None
     }
