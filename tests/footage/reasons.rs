@@ -30,6 +30,7 @@ const INSIDE: &[&str] = &[
     "Output file #0 does not contain any stream",
     "Error reinitializing filters",
     "av_interleaved_write_frame",
+    "see the documentation",
 ];
 
 /// What says nothing when nothing else is said.
@@ -268,6 +269,7 @@ fn subtitles_only() -> Clip {
 const MAY_BE_MADE: &[&str] = &[
     "keyless.ts",
     "index-of-no-size.mp4",
+    "index-too-large.mp4",
     "no-extradata.mp4",
     "locked-sound.mp4",
     "unknown-sound.mp4",
@@ -341,14 +343,25 @@ fn special(world: &World) {
     rustix::fs::mknodat(rustix::fs::CWD, world.path("in/fifo.mp4"), rustix::fs::FileType::Fifo, rights, 0).expect("made");
     let link = |to: &str, name: &str| std::os::unix::fs::symlink(Path::new(to), world.path("in").join(name)).expect("linked");
     link("/dev/zero", "device.mp4");
-    link("nowhere.mp4", "nowhere-link.mp4");
-    link("circle.mp4", "circle.mp4");
     fs::create_dir(world.path("in/folder.mp4")).expect("made");
 }
 
 #[test]
 fn what_is_no_film_is_told_in_words_to_act_on() {
-    assert_table(&told("proxy-480p", &no_films(), special), 28);
+    assert_table(&told("proxy-480p", &no_films(), special), 27);
+}
+
+#[test]
+fn a_path_that_leads_nowhere_is_told_before_anything_runs() {
+    for (name, to) in [("nowhere.mp4", "gone.mp4"), ("circle.mp4", "circle.mp4")] {
+        let world = World::new();
+        std::os::unix::fs::symlink(Path::new(to), world.path("in").join(name)).expect("linked");
+        let mut command = world.run_command(["--preset", "proxy-480p"]);
+        command.arg(world.path("in").join(name));
+        let run = Live::start(command).finish();
+        assert_eq!(run.code(), Some(2), "{}", run.stderr);
+        assert!(run.stderr.contains(name) && faults(&run.stderr).is_empty(), "{}", run.stderr);
+    }
 }
 
 #[test]

@@ -59,8 +59,8 @@ fn wrongs(preset: &str, rows: &[Row]) -> Vec<String> {
 
 /// The words of an end: why it was not made.
 pub fn why(end: &Value) -> String {
-    let words = ["reason", "detail"].map(|field| end[field].as_str().unwrap_or_default());
-    words.join(" ").trim().to_owned()
+    // A rejection has its kind in `reason`.
+    end["detail"].as_str().or(end["reason"].as_str()).unwrap_or_default().to_owned()
 }
 
 fn check_row(row: &Row, run: &Finished, end: &Value) -> Vec<String> {
