@@ -49,10 +49,21 @@ fn right_sides(screen: &str) -> Vec<usize> {
 fn names_of_every_writing_leave_the_frames_straight() {
     let world = World::new();
     let terminal = console(&world);
-    let screen = terminal.wait_at_most(SOON, "all names", |screen| screen.contains("trip.mp4") || screen.contains("family"));
+    let screen = terminal.wait_at_most(SOON, "all jobs", |screen| screen.contains("queued   5"));
     let sides = right_sides(&screen);
     assert!(sides.len() > 10, "no frames:\n{screen}");
     assert!(sides.iter().all(|at| *at == 100), "frames end at columns {sides:?}:\n{screen}");
+}
+
+#[test]
+fn names_that_are_too_long_keep_their_ending() {
+    let world = World::new();
+    let terminal = console(&world);
+    let screen = terminal.wait_at_most(SOON, "all jobs", |screen| screen.contains("queued   5"));
+    let rows: Vec<&str> = screen.lines().filter(|row| row.contains("▶ run") || row.contains("○ queued")).collect();
+    let cut = rows.iter().filter(|row| row.contains('…')).count();
+    let whole = rows.iter().filter(|row| row.contains("mp4")).count();
+    assert!(cut > 0 && whole >= 5, "{cut} names are cut, {whole} endings are to be seen:\n{screen}");
 }
 
 #[test]
@@ -82,7 +93,8 @@ fn pasted_text_acts_as_no_key_and_a_pasted_path_with_blanks_is_one_path() {
     let world = World::new();
     let mut terminal = console(&world);
     paste(&mut terminal, "qyxCA S\nq\n");
-    // What comes after the paste shows that it has been read.
+    // A prompt may have come up with it. What is pressed behind it shows that all has been read.
+    terminal.press("\x1b");
     terminal.send("?");
     wait_for(&terminal, "hold, release the queue");
     let screen = terminal.screen();
