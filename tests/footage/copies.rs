@@ -1,7 +1,7 @@
 //! Presets that copy streams: what fits a container works, what does not is refused with the codec and the container.
 
 use crate::clip::{Clip, PICTURE, film};
-use crate::facts::Fact::{Decodes, Frames, NoDamage, Refused, Seconds};
+use crate::facts::Fact::{Decodes, Frames, MayRefuse, NoDamage, Refused, Seconds};
 use crate::table::{Row, assert_all, row};
 
 const TONE: &str = "-f lavfi -i sine=440:d=";
@@ -30,6 +30,11 @@ fn copies(container: &str, refused: &[(&str, &'static [&'static str])]) {
         .into_iter()
         .map(|(name, clip)| match refused.iter().find(|(refused, _)| *refused == name) {
             Some((_, words)) => row(name, clip, &[Refused(words)]),
+            // Such files tell no moments for their pictures, and some containers want them.
+            None if name == "divx-b.avi" => {
+                let words = &["mpeg4", "time stamp", "moment"];
+                row(name, clip, &[MayRefuse(words), Seconds(6.0, 0.4), Frames(150, 2), Decodes])
+            }
             None => row(name, clip, &[Seconds(6.0, 0.4), Frames(150, 1), Decodes, NoDamage]),
         })
         .collect();

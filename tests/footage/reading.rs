@@ -100,7 +100,9 @@ impl Reading {
             let told = ffmpeg().arg("-i").arg(&self.path).args(words).output().expect("ffmpeg runs");
             let out = String::from_utf8_lossy(&told.stdout).into_owned();
             let frames = out.lines().filter_map(|line| line.strip_prefix("frame=")?.trim().parse().ok()).next_back();
-            let lines = String::from_utf8_lossy(&told.stderr).lines().map(str::to_owned).collect();
+            // What takes the pictures is no decoder: it grumbles where two have the same moment.
+            let told = String::from_utf8_lossy(&told.stderr).into_owned();
+            let lines = told.lines().filter(|line| !line.starts_with("[null @")).map(str::to_owned).collect();
             (frames.unwrap_or(0), lines)
         })
     }

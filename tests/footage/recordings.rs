@@ -3,7 +3,7 @@
 
 use crate::clip::{Clip, PICTURE, QUICK, catenated, film, film_of, spliced};
 use crate::facts::Fact::{DamageTold, Decodes, Frames, High, NoDamage, Refused, Seconds, Shows, SoundMinusPicture};
-use crate::table::{assert_all, row};
+use crate::table::{QUICK_720, assert_all, row};
 
 const TONE: &str = "-f lavfi -i sine=440:d=";
 
@@ -126,7 +126,7 @@ fn a_size_that_changes_midway_gives_one_size_with_bars_and_every_picture() {
     let join = |parts: &[&Clip]| spliced("ts", parts);
     let facts = |seconds: f64, high: u64| vec![Seconds(seconds, 0.5), Frames((seconds * 25.0) as u64, 4), Decodes, High(high)];
     assert_all(
-        "web-720p",
+        QUICK_720,
         &[
             row("up-down.ts", join(&[&small, &large, &small]), &facts(12.0, 720)),
             row("down.ts", join(&[&large, &small]), &facts(8.0, 720)),

@@ -60,7 +60,7 @@ fn layouts() -> Vec<Row> {
     rows.extend((1..).zip(names).map(|(count, name)| row(name, discrete(count), &[Channels(8), Decodes])));
     rows.extend(
         [(12, "ch12.mov"), (16, "ch16.mov"), (24, "ch24.mov")]
-            .map(|(count, name)| row(name, discrete(count), &[Channels(8), Decodes])),
+            .map(|(count, name)| row(name, discrete(count), &[Channels(16), Decodes])),
     );
     rows
 }

@@ -9,6 +9,11 @@ use crate::facts::{Case, Fact};
 use crate::reading::Reading;
 use crate::support::{Finished, Live, World, stream};
 
+/// As web-720p, with an encoder's quickest ways: for large pictures.
+pub const QUICK_720: &str = "name: quick\n\
+video: { codec: libx264, preset: ultrafast, crf: 20, height: 720, pixel_format: yuv420p }\n\
+audio: { codec: aac, bitrate: 128k }\ncontainer: mp4\nthreads: 1\n";
+
 /// One film of a table.
 #[derive(Debug, Clone)]
 pub struct Row {
@@ -65,14 +70,17 @@ pub fn why(end: &Value) -> String {
 
 fn check_row(row: &Row, run: &Finished, end: &Value) -> Vec<String> {
     let is_made = matches!(end["outcome"].as_str(), Some("done" | "already_done"));
-    let refusals: Vec<&[&str]> =
-        row.facts.iter().filter_map(|fact| if let Fact::Refused(w) = fact { Some(*w) } else { None }).collect();
-    if let [words] = refusals[..] {
-        let said = why(end).to_lowercase();
-        return match is_made {
-            true => vec!["was made, and should have been refused".to_owned()],
-            false if words.iter().any(|word| said.contains(&word.to_lowercase())) => Vec::new(),
-            false => vec![format!("the reason says none of {words:?}: {}", why(end))],
+    let said = why(end).to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(&word.to_lowercase()));
+    for fact in &row.facts {
+        return match fact {
+            Fact::Refused(_) if is_made => vec!["was made, and should have been refused".to_owned()],
+            Fact::Refused(words) | Fact::MayRefuse(words) if !is_made && !says(words) => {
+                vec![format!("the reason says none of {words:?}: {}", why(end))]
+            }
+            Fact::Refused(_) => Vec::new(),
+            Fact::MayRefuse(_) if !is_made => Vec::new(),
+            _ => continue,
         };
     }
     if !is_made {
