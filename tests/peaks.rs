@@ -11,7 +11,7 @@ use std::time::Duration;
 use plimsoll::domain;
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::estimate::{Learned, RecipeKey, estimate};
-use plimsoll::host::arguments::{self, JobCommand};
+use plimsoll::host::arguments::{self, Abilities, JobCommand};
 use plimsoll::host::probe::Prober;
 use recipes::{FPS, FRAMES, Recipe, recipes};
 
@@ -87,8 +87,15 @@ fn main_command(clip: &Path, part: &Path, recipe: &Recipe) -> (domain::job::Medi
     let scratch = part.parent().expect("a folder");
     let media = Prober::new("ffprobe", scratch).probe(clip, &recipe.preset).expect("probed").media;
     let preset = &recipe.preset;
-    let job =
-        JobCommand { ffmpeg: Path::new("ffmpeg"), preset, media: &media, input: clip, part, progress_fd: 1, has_fps_mode: true };
+    let job = JobCommand {
+        ffmpeg: Path::new("ffmpeg"),
+        preset,
+        media: &media,
+        input: clip,
+        part,
+        progress_fd: 1,
+        abilities: Abilities { has_fps_mode: true, has_zscale: true },
+    };
     let mut command = arguments::command(&job).expect("built");
     command.envs(arguments::environment(&BTreeMap::new(), scratch));
     (media, command)

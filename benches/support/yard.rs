@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use plimsoll::config::search::{self, SearchPaths};
+use plimsoll::domain::account::Account;
 use plimsoll::domain::cleanup::{CleanupResult, CleanupVerdict};
 use plimsoll::domain::command::{ClientId, Command, RequestId};
 use plimsoll::domain::event::Event;
@@ -191,6 +192,7 @@ impl Yard {
             failure: None,
             oom_killed: Some(false),
             cpu: Duration::from_secs(2),
+            account: Account::default(),
         };
         Input::Job(job, JobReport::Exited(report))
     }
@@ -239,7 +241,12 @@ fn media() -> MediaInfo {
 }
 
 fn published(job: JobId) -> Published {
-    Published { output: PathBuf::from(format!("/srv/media/plimsoll-out/{job}.mp4")), size: Bytes::mib(33) }
+    Published {
+        output: PathBuf::from(format!("/srv/media/plimsoll-out/{job}.mp4")),
+        size: Bytes::mib(33),
+        damage: None,
+        left_out: Vec::new(),
+    }
 }
 
 fn cleaned() -> CleanupResult {

@@ -13,7 +13,9 @@ use crate::config::preset::{bitrate_yaml, to_yaml as preset_yaml};
 use crate::config::profile::{size_yaml, text_yaml, to_yaml as profile_yaml};
 use crate::config::search::{Found, Kind, Listed, Origin, SearchPaths, find, lines, list, load};
 use crate::domain::memory::Lines;
-use crate::domain::preset::{AudioPlan, Preset, VideoPlan};
+use crate::domain::preset::{
+    AudioPlan, Deinterlace, Hdr, Location, OnDamage, PixelAspect, Preset, Subtitles, Tracks, VideoCodec, VideoPlan,
+};
 use crate::domain::profile::{Mark, MemoryMarks, Profile, REFERENCE_BUDGET};
 use crate::domain::text::path_text;
 use crate::domain::units::{Bytes, GIB};
@@ -111,9 +113,7 @@ pub fn presets_show(paths: &SearchPaths, name: impl AsRef<OsStr>) -> Result<Stri
         writeln!(out, "# file: NAME.{}.{} (ffmpeg's {} format)", value.name, value.container.extension(), value.container.muxer());
     let threads = if value.threads == 1 { "1 thread" } else { &format!("{} threads", value.threads) };
     let _ = writeln!(out, "# {threads}, pinned: the same input gives the same bytes under every profile");
-    if value.tolerant {
-        out.push_str("# damaged input is let pass, and its output labelled\n");
-    }
+    out.push_str(&further_words(&value));
     Ok(out)
 }
 
@@ -213,7 +213,7 @@ fn video_words(plan: &VideoPlan) -> String {
     parts.extend(plan.preset.map(|preset| format!("preset {preset}")));
     parts.extend(plan.crf.map(|crf| format!("crf {crf}")));
     parts.extend(plan.bitrate.map(bitrate_yaml));
-    parts.extend(plan.height.map(|height| format!("at most {height} pixels high")));
+    parts.extend(plan.height.map(|height| format!("at most {height} pixels on the short side")));
     parts.extend(plan.fps.map(|fps| format!("{fps} frames per second")));
     parts.extend(plan.pixel_format.map(|format| format.to_string()));
     parts.extend(plan.tile.map(|tile| {
@@ -223,7 +223,48 @@ fn video_words(plan: &VideoPlan) -> String {
 }
 
 fn audio_words(plan: &AudioPlan) -> String {
-    plan.bitrate.map_or_else(|| plan.codec.to_string(), |bitrate| format!("{} {}", plan.codec, bitrate_yaml(bitrate)))
+    let tracks = match plan.tracks {
+        Tracks::Best => "the default track",
+        Tracks::All => "all tracks",
+    };
+    let bitrate = plan.bitrate.map(|bitrate| format!(" {}", bitrate_yaml(bitrate))).unwrap_or_default();
+    format!("{}{bitrate}, {tracks}", plan.codec)
+}
+
+/// What becomes of damage, subtitles, colours and the like, as comments.
+fn further_words(preset: &Preset) -> String {
+    let mut out = String::new();
+    if let Some(plan) = preset.video.as_ref().filter(|plan| plan.codec != VideoCodec::Copy) {
+        let hdr = match plan.hdr {
+            Hdr::Tonemap => "high dynamic range is mapped to BT.709",
+            Hdr::Keep => "high dynamic range is kept",
+        };
+        let interlaced = match plan.deinterlace {
+            Deinterlace::Auto => "interlaced pictures are deinterlaced",
+            Deinterlace::Off => "interlaced pictures stay so",
+        };
+        let shape = match plan.pixel_aspect {
+            PixelAspect::Square => "pixels become square",
+            PixelAspect::Keep => "pixels keep their shape",
+        };
+        let _ = writeln!(out, "# {hdr}; {interlaced}; {shape}");
+    }
+    if !preset.container.is_still() {
+        let subtitles = match preset.subtitles {
+            Subtitles::Drop => "subtitles are left out",
+            Subtitles::Keep => "subtitles are kept where the container holds them",
+        };
+        let place = match preset.location {
+            Location::Drop => "but not the place where it was recorded",
+            Location::Keep => "and the place where it was recorded",
+        };
+        let _ = writeln!(out, "# {subtitles}; title, date, languages and named chapters go along, {place}");
+    }
+    let _ = match preset.on_damage {
+        OnDamage::Keep => writeln!(out, "# of a damaged input what can be decoded is made, and the damage told"),
+        OnDamage::Fail => writeln!(out, "# a damaged input fails"),
+    };
+    out
 }
 
 /// Where each one comes from and what it hides, and below it the mistakes of the broken ones.

@@ -4,7 +4,14 @@ use crate::domain::job::VideoStream;
 use crate::sim::fixture::{presets, profile};
 
 fn job(width: u32, height: u32) -> QueuedJob {
-    let video = VideoStream { codec: "h264".to_owned(), width, height, pixel_format: "yuv420p".to_owned(), fps: 25.0 };
+    let video = VideoStream {
+        codec: "h264".to_owned(),
+        width,
+        height,
+        pixel_format: "yuv420p".to_owned(),
+        fps: 25.0,
+        ..VideoStream::default()
+    };
     let media = MediaInfo { duration: Some(std::time::Duration::from_secs(10)), video: Some(video), ..MediaInfo::default() };
     QueuedJob { size: Bytes::mib(5), media, preset: "p".to_owned(), left: 1.0 }
 }

@@ -11,13 +11,32 @@ use serde_yaml::Value;
 use super::profile::text_yaml;
 use super::read::{NAME_RULE, Reader, Section, check_name};
 use super::yaml::{ConfigError, Document, quoted};
-use crate::domain::preset::{AudioCodec, AudioPlan, Container, PixelFormat, Preset, SpeedPreset, Tile, VideoCodec, VideoPlan};
+use crate::domain::preset::{
+    AudioCodec, AudioPlan, Container, Deinterlace, Hdr, Location, OnDamage, PixelAspect, PixelFormat, Preset, SpeedPreset,
+    Subtitles, Tile, Tracks, VideoCodec, VideoPlan,
+};
 
 mod extra;
 
-const KEYS: &[&str] = &["name", "video", "audio", "container", "threads", "extra", "tolerant"];
-const VIDEO_KEYS: &[&str] = &["codec", "preset", "crf", "bitrate", "height", "fps", "pixel_format", "tile"];
-const AUDIO_KEYS: &[&str] = &["codec", "bitrate"];
+/// `tolerant` is the old name of `on_damage`. The last three belong to the picture and may stand at either place.
+const KEYS: &[&str] = &[
+    "name",
+    "video",
+    "audio",
+    "container",
+    "threads",
+    "extra",
+    "on_damage",
+    "subtitles",
+    "location",
+    "tolerant",
+    "hdr",
+    "deinterlace",
+    "pixel_aspect",
+];
+const VIDEO_KEYS: &[&str] =
+    &["codec", "preset", "crf", "bitrate", "height", "fps", "pixel_format", "tile", "hdr", "deinterlace", "pixel_aspect"];
+const AUDIO_KEYS: &[&str] = &["codec", "bitrate", "tracks"];
 /// Most threads: what the memory model was fitted to, and more than small boxes have.
 const MAX_THREADS: u32 = 64;
 
@@ -46,10 +65,22 @@ fn preset<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Option<Preset> {
     let threads = reader.typed::<u32>(root, "threads", &threads_rule, |threads| {
         if (1..=MAX_THREADS).contains(threads) { Ok(()) } else { Err(format!("{threads} threads")) }
     });
+    let on_damage = choice(reader, root, "on_damage", OnDamage::ALL, OnDamage::as_str);
     let tolerant = reader.typed::<bool>(root, "tolerant", "true or false", |_| Ok(()));
+    if root.has("on_damage") && root.has("tolerant") {
+        reader.wrong("tolerant", "is the old name of on_damage, which stands beside it", "one of the two");
+    }
+    let tolerant = tolerant.map(|tolerant| if tolerant { OnDamage::Keep } else { OnDamage::Fail });
+    let subtitles = choice(reader, root, "subtitles", Subtitles::ALL, Subtitles::as_str).unwrap_or_default();
+    let location = choice(reader, root, "location", Location::ALL, Location::as_str).unwrap_or_default();
 
     // Whether the parts fit each other can be told only where the parts are known.
-    let (video, audio) = (video?, audio?);
+    let (mut video, audio) = (video?, audio?);
+    picture_keys(reader, root, video.as_mut());
+    if let Some(plan) = &video {
+        check_hdr(reader, root, plan);
+    }
+    check_subtitles(reader, subtitles, container, video.is_some());
     if video.is_none() && audio.is_none() {
         let field = if root.has("video") { "video" } else { "audio" };
         reader.wrong(field, "there is neither video nor audio", "at least one of video and audio");
@@ -59,7 +90,56 @@ fn preset<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Option<Preset> {
     let made =
         extra::Made { container, video: video.as_ref().map(|plan| plan.codec), audio: audio.as_ref().map(|plan| plan.codec) };
     let extra = extra::read(reader, root, &made);
-    Some(Preset { name: name?, video, audio, container, threads: threads?, extra, tolerant: tolerant.unwrap_or(false) })
+    let on_damage = on_damage.or(tolerant).unwrap_or_default();
+    Some(Preset { name: name?, video, audio, container, threads: threads?, extra, on_damage, subtitles, location })
+}
+
+/// The keys of the picture that stand beside `video` instead of in it.
+fn picture_keys<'d>(reader: &mut Reader<'d>, root: &Section<'d>, plan: Option<&mut VideoPlan>) {
+    let hdr = choice(reader, root, "hdr", Hdr::ALL, Hdr::as_str);
+    let deinterlace = choice(reader, root, "deinterlace", Deinterlace::ALL, Deinterlace::as_str);
+    let pixel_aspect = choice(reader, root, "pixel_aspect", PixelAspect::ALL, PixelAspect::as_str);
+    let Some(plan) = plan else {
+        for key in ["hdr", "deinterlace", "pixel_aspect"].into_iter().filter(|key| root.has(key)) {
+            reader.wrong(key, "there is no picture", &format!("no {key} without video"));
+        }
+        return;
+    };
+    let twice = |key: &str, is_default: bool| root.has(key) && !is_default;
+    for (key, is_given) in [
+        ("hdr", twice("hdr", plan.hdr == Hdr::default())),
+        ("deinterlace", twice("deinterlace", plan.deinterlace == Deinterlace::default())),
+        ("pixel_aspect", twice("pixel_aspect", plan.pixel_aspect == PixelAspect::default())),
+    ] {
+        if is_given {
+            reader.wrong(key, "is given twice, here and in video", "once");
+        }
+    }
+    if plan.codec == VideoCodec::Copy {
+        for key in ["hdr", "deinterlace", "pixel_aspect"].into_iter().filter(|key| root.has(key)) {
+            reader.wrong(key, "the stream is copied, not encoded", &format!("no {key} with codec copy"));
+        }
+    }
+    plan.hdr = hdr.unwrap_or(plan.hdr);
+    plan.deinterlace = deinterlace.unwrap_or(plan.deinterlace);
+    plan.pixel_aspect = pixel_aspect.unwrap_or(plan.pixel_aspect);
+}
+
+/// High dynamic range needs 10 bits: with 8 it shows bands.
+fn check_hdr(reader: &mut Reader<'_>, root: &Section<'_>, plan: &VideoPlan) {
+    if plan.hdr == Hdr::Keep && !plan.pixel_format.is_some_and(PixelFormat::is_deep) {
+        let field = if root.has("hdr") { "hdr" } else { "video.hdr" };
+        reader.wrong(field, "8 bits cannot hold high dynamic range", "hdr: keep with pixel_format: yuv420p10le or yuv422p10le");
+    }
+}
+
+fn check_subtitles(reader: &mut Reader<'_>, subtitles: Subtitles, container: Option<Container>, has_picture: bool) {
+    let Some(container) = container.filter(|_| subtitles == Subtitles::Keep) else { return };
+    if !has_picture {
+        reader.wrong("subtitles", "there is no picture to show them on", "no subtitles: keep without video");
+    } else if !matches!(container, Container::Mp4 | Container::Mov | Container::Mkv | Container::Webm) {
+        reader.wrong("subtitles", &format!("{container} holds none"), "subtitles: keep with container mp4, mov, mkv or webm");
+    }
 }
 
 /// A section that may be left out, or be the word `none`: `Some(None)` then; `None` where it is wrong.
@@ -96,6 +176,9 @@ fn video<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Option<VideoPlan
     });
     let pixel_format = choice(reader, section, "pixel_format", PixelFormat::ALL, PixelFormat::as_str);
     let tile = reader.parsed(section, "tile", "columns x rows, each 1 to 10, such as 4x4", tile);
+    let hdr = choice(reader, section, "hdr", Hdr::ALL, Hdr::as_str).unwrap_or_default();
+    let deinterlace = choice(reader, section, "deinterlace", Deinterlace::ALL, Deinterlace::as_str).unwrap_or_default();
+    let pixel_aspect = choice(reader, section, "pixel_aspect", PixelAspect::ALL, PixelAspect::as_str).unwrap_or_default();
 
     let codec = codec?;
     if codec == VideoCodec::Copy {
@@ -131,7 +214,7 @@ fn video<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Option<VideoPlan
     if section.has("tile") && section.has("fps") {
         reader.wrong("video.fps", "a contact sheet has no frame rate", "no fps beside tile");
     }
-    Some(VideoPlan { codec, preset, crf, bitrate, height, fps, pixel_format, tile })
+    Some(VideoPlan { codec, preset, crf, bitrate, height, fps, pixel_format, tile, hdr, deinterlace, pixel_aspect })
 }
 
 fn audio<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Option<AudioPlan> {
@@ -142,6 +225,7 @@ fn audio<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Option<AudioPlan
         _ => ("bits per second from 8k to 510k, such as 128k", 510_000),
     };
     let bitrate = reader.parsed(section, "bitrate", rule, |text| bitrate(text, 8_000, highest));
+    let tracks = choice(reader, section, "tracks", Tracks::ALL, Tracks::as_str).unwrap_or_default();
     let codec = codec?;
     if section.has("bitrate") && matches!(codec, AudioCodec::Copy | AudioCodec::Flac) {
         let why = if codec == AudioCodec::Copy {
@@ -151,7 +235,7 @@ fn audio<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Option<AudioPlan
         };
         reader.wrong("audio.bitrate", why, &format!("no bitrate with codec {codec}"));
     }
-    Some(AudioPlan { codec, bitrate })
+    Some(AudioPlan { codec, bitrate, tracks })
 }
 
 /// Checks that the container can hold what is made.
@@ -303,21 +387,26 @@ pub fn to_yaml(preset: &Preset) -> String {
         field("fps", video.fps.map(|fps| fps.to_string()));
         field("pixel_format", video.pixel_format.map(|format| format.to_string()));
         field("tile", video.tile.map(|tile| format!("{}x{}", tile.columns, tile.rows)));
+        if video.codec != VideoCodec::Copy {
+            field("hdr", Some(video.hdr.to_string()));
+            field("deinterlace", Some(video.deinterlace.to_string()));
+            field("pixel_aspect", Some(video.pixel_aspect.to_string()));
+        }
     }
     if let Some(audio) = &preset.audio {
         let _ = writeln!(out, "audio:\n  codec: {}", audio.codec);
         if let Some(bitrate) = audio.bitrate {
             let _ = writeln!(out, "  bitrate: {}", bitrate_yaml(bitrate));
         }
+        let _ = writeln!(out, "  tracks: {}", audio.tracks);
     }
     let _ = writeln!(out, "container: {}\nthreads: {}", preset.container, preset.threads);
     if !preset.extra.is_empty() {
         let quoted: Vec<String> = preset.extra.iter().map(|word| format!("\"{word}\"")).collect();
         let _ = writeln!(out, "extra: [{}]", quoted.join(", "));
     }
-    if preset.tolerant {
-        out.push_str("tolerant: true\n");
-    }
+    let _ = writeln!(out, "on_damage: {}", preset.on_damage);
+    let _ = writeln!(out, "subtitles: {}\nlocation: {}", preset.subtitles, preset.location);
     out
 }
 
@@ -347,10 +436,10 @@ mod tests {
         let video = preset.video.expect("video");
         assert_eq!((video.codec, video.preset, video.crf), (VideoCodec::X264, Some(SpeedPreset::Medium), Some(23)));
         assert_eq!((video.height, video.pixel_format), (Some(720), Some(PixelFormat::Yuv420p)));
-        assert_eq!(preset.audio, Some(AudioPlan { codec: AudioCodec::Aac, bitrate: Some(128_000) }));
+        assert_eq!(preset.audio, Some(AudioPlan { codec: AudioCodec::Aac, bitrate: Some(128_000), tracks: Tracks::Best }));
         assert_eq!((preset.container, preset.threads), (Container::Mp4, 2));
         assert_eq!(preset.extra, ["-movflags", "+faststart"]);
-        assert!(!preset.tolerant);
+        assert_eq!(preset.on_damage, OnDamage::Keep);
     }
 
     #[test]

@@ -43,6 +43,8 @@ fn finished(job: u64, outcome: Outcome) -> EventKind {
         exit_code: Some(0),
         signal: None,
         reason: (outcome == Outcome::OutOfMemory).then(|| format!("out of memory: {KERNEL_KILL} at 9 MB of its own")),
+        damage: None,
+        left_out: Vec::new(),
     }
 }
 

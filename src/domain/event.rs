@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::cleanup::{CleanupAction, CleanupId, CleanupTrigger, CleanupVerdict};
-use super::job::{JobId, LogLevel, MediaInfo, Outcome, Rank, RejectReason, StopReason};
+use super::job::{Damage, JobId, LogLevel, MediaInfo, Outcome, Rank, RejectReason, StopReason};
 use super::memory::{ELEVATED_SHARE, Level, Lines, Scope};
 use super::profile::{Profile, SlotLimit};
 use super::text::{as_text, as_text_option};
@@ -238,6 +238,12 @@ pub enum EventKind {
         signal: Option<i32>,
         /// Why it did not end well.
         reason: Option<String>,
+        /// What of the input could not be decoded, where the output was made all the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        damage: Option<Damage>,
+        /// Streams and tags of the input that are not in the output, in words.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<String>,
     },
     /// A job goes back into the queue.
     JobRequeued {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::media::{AudioStream, MediaInfo, VideoStream};
 use super::text::{as_text, as_text_option};
-use super::time::{Mono, Wall, as_seconds_option};
+use super::time::{Mono, Wall};
 use super::units::Bytes;
 
 /// Number of a job, rising by one from 1, never used twice in a run.
@@ -163,6 +164,8 @@ pub enum RejectReason {
     FrameTooLarge,
     /// Its predicted peak is over what it may ever get.
     NeverFits,
+    /// A codec that this ffmpeg cannot decode, or that the container asked for cannot hold.
+    DoesNotFit,
 }
 
 /// How a job ended.
@@ -178,6 +181,23 @@ pub struct Finished {
     pub reason: Option<String>,
     /// When, for people.
     pub at: Wall,
+    /// What of the input could not be decoded, where the output was made all the same.
+    #[serde(default)]
+    pub damage: Option<Damage>,
+    /// Streams and tags of the input that are not in the output, in words.
+    #[serde(default)]
+    pub left_out: Vec<String>,
+}
+
+/// What of an input could not be decoded. The output was made of the rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Damage {
+    /// Seconds that are missing at the end or in the middle of the output; 0 where nothing but a few pictures is wrong.
+    pub seconds: f64,
+    /// Pictures, or blocks of sound where there is no picture, that the decoder could not use; a count of its complaints.
+    pub frames: u64,
+    /// The first cause, in words a person understands.
+    pub cause: String,
 }
 
 /// What the reason of a try says that the kernel ended for want of memory.
@@ -266,44 +286,6 @@ pub struct Progress {
     pub written: Bytes,
     /// Seconds left at this speed; `None` when it cannot be told.
     pub eta_seconds: Option<u64>,
-}
-
-/// What the probe found in an input.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct MediaInfo {
-    /// The demuxer that reads it, as ffmpeg names it.
-    pub demuxer: String,
-    /// Duration, in seconds; `None` when it is not told.
-    #[serde(with = "as_seconds_option")]
-    pub duration: Option<Duration>,
-    /// The first video stream that is no cover picture.
-    pub video: Option<VideoStream>,
-    /// The first audio stream.
-    pub audio: Option<AudioStream>,
-}
-
-/// A video stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct VideoStream {
-    /// ffmpeg's name of the codec.
-    pub codec: String,
-    /// Pixels across.
-    pub width: u32,
-    /// Pixels down.
-    pub height: u32,
-    /// ffmpeg's name of the pixel format.
-    pub pixel_format: String,
-    /// Average frames per second.
-    pub fps: f64,
-}
-
-/// An audio stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AudioStream {
-    /// ffmpeg's name of the codec.
-    pub codec: String,
-    /// Channels.
-    pub channels: u32,
 }
 
 /// A line of a job's log.

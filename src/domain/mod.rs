@@ -1,12 +1,15 @@
 //! Facts and words: what everything else is about. Uses std and serde, knows no clock, no file and no screen.
 
+pub mod account;
 pub mod cleanup;
 pub mod command;
 pub mod comparison;
 pub mod curve;
 pub mod event;
 pub mod job;
+pub mod media;
 pub mod memory;
+pub mod picture;
 pub mod plan;
 pub mod preset;
 pub mod profile;

@@ -19,8 +19,15 @@ pub struct Preset {
     pub threads: u32,
     /// Further output options, each from the allow list of `config::preset`.
     pub extra: Vec<String>,
-    /// Lets damaged input pass; the output is then labelled as damaged.
-    pub tolerant: bool,
+    /// What becomes of a job whose input is damaged in places.
+    #[serde(default)]
+    pub on_damage: OnDamage,
+    /// What becomes of the input's subtitles.
+    #[serde(default)]
+    pub subtitles: Subtitles,
+    /// What becomes of the place where the input was filmed.
+    #[serde(default)]
+    pub location: Location,
 }
 
 /// How the picture is made.
@@ -34,7 +41,8 @@ pub struct VideoPlan {
     pub crf: Option<u8>,
     /// Average bitrate in bits per second, instead of `crf`.
     pub bitrate: Option<u64>,
-    /// Height of the output in pixels; smaller inputs are left as they are. `None` = as the input.
+    /// Most pixels on the short side of the output: the height of a landscape film, the width of a portrait one. Smaller
+    /// inputs are left as they are. `None` = as the input.
     pub height: Option<u32>,
     /// Frames per second of the output; `None` = as the input.
     pub fps: Option<f64>,
@@ -42,6 +50,34 @@ pub struct VideoPlan {
     pub pixel_format: Option<PixelFormat>,
     /// One contact sheet of evenly spaced frames instead of a film.
     pub tile: Option<Tile>,
+    /// What becomes of high dynamic range (PQ and HLG).
+    #[serde(default)]
+    pub hdr: Hdr,
+    /// What becomes of interlaced pictures.
+    #[serde(default)]
+    pub deinterlace: Deinterlace,
+    /// What becomes of pixels that are not square.
+    #[serde(default)]
+    pub pixel_aspect: PixelAspect,
+}
+
+impl VideoPlan {
+    /// The plan of an encoder with nothing further said.
+    pub const fn new(codec: VideoCodec) -> Self {
+        Self {
+            codec,
+            preset: None,
+            crf: None,
+            bitrate: None,
+            height: None,
+            fps: None,
+            pixel_format: None,
+            tile: None,
+            hdr: Hdr::Tonemap,
+            deinterlace: Deinterlace::Auto,
+            pixel_aspect: PixelAspect::Square,
+        }
+    }
 }
 
 /// The raster of a contact sheet.
@@ -60,6 +96,16 @@ pub struct AudioPlan {
     pub codec: AudioCodec,
     /// Bits per second.
     pub bitrate: Option<u64>,
+    /// Which of several sound tracks are kept.
+    #[serde(default)]
+    pub tracks: Tracks,
+}
+
+impl AudioPlan {
+    /// The plan of an encoder with nothing further said.
+    pub const fn new(codec: AudioCodec) -> Self {
+        Self { codec, bitrate: None, tracks: Tracks::Best }
+    }
 }
 
 /// Declares an enum whose variants have one spelling in YAML, on ffmpeg's command line and on the screen.
@@ -182,6 +228,97 @@ spelled! {
         Ts = "ts",
         /// A still picture.
         Jpg = "jpg",
+    }
+}
+
+spelled! {
+    /// What becomes of a job whose input is damaged in places.
+    #[derive(Default)]
+    OnDamage {
+        /// The output is made of what can be decoded, and the damage is told.
+        #[default]
+        Keep = "keep",
+        /// The job fails.
+        Fail = "fail",
+    }
+}
+
+spelled! {
+    /// What becomes of the input's subtitles.
+    #[derive(Default)]
+    Subtitles {
+        /// They are left out, and that is told.
+        #[default]
+        Drop = "drop",
+        /// Those that the container can hold are kept.
+        Keep = "keep",
+    }
+}
+
+spelled! {
+    /// What becomes of the place (GPS position) where the input was filmed.
+    #[derive(Default)]
+    Location {
+        /// It is left out: whoever gets the film need not know where the camera was.
+        #[default]
+        Drop = "drop",
+        /// It is kept.
+        Keep = "keep",
+    }
+}
+
+spelled! {
+    /// Which of several sound tracks are kept.
+    #[derive(Default)]
+    Tracks {
+        /// The one that a player would play: the default track, no commentary, no description for the blind.
+        #[default]
+        Best = "best",
+        /// All of them.
+        All = "all",
+    }
+}
+
+spelled! {
+    /// What becomes of high dynamic range.
+    #[derive(Default)]
+    Hdr {
+        /// It is mapped to standard range, BT.709.
+        #[default]
+        Tonemap = "tonemap",
+        /// It is kept; needs a pixel format of 10 bits.
+        Keep = "keep",
+    }
+}
+
+spelled! {
+    /// What becomes of interlaced pictures.
+    #[derive(Default)]
+    Deinterlace {
+        /// Pictures that are flagged as interlaced are deinterlaced.
+        #[default]
+        Auto = "auto",
+        /// They stay as they are.
+        Off = "off",
+    }
+}
+
+spelled! {
+    /// What becomes of pixels that are not square.
+    #[derive(Default)]
+    PixelAspect {
+        /// The picture is stretched to square pixels.
+        #[default]
+        Square = "square",
+        /// The pixels stay as they are, and the output says what shape they have.
+        Keep = "keep",
+    }
+}
+
+impl PixelFormat {
+    /// It has 10 bits, which high dynamic range needs.
+    pub const fn is_deep(self) -> bool {
+        matches!(self, Self::Yuv420p10 | Self::Yuv422p10)
     }
 }
 

@@ -338,7 +338,19 @@ impl State {
                 }
             }
             EventKind::JobFinalizing { job } => self.set_phase(*job, Phase::Finalizing),
-            EventKind::JobFinished { job, outcome, output, peak_memory_bytes, seconds, attempts, exit_code, signal, reason } => {
+            EventKind::JobFinished {
+                job,
+                outcome,
+                output,
+                peak_memory_bytes,
+                seconds,
+                attempts,
+                exit_code,
+                signal,
+                reason,
+                damage,
+                left_out,
+            } => {
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.attempts = *attempts;
                     job.peak = job.peak.max(*peak_memory_bytes);
@@ -349,7 +361,9 @@ impl State {
                 }
                 let exit = exit_code.map(Exit::Code).or(signal.map(Exit::Signal));
                 let took = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
-                self.set_phase(*job, Phase::Finished(Finished { outcome: *outcome, took, exit, reason: reason.clone(), at: wall }));
+                let (reason, damage, left_out) = (reason.clone(), damage.clone(), left_out.clone());
+                let finished = Finished { outcome: *outcome, took, exit, reason, at: wall, damage, left_out };
+                self.set_phase(*job, Phase::Finished(finished));
             }
             EventKind::JobRequeued { job, reason, delay_ms, uncounted, .. } => {
                 self.totals.requeues += 1;

@@ -185,6 +185,8 @@ impl Engine {
                     exit_code: None,
                     signal: None,
                     reason: None,
+                    damage: None,
+                    left_out: Vec::new(),
                 });
             }
             Inspection::Rejected(rejected) => self.reject(id, rejected.reason, rejected.limit, rejected.detail),

@@ -300,6 +300,8 @@ impl Engine {
             exit_code: None,
             signal: None,
             reason: Some(reason.to_owned()),
+            damage: None,
+            left_out: Vec::new(),
         });
     }
 }

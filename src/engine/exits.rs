@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::port::{Cause, Effect, ExitReport, Failure, JobReport, Published};
+use super::port::{Cause, Effect, ExitReport, Failure, Inspection, JobReport, Published};
 use super::stall::Alive;
 use super::{Engine, retry};
 use crate::domain::event::EventKind;
 use crate::domain::job::{Exit, JobId, KERNEL_KILL, LogLevel, Outcome, Phase, StopReason};
+use crate::domain::media::{MediaInfo, VideoStream};
 use crate::domain::memory::JobVitals;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
@@ -94,13 +95,13 @@ impl Engine {
         self.note_peak(id, report.peak);
         self.governor.note_reaped(id, self.now.mono);
         // One that was done before it could be killed for want of memory has lost nothing.
-        let is_done = was_stopping == Some(StopReason::Memory) && self.is_good(id, &report);
+        let is_done = was_stopping == Some(StopReason::Memory) && Self::is_good(&report);
         if let Some(why) = was_stopping.filter(|_| !is_done) {
             self.discard(id);
             self.end_stopped(id, why, Some(report));
             return;
         }
-        if self.is_good(id, &report) {
+        if Self::is_good(&report) {
             let Some(attempt) = self.job(id).map(|job| job.attempts) else { return };
             let now = self.now.mono;
             if let Some(active) = self.active.get_mut(&id) {
@@ -114,6 +115,9 @@ impl Engine {
             return;
         }
         self.discard(id);
+        if let Some(larger) = report.account.grown {
+            return self.start_anew(id, *larger);
+        }
         let ending = self.ending_of(id, report);
         if self.config.governor && ending.outcome == Outcome::OutOfMemory && !self.state.shutting_down {
             return self.end_for_memory(id, &ending.reason, ending.exit);
@@ -121,10 +125,10 @@ impl Engine {
         self.end_failed(id, ending);
     }
 
-    /// Exit code 0 and no error told, or errors that the preset tolerates.
-    fn is_good(&self, id: JobId, report: &ExitReport) -> bool {
-        let is_tolerant = self.job(id).and_then(|job| self.preset_of(job)).is_some_and(|preset| preset.tolerant);
-        report.exit == Exit::Code(0) && (report.failure.is_none() || is_tolerant)
+    /// Exit code 0, and nothing said that makes its output worthless. What of the input could not be decoded is judged with
+    /// the output.
+    fn is_good(report: &ExitReport) -> bool {
+        report.exit == Exit::Code(0) && report.failure.is_none()
     }
 
     fn ending_of(&self, id: JobId, report: ExitReport) -> Ending {
@@ -239,6 +243,18 @@ impl Engine {
         }
     }
 
+    /// The picture became larger than the output was planned for: the whole is made again in the larger size, which needs
+    /// more memory too. That is no failed try.
+    fn start_anew(&mut self, id: JobId, larger: VideoStream) {
+        let Some(media) = self.job(id).and_then(|job| job.media.clone()) else { return };
+        let reason = format!("its picture becomes {}x{} on the way: it starts anew in that size", larger.width, larger.height);
+        self.requeue_uncounted(id, &reason);
+        if !self.state.shutting_down {
+            self.inspected(id, Inspection::Ready(MediaInfo { video: Some(larger), ..media }));
+        }
+        self.clean_after(id, false);
+    }
+
     fn requeue_uncounted(&mut self, id: JobId, reason: &str) {
         self.active.remove(&id);
         let Some(attempt) = self.job(id).map(|job| job.attempts) else { return };
@@ -265,16 +281,20 @@ impl Engine {
             Some(Exit::Signal(signal)) => (None, Some(signal)),
             None => (None, None),
         };
+        let (output, damage, left_out) =
+            published.map_or((None, None, Vec::new()), |made| (Some(made.output), made.damage, made.left_out));
         self.emit(EventKind::JobFinished {
             job: id,
             outcome: ending.outcome,
-            output: published.map(|published| published.output),
+            output,
             peak_memory_bytes,
             seconds,
             attempts,
             exit_code,
             signal,
             reason: (!is_success).then_some(ending.reason),
+            damage,
+            left_out,
         });
         self.clean_after(id, is_success);
     }

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::domain::account::Account;
 use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupResult};
 use crate::domain::command::{ClientId, Command, Rejection, RequestId};
 use crate::domain::event::{Event, Seq};
-use crate::domain::job::{Exit, JobId, LogLevel, MediaInfo, Progress, Rank, Rejected};
+use crate::domain::job::{Damage, Exit, JobId, LogLevel, MediaInfo, Progress, Rank, Rejected};
 use crate::domain::memory::MemorySample;
 use crate::domain::preset::Preset;
 use crate::domain::state::Backlog;
@@ -165,6 +166,8 @@ pub struct ExitReport {
     pub oom_killed: Option<bool>,
     /// Processor time that it took.
     pub cpu: Duration,
+    /// What it told of its work.
+    pub account: Account,
 }
 
 /// Why a job failed, in words, and what follows from it.
@@ -188,12 +191,16 @@ pub enum Cause {
 }
 
 /// An output in its final place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Published {
     /// Its final path; another number than planned if the name was taken meanwhile.
     pub output: PathBuf,
     /// Its size.
     pub size: Bytes,
+    /// What of the input could not be decoded.
+    pub damage: Option<Damage>,
+    /// Streams and tags of the input that are not in it, in words.
+    pub left_out: Vec<String>,
 }
 
 /// How hard to end a process.

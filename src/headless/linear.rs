@@ -369,6 +369,8 @@ mod tests {
             exit_code: Some(0),
             signal: None,
             reason: None,
+            damage: None,
+            left_out: Vec::new(),
         }
     }
 

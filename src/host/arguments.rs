@@ -4,24 +4,45 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
 use ffmpeg_sidecar::command::FfmpegCommand;
 
-use crate::domain::job::MediaInfo;
-use crate::domain::preset::{AudioCodec, AudioPlan, Container, Preset, Tile, VideoCodec, VideoPlan};
+use super::tracks::{self, Chosen, Unfit};
+use super::{picture, sound};
+use crate::domain::media::{MediaInfo, VideoStream};
+use crate::domain::preset::{AudioCodec, Container, Hdr, Location, Preset, VideoCodec, VideoPlan};
 use crate::domain::text::sanitise;
 
 /// Demuxers that may read an input: those that open no other file by themselves.
-pub const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,wav,mp3,aac,flac";
+pub const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,wav,mp3,aac,flac,mxf,dv,gif,h264,hevc,\
+    av1,obu,ivf,m4v,mpegvideo,vc1,yuv4mpegpipe,wtv,nut,rm,ac3,eac3,dts,dtshd,truehd,amr,aiff,au,caf,w64,wv,ape,tta";
 /// Largest frame, in pixels, that a decoder may allocate: 8192 × 4320. It also bounds the predicted memory.
 pub const MAX_PIXELS: u64 = 35_389_440;
-/// Seconds between two frames of a contact sheet when the duration is not known.
-const BLIND_TILE_STEP: u32 = 10;
+/// What ffmpeg reads of a file to find its streams, where its usual look does not tell of all: bytes, and media time in µs.
+pub const LONG_LOOK: [&str; 4] = ["-probesize", "50000000", "-analyzeduration", "90000000"];
+/// Time base of pictures: a multiple of all usual frame rates, so that each keeps its moment.
+const TIME_BASE: &str = "1:240000";
+/// The same for MPEG-4, whose time base ends at 65535.
+const COARSE_TIME_BASE: &str = "1:60000";
+/// What every output is marked with, so that no later run takes it for an input.
+pub const MARK: &str = "plimsoll";
+/// Longest title or name of a track that is carried over, in bytes.
+const LONGEST_TEXT: usize = 400;
 /// Where programs are looked for when the environment names no place.
 const PLAIN_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// What the ffmpeg at hand can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// `-fps_mode` is known (5.1 and later); older ones get `-vsync`.
+    pub has_fps_mode: bool,
+    /// It has the filter zscale, which maps colours in linear light.
+    pub has_zscale: bool,
+}
 
 /// Everything that one try's command line follows from.
 #[derive(Debug, Clone, Copy)]
@@ -38,16 +59,20 @@ pub struct JobCommand<'a> {
     pub part: &'a Path,
     /// The descriptor that the child finds its progress pipe under.
     pub progress_fd: i32,
-    /// `-fps_mode` is known (ffmpeg 5.1 and later); older ones get `-vsync`.
-    pub has_fps_mode: bool,
+    /// What that ffmpeg can do.
+    pub abilities: Abilities,
 }
+
+/// All that there is to be able to, for tests.
+#[cfg(test)]
+pub const ABLE: Abilities = Abilities { has_fps_mode: true, has_zscale: true };
 
 /// Why no command line can be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArgumentError {
     /// The preset makes nothing of this input.
-    #[error("{0}")]
-    NoStream(String),
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// A relative path could be read as a protocol or an option.
     #[error("{0} is not an absolute path")]
     NotAbsolute(String),
@@ -66,9 +91,7 @@ pub fn file_url(path: &Path) -> OsString {
 /// Builds the command that makes the part. Its environment is cleared; see [`environment`]. Its pipes are the caller's to set.
 pub fn command(job: &JobCommand<'_>) -> Result<Command, ArgumentError> {
     let preset = job.preset;
-    if let Some(missing) = missing_stream(preset, job.media) {
-        return Err(ArgumentError::NoStream(missing));
-    }
+    let chosen = tracks::choose(preset, job.media)?;
     for path in [job.input, job.part] {
         if !path.is_absolute() {
             return Err(ArgumentError::NotAbsolute(crate::domain::text::path_text(path)));
@@ -81,24 +104,27 @@ pub fn command(job: &JobCommand<'_>) -> Result<Command, ArgumentError> {
 
     let mut ffmpeg = FfmpegCommand::new_with_path(job.ffmpeg);
     ffmpeg.hide_banner().args(["-nostdin", "-nostats"]);
-    if !preset.tolerant {
-        ffmpeg.arg("-xerror");
-    }
-    ffmpeg.args(["-loglevel", "level+warning", "-stats_period", "0.5", "-progress"]).arg(format!("pipe:{}", job.progress_fd));
+    // Its closing lines at this level tell how much was read, decoded and written. How much damage is too much is ours to say.
+    ffmpeg.args(["-loglevel", "level+verbose", "-max_error_rate", "1", "-stats_period", "0.5", "-progress"]);
+    ffmpeg.arg(format!("pipe:{}", job.progress_fd));
     // The part was created by us, in a folder that nobody else can write to.
     ffmpeg.overwrite();
     // Scaling splits a frame among threads as well.
     ffmpeg.args(["-filter_threads", &threads]);
 
     ffmpeg.args(["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-max_pixels", &MAX_PIXELS.to_string()]);
-    if preset.tolerant {
-        ffmpeg.args(["-err_detect", "ignore_err"]);
+    if job.media.extras.long_look {
+        ffmpeg.args(LONG_LOOK);
     }
+    // Copied pictures need times that some containers do not hold.
+    ffmpeg.args(["-fflags", "+genpts"]);
     ffmpeg.args(["-threads", &threads]).format(&job.media.demuxer).input(file_url(job.input));
 
-    video(&mut ffmpeg, job);
-    audio(&mut ffmpeg, job);
-    ffmpeg.args(["-map_metadata", "-1", "-sn", "-dn", "-threads", &threads]);
+    video(&mut ffmpeg, job, &chosen);
+    audio(&mut ffmpeg, job, &chosen);
+    subtitles(&mut ffmpeg, &chosen);
+    about(&mut ffmpeg, job, &chosen);
+    ffmpeg.args(["-dn", "-threads", &threads]);
     // Without it Matroska writes random identifiers, and equal inputs would not give equal bytes.
     ffmpeg.args(["-fflags", "+bitexact"]);
     ffmpeg.args(&preset.extra);
@@ -121,32 +147,36 @@ fn unwrap(ffmpeg: &mut FfmpegCommand) -> Command {
     command
 }
 
-fn video(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>) {
-    let Some(plan) = &job.preset.video else {
+fn video(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) {
+    let (Some(plan), Some(stream), Some(index)) = (&job.preset.video, &job.media.video, chosen.picture) else {
         ffmpeg.no_video();
         return;
     };
-    // A capital V leaves cover pictures out.
-    ffmpeg.map("0:V:0");
+    ffmpeg.map(format!("0:{index}"));
     ffmpeg.codec_video(plan.codec.as_str());
     if plan.codec == VideoCodec::Copy {
+        if job.media.demuxer == "avi" && stream.codec == "mpeg4" {
+            // Two pictures in one packet, as such files have them, are not for other containers.
+            ffmpeg.args(["-bsf:v", "mpeg4_unpack_bframes"]);
+        }
         return;
     }
-    let filters = filters(plan, job.media);
-    if !filters.is_empty() {
-        ffmpeg.args(["-vf", &filters.join(",")]);
-    }
+    let filters = picture::filters(plan, job.media, stream, job.abilities.has_zscale);
+    ffmpeg.args(["-vf", &filters.join(",")]);
     if let Some(format) = plan.pixel_format {
         ffmpeg.pix_fmt(format.as_str());
     } else if plan.codec == VideoCodec::Mjpeg {
         ffmpeg.pix_fmt("yuvj420p");
     }
-    // Two frames far apart stay two frames.
-    ffmpeg.args([if job.has_fps_mode { "-fps_mode" } else { "-vsync" }, "vfr"]);
-    encoder(ffmpeg, plan, job.preset);
+    // Two frames far apart stay two frames, and each keeps its moment.
+    ffmpeg.args([if job.abilities.has_fps_mode { "-fps_mode" } else { "-vsync" }, "vfr"]);
+    if plan.tile.is_none() {
+        ffmpeg.args(["-enc_time_base", if plan.codec == VideoCodec::Mpeg4 { COARSE_TIME_BASE } else { TIME_BASE }]);
+    }
+    encoder(ffmpeg, plan, stream, job.preset);
 }
 
-fn encoder(ffmpeg: &mut FfmpegCommand, plan: &VideoPlan, preset: &Preset) {
+fn encoder(ffmpeg: &mut FfmpegCommand, plan: &VideoPlan, stream: &VideoStream, preset: &Preset) {
     if let (VideoCodec::X264 | VideoCodec::X265, Some(speed)) = (plan.codec, plan.preset) {
         ffmpeg.preset(speed.as_str());
     }
@@ -170,7 +200,16 @@ fn encoder(ffmpeg: &mut FfmpegCommand, plan: &VideoPlan, preset: &Preset) {
     match plan.codec {
         // Both have thread pools of their own that follow no `-threads`.
         VideoCodec::X265 => {
-            ffmpeg.args(["-x265-params", &format!("pools={threads}:log-level=warning")]);
+            let mut parameters = format!("pools={threads}:log-level=warning");
+            if stream.is_hdr() && plan.hdr == Hdr::Keep {
+                parameters.push_str(":hdr10-opt=1:repeat-headers=1");
+                for (name, value) in [("master-display", &stream.colour.mastering), ("max-cll", &stream.colour.light_level)] {
+                    if let Some(value) = value {
+                        let _ = write!(parameters, ":{name}={value}");
+                    }
+                }
+            }
+            ffmpeg.args(["-x265-params", &parameters]);
             if matches!(preset.container, Container::Mp4 | Container::Mov) {
                 // The tag that QuickTime players ask for.
                 ffmpeg.args(["-tag:v", "hvc1"]);
@@ -186,61 +225,113 @@ fn encoder(ffmpeg: &mut FfmpegCommand, plan: &VideoPlan, preset: &Preset) {
     }
 }
 
-/// The chain of filters between decoder and encoder.
-fn filters(plan: &VideoPlan, media: &MediaInfo) -> Vec<String> {
-    let mut chain = Vec::new();
-    if let Some(tile) = plan.tile {
-        chain.push(evenly_spaced(tile, media));
-    } else if let Some(fps) = plan.fps {
-        chain.push(format!("fps={fps}"));
-    }
-    // The encoders' 4:2:0 wants even sizes; never larger than the input, and never none.
-    match plan.height {
-        Some(height) => chain.push(format!("scale=w=-2:h='max(2,trunc(min({height},ih)/2)*2)'")),
-        None => chain.push("scale=w='max(2,trunc(iw/2)*2)':h='max(2,trunc(ih/2)*2)'".to_owned()),
-    }
-    if let Some(Tile { columns, rows }) = plan.tile {
-        chain.push(format!("tile={columns}x{rows}"));
-    }
-    chain
-}
-
-/// Picks the first frame after the middle of each of `columns × rows` equal shares of the duration.
-fn evenly_spaced(tile: Tile, media: &MediaInfo) -> String {
-    match media.duration {
-        Some(duration) if !duration.is_zero() => {
-            let step = duration.as_secs_f64() / f64::from((tile.columns * tile.rows).max(1));
-            format!("select='gte(t,(selected_n+0.5)*{step:.6})'")
-        }
-        _ => format!("select='isnan(prev_selected_t)+gte(t-prev_selected_t,{BLIND_TILE_STEP})'"),
-    }
-}
-
-fn audio(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>) {
+fn audio(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) {
     let plan = match &job.preset.audio {
         // Options for a sound that is not there would make ffmpeg warn.
-        Some(plan) if !job.preset.container.is_still() && job.media.audio.is_some() => plan,
+        Some(plan) if !chosen.sounds.is_empty() => plan,
         _ => {
             ffmpeg.no_audio();
             return;
         }
     };
-    ffmpeg.map("0:a:0");
+    for sound in &chosen.sounds {
+        ffmpeg.map(format!("0:{}", sound.index));
+    }
     ffmpeg.codec_audio(plan.codec.as_str());
-    let AudioPlan { codec, bitrate } = plan;
-    if let (Some(bitrate), true) = (bitrate, *codec != AudioCodec::Copy) {
+    if plan.codec == AudioCodec::Copy {
+        return;
+    }
+    if let Some(bitrate) = plan.bitrate {
         ffmpeg.args(["-b:a", &bitrate.to_string()]);
     }
-    match codec {
-        // Opus takes none of the "side" layouts of broadcast sound.
-        AudioCodec::Opus => {
-            ffmpeg.args(["-af", "aformat=channel_layouts=7.1|6.1|5.1|quad|stereo|mono"]);
-        }
-        AudioCodec::Mp3 if job.media.audio.as_ref().is_some_and(|audio| audio.channels > 2) => {
-            ffmpeg.args(["-ac", "2"]);
-        }
-        _ => {}
+    for (number, sound) in chosen.sounds.iter().enumerate() {
+        ffmpeg.arg(format!("-filter:a:{number}")).arg(sound::filters(plan.codec, sound, job.preset));
     }
+}
+
+fn subtitles(ffmpeg: &mut FfmpegCommand, chosen: &Chosen<'_>) {
+    if chosen.subtitles.is_empty() {
+        ffmpeg.arg("-sn");
+        return;
+    }
+    for (subtitle, _) in &chosen.subtitles {
+        ffmpeg.map(format!("0:{}", subtitle.index));
+    }
+    for (number, (_, codec)) in chosen.subtitles.iter().enumerate() {
+        ffmpeg.arg(format!("-c:s:{number}")).arg(codec);
+    }
+}
+
+/// Titles, languages, dates, chapters and the mark. Each is set by name: nothing else of the input's goes along.
+fn about(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) {
+    let (preset, extras) = (job.preset, &job.media.extras);
+    // By kinds, so that chapters keep their names.
+    ffmpeg.args(["-map_metadata:g", "-1", "-map_metadata:s", "-1"]);
+    ffmpeg.args(["-map_chapters", if chosen.chapters { "0" } else { "-1" }]);
+    let mut set = |place: &str, name: &str, value: Option<&str>| {
+        if let Some(value) = value.and_then(carried) {
+            ffmpeg.arg(format!("-metadata{place}")).arg(format!("{name}={value}"));
+        }
+    };
+    if preset.container.is_still() {
+        return;
+    }
+    for (name, value) in &extras.tags {
+        set("", name, Some(value));
+    }
+    set("", "creation_time", extras.created.as_deref());
+    if preset.location == Location::Keep {
+        set("", "location", extras.location.as_deref());
+    }
+    set("", mark_name(preset.container), Some(MARK));
+    if chosen.picture.is_some() {
+        set(":s:v:0", "language", job.media.video.as_ref().and_then(|video| video.language.as_deref()));
+    }
+    for (number, sound) in chosen.sounds.iter().enumerate() {
+        let place = format!(":s:a:{number}");
+        set(&place, "language", sound.language.as_deref());
+        set(&place, "title", sound.title.as_deref());
+    }
+    for (number, (subtitle, _)) in chosen.subtitles.iter().enumerate() {
+        let place = format!(":s:s:{number}");
+        set(&place, "language", subtitle.language.as_deref());
+        set(&place, "title", subtitle.title.as_deref());
+    }
+    if chosen.sounds.len() > 1 {
+        for number in 0..chosen.sounds.len() {
+            ffmpeg.arg(format!("-disposition:a:{number}")).arg(if number == 0 { "default" } else { "0" });
+        }
+    }
+    for (number, (subtitle, _)) in chosen.subtitles.iter().enumerate() {
+        let flags = match (subtitle.is_default, subtitle.is_forced) {
+            (true, true) => "default+forced",
+            (true, false) => "default",
+            (false, true) => "forced",
+            (false, false) => "0",
+        };
+        ffmpeg.arg(format!("-disposition:s:{number}")).arg(flags);
+    }
+}
+
+/// The tag that a muxer writes under `+bitexact`, found by trying each.
+const fn mark_name(container: Container) -> &'static str {
+    match container {
+        Container::Mp4 | Container::M4a => "encoding_tool",
+        Container::Mov => "comment",
+        Container::Mkv | Container::Webm => "ENCODED_BY",
+        Container::Ts => "service_provider",
+        Container::Jpg => "comment",
+    }
+}
+
+/// Foreign text as it is passed on: safe to show, and not longer than a title is.
+fn carried(text: &str) -> Option<String> {
+    let mut safe = sanitise(text.trim().as_bytes());
+    if safe.len() > LONGEST_TEXT {
+        let end = (0..=LONGEST_TEXT).rev().find(|end| safe.is_char_boundary(*end)).unwrap_or(0);
+        safe.truncate(end);
+    }
+    (!safe.is_empty()).then_some(safe)
 }
 
 /// The whole environment of a child: the profile's entries, and four that no profile changes. Nothing of ours leaks, and
@@ -288,21 +379,6 @@ fn quoted(word: &OsStr) -> String {
             // Bash ends `\xNN` after two digits, so a digit may follow.
             format!("$'{escaped}'")
         }
-    }
-}
-
-/// The words for a stream that `preset` needs and `media` has not; `None` when all is there.
-pub fn missing_stream(preset: &Preset, media: &MediaInfo) -> Option<String> {
-    let (video, audio) = (media.video.is_some(), media.audio.is_some());
-    let name = sanitise(preset.name.as_bytes());
-    if !video && !audio {
-        Some("not a video: it has neither picture nor sound".to_owned())
-    } else if preset.video.is_some() && !video {
-        Some(format!("not a video: it has sound but no picture, which the preset {name} needs"))
-    } else if preset.video.is_none() && !audio {
-        Some(format!("it has no sound, and the preset {name} makes nothing else"))
-    } else {
-        None
     }
 }
 

@@ -79,9 +79,58 @@ const PATTERNS: &[Pattern] = &[
     ends("permission denied", Cause::Host, "permission denied: {}"),
     ends("operation not permitted", Cause::Host, "not permitted: {}"),
     ends("no such file or directory", Cause::Host, "a file or folder has gone: {}"),
+    says("error writing trailer", Cause::Host, "the end of the output could not be written: {}"),
+    says("av_interleaved_write_frame", Cause::Host, "the output could not be written: {}"),
+    says("error muxing a packet", Cause::Host, "the output could not be written: {}"),
     ends("too many open files", Cause::Host, "ffmpeg was refused a file descriptor: {}"),
     ends("resource temporarily unavailable", Cause::Host, "ffmpeg was refused a thread or another resource: {}"),
 ];
+
+/// Complaints that tell nothing of the picture or the sound, lower case.
+const HARMLESS: &[&str] = &[
+    "is not implemented",
+    "upload a sample",
+    "non monotonically increasing dts",
+    "deprecated pixel format",
+    "estimating duration from bitrate",
+    "timestamps are unset",
+    "unable to decode app fields",
+    "could not update timestamps",
+    "invalid dropping",
+];
+
+/// A complaint that says nothing of what the output holds.
+pub fn is_harmless(message: &str) -> bool {
+    let lower = message.to_ascii_lowercase();
+    HARMLESS.iter().any(|text| lower.contains(text))
+}
+
+/// A warning that tells of damage as an error does.
+pub fn tells_of_damage(message: &str) -> bool {
+    let lower = message.to_ascii_lowercase();
+    ["packet corrupt", "corrupt input packet", "corrupt decoded frame", "pes packet size mismatch", "file ended prematurely"]
+        .iter()
+        .any(|text| lower.contains(text))
+}
+
+/// A complaint of a decoder or a demuxer in words a person understands.
+pub fn damage_words(message: &str) -> String {
+    const WORDS: &[(&[&str], &str)] = &[
+        (&["file ended prematurely", "partial file", "truncating packet", "end of file"], "the file ends too early"),
+        (&["packet corrupt", "corrupt input packet", "pes packet size", "continuity"], "packets are missing or broken"),
+        (
+            &["non-existing pps", "non-existing sps", "no frame", "missing reference", "could not find ref", "mmco", "first slice"],
+            "pictures refer to others that are missing: it begins or was cut within a group of pictures",
+        ),
+        (
+            &["header missing", "invalid frame", "buffer exhausted", "channel element", "skipping frame"],
+            "blocks of sound are broken",
+        ),
+    ];
+    let lower = message.to_ascii_lowercase();
+    let known = WORDS.iter().find(|(texts, _)| texts.iter().any(|text| lower.contains(text)));
+    known.map_or_else(|| "parts of the picture or the sound could not be decoded".to_owned(), |(_, words)| (*words).to_owned())
+}
 
 /// A message that is telling, and its place in [`PATTERNS`] (lower is better).
 #[derive(Debug, Clone)]
@@ -94,6 +143,7 @@ struct Finding {
 #[derive(Debug, Default)]
 pub struct Diagnosis {
     error: Option<Finding>,
+    fatal: Option<Finding>,
     lesser: Option<Finding>,
     last_error: String,
     last_line: String,
@@ -122,6 +172,9 @@ impl Diagnosis {
             }
             replace(&mut self.last_error, line.message);
             better(&mut self.error, line.message);
+            if !line.message.starts_with("Error while decoding stream") {
+                self.note_fatal(line.message);
+            }
         } else {
             replace(&mut self.last_line, line.message);
             if self.lesser_seen < LESSER_LINES {
@@ -136,12 +189,11 @@ impl Diagnosis {
         self.errors
     }
 
-    /// Why the job failed. `None` only for exit code 0 without an error line; exit 0 *with* one is told, because ffmpeg
-    /// returns 0 for a truncated input and, without `-xerror`, for much else.
+    /// Why the job failed. With exit code 0 only faults of the host count: ffmpeg returns 0 for a full disk and a read error
+    /// too. What it could not decode is damage of the input, which is judged with the output.
     pub fn failure(&self, exit: Exit) -> Option<Failure> {
         match exit {
-            Exit::Code(0) if self.errors == 0 => None,
-            Exit::Code(0) => Some(self.said().unwrap_or_else(|| unknown("ffmpeg reported an error"))),
+            Exit::Code(0) => self.fatal.as_ref().map(|finding| finding.failure.clone()),
             Exit::Code(code) => {
                 let said = self.said().or_else(|| self.lesser.as_ref().map(|f| f.failure.clone()));
                 Some(said.unwrap_or_else(|| match (code, self.last_line.as_str()) {
@@ -152,6 +204,14 @@ impl Diagnosis {
                 }))
             }
             Exit::Signal(signal) => Some(self.signalled(signal)),
+        }
+    }
+
+    /// A fault of the host, which makes the output worthless whatever the exit code is.
+    fn note_fatal(&mut self, message: &str) {
+        let limit = self.fatal.as_ref().map_or(PATTERNS.len(), |found| found.rank);
+        if let Some(found) = find(message, limit).filter(|found| found.failure.cause == Cause::Host) {
+            self.fatal = Some(found);
         }
     }
 
@@ -299,11 +359,30 @@ mod tests {
     }
 
     #[test]
-    fn exit_code_zero_with_an_error_line_is_told_and_without_one_is_well() {
+    fn exit_code_zero_is_well_unless_the_host_failed() {
         assert_eq!(of(&["[warning] odd: Invalid data found when processing input"], Exit::Code(0)), None);
-        let (cause, reason) = reason(&["[matroska,webm @ 0x5] [error] File ended prematurely at pos. 1 (0x1)"], 0);
-        assert_eq!(cause, Cause::Input);
-        assert!(reason.contains("File ended prematurely"), "{reason}");
+        assert_eq!(of(&["[matroska,webm @ 0x5] [error] File ended prematurely at pos. 1 (0x1)"], Exit::Code(0)), None);
+        assert_eq!(of(&["[error] Error while decoding stream #0:1: Input/output error"], Exit::Code(0)), None);
+        for line in [
+            "[error] file:/in.mp4: Input/output error",
+            "[error] Error writing trailer of file:/out: Invalid argument",
+            "[error] av_interleaved_write_frame(): No space left on device",
+        ] {
+            let (cause, reason) = reason(&[line], 0);
+            assert_eq!(cause, Cause::Host, "{reason}");
+        }
+    }
+
+    #[test]
+    fn damage_is_told_without_ffmpegs_own_words() {
+        for (line, words) in [
+            ("File ended prematurely at pos. 1 (0x1)", "the file ends too early"),
+            ("Packet corrupt (stream = 0, dts = 900).", "packets are missing or broken"),
+            ("cabac decode of qscale diff failed at 3 4", "parts of the picture or the sound could not be decoded"),
+        ] {
+            assert_eq!(damage_words(line), words);
+        }
+        assert!(is_harmless("Late SEI is not implemented. Update your FFmpeg version"));
     }
 
     #[test]

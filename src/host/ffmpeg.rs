@@ -289,6 +289,12 @@ impl Ffmpeg {
         Ok(names_in_table(&ask(&self.ffmpeg, &["-hide_banner", "-encoders"])?))
     }
 
+    /// The filters it was built with, by ffmpeg's names.
+    pub fn filters(&self) -> Result<BTreeSet<String>, FfmpegError> {
+        let table = ask(&self.ffmpeg, &["-hide_banner", "-filters"])?;
+        Ok(table.lines().filter_map(|line| line.split_whitespace().nth(1)).map(str::to_owned).collect())
+    }
+
     /// The muxers it was built with, by ffmpeg's names.
     pub fn muxers(&self) -> Result<BTreeSet<String>, FfmpegError> {
         Ok(names_in_table(&ask(&self.ffmpeg, &["-hide_banner", "-muxers"])?))

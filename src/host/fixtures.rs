@@ -3,29 +3,33 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::domain::preset::{AudioCodec, AudioPlan, Container, PixelFormat, Preset, SpeedPreset, Tile, VideoCodec, VideoPlan};
+use crate::domain::preset::{
+    AudioCodec, AudioPlan, Container, Location, OnDamage, PixelFormat, Preset, SpeedPreset, Subtitles, Tile, VideoCodec, VideoPlan,
+};
 
+use super::logread::Classified;
 use super::probe::Prober;
+use super::tally::Tally;
+use crate::domain::account::Account;
 
 /// Small and quick: x264 ultrafast at 64 lines, AAC.
 pub fn quick() -> Preset {
     Preset {
         name: "quick".to_owned(),
         video: Some(VideoPlan {
-            codec: VideoCodec::X264,
             preset: Some(SpeedPreset::Ultrafast),
             crf: Some(30),
-            bitrate: None,
             height: Some(64),
-            fps: None,
             pixel_format: Some(PixelFormat::Yuv420p),
-            tile: None,
+            ..VideoPlan::new(VideoCodec::X264)
         }),
-        audio: Some(AudioPlan { codec: AudioCodec::Aac, bitrate: Some(64_000) }),
+        audio: Some(AudioPlan { bitrate: Some(64_000), ..AudioPlan::new(AudioCodec::Aac) }),
         container: Container::Mp4,
         threads: 1,
         extra: vec!["-movflags".to_owned(), "+faststart".to_owned()],
-        tolerant: false,
+        on_damage: OnDamage::Keep,
+        subtitles: Subtitles::Drop,
+        location: Location::Drop,
     }
 }
 
@@ -84,4 +88,13 @@ pub fn truncated(whole: &Path, share: f64, to: &Path) -> PathBuf {
     let bytes = std::fs::read(whole).expect("read");
     std::fs::write(to, &bytes[..(bytes.len() as f64 * share) as usize]).expect("written");
     to.to_owned()
+}
+
+/// What ffmpeg told of its work, from all that it wrote.
+pub fn account(stderr: &[u8]) -> Account {
+    let mut tally = Tally::default();
+    for line in String::from_utf8_lossy(stderr).lines() {
+        tally.observe(&Classified::of(line));
+    }
+    tally.into_account()
 }

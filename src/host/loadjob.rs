@@ -404,8 +404,15 @@ impl LoadClip {
         MediaInfo {
             demuxer: DEMUXER.to_owned(),
             duration: Some(Duration::from_secs_f64(self.seconds)),
-            video: Some(VideoStream { codec: "load".to_owned(), width, height, pixel_format: "none".to_owned(), fps: FPS }),
-            audio: None,
+            video: Some(VideoStream {
+                codec: "load".to_owned(),
+                width,
+                height,
+                pixel_format: "none".to_owned(),
+                fps: FPS,
+                ..VideoStream::default()
+            }),
+            ..MediaInfo::default()
         }
     }
 }

@@ -100,6 +100,8 @@ pub struct Classified<'a> {
     pub contexts: Vec<&'a str>,
     /// What they say.
     pub message: &'a str,
+    /// ffmpeg's account of what it does (levels info and below): not for people.
+    pub is_quiet: bool,
 }
 
 impl<'a> Classified<'a> {
@@ -109,7 +111,7 @@ impl<'a> Classified<'a> {
         let mut rest = line.trim_end();
         while let Some((tag, after)) = bracketed(rest) {
             if let Some(level) = level(tag) {
-                return Self { level, contexts, message: after };
+                return Self { level, contexts, message: after, is_quiet: level == LogLevel::Info };
             }
             let Some((name, _)) = tag.split_once(" @ 0x") else { break };
             contexts.push(name);
@@ -121,10 +123,10 @@ impl<'a> Classified<'a> {
                 && let (Some(level), Some(message)) = (level(tag), after.strip_prefix(':'))
             {
                 contexts.push(&rest[..encoder.len()]);
-                return Self { level, contexts, message: message.trim_start() };
+                return Self { level, contexts, message: message.trim_start(), is_quiet: level == LogLevel::Info };
             }
         }
-        Self { level: LogLevel::Info, contexts, message: rest }
+        Self { level: LogLevel::Info, contexts, message: rest, is_quiet: false }
     }
 
     /// The line as people are shown it: without the level, which has a column of its own, and without addresses, which

@@ -12,13 +12,16 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use serde::Deserialize;
 
-use super::arguments::{FORMATS, MAX_PIXELS, environment, file_url, missing_stream};
+use self::report::{Read as Told, Report};
+use super::arguments::{FORMATS, LONG_LOOK, MAX_PIXELS, environment, file_url};
 use super::child::ChildSetup;
 use super::fence::{Fences, Needs};
 use super::fileid::FileId;
-use crate::domain::job::{AudioStream, MediaInfo, RejectReason, Rejected, VideoStream};
+use super::structure;
+use super::tracks::{Unfit, choose};
+use crate::domain::job::{RejectReason, Rejected};
+use crate::domain::media::MediaInfo;
 use crate::domain::preset::Preset;
 use crate::domain::text::sanitise;
 use crate::domain::units::Bytes;
@@ -31,6 +34,8 @@ const SOMEBODYS: [i32; 4] = [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::S
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest answer that is read.
 const MAX_ANSWER: usize = 1024 * 1024;
+/// The same for the times of packets: those of a film of ten hours.
+const MAX_TIMES: usize = 16 * 1024 * 1024;
 /// Of ffprobe's log the first part is kept; the first complaint tells most.
 const MAX_LOG: usize = 64 * 1024;
 /// Address space of a probe: its libraries map about 250 MiB, the largest allowed frame needs less than 200.
@@ -38,10 +43,41 @@ const ADDRESS_SPACE: Bytes = Bytes::mib(1024);
 /// Bytes of a file's head that are looked at before ffprobe is let near it.
 const HEAD: usize = 4096;
 
-/// What is asked of a file. Only what is used: titles and comments are foreign text of any length.
+#[path = "probe_report.rs"]
+mod report;
+
+/// What is asked of a file: only what is used.
 const ENTRIES: &str = "format=format_name,duration\
-    :stream=codec_type,codec_name,width,height,pix_fmt,avg_frame_rate,r_frame_rate,channels,duration,nb_frames,nb_read_packets\
-    :stream_disposition=attached_pic:stream_tags=DURATION";
+    :stream=index,codec_type,codec_name,codec_tag_string,width,height,pix_fmt,avg_frame_rate,r_frame_rate,sample_aspect_ratio,\
+field_order,color_range,color_space,color_transfer,color_primaries,channels,channel_layout,sample_rate,duration,nb_frames,\
+nb_read_packets\
+    :stream_disposition=attached_pic,default,comment,visual_impaired,descriptions,karaoke,lyrics,forced\
+    :stream_tags=DURATION,language,title,artist,album,rotate\
+    :stream_side_data=side_data_type,rotation,red_x,red_y,green_x,green_y,blue_x,blue_y,white_point_x,white_point_y,\
+min_luminance,max_luminance,max_content,max_average\
+    :chapter=id:chapter_tags=title\
+    :format_tags=title,artist,album_artist,album,track,disc,genre,composer,date,show,season_number,episode_id,episode_sort,\
+creation_time,com.apple.quicktime.creationdate,location,com.apple.quicktime.location.ISO6709";
+/// Tags of the whole that go along by the same name.
+const CARRIED_TAGS: &[&str] = &[
+    "title",
+    "artist",
+    "album_artist",
+    "album",
+    "track",
+    "disc",
+    "genre",
+    "composer",
+    "date",
+    "show",
+    "season_number",
+    "episode_id",
+    "episode_sort",
+];
+/// Demuxers that learn of a stream only when its first packet comes.
+const LATE_DEMUXERS: &[&str] = &["mpegts", "mpeg", "flv", "wtv"];
+/// Codecs of pictures that stand for themselves: beside a film such a stream is its poster.
+const STILL_CODECS: &[&str] = &["mjpeg", "png", "bmp", "gif", "tiff", "webp", "jpeg2000"];
 /// The demuxer of the still pictures that this program makes.
 const STILL_FORMAT: &str = "jpeg_pipe";
 /// A disk that reads slower than this, in bytes a second, makes the check of an output fail.
@@ -60,6 +96,8 @@ pub struct Prober {
     pub timeout: Duration,
     /// What keeps it to the file that it is asked about; `None` = nothing does.
     pub fences: Option<Fences>,
+    /// The version of ffmpeg, for its words; empty = not known.
+    pub version: String,
 }
 
 /// What a probe found.
@@ -69,15 +107,13 @@ pub struct Probed {
     pub media: MediaInfo,
     /// The file as it was when the probe began.
     pub id: FileId,
-    /// Duration of the video stream alone, where it is told.
-    pub video_duration: Option<Duration>,
-    /// Duration of the audio stream alone, where it is told.
-    pub audio_duration: Option<Duration>,
-    /// The durations are guessed from the bitrate.
-    pub estimated: bool,
     /// The index of the picture or of the sound lists clearly more packets than could be read. Only told of files that were
     /// read as a whole.
     pub packets_missing: bool,
+    /// Streams of which all is known that a conversion needs.
+    streams: usize,
+    /// A longer look may tell more.
+    is_incomplete: bool,
 }
 
 /// What stands in a file by the look of its first bytes.
@@ -92,16 +128,42 @@ enum Head {
 impl Prober {
     /// A prober with the default time limit of 30 s.
     pub fn new(ffprobe: impl Into<PathBuf>, scratch: impl Into<PathBuf>) -> Self {
-        Self { ffprobe: ffprobe.into(), scratch: scratch.into(), timeout: TIMEOUT, fences: None }
+        Self { ffprobe: ffprobe.into(), scratch: scratch.into(), timeout: TIMEOUT, fences: None, version: String::new() }
     }
 
     /// Reads an input and tells whether `preset` can make something of it. The path must be absolute.
     pub fn probe(&self, path: &Path, preset: &Preset) -> Result<Probed, Rejected> {
-        let probed = self.read(path)?;
-        match missing_stream(preset, &probed.media) {
-            None => Ok(probed),
-            Some(detail) => Err(rejected(RejectReason::NotAVideo, detail)),
+        let mut probed = self.read(path)?;
+        if preset.container.is_still() {
+            self.complete_for_a_sheet(path, &mut probed)?;
         }
+        match choose(preset, &probed.media) {
+            Ok(_) => Ok(probed),
+            Err(unfit @ Unfit::Missing(_)) => Err(rejected(RejectReason::NotAVideo, unfit.to_string())),
+            Err(unfit) => Err(rejected(RejectReason::DoesNotFit, unfit.to_string())),
+        }
+    }
+
+    /// A sheet is made of a cover where there is no film, and has to know how long its film really is.
+    fn complete_for_a_sheet(&self, path: &Path, probed: &mut Probed) -> Result<(), Rejected> {
+        let media = &mut probed.media;
+        if media.video.is_none() {
+            media.video = media.extras.cover.take();
+        }
+        let Some(video) = &mut media.video else { return Ok(()) };
+        let is_told = video.duration.or(media.duration).is_some() && !media.extras.duration_is_guess;
+        if !is_told || LATE_DEMUXERS.contains(&media.demuxer.as_str()) {
+            video.duration = self.measure(path, video.index, media.extras.long_look)?;
+        }
+        Ok(())
+    }
+
+    /// How long a stream is, by the times of its packets. Where they begin anew, what follows is added.
+    fn measure(&self, path: &Path, stream: u32, long: bool) -> Result<Option<Duration>, Rejected> {
+        let timeout = self.timeout + Duration::from_secs(std::fs::metadata(path).map_or(0, |meta| meta.len()) / SLOWEST_DISK.0);
+        let question = Question { formats: FORMATS, subject: Subject::Times(stream), long, timeout };
+        let answer = self.ask(path, question)?;
+        Ok(length_of(&String::from_utf8_lossy(&answer.json)))
     }
 
     /// Reads any media file of the allowed formats. The path must be absolute.
@@ -110,8 +172,37 @@ impl Prober {
         if let Head::Playlist(kind) = head {
             return Err(rejected(RejectReason::UnsupportedContainer, format!("not a supported container ({kind})")));
         }
-        let answer = self.ask(path, Question { formats: FORMATS, whole: false, timeout: self.timeout })?;
-        judge(&answer, id, head)
+        let question = Question { formats: FORMATS, subject: Subject::Head, long: false, timeout: self.timeout };
+        let mut probed = self.judge(&self.ask(path, question)?, id, head)?;
+        if probed.is_incomplete
+            && let Ok(longer) = self.ask(path, Question { long: true, ..question }).and_then(|answer| self.judge(&answer, id, head))
+            && longer.streams > probed.streams
+        {
+            probed = longer;
+            probed.media.extras.long_look = true;
+        }
+        let Some(video) = &probed.media.video else { return self.structured(path, probed) };
+        if video.width == 0 || video.height == 0 {
+            return Err(rejected(
+                RejectReason::Unreadable,
+                "the size of its picture cannot be read: its first pictures are missing or damaged",
+            ));
+        }
+        self.structured(path, probed)
+    }
+
+    /// Adds what the outer structure of the file tells.
+    fn structured(&self, path: &Path, mut probed: Probed) -> Result<Probed, Rejected> {
+        let unreadable = |error: io::Error| rejected(RejectReason::Unreadable, format!("cannot be read: {}", words(&error)));
+        let file = File::open(path).map_err(unreadable)?;
+        let structure = structure::look(&file, probed.id.size, &probed.media.demuxer).map_err(unreadable)?;
+        if structure.is_hollow {
+            let text = "it is the beginning of a stream whose parts lie in other files (an initialisation segment) and holds no pictures; \
+                        join the parts behind it";
+            return Err(rejected(RejectReason::NotAVideo, text));
+        }
+        probed.media.extras.ends_early = structure.ends_early;
+        Ok(probed)
     }
 
     /// Reads a file that this program made, every packet of it unless it is a still picture.
@@ -119,12 +210,13 @@ impl Prober {
         let (id, head) = look(path)?;
         let timeout = self.timeout + Duration::from_secs(id.size / SLOWEST_DISK.0);
         let formats = if still { STILL_FORMAT } else { FORMATS };
-        let answer = self.ask(path, Question { formats, whole: !still, timeout })?;
+        let answer = self
+            .ask(path, Question { formats, subject: if still { Subject::Head } else { Subject::Whole }, long: false, timeout })?;
         let log = String::from_utf8_lossy(&answer.log);
         if CUT_SHORT.iter().any(|complaint| log.contains(complaint)) {
             return Err(rejected(RejectReason::Unreadable, "it ends before its index says"));
         }
-        judge(&answer, id, head)
+        self.judge(&answer, id, head)
     }
 
     /// Asks again when the probe was killed: that says nothing of the file, unless it happens each time.
@@ -139,17 +231,50 @@ impl Prober {
         Err(rejected(RejectReason::Unreadable, detail))
     }
 
+    fn judge(&self, answer: &Answer, id: FileId, head: Head) -> Result<Probed, Rejected> {
+        let log = String::from_utf8_lossy(&answer.log);
+        if let Some(frame) = oversized_frame(&log) {
+            return Err(frame_too_large(&frame));
+        }
+        if !answer.success {
+            return Err(explain(&log, head));
+        }
+        let report: Report = serde_json::from_slice(&answer.json)
+            .map_err(|error| rejected(RejectReason::Unreadable, format!("the probe's answer cannot be read: {error}")))?;
+        let read = report.read(&log);
+        if let Some(video) = &read.media.video
+            && u64::from(video.width) * u64::from(video.height) > MAX_PIXELS
+        {
+            return Err(frame_too_large(&format!("{}×{}", video.width, video.height)));
+        }
+        if let Some(codec) = read.unknown_picture {
+            let version = if self.version.is_empty() { String::new() } else { format!(" {}", self.version) };
+            let text = format!("no decoder for the picture ({codec}) in this ffmpeg{version}; a newer one may have it");
+            return Err(rejected(RejectReason::DoesNotFit, text));
+        }
+        let Told { media, packets_missing, streams, is_incomplete, .. } = read;
+        Ok(Probed { media, id, packets_missing, streams, is_incomplete })
+    }
+
     fn ask_once(&self, path: &Path, question: Question<'_>) -> Result<Answer, Rejected> {
         let mut command = Command::new(&self.ffprobe);
         command
             .args(["-hide_banner", "-loglevel", "level+warning", "-threads", "1", "-protocol_whitelist", "file"])
             .args(["-format_whitelist", question.formats, "-max_pixels", &MAX_PIXELS.to_string()])
-            .args(["-show_entries", ENTRIES, "-of", "json=compact=1"]);
+            .args(match question.subject {
+                Subject::Times(_) => ["-show_entries", "packet=dts_time", "-of", "csv=p=0"],
+                Subject::Head | Subject::Whole => ["-show_entries", ENTRIES, "-of", "json=compact=1"],
+            });
         if question.formats == STILL_FORMAT {
             command.args(["-f", STILL_FORMAT]);
         }
-        if question.whole {
-            command.arg("-count_packets");
+        match question.subject {
+            Subject::Head => {}
+            Subject::Whole => drop(command.arg("-count_packets")),
+            Subject::Times(stream) => drop(command.args(["-select_streams", &stream.to_string()])),
+        }
+        if question.long {
+            command.args(LONG_LOOK);
         }
         command.arg("-i").arg(file_url(path));
         command.env_clear().envs(environment(&std::collections::BTreeMap::new(), &self.scratch));
@@ -163,7 +288,28 @@ impl Prober {
             let program = sanitise(self.ffprobe.as_os_str().as_encoded_bytes());
             rejected(RejectReason::Unreadable, format!("cannot run {program}: {}; see `plimsoll doctor`", words(&error)))
         })?;
-        collect(child, question.timeout)
+        collect(child, question.timeout, question.subject.longest())
+    }
+}
+
+/// What is wanted of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    /// What its beginning tells.
+    Head,
+    /// The same, and the number of its packets.
+    Whole,
+    /// When each packet of a stream is decoded.
+    Times(u32),
+}
+
+impl Subject {
+    /// Longest answer that is read, in bytes.
+    const fn longest(self) -> usize {
+        match self {
+            Self::Head | Self::Whole => MAX_ANSWER,
+            Self::Times(_) => MAX_TIMES,
+        }
     }
 }
 
@@ -172,8 +318,10 @@ impl Prober {
 struct Question<'a> {
     /// Demuxers that may answer.
     formats: &'a str,
-    /// Read every packet, not only the beginning.
-    whole: bool,
+    /// What is wanted.
+    subject: Subject,
+    /// Look at more of its beginning than usual.
+    long: bool,
     /// Longest time it may take.
     timeout: Duration,
 }
@@ -186,6 +334,27 @@ struct Answer {
     success: bool,
     /// The signal by which somebody ended it. Those that it brings upon itself are answers too: a crash, a limit.
     killed_by: Option<i32>,
+}
+
+/// Longest step between two packets that is taken for one: a longer one is a gap that players do not show.
+const LONGEST_STEP: f64 = 10.0;
+
+/// The time between the first and the last of these, where they begin anew what comes then added.
+fn length_of(times: &str) -> Option<Duration> {
+    let times = times.lines().filter_map(|line| line.trim_end_matches(',').parse::<f64>().ok());
+    let mut last = None;
+    let mut length = 0.0;
+    let mut usual = 0.0;
+    for time in times {
+        let step = last.map_or(0.0, |last| time - last);
+        if step > 0.0 && step < LONGEST_STEP {
+            usual = step;
+        }
+        length += if (0.0..LONGEST_STEP).contains(&step) { step } else { usual };
+        last = Some(time);
+    }
+    // The last one is shown for a while as well.
+    last.and_then(|_| Duration::try_from_secs_f64(length + usual).ok()).filter(|length| !length.is_zero())
 }
 
 fn rejected(reason: RejectReason, detail: impl Into<String>) -> Rejected {
@@ -317,7 +486,7 @@ impl Drop for Killed {
 
 /// Reads both pipes to their end within the limits of time and size, then reaps.
 #[allow(clippy::disallowed_methods)] // a time limit on a child is a matter of the host's clock
-fn collect(child: Child, timeout: Duration) -> Result<Answer, Rejected> {
+fn collect(child: Child, timeout: Duration, longest: usize) -> Result<Answer, Rejected> {
     let failed = |error: &io::Error| rejected(RejectReason::Unreadable, format!("the probe failed: {}", words(error)));
     let too_slow = || rejected(RejectReason::Unreadable, format!("the probe took longer than {} s", timeout.as_secs_f64()));
     let deadline = Instant::now() + timeout;
@@ -332,14 +501,15 @@ fn collect(child: Child, timeout: Duration) -> Result<Answer, Rejected> {
             return Err(too_slow());
         }
         let (out_ready, log_ready) = ready(out.as_ref(), log.as_ref(), left).map_err(|error| failed(&error))?;
-        if out_ready && !take(&mut out, &mut block, &mut answer.json, MAX_ANSWER + 1).map_err(|error| failed(&error))? {
+        if out_ready && !take(&mut out, &mut block, &mut answer.json, longest + 1).map_err(|error| failed(&error))? {
             out = None;
         }
         if log_ready && !take(&mut log, &mut block, &mut answer.log, MAX_LOG).map_err(|error| failed(&error))? {
             log = None;
         }
-        if answer.json.len() > MAX_ANSWER {
-            return Err(rejected(RejectReason::Unreadable, "the probe's answer is longer than 1 MiB"));
+        if answer.json.len() > longest {
+            let text = format!("the probe's answer is longer than {} MiB", longest >> 20);
+            return Err(rejected(RejectReason::Unreadable, text));
         }
     }
     loop {
@@ -385,103 +555,6 @@ fn take(pipe: &mut Option<File>, block: &mut [u8], into: &mut Vec<u8>, keep: usi
         }
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
         Err(error) => Err(error),
-    }
-}
-
-/// The shape of ffprobe's JSON; every field may be missing.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Report {
-    streams: Vec<Stream>,
-    format: Format,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Stream {
-    codec_type: String,
-    codec_name: String,
-    width: u32,
-    height: u32,
-    pix_fmt: String,
-    avg_frame_rate: String,
-    r_frame_rate: String,
-    channels: u32,
-    duration: String,
-    nb_frames: String,
-    nb_read_packets: String,
-    disposition: Disposition,
-    tags: Tags,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Disposition {
-    attached_pic: u8,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Tags {
-    #[serde(rename = "DURATION")]
-    duration: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Format {
-    format_name: String,
-    duration: String,
-}
-
-fn judge(answer: &Answer, id: FileId, head: Head) -> Result<Probed, Rejected> {
-    let log = String::from_utf8_lossy(&answer.log);
-    if let Some(frame) = oversized_frame(&log) {
-        return Err(frame_too_large(&frame));
-    }
-    if !answer.success {
-        return Err(explain(&log, head));
-    }
-    let report: Report = serde_json::from_slice(&answer.json)
-        .map_err(|error| rejected(RejectReason::Unreadable, format!("the probe's answer cannot be read: {error}")))?;
-    let video = report.streams.iter().find(|stream| stream.codec_type == "video" && stream.disposition.attached_pic == 0);
-    let audio = report.streams.iter().find(|stream| stream.codec_type == "audio");
-    if let Some(video) = video {
-        if u64::from(video.width) * u64::from(video.height) > MAX_PIXELS {
-            return Err(frame_too_large(&format!("{}×{}", video.width, video.height)));
-        }
-        if video.width == 0 || video.height == 0 {
-            return Err(rejected(RejectReason::Unreadable, "the size of its picture cannot be read: the video stream is damaged"));
-        }
-    }
-    let stream_duration =
-        |stream: Option<&Stream>| stream.and_then(|stream| seconds(&stream.duration).or_else(|| clock_time(&stream.tags.duration)));
-    let (video_duration, audio_duration) = (stream_duration(video), stream_duration(audio));
-    let demuxer = report.format.format_name.split(',').next().unwrap_or_default();
-    let media = MediaInfo {
-        demuxer: sanitise(demuxer.as_bytes()),
-        duration: seconds(&report.format.duration).or_else(|| video_duration.max(audio_duration)),
-        video: video.map(|stream| VideoStream {
-            codec: sanitise(stream.codec_name.as_bytes()),
-            width: stream.width,
-            height: stream.height,
-            pixel_format: sanitise(stream.pix_fmt.as_bytes()),
-            fps: rate(&stream.avg_frame_rate).or_else(|| rate(&stream.r_frame_rate)).unwrap_or(0.0),
-        }),
-        audio: audio.map(|stream| AudioStream { codec: sanitise(stream.codec_name.as_bytes()), channels: stream.channels }),
-    };
-    let estimated = log.contains("Estimating duration from bitrate");
-    let packets_missing = [video, audio].into_iter().flatten().any(lacks_packets);
-    Ok(Probed { media, id, video_duration, audio_duration, estimated, packets_missing })
-}
-
-/// Two packets and one in a hundred may lie outside what is to be played.
-fn lacks_packets(stream: &Stream) -> bool {
-    let count = |text: &str| text.parse::<u64>().ok();
-    match (count(&stream.nb_read_packets), count(&stream.nb_frames)) {
-        (Some(0), _) => true,
-        (Some(read), Some(listed)) => read + 2 + listed / 100 < listed,
-        _ => false,
     }
 }
 
@@ -540,28 +613,6 @@ fn last_complaint(log: &str) -> String {
     let text = line.rsplit("[error] ").next().unwrap_or(line);
     let text = if text.starts_with("file:") { text.rsplit(": ").next().unwrap_or(text) } else { text };
     sanitise(text.trim().as_bytes())
-}
-
-/// `2.023000` → 2.023 s; nothing for zero and for what is no sane number.
-fn seconds(text: &str) -> Option<Duration> {
-    let seconds: f64 = text.parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero())
-}
-
-/// `00:00:02.023000000`, the form of Matroska's tags.
-fn clock_time(text: &str) -> Option<Duration> {
-    let mut total = 0.0;
-    for part in text.split(':') {
-        total = total * 60.0 + part.trim().parse::<f64>().ok()?;
-    }
-    Duration::try_from_secs_f64(total).ok().filter(|duration| !duration.is_zero())
-}
-
-/// `30000/1001` → 29.97; nothing for `0/0`.
-fn rate(text: &str) -> Option<f64> {
-    let (numerator, denominator) = text.split_once('/')?;
-    let rate = numerator.parse::<f64>().ok()? / denominator.parse::<f64>().ok()?;
-    (rate.is_finite() && rate > 0.0).then_some(rate)
 }
 
 #[cfg(test)]

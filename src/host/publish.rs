@@ -8,19 +8,21 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::damage;
 use super::fileid::{self, FileId, same_file};
 use super::intent::Intent;
-use super::probe::{Probed, Prober, words};
+use super::probe::{Prober, words};
 use super::scan::output_path;
 use super::scratch::WORK_FOLDER;
 use super::store::{OutputRecord, Store, StoreError, preset_hash};
-use crate::domain::job::{JobId, MediaInfo, RejectReason};
-use crate::domain::preset::{AudioCodec, Preset, VideoCodec};
+use super::tracks;
+use crate::domain::account::Account;
+use crate::domain::job::{Damage, JobId, MediaInfo, RejectReason};
+use crate::domain::preset::{AudioCodec, OnDamage, Preset, VideoCodec};
 use crate::domain::text::path_text;
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
@@ -31,10 +33,6 @@ const SPACE_MARGIN: Bytes = Bytes::mib(8);
 /// What an output by rate factor may be expected to take at least of its input's size. A guess, kept low: a job is only held
 /// back when it can hardly succeed; a disk that fills up all the same fails the job with that reason.
 const LEAST_SHARE: f64 = 0.05;
-/// An output may be this much shorter or longer than its input,
-const DURATION_SLACK: Duration = Duration::from_secs(1);
-/// or this share of the input's duration.
-const DURATION_SHARE: f64 = 0.01;
 /// Names tried for a part or an output.
 const NAMES_TRIED: u32 = 10_000;
 
@@ -351,6 +349,8 @@ pub struct FinalizeOrder<'a> {
     pub preset: &'a Preset,
     /// What the probe found in the input.
     pub media: &'a MediaInfo,
+    /// What ffmpeg told of its work.
+    pub account: &'a Account,
     /// A file under the planned name is replaced.
     pub overwrite: bool,
     /// Reads the part; `None` for a load job's, which is no film.
@@ -365,7 +365,7 @@ pub struct FinalizeOrder<'a> {
 /// gone from its place when that has worked.
 pub fn finalize(order: &FinalizeOrder<'_>) -> Result<Published, Failure> {
     let part = check_part_file(order.part)?;
-    check_content(order)?;
+    let damage = check_content(order)?;
     let input_hash = check_input(order)?;
 
     order.part.file.set_permissions(std::fs::Permissions::from_mode(0o666 & !umask())).or_else(|error| {
@@ -388,7 +388,8 @@ pub fn finalize(order: &FinalizeOrder<'_>) -> Result<Published, Failure> {
         made_at: order.now,
     };
     let output = put_in_place(order, &record)?;
-    Ok(Published { output, size: Bytes(part.size) })
+    let left_out = tracks::choose(order.preset, order.media).map(|chosen| chosen.left_out).unwrap_or_default();
+    Ok(Published { output, size: Bytes(part.size), damage, left_out })
 }
 
 /// The part is there, is the file that we created, and has something in it.
@@ -406,57 +407,63 @@ fn check_part_file(part: &Part) -> Result<FileId, Failure> {
     Ok(id)
 }
 
-/// Opens the part as a reader would: the streams are there, and it is as long as its input.
-fn check_content(order: &FinalizeOrder<'_>) -> Result<(), Failure> {
+/// Opens the part as a reader would: every stream is there, whole, and holds what ffmpeg says that it wrote. Tells what of the
+/// input is missing in it.
+fn check_content(order: &FinalizeOrder<'_>) -> Result<Option<Damage>, Failure> {
     let still = order.preset.container.is_still();
     let path = order.part.path();
     let Some(prober) = order.prober else {
-        let whole = super::loadjob::probe_load(path).map(drop);
+        let whole = super::loadjob::probe_load(path).map(|_| None);
         return whole.map_err(|error| Failure { cause: Cause::Unknown, reason: format!("the output is not whole: {error}") });
     };
+    let account = order.account;
+    let wrote_nothing = |is_video: bool| account.written.values().any(|stream| stream.is_video == is_video && stream.packets == 0);
+    let wants_video = order.preset.video.is_some() && order.media.video.is_some();
+    let wants_audio = !still && order.preset.audio.is_some() && order.media.audio.is_some();
+    let cause = || account.first_complaint.clone().unwrap_or_else(|| "nothing in it could be decoded".to_owned());
+    if wants_video && wrote_nothing(true) {
+        let reason = format!("no picture of the input could be decoded: {}; another copy of it is needed", cause());
+        return Err(Failure { cause: Cause::Input, reason });
+    }
+    if !wants_video && wants_audio && wrote_nothing(false) {
+        let reason = format!("no sound of the input could be decoded: {}; another copy of it is needed", cause());
+        return Err(Failure { cause: Cause::Input, reason });
+    }
     let read = prober.read_output(path, still);
     let made = read.map_err(|rejected| {
         let cause = if rejected.reason == RejectReason::Empty { Cause::Host } else { Cause::Unknown };
-        Failure { cause, reason: format!("the output is not whole: {}", rejected.detail) }
+        Failure { cause, reason: format!("the output is not whole: {}; retry it", rejected.detail) }
     })?;
-    let wants_video = order.preset.video.is_some() && order.media.video.is_some();
-    let wants_audio = !still && order.preset.audio.is_some() && order.media.audio.is_some();
     if wants_video && made.media.video.is_none() {
-        return Err(Failure { cause: Cause::Unknown, reason: "the output has no picture".to_owned() });
+        return Err(Failure { cause: Cause::Unknown, reason: "the output has no picture; retry it".to_owned() });
     }
-    if wants_audio && made.media.audio.is_none() {
-        return Err(Failure { cause: Cause::Unknown, reason: "the output has no sound".to_owned() });
+    if wants_audio && made.media.audio.is_none() && !wrote_nothing(false) {
+        return Err(Failure { cause: Cause::Unknown, reason: "the output has no sound; retry it".to_owned() });
     }
     if made.packets_missing {
-        let reason = "the output is not whole: its index lists more than is in it".to_owned();
+        let reason = "the output is not whole: its index lists more than is in it; retry it".to_owned();
         return Err(Failure { cause: Cause::Host, reason });
     }
-    let Some(expected) = order.media.duration.filter(|_| !still && !order.preset.tolerant) else { return Ok(()) };
-    let got = made.media.duration.unwrap_or_default();
-    if is_near(got, expected) {
-        return Ok(());
+    if still {
+        return Ok(None);
     }
-    // The input's own duration counts streams that are not in the output, and may be a guess.
-    let input = prober.read(order.input).map_err(|rejected| Failure {
-        cause: Cause::Input,
-        reason: format!("the input can no longer be read: {}", rejected.detail),
+    let damage = damage::of(&damage::Evidence {
+        media: order.media,
+        account,
+        wants_video,
+        lost_sound: wants_audio && wrote_nothing(false),
+        made: made.media.duration.unwrap_or_default(),
     })?;
-    if input.estimated || mapped_duration(&input, wants_video, wants_audio).is_some_and(|expected| is_near(got, expected)) {
-        return Ok(());
+    match damage {
+        Some(damage) if order.preset.on_damage == OnDamage::Fail => {
+            let reason = format!(
+                "the input is damaged: {}; a preset with `on_damage: keep` (the default, once `tolerant`) takes what is there",
+                damage.cause
+            );
+            Err(Failure { cause: Cause::Input, reason })
+        }
+        damage => Ok(damage),
     }
-    let (got, expected) = (got.as_secs_f64(), expected.as_secs_f64());
-    let why = if got < expected { "the input is damaged or truncated" } else { "its time stamps are damaged" };
-    Err(Failure { cause: Cause::Input, reason: format!("the output is {got:.1} s long and the input {expected:.1} s: {why}") })
-}
-
-fn mapped_duration(input: &Probed, video: bool, audio: bool) -> Option<Duration> {
-    let video = input.video_duration.filter(|_| video);
-    let audio = input.audio_duration.filter(|_| audio);
-    video.max(audio)
-}
-
-fn is_near(got: Duration, expected: Duration) -> bool {
-    got.abs_diff(expected) <= DURATION_SLACK.max(expected.mul_f64(DURATION_SHARE))
 }
 
 /// Nobody wrote to the input since it was probed; its hash, for the record.

@@ -3,8 +3,9 @@ use std::process::{Command, Stdio};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
-use crate::host::arguments::{JobCommand, command, environment};
-use crate::host::fixtures::{clip, clip_with, prober, quick, sheet, sound, truncated};
+use crate::host::arguments::{ABLE, JobCommand, command, environment};
+use crate::host::fixtures::{account, clip, clip_with, prober, quick, sheet, sound, truncated};
+use crate::host::probe::Probed;
 use crate::host::store::Records;
 
 /// One job from the probe to the end of ffmpeg, with everything that publishing needs.
@@ -21,6 +22,7 @@ struct Run<'a> {
     probed: Probed,
     output: PathBuf,
     part: Part,
+    account: Account,
     overwrite: bool,
 }
 
@@ -51,12 +53,13 @@ impl Bench {
             input,
             part: part.path(),
             progress_fd: 1,
-            has_fps_mode: true,
+            abilities: ABLE,
         };
         let mut ffmpeg: Command = command(&job).expect("built");
         ffmpeg.envs(environment(&std::collections::BTreeMap::new(), self.dir.path()));
-        ffmpeg.stdin(Stdio::null()).output().expect("ffmpeg runs");
-        Run { bench: self, preset, input: input.to_owned(), probed, output: output.to_owned(), part, overwrite: false }
+        let said = ffmpeg.stdin(Stdio::null()).output().expect("ffmpeg runs").stderr;
+        let account = account(&said);
+        Run { bench: self, preset, input: input.to_owned(), probed, output: output.to_owned(), part, account, overwrite: false }
     }
 }
 
@@ -73,6 +76,7 @@ impl Run<'_> {
             output: &self.output,
             preset: &self.preset,
             media: &self.probed.media,
+            account: &self.account,
             overwrite: self.overwrite,
             prober: Some(&self.bench.prober),
             store: &self.bench.store,
@@ -123,31 +127,29 @@ fn sound_alone_and_contact_sheets_are_published_too() {
 }
 
 #[test]
-fn a_truncated_file_with_its_index_in_front_never_counts_as_done() {
+fn a_truncated_file_with_its_index_in_front_is_never_done_without_a_word() {
     let bench = Bench::new();
     let whole = bench.path("whole.mp4");
     clip_with(&whole, 4, &["-movflags", "+faststart"]);
-    let input = truncated(&whole, 0.4, &bench.path("a.mp4"));
-    // Let damage pass, as an ffmpeg that misses it would, and hold the output to the strict preset all the same.
-    let mut run = bench.convert(&input, Preset { tolerant: true, ..quick() }, &bench.path("out/a.mp4"));
-    run.preset.tolerant = false;
-    let failure = run.refuse();
+    let mostly = truncated(&whole, 0.8, &bench.path("a.mp4"));
+    let published = bench.convert(&mostly, quick(), &bench.path("out/a.mp4")).finalize().expect("useful");
+    let damage = published.damage.expect("told");
+    assert!(damage.seconds > 0.3 && damage.cause.contains("cut off"), "{damage:?}");
+    let hardly = truncated(&whole, 0.3, &bench.path("b.mp4"));
+    let failure = bench.convert(&hardly, quick(), &bench.path("out/b.mp4")).refuse();
     assert_eq!(failure.cause, Cause::Input);
-    assert!(failure.reason.ends_with("s long and the input 4.0 s: the input is damaged or truncated"), "{}", failure.reason);
-    // And what ffmpeg leaves of it under the strict preset is no whole file either.
-    drop(run);
-    let strict = bench.convert(&input, quick(), &bench.path("out/b.mp4"));
-    strict.refuse();
+    assert!(failure.reason.contains("% of what the input promises could be read"), "{}", failure.reason);
 }
 
 #[test]
-fn a_tolerant_preset_publishes_what_could_be_saved() {
+fn a_preset_may_refuse_damage_and_says_how_to_take_it() {
     let bench = Bench::new();
     let whole = bench.path("whole.mp4");
     clip_with(&whole, 4, &["-movflags", "+faststart"]);
-    let input = truncated(&whole, 0.4, &bench.path("a.mp4"));
-    let run = bench.convert(&input, Preset { tolerant: true, ..quick() }, &bench.path("out/a.mp4"));
-    assert!(run.finalize().is_ok());
+    let input = truncated(&whole, 0.8, &bench.path("a.mp4"));
+    let strict = Preset { on_damage: OnDamage::Fail, ..quick() };
+    let failure = bench.convert(&input, strict, &bench.path("out/a.mp4")).refuse();
+    assert!(failure.reason.contains("on_damage: keep") && failure.reason.contains("tolerant"), "{}", failure.reason);
 }
 
 #[test]
@@ -434,7 +436,7 @@ fn a_full_disk_is_named_as_such() {
 #[test]
 fn the_room_asked_for_follows_from_what_is_asked() {
     let media = MediaInfo {
-        duration: Some(Duration::from_secs(80)),
+        duration: Some(std::time::Duration::from_secs(80)),
         video: Some(crate::domain::job::VideoStream::default()),
         audio: Some(crate::domain::job::AudioStream::default()),
         ..MediaInfo::default()

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
 
-use super::arguments::{self, JobCommand};
+use super::arguments::{self, Abilities, JobCommand};
 use super::cgroup::{self, GroupReader, Roots};
 use super::cleanup::{Cleaner, CleanerConfig};
 use super::course::Course;
@@ -25,6 +25,7 @@ use super::lane::Lane;
 use super::ledger::FileLedger;
 use super::lives::{Leftovers, Lives};
 use super::loadjob;
+use super::picture;
 use super::probe::{Probed, Prober};
 use super::publish::{self, FinalizeOrder, Hope, Part, PrepareOrder, Scratch};
 use super::resident;
@@ -33,12 +34,14 @@ use super::scan::{self, NameBook, ScanOrder};
 use super::scratch::{self, WORK_FOLDER};
 use super::spawner::SpawnError;
 use super::store::{Records, Store, StoreError, preset_hash};
-use super::supervisor::{FileLimit, Launch, Supervisor, SupervisorConfig};
+use super::supervisor::{FileLimit, Launch, Planned, Supervisor, SupervisorConfig};
+use crate::domain::account::Account;
 use crate::domain::cleanup::CleanupAction;
 use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
-use crate::domain::preset::Preset;
+use crate::domain::media::MediaInfo;
+use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::text::{error_words, path_text, sanitise};
 use crate::domain::units::Bytes;
 use crate::engine::estimate::{Learned, RecipeKey};
@@ -107,6 +110,8 @@ struct Files {
     part: Option<Part>,
     /// What the part is expected to hold at least.
     needed: Bytes,
+    /// What the process that wrote the part told of its work.
+    account: Account,
 }
 
 /// What the threads share.
@@ -124,6 +129,8 @@ struct Shared {
     supervisor: Supervisor,
     scratch: PathBuf,
     fences: Fences,
+    /// This ffmpeg maps colours in linear light.
+    has_zscale: OnceLock<bool>,
 }
 
 /// The real world behind the engine's port.
@@ -193,11 +200,16 @@ impl RealHost {
         let definitions = Arc::new(definitions);
         let program = config.ffmpeg.as_ref().map(|ffmpeg| ffmpeg.ffmpeg.clone()).or_else(|| config.load_jobs.clone());
         let fences = Fences::new(&scratch, program.unwrap_or_default());
-        let prober =
-            config.ffmpeg.as_ref().map(|ffmpeg| Prober { fences: Some(fences.clone()), ..Prober::new(&ffmpeg.ffprobe, &scratch) });
+        let prober = config.ffmpeg.as_ref().map(|ffmpeg| Prober {
+            fences: Some(fences.clone()),
+            version: ffmpeg.version.clone(),
+            ..Prober::new(&ffmpeg.ffprobe, &scratch)
+        });
         let names = Mutex::new(NameBook::new(&config.out, config.overwrite));
         let jobs = Mutex::default();
-        let shared = Shared { config, prober, inputs, store, ledger, names, definitions, jobs, supervisor, scratch, fences };
+        let has_zscale = OnceLock::new();
+        let shared =
+            Shared { config, prober, inputs, store, ledger, names, definitions, jobs, supervisor, scratch, fences, has_zscale };
         let shared = Arc::new(shared);
         // Weak: the supervisor within sends what the thread waits for, and neither would ever end.
         let forwarding = Arc::downgrade(&shared);
@@ -340,6 +352,9 @@ fn forwarding_loop(shared: &Weak<Shared>, mut reported: mpsc::UnboundedReceiver<
             }
             Input::Job(job, JobReport::Progress(progress)) => curves.progressed(*job, progress),
             Input::Job(job, JobReport::Exited(report)) => {
+                if let Some(files) = shared.jobs().get_mut(job) {
+                    files.account = report.account.clone();
+                }
                 shared.keep_curve(*job, |media| curves.ended(*job, report, media));
                 shared.ledger.ended(*job);
             }
@@ -494,7 +509,11 @@ impl Shared {
         let fence = self.fences.build(needs).map_err(no_fence)?;
         // What is written to a file system in memory is the job's too, and was not reckoned with.
         let memory_limit = order.memory_limit.filter(|_| !resident::is_in_memory(part.path()));
-        let launch = Launch { command, duration: order.media.duration, max_file, memory_limit, fence };
+        let picture = preset.video.as_ref().zip(order.media.video.as_ref()).filter(|(plan, _)| plan.codec != VideoCodec::Copy);
+        let planned = picture.map(|(plan, stream)| Planned { plan: plan.clone(), stream: stream.clone() });
+        let duration = order.media.duration.filter(|_| !order.media.extras.duration_is_guess);
+        let input = Some((order.input.clone(), size.0));
+        let launch = Launch { command, duration, max_file, memory_limit, fence, planned, input };
         let mut jobs = self.jobs();
         let files = jobs.entry(order.job).or_default();
         files.part = Some(part);
@@ -533,20 +552,33 @@ impl Shared {
             input: &order.input,
             part,
             progress_fd: 3,
-            // A version that cannot be read is a build from git, newer than that.
-            has_fps_mode: ffmpeg.at_least(5, 1).unwrap_or(true),
+            abilities: self.abilities(ffmpeg, &order.media),
         };
         let mut command = arguments::command(&job).map_err(|error| (error.to_string(), Hope::Never))?;
         command.env_clear().envs(arguments::environment(&order.env, &self.scratch));
         Ok(command)
     }
 
+    /// What this ffmpeg can do. It is asked for its filters once, and only when a film comes that needs them.
+    fn abilities(&self, ffmpeg: &Ffmpeg, media: &MediaInfo) -> Abilities {
+        let needs_zscale = media.video.as_ref().is_some_and(picture::may_need_zscale);
+        // A version that cannot be read is a build from git, newer than that.
+        let has_fps_mode = ffmpeg.at_least(5, 1).unwrap_or(true);
+        let has_zscale = needs_zscale
+            && *self.has_zscale.get_or_init(|| {
+                let filters = ffmpeg.filters();
+                filters.is_ok_and(|names| names.contains("zscale") && names.contains("tonemap"))
+            });
+        Abilities { has_fps_mode, has_zscale }
+    }
+
     fn finalize(&self, job: JobId) -> Result<crate::engine::port::Published, Failure> {
         let missing = || Failure { cause: Cause::Host, reason: "what it was started with is not known any more".to_owned() };
-        let (probed, order, part) = {
+        let (probed, order, part, account) = {
             let mut jobs = self.jobs();
             let files = jobs.get_mut(&job).ok_or_else(missing)?;
-            (files.probed.clone(), files.order.clone().ok_or_else(missing)?, files.part.take().ok_or_else(missing)?)
+            let part = files.part.take().ok_or_else(missing)?;
+            (files.probed.clone(), files.order.clone().ok_or_else(missing)?, part, std::mem::take(&mut files.account))
         };
         let preset = self.preset_of(order.job, &order.preset).ok_or_else(missing)?;
         let input_id = match &probed {
@@ -560,6 +592,7 @@ impl Shared {
             output: &order.output,
             preset: &preset,
             media: &order.media,
+            account: &account,
             overwrite: self.config.overwrite,
             prober: self.prober.as_ref().filter(|_| probed.is_some()),
             store: &self.store,

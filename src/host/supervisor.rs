@@ -18,6 +18,7 @@ use super::lives::Lives;
 pub use super::slots::OomCounter;
 use super::slots::Shared;
 use super::spawner::{SpawnError, SpawnRequest, Spawner};
+pub use super::watch::Planned;
 use super::watch::{self, Watched};
 use crate::domain::job::JobId;
 use crate::domain::units::Bytes;
@@ -73,12 +74,16 @@ pub struct Launch {
     pub memory_limit: Option<Bytes>,
     /// What keeps it to its own files; `None` = nothing does.
     pub fence: Option<OwnedFd>,
+    /// The picture that the output was planned for; `None` = none is made anew.
+    pub planned: Option<Planned>,
+    /// The input and its size, for the progress of a film that does not tell how long it is.
+    pub input: Option<(PathBuf, u64)>,
 }
 
 impl Launch {
     /// Without limits of its own.
     pub const fn new(command: Command, duration: Option<Duration>) -> Self {
-        Self { command, duration, max_file: None, memory_limit: None, fence: None }
+        Self { command, duration, max_file: None, memory_limit: None, fence: None, planned: None, input: None }
     }
 }
 
@@ -131,7 +136,7 @@ impl Supervisor {
             let what = format!("cannot start job {job} a second time");
             return self.shared.fault(what, "it still runs; its end has to be reported first".to_owned());
         }
-        let Launch { command, duration, max_file: own_limit, memory_limit, fence } = launch;
+        let Launch { command, duration, max_file: own_limit, memory_limit, fence, planned, input } = launch;
         let shared = Arc::clone(&self.shared);
         let spawner = self.spawner.clone();
         let mut log = self.logs.open(self.log_path(job, attempt), self.config.max_log);
@@ -170,7 +175,8 @@ impl Supervisor {
             }
             shared.report(job, JobReport::Spawned { pid: child.pid, command: words });
             let may_rise = file_limit.is_some_and(|limit| limit.may_rise);
-            watch::watch(Watched { job, child, duration, shared, log, oom_kills, oom_before, group: made, may_rise });
+            let group = made;
+            watch::watch(Watched { job, child, duration, shared, log, oom_kills, oom_before, group, may_rise, planned, input });
         };
         let thread = std::thread::Builder::new().name(format!("job-{job}")).stack_size(512 << 10);
         if let Err(source) = thread.spawn(work) {

@@ -4,6 +4,7 @@
 //! log file has a thread of its own, and after the process has ended nobody can hold it up for more than a second.
 
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,10 +17,16 @@ use super::joblog::{JobLog, wall_now};
 use super::loggate::LogGate;
 use super::logread::{Classified, LineSplitter};
 use super::peak::PeakSampler;
+use super::procfs;
 use super::progress::ProgressReader;
 use super::slots::{OomCounter, Shared};
 use super::spawner::SpawnedChild;
-use crate::domain::job::{Exit, JobId};
+use super::tally::{Arriving, Tally};
+use crate::domain::account::Account;
+use crate::domain::job::{Exit, JobId, Progress};
+use crate::domain::media::VideoStream;
+use crate::domain::picture;
+use crate::domain::preset::VideoPlan;
 use crate::domain::time::Wall;
 use crate::domain::units::{Bytes, KIB};
 use crate::engine::port::{Cause, ExitReport, Failure, JobReport, StopMode};
@@ -49,6 +56,59 @@ pub(super) struct Watched {
     pub(super) group: Option<JobGroup>,
     /// Its files may grow further in a later try.
     pub(super) may_rise: bool,
+    /// The picture that the output was planned for; `None` = none is made anew.
+    pub(super) planned: Option<Planned>,
+    /// The input and its size, for the progress of a film that does not tell how long it is.
+    pub(super) input: Option<(PathBuf, u64)>,
+}
+
+/// What an output was planned for.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// What is to be made of the picture.
+    pub plan: VideoPlan,
+    /// The picture as the probe found it.
+    pub stream: VideoStream,
+}
+
+impl Planned {
+    /// The stream as it is now, if the output would be larger had it been so from the start.
+    fn outgrown(&self, arriving: Arriving) -> Option<VideoStream> {
+        let Arriving { width, height, pixel_shape } = arriving;
+        let larger = VideoStream { width, height, pixel_shape, ..self.stream.clone() };
+        let area = |stream: &VideoStream| {
+            let made = picture::output(&self.plan, stream);
+            u64::from(made.width) * u64::from(made.height)
+        };
+        (area(&larger) > area(&self.stream) * 21 / 20).then_some(larger)
+    }
+}
+
+/// How far a process has read its input: the progress of a film that does not tell how long it is.
+struct ByPosition {
+    pid: u32,
+    input: PathBuf,
+    size: u64,
+    started: Instant,
+    highest: f64,
+}
+
+impl ByPosition {
+    const fn new(pid: u32, input: PathBuf, size: u64, started: Instant) -> Self {
+        Self { pid, input, size, started, highest: 0.0 }
+    }
+
+    /// Fills in the share that is done and the time left.
+    #[allow(clippy::disallowed_methods)] // the host reads the clock
+    fn add_to(&mut self, progress: Progress) -> Progress {
+        let position = procfs::read_position(Path::new("/proc"), self.pid, &self.input).filter(|_| self.size > 0);
+        let Some(position) = position else { return progress };
+        // What was read ahead is not done yet: the end is told by the end.
+        self.highest = self.highest.max((position as f64 / self.size as f64).min(0.99));
+        let took = self.started.elapsed().as_secs_f64();
+        let left = (self.highest > 0.01).then(|| (took * (1.0 - self.highest) / self.highest).round() as u64);
+        Progress { ratio: Some(self.highest), eta_seconds: left, ..progress }
+    }
 }
 
 /// What comes out of the pipes, and where it goes.
@@ -61,6 +121,9 @@ struct Pipes {
     reader: ProgressReader,
     gate: LogGate,
     diagnosis: Diagnosis,
+    tally: Tally,
+    /// For the progress of a film that does not tell how long it is.
+    by_position: Option<ByPosition>,
     log: JobLog,
     chunk: Vec<u8>,
     shown: String,
@@ -78,7 +141,7 @@ struct Reaped {
 /// Watches a process to its end and reports it.
 #[allow(clippy::disallowed_methods)] // the host reads the clock: the pace of log lines and samples is its own affair
 pub(super) fn watch(watched: Watched) {
-    let Watched { job, child, duration, shared, log, oom_kills, oom_before, mut group, may_rise } = watched;
+    let Watched { job, child, duration, shared, log, oom_kills, oom_before, mut group, may_rise, planned, input } = watched;
     let in_group = child.in_group;
     let started = Instant::now();
     let mut peak = PeakSampler::new(child.pid);
@@ -92,11 +155,14 @@ pub(super) fn watch(watched: Watched) {
         reader: ProgressReader::new(duration),
         gate: LogGate::new(),
         diagnosis: Diagnosis::new(),
+        tally: Tally::default(),
+        by_position: input.filter(|_| duration.is_none()).map(|(path, size)| ByPosition::new(child.pid, path, size, started)),
         log,
         chunk: vec![0; CHUNK],
         shown: String::new(),
     };
 
+    let mut grown = None;
     loop {
         let now = started.elapsed();
         peak.tick(now);
@@ -107,6 +173,13 @@ pub(super) fn watch(watched: Watched) {
         let told = pipes.wait(child.pidfd.as_ref(), wait, started);
         if told || (child.pidfd.is_none() && has_ended(pid)) {
             break;
+        }
+        if grown.is_none() {
+            grown = pipes.tally.arriving().and_then(|arriving| planned.as_ref()?.outgrown(arriving));
+            if grown.is_some() {
+                // SAFETY: plain numbers; the process is not reaped yet, so the group is its own.
+                unsafe { libc::kill(-pid, libc::SIGKILL) };
+            }
         }
     }
 
@@ -143,7 +216,7 @@ pub(super) fn watch(watched: Watched) {
     let by_us = stop == Some(StopMode::Kill);
     let oom_killed = match exit {
         // The group held this try alone: its counter says whose kill it was.
-        Exit::Signal(libc::SIGKILL) if !by_us => {
+        Exit::Signal(libc::SIGKILL) if !by_us && grown.is_none() => {
             kills_in_group.map_or_else(|| shared.claim_oom_kill(oom_before, oom_after), |kills| Some(kills > 0))
         }
         _ => Some(false),
@@ -157,9 +230,9 @@ pub(super) fn watch(watched: Watched) {
     if let Some(failure) = &failure {
         last = format!("{last}: {}", failure.reason);
     }
-    pipes.close(&last);
+    let account = Account { grown: grown.map(Box::new), ..pipes.close(&last) };
     shared.forget(job);
-    shared.report(job, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed, cpu: reaped.cpu }));
+    shared.report(job, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed, cpu: reaped.cpu, account }));
     if let Some(group) = group {
         group.remove();
     }
@@ -197,7 +270,13 @@ impl Pipes {
 
     fn take_progress(&mut self) {
         let (job, shared, reader) = (self.job, &self.shared, &mut self.reader);
-        let take = |bytes: &[u8]| reader.feed(bytes, |progress| shared.report(job, JobReport::Progress(progress)));
+        let mut by_position = self.by_position.as_mut();
+        let take = |bytes: &[u8]| {
+            reader.feed(bytes, |progress| {
+                let progress = by_position.as_mut().map_or(progress, |position| position.add_to(progress));
+                shared.report(job, JobReport::Progress(progress));
+            });
+        };
         if self.progress.as_ref().is_some_and(|fd| read_turn(fd, &mut self.chunk, take)) {
             self.progress = None;
         }
@@ -207,8 +286,15 @@ impl Pipes {
         let Some(stderr) = &self.stderr else { return };
         let at = wall_now();
         let splitter = &mut self.splitter;
-        let mut lines =
-            Lines { diagnosis: &mut self.diagnosis, gate: &mut self.gate, log: &mut self.log, shown: &mut self.shown, now, at };
+        let mut lines = Lines {
+            diagnosis: &mut self.diagnosis,
+            tally: &mut self.tally,
+            gate: &mut self.gate,
+            log: &mut self.log,
+            shown: &mut self.shown,
+            now,
+            at,
+        };
         if read_turn(stderr, &mut self.chunk, |bytes| splitter.feed(bytes, |line| lines.take(line))) {
             self.stderr = None;
         }
@@ -228,6 +314,7 @@ impl Pipes {
         let at = wall_now();
         let mut lines = Lines {
             diagnosis: &mut self.diagnosis,
+            tally: &mut self.tally,
             gate: &mut self.gate,
             log: &mut self.log,
             shown: &mut self.shown,
@@ -244,16 +331,18 @@ impl Pipes {
         if exit == Exit::Code(0) { Some(failure) } else { Some(Failure { cause: Cause::Unknown, reason: asked.to_owned() }) }
     }
 
-    fn close(mut self, last: &str) {
+    fn close(mut self, last: &str) -> Account {
         self.gate.finish();
         self.pass_on();
         self.log.close(wall_now(), last);
+        self.tally.into_account()
     }
 }
 
 /// Where a line of stderr goes.
 struct Lines<'a> {
     diagnosis: &'a mut Diagnosis,
+    tally: &'a mut Tally,
     gate: &'a mut LogGate,
     log: &'a mut JobLog,
     shown: &'a mut String,
@@ -263,8 +352,12 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     fn take(&mut self, line: &str) {
-        self.log.line(self.at, line);
         let classified = Classified::of(line);
+        self.tally.observe(&classified);
+        if classified.is_quiet {
+            return;
+        }
+        self.log.line(self.at, line);
         self.diagnosis.observe(&classified);
         self.shown.clear();
         classified.shown(self.shown);

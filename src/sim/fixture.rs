@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::preset::{Container, PixelFormat, Preset, SpeedPreset, VideoCodec, VideoPlan};
+use crate::domain::preset::{Container, Location, OnDamage, PixelFormat, Preset, SpeedPreset, Subtitles, VideoCodec, VideoPlan};
 use crate::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
 use crate::domain::units::Bytes;
 
@@ -26,20 +26,19 @@ pub fn presets(threads: u32) -> BTreeMap<String, Preset> {
     let preset = Preset {
         name: "p".to_owned(),
         video: Some(VideoPlan {
-            codec: VideoCodec::X264,
             preset: Some(SpeedPreset::Medium),
             height: Some(720),
             pixel_format: Some(PixelFormat::Yuv420p),
             crf: Some(23),
-            bitrate: None,
-            fps: None,
-            tile: None,
+            ..VideoPlan::new(VideoCodec::X264)
         }),
         audio: None,
         container: Container::Mp4,
         threads,
         extra: Vec::new(),
-        tolerant: false,
+        on_damage: OnDamage::Keep,
+        subtitles: Subtitles::Drop,
+        location: Location::Drop,
     };
     BTreeMap::from([("p".to_owned(), preset)])
 }

@@ -21,7 +21,7 @@ use crate::domain::profile::Profile;
 use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
 use crate::engine::EngineConfig;
-use crate::engine::estimate::{Learned, RecipeKey, output_size, parallelism, predicted_peak};
+use crate::engine::estimate::{Learned, RecipeKey, output_of, parallelism, predicted_peak};
 
 /// Processor seconds of x264 `medium` for a frame of a megapixel, where nothing is known: measured on a virtual EPYC.
 const CPU_PER_MEGAPIXEL: f64 = 0.03;
@@ -276,7 +276,8 @@ fn guessed_cpu(job: &QueuedJob, preset: &Preset, (frames, seconds): (f64, f64)) 
         return seconds * CPU_PER_SECOND;
     }
     let megapixels = |(width, height): (u32, u32)| f64::from(width) * f64::from(height) / 1e6;
-    let made = megapixels(output_size(plan, video.width, video.height));
+    let made = output_of(plan, video);
+    let made = megapixels((made.width, made.height));
     let factor = plan.preset.map_or(1.0, |speed| match speed.to_string().as_str() {
         "ultrafast" => 0.15,
         "superfast" => 0.25,

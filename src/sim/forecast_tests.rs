@@ -10,7 +10,14 @@ fn way(slots: u32) -> Variant {
 }
 
 fn job(seconds: u64, mb: u64) -> QueuedJob {
-    let video = VideoStream { codec: "h264".to_owned(), width: 1280, height: 720, pixel_format: "yuv420p".to_owned(), fps: 25.0 };
+    let video = VideoStream {
+        codec: "h264".to_owned(),
+        width: 1280,
+        height: 720,
+        pixel_format: "yuv420p".to_owned(),
+        fps: 25.0,
+        ..VideoStream::default()
+    };
     let media = MediaInfo { duration: Some(Duration::from_secs(seconds)), video: Some(video), ..MediaInfo::default() };
     QueuedJob { size: Bytes::mib(mb), media, preset: "p".to_owned(), left: 1.0 }
 }

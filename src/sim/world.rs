@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::domain::account::Account;
 use crate::domain::cleanup::{CleanupAction, CleanupResult, CleanupVerdict};
 use crate::domain::curve::{Point, held_at};
 use crate::domain::event::{Event, EventKind, Seq};
@@ -571,7 +572,7 @@ impl World {
         let cpu = self.processes.remove(&id).map_or(Duration::ZERO, |process| self.ran(&process).mul_f64(self.keeps_busy));
         self.limits.remove(&id);
         self.share_processors();
-        Input::Job(id, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed, cpu }))
+        Input::Job(id, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed, cpu, account: Account::default() }))
     }
 
     fn next_tick(&mut self, id: JobId) {
@@ -734,7 +735,7 @@ impl Host for World {
                             pixel_format: self.pixel_format.clone(),
                             ..VideoStream::default()
                         }),
-                        audio: None,
+                        ..MediaInfo::default()
                     }),
                 };
                 self.report(30, job, JobReport::Inspected(inspection));
@@ -754,7 +755,12 @@ impl Host for World {
                     Err(failure.clone())
                 } else {
                     self.parts.remove(&(job, attempt));
-                    Ok(Published { output: PathBuf::from(format!("/out/{job}.mp4")), size: Bytes::mib(1) })
+                    Ok(Published {
+                        output: PathBuf::from(format!("/out/{job}.mp4")),
+                        size: Bytes::mib(1),
+                        damage: None,
+                        left_out: Vec::new(),
+                    })
                 };
                 self.report(5, job, JobReport::Finalized(result));
             }

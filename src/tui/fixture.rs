@@ -89,12 +89,14 @@ impl Story {
             height: 1080,
             pixel_format: "yuv420p".to_owned(),
             fps: 30_000.0 / 1001.0,
+            ..VideoStream::default()
         };
         let media = MediaInfo {
             demuxer: "mov,mp4,m4a,3gp,3g2,mj2".to_owned(),
             duration: Some(Duration::from_secs(seconds)),
             video: Some(video),
-            audio: Some(AudioStream { codec: "aac".to_owned(), channels: 2 }),
+            audio: Some(AudioStream { codec: "aac".to_owned(), channels: 2, ..AudioStream::default() }),
+            ..MediaInfo::default()
         };
         self.tell(EventKind::JobInspected {
             job: JobId(id),
@@ -141,6 +143,8 @@ impl Story {
             exit_code: Some(i32::from(!outcome.is_success())),
             signal: None,
             reason: reason.map(str::to_owned),
+            damage: None,
+            left_out: Vec::new(),
         })
     }
 

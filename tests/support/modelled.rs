@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll::domain::preset::{AudioCodec, AudioPlan, Container, Preset};
+use plimsoll::domain::preset::{AudioCodec, AudioPlan, Container, Location, OnDamage, Preset, Subtitles};
 use plimsoll::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::EngineConfig;
@@ -46,10 +46,12 @@ pub fn sound() -> Preset {
     Preset {
         name: "sound".to_owned(),
         video: None,
-        audio: Some(AudioPlan { codec: AudioCodec::Aac, bitrate: None }),
+        audio: Some(AudioPlan::new(AudioCodec::Aac)),
         container: Container::M4a,
         threads: 1,
         extra: Vec::new(),
-        tolerant: false,
+        on_damage: OnDamage::Keep,
+        subtitles: Subtitles::Drop,
+        location: Location::Drop,
     }
 }

@@ -1,6 +1,8 @@
 //! The table of measured peaks: what was made of what, and how much memory that took, for two clips of other content.
 
-use super::domain::preset::{AudioCodec, AudioPlan, Container, PixelFormat, Preset, SpeedPreset, Tile, VideoCodec, VideoPlan};
+use super::domain::preset::{
+    AudioCodec, AudioPlan, Container, Location, OnDamage, PixelFormat, Preset, SpeedPreset, Subtitles, Tile, VideoCodec, VideoPlan,
+};
 
 /// The table, see its head.
 pub const TABLE: &str = include_str!("../data/peaks.txt");
@@ -68,14 +70,12 @@ fn read(line: &str) -> Option<Recipe> {
         }
     }
     let video = codec.map(|codec| VideoPlan {
-        codec,
         preset: speed,
         crf: matches!(codec, VideoCodec::X264 | VideoCodec::X265 | VideoCodec::Vp9 | VideoCodec::SvtAv1).then_some(35),
-        bitrate: None,
         height: height.parse().ok(),
-        fps: None,
         pixel_format,
         tile: still.then_some(Tile { columns: 4, rows: 4 }),
+        ..VideoPlan::new(codec)
     });
     Some(Recipe {
         text: words.join(" "),
@@ -84,12 +84,14 @@ fn read(line: &str) -> Option<Recipe> {
         format: (*format).to_owned(),
         preset: Preset {
             name: "peak".to_owned(),
-            audio: (!still).then_some(AudioPlan { codec: AudioCodec::Aac, bitrate: Some(96_000) }),
+            audio: (!still).then_some(AudioPlan { bitrate: Some(96_000), ..AudioPlan::new(AudioCodec::Aac) }),
             container: if still { Container::Jpg } else { Container::Mkv },
             video,
             threads: threads.parse().ok()?,
             extra: options,
-            tolerant: false,
+            on_damage: OnDamage::Keep,
+            subtitles: Subtitles::Drop,
+            location: Location::Drop,
         },
         peaks,
     })

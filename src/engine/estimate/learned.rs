@@ -49,8 +49,9 @@ impl RecipeKey {
         if plan.codec == VideoCodec::Copy {
             return Some(Self(format!("{input} -> copy")));
         }
-        let (width, height) = model::output_size(plan, stream.width, stream.height);
-        let mut words = vec![input, "->".to_owned(), plan.codec.to_string(), class(width, height)];
+        let made = model::output_of(plan, stream);
+        let mut words = vec![input, "->".to_owned(), plan.codec.to_string(), class(made.width, made.height)];
+        words.extend(model::heavy_filters(plan, stream).into_iter().map(str::to_owned));
         words.extend(plan.tile.map(|tile| format!("{}x{}", tile.columns, tile.rows)));
         words.extend(plan.preset.map(|speed| speed.to_string()));
         words.extend(plan.pixel_format.map(|format| format.to_string()));

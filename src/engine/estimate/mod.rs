@@ -9,7 +9,7 @@ mod model;
 mod x264;
 
 pub use learned::{Course, KEPT, Learned, RecipeKey};
-pub use model::{output_size, parallelism, peak as predicted_peak, pixels};
+pub use model::{output_of, parallelism, peak as predicted_peak, pixels};
 
 use std::time::Duration;
 

@@ -4,8 +4,9 @@
 //! known, and were fitted to `tests/data/peaks.txt`. Pure; knows nothing of what jobs really took.
 
 use super::x264::{self, Queue, number};
-use crate::domain::job::MediaInfo;
-use crate::domain::preset::{Preset, SpeedPreset, VideoCodec, VideoPlan};
+use crate::domain::media::{MediaInfo, VideoStream};
+use crate::domain::picture;
+use crate::domain::preset::{Deinterlace, Hdr, Preset, SpeedPreset, VideoCodec, VideoPlan};
 use crate::domain::units::{Bytes, MIB};
 
 /// ffmpeg with a demuxer, a muxer and a sound encoder, in MB.
@@ -74,8 +75,7 @@ pub fn peak(media: &MediaInfo, preset: &Preset) -> Option<Bytes> {
         // Packets that wait to be written beside the sound's.
         return Some(mb(BASE_MB + COPY_MB_PER_MEGAPIXEL * input.count() / 1e6));
     }
-    let (width, height) = output_size(plan, stream.width, stream.height);
-    let output = Pixels { width, height };
+    let output = output_of(plan, stream);
     let from = Sampling::of(&stream.pixel_format);
     let to = plan.pixel_format.map_or(from, |format| Sampling::of(format.as_str()));
     let frames = frames(media, plan).unwrap_or(u64::MAX);
@@ -91,13 +91,25 @@ const COPY_MB_PER_MEGAPIXEL: f64 = 2.5;
 /// Contact sheets that the filter and the encoder hold at a time.
 const TILE_FRAMES: f64 = 2.0;
 
-/// Width and height of the output: as high as the plan says, never larger than the input, even numbers.
-pub fn output_size(plan: &VideoPlan, width: u32, height: u32) -> (u32, u32) {
-    let Some(limit) = plan.height.filter(|limit| *limit < height && height > 0) else {
-        return (width, height);
-    };
-    let scaled = (u64::from(width) * u64::from(limit) / u64::from(height)) as u32;
-    (scaled.max(2) & !1, limit)
+/// Size of the picture that a plan makes of a stream; of one without a size, none.
+pub fn output_of(plan: &VideoPlan, stream: &VideoStream) -> Pixels {
+    if stream.width == 0 || stream.height == 0 {
+        return Pixels { width: 0, height: 0 };
+    }
+    let made = picture::output(plan, stream);
+    Pixels { width: made.width, height: made.height }
+}
+
+/// The filters of a job that hold much memory, by a word for each: jobs with them are of another kind.
+pub fn heavy_filters(plan: &VideoPlan, stream: &VideoStream) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    if plan.deinterlace == Deinterlace::Auto && stream.is_interlaced {
+        words.push("deinterlaced");
+    }
+    if plan.hdr == Hdr::Tonemap && stream.is_hdr() {
+        words.push("tonemapped");
+    }
+    words
 }
 
 /// Pixels of the largest picture that a job reads or makes; 0 where it works on none, as with sound alone and copied streams.
@@ -106,9 +118,9 @@ pub fn pixels(media: &MediaInfo, preset: &Preset) -> u64 {
     if plan.codec == VideoCodec::Copy {
         return 0;
     }
-    let (width, height) = output_size(plan, stream.width, stream.height);
+    let made = output_of(plan, stream);
     let count = |width: u32, height: u32| u64::from(width) * u64::from(height);
-    count(stream.width, stream.height).max(count(width, height))
+    count(stream.width, stream.height).max(count(made.width, made.height))
 }
 
 /// Processors that a job of the preset keeps busy when it is alone, 1 at the least. Measured with x264: one thread kept one

@@ -3,27 +3,19 @@
 use super::super::ffmpeg::{Found, Search, fakes, locate};
 use super::*;
 use crate::domain::memory::BudgetSource;
-use crate::domain::preset::{AudioPlan, Container, VideoPlan};
+use crate::domain::preset::{AudioPlan, Container, Location, OnDamage, Subtitles, VideoPlan};
 
 fn preset(name: &str, video: Option<VideoCodec>, audio: Option<AudioCodec>, container: Container) -> Preset {
-    let plan = |codec| VideoPlan {
-        codec,
-        preset: None,
-        crf: None,
-        bitrate: None,
-        height: None,
-        fps: None,
-        pixel_format: None,
-        tile: None,
-    };
     Preset {
         name: name.to_owned(),
-        video: video.map(plan),
-        audio: audio.map(|codec| AudioPlan { codec, bitrate: None }),
+        video: video.map(VideoPlan::new),
+        audio: audio.map(AudioPlan::new),
         container,
         threads: 2,
         extra: Vec::new(),
-        tolerant: false,
+        on_damage: OnDamage::Keep,
+        subtitles: Subtitles::Drop,
+        location: Location::Drop,
     }
 }
 

@@ -90,6 +90,8 @@ impl Life {
             exit_code: None,
             signal: None,
             reason: None,
+            damage: None,
+            left_out: Vec::new(),
         };
         let kind = match act {
             0 | 1 if waits => EventKind::JobAdmitted { job, attempt: attempt + 1, reserved_bytes: Bytes::ZERO },

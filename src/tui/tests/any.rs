@@ -86,7 +86,9 @@ fn any_event() -> impl Strategy<Value = EventKind> {
             attempts: 1,
             exit_code: None,
             signal: Some(9),
-            reason: None
+            reason: None,
+            damage: None,
+            left_out: Vec::new(),
         }),
         job.clone().prop_map(|job| EventKind::JobRequeued {
             job,

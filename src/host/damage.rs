@@ -1,0 +1,194 @@
+//! How much of an input is missing in its output, and whether that is too much.
+//!
+//! Judges by what was read: a header that promises hours over a second of packets is a mistake of the header. Pure.
+
+use std::time::Duration;
+
+use crate::domain::account::{Account, StreamRead};
+use crate::domain::job::Damage;
+use crate::domain::media::MediaInfo;
+use crate::engine::port::{Cause, Failure};
+
+/// An output may be this much shorter than its input promises,
+const DURATION_SLACK: Duration = Duration::from_secs(1);
+/// or this share of it.
+const DURATION_SHARE: f64 = 0.01;
+/// Less than this share of what the input promises is no useful output.
+const LEAST_USEFUL: f64 = 0.5;
+
+/// What is known once an output stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// What the probe found in the input.
+    pub media: &'a MediaInfo,
+    /// What ffmpeg told of its work.
+    pub account: &'a Account,
+    /// The output has a picture.
+    pub wants_video: bool,
+    /// Of the sound nothing could be decoded.
+    pub lost_sound: bool,
+    /// How long the output is.
+    pub made: Duration,
+}
+
+/// What is missing; `None` where nothing is. Fails where it is too much.
+pub fn of(evidence: &Evidence<'_>) -> Result<Option<Damage>, Failure> {
+    let account = evidence.account;
+    let frames = pictures_lost(evidence);
+    let seconds = seconds_lost(evidence, frames);
+    let is_short = seconds > 0.0 && is_cut_short(evidence);
+    let is_complained = account.first_complaint.is_some() && (account.undecoded > 0 || account.repaired > 0 || frames > 0);
+    if let Some(share) = share_made(evidence).filter(|share| *share < LEAST_USEFUL) {
+        let reason = format!(
+            "only {:.0} % of what the input promises could be read: {}; another copy of it is needed",
+            share * 100.0,
+            cause(evidence, true)
+        );
+        return Err(Failure { cause: Cause::Input, reason });
+    }
+    if !is_short && !is_complained && !evidence.lost_sound {
+        return Ok(None);
+    }
+    Ok(Some(Damage { seconds, frames, cause: cause(evidence, is_short) }))
+}
+
+fn cause(evidence: &Evidence<'_>, is_short: bool) -> String {
+    if evidence.lost_sound {
+        return "no sound could be decoded".to_owned();
+    }
+    let said = evidence.account.first_complaint.clone();
+    if is_short && evidence.media.extras.ends_early {
+        return "the file ends too early: it is cut off, or was not finished".to_owned();
+    }
+    said.unwrap_or_else(|| "its index promises more than the file holds".to_owned())
+}
+
+/// The mapped video stream, where it was decoded.
+fn read_of_picture(evidence: &Evidence<'_>) -> Option<StreamRead> {
+    let index = evidence.media.video.as_ref().filter(|_| evidence.wants_video)?.index;
+    evidence.account.read.get(&index).copied()
+}
+
+/// Pictures that could not be decoded: what the decoder gave back less than it got, where it complained at all.
+fn pictures_lost(evidence: &Evidence<'_>) -> u64 {
+    let account = evidence.account;
+    if account.first_complaint.is_none() {
+        return 0;
+    }
+    let complained = account.undecoded.max(account.repaired);
+    let Some(StreamRead { packets, decoded: Some(decoded) }) = read_of_picture(evidence) else { return complained };
+    let missing = packets.saturating_sub(decoded);
+    // Two fields to a picture are no loss.
+    let is_fields = decoded > 0 && packets >= decoded * 19 / 10 && complained == 0;
+    if is_fields { complained } else { missing.max(account.repaired) }
+}
+
+/// Seconds that are missing in the output.
+fn seconds_lost(evidence: &Evidence<'_>, frames: u64) -> f64 {
+    let promised = promised(evidence).unwrap_or_default();
+    let missing = promised.saturating_sub(evidence.made);
+    let slack = DURATION_SLACK.max(promised.mul_f64(DURATION_SHARE));
+    if missing > slack && is_cut_short(evidence) {
+        return missing.as_secs_f64();
+    }
+    let fps = evidence.media.video.as_ref().map_or(0.0, |video| video.fps);
+    if fps > 0.0 && frames > 0 { frames as f64 / fps } else { 0.0 }
+}
+
+/// The file itself says that something of it is not there: a header alone may be wrong.
+fn is_cut_short(evidence: &Evidence<'_>) -> bool {
+    let extras = &evidence.media.extras;
+    let said = evidence.account.first_complaint.as_deref().is_some_and(|words| words.contains("ends too early"));
+    let listed = extras.listed_pictures.zip(read_of_picture(evidence));
+    let is_unlisted = listed.is_some_and(|(listed, read)| read.packets + 2 + listed / 100 < listed);
+    extras.ends_early || said || is_unlisted
+}
+
+/// How long the input says that the mapped streams are.
+fn promised(evidence: &Evidence<'_>) -> Option<Duration> {
+    let media = evidence.media;
+    if media.extras.duration_is_guess {
+        return None;
+    }
+    let video = media.video.as_ref().filter(|_| evidence.wants_video).and_then(|video| video.duration);
+    let audio = media.audio.as_ref().and_then(|audio| audio.duration);
+    video.max(audio).or(media.duration)
+}
+
+/// What share of the promised was made; `None` where nothing reliable was promised.
+fn share_made(evidence: &Evidence<'_>) -> Option<f64> {
+    let by_count = evidence.media.extras.listed_pictures.zip(read_of_picture(evidence)).filter(|(listed, _)| *listed > 0);
+    let by_count = by_count.map(|(listed, read)| read.decoded.unwrap_or(read.packets) as f64 / listed as f64);
+    let by_length = promised(evidence)
+        .filter(|promised| is_cut_short(evidence) && !promised.is_zero())
+        .map(|promised| evidence.made.as_secs_f64() / promised.as_secs_f64());
+    // Some decoders give fewer pictures than packets for good reasons; without a complaint that is none of ours.
+    let by_count = by_count.filter(|_| evidence.account.first_complaint.is_some() || is_cut_short(evidence));
+    match (by_count, by_length) {
+        (Some(count), Some(length)) => Some(count.max(length)),
+        (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::media::{Extras, VideoStream};
+
+    fn media(seconds: u64, extras: Extras) -> MediaInfo {
+        let duration = Some(Duration::from_secs(seconds));
+        MediaInfo {
+            duration,
+            video: Some(VideoStream { fps: 25.0, duration, ..VideoStream::default() }),
+            extras,
+            ..MediaInfo::default()
+        }
+    }
+
+    fn account(packets: u64, decoded: u64, complaint: Option<&str>) -> Account {
+        let read = [(0, StreamRead { packets, decoded: Some(decoded) })].into();
+        let undecoded = packets - decoded;
+        Account { read, undecoded, first_complaint: complaint.map(str::to_owned), ..Account::default() }
+    }
+
+    fn judged(media: &MediaInfo, account: &Account, made: f64) -> Result<Option<Damage>, Failure> {
+        let made = Duration::from_secs_f64(made);
+        of(&Evidence { media, account, wants_video: true, lost_sound: false, made })
+    }
+
+    #[test]
+    fn a_whole_film_has_no_damage() {
+        assert_eq!(judged(&media(20, Extras::default()), &account(500, 500, None), 20.0), Ok(None));
+    }
+
+    #[test]
+    fn a_header_that_promises_hours_over_a_second_is_a_mistake_of_the_header() {
+        let lying = media(140_400, Extras { listed_pictures: Some(25), ..Extras::default() });
+        assert_eq!(judged(&lying, &account(25, 25, None), 1.0), Ok(None));
+    }
+
+    #[test]
+    fn a_film_that_was_cut_off_tells_what_is_missing_and_less_than_half_of_it_fails() {
+        let cut = Extras { ends_early: true, ..Extras::default() };
+        let damage = judged(&media(20, cut.clone()), &account(350, 350, None), 14.0).expect("useful").expect("damage");
+        assert_eq!(damage.seconds, 6.0);
+        assert!(damage.cause.contains("cut off"), "{}", damage.cause);
+        let failure = judged(&media(20, cut), &account(100, 100, None), 4.0).expect_err("too little");
+        assert!(failure.reason.starts_with("only 20 % of what the input promises"), "{}", failure.reason);
+    }
+
+    #[test]
+    fn pictures_that_could_not_be_decoded_are_counted() {
+        let damage =
+            judged(&media(20, Extras::default()), &account(500, 488, Some("broken")), 20.0).expect("useful").expect("damage");
+        assert_eq!((damage.frames, damage.cause.as_str()), (12, "broken"));
+        assert!((damage.seconds - 0.48).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_index_that_lists_more_than_is_there_counts_as_cut_off() {
+        let listed = media(20, Extras { listed_pictures: Some(500), ..Extras::default() });
+        assert!(judged(&listed, &account(400, 400, None), 16.0).expect("useful").is_some());
+        assert!(judged(&listed, &account(100, 100, None), 4.0).is_err());
+    }
+}

@@ -1,0 +1,140 @@
+//! The chain of filters between a sound's decoder and its encoder: without gaps, in step, in a layout that the encoder takes.
+//!
+//! Writes filter descriptions; starts nothing and looks at no file.
+
+use crate::domain::media::AudioStream;
+use crate::domain::preset::{AudioCodec, Preset};
+
+/// Gaps become silence and overlaps are cut, so that samples and times agree to the end.
+const IN_STEP: &str = "aresample=async=1";
+/// Channels from which on no layout has a common name.
+const NAMED_CHANNELS: u32 = 8;
+
+/// The whole chain for one track.
+pub fn filters(codec: AudioCodec, sound: &AudioStream, preset: &Preset) -> String {
+    let mut chain = Vec::new();
+    let layout = layout(codec, sound);
+    if needs_mix(sound) {
+        chain.push(mix(sound.channels));
+    }
+    chain.push(IN_STEP.to_owned());
+    // One rate and one layout, whatever comes on the way: advertisements have other ones than the film.
+    let is_set = |option: &str| preset.extra.iter().step_by(2).any(|name| name == option);
+    let mut wanted = Vec::new();
+    if !is_set("-ar")
+        && let Some(rate) = rate(codec, sound.sample_rate)
+    {
+        wanted.push(format!("sample_rates={rate}"));
+    }
+    if !is_set("-ac") {
+        wanted.push(format!("channel_layouts={layout}"));
+    }
+    if !wanted.is_empty() {
+        chain.push(format!("aformat={}", wanted.join(":")));
+    }
+    chain.join(",")
+}
+
+/// No filter knows where these channels stand: they are mixed by number.
+fn needs_mix(sound: &AudioStream) -> bool {
+    sound.channels > NAMED_CHANNELS && !matches!(sound.layout.as_str(), "22.2" | "hexadecagonal")
+        || sound.channels == 16
+        || sound.channels == 24
+}
+
+/// Odd channels to the left, even ones to the right, as loud as they are together.
+fn mix(channels: u32) -> String {
+    let side = |first: u32| (first..channels).step_by(2).map(|channel| format!("c{channel}")).collect::<Vec<_>>().join("+");
+    format!("pan=stereo|c0<{}|c1<{}", side(0), side(1))
+}
+
+/// The layout that the encoder is given: the input's where the encoder has it, else the nearest.
+fn layout(codec: AudioCodec, sound: &AudioStream) -> &'static str {
+    if needs_mix(sound) {
+        return "stereo";
+    }
+    let known = |layout: &str| taken(codec).iter().copied().find(|taken| *taken == layout);
+    let fallback = match (sound.layout.as_str(), sound.channels) {
+        ("5.0(side)", _) => "5.0",
+        ("5.1(side)" | "3.1" | "4.1" | "6.0" | "6.0(front)" | "hexagonal", _) => "5.1",
+        ("quad(side)", _) => "quad",
+        (_, 1) => "mono",
+        (_, 3) => "3.0",
+        (_, 4) => "quad",
+        (_, 5) => "5.0",
+        (_, 6 | 7) => "5.1",
+        (_, 8) => "7.1",
+        _ => "stereo",
+    };
+    known(&sound.layout).or_else(|| known(fallback)).unwrap_or("stereo")
+}
+
+/// Layouts that each encoder takes and players know, tried with ffmpeg 5.1.
+const fn taken(codec: AudioCodec) -> &'static [&'static str] {
+    match codec {
+        AudioCodec::Aac => &["mono", "stereo", "2.1", "3.0", "4.0", "quad", "5.0", "5.1", "7.1"],
+        AudioCodec::Opus => &["mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"],
+        AudioCodec::Mp3 => &["mono", "stereo"],
+        AudioCodec::Flac => &["mono", "stereo", "2.1", "3.0", "4.0", "quad", "5.0", "5.1", "5.1(side)", "6.1", "7.1"],
+        AudioCodec::Copy => &[],
+    }
+}
+
+/// The encoder's rate next above the input's, or its highest. `None` where the input's is not told.
+fn rate(codec: AudioCodec, input: u32) -> Option<u32> {
+    let rates: &[u32] = match codec {
+        AudioCodec::Aac => &[8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000],
+        AudioCodec::Opus => &[48_000],
+        AudioCodec::Mp3 => &[8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000],
+        AudioCodec::Flac => &[8000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 176_400, 192_000],
+        AudioCodec::Copy => &[],
+    };
+    if input == 0 {
+        return None;
+    }
+    rates.iter().copied().find(|rate| *rate >= input).or_else(|| rates.last().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fixtures::quick;
+
+    fn sound(channels: u32, layout: &str, sample_rate: u32) -> AudioStream {
+        AudioStream { codec: "pcm_s16le".to_owned(), channels, layout: layout.to_owned(), sample_rate, ..AudioStream::default() }
+    }
+
+    #[test]
+    fn a_usual_track_keeps_its_rate_and_its_layout() {
+        assert_eq!(
+            filters(AudioCodec::Aac, &sound(2, "stereo", 44_100), &quick()),
+            "aresample=async=1,aformat=sample_rates=44100:channel_layouts=stereo"
+        );
+    }
+
+    #[test]
+    fn layouts_that_an_encoder_does_not_take_become_the_nearest() {
+        let of = |codec, channels, layout| super::layout(codec, &sound(channels, layout, 48_000));
+        assert_eq!(of(AudioCodec::Aac, 6, "5.1(side)"), "5.1");
+        assert_eq!(of(AudioCodec::Aac, 7, "6.1"), "5.1");
+        assert_eq!(of(AudioCodec::Opus, 7, "6.1"), "6.1");
+        assert_eq!(of(AudioCodec::Mp3, 6, "5.1"), "stereo");
+        assert_eq!(of(AudioCodec::Opus, 3, "2.1"), "3.0");
+        assert_eq!(of(AudioCodec::Aac, 0, ""), "stereo");
+        assert_eq!(of(AudioCodec::Flac, 6, "5.1(side)"), "5.1(side)");
+    }
+
+    #[test]
+    fn more_channels_than_have_names_are_mixed_by_number() {
+        let text = filters(AudioCodec::Aac, &sound(10, "", 48_000), &quick());
+        assert!(text.starts_with("pan=stereo|c0<c0+c2+c4+c6+c8|c1<c1+c3+c5+c7+c9,aresample"), "{text}");
+    }
+
+    #[test]
+    fn rates_beyond_the_encoder_become_its_highest() {
+        assert_eq!(rate(AudioCodec::Aac, 192_000), Some(96_000));
+        assert_eq!(rate(AudioCodec::Mp3, 37_800), Some(44_100));
+        assert_eq!(rate(AudioCodec::Opus, 8000), Some(48_000));
+        assert_eq!(rate(AudioCodec::Aac, 0), None);
+    }
+}

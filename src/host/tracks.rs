@@ -1,0 +1,362 @@
+//! Which of an input's streams go into the output, what they are made into, and what is left out, in words.
+//!
+//! Chooses by what the probe found and what the preset asks for. Builds no command and looks at no file.
+
+use crate::domain::media::{AudioStream, MediaInfo, SubtitleStream};
+use crate::domain::preset::{AudioCodec, Container, Location, Preset, Subtitles, Tracks, VideoCodec};
+
+/// Titles of tracks beside the main sound, lower case. The flags of the file say the same where they are set.
+const ASIDE_TITLES: &[&str] = &["commentary", "comment track", "audio description", "descriptive", "described video"];
+/// Titles that are told of tracks that are left out; of more only the number is.
+const TITLES_TOLD: usize = 3;
+
+/// What goes into an output.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Chosen<'a> {
+    /// Number of the video stream; `None` = no picture.
+    pub picture: Option<u32>,
+    /// The sound tracks.
+    pub sounds: Vec<&'a AudioStream>,
+    /// The subtitles, each with the codec that it is written with.
+    pub subtitles: Vec<(&'a SubtitleStream, &'static str)>,
+    /// The chapters.
+    pub chapters: bool,
+    /// What stays behind, in words.
+    pub left_out: Vec<String>,
+}
+
+/// Why an input cannot be made into what the preset asks for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// A stream that the preset needs is not there.
+    #[error("{0}")]
+    Missing(String),
+    /// A stream cannot be copied into the container.
+    #[error("{0}")]
+    Copy(String),
+    /// This ffmpeg has no decoder for it.
+    #[error("{0}")]
+    NoDecoder(String),
+}
+
+/// The track that a player would play: no commentary or description where there is another, the default one, the first.
+pub fn best_sound(sounds: &[AudioStream]) -> Option<&AudioStream> {
+    // `min_by_key` gives the first of equals.
+    sounds.iter().min_by_key(|sound| (!is_known(sound), is_aside(sound), !sound.is_default))
+}
+
+/// It can be decoded: its codec has a name and its format was read.
+fn is_known(sound: &AudioStream) -> bool {
+    !sound.codec.is_empty() && sound.channels > 0
+}
+
+fn is_aside(sound: &AudioStream) -> bool {
+    let title = sound.title.as_deref().unwrap_or_default().to_lowercase();
+    sound.is_aside || ASIDE_TITLES.iter().any(|aside| title.contains(aside))
+}
+
+/// Chooses, or says why nothing can be made.
+pub fn choose<'a>(preset: &Preset, media: &'a MediaInfo) -> Result<Chosen<'a>, Unfit> {
+    if let Some(words) = missing_stream(preset, media) {
+        return Err(Unfit::Missing(words));
+    }
+    let is_still = preset.container.is_still();
+    let mut chosen = Chosen { picture: picture(preset, media), ..Chosen::default() };
+    if let Some(plan) = preset.audio.as_ref().filter(|_| !is_still) {
+        chosen.sounds = match plan.tracks {
+            Tracks::Best => media.audio.iter().collect(),
+            Tracks::All => all_sounds(media),
+        };
+        if let Some(unknown) = chosen.sounds.iter().find(|sound| !is_known(sound) && plan.codec != AudioCodec::Copy) {
+            return Err(Unfit::NoDecoder(format!(
+                "the sound ({}) cannot be decoded by this ffmpeg; a preset with `audio: none` leaves it out",
+                codec_words(unknown)
+            )));
+        }
+    }
+    if preset.subtitles == Subtitles::Keep && chosen.picture.is_some() {
+        let kept = media.extras.subtitles.iter().filter_map(|one| Some((one, subtitle_codec(&one.codec, preset.container)?)));
+        chosen.subtitles = kept.collect();
+    }
+    check_copies(preset, media, &chosen)?;
+    let can_hold_chapters = !matches!(preset.container, Container::Ts | Container::Jpg);
+    chosen.chapters = media.extras.chapters > 0 && media.extras.chapters_are_named && can_hold_chapters;
+    if !is_still {
+        chosen.left_out = left_out(preset, media, &chosen);
+    }
+    Ok(chosen)
+}
+
+fn picture(preset: &Preset, media: &MediaInfo) -> Option<u32> {
+    preset.video.as_ref()?;
+    // A sheet is made of a cover picture too, where there is no film.
+    media.video.as_ref().map(|stream| stream.index)
+}
+
+/// All that can be decoded, the best one first: players take the first where they do not ask.
+fn all_sounds(media: &MediaInfo) -> Vec<&AudioStream> {
+    let best = best_sound(&media.extras.sounds);
+    let others = media.extras.sounds.iter().filter(|sound| is_known(sound) && best.is_none_or(|best| best.index != sound.index));
+    let all: Vec<_> = best.into_iter().chain(others).collect();
+    // What was probed by an earlier version knows of one.
+    if all.is_empty() { media.audio.iter().collect() } else { all }
+}
+
+/// The codec that a subtitle is written with; `None` where the container cannot hold it.
+fn subtitle_codec(codec: &str, container: Container) -> Option<&'static str> {
+    const TEXT: &[&str] =
+        &["subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text", "microdvd", "subviewer", "sami", "realtext"];
+    let is_text = TEXT.contains(&codec);
+    match container {
+        Container::Mp4 | Container::Mov if is_text => Some("mov_text"),
+        Container::Mkv if matches!(codec, "subrip" | "ass" | "ssa" | "webvtt") => Some("copy"),
+        Container::Mkv if is_text => Some("srt"),
+        Container::Mkv if matches!(codec, "hdmv_pgs_subtitle" | "dvd_subtitle" | "dvb_subtitle" | "hdmv_text_subtitle") => {
+            Some("copy")
+        }
+        Container::Webm if is_text => Some("webvtt"),
+        _ => None,
+    }
+}
+
+/// The words for a stream that `preset` needs and `media` has not; `None` when all is there.
+pub fn missing_stream(preset: &Preset, media: &MediaInfo) -> Option<String> {
+    let (video, audio) = (media.video.is_some(), media.audio.is_some());
+    let name = crate::domain::text::sanitise(preset.name.as_bytes());
+    if !video && !audio {
+        Some("not a video: it has neither picture nor sound".to_owned())
+    } else if preset.video.is_some() && !video {
+        Some(format!("not a video: it has sound but no picture, which the preset {name} needs; audio-m4a takes the sound alone"))
+    } else if preset.video.is_none() && !audio {
+        Some(format!("it has no sound, and the preset {name} makes nothing else"))
+    } else {
+        None
+    }
+}
+
+/// Streams that are copied have to be such as the container can hold.
+fn check_copies(preset: &Preset, media: &MediaInfo, chosen: &Chosen<'_>) -> Result<(), Unfit> {
+    let container = preset.container;
+    let refuse = |what: &str, codec: &str| {
+        Err(Unfit::Copy(format!(
+            "{container} cannot hold {what} in {codec}, which the preset {} copies as it is; container: mkv holds it, or a codec \
+             instead of copy",
+            preset.name
+        )))
+    };
+    if let (Some(plan), Some(stream)) = (&preset.video, &media.video)
+        && plan.codec == VideoCodec::Copy
+        && !holds_picture(container, &stream.codec)
+    {
+        return refuse("a picture", &stream.codec);
+    }
+    if preset.audio.as_ref().is_some_and(|plan| plan.codec == AudioCodec::Copy)
+        && let Some(sound) = chosen.sounds.iter().find(|sound| !holds_sound(container, &sound.codec))
+    {
+        return refuse("sound", &codec_words(sound));
+    }
+    Ok(())
+}
+
+/// A picture of this codec can be copied into the container: tried with ffmpeg 5.1.
+fn holds_picture(container: Container, codec: &str) -> bool {
+    match container {
+        Container::Mp4 => {
+            matches!(
+                codec,
+                "h264" | "hevc" | "av1" | "vp9" | "mpeg4" | "mpeg2video" | "mpeg1video" | "mjpeg" | "png" | "vc1" | "dirac"
+            )
+        }
+        Container::Mov => !matches!(codec, "vp8" | "vp9" | "theora" | "wmv1" | "wmv2" | "wmv3" | "rv30" | "rv40" | ""),
+        Container::Mkv => !codec.is_empty(),
+        Container::Webm => matches!(codec, "vp8" | "vp9" | "av1"),
+        Container::Ts => matches!(codec, "h264" | "hevc" | "mpeg2video" | "mpeg1video" | "mpeg4" | "dirac" | "vc1"),
+        Container::M4a | Container::Jpg => false,
+    }
+}
+
+/// As [`holds_picture`], for sound.
+fn holds_sound(container: Container, codec: &str) -> bool {
+    match container {
+        Container::Mp4 => matches!(codec, "aac" | "mp3" | "mp2" | "ac3" | "eac3" | "dts" | "alac" | "opus" | "mp1" | "vorbis"),
+        Container::M4a => matches!(codec, "aac" | "alac" | "ac3"),
+        Container::Mov => matches!(codec, "aac" | "mp3" | "mp2" | "ac3" | "eac3" | "alac") || codec.starts_with("pcm_"),
+        Container::Mkv => !codec.is_empty(),
+        Container::Webm => matches!(codec, "opus" | "vorbis"),
+        Container::Ts => matches!(codec, "aac" | "mp3" | "mp2" | "ac3" | "eac3" | "dts" | "opus"),
+        Container::Jpg => false,
+    }
+}
+
+/// What stays behind, in words; what the preset makes no use of by its very kind is not told.
+fn left_out(preset: &Preset, media: &MediaInfo, chosen: &Chosen<'_>) -> Vec<String> {
+    let extras = &media.extras;
+    let mut told = Vec::new();
+    if preset.audio.is_some() {
+        let behind = extras.sounds.iter().filter(|sound| chosen.sounds.iter().all(|kept| kept.index != sound.index));
+        let titles: Vec<String> = behind.map(sound_words).collect();
+        if !titles.is_empty() {
+            told.push(with_titles(&count(titles.len(), "further sound track"), &titles));
+        }
+    }
+    if preset.video.is_some() {
+        if extras.further_pictures > 0 {
+            told.push(count(extras.further_pictures as usize, "further picture stream"));
+        }
+        let behind = extras.subtitles.iter().filter(|one| chosen.subtitles.iter().all(|(kept, _)| kept.index != one.index));
+        let behind: Vec<&SubtitleStream> = behind.collect();
+        if !behind.is_empty() {
+            let titles: Vec<String> = behind.iter().map(|one| subtitle_words(one)).collect();
+            let why = if preset.subtitles == Subtitles::Keep {
+                format!(", which {} cannot hold", preset.container)
+            } else {
+                String::new()
+            };
+            told.push(with_titles(&count(behind.len(), "subtitle track"), &titles) + &why);
+        }
+        if extras.attachments > 0 {
+            told.push(count(extras.attachments as usize, "attached file"));
+        }
+        if extras.data > 0 {
+            told.push(count(extras.data as usize, "data track"));
+        }
+    }
+    if extras.cover.is_some() {
+        told.push("the cover picture".to_owned());
+    }
+    if extras.chapters > 0 && !chosen.chapters {
+        let why =
+            if extras.chapters_are_named { format!("{} holds none", preset.container) } else { "not all have names".to_owned() };
+        told.push(format!("{} ({why})", count(extras.chapters as usize, "chapter")));
+    }
+    if extras.location.is_some() && preset.location == Location::Drop {
+        told.push("the place where it was recorded".to_owned());
+    }
+    told
+}
+
+fn sound_words(sound: &AudioStream) -> String {
+    track_words(sound.title.as_deref(), sound.language.as_deref(), &codec_words(sound))
+}
+
+fn subtitle_words(subtitle: &SubtitleStream) -> String {
+    track_words(subtitle.title.as_deref(), subtitle.language.as_deref(), &subtitle.codec)
+}
+
+fn track_words(title: Option<&str>, language: Option<&str>, codec: &str) -> String {
+    [title, language].into_iter().flatten().chain(std::iter::once(codec)).next().unwrap_or_default().to_owned()
+}
+
+/// The codec's name; for one that is not known, the tag that the file has for it.
+fn codec_words(sound: &AudioStream) -> String {
+    [&sound.codec, &sound.tag].into_iter().find(|name| !name.is_empty()).map_or_else(|| "unknown codec".to_owned(), Clone::clone)
+}
+
+fn with_titles(count: &str, titles: &[String]) -> String {
+    if titles.len() > TITLES_TOLD { count.to_owned() } else { format!("{count} ({})", titles.join(", ")) }
+}
+
+/// `1 subtitle track`, `2 subtitle tracks`.
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::media::{Extras, VideoStream};
+    use crate::domain::preset::AudioPlan;
+    use crate::host::fixtures::quick;
+
+    fn sound(index: u32) -> AudioStream {
+        AudioStream { index, codec: "aac".to_owned(), channels: 2, ..AudioStream::default() }
+    }
+
+    fn media(sounds: Vec<AudioStream>, extras: Extras) -> MediaInfo {
+        let video = VideoStream { codec: "h264".to_owned(), width: 64, height: 64, ..VideoStream::default() };
+        MediaInfo {
+            video: Some(video),
+            audio: best_sound(&sounds).cloned(),
+            extras: Extras { sounds, ..extras },
+            ..MediaInfo::default()
+        }
+    }
+
+    #[test]
+    fn the_sound_is_the_one_that_a_player_plays() {
+        let best = |sounds: &[AudioStream]| best_sound(sounds).map(|sound| sound.index);
+        assert_eq!(best(&[]), None);
+        assert_eq!(best(&[sound(1), sound(2)]), Some(1));
+        assert_eq!(best(&[sound(1), AudioStream { is_default: true, ..sound(2) }]), Some(2));
+        let described = AudioStream { is_aside: true, is_default: true, ..sound(1) };
+        assert_eq!(best(&[described.clone(), sound(2)]), Some(2));
+        assert_eq!(best(&[described]), Some(1), "one that is all there is");
+        let commentary = AudioStream { title: Some("Director's Commentary".to_owned()), is_default: true, ..sound(1) };
+        assert_eq!(best(&[commentary, sound(2)]), Some(2));
+        let unknown = AudioStream { codec: String::new(), is_default: true, ..sound(1) };
+        assert_eq!(best(&[unknown, sound(2)]), Some(2));
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_in_words() {
+        let extras = Extras {
+            subtitles: vec![SubtitleStream {
+                codec: "subrip".to_owned(),
+                language: Some("deu".to_owned()),
+                ..SubtitleStream::default()
+            }],
+            further_pictures: 1,
+            attachments: 2,
+            data: 1,
+            chapters: 3,
+            location: Some("+48+011/".to_owned()),
+            cover: Some(VideoStream::default()),
+            ..Extras::default()
+        };
+        let media = media(vec![sound(1), AudioStream { language: Some("eng".to_owned()), ..sound(2) }], extras);
+        let chosen = choose(&quick(), &media).expect("chosen");
+        assert_eq!(
+            chosen.left_out,
+            [
+                "1 further sound track (eng)",
+                "1 further picture stream",
+                "1 subtitle track (deu)",
+                "2 attached files",
+                "1 data track",
+                "the cover picture",
+                "3 chapters (not all have names)",
+                "the place where it was recorded",
+            ]
+        );
+    }
+
+    #[test]
+    fn all_tracks_and_subtitles_are_kept_where_the_preset_says_so() {
+        let subtitle = |index, codec: &str| SubtitleStream { index, codec: codec.to_owned(), ..SubtitleStream::default() };
+        let extras = Extras { subtitles: vec![subtitle(3, "subrip"), subtitle(4, "hdmv_pgs_subtitle")], ..Extras::default() };
+        let media = media(vec![sound(1), AudioStream { is_default: true, ..sound(2) }], extras);
+        let audio = Some(AudioPlan { tracks: Tracks::All, ..AudioPlan::new(AudioCodec::Aac) });
+        let preset = Preset { audio, subtitles: Subtitles::Keep, ..quick() };
+        let chosen = choose(&preset, &media).expect("chosen");
+        assert_eq!(chosen.sounds.iter().map(|sound| sound.index).collect::<Vec<_>>(), [2, 1], "the default one first");
+        assert_eq!(chosen.subtitles.iter().map(|(one, codec)| (one.index, *codec)).collect::<Vec<_>>(), [(3, "mov_text")]);
+        assert_eq!(chosen.left_out, ["1 subtitle track (hdmv_pgs_subtitle), which mp4 cannot hold"]);
+        let in_mkv = Preset { container: Container::Mkv, ..preset };
+        assert_eq!(choose(&in_mkv, &media).expect("chosen").subtitles.len(), 2);
+    }
+
+    #[test]
+    fn a_copy_that_the_container_cannot_hold_names_codec_and_container() {
+        let preset = Preset { audio: Some(AudioPlan::new(AudioCodec::Copy)), ..quick() };
+        let flac = AudioStream { codec: "flac".to_owned(), ..sound(1) };
+        let words = choose(&preset, &media(vec![flac], Extras::default())).expect_err("refused").to_string();
+        assert!(words.starts_with("mp4 cannot hold sound in flac") && words.contains("mkv"), "{words}");
+    }
+
+    #[test]
+    fn sound_without_a_decoder_is_refused_with_the_way_out() {
+        let odd = AudioStream { codec: String::new(), tag: "FPCM".to_owned(), ..sound(1) };
+        let words = choose(&quick(), &media(vec![odd], Extras::default())).expect_err("refused").to_string();
+        assert_eq!(words, "the sound (FPCM) cannot be decoded by this ffmpeg; a preset with `audio: none` leaves it out");
+    }
+}
