@@ -51,7 +51,14 @@ fn way(slots: Slots, budget: Bytes) -> Variant {
 fn queue(jobs: u64, sizes: &[usize], presets: &[&str]) -> Vec<QueuedJob> {
     let job = |at: u64| {
         let (width, height) = SIZES[sizes[at as usize % sizes.len()]];
-        let video = VideoStream { codec: "h264".to_owned(), width, height, pixel_format: "yuv420p".to_owned(), fps: 25.0, ..VideoStream::default() };
+        let video = VideoStream {
+            codec: "h264".to_owned(),
+            width,
+            height,
+            pixel_format: "yuv420p".to_owned(),
+            fps: 25.0,
+            ..VideoStream::default()
+        };
         let duration = Some(Duration::from_secs(20 + at * 37 % 41));
         let media = MediaInfo { duration, video: Some(video), ..MediaInfo::default() };
         QueuedJob { size: Bytes::mib(5 + at), media, preset: presets[at as usize % presets.len()].to_owned(), left: 1.0 }

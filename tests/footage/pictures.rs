@@ -126,14 +126,14 @@ fn a_film_is_shown_upright_and_its_short_side_is_what_the_preset_limits() {
     let (left, right) = ((0.2, 0.5), (0.8, 0.5));
     let (above, below) = ((0.5, 0.2), (0.5, 0.8));
     let with = |facts: &[crate::facts::Fact], size: (u64, u64)| [facts, &[Size(size.0, size.1)]].concat();
-    // A turn of 90 is clockwise: the left half comes up.
+    // This ffmpeg writes a turn of 90 against the clock: the left half comes down.
     assert_all(
         QUICK_720,
         &[
-            row("phone-90.mov", turned((1920, 1080), "90"), &with(&both(above, below), (720, 1280))),
-            row("phone-270.mov", turned((1920, 1080), "270"), &with(&both(below, above), (720, 1280))),
+            row("phone-90.mov", turned((1920, 1080), "90"), &with(&both(below, above), (720, 1280))),
+            row("phone-270.mov", turned((1920, 1080), "270"), &with(&both(above, below), (720, 1280))),
             row("phone-180.mov", turned((1920, 1080), "180"), &with(&both(right, left), (1280, 720))),
-            row("small-90.mov", turned((640, 360), "90"), &with(&both(above, below), (360, 640))),
+            row("small-90.mov", turned((640, 360), "90"), &with(&both(below, above), (360, 640))),
             row("mirrored.mov", mirrored((640, 360)), &with(&both(right, left), (640, 360))),
             row("portrait.mp4", film("mp4", &two_halves((1080, 1920))), &with(&both(left, right), (720, 1280))),
             row("square.mp4", film("mp4", &two_halves((1080, 1080))), &with(&both(left, right), (720, 720))),
