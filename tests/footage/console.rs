@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthChar as _;
 
-use crate::clip::{Clip, film};
+use crate::clip::{Clip, QUICK, film};
 use crate::pty::Terminal;
-use crate::support::World;
+use crate::support::{World, patient_ffmpeg};
 
 const NAMES: [&str; 5] = [
     "日本語の動画ファイル名前とても長い名前です.mp4",
@@ -19,21 +19,23 @@ const NAMES: [&str; 5] = [
 /// How long a screen may take that comes at once on a quiet machine.
 const SOON: Duration = Duration::from_secs(30);
 
-/// Long enough for what is to be seen meanwhile.
-fn long() -> Clip {
-    film("mp4", "-f lavfi -i testsrc2=s=640x360:r=25:d=90 -c:v libx264 -preset ultrafast")
+/// The jobs over it last for as long as the tests want.
+fn tiny() -> Clip {
+    film("mp4", &format!("-f lavfi -i testsrc2=s=160x120:r=25:d=1 {QUICK}"))
 }
 
 /// A console at 100×30 over films with these names.
 fn console(world: &World) -> Terminal {
     for (number, name) in (1_usize..).zip(NAMES) {
-        let mut content = std::fs::read(long().path).expect("read");
+        let mut content = std::fs::read(tiny().path).expect("read");
         content.extend(vec![0; number]);
         world.write(&format!("in/{name}"), content);
     }
     let place = |name: &str| world.path(name).to_str().expect("UTF-8").to_owned();
     let (state, out, films) = (place("state"), place("out"), place("in"));
-    let args = ["--preset", "web-720p", "--state-dir", &state, "-o", &out, &films];
+    let tools = patient_ffmpeg(world);
+    let tools = tools.to_str().expect("UTF-8");
+    let args = ["--ffmpeg", tools, "--preset", "web-720p", "--state-dir", &state, "-o", &out, &films];
     let terminal = Terminal::start(100, 30, &world.path("home"), &args);
     wait_for(&terminal, "2 running");
     terminal
@@ -102,7 +104,7 @@ fn pasted_text_acts_as_no_key_and_a_pasted_path_with_blanks_is_one_path() {
     terminal.send("\x1b");
     terminal.wait_at_most(SOON, "help closed", |screen| !screen.contains("hold, release the queue"));
 
-    let film = world.write("far/My holiday film.mp4", std::fs::read(long().path).expect("read"));
+    let film = world.write("far/My holiday film.mp4", std::fs::read(tiny().path).expect("read"));
     terminal.press("a");
     paste(&mut terminal, film.to_str().expect("UTF-8"));
     terminal.send("\r");

