@@ -59,8 +59,8 @@ pub fn bytes(ending: &str, content: impl AsRef<[u8]>) -> Clip {
 
 /// Clips joined without changing their packets, by ffmpeg's list of files.
 pub fn spliced(ending: &str, parts: &[&Clip]) -> Clip {
-    let list: String = parts.iter().map(|part| format!("file '{}'\n", part.path.display())).collect();
-    film_of(ending, "-f concat -safe 0 -i @0 -c copy", &[&bytes("txt", list)])
+    let list: Vec<String> = parts.iter().map(|part| format!("file '{}'", part.path.display())).collect();
+    film_of(ending, "-f concat -safe 0 -i @0 -c copy", &[&bytes("txt", list.join("\n"))])
 }
 
 /// Clips joined as `cat` does.

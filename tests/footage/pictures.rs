@@ -191,11 +191,7 @@ fn colours_are_those_that_a_player_shows_of_the_input() {
         row("screen-rgb.mkv", one_colour("mkv", "1280x720", "-c:v ffv1 -pix_fmt bgr0"), &shown),
         row("screen-rgb-small.mkv", one_colour("mkv", "640x360", "-c:v ffv1 -pix_fmt bgr0"), &shown),
         row("screen-rgb.mp4", one_colour("mp4", "1280x720", "-c:v libx264rgb -preset ultrafast -qp 0"), &shown),
-        row(
-            "screen-444.mkv",
-            one_colour("mkv", "1280x720", &format!("-vf scale=out_color_matrix=bt709,format=yuv444p -c:v ffv1")),
-            &shown,
-        ),
+        row("screen-444.mkv", one_colour("mkv", "1280x720", "-vf scale=out_color_matrix=bt709,format=yuv444p -c:v ffv1"), &shown),
         row("capture.avi", one_colour("avi", "640x360", "-c:v rawvideo -pix_fmt bgr24"), &shown),
         row("anim.gif", one_colour("gif", "320x180", ""), &[Shows(0.5, MIDDLE, MEANT, 12)]),
         row("png.mov", one_colour("mov", "1280x720", "-c:v png"), &shown),

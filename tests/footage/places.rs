@@ -17,13 +17,13 @@ fn tiny() -> std::path::PathBuf {
 #[test]
 fn a_loop_of_a_shell_over_a_list_loses_no_line_of_it() {
     let world = World::new();
-    let list: String = (1..=3)
+    let list: Vec<String> = (1..=3)
         .map(|number| {
             let clip = film("mp4", &format!("-f lavfi -i testsrc2=s=160x120:r=25:d={number} {QUICK}"));
-            format!("{}\n", world.put(&clip.path, format!("{number}.mp4")).display())
+            world.put(&clip.path, format!("{number}.mp4")).display().to_string()
         })
         .collect();
-    let list = world.write("list", list);
+    let list = world.write("list", list.join("\n") + "\n");
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(
         "c=0; while read -r f; do c=$((c+1)); \"$P\" run --state-dir \"$W/state\" -o \"$W/out\" --preset proxy-480p \"$f\" || exit 9; \

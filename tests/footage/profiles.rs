@@ -92,7 +92,7 @@ fn ask(program: &str, args: &[&str], file: &Path) -> Result<Value, String> {
     serde_json::from_slice(&told.stdout).map_err(|error| format!("{program}: {error}"))
 }
 
-/// What MediaInfo says against what ffprobe says.
+/// What `MediaInfo` says against what ffprobe says.
 fn by_mediainfo(file: &Path, told: &Value) -> Vec<String> {
     let tracks = told["media"]["track"].as_array().cloned().unwrap_or_default();
     let track = |kind: &str| tracks.iter().find(|track| track["@type"] == kind).cloned().unwrap_or(Value::Null);

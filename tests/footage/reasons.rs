@@ -308,8 +308,8 @@ fn told(preset: &str, files: &[(&'static str, Clip)], more: impl FnOnce(&World))
             lines.push((name, line, missing));
             continue;
         };
-        let ends = run.events.iter().filter(|event| event["job"] == queued["job"]);
-        let end = ends.filter(|event| matches!(event["event"].as_str(), Some("job_finished" | "job_rejected"))).next_back();
+        let is_end = |event: &&serde_json::Value| matches!(event["event"].as_str(), Some("job_finished" | "job_rejected"));
+        let end = run.events.iter().rfind(|event| event["job"] == queued["job"] && is_end(event));
         let Some(end) = end else {
             lines.push((name, String::new(), vec!["has no end".to_owned()]));
             continue;
