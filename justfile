@@ -23,6 +23,11 @@ bench *ARGS:
     cargo test --release --lib forecast -- --ignored --nocapture a_thousand_runs
     cargo test --release --test box -- --nocapture sampling_ten_times_a_second
 
+# Two hundred films of one second against `xargs -P2` with the same command, three times: the ratio, and the processor time of
+# a job beside its encoder; needs a machine with nothing else to do (five minutes).
+short-films:
+    cargo test --release --test short_films -- --ignored --nocapture
+
 # What ffmpeg really holds, recipe by recipe, against the memory model (ten minutes).
 peaks:
     cargo test --test peaks -- --ignored --nocapture

@@ -178,6 +178,7 @@ impl Queue {
         let host = HostConfig {
             state_dir: folder.path().join("state"),
             out: folder.path().join("out"),
+            flat: false,
             overwrite: false,
             presets: config.presets.clone(),
             ffmpeg: None,

@@ -14,7 +14,7 @@ use plimsoll::domain::command::Command;
 use plimsoll::domain::event::{Event, EventKind, MemoryFigures};
 use plimsoll::domain::job::{JobId, MediaInfo, Outcome, Phase, RejectReason, StopReason, VideoStream};
 use plimsoll::domain::memory::{JobVitals, Level, MemorySample};
-use plimsoll::domain::preset::{Container, PixelFormat, Preset, SpeedPreset, VideoCodec, VideoPlan};
+use plimsoll::domain::preset::{Container, Location, OnDamage, PixelFormat, Preset, SpeedPreset, Subtitles, VideoCodec, VideoPlan};
 use plimsoll::domain::profile::{GUIDE_MARKS, LargeRule, Picture, Profile, SlotLimit, Slots};
 use plimsoll::domain::state::State;
 use plimsoll::domain::time::{Mono, Now, Wall};
@@ -31,20 +31,18 @@ fn preset() -> Preset {
     Preset {
         name: "video".to_owned(),
         video: Some(VideoPlan {
-            codec: VideoCodec::X264,
             preset: Some(SpeedPreset::Medium),
             crf: Some(23),
-            bitrate: None,
-            height: None,
-            fps: None,
             pixel_format: Some(PixelFormat::Yuv420p),
-            tile: None,
+            ..VideoPlan::new(VideoCodec::X264)
         }),
         audio: None,
         container: Container::Mp4,
         threads: 1,
         extra: Vec::new(),
-        tolerant: false,
+        on_damage: OnDamage::Keep,
+        subtitles: Subtitles::Drop,
+        location: Location::Drop,
     }
 }
 
@@ -52,6 +50,7 @@ fn config(slots: u32) -> EngineConfig {
     EngineConfig {
         profiles: vec![profile("fast", 4, 500), profile("balanced", 2, 200), profile("safe", 1, 100)],
         stall: Some(Duration::from_mins(5)),
+        disk_wait: None,
         ..modelled::config(profile(&format!("p{slots}"), slots, 500), preset())
     }
 }
@@ -1302,7 +1301,7 @@ fn memory_is_set_aside_for_a_probe_while_it_runs() {
         let critical = engine.state().lines.last();
         let foreign = critical - needs - spare;
         step(&mut engine, Input::Sample(MemorySample { usage: foreign, working_set: foreign, hard: foreign, ..sample }));
-        let inspected = |mb| JobReport::Inspected(Inspection::Ready(media(mb)));
+        let inspected = |mb| JobReport::Inspected(Inspection::Ready(Box::new(media(mb))));
         // The first is probed, and now the second is being probed.
         let now = step(&mut engine, Input::Job(JobId(1), inspected(500)));
         assert_eq!(now.len(), usize::from(starts_at_once), "spare {spare}: {now:?}");

@@ -655,6 +655,38 @@ fn a_full_disk_fails_the_job_with_that_reason_and_leaves_nothing_half_made() {
 }
 
 #[test]
+fn a_run_without_a_screen_ends_when_the_disk_stays_full_and_the_next_one_goes_on_once_there_is_room() {
+    let world = World::new();
+    let input = world.put(&clips().noise(), "noise.mp4");
+    let preset = world
+        .write("large.yaml", "name: large\nvideo: { codec: libx264, preset: ultrafast, crf: 0 }\ncontainer: mp4\nthreads: 2\n");
+    let disk = match tmpfs(&world.path("out"), "9m") {
+        Ok(disk) => disk,
+        Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+    };
+    let mut command = world.run_command(["--disk-wait", "1s", "--preset"]);
+    command.arg(&preset).arg(&input);
+    let run = Live::start(command).finish();
+    assert_eq!(run.code(), Some(1), "{}", run.stderr);
+    // It began, filled the disk, and was not begun again where so much was known not to be enough.
+    assert_eq!((run.named("job_started").count(), run.named("job_finished").count()), (1, 0), "{}", run.stderr);
+    let wanted: Vec<_> = run.named("room_wanted").collect();
+    assert_eq!(wanted.len(), 1, "{wanted:?}");
+    assert_eq!(wanted[0]["folder"], world.path("out").to_str().expect("UTF-8"), "{}", wanted[0]);
+    let told = |words: &str| run.stderr.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((told("no room: disk full"), told("no room for the next output for 1 s")), (1, 1), "{}", run.stderr);
+    assert!(told("free some space") >= 1 && told("what is not finished is kept") == 1, "{}", run.stderr);
+    assert_eq!(told("freed 0.0MB"), 0, "{}", run.stderr);
+    assert_eq!(run.summary()["jobs"]["unfinished"], 1);
+    drop(disk);
+
+    let run = Live::start(world.run_command([] as [&str; 0])).finish();
+    assert_eq!((run.code(), run.end_of("noise.mp4")), (Some(0), "done"), "{}", run.stderr);
+    assert_eq!(run.end_event_of("noise.mp4")["attempts"], 1, "the full disk has used no try");
+    world.assert_no_leftovers();
+}
+
+#[test]
 fn a_queue_waits_for_room_on_a_full_disk_and_goes_on_when_there_is_some() {
     let world = World::new();
     for name in ["1.mp4", "2.mp4", "3.mp4"] {

@@ -38,6 +38,7 @@ pub fn config(slots: u32, governor: bool) -> EngineConfig {
         retries: 2,
         timeout: None,
         stall: Some(Duration::from_mins(1)),
+        disk_wait: None,
         governor,
         learned: plimsoll::engine::estimate::Learned::default(),
         version: "bench".to_owned(),
@@ -121,7 +122,7 @@ impl Yard {
                 }
                 Effect::Persist(event) => Input::Persisted(event.seq),
                 Effect::Page { limit } => self.page(limit as u64),
-                Effect::Inspect { job, .. } => Input::Job(job, JobReport::Inspected(Inspection::Ready(media()))),
+                Effect::Inspect { job, .. } => Input::Job(job, JobReport::Inspected(Inspection::Ready(Box::new(media())))),
                 Effect::Spawn(order) => {
                     Input::Job(order.job, JobReport::Spawned { pid: 1000 + order.job.0 as u32, command: String::new() })
                 }
@@ -235,8 +236,10 @@ fn media() -> MediaInfo {
             height: 1080,
             pixel_format: "yuv420p".to_owned(),
             fps: 25.0,
+            ..VideoStream::default()
         }),
         audio: None,
+        ..MediaInfo::default()
     }
 }
 

@@ -301,6 +301,9 @@ pub struct Options {
     /// Where outputs go [default: plimsoll-out].
     #[arg(short, long, global = true, value_name = "DIR", env = "PLIMSOLL_OUT", value_hint = ValueHint::DirPath)]
     pub out: Option<PathBuf>,
+    /// Put all outputs into that folder itself, without the folders that their inputs lie in.
+    #[arg(long, global = true, env = "PLIMSOLL_FLAT", action = ArgAction::SetTrue, value_parser = parse_switch)]
+    pub flat: bool,
     /// Memory to use at most: a size such as 1.5GB, or auto = what the container or the machine has.
     #[arg(long, global = true, value_name = "SIZE|auto", env = "PLIMSOLL_BUDGET", value_parser = parse_budget)]
     pub budget: Option<BudgetChoice>,
@@ -316,7 +319,11 @@ pub struct Options {
     /// A job may go this long without progress, CPU use and growth; 0 = as long as it wants [default: 60s].
     #[arg(long, global = true, value_name = "DUR", env = "PLIMSOLL_STALL", value_parser = parse_duration)]
     pub stall: Option<Duration>,
-    /// Where the record and the logs are kept [default: `$XDG_STATE_HOME/plimsoll`].
+    /// A run without a screen that can start nothing for want of room on disk, with nothing at work, ends after this long and
+    /// keeps its queue; 0 = at once [default: 10m].
+    #[arg(long, global = true, value_name = "DUR", env = "PLIMSOLL_DISK_WAIT", value_parser = parse_duration)]
+    pub disk_wait: Option<Duration>,
+    /// Where the record and the logs are kept [default: `$XDG_STATE_HOME/plimsoll`, else the nearest place that can be written].
     #[arg(long, global = true, value_name = "DIR", env = "PLIMSOLL_STATE_DIR", value_hint = ValueHint::DirPath)]
     pub state_dir: Option<PathBuf>,
     /// The ffmpeg to use, or the folder it is in.

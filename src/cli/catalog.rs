@@ -58,7 +58,7 @@ pub fn presets_list(paths: &SearchPaths) -> String {
         Ok(preset) => vec![
             short_name(&row.name, DEFAULT_PRESET),
             preset.video.as_ref().map_or_else(|| "-".to_owned(), video_short),
-            preset.audio.as_ref().map_or_else(|| "-".to_owned(), audio_words),
+            preset.audio.as_ref().map_or_else(|| "-".to_owned(), audio_short),
             preset.container.to_string(),
             preset.threads.to_string(),
         ],
@@ -222,13 +222,16 @@ fn video_words(plan: &VideoPlan) -> String {
     parts.join(", ")
 }
 
+fn audio_short(plan: &AudioPlan) -> String {
+    plan.bitrate.map_or_else(|| plan.codec.to_string(), |bitrate| format!("{} {}", plan.codec, bitrate_yaml(bitrate)))
+}
+
 fn audio_words(plan: &AudioPlan) -> String {
     let tracks = match plan.tracks {
         Tracks::Best => "the default track",
         Tracks::All => "all tracks",
     };
-    let bitrate = plan.bitrate.map(|bitrate| format!(" {}", bitrate_yaml(bitrate))).unwrap_or_default();
-    format!("{}{bitrate}, {tracks}", plan.codec)
+    format!("{}, {tracks}", audio_short(plan))
 }
 
 /// What becomes of damage, subtitles, colours and the like, as comments.
@@ -391,11 +394,11 @@ mod tests {
         for (name, idea) in [
             (
                 "web-720p",
-                "# picture: libx264, preset medium, crf 23, at most 720 pixels high, yuv420p\n# sound: aac 128k\n# file: NAME.web-720p.mp4 (ffmpeg's mp4 format)\n# 2 threads, pinned",
+                "# picture: libx264, preset medium, crf 23, at most 720 pixels on the short side, yuv420p\n# sound: aac 128k, the default track\n# file: NAME.web-720p.mp4 (ffmpeg's mp4 format)\n# 2 threads, pinned",
             ),
             (
                 "audio-m4a",
-                "# picture: none\n# sound: aac 160k\n# file: NAME.audio-m4a.m4a (ffmpeg's ipod format)\n# 1 thread, pinned",
+                "# picture: none\n# sound: aac 160k, the default track\n# file: NAME.audio-m4a.m4a (ffmpeg's ipod format)\n# 1 thread, pinned",
             ),
             ("thumbnails", "a contact sheet of 16 evenly spaced frames, 4 by 4\n# sound: none\n"),
         ] {

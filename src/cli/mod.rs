@@ -5,6 +5,7 @@ pub mod args;
 pub mod catalog;
 pub mod compare;
 pub mod demo;
+mod descriptors;
 pub mod doctor;
 pub mod foresee;
 pub mod neighbour;
@@ -16,6 +17,7 @@ pub mod replay;
 pub mod run;
 pub mod session;
 mod signals;
+mod state_dir;
 
 use std::ffi::OsString;
 use std::io::{BufReader, IsTerminal as _, Write as _};
@@ -121,16 +123,25 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Some(Command::LoadJob(args)) => load_job(&args),
         Some(Command::Profiles { action }) => profiles(action.unwrap_or(ProfilesAction::List), cli.options.budget),
         Some(Command::Presets { action }) => presets(action.unwrap_or(PresetsAction::List)),
-        Some(Command::Doctor(args)) => examine(&args, &options::resolve(cli.options, matches)?),
-        Some(Command::Compare(args)) => compare::run(&args, options::resolve(cli.options, matches)?),
-        Some(Command::Plan(args)) => plan::run(&args, &options::resolve(cli.options, matches)?),
-        Some(Command::Replay(args)) => replay::run(&args, &options::resolve(cli.options, matches)?),
-        Some(Command::Demo(args)) => demo::run(&args, options::resolve(cli.options, matches)?),
+        Some(Command::Doctor(args)) => examine(&args, &resolve(cli.options, matches)?),
+        Some(Command::Compare(args)) => compare::run(&args, resolve(cli.options, matches)?),
+        Some(Command::Plan(args)) => plan::run(&args, &resolve(cli.options, matches)?),
+        Some(Command::Replay(args)) => replay::run(&args, &resolve(cli.options, matches)?),
+        Some(Command::Demo(args)) => demo::run(&args, resolve(cli.options, matches)?),
         Some(Command::Run(args)) => {
-            run::run(&options::resolve(cli.options, matches)?, &args.paths, Wish::Lines { json: args.json, summary: true })
+            run::run(&resolve(cli.options, matches)?, &args.paths, Wish::Lines { json: args.json, summary: true })
         }
-        None => run::run(&options::resolve(cli.options, matches)?, &cli.paths, Wish::Console),
+        None => run::run(&resolve(cli.options, matches)?, &cli.paths, Wish::Console),
     }
+}
+
+/// Every option with its value in force; what the operator should know of it is told at once.
+fn resolve(options: args::Options, matches: &clap::ArgMatches) -> Result<Resolved, Usage> {
+    let resolved = options::resolve(options, matches)?;
+    if let Some(remark) = &resolved.remark {
+        tell(&format!("plimsoll: {remark}\n"));
+    }
+    Ok(resolved)
 }
 
 fn search_paths() -> SearchPaths {

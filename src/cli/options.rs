@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use super::Usage;
 use super::args::Options;
+use super::{Usage, state_dir};
 use crate::config::search::{self, SearchPaths};
 use crate::config::settings::{self, BudgetChoice, ColorChoice, KeySetting, Settings, ThemeChoice};
 use crate::domain::preset::Preset;
@@ -25,6 +25,7 @@ pub const DEFAULT_PRESET: &str = "web-720p";
 const DEFAULT_OUT: &str = "plimsoll-out";
 const DEFAULT_RETRIES: u32 = 2;
 const DEFAULT_STALL: Duration = Duration::from_mins(1);
+const DEFAULT_DISK_WAIT: Duration = Duration::from_mins(10);
 
 /// Every option with its value in force.
 #[allow(clippy::struct_excessive_bools)] // independent options, each with its own meaning
@@ -40,6 +41,8 @@ pub struct Resolved {
     pub out: PathBuf,
     /// Memory to use at most; `None` = what the profile says, else what there is.
     pub budget: Option<Bytes>,
+    /// All outputs go into that folder itself.
+    pub flat: bool,
     /// Outputs that are there are replaced.
     pub overwrite: bool,
     /// Further tries.
@@ -48,6 +51,8 @@ pub struct Resolved {
     pub timeout: Option<Duration>,
     /// Longest time without a sign of life.
     pub stall: Option<Duration>,
+    /// How long a run without a screen waits for room on disk before it ends; zero = not at all.
+    pub disk_wait: Duration,
     /// Folder of the record and of the logs, absolute.
     pub state_dir: PathBuf,
     /// The ffmpeg to use.
@@ -68,6 +73,8 @@ pub struct Resolved {
     pub governor: bool,
     /// Name, value and origin of each, as `doctor` shows them.
     pub origins: Vec<(String, String, String)>,
+    /// What the operator should know before anything runs.
+    pub remark: Option<String>,
 }
 
 /// Looks for the origin of values while they are merged.
@@ -126,8 +133,8 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
     let limit = |limit: Duration| (!limit.is_zero()).then_some(limit);
     let state = match (&options.state_dir, &settings.state_dir) {
         // Nobody needs a default where HOME is not set, as under cron and systemd.
-        (None, None) => default_state_dir()?,
-        _ => PathBuf::new(),
+        (None, None) => state_dir::choose(|name| std::env::var_os(name))?,
+        _ => state_dir::Chosen { folder: PathBuf::new(), remark: None },
     };
 
     let profile = merge.pick("profile", (options.profile, settings.profile), DEFAULT_PROFILE.to_owned(), String::clone);
@@ -137,11 +144,14 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
         BudgetChoice::Auto => "auto".to_owned(),
         BudgetChoice::Size(bytes) => bytes.to_string(),
     });
+    let flat = merge.pick("flat", (given("flat", options.flat), settings.flat), false, switch);
     let overwrite = merge.pick("overwrite", (given("overwrite", options.overwrite), settings.overwrite), false, switch);
     let retries = merge.pick("retries", (options.retries, settings.retries), DEFAULT_RETRIES, u32::to_string);
     let timeout = merge.pick("timeout", (options.timeout, settings.timeout), Duration::ZERO, duration);
     let stall = merge.pick("stall", (options.stall, settings.stall), DEFAULT_STALL, duration);
-    let state_dir = merge.pick("state_dir", (options.state_dir, settings.state_dir), state, path);
+    let at_once = |wait: &Duration| if wait.is_zero() { "at once".to_owned() } else { format!("{} s", wait.as_secs_f64()) };
+    let disk_wait = merge.pick("disk_wait", (options.disk_wait, settings.disk_wait), DEFAULT_DISK_WAIT, at_once);
+    let state_dir = merge.pick("state_dir", (options.state_dir, settings.state_dir), state.folder, path);
     let ffmpeg = merge.pick("ffmpeg", (options.ffmpeg.map(Some), settings.ffmpeg.map(Some)), None, optional);
     let log_file = merge.pick("log_file", (options.log_file.map(Some), settings.log_file.map(Some)), None, optional);
     let color = merge
@@ -161,10 +171,12 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
             BudgetChoice::Auto => None,
             BudgetChoice::Size(bytes) => Some(bytes),
         },
+        flat,
         overwrite,
         retries,
         timeout: limit(timeout),
         stall: limit(stall),
+        disk_wait,
         state_dir: here.join(state_dir),
         ffmpeg,
         log_file,
@@ -175,6 +187,7 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
         keys,
         governor: !naive,
         origins: merge.origins,
+        remark: state.remark,
     })
 }
 
@@ -204,13 +217,6 @@ const fn theme_word(theme: ThemeChoice) -> &'static str {
         ThemeChoice::HighContrast => "high-contrast",
         ThemeChoice::Mono => "mono",
     }
-}
-
-/// `$XDG_STATE_HOME/plimsoll`, else `~/.local/state/plimsoll`.
-fn default_state_dir() -> Result<PathBuf, Usage> {
-    xdg_folder("XDG_STATE_HOME", ".local/state").ok_or_else(|| {
-        Usage("neither XDG_STATE_HOME nor HOME is set; say where to keep the record with --state-dir DIR".to_owned())
-    })
 }
 
 /// Our folder below an XDG base folder; relative settings do not count, as the XDG rules say.

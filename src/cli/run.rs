@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::Result;
 
-use super::Usage;
 use super::compare::aside::Aside;
 use super::options::Resolved;
 use super::session::{Front, Session, has_terminal};
+use super::{Usage, descriptors};
 use crate::config::settings::{ColorChoice, ThemeChoice};
 use crate::config::{queue, search};
 use crate::domain::command::Command;
@@ -68,7 +68,11 @@ pub fn session(
     commands: Vec<Command>,
     wish: Wish,
 ) -> Result<Session, Usage> {
-    let profile = resolved.load_profile()?;
+    let mut profile = resolved.load_profile()?;
+    let mut profiles = resolved.all_profiles(&profile);
+    if let Some(remark) = descriptors::fit(descriptors::raise(), &mut profile, &mut profiles)? {
+        super::tell(&format!("plimsoll: {remark}\n"));
+    }
     let (preset, presets) = resolved.load_presets()?;
     let mut front = front(resolved, &profile, wish);
     let aside = Aside::default();
@@ -76,13 +80,15 @@ pub fn session(
         options.lookup.compare = Some(aside.clone().maker(resolved.clone(), preset.clone()));
     }
     let engine = EngineConfig {
-        profiles: resolved.all_profiles(&profile),
+        profiles,
         profile,
         presets: presets.clone(),
         preset,
         retries: resolved.retries,
         timeout: resolved.timeout,
         stall: resolved.stall,
+        // Where somebody looks on, it is for them to say how long it is worth waiting.
+        disk_wait: matches!(front, Front::Lines { .. }).then_some(resolved.disk_wait),
         governor: resolved.governor,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         learned: Learned::default(),
@@ -91,6 +97,7 @@ pub fn session(
     let host = HostConfig {
         state_dir: resolved.state_dir.clone(),
         out: resolved.out.clone(),
+        flat: resolved.flat,
         overwrite: resolved.overwrite,
         presets,
         ffmpeg,
@@ -177,8 +184,12 @@ pub(super) fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<(Path
         let name = preset.unwrap_or_else(|| default.clone());
         let Some(preset) = presets.get(&name) else { continue };
         // What cannot be taken is told by the run.
-        scan::find(&paths, preset, &resolved.out, &mut |path, found| {
-            files.extend(found.ok().map(|_| (path.to_owned(), name.clone())));
+        let request = scan::Request { paths: &paths, preset, out: &resolved.out, record: &|_| None };
+        let mut seen = std::collections::BTreeSet::new();
+        scan::find(&request, &mut |path, found| {
+            if found.is_ok() && seen.insert(scan::input_key(path)) {
+                files.push((path.to_owned(), name.clone()));
+            }
         });
     }
     Ok(files)

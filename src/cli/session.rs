@@ -94,10 +94,12 @@ impl Session {
         let logger = log_file.map(|file| {
             let (link, sink): (Link, Box<dyn Write + Send>) = (attacher.attach(), Box::new(BufWriter::new(file)));
             let sinks = Sinks { log: Some((sink, LineStyle::file())), ..Sinks::default() };
-            thread("log", move |runtime| runtime.block_on(headless::follow(link, Vec::new(), sinks)))
+            thread("log", Waits::Time, move |runtime| runtime.block_on(headless::follow(link, Vec::new(), sinks)))
         });
         let logger = logger.transpose()?;
-        let watcher = thread("watcher", move |runtime| runtime.block_on(headless::follow(watcher, Vec::new(), Sinks::default())))?;
+        let watcher = thread("watcher", Waits::Time, move |runtime| {
+            runtime.block_on(headless::follow(watcher, Vec::new(), Sinks::default()))
+        })?;
         if let Some(watch) = self.watch {
             let link = attacher.attach();
             std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch(link)).wrap_err("cannot start a thread")?;
@@ -111,7 +113,8 @@ impl Session {
             options.lookup.log = Some(Arc::new(move |job, attempt| logs.read(job, attempt)));
         }
         let aside = self.aside.clone();
-        let shown = thread("front", move |runtime| runtime.block_on(show(front, link, commands, &attacher, &aside)))?;
+        let waits = if is_console { Waits::Signals } else { Waits::Time };
+        let shown = thread("front", waits, move |runtime| runtime.block_on(show(front, link, commands, &attacher, &aside)))?;
         // The engine's thread closes the host: no child, no part is left when it has ended.
         engine.join().map_err(|_| eyre!("the engine has panicked; the lines above say where"))?;
         let shown = receive(&shown, &signalled);
@@ -130,12 +133,12 @@ impl Session {
                 if figures.jobs.unfinished > 0 && !self.is_demo {
                     text.push_str("plimsoll: what is not finished is kept; the next start goes on with it\n");
                 }
-                receive(&thread("summary", move |_| super::tell(&text))?, &signalled);
+                receive(&thread("summary", Waits::Time, move |_| super::tell(&text))?, &signalled);
             }
         }
         if !report.lost.is_empty() {
             let text = format!("plimsoll: {}\n", report.lost.join("\nplimsoll: "));
-            receive(&thread("losses", move |_| super::tell(&text))?, &signalled);
+            receive(&thread("losses", Waits::Time, move |_| super::tell(&text))?, &signalled);
         }
         let status = exit_status(signalled.load(Ordering::Relaxed), &report, queued);
         let went_well = |jobs: &JobCounts| jobs.done > 0 && jobs.out_of_memory == 0;
@@ -147,12 +150,24 @@ impl Session {
 /// How long the end waits, after a signal, for what is still being written.
 const AFTER_A_SIGNAL: Duration = Duration::from_secs(1);
 
+/// What a thread waits for beside what other threads send it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    /// The clock. Takes no descriptors.
+    Time,
+    /// The clock and signals.
+    Signals,
+}
+
 /// Does work on a thread with an event loop of its own; what comes of it is received.
 fn thread<T: Send + 'static>(
     name: &str,
+    waits: Waits,
     work: impl FnOnce(&tokio::runtime::Runtime) -> T + Send + 'static,
 ) -> Result<std::sync::mpsc::Receiver<T>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let builder = if waits == Waits::Signals { builder.enable_all() } else { builder.enable_time() };
+    let runtime = builder.build().wrap_err("cannot start an event loop")?;
     let (done, result) = std::sync::mpsc::channel();
     std::thread::Builder::new()
         .name(name.to_owned())
@@ -279,7 +294,7 @@ fn watch_signals(attacher: &Attacher, stops: bool) -> Result<Arc<AtomicI32>> {
     let first = Arc::new(AtomicI32::new(0));
     let (told, link) = (Arc::clone(&first), attacher.attach());
     let (ready, is_ready) = std::sync::mpsc::channel();
-    thread("signals", move |runtime| {
+    thread("signals", Waits::Signals, move |runtime| {
         runtime.block_on(async move {
             match Signals::listen(stops) {
                 Ok(signals) => {

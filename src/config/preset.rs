@@ -448,7 +448,7 @@ mod tests {
             (
                 "crf: 23",
                 "crv: 23",
-                "3:42: video.crv: unknown key; did you mean `crf`?; allowed: codec, preset, crf, bitrate, height, fps, pixel_format, tile",
+                "3:42: video.crv: unknown key; did you mean `crf`?; allowed: codec, preset, crf, bitrate, height, fps, pixel_format, tile, hdr, deinterlace, pixel_aspect",
             ),
             (
                 "libx264",

@@ -23,6 +23,8 @@ pub struct Settings {
     pub out: Option<PathBuf>,
     /// What may be used at most.
     pub budget: Option<BudgetChoice>,
+    /// Put all outputs into the folder itself.
+    pub flat: Option<bool>,
     /// Write over outputs that are there.
     pub overwrite: Option<bool>,
     /// Further tries of a failed job, 0 to 100.
@@ -31,6 +33,8 @@ pub struct Settings {
     pub timeout: Option<Duration>,
     /// Longest time without progress; zero = no limit.
     pub stall: Option<Duration>,
+    /// How long a run without a screen waits for room on disk; zero = not at all.
+    pub disk_wait: Option<Duration>,
     /// Folder of the queue's record.
     pub state_dir: Option<PathBuf>,
     /// The ffmpeg to run: a path, or a bare name to be looked for.
@@ -155,10 +159,12 @@ const KEYS: &[&str] = &[
     "preset",
     "out",
     "budget",
+    "flat",
     "overwrite",
     "retries",
     "timeout",
     "stall",
+    "disk_wait",
     "state_dir",
     "ffmpeg",
     "log_file",
@@ -209,7 +215,8 @@ fn settings<'d>(reader: &mut Reader<'d>, root: &Section<'d>, folder: &Path) -> S
         Ok(joined.to_str().unwrap_or(text).to_owned())
     };
     let mut flag = |key: &str| reader.typed::<bool>(root, key, "true or false", |_| Ok(()));
-    let (overwrite, ascii, plain, governor) = (flag("overwrite"), flag("ascii"), flag("plain"), flag("governor"));
+    let (flat, overwrite, ascii) = (flag("flat"), flag("overwrite"), flag("ascii"));
+    let (plain, governor) = (flag("plain"), flag("governor"));
     let keys = keys(reader, root);
     Settings {
         keys,
@@ -218,12 +225,14 @@ fn settings<'d>(reader: &mut Reader<'d>, root: &Section<'d>, folder: &Path) -> S
         preset: reader.parsed(root, "preset", "a preset's name or file", name_or_file),
         out: reader.parsed(root, "out", PATH, in_folder),
         budget: reader.parsed(root, "budget", "auto, or a size of 32MB or more, such as 2GB", str::parse),
+        flat,
         overwrite,
         retries: reader.typed::<u32>(root, "retries", "a whole number from 0 to 100", |retries| {
             if *retries <= 100 { Ok(()) } else { Err(format!("{retries} further tries")) }
         }),
         timeout: reader.parsed(root, "timeout", DURATION, duration),
         stall: reader.parsed(root, "stall", DURATION, duration),
+        disk_wait: reader.parsed(root, "disk_wait", "a duration such as 90s, 5m or 1h30m; 0 = not at all", duration),
         state_dir: reader.parsed(root, "state_dir", PATH, in_folder),
         ffmpeg: reader.parsed(root, "ffmpeg", PATH, |text| if text.contains('/') { in_folder(text) } else { path(text) }),
         log_file: reader.parsed(root, "log_file", PATH, in_folder),
@@ -280,7 +289,7 @@ mod tests {
 
     #[test]
     fn every_option_can_be_set_and_none_has_to_be() {
-        let text = "profile: safe\npreset: ./mine.yaml\nout: films\nbudget: 1.5GB\noverwrite: true\nretries: 2\ntimeout: 1h30m\nstall: 90\n\
+        let text = "profile: safe\npreset: ./mine.yaml\nout: films\nbudget: 1.5GB\nflat: true\noverwrite: true\nretries: 2\ntimeout: 1h30m\nstall: 90\ndisk_wait: 5m\n\
                     state_dir: /var/lib/plimsoll\nffmpeg: ffmpeg5\nlog_file: logs/x.log\ncolor: never\nascii: true\nplain: false\ngovernor: false\ntheme: high-contrast\nkeys:\n  cancel: X\n  help: [\"?\", 7]\n";
         let settings = parse(Path::new("/etc/p/settings.yaml"), text).expect("valid");
         let expected = Settings {
@@ -288,10 +297,12 @@ mod tests {
             preset: Some("/etc/p/./mine.yaml".to_owned()),
             out: Some("/etc/p/films".into()),
             budget: Some(BudgetChoice::Size(Bytes::mib(1536))),
+            flat: Some(true),
             overwrite: Some(true),
             retries: Some(2),
             timeout: Some(Duration::from_mins(90)),
             stall: Some(Duration::from_secs(90)),
+            disk_wait: Some(Duration::from_mins(5)),
             state_dir: Some("/var/lib/plimsoll".into()),
             ffmpeg: Some("ffmpeg5".into()),
             log_file: Some("/etc/p/logs/x.log".into()),
@@ -301,11 +312,11 @@ mod tests {
             governor: Some(false),
             theme: Some(ThemeChoice::HighContrast),
             keys: vec![
-                KeySetting { action: "cancel".to_owned(), at: (18, 3), keys: vec![("X".to_owned(), (18, 11))] },
+                KeySetting { action: "cancel".to_owned(), at: (19, 3), keys: vec![("X".to_owned(), (19, 11))] },
                 KeySetting {
                     action: "help".to_owned(),
-                    at: (19, 3),
-                    keys: vec![("?".to_owned(), (19, 10)), ("7".to_owned(), (19, 15))],
+                    at: (20, 3),
+                    keys: vec![("?".to_owned(), (20, 10)), ("7".to_owned(), (20, 15))],
                 },
             ],
         };
@@ -321,7 +332,7 @@ mod tests {
         for (text, message) in [
             (
                 "colour: never",
-                "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, budget, overwrite, retries, timeout, stall, state_dir, ffmpeg, log_file, color, ascii, plain, governor, theme, keys",
+                "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, budget, flat, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, ascii, plain, governor, theme, keys",
             ),
             ("color: pink", "1:8: color: unknown choice `pink`; allowed: auto, always or never"),
             ("budget: 0", "1:9: budget: `0` is too little for any job; allowed: auto, or a size of 32MB or more, such as 2GB"),
@@ -339,7 +350,7 @@ mod tests {
             ("out: \"\"", "1:6: out: is empty; allowed: a path written in full, or relative to the folder of this file"),
             (
                 "- a",
-                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, budget, overwrite, retries, timeout, stall, state_dir, ffmpeg, log_file, color, ascii, plain, governor, theme, keys",
+                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, budget, flat, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, ascii, plain, governor, theme, keys",
             ),
             ("theme: pink", "1:8: theme: unknown choice `pink`; allowed: dark, light, high-contrast or mono"),
             ("keys: [a]", "1:7: keys: a list is not a mapping; allowed: a mapping of actions to keys, such as cancel: X"),

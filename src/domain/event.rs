@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use super::job::{Damage, JobId, LogLevel, MediaInfo, Outcome, Rank, RejectReason
 use super::memory::{ELEVATED_SHARE, Level, Lines, Scope};
 use super::profile::{Profile, SlotLimit};
 use super::text::{as_text, as_text_option};
-use super::time::{Mono, Wall};
+use super::time::{Mono, Wall, span_words};
 use super::units::Bytes;
 
 /// Number of an event, rising by one from 1.
@@ -99,7 +100,7 @@ pub enum EventKind {
         /// The job.
         job: JobId,
         /// What it found.
-        media: MediaInfo,
+        media: Box<MediaInfo>,
         /// The peak that is expected of it.
         predicted_peak_bytes: Option<Bytes>,
         /// From how many finished jobs of its kind that is known; 0 = from the model alone.
@@ -322,6 +323,13 @@ pub enum EventKind {
     },
     /// Nobody waits for memory any more.
     AdmissionResumed,
+    /// There is no room for an output: told when room is first missing, and again every minute for as long as it is.
+    RoomWanted(RoomWanted),
+    /// What a job could not start or go on for want of is there, or the job wants it no more.
+    RoomFound {
+        /// The job.
+        job: JobId,
+    },
     /// A cleanup begins.
     CleanupStarted {
         /// Its number.
@@ -461,6 +469,50 @@ pub struct MemoryFigures {
     pub oom_kills: Option<u64>,
 }
 
+/// Room for an output that is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomWanted {
+    /// The job that looked for it last.
+    pub job: JobId,
+    /// Where: the folder of its output.
+    #[serde(with = "as_text")]
+    pub folder: PathBuf,
+    /// What its output needs at least; null = not known.
+    pub needs_bytes: Option<Bytes>,
+    /// What is free there; null = not known.
+    pub free_bytes: Option<Bytes>,
+    /// What is missing where, and what to do, in words.
+    pub reason: String,
+    /// Since when room is missing, in milliseconds.
+    pub waited_ms: u64,
+    /// The run ends after so many milliseconds unless something gets on; null = it waits for as long as it takes.
+    pub gives_up_ms: Option<u64>,
+}
+
+impl RoomWanted {
+    /// What is needed and what is free, in words; empty where it is not known.
+    pub fn figures(&self) -> String {
+        match (self.needs_bytes, self.free_bytes) {
+            (Some(needs), Some(free)) => format!("needs {}, {} free", needs.whole(), free.whole()),
+            (Some(needs), None) => format!("needs {}", needs.whole()),
+            (None, Some(free)) => format!("{} free", free.whole()),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// How long it has waited, and when the run gives up, in words.
+    pub fn patience(&self) -> String {
+        let span = |ms: u64| span_words(Duration::from_millis(ms));
+        let waited = if self.waited_ms < 1000 { String::new() } else { format!(" for {} now", span(self.waited_ms)) };
+        let ends = match self.gives_up_ms {
+            Some(0) => "; the run ends now".to_owned(),
+            Some(ms) => format!("; the run ends in {} unless there is room", span(ms)),
+            None => String::new(),
+        };
+        format!("waits{waited}{ends}")
+    }
+}
+
 /// How a run went, in figures.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
@@ -484,6 +536,9 @@ pub struct RunSummary {
     pub cleanups: u64,
     /// Bytes that the cleanups freed.
     pub freed_bytes: Bytes,
+    /// How many of the cleanups found nothing to free.
+    #[serde(default)]
+    pub cleanups_without_gain: u64,
     /// Times that a job had to wait for memory.
     pub holds: u64,
     /// Times that a job was stopped where it was for want of memory.
@@ -502,6 +557,9 @@ pub struct RunSummary {
 pub struct JobCounts {
     /// Output in place.
     pub done: u64,
+    /// How many of those done are of inputs that could not be decoded as a whole.
+    #[serde(default)]
+    pub damaged: u64,
     /// Output was in place already.
     pub already_done: u64,
     /// Failed, timed out or stalled.
@@ -575,7 +633,9 @@ impl EventKind {
             | Self::JobReady { job }
             | Self::JobRetried { job, .. }
             | Self::JobRemoved { job, .. }
+            | Self::RoomFound { job }
             | Self::AdmissionHeld { job, .. } => Some(*job),
+            Self::RoomWanted(wanted) => Some(wanted.job),
             Self::JobLogged { job, .. } | Self::CleanupStarted { job, .. } => *job,
             _ => None,
         }

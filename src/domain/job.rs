@@ -189,6 +189,13 @@ pub struct Finished {
     pub left_out: Vec<String>,
 }
 
+impl Finished {
+    /// It ended well, and not all of its input could be decoded.
+    pub const fn is_damaged(&self) -> bool {
+        self.outcome.is_success() && self.damage.is_some()
+    }
+}
+
 /// What of an input could not be decoded. The output was made of the rest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Damage {
@@ -198,6 +205,35 @@ pub struct Damage {
     pub frames: u64,
     /// The first cause, in words a person understands.
     pub cause: String,
+}
+
+impl Damage {
+    /// How much of it, in words: `1.2 s or 30 frames`. A frame is a picture or a block of sound.
+    pub fn extent(&self) -> String {
+        let seconds = (self.seconds >= 0.05).then(|| format!("{:.1} s", self.seconds));
+        let frames = match self.frames {
+            0 => None,
+            1 => Some("1 frame".to_owned()),
+            many => Some(format!("{many} frames")),
+        };
+        match (seconds, frames) {
+            (Some(seconds), Some(frames)) => format!("{seconds} or {frames}"),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => "a part".to_owned(),
+        }
+    }
+
+    /// How much of it where there is little room: `1.2 s lost`, `30 frames lost`.
+    pub fn short(&self) -> String {
+        let extent = self.extent();
+        format!("{} lost", extent.split(" or ").next().unwrap_or(&extent))
+    }
+
+    /// All of it, in words: `1.2 s or 30 frames could not be decoded: the input is cut off`.
+    pub fn words(&self) -> String {
+        let because = if self.cause.is_empty() { String::new() } else { format!(": {}", self.cause) };
+        format!("{} could not be decoded{because}", self.extent())
+    }
 }
 
 /// What the reason of a try says that the kernel ended for want of memory.

@@ -29,6 +29,7 @@ pub struct MediaInfo {
 /// What a file holds beside its picture and its sound.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub struct Extras {
     /// Every sound track, the chosen one included, in the order of the file.
     pub sounds: Vec<AudioStream>,

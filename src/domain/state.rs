@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::cleanup::{CleanupId, CleanupRecord, CleanupResult};
-use super::event::{Event, EventKind, JobCounts, MemoryFigures, RunSummary, Seq};
+use super::event::{Event, EventKind, JobCounts, MemoryFigures, RoomWanted, RunSummary, Seq};
 use super::job::{Exit, Finished, Job, JobId, LogLevel, LogLine, Outcome, Phase, Progress, Rank, Rejected};
 use super::memory::Lines;
 use super::profile::{LargeRule, Profile, SlotLimit};
@@ -65,6 +65,9 @@ pub struct State {
     pub available: Bytes,
     /// The job that waits for memory.
     pub held: Option<Held>,
+    /// The room for outputs that is missing.
+    #[serde(default)]
+    pub room: Option<RoomWanted>,
     /// What a profile that decides its slots itself aims at.
     #[serde(default)]
     pub decided: Option<Decided>,
@@ -99,6 +102,9 @@ pub struct Index {
     pub ended: BTreeSet<(u64, JobId)>,
     /// How many ended with each outcome, those that are not listed any more included.
     pub outcomes: BTreeMap<Outcome, u64>,
+    /// How many of those that ended well are of damaged inputs, those that are not listed any more included.
+    #[serde(default)]
+    pub damaged: u64,
     /// Rejected jobs that are not listed any more.
     #[serde(default)]
     pub rejected_unlisted: u64,
@@ -205,6 +211,9 @@ pub struct Totals {
     pub cleanups: u64,
     /// What they freed.
     pub freed: Bytes,
+    /// Those that freed nothing.
+    #[serde(default)]
+    pub cleanups_without_gain: u64,
     /// Times a job had to wait for memory.
     pub holds: u64,
     /// Times a job was stopped where it was for want of memory.
@@ -273,7 +282,7 @@ impl State {
             EventKind::QueueRestored { jobs, interrupted } => self.notice(restored_words(*jobs, *interrupted)),
             EventKind::JobInspected { job, media, predicted_peak_bytes, pixels, .. } => {
                 if let Some(job) = self.jobs.get_mut(job) {
-                    job.media = Some(media.clone());
+                    job.media = Some(media.as_ref().clone());
                     job.pixels = *pixels;
                     job.predicted_peak = *predicted_peak_bytes;
                 }
@@ -410,6 +419,8 @@ impl State {
                 self.held = Some(Held { job: *job, needs: *needs_bytes, free: *free_bytes });
             }
             EventKind::AdmissionResumed => self.held = None,
+            EventKind::RoomWanted(wanted) => self.room = Some(wanted.clone()),
+            EventKind::RoomFound { .. } => self.room = None,
             EventKind::CleanupStarted { cleanup, trigger, job, action, before_bytes } => {
                 if self.cleanups.len() == CLEANUPS_KEPT {
                     self.cleanups.pop_front();
@@ -429,6 +440,7 @@ impl State {
             EventKind::CleanupFinished { cleanup, before_bytes, after_bytes, freed_bytes, millis, verdict, .. } => {
                 self.totals.cleanups += 1;
                 self.totals.freed += *freed_bytes;
+                self.totals.cleanups_without_gain += u64::from(freed_bytes.is_next_to_nothing());
                 let result = CleanupResult {
                     before: *before_bytes,
                     after: *after_bytes,
@@ -471,6 +483,7 @@ impl State {
         let of = |outcome| self.index.outcomes.get(&outcome).copied().unwrap_or(0);
         JobCounts {
             done: of(Outcome::Done),
+            damaged: self.index.damaged,
             already_done: of(Outcome::AlreadyDone),
             failed: of(Outcome::Failed) + of(Outcome::TimedOut) + of(Outcome::Stalled),
             out_of_memory: of(Outcome::OutOfMemory),
@@ -556,6 +569,7 @@ impl State {
             Phase::Finished(finished) => {
                 self.index.ended.insert((self.seq.0, id));
                 *self.index.outcomes.entry(finished.outcome).or_default() += 1;
+                self.index.damaged += u64::from(finished.is_damaged());
                 job.ended_seq = self.seq.0;
             }
         }
@@ -603,6 +617,7 @@ impl State {
             }
             Phase::Finished(finished) => {
                 self.index.ended.remove(&(job.ended_seq, job.id));
+                self.index.damaged = self.index.damaged.saturating_sub(u64::from(finished.is_damaged()));
                 if let Some(count) = self.index.outcomes.get_mut(&finished.outcome) {
                     *count = count.saturating_sub(1);
                 }

@@ -184,6 +184,17 @@ pub mod as_seconds_option {
     }
 }
 
+/// A length of time as it is said: `41 s`, `10 min`, `3 min 20 s`, `2 h 5 min`. Parts of a second are left out.
+pub fn span_words(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (big, small, words) = match seconds {
+        0..60 => return format!("{seconds} s"),
+        60..3600 => (seconds / 60, seconds % 60, ("min", "s")),
+        _ => (seconds / 3600, seconds / 60 % 60, ("h", "min")),
+    };
+    if small == 0 { format!("{big} {}", words.0) } else { format!("{big} {} {small} {}", words.0, words.1) }
+}
+
 /// `00:41`, `1:02:33`, `12 d`: whole seconds, and days from a hundred hours on.
 pub fn clock(duration: Duration) -> String {
     let seconds = duration.as_secs();

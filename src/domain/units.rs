@@ -40,6 +40,11 @@ impl Bytes {
         self.0 as f64 / MIB as f64
     }
 
+    /// It is printed as 0.0 MB.
+    pub const fn is_next_to_nothing(self) -> bool {
+        self.0 < MIB / 20
+    }
+
     /// This size times `factor`, rounded to the nearest byte; negative factors give zero.
     #[must_use]
     pub fn scale(self, factor: f64) -> Self {

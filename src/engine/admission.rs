@@ -211,10 +211,11 @@ impl Engine {
         let (attempt, reserved_bytes) = (job.attempts + 1, self.set_aside(id));
         let (may_reach, parallelism) = (self.may_reach(id), self.parallelism_of(id));
         self.emit(EventKind::JobAdmitted { job: id, attempt, reserved_bytes });
-        let cleaning_until = self.config.governor.then(|| self.now.mono + super::CLEANUP_PATIENCE);
+        let is_cleaned_for = self.config.governor && !self.lacks_room();
+        let cleaning_until = is_cleaned_for.then(|| self.now.mono + super::CLEANUP_PATIENCE);
         // The admission is the last event made, and the record that has to be on disk.
         self.active.insert(id, Active { admitted: self.state.seq, cleaning_until, may_reach, parallelism, ..Active::default() });
-        if self.config.governor {
+        if is_cleaned_for {
             self.clean_before(id);
         }
     }
@@ -245,9 +246,8 @@ impl Engine {
                 env,
                 memory_limit,
                 scratch_limit: self.state.profile.as_ref().and_then(|profile| profile.scratch_limit),
+                room_known: self.room_known(id),
             };
-            let line = format!("Memory usage before processing: {:.1}MB", self.state.memory.working_set_bytes.as_mb());
-            self.log(Some(id), LogLevel::Memory, line);
             self.effects.push(Effect::Spawn(Box::new(order)));
             if let Some(active) = self.active.get_mut(&id) {
                 active.spawn_ordered = true;

@@ -242,13 +242,14 @@ impl Engine {
 
     fn continue_all(&mut self) {
         self.stands_still = false;
+        self.room_not_missing();
         for id in std::mem::take(&mut self.suspended) {
             // It may have been resumed or have ended meanwhile; then there is nothing to do.
             let _ = self.resume_job(id);
         }
     }
 
-    fn shutdown(&mut self) {
+    pub(super) fn shutdown(&mut self) {
         let first = !self.state.shutting_down;
         if first {
             self.emit(EventKind::ShutdownStarted);

@@ -1,8 +1,8 @@
 //! What hosts report of jobs, and every way a job ends.
 
-use std::time::Duration;
+use std::path::Path;
 
-use super::port::{Cause, Effect, ExitReport, Failure, Inspection, JobReport, Published};
+use super::port::{Cause, Effect, ExitReport, Failure, Inspection, JobReport, Lack, Published};
 use super::stall::Alive;
 use super::{Engine, retry};
 use crate::domain::event::EventKind;
@@ -12,8 +12,6 @@ use crate::domain::memory::JobVitals;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 
-/// Between two looks at a disk that is full.
-const ROOM_PAUSE: Duration = Duration::from_secs(5);
 /// Linux and macOS agree on this one.
 const SIGKILL: i32 = 9;
 
@@ -43,7 +41,7 @@ impl Engine {
                 let cause = if transient { Cause::Host } else { Cause::Input };
                 self.end_failed(id, Ending { outcome: Outcome::Failed, reason, cause, exit: None });
             }
-            JobReport::NoRoom { reason } => self.wait_for_room(id, reason),
+            JobReport::NoRoom(lack) => self.no_room(id, lack),
             JobReport::Progress(progress) => {
                 let memory_bytes = self.job(id).map_or(Bytes::ZERO, |job| job.memory);
                 self.emit(EventKind::JobProgressed {
@@ -58,6 +56,7 @@ impl Engine {
                     written_bytes: progress.written,
                 });
                 self.note_progress(id);
+                self.room_for_more(id);
             }
             JobReport::Log(lines) => {
                 for (level, text) in lines {
@@ -74,7 +73,10 @@ impl Engine {
         let Some(job) = self.job(id) else { return };
         // Jobs that ended since it was probed may have taught better.
         let (predicted_peak_bytes, attempt) = (self.expected(id).map(|estimate| estimate.peak), job.attempts);
+        let line = format!("Memory usage before processing: {:.1}MB", self.state.memory.working_set_bytes.as_mb());
+        self.log(Some(id), LogLevel::Memory, line);
         self.emit(EventKind::JobStarted { job: id, attempt, pid, predicted_peak_bytes, command: Some(command) });
+        self.room_at_start(id);
         let now = self.now.mono;
         let Some(active) = self.active.get_mut(&id) else { return };
         active.clock_from = now;
@@ -148,7 +150,8 @@ impl Engine {
         }
         let said = report.failure.unwrap_or_else(|| Failure { cause: Cause::Unknown, reason: "ffmpeg did not say why".to_owned() });
         let reason = match report.exit {
-            Exit::Code(0) => said.reason,
+            // The number says nothing beside a reason that lies with the disk.
+            Exit::Code(code) if code == 0 || said.cause == Cause::Room => said.reason,
             Exit::Code(code) => format!("{} (exit code {code})", said.reason),
             Exit::Signal(signal) => format!("ended by signal {signal}: {}", said.reason),
         };
@@ -176,20 +179,15 @@ impl Engine {
     }
 
     /// A full disk is no try: the job waits in its place and looks again. Only where no second try is wanted it ends.
-    fn wait_for_room(&mut self, id: JobId, reason: String) {
+    fn no_room(&mut self, id: JobId, lack: Lack) {
         if let Some(why) = self.active.get(&id).and_then(|active| active.doomed_why) {
             return self.end_stopped(id, why, None);
         }
-        let Some(attempt) = self.job(id).map(|job| job.attempts) else { return };
         if self.config.retries == 0 || self.state.shutting_down {
-            return self.end_failed(id, Ending { outcome: Outcome::Failed, reason, cause: Cause::Host, exit: None });
+            let ending = Ending { outcome: Outcome::Failed, reason: lack.reason, cause: Cause::Room, exit: None };
+            return self.end_failed(id, ending);
         }
-        self.active.remove(&id);
-        // Nor is anybody else's start: each would only find out the same.
-        self.room_at = self.now.mono + ROOM_PAUSE;
-        let delay_ms = ROOM_PAUSE.as_millis() as u64;
-        self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms, uncounted: true });
-        self.clean_after(id, false);
+        self.wait_for_room(id, lack, false);
     }
 
     /// A try has failed: another one, or the end.
@@ -200,6 +198,15 @@ impl Engine {
         if self.state.shutting_down {
             return self.requeue_uncounted(id, "plimsoll is ending");
         }
+        if ending.cause == Cause::Room && self.config.retries > 0 {
+            // What it had written is thrown away, but the disk is to blame.
+            let folder = job.output.as_deref().and_then(Path::parent).unwrap_or(Path::new(".")).to_owned();
+            let written = job.progress.map_or(Bytes::ZERO, |progress| progress.written);
+            let reason = format!("{} ({} was full after {})", ending.reason, path_text(&folder), written.whole());
+            self.log(Some(id), LogLevel::Warning, reason.clone());
+            return self.wait_for_room(id, Lack { folder, needs: None, free: None, reason }, true);
+        }
+        self.room_not_missing();
         if retry::is_worth_it(ending.cause, counted, self.config.retries) {
             let delay = retry::backoff(counted);
             let reason = ending.reason;
@@ -250,7 +257,7 @@ impl Engine {
         let reason = format!("its picture becomes {}x{} on the way: it starts anew in that size", larger.width, larger.height);
         self.requeue_uncounted(id, &reason);
         if !self.state.shutting_down {
-            self.inspected(id, Inspection::Ready(MediaInfo { video: Some(larger), ..media }));
+            self.inspected(id, Inspection::Ready(Box::new(MediaInfo { video: Some(larger), ..media })));
         }
         self.clean_after(id, false);
     }
@@ -267,6 +274,7 @@ impl Engine {
 
     fn finish(&mut self, id: JobId, ending: Ending, published: Option<Published>) {
         let active = self.active.remove(&id).unwrap_or_default();
+        self.forget_room(id);
         let Some(job) = self.job(id) else { return };
         let seconds = job.started_at.map_or(0.0, |started| self.now.mono.since(started).as_secs_f64());
         let (peak_memory_bytes, attempts) = (job.peak.max(active.host_peak), job.attempts);

@@ -12,6 +12,7 @@ pub mod ladder;
 pub mod levels;
 pub mod port;
 pub mod retry;
+mod room;
 mod samples;
 mod slots;
 mod timers;
@@ -52,6 +53,9 @@ pub struct EngineConfig {
     pub timeout: Option<Duration>,
     /// A job may go this long without progress, CPU use and growth; `None` = as long as it wants.
     pub stall: Option<Duration>,
+    /// A run that could start nothing for want of room on disk for this long, with nothing at work, ends and keeps its queue;
+    /// `None` = it waits for as long as it takes.
+    pub disk_wait: Option<Duration>,
     /// False = the naive baseline: slots and sizes only, no cleanups.
     pub governor: bool,
     /// plimsoll's version, for the record.
@@ -172,6 +176,10 @@ pub struct Engine {
     suspending: Vec<(ClientId, RequestId)>,
     /// A disk was full: nobody is started before then.
     room_at: Mono,
+    /// Room for outputs that is missing.
+    lacking: Option<room::Lacking>,
+    /// How much a try of a job had written when the disk was full.
+    filled: BTreeMap<JobId, Bytes>,
     /// Asked to end a second time: what only tidies, checks or is about to start is not waited for.
     hurries: bool,
     over: bool,
@@ -204,6 +212,8 @@ impl Engine {
             stands_still: false,
             suspending: Vec::new(),
             room_at: Mono::START,
+            lacking: None,
+            filled: BTreeMap::new(),
             hurries: false,
             over: false,
         }
@@ -239,6 +249,7 @@ impl Engine {
             Input::CleanupDone(cleanup, result) => self.cleanup_done(cleanup, result),
             Input::Persisted(seq) => self.persisted = self.persisted.max(seq),
             Input::Fault { what, detail } => self.emit(EventKind::Fault { what, detail }),
+            Input::Note { level, text } => self.log(None, level, text),
             Input::Wake => {}
         }
         self.timers();
@@ -338,6 +349,7 @@ impl Engine {
             seconds_over_high_water: self.state.time_over_line().as_secs_f64(),
             cleanups: totals.cleanups,
             freed_bytes: totals.freed,
+            cleanups_without_gain: totals.cleanups_without_gain,
             holds: totals.holds,
             stops: totals.stops,
             requeues: totals.requeues,

@@ -44,6 +44,13 @@ pub enum Input {
         /// Why, and what to do.
         detail: String,
     },
+    /// Something of the host that the operator should know, and that is no trouble.
+    Note {
+        /// How much it matters.
+        level: LogLevel,
+        /// A line for the log of the run.
+        text: String,
+    },
     /// The time of `Engine::wake_at` has come.
     Wake,
 }
@@ -125,10 +132,7 @@ pub enum JobReport {
         transient: bool,
     },
     /// Answer to [`Effect::Spawn`]: there is no room for its output for now. Nothing was tried.
-    NoRoom {
-        /// How much is missing where, in words.
-        reason: String,
-    },
+    NoRoom(Lack),
     /// ffmpeg reported how far it is.
     Progress(Progress),
     /// Lines of its log, sanitised, oldest first.
@@ -143,7 +147,7 @@ pub enum JobReport {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Inspection {
     /// It can be run.
-    Ready(MediaInfo),
+    Ready(Box<MediaInfo>),
     /// Its output is in place, made from the same bytes with the same preset.
     AlreadyDone {
         /// The output.
@@ -179,13 +183,28 @@ pub struct Failure {
     pub reason: String,
 }
 
+/// Room for an output that is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lack {
+    /// Where: the folder of the output.
+    pub folder: PathBuf,
+    /// What the output needs at least; `None` = not known.
+    pub needs: Option<Bytes>,
+    /// What is free there; `None` = not known.
+    pub free: Option<Bytes>,
+    /// What is missing where, and what to do, in words.
+    pub reason: String,
+}
+
 /// Kind of cause of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The input is damaged, has changed, or the preset does not fit it: another try gives the same.
     Input,
-    /// Disk full, I/O error, folder gone: another try may work.
+    /// I/O error, folder gone, no memory: another try may work.
     Host,
+    /// The disk, a quota or the scratch limit is full: nothing is wrong with the job, it will work once there is room.
+    Room,
     /// ffmpeg failed and said nothing that tells why: another try may work.
     Unknown,
 }
@@ -234,6 +253,8 @@ pub struct SpawnOrder {
     pub memory_limit: Option<Bytes>,
     /// What all unfinished outputs together may hold on disk; `None` = no limit.
     pub scratch_limit: Option<Bytes>,
+    /// An earlier try had written this much when there was no room for more: the output needs more than that. Zero = not known.
+    pub room_known: Bytes,
 }
 
 /// What a cleanup acts on.

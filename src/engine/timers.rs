@@ -24,6 +24,7 @@ impl Engine {
             self.job_timers(id);
         }
         self.resume_when_nothing_runs();
+        self.room_timers();
     }
 
     fn end_backoffs(&mut self) {
@@ -94,7 +95,7 @@ impl Engine {
         let start = self.sample.is_none().then(|| Mono::START + BLIND_AFTER + std::time::Duration::from_millis(1));
         let start = start.filter(|at| *at > self.now.mono);
         let room = Some(self.room_at).filter(|at| *at > self.now.mono);
-        backoffs.chain(jobs).chain(cleanup).chain(blind).chain(start).chain(room).min()
+        backoffs.chain(jobs).chain(cleanup).chain(blind).chain(start).chain(room).chain(self.room_due()).min()
     }
 
     pub(super) fn note_paused(&mut self, id: JobId) {

@@ -239,13 +239,17 @@ fn status(state: &State) -> String {
     if let Some(held) = &state.held {
         out.push(format!("job {} waits: it needs {}, {} are free", held.job, held.needs.whole(), held.free.whole()));
     }
+    if let Some(wanted) = &state.room {
+        out.push(format!("job {} {}: {}", wanted.job, wanted.patience(), wanted.reason));
+    }
     if state.paused {
         out.push("the queue is held".to_owned());
     }
     let bad = counts.failed + counts.out_of_memory;
+    let damaged = if counts.damaged == 0 { String::new() } else { format!(" ({} of them with damage)", counts.damaged) };
     let waiting = counts.unfinished.saturating_sub(state.index.active.len() as u64);
     out.push(format!(
-        "{} running, {waiting} waiting, {} done, {bad} failed, {} rejected, {} cancelled",
+        "{} running, {waiting} waiting, {} done{damaged}, {bad} failed, {} rejected, {} cancelled",
         state.index.active.len(),
         counts.done + counts.already_done,
         counts.rejected,
@@ -272,6 +276,7 @@ fn phase(job: &Job, state: &State) -> String {
         Phase::Stopping { .. } => "being stopped".to_owned(),
         Phase::Finalizing => "its output is being checked".to_owned(),
         Phase::Rejected(why) => format!("not let in: {}", why.detail),
+        Phase::Finished(finished) if finished.is_damaged() => format!("{}, damaged", finished.outcome.word()),
         Phase::Finished(finished) => match &finished.reason {
             Some(reason) => format!("{}: {reason}", finished.outcome.word()),
             None => finished.outcome.word().to_owned(),
@@ -314,6 +319,12 @@ fn job(job: &Job, state: &State) -> String {
         memory = format!("{memory}, {} reserved", job.reserved.whole());
     }
     out.push(memory);
+    if let Phase::Finished(finished) = &job.phase {
+        out.extend(finished.damage.as_ref().map(|damage| format!("damage: {}", damage.words())));
+        if !finished.left_out.is_empty() {
+            out.push(format!("left out: {}", finished.left_out.join(", ")));
+        }
+    }
     out.join("\n")
 }
 

@@ -122,17 +122,25 @@ impl Lines {
                 let left = eta_seconds.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
                 line(LogLevel::Info, Some(number(*job)), format!("{share} % at {speed:.2}x, {}{left}", memory_bytes.whole()))
             }
-            EventKind::JobLogged { level: LogLevel::Info, .. } if !self.verbose => Vec::new(),
+            EventKind::JobLogged { job: Some(_), level: LogLevel::Info, .. } if !self.verbose => Vec::new(),
             EventKind::JobLogged { job: Some(job), level, text } => {
                 let job = if *level >= LogLevel::Warning { self.named(*job) } else { number(*job) };
                 line(*level, Some(job), text.clone())
             }
             EventKind::JobLogged { job: None, level, text } => line(*level, None, text.clone()),
-            EventKind::JobFinished { job, output, peak_memory_bytes, seconds, outcome, .. } if outcome.is_success() => {
+            EventKind::JobFinished { job, output, peak_memory_bytes, seconds, outcome, damage, left_out, .. }
+                if outcome.is_success() =>
+            {
                 self.told.remove(job);
                 let output = output.as_ref().map(|path| path_text(path)).unwrap_or_default();
                 let how = format!("{}: {output} in {seconds:.1} s, peak {}", outcome.word(), peak_memory_bytes.whole());
-                line(LogLevel::Info, Some(self.named(*job)), how)
+                let mut lines = line(LogLevel::Info, Some(self.named(*job)), how);
+                let damage = damage.as_ref().map(|damage| (LogLevel::Warning, format!("damage: {}", damage.words())));
+                let left_out = (!left_out.is_empty()).then(|| (LogLevel::Info, format!("left out: {}", left_out.join(", "))));
+                for (level, text) in damage.into_iter().chain(left_out) {
+                    lines.extend(line(level, Some(self.named(*job)), text));
+                }
+                lines
             }
             EventKind::JobAllowed { job, by_operator } => {
                 let who = if *by_operator { "the operator" } else { "the profile's limit" };
@@ -166,6 +174,12 @@ impl Lines {
                 Some(self.named(*job)),
                 format!("waiting: needs {}, {} free", needs_bytes.whole(), free_bytes.whole()),
             ),
+            EventKind::RoomWanted(wanted) => {
+                line(LogLevel::Warning, Some(self.named(wanted.job)), format!("no room: {}; {}", wanted.reason, wanted.patience()))
+            }
+            EventKind::RoomFound { job } => line(LogLevel::Info, Some(self.named(*job)), "waits for room no more".to_owned()),
+            // The summary counts those that found nothing to free.
+            EventKind::CleanupFinished { freed_bytes, .. } if freed_bytes.is_next_to_nothing() => Vec::new(),
             EventKind::CleanupFinished { action, freed_bytes, millis, .. } => line(
                 LogLevel::Memory,
                 None,
@@ -204,7 +218,7 @@ fn number(job: JobId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::Seq;
+    use crate::domain::event::{RoomWanted, Seq};
     use crate::domain::units::Bytes;
 
     fn event(kind: EventKind) -> Event {
@@ -237,5 +251,44 @@ mod tests {
         let line = lines.of(&event(said)).remove(0);
         let style = LineStyle { color: true, full_time: false, zone: TimeZone::UTC };
         assert_eq!(style.render(&line), "12:03:58 \x1b[31mERROR #3 a␊b.mp4: failed: no\x1b[0m");
+    }
+
+    #[test]
+    fn missing_room_is_told_with_what_is_needed_what_is_free_where_and_what_follows() {
+        let wanted = |waited_ms, gives_up_ms| {
+            EventKind::RoomWanted(RoomWanted {
+                job: JobId(3),
+                folder: "/out".into(),
+                needs_bytes: Some(Bytes::mib(8)),
+                free_bytes: Some(Bytes::mib(6)),
+                reason: "disk full: /out has 6 MB free and the output needs about 8 MB; free some space".to_owned(),
+                waited_ms,
+                gives_up_ms,
+            })
+        };
+        let told = |kind| Lines::default().of(&event(kind)).remove(0).text;
+        assert_eq!(
+            told(wanted(60_000, Some(540_000))),
+            "no room: disk full: /out has 6 MB free and the output needs about 8 MB; free some space; waits for 1 min now; \
+             the run ends in 9 min unless there is room"
+        );
+        assert!(told(wanted(0, None)).ends_with("free some space; waits"));
+        assert!(told(wanted(0, Some(0))).ends_with("the run ends now"));
+    }
+
+    #[test]
+    fn a_cleanup_that_found_nothing_to_free_is_left_to_the_summary() {
+        let cleaned = |freed_bytes| EventKind::CleanupFinished {
+            cleanup: crate::domain::cleanup::CleanupId(1),
+            action: crate::domain::cleanup::CleanupAction::TrimHeap,
+            before_bytes: Bytes::mib(10),
+            after_bytes: Bytes::mib(10),
+            freed_bytes,
+            millis: 1,
+            verdict: crate::domain::cleanup::CleanupVerdict::Futile,
+        };
+        let lines = |freed| Lines::default().of(&event(cleaned(freed))).into_iter().map(|line| line.text).collect::<Vec<_>>();
+        assert_eq!((lines(Bytes::ZERO), lines(Bytes(9999))), (Vec::new(), Vec::new()));
+        assert_eq!(lines(Bytes::mib(1)), ["cleanup: trim heap freed 1.0MB in 1 ms"]);
     }
 }

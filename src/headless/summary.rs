@@ -6,6 +6,10 @@ use crate::domain::event::{JobCounts, RunSummary};
 pub fn render(summary: &RunSummary) -> String {
     let counts = counts(&summary.jobs);
     let kills = if summary.oom_kills == 0 { String::new() } else { format!("\n  oom kills      {}", summary.oom_kills) };
+    let futile = match summary.cleanups_without_gain {
+        0 => String::new(),
+        futile => format!(" ({futile} of them found nothing to free)"),
+    };
     let slots = summary.at_once.as_ref().map(|words| format!("\n\x20 at once        {words}")).unwrap_or_default();
     format!(
         "plimsoll: the run is over\n\
@@ -14,7 +18,7 @@ pub fn render(summary: &RunSummary) -> String {
          \x20 peak           {} of {} (with file cache {})\n\
          \x20 budget from    {}\n\
          \x20 over the line  {:.1} s\n\
-         \x20 cleanups       {}, freed {:.1} MB\n\
+         \x20 cleanups       {}, freed {:.1} MB{futile}\n\
          \x20 took           {:.1} s{kills}\n",
         summary.profile,
         summary.peak_memory_bytes.whole(),
@@ -30,8 +34,12 @@ pub fn render(summary: &RunSummary) -> String {
 
 /// Jobs by how they ended, in words; those that there are.
 pub fn counts(jobs: &JobCounts) -> String {
+    let done = match jobs.damaged {
+        0 => "done".to_owned(),
+        damaged => format!("done ({damaged} of them with damage)"),
+    };
     let counts: Vec<String> = [
-        (jobs.done, "done"),
+        (jobs.done, done.as_str()),
         (jobs.already_done, "already done"),
         (jobs.failed, "failed"),
         (jobs.out_of_memory, "out of memory"),
@@ -63,12 +71,22 @@ mod tests {
             seconds: 41.25,
             seconds_over_high_water: 3.5,
             cleanups: 31,
+            cleanups_without_gain: 12,
             freed_bytes: Bytes::mib(812),
             ..RunSummary::default()
         });
-        for part in ["9 done, 1 failed, 2 rejected", "400 MB of 512 MB", "3.5 s", "31, freed 812.0 MB"] {
+        for part in
+            ["9 done, 1 failed, 2 rejected", "400 MB of 512 MB", "3.5 s", "31, freed 812.0 MB (12 of them found nothing to free)"]
+        {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         assert!(!text.contains("oom"), "{text}");
+    }
+
+    #[test]
+    fn those_done_of_damaged_inputs_are_counted_beside_those_done() {
+        let jobs = JobCounts { done: 38, damaged: 2, failed: 1, ..JobCounts::default() };
+        assert_eq!(counts(&jobs), "38 done (2 of them with damage), 1 failed");
+        assert_eq!(counts(&JobCounts { done: 38, ..JobCounts::default() }), "38 done");
     }
 }

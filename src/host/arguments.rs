@@ -12,7 +12,7 @@ use std::process::Command;
 use ffmpeg_sidecar::command::FfmpegCommand;
 
 use super::tracks::{self, Chosen, Unfit};
-use super::{picture, sound};
+use super::{mark, picture, sound};
 use crate::domain::media::{MediaInfo, VideoStream};
 use crate::domain::preset::{AudioCodec, Container, Hdr, Location, Preset, VideoCodec, VideoPlan};
 use crate::domain::text::sanitise;
@@ -28,8 +28,6 @@ pub const LONG_LOOK: [&str; 4] = ["-probesize", "50000000", "-analyzeduration", 
 const TIME_BASE: &str = "1:240000";
 /// The same for MPEG-4, whose time base ends at 65535.
 const COARSE_TIME_BASE: &str = "1:60000";
-/// What every output is marked with, so that no later run takes it for an input.
-pub const MARK: &str = "plimsoll";
 /// Longest title or name of a track that is carried over, in bytes.
 const LONGEST_TEXT: usize = 400;
 /// Where programs are looked for when the environment names no place.
@@ -283,7 +281,8 @@ fn about(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) 
     if preset.location == Location::Keep {
         set("", "location", extras.location.as_deref());
     }
-    set("", mark_name(preset.container), Some(MARK));
+    let (place, tag) = mark_place(preset.container);
+    set(place, tag, Some(mark::MARK));
     if chosen.picture.is_some() {
         set(":s:v:0", "language", job.media.video.as_ref().and_then(|video| video.language.as_deref()));
     }
@@ -313,14 +312,15 @@ fn about(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) 
     }
 }
 
-/// The tag that a muxer writes under `+bitexact`, found by trying each.
-const fn mark_name(container: Container) -> &'static str {
+/// Where a muxer writes the mark under `+bitexact`, found by trying each: the place and the tag. [`mark`] reads it there.
+const fn mark_place(container: Container) -> (&'static str, &'static str) {
     match container {
-        Container::Mp4 | Container::M4a => "encoding_tool",
-        Container::Mov => "comment",
-        Container::Mkv | Container::Webm => "ENCODED_BY",
-        Container::Ts => "service_provider",
-        Container::Jpg => "comment",
+        Container::Mp4 | Container::M4a => ("", "encoding_tool"),
+        Container::Mov => (":s", "handler_name"),
+        Container::Mkv | Container::Webm => ("", "encoded_by"),
+        Container::Ts => ("", "service_provider"),
+        // A picture is never taken for an input.
+        Container::Jpg => ("", "comment"),
     }
 }
 

@@ -152,7 +152,7 @@ impl Course {
                 self.held = None;
                 kept.push(event.clone());
             }
-            EventKind::InputSkipped { .. } | EventKind::Fault { .. } => {
+            EventKind::InputSkipped { .. } | EventKind::Fault { .. } | EventKind::RoomWanted(_) => {
                 if self.troubles.take(now, 0) {
                     kept.push(event.clone());
                 }

@@ -37,8 +37,16 @@ const fn ends(text: &'static str, cause: Cause, words: &'static str) -> Pattern 
 
 /// The most telling first: ffmpeg follows the first cause with a tail of consequences.
 const PATTERNS: &[Pattern] = &[
-    ends("no space left on device", Cause::Host, "disk full while writing the output; free space, then retry"),
-    ends("disk quota exceeded", Cause::Host, "disk quota used up while writing the output; free space, then retry"),
+    ends(
+        "no space left on device",
+        Cause::Room,
+        "disk full while writing the output; free some space or choose another folder with --out",
+    ),
+    ends(
+        "disk quota exceeded",
+        Cause::Room,
+        "disk full: the quota was used up while writing the output; free some space or choose another folder with --out",
+    ),
     ends("read-only file system", Cause::Host, "the output folder is on a read-only file system: {}"),
     ends("file too large", Cause::Input, "the output grew over the size limit: {}"),
     ends("stale file handle", Cause::Host, "a network file system went away: {}"),
@@ -323,7 +331,10 @@ mod tests {
             "[error] Error writing trailer of /out/x: Invalid argument",
             "Conversion failed!",
         ];
-        assert_eq!(reason(&lines, 1), (Cause::Host, "disk full while writing the output; free space, then retry".into()));
+        assert_eq!(
+            reason(&lines, 1),
+            (Cause::Room, "disk full while writing the output; free some space or choose another folder with --out".into())
+        );
     }
 
     #[test]

@@ -17,6 +17,9 @@ use crate::domain::text::{path_text, sanitise};
 /// The oldest ffmpeg that understands every option plimsoll gives it (`-fps_mode` came with it).
 pub const OLDEST: (u32, u32) = (5, 1);
 
+/// Where programs stand on the systems that there are.
+const STANDARD_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/snap/bin:/opt/homebrew/bin";
+
 /// An ffmpeg that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ffmpeg {
@@ -76,7 +79,8 @@ impl Search {
     pub fn from_env(explicit: Option<PathBuf>) -> Self {
         Self {
             explicit,
-            path: std::env::var_os("PATH").unwrap_or_default(),
+            // An environment without it, as of some schedulers, means the usual places.
+            path: std::env::var_os("PATH").filter(|path| !path.is_empty()).unwrap_or_else(|| STANDARD_PATH.into()),
             data: data_bin(std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME")),
             beside: ffmpeg_sidecar::paths::sidecar_path().ok(),
         }

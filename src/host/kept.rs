@@ -26,10 +26,19 @@ impl ReadError {
     }
 }
 
-/// A file kept open. `/proc` and cgroup files are made anew by the kernel each time they are read from the start.
+/// With fewer descriptors than this none is kept open.
+pub const FEW: u64 = 128;
+
+/// Files may be kept open: there are descriptors enough.
+fn may_keep() -> bool {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.is_none_or(|most| most >= FEW)
+}
+
+/// A file kept open, or opened for each reading where descriptors are few. `/proc` and cgroup files are made anew by the
+/// kernel each time they are read from the start.
 #[derive(Debug)]
 pub struct KeptFile {
-    file: File,
+    file: Option<File>,
     path: PathBuf,
     buffer: Vec<u8>,
 }
@@ -38,7 +47,7 @@ impl KeptFile {
     /// Opens `path` for reading.
     pub fn open(path: PathBuf) -> Result<Self, ReadError> {
         match File::open(&path) {
-            Ok(file) => Ok(Self { file, path, buffer: vec![0; 4096] }),
+            Ok(file) => Ok(Self { file: may_keep().then_some(file), path, buffer: vec![0; 4096] }),
             Err(source) => Err(ReadError { path, source }),
         }
     }
@@ -50,12 +59,15 @@ impl KeptFile {
 
     /// The whole text as it is now.
     pub fn read(&mut self) -> Result<&[u8], ReadError> {
+        let failed = |source| ReadError { path: self.path.clone(), source };
+        let opened = if self.file.is_none() { Some(File::open(&self.path).map_err(failed)?) } else { None };
+        let Some(file) = self.file.as_ref().or(opened.as_ref()) else { return Ok(&[]) };
         let mut filled = 0;
         loop {
             if filled == self.buffer.len() {
                 self.buffer.resize(filled * 2, 0);
             }
-            match self.file.read_at(&mut self.buffer[filled..], filled as u64) {
+            match file.read_at(&mut self.buffer[filled..], filled as u64) {
                 Ok(0) => return Ok(&self.buffer[..filled]),
                 Ok(read) => filled += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -30,6 +30,8 @@ pub mod loadjob;
 pub mod loggate;
 pub mod logread;
 pub mod machine;
+pub mod mark;
+pub mod naming;
 pub mod picture;
 pub mod probe;
 pub mod procfs;
@@ -43,6 +45,7 @@ pub mod rungroup;
 pub mod sampler;
 pub mod scan;
 pub mod scratch;
+pub mod sniff;
 pub mod sound;
 pub mod spawner;
 pub mod standstill;
@@ -52,6 +55,9 @@ pub mod supervisor;
 pub mod tally;
 pub mod tool;
 pub mod tracks;
+pub mod verify;
+pub mod walk;
+pub mod workplace;
 
 mod child;
 #[cfg(test)]

@@ -100,8 +100,8 @@ pub fn filters(plan: &VideoPlan, media: &MediaInfo, stream: &VideoStream, has_zs
     if !picture::has_known_pixels(stream) {
         chain.push("setsar=1".to_owned());
     }
-    let (from, to) = (source_tags(stream), target_tags(stream, made));
-    chain.push(scale(plan, stream, made, from, to, way));
+    let to = target_tags(stream, made);
+    chain.push(scale(plan, stream, made, to, way));
     if let Some(format) = format(plan, stream).filter(|_| matches!(way, ColourWay::Plain)) {
         // Right behind the filter that converts: nobody else would know the matrix.
         chain.push(format!("format={format}"));
@@ -119,7 +119,7 @@ pub fn filters(plan: &VideoPlan, media: &MediaInfo, stream: &VideoStream, has_zs
 }
 
 /// Scales to the made size whatever comes, without stretching it, and converts matrix and range.
-fn scale(plan: &VideoPlan, stream: &VideoStream, made: Picture, from: Option<Tags>, to: Tags, way: ColourWay) -> String {
+fn scale(plan: &VideoPlan, stream: &VideoStream, made: Picture, to: Tags, way: ColourWay) -> String {
     let (width, height) = (made.width, made.height);
     let (across, down) = made.pixel_shape;
     // `dar` is the shape as shown, of the frame that comes; `shape` that of a pixel that goes.
@@ -128,7 +128,7 @@ fn scale(plan: &VideoPlan, stream: &VideoStream, made: Picture, from: Option<Tag
         "scale=w='max(2,round(min({width},{height}*dar/({shape}))/2)*2)':h='max(2,round(min({height},{width}*({shape})/dar)/2)*2)'"
     );
     if way == ColourWay::Plain {
-        if let Some(from) = from {
+        if let Some(from) = source_tags(stream) {
             let _ = write!(text, ":in_color_matrix={}", from.matrix);
         }
         let _ = write!(text, ":out_color_matrix={}", to.matrix);
@@ -265,7 +265,7 @@ fn evenly_spaced(tile: Tile, media: &MediaInfo, stream: &VideoStream) -> [String
     let length = told.map_or(UNKNOWN_LENGTH, |duration| duration.as_secs_f64());
     // In microseconds, as a fraction: a rate of many digits would drift.
     let micros = ((length * 1e6) as u64).max(1);
-    ["setpts=PTS-STARTPTS".to_owned(), format!("fps=fps={}/{micros}:round=near", u64::from(count) * 1_000_000)]
+    ["setpts=PTS-STARTPTS".to_owned(), format!("fps=fps={}/{micros}:round=near:eof_action=pass", u64::from(count) * 1_000_000)]
 }
 
 #[cfg(test)]

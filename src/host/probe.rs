@@ -181,18 +181,18 @@ impl Prober {
             probed = longer;
             probed.media.extras.long_look = true;
         }
-        let Some(video) = &probed.media.video else { return self.structured(path, probed) };
+        let Some(video) = &probed.media.video else { return Self::structured(path, probed) };
         if video.width == 0 || video.height == 0 {
             return Err(rejected(
                 RejectReason::Unreadable,
                 "the size of its picture cannot be read: its first pictures are missing or damaged",
             ));
         }
-        self.structured(path, probed)
+        Self::structured(path, probed)
     }
 
     /// Adds what the outer structure of the file tells.
-    fn structured(&self, path: &Path, mut probed: Probed) -> Result<Probed, Rejected> {
+    fn structured(path: &Path, mut probed: Probed) -> Result<Probed, Rejected> {
         let unreadable = |error: io::Error| rejected(RejectReason::Unreadable, format!("cannot be read: {}", words(&error)));
         let file = File::open(path).map_err(unreadable)?;
         let structure = structure::look(&file, probed.id.size, &probed.media.demuxer).map_err(unreadable)?;
@@ -284,7 +284,7 @@ impl Prober {
             rejected(RejectReason::Unreadable, format!("the probe cannot be fenced in: {}; retry it later", words(&error)))
         })?;
         confine(&mut command, fence.flatten());
-        let child = command.spawn().map_err(|error| {
+        let child = super::tool::with_descriptors(question.timeout, || command.spawn()).map_err(|error| {
             let program = sanitise(self.ffprobe.as_os_str().as_encoded_bytes());
             rejected(RejectReason::Unreadable, format!("cannot run {program}: {}; see `plimsoll doctor`", words(&error)))
         })?;

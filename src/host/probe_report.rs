@@ -51,7 +51,8 @@ pub(super) struct Stream {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct SideData {
-    side_data_type: String,
+    #[serde(rename = "side_data_type")]
+    kind: String,
     rotation: Option<f64>,
     red_x: String,
     red_y: String,
@@ -76,7 +77,8 @@ struct Chapter {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Format {
-    format_name: String,
+    #[serde(rename = "format_name")]
+    names: String,
     duration: String,
     tags: BTreeMap<String, String>,
 }
@@ -141,7 +143,7 @@ impl Report {
         };
         let video = self.picture(&known);
         let sounds: Vec<AudioStream> = self.of("audio").map(|stream| audio(stream, known(stream))).collect();
-        let demuxer = self.format.format_name.split(',').next().unwrap_or_default();
+        let demuxer = self.format.names.split(',').next().unwrap_or_default();
         let unknown_picture = video.filter(|stream| !known(stream)).map(|stream| {
             let name = [&stream.codec_name, &stream.codec_tag_string]
                 .into_iter()
@@ -188,7 +190,7 @@ impl Report {
                 tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| sanitise(value.trim().as_bytes()))
             };
             find(&self.format.tags)
-                .or_else(|| sound_tags.filter(|_| self.format.format_name == "ogg").and_then(find))
+                .or_else(|| sound_tags.filter(|_| self.format.names == "ogg").and_then(find))
                 .filter(|value| !value.is_empty())
         };
         Extras {
@@ -246,7 +248,7 @@ fn is_interlaced(stream: &Stream, demuxer: &str) -> bool {
 
 fn colour(stream: &Stream) -> Colour {
     let told = |name: &str| if matches!(name, "unknown" | "reserved") { String::new() } else { sanitise(name.as_bytes()) };
-    let mastering = stream.side_data_list.iter().find(|data| data.side_data_type.starts_with("Mastering display"));
+    let mastering = stream.side_data_list.iter().find(|data| data.kind.starts_with("Mastering display"));
     let light = stream.side_data_list.iter().find_map(|data| Some((data.max_content?, data.max_average?)));
     Colour {
         range: told(&stream.color_range),

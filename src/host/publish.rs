@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -20,9 +21,10 @@ use super::scan::output_path;
 use super::scratch::WORK_FOLDER;
 use super::store::{OutputRecord, Store, StoreError, preset_hash};
 use super::tracks;
+use super::verify::{self, MadeKind, NotWhole};
 use crate::domain::account::Account;
 use crate::domain::job::{Damage, JobId, MediaInfo, RejectReason};
-use crate::domain::preset::{AudioCodec, OnDamage, Preset, VideoCodec};
+use crate::domain::preset::{AudioCodec, Container, OnDamage, Preset, VideoCodec};
 use crate::domain::text::path_text;
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
@@ -77,8 +79,8 @@ pub enum PrepareError {
     Io {
         /// What failed, where and why.
         reason: String,
-        /// Another try may work.
-        transient: bool,
+        /// What may be hoped of another try.
+        hope: Hope,
     },
 }
 
@@ -101,18 +103,26 @@ impl PrepareError {
             // What is over the whole of it never fits.
             Self::OverScratch { needed, limit, .. } if needed.0 <= limit.0 => Hope::Room,
             Self::OverScratch { .. } | Self::SameFile(_) | Self::NotOurs(_) => Hope::Never,
-            Self::Io { transient, .. } => {
-                if *transient {
-                    Hope::Later
-                } else {
-                    Hope::Never
-                }
-            }
+            Self::Io { hope, .. } => *hope,
+        }
+    }
+
+    /// What is needed and what is free, where that is what is wrong.
+    pub const fn figures(&self) -> Option<(Bytes, Bytes)> {
+        match self {
+            Self::NoSpace { free, needed, .. } => Some((*needed, *free)),
+            Self::OverScratch { needed, left, .. } => Some((*needed, *left)),
+            Self::SameFile(_) | Self::NotOurs(_) | Self::Io { .. } => None,
         }
     }
 
     fn io(what: &str, path: &Path, error: &io::Error) -> Self {
-        Self::Io { reason: io_reason(what, path, error), transient: is_transient(error) }
+        let hope = match (is_full(error), is_transient(error)) {
+            (true, _) => Hope::Room,
+            (false, true) => Hope::Later,
+            (false, false) => Hope::Never,
+        };
+        Self::Io { reason: io_reason(what, path, error), hope }
     }
 }
 
@@ -127,6 +137,8 @@ pub struct PrepareOrder<'a> {
     pub input: &'a Path,
     /// Where its output is to stand.
     pub output: &'a Path,
+    /// Folder of the work folder with the part: that of all outputs, or one below it; see [`super::workplace::home`].
+    pub home: &'a Path,
     /// See [`space_needed`].
     pub needed: Bytes,
     /// What unfinished outputs may hold together; `None` = no limit.
@@ -197,9 +209,10 @@ pub fn space_needed(preset: &Preset, media: &MediaInfo, input: Bytes) -> Bytes {
     Bytes(video.0.saturating_add(audio.0))
 }
 
-/// Makes the output's folder if it is missing, sees that there is room, and creates `<out>/.plimsoll/<job>.<attempt>.part`.
+/// Makes the folder of the outputs if it is missing, sees that there is room, and creates
+/// `<home>/.plimsoll/<job>.<attempt>.part`.
 pub fn prepare(order: &PrepareOrder<'_>) -> Result<Part, PrepareError> {
-    let folder = parent(order.output);
+    let folder = order.home;
     std::fs::create_dir_all(folder).map_err(|error| PrepareError::io("cannot make the folder", folder, &error))?;
     if same_file(order.input, order.output).unwrap_or(false) {
         return Err(PrepareError::SameFile(path_text(order.output)));
@@ -273,7 +286,7 @@ fn create_part(handle: &File, work: &Path, order: &PrepareOrder<'_>) -> Result<P
         }
     }
     let reason = format!("cannot create a part in {}: every name for it is taken; remove that folder", path_text(work));
-    Err(PrepareError::Io { reason, transient: false })
+    Err(PrepareError::Io { reason, hope: Hope::Never })
 }
 
 /// Removes a part that nobody holds a lock on. True if the name is free now.
@@ -429,19 +442,16 @@ fn check_content(order: &FinalizeOrder<'_>) -> Result<Option<Damage>, Failure> {
         let reason = format!("no sound of the input could be decoded: {}; another copy of it is needed", cause());
         return Err(Failure { cause: Cause::Input, reason });
     }
-    let read = prober.read_output(path, still);
-    let made = read.map_err(|rejected| {
-        let cause = if rejected.reason == RejectReason::Empty { Cause::Host } else { Cause::Unknown };
-        Failure { cause, reason: format!("the output is not whole: {}; retry it", rejected.detail) }
-    })?;
-    if wants_video && made.media.video.is_none() {
+    let made = what_was_made(prober, path, order.preset.container)?;
+    if wants_video && made.pictures == Some(0) {
         return Err(Failure { cause: Cause::Unknown, reason: "the output has no picture; retry it".to_owned() });
     }
-    if wants_audio && made.media.audio.is_none() && !wrote_nothing(false) {
+    if wants_audio && !made.has_sound && !wrote_nothing(false) {
         return Err(Failure { cause: Cause::Unknown, reason: "the output has no sound; retry it".to_owned() });
     }
-    if made.packets_missing {
-        let reason = "the output is not whole: its index lists more than is in it; retry it".to_owned();
+    let wrote = account.written.values().filter(|stream| stream.is_video).map(|stream| stream.packets).sum::<u64>();
+    if let Some(pictures) = made.pictures.filter(|pictures| wants_video && wrote > 0 && *pictures != wrote && !still) {
+        let reason = format!("the output is not whole: {wrote} pictures were written and {pictures} are in it; retry it");
         return Err(Failure { cause: Cause::Host, reason });
     }
     if still {
@@ -452,7 +462,7 @@ fn check_content(order: &FinalizeOrder<'_>) -> Result<Option<Damage>, Failure> {
         account,
         wants_video,
         lost_sound: wants_audio && wrote_nothing(false),
-        made: made.media.duration.unwrap_or_default(),
+        made: made.duration,
     })?;
     match damage {
         Some(damage) if order.preset.on_damage == OnDamage::Fail => {
@@ -464,6 +474,44 @@ fn check_content(order: &FinalizeOrder<'_>) -> Result<Option<Damage>, Failure> {
         }
         damage => Ok(damage),
     }
+}
+
+/// What was found in a part.
+struct Content {
+    /// Pictures; `None` where they were not counted.
+    pictures: Option<u64>,
+    has_sound: bool,
+    duration: Duration,
+}
+
+/// Reads the part to its end, by ourselves where its container is one that we know, else by ffprobe.
+fn what_was_made(prober: &Prober, path: &Path, container: Container) -> Result<Content, Failure> {
+    let not_whole = |cause, why: &str| Failure { cause, reason: format!("the output is not whole: {why}; retry it") };
+    let own = verify::read(path, container).map_err(|error| {
+        let cause = if matches!(error, NotWhole::Damaged(_)) { Cause::Unknown } else { Cause::Host };
+        not_whole(cause, &error.to_string())
+    })?;
+    if let Some(made) = own {
+        let of = |kind| made.streams.iter().filter(move |stream| stream.kind == kind);
+        let duration = made.duration.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        return Ok(Content {
+            pictures: Some(of(MadeKind::Video).map(|stream| stream.packets).sum()),
+            has_sound: of(MadeKind::Audio).any(|stream| stream.packets > 0),
+            duration: duration.unwrap_or_default(),
+        });
+    }
+    let read = prober.read_output(path, container.is_still()).map_err(|rejected| {
+        let cause = if rejected.reason == RejectReason::Empty { Cause::Host } else { Cause::Unknown };
+        not_whole(cause, &rejected.detail)
+    })?;
+    if read.packets_missing {
+        return Err(not_whole(Cause::Host, "its index lists more than is in it"));
+    }
+    Ok(Content {
+        pictures: if read.media.video.is_some() { None } else { Some(0) },
+        has_sound: read.media.audio.is_some(),
+        duration: read.media.duration.unwrap_or_default(),
+    })
 }
 
 /// Nobody wrote to the input since it was probed; its hash, for the record.
@@ -639,7 +687,13 @@ fn umask() -> u32 {
 
 /// A failure of the host in words that name the side.
 fn host(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure { cause: Cause::Host, reason: io_reason(what, path, error) }
+    let cause = if is_full(error) { Cause::Room } else { Cause::Host };
+    Failure { cause, reason: io_reason(what, path, error) }
+}
+
+/// The disk is full, or this user's share of it.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn io_reason(what: &str, path: &Path, error: &io::Error) -> String {

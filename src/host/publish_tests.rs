@@ -27,7 +27,7 @@ struct Run<'a> {
 }
 
 fn order<'a>(input: &'a Path, output: &'a Path) -> PrepareOrder<'a> {
-    PrepareOrder { job: JobId(1), attempt: 1, input, output, needed: Bytes::ZERO, scratch: None }
+    PrepareOrder { job: JobId(1), attempt: 1, input, output, home: parent(output), needed: Bytes::ZERO, scratch: None }
 }
 
 impl Bench {
@@ -131,7 +131,7 @@ fn a_truncated_file_with_its_index_in_front_is_never_done_without_a_word() {
     let bench = Bench::new();
     let whole = bench.path("whole.mp4");
     clip_with(&whole, 4, &["-movflags", "+faststart"]);
-    let mostly = truncated(&whole, 0.8, &bench.path("a.mp4"));
+    let mostly = truncated(&whole, 0.7, &bench.path("a.mp4"));
     let published = bench.convert(&mostly, quick(), &bench.path("out/a.mp4")).finalize().expect("useful");
     let damage = published.damage.expect("told");
     assert!(damage.seconds > 0.3 && damage.cause.contains("cut off"), "{damage:?}");
@@ -208,7 +208,7 @@ fn an_index_that_lists_more_than_can_be_read_is_noticed_even_without_a_word_of_f
     let run = bench.convert(&input, quick(), &bench.path("out/a.mp4"));
     let program = bench.path("ffprobe");
     let stream = |kind: &str, read: u32| {
-        format!(r#"{{"codec_type":"{kind}","width":86,"height":64,"nb_frames":"100","nb_read_packets":"{read}"}}"#)
+        format!(r#"{{"codec_type":"{kind}","codec_name":"x","width":86,"height":64,"nb_frames":"100","nb_read_packets":"{read}"}}"#)
     };
     for (read, whole) in [(100, true), (98, true), (90, false), (0, false)] {
         let streams = [stream("video", 100), stream("audio", read)].join(",");
@@ -229,7 +229,7 @@ fn a_missing_sound_track_is_noticed() {
     clip_with(&silent, 1, &["-an"]);
     let run = bench.convert(&input, quick(), &bench.path("out/a.mp4"));
     std::fs::write(run.part.path(), std::fs::read(&silent).expect("read")).expect("written");
-    assert_eq!(run.refuse(), Failure { cause: Cause::Unknown, reason: "the output has no sound".to_owned() });
+    assert_eq!(run.refuse(), Failure { cause: Cause::Unknown, reason: "the output has no sound; retry it".to_owned() });
 }
 
 #[test]
@@ -429,8 +429,8 @@ fn a_part_that_somebody_writes_is_left_alone_and_a_leftover_is_not() {
 fn a_full_disk_is_named_as_such() {
     let error = io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
     let failure = host("cannot write", Path::new("/out/p"), &error);
-    assert_eq!(failure, Failure { cause: Cause::Host, reason: "disk full: cannot write /out/p; free some space there".to_owned() });
-    assert_eq!(PrepareError::io("cannot create", Path::new("/out/p"), &error).hope(), Hope::Later);
+    assert_eq!(failure, Failure { cause: Cause::Room, reason: "disk full: cannot write /out/p; free some space there".to_owned() });
+    assert_eq!(PrepareError::io("cannot create", Path::new("/out/p"), &error).hope(), Hope::Room);
 }
 
 #[test]

@@ -27,7 +27,7 @@ use super::lives::{Leftovers, Lives};
 use super::loadjob;
 use super::picture;
 use super::probe::{Probed, Prober};
-use super::publish::{self, FinalizeOrder, Hope, Part, PrepareOrder, Scratch};
+use super::publish::{self, FinalizeOrder, Hope, Part, PrepareError, PrepareOrder, Scratch};
 use super::resident;
 use super::sampler::{Sampler, SamplerConfig};
 use super::scan::{self, NameBook, ScanOrder};
@@ -35,6 +35,7 @@ use super::scratch::{self, WORK_FOLDER};
 use super::spawner::SpawnError;
 use super::store::{Records, Store, StoreError, preset_hash};
 use super::supervisor::{FileLimit, Launch, Planned, Supervisor, SupervisorConfig};
+use super::workplace::{self, Folders};
 use crate::domain::account::Account;
 use crate::domain::cleanup::CleanupAction;
 use crate::domain::curve::JobCurve;
@@ -45,7 +46,9 @@ use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::text::{error_words, path_text, sanitise};
 use crate::domain::units::Bytes;
 use crate::engine::estimate::{Learned, RecipeKey};
-use crate::engine::port::{Arrived, Cause, CleanOrder, Effect, Failure, Host, Input, Inspection, JobReport, ScanId, SpawnOrder};
+use crate::engine::port::{
+    Arrived, Cause, CleanOrder, Effect, Failure, Host, Input, Inspection, JobReport, Lack, ScanId, SpawnOrder,
+};
 
 /// What a host is told at its start.
 #[derive(Debug, Clone)]
@@ -54,6 +57,8 @@ pub struct HostConfig {
     pub state_dir: PathBuf,
     /// Folder of the outputs, absolute; made when the first is written.
     pub out: PathBuf,
+    /// All outputs go into that folder itself, whatever folders their inputs lie in.
+    pub flat: bool,
     /// Outputs that are there are replaced.
     pub overwrite: bool,
     /// Every preset that a job may name.
@@ -129,6 +134,7 @@ struct Shared {
     supervisor: Supervisor,
     scratch: PathBuf,
     fences: Fences,
+    folders: Folders,
     /// This ffmpeg maps colours in linear light.
     has_zscale: OnceLock<bool>,
 }
@@ -191,7 +197,8 @@ impl RealHost {
         scratch::make_empty(&scratch)
             .map_err(|error| HostError::Scratch { path: path_text(&scratch), why: error_words(&error) })?;
         // What a run that died has left there is in nobody's way; a folder that is not ours is told when a job needs it.
-        let elsewhere: BTreeSet<&Path> = store.interrupted_outputs().iter().filter_map(|output| output.parent()).collect();
+        let elsewhere: BTreeSet<&Path> =
+            store.interrupted_outputs().iter().flat_map(|output| workplace::homes(&config.out, output)).collect();
         for folder in leftovers.folders.iter().chain([&config.out]).map(PathBuf::as_path).chain(elsewhere) {
             let _ = publish::tidy(folder);
         }
@@ -205,11 +212,22 @@ impl RealHost {
             version: ffmpeg.version.clone(),
             ..Prober::new(&ffmpeg.ffprobe, &scratch)
         });
-        let names = Mutex::new(NameBook::new(&config.out, config.overwrite));
-        let jobs = Mutex::default();
-        let has_zscale = OnceLock::new();
-        let shared =
-            Shared { config, prober, inputs, store, ledger, names, definitions, jobs, supervisor, scratch, fences, has_zscale };
+        let names = Mutex::new(NameBook::new(&config.out, config.overwrite).flat(config.flat));
+        let shared = Shared {
+            config,
+            prober,
+            inputs,
+            store,
+            ledger,
+            names,
+            definitions,
+            jobs: Mutex::default(),
+            supervisor,
+            scratch,
+            fences,
+            folders: Folders::default(),
+            has_zscale: OnceLock::new(),
+        };
         let shared = Arc::new(shared);
         // Weak: the supervisor within sends what the thread waits for, and neither would ever end.
         let forwarding = Arc::downgrade(&shared);
@@ -240,6 +258,7 @@ impl RealHost {
         for folder in shared.ledger.scratch_dirs().iter().filter_map(|work| work.parent()) {
             let _ = publish::tidy(folder);
         }
+        shared.folders.remove_empty();
         if !shared.store.flush(AT_THE_END) {
             tracing::warn!("the journal lacks the end of this run");
         }
@@ -420,6 +439,9 @@ impl Shared {
         if scanned.known > 0 {
             let _ = self.inputs.send(Input::Found(scan, Arrived { known: scanned.known, ..Arrived::default() }));
         }
+        for (level, text) in scanned.notes {
+            let _ = self.inputs.send(Input::Note { level, text });
+        }
         let _ = self.inputs.send(Input::ScanDone(scan, scanned.refused));
     }
 
@@ -434,7 +456,7 @@ impl Shared {
         }
         if self.is_load(input) {
             return match loadjob::probe_load(input) {
-                Ok(clip) => Inspection::Ready(clip.media()),
+                Ok(clip) => Inspection::Ready(Box::new(clip.media())),
                 Err(error) => refuse(RejectReason::Unreadable, error.to_string()),
             };
         }
@@ -446,7 +468,7 @@ impl Shared {
             Ok(probed) => {
                 let media = probed.media.clone();
                 self.jobs().entry(job).or_default().probed = Some(probed);
-                Inspection::Ready(media)
+                Inspection::Ready(Box::new(media))
             }
             Err(rejected) => Inspection::Rejected(rejected),
         }
@@ -478,27 +500,31 @@ impl Shared {
 
     fn start(&self, mut order: SpawnOrder) {
         if let Err((reason, hope)) = self.refresh(&mut order) {
-            return self.report(order.job, not_started(reason, hope));
+            let job = order.job;
+            return self.report(job, Obstacle::from((reason, hope)).report(&order.output));
         }
-        let (job, attempt) = (order.job, order.attempt);
+        let (job, attempt, output) = (order.job, order.attempt, order.output.clone());
         match self.make_launch(order) {
             Ok(launch) => {
                 self.report(job, JobReport::Log(vec![(LogLevel::Info, arguments::shown(&launch.command))]));
                 self.supervisor.start(job, attempt, launch);
             }
-            Err((reason, hope)) => self.report(job, not_started(reason, hope)),
+            Err(obstacle) => self.report(job, obstacle.report(&output)),
         }
     }
 
-    fn make_launch(&self, order: SpawnOrder) -> Result<Launch, (String, Hope)> {
+    fn make_launch(&self, order: SpawnOrder) -> Result<Launch, Obstacle> {
         let unknown = || (format!("its preset {} is not known any more", order.preset), Hope::Never);
         let preset = self.preset_of(order.job, &order.preset).ok_or_else(unknown)?;
         let size = Bytes(std::fs::metadata(&order.input).map_or(0, |meta| meta.len()));
-        let needed = publish::space_needed(&preset, &order.media, size);
+        let needed = publish::space_needed(&preset, &order.media, size).max(order.room_known);
         let scratch = order.scratch_limit.map(|limit| Scratch { limit, taken: self.scratch_taken(order.job) });
-        let prepare =
-            PrepareOrder { job: order.job, attempt: order.attempt, input: &order.input, output: &order.output, needed, scratch };
-        let part = publish::prepare(&prepare).map_err(|error| (error.to_string(), error.hope()))?;
+        let home = workplace::home(&self.config.out, &order.output);
+        // What cannot be made is told by what follows.
+        let _ = self.folders.make(home);
+        let (job, attempt) = (order.job, order.attempt);
+        let prepare = PrepareOrder { job, attempt, input: &order.input, output: &order.output, home, needed, scratch };
+        let part = publish::prepare(&prepare)?;
         let command = self.command(&order, &preset, part.path())?;
         let max_file = scratch.map(|scratch| FileLimit {
             bytes: Bytes(scratch.left().0.saturating_add(SCRATCH_MARGIN.0)),
@@ -525,7 +551,9 @@ impl Shared {
     /// What parts hold on disk, those of jobs that are being finished included, and what the running ones are still
     /// expected to take; without those of `job`.
     fn scratch_taken(&self, job: JobId) -> Bytes {
-        let held = scratch::held_on_disk(&self.config.out.join(WORK_FOLDER), |part_of| part_of != job);
+        let mut dirs = self.ledger.scratch_dirs();
+        dirs.insert(self.config.out.join(WORK_FOLDER));
+        let held = dirs.iter().map(|dir| scratch::held_on_disk(dir, |part_of| part_of != job)).sum::<Bytes>();
         let jobs = self.jobs();
         let others = jobs.iter().filter(|(other, _)| **other != job);
         let to_come = others.filter_map(|(_, files)| Some(files.needed - files.part.as_ref()?.size()));
@@ -585,20 +613,31 @@ impl Shared {
             Some(probed) => probed.id,
             None => FileId::of(&order.input).map_err(|_| missing())?,
         };
-        let result = publish::finalize(&FinalizeOrder {
-            part: &part,
-            input: &order.input,
-            input_id,
-            output: &order.output,
-            preset: &preset,
-            media: &order.media,
-            account: &account,
-            overwrite: self.config.overwrite,
-            prober: self.prober.as_ref().filter(|_| probed.is_some()),
-            store: &self.store,
-            now: super::joblog::wall_now(),
+        let in_use = self.folders.make_below(&self.config.out, &order.output).map_err(|error| {
+            let folder = path_text(order.output.parent().unwrap_or(&order.output));
+            let why = error_words(&error);
+            Failure {
+                cause: Cause::Host,
+                reason: format!("cannot make the folder {folder}: {why}; choose another folder with --out"),
+            }
+        });
+        let result = in_use.and_then(|_in_use| {
+            publish::finalize(&FinalizeOrder {
+                part: &part,
+                input: &order.input,
+                input_id,
+                output: &order.output,
+                preset: &preset,
+                media: &order.media,
+                account: &account,
+                overwrite: self.config.overwrite,
+                prober: self.prober.as_ref().filter(|_| probed.is_some()),
+                store: &self.store,
+                now: super::joblog::wall_now(),
+            })
         });
         if result.is_err() {
+            self.folders.remove_empty();
             // The part is removed with the cleanup that follows, which tells what it held.
             self.jobs().entry(job).or_default().part = Some(part);
         }
@@ -620,10 +659,36 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
         .map_err(|_| "plimsoll itself failed here; the log tells where, please report it".to_owned())
 }
 
-fn not_started(reason: String, hope: Hope) -> JobReport {
-    match hope {
-        Hope::Room => JobReport::NoRoom { reason },
-        Hope::Later | Hope::Never => JobReport::SpawnFailed { reason, transient: hope == Hope::Later },
+/// Why a job could not be started.
+struct Obstacle {
+    reason: String,
+    hope: Hope,
+    /// What is needed and what is free, where that is what is wrong.
+    figures: Option<(Bytes, Bytes)>,
+}
+
+impl From<(String, Hope)> for Obstacle {
+    fn from((reason, hope): (String, Hope)) -> Self {
+        Self { reason, hope, figures: None }
+    }
+}
+
+impl From<PrepareError> for Obstacle {
+    fn from(error: PrepareError) -> Self {
+        Self { reason: error.to_string(), hope: error.hope(), figures: error.figures() }
+    }
+}
+
+impl Obstacle {
+    fn report(self, output: &Path) -> JobReport {
+        let Self { reason, hope, figures } = self;
+        match hope {
+            Hope::Room => {
+                let (needs, free) = figures.unzip();
+                JobReport::NoRoom(Lack { folder: publish::parent(output).to_owned(), needs, free, reason })
+            }
+            Hope::Later | Hope::Never => JobReport::SpawnFailed { reason, transient: hope == Hope::Later },
+        }
     }
 }
 

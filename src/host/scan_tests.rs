@@ -1,11 +1,15 @@
 use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::domain::text::path_text;
 use crate::domain::time::Wall;
 use crate::host::fileid::{FileId, hash};
 use crate::host::fixtures::{quick, sound};
-use crate::host::store::OutputRecord;
+use crate::host::jobstore::InputKey;
+use crate::host::store::preset_hash;
 
 /// A record and a queue in memory.
 #[derive(Default)]
@@ -54,10 +58,27 @@ impl Noted {
     }
 }
 
+/// The first bytes of Matroska.
+const FILM: &[u8] = b"\x1a\x45\xdf\xa3";
+
+/// A file that begins as a film does and holds its own path.
 fn touch(path: &Path) -> PathBuf {
+    write(path, &[FILM, path.as_os_str().as_bytes()].concat())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> PathBuf {
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-    std::fs::write(path, path.as_os_str().as_bytes()).expect("written");
+    std::fs::write(path, bytes).expect("written");
     path.to_owned()
+}
+
+fn link(to: impl AsRef<Path>, at: &Path) {
+    std::fs::create_dir_all(at.parent().expect("a folder")).expect("made");
+    std::os::unix::fs::symlink(to, at).expect("linked");
+}
+
+fn named(path: &Path) -> Named<'_> {
+    Named { path, key: input_key(path), below: Path::new("") }
 }
 
 type Found = (Vec<NewJob>, Vec<(PathBuf, String)>);
@@ -84,36 +105,34 @@ fn scan_plain(paths: &[PathBuf], out: &Path) -> Found {
 }
 
 fn names(found: &[NewJob], below: &Path) -> Vec<String> {
-    found.iter().map(|input| path_text(input.input.strip_prefix(below).expect("below"))).collect()
+    names_of(found.iter().map(|job| job.input.as_path()), below)
+}
+
+fn names_of<'a>(paths: impl Iterator<Item = &'a Path>, below: &Path) -> Vec<String> {
+    paths.map(|path| path_text(path.strip_prefix(below).expect("below"))).collect()
 }
 
 #[test]
-fn folders_are_searched_in_the_order_of_names_for_media_alone() {
+fn folders_are_searched_in_the_order_of_names_for_films_alone_whatever_they_are_called() {
     let dir = tempfile::tempdir().expect("folder");
     let root = dir.path();
-    for name in [
-        "b.MP4",
-        "a/z.mkv",
-        "a/y.Ts",
-        "c.txt",
-        "song.mp3",
-        "noextension",
-        ".hidden/x.mp4",
-        ".plimsoll/p.mp4",
-        "._b.mp4",
-        "d/e/f.webm",
-    ] {
+    for name in ["b.MP4", "a/z.MOD", "a/y.Ts", "noending", ".hidden/x.mp4", ".plimsoll/p.mp4", "._b.mp4", "d/e/f.webm"] {
         touch(&root.join(name));
     }
-    let odd = root.join(OsStr::from_bytes(b"caf\xe9.MoV"));
-    touch(&odd);
-    let (found, refused) = scan_plain(&[root.to_owned()], &root.join("out"));
-    assert_eq!(names(&found, root), ["a/y.Ts", "a/z.mkv", "b.MP4", "caf\\xE9.MoV", "d/e/f.webm"]);
+    for name in ["c.txt", "index.ts", "module.mts", "film.mp4"] {
+        write(&root.join("others").join(name), b"export const a = 1; // text\n");
+    }
+    write(&root.join("song.x"), b"fLaC\0\0\0\x22\x10\0\x10\0\0\0\0\0\0\0");
+    let odd = touch(&root.join(OsStr::from_bytes(b"caf\xe9.MoV")));
+    let mut book = NameBook::new(root.join("out"), false);
+    let (found, scanned) = scan_as(ScanId(1), &[root.to_owned()], &quick(), &mut book, &Noted::default());
+    assert_eq!(names(&found, root), ["a/y.Ts", "a/z.MOD", "b.MP4", "caf\\xE9.MoV", "d/e/f.webm", "noending", "others/film.mp4"]);
     assert_eq!(found[3].input, odd);
-    assert_eq!(found[3].size, Bytes(odd.as_os_str().len() as u64));
-    assert!(refused.is_empty());
+    assert_eq!(found[3].size, Bytes(odd.as_os_str().len() as u64 + 4));
+    let note = "passed over: 4 files that are no films (c.txt, index.ts, module.mts, …)".to_owned();
+    assert_eq!(scanned, Scanned { notes: vec![(LogLevel::Info, note)], ..Scanned::default() }, "told once, and no mistake");
     let (found, _) = scan_with(&[root.to_owned()], &sound(), &mut NameBook::new(root.join("out"), false), &Noted::default());
-    assert!(names(&found, root).contains(&"song.mp3".to_owned()));
+    assert!(names(&found, root).contains(&"song.x".to_owned()));
 }
 
 #[test]
@@ -145,31 +164,124 @@ fn the_same_file_counts_once_however_it_is_reached() {
 }
 
 #[test]
-fn links_within_folders_are_not_followed_so_that_loops_end() {
+fn links_within_folders_are_followed_each_file_counts_once_and_loops_end() {
     let dir = tempfile::tempdir().expect("folder");
-    let (inside, outside) = (dir.path().join("in"), touch(&dir.path().join("outside/o.mp4")));
+    let (inside, outside) = (dir.path().join("in"), touch(&dir.path().join("outside/.annex/o")));
     touch(&inside.join("a.mp4"));
-    std::os::unix::fs::symlink(&inside, inside.join("loop")).expect("linked");
-    std::os::unix::fs::symlink(&outside, inside.join("o.mp4")).expect("linked");
-    std::os::unix::fs::symlink(outside.parent().expect("folder"), inside.join("out")).expect("linked");
-    let (found, refused) = scan_plain(std::slice::from_ref(&inside), &dir.path().join("results"));
-    assert_eq!(names(&found, &inside), ["a.mp4"]);
-    assert!(refused.is_empty(), "{refused:?}");
+    touch(&inside.join("z/b.mp4"));
+    touch(&dir.path().join("other/c.mp4"));
+    link("..", &inside.join("z/loop"));
+    link("itself", &inside.join("itself"));
+    link("a.mp4", &inside.join("again.mp4"));
+    link("again.mp4", &inside.join("again-again.mp4"));
+    link("z", &inside.join("folder-again"));
+    link(&outside, &inside.join("o.mp4"));
+    link("../other", &inside.join("more"));
+    link("../in", &dir.path().join("other/back"));
+    link("nowhere.mp4", &inside.join("broken.mp4"));
+    link("/dev/null", &inside.join("device"));
+    let mut book = NameBook::new(dir.path().join("results"), false);
+    let (found, scanned) = scan_as(ScanId(1), std::slice::from_ref(&inside), &quick(), &mut book, &Noted::default());
+    assert_eq!(names(&found, &inside), ["a.mp4", "z/b.mp4", "more/c.mp4", "o.mp4"]);
+    assert!(scanned.refused.is_empty(), "{:?}", scanned.refused);
+    let notes: Vec<&str> = scanned.notes.iter().map(|(_, text)| text.as_str()).collect();
+    let [followed, doubles, broken] = notes[..] else { panic!("{notes:?}") };
+    assert!(followed.starts_with("followed 2 links (") && followed.contains("in/more"), "{followed}");
+    assert!(doubles.starts_with("passed over: 5 links to what is searched already ("), "{doubles}");
+    assert!(broken.starts_with("passed over: 2 broken links that lead nowhere (") && broken.contains("in/broken.mp4"), "{broken}");
     // A link that the operator names is meant.
-    let link = dir.path().join("link");
-    std::os::unix::fs::symlink(&inside, &link).expect("linked");
-    assert_eq!(scan_plain(&[link], &dir.path().join("results")).0.len(), 1);
+    let named = dir.path().join("link");
+    link(&inside, &named);
+    assert_eq!(scan_plain(&[named], &dir.path().join("results")).0.len(), 4);
 }
 
 #[test]
-fn the_outputs_of_the_run_are_not_its_inputs() {
+fn folders_that_link_to_each_other_in_many_ways_are_searched_once() {
     let dir = tempfile::tempdir().expect("folder");
-    let out = dir.path().join("plimsoll-out");
-    touch(&out.join("a.quick.mp4"));
-    touch(&dir.path().join("a.mp4"));
-    touch(&dir.path().join("sub/plimsoll-out/other.mp4"));
+    for number in 0..40 {
+        let folder = dir.path().join(format!("{number}"));
+        touch(&folder.join("a.mp4"));
+        for way in ["x", "y"] {
+            link(format!("../{}", number + 1), &folder.join(way));
+        }
+    }
+    assert_eq!(scan_plain(&[dir.path().join("0")], &dir.path().join("out")).0.len(), 40);
+}
+
+#[test]
+fn half_downloads_and_folders_of_systems_are_passed_over() {
+    let dir = tempfile::tempdir().expect("folder");
+    for name in [
+        "a.mp4.part",
+        "b.mkv.crdownload",
+        "c.avi.!qB",
+        "d.mp4.part-Frag7",
+        "e.mp4",
+        "e.mp4.aria2",
+        "f.mp4",
+        "@eaDir/f.mp4/g.mp4",
+        "$RECYCLE.BIN/h.mp4",
+        "h.mp4.download/h.mp4",
+    ] {
+        touch(&dir.path().join(name));
+    }
+    let mut book = NameBook::new(dir.path().join("out"), false);
+    let (found, scanned) = scan_as(ScanId(1), &[dir.path().to_owned()], &quick(), &mut book, &Noted::default());
+    assert_eq!(names(&found, dir.path()), ["f.mp4"]);
+    assert_eq!(
+        scanned.notes,
+        [(LogLevel::Info, "passed over: 6 half downloads (a.mp4.part, b.mkv.crdownload, c.avi.!qB, …)".to_owned())]
+    );
+}
+
+#[test]
+fn outputs_of_this_and_of_other_runs_are_not_inputs_unless_they_are_named() {
+    let dir = tempfile::tempdir().expect("folder");
+    let out = dir.path().join("converted");
+    let input = touch(&dir.path().join("a.mp4"));
+    for name in ["converted/a.quick.mp4", "sub/plimsoll-out/other.mp4", "sub/.plimsoll/1.1.part"] {
+        touch(&dir.path().join(name));
+    }
+    link("../converted/a.quick.mp4", &dir.path().join("links/latest.mp4"));
+    link("../converted", &dir.path().join("links/folder"));
     let (found, _) = scan_plain(&[dir.path().to_owned()], &out);
-    assert_eq!(names(&found, dir.path()), ["a.mp4", "sub/plimsoll-out/other.mp4"]);
+    assert_eq!(names(&found, dir.path()), ["a.mp4"]);
+    let (found, _) = scan_plain(&[out.join("a.quick.mp4")], &out);
+    assert_eq!(found.len(), 1, "named on purpose");
+    // Beside the inputs the record tells them apart, as long as nobody has put something else there.
+    let beside = touch(&dir.path().join("b/a.quick.mp4"));
+    let mut noted = Noted::default();
+    noted.note(&beside, &input, &quick());
+    let scanned = |noted: &Noted| {
+        let mut book = NameBook::new(dir.path().join("b"), false);
+        scan_as(ScanId(1), &[dir.path().join("b")], &quick(), &mut book, noted)
+    };
+    let (found, told) = scanned(&noted);
+    assert!(found.is_empty(), "{found:?}");
+    assert!(told.notes[0].1.starts_with("passed over: 1 file that plimsoll made (a.quick.mp4)"), "{:?}", told.notes);
+    std::fs::write(&beside, [FILM, b"somebody's film of another size"].concat()).expect("written");
+    assert_eq!(scanned(&noted).0.len(), 1);
+}
+
+#[test]
+fn outputs_keep_the_folders_of_their_inputs_unless_they_are_to_be_flat() {
+    let dir = tempfile::tempdir().expect("folder");
+    for name in ["s1/e01.mp4", "s1/e01.mkv", "s2/x/e01.mp4", "e01.mp4"] {
+        touch(&dir.path().join("series").join(name));
+    }
+    touch(&dir.path().join("other/s1/e01.mp4"));
+    let given = touch(&dir.path().join("single/e01.mp4"));
+    let out = dir.path().join("out");
+    let outputs = |is_flat| {
+        let paths = [dir.path().join("series"), dir.path().join("other"), given.clone()];
+        let (found, _) = scan_with(&paths, &quick(), &mut NameBook::new(&out, false).flat(is_flat), &Noted::default());
+        names_of(found.iter().map(|job| job.output.as_path()), &out)
+    };
+    let shaped =
+        ["e01.quick.mp4", "s1/e01.quick.mp4", "s1/e01-2.quick.mp4", "s2/x/e01.quick.mp4", "s1/e01-3.quick.mp4", "e01-2.quick.mp4"];
+    assert_eq!(outputs(false), shaped);
+    let flat = ["", "-2", "-3", "-4", "-5", "-6"].map(|number| format!("e01{number}.quick.mp4"));
+    assert_eq!(outputs(true), flat);
 }
 
 #[test]
@@ -222,7 +334,7 @@ fn what_an_earlier_run_has_queued_is_counted_and_not_named_as_a_mistake() {
     scan_as(ScanId(0), &paths[..1], &quick(), &mut book, &noted);
     let (found, scanned) = scan_as(ScanId(1), &paths, &quick(), &mut book, &noted);
     assert_eq!(names(&found, dir.path()), ["b.mp4"]);
-    assert_eq!(scanned, Scanned { refused: Vec::new(), known: 1 });
+    assert_eq!(scanned, Scanned { known: 1, ..Scanned::default() });
 }
 
 #[test]
@@ -242,7 +354,7 @@ fn a_strangers_file_is_never_taken_unless_it_may_be_overwritten() {
     touch(&out.join("a.quick.mp4"));
     std::fs::create_dir_all(out.join("a-2.quick.mp4")).expect("made");
     std::os::unix::fs::symlink("/nowhere", out.join("a-3.quick.mp4")).expect("linked");
-    let name = |overwrite| NameBook::new(&out, overwrite).name(&input, input_key(&input), &quick(), &Noted::default());
+    let name = |overwrite| NameBook::new(&out, overwrite).name(&named(&input), &quick(), &Noted::default());
     assert_eq!(name(false), out.join("a-4.quick.mp4"));
     assert_eq!(name(true), out.join("a.quick.mp4"));
 }
@@ -263,7 +375,7 @@ fn an_output_made_of_these_bytes_keeps_its_name_and_changed_bytes_get_the_next()
     let output = touch(&out.join("a.quick.mp4"));
     let mut noted = Noted::default();
     noted.note(&output, &input, &quick());
-    let name = |noted: &Noted, preset: &Preset| NameBook::new(&out, false).name(&input, input_key(&input), preset, noted);
+    let name = |noted: &Noted, preset: &Preset| NameBook::new(&out, false).name(&named(&input), preset, noted);
     assert_eq!(name(&noted, &quick()), output);
     // Touched: another time, the same bytes.
     let bytes = std::fs::read(&input).expect("read");
@@ -282,27 +394,6 @@ fn an_output_made_of_these_bytes_keeps_its_name_and_changed_bytes_get_the_next()
     // Somebody put another file in its place.
     std::fs::write(&second, "another length").expect("written");
     assert_eq!(name(&noted, &quick()), out.join("a-3.quick.mp4"));
-}
-
-#[test]
-fn odd_stems_stay_as_they_are_and_long_ones_are_cut_to_fit() {
-    let preset = quick();
-    for (stem, kept) in [(&b"new\nline \xff"[..], &b"new\nline \xff"[..]), (b"a.b", b"a.b"), (b"-y", b"-y")] {
-        let input = Path::new("/in").join(OsString::from_vec([stem, b".mp4"].concat()));
-        let expected = [b"/out/", kept, b".quick.mp4"].concat();
-        assert_eq!(output_path(Path::new("/out"), &input, &preset, 1).as_os_str().as_bytes(), expected);
-    }
-    for stem in ["x".repeat(251), "é".repeat(125), "🎬".repeat(62), format!("x{}", "🎬".repeat(62))] {
-        for number in [1, 2, 99_999] {
-            let output = output_path(Path::new("/out"), &Path::new("/in").join(format!("{stem}.mp4")), &preset, number);
-            let name = output.file_name().expect("a name").to_str().expect("no character was cut in two");
-            assert!(name.len() <= NAME_MAX && name.len() > NAME_MAX - 12, "{} bytes", name.len());
-            assert!(name.ends_with(".quick.mp4"));
-        }
-    }
-    // Bytes that are no characters are cut too.
-    let input = Path::new("/in").join(OsString::from_vec(vec![0x80; 255]));
-    assert!(output_path(Path::new("/out"), &input, &preset, 1).file_name().expect("a name").len() <= NAME_MAX);
 }
 
 #[test]

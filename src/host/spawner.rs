@@ -9,10 +9,12 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use rustix::io::FdFlags;
 
 use super::child::{ChildSetup, PROGRESS_FD, channel};
+use super::tool::with_descriptors;
 use crate::domain::job::JobId;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
@@ -100,6 +102,9 @@ fn words(error: &io::Error) -> String {
     }
 }
 
+/// Longest wait for descriptors that others have in use.
+const DESCRIPTORS_WAIT: Duration = Duration::from_secs(2);
+
 type Answer = Box<dyn FnOnce(Result<SpawnedChild, SpawnError>) + Send>;
 
 /// Hands requests to the forking thread. When the last handle is dropped the thread ends, and on Linux its children die.
@@ -148,10 +153,10 @@ fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
     let mut command = request.command;
     let program = path_text(command.get_program().as_ref());
     let run_error = |source| SpawnError::Run { program: program.clone(), source };
-    let pipe_error = |source: rustix::io::Errno| SpawnError::Pipe { program: program.clone(), source: source.into() };
+    let pipe_error = |source| SpawnError::Pipe { program: program.clone(), source };
 
-    let (progress, progress_end) = pipe().map_err(pipe_error)?;
-    let (stderr, stderr_end) = pipe().map_err(pipe_error)?;
+    let (progress, progress_end) = pipe_in_time().map_err(pipe_error)?;
+    let (stderr, stderr_end) = pipe_in_time().map_err(pipe_error)?;
     let setup = ChildSetup {
         parent: std::process::id() as libc::pid_t,
         progress: Some(progress_end.as_raw_fd() as RawFd),
@@ -173,7 +178,7 @@ fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
         });
     }
     // The handle is dropped without waiting: whoever owns the answer reaps by number.
-    let mut started = command.spawn();
+    let mut started = with_descriptors(DESCRIPTORS_WAIT, || command.spawn());
     if started.is_err() && with_group.swap(false, Ordering::Relaxed) {
         // It may be the group that refuses, and a job can do without: what else is wrong shows again.
         started = command.spawn();
@@ -183,6 +188,10 @@ fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
     drop(command);
     drop(progress_end);
     Ok(SpawnedChild { pid, pidfd: pidfd(pid), stderr, progress, in_group: with_group.load(Ordering::Relaxed) })
+}
+
+fn pipe_in_time() -> io::Result<(OwnedFd, OwnedFd)> {
+    with_descriptors(DESCRIPTORS_WAIT, || Ok(pipe()?))
 }
 
 /// A pipe that no other child inherits and whose read end does not block.

@@ -128,13 +128,13 @@ mod tests {
         look(&File::open(&path).expect("open"), bytes.len() as u64, demuxer).expect("read")
     }
 
-    fn mp4_box(kind: &[u8; 4], length: u32, there: usize) -> Vec<u8> {
-        [&length.to_be_bytes()[..], kind, &vec![0; there - 8]].concat()
+    fn mp4_box(kind: [u8; 4], length: u32, there: usize) -> Vec<u8> {
+        [&length.to_be_bytes()[..], &kind, &vec![0; there - 8]].concat()
     }
 
     #[test]
     fn a_box_that_reaches_behind_the_end_is_seen() {
-        let whole = [mp4_box(b"ftyp", 16, 16), mp4_box(b"moov", 40, 40), mp4_box(b"mdat", 100, 100)].concat();
+        let whole = [mp4_box(*b"ftyp", 16, 16), mp4_box(*b"moov", 40, 40), mp4_box(*b"mdat", 100, 100)].concat();
         assert_eq!(of(&whole, "mov"), Structure::default());
         assert!(of(&whole[..150], "mov").ends_early);
         let tail = [whole.clone(), b"\0\0\0\0junk".to_vec()].concat();

@@ -330,12 +330,15 @@ fn a_title_that_looks_like_progress_is_only_a_title() {
 }
 
 #[test]
-fn exit_code_zero_with_an_error_line_is_reported_with_the_reason() {
+fn exit_code_zero_with_a_complaint_of_the_input_is_well_and_told_and_with_one_of_the_host_it_is_not() {
     let mut rig = Rig::new();
     rig.start("echo '[error] File ended prematurely' >&2; exit 0");
     let exit = rig.exit();
-    assert_eq!(exit.exit, Exit::Code(0));
-    assert_eq!(exit.failure.unwrap().cause, Cause::Input);
+    assert_eq!((exit.exit, exit.failure), (Exit::Code(0), None));
+    assert_eq!(exit.account.first_complaint.as_deref(), Some("the file ends too early"));
+    let mut rig = Rig::new();
+    rig.start("echo '[error] file:/in.mp4: Input/output error' >&2; exit 0");
+    assert_eq!(rig.exit().failure.unwrap().cause, Cause::Host);
 }
 
 #[test]
@@ -484,7 +487,7 @@ fn an_output_that_others_leave_too_little_room_is_worth_another_try() {
     let command = rig.script("exec head -c 5000000 /dev/zero > big");
     rig.supervisor.start(JOB, 1, Launch { max_file: Some(limit), ..Launch::new(command, None) });
     let failure = rig.exit().failure.unwrap();
-    assert_eq!(failure.cause, Cause::Host);
+    assert_eq!(failure.cause, Cause::Room);
     assert!(failure.reason.starts_with("disk: ") && failure.reason.contains("scratch limit"), "{}", failure.reason);
 }
 
@@ -713,5 +716,5 @@ fn a_real_ffmpeg_on_a_full_disk_says_so() {
     command.current_dir(rig.dir.path());
     rig.supervisor.start(JOB, 1, Launch::new(command, None));
     let failure = rig.exit().failure.unwrap();
-    assert_eq!((failure.cause, failure.reason.starts_with("disk full")), (Cause::Host, true), "{}", failure.reason);
+    assert_eq!((failure.cause, failure.reason.starts_with("disk full")), (Cause::Room, true), "{}", failure.reason);
 }

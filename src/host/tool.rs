@@ -79,6 +79,23 @@ impl Tool {
     }
 }
 
+/// Between two tries to start a program while too many files are open.
+const DESCRIPTORS_WAIT: Duration = Duration::from_millis(50);
+
+/// Tries again and again, for `limit` at most, while too many files are open: others give some back all the time.
+#[allow(clippy::disallowed_methods)] // the host reads clocks
+pub fn with_descriptors<T>(limit: Duration, mut work: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    let deadline = Instant::now() + limit;
+    loop {
+        match work() {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) && Instant::now() < deadline => {
+                thread::sleep(DESCRIPTORS_WAIT);
+            }
+            result => return result,
+        }
+    }
+}
+
 /// Runs a command that is set up already, in a process group of its own, and waits for its end; `limit` as in [`Tool`].
 /// Standard input is empty, both outputs are read here.
 #[allow(clippy::disallowed_methods)] // the host reads clocks
@@ -86,7 +103,8 @@ pub fn run(command: &mut Command, limit: Duration) -> Result<Answer, ToolError> 
     let program = PathBuf::from(command.get_program());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let deadline = Instant::now() + limit;
-    let mut child = command.spawn().map_err(|source| ToolError::Start { program: program.clone(), source })?;
+    let started = with_descriptors(limit, || command.spawn());
+    let mut child = started.map_err(|source| ToolError::Start { program: program.clone(), source })?;
     let (sender, receiver) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
         read_aside(stdout, false, sender.clone());

@@ -211,7 +211,7 @@ pub(super) fn watch(watched: Watched) {
     };
     if let Some(failure) = failure.as_mut().filter(|_| may_rise && exit == Exit::Signal(libc::SIGXFSZ)) {
         let reason = "disk: the output outgrew what was left of the scratch limit (SIGXFSZ)".to_owned();
-        *failure = Failure { cause: Cause::Host, reason };
+        *failure = Failure { cause: Cause::Room, reason };
     }
     let by_us = stop == Some(StopMode::Kill);
     let oom_killed = match exit {

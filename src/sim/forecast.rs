@@ -202,6 +202,7 @@ impl<'a> Forecaster<'a> {
             retries: 2,
             timeout: None,
             stall: None,
+            disk_wait: None,
             governor: true,
             version: String::new(),
             learned: self.learned.clone(),

@@ -17,8 +17,8 @@ use crate::domain::state::Backlog;
 use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
 use crate::engine::port::{
-    Arrived, CleanOrder, Effect, ExitReport, Failure, Host, Input, Inspection, JobReport, Page, Published, ScanId, SpawnOrder,
-    StopMode, StoredJob,
+    Arrived, Cause, CleanOrder, Effect, ExitReport, Failure, Host, Input, Inspection, JobReport, Lack, Page, Published, ScanId,
+    SpawnOrder, StopMode, StoredJob,
 };
 
 /// A job of the model.
@@ -53,6 +53,10 @@ pub enum Fate {
     FailsFirst(u32, Failure),
     /// Its first tries cannot be started, then it ends well.
     SpawnFailsFirst(u32),
+    /// Its first starts find no room on disk, then it ends well. Each counts, whatever the number of the try.
+    NoRoomFirst(u32),
+    /// Its first tries each write so much and find the disk full, then it ends well.
+    FillsDiskFirst(Vec<Bytes>),
     /// Its output cannot be put in place.
     Unpublishable(Failure),
     /// The kernel kills its first tries.
@@ -537,11 +541,20 @@ impl World {
             self.next_tick(id);
             let ratio = if matches!(spec.fate, Fate::Hangs) { 0.0 } else { ran.as_secs_f64() / spec.length.as_secs_f64() };
             let frame = (ratio * 1000.0) as u64;
-            let progress = Progress { ratio: Some(ratio.min(1.0)), frame, fps: 25.0, speed: 1.0, ..Progress::default() };
+            let written = match &spec.fate {
+                Fate::FillsDiskFirst(tries) => self.starts_of(id).checked_sub(1).and_then(|at| tries.get(at)).copied(),
+                _ => None,
+            };
+            let written = written.unwrap_or_default();
+            let progress = Progress { ratio: Some(ratio.min(1.0)), frame, fps: 25.0, speed: 1.0, written, ..Progress::default() };
             return Some(Input::Job(id, JobReport::Progress(progress)));
         }
         let (exit, failure, oom_killed) = match &spec.fate {
             Fate::FailsFirst(times, failure) if attempt <= *times => (Exit::Code(1), Some(failure.clone()), Some(false)),
+            Fate::FillsDiskFirst(tries) if self.starts_of(id) <= tries.len() => {
+                let full = Failure { cause: Cause::Room, reason: "disk full while writing the output".to_owned() };
+                (Exit::Code(1), Some(full), Some(false))
+            }
             Fate::KilledFirst(times) if attempt <= *times => (Exit::Signal(9), None, Some(true)),
             _ => (Exit::Code(0), None, Some(false)),
         };
@@ -561,6 +574,11 @@ impl World {
         let progress =
             Progress { ratio: Some(ratio), frame: (frames * ratio) as u64, fps: 25.0, speed: 1.0, ..Progress::default() };
         Some(Input::Job(id, JobReport::Progress(progress)))
+    }
+
+    /// Starts of a job so far, those that came to nothing included.
+    fn starts_of(&self, id: JobId) -> usize {
+        self.starts.iter().filter(|(_, job, _)| *job == id).count()
     }
 
     fn end(&mut self, id: JobId, exit: Exit, failure: Option<Failure>, oom_killed: Option<bool>) -> Input {
@@ -613,6 +631,12 @@ impl World {
         self.starts.push((self.now, id, order.attempt));
         if matches!(self.jobs[index].fate, Fate::SpawnFailsFirst(times) if order.attempt <= times) {
             self.report(1, id, JobReport::SpawnFailed { reason: "no more processes".to_owned(), transient: true });
+            return;
+        }
+        if matches!(self.jobs[index].fate, Fate::NoRoomFirst(times) if self.starts_of(id) <= times as usize) {
+            let (needs, free) = (Some(Bytes::mib(8)), Some(Bytes::mib(6)));
+            let lack = Lack { folder: PathBuf::from("/out"), needs, free, reason: "disk full: /out".to_owned() };
+            self.report(1, id, JobReport::NoRoom(lack));
             return;
         }
         self.parts.insert((id, order.attempt));
@@ -724,9 +748,9 @@ impl Host for World {
                     Fate::Unfit(rejected) => Inspection::Rejected(rejected.clone()),
                     Fate::AlreadyDone => Inspection::AlreadyDone { output: PathBuf::from("/out/there.mp4") },
                     _ if self.index_of.get(&job).is_some_and(|index| *index < self.courses.len()) => {
-                        Inspection::Ready(self.courses[self.index_of[&job]].media.clone())
+                        Inspection::Ready(Box::new(self.courses[self.index_of[&job]].media.clone()))
                     }
-                    _ => Inspection::Ready(MediaInfo {
+                    _ => Inspection::Ready(Box::new(MediaInfo {
                         demuxer: "mov".to_owned(),
                         duration: Some(spec.length),
                         video: Some(VideoStream {
@@ -736,7 +760,7 @@ impl Host for World {
                             ..VideoStream::default()
                         }),
                         ..MediaInfo::default()
-                    }),
+                    })),
                 };
                 self.report(30, job, JobReport::Inspected(inspection));
             }

@@ -18,6 +18,10 @@ use crate::runtime::link::{Checkup, LookStep, QueueNow, Update};
 pub enum Action {
     /// An action of the key table.
     Do(Act),
+    /// An action that was asked for by a key of a layout without Latin letters: what was typed, and the key at its place.
+    Foreign(Act, char, char),
+    /// A key was typed that means nothing, and is on no Latin keyboard.
+    Unknown(char),
     /// The line of a prompt, or the filter of the help page, is edited.
     Edit(InputRequest),
     /// Text was pasted.

@@ -15,7 +15,7 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::profile::Profile;
 use crate::domain::state::{State, restored_words};
-use crate::domain::text::{file_name_text, path_text};
+use crate::domain::text::{path_text, sanitise};
 use crate::domain::time::Mono;
 use crate::runtime::link::Update;
 use crate::tui::action::{Act, Action, Effect};
@@ -34,6 +34,7 @@ use crate::tui::profiles::Switch;
 use crate::tui::prompt::{Prompt, PromptKind};
 use crate::tui::rows::{Rows, Window};
 use crate::tui::theme::{ColorMode, Role, Theme, ThemeName};
+use crate::tui::view::names::input_name;
 use crate::tui::what_if::WhatIf;
 
 mod dialogs;
@@ -179,8 +180,12 @@ pub struct App {
     pub(super) size: (u16, u16),
     next_request: u64,
     pending: BTreeMap<RequestId, String>,
+    /// What is being added, in words, until the engine has taken it.
+    pub(super) adding: BTreeMap<RequestId, String>,
     toast: Option<Toast>,
     history: Vec<String>,
+    /// It was told that keys of another layout act as those at their place.
+    foreign_told: bool,
     quitting: bool,
     ended: bool,
     /// The line to the engine is closed.
@@ -223,8 +228,10 @@ impl App {
             size: (80, 24),
             next_request: 1,
             pending: BTreeMap::new(),
+            adding: BTreeMap::new(),
             toast: None,
             history: Vec::new(),
+            foreign_told: false,
             quitting: false,
             ended: false,
             closed: false,
@@ -436,6 +443,20 @@ impl App {
                 }
                 self.act(act)
             }
+            Action::Foreign(act, typed, latin) => {
+                let effects = self.update(Action::Do(act));
+                // Told once; what the action itself has to say comes first.
+                if !self.foreign_told && self.toast.is_none() {
+                    self.foreign_told = true;
+                    self.say(format!("keys of another layout: {} acts as {latin}", sanitise(typed.to_string().as_bytes())), false);
+                }
+                effects
+            }
+            Action::Unknown(typed) => {
+                let typed = sanitise(typed.to_string().as_bytes());
+                self.say(format!("{typed} means nothing here; {} tells the keys", self.key_label(Act::Help)), false);
+                Vec::new()
+            }
             Action::Edit(request) => self.edit(request),
             Action::Paste(text) => self.paste(&text),
             Action::Mouse(event) => self.on_mouse(event),
@@ -496,6 +517,11 @@ impl App {
             Update::Event(event) => self.on_event(&event),
             Update::Reply(id, reply) => {
                 let asked = self.pending.remove(&id);
+                let added = self.adding.remove(&id);
+                // What could not be taken beside it is told already, and matters more.
+                if let (Some(added), Ok(()), false) = (added, &reply, self.toast().is_some_and(|toast| toast.is_error)) {
+                    self.say(format!("added: {added}"), false);
+                }
                 if let (true, Err(told)) = (self.settings.replay, &reply) {
                     // How the recording is played now, or that it cannot be changed: no fault of anybody.
                     self.say(told.to_string(), false);
@@ -528,6 +554,7 @@ impl App {
             EventKind::RunFinished(_) => self.ended = true,
             EventKind::InputSkipped { input, detail } => self.say(format!("{}: {detail}", path_text(input)), true),
             EventKind::QueueRestored { jobs, interrupted } => self.say(restored_words(*jobs, *interrupted), false),
+            EventKind::RoomWanted(wanted) => self.say(format!("no room: {}", wanted.reason), true),
             EventKind::Fault { what, detail } => self.say(format!("{what}: {detail}"), true),
             EventKind::WarningRaised { evidence, advice, .. } => self.say(format!("{evidence}: {advice}"), true),
             EventKind::ProfileSelected { profile, .. } => self.offer_used(profile),
@@ -776,5 +803,5 @@ impl App {
 
 /// The job's name for questions and titles: `#17 lecture-04.mp4`.
 pub fn job_name(job: &Job) -> String {
-    format!("#{} {}", job.id, file_name_text(&job.input))
+    format!("#{} {}", job.id, input_name(job))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::cleanup::{CleanupRecord, CleanupTrigger};
 use crate::domain::event::{Event, EventKind};
-use crate::domain::job::{JobId, Outcome, Phase, StopReason};
+use crate::domain::job::{Damage, JobId, Outcome, Phase, StopReason};
 use crate::domain::memory::Level;
 use crate::domain::state::State;
 use crate::domain::text::path_text;
@@ -92,7 +92,8 @@ impl Chronicle {
         let latest = state.index.ended.iter().rev().take(KEPT).filter_map(|(_, id)| state.jobs.get(id));
         found.extend(latest.filter_map(|job| match &job.phase {
             Phase::Finished(finished) => {
-                let (role, text) = ended(finished.outcome, finished.took, finished.reason.as_deref());
+                let (damage, left_out) = (finished.damage.as_ref(), &finished.left_out);
+                let (role, text) = ended(finished.outcome, finished.took, finished.reason.as_deref(), damage, left_out);
                 Some((finished.at, (Topic::Job, Some(job.id), role, text)))
             }
             _ => None,
@@ -143,11 +144,17 @@ impl Chronicle {
                 };
                 (Topic::Job, Some(*job), Warn, format!("being stopped: {why}"))
             }
-            EventKind::JobFinished { job, outcome, seconds, reason, .. } => {
+            EventKind::JobFinished { job, outcome, seconds, reason, damage, left_out, .. } => {
                 let took = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
-                let (role, text) = ended(*outcome, took, reason.as_deref());
+                let (role, text) = ended(*outcome, took, reason.as_deref(), damage.as_ref(), left_out);
                 (Topic::Job, Some(*job), role, text)
             }
+            // Each look for room puts it back; the want itself is told when it begins, and every minute.
+            EventKind::JobRequeued { job, .. } if state.room.as_ref().is_some_and(|wanted| wanted.job == *job) => return,
+            EventKind::RoomWanted(wanted) => {
+                (Topic::Fault, Some(wanted.job), Bad, format!("no room: {}; {}", wanted.reason, wanted.patience()))
+            }
+            EventKind::RoomFound { job } => (Topic::Queue, Some(*job), Text, "waits for room no more".to_owned()),
             EventKind::JobRequeued { job, reason, .. } => {
                 (Topic::Job, Some(*job), Warn, format!("goes back into the queue: {reason}"))
             }
@@ -198,8 +205,25 @@ impl Chronicle {
     }
 }
 
-/// How a job ended, in words.
-pub fn ended(outcome: Outcome, took: Duration, reason: Option<&str>) -> (Role, String) {
+/// How a job ended, in words, with what of its input is not in its output.
+pub fn ended(
+    outcome: Outcome,
+    took: Duration,
+    reason: Option<&str>,
+    damage: Option<&Damage>,
+    left_out: &[String],
+) -> (Role, String) {
+    let (role, mut text) = how_ended(outcome, took, reason);
+    if let Some(damage) = damage {
+        text = format!("{text}, damaged: {}", damage.words());
+    }
+    if !left_out.is_empty() {
+        text = format!("{text}; left out: {}", left_out.join(", "));
+    }
+    (if damage.is_some() && role == Role::Good { Role::Warn } else { role }, text)
+}
+
+fn how_ended(outcome: Outcome, took: Duration, reason: Option<&str>) -> (Role, String) {
     let seconds = took.as_secs_f64();
     let after = if took.is_zero() { String::new() } else { format!(" after {seconds:.1} s") };
     match outcome {

@@ -125,6 +125,92 @@ fn escape(text: &str) -> String {
     out
 }
 
+/// The paths that a typed line names. One that stands there as a whole is one path, blanks and quotes included.
+pub fn typed(line: &str, places: &Places) -> Result<Vec<PathBuf>, String> {
+    let whole = line.trim();
+    if whole.contains(char::is_whitespace) && is_there(whole, places) {
+        return Ok(vec![absolute(whole, places)]);
+    }
+    Ok(words(line)?.iter().map(|word| absolute(word, places)).collect())
+}
+
+/// What was pasted or dropped, as paths: each line is one, also with blanks, unless it is quoted or escaped as terminals
+/// write what is dropped, or lists several that each begin at the root. Addresses of files are decoded.
+pub fn pasted(text: &str, places: &Places) -> Vec<String> {
+    let lines: Vec<&str> = text.split(['\n', '\r']).filter(|line| !line.trim().is_empty()).collect();
+    // Lists of addresses have comments.
+    let is_list = lines.iter().any(|line| line.trim_start().starts_with(FILE_URL));
+    let paths = lines.into_iter().filter(|line| !(is_list && line.starts_with('#')));
+    paths.flat_map(|line| pasted_line(line, places)).collect()
+}
+
+/// It may be meant as paths: a line of it begins as paths do, or stands there.
+pub fn looks_like_paths(text: &str, places: &Places) -> bool {
+    let begins = |line: &str| {
+        let line = line.trim_start().trim_start_matches(['\'', '"']);
+        line.starts_with(FILE_URL) || ["/", "~/", "./", "../"].iter().any(|start| line.starts_with(start))
+    };
+    let lines = || text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).take(LINES_LOOKED_AT);
+    lines().any(|line| begins(line) || is_there(line, places))
+}
+
+/// Lines of a paste that are looked for on disk, so that a huge one cannot hold up the keys.
+const LINES_LOOKED_AT: usize = 200;
+const FILE_URL: &str = "file://";
+
+fn pasted_line(line: &str, places: &Places) -> Vec<String> {
+    let whole = line.trim();
+    let parts: Vec<&str> = whole.split_whitespace().collect();
+    if parts.iter().all(|part| part.starts_with(FILE_URL)) {
+        return parts.into_iter().map(of_address).collect();
+    }
+    if is_there(line, places) {
+        return vec![line.to_owned()];
+    }
+    if is_there(whole, places) {
+        return vec![whole.to_owned()];
+    }
+    let is_escaped = whole.contains(['\\', '\'', '"']);
+    if let (true, Ok(words)) = (is_escaped, words(whole)) {
+        let of_words = |word: String| if word.starts_with(FILE_URL) { of_address(&word) } else { word };
+        return words.into_iter().map(of_words).collect();
+    }
+    let begins = |part: &&str| part.starts_with('/') || part.starts_with("~/") || part.starts_with(FILE_URL);
+    if parts.iter().all(begins) {
+        let of_part = |part: &str| if part.starts_with(FILE_URL) { of_address(part) } else { part.to_owned() };
+        return parts.into_iter().map(of_part).collect();
+    }
+    vec![whole.to_owned()]
+}
+
+/// The path of a `file://` address: without the name of a machine, `%20` and the like decoded.
+fn of_address(address: &str) -> String {
+    let rest = address.strip_prefix(FILE_URL).unwrap_or(address);
+    let path = rest.find('/').map_or(rest, |slash| &rest[slash..]);
+    let (mut bytes, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
+    while let [first, left @ ..] = rest {
+        let code = left.get(..2).filter(|_| *first == b'%').and_then(|code| std::str::from_utf8(code).ok());
+        let decoded = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        bytes.push(decoded.unwrap_or(*first));
+        rest = if decoded.is_some() { &left[2..] } else { left };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn is_there(path: &str, places: &Places) -> bool {
+    std::fs::symlink_metadata(absolute(path, places)).is_ok()
+}
+
+/// A line that names these paths.
+pub fn line_of(paths: &[String]) -> String {
+    paths.iter().map(|path| escape(path)).collect::<Vec<_>>().join(" ")
+}
+
+/// A quote is open at the end of this.
+pub fn in_quotes(line: &str) -> bool {
+    words(line).is_err()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,5 +246,76 @@ mod tests {
         assert_eq!(absolute("~/v", &places), Path::new("/home/me/v"));
         assert_eq!(absolute("v", &places), Path::new("/work/v"));
         assert_eq!(absolute("/v", &places), Path::new("/v"));
+    }
+
+    /// A folder with a file of each of these names, and where paths lead from there.
+    fn yard(names: &[&str]) -> (tempfile::TempDir, Places) {
+        let dir = tempfile::tempdir().expect("a folder");
+        for name in names {
+            std::fs::write(dir.path().join(name), "").expect("a file");
+        }
+        let places = Places { cwd: dir.path().to_owned(), home: Some(dir.path().to_owned()) };
+        (dir, places)
+    }
+
+    #[test]
+    fn a_pasted_path_with_blanks_is_one_path_and_several_lines_are_several() {
+        let (dir, places) = yard(&["My holiday film.mp4", "Don't look up.mp4", "'Allo 'Allo.mp4", "a.mp4"]);
+        let at = |name: &str| format!("{}/{name}", dir.path().display());
+        let one = |text: &str, path: &str| assert_eq!(pasted(text, &places), [path], "{text:?}");
+        one(&at("My holiday film.mp4"), &at("My holiday film.mp4"));
+        one("My holiday film.mp4", "My holiday film.mp4");
+        one("/nowhere/My gone film.mp4 ", "/nowhere/My gone film.mp4");
+        one("~/My holiday film.mp4", "~/My holiday film.mp4");
+        one(&at("Don't look up.mp4"), &at("Don't look up.mp4"));
+        one("/nowhere/Don't look up.mp4", "/nowhere/Don't look up.mp4");
+        one(&at("'Allo 'Allo.mp4"), &at("'Allo 'Allo.mp4"));
+        let several = format!("{}\r\n\n{}\n", at("My holiday film.mp4"), at("a.mp4"));
+        assert_eq!(pasted(&several, &places), [at("My holiday film.mp4"), at("a.mp4")]);
+    }
+
+    #[test]
+    fn what_terminals_drop_is_read_quoted_escaped_or_as_addresses() {
+        let (_dir, places) = yard(&[]);
+        for text in [
+            "'/v/my film.mp4' '/v/b.mp4' ",
+            r"/v/my\ film.mp4 /v/b.mp4 ",
+            "\"/v/my film.mp4\" /v/b.mp4",
+            "file:///v/my%20film.mp4\r\nfile:///v/b.mp4\r\n",
+            "file:///v/my%20film.mp4 file://localhost/v/b.mp4",
+            "# copied\nfile:///v/my%20film.mp4\nfile:///v/b.mp4",
+            "'file:///v/my%20film.mp4' /v/b.mp4",
+        ] {
+            assert_eq!(pasted(text, &places), ["/v/my film.mp4", "/v/b.mp4"], "{text:?}");
+        }
+        assert_eq!(pasted("/v/a.mp4 ~/b.mp4", &places), ["/v/a.mp4", "~/b.mp4"]);
+        assert_eq!(pasted("file:///v/100%25%20%C3%A9%zz.mp4", &places), ["/v/100% é%zz.mp4"]);
+    }
+
+    #[test]
+    fn what_was_pasted_comes_back_out_of_the_line_that_it_becomes() {
+        let (_dir, places) = yard(&[]);
+        for path in ["/v/my film.mp4", "/v/it's \"here\".mp4", r"/v/back\slash x.mp4", "/v/日本 語.mp4"] {
+            let line = line_of(&[path.to_owned(), "/b".to_owned()]);
+            assert_eq!(typed(&line, &places), Ok(vec![path.into(), "/b".into()]), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_typed_line_that_stands_there_as_a_whole_is_one_path() {
+        let (dir, places) = yard(&["My holiday film.mp4"]);
+        assert_eq!(typed("My holiday film.mp4 ", &places), Ok(vec![dir.path().join("My holiday film.mp4")]));
+        assert_eq!(typed("My other film.mp4", &places).map(|paths| paths.len()), Ok(3));
+    }
+
+    #[test]
+    fn only_what_may_be_paths_looks_like_paths() {
+        let (_dir, places) = yard(&["film.mp4"]);
+        for text in ["/v/a.mp4", " '/v/a b.mp4'", "file:///v", "~/v", "./v", "../v", "film.mp4", "some\n/v/a.mp4"] {
+            assert!(looks_like_paths(text, &places), "{text:?}");
+        }
+        for text in ["", "q", "qyxCA S\nq\n", "rm -rf x", "http://example.org/a.mp4", "other.mp4"] {
+            assert!(!looks_like_paths(text, &places), "{text:?}");
+        }
     }
 }

@@ -8,8 +8,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
 
 use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupTrigger, CleanupVerdict};
-use crate::domain::event::{Event, EventKind, JobCounts, MemoryFigures, RunSummary, Seq};
-use crate::domain::job::{AudioStream, JobId, LogLevel, MediaInfo, Outcome, RejectReason, VideoStream};
+use crate::domain::event::{Event, EventKind, JobCounts, MemoryFigures, RoomWanted, RunSummary, Seq};
+use crate::domain::job::{AudioStream, Damage, JobId, LogLevel, MediaInfo, Outcome, RejectReason, VideoStream};
 use crate::domain::memory::{Level, Lines};
 use crate::domain::plan::{Change, Forecast, Kind, Plan, Way};
 use crate::domain::profile::{GUIDE_MARKS, GuideWords, LargeRule, Picture, Profile, Slots};
@@ -100,7 +100,7 @@ impl Story {
         };
         self.tell(EventKind::JobInspected {
             job: JobId(id),
-            media,
+            media: Box::new(media),
             predicted_peak_bytes: Some(Bytes::mib(peak)),
             learned_from: 0,
             pixels: 1920 * 1080,
@@ -246,6 +246,51 @@ fn curve(second: u64) -> u64 {
     let share = (second - t0.min(second)) as f64 / (t1 - t0) as f64;
     let wobble = (second * 37 % 23) as f64 - 11.0;
     (m0 as f64 + (m1 as f64 - m0 as f64) * share + if second == 420 || second == 387 { 0.0 } else { wobble }) as u64
+}
+
+/// The busy dashboard after a job whose input is damaged has ended.
+pub fn damaged() -> Story {
+    let mut story = busy(true);
+    let damage =
+        Damage { seconds: 1.2, frames: 30, cause: "the recording is cut off in the middle of a group of pictures".to_owned() };
+    story.at(NOW * 1000 + 400).tell(EventKind::JobFinished {
+        job: JobId(17),
+        outcome: Outcome::Done,
+        output: Some(PathBuf::from("/v/plimsoll-out/lecture-04.web-720p.mp4")),
+        peak_memory_bytes: Bytes::mib(618),
+        seconds: 171.0,
+        attempts: 1,
+        exit_code: Some(0),
+        signal: None,
+        reason: None,
+        damage: Some(damage),
+        left_out: vec!["2 further sound tracks".to_owned(), "1 subtitle".to_owned()],
+    });
+    story
+}
+
+/// The busy dashboard when there is no room for the next output.
+pub fn no_room() -> Story {
+    let mut story = busy(true);
+    let reason = "disk full: /v/plimsoll-out has 6 MB free and the output needs about 40 MB; free some space or choose another \
+                  folder with --out";
+    story.at(NOW * 1000 + 400).start(19, 1).tell(EventKind::JobRequeued {
+        job: JobId(19),
+        attempt: 1,
+        reason: reason.to_owned(),
+        delay_ms: 5000,
+        uncounted: true,
+    });
+    story.tell(EventKind::RoomWanted(RoomWanted {
+        job: JobId(19),
+        folder: PathBuf::from("/v/plimsoll-out"),
+        needs_bytes: Some(Bytes::mib(40)),
+        free_bytes: Some(Bytes::mib(6)),
+        reason: reason.to_owned(),
+        waited_ms: 120_000,
+        gives_up_ms: None,
+    }));
+    story
 }
 
 /// The busy dashboard of the mock-ups.

@@ -10,6 +10,7 @@ pub mod compare;
 pub mod complete;
 mod details;
 pub mod filter;
+mod foreign;
 pub mod input;
 pub mod keymap;
 pub mod layout;

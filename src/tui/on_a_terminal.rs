@@ -369,6 +369,8 @@ fn every_key_of_the_table_has_an_effect_that_is_seen() {
 fn what_is_pasted_or_logged_cannot_take_over_the_terminal() {
     let mut console = Console::start_with(None, &[HOSTILE]);
     console.wait("the log", |text| text.contains("it ends here") && text.contains("1 Memory"));
+    console.press("a");
+    console.wait("the prompt opened", |text| text.contains("add files or folders:"));
     console.press("\x1b[200~\x1b]0;pasted\x07\x1b[2J\x03 'a b'\r\nrm\x1b[201~");
     console.wait("the prompt", |text| text.contains("add files or folders:") && text.contains("rm"));
     let screen = console.text();

@@ -1,7 +1,6 @@
 //! The pages that cover the four panes: one job, everything that happened, what `doctor` finds, comparisons.
 
 use crate::domain::job::JobId;
-use crate::domain::text::file_name_text;
 use crate::runtime::link::Checkup;
 use crate::tui::action::{Act, Effect, Found, Look};
 use crate::tui::app::App;
@@ -10,6 +9,7 @@ use crate::tui::details::Detail;
 use crate::tui::layout::{Layout, Pane, Size};
 use crate::tui::loglines::FileLog;
 use crate::tui::prompt::PromptKind;
+use crate::tui::view::names::input_name;
 
 /// What covers the panes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl App {
     /// Number and name of an entry's job; empty when it has none.
     pub(super) fn name_of(&self, entry: &Entry) -> String {
         let Some(id) = entry.job else { return String::new() };
-        self.shown().jobs.get(&id).map_or_else(|| format!("#{id}"), |job| format!("#{id} {}", file_name_text(&job.input)))
+        self.shown().jobs.get(&id).map_or_else(|| format!("#{id}"), |job| format!("#{id} {}", input_name(job)))
     }
 
     /// The row of the chosen entry among these.

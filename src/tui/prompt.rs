@@ -2,7 +2,7 @@
 
 use tui_input::{Input, InputRequest};
 
-use crate::tui::complete::Completion;
+use crate::tui::complete::{self, Completion, Places};
 
 /// What the line is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,19 @@ impl Prompt {
         self.input.handle(request);
         self.offers.clear();
         self.error = None;
+    }
+
+    /// Puts pasted paths in at the cursor, apart from what stands there; within quotes just as they are.
+    pub fn paste_paths(&mut self, text: &str, places: &Places) {
+        let before: String = self.input.value().chars().take(self.input.cursor()).collect();
+        if complete::in_quotes(&before) {
+            return self.paste(text);
+        }
+        let paths = complete::pasted(text, places);
+        // What was typed before it may be its folder.
+        let goes_on = matches!(&paths[..], [path] if !path.starts_with(['/', '~']));
+        let is_apart = before.is_empty() || before.ends_with(char::is_whitespace) || goes_on;
+        self.paste(&format!("{}{}", if is_apart { "" } else { " " }, complete::line_of(&paths)));
     }
 
     /// Puts text in at the cursor.

@@ -21,6 +21,7 @@ use crate::runtime::link::{Link, Lookup, Update};
 use crate::tui::action::{Action, Effect, Found, Look};
 use crate::tui::app::{App, Mode, Settings};
 use crate::tui::complete::{self, Places};
+use crate::tui::foreign;
 use crate::tui::input::{Input, Reader};
 use crate::tui::keymap::Keymap;
 use crate::tui::terminal::{self, Guard, Screen};
@@ -435,14 +436,28 @@ pub fn action_of(app: &App, event: TerminalEvent) -> Option<Action> {
     match event {
         TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => match app.keys().resolve(app.key_mode(), key) {
             Some(act) => Some(Action::Do(act)),
-            None if takes_text(app) => edit_of(key).map(Action::Edit),
-            None => None,
+            None => foreign(app, key).or_else(|| edit_of(key).filter(|_| takes_text(app)).map(Action::Edit)),
         },
         TerminalEvent::Mouse(mouse) => Some(Action::Mouse(mouse)),
         TerminalEvent::Paste(text) => Some(Action::Paste(text)),
         TerminalEvent::Resize(width, height) => Some(Action::Resize(width, height)),
         _ => None,
     }
+}
+
+/// What a key of a layout without Latin letters means, where nothing is typed. With control nothing is ever typed.
+fn foreign(app: &App, key: KeyEvent) -> Option<Action> {
+    let KeyCode::Char(typed) = key.code else { return None };
+    let is_typed = takes_text(app) && !key.modifiers.contains(KeyModifiers::CONTROL);
+    if typed.is_ascii() || is_typed {
+        return None;
+    }
+    let place = foreign::latin(typed);
+    let act = place.and_then(|latin| {
+        let at_its_place = KeyEvent { code: KeyCode::Char(latin), ..key };
+        Some((app.keys().resolve(app.key_mode(), at_its_place)?, latin))
+    });
+    Some(act.map_or(Action::Unknown(typed), |(act, latin)| Action::Foreign(act, typed, latin)))
 }
 
 fn takes_text(app: &App) -> bool {

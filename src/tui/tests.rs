@@ -22,7 +22,9 @@ use crate::runtime::link::{LookStep, QueueNow, Update};
 use crate::tui::action::{Action, Effect, Found, Look};
 use crate::tui::app::{App, Settings};
 use crate::tui::complete::Completion;
-use crate::tui::fixture::{Story, all_done, busy, checkup, hear, over, plan, press, profiles, run_finished, settings};
+use crate::tui::fixture::{
+    Story, all_done, busy, checkup, damaged, hear, no_room, over, plan, press, profiles, run_finished, settings,
+};
 use crate::tui::fixture_compared::{compared, id, naive, shelf, under_way};
 use crate::tui::keymap::{KeyChange, KeyMode, Keymap};
 use crate::tui::theme::{ColorMode, ThemeName};
@@ -35,7 +37,11 @@ mod traced;
 mod what_if;
 
 const SIZES: [(u16, u16); 5] = [(120, 36), (80, 24), (60, 16), (40, 10), (200, 60)];
-const SCREENS: [&str; 35] = [
+const SCREENS: [&str; 39] = [
+    "damaged",
+    "job_damaged",
+    "no_room",
+    "events_damaged",
     "busy",
     "empty",
     "over",
@@ -80,6 +86,8 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         "over" | "warnings" | "job_held" | "events" | "what_if" => over().app(settings),
         "naive" => busy(false).app(settings),
         "all_done" => all_done().app(settings),
+        "damaged" | "job_damaged" | "events_damaged" => damaged().app(settings),
+        "no_room" => no_room().app(settings),
         "end_comparison" | "release" => comparing(settings),
         _ => busy(true).app(settings),
     };
@@ -105,6 +113,9 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         "log" => drop(press(&mut app, "4z/<up>frame<enter>")),
         "memory" => drop(press(&mut app, "1z")),
         "warnings" => drop(press(&mut app, "W")),
+        "damaged" => drop(press(&mut app, "Gkkk")),
+        "job_damaged" => drop(press(&mut app, "Gkkk<enter>")),
+        "events_damaged" => drop(press(&mut app, "e")),
         "job" => drop(press(&mut app, "g<enter>")),
         "job_held" => drop(press(&mut app, "gjjj<enter>")),
         "job_failed" => drop(press(&mut app, "Gk<enter>")),

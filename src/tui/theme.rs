@@ -124,6 +124,8 @@ pub struct Symbols {
     pub queued: &'static str,
     /// Done.
     pub done: &'static str,
+    /// A job that is done although not all of its input could be decoded.
+    pub damaged: &'static str,
     /// Another try.
     pub retry: &'static str,
     /// Held.
@@ -169,6 +171,7 @@ pub const UNICODE: Symbols = Symbols {
     run: "▶",
     queued: "○",
     done: "✔",
+    damaged: "≈",
     retry: "↻",
     held: "‖",
     rejected: "⊘",
@@ -198,6 +201,7 @@ pub const ASCII: Symbols = Symbols {
     run: ">",
     queued: ".",
     done: "+",
+    damaged: "%",
     retry: "~",
     held: "=",
     rejected: "-",

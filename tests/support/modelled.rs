@@ -34,6 +34,7 @@ pub fn config(profile: Profile, preset: Preset) -> EngineConfig {
         retries: 2,
         timeout: None,
         stall: None,
+        disk_wait: None,
         governor: true,
         version: "test".to_owned(),
         learned: Learned::default(),

@@ -5,6 +5,7 @@ use tui_input::InputRequest;
 use super::{App, Mode, Picker, Question};
 use crate::domain::command::Command;
 use crate::domain::profile::Profile;
+use crate::domain::text::file_name_text;
 use crate::tui::action::{Act, Effect};
 use crate::tui::complete;
 use crate::tui::filter::Filter;
@@ -180,16 +181,23 @@ impl App {
                 self.next_match(false);
             }
             PromptKind::SaveProfile => return self.save_as(line.trim()),
-            PromptKind::Add => match complete::words(line) {
-                Ok(words) if words.is_empty() => {
+            PromptKind::Add => match complete::typed(line, &self.settings.places) {
+                Ok(paths) if paths.is_empty() => {
                     self.modes.pop();
                 }
-                Ok(words) => {
+                Ok(paths) => {
                     self.modes.pop();
                     self.history.retain(|known| known != line);
                     self.history.push(line.to_owned());
-                    let paths = words.iter().map(|word| complete::absolute(word, &self.settings.places)).collect();
-                    return vec![self.ask("add", Command::Enqueue { paths, preset: None })];
+                    let added = match &paths[..] {
+                        [path] => file_name_text(path),
+                        paths => format!("{} paths", paths.len()),
+                    };
+                    let effect = self.ask("add", Command::Enqueue { paths, preset: None });
+                    if let Effect::Send(id, _) = &effect {
+                        self.adding.insert(*id, added);
+                    }
+                    return vec![effect];
                 }
                 Err(reason) => self.prompt_error(reason),
             },
@@ -234,6 +242,11 @@ impl App {
     /// Files dropped onto a terminal arrive as pasted paths: outside a prompt they open the one for adding.
     pub(super) fn paste(&mut self, text: &str) -> Vec<Effect> {
         if self.modes.is_empty() {
+            if !complete::looks_like_paths(text, &self.settings.places) {
+                let add = self.key_label(Act::Add);
+                self.say(format!("a paste means nothing here; {add} adds files, and takes pasted paths"), false);
+                return Vec::new();
+            }
             self.open(PromptKind::Add, String::new());
         }
         if let Some(Mode::Palette(palette)) = self.modes.last_mut() {
@@ -243,7 +256,11 @@ impl App {
             palette.row = 0;
         }
         if let Some(Mode::Prompt(prompt)) = self.modes.last_mut() {
-            prompt.paste(text);
+            if prompt.kind == PromptKind::Add {
+                prompt.paste_paths(text, &self.settings.places);
+            } else {
+                prompt.paste(text);
+            }
             if prompt.kind == PromptKind::Filter {
                 let text = prompt.input.value().to_owned();
                 self.filter = Some(Filter::new(text, self.shown()));

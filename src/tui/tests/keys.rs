@@ -1,6 +1,7 @@
 //! What keys, questions and the mouse do.
 
 use super::*;
+use crate::tui::app::Mode;
 
 #[test]
 fn changed_keys_work_and_are_what_help_and_hints_tell() {
@@ -192,4 +193,101 @@ fn a_click_selects_the_row_under_it_and_the_wheel_scrolls() {
     assert_eq!(app.selected(), Some(JobId(21)));
     app.update(mouse(MouseEventKind::Down(MouseButton::Left), 2));
     assert_eq!(app.selected(), Some(JobId(21)), "the heading selects nothing");
+}
+
+/// Presses keys that are not on a Latin keyboard.
+fn press_foreign(app: &mut App, typed: &str) -> Vec<Effect> {
+    let event = |c| crossterm::event::Event::Key(crossterm::event::KeyEvent::from(crossterm::event::KeyCode::Char(c)));
+    let actions = typed.chars().map(event);
+    actions.flat_map(|event| crate::tui::run::action_of(app, event).map_or_else(Vec::new, |action| app.update(action))).collect()
+}
+
+#[test]
+fn keys_of_another_layout_act_as_the_latin_keys_at_their_place_and_that_is_told_once() {
+    let mut app = screen("busy", ColorMode::True, false);
+    assert_eq!(press_foreign(&mut app, "м"), vec![]);
+    assert!(app.toast().is_some_and(|toast| toast.text.starts_with("м means nothing here")), "nor does v");
+    press_foreign(&mut app, "я");
+    assert!(app.zoom(), "z");
+    assert!(text(&draw(&mut app, 120, 36)).contains("keys of another layout: я acts as z"));
+    press_foreign(&mut app, "я");
+    assert_eq!((app.zoom(), app.toast()), (false, None), "told once");
+    press_foreign(&mut app, "Ц");
+    assert!(matches!(app.mode(), Some(Mode::Warnings(_))), "capitals are keys of their own: W");
+    press_foreign(&mut app, "й");
+    assert!(app.mode().is_none(), "in dialogs too: q closes");
+    for quits in ["й", "ض", "ㅂ", "ქ", "ｑ"] {
+        let mut app = screen("busy", ColorMode::True, false);
+        press_foreign(&mut app, quits);
+        assert!(matches!(app.mode(), Some(Mode::Ask(_))), "{quits} acts as q");
+        assert!(app.toast().is_some_and(|toast| toast.text.contains("acts as q")), "{quits}");
+    }
+    let mut app = screen("busy", ColorMode::True, false);
+    press_foreign(&mut app, "日");
+    assert!(app.toast().is_some_and(|toast| toast.text.contains("日 means nothing here; ? tells the keys")));
+}
+
+#[test]
+fn where_something_is_typed_letters_of_another_layout_are_typed() {
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, "a");
+    press_foreign(&mut app, "фильм йц");
+    let Some(Mode::Prompt(prompt)) = app.mode() else { panic!("the prompt is open") };
+    assert_eq!(prompt.input.value(), "фильм йц");
+    press(&mut app, "<esc>/");
+    press_foreign(&mut app, "кот");
+    assert_eq!(app.filter().map(|filter| filter.text().to_owned()), Some("кот".to_owned()));
+    press(&mut app, "<esc>");
+    press(&mut app, "?");
+    press_foreign(&mut app, "й");
+    assert!(matches!(app.mode(), Some(Mode::Help(_))), "it is looked for in the help");
+}
+
+/// The paths that the engine is asked to add.
+fn asked_to_add(effects: &[Effect]) -> Vec<String> {
+    match effects {
+        [Effect::Send(_, Command::Enqueue { paths, .. })] => paths.iter().map(|path| path_text(path)).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_pasted_path_with_blanks_is_added_as_one_and_what_was_added_is_told_once_it_is() {
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, "a");
+    app.update(Action::Paste("/v/My holiday film.mp4".to_owned()));
+    let effects = press(&mut app, "<enter>");
+    assert_eq!(asked_to_add(&effects), ["/v/My holiday film.mp4"]);
+    assert_eq!(app.toast(), None, "nothing is told before it is so");
+    let [Effect::Send(id, _)] = effects[..] else { panic!("{effects:?}") };
+    app.update(Action::Update(Box::new(Update::Reply(id, Ok(())))));
+    assert!(text(&draw(&mut app, 120, 36)).contains("added: My holiday film.mp4"));
+    press(&mut app, "a");
+    app.update(Action::Paste("/v/a b.mp4\r\n'/v/c d.mp4'\n".to_owned()));
+    app.update(Action::Paste("file:///v/e%20f.mp4".to_owned()));
+    assert_eq!(asked_to_add(&press(&mut app, "<enter>")), ["/v/a b.mp4", "/v/c d.mp4", "/v/e f.mp4"]);
+    press(&mut app, "a'/v/");
+    app.update(Action::Paste("g h.mp4".to_owned()));
+    assert_eq!(asked_to_add(&press(&mut app, "'<enter>")), ["/v/g h.mp4"], "within quotes it is taken as it is");
+    press(&mut app, "a/v/");
+    app.update(Action::Paste("i j.mp4".to_owned()));
+    assert_eq!(asked_to_add(&press(&mut app, "<enter>")), ["/v/i j.mp4"], "what was typed before is its folder");
+}
+
+#[test]
+fn a_paste_on_the_dashboard_offers_paths_to_be_added_and_anything_else_does_nothing() {
+    let mut app = screen("busy", ColorMode::True, false);
+    for page in ["", "e", "d"] {
+        press(&mut app, page);
+        assert_eq!(app.update(Action::Paste("qyxCA S\nq\n".to_owned())), vec![]);
+        assert!(app.mode().is_none() && app.toast().is_some_and(|toast| toast.text.contains("a paste means nothing here")));
+        press(&mut app, "<esc>");
+    }
+    assert_eq!(app.update(Action::Paste("/v/My film.mp4\n".to_owned())), vec![]);
+    let Some(Mode::Prompt(prompt)) = app.mode() else { panic!("the prompt is open") };
+    assert_eq!(prompt.input.value(), r"/v/My\ film.mp4");
+    assert_eq!(asked_to_add(&press(&mut app, "<enter>")), ["/v/My film.mp4"]);
+    press(&mut app, "gx");
+    app.update(Action::Paste("y\n".to_owned()));
+    assert!(matches!(app.mode(), Some(Mode::Ask(_))), "no question is answered by a paste");
 }

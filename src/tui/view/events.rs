@@ -50,7 +50,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         let name = app.name_of(entry);
         // Where there is no room for a name, the number alone.
         let name = if job < 10 { name.split(' ').next().unwrap_or_default() } else { &name };
-        line.field(name, job - 1, text, theme.symbols).gap(1);
+        line.name(name, job - 1, text, theme.symbols).gap(1);
         let left = line.left();
         line.put(fit(&entry.text, left, theme.symbols), theme.style(ink(entry)));
         if first + at == chosen {
@@ -71,6 +71,7 @@ pub fn symbol(theme: &Theme, entry: &Entry) -> &'static str {
         (Topic::Memory | Topic::Warning, _) => symbols.under,
         (Topic::Job, Role::Running) => symbols.run,
         (_, Role::Good) => symbols.done,
+        (Topic::Job, Role::Warn) if entry.text.starts_with("done") => symbols.damaged,
         (Topic::Job, Role::Warn) => symbols.retry,
         (_, Role::Warn) => "!",
         _ => " ",

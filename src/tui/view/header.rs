@@ -75,7 +75,7 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
     }
 }
 
-/// What must not be overlooked: stopping, all done, held, frozen.
+/// What must not be overlooked: stopping, all done, no room on disk, held, frozen.
 pub fn badges(app: &App, state: &State) -> Vec<(String, Role)> {
     let mut badges = Vec::new();
     let symbols = app.theme().symbols;
@@ -87,6 +87,9 @@ pub fn badges(app: &App, state: &State) -> Vec<(String, Role)> {
         badges.push(("stopping".to_owned(), Role::Warn));
     } else if idle && !state.jobs.is_empty() {
         badges.push(("all done".to_owned(), Role::Good));
+    }
+    if state.room.is_some() && !state.shutting_down {
+        badges.push((format!("{} no room", symbols.bad), Role::Bad));
     }
     if state.paused {
         badges.push((format!("{} queue held", symbols.held), Role::Warn));

@@ -74,10 +74,11 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     let room = usize::from(inner.width.saturating_sub(LABEL));
     let lines = usize::from(inner.height);
     // What matters most stays when there is little room.
-    let asked_lines = match lines {
+    let missing = missing(app, job);
+    let asked_lines = match lines.saturating_sub(missing.len()) {
         0..=5 => 1,
         6..=7 => 2,
-        _ => lines - 6,
+        lines => lines - 6,
     };
     let mut facts = vec![input(app, job)];
     if lines >= 7 {
@@ -107,6 +108,7 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
         facts.push(Fact { label: if at == 0 { "asked" } else { "" }, spans: vec![(text, style)] });
     }
     facts.push(progress(app, job));
+    facts.extend(missing);
     facts.push(memory(app, job));
     for (at, fact) in facts.iter().enumerate() {
         let mut line = Line::new(buf, inner, at as u16);
@@ -125,6 +127,7 @@ const fn long_word(job: &Job) -> Option<&'static str> {
         Phase::Running { paused: true, .. } => Some("paused by you"),
         Phase::Finalizing => Some("output being checked"),
         Phase::Stopping { .. } => Some("being stopped"),
+        Phase::Finished(finished) if finished.is_damaged() => Some("done, damaged"),
         Phase::Finished(finished) => Some(finished.outcome.word()),
         Phase::Rejected(_) => Some("not let in"),
         _ => None,
@@ -204,12 +207,14 @@ fn progress(app: &App, job: &Job) -> Fact {
             Fact { label: "waits", spans: vec![(words, if is_held { theme.style(Role::Warn) } else { text })] }
         }
         Phase::Backoff { until, reason } => {
-            let words = format!("{reason}; next try in {}", spoken(until.since(state.now)));
+            let is_room = state.room.as_ref().is_some_and(|wanted| wanted.job == job.id);
+            let next = if is_room { "looks again" } else { "next try" };
+            let words = format!("{reason}; {next} in {}", spoken(until.since(state.now)));
             Fact { label: "waits", spans: vec![(words, theme.style(Role::Warn))] }
         }
         Phase::Rejected(why) => Fact { label: "not let in", spans: vec![(why.detail.clone(), theme.style(Role::Warn))] },
         Phase::Finished(finished) => {
-            let (role, words) = chronicle::ended(finished.outcome, finished.took, finished.reason.as_deref());
+            let (role, words) = chronicle::ended(finished.outcome, finished.took, finished.reason.as_deref(), None, &[]);
             let exit = match finished.exit {
                 Some(Exit::Code(code)) => format!("  exit status {code}"),
                 Some(Exit::Signal(signal)) => format!("  ended by signal {signal}"),
@@ -219,6 +224,16 @@ fn progress(app: &App, job: &Job) -> Fact {
             Fact { label: "ended", spans: vec![(words, theme.style(role)), (exit, dim), (at, dim)] }
         }
     }
+}
+
+/// What of the input is not in the output: what could not be decoded, and what was left out.
+fn missing(app: &App, job: &Job) -> Vec<Fact> {
+    let Phase::Finished(finished) = &job.phase else { return Vec::new() };
+    let theme = app.theme();
+    let damage = finished.damage.as_ref().map(|damage| ("damage", damage.words(), Role::Warn));
+    let left_out = (!finished.left_out.is_empty()).then(|| ("left out", finished.left_out.join(", "), Role::Text));
+    let facts = damage.into_iter().chain(left_out);
+    facts.map(|(label, words, role)| Fact { label, spans: vec![(words, theme.style(role))] }).collect()
 }
 
 fn memory(app: &App, job: &Job) -> Fact {

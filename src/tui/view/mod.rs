@@ -13,6 +13,7 @@ mod help;
 mod job;
 mod log;
 mod memory;
+pub mod names;
 mod palette;
 mod pen;
 mod plot;

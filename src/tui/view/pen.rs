@@ -8,11 +8,13 @@ use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::time::Wall;
 use crate::domain::units::{Bytes, MIB};
 use crate::tui::theme::{Role, Symbols, Theme};
+use crate::tui::view::names;
 
 /// One line of the screen, written from left to right and never beyond its end.
 pub struct Line<'b> {
@@ -58,6 +60,13 @@ impl<'b> Line<'b> {
         self
     }
 
+    /// Writes the name of a file in a field of `width` columns; where it is cut, its number and its ending stay.
+    pub fn name(&mut self, name: &str, width: u16, style: Style, symbols: &Symbols) -> &mut Self {
+        let room = usize::from(width.min(self.end.saturating_sub(self.x)));
+        let name = names::fit_name(name, room, symbols);
+        self.field(&name, width, style, symbols)
+    }
+
     /// Writes text in a field of `width` columns, at its right.
     pub fn right(&mut self, text: &str, width: u16, style: Style) -> &mut Self {
         let free = width.saturating_sub(text.width() as u16);
@@ -84,18 +93,29 @@ pub fn fit<'a>(text: &'a str, width: usize, symbols: &Symbols) -> Cow<'a, str> {
     if width == 0 {
         return Cow::Borrowed("");
     }
-    let mut out = String::new();
-    let mut used = 0;
-    for c in text.chars() {
-        let wide = unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
-        if used + wide > width - 1 {
-            break;
-        }
-        used += wide;
-        out.push(c);
-    }
+    let mut out = head(text, width - 1).to_owned();
     out.push_str(symbols.more);
     Cow::Owned(out)
+}
+
+/// As much of a text's beginning as stands in `width` columns; no character is parted from its marks.
+pub fn head(text: &str, width: usize) -> &str {
+    let mut used = 0;
+    let beyond = text.grapheme_indices(true).find(|(_, cluster)| {
+        used += cluster.width();
+        used > width
+    });
+    beyond.map_or(text, |(at, _)| &text[..at])
+}
+
+/// As much of a text's end as stands in `width` columns; no character is parted from its marks.
+pub fn tail(text: &str, width: usize) -> &str {
+    let mut used = 0;
+    let beyond = text.grapheme_indices(true).rev().find(|(_, cluster)| {
+        used += cluster.width();
+        used > width
+    });
+    beyond.map_or(text, |(at, cluster)| &text[at + cluster.len()..])
 }
 
 /// Text broken between words into lines of at most `width` columns; a longer word is broken too.
@@ -174,7 +194,10 @@ impl Framed<'_> {
             line.put(" ", style);
             for (text, look) in &self.title {
                 let room = line.left().saturating_sub(1);
-                line.put(fit(text, room, self.theme.symbols), *look);
+                // What begins with the number of a job ends with the name of its input.
+                let is_job = text.starts_with('#');
+                let cut = if is_job { names::fit_name } else { fit };
+                line.put(cut(text, room, self.theme.symbols), *look);
             }
             line.put(" ", style);
         }

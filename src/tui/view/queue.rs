@@ -12,16 +12,18 @@ use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
 
-use crate::domain::job::{Job, JobId, Outcome, Phase, RejectReason, StopReason};
+use crate::domain::job::{Damage, Job, JobId, Outcome, Phase, RejectReason, StopReason};
 use crate::domain::state::State;
-use crate::domain::text::file_name_text;
+use crate::domain::text::path_text;
 use crate::domain::time::clock;
 use crate::domain::units::Bytes;
 use crate::tui::app::App;
 use crate::tui::layout::Pane;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::view::frame;
+use crate::tui::view::names::input_name;
 use crate::tui::view::pen::{Line, bar};
 use crate::tui::waiting;
 
@@ -73,6 +75,18 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         said = format!("{said}, {} waiting", state.waiting_bytes());
     }
     let right = match (app.filter(), &state.held) {
+        (None, _) if let Some(wanted) = &state.room => {
+            let figures = wanted.figures();
+            let place = format!(" in {}", path_text(&wanted.folder));
+            let room = usize::from(area.width).saturating_sub(said.width() + 14);
+            let mut text = format!("{} no room", theme.symbols.bad);
+            for (more, sep) in [(figures, ": "), (place, "")] {
+                if !more.is_empty() && text.width() + sep.len() + more.width() <= room {
+                    text = format!("{text}{sep}{more}");
+                }
+            }
+            vec![(text, theme.style(Role::Bad))]
+        }
         (Some(filter), _) => {
             vec![
                 ("filter ".to_owned(), theme.style(Role::Dim)),
@@ -149,7 +163,7 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
     let mut line = Line::new(buf, area, at);
     line.field(&format!("{symbol} {word}"), STATE, theme.style(role), theme.symbols);
     line.right(&job.id.to_string(), columns.id, theme.style(Role::Text)).gap(1);
-    line.field(&file_name_text(&job.input), columns.input, theme.style(Role::Text), theme.symbols);
+    line.name(&input_name(job), columns.input, theme.style(Role::Text), theme.symbols);
     let size = if is_too_large(job) { theme.style(Role::Warn) } else { text };
     line.right(&job.size.short(), SIZE, size);
 
@@ -172,6 +186,12 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
     line.gap(1);
     match &job.phase {
         Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => draw_progress(row, strong, &mut line),
+        Phase::Backoff { until, reason } if let Some(wanted) = state.room.as_ref().filter(|wanted| wanted.job == job.id) => {
+            let figures = wanted.figures();
+            let words = if figures.is_empty() { reason } else { &figures };
+            line.field(words, columns.reason(), theme.style(Role::Warn), theme.symbols);
+            line.right(&clock(until.since(state.now)), LEFT, text);
+        }
         Phase::Backoff { until, reason } => {
             let tries = format!("try {}", job.attempts + 1);
             line.field(reason, columns.bar + PERCENT, theme.style(Role::Dim), theme.symbols).right(&tries, SPEED, text);
@@ -191,7 +211,8 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
         }
         Phase::Finished(finished) => {
             if finished.outcome.is_success() {
-                line.gap(columns.bar + PERCENT);
+                let damage = finished.damage.as_ref().map_or_else(String::new, Damage::short);
+                line.field(&damage, columns.bar + PERCENT, theme.style(Role::Warn), theme.symbols);
                 let played = job.media.as_ref().and_then(|media| media.duration);
                 let speed = played
                     .filter(|_| finished.took > Duration::ZERO)
@@ -241,6 +262,9 @@ pub fn state_of(theme: &Theme, state: &State, job: &Job) -> (&'static str, &'sta
     match &job.phase {
         Phase::Queued if state.held.is_some_and(|held| held.job == job.id) => (symbols.held, "held", Role::Warn),
         Phase::Queued => (symbols.queued, "queued", Role::Dim),
+        Phase::Backoff { .. } if state.room.as_ref().is_some_and(|wanted| wanted.job == job.id) => {
+            (symbols.held, "no room", Role::Warn)
+        }
         Phase::Backoff { .. } => (symbols.retry, "retry", Role::Warn),
         Phase::Starting => (symbols.run, "start", Role::Running),
         Phase::Running { paused: true, for_memory: true, .. } => (symbols.held, "stopped", Role::Warn),
@@ -251,6 +275,7 @@ pub fn state_of(theme: &Theme, state: &State, job: &Job) -> (&'static str, &'sta
         Phase::Stopping { .. } => (symbols.run, "stop", Role::Warn),
         Phase::Finalizing => (symbols.run, "check", Role::Running),
         Phase::Rejected(_) => (symbols.rejected, "reject", Role::Warn),
+        Phase::Finished(finished) if finished.is_damaged() => (symbols.damaged, "damaged", Role::Warn),
         Phase::Finished(finished) => match finished.outcome {
             Outcome::Done => (symbols.done, "done", Role::Good),
             Outcome::AlreadyDone => (symbols.done, "there", Role::Good),
