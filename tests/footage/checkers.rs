@@ -37,7 +37,7 @@ fn the_facts_of_length_and_moments_tell_right_from_wrong() {
     tells_apart(&Fact::Moments(1.05), &jitter, right, "-i @0 -fps_mode cfr -r 30 -c:v libx264 -preset ultrafast");
     let late = film("mkv", &format!("{PICTURE}6 -itsoffset 2 {TONE}4 {QUICK} -c:a aac"));
     let apart = Fact::SoundMinusPicture(2.0);
-    tells_ & apart(&apart, &late, "-i @0 -c copy", "-i @0 -af asetpts=PTS-STARTPTS -c:v copy");
+    tells_apart(&apart, &late, "-i @0 -c copy", "-i @0 -af asetpts=PTS-STARTPTS -c:v copy");
 }
 
 #[test]
