@@ -65,7 +65,7 @@ fn a_folder_of_nothing_but_links_is_converted() {
     let world = World::new();
     let store = world.write("store/real.mp4", fs::read(tiny(1).path).expect("read"));
     link(&store, world.path("in/linked.mp4"));
-    fs::hard_link(&store, world.path("in/second-name.mp4")).expect("linked");
+    link("linked.mp4", world.path("in/second-name.mp4"));
     let run = run_to(&world, &world.path("out"), "state", &[], &[&world.path("in")]);
     assert_eq!((run.code(), world.files("out").len()), (Some(0), 1), "the same file is converted once: {}", run.stderr);
 }
@@ -200,7 +200,8 @@ fn cards() -> Vec<(&'static str, Clip)> {
 #[test]
 fn the_films_of_cameras_and_recorders_are_found_in_their_folder() {
     let world = World::new();
-    let cards = cards();
+    // A GIF in a folder is a picture more often than a film.
+    let cards: Vec<_> = cards().into_iter().filter(|(name, _)| *name != "anim.gif").collect();
     for (name, clip) in &cards {
         world.put(&clip.path, name);
     }
