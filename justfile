@@ -70,6 +70,11 @@ ssh:
 hostile:
     cargo test --test hostile -- --include-ignored --nocapture
 
+# Real footage: every film that its tests make, under every profile too, and read by a second program (mediainfo, mkvtoolnix).
+footage:
+    cargo test --test footage
+    cargo test --test footage -- --ignored --nocapture --test-threads 1
+
 # Hundreds of random kills and signals over queues of sixty, disks of every size, I/O errors (five minutes; root for the disks).
 chaos:
     cargo test --release --test chaos -- --include-ignored --nocapture --test-threads 1
