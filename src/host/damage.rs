@@ -11,6 +11,10 @@ use crate::engine::port::{Cause, Failure};
 
 /// An output of a file that was cut off may be this much shorter than promised without a word: a frame or two of rounding.
 const SLACK: Duration = Duration::from_millis(100);
+/// So much is missing behind a place that could not be read, at the least, for the file to count as broken off there,
+const MUCH: Duration = Duration::from_millis(500);
+/// and this share of it.
+const MUCH_SHARE: f64 = 0.03;
 /// Less than this share of what the input promises is no useful output.
 const LEAST_USEFUL: f64 = 0.5;
 
@@ -98,7 +102,14 @@ fn is_cut_short(evidence: &Evidence<'_>) -> bool {
     let said = evidence.account.first_complaint.as_deref().is_some_and(|words| words.contains("ends too early"));
     let listed = extras.listed_pictures.zip(read_of_picture(evidence));
     let is_unlisted = listed.is_some_and(|(listed, read)| read.packets + 2 + listed / 100 < listed);
-    extras.ends_early || said || is_unlisted
+    extras.ends_early || said || is_unlisted || is_broken_off(evidence)
+}
+
+/// Something in the file could not be read, and what comes behind it is missing.
+fn is_broken_off(evidence: &Evidence<'_>) -> bool {
+    let promised = promised(evidence).unwrap_or_default();
+    let missing = promised.saturating_sub(evidence.made);
+    evidence.account.first_complaint.is_some() && missing > MUCH.max(promised.mul_f64(MUCH_SHARE))
 }
 
 /// How long the input says that the mapped streams are.
@@ -180,6 +191,15 @@ mod tests {
             judged(&media(20, Extras::default()), &account(500, 488, Some("broken")), 20.0).expect("useful").expect("damage");
         assert_eq!((damage.frames, damage.cause.as_str()), (12, "broken"));
         assert!((damage.seconds - 0.48).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_film_that_breaks_off_at_a_place_that_cannot_be_read_tells_what_is_missing() {
+        let damage =
+            judged(&media(20, Extras::default()), &account(400, 400, Some("broken")), 16.0).expect("useful").expect("damage");
+        assert!((damage.seconds - 4.0).abs() < 1e-9);
+        assert!(judged(&media(20, Extras::default()), &account(100, 100, Some("broken")), 4.0).is_err());
+        assert_eq!(judged(&media(20, Extras::default()), &account(500, 500, Some("broken")), 19.9), Ok(None), "nothing is missing");
     }
 
     #[test]

@@ -611,7 +611,13 @@ fn explain(log: &str, head: Head) -> Rejected {
         );
         return rejected(RejectReason::Unreadable, text);
     }
-    if has("Permission denied") || has("Input/output error") || has("No such file") {
+    if has("Input/output error") {
+        // Some demuxers say so of a file that ends within its header; what was read of it by ourselves was read well.
+        let text =
+            "cannot be read (input/output error): it is cut off, or its disk fails; check the disk, or try another copy of it";
+        return rejected(RejectReason::Unreadable, text);
+    }
+    if has("Permission denied") || has("No such file") {
         return rejected(RejectReason::Unreadable, format!("cannot be read: {}; check the file and its disk", last_complaint(log)));
     }
     if guessed || has("Invalid data found") || has("Failed to find two consecutive MPEG audio frames") {

@@ -232,7 +232,10 @@ fn a_link_to_a_clip_is_the_clip() {
 fn a_missing_file_and_a_missing_program_are_told_apart() {
     let dir = tempfile::tempdir().expect("folder");
     let gone = reject(&dir.path().join("gone.mp4"));
-    assert_eq!((gone.reason, gone.detail.as_str()), (RejectReason::Unreadable, "cannot be read: no such file or directory; check the file and its rights"));
+    assert_eq!(
+        (gone.reason, gone.detail.as_str()),
+        (RejectReason::Unreadable, "cannot be read: no such file or directory; check the file and its rights")
+    );
     let path = dir.path().join("a.mp4");
     std::fs::write(&path, "bytes").expect("written");
     let rejected = Prober::new("/no/such/ffprobe", dir.path()).probe(&path, &quick()).expect_err("rejected");
