@@ -152,7 +152,8 @@ pub struct App {
     pub(super) focus: Pane,
     pub(super) zoom: bool,
     pub(super) selected: Option<JobId>,
-    chosen: bool,
+    /// The operator has chosen what is selected.
+    pub(super) chosen: bool,
     row: usize,
     pub(super) filter: Option<Filter>,
     /// Number of the last log line shown; `None` = the log's end.
@@ -345,7 +346,8 @@ impl App {
 
     /// The jobs that fill `height` lines of the queue.
     pub fn window(&self, height: usize) -> Window {
-        self.rows().window(self.selected, self.row, height)
+        // Until the operator moves, the top stays: there stands what runs.
+        if self.chosen { self.rows().window(self.selected, self.row, height) } else { self.rows().top(self.selected, height) }
     }
 
     /// The rows of the queue.
@@ -512,6 +514,8 @@ impl App {
                 if self.frozen.is_none() {
                     self.rebuild_filter();
                 }
+                // Another time of a recording need not know the chosen job.
+                self.chosen &= self.selected.is_none_or(|id| self.state.jobs.contains_key(&id));
                 self.keep_selection();
             }
             Update::Event(event) => self.on_event(&event),
@@ -587,10 +591,19 @@ impl App {
         }
     }
 
-    /// Until somebody has chosen a job, the first one that runs is selected, and stays so.
+    /// Until somebody has chosen a job, one that is at work is selected: when it ends, the first one that still works. A log
+    /// that is being read, and a screen that stands still, are not changed under the reader's eyes.
     fn keep_selection(&mut self) {
-        if !self.chosen && self.selected.is_none() {
-            self.selected = self.state.index.active.first().copied();
+        let is_read = self.frozen.is_some() || self.log_bottom.is_some();
+        let works = self.selected.is_some_and(|id| self.state.index.active.contains(&id));
+        if self.chosen || works || (is_read && self.selected.is_some()) {
+            return;
+        }
+        if let Some(first) = self.state.index.active.first() {
+            self.selected = Some(*first);
+            self.file_log = None;
+        } else if self.selected.is_some_and(|id| !self.state.jobs.contains_key(&id)) {
+            self.selected = None;
         }
     }
 
@@ -790,9 +803,16 @@ impl App {
             self.log_bottom = None;
         } else if self.frozen.is_some() {
             self.frozen = None;
+        } else if self.chosen && self.selected.is_some_and(|id| !self.state.index.active.contains(&id)) {
+            // Back to what works.
+            self.chosen = false;
+            self.keep_selection();
         } else if self.selected.is_some() {
             self.selected = None;
             self.chosen = true;
+        } else {
+            self.chosen = false;
+            self.keep_selection();
         }
     }
 

@@ -109,6 +109,8 @@ impl App {
         self.zoom = false;
         if page == Page::Job {
             self.focus = Pane::Log;
+            // The page stays with its job when that ends.
+            self.chosen = true;
         }
     }
 

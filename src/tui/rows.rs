@@ -74,6 +74,32 @@ impl<'a> Rows<'a> {
         })
     }
 
+    /// How many rows stand above `key`. Counts within one section only.
+    pub fn above(&self, key: RowKey) -> usize {
+        if let Some(filter) = self.filter {
+            return filter.rows().range(..key).count();
+        }
+        let index = &self.state.index;
+        let sizes = [index.active.len(), index.backoff.len(), index.waiting.len(), index.rejected.len()];
+        let before: usize = sizes.iter().take(key.section as usize).sum();
+        before
+            + match key.section {
+                Section::Active => index.active.range(..key.id).count(),
+                Section::Backoff => index.backoff.range(..key.id).count(),
+                Section::Rejected => index.rejected.range(..key.id).count(),
+                Section::Waiting => index.waiting.range(..(key.major, key.id)).count(),
+                Section::Ended => index.ended.range((Excluded((key.major.unsigned_abs(), key.id)), Unbounded)).count(),
+            }
+    }
+
+    /// The rows that fill `height` lines from the first one; the selected one need not be among them.
+    pub fn top(&self, selected: Option<JobId>, height: usize) -> Window {
+        let first = self.first().map(|key| key.id);
+        let window = self.window(first, 0, height);
+        let line = selected.and_then(|id| window.ids.iter().position(|shown| *shown == id));
+        Window { line, ..window }
+    }
+
     /// First or last row of a section.
     fn edge(&self, section: Section, last: bool) -> Option<RowKey> {
         let index = &self.state.index;

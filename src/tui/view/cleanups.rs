@@ -17,6 +17,7 @@ use crate::tui::layout::Pane;
 use crate::tui::theme::Role;
 use crate::tui::view::frame;
 use crate::tui::view::pen::{Line, mb, time_of_day};
+use crate::tui::view::scroll::{self, Seen};
 
 /// Draws it.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
@@ -41,6 +42,8 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         Line::new(buf, inner, 2).gap(1).put("none yet", dim);
     }
     let rows = usize::from(inner.height.saturating_sub(1));
+    let all = state.cleanups.len();
+    scroll::draw(theme, Seen { above: skipped, rows: rows.min(all.saturating_sub(skipped)), of: all }, area, buf);
     for (at, record) in state.cleanups.iter().rev().skip(skipped).take(rows).enumerate() {
         let mut line = Line::new(buf, inner, at as u16 + 1);
         let over = record.trigger == CleanupTrigger::HighWater;

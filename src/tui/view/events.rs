@@ -14,6 +14,7 @@ use crate::tui::app::App;
 use crate::tui::chronicle::{Entry, Topic};
 use crate::tui::theme::{Role, Theme};
 use crate::tui::view::pen::{Framed, Line, fit, time_of_day};
+use crate::tui::view::scroll::{self, Seen};
 
 /// Draws it.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
@@ -42,6 +43,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         76.. => 22,
         _ => 6,
     };
+    scroll::draw(theme, Seen { above: first, rows: rows.min(entries.len()), of: entries.len() }, area, buf);
     for (at, entry) in entries.iter().skip(first).take(rows).enumerate() {
         let mut line = Line::new(buf, inner, at as u16);
         line.put(time_of_day(entry.at, app.time_zone(), inner.width < 60), dim).gap(1);

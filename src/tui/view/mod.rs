@@ -20,6 +20,7 @@ mod plot;
 mod profiles;
 mod prompt;
 mod queue;
+mod scroll;
 mod tiny;
 mod warnings;
 mod what_if;

@@ -25,6 +25,7 @@ use crate::tui::theme::{Role, Theme};
 use crate::tui::view::frame;
 use crate::tui::view::names::input_name;
 use crate::tui::view::pen::{Line, bar};
+use crate::tui::view::scroll::{self, Seen};
 use crate::tui::waiting;
 
 struct Columns {
@@ -122,6 +123,9 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             if jobs > 0 { "no job matches the filter; esc clears it" } else { "nothing queued yet; a adds files or folders" };
         Line::new(buf, inner, 2).gap(1).put(words, dim);
     }
+    let rows = app.rows();
+    let above = window.ids.first().and_then(|id| rows.find(*id)).map_or(0, |key| rows.above(key));
+    scroll::draw(theme, Seen { above, rows: window.ids.len(), of: rows.len() }, area, buf);
     for (at, id) in window.ids.iter().enumerate() {
         let Some(job) = state.jobs.get(id) else { continue };
         let row = at as u16 + 1;
