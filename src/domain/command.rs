@@ -51,6 +51,8 @@ pub enum Command {
     CleanNow,
     /// Run what is queued, take nothing new, then finish.
     Drain,
+    /// Take [`Command::Drain`] back: files are taken again, and the run goes on when the queue is empty.
+    Undrain,
     /// End: start nothing, stop what runs, put it back into the queue. A second one kills at once.
     Shutdown,
     /// The console is about to be stopped by the terminal (Ctrl-Z): stop every running job first.

@@ -37,6 +37,9 @@ impl Engine {
                 Ok(())
             }
             Command::Drain => self.toggle(self.state.draining, EventKind::DrainStarted, "the queue is draining already"),
+            Command::Undrain => {
+                self.toggle(!self.state.draining, EventKind::DrainStopped, "the queue is not draining; there is nothing to take back")
+            }
             Command::Shutdown => {
                 self.shutdown();
                 Ok(())

@@ -258,7 +258,7 @@ impl Player {
             Command::Move(_, MoveTo::First) => self.seek(position - STEP),
             Command::Move(_, MoveTo::Last) => self.seek(position + STEP),
             // Ctrl-Z: nothing of ours has to be stopped.
-            Command::Suspend | Command::Continue | Command::Drain | Command::Shutdown => return Ok(()),
+            Command::Suspend | Command::Continue | Command::Drain | Command::Undrain | Command::Shutdown => return Ok(()),
             _ => {
                 let keys = "hold or pause (S, space) stands still, sooner and later (K, J) change the speed, first and last ({, }) go 10 s";
                 return Err(Rejection(format!("this is a replay, nothing is run: {keys}")));

@@ -175,6 +175,24 @@ pub enum Act {
     Newer,
 }
 
+impl Act {
+    /// It is about the selected job, or about those that are marked.
+    pub const fn is_about_jobs(self) -> bool {
+        matches!(
+            self,
+            Self::PauseJob
+                | Self::Cancel
+                | Self::Retry
+                | Self::Allow
+                | Self::Later
+                | Self::Sooner
+                | Self::MoveFirst
+                | Self::MoveLast
+                | Self::Remove
+        )
+    }
+}
+
 /// What is to be looked up.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Look {
@@ -230,6 +248,8 @@ pub enum Effect {
     Look(Look),
     /// Compare these inputs with this preset.
     Compare(Vec<PathBuf>, String),
+    /// End the comparison that is being made.
+    StopComparison,
     /// Give up looking ahead.
     LookAway,
     /// Complete the path at the end of this line.

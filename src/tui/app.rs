@@ -67,6 +67,8 @@ pub enum Question {
     Kill,
     /// End the comparison that this console shows or makes?
     EndComparison,
+    /// End the comparison of what waits, and stay?
+    StopComparison,
     /// Let jobs start beside the comparison of them?
     Release,
 }
@@ -456,6 +458,12 @@ impl App {
             }
             Action::Unknown(typed) => {
                 let typed = sanitise(typed.to_string().as_bytes());
+                if self.key_mode() == KeyMode::Ask {
+                    let key = |act| self.keys().label_in(KeyMode::Ask, act);
+                    let (yes, no) = (key(Act::Yes), self.keys().labels_in(KeyMode::Ask, Act::Back));
+                    self.say(format!("{typed} answers nothing: only Latin letters do, {yes} for yes, {no} for no"), false);
+                    return Vec::new();
+                }
                 self.say(format!("{typed} means nothing here; {} tells the keys", self.key_label(Act::Help)), false);
                 Vec::new()
             }
@@ -731,6 +739,7 @@ impl App {
             }
             Act::HoldQueue if self.state.paused => ("release the queue", Command::Resume),
             Act::HoldQueue => ("hold the queue", Command::Pause),
+            Act::Drain if self.state.draining => ("take the drain back", Command::Undrain),
             Act::Drain => ("drain", Command::Drain),
             Act::CleanNow => ("clean up", Command::CleanNow),
             _ => return self.act_on_job(act),

@@ -191,6 +191,7 @@ impl Chronicle {
             EventKind::QueuePaused => (Topic::Queue, None, Warn, "held: nothing more is started".to_owned()),
             EventKind::QueueResumed => (Topic::Queue, None, Text, "released".to_owned()),
             EventKind::DrainStarted => (Topic::Queue, None, Text, "ends after what is queued".to_owned()),
+            EventKind::DrainStopped => (Topic::Queue, None, Text, "takes new files again, and stays open".to_owned()),
             EventKind::ShutdownStarted => (Topic::Queue, None, Warn, "ending: what runs is being stopped".to_owned()),
             EventKind::WarningRaised { warning, evidence, advice, .. } => {
                 (Topic::Warning, None, Warn, format!("{warning}: {evidence}; {advice}"))

@@ -282,7 +282,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('}')] MoveLast "move-last" Jobs "first, last in the queue" ""
     Normal [ch('A')] Allow "allow" Jobs "let a rejected one in" ""
     Normal [ch('D')] Remove "remove" Jobs "delete from the list (asks)" ""
-    Normal [ch('E')] Drain "drain" Jobs "end after what is queued" ""
+    Normal [ch('E')] Drain "drain" Jobs "end after the queue, undo" ""
 
     Normal [ch('W')] Warnings "warnings" Memory "warning signs, advice" ""
     Normal [ch('V')] CompareQueue "compare-queue" Memory "compare what waits" ""
@@ -495,6 +495,13 @@ impl Keymap {
     pub fn label_in(&self, mode: KeyMode, act: Act) -> String {
         let row = self.rows().find(|(binding, _)| binding.mode == mode && binding.act == act);
         row.and_then(|(_, keys)| keys.first()).map_or_else(String::new, |key| key.label())
+    }
+
+    /// All keys of an action in a mode, as help writes them, without `^c`.
+    pub fn labels_in(&self, mode: KeyMode, act: Act) -> String {
+        let row = self.rows().find(|(binding, _)| binding.mode == mode && binding.act == act);
+        let keys = row.into_iter().flat_map(|(_, keys)| keys).filter(|key| **key != ALWAYS_QUITS);
+        keys.map(|key| key.label()).collect::<Vec<_>>().join(" or ")
     }
 
     /// Footer hints of a mode: key and word.

@@ -192,6 +192,10 @@ impl App {
         {
             return effects;
         }
+        if act.is_about_jobs() && !self.settings.replay && !self.shows_jobs() {
+            self.say(self.no_jobs_here(), true);
+            return Vec::new();
+        }
         if self.page == Page::Dashboard || is_tiny && act != Act::Back {
             return self.act_on_dashboard(act);
         }
@@ -239,6 +243,25 @@ impl App {
             _ => return self.act_on_dashboard(act),
         }
         Vec::new()
+    }
+
+    /// The jobs, or the log of the selected one, are on the screen: what keys do to a job is seen there.
+    fn shows_jobs(&self) -> bool {
+        let layout = self.layout(self.size.0, self.size.1);
+        let has_pane = layout.pane(Pane::Queue).is_some() || layout.pane(Pane::Log).is_some();
+        matches!(self.page, Page::Dashboard | Page::Job) && has_pane
+    }
+
+    fn no_jobs_here(&self) -> String {
+        let back = self.key_label(Act::Back);
+        match self.page {
+            _ if self.layout(self.size.0, self.size.1).size == Size::Tiny => {
+                "no job is seen on so small a screen: at 60x16 the keys act on jobs".to_owned()
+            }
+            Page::Events => format!("this page acts on no job: {} opens the job of an event, {back} leads back", self.key_label(Act::Enter)),
+            Page::Doctor | Page::Compare => format!("this page shows no jobs: {back} leads back to them"),
+            Page::Dashboard | Page::Job => format!("no job is seen here: {back} leads back to them"),
+        }
     }
 
     /// What the footer hints at: key and word.

@@ -87,6 +87,11 @@ impl App {
             Question::Cancel(id) => (format!("cancel #{id}"), Command::Cancel(id)),
             Question::Remove(id) => (format!("delete #{id}"), Command::Remove(id)),
             Question::Release => ("release the queue".to_owned(), Command::Resume),
+            Question::StopComparison if !self.compare.making => return Vec::new(),
+            Question::StopComparison => {
+                self.say("the comparison is being ended".to_owned(), false);
+                return vec![Effect::StopComparison];
+            }
             // It has ended by itself while the question stood.
             Question::Quit | Question::Kill | Question::EndComparison if self.closed => return vec![Effect::Exit],
             Question::Quit | Question::Kill | Question::EndComparison => {

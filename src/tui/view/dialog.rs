@@ -96,6 +96,11 @@ fn words(app: &App, question: Question) -> Words {
             ],
             buttons: ["Go on", "End it and quit"],
         },
+        Question::StopComparison => Words {
+            title: "End the comparison",
+            lines: vec!["The run under way is stopped.".to_owned(), "What was measured before it is kept.".to_owned()],
+            buttons: ["Go on", "End it"],
+        },
         Question::Release => Words {
             title: "Release the queue",
             lines: vec!["A comparison is being made.".to_owned(), "Jobs beside it take from its runs what is measured.".to_owned()],
