@@ -37,9 +37,11 @@ impl Engine {
                 Ok(())
             }
             Command::Drain => self.toggle(self.state.draining, EventKind::DrainStarted, "the queue is draining already"),
-            Command::Undrain => {
-                self.toggle(!self.state.draining, EventKind::DrainStopped, "the queue is not draining; there is nothing to take back")
-            }
+            Command::Undrain => self.toggle(
+                !self.state.draining,
+                EventKind::DrainStopped,
+                "the queue is not draining; there is nothing to take back",
+            ),
             Command::Shutdown => {
                 self.shutdown();
                 Ok(())

@@ -42,6 +42,8 @@ mod reading;
 
 /// Lengths of the chart that can be chosen, in seconds.
 pub const CHART_SECONDS: [u64; 6] = [60, 300, 900, 1800, 3600, 7200];
+/// Lengths while a run is younger than the usual length, in seconds.
+const SHORT_CHARTS: [u64; 4] = [30, 60, 120, 180];
 /// How long a message stays.
 const TOAST: Duration = Duration::from_secs(8);
 
@@ -176,6 +178,8 @@ pub struct App {
     pub(super) compare: ComparePage,
     cleanup_top: Option<CleanupId>,
     chart: usize,
+    /// The operator has chosen that length; until then it grows with the run.
+    chart_chosen: bool,
     chart_back: u64,
     theme: Theme,
     pub(super) settings: Settings,
@@ -224,6 +228,7 @@ impl App {
             compare: ComparePage::default(),
             cleanup_top: None,
             chart: 1,
+            chart_chosen: false,
             chart_back: 0,
             theme: Theme::new(settings.theme, settings.color, settings.ascii),
             settings,
@@ -289,8 +294,17 @@ impl App {
     }
 
     /// The chart's length in seconds, and how many seconds before now it ends.
-    pub const fn chart(&self) -> (u64, u64) {
-        (CHART_SECONDS[self.chart], self.chart_back)
+    pub fn chart(&self) -> (u64, u64) {
+        let chosen = CHART_SECONDS[self.chart];
+        if self.chart_chosen {
+            return (chosen, self.chart_back);
+        }
+        // A run that has just begun fills its chart too.
+        let state = self.shown();
+        let now = state.now.0.as_secs();
+        let known = now - state.history.front().map_or(now, |point| point.second.min(now));
+        let fits = SHORT_CHARTS.into_iter().find(|length| known <= *length && *length < chosen);
+        (fits.unwrap_or(chosen), self.chart_back)
     }
 
     /// Looks and symbols.
@@ -323,6 +337,11 @@ impl App {
         self.toast.as_ref().filter(|toast| self.state.now <= toast.until)
     }
 
+    /// What is shown is a recording.
+    pub const fn is_replay(&self) -> bool {
+        self.settings.replay
+    }
+
     /// The console is waiting for the run to end.
     pub const fn quitting(&self) -> bool {
         self.quitting
@@ -341,7 +360,9 @@ impl App {
     /// Where everything stands on a screen of this size.
     pub fn layout(&self, width: u16, height: u16) -> Layout {
         if self.page == Page::Job {
-            return Layout::job(width, height, self.zoom);
+            let job = self.selected.and_then(|id| self.shown().jobs.get(&id));
+            let more = job.map_or(0, |job| crate::tui::view::reason_lines(self, job, width));
+            return Layout::job(width, height, self.zoom, more);
         }
         Layout::new(width, height, self.focus, self.zoom)
     }
@@ -678,7 +699,7 @@ impl App {
                 }
             }
             Act::ChartBack => {
-                let length = CHART_SECONDS[self.chart];
+                let length = self.chart().0;
                 let oldest = self
                     .state
                     .history
@@ -686,9 +707,16 @@ impl App {
                     .map_or(0, |point| self.state.now.0.as_secs() - point.second.min(self.state.now.0.as_secs()));
                 self.chart_back = (self.chart_back + length / 5).min(oldest);
             }
-            Act::ChartForward => self.chart_back = self.chart_back.saturating_sub(CHART_SECONDS[self.chart] / 5),
-            Act::ChartLonger => self.chart = (self.chart + 1).min(CHART_SECONDS.len() - 1),
-            Act::ChartShorter => self.chart = self.chart.saturating_sub(1),
+            Act::ChartForward => self.chart_back = self.chart_back.saturating_sub(self.chart().0 / 5),
+            Act::ChartLonger | Act::ChartShorter => {
+                let now = self.chart().0;
+                let at = if act == Act::ChartLonger {
+                    CHART_SECONDS.iter().position(|length| *length > now).unwrap_or(CHART_SECONDS.len() - 1)
+                } else {
+                    CHART_SECONDS.iter().rposition(|length| *length < now).unwrap_or(0)
+                };
+                (self.chart, self.chart_chosen) = (at, true);
+            }
             Act::Theme => {
                 self.theme = self.theme.next(self.settings.color);
                 self.say(format!("theme: {}", self.theme.name.words()), false);

@@ -258,7 +258,9 @@ impl App {
             _ if self.layout(self.size.0, self.size.1).size == Size::Tiny => {
                 "no job is seen on so small a screen: at 60x16 the keys act on jobs".to_owned()
             }
-            Page::Events => format!("this page acts on no job: {} opens the job of an event, {back} leads back", self.key_label(Act::Enter)),
+            Page::Events => {
+                format!("this page acts on no job: {} opens the job of an event, {back} leads back", self.key_label(Act::Enter))
+            }
             Page::Doctor | Page::Compare => format!("this page shows no jobs: {back} leads back to them"),
             Page::Dashboard | Page::Job => format!("no job is seen here: {back} leads back to them"),
         }

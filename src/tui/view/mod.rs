@@ -27,6 +27,7 @@ mod what_if;
 
 pub use compare::{columns as comparison_columns, lines as comparison_lines};
 pub use doctor::lines as doctor_lines;
+pub use job::reason_lines;
 pub use pen::mb;
 pub use what_if::explained_lines;
 
@@ -64,6 +65,9 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
             Page::Compare => compare::draw(app, layout.body(), buf),
         }
         footer::draw(app, layout.footer, buf);
+    }
+    if layout.size != Size::Tiny || area.height >= 5 {
+        footer::draw_toast(app, area, buf);
     }
     let cursor = match app.mode() {
         None => None,

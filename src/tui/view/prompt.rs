@@ -7,12 +7,13 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+use ratatui::widgets::{Clear, Widget as _};
 use unicode_width::UnicodeWidthStr;
 
 use crate::tui::app::App;
 use crate::tui::prompt::Prompt;
 use crate::tui::theme::Role;
-use crate::tui::view::pen::Line;
+use crate::tui::view::pen::{Line, wrap};
 
 /// Draws it and returns where the cursor stands.
 pub fn draw(app: &App, prompt: &Prompt, area: Rect, buf: &mut Buffer) -> Option<Position> {
@@ -52,14 +53,21 @@ fn draw_above(app: &App, prompt: &Prompt, area: Rect, buf: &mut Buffer) {
     if area.height < 2 || (prompt.error.is_none() && prompt.offers.is_empty()) {
         return;
     }
+    if let Some(error) = &prompt.error {
+        let lines = wrap(error, usize::from(area.width.saturating_sub(4)));
+        let height = (lines.len() as u16).min(area.height - 1);
+        let place = Rect { y: area.bottom() - 1 - height, height, ..area };
+        Clear.render(place, buf);
+        for (at, text) in lines.iter().enumerate() {
+            let mark = if at == 0 { theme.symbols.bad } else { " " };
+            Line::new(buf, place, at as u16).gap(1).put(format!("{mark} {text}"), theme.style(Role::Warn));
+        }
+        return;
+    }
     let above = Rect { y: area.bottom() - 2, height: 1, ..area };
     clear(above, buf);
     let mut line = Line::new(buf, above, 0);
     line.gap(1);
-    if let Some(error) = &prompt.error {
-        line.put(format!("{} {error}", theme.symbols.bad), theme.style(Role::Warn));
-        return;
-    }
     for offer in &prompt.offers {
         if line.left() < offer.width() + 2 {
             line.put(theme.symbols.more, theme.style(Role::Dim));

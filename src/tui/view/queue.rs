@@ -19,12 +19,13 @@ use crate::domain::state::State;
 use crate::domain::text::path_text;
 use crate::domain::time::clock;
 use crate::domain::units::Bytes;
+use crate::tui::action::Act;
 use crate::tui::app::App;
 use crate::tui::layout::Pane;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::view::frame;
 use crate::tui::view::names::input_name;
-use crate::tui::view::pen::{Line, bar};
+use crate::tui::view::pen::{Line, Span, bar};
 use crate::tui::view::scroll::{self, Seen};
 use crate::tui::waiting;
 
@@ -101,7 +102,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             let text = if fits { long } else { format!("{} #{} waits", theme.symbols.held, held.job) };
             vec![(text, theme.style(Role::Warn))]
         }
-        (None, None) => Vec::new(),
+        (None, None) => next_steps(app, usize::from(area.width).saturating_sub(said.width() + 14)),
     };
     let inner = frame::frame(app, Pane::Queue, &said, right).draw(area, buf);
     let columns = Columns::new(inner.width, state.jobs.last_key_value().map(|(id, _)| *id));
@@ -135,6 +136,25 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             buf.set_style(Rect { y: inner.y + row, height: 1, ..inner }, theme.selection());
         }
     }
+}
+
+/// What to do when everything has ended, in as many words as there is room for.
+fn next_steps(app: &App, room: usize) -> Vec<Span> {
+    let (theme, state) = (app.theme(), app.shown());
+    if state.unended() > 0 || state.ended() == 0 || app.is_replay() || app.compares() {
+        return Vec::new();
+    }
+    let (add, retry, quit) = (app.key_label(Act::Add), app.key_label(Act::Retry), app.key_label(Act::Quit));
+    let counts = state.job_counts();
+    let bad = counts.failed + counts.out_of_memory;
+    let again = if bad > 0 { format!("{retry} runs a failed one again, ") } else { String::new() };
+    let ways = [
+        format!("all ended: {again}{add} adds files, {quit} quits"),
+        format!("{add} adds files, {quit} quits"),
+        format!("{add} add, {quit} quit"),
+    ];
+    let words = ways.into_iter().find(|words| words.width() <= room);
+    words.map(|words| (words, theme.style(Role::Accent))).into_iter().collect()
 }
 
 /// A large number with commas, as a person reads it.
@@ -177,7 +197,7 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
             _ => why.detail.clone(),
         };
         let room = columns.peak + 1 + columns.reason() + LEFT;
-        line.gap(2).field(&words, room.saturating_sub(2), theme.style(Role::Dim), theme.symbols);
+        line.gap(2).phrase(&words, room.saturating_sub(2), theme.style(Role::Dim), theme.symbols);
         return;
     }
     if columns.peak > 0 {
@@ -193,12 +213,12 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
         Phase::Backoff { until, reason } if let Some(wanted) = state.room.as_ref().filter(|wanted| wanted.job == job.id) => {
             let figures = wanted.figures();
             let words = if figures.is_empty() { reason } else { &figures };
-            line.field(words, columns.reason(), theme.style(Role::Warn), theme.symbols);
+            line.phrase(words, columns.reason(), theme.style(Role::Warn), theme.symbols);
             line.right(&clock(until.since(state.now)), LEFT, text);
         }
         Phase::Backoff { until, reason } => {
             let tries = format!("try {}", job.attempts + 1);
-            line.field(reason, columns.bar + PERCENT, theme.style(Role::Dim), theme.symbols).right(&tries, SPEED, text);
+            line.phrase(reason, columns.bar + PERCENT, theme.style(Role::Dim), theme.symbols).right(&tries, SPEED, text);
             line.right(&clock(until.since(state.now)), LEFT, text);
         }
         Phase::Queued => {
@@ -209,8 +229,10 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
                     && words.len() + way.len() + 2 <= usize::from(room)
                 {
                     words = format!("{words}, {way}");
+                } else if let (true, Some(short)) = (words.len() > usize::from(room), waiting::held_in_short(state, job.id)) {
+                    words = short;
                 }
-                line.field(&words, room, theme.style(if is_held { Role::Warn } else { Role::Dim }), theme.symbols);
+                line.phrase(&words, room, theme.style(if is_held { Role::Warn } else { Role::Dim }), theme.symbols);
             }
         }
         Phase::Finished(finished) => {
@@ -225,7 +247,7 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
             } else {
                 let reason = finished.reason.as_deref().unwrap_or(finished.outcome.word());
                 let style = theme.style(if finished.outcome == Outcome::Cancelled { Role::Dim } else { Role::Bad });
-                line.field(reason, columns.reason(), style, theme.symbols);
+                line.phrase(reason, columns.reason(), style, theme.symbols);
             }
             if finished.took > Duration::ZERO {
                 line.right(&clock(finished.took), LEFT, theme.style(Role::Dim));
