@@ -137,7 +137,7 @@ pub async fn follow(
                     }
                 }
                 Some(Update::Reply(_, Err(rejection))) => tell(&mut out, &format!("refused: {rejection}")),
-                Some(Update::Reply(_, Ok(()))) => {}
+                Some(Update::Reply(_, Ok(())) | Update::Playing(_)) => {}
             },
         }
     }

@@ -131,6 +131,18 @@ pub enum Act {
     MoveFirst,
     /// Take the selected job off the list, after asking.
     Remove,
+    /// Mark the selected job, or take its mark away.
+    Mark,
+    /// Mark all from the last marked one to the selected one.
+    MarkRange,
+    /// Mark all that is shown, or take all marks away.
+    MarkAll,
+    /// Take what has ended off the list, after asking.
+    ClearFinished,
+    /// Take the last deletion or move back.
+    Undo,
+    /// Order the rows by another column.
+    Sort,
     /// Run what is queued, then finish.
     Drain,
     /// Choose another profile.
@@ -169,6 +181,8 @@ pub enum Act {
     Yes,
     /// Complete the line of a prompt.
     Complete,
+    /// Another preset for what is added.
+    NextPreset,
     /// An older line of a prompt.
     Older,
     /// A newer line of a prompt.
@@ -189,6 +203,8 @@ impl Act {
                 | Self::MoveFirst
                 | Self::MoveLast
                 | Self::Remove
+                | Self::ClearFinished
+                | Self::Undo
         )
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Never optimistic: a command changes nothing here; the event that follows it does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -17,7 +17,7 @@ use crate::domain::profile::Profile;
 use crate::domain::state::{State, restored_words};
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::time::Mono;
-use crate::runtime::link::Update;
+use crate::runtime::link::{Playing, Update};
 use crate::tui::action::{Act, Action, Effect};
 use crate::tui::chronicle::{Chronicle, Topic};
 use crate::tui::compare::ComparePage;
@@ -38,6 +38,7 @@ use crate::tui::view::names::input_name;
 use crate::tui::what_if::WhatIf;
 
 mod dialogs;
+mod many;
 mod reading;
 
 /// Lengths of the chart that can be chosen, in seconds.
@@ -63,6 +64,12 @@ pub enum Question {
     Cancel(JobId),
     /// Take this job off the list?
     Remove(JobId),
+    /// Cancel as many jobs as that? They are fixed while it is asked, as [`App`] has them.
+    CancelMany(usize),
+    /// Take as many jobs as that off the list?
+    RemoveMany(usize),
+    /// Take as many jobs as that, which have ended, off the list?
+    ClearFinished(usize),
     /// Stop what runs and quit?
     Quit,
     /// Kill what is being stopped?
@@ -82,6 +89,8 @@ pub struct Help {
     pub scroll: usize,
     /// Only lines with this text.
     pub filter: Input,
+    /// The words of the screen are explained, instead of the keys.
+    pub words: bool,
 }
 
 /// The profile picker.
@@ -135,6 +144,10 @@ pub struct Settings {
     pub keys: Keymap,
     /// The profiles that the picker offers.
     pub profiles: Vec<Profile>,
+    /// Names of the presets that files can be added with; empty = only the run's own.
+    pub presets: Vec<String>,
+    /// What the run before did, told with what it has left in the queue.
+    pub before: Option<String>,
     /// Where typed paths lead.
     pub places: Places,
     /// The operator's time zone.
@@ -197,6 +210,15 @@ pub struct App {
     ended: bool,
     /// The line to the engine is closed.
     closed: bool,
+    /// Jobs that are marked, and the one marked last.
+    pub(super) marked: BTreeSet<JobId>,
+    last_mark: Option<JobId>,
+    /// The jobs that a question about several of them is about.
+    asked_about: Vec<JobId>,
+    /// What can be taken back.
+    undo: Option<many::Undo>,
+    /// How the recording that is shown is played.
+    playing: Option<Playing>,
 }
 
 impl App {
@@ -243,6 +265,11 @@ impl App {
             quitting: false,
             ended: false,
             closed: false,
+            marked: BTreeSet::new(),
+            last_mark: None,
+            asked_about: Vec::new(),
+            undo: None,
+            playing: None,
         }
     }
 
@@ -335,6 +362,11 @@ impl App {
     /// The message to show.
     pub fn toast(&self) -> Option<&Toast> {
         self.toast.as_ref().filter(|toast| self.state.now <= toast.until)
+    }
+
+    /// How the recording that is shown is played.
+    pub const fn playing(&self) -> Option<Playing> {
+        self.playing
     }
 
     /// What is shown is a recording.
@@ -548,6 +580,7 @@ impl App {
                 self.keep_selection();
             }
             Update::Event(event) => self.on_event(&event),
+            Update::Playing(playing) => self.playing = Some(playing),
             Update::Reply(id, reply) => {
                 let asked = self.pending.remove(&id);
                 let added = self.adding.remove(&id);
@@ -577,8 +610,10 @@ impl App {
             rows.after(key).or_else(|| rows.before(key)).map(|key| key.id)
         });
         let was_held = self.state.held.map(|held| held.job);
+        self.remember(&event.kind);
         self.state.apply(event);
         leaving.retain(|id| !self.state.jobs.contains_key(id));
+        self.marked.retain(|id| !leaving.contains(id));
         self.details.hear(event);
         self.measurements.hear(event, &self.state);
         self.chronicle.hear(event, &self.state, was_held);
@@ -586,7 +621,12 @@ impl App {
             EventKind::JobProgressed { .. } | EventKind::JobLogged { .. } => return,
             EventKind::RunFinished(_) => self.ended = true,
             EventKind::InputSkipped { input, detail } => self.say(format!("{}: {detail}", path_text(input)), true),
-            EventKind::QueueRestored { jobs, interrupted } => self.say(restored_words(*jobs, *interrupted), false),
+            EventKind::QueueRestored { jobs, interrupted } => {
+                let before = self.settings.before.as_ref().map_or_else(String::new, |before| format!("; {before}"));
+                let hold =
+                    if self.state.paused { format!("; {} starts them", self.key_label(Act::HoldQueue)) } else { String::new() };
+                self.say(format!("{}{before}{hold}", restored_words(*jobs, *interrupted)), false);
+            }
             EventKind::RoomWanted(wanted) => self.say(format!("no room: {}", wanted.reason), true),
             EventKind::Fault { what, detail } => self.say(format!("{what}: {detail}"), true),
             EventKind::WarningRaised { evidence, advice, .. } => self.say(format!("{evidence}: {advice}"), true),
@@ -638,7 +678,7 @@ impl App {
 
     fn rebuild_filter(&mut self) {
         if let Some(filter) = self.filter.take() {
-            self.filter = Some(Filter::new(filter.text().to_owned(), self.shown()));
+            self.filter = Some(Filter::ordered(filter.text().to_owned(), filter.order(), self.shown()));
         }
     }
 
@@ -746,6 +786,8 @@ impl App {
                     Some(_) => None,
                 };
             }
+            Act::Mark | Act::MarkRange | Act::MarkAll => self.mark(act),
+            Act::Sort => self.sort(),
             Act::Help => self.modes.push(Mode::Help(Help::default())),
             Act::Profiles => self.open_picker(None),
             Act::Warnings => self.modes.push(Mode::Warnings(0)),
@@ -775,8 +817,14 @@ impl App {
         vec![self.ask(what, command)]
     }
 
-    /// Commands about the selected job.
+    /// Commands about the selected job, or about those that are marked.
     fn act_on_job(&mut self, act: Act) -> Vec<Effect> {
+        match act {
+            Act::Undo => return self.take_back(),
+            Act::ClearFinished => return self.clear_finished(),
+            _ if !self.marked.is_empty() && !self.settings.replay => return self.act_on_marked(act),
+            _ => {}
+        }
         let Some(job) = self.selected.and_then(|id| self.state.jobs.get(&id)) else {
             self.say("no job is selected: choose one with j and k".to_owned(), true);
             return Vec::new();
@@ -808,6 +856,7 @@ impl App {
             }
             _ => return Vec::new(),
         };
+        self.begin_undo(&command);
         vec![self.ask(format!("{what} #{id}"), command)]
     }
 
@@ -832,6 +881,8 @@ impl App {
     fn back(&mut self) {
         if self.zoom {
             self.zoom = false;
+        } else if !self.marked.is_empty() {
+            self.marked.clear();
         } else if self.filter.is_some() {
             self.filter = None;
         } else if !self.search.is_empty() {

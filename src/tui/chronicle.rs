@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::domain::cleanup::{CleanupRecord, CleanupTrigger};
+use crate::domain::cleanup::{CleanupAction, CleanupRecord, CleanupTrigger};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{Damage, JobId, Outcome, Phase, StopReason};
 use crate::domain::memory::Level;
@@ -245,6 +245,8 @@ fn cleanup(record: &CleanupRecord) -> String {
     };
     let freed =
         record.result.map_or_else(String::new, |result| format!(": freed {} in {} ms", result.freed.whole(), result.millis));
+    let frees = !matches!(record.action, CleanupAction::HoldStarts | CleanupAction::StopJob);
+    let freed = if frees { freed } else { String::new() };
     format!("{} {why}{freed}", record.action.words())
 }
 

@@ -9,6 +9,7 @@ use crate::tui::details::Detail;
 use crate::tui::layout::{Layout, Pane, Size};
 use crate::tui::loglines::FileLog;
 use crate::tui::prompt::PromptKind;
+use crate::tui::scope::{COMPARISON_HINTS, REPLAY_HINTS};
 use crate::tui::view::names::input_name;
 
 /// What covers the panes.
@@ -200,6 +201,11 @@ impl App {
             return self.act_on_dashboard(act);
         }
         let page = self.page;
+        if !self.means_something(act) && !self.is_replay() {
+            let (help, back) = (self.key_label(Act::Help), self.key_label(Act::Back));
+            self.say(format!("this means nothing on this page; {help} tells its keys, {back} leads back"), false);
+            return Vec::new();
+        }
         match (page, act) {
             (_, Act::Back) if self.zoom => self.zoom = false,
             (_, Act::Back) => self.close_page(),
@@ -269,7 +275,20 @@ impl App {
     /// What the footer hints at: key and word.
     pub fn hints(&self) -> Vec<(String, &'static str)> {
         let words: &[(Act, &'static str)] = match self.page {
-            _ if self.mode().is_some() || self.page == Page::Dashboard => return self.mode_hints(),
+            _ if self.mode().is_some() => return self.mode_hints(),
+            Page::Dashboard if self.is_replay() => REPLAY_HINTS,
+            Page::Dashboard if self.compares() => COMPARISON_HINTS,
+            Page::Dashboard => return self.mode_hints(),
+            Page::Job if self.is_replay() || self.compares() => &[
+                (Act::Back, "back"),
+                (Act::NextPane, "next job"),
+                (Act::Filter, "find"),
+                (Act::WholeLog, "whole log"),
+                (Act::Wrap, "wrap"),
+                (Act::Zoom, "log only"),
+                (Act::Help, "help"),
+                (Act::Quit, "quit"),
+            ],
             Page::Job => &[
                 (Act::Back, "back"),
                 (Act::NextPane, "next job"),

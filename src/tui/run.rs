@@ -56,6 +56,10 @@ pub struct TuiOptions {
     pub lookup: Lookup,
     /// Asked first, in order: what the command line named.
     pub commands: Vec<Command>,
+    /// Names of the presets that files can be added with; empty = only the run's own.
+    pub presets: Vec<String>,
+    /// What the run before did, told with what it has left in the queue.
+    pub before: Option<String>,
     /// The comparison under way that the console is there to show: its page is opened at once.
     pub comparison: Option<ComparisonId>,
     /// What is shown is a recording: nothing runs, and nothing is lost by closing it.
@@ -106,6 +110,8 @@ pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
         ascii: options.ascii,
         keys: options.keys,
         profiles: options.profiles,
+        presets: options.presets,
+        before: options.before,
         places: options.places,
         time_zone: TimeZone::system(),
         comparison: options.comparison,

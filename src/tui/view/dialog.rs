@@ -78,6 +78,27 @@ fn words(app: &App, question: Question) -> Words {
             lines: vec![format!("Take {} off the list ?", name(app, id)), "Neither input nor output is touched.".to_owned()],
             buttons: ["Keep it", "Take it off"],
         },
+        Question::CancelMany(count) => Words {
+            title: "Cancel",
+            lines: vec![format!("Cancel {} ?", jobs(count)), "What those at work have made so far is thrown away.".to_owned()],
+            buttons: ["Keep them", "Cancel them"],
+        },
+        Question::RemoveMany(count) => Words {
+            title: "Delete",
+            lines: vec![
+                format!("Take {} off the list ?", jobs(count)),
+                "Neither inputs nor outputs are touched; what runs stays.".to_owned(),
+            ],
+            buttons: ["Keep them", "Take them off"],
+        },
+        Question::ClearFinished(count) => Words {
+            title: "Clear",
+            lines: vec![
+                format!("Take {} that ended off the list ?", jobs(count)),
+                "Done, failed and cancelled ones; files are not touched.".to_owned(),
+            ],
+            buttons: ["Keep them", "Clear them"],
+        },
         Question::Quit => Words {
             title: "Quit",
             lines: vec![
@@ -112,6 +133,10 @@ fn words(app: &App, question: Question) -> Words {
             buttons: ["Wait", "Kill and quit"],
         },
     }
+}
+
+fn jobs(count: usize) -> String {
+    if count == 1 { "1 job".to_owned() } else { format!("{count} jobs") }
 }
 
 fn name(app: &App, id: JobId) -> String {

@@ -24,11 +24,13 @@ mod scroll;
 mod tiny;
 mod warnings;
 mod what_if;
+mod words;
 
 pub use compare::{columns as comparison_columns, lines as comparison_lines};
 pub use doctor::lines as doctor_lines;
 pub use job::reason_lines;
 pub use pen::mb;
+pub use queue::{shown_words, state_words};
 pub use what_if::explained_lines;
 
 use ratatui::Frame;

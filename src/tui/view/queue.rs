@@ -22,7 +22,7 @@ use crate::domain::units::Bytes;
 use crate::tui::action::Act;
 use crate::tui::app::App;
 use crate::tui::layout::Pane;
-use crate::tui::theme::{Role, Theme};
+use crate::tui::theme::{self, Role, Symbols, Theme};
 use crate::tui::view::frame;
 use crate::tui::view::names::input_name;
 use crate::tui::view::pen::{Line, Span, bar};
@@ -76,6 +76,9 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     if state.waiting_bytes() > Bytes::ZERO {
         said = format!("{said}, {} waiting", state.waiting_bytes());
     }
+    if app.marks() > 0 {
+        said = format!("{jobs} {}, {} marked", if jobs == 1 { "job" } else { "jobs" }, app.marks());
+    }
     let right = match (app.filter(), &state.held) {
         (None, _) if let Some(wanted) = &state.room => {
             let figures = wanted.figures();
@@ -88,6 +91,9 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
                 }
             }
             vec![(text, theme.style(Role::Bad))]
+        }
+        (Some(filter), _) if filter.text().trim().is_empty() => {
+            vec![("by ".to_owned(), theme.style(Role::Dim)), (filter.order().words().to_owned(), theme.style(Role::Accent))]
         }
         (Some(filter), _) => {
             vec![
@@ -131,7 +137,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         let Some(job) = state.jobs.get(id) else { continue };
         let row = at as u16 + 1;
         let selected = window.line == Some(at);
-        draw_row(&Row { theme, state, job, columns: &columns, selected }, inner, row, buf);
+        draw_row(&Row { theme, state, job, columns: &columns, selected, marked: app.is_marked(job.id) }, inner, row, buf);
         if selected && row < inner.height {
             buf.set_style(Rect { y: inner.y + row, height: 1, ..inner }, theme.selection());
         }
@@ -176,6 +182,7 @@ struct Row<'a> {
     job: &'a Job,
     columns: &'a Columns,
     selected: bool,
+    marked: bool,
 }
 
 fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
@@ -186,7 +193,8 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
     let strong = theme.style(if matches!(job.phase, Phase::Running { .. }) { Role::Strong } else { Role::Text });
     let mut line = Line::new(buf, area, at);
     line.field(&format!("{symbol} {word}"), STATE, theme.style(role), theme.symbols);
-    line.right(&job.id.to_string(), columns.id, theme.style(Role::Text)).gap(1);
+    line.right(&job.id.to_string(), columns.id, theme.style(Role::Text));
+    line.put(if row.marked { "*" } else { " " }, theme.style(Role::Accent));
     line.name(&input_name(job), columns.input, theme.style(Role::Text), theme.symbols);
     let size = if is_too_large(job) { theme.style(Role::Warn) } else { text };
     line.right(&job.size.short(), SIZE, size);
@@ -284,7 +292,44 @@ fn is_too_large(job: &Job) -> bool {
 
 /// Symbol, word and look of what is happening to a job.
 pub fn state_of(theme: &Theme, state: &State, job: &Job) -> (&'static str, &'static str, Role) {
-    let symbols = theme.symbols;
+    state_with(theme.symbols, state, job)
+}
+
+/// The states that a filter asks for by `state:`, in small letters: the word of the row and those that people use for it.
+pub fn state_words(state: &State, job: &Job) -> Vec<&'static str> {
+    let word = state_with(&theme::UNICODE, state, job).1;
+    let mut words = vec![word];
+    words.extend_from_slice(match &job.phase {
+        Phase::Starting | Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => &["running", "active"],
+        Phase::Queued | Phase::Backoff { .. } => &["queued", "waiting"],
+        Phase::Rejected(_) => &["rejected", "ended"],
+        Phase::Finished(finished) => match finished.outcome {
+            Outcome::Done => &["done", "finished", "ended"],
+            Outcome::AlreadyDone => &["there", "already", "finished", "ended"],
+            Outcome::Failed | Outcome::OutOfMemory | Outcome::TimedOut | Outcome::Stalled => &["failed", "finished", "ended"],
+            Outcome::Cancelled => &["cancelled", "finished", "ended"],
+        },
+    });
+    words
+}
+
+/// Everything that the row and the page of a job show of it in words: state, number, name, preset, reason.
+pub fn shown_words(state: &State, job: &Job) -> String {
+    let word = state_with(&theme::UNICODE, state, job).1;
+    let reason = match &job.phase {
+        Phase::Backoff { reason, .. } => reason.clone(),
+        Phase::Rejected(why) => why.detail.clone(),
+        Phase::Finished(finished) => {
+            let damage = finished.damage.as_ref().map_or_else(String::new, Damage::words);
+            format!("{} {damage}", finished.reason.as_deref().unwrap_or_default())
+        }
+        Phase::Queued => waiting::reason(state, job.id).unwrap_or_default(),
+        _ => String::new(),
+    };
+    format!("{word} #{} {} {} {reason}", job.id, path_text(&job.input), job.preset)
+}
+
+fn state_with(symbols: &'static Symbols, state: &State, job: &Job) -> (&'static str, &'static str, Role) {
     match &job.phase {
         Phase::Queued if state.held.is_some_and(|held| held.job == job.id) => (symbols.held, "held", Role::Warn),
         Phase::Queued => (symbols.queued, "queued", Role::Dim),
