@@ -299,6 +299,7 @@ impl App {
                 (Act::PauseJob, "pause"),
                 (Act::Cancel, "cancel"),
                 (Act::Retry, "retry"),
+                (Act::Help, "help"),
                 (Act::Quit, "quit"),
             ],
             Page::Compare => self.compare_hints(),

@@ -215,7 +215,7 @@ fn a_range_is_marked_and_a_question_is_about_those_that_it_applies_to() {
     press(&mut app, "<esc><esc>");
     assert_eq!(app.marks(), 0);
     press(&mut app, "g.");
-    assert_eq!(app.marks(), 3, "from the last mark");
+    assert_eq!(app.marks(), 5, "from the last mark, which was the end of the range");
 }
 
 #[test]

@@ -13,8 +13,8 @@ use crate::tui::theme::Role;
 use crate::tui::view::pen::{Line, fit_words, wrap};
 
 /// Hints that give way first where there is little room: those of what can be found by `:` and in the help.
-const FIRST_TO_GO: [&str; 10] =
-    ["freeze", "what-if", "compare", "profile", "log only", "wrap", "whole log", "command", "filter", "find"];
+const FIRST_TO_GO: [&str; 11] =
+    ["freeze", "what-if", "compare", "profile", "log only", "wrap", "whole log", "command", "filter", "find", "next job"];
 /// Lines of the longest message.
 const MOST_LINES: usize = 6;
 
