@@ -627,6 +627,10 @@ impl App {
                     if self.state.paused { format!("; {} starts them", self.key_label(Act::HoldQueue)) } else { String::new() };
                 self.say(format!("{}{before}{hold}", restored_words(*jobs, *interrupted)), false);
             }
+            EventKind::QueuePaused if !self.settings.replay && !self.compares() => {
+                let key = self.key_label(Act::HoldQueue);
+                self.say(format!("the queue is held: nothing is started until {key} releases it"), false);
+            }
             EventKind::RoomWanted(wanted) => self.say(format!("no room: {}", wanted.reason), true),
             EventKind::Fault { what, detail } => self.say(format!("{what}: {detail}"), true),
             EventKind::WarningRaised { evidence, advice, .. } => self.say(format!("{evidence}: {advice}"), true),

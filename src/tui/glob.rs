@@ -15,12 +15,16 @@ pub fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
     let mut found = vec![PathBuf::new()];
     for part in pattern.components() {
         let Component::Normal(name) = part else {
-            found.iter_mut().for_each(|path| path.push(part));
+            for path in &mut found {
+                path.push(part);
+            }
             continue;
         };
         let wanted: Vec<char> = name.to_string_lossy().chars().collect();
         if !wanted.iter().any(|c| "*?[".contains(*c)) {
-            found.iter_mut().for_each(|path| path.push(name));
+            for path in &mut found {
+                path.push(name);
+            }
             found.retain(|path| std::fs::symlink_metadata(path).is_ok());
             continue;
         }

@@ -193,6 +193,16 @@ impl App {
         {
             return effects;
         }
+        // A look ahead is refused with its own reason, where it is shown.
+        if (self.is_replay() || self.compares()) && act != Act::WhatIf && !self.means_something(act) {
+            let what = if self.is_replay() {
+                "this is a replay, nothing is run"
+            } else {
+                "this is a run of a comparison, which nobody changes on the way"
+            };
+            self.say(format!("{what}; {} tells the keys that work here", self.key_label(Act::Help)), false);
+            return Vec::new();
+        }
         if act.is_about_jobs() && !self.settings.replay && !self.shows_jobs() {
             self.say(self.no_jobs_here(), true);
             return Vec::new();
@@ -312,7 +322,7 @@ impl App {
                 (Act::Help, "help"),
                 (Act::Quit, "quit"),
             ],
-            _ => {
+            Page::Doctor => {
                 &[(Act::Back, "back"), (Act::Down, "scroll"), (Act::Doctor, "look again"), (Act::Help, "help"), (Act::Quit, "quit")]
             }
         };

@@ -267,7 +267,11 @@ fn a_replay_says_that_it_is_one_with_its_place_and_pace_and_tells_only_its_keys(
         assert!(!footer.contains("cancel") && !footer.contains("add"), "{footer}");
     }
     play(&mut app, true);
-    assert!(text(&draw(&mut app, 120, 36)).contains("replay, stands still, 7:00 of 15:00"));
+    assert!(text(&draw(&mut app, 120, 36)).contains("replay, paused, 7:00 of 15:00"));
+    for key in ["x", "D", "a", "r", "V"] {
+        assert_eq!(press(&mut app, key), vec![], "{key}");
+        assert!(app.mode().is_none(), "{key} asks for nothing that is refused afterwards");
+    }
     press(&mut app, "?");
     let help = text(&draw(&mut app, 120, 60));
     assert!(help.contains("Help: replay") && help.contains("play slower, faster") && help.contains("10 s back, 10 s on"), "{help}");

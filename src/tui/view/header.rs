@@ -94,7 +94,7 @@ fn replay(app: &App, full: bool) -> String {
     let Some(playing) = app.playing() else { return word.to_owned() };
     let at = app.shown().now.min(playing.length);
     let pace = if playing.paused {
-        "stands still".to_owned()
+        "paused".to_owned()
     } else if at >= playing.length {
         "at its end".to_owned()
     } else {
