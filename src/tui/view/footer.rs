@@ -23,7 +23,7 @@ pub fn draw_toast(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
     let Some(toast) = app.toast() else { return };
     let (symbol, role) = if toast.is_error { (theme.symbols.bad, Role::Warn) } else { (theme.symbols.done, Role::Good) };
-    let room = usize::from(area.width.saturating_sub(4));
+    let room = usize::from(area.width.saturating_sub(3));
     let mut lines = wrap(&toast.text, room);
     let most = MOST_LINES.min(usize::from(area.height) / 2).max(1);
     if lines.len() > most {

@@ -74,7 +74,7 @@ fn draw_above(app: &App, prompt: &Prompt, area: Rect, buf: &mut Buffer) {
         return;
     }
     if let Some(error) = &prompt.error {
-        let lines = wrap(error, usize::from(area.width.saturating_sub(4)));
+        let lines = wrap(error, usize::from(area.width.saturating_sub(3)));
         let height = (lines.len() as u16).min(area.height - 1);
         let place = Rect { y: area.bottom() - 1 - height, height, ..area };
         Clear.render(place, buf);
