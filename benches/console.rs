@@ -56,6 +56,8 @@ impl Console {
             time_zone: TimeZone::UTC,
             comparison: None,
             replay: false,
+            presets: Vec::new(),
+            before: None,
         });
         app.update(Action::Update(Box::new(Update::Snapshot(Box::new(yard.engine.state().clone())))));
         let sink = File::options().write(true).open("/dev/null").expect("a sink");

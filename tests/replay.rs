@@ -58,7 +58,7 @@ async fn seen(mut link: Link, mut asked: Vec<Command>) -> State {
         match update {
             Update::Snapshot(snapshot) => state = *snapshot,
             Update::Event(event) => state.apply(&event),
-            Update::Reply(..) => {}
+            Update::Reply(..) | Update::Playing(_) => {}
         }
         if !asked.is_empty() && state.seq.0 > 10 {
             number += 1;

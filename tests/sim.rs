@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use plimsoll::domain::cleanup::CleanupTrigger;
-use plimsoll::domain::command::{Command, MoveTo};
+use plimsoll::domain::command::{Command, JobRequest, MoveTo};
 use plimsoll::domain::event::{Event, EventKind};
 use plimsoll::domain::job::{JobId, Outcome, Phase, RejectReason, Rejected};
 use plimsoll::domain::profile::Profile;
@@ -522,6 +522,65 @@ fn nothing_is_spawned_before_its_start_is_on_disk() {
     assert_eq!(sim.world.starts.len(), 0);
     sim.ask(Command::Drain);
     assert_eq!(sim.run_for(Duration::from_mins(1)), End::Over);
+    check_run(&sim);
+}
+
+#[test]
+fn a_drain_that_is_taken_back_lets_files_in_again_and_the_run_goes_on() {
+    let mut sim = Sim::new(config(1, 200), vec![good(10, 60)]);
+    sim.ask(Command::Drain);
+    let refused = sim.ask(Command::Enqueue { paths: sim.world.paths(), preset: None });
+    assert!(sim.replies.iter().any(|(id, reply)| *id == refused && reply.is_err()), "a draining queue takes nothing");
+    // Nothing waits and nothing runs: it would be over at once.
+    let mut sim = Sim::new(config(1, 200), vec![good(10, 60)]);
+    sim.enqueue_all();
+    sim.run_for(Duration::from_secs(5));
+    sim.ask(Command::Drain);
+    sim.ask(Command::Undrain);
+    assert_ne!(sim.run_for(Duration::from_mins(30)), End::Over, "it stays open");
+    assert_eq!(outcome(&sim, 1), Some(Outcome::Done));
+    let twice = sim.ask(Command::Undrain);
+    let (_, reply) = sim.replies.iter().find(|(id, _)| *id == twice).expect("answered");
+    assert!(reply.as_ref().is_err_and(|why| why.to_string().contains("is not draining")), "{reply:?}");
+    sim.ask(Command::Drain);
+    assert_eq!(sim.run_for(Duration::from_mins(1)), End::Over);
+    check_run(&sim);
+}
+
+/// The numbers of the jobs that wait, next first.
+fn waiting(sim: &Sim) -> Vec<u64> {
+    sim.engine.state().index.waiting.iter().map(|(_, id)| id.0).collect()
+}
+
+#[test]
+fn several_jobs_are_moved_together_in_their_order_put_back_and_cancelled_at_once() {
+    let mut sim = Sim::new(config(1, 200), (0..7).map(|_| good(10, 6000)).collect());
+    sim.ask(Command::Pause);
+    sim.enqueue_all();
+    sim.run_for(Duration::from_secs(5));
+    assert_eq!(waiting(&sim), [1, 2, 3, 4, 5, 6, 7]);
+    let places: Vec<(JobId, i64)> = sim.engine.state().jobs.values().map(|job| (job.id, job.rank)).collect();
+    let each = |sim: &mut Sim, jobs: &[u64], asked| {
+        let request = sim.ask(Command::Each(jobs.iter().copied().map(JobId).collect(), asked));
+        let reply = sim.replies.iter().find(|(id, _)| *id == request).expect("answered").1.clone();
+        (waiting(sim), reply.err().map(|why| why.to_string()))
+    };
+    assert_eq!(each(&mut sim, &[6, 3], JobRequest::Move(MoveTo::First)), (vec![3, 6, 1, 2, 4, 5, 7], None));
+    assert_eq!(each(&mut sim, &[1, 6], JobRequest::Move(MoveTo::Later)), (vec![3, 2, 6, 1, 4, 5, 7], None));
+    assert_eq!(each(&mut sim, &[6, 1], JobRequest::Move(MoveTo::Sooner)), (vec![3, 6, 1, 2, 4, 5, 7], None));
+    assert_eq!(each(&mut sim, &[3, 1], JobRequest::Move(MoveTo::Last)), (vec![6, 2, 4, 5, 7, 3, 1], None));
+    let top = each(&mut sim, &[6, 2], JobRequest::Move(MoveTo::Sooner));
+    assert_eq!(top.0, [6, 2, 4, 5, 7, 3, 1], "whoever is first stays first, and the next one does not pass it");
+    sim.ask(Command::Place(places));
+    assert_eq!(waiting(&sim), [1, 2, 3, 4, 5, 6, 7], "every move is taken back");
+    let (left, told) = each(&mut sim, &[7, 2, 99], JobRequest::Cancel);
+    assert_eq!(left, [1, 3, 4, 5, 6]);
+    assert_eq!(told.as_deref(), Some("not for 1 of 3 jobs: there is no job 99"), "the others are done all the same");
+    let (_, told) = each(&mut sim, &[2, 7], JobRequest::Remove);
+    assert_eq!((told, sim.engine.state().jobs.len()), (None, 5));
+    sim.ask(Command::Resume);
+    sim.ask(Command::Drain);
+    assert_eq!(sim.run_for(Duration::from_hours(24)), End::Over);
     check_run(&sim);
 }
 

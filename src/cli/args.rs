@@ -32,6 +32,10 @@ pub struct Cli {
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
 
+    /// Open the console with the queue held: nothing starts until S releases it.
+    #[arg(long)]
+    pub hold: bool,
+
     /// Options of all commands that run jobs.
     #[command(flatten)]
     pub options: Options,

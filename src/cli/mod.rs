@@ -108,6 +108,9 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         let names: Vec<String> = cli.paths.iter().map(|path| crate::domain::text::path_text(path)).collect();
         return Err(Usage(format!("{} before a command has no meaning; put paths after the command", names.join(" "))).into());
     }
+    if cli.command.is_some() && cli.hold {
+        return Err(Usage("--hold belongs to the console alone: give it without a command".to_owned()).into());
+    }
     match cli.command {
         // These need no options, and must work where settings are broken.
         Some(Command::Completions { shell }) => {
@@ -129,9 +132,9 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Some(Command::Replay(args)) => replay::run(&args, &resolve(cli.options, matches)?),
         Some(Command::Demo(args)) => demo::run(&args, resolve(cli.options, matches)?),
         Some(Command::Run(args)) => {
-            run::run(&resolve(cli.options, matches)?, &args.paths, Wish::Lines { json: args.json, summary: true })
+            run::run(&resolve(cli.options, matches)?, &args.paths, Wish::Lines { json: args.json, summary: true }, false)
         }
-        None => run::run(&resolve(cli.options, matches)?, &cli.paths, Wish::Console),
+        None => run::run(&resolve(cli.options, matches)?, &cli.paths, Wish::Console, cli.hold),
     }
 }
 

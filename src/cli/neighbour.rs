@@ -79,7 +79,7 @@ fn steer(mut link: Link, mut orders: ChildStdin) {
         match update {
             Update::Snapshot(snapshot) => state = *snapshot,
             Update::Event(event) => state.apply(&event),
-            Update::Reply(..) => {}
+            Update::Reply(..) | Update::Playing(_) => {}
         }
         if let Some(target) = tide.look(&state)
             && writeln!(orders, "{}", target.as_mb().round()).is_err()

@@ -11,11 +11,13 @@ use super::{Usage, descriptors};
 use crate::config::settings::{ColorChoice, ThemeChoice};
 use crate::config::{queue, search};
 use crate::domain::command::Command;
+use crate::domain::event::JobCounts;
 use crate::domain::text::{error_words as words, path_text};
 use crate::engine::EngineConfig;
 use crate::engine::estimate::Learned;
 use crate::headless::linear::Linear;
 use crate::headless::lines::LineStyle;
+use crate::headless::summary;
 use crate::host::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::machine::processors;
 use crate::host::real::HostConfig;
@@ -40,10 +42,16 @@ pub enum Wish {
     },
 }
 
-/// Runs the given paths; returns the exit status. Everything that can be wrong is looked for before anything runs.
-pub fn run(resolved: &Resolved, paths: &[PathBuf], wish: Wish) -> Result<u8> {
-    let commands = commands(paths, resolved)?;
+/// Runs the given paths; returns the exit status. Everything that can be wrong is looked for before anything runs. `hold`:
+/// nothing is started until the operator says so.
+pub fn run(resolved: &Resolved, paths: &[PathBuf], wish: Wish, hold: bool) -> Result<u8> {
+    let mut commands = commands(paths, resolved)?;
     let is_console = wish == Wish::Console && has_terminal();
+    if hold && !is_console {
+        return Err(
+            Usage("--hold opens the console without starting anything, and there is no terminal for it here".to_owned()).into()
+        );
+    }
     let left = || store::waiting(&resolved.state_dir).map_err(|error| Usage(error.to_string()));
     if commands.is_empty() && !is_console && (!paths.is_empty() || left()? == 0) {
         let why = match paths {
@@ -57,7 +65,26 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], wish: Wish) -> Result<u8> {
     }
     let ffmpeg = locate(&Search::from_env(resolved.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     resolved.check_out()?;
-    session(resolved, Some(ffmpeg), None, commands, wish)?.run()
+    if hold {
+        commands.insert(0, Command::Pause);
+    }
+    let before = if is_console && left()? > 0 { done_before(resolved) } else { None };
+    let mut session = session(resolved, Some(ffmpeg), None, commands, wish)?;
+    if let Front::Console(options) = &mut session.front {
+        options.before = before;
+    }
+    session.run()
+}
+
+/// What the last run of this state folder did, in words; `None` = there was none, or it did nothing.
+fn done_before(resolved: &Resolved) -> Option<String> {
+    // A greeting is not worth an error: whatever is wrong with the record is told by those who need it.
+    let runs = store::past_runs(&resolved.state_dir).ok()?;
+    let last = runs.last()?;
+    let jobs = JobCounts { unfinished: 0, ..last.jobs };
+    let began = jiff::Timestamp::from_millisecond(last.began.0).ok()?.to_zoned(jiff::tz::TimeZone::system());
+    let when = began.strftime("%Y-%m-%d %H:%M");
+    (jobs != JobCounts::default()).then(|| format!("the run of {when} had {}", summary::counts(&jobs)))
 }
 
 /// A session of these commands, with the tools there are.
@@ -77,6 +104,7 @@ pub fn session(
     let mut front = front(resolved, &profile, wish);
     let aside = Aside::default();
     if let Front::Console(options) = &mut front {
+        options.presets = presets.keys().cloned().collect();
         options.lookup.compare = Some(aside.clone().maker(resolved.clone(), preset.clone()));
     }
     let engine = EngineConfig {
@@ -140,6 +168,8 @@ pub(super) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profi
                     home: std::env::var_os("HOME").map(PathBuf::from),
                 },
                 commands: Vec::new(),
+                presets: Vec::new(),
+                before: None,
                 lookup: Lookup {
                     log: None,
                     checkup: Some(super::checkup(resolved.clone())),

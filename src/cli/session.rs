@@ -104,9 +104,13 @@ impl Session {
             let link = attacher.attach();
             std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch(link)).wrap_err("cannot start a thread")?;
         }
+        let (mut front, mut commands) = (self.front, self.commands);
+        // Before anything of an earlier run is taken from the queue.
+        if commands.first() == Some(&Command::Pause) {
+            link.requests.send(RequestId(0), commands.remove(0));
+        }
         let engine = start_engine(driver)?;
-        let queued = !self.commands.is_empty();
-        let (mut front, commands) = (self.front, self.commands);
+        let queued = !commands.is_empty();
         // A console that was only looked at has nothing to tell.
         let is_console = matches!(front, Front::Console(_));
         if let Front::Console(options) = &mut front {

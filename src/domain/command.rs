@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::job::JobId;
+use super::job::{JobId, Rank};
 use super::profile::Profile;
 
 /// Who asked: one attached front end.
@@ -33,6 +33,11 @@ pub enum Command {
     Allow(JobId),
     /// Change a waiting job's place.
     Move(JobId, MoveTo),
+    /// The same for each of these jobs, in the order of the queue. Those that cannot are told in one refusal; the others are
+    /// done all the same.
+    Each(Vec<JobId>, JobRequest),
+    /// Give waiting jobs these places again: lower runs sooner.
+    Place(Vec<(JobId, Rank)>),
     /// Take a job that is not running off the list.
     Remove(JobId),
     /// Stop a running job's processes where they are (SIGSTOP); its memory stays.
@@ -51,12 +56,33 @@ pub enum Command {
     CleanNow,
     /// Run what is queued, take nothing new, then finish.
     Drain,
+    /// Take [`Command::Drain`] back: files are taken again, and the run goes on when the queue is empty.
+    Undrain,
     /// End: start nothing, stop what runs, put it back into the queue. A second one kills at once.
     Shutdown,
     /// The console is about to be stopped by the terminal (Ctrl-Z): stop every running job first.
     Suspend,
     /// The console goes on: let the jobs go on that [`Command::Suspend`] stopped.
     Continue,
+}
+
+/// What can be asked for several jobs at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobRequest {
+    /// As [`Command::Cancel`].
+    Cancel,
+    /// As [`Command::Retry`].
+    Retry,
+    /// As [`Command::Allow`].
+    Allow,
+    /// As [`Command::Remove`].
+    Remove,
+    /// As [`Command::PauseJob`].
+    Pause,
+    /// As [`Command::ResumeJob`].
+    Resume,
+    /// As [`Command::Move`]: the jobs keep their order among themselves.
+    Move(MoveTo),
 }
 
 /// Where to move a waiting job.

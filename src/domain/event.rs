@@ -391,6 +391,8 @@ pub enum EventKind {
     QueueResumed,
     /// What is queued still runs; nothing new is taken.
     DrainStarted,
+    /// The operator took that back: new files are taken again.
+    DrainStopped,
     /// The run is ending: nothing is started, what runs is being stopped.
     ShutdownStarted,
     /// A warning sign is seen.

@@ -462,6 +462,7 @@ impl State {
             EventKind::QueuePaused => self.paused = true,
             EventKind::QueueResumed => self.paused = false,
             EventKind::DrainStarted => self.draining = true,
+            EventKind::DrainStopped => self.draining = false,
             EventKind::ShutdownStarted => self.shutting_down = true,
             EventKind::WarningRaised { warning, evidence, advice, profile } => {
                 self.notice(format!("{warning}: {evidence}"));

@@ -26,7 +26,7 @@ impl Engine {
             return Err(Rejection("plimsoll is ending; nothing can be added".to_owned()));
         }
         if self.state.draining {
-            return Err(Rejection("the queue is draining; nothing can be added".to_owned()));
+            return Err(Rejection("the queue is draining and takes nothing new; take that back first (E, or undrain)".to_owned()));
         }
         let preset = preset.unwrap_or_else(|| self.config.preset.clone());
         if !self.config.presets.contains_key(&preset) {

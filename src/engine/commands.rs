@@ -2,9 +2,9 @@
 
 use super::port::{Effect, StopMode};
 use super::{Active, Engine};
-use crate::domain::command::{ClientId, Command, MoveTo, Rejection, RequestId};
+use crate::domain::command::{ClientId, Command, JobRequest, MoveTo, Rejection, RequestId};
 use crate::domain::event::EventKind;
-use crate::domain::job::{JobId, LogLevel, Outcome, Phase, RejectReason, StopReason};
+use crate::domain::job::{JobId, LogLevel, Outcome, Phase, Rank, RejectReason, StopReason};
 use crate::domain::profile::Profile;
 
 impl Engine {
@@ -20,6 +20,8 @@ impl Engine {
             Command::Allow(job) => self.allow(job),
             Command::Move(job, to) => self.move_job(job, to),
             Command::Remove(job) => self.remove(job),
+            Command::Each(jobs, asked) => self.each(jobs, asked),
+            Command::Place(places) => self.place(places),
             Command::PauseJob(job) => self.pause_job(job),
             Command::ResumeJob(job) => self.resume_job(job),
             Command::Pause => self.toggle(self.state.paused, EventKind::QueuePaused, "the queue is held already"),
@@ -37,6 +39,11 @@ impl Engine {
                 Ok(())
             }
             Command::Drain => self.toggle(self.state.draining, EventKind::DrainStarted, "the queue is draining already"),
+            Command::Undrain => self.toggle(
+                !self.state.draining,
+                EventKind::DrainStopped,
+                "the queue is not draining; there is nothing to take back",
+            ),
             Command::Shutdown => {
                 self.shutdown();
                 Ok(())
@@ -53,6 +60,59 @@ impl Engine {
             }
         };
         self.reply(client, request, result);
+    }
+
+    /// Does the same with each of these jobs.
+    fn each(&mut self, mut jobs: Vec<JobId>, asked: JobRequest) -> Result<(), Rejection> {
+        jobs.sort_by_key(|id| (self.job(*id).map_or(i64::MAX, |job| job.rank), *id));
+        jobs.dedup();
+        // Who stands behind goes first where all go the other way, so that nobody passes another one of them.
+        if matches!(asked, JobRequest::Move(MoveTo::First | MoveTo::Later)) {
+            jobs.reverse();
+        }
+        let all = jobs.len();
+        let mut refused: Vec<Rejection> = Vec::new();
+        for (at, id) in jobs.iter().copied().enumerate() {
+            // At the end of the queue already: whoever stands next to it among them stays too.
+            let blocked = matches!(asked, JobRequest::Move(MoveTo::Sooner | MoveTo::Later))
+                && jobs[..at].iter().any(|other| self.are_neighbours(*other, id));
+            let result = match asked {
+                JobRequest::Move(_) if blocked => Ok(()),
+                JobRequest::Cancel => self.cancel(id),
+                JobRequest::Retry => self.retry(id),
+                JobRequest::Allow => self.allow(id),
+                JobRequest::Remove => self.remove(id),
+                JobRequest::Pause => self.pause_job(id),
+                JobRequest::Resume => self.resume_job(id),
+                JobRequest::Move(to) => self.move_job(id, to),
+            };
+            refused.extend(result.err());
+        }
+        match (refused.len(), refused.into_iter().next()) {
+            (_, None) => Ok(()),
+            (count, Some(first)) => Err(Rejection(format!("not for {count} of {all} jobs: {first}"))),
+        }
+    }
+
+    /// Both wait, and nobody stands between them.
+    fn are_neighbours(&self, one: JobId, other: JobId) -> bool {
+        let place = |id| self.job(id).map(|job| (job.rank, id));
+        let (Some(one), Some(other)) = (place(one), place(other)) else { return false };
+        let (first, last) = (one.min(other), one.max(other));
+        self.state.index.waiting.contains(&first) && self.state.index.waiting.range(first..=last).count() == 2
+    }
+
+    /// Gives waiting jobs the places that they had.
+    fn place(&mut self, places: Vec<(JobId, Rank)>) -> Result<(), Rejection> {
+        let (waiting, gone): (Vec<_>, Vec<_>) =
+            places.into_iter().partition(|(id, _)| matches!(self.known(*id), Ok(Phase::Queued)));
+        for (job, rank) in waiting {
+            self.emit(EventKind::JobMoved { job, rank });
+        }
+        match gone.first() {
+            None => Ok(()),
+            Some((id, _)) => Err(Rejection(format!("job {id} does not wait in the list any more; it stays where it is"))),
+        }
     }
 
     fn known(&self, id: JobId) -> Result<&Phase, Rejection> {

@@ -37,7 +37,7 @@ hold, release     start no more jobs, start them again
 profiles          the profiles; profile NAME switches to one
 clean             clean up now
 warnings          the warning signs, with advice
-drain             end after what is queued
+drain, undrain    end after what is queued, take that back
 quit              end now; what runs is stopped and stays queued. Twice ends at once";
 
 /// What the linear mode needs to know.
@@ -137,7 +137,7 @@ pub async fn follow(
                     }
                 }
                 Some(Update::Reply(_, Err(rejection))) => tell(&mut out, &format!("refused: {rejection}")),
-                Some(Update::Reply(_, Ok(()))) => {}
+                Some(Update::Reply(_, Ok(())) | Update::Playing(_)) => {}
             },
         }
     }
@@ -169,6 +169,7 @@ impl Linear {
             "release" => Command::Resume,
             "clean" => Command::CleanNow,
             "drain" => Command::Drain,
+            "undrain" => Command::Undrain,
             "quit" | "exit" => Command::Shutdown,
             _ => return about_job(word, rest, state),
         };

@@ -74,7 +74,7 @@ pub async fn follow(mut link: Link, commands: Vec<Command>, mut sinks: Sinks) ->
                 sinks.line(&format!("refused: {rejection}"));
                 report.refused.push((request, rejection.0));
             }
-            Update::Reply(_, Ok(())) => {}
+            Update::Reply(_, Ok(())) | Update::Playing(_) => {}
         }
         // Everything that has come is written before anything is flushed: one system call for a burst.
         if link.updates.is_empty() {

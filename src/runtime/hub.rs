@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::link::{Control, Link, Outbox, Update};
+use super::link::{Control, Link, Outbox, Playing, Update};
 use crate::domain::command::{ClientId, Rejection, RequestId};
 use crate::domain::event::{Event, EventKind, Seq};
 use crate::domain::state::State;
@@ -83,6 +83,11 @@ impl Hub {
             client.knows = state.seq;
             client.send(Update::Snapshot(Box::new(state.clone())))
         });
+    }
+
+    /// Tells everybody how a recording is played from now on.
+    pub(super) fn tell_playing(&mut self, playing: Playing) {
+        self.clients.retain(|_, client| client.send(Update::Playing(playing)));
     }
 
     /// Nobody is attached.
@@ -166,7 +171,7 @@ mod tests {
                             known.apply(&event);
                         }
                     }
-                    Update::Reply(..) => {}
+                    Update::Reply(..) | Update::Playing(_) => {}
                 }
             }
             (events, snapshots, known)

@@ -14,6 +14,7 @@ pub use super::lookup::{
 use crate::domain::command::{ClientId, Command, Rejection, RequestId};
 use crate::domain::event::Event;
 use crate::domain::state::State;
+use crate::domain::time::Mono;
 
 /// What a front end receives. A snapshot comes first, then every event after it, none missing, none twice. One that has not
 /// read for long gets a new snapshot, in place of what it has missed, and then every event after that.
@@ -25,6 +26,19 @@ pub enum Update {
     Event(Box<Event>),
     /// The answer to a request: taken, or refused with the reason.
     Reply(RequestId, Result<(), Rejection>),
+    /// What is told is a recording, and is played like this from now on.
+    Playing(Playing),
+}
+
+/// How a recording is played.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Playing {
+    /// The time of its last event.
+    pub length: Mono,
+    /// 1 = as it was; infinite = at once.
+    pub speed: f64,
+    /// It stands still.
+    pub paused: bool,
 }
 
 /// What front ends send to whoever drives the engine.

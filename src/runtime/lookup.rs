@@ -41,6 +41,8 @@ pub struct Compare {
     /// Makes the one at work stand still, or lets it go on; comes back when it does, or after seconds in vain. Nothing
     /// when there is none.
     pub stand_still: Arc<dyn Fn(bool) + Send + Sync>,
+    /// Asks the one at work to end: its run is stopped, what was measured before is kept. Comes back at once.
+    pub stop: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// What can be looked up; `None` = nobody can say.

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::clock::Clock;
 use super::hub::Hub;
-use super::link::{Control, Link};
+use super::link::{Control, Link, Playing};
 use crate::domain::command::{ClientId, Command, MoveTo, Rejection};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::state::State;
@@ -214,6 +214,11 @@ impl Player {
         self.at = self.position();
         self.since = self.clock.now().mono;
         (self.speed, self.paused) = (speed, paused);
+        self.hub.tell_playing(self.playing());
+    }
+
+    fn playing(&self) -> Playing {
+        Playing { length: self.recording.length(), speed: self.speed, paused: self.paused }
     }
 
     /// To another time: everybody gets a snapshot of it.
@@ -229,6 +234,7 @@ impl Player {
         match control {
             Control::Attach(client, updates) => {
                 self.hub.attach(client, updates, &self.state, self.clock.now().mono);
+                self.hub.tell_playing(self.playing());
                 true
             }
             Control::Detach(client) => {
@@ -258,7 +264,7 @@ impl Player {
             Command::Move(_, MoveTo::First) => self.seek(position - STEP),
             Command::Move(_, MoveTo::Last) => self.seek(position + STEP),
             // Ctrl-Z: nothing of ours has to be stopped.
-            Command::Suspend | Command::Continue | Command::Drain | Command::Shutdown => return Ok(()),
+            Command::Suspend | Command::Continue | Command::Drain | Command::Undrain | Command::Shutdown => return Ok(()),
             _ => {
                 let keys = "hold or pause (S, space) stands still, sooner and later (K, J) change the speed, first and last ({, }) go 10 s";
                 return Err(Rejection(format!("this is a replay, nothing is run: {keys}")));

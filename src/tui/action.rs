@@ -131,6 +131,18 @@ pub enum Act {
     MoveFirst,
     /// Take the selected job off the list, after asking.
     Remove,
+    /// Mark the selected job, or take its mark away.
+    Mark,
+    /// Mark all from the last marked one to the selected one.
+    MarkRange,
+    /// Mark all that is shown, or take all marks away.
+    MarkAll,
+    /// Take what has ended off the list, after asking.
+    ClearFinished,
+    /// Take the last deletion or move back.
+    Undo,
+    /// Order the rows by another column.
+    Sort,
     /// Run what is queued, then finish.
     Drain,
     /// Choose another profile.
@@ -169,10 +181,32 @@ pub enum Act {
     Yes,
     /// Complete the line of a prompt.
     Complete,
+    /// Another preset for what is added.
+    NextPreset,
     /// An older line of a prompt.
     Older,
     /// A newer line of a prompt.
     Newer,
+}
+
+impl Act {
+    /// It is about the selected job, or about those that are marked.
+    pub const fn is_about_jobs(self) -> bool {
+        matches!(
+            self,
+            Self::PauseJob
+                | Self::Cancel
+                | Self::Retry
+                | Self::Allow
+                | Self::Later
+                | Self::Sooner
+                | Self::MoveFirst
+                | Self::MoveLast
+                | Self::Remove
+                | Self::ClearFinished
+                | Self::Undo
+        )
+    }
 }
 
 /// What is to be looked up.
@@ -230,6 +264,8 @@ pub enum Effect {
     Look(Look),
     /// Compare these inputs with this preset.
     Compare(Vec<PathBuf>, String),
+    /// End the comparison that is being made.
+    StopComparison,
     /// Give up looking ahead.
     LookAway,
     /// Complete the path at the end of this line.

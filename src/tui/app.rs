@@ -2,7 +2,7 @@
 //!
 //! Never optimistic: a command changes nothing here; the event that follows it does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -17,7 +17,7 @@ use crate::domain::profile::Profile;
 use crate::domain::state::{State, restored_words};
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::time::Mono;
-use crate::runtime::link::Update;
+use crate::runtime::link::{Playing, Update};
 use crate::tui::action::{Act, Action, Effect};
 use crate::tui::chronicle::{Chronicle, Topic};
 use crate::tui::compare::ComparePage;
@@ -38,10 +38,13 @@ use crate::tui::view::names::input_name;
 use crate::tui::what_if::WhatIf;
 
 mod dialogs;
+mod many;
 mod reading;
 
 /// Lengths of the chart that can be chosen, in seconds.
 pub const CHART_SECONDS: [u64; 6] = [60, 300, 900, 1800, 3600, 7200];
+/// Lengths while a run is younger than the usual length, in seconds.
+const SHORT_CHARTS: [u64; 4] = [30, 60, 120, 180];
 /// How long a message stays.
 const TOAST: Duration = Duration::from_secs(8);
 
@@ -61,12 +64,20 @@ pub enum Question {
     Cancel(JobId),
     /// Take this job off the list?
     Remove(JobId),
+    /// Cancel as many jobs as that? They are fixed while it is asked, as [`App`] has them.
+    CancelMany(usize),
+    /// Take as many jobs as that off the list?
+    RemoveMany(usize),
+    /// Take as many jobs as that, which have ended, off the list?
+    ClearFinished(usize),
     /// Stop what runs and quit?
     Quit,
     /// Kill what is being stopped?
     Kill,
     /// End the comparison that this console shows or makes?
     EndComparison,
+    /// End the comparison of what waits, and stay?
+    StopComparison,
     /// Let jobs start beside the comparison of them?
     Release,
 }
@@ -78,6 +89,8 @@ pub struct Help {
     pub scroll: usize,
     /// Only lines with this text.
     pub filter: Input,
+    /// The words of the screen are explained, instead of the keys.
+    pub words: bool,
 }
 
 /// The profile picker.
@@ -131,6 +144,10 @@ pub struct Settings {
     pub keys: Keymap,
     /// The profiles that the picker offers.
     pub profiles: Vec<Profile>,
+    /// Names of the presets that files can be added with; empty = only the run's own.
+    pub presets: Vec<String>,
+    /// What the run before did, told with what it has left in the queue.
+    pub before: Option<String>,
     /// Where typed paths lead.
     pub places: Places,
     /// The operator's time zone.
@@ -152,7 +169,8 @@ pub struct App {
     pub(super) focus: Pane,
     pub(super) zoom: bool,
     pub(super) selected: Option<JobId>,
-    chosen: bool,
+    /// The operator has chosen what is selected.
+    pub(super) chosen: bool,
     row: usize,
     pub(super) filter: Option<Filter>,
     /// Number of the last log line shown; `None` = the log's end.
@@ -173,6 +191,8 @@ pub struct App {
     pub(super) compare: ComparePage,
     cleanup_top: Option<CleanupId>,
     chart: usize,
+    /// The operator has chosen that length; until then it grows with the run.
+    chart_chosen: bool,
     chart_back: u64,
     theme: Theme,
     pub(super) settings: Settings,
@@ -190,6 +210,15 @@ pub struct App {
     ended: bool,
     /// The line to the engine is closed.
     closed: bool,
+    /// Jobs that are marked, and the one marked last.
+    pub(super) marked: BTreeSet<JobId>,
+    last_mark: Option<JobId>,
+    /// The jobs that a question about several of them is about.
+    asked_about: Vec<JobId>,
+    /// What can be taken back.
+    undo: Option<many::Undo>,
+    /// How the recording that is shown is played.
+    playing: Option<Playing>,
 }
 
 impl App {
@@ -221,6 +250,7 @@ impl App {
             compare: ComparePage::default(),
             cleanup_top: None,
             chart: 1,
+            chart_chosen: false,
             chart_back: 0,
             theme: Theme::new(settings.theme, settings.color, settings.ascii),
             settings,
@@ -235,6 +265,11 @@ impl App {
             quitting: false,
             ended: false,
             closed: false,
+            marked: BTreeSet::new(),
+            last_mark: None,
+            asked_about: Vec::new(),
+            undo: None,
+            playing: None,
         }
     }
 
@@ -286,8 +321,17 @@ impl App {
     }
 
     /// The chart's length in seconds, and how many seconds before now it ends.
-    pub const fn chart(&self) -> (u64, u64) {
-        (CHART_SECONDS[self.chart], self.chart_back)
+    pub fn chart(&self) -> (u64, u64) {
+        let chosen = CHART_SECONDS[self.chart];
+        if self.chart_chosen {
+            return (chosen, self.chart_back);
+        }
+        // A run that has just begun fills its chart too.
+        let state = self.shown();
+        let now = state.now.0.as_secs();
+        let known = now - state.history.front().map_or(now, |point| point.second.min(now));
+        let fits = SHORT_CHARTS.into_iter().find(|length| known <= *length && *length < chosen);
+        (fits.unwrap_or(chosen), self.chart_back)
     }
 
     /// Looks and symbols.
@@ -320,6 +364,16 @@ impl App {
         self.toast.as_ref().filter(|toast| self.state.now <= toast.until)
     }
 
+    /// How the recording that is shown is played.
+    pub const fn playing(&self) -> Option<Playing> {
+        self.playing
+    }
+
+    /// What is shown is a recording.
+    pub const fn is_replay(&self) -> bool {
+        self.settings.replay
+    }
+
     /// The console is waiting for the run to end.
     pub const fn quitting(&self) -> bool {
         self.quitting
@@ -338,14 +392,17 @@ impl App {
     /// Where everything stands on a screen of this size.
     pub fn layout(&self, width: u16, height: u16) -> Layout {
         if self.page == Page::Job {
-            return Layout::job(width, height, self.zoom);
+            let job = self.selected.and_then(|id| self.shown().jobs.get(&id));
+            let more = job.map_or(0, |job| crate::tui::view::reason_lines(self, job, width));
+            return Layout::job(width, height, self.zoom, more);
         }
         Layout::new(width, height, self.focus, self.zoom)
     }
 
     /// The jobs that fill `height` lines of the queue.
     pub fn window(&self, height: usize) -> Window {
-        self.rows().window(self.selected, self.row, height)
+        // Until the operator moves, the top stays: there stands what runs.
+        if self.chosen { self.rows().window(self.selected, self.row, height) } else { self.rows().top(self.selected, height) }
     }
 
     /// The rows of the queue.
@@ -454,6 +511,12 @@ impl App {
             }
             Action::Unknown(typed) => {
                 let typed = sanitise(typed.to_string().as_bytes());
+                if self.key_mode() == KeyMode::Ask {
+                    let key = |act| self.keys().label_in(KeyMode::Ask, act);
+                    let (yes, no) = (key(Act::Yes), self.keys().labels_in(KeyMode::Ask, Act::Back));
+                    self.say(format!("{typed} answers nothing: only Latin letters do, {yes} for yes, {no} for no"), false);
+                    return Vec::new();
+                }
                 self.say(format!("{typed} means nothing here; {} tells the keys", self.key_label(Act::Help)), false);
                 Vec::new()
             }
@@ -512,9 +575,12 @@ impl App {
                 if self.frozen.is_none() {
                     self.rebuild_filter();
                 }
+                // Another time of a recording need not know the chosen job.
+                self.chosen &= self.selected.is_none_or(|id| self.state.jobs.contains_key(&id));
                 self.keep_selection();
             }
             Update::Event(event) => self.on_event(&event),
+            Update::Playing(playing) => self.playing = Some(playing),
             Update::Reply(id, reply) => {
                 let asked = self.pending.remove(&id);
                 let added = self.adding.remove(&id);
@@ -544,8 +610,10 @@ impl App {
             rows.after(key).or_else(|| rows.before(key)).map(|key| key.id)
         });
         let was_held = self.state.held.map(|held| held.job);
+        self.remember(&event.kind);
         self.state.apply(event);
         leaving.retain(|id| !self.state.jobs.contains_key(id));
+        self.marked.retain(|id| !leaving.contains(id));
         self.details.hear(event);
         self.measurements.hear(event, &self.state);
         self.chronicle.hear(event, &self.state, was_held);
@@ -553,7 +621,16 @@ impl App {
             EventKind::JobProgressed { .. } | EventKind::JobLogged { .. } => return,
             EventKind::RunFinished(_) => self.ended = true,
             EventKind::InputSkipped { input, detail } => self.say(format!("{}: {detail}", path_text(input)), true),
-            EventKind::QueueRestored { jobs, interrupted } => self.say(restored_words(*jobs, *interrupted), false),
+            EventKind::QueueRestored { jobs, interrupted } => {
+                let before = self.settings.before.as_ref().map_or_else(String::new, |before| format!("; {before}"));
+                let hold =
+                    if self.state.paused { format!("; {} starts them", self.key_label(Act::HoldQueue)) } else { String::new() };
+                self.say(format!("{}{before}{hold}", restored_words(*jobs, *interrupted)), false);
+            }
+            EventKind::QueuePaused if !self.settings.replay && !self.compares() => {
+                let key = self.key_label(Act::HoldQueue);
+                self.say(format!("the queue is held: nothing is started until {key} releases it"), false);
+            }
             EventKind::RoomWanted(wanted) => self.say(format!("no room: {}", wanted.reason), true),
             EventKind::Fault { what, detail } => self.say(format!("{what}: {detail}"), true),
             EventKind::WarningRaised { evidence, advice, .. } => self.say(format!("{evidence}: {advice}"), true),
@@ -587,16 +664,25 @@ impl App {
         }
     }
 
-    /// Until somebody has chosen a job, the first one that runs is selected, and stays so.
+    /// Until somebody has chosen a job, one that is at work is selected: when it ends, the first one that still works. A log
+    /// that is being read, and a screen that stands still, are not changed under the reader's eyes.
     fn keep_selection(&mut self) {
-        if !self.chosen && self.selected.is_none() {
-            self.selected = self.state.index.active.first().copied();
+        let is_read = self.frozen.is_some() || self.log_bottom.is_some();
+        let works = self.selected.is_some_and(|id| self.state.index.active.contains(&id));
+        if self.chosen || works || (is_read && self.selected.is_some()) {
+            return;
+        }
+        if let Some(first) = self.state.index.active.first() {
+            self.selected = Some(*first);
+            self.file_log = None;
+        } else if self.selected.is_some_and(|id| !self.state.jobs.contains_key(&id)) {
+            self.selected = None;
         }
     }
 
     fn rebuild_filter(&mut self) {
         if let Some(filter) = self.filter.take() {
-            self.filter = Some(Filter::new(filter.text().to_owned(), self.shown()));
+            self.filter = Some(Filter::ordered(filter.text().to_owned(), filter.order(), self.shown()));
         }
     }
 
@@ -657,7 +743,7 @@ impl App {
                 }
             }
             Act::ChartBack => {
-                let length = CHART_SECONDS[self.chart];
+                let length = self.chart().0;
                 let oldest = self
                     .state
                     .history
@@ -665,9 +751,16 @@ impl App {
                     .map_or(0, |point| self.state.now.0.as_secs() - point.second.min(self.state.now.0.as_secs()));
                 self.chart_back = (self.chart_back + length / 5).min(oldest);
             }
-            Act::ChartForward => self.chart_back = self.chart_back.saturating_sub(CHART_SECONDS[self.chart] / 5),
-            Act::ChartLonger => self.chart = (self.chart + 1).min(CHART_SECONDS.len() - 1),
-            Act::ChartShorter => self.chart = self.chart.saturating_sub(1),
+            Act::ChartForward => self.chart_back = self.chart_back.saturating_sub(self.chart().0 / 5),
+            Act::ChartLonger | Act::ChartShorter => {
+                let now = self.chart().0;
+                let at = if act == Act::ChartLonger {
+                    CHART_SECONDS.iter().position(|length| *length > now).unwrap_or(CHART_SECONDS.len() - 1)
+                } else {
+                    CHART_SECONDS.iter().rposition(|length| *length < now).unwrap_or(0)
+                };
+                (self.chart, self.chart_chosen) = (at, true);
+            }
             Act::Theme => {
                 self.theme = self.theme.next(self.settings.color);
                 self.say(format!("theme: {}", self.theme.name.words()), false);
@@ -697,6 +790,8 @@ impl App {
                     Some(_) => None,
                 };
             }
+            Act::Mark | Act::MarkRange | Act::MarkAll => self.mark(act),
+            Act::Sort => self.sort(),
             Act::Help => self.modes.push(Mode::Help(Help::default())),
             Act::Profiles => self.open_picker(None),
             Act::Warnings => self.modes.push(Mode::Warnings(0)),
@@ -718,6 +813,7 @@ impl App {
             }
             Act::HoldQueue if self.state.paused => ("release the queue", Command::Resume),
             Act::HoldQueue => ("hold the queue", Command::Pause),
+            Act::Drain if self.state.draining => ("take the drain back", Command::Undrain),
             Act::Drain => ("drain", Command::Drain),
             Act::CleanNow => ("clean up", Command::CleanNow),
             _ => return self.act_on_job(act),
@@ -725,8 +821,14 @@ impl App {
         vec![self.ask(what, command)]
     }
 
-    /// Commands about the selected job.
+    /// Commands about the selected job, or about those that are marked.
     fn act_on_job(&mut self, act: Act) -> Vec<Effect> {
+        match act {
+            Act::Undo => return self.take_back(),
+            Act::ClearFinished => return self.clear_finished(),
+            _ if !self.marked.is_empty() && !self.settings.replay => return self.act_on_marked(act),
+            _ => {}
+        }
         let Some(job) = self.selected.and_then(|id| self.state.jobs.get(&id)) else {
             self.say("no job is selected: choose one with j and k".to_owned(), true);
             return Vec::new();
@@ -758,6 +860,7 @@ impl App {
             }
             _ => return Vec::new(),
         };
+        self.begin_undo(&command);
         vec![self.ask(format!("{what} #{id}"), command)]
     }
 
@@ -782,6 +885,8 @@ impl App {
     fn back(&mut self) {
         if self.zoom {
             self.zoom = false;
+        } else if !self.marked.is_empty() {
+            self.marked.clear();
         } else if self.filter.is_some() {
             self.filter = None;
         } else if !self.search.is_empty() {
@@ -790,9 +895,16 @@ impl App {
             self.log_bottom = None;
         } else if self.frozen.is_some() {
             self.frozen = None;
+        } else if self.chosen && self.selected.is_some_and(|id| !self.state.index.active.contains(&id)) {
+            // Back to what works.
+            self.chosen = false;
+            self.keep_selection();
         } else if self.selected.is_some() {
             self.selected = None;
             self.chosen = true;
+        } else {
+            self.chosen = false;
+            self.keep_selection();
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::domain::cleanup::{CleanupRecord, CleanupTrigger};
+use crate::domain::cleanup::{CleanupAction, CleanupRecord, CleanupTrigger};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{Damage, JobId, Outcome, Phase, StopReason};
 use crate::domain::memory::Level;
@@ -191,6 +191,7 @@ impl Chronicle {
             EventKind::QueuePaused => (Topic::Queue, None, Warn, "held: nothing more is started".to_owned()),
             EventKind::QueueResumed => (Topic::Queue, None, Text, "released".to_owned()),
             EventKind::DrainStarted => (Topic::Queue, None, Text, "ends after what is queued".to_owned()),
+            EventKind::DrainStopped => (Topic::Queue, None, Text, "takes new files again, and stays open".to_owned()),
             EventKind::ShutdownStarted => (Topic::Queue, None, Warn, "ending: what runs is being stopped".to_owned()),
             EventKind::WarningRaised { warning, evidence, advice, .. } => {
                 (Topic::Warning, None, Warn, format!("{warning}: {evidence}; {advice}"))
@@ -244,6 +245,8 @@ fn cleanup(record: &CleanupRecord) -> String {
     };
     let freed =
         record.result.map_or_else(String::new, |result| format!(": freed {} in {} ms", result.freed.whole(), result.millis));
+    let frees = !matches!(record.action, CleanupAction::HoldStarts | CleanupAction::StopJob);
+    let freed = if frees { freed } else { String::new() };
     format!("{} {why}{freed}", record.action.words())
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::domain::comparison::kept::{ComparisonId, Heading, Kept, Shelf, Standing};
 use crate::tui::action::{Act, Effect, Look};
-use crate::tui::app::App;
+use crate::tui::app::{App, Ask, Mode, Question};
 use crate::tui::pages::Page;
 use crate::tui::view;
 
@@ -203,6 +203,12 @@ impl App {
                 return Some(chosen.map_or_else(Vec::new, |id| self.open_comparison(id, false)));
             }
             (Act::NextMatch, _) => return Some(self.compare_queue()),
+            (Act::Cancel, _) if self.compare.making => {
+                self.modes.push(Mode::Ask(Ask { question: Question::StopComparison, yes: false }));
+            }
+            (Act::Cancel, _) if self.compares() => {
+                self.say(format!("{} ends the comparison, and this console with it", self.key_label(Act::Quit)), false);
+            }
             (Act::Enter | Act::Zoom, _) => {}
             (Act::NextPane | Act::ChartForward, Some(_)) => self.shift(1),
             (Act::PrevPane | Act::ChartBack, Some(_)) => self.shift(-1),
@@ -248,6 +254,22 @@ impl App {
     /// What the footer hints at on this page.
     pub(super) fn compare_hints(&self) -> &'static [(Act, &'static str)] {
         match &self.compare.open {
+            None if self.compare.making => &[
+                (Act::Back, "back"),
+                (Act::Down, "older"),
+                (Act::Enter, "open"),
+                (Act::Cancel, "end the one under way"),
+                (Act::Help, "help"),
+                (Act::Quit, "quit"),
+            ],
+            Some(opened) if self.compare.making && !opened.direct => &[
+                (Act::Back, "all comparisons"),
+                (Act::Down, "more below"),
+                (Act::NextPane, "next columns"),
+                (Act::Cancel, "end the one under way"),
+                (Act::Help, "help"),
+                (Act::Quit, "quit"),
+            ],
             None => &[
                 (Act::Back, "back"),
                 (Act::Down, "older"),

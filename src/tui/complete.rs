@@ -1,6 +1,6 @@
 //! Paths as they are typed: words and quotes as a shell has them, `~`, and completion from the file system.
 //!
-//! The only module of this floor that looks at folders.
+//! With `glob`, the only module of this floor that looks at folders.
 
 use std::path::{Path, PathBuf};
 
@@ -57,10 +57,20 @@ pub fn words(line: &str) -> Result<Vec<String>, String> {
 
 /// The absolute path that a word means.
 pub fn absolute(word: &str, places: &Places) -> PathBuf {
+    let word: &str = &at_home(word);
     match (word.strip_prefix('~'), &places.home) {
         (Some(""), Some(home)) => home.clone(),
         (Some(rest), Some(home)) if rest.starts_with('/') => home.join(&rest[1..]),
         _ => places.cwd.join(word),
+    }
+}
+
+/// `$HOME` as `~`, which it means where a path is typed.
+fn at_home(word: &str) -> std::borrow::Cow<'_, str> {
+    let rest = word.strip_prefix("$HOME").or_else(|| word.strip_prefix("${HOME}"));
+    match rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+        Some(rest) => format!("~{rest}").into(),
+        None => word.into(),
     }
 }
 
@@ -131,7 +141,16 @@ pub fn typed(line: &str, places: &Places) -> Result<Vec<PathBuf>, String> {
     if whole.contains(char::is_whitespace) && is_there(whole, places) {
         return Ok(vec![absolute(whole, places)]);
     }
-    Ok(words(line)?.iter().map(|word| absolute(word, places)).collect())
+    let mut paths = Vec::new();
+    for word in words(line)? {
+        let word = if word.starts_with(FILE_URL) { of_address(&word) } else { word };
+        if word.contains(['*', '?', '[']) && !is_there(&word, places) {
+            paths.extend(crate::tui::glob::matching(&absolute(&word, places)).map_err(|why| format!("{word}: {why}"))?);
+        } else {
+            paths.push(absolute(&word, places));
+        }
+    }
+    Ok(paths)
 }
 
 /// What was pasted or dropped, as paths: each line is one, also with blanks, unless it is quoted or escaped as terminals
@@ -214,6 +233,28 @@ pub fn in_quotes(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_addresses_and_home_are_understood_where_a_path_is_typed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for name in ["a 1.mkv", "a2.mkv", "b.mp4", ".hidden.mkv", "odd[1].mkv"] {
+            std::fs::write(dir.path().join(name), "").expect("written");
+        }
+        std::fs::create_dir(dir.path().join("sub")).expect("made");
+        std::fs::write(dir.path().join("sub/c.mkv"), "").expect("written");
+        let places = Places { cwd: dir.path().into(), home: Some(dir.path().join("sub")) };
+        let names = |line: &str| -> Result<Vec<String>, String> {
+            let paths = typed(line, &places)?;
+            Ok(paths.iter().map(|path| path.strip_prefix(dir.path()).expect("below it").display().to_string()).collect())
+        };
+        assert_eq!(names("*.mkv"), Ok(["a 1.mkv", "a2.mkv", "odd[1].mkv"].map(String::from).to_vec()), "hidden ones are left out");
+        assert_eq!(names("a?.mkv b.*"), Ok(["a2.mkv", "b.mp4"].map(String::from).to_vec()));
+        assert_eq!(names("[!a]*.mp4"), Ok(vec!["b.mp4".to_owned()]));
+        assert_eq!(names("*/*.mkv $HOME/c.mkv ~/c.mkv"), Ok(vec!["sub/c.mkv".to_owned(); 3]));
+        assert_eq!(names("odd[1].mkv"), Ok(vec!["odd[1].mkv".to_owned()]), "what stands there is meant as it is");
+        assert_eq!(names(&format!("file://{}/a%201.mkv", dir.path().display())), Ok(vec!["a 1.mkv".to_owned()]));
+        assert_eq!(names("*.avi"), Err("*.avi: no file is called like that".to_owned()));
+    }
 
     #[test]
     fn a_line_is_split_as_a_shell_would() {

@@ -1,16 +1,19 @@
-//! The queue's filter: letters that must occur in this order. The rows that pass are kept, and kept in step by event.
+//! The queue's filter and the order of its rows. Each word of the filter must occur in what is shown of a job, or its letters
+//! in this order in its name; `state:failed` asks for a state. The rows that pass are kept, and kept in step by event.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::job::{Job, JobId};
 use crate::domain::state::State;
 use crate::domain::text::file_name_text;
-use crate::tui::row_key::RowKey;
+use crate::tui::row_key::{Order, RowKey};
+use crate::tui::view::{shown_words, state_words};
 
 /// A filter and the rows that pass it.
 #[derive(Debug, Clone)]
 pub struct Filter {
     text: String,
+    order: Order,
     rows: BTreeSet<RowKey>,
     keys: BTreeMap<JobId, RowKey>,
 }
@@ -18,11 +21,26 @@ pub struct Filter {
 impl Filter {
     /// Filters every job of `state` by `text`.
     pub fn new(text: String, state: &State) -> Self {
-        let mut filter = Self { text, rows: BTreeSet::new(), keys: BTreeMap::new() };
+        Self::ordered(text, Order::default(), state)
+    }
+
+    /// Filters every job of `state` by `text`; the rows stand in this order.
+    pub fn ordered(text: String, order: Order, state: &State) -> Self {
+        let mut filter = Self { text, order, rows: BTreeSet::new(), keys: BTreeMap::new() };
         for job in state.jobs.values() {
-            filter.insert(job);
+            filter.insert(state, job);
         }
         filter
+    }
+
+    /// The order of the rows.
+    pub const fn order(&self) -> Order {
+        self.order
+    }
+
+    /// Every row passes, in the usual order.
+    pub fn is_idle(&self) -> bool {
+        self.text.trim().is_empty() && self.order == Order::default()
     }
 
     /// The letters.
@@ -33,6 +51,11 @@ impl Filter {
     /// The rows that pass, in order.
     pub const fn rows(&self) -> &BTreeSet<RowKey> {
         &self.rows
+    }
+
+    /// The row of this job, if it passes.
+    pub fn key(&self, id: JobId) -> Option<RowKey> {
+        self.keys.get(&id).copied()
     }
 
     /// How many pass.
@@ -47,45 +70,54 @@ impl Filter {
 
     /// Something happened to this job.
     pub fn refresh(&mut self, state: &State, id: JobId) {
-        let known = self.keys.remove(&id);
-        if let Some(key) = known {
+        if let Some(key) = self.keys.remove(&id) {
             self.rows.remove(&key);
         }
         if let Some(job) = state.jobs.get(&id) {
-            if known.is_some() {
-                self.put(job);
-            } else {
-                self.insert(job);
-            }
+            self.insert(state, job);
         }
     }
 
     /// Further letters: looks only at what passed before when they follow the old ones.
     #[must_use]
     pub fn retype(self, text: String, state: &State) -> Self {
-        if !text.starts_with(&self.text) {
-            return Self::new(text, state);
+        // A colon makes another question of the word before it.
+        if !text.starts_with(&self.text) || text.contains(':') {
+            return Self::ordered(text, self.order, state);
         }
-        let mut filter = Self { text, rows: BTreeSet::new(), keys: BTreeMap::new() };
+        let mut filter = Self { text, order: self.order, rows: BTreeSet::new(), keys: BTreeMap::new() };
         for id in self.keys.keys() {
             if let Some(job) = state.jobs.get(id) {
-                filter.insert(job);
+                filter.insert(state, job);
             }
         }
         filter
     }
 
-    fn insert(&mut self, job: &Job) {
-        if matches(&self.text, &format!("#{} {}", job.id, file_name_text(&job.input))) {
-            self.put(job);
+    fn insert(&mut self, state: &State, job: &Job) {
+        if passes(&self.text, state, job) {
+            let key = RowKey::ordered(job, self.order);
+            self.rows.insert(key);
+            self.keys.insert(job.id, key);
         }
     }
+}
 
-    fn put(&mut self, job: &Job) {
-        let key = RowKey::of(job);
-        self.rows.insert(key);
-        self.keys.insert(job.id, key);
+/// Every word of the filter fits the job.
+fn passes(text: &str, state: &State, job: &Job) -> bool {
+    let name = format!("#{} {}", job.id, file_name_text(&job.input));
+    // All its letters in the name, as they are: most of what is typed is meant like that.
+    if matches(text, &name) {
+        return true;
     }
+    let shown = shown_words(state, job).to_lowercase();
+    text.split_whitespace().all(|word| {
+        let word = word.to_lowercase();
+        match word.strip_prefix("state:") {
+            Some(wanted) => state_words(state, job).iter().any(|known| known.starts_with(wanted)),
+            None => shown.contains(&word) || matches(&word, &name),
+        }
+    })
 }
 
 /// The letters of `pattern` occur in `text` in this order; spaces and letter case do not matter.
@@ -97,6 +129,49 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_finds_states_and_reasons_and_keeps_in_step_with_them() {
+        let mut story = crate::tui::fixture::busy(true);
+        let mut state = State::default();
+        story.events.iter().for_each(|event| state.apply(event));
+        let found = |text: &str, state: &State| {
+            let filter = Filter::new(text.to_owned(), state);
+            filter.rows().iter().map(|key| key.id.0).collect::<Vec<_>>()
+        };
+        assert_eq!(found("state:fail", &state), [13]);
+        assert_eq!(found("state:running", &state), [17, 18]);
+        assert_eq!(found("moov", &state), [13], "a word of the reason");
+        assert_eq!(found("state:run lecture", &state), [17]);
+        assert!(found("state:nothing", &state).is_empty());
+        let mut failed = Filter::new("state:failed".to_owned(), &state);
+        story.finish(18, crate::domain::job::Outcome::Failed, 1, 1.0, Some("exit 1"));
+        state.apply(story.events.last().expect("told"));
+        failed.refresh(&state, JobId(18));
+        assert_eq!(failed.len(), 2, "what fails while it is open passes too");
+    }
+
+    #[test]
+    fn rows_are_ordered_by_a_column_with_what_runs_first() {
+        let story = crate::tui::fixture::busy(true);
+        let mut state = State::default();
+        story.events.iter().for_each(|event| state.apply(event));
+        let by_size = Filter::ordered(String::new(), Order::Size, &state);
+        let jobs: Vec<&Job> = by_size.rows().iter().filter_map(|key| state.jobs.get(&key.id)).collect();
+        assert_eq!(jobs.len(), state.jobs.len());
+        let running = jobs.iter().take_while(|job| job.phase.holds_slot()).count();
+        assert_eq!(running, state.index.active.len());
+        assert!(jobs[running..].windows(2).all(|pair| pair[0].size >= pair[1].size));
+        let by_name = Filter::ordered(String::new(), Order::Name, &state);
+        let names: Vec<String> = by_name
+            .rows()
+            .iter()
+            .skip(running)
+            .filter_map(|key| state.jobs.get(&key.id))
+            .map(|job| file_name_text(&job.input))
+            .collect();
+        assert!(names.windows(2).all(|pair| pair[0] <= pair[1]), "{names:?}");
+    }
 
     #[test]
     fn letters_match_in_order_and_only_in_order() {

@@ -476,6 +476,8 @@ pub fn settings(color: ColorMode, ascii: bool) -> Settings {
         ascii,
         keys: Keymap::default(),
         profiles: profiles(),
+        presets: vec!["web-720p".to_owned(), "remux".to_owned()],
+        before: None,
         places: Places { cwd: "/v".into(), home: Some("/home/me".into()) },
         time_zone: TimeZone::UTC,
         comparison: None,

@@ -259,6 +259,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [named(KeyCode::Esc)] Back "back" Move "back, close" ""
     Normal [ch('z')] Zoom "zoom" Move "pane full screen and back" ""
 
+    Normal [ch('s')] Sort "sort" Find "sort by the next column" ""
     Normal [ch('n')] NextMatch "next-match" Find "next, previous match" ""
     Normal [ch('N')] PrevMatch "previous-match" Find "next, previous match" ""
 
@@ -280,9 +281,14 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('K')] Sooner "sooner" Jobs "later, sooner in the queue" ""
     Normal [ch('{')] MoveFirst "move-first" Jobs "first, last in the queue" ""
     Normal [ch('}')] MoveLast "move-last" Jobs "first, last in the queue" ""
+    Normal [ch('v')] Mark "mark" Jobs "mark: one, up to here, all" ""
+    Normal [ch('.')] MarkRange "mark-range" Jobs "mark: one, up to here, all" ""
+    Normal [ch('*')] MarkAll "mark-all" Jobs "mark: one, up to here, all" ""
+    Normal [ch('u')] Undo "undo" Jobs "undo a deletion, a move" ""
+    Normal [ch('F')] ClearFinished "clear-finished" Jobs "clear the finished (asks)" ""
     Normal [ch('A')] Allow "allow" Jobs "let a rejected one in" ""
     Normal [ch('D')] Remove "remove" Jobs "delete from the list (asks)" ""
-    Normal [ch('E')] Drain "drain" Jobs "end after what is queued" ""
+    Normal [ch('E')] Drain "drain" Jobs "end after the queue, undo" ""
 
     Normal [ch('W')] Warnings "warnings" Memory "warning signs, advice" ""
     Normal [ch('V')] CompareQueue "compare-queue" Memory "compare what waits" ""
@@ -292,6 +298,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ctrl('l')] Redraw "redraw" Console "redraw" ""
 
     Help [named(KeyCode::Esc), ch('?'), ctrl('c'), named(KeyCode::Enter)] Back "" Hidden "close" "close"
+    Help [named(KeyCode::Tab)] NextPane "" Hidden "keys, words" "keys or words"
     Help [named(KeyCode::Down)] Down "" Hidden "scroll" "scroll"
     Help [named(KeyCode::Up)] Up "" Hidden "scroll" ""
     Help [named(KeyCode::PageDown), ctrl('d')] HalfDown "" Hidden "scroll" ""
@@ -331,6 +338,7 @@ pub const TABLE: &[Binding] = table! {
 
     Prompt [named(KeyCode::Enter)] Enter "" Hidden "take it" "take it"
     Prompt [named(KeyCode::Tab)] Complete "" Hidden "complete" "complete"
+    Prompt [named(KeyCode::BackTab), ctrl('t')] NextPreset "" Hidden "another preset" "preset"
     Prompt [named(KeyCode::Up)] Older "" Hidden "older" "history"
     Prompt [named(KeyCode::Down)] Newer "" Hidden "newer" ""
     Prompt [named(KeyCode::Esc), ctrl('c')] Back "" Hidden "close" "close"
@@ -497,6 +505,13 @@ impl Keymap {
         row.and_then(|(_, keys)| keys.first()).map_or_else(String::new, |key| key.label())
     }
 
+    /// All keys of an action in a mode, as help writes them, without `^c`.
+    pub fn labels_in(&self, mode: KeyMode, act: Act) -> String {
+        let row = self.rows().find(|(binding, _)| binding.mode == mode && binding.act == act);
+        let keys = row.into_iter().flat_map(|(_, keys)| keys).filter(|key| **key != ALWAYS_QUITS);
+        keys.map(|key| key.label()).collect::<Vec<_>>().join(" or ")
+    }
+
     /// Footer hints of a mode: key and word.
     pub fn hints(&self, mode: KeyMode) -> Vec<(String, &'static str)> {
         let hinted = self.rows().filter(|(binding, _)| binding.mode == mode && !binding.hint.is_empty());
@@ -504,13 +519,16 @@ impl Keymap {
     }
 
     /// A section of the help page: keys and what they do.
-    pub fn help(&self, section: Section) -> Vec<(String, &'static str)> {
+    ///
+    /// `meaning` tells what a row does where the help is asked for; `None` = nothing.
+    pub fn help(&self, section: Section, meaning: impl Fn(&Binding) -> Option<&'static str>) -> Vec<(String, &'static str)> {
         let mut lines: Vec<(Vec<String>, &'static str)> = Vec::new();
         for (binding, keys) in self.rows().filter(|(binding, _)| binding.section == section) {
+            let Some(means) = meaning(binding) else { continue };
             let labels = keys.iter().filter(|key| !matches!(key.code, KeyCode::Home | KeyCode::End)).map(|key| key.label());
-            match lines.iter_mut().find(|(_, help)| *help == binding.help) {
+            match lines.iter_mut().find(|(_, help)| *help == means) {
                 Some((known, _)) => known.extend(labels),
-                None => lines.push((labels.collect(), binding.help)),
+                None => lines.push((labels.collect(), means)),
             }
         }
         lines
@@ -588,7 +606,10 @@ mod tests {
         assert_eq!((plain('X'), plain('x'), plain('r'), plain('q')), (Some(Act::Cancel), Some(Act::Retry), None, None));
         assert_eq!(press(KeyCode::Delete, KeyModifiers::NONE), Some(Act::Cancel));
         assert_eq!(press(KeyCode::Char('c'), KeyModifiers::CONTROL), Some(Act::Quit), "^c always quits");
-        assert!(map.help(Section::Jobs).contains(&("X delete".to_owned(), "cancel (asks)")), "help tells the keys in force");
+        assert!(
+            map.help(Section::Jobs, |binding| Some(binding.help)).contains(&("X delete".to_owned(), "cancel (asks)")),
+            "help tells the keys in force"
+        );
         assert!(map.hints(KeyMode::Normal).contains(&("X".to_owned(), "cancel")), "so do the hints");
     }
 
@@ -617,7 +638,7 @@ mod tests {
             change("quit", &["Q"]),
             change("profile", &["P", "j"]),
             change("help", &["f1", "h"]),
-            change("down", &["v"]),
+            change("down", &["i"]),
         ])
         .expect("fits");
         let keys = |mode: KeyMode, act: Act| {

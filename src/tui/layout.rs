@@ -47,6 +47,9 @@ pub enum Size {
     Tiny,
 }
 
+/// Lines of the log on the page of a job that a long reason leaves, its frame included.
+const LEAST_LOG: u16 = 4;
+
 /// Where everything stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
@@ -113,8 +116,9 @@ impl Layout {
         Rect { x: self.whole.x, y: 1, width: self.whole.width, height: self.whole.height.saturating_sub(2) }
     }
 
-    /// The layout of a job's page; with `zoom` its log has all of it.
-    pub fn job(width: u16, height: u16, zoom: bool) -> Self {
+    /// The layout of a job's page; with `zoom` its log has all of it. The facts have `more` lines than usual, as far as a few
+    /// lines of the log stay.
+    pub fn job(width: u16, height: u16, zoom: bool, more: u16) -> Self {
         let mut layout = Self::new(width, height, Pane::Log, zoom);
         if layout.size == Size::Tiny || zoom {
             return layout;
@@ -125,7 +129,8 @@ impl Layout {
             18..26 => 9,
             _ => 12,
         };
-        let middle = match body.height - facts {
+        let facts = (facts + more).min(body.height.saturating_sub(LEAST_LOG)).max(facts);
+        let middle = match body.height.saturating_sub(facts) {
             0..13 => 0,
             rest => (rest * 42 / 100).clamp(6, 16),
         };
@@ -172,7 +177,7 @@ mod tests {
                         assert!(pane.right() <= width && pane.bottom() <= height, "{width}x{height} {pane:?}");
                     }
                 }
-                let job = Layout::job(width, height, false);
+                let job = Layout::job(width, height, false, width % 40);
                 for pane in job.panes.iter().chain(&job.job).flatten() {
                     assert!(pane.right() <= width && pane.bottom() <= height, "{width}x{height} {pane:?}");
                 }

@@ -9,6 +9,7 @@ use crate::tui::details::Detail;
 use crate::tui::layout::{Layout, Pane, Size};
 use crate::tui::loglines::FileLog;
 use crate::tui::prompt::PromptKind;
+use crate::tui::scope::{COMPARISON_HINTS, REPLAY_HINTS};
 use crate::tui::view::names::input_name;
 
 /// What covers the panes.
@@ -109,6 +110,8 @@ impl App {
         self.zoom = false;
         if page == Page::Job {
             self.focus = Pane::Log;
+            // The page stays with its job when that ends.
+            self.chosen = true;
         }
     }
 
@@ -190,10 +193,29 @@ impl App {
         {
             return effects;
         }
+        // A look ahead is refused with its own reason, where it is shown.
+        if (self.is_replay() || self.compares()) && act != Act::WhatIf && !self.means_something(act) {
+            let what = if self.is_replay() {
+                "this is a replay, nothing is run"
+            } else {
+                "this is a run of a comparison, which nobody changes on the way"
+            };
+            self.say(format!("{what}; {} tells the keys that work here", self.key_label(Act::Help)), false);
+            return Vec::new();
+        }
+        if act.is_about_jobs() && !self.settings.replay && !self.shows_jobs() {
+            self.say(self.no_jobs_here(), true);
+            return Vec::new();
+        }
         if self.page == Page::Dashboard || is_tiny && act != Act::Back {
             return self.act_on_dashboard(act);
         }
         let page = self.page;
+        if !self.means_something(act) && !self.is_replay() {
+            let (help, back) = (self.key_label(Act::Help), self.key_label(Act::Back));
+            self.say(format!("this means nothing on this page; {help} tells its keys, {back} leads back"), false);
+            return Vec::new();
+        }
         match (page, act) {
             (_, Act::Back) if self.zoom => self.zoom = false,
             (_, Act::Back) => self.close_page(),
@@ -239,10 +261,44 @@ impl App {
         Vec::new()
     }
 
+    /// The jobs, or the log of the selected one, are on the screen: what keys do to a job is seen there.
+    fn shows_jobs(&self) -> bool {
+        let layout = self.layout(self.size.0, self.size.1);
+        let has_pane = layout.pane(Pane::Queue).is_some() || layout.pane(Pane::Log).is_some();
+        matches!(self.page, Page::Dashboard | Page::Job) && has_pane
+    }
+
+    fn no_jobs_here(&self) -> String {
+        let back = self.key_label(Act::Back);
+        match self.page {
+            _ if self.layout(self.size.0, self.size.1).size == Size::Tiny => {
+                "no job is seen on so small a screen: at 60x16 the keys act on jobs".to_owned()
+            }
+            Page::Events => {
+                format!("this page acts on no job: {} opens the job of an event, {back} leads back", self.key_label(Act::Enter))
+            }
+            Page::Doctor | Page::Compare => format!("this page shows no jobs: {back} leads back to them"),
+            Page::Dashboard | Page::Job => format!("no job is seen here: {back} leads back to them"),
+        }
+    }
+
     /// What the footer hints at: key and word.
     pub fn hints(&self) -> Vec<(String, &'static str)> {
         let words: &[(Act, &'static str)] = match self.page {
-            _ if self.mode().is_some() || self.page == Page::Dashboard => return self.mode_hints(),
+            _ if self.mode().is_some() => return self.mode_hints(),
+            Page::Dashboard if self.is_replay() => REPLAY_HINTS,
+            Page::Dashboard if self.compares() => COMPARISON_HINTS,
+            Page::Dashboard => return self.mode_hints(),
+            Page::Job if self.is_replay() || self.compares() => &[
+                (Act::Back, "back"),
+                (Act::NextPane, "next job"),
+                (Act::Filter, "find"),
+                (Act::WholeLog, "whole log"),
+                (Act::Wrap, "wrap"),
+                (Act::Zoom, "log only"),
+                (Act::Help, "help"),
+                (Act::Quit, "quit"),
+            ],
             Page::Job => &[
                 (Act::Back, "back"),
                 (Act::NextPane, "next job"),
@@ -253,6 +309,7 @@ impl App {
                 (Act::PauseJob, "pause"),
                 (Act::Cancel, "cancel"),
                 (Act::Retry, "retry"),
+                (Act::Help, "help"),
                 (Act::Quit, "quit"),
             ],
             Page::Compare => self.compare_hints(),
@@ -265,7 +322,7 @@ impl App {
                 (Act::Help, "help"),
                 (Act::Quit, "quit"),
             ],
-            _ => {
+            Page::Doctor => {
                 &[(Act::Back, "back"), (Act::Down, "scroll"), (Act::Doctor, "look again"), (Act::Help, "help"), (Act::Quit, "quit")]
             }
         };

@@ -34,14 +34,25 @@ pub struct Entry {
 pub enum Does {
     /// An action of the key table.
     Act(Act),
+    /// Adds the paths that stand behind the name.
+    Add,
     /// Switches to a profile, by its place in the list.
     Profile(usize),
 }
 
 impl Palette {
+    /// The paths of `add PATH`.
+    pub fn paths(&self) -> Option<&str> {
+        self.input.value().trim_start().strip_prefix("add ").map(str::trim).filter(|paths| !paths.is_empty())
+    }
+
     /// The commands that the letters leave: those that begin with them, then those with them in a row, then those with them
     /// in this order; the shorter first.
     pub fn entries(&self, keys: &Keymap, profiles: &[Profile]) -> Vec<Entry> {
+        if self.paths().is_some() {
+            let help = "add these files, folders, patterns".to_owned();
+            return vec![Entry { name: "add PATH...".to_owned(), key: String::new(), help, does: Does::Add }];
+        }
         let wanted = self.input.value().trim().to_lowercase();
         let acts = keys.named().filter(|(binding, _)| binding.act != Act::CommandLine).map(|(binding, key)| Entry {
             name: binding.name.to_owned(),

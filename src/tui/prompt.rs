@@ -41,6 +41,8 @@ pub struct Prompt {
     pub input: Input,
     /// What the last completion offered.
     pub offers: Vec<String>,
+    /// The preset that was chosen for what is added; `None` = the run's own.
+    pub preset: Option<String>,
     /// What is wrong with the line.
     pub error: Option<String>,
     at: usize,
@@ -50,7 +52,7 @@ pub struct Prompt {
 impl Prompt {
     /// A line with `text` in it already.
     pub fn new(kind: PromptKind, text: String) -> Self {
-        Self { kind, input: Input::new(text), offers: Vec::new(), error: None, at: 0, draft: String::new() }
+        Self { kind, input: Input::new(text), offers: Vec::new(), preset: None, error: None, at: 0, draft: String::new() }
     }
 
     /// Edits the line.

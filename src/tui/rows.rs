@@ -35,8 +35,10 @@ impl<'a> Rows<'a> {
 
     /// This job's row, if it is shown.
     pub fn find(&self, id: JobId) -> Option<RowKey> {
-        let key = RowKey::find(self.state, id)?;
-        self.filter.is_none_or(|filter| filter.rows().contains(&key)).then_some(key)
+        match self.filter {
+            Some(filter) => filter.key(id),
+            None => RowKey::find(self.state, id),
+        }
     }
 
     /// The first row.
@@ -74,6 +76,32 @@ impl<'a> Rows<'a> {
         })
     }
 
+    /// How many rows stand above `key`. Counts within one section only.
+    pub fn above(&self, key: RowKey) -> usize {
+        if let Some(filter) = self.filter {
+            return filter.rows().range(..key).count();
+        }
+        let index = &self.state.index;
+        let sizes = [index.active.len(), index.backoff.len(), index.waiting.len(), index.rejected.len()];
+        let before: usize = sizes.iter().take(key.section as usize).sum();
+        before
+            + match key.section {
+                Section::Active => index.active.range(..key.id).count(),
+                Section::Backoff => index.backoff.range(..key.id).count(),
+                Section::Rejected => index.rejected.range(..key.id).count(),
+                Section::Waiting => index.waiting.range(..(key.major as i64, key.id)).count(),
+                Section::Ended => index.ended.range((Excluded((key.major.unsigned_abs() as u64, key.id)), Unbounded)).count(),
+            }
+    }
+
+    /// The rows that fill `height` lines from the first one; the selected one need not be among them.
+    pub fn top(&self, selected: Option<JobId>, height: usize) -> Window {
+        let first = self.first().map(|key| key.id);
+        let window = self.window(first, 0, height);
+        let line = selected.and_then(|id| window.ids.iter().position(|shown| *shown == id));
+        Window { line, ..window }
+    }
+
     /// First or last row of a section.
     fn edge(&self, section: Section, last: bool) -> Option<RowKey> {
         let index = &self.state.index;
@@ -84,12 +112,12 @@ impl<'a> Rows<'a> {
             Section::Rejected => ids(&index.rejected).map(|id| RowKey { section, major: 0, id }),
             Section::Waiting => {
                 let entry = if last { index.waiting.last() } else { index.waiting.first() };
-                entry.map(|(rank, id)| RowKey { section, major: *rank, id: *id })
+                entry.map(|(rank, id)| RowKey { section, major: i128::from(*rank), id: *id })
             }
             // The latest stands first.
             Section::Ended => {
                 let entry = if last { index.ended.first() } else { index.ended.last() };
-                entry.map(|(seq, id)| RowKey { section, major: -(*seq as i64), id: *id })
+                entry.map(|(seq, id)| RowKey { section, major: -i128::from(*seq), id: *id })
             }
         }
     }
@@ -107,22 +135,22 @@ impl<'a> Rows<'a> {
             Section::Backoff => ids(&index.backoff),
             Section::Rejected => ids(&index.rejected),
             Section::Waiting => {
-                let place = (key.major, key.id);
+                let place = (key.major as i64, key.id);
                 let found = if above {
                     index.waiting.range(..place).next_back()
                 } else {
                     index.waiting.range((Excluded(place), Unbounded)).next()
                 };
-                found.map(|(rank, id)| RowKey { section, major: *rank, id: *id })
+                found.map(|(rank, id)| RowKey { section, major: i128::from(*rank), id: *id })
             }
             Section::Ended => {
-                let place = (key.major.unsigned_abs(), key.id);
+                let place = (key.major.unsigned_abs() as u64, key.id);
                 let found = if above {
                     index.ended.range((Excluded(place), Unbounded)).next()
                 } else {
                     index.ended.range(..place).next_back()
                 };
-                found.map(|(seq, id)| RowKey { section, major: -(*seq as i64), id: *id })
+                found.map(|(seq, id)| RowKey { section, major: -i128::from(*seq), id: *id })
             }
         }
     }

@@ -18,12 +18,12 @@ use crate::domain::command::Command;
 use crate::domain::comparison::kept::ComparisonId;
 use crate::domain::profile::Profile;
 use crate::runtime::link::{Link, Lookup, Update};
-use crate::tui::action::{Action, Effect, Found, Look};
+use crate::tui::action::{Act, Action, Effect, Found, Look};
 use crate::tui::app::{App, Mode, Settings};
 use crate::tui::complete::{self, Places};
 use crate::tui::foreign;
 use crate::tui::input::{Input, Reader};
-use crate::tui::keymap::Keymap;
+use crate::tui::keymap::{KeyMode, Keymap};
 use crate::tui::terminal::{self, Guard, Screen};
 use crate::tui::theme::{ColorMode, ThemeName};
 use crate::tui::view;
@@ -56,6 +56,10 @@ pub struct TuiOptions {
     pub lookup: Lookup,
     /// Asked first, in order: what the command line named.
     pub commands: Vec<Command>,
+    /// Names of the presets that files can be added with; empty = only the run's own.
+    pub presets: Vec<String>,
+    /// What the run before did, told with what it has left in the queue.
+    pub before: Option<String>,
     /// The comparison under way that the console is there to show: its page is opened at once.
     pub comparison: Option<ComparisonId>,
     /// What is shown is a recording: nothing runs, and nothing is lost by closing it.
@@ -106,6 +110,8 @@ pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
         ascii: options.ascii,
         keys: options.keys,
         profiles: options.profiles,
+        presets: options.presets,
+        before: options.before,
         places: options.places,
         time_zone: TimeZone::system(),
         comparison: options.comparison,
@@ -301,6 +307,7 @@ impl Console {
                     self.app.update(Action::Found(Box::new(Found::Compared(ended))));
                 }
             }
+            Effect::StopComparison => self.lookup.compare.iter().for_each(|compare| (compare.stop)()),
             Effect::LookAway => self.looking.store(0, Ordering::Relaxed),
             Effect::Suspend => self.suspend().await?,
             Effect::Exit => {}
@@ -457,6 +464,8 @@ fn foreign(app: &App, key: KeyEvent) -> Option<Action> {
         let at_its_place = KeyEvent { code: KeyCode::Char(latin), ..key };
         Some((app.keys().resolve(app.key_mode(), at_its_place)?, latin))
     });
+    // A letter may be the first one of its own word for no: the place of a key never confirms anything.
+    let act = act.filter(|(act, _)| app.key_mode() != KeyMode::Ask || *act == Act::Back);
     Some(act.map_or(Action::Unknown(typed), |(act, latin)| Action::Foreign(act, typed, latin)))
 }
 

@@ -16,9 +16,9 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel, LogLine, Outcome, StopReason, WholeLog};
 use crate::domain::profile::Profile;
 use crate::domain::text::path_text;
-use crate::domain::time::Wall;
+use crate::domain::time::{Mono, Wall};
 use crate::domain::units::Bytes;
-use crate::runtime::link::{LookStep, QueueNow, Update};
+use crate::runtime::link::{LookStep, Playing, QueueNow, Update};
 use crate::tui::action::{Action, Effect, Found, Look};
 use crate::tui::app::{App, Settings};
 use crate::tui::complete::Completion;
@@ -33,11 +33,12 @@ use crate::tui::{svg, view};
 mod any;
 mod comparisons;
 mod keys;
+mod operator;
 mod traced;
 mod what_if;
 
 const SIZES: [(u16, u16); 5] = [(120, 36), (80, 24), (60, 16), (40, 10), (200, 60)];
-const SCREENS: [&str; 39] = [
+const SCREENS: [&str; 42] = [
     "damaged",
     "job_damaged",
     "no_room",
@@ -47,6 +48,9 @@ const SCREENS: [&str; 39] = [
     "over",
     "naive",
     "help",
+    "help_words",
+    "marked",
+    "replay",
     "cancel",
     "quit",
     "kill",
@@ -80,7 +84,7 @@ const SCREENS: [&str; 39] = [
 ];
 
 fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
-    let settings = settings(color, ascii);
+    let settings = Settings { replay: name == "replay", ..settings(color, ascii) };
     let mut app = match name {
         "empty" => Story::new(true).app(settings),
         "over" | "warnings" | "job_held" | "events" | "what_if" => over().app(settings),
@@ -95,8 +99,15 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         press(&mut app, "gk");
     }
     match name {
+        "replay" => {
+            let playing = Playing { length: Mono::from_millis(1_000_000), speed: 2.0, paused: false };
+            app.update(Action::Update(Box::new(Update::Playing(playing))));
+            press(&mut app, "g");
+        }
         "busy" | "naive" | "all_done" => drop(press(&mut app, "g")),
         "help" => drop(press(&mut app, "?")),
+        "help_words" => drop(press(&mut app, "?<tab>")),
+        "marked" => drop(press(&mut app, "jjjjv.jjj.D")),
         "cancel" => drop(press(&mut app, "x")),
         "quit" => drop(press(&mut app, "q")),
         "kill" => drop(press(&mut app, "qyq")),

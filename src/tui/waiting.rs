@@ -75,6 +75,12 @@ pub fn reason(state: &State, id: JobId) -> Option<String> {
     }
 }
 
+/// What the job that waits for memory needs and what is free, where there is little room.
+pub fn held_in_short(state: &State, id: JobId) -> Option<String> {
+    let held = state.held.filter(|held| held.job == id)?;
+    Some(format!("needs {}, {} free", mb(held.needs), mb(held.free)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

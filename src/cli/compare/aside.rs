@@ -39,7 +39,7 @@ enum State {
 impl Aside {
     /// Makes comparisons with these options; `default` is the name of their preset.
     pub fn maker(self, resolved: Resolved, default: String) -> Compare {
-        let aside = self.clone();
+        let (aside, stopped) = (self.clone(), self.clone());
         Compare {
             make: Arc::new(move |inputs, preset| {
                 // A preset that was given as a file has no other way to be found.
@@ -47,6 +47,7 @@ impl Aside {
                 self.make(&command(&resolved, inputs, preset)?)
             }),
             stand_still: Arc::new(move |still| aside.stand_still(still)),
+            stop: Arc::new(move || stopped.stop()),
         }
     }
 
@@ -56,6 +57,13 @@ impl Aside {
         self.0.still.store(still, Ordering::Relaxed);
         if let State::AtWork(reins) = &*state {
             if still { reins.stop() } else { reins.go_on() }
+        }
+    }
+
+    /// Asks the comparison at work to end in order.
+    fn stop(&self) {
+        if let State::AtWork(reins) = &*self.0.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            reins.signal(libc::SIGINT);
         }
     }
 

@@ -3,7 +3,7 @@
 use tui_input::InputRequest;
 
 use super::{App, Mode, Picker, Question};
-use crate::domain::command::Command;
+use crate::domain::command::{Command, JobRequest};
 use crate::domain::profile::Profile;
 use crate::domain::text::file_name_text;
 use crate::tui::action::{Act, Effect};
@@ -55,12 +55,13 @@ impl App {
             Act::Up => help.scroll = help.scroll.saturating_sub(1),
             Act::HalfDown => help.scroll += page,
             Act::HalfUp => help.scroll = help.scroll.saturating_sub(page),
+            Act::NextPane => (help.words, help.scroll) = (!help.words, 0),
             _ => {
                 self.modes.pop();
             }
         }
         if let Some(Mode::Help(help)) = self.modes.last_mut() {
-            help.scroll = help.scroll.min(100);
+            help.scroll = help.scroll.min(200);
         }
         Vec::new()
     }
@@ -86,7 +87,15 @@ impl App {
         let (what, command) = match question {
             Question::Cancel(id) => (format!("cancel #{id}"), Command::Cancel(id)),
             Question::Remove(id) => (format!("delete #{id}"), Command::Remove(id)),
+            Question::CancelMany(_) => ("cancel".to_owned(), self.each(JobRequest::Cancel)),
+            Question::RemoveMany(_) => ("delete".to_owned(), self.each(JobRequest::Remove)),
+            Question::ClearFinished(_) => ("clear what is finished".to_owned(), self.each(JobRequest::Remove)),
             Question::Release => ("release the queue".to_owned(), Command::Resume),
+            Question::StopComparison if !self.compare.making => return Vec::new(),
+            Question::StopComparison => {
+                self.say("the comparison is being ended".to_owned(), false);
+                return vec![Effect::StopComparison];
+            }
             // It has ended by itself while the question stood.
             Question::Quit | Question::Kill | Question::EndComparison if self.closed => return vec![Effect::Exit],
             Question::Quit | Question::Kill | Question::EndComparison => {
@@ -94,6 +103,7 @@ impl App {
                 ("quit".to_owned(), Command::Shutdown)
             }
         };
+        self.begin_undo(&command);
         vec![self.ask(what, command)]
     }
 
@@ -118,6 +128,7 @@ impl App {
     pub(super) fn act_on_palette(&mut self, act: Act) -> Vec<Effect> {
         let Some(Mode::Palette(palette)) = self.modes.last_mut() else { return Vec::new() };
         let entries = palette.entries(&self.settings.keys, &self.settings.profiles);
+        let typed = palette.paths().unwrap_or_default().to_owned();
         match act {
             Act::Down => palette.row = (palette.row + 1).min(entries.len().saturating_sub(1)),
             Act::Up => palette.row = palette.row.saturating_sub(1),
@@ -127,6 +138,11 @@ impl App {
                 self.modes.pop();
                 return match does {
                     Does::Act(act) => self.act(act),
+                    Does::Add => {
+                        // As a prompt would take it: what is wrong with it is told there, and can be corrected.
+                        self.open(PromptKind::Add, typed.clone());
+                        self.add_typed(&typed)
+                    }
                     Does::Profile(at) => self.switch_to(at),
                 };
             }
@@ -145,6 +161,12 @@ impl App {
         let line = prompt.input.value().to_owned();
         match (act, prompt.kind) {
             (Act::Enter, kind) => return self.take_line(kind, &line),
+            (Act::NextPreset, PromptKind::Add) => {
+                let known = &self.settings.presets;
+                let now = prompt.preset.as_ref().unwrap_or(&self.state.default_preset);
+                let next = known.iter().position(|name| name == now).map_or(0, |at| at + 1);
+                prompt.preset = known.get(next).or(known.first()).cloned();
+            }
             (Act::Complete, PromptKind::Add) => return vec![Effect::Complete(line)],
             (Act::Older, PromptKind::Add) => prompt.recall(&self.history, true),
             (Act::Newer, PromptKind::Add) => prompt.recall(&self.history, false),
@@ -166,7 +188,7 @@ impl App {
         match kind {
             PromptKind::Filter => {
                 self.modes.pop();
-                if self.filter.as_ref().is_some_and(|filter| filter.text().is_empty()) {
+                if self.filter.as_ref().is_some_and(Filter::is_idle) {
                     self.filter = None;
                 }
                 self.select_shown();
@@ -181,28 +203,39 @@ impl App {
                 self.next_match(false);
             }
             PromptKind::SaveProfile => return self.save_as(line.trim()),
-            PromptKind::Add => match complete::typed(line, &self.settings.places) {
-                Ok(paths) if paths.is_empty() => {
-                    self.modes.pop();
-                }
-                Ok(paths) => {
-                    self.modes.pop();
-                    self.history.retain(|known| known != line);
-                    self.history.push(line.to_owned());
-                    let added = match &paths[..] {
-                        [path] => file_name_text(path),
-                        paths => format!("{} paths", paths.len()),
-                    };
-                    let effect = self.ask("add", Command::Enqueue { paths, preset: None });
-                    if let Effect::Send(id, _) = &effect {
-                        self.adding.insert(*id, added);
-                    }
-                    return vec![effect];
-                }
-                Err(reason) => self.prompt_error(reason),
-            },
+            PromptKind::Add => return self.add_typed(line),
         }
         Vec::new()
+    }
+
+    /// Adds what a line names, with the preset that was chosen beside it.
+    pub(super) fn add_typed(&mut self, line: &str) -> Vec<Effect> {
+        let paths = match complete::typed(line, &self.settings.places) {
+            Ok(paths) => paths,
+            Err(reason) => {
+                self.prompt_error(reason);
+                return Vec::new();
+            }
+        };
+        let preset = match self.modes.pop() {
+            Some(Mode::Prompt(prompt)) => prompt.preset,
+            _ => None,
+        };
+        if paths.is_empty() {
+            return Vec::new();
+        }
+        self.history.retain(|known| known != line);
+        self.history.push(line.to_owned());
+        let added = match &paths[..] {
+            [path] => file_name_text(path),
+            paths => format!("{} paths", paths.len()),
+        };
+        let added = preset.as_ref().map_or_else(|| added.clone(), |preset| format!("{added} with {preset}"));
+        let effect = self.ask("add", Command::Enqueue { paths, preset });
+        if let Effect::Send(id, _) = &effect {
+            self.adding.insert(*id, added);
+        }
+        vec![effect]
     }
 
     pub(in crate::tui) fn prompt_error(&mut self, reason: String) {
@@ -263,7 +296,8 @@ impl App {
             }
             if prompt.kind == PromptKind::Filter {
                 let text = prompt.input.value().to_owned();
-                self.filter = Some(Filter::new(text, self.shown()));
+                let order = self.filter.as_ref().map(Filter::order).unwrap_or_default();
+                self.filter = Some(Filter::ordered(text, order, self.shown()));
             }
         }
         Vec::new()

@@ -93,7 +93,7 @@ fn a_figure_that_is_another_in_the_stream_is_another_on_the_dashboard() {
         ("job_finished", Some(16), "/seconds", json!(83.0), "01:23"),
         ("job_finished", Some(13), "/reason", json!("exit 9, no wind"), "exit 9, no wind"),
         ("cleanup_finished", None, "/freed_bytes", json!(mb(55)), "freed 605 MB"),
-        ("cleanup_started", None, "/action", json!("remove_scratch"), "remove scratch      84 ms              −97"),
+        ("cleanup_started", None, "/action", json!("remove_scratch"), "remove scratch      84 ms            97 MB"),
         ("job_logged", Some(17), "/text", json!("a line of another kind"), "a line of another kind"),
     ];
     assert_traced(&busy(true), "gk", figures);

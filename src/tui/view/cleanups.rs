@@ -3,20 +3,21 @@
 //! ```text
 //! ╭ 3 Cleanups 11, freed 969 MB ───────────────╮
 //! │TIME  WHY          WHAT               FREED │
-//! │04:21 ◆ before #18 trim heap            −38 │
+//! │04:21 ◆ before #18 trim heap            38 MB│
 //! ╰────────────────────────────────────────────╯
 //! ```
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::domain::cleanup::{CleanupRecord, CleanupTrigger, CleanupVerdict};
-use crate::domain::units::{Bytes, MIB};
+use crate::domain::cleanup::{CleanupAction, CleanupRecord, CleanupTrigger, CleanupVerdict};
+use crate::domain::units::Bytes;
 use crate::tui::app::App;
 use crate::tui::layout::Pane;
 use crate::tui::theme::Role;
 use crate::tui::view::frame;
 use crate::tui::view::pen::{Line, mb, time_of_day};
+use crate::tui::view::scroll::{self, Seen};
 
 /// Draws it.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
@@ -30,7 +31,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let time = if wide { 9 } else { 6 };
     let what = if inner.width >= 42 { 16 } else { 0 };
     let took = if inner.width >= 62 { 9 } else { 0 };
-    let why = inner.width.saturating_sub(time + what + took + 6).min(22);
+    let why = inner.width.saturating_sub(time + what + took + 8).min(22);
     let dim = theme.style(Role::Dim);
     let mut line = Line::new(buf, inner, 0);
     line.field("TIME", time, dim, theme.symbols).field("WHY", why, dim, theme.symbols);
@@ -41,6 +42,8 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         Line::new(buf, inner, 2).gap(1).put("none yet", dim);
     }
     let rows = usize::from(inner.height.saturating_sub(1));
+    let all = state.cleanups.len();
+    scroll::draw(theme, Seen { above: skipped, rows: rows.min(all.saturating_sub(skipped)), of: all }, area, buf);
     for (at, record) in state.cleanups.iter().rev().skip(skipped).take(rows).enumerate() {
         let mut line = Line::new(buf, inner, at as u16 + 1);
         let over = record.trigger == CleanupTrigger::HighWater;
@@ -54,18 +57,12 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         }
         let (freed, role) = match record.result {
             None => (theme.symbols.more.to_owned(), Role::Dim),
+            // They are no attempts to free anything: a hold starts nothing, a stop keeps what is held.
+            Some(_) if matches!(record.action, CleanupAction::HoldStarts | CleanupAction::StopJob) => ("-".to_owned(), Role::Dim),
             Some(result) if result.verdict == CleanupVerdict::Unverifiable => ("?".to_owned(), Role::Dim),
-            Some(result) => freed(result.freed, theme.symbols.minus),
+            Some(result) => (result.freed.whole(), if result.freed == Bytes::ZERO { Role::Dim } else { Role::Good }),
         };
         line.at_end(&freed, theme.style(role));
-    }
-}
-
-fn freed(bytes: Bytes, minus: &str) -> (String, Role) {
-    match bytes.0 {
-        0 => ("0".to_owned(), Role::Dim),
-        1..MIB => (format!("{minus}{}", bytes.short()), Role::Good),
-        _ => (format!("{minus}{}", mb(bytes)), Role::Good),
     }
 }
 

@@ -78,6 +78,27 @@ fn words(app: &App, question: Question) -> Words {
             lines: vec![format!("Take {} off the list ?", name(app, id)), "Neither input nor output is touched.".to_owned()],
             buttons: ["Keep it", "Take it off"],
         },
+        Question::CancelMany(count) => Words {
+            title: "Cancel",
+            lines: vec![format!("Cancel {} ?", jobs(count)), "What those at work have made so far is thrown away.".to_owned()],
+            buttons: ["Keep them", "Cancel them"],
+        },
+        Question::RemoveMany(count) => Words {
+            title: "Delete",
+            lines: vec![
+                format!("Take {} off the list ?", jobs(count)),
+                "Neither inputs nor outputs are touched; what runs stays.".to_owned(),
+            ],
+            buttons: ["Keep them", "Take them off"],
+        },
+        Question::ClearFinished(count) => Words {
+            title: "Clear",
+            lines: vec![
+                format!("Take {} that ended off the list ?", jobs(count)),
+                "Done, failed and cancelled ones; files are not touched.".to_owned(),
+            ],
+            buttons: ["Keep them", "Clear them"],
+        },
         Question::Quit => Words {
             title: "Quit",
             lines: vec![
@@ -96,6 +117,11 @@ fn words(app: &App, question: Question) -> Words {
             ],
             buttons: ["Go on", "End it and quit"],
         },
+        Question::StopComparison => Words {
+            title: "End the comparison",
+            lines: vec!["The run under way is stopped.".to_owned(), "What was measured before it is kept.".to_owned()],
+            buttons: ["Go on", "End it"],
+        },
         Question::Release => Words {
             title: "Release the queue",
             lines: vec!["A comparison is being made.".to_owned(), "Jobs beside it take from its runs what is measured.".to_owned()],
@@ -107,6 +133,10 @@ fn words(app: &App, question: Question) -> Words {
             buttons: ["Wait", "Kill and quit"],
         },
     }
+}
+
+fn jobs(count: usize) -> String {
+    if count == 1 { "1 job".to_owned() } else { format!("{count} jobs") }
 }
 
 fn name(app: &App, id: JobId) -> String {

@@ -9,11 +9,13 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
 
 use crate::tui::app::App;
 use crate::tui::chronicle::{Entry, Topic};
 use crate::tui::theme::{Role, Theme};
-use crate::tui::view::pen::{Framed, Line, fit, time_of_day};
+use crate::tui::view::pen::{Framed, Line, fit_words, time_of_day, wrap};
+use crate::tui::view::scroll::{self, Seen};
 
 /// Draws it.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
@@ -34,14 +36,30 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         return;
     }
     let chosen = app.entry_row(&entries);
-    let rows = usize::from(inner.height);
-    // The chosen row stays in sight, in the middle of a long list.
-    let first = chosen.saturating_sub(rows / 2).min(entries.len().saturating_sub(rows));
     let job = match inner.width {
         110.. => 28,
         76.. => 22,
         _ => 6,
     };
+    // What is cut in its row is told whole below the list.
+    let before = if inner.width < 60 { 6 } else { 9 } + 2 + 9 + job;
+    let room = usize::from(inner.width.saturating_sub(before));
+    let whole = entries
+        .get(chosen)
+        .filter(|entry| entry.text.width() > room)
+        .map(|entry| wrap(&entry.text, usize::from(inner.width.saturating_sub(2))));
+    let whole = whole.unwrap_or_default();
+    let below = (whole.len() as u16).min(inner.height / 2);
+    let list = Rect { height: inner.height - below, ..inner };
+    for (at, words) in whole.iter().take(below.into()).enumerate() {
+        let mark = if at == 0 { theme.symbols.pointer } else { " " };
+        Line::new(buf, inner, list.height + at as u16).put(format!("{mark} "), theme.style(Role::Accent)).put(words, text);
+    }
+    let inner = list;
+    let rows = usize::from(inner.height);
+    // The chosen row stays in sight, in the middle of a long list.
+    let first = chosen.saturating_sub(rows / 2).min(entries.len().saturating_sub(rows));
+    scroll::draw(theme, Seen { above: first, rows: rows.min(entries.len()), of: entries.len() }, area, buf);
     for (at, entry) in entries.iter().skip(first).take(rows).enumerate() {
         let mut line = Line::new(buf, inner, at as u16);
         line.put(time_of_day(entry.at, app.time_zone(), inner.width < 60), dim).gap(1);
@@ -52,7 +70,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         let name = if job < 10 { name.split(' ').next().unwrap_or_default() } else { &name };
         line.name(name, job - 1, text, theme.symbols).gap(1);
         let left = line.left();
-        line.put(fit(&entry.text, left, theme.symbols), theme.style(ink(entry)));
+        line.put(fit_words(&entry.text, left, theme.symbols), theme.style(ink(entry)));
         if first + at == chosen {
             buf.set_style(Rect { y: inner.y + at as u16, height: 1, ..inner }, theme.selection());
         }

@@ -6,26 +6,57 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::widgets::{Clear, Widget as _};
 
 use crate::tui::app::App;
 use crate::tui::theme::Role;
-use crate::tui::view::pen::{Line, fit};
+use crate::tui::view::pen::{Line, fit_words, wrap};
+
+/// Hints that give way first where there is little room: those of what can be found by `:` and in the help.
+const FIRST_TO_GO: [&str; 11] =
+    ["freeze", "what-if", "compare", "profile", "log only", "wrap", "whole log", "command", "filter", "find", "next job"];
+/// Lines of the longest message.
+const MOST_LINES: usize = 6;
+
+/// Draws what was refused or done, if it is still to be told: in as many lines as it needs, upwards from the last one.
+pub fn draw_toast(app: &App, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme();
+    let Some(toast) = app.toast() else { return };
+    let (symbol, role) = if toast.is_error { (theme.symbols.bad, Role::Warn) } else { (theme.symbols.done, Role::Good) };
+    let room = usize::from(area.width.saturating_sub(3));
+    let mut lines = wrap(&toast.text, room);
+    let most = MOST_LINES.min(usize::from(area.height) / 2).max(1);
+    if lines.len() > most {
+        let rest = lines[most - 1..].concat();
+        lines.truncate(most - 1);
+        lines.push(fit_words(&rest, room, theme.symbols).into_owned());
+    }
+    let height = lines.len() as u16;
+    let place = Rect { y: area.bottom().saturating_sub(height), height, ..area }.intersection(area);
+    Clear.render(place, buf);
+    for (at, text) in lines.iter().enumerate() {
+        let mark = if at == 0 { symbol } else { " " };
+        Line::new(buf, place, at as u16).gap(1).put(format!("{mark} "), theme.style(role)).put(text.trim_end(), theme.style(role));
+    }
+}
 
 /// Draws it.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
     let mut line = Line::new(buf, area, 0);
     line.gap(1);
-    if let Some(toast) = app.toast() {
-        let (symbol, role) = if toast.is_error { (theme.symbols.bad, Role::Warn) } else { (theme.symbols.done, Role::Good) };
-        let room = line.left().saturating_sub(3);
-        line.put(format!("{symbol} "), theme.style(role)).put(fit(&toast.text, room, theme.symbols), theme.style(role));
+    if app.toast().is_some() {
         return;
     }
     let hints = app.hints();
     let width = |hints: &[(String, &str)]| hints.iter().map(|(key, word)| key.chars().count() + word.len() + 3).sum::<usize>();
-    // The last hint (the way out) always stays; others give way from the right.
+    // The last hint (the way out) always stays, and what acts on jobs as long as it can.
     let (last, mut shown) = (hints.last().cloned(), hints);
+    for word in &FIRST_TO_GO {
+        if width(&shown) > line.left() {
+            shown.retain(|(_, known)| *known != *word);
+        }
+    }
     while width(&shown) > line.left() && shown.len() > 1 {
         shown.remove(shown.len() - 2);
     }

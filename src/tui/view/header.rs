@@ -8,6 +8,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::domain::state::State;
+use crate::domain::time::Mono;
 use crate::tui::app::App;
 use crate::tui::layout::{Layout, Size};
 use crate::tui::theme::Role;
@@ -25,7 +26,12 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
     let bar = |line: &mut Line<'_>| {
         line.put(format!(" {} ", symbols.bar), theme.style(Role::Frame));
     };
-    line.put(format!("{} ", symbols.brand), theme.style(Role::Focus)).put("plimsoll", theme.style(Role::Accent));
+    line.put(format!("{} ", symbols.brand), theme.style(Role::Focus));
+    if app.is_replay() {
+        line.put(replay(app, full), theme.style(Role::Warn));
+    } else {
+        line.put("plimsoll", theme.style(Role::Accent));
+    }
     if !app.attached() {
         bar(&mut line);
         line.put("waiting for the engine", theme.style(Role::Dim));
@@ -35,7 +41,7 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
         bar(&mut line);
         line.put(if full { " NAIVE: no line is kept " } else { " NAIVE " }, theme.style(Role::Alarm));
     }
-    if let Some(profile) = &state.profile {
+    if let Some(profile) = state.profile.as_ref().filter(|_| full || !app.is_replay()) {
         bar(&mut line);
         line.put(profile.short(), theme.style(Role::Strong));
         if full {
@@ -73,6 +79,28 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
         }
         line.gap(2);
     }
+}
+
+/// That a recording is shown, how quickly, and where in it: `replay, 2x, 0:12 of 3:40`.
+fn replay(app: &App, full: bool) -> String {
+    let clock = |time: Mono| {
+        let seconds = time.0.as_secs();
+        match seconds / 3600 {
+            0 => format!("{}:{:02}", seconds / 60, seconds % 60),
+            hours => format!("{hours}:{:02}:{:02}", seconds / 60 % 60, seconds % 60),
+        }
+    };
+    let word = if full { "plimsoll replay" } else { "replay" };
+    let Some(playing) = app.playing() else { return word.to_owned() };
+    let at = app.shown().now.min(playing.length);
+    let pace = if playing.paused {
+        "paused".to_owned()
+    } else if at >= playing.length {
+        "at its end".to_owned()
+    } else {
+        format!("{}x", playing.speed)
+    };
+    format!("{word}, {pace}, {} of {}", clock(at), clock(playing.length))
 }
 
 /// What must not be overlooked: stopping, all done, no room on disk, held, frozen.

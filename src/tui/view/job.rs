@@ -15,6 +15,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::{Exit, Job, Phase};
 use crate::domain::text::path_text;
@@ -74,7 +75,7 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     let room = usize::from(inner.width.saturating_sub(LABEL));
     let lines = usize::from(inner.height);
     // What matters most stays when there is little room.
-    let missing = missing(app, job);
+    let missing: Vec<Fact> = missing(app, job).into_iter().flat_map(|fact| broken(fact, room)).collect();
     let asked_lines = match lines.saturating_sub(missing.len()) {
         0..=5 => 1,
         6..=7 => 2,
@@ -107,7 +108,12 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
         let text = if is_cut { fit(&asked[at..].concat(), room, theme.symbols).into_owned() } else { text.clone() };
         facts.push(Fact { label: if at == 0 { "asked" } else { "" }, spans: vec![(text, style)] });
     }
-    facts.push(progress(app, job));
+    let reason = broken(progress(app, job), room);
+    // A reason is read to its end: what else there is to say gives way, from its end to the input.
+    while facts.len() > 1 && facts.len() + reason.len() + missing.len() + 1 > lines {
+        facts.pop();
+    }
+    facts.extend(reason);
     facts.extend(missing);
     facts.push(memory(app, job));
     for (at, fact) in facts.iter().enumerate() {
@@ -118,6 +124,31 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
             line.put(fit(text, left, theme.symbols), *style);
         }
     }
+}
+
+/// Lines that the reason of a job needs beyond its first one, on a page of this width.
+pub fn reason_lines(app: &App, job: &Job, width: u16) -> u16 {
+    let room = usize::from(width.saturating_sub(LABEL + 2));
+    let missing: usize = missing(app, job).into_iter().map(|fact| broken(fact, room).len()).sum();
+    (broken(progress(app, job), room).len() + missing - 1) as u16
+}
+
+/// A fact in as many lines as it needs. What is drawn, as a bar is, stays in its one line.
+fn broken(fact: Fact, room: usize) -> Vec<Fact> {
+    let whole: usize = fact.spans.iter().map(|(text, _)| text.width()).sum();
+    let Some((first, style)) = fact.spans.first().filter(|_| whole > room && fact.label != "done").cloned() else {
+        return vec![fact];
+    };
+    let mut rows: Vec<Vec<Span>> = wrap(&first, room).into_iter().map(|line| vec![(line, style)]).collect();
+    for span in fact.spans.into_iter().skip(1) {
+        let used: usize = rows.last().map_or(0, |row| row.iter().map(|(text, _)| text.width()).sum());
+        match rows.last_mut() {
+            Some(row) if used + span.0.width() <= room => row.push(span),
+            _ => rows.push(vec![(span.0.trim_start().to_owned(), span.1)]),
+        }
+    }
+    let labelled = |(at, spans)| Fact { label: if at == 0 { fact.label } else { "" }, spans };
+    rows.into_iter().enumerate().map(labelled).collect()
 }
 
 /// Where the table has room for one word only.
@@ -318,8 +349,11 @@ fn draw_story(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
         line.put(time_of_day(entry.at, app.time_zone(), false), theme.style(Role::Dim)).gap(1);
         line.put(events::symbol(theme, entry), theme.style(entry.role)).gap(1);
         let left = line.left();
-        line.put(fit(&entry.text, left, theme.symbols), theme.style(events::ink(entry)));
-        row += 1;
+        let indent = inner.width.saturating_sub(left as u16);
+        for text in wrap(&entry.text, left) {
+            Line::new(buf, inner, row).gap(indent).put(text, theme.style(events::ink(entry)));
+            row += 1;
+        }
     }
     if row == 0 {
         Line::new(buf, inner, 0).gap(1).put("nothing yet", theme.style(Role::Dim));

@@ -20,13 +20,17 @@ mod plot;
 mod profiles;
 mod prompt;
 mod queue;
+mod scroll;
 mod tiny;
 mod warnings;
 mod what_if;
+mod words;
 
 pub use compare::{columns as comparison_columns, lines as comparison_lines};
 pub use doctor::lines as doctor_lines;
+pub use job::reason_lines;
 pub use pen::mb;
+pub use queue::{shown_words, state_words};
 pub use what_if::explained_lines;
 
 use ratatui::Frame;
@@ -63,6 +67,9 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
             Page::Compare => compare::draw(app, layout.body(), buf),
         }
         footer::draw(app, layout.footer, buf);
+    }
+    if layout.size != Size::Tiny || area.height >= 5 {
+        footer::draw_toast(app, area, buf);
     }
     let cursor = match app.mode() {
         None => None,

@@ -60,6 +60,13 @@ impl<'b> Line<'b> {
         self
     }
 
+    /// Writes a text in a field of `width` columns, at its left; where it is cut, it is cut between words.
+    pub fn phrase(&mut self, text: &str, width: u16, style: Style, symbols: &Symbols) -> &mut Self {
+        let room = usize::from(width.min(self.end.saturating_sub(self.x)));
+        let cut = fit_words(text, room, symbols);
+        self.field(&cut, width, style, symbols)
+    }
+
     /// Writes the name of a file in a field of `width` columns; where it is cut, its number and its ending stay.
     pub fn name(&mut self, name: &str, width: u16, style: Style, symbols: &Symbols) -> &mut Self {
         let room = usize::from(width.min(self.end.saturating_sub(self.x)));
@@ -96,6 +103,19 @@ pub fn fit<'a>(text: &'a str, width: usize, symbols: &Symbols) -> Cow<'a, str> {
     let mut out = head(text, width - 1).to_owned();
     out.push_str(symbols.more);
     Cow::Owned(out)
+}
+
+/// As [`fit`], cut between words where the text has any: half a number would be a wrong one.
+pub fn fit_words<'a>(text: &'a str, width: usize, symbols: &Symbols) -> Cow<'a, str> {
+    if text.width() <= width || width < 2 {
+        return fit(text, width, symbols);
+    }
+    // The blank behind the last word that fits.
+    let whole = head(text, width);
+    match whole.rfind(' ').map(|at| text[..at].trim_end_matches([',', ';', ':', ' '])) {
+        Some(words) if !words.is_empty() => Cow::Owned(format!("{}{}", head(words, width - 1), symbols.more)),
+        _ => fit(text, width, symbols),
+    }
 }
 
 /// As much of a text's beginning as stands in `width` columns; no character is parted from its marks.

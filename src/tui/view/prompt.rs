@@ -7,12 +7,15 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+use ratatui::widgets::{Clear, Widget as _};
 use unicode_width::UnicodeWidthStr;
 
+use crate::tui::action::Act;
 use crate::tui::app::App;
-use crate::tui::prompt::Prompt;
+use crate::tui::keymap::KeyMode;
+use crate::tui::prompt::{Prompt, PromptKind};
 use crate::tui::theme::Role;
-use crate::tui::view::pen::Line;
+use crate::tui::view::pen::{Line, wrap};
 
 /// Draws it and returns where the cursor stands.
 pub fn draw(app: &App, prompt: &Prompt, area: Rect, buf: &mut Buffer) -> Option<Position> {
@@ -25,7 +28,15 @@ pub fn draw(app: &App, prompt: &Prompt, area: Rect, buf: &mut Buffer) -> Option<
     let mut line = Line::new(buf, row, 0);
     line.gap(1).put(prompt.kind.label(), theme.style(Role::Accent));
     let label = 1 + prompt.kind.label().width() as u16;
-    let room = line.left().saturating_sub(1);
+    // The preset stands at the end of the line, where there is room for it and for a path.
+    let preset = preset_words(app, prompt).filter(|words| line.left() > words.width() + 24);
+    let kept = preset.as_ref().map_or(1, |words| words.width() + 2);
+    if let Some(words) = &preset {
+        let at = Rect { x: area.right().saturating_sub(words.width() as u16 + 1), width: words.width() as u16, ..row };
+        Line::new(buf, at, 0).put(words, theme.style(Role::Dim));
+        line = Line::new(buf, Rect { x: area.x + label, width: area.width.saturating_sub(label + kept as u16), ..row }, 0);
+    }
+    let room = if preset.is_some() { line.left() } else { line.left().saturating_sub(1) };
     let scroll = prompt.input.visual_scroll(room);
     // Skips whole characters until the cursor is in sight.
     let mut skipped = 0;
@@ -47,19 +58,36 @@ pub fn draw(app: &App, prompt: &Prompt, area: Rect, buf: &mut Buffer) -> Option<
     Some(Position { x: column.min(area.width - 1), y: row.y })
 }
 
+/// With which preset files are added, and the key that takes another one.
+fn preset_words(app: &App, prompt: &Prompt) -> Option<String> {
+    if prompt.kind != PromptKind::Add || app.shown().default_preset.is_empty() {
+        return None;
+    }
+    let preset = prompt.preset.as_ref().unwrap_or(&app.shown().default_preset);
+    let key = app.keys().label_in(KeyMode::Prompt, Act::NextPreset);
+    Some(format!("as {preset} ({key})"))
+}
+
 fn draw_above(app: &App, prompt: &Prompt, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
     if area.height < 2 || (prompt.error.is_none() && prompt.offers.is_empty()) {
+        return;
+    }
+    if let Some(error) = &prompt.error {
+        let lines = wrap(error, usize::from(area.width.saturating_sub(3)));
+        let height = (lines.len() as u16).min(area.height - 1);
+        let place = Rect { y: area.bottom() - 1 - height, height, ..area };
+        Clear.render(place, buf);
+        for (at, text) in lines.iter().enumerate() {
+            let mark = if at == 0 { theme.symbols.bad } else { " " };
+            Line::new(buf, place, at as u16).gap(1).put(format!("{mark} {text}"), theme.style(Role::Warn));
+        }
         return;
     }
     let above = Rect { y: area.bottom() - 2, height: 1, ..area };
     clear(above, buf);
     let mut line = Line::new(buf, above, 0);
     line.gap(1);
-    if let Some(error) = &prompt.error {
-        line.put(format!("{} {error}", theme.symbols.bad), theme.style(Role::Warn));
-        return;
-    }
     for offer in &prompt.offers {
         if line.left() < offer.width() + 2 {
             line.put(theme.symbols.more, theme.style(Role::Dim));

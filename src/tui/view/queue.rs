@@ -19,12 +19,14 @@ use crate::domain::state::State;
 use crate::domain::text::path_text;
 use crate::domain::time::clock;
 use crate::domain::units::Bytes;
+use crate::tui::action::Act;
 use crate::tui::app::App;
 use crate::tui::layout::Pane;
-use crate::tui::theme::{Role, Theme};
+use crate::tui::theme::{self, Role, Symbols, Theme};
 use crate::tui::view::frame;
 use crate::tui::view::names::input_name;
-use crate::tui::view::pen::{Line, bar};
+use crate::tui::view::pen::{Line, Span, bar};
+use crate::tui::view::scroll::{self, Seen};
 use crate::tui::waiting;
 
 struct Columns {
@@ -74,6 +76,9 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     if state.waiting_bytes() > Bytes::ZERO {
         said = format!("{said}, {} waiting", state.waiting_bytes());
     }
+    if app.marks() > 0 {
+        said = format!("{jobs} {}, {} marked", if jobs == 1 { "job" } else { "jobs" }, app.marks());
+    }
     let right = match (app.filter(), &state.held) {
         (None, _) if let Some(wanted) = &state.room => {
             let figures = wanted.figures();
@@ -86,6 +91,9 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
                 }
             }
             vec![(text, theme.style(Role::Bad))]
+        }
+        (Some(filter), _) if filter.text().trim().is_empty() => {
+            vec![("by ".to_owned(), theme.style(Role::Dim)), (filter.order().words().to_owned(), theme.style(Role::Accent))]
         }
         (Some(filter), _) => {
             vec![
@@ -100,7 +108,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             let text = if fits { long } else { format!("{} #{} waits", theme.symbols.held, held.job) };
             vec![(text, theme.style(Role::Warn))]
         }
-        (None, None) => Vec::new(),
+        (None, None) => next_steps(app, usize::from(area.width).saturating_sub(said.width() + 14)),
     };
     let inner = frame::frame(app, Pane::Queue, &said, right).draw(area, buf);
     let columns = Columns::new(inner.width, state.jobs.last_key_value().map(|(id, _)| *id));
@@ -122,15 +130,37 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             if jobs > 0 { "no job matches the filter; esc clears it" } else { "nothing queued yet; a adds files or folders" };
         Line::new(buf, inner, 2).gap(1).put(words, dim);
     }
+    let rows = app.rows();
+    let above = window.ids.first().and_then(|id| rows.find(*id)).map_or(0, |key| rows.above(key));
+    scroll::draw(theme, Seen { above, rows: window.ids.len(), of: rows.len() }, area, buf);
     for (at, id) in window.ids.iter().enumerate() {
         let Some(job) = state.jobs.get(id) else { continue };
         let row = at as u16 + 1;
         let selected = window.line == Some(at);
-        draw_row(&Row { theme, state, job, columns: &columns, selected }, inner, row, buf);
+        draw_row(&Row { theme, state, job, columns: &columns, selected, marked: app.is_marked(job.id) }, inner, row, buf);
         if selected && row < inner.height {
             buf.set_style(Rect { y: inner.y + row, height: 1, ..inner }, theme.selection());
         }
     }
+}
+
+/// What to do when everything has ended, in as many words as there is room for.
+fn next_steps(app: &App, room: usize) -> Vec<Span> {
+    let (theme, state) = (app.theme(), app.shown());
+    if state.unended() > 0 || state.ended() == 0 || app.is_replay() || app.compares() {
+        return Vec::new();
+    }
+    let (add, retry, quit) = (app.key_label(Act::Add), app.key_label(Act::Retry), app.key_label(Act::Quit));
+    let counts = state.job_counts();
+    let bad = counts.failed + counts.out_of_memory;
+    let again = if bad > 0 { format!("{retry} runs a failed one again, ") } else { String::new() };
+    let ways = [
+        format!("all ended: {again}{add} adds files, {quit} quits"),
+        format!("{add} adds files, {quit} quits"),
+        format!("{add} add, {quit} quit"),
+    ];
+    let words = ways.into_iter().find(|words| words.width() <= room);
+    words.map(|words| (words, theme.style(Role::Accent))).into_iter().collect()
 }
 
 /// A large number with commas, as a person reads it.
@@ -152,6 +182,7 @@ struct Row<'a> {
     job: &'a Job,
     columns: &'a Columns,
     selected: bool,
+    marked: bool,
 }
 
 fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
@@ -162,7 +193,8 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
     let strong = theme.style(if matches!(job.phase, Phase::Running { .. }) { Role::Strong } else { Role::Text });
     let mut line = Line::new(buf, area, at);
     line.field(&format!("{symbol} {word}"), STATE, theme.style(role), theme.symbols);
-    line.right(&job.id.to_string(), columns.id, theme.style(Role::Text)).gap(1);
+    line.right(&job.id.to_string(), columns.id, theme.style(Role::Text));
+    line.put(if row.marked { "*" } else { " " }, theme.style(Role::Accent));
     line.name(&input_name(job), columns.input, theme.style(Role::Text), theme.symbols);
     let size = if is_too_large(job) { theme.style(Role::Warn) } else { text };
     line.right(&job.size.short(), SIZE, size);
@@ -173,7 +205,7 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
             _ => why.detail.clone(),
         };
         let room = columns.peak + 1 + columns.reason() + LEFT;
-        line.gap(2).field(&words, room.saturating_sub(2), theme.style(Role::Dim), theme.symbols);
+        line.gap(2).phrase(&words, room.saturating_sub(2), theme.style(Role::Dim), theme.symbols);
         return;
     }
     if columns.peak > 0 {
@@ -189,12 +221,12 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
         Phase::Backoff { until, reason } if let Some(wanted) = state.room.as_ref().filter(|wanted| wanted.job == job.id) => {
             let figures = wanted.figures();
             let words = if figures.is_empty() { reason } else { &figures };
-            line.field(words, columns.reason(), theme.style(Role::Warn), theme.symbols);
+            line.phrase(words, columns.reason(), theme.style(Role::Warn), theme.symbols);
             line.right(&clock(until.since(state.now)), LEFT, text);
         }
         Phase::Backoff { until, reason } => {
             let tries = format!("try {}", job.attempts + 1);
-            line.field(reason, columns.bar + PERCENT, theme.style(Role::Dim), theme.symbols).right(&tries, SPEED, text);
+            line.phrase(reason, columns.bar + PERCENT, theme.style(Role::Dim), theme.symbols).right(&tries, SPEED, text);
             line.right(&clock(until.since(state.now)), LEFT, text);
         }
         Phase::Queued => {
@@ -205,8 +237,10 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
                     && words.len() + way.len() + 2 <= usize::from(room)
                 {
                     words = format!("{words}, {way}");
+                } else if let (true, Some(short)) = (words.len() > usize::from(room), waiting::held_in_short(state, job.id)) {
+                    words = short;
                 }
-                line.field(&words, room, theme.style(if is_held { Role::Warn } else { Role::Dim }), theme.symbols);
+                line.phrase(&words, room, theme.style(if is_held { Role::Warn } else { Role::Dim }), theme.symbols);
             }
         }
         Phase::Finished(finished) => {
@@ -221,7 +255,7 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
             } else {
                 let reason = finished.reason.as_deref().unwrap_or(finished.outcome.word());
                 let style = theme.style(if finished.outcome == Outcome::Cancelled { Role::Dim } else { Role::Bad });
-                line.field(reason, columns.reason(), style, theme.symbols);
+                line.phrase(reason, columns.reason(), style, theme.symbols);
             }
             if finished.took > Duration::ZERO {
                 line.right(&clock(finished.took), LEFT, theme.style(Role::Dim));
@@ -258,7 +292,44 @@ fn is_too_large(job: &Job) -> bool {
 
 /// Symbol, word and look of what is happening to a job.
 pub fn state_of(theme: &Theme, state: &State, job: &Job) -> (&'static str, &'static str, Role) {
-    let symbols = theme.symbols;
+    state_with(theme.symbols, state, job)
+}
+
+/// The states that a filter asks for by `state:`, in small letters: the word of the row and those that people use for it.
+pub fn state_words(state: &State, job: &Job) -> Vec<&'static str> {
+    let word = state_with(&theme::UNICODE, state, job).1;
+    let mut words = vec![word];
+    words.extend_from_slice(match &job.phase {
+        Phase::Starting | Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => &["running", "active"],
+        Phase::Queued | Phase::Backoff { .. } => &["queued", "waiting"],
+        Phase::Rejected(_) => &["rejected", "ended"],
+        Phase::Finished(finished) => match finished.outcome {
+            Outcome::Done => &["done", "finished", "ended"],
+            Outcome::AlreadyDone => &["there", "already", "finished", "ended"],
+            Outcome::Failed | Outcome::OutOfMemory | Outcome::TimedOut | Outcome::Stalled => &["failed", "finished", "ended"],
+            Outcome::Cancelled => &["cancelled", "finished", "ended"],
+        },
+    });
+    words
+}
+
+/// Everything that the row and the page of a job show of it in words: state, number, name, preset, reason.
+pub fn shown_words(state: &State, job: &Job) -> String {
+    let word = state_with(&theme::UNICODE, state, job).1;
+    let reason = match &job.phase {
+        Phase::Backoff { reason, .. } => reason.clone(),
+        Phase::Rejected(why) => why.detail.clone(),
+        Phase::Finished(finished) => {
+            let damage = finished.damage.as_ref().map_or_else(String::new, Damage::words);
+            format!("{} {damage}", finished.reason.as_deref().unwrap_or_default())
+        }
+        Phase::Queued => waiting::reason(state, job.id).unwrap_or_default(),
+        _ => String::new(),
+    };
+    format!("{word} #{} {} {} {reason}", job.id, path_text(&job.input), job.preset)
+}
+
+fn state_with(symbols: &'static Symbols, state: &State, job: &Job) -> (&'static str, &'static str, Role) {
     match &job.phase {
         Phase::Queued if state.held.is_some_and(|held| held.job == job.id) => (symbols.held, "held", Role::Warn),
         Phase::Queued => (symbols.queued, "queued", Role::Dim),

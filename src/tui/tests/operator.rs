@@ -1,0 +1,346 @@
+//! What an operator sees and does with a queue longer than the screen: what runs stays in sight, several jobs are taken at
+//! once, reasons are read whole, and pages keep their keys to themselves.
+
+use super::*;
+use crate::domain::command::JobRequest;
+use crate::runtime::link::Playing;
+use crate::tui::app::Mode;
+use crate::tui::pages::Page;
+
+/// Thirty jobs of which two run; a number of them are done already.
+fn long_queue() -> Story {
+    let mut story = Story::new(true);
+    for id in 1..=30 {
+        story.queue(id, &format!("talk-{id:02}.mp4"), 20);
+    }
+    story.start(1, 1).start(2, 1).sample(700, &[(1, 300), (2, 300)]);
+    story
+}
+
+/// Tells what was added to a story since it had `from` events.
+fn hear_from(app: &mut App, story: &Story, from: usize) {
+    for event in &story.events[from..] {
+        hear(app, event);
+    }
+}
+
+#[test]
+fn hands_off_a_running_job_is_always_on_the_screen_and_its_log_is_shown() {
+    let mut story = long_queue();
+    let mut app = story.app(settings(ColorMode::True, false));
+    for id in 1..=25 {
+        let from = story.events.len();
+        story.at(1000 * id).finish(id, Outcome::Done, 300, 1.0, None).start(id + 2, 1);
+        hear_from(&mut app, &story, from);
+        for (width, height) in [(120, 36), (80, 24), (60, 16)] {
+            let shown = text(&draw(&mut app, width, height));
+            assert!(shown.contains("▶ run"), "{width}x{height} after #{id}:\n{shown}");
+            assert!(shown.contains("of 30"), "rows are hidden, and that is told:\n{shown}");
+        }
+        let selected = app.selected().expect("one that works is selected");
+        assert!(app.shown().jobs[&selected].phase.holds_slot(), "#{selected} after #{id}");
+        let log = text(&draw(&mut app, 120, 36));
+        assert!(log.contains(&format!("4 Log #{selected} ")), "{log}");
+    }
+}
+
+#[test]
+fn a_scrollbar_and_the_rows_seen_tell_where_in_the_list_one_is() {
+    let mut app = long_queue().app(settings(ColorMode::True, false));
+    let first = text(&draw(&mut app, 80, 24));
+    assert!(first.contains(" 1–7 of 30 ") && first.contains('█'), "{first}");
+    press(&mut app, "G");
+    let last = text(&draw(&mut app, 80, 24));
+    assert!(last.contains(" 24–30 of 30 "), "{last}");
+    let mut ascii = long_queue().app(settings(ColorMode::True, true));
+    assert!(text(&draw(&mut ascii, 80, 24)).contains(" 1-7 of 30 "));
+    let mut short = Story::new(true);
+    short.queue(1, "a.mp4", 1);
+    assert!(!text(&draw(&mut short.app(settings(ColorMode::True, false)), 80, 24)).contains("of 1 "), "nothing is hidden");
+}
+
+#[test]
+fn what_the_operator_has_chosen_stays_and_esc_goes_back_to_what_works() {
+    let mut story = long_queue();
+    let mut app = story.app(settings(ColorMode::True, false));
+    press(&mut app, "g");
+    let from = story.events.len();
+    story.finish(1, Outcome::Done, 300, 1.0, None).start(3, 1);
+    hear_from(&mut app, &story, from);
+    assert_eq!(app.selected(), Some(JobId(1)), "it was chosen by a key");
+    press(&mut app, "<esc>");
+    assert_eq!(app.selected(), Some(JobId(2)));
+}
+
+#[test]
+fn a_page_without_jobs_acts_on_none_and_says_so() {
+    for open in ["c", "e", "d"] {
+        let mut app = screen("busy", ColorMode::True, false);
+        press(&mut app, open);
+        for key in ["D", "x", " ", "r", "A", "J", "K", "{", "}", "F", "u"] {
+            assert_eq!(press(&mut app, key), vec![], "{open} {key}");
+            assert!(app.mode().is_none(), "{open} {key} asks about a job that nobody sees");
+            assert!(app.toast().is_some_and(|toast| toast.text.contains("this page")), "{open} {key}: {:?}", app.toast());
+        }
+    }
+    let mut zoomed = screen("busy", ColorMode::True, false);
+    press(&mut zoomed, "1zD");
+    assert!(zoomed.mode().is_none());
+    let mut tiny = screen("busy", ColorMode::True, false);
+    draw(&mut tiny, 40, 10);
+    assert_eq!(press(&mut tiny, " "), vec![]);
+}
+
+#[test]
+fn a_drain_is_taken_back_by_the_key_that_began_it() {
+    let mut story = busy(true);
+    story.tell(EventKind::DrainStarted);
+    let mut app = story.app(settings(ColorMode::True, false));
+    assert!(text(&draw(&mut app, 120, 36)).contains("draining"));
+    assert!(matches!(press(&mut app, "E")[..], [Effect::Send(_, Command::Undrain)]));
+    let from = story.events.len();
+    story.tell(EventKind::DrainStopped);
+    hear_from(&mut app, &story, from);
+    assert!(!text(&draw(&mut app, 120, 36)).contains("draining"));
+    assert!(matches!(press(&mut app, "E")[..], [Effect::Send(_, Command::Drain)]));
+}
+
+#[test]
+fn a_comparison_of_what_waits_is_ended_by_a_key_of_its_page() {
+    let mut app = screen("release", ColorMode::True, false);
+    press(&mut app, "<esc><esc>c");
+    assert_eq!(app.page(), Page::Compare);
+    assert!(text(&draw(&mut app, 120, 36)).contains("x end the one under way"));
+    press(&mut app, "x");
+    assert!(text(&draw(&mut app, 120, 36)).contains("The run under way is stopped."));
+    assert_eq!(press(&mut app, "<enter>"), vec![], "the default goes on");
+    assert_eq!(press(&mut app, "xy"), vec![Effect::StopComparison]);
+    app.update(Action::Found(Box::new(Found::Compared(Ok(())))));
+    assert_eq!(press(&mut app, "x"), vec![], "there is none any more");
+    assert!(app.mode().is_none());
+}
+
+#[test]
+fn a_reason_is_read_whole_on_the_page_of_its_job_at_every_size() {
+    let words: Vec<String> = (0..36).map(|at| format!("cause{at:02}")).collect();
+    let mut story = Story::new(true);
+    story.queue(1, "a.mp4", 10).start(1, 1).finish(1, Outcome::Failed, 10, 1.0, Some(&words.join(" ")));
+    let mut app = story.app(settings(ColorMode::True, false));
+    press(&mut app, "g<enter>");
+    for (width, height) in [(120, 36), (80, 24), (60, 16)] {
+        let page = text(&draw(&mut app, width, height));
+        let facts: String = page.lines().take_while(|line| !line.contains("4 Log")).collect();
+        for word in &words {
+            assert!(facts.contains(word.as_str()), "{word} at {width}x{height}:\n{page}");
+        }
+    }
+    press(&mut app, "<esc>");
+    let row = text(&draw(&mut app, 80, 24));
+    let row = row.lines().find(|line| line.contains("✖ failed")).expect("its row").to_owned();
+    assert!(row.contains("cause00…") || row.contains("cause01…"), "cut between words: {row}");
+}
+
+#[test]
+fn what_memory_lacks_is_told_with_whole_numbers_on_narrow_screens() {
+    let mut app = over().app(settings(ColorMode::True, false));
+    for width in [60, 64, 70, 80, 120] {
+        let shown = text(&draw(&mut app, width, 24));
+        let row = shown.lines().find(|line| line.contains("‖ held")).expect("its row").to_owned();
+        assert!(row.contains("needs 562") && row.contains("0 MB free") | row.contains("0 free"), "{width}: {row}");
+    }
+}
+
+#[test]
+fn a_narrow_footer_keeps_what_acts_on_jobs() {
+    let mut app = screen("busy", ColorMode::True, false);
+    let narrow = text(&draw(&mut app, 60, 16));
+    let footer = narrow.lines().last().expect("a footer");
+    for hint in ["? help", "a add", "space pause", "x cancel", "r retry", "q quit"] {
+        assert!(footer.contains(hint), "{hint}: {footer}");
+    }
+    press(&mut app, "<enter>");
+    let page = text(&draw(&mut app, 60, 16));
+    let footer = page.lines().last().expect("a footer");
+    assert!(footer.contains("x cancel") && footer.contains("r retry") && footer.contains("esc back"), "{footer}");
+}
+
+#[test]
+fn a_long_message_is_read_to_its_end() {
+    let mut app = screen("busy", ColorMode::True, false);
+    let effects = press(&mut app, "r");
+    let [Effect::Send(id, _)] = effects[..] else { panic!("{effects:?}") };
+    let words: Vec<String> = (0..20).map(|at| format!("why{at:02}")).collect();
+    app.update(Action::Update(Box::new(Update::Reply(id, Err(Rejection(words.join(" ")))))));
+    let shown = text(&draw(&mut app, 60, 16));
+    assert!(words.iter().all(|word| shown.contains(word.as_str())), "{shown}");
+}
+
+#[test]
+fn a_finished_queue_says_what_to_do_next_and_a_young_run_fills_its_chart() {
+    let done = text(&draw(&mut screen("all_done", ColorMode::True, false), 120, 36));
+    assert!(done.contains("a adds files, q quits"), "{done}");
+    let mut story = Story::new(true);
+    story.queue(1, "a.mp4", 1).start(1, 1);
+    for second in 0..40 {
+        story.at(second * 1000).sample(700, &[(1, 300)]);
+    }
+    let mut app = story.app(settings(ColorMode::True, false));
+    assert_eq!(app.chart().0, 60);
+    assert!(text(&draw(&mut app, 120, 36)).contains("−60s"));
+    press(&mut app, ">");
+    assert_eq!(app.chart().0, 300, "what the operator chooses stays");
+}
+
+#[test]
+fn several_jobs_are_cancelled_after_one_question() {
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, "/state:queued<enter>*");
+    assert!(text(&draw(&mut app, 120, 36)).contains("6 marked"), "{}", text(&draw(&mut app, 120, 36)));
+    press(&mut app, "x");
+    assert!(text(&draw(&mut app, 120, 36)).contains("Cancel 6 jobs ?"));
+    assert_eq!(press(&mut app, "<enter>"), vec![], "the default keeps them");
+    let effects = press(&mut app, "xy");
+    let [Effect::Send(_, Command::Each(jobs, JobRequest::Cancel))] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(jobs.len(), 6);
+    assert_eq!(app.marks(), 0, "what was asked for is done once");
+}
+
+#[test]
+fn a_range_is_marked_and_a_question_is_about_those_that_it_applies_to() {
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, "gvjjj.");
+    assert_eq!(app.marks(), 5, "17, 18, 15, 19 and the next");
+    press(&mut app, "D");
+    assert!(text(&draw(&mut app, 120, 36)).contains("Take 3 jobs off the list ?"), "what runs stays");
+    press(&mut app, "<esc><esc>");
+    assert_eq!(app.marks(), 0);
+    press(&mut app, "g.");
+    assert_eq!(app.marks(), 5, "from the last mark, which was the end of the range");
+}
+
+#[test]
+fn a_move_and_a_deletion_can_be_taken_back() {
+    let mut story = busy(true);
+    let mut app = story.app(settings(ColorMode::True, false));
+    press(&mut app, "gjjj");
+    assert_eq!(app.selected(), Some(JobId(19)));
+    press(&mut app, "}");
+    let from = story.events.len();
+    story.tell(EventKind::JobMoved { job: JobId(19), rank: 900 });
+    hear_from(&mut app, &story, from);
+    let effects = press(&mut app, "u");
+    assert!(matches!(&effects[..], [Effect::Send(_, Command::Place(places))] if places == &[(JobId(19), 19)]), "{effects:?}");
+    assert_eq!(press(&mut app, "u"), vec![], "once");
+    press(&mut app, "Dy");
+    let from = story.events.len();
+    story.tell(EventKind::JobRemoved { job: JobId(19), output: None });
+    hear_from(&mut app, &story, from);
+    let effects = press(&mut app, "u");
+    let [Effect::Send(_, Command::Enqueue { paths, preset })] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((paths.len(), preset.as_deref()), (1, Some("web-720p")));
+    assert!(path_text(&paths[0]).contains("keynote-q3"), "{paths:?}");
+}
+
+#[test]
+fn what_has_ended_is_cleared_after_a_question() {
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, "F");
+    assert!(text(&draw(&mut app, 120, 36)).contains("Take 3 jobs that ended off the list ?"));
+    let effects = press(&mut app, "y");
+    assert!(matches!(&effects[..], [Effect::Send(_, Command::Each(jobs, JobRequest::Remove))] if jobs.len() == 3), "{effects:?}");
+}
+
+#[test]
+fn a_replay_says_that_it_is_one_with_its_place_and_pace_and_tells_only_its_keys() {
+    let settings = Settings { replay: true, ..settings(ColorMode::True, false) };
+    let mut app = busy(true).app(settings);
+    let play = |app: &mut App, paused| {
+        let playing = Playing { length: crate::domain::time::Mono::from_millis(900_000), speed: 4.0, paused };
+        app.update(Action::Update(Box::new(Update::Playing(playing))));
+    };
+    play(&mut app, false);
+    for (width, height) in [(120, 36), (80, 24), (60, 16)] {
+        let shown = text(&draw(&mut app, width, height));
+        let (header, footer) = (shown.lines().next().expect("a header"), shown.lines().last().expect("a footer"));
+        assert!(header.contains("replay, 4x, 7:00 of 15:00"), "{header}");
+        assert!(footer.contains("space stand still") && footer.contains("q quit"), "{footer}");
+        assert!(!footer.contains("cancel") && !footer.contains("add"), "{footer}");
+    }
+    play(&mut app, true);
+    assert!(text(&draw(&mut app, 120, 36)).contains("replay, paused, 7:00 of 15:00"));
+    for key in ["x", "D", "a", "r", "V"] {
+        assert_eq!(press(&mut app, key), vec![], "{key}");
+        assert!(app.mode().is_none(), "{key} asks for nothing that is refused afterwards");
+    }
+    press(&mut app, "?");
+    let help = text(&draw(&mut app, 120, 60));
+    assert!(help.contains("Help: replay") && help.contains("play slower, faster") && help.contains("10 s back, 10 s on"), "{help}");
+    assert!(!help.contains("cancel (asks)") && !help.contains("add files or folders"), "{help}");
+}
+
+#[test]
+fn help_tells_the_keys_of_the_page_that_is_open_and_explains_the_words() {
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, "e?");
+    let events = text(&draw(&mut app, 120, 60));
+    assert!(
+        events.contains("Help: events") && events.contains("open the event's job") && !events.contains("cancel (asks)"),
+        "{events}"
+    );
+    press(&mut app, "<esc><esc><enter>?");
+    let job = text(&draw(&mut app, 120, 60));
+    assert!(job.contains("Help: job") && job.contains("next, previous job") && job.contains("cancel (asks)"), "{job}");
+    press(&mut app, "<tab>");
+    let words = text(&draw(&mut app, 120, 60));
+    for word in ["2/200", "there", "auto/2048", "reject, REJ", "p50, p95", "held (job)", "held (queue)", "makespan", "FREED"] {
+        assert!(words.contains(word), "{word}:\n{words}");
+    }
+    press(&mut app, "makesp");
+    assert!(!text(&draw(&mut app, 120, 60)).contains("held (job)"), "it is filtered too");
+}
+
+#[test]
+fn a_key_of_another_layout_never_answers_yes() {
+    let type_it = |app: &mut App, typed: char| {
+        let key = crossterm::event::KeyEvent::from(crossterm::event::KeyCode::Char(typed));
+        let action = crate::tui::run::action_of(app, crossterm::event::Event::Key(key));
+        action.map_or_else(Vec::new, |action| app.update(action))
+    };
+    for (opens, typed) in [("x", 'н'), ("x", 'ｙ'), ("q", 'й'), ("q", 'ض'), ("D", 'υ'), ("x", 'д')] {
+        let mut app = screen("busy", ColorMode::True, false);
+        press(&mut app, opens);
+        assert_eq!(type_it(&mut app, typed), vec![], "{opens} {typed}");
+        let Some(Mode::Ask(ask)) = app.mode() else { panic!("{typed} has answered {opens}") };
+        assert!(!ask.yes, "{typed} chooses no button");
+        assert!(app.toast().is_some_and(|toast| toast.text.contains("only Latin letters do, y for yes, esc or n for no")));
+    }
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, "x");
+    type_it(&mut app, 'т');
+    assert!(app.mode().is_none(), "n, which changes nothing");
+}
+
+#[test]
+fn files_are_added_with_another_preset_and_by_the_name_of_the_command() {
+    let mut app = screen("busy", ColorMode::True, false);
+    let effects = press(&mut app, "a/v/x.mp4<c-t><enter>");
+    let preset = Some("remux".to_owned());
+    assert!(matches!(&effects[..], [Effect::Send(_, Command::Enqueue { preset: asked, .. })] if *asked == preset), "{effects:?}");
+    let effects = press(&mut app, ":add /v/y.mp4<enter>");
+    assert!(
+        matches!(&effects[..], [Effect::Send(_, Command::Enqueue { paths, preset: None })] if paths == &[std::path::PathBuf::from("/v/y.mp4")]),
+        "{effects:?}"
+    );
+    press(&mut app, ":add /nowhere/*.mp4<enter>");
+    assert!(text(&draw(&mut app, 120, 36)).contains("no file is called like that"));
+}
+
+#[test]
+fn a_queue_from_before_is_told_with_what_was_done_before() {
+    let before = Some("the run of 2026-11-21 18:00 had 12 done, 1 failed".to_owned());
+    let mut story = Story::new(true);
+    story.tell(EventKind::QueueRestored { jobs: 3, interrupted: 1 });
+    let mut app = story.app(Settings { before, ..settings(ColorMode::True, false) });
+    let shown = text(&draw(&mut app, 80, 24));
+    assert!(shown.contains("3 jobs of an earlier run are queued again") && shown.contains("12 done, 1 failed"), "{shown}");
+}

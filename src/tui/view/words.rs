@@ -1,0 +1,32 @@
+//! What the words and figures of the screen mean, for the second page of the help.
+
+/// Word and meaning, in the order in which the screen shows them.
+pub const WORDS: &[(&str, &str)] = &[
+    ("2/200", "the profile in figures: 2 jobs at once, input files of up to 200 MB"),
+    ("auto/2048", "as many jobs at once as memory and processors allow, input files of up to 2048 MB"),
+    ("the line", "the amount of memory at which plimsoll cleans up; under it all is well"),
+    ("reserved", "memory set aside for the jobs at work: what each is expected to need at its highest"),
+    ("unused, free", "what is reserved and not used yet; what a further job may need and be let in"),
+    ("queued", "waits for its turn"),
+    ("held (job)", "is next, and waits until enough memory is free; it starts by itself then"),
+    ("held (queue)", "you hold the queue: nothing is started until you release it; what runs goes on"),
+    ("paused", "you have paused this job where it is; its memory stays"),
+    ("stopped", "plimsoll has stopped this job where it is, for want of memory; it goes on by itself"),
+    ("no room", "waits for room on disk for its output"),
+    ("retry", "has failed for a reason that may pass, and tries again by itself"),
+    ("reject, REJ", "not let in: larger than the profile allows, or no film; REJ counts them in forecasts"),
+    ("start, check", "memory is cleaned before the start; the output is checked before it is put in place"),
+    ("done", "its output is in place and was checked"),
+    ("there", "its output was in place already: nothing was run"),
+    ("damaged", "done, but parts of the input could not be decoded"),
+    ("no mem", "ended for want of memory, as often as it may be tried"),
+    ("PEAK", "the highest memory of the job; with ~ what is expected of it"),
+    ("SPEED", "seconds of film encoded in one second: 2.0x is twice as fast as it plays"),
+    ("LEFT", "time to go; of a job that has ended, the time it took; of one that waits for a try, until then"),
+    ("FREED", "what a cleanup gave back, measured on what it worked on; - where it was not meant to free anything"),
+    ("hold starts", "no cleanup: no further job is started until memory is well under the line"),
+    ("draining", "takes nothing new and ends after the queue; the same key takes that back"),
+    ("p50, p95", "of the runs foreseen, half stay under the first figure, 95 of 100 under the second"),
+    ("makespan", "from the start of the first job to the end of the last"),
+    ("naive", "without plimsoll's care for memory: how a plain script would run the queue"),
+];
