@@ -7,7 +7,7 @@ use color_eyre::eyre::Result;
 use super::compare::aside::Aside;
 use super::options::Resolved;
 use super::session::{Front, Session, has_terminal};
-use super::{Usage, descriptors};
+use super::{Usage, descriptors, meant};
 use crate::config::settings::{ColorChoice, ThemeChoice};
 use crate::config::{queue, search};
 use crate::domain::command::Command;
@@ -211,17 +211,24 @@ pub(super) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<Com
     for path in paths {
         if is_queue_file(path) {
             for entry in queue::load(path).map_err(|mistakes| Usage(search::lines(&mistakes)))? {
+                let at = format!("{}:{}:{}", path_text(path), entry.at.0, entry.at.1);
                 if let Some(preset) = entry.preset.as_ref().filter(|preset| !presets.contains_key(*preset)) {
                     let known: Vec<&str> = presets.keys().map(String::as_str).collect();
-                    mistakes.push(format!("{}: there is no preset `{preset}`; there are {}", path_text(path), known.join(", ")));
+                    mistakes.push(format!("{at}: there is no preset `{preset}`; there are {}", known.join(", ")));
                 } else if let Err(error) = std::fs::metadata(&entry.input) {
-                    mistakes.push(format!("{}: {}: {}", path_text(path), path_text(&entry.input), words(&error)));
+                    let input = path_text(&entry.input);
+                    mistakes.push(format!("{at}: {input}: {}; correct the path or take the line out", words(&error)));
                 } else {
                     add(entry.preset, &entry.input)?;
                 }
             }
         } else if let Err(error) = std::fs::metadata(path) {
-            mistakes.push(format!("{}: {}; give video files, folders or queue files (*.yaml)", path_text(path), words(&error)));
+            let hint = meant::name(path, &resolved.paths).map_or_else(String::new, |hint| format!("; {hint}"));
+            mistakes.push(format!(
+                "{}: {}; give video files, folders or queue files (*.yaml){hint}",
+                path_text(path),
+                words(&error)
+            ));
         } else {
             add(None, path)?;
         }
