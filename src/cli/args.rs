@@ -175,7 +175,8 @@ On a terminal a console shows it while it goes on; q ends it (asks), and what wa
 comparisons are kept in the state folder: c shows them in the console.
 
 Exit status: 0 every run went to its end, no governed job was lost and all outputs hold the same bytes (rejected files and
-what the naive baseline loses belong to the comparison); 1 otherwise; 2, 130 and 143 as for every command.")]
+what the naive baseline loses belong to the comparison); 1 otherwise, or when --json could not be written to its end; after q
+the same of the runs that were made; 2, 130 and 143 as for every command.")]
 pub struct CompareArgs {
     /// Video files, folders (recursively), queue files (*.yaml); without any, the demo's clips.
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]

@@ -175,24 +175,46 @@ pub fn has_utf8_locale() -> bool {
     })
 }
 
-/// The files that a run would queue for these paths, in its order, each with the name of its preset.
-pub(super) fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<(PathBuf, String)>, Usage> {
+/// What lies under the paths of a queue.
+pub(super) struct Inputs {
+    /// The files that a run would queue, in its order, each with the name of its preset.
+    pub files: Vec<(PathBuf, String)>,
+    /// What cannot be taken, such as a folder that may not be read, with the reason.
+    pub refused: Vec<(PathBuf, String)>,
+}
+
+/// So many of what cannot be taken are told one by one.
+const REFUSED_TOLD: usize = 20;
+
+impl Inputs {
+    /// Tells what cannot be taken, on behalf of this command.
+    pub fn tell_refused(&self, command: &str) {
+        for (path, why) in self.refused.iter().take(REFUSED_TOLD) {
+            super::tell(&format!("{command}: {}: {why}; left out\n", path_text(path)));
+        }
+        if let more @ 1.. = self.refused.len().saturating_sub(REFUSED_TOLD) {
+            super::tell(&format!("{command}: and {more} more that cannot be taken\n"));
+        }
+    }
+}
+
+/// What a run would find under these paths.
+pub(super) fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<Inputs, Usage> {
     let (default, presets) = resolved.load_presets()?;
-    let mut files = Vec::new();
+    let (mut files, mut refused) = (Vec::new(), Vec::new());
     for command in commands(paths, resolved)? {
         let Command::Enqueue { paths, preset } = command else { continue };
         let name = preset.unwrap_or_else(|| default.clone());
         let Some(preset) = presets.get(&name) else { continue };
-        // What cannot be taken is told by the run.
         let request = scan::Request { paths: &paths, preset, out: &resolved.out, record: &|_| None };
         let mut seen = std::collections::BTreeSet::new();
-        scan::find(&request, &mut |path, found| {
-            if found.is_ok() && seen.insert(scan::input_key(path)) {
-                files.push((path.to_owned(), name.clone()));
-            }
+        scan::find(&request, &mut |path, found| match found {
+            Ok(_) if seen.insert(scan::input_key(path)) => files.push((path.to_owned(), name.clone())),
+            Ok(_) => {}
+            Err(why) => refused.push((path.to_owned(), why)),
         });
     }
-    Ok(files)
+    Ok(Inputs { files, refused })
 }
 
 /// The commands that queue these paths, in their order. Every path is there, every queue file whole.

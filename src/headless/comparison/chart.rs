@@ -46,7 +46,9 @@ impl Ranged for FromZero {
 
 impl plotters::coord::ranged1d::ValueFormatter<f64> for FromZero {
     fn format(value: &f64) -> String {
-        if value.fract().abs() < 1e-6 { format!("{value:.0}") } else { format!("{value:.1}") }
+        // As many places as the step has, at most three: 0.25 is not 0.2.
+        let text = format!("{value:.3}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
     }
 }
 
