@@ -211,7 +211,7 @@ fn an_output_folder_on_a_read_only_file_system_is_refused() {
     std::fs::create_dir(world.path("disk")).expect("made");
     let _disk = match support::kernel::read_only(&world.path("disk"), &world.path("locked")) {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("skipped: nothing can be mounted read-only here: {why}"),
+        Err(why) => return support::skip::skip(support::skip::MOUNT, why),
     };
     for folder in ["locked", "locked/below"] {
         let mut command = world.command(["run", "-o"]);

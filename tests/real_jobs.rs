@@ -16,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use plimsoll::host::lives::Life;
 use serde_json::Value;
+use support::skip::{MEMORY_GROUP, MOUNT, skip};
 use support::clips::{clips, pad, pad_in_memory, probe};
 use support::kernel::{MemoryGroup, children, is_alive, rss_anon, time_to_death, tmpfs};
 use support::stream::{self, mb_of, name, number};
@@ -243,7 +244,7 @@ fn in_a_container_the_budget_is_its_limit_and_usage_is_what_the_kernel_charges_i
     let limit = 700 * MIB;
     let group = match MemoryGroup::with_limit(limit, "budget") {
         Ok(group) => group,
-        Err(why) => return eprintln!("skipped: no memory group can be made here: {why}"),
+        Err(why) => return skip(MEMORY_GROUP, why),
     };
     let world = World::new();
     let input = world.put(&clips().long(), "long.mp4");
@@ -286,7 +287,7 @@ fn in_a_container_the_budget_is_its_limit_and_usage_is_what_the_kernel_charges_i
 fn a_job_that_the_kernel_kills_for_want_of_memory_is_named_so_and_plimsoll_goes_on() {
     let group = match MemoryGroup::with_limit(110 * MIB, "kill") {
         Ok(group) => group,
-        Err(why) => return eprintln!("skipped: no memory group can be made here: {why}"),
+        Err(why) => return skip(MEMORY_GROUP, why),
     };
     let world = World::new();
     let (large, small) = (world.put(&clips().long(), "1.mp4"), world.put(&clips().tiny(), "2.mp4"));
@@ -638,7 +639,7 @@ fn a_full_disk_fails_the_job_with_that_reason_and_leaves_nothing_half_made() {
     for (size, tried) in [("1m", false), ("9m", true)] {
         let _disk = match tmpfs(&world.path("out"), size) {
             Ok(disk) => disk,
-            Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+            Err(why) => return skip(MOUNT, why),
         };
         let mut command = world.run_command(["--retries", "0", "--preset"]);
         command.arg(&preset).arg(&input);
@@ -662,7 +663,7 @@ fn a_run_without_a_screen_ends_when_the_disk_stays_full_and_the_next_one_goes_on
         .write("large.yaml", "name: large\nvideo: { codec: libx264, preset: ultrafast, crf: 0 }\ncontainer: mp4\nthreads: 2\n");
     let disk = match tmpfs(&world.path("out"), "9m") {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+        Err(why) => return skip(MOUNT, why),
     };
     let mut command = world.run_command(["--disk-wait", "1s", "--preset"]);
     command.arg(&preset).arg(&input);
@@ -694,7 +695,7 @@ fn a_queue_waits_for_room_on_a_full_disk_and_goes_on_when_there_is_some() {
     }
     let _disk = match tmpfs(&world.path("out"), "12m") {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+        Err(why) => return skip(MOUNT, why),
     };
     let fill = world.path("out/fill");
     assert!(std::fs::write(&fill, vec![1; 16 << 20]).is_err(), "it is full now");
@@ -725,7 +726,7 @@ fn a_full_scratch_folder_harms_no_job_that_does_not_need_it() {
     world.put(&clips().tiny(), "1.mp4");
     let _disk = match tmpfs(&world.path("state/scratch"), "64k") {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+        Err(why) => return skip(MOUNT, why),
     };
     // Whatever stands there is swept at the start, so it is filled while the job runs.
     let tools = fake_tools(&world, "head -c 1000000 /dev/zero > \"$TMPDIR/fill\" || true", "");
@@ -745,7 +746,7 @@ fn a_state_folder_that_is_full_is_told_before_anything_runs_and_one_that_fills_u
     }
     let _disk = match tmpfs(&world.path("state"), "1m") {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+        Err(why) => return skip(MOUNT, why),
     };
     let fill = world.path("state/fill");
     let fill_up = || assert!(std::fs::write(&fill, vec![1; 2 << 20]).is_err(), "it is full now");
@@ -782,7 +783,7 @@ fn a_signal_ends_a_run_whose_record_cannot_be_written() {
     }
     let _disk = match tmpfs(&world.path("state"), "1m") {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+        Err(why) => return skip(MOUNT, why),
     };
     let mut command = world.run_command(["-p", "balanced"]);
     command.arg(world.path("in"));

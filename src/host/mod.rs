@@ -61,6 +61,9 @@ pub mod workplace;
 
 mod child;
 #[cfg(test)]
+#[path = "../../tests/support/skip.rs"]
+mod skip;
+#[cfg(test)]
 mod fixtures;
 mod peak;
 mod slots;
