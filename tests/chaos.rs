@@ -12,9 +12,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::skip::{MOUNT, skip};
 use support::clips::{clips, probe};
 use support::kernel::{children, time_to_death, tmpfs};
+use support::skip::{MOUNT, skip};
 use support::stream::{name, number};
 use support::{Live, PATIENCE, World, tool, tool_path};
 

@@ -16,9 +16,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use plimsoll::host::lives::Life;
 use serde_json::Value;
-use support::skip::{MEMORY_GROUP, MOUNT, skip};
 use support::clips::{clips, pad, pad_in_memory, probe};
 use support::kernel::{MemoryGroup, children, is_alive, rss_anon, time_to_death, tmpfs};
+use support::pace::at_most;
+use support::skip::{MEMORY_GROUP, MOUNT, skip};
 use support::stream::{self, mb_of, name, number};
 use support::{Finished, Live, World, tool};
 
@@ -228,7 +229,7 @@ fn memory_is_what_the_kernel_says_at_four_times_a_second_and_over_the_mark_a_cle
     live.signal(libc::SIGINT);
     let run = live.finish();
     assert_eq!(run.code(), Some(130));
-    assert!(signalled.elapsed() < CLEAN_END, "{:?}", signalled.elapsed());
+    assert!(signalled.elapsed() < at_most(CLEAN_END), "{:?}", signalled.elapsed());
     let high = run.stderr.lines().find_map(|line| mb_of(line, "High memory usage detected: ", "MB - forcing cleanup"));
     let high = high.unwrap_or_else(|| panic!("no line in {}", run.stderr));
     assert!(high >= 262.5, "{high} is not over the mark");
@@ -380,7 +381,7 @@ fn a_signal_ends_a_run_in_order_and_the_next_run_completes_it() {
         live.signal(signal);
         let run = live.finish();
         assert_eq!(run.code(), Some(code), "{}", run.stderr);
-        assert!(signalled.elapsed() < CLEAN_END, "took {:?}", signalled.elapsed());
+        assert!(signalled.elapsed() < at_most(CLEAN_END), "took {:?}", signalled.elapsed());
         assert!(!pids.iter().any(|pid| is_alive(*pid)), "children outlive it");
         assert_eq!(world.files("out"), Vec::<PathBuf>::new(), "nothing partial under a final name, no part");
         world.assert_no_leftovers();
@@ -470,7 +471,7 @@ fn what_a_dead_plimsoll_left_is_ended_completed_or_swept_and_nothing_else_is_tou
     live.signal(libc::SIGKILL);
     drop(live);
     assert_eq!(world.files("earlier"), [PathBuf::from(".plimsoll/1.1.part")], "left behind");
-    assert!(time_to_death(&[child], Duration::from_secs(5)).is_some(), "the kernel ends what it was promised to end");
+    assert!(time_to_death(&[child], support::PATIENCE).is_some(), "the kernel ends what it was promised to end");
     // Where the kernel does not: two processes of ours on record, one of them told to be of another time.
     let sleeper = || Command::new("sleep").arg("60").process_group(0).spawn().expect("sleeps");
     let (mut ours, mut stranger) = (sleeper(), sleeper());
@@ -500,7 +501,7 @@ fn a_child_that_does_not_listen_is_killed_within_the_time_for_a_clean_end() {
     live.signal(libc::SIGINT);
     let run = live.finish();
     assert_eq!(run.code(), Some(130));
-    assert!(signalled.elapsed() < CLEAN_END, "{:?}", signalled.elapsed());
+    assert!(signalled.elapsed() < at_most(CLEAN_END), "{:?}", signalled.elapsed());
     assert!(signalled.elapsed() > Duration::from_secs(1), "it was asked first");
     assert!(!pids.iter().any(|pid| is_alive(*pid)), "children outlive it");
     world.assert_no_leftovers();
@@ -515,7 +516,7 @@ fn a_second_signal_kills_at_once() {
     live.signal(libc::SIGINT);
     let run = live.finish();
     assert_eq!(run.code(), Some(130));
-    assert!(again.elapsed() < Duration::from_secs(1), "{:?}", again.elapsed());
+    assert!(again.elapsed() < at_most(AT_ONCE), "{:?}", again.elapsed());
     assert!(!pids.iter().any(|pid| is_alive(*pid)), "children outlive it");
     world.assert_no_leftovers();
 }
@@ -537,8 +538,8 @@ fn a_file_that_cannot_be_read_for_its_disk_hangs_does_not_hold_up_the_end() {
     live.signal(libc::SIGTERM);
     let run = live.finish();
     assert_eq!(run.code(), Some(143));
-    assert!(signalled.elapsed() < CLEAN_END, "{:?}", signalled.elapsed());
-    assert!(time_to_death(&probes, AT_ONCE).is_some(), "the probe outlives it");
+    assert!(signalled.elapsed() < at_most(CLEAN_END), "{:?}", signalled.elapsed());
+    assert!(time_to_death(&probes, at_most(AT_ONCE)).is_some(), "the probe outlives it");
     assert_eq!(journal(&world).last().map(String::as_str), Some("run_finished"));
 }
 
@@ -555,7 +556,7 @@ fn after_a_kill_no_child_lives_on_and_a_new_run_completes_everything() {
     let pids = [live.until_event("job_started"), live.until_event("job_started")].map(|event| number(&event, "pid") as u32);
     let all = children(live.pid(), "ffmpeg");
     live.child.kill().expect("killed");
-    let died = time_to_death(&[&pids[..], &all[..]].concat(), AT_ONCE);
+    let died = time_to_death(&[&pids[..], &all[..]].concat(), at_most(AT_ONCE));
     assert!(died.is_some(), "children outlive it");
     let run = live.finish();
     assert_eq!(run.code(), None, "{:?}", run.status);
@@ -801,7 +802,7 @@ fn a_signal_ends_a_run_whose_record_cannot_be_written() {
     live.signal(libc::SIGINT);
     let run = live.finish();
     assert_eq!(run.code(), Some(130), "{}", run.stderr);
-    assert!(signalled.elapsed() < Duration::from_secs(5), "{:?}", signalled.elapsed());
+    assert!(signalled.elapsed() < at_most(Duration::from_secs(5)), "{:?}", signalled.elapsed());
     assert_eq!(world.files("out"), Vec::<PathBuf>::new(), "nothing that is not on record stays under a final name");
     world.assert_no_leftovers();
 }

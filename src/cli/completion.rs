@@ -56,10 +56,14 @@ fn command() -> clap::Command {
     });
     program
         .mut_subcommand("replay", |replay| replay.mut_arg("past", |arg| arg.add(ArgValueCompleter::new(past_runs))))
-        .mut_subcommand("compare", |compare| compare.mut_arg("profiles", |arg| arg.add(ArgValueCompleter::new(names_or_files::<Profile>))))
+        .mut_subcommand("compare", |compare| {
+            compare.mut_arg("profiles", |arg| arg.add(ArgValueCompleter::new(names_or_files::<Profile>)))
+        })
         .mut_subcommand("profiles", |profiles| {
             profiles
-                .mut_subcommand("show", |show| show.mut_arg("profile", |arg| arg.add(ArgValueCompleter::new(names_or_files::<Profile>))))
+                .mut_subcommand("show", |show| {
+                    show.mut_arg("profile", |arg| arg.add(ArgValueCompleter::new(names_or_files::<Profile>)))
+                })
                 .mut_subcommand("export", |export| {
                     export.mut_subcommand("render", |render| {
                         render.mut_arg("profile", |arg| arg.add(ArgValueCompleter::new(names_or_files::<Profile>)))
@@ -67,7 +71,9 @@ fn command() -> clap::Command {
                 })
         })
         .mut_subcommand("presets", |presets| {
-            presets.mut_subcommand("show", |show| show.mut_arg("preset", |arg| arg.add(ArgValueCompleter::new(names_or_files::<Preset>))))
+            presets.mut_subcommand("show", |show| {
+                show.mut_arg("preset", |arg| arg.add(ArgValueCompleter::new(names_or_files::<Preset>)))
+            })
         })
         .mut_subcommand("man", |man| man.mut_arg("command", |arg| arg.add(ArgValueCompleter::new(commands))))
 }

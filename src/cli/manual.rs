@@ -14,7 +14,8 @@ use crate::domain::text::{error_words, path_text};
 pub(super) fn page(words: &[String]) -> Result<Vec<u8>> {
     let mut command = program();
     for word in words {
-        let known: Vec<&str> = command.get_subcommands().filter(|known| !known.is_hide_set()).map(clap::Command::get_name).collect();
+        let known: Vec<&str> =
+            command.get_subcommands().filter(|known| !known.is_hide_set()).map(clap::Command::get_name).collect();
         let Some(found) = command.find_subcommand(word).filter(|found| !found.is_hide_set()) else {
             let meant = nearest(word, known.iter().copied()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             let there = if known.is_empty() { "has no commands".to_owned() } else { format!("has {}", known.join(", ")) };
@@ -68,9 +69,11 @@ mod tests {
     #[test]
     fn each_command_has_a_page_under_the_name_that_man_looks_for() {
         let text = |name: &str| String::from_utf8(page(&words(name)).expect("a page")).expect("UTF-8");
-        for (name, title, option) in
-            [("", "plimsoll", "\\-\\-budget"), ("run", "plimsoll-run", "\\-\\-json"), ("profiles show", "plimsoll-profiles-show", "profile")]
-        {
+        for (name, title, option) in [
+            ("", "plimsoll", "\\-\\-budget"),
+            ("run", "plimsoll-run", "\\-\\-json"),
+            ("profiles show", "plimsoll-profiles-show", "profile"),
+        ] {
             let page = text(name);
             assert!(page.contains(&format!(".TH {title} 1")) && page.contains(option), "{page}");
         }

@@ -28,8 +28,8 @@ use std::io::{BufReader, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::error::ErrorKind;
 use clap::FromArgMatches as _;
+use clap::error::ErrorKind;
 use color_eyre::eyre::{Context as _, Result};
 
 use crate::config::search::{self, Kind, SearchPaths};
@@ -284,9 +284,7 @@ fn in_force<T: Kind>(resolved: &Resolved, wanted: &str, findings: &mut Vec<Check
 
 /// The same examination for the console's own page.
 fn checkup(resolved: Resolved) -> Examine {
-    Arc::new(move || {
-        Ok(doctor::checkup(&Search::from_env(resolved.ffmpeg.clone()), doctor_inputs(&resolved, &[])))
-    })
+    Arc::new(move || Ok(doctor::checkup(&Search::from_env(resolved.ffmpeg.clone()), doctor_inputs(&resolved, &[]))))
 }
 
 fn load_job(args: &LoadJobArgs) -> Result<u8> {

@@ -12,12 +12,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::{Usage, meant};
 use super::ahead::no_look_ahead;
 use super::args::{PastChoice, ReplayArgs};
 use super::options::Resolved;
 use super::run::{Wish, front};
 use super::session::{Front, has_terminal, line_sinks};
+use super::{Usage, meant};
 use crate::domain::command::ClientId;
 use crate::domain::text::{error_words, path_text};
 use crate::domain::time::Wall;

@@ -95,7 +95,8 @@ mod tests {
     #[test]
     fn paths_are_taken_from_the_folder_of_the_queue_file() {
         let text = "jobs:\n  - a.mp4\n  - /b/c.mp4\n  - { input: sub/d.mp4, preset: proxy-480p }\n  - input: \"line\\nbreak.mp4\"\n  - 2024\n";
-        let entry = |input: &str, preset: Option<&str>, at| QueueEntry { input: input.into(), preset: preset.map(str::to_owned), at };
+        let entry =
+            |input: &str, preset: Option<&str>, at| QueueEntry { input: input.into(), preset: preset.map(str::to_owned), at };
         let expected = [
             entry("/q/a.mp4", None, (2, 5)),
             entry("/b/c.mp4", None, (3, 5)),
@@ -110,10 +111,13 @@ mod tests {
 
     #[test]
     fn the_list_may_be_called_inputs_or_stand_alone() {
-        let read = |text: &str| parse(Path::new("q.yaml"), text).map(|entries| {
-            entries.into_iter().map(|entry| (entry.input.display().to_string(), entry.preset, entry.at.0)).collect::<Vec<_>>()
-        });
-        let wanted = |first| Ok(vec![("a.mp4".to_owned(), None, first), ("b.mp4".to_owned(), Some("web-720p".to_owned()), first + 1)]);
+        let read = |text: &str| {
+            parse(Path::new("q.yaml"), text).map(|entries| {
+                entries.into_iter().map(|entry| (entry.input.display().to_string(), entry.preset, entry.at.0)).collect::<Vec<_>>()
+            })
+        };
+        let wanted =
+            |first| Ok(vec![("a.mp4".to_owned(), None, first), ("b.mp4".to_owned(), Some("web-720p".to_owned()), first + 1)]);
         let items = "- a.mp4\n- { input: b.mp4, preset: web-720p }\n";
         assert_eq!(read(items), wanted(1));
         assert_eq!(read(&format!("jobs:\n{items}")), wanted(2));

@@ -322,11 +322,11 @@ mod tests {
             governor: Some(false),
             theme: Some(ThemeChoice::HighContrast),
             keys: vec![
-                KeySetting { action: "cancel".to_owned(), at: (19, 3), keys: vec![("X".to_owned(), (19, 11))] },
+                KeySetting { action: "cancel".to_owned(), at: (20, 3), keys: vec![("X".to_owned(), (20, 11))] },
                 KeySetting {
                     action: "help".to_owned(),
-                    at: (20, 3),
-                    keys: vec![("?".to_owned(), (20, 10)), ("7".to_owned(), (20, 15))],
+                    at: (21, 3),
+                    keys: vec![("?".to_owned(), (21, 10)), ("7".to_owned(), (21, 15))],
                 },
             ],
         };

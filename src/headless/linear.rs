@@ -14,8 +14,8 @@ use crate::domain::event::EventKind;
 use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::profile::Profile;
 use crate::domain::state::State;
-use crate::domain::time::span_words;
 use crate::domain::text::{file_name_text, path_text, sanitise};
+use crate::domain::time::span_words;
 use crate::domain::units::Bytes;
 use crate::runtime::link::{Link, Update};
 
@@ -272,7 +272,9 @@ fn phase(job: &Job, state: &State) -> String {
         Phase::Running { .. } => {
             let progress = job.progress.unwrap_or_default();
             let done = progress.ratio.map_or_else(String::new, |ratio| format!(", {:.0} percent", ratio * 100.0));
-            let left = progress.eta_seconds.map_or_else(String::new, |seconds| format!(", {} left", span_words(Duration::from_secs(seconds))));
+            let left = progress
+                .eta_seconds
+                .map_or_else(String::new, |seconds| format!(", {} left", span_words(Duration::from_secs(seconds))));
             format!("running{done}{left}")
         }
         Phase::Stopping { .. } => "being stopped".to_owned(),

@@ -130,7 +130,8 @@ impl Lines {
                 }
                 told.last = now;
                 let share = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{:.0}", ratio * 100.0));
-                let left = eta_seconds.map(|seconds| format!(", {} left", span_words(Duration::from_secs(seconds)))).unwrap_or_default();
+                let left =
+                    eta_seconds.map(|seconds| format!(", {} left", span_words(Duration::from_secs(seconds)))).unwrap_or_default();
                 line(LogLevel::Info, Some(number(*job)), format!("{share} % at {speed:.2}x, {}{left}", memory_bytes.whole()))
             }
             EventKind::JobLogged { job: Some(_), level: LogLevel::Info, .. } if !self.verbose => Vec::new(),
@@ -144,7 +145,8 @@ impl Lines {
             {
                 self.told.remove(job);
                 let output = output.as_ref().map(|path| path_text(path)).unwrap_or_default();
-                let how = format!("{}: {output} in {}, peak {}", outcome.word(), seconds_words(*seconds), peak_memory_bytes.whole());
+                let how =
+                    format!("{}: {output} in {}, peak {}", outcome.word(), seconds_words(*seconds), peak_memory_bytes.whole());
                 let mut lines = line(LogLevel::Info, Some(self.named(*job)), how);
                 let damage = damage.as_ref().map(|damage| (LogLevel::Warning, format!("damage: {}", damage.words())));
                 let left_out = (!left_out.is_empty()).then(|| (LogLevel::Info, format!("left out: {}", left_out.join(", "))));

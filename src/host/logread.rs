@@ -168,7 +168,8 @@ const NO_NEWS: [(&str, &str); 9] = [
 
 fn is_no_news(context: &str, message: &str) -> bool {
     // More channels than two have several layouts; that one of them was guessed is worth a warning.
-    let is_guess = message.starts_with("Guessed Channel Layout") && ![" : mono", " : stereo"].iter().any(|end| message.ends_with(end));
+    let is_guess =
+        message.starts_with("Guessed Channel Layout") && ![" : mono", " : stereo"].iter().any(|end| message.ends_with(end));
     !is_guess && NO_NEWS.iter().any(|(by, beginning)| *by == context && message.starts_with(beginning))
 }
 

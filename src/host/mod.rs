@@ -61,11 +61,11 @@ pub mod workplace;
 
 mod child;
 #[cfg(test)]
-#[path = "../../tests/support/skip.rs"]
-mod skip;
-#[cfg(test)]
 mod fixtures;
 mod peak;
+#[cfg(test)]
+#[path = "../../tests/support/skip.rs"]
+mod skip;
 mod slots;
 mod wake;
 mod watch;

@@ -213,7 +213,8 @@ fn what_is_no_regular_file_is_rejected_at_once() {
         let rejected = prober(dir.path()).probe(path, &quick()).expect_err("rejected");
         assert_eq!((rejected.reason, rejected.detail), (RejectReason::NotAFile, format!("not a regular file, but {what}")));
     }
-    assert!(started.elapsed() < Duration::from_secs(2));
+    // A read of a FIFO that nobody writes to would never end, one of /dev/zero would take all memory.
+    assert!(started.elapsed() < Duration::from_mins(1));
 }
 
 #[test]
@@ -260,7 +261,8 @@ fn a_probe_that_hangs_is_ended_with_everything_it_started() {
     let prober = stand_in(dir.path(), &format!("exec 9>'{}'; echo started >&9; sleep 100 & sleep 100", fifo.display()));
     let started = Instant::now();
     let rejected = prober.read(&path).expect_err("rejected");
-    assert!(started.elapsed() < Duration::from_secs(5));
+    // The stand-in would take 100 s.
+    assert!(started.elapsed() < Duration::from_secs(60));
     let mut said = Vec::new();
     while let Err(error) = alive.read_to_end(&mut said) {
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);

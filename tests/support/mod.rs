@@ -4,6 +4,7 @@
 
 pub mod clips;
 pub mod kernel;
+pub mod pace;
 pub mod skip;
 pub mod stream;
 

@@ -23,7 +23,8 @@ pub fn skip(need: &str, why: impl Display) {
     let why = why.to_string().replace('\n', " ");
     let line = format!("{need}\t{test}: {why}\n");
     print!("skipped: {line}");
-    let noted = std::fs::OpenOptions::new().create(true).append(true).open(file()).and_then(|mut file| file.write_all(line.as_bytes()));
+    let noted =
+        std::fs::OpenOptions::new().create(true).append(true).open(file()).and_then(|mut file| file.write_all(line.as_bytes()));
     noted.expect("a skipped test can be noted");
 }
 
