@@ -259,12 +259,21 @@ fn all_below(parent: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
+/// It runs ffmpeg or ffprobe, as a job or for a moment.
+fn is_ffmpeg(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("ff"))
+}
+
 /// Stops what runs on this terminal by Ctrl-Z, sees that all of it stands still, and brings it back.
 fn stop_and_bring_back(terminal: &mut pty::Terminal, processes: usize) {
     let state = |pid: &u32| support::kernel::state_of(*pid);
     let shell = terminal.pid();
-    terminal.wait("all of it at work", |_| all_below(shell).len() >= processes);
-    let all = all_below(shell);
+    // A probe is gone in a moment: only a job that writes its part is there to be stopped.
+    let is_job =
+        |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.windows(5).any(|part| part == b".part"));
+    let at_work = || all_below(shell).into_iter().filter(|pid| is_job(pid) || !is_ffmpeg(*pid)).collect::<Vec<_>>();
+    terminal.wait("all of it at work", |_| at_work().len() >= processes && at_work().iter().any(is_job));
+    let all = at_work();
     terminal.press("\x1a");
     terminal.wait_for("stopped with 148");
     assert_restored(terminal);

@@ -191,7 +191,7 @@ pub fn span_words(span: Duration) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match seconds {
         0..60 => format!("{seconds} s"),
-        60..600 if seconds % 60 != 0 => format!("{minutes} min {} s", seconds % 60),
+        60..600 if !seconds.is_multiple_of(60) => format!("{minutes} min {} s", seconds % 60),
         60..3600 => format!("{minutes} min"),
         3600..172_800 if minutes % 60 != 0 => format!("{hours} h {:02} min", minutes % 60),
         3600..172_800 => format!("{hours} h"),

@@ -262,7 +262,7 @@ fn a_probe_that_hangs_is_ended_with_everything_it_started() {
     let started = Instant::now();
     let rejected = prober.read(&path).expect_err("rejected");
     // The stand-in would take 100 s.
-    assert!(started.elapsed() < Duration::from_secs(60));
+    assert!(started.elapsed() < Duration::from_mins(1));
     let mut said = Vec::new();
     while let Err(error) = alive.read_to_end(&mut said) {
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);

@@ -24,6 +24,6 @@ fn control() -> Duration {
     let counted = Command::new("sh").args(["-c", "i=0; while [ $i -lt 10000 ]; do i=$((i+1)); done"]).status();
     assert!(counted.expect("a shell").success());
     let mut file = std::fs::File::create(folder.path().join("written")).expect("a file");
-    file.write_all(&[7; 64 * 1024]).and_then(|()| file.sync_all()).expect("written");
+    file.write_all(&vec![7; 64 * 1024]).and_then(|()| file.sync_all()).expect("written");
     began.elapsed()
 }
