@@ -18,6 +18,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use cage::Cage;
+use cage::skip::{DISK_READS, MEMORY_GROUP, PRESSURE, skip};
 use plimsoll::domain::cleanup::{CleanupAction, CleanupId};
 use plimsoll::domain::job::{Exit, JobId};
 use plimsoll::domain::units::{Bytes, MIB};
@@ -596,8 +597,7 @@ fn a_cleanup_behind_a_live_job_makes_it_read_nothing_again() {
         cleaned / MIB
     );
     if plain < size / 2 {
-        println!("skipped: reads from this disk are not counted in /proc/PID/io");
-        return;
+        return skip(DISK_READS, "reads from this disk are not counted in /proc/PID/io");
     }
     assert!(freed >= Bytes(size / 2), "the cleanups were real: {freed} of {size}");
     assert!(cleaned as f64 <= plain as f64 * 1.02, "{cleaned} after {plain}");
@@ -653,8 +653,7 @@ fn pressure_brings_a_sample_before_its_time() {
     let _turn = turn();
     let psi = fs::OpenOptions::new().read(true).write(true).open("/proc/pressure/memory");
     let Some(cage) = Cage::of("pressure", Bytes::mib(32)).filter(|_| psi.is_ok()) else {
-        println!("skipped, nothing proved: pressure cannot be watched or made here: {psi:?}");
-        return;
+        return skip(PRESSURE, format!("it cannot be watched or made here: {psi:?}"));
     };
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let file = dir.path().join("large");
@@ -742,10 +741,7 @@ fn twenty_kills_in_jobs_own_groups_are_twenty_named_and_the_neighbours_live() {
     let _turn = turn();
     let groups = match JobGroups::open(&Roots::default()) {
         Ok(groups) => Arc::new(groups),
-        Err(why) => {
-            println!("skipped, nothing proved: {why}");
-            return;
-        }
+        Err(why) => return skip(MEMORY_GROUP, why),
     };
     let dir = tempfile::tempdir().expect("a folder");
     let (sender, mut inputs) = tokio::sync::mpsc::unbounded_channel();

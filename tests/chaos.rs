@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use support::clips::{clips, probe};
 use support::kernel::{children, time_to_death, tmpfs};
+use support::skip::{MOUNT, skip};
 use support::stream::{name, number};
 use support::{Live, PATIENCE, World, tool, tool_path};
 
@@ -305,7 +306,7 @@ fn a_disk_of_any_size_gives_whole_files_or_none() {
             let size = format!("{}k", 8200 + step * step * 40);
             let _disk = match tmpfs(&world.path("out"), &size) {
                 Ok(disk) => disk,
-                Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+                Err(why) => return skip(MOUNT, why),
             };
             let mut command = world.run_command(["--retries", "0", "--preset"]);
             command.arg(&preset).arg(world.path("in"));

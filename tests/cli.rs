@@ -128,6 +128,87 @@ fn a_broken_file_is_refused_with_line_column_field_and_what_is_allowed() {
     assert_refused(&world, extra, &["mine.yaml:5:9: extra[0]: ", "`-f`", "allowed: ", "-movflags"]);
 }
 
+/// The checks of a doctor who ends with status 1 and has found all of this.
+fn doctor_finds(world: &World, words: &[&str]) -> Vec<Value> {
+    let said = say(world.command(["doctor", "--json"]));
+    assert_eq!(said.code, Some(1), "{}{}", said.out, said.err);
+    let report: Value = serde_json::from_str(&said.out).expect("JSON");
+    let checks = report["checks"].as_array().expect("a list").clone();
+    for word in words {
+        let is_told =
+            checks.iter().any(|check| check["status"] == "fail" && check["value"].as_str().is_some_and(|v| v.contains(word)));
+        assert!(is_told, "{word} is missing in {checks:?}");
+    }
+    checks
+}
+
+#[test]
+fn doctor_tells_faulty_profiles_and_presets_beside_everything_else_and_mistakes_of_keys_with_the_others() {
+    let (world, clip) = with_a_clip();
+    world.write("home/.config/plimsoll/profiles/mine.yaml", "name: mine\nmax_concurrent: 0\nmax_file_size: 1MB\n");
+    world.write("home/.config/plimsoll/presets/odd.yaml", "name: odd\ncontainer: mp5\nthreads: 1\n");
+    world.write("home/.config/plimsoll/settings.yaml", "profile: mine\nretries: 7\nbudgt: 1GB\nkeys: { cancle: x }\n");
+    let words = ["settings.yaml:3:1: budgt: ", "settings.yaml:4:9: keys.cancle: ", "mine.yaml:2:17: max_concurrent: 0 job slots"];
+    let checks = doctor_finds(&world, &words);
+    let has = |name: &str, status: &str| checks.iter().any(|check| check["name"] == name && check["status"] == status);
+    assert!(has("ffmpeg", "ok") && has("memory budget", "ok") && has("preset", "warn"), "{checks:?}");
+    assert_refused(&world, world.run_command([&clip]), &words[..2]);
+}
+
+#[test]
+fn a_misspelt_command_and_the_number_of_a_run_are_told_by_what_was_meant() {
+    let (world, clip) = with_a_clip();
+    for (line, meant) in [
+        (&["runn", "film.mp4"][..], "did you mean `plimsoll run`?"),
+        (&["runn", "--json"], "did you mean `plimsoll run`?"),
+        (&["replay", "2"], "did you mean `plimsoll replay --past 2`?"),
+        (&["profiles", "fast"], "did you mean `plimsoll profiles show fast`?"),
+        (&["man", "rnu"], "did you mean `run`?"),
+        (&["run", "fast"], "did you mean `--profile fast`?"),
+    ] {
+        let said = say(world.command(line));
+        assert_eq!(said.code, Some(2), "{line:?}");
+        assert!(said.err.contains(meant), "{line:?}: {}", said.err);
+    }
+    // A file of that name is a file.
+    std::fs::copy(clip, world.path("work/runn")).expect("copied");
+    let said = say(world.command(["runn"]));
+    assert_eq!(said.code, Some(0), "{}", said.err);
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_refused_by_its_name() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let (world, clip) = with_a_clip();
+    for variable in ["PLIMSOLL_PROFILE", "PLIMSOLL_RETRIES", "PLIMSOLL_FLAT"] {
+        let mut command = world.run_command([&clip]);
+        command.env(variable, std::ffi::OsStr::from_bytes(b"f\xff"));
+        assert_refused(&world, command, &[variable, "is not valid UTF-8"]);
+    }
+}
+
+#[test]
+fn a_shell_that_asks_is_offered_own_profiles_themes_and_past_runs() {
+    let (world, clip) = with_a_clip();
+    world.write("home/.config/plimsoll/profiles/mine.yaml", "name: mine\nmax_concurrent: 1\nmax_file_size: 1MB\n");
+    let state = world.path("home/.local/state/plimsoll");
+    let mut run = world.command(["run", "-o"]);
+    run.arg(world.path("out")).arg("--state-dir").arg(&state).arg(clip);
+    assert_eq!(say(run).code, Some(0));
+    let offered = |line: &[&str]| {
+        let mut command = world.command(["--", "plimsoll"]);
+        command.args(line).env("PLIMSOLL_COMPLETE", "fish").env("PLIMSOLL_STATE_DIR", &state).env("PLIMSOLL_BUDGET", "a lot");
+        let said = say(command);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        said.out.lines().filter_map(|line| line.split('\t').next().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(offered(&["run", "-p", "m"]), ["mine"]);
+    assert_eq!(offered(&["--preset", "web"]), ["web-720p"]);
+    assert_eq!(offered(&["--theme", ""]), ["dark", "light", "high-contrast", "mono"]);
+    assert_eq!(offered(&["replay", "--past", ""])[..2], ["last", "1"]);
+    assert_eq!(offered(&["repl"]), ["replay"]);
+}
+
 #[test]
 fn a_broken_settings_file_is_refused_and_doctor_tells_it_too() {
     let (world, clip) = with_a_clip();
@@ -135,7 +216,8 @@ fn a_broken_settings_file_is_refused_and_doctor_tells_it_too() {
     let words =
         ["plimsoll/settings.yaml:1:1: budgt: unknown key; did you mean `budget`?", "settings.yaml:2:10: retries: ", "0 to 100"];
     assert_refused(&world, world.run_command([&clip]), &words);
-    assert_refused(&world, world.command(["doctor"]), &words);
+    let checks = doctor_finds(&world, &words);
+    assert!(checks.iter().any(|check| check["name"] == "ffmpeg" && check["status"] == "ok"), "the rest is told too: {checks:?}");
     // What needs no settings works without them.
     assert_eq!(say(world.command(["completions", "bash"])).code, Some(0));
     assert_eq!(say(world.command(["profiles"])).code, Some(0));
@@ -156,8 +238,11 @@ fn a_queue_file_that_cannot_be_read_or_names_what_is_not_there_is_refused() {
     world.write("typo.yaml", "jobs:\n  - { inptu: a.mp4 }\n");
     assert_refused(&world, queue("typo.yaml"), &["typo.yaml:2:7: jobs[0].inptu: unknown key; did you mean `input`?"]);
     world.write("gone.yaml", "jobs:\n  - in/a.mp4\n  - gone.mp4\n  - { input: in/a.mp4, preset: web-721p }\n");
-    let said =
-        assert_refused(&world, queue("gone.yaml"), &["gone.mp4: no such file or directory", "there is no preset `web-721p`"]);
+    let said = assert_refused(
+        &world,
+        queue("gone.yaml"),
+        &["gone.yaml:3:5: ", "gone.mp4: no such file or directory", "gone.yaml:4:14: there is no preset `web-721p`"],
+    );
     assert_eq!(said.err.lines().count(), 2, "both at once: {}", said.err);
     world.write("none.yaml", "jobs: []\n");
     assert_refused(&world, queue("none.yaml"), &["no jobs in", "none.yaml"]);
@@ -211,7 +296,7 @@ fn an_output_folder_on_a_read_only_file_system_is_refused() {
     std::fs::create_dir(world.path("disk")).expect("made");
     let _disk = match support::kernel::read_only(&world.path("disk"), &world.path("locked")) {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("skipped: nothing can be mounted read-only here: {why}"),
+        Err(why) => return support::skip::skip(support::skip::MOUNT, why),
     };
     for folder in ["locked", "locked/below"] {
         let mut command = world.command(["run", "-o"]);
@@ -273,7 +358,7 @@ fn keys_of_the_console_that_clash_or_mean_nothing_are_refused_with_their_place()
         "settings.yaml:7:17: keys.prompt-enter: x is typed there; allowed: a key that is no character, or one with ^",
     ];
     assert_refused(&world, world.run_command([&clip]), &words);
-    assert_refused(&world, world.command(["doctor"]), &words);
+    doctor_finds(&world, &words);
     world.write(
         "home/.config/plimsoll/settings.yaml",
         "theme: light\nkeys: { cancel: r, retry: x, ask-yes: n, ask-back: [y, esc] }\n",
@@ -373,10 +458,16 @@ fn presets_are_listed_shown_and_checked() {
 #[test]
 fn completions_and_the_manual_are_whole_and_a_reader_may_stop_early() {
     let world = World::new();
-    for (shell, words) in [("bash", "complete -F _plimsoll"), ("zsh", "#compdef plimsoll"), ("fish", "complete -c plimsoll")] {
+    for (shell, words) in [
+        ("bash", "-F _clap_complete_plimsoll plimsoll"),
+        ("zsh", "#compdef plimsoll"),
+        ("fish", "--command plimsoll"),
+        ("elvish", "edit:completion:arg-completer[plimsoll]"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
         let said = say(world.command(["completions", shell]));
         assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
-        assert!(said.out.contains(words) && said.out.contains("state-dir"), "{shell}");
+        assert!(said.out.contains(words) && said.out.contains("PLIMSOLL_COMPLETE"), "{shell}: {}", said.out);
     }
     let man = say(world.command(["man"]));
     assert_eq!(man.code, Some(0));

@@ -187,7 +187,8 @@ fn ended_from_its_screen_it_stops_its_run_and_prints_what_it_has() {
     terminal.press("q");
     terminal.wait_for("End it and quit");
     terminal.press("y");
-    assert_eq!(terminal.end().exit_code(), 130);
+    // Nothing was measured by then; what ended it is the operator's wish and no signal.
+    assert_eq!(terminal.end().exit_code(), 1);
     assert_restored(&terminal);
     assert!(terminal.screen().contains("ended before its end: runs are missing"), "{}", terminal.screen());
     let (kept, _) = only_one(&world.path("home/.local/state/plimsoll"));
@@ -258,12 +259,21 @@ fn all_below(parent: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
+/// It runs ffmpeg or ffprobe, as a job or for a moment.
+fn is_ffmpeg(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("ff"))
+}
+
 /// Stops what runs on this terminal by Ctrl-Z, sees that all of it stands still, and brings it back.
 fn stop_and_bring_back(terminal: &mut pty::Terminal, processes: usize) {
     let state = |pid: &u32| support::kernel::state_of(*pid);
     let shell = terminal.pid();
-    terminal.wait("all of it at work", |_| all_below(shell).len() >= processes);
-    let all = all_below(shell);
+    // A probe is gone in a moment: only a job that writes its part is there to be stopped.
+    let is_job =
+        |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.windows(5).any(|part| part == b".part"));
+    let at_work = || all_below(shell).into_iter().filter(|pid| is_job(pid) || !is_ffmpeg(*pid)).collect::<Vec<_>>();
+    terminal.wait("all of it at work", |_| at_work().len() >= processes && at_work().iter().any(is_job));
+    let all = at_work();
     terminal.press("\x1a");
     terminal.wait_for("stopped with 148");
     assert_restored(terminal);
@@ -288,7 +298,7 @@ fn ctrl_z_stops_a_comparison_with_its_run_and_that_runs_jobs_and_fg_brings_all_o
     terminal.press("q");
     terminal.wait_for("End it and quit");
     terminal.press("y");
-    terminal.wait_for("ended with 130");
+    terminal.wait_for("ended with 1");
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn what_stands_beside_films_in_real_folders_does_not_fail_a_run() {
 fn an_empty_environment_is_enough_and_it_is_told_where_the_record_is() {
     // Root would get the system's own folder, which is no place for a test.
     if rustix::process::geteuid().is_root() {
-        return;
+        return support::skip::skip(support::skip::NOT_ROOT, "this is root");
     }
     let world = World::new();
     let clip = world.put(&clips().tiny(), "a.mp4");

@@ -18,6 +18,8 @@ use plimsoll::host::lives::Life;
 use serde_json::Value;
 use support::clips::{clips, pad, pad_in_memory, probe};
 use support::kernel::{MemoryGroup, children, is_alive, rss_anon, time_to_death, tmpfs};
+use support::pace::at_most;
+use support::skip::{MEMORY_GROUP, MOUNT, skip};
 use support::stream::{self, mb_of, name, number};
 use support::{Finished, Live, World, tool};
 
@@ -227,7 +229,7 @@ fn memory_is_what_the_kernel_says_at_four_times_a_second_and_over_the_mark_a_cle
     live.signal(libc::SIGINT);
     let run = live.finish();
     assert_eq!(run.code(), Some(130));
-    assert!(signalled.elapsed() < CLEAN_END, "{:?}", signalled.elapsed());
+    assert!(signalled.elapsed() < at_most(CLEAN_END), "{:?}", signalled.elapsed());
     let high = run.stderr.lines().find_map(|line| mb_of(line, "High memory usage detected: ", "MB - forcing cleanup"));
     let high = high.unwrap_or_else(|| panic!("no line in {}", run.stderr));
     assert!(high >= 262.5, "{high} is not over the mark");
@@ -243,7 +245,7 @@ fn in_a_container_the_budget_is_its_limit_and_usage_is_what_the_kernel_charges_i
     let limit = 700 * MIB;
     let group = match MemoryGroup::with_limit(limit, "budget") {
         Ok(group) => group,
-        Err(why) => return eprintln!("skipped: no memory group can be made here: {why}"),
+        Err(why) => return skip(MEMORY_GROUP, why),
     };
     let world = World::new();
     let input = world.put(&clips().long(), "long.mp4");
@@ -286,7 +288,7 @@ fn in_a_container_the_budget_is_its_limit_and_usage_is_what_the_kernel_charges_i
 fn a_job_that_the_kernel_kills_for_want_of_memory_is_named_so_and_plimsoll_goes_on() {
     let group = match MemoryGroup::with_limit(110 * MIB, "kill") {
         Ok(group) => group,
-        Err(why) => return eprintln!("skipped: no memory group can be made here: {why}"),
+        Err(why) => return skip(MEMORY_GROUP, why),
     };
     let world = World::new();
     let (large, small) = (world.put(&clips().long(), "1.mp4"), world.put(&clips().tiny(), "2.mp4"));
@@ -379,7 +381,7 @@ fn a_signal_ends_a_run_in_order_and_the_next_run_completes_it() {
         live.signal(signal);
         let run = live.finish();
         assert_eq!(run.code(), Some(code), "{}", run.stderr);
-        assert!(signalled.elapsed() < CLEAN_END, "took {:?}", signalled.elapsed());
+        assert!(signalled.elapsed() < at_most(CLEAN_END), "took {:?}", signalled.elapsed());
         assert!(!pids.iter().any(|pid| is_alive(*pid)), "children outlive it");
         assert_eq!(world.files("out"), Vec::<PathBuf>::new(), "nothing partial under a final name, no part");
         world.assert_no_leftovers();
@@ -469,7 +471,7 @@ fn what_a_dead_plimsoll_left_is_ended_completed_or_swept_and_nothing_else_is_tou
     live.signal(libc::SIGKILL);
     drop(live);
     assert_eq!(world.files("earlier"), [PathBuf::from(".plimsoll/1.1.part")], "left behind");
-    assert!(time_to_death(&[child], Duration::from_secs(5)).is_some(), "the kernel ends what it was promised to end");
+    assert!(time_to_death(&[child], support::PATIENCE).is_some(), "the kernel ends what it was promised to end");
     // Where the kernel does not: two processes of ours on record, one of them told to be of another time.
     let sleeper = || Command::new("sleep").arg("60").process_group(0).spawn().expect("sleeps");
     let (mut ours, mut stranger) = (sleeper(), sleeper());
@@ -499,7 +501,7 @@ fn a_child_that_does_not_listen_is_killed_within_the_time_for_a_clean_end() {
     live.signal(libc::SIGINT);
     let run = live.finish();
     assert_eq!(run.code(), Some(130));
-    assert!(signalled.elapsed() < CLEAN_END, "{:?}", signalled.elapsed());
+    assert!(signalled.elapsed() < at_most(CLEAN_END), "{:?}", signalled.elapsed());
     assert!(signalled.elapsed() > Duration::from_secs(1), "it was asked first");
     assert!(!pids.iter().any(|pid| is_alive(*pid)), "children outlive it");
     world.assert_no_leftovers();
@@ -514,7 +516,7 @@ fn a_second_signal_kills_at_once() {
     live.signal(libc::SIGINT);
     let run = live.finish();
     assert_eq!(run.code(), Some(130));
-    assert!(again.elapsed() < Duration::from_secs(1), "{:?}", again.elapsed());
+    assert!(again.elapsed() < at_most(AT_ONCE), "{:?}", again.elapsed());
     assert!(!pids.iter().any(|pid| is_alive(*pid)), "children outlive it");
     world.assert_no_leftovers();
 }
@@ -536,8 +538,8 @@ fn a_file_that_cannot_be_read_for_its_disk_hangs_does_not_hold_up_the_end() {
     live.signal(libc::SIGTERM);
     let run = live.finish();
     assert_eq!(run.code(), Some(143));
-    assert!(signalled.elapsed() < CLEAN_END, "{:?}", signalled.elapsed());
-    assert!(time_to_death(&probes, AT_ONCE).is_some(), "the probe outlives it");
+    assert!(signalled.elapsed() < at_most(CLEAN_END), "{:?}", signalled.elapsed());
+    assert!(time_to_death(&probes, at_most(AT_ONCE)).is_some(), "the probe outlives it");
     assert_eq!(journal(&world).last().map(String::as_str), Some("run_finished"));
 }
 
@@ -554,7 +556,7 @@ fn after_a_kill_no_child_lives_on_and_a_new_run_completes_everything() {
     let pids = [live.until_event("job_started"), live.until_event("job_started")].map(|event| number(&event, "pid") as u32);
     let all = children(live.pid(), "ffmpeg");
     live.child.kill().expect("killed");
-    let died = time_to_death(&[&pids[..], &all[..]].concat(), AT_ONCE);
+    let died = time_to_death(&[&pids[..], &all[..]].concat(), at_most(AT_ONCE));
     assert!(died.is_some(), "children outlive it");
     let run = live.finish();
     assert_eq!(run.code(), None, "{:?}", run.status);
@@ -638,7 +640,7 @@ fn a_full_disk_fails_the_job_with_that_reason_and_leaves_nothing_half_made() {
     for (size, tried) in [("1m", false), ("9m", true)] {
         let _disk = match tmpfs(&world.path("out"), size) {
             Ok(disk) => disk,
-            Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+            Err(why) => return skip(MOUNT, why),
         };
         let mut command = world.run_command(["--retries", "0", "--preset"]);
         command.arg(&preset).arg(&input);
@@ -662,7 +664,7 @@ fn a_run_without_a_screen_ends_when_the_disk_stays_full_and_the_next_one_goes_on
         .write("large.yaml", "name: large\nvideo: { codec: libx264, preset: ultrafast, crf: 0 }\ncontainer: mp4\nthreads: 2\n");
     let disk = match tmpfs(&world.path("out"), "9m") {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+        Err(why) => return skip(MOUNT, why),
     };
     let mut command = world.run_command(["--disk-wait", "1s", "--preset"]);
     command.arg(&preset).arg(&input);
@@ -694,7 +696,7 @@ fn a_queue_waits_for_room_on_a_full_disk_and_goes_on_when_there_is_some() {
     }
     let _disk = match tmpfs(&world.path("out"), "12m") {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+        Err(why) => return skip(MOUNT, why),
     };
     let fill = world.path("out/fill");
     assert!(std::fs::write(&fill, vec![1; 16 << 20]).is_err(), "it is full now");
@@ -725,7 +727,7 @@ fn a_full_scratch_folder_harms_no_job_that_does_not_need_it() {
     world.put(&clips().tiny(), "1.mp4");
     let _disk = match tmpfs(&world.path("state/scratch"), "64k") {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+        Err(why) => return skip(MOUNT, why),
     };
     // Whatever stands there is swept at the start, so it is filled while the job runs.
     let tools = fake_tools(&world, "head -c 1000000 /dev/zero > \"$TMPDIR/fill\" || true", "");
@@ -745,7 +747,7 @@ fn a_state_folder_that_is_full_is_told_before_anything_runs_and_one_that_fills_u
     }
     let _disk = match tmpfs(&world.path("state"), "1m") {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+        Err(why) => return skip(MOUNT, why),
     };
     let fill = world.path("state/fill");
     let fill_up = || assert!(std::fs::write(&fill, vec![1; 2 << 20]).is_err(), "it is full now");
@@ -782,7 +784,7 @@ fn a_signal_ends_a_run_whose_record_cannot_be_written() {
     }
     let _disk = match tmpfs(&world.path("state"), "1m") {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("skipped: no file system can be mounted here: {why}"),
+        Err(why) => return skip(MOUNT, why),
     };
     let mut command = world.run_command(["-p", "balanced"]);
     command.arg(world.path("in"));
@@ -800,7 +802,7 @@ fn a_signal_ends_a_run_whose_record_cannot_be_written() {
     live.signal(libc::SIGINT);
     let run = live.finish();
     assert_eq!(run.code(), Some(130), "{}", run.stderr);
-    assert!(signalled.elapsed() < Duration::from_secs(5), "{:?}", signalled.elapsed());
+    assert!(signalled.elapsed() < at_most(Duration::from_secs(5)), "{:?}", signalled.elapsed());
     assert_eq!(world.files("out"), Vec::<PathBuf>::new(), "nothing that is not on record stays under a final name");
     world.assert_no_leftovers();
 }

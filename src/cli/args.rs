@@ -74,8 +74,8 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page.
-    Man,
+    /// Print a manual page: of plimsoll, or of one of its commands.
+    Man(ManArgs),
     /// A load job: allocates and frees memory along a curve. Stands in for ffmpeg where there is none.
     #[command(hide = true)]
     LoadJob(LoadJobArgs),
@@ -179,7 +179,8 @@ On a terminal a console shows it while it goes on; q ends it (asks), and what wa
 comparisons are kept in the state folder: c shows them in the console.
 
 Exit status: 0 every run went to its end, no governed job was lost and all outputs hold the same bytes (rejected files and
-what the naive baseline loses belong to the comparison); 1 otherwise; 2, 130 and 143 as for every command.")]
+what the naive baseline loses belong to the comparison); 1 otherwise, or when --json could not be written to its end; after q
+the same of the runs that were made; 2, 130 and 143 as for every command.")]
 pub struct CompareArgs {
     /// Video files, folders (recursively), queue files (*.yaml); without any, the demo's clips.
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
@@ -269,6 +270,17 @@ pub struct DoctorArgs {
     /// The findings as JSON on stdout.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The command, such as `run` or `profiles show`; none = plimsoll itself.
+    #[arg(value_name = "COMMAND")]
+    pub command: Vec<String>,
+    /// Write the pages of all commands to this folder, as plimsoll.1, plimsoll-run.1, … (for `man plimsoll-run`).
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "command")]
+    pub all: Option<PathBuf>,
 }
 
 /// Arguments of the hidden load job.
@@ -413,6 +425,20 @@ pub fn command() -> clap::Command {
 /// The same without the environment: for commands that need no options and must work whatever stands there.
 pub fn command_alone() -> clap::Command {
     Cli::command().mut_args(|arg| arg.env(None::<&'static str>))
+}
+
+/// What to say where something is not UTF-8 that has to be: by its variable, or by the word before it on the line.
+pub fn not_utf8(line: &[OsString]) -> Option<String> {
+    if let Some(at) = line.iter().position(|word| word.to_str().is_none()) {
+        let word = crate::domain::text::path_text(std::path::Path::new(&line[at]));
+        return Some(format!("`{word}` is not valid UTF-8; only paths may be anything"));
+    }
+    let is_path = |arg: &clap::Arg| arg.get_value_parser().type_id() == clap::builder::ValueParser::path_buf().type_id();
+    let command = Cli::command();
+    let is_wrong = |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| value.to_str().is_none());
+    let name = command.get_arguments().filter(|arg| !is_path(arg)).filter_map(clap::Arg::get_env).find(|name| is_wrong(name))?;
+    let name = name.to_string_lossy();
+    Some(format!("the variable {name} is not valid UTF-8; correct or unset it"))
 }
 
 /// The variable of the environment that a value which was refused comes from.

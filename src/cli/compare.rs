@@ -3,7 +3,8 @@
 //!
 //! Exit status: 0 when every run went to its end, some job was done, no governed job was lost and all outputs hold the
 //! same bytes; 1 otherwise. A rejected file belongs to what is compared, and so do the losses of the naive baseline:
-//! neither makes it a failure.
+//! neither makes it a failure. Nor does `q`: an operator who has seen enough is told by the same rule what was measured by
+//! then. A signal gives 128 + its number, as for every command.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -146,7 +147,9 @@ fn column(profile: &Profile, governor: bool) -> Column {
 
 /// The files whose cached pages are dropped before each run, so that no run finds what an earlier one has read.
 fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<PathBuf>, Usage> {
-    let files: Vec<PathBuf> = super::run::inputs(paths, resolved)?.into_iter().map(|(file, _)| file).collect();
+    let found = super::run::inputs(paths, resolved)?;
+    found.tell_refused("compare");
+    let files: Vec<PathBuf> = found.files.into_iter().map(|(file, _)| file).collect();
     if files.is_empty() {
         let given: Vec<String> = paths.iter().map(|path| path_text(path)).collect();
         return Err(Usage(format!("no jobs in {}; give video files, folders or queue files (*.yaml)", given.join(", "))));
@@ -200,13 +203,22 @@ impl AtWork<'_> {
     }
 }
 
+/// What ended the comparison before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// The operator, on the screen.
+    Wish,
+    /// This signal.
+    Signal(i32),
+}
+
 /// What came of one run.
 enum Ran {
     To(Box<RunFigures>),
     /// It could not begin, for a mistake that was not seen before.
     Refused(String),
-    /// This signal ended it.
-    Signalled(i32),
+    /// It was ended before its end.
+    Stopped(Stop),
 }
 
 struct Comparer<'a> {
@@ -231,7 +243,7 @@ impl Comparer<'_> {
     async fn compare(mut self, mut comparison: Comparison, report: Option<&Path>) -> Result<u8> {
         let mut signals = Signals::listen(self.screen.is_none()).wrap_err("cannot listen for signals")?;
         let made = self.make(&mut comparison, &mut signals).await;
-        let is_finished = matches!(made, Ok(0));
+        let is_finished = matches!(made, Ok(None));
         comparison.interrupted = !is_finished;
         let standing = if is_finished { Standing::Finished } else { Standing::Interrupted };
         self.board.note(&self.subject, &comparison, standing, None);
@@ -239,16 +251,21 @@ impl Comparer<'_> {
             Some(screen) => screen.close(is_finished, &mut signals).await,
             None => true,
         };
-        let signalled = made?;
+        let stopped = made?;
         self.show(&comparison, report, has_reader)?;
-        Ok(match signalled {
-            0 => u8::from(!comparison.is_well()),
-            signal => 128 + signal as u8,
+        let lost = self.stream.as_ref().and_then(Stream::lost);
+        if let Some(error) = lost {
+            super::tell(&format!("compare: the JSON lines on stdout could not be written to the end: {}\n", error_words(error)));
+        }
+        Ok(match stopped {
+            None => u8::from(!comparison.is_well() || lost.is_some()),
+            Some(Stop::Wish) => u8::from(!comparison.is_well_so_far() || lost.is_some()),
+            Some(Stop::Signal(signal)) => 128 + signal as u8,
         })
     }
 
-    /// Makes all runs; returns the signal that ended them, 0 = none.
-    async fn make(&mut self, comparison: &mut Comparison, signals: &mut Signals) -> Result<i32> {
+    /// Makes all runs; returns what ended them before their end.
+    async fn make(&mut self, comparison: &mut Comparison, signals: &mut Signals) -> Result<Option<Stop>> {
         let columns = comparison.columns.len();
         let of = comparison.rounds * columns as u32;
         for round in 1..=comparison.rounds {
@@ -272,11 +289,11 @@ impl Comparer<'_> {
                         self.board.note(&self.subject, comparison, Standing::UnderWay, None);
                     }
                     Ran::Refused(why) => return Err(Usage(why).into()),
-                    Ran::Signalled(signal) => return Ok(signal),
+                    Ran::Stopped(stop) => return Ok(Some(stop)),
                 }
             }
         }
-        Ok(0)
+        Ok(None)
     }
 
     /// A line for whoever waits; a screen tells the same in its own way.
@@ -325,7 +342,7 @@ impl Comparer<'_> {
             screen.relay.begin();
         }
         self.note(&at_work, comparison);
-        let mut signalled = 0;
+        let mut stopped = None;
         let ending = loop {
             let due = self.clock.instant_of(self.board.due());
             let screen = &mut self.screen;
@@ -350,11 +367,11 @@ impl Comparer<'_> {
                     child.reins().go_on();
                 }
                 Heard::Signal(signal) => {
-                    signalled = if signalled == 0 { signal } else { signalled };
+                    stopped = stopped.or(Some(Stop::Signal(signal)));
                     child.signal(signal);
                 }
                 Heard::Wish(Wish::End) => {
-                    signalled = if signalled == 0 { libc::SIGINT } else { signalled };
+                    stopped = stopped.or(Some(Stop::Wish));
                     child.signal(libc::SIGINT);
                 }
                 Heard::Wish(Wish::Stop) => {
@@ -383,8 +400,8 @@ impl Comparer<'_> {
         let AtWork { tally, watch, .. } = at_work;
         let seen = watch.map(GroupWatch::finish);
         drop(group);
-        if signalled != 0 {
-            return Ok(Ran::Signalled(signalled));
+        if let Some(stop) = stopped {
+            return Ok(Ran::Stopped(stop));
         }
         if ending.status.code() == Some(2) {
             return Ok(Ran::Refused(format!("a run was refused: {}", ending.last_lines.join("\n"))));

@@ -1,11 +1,12 @@
-//! `plimsoll doctor`: examines, prints, and with `--fix` provides what is missing.
+//! `plimsoll doctor`: examines, prints, and with `--fix` provides what is missing. A faulty file of the operator's is one of
+//! its findings and hides none of the others.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::provide::{Console, ProvideOptions, ensure};
 use crate::domain::preset::Preset;
-use crate::host::doctor::{BudgetReport, Report, Request, Setting, Status, TerminalReport, examine, json, text};
+use crate::host::doctor::{BudgetReport, Check, Report, Request, Setting, Status, TerminalReport, examine, json, text};
 use crate::host::ffmpeg::{Ffmpeg, FfmpegError, Search, locate};
 use crate::runtime::link::{Checkup, Finding, FindingStatus, SettingInForce};
 
@@ -25,6 +26,8 @@ pub struct DoctorOptions {
 /// What the floors above found out before.
 #[derive(Debug, Clone)]
 pub struct DoctorInputs {
+    /// What is wrong with the operator's own files: settings, profiles, presets.
+    pub files: Vec<Check>,
     /// The budget, or why it cannot be read.
     pub budget: Result<BudgetReport, String>,
     /// The presets that ffmpeg must be able to carry out.
@@ -71,14 +74,15 @@ pub fn checkup(search: &Search, inputs: DoctorInputs) -> Checkup {
 }
 
 fn report(found: Result<&Ffmpeg, &FfmpegError>, inputs: DoctorInputs) -> Report {
-    let checks = examine(&Request {
+    let mut checks = inputs.files;
+    checks.extend(examine(&Request {
         ffmpeg: found,
         presets: &inputs.presets,
         budget: inputs.budget.as_ref().map_err(String::as_str),
         state_dir: &inputs.state_dir,
         out_dir: &inputs.out_dir,
         terminal: &inputs.terminal,
-    });
+    }));
     Report { checks, settings: inputs.settings }
 }
 
@@ -93,6 +97,7 @@ mod tests {
     fn inputs(folder: &Path) -> DoctorInputs {
         let budget = Budget { bytes: Bytes::gib(2), source: BudgetSource::Machine, available: Bytes::gib(2) };
         DoctorInputs {
+            files: Vec::new(),
             budget: Ok(BudgetReport { budget, group: None }),
             presets: Vec::new(),
             state_dir: folder.join("state"),

@@ -4,10 +4,13 @@ pub mod ahead;
 pub mod args;
 pub mod catalog;
 pub mod compare;
+mod completion;
 pub mod demo;
 mod descriptors;
 pub mod doctor;
 pub mod foresee;
+mod manual;
+mod meant;
 pub mod neighbour;
 pub mod options;
 pub mod plan;
@@ -19,19 +22,23 @@ pub mod session;
 mod signals;
 mod state_dir;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{BufReader, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::FromArgMatches as _;
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _};
 use color_eyre::eyre::{Context as _, Result};
 
-use crate::config::search::SearchPaths;
+use crate::config::search::{self, Kind, SearchPaths};
+use crate::config::yaml::ConfigError;
+use crate::domain::preset::Preset;
+use crate::domain::profile::Profile;
 use crate::host::budget::survey;
 use crate::host::cgroup::{self, Roots, Version};
-use crate::host::doctor::{BudgetReport, GroupReport, Setting, TerminalReport};
+use crate::host::doctor::{BudgetReport, Check, GroupReport, Setting, TerminalReport};
 use crate::host::ffmpeg::Search;
 use crate::host::loadjob::{self, LoadSpec};
 use crate::runtime::link::Examine;
@@ -59,6 +66,8 @@ const BUSY: u8 = 75;
 
 /// Reads the command line, does what it says, and returns the exit status.
 pub fn main() -> Result<u8> {
+    // Does nothing and goes on unless a shell asks what may stand where its cursor is.
+    completion::answer();
     let line: Vec<OsString> = std::env::args_os().collect();
     let matches = match args::command().try_get_matches_from(&line) {
         Ok(matches) => matches,
@@ -88,12 +97,20 @@ pub fn main() -> Result<u8> {
 
 /// What clap has to say: help and version on stdout, a mistake on stderr with where it comes from.
 fn refuse(error: &clap::Error, line: &[OsString]) -> u8 {
+    if error.kind() == ErrorKind::InvalidUtf8 {
+        let told = args::not_utf8(line).unwrap_or_else(|| "an argument is not valid UTF-8; only paths may be anything".to_owned());
+        tell(&format!("plimsoll: {told}\n"));
+        return USAGE;
+    }
     // A reader that has gone has read enough.
     let _ = error.print();
     if matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue)
         && let Some(variable) = args::blamed_variable(error, line)
     {
         tell(&format!("The value comes from the environment: correct or unset {variable}.\n"));
+    }
+    if let Some(meant) = meant::of_refusal(error, line, &search_paths()) {
+        tell(&format!("plimsoll: {meant}\n"));
     }
     u8::try_from(error.exit_code()).unwrap_or(USAGE)
 }
@@ -113,20 +130,18 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
     }
     match cli.command {
         // These need no options, and must work where settings are broken.
-        Some(Command::Completions { shell }) => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "plimsoll", &mut script);
-            write_out(&script)
-        }
-        Some(Command::Man) => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-            write_out(&page)
-        }
+        Some(Command::Completions { shell }) => write_out(&completion::script(shell)?),
+        Some(Command::Man(args)) => match &args.all {
+            Some(folder) => manual::write_all(folder),
+            None => write_out(&manual::page(&args.command)?),
+        },
         Some(Command::LoadJob(args)) => load_job(&args),
         Some(Command::Profiles { action }) => profiles(action.unwrap_or(ProfilesAction::List), cli.options.budget),
         Some(Command::Presets { action }) => presets(action.unwrap_or(PresetsAction::List)),
-        Some(Command::Doctor(args)) => examine(&args, &resolve(cli.options, matches)?),
+        Some(Command::Doctor(args)) => {
+            let (resolved, mistakes) = options::examine(cli.options, matches)?;
+            examine(&args, &resolved, &mistakes)
+        }
         Some(Command::Compare(args)) => compare::run(&args, resolve(cli.options, matches)?),
         Some(Command::Plan(args)) => plan::run(&args, &resolve(cli.options, matches)?),
         Some(Command::Replay(args)) => replay::run(&args, &resolve(cli.options, matches)?),
@@ -134,7 +149,12 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Some(Command::Run(args)) => {
             run::run(&resolve(cli.options, matches)?, &args.paths, Wish::Lines { json: args.json, summary: true }, false)
         }
-        None => run::run(&resolve(cli.options, matches)?, &cli.paths, Wish::Console, cli.hold),
+        None => {
+            if let Some(meant) = cli.paths.first().and_then(|first| meant::command(first)) {
+                return Err(Usage(meant).into());
+            }
+            run::run(&resolve(cli.options, matches)?, &cli.paths, Wish::Console, cli.hold)
+        }
     }
 }
 
@@ -203,8 +223,8 @@ fn converse<T>(talk: impl FnOnce(&mut Console<'_>) -> std::io::Result<T>) -> Res
     Ok(talk(&mut Console { input: &mut input, out: &mut out, err: &mut err, terminal })?)
 }
 
-fn examine(args: &DoctorArgs, resolved: &Resolved) -> Result<u8> {
-    let inputs = doctor_inputs(resolved)?;
+fn examine(args: &DoctorArgs, resolved: &Resolved, mistakes: &[ConfigError]) -> Result<u8> {
+    let inputs = doctor_inputs(resolved, mistakes);
     converse(|console| {
         let options = DoctorOptions {
             fix: args.fix,
@@ -216,12 +236,18 @@ fn examine(args: &DoctorArgs, resolved: &Resolved) -> Result<u8> {
     })
 }
 
-/// What is known before anything is examined.
-fn doctor_inputs(resolved: &Resolved) -> Result<DoctorInputs, Usage> {
-    let terminal = TerminalReport::detect();
-    let profile = resolved.load_profile()?;
-    let (_, presets) = resolved.load_presets()?;
-    let budget = survey(&Roots::default(), resolved.budget, profile.memory.budget).budget;
+/// What is known before anything is examined; `mistakes` are those of the settings file.
+fn doctor_inputs(resolved: &Resolved, mistakes: &[ConfigError]) -> DoctorInputs {
+    let mut files: Vec<Check> = mistakes.iter().map(|mistake| Check::of_file("settings", mistake.to_string(), true)).collect();
+    let profile = in_force::<Profile>(resolved, &resolved.profile, &mut files);
+    let preset = in_force::<Preset>(resolved, &resolved.preset, &mut files);
+    let mut presets: BTreeMap<String, Preset> = search::list::<Preset>(&resolved.paths)
+        .into_iter()
+        .filter_map(|listed| listed.read.ok())
+        .map(|preset| (preset.name.clone(), preset))
+        .collect();
+    presets.extend(preset.map(|preset| (preset.name.clone(), preset)));
+    let budget = survey(&Roots::default(), resolved.budget, profile.and_then(|profile| profile.memory.budget)).budget;
     let group = cgroup::find(&Roots::default()).map(|own| GroupReport {
         version: match own.version {
             Version::V1 => 1,
@@ -229,22 +255,39 @@ fn doctor_inputs(resolved: &Resolved) -> Result<DoctorInputs, Usage> {
         },
         folder: own.dir,
     });
-    Ok(DoctorInputs {
+    DoctorInputs {
+        files,
         budget: Ok(BudgetReport { budget, group }),
         presets: presets.into_values().collect(),
         state_dir: resolved.state_dir.clone(),
         out_dir: resolved.out.clone(),
-        terminal,
+        terminal: TerminalReport::detect(),
         settings: resolved.origins.iter().cloned().map(|(name, value, origin)| Setting { name, value, origin }).collect(),
-    })
+    }
+}
+
+/// The profile or preset in force, where it is right. What is wrong with it, and with others that lie beside it, is added to
+/// the findings.
+fn in_force<T: Kind>(resolved: &Resolved, wanted: &str, findings: &mut Vec<Check>) -> Option<T> {
+    let found = search::find::<T>(&resolved.paths, wanted);
+    let value = match found {
+        Ok(found) => Some(found.value),
+        Err(error) => {
+            // Where its name comes from stands among the settings.
+            findings.extend(error.to_string().lines().map(|line| Check::of_file(T::NOUN, line, true)));
+            None
+        }
+    };
+    for listed in search::list::<T>(&resolved.paths).into_iter().filter(|listed| listed.name != wanted) {
+        let mistakes = listed.read.err().into_iter().flatten();
+        findings.extend(mistakes.map(|mistake| Check::of_file(T::NOUN, mistake.to_string(), false)));
+    }
+    value
 }
 
 /// The same examination for the console's own page.
 fn checkup(resolved: Resolved) -> Examine {
-    Arc::new(move || {
-        let inputs = doctor_inputs(&resolved).map_err(|error| error.to_string())?;
-        Ok(doctor::checkup(&Search::from_env(resolved.ffmpeg.clone()), inputs))
-    })
+    Arc::new(move || Ok(doctor::checkup(&Search::from_env(resolved.ffmpeg.clone()), doctor_inputs(&resolved, &[]))))
 }
 
 fn load_job(args: &LoadJobArgs) -> Result<u8> {

@@ -12,9 +12,11 @@ use super::args::Options;
 use super::{Usage, state_dir};
 use crate::config::search::{self, SearchPaths};
 use crate::config::settings::{self, BudgetChoice, ColorChoice, KeySetting, Settings, ThemeChoice};
+use crate::config::yaml::ConfigError;
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
 use crate::domain::text::{error_words as words, path_text};
+use crate::domain::time::span_words;
 use crate::domain::units::Bytes;
 use crate::tui::{KeyChange, KeyMistake, Keymap};
 
@@ -106,16 +108,27 @@ impl Merge<'_> {
 }
 
 /// Merges what was given with the settings file and the defaults.
+///
+/// # Errors
+/// Every mistake in the settings file, those of its keys too; or there is no folder to be in or to keep the record in.
 pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage> {
+    let (resolved, mistakes) = examine(options, matches)?;
+    if mistakes.is_empty() { Ok(resolved) } else { Err(Usage(search::lines(&mistakes))) }
+}
+
+/// As [`resolve`], for whoever tells the mistakes in the settings file beside everything else: what is wrong there counts as
+/// not said.
+pub fn examine(options: Options, matches: &ArgMatches) -> Result<(Resolved, Vec<ConfigError>), Usage> {
     let here = std::env::current_dir()
         .map_err(|error| Usage(format!("cannot tell the current folder: {error}; change into one that is there")))?;
     let paths = SearchPaths::new(|name| std::env::var_os(name), Some(here.clone()));
     let settings_file = paths.settings_file().filter(|file| file.exists());
-    let settings = match &settings_file {
-        Some(file) => settings::load(file).map_err(|mistakes| Usage(search::lines(&mistakes)))?,
-        None => Settings::default(),
-    };
-    let keys = keymap(&settings, settings_file.as_deref())?;
+    let (settings, mut mistakes) = settings_file.as_deref().map(settings::load).unwrap_or_default();
+    let keys = keymap(&settings, settings_file.as_deref()).unwrap_or_else(|wrong| {
+        mistakes.extend(wrong);
+        Keymap::default()
+    });
+    mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
     // Flags of a subcommand are propagated to the innermost matches.
     let mut innermost = matches;
     while let Some((_, inner)) = innermost.subcommand() {
@@ -128,7 +141,9 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
     let says_env = |id: &str| innermost.value_source(id) == Some(ValueSource::EnvVariable);
     let given = |id: &str, flag: bool| (flag || says_env(id)).then_some(flag);
     let switch = |on: &bool| if *on { "yes" } else { "no" }.to_owned();
-    let duration = |limit: &Duration| if limit.is_zero() { "none".to_owned() } else { format!("{} s", limit.as_secs_f64()) };
+    // Parts of a second are told where they were given.
+    let said = |span: Duration| if span.subsec_nanos() == 0 { span_words(span) } else { format!("{} s", span.as_secs_f64()) };
+    let duration = |limit: &Duration| if limit.is_zero() { "none".to_owned() } else { said(*limit) };
     let optional = |value: &Option<PathBuf>| value.as_ref().map_or_else(|| "-".to_owned(), path);
     let limit = |limit: Duration| (!limit.is_zero()).then_some(limit);
     let state = match (&options.state_dir, &settings.state_dir) {
@@ -149,7 +164,7 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
     let retries = merge.pick("retries", (options.retries, settings.retries), DEFAULT_RETRIES, u32::to_string);
     let timeout = merge.pick("timeout", (options.timeout, settings.timeout), Duration::ZERO, duration);
     let stall = merge.pick("stall", (options.stall, settings.stall), DEFAULT_STALL, duration);
-    let at_once = |wait: &Duration| if wait.is_zero() { "at once".to_owned() } else { format!("{} s", wait.as_secs_f64()) };
+    let at_once = |wait: &Duration| if wait.is_zero() { "at once".to_owned() } else { said(*wait) };
     let disk_wait = merge.pick("disk_wait", (options.disk_wait, settings.disk_wait), DEFAULT_DISK_WAIT, at_once);
     let state_dir = merge.pick("state_dir", (options.state_dir, settings.state_dir), state.folder, path);
     let ffmpeg = merge.pick("ffmpeg", (options.ffmpeg.map(Some), settings.ffmpeg.map(Some)), None, optional);
@@ -162,7 +177,7 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
     let naive =
         merge.pick("no_governor", (given("no_governor", options.no_governor), settings.governor.map(|on| !on)), false, switch);
 
-    Ok(Resolved {
+    let resolved = Resolved {
         paths,
         profile,
         preset,
@@ -188,11 +203,12 @@ pub fn resolve(options: Options, matches: &ArgMatches) -> Result<Resolved, Usage
         governor: !naive,
         origins: merge.origins,
         remark: state.remark,
-    })
+    };
+    Ok((resolved, mistakes))
 }
 
 /// The console's keys with those of the settings.
-fn keymap(settings: &Settings, file: Option<&Path>) -> Result<Keymap, Usage> {
+fn keymap(settings: &Settings, file: Option<&Path>) -> Result<Keymap, Vec<ConfigError>> {
     let file = file.unwrap_or(Path::new("settings.yaml"));
     let change = |setting: &KeySetting| KeyChange {
         action: setting.action.clone(),
@@ -200,13 +216,12 @@ fn keymap(settings: &Settings, file: Option<&Path>) -> Result<Keymap, Usage> {
     };
     let changes: Vec<KeyChange> = settings.keys.iter().map(change).collect();
     Keymap::with(&changes).map_err(|mistakes| {
-        let told: Vec<_> = mistakes
+        mistakes
             .into_iter()
             .filter_map(|KeyMistake { change, key, problem, allowed }| {
                 Some(settings.keys.get(change)?.mistake(file, key, problem, allowed))
             })
-            .collect();
-        Usage(search::lines(&told))
+            .collect()
     })
 }
 

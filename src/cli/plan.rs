@@ -79,5 +79,7 @@ fn inputs(args: &PlanArgs, resolved: &Resolved) -> Result<Vec<(PathBuf, String)>
         }
         return Ok(waiting);
     }
-    Ok(super::run::inputs(&args.paths, resolved)?)
+    let found = super::run::inputs(&args.paths, resolved)?;
+    found.tell_refused("plan");
+    Ok(found.files)
 }

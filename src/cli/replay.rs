@@ -12,12 +12,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::Usage;
 use super::ahead::no_look_ahead;
 use super::args::{PastChoice, ReplayArgs};
 use super::options::Resolved;
 use super::run::{Wish, front};
 use super::session::{Front, has_terminal, line_sinks};
+use super::{Usage, meant};
 use crate::domain::command::ClientId;
 use crate::domain::text::{error_words, path_text};
 use crate::domain::time::Wall;
@@ -45,8 +45,16 @@ pub fn run(args: &ReplayArgs, resolved: &Resolved) -> Result<u8> {
 /// What a file holds.
 fn recorded(file: &Path, run: Option<u64>) -> Result<Recording, Usage> {
     let shown = path_text(file);
-    let wrong = |error: std::io::Error| Usage(format!("cannot read the recording {shown}: {}", error_words(&error)));
+    let wrong = |error: std::io::Error| {
+        let what = || format!("cannot read the recording {shown}: {}", error_words(&error));
+        Usage(meant::past_run(file).unwrap_or_else(what))
+    };
     let recording = Recording::read(BufReader::new(File::open(file).map_err(wrong)?), run).map_err(wrong)?;
+    if let Some(run) = run.filter(|run| !recording.is_of_comparison && *run != 1) {
+        return Err(Usage(format!(
+            "{shown} is the recording of one run, there is no run {run} in it; --run chooses among the runs of `plimsoll compare --json`"
+        )));
+    }
     if recording.events.is_empty() {
         return Err(Usage(match run {
             Some(run) => format!("there is no run {run} in {shown}"),
@@ -87,7 +95,7 @@ fn past(choice: PastChoice, state_dir: &Path) -> Result<(i64, Recording), Usage>
         return Err(Usage(format!("there is no {which} in the state folder {}: {there_are}", path_text(state_dir))));
     };
     let kept = store::past_events(state_dir, run.run).map_err(|error| Usage(error.to_string()))?;
-    let recording = Recording { events: kept.events, unreadable: kept.unreadable };
+    let recording = Recording { events: kept.events, unreadable: kept.unreadable, is_of_comparison: false };
     let mut notes = Vec::new();
     if !kept.has_course {
         notes.push("it is of an earlier plimsoll, which kept nothing of memory between the starts and ends of jobs".to_owned());

@@ -7,7 +7,7 @@ use color_eyre::eyre::Result;
 use super::compare::aside::Aside;
 use super::options::Resolved;
 use super::session::{Front, Session, has_terminal};
-use super::{Usage, descriptors};
+use super::{Usage, descriptors, meant};
 use crate::config::settings::{ColorChoice, ThemeChoice};
 use crate::config::{queue, search};
 use crate::domain::command::Command;
@@ -205,24 +205,46 @@ pub fn has_utf8_locale() -> bool {
     })
 }
 
-/// The files that a run would queue for these paths, in its order, each with the name of its preset.
-pub(super) fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<(PathBuf, String)>, Usage> {
+/// What lies under the paths of a queue.
+pub(super) struct Inputs {
+    /// The files that a run would queue, in its order, each with the name of its preset.
+    pub files: Vec<(PathBuf, String)>,
+    /// What cannot be taken, such as a folder that may not be read, with the reason.
+    pub refused: Vec<(PathBuf, String)>,
+}
+
+/// So many of what cannot be taken are told one by one.
+const REFUSED_TOLD: usize = 20;
+
+impl Inputs {
+    /// Tells what cannot be taken, on behalf of this command.
+    pub fn tell_refused(&self, command: &str) {
+        for (path, why) in self.refused.iter().take(REFUSED_TOLD) {
+            super::tell(&format!("{command}: {}: {why}; left out\n", path_text(path)));
+        }
+        if let more @ 1.. = self.refused.len().saturating_sub(REFUSED_TOLD) {
+            super::tell(&format!("{command}: and {more} more that cannot be taken\n"));
+        }
+    }
+}
+
+/// What a run would find under these paths.
+pub(super) fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<Inputs, Usage> {
     let (default, presets) = resolved.load_presets()?;
-    let mut files = Vec::new();
+    let (mut files, mut refused) = (Vec::new(), Vec::new());
     for command in commands(paths, resolved)? {
         let Command::Enqueue { paths, preset } = command else { continue };
         let name = preset.unwrap_or_else(|| default.clone());
         let Some(preset) = presets.get(&name) else { continue };
-        // What cannot be taken is told by the run.
         let request = scan::Request { paths: &paths, preset, out: &resolved.out, record: &|_| None };
         let mut seen = std::collections::BTreeSet::new();
-        scan::find(&request, &mut |path, found| {
-            if found.is_ok() && seen.insert(scan::input_key(path)) {
-                files.push((path.to_owned(), name.clone()));
-            }
+        scan::find(&request, &mut |path, found| match found {
+            Ok(_) if seen.insert(scan::input_key(path)) => files.push((path.to_owned(), name.clone())),
+            Ok(_) => {}
+            Err(why) => refused.push((path.to_owned(), why)),
         });
     }
-    Ok(files)
+    Ok(Inputs { files, refused })
 }
 
 /// The commands that queue these paths, in their order. Every path is there, every queue file whole.
@@ -241,17 +263,24 @@ pub(super) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<Com
     for path in paths {
         if is_queue_file(path) {
             for entry in queue::load(path).map_err(|mistakes| Usage(search::lines(&mistakes)))? {
+                let at = format!("{}:{}:{}", path_text(path), entry.at.0, entry.at.1);
                 if let Some(preset) = entry.preset.as_ref().filter(|preset| !presets.contains_key(*preset)) {
                     let known: Vec<&str> = presets.keys().map(String::as_str).collect();
-                    mistakes.push(format!("{}: there is no preset `{preset}`; there are {}", path_text(path), known.join(", ")));
+                    mistakes.push(format!("{at}: there is no preset `{preset}`; there are {}", known.join(", ")));
                 } else if let Err(error) = std::fs::metadata(&entry.input) {
-                    mistakes.push(format!("{}: {}: {}", path_text(path), path_text(&entry.input), words(&error)));
+                    let input = path_text(&entry.input);
+                    mistakes.push(format!("{at}: {input}: {}; correct the path or take the line out", words(&error)));
                 } else {
                     add(entry.preset, &entry.input)?;
                 }
             }
         } else if let Err(error) = std::fs::metadata(path) {
-            mistakes.push(format!("{}: {}; give video files, folders or queue files (*.yaml)", path_text(path), words(&error)));
+            let hint = meant::name(path, &resolved.paths).map_or_else(String::new, |hint| format!("; {hint}"));
+            mistakes.push(format!(
+                "{}: {}; give video files, folders or queue files (*.yaml){hint}",
+                path_text(path),
+                words(&error)
+            ));
         } else {
             add(None, path)?;
         }

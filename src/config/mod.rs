@@ -10,5 +10,5 @@ mod read;
 pub mod save;
 pub mod search;
 pub mod settings;
-mod spell;
+pub(crate) mod spell;
 pub mod yaml;

@@ -1,6 +1,7 @@
 //! A queue file: what to run, one after the other, each with a preset of its own where it names one.
 //!
-//! Does not look whether the inputs are there; that is told for each of them when it is queued.
+//! Three forms are understood: a list below `jobs:` (or `inputs:`), or the list alone. Each item is a path, or a mapping of
+//! `input:` and `preset:`. Does not look whether the inputs are there; whoever does tells it by the line of the item.
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,8 @@ pub struct QueueEntry {
     pub input: PathBuf,
     /// The preset's name; `None` = the run's.
     pub preset: Option<String>,
+    /// Line and column of the input in the file.
+    pub at: (usize, usize),
 }
 
 /// Reads the queue file at `file`, at most [`MAX_QUEUE_FILE`].
@@ -35,32 +38,54 @@ pub fn parse(file: &Path, text: &str) -> Result<Vec<QueueEntry>, Vec<ConfigError
     let document = Document::read(file, text).map_err(|error| vec![error])?;
     let mut reader = Reader::new(&document);
     let folder = file.parent().unwrap_or(Path::new(""));
-    let read = reader.document(&["jobs"]).and_then(|root| entries(&mut reader, &root, folder));
+    let read = match document.root() {
+        // The list alone, without a name.
+        Value::Sequence(items) => Some(entries(&mut reader, "", items, folder)),
+        _ => reader.document(&LISTS).and_then(|root| named_list(&mut reader, &root, folder)),
+    };
     reader.finish(read)
 }
 
-fn entries<'d>(reader: &mut Reader<'d>, root: &Section<'d>, folder: &Path) -> Option<Vec<QueueEntry>> {
-    const FORM: &str = "a list of paths, or of {input: PATH, preset: NAME}";
-    const INPUT: &str = "a path written in full, or relative to the folder of this file";
-    reader.require(root, "jobs", FORM);
-    let Value::Sequence(items) = reader.raw(root, "jobs")? else {
-        reader.wrong("jobs", "is not a list", FORM);
+/// The names that the list may have: both mean the same.
+const LISTS: [&str; 2] = ["jobs", "inputs"];
+const FORM: &str = "a list of paths, or of {input: PATH, preset: NAME}";
+
+/// The items below `jobs:` or `inputs:`.
+fn named_list<'d>(reader: &mut Reader<'d>, root: &Section<'d>, folder: &Path) -> Option<Vec<QueueEntry>> {
+    let list = match LISTS.map(|name| root.has(name)) {
+        [true, true] => {
+            reader.wrong_key("inputs", "means the same as jobs, which is there too", "one list, jobs or inputs");
+            return None;
+        }
+        [false, true] => "inputs",
+        _ => "jobs",
+    };
+    reader.require(root, list, FORM);
+    let Value::Sequence(items) = reader.raw(root, list)? else {
+        reader.wrong(list, "is not a list", FORM);
         return None;
     };
+    Some(entries(reader, list, items, folder))
+}
+
+fn entries<'d>(reader: &mut Reader<'d>, list: &str, items: &'d [Value], folder: &Path) -> Vec<QueueEntry> {
+    const INPUT: &str = "a path written in full, or relative to the folder of this file";
     let input = |text: &str| path(text).map(|path| folder.join(path));
     let mut entries = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        let at = format!("jobs[{index}]");
-        if !item.is_mapping() {
-            entries.extend(reader.parsed_at(&at, item, FORM, input).map(|input| QueueEntry { input, preset: None }));
-            continue;
-        }
-        let Some(entry) = reader.item("jobs", index, item, &["input", "preset"]) else { continue };
-        reader.require(&entry, "input", INPUT);
-        let preset = reader.parsed(&entry, "preset", NAME_RULE, check_name);
-        entries.extend(reader.parsed(&entry, "input", INPUT, input).map(|input| QueueEntry { input, preset }));
+        let mut field = format!("{list}[{index}]");
+        let (input, preset) = if item.is_mapping() {
+            let Some(entry) = reader.item(list, index, item, &["input", "preset"]) else { continue };
+            reader.require(&entry, "input", INPUT);
+            field = entry.path_of("input");
+            let preset = reader.parsed(&entry, "preset", NAME_RULE, check_name);
+            (reader.parsed(&entry, "input", INPUT, input), preset)
+        } else {
+            (reader.parsed_at(&field, item, FORM, input), None)
+        };
+        entries.extend(input.map(|input| QueueEntry { input, preset, at: reader.place(&field).value }));
     }
-    Some(entries)
+    entries
 }
 
 #[cfg(test)]
@@ -70,17 +95,44 @@ mod tests {
     #[test]
     fn paths_are_taken_from_the_folder_of_the_queue_file() {
         let text = "jobs:\n  - a.mp4\n  - /b/c.mp4\n  - { input: sub/d.mp4, preset: proxy-480p }\n  - input: \"line\\nbreak.mp4\"\n  - 2024\n";
-        let entry = |input: &str, preset: Option<&str>| QueueEntry { input: input.into(), preset: preset.map(str::to_owned) };
+        let entry =
+            |input: &str, preset: Option<&str>, at| QueueEntry { input: input.into(), preset: preset.map(str::to_owned), at };
         let expected = [
-            entry("/q/a.mp4", None),
-            entry("/b/c.mp4", None),
-            entry("/q/sub/d.mp4", Some("proxy-480p")),
-            entry("/q/line\nbreak.mp4", None),
-            entry("/q/2024", None),
+            entry("/q/a.mp4", None, (2, 5)),
+            entry("/b/c.mp4", None, (3, 5)),
+            entry("/q/sub/d.mp4", Some("proxy-480p"), (4, 14)),
+            entry("/q/line\nbreak.mp4", None, (5, 12)),
+            entry("/q/2024", None, (6, 5)),
         ];
         assert_eq!(parse(Path::new("/q/night.yaml"), text).expect("valid"), expected);
-        assert_eq!(parse(Path::new("night.yaml"), "jobs: [a.mp4]").expect("valid"), [entry("a.mp4", None)]);
+        assert_eq!(parse(Path::new("night.yaml"), "jobs: [a.mp4]").expect("valid"), [entry("a.mp4", None, (1, 8))]);
         assert_eq!(parse(Path::new("night.yaml"), "jobs: []"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn the_list_may_be_called_inputs_or_stand_alone() {
+        let read = |text: &str| {
+            parse(Path::new("q.yaml"), text).map(|entries| {
+                entries.into_iter().map(|entry| (entry.input.display().to_string(), entry.preset, entry.at.0)).collect::<Vec<_>>()
+            })
+        };
+        let wanted =
+            |first| Ok(vec![("a.mp4".to_owned(), None, first), ("b.mp4".to_owned(), Some("web-720p".to_owned()), first + 1)]);
+        let items = "- a.mp4\n- { input: b.mp4, preset: web-720p }\n";
+        assert_eq!(read(items), wanted(1));
+        assert_eq!(read(&format!("jobs:\n{items}")), wanted(2));
+        assert_eq!(read(&format!("inputs:\n{items}")), wanted(2));
+        assert_eq!(read("- input: b.mp4\n"), Ok(vec![("b.mp4".to_owned(), None, 1)]));
+        let both = read("inputs: [a]\njobs: [b]\n").expect_err("two lists");
+        assert_eq!(
+            super::super::search::lines(&both),
+            "q.yaml:1:1: inputs: means the same as jobs, which is there too; allowed: one list, jobs or inputs"
+        );
+        let odd = read("- a\n- { inptu: b }\n").expect_err("a misspelt key");
+        assert_eq!(
+            super::super::search::lines(&odd),
+            "q.yaml:2:5: [1].inptu: unknown key; did you mean `input`?; allowed: input, preset"
+        );
     }
 
     #[test]
@@ -88,7 +140,7 @@ mod tests {
         for (text, message) in [
             (
                 "files: [a]",
-                "1:1: jobs: is missing; allowed: a list of paths, or of {input: PATH, preset: NAME}\nq.yaml:1:1: files: unknown key; allowed: jobs",
+                "1:1: jobs: is missing; allowed: a list of paths, or of {input: PATH, preset: NAME}\nq.yaml:1:1: files: unknown key; allowed: jobs, inputs",
             ),
             ("jobs: a.mp4", "1:7: jobs: is not a list; allowed: a list of paths, or of {input: PATH, preset: NAME}"),
             (

@@ -195,14 +195,17 @@ impl<'d> Reader<'d> {
     }
 
     /// What was read, if nothing was wrong; else every mistake, in the order of the file.
-    pub(super) fn finish<T>(mut self, read: Option<T>) -> Result<T, Vec<ConfigError>> {
+    pub(super) fn finish<T>(self, read: Option<T>) -> Result<T, Vec<ConfigError>> {
         match read {
             Some(read) if self.mistakes.is_empty() => Ok(read),
-            _ => {
-                self.mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
-                Err(self.mistakes)
-            }
+            _ => Err(self.mistakes()),
         }
+    }
+
+    /// Every mistake, in the order of the file.
+    pub(super) fn mistakes(mut self) -> Vec<ConfigError> {
+        self.mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
+        self.mistakes
     }
 
     fn note(&mut self, (line, column): (usize, usize), field: &str, problem: &str, allowed: &str) {

@@ -176,14 +176,14 @@ const KEYS: &[&str] = &[
     "keys",
 ];
 
-/// Reads the settings at `file`; a file that is not there says nothing.
-///
-/// # Errors
-/// It cannot be read, or every mistake in it.
-pub fn load(file: &Path) -> Result<Settings, Vec<ConfigError>> {
+/// Reads the settings at `file`: what is right in it, and every mistake. A file that is not there says nothing.
+pub fn load(file: &Path) -> (Settings, Vec<ConfigError>) {
     match std::fs::symlink_metadata(file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Settings::default()),
-        _ => parse(file, &read_text(file, MAX_FILE).map_err(|error| vec![error])?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (Settings::default(), Vec::new()),
+        _ => match read_text(file, MAX_FILE) {
+            Ok(text) => read(file, &text),
+            Err(error) => (Settings::default(), vec![error]),
+        },
     }
 }
 
@@ -193,15 +193,25 @@ pub fn load(file: &Path) -> Result<Settings, Vec<ConfigError>> {
 /// # Errors
 /// Every mistake of the file, in its order; only the first where it is no YAML or was refused by the guard.
 pub fn parse(file: &Path, text: &str) -> Result<Settings, Vec<ConfigError>> {
-    let document = Document::read(file, text).map_err(|error| vec![error])?;
-    let mut reader = Reader::new(&document);
+    match read(file, text) {
+        (settings, mistakes) if mistakes.is_empty() => Ok(settings),
+        (_, mistakes) => Err(mistakes),
+    }
+}
+
+fn read(file: &Path, text: &str) -> (Settings, Vec<ConfigError>) {
+    let document = match Document::read(file, text) {
+        Ok(document) => document,
+        Err(error) => return (Settings::default(), vec![error]),
+    };
     // Nothing said, as in a file of comments, is nothing wrong.
     if document.root().is_null() {
-        return Ok(Settings::default());
+        return (Settings::default(), Vec::new());
     }
+    let mut reader = Reader::new(&document);
     let folder = file.parent().unwrap_or(Path::new(""));
     let read = reader.document(KEYS).map(|root| settings(&mut reader, &root, folder));
-    reader.finish(read)
+    (read.unwrap_or_default(), reader.mistakes())
 }
 
 fn settings<'d>(reader: &mut Reader<'d>, root: &Section<'d>, folder: &Path) -> Settings {
@@ -324,7 +334,7 @@ mod tests {
         for nothing in ["", "# nothing yet\n", "{}\n"] {
             assert_eq!(parse(Path::new("s.yaml"), nothing), Ok(Settings::default()), "{nothing}");
         }
-        assert_eq!(load(Path::new("/nowhere/at/all.yaml")), Ok(Settings::default()));
+        assert_eq!(load(Path::new("/nowhere/at/all.yaml")), (Settings::default(), Vec::new()));
     }
 
     #[test]

@@ -636,14 +636,17 @@ impl Comparison {
 
     /// No governed job was lost, every run went to its end, and all outputs are the same.
     pub fn is_well(&self) -> bool {
-        let is_well = |run: &RunFigures| run.whole && run.failed + run.out_of_memory + run.unfinished == 0;
-        let governed = || self.columns.iter().filter(|column| column.governor);
-        let is_any_done = self.columns.iter().flat_map(|column| &column.runs).any(|run| run.done > 0);
-        let is_whole = self.columns.iter().all(|column| !column.runs.is_empty() && column.runs.iter().all(|run| run.whole));
-        !self.interrupted
-            && is_any_done
-            && is_whole
-            && governed().flat_map(|column| &column.runs).all(is_well)
+        !self.interrupted && self.columns.iter().all(|column| !column.runs.is_empty()) && self.is_well_so_far()
+    }
+
+    /// As [`Comparison::is_well`], of the runs that were made; false when there is none that did a job.
+    pub fn is_well_so_far(&self) -> bool {
+        let is_well = |run: &RunFigures| run.failed + run.out_of_memory + run.unfinished == 0;
+        let runs = || self.columns.iter().flat_map(|column| &column.runs);
+        let governed = self.columns.iter().filter(|column| column.governor).flat_map(|column| &column.runs);
+        runs().any(|run| run.done > 0)
+            && runs().all(|run| run.whole)
+            && governed.into_iter().all(is_well)
             && self.same_bytes().differing.is_empty()
     }
 }

@@ -210,7 +210,7 @@ pub struct Damage {
 impl Damage {
     /// How much of it, in words: `1.2 s or 30 frames`. A frame is a picture or a block of sound.
     pub fn extent(&self) -> String {
-        let seconds = (self.seconds >= 0.05).then(|| format!("{:.1} s", self.seconds));
+        let seconds = (self.seconds >= 0.05).then(|| super::time::seconds_words(self.seconds));
         let frames = match self.frames {
             0 => None,
             1 => Some("1 frame".to_owned()),

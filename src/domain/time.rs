@@ -184,15 +184,29 @@ pub mod as_seconds_option {
     }
 }
 
-/// A length of time as it is said: `41 s`, `10 min`, `3 min 20 s`, `2 h 5 min`. Parts of a second are left out.
+/// A length of time as it is said: `41 s`, `3 min 20 s`, `18 min`, `2 h 05 min`, `3 d 4 h`. What does not matter beside the
+/// rest is left out: parts of a second, seconds from ten minutes on, minutes from two days on.
 pub fn span_words(span: Duration) -> String {
     let seconds = span.as_secs();
-    let (big, small, words) = match seconds {
-        0..60 => return format!("{seconds} s"),
-        60..3600 => (seconds / 60, seconds % 60, ("min", "s")),
-        _ => (seconds / 3600, seconds / 60 % 60, ("h", "min")),
-    };
-    if small == 0 { format!("{big} {}", words.0) } else { format!("{big} {} {small} {}", words.0, words.1) }
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..600 if !seconds.is_multiple_of(60) => format!("{minutes} min {} s", seconds % 60),
+        60..3600 => format!("{minutes} min"),
+        3600..172_800 if minutes % 60 != 0 => format!("{hours} h {:02} min", minutes % 60),
+        3600..172_800 => format!("{hours} h"),
+        _ if hours % 24 != 0 => format!("{days} d {} h", hours % 24),
+        _ => format!("{days} d"),
+    }
+}
+
+/// As [`span_words`], for measured seconds: below a minute with a tenth, as `3.5 s`. What is no duration counts as zero.
+pub fn seconds_words(seconds: f64) -> String {
+    // What would round to 60.0 is a minute.
+    if seconds < 59.95 {
+        return format!("{:.1} s", seconds.max(0.0));
+    }
+    span_words(Duration::try_from_secs_f64(seconds.round()).unwrap_or_default())
 }
 
 /// `00:41`, `1:02:33`, `12 d`: whole seconds, and days from a hundred hours on.
@@ -227,6 +241,29 @@ mod tests {
     fn other_time_forms_are_refused() {
         for text in ["", "2026-11-22", "2026-13-22T12:03:58.120Z", "2026-11-22 12:03:58.120Z", "2026-11-22T12:03:58.120+1"] {
             assert!(text.parse::<Wall>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_told_as_they_are_said() {
+        for (seconds, told) in [
+            (0, "0 s"),
+            (41, "41 s"),
+            (60, "1 min"),
+            (200, "3 min 20 s"),
+            (600, "10 min"),
+            (1119, "18 min"),
+            (3599, "59 min"),
+            (3600, "1 h"),
+            (7530, "2 h 05 min"),
+            (90_000, "25 h"),
+            (172_800, "2 d"),
+            (273_600, "3 d 4 h"),
+        ] {
+            assert_eq!(span_words(Duration::from_secs(seconds)), told);
+        }
+        for (seconds, told) in [(3.54, "3.5 s"), (59.94, "59.9 s"), (59.97, "1 min"), (7499.0, "2 h 04 min"), (f64::NAN, "0 s")] {
+            assert_eq!(seconds_words(seconds), told);
         }
     }
 

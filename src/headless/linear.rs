@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, Read as _, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -14,6 +15,7 @@ use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::profile::Profile;
 use crate::domain::state::State;
 use crate::domain::text::{file_name_text, path_text, sanitise};
+use crate::domain::time::span_words;
 use crate::domain::units::Bytes;
 use crate::runtime::link::{Link, Update};
 
@@ -271,7 +273,9 @@ fn phase(job: &Job, state: &State) -> String {
         Phase::Running { .. } => {
             let progress = job.progress.unwrap_or_default();
             let done = progress.ratio.map_or_else(String::new, |ratio| format!(", {:.0} percent", ratio * 100.0));
-            let left = progress.eta_seconds.map_or_else(String::new, |seconds| format!(", {seconds} seconds left"));
+            let left = progress
+                .eta_seconds
+                .map_or_else(String::new, |seconds| format!(", {} left", span_words(Duration::from_secs(seconds))));
             format!("running{done}{left}")
         }
         Phase::Stopping { .. } => "being stopped".to_owned(),

@@ -7,13 +7,15 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::domain::event::{Event, EventKind};
-use crate::domain::job::{JobId, LogLevel};
+use crate::domain::job::{JobId, LogLevel, StopReason};
 use crate::domain::state::{State, restored_words};
 use crate::domain::text::{file_name_text, path_text};
-use crate::domain::time::{Mono, Wall};
+use crate::domain::time::{Mono, Wall, seconds_words, span_words};
 
-/// A running job's progress is told at most this often.
+/// A running job's progress is told this often at first, so that a short run shows that it moves,
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+/// and this often once it was told for this long: in the log of a night it must not bury what matters.
+const PROGRESS_LATER: Duration = Duration::from_mins(1);
 
 /// Names of jobs remembered, more than are listed at once; the oldest is forgotten first.
 const NAMES_KEPT: usize = 8192;
@@ -82,7 +84,14 @@ pub struct Lines {
     /// Also what is told in passing: ffmpeg's command lines, its own remarks.
     pub verbose: bool,
     names: BTreeMap<JobId, String>,
-    told: BTreeMap<JobId, Mono>,
+    told: BTreeMap<JobId, Told>,
+}
+
+/// When the progress of a job was told first and last.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    first: Mono,
+    last: Mono,
 }
 
 impl Lines {
@@ -113,13 +122,16 @@ impl Lines {
                 line(LogLevel::Info, Some(self.named(*job)), format!("started: try {attempt}, pid {pid}{expects}"))
             }
             EventKind::JobProgressed { job, ratio, speed, eta_seconds, memory_bytes, .. } => {
-                let told = self.told.entry(*job).or_insert(Mono::START);
-                if event.mono.since(*told) < PROGRESS_EVERY {
+                let now = event.mono;
+                let told = self.told.entry(*job).or_insert(Told { first: now, last: Mono::START });
+                let pause = if now.since(told.first) < PROGRESS_LATER { PROGRESS_EVERY } else { PROGRESS_LATER };
+                if now.since(told.last) < pause {
                     return Vec::new();
                 }
-                *told = event.mono;
+                told.last = now;
                 let share = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{:.0}", ratio * 100.0));
-                let left = eta_seconds.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
+                let left =
+                    eta_seconds.map(|seconds| format!(", {} left", span_words(Duration::from_secs(seconds)))).unwrap_or_default();
                 line(LogLevel::Info, Some(number(*job)), format!("{share} % at {speed:.2}x, {}{left}", memory_bytes.whole()))
             }
             EventKind::JobLogged { job: Some(_), level: LogLevel::Info, .. } if !self.verbose => Vec::new(),
@@ -133,7 +145,8 @@ impl Lines {
             {
                 self.told.remove(job);
                 let output = output.as_ref().map(|path| path_text(path)).unwrap_or_default();
-                let how = format!("{}: {output} in {seconds:.1} s, peak {}", outcome.word(), peak_memory_bytes.whole());
+                let how =
+                    format!("{}: {output} in {}, peak {}", outcome.word(), seconds_words(*seconds), peak_memory_bytes.whole());
                 let mut lines = line(LogLevel::Info, Some(self.named(*job)), how);
                 let damage = damage.as_ref().map(|damage| (LogLevel::Warning, format!("damage: {}", damage.words())));
                 let left_out = (!left_out.is_empty()).then(|| (LogLevel::Info, format!("left out: {}", left_out.join(", "))));
@@ -147,7 +160,14 @@ impl Lines {
                 line(LogLevel::Info, Some(self.named(*job)), format!("let in by {who}"))
             }
             EventKind::JobStopping { job, why } => {
-                line(LogLevel::Info, Some(self.named(*job)), format!("stopping: {why:?}").to_lowercase())
+                let why = match why {
+                    StopReason::Cancel => "it was cancelled",
+                    StopReason::Timeout => "it ran longer than --timeout allows",
+                    StopReason::Stall => "it made no progress for as long as --stall says",
+                    StopReason::Shutdown => "plimsoll ends; it stays in the queue",
+                    StopReason::Memory => "memory ran short; it is tried again",
+                };
+                line(LogLevel::Info, Some(self.named(*job)), format!("is being stopped: {why}"))
             }
             EventKind::JobPaused { job, by_governor } => {
                 let what = if *by_governor { "stopped where it is, for want of memory" } else { "paused" };
@@ -274,6 +294,31 @@ mod tests {
         );
         assert!(told(wanted(0, None)).ends_with("free some space; waits"));
         assert!(told(wanted(0, Some(0))).ends_with("the run ends now"));
+    }
+
+    #[test]
+    fn progress_is_told_every_ten_seconds_at_first_and_every_minute_later_on() {
+        let mut lines = Lines::default();
+        let told: Vec<u64> = (0..1200_u64)
+            .filter(|second| {
+                let progressed = EventKind::JobProgressed {
+                    job: JobId(3),
+                    ratio: Some(0.5),
+                    fps: 25.0,
+                    speed: 1.0,
+                    eta_seconds: Some(7530),
+                    memory_bytes: Bytes::mib(90),
+                    frame: 0,
+                    out_time_ms: 0,
+                    written_bytes: Bytes::ZERO,
+                };
+                let told = lines.of(&Event { mono: Mono::from_millis(second * 1000), ..event(progressed) });
+                assert!(told.iter().all(|line| line.text == "50 % at 1.00x, 90 MB, 2 h 05 min left"), "{told:?}");
+                !told.is_empty()
+            })
+            .collect();
+        assert_eq!(told[..9], [10, 20, 30, 40, 50, 110, 170, 230, 290]);
+        assert_eq!(told.len(), 24);
     }
 
     #[test]

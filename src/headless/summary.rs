@@ -1,6 +1,7 @@
 //! The end of a run in a few lines.
 
 use crate::domain::event::{JobCounts, RunSummary};
+use crate::domain::time::seconds_words;
 
 /// The figures of a run as text: jobs, peak, time over the line, cleanups and what they freed.
 pub fn render(summary: &RunSummary) -> String {
@@ -17,18 +18,18 @@ pub fn render(summary: &RunSummary) -> String {
          \x20 jobs           {counts}\n\
          \x20 peak           {} of {} (with file cache {})\n\
          \x20 budget from    {}\n\
-         \x20 over the line  {:.1} s\n\
+         \x20 over the line  {}\n\
          \x20 cleanups       {}, freed {:.1} MB{futile}\n\
-         \x20 took           {:.1} s{kills}\n",
+         \x20 took           {}{kills}\n",
         summary.profile,
         summary.peak_memory_bytes.whole(),
         summary.budget_bytes.whole(),
         summary.peak_usage_bytes.whole(),
         summary.budget_source,
-        summary.seconds_over_high_water,
+        seconds_words(summary.seconds_over_high_water),
         summary.cleanups,
         summary.freed_bytes.as_mb(),
-        summary.seconds,
+        seconds_words(summary.seconds),
     )
 }
 

@@ -261,13 +261,13 @@ impl RealGroup {
         let own = match find(&Roots::default()) {
             Some(own) if own.version == Version::V1 => own,
             other => {
-                println!("skipped: needs a v1 memory cgroup, found {other:?}");
+                crate::host::skip::skip(crate::host::skip::MEMORY_GROUP, format!("needs a v1 one, found {other:?}"));
                 return None;
             }
         };
         let dir = own.dir.join(format!("plimsoll-test-{tag}-{}", std::process::id()));
         if let Err(error) = std::fs::create_dir(&dir) {
-            println!("skipped: cannot make {}: {error}", dir.display());
+            crate::host::skip::skip(crate::host::skip::MEMORY_GROUP, format!("cannot make {}: {error}", dir.display()));
             return None;
         }
         let name = Path::new("/").join(dir.strip_prefix(&own.mount).expect("is below the mount"));

@@ -53,6 +53,15 @@ impl Check {
         Self { name: name.to_owned(), status, value: value.into(), advice: None }
     }
 
+    /// A file of the operator's that is wrong: `stops` = nothing runs with it, else it is only passed over.
+    pub fn of_file(name: &str, mistake: impl Into<String>, stops: bool) -> Self {
+        if stops {
+            Self::fail(name, mistake, "nothing runs before it is corrected")
+        } else {
+            Self::warn(name, mistake, "it cannot be chosen before it is corrected")
+        }
+    }
+
     fn ok(name: &str, value: impl Into<String>) -> Self {
         Self::new(name, Status::Ok, value)
     }

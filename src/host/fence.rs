@@ -299,6 +299,7 @@ pub(super) unsafe fn put_on(_ruleset: RawFd) -> io::Result<()> {
 #[cfg(target_os = "linux")]
 mod tests {
     use super::*;
+    use crate::host::skip::{LANDLOCK, skip};
 
     /// What a shell behind the fence says to each of these commands.
     fn ask(fences: &Fences, needs: Needs<'_>, command: &str) -> bool {
@@ -309,7 +310,7 @@ mod tests {
     #[test]
     fn a_fenced_child_reads_its_input_writes_its_output_and_nothing_else() {
         if let Err(why) = abi() {
-            return eprintln!("skipped: no Landlock here: {why}");
+            return skip(LANDLOCK, why);
         }
         let dir = tempfile::tempdir().expect("folder");
         let path = |name: &str| dir.path().join(name);
@@ -358,7 +359,7 @@ mod tests {
     #[test]
     fn where_the_program_cannot_live_behind_a_fence_there_is_none_and_it_is_said_why() {
         if let Err(why) = abi() {
-            return eprintln!("skipped: no Landlock here: {why}");
+            return skip(LANDLOCK, why);
         }
         let dir = tempfile::tempdir().expect("folder");
         let program = dir.path().join("odd");

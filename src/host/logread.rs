@@ -111,7 +111,7 @@ impl<'a> Classified<'a> {
         let mut rest = line.trim_end();
         while let Some((tag, after)) = bracketed(rest) {
             if let Some(level) = level(tag) {
-                return Self { level, contexts, message: after, is_quiet: level == LogLevel::Info };
+                return Self::said(level, contexts, after);
             }
             let Some((name, _)) = tag.split_once(" @ 0x") else { break };
             contexts.push(name);
@@ -123,10 +123,17 @@ impl<'a> Classified<'a> {
                 && let (Some(level), Some(message)) = (level(tag), after.strip_prefix(':'))
             {
                 contexts.push(&rest[..encoder.len()]);
-                return Self { level, contexts, message: message.trim_start(), is_quiet: level == LogLevel::Info };
+                return Self::said(level, contexts, message.trim_start());
             }
         }
         Self { level: LogLevel::Info, contexts, message: rest, is_quiet: false }
+    }
+
+    fn said(level: LogLevel, contexts: Vec<&'a str>, message: &'a str) -> Self {
+        if level == LogLevel::Warning && is_no_news(contexts.last().copied().unwrap_or_default(), message) {
+            return Self { level: LogLevel::Info, contexts, message, is_quiet: false };
+        }
+        Self { level, contexts, message, is_quiet: level == LogLevel::Info }
     }
 
     /// The line as people are shown it: without the level, which has a column of its own, and without addresses, which
@@ -137,6 +144,33 @@ impl<'a> Classified<'a> {
         }
         out.push_str(self.message);
     }
+}
+
+/// Warnings that tell nobody anything: they are about the name of the part file, which is not the output's, or about what
+/// plimsoll asks for on purpose. They stay in the job's log and are no warnings. Each with who says it (empty = ffmpeg
+/// itself) and how it begins; errors are never among them.
+const NO_NEWS: [(&str, &str); 9] = [
+    // The part ends in .part and is renamed afterwards; the format is given by -f.
+    ("ipod", "Warning, extension is not .m4a nor .m4v"),
+    ("image2", "The specified filename "),
+    ("image2", "Use a pattern such as "),
+    // A JPEG takes the pixel formats of the full range, which later versions call by another name. The range is set.
+    ("swscaler", "deprecated pixel format used, make sure you did set range correctly"),
+    // One or two channels can only be these.
+    ("", "Guessed Channel Layout for Input Stream "),
+    // Pictures keep their moment to the millisecond, which needs a fine clock in the file.
+    ("mov", "WARNING codec timebase is very high."),
+    // The preset leaves it to the encoder, which says what it takes.
+    ("libvpx-vp9", "Neither bitrate nor constrained quality specified, using default CRF of "),
+    ("libopus", "No bit rate set. Defaulting to "),
+    ("x265", "Source height < 720p; disabling lookahead-slices"),
+];
+
+fn is_no_news(context: &str, message: &str) -> bool {
+    // More channels than two have several layouts; that one of them was guessed is worth a warning.
+    let is_guess =
+        message.starts_with("Guessed Channel Layout") && ![" : mono", " : stereo"].iter().any(|end| message.ends_with(end));
+    !is_guess && NO_NEWS.iter().any(|(by, beginning)| *by == context && message.starts_with(beginning))
 }
 
 fn bracketed(text: &str) -> Option<(&str, &str)> {
@@ -217,6 +251,29 @@ mod tests {
             let mut text = String::new();
             classified.shown(&mut text);
             assert_eq!((classified.level, text.as_str()), (level, shown), "{line}");
+        }
+    }
+
+    #[test]
+    fn warnings_about_the_parts_name_and_what_was_asked_for_are_none() {
+        let level = |line: &str| Classified::of(line).level;
+        for line in [
+            "[ipod @ 0x1] [warning] Warning, extension is not .m4a nor .m4v Quicktime/Ipod might not play the file",
+            "[image2 @ 0x1] [warning] The specified filename '3.part' does not contain an image sequence pattern or a pattern is invalid.",
+            "[swscaler @ 0x1] [swscaler @ 0x2] [warning] deprecated pixel format used, make sure you did set range correctly",
+            "[warning] Guessed Channel Layout for Input Stream #0.0 : mono",
+            "x265 [warning]: Source height < 720p; disabling lookahead-slices",
+        ] {
+            assert_eq!((level(line), Classified::of(line).is_quiet), (LogLevel::Info, false), "{line}");
+        }
+        for line in [
+            // Somebody else's, an error, a guess that may be wrong, and one that is not known.
+            ("[h264 @ 0x1] [warning] Warning, extension is not .m4a nor .m4v", LogLevel::Warning),
+            ("[image2 @ 0x1] [error] The specified filename '3.part' does not exist", LogLevel::Error),
+            ("[warning] Guessed Channel Layout for Input Stream #0.0 : 5.1", LogLevel::Warning),
+            ("[ipod @ 0x1] [warning] Starting new cluster", LogLevel::Warning),
+        ] {
+            assert_eq!(level(line.0), line.1, "{}", line.0);
         }
     }
 

@@ -63,6 +63,9 @@ mod child;
 #[cfg(test)]
 mod fixtures;
 mod peak;
+#[cfg(test)]
+#[path = "../../tests/support/skip.rs"]
+mod skip;
 mod slots;
 mod wake;
 mod watch;

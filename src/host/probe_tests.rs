@@ -215,7 +215,8 @@ fn what_is_no_regular_file_is_rejected_at_once() {
         assert_eq!(rejected.reason, RejectReason::NotAFile);
         assert!(rejected.detail.starts_with(&format!("not a regular file, but {what}; ")), "{}", rejected.detail);
     }
-    assert!(started.elapsed() < Duration::from_secs(2));
+    // A read of a FIFO that nobody writes to would never end, one of /dev/zero would take all memory.
+    assert!(started.elapsed() < Duration::from_mins(1));
 }
 
 #[test]
@@ -265,7 +266,8 @@ fn a_probe_that_hangs_is_ended_with_everything_it_started() {
     let prober = stand_in(dir.path(), &format!("exec 9>'{}'; echo started >&9; sleep 100 & sleep 100", fifo.display()));
     let started = Instant::now();
     let rejected = prober.read(&path).expect_err("rejected");
-    assert!(started.elapsed() < Duration::from_secs(5));
+    // The stand-in would take 100 s.
+    assert!(started.elapsed() < Duration::from_mins(1));
     let mut said = Vec::new();
     while let Err(error) = alive.read_to_end(&mut said) {
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
@@ -326,7 +328,7 @@ fn a_probe_runs_with_the_protections_of_a_job_and_narrower_ones() {
         assert_eq!(value("NoNewPrivs"), "NoNewPrivs: 1");
         assert!(!text.contains("reads a secret"), "{text}");
     } else {
-        eprintln!("skipped in part: no Landlock here");
+        crate::host::skip::skip(crate::host::skip::LANDLOCK, "what a fence forbids is left out");
     }
 }
 

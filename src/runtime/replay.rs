@@ -32,6 +32,8 @@ pub struct Recording {
     pub events: Vec<Event>,
     /// Lines that are none: of a later version, or damaged.
     pub unreadable: usize,
+    /// Its lines say which run of a comparison they are of.
+    pub is_of_comparison: bool,
 }
 
 impl Recording {
@@ -56,6 +58,7 @@ impl Recording {
             };
             let tag = value.get("run").cloned();
             if let Some(tag) = &tag {
+                recording.is_of_comparison = true;
                 let number = tag["number"].as_u64().unwrap_or(1);
                 if number != *wanted.get_or_insert(number) {
                     continue;

@@ -314,11 +314,15 @@ pub const TABLE: &[Binding] = table! {
     Profiles [named(KeyCode::Enter)] Enter "" Hidden "switch" "switch now"
     Profiles [named(KeyCode::Down), ch('j')] Down "" Hidden "down" "next"
     Profiles [named(KeyCode::Up), ch('k')] Up "" Hidden "up" ""
+    Profiles [ch('g'), named(KeyCode::Home)] First "" Hidden "first" ""
+    Profiles [ch('G'), named(KeyCode::End)] Last "" Hidden "last" ""
     Profiles [named(KeyCode::Esc), ch('q'), ch('p'), ctrl('c')] Back "" Hidden "close" "close"
 
     Warnings [named(KeyCode::Enter)] Enter "" Hidden "choose a profile" "choose a profile"
     Warnings [named(KeyCode::Down), ch('j')] Down "" Hidden "down" "next"
     Warnings [named(KeyCode::Up), ch('k')] Up "" Hidden "up" ""
+    Warnings [ch('g'), named(KeyCode::Home)] First "" Hidden "first" ""
+    Warnings [ch('G'), named(KeyCode::End)] Last "" Hidden "last" ""
     Warnings [named(KeyCode::Esc), ch('q'), ch('W'), ctrl('c')] Back "" Hidden "close" "close"
 
     WhatIf [named(KeyCode::Enter)] Enter "" Hidden "switch to it" "apply"
@@ -329,6 +333,8 @@ pub const TABLE: &[Binding] = table! {
     WhatIf [named(KeyCode::Up), ch('k')] Up "" Hidden "up" ""
     WhatIf [named(KeyCode::PageDown), ctrl('d')] HalfDown "" Hidden "scroll" ""
     WhatIf [named(KeyCode::PageUp), ctrl('u')] HalfUp "" Hidden "scroll" ""
+    WhatIf [ch('g'), named(KeyCode::Home)] First "" Hidden "first" ""
+    WhatIf [ch('G'), named(KeyCode::End)] Last "" Hidden "last" ""
     WhatIf [named(KeyCode::Esc), ch('q'), ch('w'), ctrl('c')] Back "" Hidden "close" "close"
 
     Palette [named(KeyCode::Enter)] Enter "" Hidden "do it" "do it"

@@ -154,6 +154,8 @@ impl App {
             Act::Up => self.move_in_what_if(-1),
             Act::HalfDown => self.move_in_what_if(page),
             Act::HalfUp => self.move_in_what_if(-page),
+            Act::First => self.move_in_what_if(i64::MIN),
+            Act::Last => self.move_in_what_if(i64::MAX),
             Act::Explain => (self.what_if.explains, self.what_if.scroll) = (!self.what_if.explains, 0),
             Act::Again => return self.look_ahead(),
             Act::Enter => return self.apply_way(),

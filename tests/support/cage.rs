@@ -10,6 +10,9 @@ use plimsoll::domain::units::Bytes;
 use plimsoll::host::cgroup::{self, Roots, Version};
 use plimsoll::host::resident;
 
+#[path = "skip.rs"]
+pub mod skip;
+
 /// The box. Whatever lives in it is killed when it is dropped.
 pub struct Cage {
     version: Version,
@@ -20,10 +23,10 @@ pub struct Cage {
 }
 
 impl Cage {
-    /// A box of this size; `None`, with the reason printed, where none can be made.
+    /// A box of this size; `None`, with the reason noted, where none can be made.
     pub fn of(tag: &str, limit: Bytes) -> Option<Self> {
         let skipped = |why: String| {
-            println!("skipped, nothing proved: {why}");
+            skip::skip(skip::MEMORY_GROUP, why);
             None
         };
         let Some(own) = cgroup::find(&Roots::default()) else { return skipped("there is no memory cgroup".to_owned()) };

@@ -4,6 +4,8 @@
 
 pub mod clips;
 pub mod kernel;
+pub mod pace;
+pub mod skip;
 pub mod stream;
 
 use std::ffi::{OsStr, OsString};

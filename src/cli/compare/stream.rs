@@ -11,14 +11,14 @@ use crate::runtime::clock::Clock;
 pub struct Stream {
     seq: u64,
     clock: Clock,
-    /// Somebody reads.
-    open: bool,
+    /// Why nothing is written any more.
+    lost: Option<std::io::Error>,
 }
 
 impl Stream {
     /// A stream on stdout.
     pub const fn new(clock: Clock) -> Self {
-        Self { seq: 0, clock, open: true }
+        Self { seq: 0, clock, lost: None }
     }
 
     /// Passes a line of a run on. `seq` goes on rising over all runs; the run's own number stands beside its tag.
@@ -40,8 +40,16 @@ impl Stream {
         self.write(&format!("{{\"seq\":{},\"at\":\"{at}\",\"event\":\"{event}\",{rest}", self.seq));
     }
 
+    /// Why not all of it could be written; a reader that went away is a reason too, since the result stands in the last line.
+    pub const fn lost(&self) -> Option<&std::io::Error> {
+        self.lost.as_ref()
+    }
+
     fn write(&mut self, text: &str) {
-        // A reader that has gone (`| head`) has read enough; the report is made all the same.
-        self.open = self.open && writeln!(std::io::stdout().lock(), "{text}").is_ok();
+        // The runs and the report are made all the same.
+        if self.lost.is_none() {
+            let mut out = std::io::stdout().lock();
+            self.lost = writeln!(out, "{text}").and_then(|()| out.flush()).err();
+        }
     }
 }

@@ -4,6 +4,7 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged};
 use plotters::prelude::*;
 
 use crate::domain::comparison::Comparison;
+use crate::domain::time::seconds_words;
 use crate::domain::units::{Bytes, MIB};
 
 /// Size of the picture in pixels.
@@ -45,7 +46,9 @@ impl Ranged for FromZero {
 
 impl plotters::coord::ranged1d::ValueFormatter<f64> for FromZero {
     fn format(value: &f64) -> String {
-        if value.fract().abs() < 1e-6 { format!("{value:.0}") } else { format!("{value:.1}") }
+        // As many places as the step has, at most three: 0.25 is not 0.2.
+        let text = format!("{value:.3}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
     }
 }
 
@@ -89,7 +92,7 @@ fn draw(comparison: &Comparison, text: &mut String) -> Result<(), Box<dyn std::e
     for ((column, run), color) in runs.iter().zip(COLORS.into_iter().cycle()) {
         // The naive baseline is drawn thin, so that it is told from the governed one without colours too.
         let style = ShapeStyle { color: color.to_rgba(), filled: false, stroke_width: if column.governor { 2 } else { 1 } };
-        let name = format!("{} {}: {}, {:.1} s", column.name(), column.short, run.peak_memory_bytes.whole(), run.seconds);
+        let name = format!("{} {}: {}, {}", column.name(), column.short, run.peak_memory_bytes.whole(), seconds_words(run.seconds));
         chart
             .draw_series(LineSeries::new(run.curve.iter().map(|point| (point.seconds, mb(point.hard_bytes))), style))?
             .label(name)

@@ -145,8 +145,7 @@ mod tests {
     fn a_real_group_that_lets_children_in_is_fine_and_is_left_as_it_was() {
         let v1 = Path::new("/sys/fs/cgroup/memory");
         if rustix::fs::access(v1, Access::WRITE_OK).is_err() {
-            eprintln!("no writable cgroup v1 here: nothing tried");
-            return;
+            return crate::host::skip::skip(crate::host::skip::MEMORY_GROUP, "no v1 group can be written");
         }
         let found = cgroup(Some(&group(1, v1)));
         assert_eq!((found[0].status, found[0].value.as_str()), (Status::Ok, "v1, /sys/fs/cgroup/memory"), "{found:?}");

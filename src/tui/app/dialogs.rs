@@ -42,6 +42,8 @@ impl App {
         match act {
             Act::Down => self.modes.push(Mode::Warnings((row + 1).min(last))),
             Act::Up => self.modes.push(Mode::Warnings(row.saturating_sub(1))),
+            Act::First => self.modes.push(Mode::Warnings(0)),
+            Act::Last => self.modes.push(Mode::Warnings(last)),
             Act::Enter if !self.shown().warnings.is_empty() => self.open_picker(self.advised(row)),
             _ => {}
         }
@@ -113,6 +115,8 @@ impl App {
         match act {
             Act::Down => picker.row = (picker.row + 1).min(last),
             Act::Up => picker.row = picker.row.saturating_sub(1),
+            Act::First => picker.row = 0,
+            Act::Last => picker.row = last,
             Act::Enter => {
                 let row = picker.row;
                 self.modes.pop();

@@ -291,3 +291,23 @@ fn a_paste_on_the_dashboard_offers_paths_to_be_added_and_anything_else_does_noth
     app.update(Action::Paste("y\n".to_owned()));
     assert!(matches!(app.mode(), Some(Mode::Ask(_))), "no question is answered by a paste");
 }
+
+#[test]
+fn the_first_and_last_key_work_in_popups_too() {
+    let mut app = screen("profiles", ColorMode::True, false);
+    let chosen = |app: &App| match app.mode() {
+        Some(Mode::Profiles(picker)) => picker.row,
+        _ => panic!("the picker is open"),
+    };
+    press(&mut app, "G");
+    assert_eq!(chosen(&app), app.profiles().len() - 1);
+    press(&mut app, "g");
+    assert_eq!(chosen(&app), 0);
+    let mut app = screen("what_if", ColorMode::True, false);
+    press(&mut app, "G");
+    let last = app.what_if().row;
+    press(&mut app, "j");
+    assert!(last > 1 && app.what_if().row == last, "{last}");
+    press(&mut app, "g");
+    assert_eq!(app.what_if().row, 0);
+}

@@ -51,11 +51,13 @@ pub fn draw(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {
         return;
     }
     // The chosen row stays in sight however many profiles there are.
-    let below = 4;
-    let room = (usize::from(inner.height.saturating_sub(1 + below)) / 2).max(1);
+    // Without room for the guide's words there is none for what was measured: a row each, and more of them.
+    let is_narrow = columns.words == 0;
+    let (below, high) = if is_narrow { (3, 1) } else { (4, 2) };
+    let room = (usize::from(inner.height.saturating_sub(1 + below)) / usize::from(high)).max(1);
     let first = (picker.row + 1).saturating_sub(room);
     for (at, profile) in profiles.iter().enumerate().skip(first).take(room) {
-        let row = (at - first) as u16 * 2 + 1;
+        let row = (at - first) as u16 * high + 1;
         let switch = picker.switches.get(at).copied().unwrap_or_default();
         let chosen = at == picker.row;
         draw_guide(
@@ -64,19 +66,16 @@ pub fn draw(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {
             Rect { y: inner.y + row, height: inner.height.saturating_sub(row), ..inner },
             buf,
         );
-        draw_measured(
-            app,
-            profile,
-            &columns,
-            Rect { y: inner.y + row + 1, height: inner.height.saturating_sub(row + 1), ..inner },
-            buf,
-        );
+        if !is_narrow {
+            let below = Rect { y: inner.y + row + 1, height: inner.height.saturating_sub(row + 1), ..inner };
+            draw_measured(app, profile, &columns, below, buf);
+        }
         if chosen && row < inner.height {
-            let height = 2.min(inner.height - row);
+            let height = high.min(inner.height - row);
             buf.set_style(Rect { y: inner.y + row, height, ..inner }, theme.selection());
         }
     }
-    let after = profiles.len().min(room) as u16 * 2 + 2;
+    let after = profiles.len().min(room) as u16 * high + 2;
     let rest = Rect { y: inner.y + after, height: inner.height.saturating_sub(after), ..inner };
     if let (Some(profile), Some(switch)) = (profiles.get(picker.row), picker.switches.get(picker.row)) {
         let role = if switch.in_force { Role::Good } else { Role::Strong };
@@ -84,6 +83,9 @@ pub fn draw(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {
         for (at, words) in lines.iter().take(2).enumerate() {
             let mut line = Line::new(buf, rest, at as u16);
             line.field(if at == 0 { "now" } else { "" }, 6, dim, theme.symbols).put(words, theme.style(role));
+        }
+        if is_narrow {
+            return;
         }
         let guide = fit("words: the guide's; below them: measured here", usize::from(rest.width.saturating_sub(6)), theme.symbols);
         let row = lines.len().clamp(1, 2) as u16;

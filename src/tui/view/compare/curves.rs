@@ -106,10 +106,10 @@ impl Chart<'_> {
         Line::new(buf, area, rows).gap(labels).put(theme.symbols.corner, frame).put(across, frame);
         let mut line = Line::new(buf, area, rows + 1);
         line.gap(labels).put("0 s", dim);
-        let middle = spoken(duration(scale.seconds / 2.0));
+        let middle = tick(scale.seconds / 2.0, scale.seconds);
         let at = (plot.width / 2).saturating_sub(middle.width() as u16 / 2 + 2);
         line.gap(at).put(&middle, dim);
-        line.at_end(&spoken(duration(scale.seconds)), dim);
+        line.at_end(&tick(scale.seconds, scale.seconds), dim);
     }
 
     /// Four by two dots to a cell, the load line as dashes behind the curves.
@@ -211,6 +211,11 @@ impl Chart<'_> {
     }
 }
 
+/// A time on the axis. On an axis of a few seconds whole ones would be wrong, or the same twice.
+fn tick(seconds: f64, whole: f64) -> String {
+    if whole < 10.0 { format!("{seconds:.1} s") } else { spoken(duration(seconds)) }
+}
+
 fn row_of(bytes: Bytes, scale: &Scale, rows: u16) -> u16 {
     ((1.0 - bytes.share_of(scale.bytes).min(1.0)) * f64::from(rows.saturating_sub(1))).round() as u16
 }
@@ -248,6 +253,13 @@ mod tests {
         let sampled = sampled(&points(&[(0.0, 10), (1.0, 30), (1.2, 20), (6.0, 5)]), 10.0, 5);
         let mb: Vec<Option<u64>> = sampled.iter().map(|value| value.map(|bytes| bytes.0 >> 20)).collect();
         assert_eq!(mb, [Some(30), Some(30), Some(30), Some(5), None]);
+    }
+
+    #[test]
+    fn times_of_a_short_axis_are_told_with_tenths() {
+        assert_eq!([0.75, 1.5].map(|at| tick(at, 1.5)), ["0.8 s", "1.5 s"]);
+        assert_eq!([0.5, 1.0].map(|at| tick(at, 1.0)), ["0.5 s", "1.0 s"]);
+        assert!(!tick(30.0, 60.0).contains('.'));
     }
 
     #[test]
