@@ -113,7 +113,7 @@ pub fn foresee(sight: &Foresight<'_>, go_on: &dyn Fn(usize, usize) -> bool) -> O
 }
 
 /// The profile in force first, then the others, then variations of the first: as many slots as processors and one more,
-/// large jobs one at a time, other threads, and boxes of half and of twice the memory. No way stands there twice.
+/// large jobs one at a time, other threads, and half and twice the budget. No way stands there twice.
 fn candidates(sight: &Foresight<'_>) -> Vec<Candidate> {
     let Foresight { now, profiles, budget, cores, .. } = *sight;
     let mut list =
@@ -147,8 +147,13 @@ fn candidates(sight: &Foresight<'_>) -> Vec<Candidate> {
         list.push(Candidate { change: Change::Threads(threads), name, profile, budget: budget.now });
     }
     for budget in [budget.now.scale(0.5), budget.now.scale(2.0)] {
-        let name = format!("{}, {budget} box", now.name);
-        list.push(Candidate { change: Change::Box, name, profile: now.clone(), budget });
+        let name = format!("{}, budget {budget}", now.name);
+        let mut profile = now.clone();
+        // A larger plan comes with marks of its own: in bytes they only ever scale down by themselves.
+        if now.memory.budget.is_some_and(|own| own < budget) {
+            profile.memory = now.memory.for_budget(budget);
+        }
+        list.push(Candidate { change: Change::Budget, name, profile, budget });
     }
     list
 }

@@ -79,6 +79,7 @@ pub fn session(
     if let Front::Console(options) = &mut front {
         options.lookup.compare = Some(aside.clone().maker(resolved.clone(), preset.clone()));
     }
+    let profile_budget = profile.memory.budget;
     let engine = EngineConfig {
         profiles,
         profile,
@@ -102,7 +103,8 @@ pub fn session(
         presets,
         ffmpeg,
         load_jobs,
-        budget: resolved.budget,
+        budget: resolved.asked_budget(),
+        profile_budget,
         restore: true,
         guests: Vec::new(),
     };

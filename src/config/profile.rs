@@ -13,7 +13,7 @@ use super::yaml::{ConfigError, Document, quoted};
 use crate::domain::profile::check::{
     MAX_SLOTS, MAX_TITLE, MAX_VARIABLES, MAX_WORD, NAME_RULE, SIDES, is_variable, value_problem, variable_danger,
 };
-use crate::domain::profile::{GuideWords, LargeRule, Mark, MemoryMarks, Picture, Profile, REFERENCE_BUDGET, Slots};
+use crate::domain::profile::{GuideWords, LargeRule, Mark, MemoryMarks, Picture, Profile, Slots};
 use crate::domain::units::{Bytes, GIB, KIB, MIB};
 
 /// Keys of a profile.
@@ -191,11 +191,10 @@ fn low_of(high: Mark) -> Mark {
 
 /// Checks the marks against each other and against the budget, where one is named.
 fn compare<'d>(reader: &mut Reader<'d>, section: &Section<'d>, marks: &MemoryMarks) {
-    let basis = marks.budget.unwrap_or(REFERENCE_BUDGET);
+    let basis = marks.meant_for();
     let (high, low) = (marks.high_water, marks.low_water);
-    // Up to 2 GB both kinds of mark shrink alike, so two budgets tell for all of them: 2 GB and the one that is named.
-    let above = [REFERENCE_BUDGET.min(basis), basis].into_iter().any(|budget| low.under(budget) > high.under(budget));
-    if above {
+    // Below the budget that they are meant for both kinds of mark shrink alike, so that one tells for all.
+    if low.under(basis, basis) > high.under(basis, basis) {
         let problem = format!("{} is above high_water ({})", mark_yaml(low), mark_yaml(high));
         reader.wrong("memory.low_water", &problem, &format!("at most high_water, {}", mark_yaml(high)));
     } else if marks.budget.is_none() && matches!((low, high), (Mark::Share(_), Mark::Bytes(_))) {
@@ -203,7 +202,7 @@ fn compare<'d>(reader: &mut Reader<'d>, section: &Section<'d>, marks: &MemoryMar
         reader.wrong("memory.low_water", &problem, "a size, as high_water is one; or high_water as a share too; or a budget in GB");
     }
     let is_given = |key: &str| section.has(key);
-    if marks.reserve >= high.under(basis) && marks.budget.is_none_or(|budget| marks.reserve < budget) {
+    if marks.reserve >= high.under(basis, basis) && marks.budget.is_none_or(|budget| marks.reserve < budget) {
         let problem =
             format!("leaves nothing below the line: reserve is {} and high_water {}", size_yaml(marks.reserve), mark_yaml(high));
         let (key, allowed) =
@@ -211,10 +210,10 @@ fn compare<'d>(reader: &mut Reader<'d>, section: &Section<'d>, marks: &MemoryMar
         reader.wrong(&section.path_of(key), &problem, allowed);
     }
     let Some(budget) = marks.budget else { return };
-    let (key, size) = if section.has("high_water") { ("high_water", high.under(budget)) } else { ("budget", high.under(budget)) };
+    let (key, size) = (if section.has("high_water") { "high_water" } else { "budget" }, high.under(budget, budget));
     if size > budget {
         let problem = format!("{} is above budget ({})", mark_yaml(high), size_yaml(budget));
-        reader.wrong(&section.path_of(key), &problem, &format!("at most the budget, {}", size_yaml(budget.max(REFERENCE_BUDGET))));
+        reader.wrong(&section.path_of(key), &problem, &format!("at most the budget, {}", size_yaml(budget)));
     }
     if marks.reserve >= budget {
         let problem = format!("leaves nothing: reserve is {} and budget {}", size_yaml(marks.reserve), size_yaml(budget));
@@ -675,7 +674,8 @@ mod tests {
                 }
             })
             .prop_filter("the reserve leaves room", |profile| {
-                profile.memory.reserve < profile.memory.high_water.under(REFERENCE_BUDGET)
+                profile.memory.reserve
+                    < profile.memory.high_water.under(crate::domain::profile::REFERENCE_BUDGET, profile.memory.meant_for())
             })
     }
 

@@ -12,7 +12,7 @@ pub fn text(plan: &Plan) -> String {
     let _ = writeln!(out, "plimsoll plan: {} jobs, {}; {} finished jobs to learn from", plan.jobs, plan.bytes, plan.learned_from);
     let _ = writeln!(
         out,
-        "budget {} from {}, {} processors, {} runs of each way in virtual time, seed {}\n",
+        "budget {}: {}; {} processors, {} runs of each way in virtual time, seed {}\n",
         plan.budget, plan.budget_source, plan.cores, plan.runs, plan.seed
     );
     let label = |way: &Forecast| format!("{} {}", way.name, way.short);
@@ -43,7 +43,9 @@ pub fn text(plan: &Plan) -> String {
     if plan.skipped > 0 {
         let _ = writeln!(out, "        {} files would be rejected for what they are, whatever the profile", plan.skipped);
     }
-    out.push_str("why     the same engine in virtual time over the courses of finished jobs; nobody else uses the box in it\n");
+    out.push_str(
+        "why     the same engine in virtual time over the courses of finished jobs; nobody else uses memory or processors in it\n",
+    );
     out
 }
 

@@ -16,7 +16,7 @@ pub fn render(summary: &RunSummary) -> String {
          \x20 profile        {}{slots}\n\
          \x20 jobs           {counts}\n\
          \x20 peak           {} of {} (with file cache {})\n\
-         \x20 budget from    {}\n\
+         \x20 budget         {}: {}\n\
          \x20 over the line  {:.1} s\n\
          \x20 cleanups       {}, freed {:.1} MB{futile}\n\
          \x20 took           {:.1} s{kills}\n",
@@ -24,6 +24,7 @@ pub fn render(summary: &RunSummary) -> String {
         summary.peak_memory_bytes.whole(),
         summary.budget_bytes.whole(),
         summary.peak_usage_bytes.whole(),
+        summary.budget_bytes,
         summary.budget_source,
         summary.seconds_over_high_water,
         summary.cleanups,

@@ -1,7 +1,7 @@
 //! What switching to a profile would do now, from what is known of the queue.
 
 use crate::domain::job::{Phase, RejectReason};
-use crate::domain::memory::{BudgetSource, Lines};
+use crate::domain::memory::Lines;
 use crate::domain::profile::{Profile, Slots};
 use crate::domain::state::State;
 
@@ -37,9 +37,8 @@ impl Switch {
         let let_in = state.index.rejected.iter().filter_map(|id| state.jobs.get(id)).filter(|job| {
             matches!(&job.phase, Phase::Rejected(why) if why.reason == RejectReason::TooLarge) && job.size <= profile.max_file_size
         });
-        let by_operator = state.budget_source == BudgetSource::Operator.to_string();
         let budget = match profile.memory.budget {
-            _ if by_operator => state.lines.budget,
+            _ if state.budget_by_operator => state.lines.budget,
             Some(bytes) => bytes.min(state.available),
             None => state.available,
         };

@@ -90,7 +90,7 @@ impl Comparison {
         remarks
     }
 
-    /// `2 processors, budget 840 MB from --budget, line at 630 MB`.
+    /// `2 processors, line at 630 MB, budget 840 MB: --budget`.
     pub fn place(&self) -> String {
         let cores = self.cores;
         let run = self.columns.iter().flat_map(|column| &column.runs).find(|run| run.budget_bytes.0 > 0);
@@ -98,8 +98,8 @@ impl Comparison {
             // The place of a run's own group says nothing to anybody.
             let is_limit = self.limit_refused.is_none() && self.limit_bytes == Some(run.budget_bytes);
             let source = if is_limit { "--limit" } else { &run.budget_source };
-            format!(", budget {} from {source}, line at {}", run.budget_bytes, run.high_water_bytes.whole())
+            format!(", line at {}, budget {}: {source}", run.high_water_bytes.whole(), run.budget_bytes)
         });
-        format!("{cores} processors{}", budget.unwrap_or_default())
+        format!("{cores} {}{}", if cores == 1 { "processor" } else { "processors" }, budget.unwrap_or_default())
     }
 }

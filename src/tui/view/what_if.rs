@@ -265,7 +265,7 @@ fn crossing(theme: &Theme, way: &Way, full: bool) -> (&'static str, Role, String
         (theme.symbols.over, Role::Warn, words("crossed in", forecast.crosses))
     } else if forecast.crosses > 0.0 {
         (theme.symbols.under, Role::Good, words("crossed in", forecast.crosses))
-    } else if way.change == Change::Box && full {
+    } else if way.change == Change::Budget && full {
         (theme.symbols.under, Role::Good, format!("line at {}", mb(forecast.high_water)))
     } else {
         (theme.symbols.under, Role::Good, if full { "never crossed" } else { "never" }.to_owned())
@@ -377,7 +377,7 @@ fn explained(app: &App, width: u16) -> Vec<Vec<Span>> {
         "Jobs at work count with what is left of them, and hold the memory of their kind.".to_owned(),
         "Jobs rejected for their size count where another limit would let them in.".to_owned(),
         format!("The {} processors are shared, and nobody else uses them or the memory.", plan.cores),
-        format!("The budget is {}, by {}.", plan.budget, plan.budget_source),
+        format!("The budget is {}: {}.", plan.budget, plan.budget_source),
     ] {
         add(&words, 1, text);
     }
