@@ -10,6 +10,7 @@ use crate::domain::plan::{Change, Kind, Plan, Way};
 use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::profile::check::{MAX_SLOTS, is_name};
 use crate::domain::profile::{GuideWords, LargeRule, Picture, Profile, Slots};
+use crate::domain::text::many;
 use crate::domain::units::Bytes;
 use crate::engine::estimate::{RecipeKey, parallelism, pixels, predicted_peak};
 use crate::host::store::Lessons;
@@ -131,7 +132,7 @@ fn candidates(sight: &Foresight<'_>) -> Vec<Candidate> {
             rules(&known.profile) == rules(&profile)
         };
         if !list.iter().any(is_known) {
-            let name = format!("{}, {slots} slots", now.name);
+            let name = format!("{}, {}", now.name, many(slots.into(), "slot"));
             list.push(Candidate { change: Change::Slots, name, profile, budget: budget.now });
         }
     }

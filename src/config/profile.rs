@@ -602,10 +602,8 @@ mod tests {
 
     #[test]
     fn marks_are_held_against_a_budget_that_is_named() {
-        assert!(
-            minimal("memory: { budget: 1GB, high_water: 1.5GB, low_water: 1.3GB }\n").is_ok(),
-            "they are meant for 2 GB and shrink"
-        );
+        let own = minimal("memory: { budget: 1GB, high_water: 700MB, low_water: 600MB }\n").expect("valid").memory;
+        assert_eq!(own.high_water.under(Bytes(GIB), own.meant_for()), Bytes(700 * MIB), "as it is written");
         assert!(minimal("memory: { budget: 2GB, high_water: 1.5GB, low_water: 70% }\n").is_ok());
         for (rest, told) in [
             (
@@ -615,6 +613,10 @@ mod tests {
             (
                 "memory: { budget: 1GB, high_water: 3GB, low_water: 1GB }\n",
                 "x.yaml:4:36: memory.high_water: 3GB is above budget (1GB)",
+            ),
+            (
+                "memory: { budget: 1GB, high_water: 1.5GB, low_water: 1.3GB }\n",
+                "x.yaml:4:36: memory.high_water: 1.5GB is above budget (1GB); allowed: at most the budget, 1GB",
             ),
             (
                 "memory: { budget: 8GB, high_water: 1.5GB, low_water: 70% }\n",

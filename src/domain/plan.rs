@@ -220,7 +220,8 @@ impl Plan {
         let slots = self.best().or(self.now())?.profile.max_concurrent.fixed().unwrap_or(self.cores as u32);
         let fixed = |way: &&Way| way.profile.max_concurrent.fixed();
         let fewer = |way: &&Way| way.change == Change::Profile && fixed(way).is_some_and(|other| other < slots);
-        self.ways.iter().filter(fewer).max_by_key(fixed)
+        // Of several alike the first: shipped profiles stand before copies of them.
+        self.ways.iter().rev().filter(fewer).max_by_key(fixed)
     }
 
     /// Why a way cannot be switched to, and what to do instead; `None` = it can.

@@ -63,13 +63,23 @@ impl Switch {
             parts.push("memory and processors decide how many at once".to_owned());
         }
         if self.draining > 0 {
-            parts.push(format!("{} of {} running drain", self.draining, self.running));
+            parts.push(format!(
+                "{} of {} running {}",
+                self.draining,
+                self.running,
+                if self.draining == 1 { "drains" } else { "drain" }
+            ));
         }
         if self.opened > 0 {
             parts.push(format!("{} more may start", self.opened));
         }
         if self.too_large > 0 {
-            parts.push(format!("{} queued are over {}", self.too_large, profile.max_file_size));
+            parts.push(format!(
+                "{} queued {} over {}",
+                self.too_large,
+                if self.too_large == 1 { "is" } else { "are" },
+                profile.max_file_size
+            ));
         }
         if self.let_in > 0 {
             parts.push(format!("{} rejected would fit", self.let_in));

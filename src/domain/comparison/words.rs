@@ -2,6 +2,7 @@
 //! outputs are the same.
 
 use super::{Comparison, Verdict};
+use crate::domain::text::many;
 
 /// From this load per processor on a machine is not quiet.
 const BUSY: f64 = 0.5;
@@ -12,6 +13,7 @@ impl Verdict {
         match self.agrees {
             Some(true) => "agrees",
             Some(false) => "does not agree",
+            None if self.alike => "nothing to tell apart",
             None => "nothing to compare with",
         }
     }
@@ -25,7 +27,11 @@ impl Comparison {
             return "same bytes under every profile: nothing to compare, no input has two outputs".to_owned();
         }
         if same.differing.is_empty() {
-            return format!("same bytes under every profile: yes, {} outputs of {} inputs", same.outputs, same.inputs);
+            return format!(
+                "same bytes under every profile: yes, {} of {}",
+                many(same.outputs, "output"),
+                many(same.inputs, "input")
+            );
         }
         format!("same bytes under every profile: NO, outputs differ for {}", same.differing.join(", "))
     }
@@ -100,6 +106,6 @@ impl Comparison {
             let source = if is_limit { "--limit" } else { &run.budget_source };
             format!(", line at {}, budget {}: {source}", run.high_water_bytes.whole(), run.budget_bytes)
         });
-        format!("{cores} {}{}", if cores == 1 { "processor" } else { "processors" }, budget.unwrap_or_default())
+        format!("{}{}", many(cores.into(), "processor"), budget.unwrap_or_default())
     }
 }

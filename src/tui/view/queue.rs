@@ -211,8 +211,11 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
         }
         Phase::Finished(finished) => {
             if finished.outcome.is_success() {
-                let damage = finished.damage.as_ref().map_or_else(String::new, Damage::short);
-                line.field(&damage, columns.bar + PERCENT, theme.style(Role::Warn), theme.symbols);
+                let damage = finished.damage.as_ref().map(Damage::short);
+                let role = if damage.is_some() { Role::Warn } else { Role::Dim };
+                let took = (finished.took > Duration::ZERO).then(|| format!("took {}", clock(finished.took)));
+                let words = damage.into_iter().chain(took).collect::<Vec<_>>().join(", ");
+                line.field(&words, columns.bar + PERCENT, theme.style(role), theme.symbols);
                 let played = job.media.as_ref().and_then(|media| media.duration);
                 let speed = played
                     .filter(|_| finished.took > Duration::ZERO)
@@ -222,9 +225,6 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
                 let reason = finished.reason.as_deref().unwrap_or(finished.outcome.word());
                 let style = theme.style(if finished.outcome == Outcome::Cancelled { Role::Dim } else { Role::Bad });
                 line.field(reason, columns.reason(), style, theme.symbols);
-            }
-            if finished.took > Duration::ZERO {
-                line.right(&clock(finished.took), LEFT, theme.style(Role::Dim));
             }
         }
         Phase::Starting | Phase::Rejected(_) => {}
