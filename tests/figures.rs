@@ -3,21 +3,26 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods)] // limits of time are measured with a clock
 
+#[allow(dead_code)] // a part of it is enough here
+#[path = "support/pty.rs"]
+mod pty;
 mod support;
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::cell::RefCell;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use plimsoll::domain::memory::There;
 use plimsoll::domain::units::{Bytes, MIB};
 use plimsoll::host::budget::survey;
 use plimsoll::host::cgroup::Roots;
+use pty::Terminal;
 use serde_json::Value;
 use support::clips::clips;
 use support::kernel::MemoryGroup;
 use support::stream::{mb_of, number};
-use support::{Finished, Live, PATIENCE, World, say};
+use support::{Finished, Live, World, say};
 
 /// A limit that is none.
 const NONE: u64 = 1 << 60;
@@ -147,46 +152,58 @@ fn hold_lines(situation: &Situation, run: &Finished) {
     assert!(run.stderr.contains(&peak), "{peak} is missing in {}", run.stderr);
 }
 
-/// The number on the gauge, as the lines of plain mode tell it, against the kernel's.
+/// The number on the console's gauge against the kernel's, and its peak against the figures on leaving.
 fn hold_gauge(situation: &Situation, group: &MemoryGroup) {
     let world = World::new();
     let input = world.put(&clips().long(), "long.mp4");
-    let mut plain = command(&world, group, &["--plain"], situation);
-    let mut child = plain.arg(&input).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
-    let (mut typed, told) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
-    let mut lines = BufReader::new(told).lines().map(|line| line.expect("UTF-8"));
-    let (deadline, mut checked) = (Instant::now() + PATIENCE, 0);
-    while checked < 3 {
-        assert!(Instant::now() < deadline, "{}: the job holds nothing", situation.name);
-        let before = kernel(situation, group);
-        typed.write_all(b"status\n").expect("typed");
-        let line = lines.find(|line| line.starts_with("memory ")).expect("an answer");
-        let jobs = lines.find(|line| line.starts_with("jobs hold ")).expect("an answer");
-        let after = kernel(situation, group);
-        if megabytes(&jobs, "jobs hold ") > 60 {
-            let counted = megabytes(&line, "memory ") * MIB;
-            // The gauge shows the last sample, and that is a quarter of a second old: only a job that is up to size tells.
-            if before[1].abs_diff(after[1]) < 4 * MIB && before[1] > 150 * MIB {
-                assert!(is_near(counted, before[1], after[1]), "{}: {before:?}, {after:?}: {line}", situation.name);
-                checked += 1;
-            }
-        }
-        let end = format!(" of {},", Bytes(situation.budget).whole());
-        let said = format!("budget {}: {}", Bytes(situation.budget), situation.words);
-        let is_measured = !line.contains(" of 0 B");
-        assert!(!is_measured || line.contains(&end) && line.ends_with(&said), "{line}");
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    let enter = format!("echo $$ > {} && exec \"$@\"", text(&group.file("cgroup.procs")));
+    let (home, out, state, input) = (world.path("home"), text(&world.path("out")), text(&world.path("state")), text(&input));
+    let mut line = vec!["/bin/sh", "-c", &enter, "sh", support::PLIMSOLL, "-o", &out, "--state-dir", &state];
+    line.extend(situation.options.iter().chain([&input.as_str()]));
+    let path = support::tool_path().to_str().expect("UTF-8");
+    let mut terminal = Terminal::start_program(&line, (160, 50), &home, &[("PATH", path)]);
+    let title = format!("{}: {}", Bytes(situation.budget), situation.words);
+    let shown: String = title.chars().take(40).collect();
+    let end = format!(" of {} MB", situation.budget / MIB);
+    let gauge = |screen: &str| -> Option<u64> {
+        let before = screen.split(&end).next().filter(|before| before.len() < screen.len())?;
+        before.rsplit(|sign: char| !sign.is_ascii_digit()).next()?.parse().ok()
+    };
+    // What the jobs hold, in the line below: a file that waits is cache, and nobody else's job.
+    let held = |screen: &str| -> Option<u64> { screen.split("jobs ").find_map(|rest| rest.split(' ').next()?.parse().ok()) };
+    terminal.wait("the budget and the gauge", |screen| screen.contains(&shown) && gauge(screen).is_some());
+    // A screen shows the last sample, which is as old as the pace of samples and what a busy machine adds.
+    let seen: RefCell<Vec<(Instant, u64)>> = RefCell::default();
+    let look = || seen.borrow_mut().push((Instant::now(), kernel(situation, group)[1]));
+    let mut last = 60;
+    for _ in 0..3 {
+        let screen = terminal.wait("a job that grows", |screen| {
+            look();
+            held(screen).is_some_and(|megabytes| megabytes > last)
+        });
+        last = held(&screen).expect("a number");
+        let told = gauge(&screen).expect("a number") * MIB;
+        look();
+        let recent = |(at, value): &(Instant, u64)| (at.elapsed() < Duration::from_secs(1)).then_some(*value);
+        let recent: Vec<u64> = seen.borrow().iter().filter_map(recent).collect();
+        let (low, high) = (recent.iter().min().expect("one"), recent.iter().max().expect("one"));
+        assert!(is_near(told, *low, *high), "{}: {low} to {high}, on the screen {told}:\n{screen}", situation.name);
     }
+    let peak = |screen: &str| -> Option<u64> { screen.split("peak ").nth(1)?.split(' ').next()?.parse().ok() };
+    let on_the_gauge = peak(&terminal.screen()).expect("a peak");
     // SAFETY: kill on our own child, which has not been waited for.
-    assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGTERM) }, 0);
-    drop(lines);
-    child.wait().expect("ends");
-}
-
-/// The whole megabytes that follow these words; below one there are none.
-fn megabytes(line: &str, after: &str) -> u64 {
-    let mut words = line.strip_prefix(after).expect("the words").split([' ', ',']);
-    let figure = words.next().and_then(|word| word.parse().ok()).expect("a number");
-    if words.next() == Some("MB") { figure } else { 0 }
+    assert_eq!(unsafe { libc::kill(terminal.pid() as i32, libc::SIGTERM) }, 0);
+    terminal.end();
+    let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
+    let told = raw.rsplit("the run is over").next().expect("figures");
+    assert!(told.contains(&title), "{title} is missing in {told}");
+    let (_, figures) = told.split_once(" peak ").expect("a peak");
+    assert!(figures.contains(&end), "{figures}");
+    let on_leaving: u64 = figures.trim_start().split(' ').next().and_then(|word| word.parse().ok()).expect("a number");
+    // One is of the working set as far as the screen got, the other of what cannot be dropped to the very end.
+    let cache = if situation.is_own { 0 } else { 100 };
+    assert!(on_leaving + cache + 8 >= on_the_gauge.saturating_sub(on_the_gauge / 20), "{on_the_gauge} on the gauge, {told}");
 }
 
 /// What is foretold rests on the same budget, and varies it by half and twice.

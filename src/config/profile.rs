@@ -404,7 +404,7 @@ mod tests {
         let profile = parse(Path::new("balanced.yaml"), BALANCED).expect("valid");
         assert_eq!(profile.short(), "2/200");
         assert_eq!(profile.title, "2 at once, 200 MB");
-        assert_eq!(profile.memory.budget, None);
+        assert_eq!(profile.memory.budget, Some(Bytes::gib(2)));
         assert_eq!(profile.memory.high_water, Mark::Bytes(Bytes::mib(1536)));
         assert_eq!(profile.memory.low_water, Mark::Bytes("1.3GB".parse().expect("size")));
         assert_eq!(profile.memory.reserve, Bytes::mib(64));
@@ -478,24 +478,18 @@ mod tests {
                 "10:14: memory.low_water: 80% is above high_water (1.5GB)",
                 "at most high_water, 1.5GB",
             ),
-            (
-                "low_water: 1.3GB",
-                "low_water: 70%",
-                "10:14: memory.low_water: 70% of a large budget is above high_water (1.5GB)",
-                "a size, as high_water is one; or high_water as a share too; or a budget in GB",
-            ),
             ("high_water: 1.5GB", "high_water: 101%", "9:15: memory.high_water: 101% is outside 0 to 100 %", MARK),
             ("high_water: 1.5GB", "high_water: 0%", "9:15: memory.high_water: 0% is outside 0 to 100 %", MARK),
             ("high_water: 1.5GB", "high_water: -1%", "9:15: memory.high_water: `-1%` is not a share", MARK),
             ("high_water: 1.5GB", "high_water: 0.75", "9:15: memory.high_water: `0.75` has no unit; did you mean `75%`?", MARK),
             (
-                "budget: auto",
+                "budget: 2GB",
                 "budget: automatic",
                 "8:11: memory.budget: `automatic` is not a size",
                 "auto, or a size above 0, such as 2GB",
             ),
             (
-                "budget: auto",
+                "budget: 2GB",
                 "budget: 64MB",
                 "11:12: memory.reserve: leaves nothing: reserve is 64MB and budget 64MB",
                 "a size below budget",
@@ -625,6 +619,11 @@ mod tests {
             (
                 "memory: { budget: 32MB }\n",
                 "x.yaml:4:19: memory.budget: leaves nothing: reserve is 64MB and budget 32MB; allowed: a size above reserve",
+            ),
+            (
+                "memory: { high_water: 1.5GB, low_water: 70% }\n",
+                "x.yaml:4:41: memory.low_water: 70% of a large budget is above high_water (1.5GB); allowed: a size, as high_water is one; or \
+                 high_water as a share too; or a budget in GB",
             ),
             (
                 "memory: { reserve: 3GB }\n",

@@ -214,8 +214,11 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
                 let damage = finished.damage.as_ref().map(Damage::short);
                 let role = if damage.is_some() { Role::Warn } else { Role::Dim };
                 let took = (finished.took > Duration::ZERO).then(|| format!("took {}", clock(finished.took)));
+                let room = columns.bar + PERCENT;
+                // A time that is cut off tells nothing.
+                let took = took.filter(|took| took.len() + damage.as_ref().map_or(0, |damage| damage.width() + 2) < room.into());
                 let words = damage.into_iter().chain(took).collect::<Vec<_>>().join(", ");
-                line.field(&words, columns.bar + PERCENT, theme.style(role), theme.symbols);
+                line.field(&words, room, theme.style(role), theme.symbols);
                 let played = job.media.as_ref().and_then(|media| media.duration);
                 let speed = played
                     .filter(|_| finished.took > Duration::ZERO)
