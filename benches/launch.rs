@@ -17,6 +17,7 @@ use divan::counter::ItemsCount;
 use plimsoll::domain::command::{Command, RequestId};
 use plimsoll::domain::event::{Event, EventKind, Seq};
 use plimsoll::domain::job::JobId;
+use plimsoll::domain::memory::Asked;
 use plimsoll::domain::time::{Mono, Wall};
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::port::{Input, JobReport};
@@ -185,7 +186,8 @@ impl Queue {
             load_jobs: Some(PathBuf::from(env!("CARGO_BIN_EXE_plimsoll"))),
             restore: true,
             guests: Vec::new(),
-            budget: Some(Bytes::gib(2)),
+            budget: Some(Asked { bytes: Bytes::gib(2), by: "the benchmark".to_owned() }),
+            profile_budget: None,
         };
         let (inputs, results) = mpsc::unbounded_channel();
         let host = RealHost::open(host, inputs).expect("a host");

@@ -1247,7 +1247,7 @@ fn of_1500_random_queues_the_kernel_kills_in_none_and_naively_in_many() {
 #[test]
 fn memory_is_set_aside_for_a_probe_while_it_runs() {
     use plimsoll::domain::command::{ClientId, RequestId};
-    use plimsoll::domain::memory::{Budget, BudgetSource};
+    use plimsoll::domain::memory::Budget;
     use plimsoll::engine::Engine;
     use plimsoll::engine::port::{Arrived, Effect, Inspection, JobReport, Page, ScanId, StoredJob};
 
@@ -1294,7 +1294,7 @@ fn memory_is_set_aside_for_a_probe_while_it_runs() {
             usage: foreign,
             working_set: foreign,
             hard: foreign,
-            budget: Some(Budget { bytes: Bytes::mib(2048), source: BudgetSource::Operator, available: Bytes::mib(2048) }),
+            budget: Some(Budget::whole_machine(Bytes::mib(2048))),
             ..MemorySample::default()
         };
         step(&mut engine, Input::Sample(sample.clone()));

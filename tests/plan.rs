@@ -92,7 +92,7 @@ fn variations_say_what_they_change_and_what_makes_other_bytes_is_not_advised() {
     let plan = plan(&world, &[]);
     let ways = plan["plans"].as_array().expect("plans");
     let of = |change: &str| ways.iter().filter(|way| way["change"] == change).collect::<Vec<_>>();
-    assert!(of("none").len() == 1 && of("profile").len() >= 2 && of("box").len() == 2, "{plan}");
+    assert!(of("none").len() == 1 && of("profile").len() >= 2 && of("budget").len() == 2, "{plan}");
     assert!(of("slots").iter().any(|way| way["max_concurrent"] == 3 && way["profile"] == "balanced-3"), "{plan}");
     let names: std::collections::BTreeSet<&str> = ways.iter().filter_map(|way| way["name"].as_str()).collect();
     assert_eq!(names.len(), ways.len(), "no way stands there twice");

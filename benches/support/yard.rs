@@ -10,7 +10,7 @@ use plimsoll::domain::cleanup::{CleanupResult, CleanupVerdict};
 use plimsoll::domain::command::{ClientId, Command, RequestId};
 use plimsoll::domain::event::Event;
 use plimsoll::domain::job::{Exit, JobId, MediaInfo, Progress, VideoStream};
-use plimsoll::domain::memory::{Budget, BudgetSource, JobVitals, MemorySample};
+use plimsoll::domain::memory::{Budget, JobVitals, MemorySample};
 use plimsoll::domain::preset::Preset;
 use plimsoll::domain::profile::Profile;
 use plimsoll::domain::state::Backlog;
@@ -165,7 +165,7 @@ impl Yard {
             jobs,
             psi_some_avg10: Some(0.1),
             oom_kills: Some(0),
-            budget: Some(Budget { bytes: Bytes::gib(2), source: BudgetSource::Operator, available: Bytes::gib(2) }),
+            budget: Some(Budget::whole_machine(Bytes::gib(2))),
             ..MemorySample::default()
         })
     }

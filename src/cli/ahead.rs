@@ -9,7 +9,6 @@ use super::options::Resolved;
 use super::probing::Probing;
 use crate::config::save::save_profile;
 use crate::domain::job::MediaInfo;
-use crate::domain::memory::BudgetSource;
 use crate::domain::plan::Plan;
 use crate::domain::preset::Preset;
 use crate::domain::units::Bytes;
@@ -71,7 +70,7 @@ fn look(resolved: &Resolved, probed: &Probed, queue: &QueueNow, go_on: &dyn Fn(L
         now: queue.budget,
         source: queue.budget_source.clone(),
         available: queue.available,
-        is_fixed: queue.budget_source == BudgetSource::Operator.to_string(),
+        is_fixed: queue.budget_by_operator,
     };
     let sight = Foresight {
         jobs: &jobs,

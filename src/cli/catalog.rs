@@ -10,13 +10,13 @@ use std::path::Path;
 use unicode_width::UnicodeWidthStr;
 
 use crate::config::preset::{bitrate_yaml, to_yaml as preset_yaml};
-use crate::config::profile::{size_yaml, text_yaml, to_yaml as profile_yaml};
+use crate::config::profile::{text_yaml, to_yaml as profile_yaml};
 use crate::config::search::{Found, Kind, Listed, Origin, SearchPaths, find, lines, list, load};
-use crate::domain::memory::Lines;
+use crate::domain::memory::{Budget, Lines};
 use crate::domain::preset::{
     AudioPlan, Deinterlace, Hdr, Location, OnDamage, PixelAspect, Preset, Subtitles, Tracks, VideoCodec, VideoPlan,
 };
-use crate::domain::profile::{Mark, MemoryMarks, Profile, REFERENCE_BUDGET};
+use crate::domain::profile::{Mark, Profile};
 use crate::domain::text::path_text;
 use crate::domain::units::{Bytes, GIB};
 
@@ -27,26 +27,30 @@ pub const DEFAULT_PRESET: &str = "web-720p";
 /// Widest name in a table; longer ones are cut there and stand in full in the lines below it.
 const NAME_WIDTH: usize = 13;
 
-/// `plimsoll profiles list`: the trade-off table with the guide's words, then where each one comes from.
-pub fn profiles_list(paths: &SearchPaths) -> String {
+/// `plimsoll profiles list`: the trade-off table with the guide's words and the budget and marks in force `here`, then where
+/// each one comes from.
+pub fn profiles_list(paths: &SearchPaths, here: &Budget) -> String {
     let listed = list::<Profile>(paths);
     let rows = listed.iter().map(|row| match &row.read {
-        Ok(profile) => vec![
-            short_name(&row.name, DEFAULT_PROFILE),
-            profile.max_concurrent.to_string(),
-            profile.max_file_size.to_string(),
-            word(&profile.guide.memory, 7),
-            word(&profile.guide.speed, 7),
-            word(&profile.guide.reliability, 9),
-            profile.memory.budget.map_or_else(|| "auto".to_owned(), Bytes::short),
-            marks_short(&profile.memory),
-        ],
+        Ok(profile) => {
+            let at = lines_here(profile, here);
+            vec![
+                short_name(&row.name, DEFAULT_PROFILE),
+                profile.max_concurrent.to_string(),
+                profile.max_file_size.to_string(),
+                word(&profile.guide.memory, 7),
+                word(&profile.guide.speed, 7),
+                word(&profile.guide.reliability, 9),
+                at.budget.short(),
+                format!("{}/{}", at.high_water.short(), at.low_water.short()),
+            ]
+        }
         Err(_) => vec![short_name(&row.name, DEFAULT_PROFILE), "broken, see below".to_owned()],
     });
     let head = ["NAME", "JOBS", "LARGEST", "MEMORY", "SPEED", "RELIABLE", "BUDGET", "MARKS"];
     let mut out = table(&head, rows);
     out.push_str("\n* the default. Memory, speed and reliability are the guide's words.\n");
-    out.push_str("Marks: cleanup starts / the alarm ends; as sizes they shrink below 2 GB.\n\n");
+    out.push_str("Budget and marks (cleanup starts / the alarm ends) are those in force here.\n\n");
     origins(&mut out, &listed);
     out
 }
@@ -70,17 +74,22 @@ pub fn presets_list(paths: &SearchPaths) -> String {
     out
 }
 
-/// `plimsoll profiles show NAME`: the checked profile as YAML, with where its marks stand under `budget` as comments. The
-/// whole text is a profile file again.
+/// Where the marks of a profile stand `here`.
+fn lines_here(profile: &Profile, here: &Budget) -> Lines {
+    Lines::new(&profile.memory, here.under(profile.memory.budget).bytes)
+}
+
+/// `plimsoll profiles show NAME`: the checked profile as YAML, with where its marks stand `here` as comments. The whole text is a profile file again.
 ///
 /// # Errors
 /// Nothing of that name, or every mistake in it.
-pub fn profiles_show(paths: &SearchPaths, name: impl AsRef<OsStr>, budget: Bytes) -> Result<String, String> {
+pub fn profiles_show(paths: &SearchPaths, name: impl AsRef<OsStr>, here: &Budget) -> Result<String, String> {
     let Found { value, origin } = find::<Profile>(paths, name).map_err(|error| error.to_string())?;
     let mut out = format!("# {origin}\n{}", profile_yaml(&value));
-    let budget = value.memory.budget.map_or(budget, |own| own.min(budget));
-    let at = Lines::new(&value.memory, budget);
-    let _ = writeln!(out, "# budget {budget}: high water {}, low water {},", at.high_water.whole(), at.low_water.whole());
+    let in_force = here.under(value.memory.budget);
+    let (budget, at) = (in_force.bytes, lines_here(&value, here));
+    let _ = writeln!(out, "# budget {budget}: {}", in_force.words(&value.name));
+    let _ = writeln!(out, "#   high water {}, low water {},", at.high_water.whole(), at.low_water.whole());
     let _ = writeln!(
         out,
         "#   near the line from {}, near the limit from {}, reserve {}",
@@ -89,8 +98,9 @@ pub fn profiles_show(paths: &SearchPaths, name: impl AsRef<OsStr>, budget: Bytes
         at.reserve.whole()
     );
     let in_bytes = matches!(value.memory.high_water, Mark::Bytes(_)) || matches!(value.memory.low_water, Mark::Bytes(_));
-    if in_bytes && budget < REFERENCE_BUDGET {
-        let _ = writeln!(out, "#   the marks in GB or MB are meant for {REFERENCE_BUDGET} and were scaled down to this budget");
+    let meant_for = value.memory.meant_for();
+    if in_bytes && budget < meant_for {
+        let _ = writeln!(out, "#   the marks in GB or MB are meant for {meant_for} and were scaled down to this budget");
     }
     if at.allowance > Bytes::ZERO {
         let _ = writeln!(out, "#   {} of this budget are left to others: the marks are sizes, not shares", at.allowance);
@@ -117,12 +127,16 @@ pub fn presets_show(paths: &SearchPaths, name: impl AsRef<OsStr>) -> Result<Stri
     Ok(out)
 }
 
-/// `plimsoll profiles check FILE`: one line if it is right.
+/// `plimsoll profiles check FILE`: one line if it is right, with the numbers in force `here`.
 ///
 /// # Errors
 /// Every mistake, one a line, and their number.
-pub fn profiles_check(file: &Path) -> Result<String, String> {
-    check::<Profile>(file, Profile::short)
+pub fn profiles_check(file: &Path, here: &Budget) -> Result<String, String> {
+    check::<Profile>(file, |profile| {
+        let at = lines_here(profile, here);
+        let (high, low) = (at.high_water.whole(), at.low_water.whole());
+        format!("{}; here: budget {}, cleanup from {high}, alarm ends at {low}", profile.short(), at.budget)
+    })
 }
 
 /// `plimsoll presets check FILE`: one line if it is right.
@@ -185,17 +199,6 @@ fn word(text: &str, room: usize) -> String {
         count if count <= room => text.to_owned(),
         _ => text.chars().take(room - 1).chain(['…']).collect(),
     }
-}
-
-fn marks_short(marks: &MemoryMarks) -> String {
-    let one = |mark: Mark| match mark {
-        Mark::Bytes(bytes) => {
-            let exact = size_yaml(bytes);
-            if exact.len() <= 6 { exact } else { bytes.short() }
-        }
-        Mark::Share(share) => format!("{:.0}%", share * 100.0),
-    };
-    format!("{}/{}", one(marks.high_water), one(marks.low_water))
 }
 
 fn video_short(plan: &VideoPlan) -> String {
@@ -316,6 +319,10 @@ mod tests {
         SearchPaths::default()
     }
 
+    fn machine(mb: u64) -> Budget {
+        Budget::whole_machine(Bytes::mib(mb))
+    }
+
     fn assert_fits(text: &str) {
         for line in text.lines() {
             assert!(line.width() <= 80, "{} columns: {line}", line.width());
@@ -324,17 +331,17 @@ mod tests {
 
     #[test]
     fn the_list_is_the_trade_off_table_in_80_columns() {
-        let text = profiles_list(&nowhere());
+        let text = profiles_list(&nowhere(), &machine(24 * 1024));
         assert_fits(&text);
         let rows: Vec<&str> = text.lines().take(5).collect();
         assert_eq!(
             rows,
             [
                 "NAME        JOBS  LARGEST  MEMORY  SPEED   RELIABLE   BUDGET  MARKS",
-                "fast        4     500 MB   High    Fast    Low        auto    1.5GB/1.3GB",
-                "balanced *  2     200 MB   Medium  Medium  High       auto    1.5GB/1.3GB",
-                "safe        1     100 MB   Low     Slow    Very High  auto    1.5GB/1.3GB",
-                "adaptive    auto  2 GB     -       -       -          auto    1.5GB/1.3GB",
+                "fast        4     500 MB   High    Fast    Low        2048M   1536M/1331M",
+                "balanced *  2     200 MB   Medium  Medium  High       2048M   1536M/1331M",
+                "safe        1     100 MB   Low     Slow    Very High  2048M   1536M/1331M",
+                "adaptive    auto  2 GB     -       -       -          24.0G   18.0G/15.6G",
             ]
         );
         assert!(text.contains("\nbalanced: built in\n"), "{text}");
@@ -358,7 +365,7 @@ mod tests {
         put("safe", 2, "");
         put("tiny", 0, "");
         let paths = SearchPaths { config_dir: None, work_dir: Some(folder.path().to_owned()) };
-        let text = profiles_list(&paths);
+        let text = profiles_list(&paths, &machine(2048));
         assert_fits(text.split("\n\n").next().unwrap_or_default());
         assert!(text.contains(&format!("\n{long}: ")), "{text}");
         assert!(text.contains("safe.yaml (instead of: built in)\n"), "{text}");
@@ -371,21 +378,21 @@ mod tests {
 
     #[test]
     fn show_gives_a_valid_profile_with_the_marks_in_megabytes() {
-        let text = profiles_show(&nowhere(), "balanced", Bytes::gib(2)).expect("known");
+        let text = profiles_show(&nowhere(), "balanced", &machine(2048)).expect("known");
         assert!(text.starts_with("# built in\nname: balanced\n"), "{text}");
-        assert!(text.contains("# budget 2 GB: high water 1536 MB, low water 1331 MB,\n#   near the line from 1306 MB, near the limit from 1843 MB, reserve 64 MB\n"), "{text}");
+        assert!(text.contains("# budget 2 GB: the machine's memory (MemTotal)\n#   high water 1536 MB, low water 1331 MB,\n#   near the line from 1306 MB, near the limit from 1843 MB, reserve 64 MB\n"), "{text}");
         assert!(!text.contains("scaled down"), "{text}");
         let shown = profile::parse(Path::new("x.yaml"), &text).expect("valid");
         assert_eq!(shown, find::<Profile>(&nowhere(), "balanced").expect("known").value);
 
-        let small = profiles_show(&nowhere(), "balanced", Bytes::mib(512)).expect("known");
-        assert!(small.contains("# budget 512 MB: high water 384 MB, low water 333 MB") && small.contains("scaled down"), "{small}");
-        let large = profiles_show(&nowhere(), "balanced", Bytes::gib(24)).expect("known");
-        assert!(large.contains("22 GB of this budget are left to others"), "{large}");
+        let small = profiles_show(&nowhere(), "balanced", &machine(512)).expect("known");
+        assert!(small.contains("#   high water 384 MB, low water 333 MB") && small.contains("scaled down"), "{small}");
+        let large = profiles_show(&nowhere(), "balanced", &machine(24 * 1024)).expect("known");
+        assert!(large.contains("# budget 2 GB: profile balanced; the machine has 24 GB\n"), "{large}");
         for text in [&text, &small, &large] {
             assert_fits(text);
         }
-        let told = profiles_show(&nowhere(), "fsat", Bytes::gib(2)).expect_err("unknown");
+        let told = profiles_show(&nowhere(), "fsat", &machine(2048)).expect_err("unknown");
         assert!(told.contains("did you mean `fast`?"), "{told}");
     }
 
@@ -415,9 +422,12 @@ mod tests {
         let file = folder.path().join("x.yaml");
         let shown = path_text(&file);
         std::fs::write(&file, "name: x\nmax_concurrent: 3\nmax_file_size: 50MB\n").expect("written");
-        assert_eq!(profiles_check(&file), Ok(format!("{shown}: ok, the profile `x` (3/50)\n")));
+        assert_eq!(
+            profiles_check(&file, &machine(1024)),
+            Ok(format!("{shown}: ok, the profile `x` (3/50; here: budget 1 GB, cleanup from 768 MB, alarm ends at 666 MB)\n"))
+        );
         std::fs::write(&file, "name: x\nmax_concurrent: 0\nmax_file_size: 50\nmemry: 1\n").expect("written");
-        let told = profiles_check(&file).expect_err("wrong");
+        let told = profiles_check(&file, &machine(1024)).expect_err("wrong");
         let expected = format!(
             "{shown}:2:17: max_concurrent: 0 job slots; allowed: a whole number from 1 to 64, or auto\n{shown}:4:1: memry: unknown key; did you mean \
              `memory`?; allowed: name, title, max_concurrent, max_file_size, large, memory, scratch_limit, env, envVars, guide\n{shown}: 2 mistakes\n"

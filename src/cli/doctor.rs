@@ -90,15 +90,15 @@ fn report(found: Result<&Ffmpeg, &FfmpegError>, inputs: DoctorInputs) -> Report 
 mod tests {
     use super::super::provide::tests::{machine, talk};
     use super::*;
-    use crate::domain::memory::{Budget, BudgetSource};
+    use crate::domain::memory::Budget;
     use crate::domain::units::Bytes;
     use std::path::Path;
 
     fn inputs(folder: &Path) -> DoctorInputs {
-        let budget = Budget { bytes: Bytes::gib(2), source: BudgetSource::Machine, available: Bytes::gib(2) };
+        let budget = Budget::whole_machine(Bytes::gib(2));
         DoctorInputs {
             files: Vec::new(),
-            budget: Ok(BudgetReport { budget, group: None }),
+            budget: Ok(BudgetReport { budget, profile: "balanced".to_owned(), group: None }),
             presets: Vec::new(),
             state_dir: folder.join("state"),
             out_dir: folder.join("out"),

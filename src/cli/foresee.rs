@@ -10,6 +10,7 @@ use crate::domain::plan::{Change, Kind, Plan, Way};
 use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::profile::check::{MAX_SLOTS, is_name};
 use crate::domain::profile::{GuideWords, LargeRule, Picture, Profile, Slots};
+use crate::domain::text::many;
 use crate::domain::units::Bytes;
 use crate::engine::estimate::{RecipeKey, parallelism, pixels, predicted_peak};
 use crate::host::store::Lessons;
@@ -113,7 +114,7 @@ pub fn foresee(sight: &Foresight<'_>, go_on: &dyn Fn(usize, usize) -> bool) -> O
 }
 
 /// The profile in force first, then the others, then variations of the first: as many slots as processors and one more,
-/// large jobs one at a time, other threads, and boxes of half and of twice the memory. No way stands there twice.
+/// large jobs one at a time, other threads, and half and twice the budget. No way stands there twice.
 fn candidates(sight: &Foresight<'_>) -> Vec<Candidate> {
     let Foresight { now, profiles, budget, cores, .. } = *sight;
     let mut list =
@@ -131,7 +132,7 @@ fn candidates(sight: &Foresight<'_>) -> Vec<Candidate> {
             rules(&known.profile) == rules(&profile)
         };
         if !list.iter().any(is_known) {
-            let name = format!("{}, {slots} slots", now.name);
+            let name = format!("{}, {}", now.name, many(slots.into(), "slot"));
             list.push(Candidate { change: Change::Slots, name, profile, budget: budget.now });
         }
     }
@@ -147,8 +148,13 @@ fn candidates(sight: &Foresight<'_>) -> Vec<Candidate> {
         list.push(Candidate { change: Change::Threads(threads), name, profile, budget: budget.now });
     }
     for budget in [budget.now.scale(0.5), budget.now.scale(2.0)] {
-        let name = format!("{}, {budget} box", now.name);
-        list.push(Candidate { change: Change::Box, name, profile: now.clone(), budget });
+        let name = format!("{}, budget {budget}", now.name);
+        let mut profile = now.clone();
+        // A larger plan comes with marks of its own: in bytes they only ever scale down by themselves.
+        if now.memory.budget.is_some_and(|own| own < budget) {
+            profile.memory = now.memory.for_budget(budget);
+        }
+        list.push(Candidate { change: Change::Budget, name, profile, budget });
     }
     list
 }

@@ -61,8 +61,8 @@ fn every_way_stands_there_once_and_each_variation_says_what_it_changes() {
             ("safe", Change::Profile, "safe"),
             ("balanced, 3 slots", Change::Slots, "balanced-3"),
             ("balanced, 1 thread x 2", Change::Threads(1), "balanced-1t"),
-            ("balanced, 1 GB box", Change::Box, "balanced"),
-            ("balanced, 4 GB box", Change::Box, "balanced"),
+            ("balanced, budget 1 GB", Change::Budget, "balanced"),
+            ("balanced, budget 4 GB", Change::Budget, "balanced"),
         ]
     );
     for way in &plan.ways {

@@ -34,6 +34,7 @@ use color_eyre::eyre::{Context as _, Result};
 
 use crate::config::search::{self, Kind, SearchPaths};
 use crate::config::yaml::ConfigError;
+use crate::domain::memory::{Asked, Budget};
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
 use crate::host::budget::survey;
@@ -136,7 +137,7 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
             None => write_out(&manual::page(&args.command)?),
         },
         Some(Command::LoadJob(args)) => load_job(&args),
-        Some(Command::Profiles { action }) => profiles(action.unwrap_or(ProfilesAction::List), cli.options.budget),
+        Some(Command::Profiles { action }) => profiles(action.unwrap_or(ProfilesAction::List), cli.options, matches),
         Some(Command::Presets { action }) => presets(action.unwrap_or(PresetsAction::List)),
         Some(Command::Doctor(args)) => {
             let (resolved, mistakes) = options::examine(cli.options, matches)?;
@@ -189,21 +190,26 @@ fn write_out(bytes: &[u8]) -> Result<u8> {
     }
 }
 
-fn profiles(action: ProfilesAction, budget: Option<crate::config::settings::BudgetChoice>) -> Result<u8> {
-    use crate::config::settings::BudgetChoice;
+fn profiles(action: ProfilesAction, options: args::Options, matches: &clap::ArgMatches) -> Result<u8> {
     let paths = search_paths();
+    let here = budget_here(options, matches);
     match action {
-        ProfilesAction::List => print(Ok(catalog::profiles_list(&paths))),
-        ProfilesAction::Show { profile } => {
-            let given = match budget {
-                Some(BudgetChoice::Size(bytes)) => Some(bytes),
-                _ => None,
-            };
-            print(catalog::profiles_show(&paths, profile, survey(&Roots::default(), given, None).budget.bytes))
-        }
-        ProfilesAction::Check { file } => print(catalog::profiles_check(&file)),
+        ProfilesAction::List => print(Ok(catalog::profiles_list(&paths, &here))),
+        ProfilesAction::Show { profile } => print(catalog::profiles_show(&paths, profile, &here)),
+        ProfilesAction::Check { file } => print(catalog::profiles_check(&file, &here)),
         ProfilesAction::Export(ExportTarget::Render { profile }) => print(catalog::profiles_export_render(&paths, profile)),
     }
+}
+
+/// The budget here before a profile has its say. Settings that are broken say nothing.
+fn budget_here(options: args::Options, matches: &clap::ArgMatches) -> Budget {
+    use crate::config::settings::BudgetChoice;
+    let given = match options.budget {
+        Some(BudgetChoice::Size(bytes)) => Some(Asked { bytes, by: "--budget".to_owned() }),
+        _ => None,
+    };
+    let asked = options::resolve(options, matches).map_or(given, |resolved| resolved.asked_budget());
+    survey(&Roots::default(), asked.as_ref(), None).budget
 }
 
 fn presets(action: PresetsAction) -> Result<u8> {
@@ -247,7 +253,8 @@ fn doctor_inputs(resolved: &Resolved, mistakes: &[ConfigError]) -> DoctorInputs 
         .map(|preset| (preset.name.clone(), preset))
         .collect();
     presets.extend(preset.map(|preset| (preset.name.clone(), preset)));
-    let budget = survey(&Roots::default(), resolved.budget, profile.and_then(|profile| profile.memory.budget)).budget;
+    let own = profile.as_ref().and_then(|profile| profile.memory.budget);
+    let budget = survey(&Roots::default(), resolved.asked_budget().as_ref(), own).budget;
     let group = cgroup::find(&Roots::default()).map(|own| GroupReport {
         version: match own.version {
             Version::V1 => 1,
@@ -255,9 +262,10 @@ fn doctor_inputs(resolved: &Resolved, mistakes: &[ConfigError]) -> DoctorInputs 
         },
         folder: own.dir,
     });
+    let profile = profile.map_or_else(|| resolved.profile.clone(), |profile| profile.name);
     DoctorInputs {
         files,
-        budget: Ok(BudgetReport { budget, group }),
+        budget: Ok(BudgetReport { budget, profile, group }),
         presets: presets.into_values().collect(),
         state_dir: resolved.state_dir.clone(),
         out_dir: resolved.out.clone(),

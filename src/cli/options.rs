@@ -13,6 +13,7 @@ use super::{Usage, state_dir};
 use crate::config::search::{self, SearchPaths};
 use crate::config::settings::{self, BudgetChoice, ColorChoice, KeySetting, Settings, ThemeChoice};
 use crate::config::yaml::ConfigError;
+use crate::domain::memory::Asked;
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
 use crate::domain::text::{error_words as words, path_text};
@@ -247,14 +248,30 @@ impl Resolved {
         self.origins.iter().any(|(name, _, origin)| name == "out" && origin != "default")
     }
 
+    /// The budget that the operator has given, and how; of the demonstration it is its own.
+    pub fn asked_budget(&self) -> Option<Asked> {
+        let by = match self.budget_origin() {
+            "default" => "plimsoll's demonstration",
+            origin => origin,
+        };
+        self.budget.map(|bytes| Asked { bytes, by: by.to_owned() })
+    }
+
+    fn budget_origin(&self) -> &str {
+        self.origins.iter().find(|(name, _, _)| name == "budget").map_or("default", |(_, _, origin)| origin)
+    }
+
     /// What another plimsoll is told so that it works as this one would: budget, time limits, further tries, no colours, and
     /// the ffmpeg that was given.
     pub fn handed_on(&self, retries: u32) -> Vec<OsString> {
         let millis = |limit: Option<Duration>| format!("{}ms", limit.unwrap_or_default().as_millis());
         let budget = self.budget.map_or_else(|| "auto".to_owned(), |budget| budget.0.to_string());
         let (timeout, stall, retries) = (millis(self.timeout), millis(self.stall), retries.to_string());
-        let said = [("--budget", budget.as_str()), ("--retries", &retries), ("--timeout", &timeout), ("--stall", &stall)];
-        let said = said.into_iter().chain([("--color", "never")]).map(|(flag, value)| (flag, OsStr::new(value)));
+        let said = [("--retries", retries.as_str()), ("--timeout", &timeout), ("--stall", &stall), ("--color", "never")];
+        // What the environment or the settings say it reads there itself, and can tell so.
+        let is_its_own = |origin: &str| origin == "default" || origin.starts_with("--");
+        let budget = is_its_own(self.budget_origin()).then_some(("--budget", budget.as_str()));
+        let said = said.into_iter().chain(budget).map(|(flag, value)| (flag, OsStr::new(value)));
         let ffmpeg = self.ffmpeg.iter().map(|ffmpeg| ("--ffmpeg", ffmpeg.as_os_str()));
         said.chain(ffmpeg).flat_map(|(flag, value)| [flag.into(), value.to_owned()]).collect()
     }

@@ -10,7 +10,6 @@ use super::args::PlanArgs;
 use super::foresee::{BudgetRule, Foresight, foresee};
 use super::options::Resolved;
 use super::probing::Probing;
-use crate::domain::memory::BudgetSource;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::headless::plan::{json, text};
@@ -44,12 +43,12 @@ pub fn run(args: &PlanArgs, resolved: &Resolved) -> Result<u8> {
         return Err(Usage(format!("there is nothing to plan: no video in {which}")).into());
     }
     let lessons = lessons(&resolved.state_dir).map_err(|error| Usage(error.to_string()))?;
-    let budget = survey(&Roots::default(), resolved.budget, profile.memory.budget).budget;
+    let budget = survey(&Roots::default(), resolved.asked_budget().as_ref(), profile.memory.budget).budget;
     let rule = BudgetRule {
         now: budget.bytes,
-        source: budget.source.to_string(),
+        source: budget.words(&profile.name),
         available: budget.available,
-        is_fixed: budget.source == BudgetSource::Operator,
+        is_fixed: budget.asked.is_some(),
     };
     let sight = Foresight {
         jobs: &jobs,

@@ -107,6 +107,7 @@ pub fn session(
         options.presets = presets.keys().cloned().collect();
         options.lookup.compare = Some(aside.clone().maker(resolved.clone(), preset.clone()));
     }
+    let profile_budget = profile.memory.budget;
     let engine = EngineConfig {
         profiles,
         profile,
@@ -130,7 +131,8 @@ pub fn session(
         presets,
         ffmpeg,
         load_jobs,
-        budget: resolved.budget,
+        budget: resolved.asked_budget(),
+        profile_budget,
         restore: true,
         guests: Vec::new(),
     };

@@ -13,7 +13,7 @@ use super::yaml::{ConfigError, Document, quoted};
 use crate::domain::profile::check::{
     MAX_SLOTS, MAX_TITLE, MAX_VARIABLES, MAX_WORD, NAME_RULE, SIDES, is_variable, value_problem, variable_danger,
 };
-use crate::domain::profile::{GuideWords, LargeRule, Mark, MemoryMarks, Picture, Profile, REFERENCE_BUDGET, Slots};
+use crate::domain::profile::{GuideWords, LargeRule, Mark, MemoryMarks, Picture, Profile, Slots};
 use crate::domain::units::{Bytes, GIB, KIB, MIB};
 
 /// Keys of a profile.
@@ -191,11 +191,10 @@ fn low_of(high: Mark) -> Mark {
 
 /// Checks the marks against each other and against the budget, where one is named.
 fn compare<'d>(reader: &mut Reader<'d>, section: &Section<'d>, marks: &MemoryMarks) {
-    let basis = marks.budget.unwrap_or(REFERENCE_BUDGET);
+    let basis = marks.meant_for();
     let (high, low) = (marks.high_water, marks.low_water);
-    // Up to 2 GB both kinds of mark shrink alike, so two budgets tell for all of them: 2 GB and the one that is named.
-    let above = [REFERENCE_BUDGET.min(basis), basis].into_iter().any(|budget| low.under(budget) > high.under(budget));
-    if above {
+    // Below the budget that they are meant for both kinds of mark shrink alike, so that one tells for all.
+    if low.under(basis, basis) > high.under(basis, basis) {
         let problem = format!("{} is above high_water ({})", mark_yaml(low), mark_yaml(high));
         reader.wrong("memory.low_water", &problem, &format!("at most high_water, {}", mark_yaml(high)));
     } else if marks.budget.is_none() && matches!((low, high), (Mark::Share(_), Mark::Bytes(_))) {
@@ -203,7 +202,7 @@ fn compare<'d>(reader: &mut Reader<'d>, section: &Section<'d>, marks: &MemoryMar
         reader.wrong("memory.low_water", &problem, "a size, as high_water is one; or high_water as a share too; or a budget in GB");
     }
     let is_given = |key: &str| section.has(key);
-    if marks.reserve >= high.under(basis) && marks.budget.is_none_or(|budget| marks.reserve < budget) {
+    if marks.reserve >= high.under(basis, basis) && marks.budget.is_none_or(|budget| marks.reserve < budget) {
         let problem =
             format!("leaves nothing below the line: reserve is {} and high_water {}", size_yaml(marks.reserve), mark_yaml(high));
         let (key, allowed) =
@@ -211,10 +210,10 @@ fn compare<'d>(reader: &mut Reader<'d>, section: &Section<'d>, marks: &MemoryMar
         reader.wrong(&section.path_of(key), &problem, allowed);
     }
     let Some(budget) = marks.budget else { return };
-    let (key, size) = if section.has("high_water") { ("high_water", high.under(budget)) } else { ("budget", high.under(budget)) };
+    let (key, size) = (if section.has("high_water") { "high_water" } else { "budget" }, high.under(budget, budget));
     if size > budget {
         let problem = format!("{} is above budget ({})", mark_yaml(high), size_yaml(budget));
-        reader.wrong(&section.path_of(key), &problem, &format!("at most the budget, {}", size_yaml(budget.max(REFERENCE_BUDGET))));
+        reader.wrong(&section.path_of(key), &problem, &format!("at most the budget, {}", size_yaml(budget)));
     }
     if marks.reserve >= budget {
         let problem = format!("leaves nothing: reserve is {} and budget {}", size_yaml(marks.reserve), size_yaml(budget));
@@ -405,7 +404,7 @@ mod tests {
         let profile = parse(Path::new("balanced.yaml"), BALANCED).expect("valid");
         assert_eq!(profile.short(), "2/200");
         assert_eq!(profile.title, "2 at once, 200 MB");
-        assert_eq!(profile.memory.budget, None);
+        assert_eq!(profile.memory.budget, Some(Bytes::gib(2)));
         assert_eq!(profile.memory.high_water, Mark::Bytes(Bytes::mib(1536)));
         assert_eq!(profile.memory.low_water, Mark::Bytes("1.3GB".parse().expect("size")));
         assert_eq!(profile.memory.reserve, Bytes::mib(64));
@@ -479,24 +478,18 @@ mod tests {
                 "10:14: memory.low_water: 80% is above high_water (1.5GB)",
                 "at most high_water, 1.5GB",
             ),
-            (
-                "low_water: 1.3GB",
-                "low_water: 70%",
-                "10:14: memory.low_water: 70% of a large budget is above high_water (1.5GB)",
-                "a size, as high_water is one; or high_water as a share too; or a budget in GB",
-            ),
             ("high_water: 1.5GB", "high_water: 101%", "9:15: memory.high_water: 101% is outside 0 to 100 %", MARK),
             ("high_water: 1.5GB", "high_water: 0%", "9:15: memory.high_water: 0% is outside 0 to 100 %", MARK),
             ("high_water: 1.5GB", "high_water: -1%", "9:15: memory.high_water: `-1%` is not a share", MARK),
             ("high_water: 1.5GB", "high_water: 0.75", "9:15: memory.high_water: `0.75` has no unit; did you mean `75%`?", MARK),
             (
-                "budget: auto",
+                "budget: 2GB",
                 "budget: automatic",
                 "8:11: memory.budget: `automatic` is not a size",
                 "auto, or a size above 0, such as 2GB",
             ),
             (
-                "budget: auto",
+                "budget: 2GB",
                 "budget: 64MB",
                 "11:12: memory.reserve: leaves nothing: reserve is 64MB and budget 64MB",
                 "a size below budget",
@@ -603,10 +596,8 @@ mod tests {
 
     #[test]
     fn marks_are_held_against_a_budget_that_is_named() {
-        assert!(
-            minimal("memory: { budget: 1GB, high_water: 1.5GB, low_water: 1.3GB }\n").is_ok(),
-            "they are meant for 2 GB and shrink"
-        );
+        let own = minimal("memory: { budget: 1GB, high_water: 700MB, low_water: 600MB }\n").expect("valid").memory;
+        assert_eq!(own.high_water.under(Bytes(GIB), own.meant_for()), Bytes(700 * MIB), "as it is written");
         assert!(minimal("memory: { budget: 2GB, high_water: 1.5GB, low_water: 70% }\n").is_ok());
         for (rest, told) in [
             (
@@ -618,12 +609,21 @@ mod tests {
                 "x.yaml:4:36: memory.high_water: 3GB is above budget (1GB)",
             ),
             (
+                "memory: { budget: 1GB, high_water: 1.5GB, low_water: 1.3GB }\n",
+                "x.yaml:4:36: memory.high_water: 1.5GB is above budget (1GB); allowed: at most the budget, 1GB",
+            ),
+            (
                 "memory: { budget: 8GB, high_water: 1.5GB, low_water: 70% }\n",
                 "x.yaml:4:54: memory.low_water: 70% is above high_water (1.5GB)",
             ),
             (
                 "memory: { budget: 32MB }\n",
                 "x.yaml:4:19: memory.budget: leaves nothing: reserve is 64MB and budget 32MB; allowed: a size above reserve",
+            ),
+            (
+                "memory: { high_water: 1.5GB, low_water: 70% }\n",
+                "x.yaml:4:41: memory.low_water: 70% of a large budget is above high_water (1.5GB); allowed: a size, as high_water is one; or \
+                 high_water as a share too; or a budget in GB",
             ),
             (
                 "memory: { reserve: 3GB }\n",
@@ -675,7 +675,8 @@ mod tests {
                 }
             })
             .prop_filter("the reserve leaves room", |profile| {
-                profile.memory.reserve < profile.memory.high_water.under(REFERENCE_BUDGET)
+                profile.memory.reserve
+                    < profile.memory.high_water.under(crate::domain::profile::REFERENCE_BUDGET, profile.memory.meant_for())
             })
     }
 

@@ -555,6 +555,9 @@ pub struct Verdict {
     pub word: String,
     /// The order of the measured figures is the order of the words; `None` = there is nothing to hold it against.
     pub agrees: Option<bool>,
+    /// Nobody lost anything under any profile: the measure does not tell them apart.
+    #[serde(default)]
+    pub alike: bool,
     /// What was measured, in words.
     pub measured: String,
 }
@@ -727,12 +730,18 @@ impl Aspect {
         };
         let against: Vec<&&Column> =
             rank.map_or(Vec::new(), |rank| others.iter().filter(|other| !holds(rank, other)).map(|(_, other)| other).collect());
-        let agrees = rank.filter(|_| !others.is_empty()).map(|_| against.is_empty());
+        let is_flawless = |column: &Column| column.runs.iter().all(|run| run.mishaps() == 0);
+        let alike = self == Self::Reliability
+            && rank.is_some()
+            && !others.is_empty()
+            && is_flawless(column)
+            && others.iter().all(|(_, other)| is_flawless(other));
+        let agrees = rank.filter(|_| !others.is_empty() && !alike).map(|_| against.is_empty());
         let shown = if against.is_empty() { others.iter().map(|(_, other)| other).collect() } else { against };
         let shown: Vec<String> = shown.iter().map(|other| format!("{} {}", other.profile, self.text(other))).collect();
         let measured = format!("{}{}", self.text(column), self.unit());
         let measured = if shown.is_empty() { measured } else { format!("{measured}; {}", shown.join(", ")) };
-        Verdict { profile: column.profile.clone(), aspect: self, word, agrees, measured }
+        Verdict { profile: column.profile.clone(), aspect: self, word, agrees, alike, measured }
     }
 }
 

@@ -298,6 +298,9 @@ pub enum EventKind {
         budget_source: String,
         /// What the container or the machine really has.
         available_bytes: Bytes,
+        /// The operator has named a budget: profiles have no say.
+        #[serde(default)]
+        by_operator: bool,
         /// Where the marks stand under it.
         lines: Lines,
     },
@@ -460,7 +463,7 @@ pub struct MemoryFigures {
     /// File cache within `usage_bytes`.
     #[serde(default)]
     pub file_cache_bytes: Bytes,
-    /// What counts against the line: the working set without what others may use beside the budget.
+    /// What counts against the line: the working set.
     #[serde(default)]
     pub counted_bytes: Bytes,
     /// Whose memory the sums count.

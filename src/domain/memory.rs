@@ -4,13 +4,12 @@
 //! (usage − inactive file cache, as Kubernetes counts) and *hard* (what the kernel cannot drop).
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::job::JobId;
-use super::profile::{Mark, MemoryMarks, REFERENCE_BUDGET};
+use super::profile::{Mark, MemoryMarks};
 use super::time::Mono;
 use super::units::Bytes;
 
@@ -58,13 +57,88 @@ pub struct Budget {
     pub source: BudgetSource,
     /// What the container or the machine really has; at least `bytes`.
     pub available: Bytes,
+    /// Who gives `available`.
+    pub there: There,
+    /// What the operator asked for, whether or not that is the number that counts. With it profiles have no say.
+    pub asked: Option<Asked>,
+}
+
+/// What holds all that runs here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum There {
+    /// The machine: no smaller limit was found.
+    Machine,
+    /// A cgroup with a limit; the file it was read from.
+    Container(PathBuf),
+}
+
+/// A budget that the operator has given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// So much.
+    pub bytes: Bytes,
+    /// How it was given: `--budget`, a variable, the settings file.
+    pub by: String,
+}
+
+impl Budget {
+    /// The smaller of what there is and what was asked for: by the operator, else by the profile.
+    pub fn new((available, there): (Bytes, There), asked: Option<Asked>, profile: Option<Bytes>) -> Self {
+        let said = match &asked {
+            Some(asked) => Some((asked.bytes, BudgetSource::Operator)),
+            None => profile.map(|bytes| (bytes, BudgetSource::Profile)),
+        };
+        let whole = match &there {
+            There::Machine => BudgetSource::Machine,
+            There::Container(file) => BudgetSource::Cgroup(file.clone()),
+        };
+        let (bytes, source) = said.filter(|(bytes, _)| *bytes < available).unwrap_or((available, whole));
+        Self { bytes, source, available, there, asked }
+    }
+
+    /// The machine's memory, nothing asked for.
+    pub fn whole_machine(bytes: Bytes) -> Self {
+        Self::new((bytes, There::Machine), None, None)
+    }
+
+    /// The budget here under a profile that names this one; `None` = all there is.
+    pub fn under(&self, profile: Option<Bytes>) -> Self {
+        Self::new((self.available, self.there.clone()), self.asked.clone(), profile)
+    }
+
+    /// Where the number comes from, in plain words: `profile balanced; the machine has 23.5 GB`.
+    pub fn words(&self, profile: &str) -> String {
+        let (place, available) = match self.there {
+            There::Machine => ("machine", self.available),
+            There::Container(_) => ("container", self.available),
+        };
+        let said = match (&self.source, &self.asked) {
+            (BudgetSource::Operator, Some(asked)) => return asked.by.clone(),
+            (BudgetSource::Operator | BudgetSource::Profile, _) => {
+                return format!("profile {profile}; the {place} has {available}");
+            }
+            (BudgetSource::Cgroup(file), _) => {
+                let text = super::text::path_text(file);
+                match text.rsplit_once('/') {
+                    Some((folder, name)) if !folder.is_empty() => format!("the container's limit ({name} of {folder})"),
+                    _ => format!("the container's limit ({text})"),
+                }
+            }
+            (BudgetSource::Machine, _) => "the machine's memory (MemTotal)".to_owned(),
+        };
+        match self.asked.as_ref().filter(|asked| asked.bytes > self.available) {
+            Some(asked) => format!("{said}; {} asks for {}, more than there is", asked.by, asked.bytes),
+            None => said,
+        }
+    }
 }
 
 /// Who set the budget.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetSource {
-    /// A number given by the operator: flag, environment or settings file.
+    /// A number given by the operator: flag, environment or settings file; [`Asked`] says which.
     Operator,
     /// A number in the profile.
     Profile,
@@ -72,17 +146,6 @@ pub enum BudgetSource {
     Cgroup(PathBuf),
     /// The machine's memory: no smaller limit was found.
     Machine,
-}
-
-impl fmt::Display for BudgetSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Operator => f.write_str("--budget"),
-            Self::Profile => f.write_str("profile"),
-            Self::Cgroup(file) => write!(f, "{}", super::text::path_text(file)),
-            Self::Machine => f.write_str("machine (MemTotal)"),
-        }
-    }
 }
 
 /// Whose memory the three sums count.
@@ -94,8 +157,8 @@ pub enum Scope {
     /// Everything on the machine: its memory is the budget.
     #[default]
     Machine,
-    /// plimsoll, its jobs and their files only: the operator gave a smaller budget than there is. What others use
-    /// counts as far as it does not fit beside that budget.
+    /// plimsoll, its jobs and their files only: the budget is smaller than what there is. What others use counts as far as
+    /// it does not fit beside that budget.
     Own,
 }
 
@@ -164,24 +227,25 @@ pub struct Lines {
     pub critical: Bytes,
     /// Kept for the console and sshd.
     pub reserve: Bytes,
-    /// What somebody else may use without it counting against the line: a budget above 2 GB with marks in bytes
-    /// leaves the rest to others.
+    /// What somebody else may use without it counting: of a budget above that which marks in bytes are meant for the rest
+    /// is left to others.
     pub allowance: Bytes,
 }
 
 impl Lines {
     /// The lines of `marks` under `budget`.
     pub fn new(marks: &MemoryMarks, budget: Bytes) -> Self {
-        let high_water = marks.high_water.under(budget).min(budget);
+        let meant_for = marks.meant_for();
+        let high_water = marks.high_water.under(budget, meant_for).min(budget);
         let basis = match marks.high_water {
-            Mark::Bytes(_) => budget.min(REFERENCE_BUDGET.max(high_water)),
+            Mark::Bytes(_) => budget.min(meant_for.max(high_water)),
             Mark::Share(_) => budget,
         };
         Self {
             budget,
             elevated: high_water.scale(ELEVATED_SHARE),
             high_water,
-            low_water: marks.low_water.under(budget).min(high_water),
+            low_water: marks.low_water.under(budget, meant_for).min(high_water),
             critical: budget.scale(0.9),
             reserve: marks.reserve,
             allowance: budget - basis,
@@ -192,11 +256,6 @@ impl Lines {
     /// keeps something to work with. Never below `critical`.
     pub fn last(&self) -> Bytes {
         (self.budget - self.budget.scale(LAST_SHARE).max(LAST_BYTES)).max(self.critical)
-    }
-
-    /// Right end of the gauge: the budget, or the 2 GB that marks in bytes are meant for.
-    pub fn gauge_end(&self) -> Bytes {
-        self.budget - self.allowance
     }
 }
 
@@ -226,7 +285,43 @@ mod tests {
         let lines = Lines::new(&GUIDE_MARKS, Bytes::gib(24));
         assert_eq!(lines.high_water, Bytes::mib(1536));
         assert_eq!(lines.allowance, Bytes::gib(22));
-        assert_eq!(lines.gauge_end(), Bytes::gib(2));
+    }
+
+    #[test]
+    fn a_profile_that_names_its_budget_means_its_sizes_as_they_are_written() {
+        let marks = MemoryMarks {
+            budget: Some(Bytes::gib(1)),
+            high_water: Mark::Bytes(Bytes::mib(700)),
+            low_water: Mark::Bytes(Bytes::mib(600)),
+            ..GUIDE_MARKS
+        };
+        let own = Lines::new(&marks, Bytes::gib(1));
+        assert_eq!((own.high_water, own.low_water), (Bytes::mib(700), Bytes::mib(600)));
+        let half = Lines::new(&marks, Bytes::mib(512));
+        assert_eq!((half.high_water, half.low_water), (Bytes::mib(350), Bytes::mib(300)));
+        let twice = marks.for_budget(Bytes::gib(2));
+        assert_eq!(Lines::new(&twice, Bytes::gib(2)).high_water, Bytes::mib(1400));
+    }
+
+    #[test]
+    fn the_budget_says_in_plain_words_who_set_it_and_what_became_of_what_was_asked_for() {
+        let machine = || (Bytes::mib(24_064), There::Machine);
+        let container = || (Bytes::mib(512), There::Container("/sys/fs/cgroup/box/memory.max".into()));
+        let asked = |mb, by: &str| Some(Asked { bytes: Bytes::mib(mb), by: by.to_owned() });
+        let words = |place, asked, profile| Budget::new(place, asked, profile).words("balanced");
+        let two = Some(Bytes::gib(2));
+        assert_eq!(words(machine(), None, two), "profile balanced; the machine has 23.5 GB");
+        assert_eq!(words(machine(), asked(840, "PLIMSOLL_BUDGET"), two), "PLIMSOLL_BUDGET");
+        assert_eq!(words(machine(), None, None), "the machine's memory (MemTotal)");
+        assert_eq!(words(container(), None, two), "the container's limit (memory.max of /sys/fs/cgroup/box)");
+        assert_eq!(
+            words(container(), asked(4096, "--budget"), two),
+            "the container's limit (memory.max of /sys/fs/cgroup/box); --budget asks for 4 GB, more than there is"
+        );
+        let budget = Budget::new(machine(), None, None).under(two);
+        assert_eq!((budget.bytes, budget.source), (Bytes::gib(2), BudgetSource::Profile));
+        let fixed = Budget::new(machine(), asked(840, "--budget"), None).under(two);
+        assert_eq!((fixed.bytes, fixed.source), (Bytes::mib(840), BudgetSource::Operator));
     }
 
     #[test]

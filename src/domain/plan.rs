@@ -62,8 +62,8 @@ pub enum Change {
     Large,
     /// The same profile, and so many threads in every preset: the outputs hold other bytes.
     Threads(u32),
-    /// The same profile on a box with more or less memory.
-    Box,
+    /// The same profile under a larger or smaller budget.
+    Budget,
 }
 
 impl Change {
@@ -75,13 +75,13 @@ impl Change {
             Self::Slots => "slots",
             Self::Large => "large",
             Self::Threads(_) => "threads",
-            Self::Box => "box",
+            Self::Budget => "budget",
         }
     }
 
-    /// It can be switched to while jobs run: the same box, the same bytes.
+    /// It can be switched to while jobs run: the same budget, the same bytes.
     pub const fn is_a_switch(self) -> bool {
-        !matches!(self, Self::Threads(_) | Self::Box)
+        !matches!(self, Self::Threads(_) | Self::Budget)
     }
 }
 
@@ -99,7 +99,7 @@ pub struct Way {
 }
 
 impl Way {
-    /// What it is called where there is little room: `2/200`, `4/500 fast`, `2/200, 1 thread`, `2/200 on a 4 GB box`.
+    /// What it is called where there is little room: `2/200`, `4/500 fast`, `2/200, 1 thread`, `2/200, 4 GB`.
     pub fn label(&self) -> String {
         let short = &self.forecast.short;
         match self.change {
@@ -112,7 +112,7 @@ impl Way {
             },
             Change::Threads(1) => format!("{short}, 1 thread"),
             Change::Threads(threads) => format!("{short}, {threads} threads"),
-            Change::Box => format!("{short} on a {} box", self.forecast.budget),
+            Change::Budget => format!("{short}, budget {}", self.forecast.budget),
         }
     }
 
@@ -193,7 +193,7 @@ impl Plan {
     pub fn advice(&self) -> String {
         let Some(now) = self.now().map(|way| &way.forecast) else { return String::new() };
         let Some(best) = self.best().map(|way| &way.forecast) else {
-            return "no way keeps under the line without rejecting more; a larger box would, or smaller pictures".to_owned();
+            return "no way keeps under the line without rejecting more; a larger budget would, or smaller pictures".to_owned();
         };
         if best.name == now.name {
             return format!("stay with {}: nothing that keeps under the line ends sooner", now.name.trim_start_matches("now: "));
@@ -220,7 +220,8 @@ impl Plan {
         let slots = self.best().or(self.now())?.profile.max_concurrent.fixed().unwrap_or(self.cores as u32);
         let fixed = |way: &&Way| way.profile.max_concurrent.fixed();
         let fewer = |way: &&Way| way.change == Change::Profile && fixed(way).is_some_and(|other| other < slots);
-        self.ways.iter().filter(fewer).max_by_key(fixed)
+        // Of several alike the first: shipped profiles stand before copies of them.
+        self.ways.iter().rev().filter(fewer).max_by_key(fixed)
     }
 
     /// Why a way cannot be switched to, and what to do instead; `None` = it can.
@@ -231,18 +232,30 @@ impl Plan {
                  {} slots",
                 way.profile.max_concurrent
             )),
-            Change::Box if way.forecast.budget <= self.available => Some(format!(
-                "no switch: the budget is {}; start plimsoll with --budget {}",
-                self.budget,
-                way.forecast.budget.to_string().replace(' ', "")
-            )),
-            Change::Box => Some(format!(
+            Change::Budget if way.forecast.budget > self.available => Some(format!(
                 "no switch: there are {} here; it takes a machine or container with {}",
                 self.available, way.forecast.budget
+            )),
+            // Marks in bytes never grow by themselves.
+            Change::Budget if self.now().is_some_and(|now| now.profile.memory != way.profile.memory) => Some(format!(
+                "no switch: the marks are meant for {}; it takes a profile of your own with `budget: {}` and `high_water: {}`",
+                self.budget,
+                written(way.forecast.budget),
+                written(way.forecast.high_water)
+            )),
+            Change::Budget => Some(format!(
+                "no switch: the budget is {}; start plimsoll with --budget {}",
+                self.budget,
+                written(way.forecast.budget)
             )),
             Change::None | Change::Profile | Change::Slots | Change::Large => None,
         }
     }
+}
+
+/// A size as profiles and options take it: `4GB`.
+fn written(bytes: Bytes) -> String {
+    bytes.to_string().replace(' ', "")
 }
 
 /// `00:12`, `1:02:03`: to the nearest second.
@@ -273,7 +286,7 @@ mod tests {
         let forecast = Forecast {
             name,
             short: profile.short(),
-            budget: Bytes::gib(if change == Change::Box { 4 } else { 2 }),
+            budget: Bytes::gib(if change == Change::Budget { 4 } else { 2 }),
             high_water: Bytes::mib(1536),
             peak_p50: Bytes::mib(peak),
             peak_p95: Bytes::mib(peak),
@@ -332,11 +345,11 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_other_bytes_or_needs_another_box_is_never_advised_and_says_what_to_do_instead() {
+    fn what_makes_other_bytes_or_needs_another_budget_is_never_advised_and_says_what_to_do_instead() {
         let plan = plan(vec![
             way(Change::None, 2, (1200, 0.0, 100.0, 0)),
             way(Change::Threads(1), 2, (500, 0.0, 50.0, 0)),
-            way(Change::Box, 2, (400, 0.0, 40.0, 0)),
+            way(Change::Budget, 2, (400, 0.0, 40.0, 0)),
         ]);
         assert_eq!(plan.best().map(|way| way.change), Some(Change::None));
         assert!(plan.advice().starts_with("stay with p2: "), "{}", plan.advice());

@@ -11,7 +11,7 @@ use super::units::Bytes;
 
 pub mod check;
 
-/// The budget that marks given in bytes are meant for: the guide's 2 GB box.
+/// The budget that marks given in bytes are meant for where a profile names none: the guide's 2 GB box.
 pub const REFERENCE_BUDGET: Bytes = Bytes::gib(2);
 
 /// One row of the trade-off table, validated.
@@ -186,7 +186,25 @@ pub struct MemoryMarks {
     pub reserve: Bytes,
 }
 
-/// The guide's marks on its 2 GB box, to the megabyte as the shipped profiles have them.
+impl MemoryMarks {
+    /// The budget that marks in bytes are meant for: the profile's own, else the guide's.
+    pub fn meant_for(&self) -> Bytes {
+        self.budget.unwrap_or(REFERENCE_BUDGET)
+    }
+
+    /// The same marks for another budget: those in bytes keep their share of it, up as well as down.
+    #[must_use]
+    pub fn for_budget(&self, budget: Bytes) -> Self {
+        let factor = budget.share_of(self.meant_for());
+        let scaled = |mark| match mark {
+            Mark::Bytes(bytes) => Mark::Bytes(bytes.scale(factor)),
+            share @ Mark::Share(_) => share,
+        };
+        Self { budget: Some(budget), high_water: scaled(self.high_water), low_water: scaled(self.low_water), ..*self }
+    }
+}
+
+/// The guide's marks on its 2 GB box, to the megabyte as the shipped profiles have them, under all there is.
 pub const GUIDE_MARKS: MemoryMarks = MemoryMarks {
     budget: None,
     high_water: Mark::Bytes(Bytes::mib(1536)),
@@ -194,22 +212,22 @@ pub const GUIDE_MARKS: MemoryMarks = MemoryMarks {
     reserve: Bytes::mib(64),
 };
 
-/// A mark: bytes, meant for a 2 GB budget and scaled down with a smaller one, or a share of the budget.
+/// A mark: bytes, scaled down where the budget is smaller than the one they are meant for, or a share of the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
-    /// Bytes of a 2 GB budget.
+    /// Bytes of the budget that the profile names, else of 2 GB.
     Bytes(Bytes),
     /// Share of the budget, above 0 and at most 1.
     Share(f64),
 }
 
 impl Mark {
-    /// The mark in bytes under `budget`.
-    pub fn under(self, budget: Bytes) -> Bytes {
+    /// The mark in bytes under `budget`; bytes are `meant_for` that one.
+    pub fn under(self, budget: Bytes, meant_for: Bytes) -> Bytes {
         match self {
             Self::Share(share) => budget.scale(share),
-            Self::Bytes(bytes) if budget < REFERENCE_BUDGET => bytes.scale(budget.share_of(REFERENCE_BUDGET)),
+            Self::Bytes(bytes) if budget < meant_for => bytes.scale(budget.share_of(meant_for)),
             Self::Bytes(bytes) => bytes,
         }
     }
@@ -258,9 +276,10 @@ mod tests {
     #[test]
     fn marks_in_bytes_scale_down_with_a_smaller_budget_and_never_up() {
         let mark = Mark::Bytes(Bytes::mib(1536));
-        assert_eq!(mark.under(Bytes::gib(2)), Bytes::mib(1536));
-        assert_eq!(mark.under(Bytes::mib(512)), Bytes::mib(384));
-        assert_eq!(mark.under(Bytes::gib(24)), Bytes::mib(1536));
-        assert_eq!(Mark::Share(0.75).under(Bytes::gib(24)), Bytes::gib(18));
+        let two = Bytes::gib(2);
+        assert_eq!(mark.under(two, two), Bytes::mib(1536));
+        assert_eq!(mark.under(Bytes::mib(512), two), Bytes::mib(384));
+        assert_eq!(mark.under(Bytes::gib(24), two), Bytes::mib(1536));
+        assert_eq!(Mark::Share(0.75).under(Bytes::gib(24), two), Bytes::gib(18));
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cleanup::{CleanupId, CleanupRecord, CleanupResult};
 use super::event::{Event, EventKind, JobCounts, MemoryFigures, RoomWanted, RunSummary, Seq};
-use super::job::{Exit, Finished, Job, JobId, LogLevel, LogLine, Outcome, Phase, Progress, Rank, Rejected};
+use super::job::{Exit, Finished, Job, JobId, KERNEL_KILL, LogLevel, LogLine, Outcome, Phase, Progress, Rank, Rejected};
 use super::memory::Lines;
 use super::profile::{LargeRule, Profile, SlotLimit};
 use super::text::path_text;
@@ -59,8 +59,11 @@ pub struct State {
     pub memory: MemoryFigures,
     /// Where the marks stand.
     pub lines: Lines,
-    /// Where the budget was read.
+    /// Who set the budget, in plain words.
     pub budget_source: String,
+    /// The operator has named it: profiles have no say.
+    #[serde(default)]
+    pub budget_by_operator: bool,
     /// What the container or the machine really has.
     pub available: Bytes,
     /// The job that waits for memory.
@@ -220,9 +223,7 @@ pub struct Totals {
     pub stops: u64,
     /// Times a job went back into the queue.
     pub requeues: u64,
-    /// Kernel kills at the first sample.
-    pub oom_kills_at_start: Option<u64>,
-    /// Kernel kills since then.
+    /// Tries of the run's own jobs that the kernel ended for want of memory. What it kills of others is none of them.
     pub oom_kills: u64,
 }
 
@@ -368,6 +369,8 @@ impl State {
                         job.output.clone_from(output);
                     }
                 }
+                let is_kill = *outcome == Outcome::OutOfMemory && reason.as_ref().is_some_and(|why| why.contains(KERNEL_KILL));
+                self.totals.oom_kills += u64::from(is_kill);
                 let exit = exit_code.map(Exit::Code).or(signal.map(Exit::Signal));
                 let took = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
                 let (reason, damage, left_out) = (reason.clone(), damage.clone(), left_out.clone());
@@ -376,6 +379,7 @@ impl State {
             }
             EventKind::JobRequeued { job, reason, delay_ms, uncounted, .. } => {
                 self.totals.requeues += 1;
+                self.totals.oom_kills += u64::from(reason.contains(KERNEL_KILL));
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.memory = Bytes::ZERO;
                     job.progress = None;
@@ -406,8 +410,9 @@ impl State {
                 self.forget(*job);
             }
             EventKind::MemorySampled(figures) => self.sample(figures),
-            EventKind::BudgetChanged { budget_source, available_bytes, lines, .. } => {
+            EventKind::BudgetChanged { budget_source, available_bytes, by_operator, lines, .. } => {
                 self.budget_source.clone_from(budget_source);
+                self.budget_by_operator = *by_operator;
                 self.available = *available_bytes;
                 self.lines = *lines;
             }
@@ -677,6 +682,10 @@ impl State {
             point.hard = point.hard.max(figures.hard_bytes);
         }
         let totals = &mut self.totals;
+        // Sums of another kind: the peaks of the two do not compare.
+        if self.memory.scope != figures.scope && self.memory.budget_bytes > Bytes::ZERO {
+            (totals.peak_hard, totals.peak_usage, totals.peak_counted) = (Bytes::ZERO, Bytes::ZERO, Bytes::ZERO);
+        }
         totals.peak_hard = totals.peak_hard.max(figures.hard_bytes);
         totals.peak_usage = totals.peak_usage.max(figures.usage_bytes);
         totals.peak_counted = totals.peak_counted.max(figures.counted_bytes);
@@ -691,10 +700,6 @@ impl State {
                 totals.over_since = None;
             }
             _ => {}
-        }
-        if let Some(kills) = figures.oom_kills {
-            let at_start = *totals.oom_kills_at_start.get_or_insert(kills);
-            totals.oom_kills = kills.saturating_sub(at_start);
         }
         for id in &self.index.active {
             if let Some(job) = self.jobs.get_mut(id) {

@@ -38,6 +38,11 @@ pub fn path_text(path: &Path) -> String {
     clean(path.as_os_str().as_bytes(), "␉")
 }
 
+/// `1 job`, `3 jobs`: a number with its noun, given in the singular.
+pub fn many(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// The last component of a path, for tables; the whole path where there is none.
 pub fn file_name_text(path: &Path) -> String {
     path.file_name().map_or_else(|| path_text(path), |name| path_text(Path::new(name)))

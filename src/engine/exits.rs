@@ -140,9 +140,12 @@ impl Engine {
             // Only where the group has a counter of its own is there a limit of its own that could have done it.
             let limit = self.active.get(&id).and_then(|active| active.limit).filter(|_| report.oom_killed == Some(true));
             let limit = limit.map(|limit| format!(", its limit was {}", limit.whole())).unwrap_or_default();
-            let certainty = if report.oom_killed == Some(true) { "" } else { "probably " };
+            let (certainty, doubt) = match report.oom_killed {
+                Some(true) => ("", ""),
+                _ => ("probably ", " (SIGKILL that was not ours; no memory group of its own counts its kills)"),
+            };
             let reason = format!(
-                "out of memory: {certainty}{KERNEL_KILL} at {} of its own{limit}, budget {}",
+                "out of memory: {certainty}{KERNEL_KILL} at {} of its own{limit}, budget {}{doubt}",
                 peak.whole(),
                 self.state.lines.budget
             );

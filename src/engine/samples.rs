@@ -11,17 +11,23 @@ use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
 
 impl Engine {
-    pub(super) fn sampled(&mut self, sample: MemorySample) {
+    pub(super) fn sampled(&mut self, mut sample: MemorySample) {
         let taken = sample.taken.unwrap_or(self.now.mono).min(self.now.mono);
         let is_old = |(at, _): &(Mono, MemorySample)| taken < *at || (taken == *at && sample.taken.is_some());
         if self.sample.as_ref().is_some_and(is_old) {
             return;
         }
         if let Some(budget) = &sample.budget {
-            self.budget(budget);
+            let profile = self.state.profile.as_deref();
+            // Measured before the sampler knew of the profile in force: sums of another budget. The next one is on its way.
+            if profile.is_some_and(|profile| *budget != budget.under(profile.memory.budget)) {
+                return;
+            }
+            self.budget(&budget.clone());
         }
         let lines = self.state.lines;
-        let counted = counted(&sample, &lines);
+        leave_to_others(&mut sample, lines.allowance);
+        let counted = counted(&sample);
         let change = self.levels.update(self.now.mono, counted, &lines);
         let from = self.state.memory.level;
         let figures = MemoryFigures {
@@ -59,12 +65,13 @@ impl Engine {
     fn budget(&mut self, budget: &Budget) {
         let Some(profile) = &self.state.profile else { return };
         let lines = Lines::new(&profile.memory, budget.bytes);
-        let source = budget.source.to_string();
+        let source = budget.words(&profile.name);
         if lines != self.state.lines || source != self.state.budget_source || budget.available != self.state.available {
             self.emit(EventKind::BudgetChanged {
                 budget_bytes: budget.bytes,
                 budget_source: source,
                 available_bytes: budget.available,
+                by_operator: budget.asked.is_some(),
                 lines,
             });
         }
@@ -73,7 +80,7 @@ impl Engine {
     /// Goes on under another profile; waiting jobs are measured against its limits.
     pub(super) fn select_profile(&mut self, profile: Profile) {
         self.effects.push(Effect::SetProfileBudget(profile.memory.budget));
-        let lines = Lines::new(&profile.memory, self.state.lines.budget);
+        let budget = profile.memory.budget;
         self.emit(EventKind::ProfileSelected {
             name: profile.name.clone(),
             max_concurrent: profile.max_concurrent.fixed().unwrap_or_else(|| self.most_at_once()),
@@ -82,9 +89,9 @@ impl Engine {
             profile: Box::new(profile),
         });
         // Before the first sample there is no budget for the marks to stand under.
-        if self.sample.is_some() && lines != self.state.lines {
-            let (budget_source, available_bytes) = (self.state.budget_source.clone(), self.state.available);
-            self.emit(EventKind::BudgetChanged { budget_bytes: lines.budget, budget_source, available_bytes, lines });
+        let known = self.sample.as_ref().and_then(|(_, sample)| sample.budget.as_ref());
+        if let Some(budget) = known.map(|known| known.under(budget)) {
+            self.budget(&budget);
         }
         self.forget_signs();
         self.forget_decisions();
@@ -112,9 +119,16 @@ impl Engine {
     }
 }
 
-/// The sums without what others may use beside the budget.
-pub(super) fn counted(sample: &MemorySample, lines: &Lines) -> Counted {
+/// Takes out of every sum what is left to others: from here on there is one way of counting.
+fn leave_to_others(sample: &mut MemorySample, allowance: Bytes) {
     let ours = sample.jobs_total() + sample.console + sample.scratch;
-    let without = |sum: Bytes| sum - (sum - ours).min(lines.allowance);
-    Counted { working_set: without(sample.working_set), hard: without(sample.hard) }
+    let without = |sum: Bytes| sum - (sum - ours).min(allowance);
+    sample.hard = without(sample.hard);
+    sample.working_set = without(sample.working_set);
+    sample.usage = without(sample.usage);
+}
+
+/// What is held against the lines.
+pub(super) fn counted(sample: &MemorySample) -> Counted {
+    Counted { working_set: sample.working_set, hard: sample.hard }
 }

@@ -226,12 +226,13 @@ fn status(state: &State) -> String {
         let decided = state.decided.as_ref().map(|now| format!("; now {}: {}", now.at_once, now.why)).unwrap_or_default();
         out.push(format!("profile {}: {slots}, files up to {}{decided}", profile.name, profile.max_file_size));
     }
-    let (counted, end) = (memory.counted_bytes.whole(), state.lines.gauge_end());
+    let (counted, end) = (memory.counted_bytes.whole(), state.lines.budget);
     out.push(format!(
-        "memory {counted} of {}, {}; the line is at {}",
+        "memory {counted} of {}, {}; the line is at {}; budget {end}: {}",
         end.whole(),
         memory.shown_level().words(),
-        state.lines.high_water.whole()
+        state.lines.high_water.whole(),
+        state.budget_source
     ));
     out.push(format!(
         "jobs hold {}, the console {}, {} are reserved",

@@ -5,15 +5,26 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::domain::plan::{Change, Forecast, Kind, Plan, SURE_FROM, Way, clock};
+use crate::domain::text::many;
 
 /// As a table with an advice below it.
 pub fn text(plan: &Plan) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "plimsoll plan: {} jobs, {}; {} finished jobs to learn from", plan.jobs, plan.bytes, plan.learned_from);
     let _ = writeln!(
         out,
-        "budget {} from {}, {} processors, {} runs of each way in virtual time, seed {}\n",
-        plan.budget, plan.budget_source, plan.cores, plan.runs, plan.seed
+        "plimsoll plan: {}, {}; {} to learn from",
+        many(plan.jobs as u64, "job"),
+        plan.bytes,
+        many(plan.learned_from as u64, "finished job")
+    );
+    let _ = writeln!(
+        out,
+        "budget {}: {}; {}, {} of each way in virtual time, seed {}\n",
+        plan.budget,
+        plan.budget_source,
+        many(plan.cores as u64, "processor"),
+        many(plan.runs.into(), "run"),
+        plan.seed
     );
     let label = |way: &Forecast| format!("{} {}", way.name, way.short);
     let wide = plan.ways.iter().map(|way| label(&way.forecast).chars().count()).max().unwrap_or(0).max(22) + 1;
@@ -28,10 +39,10 @@ pub fn text(plan: &Plan) -> String {
     }
     let _ = writeln!(out, "\nadvice  {}", plan.advice());
     if plan.guesses > 0 {
-        let (guesses, jobs) = (plan.guesses, plan.jobs);
+        let (guesses, jobs) = (plan.guesses, many(plan.jobs as u64, "job"));
         let _ = writeln!(
             out,
-            "~       guesses: of the kind of {guesses} of {jobs} jobs fewer than {SURE_FROM} have finished here (same pictures, codecs,\n\
+            "~       guesses: of the kind of {guesses} of {jobs} fewer than {SURE_FROM} have finished here (same pictures, codecs,\n\
              \x20       speed preset and threads); their memory is the model's, their time a rule of thumb"
         );
     }
@@ -41,9 +52,16 @@ pub fn text(plan: &Plan) -> String {
         let _ = writeln!(out, "threads make other bytes: a change of the preset, not of the profile{how}");
     }
     if plan.skipped > 0 {
-        let _ = writeln!(out, "        {} files would be rejected for what they are, whatever the profile", plan.skipped);
+        let _ = writeln!(
+            out,
+            "        {} would be rejected for what {} whatever the profile",
+            many(plan.skipped as u64, "file"),
+            if plan.skipped == 1 { "it is," } else { "they are," }
+        );
     }
-    out.push_str("why     the same engine in virtual time over the courses of finished jobs; nobody else uses the box in it\n");
+    out.push_str(
+        "why     the same engine in virtual time over the courses of finished jobs; nobody else uses memory or processors in it\n",
+    );
     out
 }
 

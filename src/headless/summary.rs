@@ -17,7 +17,7 @@ pub fn render(summary: &RunSummary) -> String {
          \x20 profile        {}{slots}\n\
          \x20 jobs           {counts}\n\
          \x20 peak           {} of {} (with file cache {})\n\
-         \x20 budget from    {}\n\
+         \x20 budget         {}: {}\n\
          \x20 over the line  {}\n\
          \x20 cleanups       {}, freed {:.1} MB{futile}\n\
          \x20 took           {}{kills}\n",
@@ -25,6 +25,7 @@ pub fn render(summary: &RunSummary) -> String {
         summary.peak_memory_bytes.whole(),
         summary.budget_bytes.whole(),
         summary.peak_usage_bytes.whole(),
+        summary.budget_bytes,
         summary.budget_source,
         seconds_words(summary.seconds_over_high_water),
         summary.cleanups,

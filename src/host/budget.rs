@@ -4,7 +4,7 @@
 
 use super::cgroup::{self, Limit, MemoryCgroup, Roots};
 use super::machine;
-use crate::domain::memory::{Budget, BudgetSource, Scope};
+use crate::domain::memory::{Asked, Budget, Scope, There};
 use crate::domain::units::Bytes;
 
 /// A budget together with where the memory behind it is counted.
@@ -23,25 +23,21 @@ pub struct Survey {
 /// What there is = the smallest cgroup limit above us, else the machine's memory. A smaller number of the operator, else
 /// of the profile, is taken instead; a larger one is not, and the budget then names the container or the machine as its
 /// source, for theirs is the number that counts.
-pub fn read_budget(roots: &Roots, operator: Option<Bytes>, profile: Option<Bytes>) -> (Budget, Scope) {
+pub fn read_budget(roots: &Roots, operator: Option<&Asked>, profile: Option<Bytes>) -> (Budget, Scope) {
     let survey = survey(roots, operator, profile);
     (survey.budget, survey.scope)
 }
 
 /// As [`read_budget`], with the place where memory is counted.
-pub fn survey(roots: &Roots, operator: Option<Bytes>, profile: Option<Bytes>) -> Survey {
+pub fn survey(roots: &Roots, operator: Option<&Asked>, profile: Option<Bytes>) -> Survey {
     let total = machine::total(roots);
     let container = cgroup::find(roots).and_then(|own| own.limit(total).map(|limit| (own, limit)));
-    let (available, source, scope) = match &container {
-        Some((_, limit)) => (limit.bytes, BudgetSource::Cgroup(limit.file.clone()), Scope::Container),
-        None => (total, BudgetSource::Machine, Scope::Machine),
+    let (place, scope) = match &container {
+        Some((_, limit)) => ((limit.bytes, There::Container(limit.file.clone())), Scope::Container),
+        None => ((total, There::Machine), Scope::Machine),
     };
-    let asked =
-        operator.map(|bytes| (bytes, BudgetSource::Operator)).or_else(|| profile.map(|bytes| (bytes, BudgetSource::Profile)));
-    let (budget, scope) = match asked {
-        Some((bytes, source)) if bytes < available => (Budget { bytes, source, available }, Scope::Own),
-        _ => (Budget { bytes: available, source, available }, scope),
-    };
+    let budget = Budget::new(place, operator.cloned(), profile);
+    let scope = if budget.bytes < budget.available { Scope::Own } else { scope };
     Survey { budget, scope, container }
 }
 
@@ -49,6 +45,7 @@ pub fn survey(roots: &Roots, operator: Option<Bytes>, profile: Option<Bytes>) ->
 mod tests {
     use super::super::cgroup::tests::{Tree, v2_with_a_limited_ancestor};
     use super::*;
+    use crate::domain::memory::BudgetSource;
 
     #[test]
     fn the_limit_of_an_ancestor_is_the_budget_and_its_file_is_named() {
@@ -70,7 +67,8 @@ mod tests {
     fn the_operator_wins_over_the_profile_and_both_only_downwards() {
         let tree = v2_with_a_limited_ancestor();
         let ask = |operator: Option<u64>, profile: Option<u64>| {
-            let (budget, scope) = read_budget(&tree.roots(), operator.map(Bytes::mib), profile.map(Bytes::mib));
+            let operator = operator.map(|mb| Asked { bytes: Bytes::mib(mb), by: "--budget".to_owned() });
+            let (budget, scope) = read_budget(&tree.roots(), operator.as_ref(), profile.map(Bytes::mib));
             assert_eq!(budget.available, Bytes::mib(2048));
             (budget.bytes, budget.source, scope)
         };

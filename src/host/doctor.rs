@@ -96,6 +96,8 @@ pub struct Setting {
 pub struct BudgetReport {
     /// The number and where it was read.
     pub budget: Budget,
+    /// Name of the profile in force.
+    pub profile: String,
     /// Our own memory cgroup; `None` where there is none.
     pub group: Option<GroupReport>,
 }
@@ -237,9 +239,8 @@ fn budget(report: Result<&BudgetReport, &str>) -> Check {
         Ok(report) => report,
         Err(why) => return Check::fail("memory budget", why, "give it by hand: --budget 2GB"),
     };
-    let Budget { bytes, source, available } = &report.budget;
-    let more = if available > bytes { format!("; {available} is there") } else { String::new() };
-    let value = format!("{bytes}, from {source}{more}");
+    let Budget { bytes, .. } = &report.budget;
+    let value = format!("{bytes}: {}", report.budget.words(&report.profile));
     if *bytes < TIGHT_BUDGET {
         return Check::warn(
             "memory budget",

@@ -43,6 +43,7 @@ use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
 use crate::domain::media::MediaInfo;
+use crate::domain::memory::Asked;
 use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::text::{error_words, path_text, sanitise};
 use crate::domain::units::Bytes;
@@ -69,7 +70,9 @@ pub struct HostConfig {
     /// Files with the extension `.load` are load jobs, run by this program.
     pub load_jobs: Option<PathBuf>,
     /// The operator's memory budget.
-    pub budget: Option<Bytes>,
+    pub budget: Option<Asked>,
+    /// The budget that the first profile names: the first sample is of it already.
+    pub profile_budget: Option<Bytes>,
     /// Jobs that an earlier run has left in the queue are run; else they are forgotten.
     pub restore: bool,
     /// Processes of others that live on that budget.
@@ -185,7 +188,8 @@ impl RealHost {
         let parts = config.out.join(WORK_FOLDER);
         let sampler_config = SamplerConfig {
             scratch_dirs: vec![parts.clone()],
-            operator_budget: config.budget,
+            operator_budget: config.budget.clone(),
+            profile_budget: config.profile_budget,
             guests: config.guests.clone(),
             uncounted_kills,
             ..SamplerConfig::new(ledger.clone())

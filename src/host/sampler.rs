@@ -21,7 +21,7 @@ use super::procfs::{self, TreeReader};
 use super::wake::{Alarm, Wake};
 use super::{resident, scratch};
 use crate::domain::job::JobId;
-use crate::domain::memory::{JobVitals, MemorySample, Scope};
+use crate::domain::memory::{Asked, JobVitals, MemorySample, Scope};
 use crate::domain::units::Bytes;
 use crate::engine::port::Input;
 
@@ -50,7 +50,7 @@ pub struct SamplerConfig {
     /// Processes that are not ours and live on our budget all the same: the demonstration's neighbour.
     pub guests: Vec<u32>,
     /// The operator's budget.
-    pub operator_budget: Option<Bytes>,
+    pub operator_budget: Option<Asked>,
     /// The profile's budget.
     pub profile_budget: Option<Bytes>,
     /// Time between samples.
@@ -278,7 +278,7 @@ struct Probe {
     guests: Vec<u32>,
     ledger: FileLedger,
     scratch_dirs: BTreeSet<PathBuf>,
-    operator_budget: Option<Bytes>,
+    operator_budget: Option<Asked>,
     profile_budget: Option<Bytes>,
     survey: Survey,
     survey_age: Age,
@@ -308,7 +308,7 @@ impl Probe {
         let me = std::process::id();
         let console = TreeReader::open(&config.roots.proc, me).or_else(|| TreeReader::open(&Roots::default().proc, me));
         Self {
-            survey: budget::survey(&config.roots, config.operator_budget, config.profile_budget),
+            survey: budget::survey(&config.roots, config.operator_budget.as_ref(), config.profile_budget),
             console,
             roots: config.roots,
             ledger: config.ledger,
@@ -385,7 +385,7 @@ impl Probe {
         if !self.survey_age.is_over(now, BUDGET_AGE) {
             return;
         }
-        let survey = budget::survey(&self.roots, self.operator_budget, self.profile_budget);
+        let survey = budget::survey(&self.roots, self.operator_budget.as_ref(), self.profile_budget);
         if survey.container != self.survey.container {
             self.place = None;
         }
@@ -398,7 +398,7 @@ impl Probe {
             empty => {
                 if self.place_age.is_over(now, REOPEN_AGE) {
                     // The group may have been renamed or moved: look where it is now.
-                    self.survey = budget::survey(&self.roots, self.operator_budget, self.profile_budget);
+                    self.survey = budget::survey(&self.roots, self.operator_budget.as_ref(), self.profile_budget);
                 }
                 let group = self.survey.container.as_ref();
                 self.pressure = cgroup::open_pressure(&self.roots, group.map(|(own, limit)| (own.version, limit.group.as_path())));

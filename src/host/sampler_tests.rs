@@ -6,7 +6,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::super::cgroup::tests::{Tree, v2_with_a_limited_ancestor};
 use super::*;
-use crate::domain::memory::BudgetSource;
+use crate::domain::memory::{Asked, BudgetSource};
 use crate::domain::units::MIB;
 
 fn config(roots: Roots) -> SamplerConfig {
@@ -142,7 +142,7 @@ fn jobs_of_the_ledger_appear_with_their_memory_and_leave_with_their_process() {
 #[test]
 fn under_a_smaller_budget_cached_files_of_ended_jobs_count_and_streamed_ones_only_in_usage() {
     let ledger = FileLedger::default();
-    let operator_budget = Some(Bytes::mib(64));
+    let operator_budget = Some(Asked { bytes: Bytes::mib(64), by: "--budget".to_owned() });
     let source = SampleSource::new(SamplerConfig { operator_budget, ..SamplerConfig::new(ledger.clone()) });
     let dir = tempfile::tempdir().expect("tempdir");
     for (name, mib) in [("in1", 5), ("in2", 11)] {
@@ -180,7 +180,10 @@ fn a_sample_of_four_jobs_costs_little() {
         costs[500]
     };
     let machine = SampleSource::new(SamplerConfig::new(ledger.clone()));
-    let own = SampleSource::new(SamplerConfig { operator_budget: Some(Bytes::mib(64)), ..SamplerConfig::new(ledger.clone()) });
+    let own = SampleSource::new(SamplerConfig {
+        operator_budget: Some(Asked { bytes: Bytes::mib(64), by: "--budget".to_owned() }),
+        ..SamplerConfig::new(ledger.clone())
+    });
     let slowest = cost("machine", &machine).max(cost("smaller budget", &own));
     assert!(slowest < Duration::from_millis(2), "{slowest:?}");
     if let Some(group) = super::super::cgroup::tests::RealGroup::make("cost") {

@@ -217,7 +217,9 @@ pub(super) fn watch(watched: Watched) {
     let oom_killed = match exit {
         // The group held this try alone: its counter says whose kill it was.
         Exit::Signal(libc::SIGKILL) if !by_us && grown.is_none() => {
-            kills_in_group.map_or_else(|| shared.claim_oom_kill(oom_before, oom_after), |kills| Some(kills > 0))
+            // Without one, a kill in our own group may be somebody else's: then nothing is sure but that there was none.
+            let claimed = || shared.claim_oom_kill(oom_before, oom_after).filter(|was_killed| !was_killed);
+            kills_in_group.map_or_else(claimed, |kills| Some(kills > 0))
         }
         _ => Some(false),
     };

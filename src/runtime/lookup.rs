@@ -128,8 +128,10 @@ pub struct QueueNow {
     pub profiles: Vec<Profile>,
     /// The memory that may be used.
     pub budget: Bytes,
-    /// Who says so.
+    /// Who says so, in plain words.
     pub budget_source: String,
+    /// The operator does: profiles have no say.
+    pub budget_by_operator: bool,
     /// The memory there is.
     pub available: Bytes,
     /// The jobs at work, those that wait, and those rejected for their size, which another profile may let in.

@@ -194,8 +194,14 @@ impl<'a> Forecaster<'a> {
 
     /// One run, in a sparing world or in one that is looked at by the clock.
     fn once(&self, variant: &Variant, dice: &mut Dice, sparing: bool) -> Run {
+        // The budget of the way is the one that counts; its marks stand as under that.
+        let mut profile = variant.profile.clone();
+        profile.memory = match profile.memory.budget {
+            Some(own) if own < variant.budget => profile.memory.for_budget(variant.budget),
+            _ => profile.memory,
+        };
         let config = EngineConfig {
-            profile: variant.profile.clone(),
+            profile,
             profiles: Vec::new(),
             presets: self.presets.clone(),
             preset: self.jobs.first().map(|job| job.preset.clone()).unwrap_or_default(),

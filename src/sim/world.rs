@@ -12,7 +12,7 @@ use crate::domain::cleanup::{CleanupAction, CleanupResult, CleanupVerdict};
 use crate::domain::curve::{Point, held_at};
 use crate::domain::event::{Event, EventKind, Seq};
 use crate::domain::job::{Exit, JobId, MediaInfo, Progress, Rank, Rejected, VideoStream};
-use crate::domain::memory::{Budget, BudgetSource, JobVitals, MemorySample, Scope};
+use crate::domain::memory::{Budget, JobVitals, MemorySample, Scope};
 use crate::domain::state::Backlog;
 use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
@@ -147,6 +147,8 @@ pub struct World {
     pub highest: Bytes,
     /// Memory there is.
     pub memory: Bytes,
+    /// What the profile in force wants of it; `None` = all.
+    pub profile_budget: Option<Bytes>,
     /// What others use.
     pub foreign: Bytes,
     /// What others use on top, in waves.
@@ -221,6 +223,7 @@ impl World {
             keeps_busy: 0.0,
             highest: Bytes::ZERO,
             memory: Bytes::gib(2),
+            profile_budget: None,
             foreign: Bytes::ZERO,
             wave: None,
             blind: Vec::new(),
@@ -449,7 +452,7 @@ impl World {
             file_cache: cache,
             jobs,
             oom_kills: Some(self.oom_kills),
-            budget: Some(Budget { bytes: self.memory, source: BudgetSource::Machine, available: self.memory }),
+            budget: Some(Budget::whole_machine(self.memory).under(self.profile_budget)),
             ..MemorySample::default()
         }))
     }
@@ -794,11 +797,7 @@ impl Host for World {
             Effect::Clean(order) => self.clean(&order),
             // A sampler that is gone does not come back.
             Effect::SamplePace(pace) if self.sample_every > Duration::ZERO => self.sample_every = pace,
-            Effect::SetProfileBudget(budget) => {
-                if let Some(budget) = budget {
-                    self.memory = budget;
-                }
-            }
+            Effect::SetProfileBudget(budget) => self.profile_budget = budget,
             // A modelled run has no later ones.
             Effect::RememberPeak(..) => {}
             Effect::SamplePace(_) | Effect::Publish(_) | Effect::Reply(..) | Effect::Exit => {}

@@ -186,7 +186,7 @@ impl Chronicle {
             }
             EventKind::BudgetChanged { budget_bytes, budget_source, lines, .. } => {
                 let line = lines.high_water.whole();
-                (Topic::Profile, None, Text, format!("budget {budget_bytes} from {budget_source}, the line at {line}"))
+                (Topic::Profile, None, Text, format!("budget {budget_bytes}: {budget_source}; the line at {line}"))
             }
             EventKind::QueuePaused => (Topic::Queue, None, Warn, "held: nothing more is started".to_owned()),
             EventKind::QueueResumed => (Topic::Queue, None, Text, "released".to_owned()),

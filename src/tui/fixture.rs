@@ -51,8 +51,9 @@ impl Story {
         });
         story.tell(EventKind::BudgetChanged {
             budget_bytes: Bytes::gib(2),
-            budget_source: "/sys/fs/cgroup/memory.max".to_owned(),
+            budget_source: "the container's limit (memory.max of /sys/fs/cgroup)".to_owned(),
             available_bytes: Bytes::gib(2),
+            by_operator: false,
             lines,
         });
         story
@@ -566,8 +567,8 @@ pub fn plan(guessed: bool) -> Plan {
         way(Change::Slots, "balanced, 3 slots", &varied("balanced-3", 3), 2048, (1105, 1341, 0.01, 0.0, 451.0, 1)),
         way(Change::Large, "balanced, one 1080p", &turns, 2048, (1110, 1345, 0.0, 0.0, 470.0, 1)),
         way(Change::Threads(1), "balanced, 1 thread x 2", &varied("balanced-1t", 2), 2048, (980, 1229, 0.0, 0.0, 480.0, 1)),
-        way(Change::Box, "balanced, 1 GB box", now, 1024, (640, 760, 0.0, 0.0, 803.0, 1)),
-        way(Change::Box, "balanced, 4 GB box", now, 4096, (1320, 1638, 0.0, 0.0, 440.0, 1)),
+        way(Change::Budget, "balanced, budget 1 GB", now, 1024, (640, 760, 0.0, 0.0, 803.0, 1)),
+        way(Change::Budget, "balanced, budget 4 GB", now, 4096, (1320, 1638, 0.0, 0.0, 440.0, 1)),
     ];
     let kind = |what: &str, jobs, finished, peaks: (u64, u64), cpu| Kind {
         what: what.to_owned(),
@@ -589,7 +590,7 @@ pub fn plan(guessed: bool) -> Plan {
         learned_from: if guessed { 22 } else { 31 },
         guesses: if guessed { 4 } else { 0 },
         budget: Bytes::gib(2),
-        budget_source: "/sys/fs/cgroup/memory.max".to_owned(),
+        budget_source: "the container's limit (memory.max of /sys/fs/cgroup)".to_owned(),
         available: Bytes::gib(2),
         cores: 2,
         runs: 60,

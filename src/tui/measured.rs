@@ -1,10 +1,10 @@
 //! What this machine measured under each profile since the console is attached: stands beside the guide's words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::domain::event::{Event, EventKind};
-use crate::domain::job::Outcome;
+use crate::domain::job::{JobId, Outcome};
 use crate::domain::state::State;
 use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
@@ -39,6 +39,8 @@ impl Measured {
 pub struct Measurements {
     profiles: BTreeMap<String, Measured>,
     last_sample: Option<Mono>,
+    /// Jobs that another profile had let in and that still run: what they hold is none of the profile in force.
+    draining: BTreeSet<JobId>,
 }
 
 impl Measurements {
@@ -54,7 +56,8 @@ impl Measurements {
             EventKind::MemorySampled(figures) => {
                 let gap = self.last_sample.map_or(Duration::ZERO, |last| event.mono.since(last).min(LONGEST_GAP));
                 self.last_sample = Some(event.mono);
-                if state.index.active.is_empty() {
+                self.draining.retain(|job| state.index.active.contains(job));
+                if state.index.active.is_empty() || !self.draining.is_empty() {
                     return;
                 }
                 let measured = self.profiles.entry(profile.name.clone()).or_default();
@@ -64,6 +67,9 @@ impl Measurements {
                     measured.over += gap;
                 }
             }
+            EventKind::ProfileSelected { .. } => self.draining.clone_from(&state.index.active),
+            // It was another profile's.
+            EventKind::JobFinished { job, .. } if self.draining.remove(job) => {}
             EventKind::JobFinished { outcome, .. } => {
                 let measured = self.profiles.entry(profile.name.clone()).or_default();
                 match outcome {

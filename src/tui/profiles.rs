@@ -1,7 +1,7 @@
 //! What switching to a profile would do now, from what is known of the queue.
 
 use crate::domain::job::{Phase, RejectReason};
-use crate::domain::memory::{BudgetSource, Lines};
+use crate::domain::memory::Lines;
 use crate::domain::profile::{Profile, Slots};
 use crate::domain::state::State;
 
@@ -37,9 +37,8 @@ impl Switch {
         let let_in = state.index.rejected.iter().filter_map(|id| state.jobs.get(id)).filter(|job| {
             matches!(&job.phase, Phase::Rejected(why) if why.reason == RejectReason::TooLarge) && job.size <= profile.max_file_size
         });
-        let by_operator = state.budget_source == BudgetSource::Operator.to_string();
         let budget = match profile.memory.budget {
-            _ if by_operator => state.lines.budget,
+            _ if state.budget_by_operator => state.lines.budget,
             Some(bytes) => bytes.min(state.available),
             None => state.available,
         };
@@ -64,13 +63,23 @@ impl Switch {
             parts.push("memory and processors decide how many at once".to_owned());
         }
         if self.draining > 0 {
-            parts.push(format!("{} of {} running drain", self.draining, self.running));
+            parts.push(format!(
+                "{} of {} running {}",
+                self.draining,
+                self.running,
+                if self.draining == 1 { "drains" } else { "drain" }
+            ));
         }
         if self.opened > 0 {
             parts.push(format!("{} more may start", self.opened));
         }
         if self.too_large > 0 {
-            parts.push(format!("{} queued are over {}", self.too_large, profile.max_file_size));
+            parts.push(format!(
+                "{} queued {} over {}",
+                self.too_large,
+                if self.too_large == 1 { "is" } else { "are" },
+                profile.max_file_size
+            ));
         }
         if self.let_in > 0 {
             parts.push(format!("{} rejected would fit", self.let_in));

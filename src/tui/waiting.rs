@@ -33,7 +33,7 @@ pub fn way_in(state: &State) -> Option<String> {
         }
     }
     let missing = (short - sum).whole();
-    let foreign = state.memory.foreign_bytes - state.lines.allowance;
+    let foreign = state.memory.foreign_bytes;
     Some(if foreign >= short - sum {
         format!("when others use {missing} less")
     } else {

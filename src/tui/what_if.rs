@@ -118,6 +118,7 @@ impl App {
             profiles: self.profiles().to_vec(),
             budget: state.lines.budget,
             budget_source: state.budget_source.clone(),
+            budget_by_operator: state.budget_by_operator,
             available: state.available,
             jobs,
             left_out: all - looked_at,

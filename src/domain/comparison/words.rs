@@ -2,6 +2,7 @@
 //! outputs are the same.
 
 use super::{Comparison, Verdict};
+use crate::domain::text::many;
 
 /// From this load per processor on a machine is not quiet.
 const BUSY: f64 = 0.5;
@@ -12,6 +13,7 @@ impl Verdict {
         match self.agrees {
             Some(true) => "agrees",
             Some(false) => "does not agree",
+            None if self.alike => "nothing to tell apart",
             None => "nothing to compare with",
         }
     }
@@ -25,7 +27,11 @@ impl Comparison {
             return "same bytes under every profile: nothing to compare, no input has two outputs".to_owned();
         }
         if same.differing.is_empty() {
-            return format!("same bytes under every profile: yes, {} outputs of {} inputs", same.outputs, same.inputs);
+            return format!(
+                "same bytes under every profile: yes, {} of {}",
+                many(same.outputs, "output"),
+                many(same.inputs, "input")
+            );
         }
         format!("same bytes under every profile: NO, outputs differ for {}", same.differing.join(", "))
     }
@@ -90,7 +96,7 @@ impl Comparison {
         remarks
     }
 
-    /// `2 processors, budget 840 MB from --budget, line at 630 MB`.
+    /// `2 processors, line at 630 MB, budget 840 MB: --budget`.
     pub fn place(&self) -> String {
         let cores = self.cores;
         let run = self.columns.iter().flat_map(|column| &column.runs).find(|run| run.budget_bytes.0 > 0);
@@ -98,8 +104,8 @@ impl Comparison {
             // The place of a run's own group says nothing to anybody.
             let is_limit = self.limit_refused.is_none() && self.limit_bytes == Some(run.budget_bytes);
             let source = if is_limit { "--limit" } else { &run.budget_source };
-            format!(", budget {} from {source}, line at {}", run.budget_bytes, run.high_water_bytes.whole())
+            format!(", line at {}, budget {}: {source}", run.high_water_bytes.whole(), run.budget_bytes)
         });
-        format!("{cores} processors{}", budget.unwrap_or_default())
+        format!("{}{}", many(cores.into(), "processor"), budget.unwrap_or_default())
     }
 }

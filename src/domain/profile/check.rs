@@ -4,7 +4,7 @@
 
 use super::super::text::sanitise;
 use super::super::units::Bytes;
-use super::{Mark, MemoryMarks, Picture, Profile, REFERENCE_BUDGET};
+use super::{Mark, MemoryMarks, Picture, Profile};
 
 /// Most job slots.
 pub const MAX_SLOTS: u32 = 64;
@@ -124,18 +124,18 @@ impl MemoryMarks {
         if !is_mark(self.high_water) || !is_mark(self.low_water) || self.budget == Some(Bytes::ZERO) {
             return Err("a mark or budget of nothing, or above the whole budget".to_owned());
         }
-        let basis = self.budget.unwrap_or(REFERENCE_BUDGET);
-        let is_above = |budget| self.low_water.under(budget) > self.high_water.under(budget);
-        // Up to 2 GB both kinds of mark shrink alike, so two budgets tell for all of them: 2 GB and the one that is named.
+        let basis = self.meant_for();
+        // Below the budget that they are meant for both kinds of mark shrink alike, so that one tells for all.
+        let is_above = self.low_water.under(basis, basis) > self.high_water.under(basis, basis);
         let grows_above = self.budget.is_none() && matches!((self.low_water, self.high_water), (Mark::Share(_), Mark::Bytes(_)));
-        if is_above(REFERENCE_BUDGET.min(basis)) || is_above(basis) || grows_above {
+        if is_above || grows_above {
             return Err("low_water is above high_water; allowed: at most high_water, whatever the budget".to_owned());
         }
-        if self.reserve >= self.high_water.under(basis) {
+        if self.reserve >= self.high_water.under(basis, basis) {
             return Err("the reserve leaves nothing below high_water".to_owned());
         }
         match self.budget {
-            Some(budget) if self.high_water.under(budget) > budget => Err("high_water is above the budget".to_owned()),
+            Some(budget) if self.high_water.under(budget, budget) > budget => Err("high_water is above the budget".to_owned()),
             Some(budget) if self.reserve >= budget => Err("the reserve leaves nothing of the budget".to_owned()),
             _ => Ok(()),
         }

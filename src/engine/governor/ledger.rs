@@ -6,7 +6,6 @@ use crate::domain::memory::Level;
 use crate::domain::preset::VideoCodec;
 use crate::domain::units::Bytes;
 use crate::engine::port::Effect;
-use crate::engine::samples::counted;
 use crate::engine::{Active, Engine};
 
 use super::rungs::OVERRUN;
@@ -168,7 +167,7 @@ impl Engine {
     pub(super) fn base(&self) -> Bytes {
         let lines = &self.state.lines;
         let Some((_, sample)) = &self.sample else { return lines.reserve };
-        (counted(sample, lines).hard - sample.jobs_total()).max(lines.reserve)
+        (sample.hard - sample.jobs_total()).max(lines.reserve)
     }
 
     /// The most that a job can ever get: all but what a job alone must leave, and what is kept for the console and sshd.

@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Engine;
-use super::samples::counted;
 use crate::domain::job::{JobId, Phase};
 use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
@@ -154,7 +153,7 @@ impl Engine {
 
     /// Counted memory that cannot be dropped, in the last sample.
     fn hard(&self) -> Bytes {
-        self.sample.as_ref().map_or(Bytes::ZERO, |(_, sample)| counted(sample, &self.state.lines).hard)
+        self.sample.as_ref().map_or(Bytes::ZERO, |(_, sample)| sample.hard)
     }
 
     /// A job's anonymous memory in the last sample.

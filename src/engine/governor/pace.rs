@@ -42,7 +42,7 @@ impl Engine {
         let is_idle = self.active.is_empty() && self.nothing_waits();
         let longest = if is_idle { LONGEST } else { BUSY };
         let Some((_, sample)) = &self.sample else { return longest };
-        let (lines, counted) = (&self.state.lines, counted(sample, &self.state.lines));
+        let (lines, counted) = (&self.state.lines, counted(sample));
         let left: Bytes = match self.levels.level() {
             Level::Normal => lines.elevated - counted.working_set,
             Level::Elevated => lines.high_water - counted.working_set,

@@ -150,5 +150,6 @@ fn next_safer<'p>(in_force: &Profile, most: u32, all: &'p [Profile]) -> Option<&
     let row = |profile: &Profile| (profile.max_concurrent.fixed().unwrap_or(most), profile.max_file_size);
     let (slots, largest) = row(in_force);
     let is_safer = |next: &&Profile| row(next).0 <= slots && row(next).1 <= largest && row(next) != row(in_force);
-    all.iter().filter(|next| next.max_concurrent.fixed().is_some()).filter(is_safer).max_by_key(|next| row(next))
+    // Shipped profiles stand first in the list: of several alike the first one, not a copy that somebody has kept.
+    all.iter().rev().filter(|next| next.max_concurrent.fixed().is_some()).filter(is_safer).max_by_key(|next| row(next))
 }

@@ -4,14 +4,15 @@ use std::fmt::Write as _;
 
 use super::{cell, rows};
 use crate::domain::comparison::{Comparison, Subject};
+use crate::domain::text::many;
 
 /// The report; `picture` is the file of the memory curves beside it.
 pub fn render(comparison: &Comparison, subject: &Subject, picture: &str) -> String {
     let mut out = String::from("# Profiles compared\n\n");
     let _ = writeln!(
         out,
-        "{} inputs, preset `{}`, {} of the queue under each profile; plimsoll {}, begun {}.\n{}.\n",
-        subject.inputs,
+        "{}, preset `{}`, {} of the queue under each profile; plimsoll {}, begun {}.\n{}.\n",
+        many(subject.inputs, "input"),
         escape(&subject.preset),
         if comparison.rounds == 1 { "1 run".to_owned() } else { format!("{} runs", comparison.rounds) },
         subject.version,

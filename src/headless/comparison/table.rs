@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{cell, rows};
 use crate::domain::comparison::{Column, Comparison, Subject};
+use crate::domain::text::many;
 
 const LABEL: usize = 16;
 const CELL: usize = 21;
@@ -19,7 +20,7 @@ pub fn render(comparison: &Comparison, subject: &Subject) -> String {
         1 => "1 run each".to_owned(),
         rounds => format!("{rounds} runs each, median (least-most)"),
     };
-    let _ = writeln!(out, "plimsoll compare: {} inputs, preset {}, {rounds}", subject.inputs, subject.preset);
+    let _ = writeln!(out, "plimsoll compare: {}, preset {}, {rounds}", many(subject.inputs, "input"), subject.preset);
     let _ = writeln!(out, "{}", comparison.place());
     let shown = rows(&comparison.columns);
     let (governed, naive): (Vec<&Column>, Vec<&Column>) = comparison.columns.iter().partition(|column| column.governor);

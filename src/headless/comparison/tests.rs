@@ -62,7 +62,7 @@ fn the_table_is_aligned_and_fits_eighty_columns() {
     let head = table.lines().find(|line| line.contains("fast 4/500")).expect("a head");
     assert_eq!(ends(head), ends(peaks[0]), "right edges stand below each other");
     assert!(!table.contains("OOM kills: "), "{table}");
-    assert!(text.contains("same bytes under every profile: yes, 6 outputs of 1 inputs"), "{text}");
+    assert!(text.contains("same bytes under every profile: yes, 6 outputs of 1 input"), "{text}");
 }
 
 #[test]

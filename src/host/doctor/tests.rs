@@ -2,7 +2,6 @@
 
 use super::super::ffmpeg::{Found, Search, fakes, locate};
 use super::*;
-use crate::domain::memory::BudgetSource;
 use crate::domain::preset::{AudioPlan, Container, Location, OnDamage, Subtitles, VideoPlan};
 
 fn preset(name: &str, video: Option<VideoCodec>, audio: Option<AudioCodec>, container: Container) -> Preset {
@@ -129,12 +128,13 @@ fn an_encoder_that_is_missing_is_named_with_the_presets_that_want_it() {
 
 #[test]
 fn a_budget_says_where_it_was_read_and_warns_when_it_is_tight() {
-    let report =
-        |mb, source| BudgetReport { budget: Budget { bytes: Bytes::mib(mb), source, available: Bytes::gib(24) }, group: None };
-    let file = PathBuf::from("/sys/fs/cgroup/memory.max");
-    let check = budget(Ok(&report(2048, BudgetSource::Cgroup(file))));
-    assert_eq!(check, Check::ok("memory budget", "2 GB, from /sys/fs/cgroup/memory.max; 24 GB is there"));
-    assert_eq!(budget(Ok(&report(256, BudgetSource::Operator))).status, Status::Warn);
+    let report = |profile| {
+        let budget = Budget::whole_machine(Bytes::gib(24)).under(Some(Bytes::mib(profile)));
+        BudgetReport { budget, profile: "balanced".to_owned(), group: None }
+    };
+    let check = budget(Ok(&report(2048)));
+    assert_eq!(check, Check::ok("memory budget", "2 GB: profile balanced; the machine has 24 GB"));
+    assert_eq!(budget(Ok(&report(256))).status, Status::Warn);
     assert_eq!(budget(Err("cannot read /proc/meminfo")).status, Status::Fail);
 }
 
@@ -142,10 +142,7 @@ fn a_budget_says_where_it_was_read_and_warns_when_it_is_tight() {
 fn this_machine_can_be_examined() {
     let folder = tempfile::tempdir().unwrap();
     let found = locate(&Search::from_env(None)).expect("these tests need ffmpeg on PATH");
-    let report = BudgetReport {
-        budget: Budget { bytes: Bytes::gib(2), source: BudgetSource::Machine, available: Bytes::gib(2) },
-        group: None,
-    };
+    let report = BudgetReport { budget: Budget::whole_machine(Bytes::gib(2)), profile: "balanced".to_owned(), group: None };
     let checks = examine(&Request {
         ffmpeg: Ok(&found),
         presets: &shipped(),

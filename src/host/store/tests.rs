@@ -341,6 +341,7 @@ fn of_a_very_long_run_the_latest_is_kept_and_how_it_began() {
         budget_bytes: Bytes(1),
         budget_source: String::new(),
         available_bytes: Bytes(1),
+        by_operator: false,
         lines: Lines::default(),
     };
     journal::insert_event(&change, 1, &event(1, started)).expect("written");

@@ -77,7 +77,7 @@ fn a_figure_that_is_another_in_the_stream_is_another_on_the_dashboard() {
         ("memory_sampled", None, "/reserved_bytes", json!(mb(1333)), "reserved 1333"),
         ("memory_sampled", None, "/level", json!("critical"), "near the limit"),
         ("budget_changed", None, "/lines/budget", json!(mb(1900)), "of 1900 MB"),
-        ("budget_changed", None, "/budget_source", json!("--budget"), "budget of --budget"),
+        ("budget_changed", None, "/budget_source", json!("--budget"), "2 GB: --budget"),
         ("profile_selected", None, "/profile/name", json!("mine"), "2/200 mine"),
         ("profile_selected", None, "/profile/max_concurrent", json!(7), "7/200"),
         ("job_queued", Some(22), "/size_bytes", json!(mb(79)), " 79M"),

@@ -79,7 +79,7 @@ fn the_advised_way_is_chosen_until_the_operator_chooses_and_stays_so_when_it_is_
     let mut fewer = plan(false);
     fewer.ways.remove(1);
     app.update(Action::Found(Box::new(Found::Ahead(number, Box::new(Ok(fewer))))));
-    assert_eq!(app.what_if().way().map(|way| way.forecast.name.as_str()), Some("balanced, 4 GB box"));
+    assert_eq!(app.what_if().way().map(|way| way.forecast.name.as_str()), Some("balanced, budget 4 GB"));
 }
 
 #[test]

@@ -35,7 +35,8 @@ use crate::tui::view::plot::Plot;
 /// Draws the pane.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
-    let said = if state.budget_source.is_empty() { String::new() } else { format!("budget of {}", state.budget_source) };
+    let said =
+        if state.budget_source.is_empty() { String::new() } else { format!("{}: {}", state.lines.budget, state.budget_source) };
     let warned = state.warnings.len();
     let key = format!(", {} tells", app.key_label(Act::Warnings));
     let right = match warned {
@@ -136,7 +137,7 @@ impl Parts {
     fn of(state: &State) -> Self {
         let memory = &state.memory;
         let jobs: Bytes = memory.jobs.values().copied().sum();
-        let others = memory.foreign_bytes - state.lines.allowance;
+        let others = memory.foreign_bytes;
         let mut left = memory.counted_bytes;
         let mut take = |part: Bytes| {
             let part = part.min(left);
@@ -221,7 +222,7 @@ fn draw_legend(theme: &Theme, parts: &Parts, area: Rect, buf: &mut Buffer) {
 
 fn draw_gauge(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) {
     let memory = &state.memory;
-    let end = state.lines.gauge_end();
+    let end = state.lines.budget;
     let dim = theme.style(Role::Dim);
     let mut line = Line::new(buf, area, 0);
     if end == Bytes::ZERO {
@@ -252,7 +253,7 @@ fn draw_gauge(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) {
 
 /// The numbers under the gauge: those that fit, the line's own first.
 fn draw_scale(theme: &Theme, state: &State, area: Rect, mark: u16, buf: &mut Buffer) {
-    let end = state.lines.gauge_end();
+    let end = state.lines.budget;
     let dim = theme.style(Role::Dim);
     let last = mb(end);
     let line_label = format!("{}{}", theme.symbols.line, mb(state.lines.high_water));
@@ -366,7 +367,7 @@ fn series(app: &App, columns: usize) -> Series {
 /// Small bars for the compact form.
 fn draw_bars(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
-    let end = state.lines.gauge_end();
+    let end = state.lines.budget;
     let series = series(app, area.width.into());
     for (x, value) in series.values.iter().enumerate() {
         let Some(value) = value else { continue };
@@ -384,7 +385,7 @@ fn draw_bars(app: &App, area: Rect, buf: &mut Buffer) {
 
 fn draw_chart(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
-    let end = state.lines.gauge_end();
+    let end = state.lines.budget;
     if area.height < 5 || area.width < 16 || end == Bytes::ZERO {
         return;
     }

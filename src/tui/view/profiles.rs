@@ -132,7 +132,7 @@ fn draw_guide(app: &App, row: &Row<'_>, area: Rect, buf: &mut Buffer) {
     line.put(if *chosen { theme.symbols.pointer } else { " " }, theme.style(Role::Accent)).gap(1);
     line.field(&profile.name, 12, name, theme.symbols).right(&profile.max_concurrent.to_string(), 4, text);
     line.right(&profile.max_file_size.to_string(), 8, text).gap(2);
-    let marks = format!("{}/{}", mb(switch.lines.high_water), mb(switch.lines.gauge_end()));
+    let marks = format!("{}/{}", mb(switch.lines.high_water), mb(switch.lines.budget));
     line.field(&marks, columns.marks, text, theme.symbols);
     for word in [&profile.guide.memory, &profile.guide.speed, &profile.guide.reliability] {
         line.field(word, columns.words, text, theme.symbols);

@@ -245,8 +245,14 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
         }
         Phase::Finished(finished) => {
             if finished.outcome.is_success() {
-                let damage = finished.damage.as_ref().map_or_else(String::new, Damage::short);
-                line.field(&damage, columns.bar + PERCENT, theme.style(Role::Warn), theme.symbols);
+                let damage = finished.damage.as_ref().map(Damage::short);
+                let role = if damage.is_some() { Role::Warn } else { Role::Dim };
+                let took = (finished.took > Duration::ZERO).then(|| format!("took {}", clock(finished.took)));
+                let room = columns.bar + PERCENT;
+                // A time that is cut off tells nothing.
+                let took = took.filter(|took| took.len() + damage.as_ref().map_or(0, |damage| damage.width() + 2) < room.into());
+                let words = damage.into_iter().chain(took).collect::<Vec<_>>().join(", ");
+                line.field(&words, room, theme.style(role), theme.symbols);
                 let played = job.media.as_ref().and_then(|media| media.duration);
                 let speed = played
                     .filter(|_| finished.took > Duration::ZERO)
@@ -256,9 +262,6 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
                 let reason = finished.reason.as_deref().unwrap_or(finished.outcome.word());
                 let style = theme.style(if finished.outcome == Outcome::Cancelled { Role::Dim } else { Role::Bad });
                 line.phrase(reason, columns.reason(), style, theme.symbols);
-            }
-            if finished.took > Duration::ZERO {
-                line.right(&clock(finished.took), LEFT, theme.style(Role::Dim));
             }
         }
         Phase::Starting | Phase::Rejected(_) => {}

@@ -20,7 +20,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
     let memory = &state.memory;
     let (role, symbol) = theme.level(memory.shown_level());
-    let end = state.lines.gauge_end();
+    let end = state.lines.budget;
     let percent = (memory.counted_bytes.share_of(end) * 100.0).round() as u64;
     let mut line = Line::new(buf, area, 0);
     line.put(format!("{symbol} {}/{} MB {percent} % ", mb(memory.counted_bytes), mb(end)), theme.style(role));

@@ -22,6 +22,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::domain::plan::{Change, Forecast, Kind, Plan, SELDOM, SURE_FROM, Way, clock};
+use crate::domain::text::many;
 use crate::domain::units::{Bytes, GIB};
 use crate::runtime::link::LookStep;
 use crate::tui::app::App;
@@ -116,7 +117,7 @@ fn framed(app: &App, (area, width, lines): (Rect, u16, usize), title: &str, buf:
     let more = theme.symbols.more;
     let right = match app.what_if().looking {
         Looking::No => match app.what_if().found() {
-            Some(plan) => (format!("{} runs of each way", plan.runs), Role::Dim),
+            Some(plan) => (format!("{} of each way", many(plan.runs.into(), "run")), Role::Dim),
             None => (String::new(), Role::Dim),
         },
         Looking::Asked => (format!("looking ahead{more}"), Role::Running),
@@ -152,8 +153,12 @@ fn summary(app: &App, width: u16) -> Vec<Vec<Span>> {
     let more = if plan.left_out > 0 { format!(" and {} more that were not looked at", plan.left_out) } else { String::new() };
     let learned = match (plan.learned_from, plan.guesses) {
         (0, _) => "No such job has finished here: all of it is guessed.".to_owned(),
-        (known, 0) => format!("Learned from {known} finished jobs on this machine."),
-        (known, guesses) => format!("Learned from {known} finished jobs; {guesses} are of kinds hardly seen."),
+        (known, 0) => format!("Learned from {} on this machine.", many(known as u64, "finished job")),
+        (known, guesses) => format!(
+            "Learned from {}; {guesses} of the queue {} of kinds hardly seen.",
+            many(known as u64, "finished job"),
+            if guesses == 1 { "is" } else { "are" }
+        ),
     };
     lines_of(&format!("{jobs}, {}{more}. {learned}", plan.bytes), width, theme.style(Role::Text))
 }
@@ -265,7 +270,7 @@ fn crossing(theme: &Theme, way: &Way, full: bool) -> (&'static str, Role, String
         (theme.symbols.over, Role::Warn, words("crossed in", forecast.crosses))
     } else if forecast.crosses > 0.0 {
         (theme.symbols.under, Role::Good, words("crossed in", forecast.crosses))
-    } else if way.change == Change::Box && full {
+    } else if way.change == Change::Budget && full {
         (theme.symbols.under, Role::Good, format!("line at {}", mb(forecast.high_water)))
     } else {
         (theme.symbols.under, Role::Good, if full { "never crossed" } else { "never" }.to_owned())
@@ -342,7 +347,7 @@ fn explained(app: &App, width: u16) -> Vec<Vec<Span>> {
         add(&format!("{files} would be rejected, not being what the preset needs"), 1, theme.style(Role::Warn));
     }
     if plan.left_out > 0 {
-        add(&format!("{} jobs further back were not looked at", plan.left_out), 1, theme.style(Role::Warn));
+        add(&format!("{} further back not looked at", many(plan.left_out, "job")), 1, theme.style(Role::Warn));
     }
     if let Some(way) = app.what_if().way() {
         let forecast = &way.forecast;
@@ -371,13 +376,14 @@ fn explained(app: &App, width: u16) -> Vec<Vec<Span>> {
     add("What is assumed", 0, strong);
     for words in [
         format!(
-            "The engine itself decides, {} times in virtual time; jobs take courses drawn from those above (seed {}).",
-            plan.runs, plan.seed
+            "The engine itself decides, {} in virtual time; jobs take courses drawn from those above (seed {}).",
+            many(plan.runs.into(), "time"),
+            plan.seed
         ),
         "Jobs at work count with what is left of them, and hold the memory of their kind.".to_owned(),
         "Jobs rejected for their size count where another limit would let them in.".to_owned(),
-        format!("The {} processors are shared, and nobody else uses them or the memory.", plan.cores),
-        format!("The budget is {}, by {}.", plan.budget, plan.budget_source),
+        format!("Nobody else uses the memory or what the jobs share: {}.", many(plan.cores as u64, "processor")),
+        format!("The budget is {}: {}.", plan.budget, plan.budget_source),
     ] {
         add(&words, 1, text);
     }
