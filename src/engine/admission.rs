@@ -142,7 +142,7 @@ impl Engine {
     }
 
     fn inspect_next(&mut self) {
-        if self.is_probed || self.inspecting.len() >= INSPECT_AT_ONCE {
+        if self.is_probed || self.inspecting.len() >= INSPECT_AT_ONCE || !self.has_room_to_probe() {
             return;
         }
         let free = self.slots().saturating_sub(self.active.len());
