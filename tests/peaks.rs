@@ -68,7 +68,7 @@ fn picture(recipe: &Recipe, content: &str) -> Vec<String> {
     let (drawn_width, drawn_height) = if width * height > 2_500_000 { (width / 4, height / 4) } else { (width, height) };
     let mut picture = match content {
         "patterns" => format!("testsrc2=s={drawn_width}x{drawn_height}:r={FPS},noise=alls=6:allf=t"),
-        _ => format!("mandelbrot=s=640x360:r={FPS},scale={drawn_width}x{drawn_height},noise=alls=20:allf=t"),
+        _ => format!("mandelbrot=s=640x360:r={FPS}:maxiter=500,scale={drawn_width}x{drawn_height},noise=alls=20:allf=t"),
     };
     picture.push_str(&format!(",scale={width}x{height},setsar={}/{}", film.pixel_shape.0, film.pixel_shape.1));
     let mut args: Vec<String> = ["-f", "lavfi", "-i", &picture].map(str::to_owned).to_vec();

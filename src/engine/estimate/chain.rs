@@ -13,8 +13,17 @@ const LINEAR_FRAMES: f64 = 4.0;
 /// Bytes of such a pixel: three numbers of 4 bytes.
 const LINEAR_PIXEL: f64 = 12.0;
 
+/// A film that is to be turned is a phone's: its one reference frame is what others have three of.
+const FEWER_REFERENCES: f64 = 1.0;
+
+/// Frames that a decoder holds for a stream.
+pub fn held_for(stream: &VideoStream, threads: f64) -> f64 {
+    let held = decoder_frames(&stream.codec, threads);
+    if stream.is_turned { held - FEWER_REFERENCES } else { held }
+}
+
 /// Frames that a decoder holds, with the few that the scaler behind it does.
-pub fn decoder_frames(codec: &str, threads: f64) -> f64 {
+fn decoder_frames(codec: &str, threads: f64) -> f64 {
     match codec {
         // Every frame for itself.
         "prores" | "mjpeg" | "rawvideo" | "dnxhd" | "ffv1" | "huffyuv" | "ffvhuff" | "utvideo" | "png" | "v210" | "dvvideo" => {

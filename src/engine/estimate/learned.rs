@@ -52,6 +52,7 @@ impl RecipeKey {
         let made = model::output_of(plan, stream);
         let mut words = vec![input, "->".to_owned(), plan.codec.to_string(), class(made.width, made.height)];
         words.extend(chain::heavy_filters(plan, stream).into_iter().map(str::to_owned));
+        words.extend(media.extras.long_look.then(|| "long look".to_owned()));
         words.extend(plan.tile.map(|tile| format!("{}x{}", tile.columns, tile.rows)));
         words.extend(plan.preset.map(|speed| speed.to_string()));
         words.extend(plan.pixel_format.map(|format| format.to_string()));

@@ -15,6 +15,9 @@ const BASE_MB: f64 = 11.0;
 /// Stack and heap of one thread of each pool, in MB.
 const THREAD_MB: f64 = 2.2;
 
+/// Packets that a long look at the beginning of a file keeps until they are decoded, at most, in MB.
+const LONG_LOOK_MB: f64 = 47.7;
+
 /// Options of presets that do not bear on memory.
 pub const IDLE_OPTIONS: &[&str] =
     &["-movflags", "-level", "-maxrate", "-bufsize", "-q:v", "-tag:v", "-keyint_min", "-ar", "-ac", "-vbr", "-compression_level"];
@@ -80,11 +83,12 @@ pub fn peak(media: &MediaInfo, preset: &Preset) -> Option<Bytes> {
     let from = Sampling::of(&stream.pixel_format);
     let to = plan.pixel_format.map_or(from, |format| Sampling::of(format.as_str()));
     let frames = frames(media, plan).unwrap_or(u64::MAX);
-    let decoder = from.frame(input) * chain::decoder_frames(&stream.codec, threads);
+    let decoder = from.frame(input) * chain::held_for(stream, threads);
     let filters = chain::filter_bytes(plan, stream, from.frame(input), output);
     let tiles = plan.tile.map_or(0.0, |tile| to.frame(output) * f64::from(tile.columns * tile.rows) * TILE_FRAMES);
     let encoder = encoder_bytes(preset, plan, Made { size: output, sampling: to, frames });
-    Some(mb(BASE_MB + THREAD_MB * threads + (decoder + filters + tiles + encoder) / MIB as f64))
+    let looked = if media.extras.long_look { LONG_LOOK_MB } else { 0.0 };
+    Some(mb(BASE_MB + looked + THREAD_MB * threads + (decoder + filters + tiles + encoder) / MIB as f64))
 }
 
 /// Packets of a copied stream in MB for a megapixel.
