@@ -11,7 +11,7 @@ use crate::domain::preset::{Preset, SpeedPreset, VideoCodec, VideoPlan};
 use crate::domain::units::{Bytes, MIB};
 
 /// ffmpeg with a demuxer, a muxer and a sound encoder, in MB.
-const BASE_MB: f64 = 11.0;
+const BASE_MB: f64 = 10.4;
 /// Stack and heap of one thread of each pool, in MB.
 const THREAD_MB: f64 = 2.2;
 
