@@ -341,6 +341,57 @@ fn two_jobs_of_4k_fit_into_2_gb_beside_a_stranger_under_the_other_profiles() {
     ["balanced", "safe"].into_iter().for_each(two_jobs_of_4k_beside_a_stranger);
 }
 
+/// Plain ffmpeg with what the preset asks for, alone in a box of this size: it comes to its end.
+fn plain_ffmpeg_ends_well(limit: Bytes, folder: &Path, height: u32) -> Option<bool> {
+    let cage = Cage::of("plain", limit)?;
+    let mut command = Command::new("ffmpeg");
+    command.args(["-loglevel", "error", "-nostdin", "-y", "-filter_threads", "2", "-threads", "2", "-i"]);
+    command.arg(folder.join("clip-01.mp4")).args(["-vf", &format!("scale=-2:{height}"), "-c:v", "libx264", "-preset", "medium"]);
+    command.args(["-crf", "23", "-pix_fmt", "yuv420p", "-threads", "2"]).arg(folder.with_file_name("plain.mp4"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Some(cage.spawn(&mut command).wait().expect("waits").success())
+}
+
+/// A film alone in a small box: what plain ffmpeg does there is done there, and what it cannot do is tried once at most.
+fn a_film_alone_in_a_small_box(mib: u64, size: &str, height: u32) {
+    let home = tempfile::tempdir().expect("a folder");
+    // The encoder's queue is full after 60.
+    let folder = clips(home.path(), 1, size, 75);
+    let Some(is_possible) = plain_ffmpeg_ends_well(Bytes::mib(mib), &folder, height) else { return };
+    let Some(cage) = Cage::of("small", Bytes::mib(mib)) else { return };
+    let preset = preset(home.path(), height, 2);
+    let args: Vec<_> = ["-p", "safe", "--preset"].map(std::ffi::OsStr::new).into_iter().chain([preset.as_os_str()]).collect();
+    let ran = run(&cage, home.path(), &[&args[..], &[folder.as_os_str()]].concat());
+    let tries = ran.of("job_started").len();
+    println!("{mib} MB, {size} to {height}p: plain ffmpeg {is_possible}, ours {:?} after {tries} tries", ran.outcomes());
+    assert!(ran.code.is_some(), "the program itself was killed: {}", ran.stderr);
+    if is_possible {
+        ran.figures("a film alone in a small box");
+        assert_eq!((ran.count("done"), ran.code), (1, Some(0)), "{:?}: {}", ran.outcomes(), ran.stderr);
+    } else {
+        assert!(tries <= 1, "a second try has no more than the first: {}", ran.stderr);
+    }
+    assert!(cage.is_clean(), "no group is left behind");
+}
+
+#[test]
+fn a_film_of_360p_is_made_in_a_box_of_128_mb() {
+    let _turn = turn();
+    a_film_alone_in_a_small_box(128, "640x360", 360);
+}
+
+#[test]
+#[ignore = "takes long: `just box`"]
+fn what_plain_ffmpeg_does_alone_in_a_small_box_is_done_there() {
+    let _turn = turn();
+    let films = [("640x360", 360), ("854x480", 480), ("1280x720", 720), ("1920x1080", 720), ("3840x2160", 720)];
+    for mib in [128, 192, 256, 384, 512] {
+        for (size, height) in films {
+            a_film_alone_in_a_small_box(mib, size, height);
+        }
+    }
+}
+
 #[test]
 fn a_job_that_overruns_its_share_is_killed_alone_by_the_limit_of_its_own_group() {
     let _turn = turn();

@@ -100,7 +100,7 @@ mutant ladder 'somebody always runs' timers.rs 's/self\.resume_when_nothing_runs
 mutant ladder 'two minutes stopped at most' $G 's/self\.kill_overdue\(\) \|\| //'
 mutant ladder 'a kill only when critical' $R 's/if hard < critical \|\|/if/'
 mutant ladder 'a job alone may go as far as foreseen' $L 's/\.then_some\(reach\)/.then_some(reach).filter(|_| false)/'
-mutant ladder 'a job alone may go no further' $L 's/\(self\.base\(\) \+ self\.reserve\(id\)\)\.min\(lines\.last\(\)\)/lines.budget/'
+mutant ladder 'a job alone may go no further' $L 's/\(self\.base_alone\(\) \+ self\.reserve\(id\)\)\.min\(lines\.last\(\)\)/lines.budget/'
 mutant kernel 'a limit of its own' admission.rs 's/memory_limit = self\.kernel_limit\(id\)/memory_limit = None/'
 mutant kernel 'a limit well over its reserve' $L 's/\(self\.reserve\(id\)\.scale\(OVERRUN\) \+ CACHE\)\.max\(free\)/free/'
 mutant kernel 'a limit of all that nobody was promised' $L 's/\(self\.reserve\(id\)\.scale\(OVERRUN\) \+ CACHE\)\.max\(free\)/(self.reserve(id).scale(OVERRUN) + CACHE)/'

@@ -22,40 +22,89 @@ mod recipes;
 /// Between two looks at a process.
 const PACE: Duration = Duration::from_millis(10);
 
+/// A clip is a part of its length, as many times.
+const REPEATED: u32 = 4;
+
 /// What the two clips of a recipe show.
 const CONTENTS: [&str; 2] = ["patterns", "fractal"];
 
 /// A clip of the recipe's input, made once.
 fn clip(folder: &Path, recipe: &Recipe, content: &str) -> PathBuf {
     let (width, height) = recipe.size;
-    let path = folder.join(format!("{}-{width}x{height}-{}-{content}.mkv", recipe.input, recipe.format));
+    let film = &recipe.film;
+    let kind: Vec<&str> = recipe.text.split(' ').filter(|word| ["from=", "pixels=", "sounds="].iter().any(|of| word.starts_with(of))).collect();
+    let kind = kind.join("-").replace(':', "x");
+    // A turned film needs a container that says so.
+    let ending = if film.is_phone { "mov" } else { "mkv" };
+    let path = folder.join(format!("{}-{width}x{height}-{}-{kind}-{content}.{ending}", recipe.input, recipe.format));
     if path.exists() {
         return path;
     }
-    let picture = match content {
-        "patterns" => format!("testsrc2=s={width}x{height}:r={FPS},noise=alls=6:allf=t"),
-        _ => format!("mandelbrot=s=640x360:r={FPS},scale={width}x{height},noise=alls=20:allf=t"),
-    };
-    let encoder: &[&str] = match recipe.input.as_str() {
-        // As broad as what cameras and other people's encoders make: several reference frames, B-frames.
-        "h264" => &["libx264", "-preset", "veryfast", "-refs", "3", "-crf", "30"],
-        "hevc" => &["libx265", "-preset", "ultrafast", "-crf", "34", "-x265-params", "log-level=error:ref=3:bframes=4"],
-        "vp9" => &["libvpx-vp9", "-threads", "2", "-deadline", "realtime", "-cpu-used", "8", "-row-mt", "1", "-b:v", "3M"],
-        "av1" => &["libsvtav1", "-preset", "12", "-crf", "40"],
-        "prores" => &["prores_ks", "-profile:v", "3"],
-        other => &[other, "-q:v", "6"],
-    };
-    let seconds = f64::from(FRAMES) / f64::from(FPS);
-    let made = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", "sine"])
-        .args(["-t", &seconds.to_string(), "-pix_fmt", &recipe.format, "-c:v"])
-        .args(encoder.iter().filter(|word| recipe.input != "rawvideo" || **word == "rawvideo"))
-        .args(["-c:a", "aac"])
-        .arg(&path)
-        .status()
-        .expect("ffmpeg runs");
-    assert!(made.success(), "{}", path.display());
+    // A part is encoded, and repeated without encoding: what a decoder holds shows within the part.
+    let part = folder.join("new-part.mkv");
+    let made = folder.join(format!("new.{ending}"));
+    ffmpeg(Command::new("ffmpeg").args(["-v", "error", "-nostdin", "-y"]).args(picture(recipe, content)).arg(&part));
+    let again = (REPEATED - 1).to_string();
+    let mut repeat = Command::new("ffmpeg");
+    repeat.args(["-v", "error", "-nostdin", "-y", "-stream_loop", &again, "-i"]).arg(&part).args(["-map", "0", "-c", "copy"]);
+    if film.is_phone {
+        repeat.args(["-metadata:s:v:0", "rotate=90"]);
+    }
+    ffmpeg(repeat.arg(&made));
+    fs::rename(made, &path).expect("renamed");
     path
+}
+
+fn ffmpeg(command: &mut Command) {
+    let ended = command.status().expect("ffmpeg runs");
+    assert!(ended.success(), "{command:?}");
+}
+
+/// What makes a clip.
+fn picture(recipe: &Recipe, content: &str) -> Vec<String> {
+    let (width, height) = recipe.size;
+    let film = &recipe.film;
+    // Large pictures are drawn at a quarter of their size: noise is slow to make.
+    let (drawn_width, drawn_height) = if width * height > 2_500_000 { (width / 4, height / 4) } else { (width, height) };
+    let mut picture = match content {
+        "patterns" => format!("testsrc2=s={drawn_width}x{drawn_height}:r={FPS},noise=alls=6:allf=t"),
+        _ => format!("mandelbrot=s=640x360:r={FPS}:maxiter=500,scale={drawn_width}x{drawn_height},noise=alls=20:allf=t"),
+    };
+    picture.push_str(&format!(",scale={width}x{height},setsar={}/{}", film.pixel_shape.0, film.pixel_shape.1));
+    let mut args: Vec<String> = ["-f", "lavfi", "-i", &picture].map(str::to_owned).to_vec();
+    let mut add = |words: &[&str]| args.extend(words.iter().map(|word| (*word).to_owned()));
+    add(&["-f", "lavfi", "-i", "sine", "-map", "0:v"]);
+    (0..film.sounds).for_each(|_| add(&["-map", "1:a"]));
+    let seconds = f64::from(FRAMES / REPEATED) / f64::from(FPS);
+    add(&["-t", &seconds.to_string(), "-pix_fmt", &recipe.format, "-c:a", "aac"]);
+    // As broad as what cameras and other people's encoders make: several reference frames, B-frames.
+    let (references, b_frames) = if film.is_phone { ("1", "0") } else { ("3", "4") };
+    let mut x265 = format!("log-level=error:ref={references}:bframes={b_frames}");
+    if film.transfer.is_some() {
+        x265.push_str(":hdr10=1:repeat-headers=1");
+    }
+    match recipe.input.as_str() {
+        "h264" => add(&["-c:v", "libx264", "-preset", "veryfast", "-refs", references, "-bf", b_frames, "-crf", "30"]),
+        "hevc" => add(&["-c:v", "libx265", "-preset", "ultrafast", "-crf", "34", "-x265-params", &x265]),
+        "vp8" => add(&["-c:v", "libvpx", "-threads", "2", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "3M"]),
+        "vp9" => {
+            add(&["-c:v", "libvpx-vp9", "-threads", "2", "-deadline", "realtime", "-cpu-used", "8", "-row-mt", "1", "-b:v", "3M"]);
+        }
+        "av1" => add(&["-c:v", "libsvtav1", "-preset", "12", "-crf", "40"]),
+        "prores" => add(&["-c:v", "prores_ks", "-profile:v", if recipe.format.contains("444") { "4" } else { "3" }]),
+        "rawvideo" => add(&["-c:v", "rawvideo"]),
+        other => add(&["-c:v", other, "-q:v", "6"]),
+    }
+    if recipe.input == "av1" && film.has_grain {
+        add(&["-svtav1-params", "film-grain=10"]);
+    }
+    if film.is_interlaced {
+        add(&["-flags", "+ildct+ilme", "-top", "1"]);
+    }
+    if let Some(transfer) = film.transfer.or(film.is_wide.then_some("bt2020-10")) {
+        add(&["-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc", "-color_range", "tv"]);
+    }
+    args
 }
 
 /// Highest anonymous memory of one run in MB.
@@ -145,15 +194,22 @@ impl Row {
 #[test]
 #[ignore = "takes minutes; run by `just peaks`"]
 fn the_model_foretells_what_ffmpeg_holds() {
-    let folder = tempfile::tempdir().expect("a folder");
+    // Clips stay for the next time in a folder that is named; without one they are made anew.
+    let kept = std::env::var_os("PLIMSOLL_PEAKS_CLIPS").map(PathBuf::from);
+    let fleeting = tempfile::tempdir().expect("a folder");
+    let folder = kept.as_deref().unwrap_or(fleeting.path());
+    // Only rows with one of these words in their text.
+    let wanted = std::env::var("PLIMSOLL_PEAKS").unwrap_or_default();
+    let is_wanted = |recipe: &&Recipe| wanted.is_empty() || wanted.split(',').any(|word| recipe.text.contains(word));
     println!(
         "{:62} {:>9} {:>8} {:>6} {:>8} {:>8} {:>6}",
         "recipe", "predicted", "observed", "error", "learned", "observed", "error"
     );
     let rows: Vec<Row> = recipes()
         .iter()
+        .filter(is_wanted)
         .map(|recipe| {
-            let row = Row::measure(folder.path(), recipe);
+            let row = Row::measure(folder, recipe);
             let (before, after) = (row.before() * 100.0, row.after() * 100.0);
             let [first, second] = row.peaks;
             let (text, predicted, learned) = (&row.text, row.predicted, row.learned);

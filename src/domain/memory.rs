@@ -18,8 +18,8 @@ pub const ELEVATED_SHARE: f64 = 0.85;
 
 /// This share of the budget is left even to a job that runs alone, for file cache and the kernel itself.
 const LAST_SHARE: f64 = 0.04;
-/// At least so much of it.
-const LAST_BYTES: Bytes = Bytes::mib(48);
+/// At least so much of it: the file cache that a process alone cannot do without is small.
+const LAST_BYTES: Bytes = Bytes::mib(8);
 
 /// How near memory is to the line. Ordered: a later level is worse.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -277,7 +277,8 @@ mod tests {
     fn a_job_alone_may_go_nearer_to_the_budget_where_that_leaves_enough() {
         assert_eq!(Lines::new(&GUIDE_MARKS, Bytes::gib(2)).last().whole(), "1966 MB");
         let small = Lines::new(&GUIDE_MARKS, Bytes::mib(256));
-        assert_eq!(small.last(), small.critical);
+        assert_eq!(small.last().whole(), "246 MB");
+        assert_eq!(Lines::new(&GUIDE_MARKS, Bytes::mib(64)).last(), Lines::new(&GUIDE_MARKS, Bytes::mib(64)).critical);
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl Engine {
     }
 
     fn inspect_next(&mut self) {
-        if self.is_probed || self.inspecting.len() >= INSPECT_AT_ONCE {
+        if self.is_probed || self.inspecting.len() >= INSPECT_AT_ONCE || !self.has_room_to_probe() {
             return;
         }
         let free = self.slots().saturating_sub(self.active.len());
@@ -196,7 +196,7 @@ impl Engine {
     fn reject_as_never_fitting(&mut self, id: JobId, needs: Bytes, limit: Bytes) {
         let budget = self.state.lines.budget;
         let figures =
-            format!("{} needed, {} are the most one job can have under a budget of {budget}", needs.whole(), limit.whole());
+            format!("at least {} needed, {} are the most one job can have under a budget of {budget}", needs.whole(), limit.whole());
         // One that has run and was killed has ended; one that has not was never let in.
         if self.governor.memory_tries(id) > 0 {
             self.finish_without_run(id, Outcome::OutOfMemory, &format!("out of memory: {figures}"));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use super::model;
+use super::{chain, model};
 use crate::domain::job::MediaInfo;
 use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::units::Bytes;
@@ -51,7 +51,8 @@ impl RecipeKey {
         }
         let made = model::output_of(plan, stream);
         let mut words = vec![input, "->".to_owned(), plan.codec.to_string(), class(made.width, made.height)];
-        words.extend(model::heavy_filters(plan, stream).into_iter().map(str::to_owned));
+        words.extend(chain::heavy_filters(plan, stream).into_iter().map(str::to_owned));
+        words.extend(media.extras.long_look.then(|| "long look".to_owned()));
         words.extend(plan.tile.map(|tile| format!("{}x{}", tile.columns, tile.rows)));
         words.extend(plan.preset.map(|speed| speed.to_string()));
         words.extend(plan.pixel_format.map(|format| format.to_string()));

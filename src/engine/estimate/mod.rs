@@ -4,6 +4,7 @@
 //! pixels, the decoder and the encoder, its speed preset and its threads. The model was fitted to ffmpeg 5.1 on synthetic
 //! clips; every job that ends well corrects it for the next ones like it.
 
+mod chain;
 mod learned;
 mod model;
 mod x264;

@@ -3,16 +3,20 @@
 //! Each part is a number of frames times a frame's bytes. The numbers come from how the libraries are built where that is
 //! known, and were fitted to `tests/data/peaks.txt`. Pure; knows nothing of what jobs really took.
 
+use super::chain;
 use super::x264::{self, Queue, number};
 use crate::domain::media::{MediaInfo, VideoStream};
 use crate::domain::picture;
-use crate::domain::preset::{Deinterlace, Hdr, Preset, SpeedPreset, VideoCodec, VideoPlan};
+use crate::domain::preset::{Preset, SpeedPreset, VideoCodec, VideoPlan};
 use crate::domain::units::{Bytes, MIB};
 
 /// ffmpeg with a demuxer, a muxer and a sound encoder, in MB.
-const BASE_MB: f64 = 11.0;
+const BASE_MB: f64 = 10.4;
 /// Stack and heap of one thread of each pool, in MB.
 const THREAD_MB: f64 = 2.2;
+
+/// Packets that a long look at the beginning of a file keeps until they are decoded, at most, in MB.
+const LONG_LOOK_MB: f64 = 47.7;
 
 /// Options of presets that do not bear on memory.
 pub const IDLE_OPTIONS: &[&str] =
@@ -79,11 +83,12 @@ pub fn peak(media: &MediaInfo, preset: &Preset) -> Option<Bytes> {
     let from = Sampling::of(&stream.pixel_format);
     let to = plan.pixel_format.map_or(from, |format| Sampling::of(format.as_str()));
     let frames = frames(media, plan).unwrap_or(u64::MAX);
-    let (held, held_per_thread) = decoder_frames(&stream.codec);
-    let decoder = from.frame(input) * (held + held_per_thread * threads);
+    let decoder = from.frame(input) * chain::held_for(stream, threads);
+    let filters = chain::filter_bytes(plan, stream, from.frame(input), output);
     let tiles = plan.tile.map_or(0.0, |tile| to.frame(output) * f64::from(tile.columns * tile.rows) * TILE_FRAMES);
     let encoder = encoder_bytes(preset, plan, Made { size: output, sampling: to, frames });
-    Some(mb(BASE_MB + THREAD_MB * threads + (decoder + tiles + encoder) / MIB as f64))
+    let looked = if media.extras.long_look { LONG_LOOK_MB } else { 0.0 };
+    Some(mb(BASE_MB + looked + THREAD_MB * threads + (decoder + filters + tiles + encoder) / MIB as f64))
 }
 
 /// Packets of a copied stream in MB for a megapixel.
@@ -98,18 +103,6 @@ pub fn output_of(plan: &VideoPlan, stream: &VideoStream) -> Pixels {
     }
     let made = picture::output(plan, stream);
     Pixels { width: made.width, height: made.height }
-}
-
-/// The filters of a job that hold much memory, by a word for each: jobs with them are of another kind.
-pub fn heavy_filters(plan: &VideoPlan, stream: &VideoStream) -> Vec<&'static str> {
-    let mut words = Vec::new();
-    if plan.deinterlace == Deinterlace::Auto && stream.is_interlaced {
-        words.push("deinterlaced");
-    }
-    if plan.hdr == Hdr::Tonemap && stream.is_hdr() {
-        words.push("tonemapped");
-    }
-    words
 }
 
 /// Pixels of the largest picture that a job reads or makes; 0 where it works on none, as with sound alone and copied streams.
@@ -149,20 +142,6 @@ pub fn frames_held(preset: &Preset) -> u64 {
         VideoCodec::Mpeg4 | VideoCodec::Mjpeg | VideoCodec::Copy => 0,
     };
     queue + REORDERED + u64::from(preset.threads)
-}
-
-/// Frames that a decoder and the filters behind it hold with no thread, and further ones for each thread.
-fn decoder_frames(codec: &str) -> (f64, f64) {
-    match codec {
-        // Every frame for itself.
-        "prores" | "mjpeg" | "rawvideo" | "dnxhd" | "ffv1" | "huffyuv" | "ffvhuff" | "utvideo" | "png" | "v210" | "dvvideo" => {
-            (0.5, 1.0)
-        }
-        // Threads share a frame.
-        "mpeg2video" | "mpeg1video" => (4.9, 0.0),
-        // h264, hevc, vp9, av1 and MPEG-4 turned out alike.
-        _ => (4.9, 2.13),
-    }
 }
 
 /// What the encoder is to make.

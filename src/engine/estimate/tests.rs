@@ -2,34 +2,16 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain;
-use crate::domain::job::{AudioStream, VideoStream};
 use crate::domain::preset::{PixelFormat, SpeedPreset, VideoCodec};
-use recipes::{FPS, FRAMES, Recipe, recipes};
+use recipes::{Recipe, recipes};
 
 #[path = "../../../tests/support/recipes.rs"]
 mod recipes;
 
-fn media(recipe: &Recipe) -> MediaInfo {
-    MediaInfo {
-        demuxer: "matroska".to_owned(),
-        duration: Some(Duration::from_secs_f64(f64::from(FRAMES) / f64::from(FPS))),
-        video: Some(VideoStream {
-            codec: recipe.input.clone(),
-            width: recipe.size.0,
-            height: recipe.size.1,
-            pixel_format: recipe.format.clone(),
-            fps: f64::from(FPS),
-            ..VideoStream::default()
-        }),
-        audio: Some(AudioStream { codec: "aac".to_owned(), channels: 1, ..AudioStream::default() }),
-        ..MediaInfo::default()
-    }
-}
-
 /// A row of the table by its text.
 fn row(text: &str) -> (MediaInfo, Preset) {
     let recipe = recipes().into_iter().find(|recipe| recipe.text == text).unwrap_or_else(|| panic!("no row {text}"));
-    (media(&recipe), recipe.preset)
+    (recipe.media(), recipe.preset)
 }
 
 fn model(media: &MediaInfo, preset: &Preset) -> f64 {
@@ -46,7 +28,7 @@ fn the_model_keeps_within_its_bounds_of_every_measured_peak() {
     let recipes = recipes();
     assert!(recipes.len() >= 70 && recipes.iter().all(|recipe| recipe.peaks.len() == 2), "every row is measured");
     for recipe in &recipes {
-        let (predicted, measured) = (model(&media(recipe), &recipe.preset), highest(recipe));
+        let (predicted, measured) = (model(&recipe.media(), &recipe.preset), highest(recipe));
         let error = predicted / measured - 1.0;
         println!("{:66} {predicted:6.0} {measured:6.0} {:+6.1} %", recipe.text, error * 100.0);
         if error.abs() > recipe.bound() {
@@ -60,7 +42,7 @@ fn the_model_keeps_within_its_bounds_of_every_measured_peak() {
 fn one_finished_job_of_a_kind_makes_the_next_estimate_better() {
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for recipe in recipes() {
-        let media = media(&recipe);
+        let media = recipe.media();
         let mut learned = Learned::default();
         let key = RecipeKey::of(&media, &recipe.preset).expect("long enough");
         // The job that taught showed another picture than the one that is estimated.

@@ -4,15 +4,16 @@ use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, Phase};
 use crate::domain::memory::Level;
 use crate::domain::preset::VideoCodec;
+use crate::domain::profile::GUIDE_MARKS;
 use crate::domain::units::Bytes;
 use crate::engine::port::Effect;
 use crate::engine::{Active, Engine};
 
 use super::rungs::OVERRUN;
 
-/// The model is good to about a seventh.
+/// The model is good to about a seventh for x264.
 const MODEL_MARGIN: f64 = 1.15;
-/// SVT-AV1 holds as many pictures as its threads happen to work on: two runs of one recipe were seen to differ by 30 %.
+/// The model is good to a quarter for other encoders. SVT-AV1 holds as many pictures as its threads happen to work on: two runs of one recipe were seen to differ by 30 %.
 const SVT_MARGIN: f64 = 1.25;
 /// A job that was killed for want of memory gets this much more than it was seen to hold.
 const RAISE: f64 = 1.5;
@@ -20,6 +21,12 @@ const RAISE: f64 = 1.5;
 const UNKNOWN: Bytes = Bytes::mib(256);
 /// Set aside while an input is probed: measured, 15 MB of its own for 720p, 90 MB for the largest frame that is allowed.
 const PROBE: Bytes = Bytes::mib(96);
+/// The same beside a job that was let in: half of what a large frame takes, which few are.
+const PROBE_BESIDE: Bytes = Bytes::mib(48);
+/// Kept for this program where a job runs alone: measured, 4 MB of its own and 12 MB with all that the kernel holds for it.
+const OWN: Bytes = Bytes::mib(16);
+/// A job alone that held this share of all that one can have, and was ended for want of memory, needs more than there is.
+const ALL: f64 = 0.85;
 /// What a job's limit leaves beside its own memory, for file cache and the code of ffmpeg.
 const CACHE: Bytes = Bytes::mib(64);
 /// Figures of a job that waits are told again when they change by as much.
@@ -70,13 +77,43 @@ impl Engine {
         }
     }
 
-    /// What a job must have when nothing else runs: the expected peak itself, or the model's where that is less: what a
-    /// like job took that ran wild is no proof that this one will. The margin, and the guess that a raised reserve is, keep
-    /// others away, and there are none; what was really seen of the job counts.
+    /// What a job must have when nothing else runs: the least that it may turn out to need. What like jobs took, or what
+    /// the model says without what it may be off by: what a like job took that ran wild is no proof that this one will. The
+    /// margin, and the guess that a raised reserve is, keep others away, and there are none; what was really seen of the
+    /// job counts. So a job is tried that may fit, and refused only where that cannot be.
     fn reserve_alone(&self, id: JobId) -> Bytes {
         let seen = self.job(id).filter(|_| self.governor.raised.contains_key(&id)).map_or(Bytes::ZERO, |job| job.peak);
-        let foreseen = self.expected(id).map(|estimate| estimate.peak).into_iter().chain(self.modelled(id)).min();
+        let doubt = 1.0 / self.model_doubt(id);
+        let expected = self.expected(id).map(|known| if known.learned_from > 0 { known.peak } else { known.peak.scale(doubt) });
+        let foreseen = expected.into_iter().chain(self.modelled(id).map(|peak| peak.scale(doubt))).min();
         foreseen.unwrap_or_else(|| self.model_reserve(id)).max(seen)
+    }
+
+    /// How far the model may be off for a job.
+    fn model_doubt(&self, id: JobId) -> f64 {
+        let preset = self.job(id).and_then(|job| self.config.presets.get(&job.preset));
+        let codec = preset.and_then(|preset| preset.video.as_ref()).map(|plan| plan.codec);
+        if codec == Some(VideoCodec::X264) { MODEL_MARGIN } else { SVT_MARGIN }
+    }
+
+    /// What is kept for this program from a job that is alone. A reserve that was set higher than usual is meant, and kept.
+    fn own(&self) -> Bytes {
+        let reserve = self.state.lines.reserve;
+        if reserve > GUIDE_MARKS.reserve { reserve } else { reserve.min(OWN) }
+    }
+
+    /// A job that is ended for want of memory had all that one job can have: another try would end as this one.
+    pub(in crate::engine) fn had_all(&self, id: JobId, seen: Bytes) -> bool {
+        let by_us = matches!(self.job(id).map(|job| &job.phase), Some(Phase::Stopping { .. }));
+        let is_last = !by_us || self.kill_mark() >= self.state.lines.last();
+        is_last && self.is_alone(id) && seen >= self.most_for_one().scale(ALL)
+    }
+
+    /// An input may be probed beside what runs: a job alone may be let in up to all that there is.
+    pub(in crate::engine) fn has_room_to_probe(&self) -> bool {
+        let lines = &self.state.lines;
+        let committed: Bytes = self.active.keys().map(|id| self.share(*id)).sum();
+        !self.config.governor || committed == Bytes::ZERO || self.base_alone() + committed + PROBE_BESIDE <= lines.last()
     }
 
     /// No other job that holds a slot has a process, or will have one.
@@ -89,7 +126,7 @@ impl Engine {
     /// mark. Only a job alone may go there, and only as far as was foreseen for it.
     pub(in crate::engine) fn may_reach(&self, id: JobId) -> Option<Bytes> {
         let lines = &self.state.lines;
-        let reach = (self.base() + self.reserve(id)).min(lines.last());
+        let reach = (self.base_alone() + self.reserve(id)).min(lines.last());
         (self.is_alone(id) && reach > lines.critical).then_some(reach)
     }
 
@@ -109,7 +146,8 @@ impl Engine {
             return None;
         }
         let others: Bytes = self.active.keys().filter(|other| **other != id).map(|other| self.share(*other)).sum();
-        let free = lines.budget - (self.base() + others);
+        let base = if others == Bytes::ZERO { self.base_alone() } else { self.base() };
+        let free = lines.budget - (base + others);
         Some((self.reserve(id).scale(OVERRUN) + CACHE).max(free).min(lines.budget))
     }
 
@@ -170,10 +208,16 @@ impl Engine {
         (sample.hard - sample.jobs_total()).max(lines.reserve)
     }
 
-    /// The most that a job can ever get: all but what a job alone must leave, and what is kept for the console and sshd.
+    /// As [`Self::base`], beside a job that is alone: what is really held, and what this program takes at least.
+    fn base_alone(&self) -> Bytes {
+        let Some((_, sample)) = &self.sample else { return self.own() };
+        (counted(sample, &self.state.lines).hard - sample.jobs_total()).max(self.own())
+    }
+
+    /// The most that a job can ever get: all but what a job alone must leave, and what is kept for this program.
     fn most_for_one(&self) -> Bytes {
         let console = self.sample.as_ref().map_or(Bytes::ZERO, |(_, sample)| sample.console);
-        self.state.lines.last() - console.max(self.state.lines.reserve)
+        self.state.lines.last() - console.max(self.own())
     }
 
     /// Whether the job that is next may start now. Reservations count from the moment of admission, so several jobs may
@@ -190,8 +234,9 @@ impl Engine {
             return Fit::Unknown;
         }
         let lines = &self.state.lines;
-        let (base, committed) = (self.base(), self.active.keys().map(|id| self.share(*id)).sum::<Bytes>());
         let is_alone = self.is_alone(id);
+        let base = if is_alone { self.base_alone() } else { self.base() };
+        let committed = self.active.keys().map(|id| self.share(*id)).sum::<Bytes>();
         // File cache alone must not keep an empty box idle for ever: a single job looks at what cannot be dropped.
         let is_calm = if is_alone { self.levels.level() < Level::Critical } else { self.levels.level() == Level::Normal };
         let (needs, line) = if is_alone { (needs_alone, lines.last()) } else { (self.reserve(id), lines.high_water) };

@@ -298,12 +298,17 @@ impl Engine {
         let Some(job) = self.job(id) else { return };
         let attempt = job.attempts;
         let seen = self.active.get(&id).map_or(job.peak, |active| job.peak.max(active.host_peak));
+        let had_all = self.had_all(id, seen);
         let tries = self.count_memory_try(id);
         let (old, new) = self.raise_reserve(id, seen);
         self.learn_from_overrun(id, seen);
         let figures = format!("{why}; it held {} of its own, {} were set aside", seen.whole(), old.whole());
         if tries > MEMORY_TRIES {
             let reason = format!("out of memory {tries} times: {figures}; budget {}", self.state.lines.budget);
+            return self.finish_failed(id, Outcome::OutOfMemory, reason, exit);
+        }
+        if had_all {
+            let reason = format!("out of memory: {figures}, and it ran alone; a budget of {} is not enough", self.state.lines.budget);
             return self.finish_failed(id, Outcome::OutOfMemory, reason, exit);
         }
         let reason = format!("{figures}, next time {}", new.whole());
