@@ -32,7 +32,8 @@ const CONTENTS: [&str; 2] = ["patterns", "fractal"];
 fn clip(folder: &Path, recipe: &Recipe, content: &str) -> PathBuf {
     let (width, height) = recipe.size;
     let film = &recipe.film;
-    let kind: Vec<&str> = recipe.text.split(' ').filter(|word| ["from=", "pixels=", "sounds="].iter().any(|of| word.starts_with(of))).collect();
+    let kind: Vec<&str> =
+        recipe.text.split(' ').filter(|word| ["from=", "pixels=", "sounds="].iter().any(|of| word.starts_with(of))).collect();
     let kind = kind.join("-").replace(':', "x");
     // A turned film needs a container that says so.
     let ending = if film.is_phone { "mov" } else { "mkv" };

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::domain::media::{AudioStream, Colour, Extras, MediaInfo, VideoStream};
 use super::domain::preset::{
-    AudioCodec, AudioPlan, Container, Hdr, Location, OnDamage, PixelFormat, Preset, SpeedPreset, Subtitles, Tile, Tracks, VideoCodec,
-    VideoPlan,
+    AudioCodec, AudioPlan, Container, Hdr, Location, OnDamage, PixelFormat, Preset, SpeedPreset, Subtitles, Tile, Tracks,
+    VideoCodec, VideoPlan,
 };
 
 /// The table, see its head.

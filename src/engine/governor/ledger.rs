@@ -9,6 +9,7 @@ use crate::domain::units::Bytes;
 use crate::engine::port::Effect;
 use crate::engine::{Active, Engine};
 
+use super::super::samples::counted;
 use super::rungs::OVERRUN;
 
 /// The model is good to about a seventh for x264.
@@ -211,7 +212,7 @@ impl Engine {
     /// As [`Self::base`], beside a job that is alone: what is really held, and what this program takes at least.
     fn base_alone(&self) -> Bytes {
         let Some((_, sample)) = &self.sample else { return self.own() };
-        (counted(sample, &self.state.lines).hard - sample.jobs_total()).max(self.own())
+        (counted(sample).hard - sample.jobs_total()).max(self.own())
     }
 
     /// The most that a job can ever get: all but what a job alone must leave, and what is kept for this program.
