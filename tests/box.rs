@@ -8,6 +8,8 @@
 
 #[path = "support/cage.rs"]
 mod cage;
+#[path = "support/skip.rs"]
+mod skip;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +20,6 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use cage::Cage;
-use cage::skip::{DISK_READS, MEMORY_GROUP, PRESSURE, skip};
 use plimsoll::domain::cleanup::{CleanupAction, CleanupId};
 use plimsoll::domain::job::{Exit, JobId};
 use plimsoll::domain::units::{Bytes, MIB};
@@ -30,6 +31,7 @@ use plimsoll::host::ledger::FileLedger;
 use plimsoll::host::sampler::{SampleSource, Sampler, SamplerConfig};
 use plimsoll::host::supervisor::{Launch, Supervisor, SupervisorConfig};
 use serde_json::Value;
+use skip::{DISK_READS, MEMORY_GROUP, PRESSURE, skip};
 use tempfile::TempDir;
 
 /// Longest time a run may take on a busy machine.

@@ -177,6 +177,18 @@ fn a_misspelt_command_and_the_number_of_a_run_are_told_by_what_was_meant() {
 }
 
 #[test]
+fn lines_of_a_comparison_that_are_lost_are_told_and_give_status_1() {
+    let (world, clip) = with_a_clip();
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a device that is always full");
+    let mut command = world.command(["compare", "--json", "--profiles", "safe", "-o"]);
+    command.arg(world.path("out")).arg("--state-dir").arg(world.path("state")).arg(clip).stdout(full).stderr(Stdio::piped());
+    let ended = command.spawn().expect("starts").wait_with_output().expect("ends");
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert!(told.contains("the JSON lines on stdout could not be written to the end: no space left"), "{told}");
+    assert_eq!(ended.status.code(), Some(1), "{told}");
+}
+
+#[test]
 fn a_variable_that_is_no_text_is_refused_by_its_name() {
     use std::os::unix::ffi::OsStrExt as _;
     let (world, clip) = with_a_clip();

@@ -22,6 +22,7 @@ use plimsoll::domain::units::Bytes;
 use serde_json::Value;
 use support::clips::make_clips;
 use support::clips::{clips, pad};
+use support::skip;
 use support::{Finished, Live, PATIENCE, World, say};
 
 /// One at a time: each of these tests keeps both cores of a small machine busy.
