@@ -32,7 +32,8 @@ const CONTENTS: [&str; 2] = ["patterns", "fractal"];
 fn clip(folder: &Path, recipe: &Recipe, content: &str) -> PathBuf {
     let (width, height) = recipe.size;
     let film = &recipe.film;
-    let kind: Vec<&str> = recipe.text.split(' ').filter(|word| ["from=", "pixels=", "sounds="].iter().any(|of| word.starts_with(of))).collect();
+    let kind: Vec<&str> =
+        recipe.text.split(' ').filter(|word| ["from=", "pixels=", "sounds="].iter().any(|of| word.starts_with(of))).collect();
     let kind = kind.join("-").replace(':', "x");
     // A turned film needs a container that says so.
     let ending = if film.is_phone { "mov" } else { "mkv" };
@@ -70,7 +71,8 @@ fn picture(recipe: &Recipe, content: &str) -> Vec<String> {
         "patterns" => format!("testsrc2=s={drawn_width}x{drawn_height}:r={FPS},noise=alls=6:allf=t"),
         _ => format!("mandelbrot=s=640x360:r={FPS}:maxiter=500,scale={drawn_width}x{drawn_height},noise=alls=20:allf=t"),
     };
-    picture.push_str(&format!(",scale={width}x{height},setsar={}/{}", film.pixel_shape.0, film.pixel_shape.1));
+    let (across, down) = film.pixel_shape;
+    let _ = write!(picture, ",scale={width}x{height},setsar={across}/{down}");
     let mut args: Vec<String> = ["-f", "lavfi", "-i", &picture].map(str::to_owned).to_vec();
     let mut add = |words: &[&str]| args.extend(words.iter().map(|word| (*word).to_owned()));
     add(&["-f", "lavfi", "-i", "sine", "-map", "0:v"]);

@@ -195,8 +195,11 @@ impl Engine {
 
     fn reject_as_never_fitting(&mut self, id: JobId, needs: Bytes, limit: Bytes) {
         let budget = self.state.lines.budget;
-        let figures =
-            format!("at least {} needed, {} are the most one job can have under a budget of {budget}", needs.whole(), limit.whole());
+        let figures = format!(
+            "at least {} needed, {} are the most one job can have under a budget of {budget}",
+            needs.whole(),
+            limit.whole()
+        );
         // One that has run and was killed has ended; one that has not was never let in.
         if self.governor.memory_tries(id) > 0 {
             self.finish_without_run(id, Outcome::OutOfMemory, &format!("out of memory: {figures}"));

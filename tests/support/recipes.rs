@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::domain::media::{AudioStream, Colour, Extras, MediaInfo, VideoStream};
 use super::domain::preset::{
-    AudioCodec, AudioPlan, Container, Hdr, Location, OnDamage, PixelFormat, Preset, SpeedPreset, Subtitles, Tile, Tracks, VideoCodec,
-    VideoPlan,
+    AudioCodec, AudioPlan, Container, Hdr, Location, OnDamage, PixelFormat, Preset, SpeedPreset, Subtitles, Tile, Tracks,
+    VideoCodec, VideoPlan,
 };
 
 /// The table, see its head.
@@ -32,6 +32,7 @@ pub struct Recipe {
 
 /// What an input is beside its codec, size and pixel format.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub struct Film {
     /// ffmpeg's name of the transfer function, for films of high dynamic range; their primaries and matrix are BT.2020's.
     pub transfer: Option<&'static str>,

@@ -308,7 +308,8 @@ impl Engine {
             return self.finish_failed(id, Outcome::OutOfMemory, reason, exit);
         }
         if had_all {
-            let reason = format!("out of memory: {figures}, and it ran alone; a budget of {} is not enough", self.state.lines.budget);
+            let reason =
+                format!("out of memory: {figures}, and it ran alone; a budget of {} is not enough", self.state.lines.budget);
             return self.finish_failed(id, Outcome::OutOfMemory, reason, exit);
         }
         let reason = format!("{figures}, next time {}", new.whole());
