@@ -28,7 +28,8 @@ bench *ARGS:
 short-films:
     cargo test --release --test short_films -- --ignored --nocapture
 
-# What ffmpeg really holds, recipe by recipe, against the memory model (ten minutes).
+# What ffmpeg really holds, recipe by recipe, against the memory model (fifteen minutes). PLIMSOLL_PEAKS=WORD,WORD chooses rows,
+# PLIMSOLL_PEAKS_CLIPS=DIR keeps the clips.
 peaks:
     cargo test --test peaks -- --ignored --nocapture
 

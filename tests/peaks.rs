@@ -71,7 +71,8 @@ fn picture(recipe: &Recipe, content: &str) -> Vec<String> {
         "patterns" => format!("testsrc2=s={drawn_width}x{drawn_height}:r={FPS},noise=alls=6:allf=t"),
         _ => format!("mandelbrot=s=640x360:r={FPS}:maxiter=500,scale={drawn_width}x{drawn_height},noise=alls=20:allf=t"),
     };
-    picture.push_str(&format!(",scale={width}x{height},setsar={}/{}", film.pixel_shape.0, film.pixel_shape.1));
+    let (across, down) = film.pixel_shape;
+    let _ = write!(picture, ",scale={width}x{height},setsar={across}/{down}");
     let mut args: Vec<String> = ["-f", "lavfi", "-i", &picture].map(str::to_owned).to_vec();
     let mut add = |words: &[&str]| args.extend(words.iter().map(|word| (*word).to_owned()));
     add(&["-f", "lavfi", "-i", "sine", "-map", "0:v"]);
