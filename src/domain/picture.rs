@@ -88,8 +88,6 @@ fn fraction(value: f64) -> (u32, u32) {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
     use crate::domain::preset::VideoCodec;
 
@@ -139,26 +137,5 @@ mod tests {
     #[test]
     fn a_pixel_shape_that_cannot_be_is_taken_for_square() {
         assert_eq!(made(720, &stream(640, 480, (1000, 1), false)), (640, 480, (1, 1)));
-    }
-
-    proptest! {
-        #[test]
-        fn sizes_are_even_small_enough_and_in_shape(
-            width in 1_u32..8192, height in 1_u32..8192, across in 0_u32..300, down in 0_u32..300, is_turned: bool,
-            limit in proptest::option::of(8_u32..2160), keep: bool,
-        ) {
-            let limit = limit.map(|half| half * 2);
-            let stream = stream(width, height, (across, down), is_turned);
-            let aspect = if keep { PixelAspect::Keep } else { PixelAspect::Square };
-            let made = output(&plan(limit, aspect), &stream);
-            prop_assert!(made.width >= 2 && made.height >= 2 && made.width.is_multiple_of(2) && made.height.is_multiple_of(2));
-            prop_assert!(made.width <= 16_384 && made.height <= 16_384);
-            let pixel = pixel_shape(&stream);
-            let shown = f64::from(width) * pixel / f64::from(height);
-            let shown = if is_turned { 1.0 / shown } else { shown };
-            let (x, y) = made.pixel_shape;
-            let shape = f64::from(made.width) / f64::from(made.height) * f64::from(x) / f64::from(y);
-            prop_assert!((shape / shown - 1.0).abs() < 0.02 || !(0.005..=200.0).contains(&shown), "{shown} became {shape}");
-        }
     }
 }

@@ -33,7 +33,6 @@ pub struct Recipe {
 /// What an input is beside its codec, size and pixel format.
 #[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 #[derive(Debug, Clone, PartialEq)]
-#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub struct Film {
     /// ffmpeg's name of the transfer function, for films of high dynamic range; their primaries and matrix are BT.2020's.
     pub transfer: Option<&'static str>,
