@@ -103,6 +103,7 @@ impl Budget {
     }
 
     /// The budget here under a profile that names this one; `None` = all there is.
+    #[must_use]
     pub fn under(&self, profile: Option<Bytes>) -> Self {
         Self::new((self.available, self.there.clone()), self.asked.clone(), profile)
     }
