@@ -79,7 +79,7 @@ fn a_plan_says_what_is_a_guess_and_what_would_be_rejected_and_runs_nothing() {
     command.arg("--state-dir").arg(world.path("state")).arg(world.path("in"));
     let said = say(command);
     assert_eq!(said.code, Some(0), "{}", said.err);
-    assert!(said.out.contains("~       guesses") && said.out.contains("1 files would be rejected"), "{}", said.out);
+    assert!(said.out.contains("~       guesses") && said.out.contains("1 file would be rejected"), "{}", said.out);
     let plan = plan(&world, &[]);
     assert_eq!((number(way(&plan, "safe"), "rejected"), number(way(&plan, "fast"), "rejected")), (1.0, 0.0), "{plan}");
     assert!(!world.path("state").exists() && !world.path("out").exists(), "nothing was made");

@@ -488,12 +488,7 @@ mod tests {
                 "8:11: memory.budget: `automatic` is not a size",
                 "auto, or a size above 0, such as 2GB",
             ),
-            (
-                "budget: 2GB",
-                "budget: 64MB",
-                "11:12: memory.reserve: leaves nothing: reserve is 64MB and budget 64MB",
-                "a size below budget",
-            ),
+            ("budget: 2GB", "budget: 64MB", "9:15: memory.high_water: 1.5GB is above budget (64MB)", "at most the budget, 64MB"),
             (
                 "memory:\n",
                 "memory: much\nguide2:\n",

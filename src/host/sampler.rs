@@ -342,8 +342,11 @@ impl Probe {
                 return Err(error);
             }
         };
+        let before: BTreeSet<JobId> = self.jobs.keys().copied().collect();
         let jobs = self.vitals(now);
-        if self.slow_age.is_over(now, SLOW_AGE) || freshness == Freshness::All {
+        // Whose files nobody needs has changed with who runs.
+        let has_changed = !self.jobs.keys().eq(&before);
+        if self.slow_age.is_over(now, SLOW_AGE) || has_changed || freshness == Freshness::All {
             self.renew_files();
         }
         if self.psi_age.is_over(now, PSI_AGE) {
