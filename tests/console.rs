@@ -342,10 +342,10 @@ fn what_if_looks_ahead_at_the_running_queue_switches_to_a_way_and_keeps_it_as_a_
     terminal.wait("what it rests on", |screen| screen.contains("h264 1280x720 to web-720p") && screen.contains("What is assumed"));
     terminal.send("e");
     terminal.wait_for("REJ");
-    // Another box cannot be switched to.
-    choose(&mut terminal, " box");
+    // A larger budget cannot be switched to.
+    choose(&mut terminal, "budget 4 GB");
     terminal.send("\r");
-    terminal.wait("the reason", |screen| screen.contains("no switch") && screen.contains("--budget"));
+    terminal.wait("the reason", |screen| screen.contains("no switch") && screen.contains("budget: 4GB"));
     // A variation that stands in no file.
     choose(&mut terminal, "3/200");
     terminal.send("\r");

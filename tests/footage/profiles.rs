@@ -26,8 +26,16 @@ fn under(world: &World, profile: &str, preset: &str, films: &[PathBuf]) -> (Fini
     (run, files_below(&out).into_iter().map(hash).collect())
 }
 
+/// The preset web-720p with one thread. With two, x264 gives another picture stream in some runs of a hundred on a busy machine,
+/// run by hand as well: that is not what is proved here.
+const ONE_THREAD: &str = "name: one-thread\nvideo: { codec: libx264, preset: medium, crf: 23, height: 720, pixel_format: yuv420p }\n\
+                          audio: { codec: aac, bitrate: 128k }\ncontainer: mp4\nthreads: 1\n";
+
 fn assert_same_bytes(preset: &str, films: &[PathBuf], least: usize) {
     let world = World::new();
+    let own = world.write("one-thread.yaml", ONE_THREAD);
+    let own = own.to_string_lossy();
+    let preset = if preset == "one-thread" { own.as_ref() } else { preset };
     let (_, safe) = under(&world, "safe", preset, films);
     assert!(safe.len() >= least, "{} outputs, wanted {least}", safe.len());
     for profile in ["balanced", "fast"] {
@@ -63,7 +71,7 @@ fn handful() -> Vec<Clip> {
 #[test]
 fn a_handful_of_every_kind_gives_the_same_bytes_under_every_profile() {
     let films: Vec<PathBuf> = handful().into_iter().map(|clip| clip.path).collect();
-    assert_same_bytes("web-720p", &films, 6);
+    assert_same_bytes("one-thread", &films, 6);
     assert_same_bytes("thumbnails", &films, 6);
 }
 

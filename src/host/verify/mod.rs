@@ -11,7 +11,7 @@
 //! the end of the film. So the walk over boxes and over EBML elements is our own, and small.
 //!
 //! The file may be damaged in any way: no size is believed before it was held against what is there, and memory stays below
-//! a few times [`TABLE_LIMIT`]. Knows nothing of jobs.
+//! a few times the largest table that is read. Knows nothing of jobs.
 
 mod jpeg;
 mod matroska;
