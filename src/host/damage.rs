@@ -15,6 +15,9 @@ const SLACK: Duration = Duration::from_millis(100);
 const MUCH: Duration = Duration::from_millis(500);
 /// and this share of it.
 const MUCH_SHARE: f64 = 0.03;
+/// Demuxers of containers that say how long they are; of others the length is reckoned from time stamps, which begin anew where
+/// recordings are joined.
+const TELL_THEIR_LENGTH: &[&str] = &["mov", "matroska", "avi", "asf", "flv", "ogg", "wav", "mxf", "nut"];
 /// Less than this share of what the input promises is no useful output.
 const LEAST_USEFUL: f64 = 0.5;
 
@@ -109,7 +112,8 @@ fn is_cut_short(evidence: &Evidence<'_>) -> bool {
 fn is_broken_off(evidence: &Evidence<'_>) -> bool {
     let promised = promised(evidence).unwrap_or_default();
     let missing = promised.saturating_sub(evidence.made);
-    evidence.account.first_complaint.is_some() && missing > MUCH.max(promised.mul_f64(MUCH_SHARE))
+    let tells_its_length = TELL_THEIR_LENGTH.contains(&evidence.media.demuxer.as_str());
+    tells_its_length && evidence.account.first_complaint.is_some() && missing > MUCH.max(promised.mul_f64(MUCH_SHARE))
 }
 
 /// How long the input says that the mapped streams are.
@@ -146,6 +150,7 @@ mod tests {
     fn media(seconds: u64, extras: Extras) -> MediaInfo {
         let duration = Some(Duration::from_secs(seconds));
         MediaInfo {
+            demuxer: "matroska".to_owned(),
             duration,
             video: Some(VideoStream { fps: 25.0, duration, ..VideoStream::default() }),
             extras,
@@ -200,6 +205,12 @@ mod tests {
         assert!((damage.seconds - 4.0).abs() < 1e-9);
         assert!(judged(&media(20, Extras::default()), &account(100, 100, Some("broken")), 4.0).is_err());
         assert_eq!(judged(&media(20, Extras::default()), &account(500, 500, Some("broken")), 19.9), Ok(None), "nothing is missing");
+    }
+
+    #[test]
+    fn a_joined_recording_promises_nothing_by_its_time_stamps() {
+        let joined = MediaInfo { demuxer: "mpegts".to_owned(), ..media(3612, Extras::default()) };
+        assert!(judged(&joined, &account(600, 600, Some("broken")), 24.0).is_ok());
     }
 
     #[test]
