@@ -4,7 +4,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt as _, MetadataExt};
+use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -72,13 +72,20 @@ pub fn hash(path: &Path) -> io::Result<String> {
     }
 }
 
+/// Opens a regular file for reading. Whatever else has that name is refused: a FIFO would be waited for without end.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = (rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY).bits() as i32;
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")) }
+}
+
 /// Bytes of each place that [`sample`] reads.
 const SAMPLE: u64 = 64 * 1024;
 
 /// A hash of a file's size and of its beginning, its middle and its end: the same wherever the file lies and whatever its date
 /// is. Cheap for a file of any size; [`hash`] is what tells two files apart for certain.
 pub fn sample(path: &Path) -> io::Result<[u8; 32]> {
-    let file = File::open(path)?;
+    let file = open_regular(path)?;
     let size = file.metadata()?.len();
     let mut hasher = blake3::Hasher::new();
     hasher.update(&size.to_le_bytes());

@@ -38,7 +38,7 @@ pub fn of(input: &Path, preset: &Preset) -> io::Result<String> {
 /// The file at `path` carries exactly this mark.
 pub fn carries(path: &Path, mark: &str) -> bool {
     let looked = || -> io::Result<bool> {
-        let file = File::open(path)?;
+        let file = fileid::open_regular(path)?;
         let size = file.metadata()?.len();
         let mut head = vec![0; sniff::HEAD];
         let read = file.read_at(&mut head, 0)?;

@@ -90,3 +90,12 @@ fn a_mark_tells_what_an_output_was_made_of() {
     std::fs::copy(&one, &copied).expect("copied");
     assert!(carries(&output, &of(&copied, &quick()).expect("read")), "the same bytes in another place");
 }
+
+#[test]
+fn a_fifo_is_no_input_and_no_output_and_is_not_waited_for() {
+    let dir = tempfile::tempdir().expect("folder");
+    let fifo = dir.path().join("fifo.mp4");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).expect("made");
+    assert!(of(&fifo, &crate::host::fixtures::quick()).is_err());
+    assert!(!carries(&fifo, "plimsoll 0123456789abcdef"));
+}

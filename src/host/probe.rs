@@ -199,7 +199,7 @@ impl Prober {
     /// Adds what the outer structure of the file tells.
     fn structured(path: &Path, mut probed: Probed) -> Result<Probed, Rejected> {
         let unreadable = |error: io::Error| rejected(RejectReason::Unreadable, format!("cannot be read: {}", words(&error)));
-        let file = File::open(path).map_err(unreadable)?;
+        let file = super::fileid::open_regular(path).map_err(unreadable)?;
         let structure = structure::look(&file, probed.id.size, &probed.media.demuxer).map_err(unreadable)?;
         if structure.is_hollow {
             let text = "it is the beginning of a stream whose parts lie in other files (an initialisation segment) and holds no pictures; \
