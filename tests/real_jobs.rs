@@ -115,8 +115,8 @@ fn every_profile_keeps_its_slots_and_its_limit_and_makes_the_same_bytes_of_every
         for (name, outcome, words) in [
             ("text.mp4", "not_a_video", "not a video"),
             ("empty.mp4", "empty", "the file is empty"),
-            ("truncated.mp4", "unreadable", "the file is truncated or was not finished"),
-            ("torn.mkv", "failed", "the input is damaged: File ended prematurely"),
+            ("truncated.mp4", "unreadable", "the file is cut off or was not finished"),
+            ("torn.mkv", "failed", "of what the input promises could be read: the file ends too early"),
         ] {
             let end = run.end_event_of(name);
             assert_eq!(run.end_of(name), outcome, "{end}");
@@ -268,7 +268,7 @@ fn in_a_container_the_budget_is_its_limit_and_usage_is_what_the_kernel_charges_i
             for (place, field) in ["usage_bytes", "working_set_bytes", "hard_bytes"].into_iter().enumerate() {
                 assert!(agrees(number(&event, field), before[place], sums[place]), "{field}: {before:?}, {sums:?}: {event}");
             }
-            assert!(sums[0] > sums[2] + 90 * MIB, "the three sums are told apart: {sums:?}");
+            assert!(sums[0] > sums[2] + 80 * MIB, "the three sums are told apart: {sums:?}");
             checked += 1;
         }
         last = Some(sums);
@@ -325,7 +325,7 @@ fn what_is_done_is_not_made_again_until_its_bytes_change_and_is_never_replaced_u
     let first = world.run(&[]);
     assert_eq!((first.code(), first.ends()), (Some(0), vec!["done"; 3]), "{}", first.stderr);
     stream::check(&first, 2);
-    let names = ["a-2.web-720p.mp4", "a.web-720p.mp4", "b.web-720p.mp4"].map(PathBuf::from);
+    let names = ["a.web-720p.mp4", "b.web-720p.mp4", "sub/a.web-720p.mp4"].map(PathBuf::from);
     assert_eq!(world.files("out"), names);
     let read = |name: &str| std::fs::read(world.path("out").join(name)).expect("there");
     let was = read("b.web-720p.mp4");

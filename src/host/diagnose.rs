@@ -228,6 +228,7 @@ pub fn tells_of_damage(message: &str) -> bool {
 pub fn damage_words(message: &str) -> String {
     const WORDS: &[(&[&str], &str)] = &[
         (&["file ended prematurely", "partial file", "truncating packet", "end of file"], "the file ends too early"),
+        (&["exceeds specified max pixel count", "picture size"], "pictures are over the limit of 8192 x 4320"),
         (&["packet corrupt", "corrupt input packet", "pes packet size", "continuity"], "packets are missing or broken"),
         (
             &["non-existing pps", "non-existing sps", "no frame", "missing reference", "could not find ref", "mmco", "first slice"],

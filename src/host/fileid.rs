@@ -56,8 +56,14 @@ pub fn same_file(a: &Path, b: &Path) -> io::Result<bool> {
 
 /// The blake3 hash of a file's bytes, as 64 hexadecimal digits. Reads it once, front to back, in blocks of 128 KiB.
 pub fn hash(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    hash_first(path, u64::MAX)
+}
+
+/// As [`hash`], of the first `length` bytes alone.
+pub fn hash_first(path: &Path, length: u64) -> io::Result<String> {
+    let file = File::open(path)?;
     tell_sequential(&file);
+    let mut file = file.take(length);
     let mut hasher = blake3::Hasher::new();
     let mut block = vec![0; HASH_BLOCK];
     loop {

@@ -145,8 +145,8 @@ impl NameBook {
         // Reading fails only if the input is gone by now; the probe will say so, under any name.
         match records.lookup(path) {
             Some(record) if record.is_current(input, &preset_hash(preset)).unwrap_or(false) => return true,
-            // Made of this very file before it was changed: what is made of it now takes that place.
-            Some(record) if record.is_outdated(input, &preset_hash(preset)) => return true,
+            // Made of the half of this file that was there then: what is made of the whole takes that place.
+            Some(record) if record.is_of_a_part(input, &preset_hash(preset)) => return true,
             Some(_) => {}
             // Another run with a record of its own has made it.
             None if mark::of(input, preset).is_ok_and(|mark| mark::carries(path, &mark)) => return true,

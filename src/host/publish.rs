@@ -644,12 +644,12 @@ impl<'a, 'o> Names<'a, 'o> {
                 continue;
             }
             let found = std::fs::symlink_metadata(&output).ok();
-            let is_outdated = || {
+            let is_of_a_part = || {
                 let record = order.store.lookup(&output);
-                record.is_some_and(|record| record.is_outdated(order.input, &preset_hash(order.preset)))
+                record.is_some_and(|record| record.is_of_a_part(order.input, &preset_hash(order.preset)))
             };
             let is_file = found.as_ref().is_some_and(|meta| !meta.is_dir());
-            let replace = number == 1 && is_file && (order.overwrite || is_outdated());
+            let replace = number == 1 && is_file && (order.overwrite || is_of_a_part());
             if replace && same_file(order.input, &output).unwrap_or(false) {
                 let reason = PrepareError::SameFile(path_text(&output)).to_string();
                 return Err(Failure { cause: Cause::Input, reason });

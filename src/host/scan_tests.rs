@@ -369,7 +369,7 @@ fn even_with_overwrite_no_input_is_an_output() {
 }
 
 #[test]
-fn an_output_of_the_same_input_keeps_its_name_and_another_file_in_its_place_stays() {
+fn an_output_made_of_these_bytes_keeps_its_name_and_changed_bytes_get_the_next() {
     let dir = tempfile::tempdir().expect("folder");
     let (input, out) = (touch(&dir.path().join("a.mp4")), dir.path().join("out"));
     let output = touch(&out.join("a.quick.mp4"));
@@ -383,17 +383,20 @@ fn an_output_of_the_same_input_keeps_its_name_and_another_file_in_its_place_stay
     assert_eq!(name(&noted, &quick()), output);
     // The preset means something else now.
     assert_eq!(name(&noted, &Preset { threads: 2, ..quick() }), out.join("a-2.quick.mp4"));
-    // The same number of other bytes: what is made of them takes the place of what was made of the old ones.
-    std::fs::write(&input, vec![b'x'; bytes.len()]).expect("written");
+    // A file that was still being copied then: what is made of the whole takes that place.
+    std::fs::write(&input, [bytes.clone(), vec![b'x'; 9]].concat()).expect("written");
     assert_eq!(name(&noted, &quick()), output);
-    // Somebody put another file there: that one stays.
-    std::fs::write(&output, "another length").expect("written");
+    // The same number of other bytes: another film.
+    std::fs::write(&input, vec![b'x'; bytes.len()]).expect("written");
     let second = out.join("a-2.quick.mp4");
     assert_eq!(name(&noted, &quick()), second);
     // Once that is made, it is found again, and not a third one made.
     touch(&second);
     noted.note(&second, &input, &quick());
     assert_eq!(name(&noted, &quick()), second);
+    // Somebody put another file in its place.
+    std::fs::write(&second, "another length").expect("written");
+    assert_eq!(name(&noted, &quick()), out.join("a-3.quick.mp4"));
 }
 
 #[test]

@@ -49,13 +49,12 @@ impl OutputRecord {
         Ok(id.size == self.input_size() && fileid::hash(input)? == self.input_hash)
     }
 
-    /// The output was made with this preset of the file at `input`, which has changed since: what is made of it now takes its
-    /// place. Only where the output is still the file that was recorded.
-    pub fn is_outdated(&self, input: &Path, preset_hash: &str) -> bool {
-        self.input == input
-            && self.preset_hash == preset_hash
-            && self.stands()
-            && FileId::of(input).is_ok_and(|id| id != self.input_id)
+    /// The output was made with this preset of a part of the file at `input`, which was still being copied then: what is made of
+    /// the whole takes its place. Only where the output is still the file that was recorded.
+    pub fn is_of_a_part(&self, input: &Path, preset_hash: &str) -> bool {
+        let has_grown = || FileId::of(input).is_ok_and(|id| id.size > self.input_size());
+        let begins_alike = || fileid::hash_first(input, self.input_size()).is_ok_and(|hash| hash == self.input_hash);
+        self.input == input && self.preset_hash == preset_hash && self.stands() && has_grown() && begins_alike()
     }
 
     /// The output is the file that was recorded: same size, same inode.
