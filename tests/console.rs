@@ -374,7 +374,7 @@ fn what_if_looks_ahead_at_the_running_queue_switches_to_a_way_and_keeps_it_as_a_
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let (status, told) = plimsoll(&["profiles", "check", file.to_str().expect("a plain path")]);
-    assert!(status == Some(0) && told.contains("the profile `balanced-3` (3/200)"), "{told}");
+    assert!(status == Some(0) && told.contains("the profile `balanced-3` (3/200"), "{told}");
     assert_eq!(plimsoll(&["profiles", "show", "balanced-3"]).0, Some(0), "it is found by its name");
     // What is there is never written over.
     choose(&mut terminal, "now: 3/200");

@@ -98,7 +98,12 @@ pub fn find(request: &Request<'_>, tell: Tell<'_>) -> Passed {
     let mut walk = Walk::new(request, tell);
     for path in request.paths {
         match std::fs::metadata(path) {
-            Ok(meta) if meta.is_dir() => walk.root(path, &meta),
+            Ok(meta) if meta.is_dir() => {
+                if std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()) {
+                    walk.passed.empty.add(|| path_text(path));
+                }
+                walk.root(path, &meta);
+            }
             Ok(meta) => (walk.tell)(path, Ok(Found { size: meta.len(), below: Path::new("") })),
             Err(error) => (walk.tell)(path, Err(words(&error))),
         }
@@ -145,6 +150,8 @@ pub struct Passed {
     pub doubles: Counted,
     /// Links that lead nowhere.
     pub broken: Counted,
+    /// Folders that were given and hold nothing.
+    pub empty: Counted,
 }
 
 impl Passed {
@@ -161,6 +168,7 @@ impl Passed {
                 "; give such a file by its name to convert it",
             ),
             (&self.halves, LogLevel::Info, "passed over: ", "half download", "half downloads", ""),
+            (&self.empty, LogLevel::Warning, "passed over: ", "empty folder", "empty folders", ""),
             (&self.links, LogLevel::Info, "followed ", "link", "links", ""),
             (
                 &self.doubles,
