@@ -17,11 +17,12 @@ mod jpeg;
 mod matroska;
 mod mp4;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use super::fileid;
 use super::probe::words;
 use crate::domain::preset::Container;
 
@@ -145,14 +146,8 @@ struct Input {
 impl Input {
     fn open(path: &Path) -> Result<Self, NotWhole> {
         let failed = |error: &io::Error| NotWhole::Io(words(error));
-        // Not blocking, should somebody have put a FIFO there.
-        let flags = (rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY).bits() as i32;
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| failed(&error))?;
-        let meta = file.metadata().map_err(|error| failed(&error))?;
-        if !meta.is_file() {
-            return Err(NotWhole::Io("it is no regular file".to_owned()));
-        }
-        match meta.len() {
+        let file = fileid::open_regular(path).map_err(|error| failed(&error))?;
+        match file.metadata().map_err(|error| failed(&error))?.len() {
             0 => Err(NotWhole::Empty),
             len => Ok(Self { file, len, window: Vec::new(), window_at: 0, fetched: 0 }),
         }
