@@ -25,7 +25,14 @@ fn queued(job: u64) -> EventKind {
 
 fn inspected(job: u64, seconds: u64) -> EventKind {
     let media = MediaInfo { duration: Some(Duration::from_secs(seconds)), ..MediaInfo::default() };
-    EventKind::JobInspected { job: JobId(job), media: Box::new(media), predicted_peak_bytes: None, learned_from: 0, pixels: 0 }
+    EventKind::JobInspected {
+        job: JobId(job),
+        media: Box::new(media),
+        predicted_peak_bytes: None,
+        learned_from: 0,
+        pixels: 0,
+        choices: String::new(),
+    }
 }
 
 fn started(job: u64) -> EventKind {

@@ -109,6 +109,9 @@ pub enum EventKind {
         /// Pixels of the largest picture that it reads or makes; 0 where it works on none.
         #[serde(default)]
         pixels: u64,
+        /// What its preset does with what an input may hold, as [`Preset::choices`](super::preset::Preset::choices) words it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        choices: String,
     },
     /// A job is not let in.
     JobRejected {

@@ -52,6 +52,9 @@ pub struct Job {
     /// Pixels of the largest picture that it reads or makes; 0 where it works on none, or was not probed.
     #[serde(default)]
     pub pixels: u64,
+    /// What its preset does with what an input may hold; empty until it was probed.
+    #[serde(default)]
+    pub choices: String,
     /// Peak of memory that the model expects.
     pub predicted_peak: Option<Bytes>,
     /// Memory set aside for it while it holds a slot.

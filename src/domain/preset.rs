@@ -30,6 +30,27 @@ pub struct Preset {
     pub location: Location,
 }
 
+impl Preset {
+    /// What it does with what an input may hold, by the keys and words of a preset file: `hdr tonemap, tracks best, ...`.
+    /// Keys that say nothing about its kind of output are left out.
+    pub fn choices(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(plan) = self.video.as_ref().filter(|plan| plan.codec != VideoCodec::Copy) {
+            parts.extend([
+                format!("hdr {}", plan.hdr),
+                format!("deinterlace {}", plan.deinterlace),
+                format!("pixel_aspect {}", plan.pixel_aspect),
+            ]);
+        }
+        parts.extend(self.audio.as_ref().map(|plan| format!("tracks {}", plan.tracks)));
+        if !self.container.is_still() {
+            parts.extend([format!("subtitles {}", self.subtitles), format!("location {}", self.location)]);
+        }
+        parts.push(format!("on_damage {}", self.on_damage));
+        parts.join(", ")
+    }
+}
+
 /// How the picture is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VideoPlan {

@@ -254,6 +254,7 @@ impl State {
                         allowed: false,
                         media: None,
                         pixels: 0,
+                        choices: String::new(),
                         predicted_peak: None,
                         reserved: Bytes::ZERO,
                         memory: Bytes::ZERO,
@@ -281,8 +282,9 @@ impl State {
             }
             EventKind::BacklogChanged { jobs, bytes } => self.backlog = Backlog { jobs: *jobs, bytes: *bytes },
             EventKind::QueueRestored { jobs, interrupted } => self.notice(restored_words(*jobs, *interrupted)),
-            EventKind::JobInspected { job, media, predicted_peak_bytes, pixels, .. } => {
+            EventKind::JobInspected { job, media, predicted_peak_bytes, pixels, choices, .. } => {
                 if let Some(job) = self.jobs.get_mut(job) {
+                    job.choices.clone_from(choices);
                     job.media = Some(media.as_ref().clone());
                     job.pixels = *pixels;
                     job.predicted_peak = *predicted_peak_bytes;

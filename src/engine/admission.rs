@@ -6,6 +6,7 @@ use super::{Active, Engine, Scan, estimate};
 use crate::domain::command::{ClientId, Rejection, RequestId};
 use crate::domain::event::EventKind;
 use crate::domain::job::{Job, JobId, LogLevel, Outcome, Phase, RejectReason};
+use crate::domain::preset::Preset;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 
@@ -170,7 +171,8 @@ impl Engine {
                 let learned_from = expected.as_ref().map_or(0, |expected| expected.estimate.learned_from);
                 let predicted_peak_bytes = expected.as_ref().map(|expected| expected.estimate.peak);
                 let pixels = preset.map_or(0, |preset| estimate::pixels(&media, preset));
-                self.emit(EventKind::JobInspected { job: id, media, predicted_peak_bytes, learned_from, pixels });
+                let choices = preset.map(Preset::choices).unwrap_or_default();
+                self.emit(EventKind::JobInspected { job: id, media, predicted_peak_bytes, learned_from, pixels, choices });
                 self.keep_expected(id, expected);
             }
             Inspection::AlreadyDone { output } => {

@@ -105,6 +105,9 @@ impl Story {
             predicted_peak_bytes: Some(Bytes::mib(peak)),
             learned_from: 0,
             pixels: 1920 * 1080,
+            choices:
+                "hdr tonemap, deinterlace auto, pixel_aspect square, tracks best, subtitles drop, location drop, on_damage keep"
+                    .to_owned(),
         })
     }
 

@@ -33,6 +33,8 @@ use crate::tui::waiting;
 
 /// Columns of the labels.
 const LABEL: u16 = 10;
+/// Lines of the facts from which on the preset has one of its own.
+const ROOMY: usize = 8;
 
 /// Draws it.
 pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
@@ -76,16 +78,19 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     let lines = usize::from(inner.height);
     // What matters most stays when there is little room.
     let missing: Vec<Fact> = missing(app, job).into_iter().flat_map(|fact| broken(fact, room)).collect();
-    let asked_lines = match lines.saturating_sub(missing.len()) {
+    // Every key of the preset, where there is room for the line.
+    let choices = if lines >= ROOMY { broken(choices(app, job), room) } else { Vec::new() };
+    let asked_lines = match lines.saturating_sub(missing.len() + choices.len()) {
         0..=5 => 1,
         6..=7 => 2,
-        lines => lines - 6,
+        lines => lines - 5,
     };
     let mut facts = vec![input(app, job)];
     if lines >= 7 {
         facts.push(media(app, job));
     }
     facts.push(output(app, job));
+    facts.extend(choices);
     let command = app.detail(job.id).and_then(|detail| detail.command.as_deref());
     let text = match command {
         Some(command) => command,
@@ -176,6 +181,15 @@ fn output(app: &App, job: &Job) -> Fact {
     let path = job.output.as_ref().map_or_else(|| "not known yet".to_owned(), |path| path_text(path));
     let spans = vec![(path, theme.style(Role::Text)), (format!(", preset {}", job.preset), theme.style(Role::Dim))];
     Fact { label: "output", spans }
+}
+
+/// What the preset does with what an input may hold.
+fn choices(app: &App, job: &Job) -> Fact {
+    let theme = app.theme();
+    if job.choices.is_empty() {
+        return Fact { label: "preset", spans: vec![("told once the input is looked at".to_owned(), theme.style(Role::Dim))] };
+    }
+    Fact { label: "preset", spans: vec![(job.choices.clone(), theme.style(Role::Text))] }
 }
 
 fn media(app: &App, job: &Job) -> Fact {
