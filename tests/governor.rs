@@ -13,7 +13,7 @@ use plimsoll::domain::cleanup::{CleanupAction, CleanupResult, CleanupTrigger, Cl
 use plimsoll::domain::command::Command;
 use plimsoll::domain::event::{Event, EventKind, MemoryFigures};
 use plimsoll::domain::job::{JobId, MediaInfo, Outcome, Phase, RejectReason, StopReason, VideoStream};
-use plimsoll::domain::memory::{JobVitals, Level, MemorySample};
+use plimsoll::domain::memory::{Budget, JobVitals, Level, MemorySample};
 use plimsoll::domain::preset::{Container, Location, OnDamage, PixelFormat, Preset, SpeedPreset, Subtitles, VideoCodec, VideoPlan};
 use plimsoll::domain::profile::{GUIDE_MARKS, LargeRule, Picture, Profile, SlotLimit, Slots};
 use plimsoll::domain::state::State;
@@ -1109,6 +1109,58 @@ fn an_older_or_repeated_sample_is_ignored() {
 }
 
 #[test]
+fn sums_that_were_measured_before_the_profile_changed_count_for_nothing() {
+    let mut sim = start(config(1), vec![job(200, 200, 30)]);
+    sim.run_for(Duration::from_secs(5));
+    let mut smaller = config(1).profile;
+    smaller.memory.budget = Some(Bytes::gib(1));
+    sim.ask(Command::SelectProfile(Box::new(smaller)));
+    let before = sim.engine.state().totals.peak_hard;
+    let mut tell = |budget: Option<Bytes>| {
+        let budget = Some(Budget::whole_machine(sim.world.memory).under(budget));
+        let hard = Bytes::mib(1000);
+        let sample = MemorySample { taken: Some(sim.now()), hard, working_set: hard, budget, ..MemorySample::default() };
+        sim.engine.step(Now { mono: sim.now(), wall: Wall(0) }, Input::Sample(sample));
+        sim.engine.state().totals.peak_hard
+    };
+    assert_eq!(tell(None), before, "all of the machine's");
+    assert_eq!(tell(Some(Bytes::gib(1))), Bytes::mib(1000), "those of the budget in force count");
+}
+
+#[test]
+fn kills_of_strangers_are_none_of_the_runs() {
+    let mut sim = start(config(1), vec![job(100, 100, 5)]);
+    sim.run_for(Duration::from_secs(2));
+    sim.world.oom_kills += 33;
+    finish(&mut sim);
+    let told = sim.events.iter().rev().find_map(|event| match &event.kind {
+        EventKind::MemorySampled(figures) => figures.oom_kills,
+        _ => None,
+    });
+    assert_eq!(told, Some(33), "the kernel's counter went up");
+    assert_eq!(sim.engine.state().totals.oom_kills, 0);
+}
+
+#[test]
+fn nobody_is_probed_beside_a_job_that_leaves_no_room_for_it() {
+    let probed_beside = |memory: u64| {
+        let mut sim = Sim::new(config(1), vec![job(400, 400, 20), job(100, 100, 5), job(100, 100, 5)]);
+        sim.world.memory = Bytes::mib(memory);
+        sim.enqueue_all();
+        finish(&mut sim);
+        assert_eq!(sim.engine.state().job_counts().done, 3);
+        let place =
+            |wanted: &dyn Fn(&EventKind) -> bool| sim.events.iter().position(|event| wanted(&event.kind)).expect("happened");
+        let start = place(&|kind| matches!(kind, EventKind::JobStarted { job: JobId(1), .. }));
+        let end = place(&|kind| matches!(kind, EventKind::JobFinalizing { job: JobId(1) }));
+        let probes = sim.events[start..end].iter().filter(|event| matches!(event.kind, EventKind::JobInspected { .. }));
+        probes.count()
+    };
+    assert_eq!(probed_beside(512), 0);
+    assert!(probed_beside(2048) > 0);
+}
+
+#[test]
 fn samples_come_every_quarter_second_while_jobs_run_faster_near_a_mark_and_slower_when_idle() {
     let mut sim = Sim::new(config(1), vec![job(1400, 1290, 30)]);
     sim.run_for(Duration::from_secs(5));
@@ -1328,10 +1380,13 @@ fn memory_is_set_aside_for_a_probe_while_it_runs() {
         step(&mut engine, Input::Sample(sample.clone()));
         let critical = engine.state().lines.last();
         let foreign = critical - needs - spare;
-        step(&mut engine, Input::Sample(MemorySample { usage: foreign, working_set: foreign, hard: foreign, ..sample }));
         let inspected = |mb| JobReport::Inspected(Inspection::Ready(Box::new(media(mb))));
-        // The first is probed, and now the second is being probed.
-        let now = step(&mut engine, Input::Job(JobId(1), inspected(500)));
+        // What others hold leaves the first no room once it is probed, so the second is probed; then there is room.
+        let too_much = critical - needs + Bytes::mib(4);
+        let full = MemorySample { usage: too_much, working_set: too_much, hard: too_much, ..sample.clone() };
+        step(&mut engine, Input::Sample(full));
+        assert_eq!(step(&mut engine, Input::Job(JobId(1), inspected(500))).len(), 0);
+        let now = step(&mut engine, Input::Sample(MemorySample { usage: foreign, working_set: foreign, hard: foreign, ..sample }));
         assert_eq!(now.len(), usize::from(starts_at_once), "spare {spare}: {now:?}");
         let then = step(&mut engine, Input::Job(JobId(2), inspected(500)));
         assert_eq!(then.first().map(|(job, _)| *job), Some(JobId(1)), "spare {spare}");

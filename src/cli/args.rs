@@ -323,6 +323,9 @@ pub struct Options {
     /// Memory to use at most: a size such as 1.5GB, or auto = what the container or the machine has.
     #[arg(long, global = true, value_name = "SIZE|auto", env = "PLIMSOLL_BUDGET", value_parser = parse_budget)]
     pub budget: Option<BudgetChoice>,
+    /// Who asks for `--budget`, in words; given by a comparison to the plimsolls that it starts.
+    #[arg(long, global = true, hide = true, value_name = "WORDS")]
+    pub budget_source: Option<String>,
     /// Replace outputs that are there.
     #[arg(long, global = true, env = "PLIMSOLL_OVERWRITE", action = ArgAction::SetTrue, value_parser = parse_switch)]
     pub overwrite: bool,

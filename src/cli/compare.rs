@@ -60,7 +60,7 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
     let (paths, home) = if args.paths.is_empty() {
         let (paths, folder) = super::demo::clips_for_comparison(&resolved, args.clips.as_deref())?;
         if args.limit.is_none() {
-            resolved.budget = resolved.budget.or(Some(DEMO_BUDGET));
+            resolved.ask_budget(DEMO_BUDGET, super::demo::ITS_BUDGET);
         }
         (paths, folder)
     } else {
@@ -82,7 +82,7 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
             "compare: no run can be limited to {limit} by the kernel: {why}\ncompare: the runs go on with a budget of {limit} \
              instead; the naive baseline is held by nothing, so what it loses here is not what it would lose in such a box\n"
         ));
-        resolved.budget = resolved.budget.or(Some(limit));
+        resolved.ask_budget(limit, "--limit");
     }
     let governors: &[bool] = if resolved.governor { &[true] } else { &[true, false] };
     let columns = governors.iter().flat_map(|governor| profiles.iter().map(|profile| column(profile, *governor))).collect();

@@ -19,6 +19,9 @@ use crate::host::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::instance::Instance;
 use crate::host::loadjob;
 
+/// Who asks for the budget of the demonstration and of its clips.
+pub const ITS_BUDGET: &str = "plimsoll's demonstration";
+
 /// Runs the demonstration; returns the exit status. Files over a limit and a broken one belong to it, so jobs that were
 /// rejected do not make it a failure.
 pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
@@ -28,7 +31,7 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
         resolved.out = folder.join("out");
         resolved.overwrite = true;
     }
-    resolved.budget = resolved.budget.or(Some(DEMO_BUDGET));
+    resolved.ask_budget(DEMO_BUDGET, ITS_BUDGET);
     resolved.check_out()?;
     // Before minutes are spent on clips; beside a run that is at work the figures would mean nothing.
     drop(Instance::claim(&resolved.state_dir).map_err(|error| refused(&error))?);
@@ -41,7 +44,7 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
         None => (make_load_clips(&folder)?, Some(super::own_program()?)),
     };
     let commands = vec![Command::Enqueue { paths, preset: None }];
-    let budget = resolved.budget.unwrap_or(Bytes::ZERO);
+    let budget = resolved.budget.as_ref().map_or(Bytes::ZERO, |budget| budget.bytes);
     super::tell(&format!("demo: outputs go to {}; the budget is {budget}, as on a small box\n", path_text(&resolved.out)));
     let mut session = session(&resolved, ffmpeg, load_jobs, commands, wish)?;
     session.host.restore = false;

@@ -208,7 +208,7 @@ fn budget_here(options: args::Options, matches: &clap::ArgMatches) -> Budget {
         Some(BudgetChoice::Size(bytes)) => Some(Asked { bytes, by: "--budget".to_owned() }),
         _ => None,
     };
-    let asked = options::resolve(options, matches).map_or(given, |resolved| resolved.asked_budget());
+    let asked = options::resolve(options, matches).map_or(given, |resolved| resolved.budget);
     survey(&Roots::default(), asked.as_ref(), None).budget
 }
 
@@ -254,7 +254,7 @@ fn doctor_inputs(resolved: &Resolved, mistakes: &[ConfigError]) -> DoctorInputs 
         .collect();
     presets.extend(preset.map(|preset| (preset.name.clone(), preset)));
     let own = profile.as_ref().and_then(|profile| profile.memory.budget);
-    let budget = survey(&Roots::default(), resolved.asked_budget().as_ref(), own).budget;
+    let budget = survey(&Roots::default(), resolved.budget.as_ref(), own).budget;
     let group = cgroup::find(&Roots::default()).map(|own| GroupReport {
         version: match own.version {
             Version::V1 => 1,

@@ -43,7 +43,7 @@ pub struct Resolved {
     /// Folder of the outputs, absolute.
     pub out: PathBuf,
     /// Memory to use at most; `None` = what the profile says, else what there is.
-    pub budget: Option<Bytes>,
+    pub budget: Option<Asked>,
     /// All outputs go into that folder itself.
     pub flat: bool,
     /// Outputs that are there are replaced.
@@ -160,6 +160,7 @@ pub fn examine(options: Options, matches: &ArgMatches) -> Result<(Resolved, Vec<
         BudgetChoice::Auto => "auto".to_owned(),
         BudgetChoice::Size(bytes) => bytes.to_string(),
     });
+    let budget_origin = merge.origins.last().map(|(_, _, origin)| origin.clone()).unwrap_or_default();
     let flat = merge.pick("flat", (given("flat", options.flat), settings.flat), false, switch);
     let overwrite = merge.pick("overwrite", (given("overwrite", options.overwrite), settings.overwrite), false, switch);
     let retries = merge.pick("retries", (options.retries, settings.retries), DEFAULT_RETRIES, u32::to_string);
@@ -185,7 +186,7 @@ pub fn examine(options: Options, matches: &ArgMatches) -> Result<(Resolved, Vec<
         out: here.join(out),
         budget: match budget {
             BudgetChoice::Auto => None,
-            BudgetChoice::Size(bytes) => Some(bytes),
+            BudgetChoice::Size(bytes) => Some(Asked { bytes, by: options.budget_source.unwrap_or(budget_origin) }),
         },
         flat,
         overwrite,
@@ -248,29 +249,23 @@ impl Resolved {
         self.origins.iter().any(|(name, _, origin)| name == "out" && origin != "default")
     }
 
-    /// The budget that the operator has given, and how; of the demonstration it is its own.
-    pub fn asked_budget(&self) -> Option<Asked> {
-        let by = match self.budget_origin() {
-            "default" => "plimsoll's demonstration",
-            origin => origin,
-        };
-        self.budget.map(|bytes| Asked { bytes, by: by.to_owned() })
-    }
-
-    fn budget_origin(&self) -> &str {
-        self.origins.iter().find(|(name, _, _)| name == "budget").map_or("default", |(_, _, origin)| origin)
+    /// Asks for this budget where nobody has asked for one; `by` says in plain words who does.
+    pub fn ask_budget(&mut self, bytes: Bytes, by: &str) {
+        self.budget.get_or_insert_with(|| Asked { bytes, by: by.to_owned() });
     }
 
     /// What another plimsoll is told so that it works as this one would: budget, time limits, further tries, no colours, and
     /// the ffmpeg that was given.
     pub fn handed_on(&self, retries: u32) -> Vec<OsString> {
         let millis = |limit: Option<Duration>| format!("{}ms", limit.unwrap_or_default().as_millis());
-        let budget = self.budget.map_or_else(|| "auto".to_owned(), |budget| budget.0.to_string());
+        let budget = self.budget.as_ref().map_or_else(|| "auto".to_owned(), |budget| budget.bytes.0.to_string());
+        let by = self.budget.as_ref().map_or("", |budget| budget.by.as_str());
         let (timeout, stall, retries) = (millis(self.timeout), millis(self.stall), retries.to_string());
         let said = [("--retries", retries.as_str()), ("--timeout", &timeout), ("--stall", &stall), ("--color", "never")];
         // What the environment or the settings say it reads there itself, and can tell so.
-        let is_its_own = |origin: &str| origin == "default" || origin.starts_with("--");
-        let budget = is_its_own(self.budget_origin()).then_some(("--budget", budget.as_str()));
+        let is_read_there = self.origins.iter().any(|(name, _, origin)| name == "budget" && origin == by && !by.starts_with("--"));
+        let budget = [("--budget", budget.as_str()), ("--budget-source", by)];
+        let budget = budget.into_iter().filter(|(_, value)| !is_read_there && !value.is_empty());
         let said = said.into_iter().chain(budget).map(|(flag, value)| (flag, OsStr::new(value)));
         let ffmpeg = self.ffmpeg.iter().map(|ffmpeg| ("--ffmpeg", ffmpeg.as_os_str()));
         said.chain(ffmpeg).flat_map(|(flag, value)| [flag.into(), value.to_owned()]).collect()

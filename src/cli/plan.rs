@@ -43,7 +43,7 @@ pub fn run(args: &PlanArgs, resolved: &Resolved) -> Result<u8> {
         return Err(Usage(format!("there is nothing to plan: no video in {which}")).into());
     }
     let lessons = lessons(&resolved.state_dir).map_err(|error| Usage(error.to_string()))?;
-    let budget = survey(&Roots::default(), resolved.asked_budget().as_ref(), profile.memory.budget).budget;
+    let budget = survey(&Roots::default(), resolved.budget.as_ref(), profile.memory.budget).budget;
     let rule = BudgetRule {
         now: budget.bytes,
         source: budget.words(&profile.name),

@@ -131,7 +131,7 @@ pub fn session(
         presets,
         ffmpeg,
         load_jobs,
-        budget: resolved.asked_budget(),
+        budget: resolved.budget.clone(),
         profile_budget,
         restore: true,
         guests: Vec::new(),

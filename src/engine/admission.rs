@@ -111,7 +111,6 @@ impl Engine {
         if self.state.shutting_down || self.stands_still {
             return;
         }
-        self.inspect_next();
         let (mut held, mut passed) = (None, None);
         let turn = loop {
             let turn = self.turn();
@@ -138,7 +137,7 @@ impl Engine {
         self.tell_passed(passed);
         self.tell_turn(&turn, held.map(|(_, needs, free)| (needs, free)));
         self.spawn_ready();
-        // What was admitted has made room in the window of probes.
+        // Last: what was admitted has made room in the window of probes, and may have left none for one beside it.
         self.inspect_next();
     }
 
