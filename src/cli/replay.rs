@@ -97,9 +97,6 @@ fn past(choice: PastChoice, state_dir: &Path) -> Result<(i64, Recording), Usage>
     let kept = store::past_events(state_dir, run.run).map_err(|error| Usage(error.to_string()))?;
     let recording = Recording { events: kept.events, unreadable: kept.unreadable, is_of_comparison: false };
     let mut notes = Vec::new();
-    if !kept.has_course {
-        notes.push("it is of an earlier plimsoll, which kept nothing of memory between the starts and ends of jobs".to_owned());
-    }
     if recording.begins_late() {
         notes.push("its beginning is not kept any more".to_owned());
     }

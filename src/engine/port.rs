@@ -16,7 +16,7 @@ use crate::domain::preset::Preset;
 use crate::domain::state::Backlog;
 use crate::domain::units::Bytes;
 
-use super::estimate::RecipeKey;
+use super::estimate::learned::RecipeKey;
 
 /// Something the engine is told.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,8 +4,8 @@
 use std::io;
 use std::os::fd::RawFd;
 
-/// The descriptor on which ffmpeg writes its progress (`-progress pipe:3`).
-pub(super) const PROGRESS_FD: RawFd = 3;
+use super::fence::{self, PROGRESS_FD};
+
 /// Niceness of jobs: the console and sshd come first.
 const NICE: libc::c_int = 10;
 /// Descriptors closed one by one where the kernel cannot close a range.
@@ -83,7 +83,7 @@ impl ChildSetup {
             }
             // Last: nothing of the above is allowed behind it.
             if let Some(fence) = self.fence {
-                super::fence::put_on(fence)?;
+                fence::put_on(fence)?;
             }
         }
         Ok(())

@@ -56,8 +56,10 @@ const FACTS: &[&str] = &[
 ];
 /// Read and written, and no harm in either.
 const SINKS: &[&str] = &["/dev/null", "/dev/full"];
+/// The descriptor on which ffmpeg writes its progress (`-progress pipe:3`).
+pub(super) const PROGRESS_FD: RawFd = 3;
 /// The lowest descriptor that a fence may have.
-const FIRST_FD: RawFd = super::child::PROGRESS_FD + 1;
+const FIRST_FD: RawFd = PROGRESS_FD + 1;
 /// Longest time for the trial.
 const TRIAL: Duration = Duration::from_secs(10);
 

@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of jobs: a part, the name it is to have, and what the file looks like by size and inode.
 
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -10,18 +11,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::fileid::FileId;
-use super::publish::{parent, rename, sync_folder};
+use super::fsops::{parent, rename_new, sync_folder};
 use super::store::{OutputRecord, Store, StoreError, columns, insert_record, path_of, record};
-
-/// The table. The columns from `path` on are those of the outputs.
-pub(super) const TABLE: &str = "
-CREATE TABLE intents (
-    part BLOB PRIMARY KEY, replaces INTEGER NOT NULL,
-    path BLOB NOT NULL, input BLOB NOT NULL, input_dev INTEGER NOT NULL, input_ino INTEGER NOT NULL,
-    input_size INTEGER NOT NULL, input_mtime_ns INTEGER NOT NULL, input_hash TEXT NOT NULL,
-    preset TEXT NOT NULL, preset_hash TEXT NOT NULL, size INTEGER NOT NULL, ino INTEGER NOT NULL, made_at INTEGER NOT NULL
-) WITHOUT ROWID;
-";
 
 /// A part that is whole and on disk, and is about to get its final name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +58,12 @@ pub struct Completed {
     pub outputs: Vec<PathBuf>,
     /// Intents that came to nothing: their jobs run again.
     pub dropped: usize,
+}
+
+/// Gives the part its final name.
+pub(super) fn rename(intent: &Intent) -> io::Result<()> {
+    let (from, to) = (&intent.part, &intent.record.path);
+    if intent.replaces { std::fs::rename(from, to) } else { rename_new(from, to) }
 }
 
 impl Store {

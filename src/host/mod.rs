@@ -16,6 +16,7 @@ pub mod doctor;
 pub mod fence;
 pub mod ffmpeg;
 pub mod fileid;
+mod fsops;
 pub mod heap;
 pub mod instance;
 pub mod intent;

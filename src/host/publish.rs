@@ -10,14 +10,15 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::damage;
 use super::fileid::{self, FileId, same_file};
-use super::intent::Intent;
+use super::fsops::{parent, rename_new, sync_folder};
+use super::intent::{Intent, rename};
+use super::naming::output_path;
 use super::probe::{Prober, words};
-use super::scan::output_path;
 use super::scratch::WORK_FOLDER;
 use super::store::{OutputRecord, Records as _, Store, StoreError, preset_hash};
 use super::tracks;
@@ -235,10 +236,6 @@ pub fn prepare(order: &PrepareOrder<'_>) -> Result<Part, PrepareError> {
     let work = folder.join(WORK_FOLDER);
     let handle = work_folder(&work)?;
     create_part(&handle, &work, order)
-}
-
-pub(super) fn parent(output: &Path) -> &Path {
-    output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Opens the folder for parts, made if it is missing. It must be a folder and this user's: otherwise somebody else could put
@@ -616,11 +613,6 @@ fn intend(intent: &mut Intent, names: &mut Names<'_, '_>, store: &Store) -> Resu
     store.intend(intent).map_err(|error| recorded(&error))
 }
 
-pub(super) fn rename(intent: &Intent) -> io::Result<()> {
-    let (from, to) = (&intent.part, &intent.record.path);
-    if intent.replaces { std::fs::rename(from, to) } else { rename_new(from, to) }
-}
-
 /// The names that an output may have, in order.
 struct Names<'a, 'o> {
     order: &'a FinalizeOrder<'o>,
@@ -665,39 +657,6 @@ impl<'a, 'o> Names<'a, 'o> {
 
 fn recorded(error: &StoreError) -> Failure {
     Failure { cause: Cause::Host, reason: error.to_string() }
-}
-
-/// Renames without ever replacing: `AlreadyExists` if the name is taken.
-pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "macos"))]
-    match rustix::fs::renameat_with(CWD, from, CWD, to, rustix::fs::RenameFlags::NOREPLACE) {
-        // A kernel or a file system that does not know the flag.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
-        result => return result.map_err(Into::into),
-    }
-    rename_new_slowly(from, to)
-}
-
-/// [`rename_new`] where the system has no such call: a second link is never made over a name, and where there are no links
-/// either, the name is claimed by an empty file first.
-fn rename_new_slowly(from: &Path, to: &Path) -> io::Result<()> {
-    match rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty()) {
-        Ok(()) => return std::fs::remove_file(from),
-        Err(Errno::PERM | Errno::NOSYS | Errno::NOTSUP) => {}
-        Err(error) => return Err(error.into()),
-    }
-    File::options().write(true).create_new(true).open(to)?;
-    std::fs::rename(from, to).inspect_err(|_| {
-        let _ = std::fs::remove_file(to);
-    })
-}
-
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
-        // Some file systems have no such thing for folders.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        result => result,
-    }
 }
 
 /// The rights that this process takes from new files. Asking the system would set them for a moment, for every thread.

@@ -275,27 +275,6 @@ fn a_name_taken_meanwhile_is_left_alone_and_a_number_is_taken() {
     assert_eq!(bench.store.lookup(&output), None);
 }
 
-type Rename = fn(&Path, &Path) -> io::Result<()>;
-
-#[test]
-fn a_name_taken_in_the_last_instant_is_never_replaced() {
-    let dir = tempfile::tempdir().expect("folder");
-    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
-    for rename in [rename_new as Rename, rename_new_slowly as Rename] {
-        std::fs::write(&from, "ours").expect("written");
-        std::fs::write(&to, "theirs").expect("written");
-        assert_eq!(rename(&from, &to).expect_err("refused").kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(
-            (std::fs::read(&from).expect("read"), std::fs::read(&to).expect("read")),
-            (b"ours".to_vec(), b"theirs".to_vec())
-        );
-        std::fs::remove_file(&to).expect("removed");
-        rename(&from, &to).expect("renamed");
-        assert!(!from.exists());
-        assert_eq!(std::fs::read(&to).expect("read"), b"ours");
-    }
-}
-
 #[test]
 fn overwrite_replaces_the_planned_file_and_never_a_folder() {
     let bench = Bench::new();

@@ -696,7 +696,7 @@ impl Obstacle {
         match hope {
             Hope::Room => {
                 let (needs, free) = figures.unzip();
-                JobReport::NoRoom(Lack { folder: publish::parent(output).to_owned(), needs, free, reason })
+                JobReport::NoRoom(Lack { folder: super::fsops::parent(output).to_owned(), needs, free, reason })
             }
             Hope::Later | Hope::Never => JobReport::SpawnFailed { reason, transient: hope == Hope::Later },
         }

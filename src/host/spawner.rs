@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use rustix::io::FdFlags;
 
-use super::child::{ChildSetup, PROGRESS_FD, channel};
+use super::child::{ChildSetup, channel};
+use super::fence::PROGRESS_FD;
 use super::tool::with_descriptors;
 use crate::domain::job::JobId;
 use crate::domain::text::path_text;

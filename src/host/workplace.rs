@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::publish::{parent, sync_folder};
+use super::fsops::{parent, sync_folder};
 
 /// The folder whose work folder holds the part of `output`: `out`, the folder of all outputs; the nearest folder of the
 /// output that is there where that lies on another file system; the output's own folder where it is not below `out` at all.

@@ -2,7 +2,7 @@
 //!
 //! Fitted to `tests/data/peaks.txt`, by how the libraries are built where that is known. Knows nothing of encoders.
 
-use super::model::Pixels;
+use super::pixels::Pixels;
 use crate::domain::media::VideoStream;
 use crate::domain::preset::{Deinterlace, Hdr, VideoPlan};
 

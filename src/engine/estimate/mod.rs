@@ -5,8 +5,9 @@
 //! clips; every job that ends well corrects it for the next ones like it.
 
 mod chain;
-mod learned;
+pub(in crate::engine) mod learned;
 mod model;
+mod pixels;
 mod x264;
 
 pub use learned::{Course, KEPT, Learned, RecipeKey};

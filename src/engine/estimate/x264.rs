@@ -1,7 +1,7 @@
 //! What x264 holds, counted frame by frame as its source lays them out (`common/frame.c`, `encoder/encoder.c`,
 //! `encoder/lookahead.c`): a queue of source frames for the lookahead, and the reference frames.
 
-use super::model::{Pixels, Sampling};
+use super::pixels::{Pixels, Sampling};
 use crate::domain::preset::{Preset, SpeedPreset};
 
 /// The settings of a preset that decide how many frames are held.

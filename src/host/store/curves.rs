@@ -6,19 +6,10 @@ use rusqlite::{Connection, params};
 
 use super::error::StoreError;
 use super::peaks::read_peaks;
-use super::{has_table, peek};
+use super::peek;
 use crate::domain::curve::JobCurve;
 use crate::domain::units::Bytes;
 use crate::engine::estimate::Learned;
-
-/// The step of the tables that brings this one.
-pub(super) const TABLE: &str = "
-CREATE TABLE curves (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, recipe TEXT NOT NULL, media_ms INTEGER NOT NULL, frames INTEGER NOT NULL,
-    cpu_ms INTEGER NOT NULL, wall_ms INTEGER NOT NULL, peak INTEGER NOT NULL, points BLOB NOT NULL
-);
-CREATE INDEX curves_by_recipe ON curves (recipe, id);
-";
 
 /// Courses kept of one recipe, and over all.
 const KEPT_OF_ONE: i64 = 12;
@@ -55,22 +46,15 @@ pub struct Lessons {
     pub curves: Vec<JobCurve>,
 }
 
-/// Reads what is kept in a state folder, which another plimsoll may be at work in; nothing where there is no record yet, or
-/// one of an earlier version that has none.
+/// Reads what is kept in a state folder, which another plimsoll may be at work in; nothing where there is no record
+/// yet.
 pub fn lessons(state_dir: &Path) -> Result<Lessons, StoreError> {
-    peek(state_dir, |connection| {
-        let learned = if has_table(connection, "peaks")? { read_peaks(connection)? } else { Learned::default() };
-        let curves = if has_table(connection, "curves")? { read_curves(connection)? } else { Vec::new() };
-        Ok(Lessons { learned, curves })
-    })
+    peek(state_dir, |connection| Ok(Lessons { learned: read_peaks(connection)?, curves: read_curves(connection)? }))
 }
 
 /// The inputs that wait in the queue of a state folder, next first, each with the name of its preset.
 pub fn waiting_inputs(state_dir: &Path) -> Result<Vec<(PathBuf, String)>, StoreError> {
     peek(state_dir, |connection| {
-        if !has_table(connection, "jobs")? {
-            return Ok(Vec::new());
-        }
         let mut query = connection.prepare("SELECT input, preset FROM jobs WHERE state <= 1 ORDER BY state DESC, rank, id")?;
         let rows = query.query_map([], |row| Ok((super::path_of(row.get(0)?), row.get(1)?)))?;
         rows.collect()
@@ -105,7 +89,7 @@ mod tests {
     #[test]
     fn of_one_recipe_the_last_courses_are_kept_and_read_back_whole() {
         let connection = Connection::open_in_memory().expect("opens");
-        connection.execute_batch(TABLE).expect("made");
+        connection.execute_batch(crate::host::store::schema::TABLES).expect("made");
         let curve = |number: u64| JobCurve {
             recipe: "h264 -> libx264".to_owned(),
             media_ms: number,

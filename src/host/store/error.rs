@@ -4,7 +4,6 @@ use std::path::Path;
 
 use rusqlite::ErrorCode;
 
-use super::schema::VERSION;
 use crate::domain::text::path_text;
 
 /// What may go wrong with the record. Each says which file and what to do.
@@ -30,14 +29,14 @@ pub enum StoreError {
         /// What the system says.
         detail: String,
     },
-    /// A later plimsoll has written it.
+    /// Another version of plimsoll, or another program, has written it.
     #[error(
-        "the state file {path} was written by a later plimsoll (version {found}, this one knows {VERSION}); use that one, or choose another folder with --state-dir"
+        "the state file {path} was written by another version of plimsoll (format {found}); use that one, or choose another folder with --state-dir"
     )]
-    TooNew {
+    OtherFormat {
         /// The file.
         path: String,
-        /// Its version.
+        /// The number of its format.
         found: i64,
     },
     /// The thread that writes has ended.

@@ -14,14 +14,6 @@ const EVENTS_KEPT: i64 = 50_000;
 /// So many events between two looks at how many there are.
 pub(super) const RETAIN_EVERY: usize = 10_000;
 
-/// The step of the tables that brings the course: what is kept of the events that need not be durable.
-pub(super) const COURSE: &str = "
-CREATE TABLE course (
-    run INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, json TEXT NOT NULL,
-    PRIMARY KEY (run, seq)
-) WITHOUT ROWID;
-";
-
 pub(super) fn insert_event(connection: &Connection, run: i64, event: &Event) -> rusqlite::Result<()> {
     let json = serde_json::to_value(event).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     let kind = json.get("event").and_then(serde_json::Value::as_str).unwrap_or_default();

@@ -48,7 +48,7 @@ use jobs::Jobs;
 use journal::read_journal;
 pub(super) use outputs::{columns, insert_record, record};
 use peaks::read_peaks;
-use schema::{Begun, begin_run, connect, prepare};
+use schema::{Begun, Format, begin_run, connect, prepare};
 use writer::{Answer, Change, Definitions, Order, Writer};
 
 /// Name of the file within the state folder.
@@ -72,12 +72,8 @@ pub trait Records {
 /// How many jobs an earlier run has left in the queue of a state folder; none where there is no record yet. For whoever has
 /// to decide whether there is anything to do, before the record is opened.
 pub fn waiting(state_dir: &Path) -> Result<u64, StoreError> {
-    let number: i64 = peek(state_dir, |connection| {
-        if !has_table(connection, "jobs")? {
-            return Ok(0);
-        }
-        connection.query_row("SELECT count(*) FROM jobs WHERE state <= 1", [], |row| row.get(0))
-    })?;
+    let number: i64 =
+        peek(state_dir, |connection| connection.query_row("SELECT count(*) FROM jobs WHERE state <= 1", [], |row| row.get(0)))?;
     Ok(number as u64)
 }
 
@@ -87,19 +83,25 @@ fn peek<T: Default>(state_dir: &Path, read: impl FnOnce(&Connection) -> rusqlite
     if !path.exists() {
         return Ok(T::default());
     }
+    let mut other = None;
     let look = || {
         // As a writer would: what is still in the log beside the file belongs to it.
         let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.busy_timeout(schema::BUSY)?;
-        read(&connection)
+        match schema::format(&connection)? {
+            Format::Ours => read(&connection),
+            Format::Empty => Ok(T::default()),
+            Format::Other(found) => {
+                other = Some(found);
+                Ok(T::default())
+            }
+        }
     };
-    look().map_err(|error| explain(&path, &error))
-}
-
-/// A record of an earlier version may lack the table.
-fn has_table(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
-    let count = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
-    connection.query_row(count, [table], |row| row.get::<_, i64>(0)).map(|count| count > 0)
+    let found = look().map_err(|error| explain(&path, &error))?;
+    match other {
+        Some(found) => Err(StoreError::OtherFormat { path: path_text(&path), found }),
+        None => Ok(found),
+    }
 }
 
 /// The open record. Clones share it; the last one dropped closes it after everything is written.

@@ -7,11 +7,9 @@ use rusqlite::Connection;
 
 use super::error::StoreError;
 use super::journal::{read_course, read_journal};
-use super::schema::VERSION;
-use super::{FILE_NAME, has_table, peek};
+use super::peek;
 use crate::domain::event::{Event, EventKind, JobCounts, Seq};
 use crate::domain::state::State;
-use crate::domain::text::path_text;
 use crate::domain::time::Wall;
 use crate::host::instance;
 
@@ -52,43 +50,24 @@ pub struct Past {
     pub events: Vec<Event>,
     /// Events that cannot be read: damaged, or of a later version.
     pub unreadable: usize,
-    /// The course between the durable facts is kept too; false with a record of an earlier version.
-    pub has_course: bool,
-}
-
-/// Reads a record that may be of another version.
-fn look<T: Default>(state_dir: &Path, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-    let mut found = 0;
-    let read = peek(state_dir, |connection| {
-        found = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if (1..=VERSION).contains(&found) { read(connection) } else { Ok(T::default()) }
-    })?;
-    if found > VERSION {
-        return Err(StoreError::TooNew { path: path_text(&state_dir.join(FILE_NAME)), found });
-    }
-    Ok(read)
 }
 
 /// The runs that something is kept of, oldest first; none where there is no record.
 ///
 /// # Errors
-/// The record cannot be read, or a later plimsoll has written it.
+/// The record cannot be read, or another version of plimsoll has written it.
 pub fn past_runs(state_dir: &Path) -> Result<Vec<PastRun>, StoreError> {
     let is_at_work = instance::is_held(state_dir);
-    look(state_dir, |connection| {
+    peek(state_dir, |connection| {
         let mut query = connection.prepare("SELECT run, min(at), max(at), count(*) FROM events GROUP BY run ORDER BY run")?;
         let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
         let rows: Vec<(i64, i64, i64, i64)> = rows.collect::<Result<_, _>>()?;
-        let has_course = has_table(connection, "course")?;
         let latest: Option<i64> = connection.query_row("SELECT max(run) FROM runs", [], |row| row.get(0))?;
         let mut runs = Vec::new();
         for (run, began, last, events) in rows {
-            let (mut last, mut events) = (last, events);
-            if has_course {
-                let more = "SELECT count(*), coalesce(max(at), 0) FROM course WHERE run = ?1";
-                let (count, at): (i64, i64) = connection.query_row(more, [run], |row| Ok((row.get(0)?, row.get(1)?)))?;
-                (events, last) = (events + count, last.max(at));
-            }
+            let more = "SELECT count(*), coalesce(max(at), 0) FROM course WHERE run = ?1";
+            let (count, at): (i64, i64) = connection.query_row(more, [run], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let (events, last) = (events + count, last.max(at));
             let (profile, jobs, is_over) = outcome(connection, run)?;
             let ending = match is_over {
                 true => Ending::Over,
@@ -121,17 +100,14 @@ fn outcome(connection: &Connection, run: i64) -> rusqlite::Result<(String, JobCo
 /// # Errors
 /// As [`past_runs`].
 pub fn past_events(state_dir: &Path, run: i64) -> Result<Past, StoreError> {
-    look(state_dir, |connection| {
+    peek(state_dir, |connection| {
         // At one point of the writing: what is written meanwhile belongs to neither.
         let reading = connection.unchecked_transaction()?;
         let (mut events, mut unreadable) = read_journal(&reading, run, Seq(0), usize::MAX)?;
-        let has_course = has_table(&reading, "course")?;
-        if has_course {
-            let (course, damaged) = read_course(&reading, run)?;
-            events.extend(course);
-            unreadable += damaged;
-            events.sort_by_key(|event| event.seq);
-        }
-        Ok(Past { events, unreadable, has_course })
+        let (course, damaged) = read_course(&reading, run)?;
+        events.extend(course);
+        unreadable += damaged;
+        events.sort_by_key(|event| event.seq);
+        Ok(Past { events, unreadable })
     })
 }

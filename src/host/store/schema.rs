@@ -1,21 +1,21 @@
-//! The tables, and how a file of an earlier version becomes one of this.
+//! The tables of the state file, and what is done with it at the start of a run.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::curves;
 use super::error::{StoreError, explain};
 use super::jobs::{self, Jobs};
 use super::journal;
 use crate::domain::text::path_text;
 use crate::domain::time::Wall;
-use crate::host::intent;
 use crate::host::jobstore::JobStore as _;
 
 /// Version of the tables, in `user_version`.
-pub(super) const VERSION: i64 = 6;
+pub(super) const VERSION: i64 = 1;
+/// Tells our files from those of other programs, in `application_id`: 'plim'.
+pub(super) const APPLICATION: i64 = 0x706c_696d;
 /// Runs whose journal is kept, the current one included.
 const RUNS_KEPT: i64 = 20;
 /// How long to wait for another process that writes.
@@ -25,14 +25,21 @@ const PEAKS_KEPT: i64 = 4096;
 /// A file up to this size is checked as a whole when it is opened.
 const CHECKED_BYTES: u64 = 16 * 1024 * 1024;
 
-/// What makes each version of the tables from the one before, the first from an empty file.
-const STEPS: [&str; VERSION as usize] = [VERSION_1, VERSION_2, intent::TABLE, VERSION_4, curves::TABLE, journal::COURSE];
-
-const VERSION_1: &str = "
+/// All tables.
+///
+/// - `course`: what is kept of the events that need not be durable.
+/// - `intents`: parts that are about to get their final name; the columns from `path` on are those of `outputs`.
+/// - `jobs.state`: 0 waiting, 1 claimed, 2 ended, 3 rejected. `run` and `scan` have queued a job, `owner` is the run that has
+///   claimed it, `deaths` counts the claims in a row whose owner died, `ended_no` is its place among the ended.
+pub(super) const TABLES: &str = "
 CREATE TABLE runs (run INTEGER PRIMARY KEY AUTOINCREMENT);
 CREATE TABLE events (
     run INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, job INTEGER, json TEXT NOT NULL,
     input BLOB, output BLOB,
+    PRIMARY KEY (run, seq)
+) WITHOUT ROWID;
+CREATE TABLE course (
+    run INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, json TEXT NOT NULL,
     PRIMARY KEY (run, seq)
 ) WITHOUT ROWID;
 CREATE TABLE outputs (
@@ -40,16 +47,12 @@ CREATE TABLE outputs (
     input_size INTEGER NOT NULL, input_mtime_ns INTEGER NOT NULL, input_hash TEXT NOT NULL,
     preset TEXT NOT NULL, preset_hash TEXT NOT NULL, size INTEGER NOT NULL, ino INTEGER NOT NULL, made_at INTEGER NOT NULL
 ) WITHOUT ROWID;
-";
-
-const VERSION_2: &str = "
-CREATE TABLE peaks (id INTEGER PRIMARY KEY AUTOINCREMENT, recipe TEXT NOT NULL, bytes INTEGER NOT NULL);
-CREATE INDEX peaks_by_recipe ON peaks (recipe, id);
-";
-
-/// `state`: 0 waiting, 1 claimed, 2 ended, 3 rejected. `run` and `scan` have queued it, `owner` is the run that has claimed
-/// it, `deaths` counts the claims in a row whose owner died, `ended_no` is its place among the ended.
-const VERSION_4: &str = "
+CREATE TABLE intents (
+    part BLOB PRIMARY KEY, replaces INTEGER NOT NULL,
+    path BLOB NOT NULL, input BLOB NOT NULL, input_dev INTEGER NOT NULL, input_ino INTEGER NOT NULL,
+    input_size INTEGER NOT NULL, input_mtime_ns INTEGER NOT NULL, input_hash TEXT NOT NULL,
+    preset TEXT NOT NULL, preset_hash TEXT NOT NULL, size INTEGER NOT NULL, ino INTEGER NOT NULL, made_at INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE presets (hash TEXT PRIMARY KEY, definition TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE jobs (
     id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, scan INTEGER NOT NULL,
@@ -63,6 +66,13 @@ CREATE INDEX jobs_by_input ON jobs (input_key, preset);
 CREATE INDEX jobs_by_output ON jobs (output);
 CREATE INDEX jobs_by_end ON jobs (ended_no) WHERE ended_no IS NOT NULL;
 CREATE INDEX jobs_by_definition ON jobs (definition);
+CREATE TABLE peaks (id INTEGER PRIMARY KEY AUTOINCREMENT, recipe TEXT NOT NULL, bytes INTEGER NOT NULL);
+CREATE INDEX peaks_by_recipe ON peaks (recipe, id);
+CREATE TABLE curves (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, recipe TEXT NOT NULL, media_ms INTEGER NOT NULL, frames INTEGER NOT NULL,
+    cpu_ms INTEGER NOT NULL, wall_ms INTEGER NOT NULL, peak INTEGER NOT NULL, points BLOB NOT NULL
+);
+CREATE INDEX curves_by_recipe ON curves (recipe, id);
 ";
 
 pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
@@ -79,12 +89,31 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     open().map_err(|error: rusqlite::Error| explain(path, &error))
 }
 
+/// Whose tables a file has.
+pub(super) enum Format {
+    /// It has none yet.
+    Empty,
+    /// Those of this plimsoll.
+    Ours,
+    /// Others, of this version.
+    Other(i64),
+}
+
+/// Reads whose tables a file has.
+pub(super) fn format(connection: &Connection) -> rusqlite::Result<Format> {
+    let number = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    Ok(match (number("application_id")?, number("user_version")?) {
+        (_, 0) => Format::Empty,
+        (APPLICATION, VERSION) => Format::Ours,
+        (_, found) => Format::Other(found),
+    })
+}
+
 /// Sets the file up: journal mode, tables, version. A damaged one is noticed here.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(explain)?;
-    if version > VERSION {
-        return Err(StoreError::TooNew { path: path_text(path), found: version });
+    if let Format::Other(found) = format(connection).map_err(explain)? {
+        return Err(StoreError::OtherFormat { path: path_text(path), found });
     }
     if std::fs::metadata(path).is_ok_and(|meta| meta.len() <= CHECKED_BYTES) {
         let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(explain)?;
@@ -96,11 +125,9 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), St
     let mut set_up = || {
         let change = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         // Another process may have been first.
-        let version: i64 = change.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version < VERSION {
-            for step in &STEPS[version.max(0) as usize..] {
-                change.execute_batch(step)?;
-            }
+        if matches!(format(&change)?, Format::Empty) {
+            change.execute_batch(TABLES)?;
+            change.pragma_update(None, "application_id", APPLICATION)?;
             change.pragma_update(None, "user_version", VERSION)?;
         }
         change.commit()

@@ -234,7 +234,7 @@ fn a_damaged_file_is_named_with_what_to_do() {
     connection.pragma_update(None, "user_version", VERSION + 1).expect("set");
     drop(connection);
     std::fs::rename(dir.path().join("new.db"), &path).expect("renamed");
-    assert_eq!(refuse(), StoreError::TooNew { path: path.display().to_string(), found: VERSION + 1 });
+    assert_eq!(refuse(), StoreError::OtherFormat { path: path.display().to_string(), found: VERSION + 1 });
 }
 
 #[test]
@@ -377,52 +377,6 @@ fn a_durable_record_takes_milliseconds_at_most() {
     times.sort_unstable();
     println!("persist to Persisted: median {} us, 95 % {} us", times[100], times[190]);
     assert!(times[100] < 100_000, "{} us", times[100]);
-}
-
-/// State files of every earlier version, as text.
-const EARLIER: [&str; 5] = [
-    include_str!("../../../tests/data/state-v1.sql"),
-    include_str!("../../../tests/data/state-v2.sql"),
-    include_str!("../../../tests/data/state-v3.sql"),
-    include_str!("../../../tests/data/state-v4.sql"),
-    include_str!("../../../tests/data/state-v5.sql"),
-];
-
-#[test]
-fn a_file_of_every_earlier_version_is_upgraded_in_place_and_keeps_what_it_holds() {
-    for (version, text) in (1..).zip(EARLIER) {
-        let dir = tempfile::tempdir().expect("folder");
-        let old = Connection::open(dir.path().join(FILE_NAME)).expect("opened");
-        old.execute_batch(text).expect("made");
-        drop(old);
-        let recipe = RecipeKey::from_text("a recipe".to_owned());
-        // A run of an earlier version can be looked at before the file is one of this, and is as it was then.
-        let past = past_events(dir.path(), 1).expect("read");
-        assert_eq!((past.events.len(), past.unreadable, past.has_course), (11, 0, false), "version {version}");
-        let runs = past_runs(dir.path()).expect("read");
-        assert_eq!((runs.len(), runs[0].run, runs[0].ending, runs[0].events), (1, 1, Ending::Over, 11));
-        assert_eq!((runs[0].profile.as_str(), runs[0].jobs.done, runs[0].jobs.rejected), ("balanced", 2, 1));
-        assert_eq!(lessons(dir.path()).expect("read").curves.len(), usize::from(version > 4));
-        let (store, _received) = open(dir.path());
-        assert_eq!(store.run(), 2, "the run before is still counted");
-        let (events, unreadable) = store.journal(1).expect("read");
-        assert_eq!((events.len(), unreadable), (11, 0), "version {version}");
-        let found = store.find(Path::new("/srv/out/a.web-720p.mp4")).expect("read");
-        assert_eq!(found.map(|record| record.preset), Some("web-720p".to_owned()));
-        assert_eq!(store.learned().expect("read").expected(&recipe).is_some(), version > 1);
-        assert_eq!(store.intents().expect("read").len(), usize::from(version > 2));
-        assert_eq!(store.counts().expect("read"), Counts::default(), "what those versions had queued went with their run");
-        store.remember_peak(recipe.clone(), Bytes::mib(100));
-        drop(store);
-        assert_eq!(past_events(dir.path(), 1).map(|again| again.events), Ok(past.events), "version {version}");
-        let now: i64 = Connection::open(dir.path().join(FILE_NAME))
-            .and_then(|connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0)))
-            .expect("read");
-        assert_eq!(now, VERSION);
-        let (store, _received) = open(dir.path());
-        assert!(store.learned().expect("read").expected(&recipe).is_some(), "opened again, nothing is made twice");
-    }
-    assert_eq!(EARLIER.len() as i64, VERSION - 1, "a version before this one is not tried");
 }
 
 #[test]

@@ -2,17 +2,37 @@
 
 use std::borrow::Cow;
 
+use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::Job;
 use crate::domain::text::file_name_text;
 use crate::tui::theme::Symbols;
-use crate::tui::view::pen::{head, tail};
 
 /// An ending longer than this is taken to be part of the name.
 const LONGEST_ENDING: usize = 6;
 /// Columns that the beginning of a name keeps beside what stands after it.
 const LEAST_HEAD: usize = 3;
+
+/// As much of a text's beginning as stands in `width` columns; no character is parted from its marks.
+pub fn head(text: &str, width: usize) -> &str {
+    let mut used = 0;
+    let beyond = text.grapheme_indices(true).find(|(_, cluster)| {
+        used += cluster.width();
+        used > width
+    });
+    beyond.map_or(text, |(at, _)| &text[..at])
+}
+
+/// As much of a text's end as stands in `width` columns; no character is parted from its marks.
+pub fn tail(text: &str, width: usize) -> &str {
+    let mut used = 0;
+    let beyond = text.grapheme_indices(true).rev().find(|(_, cluster)| {
+        used += cluster.width();
+        used > width
+    });
+    beyond.map_or(text, |(at, cluster)| &text[at + cluster.len()..])
+}
 
 /// The name of a job's input as the screen shows it: signs that only join letters are left out where they are no Latin
 /// ones. They take no column and terminals do not agree on what they do; logs and JSON lines tell them.

@@ -8,13 +8,12 @@ use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::time::Wall;
 use crate::domain::units::{Bytes, MIB};
 use crate::tui::theme::{Role, Symbols, Theme};
-use crate::tui::view::names;
+use crate::tui::view::names::{self, head};
 
 /// One line of the screen, written from left to right and never beyond its end.
 pub struct Line<'b> {
@@ -116,26 +115,6 @@ pub fn fit_words<'a>(text: &'a str, width: usize, symbols: &Symbols) -> Cow<'a, 
         Some(words) if !words.is_empty() => Cow::Owned(format!("{}{}", head(words, width - 1), symbols.more)),
         _ => fit(text, width, symbols),
     }
-}
-
-/// As much of a text's beginning as stands in `width` columns; no character is parted from its marks.
-pub fn head(text: &str, width: usize) -> &str {
-    let mut used = 0;
-    let beyond = text.grapheme_indices(true).find(|(_, cluster)| {
-        used += cluster.width();
-        used > width
-    });
-    beyond.map_or(text, |(at, _)| &text[..at])
-}
-
-/// As much of a text's end as stands in `width` columns; no character is parted from its marks.
-pub fn tail(text: &str, width: usize) -> &str {
-    let mut used = 0;
-    let beyond = text.grapheme_indices(true).rev().find(|(_, cluster)| {
-        used += cluster.width();
-        used > width
-    });
-    beyond.map_or(text, |(at, cluster)| &text[at + cluster.len()..])
 }
 
 /// Text broken between words into lines of at most `width` columns; a longer word is broken too.
