@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::clip::{Clip, PICTURE, QUICK, film, version};
+use crate::clip::{Clip, PICTURE, QUICK, SMALL, film, version};
 use crate::reading::Reading;
 use crate::support::{Finished, Live, World, files_below};
 
@@ -52,7 +52,7 @@ fn handful() -> Vec<Clip> {
                   -enc_time_base 1:90000 -c:v libx264 -preset ultrafast -bf 0 -video_track_timescale 90000";
     let hdr = "-f lavfi -i testsrc2=s=320x180:r=25:d=1 -c:v libx265 -preset ultrafast -x265-params log-level=error -pix_fmt yuv420p10le \
                -color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc";
-    let usual = film("ts", &format!("{PICTURE}6 {TONE}6 -c:v libx264 -preset veryfast -g 50 -c:a aac"));
+    let usual = film("ts", &format!("{SMALL}6 {TONE}6 -c:v libx264 -preset veryfast -threads 1 -g 50 -c:a aac"));
     let holed = usual.without_packets("holes", |at, of| (of / 2..of / 2 + 12).contains(&at));
     let dated =
         film("mp4", &format!("{PICTURE}1 {TONE}1 {QUICK} -c:a aac -metadata creation_time=2019-07-14T10:11:12Z -metadata title=T"));
