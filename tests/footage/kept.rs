@@ -139,7 +139,7 @@ fn poster(flags: &str, ending: &str) -> Clip {
 
 #[test]
 fn timecodes_covers_and_trims_leave_the_film_as_a_player_shows_it() {
-    let whole = film("mp4", &format!("{RATE} {TONE}6 -c:v libx264 -bf 3 -g 300 -c:a aac"));
+    let whole = film("mp4", &format!("{RATE} {TONE}6 -c:v libx264 -preset veryfast -bf 3 -g 300 -c:a aac"));
     let cover = film("jpg", "-f lavfi -i color=red:s=600x600:d=0.04 -frames:v 1");
     let attached = film_of(
         "mkv",

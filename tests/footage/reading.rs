@@ -14,7 +14,7 @@ use crate::support::tool;
 pub struct Reading {
     pub path: PathBuf,
     shown: OnceLock<Value>,
-    decoded: OnceLock<(u64, Vec<String>)>,
+    decoded: OnceLock<(Value, Vec<String>)>,
     samples: OnceLock<Vec<f32>>,
     /// Pictures by their moments.
     pictures: RefCell<Vec<(f64, Picture)>>,
@@ -56,14 +56,10 @@ impl Reading {
     }
 
     fn shown(&self) -> &Value {
-        self.shown.get_or_init(|| {
-            let told = Command::new(tool("ffprobe"))
-                .args(["-v", "error", "-show_format", "-show_streams", "-show_chapters", "-of", "json"])
-                .arg(&self.path)
-                .output()
-                .expect("ffprobe runs");
-            serde_json::from_slice(&told.stdout).unwrap_or(Value::Null)
-        })
+        match self.decoded.get() {
+            Some((shown, _)) => shown,
+            None => self.shown.get_or_init(|| probe(&self.path, &[]).0),
+        }
     }
 
     /// Length in seconds by the container; 0 when it tells none.
@@ -78,8 +74,7 @@ impl Reading {
 
     /// The streams of this kind: `video`, `audio`, `subtitle`.
     pub fn streams(&self, kind: &str) -> Vec<&Value> {
-        let all = self.shown()["streams"].as_array().map(Vec::as_slice).unwrap_or_default();
-        all.iter().filter(|stream| stream["codec_type"] == kind && stream["disposition"]["attached_pic"] != 1).collect()
+        streams_of(self.shown(), kind)
     }
 
     /// A field of the first stream of this kind.
@@ -126,19 +121,12 @@ impl Reading {
         figure(&self.streams(kind).first().copied().unwrap_or(&Value::Null)["start_time"])
     }
 
-    /// Pictures that come out of a decoder, and what it complains about meanwhile.
-    pub fn decoded(&self) -> &(u64, Vec<String>) {
-        self.decoded.get_or_init(|| {
-            // Without -vsync each picture counts once, whatever the rate says.
-            let words = ["-fps_mode", "passthrough", "-f", "null", "-progress", "pipe:1", "-"];
-            let told = ffmpeg().arg("-i").arg(&self.path).args(words).output().expect("ffmpeg runs");
-            let out = String::from_utf8_lossy(&told.stdout).into_owned();
-            let frames = out.lines().filter_map(|line| line.strip_prefix("frame=")?.trim().parse().ok()).next_back();
-            // What takes the pictures is no decoder: it grumbles where two have the same moment.
-            let told = String::from_utf8_lossy(&told.stderr).into_owned();
-            let lines = told.lines().filter(|line| !line.starts_with("[null @")).map(str::to_owned).collect();
-            (frames.unwrap_or(0), lines)
-        })
+    /// Pictures that come out of a decoder, and what decoders complain about meanwhile, those of sound too. Asked for first, it
+    /// answers all that is shown of the file as well: a start of ffprobe less.
+    pub fn decoded(&self) -> (u64, &[String]) {
+        let (shown, complaints) = self.decoded.get_or_init(|| probe(&self.path, &["-count_frames"]));
+        let frames = streams_of(shown, "video").first().and_then(|stream| word(&stream["nb_read_frames"]).parse().ok());
+        (frames.unwrap_or(0), complaints)
     }
 
     /// Moments of the packets of the first stream of this kind, in seconds, in order.
@@ -224,6 +212,20 @@ impl Reading {
         let all = told.rsplit("All:").next().and_then(|rest| rest.split_whitespace().next()).map(str::to_owned);
         all.and_then(|figure| figure.parse().ok()).unwrap_or(0.0)
     }
+}
+
+/// What ffprobe shows of a file, and the lines it complains with.
+fn probe(path: &Path, more: &[&str]) -> (Value, Vec<String>) {
+    let mut command = Command::new(tool("ffprobe"));
+    command.args(["-v", "error", "-threads", "1", "-show_format", "-show_streams", "-show_chapters", "-of", "json"]);
+    let told = command.args(more).arg(path).output().expect("ffprobe runs");
+    let complaints = String::from_utf8_lossy(&told.stderr).lines().map(str::to_owned).collect();
+    (serde_json::from_slice(&told.stdout).unwrap_or(Value::Null), complaints)
+}
+
+fn streams_of<'a>(shown: &'a Value, kind: &str) -> Vec<&'a Value> {
+    let all = shown["streams"].as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter().filter(|stream| stream["codec_type"] == kind && stream["disposition"]["attached_pic"] != 1).collect()
 }
 
 fn word(value: &Value) -> String {

@@ -118,7 +118,7 @@ fn a_size_that_changes_midway_gives_one_size_with_bars_and_every_picture() {
         film("ts", &format!("-f lavfi -i testsrc2=s={size}:r=25:d=2 {TONE}2 {words}"))
     };
     let call = |size: &str| {
-        let words = "-c:v libvpx -deadline realtime -cpu-used 8 -b:v 1M -g 25 -c:a libopus -ar 48000";
+        let words = "-c:v libvpx -deadline realtime -cpu-used 15 -threads 1 -b:v 1M -g 25 -c:a libopus -ar 48000";
         film("webm", &format!("-f lavfi -i testsrc2=s={size}:r=25:d=2 {TONE}2 {words}"))
     };
     let (small, large, square) = (part("640x360"), part("1280x720"), part("480x480"));

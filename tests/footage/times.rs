@@ -28,8 +28,8 @@ fn variable_rates() -> Vec<Row> {
     let screen = "-f lavfi -i testsrc2=s=320x180:r=60:d=10,select='if(lt(t,8),not(mod(n,30)),1)' -fps_mode passthrough \
                   -enc_time_base 1:1000 -c:v libx264 -preset veryfast -bf 0";
     let slow = "testsrc2=s=320x180:r=120:d=6,select='if(between(t,2.5,3.5),1,not(mod(n,4)))'";
-    let webcam = "-f lavfi -i testsrc2=s=160x90:r=30:d=12,settb=1/1000,setpts='round((N/30+0.012*random(3))*1000)' \
-                  -fps_mode passthrough -enc_time_base 1:1000 -c:v libvpx -deadline realtime -cpu-used 8 -b:v 300k";
+    let webcam = "-f lavfi -i testsrc2=s=160x90:r=30:d=7,settb=1/1000,setpts='round((N/30+0.012*random(3))*1000)' \
+                  -fps_mode passthrough -enc_time_base 1:1000 -c:v libvpx -deadline realtime -cpu-used 15 -threads 1 -b:v 300k";
     let film_rate = format!("-f lavfi -i testsrc2=s=160x90:r=24000/1001:d=10 {QUICK} -bf 2");
     let ticks =
         "-f lavfi -i testsrc2=s=160x90:r=50:d=6,select='not(mod(n,3))+not(mod(n,7))' -fps_mode passthrough -c:v mpeg4 -b:v 1M";
