@@ -245,7 +245,11 @@ fn a_film_with_transparent_places_or_of_an_unusual_format_is_converted() {
             row("16-bits.mkv", of("mkv", "", "-c:v ffv1 -pix_fmt yuv444p16le"), &facts),
             row("411.avi", of("avi", "", "-c:v rawvideo -pix_fmt yuv411p"), &facts),
             row("palette.mov", of("mov", "", "-c:v qtrle -pix_fmt rgb24"), &facts),
-            row("long-group.mp4", film("mp4", &format!("{SMALL}20 -c:v libx264 -preset veryfast -bf 3 -g 600")), &[Frames(500, 0), Decodes]),
+            row(
+                "long-group.mp4",
+                film("mp4", &format!("{SMALL}20 -c:v libx264 -preset veryfast -bf 3 -g 600")),
+                &[Frames(500, 0), Decodes],
+            ),
         ],
     );
 }
