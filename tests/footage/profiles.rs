@@ -100,6 +100,16 @@ fn ask(program: &str, args: &[&str], file: &Path) -> Result<Value, String> {
     serde_json::from_slice(&told.stdout).map_err(|error| format!("{program}: {error}"))
 }
 
+/// How many pictures `MediaInfo` sees. Where an edit list delays a stream or hides its beginning, its `FrameCount` is the edited
+/// length times the rate: it counts the delay as pictures. The length of the stored pictures is told beside it.
+fn pictures_by_mediainfo(picture: &Value) -> Option<f64> {
+    let figure = |name: &str| picture[name].as_str().and_then(|text| text.parse::<f64>().ok());
+    match (figure("Source_Duration"), figure("FrameRate")) {
+        (Some(seconds), Some(rate)) => Some((seconds * rate).round()),
+        _ => figure("FrameCount"),
+    }
+}
+
 /// What `MediaInfo` says against what ffprobe says.
 fn by_mediainfo(file: &Path, told: &Value) -> Vec<String> {
     let tracks = told["media"]["track"].as_array().cloned().unwrap_or_default();
@@ -121,7 +131,7 @@ fn by_mediainfo(file: &Path, told: &Value) -> Vec<String> {
     if width > 0 {
         same("width", width as f64, figure(&picture["Width"]), 0.0);
         same("height", height as f64, figure(&picture["Height"]), 0.0);
-        same("pictures", reading.decoded().0 as f64, figure(&picture["FrameCount"]), 0.0);
+        same("pictures", reading.decoded().0 as f64, pictures_by_mediainfo(&picture), 0.5);
         same("shape", reading.shape(), figure(&picture["DisplayAspectRatio"]), reading.shape() * 0.01);
     }
     let channels: f64 = reading.field("audio", "channels").parse().unwrap_or(0.0);
