@@ -69,7 +69,7 @@ fn the_facts_of_shape_and_colour_tell_right_from_wrong() {
         &format!("-i @0 -vf setsar=1 {QUICK}"),
     );
     tells_apart(&Fact::Plain, &wide, &format!("-i @0 -vf scale=1024:576,setsar=1 {QUICK}"), "-i @0 -c copy");
-    let red = film("mkv", "-f lavfi -i color=0xE02020:s=1280x720:r=25:d=1 -c:v ffv1 -pix_fmt bgr0");
+    let red = film("mkv", "-f lavfi -i color=0xE02020:s=1280x720:r=25:d=0.6 -c:v ffv1 -pix_fmt bgr0");
     let shown = Fact::Shows(0.5, (0.5, 0.5), [0xE0, 0x20, 0x20], 6);
     let right = format!("-i @0 -vf scale=out_color_matrix=bt709,format=yuv420p {QUICK} -colorspace bt709");
     tells_apart(&shown, &red, &right, &format!("-i @0 {QUICK}"));

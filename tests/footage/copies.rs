@@ -1,28 +1,28 @@
 //! Presets that copy streams: what fits a container works, what does not is refused with the codec and the container.
 
-use crate::clip::{Clip, PICTURE, film};
+use crate::clip::{Clip, SMALL, film};
 use crate::facts::Fact::{Decodes, Frames, MayRefuse, NoDamage, Refused, Seconds};
 use crate::table::{Row, assert_all, row};
 
 const TONE: &str = "-f lavfi -i sine=440:d=";
 
 fn of(ending: &str, words: &str) -> Clip {
-    film(ending, &format!("{PICTURE}6 {TONE}6 {words}"))
+    film(ending, &format!("{SMALL}6 {TONE}6 {words} -threads 1"))
 }
 
 fn copies(container: &str, refused: &[(&str, &'static [&'static str])]) {
     let films = [
         ("h264-aac.ts", of("ts", "-c:v libx264 -preset ultrafast -bf 2 -g 25 -c:a aac")),
-        ("h264-aac.mp4", of("mp4", "-c:v libx264 -bf 2 -c:a aac")),
+        ("h264-aac.mp4", of("mp4", "-c:v libx264 -preset veryfast -bf 2 -c:a aac")),
         ("divx-plain.avi", of("avi", "-c:v mpeg4 -vtag XVID -bf 0 -c:a libmp3lame")),
         ("divx-b.avi", of("avi", "-c:v mpeg4 -vtag XVID -bf 2 -c:a libmp3lame")),
-        ("h264-ac3.mkv", of("mkv", "-c:v libx264 -bf 2 -c:a ac3")),
-        ("h264-flac.mkv", of("mkv", "-c:v libx264 -bf 2 -c:a flac")),
-        ("h264-pcm.mov", of("mov", "-c:v libx264 -bf 2 -c:a pcm_s16le")),
+        ("h264-ac3.mkv", of("mkv", "-c:v libx264 -preset veryfast -bf 2 -c:a ac3")),
+        ("h264-flac.mkv", of("mkv", "-c:v libx264 -preset veryfast -bf 2 -c:a flac")),
+        ("h264-pcm.mov", of("mov", "-c:v libx264 -preset veryfast -bf 2 -c:a pcm_s16le")),
         ("vp9.webm", of("webm", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus")),
         ("mpeg2.vob", of("vob", "-c:v mpeg2video -b:v 2M -c:a mp2")),
         ("hevc.mp4", of("mp4", "-c:v libx265 -preset ultrafast -x265-params log-level=error -tag:v hvc1 -c:a aac")),
-        ("aac.flv", of("flv", "-c:v libx264 -c:a aac -ar 44100")),
+        ("aac.flv", of("flv", "-c:v libx264 -preset veryfast -c:a aac -ar 44100")),
         ("theora.ogv", of("ogv", "-c:v libtheora -c:a libvorbis")),
         ("old.wmv", of("wmv", "-c:v wmv2 -c:a wmav2")),
     ];
@@ -70,9 +70,9 @@ fn streams_that_do_not_fit_a_transport_stream_are_refused_with_their_codec() {
 
 #[test]
 fn films_of_old_cameras_and_programs_are_converted() {
-    let rate = "-f lavfi -i testsrc2=s=320x180:r=30000/1001:d=4";
-    let old = |ending: &str, words: &str| film(ending, &format!("{rate} {TONE}4 {words}"));
-    let facts = [Seconds(4.0, 0.4), Frames(120, 3), Decodes];
+    let rate = "-f lavfi -i testsrc2=s=320x180:r=30000/1001:d=2";
+    let old = |ending: &str, words: &str| film(ending, &format!("{rate} {TONE}2 {words} -threads 1"));
+    let facts = [Seconds(2.0, 0.3), Frames(60, 2), Decodes];
     assert_all(
         "proxy-480p",
         &[

@@ -128,7 +128,7 @@ impl Fact {
                 let at = samples.iter().position(|sample| sample.abs() > most / 3.0).unwrap_or(usize::MAX);
                 near("the loud tone is sample-counted at", at as f64 / 8000.0, *seconds, 0.15)
             }
-            Self::Tone(hz) => near("the tone in Hz", tone(&out.samples()), *hz, hz * 0.04),
+            Self::Tone(hz) => near("the tone in Hz", tone(out.samples()), *hz, hz * 0.04),
             Self::SoundMinusPicture(wanted) => {
                 near("sound minus picture", out.begins("audio") - out.begins("video"), *wanted, 0.06)
             }

@@ -1,6 +1,6 @@
 //! What goes along with picture and sound: dates, names, languages, chapters, subtitles; and what does not, but is told.
 
-use crate::clip::{Clip, PICTURE, QUICK, bytes, film, film_of};
+use crate::clip::{Clip, PICTURE, QUICK, SMALL, bytes, film, film_of};
 use crate::facts::Fact::{
     ChaptersOrNone, Decodes, Frames, LeftOutTold, Refused, Seconds, SheetOf, Shows, Size, StreamTag, Streams, Tag, Taken,
 };
@@ -21,7 +21,7 @@ fn notes(first: &str, second: &str) -> Clip {
 fn holiday(ending: &str, first: &str, second: &str) -> Clip {
     film_of(
         ending,
-        &format!("{PICTURE}5 {TONE}5 -i @0 -map_metadata 2 {DATE} -metadata:s:a:0 language=deu {QUICK} -c:a aac"),
+        &format!("{SMALL}5 {TONE}5 -i @0 -map_metadata 2 {DATE} -metadata:s:a:0 language=deu {QUICK} -c:a aac"),
         &[&notes(first, second)],
     )
 }
@@ -72,7 +72,7 @@ fn the_place_of_a_film_is_kept_only_where_the_preset_says_so() {
 
 fn subtitled(codec: &str, ending: &str) -> Clip {
     let text = bytes("srt", "1\n00:00:00,500 --> 00:00:02,000\nHello\n");
-    film_of(ending, &format!("{PICTURE}4 {TONE}4 -i @0 -map 0:v -map 1:a -map 2:s {QUICK} -c:a aac -c:s {codec}"), &[&text])
+    film_of(ending, &format!("{SMALL}4 {TONE}4 -i @0 -map 0:v -map 1:a -map 2:s {QUICK} -c:a aac -c:s {codec}"), &[&text])
 }
 
 fn dash_cam() -> Clip {
@@ -86,7 +86,7 @@ fn with_font() -> Clip {
     film_of(
         "mkv",
         &format!(
-            "{PICTURE}4 {TONE}4 -attach @0 -metadata:s:t mimetype=application/x-truetype-font -metadata:s:t filename=a.ttf {QUICK} -c:a aac"
+            "{SMALL}4 {TONE}4 -attach @0 -metadata:s:t mimetype=application/x-truetype-font -metadata:s:t filename=a.ttf {QUICK} -c:a aac"
         ),
         &[&font],
     )
@@ -119,7 +119,7 @@ fn a_preset_may_ask_that_subtitles_are_kept() {
                 row("subtitles.mkv", subtitled("srt", "mkv"), &[Streams(1, 1, 1), Seconds(4.0, 0.3)]),
                 row("styled.mkv", subtitled("ass", "mkv"), &[Streams(1, 1, 1), Seconds(4.0, 0.3)]),
                 row("subtitles.mp4", subtitled("mov_text", "mp4"), &[Streams(1, 1, 1), Seconds(4.0, 0.3)]),
-                row("none.mp4", film("mp4", &format!("{PICTURE}4 {TONE}4 {QUICK} -c:a aac")), &[Streams(1, 1, 0)]),
+                row("none.mp4", film("mp4", &format!("{SMALL}4 {TONE}4 {QUICK} -c:a aac")), &[Streams(1, 1, 0)]),
             ],
         );
     }
@@ -139,7 +139,7 @@ fn poster(flags: &str, ending: &str) -> Clip {
 
 #[test]
 fn timecodes_covers_and_trims_leave_the_film_as_a_player_shows_it() {
-    let whole = film("mp4", &format!("{RATE} {TONE}6 -c:v libx264 -bf 3 -g 300 -c:a aac"));
+    let whole = film("mp4", &format!("{RATE} {TONE}6 -c:v libx264 -preset veryfast -bf 3 -g 300 -c:a aac"));
     let cover = film("jpg", "-f lavfi -i color=red:s=600x600:d=0.04 -frames:v 1");
     let attached = film_of(
         "mkv",

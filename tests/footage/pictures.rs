@@ -1,6 +1,6 @@
 //! What is shown: shape, way up, colours, brightness, and one moment at a time.
 
-use crate::clip::{Clip, PICTURE, QUICK, film, film_of};
+use crate::clip::{Clip, QUICK, SMALL, film, film_of};
 use crate::facts::Fact::{Decodes, Frames, LikeInput, Moments, NoCombs, NotHalfHdr, Plain, Shape, Shows, Size};
 use crate::table::{QUICK_720, Row, assert_all, row};
 
@@ -9,7 +9,7 @@ const WHITE: [i32; 3] = [255; 3];
 
 /// A grey of this level of 876, marked as of this transfer; 10 bits.
 fn of_high_range(ending: &str, transfer: &str, level: f64, more: &str) -> Clip {
-    let graph = format!("color=c=gray:s=640x360:r=25:d=1,format=yuv420p10le,geq=lum='64+876*{level}':cb=512:cr=512");
+    let graph = format!("color=c=gray:s=640x360:r=25:d=0.4,format=yuv420p10le,geq=lum='64+876*{level}':cb=512:cr=512");
     let name = if transfer == "smpte2084" { ":hdr10=1:max-cll=1000,400" } else { "" };
     let params = format!("log-level=error:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc{name}");
     film(
@@ -23,7 +23,7 @@ fn of_high_range(ending: &str, transfer: &str, level: f64, more: &str) -> Clip {
 
 /// White as a screen shows it: 100 candelas are 0.508 in PQ; a diffuse white is 0.75 in HLG.
 fn high_range() -> Vec<Row> {
-    let vp9 = "-f lavfi -i color=c=gray:s=640x360:r=25:d=1,format=yuv420p10le,geq=lum='64+876*0.508':cb=512:cr=512 \
+    let vp9 = "-f lavfi -i color=c=gray:s=640x360:r=25:d=0.4,format=yuv420p10le,geq=lum='64+876*0.508':cb=512:cr=512 \
                -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -pix_fmt yuv420p10le -color_primaries bt2020 -color_trc smpte2084 \
                -colorspace bt2020nc";
     let facts = [NotHalfHdr, Shows(0.0, MIDDLE, [232; 3], 32)];
@@ -36,7 +36,7 @@ fn high_range() -> Vec<Row> {
             "usual-in-10-bits.mkv",
             film(
                 "mkv",
-                "-f lavfi -i color=white:s=640x360:r=25:d=1 -c:v libx265 -preset ultrafast -x265-params log-level=error -pix_fmt yuv420p10le",
+                "-f lavfi -i color=white:s=640x360:r=25:d=0.4 -c:v libx265 -preset ultrafast -x265-params log-level=error -pix_fmt yuv420p10le",
             ),
             &[NotHalfHdr, Shows(0.0, MIDDLE, WHITE, 4)],
         ),
@@ -62,18 +62,18 @@ fn an_interlaced_film_is_made_progressive_and_a_progressive_one_is_left_alone() 
     let top = |size: &str, seconds: u32| moving(size, seconds, "interleave_top", "tff");
     let bottom = |size: &str, seconds: u32| moving(size, seconds, "interleave_bottom", "bff");
     let flags = "-flags +ildct+ilme";
-    let progressive = "-f lavfi -i testsrc2=s=720x576:r=25:d=3,scroll=h=0.02";
+    let progressive = "-f lavfi -i testsrc2=s=720x576:r=25:d=2,scroll=h=0.02";
     assert_all(
         QUICK_720,
         &[
             row(
                 "dvd.vob",
-                film("vob", &format!("{} -c:v mpeg2video -b:v 6M {flags} -top 1 -aspect 4:3", top("720x576", 4))),
+                film("vob", &format!("{} -c:v mpeg2video -b:v 6M {flags} -top 1 -aspect 4:3", top("720x576", 2))),
                 &[NoCombs, Decodes],
             ),
             row(
                 "dvd-bottom.mpg",
-                film("mpg", &format!("{} -c:v mpeg2video -b:v 6M {flags} -top 0", bottom("720x576", 4))),
+                film("mpg", &format!("{} -c:v mpeg2video -b:v 6M {flags} -top 0", bottom("720x576", 2))),
                 &[NoCombs],
             ),
             row(
@@ -91,9 +91,9 @@ fn an_interlaced_film_is_made_progressive_and_a_progressive_one_is_left_alone() 
             row(
                 "progressive.mpg",
                 film("mpg", &format!("{progressive} -c:v mpeg2video -b:v 6M")),
-                &[Frames(75, 0), NoCombs, LikeInput("scale=720:576", 0.9)],
+                &[Frames(50, 0), NoCombs, LikeInput("scale=720:576", 0.9)],
             ),
-            row("phone.mp4", film("mp4", &format!("{progressive} {QUICK}")), &[Frames(75, 0), Moments(1.05)]),
+            row("phone.mp4", film("mp4", &format!("{progressive} {QUICK}")), &[Frames(50, 0), Moments(1.05)]),
         ],
     );
 }
@@ -101,7 +101,9 @@ fn an_interlaced_film_is_made_progressive_and_a_progressive_one_is_left_alone() 
 /// Left half red, right half blue.
 fn two_halves(size: (u32, u32)) -> String {
     let (width, height) = (size.0 / 2, size.1);
-    format!("-f lavfi -i color=red:s={width}x{height}:r=25:d=1[l];color=blue:s={width}x{height}:r=25:d=1[r];[l][r]hstack {QUICK}")
+    format!(
+        "-f lavfi -i color=red:s={width}x{height}:r=25:d=0.4[l];color=blue:s={width}x{height}:r=25:d=0.4[r];[l][r]hstack {QUICK}"
+    )
 }
 
 fn turned(size: (u32, u32), degrees: &str) -> Clip {
@@ -145,13 +147,13 @@ fn a_film_is_shown_upright_and_its_short_side_is_what_the_preset_limits() {
 
 #[test]
 fn anamorphic_odd_tiny_and_extreme_pictures_keep_their_shape() {
-    let of = |size: &str, more: &str| film("mkv", &format!("-f lavfi -i testsrc2=s={size}:r=25:d=1 {more}"));
+    let of = |size: &str, more: &str| film("mkv", &format!("-f lavfi -i testsrc2=s={size}:r=25:d=0.4 {more}"));
     let odd = |size: &str| of(size, "-c:v ffv1 -pix_fmt yuv444p");
     let pixels = |ratio: &str| format!("-vf setsar={ratio} {QUICK}");
     let upright = film_of(
         "mov",
         "-i @0 -c copy -metadata:s:v:0 rotate=90",
-        &[&film("mp4", &format!("-f lavfi -i testsrc2=s=720x576:r=25:d=1 {}", pixels("64/45")))],
+        &[&film("mp4", &format!("-f lavfi -i testsrc2=s=720x576:r=25:d=0.4 {}", pixels("64/45")))],
     );
     let keeps = |shape: f64| [Shape(shape), Plain, Decodes];
     assert_all(
@@ -178,14 +180,14 @@ fn anamorphic_odd_tiny_and_extreme_pictures_keep_their_shape() {
 const MEANT: [i32; 3] = [0xE0, 0x20, 0x20];
 
 fn one_colour(ending: &str, size: &str, more: &str) -> Clip {
-    film(ending, &format!("-f lavfi -i color=0xE02020:s={size}:r=25:d=1 {more}"))
+    film(ending, &format!("-f lavfi -i color=0xE02020:s={size}:r=25:d=0.4 {more}"))
 }
 
 #[test]
 fn colours_are_those_that_a_player_shows_of_the_input() {
     let matrix = |name: &str| format!("-vf scale=out_color_matrix={name},format=yuv420p");
     let tagged = |name: &str, tag: &str| format!("{} {QUICK} -colorspace {tag}", matrix(name));
-    let shown = [Shows(0.5, MIDDLE, MEANT, 6)];
+    let shown = [Shows(0.2, MIDDLE, MEANT, 6)];
     // A GIF has 256 colours: the nearest one is meant.
     let rows = [
         row("screen-rgb.mkv", one_colour("mkv", "1280x720", "-c:v ffv1 -pix_fmt bgr0"), &shown),
@@ -193,7 +195,7 @@ fn colours_are_those_that_a_player_shows_of_the_input() {
         row("screen-rgb.mp4", one_colour("mp4", "1280x720", "-c:v libx264rgb -preset ultrafast -qp 0"), &shown),
         row("screen-444.mkv", one_colour("mkv", "1280x720", "-vf scale=out_color_matrix=bt709,format=yuv444p -c:v ffv1"), &shown),
         row("capture.avi", one_colour("avi", "640x360", "-c:v rawvideo -pix_fmt bgr24"), &shown),
-        row("anim.gif", one_colour("gif", "320x180", ""), &[Shows(0.5, MIDDLE, MEANT, 12)]),
+        row("anim.gif", one_colour("gif", "320x180", ""), &[Shows(0.2, MIDDLE, MEANT, 12)]),
         row("png.mov", one_colour("mov", "1280x720", "-c:v png"), &shown),
         row("camera-1080.mp4", one_colour("mp4", "1920x1080", &format!("{} {QUICK}", matrix("bt709"))), &shown),
         row("camera-480.mp4", one_colour("mp4", "854x480", &format!("{} {QUICK}", matrix("bt601"))), &shown),
@@ -207,11 +209,10 @@ fn colours_are_those_that_a_player_shows_of_the_input() {
 
 #[test]
 fn black_is_black_and_white_is_white_in_films_of_full_range() {
-    let halves =
-        "-f lavfi -i color=black:s=640x360:r=25:d=1[a];color=white:s=640x360:r=25:d=1[b];[a][b]hstack,scale=out_range=pc,format=";
+    let halves = "-f lavfi -i color=black:s=640x360:r=25:d=0.4[a];color=white:s=640x360:r=25:d=0.4[b];[a][b]hstack,scale=out_range=pc,format=";
     let facts = [Shows(0.0, (0.1, 0.1), [0; 3], 4), Shows(0.0, (0.9, 0.1), WHITE, 5)];
     let (black, white) = (Shows(0.0, (0.02, 0.1), [0; 3], 5), Shows(0.0, (0.24, 0.1), WHITE, 6));
-    let limited = "-f lavfi -i color=black:s=640x360:r=25:d=1[a];color=white:s=640x360:r=25:d=1[b];[a][b]hstack,format=yuv420p";
+    let limited = "-f lavfi -i color=black:s=640x360:r=25:d=0.4[a];color=white:s=640x360:r=25:d=0.4[b];[a][b]hstack,format=yuv420p";
     let rows = [
         row("pixel.mp4", film("mp4", &format!("{halves}yuvj420p {} -color_range pc", "-c:v libx264 -preset ultrafast")), &facts),
         row("j422.avi", film("avi", &format!("{halves}yuvj422p -c:v mjpeg -q:v 2")), &facts),
@@ -244,7 +245,11 @@ fn a_film_with_transparent_places_or_of_an_unusual_format_is_converted() {
             row("16-bits.mkv", of("mkv", "", "-c:v ffv1 -pix_fmt yuv444p16le"), &facts),
             row("411.avi", of("avi", "", "-c:v rawvideo -pix_fmt yuv411p"), &facts),
             row("palette.mov", of("mov", "", "-c:v qtrle -pix_fmt rgb24"), &facts),
-            row("long-group.mp4", film("mp4", &format!("{PICTURE}20 -c:v libx264 -bf 3 -g 600")), &[Frames(500, 0), Decodes]),
+            row(
+                "long-group.mp4",
+                film("mp4", &format!("{SMALL}20 -c:v libx264 -preset veryfast -bf 3 -g 600")),
+                &[Frames(500, 0), Decodes],
+            ),
         ],
     );
 }

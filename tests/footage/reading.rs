@@ -1,5 +1,6 @@
 //! What ffprobe and ffmpeg say of a file, in the figures that the facts are made of.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -13,23 +14,52 @@ use crate::support::tool;
 pub struct Reading {
     pub path: PathBuf,
     shown: OnceLock<Value>,
-    decoded: OnceLock<(u64, Vec<String>)>,
+    decoded: OnceLock<(Value, Vec<String>)>,
+    samples: OnceLock<Vec<f32>>,
+    /// Pictures by their moments.
+    pictures: RefCell<Vec<(f64, Picture)>>,
+}
+
+/// Three bytes for each pixel: red, green, blue.
+struct Picture {
+    width: usize,
+    height: usize,
+    pixels: Vec<u8>,
+}
+
+impl Picture {
+    /// The mean of two by two pixels at this place; none where the picture is missing or of another size.
+    fn colour(&self, place: (f64, f64)) -> Option<[i32; 3]> {
+        if self.width < 2 || self.height < 2 || self.pixels.len() != self.width * self.height * 3 {
+            return None;
+        }
+        let at = |of: usize, share: f64| ((of as f64 * share) as usize).min(of - 2);
+        let (left, top) = (at(self.width, place.0), at(self.height, place.1));
+        let value = |x: usize, y: usize, channel: usize| i32::from(self.pixels[(y * self.width + x) * 3 + channel]);
+        let mean = |channel: usize| {
+            let sum: i32 = [(0, 0), (1, 0), (0, 1), (1, 1)].iter().map(|(x, y)| value(left + x, top + y, channel)).sum();
+            (sum + 2) / 4
+        };
+        Some([mean(0), mean(1), mean(2)])
+    }
 }
 
 impl Reading {
     pub fn of(path: &Path) -> Self {
-        Self { path: path.to_owned(), shown: OnceLock::new(), decoded: OnceLock::new() }
+        Self {
+            path: path.to_owned(),
+            shown: OnceLock::new(),
+            decoded: OnceLock::new(),
+            samples: OnceLock::new(),
+            pictures: RefCell::default(),
+        }
     }
 
     fn shown(&self) -> &Value {
-        self.shown.get_or_init(|| {
-            let told = Command::new(tool("ffprobe"))
-                .args(["-v", "error", "-show_format", "-show_streams", "-show_chapters", "-of", "json"])
-                .arg(&self.path)
-                .output()
-                .expect("ffprobe runs");
-            serde_json::from_slice(&told.stdout).unwrap_or(Value::Null)
-        })
+        match self.decoded.get() {
+            Some((shown, _)) => shown,
+            None => self.shown.get_or_init(|| probe(&self.path, &[]).0),
+        }
     }
 
     /// Length in seconds by the container; 0 when it tells none.
@@ -44,8 +74,7 @@ impl Reading {
 
     /// The streams of this kind: `video`, `audio`, `subtitle`.
     pub fn streams(&self, kind: &str) -> Vec<&Value> {
-        let all = self.shown()["streams"].as_array().map(Vec::as_slice).unwrap_or_default();
-        all.iter().filter(|stream| stream["codec_type"] == kind && stream["disposition"]["attached_pic"] != 1).collect()
+        streams_of(self.shown(), kind)
     }
 
     /// A field of the first stream of this kind.
@@ -92,19 +121,12 @@ impl Reading {
         figure(&self.streams(kind).first().copied().unwrap_or(&Value::Null)["start_time"])
     }
 
-    /// Pictures that come out of a decoder, and what it complains about meanwhile.
-    pub fn decoded(&self) -> &(u64, Vec<String>) {
-        self.decoded.get_or_init(|| {
-            // Without -vsync each picture counts once, whatever the rate says.
-            let words = ["-fps_mode", "passthrough", "-f", "null", "-progress", "pipe:1", "-"];
-            let told = ffmpeg().arg("-i").arg(&self.path).args(words).output().expect("ffmpeg runs");
-            let out = String::from_utf8_lossy(&told.stdout).into_owned();
-            let frames = out.lines().filter_map(|line| line.strip_prefix("frame=")?.trim().parse().ok()).next_back();
-            // What takes the pictures is no decoder: it grumbles where two have the same moment.
-            let told = String::from_utf8_lossy(&told.stderr).into_owned();
-            let lines = told.lines().filter(|line| !line.starts_with("[null @")).map(str::to_owned).collect();
-            (frames.unwrap_or(0), lines)
-        })
+    /// Pictures that come out of a decoder, and what decoders complain about meanwhile, those of sound too. Asked for first, it
+    /// answers all that is shown of the file as well: a start of ffprobe less.
+    pub fn decoded(&self) -> (u64, &[String]) {
+        let (shown, complaints) = self.decoded.get_or_init(|| probe(&self.path, &["-count_frames"]));
+        let frames = streams_of(shown, "video").first().and_then(|stream| word(&stream["nb_read_frames"]).parse().ok());
+        (frames.unwrap_or(0), complaints)
     }
 
     /// Moments of the packets of the first stream of this kind, in seconds, in order.
@@ -121,11 +143,26 @@ impl Reading {
         moments
     }
 
-    /// Red, green and blue that a player shows at this moment, at this place (shares of width and height). A player follows the
-    /// tags of the file; without one it takes BT.709 from 720 lines on, BT.601 below.
+    /// Red, green and blue that a player shows at this moment, at this place (shares of width and height).
     pub fn colour(&self, seconds: f64, place: (f64, f64)) -> [i32; 3] {
+        self.with_picture(seconds, |picture| picture.colour(place).unwrap_or([-999; 3]))
+    }
+
+    /// Hands over the picture of this moment, which is decoded once however many places of it are asked for.
+    fn with_picture<T>(&self, seconds: f64, use_it: impl FnOnce(&Picture) -> T) -> T {
+        let mut pictures = self.pictures.borrow_mut();
+        let known = pictures.iter().position(|(moment, _)| (moment - seconds).abs() < f64::EPSILON);
+        let at = known.unwrap_or_else(|| {
+            pictures.push((seconds, self.picture(seconds)));
+            pictures.len() - 1
+        });
+        use_it(&pictures[at].1)
+    }
+
+    /// The picture of this moment as a player shows it. A player follows the tags of the file; without one it takes BT.709 from
+    /// 720 lines on, BT.601 below.
+    fn picture(&self, seconds: f64) -> Picture {
         let (width, height) = self.size();
-        let at = |of: u64, share: f64| ((of as f64 * share) as u64).min(of.saturating_sub(2));
         let space = self.field("video", "color_space");
         let matrix = match space.as_str() {
             "bt709" => "bt709",
@@ -135,20 +172,23 @@ impl Reading {
         };
         let is_still = matches!(self.path.extension().and_then(|e| e.to_str()), Some("jpg" | "png"));
         let matrix = if is_still { "bt601" } else { matrix };
-        let crop = format!("crop=2:2:{}:{}", at(width, place.0), at(height, place.1));
-        let graph = format!("scale=in_color_matrix={matrix}:flags=accurate_rnd,format=rgb24,{crop},scale=1:1");
+        let graph = format!("scale=in_color_matrix={matrix}:flags=accurate_rnd,format=rgb24");
         let seek = if seconds > 0.0 { vec!["-ss".to_owned(), seconds.to_string()] } else { Vec::new() };
         let mut command = ffmpeg();
         command.args(seek).arg("-i").arg(&self.path).args(["-frames:v", "1", "-vf", &graph, "-f", "rawvideo", "-"]);
-        let out = command.output().expect("ffmpeg runs").stdout;
-        if out.len() < 3 { [-999; 3] } else { [out[0].into(), out[1].into(), out[2].into()] }
+        let pixels = command.output().expect("ffmpeg runs").stdout;
+        let (width, height) = if self.rotation() % 180 == 0 { (width, height) } else { (height, width) };
+        Picture { width: width as usize, height: height as usize, pixels }
     }
 
     /// Samples of the first sound, mono at 8000 Hz, one after the other as a player plays that counts samples.
-    pub fn samples(&self) -> Vec<f32> {
-        let words = ["-map", "0:a:0", "-f", "f32le", "-ac", "1", "-ar", "8000", "-"];
-        let out = ffmpeg().arg("-i").arg(&self.path).args(words).stderr(Stdio::null()).output().expect("ffmpeg runs").stdout;
-        out.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
+    pub fn samples(&self) -> &[f32] {
+        self.samples.get_or_init(|| {
+            let words = ["-map", "0:a:0", "-f", "f32le", "-ac", "1", "-ar", "8000", "-"];
+            let mut command = ffmpeg();
+            let out = command.arg("-i").arg(&self.path).args(words).stderr(Stdio::null()).output().expect("ffmpeg runs").stdout;
+            out.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
+        })
     }
 
     /// Pictures that show two moments at once, of all pictures.
@@ -172,6 +212,20 @@ impl Reading {
         let all = told.rsplit("All:").next().and_then(|rest| rest.split_whitespace().next()).map(str::to_owned);
         all.and_then(|figure| figure.parse().ok()).unwrap_or(0.0)
     }
+}
+
+/// What ffprobe shows of a file, and the lines it complains with.
+fn probe(path: &Path, more: &[&str]) -> (Value, Vec<String>) {
+    let mut command = Command::new(tool("ffprobe"));
+    command.args(["-v", "error", "-threads", "1", "-show_format", "-show_streams", "-show_chapters", "-of", "json"]);
+    let told = command.args(more).arg(path).output().expect("ffprobe runs");
+    let complaints = String::from_utf8_lossy(&told.stderr).lines().map(str::to_owned).collect();
+    (serde_json::from_slice(&told.stdout).unwrap_or(Value::Null), complaints)
+}
+
+fn streams_of<'a>(shown: &'a Value, kind: &str) -> Vec<&'a Value> {
+    let all = shown["streams"].as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter().filter(|stream| stream["codec_type"] == kind && stream["disposition"]["attached_pic"] != 1).collect()
 }
 
 fn word(value: &Value) -> String {

@@ -1,7 +1,7 @@
 //! Recordings as tuners, cameras and crashed programs leave them: begun in the middle, with holes, joined, cut off, with headers
 //! that lie. What can be decoded is in the output; what is missing is told.
 
-use crate::clip::{Clip, PICTURE, QUICK, catenated, film, film_of, spliced};
+use crate::clip::{Clip, PICTURE, QUICK, SMALL, catenated, film, film_of, spliced};
 use crate::facts::Fact::{DamageTold, Decodes, Frames, High, NoDamage, Refused, Seconds, Shows, SoundMinusPicture};
 use crate::table::{QUICK_720, assert_all, row};
 
@@ -26,48 +26,48 @@ fn holed(clip: &Clip, length: usize) -> Clip {
 }
 
 fn mpeg_ts(seconds: u32, more: &str) -> Clip {
-    film("ts", &format!("{PICTURE}{seconds} {TONE}{seconds} -c:v libx264 -preset veryfast -g 50 {more} -c:a aac"))
+    film("ts", &format!("{PICTURE}{seconds} {TONE}{seconds} -c:v libx264 -preset veryfast -threads 1 -g 25 {more} -c:a aac"))
 }
 
 #[test]
 fn a_recording_that_begins_within_a_picture_group_is_converted_from_its_first_good_picture() {
-    let mpeg2 = film("ts", &format!("{PICTURE}20 {TONE}20 -c:v mpeg2video -b:v 3M -g 25 -bf 2 -c:a mp2"));
+    let mpeg2 = film("ts", &format!("{PICTURE}10 {TONE}10 -c:v mpeg2video -b:v 3M -g 25 -bf 2 -c:a mp2"));
     let hevc =
-        film("ts", &format!("{PICTURE}20 {TONE}20 -c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=50 -c:a aac"));
-    let vob = film("vob", &format!("{PICTURE}20 {TONE}20 -c:v mpeg2video -g 15 -bf 2 -c:a ac3"));
-    let m2ts = film("m2ts", &format!("{PICTURE}20 {TONE}20 -c:v libx264 -preset veryfast -g 50 -c:a ac3"));
+        film("ts", &format!("{PICTURE}10 {TONE}10 -c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=25 -c:a aac"));
+    let vob = film("vob", &format!("{PICTURE}10 {TONE}10 -c:v mpeg2video -g 15 -bf 2 -c:a ac3"));
+    let m2ts = film("m2ts", &format!("{PICTURE}10 {TONE}10 -c:v libx264 -preset veryfast -threads 1 -g 25 -c:a ac3"));
     let odd_start = m2ts.edited("from 192 x n + 77", |content| {
         content.drain(..content.len() * 43 / 200 / 192 * 192 + 77);
     });
     assert_all(
         "proxy-480p",
         &[
-            row("h264-rec.ts", begun_within(&mpeg_ts(20, "-bf 2")), &[Seconds(15.0, 1.6), Decodes]),
-            row("mpeg2-rec.ts", begun_within(&mpeg2), &[Seconds(15.0, 1.6), Decodes]),
-            row("hevc-rec.ts", begun_within(&hevc), &[Seconds(15.0, 1.6), Decodes]),
-            row("open-groups.ts", begun_within(&mpeg_ts(20, "-bf 2 -x264opts open-gop=1")), &[Seconds(15.0, 1.6), Decodes]),
-            row("camcorder.m2ts", odd_start, &[Seconds(15.0, 1.6), Decodes]),
-            row("dvd-cut.vob", film_of("vob", "-ss 8.1 -i @0 -c copy", &[&vob]), &[Seconds(11.9, 1.2), Decodes]),
+            row("h264-rec.ts", begun_within(&mpeg_ts(10, "-bf 2")), &[Seconds(7.5, 0.8), Decodes]),
+            row("mpeg2-rec.ts", begun_within(&mpeg2), &[Seconds(7.5, 0.8), Decodes]),
+            row("hevc-rec.ts", begun_within(&hevc), &[Seconds(7.5, 0.8), Decodes]),
+            row("open-groups.ts", begun_within(&mpeg_ts(10, "-bf 2 -x264opts open-gop=1")), &[Seconds(7.5, 0.8), Decodes]),
+            row("camcorder.m2ts", odd_start, &[Seconds(7.5, 0.8), Decodes]),
+            row("dvd-cut.vob", film_of("vob", "-ss 4.1 -i @0 -c copy", &[&vob]), &[Seconds(5.9, 1.0), Decodes]),
         ],
     );
 }
 
 #[test]
 fn a_second_of_bad_reception_is_a_glitch_in_the_output_and_is_told() {
-    let mpeg2 = film("ts", &format!("{PICTURE}20 {TONE}20 -c:v mpeg2video -b:v 1M -g 25 -c:a mp2"));
+    let mpeg2 = film("ts", &format!("{PICTURE}10 {TONE}10 -c:v mpeg2video -b:v 1M -g 25 -c:a mp2"));
     let of = |ending: &str, sound: &str| {
-        film(ending, &format!("{PICTURE}20 {TONE}20 -c:v libx264 -preset veryfast -g 50 -c:a {sound} -ar 44100"))
+        film(ending, &format!("{PICTURE}10 {TONE}10 -c:v libx264 -preset veryfast -threads 1 -g 25 -c:a {sound} -ar 44100"))
     };
-    let facts = [Seconds(20.0, 1.0), Decodes, DamageTold];
+    let facts = [Seconds(10.0, 0.5), Decodes, DamageTold];
     assert_all(
         "proxy-480p",
         &[
-            row("glitch.ts", badly_received(&mpeg_ts(20, "")), &facts),
+            row("glitch.ts", badly_received(&mpeg_ts(10, "")), &facts),
             row("glitch-mpeg2.ts", badly_received(&mpeg2), &facts),
             row("bad-sector.mp4", holed(&of("mp4", "aac"), 3000), &facts),
             row("bad-sector.mkv", holed(&of("mkv", "aac"), 3000), &facts),
             row("bad-sector.flv", holed(&of("flv", "libmp3lame"), 3000), &facts),
-            row("whole.ts", mpeg_ts(20, ""), &[Seconds(20.0, 0.3), Frames(500, 0), Decodes, NoDamage]),
+            row("whole.ts", mpeg_ts(10, ""), &[Seconds(10.0, 0.3), Frames(250, 0), Decodes, NoDamage]),
         ],
     );
 }
@@ -79,8 +79,8 @@ fn a_preset_may_ask_that_damage_fails_the_job() {
     assert_all(
         strict,
         &[
-            row("glitch.ts", badly_received(&mpeg_ts(20, "")), &[Refused(&["on_damage"])]),
-            row("whole.ts", mpeg_ts(20, ""), &[Frames(500, 0)]),
+            row("glitch.ts", badly_received(&mpeg_ts(10, "")), &[Refused(&["on_damage"])]),
+            row("whole.ts", mpeg_ts(10, ""), &[Frames(250, 0)]),
         ],
     );
 }
@@ -88,7 +88,7 @@ fn a_preset_may_ask_that_damage_fails_the_job() {
 #[test]
 fn joined_recordings_are_converted_as_a_whole() {
     let part = |ending: &str, hz: u32, words: &str| {
-        film(ending, &format!("{PICTURE}12 -f lavfi -i sine={hz}:d=12 -c:v mpeg2video -b:v 1M -g 25 -c:a mp2 {words}"))
+        film(ending, &format!("{SMALL}12 -f lavfi -i sine={hz}:d=12 -c:v mpeg2video -b:v 1M -g 25 -c:a mp2 {words}"))
     };
     let both = |ending: &str| catenated(ending, &[&part(ending, 400, ""), &part(ending, 800, "")]);
     let facts = [Seconds(24.0, 1.0), Frames(600, 6), Decodes];
@@ -115,31 +115,31 @@ fn joined_recordings_are_converted_as_a_whole() {
 fn a_size_that_changes_midway_gives_one_size_with_bars_and_every_picture() {
     let part = |size: &str| {
         let words = "-c:v libx264 -preset veryfast -g 25 -bf 0 -c:a aac";
-        film("ts", &format!("-f lavfi -i testsrc2=s={size}:r=25:d=4 {TONE}4 {words}"))
+        film("ts", &format!("-f lavfi -i testsrc2=s={size}:r=25:d=2 {TONE}2 {words}"))
     };
     let call = |size: &str| {
-        let words = "-c:v libvpx -deadline realtime -cpu-used 8 -b:v 1M -g 25 -c:a libopus -ar 48000";
-        film("webm", &format!("-f lavfi -i testsrc2=s={size}:r=25:d=4 {TONE}4 {words}"))
+        let words = "-c:v libvpx -deadline realtime -cpu-used 15 -threads 1 -b:v 1M -g 25 -c:a libopus -ar 48000";
+        film("webm", &format!("-f lavfi -i testsrc2=s={size}:r=25:d=2 {TONE}2 {words}"))
     };
     let (small, large, square) = (part("640x360"), part("1280x720"), part("480x480"));
-    let white = |size: &str| film("ts", &format!("-f lavfi -i color=white:s={size}:r=25:d=3 {TONE}3 {QUICK} -bf 0 -c:a aac"));
+    let white = |size: &str| film("ts", &format!("-f lavfi -i color=white:s={size}:r=25:d=2 {TONE}2 {QUICK} -bf 0 -c:a aac"));
     let join = |parts: &[&Clip]| spliced("ts", parts);
     let facts = |seconds: f64, high: u64| vec![Seconds(seconds, 0.5), Frames((seconds * 25.0) as u64, 4), Decodes, High(high)];
     assert_all(
         QUICK_720,
         &[
-            row("up-down.ts", join(&[&small, &large, &small]), &facts(12.0, 720)),
-            row("down.ts", join(&[&large, &small]), &facts(8.0, 720)),
-            row("shape.ts", join(&[&small, &square]), &facts(8.0, 360)),
-            row("call.webm", spliced("webm", &[&call("320x180"), &call("1280x720")]), &facts(8.0, 720)),
+            row("up-down.ts", join(&[&small, &large, &small]), &facts(6.0, 720)),
+            row("down.ts", join(&[&large, &small]), &facts(4.0, 720)),
+            row("shape.ts", join(&[&small, &square]), &facts(4.0, 360)),
+            row("call.webm", spliced("webm", &[&call("320x180"), &call("1280x720")]), &facts(4.0, 720)),
             row(
                 "bars.ts",
                 join(&[&white("640x360"), &white("360x360")]),
                 &[
-                    Frames(150, 2),
+                    Frames(100, 2),
                     Shows(1.0, (0.02, 0.5), [255; 3], 6),
-                    Shows(4.5, (0.02, 0.5), [0; 3], 6),
-                    Shows(4.5, (0.5, 0.5), [255; 3], 6),
+                    Shows(3.0, (0.02, 0.5), [0; 3], 6),
+                    Shows(3.0, (0.5, 0.5), [255; 3], 6),
                 ],
             ),
         ],
@@ -148,25 +148,25 @@ fn a_size_that_changes_midway_gives_one_size_with_bars_and_every_picture() {
 
 #[test]
 fn a_file_that_was_cut_off_is_converted_as_far_as_it_goes_and_that_is_told() {
-    let of = |ending: &str, words: &str| film(ending, &format!("{PICTURE}20 {TONE}20 {words}"));
-    let h264 = "-c:v libx264 -preset veryfast -g 25 -c:a aac";
+    let of = |ending: &str, words: &str| film(ending, &format!("{PICTURE}10 {TONE}10 {words}"));
+    let h264 = "-c:v libx264 -preset veryfast -threads 1 -g 25 -c:a aac";
     let front = of("mp4", &format!("{h264} -movflags +faststart"));
     let fragments = of("mp4", &format!("{h264} -movflags +frag_keyframe+empty_moov+default_base_moof"));
-    let facts = [Seconds(14.0, 2.2), Decodes, DamageTold];
+    let facts = [Seconds(7.0, 1.1), Decodes, DamageTold];
     // What tells no length cannot be known to be short.
-    let told_of_nothing = [Seconds(14.0, 2.2), Decodes];
+    let told_of_nothing = [Seconds(7.0, 1.1), Decodes];
     assert_all(
         "proxy-480p",
         &[
             row("cut.mkv", of("mkv", h264).cut_off(700), &facts),
             row("index-in-front.mp4", front.cut_off(700), &facts),
-            row("cut.avi", of("avi", "-c:v mpeg4 -b:v 500k -g 50 -c:a libmp3lame").cut_off(700), &facts),
+            row("cut.avi", of("avi", "-c:v mpeg4 -b:v 500k -g 25 -c:a libmp3lame").cut_off(700), &facts),
             row("cut.wmv", of("wmv", "-c:v wmv2 -b:v 500k -c:a wmav2").cut_off(700), &facts),
             row("cut.mov", of("mov", "-c:v mjpeg -q:v 8 -c:a pcm_s16le -movflags +faststart").cut_off(700), &facts),
             row("fragments.mp4", fragments.cut_off(700), &told_of_nothing),
             row("cut.ts", of("ts", h264).cut_off(700), &told_of_nothing),
-            row("cut.flv", of("flv", &format!("{h264} -ar 44100")).cut_off(700), &[Seconds(14.0, 2.2), Decodes]),
-            row("a-third-is-left.mkv", of("mkv", h264).cut_off(300), &[Refused(&["half", "%", "of 20", "of 0:20"])]),
+            row("cut.flv", of("flv", &format!("{h264} -ar 44100")).cut_off(700), &[Seconds(7.0, 1.1), Decodes]),
+            row("a-third-is-left.mkv", of("mkv", h264).cut_off(300), &[Refused(&["half", "%", "of 10", "of 0:10"])]),
         ],
     );
 }

@@ -1,6 +1,6 @@
 //! Sound: every layout, files with junk around the sound, and which of several tracks is the one to hear.
 
-use crate::clip::{Clip, PICTURE, QUICK, bytes, catenated, film, film_of};
+use crate::clip::{Clip, QUICK, SMALL, bytes, catenated, film, film_of};
 use crate::facts::Fact::{Channels, Decodes, LeftOutTold, Seconds, Streams, Tone};
 use crate::table::{Row, assert_all, row};
 
@@ -16,12 +16,12 @@ fn discrete(channels: u16) -> Clip {
         }
     }
     let raw = bytes("pcm", samples);
-    film_of("mov", &format!("-f s16le -ar 48000 -ac {channels} -i @0 {PICTURE}1 -map 1:v -map 0:a {QUICK} -c:a pcm_s24le"), &[&raw])
+    film_of("mov", &format!("-f s16le -ar 48000 -ac {channels} -i @0 {SMALL}1 -map 1:v -map 0:a {QUICK} -c:a pcm_s24le"), &[&raw])
 }
 
 fn layouts() -> Vec<Row> {
     let named = |ending: &str, layout: &str, codec: &str| {
-        film(ending, &format!("{PICTURE}1 -f lavfi -i sine=440:d=1,aformat=channel_layouts={layout} {QUICK} {codec}"))
+        film(ending, &format!("{SMALL}1 -f lavfi -i sine=440:d=1,aformat=channel_layouts={layout} {QUICK} {codec}"))
     };
     let pcm = |layout: &str| named("mkv", layout, "-c:a pcm_s16le");
     let mut rows = vec![
@@ -40,19 +40,19 @@ fn layouts() -> Vec<Row> {
             film(
                 "webm",
                 &format!(
-                    "{PICTURE}1 -f lavfi -i sine=440:d=1,aformat=channel_layouts=5.1 -c:v libvpx -deadline realtime -cpu-used 8 -c:a libopus"
+                    "{SMALL}1 -f lavfi -i sine=440:d=1,aformat=channel_layouts=5.1 -c:v libvpx -deadline realtime -cpu-used 8 -c:a libopus"
                 ),
             ),
             &[Channels(6)],
         ),
         row(
             "camera-8k.mov",
-            film("mov", &format!("{PICTURE}1 {TONE}1:r=8000 {QUICK} -c:a pcm_mulaw -ar 8000")),
+            film("mov", &format!("{SMALL}1 {TONE}1:r=8000 {QUICK} -c:a pcm_mulaw -ar 8000")),
             &[Channels(2), Tone(440.0)],
         ),
         row(
             "studio-192k.mkv",
-            film("mkv", &format!("{PICTURE}1 {TONE}1:r=192000 {QUICK} -c:a pcm_s32le -ar 192000")),
+            film("mkv", &format!("{SMALL}1 {TONE}1:r=192000 {QUICK} -c:a pcm_s32le -ar 192000")),
             &[Channels(2), Tone(440.0)],
         ),
     ];
@@ -126,8 +126,8 @@ fn playable_sound_with_junk_around_it_is_converted() {
 
 #[test]
 fn a_film_cut_out_of_a_longer_one_without_encoding_is_converted() {
-    let avi = film_of("avi", &format!("{PICTURE}20 -i @0 -c:v mpeg4 -b:v 800k -g 50 -c:a copy"), &[&mp3()]);
-    let mp4 = film("mp4", &format!("{PICTURE}20 {TONE}20 -c:v libx264 -preset veryfast -g 100 -bf 3 -c:a aac"));
+    let avi = film_of("avi", &format!("{SMALL}20 -i @0 -c:v mpeg4 -b:v 800k -g 50 -c:a copy"), &[&mp3()]);
+    let mp4 = film("mp4", &format!("{SMALL}20 {TONE}20 -c:v libx264 -preset veryfast -threads 1 -g 100 -bf 3 -c:a aac"));
     let cut = |clip: &Clip, ending: &str| film_of(ending, "-ss 7.3 -i @0 -c copy", &[clip]);
     let without_index = avi.edited("no index", |content| {
         let at = content.windows(4).rposition(|window| window == b"idx1").expect("an index");
@@ -147,8 +147,7 @@ fn a_film_cut_out_of_a_longer_one_without_encoding_is_converted() {
 
 /// A picture and tones of 300 and 2000 Hz, of which the second is the one to hear.
 fn two_tones(words: &str) -> Clip {
-    let begin =
-        format!("{PICTURE}4 -f lavfi -i sine=300:d=4 -f lavfi -i sine=2000:d=4 -map 0:v -map 1:a -map 2:a {QUICK} -c:a aac");
+    let begin = format!("{SMALL}4 -f lavfi -i sine=300:d=4 -f lavfi -i sine=2000:d=4 -map 0:v -map 1:a -map 2:a {QUICK} -c:a aac");
     film("mkv", &format!("{begin} {words}"))
 }
 

@@ -1,6 +1,6 @@
 //! Moments: every picture keeps its own, sound stays with its picture, whatever the time stamps of the input do.
 
-use crate::clip::{Clip, PICTURE, QUICK, bytes, film, film_of, piped, spliced};
+use crate::clip::{Clip, QUICK, SMALL, bytes, film, film_of, piped, spliced};
 use crate::facts::Fact::{
     Decodes, Frames, LoudAt, Moments, NoDamage, SamplesFill, SaneProgress, Seconds, SheetOf, SoundMinusPicture,
 };
@@ -23,20 +23,20 @@ fn variable_rates() -> Vec<Row> {
         );
         variable("mp4", &graph)
     };
-    let night = "testsrc2=s=160x90:r=30:d=30,settb=1/90000,\
-                 setpts='round((if(lt(N,300),N/30,if(lt(N,600),10+(N-300)/24,22.5+(N-600)/30)))*90000)'";
+    let night = "testsrc2=s=160x90:r=30:d=13,settb=1/90000,\
+                 setpts='round((if(lt(N,180),N/30,if(lt(N,300),6+(N-180)/24,11+(N-300)/30)))*90000)'";
     let screen = "-f lavfi -i testsrc2=s=320x180:r=60:d=10,select='if(lt(t,8),not(mod(n,30)),1)' -fps_mode passthrough \
                   -enc_time_base 1:1000 -c:v libx264 -preset veryfast -bf 0";
     let slow = "testsrc2=s=320x180:r=120:d=6,select='if(between(t,2.5,3.5),1,not(mod(n,4)))'";
-    let webcam = "-f lavfi -i testsrc2=s=160x90:r=30:d=12,settb=1/1000,setpts='round((N/30+0.012*random(3))*1000)' \
-                  -fps_mode passthrough -enc_time_base 1:1000 -c:v libvpx -deadline realtime -cpu-used 8 -b:v 300k";
+    let webcam = "-f lavfi -i testsrc2=s=160x90:r=30:d=7,settb=1/1000,setpts='round((N/30+0.012*random(3))*1000)' \
+                  -fps_mode passthrough -enc_time_base 1:1000 -c:v libvpx -deadline realtime -cpu-used 15 -threads 1 -b:v 300k";
     let film_rate = format!("-f lavfi -i testsrc2=s=160x90:r=24000/1001:d=10 {QUICK} -bf 2");
     let ticks =
         "-f lavfi -i testsrc2=s=160x90:r=50:d=6,select='not(mod(n,3))+not(mod(n,7))' -fps_mode passthrough -c:v mpeg4 -b:v 1M";
     let pause = "testsrc2=s=160x90:r=30:d=6,settb=1/90000,setpts='PTS+if(gte(N,90),20*90000,0)'";
     vec![
-        row("phone30.mp4", jitter("30", "30", 0.007, 1, 20), &[Moments(OFF), Decodes]),
-        row("phone60.mp4", jitter("60", "59.7", 0.003, 2, 15), &[Moments(OFF)]),
+        row("phone30.mp4", jitter("30", "30", 0.007, 1, 8), &[Moments(OFF), Decodes]),
+        row("phone60.mp4", jitter("60", "59.7", 0.003, 2, 8), &[Moments(OFF)]),
         row("night.mp4", variable("mp4", night), &[Moments(OFF)]),
         row("screen.mkv", film("mkv", screen), &[Moments(OFF)]),
         row("slow-motion.mov", variable("mov", slow), &[Moments(OFF)]),
@@ -62,7 +62,7 @@ fn a_gap_in_the_sound_becomes_silence_and_later_sound_stays_with_its_picture() {
     // Quiet, but for half a second from the eleventh second on.
     let graph = |gap: &str| {
         format!(
-            "{PICTURE}14 -f lavfi -i sine=1000:d=14:r=48000 -filter_complex \
+            "{SMALL}14 -f lavfi -i sine=1000:d=14:r=48000 -filter_complex \
              [1:a]volume='if(gte(t,11)*lt(t,11.5),1,0.02)':eval=frame,aselect='not({gap})'[a] -map 0:v -map [a] {QUICK}"
         )
     };
@@ -83,8 +83,8 @@ fn a_gap_in_the_sound_becomes_silence_and_later_sound_stays_with_its_picture() {
 
 #[test]
 fn sound_and_picture_keep_the_distance_of_their_beginnings() {
-    let late_sound = film("mkv", &format!("{PICTURE}8 -itsoffset 2 {TONE}6 {QUICK} -c:a aac"));
-    let late_picture = film("mkv", &format!("-itsoffset 2 {PICTURE}6 {TONE}8 {QUICK} -c:a aac"));
+    let late_sound = film("mkv", &format!("{SMALL}8 -itsoffset 2 {TONE}6 {QUICK} -c:a aac"));
+    let late_picture = film("mkv", &format!("-itsoffset 2 {SMALL}6 {TONE}8 {QUICK} -c:a aac"));
     let of = |ending: &str, clip: &Clip| film_of(ending, "-i @0 -c copy", &[clip]);
     let rows = [
         row("late-sound.mp4", of("mp4", &late_sound), &[SoundMinusPicture(2.0)]),
@@ -100,7 +100,7 @@ fn sound_and_picture_keep_the_distance_of_their_beginnings() {
         row("late-picture.mkv", late_picture, &[SoundMinusPicture(-2.0)]),
         row(
             "an-hour-in.ts",
-            film("ts", &format!("{PICTURE}4 {TONE}4 {QUICK} -c:a aac -output_ts_offset 3600")),
+            film("ts", &format!("{SMALL}4 {TONE}4 {QUICK} -c:a aac -output_ts_offset 3600")),
             &[SoundMinusPicture(0.0), Seconds(4.0, 0.3)],
         ),
     ];
@@ -109,17 +109,15 @@ fn sound_and_picture_keep_the_distance_of_their_beginnings() {
 
 #[test]
 fn sound_with_uneven_time_stamps_is_converted_as_a_whole() {
-    let plain =
-        |rate: u32| film("mp4", &format!("{PICTURE}10 -f lavfi -i sine=440:d=10:r={rate} {QUICK} -bf 0 -c:a aac -ar {rate}"));
+    let plain = |rate: u32| film("mp4", &format!("{SMALL}10 -f lavfi -i sine=440:d=10:r={rate} {QUICK} -bf 0 -c:a aac -ar {rate}"));
     let shaken = |ending: &str, clip: &Clip, ts: &str| film_of(ending, &format!("-i @0 -c copy -bsf:a setts=ts='{ts}'"), &[clip]);
     let by = |ms: &str| format!("TS+round({ms}*(random(0)*2-1)/TB)");
     let back = |s: &str| format!("if(gte(N,250),TS-round({s}/TB),TS)");
-    let pcm =
-        format!("{PICTURE}10 -f lavfi -i sine=440:d=10:r=48000 {QUICK} -bf 0 -c:a pcm_s16le -bsf:a setts=ts='{}'", by("0.001"));
+    let pcm = format!("{SMALL}10 -f lavfi -i sine=440:d=10:r=48000 {QUICK} -bf 0 -c:a pcm_s16le -bsf:a setts=ts='{}'", by("0.001"));
     let part = |layout: &str| {
         film(
             "ts",
-            &format!("{PICTURE}6 -f lavfi -i sine=440:d=6:r=48000,aformat=channel_layouts={layout} {QUICK} -g 25 -bf 0 -c:a ac3"),
+            &format!("{SMALL}6 -f lavfi -i sine=440:d=6:r=48000,aformat=channel_layouts={layout} {QUICK} -g 25 -bf 0 -c:a ac3"),
         )
     };
     let (stereo, surround) = (part("stereo"), part("5.1(side)"));
@@ -146,7 +144,7 @@ fn colours(ending: &str, words: &str) -> Clip {
     piped(
         ending,
         &format!(
-            "-f lavfi -i color=red:s=320x180:r=25:d=8[a];color=0x00c000:s=320x180:r=25:d=8[b];color=blue:s=320x180:r=25:d=8[c];\
+            "-f lavfi -i color=red:s=160x90:r=25:d=8[a];color=0x00c000:s=160x90:r=25:d=8[b];color=blue:s=160x90:r=25:d=8[c];\
              [a][b][c]concat=n=3 -f lavfi -i sine=440:d=24 {words}"
         ),
     )
@@ -189,8 +187,8 @@ fn a_browsers_recording_that_ends_within_a_cluster_is_converted_as_far_as_it_goe
 
 #[test]
 fn sound_that_outlasts_the_picture_or_falls_short_of_it_is_kept_as_it_is() {
-    let longer = film("mp4", &format!("{PICTURE}3 {TONE}8 {QUICK} -c:a aac"));
-    let shorter = film("mp4", &format!("{PICTURE}8 {TONE}3 {QUICK} -c:a aac"));
+    let longer = film("mp4", &format!("{SMALL}3 {TONE}8 {QUICK} -c:a aac"));
+    let shorter = film("mp4", &format!("{SMALL}8 {TONE}3 {QUICK} -c:a aac"));
     assert_all(
         "proxy-480p",
         &[
