@@ -72,7 +72,7 @@ pub fn page(name: &str) -> Page {
 pub fn pages() -> Vec<Page> {
     let folder = fs::read_dir(root().join("docs")).expect("docs/ is there");
     let mut names: Vec<String> = folder.map(|entry| entry.expect("read").file_name().into_string().expect("UTF-8")).collect();
-    names.retain(|name| name.ends_with(".md"));
+    names.retain(|name| Path::new(name).extension().is_some_and(|ending| ending == "md"));
     names.sort();
     let docs = names.into_iter().map(|name| page(&format!("docs/{name}")));
     std::iter::once(page("README.md")).chain(docs).collect()
