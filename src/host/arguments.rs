@@ -198,6 +198,11 @@ fn encoder(ffmpeg: &mut FfmpegCommand, plan: &VideoPlan, stream: &VideoStream, p
     }
     let threads = preset.threads;
     match plan.codec {
+        // With more than one thread its lookahead runs ahead on one of its own, and on a busy machine some outputs in a hundred
+        // are then not the same, byte for byte.
+        VideoCodec::X264 if threads > 1 => {
+            ffmpeg.args(["-x264-params", "sync-lookahead=0"]);
+        }
         // Both have thread pools of their own that follow no `-threads`.
         VideoCodec::X265 => {
             let mut parameters = format!("pools={threads}:log-level=warning");

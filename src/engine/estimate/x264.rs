@@ -56,8 +56,7 @@ impl Queue {
 
     /// Frames taken in before the first comes out.
     pub fn delay(&self) -> u64 {
-        let in_lookahead_thread = if self.at_once > 1 { self.b_frames + 1 } else { 0 };
-        self.lookahead.max(self.b_frames) + in_lookahead_thread + self.at_once - 1
+        self.lookahead.max(self.b_frames) + self.at_once - 1
     }
 }
 
