@@ -256,6 +256,13 @@ fn a_queue_file_that_cannot_be_read_or_names_what_is_not_there_is_refused() {
         &["gone.yaml:3:5: ", "gone.mp4: no such file or directory", "gone.yaml:4:14: there is no preset `web-721p`"],
     );
     assert_eq!(said.err.lines().count(), 2, "both at once: {}", said.err);
+    world.write("all.yaml", "jobs:\n  - gone.mp4\n  - { inptu: a.mp4 }\n  - { input: in/a.mp4, preset: web-721p }\n");
+    let said = assert_refused(
+        &world,
+        queue("all.yaml"),
+        &["all.yaml:2:5: ", "all.yaml:3:7: jobs[1].inptu: unknown key", "all.yaml:4:14: there is no preset `web-721p`"],
+    );
+    assert_eq!(said.err.lines().count(), 3, "faults of every kind at once: {}", said.err);
     world.write("none.yaml", "jobs: []\n");
     assert_refused(&world, queue("none.yaml"), &["no jobs in", "none.yaml"]);
 }

@@ -22,7 +22,8 @@ Sizes: MB and GB mean 1024² and 1024³ bytes. Every option is also PLIMSOLL_…
 settings.yaml; a flag wins over the environment, the environment over the file. `plimsoll doctor` shows which one won.
 
 Exit status: 0 every job is done; 1 some job failed, was rejected or was cancelled; 2 wrong usage or configuration,
-nothing was run; 130 ended by SIGINT, 143 by SIGTERM.")]
+nothing was run; 75 another plimsoll works on the same state folder, nothing was run; 130 ended by SIGINT,
+143 by SIGTERM.")]
 pub struct Cli {
     /// What to do; without it, the console.
     #[command(subcommand)]

@@ -27,7 +27,7 @@ pub(super) fn command(first: &Path) -> Option<String> {
     let known: Vec<&str> = program.get_subcommands().filter(|known| !known.is_hide_set()).map(clap::Command::get_name).collect();
     let near = nearest(word, known.into_iter().chain(["help"]))?;
     Some(format!(
-        "there is no command and no file `{word}`; did you mean `plimsoll {near}`? A file of that name is written ./{word}"
+        "there is no command and no file `{word}`; did you mean `plimsoll {near}`? For a file of that name write ./{word}"
     ))
 }
 

@@ -8,8 +8,8 @@ use super::compare::aside::Aside;
 use super::options::Resolved;
 use super::session::{Front, Session, has_terminal};
 use super::{Usage, descriptors, meant};
+use crate::config::queue;
 use crate::config::settings::{ColorChoice, ThemeChoice};
-use crate::config::{queue, search};
 use crate::domain::command::Command;
 use crate::domain::event::JobCounts;
 use crate::domain::text::{error_words as words, path_text};
@@ -264,18 +264,22 @@ pub(super) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<Com
     let mut mistakes = Vec::new();
     for path in paths {
         if is_queue_file(path) {
-            for entry in queue::load(path).map_err(|mistakes| Usage(search::lines(&mistakes)))? {
+            let (entries, wrong) = queue::load(path);
+            let mut told: Vec<_> = wrong.iter().map(|mistake| ((mistake.line, mistake.column), mistake.to_string())).collect();
+            for entry in entries {
                 let at = format!("{}:{}:{}", path_text(path), entry.at.0, entry.at.1);
                 if let Some(preset) = entry.preset.as_ref().filter(|preset| !presets.contains_key(*preset)) {
                     let known: Vec<&str> = presets.keys().map(String::as_str).collect();
-                    mistakes.push(format!("{at}: there is no preset `{preset}`; there are {}", known.join(", ")));
+                    told.push((entry.at, format!("{at}: there is no preset `{preset}`; there are {}", known.join(", "))));
                 } else if let Err(error) = std::fs::metadata(&entry.input) {
                     let input = path_text(&entry.input);
-                    mistakes.push(format!("{at}: {input}: {}; correct the path or take the line out", words(&error)));
+                    told.push((entry.at, format!("{at}: {input}: {}; correct the path or take the line out", words(&error))));
                 } else {
                     add(entry.preset, &entry.input)?;
                 }
             }
+            told.sort_by_key(|(at, _)| *at);
+            mistakes.extend(told.into_iter().map(|(_, text)| text));
         } else if let Err(error) = std::fs::metadata(path) {
             let hint = meant::name(path, &resolved.paths).map_or_else(String::new, |hint| format!("; {hint}"));
             mistakes.push(format!(

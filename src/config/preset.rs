@@ -335,7 +335,9 @@ fn choice<'d, T: Copy + std::fmt::Display>(
         all.iter().copied().find(|one| spelling(*one) == text).ok_or_else(|| {
             let meant = super::spell::nearest(text, all.iter().map(|one| spelling(*one)));
             let meant = meant.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            format!("unknown {} `{}`{meant}", key.replace('_', " "), quoted(text))
+            // The key names what it holds, but for this one.
+            let what = if key == "on_damage" { "choice".to_owned() } else { key.replace('_', " ") };
+            format!("unknown {what} `{}`{meant}", quoted(text))
         })
     })
 }

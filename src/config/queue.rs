@@ -22,12 +22,13 @@ pub struct QueueEntry {
     pub at: (usize, usize),
 }
 
-/// Reads the queue file at `file`, at most [`MAX_QUEUE_FILE`].
-///
-/// # Errors
-/// It cannot be read, or every mistake in it.
-pub fn load(file: &Path) -> Result<Vec<QueueEntry>, Vec<ConfigError>> {
-    parse(file, &read_text(file, MAX_QUEUE_FILE).map_err(|error| vec![error])?)
+/// Reads the queue file at `file`, at most [`MAX_QUEUE_FILE`]: the entries that are right, and every mistake, so that whoever
+/// looks whether the inputs are there can tell all that is wrong at once.
+pub fn load(file: &Path) -> (Vec<QueueEntry>, Vec<ConfigError>) {
+    match read_text(file, MAX_QUEUE_FILE) {
+        Ok(text) => examine(file, &text),
+        Err(error) => (Vec::new(), vec![error]),
+    }
 }
 
 /// Reads a queue file; an empty list of jobs is no mistake.
@@ -35,7 +36,15 @@ pub fn load(file: &Path) -> Result<Vec<QueueEntry>, Vec<ConfigError>> {
 /// # Errors
 /// Every mistake of the file, in its order; only the first where it is no YAML or was refused by the guard.
 pub fn parse(file: &Path, text: &str) -> Result<Vec<QueueEntry>, Vec<ConfigError>> {
-    let document = Document::read(file, text).map_err(|error| vec![error])?;
+    let (entries, mistakes) = examine(file, text);
+    if mistakes.is_empty() { Ok(entries) } else { Err(mistakes) }
+}
+
+fn examine(file: &Path, text: &str) -> (Vec<QueueEntry>, Vec<ConfigError>) {
+    let document = match Document::read(file, text) {
+        Ok(document) => document,
+        Err(error) => return (Vec::new(), vec![error]),
+    };
     let mut reader = Reader::new(&document);
     let folder = file.parent().unwrap_or(Path::new(""));
     let read = match document.root() {
@@ -43,7 +52,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Vec<QueueEntry>, Vec<ConfigError
         Value::Sequence(items) => Some(entries(&mut reader, "", items, folder)),
         _ => reader.document(&LISTS).and_then(|root| named_list(&mut reader, &root, folder)),
     };
-    reader.finish(read)
+    (read.unwrap_or_default(), reader.mistakes())
 }
 
 /// The names that the list may have: both mean the same.
@@ -167,7 +176,8 @@ mod tests {
         let text: String =
             std::iter::once("jobs:\n".to_owned()).chain((0..10_000).map(|n| format!("  - clips/{n}.mp4\n"))).collect();
         std::fs::write(&file, text).expect("written");
-        let entries = load(&file).expect("valid");
+        let (entries, mistakes) = load(&file);
+        assert_eq!(mistakes, []);
         assert_eq!((entries.len(), &entries[9_999].input), (10_000, &folder.path().join("clips/9999.mp4")));
     }
 }

@@ -105,7 +105,7 @@ pub enum SearchError {
 
 fn unknown_text(noun: &str, wanted: &str, known: &[String]) -> String {
     let meant =
-        nearest(wanted, known.iter().map(String::as_str)).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        nearest(wanted, known.iter().map(String::as_str)).map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
     format!(
         "no {noun} is called `{wanted}`{meant}; there are {}; a file is named with a slash or its ending, as ./{wanted}.yaml",
         known.join(", ")
@@ -350,7 +350,7 @@ mod tests {
         let place = Box::new();
         place.put("work/profiles/tiny.yaml", "tiny", "1");
         let told = find::<Profile>(&place.paths, "balancd").expect_err("unknown").to_string();
-        let expected = "no profile is called `balancd`; did you mean `balanced`?; there are fast, balanced, safe, adaptive, tiny; a file is named \
+        let expected = "no profile is called `balancd` (did you mean `balanced`?); there are fast, balanced, safe, adaptive, tiny; a file is named \
                         with a slash or its ending, as ./balancd.yaml";
         assert_eq!(told, expected);
         assert!(find::<Preset>(&place.paths, "\u{1b}[31m").expect_err("unknown").to_string().contains("`␛[31m`"));

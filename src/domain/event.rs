@@ -536,6 +536,9 @@ pub struct RunSummary {
     pub peak_memory_bytes: Bytes,
     /// Highest usage seen, page cache included.
     pub peak_usage_bytes: Bytes,
+    /// Highest working set seen, which is what is held against the line; the console's gauge shows it.
+    #[serde(default)]
+    pub peak_working_set_bytes: Bytes,
     /// How long the run took.
     pub seconds: f64,
     /// How long memory was over the line.

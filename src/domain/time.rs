@@ -209,9 +209,9 @@ pub fn seconds_words(seconds: f64) -> String {
     span_words(Duration::try_from_secs_f64(seconds.round()).unwrap_or_default())
 }
 
-/// `00:41`, `1:02:33`, `12 d`: whole seconds, and days from a hundred hours on.
+/// `00:41`, `1:02:33`, `12 d`: to the nearest second, and days from a hundred hours on.
 pub fn clock(duration: Duration) -> String {
-    let seconds = duration.as_secs();
+    let seconds = duration.saturating_add(Duration::from_millis(500)).as_secs();
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match hours {
         0 => format!("{minutes:02}:{seconds:02}"),

@@ -345,6 +345,7 @@ impl Engine {
             jobs: self.state.job_counts(),
             peak_memory_bytes: totals.peak_hard,
             peak_usage_bytes: totals.peak_usage,
+            peak_working_set_bytes: totals.peak_counted,
             seconds: self.now.mono.0.as_secs_f64(),
             seconds_over_high_water: self.state.time_over_line().as_secs_f64(),
             cleanups: totals.cleanups,

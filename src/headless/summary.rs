@@ -16,7 +16,7 @@ pub fn render(summary: &RunSummary) -> String {
         "plimsoll: the run is over\n\
          \x20 profile        {}{slots}\n\
          \x20 jobs           {counts}\n\
-         \x20 peak           {} of {} (with file cache {})\n\
+         \x20 peak           {} of {} (with file cache {}; against the line {})\n\
          \x20 budget         {}: {}\n\
          \x20 over the line  {}\n\
          \x20 cleanups       {}, freed {:.1} MB{futile}\n\
@@ -25,6 +25,7 @@ pub fn render(summary: &RunSummary) -> String {
         summary.peak_memory_bytes.whole(),
         summary.budget_bytes.whole(),
         summary.peak_usage_bytes.whole(),
+        summary.peak_working_set_bytes.whole(),
         summary.budget_bytes,
         summary.budget_source,
         seconds_words(summary.seconds_over_high_water),

@@ -376,6 +376,11 @@ impl Probe {
             oom_kills,
             budget: Some(self.survey.budget.clone()),
         };
+        if sample.scope == Scope::Machine {
+            // The file cache of the whole machine is nobody's load: the kernel drops it, and our cleanups cannot. Only that of
+            // our ended jobs counts.
+            sample.working_set = sample.working_set.min(sample.hard + self.cache.finished);
+        }
         if sample.scope == Scope::Own {
             let guests = self.guests.iter().filter_map(|pid| procfs::rss_anon(&self.roots.proc, *pid)).sum();
             let spare = self.survey.budget.available - self.survey.budget.bytes;
@@ -459,7 +464,7 @@ impl Probe {
         let running = self.ledger.running();
         let is_stray = |job: JobId| !running.contains_key(&job);
         self.stray_scratch = self.scratch_dirs.iter().map(|dir| scratch::held_in_memory(dir, is_stray)).sum();
-        if self.survey.scope == Scope::Own {
+        if self.survey.scope != Scope::Container {
             let streaming: BTreeSet<PathBuf> = running.into_values().flat_map(|job| [job.input, job.written]).collect();
             self.cache = OurCache {
                 finished: self.ledger.finished().iter().map(|file| cached(&file.path)).sum(),
