@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    plimsoll::host::cleanup::limit_arenas();
+    plimsoll::host::memory::cleanup::limit_arenas();
     if let Err(error) = color_eyre::install() {
         eprintln!("plimsoll: {error}");
     }

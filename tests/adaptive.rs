@@ -140,7 +140,7 @@ fn median(column: &Value, figure: &str) -> f64 {
 
 /// Compares in boxes of these sizes and prints a table; every governed job has to be done and every output the same.
 fn compare_in_boxes(world: &World, limits: &[&str]) {
-    println!("load before: {:?}", plimsoll::host::machine::load());
+    println!("load before: {:?}", plimsoll::host::memory::machine::load());
     println!(
         "{:<8}{:<12}{:>10}{:>12}{:>10}{:>10}{:>8}{:>8}",
         "box", "profile", "peak MB", "makespan s", "cpu s", "at once", "holds", "done"
@@ -167,7 +167,7 @@ fn compare_in_boxes(world: &World, limits: &[&str]) {
         }
         assert_eq!(comparison["same_bytes"]["differing"].as_array().map(Vec::len), Some(0));
     }
-    println!("load after: {:?}", plimsoll::host::machine::load());
+    println!("load after: {:?}", plimsoll::host::memory::machine::load());
 }
 
 #[test]

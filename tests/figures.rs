@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use plimsoll::domain::memory::There;
 use plimsoll::domain::units::{Bytes, MIB};
-use plimsoll::host::budget::survey;
-use plimsoll::host::cgroup::Roots;
+use plimsoll::host::memory::budget::survey;
+use plimsoll::host::memory::cgroup::Roots;
 use pty::Terminal;
 use serde_json::Value;
 use support::clips::clips;

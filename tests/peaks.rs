@@ -11,8 +11,8 @@ use std::time::Duration;
 use plimsoll::domain;
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::estimate::{Learned, RecipeKey, estimate};
-use plimsoll::host::arguments::{self, Abilities, JobCommand};
-use plimsoll::host::probe::Prober;
+use plimsoll::host::media::arguments::{self, Abilities, JobCommand};
+use plimsoll::host::media::probe::Prober;
 use recipes::{FPS, FRAMES, Recipe, recipes};
 
 #[path = "support/recipes.rs"]

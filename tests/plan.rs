@@ -39,7 +39,7 @@ fn real_with(world: &World, profile: &str, more: &[&str]) -> (f64, f64) {
 }
 
 fn load() -> f64 {
-    plimsoll::host::machine::load().unwrap_or(0.0)
+    plimsoll::host::memory::machine::load().unwrap_or(0.0)
 }
 
 /// Peaks are held to 10 %. Makespans only to what cannot be otherwise on a machine that is busy with other tests: not sooner

@@ -14,10 +14,10 @@ use super::session::{Front, refused};
 use crate::domain::command::Command;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
-use crate::host::clips::{self, DEMO_BUDGET};
-use crate::host::ffmpeg::{Ffmpeg, Search, locate};
-use crate::host::instance::Instance;
-use crate::host::loadjob;
+use crate::host::demo::clips::{self, DEMO_BUDGET};
+use crate::host::demo::loadjob;
+use crate::host::media::ffmpeg::{Ffmpeg, Search, locate};
+use crate::host::process::instance::Instance;
 
 /// Who asks for the budget of the demonstration and of its clips.
 pub const ITS_BUDGET: &str = "plimsoll's demonstration";

@@ -4,7 +4,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Usage;
 use crate::domain::profile::{Profile, Slots};
-use crate::host::kept;
+use crate::host::memory::kept;
 
 /// What one more job takes: its part and log, its pipes, what tells of its process, and what is open while it is started.
 const A_JOB: u64 = 8;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::provide::{Console, ProvideOptions, ensure};
 use crate::domain::preset::Preset;
 use crate::host::doctor::{BudgetReport, Check, Report, Request, Setting, Status, TerminalReport, examine, json, text};
-use crate::host::ffmpeg::{Ffmpeg, FfmpegError, Search, locate};
+use crate::host::media::ffmpeg::{Ffmpeg, FfmpegError, Search, locate};
 use crate::runtime::link::{Checkup, Finding, FindingStatus, SettingInForce};
 
 /// How to examine and what to print.

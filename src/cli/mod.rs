@@ -37,11 +37,11 @@ use crate::config::yaml::ConfigError;
 use crate::domain::memory::{Asked, Budget};
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
-use crate::host::budget::survey;
-use crate::host::cgroup::{self, Roots, Version};
+use crate::host::demo::loadjob::{self, LoadSpec};
 use crate::host::doctor::{BudgetReport, Check, GroupReport, Setting, TerminalReport};
-use crate::host::ffmpeg::Search;
-use crate::host::loadjob::{self, LoadSpec};
+use crate::host::media::ffmpeg::Search;
+use crate::host::memory::budget::survey;
+use crate::host::memory::cgroup::{self, Roots, Version};
 use crate::runtime::link::Examine;
 
 use args::{Cli, Command, DoctorArgs, ExportTarget, LoadJobArgs, PresetsAction, ProfilesAction};

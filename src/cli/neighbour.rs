@@ -10,7 +10,7 @@ use color_eyre::eyre::{Context as _, Result, eyre};
 use crate::domain::state::State;
 use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
-use crate::host::clips::DEMO_NEIGHBOUR;
+use crate::host::demo::clips::DEMO_NEIGHBOUR;
 use crate::runtime::link::{Link, Update};
 
 /// How often he comes.

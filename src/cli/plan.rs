@@ -13,10 +13,10 @@ use super::probing::Probing;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::headless::plan::{json, text};
-use crate::host::budget::survey;
-use crate::host::cgroup::Roots;
-use crate::host::ffmpeg::{Search, locate};
-use crate::host::machine::processors;
+use crate::host::media::ffmpeg::{Search, locate};
+use crate::host::memory::budget::survey;
+use crate::host::memory::cgroup::Roots;
+use crate::host::memory::machine::processors;
 use crate::host::store::{lessons, waiting_inputs};
 use crate::sim::forecast::QueuedJob;
 

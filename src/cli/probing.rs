@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Usage;
 use crate::domain::text::{error_words, path_text};
-use crate::host::fence::Fences;
-use crate::host::ffmpeg::Ffmpeg;
-use crate::host::probe::Prober;
+use crate::host::media::ffmpeg::Ffmpeg;
+use crate::host::media::probe::Prober;
+use crate::host::process::fence::Fences;
 
 /// A prober, and the folder that it may write to; the folder goes when this is dropped.
 #[derive(Debug)]

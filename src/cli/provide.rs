@@ -3,8 +3,8 @@
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 
-use crate::host::ffmpeg::{Ffmpeg, Search};
-use crate::host::provide::{Consent, Machine, Plan, ProvideError, Provided, provide};
+use crate::host::media::ffmpeg::{Ffmpeg, Search};
+use crate::host::media::provide::{Consent, Machine, Plan, ProvideError, Provided, provide};
 
 /// Where a conversation with the operator takes place. Questions and progress go to `err`, so that `out` stays clean.
 pub struct Console<'a> {
@@ -96,7 +96,7 @@ pub fn ensure(options: &ProvideOptions, console: &mut Console<'_>) -> io::Result
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::host::ffmpeg::fakes::script;
+    use crate::host::media::ffmpeg::fakes::script;
     use std::path::Path;
 
     /// Runs `body` with a console that answers `answer`; gives its result, and what was printed on out and err.

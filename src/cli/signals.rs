@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
-use crate::host::standstill::stop_this_process;
+use crate::host::process::standstill::stop_this_process;
 
 /// How long a signal that has come is waited for until the event loop tells of it.
 const TOLD: Duration = Duration::from_millis(20);

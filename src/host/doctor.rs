@@ -13,8 +13,8 @@ use serde::Serialize;
 
 pub use self::places::TerminalReport;
 pub use self::render::{json, text};
-use super::fence::Fences;
-use super::ffmpeg::{Ffmpeg, FfmpegError, OLDEST};
+use super::media::ffmpeg::{Ffmpeg, FfmpegError, OLDEST};
+use super::process::fence::Fences;
 use crate::domain::memory::Budget;
 use crate::domain::preset::{AudioCodec, Preset, VideoCodec};
 use crate::domain::text::path_text;

@@ -7,9 +7,9 @@ use crate::domain::preset::{
     AudioCodec, AudioPlan, Container, Location, OnDamage, PixelFormat, Preset, SpeedPreset, Subtitles, Tile, VideoCodec, VideoPlan,
 };
 
-use super::logread::Classified;
-use super::probe::Prober;
-use super::tally::Tally;
+use super::media::probe::Prober;
+use super::media::tally::Tally;
+use super::process::logread::Classified;
 use crate::domain::account::Account;
 
 /// Small and quick: x264 ultrafast at 64 lines, AAC.
@@ -62,7 +62,7 @@ pub fn make(output: &Path, arguments: &[&str]) {
     let status = Command::new("ffmpeg")
         .args(["-v", "error", "-nostdin", "-y"])
         .args(arguments)
-        .arg(super::arguments::file_url(output))
+        .arg(super::media::arguments::file_url(output))
         .stdout(Stdio::null())
         .status()
         .expect("ffmpeg runs");

@@ -8,35 +8,35 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
 
-use super::arguments::{self, Abilities, JobCommand};
-use super::cgroup::{self, GroupReader, Roots};
-use super::cleanup::{Cleaner, CleanerConfig};
 use super::course::Course;
-use super::curves::CurveBook;
-use super::fence::{Fences, Needs};
-use super::ffmpeg::Ffmpeg;
-use super::fileid::FileId;
-use super::instance::{Instance, InstanceError};
-use super::intent::{self, Completed};
-use super::jobgroup::JobGroups;
-use super::joblog::LogReader;
+use super::demo::loadjob;
+use super::files::fileid::FileId;
+use super::files::intent::{self, Completed};
+use super::files::publish::{self, FinalizeOrder, Hope, Part, PrepareError, PrepareOrder, Scratch};
+use super::files::scan::{self, NameBook, ScanOrder};
+use super::files::scratch::{self, WORK_FOLDER};
+use super::files::workplace::{self, Folders};
 use super::jobstore::{Batch, NewJob};
-use super::lane::Lane;
-use super::ledger::FileLedger;
-use super::lives::{Leftovers, Lives};
-use super::loadjob;
-use super::mark;
-use super::picture;
-use super::probe::{Probed, Prober};
-use super::publish::{self, FinalizeOrder, Hope, Part, PrepareError, PrepareOrder, Scratch};
-use super::resident;
-use super::sampler::{Sampler, SamplerConfig};
-use super::scan::{self, NameBook, ScanOrder};
-use super::scratch::{self, WORK_FOLDER};
-use super::spawner::SpawnError;
+use super::media::arguments::{self, Abilities, JobCommand};
+use super::media::curves::CurveBook;
+use super::media::ffmpeg::Ffmpeg;
+use super::media::mark;
+use super::media::picture;
+use super::media::probe::{Probed, Prober};
+use super::memory::cgroup::{self, GroupReader, Roots};
+use super::memory::cleanup::{Cleaner, CleanerConfig};
+use super::memory::jobgroup::JobGroups;
+use super::memory::ledger::FileLedger;
+use super::memory::resident;
+use super::memory::sampler::{Sampler, SamplerConfig};
+use super::process::fence::{Fences, Needs};
+use super::process::instance::{Instance, InstanceError};
+use super::process::joblog::LogReader;
+use super::process::lane::Lane;
+use super::process::lives::{Leftovers, Lives};
+use super::process::spawner::SpawnError;
+use super::process::supervisor::{FileLimit, Launch, Planned, Supervisor, SupervisorConfig};
 use super::store::{Records, Store, StoreError, preset_hash};
-use super::supervisor::{FileLimit, Launch, Planned, Supervisor, SupervisorConfig};
-use super::workplace::{self, Folders};
 use crate::domain::account::Account;
 use crate::domain::cleanup::CleanupAction;
 use crate::domain::curve::JobCurve;
@@ -437,7 +437,7 @@ impl Shared {
         // Jobs that were just taken off the list are off the queue before it is asked what it holds.
         self.store.flush(FLUSH);
         let mut hand_over = |jobs: Vec<NewJob>| {
-            let batch = Batch { scan, preset: preset.clone(), jobs, at: super::joblog::wall_now() };
+            let batch = Batch { scan, preset: preset.clone(), jobs, at: super::process::joblog::wall_now() };
             self.store.enqueue(batch).map(drop).map_err(|error| error.to_string())
         };
         let scanned = scan::scan(ScanOrder { scan, paths, preset }, &mut names, &self.store, &mut hand_over);
@@ -644,7 +644,7 @@ impl Shared {
                 overwrite: self.config.overwrite,
                 prober: self.prober.as_ref().filter(|_| probed.is_some()),
                 store: &self.store,
-                now: super::joblog::wall_now(),
+                now: super::process::joblog::wall_now(),
             })
         });
         if result.is_err() {
@@ -696,7 +696,7 @@ impl Obstacle {
         match hope {
             Hope::Room => {
                 let (needs, free) = figures.unzip();
-                JobReport::NoRoom(Lack { folder: super::fsops::parent(output).to_owned(), needs, free, reason })
+                JobReport::NoRoom(Lack { folder: super::files::fsops::parent(output).to_owned(), needs, free, reason })
             }
             Hope::Later | Hope::Never => JobReport::SpawnFailed { reason, transient: hope == Hope::Later },
         }
@@ -717,7 +717,7 @@ fn tell_leftovers(leftovers: &Leftovers, completed: &Completed, inputs: &Unbound
 }
 
 /// Reads the kills for want of memory in our own cgroup; a reader that cannot be opened tells nothing.
-fn oom_counter() -> super::supervisor::OomCounter {
+fn oom_counter() -> super::process::supervisor::OomCounter {
     let own = cgroup::find(&Roots::default());
     let reader = own.and_then(|own| {
         let group = own.chain().next()?.to_owned();

@@ -7,8 +7,8 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use plimsoll::domain::units::Bytes;
-use plimsoll::host::cgroup::{self, Roots, Version};
-use plimsoll::host::resident;
+use plimsoll::host::memory::cgroup::{self, Roots, Version};
+use plimsoll::host::memory::resident;
 
 // Whoever uses this has it at hand: as a module of its own, or of the support that it uses.
 use super::skip;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cli::options::Resolved;
-use crate::host::childrun::{ChildRun, Reins, RunCommand, Said};
+use crate::host::process::childrun::{ChildRun, Reins, RunCommand, Said};
 use crate::runtime::link::Compare;
 
 /// Its end in order takes as long as its run needs to end its jobs; after that it is on its own.

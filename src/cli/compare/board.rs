@@ -10,7 +10,7 @@ use crate::domain::comparison::kept::{ComparisonId, Kept, Progress, RunUnderWay,
 use crate::domain::comparison::{Comparison, Subject};
 use crate::domain::time::Mono;
 use crate::headless::comparison::json;
-use crate::host::comparisons::{self, Keeper, Library};
+use crate::host::compare::comparisons::{self, Keeper, Library};
 use crate::runtime::clock::Clock;
 use crate::runtime::link::Comparisons;
 

@@ -8,9 +8,9 @@ use rustix::fs::Access;
 
 use super::{Check, GroupReport};
 use crate::domain::text::{path_text, sanitise};
-use crate::host::cgroup::{MemoryCgroup, Version};
-use crate::host::jobgroup;
-use crate::host::machine::processors;
+use crate::host::memory::cgroup::{MemoryCgroup, Version};
+use crate::host::memory::jobgroup;
+use crate::host::memory::machine::processors;
 
 /// All of these checks. `group`: our own memory cgroup.
 pub fn checks(group: Option<&GroupReport>) -> Vec<Check> {

@@ -1,8 +1,8 @@
 //! Reports made up and real.
 
-use super::super::ffmpeg::{Found, Search, fakes, locate};
 use super::*;
 use crate::domain::preset::{AudioPlan, Container, Location, OnDamage, Subtitles, VideoPlan};
+use crate::host::media::ffmpeg::{Found, Search, fakes, locate};
 
 fn preset(name: &str, video: Option<VideoCodec>, audio: Option<AudioCodec>, container: Container) -> Preset {
     Preset {

@@ -32,8 +32,8 @@ pub use jobs::Standing;
 pub use outputs::{OutputRecord, preset_hash};
 pub use past::{Ending, Past, PastRun, past_events, past_runs};
 
-use super::joblog::wall_now;
 use super::jobstore::{Batch, Counts, InputKey, JobStore as _};
+use super::process::joblog::wall_now;
 use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, Seq};
 use crate::domain::job::JobId;
@@ -130,7 +130,7 @@ impl Store {
             .recursive(true)
             .mode(0o700)
             .create(state_dir)
-            .map_err(|error| StoreError::Unwritable { path: path_text(&path), detail: super::probe::words(&error) })?;
+            .map_err(|error| StoreError::Unwritable { path: path_text(&path), detail: super::media::probe::words(&error) })?;
         let explain = |error: rusqlite::Error| explain(&path, &error);
         let mut connection = connect(&path)?;
         prepare(&mut connection, &path)?;
@@ -155,7 +155,7 @@ impl Store {
             std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.serve(&received)).map_err(|error| {
                 StoreError::Unwritable {
                     path: path_text(&path),
-                    detail: format!("no thread for it: {}", super::probe::words(&error)),
+                    detail: format!("no thread for it: {}", super::media::probe::words(&error)),
                 }
             })?;
         Ok(Self(Arc::new(Inner {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 use super::path_of;
 use crate::domain::preset::Preset;
 use crate::domain::time::Wall;
-use crate::host::fileid::{self, FileId};
+use crate::host::files::fileid::{self, FileId};
 
 /// Which output was made from what.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::peek;
 use crate::domain::event::{Event, EventKind, JobCounts, Seq};
 use crate::domain::state::State;
 use crate::domain::time::Wall;
-use crate::host::instance;
+use crate::host::process::instance;
 
 /// A run that something is kept of.
 #[derive(Debug, Clone, PartialEq, Eq)]

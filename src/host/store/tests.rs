@@ -12,7 +12,7 @@ use crate::domain::memory::Lines;
 use crate::domain::time::{Mono, Wall};
 use crate::domain::units::Bytes;
 use crate::engine::estimate::KEPT as PEAKS_OF_ONE;
-use crate::host::fileid::{self, FileId};
+use crate::host::files::fileid::{self, FileId};
 use crate::host::fixtures::quick;
 
 fn open(dir: &Path) -> (Store, UnboundedReceiver<Input>) {

@@ -22,8 +22,8 @@ use crate::domain::job::JobId;
 use crate::domain::units::Bytes;
 use crate::engine::estimate::RecipeKey;
 use crate::engine::port::{Arrived, Input, Page, StoredJob};
-use crate::host::joblog::wall_now;
 use crate::host::jobstore::{self, Batch, JobStore as _, LEASE_MS, Waiting};
+use crate::host::process::joblog::wall_now;
 
 /// Largest group of one commit.
 const GROUP: usize = 4096;

@@ -1,0 +1,73 @@
+//! File operations that an output in its place rests on.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD};
+use rustix::io::Errno;
+
+/// The folder that a file stands in; the current one where its path names none.
+pub(in crate::host) fn parent(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Renames without ever replacing: `AlreadyExists` if the name is taken.
+pub(in crate::host) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    match rustix::fs::renameat_with(CWD, from, CWD, to, rustix::fs::RenameFlags::NOREPLACE) {
+        // A kernel or a file system that does not know the flag.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        result => return result.map_err(Into::into),
+    }
+    rename_new_slowly(from, to)
+}
+
+/// [`rename_new`] where the system has no such call: a second link is never made over a name, and where there are no links
+/// either, the name is claimed by an empty file first.
+fn rename_new_slowly(from: &Path, to: &Path) -> io::Result<()> {
+    match rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty()) {
+        Ok(()) => return std::fs::remove_file(from),
+        Err(Errno::PERM | Errno::NOSYS | Errno::NOTSUP) => {}
+        Err(error) => return Err(error.into()),
+    }
+    File::options().write(true).create_new(true).open(to)?;
+    std::fs::rename(from, to).inspect_err(|_| {
+        let _ = std::fs::remove_file(to);
+    })
+}
+
+/// Waits until the names in a folder are on disk.
+pub(in crate::host) fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        // Some file systems have no such thing for folders.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Rename = fn(&Path, &Path) -> io::Result<()>;
+
+    #[test]
+    fn a_name_taken_in_the_last_instant_is_never_replaced() {
+        let dir = tempfile::tempdir().expect("folder");
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        for rename in [rename_new as Rename, rename_new_slowly as Rename] {
+            std::fs::write(&from, "ours").expect("written");
+            std::fs::write(&to, "theirs").expect("written");
+            assert_eq!(rename(&from, &to).expect_err("refused").kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(
+                (std::fs::read(&from).expect("read"), std::fs::read(&to).expect("read")),
+                (b"ours".to_vec(), b"theirs".to_vec())
+            );
+            std::fs::remove_file(&to).expect("removed");
+            rename(&from, &to).expect("renamed");
+            assert!(!from.exists());
+            assert_eq!(std::fs::read(&to).expect("read"), b"ours");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Files: which are inputs, what outputs are called, and how an output gets its place.
+
+pub mod fileid;
+pub mod intent;
+pub mod naming;
+pub mod publish;
+pub mod scan;
+pub mod scratch;
+pub mod walk;
+pub mod workplace;
+
+pub(in crate::host) mod fsops;

@@ -1,0 +1,408 @@
+use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::domain::text::path_text;
+use crate::domain::time::Wall;
+use crate::host::files::fileid::{FileId, hash};
+use crate::host::fixtures::{quick, sound};
+use crate::host::jobstore::InputKey;
+use crate::host::store::preset_hash;
+
+/// A record and a queue in memory.
+#[derive(Default)]
+struct Noted {
+    outputs: Vec<OutputRecord>,
+    queue: RefCell<Vec<(ScanId, NewJob, String)>>,
+}
+
+impl Records for Noted {
+    fn lookup(&self, path: &Path) -> Option<OutputRecord> {
+        self.outputs.iter().find(|record| record.path == path).cloned()
+    }
+
+    fn standing(&self, scan: ScanId, key: &InputKey, preset: &str) -> Standing {
+        match self.queue.borrow().iter().find(|(_, job, with)| job.key == *key && with == preset) {
+            None => Standing::New,
+            Some((by, ..)) if *by == scan => Standing::Seen,
+            Some((ScanId(0), ..)) => Standing::FromEarlier,
+            Some(_) => Standing::Queued,
+        }
+    }
+
+    fn is_taken(&self, output: &Path, _: &InputKey, _: &str) -> bool {
+        self.queue.borrow().iter().any(|(_, job, _)| job.output == output)
+    }
+
+    fn is_input(&self, key: &InputKey) -> bool {
+        self.queue.borrow().iter().any(|(_, job, _)| job.key == *key)
+    }
+}
+
+impl Noted {
+    fn note(&mut self, output: &Path, input: &Path, preset: &Preset) {
+        let made = FileId::of(output).expect("stat");
+        self.outputs.push(OutputRecord {
+            path: output.to_owned(),
+            input: input.to_owned(),
+            input_id: FileId::of(input).expect("stat"),
+            input_hash: hash(input).expect("read"),
+            preset: preset.name.clone(),
+            preset_hash: preset_hash(preset),
+            size: made.size,
+            ino: made.ino,
+            made_at: Wall(0),
+        });
+    }
+}
+
+/// The first bytes of Matroska.
+const FILM: &[u8] = b"\x1a\x45\xdf\xa3";
+
+/// A file that begins as a film does and holds its own path.
+fn touch(path: &Path) -> PathBuf {
+    write(path, &[FILM, path.as_os_str().as_bytes()].concat())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> PathBuf {
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    std::fs::write(path, bytes).expect("written");
+    path.to_owned()
+}
+
+fn link(to: impl AsRef<Path>, at: &Path) {
+    std::fs::create_dir_all(at.parent().expect("a folder")).expect("made");
+    std::os::unix::fs::symlink(to, at).expect("linked");
+}
+
+fn named(path: &Path) -> Named<'_> {
+    Named { path, key: input_key(path), below: Path::new("") }
+}
+
+type Found = (Vec<NewJob>, Vec<(PathBuf, String)>);
+
+fn scan_with(paths: &[PathBuf], preset: &Preset, book: &mut NameBook, noted: &Noted) -> Found {
+    let number = ScanId(noted.queue.borrow().last().map_or(0, |(scan, ..)| scan.0) + 1);
+    let (found, scanned) = scan_as(number, paths, preset, book, noted);
+    (found, scanned.refused)
+}
+
+fn scan_as(scan: ScanId, paths: &[PathBuf], preset: &Preset, book: &mut NameBook, noted: &Noted) -> (Vec<NewJob>, Scanned) {
+    let mut found = Vec::new();
+    let mut hand_over = |batch: Vec<NewJob>| {
+        noted.queue.borrow_mut().extend(batch.iter().map(|job| (scan, job.clone(), preset.name.clone())));
+        found.extend(batch);
+        Ok(())
+    };
+    let scanned = super::scan(ScanOrder { scan, paths, preset }, book, noted, &mut hand_over);
+    (found, scanned)
+}
+
+fn scan_plain(paths: &[PathBuf], out: &Path) -> Found {
+    scan_with(paths, &quick(), &mut NameBook::new(out, false), &Noted::default())
+}
+
+fn names(found: &[NewJob], below: &Path) -> Vec<String> {
+    names_of(found.iter().map(|job| job.input.as_path()), below)
+}
+
+fn names_of<'a>(paths: impl Iterator<Item = &'a Path>, below: &Path) -> Vec<String> {
+    paths.map(|path| path_text(path.strip_prefix(below).expect("below"))).collect()
+}
+
+#[test]
+fn folders_are_searched_in_the_order_of_names_for_films_alone_whatever_they_are_called() {
+    let dir = tempfile::tempdir().expect("folder");
+    let root = dir.path();
+    for name in ["b.MP4", "a/z.MOD", "a/y.Ts", "noending", ".hidden/x.mp4", ".plimsoll/p.mp4", "._b.mp4", "d/e/f.webm"] {
+        touch(&root.join(name));
+    }
+    for name in ["c.txt", "index.ts", "module.mts", "film.mp4"] {
+        write(&root.join("others").join(name), b"export const a = 1; // text\n");
+    }
+    write(&root.join("song.x"), b"fLaC\0\0\0\x22\x10\0\x10\0\0\0\0\0\0\0");
+    let odd = touch(&root.join(OsStr::from_bytes(b"caf\xe9.MoV")));
+    let mut book = NameBook::new(root.join("out"), false);
+    let (found, scanned) = scan_as(ScanId(1), &[root.to_owned()], &quick(), &mut book, &Noted::default());
+    assert_eq!(names(&found, root), ["a/y.Ts", "a/z.MOD", "b.MP4", "caf\\xE9.MoV", "d/e/f.webm", "noending", "others/film.mp4"]);
+    assert_eq!(found[3].input, odd);
+    assert_eq!(found[3].size, Bytes(odd.as_os_str().len() as u64 + 4));
+    let note = "passed over: 4 files that are no films (c.txt, index.ts, module.mts, …)".to_owned();
+    assert_eq!(scanned, Scanned { notes: vec![(LogLevel::Info, note)], ..Scanned::default() }, "told once, and no mistake");
+    let (found, _) = scan_with(&[root.to_owned()], &sound(), &mut NameBook::new(root.join("out"), false), &Noted::default());
+    assert!(names(&found, root).contains(&"song.x".to_owned()));
+}
+
+#[test]
+fn a_file_that_is_named_is_taken_whatever_its_name() {
+    let dir = tempfile::tempdir().expect("folder");
+    let paths = ["x.txt", ".hidden", "plain"].map(|name| touch(&dir.path().join(name)));
+    let (found, _) = scan_plain(&paths, &dir.path().join("out"));
+    assert_eq!(found.iter().map(|input| input.input.clone()).collect::<Vec<_>>(), paths);
+}
+
+#[test]
+fn the_same_file_counts_once_however_it_is_reached() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = touch(&dir.path().join("a.mp4"));
+    let link = dir.path().join("link.mp4");
+    std::os::unix::fs::symlink(&path, &link).expect("linked");
+    let paths = [path.clone(), dir.path().join(".").join("a.mp4"), link, dir.path().to_owned(), path.clone()];
+    let mut book = NameBook::new(dir.path().join("out"), false);
+    let mut noted = Noted::default();
+    let (found, refused) = scan_with(&paths, &quick(), &mut book, &noted);
+    assert_eq!((found.len(), refused.len()), (1, 0), "{found:?}");
+    let again = scan_with(std::slice::from_ref(&path), &quick(), &mut book, &noted);
+    assert_eq!(again, (vec![], vec![(path.clone(), "it is in the queue already".to_owned())]));
+    let other = scan_with(std::slice::from_ref(&path), &sound(), &mut book, &noted);
+    assert_eq!(other.0.len(), 1, "another preset makes another output");
+    // Taken off the list, it may be queued again, and gets its name again.
+    noted.queue.get_mut().clear();
+    assert_eq!(scan_with(&[path], &quick(), &mut book, &noted).0, found);
+}
+
+#[test]
+fn links_within_folders_are_followed_each_file_counts_once_and_loops_end() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (inside, outside) = (dir.path().join("in"), touch(&dir.path().join("outside/.annex/o")));
+    touch(&inside.join("a.mp4"));
+    touch(&inside.join("z/b.mp4"));
+    touch(&dir.path().join("other/c.mp4"));
+    link("..", &inside.join("z/loop"));
+    link("itself", &inside.join("itself"));
+    link("a.mp4", &inside.join("again.mp4"));
+    link("again.mp4", &inside.join("again-again.mp4"));
+    link("z", &inside.join("folder-again"));
+    link(&outside, &inside.join("o.mp4"));
+    link("../other", &inside.join("more"));
+    link("../in", &dir.path().join("other/back"));
+    link("nowhere.mp4", &inside.join("broken.mp4"));
+    link("/dev/null", &inside.join("device"));
+    let mut book = NameBook::new(dir.path().join("results"), false);
+    let (found, scanned) = scan_as(ScanId(1), std::slice::from_ref(&inside), &quick(), &mut book, &Noted::default());
+    assert_eq!(names(&found, &inside), ["a.mp4", "z/b.mp4", "more/c.mp4", "o.mp4"]);
+    assert!(scanned.refused.is_empty(), "{:?}", scanned.refused);
+    let notes: Vec<&str> = scanned.notes.iter().map(|(_, text)| text.as_str()).collect();
+    let [followed, doubles, broken] = notes[..] else { panic!("{notes:?}") };
+    assert!(followed.starts_with("followed 2 links (") && followed.contains("in/more"), "{followed}");
+    assert!(doubles.starts_with("passed over: 5 links to what is searched already ("), "{doubles}");
+    assert!(broken.starts_with("passed over: 2 broken links that lead nowhere (") && broken.contains("in/broken.mp4"), "{broken}");
+    // A link that the operator names is meant.
+    let named = dir.path().join("link");
+    link(&inside, &named);
+    assert_eq!(scan_plain(&[named], &dir.path().join("results")).0.len(), 4);
+}
+
+#[test]
+fn folders_that_link_to_each_other_in_many_ways_are_searched_once() {
+    let dir = tempfile::tempdir().expect("folder");
+    for number in 0..40 {
+        let folder = dir.path().join(format!("{number}"));
+        touch(&folder.join("a.mp4"));
+        for way in ["x", "y"] {
+            link(format!("../{}", number + 1), &folder.join(way));
+        }
+    }
+    assert_eq!(scan_plain(&[dir.path().join("0")], &dir.path().join("out")).0.len(), 40);
+}
+
+#[test]
+fn half_downloads_and_folders_of_systems_are_passed_over() {
+    let dir = tempfile::tempdir().expect("folder");
+    for name in [
+        "a.mp4.part",
+        "b.mkv.crdownload",
+        "c.avi.!qB",
+        "d.mp4.part-Frag7",
+        "e.mp4",
+        "e.mp4.aria2",
+        "f.mp4",
+        "@eaDir/f.mp4/g.mp4",
+        "$RECYCLE.BIN/h.mp4",
+        "h.mp4.download/h.mp4",
+    ] {
+        touch(&dir.path().join(name));
+    }
+    let mut book = NameBook::new(dir.path().join("out"), false);
+    let (found, scanned) = scan_as(ScanId(1), &[dir.path().to_owned()], &quick(), &mut book, &Noted::default());
+    assert_eq!(names(&found, dir.path()), ["f.mp4"]);
+    assert_eq!(
+        scanned.notes,
+        [(LogLevel::Info, "passed over: 6 half downloads (a.mp4.part, b.mkv.crdownload, c.avi.!qB, …)".to_owned())]
+    );
+}
+
+#[test]
+fn outputs_of_this_and_of_other_runs_are_not_inputs_unless_they_are_named() {
+    let dir = tempfile::tempdir().expect("folder");
+    let out = dir.path().join("converted");
+    let input = touch(&dir.path().join("a.mp4"));
+    for name in ["converted/a.quick.mp4", "sub/plimsoll-out/other.mp4", "sub/.plimsoll/1.1.part"] {
+        touch(&dir.path().join(name));
+    }
+    link("../converted/a.quick.mp4", &dir.path().join("links/latest.mp4"));
+    link("../converted", &dir.path().join("links/folder"));
+    let (found, _) = scan_plain(&[dir.path().to_owned()], &out);
+    assert_eq!(names(&found, dir.path()), ["a.mp4"]);
+    let (found, _) = scan_plain(&[out.join("a.quick.mp4")], &out);
+    assert_eq!(found.len(), 1, "named on purpose");
+    // Beside the inputs the record tells them apart, as long as nobody has put something else there.
+    let beside = touch(&dir.path().join("b/a.quick.mp4"));
+    let mut noted = Noted::default();
+    noted.note(&beside, &input, &quick());
+    let scanned = |noted: &Noted| {
+        let mut book = NameBook::new(dir.path().join("b"), false);
+        scan_as(ScanId(1), &[dir.path().join("b")], &quick(), &mut book, noted)
+    };
+    let (found, told) = scanned(&noted);
+    assert!(found.is_empty(), "{found:?}");
+    assert!(told.notes[0].1.starts_with("passed over: 1 file that plimsoll made (a.quick.mp4)"), "{:?}", told.notes);
+    std::fs::write(&beside, [FILM, b"somebody's film of another size"].concat()).expect("written");
+    assert_eq!(scanned(&noted).0.len(), 1);
+}
+
+#[test]
+fn outputs_keep_the_folders_of_their_inputs_unless_they_are_to_be_flat() {
+    let dir = tempfile::tempdir().expect("folder");
+    for name in ["s1/e01.mp4", "s1/e01.mkv", "s2/x/e01.mp4", "e01.mp4"] {
+        touch(&dir.path().join("series").join(name));
+    }
+    touch(&dir.path().join("other/s1/e01.mp4"));
+    let given = touch(&dir.path().join("single/e01.mp4"));
+    let out = dir.path().join("out");
+    let outputs = |is_flat| {
+        let paths = [dir.path().join("series"), dir.path().join("other"), given.clone()];
+        let (found, _) = scan_with(&paths, &quick(), &mut NameBook::new(&out, false).flat(is_flat), &Noted::default());
+        names_of(found.iter().map(|job| job.output.as_path()), &out)
+    };
+    let shaped =
+        ["e01.quick.mp4", "s1/e01.quick.mp4", "s1/e01-2.quick.mp4", "s2/x/e01.quick.mp4", "s1/e01-3.quick.mp4", "e01-2.quick.mp4"];
+    assert_eq!(outputs(false), shaped);
+    let flat = ["", "-2", "-3", "-4", "-5", "-6"].map(|number| format!("e01{number}.quick.mp4"));
+    assert_eq!(outputs(true), flat);
+}
+
+#[test]
+fn what_cannot_be_taken_is_named_with_the_reason() {
+    let dir = tempfile::tempdir().expect("folder");
+    let missing = dir.path().join("missing.mp4");
+    let (found, refused) = scan_plain(std::slice::from_ref(&missing), dir.path());
+    assert!(found.is_empty());
+    assert_eq!(refused, [(missing, "no such file or directory".to_owned())]);
+    let closed = dir.path().join("closed");
+    touch(&closed.join("a.mp4"));
+    touch(&dir.path().join("b.mp4"));
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).expect("closed");
+    let (found, refused) = scan_plain(&[dir.path().to_owned()], &dir.path().join("out"));
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).expect("opened");
+    // Root may read everything.
+    if rustix::process::geteuid().is_root() {
+        assert_eq!((found.len(), refused.len()), (2, 0));
+    } else {
+        assert_eq!(refused, [(closed, "permission denied".to_owned())]);
+    }
+}
+
+#[test]
+fn many_inputs_come_in_groups_of_256() {
+    let dir = tempfile::tempdir().expect("folder");
+    for number in 0..600 {
+        touch(&dir.path().join(format!("{number:03}.mp4")));
+    }
+    let mut groups = Vec::new();
+    let mut book = NameBook::new(dir.path().join("out"), false);
+    let paths = [dir.path().to_owned()];
+    let order = ScanOrder { scan: ScanId(1), paths: &paths, preset: &quick() };
+    let mut count = |batch: Vec<NewJob>| {
+        groups.push(batch.len());
+        Ok(())
+    };
+    assert_eq!(scan(order, &mut book, &Noted::default(), &mut count), Scanned::default());
+    assert_eq!(groups, [256, 256, 88]);
+    let mut refuse = |_| Err("full".to_owned());
+    let scanned = scan(order, &mut book, &Noted::default(), &mut refuse);
+    assert_eq!(scanned.refused, [(dir.path().join("000.mp4"), "full".to_owned())], "a queue that takes nothing ends the scan");
+}
+
+#[test]
+fn what_an_earlier_run_has_queued_is_counted_and_not_named_as_a_mistake() {
+    let dir = tempfile::tempdir().expect("folder");
+    let paths = ["a.mp4", "b.mp4"].map(|name| touch(&dir.path().join(name)));
+    let (mut book, noted) = (NameBook::new(dir.path().join("out"), false), Noted::default());
+    scan_as(ScanId(0), &paths[..1], &quick(), &mut book, &noted);
+    let (found, scanned) = scan_as(ScanId(1), &paths, &quick(), &mut book, &noted);
+    assert_eq!(names(&found, dir.path()), ["b.mp4"]);
+    assert_eq!(scanned, Scanned { known: 1, ..Scanned::default() });
+}
+
+#[test]
+fn inputs_of_one_stem_get_numbered_outputs() {
+    let dir = tempfile::tempdir().expect("folder");
+    let paths = ["1/a.mp4", "2/a.mp4", "3/a.mkv"].map(|name| touch(&dir.path().join(name)));
+    let (found, _) = scan_plain(&paths, Path::new("/out"));
+    let outputs: Vec<_> = found.iter().map(|input| path_text(&input.output)).collect();
+    assert_eq!(outputs, ["/out/a.quick.mp4", "/out/a-2.quick.mp4", "/out/a-3.quick.mp4"]);
+}
+
+#[test]
+fn a_strangers_file_is_never_taken_unless_it_may_be_overwritten() {
+    let dir = tempfile::tempdir().expect("folder");
+    let input = touch(&dir.path().join("a.mp4"));
+    let out = dir.path().join("out");
+    touch(&out.join("a.quick.mp4"));
+    std::fs::create_dir_all(out.join("a-2.quick.mp4")).expect("made");
+    std::os::unix::fs::symlink("/nowhere", out.join("a-3.quick.mp4")).expect("linked");
+    let name = |overwrite| NameBook::new(&out, overwrite).name(&named(&input), &quick(), &Noted::default());
+    assert_eq!(name(false), out.join("a-4.quick.mp4"));
+    assert_eq!(name(true), out.join("a.quick.mp4"));
+}
+
+#[test]
+fn even_with_overwrite_no_input_is_an_output() {
+    let dir = tempfile::tempdir().expect("folder");
+    let paths = ["a.quick.mp4", "a.mp4"].map(|name| touch(&dir.path().join(name)));
+    let (found, _) = scan_with(&paths, &quick(), &mut NameBook::new(dir.path(), true), &Noted::default());
+    assert_eq!(found[0].output, dir.path().join("a.quick.quick.mp4"));
+    assert_eq!(found[1].output, dir.path().join("a-2.quick.mp4"));
+}
+
+#[test]
+fn an_output_made_of_these_bytes_keeps_its_name_and_changed_bytes_get_the_next() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (input, out) = (touch(&dir.path().join("a.mp4")), dir.path().join("out"));
+    let output = touch(&out.join("a.quick.mp4"));
+    let mut noted = Noted::default();
+    noted.note(&output, &input, &quick());
+    let name = |noted: &Noted, preset: &Preset| NameBook::new(&out, false).name(&named(&input), preset, noted);
+    assert_eq!(name(&noted, &quick()), output);
+    // Touched: another time, the same bytes.
+    let bytes = std::fs::read(&input).expect("read");
+    std::fs::write(&input, &bytes).expect("written");
+    assert_eq!(name(&noted, &quick()), output);
+    // The preset means something else now.
+    assert_eq!(name(&noted, &Preset { threads: 2, ..quick() }), out.join("a-2.quick.mp4"));
+    // A file that was still being copied then: what is made of the whole takes that place.
+    std::fs::write(&input, [bytes.clone(), vec![b'x'; 9]].concat()).expect("written");
+    assert_eq!(name(&noted, &quick()), output);
+    // The same number of other bytes: another film.
+    std::fs::write(&input, vec![b'x'; bytes.len()]).expect("written");
+    let second = out.join("a-2.quick.mp4");
+    assert_eq!(name(&noted, &quick()), second);
+    // Once that is made, it is found again, and not a third one made.
+    touch(&second);
+    noted.note(&second, &input, &quick());
+    assert_eq!(name(&noted, &quick()), second);
+    // Somebody put another file in its place.
+    std::fs::write(&second, "another length").expect("written");
+    assert_eq!(name(&noted, &quick()), out.join("a-3.quick.mp4"));
+}
+
+#[test]
+fn two_long_stems_with_one_beginning_get_two_names() {
+    let dir = tempfile::tempdir().expect("folder");
+    let paths = ["a", "b"].map(|end| touch(&dir.path().join(format!("{}{end}.mp4", "x".repeat(250)))));
+    let (found, _) = scan_plain(&paths, Path::new("/out"));
+    assert_ne!(found[0].output, found[1].output);
+}

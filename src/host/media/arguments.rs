@@ -1,0 +1,395 @@
+//! ffmpeg's command line for one job: only what the preset enumerates, with every door shut that a file could open.
+//!
+//! Builds and shows commands; starts nothing and looks at no file.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::Command;
+
+use ffmpeg_sidecar::command::FfmpegCommand;
+
+use crate::domain::media::{MediaInfo, VideoStream};
+use crate::domain::preset::{AudioCodec, Container, Hdr, Location, Preset, VideoCodec, VideoPlan};
+use crate::domain::text::sanitise;
+use crate::host::media::picture;
+use crate::host::media::sound;
+use crate::host::media::tracks::{self, Chosen, Unfit};
+
+/// Demuxers that may read an input: those that open no other file by themselves.
+pub const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,wav,mp3,aac,flac,mxf,dv,gif,h264,hevc,\
+    av1,obu,ivf,m4v,mpegvideo,vc1,yuv4mpegpipe,wtv,nut,rm,ac3,eac3,dts,dtshd,truehd,amr,aiff,au,caf,w64,wv,ape,tta";
+/// Largest frame, in pixels, that a decoder may allocate: 8192 × 4320. It also bounds the predicted memory.
+pub const MAX_PIXELS: u64 = 35_389_440;
+/// What ffmpeg reads of a file to find its streams, where its usual look does not tell of all: bytes, and media time in µs.
+pub const LONG_LOOK: [&str; 4] = ["-probesize", "50000000", "-analyzeduration", "90000000"];
+/// Time base of pictures: a multiple of all usual frame rates, so that each keeps its moment.
+const TIME_BASE: &str = "1:240000";
+/// The same for MPEG-4, whose time base ends at 65535.
+const COARSE_TIME_BASE: &str = "1:60000";
+/// Longest title or name of a track that is carried over, in bytes.
+const LONGEST_TEXT: usize = 400;
+/// Where programs are looked for when the environment names no place.
+const PLAIN_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// What the ffmpeg at hand can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// `-fps_mode` is known (5.1 and later); older ones get `-vsync`.
+    pub has_fps_mode: bool,
+    /// It has the filter zscale, which maps colours in linear light.
+    pub has_zscale: bool,
+}
+
+/// Everything that one try's command line follows from.
+#[derive(Debug, Clone, Copy)]
+pub struct JobCommand<'a> {
+    /// The ffmpeg program.
+    pub ffmpeg: &'a Path,
+    /// What to make.
+    pub preset: &'a Preset,
+    /// What the probe found.
+    pub media: &'a MediaInfo,
+    /// The input, absolute.
+    pub input: &'a Path,
+    /// The part file to write, absolute.
+    pub part: &'a Path,
+    /// The descriptor that the child finds its progress pipe under.
+    pub progress_fd: i32,
+    /// What that ffmpeg can do.
+    pub abilities: Abilities,
+    /// What the output is marked with, so that no later run takes it for an input or makes it again; see [`crate::host::media::mark::of`].
+    pub mark: &'a str,
+}
+
+/// All that there is to be able to, for tests.
+#[cfg(test)]
+pub const ABLE: Abilities = Abilities { has_fps_mode: true, has_zscale: true };
+
+/// Why no command line can be built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ArgumentError {
+    /// The preset makes nothing of this input.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// A relative path could be read as a protocol or an option.
+    #[error("{0} is not an absolute path")]
+    NotAbsolute(String),
+    /// A demuxer that is not on the list of allowed ones.
+    #[error("{0} is not a supported container")]
+    Demuxer(String),
+}
+
+/// The URL of an absolute path: neither a colon nor a leading dash in it means anything to ffmpeg.
+pub fn file_url(path: &Path) -> OsString {
+    let mut url = OsString::from("file:");
+    url.push(path);
+    url
+}
+
+/// Builds the command that makes the part. Its environment is cleared; see [`environment`]. Its pipes are the caller's to set.
+pub fn command(job: &JobCommand<'_>) -> Result<Command, ArgumentError> {
+    let preset = job.preset;
+    let chosen = tracks::choose(preset, job.media)?;
+    for path in [job.input, job.part] {
+        if !path.is_absolute() {
+            return Err(ArgumentError::NotAbsolute(crate::domain::text::path_text(path)));
+        }
+    }
+    if !FORMATS.split(',').any(|format| format == job.media.demuxer) {
+        return Err(ArgumentError::Demuxer(sanitise(job.media.demuxer.as_bytes())));
+    }
+    let threads = preset.threads.to_string();
+
+    let mut ffmpeg = FfmpegCommand::new_with_path(job.ffmpeg);
+    ffmpeg.hide_banner().args(["-nostdin", "-nostats"]);
+    // Its closing lines at this level tell how much was read, decoded and written. How much damage is too much is ours to say.
+    ffmpeg.args(["-loglevel", "level+verbose", "-max_error_rate", "1", "-stats_period", "0.5", "-progress"]);
+    ffmpeg.arg(format!("pipe:{}", job.progress_fd));
+    // The part was created by us, in a folder that nobody else can write to.
+    ffmpeg.overwrite();
+    // Scaling splits a frame among threads as well.
+    ffmpeg.args(["-filter_threads", &threads]);
+
+    ffmpeg.args(["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-max_pixels", &MAX_PIXELS.to_string()]);
+    if job.media.extras.long_look {
+        ffmpeg.args(LONG_LOOK);
+    }
+    // Copied pictures need times that some containers do not hold.
+    ffmpeg.args(["-fflags", "+genpts"]);
+    ffmpeg.args(["-threads", &threads]).format(&job.media.demuxer).input(file_url(job.input));
+
+    video(&mut ffmpeg, job, &chosen);
+    audio(&mut ffmpeg, job, &chosen);
+    subtitles(&mut ffmpeg, &chosen);
+    about(&mut ffmpeg, job, &chosen);
+    ffmpeg.args(["-dn", "-threads", &threads]);
+    // Without it Matroska writes random identifiers, and equal inputs would not give equal bytes.
+    ffmpeg.args(["-fflags", "+bitexact"]);
+    ffmpeg.args(&preset.extra);
+    if preset.container.is_still() {
+        // A `%` in the folder's name is no pattern for a series of pictures.
+        ffmpeg.frames(1).args(["-update", "1"]);
+    }
+    ffmpeg.format(preset.container.muxer()).output(file_url(job.part));
+    Ok(unwrap(&mut ffmpeg))
+}
+
+/// The same program and arguments as a plain command, with nothing of this process's environment.
+fn unwrap(ffmpeg: &mut FfmpegCommand) -> Command {
+    let built = ffmpeg.as_inner();
+    let mut command = Command::new(built.get_program());
+    // The builder begins with a log level of its own; ours follows further on.
+    let own_level = built.get_args().next().is_some_and(|first| first == "-loglevel");
+    command.args(built.get_args().skip(if own_level { 2 } else { 0 }));
+    command.env_clear();
+    command
+}
+
+fn video(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) {
+    let (Some(plan), Some(stream), Some(index)) = (&job.preset.video, &job.media.video, chosen.picture) else {
+        ffmpeg.no_video();
+        return;
+    };
+    ffmpeg.map(format!("0:{index}"));
+    ffmpeg.codec_video(plan.codec.as_str());
+    if plan.codec == VideoCodec::Copy {
+        if job.media.demuxer == "avi" && stream.codec == "mpeg4" {
+            // Two pictures in one packet, as such files have them, are not for other containers.
+            ffmpeg.args(["-bsf:v", "mpeg4_unpack_bframes"]);
+        }
+        return;
+    }
+    let filters = picture::filters(plan, job.media, stream, job.abilities.has_zscale);
+    ffmpeg.args(["-vf", &filters.join(",")]);
+    if let Some(format) = plan.pixel_format {
+        ffmpeg.pix_fmt(format.as_str());
+    } else if plan.codec == VideoCodec::Mjpeg {
+        ffmpeg.pix_fmt("yuvj420p");
+    }
+    // Two frames far apart stay two frames, and each keeps its moment.
+    ffmpeg.args([if job.abilities.has_fps_mode { "-fps_mode" } else { "-vsync" }, "vfr"]);
+    if plan.tile.is_none() {
+        ffmpeg.args(["-enc_time_base", if plan.codec == VideoCodec::Mpeg4 { COARSE_TIME_BASE } else { TIME_BASE }]);
+    }
+    encoder(ffmpeg, plan, stream, job.preset);
+}
+
+fn encoder(ffmpeg: &mut FfmpegCommand, plan: &VideoPlan, stream: &VideoStream, preset: &Preset) {
+    if let (VideoCodec::X264 | VideoCodec::X265, Some(speed)) = (plan.codec, plan.preset) {
+        ffmpeg.preset(speed.as_str());
+    }
+    if let Some(bitrate) = plan.bitrate {
+        ffmpeg.args(["-b:v", &bitrate.to_string()]);
+    } else if let Some(crf) = plan.crf {
+        match plan.codec {
+            // These two know a quantiser from 1 to 31 and no rate factor.
+            VideoCodec::Mpeg4 | VideoCodec::Mjpeg => {
+                ffmpeg.args(["-q:v", &crf.clamp(1, 31).to_string()]);
+            }
+            VideoCodec::Vp9 => {
+                ffmpeg.args(["-crf:v", &crf.to_string(), "-b:v", "0"]);
+            }
+            _ => {
+                ffmpeg.crf(u32::from(crf));
+            }
+        }
+    }
+    let threads = preset.threads;
+    match plan.codec {
+        // With more than one thread its lookahead runs ahead on one of its own, and on a busy machine some outputs in a hundred
+        // are then not the same, byte for byte.
+        VideoCodec::X264 if threads > 1 => {
+            ffmpeg.args(["-x264-params", "sync-lookahead=0"]);
+        }
+        // Both have thread pools of their own that follow no `-threads`.
+        VideoCodec::X265 => {
+            let mut parameters = format!("pools={threads}:log-level=warning");
+            if stream.is_hdr() && plan.hdr == Hdr::Keep {
+                parameters.push_str(":hdr10-opt=1:repeat-headers=1");
+                for (name, value) in [("master-display", &stream.colour.mastering), ("max-cll", &stream.colour.light_level)] {
+                    if let Some(value) = value {
+                        let _ = write!(parameters, ":{name}={value}");
+                    }
+                }
+            }
+            ffmpeg.args(["-x265-params", &parameters]);
+            if matches!(preset.container, Container::Mp4 | Container::Mov) {
+                // The tag that QuickTime players ask for.
+                ffmpeg.args(["-tag:v", "hvc1"]);
+            }
+        }
+        VideoCodec::SvtAv1 => {
+            ffmpeg.args(["-svtav1-params", &format!("lp={threads}")]);
+        }
+        VideoCodec::Vp9 => {
+            ffmpeg.args(["-deadline", "good", "-cpu-used", "4"]);
+        }
+        _ => {}
+    }
+}
+
+fn audio(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) {
+    let plan = match &job.preset.audio {
+        // Options for a sound that is not there would make ffmpeg warn.
+        Some(plan) if !chosen.sounds.is_empty() => plan,
+        _ => {
+            ffmpeg.no_audio();
+            return;
+        }
+    };
+    for sound in &chosen.sounds {
+        ffmpeg.map(format!("0:{}", sound.index));
+    }
+    ffmpeg.codec_audio(plan.codec.as_str());
+    if plan.codec == AudioCodec::Copy {
+        return;
+    }
+    if let Some(bitrate) = plan.bitrate {
+        ffmpeg.args(["-b:a", &bitrate.to_string()]);
+    }
+    for (number, sound) in chosen.sounds.iter().enumerate() {
+        ffmpeg.arg(format!("-filter:a:{number}")).arg(sound::filters(plan.codec, sound, job.preset));
+    }
+}
+
+fn subtitles(ffmpeg: &mut FfmpegCommand, chosen: &Chosen<'_>) {
+    if chosen.subtitles.is_empty() {
+        ffmpeg.arg("-sn");
+        return;
+    }
+    for (subtitle, _) in &chosen.subtitles {
+        ffmpeg.map(format!("0:{}", subtitle.index));
+    }
+    for (number, (_, codec)) in chosen.subtitles.iter().enumerate() {
+        ffmpeg.arg(format!("-c:s:{number}")).arg(codec);
+    }
+}
+
+/// Titles, languages, dates, chapters and the mark. Each is set by name: nothing else of the input's goes along.
+fn about(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) {
+    let (preset, extras) = (job.preset, &job.media.extras);
+    // By kinds, so that chapters keep their names.
+    ffmpeg.args(["-map_metadata:g", "-1", "-map_metadata:s", "-1"]);
+    ffmpeg.args(["-map_chapters", if chosen.chapters { "0" } else { "-1" }]);
+    let mut set = |place: &str, name: &str, value: Option<&str>| {
+        if let Some(value) = value.and_then(carried) {
+            ffmpeg.arg(format!("-metadata{place}")).arg(format!("{name}={value}"));
+        }
+    };
+    if preset.container.is_still() {
+        return;
+    }
+    for (name, value) in &extras.tags {
+        set("", name, Some(value));
+    }
+    set("", "creation_time", extras.created.as_deref());
+    if preset.location == Location::Keep {
+        set("", "location", extras.location.as_deref());
+    }
+    let (place, tag) = mark_place(preset.container);
+    set(place, tag, Some(job.mark));
+    if chosen.picture.is_some() {
+        set(":s:v:0", "language", job.media.video.as_ref().and_then(|video| video.language.as_deref()));
+    }
+    for (number, sound) in chosen.sounds.iter().enumerate() {
+        let place = format!(":s:a:{number}");
+        set(&place, "language", sound.language.as_deref());
+        set(&place, "title", sound.title.as_deref());
+    }
+    for (number, (subtitle, _)) in chosen.subtitles.iter().enumerate() {
+        let place = format!(":s:s:{number}");
+        set(&place, "language", subtitle.language.as_deref());
+        set(&place, "title", subtitle.title.as_deref());
+    }
+    if chosen.sounds.len() > 1 {
+        for number in 0..chosen.sounds.len() {
+            ffmpeg.arg(format!("-disposition:a:{number}")).arg(if number == 0 { "default" } else { "0" });
+        }
+    }
+    for (number, (subtitle, _)) in chosen.subtitles.iter().enumerate() {
+        let flags = match (subtitle.is_default, subtitle.is_forced) {
+            (true, true) => "default+forced",
+            (true, false) => "default",
+            (false, true) => "forced",
+            (false, false) => "0",
+        };
+        ffmpeg.arg(format!("-disposition:s:{number}")).arg(flags);
+    }
+}
+
+/// Where a muxer writes the mark under `+bitexact`, found by trying each: the place and the tag. [`crate::host::media::mark`] reads it there.
+const fn mark_place(container: Container) -> (&'static str, &'static str) {
+    match container {
+        Container::Mp4 | Container::M4a => ("", "encoding_tool"),
+        Container::Mov => (":s", "handler_name"),
+        Container::Mkv | Container::Webm => ("", "encoded_by"),
+        Container::Ts => ("", "service_provider"),
+        // A picture is never taken for an input.
+        Container::Jpg => ("", "comment"),
+    }
+}
+
+/// Foreign text as it is passed on: safe to show, and not longer than a title is.
+fn carried(text: &str) -> Option<String> {
+    let mut safe = sanitise(text.trim().as_bytes());
+    if safe.len() > LONGEST_TEXT {
+        let end = (0..=LONGEST_TEXT).rev().find(|end| safe.is_char_boundary(*end)).unwrap_or(0);
+        safe.truncate(end);
+    }
+    (!safe.is_empty()).then_some(safe)
+}
+
+/// The whole environment of a child: the profile's entries, and four that no profile changes. Nothing of ours leaks, and
+/// `FFREPORT` cannot make ffmpeg write a file.
+pub fn environment(profile: &BTreeMap<String, String>, scratch: &Path) -> Vec<(OsString, OsString)> {
+    let fixed: [(&str, OsString); 4] = [
+        ("PATH", std::env::var_os("PATH").unwrap_or_else(|| PLAIN_PATH.into())),
+        ("LC_ALL", "C.UTF-8".into()),
+        ("HOME", scratch.into()),
+        ("TMPDIR", scratch.into()),
+    ];
+    profile
+        .iter()
+        .filter(|(name, _)| !name.is_empty() && !name.contains(['=', '\0']))
+        .filter(|(name, value)| fixed.iter().all(|(own, _)| own != name) && *name != "FFREPORT" && !value.contains('\0'))
+        .map(|(name, value)| (name.into(), value.into()))
+        .chain(fixed.iter().map(|(name, value)| (name.into(), value.clone())))
+        .collect()
+}
+
+/// A command line as text that is safe to show and that a shell (bash, zsh) takes back byte by byte.
+pub fn shown(command: &Command) -> String {
+    let words: Vec<String> = std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect();
+    words.join(" ")
+}
+
+fn quoted(word: &OsStr) -> String {
+    let bytes = word.as_bytes();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:=,+@%".contains(byte);
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.is_empty() && bytes.iter().all(plain) => text.to_owned(),
+        // Whatever the choke point for foreign text leaves as it is.
+        Ok(text) if bytes.len() <= crate::domain::text::MAX_LINE_BYTES && sanitise(bytes) == text => {
+            format!("'{}'", text.replace('\'', r"'\''"))
+        }
+        _ => {
+            let escaped: String = bytes
+                .iter()
+                .map(|&byte| match byte {
+                    b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+                    b' '..=b'~' => char::from(byte).to_string(),
+                    _ => format!("\\x{byte:02x}"),
+                })
+                .collect();
+            // Bash ends `\xNN` after two digits, so a digit may follow.
+            format!("$'{escaped}'")
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "arguments_tests.rs"]
+pub(in crate::host) mod tests;

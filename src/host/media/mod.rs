@@ -1,0 +1,18 @@
+//! Films: what a file holds, what ffmpeg is asked to make of it, and whether the output is whole.
+
+pub mod arguments;
+pub mod curves;
+pub mod damage;
+pub mod ffmpeg;
+pub mod mark;
+pub mod picture;
+pub mod probe;
+pub mod provide;
+pub mod sniff;
+pub mod sound;
+pub mod structure;
+pub mod tally;
+pub mod tracks;
+pub mod verify;
+
+pub(in crate::host) mod peak;

@@ -1,0 +1,650 @@
+//! What is in a media file: ffprobe, run so that a hostile file can neither open another one, nor hang, nor eat memory.
+//!
+//! Knows nothing of jobs and queues; turns ffprobe's answer into [`MediaInfo`] or into a reason a person understands.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::process::{CommandExt, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use self::report::{Read as Told, Report};
+use crate::domain::job::{RejectReason, Rejected};
+use crate::domain::media::MediaInfo;
+use crate::domain::preset::Preset;
+use crate::domain::text::sanitise;
+use crate::domain::units::Bytes;
+use crate::host::files::fileid::FileId;
+use crate::host::media::arguments::{FORMATS, LONG_LOOK, MAX_PIXELS, environment, file_url};
+use crate::host::media::structure;
+use crate::host::media::tracks::{Unfit, choose};
+use crate::host::process::child::ChildSetup;
+use crate::host::process::fence::{Fences, Needs};
+
+/// Probes of one file that somebody may kill before that is held against the file.
+const TRIES: u32 = 3;
+/// Signals that come from others.
+const SOMEBODYS: [i32; 4] = [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
+/// Longest time a probe may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest answer that is read.
+const MAX_ANSWER: usize = 1024 * 1024;
+/// The same for the times of packets: those of a film of ten hours.
+const MAX_TIMES: usize = 16 * 1024 * 1024;
+/// Of ffprobe's log the first part is kept; the first complaint tells most.
+const MAX_LOG: usize = 64 * 1024;
+/// Address space of a probe: its libraries map about 250 MiB, the largest allowed frame needs less than 200.
+const ADDRESS_SPACE: Bytes = Bytes::mib(1024);
+/// Bytes of a file's head that are looked at before ffprobe is let near it.
+const HEAD: usize = 4096;
+
+#[path = "probe_report.rs"]
+mod report;
+
+/// What is asked of a file: only what is used.
+const ENTRIES: &str = "format=format_name,duration\
+    :stream=index,codec_type,codec_name,codec_tag_string,width,height,pix_fmt,avg_frame_rate,r_frame_rate,sample_aspect_ratio,\
+field_order,color_range,color_space,color_transfer,color_primaries,channels,channel_layout,sample_rate,duration,nb_frames,\
+nb_read_packets\
+    :stream_disposition=attached_pic,default,comment,visual_impaired,descriptions,karaoke,lyrics,forced\
+    :stream_tags=DURATION,language,title,artist,album,rotate\
+    :stream_side_data=side_data_type,rotation,red_x,red_y,green_x,green_y,blue_x,blue_y,white_point_x,white_point_y,\
+min_luminance,max_luminance,max_content,max_average\
+    :chapter=id:chapter_tags=title\
+    :format_tags=title,artist,album_artist,album,track,disc,genre,composer,date,show,season_number,episode_id,episode_sort,\
+creation_time,com.apple.quicktime.creationdate,location,com.apple.quicktime.location.ISO6709";
+/// Tags of the whole that go along by the same name.
+const CARRIED_TAGS: &[&str] = &[
+    "title",
+    "artist",
+    "album_artist",
+    "album",
+    "track",
+    "disc",
+    "genre",
+    "composer",
+    "date",
+    "show",
+    "season_number",
+    "episode_id",
+    "episode_sort",
+];
+/// Demuxers that learn of a stream only when its first packet comes.
+const LATE_DEMUXERS: &[&str] = &["mpegts", "mpeg", "flv", "wtv"];
+/// Codecs of pictures that stand for themselves: beside a film such a stream is its poster.
+const STILL_CODECS: &[&str] = &["mjpeg", "png", "bmp", "gif", "tiff", "webp", "jpeg2000"];
+/// The demuxer of the still pictures that this program makes.
+const STILL_FORMAT: &str = "jpeg_pipe";
+/// A disk that reads slower than this, in bytes a second, makes the check of an output fail.
+const SLOWEST_DISK: Bytes = Bytes::mib(8);
+/// ffmpeg's words for a file that is shorter than it says.
+const CUT_SHORT: [&str; 4] = ["Packet corrupt", "File ended prematurely", "partial file", "truncated"];
+
+/// How to run ffprobe.
+#[derive(Debug, Clone)]
+pub struct Prober {
+    /// The ffprobe program.
+    pub ffprobe: PathBuf,
+    /// Folder for its HOME and TMPDIR.
+    pub scratch: PathBuf,
+    /// Longest time it may take.
+    pub timeout: Duration,
+    /// What keeps it to the file that it is asked about; `None` = nothing does.
+    pub fences: Option<Fences>,
+    /// The version of ffmpeg, for its words; empty = not known.
+    pub version: String,
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probed {
+    /// What the rest of the program knows of the file.
+    pub media: MediaInfo,
+    /// The file as it was when the probe began.
+    pub id: FileId,
+    /// The index of the picture or of the sound lists clearly more packets than could be read. Only told of files that were
+    /// read as a whole.
+    pub packets_missing: bool,
+    /// Streams of which all is known that a conversion needs.
+    streams: usize,
+    /// A longer look may tell more.
+    is_incomplete: bool,
+}
+
+/// What stands in a file by the look of its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Head {
+    Playlist(&'static str),
+    Text,
+    Zeros,
+    Other,
+}
+
+impl Prober {
+    /// A prober with the default time limit of 30 s.
+    pub fn new(ffprobe: impl Into<PathBuf>, scratch: impl Into<PathBuf>) -> Self {
+        Self { ffprobe: ffprobe.into(), scratch: scratch.into(), timeout: TIMEOUT, fences: None, version: String::new() }
+    }
+
+    /// Reads an input and tells whether `preset` can make something of it. The path must be absolute.
+    pub fn probe(&self, path: &Path, preset: &Preset) -> Result<Probed, Rejected> {
+        let mut probed = self.read(path)?;
+        if preset.container.is_still() {
+            self.complete_for_a_sheet(path, &mut probed)?;
+        }
+        match choose(preset, &probed.media) {
+            Ok(_) => Ok(probed),
+            Err(unfit @ Unfit::Missing(_)) => Err(rejected(RejectReason::NotAVideo, unfit.to_string())),
+            Err(unfit) => Err(rejected(RejectReason::DoesNotFit, unfit.to_string())),
+        }
+    }
+
+    /// A sheet is made of a cover where there is no film, and has to know how long its film really is.
+    fn complete_for_a_sheet(&self, path: &Path, probed: &mut Probed) -> Result<(), Rejected> {
+        let media = &mut probed.media;
+        if media.video.is_none() {
+            media.video = media.extras.cover.take();
+        }
+        let Some(video) = &mut media.video else { return Ok(()) };
+        let is_told = video.duration.or(media.duration).is_some() && !media.extras.duration_is_guess;
+        if !is_told || LATE_DEMUXERS.contains(&media.demuxer.as_str()) {
+            video.duration = self.measure(path, video.index, media.extras.long_look)?;
+        }
+        Ok(())
+    }
+
+    /// How long a stream is, by the times of its packets. Where they begin anew, what follows is added.
+    fn measure(&self, path: &Path, stream: u32, long: bool) -> Result<Option<Duration>, Rejected> {
+        let timeout = self.timeout + Duration::from_secs(std::fs::metadata(path).map_or(0, |meta| meta.len()) / SLOWEST_DISK.0);
+        let question = Question { formats: FORMATS, subject: Subject::Times(stream), long, timeout };
+        let answer = self.ask(path, question)?;
+        Ok(length_of(&String::from_utf8_lossy(&answer.json)))
+    }
+
+    /// Reads any media file of the allowed formats. The path must be absolute.
+    pub fn read(&self, path: &Path) -> Result<Probed, Rejected> {
+        let (id, head) = look(path)?;
+        if let Head::Playlist(kind) = head {
+            return Err(rejected(
+                RejectReason::UnsupportedContainer,
+                format!(
+                    "not a supported container ({kind}): it names other files, which are not opened; give those files themselves"
+                ),
+            ));
+        }
+        let question = Question { formats: FORMATS, subject: Subject::Head, long: false, timeout: self.timeout };
+        let mut probed = self.judge(&self.ask(path, question)?, id, head)?;
+        if probed.is_incomplete
+            && let Ok(longer) = self.ask(path, Question { long: true, ..question }).and_then(|answer| self.judge(&answer, id, head))
+            && longer.streams > probed.streams
+        {
+            probed = longer;
+            probed.media.extras.long_look = true;
+        }
+        let Some(video) = &probed.media.video else { return Self::structured(path, probed) };
+        if video.width == 0 || video.height == 0 {
+            return Err(rejected(
+                RejectReason::Unreadable,
+                "the size of its picture cannot be read: its first pictures are missing or damaged; another copy of it is needed",
+            ));
+        }
+        Self::structured(path, probed)
+    }
+
+    /// Adds what the outer structure of the file tells.
+    fn structured(path: &Path, mut probed: Probed) -> Result<Probed, Rejected> {
+        let unreadable = |error: io::Error| rejected(RejectReason::Unreadable, format!("cannot be read: {}", words(&error)));
+        let file = crate::host::files::fileid::open_regular(path).map_err(unreadable)?;
+        let structure = structure::look(&file, probed.id.size, &probed.media.demuxer).map_err(unreadable)?;
+        if structure.is_hollow {
+            let text = "it is the beginning of a stream whose parts lie in other files (an initialisation segment) and holds no pictures; \
+                        join the parts behind it";
+            return Err(rejected(RejectReason::NotAVideo, text));
+        }
+        probed.media.extras.ends_early = structure.ends_early;
+        Ok(probed)
+    }
+
+    /// Reads a file that this program made, every packet of it unless it is a still picture.
+    pub(in crate::host) fn read_output(&self, path: &Path, still: bool) -> Result<Probed, Rejected> {
+        let (id, head) = look(path)?;
+        let timeout = self.timeout + Duration::from_secs(id.size / SLOWEST_DISK.0);
+        let formats = if still { STILL_FORMAT } else { FORMATS };
+        let answer = self
+            .ask(path, Question { formats, subject: if still { Subject::Head } else { Subject::Whole }, long: false, timeout })?;
+        let log = String::from_utf8_lossy(&answer.log);
+        if CUT_SHORT.iter().any(|complaint| log.contains(complaint)) {
+            return Err(rejected(RejectReason::Unreadable, "it ends before its index says"));
+        }
+        self.judge(&answer, id, head)
+    }
+
+    /// Asks again when the probe was killed: that says nothing of the file, unless it happens each time.
+    fn ask(&self, path: &Path, question: Question<'_>) -> Result<Answer, Rejected> {
+        let mut killed_by = 0;
+        for _ in 0..TRIES {
+            let answer = self.ask_once(path, question)?;
+            let Some(signal) = answer.killed_by else { return Ok(answer) };
+            killed_by = signal;
+        }
+        let detail = format!("the probe was killed each of {TRIES} times (signal {killed_by}); queue it again to try anew");
+        Err(rejected(RejectReason::Unreadable, detail))
+    }
+
+    fn judge(&self, answer: &Answer, id: FileId, head: Head) -> Result<Probed, Rejected> {
+        let log = String::from_utf8_lossy(&answer.log);
+        if let Some(frame) = oversized_frame(&log) {
+            return Err(frame_too_large(&frame));
+        }
+        if !answer.success {
+            return Err(explain(&log, head));
+        }
+        let report: Report = serde_json::from_slice(&answer.json)
+            .map_err(|error| rejected(RejectReason::Unreadable, format!("the probe's answer cannot be read: {error}")))?;
+        let read = report.read(&log);
+        if let Some(video) = &read.media.video
+            && u64::from(video.width) * u64::from(video.height) > MAX_PIXELS
+        {
+            return Err(frame_too_large(&format!("{}×{}", video.width, video.height)));
+        }
+        if let Some(codec) = read.unknown_picture {
+            let version = if self.version.is_empty() { String::new() } else { format!(" {}", self.version) };
+            let text = format!("no decoder for the picture ({codec}) in this ffmpeg{version}; a newer one may have it");
+            return Err(rejected(RejectReason::DoesNotFit, text));
+        }
+        let Told { media, packets_missing, streams, is_incomplete, .. } = read;
+        Ok(Probed { media, id, packets_missing, streams, is_incomplete })
+    }
+
+    fn ask_once(&self, path: &Path, question: Question<'_>) -> Result<Answer, Rejected> {
+        let mut command = Command::new(&self.ffprobe);
+        command
+            .args(["-hide_banner", "-loglevel", "level+warning", "-threads", "1", "-protocol_whitelist", "file"])
+            .args(["-format_whitelist", question.formats, "-max_pixels", &MAX_PIXELS.to_string()])
+            .args(match question.subject {
+                Subject::Times(_) => ["-show_entries", "packet=dts_time", "-of", "csv=p=0"],
+                Subject::Head | Subject::Whole => ["-show_entries", ENTRIES, "-of", "json=compact=1"],
+            });
+        if question.formats == STILL_FORMAT {
+            command.args(["-f", STILL_FORMAT]);
+        }
+        match question.subject {
+            Subject::Head => {}
+            Subject::Whole => drop(command.arg("-count_packets")),
+            Subject::Times(stream) => drop(command.args(["-select_streams", &stream.to_string()])),
+        }
+        if question.long {
+            command.args(LONG_LOOK);
+        }
+        command.arg("-i").arg(file_url(path));
+        command.env_clear().envs(environment(&std::collections::BTreeMap::new(), &self.scratch));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let needs = Needs { program: Some(&self.ffprobe), input: Some(path), output: None };
+        let fence = self.fences.as_ref().map(|fences| fences.build(needs)).transpose().map_err(|error| {
+            rejected(RejectReason::Unreadable, format!("the probe cannot be fenced in: {}; retry it later", words(&error)))
+        })?;
+        confine(&mut command, fence.flatten());
+        let child = crate::host::process::tool::with_descriptors(question.timeout, || command.spawn()).map_err(|error| {
+            let program = sanitise(self.ffprobe.as_os_str().as_encoded_bytes());
+            rejected(RejectReason::Unreadable, format!("cannot run {program}: {}; see `plimsoll doctor`", words(&error)))
+        })?;
+        collect(child, question.timeout, question.subject.longest())
+    }
+}
+
+/// What is wanted of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    /// What its beginning tells.
+    Head,
+    /// The same, and the number of its packets.
+    Whole,
+    /// When each packet of a stream is decoded.
+    Times(u32),
+}
+
+impl Subject {
+    /// Longest answer that is read, in bytes.
+    const fn longest(self) -> usize {
+        match self {
+            Self::Head | Self::Whole => MAX_ANSWER,
+            Self::Times(_) => MAX_TIMES,
+        }
+    }
+}
+
+/// What ffprobe is asked.
+#[derive(Debug, Clone, Copy)]
+struct Question<'a> {
+    /// Demuxers that may answer.
+    formats: &'a str,
+    /// What is wanted.
+    subject: Subject,
+    /// Look at more of its beginning than usual.
+    long: bool,
+    /// Longest time it may take.
+    timeout: Duration,
+}
+
+/// ffprobe's answer.
+#[derive(Debug)]
+struct Answer {
+    json: Vec<u8>,
+    log: Vec<u8>,
+    success: bool,
+    /// The signal by which somebody ended it. Those that it brings upon itself are answers too: a crash, a limit.
+    killed_by: Option<i32>,
+}
+
+/// Longest step between two packets that is taken for one: a longer one is a gap that players do not show.
+const LONGEST_STEP: f64 = 10.0;
+
+/// The time between the first and the last of these, where they begin anew what comes then added.
+fn length_of(times: &str) -> Option<Duration> {
+    let times = times.lines().filter_map(|line| line.trim_end_matches(',').parse::<f64>().ok());
+    let mut last = None;
+    let mut length = 0.0;
+    let mut usual = 0.0;
+    for time in times {
+        let step = last.map_or(0.0, |last| time - last);
+        if step > 0.0 && step < LONGEST_STEP {
+            usual = step;
+        }
+        length += if (0.0..LONGEST_STEP).contains(&step) { step } else { usual };
+        last = Some(time);
+    }
+    // The last one is shown for a while as well.
+    last.and_then(|_| Duration::try_from_secs_f64(length + usual).ok()).filter(|length| !length.is_zero())
+}
+
+fn rejected(reason: RejectReason, detail: impl Into<String>) -> Rejected {
+    Rejected { reason, limit: None, detail: detail.into() }
+}
+
+pub(in crate::host) use crate::domain::text::error_words as words;
+
+/// Looks at the file itself: that it is a regular one, not empty, readable, and what its first bytes look like.
+fn look(path: &Path) -> Result<(FileId, Head), Rejected> {
+    let unreadable = |error: &io::Error| {
+        rejected(RejectReason::Unreadable, format!("cannot be read: {}; check the file and its rights", words(error)))
+    };
+    let meta = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
+    regular(&meta)?;
+    // Not blocking, should it have become a FIFO since.
+    let flags = (rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY).bits() as i32;
+    let mut file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| unreadable(&error))?;
+    let meta = file.metadata().map_err(|error| unreadable(&error))?;
+    regular(&meta)?;
+    if meta.len() == 0 {
+        return Err(rejected(RejectReason::Empty, "the file is empty; fetch it again"));
+    }
+    let mut head = [0; HEAD];
+    let mut filled = 0;
+    while filled < HEAD {
+        match file.read(&mut head[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(&error)),
+        }
+    }
+    Ok((FileId::from(&meta), sniff(&head[..filled])))
+}
+
+fn regular(meta: &std::fs::Metadata) -> Result<(), Rejected> {
+    let kind = meta.file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    let what = if kind.is_dir() {
+        "a folder"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else if kind.is_block_device() || kind.is_char_device() {
+        "a device"
+    } else {
+        "something else"
+    };
+    Err(rejected(RejectReason::NotAFile, format!("not a regular file, but {what}; give the film itself")))
+}
+
+/// Names the playlists, which make a reader open other files, and tells text from binary. The list of allowed formats is
+/// the guard; this gives the reason a name.
+fn sniff(head: &[u8]) -> Head {
+    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
+    let contains = |needle: &[u8]| text.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle));
+    let starts = |needle: &[u8]| text.get(..needle.len()).is_some_and(|start| start.eq_ignore_ascii_case(needle));
+    if starts(b"#EXTM3U") {
+        Head::Playlist("hls")
+    } else if starts(b"ffconcat") {
+        Head::Playlist("concat")
+    } else if starts(b"v=0\n") || starts(b"v=0\r") {
+        Head::Playlist("sdp")
+    } else if starts(b"<") && contains(b"<MPD") {
+        Head::Playlist("dash")
+    } else if starts(b"<") && contains(b"<SmoothStreamingMedia") {
+        Head::Playlist("smooth streaming")
+    } else if starts(b"[playlist]") {
+        Head::Playlist("pls")
+    } else if head.iter().all(|&byte| byte == 0) {
+        Head::Zeros
+    } else if looks_like_text(head) {
+        Head::Text
+    } else {
+        Head::Other
+    }
+}
+
+fn looks_like_text(head: &[u8]) -> bool {
+    let valid = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        // A character cut by the end of the head is no fault.
+        Err(error) => error.error_len().is_none(),
+    };
+    valid && !head.iter().any(|&byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b))
+}
+
+/// The protections of a job, from the first instruction on, and narrower: it writes no file, and maps no more memory than
+/// the largest allowed frame needs.
+fn confine(command: &mut Command, fence: Option<OwnedFd>) {
+    let parent = std::process::id() as libc::pid_t;
+    let address_space = cfg!(target_os = "linux").then_some(ADDRESS_SPACE.0);
+    let setup = ChildSetup {
+        parent,
+        progress: None,
+        third: None,
+        max_file: Some(0),
+        address_space,
+        group: None,
+        fence: fence.as_ref().map(AsRawFd::as_raw_fd),
+    };
+    // SAFETY: `apply` makes only calls that are safe between fork and exec, as its module says. The fence stays open as long
+    // as the command is there.
+    unsafe {
+        command.pre_exec(move || {
+            let _open = &fence;
+            setup.apply()
+        });
+    }
+}
+
+/// Ends a child and everything it started, however its reader was left.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        if let Some(group) = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Reads both pipes to their end within the limits of time and size, then reaps.
+#[allow(clippy::disallowed_methods)] // a time limit on a child is a matter of the host's clock
+fn collect(child: Child, timeout: Duration, longest: usize) -> Result<Answer, Rejected> {
+    let failed = |error: &io::Error| rejected(RejectReason::Unreadable, format!("the probe failed: {}", words(error)));
+    let too_slow = || rejected(RejectReason::Unreadable, format!("the probe took longer than {} s", timeout.as_secs_f64()));
+    let deadline = Instant::now() + timeout;
+    let mut child = Killed(child);
+    let mut out: Option<File> = child.0.stdout.take().map(|pipe| OwnedFd::from(pipe).into());
+    let mut log: Option<File> = child.0.stderr.take().map(|pipe| OwnedFd::from(pipe).into());
+    let mut answer = Answer { json: Vec::new(), log: Vec::new(), success: false, killed_by: None };
+    let mut block = vec![0; 16 * 1024];
+    while out.is_some() || log.is_some() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(too_slow());
+        }
+        let (out_ready, log_ready) = ready(out.as_ref(), log.as_ref(), left).map_err(|error| failed(&error))?;
+        if out_ready && !take(&mut out, &mut block, &mut answer.json, longest + 1).map_err(|error| failed(&error))? {
+            out = None;
+        }
+        if log_ready && !take(&mut log, &mut block, &mut answer.log, MAX_LOG).map_err(|error| failed(&error))? {
+            log = None;
+        }
+        if answer.json.len() > longest {
+            let text = format!("the probe's answer is longer than {} MiB", longest >> 20);
+            return Err(rejected(RejectReason::Unreadable, text));
+        }
+    }
+    loop {
+        match child.0.try_wait().map_err(|error| failed(&error))? {
+            Some(status) => {
+                answer.success = status.success();
+                answer.killed_by = status.signal().filter(|signal| SOMEBODYS.contains(signal));
+                return Ok(answer);
+            }
+            // Both pipes are closed, so it is all but gone.
+            None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
+            None => return Err(too_slow()),
+        }
+    }
+}
+
+/// Waits until one of the pipes can be read.
+fn ready(out: Option<&File>, log: Option<&File>, left: Duration) -> io::Result<(bool, bool)> {
+    let mut fds = Vec::with_capacity(2);
+    for pipe in [out, log].into_iter().flatten() {
+        fds.push(PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN));
+    }
+    let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) as _ };
+    match poll(&mut fds, Some(&left)) {
+        Ok(_) => {}
+        Err(rustix::io::Errno::INTR) => return Ok((false, false)),
+        Err(error) => return Err(error.into()),
+    }
+    let mut events = fds.iter().map(|fd| !fd.revents().is_empty());
+    let out_ready = out.is_some() && events.next().unwrap_or(false);
+    let log_ready = log.is_some() && events.next().unwrap_or(false);
+    Ok((out_ready, log_ready))
+}
+
+/// Reads once; what is beyond `keep` bytes is read and dropped. False at the end.
+fn take(pipe: &mut Option<File>, block: &mut [u8], into: &mut Vec<u8>, keep: usize) -> io::Result<bool> {
+    let Some(pipe) = pipe else { return Ok(false) };
+    match pipe.read(block) {
+        Ok(0) => Ok(false),
+        Ok(read) => {
+            into.extend_from_slice(&block[..read.min(keep.saturating_sub(into.len()))]);
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+fn frame_too_large(frame: &str) -> Rejected {
+    rejected(
+        RejectReason::FrameTooLarge,
+        format!("frame {frame} is over the limit of {MAX_PIXELS} pixels (8192x4320); convert it to a smaller one first"),
+    )
+}
+
+/// The size of a frame that ffmpeg's own limit refused.
+fn oversized_frame(log: &str) -> Option<String> {
+    let line = log.lines().find(|line| line.contains("exceeds specified max pixel count"))?;
+    let size = line.split("Picture size ").nth(1)?.split(' ').next()?;
+    let (width, height) = size.split_once('x')?;
+    Some(format!("{}×{}", width.parse::<u64>().ok()?, height.parse::<u64>().ok()?))
+}
+
+/// Why ffprobe would not read the file, in words.
+fn explain(log: &str, head: Head) -> Rejected {
+    let has = |text: &str| log.contains(text);
+    let unknown = |rest: &str| {
+        let text =
+            format!("not a video: no known container format found{rest}; if it plays elsewhere, convert it to MKV or MP4 first");
+        rejected(RejectReason::NotAVideo, text)
+    };
+    if has("Format not on whitelist") {
+        // `[gif @ 0x55b4] [error] Format not on whitelist …`
+        let line = log.lines().find(|line| line.contains("Format not on whitelist")).unwrap_or_default();
+        let name = line.strip_prefix('[').and_then(|line| line.split([' ', ',']).next()).unwrap_or("unknown");
+        if head == Head::Text && matches!(name, "tty" | "srt" | "webvtt" | "ass" | "subviewer" | "microdvd" | "lrc") {
+            return unknown(" (the file starts with plain text)");
+        }
+        let text = format!("not a supported container ({}); convert it to MKV or MP4 first", sanitise(name.as_bytes()));
+        return rejected(RejectReason::UnsupportedContainer, text);
+    }
+    // ffmpeg guesses by the name when the content tells nothing, and then complains of what that format lacks.
+    let guessed = has("detected only with low score");
+    if has("moov atom not found") && !guessed {
+        let text = "the index (moov) is missing: the file is cut off or was not finished; another copy of it is needed";
+        return rejected(RejectReason::Unreadable, text);
+    }
+    if has("Cannot allocate memory") {
+        let text = format!(
+            "it needs more than {} to be opened, which no film does: it is damaged or made to harm; remove it",
+            ADDRESS_SPACE.whole()
+        );
+        return rejected(RejectReason::Unreadable, text);
+    }
+    if has("Input/output error") {
+        // Some demuxers say so of a file that ends within its header; what was read of it by ourselves was read well.
+        let text =
+            "cannot be read (input/output error): it is cut off, or its disk fails; check the disk, or try another copy of it";
+        return rejected(RejectReason::Unreadable, text);
+    }
+    if has("Permission denied") || has("No such file") {
+        return rejected(RejectReason::Unreadable, format!("cannot be read: {}; check the file and its disk", last_complaint(log)));
+    }
+    if guessed || has("Invalid data found") || has("Failed to find two consecutive MPEG audio frames") {
+        return match head {
+            Head::Text => unknown(" (the file starts with plain text)"),
+            Head::Zeros => unknown(" (the file starts with zeros: it was perhaps never written)"),
+            _ => unknown(""),
+        };
+    }
+    rejected(
+        RejectReason::Unreadable,
+        format!(
+            "cannot be read as media (\u{201c}{}\u{201d}): it is damaged, or of a kind that this ffmpeg does not know; try another copy",
+            last_complaint(log)
+        ),
+    )
+}
+
+/// The last error of the log, without the addresses and the path before it.
+fn last_complaint(log: &str) -> String {
+    let line = log.lines().rev().find(|line| line.contains("[error]") || line.contains("[fatal]"));
+    let Some(line) = line else { return "ffprobe gave no reason".to_owned() };
+    let text = line.rsplit("[error] ").next().unwrap_or(line);
+    let text = if text.starts_with("file:") { text.rsplit(": ").next().unwrap_or(text) } else { text };
+    sanitise(text.trim().as_bytes())
+}
+
+#[cfg(test)]
+#[path = "probe_tests.rs"]
+mod tests;

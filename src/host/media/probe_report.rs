@@ -1,0 +1,412 @@
+//! The shape of ffprobe's answer, and what it tells of a file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{CARRIED_TAGS, LATE_DEMUXERS, STILL_CODECS};
+use crate::domain::media::{AudioStream, Colour, Extras, MediaInfo, SubtitleStream, VideoStream};
+use crate::domain::text::sanitise;
+use crate::host::media::tracks::best_sound;
+
+/// ffprobe's JSON; every field may be missing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Report {
+    pub streams: Vec<Stream>,
+    chapters: Vec<Chapter>,
+    format: Format,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Stream {
+    index: u32,
+    pub codec_type: String,
+    codec_name: String,
+    codec_tag_string: String,
+    pub width: u32,
+    pub height: u32,
+    pix_fmt: String,
+    avg_frame_rate: String,
+    r_frame_rate: String,
+    sample_aspect_ratio: String,
+    field_order: String,
+    color_range: String,
+    color_space: String,
+    color_transfer: String,
+    color_primaries: String,
+    channels: u32,
+    channel_layout: String,
+    sample_rate: String,
+    duration: String,
+    nb_frames: String,
+    nb_read_packets: String,
+    disposition: BTreeMap<String, u8>,
+    tags: BTreeMap<String, String>,
+    side_data_list: Vec<SideData>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SideData {
+    #[serde(rename = "side_data_type")]
+    kind: String,
+    rotation: Option<f64>,
+    red_x: String,
+    red_y: String,
+    green_x: String,
+    green_y: String,
+    blue_x: String,
+    blue_y: String,
+    white_point_x: String,
+    white_point_y: String,
+    min_luminance: String,
+    max_luminance: String,
+    max_content: Option<u32>,
+    max_average: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Chapter {
+    tags: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Format {
+    #[serde(rename = "format_name")]
+    names: String,
+    duration: String,
+    tags: BTreeMap<String, String>,
+}
+
+/// What the answer tells, beside the file itself.
+pub(super) struct Read {
+    pub media: MediaInfo,
+    pub packets_missing: bool,
+    pub streams: usize,
+    pub is_incomplete: bool,
+    /// The picture's codec, where this ffmpeg has no decoder for it.
+    pub unknown_picture: Option<String>,
+}
+
+impl Stream {
+    fn is(&self, disposition: &str) -> bool {
+        self.disposition.get(disposition).is_some_and(|set| *set != 0)
+    }
+
+    fn is_cover(&self) -> bool {
+        self.is("attached_pic")
+    }
+
+    fn tag(&self, name: &str) -> Option<String> {
+        let value = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())?;
+        let safe = sanitise(value.trim().as_bytes());
+        (!safe.is_empty()).then_some(safe)
+    }
+
+    fn language(&self) -> Option<String> {
+        self.tag("language").filter(|language| language != "und" && language.len() <= 35)
+    }
+
+    fn title(&self) -> Option<String> {
+        self.tag("title")
+    }
+
+    fn length(&self) -> Option<Duration> {
+        seconds(&self.duration).or_else(|| clock_time(self.tags.get("DURATION")?))
+    }
+
+    fn listed(&self) -> Option<u64> {
+        self.nb_frames.parse().ok()
+    }
+
+    /// What a conversion needs is known of it.
+    fn is_complete(&self) -> bool {
+        match self.codec_type.as_str() {
+            "video" => self.width > 0 && self.height > 0 && !self.pix_fmt.is_empty() && self.pix_fmt != "unknown",
+            "audio" => self.channels > 0 && self.sample_rate.parse::<u32>().is_ok_and(|rate| rate > 0),
+            _ => true,
+        }
+    }
+}
+
+impl Report {
+    /// `log` is what ffprobe said meanwhile.
+    pub(super) fn read(&self, log: &str) -> Read {
+        let undecodable = undecodable(log);
+        let known = |stream: &Stream| {
+            !undecodable.contains(&stream.index) && !matches!(stream.codec_name.as_str(), "" | "unknown" | "none")
+        };
+        let video = self.picture(&known);
+        let sounds: Vec<AudioStream> = self.of("audio").map(|stream| audio(stream, known(stream))).collect();
+        let demuxer = self.format.names.split(',').next().unwrap_or_default();
+        let unknown_picture = video.filter(|stream| !known(stream)).map(|stream| {
+            let name = [&stream.codec_name, &stream.codec_tag_string]
+                .into_iter()
+                .find(|name| !matches!(name.as_str(), "" | "unknown" | "none"));
+            sanitise(name.map_or("unknown codec", String::as_str).as_bytes())
+        });
+        let audio = best_sound(&sounds).cloned();
+        let lacks_kind = video.is_none() || audio.is_none();
+        let is_incomplete = self.streams.iter().any(|stream| known(stream) && !stream.is_complete())
+            || lacks_kind && LATE_DEMUXERS.contains(&demuxer);
+        let video_duration = video.and_then(Stream::length);
+        let audio_duration = audio.as_ref().and_then(|audio| audio.duration);
+        let media = MediaInfo {
+            demuxer: sanitise(demuxer.as_bytes()),
+            duration: seconds(&self.format.duration).or_else(|| video_duration.max(audio_duration)),
+            video: video.map(|stream| picture(stream, demuxer)),
+            audio,
+            extras: Extras { duration_is_guess: log.contains("Estimating duration from bitrate"), ..self.extras(video, sounds) },
+        };
+        let packets_missing = video.into_iter().chain(self.of("audio")).any(lacks_packets);
+        let streams = self.streams.iter().filter(|stream| stream.is_complete()).count();
+        Read { media, packets_missing, streams, is_incomplete, unknown_picture }
+    }
+
+    fn of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Stream> {
+        self.streams.iter().filter(move |stream| stream.codec_type == kind)
+    }
+
+    /// The stream that a player shows: no cover, no poster beside a film, the default one, the first.
+    fn picture(&self, known: &impl Fn(&Stream) -> bool) -> Option<&Stream> {
+        let films = || self.of("video").filter(|stream| !stream.is_cover());
+        let has_film = films().any(|stream| !STILL_CODECS.contains(&stream.codec_name.as_str()));
+        let is_poster =
+            |stream: &Stream| STILL_CODECS.contains(&stream.codec_name.as_str()) && (has_film || stream.listed() == Some(1));
+        films().min_by_key(|stream| (!known(stream), is_poster(stream), !stream.is("default"), stream.index))
+    }
+
+    fn extras(&self, video: Option<&Stream>, sounds: Vec<AudioStream>) -> Extras {
+        let others = self.of("video").filter(|stream| !stream.is_cover() && video.is_none_or(|video| video.index != stream.index));
+        // Tags of the whole stand at the sound in Ogg files.
+        let sound_tags = self.of("audio").next().map(|stream| &stream.tags);
+        let tag = |name: &str| {
+            let find = |tags: &BTreeMap<String, String>| {
+                tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| sanitise(value.trim().as_bytes()))
+            };
+            find(&self.format.tags)
+                .or_else(|| sound_tags.filter(|_| self.format.names == "ogg").and_then(find))
+                .filter(|value| !value.is_empty())
+        };
+        Extras {
+            subtitles: self.of("subtitle").map(subtitle).collect(),
+            further_pictures: others.count() as u32,
+            cover: self.of("video").find(|stream| stream.is_cover()).map(|stream| picture(stream, "")),
+            attachments: self.of("attachment").count() as u32,
+            data: self.of("data").filter(|stream| stream.codec_name != "bin_data" || stream.codec_tag_string != "text").count()
+                as u32,
+            chapters: self.chapters.len() as u32,
+            chapters_are_named: self
+                .chapters
+                .iter()
+                .all(|chapter| chapter.tags.get("title").is_some_and(|title| !title.trim().is_empty())),
+            tags: CARRIED_TAGS.iter().filter_map(|name| Some(((*name).to_owned(), tag(name)?))).collect(),
+            created: tag("creation_time").or_else(|| tag("com.apple.quicktime.creationdate")),
+            location: tag("location").or_else(|| tag("com.apple.quicktime.location.ISO6709")),
+            // Only here a list of packets is meant; elsewhere it is a header's word.
+            listed_pictures: video.filter(|_| self.format.names.starts_with("mov")).and_then(Stream::listed),
+            sounds,
+            ..Extras::default()
+        }
+    }
+}
+
+fn picture(stream: &Stream, demuxer: &str) -> VideoStream {
+    let rotation = stream.side_data_list.iter().find_map(|data| data.rotation);
+    VideoStream {
+        codec: sanitise(stream.codec_name.as_bytes()),
+        width: stream.width,
+        height: stream.height,
+        pixel_format: sanitise(stream.pix_fmt.as_bytes()),
+        fps: rate(&stream.avg_frame_rate).or_else(|| rate(&stream.r_frame_rate)).unwrap_or(0.0),
+        index: stream.index,
+        pixel_shape: ratio(&stream.sample_aspect_ratio),
+        is_turned: rotation.is_some_and(|degrees| (degrees.abs() % 180.0 - 90.0).abs() < 1.0),
+        is_interlaced: is_interlaced(stream, demuxer),
+        colour: colour(stream),
+        duration: stream.length(),
+        language: stream.language(),
+    }
+}
+
+/// The file says so, or does not say and is of a kind that often is.
+fn is_interlaced(stream: &Stream, demuxer: &str) -> bool {
+    match stream.field_order.as_str() {
+        "progressive" => false,
+        "tt" | "bb" | "tb" | "bt" => true,
+        _ => {
+            let from_broadcast = matches!(demuxer, "mpegts" | "mpeg" | "mxf" | "wtv" | "dv");
+            matches!(stream.codec_name.as_str(), "mpeg2video" | "dvvideo" | "vc1")
+                || from_broadcast && stream.codec_name == "h264" && rate(&stream.avg_frame_rate).is_none_or(|fps| fps < 31.0)
+        }
+    }
+}
+
+fn colour(stream: &Stream) -> Colour {
+    let told = |name: &str| if matches!(name, "unknown" | "reserved") { String::new() } else { sanitise(name.as_bytes()) };
+    let mastering = stream.side_data_list.iter().find(|data| data.kind.starts_with("Mastering display"));
+    let light = stream.side_data_list.iter().find_map(|data| Some((data.max_content?, data.max_average?)));
+    Colour {
+        range: told(&stream.color_range),
+        space: told(&stream.color_space),
+        transfer: told(&stream.color_transfer),
+        primaries: told(&stream.color_primaries),
+        mastering: mastering.and_then(mastering_words),
+        light_level: light.map(|(brightest, average)| format!("{brightest},{average}")),
+    }
+}
+
+/// In x265's units: 1/50000 for places, 1/10000 nits for light.
+fn mastering_words(data: &SideData) -> Option<String> {
+    let scaled = |text: &str, unit: f64| {
+        let (above, below) = text.split_once('/')?;
+        let value = above.parse::<f64>().ok()? / below.parse::<f64>().ok()? * unit;
+        value.is_finite().then_some(value.round() as u64)
+    };
+    let place = |x: &str, y: &str| Some(format!("({},{})", scaled(x, 50_000.0)?, scaled(y, 50_000.0)?));
+    Some(format!(
+        "G{}B{}R{}WP{}L({},{})",
+        place(&data.green_x, &data.green_y)?,
+        place(&data.blue_x, &data.blue_y)?,
+        place(&data.red_x, &data.red_y)?,
+        place(&data.white_point_x, &data.white_point_y)?,
+        scaled(&data.max_luminance, 10_000.0)?,
+        scaled(&data.min_luminance, 10_000.0)?,
+    ))
+}
+
+fn audio(stream: &Stream, is_known: bool) -> AudioStream {
+    let name =
+        if stream.codec_name.is_empty() || stream.codec_name == "none" { &stream.codec_tag_string } else { &stream.codec_name };
+    AudioStream {
+        codec: if is_known { sanitise(stream.codec_name.as_bytes()) } else { String::new() },
+        channels: stream.channels,
+        layout: sanitise(stream.channel_layout.as_bytes()),
+        sample_rate: stream.sample_rate.parse().unwrap_or(0),
+        index: stream.index,
+        language: stream.language(),
+        title: stream.title(),
+        is_default: stream.is("default"),
+        is_aside: ["comment", "visual_impaired", "descriptions", "karaoke", "lyrics"].iter().any(|aside| stream.is(aside)),
+        duration: stream.length(),
+        tag: sanitise(name.as_bytes()),
+    }
+}
+
+fn subtitle(stream: &Stream) -> SubtitleStream {
+    SubtitleStream {
+        codec: sanitise(stream.codec_name.as_bytes()),
+        index: stream.index,
+        language: stream.language(),
+        title: stream.title(),
+        is_default: stream.is("default"),
+        is_forced: stream.is("forced"),
+    }
+}
+
+/// Streams that this ffmpeg has no decoder for, by what ffprobe said.
+fn undecodable(log: &str) -> BTreeSet<u32> {
+    let number = |line: &str| line.rsplit("input stream ").next()?.trim().parse().ok();
+    log.lines()
+        .filter(|line| line.contains("Unsupported codec with id") || line.contains("Failed to probe codec for input"))
+        .filter_map(number)
+        .collect()
+}
+
+/// Two packets and one in a hundred may lie outside what is to be played.
+fn lacks_packets(stream: &Stream) -> bool {
+    let count = |text: &str| text.parse::<u64>().ok();
+    match (count(&stream.nb_read_packets), count(&stream.nb_frames)) {
+        (Some(0), _) => true,
+        (Some(read), Some(listed)) => read + 2 + listed / 100 < listed,
+        _ => false,
+    }
+}
+
+/// `2.023000` → 2.023 s; nothing for zero and for what is no sane number.
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero())
+}
+
+/// `00:00:02.023000000`, the form of Matroska's tags.
+fn clock_time(text: &str) -> Option<Duration> {
+    let mut total = 0.0;
+    for part in text.split(':') {
+        total = total * 60.0 + part.trim().parse::<f64>().ok()?;
+    }
+    Duration::try_from_secs_f64(total).ok().filter(|duration| !duration.is_zero())
+}
+
+/// `30000/1001` → 29.97; nothing for `0/0`.
+fn rate(text: &str) -> Option<f64> {
+    let (numerator, denominator) = text.split_once('/')?;
+    let rate = numerator.parse::<f64>().ok()? / denominator.parse::<f64>().ok()?;
+    (rate.is_finite() && rate > 0.0).then_some(rate)
+}
+
+/// `64:45`; 0 by 0 for anything else.
+fn ratio(text: &str) -> (u32, u32) {
+    let sides = text.split_once(':').and_then(|(across, down)| Some((across.parse().ok()?, down.parse().ok()?)));
+    sides.unwrap_or((0, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_none_tell_nothing() {
+        for text in ["-1", "nan", "inf", "", "0", "1e300"] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+        assert_eq!(clock_time("00:01:02.5"), Some(Duration::from_millis(62_500)));
+        assert_eq!(clock_time("-5"), None);
+        assert_eq!((ratio("64:45"), ratio("N/A")), ((64, 45), (0, 0)));
+    }
+
+    fn told(streams: &str) -> MediaInfo {
+        let report: Report = serde_json::from_str(&format!(r#"{{"streams":[{streams}]}}"#)).expect("JSON");
+        report.read("").media
+    }
+
+    #[test]
+    fn the_picture_is_the_film_and_not_its_poster_or_its_cover() {
+        let poster = r#"{"index":0,"codec_type":"video","codec_name":"mjpeg","width":600,"height":600,"pix_fmt":"yuvj420p"}"#;
+        let film = r#"{"index":1,"codec_type":"video","codec_name":"h264","width":320,"height":180,"pix_fmt":"yuv420p"}"#;
+        let cover = r#"{"index":2,"codec_type":"video","codec_name":"png","disposition":{"attached_pic":1}}"#;
+        let media = told(&[cover, poster, film].join(","));
+        assert_eq!(media.video.map(|video| video.index), Some(1));
+        assert_eq!((media.extras.further_pictures, media.extras.cover.map(|cover| cover.index)), (1, Some(2)));
+        assert_eq!(told(poster).video.map(|video| video.index), Some(0), "one that is all there is");
+        assert_eq!(told(cover).video, None);
+    }
+
+    #[test]
+    fn a_phone_film_is_turned_and_a_broadcast_is_interlaced() {
+        let phone = r#"{"codec_type":"video","codec_name":"h264","field_order":"progressive","side_data_list":[{"rotation":-90}]}"#;
+        let video = told(phone).video.expect("a picture");
+        assert!(video.is_turned && !video.is_interlaced);
+        let upside_down = phone.replace("-90", "180");
+        assert!(!told(&upside_down).video.expect("a picture").is_turned);
+        let tv = r#"{"codec_type":"video","codec_name":"mpeg2video","field_order":"tt"}"#;
+        assert!(told(tv).video.expect("a picture").is_interlaced);
+    }
+
+    #[test]
+    fn the_light_of_a_mastering_display_is_told_in_the_encoders_units() {
+        let video = r#"{"codec_type":"video","codec_name":"hevc","color_transfer":"smpte2084","side_data_list":[
+            {"side_data_type":"Mastering display metadata","red_x":"34000/50000","red_y":"16000/50000","green_x":"13250/50000",
+             "green_y":"34500/50000","blue_x":"7500/50000","blue_y":"3000/50000","white_point_x":"15635/50000",
+             "white_point_y":"16450/50000","min_luminance":"50/10000","max_luminance":"10000000/10000"},
+            {"side_data_type":"Content light level metadata","max_content":1000,"max_average":400}]}"#;
+        let colour = told(video).video.expect("a picture").colour;
+        assert_eq!(colour.mastering.as_deref(), Some("G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"));
+        assert_eq!(colour.light_level.as_deref(), Some("1000,400"));
+    }
+}

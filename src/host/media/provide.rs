@@ -1,0 +1,590 @@
+//! Provides ffmpeg where there is none: by the system's package manager, else by a download into our own data folder.
+//!
+//! Everything that would be run is a [`Plan`] first, which is shown before it is carried out, and nothing is carried out
+//! that was not agreed to. How the operator is asked is the command line's business.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs;
+use std::io::Read;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use ffmpeg_sidecar::download::{
+    FfmpegDownloadProgressEvent, download_ffmpeg_package_with_progress, ffmpeg_download_url, unpack_ffmpeg,
+};
+
+use crate::domain::text::{MAX_LINE_BYTES, path_text, sanitise};
+use crate::domain::units::Bytes;
+use crate::host::demo::clips::free_space;
+use crate::host::media::ffmpeg::{Ffmpeg, FfmpegError, Found, Search, locate, on_path};
+use crate::host::process::tool::kill_group;
+
+/// Package lists older than this are fetched anew: the versions they name may be gone from the mirrors.
+const FRESH: Duration = Duration::from_hours(24);
+/// A package manager that takes longer is stopped.
+const STEP_LIMIT: Duration = Duration::from_mins(30);
+/// A download that receives nothing for this long is given up.
+const STALL: Duration = Duration::from_mins(1);
+/// Unpacking is bounded by the processor, not by the network.
+const UNPACK_LIMIT: Duration = Duration::from_mins(10);
+/// Archive and unpacked binaries together.
+const DOWNLOAD_SPACE: Bytes = Bytes::mib(800);
+/// Lines kept of a failed step.
+const LAST_LINES: usize = 12;
+
+/// A package manager that plimsoll knows how to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manager {
+    /// Debian, Ubuntu.
+    Apt,
+    /// Fedora and its kin, with RPM Fusion.
+    Dnf,
+    /// Arch.
+    Pacman,
+    /// Alpine.
+    Apk,
+    /// Homebrew, on macOS and Linux. Never as root.
+    Brew,
+}
+
+impl Manager {
+    const ALL: [Self; 5] = [Self::Apt, Self::Dnf, Self::Pacman, Self::Apk, Self::Brew];
+
+    /// The program's name.
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::Apt => "apt-get",
+            Self::Dnf => "dnf",
+            Self::Pacman => "pacman",
+            Self::Apk => "apk",
+            Self::Brew => "brew",
+        }
+    }
+}
+
+/// What a plan depends on, read from the machine.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// The search path.
+    pub path: OsString,
+    /// This process is root.
+    pub root: bool,
+    /// Somebody can type a password.
+    pub terminal: bool,
+    /// How long ago apt's package lists were fetched; `None` = there are none.
+    pub apt_lists_age: Option<Duration>,
+    /// pacman has its databases.
+    pub pacman_synced: bool,
+    /// Where a download goes: our own data folder's `bin`.
+    pub data: Option<PathBuf>,
+    /// The build there is for this platform, if any.
+    pub download: Option<String>,
+}
+
+impl Machine {
+    /// Looks at this machine; `terminal`: somebody can answer.
+    pub fn detect(search: &Search, terminal: bool) -> Self {
+        Self {
+            path: search.path.clone(),
+            root: rustix::process::geteuid().is_root(),
+            terminal,
+            apt_lists_age: apt_lists_age(Path::new("/var/lib/apt/lists")),
+            pacman_synced: fs::read_dir("/var/lib/pacman/sync").is_ok_and(|mut entries| entries.next().is_some()),
+            data: search.data.clone(),
+            download: ffmpeg_download_url().ok().map(str::to_owned),
+        }
+    }
+}
+
+/// The lists' own times are the server's; what tells when they were fetched is the folder that apt loads them into.
+#[allow(clippy::disallowed_methods)] // the host reads clocks
+fn apt_lists_age(lists: &Path) -> Option<Duration> {
+    let has_lists = fs::read_dir(lists).ok()?.flatten().any(|entry| {
+        let name = entry.file_name();
+        name.as_encoded_bytes().windows(9).any(|part| part == b"_Packages")
+    });
+    if !has_lists {
+        return None;
+    }
+    let changed = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let fetched = changed(lists).max(changed(&lists.join("partial")))?;
+    // A time in the future is no reason to distrust the lists.
+    Some(SystemTime::now().duration_since(fetched).unwrap_or_default())
+}
+
+/// One command of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The program, absolute.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Set on top of our own environment.
+    pub env: Vec<(String, String)>,
+    /// It may ask for a password on the terminal.
+    pub interactive: bool,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (key, value) in &self.env {
+            write!(f, "{key}={value} ")?;
+        }
+        f.write_str(&path_text(&self.program))?;
+        self.args.iter().try_for_each(|arg| write!(f, " {arg}"))
+    }
+}
+
+/// One way to get an ffmpeg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// By the system's package manager: these commands, in order.
+    Packages {
+        /// The manager.
+        manager: Manager,
+        /// The commands.
+        steps: Vec<Step>,
+    },
+    /// By a download of a static build.
+    Download {
+        /// From where.
+        url: String,
+        /// Into which folder.
+        folder: PathBuf,
+    },
+}
+
+impl Way {
+    /// In a few words.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Packages { manager, .. } => format!("package manager {}", manager.program()),
+            Self::Download { url, .. } => format!("download from {}", host_of(url)),
+        }
+    }
+}
+
+/// What would be done, in order, until one way works.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The ways, best first.
+    pub ways: Vec<Way>,
+    /// Ways that are closed, and why; and what to know.
+    pub notes: Vec<String>,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, way) in self.ways.iter().enumerate() {
+            let lead = if index == 0 { "To install ffmpeg, run" } else { "If that fails" };
+            match way {
+                Way::Packages { steps, .. } => {
+                    writeln!(f, "{lead}:")?;
+                    for step in steps {
+                        writeln!(f, "  {step}")?;
+                    }
+                }
+                Way::Download { url, folder } => {
+                    let lead = if index == 0 { "To get ffmpeg" } else { lead };
+                    writeln!(f, "{lead}, download a static build (over HTTPS; no checksum to hold it against):")?;
+                    writeln!(f, "  {url}\n  into {}", path_text(folder))?;
+                }
+            }
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "Note: {note}"))
+    }
+}
+
+/// Draws up the plan for a machine. Pure but for looking which programs are on its path.
+pub fn plan(machine: &Machine) -> Plan {
+    let mut plan = Plan::default();
+    let sudo = on_path(&machine.path, OsStr::new("sudo"));
+    for manager in Manager::ALL {
+        let Some(program) = on_path(&machine.path, OsStr::new(manager.program())) else { continue };
+        let right = match (manager, machine.root, &sudo) {
+            (Manager::Brew, true, _) => {
+                plan.notes.push("Homebrew refuses to run as root; run `brew install ffmpeg` as the user it belongs to".to_owned());
+                continue;
+            }
+            (Manager::Brew, false, _) | (_, true, _) => Right::Ours,
+            (_, false, Some(sudo)) => Right::Sudo { sudo, asks: machine.terminal },
+            (_, false, None) => {
+                let name = manager.program();
+                plan.notes.push(format!("{name} needs root, and there is no sudo; run `plimsoll doctor --fix` as root to use it"));
+                continue;
+            }
+        };
+        if manager == Manager::Dnf {
+            plan.notes.push(
+                "Fedora's own `ffmpeg-free` has no libx264; `ffmpeg` comes from RPM Fusion (https://rpmfusion.org)".to_owned(),
+            );
+        }
+        plan.ways.push(Way::Packages { manager, steps: steps(manager, &program, &right, machine) });
+        break;
+    }
+    match (&machine.download, &machine.data) {
+        (Some(url), Some(folder)) => plan.ways.push(Way::Download { url: url.clone(), folder: folder.clone() }),
+        (None, _) => plan.notes.push("there is no static build to download for this platform".to_owned()),
+        (_, None) => plan.notes.push("nowhere to put a download: neither XDG_DATA_HOME nor HOME is set".to_owned()),
+    }
+    plan
+}
+
+/// With whose rights a command runs.
+enum Right<'a> {
+    Ours,
+    Sudo { sudo: &'a Path, asks: bool },
+}
+
+fn steps(manager: Manager, program: &Path, right: &Right<'_>, machine: &Machine) -> Vec<Step> {
+    const QUIET: &[(&str, &str)] = &[("DEBIAN_FRONTEND", "noninteractive")];
+    let step = |args: &[&str], env: &[(&str, &str)]| step(program, args, env, right);
+    match manager {
+        Manager::Apt => {
+            let mut steps = Vec::new();
+            if machine.apt_lists_age.is_none_or(|age| age > FRESH) {
+                steps.push(step(&["update"], QUIET));
+            }
+            steps.push(step(&["install", "-y", "--no-install-recommends", "ffmpeg"], QUIET));
+            steps
+        }
+        Manager::Dnf => vec![step(&["install", "-y", "ffmpeg"], &[])],
+        // Refreshing the databases without upgrading everything can break an Arch system: only when there are none.
+        Manager::Pacman if machine.pacman_synced => vec![step(&["-S", "--needed", "--noconfirm", "ffmpeg"], &[])],
+        Manager::Pacman => vec![step(&["-Sy", "--needed", "--noconfirm", "ffmpeg"], &[])],
+        Manager::Apk => vec![step(&["add", "--no-cache", "ffmpeg"], &[])],
+        Manager::Brew => vec![step(&["install", "ffmpeg"], &[("NONINTERACTIVE", "1")])],
+    }
+}
+
+fn step(program: &Path, args: &[&str], env: &[(&str, &str)], right: &Right<'_>) -> Step {
+    let owned = |args: &[&str]| args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
+    match right {
+        Right::Ours => Step {
+            program: program.to_owned(),
+            args: owned(args),
+            env: env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            interactive: false,
+        },
+        Right::Sudo { sudo, asks } => {
+            let mut all = if *asks { Vec::new() } else { vec!["-n".to_owned()] };
+            // sudo clears the environment; `env` sets it on the other side, which needs no SETENV right.
+            if !env.is_empty() {
+                all.push("env".to_owned());
+                all.extend(env.iter().map(|(key, value)| format!("{key}={value}")));
+            }
+            all.push(path_text(program));
+            all.extend(owned(args));
+            Step { program: sudo.to_path_buf(), args: all, env: Vec::new(), interactive: *asks }
+        }
+    }
+}
+
+/// Whether the plan may be carried out.
+pub enum Consent<'a> {
+    /// `--yes`.
+    Given,
+    /// Ask; `true` = go on.
+    Ask(&'a mut dyn FnMut(&Plan) -> bool),
+    /// There is nobody to ask.
+    Nobody,
+}
+
+/// How ffmpeg came to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Provided {
+    /// It was there: nothing was done.
+    Already(Ffmpeg),
+    /// It was installed.
+    Installed {
+        /// The ffmpeg found afterwards.
+        ffmpeg: Ffmpeg,
+        /// The way that worked.
+        by: String,
+    },
+}
+
+/// One way that did not work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// What was tried: the command, or the download.
+    pub what: String,
+    /// Why it failed.
+    pub reason: String,
+    /// The last lines it printed.
+    pub last_lines: Vec<String>,
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.reason)?;
+        self.last_lines.iter().try_for_each(|line| write!(f, "\n    {line}"))
+    }
+}
+
+/// Why ffmpeg could not be provided.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvideError {
+    /// The operator named an ffmpeg that does not work; installing another would not help.
+    #[error(transparent)]
+    Explicit(FfmpegError),
+    /// The operator said no.
+    #[error("ffmpeg was not installed: not agreed to")]
+    Declined,
+    /// There is no terminal to ask on, and no `--yes`.
+    #[error("ffmpeg was not installed: there is no terminal to ask on, and no --yes\n{plan}")]
+    NobodyToAsk {
+        /// What would have been done.
+        plan: Plan,
+    },
+    /// There is no way on this machine.
+    #[error("no known way to install ffmpeg here; install it by hand, or name one with --ffmpeg PATH{}", below(.notes))]
+    NoWay {
+        /// Why the ways are closed.
+        notes: Vec<String>,
+    },
+    /// Every way failed.
+    #[error("ffmpeg could not be installed; install it by hand, or name one with --ffmpeg PATH{}", below(.attempts))]
+    Failed {
+        /// The ways tried, in order.
+        attempts: Vec<Attempt>,
+    },
+}
+
+/// Each item on a line of its own below the first.
+fn below<T: fmt::Display>(items: &[T]) -> String {
+    items.iter().fold(String::new(), |text, item| text + "\n  " + &item.to_string())
+}
+
+/// Makes sure that there is an ffmpeg: finds it, or carries out the plan if `consent` allows. `progress` gets a line now and
+/// then, sanitised.
+pub fn provide(
+    search: &Search,
+    machine: &Machine,
+    consent: Consent<'_>,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Provided, ProvideError> {
+    match locate(search) {
+        Ok(ffmpeg) => return Ok(Provided::Already(ffmpeg)),
+        Err(error) if search.explicit.is_some() => return Err(ProvideError::Explicit(error)),
+        Err(_) => {}
+    }
+    let plan = plan(machine);
+    if plan.ways.is_empty() {
+        return Err(ProvideError::NoWay { notes: plan.notes });
+    }
+    match consent {
+        Consent::Given => {}
+        Consent::Ask(ask) => {
+            if !ask(&plan) {
+                return Err(ProvideError::Declined);
+            }
+        }
+        Consent::Nobody => return Err(ProvideError::NobodyToAsk { plan }),
+    }
+    let mut attempts = Vec::new();
+    for way in &plan.ways {
+        let tried = match way {
+            Way::Packages { steps, .. } => steps.iter().try_for_each(|step| run_step(step, &machine.path, progress)),
+            Way::Download { url, folder } => {
+                download(url, folder, progress).map_err(|reason| Attempt { what: way.words(), reason, last_lines: Vec::new() })
+            }
+        };
+        match tried.map(|()| locate(search)) {
+            Ok(Ok(ffmpeg)) => return Ok(Provided::Installed { ffmpeg, by: way.words() }),
+            Ok(Err(error)) => {
+                let reason = format!("it ended well, and yet: {error}");
+                attempts.push(Attempt { what: way.words(), reason, last_lines: Vec::new() });
+            }
+            Err(attempt) => attempts.push(attempt),
+        }
+        if let Some(attempt) = attempts.last() {
+            progress(&format!("{}: {}", attempt.what, attempt.reason));
+        }
+    }
+    Err(ProvideError::Failed { attempts })
+}
+
+#[allow(clippy::disallowed_methods)] // the host reads clocks
+fn run_step(step: &Step, path: &OsStr, progress: &mut dyn FnMut(&str)) -> Result<(), Attempt> {
+    progress(&format!("$ {step}"));
+    let failed = |reason: String, last_lines: Vec<String>| Attempt { what: step.to_string(), reason, last_lines };
+    let mut command = Command::new(&step.program);
+    // Our environment is kept: proxies and mirrors are set there.
+    command.args(&step.args).envs(step.env.iter().map(|(key, value)| (key, value))).env("PATH", with_sbin(path));
+    if step.interactive {
+        // It stays in the terminal's foreground group, or reading the password would stop it.
+        command.stdin(Stdio::inherit());
+    } else {
+        command.stdin(Stdio::null()).process_group(0);
+    }
+    // One pipe for both outputs: with two, the order of errors and of what came before them would be lost.
+    let spawned = std::io::pipe().and_then(|(reader, writer)| {
+        command.stdout(writer.try_clone()?).stderr(writer);
+        Ok((command.spawn()?, reader))
+    });
+    let (mut child, reader) = spawned.map_err(|error| failed(format!("cannot be run: {error}"), Vec::new()))?;
+    // The command holds the pipe's other end too; the end of output shows only when it lets go.
+    drop(command);
+    let (sender, lines) = mpsc::channel();
+    send_lines(reader, sender);
+    let mut last: Vec<String> = Vec::new();
+    let deadline = Instant::now() + STEP_LIMIT;
+    let mut status = None;
+    loop {
+        match lines.recv_timeout(Duration::from_millis(200)) {
+            Ok(line) => {
+                progress(&line);
+                if last.len() == LAST_LINES {
+                    last.remove(0);
+                }
+                last.push(line);
+            }
+            // A service that the package started may hold the pipe open for ever; the child's own end is what counts.
+            Err(RecvTimeoutError::Timeout) if status.is_some() => break,
+            Err(RecvTimeoutError::Timeout) => status = child.try_wait().ok().flatten(),
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if Instant::now() > deadline {
+            if step.interactive {
+                let _ = child.kill();
+                let _ = child.wait();
+            } else {
+                kill_group(&mut child);
+            }
+            return Err(failed(format!("took longer than {} min and was stopped", STEP_LIMIT.as_secs() / 60), last));
+        }
+    }
+    match status.map_or_else(|| child.wait(), Ok) {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(failed(status.to_string(), last)),
+        Err(error) => Err(failed(error.to_string(), last)),
+    }
+}
+
+/// dpkg and others need the system's folders, which an ordinary user's path may lack.
+fn with_sbin(path: &OsStr) -> OsString {
+    let mut folders: Vec<PathBuf> = std::env::split_paths(path).collect();
+    for folder in ["/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"] {
+        if !folders.iter().any(|known| known == Path::new(folder)) {
+            folders.push(folder.into());
+        }
+    }
+    std::env::join_paths(folders).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Sends every line that is not empty, sanitised; `\r` ends a line as well, and the rest of a very long one is dropped.
+fn send_lines(mut from: impl Read + Send + 'static, to: mpsc::Sender<String>) {
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        let mut line = Vec::new();
+        let send = |line: &mut Vec<u8>| {
+            let text = sanitise(line);
+            line.clear();
+            if !text.trim().is_empty() {
+                let _ = to.send(text);
+            }
+        };
+        while let Ok(read @ 1..) = from.read(&mut buffer) {
+            for byte in &buffer[..read] {
+                match byte {
+                    b'\n' | b'\r' => send(&mut line),
+                    _ if line.len() < MAX_LINE_BYTES => line.push(*byte),
+                    _ => {}
+                }
+            }
+        }
+        send(&mut line);
+    });
+}
+
+/// Word from the thread that downloads.
+enum News {
+    Progress(FfmpegDownloadProgressEvent),
+    Over(Result<(), String>),
+}
+
+/// Downloads and unpacks a build into `folder`, where it appears only when it was complete and ran.
+fn download(url: &str, folder: &Path, progress: &mut dyn FnMut(&str)) -> Result<(), String> {
+    let says = |what: &str, path: &Path, error: &dyn fmt::Display| format!("cannot {what} {}: {error}", path_text(path));
+    let work = folder.join(format!(".download-{}", std::process::id()));
+    fs::create_dir_all(&work).map_err(|error| says("make the folder", &work, &error))?;
+    let _cleared = Cleared(work.clone());
+    let free = free_space(&work).map_err(|error| says("ask for the free space of", &work, &error))?;
+    if free < DOWNLOAD_SPACE {
+        return Err(format!("{} has {free} free, the download needs {DOWNLOAD_SPACE}", path_text(folder)));
+    }
+    progress(&format!("downloading {url}"));
+    let (sender, news) = mpsc::channel();
+    let (from, to) = (url.to_owned(), work.clone());
+    // A thread of its own, since the library sets no time limit: what hangs is left behind.
+    thread::spawn(move || {
+        let report = |event| {
+            let _ = sender.send(News::Progress(event));
+        };
+        let result = download_ffmpeg_package_with_progress(&from, &to, report).and_then(|archive| {
+            let _ = sender.send(News::Progress(FfmpegDownloadProgressEvent::UnpackingArchive));
+            unpack_ffmpeg(&archive, &to)
+        });
+        let _ = sender.send(News::Over(result.map_err(|error| sanitise(format!("{error:#}").as_bytes()))));
+    });
+    wait_for_download(url, &news, progress)?;
+    // It must run here before it gets a name under which it is found.
+    let trial = Search { data: Some(work.clone()), ..Search::default() };
+    let found = locate(&trial).map_err(|error| format!("what was downloaded does not work here: {error}"))?;
+    if found.source != Found::Data || found.ffprobe.parent() != Some(&work) {
+        return Err("the download has no ffmpeg and ffprobe".to_owned());
+    }
+    for name in ["ffprobe", "ffmpeg"] {
+        let to = folder.join(name);
+        fs::rename(work.join(name), &to).map_err(|error| says("write", &to, &error))?;
+    }
+    Ok(())
+}
+
+fn wait_for_download(url: &str, news: &mpsc::Receiver<News>, progress: &mut dyn FnMut(&str)) -> Result<(), String> {
+    let mut limit = STALL;
+    let mut told = 0;
+    loop {
+        match news.recv_timeout(limit) {
+            Ok(News::Progress(FfmpegDownloadProgressEvent::Downloading { total_bytes, downloaded_bytes })) => {
+                let step = if total_bytes > 0 { total_bytes.div_ceil(10) } else { 16 * 1024 * 1024 };
+                if downloaded_bytes / step > told {
+                    told = downloaded_bytes / step;
+                    let of = if total_bytes > 0 { format!(" of {}", Bytes(total_bytes)) } else { String::new() };
+                    progress(&format!("downloaded {}{of}", Bytes(downloaded_bytes)));
+                }
+            }
+            Ok(News::Progress(FfmpegDownloadProgressEvent::UnpackingArchive)) => {
+                limit = UNPACK_LIMIT;
+                progress("unpacking");
+            }
+            Ok(News::Progress(_)) => {}
+            Ok(News::Over(Ok(()))) => return Ok(()),
+            Ok(News::Over(Err(error))) => return Err(format!("{error}; is {} reachable from here?", host_of(url))),
+            Err(_) => return Err(format!("nothing came from {} for {} s; given up", host_of(url), limit.as_secs())),
+        }
+    }
+}
+
+/// The host's name in a URL; the whole text where there is none.
+fn host_of(url: &str) -> &str {
+    url.split_once("://").and_then(|(_, rest)| rest.split('/').next()).unwrap_or(url)
+}
+
+/// A folder that is removed with all in it.
+struct Cleared(PathBuf);
+
+impl Drop for Cleared {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests;

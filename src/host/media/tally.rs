@@ -1,0 +1,178 @@
+//! Reads ffmpeg's own account of its work from its log: sizes of pictures on the way, what could not be decoded, and the
+//! closing lines that count packets.
+//!
+//! Pure. Knows the lines of `-loglevel level+verbose` and nothing of processes. Lines of other levels cannot pose as these:
+//! foreign text in the log always stands behind a level and a beginning of its own.
+
+use crate::domain::account::{Account, StreamRead, StreamWritten};
+use crate::domain::job::LogLevel;
+
+use crate::host::process::diagnose;
+use crate::host::process::logread::Classified;
+
+/// Streams that are kept count of; files with more are not made by anybody in earnest.
+const MOST_STREAMS: usize = 256;
+
+/// A picture as it comes out of the decoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arriving {
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+    /// Shape of a pixel; 0 by 1 where it is not told.
+    pub pixel_shape: (u32, u32),
+}
+
+/// The account of one process. Feed it every line.
+#[derive(Debug, Default)]
+pub struct Tally {
+    account: Account,
+    arriving: Option<Arriving>,
+}
+
+impl Tally {
+    /// Takes a line into account.
+    pub fn observe(&mut self, line: &Classified<'_>) {
+        if line.level == LogLevel::Error || line.level == LogLevel::Warning {
+            self.complaint(line);
+        } else if line.is_quiet {
+            self.quiet(line);
+        }
+    }
+
+    /// The size of the pictures that come out of the decoder, where it has changed since the last call.
+    pub const fn arriving(&mut self) -> Option<Arriving> {
+        self.arriving.take()
+    }
+
+    /// All that is known.
+    pub fn into_account(self) -> Account {
+        self.account
+    }
+
+    fn complaint(&mut self, line: &Classified<'_>) {
+        let text = line.message;
+        if text.starts_with("Error while decoding stream") || text.starts_with("Error submitting packet to decoder") {
+            self.account.undecoded += 1;
+        }
+        let is_telling = line.level == LogLevel::Error || diagnose::tells_of_damage(text);
+        if is_telling && self.account.first_complaint.is_none() && !diagnose::is_harmless(text) {
+            self.account.first_complaint = Some(diagnose::damage_words(text));
+        }
+    }
+
+    fn quiet(&mut self, line: &Classified<'_>) {
+        let text = line.message.trim();
+        if let Some(context) = line.contexts.last()
+            && context.starts_with("graph ")
+            && context.contains("input from stream")
+        {
+            self.arriving = arriving(text).or(self.arriving);
+        } else if text.starts_with("concealing ") {
+            self.account.repaired += 1;
+        } else if let Some(rest) = text.strip_prefix("Input stream #0:").filter(|_| line.contexts.is_empty()) {
+            if let Some((number, read)) = stream_read(rest)
+                && self.account.read.len() < MOST_STREAMS
+            {
+                self.account.read.insert(number, read);
+            }
+        } else if let Some(rest) = text.strip_prefix("Output stream #0:").filter(|_| line.contexts.is_empty())
+            && let Some((number, written)) = stream_written(rest)
+            && self.account.written.len() < MOST_STREAMS
+        {
+            self.account.written.insert(number, written);
+        }
+    }
+}
+
+/// `w:320 h:180 pixfmt:yuv420p tb:1/30000 fr:30000/1001 sar:1/1`.
+fn arriving(text: &str) -> Option<Arriving> {
+    let field = |name: &str| text.split(' ').find_map(|word| word.strip_prefix(name));
+    let (across, down) = field("sar:").and_then(|shape| shape.split_once('/')).unwrap_or(("0", "1"));
+    Some(Arriving {
+        width: field("w:")?.parse().ok()?,
+        height: field("h:")?.parse().ok()?,
+        pixel_shape: (across.parse().unwrap_or(0), down.parse().unwrap_or(1)),
+    })
+}
+
+/// `0 (video): 60 packets read (177346 bytes); 60 frames decoded;`.
+fn stream_read(rest: &str) -> Option<(u32, StreamRead)> {
+    let (number, rest) = rest.split_once(' ')?;
+    let packets = before(rest, " packets read")?;
+    Some((number.parse().ok()?, StreamRead { packets, decoded: before(rest, " frames decoded") }))
+}
+
+/// `0 (video): 60 frames encoded; 60 packets muxed (73144 bytes);`.
+fn stream_written(rest: &str) -> Option<(u32, StreamWritten)> {
+    let (number, rest) = rest.split_once(' ')?;
+    let packets = before(rest, " packets muxed")?;
+    Some((number.parse().ok()?, StreamWritten { is_video: rest.starts_with("(video)"), packets }))
+}
+
+/// The number that stands before these words.
+fn before(text: &str, words: &str) -> Option<u64> {
+    text[..text.find(words)?].rsplit(' ').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(lines: &[&str]) -> Tally {
+        let mut tally = Tally::default();
+        for line in lines {
+            tally.observe(&Classified::of(line));
+        }
+        tally
+    }
+
+    #[test]
+    fn the_closing_lines_are_read() {
+        let account = of(&[
+            "[verbose]   Input stream #0:0 (video): 62 packets read (177346 bytes); 60 frames decoded; ",
+            "[verbose]   Input stream #0:1 (audio): 88 packets read (17620 bytes); 87 frames decoded (89088 samples); ",
+            "[verbose]   Input stream #0:2 (audio): 5 packets read (17620 bytes); ",
+            "[verbose]   Output stream #0:0 (video): 60 frames encoded; 60 packets muxed (73144 bytes); ",
+            "[verbose]   Output stream #0:1 (audio): 87 frames encoded (89088 samples); 88 packets muxed (17849 bytes); ",
+        ])
+        .into_account();
+        assert_eq!(account.read[&0], StreamRead { packets: 62, decoded: Some(60) });
+        assert_eq!(account.read[&1].decoded, Some(87));
+        assert_eq!(account.read[&2], StreamRead { packets: 5, decoded: None });
+        assert_eq!(account.written[&0], StreamWritten { is_video: true, packets: 60 });
+        assert_eq!(account.written[&1], StreamWritten { is_video: false, packets: 88 });
+    }
+
+    #[test]
+    fn foreign_text_cannot_pose_as_an_account() {
+        let account = of(&[
+            "[info]     title           : Output stream #0:0 (video): 9 frames encoded; 9 packets muxed (9 bytes);",
+            "[info]                     : [verbose]   Output stream #0:0 (video): 9 packets muxed",
+            "Output stream #0:0 (video): 9 packets muxed",
+        ])
+        .into_account();
+        assert!(account.written.is_empty());
+    }
+
+    #[test]
+    fn a_picture_that_changes_its_size_is_seen_once() {
+        let mut tally =
+            of(&["[graph 0 input from stream 0:0 @ 0x55] [verbose] w:1280 h:720 pixfmt:yuv420p tb:1/90000 fr:25/1 sar:4/3"]);
+        assert_eq!(tally.arriving(), Some(Arriving { width: 1280, height: 720, pixel_shape: (4, 3) }));
+        assert_eq!(tally.arriving(), None);
+    }
+
+    #[test]
+    fn what_could_not_be_decoded_is_counted_with_its_first_cause() {
+        let account = of(&[
+            "[h264 @ 0x1] [error] decode_slice_header error",
+            "[error] Error while decoding stream #0:0: Invalid data found when processing input",
+            "[h264 @ 0x1] [info] concealing 920 DC, 920 AC, 920 MV errors in P frame",
+        ])
+        .into_account();
+        assert_eq!((account.undecoded, account.repaired), (1, 1));
+        assert!(account.first_complaint.is_some_and(|words| words.contains("picture")));
+    }
+}

@@ -1,0 +1,377 @@
+//! What a child may touch: its one input, its one output, the scratch folder, and what programs need to run at all. The kernel
+//! sees to it (Landlock), whatever a media file makes its reader do. No connections over TCP either, where it knows that.
+//!
+//! A fence is built before the fork and put on after it. It must not know what the children are for.
+
+#![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports))] // there it is always "none"
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::domain::text::error_words;
+use crate::host::process::tool::{self, Answer};
+
+/// Read and run by every program: libraries, codecs' tables, shells.
+const SYSTEM: &[&str] = &[
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/opt",
+    "/snap",
+    "/nix/store",
+    "/gnu/store",
+    "/run/current-system",
+];
+/// Read only: the loader's list of libraries, the time zone, and how many processors there are.
+const FACTS: &[&str] = &[
+    "/etc/ld.so.cache",
+    "/etc/ld.so.preload",
+    "/etc/localtime",
+    "/etc/fonts",
+    "/etc/alternatives",
+    "/etc/gcrypt",
+    "/etc/gnutls",
+    "/etc/ssl/openssl.cnf",
+    "/etc/crypto-policies",
+    "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/filesystems",
+    "/proc/stat",
+    "/dev/urandom",
+    "/dev/random",
+    "/dev/zero",
+];
+/// Read and written, and no harm in either.
+const SINKS: &[&str] = &["/dev/null", "/dev/full"];
+/// The descriptor on which ffmpeg writes its progress (`-progress pipe:3`).
+pub(in crate::host) const PROGRESS_FD: RawFd = 3;
+/// The lowest descriptor that a fence may have.
+const FIRST_FD: RawFd = PROGRESS_FD + 1;
+/// Longest time for the trial.
+const TRIAL: Duration = Duration::from_secs(10);
+
+/// Rights on files, as <linux/landlock.h> numbers them.
+mod right {
+    pub const EXECUTE: u64 = 1;
+    pub const WRITE_FILE: u64 = 1 << 1;
+    pub const READ_FILE: u64 = 1 << 2;
+    pub const READ_DIR: u64 = 1 << 3;
+    pub const TRUNCATE: u64 = 1 << 14;
+    /// Those that a file can have; the others are of folders.
+    pub const OF_FILES: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | 1 << 15;
+    pub const READ: u64 = READ_FILE | READ_DIR;
+    pub const RUN: u64 = READ | EXECUTE;
+    /// All but devices of any kind.
+    pub const LIVE_IN: u64 = ALL & !(EXECUTE | 1 << 6 | 1 << 11 | 1 << 15);
+    /// All that version 5 knows.
+    pub const ALL: u64 = (1 << 16) - 1;
+}
+
+/// The rights that a version of Landlock can hold back.
+const fn handled(abi: i64) -> u64 {
+    match abi {
+        ..=1 => (1 << 13) - 1,
+        2 => (1 << 14) - 1,
+        3 | 4 => (1 << 15) - 1,
+        _ => right::ALL,
+    }
+}
+
+/// What one child needs beside what every program needs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Needs<'a> {
+    /// Its program.
+    pub program: Option<&'a Path>,
+    /// Read.
+    pub input: Option<&'a Path>,
+    /// Written, and read again. It has to be there.
+    pub output: Option<&'a Path>,
+}
+
+/// Builds fences, as long as one holds and does no harm.
+#[derive(Debug, Clone)]
+pub struct Fences(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    scratch: PathBuf,
+    /// The program of the trial.
+    program: PathBuf,
+    trial: OnceLock<Result<i64, String>>,
+}
+
+impl Fences {
+    /// For children with this scratch folder. Before the first of them the program is tried with a fence around it: one
+    /// that cannot even tell its version there would fail every job.
+    pub fn new(scratch: impl Into<PathBuf>, program: impl Into<PathBuf>) -> Self {
+        Self(Arc::new(Inner { scratch: scratch.into(), program: program.into(), trial: OnceLock::new() }))
+    }
+
+    /// The version of Landlock that holds; or why there are no fences. The first call may take as long as the program takes
+    /// to tell its version.
+    pub fn state(&self) -> Result<i64, &str> {
+        self.0.trial.get_or_init(|| self.try_out()).as_ref().copied().map_err(String::as_str)
+    }
+
+    /// A fence for one child; `None` where there are none.
+    ///
+    /// # Errors
+    /// It cannot be built for now: descriptors or memory have run out.
+    pub fn build(&self, needs: Needs<'_>) -> io::Result<Option<OwnedFd>> {
+        match self.state() {
+            Ok(abi) => self.ruleset(abi, needs).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn try_out(&self) -> Result<i64, String> {
+        let abi = abi().map_err(|error| format!("the kernel does not offer Landlock: {}", error_words(&error)))?;
+        let tells_version = |fence: Option<OwnedFd>| {
+            let mut command = Command::new(&self.0.program);
+            run_behind(command.arg("-version").env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))), fence)
+                .is_some_and(|answer| answer.status.success())
+        };
+        let fence = self.ruleset(abi, Needs { program: Some(&self.0.program), ..Needs::default() });
+        let fence = fence.map_err(|error| format!("no fence can be built: {}", error_words(&error)))?;
+        // What does not run without a fence either is told by whoever needs it.
+        if tells_version(Some(fence)) || !tells_version(None) {
+            Ok(abi)
+        } else {
+            Err("this ffmpeg needs files that no fence can foresee".to_owned())
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn try_out(&self) -> Result<i64, String> {
+        Err("Landlock is Linux's".to_owned())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn ruleset(&self, _abi: i64, _needs: Needs<'_>) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn ruleset(&self, abi: i64, needs: Needs<'_>) -> io::Result<OwnedFd> {
+        let ruleset = create(abi)?;
+        let allow = |path: &Path, rights| allow(&ruleset, path, rights & handled(abi));
+        for path in SYSTEM {
+            allow(Path::new(path), right::RUN)?;
+        }
+        // Wrappers run other programs.
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        for folder in std::env::split_paths(&path).filter(|folder| folder.is_absolute() && folder.parent().is_some()) {
+            allow(&folder, right::RUN)?;
+        }
+        if let Some(program) = needs.program {
+            allow(program, right::RUN)?;
+            // Builds in a folder of their own bring their libraries along.
+            let beside = program.canonicalize().ok().and_then(|program| Some(program.parent()?.parent()?.join("lib")));
+            if let Some(libraries) = beside.filter(|libraries| libraries.is_dir()) {
+                allow(&libraries, right::RUN)?;
+            }
+        }
+        for path in FACTS {
+            allow(Path::new(path), right::READ)?;
+        }
+        for path in SINKS {
+            allow(Path::new(path), right::READ_FILE | right::WRITE_FILE | right::TRUNCATE)?;
+        }
+        allow(&self.0.scratch, right::LIVE_IN)?;
+        if let Some(input) = needs.input {
+            allow(input, right::READ_FILE)?;
+        }
+        if let Some(output) = needs.output {
+            allow(output, right::READ_FILE | right::WRITE_FILE | right::TRUNCATE)?;
+        }
+        Ok(ruleset)
+    }
+}
+
+/// Runs a command to its end behind a fence; `None` if it cannot be run there or takes too long.
+fn run_behind(command: &mut Command, fence: Option<OwnedFd>) -> Option<Answer> {
+    if let Some(fence) = fence {
+        // SAFETY: only system calls, as `put_on` says.
+        unsafe { command.pre_exec(move || put_on(fence.as_raw_fd())) };
+    }
+    tool::run(command, TRIAL).ok()
+}
+
+/// The newest version of Landlock that the kernel knows.
+#[cfg(target_os = "linux")]
+pub fn abi() -> io::Result<i64> {
+    const CREATE_RULESET_VERSION: u32 = 1;
+    // SAFETY: with this flag the call takes no pointer and only gives a number back.
+    let abi = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0_usize, CREATE_RULESET_VERSION) };
+    if abi < 0 { Err(io::Error::last_os_error()) } else { Ok(abi) }
+}
+
+/// A fence without a gate: what is not allowed below is held back.
+#[cfg(target_os = "linux")]
+fn create(abi: i64) -> io::Result<OwnedFd> {
+    /// Binding and connecting over TCP.
+    const TCP: u64 = 3;
+    /// Abstract sockets and signals to others.
+    const SCOPES: u64 = 3;
+    let attributes = [handled(abi), TCP, SCOPES];
+    let known = match abi {
+        ..=3 => 1,
+        4 | 5 => 2,
+        _ => 3,
+    };
+    // SAFETY: the pointer is to `known` numbers laid out as the call's struct, whose size grows with the version.
+    let fd = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, attributes.as_ptr(), known * size_of::<u64>(), 0_u32) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a descriptor that was made right now and that nobody else has.
+    let fence = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
+    // Out of the way of the child's own: what comes to stand on its progress pipe's number is overwritten before it is put on.
+    Ok(rustix::io::fcntl_dupfd_cloexec(&fence, FIRST_FD)?)
+}
+
+/// A gate in the fence. What is not there needs none.
+#[cfg(target_os = "linux")]
+fn allow(ruleset: &OwnedFd, path: &Path, rights: u64) -> io::Result<()> {
+    let file = match File::options().read(true).custom_flags(libc::O_PATH).open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => return Err(error),
+        Err(_) => return Ok(()),
+    };
+    let is_folder = file.metadata().is_ok_and(|meta| meta.is_dir());
+    let rights = if is_folder { rights } else { rights & right::OF_FILES };
+    // SAFETY: both descriptors are open.
+    let added = unsafe { add_rule(ruleset.as_raw_fd(), file.as_raw_fd(), rights) };
+    if added { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(target_os = "linux")]
+unsafe fn add_rule(ruleset: RawFd, path: RawFd, rights: u64) -> bool {
+    #[repr(C, packed)]
+    struct PathBeneath {
+        rights: u64,
+        path: i32,
+    }
+    const PATH_BENEATH: u32 = 1;
+    let rule = PathBeneath { rights, path };
+    // SAFETY: the pointer is to the struct that this kind of rule wants, and lives across the call.
+    unsafe { libc::syscall(libc::SYS_landlock_add_rule, ruleset, PATH_BENEATH, &raw const rule, 0_u32) == 0 }
+}
+
+/// Puts the fence on, for good, for this process and all that it starts. Between fork and exec: only system calls.
+#[cfg(target_os = "linux")]
+pub(in crate::host) unsafe fn put_on(ruleset: RawFd) -> io::Result<()> {
+    // SAFETY: plain numbers and a string with its zero; what is opened is closed.
+    unsafe {
+        let own = libc::open(c"/proc/self".as_ptr(), libc::O_PATH | libc::O_CLOEXEC | libc::O_DIRECTORY);
+        if own >= 0 {
+            // How many processors it may use stands there. Without it all goes on as well.
+            add_rule(ruleset, own, right::READ);
+            libc::close(own);
+        }
+        if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+            || libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0_u32) != 0
+        {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(in crate::host) unsafe fn put_on(_ruleset: RawFd) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use crate::host::skip::{LANDLOCK, skip};
+
+    /// What a shell behind the fence says to each of these commands.
+    fn ask(fences: &Fences, needs: Needs<'_>, command: &str) -> bool {
+        let fence = fences.build(needs).expect("built").expect("there is Landlock");
+        run_behind(Command::new("/bin/sh").args(["-c", command]), Some(fence)).expect("sh runs").status.success()
+    }
+
+    #[test]
+    fn a_fenced_child_reads_its_input_writes_its_output_and_nothing_else() {
+        if let Err(why) = abi() {
+            return skip(LANDLOCK, why);
+        }
+        let dir = tempfile::tempdir().expect("folder");
+        let path = |name: &str| dir.path().join(name);
+        for name in ["input", "secret", "output", "victim"] {
+            std::fs::write(path(name), "x").expect("written");
+        }
+        std::fs::create_dir(path("scratch")).expect("made");
+        std::os::unix::fs::symlink(path("secret"), path("scratch/link")).expect("linked");
+        let fences = Fences::new(path("scratch"), "/bin/sh");
+        let (input, output) = (path("input"), path("output"));
+        let needs = Needs { program: None, input: Some(&input), output: Some(&output) };
+        let at = |command: &str| command.replace('@', dir.path().to_str().expect("UTF-8"));
+        for allowed in [
+            "cat @/input",
+            "echo a > @/output && cat @/output",
+            "echo b > @/scratch/file && rm @/scratch/file",
+            "mkdir @/scratch/d && echo c > @/scratch/d/e",
+            "echo d > /dev/null",
+            "exec cat /proc/self/status",
+        ] {
+            assert!(ask(&fences, needs, &at(allowed)), "{allowed}");
+        }
+        for refused in [
+            "cat @/secret",
+            "cat @/scratch/link",
+            "echo a > @/input",
+            "echo a > @/victim",
+            "rm @/victim",
+            "ls @",
+            "echo a > @/new",
+            "ln @/secret @/scratch/hard",
+            "mv @/output @/scratch/moved",
+            "cat /etc/passwd",
+            "cat /proc/1/status",
+            "mknod @/scratch/device c 1 3",
+        ] {
+            assert!(!ask(&fences, needs, &at(refused)), "{refused}");
+        }
+        // The same without a fence, so that the refusals are the fence's.
+        for refused in ["cat @/secret", "cat @/scratch/link", "echo a > @/victim", "ls @", "cat /etc/passwd"] {
+            let ran = Command::new("sh").args(["-c", &at(refused)]).output().expect("sh runs");
+            assert!(ran.status.success(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn where_the_program_cannot_live_behind_a_fence_there_is_none_and_it_is_said_why() {
+        if let Err(why) = abi() {
+            return skip(LANDLOCK, why);
+        }
+        let dir = tempfile::tempdir().expect("folder");
+        let program = dir.path().join("odd");
+        std::fs::write(dir.path().join("needed"), "x").expect("written");
+        std::fs::write(&program, format!("#!/bin/sh\nexec cat {}/needed\n", dir.path().display())).expect("written");
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+        let fences = Fences::new(dir.path().join("scratch"), &program);
+        assert!(fences.state().is_err_and(|why| why.contains("needs files")), "{:?}", fences.state());
+        assert!(fences.build(Needs::default()).expect("no error").is_none());
+        let fences = Fences::new(dir.path().join("scratch"), "ffmpeg");
+        assert!(fences.state().is_ok(), "{:?}", fences.state());
+    }
+}

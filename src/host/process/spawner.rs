@@ -1,0 +1,222 @@
+//! One thread, as long-lived as its owner, that does all forking.
+//!
+//! The kernel's promise to kill a child when its parent dies follows the *thread* that forked it: a child forked from a
+//! worker thread dies when that thread is retired. It must not know what the children are for.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use rustix::io::FdFlags;
+
+use crate::domain::job::JobId;
+use crate::domain::text::path_text;
+use crate::domain::units::Bytes;
+use crate::host::process::child::{ChildSetup, channel};
+use crate::host::process::fence::PROGRESS_FD;
+use crate::host::process::tool::with_descriptors;
+
+/// A process to be started.
+#[derive(Debug)]
+pub struct SpawnRequest {
+    /// For whom; names the thread's work in errors of the caller, not used otherwise.
+    pub job: JobId,
+    /// The program, its arguments, folder and environment. Standard streams are set by the spawner.
+    pub command: Command,
+    /// No file that it writes may grow over this (`RLIMIT_FSIZE`, ended by SIGXFSZ).
+    pub max_file: Option<Bytes>,
+    /// The `cgroup.procs` of the group that it is to run in, opened for writing.
+    pub group: Option<File>,
+    /// The fence to put on it.
+    pub fence: Option<OwnedFd>,
+}
+
+/// A process that runs: leader of its own session and process group, not reaped until its owner does so.
+#[derive(Debug)]
+pub struct SpawnedChild {
+    /// Its number, also that of its process group.
+    pub pid: u32,
+    /// Becomes readable when it has ended; `None` where the kernel has no such thing.
+    pub pidfd: Option<OwnedFd>,
+    /// What it writes on stderr. Does not block.
+    pub stderr: OwnedFd,
+    /// What it writes on descriptor 3. Does not block.
+    pub progress: OwnedFd,
+    /// It runs in the group that was asked for.
+    pub in_group: bool,
+}
+
+/// Why a process could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The program could not be run.
+    #[error("cannot run {program}: {}", words(source))]
+    Run {
+        /// Its path, as shown.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No pipe to it could be made.
+    #[error("cannot run {program}: no pipe to it can be made: {}", words(source))]
+    Pipe {
+        /// Its path, as shown.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No thread could be started.
+    #[error("cannot start a thread for processes: {}", words(.0))]
+    Thread(io::Error),
+    /// The spawner has ended.
+    #[error("the thread that starts processes has ended")]
+    Gone,
+}
+
+impl SpawnError {
+    /// A later try may help: descriptors, memory or process slots ran out for now.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Run { source, .. } | Self::Pipe { source, .. } | Self::Thread(source) => matches!(
+                source.raw_os_error(),
+                Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::EINTR | libc::ETXTBSY)
+            ),
+            Self::Gone => false,
+        }
+    }
+}
+
+/// What the system said, and what to do.
+fn words(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::ENOENT) => "no such file; install it or give its path".to_owned(),
+        Some(libc::EACCES) => "permission denied; it must be a file that may be executed".to_owned(),
+        Some(libc::ENOEXEC) => "not a program for this machine".to_owned(),
+        Some(libc::EAGAIN) => "too many processes for now".to_owned(),
+        Some(libc::ENOMEM) => "no memory for another process for now".to_owned(),
+        Some(libc::EMFILE | libc::ENFILE) => "too many open files for now".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Longest wait for descriptors that others have in use.
+const DESCRIPTORS_WAIT: Duration = Duration::from_secs(2);
+
+type Answer = Box<dyn FnOnce(Result<SpawnedChild, SpawnError>) + Send>;
+
+/// Hands requests to the forking thread. When the last handle is dropped the thread ends, and on Linux its children die.
+#[derive(Debug, Clone)]
+pub struct Spawner {
+    requests: mpsc::Sender<(SpawnRequest, Answer)>,
+}
+
+impl Spawner {
+    /// Starts the thread.
+    pub fn new() -> Result<Self, SpawnError> {
+        hear_of_children();
+        let (requests, inbox) = mpsc::channel::<(SpawnRequest, Answer)>();
+        let work = move || {
+            for (request, answer) in inbox {
+                answer(spawn(request));
+            }
+        };
+        std::thread::Builder::new().name("spawner".to_owned()).spawn(work).map_err(SpawnError::Thread)?;
+        Ok(Self { requests })
+    }
+
+    /// Starts a process. `answer` is called on the forking thread once exec has succeeded or failed; it must be quick and must
+    /// not panic.
+    pub fn spawn(&self, request: SpawnRequest, answer: impl FnOnce(Result<SpawnedChild, SpawnError>) + Send + 'static) {
+        if let Err(mpsc::SendError((_, answer))) = self.requests.send((request, Box::new(answer))) {
+            answer(Err(SpawnError::Gone));
+        }
+    }
+}
+
+/// A console started with SIGCHLD ignored would never learn how its children ended: the kernel reaps them itself.
+fn hear_of_children() {
+    // SAFETY: the struct is filled by sigaction before it is read; setting the default has no memory to get wrong.
+    unsafe {
+        let mut now = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+        if libc::sigaction(libc::SIGCHLD, std::ptr::null(), now.as_mut_ptr()) == 0
+            && now.assume_init().sa_sigaction == libc::SIG_IGN
+        {
+            libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+        }
+    }
+}
+
+fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
+    let mut command = request.command;
+    let program = path_text(command.get_program().as_ref());
+    let run_error = |source| SpawnError::Run { program: program.clone(), source };
+    let pipe_error = |source| SpawnError::Pipe { program: program.clone(), source };
+
+    let (progress, progress_end) = pipe_in_time().map_err(pipe_error)?;
+    let (stderr, stderr_end) = pipe_in_time().map_err(pipe_error)?;
+    let setup = ChildSetup {
+        parent: std::process::id() as libc::pid_t,
+        progress: Some(progress_end.as_raw_fd() as RawFd),
+        third: channel(PROGRESS_FD),
+        max_file: request.max_file.map(|bytes| bytes.0),
+        address_space: None,
+        fence: request.fence.as_ref().map(|fence| fence.as_raw_fd() as RawFd),
+        group: request.group.as_ref().map(|file| file.as_raw_fd() as RawFd),
+    };
+    let with_group = Arc::new(AtomicBool::new(setup.group.is_some()));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(stderr_end));
+    // SAFETY: `apply` makes only calls that are safe between fork and exec, as its module says.
+    unsafe {
+        use std::os::unix::process::CommandExt as _;
+        let with_group = Arc::clone(&with_group);
+        command.pre_exec(move || {
+            let group = setup.group.filter(|_| with_group.load(Ordering::Relaxed));
+            ChildSetup { group, ..setup }.apply()
+        });
+    }
+    // The handle is dropped without waiting: whoever owns the answer reaps by number.
+    let mut started = with_descriptors(DESCRIPTORS_WAIT, || command.spawn());
+    if started.is_err() && with_group.swap(false, Ordering::Relaxed) {
+        // It may be the group that refuses, and a job can do without: what else is wrong shows again.
+        started = command.spawn();
+    }
+    let pid = started.map_err(run_error)?.id();
+    // Our copies of the write ends are closed here, or the read ends would never see the end.
+    drop(command);
+    drop(progress_end);
+    Ok(SpawnedChild { pid, pidfd: pidfd(pid), stderr, progress, in_group: with_group.load(Ordering::Relaxed) })
+}
+
+fn pipe_in_time() -> io::Result<(OwnedFd, OwnedFd)> {
+    with_descriptors(DESCRIPTORS_WAIT, || Ok(pipe()?))
+}
+
+/// A pipe that no other child inherits and whose read end does not block.
+fn pipe() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    #[cfg(target_os = "linux")]
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    #[cfg(not(target_os = "linux"))]
+    let (read, write) = rustix::pipe::pipe()?;
+    if cfg!(not(target_os = "linux")) {
+        rustix::io::fcntl_setfd(&read, FdFlags::CLOEXEC)?;
+        rustix::io::fcntl_setfd(&write, FdFlags::CLOEXEC)?;
+    }
+    let flags = rustix::fs::fcntl_getfl(&read)?;
+    rustix::fs::fcntl_setfl(&read, flags | rustix::fs::OFlags::NONBLOCK)?;
+    Ok((read, write))
+}
+
+#[cfg(target_os = "linux")]
+fn pidfd(pid: u32) -> Option<OwnedFd> {
+    let pid = rustix::process::Pid::from_raw(pid as i32)?;
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pidfd(_pid: u32) -> Option<OwnedFd> {
+    None
+}

@@ -1,0 +1,415 @@
+//! The thread of one running job: reads its pipes, samples its memory, reaps it and reports.
+//!
+//! It never waits for anybody: reports go into an unbounded channel that floods cannot fill (log lines are thinned first), the
+//! log file has a thread of its own, and after the process has ended nobody can hold it up for more than a second.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::domain::account::Account;
+use crate::domain::job::{Exit, JobId, Progress};
+use crate::domain::media::VideoStream;
+use crate::domain::picture;
+use crate::domain::preset::VideoPlan;
+use crate::domain::time::Wall;
+use crate::domain::units::{Bytes, KIB};
+use crate::engine::port::{Cause, ExitReport, Failure, JobReport, StopMode};
+use crate::host::media::peak::PeakSampler;
+use crate::host::media::tally::{Arriving, Tally};
+use crate::host::memory::jobgroup::JobGroup;
+use crate::host::memory::procfs;
+use crate::host::process::diagnose::{Diagnosis, signal_name};
+use crate::host::process::joblog::{JobLog, wall_now};
+use crate::host::process::loggate::LogGate;
+use crate::host::process::logread::{Classified, LineSplitter};
+use crate::host::process::progress::ProgressReader;
+use crate::host::process::slots::{OomCounter, Shared};
+use crate::host::process::spawner::SpawnedChild;
+
+/// Bytes read from a pipe at a time: what a pipe holds.
+const CHUNK: usize = 64 << 10;
+/// Chunks read from one pipe before the other gets its turn.
+const TURN: usize = 8;
+/// How long a process that has ended may keep its pipes open through others that hold them.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How often the end is looked for where the kernel does not tell of it.
+const LOOK_FOR_END: Duration = Duration::from_millis(20);
+/// How often counts of log lines come out, at the least.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A process that runs, and everything its thread needs.
+pub(in crate::host) struct Watched {
+    pub(in crate::host) job: JobId,
+    pub(in crate::host) child: SpawnedChild,
+    pub(in crate::host) duration: Option<Duration>,
+    pub(in crate::host) shared: Arc<Shared>,
+    pub(in crate::host) log: JobLog,
+    pub(in crate::host) oom_kills: OomCounter,
+    /// The counter before the process was started.
+    pub(in crate::host) oom_before: Option<u64>,
+    /// The group that was made for it, whether it got into it or not.
+    pub(in crate::host) group: Option<JobGroup>,
+    /// Its files may grow further in a later try.
+    pub(in crate::host) may_rise: bool,
+    /// The picture that the output was planned for; `None` = none is made anew.
+    pub(in crate::host) planned: Option<Planned>,
+    /// The input and its size, for the progress of a film that does not tell how long it is.
+    pub(in crate::host) input: Option<(PathBuf, u64)>,
+}
+
+/// What an output was planned for.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// What is to be made of the picture.
+    pub plan: VideoPlan,
+    /// The picture as the probe found it.
+    pub stream: VideoStream,
+}
+
+impl Planned {
+    /// The stream as it is now, if the output would be larger had it been so from the start.
+    fn outgrown(&self, arriving: Arriving) -> Option<VideoStream> {
+        let Arriving { width, height, pixel_shape } = arriving;
+        let larger = VideoStream { width, height, pixel_shape, ..self.stream.clone() };
+        let area = |stream: &VideoStream| {
+            let made = picture::output(&self.plan, stream);
+            u64::from(made.width) * u64::from(made.height)
+        };
+        (area(&larger) > area(&self.stream) * 21 / 20).then_some(larger)
+    }
+}
+
+/// How far a process has read its input: the progress of a film that does not tell how long it is.
+struct ByPosition {
+    pid: u32,
+    input: PathBuf,
+    size: u64,
+    started: Instant,
+    highest: f64,
+}
+
+impl ByPosition {
+    const fn new(pid: u32, input: PathBuf, size: u64, started: Instant) -> Self {
+        Self { pid, input, size, started, highest: 0.0 }
+    }
+
+    /// Fills in the share that is done and the time left.
+    #[allow(clippy::disallowed_methods)] // the host reads the clock
+    fn add_to(&mut self, progress: Progress) -> Progress {
+        let position = procfs::read_position(Path::new("/proc"), self.pid, &self.input).filter(|_| self.size > 0);
+        let Some(position) = position else { return progress };
+        // What was read ahead is not done yet: the end is told by the end.
+        self.highest = self.highest.max((position as f64 / self.size as f64).min(0.99));
+        let took = self.started.elapsed().as_secs_f64();
+        let left = (self.highest > 0.01).then(|| (took * (1.0 - self.highest) / self.highest).round() as u64);
+        Progress { ratio: Some(self.highest), eta_seconds: left, ..progress }
+    }
+}
+
+/// What comes out of the pipes, and where it goes.
+struct Pipes {
+    job: JobId,
+    shared: Arc<Shared>,
+    stderr: Option<OwnedFd>,
+    progress: Option<OwnedFd>,
+    splitter: LineSplitter,
+    reader: ProgressReader,
+    gate: LogGate,
+    diagnosis: Diagnosis,
+    tally: Tally,
+    /// For the progress of a film that does not tell how long it is.
+    by_position: Option<ByPosition>,
+    log: JobLog,
+    chunk: Vec<u8>,
+    shown: String,
+}
+
+/// How a process ended, and what it used.
+struct Reaped {
+    /// `None` = somebody else has reaped it.
+    exit: Option<Exit>,
+    /// Highest resident memory, mapped files and the console's at the fork included.
+    max_rss: Bytes,
+    cpu: Duration,
+}
+
+/// Watches a process to its end and reports it.
+#[allow(clippy::disallowed_methods)] // the host reads the clock: the pace of log lines and samples is its own affair
+pub(in crate::host) fn watch(watched: Watched) {
+    let Watched { job, child, duration, shared, log, oom_kills, oom_before, mut group, may_rise, planned, input } = watched;
+    let in_group = child.in_group;
+    let started = Instant::now();
+    let mut peak = PeakSampler::new(child.pid);
+    let pid = child.pid as libc::pid_t;
+    let mut pipes = Pipes {
+        job,
+        shared: Arc::clone(&shared),
+        stderr: Some(child.stderr),
+        progress: Some(child.progress),
+        splitter: LineSplitter::new(),
+        reader: ProgressReader::new(duration),
+        gate: LogGate::new(),
+        diagnosis: Diagnosis::new(),
+        tally: Tally::default(),
+        by_position: input.filter(|_| duration.is_none()).map(|(path, size)| ByPosition::new(child.pid, path, size, started)),
+        log,
+        chunk: vec![0; CHUNK],
+        shown: String::new(),
+    };
+
+    let mut grown = None;
+    loop {
+        let now = started.elapsed();
+        peak.tick(now);
+        let mut wait = TICK.min(peak.next().saturating_sub(now));
+        if child.pidfd.is_none() {
+            wait = wait.min(LOOK_FOR_END);
+        }
+        let told = pipes.wait(child.pidfd.as_ref(), wait, started);
+        if told || (child.pidfd.is_none() && has_ended(pid)) {
+            break;
+        }
+        if grown.is_none() {
+            grown = pipes.tally.arriving().and_then(|arriving| planned.as_ref()?.outgrown(arriving));
+            if grown.is_some() {
+                // SAFETY: plain numbers; the process is not reaped yet, so the group is its own.
+                unsafe { libc::kill(-pid, libc::SIGKILL) };
+            }
+        }
+    }
+
+    let oom_after = oom_kills();
+    let (reaped, stop) = shared.reap(job, || {
+        // While the leader is not reaped its number cannot be given to another group.
+        // SAFETY: plain numbers.
+        unsafe { libc::kill(-pid, libc::SIGKILL) };
+        reap(pid)
+    });
+    let kills_in_group = group.as_mut().filter(|_| in_group).and_then(JobGroup::kills);
+    let ended = started.elapsed();
+    while pipes.are_open() {
+        let left = (ended + LAST_WORDS).saturating_sub(started.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        pipes.wait(None, left.min(TICK), started);
+    }
+
+    let sampled = peak.peak();
+    let peak = if sampled == Bytes::ZERO { reaped.max_rss } else { sampled };
+    let exit = reaped.exit.unwrap_or(Exit::Code(-1));
+    let mut failure = if reaped.exit.is_none() {
+        let reason = "how it ended cannot be told: another part of the system has taken its exit status".to_owned();
+        Some(Failure { cause: Cause::Unknown, reason })
+    } else {
+        pipes.diagnosis_of(exit, stop)
+    };
+    if let Some(failure) = failure.as_mut().filter(|_| may_rise && exit == Exit::Signal(libc::SIGXFSZ)) {
+        let reason = "disk: the output outgrew what was left of the scratch limit (SIGXFSZ)".to_owned();
+        *failure = Failure { cause: Cause::Room, reason };
+    }
+    let by_us = stop == Some(StopMode::Kill);
+    let oom_killed = match exit {
+        // The group held this try alone: its counter says whose kill it was.
+        Exit::Signal(libc::SIGKILL) if !by_us && grown.is_none() => {
+            // Without one, a kill in our own group may be somebody else's: then nothing is sure but that there was none.
+            let claimed = || shared.claim_oom_kill(oom_before, oom_after).filter(|was_killed| !was_killed);
+            kills_in_group.map_or_else(claimed, |kills| Some(kills > 0))
+        }
+        _ => Some(false),
+    };
+    let how = match exit {
+        Exit::Code(code) => format!("exit code {code}"),
+        Exit::Signal(signal) => signal_name(signal),
+    };
+    let (took, cpu, most) = (ended.as_secs_f64(), reaped.cpu.as_secs_f64(), peak.whole());
+    let mut last = format!("ended with {how} after {took:.1} s, {cpu:.1} s of processor time, peak {most}");
+    if let Some(failure) = &failure {
+        last = format!("{last}: {}", failure.reason);
+    }
+    let account = Account { grown: grown.map(Box::new), ..pipes.close(&last) };
+    shared.forget(job);
+    shared.report(job, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed, cpu: reaped.cpu, account }));
+    if let Some(group) = group {
+        group.remove();
+    }
+}
+
+impl Pipes {
+    const fn are_open(&self) -> bool {
+        self.stderr.is_some() || self.progress.is_some()
+    }
+
+    /// Waits for the pipes and the end of the process, at most `at_most`, and takes in what came. Tells whether it ended.
+    #[allow(clippy::disallowed_methods)]
+    fn wait(&mut self, pidfd: Option<&OwnedFd>, at_most: Duration, started: Instant) -> bool {
+        let mut fds = Vec::with_capacity(3);
+        for fd in [pidfd, self.stderr.as_ref(), self.progress.as_ref()].into_iter().flatten() {
+            fds.push(PollFd::new(fd, PollFlags::IN));
+        }
+        let timeout = Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: i64::from(at_most.subsec_nanos()) as _ };
+        // An interrupted wait is only a short one; on any other error the pace of the loop is kept by hand.
+        if let Err(error) = poll(&mut fds, Some(&timeout))
+            && error != Errno::INTR
+        {
+            std::thread::sleep(at_most.min(LOOK_FOR_END));
+        }
+        let ended = pidfd.is_some() && fds.first().is_some_and(|fd| !fd.revents().is_empty());
+        drop(fds);
+
+        let now = started.elapsed();
+        self.take_progress();
+        self.take_stderr(now);
+        self.gate.tick(now);
+        self.pass_on();
+        ended
+    }
+
+    fn take_progress(&mut self) {
+        let (job, shared, reader) = (self.job, &self.shared, &mut self.reader);
+        let mut by_position = self.by_position.as_mut();
+        let take = |bytes: &[u8]| {
+            reader.feed(bytes, |progress| {
+                let progress = by_position.as_mut().map_or(progress, |position| position.add_to(progress));
+                shared.report(job, JobReport::Progress(progress));
+            });
+        };
+        if self.progress.as_ref().is_some_and(|fd| read_turn(fd, &mut self.chunk, take)) {
+            self.progress = None;
+        }
+    }
+
+    fn take_stderr(&mut self, now: Duration) {
+        let Some(stderr) = &self.stderr else { return };
+        let at = wall_now();
+        let splitter = &mut self.splitter;
+        let mut lines = Lines {
+            diagnosis: &mut self.diagnosis,
+            tally: &mut self.tally,
+            gate: &mut self.gate,
+            log: &mut self.log,
+            shown: &mut self.shown,
+            now,
+            at,
+        };
+        if read_turn(stderr, &mut self.chunk, |bytes| splitter.feed(bytes, |line| lines.take(line))) {
+            self.stderr = None;
+        }
+    }
+
+    /// Sends what the gate let through, and hands the log to the disk.
+    fn pass_on(&mut self) {
+        let lines = self.gate.take();
+        if !lines.is_empty() {
+            self.shared.report(self.job, JobReport::Log(lines));
+        }
+        self.log.hand_over();
+    }
+
+    /// What ffmpeg said of its end; of an end that was asked for, that it was asked for.
+    fn diagnosis_of(&mut self, exit: Exit, stop: Option<StopMode>) -> Option<Failure> {
+        let at = wall_now();
+        let mut lines = Lines {
+            diagnosis: &mut self.diagnosis,
+            tally: &mut self.tally,
+            gate: &mut self.gate,
+            log: &mut self.log,
+            shown: &mut self.shown,
+            now: Duration::MAX,
+            at,
+        };
+        self.splitter.finish(|line| lines.take(line));
+        let failure = self.diagnosis.failure(exit)?;
+        let asked = match stop {
+            Some(StopMode::Term) => "stopped, as asked (SIGTERM)",
+            Some(StopMode::Kill) => "killed, as asked (SIGKILL)",
+            None => return Some(failure),
+        };
+        if exit == Exit::Code(0) { Some(failure) } else { Some(Failure { cause: Cause::Unknown, reason: asked.to_owned() }) }
+    }
+
+    fn close(mut self, last: &str) -> Account {
+        self.gate.finish();
+        self.pass_on();
+        self.log.close(wall_now(), last);
+        self.tally.into_account()
+    }
+}
+
+/// Where a line of stderr goes.
+struct Lines<'a> {
+    diagnosis: &'a mut Diagnosis,
+    tally: &'a mut Tally,
+    gate: &'a mut LogGate,
+    log: &'a mut JobLog,
+    shown: &'a mut String,
+    now: Duration,
+    at: Wall,
+}
+
+impl Lines<'_> {
+    fn take(&mut self, line: &str) {
+        let classified = Classified::of(line);
+        self.tally.observe(&classified);
+        if classified.is_quiet {
+            return;
+        }
+        self.log.line(self.at, line);
+        self.diagnosis.observe(&classified);
+        self.shown.clear();
+        classified.shown(self.shown);
+        self.gate.offer(self.now, classified.level, self.shown);
+    }
+}
+
+/// Reads what is there, a turn's worth at most; tells whether the pipe has ended.
+fn read_turn(fd: &OwnedFd, chunk: &mut [u8], mut take: impl FnMut(&[u8])) -> bool {
+    for _ in 0..TURN {
+        match rustix::io::read(fd.as_fd(), &mut *chunk) {
+            Ok(0) => return true,
+            Ok(length) => take(&chunk[..length]),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return false,
+            Err(_) => return true,
+        }
+    }
+    false
+}
+
+/// The process has ended; it stays unreaped.
+fn has_ended(pid: libc::pid_t) -> bool {
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: waitid fills the struct or leaves it zeroed, which is a valid value of it.
+    unsafe {
+        let result = libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
+        // An error means that there is no such child any more.
+        result != 0 || info.assume_init().si_pid() != 0
+    }
+}
+
+/// Reaps a process that has ended.
+fn reap(pid: libc::pid_t) -> Reaped {
+    let mut status = 0;
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: both are valid for writing, and a zeroed rusage is a valid value of it.
+    let (result, usage) = unsafe {
+        let result = loop {
+            let result = libc::wait4(pid, &raw mut status, 0, usage.as_mut_ptr());
+            if result >= 0 || std::io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
+                break result;
+            }
+        };
+        (result, usage.assume_init())
+    };
+    let exit = (result == pid).then(|| {
+        if libc::WIFSIGNALED(status) { Exit::Signal(libc::WTERMSIG(status)) } else { Exit::Code(libc::WEXITSTATUS(status)) }
+    });
+    let unit = if cfg!(target_os = "macos") { 1 } else { KIB };
+    let seconds = |time: libc::timeval| Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64);
+    Reaped { exit, max_rss: Bytes(usage.ru_maxrss as u64 * unit), cpu: seconds(usage.ru_utime) + seconds(usage.ru_stime) }
+}
