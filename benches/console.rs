@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use plimsoll::domain::job::LogLevel;
 use plimsoll::domain::state::LOG_LINES;
 use plimsoll::engine::port::{Input, JobReport};
-use plimsoll::host::process::loggate::LogGate;
+use plimsoll::host::process::rate_limit::LogGate;
 use plimsoll::runtime::link::Update;
 use plimsoll::tui::action::Action;
 use plimsoll::tui::app::{App, Settings};

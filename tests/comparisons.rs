@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use plimsoll::domain::comparison::kept::{Kept, Standing};
-use plimsoll::host::compare::comparisons::Library;
+use plimsoll::host::compare::saved::Library;
 use serde_json::Value;
 use support::clips::clips;
 use support::kernel::children;

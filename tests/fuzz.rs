@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use plimsoll::config::{preset, profile, queue, settings};
 use plimsoll::domain::text::{MAX_LINE_BYTES, path_text, sanitise};
-use plimsoll::host::process::lives::{Life, Lives};
+use plimsoll::host::process::orphans::{Life, Lives};
 use plimsoll::host::process::progress::ProgressReader;
 use plimsoll::host::store::{FILE_NAME, Store};
 use proptest::prelude::*;

@@ -14,7 +14,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use plimsoll::host::process::lives::Life;
+use plimsoll::host::process::orphans::Life;
 use serde_json::Value;
 use support::clips::{clips, pad, pad_in_memory, probe};
 use support::kernel::{MemoryGroup, children, is_alive, rss_anon, time_to_death, tmpfs};

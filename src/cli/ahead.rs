@@ -15,7 +15,7 @@ use crate::domain::units::Bytes;
 use crate::host::media::ffmpeg::{Search, locate};
 use crate::host::media::probe::Prober;
 use crate::host::memory::machine::processors;
-use crate::host::process::rank::step_back;
+use crate::host::process::priority::step_back;
 use crate::host::store::lessons;
 use crate::runtime::link::{JobNow, LookAhead, LookStep, QueueNow, SaveProfile};
 use crate::sim::forecast::QueuedJob;

@@ -28,13 +28,13 @@ use crate::domain::text::{error_words, path_text};
 use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
 use crate::headless::comparison::{chart, json as comparison_json, markdown, table};
-use crate::host::compare::rungroup::{GroupWatch, RunGroup, RunGroups};
+use crate::host::compare::run_group::{GroupWatch, RunGroup, RunGroups};
 use crate::host::demo::clips::DEMO_BUDGET;
-use crate::host::files::fileid;
+use crate::host::files::file_id;
 use crate::host::media::ffmpeg::{Search, locate};
 use crate::host::memory::cgroup::Roots;
 use crate::host::memory::machine;
-use crate::host::memory::resident;
+use crate::host::memory::page_cache;
 use crate::host::process::childrun::{ChildRun, Ending, RunCommand, Said};
 use crate::runtime::clock::Clock;
 use crate::runtime::relay::Wish;
@@ -331,7 +331,7 @@ impl Comparer<'_> {
     async fn run(&mut self, tag: &RunTag, name: &str, comparison: &Comparison, signals: &mut Signals) -> Result<Ran> {
         for input in &self.inputs {
             // Where it is not allowed or not known, the runs are as fair as they can be.
-            let _ = resident::open(input).map(|file| resident::drop_cache(&file, 0, false));
+            let _ = page_cache::open(input).map(|file| page_cache::drop_cache(&file, 0, false));
         }
         let folder = self.work.of_run(tag.number).wrap_err("cannot make a folder for the run")?;
         let group = self.group(tag.number)?;
@@ -497,7 +497,7 @@ fn hashes(places: &[OutputPlace], folder: &Path) -> Vec<OutputHash> {
         .collect();
     let hash = |place: &OutputPlace| {
         let file = files.get(&path_text(&place.path))?;
-        let blake3 = fileid::hash(file).ok()?;
+        let blake3 = file_id::hash(file).ok()?;
         Some(OutputHash { input: place.input.clone(), preset: place.preset.clone(), blake3 })
     };
     places.iter().filter_map(hash).collect()

@@ -15,7 +15,7 @@ use crate::domain::command::Command;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::host::demo::clips::{self, DEMO_BUDGET};
-use crate::host::demo::loadjob;
+use crate::host::demo::load_job;
 use crate::host::media::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::process::instance::Instance;
 
@@ -107,5 +107,5 @@ fn make_clips(ffmpeg: &Ffmpeg, folder: &std::path::Path) -> Result<Vec<PathBuf>>
 }
 
 fn make_load_clips(folder: &std::path::Path) -> Result<Vec<PathBuf>> {
-    loadjob::make_load_clips(&folder.join("load")).wrap_err("cannot make the load jobs")
+    load_job::make_load_clips(&folder.join("load")).wrap_err("cannot make the load jobs")
 }

@@ -4,7 +4,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Usage;
 use crate::domain::profile::{Profile, Slots};
-use crate::host::memory::kept;
+use crate::host::memory::kernel_file;
 
 /// What one more job takes: its part and log, its pipes, what tells of its process, and what is open while it is started.
 const A_JOB: u64 = 8;
@@ -36,7 +36,7 @@ pub fn raise() -> u64 {
 
 /// Jobs at once that `limit` open files are enough for.
 fn enough_for(limit: u64) -> Result<u32, Usage> {
-    let jobs = if limit < kept::FEW { limit.saturating_sub(ALWAYS) / A_JOB } else { (limit - ALWAYS_KEPT) / A_JOB_KEPT };
+    let jobs = if limit < kernel_file::FEW { limit.saturating_sub(ALWAYS) / A_JOB } else { (limit - ALWAYS_KEPT) / A_JOB_KEPT };
     match u32::try_from(jobs).unwrap_or(u32::MAX) {
         0 => Err(Usage(format!("this process may have only {limit} files open, and plimsoll needs {LEAST} for one job; {ADVICE}"))),
         jobs => Ok(jobs),
@@ -52,7 +52,7 @@ pub fn fit(limit: u64, used: &mut Profile, others: &mut [Profile]) -> Result<Opt
             true
         }
         // It may want as many as 64; under a high limit that is no matter.
-        Slots::Auto if limit < kept::FEW => {
+        Slots::Auto if limit < kernel_file::FEW => {
             profile.max_concurrent = Slots::Fixed(most);
             true
         }

@@ -37,7 +37,7 @@ use crate::config::yaml::ConfigError;
 use crate::domain::memory::{Asked, Budget};
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
-use crate::host::demo::loadjob::{self, LoadSpec};
+use crate::host::demo::load_job::{self, LoadSpec};
 use crate::host::doctor::{BudgetReport, Check, GroupReport, Setting, TerminalReport};
 use crate::host::media::ffmpeg::Search;
 use crate::host::memory::budget::survey;
@@ -300,13 +300,13 @@ fn checkup(resolved: Resolved) -> Examine {
 
 fn load_job(args: &LoadJobArgs) -> Result<u8> {
     if args.steered {
-        loadjob::run_steered(std::io::stdin())?;
+        load_job::run_steered(std::io::stdin())?;
         return Ok(0);
     }
     let mut spec = LoadSpec::new(&args.curve, args.seconds).map_err(|error| Usage(error.to_string()))?;
     spec.part.clone_from(&args.part);
     spec.progress_fd = args.progress_fd;
-    loadjob::run(&spec)?;
+    load_job::run(&spec)?;
     Ok(0)
 }
 

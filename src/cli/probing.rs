@@ -7,7 +7,7 @@ use super::Usage;
 use crate::domain::text::{error_words, path_text};
 use crate::host::media::ffmpeg::Ffmpeg;
 use crate::host::media::probe::Prober;
-use crate::host::process::fence::Fences;
+use crate::host::process::sandbox::Fences;
 
 /// A prober, and the folder that it may write to; the folder goes when this is dropped.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use serde::Serialize;
 pub use self::places::TerminalReport;
 pub use self::render::{json, text};
 use super::media::ffmpeg::{Ffmpeg, FfmpegError, OLDEST};
-use super::process::fence::Fences;
+use super::process::sandbox::Fences;
 use crate::domain::memory::Budget;
 use crate::domain::preset::{AudioCodec, Preset, VideoCodec};
 use crate::domain::text::path_text;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
 use super::course::Course;
-use super::demo::loadjob;
-use super::files::fileid::FileId;
+use super::demo::load_job;
+use super::files::file_id::FileId;
 use super::files::intent::{self, Completed};
 use super::files::publish::{self, FinalizeOrder, Hope, Part, PrepareError, PrepareOrder, Scratch};
 use super::files::scan::{self, NameBook, ScanOrder};
@@ -25,15 +25,15 @@ use super::media::picture;
 use super::media::probe::{Probed, Prober};
 use super::memory::cgroup::{self, GroupReader, Roots};
 use super::memory::cleanup::{Cleaner, CleanerConfig};
-use super::memory::jobgroup::JobGroups;
-use super::memory::ledger::FileLedger;
-use super::memory::resident;
+use super::memory::file_ledger::FileLedger;
+use super::memory::job_cgroup::JobGroups;
+use super::memory::page_cache;
 use super::memory::sampler::{Sampler, SamplerConfig};
-use super::process::fence::{Fences, Needs};
 use super::process::instance::{Instance, InstanceError};
 use super::process::joblog::LogReader;
 use super::process::lane::Lane;
-use super::process::lives::{Leftovers, Lives};
+use super::process::orphans::{Leftovers, Lives};
+use super::process::sandbox::{Fences, Needs};
 use super::process::spawner::SpawnError;
 use super::process::supervisor::{FileLimit, Launch, Planned, Supervisor, SupervisorConfig};
 use super::store::{Records, Store, StoreError, preset_hash};
@@ -460,7 +460,7 @@ impl Shared {
             return Inspection::AlreadyDone { output: output.to_owned() };
         }
         if self.is_load(input) {
-            return match loadjob::probe_load(input) {
+            return match load_job::probe_load(input) {
                 Ok(clip) => Inspection::Ready(Box::new(clip.media())),
                 Err(error) => refuse(RejectReason::Unreadable, error.to_string()),
             };
@@ -490,7 +490,7 @@ impl Shared {
     }
 
     fn is_load(&self, input: &Path) -> bool {
-        self.config.load_jobs.is_some() && input.extension().is_some_and(|extension| extension == loadjob::EXTENSION)
+        self.config.load_jobs.is_some() && input.extension().is_some_and(|extension| extension == load_job::EXTENSION)
     }
 
     /// The input as it is now: probed long ago, it may have been written to since.
@@ -543,7 +543,7 @@ impl Shared {
         let no_fence = |error: io::Error| (format!("no fence can be built: {}", error_words(&error)), Hope::Later);
         let fence = self.fences.build(needs).map_err(no_fence)?;
         // What is written to a file system in memory is the job's too, and was not reckoned with.
-        let memory_limit = order.memory_limit.filter(|_| !resident::is_in_memory(part.path()));
+        let memory_limit = order.memory_limit.filter(|_| !page_cache::is_in_memory(part.path()));
         let picture = preset.video.as_ref().zip(order.media.video.as_ref()).filter(|(plan, _)| plan.codec != VideoCodec::Copy);
         let planned = picture.map(|(plan, stream)| Planned { plan: plan.clone(), stream: stream.clone() });
         let duration = order.media.duration.filter(|_| !order.media.extras.duration_is_guess);
@@ -571,8 +571,8 @@ impl Shared {
 
     fn command(&self, order: &SpawnOrder, preset: &Preset, part: &Path) -> Result<std::process::Command, (String, Hope)> {
         if let (true, Some(program)) = (self.is_load(&order.input), &self.config.load_jobs) {
-            let clip = loadjob::probe_load(&order.input).map_err(|error| (error.to_string(), Hope::Never))?;
-            let mut spec = loadjob::LoadSpec::of_clip(&clip);
+            let clip = load_job::probe_load(&order.input).map_err(|error| (error.to_string(), Hope::Never))?;
+            let mut spec = load_job::LoadSpec::of_clip(&clip);
             spec.part = Some(part.to_owned());
             spec.progress_fd = Some(3);
             let mut command = std::process::Command::new(program);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use plimsoll::domain::units::Bytes;
 use plimsoll::host::memory::cgroup::{self, Roots, Version};
-use plimsoll::host::memory::resident;
+use plimsoll::host::memory::page_cache;
 
 // Whoever uses this has it at hand: as a module of its own, or of the support that it uses.
 use super::skip;
@@ -171,12 +171,12 @@ pub fn has_ended(pid: u32) -> bool {
 
 /// What of a file is in memory.
 pub fn resident(path: &Path) -> Bytes {
-    resident::resident(&resident::open(path).expect("opens"), 0).expect("can be told")
+    page_cache::resident(&page_cache::open(path).expect("opens"), 0).expect("can be told")
 }
 
 /// Takes a file out of memory.
 pub fn drop_cache(path: &Path) {
-    resident::drop_cache(&resident::open(path).expect("opens"), 0, false);
+    page_cache::drop_cache(&page_cache::open(path).expect("opens"), 0, false);
     assert!(resident(path) <= Bytes::mib(1), "{} is out of memory", path.display());
 }
 

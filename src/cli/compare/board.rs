@@ -10,7 +10,7 @@ use crate::domain::comparison::kept::{ComparisonId, Kept, Progress, RunUnderWay,
 use crate::domain::comparison::{Comparison, Subject};
 use crate::domain::time::Mono;
 use crate::headless::comparison::json;
-use crate::host::compare::comparisons::{self, Keeper, Library};
+use crate::host::compare::saved::{self, Keeper, Library};
 use crate::runtime::clock::Clock;
 use crate::runtime::link::Comparisons;
 
@@ -39,7 +39,7 @@ impl Board {
         let id = ComparisonId { begun: clock.now().wall, pid: std::process::id() };
         let keeper = Keeper::begin(state_dir, id);
         let keeper = keeper.map_err(|error| crate::cli::tell(&format!("compare: this comparison is not kept: {error}\n"))).ok();
-        Self { id, keeper, maker: comparisons::maker(), latest: Latest::default(), clock, next: Mono::START }
+        Self { id, keeper, maker: saved::maker(), latest: Latest::default(), clock, next: Mono::START }
     }
 
     /// Which comparison.

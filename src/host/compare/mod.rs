@@ -1,4 +1,4 @@
 //! Runs of a comparison: their memory groups, and what is kept of them.
 
-pub mod comparisons;
-pub mod rungroup;
+pub mod run_group;
+pub mod saved;

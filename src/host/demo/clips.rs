@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::units::{Bytes, MIB};
 use crate::host::media::ffmpeg::{Ffmpeg, FfmpegError};
-use crate::host::memory::resident;
-use crate::host::process::tool::{self, ToolError};
+use crate::host::memory::page_cache;
+use crate::host::process::command::{self, ToolError};
 
 /// The budget of the demonstration. Two 1080p jobs that make 720p fit under its line (75 %, 630 MB): each is expected to
 /// hold 220 MB and is given 15 % more. A neighbour who takes up to [`DEMO_NEIGHBOUR`] beside them crosses the line.
@@ -286,8 +286,8 @@ fn make(
             make_one(ffmpeg, recipe, &temporary.0, Making { length, h264 })?;
             let size = fs::metadata(&temporary.0).map_err(io_error("read", &temporary.0))?.len();
             // What was just written is in memory still, and would count before the first job has begun. A hint: no harm without.
-            if let Ok(file) = resident::open(&temporary.0) {
-                resident::drop_cache(&file, size, true);
+            if let Ok(file) = page_cache::open(&temporary.0) {
+                page_cache::drop_cache(&file, size, true);
             }
             // The list first: a clip that stands under its name is then always one that the list knows.
             list.insert(recipe.name.to_owned(), Made { recipe: wanted(recipe), size });
@@ -358,7 +358,7 @@ fn encode(ffmpeg: &Ffmpeg, recipe: &Recipe, to: &Path, how: Making<'_>) -> Resul
     builder.output(output);
     let command = builder.as_inner_mut();
     command.env_clear().env("LC_ALL", "C.UTF-8");
-    let answer = tool::run(command, Duration::from_mins(3))?;
+    let answer = command::run(command, Duration::from_mins(3))?;
     if answer.status.success() {
         return Ok(());
     }
@@ -445,7 +445,7 @@ fn sweep(folder: &Path) {
 mod tests {
     use super::*;
     use crate::host::media::ffmpeg::{Search, locate};
-    use crate::host::process::tool::Tool;
+    use crate::host::process::command::Tool;
 
     fn ffmpeg() -> Ffmpeg {
         locate(&Search::from_env(None)).expect("these tests need ffmpeg on PATH")

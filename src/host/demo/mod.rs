@@ -1,4 +1,4 @@
 //! The demonstration: its clips, and jobs that stand in for ffmpeg.
 
 pub mod clips;
-pub mod loadjob;
+pub mod load_job;

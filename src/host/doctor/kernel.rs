@@ -9,7 +9,7 @@ use rustix::fs::Access;
 use super::{Check, GroupReport};
 use crate::domain::text::{path_text, sanitise};
 use crate::host::memory::cgroup::{MemoryCgroup, Version};
-use crate::host::memory::jobgroup;
+use crate::host::memory::job_cgroup;
 use crate::host::memory::machine::processors;
 
 /// All of these checks. `group`: our own memory cgroup.
@@ -30,7 +30,7 @@ fn cgroup(group: Option<&GroupReport>) -> Vec<Check> {
     let place = format!("v{version}, {}", path_text(folder));
     let own =
         MemoryCgroup { version: if *version == 2 { Version::V2 } else { Version::V1 }, dir: folder.clone(), mount: folder.clone() };
-    let mut checks = vec![match jobgroup::examine(&own) {
+    let mut checks = vec![match job_cgroup::examine(&own) {
         Ok(()) => Check::ok("cgroup", place)
             .with("each job has a group of its own: a kill by the kernel is certain, and hits that job alone"),
         Err(why) => Check::warn("cgroup", format!("{place}; {why}"), PROBABLY),

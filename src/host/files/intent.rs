@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
-use crate::host::files::fileid::FileId;
+use crate::host::files::file_id::FileId;
 use crate::host::files::fsops::{parent, rename_new, sync_folder};
 use crate::host::store::{OutputRecord, Store, StoreError, columns, insert_record, path_of, record};
 

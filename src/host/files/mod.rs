@@ -1,6 +1,6 @@
 //! Files: which are inputs, what outputs are called, and how an output gets its place.
 
-pub mod fileid;
+pub mod file_id;
 pub mod intent;
 pub mod naming;
 pub mod publish;

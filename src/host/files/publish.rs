@@ -20,7 +20,7 @@ use crate::domain::text::path_text;
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 use crate::engine::port::{Cause, Failure, Published};
-use crate::host::files::fileid::{self, FileId, same_file};
+use crate::host::files::file_id::{self, FileId, same_file};
 use crate::host::files::fsops::{parent, rename_new, sync_folder};
 use crate::host::files::intent::{Intent, rename};
 use crate::host::files::naming::output_path;
@@ -440,7 +440,7 @@ fn check_content(order: &FinalizeOrder<'_>) -> Result<Option<Damage>, Failure> {
     let still = order.preset.container.is_still();
     let path = order.part.path();
     let Some(prober) = order.prober else {
-        let whole = crate::host::demo::loadjob::probe_load(path).map(|_| None);
+        let whole = crate::host::demo::load_job::probe_load(path).map(|_| None);
         return whole.map_err(|error| Failure { cause: Cause::Unknown, reason: format!("the output is not whole: {error}") });
     };
     let account = order.account;
@@ -539,7 +539,7 @@ fn check_input(order: &FinalizeOrder<'_>) -> Result<String, Failure> {
     if id(order.input)? != order.input_id {
         return Err(changed());
     }
-    let hash = fileid::hash(order.input).map_err(|error| failed(&error))?;
+    let hash = file_id::hash(order.input).map_err(|error| failed(&error))?;
     if id(order.input)? != order.input_id {
         return Err(changed());
     }

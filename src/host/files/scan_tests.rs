@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::domain::text::path_text;
 use crate::domain::time::Wall;
-use crate::host::files::fileid::{FileId, hash};
+use crate::host::files::file_id::{FileId, hash};
 use crate::host::fixtures::{quick, sound};
 use crate::host::jobstore::InputKey;
 use crate::host::store::preset_hash;

@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 
 use crate::domain::job::JobId;
 use crate::domain::units::Bytes;
-use crate::host::memory::resident;
+use crate::host::memory::page_cache;
 
 /// Folder of the part files, within the folder of the outputs, so that a rename is all it takes.
 pub const WORK_FOLDER: &str = ".plimsoll";
@@ -77,14 +77,14 @@ pub struct Removed {
 pub fn remove_strays(dir: &Path, is_needed: impl Fn(JobId) -> bool, is_ours: impl Fn(JobId) -> bool) -> io::Result<Removed> {
     let mut removed = Removed::default();
     let Some(folder) = open_folder(dir)? else { return Ok(removed) };
-    let in_memory = resident::is_in_memory(dir);
+    let in_memory = page_cache::is_in_memory(dir);
     for part in parts(&folder)? {
         if is_needed(part.job) || (!is_ours(part.job) && age(&part.stat).is_none_or(|age| age < STRANGER_AGE)) {
             continue;
         }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let Ok(file) = rustix::fs::openat(&folder, part.name.as_c_str(), flags, Mode::empty()).map(File::from) else { continue };
-        let held = if in_memory { Some(blocks(&part.stat)) } else { resident::resident(&file, 0) };
+        let held = if in_memory { Some(blocks(&part.stat)) } else { page_cache::resident(&file, 0) };
         let is_only_name = part.stat.st_nlink == 1;
         if is_open_elsewhere(&file) || rustix::fs::unlinkat(&folder, part.name.as_c_str(), AtFlags::empty()).is_err() {
             removed.left += held.unwrap_or_default();
@@ -103,7 +103,7 @@ pub fn remove_strays(dir: &Path, is_needed: impl Fn(JobId) -> bool, is_ours: imp
 
 /// Memory held by the parts in `dir` whose job `counts`, if it lies on a tmpfs; zero for a folder on disk.
 pub fn held_in_memory(dir: &Path, counts: impl Fn(JobId) -> bool) -> Bytes {
-    if !resident::is_in_memory(dir) {
+    if !page_cache::is_in_memory(dir) {
         return Bytes::ZERO;
     }
     let Ok(Some(folder)) = open_folder(dir) else { return Bytes::ZERO };

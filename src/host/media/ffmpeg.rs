@@ -12,7 +12,7 @@ use rustix::fs::Access;
 
 use crate::domain::text::{path_text, sanitise};
 use crate::host::media::probe::words;
-use crate::host::process::tool::{Tool, ToolError};
+use crate::host::process::command::{Tool, ToolError};
 
 /// The oldest ffmpeg that understands every option plimsoll gives it (`-fps_mode` came with it).
 pub const OLDEST: (u32, u32) = (5, 1);

@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use crate::domain::preset::Preset;
-use crate::host::files::fileid;
+use crate::host::files::file_id;
 use crate::host::media::sniff::{self, Format};
 use crate::host::store::preset_hash;
 
@@ -31,14 +31,14 @@ const DEEPEST: u32 = 6;
 pub fn of(input: &Path, preset: &Preset) -> io::Result<String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(preset_hash(preset).as_bytes());
-    hasher.update(&fileid::sample(input)?);
+    hasher.update(&file_id::sample(input)?);
     Ok(format!("{NAME} {}", &hasher.finalize().to_hex()[..DIGITS]))
 }
 
 /// The file at `path` carries exactly this mark.
 pub fn carries(path: &Path, mark: &str) -> bool {
     let looked = || -> io::Result<bool> {
-        let file = fileid::open_regular(path)?;
+        let file = file_id::open_regular(path)?;
         let size = file.metadata()?.len();
         let mut head = vec![0; sniff::HEAD];
         let read = file.read_at(&mut head, 0)?;

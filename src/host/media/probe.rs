@@ -19,12 +19,12 @@ use crate::domain::media::MediaInfo;
 use crate::domain::preset::Preset;
 use crate::domain::text::sanitise;
 use crate::domain::units::Bytes;
-use crate::host::files::fileid::FileId;
+use crate::host::files::file_id::FileId;
 use crate::host::media::arguments::{FORMATS, LONG_LOOK, MAX_PIXELS, environment, file_url};
 use crate::host::media::structure;
 use crate::host::media::tracks::{Unfit, choose};
 use crate::host::process::child::ChildSetup;
-use crate::host::process::fence::{Fences, Needs};
+use crate::host::process::sandbox::{Fences, Needs};
 
 /// Probes of one file that somebody may kill before that is held against the file.
 const TRIES: u32 = 3;
@@ -199,7 +199,7 @@ impl Prober {
     /// Adds what the outer structure of the file tells.
     fn structured(path: &Path, mut probed: Probed) -> Result<Probed, Rejected> {
         let unreadable = |error: io::Error| rejected(RejectReason::Unreadable, format!("cannot be read: {}", words(&error)));
-        let file = crate::host::files::fileid::open_regular(path).map_err(unreadable)?;
+        let file = crate::host::files::file_id::open_regular(path).map_err(unreadable)?;
         let structure = structure::look(&file, probed.id.size, &probed.media.demuxer).map_err(unreadable)?;
         if structure.is_hollow {
             let text = "it is the beginning of a stream whose parts lie in other files (an initialisation segment) and holds no pictures; \
@@ -289,7 +289,7 @@ impl Prober {
             rejected(RejectReason::Unreadable, format!("the probe cannot be fenced in: {}; retry it later", words(&error)))
         })?;
         confine(&mut command, fence.flatten());
-        let child = crate::host::process::tool::with_descriptors(question.timeout, || command.spawn()).map_err(|error| {
+        let child = crate::host::process::command::with_descriptors(question.timeout, || command.spawn()).map_err(|error| {
             let program = sanitise(self.ffprobe.as_os_str().as_encoded_bytes());
             rejected(RejectReason::Unreadable, format!("cannot run {program}: {}; see `plimsoll doctor`", words(&error)))
         })?;

@@ -22,7 +22,7 @@ use crate::domain::text::{MAX_LINE_BYTES, path_text, sanitise};
 use crate::domain::units::Bytes;
 use crate::host::demo::clips::free_space;
 use crate::host::media::ffmpeg::{Ffmpeg, FfmpegError, Found, Search, locate, on_path};
-use crate::host::process::tool::kill_group;
+use crate::host::process::command::kill_group;
 
 /// Package lists older than this are fetched anew: the versions they name may be gone from the mirrors.
 const FRESH: Duration = Duration::from_hours(24);

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::domain::units::Bytes;
-use crate::host::memory::kept::{KeptFile, ReadError, fields, parse_number};
+use crate::host::memory::kernel_file::{KeptFile, ReadError, fields, parse_number};
 
 /// Where the kernel's files are found: the real ones, or a recorded tree.
 #[derive(Debug, Clone, PartialEq, Eq)]

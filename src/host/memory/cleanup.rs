@@ -19,10 +19,10 @@ use crate::domain::units::{Bytes, MIB};
 use crate::engine::port::{CleanOrder, Input};
 use crate::host::files::scratch;
 use crate::host::memory::cgroup::Roots;
+use crate::host::memory::file_ledger::{FileLedger, RunningJob};
 use crate::host::memory::heap;
-use crate::host::memory::ledger::{FileLedger, RunningJob};
+use crate::host::memory::page_cache;
 use crate::host::memory::procfs;
-use crate::host::memory::resident;
 use crate::host::memory::sampler::SampleSource;
 
 pub use crate::host::memory::heap::limit_arenas;
@@ -120,7 +120,7 @@ impl Outcome {
         }
     }
 
-    fn add(&mut self, dropped: Option<resident::Dropped>) {
+    fn add(&mut self, dropped: Option<page_cache::Dropped>) {
         match dropped {
             Some(dropped) => {
                 self.target += dropped.before;
@@ -160,7 +160,7 @@ fn drop_file_cache(config: &CleanerConfig, order: &CleanOrder) -> Outcome {
         if order.job.is_none_or(|job| job == file.job) {
             match open_cached(&file.path) {
                 Ok(Some(open)) => {
-                    let dropped = resident::drop_cache(&open, 0, file.written);
+                    let dropped = page_cache::drop_cache(&open, 0, file.written);
                     outcome.add(dropped);
                     // What cannot be measured has been dropped as far as it goes; a second time gives no more.
                     if dropped.is_none_or(|dropped| dropped.after <= dropped.before.scale(0.1)) {
@@ -199,14 +199,14 @@ fn drop_behind_readers<'a>(
     if passed > 0
         && let Ok(Some(open)) = open_cached(input)
     {
-        outcome.add(resident::drop_cache(&open, passed, false));
+        outcome.add(page_cache::drop_cache(&open, passed, false));
     }
 }
 
 /// `None` for a file whose pages are no cache.
 fn open_cached(path: &Path) -> io::Result<Option<File>> {
-    let file = resident::open(path)?;
-    Ok(if resident::file_is_in_memory(&file) { None } else { Some(file) })
+    let file = page_cache::open(path)?;
+    Ok(if page_cache::file_is_in_memory(&file) { None } else { Some(file) })
 }
 
 fn remove_scratch(config: &CleanerConfig, order: &CleanOrder) -> Outcome {

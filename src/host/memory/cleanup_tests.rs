@@ -42,7 +42,7 @@ impl Bench {
     }
 
     fn cached(path: &Path) -> Bytes {
-        resident::resident(&resident::open(path).expect("opens"), 0).expect("can be told")
+        page_cache::resident(&page_cache::open(path).expect("opens"), 0).expect("can be told")
     }
 }
 
@@ -116,7 +116,7 @@ fn of_a_live_jobs_input_only_what_it_has_passed_is_dropped() {
     let result = bench.clean(CleanupAction::DropFileCache, Some(JobId(2)));
     assert_eq!((result.freed, result.verdict), (Bytes::mib(10), CleanupVerdict::Effective), "as far as the slower of the two");
     assert_eq!(Bench::cached(&input), Bytes::mib(30));
-    let first = resident::resident(&resident::open(&input).expect("opens"), 10 * MIB);
+    let first = page_cache::resident(&page_cache::open(&input).expect("opens"), 10 * MIB);
     assert_eq!(first, Some(Bytes::ZERO));
     drop(slow);
     let result = bench.clean(CleanupAction::DropFileCache, None);

@@ -4,7 +4,7 @@
 
 use crate::domain::units::{Bytes, KIB};
 use crate::host::memory::cgroup::{Roots, Sums};
-use crate::host::memory::kept::{KeptFile, ReadError};
+use crate::host::memory::kernel_file::{KeptFile, ReadError};
 
 /// Memory that the machine has. Zero when neither `/proc/meminfo` nor sysinfo tells.
 pub fn total(roots: &Roots) -> Bytes {

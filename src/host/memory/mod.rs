@@ -3,13 +3,13 @@
 pub mod budget;
 pub mod cgroup;
 pub mod cleanup;
+pub mod file_ledger;
 pub mod heap;
-pub mod jobgroup;
-pub mod kept;
-pub mod ledger;
+pub mod job_cgroup;
+pub mod kernel_file;
 pub mod machine;
+pub mod page_cache;
 pub mod procfs;
-pub mod resident;
 pub mod sampler;
 
-pub(in crate::host) mod wake;
+pub(in crate::host) mod pressure;

@@ -36,7 +36,7 @@ mod imp {
 
     use super::Bytes;
     use crate::domain::units::KIB;
-    use crate::host::memory::kept::{KeptFile, fields};
+    use crate::host::memory::kernel_file::{KeptFile, fields};
 
     /// Processes followed below one job; more than any honest ffmpeg has.
     const MAX_TREE: usize = 256;

@@ -19,12 +19,12 @@ use crate::engine::port::Input;
 use crate::host::files::scratch;
 use crate::host::memory::budget::{self, Survey};
 use crate::host::memory::cgroup::{self, GroupReader, Roots, Sums};
-use crate::host::memory::kept::{KeptFile, ReadError};
-use crate::host::memory::ledger::FileLedger;
+use crate::host::memory::file_ledger::FileLedger;
+use crate::host::memory::kernel_file::{KeptFile, ReadError};
 use crate::host::memory::machine::MachineReader;
+use crate::host::memory::page_cache;
+use crate::host::memory::pressure::{Alarm, Wake};
 use crate::host::memory::procfs::{self, TreeReader};
-use crate::host::memory::resident;
-use crate::host::memory::wake::{Alarm, Wake};
 
 /// Pace until [`Sampler::set_pace`] says otherwise.
 pub const DEFAULT_PACE: Duration = Duration::from_millis(250);
@@ -477,8 +477,8 @@ impl Probe {
 
 /// What of a file is in the page cache; nothing for a file on a tmpfs, which is no cache, or one that is gone.
 fn cached(path: &std::path::Path) -> Bytes {
-    let resident = |file| if resident::file_is_in_memory(&file) { None } else { resident::resident(&file, 0) };
-    resident::open(path).ok().and_then(resident).unwrap_or_default()
+    let resident = |file| if page_cache::file_is_in_memory(&file) { None } else { page_cache::resident(&file, 0) };
+    page_cache::open(path).ok().and_then(resident).unwrap_or_default()
 }
 
 /// Turns the sums of the container or machine into those of plimsoll alone.

@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use crate::host::process::fence::{self, PROGRESS_FD};
+use crate::host::process::sandbox::{self, PROGRESS_FD};
 
 /// Niceness of jobs: the console and sshd come first.
 const NICE: libc::c_int = 10;
@@ -31,7 +31,7 @@ pub(in crate::host) struct ChildSetup {
     pub(in crate::host) max_file: Option<u64>,
     /// It may map no more than this many bytes.
     pub(in crate::host) address_space: Option<u64>,
-    /// The fence to put on; see [`crate::host::process::fence`].
+    /// The fence to put on; see [`crate::host::process::sandbox`].
     pub(in crate::host) fence: Option<RawFd>,
     /// The open `cgroup.procs` of the group to run in.
     pub(in crate::host) group: Option<RawFd>,
@@ -83,7 +83,7 @@ impl ChildSetup {
             }
             // Last: nothing of the above is allowed behind it.
             if let Some(fence) = self.fence {
-                fence::put_on(fence)?;
+                sandbox::put_on(fence)?;
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use crate::domain::text::{error_words, path_text};
-use crate::host::process::lives::Life;
+use crate::host::process::orphans::Life;
 
 /// Name of the file that is locked, within the state folder. It stays there; what counts is the lock.
 pub const FILE_NAME: &str = "lock";

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::domain::job::JobId;
 use crate::engine::port::{Input, JobReport, StopMode};
-use crate::host::process::lives::Lives;
+use crate::host::process::orphans::Lives;
 
 /// Reads how often the kernel's out-of-memory killer has struck in the cgroup that jobs run in; `None` where that cannot be told.
 pub type OomCounter = Arc<dyn Fn() -> Option<u64> + Send + Sync>;

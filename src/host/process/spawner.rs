@@ -17,8 +17,8 @@ use crate::domain::job::JobId;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::host::process::child::{ChildSetup, channel};
-use crate::host::process::fence::PROGRESS_FD;
-use crate::host::process::tool::with_descriptors;
+use crate::host::process::command::with_descriptors;
+use crate::host::process::sandbox::PROGRESS_FD;
 
 /// A process to be started.
 #[derive(Debug)]

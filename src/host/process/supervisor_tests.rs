@@ -131,7 +131,9 @@ fn in_own_process(name: &str) -> bool {
         return true;
     }
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", &format!("host::process::supervisor::tests::{name}"), "--nocapture", "--test-threads=1"]).env(KEY, name);
+    command
+        .args(["--exact", &format!("host::process::supervisor::tests::{name}"), "--nocapture", "--test-threads=1"])
+        .env(KEY, name);
     let out = command.output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success() && text.contains("1 passed"), "{text}");

@@ -21,13 +21,13 @@ use crate::domain::units::{Bytes, KIB};
 use crate::engine::port::{Cause, ExitReport, Failure, JobReport, StopMode};
 use crate::host::media::peak::PeakSampler;
 use crate::host::media::tally::{Arriving, Tally};
-use crate::host::memory::jobgroup::JobGroup;
+use crate::host::memory::job_cgroup::JobGroup;
 use crate::host::memory::procfs;
 use crate::host::process::diagnose::{Diagnosis, signal_name};
 use crate::host::process::joblog::{JobLog, wall_now};
-use crate::host::process::loggate::LogGate;
 use crate::host::process::logread::{Classified, LineSplitter};
 use crate::host::process::progress::ProgressReader;
+use crate::host::process::rate_limit::LogGate;
 use crate::host::process::slots::{OomCounter, Shared};
 use crate::host::process::spawner::SpawnedChild;
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 use super::path_of;
 use crate::domain::preset::Preset;
 use crate::domain::time::Wall;
-use crate::host::files::fileid::{self, FileId};
+use crate::host::files::file_id::{self, FileId};
 
 /// Which output was made from what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,14 +46,14 @@ impl OutputRecord {
         if id == self.input_id {
             return Ok(true);
         }
-        Ok(id.size == self.input_size() && fileid::hash(input)? == self.input_hash)
+        Ok(id.size == self.input_size() && file_id::hash(input)? == self.input_hash)
     }
 
     /// The output was made with this preset of a part of the file at `input`, which was still being copied then: what is made of
     /// the whole takes its place. Only where the output is still the file that was recorded.
     pub fn is_of_a_part(&self, input: &Path, preset_hash: &str) -> bool {
         let has_grown = || FileId::of(input).is_ok_and(|id| id.size > self.input_size());
-        let begins_alike = || fileid::hash_first(input, self.input_size()).is_ok_and(|hash| hash == self.input_hash);
+        let begins_alike = || file_id::hash_first(input, self.input_size()).is_ok_and(|hash| hash == self.input_hash);
         self.input == input && self.preset_hash == preset_hash && self.stands() && has_grown() && begins_alike()
     }
 

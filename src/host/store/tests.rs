@@ -12,7 +12,7 @@ use crate::domain::memory::Lines;
 use crate::domain::time::{Mono, Wall};
 use crate::domain::units::Bytes;
 use crate::engine::estimate::KEPT as PEAKS_OF_ONE;
-use crate::host::files::fileid::{self, FileId};
+use crate::host::files::file_id::{self, FileId};
 use crate::host::fixtures::quick;
 
 fn open(dir: &Path) -> (Store, UnboundedReceiver<Input>) {
@@ -58,7 +58,7 @@ fn output_record(dir: &Path, input: &Path, output: &Path) -> OutputRecord {
         path: output.to_owned(),
         input: input.to_owned(),
         input_id: FileId::of(input).expect("stat"),
-        input_hash: fileid::hash(input).expect("read"),
+        input_hash: file_id::hash(input).expect("read"),
         preset: dir.display().to_string(),
         preset_hash: preset_hash(&quick()),
         size: made.size,

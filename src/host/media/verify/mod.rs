@@ -24,7 +24,7 @@ use std::path::Path;
 
 use super::probe::words;
 use crate::domain::preset::Container;
-use crate::host::files::fileid;
+use crate::host::files::file_id;
 
 /// A table of an index that is larger than this, in bytes, is left to ffprobe: four million packets of one stream.
 const TABLE_LIMIT: u64 = 16 * 1024 * 1024;
@@ -146,7 +146,7 @@ struct Input {
 impl Input {
     fn open(path: &Path) -> Result<Self, NotWhole> {
         let failed = |error: &io::Error| NotWhole::Io(words(error));
-        let file = fileid::open_regular(path).map_err(|error| failed(&error))?;
+        let file = file_id::open_regular(path).map_err(|error| failed(&error))?;
         match file.metadata().map_err(|error| failed(&error))?.len() {
             0 => Err(NotWhole::Empty),
             len => Ok(Self { file, len, window: Vec::new(), window_at: 0, fetched: 0 }),

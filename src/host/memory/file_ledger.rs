@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::job::JobId;
-use crate::host::memory::resident;
+use crate::host::memory::page_cache;
 
 /// Finished files remembered; the oldest is forgotten first.
 pub const FINISHED_KEPT: usize = 64;
@@ -66,7 +66,7 @@ impl FileLedger {
     /// A job's process runs; `part` is what it writes.
     pub fn started(&self, job: JobId, pid: u32, input: PathBuf, part: PathBuf) {
         let folder = part.parent().map(Path::to_owned);
-        let part_on_tmpfs = folder.as_deref().is_some_and(resident::is_in_memory);
+        let part_on_tmpfs = folder.as_deref().is_some_and(page_cache::is_in_memory);
         let mut inner = self.lock();
         inner.scratch_dirs.extend(folder);
         inner.ever_started.insert(job);

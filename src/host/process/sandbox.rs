@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::domain::text::error_words;
-use crate::host::process::tool::{self, Answer};
+use crate::host::process::command::{self, Answer};
 
 /// Read and run by every program: libraries, codecs' tables, shells.
 const SYSTEM: &[&str] = &[
@@ -208,7 +208,7 @@ fn run_behind(command: &mut Command, fence: Option<OwnedFd>) -> Option<Answer> {
         // SAFETY: only system calls, as `put_on` says.
         unsafe { command.pre_exec(move || put_on(fence.as_raw_fd())) };
     }
-    tool::run(command, TRIAL).ok()
+    command::run(command, TRIAL).ok()
 }
 
 /// The newest version of Landlock that the kernel knows.

@@ -1,7 +1,7 @@
 //! A memory cgroup for a whole run of plimsoll and its jobs: with a limit of its own where one is wanted, and read from
 //! outside while the run goes on.
 //!
-//! Knows nothing of what is run in it. Where no group can be made, [`crate::host::memory::jobgroup`] tells why.
+//! Knows nothing of what is run in it. Where no group can be made, [`crate::host::memory::job_cgroup`] tells why.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::domain::comparison::CurvePoint;
 use crate::domain::units::Bytes;
 use crate::host::memory::cgroup::{GroupReader, MemoryCgroup, Roots, Version};
-use crate::host::memory::jobgroup::{JobGroups, NoGroups};
+use crate::host::memory::job_cgroup::{JobGroups, NoGroups};
 
 /// How often a run's group is read: a job grows by 20 to 40 MB meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -22,7 +22,7 @@ fn load_child() {
 fn start(curve: &str, part: Option<&Path>) -> (Child, io::BufReader<File>) {
     let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "host::demo::loadjob::tests::load_child", "--ignored", "--nocapture", "--test-threads=1"]);
+    command.args(["--exact", "host::demo::load_job::tests::load_child", "--ignored", "--nocapture", "--test-threads=1"]);
     command.env("LOAD_CURVE", curve).stdout(Stdio::null()).stderr(Stdio::null());
     if let Some(part) = part {
         command.env("LOAD_PART", part);

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::domain::comparison::kept::{ComparisonId, Heading, Kept, Shelf, Standing};
 use crate::domain::text::{error_words, path_text, sanitise};
-use crate::host::process::lives::Life;
+use crate::host::process::orphans::Life;
 
 /// Name of the folder within the state folder.
 pub const FOLDER: &str = "comparisons";
@@ -258,5 +258,5 @@ fn name_of(path: &Path) -> String {
 }
 
 #[cfg(test)]
-#[path = "comparisons_tests.rs"]
+#[path = "saved_tests.rs"]
 mod tests;

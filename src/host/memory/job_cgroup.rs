@@ -16,7 +16,7 @@ use crate::domain::job::JobId;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::host::memory::cgroup::{self, MemoryCgroup, Roots, Version};
-use crate::host::memory::kept::KeptFile;
+use crate::host::memory::kernel_file::KeptFile;
 
 /// How the folder of one plimsoll's groups begins; its process number follows.
 const PREFIX: &str = "plimsoll-";
@@ -397,5 +397,5 @@ fn is_alive(pid: libc::pid_t) -> bool {
 }
 
 #[cfg(all(test, target_os = "linux"))]
-#[path = "jobgroup_tests.rs"]
+#[path = "job_cgroup_tests.rs"]
 mod tests;
