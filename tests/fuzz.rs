@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use plimsoll::config::{preset, profile, queue, settings};
 use plimsoll::domain::text::{MAX_LINE_BYTES, path_text, sanitise};
-use plimsoll::host::process::orphans::{Life, Lives};
+use plimsoll::host::process::orphans::{ChildRegistry, ProcessIdentity};
 use plimsoll::host::process::progress::ProgressReader;
 use plimsoll::host::store::{FILE_NAME, Store};
 use proptest::prelude::*;
@@ -139,7 +139,7 @@ fn any_row_of_the_journal_is_read_or_counted() {
 #[test]
 fn any_file_of_children_is_survived() {
     let dir = tempfile::tempdir().expect("a folder");
-    let life = Life::own().to_string();
+    let life = ProcessIdentity::own().to_string();
     let line = prop_oneof![
         any_text(),
         "[-+@ 0-9a-f]{0,40}\n".prop_map(String::into_bytes),
@@ -152,7 +152,7 @@ fn any_file_of_children_is_survived() {
             let own = format!("+{life}\n").into_bytes();
             prop_assume!(!lines.concat().windows(own.len()).any(|window| window == own));
             std::fs::write(dir.path().join("children"), lines.concat()).expect("written");
-            let (_, found) = Lives::begin(dir.path(), Path::new("/out"));
+            let (_, found) = ChildRegistry::begin(dir.path(), Path::new("/out"));
             prop_assert!(found.killed.is_empty(), "{found:?}");
             Ok(())
         })

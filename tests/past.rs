@@ -20,7 +20,7 @@ use plimsoll::domain::state::{HistoryPoint, State};
 use plimsoll::domain::time::Mono;
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::EngineConfig;
-use plimsoll::host::course::Course;
+use plimsoll::host::store::history::History;
 use plimsoll::host::store::{Ending, Store, past_events, past_runs};
 use plimsoll::sim::world::{Fate, SimJob};
 use plimsoll::sim::{End, Sim};
@@ -61,7 +61,7 @@ fn crowded() -> Vec<Event> {
 fn on_record(events: &[Event]) -> Vec<Event> {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path(), tokio::sync::mpsc::unbounded_channel().0).expect("opened");
-    let mut course = Course::default();
+    let mut course = History::default();
     for event in events {
         if event.kind.is_durable() {
             store.persist(event.clone());

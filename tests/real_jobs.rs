@@ -14,7 +14,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use plimsoll::host::process::orphans::Life;
+use plimsoll::host::process::orphans::ProcessIdentity;
 use serde_json::Value;
 use support::clips::{clips, pad, pad_in_memory, probe};
 use support::kernel::{MemoryGroup, children, is_alive, rss_anon, time_to_death, tmpfs};
@@ -467,7 +467,7 @@ fn what_a_dead_plimsoll_left_is_ended_completed_or_swept_and_nothing_else_is_tou
         live.next();
     }
     let record = std::fs::read_to_string(world.path("state/children")).expect("kept");
-    assert!(record.contains(&format!("+{}", Life::of(child).expect("alive"))), "{record}");
+    assert!(record.contains(&format!("+{}", ProcessIdentity::of(child).expect("alive"))), "{record}");
     live.signal(libc::SIGKILL);
     drop(live);
     assert_eq!(world.files("earlier"), [PathBuf::from(".plimsoll/1.1.part")], "left behind");
@@ -475,7 +475,7 @@ fn what_a_dead_plimsoll_left_is_ended_completed_or_swept_and_nothing_else_is_tou
     // Where the kernel does not: two processes of ours on record, one of them told to be of another time.
     let sleeper = || Command::new("sleep").arg("60").process_group(0).spawn().expect("sleeps");
     let (mut ours, mut stranger) = (sleeper(), sleeper());
-    let [life, other] = [&ours, &stranger].map(|child| Life::of(child.id()).expect("alive").to_string());
+    let [life, other] = [&ours, &stranger].map(|child| ProcessIdentity::of(child.id()).expect("alive").to_string());
     let other = other.rsplit_once(' ').map(|(rest, _)| format!("{rest} 0000000000000001")).expect("three words");
     std::fs::write(world.path("state/children"), format!("{record}+{life}\n+{other}\n")).expect("written");
     let (mine, theirs) = (world.write("earlier/.plimsoll/notes.txt", "mine"), world.write("state/children.bak", "mine"));

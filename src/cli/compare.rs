@@ -35,11 +35,11 @@ use crate::host::media::ffmpeg::{Search, locate};
 use crate::host::memory::cgroup::Roots;
 use crate::host::memory::machine;
 use crate::host::memory::page_cache;
-use crate::host::process::childrun::{ChildRun, Ending, RunCommand, Said};
+use crate::host::process::childrun::{ChildRun, Ending, Output, RunCommand};
 use crate::runtime::clock::Clock;
-use crate::runtime::relay::Wish;
+use crate::runtime::relay::Request;
 
-use board::Board;
+use board::ComparisonLog;
 use screen::Screen;
 use stream::Stream;
 use work::WorkFolder;
@@ -89,7 +89,7 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
     let governors: &[bool] = if resolved.governor { &[true] } else { &[true, false] };
     let columns = governors.iter().flat_map(|governor| profiles.iter().map(|profile| column(profile, *governor))).collect();
     let clock = Clock::start();
-    let board = Board::begin(&resolved.state_dir, clock);
+    let board = ComparisonLog::begin(&resolved.state_dir, clock);
     let subject = Subject {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         at: board.id().begun.to_string(),
@@ -172,13 +172,13 @@ fn open_report(folder: &Path) -> Result<PathBuf, Usage> {
 }
 
 /// What is heard while a run goes on.
-enum Heard {
+enum Happened {
     /// From the run.
-    Said(Option<Said>),
+    Output(Option<Output>),
     /// From whoever sends signals.
     Signal(i32),
     /// From the screen.
-    Wish(Wish),
+    Request(Request),
     /// It is time to note how far it is.
     Due,
 }
@@ -209,7 +209,7 @@ impl AtWork<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stop {
     /// The operator, on the screen.
-    Wish,
+    Request,
     /// This signal.
     Signal(i32),
 }
@@ -237,7 +237,7 @@ struct Comparer<'a> {
     /// Most jobs that a run has had.
     jobs: u64,
     clock: Clock,
-    board: Board,
+    board: ComparisonLog,
     screen: Option<Screen>,
 }
 
@@ -261,7 +261,7 @@ impl Comparer<'_> {
         }
         Ok(match stopped {
             None => u8::from(!comparison.is_well() || lost.is_some()),
-            Some(Stop::Wish) => u8::from(!comparison.is_well_so_far() || lost.is_some()),
+            Some(Stop::Request) => u8::from(!comparison.is_well_so_far() || lost.is_some()),
             Some(Stop::Signal(signal)) => 128 + signal as u8,
         })
     }
@@ -355,36 +355,36 @@ impl Comparer<'_> {
                 }
             };
             let heard = tokio::select! {
-                said = child.said.recv() => Heard::Said(said),
-                signal = signals.next() => Heard::Signal(signal),
-                wish = wished => Heard::Wish(wish),
-                () = tokio::time::sleep_until(due) => Heard::Due,
+                said = child.said.recv() => Happened::Output(said),
+                signal = signals.next() => Happened::Signal(signal),
+                wish = wished => Happened::Request(wish),
+                () = tokio::time::sleep_until(due) => Happened::Due,
             };
             match heard {
                 // The guard stays when the screen goes, as in every run.
-                Heard::Signal(libc::SIGHUP) => {}
+                Happened::Signal(libc::SIGHUP) => {}
                 // Both stand still and go on together.
-                Heard::Signal(libc::SIGTSTP) => {
-                    signals.stand_still(async { child.reins().stop() }).await;
-                    child.reins().go_on();
+                Happened::Signal(libc::SIGTSTP) => {
+                    signals.stand_still(async { child.handle().stop() }).await;
+                    child.handle().go_on();
                 }
-                Heard::Signal(signal) => {
+                Happened::Signal(signal) => {
                     stopped = stopped.or(Some(Stop::Signal(signal)));
                     child.signal(signal);
                 }
-                Heard::Wish(Wish::End) => {
-                    stopped = stopped.or(Some(Stop::Wish));
+                Happened::Request(Request::End) => {
+                    stopped = stopped.or(Some(Stop::Request));
                     child.signal(libc::SIGINT);
                 }
-                Heard::Wish(Wish::Stop) => {
-                    child.reins().stop();
+                Happened::Request(Request::Stop) => {
+                    child.handle().stop();
                     if let Some(screen) = &mut self.screen {
                         screen.relay.stopped();
                     }
                 }
-                Heard::Wish(Wish::GoOn) => child.reins().go_on(),
-                Heard::Due => self.note(&at_work, comparison),
-                Heard::Said(Some(Said::Line(line))) => {
+                Happened::Request(Request::GoOn) => child.handle().go_on(),
+                Happened::Due => self.note(&at_work, comparison),
+                Happened::Output(Some(Output::Line(line))) => {
                     if let Ok(event) = serde_json::from_str::<Event>(&line) {
                         at_work.tally.apply(&event);
                         if let Some(screen) = &mut self.screen {
@@ -395,8 +395,8 @@ impl Comparer<'_> {
                         stream.pass(&line, tag);
                     }
                 }
-                Heard::Said(Some(Said::Ended(ending))) => break ending,
-                Heard::Said(None) => return Err(eyre!("a run has ended without a word")),
+                Happened::Output(Some(Output::Ended(ending))) => break ending,
+                Happened::Output(None) => return Err(eyre!("a run has ended without a word")),
             }
         };
         let AtWork { tally, watch, .. } = at_work;

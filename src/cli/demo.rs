@@ -9,7 +9,7 @@ use super::args::DemoArgs;
 use super::neighbour::Neighbour;
 use super::options::{Resolved, xdg_folder};
 use super::provide::{self, ProvideOptions};
-use super::run::{Wish, session};
+use super::run::{OutputMode, session};
 use super::session::{Front, refused};
 use crate::domain::command::Command;
 use crate::domain::text::path_text;
@@ -38,7 +38,7 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     let comparisons = super::compare::board::lookup(&resolved.state_dir);
     // A queue of its own: what waits in the operator's is none of the demonstration's business, nor the other way round.
     resolved.state_dir.push("demo");
-    let wish = if args.headless || args.json { Wish::Lines { json: args.json, summary: true } } else { Wish::Console };
+    let mode = if args.headless || args.json { OutputMode::Lines { json: args.json, summary: true } } else { OutputMode::Console };
     let (paths, load_jobs) = match &ffmpeg {
         Some(ffmpeg) => (make_clips(ffmpeg, &folder)?, None),
         None => (make_load_clips(&folder)?, Some(super::own_program()?)),
@@ -46,7 +46,7 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     let commands = vec![Command::Enqueue { paths, preset: None }];
     let budget = resolved.budget.as_ref().map_or(Bytes::ZERO, |budget| budget.bytes);
     super::tell(&format!("demo: outputs go to {}; the budget is {budget}, as on a small box\n", path_text(&resolved.out)));
-    let mut session = session(&resolved, ffmpeg, load_jobs, commands, wish)?;
+    let mut session = session(&resolved, ffmpeg, load_jobs, commands, mode)?;
     session.host.restore = false;
     if let Front::Console(options) = &mut session.front {
         options.lookup.comparisons = Some(comparisons);

@@ -48,7 +48,7 @@ use args::{Cli, Command, DoctorArgs, ExportTarget, LoadJobArgs, PresetsAction, P
 use doctor::{DoctorInputs, DoctorOptions};
 use options::Resolved;
 use provide::{Console, ProvideOptions};
-use run::Wish;
+use run::OutputMode;
 
 /// Wrong usage or configuration: nothing was run, exit status 2. Says what, where and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -148,13 +148,13 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Some(Command::Replay(args)) => replay::run(&args, &resolve(cli.options, matches)?),
         Some(Command::Demo(args)) => demo::run(&args, resolve(cli.options, matches)?),
         Some(Command::Run(args)) => {
-            run::run(&resolve(cli.options, matches)?, &args.paths, Wish::Lines { json: args.json, summary: true }, false)
+            run::run(&resolve(cli.options, matches)?, &args.paths, OutputMode::Lines { json: args.json, summary: true }, false)
         }
         None => {
             if let Some(meant) = cli.paths.first().and_then(|first| meant::command(first)) {
                 return Err(Usage(meant).into());
             }
-            run::run(&resolve(cli.options, matches)?, &cli.paths, Wish::Console, cli.hold)
+            run::run(&resolve(cli.options, matches)?, &cli.paths, OutputMode::Console, cli.hold)
         }
     }
 }

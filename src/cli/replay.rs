@@ -15,7 +15,7 @@ use serde_json::json;
 use super::ahead::no_look_ahead;
 use super::args::{PastChoice, ReplayArgs};
 use super::options::Resolved;
-use super::run::{Wish, front};
+use super::run::{OutputMode, front};
 use super::session::{Front, has_terminal, line_sinks};
 use super::{Usage, meant};
 use crate::domain::command::ClientId;
@@ -186,7 +186,7 @@ fn play(args: &ReplayArgs, resolved: &Resolved, recording: Recording, logs: Opti
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
     if is_console {
         let profile = resolved.load_profile()?;
-        let Front::Console(mut options) = front(resolved, &profile, Wish::Console) else { return Ok(0) };
+        let Front::Console(mut options) = front(resolved, &profile, OutputMode::Console) else { return Ok(0) };
         (options.lookup.log, options.replay) = (logs, true);
         // The queue that is shown waits for nothing any more.
         let why = "this is a replay, no queue waits to be run: `plimsoll plan` looks ahead at files";

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::Result;
 
-use super::compare::aside::Aside;
+use super::compare::aside::BackgroundCompare;
 use super::options::Resolved;
 use super::session::{Front, Session, has_terminal};
 use super::{Usage, descriptors, meant};
@@ -30,7 +30,7 @@ use crate::tui::theme::{self, ColorMode, ThemeName};
 
 /// What is to be shown where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum OutputMode {
     /// The console where there is a terminal, else lines.
     Console,
     /// Lines on stderr.
@@ -44,9 +44,9 @@ pub enum Wish {
 
 /// Runs the given paths; returns the exit status. Everything that can be wrong is looked for before anything runs. `hold`:
 /// nothing is started until the operator says so.
-pub fn run(resolved: &Resolved, paths: &[PathBuf], wish: Wish, hold: bool) -> Result<u8> {
+pub fn run(resolved: &Resolved, paths: &[PathBuf], mode: OutputMode, hold: bool) -> Result<u8> {
     let mut commands = commands(paths, resolved)?;
-    let is_console = wish == Wish::Console && has_terminal();
+    let is_console = mode == OutputMode::Console && has_terminal();
     if hold && !is_console {
         return Err(
             Usage("--hold opens the console without starting anything, and there is no terminal for it here".to_owned()).into()
@@ -55,7 +55,7 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], wish: Wish, hold: bool) -> Re
     let left = || store::waiting(&resolved.state_dir).map_err(|error| Usage(error.to_string()));
     if commands.is_empty() && !is_console && (!paths.is_empty() || left()? == 0) {
         let why = match paths {
-            [] if wish == Wish::Console => {
+            [] if mode == OutputMode::Console => {
                 "there is nothing to run, nothing waits in the queue, and there is no terminal for the console".to_owned()
             }
             [] => "there is nothing to run: no path was given, and nothing waits in the queue".to_owned(),
@@ -69,7 +69,7 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], wish: Wish, hold: bool) -> Re
         commands.insert(0, Command::Pause);
     }
     let before = if is_console && left()? > 0 { done_before(resolved) } else { None };
-    let mut session = session(resolved, Some(ffmpeg), None, commands, wish)?;
+    let mut session = session(resolved, Some(ffmpeg), None, commands, mode)?;
     if let Front::Console(options) = &mut session.front {
         options.before = before;
     }
@@ -93,7 +93,7 @@ pub fn session(
     ffmpeg: Option<Ffmpeg>,
     load_jobs: Option<PathBuf>,
     commands: Vec<Command>,
-    wish: Wish,
+    mode: OutputMode,
 ) -> Result<Session, Usage> {
     let mut profile = resolved.load_profile()?;
     let mut profiles = resolved.all_profiles(&profile);
@@ -101,8 +101,8 @@ pub fn session(
         super::tell(&format!("plimsoll: {remark}\n"));
     }
     let (preset, presets) = resolved.load_presets()?;
-    let mut front = front(resolved, &profile, wish);
-    let aside = Aside::default();
+    let mut front = front(resolved, &profile, mode);
+    let aside = BackgroundCompare::default();
     if let Front::Console(options) = &mut front {
         options.presets = presets.keys().cloned().collect();
         options.lookup.compare = Some(aside.clone().maker(resolved.clone(), preset.clone()));
@@ -140,9 +140,9 @@ pub fn session(
     Ok(Session { engine, host, commands, front, aside, log_file, watch: None, is_demo: false })
 }
 
-pub(super) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, wish: Wish) -> Front {
-    let (json, summary) = match wish {
-        Wish::Console if has_terminal() && !resolved.plain => {
+pub(super) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, mode: OutputMode) -> Front {
+    let (json, summary) = match mode {
+        OutputMode::Console if has_terminal() && !resolved.plain => {
             let variable = |name: &str| std::env::var(name).ok();
             let color = ColorMode::detect(
                 match resolved.color {
@@ -184,15 +184,15 @@ pub(super) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profi
                 replay: false,
             }));
         }
-        Wish::Console if has_terminal() => {
+        OutputMode::Console if has_terminal() => {
             return Front::Linear(Box::new(Linear {
                 profiles: resolved.all_profiles(profile),
                 cwd: std::env::current_dir().unwrap_or_default(),
                 style: LineStyle::terminal(resolved.line_color()),
             }));
         }
-        Wish::Console => (false, true),
-        Wish::Lines { json, summary } => (json, summary),
+        OutputMode::Console => (false, true),
+        OutputMode::Lines { json, summary } => (json, summary),
     };
     Front::Lines { json, color: resolved.line_color(), summary }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use color_eyre::eyre::{Context as _, Result, eyre};
 use tokio::sync::mpsc;
 
-use super::compare::aside::Aside;
+use super::compare::aside::BackgroundCompare;
 use super::signals::Signals;
 use super::{Busy, Usage};
 use crate::domain::command::{Command, RequestId};
@@ -43,7 +43,7 @@ pub struct Session {
     /// Where it is shown.
     pub front: Front,
     /// A comparison that a console may make beside it; it ends with the console.
-    pub aside: Aside,
+    pub aside: BackgroundCompare,
     /// Log lines also go here.
     pub log_file: Option<PathBuf>,
     /// Somebody else who watches the run, on a thread of its own; not waited for.
@@ -203,7 +203,7 @@ struct Shown {
 }
 
 /// Shows the run to its end. Trouble of the screen ends the run in order.
-async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attacher, aside: &Aside) -> Result<Shown> {
+async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attacher, aside: &BackgroundCompare) -> Result<Shown> {
     let shown = |summary| Shown { refused: Vec::new(), lost: Vec::new(), summary };
     match front {
         Front::Lines { json, color, summary } => {

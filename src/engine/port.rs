@@ -347,5 +347,5 @@ pub trait Host {
 
     /// Sees what every front end is told, durable or not, in its order: to keep of it what is worth keeping. Nothing hangs on
     /// it.
-    fn witness(&mut self, _event: &Event) {}
+    fn on_event(&mut self, _event: &Event) {}
 }

@@ -2,7 +2,6 @@
 //! of it; decides nothing itself and knows nothing of screens.
 
 pub mod compare;
-pub mod course;
 pub mod demo;
 pub mod doctor;
 pub mod files;

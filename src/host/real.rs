@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
 
-use super::course::Course;
 use super::demo::load_job;
 use super::files::file_id::FileId;
 use super::files::intent::{self, Completed};
-use super::files::publish::{self, FinalizeOrder, Hope, Part, PrepareError, PrepareOrder, Scratch};
+use super::files::publish::{self, FinalizeOrder, Part, PrepareError, PrepareOrder, Retryability, Scratch};
 use super::files::scan::{self, NameBook, ScanOrder};
 use super::files::scratch::{self, WORK_FOLDER};
 use super::files::workplace::{self, Folders};
@@ -32,10 +31,11 @@ use super::memory::sampler::{Sampler, SamplerConfig};
 use super::process::instance::{Instance, InstanceError};
 use super::process::joblog::LogReader;
 use super::process::lane::Lane;
-use super::process::orphans::{Leftovers, Lives};
+use super::process::orphans::{ChildRegistry, Leftovers};
 use super::process::sandbox::{Fences, Needs};
 use super::process::spawner::SpawnError;
 use super::process::supervisor::{FileLimit, Launch, Planned, Supervisor, SupervisorConfig};
+use super::store::history::History;
 use super::store::{Records, Store, StoreError, preset_hash};
 use crate::domain::account::Account;
 use crate::domain::cleanup::CleanupAction;
@@ -152,7 +152,7 @@ pub struct RealHost {
     starts: Lane,
     cleaner: Cleaner,
     sampler: Sampler,
-    course: Course,
+    history: History,
     /// Given back last: whoever takes the state folder next finds nothing of ours alive.
     instance: Instance,
 }
@@ -168,7 +168,7 @@ impl RealHost {
     pub fn open(config: HostConfig, inputs: UnboundedSender<Input>) -> Result<Self, HostError> {
         let instance = Instance::claim(&config.state_dir)?;
         // Nothing of an earlier run may write any more before what it left is looked at.
-        let (lives, leftovers) = Lives::begin(&config.state_dir, &config.out);
+        let (lives, leftovers) = ChildRegistry::begin(&config.state_dir, &config.out);
         let store = Store::open(&config.state_dir, inputs.clone())?;
         if !config.restore {
             store.forget_queue()?;
@@ -238,7 +238,7 @@ impl RealHost {
         let forwarding = Arc::downgrade(&shared);
         std::thread::Builder::new().name("reports".to_owned()).spawn(move || forwarding_loop(&forwarding, reported))?;
         let (scans, probes, starts) = (Lane::new("scan")?, Lane::new("probe")?, Lane::new("start")?);
-        Ok(Self { shared, scans, probes, starts, cleaner, sampler, course: Course::default(), instance })
+        Ok(Self { shared, scans, probes, starts, cleaner, sampler, history: History::default(), instance })
     }
 
     /// What the jobs of earlier runs have taught of the memory that jobs need.
@@ -248,7 +248,7 @@ impl RealHost {
 
     /// Ends everything: no child is left, the record is written, parts are gone.
     pub fn close(self) {
-        let Self { shared, scans, probes, starts, cleaner, sampler, instance, course: _ } = self;
+        let Self { shared, scans, probes, starts, cleaner, sampler, instance, history: _ } = self;
         shared.supervisor.kill_all();
         // They only read; a file on a disk that hangs must not keep the process from ending.
         scans.leave();
@@ -315,8 +315,8 @@ impl Host for RealHost {
         }
     }
 
-    fn witness(&mut self, event: &Event) {
-        for event in self.course.keep(event) {
+    fn on_event(&mut self, event: &Event) {
+        for event in self.history.keep(event) {
             self.shared.store.note(event);
         }
     }
@@ -494,23 +494,23 @@ impl Shared {
     }
 
     /// The input as it is now: probed long ago, it may have been written to since.
-    fn refresh(&self, order: &mut SpawnOrder) -> Result<(), (String, Hope)> {
+    fn refresh(&self, order: &mut SpawnOrder) -> Result<(), (String, Retryability)> {
         let Some(prober) = self.prober.as_ref().filter(|_| !self.is_load(&order.input)) else { return Ok(()) };
         let known = self.jobs().get(&order.job).and_then(|files| Some(files.probed.as_ref()?.id));
         if known.is_some() && FileId::of(&order.input).ok() == known {
             return Ok(());
         }
         let Some(preset) = self.preset_of(order.job, &order.preset) else { return Ok(()) };
-        let probed = prober.probe(&order.input, &preset).map_err(|rejected| (rejected.detail, Hope::Never))?;
+        let probed = prober.probe(&order.input, &preset).map_err(|rejected| (rejected.detail, Retryability::Never))?;
         order.media = probed.media.clone();
         self.jobs().entry(order.job).or_default().probed = Some(probed);
         Ok(())
     }
 
     fn start(&self, mut order: SpawnOrder) {
-        if let Err((reason, hope)) = self.refresh(&mut order) {
+        if let Err((reason, retryability)) = self.refresh(&mut order) {
             let job = order.job;
-            return self.report(job, Obstacle::from((reason, hope)).report(&order.output));
+            return self.report(job, Obstacle::from((reason, retryability)).report(&order.output));
         }
         let (job, attempt, output) = (order.job, order.attempt, order.output.clone());
         match self.make_launch(order) {
@@ -523,7 +523,7 @@ impl Shared {
     }
 
     fn make_launch(&self, order: SpawnOrder) -> Result<Launch, Obstacle> {
-        let unknown = || (format!("its preset {} is not known any more", order.preset), Hope::Never);
+        let unknown = || (format!("its preset {} is not known any more", order.preset), Retryability::Never);
         let preset = self.preset_of(order.job, &order.preset).ok_or_else(unknown)?;
         let size = Bytes(std::fs::metadata(&order.input).map_or(0, |meta| meta.len()));
         let needed = publish::space_needed(&preset, &order.media, size).max(order.room_known);
@@ -540,7 +540,7 @@ impl Shared {
             may_rise: scratch.taken > Bytes::ZERO,
         });
         let needs = Needs { program: Some(Path::new(command.get_program())), input: Some(&order.input), output: Some(part.path()) };
-        let no_fence = |error: io::Error| (format!("no fence can be built: {}", error_words(&error)), Hope::Later);
+        let no_fence = |error: io::Error| (format!("no fence can be built: {}", error_words(&error)), Retryability::Later);
         let fence = self.fences.build(needs).map_err(no_fence)?;
         // What is written to a file system in memory is the job's too, and was not reckoned with.
         let memory_limit = order.memory_limit.filter(|_| !page_cache::is_in_memory(part.path()));
@@ -569,9 +569,9 @@ impl Shared {
         to_come.fold(held, |sum, bytes| sum + bytes)
     }
 
-    fn command(&self, order: &SpawnOrder, preset: &Preset, part: &Path) -> Result<std::process::Command, (String, Hope)> {
+    fn command(&self, order: &SpawnOrder, preset: &Preset, part: &Path) -> Result<std::process::Command, (String, Retryability)> {
         if let (true, Some(program)) = (self.is_load(&order.input), &self.config.load_jobs) {
-            let clip = load_job::probe_load(&order.input).map_err(|error| (error.to_string(), Hope::Never))?;
+            let clip = load_job::probe_load(&order.input).map_err(|error| (error.to_string(), Retryability::Never))?;
             let mut spec = load_job::LoadSpec::of_clip(&clip);
             spec.part = Some(part.to_owned());
             spec.progress_fd = Some(3);
@@ -580,7 +580,7 @@ impl Shared {
             return Ok(command);
         }
         let Some(ffmpeg) = &self.config.ffmpeg else {
-            return Err(("there is no ffmpeg; run `plimsoll doctor --fix`".to_owned(), Hope::Never));
+            return Err(("there is no ffmpeg; run `plimsoll doctor --fix`".to_owned(), Retryability::Never));
         };
         let job = JobCommand {
             ffmpeg: &ffmpeg.ffmpeg,
@@ -591,9 +591,9 @@ impl Shared {
             progress_fd: 3,
             abilities: self.abilities(ffmpeg, &order.media),
             mark: &mark::of(&order.input, preset)
-                .map_err(|error| (format!("cannot read the input: {}", error_words(&error)), Hope::Later))?,
+                .map_err(|error| (format!("cannot read the input: {}", error_words(&error)), Retryability::Later))?,
         };
-        let mut command = arguments::command(&job).map_err(|error| (error.to_string(), Hope::Never))?;
+        let mut command = arguments::command(&job).map_err(|error| (error.to_string(), Retryability::Never))?;
         command.env_clear().envs(arguments::environment(&order.env, &self.scratch));
         Ok(command)
     }
@@ -673,32 +673,34 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 /// Why a job could not be started.
 struct Obstacle {
     reason: String,
-    hope: Hope,
+    retryability: Retryability,
     /// What is needed and what is free, where that is what is wrong.
     figures: Option<(Bytes, Bytes)>,
 }
 
-impl From<(String, Hope)> for Obstacle {
-    fn from((reason, hope): (String, Hope)) -> Self {
-        Self { reason, hope, figures: None }
+impl From<(String, Retryability)> for Obstacle {
+    fn from((reason, retryability): (String, Retryability)) -> Self {
+        Self { reason, retryability, figures: None }
     }
 }
 
 impl From<PrepareError> for Obstacle {
     fn from(error: PrepareError) -> Self {
-        Self { reason: error.to_string(), hope: error.hope(), figures: error.figures() }
+        Self { reason: error.to_string(), retryability: error.retryability(), figures: error.figures() }
     }
 }
 
 impl Obstacle {
     fn report(self, output: &Path) -> JobReport {
-        let Self { reason, hope, figures } = self;
-        match hope {
-            Hope::Room => {
+        let Self { reason, retryability, figures } = self;
+        match retryability {
+            Retryability::Room => {
                 let (needs, free) = figures.unzip();
                 JobReport::NoRoom(Lack { folder: super::files::fsops::parent(output).to_owned(), needs, free, reason })
             }
-            Hope::Later | Hope::Never => JobReport::SpawnFailed { reason, transient: hope == Hope::Later },
+            Retryability::Later | Retryability::Never => {
+                JobReport::SpawnFailed { reason, transient: retryability == Retryability::Later }
+            }
         }
     }
 }

@@ -88,7 +88,7 @@ impl<H: Host> Driver<H> {
         for effect in effects {
             match effect {
                 Effect::Publish(event) => {
-                    self.host.witness(&event);
+                    self.host.on_event(&event);
                     self.hub.publish(&event, self.engine.state(), now);
                 }
                 Effect::Reply(client, request, result) => self.hub.reply(client, request, result),

@@ -14,7 +14,7 @@ use crate::domain::state::State;
 
 /// What the front end wants of whoever makes the runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum Request {
     /// End in order.
     End,
     /// Stand still: the terminal is about to stop us, once [`Relay::stopped`] tells that it is so.
@@ -72,7 +72,7 @@ impl Relay {
     }
 
     /// Waits for a wish; everything else is answered. May be given up while it waits, nothing is lost.
-    pub async fn wish(&mut self) -> Wish {
+    pub async fn wish(&mut self) -> Request {
         loop {
             let Some(control) = self.control.recv().await else {
                 // The front end has gone; the runs go on.
@@ -83,14 +83,14 @@ impl Relay {
                 Control::Detach(client) => self.hub.detach(client),
                 Control::Request(client, request, command) => {
                     let wish = match command {
-                        Command::Shutdown => Some(Wish::End),
-                        Command::Suspend => Some(Wish::Stop),
-                        Command::Continue => Some(Wish::GoOn),
+                        Command::Shutdown => Some(Request::End),
+                        Command::Suspend => Some(Request::Stop),
+                        Command::Continue => Some(Request::GoOn),
                         _ => None,
                     };
                     let refusal =
                         || Rejection("this is a run of a comparison, which nobody changes on the way; q ends it".to_owned());
-                    if wish == Some(Wish::Stop) {
+                    if wish == Some(Request::Stop) {
                         self.stopping.push((client, request));
                     } else {
                         self.hub.reply(client, request, wish.map(drop).ok_or_else(refusal));
@@ -121,7 +121,7 @@ mod tests {
     }
 
     /// Serves what was asked so far; the wishes among it.
-    fn serve(relay: &mut Relay) -> Vec<Wish> {
+    fn serve(relay: &mut Relay) -> Vec<Request> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a loop");
         let mut wishes = Vec::new();
         runtime.block_on(async {
@@ -177,7 +177,7 @@ mod tests {
         link.requests.send(RequestId(2), Command::Suspend);
         link.requests.send(RequestId(3), Command::Continue);
         link.requests.send(RequestId(4), Command::Shutdown);
-        assert_eq!(serve(&mut relay), [Wish::Stop, Wish::GoOn, Wish::End]);
+        assert_eq!(serve(&mut relay), [Request::Stop, Request::GoOn, Request::End]);
         let replies = replies(&mut link);
         assert_eq!(replies.iter().map(|reply| reply.0).collect::<Vec<_>>(), [1, 3, 4]);
         assert!(replies[0].1.as_ref().is_some_and(|why| why.contains("comparison") && why.contains("q ends it")), "{replies:?}");
@@ -188,7 +188,7 @@ mod tests {
     fn who_wants_the_runs_to_stand_still_is_answered_when_they_do() {
         let (mut relay, mut link) = Relay::new();
         link.requests.send(RequestId(1), Command::Suspend);
-        assert_eq!(serve(&mut relay), [Wish::Stop]);
+        assert_eq!(serve(&mut relay), [Request::Stop]);
         assert_eq!(replies(&mut link), []);
         relay.stopped();
         assert_eq!(replies(&mut link), [(1, None)]);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::world::{Course, Fate, SimJob};
+use super::world::{Curve, Fate, SimJob};
 use super::{End, Sim};
 use crate::domain::command::Command;
 use crate::domain::curve::{JobCurve, Point};
@@ -217,7 +217,7 @@ impl<'a> Forecaster<'a> {
         let off: Vec<(f64, f64)> = self.jobs.iter().map(|_| (dice.between(GUESS_PEAK), dice.between(GUESS_CPU))).collect();
         let drawn = self.jobs.iter().zip(&self.known).zip(&self.kinds);
         let drawn = drawn.map(|((job, known), kind)| self.draw(job, (known.as_slice(), off[*kind]), dice));
-        let (jobs, courses): (Vec<SimJob>, Vec<Course>) = drawn.unzip();
+        let (jobs, courses): (Vec<SimJob>, Vec<Curve>) = drawn.unzip();
         let mut sim = Sim::new(config, jobs);
         sim.keeps_events = false;
         sim.world.sparing = sparing;
@@ -245,7 +245,7 @@ impl<'a> Forecaster<'a> {
     }
 
     /// The course that a job takes in one run; `off` is how far a guess is off for its kind.
-    fn draw(&self, job: &QueuedJob, (known, off): (&[Known<'_>], (f64, f64)), dice: &mut Dice) -> (SimJob, Course) {
+    fn draw(&self, job: &QueuedJob, (known, off): (&[Known<'_>], (f64, f64)), dice: &mut Dice) -> (SimJob, Curve) {
         let preset = self.presets.get(&job.preset);
         let seconds = job.media.duration.unwrap_or(Duration::from_mins(1)).as_secs_f64() * job.left;
         let frames = job.media.video.as_ref().map_or(0.0, |video| seconds * video.fps.max(1.0));
@@ -272,7 +272,7 @@ impl<'a> Forecaster<'a> {
             cache: Bytes::ZERO,
             fate: Fate::Good,
         };
-        (sim, Course { media: job.media.clone(), parallelism, points })
+        (sim, Curve { media: job.media.clone(), parallelism, points })
     }
 }
 

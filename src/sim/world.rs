@@ -67,7 +67,7 @@ pub enum Fate {
 
 /// What a recorded or foretold course adds to a job: its media, its memory over its work, and the processors it keeps busy.
 #[derive(Debug, Clone, Default)]
-pub struct Course {
+pub struct Curve {
     /// What a probe finds.
     pub media: MediaInfo,
     /// Processors that it keeps busy when it is alone; its length is meant for that.
@@ -129,7 +129,7 @@ pub struct World {
     cache: BTreeMap<usize, Bytes>,
     persisted: Seq,
     /// The courses of the jobs, by their index; those without one have their ramp and need no processor.
-    pub courses: Vec<Course>,
+    pub courses: Vec<Curve>,
     /// Processors that jobs with a course share; infinite = nobody is in anybody's way.
     pub cores: f64,
     /// How often the kernel looks, and how often a job tells how far it is: seldom is quick.

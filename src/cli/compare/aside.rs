@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cli::options::Resolved;
-use crate::host::process::childrun::{ChildRun, Reins, RunCommand, Said};
+use crate::host::process::childrun::{ChildHandle, ChildRun, Output, RunCommand};
 use crate::runtime::link::Compare;
 
 /// Its end in order takes as long as its run needs to end its jobs; after that it is on its own.
@@ -17,7 +17,7 @@ const REFUSED: i32 = 2;
 
 /// The comparison at work, if there is one. Clones are cheap and mean the same.
 #[derive(Clone, Default)]
-pub struct Aside(Arc<Inner>);
+pub struct BackgroundCompare(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -31,12 +31,12 @@ struct Inner {
 enum State {
     #[default]
     Idle,
-    AtWork(Reins),
+    AtWork(ChildHandle),
     /// Nothing is begun any more.
     Closed,
 }
 
-impl Aside {
+impl BackgroundCompare {
     /// Makes comparisons with these options; `default` is the name of their preset.
     pub fn maker(self, resolved: Resolved, default: String) -> Compare {
         let (aside, stopped) = (self.clone(), self.clone());
@@ -55,15 +55,15 @@ impl Aside {
     fn stand_still(&self, still: bool) {
         let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.still.store(still, Ordering::Relaxed);
-        if let State::AtWork(reins) = &*state {
-            if still { reins.stop() } else { reins.go_on() }
+        if let State::AtWork(handle) = &*state {
+            if still { handle.stop() } else { handle.go_on() }
         }
     }
 
     /// Asks the comparison at work to end in order.
     fn stop(&self) {
-        if let State::AtWork(reins) = &*self.0.state.lock().unwrap_or_else(PoisonError::into_inner) {
-            reins.signal(libc::SIGINT);
+        if let State::AtWork(handle) = &*self.0.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            handle.signal(libc::SIGINT);
         }
     }
 
@@ -74,14 +74,14 @@ impl Aside {
         }
         let mut child = ChildRun::start(command).map_err(|error| format!("cannot start it: {error}"))?;
         if self.0.still.load(Ordering::Relaxed) {
-            child.reins().stop();
+            child.handle().stop();
         }
-        *state = State::AtWork(child.reins());
+        *state = State::AtWork(child.handle());
         drop(state);
         let ending = loop {
             match child.said.blocking_recv() {
-                Some(Said::Line(_)) => {}
-                Some(Said::Ended(ending)) => break Some(ending),
+                Some(Output::Line(_)) => {}
+                Some(Output::Ended(ending)) => break Some(ending),
                 None => break None,
             }
         };
@@ -103,8 +103,8 @@ impl Aside {
     /// Ends the comparison at work in order and waits for it; there will be no other.
     pub fn end(&self) {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::AtWork(reins) = &*state {
-            reins.signal(libc::SIGINT);
+        if let State::AtWork(handle) = &*state {
+            handle.signal(libc::SIGINT);
             let at_work = |state: &mut State| matches!(state, State::AtWork(_));
             state = self.0.changed.wait_timeout_while(state, END, at_work).unwrap_or_else(PoisonError::into_inner).0;
         }

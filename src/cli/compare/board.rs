@@ -10,7 +10,7 @@ use crate::domain::comparison::kept::{ComparisonId, Kept, Progress, RunUnderWay,
 use crate::domain::comparison::{Comparison, Subject};
 use crate::domain::time::Mono;
 use crate::headless::comparison::json;
-use crate::host::compare::saved::{self, Keeper, Library};
+use crate::host::compare::saved::{self, Library, Writer};
 use crate::runtime::clock::Clock;
 use crate::runtime::link::Comparisons;
 
@@ -23,21 +23,21 @@ const SHARE: u32 = 20;
 type Latest = Arc<Mutex<Option<Arc<Kept>>>>;
 
 /// Keeps one comparison.
-pub struct Board {
+pub struct ComparisonLog {
     id: ComparisonId,
     /// `None` = it cannot be kept, which was told.
-    keeper: Option<Keeper>,
+    keeper: Option<Writer>,
     maker: String,
     latest: Latest,
     clock: Clock,
     next: Mono,
 }
 
-impl Board {
+impl ComparisonLog {
     /// A board for the comparison that begins now. Where it cannot be kept that is told, and it is made all the same.
     pub fn begin(state_dir: &Path, clock: Clock) -> Self {
         let id = ComparisonId { begun: clock.now().wall, pid: std::process::id() };
-        let keeper = Keeper::begin(state_dir, id);
+        let keeper = Writer::begin(state_dir, id);
         let keeper = keeper.map_err(|error| crate::cli::tell(&format!("compare: this comparison is not kept: {error}\n"))).ok();
         Self { id, keeper, maker: saved::maker(), latest: Latest::default(), clock, next: Mono::START }
     }

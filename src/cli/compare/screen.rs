@@ -8,13 +8,13 @@ use tokio::sync::oneshot;
 use super::Signals;
 use crate::cli::ahead::no_look_ahead;
 use crate::cli::options::Resolved;
-use crate::cli::run::{Wish, front};
+use crate::cli::run::{OutputMode, front};
 use crate::cli::session::Front;
 use crate::domain::profile::Profile;
 use crate::runtime::relay::Relay;
 use crate::tui::{self, TuiError, TuiExit};
 
-use super::board::Board;
+use super::board::ComparisonLog;
 
 /// How long the end waits for the screen after a signal: it may stand on a terminal that takes nothing any more.
 const AFTER_A_SIGNAL: Duration = Duration::from_secs(1);
@@ -28,8 +28,8 @@ pub struct Screen {
 
 impl Screen {
     /// Opens it with the page of this comparison; `None` = there is no terminal to draw on.
-    pub fn open(resolved: &Resolved, profile: &Profile, board: &Board) -> Result<Option<Self>> {
-        let Front::Console(mut options) = front(resolved, profile, Wish::Console) else { return Ok(None) };
+    pub fn open(resolved: &Resolved, profile: &Profile, board: &ComparisonLog) -> Result<Option<Self>> {
+        let Front::Console(mut options) = front(resolved, profile, OutputMode::Console) else { return Ok(None) };
         options.lookup.comparisons = Some(board.lookup(&resolved.state_dir));
         options.comparison = Some(board.id());
         options.lookup.ahead = Some(no_look_ahead("this is a run of a comparison, and is measured: a look ahead would disturb it"));

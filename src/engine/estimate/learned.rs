@@ -99,7 +99,7 @@ fn frames_to_settle(preset: &Preset) -> u64 {
 
 /// A run that ended well, as far as its peak is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Course {
+pub struct FinishedRun {
     /// Highest anonymous memory that was seen.
     pub peak: Bytes,
     /// Frames written.
@@ -108,7 +108,7 @@ pub struct Course {
     pub ran: Duration,
 }
 
-impl Course {
+impl FinishedRun {
     /// It went on for long enough, and was looked at often enough, that its peak is the recipe's.
     pub fn is_telling(&self, preset: &Preset) -> bool {
         let long_enough = if counts_frames(preset) {

@@ -10,7 +10,7 @@ mod model;
 mod pixels;
 mod x264;
 
-pub use learned::{Course, KEPT, Learned, RecipeKey};
+pub use learned::{FinishedRun, KEPT, Learned, RecipeKey};
 pub use model::{output_of, parallelism, peak as predicted_peak, pixels};
 
 use std::time::Duration;
@@ -67,7 +67,7 @@ impl Engine {
         let (Some(job), Some(active)) = (self.job(id), self.active.get(&id)) else { return };
         let (Some(media), Some(preset)) = (&job.media, self.preset_of(job)) else { return };
         let frames = job.progress.map_or(0, |progress| progress.frame);
-        let course = Course { peak: active.host_peak, frames, ran: active.ran };
+        let course = FinishedRun { peak: active.host_peak, frames, ran: active.ran };
         let known = self.expected.get(&id).and_then(|expected| expected.key.clone());
         let Some(key) = known.or_else(|| RecipeKey::of(media, preset)) else { return };
         let cpu = active.exit.as_ref().map_or(Duration::ZERO, |exit| exit.cpu);

@@ -134,7 +134,7 @@ fn a_clip_too_short_to_fill_the_encoder_neither_teaches_nor_learns() {
 fn only_a_run_that_was_seen_to_its_plateau_teaches() {
     let (_, preset) = row("h264 1280x720 yuv420p libx264 medium - 2");
     let sound = Preset { video: None, ..preset.clone() };
-    let course = |mb, frames, ms| Course { peak: Bytes::mib(mb), frames, ran: Duration::from_millis(ms) };
+    let course = |mb, frames, ms| FinishedRun { peak: Bytes::mib(mb), frames, ran: Duration::from_millis(ms) };
     assert!(course(200, 100, 1500).is_telling(&preset));
     assert!(!course(200, 40, 9000).is_telling(&preset), "the lookahead was never full");
     assert!(!course(200, 100, 300).is_telling(&preset), "looked at too seldom");

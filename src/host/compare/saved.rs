@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::domain::comparison::kept::{ComparisonId, Heading, Kept, Shelf, Standing};
 use crate::domain::text::{error_words, path_text, sanitise};
-use crate::host::process::orphans::Life;
+use crate::host::process::orphans::ProcessIdentity;
 
 /// Name of the folder within the state folder.
 pub const FOLDER: &str = "comparisons";
@@ -40,12 +40,12 @@ pub struct KeepError {
 
 /// Writes one comparison.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct Writer {
     folder: PathBuf,
     id: ComparisonId,
 }
 
-impl Keeper {
+impl Writer {
     /// Makes the folder; of what is in it, only the latest stay, and nothing that was not written to its end.
     ///
     /// # Errors
@@ -83,12 +83,12 @@ impl Keeper {
 
 /// What tells this process from all others, also from one that has its number later.
 pub fn maker() -> String {
-    Life::own().to_string()
+    ProcessIdentity::own().to_string()
 }
 
 /// Whoever has said this of itself still lives.
 fn is_alive(maker: &str) -> bool {
-    let Ok(life) = maker.parse::<Life>() else { return false };
+    let Ok(life) = maker.parse::<ProcessIdentity>() else { return false };
     #[cfg(target_os = "linux")]
     let is_alive = life.is_alive();
     // Beginnings are not told here: the number has to do.
@@ -123,7 +123,7 @@ fn clear(folder: &Path) {
     }
     for (id, path) in named(folder, UNFINISHED).unwrap_or_default() {
         // A number that somebody has again spares the file until the next time.
-        if Life::of(id.pid).is_none() {
+        if ProcessIdentity::of(id.pid).is_none() {
             let _ = fs::remove_file(path);
         }
     }

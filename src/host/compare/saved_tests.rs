@@ -47,7 +47,7 @@ fn text(kept: &Kept) -> Vec<u8> {
 /// A process that has ended: nobody has its life.
 fn dead() -> String {
     let mut child = std::process::Command::new("true").spawn().expect("starts");
-    let life = Life::of(child.id()).map(|life| life.to_string());
+    let life = ProcessIdentity::of(child.id()).map(|life| life.to_string());
     child.wait().expect("ends");
     life.unwrap_or_else(|| "2 1 0000000000000001".to_owned())
 }
@@ -56,7 +56,7 @@ fn dead() -> String {
 fn what_is_kept_is_read_back_as_it_was_written() {
     let dir = tempfile::tempdir().expect("a folder");
     let kept = kept(Standing::UnderWay, &maker());
-    Keeper::begin(dir.path(), id(1)).expect("made").write(&text(&kept)).expect("written");
+    Writer::begin(dir.path(), id(1)).expect("made").write(&text(&kept)).expect("written");
     let library = Library::new(dir.path());
     assert_eq!(*library.open(id(1)).expect("read"), kept);
     let shelf = library.list().expect("listed");
@@ -73,8 +73,8 @@ fn where_nothing_was_kept_yet_there_is_nothing_and_no_trouble() {
 #[test]
 fn a_comparison_whose_maker_has_died_is_broken_off() {
     let dir = tempfile::tempdir().expect("a folder");
-    Keeper::begin(dir.path(), id(1)).expect("made").write(&text(&kept(Standing::UnderWay, &dead()))).expect("written");
-    Keeper::begin(dir.path(), id(2)).expect("made").write(&text(&kept(Standing::Finished, &dead()))).expect("written");
+    Writer::begin(dir.path(), id(1)).expect("made").write(&text(&kept(Standing::UnderWay, &dead()))).expect("written");
+    Writer::begin(dir.path(), id(2)).expect("made").write(&text(&kept(Standing::Finished, &dead()))).expect("written");
     let library = Library::new(dir.path());
     let standings: Vec<Standing> = library.list().expect("listed").kept.iter().map(|heading| heading.standing).collect();
     assert_eq!(standings, [Standing::Finished, Standing::BrokenOff], "the newest first");
@@ -87,7 +87,7 @@ fn the_latest_twenty_are_kept_and_one_that_is_under_way_however_old_it_is() {
     let dir = tempfile::tempdir().expect("a folder");
     for number in 0..30 {
         let standing = if number == 0 { Standing::UnderWay } else { Standing::Finished };
-        Keeper::begin(dir.path(), id(number)).expect("made").write(&text(&kept(standing, &maker()))).expect("written");
+        Writer::begin(dir.path(), id(number)).expect("made").write(&text(&kept(standing, &maker()))).expect("written");
     }
     let shelf = Library::new(dir.path()).list().expect("listed");
     let numbers: Vec<i64> = shelf.kept.iter().map(|heading| heading.id.begun.0 - id(0).begun.0).collect();
@@ -97,7 +97,7 @@ fn the_latest_twenty_are_kept_and_one_that_is_under_way_however_old_it_is() {
 #[test]
 fn a_change_is_seen_and_a_reader_meets_the_old_or_the_new_never_a_half() {
     let dir = tempfile::tempdir().expect("a folder");
-    let keeper = Keeper::begin(dir.path(), id(1)).expect("made");
+    let keeper = Writer::begin(dir.path(), id(1)).expect("made");
     let library = Library::new(dir.path());
     keeper.write(&text(&kept(Standing::Interrupted, ""))).expect("written");
     assert_eq!(library.list().expect("listed").kept[0].standing, Standing::Interrupted);
@@ -112,7 +112,7 @@ fn a_change_is_seen_and_a_reader_meets_the_old_or_the_new_never_a_half() {
 fn files_that_are_none_are_told_and_left_alone() {
     let dir = tempfile::tempdir().expect("a folder");
     let folder = dir.path().join(FOLDER);
-    Keeper::begin(dir.path(), id(1)).expect("made").write(&text(&kept(Standing::Finished, ""))).expect("written");
+    Writer::begin(dir.path(), id(1)).expect("made").write(&text(&kept(Standing::Finished, ""))).expect("written");
     let whole = text(&kept(Standing::Finished, ""));
     fs::write(folder.join(format!("{}.json", id(2))), &whole[..whole.len() / 2]).expect("written");
     fs::write(folder.join(format!("{}.json", id(3))), "[]").expect("written");
@@ -121,7 +121,7 @@ fn files_that_are_none_are_told_and_left_alone() {
     assert_eq!(shelf.kept.len(), 1);
     assert_eq!(shelf.unreadable.len(), 2, "{:?}", shelf.unreadable);
     assert!(shelf.unreadable.iter().all(|(name, why)| name.starts_with("2026") && why.starts_with("is no comparison")));
-    Keeper::begin(dir.path(), id(4)).expect("made");
+    Writer::begin(dir.path(), id(4)).expect("made");
     assert_eq!(fs::read_to_string(folder.join("notes.json")).expect("there"), "mine");
 }
 
@@ -140,6 +140,6 @@ fn foreign_words_are_made_safe_and_numbers_that_make_no_sense_are_refused() {
 fn where_the_folder_cannot_be_made_it_is_said_where() {
     let dir = tempfile::tempdir().expect("a folder");
     fs::write(dir.path().join(FOLDER), "in the way").expect("written");
-    let error = Keeper::begin(dir.path(), id(1)).expect_err("refused").to_string();
+    let error = Writer::begin(dir.path(), id(1)).expect_err("refused").to_string();
     assert!(error.contains("cannot write") && error.contains(FOLDER), "{error}");
 }

@@ -83,13 +83,13 @@ pub enum PrepareError {
         /// What failed, where and why.
         reason: String,
         /// What may be hoped of another try.
-        hope: Hope,
+        retryability: Retryability,
     },
 }
 
 /// What may be hoped of another try to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hope {
+pub enum Retryability {
     /// Nothing.
     Never,
     /// It may work.
@@ -100,13 +100,13 @@ pub enum Hope {
 
 impl PrepareError {
     /// What may be hoped of another try, later.
-    pub const fn hope(&self) -> Hope {
+    pub const fn retryability(&self) -> Retryability {
         match self {
-            Self::NoSpace { .. } => Hope::Room,
+            Self::NoSpace { .. } => Retryability::Room,
             // What is over the whole of it never fits.
-            Self::OverScratch { needed, limit, .. } if needed.0 <= limit.0 => Hope::Room,
-            Self::OverScratch { .. } | Self::SameFile(_) | Self::NotOurs(_) => Hope::Never,
-            Self::Io { hope, .. } => *hope,
+            Self::OverScratch { needed, limit, .. } if needed.0 <= limit.0 => Retryability::Room,
+            Self::OverScratch { .. } | Self::SameFile(_) | Self::NotOurs(_) => Retryability::Never,
+            Self::Io { retryability, .. } => *retryability,
         }
     }
 
@@ -120,12 +120,12 @@ impl PrepareError {
     }
 
     fn io(what: &str, path: &Path, error: &io::Error) -> Self {
-        let hope = match (is_full(error), is_transient(error)) {
-            (true, _) => Hope::Room,
-            (false, true) => Hope::Later,
-            (false, false) => Hope::Never,
+        let retryability = match (is_full(error), is_transient(error)) {
+            (true, _) => Retryability::Room,
+            (false, true) => Retryability::Later,
+            (false, false) => Retryability::Never,
         };
-        Self::Io { reason: io_reason(what, path, error), hope }
+        Self::Io { reason: io_reason(what, path, error), retryability }
     }
 }
 
@@ -287,7 +287,7 @@ fn create_part(handle: &File, work: &Path, order: &PrepareOrder<'_>) -> Result<P
         }
     }
     let reason = format!("cannot create a part in {}: every name for it is taken; remove that folder", path_text(work));
-    Err(PrepareError::Io { reason, hope: Hope::Never })
+    Err(PrepareError::Io { reason, retryability: Retryability::Never })
 }
 
 /// Removes a part that nobody holds a lock on. True if the name is free now.

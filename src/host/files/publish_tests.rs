@@ -305,7 +305,7 @@ fn an_output_that_is_its_own_input_is_refused_before_and_after() {
     std::os::unix::fs::symlink(&input, &link).expect("linked");
     for output in [&input, &twin, &link] {
         let error = prepare(&order(&input, output)).expect_err("refused");
-        assert!(matches!(error, PrepareError::SameFile(_)) && error.hope() == Hope::Never, "{error}");
+        assert!(matches!(error, PrepareError::SameFile(_)) && error.retryability() == Retryability::Never, "{error}");
     }
     let mut run = bench.convert(&input, quick(), &bench.path("out/a.mp4"));
     std::fs::hard_link(&input, &run.output).expect("linked meanwhile");
@@ -343,7 +343,7 @@ fn too_little_room_is_told_before_the_start_with_the_figures() {
     let (input, output) = (bench.path("a.mp4"), bench.path("out/a.mp4"));
     let wanted = PrepareOrder { needed: Bytes(u64::MAX / 2), ..order(&input, &output) };
     let error = prepare(&wanted).expect_err("refused");
-    assert_eq!(error.hope(), Hope::Room);
+    assert_eq!(error.retryability(), Retryability::Room);
     let text = error.to_string();
     assert!(text.starts_with(&format!("disk full: {} has ", bench.path("out").display())) && text.contains("--out"), "{text}");
 }
@@ -355,7 +355,7 @@ fn an_output_folder_that_cannot_be_made_is_named() {
     let (input, output) = (bench.path("a.mp4"), bench.path("file/out/a.mp4"));
     let error = prepare(&order(&input, &output)).expect_err("refused");
     assert_eq!(error.to_string(), format!("cannot make the folder {}: not a directory", bench.path("file/out").display()));
-    assert_eq!(error.hope(), Hope::Never);
+    assert_eq!(error.retryability(), Retryability::Never);
 }
 
 #[test]
@@ -412,7 +412,7 @@ fn a_full_disk_is_named_as_such() {
     let error = io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
     let failure = host("cannot write", Path::new("/out/p"), &error);
     assert_eq!(failure, Failure { cause: Cause::Room, reason: "disk full: cannot write /out/p; free some space there".to_owned() });
-    assert_eq!(PrepareError::io("cannot create", Path::new("/out/p"), &error).hope(), Hope::Room);
+    assert_eq!(PrepareError::io("cannot create", Path::new("/out/p"), &error).retryability(), Retryability::Room);
 }
 
 #[test]
@@ -447,8 +447,8 @@ fn an_output_over_what_is_left_of_the_scratch_limit_waits_and_one_over_all_of_it
     let held = with(60, 70).expect_err("held");
     let said = held.to_string();
     assert!(said.starts_with("disk: ") && said.contains("needs about 60 MB, 30 MB left of the scratch limit of 100 MB"), "{said}");
-    assert_eq!(held.hope(), Hope::Room);
-    assert_eq!(with(101, 0).expect_err("never").hope(), Hope::Never);
+    assert_eq!(held.retryability(), Retryability::Room);
+    assert_eq!(with(101, 0).expect_err("never").retryability(), Retryability::Never);
     with(30, 70).expect("fits exactly");
 }
 

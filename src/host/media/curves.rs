@@ -16,7 +16,7 @@ use crate::host::memory::procfs;
 const MOST_SEEN: usize = 512;
 
 #[derive(Debug)]
-struct Course {
+struct Recording {
     pid: u32,
     began: Instant,
     seen: Vec<(u64, Bytes)>,
@@ -27,7 +27,7 @@ struct Course {
 #[derive(Debug)]
 pub struct CurveBook {
     proc: PathBuf,
-    courses: BTreeMap<JobId, Course>,
+    courses: BTreeMap<JobId, Recording>,
 }
 
 impl Default for CurveBook {
@@ -39,7 +39,7 @@ impl Default for CurveBook {
 impl CurveBook {
     /// A job's process runs.
     pub fn started(&mut self, job: JobId, pid: u32) {
-        self.courses.insert(job, Course { pid, began: now(), seen: Vec::new(), frames: 0 });
+        self.courses.insert(job, Recording { pid, began: now(), seen: Vec::new(), frames: 0 });
     }
 
     /// A job has come further.

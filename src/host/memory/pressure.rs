@@ -19,11 +19,11 @@ const TRIGGERS: [&str; 2] = ["some 150000 1000000", "some 300000 2000000"];
 
 /// A trigger of the kernel, armed as long as this lives.
 #[derive(Debug)]
-pub(in crate::host) struct Alarm {
+pub(in crate::host) struct PsiTrigger {
     file: File,
 }
 
-impl Alarm {
+impl PsiTrigger {
     /// Arms the trigger of our own v2 group, else of the machine; `None` where neither can be.
     pub(in crate::host) fn arm(roots: &Roots) -> Option<Self> {
         let of_group = cgroup::find(roots).filter(|own| own.version == Version::V2).map(|own| own.dir.join("memory.pressure"));
@@ -54,32 +54,32 @@ fn poll_now(file: &File) -> Option<PollFlags> {
 /// Wakes one waiting thread.
 #[derive(Debug)]
 pub(in crate::host) struct Wake {
-    ear: OwnedFd,
-    mouth: OwnedFd,
+    read_end: OwnedFd,
+    write_end: OwnedFd,
 }
 
 impl Wake {
     /// Nobody has been woken yet.
     pub(in crate::host) fn new() -> io::Result<Self> {
-        let (ear, mouth) = rustix::pipe::pipe()?;
-        for end in [&ear, &mouth] {
+        let (read_end, write_end) = rustix::pipe::pipe()?;
+        for end in [&read_end, &write_end] {
             rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
             let flags = rustix::fs::fcntl_getfl(end)?;
             rustix::fs::fcntl_setfl(end, flags | rustix::fs::OFlags::NONBLOCK)?;
         }
-        Ok(Self { ear, mouth })
+        Ok(Self { read_end, write_end })
     }
 
     /// Ends the wait, or the next one.
     pub(in crate::host) fn notify(&self) {
         // A pipe that is full wakes too.
-        let _ = rustix::io::write(&self.mouth, b"!");
+        let _ = rustix::io::write(&self.write_end, b"!");
     }
 
     /// Waits for `at_most`, for a notice or for the alarm; tells whether the alarm rang. An alarm whose group has gone is
     /// put away. May return early.
-    pub(in crate::host) fn wait(&self, at_most: Duration, alarm: &mut Option<Alarm>) -> bool {
-        let mut fds = vec![PollFd::new(&self.ear, PollFlags::IN)];
+    pub(in crate::host) fn wait(&self, at_most: Duration, alarm: &mut Option<PsiTrigger>) -> bool {
+        let mut fds = vec![PollFd::new(&self.read_end, PollFlags::IN)];
         fds.extend(alarm.as_ref().map(|alarm| PollFd::new(&alarm.file, PollFlags::PRI)));
         let timeout = Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: i64::from(at_most.subsec_nanos()) as _ };
         if let Err(error) = poll(&mut fds, Some(&timeout)) {
@@ -93,7 +93,7 @@ impl Wake {
         drop(fds);
         if !notices.is_empty() {
             let mut bin = [0; 64];
-            while rustix::io::read(&self.ear, &mut bin).is_ok_and(|length| length == bin.len()) {}
+            while rustix::io::read(&self.read_end, &mut bin).is_ok_and(|length| length == bin.len()) {}
         }
         if rang.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL) {
             *alarm = None;
@@ -114,7 +114,7 @@ mod tests {
         wake.notify();
         // Would be a minute.
         assert!(!wake.wait(Duration::from_mins(1), &mut None));
-        let fds = &mut [PollFd::new(&wake.ear, PollFlags::IN)];
+        let fds = &mut [PollFd::new(&wake.read_end, PollFlags::IN)];
         assert_eq!(poll(fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(0), "both notices are used up");
     }
 
@@ -123,8 +123,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("memory");
         std::fs::write(&path, "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n").unwrap();
-        assert!(Alarm::arm_file(&path).is_none());
-        assert!(Alarm::arm_file(&dir.path().join("missing")).is_none());
+        assert!(PsiTrigger::arm_file(&path).is_none());
+        assert!(PsiTrigger::arm_file(&dir.path().join("missing")).is_none());
     }
 
     #[cfg(target_os = "linux")]
@@ -135,7 +135,7 @@ mod tests {
         if OpenOptions::new().read(true).write(true).open(&path).is_err() {
             return crate::host::skip::skip(crate::host::skip::PRESSURE, format!("{} cannot be written", path.display()));
         }
-        let mut alarm = Alarm::arm(&roots);
+        let mut alarm = PsiTrigger::arm(&roots);
         assert!(alarm.is_some());
         Wake::new().unwrap().wait(Duration::from_millis(5), &mut alarm);
         assert!(alarm.is_some(), "it stays armed");

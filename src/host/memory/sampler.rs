@@ -23,7 +23,7 @@ use crate::host::memory::file_ledger::FileLedger;
 use crate::host::memory::kernel_file::{KeptFile, ReadError};
 use crate::host::memory::machine::MachineReader;
 use crate::host::memory::page_cache;
-use crate::host::memory::pressure::{Alarm, Wake};
+use crate::host::memory::pressure::{PsiTrigger, Wake};
 use crate::host::memory::procfs::{self, TreeReader};
 
 /// Pace until [`Sampler::set_pace`] says otherwise.
@@ -132,7 +132,7 @@ impl Sampler {
     pub fn spawn(config: SamplerConfig, inputs: UnboundedSender<Input>) -> io::Result<Self> {
         let pace = config.pace.max(FASTEST);
         // Where the kernel can tell that tasks wait for memory, that is a reason to look at once.
-        let mut alarm = Alarm::arm(&config.roots);
+        let mut alarm = PsiTrigger::arm(&config.roots);
         let source = SampleSource::new(config);
         let control = Arc::new((Mutex::new(Control { pace, is_over: false, is_due: false }), Wake::new()?));
         let thread = std::thread::Builder::new().name("sampler".to_owned()).spawn({
@@ -180,7 +180,7 @@ impl Drop for Sampler {
 }
 
 #[allow(clippy::disallowed_methods)] // keeps the pace
-fn run(source: &SampleSource, control: &(Mutex<Control>, Wake), alarm: &mut Option<Alarm>, inputs: &UnboundedSender<Input>) {
+fn run(source: &SampleSource, control: &(Mutex<Control>, Wake), alarm: &mut Option<PsiTrigger>, inputs: &UnboundedSender<Input>) {
     let (control, wake) = control;
     let mut is_blind = false;
     loop {

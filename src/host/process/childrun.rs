@@ -44,7 +44,7 @@ pub struct RunCommand {
 
 /// What comes from the child.
 #[derive(Debug)]
-pub enum Said {
+pub enum Output {
     /// A line of its stdout.
     Line(String),
     /// It has ended; nothing comes after this.
@@ -71,9 +71,9 @@ impl Ending {
 
 /// Sends signals to a child, from any thread, for as long as it lives.
 #[derive(Debug, Clone)]
-pub struct Reins(Arc<Mutex<Option<libc::pid_t>>>);
+pub struct ChildHandle(Arc<Mutex<Option<libc::pid_t>>>);
 
-impl Reins {
+impl ChildHandle {
     /// Sends the child a signal; nothing when it has ended.
     pub fn signal(&self, signal: i32) {
         let pid = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,9 +116,9 @@ impl Reins {
 #[derive(Debug)]
 pub struct ChildRun {
     /// What comes from it.
-    pub said: UnboundedReceiver<Said>,
+    pub said: UnboundedReceiver<Output>,
     /// The process, until it is reaped: after that the number may be somebody else's.
-    reins: Reins,
+    handle: ChildHandle,
 }
 
 impl ChildRun {
@@ -170,26 +170,26 @@ impl ChildRun {
                     Ok(1..) => {
                         let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
                         // When nobody listens any more the child is still to be reaped.
-                        let _ = sender.send(Said::Line(text));
+                        let _ = sender.send(Output::Line(text));
                     }
                     _ => break,
                 }
             }
             let (status, cpu) = reap(number, &reaped);
             let last_lines = errors.join().unwrap_or_default();
-            let _ = sender.send(Said::Ended(Ending { status, cpu, last_lines }));
+            let _ = sender.send(Output::Ended(Ending { status, cpu, last_lines }));
         })?;
-        Ok(Self { said, reins: Reins(pid) })
+        Ok(Self { said, handle: ChildHandle(pid) })
     }
 
     /// Sends the child a signal; nothing when it has ended.
     pub fn signal(&self, signal: i32) {
-        self.reins.signal(signal);
+        self.handle.signal(signal);
     }
 
     /// The same for somebody else.
-    pub fn reins(&self) -> Reins {
-        self.reins.clone()
+    pub fn handle(&self) -> ChildHandle {
+        self.handle.clone()
     }
 }
 

@@ -12,7 +12,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use crate::domain::text::{error_words, path_text};
-use crate::host::process::orphans::Life;
+use crate::host::process::orphans::ProcessIdentity;
 
 /// Name of the file that is locked, within the state folder. It stays there; what counts is the lock.
 pub const FILE_NAME: &str = "lock";
@@ -109,10 +109,10 @@ pub fn is_held(state_dir: &Path) -> bool {
 fn write_holder(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
-    file.write_all(format!("{}\n", Life::own()).as_bytes())
+    file.write_all(format!("{}\n", ProcessIdentity::own()).as_bytes())
 }
 
-fn holder(file: &mut File) -> Option<Life> {
+fn holder(file: &mut File) -> Option<ProcessIdentity> {
     let mut text = String::new();
     file.rewind().ok()?;
     file.take(MOST_READ).read_to_string(&mut text).ok()?;
@@ -146,11 +146,12 @@ mod tests {
     #[test]
     fn what_a_dead_holder_left_in_the_file_keeps_nobody_out() {
         let dir = tempfile::tempdir().expect("folder");
-        for left in ["", "1 1 of-another-boot\n", "no number at all", &"9".repeat(10_000), &format!("{}\n", Life::own())] {
+        for left in ["", "1 1 of-another-boot\n", "no number at all", &"9".repeat(10_000), &format!("{}\n", ProcessIdentity::own())]
+        {
             std::fs::write(dir.path().join(FILE_NAME), left).expect("written");
             Instance::claim(dir.path()).expect("nobody holds the lock");
             let text = std::fs::read_to_string(dir.path().join(FILE_NAME)).expect("read");
-            assert_eq!(text, format!("{}\n", Life::own()));
+            assert_eq!(text, format!("{}\n", ProcessIdentity::own()));
         }
     }
 

@@ -23,7 +23,7 @@ const LONG: u64 = 64 << 10;
 
 /// One life of a process number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Life {
+pub struct ProcessIdentity {
     /// The process.
     pub pid: u32,
     /// When it began, in clock ticks since the boot.
@@ -32,7 +32,7 @@ pub struct Life {
     boot: u64,
 }
 
-impl Life {
+impl ProcessIdentity {
     /// The process of this number that is there now; `None` where there is none, or where the system does not tell.
     pub fn of(pid: u32) -> Option<Self> {
         Some(Self { pid, start: started(pid)?, boot: boot() })
@@ -50,13 +50,13 @@ impl Life {
     }
 }
 
-impl fmt::Display for Life {
+impl fmt::Display for ProcessIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {:016x}", self.pid, self.start, self.boot)
     }
 }
 
-impl FromStr for Life {
+impl FromStr for ProcessIdentity {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -93,24 +93,24 @@ fn boot() -> u64 {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Leftovers {
     /// Children that still lived, and were killed with the group that each of them led.
-    pub killed: Vec<Life>,
+    pub killed: Vec<ProcessIdentity>,
     /// Folders in which it had parts.
     pub folders: Vec<PathBuf>,
 }
 
 /// The list of living children, in memory and in the file. Clones are cheap and show the same.
 #[derive(Debug, Clone)]
-pub struct Lives(Arc<Mutex<Inner>>);
+pub struct ChildRegistry(Arc<Mutex<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
     /// `None` = it cannot be written any more. What dies with us dies all the same.
     file: Option<File>,
-    living: BTreeMap<u32, Life>,
+    living: BTreeMap<u32, ProcessIdentity>,
     folder: PathBuf,
 }
 
-impl Lives {
+impl ChildRegistry {
     /// Kills what the file says an earlier run has left behind, and begins it anew. `out` is the folder of the parts. The
     /// caller must hold the state folder: the children of a living run would be killed too.
     pub fn begin(state_dir: &Path, out: &Path) -> (Self, Leftovers) {
@@ -125,7 +125,7 @@ impl Lives {
 
     /// A child has begun. To be called before it is reaped.
     pub fn begun(&self, pid: u32) {
-        let Some(life) = Life::of(pid) else { return };
+        let Some(life) = ProcessIdentity::of(pid) else { return };
         self.with(|inner| {
             inner.living.insert(pid, life);
             inner.append(&format!("+{life}\n"));
@@ -196,7 +196,7 @@ fn end_leftovers(file: &mut File) -> Leftovers {
         let text = || std::str::from_utf8(&line[1..]).ok();
         match line.first() {
             Some(b'+') => {
-                if let Some(life) = text().and_then(|text| text.parse::<Life>().ok()) {
+                if let Some(life) = text().and_then(|text| text.parse::<ProcessIdentity>().ok()) {
                     living.insert(life.pid, life);
                 }
             }
@@ -226,7 +226,7 @@ fn unescaped(line: &[u8]) -> PathBuf {
 
 /// Kills a process that is the one recorded, and its group if it leads one. Tells whether it was.
 #[cfg(target_os = "linux")]
-fn kill(life: &Life) -> bool {
+fn kill(life: &ProcessIdentity) -> bool {
     use rustix::process::{Pid, PidfdFlags, Signal, getpgid, kill_process_group, pidfd_open, pidfd_send_signal};
     let Some(pid) = i32::try_from(life.pid).ok().and_then(Pid::from_raw) else { return false };
     // Opened first, looked at then: the number cannot change hands in between.
@@ -245,7 +245,7 @@ fn kill(life: &Life) -> bool {
 
 /// Where the beginning of a process cannot be told, nothing is killed.
 #[cfg(not(target_os = "linux"))]
-const fn kill(_life: &Life) -> bool {
+const fn kill(_life: &ProcessIdentity) -> bool {
     false
 }
 
@@ -261,8 +261,8 @@ mod tests {
         Command::new("sleep").arg("60").process_group(0).spawn().expect("sleep runs")
     }
 
-    fn begin(dir: &Path) -> (Lives, Leftovers) {
-        Lives::begin(dir, Path::new("/some/out"))
+    fn begin(dir: &Path) -> (ChildRegistry, Leftovers) {
+        ChildRegistry::begin(dir, Path::new("/some/out"))
     }
 
     fn end(mut child: Child) {
@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(found.killed.iter().map(|life| life.pid).collect::<Vec<_>>(), [left.id()]);
         assert_eq!(found.folders, [Path::new("/some/out")]);
         assert!(!left.wait().expect("ended").success());
-        assert!(Life::of(reaped.id()).is_some(), "what was taken off the list is left alone");
+        assert!(ProcessIdentity::of(reaped.id()).is_some(), "what was taken off the list is left alone");
         end(reaped);
         assert_eq!(begin(dir.path()).1.killed, [], "once");
     }
@@ -292,8 +292,8 @@ mod tests {
     fn a_process_is_left_alone_unless_number_beginning_and_boot_all_match() {
         let dir = tempfile::tempdir().expect("folder");
         let other = sleeper();
-        let life = Life::of(other.id()).expect("there");
-        let wrong = [Life { start: life.start + 1, ..life }, Life { boot: life.boot ^ 1, ..life }];
+        let life = ProcessIdentity::of(other.id()).expect("there");
+        let wrong = [ProcessIdentity { start: life.start + 1, ..life }, ProcessIdentity { boot: life.boot ^ 1, ..life }];
         for wrong in wrong {
             std::fs::write(dir.path().join(FILE_NAME), format!("+{wrong}\n")).expect("written");
             assert_eq!(begin(dir.path()).1.killed, [], "{wrong}");
@@ -320,7 +320,7 @@ mod tests {
                 Err(_) => std::thread::sleep(std::time::Duration::from_millis(5)),
             }
         };
-        let inner = Life::of(inner).expect("there");
+        let inner = ProcessIdentity::of(inner).expect("there");
         lives.begun(shell.id());
         assert_eq!(begin(dir.path()).1.killed.len(), 1);
         shell.wait().expect("ended");
@@ -337,7 +337,7 @@ mod tests {
     fn odd_folders_are_kept_byte_by_byte_and_the_file_stays_short() {
         let dir = tempfile::tempdir().expect("folder");
         let odd = PathBuf::from(OsString::from_vec(b"/a\nb\\n\xff/ c".to_vec()));
-        let (lives, _) = Lives::begin(dir.path(), &odd);
+        let (lives, _) = ChildRegistry::begin(dir.path(), &odd);
         let (stays, child) = (sleeper(), sleeper());
         lives.begun(stays.id());
         for _ in 0..5000 {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::domain::job::JobId;
 use crate::engine::port::{Input, JobReport, StopMode};
-use crate::host::process::orphans::Lives;
+use crate::host::process::orphans::ChildRegistry;
 
 /// Reads how often the kernel's out-of-memory killer has struck in the cgroup that jobs run in; `None` where that cannot be told.
 pub type OomCounter = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
@@ -34,7 +34,7 @@ pub(in crate::host) struct Shared {
     slots: Mutex<BTreeMap<JobId, Slot>>,
     inputs: UnboundedSender<Input>,
     oom: Mutex<OomLedger>,
-    lives: Option<Lives>,
+    lives: Option<ChildRegistry>,
 }
 
 /// Each out-of-memory kill explains the death of one process: once it is claimed, a later SIGKILL from elsewhere is not
@@ -59,7 +59,7 @@ impl OomLedger {
 
 impl Shared {
     /// Reports go to `inputs`; `oom_kills` have been counted so far.
-    pub(in crate::host) fn new(inputs: UnboundedSender<Input>, oom_kills: Option<u64>, lives: Option<Lives>) -> Self {
+    pub(in crate::host) fn new(inputs: UnboundedSender<Input>, oom_kills: Option<u64>, lives: Option<ChildRegistry>) -> Self {
         Self { slots: Mutex::default(), inputs, oom: Mutex::new(OomLedger { base: oom_kills, claimed: 0 }), lives }
     }
 

@@ -17,7 +17,7 @@ use crate::domain::units::Bytes;
 use crate::engine::port::{Input, JobReport, StopMode};
 use crate::host::memory::job_cgroup::JobGroups;
 use crate::host::process::joblog::{LogKeeper, LogReader, log_path};
-use crate::host::process::orphans::Lives;
+use crate::host::process::orphans::ChildRegistry;
 pub use crate::host::process::slots::OomCounter;
 use crate::host::process::slots::Shared;
 use crate::host::process::spawner::{SpawnError, SpawnRequest, Spawner};
@@ -38,7 +38,7 @@ pub struct SupervisorConfig {
     /// Where jobs get groups of their own; `None` = they stay in ours.
     pub groups: Option<Arc<JobGroups>>,
     /// Where living children are kept on record; `None` = nowhere.
-    pub lives: Option<Lives>,
+    pub lives: Option<ChildRegistry>,
 }
 
 impl SupervisorConfig {

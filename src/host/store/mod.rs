@@ -7,6 +7,7 @@
 
 mod curves;
 mod error;
+pub mod history;
 mod jobs;
 mod journal;
 mod outputs;

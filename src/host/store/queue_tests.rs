@@ -26,13 +26,13 @@ fn batch(scan: u64, numbers: std::ops::Range<u64>) -> Batch {
 }
 
 /// A store and what an engine would know of it.
-struct Life {
+struct ProcessIdentity {
     store: Store,
     inputs: UnboundedReceiver<Input>,
     state: State,
 }
 
-impl Life {
+impl ProcessIdentity {
     fn begin(dir: &Path) -> Self {
         let (sender, inputs) = unbounded_channel();
         Self { store: Store::open(dir, sender).expect("opened"), inputs, state: State::default() }
@@ -178,7 +178,7 @@ proptest! {
     #[test]
     fn the_table_says_what_the_state_says_whenever_the_store_is_opened_again(steps in prop::collection::vec(step(), 1..60)) {
         let dir = tempfile::tempdir().expect("folder");
-        let mut life = Life::begin(dir.path());
+        let mut life = ProcessIdentity::begin(dir.path());
         let mut queued = 0;
         for step in steps {
             match step {
@@ -192,7 +192,7 @@ proptest! {
                     life.assert_agrees();
                     let left = life.left();
                     drop(life);
-                    life = Life::begin(dir.path());
+                    life = ProcessIdentity::begin(dir.path());
                     prop_assert_eq!(life.left(), left, "nothing is lost, and the order stays");
                     let waiting = life.store.counts().expect("read");
                     prop_assert_eq!(waiting.claimed, 0, "what was at work waits again");
@@ -203,7 +203,7 @@ proptest! {
         life.assert_agrees();
         let left = life.left();
         drop(life);
-        let mut life = Life::begin(dir.path());
+        let mut life = ProcessIdentity::begin(dir.path());
         let page = life.page(usize::MAX >> 1);
         prop_assert_eq!(page.jobs.iter().map(|job| job.id).collect::<Vec<_>>(), left);
         prop_assert_eq!(page.backlog, crate::domain::state::Backlog::default());
@@ -213,14 +213,14 @@ proptest! {
 #[test]
 fn no_number_is_used_twice_even_when_nothing_is_left() {
     let dir = tempfile::tempdir().expect("folder");
-    let mut life = Life::begin(dir.path());
+    let mut life = ProcessIdentity::begin(dir.path());
     life.enqueue(batch(1, 0..3));
     life.list(10);
     for job in 1..=3 {
         life.emit(EventKind::JobRemoved { job: JobId(job), output: None });
     }
     drop(life);
-    let mut life = Life::begin(dir.path());
+    let mut life = ProcessIdentity::begin(dir.path());
     life.enqueue(batch(1, 0..1));
     assert_eq!(life.page(10).jobs[0].id, JobId(4));
 }
@@ -228,14 +228,14 @@ fn no_number_is_used_twice_even_when_nothing_is_left() {
 #[test]
 fn an_input_that_waits_or_is_at_work_is_not_queued_twice_and_one_that_has_ended_is() {
     let dir = tempfile::tempdir().expect("folder");
-    let mut life = Life::begin(dir.path());
+    let mut life = ProcessIdentity::begin(dir.path());
     life.enqueue(batch(1, 0..2));
     life.list(10);
     life.emit(EventKind::JobAdmitted { job: JobId(1), attempt: 1, reserved_bytes: Bytes::ZERO });
     let again = life.store.enqueue(batch(2, 0..3)).expect("asked");
     assert_eq!((again.jobs, again.known), (1, 2));
     let key = |number: u64| batch(1, number..number + 1).jobs[0].key;
-    let standing = |life: &Life, scan, number| life.store.standing(ScanId(scan), &key(number), "quick");
+    let standing = |life: &ProcessIdentity, scan, number| life.store.standing(ScanId(scan), &key(number), "quick");
     assert_eq!(standing(&life, 2, 2), Standing::Seen);
     assert_eq!(standing(&life, 3, 0), Standing::Queued);
     assert_eq!(life.store.standing(ScanId(3), &key(0), "sound"), Standing::New, "another preset makes another output");
@@ -243,7 +243,7 @@ fn an_input_that_waits_or_is_at_work_is_not_queued_twice_and_one_that_has_ended_
     assert!(life.store.flush(Duration::from_secs(10)));
     assert_eq!(standing(&life, 3, 0), Standing::New, "it has ended");
     drop(life);
-    let life = Life::begin(dir.path());
+    let life = ProcessIdentity::begin(dir.path());
     assert_eq!(standing(&life, 1, 1), Standing::FromEarlier);
     // Its name is its own as long as it may still be made.
     let (mine, other) = (key(1), key(7));
@@ -255,10 +255,10 @@ fn an_input_that_waits_or_is_at_work_is_not_queued_twice_and_one_that_has_ended_
 #[test]
 fn a_job_runs_with_the_preset_it_was_queued_with() {
     let dir = tempfile::tempdir().expect("folder");
-    let mut life = Life::begin(dir.path());
+    let mut life = ProcessIdentity::begin(dir.path());
     life.enqueue(batch(1, 0..1));
     drop(life);
-    let mut life = Life::begin(dir.path());
+    let mut life = ProcessIdentity::begin(dir.path());
     let now = Arc::new(BTreeMap::from([("quick".to_owned(), preset_hash(&Preset { threads: 2, ..quick() }))]));
     life.store.page(10, now);
     let Some(Input::Paged(page)) = life.inputs.blocking_recv() else { panic!("no page") };
@@ -270,7 +270,7 @@ fn a_job_runs_with_the_preset_it_was_queued_with() {
 #[test]
 fn deaths_in_a_row_are_counted_and_an_end_of_the_try_forgives_them() {
     let dir = tempfile::tempdir().expect("folder");
-    let mut life = Life::begin(dir.path());
+    let mut life = ProcessIdentity::begin(dir.path());
     life.enqueue(batch(1, 0..1));
     for deaths in 0..4 {
         let page = life.page(10);
@@ -281,7 +281,7 @@ fn deaths_in_a_row_are_counted_and_an_end_of_the_try_forgives_them() {
             life.emit(kind);
         }
         drop(life);
-        life = Life::begin(dir.path());
+        life = ProcessIdentity::begin(dir.path());
         assert_eq!(life.store.interrupted_outputs().len(), usize::from(deaths != 2));
     }
 }
@@ -290,7 +290,7 @@ fn deaths_in_a_row_are_counted_and_an_end_of_the_try_forgives_them() {
 fn ended_jobs_and_events_are_kept_only_so_long() {
     let dir = tempfile::tempdir().expect("folder");
     let (store, run) = {
-        let life = Life::begin(dir.path());
+        let life = ProcessIdentity::begin(dir.path());
         (life.store.clone(), life.store.run())
     };
     let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
@@ -300,7 +300,7 @@ fn ended_jobs_and_events_are_kept_only_so_long() {
         SELECT 1, 1, 'i', 'k', 'o', 'p', 'd', 1, i, 2, 0, i FROM n";
     store.change(Box::new(move |connection| connection.execute_batch(&format!("{sql}; {jobs};")))).expect("written");
     drop(store);
-    let life = Life::begin(dir.path());
+    let life = ProcessIdentity::begin(dir.path());
     let count = |table: &str| {
         let query = format!("SELECT count(*) FROM {table}");
         life.store.read(|reader| reader.query_row(&query, [], |row| row.get::<_, i64>(0))).expect("read")
@@ -311,7 +311,7 @@ fn ended_jobs_and_events_are_kept_only_so_long() {
 #[test]
 fn what_a_job_needs_to_be_claimed_again_is_that_its_lease_has_run_out() {
     let dir = tempfile::tempdir().expect("folder");
-    let mut life = Life::begin(dir.path());
+    let mut life = ProcessIdentity::begin(dir.path());
     life.enqueue(batch(1, 0..2));
     life.list(10);
     drop(life);

@@ -83,7 +83,7 @@ struct Window {
 
 /// Thins the course of one run.
 #[derive(Debug)]
-pub struct Course {
+pub struct History {
     tries: BTreeMap<JobId, Try>,
     window: Window,
     /// The last sample kept, what the chart shows of its second (the highest of it: `hard`, and what counts against the line),
@@ -99,7 +99,7 @@ pub struct Course {
     troubles: Allowance,
 }
 
-impl Default for Course {
+impl Default for History {
     fn default() -> Self {
         Self {
             tries: BTreeMap::new(),
@@ -116,7 +116,7 @@ impl Default for Course {
     }
 }
 
-impl Course {
+impl History {
     /// What is to be kept now that this has happened: events of before that are now known to matter, and the event itself
     /// unless it is durable, which the journal keeps. Not in the order of their numbers.
     pub fn keep(&mut self, event: &Event) -> Vec<Event> {
@@ -295,7 +295,7 @@ mod tests {
 
     #[derive(Default)]
     struct Run {
-        course: Course,
+        course: History,
         seq: u64,
         at: u64,
         kept: Vec<Event>,
