@@ -1,5 +1,10 @@
-//! The floor plan of ARCHITECTURE.md, enforced: a file may use only what stands on its own floor's list.
+//! The floor plan of ARCHITECTURE.md, enforced: a file may use only what stands on its own floor's list, and no two modules use
+//! each other.
 
+#[path = "support/modules.rs"]
+mod modules;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -178,4 +183,58 @@ fn what_the_plan_allows_is_not_called_a_breach() {
     ] {
         assert_eq!(breaches(name, text), [], "{name}: {text}");
     }
+}
+
+/// The sources, by their module.
+fn texts() -> BTreeMap<String, String> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    files
+        .into_iter()
+        .filter_map(|file| {
+            let name = file.strip_prefix(&src).expect("below src").to_string_lossy().replace('\\', "/");
+            Some((modules::module_of(&name)?, fs::read_to_string(file).expect("readable")))
+        })
+        .collect()
+}
+
+#[test]
+fn no_two_modules_use_each_other() {
+    let texts = texts();
+    assert!(texts.len() > 100, "the sources were found");
+    let uses = modules::uses(&texts);
+    let knots = modules::cycles(&uses);
+    // How they are tied, for whoever is to untie them.
+    let ties: Vec<String> = knots
+        .iter()
+        .flat_map(|knot| {
+            knot.iter().flat_map(|from| uses[from].iter().filter(|to| knot.contains(*to)).map(move |to| format!("{from} -> {to}")))
+        })
+        .collect();
+    assert!(knots.is_empty(), "{} knots:\n{}", knots.len(), ties.join("\n"));
+}
+
+#[test]
+fn a_planted_cycle_is_found_however_it_is_written() {
+    let knots = |planted: &[(&str, &str)]| {
+        let mut texts = texts();
+        let clean = modules::cycles(&modules::uses(&texts));
+        for (module, line) in planted {
+            texts.get_mut(*module).unwrap_or_else(|| panic!("{module} is gone")).insert_str(0, &format!("{line}\n"));
+        }
+        modules::cycles(&modules::uses(&texts)).into_iter().filter(|knot| !clean.contains(knot)).count()
+    };
+    for planted in [
+        ("domain::units", "use super::job::JobId;"),
+        ("domain::units", "use crate::domain::job::JobId;"),
+        ("domain::units", "use crate::{domain::{time::Mono, job::{Job, JobId}}};"),
+        ("domain::units", "fn planted() -> super::job::JobId { super::job::JobId(1) }"),
+        ("host::memory::procfs", "use crate::host::memory::sampler::SampleSource;"),
+    ] {
+        assert_eq!(knots(&[planted]), 1, "{planted:?}");
+    }
+    assert_eq!(knots(&[("domain::units", "// use super::job::JobId;")]), 0, "a comment uses nothing");
+    assert_eq!(knots(&[("domain::units", "#[cfg(test)]\nmod tests { use crate::domain::job::JobId; }")]), 0, "tests may");
+    assert_eq!(knots(&[("host::store::error", "use super::Store;")]), 0, "a part may use the whole");
 }
