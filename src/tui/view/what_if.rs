@@ -25,6 +25,7 @@ use crate::domain::plan::{Change, Forecast, Kind, Plan, SELDOM, SURE_FROM, Way, 
 use crate::domain::text::many;
 use crate::domain::units::{Bytes, GIB};
 use crate::runtime::link::LookStep;
+use crate::tui::action::Act;
 use crate::tui::app::App;
 use crate::tui::keymap::KeyMode;
 use crate::tui::theme::{Role, Theme};
@@ -312,7 +313,12 @@ fn blocks(app: &App, width: u16) -> Vec<Block> {
         blocks.push(part(1, "Why", 3, &why, dim));
     }
     let mut keys = Vec::new();
-    for (key, word) in app.keys().hints(KeyMode::WhatIf) {
+    let has_plan = what_if.found().is_some();
+    for (act, key, word) in app.keys().hinted(KeyMode::WhatIf) {
+        // What is foretold can be applied, explained and kept.
+        if !has_plan && matches!(act, Act::Enter | Act::Explain | Act::SaveAs) {
+            continue;
+        }
         keys.push((key, theme.style(Role::Accent)));
         keys.push((format!(" {word}   "), dim));
     }
