@@ -45,8 +45,8 @@ impl Curve {
     }
 
     /// The curve over its window in `columns` columns, the highest of each.
-    pub fn columns(&self, columns: usize) -> Vec<Option<Bytes>> {
-        let window = self.window();
+    pub fn columns(&self, columns: usize, has_ended: bool) -> Vec<Option<Bytes>> {
+        let window = self.window(has_ended);
         let part = |column: usize| {
             let (from, to) = (column * window / columns, ((column + 1) * window / columns).min(self.points.len()));
             // Where columns are finer than points, the one that the column lies in.
@@ -55,13 +55,14 @@ impl Curve {
         (0..columns).map(part).collect()
     }
 
-    /// Seconds of the window: it doubles as the job runs longer, so that the curve stands still in between.
-    pub fn seconds(&self) -> u64 {
-        self.step.max(1) * self.window() as u64
+    /// Seconds of the window: it doubles as the job runs longer, so that the curve stands still in between; once the job has
+    /// ended it is as long as the job ran.
+    pub fn seconds(&self, has_ended: bool) -> u64 {
+        self.step.max(1) * self.window(has_ended) as u64
     }
 
-    fn window(&self) -> usize {
-        self.points.len().next_power_of_two().max(32)
+    fn window(&self, has_ended: bool) -> usize {
+        if has_ended { self.points.len().max(1) } else { self.points.len().next_power_of_two().max(32) }
     }
 
     /// Nothing was measured.

@@ -182,7 +182,8 @@ pub fn badges(app: &App, state: &State) -> Vec<(String, Role)> {
     if state.shutting_down || app.quitting() {
         badges.push(("stopping".to_owned(), Role::Warn));
     } else if app.is_over() {
-        badges.push((app.over_words(), Role::Good));
+        let roomy = app.layout(app.layout_size().0, app.layout_size().1).size == Size::Full;
+        badges.push((if roomy { app.over_words() } else { "run over".to_owned() }, Role::Good));
     } else if idle && !state.jobs.is_empty() {
         badges.push(("all done".to_owned(), Role::Good));
     }
