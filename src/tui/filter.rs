@@ -132,6 +132,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::text::file_name_text;
 
     #[test]
     fn a_filter_finds_states_and_reasons_and_keeps_in_step_with_them() {
@@ -193,7 +194,7 @@ mod tests {
         assert!(found("flp").is_empty());
         assert_eq!(found("/v/film"), [2], "the folder is looked at where a slash is typed");
         assert_eq!(found("#3"), [3]);
-        let narrowed = Filter::new("fli".to_owned(), &state).retype("flip b".to_owned(), &state);
+        let narrowed = Filter::new("fli".to_owned(), &state).retype("flip bo".to_owned(), &state);
         assert_eq!(narrowed.len(), 1);
     }
 

@@ -129,7 +129,9 @@ impl App {
         let Some((lines, bottom)) = self.log() else { return };
         let rows = self.layout(self.size.0, self.size.1).rows(Pane::Log) as u64;
         let total = lines.total();
-        let lowest = (lines.before() + rows.min(lines.len() as u64)).min(total);
+        // Wrapped lines may fill the pane each by itself.
+        let least = if self.wrap { 1 } else { rows };
+        let lowest = (lines.before() + least.min(lines.len() as u64)).min(total);
         let to = (bottom as i64).saturating_add(by).clamp(lowest as i64, total as i64) as u64;
         self.log_bottom = (to < total).then_some(to);
     }

@@ -34,6 +34,8 @@ use crate::tui::waiting;
 
 /// Columns of the labels.
 const LABEL: u16 = 10;
+/// Lines of the screen from which on what the input holds is told.
+const MEDIA_FROM: u16 = 20;
 /// Lines of the facts from which on the preset has one of its own.
 const ROOMY: usize = 8;
 
@@ -88,7 +90,7 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     };
     // Paths are read to their end.
     let mut facts = broken(input(app, job), room);
-    if lines >= 7 {
+    if shows_media(app) {
         facts.extend(broken(media(app, job), room));
     }
     facts.extend(broken(output(app, job), room));
@@ -139,11 +141,18 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
 pub fn reason_lines(app: &App, job: &Job, width: u16) -> u16 {
     let room = usize::from(width.saturating_sub(LABEL + 2));
     let missing: usize = missing(app, job).into_iter().map(|fact| broken(fact, room).len()).sum();
-    let longer: usize = [input(app, job), media(app, job), output(app, job), progress(app, job)]
+    let held = shows_media(app).then(|| media(app, job));
+    let longer: usize = [input(app, job), output(app, job), progress(app, job)]
         .into_iter()
+        .chain(held)
         .map(|fact| broken(fact, room).len() - 1)
         .sum();
     (longer + missing) as u16
+}
+
+/// There is room for what the input holds.
+const fn shows_media(app: &App) -> bool {
+    app.layout_size().1 >= MEDIA_FROM
 }
 
 /// A fact in as many lines as it needs. What is drawn, as a bar is, stays in its one line.
@@ -157,7 +166,7 @@ fn broken(fact: Fact, room: usize) -> Vec<Fact> {
         let used: usize = rows.last().map_or(0, |row| row.iter().map(|(text, _)| text.width()).sum());
         match rows.last_mut() {
             Some(row) if used + span.0.width() <= room => row.push(span),
-            _ => rows.push(vec![(span.0.trim_start().to_owned(), span.1)]),
+            _ => rows.push(vec![(span.0.trim_start_matches([',', ' ']).to_owned(), span.1)]),
         }
     }
     let labelled = |(at, spans)| Fact { label: if at == 0 { fact.label } else { "" }, spans };

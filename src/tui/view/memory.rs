@@ -65,9 +65,13 @@ pub fn draw_compact(app: &App, area: Rect, buf: &mut Buffer) {
     let least = if area.width >= 76 { 51 } else { 44 };
     let left = (area.width * 55 / 100).clamp(least, 60).min(area.width);
     let beside = Rect { x: area.x + left + 2, width: area.width.saturating_sub(left + 2), ..area };
-    let mut legend = names(&Parts::of(state), theme);
+    let parts = Parts::of(state);
+    let mut legend = names(&parts, theme, &NAMES);
     let width = |legend: &[(String, Style)]| legend.iter().map(|(text, _)| text.width() + 1).sum::<usize>();
     let upto = usize::from(left).saturating_sub(10);
+    if width(&legend) > upto {
+        legend = names(&parts, theme, &SHORT_NAMES);
+    }
     // What is used is named first: what is only set aside stands last, and goes first.
     while width(&legend) > upto {
         legend.pop();
@@ -148,6 +152,8 @@ struct Parts {
 }
 
 const NAMES: [&str; 5] = ["jobs", "console", "others", "cache", "reserved"];
+/// The same where there is little room.
+const SHORT_NAMES: [&str; 5] = ["jobs", "own", "other", "cache", "reserved"];
 
 impl Parts {
     fn of(state: &State) -> Self {
@@ -210,9 +216,9 @@ impl Parts {
 }
 
 /// Symbol and name of every part that there is.
-fn names(parts: &Parts, theme: &Theme) -> Vec<(String, Style)> {
+fn names(parts: &Parts, theme: &Theme, names: &[&str; 5]) -> Vec<(String, Style)> {
     let there = (0..5).filter(|part| parts.bytes(*part) >= Bytes::mib(1));
-    there.map(|part| (format!("{}{}", theme.symbols.parts[part], NAMES[part]), parts.style(part, theme))).collect()
+    there.map(|part| (format!("{}{}", theme.symbols.parts[part], names[part]), parts.style(part, theme))).collect()
 }
 
 /// Columns between a part's symbol and its name: by the pane's width alone, so that nothing jumps when a number grows.
@@ -220,25 +226,27 @@ fn roomy(area: Rect) -> u16 {
     u16::from(area.width >= 54)
 }
 
-/// Symbol, name and size of the parts; where there is little room, of those that are there. A part that has no room is left
-/// out whole, the smallest first: half a figure would be a wrong one.
+/// Symbol, name and size of the parts; where there is little room, of those that are there, by short names. A part that has
+/// no room even then is left out whole, the smallest first: half a figure would be a wrong one.
 fn draw_legend(theme: &Theme, parts: &Parts, area: Rect, buf: &mut Buffer) {
     let roomy = roomy(area);
-    let one = |part: usize| NAMES[part].len() + mb(parts.bytes(part)).len() + 3 + 2 * usize::from(roomy);
-    let fits =
-        |shown: &[usize]| shown.iter().map(|part| one(*part)).sum::<usize>() <= usize::from(area.width) + 1 + usize::from(roomy);
+    let fits = |shown: &[usize], names: &[&str; 5]| {
+        let one = |part: &usize| names[*part].len() + mb(parts.bytes(*part)).len() + 3 + 2 * usize::from(roomy);
+        shown.iter().map(one).sum::<usize>() <= usize::from(area.width) + 1 + usize::from(roomy)
+    };
     let mut shown: Vec<usize> = (0..4).collect();
-    if !fits(&shown) {
+    if !fits(&shown, &NAMES) {
         shown.retain(|part| parts.bytes(*part) >= Bytes::mib(1));
     }
-    while !fits(&shown) {
+    let names = if fits(&shown, &NAMES) { &NAMES } else { &SHORT_NAMES };
+    while !fits(&shown, names) {
         let Some(least) = shown.iter().copied().min_by_key(|part| parts.bytes(*part)) else { break };
         shown.retain(|part| *part != least);
     }
     let mut line = Line::new(buf, area, 3);
     for part in shown {
         line.put(theme.symbols.parts[part], parts.style(part, theme)).gap(roomy);
-        line.put(format!("{} ", NAMES[part]), theme.style(Role::Dim));
+        line.put(format!("{} ", names[part]), theme.style(Role::Dim));
         line.put(mb(parts.bytes(part)), theme.style(Role::Text)).gap(1 + roomy);
     }
 }

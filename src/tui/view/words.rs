@@ -5,6 +5,7 @@ pub const WORDS: &[(&str, &str)] = &[
     ("2/200", "the profile in figures: 2 jobs at once, input files of up to 200 MB"),
     ("auto/2048", "as many jobs at once as memory and processors allow, input files of up to 2048 MB"),
     ("the line", "the amount of memory at which plimsoll cleans up; under it all is well"),
+    ("console, others", "memory of plimsoll itself (own, where there is little room), and of programs that are not its jobs"),
     ("reserved", "memory set aside for the jobs at work: for each the peak that is expected of it, and a margin"),
     ("unused, free", "what is reserved and not used yet; what a further job may need and be let in"),
     ("queued", "waits for its turn"),
