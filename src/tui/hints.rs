@@ -111,6 +111,7 @@ impl App {
                 let (lines, room) = view::comparison_lines(self, width, height);
                 lines > room
             }
+            (Page::Compare, Act::NextMatch) => !self.is_over() && !self.compares(),
             (Page::Compare, Act::NextPane) => {
                 let (all, shown) = view::comparison_columns(self, self.layout_size().0);
                 all > shown

@@ -17,6 +17,9 @@ use crate::tui::layout::{Layout, Size};
 use crate::tui::theme::Role;
 use crate::tui::view::pen::{Line, time_of_day};
 
+/// Columns from which on the place in a replay is told in words.
+const WIDE: u16 = 76;
+
 /// Draws it.
 pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
@@ -31,7 +34,7 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
     };
     line.put(format!("{} ", symbols.brand), theme.style(Role::Focus));
     if app.is_replay() {
-        line.put(replay(app, full), theme.style(Role::Warn));
+        line.put(replay(app, full, area.width >= WIDE), theme.style(Role::Warn));
     } else {
         line.put("plimsoll", theme.style(Role::Accent));
     }
@@ -44,34 +47,52 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
         bar(&mut line);
         line.put(if full { " NAIVE: no line is kept " } else { " NAIVE " }, theme.style(Role::Alarm));
     }
+    let (role, symbol) = theme.level(state.memory.shown_level());
+    let memory = format!("{symbol} {}", state.memory.counted_bytes.whole());
+    let (mut badges, counts) = (badges(app, state), counts(app, state));
+    if app.is_replay() && !full {
+        // The counts say so too.
+        badges.retain(|(text, _)| text != "all done");
+    }
+    // What must stand behind the profile: memory and badges, and of the counts those that are told to the last.
+    let kept: usize = memory.width() + 6 + badges.iter().map(|(text, _)| text.width() + 2).sum::<usize>();
+    let last: Vec<Count> = counts.iter().copied().filter(|count| matches!(count.word, "done" | "failed")).collect();
     if let Some(profile) = state.profile.as_ref().filter(|_| full || !app.is_replay()) {
-        bar(&mut line);
-        line.put(profile.short(), theme.style(Role::Strong));
-        if full {
-            line.put(format!(" {}", profile.name), theme.style(Role::Dim));
+        let (short, name) = (profile.short(), format!(" {}", profile.name));
+        if line.left() + 1 >= 3 + short.width() + kept + needs(&last, Form::Close) {
+            bar(&mut line);
+            line.put(short, theme.style(Role::Strong));
+        }
+        // Its name gives way to the words of the counts, where these find room by that.
+        let with_words = kept + needs(&counts, Form::Words);
+        let is_in_the_way = badges.is_empty() && (with_words..with_words + name.width()).contains(&(line.left() + 2));
+        if full && !is_in_the_way {
+            line.put(name, theme.style(Role::Dim));
         }
     }
     bar(&mut line);
-    let (role, symbol) = theme.level(state.memory.shown_level());
-    line.put(format!("{symbol} {}", state.memory.counted_bytes.whole()), theme.style(role));
+    line.put(memory, theme.style(role));
     bar(&mut line);
-    let badges = badges(app, state);
     for (text, role) in &badges {
         line.put(text, theme.style(*role)).put("  ", theme.style(Role::Text));
     }
-    draw_counts(app, counts(app, state), full && badges.is_empty(), &mut line);
+    draw_counts(app, counts, full && badges.is_empty(), &mut line);
 }
 
 /// The counts with their words, where there is room for them; else the numbers alone, then closer together. Only then are
 /// some left out: how many have ended, well or not, is told to the last.
 fn draw_counts(app: &App, mut counts: Vec<Count>, with_words: bool, line: &mut Line<'_>) {
     let theme = app.theme();
-    let needs = |counts: &[Count], form: Form| counts.iter().map(|count| count.width(form) + form.gap()).sum::<usize>();
     let forms = [Form::Words, Form::Numbers, Form::Close];
     let fits = |counts: &[Count], room: usize| {
         forms[usize::from(!with_words)..].iter().copied().find(|form| needs(counts, *form) <= room + form.gap())
     };
     let mut form = fits(&counts, line.left());
+    if form.is_none() {
+        // What there is none of can be missed.
+        counts.retain(|count| count.number + count.already > 0 || count.word == "done");
+        form = fits(&counts, line.left());
+    }
     for gone in ["cancelled", "rejected", "paused", "queued", "running"] {
         if form.is_some() {
             break;
@@ -94,6 +115,11 @@ fn draw_counts(app: &App, mut counts: Vec<Count>, with_words: bool, line: &mut L
         }
         line.gap(form.gap() as u16);
     }
+}
+
+/// Columns of these counts, the gap behind the last one included.
+fn needs(counts: &[Count], form: Form) -> usize {
+    counts.iter().map(|count| count.width(form) + form.gap()).sum()
 }
 
 /// How much room a count takes.
@@ -149,8 +175,8 @@ impl Count {
     }
 }
 
-/// That a recording is shown, how quickly, and where in it: `replay, 2x, 0:12 of 3:40`.
-fn replay(app: &App, full: bool) -> String {
+/// That a recording is shown, how quickly, and where in it: `plimsoll replay, 2x, 0:12 of 3:40`, `replay 2x 0:12/3:40`.
+fn replay(app: &App, full: bool, wide: bool) -> String {
     let clock = |time: Mono| {
         let seconds = time.0.as_secs();
         match seconds / 3600 {
@@ -161,6 +187,16 @@ fn replay(app: &App, full: bool) -> String {
     let word = if full { "plimsoll replay" } else { "replay" };
     let Some(playing) = app.playing() else { return word.to_owned() };
     let at = app.shown().now.min(playing.length);
+    if !wide {
+        // Where there is little room for the counts.
+        let pace = if playing.paused { app.theme().symbols.held.to_owned() } else { format!("{}x", playing.speed) };
+        let is_at_end = !playing.paused && at >= playing.length;
+        return if is_at_end {
+            format!("{word}, at its end")
+        } else {
+            format!("{word} {pace} {}/{}", clock(at), clock(playing.length))
+        };
+    }
     let pace = if playing.paused {
         "paused".to_owned()
     } else if at >= playing.length {

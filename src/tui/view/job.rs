@@ -101,6 +101,7 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     let text = match command {
         Some(command) => command,
         None if job.attempts > 0 => "the first line of its log tells (o)",
+        None if job.phase.is_terminal() => "never started",
         None => "not started yet",
     };
     let mut asked = wrap(text, room);
@@ -204,7 +205,8 @@ fn output(app: &App, job: &Job) -> Fact {
 fn choices(app: &App, job: &Job) -> Fact {
     let theme = app.theme();
     if job.choices.is_empty() {
-        return Fact { label: "preset", spans: vec![("told once the input is looked at".to_owned(), theme.style(Role::Dim))] };
+        let words = if job.phase.is_terminal() { "not known" } else { "told once the input is looked at" };
+        return Fact { label: "preset", spans: vec![(words.to_owned(), theme.style(Role::Dim))] };
     }
     Fact { label: "preset", spans: vec![(job.choices.clone(), theme.style(Role::Text))] }
 }
