@@ -60,6 +60,8 @@ impl Columns {
 const STATE: u16 = 9;
 /// Names longer than this give way to longer bars.
 const NAMES: u16 = 36;
+/// Columns from which on a preset is told, cut, beside a name that has room.
+const LEAST_PRESET: u16 = 7;
 /// Columns that a name keeps beside the preset of its job.
 const LEAST_NAME: u16 = 16;
 const SIZE: u16 = 6;
@@ -288,16 +290,20 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
 fn draw_name(row: &Row<'_>, line: &mut Line<'_>) {
     let Row { theme, state, job, columns, .. } = row;
     let (name, style) = (input_name(job), theme.style(Role::Text));
+    let own = name.width() as u16;
     let tag = if job.preset == state.default_preset { String::new() } else { format!(" {}", job.preset) };
     let wide = tag.width() as u16;
-    let is_told = wide > 0 && (name.width() as u16 + wide <= columns.input || columns.input >= wide + LEAST_NAME);
-    if !is_told {
-        line.name(&name, columns.input, style, theme.symbols);
-        return;
+    let beside = match columns.input.saturating_sub(own) {
+        _ if wide == 0 => 0,
+        left if left >= wide.min(LEAST_PRESET) => left,
+        // The name is cut for it where enough of both stays.
+        _ if columns.input >= wide + LEAST_NAME => wide,
+        _ => 0,
+    };
+    line.name(&name, columns.input - beside, style, theme.symbols);
+    if beside > 0 {
+        line.field(&tag, beside, theme.style(Role::Dim), theme.symbols);
     }
-    let room = columns.input - wide;
-    let own = (name.width() as u16).min(room);
-    line.name(&name, own, style, theme.symbols).field(&tag, columns.input - own, theme.style(Role::Dim), theme.symbols);
 }
 
 fn draw_progress(row: &Row<'_>, style: ratatui::style::Style, line: &mut Line<'_>) {
