@@ -277,7 +277,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('L')] Follow "follow" Look "log: follow on, off" ""
     Normal [ch('l')] Wrap "wrap" Look "log: long lines wrapped" ""
     Normal [ch('o')] WholeLog "whole-log" Look "log: the whole file" ""
-    Normal [ch('O')] RunLog "run-log" Look "log: of the run, of the job" ""
+    Normal [ch('R')] RunLog "run-log" Look "log: of the run, of the job" ""
 
     Normal [ch('S')] HoldQueue "hold" Jobs "hold, release the queue" ""
     Normal [ch('J')] Later "later" Jobs "later, sooner in the queue" ""

@@ -49,7 +49,7 @@ fn esc_with_nothing_to_close_leaves_the_selection_where_it_is() {
     press(&mut app, "<esc><esc><esc>");
     assert_eq!(app.selected(), selected);
     assert_eq!(tone(&app), Some(Tone::Note));
-    press(&mut app, "O");
+    press(&mut app, "R");
     assert_eq!(app.selected(), selected, "the log of the run is shown without it");
     assert!(text(&draw(&mut app, 120, 36)).contains("4 Log of the run"));
     press(&mut app, "<esc>");
@@ -282,6 +282,20 @@ fn figures_of_memory_are_shown_whole_or_not_at_all() {
             // The end of the scale, and the line on it.
             let scale = shown.lines().nth(4).expect("the scale").split('│').nth(1).expect("the pane").to_owned();
             assert!(scale.trim_end().ends_with("24106") && scale.contains("21695"), "{width}: {scale}");
+        }
+    }
+}
+
+#[test]
+fn what_was_freed_is_told_whole_in_the_title_or_not_at_all() {
+    for width in [60, 80, 100, 120] {
+        for keys in ["", "3"] {
+            let mut app = screen("busy", ColorMode::True, false);
+            press(&mut app, keys);
+            let shown = text(&draw(&mut app, width, 24));
+            let Some(line) = shown.lines().find(|line| line.contains("3 Cleanups ")) else { continue };
+            let title = line.split('╮').next().expect("the pane");
+            assert!(!title.contains('…') && (title.contains("969 MB") || title.contains("969M")), "{width}: {title}");
         }
     }
 }

@@ -280,7 +280,9 @@ fn progress(app: &App, job: &Job) -> Fact {
             let mut spans: Vec<Span> = vec![(full, theme.style(Role::Running)), (rest, dim)];
             spans.push((format!(" {percent}  "), theme.style(Role::Strong)));
             spans.push((format!("{:.1}x  {:.0} fps  ", progress.speed, progress.fps), text));
-            if let Some(left) = progress.eta_seconds {
+            // Of one that stands still nobody knows.
+            let is_paused = matches!(job.phase, Phase::Running { paused: true, .. });
+            if let Some(left) = progress.eta_seconds.filter(|_| !is_paused) {
                 spans.push((format!("{} left  ", span_words(std::time::Duration::from_secs(left))), text));
             }
             let at = clock(progress.out_time);
