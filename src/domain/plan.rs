@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::profile::Profile;
+use super::time::span_words;
 use super::units::Bytes;
 
 /// With fewer finished jobs of its kind a job's forecast is a guess.
@@ -202,7 +203,11 @@ impl Plan {
         let time = if gain.abs() <= (now.finish_p50 * AS_QUICK).max(AS_QUICK_SECONDS) {
             "the same finish".to_owned()
         } else {
-            format!("ends {} {}", clock(gain.abs()), if gain > 0.0 { "sooner" } else { "later" })
+            format!(
+                "ends {} {}",
+                span_words(Duration::from_secs(gain.abs().round() as u64)),
+                if gain > 0.0 { "sooner" } else { "later" }
+            )
         };
         let (peak, now_peak) = (best.peak_p95, now.peak_p95);
         let memory = if peak < now_peak {
@@ -329,7 +334,7 @@ mod tests {
             way(Change::Slots, 5, (1300, 0.0, 81.0, 0)),
         ]);
         assert_eq!(plan.best().map(|way| way.profile.max_concurrent), Some(5.into()));
-        assert_eq!(plan.advice(), "Slots p5: ends 00:19 sooner, a peak 100 MB higher, under the line");
+        assert_eq!(plan.advice(), "Slots p5: ends 19 s sooner, a peak 100 MB higher, under the line");
         assert_eq!(plan.step_down().map(|way| way.profile.max_concurrent), Some(4.into()));
     }
 

@@ -109,6 +109,10 @@ pub enum Act {
     Wrap,
     /// The whole log from its file, or the latest lines.
     WholeLog,
+    /// The log of the run instead of the selected job's, and back.
+    RunLog,
+    /// Select what works, and go on to the next when that ends.
+    Working,
     /// Add files or folders.
     Add,
     /// Pause or resume the selected job.

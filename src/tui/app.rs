@@ -2,8 +2,7 @@
 //!
 //! Never optimistic: a command changes nothing here; the event that follows it does.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::tz::TimeZone;
 use tui_input::Input;
@@ -16,7 +15,6 @@ use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::profile::Profile;
 use crate::domain::state::{State, restored_words};
 use crate::domain::text::{path_text, sanitise};
-use crate::domain::time::Mono;
 use crate::runtime::link::{Playing, Update};
 use crate::tui::action::{Act, Action, Effect};
 use crate::tui::chronicle::{Chronicle, Topic};
@@ -39,15 +37,18 @@ use crate::tui::what_if::WhatIf;
 
 mod dialogs;
 mod many;
+mod notes;
+mod over;
 mod reading;
+mod undo;
+
+pub(super) use many::applies;
+pub use notes::{Toast, Tone};
 
 /// Lengths of the chart that can be chosen, in seconds.
 pub const CHART_SECONDS: [u64; 6] = [60, 300, 900, 1800, 3600, 7200];
 /// Lengths while a run is younger than the usual length, in seconds.
 const SHORT_CHARTS: [u64; 4] = [30, 60, 120, 180];
-/// How long a message stays.
-const TOAST: Duration = Duration::from_secs(8);
-
 /// A question with two buttons; the first one changes nothing and is the default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
@@ -119,16 +120,6 @@ pub enum Mode {
     Palette(Palette),
     /// A line that is being typed.
     Prompt(Box<Prompt>),
-}
-
-/// A message that goes away by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Toast {
-    /// The text.
-    pub text: String,
-    /// Something was refused.
-    pub is_error: bool,
-    until: Mono,
 }
 
 /// What the caller decides.
@@ -215,8 +206,12 @@ pub struct App {
     last_mark: Option<JobId>,
     /// The jobs that a question about several of them is about.
     asked_about: Vec<JobId>,
-    /// What can be taken back.
-    undo: Option<many::Undo>,
+    /// What can be taken back, the latest last.
+    undo: VecDeque<undo::Step>,
+    /// What is said once the engine has done what was asked for.
+    promised: BTreeMap<RequestId, String>,
+    /// The log pane shows the log of the run, whatever job is selected.
+    pub(super) run_log: bool,
     /// How the recording that is shown is played.
     playing: Option<Playing>,
 }
@@ -268,7 +263,9 @@ impl App {
             marked: BTreeSet::new(),
             last_mark: None,
             asked_about: Vec::new(),
-            undo: None,
+            undo: VecDeque::new(),
+            promised: BTreeMap::new(),
+            run_log: false,
             playing: None,
         }
     }
@@ -359,11 +356,6 @@ impl App {
         &self.settings.time_zone
     }
 
-    /// The message to show.
-    pub fn toast(&self) -> Option<&Toast> {
-        self.toast.as_ref().filter(|toast| self.state.now <= toast.until)
-    }
-
     /// How the recording that is shown is played.
     pub const fn playing(&self) -> Option<Playing> {
         self.playing
@@ -402,7 +394,13 @@ impl App {
     /// The jobs that fill `height` lines of the queue.
     pub fn window(&self, height: usize) -> Window {
         // Until the operator moves, the top stays: there stands what runs.
-        if self.chosen { self.rows().window(self.selected, self.row, height) } else { self.rows().top(self.selected, height) }
+        let top = if self.chosen { Window::default() } else { self.rows().top(self.selected, height) };
+        // What is selected is seen: keys act on it.
+        if top.line.is_some() || (!self.chosen && self.selected.is_none()) {
+            top
+        } else {
+            self.rows().window(self.selected, self.row, height)
+        }
     }
 
     /// The rows of the queue.
@@ -412,11 +410,11 @@ impl App {
 
     /// The log shown, and the number of its last line shown, counted from the first line ever written.
     pub fn log(&self) -> Option<(LogLines<'_>, u64)> {
-        let file = self.file_log.as_ref().filter(|file| Some(file.job) == self.selected);
+        let file = self.file_log();
         let lines = if let Some(Ok(log)) = file.and_then(|file| file.read.as_ref()) {
             LogLines::File(log)
         } else {
-            let ring = self.shown().logs.get(&self.selected)?;
+            let ring = self.shown().logs.get(&self.log_of())?;
             LogLines::Latest(&ring.lines, ring.total - ring.lines.len() as u64)
         };
         let (first, total) = (lines.before(), lines.total());
@@ -470,11 +468,6 @@ impl App {
         self.settings.keys.label_of(act)
     }
 
-    /// Footer hints of what the keys go to.
-    pub(super) fn mode_hints(&self) -> Vec<(String, &'static str)> {
-        self.settings.keys.hints(self.key_mode())
-    }
-
     /// What keys mean now.
     pub fn key_mode(&self) -> KeyMode {
         match self.modes.last() {
@@ -493,6 +486,11 @@ impl App {
 
     /// Something happened. Returns what is to be done.
     pub fn update(&mut self, action: Action) -> Vec<Effect> {
+        let effects = self.take(action);
+        self.without_requests_to_nobody(effects)
+    }
+
+    fn take(&mut self, action: Action) -> Vec<Effect> {
         match action {
             Action::Do(act) => {
                 if !matches!(act, Act::Older | Act::Newer | Act::Complete) {
@@ -505,7 +503,7 @@ impl App {
                 // Told once; what the action itself has to say comes first.
                 if !self.foreign_told && self.toast.is_none() {
                     self.foreign_told = true;
-                    self.say(format!("keys of another layout: {} acts as {latin}", sanitise(typed.to_string().as_bytes())), false);
+                    self.note(format!("keys of another layout: {} acts as {latin}", sanitise(typed.to_string().as_bytes())));
                 }
                 effects
             }
@@ -514,10 +512,10 @@ impl App {
                 if self.key_mode() == KeyMode::Ask {
                     let key = |act| self.keys().label_in(KeyMode::Ask, act);
                     let (yes, no) = (key(Act::Yes), self.keys().labels_in(KeyMode::Ask, Act::Back));
-                    self.say(format!("{typed} answers nothing: only Latin letters do, {yes} for yes, {no} for no"), false);
+                    self.note(format!("{typed} answers nothing: only Latin letters do, {yes} for yes, {no} for no"));
                     return Vec::new();
                 }
-                self.say(format!("{typed} means nothing here; {} tells the keys", self.key_label(Act::Help)), false);
+                self.note(format!("{typed} means nothing here; {} tells the keys", self.key_label(Act::Help)));
                 Vec::new()
             }
             Action::Edit(request) => self.edit(request),
@@ -584,16 +582,22 @@ impl App {
             Update::Reply(id, reply) => {
                 let asked = self.pending.remove(&id);
                 let added = self.adding.remove(&id);
+                let promised = self.promised.remove(&id);
+                self.close_step(id);
+                let done = added.map(|added| format!("added: {added}")).or(promised);
                 // What could not be taken beside it is told already, and matters more.
-                if let (Some(added), Ok(()), false) = (added, &reply, self.toast().is_some_and(|toast| toast.is_error)) {
-                    self.say(format!("added: {added}"), false);
+                if let (Some(done), Ok(()), false) = (done, &reply, self.toast().is_some_and(Toast::is_refusal)) {
+                    self.say(done, false);
                 }
                 if let (true, Err(told)) = (self.settings.replay, &reply) {
                     // How the recording is played now, or that it cannot be changed: no fault of anybody.
-                    self.say(told.to_string(), false);
+                    self.note(told.to_string());
                 } else if let (Some(what), Err(reason)) = (asked, reply) {
                     self.say(format!("{what}: {reason}"), true);
-                    self.chronicle.add(self.state.wall, (Topic::Answer, None, Role::Warn, format!("{what}: {reason}")));
+                    // What an event has told just now is not told once more.
+                    if !self.chronicle.has_just_told(self.state.wall, &reason.0) {
+                        self.chronicle.add(self.state.wall, (Topic::Answer, None, Role::Warn, format!("{what}: {reason}")));
+                    }
                 }
             }
         }
@@ -625,11 +629,11 @@ impl App {
                 let before = self.settings.before.as_ref().map_or_else(String::new, |before| format!("; {before}"));
                 let hold =
                     if self.state.paused { format!("; {} starts them", self.key_label(Act::HoldQueue)) } else { String::new() };
-                self.say(format!("{}{before}{hold}", restored_words(*jobs, *interrupted)), false);
+                self.note(format!("{}{before}{hold}", restored_words(*jobs, *interrupted)));
             }
             EventKind::QueuePaused if !self.settings.replay && !self.compares() => {
                 let key = self.key_label(Act::HoldQueue);
-                self.say(format!("the queue is held: nothing is started until {key} releases it"), false);
+                self.note(format!("the queue is held: nothing is started until {key} releases it"));
             }
             EventKind::RoomWanted(wanted) => self.say(format!("no room: {}", wanted.reason), true),
             EventKind::Fault { what, detail } => self.say(format!("{what}: {detail}"), true),
@@ -684,10 +688,6 @@ impl App {
         if let Some(filter) = self.filter.take() {
             self.filter = Some(Filter::ordered(filter.text().to_owned(), filter.order(), self.shown()));
         }
-    }
-
-    pub(super) fn say(&mut self, text: String, is_error: bool) {
-        self.toast = Some(Toast { text, is_error, until: self.state.now + TOAST });
     }
 
     fn act(&mut self, act: Act) -> Vec<Effect> {
@@ -780,6 +780,8 @@ impl App {
                 self.say(words.to_owned(), false);
             }
             Act::WholeLog => return self.toggle_whole_log(),
+            Act::RunLog => self.toggle_run_log(),
+            Act::Working => self.follow_what_works(),
             Act::Events => self.open_page(Page::Events),
             Act::Doctor => return self.open_doctor(),
             Act::Compare => return self.open_compare(),
@@ -829,11 +831,22 @@ impl App {
             _ if !self.marked.is_empty() && !self.settings.replay => return self.act_on_marked(act),
             _ => {}
         }
+        if self.settings.replay {
+            return self.play(act);
+        }
         let Some(job) = self.selected.and_then(|id| self.state.jobs.get(&id)) else {
-            self.say("no job is selected: choose one with j and k".to_owned(), true);
+            self.say(self.no_job_is_selected(), true);
             return Vec::new();
         };
         let id = job.id;
+        if self.is_out_of_sight(id) {
+            let (down, up, back) = (self.key_label(Act::Down), self.key_label(Act::Up), self.key_label(Act::Back));
+            self.say(
+                format!("#{id} is selected, and the filter hides it: choose one with {down} and {up}, or {back} clears the filter"),
+                true,
+            );
+            return Vec::new();
+        }
         let (what, command) = match act {
             // One that the governor has stopped is taken over: from then on it is the operator who lets it go on.
             Act::PauseJob if matches!(job.phase, Phase::Running { paused: true, for_memory: false, .. }) => {
@@ -860,8 +873,7 @@ impl App {
             }
             _ => return Vec::new(),
         };
-        self.begin_undo(&command);
-        vec![self.ask(format!("{what} #{id}"), command)]
+        vec![self.ask_undoable(format!("{what} #{id}"), command)]
     }
 
     fn quit(&mut self) -> Vec<Effect> {
@@ -895,16 +907,11 @@ impl App {
             self.log_bottom = None;
         } else if self.frozen.is_some() {
             self.frozen = None;
-        } else if self.chosen && self.selected.is_some_and(|id| !self.state.index.active.contains(&id)) {
-            // Back to what works.
-            self.chosen = false;
-            self.keep_selection();
-        } else if self.selected.is_some() {
-            self.selected = None;
-            self.chosen = true;
+        } else if self.run_log {
+            self.run_log = false;
         } else {
-            self.chosen = false;
-            self.keep_selection();
+            // What is selected stays so: the next key may act on it.
+            self.note("nothing is open that could be closed".to_owned());
         }
     }
 

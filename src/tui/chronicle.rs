@@ -110,6 +110,12 @@ impl Chronicle {
         &self.entries
     }
 
+    /// An entry of this second has these words already.
+    pub fn has_just_told(&self, at: Wall, words: &str) -> bool {
+        let latest = self.entries.iter().rev().take_while(|entry| at.0 - entry.at.0 < 1000).take(32);
+        latest.filter(|entry| entry.topic == Topic::Fault).any(|entry| entry.text.contains(words) || words.contains(&entry.text))
+    }
+
     /// Adds an entry.
     pub fn add(&mut self, at: Wall, (topic, job, role, text): Told) {
         if self.entries.len() == KEPT {

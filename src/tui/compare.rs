@@ -38,7 +38,7 @@ pub struct Opened {
     /// Lines scrolled.
     pub scroll: usize,
     /// It was opened without the list, and closing it leads to where the operator came from.
-    direct: bool,
+    pub(super) direct: bool,
     /// It was asked for, and has not come.
     asked: bool,
 }
@@ -98,7 +98,7 @@ impl App {
                     // What is far from its turn is not listed.
                     (count, _) => format!("the first {count} inputs are"),
                 };
-                self.say(format!("{all} compared under each profile, one run after the other; the queue waits"), false);
+                self.note(format!("{all} compared under each profile, one run after the other; the queue waits"));
                 self.compare.making = true;
                 self.open_page(Page::Compare);
                 (self.compare.open, self.compare.selected) = (None, None);
@@ -112,6 +112,9 @@ impl App {
     /// The inputs that wait and the preset of all of them; or why they are not to be compared now, and what to do.
     fn comparable(&self) -> Result<(Vec<PathBuf>, String), String> {
         let state = &self.state;
+        if self.is_over() {
+            return Err(self.over_words());
+        }
         if self.compares() {
             return Err("this console is there for a comparison that is under way".to_owned());
         }
@@ -207,7 +210,7 @@ impl App {
                 self.modes.push(Mode::Ask(Ask { question: Question::StopComparison, yes: false }));
             }
             (Act::Cancel, _) if self.compares() => {
-                self.say(format!("{} ends the comparison, and this console with it", self.key_label(Act::Quit)), false);
+                self.note(format!("{} ends the comparison, and this console with it", self.key_label(Act::Quit)));
             }
             (Act::Enter | Act::Zoom, _) => {}
             (Act::NextPane | Act::ChartForward, Some(_)) => self.shift(1),
@@ -249,50 +252,5 @@ impl App {
         let row = (self.compare.row() as i64).saturating_add(by).clamp(0, last);
         // The first row stays the newest, whatever comes.
         self.compare.selected = if row == 0 { None } else { shelf.kept.get(row as usize).map(|heading| heading.id) };
-    }
-
-    /// What the footer hints at on this page.
-    pub(super) fn compare_hints(&self) -> &'static [(Act, &'static str)] {
-        match &self.compare.open {
-            None if self.compare.making => &[
-                (Act::Back, "back"),
-                (Act::Down, "older"),
-                (Act::Enter, "open"),
-                (Act::Cancel, "end the one under way"),
-                (Act::Help, "help"),
-                (Act::Quit, "quit"),
-            ],
-            Some(opened) if self.compare.making && !opened.direct => &[
-                (Act::Back, "all comparisons"),
-                (Act::Down, "more below"),
-                (Act::NextPane, "next columns"),
-                (Act::Cancel, "end the one under way"),
-                (Act::Help, "help"),
-                (Act::Quit, "quit"),
-            ],
-            None => &[
-                (Act::Back, "back"),
-                (Act::Down, "older"),
-                (Act::Enter, "open"),
-                (Act::NextMatch, "compare what waits"),
-                (Act::Help, "help"),
-                (Act::Quit, "quit"),
-            ],
-            Some(opened) if opened.direct => &[
-                (Act::Back, "dashboard"),
-                (Act::Down, "more below"),
-                (Act::NextPane, "next columns"),
-                (Act::Compare, "all comparisons"),
-                (Act::Help, "help"),
-                (Act::Quit, "quit"),
-            ],
-            Some(_) => &[
-                (Act::Back, "all comparisons"),
-                (Act::Down, "more below"),
-                (Act::NextPane, "next columns"),
-                (Act::Help, "help"),
-                (Act::Quit, "quit"),
-            ],
-        }
     }
 }

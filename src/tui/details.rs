@@ -45,8 +45,8 @@ impl Curve {
     }
 
     /// The curve over its window in `columns` columns, the highest of each.
-    pub fn columns(&self, columns: usize) -> Vec<Option<Bytes>> {
-        let window = self.window();
+    pub fn columns(&self, columns: usize, has_ended: bool) -> Vec<Option<Bytes>> {
+        let window = self.window(has_ended);
         let part = |column: usize| {
             let (from, to) = (column * window / columns, ((column + 1) * window / columns).min(self.points.len()));
             // Where columns are finer than points, the one that the column lies in.
@@ -55,13 +55,14 @@ impl Curve {
         (0..columns).map(part).collect()
     }
 
-    /// Seconds of the window: it doubles as the job runs longer, so that the curve stands still in between.
-    pub fn seconds(&self) -> u64 {
-        self.step.max(1) * self.window() as u64
+    /// Seconds of the window: it doubles as the job runs longer, so that the curve stands still in between; once the job has
+    /// ended it is as long as the job ran.
+    pub fn seconds(&self, has_ended: bool) -> u64 {
+        self.step.max(1) * self.window(has_ended) as u64
     }
 
-    fn window(&self) -> usize {
-        self.points.len().next_power_of_two().max(32)
+    fn window(&self, has_ended: bool) -> usize {
+        if has_ended { self.points.len().max(1) } else { self.points.len().next_power_of_two().max(32) }
     }
 
     /// Nothing was measured.
@@ -133,10 +134,11 @@ mod tests {
             curve.add(500 + second, Bytes(if second == 77_777 { 999 } else { second % 7 }));
         }
         assert!(curve.points.len() <= POINTS && curve.step == 256, "{} of {} s", curve.points.len(), curve.step);
-        let columns = curve.columns(40);
+        let columns = curve.columns(40, false);
         assert_eq!(columns.len(), 40);
         assert_eq!(columns.iter().flatten().filter(|bytes| **bytes == Bytes(999)).count(), 1);
-        assert_eq!(curve.seconds(), 131_072);
+        assert_eq!(curve.seconds(false), 131_072);
+        assert!((100_000..131_072).contains(&curve.seconds(true)), "of what has ended no longer than it ran");
     }
 
     #[test]
@@ -145,12 +147,12 @@ mod tests {
         curve.add(10, Bytes(5));
         curve.add(13, Bytes(8));
         let (five, eight) = (Some(Bytes(5)), Some(Bytes(8)));
-        assert_eq!(curve.columns(32)[..6], [five, five, five, eight, None, None]);
+        assert_eq!(curve.columns(32, false)[..6], [five, five, five, eight, None, None]);
         assert_eq!(
-            curve.columns(64)[..10],
+            curve.columns(64, false)[..10],
             [five, five, five, five, five, five, eight, eight, None, None],
             "finer than the points"
         );
-        assert_eq!(curve.columns(8)[..3], [eight, None, None], "coarser than the points");
+        assert_eq!(curve.columns(8, false)[..3], [eight, None, None], "coarser than the points");
     }
 }

@@ -1,11 +1,12 @@
-//! The queue's filter and the order of its rows. Each word of the filter must occur in what is shown of a job, or its letters
-//! in this order in its name; `state:failed` asks for a state. The rows that pass are kept, and kept in step by event.
+//! The queue's filter and the order of its rows. Each word of the filter must occur in what is shown of a job, just as it is
+//! typed but for letter case; one with a `/` is looked for in the whole path; `state:failed` asks for a state. The rows that
+//! pass are kept, and kept in step by event.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::job::{Job, JobId};
 use crate::domain::state::State;
-use crate::domain::text::file_name_text;
+use crate::domain::text::path_text;
 use crate::tui::row_key::{Order, RowKey};
 use crate::tui::view::{shown_words, state_words};
 
@@ -81,8 +82,8 @@ impl Filter {
     /// Further letters: looks only at what passed before when they follow the old ones.
     #[must_use]
     pub fn retype(self, text: String, state: &State) -> Self {
-        // A colon makes another question of the word before it.
-        if !text.starts_with(&self.text) || text.contains(':') {
+        // A colon makes another question of the word before it, and so does a slash.
+        if !text.starts_with(&self.text) || text.contains([':', '/']) {
             return Self::ordered(text, self.order, state);
         }
         let mut filter = Self { text, order: self.order, rows: BTreeSet::new(), keys: BTreeMap::new() };
@@ -105,19 +106,21 @@ impl Filter {
 
 /// Every word of the filter fits the job.
 fn passes(text: &str, state: &State, job: &Job) -> bool {
-    let name = format!("#{} {}", job.id, file_name_text(&job.input));
-    // All its letters in the name, as they are: most of what is typed is meant like that.
-    if matches(text, &name) {
-        return true;
-    }
     let shown = shown_words(state, job).to_lowercase();
     text.split_whitespace().all(|word| {
         let word = word.to_lowercase();
         match word.strip_prefix("state:") {
             Some(wanted) => state_words(state, job).iter().any(|known| known.starts_with(wanted)),
-            None => shown.contains(&word) || matches(&word, &name),
+            None if word.contains('/') => path_text(&job.input).to_lowercase().contains(&word),
+            None => shown.contains(&word),
         }
     })
+}
+
+/// Every word of `pattern` occurs in `text`; letter case does not matter.
+pub fn has_words(pattern: &str, text: &str) -> bool {
+    let text = text.to_lowercase();
+    pattern.split_whitespace().all(|word| text.contains(&word.to_lowercase()))
 }
 
 /// The letters of `pattern` occur in `text` in this order; spaces and letter case do not matter.
@@ -129,6 +132,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::text::file_name_text;
 
     #[test]
     fn a_filter_finds_states_and_reasons_and_keeps_in_step_with_them() {
@@ -171,6 +175,27 @@ mod tests {
             .map(|job| file_name_text(&job.input))
             .collect();
         assert!(names.windows(2).all(|pair| pair[0] <= pair[1]), "{names:?}");
+    }
+
+    #[test]
+    fn a_filter_lets_through_what_has_its_words_and_nothing_that_only_has_their_letters() {
+        let mut story = crate::tui::fixture::Story::new(true);
+        story.queue(1, "flipped.mkv", 1).queue(2, "film-of-a-long-trip.mkv", 1).queue(3, "Flip book.mkv", 1);
+        let mut state = State::default();
+        story.events.iter().for_each(|event| state.apply(event));
+        let found = |text: &str| {
+            let filter = Filter::new(text.to_owned(), &state);
+            filter.rows().iter().map(|key| key.id.0).collect::<Vec<_>>()
+        };
+        assert_eq!(found("flip"), [1, 3]);
+        assert_eq!(found("FLIP book"), [3], "all of several words, in any order");
+        assert_eq!(found("book flip"), [3]);
+        assert_eq!(found("lipp"), [1]);
+        assert!(found("flp").is_empty());
+        assert_eq!(found("/v/film"), [2], "the folder is looked at where a slash is typed");
+        assert_eq!(found("#3"), [3]);
+        let narrowed = Filter::new("fli".to_owned(), &state).retype("flip bo".to_owned(), &state);
+        assert_eq!(narrowed.len(), 1);
     }
 
     #[test]

@@ -235,6 +235,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch(' ')] PauseJob "pause" Jobs "pause, resume the job" "pause"
     Normal [ch('x')] Cancel "cancel" Jobs "cancel (asks)" "cancel"
     Normal [ch('r')] Retry "retry" Jobs "retry" "retry"
+    Normal [ch('A')] Allow "allow" Jobs "let a rejected one in" "let it in"
     Normal [ch('/')] Filter "filter" Find "filter; in a log: find" "filter"
     Normal [ch('f')] Freeze "freeze" Look "freeze the screen" "freeze"
     Normal [ch('q'), ctrl('c')] Quit "quit" Console "quit (asks if jobs run)" "quit"
@@ -256,6 +257,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [named(KeyCode::Enter)] Enter "open" Move "open the job's page" ""
     Normal [ch('e')] Events "events" Move "everything that happened" ""
     Normal [ch('d')] Doctor "doctor" Move "what doctor finds" ""
+    Normal [ch('b')] Working "working" Move "select what is at work" ""
     Normal [named(KeyCode::Esc)] Back "back" Move "back, close" ""
     Normal [ch('z')] Zoom "zoom" Move "pane full screen and back" ""
 
@@ -275,6 +277,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('L')] Follow "follow" Look "log: follow on, off" ""
     Normal [ch('l')] Wrap "wrap" Look "log: long lines wrapped" ""
     Normal [ch('o')] WholeLog "whole-log" Look "log: the whole file" ""
+    Normal [ch('R')] RunLog "run-log" Look "log: of the run, of the job" ""
 
     Normal [ch('S')] HoldQueue "hold" Jobs "hold, release the queue" ""
     Normal [ch('J')] Later "later" Jobs "later, sooner in the queue" ""
@@ -286,7 +289,6 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('*')] MarkAll "mark-all" Jobs "mark: one, up to here, all" ""
     Normal [ch('u')] Undo "undo" Jobs "undo a deletion, a move" ""
     Normal [ch('F')] ClearFinished "clear-finished" Jobs "clear the finished (asks)" ""
-    Normal [ch('A')] Allow "allow" Jobs "let a rejected one in" ""
     Normal [ch('D')] Remove "remove" Jobs "delete from the list (asks)" ""
     Normal [ch('E')] Drain "drain" Jobs "end after the queue, undo" ""
 
@@ -520,8 +522,13 @@ impl Keymap {
 
     /// Footer hints of a mode: key and word.
     pub fn hints(&self, mode: KeyMode) -> Vec<(String, &'static str)> {
-        let hinted = self.rows().filter(|(binding, _)| binding.mode == mode && !binding.hint.is_empty());
-        hinted.filter_map(|(binding, keys)| keys.first().map(|key| (key.label(), binding.hint))).collect()
+        self.hinted(mode).map(|(_, key, word)| (key, word)).collect()
+    }
+
+    /// The same with the action.
+    pub fn hinted(&self, mode: KeyMode) -> impl Iterator<Item = (Act, String, &'static str)> {
+        let hinted = self.rows().filter(move |(binding, _)| binding.mode == mode && !binding.hint.is_empty());
+        hinted.filter_map(|(binding, keys)| keys.first().map(|key| (binding.act, key.label(), binding.hint)))
     }
 
     /// A section of the help page: keys and what they do.

@@ -324,6 +324,8 @@ const EFFECTS: &[(&[Act], &str, &str, &str)] = &[
     (&[Act::CopyLog], "Y", "copied 8", ""),
     (&[Act::Follow], "L", "line 10 of 10", "L"),
     (&[Act::Wrap], "l", "go on in the next line", "l"),
+    (&[Act::RunLog], "R", "4 Log of the run", "R"),
+    (&[Act::Working], "jb", "is at work and selected", "g"),
     (&[Act::WholeLog], "o", "nobody here can look that up", "o"),
     (&[Act::PauseJob], " ", "heard: PauseJob(JobId(17))", ""),
     (&[Act::Retry], "r", "heard: Retry(JobId(17))", ""),

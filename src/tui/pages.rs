@@ -9,7 +9,6 @@ use crate::tui::details::Detail;
 use crate::tui::layout::{Layout, Pane, Size};
 use crate::tui::loglines::FileLog;
 use crate::tui::prompt::PromptKind;
-use crate::tui::scope::{COMPARISON_HINTS, REPLAY_HINTS};
 use crate::tui::view::names::input_name;
 
 /// What covers the panes.
@@ -64,7 +63,7 @@ impl App {
 
     /// The file of the selected job's log, if it was asked for.
     pub(super) fn file_log(&self) -> Option<&FileLog> {
-        self.file_log.as_ref().filter(|file| Some(file.job) == self.selected)
+        self.file_log.as_ref().filter(|file| Some(file.job) == self.log_of())
     }
 
     /// What happened, the latest first, as far as the filter lets it through.
@@ -103,12 +102,17 @@ impl App {
     }
 
     pub(super) fn open_page(&mut self, page: Page) {
+        if page == Page::Events && self.page != Page::Events {
+            // It begins with the latest, as its title says.
+            self.events.selected = None;
+        }
         if self.page == Page::Dashboard {
             self.before = (self.focus, self.zoom);
         }
         self.page = page;
         self.zoom = false;
         if page == Page::Job {
+            self.run_log = false;
             self.focus = Pane::Log;
             // The page stays with its job when that ends.
             self.chosen = true;
@@ -141,7 +145,7 @@ impl App {
     }
 
     fn ask_for_log(&mut self) -> Vec<Effect> {
-        let Some(job) = self.selected.and_then(|id| self.shown().jobs.get(&id)) else {
+        let Some(job) = self.log_of().and_then(|id| self.shown().jobs.get(&id)) else {
             self.say("the log of the run has no file here: see --log-file".to_owned(), true);
             return Vec::new();
         };
@@ -156,7 +160,7 @@ impl App {
 
     pub(super) fn toggle_whole_log(&mut self) -> Vec<Effect> {
         self.log_bottom = None;
-        if self.file_log.take().is_some_and(|file| Some(file.job) == self.selected) { Vec::new() } else { self.ask_for_log() }
+        if self.file_log.take().is_some_and(|file| Some(file.job) == self.log_of()) { Vec::new() } else { self.ask_for_log() }
     }
 
     pub(super) fn open_doctor(&mut self) -> Vec<Effect> {
@@ -200,7 +204,11 @@ impl App {
             } else {
                 "this is a run of a comparison, which nobody changes on the way"
             };
-            self.say(format!("{what}; {} tells the keys that work here", self.key_label(Act::Help)), false);
+            self.note(format!("{what}; {} tells the keys that work here", self.key_label(Act::Help)));
+            return Vec::new();
+        }
+        if self.is_over() && Self::asks_the_engine(act) {
+            self.note(self.over_words());
             return Vec::new();
         }
         if act.is_about_jobs() && !self.settings.replay && !self.shows_jobs() {
@@ -213,7 +221,7 @@ impl App {
         let page = self.page;
         if !self.means_something(act) && !self.is_replay() {
             let (help, back) = (self.key_label(Act::Help), self.key_label(Act::Back));
-            self.say(format!("this means nothing on this page; {help} tells its keys, {back} leads back"), false);
+            self.note(format!("this means nothing on this page; {help} tells its keys, {back} leads back"));
             return Vec::new();
         }
         match (page, act) {
@@ -225,7 +233,7 @@ impl App {
                 return self.act_on_dashboard(act);
             }
             (Page::Job, Act::NextPane | Act::PrevPane) => {
-                self.scroll_queue(if act == Act::NextPane { 1 } else { -1 });
+                self.next_job(act == Act::NextPane);
                 return self.look_for_log();
             }
             (Page::Job, Act::Enter) => {}
@@ -280,53 +288,6 @@ impl App {
             Page::Doctor | Page::Compare => format!("this page shows no jobs: {back} leads back to them"),
             Page::Dashboard | Page::Job => format!("no job is seen here: {back} leads back to them"),
         }
-    }
-
-    /// What the footer hints at: key and word.
-    pub fn hints(&self) -> Vec<(String, &'static str)> {
-        let words: &[(Act, &'static str)] = match self.page {
-            _ if self.mode().is_some() => return self.mode_hints(),
-            Page::Dashboard if self.is_replay() => REPLAY_HINTS,
-            Page::Dashboard if self.compares() => COMPARISON_HINTS,
-            Page::Dashboard => return self.mode_hints(),
-            Page::Job if self.is_replay() || self.compares() => &[
-                (Act::Back, "back"),
-                (Act::NextPane, "next job"),
-                (Act::Filter, "find"),
-                (Act::WholeLog, "whole log"),
-                (Act::Wrap, "wrap"),
-                (Act::Zoom, "log only"),
-                (Act::Help, "help"),
-                (Act::Quit, "quit"),
-            ],
-            Page::Job => &[
-                (Act::Back, "back"),
-                (Act::NextPane, "next job"),
-                (Act::Filter, "find"),
-                (Act::WholeLog, "whole log"),
-                (Act::Wrap, "wrap"),
-                (Act::Zoom, "log only"),
-                (Act::PauseJob, "pause"),
-                (Act::Cancel, "cancel"),
-                (Act::Retry, "retry"),
-                (Act::Help, "help"),
-                (Act::Quit, "quit"),
-            ],
-            Page::Compare => self.compare_hints(),
-            Page::Events => &[
-                (Act::Back, "back"),
-                (Act::Down, "older"),
-                (Act::Enter, "open its job"),
-                (Act::Filter, "filter"),
-                (Act::CopyLine, "copy"),
-                (Act::Help, "help"),
-                (Act::Quit, "quit"),
-            ],
-            Page::Doctor => {
-                &[(Act::Back, "back"), (Act::Down, "scroll"), (Act::Doctor, "look again"), (Act::Help, "help"), (Act::Quit, "quit")]
-            }
-        };
-        words.iter().map(|(act, word)| (self.key_label(*act), *word)).collect()
     }
 
     pub(super) fn page_height(&self) -> i64 {

@@ -57,7 +57,7 @@ impl Palette {
         let acts = keys.named().filter(|(binding, _)| binding.act != Act::CommandLine).map(|(binding, key)| Entry {
             name: binding.name.to_owned(),
             key,
-            help: binding.help.to_owned(),
+            help: alone(binding.act).unwrap_or(binding.help).to_owned(),
             does: Does::Act(binding.act),
         });
         let switches = profiles.iter().enumerate().map(|(at, profile)| Entry {
@@ -70,6 +70,42 @@ impl Palette {
         found.sort_by_key(|(rank, entry)| (*rank, if wanted.is_empty() { 0 } else { entry.name.len() }));
         found.into_iter().map(|(_, entry)| entry).collect()
     }
+}
+
+/// What one of several actions does that share a line of the help page.
+const fn alone(act: Act) -> Option<&'static str> {
+    Some(match act {
+        Act::PaneMemory => "go to the Memory pane",
+        Act::PaneQueue => "go to the Queue pane",
+        Act::PaneCleanups => "go to the Cleanups pane",
+        Act::PaneLog => "go to the Log pane",
+        Act::NextPane => "go to the next pane",
+        Act::PrevPane => "go to the pane before",
+        Act::Down => "one down",
+        Act::Up => "one up",
+        Act::First => "to the first",
+        Act::Last => "to the last",
+        Act::HalfDown => "half a page down",
+        Act::HalfUp => "half a page up",
+        Act::PageDown => "a page down",
+        Act::PageUp => "a page up",
+        Act::NextMatch => "to the next match",
+        Act::PrevMatch => "to the match before",
+        Act::ChartBack => "show earlier memory in the chart",
+        Act::ChartForward => "show later memory in the chart",
+        Act::ChartShorter => "show a shorter time in the chart",
+        Act::ChartLonger => "show a longer time in the chart",
+        Act::CopyLine => "copy the line (OSC 52)",
+        Act::CopyLog => "copy the log (OSC 52)",
+        Act::Later => "move the job one later in the queue",
+        Act::Sooner => "move the job one sooner in the queue",
+        Act::MoveFirst => "move the job to the front of the queue",
+        Act::MoveLast => "move the job to the end of the queue",
+        Act::Mark => "mark the job, or take its mark away",
+        Act::MarkRange => "mark all from the last mark to here",
+        Act::MarkAll => "mark all that is listed, or none",
+        _ => return None,
+    })
 }
 
 fn rank(wanted: &str, entry: &Entry) -> Option<u8> {
@@ -93,6 +129,16 @@ fn rank(wanted: &str, entry: &Entry) -> Option<u8> {
 mod tests {
     use super::*;
     use crate::tui::fixture::profiles;
+
+    #[test]
+    fn no_two_commands_are_explained_alike() {
+        let entries = Palette::default().entries(&Keymap::default(), &[]);
+        let mut told: Vec<&str> = entries.iter().map(|entry| entry.help.as_str()).collect();
+        let all = told.len();
+        told.sort_unstable();
+        told.dedup();
+        assert_eq!(told.len(), all);
+    }
 
     fn names(letters: &str) -> Vec<String> {
         let palette = Palette { input: Input::new(letters.to_owned()), row: 0 };

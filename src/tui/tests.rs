@@ -32,6 +32,7 @@ use crate::tui::{svg, view};
 
 mod any;
 mod comparisons;
+mod fresh;
 mod keys;
 mod operator;
 mod traced;
@@ -337,10 +338,10 @@ fn nothing_of_the_help_is_cut_off() {
 }
 
 #[test]
-fn a_narrow_header_tells_what_failed_before_what_is_done() {
+fn a_narrow_header_tells_its_counts_closer_together() {
     let header = |width| text(&draw(&mut screen("busy", ColorMode::True, false), width, 16)).lines().next().map(str::to_owned);
     assert!(header(80).is_some_and(|line| line.contains("▶ 2  ○ 6  ✔ 2  ⊘ 1  ✖ 1")));
-    assert!(header(60).is_some_and(|line| line.contains("▶ 2  ○ 6  ✖ 1")), "{:?}", header(60));
+    assert!(header(60).is_some_and(|line| line.contains("▶2 ○6 ✔2 ⊘1 ✖1")), "{:?}", header(60));
 }
 
 #[test]

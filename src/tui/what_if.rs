@@ -193,7 +193,7 @@ impl App {
         let what = format!("profile {}", profile.name);
         let command = match way.change {
             Change::None => {
-                self.say(format!("{} is in force", profile.name), false);
+                self.note(format!("{} is in force already", profile.name));
                 return Vec::new();
             }
             Change::Profile => Command::SelectProfile(profile),

@@ -95,7 +95,7 @@ impl App {
             Question::Release => ("release the queue".to_owned(), Command::Resume),
             Question::StopComparison if !self.compare.making => return Vec::new(),
             Question::StopComparison => {
-                self.say("the comparison is being ended".to_owned(), false);
+                self.note("the comparison is being ended".to_owned());
                 return vec![Effect::StopComparison];
             }
             // It has ended by itself while the question stood.
@@ -105,8 +105,7 @@ impl App {
                 ("quit".to_owned(), Command::Shutdown)
             }
         };
-        self.begin_undo(&command);
-        vec![self.ask(what, command)]
+        vec![self.ask_undoable(what, command)]
     }
 
     pub(super) fn act_on_picker(&mut self, act: Act) -> Vec<Effect> {
@@ -281,7 +280,7 @@ impl App {
         if self.modes.is_empty() {
             if !complete::looks_like_paths(text, &self.settings.places) {
                 let add = self.key_label(Act::Add);
-                self.say(format!("a paste means nothing here; {add} adds files, and takes pasted paths"), false);
+                self.note(format!("a paste means nothing here; {add} adds files, and takes pasted paths"));
                 return Vec::new();
             }
             self.open(PromptKind::Add, String::new());

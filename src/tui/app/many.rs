@@ -1,31 +1,10 @@
-//! Several jobs at once: marks, what is asked for all that is marked, and taking a deletion or a move back.
-
-use std::path::PathBuf;
+//! Several jobs at once: marks, and what is asked for all that is marked.
 
 use super::{App, Ask, Mode, Question};
 use crate::domain::command::{Command, JobRequest, MoveTo};
-use crate::domain::event::EventKind;
-use crate::domain::job::{Job, JobId, Phase, Rank};
+use crate::domain::job::{Job, JobId, Phase};
 use crate::tui::action::{Act, Effect};
 use crate::tui::filter::Filter;
-
-/// What can be taken back: filled by the events that follow the request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Undo {
-    /// Jobs that were taken off the list.
-    Removed(Vec<Removed>),
-    /// The places that jobs had.
-    Moved(Vec<(JobId, Rank)>),
-}
-
-/// A job that was taken off the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Removed {
-    input: PathBuf,
-    preset: String,
-    /// It had ended: adding it again would run it.
-    had_ended: bool,
-}
 
 impl App {
     /// How many jobs are marked.
@@ -52,7 +31,7 @@ impl App {
             return;
         }
         let Some(id) = self.selected.filter(|id| self.rows().find(*id).is_some()) else {
-            self.say("no job is selected: choose one with j and k".to_owned(), true);
+            self.say(self.no_job_is_selected(), true);
             return;
         };
         if act == Act::Mark {
@@ -81,17 +60,17 @@ impl App {
     pub(super) fn act_on_marked(&mut self, act: Act) -> Vec<Effect> {
         let running = |job: &Job| matches!(job.phase, Phase::Running { paused: false, .. });
         let pauses = self.marked.iter().filter_map(|id| self.state.jobs.get(id)).any(running);
-        let (what, request) = match act {
-            Act::PauseJob if pauses => ("pause", JobRequest::Pause),
-            Act::PauseJob => ("resume", JobRequest::Resume),
-            Act::Cancel => ("cancel", JobRequest::Cancel),
-            Act::Retry => ("retry", JobRequest::Retry),
-            Act::Allow => ("let in", JobRequest::Allow),
-            Act::Remove => ("delete", JobRequest::Remove),
-            Act::Later => ("move", JobRequest::Move(MoveTo::Later)),
-            Act::Sooner => ("move", JobRequest::Move(MoveTo::Sooner)),
-            Act::MoveFirst => ("move", JobRequest::Move(MoveTo::First)),
-            Act::MoveLast => ("move", JobRequest::Move(MoveTo::Last)),
+        let (what, done, request) = match act {
+            Act::PauseJob if pauses => ("pause", "paused:", JobRequest::Pause),
+            Act::PauseJob => ("resume", "resumed:", JobRequest::Resume),
+            Act::Cancel => ("cancel", "cancelled:", JobRequest::Cancel),
+            Act::Retry => ("retry", "queued again:", JobRequest::Retry),
+            Act::Allow => ("let in", "let in:", JobRequest::Allow),
+            Act::Remove => ("delete", "deleted:", JobRequest::Remove),
+            Act::Later => ("move", "moved:", JobRequest::Move(MoveTo::Later)),
+            Act::Sooner => ("move", "moved:", JobRequest::Move(MoveTo::Sooner)),
+            Act::MoveFirst => ("move", "moved:", JobRequest::Move(MoveTo::First)),
+            Act::MoveLast => ("move", "moved:", JobRequest::Move(MoveTo::Last)),
             _ => return Vec::new(),
         };
         let fits = |job: &&Job| applies(request, job);
@@ -106,10 +85,10 @@ impl App {
             JobRequest::Cancel => self.modes.push(Mode::Ask(Ask { question: Question::CancelMany(count), yes: false })),
             JobRequest::Remove => self.modes.push(Mode::Ask(Ask { question: Question::RemoveMany(count), yes: false })),
             _ => {
-                self.say(format!("{what}: {}", jobs(count)), false);
                 let command = self.each(request);
-                self.begin_undo(&command);
-                return vec![self.ask(what, command)];
+                let effect = self.ask_undoable(what, command);
+                self.promise(&effect, format!("{done} {}", jobs(count)));
+                return vec![effect];
             }
         }
         Vec::new()
@@ -128,66 +107,12 @@ impl App {
         let ended = |id: &JobId| self.state.jobs.get(id).is_some_and(|job| applies(JobRequest::Remove, job));
         self.asked_about = self.state.index.ended.iter().map(|(_, id)| *id).filter(ended).collect();
         if self.asked_about.is_empty() {
-            self.say("nothing has ended yet: there is nothing to clear".to_owned(), false);
+            self.note("nothing has ended yet: there is nothing to clear".to_owned());
         } else {
             let question = Question::ClearFinished(self.asked_about.len());
             self.modes.push(Mode::Ask(Ask { question, yes: false }));
         }
         Vec::new()
-    }
-
-    /// A deletion or a move is asked for: what it does can be taken back, and nothing that was before it.
-    pub(super) fn begin_undo(&mut self, command: &Command) {
-        match command {
-            Command::Remove(_) | Command::Each(_, JobRequest::Remove) => self.undo = Some(Undo::Removed(Vec::new())),
-            Command::Move(..) | Command::Each(_, JobRequest::Move(_)) => self.undo = Some(Undo::Moved(Vec::new())),
-            _ => {}
-        }
-    }
-
-    /// What an event takes away, before it does.
-    pub(super) fn remember(&mut self, kind: &EventKind) {
-        match (kind, &mut self.undo) {
-            (EventKind::JobRemoved { job, .. }, Some(Undo::Removed(removed))) => {
-                if let Some(job) = self.state.jobs.get(job) {
-                    let had_ended = matches!(job.phase, Phase::Finished(_));
-                    removed.push(Removed { input: job.input.clone(), preset: job.preset.clone(), had_ended });
-                }
-            }
-            (EventKind::JobMoved { job, .. }, Some(Undo::Moved(moved))) => {
-                let known = moved.iter().any(|(known, _)| known == job);
-                if let (false, Some(known)) = (known, self.state.jobs.get(job)) {
-                    moved.push((*job, known.rank));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    pub(super) fn take_back(&mut self) -> Vec<Effect> {
-        match self.undo.take() {
-            Some(Undo::Moved(places)) if !places.is_empty() => vec![self.ask("undo the move", Command::Place(places))],
-            Some(Undo::Removed(removed)) if !removed.is_empty() => {
-                let (ended, waited): (Vec<Removed>, Vec<Removed>) = removed.into_iter().partition(|job| job.had_ended);
-                if waited.is_empty() {
-                    let add = self.key_label(Act::Add);
-                    self.say(format!("what had ended is not put back; {add} adds its file and runs it anew"), true);
-                    return Vec::new();
-                }
-                let more = if ended.is_empty() { String::new() } else { format!("; {} that had ended stay deleted", ended.len()) };
-                self.say(format!("{} put back, at the end of the queue{more}", jobs(waited.len())), false);
-                let mut presets: std::collections::BTreeMap<String, Vec<PathBuf>> = std::collections::BTreeMap::new();
-                for job in waited {
-                    presets.entry(job.preset).or_default().push(job.input);
-                }
-                let requests = presets.into_iter().map(|(preset, paths)| Command::Enqueue { paths, preset: Some(preset) });
-                requests.map(|command| self.ask("undo the deletion", command)).collect()
-            }
-            _ => {
-                self.say("there is no deletion and no move to take back".to_owned(), false);
-                Vec::new()
-            }
-        }
     }
 
     /// The rows by the next column.
@@ -201,7 +126,7 @@ impl App {
 }
 
 /// The engine would do this with a job that stands like that.
-fn applies(request: JobRequest, job: &Job) -> bool {
+pub(in crate::tui) fn applies(request: JobRequest, job: &Job) -> bool {
     match request {
         JobRequest::Cancel => !job.phase.is_terminal(),
         JobRequest::Retry => match &job.phase {
@@ -218,6 +143,6 @@ fn applies(request: JobRequest, job: &Job) -> bool {
 }
 
 /// `1 job`, `12 jobs`.
-fn jobs(count: usize) -> String {
+pub(super) fn jobs(count: usize) -> String {
     if count == 1 { "1 job".to_owned() } else { format!("{count} jobs") }
 }

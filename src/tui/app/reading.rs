@@ -23,9 +23,56 @@ impl App {
         self.chosen = true;
         if id.is_some() && id != self.selected {
             self.selected = id;
+            self.run_log = false;
             self.log_bottom = None;
             self.file_log = None;
         }
+    }
+
+    /// Whose log is shown; `None` = that of the run.
+    pub fn log_of(&self) -> Option<JobId> {
+        if self.run_log { None } else { self.selected }
+    }
+
+    /// The log of the run instead of the selected job's, and back.
+    pub(super) fn toggle_run_log(&mut self) {
+        self.run_log = !self.run_log;
+        self.log_bottom = None;
+        let words = if self.run_log { "the log pane shows the log of the run" } else { "the log pane shows the log of the job" };
+        self.say(words.to_owned(), false);
+    }
+
+    /// Selects what is at work, as if nothing had been chosen yet.
+    pub(super) fn follow_what_works(&mut self) {
+        self.chosen = false;
+        (self.run_log, self.log_bottom) = (false, None);
+        self.keep_selection();
+        match self.selected.filter(|id| self.state.index.active.contains(id)) {
+            Some(id) => self.say(format!("#{id} is at work and selected; when it ends the next one is"), false),
+            None => self.note("no job is at work; the next one that is will be selected".to_owned()),
+        }
+    }
+
+    /// The list is on the screen, and this job is not in it.
+    pub(super) fn is_out_of_sight(&self, id: JobId) -> bool {
+        let lists = self.page == Page::Dashboard && self.layout(self.size.0, self.size.1).pane(Pane::Queue).is_some();
+        lists && self.rows().find(id).is_none()
+    }
+
+    /// The page of the next job of the list, or of the one before; after the last one comes the first.
+    pub(in crate::tui) fn next_job(&mut self, forward: bool) {
+        let before = self.selected;
+        self.scroll_queue(if forward { 1 } else { -1 });
+        if self.selected != before {
+            return;
+        }
+        self.scroll_queue(if forward { i64::MIN } else { i64::MAX });
+        let words = match (self.selected == before, forward) {
+            (true, _) => "there is no other job on the list",
+            (false, true) => "that was the last job: this is the first",
+            (false, false) => "that was the first job: this is the last",
+        };
+        self.note(words.to_owned());
     }
 
     pub(in crate::tui) fn page_rows(&self) -> i64 {
@@ -82,7 +129,9 @@ impl App {
         let Some((lines, bottom)) = self.log() else { return };
         let rows = self.layout(self.size.0, self.size.1).rows(Pane::Log) as u64;
         let total = lines.total();
-        let lowest = (lines.before() + rows.min(lines.len() as u64)).min(total);
+        // Wrapped lines may fill the pane each by itself.
+        let least = if self.wrap { 1 } else { rows };
+        let lowest = (lines.before() + least.min(lines.len() as u64)).min(total);
         let to = (bottom as i64).saturating_add(by).clamp(lowest as i64, total as i64) as u64;
         self.log_bottom = (to < total).then_some(to);
     }
@@ -109,7 +158,7 @@ impl App {
         };
         match hit {
             Some(number) => self.log_bottom = Some(number),
-            None => self.say(format!("no {} line with {}", if forward { "further" } else { "earlier" }, self.search), false),
+            None => self.note(format!("no {} line with {}", if forward { "further" } else { "earlier" }, self.search)),
         }
     }
 

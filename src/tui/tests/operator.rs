@@ -60,7 +60,7 @@ fn a_scrollbar_and_the_rows_seen_tell_where_in_the_list_one_is() {
 }
 
 #[test]
-fn what_the_operator_has_chosen_stays_and_esc_goes_back_to_what_works() {
+fn what_the_operator_has_chosen_stays_through_esc_and_a_key_goes_back_to_what_works() {
     let mut story = long_queue();
     let mut app = story.app(settings(ColorMode::True, false));
     press(&mut app, "g");
@@ -68,8 +68,14 @@ fn what_the_operator_has_chosen_stays_and_esc_goes_back_to_what_works() {
     story.finish(1, Outcome::Done, 300, 1.0, None).start(3, 1);
     hear_from(&mut app, &story, from);
     assert_eq!(app.selected(), Some(JobId(1)), "it was chosen by a key");
-    press(&mut app, "<esc>");
+    press(&mut app, "<esc><esc>");
+    assert_eq!(app.selected(), Some(JobId(1)), "esc has nothing to close");
+    press(&mut app, "b");
     assert_eq!(app.selected(), Some(JobId(2)));
+    let from = story.events.len();
+    story.finish(2, Outcome::Done, 300, 1.0, None).start(4, 1);
+    hear_from(&mut app, &story, from);
+    assert_eq!(app.selected(), Some(JobId(3)), "and stays with what works");
 }
 
 #[test]
@@ -137,7 +143,8 @@ fn a_reason_is_read_whole_on_the_page_of_its_job_at_every_size() {
     press(&mut app, "<esc>");
     let row = text(&draw(&mut app, 80, 24));
     let row = row.lines().find(|line| line.contains("✖ failed")).expect("its row").to_owned();
-    assert!(row.contains("cause00…") || row.contains("cause01…"), "cut between words: {row}");
+    let last = row.split('…').next().and_then(|before| before.split(' ').next_back()).unwrap_or_default();
+    assert!(row.contains('…') && words.iter().any(|word| word == last), "cut between words: {row}");
 }
 
 #[test]
@@ -155,13 +162,13 @@ fn a_narrow_footer_keeps_what_acts_on_jobs() {
     let mut app = screen("busy", ColorMode::True, false);
     let narrow = text(&draw(&mut app, 60, 16));
     let footer = narrow.lines().last().expect("a footer");
-    for hint in ["? help", "a add", "space pause", "x cancel", "r retry", "q quit"] {
+    for hint in ["? help", "a add", "space pause", "x cancel", "q quit"] {
         assert!(footer.contains(hint), "{hint}: {footer}");
     }
     press(&mut app, "<enter>");
     let page = text(&draw(&mut app, 60, 16));
     let footer = page.lines().last().expect("a footer");
-    assert!(footer.contains("x cancel") && footer.contains("r retry") && footer.contains("esc back"), "{footer}");
+    assert!(footer.contains("x cancel") && footer.contains("space pause") && footer.contains("esc back"), "{footer}");
 }
 
 #[test]
@@ -197,7 +204,7 @@ fn several_jobs_are_cancelled_after_one_question() {
     press(&mut app, "/state:queued<enter>*");
     assert!(text(&draw(&mut app, 120, 36)).contains("6 marked"), "{}", text(&draw(&mut app, 120, 36)));
     press(&mut app, "x");
-    assert!(text(&draw(&mut app, 120, 36)).contains("Cancel 6 jobs ?"));
+    assert!(text(&draw(&mut app, 120, 36)).contains("Cancel 6 jobs?"));
     assert_eq!(press(&mut app, "<enter>"), vec![], "the default keeps them");
     let effects = press(&mut app, "xy");
     let [Effect::Send(_, Command::Each(jobs, JobRequest::Cancel))] = &effects[..] else { panic!("{effects:?}") };
@@ -211,7 +218,7 @@ fn a_range_is_marked_and_a_question_is_about_those_that_it_applies_to() {
     press(&mut app, "gvjjj.");
     assert_eq!(app.marks(), 5, "17, 18, 15, 19 and the next");
     press(&mut app, "D");
-    assert!(text(&draw(&mut app, 120, 36)).contains("Take 3 jobs off the list ?"), "what runs stays");
+    assert!(text(&draw(&mut app, 120, 36)).contains("Take 3 jobs off the list?"), "what runs stays");
     press(&mut app, "<esc><esc>");
     assert_eq!(app.marks(), 0);
     press(&mut app, "g.");
@@ -245,7 +252,7 @@ fn a_move_and_a_deletion_can_be_taken_back() {
 fn what_has_ended_is_cleared_after_a_question() {
     let mut app = screen("busy", ColorMode::True, false);
     press(&mut app, "F");
-    assert!(text(&draw(&mut app, 120, 36)).contains("Take 3 jobs that ended off the list ?"));
+    assert!(text(&draw(&mut app, 120, 36)).contains("Take 3 jobs that ended off the list?"));
     let effects = press(&mut app, "y");
     assert!(matches!(&effects[..], [Effect::Send(_, Command::Each(jobs, JobRequest::Remove))] if jobs.len() == 3), "{effects:?}");
 }
@@ -262,7 +269,8 @@ fn a_replay_says_that_it_is_one_with_its_place_and_pace_and_tells_only_its_keys(
     for (width, height) in [(120, 36), (80, 24), (60, 16)] {
         let shown = text(&draw(&mut app, width, height));
         let (header, footer) = (shown.lines().next().expect("a header"), shown.lines().last().expect("a footer"));
-        assert!(header.contains("replay, 4x, 7:00 of 15:00"), "{header}");
+        let place = if width < 76 { "replay 4x 7:00/15:00" } else { "replay, 4x, 7:00 of 15:00" };
+        assert!(header.contains(place), "{header}");
         assert!(footer.contains("space stand still") && footer.contains("q quit"), "{footer}");
         assert!(!footer.contains("cancel") && !footer.contains("add"), "{footer}");
     }

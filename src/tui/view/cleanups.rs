@@ -23,7 +23,12 @@ use crate::tui::view::scroll::{self, Seen};
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
     let skipped = app.cleanups_skipped();
-    let said = format!("{}, freed {}", state.totals.cleanups, state.totals.freed.whole());
+    let count = state.totals.cleanups.to_string();
+    let forms =
+        [format!("{count}, freed {}", state.totals.freed.whole()), format!("{count}, {}", state.totals.freed.short()), count];
+    // A figure is told whole or not at all.
+    let room = usize::from(area.width).saturating_sub(16);
+    let said = forms.into_iter().find(|words| words.len() <= room).unwrap_or_default();
     let right = if skipped > 0 { vec![(format!("{skipped} later"), theme.style(Role::Dim))] } else { Vec::new() };
     let inner = frame::frame(app, Pane::Cleanups, &said, right).draw(area, buf);
     let inner = Rect { width: inner.width.saturating_sub(1), ..inner };

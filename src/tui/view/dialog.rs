@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ╭ Cancel ───────────────────────────────╮
-//! │ Cancel #17 lecture-04.mp4 ?           │
+//! │ Cancel #17 lecture-04.mp4?            │
 //! │ It is running, 63 % done.             │
 //! │                                       │
 //! │   [ Keep it ]   [ Cancel the job ]    │
@@ -70,23 +70,23 @@ fn words(app: &App, question: Question) -> Words {
     match question {
         Question::Cancel(id) => Words {
             title: "Cancel",
-            lines: vec![format!("Cancel {} ?", name(app, id)), state(app, id)],
+            lines: vec![format!("Cancel {}?", name(app, id)), state(app, id)],
             buttons: ["Keep it", "Cancel the job"],
         },
         Question::Remove(id) => Words {
             title: "Delete",
-            lines: vec![format!("Take {} off the list ?", name(app, id)), "Neither input nor output is touched.".to_owned()],
+            lines: vec![format!("Take {} off the list?", name(app, id)), "Neither input nor output is touched.".to_owned()],
             buttons: ["Keep it", "Take it off"],
         },
         Question::CancelMany(count) => Words {
             title: "Cancel",
-            lines: vec![format!("Cancel {} ?", jobs(count)), "What those at work have made so far is thrown away.".to_owned()],
+            lines: vec![format!("Cancel {}?", jobs(count)), "What those at work have made so far is thrown away.".to_owned()],
             buttons: ["Keep them", "Cancel them"],
         },
         Question::RemoveMany(count) => Words {
             title: "Delete",
             lines: vec![
-                format!("Take {} off the list ?", jobs(count)),
+                format!("Take {} off the list?", jobs(count)),
                 "Neither inputs nor outputs are touched; what runs stays.".to_owned(),
             ],
             buttons: ["Keep them", "Take them off"],
@@ -94,7 +94,7 @@ fn words(app: &App, question: Question) -> Words {
         Question::ClearFinished(count) => Words {
             title: "Clear",
             lines: vec![
-                format!("Take {} that ended off the list ?", jobs(count)),
+                format!("Take {} that ended off the list?", jobs(count)),
                 "Done, failed and cancelled ones; files are not touched.".to_owned(),
             ],
             buttons: ["Keep them", "Clear them"],

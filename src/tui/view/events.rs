@@ -44,9 +44,11 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     // What is cut in its row is told whole below the list.
     let before = if inner.width < 60 { 6 } else { 9 } + 2 + 9 + job;
     let room = usize::from(inner.width.saturating_sub(before));
+    // An event of no job has the room of a name too.
+    let room_of = |entry: &Entry| if entry.job.is_none() { room + usize::from(job) } else { room };
     let whole = entries
         .get(chosen)
-        .filter(|entry| entry.text.width() > room)
+        .filter(|entry| entry.text.width() > room_of(entry))
         .map(|entry| wrap(&entry.text, usize::from(inner.width.saturating_sub(2))));
     let whole = whole.unwrap_or_default();
     let below = (whole.len() as u16).min(inner.height / 2);
@@ -68,7 +70,9 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         let name = app.name_of(entry);
         // Where there is no room for a name, the number alone.
         let name = if job < 10 { name.split(' ').next().unwrap_or_default() } else { &name };
-        line.name(name, job - 1, text, theme.symbols).gap(1);
+        if entry.job.is_some() || entry.text.width() <= room {
+            line.name(name, job - 1, text, theme.symbols).gap(1);
+        }
         let left = line.left();
         line.put(fit_words(&entry.text, left, theme.symbols), theme.style(ink(entry)));
         if first + at == chosen {

@@ -8,7 +8,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::widgets::{Clear, Widget as _};
 
-use crate::tui::app::App;
+use crate::tui::app::{App, Tone};
 use crate::tui::theme::Role;
 use crate::tui::view::pen::{Line, fit_words, wrap};
 
@@ -22,7 +22,11 @@ const MOST_LINES: usize = 6;
 pub fn draw_toast(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
     let Some(toast) = app.toast() else { return };
-    let (symbol, role) = if toast.is_error { (theme.symbols.bad, Role::Warn) } else { (theme.symbols.done, Role::Good) };
+    let (symbol, role) = match toast.tone {
+        Tone::Done => (theme.symbols.done, Role::Good),
+        Tone::Note => (theme.symbols.pointer, Role::Text),
+        Tone::Refused => (theme.symbols.bad, Role::Warn),
+    };
     let room = usize::from(area.width.saturating_sub(3));
     let mut lines = wrap(&toast.text, room);
     let most = MOST_LINES.min(usize::from(area.height) / 2).max(1);

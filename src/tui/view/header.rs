@@ -7,12 +7,18 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use unicode_width::UnicodeWidthStr;
+
+use crate::domain::job::{Job, Phase};
 use crate::domain::state::State;
 use crate::domain::time::Mono;
 use crate::tui::app::App;
 use crate::tui::layout::{Layout, Size};
 use crate::tui::theme::Role;
 use crate::tui::view::pen::{Line, time_of_day};
+
+/// Columns from which on the place in a replay is told in words.
+const WIDE: u16 = 76;
 
 /// Draws it.
 pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
@@ -28,7 +34,7 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
     };
     line.put(format!("{} ", symbols.brand), theme.style(Role::Focus));
     if app.is_replay() {
-        line.put(replay(app, full), theme.style(Role::Warn));
+        line.put(replay(app, full, area.width >= WIDE), theme.style(Role::Warn));
     } else {
         line.put("plimsoll", theme.style(Role::Accent));
     }
@@ -41,48 +47,136 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
         bar(&mut line);
         line.put(if full { " NAIVE: no line is kept " } else { " NAIVE " }, theme.style(Role::Alarm));
     }
+    let (role, symbol) = theme.level(state.memory.shown_level());
+    let memory = format!("{symbol} {}", state.memory.counted_bytes.whole());
+    let (mut badges, counts) = (badges(app, state), counts(app, state));
+    if app.is_replay() && !full {
+        // The counts say so too.
+        badges.retain(|(text, _)| text != "all done");
+    }
+    // What must stand behind the profile: memory and badges, and of the counts those that are told to the last.
+    let kept: usize = memory.width() + 6 + badges.iter().map(|(text, _)| text.width() + 2).sum::<usize>();
+    let last: Vec<Count> = counts.iter().copied().filter(|count| matches!(count.word, "done" | "failed")).collect();
     if let Some(profile) = state.profile.as_ref().filter(|_| full || !app.is_replay()) {
-        bar(&mut line);
-        line.put(profile.short(), theme.style(Role::Strong));
-        if full {
-            line.put(format!(" {}", profile.name), theme.style(Role::Dim));
+        let (short, name) = (profile.short(), format!(" {}", profile.name));
+        if line.left() + 1 >= 3 + short.width() + kept + needs(&last, Form::Close) {
+            bar(&mut line);
+            line.put(short, theme.style(Role::Strong));
+        }
+        // Its name gives way to the words of the counts, where these find room by that.
+        let with_words = kept + needs(&counts, Form::Words);
+        let is_in_the_way = badges.is_empty() && (with_words..with_words + name.width()).contains(&(line.left() + 2));
+        if full && !is_in_the_way {
+            line.put(name, theme.style(Role::Dim));
         }
     }
     bar(&mut line);
-    let (role, symbol) = theme.level(state.memory.shown_level());
-    line.put(format!("{symbol} {}", state.memory.counted_bytes.whole()), theme.style(role));
+    line.put(memory, theme.style(role));
     bar(&mut line);
-    let badges = badges(app, state);
     for (text, role) in &badges {
         line.put(text, theme.style(*role)).put("  ", theme.style(Role::Text));
     }
-    let mut counts = counts(app, state);
-    let words = |count: u64, word: &str| if full && badges.is_empty() { format!("{count} {word}") } else { count.to_string() };
-    // Half a number would be a wrong one; what went wrong is told before what goes well.
-    for gone in ["cancelled", "done", "rejected", "queued", "failed"] {
-        let needs: usize = counts.iter().map(|(_, count, word, _)| words(*count, word).chars().count() + 4).sum();
-        if needs <= line.left() + 2 {
-            break;
-        }
-        counts.retain(|(_, _, word, _)| *word != gone);
+    draw_counts(app, counts, full && badges.is_empty(), &mut line);
+}
+
+/// The counts with their words, where there is room for them; else the numbers alone, then closer together. Only then are
+/// some left out: how many have ended, well or not, is told to the last.
+fn draw_counts(app: &App, mut counts: Vec<Count>, with_words: bool, line: &mut Line<'_>) {
+    let theme = app.theme();
+    let forms = [Form::Words, Form::Numbers, Form::Close];
+    let fits = |counts: &[Count], room: usize| {
+        forms[usize::from(!with_words)..].iter().copied().find(|form| needs(counts, *form) <= room + form.gap())
+    };
+    let mut form = fits(&counts, line.left());
+    if form.is_none() {
+        // What there is none of can be missed.
+        counts.retain(|count| count.number + count.already > 0 || count.word == "done");
+        form = fits(&counts, line.left());
     }
-    for (symbol, count, word, role) in counts {
-        let words = words(count, word);
-        if line.left() < words.chars().count() + 2 {
+    for gone in ["cancelled", "rejected", "paused", "queued", "running"] {
+        if form.is_some() {
             break;
         }
-        line.put(format!("{symbol} "), theme.style(role));
-        if full && badges.is_empty() {
-            line.put(count.to_string(), theme.style(role)).put(format!(" {word}"), theme.style(Role::Dim));
-        } else {
-            line.put(words, theme.style(role));
+        counts.retain(|count| count.word != gone);
+        form = fits(&counts, line.left());
+    }
+    let form = form.unwrap_or(Form::Close);
+    for count in counts {
+        // Half a number would be a wrong one.
+        if line.left() < count.width(form) {
+            break;
         }
-        line.gap(2);
+        let gap = if form == Form::Close { "" } else { " " };
+        line.put(format!("{}{gap}", count.symbol), theme.style(count.role));
+        if form == Form::Words {
+            line.put(count.number.to_string(), theme.style(count.role)).put(count.words_after(), theme.style(Role::Dim));
+        } else {
+            line.put(count.figures(), theme.style(count.role));
+        }
+        line.gap(form.gap() as u16);
     }
 }
 
-/// That a recording is shown, how quickly, and where in it: `replay, 2x, 0:12 of 3:40`.
-fn replay(app: &App, full: bool) -> String {
+/// Columns of these counts, the gap behind the last one included.
+fn needs(counts: &[Count], form: Form) -> usize {
+    counts.iter().map(|count| count.width(form) + form.gap()).sum()
+}
+
+/// How much room a count takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// `✔ 14 done`
+    Words,
+    /// `✔ 14`
+    Numbers,
+    /// `✔14`
+    Close,
+}
+
+impl Form {
+    /// Columns behind it.
+    const fn gap(self) -> usize {
+        if matches!(self, Self::Close) { 1 } else { 2 }
+    }
+}
+
+/// How many jobs there are of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// Its symbol.
+    pub symbol: &'static str,
+    /// How many.
+    pub number: u64,
+    /// Of those done: how many more were done already.
+    pub already: u64,
+    /// The kind.
+    pub word: &'static str,
+    /// Its look.
+    pub role: Role,
+}
+
+impl Count {
+    /// The number alone; of those done, `20+2` where two more were done already.
+    pub fn figures(&self) -> String {
+        if self.already > 0 { format!("{}+{}", self.number, self.already) } else { self.number.to_string() }
+    }
+
+    fn words_after(&self) -> String {
+        if self.already > 0 { format!(" {}, {} already {0}", self.word, self.already) } else { format!(" {}", self.word) }
+    }
+
+    fn width(&self, form: Form) -> usize {
+        let symbol = self.symbol.width();
+        match form {
+            Form::Words => symbol + 1 + self.number.to_string().len() + self.words_after().len(),
+            Form::Numbers => symbol + 1 + self.figures().len(),
+            Form::Close => symbol + self.figures().len(),
+        }
+    }
+}
+
+/// That a recording is shown, how quickly, and where in it: `plimsoll replay, 2x, 0:12 of 3:40`, `replay 2x 0:12/3:40`.
+fn replay(app: &App, full: bool, wide: bool) -> String {
     let clock = |time: Mono| {
         let seconds = time.0.as_secs();
         match seconds / 3600 {
@@ -93,6 +187,16 @@ fn replay(app: &App, full: bool) -> String {
     let word = if full { "plimsoll replay" } else { "replay" };
     let Some(playing) = app.playing() else { return word.to_owned() };
     let at = app.shown().now.min(playing.length);
+    if !wide {
+        // Where there is little room for the counts.
+        let pace = if playing.paused { app.theme().symbols.held.to_owned() } else { format!("{}x", playing.speed) };
+        let is_at_end = !playing.paused && at >= playing.length;
+        return if is_at_end {
+            format!("{word}, at its end")
+        } else {
+            format!("{word} {pace} {}/{}", clock(at), clock(playing.length))
+        };
+    }
     let pace = if playing.paused {
         "paused".to_owned()
     } else if at >= playing.length {
@@ -113,6 +217,9 @@ pub fn badges(app: &App, state: &State) -> Vec<(String, Role)> {
     }
     if state.shutting_down || app.quitting() {
         badges.push(("stopping".to_owned(), Role::Warn));
+    } else if app.is_over() {
+        let roomy = app.layout(app.layout_size().0, app.layout_size().1).size == Size::Full;
+        badges.push((if roomy { app.over_words() } else { "run over".to_owned() }, Role::Good));
     } else if idle && !state.jobs.is_empty() {
         badges.push(("all done".to_owned(), Role::Good));
     }
@@ -128,20 +235,26 @@ pub fn badges(app: &App, state: &State) -> Vec<(String, Role)> {
     badges
 }
 
-/// Symbol, number, word and look of each kind of job that there is.
-pub fn counts(app: &App, state: &State) -> Vec<(&'static str, u64, &'static str, Role)> {
+/// How many jobs there are of each kind.
+pub fn counts(app: &App, state: &State) -> Vec<Count> {
     let symbols = app.theme().symbols;
     let counts = state.job_counts();
-    let running = state.index.active.len() as u64;
+    let is_paused = |job: &&Job| matches!(job.phase, Phase::Running { paused: true, .. });
+    let paused = state.index.active.iter().filter_map(|id| state.jobs.get(id)).filter(is_paused).count() as u64;
+    let running = state.index.active.len() as u64 - paused;
     let waiting = state.waiting();
-    let done = counts.done + counts.already_done;
+    let (done, already) = (counts.done, counts.already_done);
     let all = [
         (symbols.run, running, "running", if running > 0 { Role::Running } else { Role::Dim }),
+        (symbols.held, paused, "paused", Role::Warn),
         (symbols.queued, waiting, "queued", Role::Text),
-        (symbols.done, done, "done", if done > 0 { Role::Good } else { Role::Dim }),
+        (symbols.done, done, "done", if done + already > 0 { Role::Good } else { Role::Dim }),
         (symbols.rejected, counts.rejected, "rejected", Role::Warn),
         (symbols.bad, counts.failed + counts.out_of_memory, "failed", Role::Bad),
         (symbols.minus, counts.cancelled, "cancelled", Role::Dim),
     ];
-    all.into_iter().enumerate().filter(|(at, (_, count, ..))| *at < 3 || *count > 0).map(|(_, entry)| entry).collect()
+    let there = all.into_iter().filter(|(_, number, word, _)| *number > 0 || matches!(*word, "running" | "queued" | "done"));
+    let count =
+        |(symbol, number, word, role)| Count { symbol, number, already: if word == "done" { already } else { 0 }, word, role };
+    there.map(count).collect()
 }

@@ -11,7 +11,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::tui::app::{App, Help};
-use crate::tui::filter::matches;
+use crate::tui::filter::has_words;
 use crate::tui::keymap::Section;
 use crate::tui::pages::Page;
 use crate::tui::theme::Role;
@@ -76,6 +76,20 @@ pub fn draw(app: &App, page: &Help, area: Rect, buf: &mut Buffer) {
     }
 }
 
+/// The page is longer than what is seen of it.
+pub fn scrolls(app: &App, page: &Help) -> bool {
+    let (width, height) = app.layout_size();
+    let filter = page.filter.value().to_lowercase();
+    let lines = if page.words {
+        explained(&filter, width.min(86)).len()
+    } else if width >= 76 {
+        entries(app, &LEFT, &filter).len().max(entries(app, &RIGHT, &filter).len())
+    } else {
+        entries(app, &[LEFT, RIGHT].concat(), &filter).len()
+    };
+    lines + 2 > usize::from(height.saturating_sub(u16::from(height > 12)))
+}
+
 /// Whose keys they are.
 fn place_of(app: &App) -> &'static str {
     match app.page() {
@@ -95,14 +109,7 @@ fn draw_words(app: &App, page: &Help, area: Rect, buf: &mut Buffer) {
     let filter = page.filter.value().to_lowercase();
     let area = Rect { height: area.height.saturating_sub(u16::from(area.height > 12)), ..area };
     let width = area.width.min(86);
-    let room = usize::from(width.saturating_sub(WORD + 4));
-    let mut lines: Vec<(&str, String)> = Vec::new();
-    for (word, meaning) in WORDS {
-        if word.to_lowercase().contains(&filter) || meaning.to_lowercase().contains(&filter) {
-            let wrapped = wrap(meaning, room).into_iter().enumerate();
-            lines.extend(wrapped.map(|(at, line)| (if at == 0 { *word } else { "" }, line)));
-        }
-    }
+    let lines = explained(&filter, width);
     let place = popup(area, width, lines.len().max(3) as u16 + 2, buf);
     let visible = usize::from(place.height.saturating_sub(2));
     let first = page.scroll.min(lines.len().saturating_sub(visible));
@@ -117,6 +124,19 @@ fn draw_words(app: &App, page: &Help, area: Rect, buf: &mut Buffer) {
     }
 }
 
+/// The words that have the filter's, each with its meaning in lines of a page of this width.
+fn explained(filter: &str, width: u16) -> Vec<(&'static str, String)> {
+    let room = usize::from(width.saturating_sub(WORD + 4));
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    for (word, meaning) in WORDS {
+        if has_words(filter, &format!("{word} {meaning}")) {
+            let wrapped = wrap(meaning, room).into_iter().enumerate();
+            lines.extend(wrapped.map(|(at, line)| (if at == 0 { *word } else { "" }, line)));
+        }
+    }
+    lines
+}
+
 fn entries(app: &App, sections: &[Section], filter: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
     for section in sections {
@@ -124,7 +144,7 @@ fn entries(app: &App, sections: &[Section], filter: &str) -> Vec<Entry> {
             .keys()
             .help(*section, |binding| app.meaning(binding))
             .into_iter()
-            .filter(|(keys, help)| matches(filter, help) || keys.split(' ').any(|key| key.to_lowercase() == filter))
+            .filter(|(keys, help)| has_words(filter, help) || keys.split(' ').any(|key| key.to_lowercase() == filter))
             .map(|(keys, help)| Entry::Key(keys, help))
             .collect();
         if keys.is_empty() {

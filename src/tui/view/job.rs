@@ -17,9 +17,10 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
-use crate::domain::job::{Exit, Job, Phase};
-use crate::domain::text::path_text;
-use crate::domain::time::clock;
+use crate::domain::job::{Exit, Job, Phase, RejectReason};
+use crate::domain::media::AudioStream;
+use crate::domain::text::{many, path_text};
+use crate::domain::time::{clock, seconds_words, span_words};
 use crate::domain::units::Bytes;
 use crate::tui::app::{App, job_name};
 use crate::tui::chronicle;
@@ -33,6 +34,8 @@ use crate::tui::waiting;
 
 /// Columns of the labels.
 const LABEL: u16 = 10;
+/// Lines of the screen from which on what the input holds is told.
+const MEDIA_FROM: u16 = 20;
 /// Lines of the facts from which on the preset has one of its own.
 const ROOMY: usize = 8;
 
@@ -85,16 +88,20 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
         6..=7 => 2,
         lines => lines - 5,
     };
-    let mut facts = vec![input(app, job)];
-    if lines >= 7 {
-        facts.push(media(app, job));
+    // Paths are read to their end.
+    let mut facts = broken(input(app, job), room);
+    if shows_media(app) {
+        facts.extend(broken(media(app, job), room));
     }
-    facts.push(output(app, job));
+    facts.extend(broken(output(app, job), room));
+    let asked_lines =
+        if lines >= ROOMY { asked_lines.min(lines.saturating_sub(facts.len() + choices.len() + 2).max(1)) } else { asked_lines };
     facts.extend(choices);
     let command = app.detail(job.id).and_then(|detail| detail.command.as_deref());
     let text = match command {
         Some(command) => command,
         None if job.attempts > 0 => "the first line of its log tells (o)",
+        None if job.phase.is_terminal() => "never started",
         None => "not started yet",
     };
     let mut asked = wrap(text, room);
@@ -135,7 +142,18 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
 pub fn reason_lines(app: &App, job: &Job, width: u16) -> u16 {
     let room = usize::from(width.saturating_sub(LABEL + 2));
     let missing: usize = missing(app, job).into_iter().map(|fact| broken(fact, room).len()).sum();
-    (broken(progress(app, job), room).len() + missing - 1) as u16
+    let held = shows_media(app).then(|| media(app, job));
+    let longer: usize = [input(app, job), output(app, job), progress(app, job)]
+        .into_iter()
+        .chain(held)
+        .map(|fact| broken(fact, room).len() - 1)
+        .sum();
+    (longer + missing) as u16
+}
+
+/// There is room for what the input holds.
+const fn shows_media(app: &App) -> bool {
+    app.layout_size().1 >= MEDIA_FROM
 }
 
 /// A fact in as many lines as it needs. What is drawn, as a bar is, stays in its one line.
@@ -149,7 +167,7 @@ fn broken(fact: Fact, room: usize) -> Vec<Fact> {
         let used: usize = rows.last().map_or(0, |row| row.iter().map(|(text, _)| text.width()).sum());
         match rows.last_mut() {
             Some(row) if used + span.0.width() <= room => row.push(span),
-            _ => rows.push(vec![(span.0.trim_start().to_owned(), span.1)]),
+            _ => rows.push(vec![(span.0.trim_start_matches([',', ' ']).to_owned(), span.1)]),
         }
     }
     let labelled = |(at, spans)| Fact { label: if at == 0 { fact.label } else { "" }, spans };
@@ -187,7 +205,8 @@ fn output(app: &App, job: &Job) -> Fact {
 fn choices(app: &App, job: &Job) -> Fact {
     let theme = app.theme();
     if job.choices.is_empty() {
-        return Fact { label: "preset", spans: vec![("told once the input is looked at".to_owned(), theme.style(Role::Dim))] };
+        let words = if job.phase.is_terminal() { "not known" } else { "told once the input is looked at" };
+        return Fact { label: "preset", spans: vec![(words.to_owned(), theme.style(Role::Dim))] };
     }
     Fact { label: "preset", spans: vec![(job.choices.clone(), theme.style(Role::Text))] }
 }
@@ -195,23 +214,49 @@ fn choices(app: &App, job: &Job) -> Fact {
 fn media(app: &App, job: &Job) -> Fact {
     let theme = app.theme();
     let Some(media) = &job.media else {
-        return Fact { label: "holds", spans: vec![("not looked at yet".to_owned(), theme.style(Role::Dim))] };
+        let words = match &job.phase {
+            Phase::Rejected(why) if why.reason == RejectReason::TooLarge => "not looked at: its size alone keeps it out",
+            Phase::Rejected(_) => "nothing that could be read",
+            Phase::Finished(_) => "not looked at",
+            _ => "not looked at yet",
+        };
+        return Fact { label: "holds", spans: vec![(words.to_owned(), theme.style(Role::Dim))] };
     };
     let mut parts = Vec::new();
     if let Some(video) = &media.video {
         parts.push(format!("{} {}x{} {} fps {}", video.codec, video.width, video.height, rate(video.fps), video.pixel_format));
     }
-    if let Some(audio) = &media.audio {
-        let channels = if audio.channels == 1 { "1 channel".to_owned() } else { format!("{} channels", audio.channels) };
-        parts.push(format!("{} {channels}", audio.codec));
+    let extras = &media.extras;
+    // A recording of an earlier version knows the chosen track alone.
+    let sounds = if extras.sounds.is_empty() { media.audio.as_slice() } else { &extras.sounds[..] };
+    parts.extend(sounds.iter().map(sound));
+    if !extras.subtitles.is_empty() {
+        let languages: Vec<&str> = extras.subtitles.iter().filter_map(|track| track.language.as_deref()).collect();
+        let told = if languages.is_empty() { String::new() } else { format!(" ({})", languages.join(", ")) };
+        parts.push(format!("{}{told}", many(extras.subtitles.len() as u64, "subtitle")));
     }
+    let further = [
+        (extras.further_pictures, "further picture"),
+        (u32::from(extras.cover.is_some()), "cover"),
+        (extras.chapters, "chapter"),
+        (extras.attachments, "attachment"),
+        (extras.data, "data stream"),
+    ];
+    parts.extend(further.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| many(count.into(), word)));
     if let Some(duration) = media.duration {
-        parts.push(clock(duration));
+        parts.push(seconds_words(duration.as_secs_f64()));
     }
     if parts.is_empty() {
         parts.push("nothing that was told".to_owned());
     }
     Fact { label: "holds", spans: vec![(parts.join(", "), theme.style(Role::Text))] }
+}
+
+/// `aac 2 channels (eng)`.
+fn sound(track: &AudioStream) -> String {
+    let codec = if track.codec.is_empty() { "unknown sound" } else { track.codec.as_str() };
+    let language = track.language.as_ref().map_or_else(String::new, |language| format!(" ({language})"));
+    format!("{codec} {}{language}", many(track.channels.into(), "channel"))
 }
 
 /// `25`, `29.97`.
@@ -235,8 +280,10 @@ fn progress(app: &App, job: &Job) -> Fact {
             let mut spans: Vec<Span> = vec![(full, theme.style(Role::Running)), (rest, dim)];
             spans.push((format!(" {percent}  "), theme.style(Role::Strong)));
             spans.push((format!("{:.1}x  {:.0} fps  ", progress.speed, progress.fps), text));
-            if let Some(left) = progress.eta_seconds {
-                spans.push((format!("{} left  ", clock(std::time::Duration::from_secs(left))), text));
+            // Of one that stands still nobody knows.
+            let is_paused = matches!(job.phase, Phase::Running { paused: true, .. });
+            if let Some(left) = progress.eta_seconds.filter(|_| !is_paused) {
+                spans.push((format!("{} left  ", span_words(std::time::Duration::from_secs(left))), text));
             }
             let at = clock(progress.out_time);
             spans.push((format!("frame {} at {at}, {} written", progress.frame, progress.written), dim));
@@ -257,7 +304,7 @@ fn progress(app: &App, job: &Job) -> Fact {
             let words = format!("{reason}; {next} in {}", spoken(until.since(state.now)));
             Fact { label: "waits", spans: vec![(words, theme.style(Role::Warn))] }
         }
-        Phase::Rejected(why) => Fact { label: "not let in", spans: vec![(why.detail.clone(), theme.style(Role::Warn))] },
+        Phase::Rejected(why) => Fact { label: "rejected", spans: vec![(why.detail.clone(), theme.style(Role::Warn))] },
         Phase::Finished(finished) => {
             let (role, words) = chronicle::ended(finished.outcome, finished.took, finished.reason.as_deref(), None, &[]);
             let exit = match finished.exit {
@@ -329,7 +376,9 @@ fn draw_memory(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
         ..inner
     };
     let columns = plot.columns(place.width);
-    plot.draw(&curve.columns(columns), place, buf);
+    // Of a job that has ended the axis ends with it.
+    let has_ended = job.phase.is_terminal();
+    plot.draw(&curve.columns(columns, has_ended), place, buf);
     let mut taken: Vec<u16> = Vec::new();
     let mut label = |bytes: Bytes, style: Style, buf: &mut Buffer| {
         let row = plot.row_of(bytes, place.height);
@@ -344,7 +393,7 @@ fn draw_memory(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     label(job.peak, theme.style(if job.peak > job.reserved { Role::Warn } else { Role::Running }), buf);
     label(Bytes::ZERO, dim, buf);
     if has_axis {
-        let seconds = curve.seconds();
+        let seconds = curve.seconds(has_ended);
         let mut line = Line::new(buf, inner, inner.height - 1);
         line.gap(labels).put("start", dim).at_end(&spoken(std::time::Duration::from_secs(seconds)), dim);
     }

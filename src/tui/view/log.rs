@@ -11,6 +11,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::domain::job::{LogLevel, LogLine, Phase};
+use crate::domain::text::many;
 use crate::domain::units::Bytes;
 use crate::tui::app::{App, job_name};
 use crate::tui::layout::Pane;
@@ -18,6 +19,7 @@ use crate::tui::loglines::LogLines;
 use crate::tui::pages::Page;
 use crate::tui::theme::Role;
 use crate::tui::view::frame;
+use crate::tui::view::names::head;
 use crate::tui::view::pen::{Line, Span, fit, time_of_day, wrap};
 
 /// Draws it.
@@ -46,6 +48,16 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         let rows = if app.wraps() { wrap(&line.text, room) } else { vec![fit(&line.text, room, theme.symbols).into_owned()] };
         used += rows.len();
         blocks.push((line, rows));
+    }
+    // A line that is gone to and is longer than the pane is read from its beginning.
+    if let Some((_, rows)) = blocks.first_mut().filter(|(_, rows)| !app.follows() && rows.len() > inner.height.into()) {
+        let room_of_last = room.saturating_sub(1);
+        rows.truncate(inner.height.into());
+        if let Some(last) = rows.last_mut() {
+            *last = format!("{}{}", head(last.trim_end(), room_of_last), theme.symbols.more);
+        }
+        used = rows.len();
+        blocks.truncate(1);
     }
     let mut skip = used.saturating_sub(inner.height.into());
     let wanted = app.search().to_lowercase();
@@ -87,7 +99,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 }
 
 fn said(app: &App) -> String {
-    let job = app.selected().and_then(|id| app.shown().jobs.get(&id));
+    let job = app.log_of().and_then(|id| app.shown().jobs.get(&id));
     match (job, app.page()) {
         (None, _) => "of the run".to_owned(),
         (Some(_), Page::Job) => String::new(),
@@ -115,7 +127,9 @@ fn right_of_title(app: &App, log: Option<(LogLines<'_>, u64)>) -> Vec<Span> {
     if app.follows() {
         let word = if lines.is_file() { "end" } else { "follow" };
         right.push((format!("{} {word} ", theme.symbols.follow), theme.style(Role::Focus)));
-        right.push((format!("{} lines", lines.total()), dim));
+        // The live line is one of those that are seen.
+        let live = u64::from(!lines.is_file() && live_line(app).is_some());
+        right.push((many(lines.total() + live, "line"), dim));
     } else {
         right.push((format!("line {bottom} of {}", lines.total()), theme.style(Role::Warn)));
     }
@@ -124,7 +138,7 @@ fn right_of_title(app: &App, log: Option<(LogLines<'_>, u64)>) -> Vec<Span> {
 
 /// Where a running job is: one line that changes in place, however often ffmpeg reports.
 fn live_line(app: &App) -> Option<String> {
-    let job = app.shown().jobs.get(&app.selected()?)?;
+    let job = app.shown().jobs.get(&app.log_of()?)?;
     let progress = job.progress.filter(|_| matches!(job.phase, Phase::Running { .. }))?;
     let seconds = progress.out_time.as_secs();
     Some(format!(

@@ -29,14 +29,14 @@ use crate::tui::app::App;
 use crate::tui::layout::Pane;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::view::frame;
-use crate::tui::view::pen::{Line, fit, mb, spoken};
+use crate::tui::view::pen::{Line, fit, mb, spoken, wrap};
 use crate::tui::view::plot::Plot;
 
 /// Draws the pane.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
-    let said =
-        if state.budget_source.is_empty() { String::new() } else { format!("{}: {}", state.lines.budget, state.budget_source) };
+    let room = usize::from(area.width).saturating_sub(14);
+    let said = if state.budget_source.is_empty() { String::new() } else { budget_words(state, room) };
     let warned = state.warnings.len();
     let key = format!(", {} tells", app.key_label(Act::Warnings));
     let right = match warned {
@@ -62,16 +62,23 @@ pub fn draw_compact(app: &App, area: Rect, buf: &mut Buffer) {
     let (length, back) = app.chart();
     let mut line = Line::new(buf, area, 0);
     line.put(" 1 ", theme.style(Role::Focus)).put("Memory ", theme.style(Role::Strong));
-    let left = (area.width * 55 / 100).clamp(44, 60).min(area.width);
+    let least = if area.width >= 76 { 51 } else { 44 };
+    let left = (area.width * 55 / 100).clamp(least, 60).min(area.width);
     let beside = Rect { x: area.x + left + 2, width: area.width.saturating_sub(left + 2), ..area };
-    let legend = names(&Parts::of(state), theme);
-    let width: usize = legend.iter().map(|(text, _)| text.width() + 1).sum();
+    let parts = Parts::of(state);
+    let mut legend = names(&parts, theme, &NAMES);
+    let width = |legend: &[(String, Style)]| legend.iter().map(|(text, _)| text.width() + 1).sum::<usize>();
     let upto = usize::from(left).saturating_sub(10);
-    line.put(across.repeat(upto.saturating_sub(width)), frame);
-    if width < upto {
-        for (text, style) in legend {
-            line.gap(1).put(text, style);
-        }
+    if width(&legend) > upto {
+        legend = names(&parts, theme, &SHORT_NAMES);
+    }
+    // What is used is named first: what is only set aside stands last, and goes first.
+    while width(&legend) > upto {
+        legend.pop();
+    }
+    line.put(across.repeat(upto.saturating_sub(width(&legend))), frame);
+    for (text, style) in legend {
+        line.gap(1).put(text, style);
     }
     let mut title = Line::new(buf, beside, 0);
     let words = match (state.warnings.len(), back) {
@@ -85,6 +92,16 @@ pub fn draw_compact(app: &App, area: Rect, buf: &mut Buffer) {
     let gauge = Rect { y: area.y + 1, width: left, height: area.height.saturating_sub(1), ..area };
     draw_gauge(theme, state, gauge, buf);
     draw_bars(app, Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..beside }, buf);
+}
+
+/// The budget and whose it is, in as many whole parts as there is room for.
+fn budget_words(state: &State, room: usize) -> String {
+    let (budget, source) = (state.lines.budget, state.budget_source.as_str());
+    // Of `profile balanced; the machine has 23.5 GB` the first part, of `the container's limit (FILE)` the words before.
+    let short = source.split_once("; ").map_or(source, |(first, _)| first);
+    let shorter = short.split_once(" (").map_or(short, |(first, _)| first);
+    let forms = [source, short, shorter].map(|source| format!("{budget}: {source}"));
+    forms.into_iter().find(|words| words.width() <= room).unwrap_or_else(|| budget.to_string())
 }
 
 fn minutes(seconds: u64) -> String {
@@ -113,7 +130,10 @@ fn draw_numbers(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) -> u
     if crossed {
         let times = if totals.crossings == 1 { "once".to_owned() } else { format!("{} times", totals.crossings) };
         line.put(format!(" {}", theme.symbols.over), theme.style(Role::Warn)).gap(2);
-        line.put(format!("over the line {times}, {}", spoken(state.time_over_line())), dim);
+        let took = spoken(state.time_over_line());
+        let forms = [format!("over the line {times}, {took}"), format!("over {times}, {took}"), format!("over {times}")];
+        let left = line.left();
+        line.put(forms.iter().find(|words| words.width() <= left).map_or("", String::as_str), dim);
     } else {
         line.gap(2).put("never over the line", dim);
     }
@@ -132,6 +152,8 @@ struct Parts {
 }
 
 const NAMES: [&str; 5] = ["jobs", "console", "others", "cache", "reserved"];
+/// The same where there is little room.
+const SHORT_NAMES: [&str; 5] = ["jobs", "own", "other", "cache", "reserved"];
 
 impl Parts {
     fn of(state: &State) -> Self {
@@ -194,44 +216,54 @@ impl Parts {
 }
 
 /// Symbol and name of every part that there is.
-fn names(parts: &Parts, theme: &Theme) -> Vec<(String, Style)> {
+fn names(parts: &Parts, theme: &Theme, names: &[&str; 5]) -> Vec<(String, Style)> {
     let there = (0..5).filter(|part| parts.bytes(*part) >= Bytes::mib(1));
-    there.map(|part| (format!("{}{}", theme.symbols.parts[part], NAMES[part]), parts.style(part, theme))).collect()
+    there.map(|part| (format!("{}{}", theme.symbols.parts[part], names[part]), parts.style(part, theme))).collect()
 }
 
-/// Symbol, name and size of the parts; where there is little room, of those that are there.
 /// Columns between a part's symbol and its name: by the pane's width alone, so that nothing jumps when a number grows.
 fn roomy(area: Rect) -> u16 {
     u16::from(area.width >= 54)
 }
 
+/// Symbol, name and size of the parts; where there is little room, of those that are there, by short names. A part that has
+/// no room even then is left out whole, the smallest first: half a figure would be a wrong one.
 fn draw_legend(theme: &Theme, parts: &Parts, area: Rect, buf: &mut Buffer) {
-    let width = |shown: &[usize]| shown.iter().map(|part| NAMES[*part].len() + mb(parts.bytes(*part)).len() + 3).sum::<usize>();
+    let roomy = roomy(area);
+    let fits = |shown: &[usize], names: &[&str; 5]| {
+        let one = |part: &usize| names[*part].len() + mb(parts.bytes(*part)).len() + 3 + 2 * usize::from(roomy);
+        shown.iter().map(one).sum::<usize>() <= usize::from(area.width) + 1 + usize::from(roomy)
+    };
     let mut shown: Vec<usize> = (0..4).collect();
-    if width(&shown) > usize::from(area.width) + 1 {
+    if !fits(&shown, &NAMES) {
         shown.retain(|part| parts.bytes(*part) >= Bytes::mib(1));
     }
-    let roomy = roomy(area);
+    let names = if fits(&shown, &NAMES) { &NAMES } else { &SHORT_NAMES };
+    while !fits(&shown, names) {
+        let Some(least) = shown.iter().copied().min_by_key(|part| parts.bytes(*part)) else { break };
+        shown.retain(|part| *part != least);
+    }
     let mut line = Line::new(buf, area, 3);
     for part in shown {
         line.put(theme.symbols.parts[part], parts.style(part, theme)).gap(roomy);
-        line.put(format!("{} ", NAMES[part]), theme.style(Role::Dim));
+        line.put(format!("{} ", names[part]), theme.style(Role::Dim));
         line.put(mb(parts.bytes(part)), theme.style(Role::Text)).gap(1 + roomy);
     }
 }
 
 fn draw_gauge(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) {
     let memory = &state.memory;
-    let end = state.lines.budget;
+    let budget = state.lines.budget;
     let dim = theme.style(Role::Dim);
     let mut line = Line::new(buf, area, 0);
-    if end == Bytes::ZERO {
+    if budget == Bytes::ZERO {
         line.put("measuring memory", dim);
         return;
     }
+    let end = gauge_end(state);
     let (role, symbol) = theme.level(memory.shown_level());
-    let share = memory.counted_bytes.share_of(end);
-    line.put(mb(memory.counted_bytes), theme.style(Role::Strong)).put(format!(" of {} MB", mb(end)), dim).gap(2);
+    let share = memory.counted_bytes.share_of(budget);
+    line.put(mb(memory.counted_bytes), theme.style(Role::Strong)).put(format!(" of {} MB", mb(budget)), dim).gap(2);
     line.put(format!("{:.0} %", share * 100.0), theme.style(Role::Strong)).gap(2);
     line.put(format!("{symbol} {}", memory.shown_level().words()), theme.style(role));
 
@@ -251,18 +283,38 @@ fn draw_gauge(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) {
     draw_scale(theme, state, area, mark, buf);
 }
 
+/// Memory at the right end of the gauge: the budget, or what is used where a smaller budget has come into force.
+fn gauge_end(state: &State) -> Bytes {
+    state.lines.budget.max(state.memory.counted_bytes)
+}
+
+/// Memory at the upper edge of a chart of these values: nothing of a larger budget before is cut off.
+fn chart_end(state: &State, values: &[Option<Bytes>]) -> Bytes {
+    let highest = values.iter().flatten().copied().max().unwrap_or_default();
+    state.lines.budget.max(highest)
+}
+
 /// The numbers under the gauge: those that fit, the line's own first.
 fn draw_scale(theme: &Theme, state: &State, area: Rect, mark: u16, buf: &mut Buffer) {
-    let end = state.lines.budget;
+    let end = gauge_end(state);
     let dim = theme.style(Role::Dim);
     let last = mb(end);
-    let line_label = format!("{}{}", theme.symbols.line, mb(state.lines.high_water));
-    let wide = line_label.width() as u16;
-    // The label stands right of the mark, or ends at it where there is no room.
-    let line_at = if mark + wide <= area.width { mark } else { (mark + 1).saturating_sub(wide) };
-    let mut taken = vec![(line_at, line_at + wide)];
+    let (symbol, number) = (theme.symbols.line, mb(state.lines.high_water));
+    let wide = (symbol.width() + number.len()) as u16;
+    // The label stands right of the mark; or left of it, so that the end of the scale has room; or with its end at the mark.
+    let last_at = area.width.saturating_sub(last.len() as u16);
+    let left_at = (mark + 1).saturating_sub(wide);
+    let (line_at, line_label) = if mark + wide < last_at {
+        (mark, format!("{symbol}{number}"))
+    } else if mark + 1 < last_at {
+        (left_at, format!("{number}{symbol}"))
+    } else {
+        // The mark itself stands over the last label.
+        (last_at.saturating_sub(number.len() as u16 + 1).min(left_at), number)
+    };
+    let mut taken = vec![(line_at, line_at + line_label.width() as u16)];
     Line::new(buf, area, 2).gap(line_at).put(&line_label, theme.style(Role::Line));
-    let mut labels = vec![("0".to_owned(), 0), (last.clone(), area.width.saturating_sub(last.len() as u16))];
+    let mut labels = vec![("0".to_owned(), 0), (last.clone(), last_at)];
     for quarter in [1, 2, 3] {
         let at = u32::from(area.width) * quarter / 4;
         labels.push((mb(Bytes(end.0 / 4 * u64::from(quarter))), at as u16));
@@ -285,30 +337,32 @@ fn draw_details(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) -> u
         Scope::Machine => "the machine",
         Scope::Own => "plimsoll and its jobs",
     };
-    let mut lines: Vec<(String, Role)> = vec![
-        (
-            format!(
-                "usage {}  working set {}  cannot be dropped {}  reserved for jobs {}  (of {scope})",
-                mb(memory.usage_bytes),
-                mb(memory.working_set_bytes),
-                mb(memory.hard_bytes),
-                mb(memory.reserved_bytes)
-            ),
-            Role::Text,
+    let (lines_at, whole) = (&state.lines, |bytes: Bytes| format!("{} MB", mb(bytes)));
+    let facts = [
+        format!(
+            "In use by {scope}: {}. Counted against the line, without file cache that is not in use: {}. Cannot be dropped: {}.",
+            whole(memory.usage_bytes),
+            whole(memory.working_set_bytes),
+            whole(memory.hard_bytes)
         ),
-        (
-            format!(
-                "line {}  ends at {}  near from {}  limit from {}  kept free {}  there is {}",
-                mb(state.lines.high_water),
-                mb(state.lines.low_water),
-                mb(state.lines.elevated),
-                mb(state.lines.critical),
-                mb(state.lines.reserve),
-                mb(state.available)
-            ),
-            Role::Dim,
+        format!(
+            "Near the line from {}; over it from {}: cleanups run, and starts may wait until it is under {}.",
+            whole(lines_at.elevated),
+            whole(lines_at.high_water),
+            whole(lines_at.low_water)
+        ),
+        format!(
+            "Near the limit when {} cannot be dropped. Kept for the console itself: {}. All there is here: {}.",
+            whole(lines_at.critical),
+            whole(lines_at.reserve),
+            whole(state.available)
         ),
     ];
+    let mut lines: Vec<(String, Role)> = Vec::new();
+    for (at, fact) in facts.iter().enumerate() {
+        let role = if at == 0 { Role::Text } else { Role::Dim };
+        lines.extend(wrap(fact, area.width.into()).into_iter().map(|line| (line, role)));
+    }
     for (name, warning) in &state.warnings {
         lines.push((format!("{} {name}: {}", theme.symbols.over, warning.evidence), Role::Warn));
         lines.push((format!("  {}", warning.advice), Role::Text));
@@ -367,8 +421,8 @@ fn series(app: &App, columns: usize) -> Series {
 /// Small bars for the compact form.
 fn draw_bars(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
-    let end = state.lines.budget;
     let series = series(app, area.width.into());
+    let end = chart_end(state, &series.values);
     for (x, value) in series.values.iter().enumerate() {
         let Some(value) = value else { continue };
         let eighths = (value.share_of(end).min(1.0) * f64::from(area.height) * 8.0).round() as u16;
@@ -385,10 +439,10 @@ fn draw_bars(app: &App, area: Rect, buf: &mut Buffer) {
 
 fn draw_chart(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
-    let end = state.lines.budget;
-    if area.height < 5 || area.width < 16 || end == Bytes::ZERO {
+    if area.height < 5 || area.width < 16 || state.lines.budget == Bytes::ZERO {
         return;
     }
+    let end = chart_end(state, &series(app, area.width.into()).values);
     let (dim, across, down) = (theme.style(Role::Dim), theme.symbols.frame[4], theme.symbols.bar);
     let labels = (mb(end).len() as u16).max(4);
     let plot = Rect::new(area.x + labels + 1, area.y, area.width - labels - 1, area.height - 2);

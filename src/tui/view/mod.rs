@@ -28,6 +28,7 @@ mod words;
 
 pub use compare::{columns as comparison_columns, lines as comparison_lines};
 pub use doctor::lines as doctor_lines;
+pub use help::scrolls as help_scrolls;
 pub use job::reason_lines;
 pub use pen::mb;
 pub use queue::{shown_words, state_words};

@@ -215,8 +215,11 @@ impl Framed<'_> {
 
 /// Clears the middle of the screen for something of this size and returns where it stands.
 pub fn popup(area: Rect, width: u16, height: u16, buf: &mut Buffer) -> Rect {
-    let (width, height) = (width.min(area.width), height.min(area.height));
-    let place = Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height);
+    // The last line tells the keys: it stays in sight where there is room for both.
+    let most = area.height - u16::from(area.height > 12);
+    let (width, height) = (width.min(area.width), height.min(most));
+    let y = area.y + ((area.height - height) / 2).min(most - height);
+    let place = Rect::new(area.x + (area.width - width) / 2, y, width, height);
     for y in place.y..place.bottom() {
         for x in place.x..place.right() {
             buf[(x, y)].reset();

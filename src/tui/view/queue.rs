@@ -16,7 +16,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::{Damage, Job, JobId, Outcome, Phase, RejectReason, StopReason};
 use crate::domain::state::State;
-use crate::domain::text::path_text;
+use crate::domain::text::{file_name_text, path_text};
 use crate::domain::time::clock;
 use crate::domain::units::Bytes;
 use crate::tui::action::Act;
@@ -60,6 +60,10 @@ impl Columns {
 const STATE: u16 = 9;
 /// Names longer than this give way to longer bars.
 const NAMES: u16 = 36;
+/// Columns from which on a preset is told, cut, beside a name that has room.
+const LEAST_PRESET: u16 = 7;
+/// Columns that a name keeps beside the preset of its job.
+const LEAST_NAME: u16 = 16;
 const SIZE: u16 = 6;
 const PERCENT: u16 = 5;
 const SPEED: u16 = 6;
@@ -126,8 +130,15 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 
     let window = app.window(usize::from(inner.height.saturating_sub(1)));
     if window.ids.is_empty() {
-        let words =
-            if jobs > 0 { "no job matches the filter; esc clears it" } else { "nothing queued yet; a adds files or folders" };
+        let words = if jobs > 0 {
+            "no job matches the filter; esc clears it".to_owned()
+        } else if app.is_over() {
+            app.over_words()
+        } else if app.is_replay() {
+            "nothing is queued yet".to_owned()
+        } else {
+            format!("nothing queued yet; {} adds files or folders", app.key_label(Act::Add))
+        };
         Line::new(buf, inner, 2).gap(1).put(words, dim);
     }
     let rows = app.rows();
@@ -147,7 +158,14 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 /// What to do when everything has ended, in as many words as there is room for.
 fn next_steps(app: &App, room: usize) -> Vec<Span> {
     let (theme, state) = (app.theme(), app.shown());
-    if state.unended() > 0 || state.ended() == 0 || app.is_replay() || app.compares() {
+    if app.is_replay() || app.compares() {
+        return Vec::new();
+    }
+    if app.is_over() {
+        let words = Some(app.over_words()).filter(|words| words.width() <= room);
+        return words.map(|words| (words, theme.style(Role::Accent))).into_iter().collect();
+    }
+    if state.unended() > 0 || state.ended() == 0 {
         return Vec::new();
     }
     let (add, retry, quit) = (app.key_label(Act::Add), app.key_label(Act::Retry), app.key_label(Act::Quit));
@@ -195,7 +213,7 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
     line.field(&format!("{symbol} {word}"), STATE, theme.style(role), theme.symbols);
     line.right(&job.id.to_string(), columns.id, theme.style(Role::Text));
     line.put(if row.marked { "*" } else { " " }, theme.style(Role::Accent));
-    line.name(&input_name(job), columns.input, theme.style(Role::Text), theme.symbols);
+    draw_name(row, &mut line);
     let size = if is_too_large(job) { theme.style(Role::Warn) } else { text };
     line.right(&job.size.short(), SIZE, size);
 
@@ -261,10 +279,30 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
             } else {
                 let reason = finished.reason.as_deref().unwrap_or(finished.outcome.word());
                 let style = theme.style(if finished.outcome == Outcome::Cancelled { Role::Dim } else { Role::Bad });
-                line.phrase(reason, columns.reason(), style, theme.symbols);
+                line.phrase(reason, columns.reason() + LEFT, style, theme.symbols);
             }
         }
         Phase::Starting | Phase::Rejected(_) => {}
+    }
+}
+
+/// The name of the input, and the preset where it is not the usual one and there is room: it tells two jobs of one file apart.
+fn draw_name(row: &Row<'_>, line: &mut Line<'_>) {
+    let Row { theme, state, job, columns, .. } = row;
+    let (name, style) = (input_name(job), theme.style(Role::Text));
+    let own = name.width() as u16;
+    let tag = if job.preset == state.default_preset { String::new() } else { format!(" {}", job.preset) };
+    let wide = tag.width() as u16;
+    let beside = match columns.input.saturating_sub(own) {
+        _ if wide == 0 => 0,
+        left if left >= wide.min(LEAST_PRESET) => left,
+        // The name is cut for it where enough of both stays.
+        _ if columns.input >= wide + LEAST_NAME => wide,
+        _ => 0,
+    };
+    line.name(&name, columns.input - beside, style, theme.symbols);
+    if beside > 0 {
+        line.field(&tag, beside, theme.style(Role::Dim), theme.symbols);
     }
 }
 
@@ -316,7 +354,7 @@ pub fn state_words(state: &State, job: &Job) -> Vec<&'static str> {
     words
 }
 
-/// Everything that the row and the page of a job show of it in words: state, number, name, preset, reason.
+/// Everything that the row of a job shows of it in words: state, number, name, preset, reason.
 pub fn shown_words(state: &State, job: &Job) -> String {
     let word = state_with(&theme::UNICODE, state, job).1;
     let reason = match &job.phase {
@@ -329,7 +367,7 @@ pub fn shown_words(state: &State, job: &Job) -> String {
         Phase::Queued => waiting::reason(state, job.id).unwrap_or_default(),
         _ => String::new(),
     };
-    format!("{word} #{} {} {} {reason}", job.id, path_text(&job.input), job.preset)
+    format!("{word} #{} {} {} {reason}", job.id, file_name_text(&job.input), job.preset)
 }
 
 fn state_with(symbols: &'static Symbols, state: &State, job: &Job) -> (&'static str, &'static str, Role) {

@@ -45,8 +45,8 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     }
 
     let mut line = Line::new(buf, area, 2);
-    for (symbol, count, _, role) in counts(app, state) {
-        line.put(format!("{symbol}{count} "), theme.style(role));
+    for count in counts(app, state) {
+        line.put(format!("{}{} ", count.symbol, count.figures()), theme.style(count.role));
     }
     if area.height >= 5 {
         footer::draw(app, Rect { y: area.bottom() - 1, height: 1, ..area }, buf);

@@ -17,14 +17,18 @@
 //! ╰─────────────────────────────────────────────────────────────────────────────────────╯
 //! ```
 
+use std::time::Duration;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::domain::plan::{Change, Forecast, Kind, Plan, SELDOM, SURE_FROM, Way, clock};
+use crate::domain::plan::{Change, Forecast, Kind, Plan, SELDOM, SURE_FROM, Way};
 use crate::domain::text::many;
+use crate::domain::time::span_words;
 use crate::domain::units::{Bytes, GIB};
 use crate::runtime::link::LookStep;
+use crate::tui::action::Act;
 use crate::tui::app::App;
 use crate::tui::keymap::KeyMode;
 use crate::tui::theme::{Role, Theme};
@@ -177,8 +181,8 @@ impl Columns {
     const fn new(width: u16) -> Self {
         let full = width >= ROOMY;
         let (peak, line, finish, rejected) = match width {
-            ROOMY.. => (17, 20, 8, Self::REJECTED),
-            48.. => (9, 9, 8, Self::REJECTED),
+            ROOMY.. => (17, 20, 11, Self::REJECTED),
+            48.. => (9, 9, 11, Self::REJECTED),
             _ => (8, 8, 7, 0),
         };
         Self { name: width.saturating_sub(2 + peak + line + finish + rejected), peak, line, finish, full }
@@ -235,7 +239,7 @@ fn way_row(app: &App, (plan, at): (&Plan, usize), columns: &Columns, area: Rect,
     line.field(&peak(forecast, columns.full), columns.peak, look(Role::Text), theme.symbols);
     let (symbol, role, words) = crossing(theme, way, columns.full);
     line.put(symbol, look(role)).gap(1).field(&words, columns.line.saturating_sub(2), look(role), theme.symbols);
-    let finish = format!("{}{}", mark.trim(), clock(forecast.finish_p50));
+    let finish = format!("{}{}", mark.trim(), in_words(forecast.finish_p50, usize::from(columns.finish) - 1 - mark.trim().len()));
     line.right(&finish, columns.finish, look(Role::Text));
     if line.left() >= usize::from(Columns::REJECTED) {
         let role = if forecast.rejected > 0 { Role::Warn } else { Role::Text };
@@ -244,6 +248,15 @@ fn way_row(app: &App, (plan, at): (&Plan, usize), columns: &Columns, area: Rect,
     if chosen {
         buf.set_style(area, theme.selection());
     }
+}
+
+/// `3 min 7 s`; where there is less room its first part, `3 min`.
+fn in_words(seconds: f64, room: usize) -> String {
+    let words = span_words(Duration::try_from_secs_f64(seconds.round()).unwrap_or_default());
+    if words.len() <= room {
+        return words;
+    }
+    words.splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
 /// `1.29 - 1.60 GB`, `680 - 840 MB`; where there is little room the second alone.
@@ -302,7 +315,9 @@ fn blocks(app: &App, width: u16) -> Vec<Block> {
         let (signs, look) = if signs.is_empty() { ("none seen".to_owned(), dim) } else { (signs, theme.style(Role::Warn)) };
         blocks.push(part(3, if lead > 8 { "Warning signs" } else { "Signs" }, 2, &signs, look));
         let mut advice = plan.advice();
-        if let Some(down) = plan.step_down() {
+        // Who has never been over the line, and is not expected to be, needs no way down.
+        let is_near = state.totals.crossings > 0 || plan.now().is_none_or(|now| now.forecast.crosses > 0.0);
+        if let Some(down) = plan.step_down().filter(|_| is_near) {
             advice.extend([". If still over the line, step down to ", &down.forecast.short, "."]);
         }
         blocks.push(part(4, "Advice", 4, &advice, text));
@@ -312,7 +327,12 @@ fn blocks(app: &App, width: u16) -> Vec<Block> {
         blocks.push(part(1, "Why", 3, &why, dim));
     }
     let mut keys = Vec::new();
-    for (key, word) in app.keys().hints(KeyMode::WhatIf) {
+    let has_plan = what_if.found().is_some();
+    for (act, key, word) in app.keys().hinted(KeyMode::WhatIf) {
+        // What is foretold can be applied, explained and kept.
+        if !has_plan && matches!(act, Act::Enter | Act::Explain | Act::SaveAs) {
+            continue;
+        }
         keys.push((key, theme.style(Role::Accent)));
         keys.push((format!(" {word}   "), dim));
     }
@@ -355,8 +375,8 @@ fn explained(app: &App, width: u16) -> Vec<Vec<Span>> {
         add(&format!("The chosen way: {}", forecast.name), 0, strong);
         let words = format!(
             "ends after {}, in 19 of 20 runs within {}; peak {}, in 19 of 20 runs within {}; {} waits for memory; line at {} of {}",
-            clock(forecast.finish_p50),
-            clock(forecast.finish_p95),
+            in_words(forecast.finish_p50, usize::MAX),
+            in_words(forecast.finish_p95, usize::MAX),
             forecast.peak_p50.whole(),
             forecast.peak_p95.whole(),
             forecast.holds,

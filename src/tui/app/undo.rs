@@ -1,0 +1,145 @@
+//! Taking deletions and moves back, the latest first.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::App;
+use super::many::jobs;
+use crate::domain::command::{Command, JobRequest, RequestId};
+use crate::domain::event::EventKind;
+use crate::domain::job::{JobId, Phase, Rank};
+use crate::tui::action::{Act, Effect};
+
+/// Steps that can be taken back; the oldest goes first.
+const STEPS: usize = 20;
+
+/// A deletion or a move: filled by the events that follow the request, until that is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Step {
+    request: RequestId,
+    /// The request is answered: later events are none of its own.
+    is_closed: bool,
+    /// Which jobs it was asked for, in words.
+    about: String,
+    did: Did,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Did {
+    /// Jobs that were taken off the list.
+    Removed(Vec<Removed>),
+    /// The places that jobs had.
+    Moved(Vec<(JobId, Rank)>),
+}
+
+/// A job that was taken off the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Removed {
+    input: PathBuf,
+    preset: String,
+    /// It had ended: adding it again would run it.
+    had_ended: bool,
+}
+
+impl Step {
+    const fn is_empty(&self) -> bool {
+        match &self.did {
+            Did::Removed(removed) => removed.is_empty(),
+            Did::Moved(places) => places.is_empty(),
+        }
+    }
+}
+
+impl App {
+    /// Asks the engine as [`App::ask`] does; what a deletion or a move does can be taken back afterwards.
+    pub(super) fn ask_undoable(&mut self, what: impl Into<String>, command: Command) -> Effect {
+        let step = match &command {
+            Command::Remove(id) => Some((format!("#{id}"), Did::Removed(Vec::new()))),
+            Command::Move(id, _) => Some((format!("#{id}"), Did::Moved(Vec::new()))),
+            Command::Each(ids, JobRequest::Remove) => Some((jobs(ids.len()), Did::Removed(Vec::new()))),
+            Command::Each(ids, JobRequest::Move(_)) => Some((jobs(ids.len()), Did::Moved(Vec::new()))),
+            _ => None,
+        };
+        let effect = self.ask(what, command);
+        if let (Some((about, did)), Effect::Send(request, _)) = (step, &effect) {
+            self.undo.retain(|step| !step.is_closed || !step.is_empty());
+            while self.undo.len() >= STEPS {
+                self.undo.pop_front();
+            }
+            self.undo.push_back(Step { request: *request, is_closed: false, about, did });
+        }
+        effect
+    }
+
+    /// A request is answered: the engine tells what it does before that.
+    pub(super) fn close_step(&mut self, request: RequestId) {
+        if let Some(step) = self.undo.iter_mut().find(|step| step.request == request) {
+            step.is_closed = true;
+        }
+    }
+
+    /// What an event takes away, before it does. Requests are carried out in their order.
+    pub(super) fn remember(&mut self, kind: &EventKind) {
+        let Some(step) = self.undo.iter_mut().find(|step| !step.is_closed) else { return };
+        match (kind, &mut step.did) {
+            (EventKind::JobRemoved { job, .. }, Did::Removed(removed)) => {
+                if let Some(job) = self.state.jobs.get(job) {
+                    let had_ended = matches!(job.phase, Phase::Finished(_));
+                    removed.push(Removed { input: job.input.clone(), preset: job.preset.clone(), had_ended });
+                }
+            }
+            (EventKind::JobMoved { job, .. }, Did::Moved(moved)) => {
+                let known = moved.iter().any(|(known, _)| known == job);
+                if let (false, Some(known)) = (known, self.state.jobs.get(job)) {
+                    moved.push((*job, known.rank));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes the latest step back that is not taken back yet.
+    pub(super) fn take_back(&mut self) -> Vec<Effect> {
+        while self.undo.back().is_some_and(Step::is_empty) {
+            self.undo.pop_back();
+        }
+        let Some(step) = self.undo.pop_back() else {
+            self.note("there is no deletion and no move to take back".to_owned());
+            return Vec::new();
+        };
+        let before = self.undo.iter().filter(|step| !step.is_empty()).count();
+        let more = match before {
+            0 => String::new(),
+            more => format!("; {} takes back {more} more", self.key_label(Act::Undo)),
+        };
+        match step.did {
+            Did::Moved(places) => {
+                let effect = self.ask("undo the move", Command::Place(places));
+                self.promise(&effect, format!("taken back: the move of {}{more}", step.about));
+                vec![effect]
+            }
+            Did::Removed(removed) => self.put_back(removed, &step.about, &more),
+        }
+    }
+
+    fn put_back(&mut self, removed: Vec<Removed>, about: &str, more: &str) -> Vec<Effect> {
+        let (ended, waited): (Vec<Removed>, Vec<Removed>) = removed.into_iter().partition(|job| job.had_ended);
+        if waited.is_empty() {
+            let add = self.key_label(Act::Add);
+            self.say(format!("{about} had ended and is not put back; {add} adds its file and runs it anew{more}"), true);
+            return Vec::new();
+        }
+        let stay = if ended.is_empty() { String::new() } else { format!(", {} that had ended stay deleted", ended.len()) };
+        let told = format!("taken back: the deletion of {about}: {} at the end of the queue again{stay}{more}", jobs(waited.len()));
+        let mut presets: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+        for job in waited {
+            presets.entry(job.preset).or_default().push(job.input);
+        }
+        let requests = presets.into_iter().map(|(preset, paths)| Command::Enqueue { paths, preset: Some(preset) });
+        let effects: Vec<Effect> = requests.map(|command| self.ask("undo the deletion", command)).collect();
+        if let Some(last) = effects.last() {
+            self.promise(last, told);
+        }
+        effects
+    }
+}

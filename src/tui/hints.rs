@@ -1,0 +1,193 @@
+//! What the footer hints at: the keys that do something where the console now is. One that would do nothing is not offered.
+
+use crate::domain::command::JobRequest;
+use crate::domain::job::{Job, Phase};
+use crate::tui::action::Act;
+use crate::tui::app::{App, Mode, applies};
+use crate::tui::keymap::KeyMode;
+use crate::tui::pages::Page;
+use crate::tui::scope::{COMPARISON_HINTS, REPLAY_HINTS};
+use crate::tui::view;
+
+/// Hints of the page of a job.
+const JOB_HINTS: &[(Act, &str)] = &[
+    (Act::Back, "back"),
+    (Act::NextPane, "next job"),
+    (Act::Filter, "find"),
+    (Act::WholeLog, "whole log"),
+    (Act::Wrap, "wrap"),
+    (Act::Zoom, "log only"),
+    (Act::PauseJob, "pause"),
+    (Act::Cancel, "cancel"),
+    (Act::Retry, "retry"),
+    (Act::Allow, "let it in"),
+    (Act::Remove, "delete"),
+    (Act::Help, "help"),
+    (Act::Quit, "quit"),
+];
+const EVENTS_HINTS: &[(Act, &str)] = &[
+    (Act::Back, "back"),
+    (Act::Down, "older"),
+    (Act::Enter, "open its job"),
+    (Act::Filter, "filter"),
+    (Act::CopyLine, "copy"),
+    (Act::Help, "help"),
+    (Act::Quit, "quit"),
+];
+const DOCTOR_HINTS: &[(Act, &str)] =
+    &[(Act::Back, "back"), (Act::Down, "scroll"), (Act::Doctor, "look again"), (Act::Help, "help"), (Act::Quit, "quit")];
+
+impl App {
+    /// What the footer hints at: key and word.
+    pub fn hints(&self) -> Vec<(String, &'static str)> {
+        let hinted: Vec<(Act, String, &'static str)> = match self.page() {
+            _ if self.mode().is_some() => self.keys().hinted(self.key_mode()).collect(),
+            Page::Dashboard if self.is_replay() => self.labelled(REPLAY_HINTS),
+            Page::Dashboard if self.compares() => self.labelled(COMPARISON_HINTS),
+            Page::Dashboard => self.keys().hinted(KeyMode::Normal).collect(),
+            Page::Job => self.labelled(JOB_HINTS),
+            Page::Compare => self.labelled(self.compare_hints()),
+            Page::Events => self.labelled(EVENTS_HINTS),
+            Page::Doctor => self.labelled(DOCTOR_HINTS),
+        };
+        let offered = hinted.into_iter().filter(|(act, ..)| self.does_something(*act));
+        offered.map(|(act, key, word)| (key, if act == Act::PauseJob { self.pause_word(word) } else { word })).collect()
+    }
+
+    fn labelled(&self, words: &[(Act, &'static str)]) -> Vec<(Act, String, &'static str)> {
+        words.iter().map(|(act, word)| (*act, self.key_label(*act), *word)).collect()
+    }
+
+    /// A hinted action would do something now.
+    fn does_something(&self, act: Act) -> bool {
+        match self.mode() {
+            None => self.does_something_on_page(act),
+            Some(Mode::Warnings(_)) => match act {
+                Act::Enter => !self.shown().warnings.is_empty(),
+                Act::Down => self.shown().warnings.len() > 1,
+                _ => true,
+            },
+            Some(Mode::Profiles(_)) => match act {
+                Act::Enter => !self.profiles().is_empty(),
+                Act::Down => self.profiles().len() > 1,
+                _ => true,
+            },
+            Some(Mode::Palette(palette)) => match act {
+                Act::Enter => !palette.entries(self.keys(), self.profiles()).is_empty(),
+                Act::Down => palette.entries(self.keys(), self.profiles()).len() > 1,
+                _ => true,
+            },
+            Some(Mode::Help(page)) => act != Act::Down || view::help_scrolls(self, page),
+            // What is foretold can be applied, explained and kept.
+            Some(Mode::WhatIf) => !matches!(act, Act::Enter | Act::Explain | Act::SaveAs) || self.what_if().found().is_some(),
+            Some(Mode::Ask(_) | Mode::Prompt(_)) => true,
+        }
+    }
+
+    fn does_something_on_page(&self, act: Act) -> bool {
+        if self.is_over() && Self::asks_the_engine(act) {
+            return false;
+        }
+        match (self.page(), act) {
+            // They are about the playing.
+            (_, act) if self.is_replay() && act.is_about_jobs() => self.page() == Page::Dashboard,
+            (Page::Dashboard | Page::Job, act) if act.is_about_jobs() => !self.compares() && self.fits_a_job(act),
+            (Page::Job, Act::NextPane) => self.rows().len() > 1,
+            (Page::Events, Act::Down) => self.entries().len() > 1,
+            (Page::Events, Act::CopyLine) => !self.entries().is_empty(),
+            (Page::Events, Act::Enter) => {
+                let entries = self.entries();
+                let job = entries.get(self.entry_row(&entries)).and_then(|entry| entry.job);
+                job.is_some_and(|id| self.shown().jobs.contains_key(&id))
+            }
+            (Page::Doctor, Act::Down) => view::doctor_lines(self, self.layout_size().0) as i64 > self.page_height(),
+            (Page::Compare, Act::Down | Act::Enter) if self.compare_page().open.is_none() => {
+                let kept =
+                    self.compare_page().shelf.as_ref().and_then(|shelf| shelf.as_ref().ok()).map_or(0, |shelf| shelf.kept.len());
+                kept > usize::from(act == Act::Down)
+            }
+            (Page::Compare, Act::Down) => {
+                let (width, height) = self.layout_size();
+                let (lines, room) = view::comparison_lines(self, width, height);
+                lines > room
+            }
+            (Page::Compare, Act::NextMatch) => !self.is_over() && !self.compares(),
+            (Page::Compare, Act::NextPane) => {
+                let (all, shown) = view::comparison_columns(self, self.layout_size().0);
+                all > shown
+            }
+            _ => true,
+        }
+    }
+
+    /// It can be done with the selected job, or with one of those that are marked.
+    fn fits_a_job(&self, act: Act) -> bool {
+        let requests: &[JobRequest] = match act {
+            Act::PauseJob => &[JobRequest::Pause, JobRequest::Resume],
+            Act::Cancel => &[JobRequest::Cancel],
+            Act::Retry => &[JobRequest::Retry],
+            Act::Allow => &[JobRequest::Allow],
+            Act::Remove => &[JobRequest::Remove],
+            _ => return true,
+        };
+        let fits = |job: &Job| requests.iter().any(|request| applies(*request, job));
+        let jobs = &self.shown().jobs;
+        if self.marked.is_empty() {
+            self.selected().and_then(|id| jobs.get(&id)).is_some_and(fits)
+        } else {
+            self.marked.iter().filter_map(|id| jobs.get(id)).any(fits)
+        }
+    }
+
+    /// What the key that pauses does to a job that is paused already.
+    fn pause_word(&self, usual: &'static str) -> &'static str {
+        let selected = self.selected().and_then(|id| self.shown().jobs.get(&id));
+        let is_paused = selected.is_some_and(|job| matches!(job.phase, Phase::Running { paused: true, for_memory: false, .. }));
+        if is_paused && self.marked.is_empty() && !self.is_replay() { "resume" } else { usual }
+    }
+
+    /// What the footer hints at on this page.
+    fn compare_hints(&self) -> &'static [(Act, &'static str)] {
+        match &self.compare.open {
+            None if self.compare.making => &[
+                (Act::Back, "back"),
+                (Act::Down, "older"),
+                (Act::Enter, "open"),
+                (Act::Cancel, "end the one under way"),
+                (Act::Help, "help"),
+                (Act::Quit, "quit"),
+            ],
+            Some(opened) if self.compare.making && !opened.direct => &[
+                (Act::Back, "all comparisons"),
+                (Act::Down, "more below"),
+                (Act::NextPane, "next columns"),
+                (Act::Cancel, "end the one under way"),
+                (Act::Help, "help"),
+                (Act::Quit, "quit"),
+            ],
+            None => &[
+                (Act::Back, "back"),
+                (Act::Down, "older"),
+                (Act::Enter, "open"),
+                (Act::NextMatch, "compare what waits"),
+                (Act::Help, "help"),
+                (Act::Quit, "quit"),
+            ],
+            Some(opened) if opened.direct => &[
+                (Act::Back, "dashboard"),
+                (Act::Down, "more below"),
+                (Act::NextPane, "next columns"),
+                (Act::Compare, "all comparisons"),
+                (Act::Help, "help"),
+                (Act::Quit, "quit"),
+            ],
+            Some(_) => &[
+                (Act::Back, "all comparisons"),
+                (Act::Down, "more below"),
+                (Act::NextPane, "next columns"),
+                (Act::Help, "help"),
+                (Act::Quit, "quit"),
+            ],
+        }
+    }
+}
