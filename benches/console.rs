@@ -46,7 +46,7 @@ impl Console {
             yard.end(job);
         }
         yard.events.clear();
-        let mut app = App::new(Settings {
+        let settings = Settings {
             keys: Keymap::default(),
             theme: ThemeName::Dark,
             color: ColorMode::True,
@@ -58,7 +58,8 @@ impl Console {
             replay: false,
             presets: Vec::new(),
             before: None,
-        });
+        };
+        let mut app = App::new(settings, plimsoll::tui::view::EXTENTS);
         app.update(Action::Update(Box::new(Update::Snapshot(Box::new(yard.engine.state().clone())))));
         let sink = File::options().write(true).open("/dev/null").expect("a sink");
         let terminal = Terminal::new(Screen::to_file(sink, Size { width, height })).expect("a terminal");

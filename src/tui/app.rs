@@ -17,8 +17,10 @@ use crate::domain::state::{State, restored_words};
 use crate::domain::text::{path_text, sanitise};
 use crate::runtime::link::{Playing, Update};
 use crate::tui::action::{Act, Action, Effect};
+use crate::tui::app::compare::ComparePage;
+use crate::tui::app::pages::{DoctorPage, EventsPage, Page};
+use crate::tui::app::what_if::WhatIf;
 use crate::tui::chronicle::{Chronicle, Topic};
-use crate::tui::compare::ComparePage;
 use crate::tui::complete::Places;
 use crate::tui::details::Details;
 use crate::tui::filter::Filter;
@@ -26,21 +28,26 @@ use crate::tui::keymap::{KeyMode, Keymap};
 use crate::tui::layout::{Layout, Pane};
 use crate::tui::loglines::{FileLog, LogLines};
 use crate::tui::measured::{Measured, Measurements};
-use crate::tui::pages::{DoctorPage, EventsPage, Page};
 use crate::tui::palette::Palette;
 use crate::tui::profiles::Switch;
 use crate::tui::prompt::{Prompt, PromptKind};
 use crate::tui::rows::{Rows, Window};
 use crate::tui::theme::{ColorMode, Role, Theme, ThemeName};
 use crate::tui::view::names::input_name;
-use crate::tui::what_if::WhatIf;
+use extents::Extents;
 
+pub mod compare;
 mod dialogs;
+pub mod extents;
+pub mod hints;
 mod many;
 mod notes;
 mod over;
+pub mod pages;
 mod reading;
+mod scope;
 mod undo;
+pub mod what_if;
 
 pub(super) use many::applies;
 pub use notes::{Toast, Tone};
@@ -153,6 +160,7 @@ pub struct Settings {
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools)] // independent switches of the operator, no states of one machine
 pub struct App {
+    extents: Extents,
     pub(super) state: State,
     pub(super) frozen: Option<Box<State>>,
     attached: bool,
@@ -218,8 +226,9 @@ pub struct App {
 
 impl App {
     /// A console that has not heard of a run yet.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Settings, extents: Extents) -> Self {
         Self {
+            extents,
             state: State::default(),
             frozen: None,
             attached: false,
@@ -385,7 +394,7 @@ impl App {
     pub fn layout(&self, width: u16, height: u16) -> Layout {
         if self.page == Page::Job {
             let job = self.selected.and_then(|id| self.shown().jobs.get(&id));
-            let more = job.map_or(0, |job| crate::tui::view::reason_lines(self, job, width));
+            let more = job.map_or(0, |job| (self.extents.reason)(self, job, width));
             return Layout::job(width, height, self.zoom, more);
         }
         Layout::new(width, height, self.focus, self.zoom)

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::job::{Job, JobId};
 use crate::domain::state::State;
 use crate::domain::text::path_text;
+use crate::tui::job_words::{shown_words, state_words};
 use crate::tui::row_key::{Order, RowKey};
-use crate::tui::view::{shown_words, state_words};
 
 /// A filter and the rows that pass it.
 #[derive(Debug, Clone)]

@@ -104,7 +104,7 @@ enum Woken {
 /// Writes to the terminal block while the terminal does not read: give it a thread and a runtime of its own.
 pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
     let places = options.places.clone();
-    let app = App::new(Settings {
+    let settings = Settings {
         theme: options.theme,
         color: options.color,
         ascii: options.ascii,
@@ -116,7 +116,8 @@ pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
         time_zone: TimeZone::system(),
         comparison: options.comparison,
         replay: options.replay,
-    });
+    };
+    let app = App::new(settings, view::EXTENTS);
     let mut console = Console::start(link, app, places, options.lookup).map_err(TuiError::Setup)?;
     for command in options.commands {
         let effect = console.app.ask("add", command);

@@ -6,9 +6,9 @@ use super::App;
 use crate::domain::job::JobId;
 use crate::domain::text::path_text;
 use crate::tui::action::{Act, Effect};
+use crate::tui::app::pages::Page;
 use crate::tui::keymap::KeyMode;
 use crate::tui::layout::Pane;
-use crate::tui::pages::Page;
 
 impl App {
     /// The filter hides the selected job: select the first shown.

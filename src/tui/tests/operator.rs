@@ -5,7 +5,7 @@ use super::*;
 use crate::domain::command::JobRequest;
 use crate::runtime::link::Playing;
 use crate::tui::app::Mode;
-use crate::tui::pages::Page;
+use crate::tui::app::pages::Page;
 
 /// Thirty jobs of which two run; a number of them are done already.
 fn long_queue() -> Story {

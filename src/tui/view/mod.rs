@@ -15,7 +15,7 @@ mod log;
 mod memory;
 pub mod names;
 mod palette;
-mod pen;
+pub(in crate::tui) mod pen;
 mod plot;
 mod profiles;
 mod prompt;
@@ -26,22 +26,27 @@ mod warnings;
 mod what_if;
 mod words;
 
-pub use compare::{columns as comparison_columns, lines as comparison_lines};
-pub use doctor::lines as doctor_lines;
-pub use help::scrolls as help_scrolls;
-pub use job::reason_lines;
 pub use pen::mb;
-pub use queue::{shown_words, state_words};
-pub use what_if::explained_lines;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
+use crate::tui::app::extents::Extents;
+use crate::tui::app::pages::Page;
 use crate::tui::app::{App, Mode};
 use crate::tui::layout::Size;
-use crate::tui::pages::Page;
 use crate::tui::prompt::PromptKind;
+
+/// How long what is drawn is; the app scrolls by these.
+pub const EXTENTS: Extents = Extents {
+    reason: job::reason_lines,
+    comparison_columns: compare::columns,
+    comparison_lines: compare::lines,
+    doctor: doctor::lines,
+    explained: what_if::explained_lines,
+    is_help_longer: help::scrolls,
+};
 
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {

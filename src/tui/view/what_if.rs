@@ -30,10 +30,10 @@ use crate::domain::units::{Bytes, GIB};
 use crate::runtime::link::LookStep;
 use crate::tui::action::Act;
 use crate::tui::app::App;
+use crate::tui::app::what_if::Looking;
 use crate::tui::keymap::KeyMode;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::view::pen::{Framed, Line, Span, fit, mb, popup, wrap};
-use crate::tui::what_if::Looking;
 
 /// Widest frame.
 const WIDTH: u16 = 84;

@@ -3,11 +3,10 @@
 use crate::domain::command::JobRequest;
 use crate::domain::job::{Job, Phase};
 use crate::tui::action::Act;
+use crate::tui::app::pages::Page;
+use crate::tui::app::scope::{COMPARISON_HINTS, REPLAY_HINTS};
 use crate::tui::app::{App, Mode, applies};
 use crate::tui::keymap::KeyMode;
-use crate::tui::pages::Page;
-use crate::tui::scope::{COMPARISON_HINTS, REPLAY_HINTS};
-use crate::tui::view;
 
 /// Hints of the page of a job.
 const JOB_HINTS: &[(Act, &str)] = &[
@@ -77,7 +76,7 @@ impl App {
                 Act::Down => palette.entries(self.keys(), self.profiles()).len() > 1,
                 _ => true,
             },
-            Some(Mode::Help(page)) => act != Act::Down || view::help_scrolls(self, page),
+            Some(Mode::Help(page)) => act != Act::Down || (self.extents.is_help_longer)(self, page),
             // What is foretold can be applied, explained and kept.
             Some(Mode::WhatIf) => !matches!(act, Act::Enter | Act::Explain | Act::SaveAs) || self.what_if().found().is_some(),
             Some(Mode::Ask(_) | Mode::Prompt(_)) => true,
@@ -100,7 +99,7 @@ impl App {
                 let job = entries.get(self.entry_row(&entries)).and_then(|entry| entry.job);
                 job.is_some_and(|id| self.shown().jobs.contains_key(&id))
             }
-            (Page::Doctor, Act::Down) => view::doctor_lines(self, self.layout_size().0) as i64 > self.page_height(),
+            (Page::Doctor, Act::Down) => (self.extents.doctor)(self, self.layout_size().0) as i64 > self.page_height(),
             (Page::Compare, Act::Down | Act::Enter) if self.compare_page().open.is_none() => {
                 let kept =
                     self.compare_page().shelf.as_ref().and_then(|shelf| shelf.as_ref().ok()).map_or(0, |shelf| shelf.kept.len());
@@ -108,12 +107,12 @@ impl App {
             }
             (Page::Compare, Act::Down) => {
                 let (width, height) = self.layout_size();
-                let (lines, room) = view::comparison_lines(self, width, height);
+                let (lines, room) = (self.extents.comparison_lines)(self, width, height);
                 lines > room
             }
             (Page::Compare, Act::NextMatch) => !self.is_over() && !self.compares(),
             (Page::Compare, Act::NextPane) => {
-                let (all, shown) = view::comparison_columns(self, self.layout_size().0);
+                let (all, shown) = (self.extents.comparison_columns)(self, self.layout_size().0);
                 all > shown
             }
             _ => true,

@@ -76,7 +76,7 @@ impl App {
     }
 
     /// What switching to the chosen way would do now, or why it cannot be done.
-    pub(super) fn switch_words(&self) -> Option<Result<String, String>> {
+    pub(in crate::tui) fn switch_words(&self) -> Option<Result<String, String>> {
         let (plan, way) = (self.what_if.found()?, self.what_if.way()?);
         if let Some(why) = plan.obstacle(way) {
             return Some(Err(why));
@@ -84,7 +84,7 @@ impl App {
         Some(Ok(Switch::preview(self.shown(), &way.profile).words(&way.profile)))
     }
 
-    pub(super) fn open_what_if(&mut self) -> Vec<Effect> {
+    pub(in crate::tui) fn open_what_if(&mut self) -> Vec<Effect> {
         self.modes.push(Mode::WhatIf);
         (self.what_if.explains, self.what_if.scroll, self.what_if.is_chosen) = (false, 0, false);
         self.look_ahead()
@@ -125,13 +125,13 @@ impl App {
         })
     }
 
-    pub(super) fn looked_so_far(&mut self, number: u64, step: LookStep) {
+    pub(in crate::tui) fn looked_so_far(&mut self, number: u64, step: LookStep) {
         if self.what_if.looks() && number == self.what_if.number {
             self.what_if.looking = Looking::At(step);
         }
     }
 
-    pub(super) fn looked_ahead(&mut self, number: u64, plan: Result<Plan, String>) {
+    pub(in crate::tui) fn looked_ahead(&mut self, number: u64, plan: Result<Plan, String>) {
         let what_if = &mut self.what_if;
         // One that was given up has nothing to say.
         if !what_if.looks() || number != what_if.number {
@@ -148,7 +148,7 @@ impl App {
         what_if.plan = Some(plan);
     }
 
-    pub(super) fn act_on_what_if(&mut self, act: Act) -> Vec<Effect> {
+    pub(in crate::tui) fn act_on_what_if(&mut self, act: Act) -> Vec<Effect> {
         let page = i64::from(self.size.1 / 2).max(1);
         match act {
             Act::Down => self.move_in_what_if(1),
@@ -175,7 +175,7 @@ impl App {
     fn move_in_what_if(&mut self, by: i64) {
         let moved = |from: usize, most: usize| (from as i64).saturating_add(by).clamp(0, most as i64) as usize;
         if self.what_if.explains {
-            let lines = crate::tui::view::explained_lines(self);
+            let lines = (self.extents.explained)(self);
             self.what_if.scroll = moved(self.what_if.scroll, lines.saturating_sub(1));
         } else if let Some(plan) = self.what_if.found() {
             self.what_if.row = moved(self.what_if.row, plan.ways.len().saturating_sub(1));
@@ -223,7 +223,7 @@ impl App {
     }
 
     /// Enter in the prompt for a profile's name.
-    pub(super) fn save_as(&mut self, name: &str) -> Vec<Effect> {
+    pub(in crate::tui) fn save_as(&mut self, name: &str) -> Vec<Effect> {
         if self.what_if.saving {
             return Vec::new();
         }
@@ -247,7 +247,7 @@ impl App {
     }
 
     /// What came of keeping a profile.
-    pub(super) fn saved(&mut self, profile: Profile, saved: Result<std::path::PathBuf, String>) {
+    pub(in crate::tui) fn saved(&mut self, profile: Profile, saved: Result<std::path::PathBuf, String>) {
         self.what_if.saving = false;
         let is_asked = matches!(self.modes.last(), Some(Mode::Prompt(prompt)) if prompt.kind == PromptKind::SaveProfile);
         match saved {
@@ -268,7 +268,7 @@ impl App {
 
 impl App {
     /// Offers a profile that was used, so that it can be gone back to; one of its name that is offered stays as it is.
-    pub(super) fn offer_used(&mut self, profile: &Profile) {
+    pub(in crate::tui) fn offer_used(&mut self, profile: &Profile) {
         if !self.profiles().iter().any(|known| known.name == profile.name) {
             self.settings.profiles.push(profile.clone());
             self.what_if.unkept.push(profile.name.clone());

@@ -47,7 +47,7 @@ pub struct DoctorPage {
 
 impl App {
     /// What is known of a job beside the state.
-    pub(super) fn detail(&self, id: JobId) -> Option<&Detail> {
+    pub(in crate::tui) fn detail(&self, id: JobId) -> Option<&Detail> {
         self.details.get(id)
     }
 
@@ -62,12 +62,12 @@ impl App {
     }
 
     /// The file of the selected job's log, if it was asked for.
-    pub(super) fn file_log(&self) -> Option<&FileLog> {
+    pub(in crate::tui) fn file_log(&self) -> Option<&FileLog> {
         self.file_log.as_ref().filter(|file| Some(file.job) == self.log_of())
     }
 
     /// What happened, the latest first, as far as the filter lets it through.
-    pub(super) fn entries(&self) -> Vec<&Entry> {
+    pub(in crate::tui) fn entries(&self) -> Vec<&Entry> {
         let words: Vec<String> = self.events.filter.split_whitespace().map(str::to_lowercase).collect();
         let passes = |entry: &&Entry| {
             words.is_empty() || {
@@ -79,7 +79,7 @@ impl App {
     }
 
     /// What happened to one job, the latest first.
-    pub(super) fn story(&self, id: JobId) -> impl Iterator<Item = &Entry> {
+    pub(in crate::tui) fn story(&self, id: JobId) -> impl Iterator<Item = &Entry> {
         self.chronicle.entries().iter().rev().filter(move |entry| entry.job == Some(id))
     }
 
@@ -89,19 +89,19 @@ impl App {
     }
 
     /// Number and name of an entry's job; empty when it has none.
-    pub(super) fn name_of(&self, entry: &Entry) -> String {
+    pub(in crate::tui) fn name_of(&self, entry: &Entry) -> String {
         let Some(id) = entry.job else { return String::new() };
         self.shown().jobs.get(&id).map_or_else(|| format!("#{id}"), |job| format!("#{id} {}", input_name(job)))
     }
 
     /// The row of the chosen entry among these.
-    pub(super) fn entry_row(&self, entries: &[&Entry]) -> usize {
+    pub(in crate::tui) fn entry_row(&self, entries: &[&Entry]) -> usize {
         let Some(number) = self.events.selected else { return 0 };
         // Newer entries stand higher; one that is gone or filtered out gives way to the next older.
         entries.iter().position(|entry| entry.number <= number).unwrap_or(entries.len().saturating_sub(1))
     }
 
-    pub(super) fn open_page(&mut self, page: Page) {
+    pub(in crate::tui) fn open_page(&mut self, page: Page) {
         if page == Page::Events && self.page != Page::Events {
             // It begins with the latest, as its title says.
             self.events.selected = None;
@@ -119,14 +119,14 @@ impl App {
         }
     }
 
-    pub(super) fn close_page(&mut self) {
+    pub(in crate::tui) fn close_page(&mut self) {
         self.page = Page::Dashboard;
         (self.focus, self.zoom) = self.before;
         self.search.clear();
     }
 
     /// Opens the page of the selected job; without one, the log of the run full screen.
-    pub(super) fn open_job(&mut self) -> Vec<Effect> {
+    pub(in crate::tui) fn open_job(&mut self) -> Vec<Effect> {
         if self.selected.is_none_or(|id| !self.shown().jobs.contains_key(&id)) {
             self.focus = Pane::Log;
             self.zoom = true;
@@ -158,18 +158,18 @@ impl App {
         vec![Effect::Look(Look::Log(id, attempt))]
     }
 
-    pub(super) fn toggle_whole_log(&mut self) -> Vec<Effect> {
+    pub(in crate::tui) fn toggle_whole_log(&mut self) -> Vec<Effect> {
         self.log_bottom = None;
         if self.file_log.take().is_some_and(|file| Some(file.job) == self.log_of()) { Vec::new() } else { self.ask_for_log() }
     }
 
-    pub(super) fn open_doctor(&mut self) -> Vec<Effect> {
+    pub(in crate::tui) fn open_doctor(&mut self) -> Vec<Effect> {
         self.open_page(Page::Doctor);
         self.doctor = DoctorPage::default();
         vec![Effect::Look(Look::Checkup)]
     }
 
-    pub(super) fn found(&mut self, found: Found) {
+    pub(in crate::tui) fn found(&mut self, found: Found) {
         match found {
             Found::Log(job, attempt, read) => {
                 if let Err(reason) = &read {
@@ -190,7 +190,7 @@ impl App {
     }
 
     /// Keys while no dialog is open.
-    pub(super) fn act_on_page(&mut self, act: Act) -> Vec<Effect> {
+    pub(in crate::tui) fn act_on_page(&mut self, act: Act) -> Vec<Effect> {
         let is_tiny = self.layout(self.size.0, self.size.1).size == Size::Tiny;
         if self.page == Page::Compare
             && let Some(effects) = self.act_on_compare(act)
@@ -290,11 +290,11 @@ impl App {
         }
     }
 
-    pub(super) fn page_height(&self) -> i64 {
+    pub(in crate::tui) fn page_height(&self) -> i64 {
         i64::from(Layout::new(self.size.0, self.size.1, Pane::Log, true).body().height.saturating_sub(2)).max(2)
     }
 
-    pub(super) fn scroll_page(&mut self, by: i64) {
+    pub(in crate::tui) fn scroll_page(&mut self, by: i64) {
         match self.page {
             Page::Events => {
                 let entries = self.entries();
@@ -305,7 +305,7 @@ impl App {
                 self.events.selected = selected;
             }
             Page::Doctor => {
-                let lines = crate::tui::view::doctor_lines(self, self.size.0) as i64;
+                let lines = (self.extents.doctor)(self, self.size.0) as i64;
                 let most = (lines - self.page_height()).max(0);
                 self.doctor.scroll = (self.doctor.scroll as i64).saturating_add(by).clamp(0, most) as usize;
             }

@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use crate::domain::comparison::kept::{ComparisonId, Heading, Kept, Shelf, Standing};
 use crate::tui::action::{Act, Effect, Look};
+use crate::tui::app::pages::Page;
 use crate::tui::app::{App, Ask, Mode, Question};
-use crate::tui::pages::Page;
-use crate::tui::view;
 
 /// The page.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +37,7 @@ pub struct Opened {
     /// Lines scrolled.
     pub scroll: usize,
     /// It was opened without the list, and closing it leads to where the operator came from.
-    pub(super) direct: bool,
+    pub(in crate::tui) direct: bool,
     /// It was asked for, and has not come.
     asked: bool,
 }
@@ -85,7 +84,7 @@ impl App {
     }
 
     /// Compares what waits in the queue, which nothing may be taken from meanwhile.
-    pub(super) fn compare_queue(&mut self) -> Vec<Effect> {
+    pub(in crate::tui) fn compare_queue(&mut self) -> Vec<Effect> {
         match self.comparable() {
             Err(why) => {
                 self.say(format!("compare what waits: {why}"), true);
@@ -147,7 +146,7 @@ impl App {
     }
 
     /// The comparison of what waited is over.
-    pub(super) fn compared(&mut self, ended: Result<(), String>) {
+    pub(in crate::tui) fn compared(&mut self, ended: Result<(), String>) {
         self.compare.making = false;
         match ended {
             Ok(()) => self.say(format!("the comparison is over; {} releases the queue", self.key_label(Act::HoldQueue)), false),
@@ -180,12 +179,12 @@ impl App {
         }
     }
 
-    pub(super) fn found_comparisons(&mut self, found: Result<Shelf, String>) {
+    pub(in crate::tui) fn found_comparisons(&mut self, found: Result<Shelf, String>) {
         self.compare.asked = false;
         self.compare.shelf = Some(found);
     }
 
-    pub(super) fn found_comparison(&mut self, id: ComparisonId, found: Result<Arc<Kept>, String>) {
+    pub(in crate::tui) fn found_comparison(&mut self, id: ComparisonId, found: Result<Arc<Kept>, String>) {
         if let Some(opened) = self.compare.open.as_mut().filter(|opened| opened.id == id) {
             opened.asked = false;
             opened.kept = Some(found);
@@ -193,7 +192,7 @@ impl App {
     }
 
     /// Keys of the page; `None` = what they mean everywhere.
-    pub(super) fn act_on_compare(&mut self, act: Act) -> Option<Vec<Effect>> {
+    pub(in crate::tui) fn act_on_compare(&mut self, act: Act) -> Option<Vec<Effect>> {
         let is_direct = self.compare.open.as_ref().map(|opened| opened.direct);
         match (act, is_direct) {
             (Act::Back, Some(false)) | (Act::Compare, Some(_)) => {
@@ -231,16 +230,16 @@ impl App {
 
     /// Other columns, where not all have room.
     fn shift(&mut self, by: i64) {
-        let (all, shown) = view::comparison_columns(self, self.size.0);
+        let (all, shown) = (self.extents.comparison_columns)(self, self.size.0);
         if let Some(opened) = &mut self.compare.open {
             let most = all.saturating_sub(shown) as i64;
             opened.first = (opened.first as i64 + by).clamp(0, most) as usize;
         }
     }
 
-    pub(super) fn scroll_compare(&mut self, by: i64) {
+    pub(in crate::tui) fn scroll_compare(&mut self, by: i64) {
         if self.compare.open.is_some() {
-            let (lines, room) = view::comparison_lines(self, self.size.0, self.size.1);
+            let (lines, room) = (self.extents.comparison_lines)(self, self.size.0, self.size.1);
             if let Some(opened) = &mut self.compare.open {
                 let most = lines.saturating_sub(room) as i64;
                 opened.scroll = (opened.scroll as i64).saturating_add(by).clamp(0, most) as usize;

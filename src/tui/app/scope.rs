@@ -3,8 +3,8 @@
 
 use crate::tui::action::Act;
 use crate::tui::app::App;
+use crate::tui::app::pages::Page;
 use crate::tui::keymap::{Binding, KeyMode, TABLE};
-use crate::tui::pages::Page;
 
 /// Hints of the dashboard in a replay.
 pub const REPLAY_HINTS: &[(Act, &str)] = &[
@@ -50,7 +50,7 @@ impl App {
     }
 
     /// The same by the action.
-    pub(super) fn means_something(&self, act: Act) -> bool {
+    pub(in crate::tui) fn means_something(&self, act: Act) -> bool {
         let mut rows = TABLE.iter().filter(|binding| binding.mode == KeyMode::Normal && binding.act == act);
         rows.next().is_none_or(|binding| self.meaning(binding).is_some())
     }
