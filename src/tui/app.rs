@@ -647,7 +647,11 @@ impl App {
             EventKind::RoomWanted(wanted) => self.say(format!("no room: {}", wanted.reason), true),
             EventKind::Fault { what, detail } => self.say(format!("{what}: {detail}"), true),
             EventKind::WarningRaised { evidence, advice, .. } => self.say(format!("{evidence}: {advice}"), true),
-            EventKind::ProfileSelected { profile, .. } => self.offer_used(profile),
+            EventKind::ProfileSelected { profile, .. } => {
+                // It was foretold for another profile.
+                self.what_if.plan = None;
+                self.offer_used(profile);
+            }
             _ => {}
         }
         if let Some(id) = event.kind.job() {

@@ -127,3 +127,20 @@ fn a_profile_that_was_used_can_be_gone_back_to() {
     let names: Vec<&str> = app.profiles().iter().map(|profile| profile.name.as_str()).collect();
     assert_eq!(names, ["fast", "balanced", "safe", "balanced-3"]);
 }
+
+#[test]
+fn what_was_foretold_for_one_profile_is_not_shown_for_another() {
+    let mut app = screen("what_if", ColorMode::True, false);
+    assert!(app.what_if().found().is_some());
+    let mut story = busy(true);
+    let safe = profiles()[2].clone();
+    story.tell(EventKind::ProfileSelected {
+        name: safe.name.clone(),
+        max_concurrent: 1,
+        auto: false,
+        max_file_bytes: safe.max_file_size,
+        profile: Box::new(safe),
+    });
+    hear(&mut app, &story.events[story.events.len() - 1]);
+    assert!(app.what_if().found().is_none());
+}
