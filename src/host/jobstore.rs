@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use crate::domain::event::{Event, EventKind, Seq};
+use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, Outcome, Rank};
 use crate::domain::preset::Preset;
 use crate::domain::state::Backlog;
@@ -164,9 +164,6 @@ pub trait JobStore {
 
     /// Jobs by what is happening to them.
     fn counts(&mut self) -> Result<Counts, Self::Error>;
-
-    /// This owner's durable events after `seq`, oldest first, at most `limit`.
-    fn events_since(&mut self, seq: Seq, limit: usize) -> Result<Vec<Event>, Self::Error>;
 }
 
 /// Keeps a store in step with an event. Whatever else the event means is for others.

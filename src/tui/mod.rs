@@ -24,7 +24,6 @@ pub mod prompt;
 pub mod row_key;
 mod rows;
 pub mod run;
-pub mod svg;
 pub mod terminal;
 pub mod theme;
 pub mod view;
@@ -41,6 +40,10 @@ mod fixture;
 mod fixture_compared;
 #[cfg(test)]
 mod on_a_terminal;
+#[cfg(test)]
+#[path = "../../tests/support/svg.rs"]
+#[allow(dead_code)] // the moving ones are for the pictures of the README
+mod svg;
 #[cfg(test)]
 #[allow(clippy::result_large_err)] // a step of a random walk is a key or an event
 mod tests;

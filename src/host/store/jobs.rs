@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::outputs::preset_hash;
-use super::{journal, path_of};
-use crate::domain::event::{Event, Seq};
+use super::path_of;
 use crate::domain::job::{JobId, Rank};
 use crate::domain::preset::Preset;
 use crate::domain::state::Backlog;
@@ -321,10 +320,6 @@ impl JobStore for Jobs<'_> {
             }
         }
         Ok(counts)
-    }
-
-    fn events_since(&mut self, seq: Seq, limit: usize) -> rusqlite::Result<Vec<Event>> {
-        Ok(journal::read_journal(self.connection, self.run, seq, limit)?.0)
     }
 }
 
