@@ -31,13 +31,18 @@ pub(super) fn command(first: &Path) -> Option<String> {
     ))
 }
 
-/// The option that a word belongs to which is the name of a profile or of a preset.
+/// The option that a word belongs to which is the name of a profile or of a preset; else, of a word without an ending, that it is no
+/// command.
 pub(super) fn name(word: &Path, paths: &SearchPaths) -> Option<String> {
     let word = lone(word)?;
     if is_one::<Profile>(word, paths) {
         return Some(format!("`{word}` is a profile: did you mean `--profile {word}`?"));
     }
-    is_one::<Preset>(word, paths).then(|| format!("`{word}` is a preset: did you mean `--preset {word}`?"))
+    if is_one::<Preset>(word, paths) {
+        return Some(format!("`{word}` is a preset: did you mean `--preset {word}`?"));
+    }
+    let is_bare = !word.contains('.');
+    is_bare.then(|| "there is no command of that name either: `plimsoll help` lists them".to_owned())
 }
 
 fn is_one<T: Kind>(word: &str, paths: &SearchPaths) -> bool {
@@ -104,6 +109,7 @@ mod tests {
         let nowhere = SearchPaths::default();
         assert!(name(Path::new("fast"), &nowhere).is_some_and(|hint| hint.ends_with("did you mean `--profile fast`?")));
         assert!(name(Path::new("web-720p"), &nowhere).is_some_and(|hint| hint.ends_with("did you mean `--preset web-720p`?")));
-        assert_eq!(name(Path::new("film"), &nowhere), None);
+        assert_eq!(name(Path::new("film.mp4"), &nowhere), None);
+        assert!(name(Path::new("film"), &nowhere).is_some_and(|hint| hint.starts_with("there is no command of that name")));
     }
 }
