@@ -325,7 +325,7 @@ pub struct Options {
     #[arg(long, global = true, value_name = "SIZE|auto", env = "PLIMSOLL_BUDGET", value_parser = parse_budget)]
     pub budget: Option<BudgetChoice>,
     /// Who asks for `--budget`, in words; given by a comparison to the plimsolls that it starts.
-    #[arg(long, global = true, hide = true, value_name = "WORDS")]
+    #[arg(long, global = true, hide = true, value_name = "WORDS", allow_hyphen_values = true)]
     pub budget_source: Option<String>,
     /// Replace outputs that are there.
     #[arg(long, global = true, env = "PLIMSOLL_OVERWRITE", action = ArgAction::SetTrue, value_parser = parse_switch)]

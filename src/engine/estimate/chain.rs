@@ -13,13 +13,19 @@ const LINEAR_FRAMES: f64 = 4.0;
 /// Bytes of such a pixel: three numbers of 4 bytes.
 const LINEAR_PIXEL: f64 = 12.0;
 
-/// A film that is to be turned is a phone's: its one reference frame is what others have three of.
+/// A film that is to be turned is a phone's: its one reference frame is what others have three of, and as many fewer frames have
+/// vectors to keep.
 const FEWER_REFERENCES: f64 = 1.0;
+const FEWER_OF_HEVC: f64 = 2.0;
 
 /// Frames that a decoder holds for a stream.
 pub fn held_for(stream: &VideoStream, threads: f64) -> f64 {
     let held = decoder_frames(&stream.codec, threads);
-    if stream.is_turned { held - FEWER_REFERENCES } else { held }
+    match (stream.is_turned, stream.codec.as_str()) {
+        (false, _) => held,
+        (true, "hevc") => held - FEWER_OF_HEVC,
+        (true, _) => held - FEWER_REFERENCES,
+    }
 }
 
 /// Frames that a decoder holds, with the few that the scaler behind it does.
@@ -30,14 +36,18 @@ fn decoder_frames(codec: &str, threads: f64) -> f64 {
             0.5 + threads
         }
         // Threads share a frame.
-        "mpeg2video" | "mpeg1video" => 4.9,
+        "mpeg2video" | "mpeg1video" => 3.5,
         // dav1d works on as many frames at a time as the root of its threads says, rounded up, and keeps the coefficients
         // of each besides; and up to eight references.
         "av1" => 4.5 + 5.5 * threads.sqrt().ceil() + 0.3 * threads,
         // Three references that are often the same.
         "vp8" => 2.0 + threads,
         "vp9" => 4.4 + 1.6 * threads,
-        // h264, hevc and MPEG-4 turned out alike.
+        // As h264, and the vectors of every frame.
+        "hevc" => 5.9 + 2.13 * threads,
+        // One reference, or two around a frame that looks both ways.
+        "mpeg4" => 1.5 + 2.13 * threads,
+        // h264, and those that nothing was measured of.
         _ => 4.9 + 2.13 * threads,
     }
 }

@@ -31,7 +31,7 @@ pub enum StoreError {
     },
     /// Another version of plimsoll, or another program, has written it.
     #[error(
-        "the state file {path} was written by another version of plimsoll (format {found}); use that one, or choose another folder with --state-dir"
+        "the state file {path} was written by another version of plimsoll (format {found}); use that one, move the file away (`mv '{path}' '{path}.old'`), or choose another folder with --state-dir"
     )]
     OtherFormat {
         /// The file.
