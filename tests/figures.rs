@@ -181,7 +181,9 @@ fn hold_gauge(situation: &Situation, group: &MemoryGroup) {
     let path = support::tool_path().to_str().expect("UTF-8");
     let mut terminal = Terminal::start_program(&line, (160, 50), &home, &[("PATH", path)]);
     let title = format!("{}: {}", Bytes(situation.budget), situation.words);
-    let shown: String = title.chars().take(40).collect();
+    // The pane tells as much of it as it has room for, cut by its meaning.
+    let first = situation.words.split([';', '(']).next().unwrap_or_default().trim();
+    let shown = format!("{}: {first}", Bytes(situation.budget));
     let end = format!(" of {} MB", situation.budget / MIB);
     let gauge = |screen: &str| -> Option<u64> {
         let before = screen.split(&end).next().filter(|before| before.len() < screen.len())?;
