@@ -189,7 +189,7 @@ impl Store {
         }
     }
 
-    /// Adds an event to the course of the run, see [`crate::host::course`]. Returns at once; it is written with whatever comes
+    /// Adds an event to the course of the run, see [`history`]. Returns at once; it is written with whatever comes
     /// next, or within seconds, and lost when it cannot be.
     pub fn note(&self, event: Event) {
         if let Some(orders) = &self.0.orders {
