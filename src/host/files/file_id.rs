@@ -4,10 +4,12 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use super::fsops::fill;
 
 /// Bytes read at a time while hashing: large enough for the vector code of blake3, small enough for a small box.
 const HASH_BLOCK: usize = 128 * 1024;
@@ -97,15 +99,7 @@ pub fn sample(path: &Path) -> io::Result<[u8; 32]> {
     hasher.update(&size.to_le_bytes());
     let mut block = vec![0; SAMPLE as usize];
     for at in [0, (size / 2).saturating_sub(SAMPLE / 2), size.saturating_sub(SAMPLE)] {
-        let mut read = 0;
-        while read < block.len() {
-            match file.read_at(&mut block[read..], at + read as u64) {
-                Ok(0) => break,
-                Ok(more) => read += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let read = fill(&file, &mut block, at)?;
         hasher.update(&block[..read]);
     }
     Ok(*hasher.finalize().as_bytes())

@@ -1,7 +1,8 @@
-//! File operations that an output in its place rests on.
+//! File operations that several rest on: reading a piece whole, and what puts an output in its place.
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD};
@@ -10,6 +11,20 @@ use rustix::io::Errno;
 /// The folder that a file stands in; the current one where its path names none.
 pub(in crate::host) fn parent(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Reads from `at` on until `into` is full or the file has ended; how much was read.
+pub(in crate::host) fn fill(file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < into.len() {
+        match file.read_at(&mut into[filled..], at + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// Renames without ever replacing: `AlreadyExists` if the name is taken.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
@@ -15,6 +15,7 @@ use walkdir::{DirEntry, WalkDir};
 use crate::domain::job::LogLevel;
 use crate::domain::preset::Preset;
 use crate::domain::text::path_text;
+use crate::host::files::fsops::fill;
 use crate::host::files::scratch::WORK_FOLDER;
 use crate::host::media::mark;
 use crate::host::media::probe::words;
@@ -411,15 +412,7 @@ fn read_head(path: &Path) -> io::Result<(File, Vec<u8>)> {
     let mut options = OpenOptions::new();
     let file = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     let mut head = vec![0; sniff::HEAD];
-    let mut length = 0;
-    while length < head.len() {
-        match file.read_at(&mut head[length..], length as u64) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let length = fill(&file, &mut head, 0)?;
     head.truncate(length);
     Ok((file, head))
 }

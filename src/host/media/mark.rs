@@ -7,11 +7,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use crate::domain::preset::Preset;
 use crate::host::files::file_id;
+use crate::host::files::fsops::fill;
 use crate::host::media::sniff::{self, Format};
 use crate::host::store::preset_hash;
 
@@ -41,7 +41,7 @@ pub fn carries(path: &Path, mark: &str) -> bool {
         let file = file_id::open_regular(path)?;
         let size = file.metadata()?.len();
         let mut head = vec![0; sniff::HEAD];
-        let read = file.read_at(&mut head, 0)?;
+        let read = fill(&file, &mut head, 0)?;
         head.truncate(read);
         Ok(sniff::taken(&head, b"", false).is_some_and(|format| search(&file, size, format, &head, Wanted(Some(mark)))))
     };
@@ -103,7 +103,7 @@ impl Source<'_> {
             return None;
         }
         let mut bytes = vec![0; usize::try_from(length).ok()?];
-        let read = self.file.read_at(&mut bytes, at).ok()?;
+        let read = fill(self.file, &mut bytes, at).ok()?;
         bytes.truncate(read);
         (read > 0).then_some(bytes)
     }

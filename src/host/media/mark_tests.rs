@@ -8,7 +8,7 @@ use crate::host::media::sniff::{self, HEAD};
 fn is_ours(path: &Path) -> bool {
     let file = File::open(path).expect("opens");
     let mut head = vec![0; HEAD];
-    let read = file.read_at(&mut head, 0).expect("reads");
+    let read = fill(&file, &mut head, 0).expect("reads");
     head.truncate(read);
     let format = sniff::taken(&head, b"", false).expect("a medium");
     is_marked(&file, file.metadata().expect("stat").len(), format, &head)

@@ -4,7 +4,8 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+
+use crate::host::files::fsops::fill;
 
 /// Outermost boxes that are looked at; a file of more fragments than that is long enough to be taken as it is.
 const MOST_BOXES: usize = 4096;
@@ -102,19 +103,6 @@ fn riff(file: &File, size: u64) -> io::Result<Structure> {
 
 fn be32(bytes: &[u8]) -> u32 {
     bytes.try_into().map_or(0, u32::from_be_bytes)
-}
-
-fn fill(file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < into.len() {
-        match file.read_at(&mut into[filled..], at + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 #[cfg(test)]
