@@ -42,13 +42,7 @@ impl Story {
         story.tell(EventKind::RunStarted { version: "0.1.0".to_owned(), governor, preset: "web-720p".to_owned() });
         let profile = profiles()[1].clone();
         let lines = Lines::new(&profile.memory, Bytes::gib(2));
-        story.tell(EventKind::ProfileSelected {
-            name: profile.name.clone(),
-            max_concurrent: profile.max_concurrent.fixed().unwrap_or(3),
-            auto: profile.max_concurrent.fixed().is_none(),
-            max_file_bytes: profile.max_file_size,
-            profile: Box::new(profile),
-        });
+        story.select(profile);
         story.tell(EventKind::BudgetChanged {
             budget_bytes: Bytes::gib(2),
             budget_source: "the container's limit (memory.max of /sys/fs/cgroup)".to_owned(),
@@ -66,6 +60,17 @@ impl Story {
     }
 
     /// One fact more.
+    /// The profile is chosen.
+    pub fn select(&mut self, profile: Profile) -> &mut Self {
+        self.tell(EventKind::ProfileSelected {
+            name: profile.name.clone(),
+            max_concurrent: profile.max_concurrent.fixed().unwrap_or(3),
+            auto: profile.max_concurrent.fixed().is_none(),
+            max_file_bytes: profile.max_file_size,
+            profile: Box::new(profile),
+        })
+    }
+
     pub fn tell(&mut self, kind: EventKind) -> &mut Self {
         let seq = Seq(self.events.len() as u64 + 1);
         self.events.push(Event { seq, at: Wall(BEGAN + self.at as i64), mono: Mono::from_millis(self.at), kind });

@@ -96,14 +96,7 @@ mod tests {
             story.at(second * 1000).sample(if second > 20 { 1600 } else { 900 }, &[(1, 500)]);
         }
         story.finish(1, Outcome::Done, 500, 30.0, None);
-        let safe = profiles()[2].clone();
-        story.tell(EventKind::ProfileSelected {
-            name: safe.name.clone(),
-            max_concurrent: 1,
-            auto: false,
-            max_file_bytes: safe.max_file_size,
-            profile: Box::new(safe),
-        });
+        story.select(profiles()[2].clone());
         story.start(2, 1).at(40_000).sample(300, &[(2, 200)]).finish(2, Outcome::OutOfMemory, 1, 1.0, None);
         let (mut state, mut measurements) = (State::default(), Measurements::default());
         for event in &story.events {
@@ -123,14 +116,7 @@ mod tests {
     fn what_another_profile_had_let_in_is_not_measured_as_of_the_one_in_force() {
         let mut story = Story::new(true);
         story.queue(1, "a", 1).queue(2, "b", 1).start(1, 1).at(1000).sample(900, &[(1, 500)]);
-        let safe = profiles()[2].clone();
-        story.tell(EventKind::ProfileSelected {
-            name: safe.name.clone(),
-            max_concurrent: 1,
-            auto: false,
-            max_file_bytes: safe.max_file_size,
-            profile: Box::new(safe),
-        });
+        story.select(profiles()[2].clone());
         story.at(2000).sample(1000, &[(1, 600)]).finish(1, Outcome::Done, 600, 2.0, None);
         story.start(2, 1).at(3000).sample(300, &[(2, 200)]);
         let (mut state, mut measurements) = (State::default(), Measurements::default());

@@ -49,19 +49,16 @@ fn media() -> MediaInfo {
     }
 }
 
+/// A job of a whole ffmpeg that writes its progress to descriptor 3.
+fn job<'a>(preset: &'a Preset, media: &'a MediaInfo, input: &'a Path, part: &'a Path) -> JobCommand<'a> {
+    let ffmpeg = Path::new("ffmpeg");
+    JobCommand { ffmpeg, preset, media, input, part, progress_fd: 3, abilities: ABLE, mark: "plimsoll" }
+}
+
 fn line(preset: &Preset) -> String {
     let media = media();
     let (input, part) = (Path::new("/in/a.mp4"), Path::new("/out/.plimsoll/1.1.part"));
-    let job = JobCommand {
-        ffmpeg: Path::new("ffmpeg"),
-        preset,
-        media: &media,
-        input,
-        part,
-        progress_fd: 3,
-        abilities: ABLE,
-        mark: "plimsoll",
-    };
+    let job = job(preset, &media, input, part);
     shown(&command(&job).expect("built"))
 }
 
@@ -69,16 +66,7 @@ fn line(preset: &Preset) -> String {
 fn run(preset: &Preset, input: &Path, part: &Path) -> std::process::Output {
     let folder = part.parent().expect("a folder");
     let media = prober(folder).probe(input, preset).expect("probed").media;
-    let job = JobCommand {
-        ffmpeg: Path::new("ffmpeg"),
-        preset,
-        media: &media,
-        input,
-        part,
-        progress_fd: 1,
-        abilities: ABLE,
-        mark: "plimsoll",
-    };
+    let job = JobCommand { progress_fd: 1, ..job(preset, &media, input, part) };
     let mut command = command(&job).expect("built");
     command.envs(environment(&BTreeMap::new(), folder)).stdin(Stdio::null());
     command.output().expect("ffmpeg runs")
@@ -115,16 +103,8 @@ fn the_command_line_is_the_hardened_one() {
 fn an_older_ffmpeg_gets_the_older_word() {
     let (media, preset) = (media(), quick());
     let (input, part) = (Path::new("/in/a.mp4"), Path::new("/out/p"));
-    let job = JobCommand {
-        ffmpeg: Path::new("f"),
-        preset: &preset,
-        media: &media,
-        input,
-        part,
-        progress_fd: 9,
-        abilities: Abilities { has_fps_mode: false, ..ABLE },
-        mark: "plimsoll",
-    };
+    let job =
+        JobCommand { progress_fd: 9, abilities: Abilities { has_fps_mode: false, ..ABLE }, ..job(&preset, &media, input, part) };
     let text = shown(&command(&job).expect("built"));
     assert!(text.contains(" -vsync vfr ") && !text.contains("-fps_mode") && text.contains(" pipe:9 "), "{text}");
 }
@@ -134,16 +114,7 @@ fn nothing_is_built_for_relative_paths_missing_streams_and_foreign_demuxers() {
     let (preset, part) = (quick(), Path::new("/out/p"));
     let build = |media: &MediaInfo, input: &str| {
         let input = Path::new(input);
-        let job = JobCommand {
-            ffmpeg: Path::new("f"),
-            preset: &preset,
-            media,
-            input,
-            part,
-            progress_fd: 3,
-            abilities: ABLE,
-            mark: "plimsoll",
-        };
+        let job = job(&preset, media, input, part);
         command(&job).expect_err("refused")
     };
     assert_eq!(build(&media(), "a.mp4"), ArgumentError::NotAbsolute("a.mp4".to_owned()));
@@ -203,16 +174,7 @@ fn a_clip_with_fewer_frames_than_fields_or_no_known_duration_still_gives_a_sheet
     let mut media = media();
     media.duration = None;
     let (preset, part) = (sheet(), dir.path().join("q"));
-    let job = JobCommand {
-        ffmpeg: Path::new("ffmpeg"),
-        preset: &preset,
-        media: &media,
-        input: &input,
-        part: &part,
-        progress_fd: 1,
-        abilities: ABLE,
-        mark: "plimsoll",
-    };
+    let job = JobCommand { progress_fd: 1, ..job(&preset, &media, &input, &part) };
     assert!(command(&job).expect("built").envs(environment(&BTreeMap::new(), dir.path())).output().expect("runs").status.success());
     assert!(prober(dir.path()).read_output(&part, true).is_ok());
 }
@@ -295,16 +257,7 @@ fn progress_comes_on_the_descriptor_that_was_named() {
     let (reader, writer) = std::io::pipe().expect("pipe");
     rustix::io::fcntl_setfd(&writer, rustix::io::FdFlags::empty()).expect("inherited");
     let (media, preset) = (media(), quick());
-    let job = JobCommand {
-        ffmpeg: Path::new("ffmpeg"),
-        preset: &preset,
-        media: &media,
-        input: &input,
-        part: &part,
-        progress_fd: writer.as_raw_fd(),
-        abilities: ABLE,
-        mark: "plimsoll",
-    };
+    let job = JobCommand { progress_fd: writer.as_raw_fd(), ..job(&preset, &media, &input, &part) };
     let mut child = command(&job).expect("built").envs(environment(&BTreeMap::new(), dir.path())).spawn().expect("runs");
     drop(writer);
     let text = std::io::read_to_string(reader).expect("read");

@@ -119,14 +119,10 @@ struct Pipes {
     progress: Option<OwnedFd>,
     splitter: LineSplitter,
     reader: ProgressReader,
-    gate: LogGate,
-    diagnosis: Diagnosis,
-    tally: Tally,
+    lines: Lines,
     /// For the progress of a film that does not tell how long it is.
     by_position: Option<ByPosition>,
-    log: JobLog,
     chunk: Vec<u8>,
-    shown: String,
 }
 
 /// How a process ended, and what it used.
@@ -153,13 +149,9 @@ pub(in crate::host) fn watch(watched: Watched) {
         progress: Some(child.progress),
         splitter: LineSplitter::new(),
         reader: ProgressReader::new(duration),
-        gate: LogGate::new(),
-        diagnosis: Diagnosis::new(),
-        tally: Tally::default(),
+        lines: Lines::into(log),
         by_position: input.filter(|_| duration.is_none()).map(|(path, size)| ByPosition::new(child.pid, path, size, started)),
-        log,
         chunk: vec![0; CHUNK],
-        shown: String::new(),
     };
 
     let mut grown = None;
@@ -175,7 +167,7 @@ pub(in crate::host) fn watch(watched: Watched) {
             break;
         }
         if grown.is_none() {
-            grown = pipes.tally.arriving().and_then(|arriving| planned.as_ref()?.outgrown(arriving));
+            grown = pipes.lines.tally.arriving().and_then(|arriving| planned.as_ref()?.outgrown(arriving));
             if grown.is_some() {
                 // SAFETY: plain numbers; the process is not reaped yet, so the group is its own.
                 unsafe { libc::kill(-pid, libc::SIGKILL) };
@@ -265,7 +257,7 @@ impl Pipes {
         let now = started.elapsed();
         self.take_progress();
         self.take_stderr(now);
-        self.gate.tick(now);
+        self.lines.gate.tick(now);
         self.pass_on();
         ended
     }
@@ -287,44 +279,26 @@ impl Pipes {
     fn take_stderr(&mut self, now: Duration) {
         let Some(stderr) = &self.stderr else { return };
         let at = wall_now();
-        let splitter = &mut self.splitter;
-        let mut lines = Lines {
-            diagnosis: &mut self.diagnosis,
-            tally: &mut self.tally,
-            gate: &mut self.gate,
-            log: &mut self.log,
-            shown: &mut self.shown,
-            now,
-            at,
-        };
-        if read_turn(stderr, &mut self.chunk, |bytes| splitter.feed(bytes, |line| lines.take(line))) {
+        let (splitter, lines) = (&mut self.splitter, &mut self.lines);
+        if read_turn(stderr, &mut self.chunk, |bytes| splitter.feed(bytes, |line| lines.take(line, now, at))) {
             self.stderr = None;
         }
     }
 
     /// Sends what the gate let through, and hands the log to the disk.
     fn pass_on(&mut self) {
-        let lines = self.gate.take();
+        let lines = self.lines.gate.take();
         if !lines.is_empty() {
             self.shared.report(self.job, JobReport::Log(lines));
         }
-        self.log.hand_over();
+        self.lines.log.hand_over();
     }
 
     /// What ffmpeg said of its end; of an end that was asked for, that it was asked for.
     fn diagnosis_of(&mut self, exit: Exit, stop: Option<StopMode>) -> Option<Failure> {
         let at = wall_now();
-        let mut lines = Lines {
-            diagnosis: &mut self.diagnosis,
-            tally: &mut self.tally,
-            gate: &mut self.gate,
-            log: &mut self.log,
-            shown: &mut self.shown,
-            now: Duration::MAX,
-            at,
-        };
-        self.splitter.finish(|line| lines.take(line));
-        let failure = self.diagnosis.failure(exit)?;
+        self.splitter.finish(|line| self.lines.take(line, Duration::MAX, at));
+        let failure = self.lines.diagnosis.failure(exit)?;
         let asked = match stop {
             Some(StopMode::Term) => "stopped, as asked (SIGTERM)",
             Some(StopMode::Kill) => "killed, as asked (SIGKILL)",
@@ -334,36 +308,38 @@ impl Pipes {
     }
 
     fn close(mut self, last: &str) -> Account {
-        self.gate.finish();
+        self.lines.gate.finish();
         self.pass_on();
-        self.log.close(wall_now(), last);
-        self.tally.into_account()
+        self.lines.log.close(wall_now(), last);
+        self.lines.tally.into_account()
     }
 }
 
-/// Where a line of stderr goes.
-struct Lines<'a> {
-    diagnosis: &'a mut Diagnosis,
-    tally: &'a mut Tally,
-    gate: &'a mut LogGate,
-    log: &'a mut JobLog,
-    shown: &'a mut String,
-    now: Duration,
-    at: Wall,
+/// Where the lines of stderr go.
+struct Lines {
+    diagnosis: Diagnosis,
+    tally: Tally,
+    gate: LogGate,
+    log: JobLog,
+    shown: String,
 }
 
-impl Lines<'_> {
-    fn take(&mut self, line: &str) {
+impl Lines {
+    fn into(log: JobLog) -> Self {
+        Self { diagnosis: Diagnosis::new(), tally: Tally::default(), gate: LogGate::new(), log, shown: String::new() }
+    }
+
+    fn take(&mut self, line: &str, now: Duration, at: Wall) {
         let classified = Classified::of(line);
         self.tally.observe(&classified);
         if classified.is_quiet {
             return;
         }
-        self.log.line(self.at, line);
+        self.log.line(at, line);
         self.diagnosis.observe(&classified);
         self.shown.clear();
-        classified.shown(self.shown);
-        self.gate.offer(self.now, classified.level, self.shown);
+        classified.shown(&mut self.shown);
+        self.gate.offer(now, classified.level, &self.shown);
     }
 }
 

@@ -115,13 +115,7 @@ fn a_profile_that_was_used_can_be_gone_back_to() {
     let mut story = busy(true);
     let used = Profile { name: "balanced-3".to_owned(), max_concurrent: 3.into(), ..profiles()[1].clone() };
     for profile in [used, profiles()[0].clone()] {
-        story.tell(EventKind::ProfileSelected {
-            name: profile.name.clone(),
-            max_concurrent: 3,
-            auto: false,
-            max_file_bytes: profile.max_file_size,
-            profile: Box::new(profile),
-        });
+        story.select(profile);
         hear(&mut app, &story.events[story.events.len() - 1]);
     }
     let names: Vec<&str> = app.profiles().iter().map(|profile| profile.name.as_str()).collect();
@@ -133,14 +127,7 @@ fn what_was_foretold_for_one_profile_is_not_shown_for_another() {
     let mut app = screen("what_if", ColorMode::True, false);
     assert!(app.what_if().found().is_some());
     let mut story = busy(true);
-    let safe = profiles()[2].clone();
-    story.tell(EventKind::ProfileSelected {
-        name: safe.name.clone(),
-        max_concurrent: 1,
-        auto: false,
-        max_file_bytes: safe.max_file_size,
-        profile: Box::new(safe),
-    });
+    story.select(profiles()[2].clone());
     hear(&mut app, &story.events[story.events.len() - 1]);
     assert!(app.what_if().found().is_none());
 }
