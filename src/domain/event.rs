@@ -313,7 +313,8 @@ pub enum EventKind {
         from: Level,
         /// It is.
         to: Level,
-        /// Usage without inactive file cache.
+        /// What is held against the line: in a container usage without inactive file cache, else what cannot be dropped and the file
+        /// cache of ended jobs.
         working_set_bytes: Bytes,
         /// What the kernel cannot drop.
         hard_bytes: Bytes,
@@ -442,7 +443,8 @@ pub enum EventKind {
 pub struct MemoryFigures {
     /// Everything charged, page cache included.
     pub usage_bytes: Bytes,
-    /// Usage without inactive file cache.
+    /// What is held against the line: in a container usage without inactive file cache, else what cannot be dropped and the file
+    /// cache of ended jobs.
     pub working_set_bytes: Bytes,
     /// What the kernel cannot drop.
     pub hard_bytes: Bytes,

@@ -172,7 +172,7 @@ pub struct MemorySample {
     pub scope: Scope,
     /// Everything charged, page cache included.
     pub usage: Bytes,
-    /// Usage without inactive file cache.
+    /// In a container usage without inactive file cache, else what cannot be dropped and the file cache of ended jobs.
     pub working_set: Bytes,
     /// What the kernel cannot drop.
     pub hard: Bytes,

@@ -377,15 +377,16 @@ impl Probe {
             oom_kills,
             budget: Some(self.survey.budget.clone()),
         };
-        if sample.scope == Scope::Machine {
+        match sample.scope {
+            Scope::Container => {}
             // The file cache of the whole machine is nobody's load: the kernel drops it, and our cleanups cannot. Only that of
             // our ended jobs counts.
-            sample.working_set = sample.working_set.min(sample.hard + self.cache.finished);
-        }
-        if sample.scope == Scope::Own {
-            let guests = self.guests.iter().filter_map(|pid| procfs::rss_anon(&self.roots.proc, *pid)).sum();
-            let spare = self.survey.budget.available - self.survey.budget.bytes;
-            narrow_to_own(&mut sample, Others { guests, spare }, self.cache);
+            Scope::Machine => sample.working_set = sample.working_set.min(sample.hard + self.cache.finished),
+            Scope::Own => {
+                let guests = self.guests.iter().filter_map(|pid| procfs::rss_anon(&self.roots.proc, *pid)).sum();
+                let spare = self.survey.budget.available - self.survey.budget.bytes;
+                narrow_to_own(&mut sample, Others { guests, spare }, self.cache);
+            }
         }
         Ok(sample)
     }
