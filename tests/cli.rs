@@ -170,6 +170,8 @@ fn a_misspelt_command_and_the_number_of_a_run_are_told_by_what_was_meant() {
         assert_eq!(said.code, Some(2), "{line:?}");
         assert!(said.err.contains(meant), "{line:?}: {}", said.err);
     }
+    let said = say(world.command(["run", "--profil", "safe"]));
+    assert!(said.err.contains("'--profile'") && !said.err.contains("there is no command"), "the command was right: {}", said.err);
     // A file of that name is a file.
     std::fs::copy(clip, world.path("work/runn")).expect("copied");
     let said = say(world.command(["runn"]));

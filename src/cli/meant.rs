@@ -25,6 +25,10 @@ pub(super) fn command(first: &Path) -> Option<String> {
     let word = lone(first)?;
     let program = Cli::command();
     let known: Vec<&str> = program.get_subcommands().filter(|known| !known.is_hide_set()).map(clap::Command::get_name).collect();
+    // A command that is there was meant as it stands: what is wrong stands behind it.
+    if known.contains(&word) {
+        return None;
+    }
     let near = nearest(word, known.into_iter().chain(["help"]))?;
     Some(format!(
         "there is no command and no file `{word}`; did you mean `plimsoll {near}`? For a file of that name write ./{word}"
@@ -89,7 +93,7 @@ mod tests {
             let told = command(Path::new(word)).unwrap_or_else(|| panic!("{word} is near something"));
             assert!(told.contains(&format!("did you mean `plimsoll {near}`?")), "{told}");
         }
-        for word in ["videos", "./runn", "/tmp/runn", "load-jobs", ""] {
+        for word in ["videos", "./runn", "/tmp/runn", "load-jobs", "run", ""] {
             assert_eq!(command(Path::new(word)), None, "{word}");
         }
         // Cargo runs tests where `tests` is: a folder that is there, and one letter off a word of no command.
