@@ -26,7 +26,7 @@ use plimsoll::domain::preset::{
 };
 use plimsoll::domain::time::{Mono, Wall};
 use plimsoll::headless::comparison::json::object;
-use plimsoll::tui::keymap::{KeyMode, TABLE};
+use plimsoll::tui::input::keymap::{KeyMode, TABLE};
 use serde_json::Value;
 use support::clips::make_clips;
 use support::{Finished, Live, PLIMSOLL, World, patient_ffmpeg, say};

@@ -166,7 +166,7 @@ fn a_planted_breach_is_caught_on_every_floor() {
         ("runtime/driver.rs", "use crate::{\n    domain::state::State,\n    host::{cgroup, budget},\n};"),
         ("tui/app.rs", "use crate::engine::Engine;"),
         ("tui/view/queue.rs", "use crate::runtime::driver::Driver;"),
-        ("headless/mod.rs", "use crate::tui::theme;"),
+        ("headless/mod.rs", "use crate::tui::terminal::theme;"),
     ] {
         assert_eq!(breaches(name, text).len(), 1, "{name}: {text}");
     }
@@ -179,7 +179,7 @@ fn what_the_plan_allows_is_not_called_a_breach() {
         ("engine/mod.rs", "use crate::domain::state::State;\nuse crate::engine::port::Effect;"),
         ("tui/app.rs", "use crate::runtime::link::{Link, Update};\n// crate::engine is not for us"),
         ("tui/view/queue.rs", "use super::super::theme::Theme;\nuse crate::domain::{job::Job, units::Bytes};"),
-        ("cli/run.rs", "use crate::host::RealHost;\nuse crate::tui::run;"),
+        ("cli/commands/run.rs", "use crate::host::RealHost;\nuse crate::tui::terminal::event_loop;"),
     ] {
         assert_eq!(breaches(name, text), [], "{name}: {text}");
     }

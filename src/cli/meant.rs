@@ -8,7 +8,7 @@ use std::path::Path;
 use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::args::Cli;
+use crate::cli::args::Cli;
 use crate::config::search::{self, Kind, SearchPaths};
 use crate::config::spell::nearest;
 use crate::domain::preset::Preset;

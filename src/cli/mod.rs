@@ -1,26 +1,11 @@
 //! The command line: what was asked for, turned into calls of the other floors and into text, and the exit status.
 
-pub mod ahead;
 pub mod args;
-pub mod catalog;
-pub mod compare;
-mod completion;
-pub mod demo;
-mod descriptors;
-pub mod doctor;
-pub mod foresee;
-mod manual;
+pub mod commands;
 mod meant;
-pub mod neighbour;
 pub mod options;
-pub mod plan;
-pub mod probing;
-pub mod provide;
-pub mod replay;
-pub mod run;
+pub mod planning;
 pub mod session;
-mod signals;
-mod state_dir;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -45,10 +30,11 @@ use crate::host::memory::cgroup::{self, Roots, Version};
 use crate::runtime::link::Examine;
 
 use args::{Cli, Command, DoctorArgs, ExportTarget, LoadJobArgs, PresetsAction, ProfilesAction};
-use doctor::{DoctorInputs, DoctorOptions};
+use commands::doctor::{DoctorInputs, DoctorOptions};
+use commands::install::{Console, ProvideOptions};
+use commands::run::OutputMode;
+use commands::{catalog, compare, completion, demo, doctor, manual, plan, replay, run};
 use options::Resolved;
-use provide::{Console, ProvideOptions};
-use run::OutputMode;
 
 /// Wrong usage or configuration: nothing was run, exit status 2. Says what, where and what to do.
 #[derive(Debug, thiserror::Error)]

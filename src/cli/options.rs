@@ -8,8 +8,9 @@ use std::time::Duration;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use super::args::Options;
-use super::{Usage, state_dir};
+use crate::cli::Usage;
+use crate::cli::args::Options;
+use crate::cli::session::state_dir;
 use crate::config::search::{self, SearchPaths};
 use crate::config::settings::{self, BudgetChoice, ColorChoice, KeySetting, Settings, ThemeChoice};
 use crate::config::yaml::ConfigError;

@@ -1,5 +1,9 @@
 //! One run from its start to its exit status: opens the host, drives the engine, shows it on a front end, obeys signals.
 
+pub mod descriptors;
+pub mod signals;
+pub mod state_dir;
+
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, IsTerminal as _, Write};
 use std::path::PathBuf;
@@ -12,9 +16,9 @@ use std::time::Duration;
 use color_eyre::eyre::{Context as _, Result, eyre};
 use tokio::sync::mpsc;
 
-use super::compare::aside::BackgroundCompare;
-use super::signals::Signals;
-use super::{Busy, Usage};
+use crate::cli::commands::compare::aside::BackgroundCompare;
+use crate::cli::session::signals::Signals;
+use crate::cli::{Busy, Usage};
 use crate::domain::command::{Command, RequestId};
 use crate::domain::event::{JobCounts, RunSummary};
 use crate::domain::job::{Job, Phase};
@@ -25,7 +29,7 @@ use crate::headless::lines::LineStyle;
 use crate::headless::{self, Report, Sinks, summary};
 use crate::host::process::instance::InstanceError;
 use crate::host::process::joblog::LogReader;
-use crate::host::real::{HostConfig, HostError, RealHost};
+use crate::host::{HostConfig, HostError, RealHost};
 use crate::runtime::clock::Clock;
 use crate::runtime::driver::Driver;
 use crate::runtime::hub::Attacher;
@@ -137,12 +141,12 @@ impl Session {
                 if figures.jobs.unfinished > 0 && !self.is_demo {
                     text.push_str("plimsoll: what is not finished is kept; the next start goes on with it\n");
                 }
-                receive(&thread("summary", Waits::Time, move |_| super::tell(&text))?, &signalled);
+                receive(&thread("summary", Waits::Time, move |_| crate::cli::tell(&text))?, &signalled);
             }
         }
         if !report.lost.is_empty() {
             let text = format!("plimsoll: {}\n", report.lost.join("\nplimsoll: "));
-            receive(&thread("losses", Waits::Time, move |_| super::tell(&text))?, &signalled);
+            receive(&thread("losses", Waits::Time, move |_| crate::cli::tell(&text))?, &signalled);
         }
         let status = exit_status(signalled.load(Ordering::Relaxed), &report, queued);
         let went_well = |jobs: &JobCounts| jobs.done > 0 && jobs.out_of_memory == 0;

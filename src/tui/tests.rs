@@ -19,21 +19,25 @@ use crate::domain::text::path_text;
 use crate::domain::time::{Mono, Wall};
 use crate::domain::units::Bytes;
 use crate::runtime::link::{LookStep, Playing, QueueNow, Update};
-use crate::tui::action::{Action, Effect, Found, Look};
+use crate::tui::app::complete::Completion;
 use crate::tui::app::{App, Settings};
-use crate::tui::complete::Completion;
-use crate::tui::fixture::{
+use crate::tui::input::action::{Action, Effect, Found, Look};
+use crate::tui::input::keymap::{KeyChange, KeyMode, Keymap};
+use crate::tui::terminal::theme::{ColorMode, ThemeName};
+use crate::tui::tests::fixture::{
     Story, all_done, busy, checkup, damaged, hear, no_room, over, plan, press, profiles, run_finished, settings,
 };
-use crate::tui::fixture_compared::{compared, id, naive, shelf, under_way};
-use crate::tui::keymap::{KeyChange, KeyMode, Keymap};
-use crate::tui::theme::{ColorMode, ThemeName};
+use crate::tui::tests::fixture_compared::{compared, id, naive, shelf, under_way};
 use crate::tui::{svg, view};
 
 mod any;
 mod comparisons;
+#[allow(clippy::too_many_arguments)] // a story is told in one line a fact
+pub(in crate::tui) mod fixture;
+pub(in crate::tui) mod fixture_compared;
 mod fresh;
 mod keys;
+mod on_a_terminal;
 mod operator;
 mod traced;
 mod what_if;
@@ -331,7 +335,9 @@ fn nothing_of_the_help_is_cut_off() {
     let page = text(&draw(&mut screen("help", ColorMode::True, false), 200, 60));
     let narrow = text(&draw(&mut screen("help", ColorMode::True, false), 80, 60));
     for (name, page) in [("wide", page), ("narrow", narrow)] {
-        for binding in crate::tui::keymap::TABLE.iter().filter(|binding| !binding.help.is_empty() && !binding.name.is_empty()) {
+        for binding in
+            crate::tui::input::keymap::TABLE.iter().filter(|binding| !binding.help.is_empty() && !binding.name.is_empty())
+        {
             assert!(page.contains(binding.help), "{name}: {} of {}:\n{page}", binding.help, binding.name);
         }
     }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::domain::comparison::kept::{ComparisonId, Heading, Kept, Shelf, Standing};
-use crate::tui::action::{Act, Effect, Look};
 use crate::tui::app::pages::Page;
 use crate::tui::app::{App, Ask, Mode, Question};
+use crate::tui::input::action::{Act, Effect, Look};
 
 /// The page.
 #[derive(Debug, Clone, Default)]

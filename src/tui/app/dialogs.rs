@@ -2,16 +2,16 @@
 
 use tui_input::InputRequest;
 
-use super::{App, Mode, Picker, Question};
 use crate::domain::command::{Command, JobRequest};
 use crate::domain::profile::Profile;
 use crate::domain::text::file_name_text;
-use crate::tui::action::{Act, Effect};
-use crate::tui::complete;
-use crate::tui::filter::Filter;
-use crate::tui::palette::Does;
-use crate::tui::profiles::Switch;
-use crate::tui::prompt::PromptKind;
+use crate::tui::app::complete;
+use crate::tui::app::filter::Filter;
+use crate::tui::app::palette::Does;
+use crate::tui::app::profiles::Switch;
+use crate::tui::app::prompt::PromptKind;
+use crate::tui::app::{App, Mode, Picker, Question};
+use crate::tui::input::action::{Act, Effect};
 
 impl App {
     /// Opens the profile picker at this row, else at the profile in force.

@@ -2,11 +2,11 @@
 
 use crate::domain::command::JobRequest;
 use crate::domain::job::{Job, Phase};
-use crate::tui::action::Act;
 use crate::tui::app::pages::Page;
 use crate::tui::app::scope::{COMPARISON_HINTS, REPLAY_HINTS};
 use crate::tui::app::{App, Mode, applies};
-use crate::tui::keymap::KeyMode;
+use crate::tui::input::action::Act;
+use crate::tui::input::keymap::KeyMode;
 
 /// Hints of the page of a job.
 const JOB_HINTS: &[(Act, &str)] = &[

@@ -1,10 +1,10 @@
 //! Several jobs at once: marks, and what is asked for all that is marked.
 
-use super::{App, Ask, Mode, Question};
 use crate::domain::command::{Command, JobRequest, MoveTo};
 use crate::domain::job::{Job, JobId, Phase};
-use crate::tui::action::{Act, Effect};
-use crate::tui::filter::Filter;
+use crate::tui::app::filter::Filter;
+use crate::tui::app::{App, Ask, Mode, Question};
+use crate::tui::input::action::{Act, Effect};
 
 impl App {
     /// How many jobs are marked.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::App;
 use crate::domain::time::Mono;
-use crate::tui::action::{Act, Effect};
+use crate::tui::app::App;
+use crate::tui::input::action::{Act, Effect};
 
 /// How long a message stays.
 const TOAST: Duration = Duration::from_secs(8);

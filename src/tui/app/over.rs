@@ -1,9 +1,9 @@
 //! What keys do where there is no engine that could be asked: in a replay, and when the run is over.
 
-use super::App;
 use crate::domain::command::{Command, MoveTo};
 use crate::domain::job::JobId;
-use crate::tui::action::{Act, Effect};
+use crate::tui::app::App;
+use crate::tui::input::action::{Act, Effect};
 
 impl App {
     /// The run is over: nobody is there to take a request. A replay is none, and a comparison has further runs.

@@ -2,13 +2,13 @@
 
 use crate::domain::job::JobId;
 use crate::runtime::link::Checkup;
-use crate::tui::action::{Act, Effect, Found, Look};
 use crate::tui::app::App;
-use crate::tui::chronicle::Entry;
-use crate::tui::details::Detail;
+use crate::tui::app::chronicle::Entry;
+use crate::tui::app::details::Detail;
+use crate::tui::app::loglines::FileLog;
+use crate::tui::app::prompt::PromptKind;
+use crate::tui::input::action::{Act, Effect, Found, Look};
 use crate::tui::layout::{Layout, Pane, Size};
-use crate::tui::loglines::FileLog;
-use crate::tui::prompt::PromptKind;
 use crate::tui::view::names::input_name;
 
 /// What covers the panes.

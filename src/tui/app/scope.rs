@@ -1,10 +1,10 @@
 //! What the keys of the dashboard's table do where the console now is: on its pages, in a replay, over a comparison. The help
 //! page and the footer say so in these words.
 
-use crate::tui::action::Act;
 use crate::tui::app::App;
 use crate::tui::app::pages::Page;
-use crate::tui::keymap::{Binding, KeyMode, TABLE};
+use crate::tui::input::action::Act;
+use crate::tui::input::keymap::{Binding, KeyMode, TABLE};
 
 /// Hints of the dashboard in a replay.
 pub const REPLAY_HINTS: &[(Act, &str)] = &[

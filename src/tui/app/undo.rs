@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::App;
-use super::many::jobs;
 use crate::domain::command::{Command, JobRequest, RequestId};
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, Phase, Rank};
-use crate::tui::action::{Act, Effect};
+use crate::tui::app::App;
+use crate::tui::app::many::jobs;
+use crate::tui::input::action::{Act, Effect};
 
 /// Steps that can be taken back; the oldest goes first.
 const STEPS: usize = 20;

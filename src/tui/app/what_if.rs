@@ -9,10 +9,10 @@ use crate::domain::profile::Profile;
 use crate::domain::profile::check::{NAME_RULE, is_name};
 use crate::domain::text::path_text;
 use crate::runtime::link::{JobNow, LookStep, QueueNow};
-use crate::tui::action::{Act, Effect, Look};
+use crate::tui::app::profiles::Switch;
+use crate::tui::app::prompt::PromptKind;
 use crate::tui::app::{App, Mode};
-use crate::tui::profiles::Switch;
-use crate::tui::prompt::PromptKind;
+use crate::tui::input::action::{Act, Effect, Look};
 
 /// Jobs that are looked at; of those beyond only the number is told.
 pub const MOST_JOBS: usize = 200;

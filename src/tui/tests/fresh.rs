@@ -6,8 +6,8 @@ use crate::domain::command::JobRequest;
 use crate::domain::event::MemoryFigures;
 use crate::domain::job::{MediaInfo, RejectReason};
 use crate::domain::media::{AudioStream, Extras, SubtitleStream};
-use crate::tui::action::Act;
 use crate::tui::app::Tone;
+use crate::tui::input::action::Act;
 
 fn footer(app: &mut App, width: u16, height: u16) -> String {
     let shown = text(&draw(app, width, height));

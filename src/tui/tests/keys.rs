@@ -199,7 +199,11 @@ fn a_click_selects_the_row_under_it_and_the_wheel_scrolls() {
 fn press_foreign(app: &mut App, typed: &str) -> Vec<Effect> {
     let event = |c| crossterm::event::Event::Key(crossterm::event::KeyEvent::from(crossterm::event::KeyCode::Char(c)));
     let actions = typed.chars().map(event);
-    actions.flat_map(|event| crate::tui::run::action_of(app, event).map_or_else(Vec::new, |action| app.update(action))).collect()
+    actions
+        .flat_map(|event| {
+            crate::tui::terminal::event_loop::action_of(app, event).map_or_else(Vec::new, |action| app.update(action))
+        })
+        .collect()
 }
 
 #[test]

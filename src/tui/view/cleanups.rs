@@ -14,7 +14,7 @@ use crate::domain::cleanup::{CleanupAction, CleanupRecord, CleanupTrigger, Clean
 use crate::domain::units::Bytes;
 use crate::tui::app::App;
 use crate::tui::layout::Pane;
-use crate::tui::theme::Role;
+use crate::tui::terminal::theme::Role;
 use crate::tui::view::frame;
 use crate::tui::view::pen::{Line, mb, time_of_day};
 use crate::tui::view::scroll::{self, Seen};

@@ -22,7 +22,7 @@ use ratatui::layout::Rect;
 use crate::domain::comparison::kept::{Kept, Standing};
 use crate::domain::time::clock;
 use crate::tui::app::App;
-use crate::tui::theme::{Role, Theme};
+use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::footer;
 use crate::tui::view::pen::{Framed, Line, fit, wrap};
 

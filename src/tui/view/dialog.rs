@@ -14,10 +14,10 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::{JobId, Phase};
-use crate::tui::action::Act;
 use crate::tui::app::{App, Ask, Question, job_name};
-use crate::tui::keymap::KeyMode;
-use crate::tui::theme::Role;
+use crate::tui::input::action::Act;
+use crate::tui::input::keymap::KeyMode;
+use crate::tui::terminal::theme::Role;
 use crate::tui::view::pen::{Framed, Line, fit, popup, wrap};
 
 /// Columns of the widest question.

@@ -14,7 +14,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::runtime::link::{Checkup, FindingStatus};
 use crate::tui::app::App;
-use crate::tui::theme::Role;
+use crate::tui::terminal::theme::Role;
 use crate::tui::view::pen::{Framed, Line, wrap};
 
 /// A line: its indent and pieces.

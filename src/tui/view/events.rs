@@ -12,8 +12,8 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use crate::tui::app::App;
-use crate::tui::chronicle::{Entry, Topic};
-use crate::tui::theme::{Role, Theme};
+use crate::tui::app::chronicle::{Entry, Topic};
+use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::pen::{Framed, Line, fit_words, time_of_day, wrap};
 use crate::tui::view::scroll::{self, Seen};
 

@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use ratatui::widgets::{Clear, Widget as _};
 
 use crate::tui::app::{App, Tone};
-use crate::tui::theme::Role;
+use crate::tui::terminal::theme::Role;
 use crate::tui::view::pen::{Line, fit_words, wrap};
 
 /// Hints that give way first where there is little room: those of what can be found by `:` and in the help.

@@ -7,7 +7,7 @@
 
 use crate::tui::app::App;
 use crate::tui::layout::Pane;
-use crate::tui::theme::Role;
+use crate::tui::terminal::theme::Role;
 use crate::tui::view::pen::{Framed, Span};
 
 /// The frame of a pane: its number and name, what is to be said of it, and what stands at the right.

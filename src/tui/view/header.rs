@@ -14,7 +14,7 @@ use crate::domain::state::State;
 use crate::domain::time::Mono;
 use crate::tui::app::App;
 use crate::tui::layout::{Layout, Size};
-use crate::tui::theme::Role;
+use crate::tui::terminal::theme::Role;
 use crate::tui::view::pen::{Line, time_of_day};
 
 /// Columns from which on the place in a replay is told in words.

@@ -10,11 +10,11 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::tui::app::filter::has_words;
 use crate::tui::app::pages::Page;
 use crate::tui::app::{App, Help};
-use crate::tui::filter::has_words;
-use crate::tui::keymap::Section;
-use crate::tui::theme::Role;
+use crate::tui::input::keymap::Section;
+use crate::tui::terminal::theme::Role;
 use crate::tui::view::pen::{Framed, Line, popup, wrap};
 use crate::tui::view::scroll::{self, Seen};
 use crate::tui::view::words::WORDS;

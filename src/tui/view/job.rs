@@ -22,15 +22,15 @@ use crate::domain::media::AudioStream;
 use crate::domain::text::{many, path_text};
 use crate::domain::time::{clock, seconds_words, span_words};
 use crate::domain::units::Bytes;
+use crate::tui::app::chronicle;
+use crate::tui::app::job_words::state_of;
+use crate::tui::app::waiting;
 use crate::tui::app::{App, job_name};
-use crate::tui::chronicle;
-use crate::tui::job_words::state_of;
 use crate::tui::layout::Layout;
-use crate::tui::theme::Role;
+use crate::tui::terminal::theme::Role;
 use crate::tui::view::pen::{Framed, Line, Span, bar, fit, mb, spoken, time_of_day, wrap};
 use crate::tui::view::plot::Plot;
 use crate::tui::view::{events, log};
-use crate::tui::waiting;
 
 /// Columns of the labels.
 const LABEL: u16 = 10;

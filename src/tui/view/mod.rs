@@ -34,9 +34,9 @@ use ratatui::layout::{Position, Rect};
 
 use crate::tui::app::extents::Extents;
 use crate::tui::app::pages::Page;
+use crate::tui::app::prompt::PromptKind;
 use crate::tui::app::{App, Mode};
 use crate::tui::layout::Size;
-use crate::tui::prompt::PromptKind;
 
 /// How long what is drawn is; the app scrolls by these.
 pub const EXTENTS: Extents = Extents {

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::Job;
 use crate::domain::text::file_name_text;
-use crate::tui::theme::Symbols;
+use crate::tui::terminal::theme::Symbols;
 
 /// An ending longer than this is taken to be part of the name.
 const LONGEST_ENDING: usize = 6;
@@ -144,7 +144,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::tui::theme::{ASCII, UNICODE};
+    use crate::tui::terminal::theme::{ASCII, UNICODE};
 
     fn cut(name: &str, width: usize) -> String {
         fit_name(name, width, &UNICODE).into_owned()

@@ -12,8 +12,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use crate::tui::app::App;
-use crate::tui::palette::Palette;
-use crate::tui::theme::Role;
+use crate::tui::app::palette::Palette;
+use crate::tui::terminal::theme::Role;
 use crate::tui::view::pen::{Framed, Line, fit, popup};
 
 /// Rows of the list where there is room.

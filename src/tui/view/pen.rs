@@ -12,7 +12,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::domain::time::Wall;
 use crate::domain::units::{Bytes, MIB};
-use crate::tui::theme::{Role, Symbols, Theme};
+use crate::tui::terminal::theme::{Role, Symbols, Theme};
 use crate::tui::view::names::{self, head};
 
 /// One line of the screen, written from left to right and never beyond its end.

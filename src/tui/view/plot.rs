@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::domain::units::Bytes;
-use crate::tui::theme::{Role, Theme};
+use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::pen::Line;
 
 /// A curve.

@@ -17,9 +17,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::domain::profile::Profile;
+use crate::tui::app::profiles::Switch;
 use crate::tui::app::{App, Picker};
-use crate::tui::profiles::Switch;
-use crate::tui::theme::Role;
+use crate::tui::terminal::theme::Role;
 use crate::tui::view::pen::{Framed, Line, fit, mb, popup, spoken, wrap};
 
 /// Columns of the guide's words.

@@ -10,11 +10,11 @@ use ratatui::layout::{Position, Rect};
 use ratatui::widgets::{Clear, Widget as _};
 use unicode_width::UnicodeWidthStr;
 
-use crate::tui::action::Act;
 use crate::tui::app::App;
-use crate::tui::keymap::KeyMode;
-use crate::tui::prompt::{Prompt, PromptKind};
-use crate::tui::theme::Role;
+use crate::tui::app::prompt::{Prompt, PromptKind};
+use crate::tui::input::action::Act;
+use crate::tui::input::keymap::KeyMode;
+use crate::tui::terminal::theme::Role;
 use crate::tui::view::pen::{Line, wrap};
 
 /// Draws it and returns where the cursor stands.

@@ -19,16 +19,16 @@ use crate::domain::state::State;
 use crate::domain::text::path_text;
 use crate::domain::time::clock;
 use crate::domain::units::Bytes;
-use crate::tui::action::Act;
 use crate::tui::app::App;
-use crate::tui::job_words::state_of;
+use crate::tui::app::job_words::state_of;
+use crate::tui::app::waiting;
+use crate::tui::input::action::Act;
 use crate::tui::layout::Pane;
-use crate::tui::theme::{Role, Theme};
+use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::frame;
 use crate::tui::view::names::input_name;
 use crate::tui::view::pen::{Line, Span, bar};
 use crate::tui::view::scroll::{self, Seen};
-use crate::tui::waiting;
 
 struct Columns {
     id: u16,

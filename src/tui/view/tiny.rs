@@ -10,7 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::tui::app::App;
-use crate::tui::theme::Role;
+use crate::tui::terminal::theme::Role;
 use crate::tui::view::footer;
 use crate::tui::view::header::{badges, counts};
 use crate::tui::view::pen::{Line, fit, mb};

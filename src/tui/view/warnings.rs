@@ -15,7 +15,7 @@ use ratatui::layout::Rect;
 
 use crate::domain::time::Wall;
 use crate::tui::app::App;
-use crate::tui::theme::Role;
+use crate::tui::terminal::theme::Role;
 use crate::tui::view::pen::{Framed, Line, popup, time_of_day, wrap};
 
 /// What is looked for, for an operator who sees no sign.

@@ -28,11 +28,11 @@ use crate::domain::text::many;
 use crate::domain::time::span_words;
 use crate::domain::units::{Bytes, GIB};
 use crate::runtime::link::LookStep;
-use crate::tui::action::Act;
 use crate::tui::app::App;
 use crate::tui::app::what_if::Looking;
-use crate::tui::keymap::KeyMode;
-use crate::tui::theme::{Role, Theme};
+use crate::tui::input::action::Act;
+use crate::tui::input::keymap::KeyMode;
+use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::pen::{Framed, Line, Span, fit, mb, popup, wrap};
 
 /// Widest frame.

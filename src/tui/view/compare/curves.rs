@@ -5,10 +5,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::figures::duration;
 use crate::domain::comparison::CurvePoint;
 use crate::domain::units::Bytes;
-use crate::tui::theme::{Role, Theme};
+use crate::tui::terminal::theme::{Role, Theme};
+use crate::tui::view::compare::figures::duration;
 use crate::tui::view::pen::{Line, mb, spoken};
 use crate::tui::view::plot::dot;
 
@@ -242,7 +242,7 @@ fn sampled(points: &[CurvePoint], seconds: f64, columns: usize) -> Vec<Option<By
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::theme::{ColorMode, ThemeName};
+    use crate::tui::terminal::theme::{ColorMode, ThemeName};
 
     fn points(values: &[(f64, u64)]) -> Vec<CurvePoint> {
         values.iter().map(|(seconds, mb)| CurvePoint { seconds: *seconds, hard_bytes: Bytes::mib(*mb) }).collect()

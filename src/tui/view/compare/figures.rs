@@ -6,7 +6,7 @@ use crate::domain::comparison::{Column, Figure, RunFigures, Spread};
 use crate::domain::memory::ELEVATED_SHARE;
 use crate::domain::time::clock;
 use crate::domain::units::Bytes;
-use crate::tui::theme::{Role, Theme};
+use crate::tui::terminal::theme::{Role, Theme};
 
 /// From this share of the budget on memory is near the limit, as everywhere.
 const CRITICAL_SHARE: f64 = 0.9;
@@ -110,7 +110,7 @@ fn meaning(theme: &Theme, seen: Seen<'_>, figure: Figure, value: f64) -> (Role, 
 mod tests {
     use super::*;
     use crate::domain::profile::GuideWords;
-    use crate::tui::theme::{ColorMode, ThemeName};
+    use crate::tui::terminal::theme::{ColorMode, ThemeName};
 
     fn column(runs: Vec<RunFigures>) -> Column {
         Column { profile: "fast".to_owned(), short: "4/500".to_owned(), governor: true, guide: GuideWords::default(), runs }

@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use crate::domain::comparison::kept::{Heading, Shelf, Standing};
 use crate::domain::text::file_name_text;
 use crate::tui::app::App;
-use crate::tui::theme::{Role, Theme};
+use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::pen::{Framed, Line, fit, wrap};
 
 const WHEN: u16 = 13;

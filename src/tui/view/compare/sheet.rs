@@ -5,13 +5,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::curves::{self, Curve};
-use super::figures::{self, Cell, Seen};
 use crate::domain::comparison::kept::Kept;
 use crate::domain::comparison::{Figure, RunFigures, Verdict};
 use crate::domain::units::Bytes;
 use crate::tui::app::App;
-use crate::tui::theme::{Role, Theme};
+use crate::tui::terminal::theme::{Role, Theme};
+use crate::tui::view::compare::curves::{self, Curve};
+use crate::tui::view::compare::figures::{self, Cell, Seen};
 use crate::tui::view::pen::{Line, bar, fit, wrap};
 
 /// Columns of the screen for the names of the rows.

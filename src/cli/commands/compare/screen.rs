@@ -1,0 +1,70 @@
+//! The console over a comparison: its page, and the run under way on the dashboard.
+
+use std::time::Duration;
+
+use color_eyre::eyre::{Context as _, Result};
+use tokio::sync::oneshot;
+
+use crate::cli::commands::compare::Signals;
+use crate::cli::commands::run::{OutputMode, front};
+use crate::cli::options::Resolved;
+use crate::cli::planning::ahead::no_look_ahead;
+use crate::cli::session::Front;
+use crate::domain::profile::Profile;
+use crate::runtime::relay::Relay;
+use crate::tui::{self, TuiError, TuiExit};
+
+use crate::cli::commands::compare::board::ComparisonLog;
+
+/// How long the end waits for the screen after a signal: it may stand on a terminal that takes nothing any more.
+const AFTER_A_SIGNAL: Duration = Duration::from_secs(1);
+
+/// A console, on a thread of its own.
+pub struct Screen {
+    /// Tells it of the runs.
+    pub relay: Relay,
+    ended: oneshot::Receiver<Result<TuiExit, TuiError>>,
+}
+
+impl Screen {
+    /// Opens it with the page of this comparison; `None` = there is no terminal to draw on.
+    pub fn open(resolved: &Resolved, profile: &Profile, board: &ComparisonLog) -> Result<Option<Self>> {
+        let Front::Console(mut options) = front(resolved, profile, OutputMode::Console) else { return Ok(None) };
+        options.lookup.comparisons = Some(board.lookup(&resolved.state_dir));
+        options.comparison = Some(board.id());
+        options.lookup.ahead = Some(no_look_ahead("this is a run of a comparison, and is measured: a look ahead would disturb it"));
+        options.lookup.save = None;
+        let (relay, link) = Relay::new();
+        let (done, ended) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
+        std::thread::Builder::new()
+            .name("front".to_owned())
+            .spawn(move || drop(done.send(runtime.block_on(tui::run(link, *options)))))
+            .wrap_err("cannot start a thread")?;
+        Ok(Some(Self { relay, ended }))
+    }
+
+    /// The comparison is over: waits until the screen is closed, by the operator where it `stays`. Returns whether there is
+    /// still a terminal to print on.
+    pub async fn close(self, stays: bool, signals: &mut Signals) -> bool {
+        self.relay.end(stays);
+        let mut ended = self.ended;
+        let exit = loop {
+            tokio::select! {
+                exit = &mut ended => break exit.ok(),
+                signal = signals.next() => if signal != libc::SIGHUP {
+                    break tokio::time::timeout(AFTER_A_SIGNAL, &mut ended).await.ok().and_then(std::result::Result::ok);
+                },
+            }
+        };
+        match exit {
+            Some(Ok(TuiExit::Finished)) => true,
+            Some(Err(error)) => {
+                crate::cli::tell(&format!("compare: {error}\n"));
+                true
+            }
+            // A thread that has panicked has given the terminal back.
+            Some(Ok(TuiExit::TerminalGone)) | None => false,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The subcommands, one file each.
+
+pub mod catalog;
+pub mod compare;
+pub mod completion;
+pub mod demo;
+pub mod doctor;
+pub mod install;
+pub mod manual;
+pub mod neighbour;
+pub mod plan;
+pub mod replay;
+pub mod run;

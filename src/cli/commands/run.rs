@@ -1,0 +1,323 @@
+//! `plimsoll [PATH]…` and `plimsoll run PATH…`: from the command line to a session.
+
+use std::path::{Path, PathBuf};
+
+use color_eyre::eyre::Result;
+
+use crate::cli::commands::compare::aside::BackgroundCompare;
+use crate::cli::options::Resolved;
+use crate::cli::session::descriptors;
+use crate::cli::session::{Front, Session, has_terminal};
+use crate::cli::{Usage, meant};
+use crate::config::queue;
+use crate::config::settings::{ColorChoice, ThemeChoice};
+use crate::domain::command::Command;
+use crate::domain::event::JobCounts;
+use crate::domain::text::{error_words as words, path_text};
+use crate::engine::EngineConfig;
+use crate::engine::estimate::Learned;
+use crate::headless::linear::Linear;
+use crate::headless::lines::LineStyle;
+use crate::headless::summary;
+use crate::host::HostConfig;
+use crate::host::files::scan;
+use crate::host::media::ffmpeg::{Ffmpeg, Search, locate};
+use crate::host::memory::machine::processors;
+use crate::host::store;
+use crate::runtime::link::Lookup;
+use crate::tui::TuiOptions;
+use crate::tui::app::complete::Places;
+use crate::tui::terminal::theme::{self, ColorMode, ThemeName};
+
+/// What is to be shown where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputMode {
+    /// The console where there is a terminal, else lines.
+    Console,
+    /// Lines on stderr.
+    Lines {
+        /// JSON lines on stdout too.
+        json: bool,
+        /// The figures of the run at its end.
+        summary: bool,
+    },
+}
+
+/// Runs the given paths; returns the exit status. Everything that can be wrong is looked for before anything runs. `hold`:
+/// nothing is started until the operator says so.
+pub fn run(resolved: &Resolved, paths: &[PathBuf], mode: OutputMode, hold: bool) -> Result<u8> {
+    let mut commands = commands(paths, resolved)?;
+    let is_console = mode == OutputMode::Console && has_terminal();
+    if hold && !is_console {
+        return Err(
+            Usage("--hold opens the console without starting anything, and there is no terminal for it here".to_owned()).into()
+        );
+    }
+    let left = || store::waiting(&resolved.state_dir).map_err(|error| Usage(error.to_string()));
+    if commands.is_empty() && !is_console && (!paths.is_empty() || left()? == 0) {
+        let why = match paths {
+            [] if mode == OutputMode::Console => {
+                "there is nothing to run, nothing waits in the queue, and there is no terminal for the console".to_owned()
+            }
+            [] => "there is nothing to run: no path was given, and nothing waits in the queue".to_owned(),
+            files => format!("no jobs in {}", files.iter().map(|file| path_text(file)).collect::<Vec<_>>().join(", ")),
+        };
+        return Err(Usage(format!("{why}; give video files, folders or queue files (*.yaml)")).into());
+    }
+    let ffmpeg = locate(&Search::from_env(resolved.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
+    resolved.check_out()?;
+    if hold {
+        commands.insert(0, Command::Pause);
+    }
+    let before = if is_console && left()? > 0 { done_before(resolved) } else { None };
+    let mut session = session(resolved, Some(ffmpeg), None, commands, mode)?;
+    if let Front::Console(options) = &mut session.front {
+        options.before = before;
+    }
+    session.run()
+}
+
+/// What the last run of this state folder did, in words; `None` = there was none, or it did nothing.
+fn done_before(resolved: &Resolved) -> Option<String> {
+    // A greeting is not worth an error: whatever is wrong with the record is told by those who need it.
+    let runs = store::past_runs(&resolved.state_dir).ok()?;
+    let last = runs.last()?;
+    let jobs = JobCounts { unfinished: 0, ..last.jobs };
+    let began = jiff::Timestamp::from_millisecond(last.began.0).ok()?.to_zoned(jiff::tz::TimeZone::system());
+    let when = began.strftime("%Y-%m-%d %H:%M");
+    (jobs != JobCounts::default()).then(|| format!("the run of {when} had {}", summary::counts(&jobs)))
+}
+
+/// A session of these commands, with the tools there are.
+pub fn session(
+    resolved: &Resolved,
+    ffmpeg: Option<Ffmpeg>,
+    load_jobs: Option<PathBuf>,
+    commands: Vec<Command>,
+    mode: OutputMode,
+) -> Result<Session, Usage> {
+    let mut profile = resolved.load_profile()?;
+    let mut profiles = resolved.all_profiles(&profile);
+    if let Some(remark) = descriptors::fit(descriptors::raise(), &mut profile, &mut profiles)? {
+        crate::cli::tell(&format!("plimsoll: {remark}\n"));
+    }
+    let (preset, presets) = resolved.load_presets()?;
+    let mut front = front(resolved, &profile, mode);
+    let aside = BackgroundCompare::default();
+    if let Front::Console(options) = &mut front {
+        options.presets = presets.keys().cloned().collect();
+        options.lookup.compare = Some(aside.clone().maker(resolved.clone(), preset.clone()));
+    }
+    let profile_budget = profile.memory.budget;
+    let engine = EngineConfig {
+        profiles,
+        profile,
+        presets: presets.clone(),
+        preset,
+        retries: resolved.retries,
+        timeout: resolved.timeout,
+        stall: resolved.stall,
+        // Where somebody looks on, it is for them to say how long it is worth waiting.
+        disk_wait: matches!(front, Front::Lines { .. }).then_some(resolved.disk_wait),
+        governor: resolved.governor,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        learned: Learned::default(),
+        cores: processors() as f64,
+    };
+    let host = HostConfig {
+        state_dir: resolved.state_dir.clone(),
+        out: resolved.out.clone(),
+        flat: resolved.flat,
+        overwrite: resolved.overwrite,
+        presets,
+        ffmpeg,
+        load_jobs,
+        budget: resolved.budget.clone(),
+        profile_budget,
+        restore: true,
+        guests: Vec::new(),
+    };
+    let log_file = resolved.log_file.clone();
+    Ok(Session { engine, host, commands, front, aside, log_file, watch: None, is_demo: false })
+}
+
+pub(in crate::cli) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, mode: OutputMode) -> Front {
+    let (json, summary) = match mode {
+        OutputMode::Console if has_terminal() && !resolved.plain => {
+            let variable = |name: &str| std::env::var(name).ok();
+            let color = ColorMode::detect(
+                match resolved.color {
+                    ColorChoice::Auto => theme::ColorChoice::Auto,
+                    ColorChoice::Always => theme::ColorChoice::Always,
+                    ColorChoice::Never => theme::ColorChoice::Never,
+                },
+                variable("NO_COLOR").as_deref(),
+                variable("COLORTERM").as_deref(),
+                variable("TERM").as_deref(),
+            );
+            return Front::Console(Box::new(TuiOptions {
+                theme: match resolved.theme {
+                    ThemeChoice::Dark => ThemeName::Dark,
+                    ThemeChoice::Light => ThemeName::Light,
+                    ThemeChoice::HighContrast => ThemeName::HighContrast,
+                    ThemeChoice::Mono => ThemeName::Mono,
+                },
+                keys: resolved.keys.clone(),
+                color,
+                ascii: resolved.ascii || !has_utf8_locale(),
+                profiles: resolved.all_profiles(profile),
+                places: Places {
+                    cwd: std::env::current_dir().unwrap_or_default(),
+                    home: std::env::var_os("HOME").map(PathBuf::from),
+                },
+                commands: Vec::new(),
+                presets: Vec::new(),
+                before: None,
+                lookup: Lookup {
+                    log: None,
+                    checkup: Some(crate::cli::checkup(resolved.clone())),
+                    ahead: Some(crate::cli::planning::ahead::look_ahead(resolved.clone())),
+                    save: Some(crate::cli::planning::ahead::keep_profile(resolved)),
+                    comparisons: Some(crate::cli::commands::compare::board::lookup(&resolved.state_dir)),
+                    compare: None,
+                },
+                comparison: None,
+                replay: false,
+            }));
+        }
+        OutputMode::Console if has_terminal() => {
+            return Front::Linear(Box::new(Linear {
+                profiles: resolved.all_profiles(profile),
+                cwd: std::env::current_dir().unwrap_or_default(),
+                style: LineStyle::terminal(resolved.line_color()),
+            }));
+        }
+        OutputMode::Console => (false, true),
+        OutputMode::Lines { json, summary } => (json, summary),
+    };
+    Front::Lines { json, color: resolved.line_color(), summary }
+}
+
+/// The locale that governs characters is UTF-8; the first of the three variables that is set decides, as everywhere.
+pub fn has_utf8_locale() -> bool {
+    let value =
+        ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    value.is_some_and(|value| {
+        let value = value.to_ascii_lowercase();
+        value.contains("utf-8") || value.contains("utf8")
+    })
+}
+
+/// What lies under the paths of a queue.
+pub(in crate::cli) struct Inputs {
+    /// The files that a run would queue, in its order, each with the name of its preset.
+    pub files: Vec<(PathBuf, String)>,
+    /// What cannot be taken, such as a folder that may not be read, with the reason.
+    pub refused: Vec<(PathBuf, String)>,
+}
+
+/// So many of what cannot be taken are told one by one.
+const REFUSED_TOLD: usize = 20;
+
+impl Inputs {
+    /// Tells what cannot be taken, on behalf of this command.
+    pub fn tell_refused(&self, command: &str) {
+        for (path, why) in self.refused.iter().take(REFUSED_TOLD) {
+            crate::cli::tell(&format!("{command}: {}: {why}; left out\n", path_text(path)));
+        }
+        if let more @ 1.. = self.refused.len().saturating_sub(REFUSED_TOLD) {
+            crate::cli::tell(&format!("{command}: and {more} more that cannot be taken\n"));
+        }
+    }
+}
+
+/// What a run would find under these paths.
+pub(in crate::cli) fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<Inputs, Usage> {
+    let (default, presets) = resolved.load_presets()?;
+    let (mut files, mut refused) = (Vec::new(), Vec::new());
+    for command in commands(paths, resolved)? {
+        let Command::Enqueue { paths, preset } = command else { continue };
+        let name = preset.unwrap_or_else(|| default.clone());
+        let Some(preset) = presets.get(&name) else { continue };
+        let request = scan::Request { paths: &paths, preset, out: &resolved.out, record: &|_| None };
+        let mut seen = std::collections::BTreeSet::new();
+        scan::find(&request, &mut |path, found| match found {
+            Ok(_) if seen.insert(scan::input_key(path)) => files.push((path.to_owned(), name.clone())),
+            Ok(_) => {}
+            Err(why) => refused.push((path.to_owned(), why)),
+        });
+    }
+    Ok(Inputs { files, refused })
+}
+
+/// The commands that queue these paths, in their order. Every path is there, every queue file whole.
+pub(in crate::cli) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<Command>, Usage> {
+    let mut groups: Vec<(Option<String>, Vec<PathBuf>)> = Vec::new();
+    let mut add = |preset: Option<String>, path: &Path| -> Result<(), Usage> {
+        let path = absolute(path)?;
+        match groups.last_mut() {
+            Some((known, paths)) if *known == preset => paths.push(path),
+            _ => groups.push((preset, vec![path])),
+        }
+        Ok(())
+    };
+    let (_, presets) = resolved.load_presets()?;
+    let mut mistakes = Vec::new();
+    for path in paths {
+        if is_queue_file(path) {
+            let (entries, wrong) = queue::load(path);
+            let mut told: Vec<_> = wrong.iter().map(|mistake| ((mistake.line, mistake.column), mistake.to_string())).collect();
+            for entry in entries {
+                let at = format!("{}:{}:{}", path_text(path), entry.at.0, entry.at.1);
+                if let Some(preset) = entry.preset.as_ref().filter(|preset| !presets.contains_key(*preset)) {
+                    let known: Vec<&str> = presets.keys().map(String::as_str).collect();
+                    told.push((entry.at, format!("{at}: there is no preset `{preset}`; there are {}", known.join(", "))));
+                } else if let Err(error) = std::fs::metadata(&entry.input) {
+                    let input = path_text(&entry.input);
+                    told.push((entry.at, format!("{at}: {input}: {}; correct the path or take the line out", words(&error))));
+                } else {
+                    add(entry.preset, &entry.input)?;
+                }
+            }
+            told.sort_by_key(|(at, _)| *at);
+            mistakes.extend(told.into_iter().map(|(_, text)| text));
+        } else if let Err(error) = std::fs::metadata(path) {
+            let hint = meant::name(path, &resolved.paths).map_or_else(String::new, |hint| format!("; {hint}"));
+            mistakes.push(format!(
+                "{}: {}; give video files, folders or queue files (*.yaml){hint}",
+                path_text(path),
+                words(&error)
+            ));
+        } else {
+            add(None, path)?;
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(Usage(mistakes.join("\n")));
+    }
+    Ok(groups.into_iter().map(|(preset, paths)| Command::Enqueue { paths, preset }).collect())
+}
+
+fn is_queue_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Usage> {
+    std::path::absolute(path).map_err(|error| Usage(format!("{}: {}", path_text(path), words(&error))))
+}
+
+impl Resolved {
+    /// Lines on stderr are coloured.
+    pub fn line_color(&self) -> bool {
+        use std::io::IsTerminal as _;
+
+        match self.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => {
+                let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                std::io::stderr().is_terminal() && !is_refused && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
+        }
+    }
+}

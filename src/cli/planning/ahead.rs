@@ -1,0 +1,153 @@
+//! The console's look ahead at the queue as it is now, and the keeping of a profile that came of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::cli::options::Resolved;
+use crate::cli::planning::foresee::{BudgetRule, Foresight, foresee};
+use crate::cli::planning::probing::Probing;
+use crate::config::save::save_profile;
+use crate::domain::job::MediaInfo;
+use crate::domain::plan::Plan;
+use crate::domain::preset::Preset;
+use crate::domain::units::Bytes;
+use crate::host::media::ffmpeg::{Search, locate};
+use crate::host::media::probe::Prober;
+use crate::host::memory::machine::processors;
+use crate::host::process::priority::step_back;
+use crate::host::store::lessons;
+use crate::runtime::link::{JobNow, LookAhead, LookStep, QueueNow, SaveProfile};
+use crate::sim::forecast::QueuedJob;
+
+/// Runs of each way for a queue of few jobs, and for one of many: an operator waits for it.
+const RUNS: (u32, u32) = (60, 20);
+/// Runs of jobs in one way, over all its runs.
+const JOB_RUNS: u32 = 2000;
+/// The seed of every look: what differs between two looks is the queue.
+const SEED: u64 = 7;
+
+/// What probes have found, for the next look: media of an input as it was, under a preset; `None` = no video for it.
+type Probed = Mutex<BTreeMap<(PathBuf, Bytes, String), Option<MediaInfo>>>;
+
+/// How to look ahead with these options.
+pub fn look_ahead(resolved: Resolved) -> LookAhead {
+    let probed = Probed::default();
+    Arc::new(move |queue, go_on| look(&resolved, &probed, queue, go_on))
+}
+
+/// Nobody looks ahead here, and this is why.
+pub fn no_look_ahead(why: &'static str) -> LookAhead {
+    Arc::new(move |_, _| Err(why.to_owned()))
+}
+
+/// How to keep a profile among the operator's own.
+pub fn keep_profile(resolved: &Resolved) -> SaveProfile {
+    let paths = resolved.paths.clone();
+    Arc::new(move |profile, comment| save_profile(&paths, profile, comment).map_err(|error| error.to_string()))
+}
+
+fn look(resolved: &Resolved, probed: &Probed, queue: &QueueNow, go_on: &dyn Fn(LookStep) -> bool) -> Result<Plan, String> {
+    const GIVEN_UP: &str = "given up";
+    step_back();
+    let (_, presets) = resolved.load_presets().map_err(|error| error.to_string())?;
+    let media = media(resolved, probed, (queue, &presets), go_on).ok_or(GIVEN_UP)??;
+    let (mut jobs, mut skipped, mut bytes) = (Vec::new(), 0, Bytes::ZERO);
+    for (job, media) in queue.jobs.iter().zip(media) {
+        match media {
+            Some(media) if presets.contains_key(&job.preset) => {
+                bytes += job.size;
+                jobs.push(queued(job, media));
+            }
+            _ => skipped += 1,
+        }
+    }
+    if jobs.is_empty() {
+        return Err("no job waits or is at work: there is nothing to look ahead to".to_owned());
+    }
+    let lessons = lessons(&resolved.state_dir).map_err(|error| error.to_string())?;
+    let rule = BudgetRule {
+        now: queue.budget,
+        source: queue.budget_source.clone(),
+        available: queue.available,
+        is_fixed: queue.budget_by_operator,
+    };
+    let sight = Foresight {
+        jobs: &jobs,
+        presets: &presets,
+        lessons: &lessons,
+        now: &queue.profile,
+        profiles: &queue.profiles,
+        budget: &rule,
+        cores: processors(),
+        runs: (JOB_RUNS / jobs.len().max(1) as u32).clamp(RUNS.1, RUNS.0),
+        seed: SEED,
+    };
+    let plan = foresee(&sight, &|done, of| go_on(LookStep::Foretold { done, of })).ok_or(GIVEN_UP)?;
+    Ok(Plan { bytes, skipped, left_out: queue.left_out, ..plan })
+}
+
+/// What is left of a job, as the forecast takes it.
+fn queued(job: &JobNow, media: MediaInfo) -> QueuedJob {
+    // What is in is not held against the limit any more.
+    let size = if job.is_in { job.size.min(Bytes(1)) } else { job.size };
+    QueuedJob { size, media, preset: job.preset.clone(), left: job.left.clamp(0.0, 1.0) }
+}
+
+/// The media of each job: as the run has found it, else by a probe; `None` within = no video. `None` = given up.
+fn media(
+    resolved: &Resolved,
+    probed: &Probed,
+    (queue, presets): (&QueueNow, &BTreeMap<String, Preset>),
+    go_on: &dyn Fn(LookStep) -> bool,
+) -> Option<Result<Vec<Option<MediaInfo>>, String>> {
+    let unknown = queue.jobs.iter().filter(|job| job.media.is_none()).count();
+    let mut probes = Probes { resolved, probed, probing: None };
+    let (mut found, mut done) = (Vec::new(), 0);
+    for job in &queue.jobs {
+        if job.media.is_some() {
+            found.push(job.media.clone());
+            continue;
+        }
+        if !go_on(LookStep::Probed { done, of: unknown }) {
+            return None;
+        }
+        done += 1;
+        match presets.get(&job.preset).map(|preset| probes.media(job, preset)) {
+            Some(Ok(media)) => found.push(media),
+            Some(Err(why)) => return Some(Err(why)),
+            None => found.push(None),
+        }
+    }
+    Some(Ok(found))
+}
+
+/// Probes files that the run has not probed yet, each once.
+struct Probes<'a> {
+    resolved: &'a Resolved,
+    probed: &'a Probed,
+    probing: Option<Probing>,
+}
+
+impl Probes<'_> {
+    fn media(&mut self, job: &JobNow, preset: &Preset) -> Result<Option<MediaInfo>, String> {
+        let key = (job.input.clone(), job.size, job.preset.clone());
+        if let Some(known) = self.probed.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(known.clone());
+        }
+        let media = self.prober()?.probe(&job.input, preset).ok().map(|probed| probed.media);
+        self.probed.lock().unwrap_or_else(PoisonError::into_inner).insert(key, media.clone());
+        Ok(media)
+    }
+
+    fn prober(&mut self) -> Result<&Prober, String> {
+        let probing = match &mut self.probing {
+            Some(known) => known,
+            none @ None => {
+                let ffmpeg = locate(&Search::from_env(self.resolved.ffmpeg.clone())).map_err(|error| error.to_string())?;
+                none.insert(Probing::new(&ffmpeg).map_err(|error| error.to_string())?)
+            }
+        };
+        Ok(&probing.prober)
+    }
+}

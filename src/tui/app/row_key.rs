@@ -1,0 +1,109 @@
+//! The order in which jobs stand as rows: running first, then those that wait for another try, the queued, the rejected, and
+//! the ended with the latest first; or what runs, and then the others by a column.
+
+use crate::domain::job::{Job, JobId, Phase};
+use crate::domain::state::State;
+use crate::domain::text::file_name_text;
+
+/// Place of a job among the rows; smaller stands higher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowKey {
+    pub(in crate::tui) section: Section,
+    pub(in crate::tui) major: i128,
+    /// The job.
+    pub id: JobId,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::tui) enum Section {
+    Active,
+    Backoff,
+    Waiting,
+    Rejected,
+    Ended,
+}
+
+pub(in crate::tui) const SECTIONS: [Section; 5] =
+    [Section::Active, Section::Backoff, Section::Waiting, Section::Rejected, Section::Ended];
+
+/// The column that rows are ordered by. What runs stands first in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// As the queue goes: see the module.
+    #[default]
+    State,
+    /// By number.
+    Id,
+    /// By the name of the input.
+    Name,
+    /// The largest input first.
+    Size,
+    /// The highest memory first: what was measured, else what is expected.
+    Peak,
+}
+
+impl Order {
+    /// The next column.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self {
+            Self::State => Self::Id,
+            Self::Id => Self::Name,
+            Self::Name => Self::Size,
+            Self::Size => Self::Peak,
+            Self::Peak => Self::State,
+        }
+    }
+
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Id => "number",
+            Self::Name => "name",
+            Self::Size => "size",
+            Self::Peak => "peak",
+        }
+    }
+}
+
+/// Letters of a name that decide its place; names that begin alike stand by number.
+const LETTERS: usize = 15;
+
+impl RowKey {
+    /// Where `job` stands.
+    pub fn of(job: &Job) -> Self {
+        let (section, major) = match job.phase {
+            Phase::Starting | Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => (Section::Active, 0),
+            Phase::Backoff { .. } => (Section::Backoff, 0),
+            Phase::Queued => (Section::Waiting, i128::from(job.rank)),
+            Phase::Rejected(_) => (Section::Rejected, 0),
+            Phase::Finished(_) => (Section::Ended, -i128::from(job.ended_seq)),
+        };
+        Self { section, major, id: job.id }
+    }
+
+    /// Where `job` stands in this order.
+    pub fn ordered(job: &Job, order: Order) -> Self {
+        let usual = Self::of(job);
+        if order == Order::State || usual.section == Section::Active {
+            return usual;
+        }
+        let major = match order {
+            Order::State | Order::Id => 0,
+            Order::Name => {
+                let name = file_name_text(&job.input).to_lowercase();
+                let letters = name.bytes().chain(std::iter::repeat(0)).take(LETTERS);
+                letters.fold(0, |sum, byte| (sum << 8) | i128::from(byte))
+            }
+            Order::Size => -i128::from(job.size.0),
+            Order::Peak => -i128::from(job.peak.max(job.predicted_peak.unwrap_or_default()).0),
+        };
+        Self { section: Section::Backoff, major, id: job.id }
+    }
+
+    /// Where the job with this number stands.
+    pub fn find(state: &State, id: JobId) -> Option<Self> {
+        state.jobs.get(&id).map(Self::of)
+    }
+}

@@ -1,0 +1,502 @@
+//! The console's loop: updates of the engine and keys in, frames and requests out.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use jiff::tz::TimeZone;
+use ratatui::Terminal;
+use thiserror::Error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tui_input::InputRequest;
+
+use crate::domain::command::Command;
+use crate::domain::comparison::kept::ComparisonId;
+use crate::domain::profile::Profile;
+use crate::runtime::link::{Link, Lookup, Update};
+use crate::tui::app::complete::{self, Places};
+use crate::tui::app::{App, Mode, Settings};
+use crate::tui::input::action::{Act, Action, Effect, Found, Look};
+use crate::tui::input::foreign;
+use crate::tui::input::keymap::{KeyMode, Keymap};
+use crate::tui::input::reader::{Input, Reader};
+use crate::tui::terminal::setup::{self, Guard, Screen};
+use crate::tui::terminal::theme::{ColorMode, ThemeName};
+use crate::tui::view;
+
+/// Least time between two frames that the run asks for: 10 Hz.
+const FRAME: Duration = Duration::from_millis(100);
+/// Least time between two frames that the operator asks for: a key is on the screen before an eye notices.
+const SWIFT: Duration = Duration::from_millis(20);
+/// How often a page asks for what nobody tells of by himself.
+const POLL: Duration = Duration::from_secs(1);
+/// Longest wait for the jobs to be stopped before the console itself stops.
+const SUSPEND: Duration = Duration::from_secs(3);
+
+/// What the caller decides.
+#[derive(Debug, Clone, Default)]
+pub struct TuiOptions {
+    /// The palette.
+    pub theme: ThemeName,
+    /// The most colours that may be used; see [`ColorMode::detect`].
+    pub color: ColorMode,
+    /// Only ASCII may be shown.
+    pub ascii: bool,
+    /// The keys.
+    pub keys: Keymap,
+    /// The profiles that the picker offers.
+    pub profiles: Vec<Profile>,
+    /// Where typed paths lead.
+    pub places: Places,
+    /// How to look up what is too long or too rare for the stream of updates.
+    pub lookup: Lookup,
+    /// Asked first, in order: what the command line named.
+    pub commands: Vec<Command>,
+    /// Names of the presets that files can be added with; empty = only the run's own.
+    pub presets: Vec<String>,
+    /// What the run before did, told with what it has left in the queue.
+    pub before: Option<String>,
+    /// The comparison under way that the console is there to show: its page is opened at once.
+    pub comparison: Option<ComparisonId>,
+    /// What is shown is a recording: nothing runs, and nothing is lost by closing it.
+    pub replay: bool,
+}
+
+/// How the console ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TuiExit {
+    /// The operator quit, or the run was ended from elsewhere; the run is over.
+    Finished,
+    /// The terminal is gone (SSH dropped). The run goes on; the line to it was dropped.
+    TerminalGone,
+}
+
+/// Why the console could not go on.
+#[derive(Debug, Error)]
+pub enum TuiError {
+    /// The terminal could not be set up.
+    #[error("cannot set up the terminal: {0}; `plimsoll run` does without one")]
+    Setup(#[source] io::Error),
+    /// The terminal could not be drawn to.
+    #[error("cannot draw to the terminal: {0}; `plimsoll run` does without one")]
+    Draw(#[source] io::Error),
+}
+
+/// Something that woke the loop.
+enum Woken {
+    Update(Option<Update>),
+    Found(Box<Found>),
+    Input(Option<Input>),
+    Resized,
+    Continued,
+    Stopped,
+    Ended,
+    Draw,
+    Poll,
+}
+
+/// Runs the console until the operator quits, the run ends, or the terminal is gone.
+///
+/// Writes to the terminal block while the terminal does not read: give it a thread and a runtime of its own.
+pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
+    let places = options.places.clone();
+    let settings = Settings {
+        theme: options.theme,
+        color: options.color,
+        ascii: options.ascii,
+        keys: options.keys,
+        profiles: options.profiles,
+        presets: options.presets,
+        before: options.before,
+        places: options.places,
+        time_zone: TimeZone::system(),
+        comparison: options.comparison,
+        replay: options.replay,
+    };
+    let app = App::new(settings, view::EXTENTS);
+    let mut console = Console::start(link, app, places, options.lookup).map_err(TuiError::Setup)?;
+    for command in options.commands {
+        let effect = console.app.ask("add", command);
+        console.perform(effect).await.map_err(TuiError::Draw)?;
+    }
+    if options.comparison.is_some() {
+        for effect in console.app.open_compare() {
+            console.perform(effect).await.map_err(TuiError::Draw)?;
+        }
+    }
+    match console.serve().await {
+        Ok(exit) => Ok(exit),
+        Err(error) if is_gone(&error) => Ok(TuiExit::TerminalGone),
+        Err(error) => Err(TuiError::Draw(error)),
+    }
+}
+
+/// Writing failed because nobody is there to read.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+        || matches!(error.raw_os_error(), Some(libc::EIO | libc::ENXIO | libc::EBADF | libc::ENODEV))
+}
+
+struct Console {
+    // Dropped first to last: the reader ends before the terminal is given back.
+    reader: Reader,
+    guard: Guard,
+    terminal: Terminal<Screen>,
+    link: Link,
+    app: App,
+    places: Places,
+    lookup: Lookup,
+    tell_found: mpsc::UnboundedSender<Found>,
+    found: mpsc::UnboundedReceiver<Found>,
+    /// The look ahead that is wanted; 0 = none.
+    looking: Arc<AtomicU64>,
+    resized: Signal,
+    continued: Signal,
+    stopped: Signal,
+    interrupted: Signal,
+    terminated: Signal,
+    title: String,
+    taskbar: Option<u8>,
+}
+
+impl Console {
+    fn start(link: Link, app: App, places: Places, lookup: Lookup) -> io::Result<Self> {
+        let (tell_found, found) = mpsc::unbounded_channel();
+        let resized = signal(SignalKind::window_change())?;
+        let continued = signal(SignalKind::from_raw(libc::SIGCONT))?;
+        let stopped = signal(SignalKind::from_raw(libc::SIGTSTP))?;
+        let interrupted = signal(SignalKind::interrupt())?;
+        let terminated = signal(SignalKind::terminate())?;
+        let guard = Guard::take(true)?;
+        let terminal = Terminal::new(Screen::new())?;
+        let reader = Reader::start()?;
+        let (title, taskbar) = (String::new(), None);
+        Ok(Self {
+            reader,
+            guard,
+            terminal,
+            link,
+            app,
+            places,
+            lookup,
+            tell_found,
+            found,
+            looking: Arc::default(),
+            resized,
+            continued,
+            stopped,
+            interrupted,
+            terminated,
+            title,
+            taskbar,
+        })
+    }
+
+    async fn serve(&mut self) -> io::Result<TuiExit> {
+        let mut frames = interval(FRAME);
+        frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut swift = interval(SWIFT);
+        swift.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut polls = interval(POLL);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut dirty, mut touched, mut open) = (true, false, true);
+        // A snapshot that is there already spares a first frame without anything in it.
+        if let Ok(Some(update)) = timeout(FRAME, self.link.updates.recv()).await {
+            self.app.update(Action::Update(Box::new(update)));
+        }
+        loop {
+            let woken = tokio::select! {
+                biased;
+                input = self.reader.events.recv() => Woken::Input(input),
+                _ = self.resized.recv() => Woken::Resized,
+                _ = self.continued.recv() => Woken::Continued,
+                _ = self.stopped.recv() => Woken::Stopped,
+                // While the run lasts, whoever watches the signals ends it, and the end of the run ends the console.
+                _ = self.interrupted.recv(), if !open => Woken::Ended,
+                _ = self.terminated.recv(), if !open => Woken::Ended,
+                _ = swift.tick(), if touched => Woken::Draw,
+                _ = frames.tick(), if dirty => Woken::Draw,
+                Some(found) = self.found.recv() => Woken::Found(Box::new(found)),
+                _ = polls.tick(), if self.app.polls() => Woken::Poll,
+                update = self.link.updates.recv(), if open => Woken::Update(update),
+            };
+            // What the operator does, and what comes of it.
+            touched |= matches!(woken, Woken::Input(Some(_)) | Woken::Found(_) | Woken::Update(Some(Update::Reply(..))));
+            let effects = match woken {
+                Woken::Draw => {
+                    self.draw()?;
+                    (dirty, touched) = (false, false);
+                    continue;
+                }
+                Woken::Poll => {
+                    // Asking changes nothing on the screen; the answer may.
+                    for effect in self.app.look_at_comparisons() {
+                        self.perform(effect).await?;
+                    }
+                    continue;
+                }
+                Woken::Input(None | Some(Input::Gone)) => return Ok(TuiExit::TerminalGone),
+                Woken::Input(Some(Input::Event(event))) => {
+                    action_of(&self.app, event).map_or_else(Vec::new, |action| self.app.update(action))
+                }
+                // What was drawn for another size may have come after the change, even if the size is now the old one.
+                Woken::Resized => vec![Effect::Redraw],
+                Woken::Continued => {
+                    self.guard.enter()?;
+                    vec![Effect::Redraw]
+                }
+                Woken::Stopped => vec![Effect::Suspend],
+                Woken::Found(found) => self.app.update(Action::Found(found)),
+                Woken::Ended => return Ok(TuiExit::Finished),
+                Woken::Update(Some(update)) => self.app.update(Action::Update(Box::new(update))),
+                Woken::Update(None) => {
+                    open = false;
+                    self.app.closed()
+                }
+            };
+            dirty = true;
+            for effect in effects {
+                if effect == Effect::Exit {
+                    return Ok(TuiExit::Finished);
+                }
+                self.perform(effect).await?;
+            }
+        }
+    }
+
+    async fn perform(&mut self, effect: Effect) -> io::Result<()> {
+        match effect {
+            Effect::Send(id, command) => {
+                // A closed line is noticed where updates are received.
+                let _ = self.link.requests.send(id, command);
+            }
+            Effect::Copy(text) => self.terminal.backend_mut().add(&setup::clipboard(&text)),
+            Effect::Mouse(on) => self.guard.mouse(on)?,
+            Effect::Redraw => self.redraw_all()?,
+            Effect::Complete(line) => {
+                let completion = complete::complete(&line, &self.places);
+                self.app.update(Action::Completed(completion));
+            }
+            Effect::Look(look) => {
+                if let Look::Ahead(number, _) = look {
+                    self.looking.store(number, Ordering::Relaxed);
+                }
+                let asker =
+                    Asker { lookup: self.lookup.clone(), tell: self.tell_found.clone(), looking: Arc::clone(&self.looking) };
+                let unasked = look.clone();
+                // Whoever does not want to know any more does not listen.
+                let work = move || drop(asker.tell.send(asker.look_up(look)));
+                if let Err(error) = std::thread::Builder::new().name("lookup".to_owned()).spawn(work) {
+                    let why = format!("no thread to look it up: {error}");
+                    self.app.update(Action::Found(Box::new(unasked.without(why))));
+                }
+            }
+            Effect::Compare(inputs, preset) => {
+                let (compare, tell) = (self.lookup.compare.clone(), self.tell_found.clone());
+                // The thread lives as long as the comparison: children end with the thread that started them.
+                let work = move || {
+                    let nobody = || "nobody here can compare".to_owned();
+                    let ended = compare.ok_or_else(nobody).and_then(|compare| (compare.make)(&inputs, &preset));
+                    drop(tell.send(Found::Compared(ended)));
+                };
+                if let Err(error) = std::thread::Builder::new().name("compare".to_owned()).spawn(work) {
+                    let ended = Err(format!("no thread to make it: {error}"));
+                    self.app.update(Action::Found(Box::new(Found::Compared(ended))));
+                }
+            }
+            Effect::StopComparison => self.lookup.compare.iter().for_each(|compare| (compare.stop)()),
+            Effect::LookAway => self.looking.store(0, Ordering::Relaxed),
+            Effect::Suspend => self.suspend().await?,
+            Effect::Exit => {}
+        }
+        Ok(())
+    }
+
+    /// The jobs first, then a comparison that is being made, the terminal, and this process; afterwards those who work, before
+    /// the terminal, which may be gone by then.
+    async fn suspend(&mut self) -> io::Result<()> {
+        if let Effect::Send(request, command) = self.app.ask("suspend", Command::Suspend) {
+            let _ = self.link.requests.send(request, command);
+            let answered = async {
+                while let Some(update) = self.link.updates.recv().await {
+                    let answer = matches!(&update, Update::Reply(id, _) if *id == request);
+                    self.app.update(Action::Update(Box::new(update)));
+                    if answer {
+                        return;
+                    }
+                }
+            };
+            // An engine that does not answer must not keep the operator from the shell.
+            let _ = timeout(SUSPEND, answered).await;
+        }
+        let stand_still = |still| self.lookup.compare.iter().for_each(|compare| (compare.stand_still)(still));
+        stand_still(true);
+        self.guard.leave();
+        setup::stop_as_ctrl_z_does();
+        stand_still(false);
+        // The jobs first: the terminal may be gone by now, and nobody else would let them go on.
+        let effect = self.app.ask("continue", Command::Continue);
+        if let Effect::Send(request, command) = effect {
+            let _ = self.link.requests.send(request, command);
+        }
+        self.guard.enter()?;
+        self.redraw_all()
+    }
+
+    fn redraw_all(&mut self) -> io::Result<()> {
+        self.title.clear();
+        self.terminal.backend_mut().forget();
+        self.terminal.clear()
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        // A panic on another thread has given the terminal back to show its report.
+        if !setup::is_taken() {
+            self.guard.enter()?;
+            self.redraw_all()?;
+        }
+        let title = self.app.title();
+        if title != self.title {
+            self.terminal.backend_mut().add(&setup::title(&title));
+            self.title = title;
+        }
+        let taskbar = self.app.taskbar();
+        if taskbar != self.taskbar {
+            self.terminal.backend_mut().add(&setup::taskbar(taskbar));
+            self.taskbar = taskbar;
+        }
+        self.terminal.autoresize()?;
+        let size = self.terminal.size()?;
+        self.app.update(Action::Resize(size.width, size.height));
+        let app = &self.app;
+        self.terminal.draw(|frame| view::draw(app, frame))?;
+        Ok(())
+    }
+}
+
+/// Looks things up on a thread of its own.
+struct Asker {
+    lookup: Lookup,
+    tell: mpsc::UnboundedSender<Found>,
+    /// The look ahead that is wanted; any other one is given up.
+    looking: Arc<AtomicU64>,
+}
+
+impl Asker {
+    /// Looks something up; blocks.
+    fn look_up(&self, look: Look) -> Found {
+        let nobody = || "nobody here can look that up".to_owned();
+        match look {
+            Look::Log(job, attempt) => {
+                Found::Log(job, attempt, self.lookup.log.as_ref().ok_or_else(nobody).and_then(|read| read(job, attempt)))
+            }
+            Look::Checkup => Found::Checkup(self.lookup.checkup.as_ref().ok_or_else(nobody).and_then(|examine| examine())),
+            Look::Comparisons => {
+                Found::Comparisons(self.lookup.comparisons.as_ref().ok_or_else(nobody).and_then(|kept| (kept.list)()))
+            }
+            Look::Comparison(id) => {
+                Found::Comparison(id, self.lookup.comparisons.as_ref().ok_or_else(nobody).and_then(|kept| (kept.open)(id)))
+            }
+            Look::Ahead(number, queue) => {
+                let go_on = |step| {
+                    let _ = self.tell.send(Found::AheadSoFar(number, step));
+                    self.looking.load(Ordering::Relaxed) == number
+                };
+                let nobody = || "nobody here can look ahead".to_owned();
+                let plan = self.lookup.ahead.as_ref().ok_or_else(nobody).and_then(|look| look(&queue, &go_on));
+                Found::Ahead(number, Box::new(plan))
+            }
+            Look::Save(profile, comment) => {
+                let nobody = || "nobody here can keep a profile".to_owned();
+                let saved = self.lookup.save.as_ref().ok_or_else(nobody).and_then(|save| save(&profile, &comment));
+                Found::Saved(profile, saved)
+            }
+        }
+    }
+}
+
+impl Look {
+    /// What comes of it when it cannot even be asked.
+    fn without(self, why: String) -> Found {
+        match self {
+            Self::Log(job, attempt) => Found::Log(job, attempt, Err(why)),
+            Self::Checkup => Found::Checkup(Err(why)),
+            Self::Ahead(number, _) => Found::Ahead(number, Box::new(Err(why))),
+            Self::Comparisons => Found::Comparisons(Err(why)),
+            Self::Comparison(id) => Found::Comparison(id, Err(why)),
+            Self::Save(profile, _) => Found::Saved(profile, Err(why)),
+        }
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        self.looking.store(0, Ordering::Relaxed);
+    }
+}
+
+/// What an event of the terminal means now.
+pub fn action_of(app: &App, event: TerminalEvent) -> Option<Action> {
+    match event {
+        TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => match app.keys().resolve(app.key_mode(), key) {
+            Some(act) => Some(Action::Do(act)),
+            None => foreign(app, key).or_else(|| edit_of(key).filter(|_| takes_text(app)).map(Action::Edit)),
+        },
+        TerminalEvent::Mouse(mouse) => Some(Action::Mouse(mouse)),
+        TerminalEvent::Paste(text) => Some(Action::Paste(text)),
+        TerminalEvent::Resize(width, height) => Some(Action::Resize(width, height)),
+        _ => None,
+    }
+}
+
+/// What a key of a layout without Latin letters means, where nothing is typed. With control nothing is ever typed.
+fn foreign(app: &App, key: KeyEvent) -> Option<Action> {
+    let KeyCode::Char(typed) = key.code else { return None };
+    let is_typed = takes_text(app) && !key.modifiers.contains(KeyModifiers::CONTROL);
+    if typed.is_ascii() || is_typed {
+        return None;
+    }
+    let place = foreign::latin(typed);
+    let act = place.and_then(|latin| {
+        let at_its_place = KeyEvent { code: KeyCode::Char(latin), ..key };
+        Some((app.keys().resolve(app.key_mode(), at_its_place)?, latin))
+    });
+    // A letter may be the first one of its own word for no: the place of a key never confirms anything.
+    let act = act.filter(|(act, _)| app.key_mode() != KeyMode::Ask || *act == Act::Back);
+    Some(act.map_or(Action::Unknown(typed), |(act, latin)| Action::Foreign(act, typed, latin)))
+}
+
+fn takes_text(app: &App) -> bool {
+    matches!(app.mode(), Some(Mode::Help(_) | Mode::Palette(_) | Mode::Prompt(_)))
+}
+
+/// Line editing as shells have it.
+fn edit_of(key: KeyEvent) -> Option<InputRequest> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    let alt = key.modifiers.contains(KeyModifiers::ALT);
+    Some(match key.code {
+        KeyCode::Char(c) if !control && !alt => InputRequest::InsertChar(c),
+        KeyCode::Backspace if alt || control => InputRequest::DeletePrevWord,
+        KeyCode::Backspace => InputRequest::DeletePrevChar,
+        KeyCode::Delete => InputRequest::DeleteNextChar,
+        KeyCode::Left if control || alt => InputRequest::GoToPrevWord,
+        KeyCode::Right if control || alt => InputRequest::GoToNextWord,
+        KeyCode::Left => InputRequest::GoToPrevChar,
+        KeyCode::Right => InputRequest::GoToNextChar,
+        KeyCode::Home => InputRequest::GoToStart,
+        KeyCode::End => InputRequest::GoToEnd,
+        KeyCode::Char('a') if control => InputRequest::GoToStart,
+        KeyCode::Char('e') if control => InputRequest::GoToEnd,
+        KeyCode::Char('u') if control => InputRequest::DeleteFromStart,
+        KeyCode::Char('k') if control => InputRequest::DeleteTillEnd,
+        KeyCode::Char('w') if control => InputRequest::DeletePrevWord,
+        KeyCode::Char('y') if control => InputRequest::Yank,
+        KeyCode::Char('b') if alt => InputRequest::GoToPrevWord,
+        KeyCode::Char('f') if alt => InputRequest::GoToNextWord,
+        _ => return None,
+    })
+}

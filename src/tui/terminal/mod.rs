@@ -1,0 +1,6 @@
+//! The terminal: its set-up, the console's loop, the looks, and the bytes that go out.
+
+pub mod event_loop;
+mod paint;
+pub mod setup;
+pub mod theme;
