@@ -19,23 +19,23 @@ demo *ARGS:
 # sampling memory costs.
 bench *ARGS:
     cargo bench {{ARGS}}
-    cargo test --release --test latency -- --nocapture
+    cargo test --release --test terminal latency:: -- --nocapture
     cargo test --release --lib forecast -- --ignored --nocapture a_thousand_runs
-    cargo test --release --test box -- --nocapture sampling_ten_times_a_second
+    cargo test --release --test proofs sampling_ten_times_a_second -- --nocapture
 
 # Two hundred films of one second against `xargs -P2` with the same command, three times: the ratio, and the processor time of
 # a job beside its encoder; needs a machine with nothing else to do (five minutes).
 short-films:
-    cargo test --release --test short_films -- --ignored --nocapture
+    cargo test --release --test proofs short_films:: -- --ignored --nocapture
 
 # What ffmpeg really holds, recipe by recipe, against the memory model (fifteen minutes). PLIMSOLL_PEAKS=WORD,WORD chooses rows,
 # PLIMSOLL_PEAKS_CLIPS=DIR keeps the clips.
 peaks:
-    cargo test --test peaks -- --ignored --nocapture
+    cargo test --test proofs peaks:: -- --ignored --nocapture
 
 # The pictures of the README, drawn by the program itself while demo.tape is played.
 picture:
-    PLIMSOLL_PICTURES=docs PLIMSOLL_TAPE_CACHE=/tmp/videos cargo test --test demo_tape the_tape
+    PLIMSOLL_PICTURES=docs PLIMSOLL_TAPE_CACHE=/tmp/videos cargo test --test terminal the_tape
 
 # Every screen in every look and size as SVG, for the eye of whoever has changed one.
 looks DIR:
@@ -52,7 +52,7 @@ portable:
 
 # Every proof in a real memory cgroup, the long ones too; needs root or a delegated group.
 box:
-    cargo test --release --test box -- --include-ignored --nocapture
+    cargo test --release --test proofs boxes:: -- --include-ignored --nocapture
 
 # Takes the governor's rules out one at a time; each must fail a test (about ten minutes, writes src/engine/MUTANTS.md).
 mutants:
@@ -60,16 +60,16 @@ mutants:
 
 # The long proofs of `plimsoll compare`: eight 1080p clips under three profiles, and a box of 512 MB (five minutes).
 compare-proof:
-    cargo test --release --test compare -- --include-ignored --nocapture
+    cargo test --release --test cli compare:: -- --include-ignored --nocapture
 
 # The console over a real sshd on loopback, and what happens when the line drops (gets OpenSSH's server where it is missing).
 ssh:
     command -v /usr/sbin/sshd >/dev/null || apt-get install -y --no-install-recommends openssh-server openssh-client
-    cargo test --test ssh -- --ignored --test-threads 1
+    cargo test --test terminal ssh:: -- --ignored --test-threads 1
 
 # The hostile files under strace: every open and every connection is looked at (needs strace).
 hostile:
-    cargo test --test hostile -- --include-ignored --nocapture
+    cargo test --test proofs hostile:: -- --include-ignored --nocapture
 
 # Real footage: every film that its tests make, under every profile too, and read by a second program (mediainfo, mkvtoolnix).
 footage:
@@ -78,16 +78,16 @@ footage:
 
 # Hundreds of random kills and signals over queues of sixty, disks of every size, I/O errors (five minutes; root for the disks).
 chaos:
-    cargo test --release --test chaos -- --include-ignored --nocapture --test-threads 1
+    cargo test --release --test proofs chaos:: -- --include-ignored --nocapture --test-threads 1
 
 # A hundred thousand random texts for everything that reads foreign text, or PROPTEST_CASES of them.
 fuzz:
-    PROPTEST_CASES=${PROPTEST_CASES:-100000} cargo test --release --test fuzz -- --nocapture
+    PROPTEST_CASES=${PROPTEST_CASES:-100000} cargo test --release --test proofs fuzz:: -- --nocapture
 
 # What `plimsoll plan` foretells against real runs: six queues, three profiles; needs a machine with nothing else to do (ten minutes).
 plan-proof:
-    cargo test --release --test plan -- --ignored --nocapture --test-threads 1
+    cargo test --release --test cli plan:: -- --ignored --nocapture --test-threads 1
 
 # Decided slots against fixed ones, with real jobs in boxes of 512 MB, 1 GB and 2 GB; needs a machine with nothing else to do.
 adaptive-proof:
-    cargo test --release --test adaptive -- --include-ignored --nocapture --test-threads 1
+    cargo test --release --test proofs adaptive:: -- --include-ignored --nocapture --test-threads 1

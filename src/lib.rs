@@ -1,6 +1,6 @@
 //! plimsoll runs a queue of ffmpeg jobs on a small-memory box right up to the load line and never over it.
 //!
-//! `ARCHITECTURE.md` is the floor plan; `tests/layering.rs` keeps it.
+//! `ARCHITECTURE.md` is the floor plan; `tests/engine/layering.rs` keeps it.
 
 pub mod cli;
 pub mod config;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use unicode_width::UnicodeWidthChar as _;
 
 use crate::clip::{Clip, QUICK, film};
-use crate::pty::Terminal;
+use crate::support::pty::Terminal;
 use crate::support::{World, patient_ffmpeg};
 
 const NAMES: [&str; 5] = [

@@ -1,8 +1,12 @@
 //! What is shown: shape, way up, colours, brightness, and one moment at a time.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
 use crate::clip::{Clip, QUICK, SMALL, film, film_of};
 use crate::facts::Fact::{Decodes, Frames, LikeInput, Moments, NoCombs, NotHalfHdr, Plain, Shape, Shows, Size};
-use crate::table::{QUICK_720, Row, assert_all, row};
+use crate::support::{World, tool};
+use crate::table::{QUICK_720, Row, assert_all, assert_all_in, row, world_of};
 
 const MIDDLE: (f64, f64) = (0.5, 0.5);
 const WHITE: [i32; 3] = [255; 3];
@@ -52,6 +56,28 @@ fn a_film_of_high_range_becomes_one_of_usual_range_that_is_as_bright() {
 fn the_sheet_of_a_film_of_high_range_is_as_bright() {
     let rows = high_range().into_iter().map(|row| Row { facts: vec![Shows(0.0, (0.1, 0.1), [232; 3], 32)], ..row });
     assert_all("thumbnails", &rows.collect::<Vec<_>>());
+}
+
+/// A folder with an ffmpeg that has no filter zscale, as builds without libzimg; and its ffprobe.
+fn without_zscale(world: &World) -> PathBuf {
+    let real = tool("ffmpeg");
+    let real = real.display();
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in\n*' -filters '*) '{real}' \"$@\" | grep -v ' zscale ';;\n\
+         *zscale*) echo \"No such filter: 'zscale'\" >&2; exit 1;;\n*) exec '{real}' \"$@\";;\nesac\n"
+    );
+    let ffmpeg = world.write("tools/ffmpeg", script);
+    std::fs::set_permissions(&ffmpeg, std::fs::Permissions::from_mode(0o755)).expect("set");
+    std::os::unix::fs::symlink(tool("ffprobe"), world.path("tools/ffprobe")).expect("a link");
+    ffmpeg
+}
+
+#[test]
+fn with_an_ffmpeg_that_has_no_zscale_a_film_of_high_range_is_as_bright() {
+    let rows = high_range();
+    let (world, preset) = world_of("web-720p", &rows);
+    let ffmpeg = without_zscale(&world);
+    assert_all_in(&world, &["--preset", &preset, "--ffmpeg", ffmpeg.to_str().expect("UTF-8")], &rows);
 }
 
 #[test]

@@ -30,7 +30,13 @@ pub fn row(name: &'static str, clip: Clip, facts: &[Fact]) -> Row {
 
 /// Runs a preset (its name, or its YAML) over all rows at once; panics with everything that does not hold.
 pub fn assert_all(preset: &str, rows: &[Row]) {
-    let bad = wrongs(preset, rows);
+    let (world, preset) = world_of(preset, rows);
+    assert_all_in(&world, &["--preset", &preset], rows);
+}
+
+/// The same in a world that is made already, with these options of the run.
+pub fn assert_all_in(world: &World, options: &[&str], rows: &[Row]) {
+    let bad = wrongs(world, options, rows);
     assert!(bad.is_empty(), "{} things do not hold:\n{}\n", bad.len(), bad.join("\n"));
 }
 
@@ -45,9 +51,8 @@ pub fn world_of(preset: &str, rows: &[Row]) -> (World, String) {
     (world, preset)
 }
 
-fn wrongs(preset: &str, rows: &[Row]) -> Vec<String> {
-    let (world, preset) = world_of(preset, rows);
-    let mut command = world.run_command(["--retries", "0", "--preset", &preset]);
+fn wrongs(world: &World, options: &[&str], rows: &[Row]) -> Vec<String> {
+    let mut command = world.run_command(["--retries", "0"].iter().chain(options));
     // By name: what a folder's scan takes is proved elsewhere.
     command.args(rows.iter().map(|row| world.path("in").join(row.name)));
     let run = Live::start(command).finish();

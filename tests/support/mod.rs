@@ -2,9 +2,13 @@
 //! Waits for events, never for time.
 #![allow(dead_code, clippy::disallowed_methods, missing_docs)] // every test file uses its part of this, and time is what limits are made of
 
+#[cfg(target_os = "linux")]
+pub mod cage;
 pub mod clips;
 pub mod kernel;
+pub mod modelled;
 pub mod pace;
+pub mod pty;
 pub mod skip;
 pub mod stream;
 

@@ -21,6 +21,12 @@ const UNKNOWN_LENGTH: f64 = 160.0;
 const PQ_TABLE: &str = "lutyuv=y='minval+(maxval-minval)*pow(clip(1.35*st(0,100*pow(max(pow(clip((val-minval)/(maxval-minval),0,1),\
     1/78.84375)-0.8359375,0)/(18.8515625-18.6875*pow(clip((val-minval)/(maxval-minval),0,1),1/78.84375)),1/0.1593017578125))\
     /(1+0.6*ld(0)),0,1),1/2.2)'";
+/// HLG's curve as a table for the brightness alone: a polynomial fitted to what the chain with zscale makes of greys from black
+/// to white, to within 1 % of it.
+const HLG_TABLE: &str = "lutyuv=y='st(0,clip((val-minval)/(maxval-minval),0,1));\
+    minval+(maxval-minval)*clip(ld(0)*(1.39+ld(0)*(1.18+ld(0)*(1.14*ld(0)-2.7))),0,1)'";
+/// The transfer of HLG, as ffmpeg names it.
+const HLG: &str = "arib-std-b67";
 
 /// What the encoder is told of colours, and the chain that makes them so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +72,6 @@ pub fn colour_way(plan: &VideoPlan, stream: &VideoStream, has_zscale: bool) -> C
         match plan.hdr {
             Hdr::Keep => ColourWay::KeepHdr,
             Hdr::Tonemap if has_zscale => ColourWay::Tonemap,
-            // HLG is made to be shown as it is on a screen of standard range.
-            Hdr::Tonemap if stream.colour.transfer == "arib-std-b67" => ColourWay::Plain,
             Hdr::Tonemap => ColourWay::Table,
         }
     } else if may_need_zscale(stream) && has_zscale && !plan.pixel_format.is_some_and(PixelFormat::is_deep) {
@@ -181,7 +185,7 @@ fn colours(plan: &VideoPlan, stream: &VideoStream, way: ColourWay, to: Tags) -> 
         }
         ColourWay::Table => {
             let mut chain = vec![
-                PQ_TABLE.to_owned(),
+                (if transfer == HLG { HLG_TABLE } else { PQ_TABLE }).to_owned(),
                 format!("scale=in_color_matrix=bt2020:out_color_matrix=bt709:in_range={from_range}:out_range={range}"),
             ];
             chain.extend(format);

@@ -1,0 +1,17 @@
+//! The command line as a user types it: the built program, real files, real ffmpeg.
+
+#[path = "../support/declarations.rs"]
+mod declarations;
+#[path = "../support/markdown.rs"]
+mod markdown;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod compare;
+mod docs;
+mod intake;
+mod past;
+mod plan;
+mod queue;
+mod replay;
+mod usage;

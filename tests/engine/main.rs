@@ -1,0 +1,12 @@
+//! The engine in virtual time, and the floor plan.
+
+#[path = "../support/modules.rs"]
+mod modules;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod governor;
+mod layering;
+mod learning;
+mod room;
+mod sim;

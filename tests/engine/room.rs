@@ -1,0 +1,214 @@
+//! A disk without room for outputs: who waits, what is told and how often, and when a run that nobody watches ends.
+
+use std::time::Duration;
+
+use plimsoll::domain::command::Command;
+use plimsoll::domain::event::{EventKind, RoomWanted};
+use plimsoll::domain::job::{JobId, Outcome, Phase};
+use plimsoll::domain::time::Mono;
+use plimsoll::domain::units::Bytes;
+use plimsoll::engine::EngineConfig;
+use plimsoll::engine::port::{Cause, Failure};
+use plimsoll::sim::world::{Fate, SimJob};
+use plimsoll::sim::{End, Sim};
+use proptest::prelude::*;
+
+const MINUTE: Duration = Duration::from_mins(1);
+/// More looks for room than any run has time for.
+const NEVER: u32 = u32::MAX;
+
+fn job(fate: Fate, seconds: u64) -> SimJob {
+    SimJob {
+        size: Bytes::mib(10),
+        length: Duration::from_secs(seconds),
+        peak: Bytes::mib(100),
+        ramp: Duration::ZERO,
+        picture: (1280, 720),
+        cache: Bytes::mib(10),
+        fate,
+    }
+}
+
+fn config(slots: u32, disk_wait: Option<Duration>) -> EngineConfig {
+    EngineConfig {
+        disk_wait,
+        ..crate::support::modelled::config(crate::support::modelled::profile("room", slots, 200), crate::support::modelled::sound())
+    }
+}
+
+/// A run whose queue is drained, up to its end or this long.
+fn run(config: EngineConfig, jobs: Vec<SimJob>, most: Duration) -> (Sim, End) {
+    let mut sim = Sim::new(config, jobs);
+    sim.enqueue_all();
+    sim.ask(Command::Drain);
+    let end = sim.run_until(Mono(most));
+    (sim, end)
+}
+
+fn outcomes(sim: &Sim) -> Vec<Option<Outcome>> {
+    let outcome = |phase: &Phase| match phase {
+        Phase::Finished(finished) => Some(finished.outcome),
+        _ => None,
+    };
+    sim.engine.state().jobs.values().map(|job| outcome(&job.phase)).collect()
+}
+
+fn wanted(sim: &Sim) -> Vec<(Duration, RoomWanted)> {
+    let told = sim.events.iter().filter_map(|event| match &event.kind {
+        EventKind::RoomWanted(wanted) => Some((event.mono.0, wanted.clone())),
+        _ => None,
+    });
+    told.collect()
+}
+
+fn count(sim: &Sim, what: impl Fn(&EventKind) -> bool) -> usize {
+    sim.events.iter().filter(|event| what(&event.kind)).count()
+}
+
+#[test]
+fn missing_room_is_told_at_once_and_every_minute_and_a_run_that_nobody_watches_ends_and_keeps_its_queue() {
+    let (sim, end) = run(config(2, Some(MINUTE * 10)), vec![job(Fate::NoRoomFirst(NEVER), 3); 3], MINUTE * 60);
+    assert_eq!(end, End::Over);
+    let told = wanted(&sim);
+    assert_eq!(told.len(), 10, "at once and nine times more: {told:#?}");
+    assert!(told[0].0 < Duration::from_secs(10), "{:?}", told[0]);
+    assert!(told.windows(2).all(|pair| pair[1].0.abs_diff(pair[0].0 + MINUTE) < Duration::from_secs(1)), "{told:#?}");
+    let first = &told[0].1;
+    assert_eq!((first.needs_bytes, first.free_bytes, first.waited_ms), (Some(Bytes::mib(8)), Some(Bytes::mib(6)), 0));
+    assert_eq!(first.gives_up_ms, Some(600_000));
+    let ended = sim.events.last().expect("events").mono.0;
+    assert!(ended.abs_diff(told[0].0 + MINUTE * 10) < Duration::from_secs(6), "ended at {ended:?}");
+    let why = |kind: &EventKind| matches!(kind, EventKind::Fault { what, .. } if what == "no room for the next output for 10 min");
+    assert_eq!(count(&sim, why), 1);
+    assert_eq!(sim.engine.state().job_counts().unfinished, 3, "all of them stay in the queue");
+    assert!(sim.engine.state().jobs.values().all(|job| job.attempts == 0), "waiting was no try");
+}
+
+#[test]
+fn whoever_looks_on_is_told_for_as_long_as_it_takes() {
+    let (sim, end) = run(config(1, None), vec![job(Fate::NoRoomFirst(NEVER), 3)], MINUTE * 120);
+    assert_ne!(end, End::Over);
+    let told = wanted(&sim);
+    assert!((115..=121).contains(&told.len()), "{} times in two hours", told.len());
+    assert!(told.iter().all(|(_, wanted)| wanted.gives_up_ms.is_none()));
+    assert!(sim.engine.state().room.is_some(), "it is shown");
+}
+
+#[test]
+fn waiting_for_room_cleans_up_once_and_not_at_every_look() {
+    let (sim, _) = run(config(1, None), vec![job(Fate::NoRoomFirst(NEVER), 3)], MINUTE * 30);
+    let looks = count(&sim, |kind| matches!(kind, EventKind::JobRequeued { .. }));
+    let cleanups = count(&sim, |kind| matches!(kind, EventKind::CleanupStarted { .. }));
+    assert!(looks > 300, "{looks} looks");
+    assert!(cleanups < 6, "{cleanups} cleanups");
+    let lines = count(&sim, |kind| matches!(kind, EventKind::JobLogged { .. }));
+    assert!(lines < 6, "{lines} lines in the log");
+}
+
+#[test]
+fn once_there_is_room_the_job_runs_and_nothing_is_said_to_be_missing_any_more() {
+    let (sim, end) = run(config(1, Some(MINUTE * 10)), vec![job(Fate::NoRoomFirst(4), 3), job(Fate::Good, 3)], MINUTE * 60);
+    assert_eq!((end, outcomes(&sim)), (End::Over, vec![Some(Outcome::Done); 2]));
+    assert_eq!(wanted(&sim).len(), 1, "20 s were no minute");
+    assert_eq!(count(&sim, |kind| matches!(kind, EventKind::RoomFound { .. })), 1);
+    assert_eq!(sim.engine.state().room, None);
+    let order: Vec<u64> = sim.world.starts.iter().map(|(_, job, _)| job.0).collect();
+    assert_eq!(order, [1, 1, 1, 1, 1, 2], "nobody overtakes it so soon");
+}
+
+#[test]
+fn after_a_minute_others_that_may_need_less_get_their_turn_and_the_run_ends_when_only_the_large_one_is_left() {
+    let mut jobs = vec![job(Fate::NoRoomFirst(NEVER), 3)];
+    jobs.extend(vec![job(Fate::Good, 60); 5]);
+    let (sim, end) = run(config(1, Some(MINUTE * 2)), jobs, MINUTE * 120);
+    assert_eq!(end, End::Over);
+    let done = outcomes(&sim).iter().filter(|outcome| **outcome == Some(Outcome::Done)).count();
+    assert_eq!((done, sim.engine.state().job_counts().unfinished), (5, 1));
+}
+
+#[test]
+fn a_job_that_fills_the_disk_has_used_no_try_and_asks_for_more_room_next_time() {
+    let fate = Fate::FillsDiskFirst(vec![Bytes::mib(100), Bytes::mib(200), Bytes::mib(300), Bytes::mib(400), Bytes::mib(500)]);
+    let (sim, end) = run(config(1, Some(MINUTE)), vec![job(fate, 30)], MINUTE * 60);
+    assert_eq!((end, outcomes(&sim)), (End::Over, vec![Some(Outcome::Done)]), "each try got further than the one before");
+    assert_eq!(sim.engine.state().jobs[&JobId(1)].attempts, 1);
+    assert_eq!(sim.world.parts.len(), 0, "what it had written is gone");
+}
+
+#[test]
+fn a_job_that_fills_the_disk_again_and_again_does_not_go_on_for_ever() {
+    let fate = Fate::FillsDiskFirst(vec![Bytes::mib(100); 10_000]);
+    let (sim, end) = run(config(1, Some(MINUTE * 10)), vec![job(fate, 30)], MINUTE * 120);
+    assert_eq!(end, End::Over);
+    let ended = sim.events.last().expect("events").mono.0;
+    assert!(ended < MINUTE * 12, "ended after {ended:?}");
+    assert_eq!(sim.engine.state().job_counts().unfinished, 1);
+    assert!(wanted(&sim).len() <= 12, "told {} times", wanted(&sim).len());
+}
+
+#[test]
+fn a_run_does_not_give_up_while_something_is_at_work_nor_because_of_the_time_that_it_took() {
+    // The first starts, the second finds no room for as long as the first runs.
+    let jobs = vec![job(Fate::Good, 1800), job(Fate::NoRoomFirst(25), 3)];
+    let (sim, end) = run(config(2, Some(MINUTE * 5)), jobs, MINUTE * 120);
+    assert_eq!((end, outcomes(&sim)), (End::Over, vec![Some(Outcome::Done); 2]));
+    let failure = Failure { cause: Cause::Input, reason: "broken".to_owned() };
+    let jobs = vec![job(Fate::FailsFirst(9, failure), 1800), job(Fate::NoRoomFirst(NEVER), 3)];
+    let (sim, end) = run(config(2, Some(MINUTE * 5)), jobs, MINUTE * 120);
+    assert_eq!((end, outcomes(&sim)[0]), (End::Over, Some(Outcome::Failed)));
+    let ended = sim.events.last().expect("events").mono.0;
+    assert!(ended > MINUTE * 34, "five minutes after the first had failed, not at once: {ended:?}");
+}
+
+#[test]
+fn a_wait_of_zero_ends_at_once_and_without_further_tries_the_job_fails() {
+    let (sim, end) = run(config(1, Some(Duration::ZERO)), vec![job(Fate::NoRoomFirst(NEVER), 3)], MINUTE * 60);
+    assert_eq!((end, sim.engine.state().job_counts().unfinished), (End::Over, 1));
+    assert!(sim.events.last().expect("events").mono.0 < Duration::from_secs(10));
+    let strict = EngineConfig { retries: 0, ..config(1, Some(MINUTE)) };
+    for fate in [Fate::NoRoomFirst(1), Fate::FillsDiskFirst(vec![Bytes::mib(9)])] {
+        let (sim, _) = run(strict.clone(), vec![job(fate, 3)], MINUTE * 60);
+        assert_eq!(outcomes(&sim), [Some(Outcome::Failed)]);
+    }
+}
+
+#[test]
+fn a_job_that_waits_for_room_can_be_cancelled_and_is_then_wanted_no_more() {
+    let mut sim = Sim::new(config(1, None), vec![job(Fate::NoRoomFirst(NEVER), 3)]);
+    sim.enqueue_all();
+    sim.run_for(MINUTE);
+    assert!(sim.engine.state().room.is_some());
+    sim.ask(Command::Cancel(JobId(1)));
+    sim.run_for(Duration::from_secs(20));
+    assert_eq!((outcomes(&sim), sim.engine.state().room.clone()), (vec![Some(Outcome::Cancelled)], None));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_the_disk_does_the_run_ends_within_its_patience_and_loses_no_job(
+        slots in 1..4_u32,
+        minutes in 0..20_u64,
+        jobs in prop::collection::vec(
+            (prop_oneof![
+                Just(Fate::Good),
+                (1..500_u32).prop_map(Fate::NoRoomFirst),
+                Just(Fate::NoRoomFirst(NEVER)),
+                prop::collection::vec((0..900_u64).prop_map(Bytes::mib), 1..12).prop_map(Fate::FillsDiskFirst),
+            ], 1..60_u64),
+            1..8,
+        ),
+    ) {
+        let all = jobs.len();
+        let jobs = jobs.into_iter().map(|(fate, seconds)| job(fate, seconds)).collect();
+        let (sim, end) = run(config(slots, Some(Duration::from_mins(minutes))), jobs, MINUTE * 60 * 24);
+        prop_assert_eq!(end, End::Over);
+        let counts = sim.engine.state().job_counts();
+        prop_assert_eq!((counts.done + counts.unfinished) as usize, all, "{:?}", counts);
+        prop_assert_eq!(counts.failed, 0, "want of room is nobody's failure");
+        let told = wanted(&sim);
+        let long = sim.events.last().map_or(Duration::ZERO, |event| event.mono.0);
+        prop_assert!(told.len() as u64 <= long.as_secs() / 5 + 2);
+    }
+}

@@ -1,0 +1,478 @@
+//! The console in a real pseudo-terminal over real jobs: keys work, nothing garbles, memory is told as it is, and the terminal
+//! is given back on every way out.
+#![allow(clippy::disallowed_methods)] // a test watches the real clock
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::support::pty::{PATIENCE, Terminal};
+use tempfile::TempDir;
+
+/// One at a time: each of these tests keeps both cores of a small machine busy.
+fn turn() -> std::sync::MutexGuard<'static, ()> {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A folder with clips that keep two slots busy for a while.
+fn home(clips: u32, seconds: u32) -> TempDir {
+    provide_ffmpeg();
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("clips");
+    fs::create_dir(&folder).expect("made");
+    let first = folder.join("clip-1.mp4");
+    let made = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-y", "-f", "lavfi", "-i", "testsrc2=s=1280x720:r=25", "-t", &seconds.to_string()])
+        .args(["-c:v", "libx264", "-preset", "ultrafast"])
+        .arg(&first)
+        .status()
+        .expect("ffmpeg runs");
+    assert!(made.success());
+    for number in 2..=clips {
+        fs::copy(&first, folder.join(format!("clip-{number}.mp4"))).expect("copied");
+    }
+    fs::write(folder.join("note.mp4"), "only text\n").expect("written");
+    home
+}
+
+/// As the README says: the program provides it.
+fn provide_ffmpeg() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        if Command::new("ffmpeg").arg("-version").output().is_err() {
+            let done = Command::new(env!("CARGO_BIN_EXE_plimsoll")).args(["doctor", "--fix", "--yes"]).status();
+            assert!(done.is_ok_and(|status| status.success()), "ffmpeg is provided");
+        }
+    });
+}
+
+/// Anonymous memory of the processes below `parent`, in MB, and how many there are.
+fn children(parent: u32) -> Vec<(u32, f64)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").expect("proc").flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name))?;
+            line.split_whitespace().nth(1)?.parse::<f64>().ok()
+        };
+        if field("PPid:") == Some(f64::from(parent)) {
+            found.push((pid, field("RssAnon:").unwrap_or(0.0) / 1024.0));
+        }
+    }
+    found
+}
+
+/// What the gauge's legend says of the jobs, in MB.
+fn jobs_in_the_gauge(screen: &str) -> Option<f64> {
+    let legend = screen.lines().find(|line| line.contains("jobs ") && line.contains("others "))?;
+    legend.split("jobs ").nth(1)?.split_whitespace().next()?.parse().ok()
+}
+
+/// The terminal is as a shell wants it: everything that was switched on is switched off.
+fn assert_restored(terminal: &Terminal) {
+    terminal.with_screen(|screen| {
+        assert!(!screen.alternate_screen(), "the alternate screen is left");
+        assert!(!screen.hide_cursor(), "the cursor is back");
+        assert!(!screen.bracketed_paste(), "bracketed paste is off");
+        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None, "the mouse is free");
+    });
+    let raw = terminal.raw();
+    let count = |what: &[u8]| raw.windows(what.len()).filter(|window| *window == what).count();
+    assert_eq!(count(b"\x1b[?1049h"), 1, "entered once");
+    assert_eq!(count(b"\x1b[?1049l"), 1, "left once");
+}
+
+/// Quits while jobs run, as the question wants it.
+fn quit(terminal: &mut Terminal) {
+    terminal.send("q");
+    terminal.wait_for("Keep running");
+    terminal.send("y");
+    terminal.end();
+    assert_restored(terminal);
+}
+
+fn assert_nothing_left(home: &Path) {
+    let out = home.join("plimsoll-out");
+    assert!(!out.join(".plimsoll").exists(), "no part is left");
+    for entry in fs::read_dir(out).into_iter().flatten().flatten() {
+        let probe = Command::new("ffprobe").args(["-v", "error"]).arg(entry.path()).output().expect("ffprobe runs");
+        assert!(probe.status.success(), "{} is whole", entry.path().display());
+    }
+}
+
+#[test]
+fn every_important_key_does_its_work_at_120x36_while_jobs_run() {
+    let _turn = turn();
+    let home = home(5, 20);
+    let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
+    terminal.wait_for("2 running");
+    let screen = terminal.wait_for("1 rejected");
+    assert!(screen.contains("2/200 balanced"), "{screen}");
+    assert!(screen.contains("1 Memory") && screen.contains("2 Queue") && screen.contains("3 Cleanups") && screen.contains("4 Log"));
+    assert!(screen.contains("not a video"), "the text file is told from a video:\n{screen}");
+
+    terminal.send("?");
+    terminal.wait_for("hold, release the queue");
+    terminal.send("\x1b");
+    terminal.wait("help closed", |screen| !screen.contains("hold, release the queue"));
+
+    terminal.send("w");
+    terminal.wait_for("PEAK p50 to p95");
+    terminal.send("\x1b");
+    terminal.wait("what-if closed", |screen| !screen.contains("PEAK p50"));
+
+    // Cancelling asks, and the answer that changes nothing is the default.
+    terminal.send("gx");
+    terminal.wait_for("Cancel the job");
+    terminal.send("\r");
+    terminal.wait("the question gone", |screen| !screen.contains("Cancel the job"));
+    assert!(terminal.screen().contains("2 running"), "nothing was cancelled:\n{}", terminal.screen());
+
+    // A profile with more slots starts more jobs at once; back again, those that run go on.
+    terminal.send("p");
+    terminal.wait_for("jobs at once, largest file");
+    terminal.send("k\r");
+    terminal.wait_for("4/500 fast");
+    terminal.wait_for("4 running");
+    terminal.send("p");
+    terminal.wait_for("jobs at once, largest file");
+    terminal.send("j\r");
+    terminal.wait_for("2/200 balanced");
+    assert!(terminal.screen().contains("4 running"), "fewer slots never kill:\n{}", terminal.screen());
+
+    // Pausing stops the process itself.
+    terminal.send("g ");
+    // The key does the opposite once the console knows that the job is paused.
+    terminal.wait_for("space resume");
+    let stopped = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "));
+    let began = Instant::now();
+    while !children(terminal.pid()).iter().any(|(pid, _)| stopped(*pid)) {
+        assert!(began.elapsed() < PATIENCE, "no process was stopped");
+    }
+    terminal.send(" ");
+    let began = Instant::now();
+    while children(terminal.pid()).iter().any(|(pid, _)| stopped(*pid)) {
+        assert!(began.elapsed() < PATIENCE, "the process was not continued");
+    }
+
+    // Cancelling for real.
+    terminal.send("gx");
+    terminal.wait_for("Cancel the job");
+    terminal.send("y");
+    terminal.wait_for("cancelled by the operator");
+
+    // Adding by path, with completion.
+    fs::copy(home.path().join("clips/clip-1.mp4"), home.path().join("late.mp4")).expect("copied");
+    terminal.send("a");
+    terminal.wait_for("add files or folders:");
+    terminal.send("lat\t");
+    terminal.wait_for("late.mp4");
+    terminal.send("\r");
+    terminal.wait("the added job", |screen| screen.contains("late.mp4") && screen.contains("7 jobs"));
+
+    terminal.send("/late\r");
+    terminal.wait("the filter", |screen| screen.contains("late.mp4") && !screen.contains("clip-2.mp4"));
+    terminal.send("\x1b");
+    terminal.wait("no filter", |screen| screen.contains("clip-2.mp4"));
+
+    terminal.send("4z");
+    terminal.wait("the log in full", |screen| screen.contains("4 Log") && !screen.contains("2 Queue"));
+    terminal.send("z");
+    terminal.wait_for("2 Queue");
+
+    // Quitting asks while jobs run, and stays by default.
+    terminal.send("q");
+    terminal.wait_for("Keep running");
+    terminal.send("\r");
+    terminal.wait("the question gone", |screen| !screen.contains("Keep running"));
+    terminal.send("q");
+    terminal.wait_for("Keep running");
+    terminal.send("y");
+    let pid = terminal.pid();
+    terminal.end();
+    assert_restored(&terminal);
+    assert_eq!(children(pid).len(), 0);
+    assert_nothing_left(home.path());
+}
+
+#[test]
+fn the_memory_shown_agrees_with_proc() {
+    let _turn = turn();
+    let home = home(2, 30);
+    let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
+    terminal.wait_for("2 running");
+    // Once both have grown to their full size the figures stand still, and can be held against each other.
+    let began = Instant::now();
+    loop {
+        let shown = terminal.wait("the gauge", |screen| jobs_in_the_gauge(screen).is_some_and(|mb| mb > 100.0));
+        let shown = jobs_in_the_gauge(&shown).expect("a number");
+        let real: f64 = children(terminal.pid()).iter().map(|(_, mb)| mb).sum();
+        if real > 100.0 && (shown - real).abs() / real < 0.05 {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "shown {shown} MB, in /proc {real} MB");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    quit(&mut terminal);
+}
+
+#[test]
+fn small_terminals_show_the_same_and_any_size_is_survived() {
+    let _turn = turn();
+    let home = home(3, 20);
+    for (columns, rows) in [(80, 24), (40, 10)] {
+        let mut terminal = Terminal::start(columns, rows, home.path(), &["clips", "--overwrite"]);
+        let is_running = |screen: &str| screen.contains("▶ 2") || screen.contains("▶2");
+        terminal.wait("running jobs", is_running);
+        for (columns, rows) in [(1, 1), (300, 100), (2, 50), (120, 3), (59, 15), (60, 16), (10, 4), (200, 60), (columns, rows)] {
+            terminal.resize(columns, rows);
+        }
+        terminal.wait("the screen again", is_running);
+        terminal.press_until("?", "MOVE");
+        terminal.send("\x1b");
+        terminal.wait("help closed", |screen| !screen.contains("MOVE"));
+        terminal.send("q");
+        terminal.wait("the question", |screen| screen.contains("Keep running") || screen.contains("Stop and quit"));
+        terminal.send("y");
+        let status = terminal.end();
+        assert_eq!(status.exit_code(), 1, "jobs were left");
+        assert_restored(&terminal);
+        let told = String::from_utf8_lossy(&terminal.raw()).into_owned();
+        assert!(told.contains("the run is over") && told.contains("not finished"), "{told}");
+        assert!(told.contains("the next start goes on with it"), "{told}");
+    }
+    assert_nothing_left(home.path());
+}
+
+#[test]
+fn the_linear_mode_tells_lines_takes_commands_and_never_draws() {
+    let _turn = turn();
+    let home = home(3, 20);
+    let mut terminal = Terminal::start(100, 60, home.path(), &["clips", "--plain", "--color", "never"]);
+    terminal.wait_for("started: try 1");
+    terminal.send("status\n");
+    terminal.wait_for("profile balanced: 2 at once");
+    terminal.send("cancel 1\n");
+    terminal.wait_for("cancelled by the operator");
+    terminal.send("sing\n");
+    terminal.wait_for("no command is called `sing`");
+    terminal.send("quit\n");
+    let status = terminal.end();
+    assert_eq!(status.exit_code(), 1, "jobs were left");
+    let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
+    let drawing = |c: char| matches!(c, '\u{2500}'..='\u{259f}' | '\u{2800}'..='\u{28ff}');
+    assert!(!raw.contains('\x1b') && !raw.chars().any(drawing), "lines alone:\n{raw}");
+    // Nothing is drawn over: a line is ended by its feed, never gone back to.
+    assert!(!raw.replace("\r\n", "").contains('\r'), "{raw:?}");
+    assert_nothing_left(home.path());
+}
+
+#[test]
+fn pages_open_over_real_jobs_and_tell_what_is_really_so() {
+    let _turn = turn();
+    let home = home(3, 20);
+    let settings = home.path().join(".config/plimsoll");
+    fs::create_dir_all(&settings).expect("made");
+    fs::write(settings.join("settings.yaml"), "keys: { events: f5, doctor: O }\n").expect("written");
+    let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
+    terminal.wait_for("2 running");
+    terminal.send("g\r");
+    let page = terminal.wait("its command", |screen| screen.contains("asked") && screen.contains("-c:v libx264"));
+    assert!(page.contains("h264 1280x720 25 fps") && page.contains("What happened") && page.contains("started, try 1"), "{page}");
+    terminal.wait("its memory", |screen| screen.contains("MB now") && screen.contains("reserved"));
+    terminal.send("o");
+    terminal.wait("the file", |screen| screen.contains("whole file"));
+    terminal.send("g");
+    terminal.wait("its first line", |screen| screen.contains("job 1, try 1: "));
+    terminal.send("\x1b");
+    terminal.wait_for("2 Queue");
+    // The keys of the settings file.
+    terminal.send("O");
+    terminal.wait("what doctor finds", |screen| {
+        screen.contains("memory budget") && screen.contains("keys: ") | screen.contains("SETTING")
+    });
+    terminal.send("\x1b[15~");
+    terminal.wait("the events", |screen| screen.contains("latest first") && screen.contains("started, try 1"));
+    terminal.send("/not let in\r");
+    terminal.wait("one event", |screen| screen.contains("filter not let in, 1"));
+    terminal.send("\r");
+    terminal.wait("the job of the event", |screen| screen.contains("note.mp4") && screen.contains("not let in"));
+    quit(&mut terminal);
+}
+
+/// Moves to the row of this label in the table of what-if.
+fn choose(terminal: &mut Terminal, label: &str) {
+    let chosen = |screen: &str| screen.lines().any(|line| line.contains("› ") && line.contains(label));
+    let rows = 16;
+    terminal.send(&"k".repeat(rows));
+    terminal.wait("the first way", |screen| screen.lines().any(|line| line.contains("› now: ")));
+    for _ in 0..rows {
+        if chosen(&terminal.screen()) {
+            return;
+        }
+        terminal.press("j");
+    }
+    panic!("no way is called {label}:\n{}", terminal.screen());
+}
+
+/// Opens what-if and waits for the forecast.
+fn look_ahead(terminal: &mut Terminal) -> String {
+    terminal.send("w");
+    // Hundreds of runs in virtual time, beside encodes, by a program that checks itself: it takes its time.
+    let patience = 5 * PATIENCE;
+    terminal.wait_at_most(patience, "the forecast", |screen| screen.contains("runs of each way") && screen.contains("now: "))
+}
+
+#[test]
+fn what_if_looks_ahead_at_the_running_queue_switches_to_a_way_and_keeps_it_as_a_profile() {
+    let _turn = turn();
+    let home = home(6, 60);
+    let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
+    terminal.wait_for("2 running");
+    terminal.wait_for("1 rejected");
+    let table = look_ahead(&mut terminal);
+    assert!(table.contains("6 jobs, ") && table.contains("now: 2/200") && table.contains("4/500 fast"), "{table}");
+    terminal.send("e");
+    terminal.wait("what it rests on", |screen| screen.contains("h264 1280x720 to web-720p") && screen.contains("What is assumed"));
+    terminal.send("e");
+    terminal.wait_for("REJ");
+    // A larger budget cannot be switched to.
+    choose(&mut terminal, "budget 4 GB");
+    terminal.send("\r");
+    terminal.wait("the reason", |screen| screen.contains("no switch") && screen.contains("budget: 4GB"));
+    // A variation that stands in no file.
+    choose(&mut terminal, "3/200");
+    terminal.send("\r");
+    terminal.wait("the variation in force", |screen| {
+        screen.lines().next().is_some_and(|header| header.contains("3/200 balanced-3")) && !screen.contains("What if")
+    });
+    terminal.wait_for("3 running");
+    terminal.send("e");
+    terminal.wait("its event", |screen| screen.contains("latest first") && screen.contains("balanced-3"));
+    terminal.send("\x1b");
+    terminal.wait_for("2 Queue");
+    let table = look_ahead(&mut terminal);
+    assert!(table.contains("now: 3/200") && table.contains("2/200 balanced"), "{table}");
+    choose(&mut terminal, "now: 3/200");
+    terminal.send("s");
+    terminal.wait_for("save as profile: balanced-3");
+    terminal.send("\r");
+    terminal.wait_for("saved balanced-3: ");
+    let file = home.path().join(".config/plimsoll/profiles/balanced-3.yaml");
+    let text = fs::read_to_string(&file).expect("it stands there");
+    assert!(text.starts_with("# as it was in force, saved in the console from what-if, 20"), "{text}");
+    let plimsoll = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        command.args(args).current_dir(home.path()).env("HOME", home.path()).env_remove("XDG_CONFIG_HOME");
+        let output = command.output().expect("runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (status, told) = plimsoll(&["profiles", "check", file.to_str().expect("a plain path")]);
+    assert!(status == Some(0) && told.contains("the profile `balanced-3` (3/200"), "{told}");
+    assert_eq!(plimsoll(&["profiles", "show", "balanced-3"]).0, Some(0), "it is found by its name");
+    // What is there is never written over.
+    choose(&mut terminal, "now: 3/200");
+    terminal.send("s");
+    terminal.wait_for("save as profile: balanced-3-2");
+    terminal.send("\x15balanced-3\r");
+    terminal.wait_for("choose another name");
+    assert_eq!(fs::read_to_string(&file).expect("it stands there"), text);
+    terminal.press("\x1b");
+    terminal.wait("the prompt gone", |screen| !screen.contains("save as profile:"));
+    terminal.press("\x1b");
+    terminal.wait("the popup gone", |screen| !screen.contains("What if"));
+    quit(&mut terminal);
+}
+
+#[test]
+fn under_a_shell_ctrl_z_stops_the_jobs_too_and_the_terminal_is_afterwards_as_before() {
+    let _turn = turn();
+    let home = home(2, 40);
+    let shell = ["bash", "--norc", "--noprofile", "-i"];
+    let variables = [("PS1", "ready> "), ("PLIMSOLL", env!("CARGO_BIN_EXE_plimsoll"))];
+    let mut terminal = Terminal::start_program(&shell, (120, 36), home.path(), &variables);
+    // What is typed before the prompt is back may be swallowed: the shell sets the terminal up anew for each.
+    let at_prompt = |screen: &str| screen.trim_end().lines().last().is_some_and(|line| line.trim_end() == "ready>");
+    terminal.wait("the prompt", at_prompt);
+    terminal.send("stty -a > before; \"$PLIMSOLL\" clips\r");
+    terminal.wait("running jobs", |screen| screen.contains("2 running") && screen.contains("MB"));
+    terminal.send("\x1a");
+    terminal.wait("the shell", |screen| screen.contains("Stopped") && !screen.contains("1 Memory") && at_prompt(screen));
+    assert!(terminal.with_screen(|screen| !screen.alternate_screen() && !screen.hide_cursor()), "the shell has its screen");
+    terminal.send("stty -a > stopped; jobs -p > pid; echo told\r");
+    terminal.wait("the pid", |screen| screen.lines().any(|line| line.trim() == "told") && at_prompt(screen));
+    let pid: u32 = fs::read_to_string(home.path().join("pid")).expect("written").trim().parse().expect("a number");
+    let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let jobs: Vec<u32> = children(pid).into_iter().map(|(pid, _)| pid).filter(|pid| stat(*pid).contains("(ffmpeg)")).collect();
+    assert!(!jobs.is_empty());
+    // They were told before the console stopped; each of their threads stops when it next looks.
+    let began = Instant::now();
+    while !jobs.iter().all(|pid| stat(*pid).contains(") T ")) {
+        assert!(began.elapsed() < PATIENCE, "the jobs are not stopped with the console");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    terminal.send("fg\r");
+    terminal.wait("the console again", |screen| screen.contains("1 Memory") && screen.contains("2 running"));
+    let began = Instant::now();
+    while jobs.iter().any(|pid| stat(*pid).contains(") T ")) {
+        assert!(began.elapsed() < PATIENCE, "the jobs go on");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    terminal.send("q");
+    terminal.wait_for("Keep running");
+    terminal.send("y");
+    terminal.wait("the shell again", |screen| at_prompt(screen) && !screen.contains("1 Memory"));
+    terminal.send("echo status $?; stty -a > after\r");
+    terminal.wait("its status", |screen| screen.contains("status 1") && at_prompt(screen));
+    terminal.send("exit\r");
+    terminal.end();
+    let read = |name: &str| fs::read_to_string(home.path().join(name)).expect("written");
+    assert_eq!(read("stopped"), read("before"));
+    assert_eq!(read("after"), read("before"));
+    terminal.with_screen(|screen| {
+        assert!(!screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste());
+        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+    });
+}
+
+#[test]
+fn sigterm_gives_the_terminal_back_and_leaves_no_child() {
+    let _turn = turn();
+    let home = home(2, 30);
+    let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
+    terminal.wait_for("2 running");
+    // By now nothing is probed any more: whoever is below it is a job.
+    terminal.wait_for("1 rejected");
+    let pid = terminal.pid();
+    let jobs = children(pid);
+    assert!(!jobs.is_empty());
+    // SAFETY: a plain system call with a process that this test started and has not reaped.
+    unsafe { libc::kill(pid as i32, libc::SIGTERM) };
+    let status = terminal.end();
+    assert_eq!(status.exit_code(), 143);
+    assert_restored(&terminal);
+    for (pid, _) in jobs {
+        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "job {pid} is gone");
+    }
+    assert_nothing_left(home.path());
+}
+
+#[test]
+fn without_colour_and_unicode_the_screen_is_plain_ascii() {
+    let _turn = turn();
+    let home = home(1, 5);
+    let variables = [("NO_COLOR", "1"), ("LANG", "C")];
+    let mut terminal = Terminal::start_with(120, 36, home.path(), &["clips"], &variables);
+    let screen = terminal.wait_for("1 running");
+    assert!(screen.is_ascii(), "{screen}");
+    let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
+    assert!(!raw.contains("\x1b[38;") && !raw.contains("\x1b[48;"), "no colour at all");
+    terminal.wait_for("all done");
+    terminal.send("q");
+    let status = terminal.end();
+    assert_eq!(status.exit_code(), 1, "the text file was rejected");
+    assert_restored(&terminal);
+}

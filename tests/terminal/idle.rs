@@ -1,0 +1,123 @@
+//! The built program costs next to nothing while it waits: no loop may spin.
+
+#![cfg(target_os = "linux")]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::support::pty::Terminal;
+
+/// How long is looked on.
+const LOOK: Duration = Duration::from_secs(3);
+/// Looks before it is certain: a busy machine charges a process for more than it does, but hardly every time.
+const LOOKS: usize = 5;
+/// Most of one core that may be used meanwhile: some three times of what the built program uses without optimisation, and a
+/// thirtieth of what a loop that spins uses.
+const MOST: f64 = 0.03;
+
+/// Processor time of a process so far, all its threads together.
+fn cpu(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    // The name, in brackets, may hold anything; after it the state is field 3, user time 14, system time 15.
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("a line").split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().expect("a number") + fields[12].parse::<u64>().expect("a number");
+    Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// The share of one core that a process uses while it is looked on.
+fn share(pid: u32) -> f64 {
+    let before = cpu(pid);
+    std::thread::sleep(LOOK);
+    let used = cpu(pid).saturating_sub(before).as_secs_f64() / LOOK.as_secs_f64();
+    println!("process {pid}: {:.2} % of a core", used * 100.0);
+    used
+}
+
+/// Whether a process uses next to nothing: in one look of a few, for what is really idle is so most of the time, and a loop
+/// that spins never is.
+fn idle(pid: u32) -> bool {
+    (0..LOOKS).any(|_| share(pid) < MOST)
+}
+
+#[test]
+fn a_loop_that_spins_is_seen() {
+    let mut spinning = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().expect("a shell");
+    let idle = idle(spinning.id());
+    spinning.kill().and_then(|()| spinning.wait()).expect("gone");
+    assert!(!idle, "a loop that spins looks idle");
+}
+
+#[test]
+fn a_console_with_nothing_to_do_uses_next_to_nothing() {
+    let home = tempfile::tempdir().expect("a home");
+    let mut terminal = Terminal::start(120, 36, home.path(), &["--budget", "2GB"]);
+    terminal.wait_for("under the line");
+    assert!(idle(terminal.pid()), "it is at work with nothing to do");
+    terminal.send("q");
+    assert_eq!(terminal.end().exit_code(), 0);
+}
+
+#[test]
+fn a_console_that_shows_the_list_of_comparisons_uses_next_to_nothing() {
+    let home = tempfile::tempdir().expect("a home");
+    let mut terminal = Terminal::start(120, 36, home.path(), &["--budget", "2GB"]);
+    terminal.wait_for("under the line");
+    terminal.press("c");
+    terminal.wait_for("no comparison is kept yet");
+    let before = terminal.raw().len();
+    assert!(idle(terminal.pid()), "it is at work with nothing to do");
+    println!("{} bytes meanwhile", terminal.raw().len() - before);
+    terminal.send("q");
+    assert_eq!(terminal.end().exit_code(), 0);
+}
+
+#[test]
+fn a_run_that_waits_for_one_long_job_uses_next_to_nothing() {
+    let home = tempfile::tempdir().expect("a home");
+    let ffmpeg = slow_ffmpeg(home.path());
+    let clip = home.path().join("clip.mp4");
+    let source = ["-v", "error", "-f", "lavfi", "-i", "testsrc=duration=1:size=64x64:rate=5", "-pix_fmt", "yuv420p"];
+    let made = Command::new("ffmpeg").args(source).arg(&clip).status().expect("ffmpeg runs");
+    assert!(made.success());
+    let mut run = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+        .args(["run", "--budget", "2GB", "--stall", "0", "--ffmpeg"])
+        .arg(&ffmpeg)
+        .arg(&clip)
+        .current_dir(home.path())
+        .env("HOME", home.path())
+        .env_remove("XDG_STATE_HOME")
+        .env_remove("XDG_CONFIG_HOME")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("plimsoll starts");
+    // A job may write nowhere else.
+    let begun = home.path().join(".local/state/plimsoll/scratch/begun");
+    while !begun.exists() {
+        assert!(run.try_wait().expect("waits").is_none(), "it ended before its job began");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let idle = idle(run.id());
+    let pid = rustix::process::Pid::from_child(&run);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it hears");
+    assert_eq!(run.wait().expect("it ends").code(), Some(143));
+    assert!(idle, "it is at work while its job sleeps");
+}
+
+/// An ffmpeg that is as long at work as anybody waits, and reports its progress twice a second as ffmpeg does; it answers
+/// what it is asked about itself.
+fn slow_ffmpeg(home: &Path) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let tools = home.join("tools");
+    std::fs::create_dir(&tools).expect("a folder");
+    let (ffmpeg, ffprobe) = (tools.join("ffmpeg"), tools.join("ffprobe"));
+    let script = "#!/bin/sh\ncase \" $* \" in *pipe:3*) ;; *) exec ffmpeg \"$@\" ;; esac\n: > \"$TMPDIR/begun\"\nframe=0\nwhile :; do\n\
+         frame=$((frame + 12))\nprintf 'frame=%d\\nfps=25\\nout_time_us=%d0000\\nspeed=1x\\nprogress=continue\\n' $frame $frame >&3\n\
+         sleep 0.5\ndone\n";
+    for (path, text) in [(&ffmpeg, script), (&ffprobe, "#!/bin/sh\nexec ffprobe \"$@\"\n")] {
+        std::fs::write(path, text).expect("written");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    }
+    ffmpeg
+}

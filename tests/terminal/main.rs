@@ -1,0 +1,16 @@
+//! The console in a real pseudo-terminal, and what signals and a lost line do.
+
+#[path = "../support/picture.rs"]
+mod picture;
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../support/tape.rs"]
+mod tape;
+
+mod comparisons;
+mod console;
+mod demo_tape;
+mod idle;
+mod latency;
+mod signals;
+mod ssh;

@@ -1,0 +1,378 @@
+//! What becomes of a run when its terminal goes away, stands still or stops it. Waits for events, never for time.
+#![cfg(target_os = "linux")]
+#![allow(clippy::disallowed_methods)] // limits of time are measured with a clock
+
+use std::fs;
+use std::io::Read as _;
+use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::clips::{clips, probe};
+use crate::support::kernel::{children, is_alive, state_of, time_to_death};
+use crate::support::stream::number;
+use crate::support::{Live, PATIENCE, World, let_runs_go, patient_ffmpeg};
+
+/// A console on a pseudo-terminal whose other end is in our hands, read or not.
+struct Console {
+    child: Child,
+    master: Option<fs::File>,
+    screen: vt100::Parser,
+}
+
+impl Console {
+    fn start(command: Command) -> Self {
+        Self::start_with(command, None)
+    }
+
+    /// With its standard error elsewhere.
+    fn start_with(mut command: Command, stderr: Option<Stdio>) -> Self {
+        let size = libc::winsize { ws_row: 36, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+        let (mut master, mut slave) = (0, 0);
+        // SAFETY: both descriptors are written when the call returns 0; the size is read only.
+        let made =
+            unsafe { libc::openpty(&raw mut master, &raw mut slave, std::ptr::null_mut(), std::ptr::null(), &raw const size) };
+        assert_eq!(made, 0, "a pseudo-terminal");
+        // SAFETY: both were made right now and belong to nobody else.
+        let (master, slave) = unsafe { (fs::File::from_raw_fd(master), OwnedFd::from_raw_fd(slave)) };
+        rustix::io::fcntl_setfd(&master, rustix::io::FdFlags::CLOEXEC).expect("set");
+        let end = || Stdio::from(slave.try_clone().expect("a copy"));
+        command.env("TERM", "xterm-256color").stdin(end()).stdout(end()).stderr(stderr.unwrap_or_else(end));
+        // SAFETY: system calls only.
+        unsafe {
+            command.pre_exec(|| {
+                if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+                Ok(())
+            });
+        }
+        Self {
+            child: command.spawn().expect("plimsoll starts"),
+            master: Some(master),
+            screen: vt100::Parser::new(36.try_into().expect("rows"), 120.try_into().expect("columns"), 0),
+        }
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Reads the terminal until this text stands on it, or these bytes have come.
+    fn read_until(&mut self, text: &str) {
+        let (mut seen, deadline) = (Vec::new(), Instant::now() + PATIENCE);
+        let master = self.master.as_mut().expect("not hung up yet");
+        let mut block = vec![0; 65536];
+        while !seen.windows(text.len()).any(|window| window == text.as_bytes()) && !self.screen.screen().contents().contains(text) {
+            assert!(Instant::now() < deadline, "{text} never came: {}", self.screen.screen().contents());
+            let read = master.read(&mut block);
+            let read = read.unwrap_or_else(|error| panic!("{text} never came: {error}; {}", self.screen.screen().contents()));
+            seen.extend_from_slice(&block[..read]);
+            self.screen.process(&block[..read]);
+        }
+    }
+
+    fn hang_up(&mut self) {
+        self.master = None;
+    }
+
+    fn signal(&self, signal: i32) {
+        // SAFETY: our own child, not reaped yet.
+        assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
+    }
+
+    fn end(&mut self, at_most: Duration) -> ExitStatus {
+        let deadline = Instant::now() + at_most;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("waits") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn console(world: &World) -> Command {
+    let mut command = world.command([] as [&str; 0]);
+    command.arg("-o").arg(world.path("out")).arg("--state-dir").arg(world.path("state"));
+    command.arg("--log-file").arg(world.path("run.log")).arg(world.path("in"));
+    command
+}
+
+/// Processor time of a process, children left out.
+fn cpu(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is there");
+    let fields: Vec<&str> = stat.rsplit_once(") ").expect("a stat").1.split(' ').collect();
+    let ticks: u64 = fields[11].parse::<u64>().expect("a number") + fields[12].parse::<u64>().expect("a number");
+    Duration::from_millis(ticks * 10)
+}
+
+/// A process whose first thread hardly gets a processor, while its others do: signals that this thread is to take are taken
+/// late, and what the others do too early is seen. Afterwards it has one again whenever nobody else wants it.
+struct Starved {
+    pid: libc::pid_t,
+    glutton: Child,
+    before: libc::cpu_set_t,
+}
+
+impl Starved {
+    fn thread(pid: u32) -> Self {
+        let pid = pid as libc::pid_t;
+        let glutton = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().expect("a shell");
+        // SAFETY: zeroed sets are empty ones, and as long as they are said to be; the priority is a structure of one number.
+        unsafe {
+            let (mut before, mut one) = std::mem::zeroed::<(libc::cpu_set_t, libc::cpu_set_t)>();
+            assert_eq!(libc::sched_getaffinity(pid, size_of::<libc::cpu_set_t>(), &raw mut before), 0);
+            let first = (0..libc::CPU_SETSIZE as usize).find(|at| libc::CPU_ISSET(*at, &before)).expect("a processor");
+            libc::CPU_SET(first, &mut one);
+            for who in [pid, glutton.id() as libc::pid_t] {
+                assert_eq!(libc::sched_setaffinity(who, size_of::<libc::cpu_set_t>(), &raw const one), 0);
+            }
+            let none = libc::sched_param { sched_priority: 0 };
+            assert_eq!(libc::sched_setscheduler(pid, libc::SCHED_IDLE, &raw const none), 0);
+            Self { pid, glutton, before }
+        }
+    }
+}
+
+impl Drop for Starved {
+    fn drop(&mut self) {
+        let _ = self.glutton.kill();
+        let _ = self.glutton.wait();
+        // SAFETY: a set that the kernel gave.
+        unsafe { libc::sched_setaffinity(self.pid, size_of::<libc::cpu_set_t>(), &raw const self.before) };
+    }
+}
+
+fn wait_until(what: &str, mut wanted: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !wanted() {
+        assert!(Instant::now() < deadline, "waited too long for: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The child that runs this program, as soon as it does.
+fn child(parent: u32, program: &str) -> u32 {
+    let mut found = None;
+    wait_until(program, || {
+        found = children(parent, program).first().copied();
+        found.is_some()
+    });
+    found.expect("waited for")
+}
+
+fn outputs(world: &World) -> usize {
+    world
+        .files("out")
+        .iter()
+        .filter(|file| file.extension().is_some_and(|end| end == "mp4") && !file.starts_with(".plimsoll"))
+        .count()
+}
+
+#[test]
+fn after_a_hang_up_the_queue_runs_to_its_end_without_a_screen_and_without_spinning() {
+    for by_signal in [false, true] {
+        let world = World::new();
+        for number in 0..4 {
+            world.put(&clips().tiny(), format!("{number}.mp4"));
+        }
+        let mut command = console(&world);
+        command.arg("--ffmpeg").arg(patient_ffmpeg(&world));
+        let mut console = Console::start(command);
+        console.read_until("2 running");
+        if by_signal {
+            console.signal(libc::SIGHUP);
+        }
+        console.hang_up();
+        // Long enough for a loop that spins to be seen, and the jobs wait meanwhile.
+        let (before, began) = (cpu(console.pid()), Instant::now());
+        std::thread::sleep(Duration::from_secs(2));
+        let share = cpu(console.pid()).saturating_sub(before).as_secs_f64() / began.elapsed().as_secs_f64();
+        assert!(share < 0.25, "{share} of a processor for nothing");
+        assert_eq!(outputs(&world), 0);
+        assert!(fs::exists(world.path("state/scratch")).expect("there"));
+        fs::write(world.path("state/scratch/go"), "").expect("written");
+        let status = console.end(PATIENCE);
+        assert_eq!(status.code(), Some(0), "by signal: {by_signal}");
+        assert_eq!(outputs(&world), 4);
+        for file in world.files("out") {
+            assert!(probe(&world.path("out").join(&file)).is_some(), "{}", file.display());
+        }
+        let log = fs::read_to_string(world.path("run.log")).expect("read");
+        assert_eq!(log.matches("output in place").count(), 4, "{log}");
+        assert_eq!(log.matches("Memory usage after processing").count(), 4, "to its end: {log}");
+        world.assert_no_leftovers();
+    }
+}
+
+#[test]
+fn a_terminal_that_nobody_reads_stops_neither_the_queue_nor_an_end_by_signal() {
+    let world = World::new();
+    for number in 0..6 {
+        world.put(&clips().tiny(), format!("{number}.mp4"));
+    }
+    let mut console = Console::start(console(&world));
+    // A pseudo-terminal takes some KB; nobody reads them.
+    wait_until("all outputs", || outputs(&world) == 6);
+    console.signal(libc::SIGTERM);
+    // Whoever waits for this terminal waits for ever.
+    let status = console.end(PATIENCE);
+    assert_eq!(status.code(), Some(143));
+    world.assert_no_leftovers();
+}
+
+#[test]
+fn a_run_that_is_stopped_stops_its_jobs_first_and_goes_on_with_them() {
+    let world = World::new();
+    world.put(&clips().long(), "long.mp4");
+    let mut command = world.run_command(["--retries", "0"]);
+    command.arg(world.path("in"));
+    let mut live = Live::start(command);
+    let job = number(&live.until_event("job_started"), "pid") as u32;
+    live.until_event("job_progressed");
+    let starved = Starved::thread(live.pid());
+    live.signal(libc::SIGTSTP);
+    wait_until("plimsoll stands still", || state_of(live.pid()) == Some('T'));
+    // It was told so before, for now nobody is left to tell it; each of its threads stops when it next looks.
+    wait_until("the job stands still", || state_of(job) == Some('T'));
+    drop(starved);
+    live.signal(libc::SIGCONT);
+    wait_until("the job goes on", || matches!(state_of(job), Some('R' | 'S' | 'D')));
+    live.until_event("job_progressed");
+    live.signal(libc::SIGTERM);
+    let run = live.finish();
+    assert_eq!(run.code(), Some(143), "{}", run.stderr);
+    assert!(!is_alive(job));
+    world.assert_no_leftovers();
+}
+
+/// The write end of a pipe that takes nothing more, and the other end.
+fn full_pipe() -> (fs::File, OwnedFd) {
+    use std::io::Write as _;
+    let (read, write) = rustix::pipe::pipe().expect("a pipe");
+    let flags = rustix::fs::fcntl_getfl(&write).expect("told");
+    rustix::fs::fcntl_setfl(&write, flags | rustix::fs::OFlags::NONBLOCK).expect("set");
+    let mut file = fs::File::from(write);
+    while file.write(&[b'x'; 4096]).is_ok() {}
+    rustix::fs::fcntl_setfl(&file, flags).expect("set");
+    (file, read)
+}
+
+#[test]
+fn figures_that_nobody_reads_do_not_keep_a_signal_from_ending_it() {
+    let world = World::new();
+    world.put(&clips().tiny(), "tiny.mp4");
+    let (full, _nobody) = full_pipe();
+    let mut console = Console::start_with(console(&world), Some(Stdio::from(full)));
+    console.read_until("all done");
+    {
+        use std::io::Write as _;
+        console.master.as_ref().expect("open").write_all(b"q").expect("typed");
+    }
+    console.read_until("\x1b[?1049l");
+    // SAFETY: a plain system call with a process of this test.
+    assert_eq!(unsafe { libc::kill(console.pid() as i32, libc::SIGTERM) }, 0);
+    assert_eq!(console.end(PATIENCE).code(), Some(143));
+}
+
+#[test]
+fn ctrl_z_stops_the_jobs_gives_the_terminal_back_and_fg_brings_both_back() {
+    let world = World::new();
+    world.put(&clips().long(), "long.mp4");
+    let inner = console(&world);
+    // Only a shell that waits for its job makes stopping it possible.
+    let mut shell = Command::new("sh");
+    let quote = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().expect("UTF-8"));
+    let words: Vec<String> = std::iter::once(inner.get_program()).chain(inner.get_args()).map(quote).collect();
+    let script = format!("set -m; {}; echo stopped with $?; read answer; fg >/dev/null; echo ended with $?", words.join(" "));
+    shell.args(["-c", &script]).env_clear().current_dir(world.path("work"));
+    for (name, value) in inner.get_envs() {
+        shell.env(name, value.expect("set"));
+    }
+    let mut console = Console::start(shell);
+    console.read_until("1 running");
+    let plimsoll = child(console.pid(), "plimsoll");
+    let job = child(plimsoll, "ffmpeg");
+    let write = |console: &Console, keys: &[u8]| {
+        use std::io::Write as _;
+        let mut master = console.master.as_ref().expect("open");
+        master.write_all(keys).expect("typed");
+    };
+    let starved = Starved::thread(plimsoll);
+    // SAFETY: a plain system call with a process of this test.
+    assert_eq!(unsafe { libc::kill(plimsoll as i32, libc::SIGTSTP) }, 0);
+    // The alternate screen is left before the shell speaks.
+    console.read_until("\x1b[?1049l");
+    console.read_until("stopped with");
+    assert!(!console.screen.screen().alternate_screen(), "it is the shell's");
+    assert_eq!(state_of(plimsoll), Some('T'));
+    wait_until("the job stands still", || state_of(job) == Some('T'));
+    drop(starved);
+    write(&console, b"go\n");
+    console.read_until("\x1b[?1049h");
+    console.read_until("1 running");
+    wait_until("the job goes on", || matches!(state_of(job), Some('R' | 'S' | 'D')));
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::kill(plimsoll as i32, libc::SIGTERM) }, 0);
+    console.read_until("ended with 143");
+    assert!(time_to_death(&[job], PATIENCE).is_some());
+    world.assert_no_leftovers();
+}
+
+#[test]
+fn a_comparison_goes_on_to_its_report_when_its_terminal_is_gone() {
+    let world = World::new();
+    for number in 0..2 {
+        world.put(&clips().tiny(), format!("{number}.mp4"));
+    }
+    let mut command = world.command(["compare", "--profiles", "fast,safe", "--budget", "2GB", "--report"]);
+    command.arg(world.path("report")).arg("--state-dir").arg(world.path("state"));
+    command.arg("--ffmpeg").arg(patient_ffmpeg(&world)).arg(world.path("in"));
+    let mut console = Console::start(command);
+    console.read_until("run 1 of 2");
+    console.read_until("\u{25b6} 2");
+    console.hang_up();
+    let_runs_go(&world.path("work"), 2);
+    assert_eq!(console.end(PATIENCE).code(), Some(0));
+    let report = fs::read_to_string(world.path("report/report.md")).expect("written");
+    assert!(report.contains("same bytes under every profile: yes, 4 outputs of 2 inputs"), "{report}");
+}
+
+#[test]
+#[ignore = "needs strace; `just hostile`"]
+fn nothing_is_written_to_a_terminal_that_is_gone() {
+    let world = World::new();
+    for number in 0..3 {
+        world.put(&clips().tiny(), format!("{number}.mp4"));
+    }
+    let mut plain = console(&world);
+    plain.arg("--ffmpeg").arg(patient_ffmpeg(&world));
+    let trace = world.path("trace");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-e", "trace=write,writev,pwrite64", "-e", "signal=SIGHUP", "-o"]).arg(&trace);
+    command.arg(plain.get_program()).args(plain.get_args()).current_dir(world.path("work")).env_clear();
+    for (name, value) in plain.get_envs() {
+        command.env(name, value.expect("set"));
+    }
+    let mut console = Console::start(command);
+    console.read_until("2 running");
+    console.hang_up();
+    std::thread::sleep(Duration::from_secs(1));
+    fs::write(world.path("state/scratch/go"), "").expect("written");
+    console.end(PATIENCE);
+    assert_eq!(outputs(&world), 3);
+    let trace = fs::read_to_string(trace).expect("traced");
+    let gone = trace.lines().filter(|line| line.contains("write") && line.contains("EIO")).count();
+    println!("{gone} writes to the terminal that is gone");
+    assert!(gone <= 2, "a frame that was under way, and the terminal's modes: {gone}");
+}
