@@ -246,7 +246,7 @@ fn ask(program: &Path, args: &[&str]) -> Result<String, FfmpegError> {
     let broken = |reason: String| FfmpegError::Broken { program: program.to_owned(), reason };
     let answer = Tool::new(program, args).run().map_err(|error| match error {
         ToolError::Start { source, .. } => broken(source.to_string()),
-        ToolError::TimedOut { .. } => broken(error.to_string()),
+        ToolError::TimedOut { .. } | ToolError::TooLong { .. } => broken(error.to_string()),
     })?;
     if !answer.status.success() {
         let said = answer.stderr.split(|b| *b == b'\n').rfind(|line| !line.is_empty()).unwrap_or_default();

@@ -2,33 +2,31 @@
 //!
 //! Knows nothing of jobs and queues; turns ffprobe's answer into [`MediaInfo`] or into a reason a person understands.
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::process::Command;
+use std::time::Duration;
 
 use self::report::{Read as Told, Report};
 use crate::domain::job::{RejectReason, Rejected};
 use crate::domain::media::MediaInfo;
 use crate::domain::preset::Preset;
-use crate::domain::text::sanitise;
+use crate::domain::text::{path_text, sanitise};
 use crate::domain::units::Bytes;
 use crate::host::files::file_id::FileId;
 use crate::host::media::arguments::{FORMATS, LONG_LOOK, MAX_PIXELS, environment, file_url};
 use crate::host::media::structure;
 use crate::host::media::tracks::{Unfit, choose};
 use crate::host::process::child::ChildSetup;
+use crate::host::process::command::{self, Answer, Bounds, ToolError};
 use crate::host::process::sandbox::{Fences, Needs};
 
 /// Probes of one file that somebody may kill before that is held against the file.
 const TRIES: u32 = 3;
-/// Signals that come from others.
+/// Signals that come from others; those that it brings upon itself are answers too: a crash, a limit.
 const SOMEBODYS: [i32; 4] = [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
 /// Longest time a probe may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -163,7 +161,7 @@ impl Prober {
         let timeout = self.timeout + Duration::from_secs(std::fs::metadata(path).map_or(0, |meta| meta.len()) / SLOWEST_DISK.0);
         let question = Question { formats: FORMATS, subject: Subject::Times(stream), long, timeout };
         let answer = self.ask(path, question)?;
-        Ok(length_of(&String::from_utf8_lossy(&answer.json)))
+        Ok(length_of(&String::from_utf8_lossy(&answer.stdout)))
     }
 
     /// Reads any media file of the allowed formats. The path must be absolute.
@@ -217,7 +215,7 @@ impl Prober {
         let formats = if still { STILL_FORMAT } else { FORMATS };
         let answer = self
             .ask(path, Question { formats, subject: if still { Subject::Head } else { Subject::Whole }, long: false, timeout })?;
-        let log = String::from_utf8_lossy(&answer.log);
+        let log = String::from_utf8_lossy(&answer.stderr);
         if CUT_SHORT.iter().any(|complaint| log.contains(complaint)) {
             return Err(rejected(RejectReason::Unreadable, "it ends before its index says"));
         }
@@ -229,7 +227,7 @@ impl Prober {
         let mut killed_by = 0;
         for _ in 0..TRIES {
             let answer = self.ask_once(path, question)?;
-            let Some(signal) = answer.killed_by else { return Ok(answer) };
+            let Some(signal) = answer.status.signal().filter(|signal| SOMEBODYS.contains(signal)) else { return Ok(answer) };
             killed_by = signal;
         }
         let detail = format!("the probe was killed each of {TRIES} times (signal {killed_by}); queue it again to try anew");
@@ -237,14 +235,14 @@ impl Prober {
     }
 
     fn judge(&self, answer: &Answer, id: FileId, head: Head) -> Result<Probed, Rejected> {
-        let log = String::from_utf8_lossy(&answer.log);
+        let log = String::from_utf8_lossy(&answer.stderr);
         if let Some(frame) = oversized_frame(&log) {
             return Err(frame_too_large(&frame));
         }
-        if !answer.success {
+        if !answer.status.success() {
             return Err(explain(&log, head));
         }
-        let report: Report = serde_json::from_slice(&answer.json)
+        let report: Report = serde_json::from_slice(&answer.stdout)
             .map_err(|error| rejected(RejectReason::Unreadable, format!("the probe's answer cannot be read: {error}")))?;
         let read = report.read(&log);
         if let Some(video) = &read.media.video
@@ -283,17 +281,22 @@ impl Prober {
         }
         command.arg("-i").arg(file_url(path));
         command.env_clear().envs(environment(&std::collections::BTreeMap::new(), &self.scratch));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let needs = Needs { program: Some(&self.ffprobe), input: Some(path), output: None };
         let fence = self.fences.as_ref().map(|fences| fences.build(needs)).transpose().map_err(|error| {
             rejected(RejectReason::Unreadable, format!("the probe cannot be fenced in: {}; retry it later", words(&error)))
         })?;
         confine(&mut command, fence.flatten());
-        let child = crate::host::process::command::with_descriptors(question.timeout, || command.spawn()).map_err(|error| {
-            let program = sanitise(self.ffprobe.as_os_str().as_encoded_bytes());
-            rejected(RejectReason::Unreadable, format!("cannot run {program}: {}; see `plimsoll doctor`", words(&error)))
-        })?;
-        collect(child, question.timeout, question.subject.longest())
+        let bounds = Bounds { limit: question.timeout, stdout: question.subject.longest(), stderr: MAX_LOG };
+        command::run_bounded(&mut command, bounds).map_err(|error| {
+            let text = match error {
+                ToolError::Start { program, source } => {
+                    format!("cannot run {}: {}; see `plimsoll doctor`", path_text(&program), words(&source))
+                }
+                ToolError::TimedOut { limit, .. } => format!("the probe took longer than {} s", limit.as_secs_f64()),
+                ToolError::TooLong { longest, .. } => format!("the probe's answer is longer than {} MiB", longest >> 20),
+            };
+            rejected(RejectReason::Unreadable, text)
+        })
     }
 }
 
@@ -329,16 +332,6 @@ struct Question<'a> {
     long: bool,
     /// Longest time it may take.
     timeout: Duration,
-}
-
-/// ffprobe's answer.
-#[derive(Debug)]
-struct Answer {
-    json: Vec<u8>,
-    log: Vec<u8>,
-    success: bool,
-    /// The signal by which somebody ended it. Those that it brings upon itself are answers too: a crash, a limit.
-    killed_by: Option<i32>,
 }
 
 /// Longest step between two packets that is taken for one: a longer one is a gap that players do not show.
@@ -472,96 +465,6 @@ fn confine(command: &mut Command, fence: Option<OwnedFd>) {
             let _open = &fence;
             setup.apply()
         });
-    }
-}
-
-/// Ends a child and everything it started, however its reader was left.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        if matches!(self.0.try_wait(), Ok(Some(_))) {
-            return;
-        }
-        if let Some(group) = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Reads both pipes to their end within the limits of time and size, then reaps.
-#[allow(clippy::disallowed_methods)] // a time limit on a child is a matter of the host's clock
-fn collect(child: Child, timeout: Duration, longest: usize) -> Result<Answer, Rejected> {
-    let failed = |error: &io::Error| rejected(RejectReason::Unreadable, format!("the probe failed: {}", words(error)));
-    let too_slow = || rejected(RejectReason::Unreadable, format!("the probe took longer than {} s", timeout.as_secs_f64()));
-    let deadline = Instant::now() + timeout;
-    let mut child = Killed(child);
-    let mut out: Option<File> = child.0.stdout.take().map(|pipe| OwnedFd::from(pipe).into());
-    let mut log: Option<File> = child.0.stderr.take().map(|pipe| OwnedFd::from(pipe).into());
-    let mut answer = Answer { json: Vec::new(), log: Vec::new(), success: false, killed_by: None };
-    let mut block = vec![0; 16 * 1024];
-    while out.is_some() || log.is_some() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(too_slow());
-        }
-        let (out_ready, log_ready) = ready(out.as_ref(), log.as_ref(), left).map_err(|error| failed(&error))?;
-        if out_ready && !take(&mut out, &mut block, &mut answer.json, longest + 1).map_err(|error| failed(&error))? {
-            out = None;
-        }
-        if log_ready && !take(&mut log, &mut block, &mut answer.log, MAX_LOG).map_err(|error| failed(&error))? {
-            log = None;
-        }
-        if answer.json.len() > longest {
-            let text = format!("the probe's answer is longer than {} MiB", longest >> 20);
-            return Err(rejected(RejectReason::Unreadable, text));
-        }
-    }
-    loop {
-        match child.0.try_wait().map_err(|error| failed(&error))? {
-            Some(status) => {
-                answer.success = status.success();
-                answer.killed_by = status.signal().filter(|signal| SOMEBODYS.contains(signal));
-                return Ok(answer);
-            }
-            // Both pipes are closed, so it is all but gone.
-            None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
-            None => return Err(too_slow()),
-        }
-    }
-}
-
-/// Waits until one of the pipes can be read.
-fn ready(out: Option<&File>, log: Option<&File>, left: Duration) -> io::Result<(bool, bool)> {
-    let mut fds = Vec::with_capacity(2);
-    for pipe in [out, log].into_iter().flatten() {
-        fds.push(PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN));
-    }
-    let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) as _ };
-    match poll(&mut fds, Some(&left)) {
-        Ok(_) => {}
-        Err(rustix::io::Errno::INTR) => return Ok((false, false)),
-        Err(error) => return Err(error.into()),
-    }
-    let mut events = fds.iter().map(|fd| !fd.revents().is_empty());
-    let out_ready = out.is_some() && events.next().unwrap_or(false);
-    let log_ready = log.is_some() && events.next().unwrap_or(false);
-    Ok((out_ready, log_ready))
-}
-
-/// Reads once; what is beyond `keep` bytes is read and dropped. False at the end.
-fn take(pipe: &mut Option<File>, block: &mut [u8], into: &mut Vec<u8>, keep: usize) -> io::Result<bool> {
-    let Some(pipe) = pipe else { return Ok(false) };
-    match pipe.read(block) {
-        Ok(0) => Ok(false),
-        Ok(read) => {
-            into.extend_from_slice(&block[..read.min(keep.saturating_sub(into.len()))]);
-            Ok(true)
-        }
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
-        Err(error) => Err(error),
     }
 }
 

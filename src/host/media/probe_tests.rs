@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use super::*;
 use crate::host::fixtures::{clip, clip_with, make, prober, quick, sheet, sound, truncated};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::os::fd::AsFd as _;
 
 fn reject(path: &Path) -> Rejected {
     prober(path.parent().expect("a folder")).probe(path, &quick()).expect_err("rejected")
@@ -313,7 +315,7 @@ fn a_probe_runs_with_the_protections_of_a_job_and_narrower_ones() {
     let prober = Prober { timeout: Duration::from_secs(20), fences: Some(fences), ..prober };
     let question = Question { formats: FORMATS, subject: Subject::Head, long: false, timeout: prober.timeout };
     let answer = prober.ask(&path, question).expect("answered");
-    let text = String::from_utf8_lossy(&answer.json).into_owned();
+    let text = String::from_utf8_lossy(&answer.stdout).into_owned();
     let value = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
     assert_eq!(value("umask"), "umask 0077");
     assert_eq!(value("oom"), "oom 500");
@@ -365,7 +367,7 @@ fn odd_names_are_probed_like_any_other() {
 fn foreign_numbers_and_text_never_panic() {
     let id = FileId { dev: 0, ino: 0, size: 0, mtime_ns: 0 };
     let judge_text = |json: &str, log: &[u8]| {
-        let answer = Answer { json: json.into(), log: log.to_vec(), success: true, killed_by: None };
+        let answer = Answer { status: std::process::ExitStatus::default(), stdout: json.into(), stderr: log.to_vec() };
         prober(Path::new("/")).judge(&answer, id, Head::Other)
     };
     for json in ["", "[]", "null", "{\"streams\":1}", "{\"streams\":[{\"width\":-1}]}", "{\"format\":{\"duration\":1}}"] {

@@ -3,18 +3,32 @@
 //! For questions such as `ffmpeg -version`. Knows nothing of what it runs; jobs are run elsewhere.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use crate::domain::text::path_text;
 
-/// Most that is kept of each output stream, in bytes; the rest is read and thrown away.
+/// Longest answer of a tool on each of its outputs, in bytes.
 const MAX_OUTPUT: usize = 1024 * 1024;
+
+/// How long a program may take and how much it may say.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Killed, with all it started, after this long.
+    pub limit: Duration,
+    /// Longest standard output, in bytes; one that says more is killed.
+    pub stdout: usize,
+    /// What is kept of the standard error, in bytes; the rest is read and thrown away.
+    pub stderr: usize,
+}
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -34,9 +48,9 @@ pub struct Tool {
 pub struct Answer {
     /// How it ended.
     pub status: ExitStatus,
-    /// Its standard output, at most 1 MiB.
+    /// Its whole standard output.
     pub stdout: Vec<u8>,
-    /// Its standard error, at most 1 MiB.
+    /// The beginning of its standard error.
     pub stderr: Vec<u8>,
 }
 
@@ -58,6 +72,14 @@ pub enum ToolError {
         program: PathBuf,
         /// How long it had.
         limit: Duration,
+    },
+    /// It did not stop talking and was killed.
+    #[error("{} answered more than {} MiB and was stopped", path_text(.program), .longest >> 20)]
+    TooLong {
+        /// The program.
+        program: PathBuf,
+        /// The longest answer that was expected, in bytes.
+        longest: usize,
     },
 }
 
@@ -97,45 +119,87 @@ pub fn with_descriptors<T>(limit: Duration, mut work: impl FnMut() -> std::io::R
 }
 
 /// Runs a command that is set up already, in a process group of its own, and waits for its end; `limit` as in [`Tool`].
-/// Standard input is empty, both outputs are read here.
-#[allow(clippy::disallowed_methods)] // the host reads clocks
 pub fn run(command: &mut Command, limit: Duration) -> Result<Answer, ToolError> {
+    command.process_group(0);
+    run_bounded(command, Bounds { limit, stdout: MAX_OUTPUT, stderr: MAX_OUTPUT })
+}
+
+/// The same for a command that leads its process group by its own set-up. Standard input is empty, both outputs are read here.
+#[allow(clippy::disallowed_methods)] // the host reads clocks
+pub fn run_bounded(command: &mut Command, bounds: Bounds) -> Result<Answer, ToolError> {
     let program = PathBuf::from(command.get_program());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let deadline = Instant::now() + limit;
-    let started = with_descriptors(limit, || command.spawn());
-    let mut child = started.map_err(|source| ToolError::Start { program: program.clone(), source })?;
-    let (sender, receiver) = mpsc::channel();
-    if let Some(stdout) = child.stdout.take() {
-        read_aside(stdout, false, sender.clone());
-    }
-    if let Some(stderr) = child.stderr.take() {
-        read_aside(stderr, true, sender.clone());
-    }
-    drop(sender);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let deadline = Instant::now() + bounds.limit;
+    let failed = |source: io::Error| ToolError::Start { program: program.clone(), source };
+    let timed_out = || ToolError::TimedOut { program: program.clone(), limit: bounds.limit };
+    let mut child = Killed(with_descriptors(bounds.limit, || command.spawn()).map_err(failed)?);
+    let mut out = child.0.stdout.take().map(|pipe| File::from(OwnedFd::from(pipe)));
+    let mut err = child.0.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe)));
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    loop {
-        match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok((false, bytes)) => stdout = bytes,
-            Ok((true, bytes)) => stderr = bytes,
-            Err(mpsc::RecvTimeoutError::Disconnected) => break,
-            Err(mpsc::RecvTimeoutError::Timeout) => return Err(timed_out(&mut child, program, limit)),
+    let mut block = vec![0; 16 * 1024];
+    while out.is_some() || err.is_some() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(timed_out());
+        }
+        let (out_is_ready, err_is_ready) = ready(out.as_ref(), err.as_ref(), left).map_err(failed)?;
+        if out_is_ready {
+            take(&mut out, &mut block, &mut stdout, bounds.stdout + 1).map_err(failed)?;
+        }
+        if err_is_ready {
+            take(&mut err, &mut block, &mut stderr, bounds.stderr).map_err(failed)?;
+        }
+        if stdout.len() > bounds.stdout {
+            return Err(ToolError::TooLong { program, longest: bounds.stdout });
         }
     }
     // Both outputs are closed, which is the end of nearly every program; one that lingers is asked again.
     loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(Answer { status, stdout, stderr }),
-            Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(2)),
-            Ok(None) => return Err(timed_out(&mut child, program, limit)),
-            Err(source) => return Err(ToolError::Start { program, source }),
+        match child.0.try_wait().map_err(failed)? {
+            Some(status) => return Ok(Answer { status, stdout, stderr }),
+            None if Instant::now() < deadline => thread::sleep(Duration::from_millis(1)),
+            None => return Err(timed_out()),
         }
     }
 }
 
-fn timed_out(child: &mut Child, program: PathBuf, limit: Duration) -> ToolError {
-    kill_group(child);
-    ToolError::TimedOut { program, limit }
+/// Waits until one of the pipes can be read.
+fn ready(out: Option<&File>, err: Option<&File>, left: Duration) -> io::Result<(bool, bool)> {
+    let pipes = [out, err].into_iter().flatten();
+    let mut fds: Vec<PollFd<'_>> = pipes.map(|pipe| PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)).collect();
+    let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) as _ };
+    match poll(&mut fds, Some(&left)) {
+        Ok(_) => {}
+        Err(rustix::io::Errno::INTR) => return Ok((false, false)),
+        Err(error) => return Err(error.into()),
+    }
+    let mut events = fds.iter().map(|fd| !fd.revents().is_empty());
+    let out_is_ready = out.is_some() && events.next().unwrap_or(false);
+    let err_is_ready = err.is_some() && events.next().unwrap_or(false);
+    Ok((out_is_ready, err_is_ready))
+}
+
+/// Reads once; what is beyond `keep` bytes is read and dropped. The pipe is `None` after its end.
+fn take(pipe: &mut Option<File>, block: &mut [u8], into: &mut Vec<u8>, keep: usize) -> io::Result<()> {
+    match pipe.as_mut().map_or(Ok(0), |pipe| pipe.read(block)) {
+        Ok(0) => *pipe = None,
+        Ok(read) => into.extend_from_slice(&block[..read.min(keep.saturating_sub(into.len()))]),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// A child that is gone, with all it started, whichever way it is left.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // Once it was reaped, its number may be somebody else's.
+        if !matches!(self.0.try_wait(), Ok(Some(_))) {
+            kill_group(&mut self.0);
+        }
+    }
 }
 
 /// Kills a child that leads its process group, with the whole group, and reaps it.
@@ -145,15 +209,6 @@ pub fn kill_group(child: &mut Child) {
     }
     let _ = child.kill();
     let _ = child.wait();
-}
-
-fn read_aside(mut from: impl Read + Send + 'static, is_stderr: bool, to: mpsc::Sender<(bool, Vec<u8>)>) {
-    thread::spawn(move || {
-        let mut kept = Vec::new();
-        let _ = from.by_ref().take(MAX_OUTPUT as u64).read_to_end(&mut kept);
-        let _ = io::copy(&mut from, &mut io::sink());
-        let _ = to.send((is_stderr, kept));
-    });
 }
 
 #[cfg(test)]
@@ -210,9 +265,11 @@ mod tests {
     }
 
     #[test]
-    fn endless_output_is_cut_and_does_not_block() {
-        let answer = shell("head -c 5000000 /dev/zero").run().unwrap();
-        assert_eq!(answer.stdout.len(), MAX_OUTPUT);
+    fn endless_output_is_refused_and_endless_complaints_are_cut() {
+        let error = shell("cat /dev/zero").run().unwrap_err();
+        assert_eq!(error.to_string(), "/bin/sh answered more than 1 MiB and was stopped");
+        let answer = shell("head -c 5000000 /dev/zero >&2").run().unwrap();
+        assert_eq!(answer.stderr.len(), MAX_OUTPUT);
         assert!(answer.status.success());
     }
 
