@@ -1,15 +1,22 @@
-//! Reads the fields of a guarded document one by one and keeps every mistake, so that one run tells them all.
+//! Reads a guarded document by serde and keeps every mistake, so that one run tells them all.
 //!
 //! Knows how a mistake is worded; what a field means and what is allowed is its caller's knowledge.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use serde::de::DeserializeOwned;
 use serde_yaml::{Mapping, Value};
 
+use super::de::At;
 use super::spell::nearest;
-use super::yaml::{ConfigError, Document, Place, quoted};
+use super::yaml::{ConfigError, Document, Place, join, quoted};
 pub(super) use crate::domain::profile::check::NAME_RULE;
 use crate::domain::profile::check::is_name;
 use crate::domain::text::sanitise;
+
+/// Most wrong values of one document that are told: whoever has that many has given the wrong file.
+const MOST_MISTAKES: usize = 100;
 
 /// A document being read, with the mistakes found so far.
 pub(super) struct Reader<'d> {
@@ -29,7 +36,7 @@ pub(super) struct Section<'d> {
 impl Section<'_> {
     /// The path of one of its fields.
     pub(super) fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        join(&self.path, key)
     }
 
     /// Is the key there, whatever its value?
@@ -46,6 +53,44 @@ impl Section<'_> {
 impl<'d> Reader<'d> {
     pub(super) fn new(document: &'d Document) -> Self {
         Self { document, mistakes: Vec::new(), meant: Vec::new() }
+    }
+
+    /// A value as what serde makes of it. A field that is wrong is told and passed over, so that the others are read too: what
+    /// may be left out is missing then. `None` where the whole of it is wrong.
+    pub(super) fn value<T: DeserializeOwned>(&mut self, path: &str, value: &'d Value) -> Option<T> {
+        let document = self.document;
+        let skipped = RefCell::new(BTreeSet::new());
+        let unknown = RefCell::new(Vec::new());
+        let note = |parent: &str, key: &str, known| unknown.borrow_mut().push((parent.to_owned(), key.to_owned(), known));
+        let mut read = None;
+        for _ in 0..MOST_MISTAKES {
+            let at = At { document, value, path: path.to_owned(), skipped: &skipped, unknown: &note };
+            let refusal = match T::deserialize(at) {
+                Ok(value) => {
+                    read = Some(value);
+                    break;
+                }
+                Err(refusal) => refusal,
+            };
+            let field = refusal.path.unwrap_or_else(|| path.to_owned());
+            let mut problem = refusal.problem;
+            if !refusal.known.is_empty() {
+                // The key names what it holds, but for this one.
+                let key = field.rsplit('.').next().unwrap_or_default();
+                let what = if key == "on_damage" { "choice".to_owned() } else { key.replace('_', " ") };
+                let meant = nearest(document.written(&field).unwrap_or_default(), refusal.known.iter().copied());
+                let meant = meant.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                problem = format!("unknown {what} {problem}{meant}");
+            }
+            self.wrong(&field, &problem, &refusal.allowed);
+            if field == path || !skipped.borrow_mut().insert(field) {
+                break;
+            }
+        }
+        for (parent, key, known) in unknown.into_inner() {
+            self.unknown(&parent, &key, known);
+        }
+        read
     }
 
     /// The document as a whole, which must be a mapping with no other keys than `keys`.
@@ -231,12 +276,16 @@ impl<'d> Reader<'d> {
 
     fn checked(&mut self, section: Section<'d>, keys: &[&str]) -> Section<'d> {
         for key in section.keys().filter(|key| !keys.contains(key)) {
-            let near = nearest(key, keys.iter().copied());
-            let meant = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            self.meant.extend(near.map(|near| section.path_of(near)));
-            self.wrong_key(&section.path_of(key), &format!("unknown key{meant}"), &keys.join(", "));
+            self.unknown(&section.path, key, keys);
         }
         section
+    }
+
+    fn unknown(&mut self, parent: &str, key: &str, known: &[&str]) {
+        let near = nearest(key, known.iter().copied());
+        let meant = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        self.meant.extend(near.map(|near| join(parent, near)));
+        self.wrong_key(&join(parent, key), &format!("unknown key{meant}"), &known.join(", "));
     }
 }
 

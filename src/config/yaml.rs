@@ -349,7 +349,8 @@ fn is_word(text: &str, style: ScalarStyle) -> bool {
     letters && !(value && style == ScalarStyle::Plain)
 }
 
-fn join(path: &str, key: &str) -> String {
+/// The path of a field below `path`.
+pub(super) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 

@@ -13,6 +13,8 @@ pub mod picture;
 pub mod plan;
 pub mod preset;
 pub mod profile;
+pub mod screen;
+mod spelled;
 pub mod state;
 pub mod text;
 pub mod time;

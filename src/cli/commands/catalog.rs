@@ -12,6 +12,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::config::preset::{bitrate_yaml, to_yaml as preset_yaml};
 use crate::config::profile::{text_yaml, to_yaml as profile_yaml};
 use crate::config::search::{Found, Kind, Listed, Origin, SearchPaths, find, lines, list, load};
+use crate::config::settings::{DEFAULT_PRESET, DEFAULT_PROFILE};
 use crate::domain::memory::{Budget, Lines};
 use crate::domain::preset::{
     AudioPlan, Deinterlace, Hdr, Location, OnDamage, PixelAspect, Preset, Subtitles, Tracks, VideoCodec, VideoPlan,
@@ -20,10 +21,6 @@ use crate::domain::profile::{Mark, Profile};
 use crate::domain::text::path_text;
 use crate::domain::units::{Bytes, GIB};
 
-/// Name of the profile and of the preset that are taken unless another is asked for.
-pub const DEFAULT_PROFILE: &str = "balanced";
-/// As [`DEFAULT_PROFILE`], for presets.
-pub const DEFAULT_PRESET: &str = "web-720p";
 /// Widest name in a table; longer ones are cut there and stand in full in the lines below it.
 const NAME_WIDTH: usize = 13;
 
