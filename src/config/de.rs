@@ -84,6 +84,26 @@ pub(super) fn by_text<'de, D: Deserializer<'de>, T>(
     deserializer.deserialize_str(Text(allowed, parse))
 }
 
+/// Declares how fields are read: name of the function, what it makes, what is allowed, and what turns the text into it.
+macro_rules! texts {
+    ($($name:ident: $kind:ty = $allowed:expr, $parse:expr;)+) => { $(
+        fn $name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<$kind>, D::Error> {
+            $crate::config::de::by_text(deserializer, $allowed, $parse).map(Some)
+        }
+    )+ };
+}
+
+pub(super) use texts;
+
+/// A whole number in a range; `what` names that many of it.
+pub(super) fn whole(text: &str, range: std::ops::RangeInclusive<u32>, what: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        Ok(number) => Err(format!("{number} {what}")),
+        Err(_) => Err(format!("`{}` is not allowed here", quoted(text))),
+    }
+}
+
 /// A value of the document, at its path. Fields and keys named in `skipped` are passed over: they have been told of.
 pub(super) struct At<'a> {
     pub(super) document: &'a Document,

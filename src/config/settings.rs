@@ -505,7 +505,7 @@ fn read(file: &Path, text: &str) -> (Settings, Vec<ConfigError>) {
     }
     let mut reader = Reader::new(&document);
     let folder = file.parent().unwrap_or(Path::new(""));
-    let read: Option<Settings> = reader.value("", document.root());
+    let read: Option<Settings> = reader.root();
     let read = read.map(|read| {
         // The name of an ffmpeg that is to be looked for stays a name.
         let named = read.ffmpeg.clone().filter(|ffmpeg| ffmpeg.parent() == Some(Path::new("")));

@@ -116,6 +116,11 @@ impl Document {
         }
     }
 
+    /// Is the field there, whatever its value?
+    pub fn has(&self, field: &str) -> bool {
+        self.places.contains_key(field)
+    }
+
     /// The value of `field` as it is written in the file, without quotes.
     pub fn written(&self, field: &str) -> Option<&str> {
         self.places.get(field).and_then(|place| place.text.as_deref())
