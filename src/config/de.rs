@@ -95,6 +95,11 @@ macro_rules! texts {
 
 pub(super) use texts;
 
+/// Anything of ours as YAML. Texts, numbers and mappings of them can always be written.
+pub(crate) fn as_yaml(value: &impl serde::Serialize) -> String {
+    serde_yaml::to_string(value).unwrap_or_default()
+}
+
 /// A whole number in a range; `what` names that many of it.
 pub(super) fn whole(text: &str, range: std::ops::RangeInclusive<u32>, what: &str) -> Result<u32, String> {
     match text.parse() {

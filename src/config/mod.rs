@@ -13,3 +13,5 @@ pub mod search;
 pub mod settings;
 pub(crate) mod spell;
 pub mod yaml;
+
+pub(crate) use de::as_yaml;

@@ -3,15 +3,13 @@
 //! Lets pass only what ffmpeg can make and what cannot make it read or write further files. Knows nothing of where presets
 //! lie; building ffmpeg's command line is the host's work.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
-use super::de::{texts, whole};
-use super::profile::text_yaml;
+use super::de::{as_yaml, texts, whole};
 use super::read::{NAME_RULE, Reader, check_name};
 use super::yaml::{ConfigError, Document, join, quoted};
 use crate::domain::preset::{
@@ -218,7 +216,8 @@ fn video(reader: &mut Reader<'_>, video: Video) -> Option<VideoPlan> {
     let crf = crf.and_then(|text| match text.parse::<u8>() {
         Ok(crf) if crf <= most => Some(crf),
         number => {
-            let problem = number.map_or_else(|_| format!("`{}` is not allowed here", quoted(&text)), |crf| format!("{crf} is too large"));
+            let problem =
+                number.map_or_else(|_| format!("`{}` is not allowed here", quoted(&text)), |crf| format!("{crf} is too large"));
             reader.wrong("video.crf", &problem, &format!("a whole number from 0 (best) to {most} (smallest)"));
             None
         }
@@ -403,43 +402,86 @@ fn tile(text: &str) -> Result<Tile, String> {
 
 /// The preset as YAML that [`parse`] reads back to the same preset.
 pub fn to_yaml(preset: &Preset) -> String {
-    let mut out = format!("name: {}\n", text_yaml(&preset.name));
-    // Writing to a String cannot fail.
-    if let Some(video) = &preset.video {
-        let _ = writeln!(out, "video:\n  codec: {}", video.codec);
-        let mut field = |key: &str, value: Option<String>| {
-            if let Some(value) = value {
-                let _ = writeln!(out, "  {key}: {value}");
-            }
-        };
-        field("preset", video.preset.map(|preset| preset.to_string()));
-        field("crf", video.crf.map(|crf| crf.to_string()));
-        field("bitrate", video.bitrate.map(bitrate_yaml));
-        field("height", video.height.map(|height| height.to_string()));
-        field("fps", video.fps.map(|fps| fps.to_string()));
-        field("pixel_format", video.pixel_format.map(|format| format.to_string()));
-        field("tile", video.tile.map(|tile| format!("{}x{}", tile.columns, tile.rows)));
-        if video.codec != VideoCodec::Copy {
-            field("hdr", Some(video.hdr.to_string()));
-            field("deinterlace", Some(video.deinterlace.to_string()));
-            field("pixel_aspect", Some(video.pixel_aspect.to_string()));
+    #[derive(Serialize)]
+    struct Out<'a> {
+        name: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        video: Option<OutVideo>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        audio: Option<OutAudio>,
+        container: Container,
+        threads: u32,
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        extra: &'a [String],
+        on_damage: OnDamage,
+        subtitles: Subtitles,
+        location: Location,
+    }
+
+    #[derive(Serialize)]
+    struct OutVideo {
+        codec: VideoCodec,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        preset: Option<SpeedPreset>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        crf: Option<u8>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bitrate: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        height: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fps: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pixel_format: Option<PixelFormat>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tile: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hdr: Option<Hdr>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        deinterlace: Option<Deinterlace>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pixel_aspect: Option<PixelAspect>,
+    }
+
+    #[derive(Serialize)]
+    struct OutAudio {
+        codec: AudioCodec,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bitrate: Option<String>,
+        tracks: Tracks,
+    }
+
+    let video = preset.video.as_ref().map(|plan| {
+        let is_encoded = plan.codec != VideoCodec::Copy;
+        OutVideo {
+            codec: plan.codec,
+            preset: plan.preset,
+            crf: plan.crf,
+            bitrate: plan.bitrate.map(bitrate_yaml),
+            height: plan.height,
+            fps: plan.fps,
+            pixel_format: plan.pixel_format,
+            tile: plan.tile.map(|tile| format!("{}x{}", tile.columns, tile.rows)),
+            hdr: is_encoded.then_some(plan.hdr),
+            deinterlace: is_encoded.then_some(plan.deinterlace),
+            pixel_aspect: is_encoded.then_some(plan.pixel_aspect),
         }
-    }
-    if let Some(audio) = &preset.audio {
-        let _ = writeln!(out, "audio:\n  codec: {}", audio.codec);
-        if let Some(bitrate) = audio.bitrate {
-            let _ = writeln!(out, "  bitrate: {}", bitrate_yaml(bitrate));
-        }
-        let _ = writeln!(out, "  tracks: {}", audio.tracks);
-    }
-    let _ = writeln!(out, "container: {}\nthreads: {}", preset.container, preset.threads);
-    if !preset.extra.is_empty() {
-        let quoted: Vec<String> = preset.extra.iter().map(|word| format!("\"{word}\"")).collect();
-        let _ = writeln!(out, "extra: [{}]", quoted.join(", "));
-    }
-    let _ = writeln!(out, "on_damage: {}", preset.on_damage);
-    let _ = writeln!(out, "subtitles: {}\nlocation: {}", preset.subtitles, preset.location);
-    out
+    });
+    as_yaml(&Out {
+        name: &preset.name,
+        video,
+        audio: preset.audio.as_ref().map(|plan| OutAudio {
+            codec: plan.codec,
+            bitrate: plan.bitrate.map(bitrate_yaml),
+            tracks: plan.tracks,
+        }),
+        container: preset.container,
+        threads: preset.threads,
+        extra: &preset.extra,
+        on_damage: preset.on_damage,
+        subtitles: preset.subtitles,
+        location: preset.location,
+    })
 }
 
 /// Bits per second as a preset writes them: `128k`, else the bare number.

@@ -3,14 +3,13 @@
 //! Knows what a profile may say. Knows nothing of where profiles lie or of the memory there is.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
-use super::de::{texts, whole};
+use super::de::{as_yaml, texts, whole};
 use super::read::{Reader, check_name, line};
 use super::yaml::{ConfigError, Document, join, quoted};
 use crate::domain::profile::check::{
@@ -262,8 +261,11 @@ fn compare(reader: &mut Reader<'_>, marks: &MemoryMarks) {
     if marks.reserve >= high.under(basis, basis) && marks.budget.is_none_or(|budget| marks.reserve < budget) {
         let problem =
             format!("leaves nothing below the line: reserve is {} and high_water {}", size_yaml(marks.reserve), mark_yaml(high));
-        let (key, allowed) =
-            if reader.has("memory.reserve") { ("reserve", "less than high_water") } else { ("high_water", "more than the reserve") };
+        let (key, allowed) = if reader.has("memory.reserve") {
+            ("reserve", "less than high_water")
+        } else {
+            ("high_water", "more than the reserve")
+        };
         reader.wrong(&join("memory", key), &problem, allowed);
     }
     let Some(budget) = marks.budget else { return };
@@ -339,62 +341,51 @@ fn check_variable(name: &str) -> Result<(), String> {
 
 /// The profile as YAML that [`parse`] reads back to the same profile.
 pub fn to_yaml(profile: &Profile) -> String {
-    let budget = profile.memory.budget.map_or_else(|| "auto".to_owned(), size_yaml);
-    let scratch = profile.scratch_limit.map_or_else(|| "none".to_owned(), size_yaml);
-    let rule = |rule: LargeRule| format!("large:\n  from: {}\n  at_once: {}\n", rule.from, rule.at_once);
-    let large = profile.large.map(rule).unwrap_or_default();
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write!(
-        out,
-        "name: {}\ntitle: {}\nmax_concurrent: {}\nmax_file_size: {}\n{large}memory:\n  budget: {budget}\n  high_water: {}\n  \
-         low_water: {}\n  reserve: {}\nscratch_limit: {scratch}\n",
-        text_yaml(&profile.name),
-        text_yaml(&profile.title),
-        profile.max_concurrent,
-        size_yaml(profile.max_file_size),
-        mark_yaml(profile.memory.high_water),
-        mark_yaml(profile.memory.low_water),
-        size_yaml(profile.memory.reserve),
-    );
-    out.push_str(if profile.env.is_empty() { "env: {}\n" } else { "env:\n" });
-    for (name, value) in &profile.env {
-        let _ = writeln!(out, "  {}: {}", text_yaml(name), text_yaml(value));
+    #[derive(Serialize)]
+    struct Out<'a> {
+        name: &'a str,
+        title: &'a str,
+        max_concurrent: Slots,
+        max_file_size: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        large: Option<OutLarge>,
+        memory: OutMemory,
+        scratch_limit: String,
+        env: &'a BTreeMap<String, String>,
+        guide: &'a GuideWords,
     }
-    let words = &profile.guide;
-    let _ = writeln!(
-        out,
-        "guide:\n  memory: {}\n  speed: {}\n  reliability: {}",
-        text_yaml(&words.memory),
-        text_yaml(&words.speed),
-        text_yaml(&words.reliability)
-    );
-    out
-}
 
-/// A text as a YAML value: plain where that is unmistakable, else in double quotes.
-pub(crate) fn text_yaml(text: &str) -> String {
-    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ' '))
-        && !text.ends_with(' ')
-        && matches!(serde_yaml::from_str::<Value>(text), Ok(Value::String(read)) if read == text)
-        && !matches!(text.to_ascii_lowercase().as_str(), "y" | "n" | "yes" | "no" | "on" | "off");
-    if plain {
-        return text.to_owned();
+    #[derive(Serialize)]
+    struct OutLarge {
+        from: String,
+        at_once: u32,
     }
-    let mut out = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\u{20}'..='\u{7e}' => out.push(c),
-            '\u{a1}'..='\u{d7ff}' if !matches!(c, '\u{ad}' | '\u{2028}' | '\u{2029}') => out.push(c),
-            _ => {
-                let _ = write!(out, "\\U{:08X}", u32::from(c));
-            }
-        }
+
+    #[derive(Serialize)]
+    struct OutMemory {
+        budget: String,
+        high_water: String,
+        low_water: String,
+        reserve: String,
     }
-    out.push('"');
-    out
+
+    let marks = &profile.memory;
+    as_yaml(&Out {
+        name: &profile.name,
+        title: &profile.title,
+        max_concurrent: profile.max_concurrent,
+        max_file_size: size_yaml(profile.max_file_size),
+        large: profile.large.map(|rule| OutLarge { from: rule.from.to_string(), at_once: rule.at_once }),
+        memory: OutMemory {
+            budget: marks.budget.map_or_else(|| "auto".to_owned(), size_yaml),
+            high_water: mark_yaml(marks.high_water),
+            low_water: mark_yaml(marks.low_water),
+            reserve: size_yaml(marks.reserve),
+        },
+        scratch_limit: profile.scratch_limit.map_or_else(|| "none".to_owned(), size_yaml),
+        env: &profile.env,
+        guide: &profile.guide,
+    })
 }
 
 /// A size in the largest unit that says it exactly with at most three decimals: `200MB`, `1.3GB`; else in bytes.
