@@ -123,13 +123,6 @@ fn keymap(settings: &[KeySetting], file: Option<&Path>) -> Result<Keymap, Vec<Co
     })
 }
 
-/// Our folder below an XDG base folder; relative settings do not count, as the XDG rules say.
-pub fn xdg_folder(variable: &str, below_home: &str) -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below_home)))?;
-    Some(base.join("plimsoll"))
-}
-
 impl Resolved {
     /// Somebody said where outputs go.
     pub fn is_out_given(&self) -> bool {

@@ -404,6 +404,8 @@ pub fn size_yaml(size: Bytes) -> String {
 /// A mark as it is written in a profile: `1.5GB` or `75%`.
 pub fn mark_yaml(mark: Mark) -> String {
     match mark {
+        // A bare 1 would be taken for a share without its sign.
+        Mark::Bytes(Bytes(1)) => "1B".to_owned(),
         Mark::Bytes(bytes) => size_yaml(bytes),
         Mark::Share(share) => {
             let percent = share * 100.0;

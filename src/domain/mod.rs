@@ -1,4 +1,4 @@
-//! Facts and words: what everything else is about. Uses std and serde, knows no clock, no file and no screen.
+//! Facts and words: what everything else is about. Uses std, serde and jiff, knows no clock, no file and no screen.
 
 pub mod account;
 pub mod cleanup;
@@ -10,6 +10,7 @@ pub mod job;
 pub mod media;
 pub mod memory;
 pub mod picture;
+pub mod places;
 pub mod plan;
 pub mod preset;
 pub mod profile;

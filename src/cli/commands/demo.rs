@@ -9,9 +9,10 @@ use crate::cli::args::DemoArgs;
 use crate::cli::commands::install::{self, ProvideOptions};
 use crate::cli::commands::neighbour::Neighbour;
 use crate::cli::commands::run::{OutputMode, session};
-use crate::cli::options::{Resolved, xdg_folder};
+use crate::cli::options::Resolved;
 use crate::cli::session::{Front, refused};
 use crate::domain::command::Command;
+use crate::domain::places::xdg_folder;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::host::demo::clips::{self, DEMO_BUDGET};
@@ -96,7 +97,7 @@ pub(in crate::cli) fn clips_for_comparison(
 fn demo_folder(clips: Option<&std::path::Path>) -> Result<PathBuf, Usage> {
     let folder = match clips {
         Some(folder) => folder.to_owned(),
-        None => xdg_folder("XDG_CACHE_HOME", ".cache")
+        None => xdg_folder(|name| std::env::var_os(name), "XDG_CACHE_HOME", ".cache")
             .ok_or_else(|| {
                 Usage("neither XDG_CACHE_HOME nor HOME is set; say where to make the clips with --clips DIR".to_owned())
             })?
