@@ -687,7 +687,11 @@ mod tests {
             (size.clone(), size.clone()).prop_map(|(a, b)| (Mark::Bytes(Bytes(a.max(b))), Mark::Bytes(Bytes(a.min(b))))),
         ];
         let text = prop_oneof!["[ -~]{0,16}", "\\PC{0,16}", Just("yes".to_owned()), Just("0x1f".to_owned()), Just("~".to_owned())];
-        let env = proptest::collection::btree_map("X[A-Z_]{0,8}", text.clone(), 0..4);
+        let env = proptest::collection::btree_map(
+            "X[A-Z_]{0,8}",
+            text.clone().prop_filter("no control", |text| value_problem(text).is_none()),
+            0..4,
+        );
         let sizes = (size.clone(), size.clone(), proptest::option::of(size));
         let slots = prop_oneof![(1..=MAX_SLOTS).prop_map(Slots::Fixed), Just(Slots::Auto)];
         let picture =
