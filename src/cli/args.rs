@@ -2,13 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueHint};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 
-use crate::config::settings::{BudgetChoice, ColorChoice, ThemeChoice};
-use crate::domain::time::parse_duration;
+use crate::config::settings::{BudgetChoice, Settings};
 use crate::domain::units::Bytes;
 
 /// Runs a queue of ffmpeg jobs on a small-memory box right up to the load line and never over it.
@@ -39,7 +37,7 @@ pub struct Cli {
 
     /// Options of all commands that run jobs.
     #[command(flatten)]
-    pub options: Options,
+    pub options: Settings,
 }
 
 /// Commands.
@@ -304,78 +302,6 @@ pub struct LoadJobArgs {
     pub progress_fd: Option<i32>,
 }
 
-/// Options of all commands that run jobs. `None` or false = not given.
-#[allow(clippy::struct_excessive_bools)] // flags of a command line, each with its own meaning
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Options of all commands that run jobs")]
-pub struct Options {
-    /// The profile: a name (see `plimsoll profiles`) or a file [default: balanced].
-    #[arg(short, long, global = true, value_name = "NAME|FILE", env = "PLIMSOLL_PROFILE")]
-    pub profile: Option<String>,
-    /// The preset: a name (see `plimsoll presets`) or a file [default: web-720p].
-    #[arg(long, global = true, value_name = "NAME|FILE", env = "PLIMSOLL_PRESET")]
-    pub preset: Option<String>,
-    /// Where outputs go [default: plimsoll-out].
-    #[arg(short, long, global = true, value_name = "DIR", env = "PLIMSOLL_OUT", value_hint = ValueHint::DirPath)]
-    pub out: Option<PathBuf>,
-    /// Put all outputs into that folder itself, without the folders that their inputs lie in.
-    #[arg(long, global = true, env = "PLIMSOLL_FLAT", action = ArgAction::SetTrue, value_parser = parse_switch)]
-    pub flat: bool,
-    /// Memory to use at most: a size such as 1.5GB, or auto = what the container or the machine has.
-    #[arg(long, global = true, value_name = "SIZE|auto", env = "PLIMSOLL_BUDGET", value_parser = parse_budget)]
-    pub budget: Option<BudgetChoice>,
-    /// Who asks for `--budget`, in words; given by a comparison to the plimsolls that it starts.
-    #[arg(long, global = true, hide = true, value_name = "WORDS", allow_hyphen_values = true)]
-    pub budget_source: Option<String>,
-    /// Replace outputs that are there.
-    #[arg(long, global = true, env = "PLIMSOLL_OVERWRITE", action = ArgAction::SetTrue, value_parser = parse_switch)]
-    pub overwrite: bool,
-    /// Further tries after a failure that may pass [default: 2].
-    #[arg(long, global = true, value_name = "N", env = "PLIMSOLL_RETRIES", value_parser = parse_retries, allow_negative_numbers = true)]
-    pub retries: Option<u32>,
-    /// A job may run this long, e.g. 30m; 0 = as long as it wants [default: 0].
-    #[arg(long, global = true, value_name = "DUR", env = "PLIMSOLL_TIMEOUT", value_parser = parse_duration)]
-    pub timeout: Option<Duration>,
-    /// A job may go this long without progress, CPU use and growth; 0 = as long as it wants [default: 60s].
-    #[arg(long, global = true, value_name = "DUR", env = "PLIMSOLL_STALL", value_parser = parse_duration)]
-    pub stall: Option<Duration>,
-    /// A run without a screen that can start nothing for want of room on disk, with nothing at work, ends after this long and
-    /// keeps its queue; 0 = at once [default: 10m].
-    #[arg(long, global = true, value_name = "DUR", env = "PLIMSOLL_DISK_WAIT", value_parser = parse_duration)]
-    pub disk_wait: Option<Duration>,
-    /// Where the record and the logs are kept [default: `$XDG_STATE_HOME/plimsoll`, else the nearest place that can be written].
-    #[arg(long, global = true, value_name = "DIR", env = "PLIMSOLL_STATE_DIR", value_hint = ValueHint::DirPath)]
-    pub state_dir: Option<PathBuf>,
-    /// The ffmpeg to use, or the folder it is in.
-    #[arg(long, global = true, value_name = "PATH", env = "PLIMSOLL_FFMPEG", value_hint = ValueHint::AnyPath)]
-    pub ffmpeg: Option<PathBuf>,
-    /// Also write log lines to this file.
-    #[arg(long, global = true, value_name = "FILE", env = "PLIMSOLL_LOG_FILE", value_hint = ValueHint::FilePath)]
-    pub log_file: Option<PathBuf>,
-    /// When to use colours [default: auto].
-    #[arg(long, global = true, value_name = "WHEN", env = "PLIMSOLL_COLOR", value_parser = parse_color)]
-    pub color: Option<ColorChoice>,
-    /// The console's colours: dark, light, high-contrast or mono (default dark).
-    #[arg(long, global = true, value_name = "THEME", env = "PLIMSOLL_THEME", value_parser = parse_theme)]
-    pub theme: Option<ThemeChoice>,
-    /// Draw with ASCII characters only.
-    #[arg(long, global = true, env = "PLIMSOLL_ASCII", action = ArgAction::SetTrue, value_parser = parse_switch)]
-    pub ascii: bool,
-    /// Plain lines instead of the screen, for screen readers.
-    #[arg(long, global = true, env = "PLIMSOLL_PLAIN", action = ArgAction::SetTrue, value_parser = parse_switch)]
-    pub plain: bool,
-    /// The naive baseline: slots and sizes only, no cleanups. For comparison.
-    #[arg(long, global = true, env = "PLIMSOLL_NO_GOVERNOR", action = ArgAction::SetTrue, value_parser = parse_switch)]
-    pub no_governor: bool,
-}
-
-/// As in the settings file.
-const MOST_RETRIES: u32 = 100;
-
-fn parse_budget(text: &str) -> Result<BudgetChoice, String> {
-    text.parse().map_err(|error| format!("{error}; give a size of 32MB or more, such as 1.5GB, or auto"))
-}
-
 fn parse_speed(text: &str) -> Result<f64, String> {
     let speed = text.trim_end_matches('x').parse().ok().filter(|speed| (0.01..=1000.0).contains(speed));
     speed.ok_or_else(|| "give a number from 0.01 to 1000".to_owned())
@@ -389,32 +315,11 @@ fn parse_past(text: &str) -> Result<PastChoice, String> {
     }
 }
 
-fn parse_theme(text: &str) -> Result<ThemeChoice, String> {
-    text.parse().map_err(|error| format!("{error}; allowed: dark, light, high-contrast or mono"))
-}
-
 fn parse_limit(text: &str) -> Result<Bytes, String> {
-    match parse_budget(text)? {
-        BudgetChoice::Size(bytes) => Ok(bytes),
-        BudgetChoice::Auto => Err("give a size such as 512MB".to_owned()),
-    }
-}
-
-fn parse_color(text: &str) -> Result<ColorChoice, String> {
-    text.parse().map_err(|error| format!("{error}; give auto, always or never"))
-}
-
-fn parse_retries(text: &str) -> Result<u32, String> {
-    let retries = text.parse().ok().filter(|retries| *retries <= MOST_RETRIES);
-    retries.ok_or_else(|| format!("give a whole number from 0 to {MOST_RETRIES}"))
-}
-
-/// The value of a switch in the environment.
-fn parse_switch(text: &str) -> Result<bool, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Ok(true),
-        "0" | "false" | "no" | "off" => Ok(false),
-        _ => Err("give yes or no".to_owned()),
+    match text.parse() {
+        Ok(BudgetChoice::Size(bytes)) => Ok(bytes),
+        Ok(BudgetChoice::Auto) => Err("give a size such as 512MB".to_owned()),
+        Err(problem) => Err(format!("{problem}; give a size of 32MB or more, such as 1.5GB")),
     }
 }
 
@@ -451,7 +356,7 @@ pub fn blamed_variable(error: &clap::Error, line: &[OsString]) -> Option<String>
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
     };
-    let flag = text(ContextKind::InvalidArg)?.split([' ', '=']).next()?;
+    let flag = text(ContextKind::InvalidArg)?.split([' ', '=', '[']).next()?;
     let value = text(ContextKind::InvalidValue)?;
     let is_flag = |word: &OsString| word.to_str().is_some_and(|word| word.split('=').next() == Some(flag));
     if line.iter().any(is_flag) {
@@ -466,6 +371,7 @@ pub fn blamed_variable(error: &clap::Error, line: &[OsString]) -> Option<String>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::settings::Retries;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -501,23 +407,21 @@ mod tests {
     }
 
     #[test]
-    fn further_tries_are_a_number_that_makes_sense() {
-        assert_eq!((parse_retries("0"), parse_retries("100")), (Ok(0), Ok(100)));
-        for wrong in ["-1", "101", "many", ""] {
-            assert!(parse_retries(wrong).is_err_and(|error| error.contains("0 to 100")), "{wrong}");
+    fn a_setting_is_read_by_its_kind_and_a_switch_may_say_no() {
+        let read = |line: &[&str]| Cli::try_parse_from([&["plimsoll"], line].concat()).map(|cli| cli.options);
+        let said = read(&["--retries", "100", "--flat", "--ascii=no", "--budget", "600MB", "a.mp4"]).expect("parses");
+        assert_eq!((said.retries, said.flat, said.ascii, said.plain), (Some(Retries(100)), Some(true), Some(false), None));
+        assert_eq!(said.budget, Some(BudgetChoice::Size(Bytes::mib(600))));
+        for (wrong, told) in [
+            ("--retries=-1", "0 to 100"),
+            ("--retries=101", "0 to 100"),
+            ("--flat=maybe", "give yes or no"),
+            ("--budget=0", "too little"),
+            ("--budget=lots", "not a size"),
+            ("--theme=drak", "'dark'"),
+        ] {
+            let error = read(&[wrong]).expect_err(wrong).to_string();
+            assert!(error.contains(told), "{wrong}: {error}");
         }
-    }
-
-    #[test]
-    fn a_switch_in_the_environment_is_a_clear_yes_or_no() {
-        assert_eq!((parse_switch("Yes"), parse_switch("0")), (Ok(true), Ok(false)));
-        assert!(parse_switch("maybe").is_err());
-    }
-
-    #[test]
-    fn a_budget_is_a_size_or_auto() {
-        assert_eq!(parse_budget("auto"), Ok(BudgetChoice::Auto));
-        assert_eq!(parse_budget("600MB"), Ok(BudgetChoice::Size(Bytes::mib(600))));
-        assert!(parse_budget("0").is_err() && parse_budget("lots").is_err());
     }
 }

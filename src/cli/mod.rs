@@ -18,6 +18,7 @@ use clap::error::ErrorKind;
 use color_eyre::eyre::{Context as _, Result};
 
 use crate::config::search::{self, Kind, SearchPaths};
+use crate::config::settings::{BudgetChoice, Settings};
 use crate::config::yaml::ConfigError;
 use crate::domain::memory::{Asked, Budget};
 use crate::domain::preset::Preset;
@@ -146,7 +147,7 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
 }
 
 /// Every option with its value in force; what the operator should know of it is told at once.
-fn resolve(options: args::Options, matches: &clap::ArgMatches) -> Result<Resolved, Usage> {
+fn resolve(options: Settings, matches: &clap::ArgMatches) -> Result<Resolved, Usage> {
     let resolved = options::resolve(options, matches)?;
     if let Some(remark) = &resolved.remark {
         tell(&format!("plimsoll: {remark}\n"));
@@ -176,7 +177,7 @@ fn write_out(bytes: &[u8]) -> Result<u8> {
     }
 }
 
-fn profiles(action: ProfilesAction, options: args::Options, matches: &clap::ArgMatches) -> Result<u8> {
+fn profiles(action: ProfilesAction, options: Settings, matches: &clap::ArgMatches) -> Result<u8> {
     let paths = search_paths();
     let here = budget_here(options, matches);
     match action {
@@ -188,8 +189,7 @@ fn profiles(action: ProfilesAction, options: args::Options, matches: &clap::ArgM
 }
 
 /// The budget here before a profile has its say. Settings that are broken say nothing.
-fn budget_here(options: args::Options, matches: &clap::ArgMatches) -> Budget {
-    use crate::config::settings::BudgetChoice;
+fn budget_here(options: Settings, matches: &clap::ArgMatches) -> Budget {
     let given = match options.budget {
         Some(BudgetChoice::Size(bytes)) => Some(Asked { bytes, by: "--budget".to_owned() }),
         _ => None,
@@ -221,8 +221,8 @@ fn examine(args: &DoctorArgs, resolved: &Resolved, mistakes: &[ConfigError]) -> 
         let options = DoctorOptions {
             fix: args.fix,
             json: args.json,
-            ascii: resolved.ascii || !run::has_utf8_locale(),
-            provide: ProvideOptions::detect(resolved.ffmpeg.clone(), args.yes, console.terminal),
+            ascii: resolved.settings.ascii || !run::has_utf8_locale(),
+            provide: ProvideOptions::detect(resolved.settings.ffmpeg.clone(), args.yes, console.terminal),
         };
         doctor::run(&options, inputs, console)
     })
@@ -231,8 +231,8 @@ fn examine(args: &DoctorArgs, resolved: &Resolved, mistakes: &[ConfigError]) -> 
 /// What is known before anything is examined; `mistakes` are those of the settings file.
 fn doctor_inputs(resolved: &Resolved, mistakes: &[ConfigError]) -> DoctorInputs {
     let mut files: Vec<Check> = mistakes.iter().map(|mistake| Check::of_file("settings", mistake.to_string(), true)).collect();
-    let profile = in_force::<Profile>(resolved, &resolved.profile, &mut files);
-    let preset = in_force::<Preset>(resolved, &resolved.preset, &mut files);
+    let profile = in_force::<Profile>(resolved, &resolved.settings.profile, &mut files);
+    let preset = in_force::<Preset>(resolved, &resolved.settings.preset, &mut files);
     let mut presets: BTreeMap<String, Preset> = search::list::<Preset>(&resolved.paths)
         .into_iter()
         .filter_map(|listed| listed.read.ok())
@@ -248,13 +248,13 @@ fn doctor_inputs(resolved: &Resolved, mistakes: &[ConfigError]) -> DoctorInputs 
         },
         folder: own.dir,
     });
-    let profile = profile.map_or_else(|| resolved.profile.clone(), |profile| profile.name);
+    let profile = profile.map_or_else(|| resolved.settings.profile.clone(), |profile| profile.name);
     DoctorInputs {
         files,
         budget: Ok(BudgetReport { budget, profile, group }),
         presets: presets.into_values().collect(),
         state_dir: resolved.state_dir.clone(),
-        out_dir: resolved.out.clone(),
+        out_dir: resolved.settings.out.clone(),
         terminal: TerminalReport::detect(),
         settings: resolved.origins.iter().cloned().map(|(name, value, origin)| Setting { name, value, origin }).collect(),
     }
@@ -281,7 +281,7 @@ fn in_force<T: Kind>(resolved: &Resolved, wanted: &str, findings: &mut Vec<Check
 
 /// The same examination for the console's own page.
 fn checkup(resolved: Resolved) -> Examine {
-    Arc::new(move || Ok(doctor::checkup(&Search::from_env(resolved.ffmpeg.clone()), doctor_inputs(&resolved, &[]))))
+    Arc::new(move || Ok(doctor::checkup(&Search::from_env(resolved.settings.ffmpeg.clone()), doctor_inputs(&resolved, &[]))))
 }
 
 fn load_job(args: &LoadJobArgs) -> Result<u8> {

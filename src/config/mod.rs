@@ -3,6 +3,7 @@
 //! Knows profiles, presets, settings and queue files, and where to look for them. Knows nothing of flags, screens or the
 //! engine, and runs nothing.
 
+mod de;
 pub mod preset;
 pub mod profile;
 pub mod queue;
@@ -12,3 +13,5 @@ pub mod search;
 pub mod settings;
 pub(crate) mod spell;
 pub mod yaml;
+
+pub(crate) use de::as_yaml;

@@ -3,14 +3,15 @@
 //! Lets pass only what ffmpeg can make and what cannot make it read or write further files. Knows nothing of where presets
 //! lie; building ffmpeg's command line is the host's work.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
-use super::profile::text_yaml;
-use super::read::{NAME_RULE, Reader, Section, check_name};
-use super::yaml::{ConfigError, Document, quoted};
+use super::de::{as_yaml, texts, whole};
+use super::read::{NAME_RULE, Reader, check_name};
+use super::yaml::{ConfigError, Document, join, quoted};
 use crate::domain::preset::{
     AudioCodec, AudioPlan, Container, Deinterlace, Hdr, Location, OnDamage, PixelAspect, PixelFormat, Preset, SpeedPreset,
     Subtitles, Tile, Tracks, VideoCodec, VideoPlan,
@@ -18,25 +19,6 @@ use crate::domain::preset::{
 
 mod extra;
 
-/// `tolerant` is the old name of `on_damage`. The last three belong to the picture and may stand at either place.
-const KEYS: &[&str] = &[
-    "name",
-    "video",
-    "audio",
-    "container",
-    "threads",
-    "extra",
-    "on_damage",
-    "subtitles",
-    "location",
-    "tolerant",
-    "hdr",
-    "deinterlace",
-    "pixel_aspect",
-];
-const VIDEO_KEYS: &[&str] =
-    &["codec", "preset", "crf", "bitrate", "height", "fps", "pixel_format", "tile", "hdr", "deinterlace", "pixel_aspect"];
-const AUDIO_KEYS: &[&str] = &["codec", "bitrate", "tracks"];
 /// Most threads: what the memory model was fitted to, and more than small boxes have.
 const MAX_THREADS: u32 = 64;
 
@@ -47,76 +29,161 @@ const MAX_THREADS: u32 = 64;
 pub fn parse(file: &Path, text: &str) -> Result<Preset, Vec<ConfigError>> {
     let document = Document::read(file, text).map_err(|error| vec![error])?;
     let mut reader = Reader::new(&document);
-    let read = reader.document(KEYS).and_then(|root| preset(&mut reader, &root));
+    for part in ["video", "audio"] {
+        if reader.raw(part).and_then(Value::as_str) == Some("none") {
+            reader.skip(part);
+        }
+    }
+    let read = reader.root().and_then(|written| preset(&mut reader, written));
     reader.finish(read)
 }
 
-fn preset<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Option<Preset> {
-    reader.require(root, "name", NAME_RULE);
-    let name = reader.parsed(root, "name", NAME_RULE, check_name);
-    let container = choice(reader, root, "container", Container::ALL, Container::as_str);
-    reader.require(root, "container", &list(Container::ALL));
-    let video = plan(reader, root, "video", VIDEO_KEYS, video);
-    let audio = plan(reader, root, "audio", AUDIO_KEYS, audio);
+/// A preset as it is written.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Written {
+    #[serde(deserialize_with = "name")]
+    name: Option<String>,
+    video: Option<Video>,
+    audio: Option<Audio>,
+    container: Option<Container>,
+    #[serde(deserialize_with = "threads")]
+    threads: Option<u32>,
+    #[serde(rename = "extra")]
+    _extra: IgnoredAny,
+    on_damage: Option<OnDamage>,
+    subtitles: Subtitles,
+    location: Location,
+    /// The old name of `on_damage`.
+    #[serde(deserialize_with = "tolerant")]
+    tolerant: Option<bool>,
+    // These belong to the picture and may stand at either place.
+    hdr: Option<Hdr>,
+    deinterlace: Option<Deinterlace>,
+    pixel_aspect: Option<PixelAspect>,
+}
 
-    let threads_rule =
-        format!("a whole number from 1 to {MAX_THREADS}; it is always pinned, because it decides the bits of the output");
-    reader.require(root, "threads", &threads_rule);
-    let threads = reader.typed::<u32>(root, "threads", &threads_rule, |threads| {
-        if (1..=MAX_THREADS).contains(threads) { Ok(()) } else { Err(format!("{threads} threads")) }
-    });
-    let on_damage = choice(reader, root, "on_damage", OnDamage::ALL, OnDamage::as_str);
-    let tolerant = reader.typed::<bool>(root, "tolerant", "true or false", |_| Ok(()));
-    if root.has("on_damage") && root.has("tolerant") {
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Video {
+    codec: Option<VideoCodec>,
+    preset: Option<SpeedPreset>,
+    #[serde(deserialize_with = "number")]
+    crf: Option<String>,
+    #[serde(deserialize_with = "video_bitrate")]
+    bitrate: Option<u64>,
+    #[serde(deserialize_with = "height")]
+    height: Option<u32>,
+    #[serde(deserialize_with = "fps")]
+    fps: Option<f64>,
+    pixel_format: Option<PixelFormat>,
+    #[serde(deserialize_with = "raster")]
+    tile: Option<Tile>,
+    hdr: Hdr,
+    deinterlace: Deinterlace,
+    pixel_aspect: PixelAspect,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Audio {
+    codec: Option<AudioCodec>,
+    #[serde(deserialize_with = "number")]
+    bitrate: Option<String>,
+    tracks: Tracks,
+}
+
+texts! {
+    name: String = NAME_RULE, check_name;
+    threads: u32 = &threads_rule(), |text| whole(text, 1..=MAX_THREADS, "threads");
+    tolerant: bool = "true or false", |text| text.parse().map_err(|_| format!("`{}` is not allowed here", quoted(text)));
+    // What is allowed depends on the codec.
+    number: String = "a number", |text| Ok(text.to_owned());
+    video_bitrate: u64 = "bits per second from 10k to 200M, such as 2500k", |text| bitrate(text, 10_000, 200_000_000);
+    height: u32 = "an even number of pixels from 16 to 4320", |text| match text.parse() {
+        Ok(height) if (16..=4320).contains(&height) && height % 2 == 0 => Ok(height),
+        _ => Err(format!("a height of {}", quoted(text))),
+    };
+    fps: f64 = "frames per second from 1 to 240, such as 25 or 29.97", |text| match text.parse() {
+        Ok(fps) if (1.0..=240.0).contains(&fps) => Ok(fps),
+        _ => Err(format!("{} frames per second", quoted(text))),
+    };
+    raster: Tile = "columns x rows, each 1 to 10, such as 4x4", tile;
+}
+
+fn threads_rule() -> String {
+    format!("a whole number from 1 to {MAX_THREADS}; it is always pinned, because it decides the bits of the output")
+}
+
+/// Checks what can be told only of the whole; `None` where a part is missing or wrong, which has been told of.
+fn preset(reader: &mut Reader<'_>, written: Written) -> Option<Preset> {
+    reader.require("name", NAME_RULE);
+    reader.require("container", &list(Container::ALL));
+    reader.require("threads", &threads_rule());
+    let is_wrong = |part: &str, is_read: bool| !is_read && reader.raw(part).is_some_and(|value| value.as_str() != Some("none"));
+    let is_wrong = is_wrong("video", written.video.is_some()) || is_wrong("audio", written.audio.is_some());
+    let video = written.video.map(|video| self::video(reader, video));
+    let audio = written.audio.map(|audio| self::audio(reader, audio));
+    if reader.has("on_damage") && reader.has("tolerant") {
         reader.wrong("tolerant", "is the old name of on_damage, which stands beside it", "one of the two");
     }
-    let tolerant = tolerant.map(|tolerant| if tolerant { OnDamage::Keep } else { OnDamage::Fail });
-    let subtitles = choice(reader, root, "subtitles", Subtitles::ALL, Subtitles::as_str).unwrap_or_default();
-    let location = choice(reader, root, "location", Location::ALL, Location::as_str).unwrap_or_default();
+    let tolerant = written.tolerant.map(|tolerant| if tolerant { OnDamage::Keep } else { OnDamage::Fail });
 
     // Whether the parts fit each other can be told only where the parts are known.
-    let (mut video, audio) = (video?, audio?);
-    picture_keys(reader, root, video.as_mut());
-    if let Some(plan) = &video {
-        check_hdr(reader, root, plan);
+    if is_wrong || matches!(video, Some(None)) || matches!(audio, Some(None)) {
+        return None;
     }
-    check_subtitles(reader, subtitles, container, video.is_some());
+    let (mut video, audio) = (video.flatten(), audio.flatten());
+    picture_keys(reader, (written.hdr, written.deinterlace, written.pixel_aspect), video.as_mut());
+    if let Some(plan) = &video {
+        check_hdr(reader, plan);
+    }
+    check_subtitles(reader, written.subtitles, written.container, video.is_some());
     if video.is_none() && audio.is_none() {
-        let field = if root.has("video") { "video" } else { "audio" };
+        let field = if reader.has("video") { "video" } else { "audio" };
         reader.wrong(field, "there is neither video nor audio", "at least one of video and audio");
     }
-    let container = container?;
+    let container = written.container?;
     fit(reader, container, video.as_ref(), audio.as_ref());
     let made =
         extra::Made { container, video: video.as_ref().map(|plan| plan.codec), audio: audio.as_ref().map(|plan| plan.codec) };
-    let extra = extra::read(reader, root, &made);
-    let on_damage = on_damage.or(tolerant).unwrap_or_default();
-    Some(Preset { name: name?, video, audio, container, threads: threads?, extra, on_damage, subtitles, location })
+    let extra = extra::read(reader, &made);
+    Some(Preset {
+        name: written.name?,
+        video,
+        audio,
+        container,
+        threads: written.threads?,
+        extra,
+        on_damage: written.on_damage.or(tolerant).unwrap_or_default(),
+        subtitles: written.subtitles,
+        location: written.location,
+    })
 }
 
 /// The keys of the picture that stand beside `video` instead of in it.
-fn picture_keys<'d>(reader: &mut Reader<'d>, root: &Section<'d>, plan: Option<&mut VideoPlan>) {
-    let hdr = choice(reader, root, "hdr", Hdr::ALL, Hdr::as_str);
-    let deinterlace = choice(reader, root, "deinterlace", Deinterlace::ALL, Deinterlace::as_str);
-    let pixel_aspect = choice(reader, root, "pixel_aspect", PixelAspect::ALL, PixelAspect::as_str);
+fn picture_keys(
+    reader: &mut Reader<'_>,
+    (hdr, deinterlace, pixel_aspect): (Option<Hdr>, Option<Deinterlace>, Option<PixelAspect>),
+    plan: Option<&mut VideoPlan>,
+) {
+    let given: Vec<&str> = ["hdr", "deinterlace", "pixel_aspect"].into_iter().filter(|key| reader.has(key)).collect();
     let Some(plan) = plan else {
-        for key in ["hdr", "deinterlace", "pixel_aspect"].into_iter().filter(|key| root.has(key)) {
+        for key in given {
             reader.wrong(key, "there is no picture", &format!("no {key} without video"));
         }
         return;
     };
-    let twice = |key: &str, is_default: bool| root.has(key) && !is_default;
-    for (key, is_given) in [
-        ("hdr", twice("hdr", plan.hdr == Hdr::default())),
-        ("deinterlace", twice("deinterlace", plan.deinterlace == Deinterlace::default())),
-        ("pixel_aspect", twice("pixel_aspect", plan.pixel_aspect == PixelAspect::default())),
-    ] {
-        if is_given {
-            reader.wrong(key, "is given twice, here and in video", "once");
-        }
+    let is_default = |key: &str| match key {
+        "hdr" => plan.hdr == Hdr::default(),
+        "deinterlace" => plan.deinterlace == Deinterlace::default(),
+        _ => plan.pixel_aspect == PixelAspect::default(),
+    };
+    for key in given.iter().filter(|key| !is_default(key)) {
+        reader.wrong(key, "is given twice, here and in video", "once");
     }
     if plan.codec == VideoCodec::Copy {
-        for key in ["hdr", "deinterlace", "pixel_aspect"].into_iter().filter(|key| root.has(key)) {
+        for key in given {
             reader.wrong(key, "the stream is copied, not encoded", &format!("no {key} with codec copy"));
         }
     }
@@ -126,9 +193,9 @@ fn picture_keys<'d>(reader: &mut Reader<'d>, root: &Section<'d>, plan: Option<&m
 }
 
 /// High dynamic range needs 10 bits: with 8 it shows bands.
-fn check_hdr(reader: &mut Reader<'_>, root: &Section<'_>, plan: &VideoPlan) {
+fn check_hdr(reader: &mut Reader<'_>, plan: &VideoPlan) {
     if plan.hdr == Hdr::Keep && !plan.pixel_format.is_some_and(PixelFormat::is_deep) {
-        let field = if root.has("hdr") { "hdr" } else { "video.hdr" };
+        let field = if reader.has("hdr") { "hdr" } else { "video.hdr" };
         reader.wrong(field, "8 bits cannot hold high dynamic range", "hdr: keep with pixel_format: yuv420p10le or yuv422p10le");
     }
 }
@@ -142,51 +209,32 @@ fn check_subtitles(reader: &mut Reader<'_>, subtitles: Subtitles, container: Opt
     }
 }
 
-/// A section that may be left out, or be the word `none`: `Some(None)` then; `None` where it is wrong.
-#[allow(clippy::option_option)] // wrong, left out, there: the caller takes the outer one off at once
-fn plan<'d, T>(
-    reader: &mut Reader<'d>,
-    root: &Section<'d>,
-    key: &str,
-    keys: &[&str],
-    read: impl FnOnce(&mut Reader<'d>, &Section<'d>) -> Option<T>,
-) -> Option<Option<T>> {
-    match reader.raw(root, key) {
-        None => Some(None),
-        Some(Value::String(word)) if word == "none" => Some(None),
-        Some(_) => reader.section(root, key, keys).and_then(|section| read(reader, &section)).map(Some),
-    }
-}
-
-fn video<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Option<VideoPlan> {
-    reader.require(section, "codec", &list(VideoCodec::ALL));
-    let codec = choice(reader, section, "codec", VideoCodec::ALL, VideoCodec::as_str);
-    let preset = choice(reader, section, "preset", SpeedPreset::ALL, SpeedPreset::as_str);
-    let crf_max = codec.and_then(crf_limit).unwrap_or(63);
-    let crf_rule = format!("a whole number from 0 (best) to {crf_max} (smallest)");
-    let crf = reader
-        .typed::<u8>(section, "crf", &crf_rule, |crf| if *crf <= crf_max { Ok(()) } else { Err(format!("{crf} is too large")) });
-    let bitrate = reader
-        .parsed(section, "bitrate", "bits per second from 10k to 200M, such as 2500k", |text| bitrate(text, 10_000, 200_000_000));
-    let height = reader.typed::<u32>(section, "height", "an even number of pixels from 16 to 4320", |height| {
-        if (16..=4320).contains(height) && height % 2 == 0 { Ok(()) } else { Err(format!("a height of {height}")) }
+fn video(reader: &mut Reader<'_>, video: Video) -> Option<VideoPlan> {
+    reader.require("video.codec", &list(VideoCodec::ALL));
+    let Video { codec, preset, crf, bitrate, height, fps, pixel_format, tile, hdr, deinterlace, pixel_aspect } = video;
+    let most = codec.and_then(crf_limit).unwrap_or(63);
+    let crf = crf.and_then(|text| match text.parse::<u8>() {
+        Ok(crf) if crf <= most => Some(crf),
+        number => {
+            let problem =
+                number.map_or_else(|_| format!("`{}` is not allowed here", quoted(&text)), |crf| format!("{crf} is too large"));
+            reader.wrong("video.crf", &problem, &format!("a whole number from 0 (best) to {most} (smallest)"));
+            None
+        }
     });
-    let fps = reader.typed::<f64>(section, "fps", "frames per second from 1 to 240, such as 25 or 29.97", |fps| {
-        if (1.0..=240.0).contains(fps) { Ok(()) } else { Err(format!("{fps} frames per second")) }
-    });
-    let pixel_format = choice(reader, section, "pixel_format", PixelFormat::ALL, PixelFormat::as_str);
-    let tile = reader.parsed(section, "tile", "columns x rows, each 1 to 10, such as 4x4", tile);
-    let hdr = choice(reader, section, "hdr", Hdr::ALL, Hdr::as_str).unwrap_or_default();
-    let deinterlace = choice(reader, section, "deinterlace", Deinterlace::ALL, Deinterlace::as_str).unwrap_or_default();
-    let pixel_aspect = choice(reader, section, "pixel_aspect", PixelAspect::ALL, PixelAspect::as_str).unwrap_or_default();
 
     let codec = codec?;
     if codec == VideoCodec::Copy {
-        for key in section.keys().filter(|key| *key != "codec" && VIDEO_KEYS.contains(key)) {
-            reader.wrong(&section.path_of(key), "the stream is copied, not encoded", &format!("no {key} with codec copy"));
+        const OF_ENCODERS: [&str; 10] =
+            ["preset", "crf", "bitrate", "height", "fps", "pixel_format", "tile", "hdr", "deinterlace", "pixel_aspect"];
+        for key in OF_ENCODERS {
+            let field = join("video", key);
+            if reader.has(&field) {
+                reader.wrong(&field, "the stream is copied, not encoded", &format!("no {key} with codec copy"));
+            }
         }
     } else {
-        if section.has("preset") && !matches!(codec, VideoCodec::X264 | VideoCodec::X265) {
+        if reader.has("video.preset") && !matches!(codec, VideoCodec::X264 | VideoCodec::X265) {
             let allowed = if codec == VideoCodec::SvtAv1 {
                 "none here; for libsvtav1 write extra: [\"-preset\", \"8\"]"
             } else {
@@ -194,40 +242,40 @@ fn video<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Option<VideoPlan
             };
             reader.wrong("video.preset", &format!("{codec} has no such presets"), allowed);
         }
-        if section.has("crf") && crf_limit(codec).is_none() {
+        if reader.has("video.crf") && crf_limit(codec).is_none() {
             reader.wrong(
                 "video.crf",
                 &format!("{codec} has no crf"),
                 "no crf; it belongs to libx264, libx265, libvpx-vp9 and libsvtav1",
             );
         }
-        if section.has("bitrate") && codec == VideoCodec::Mjpeg {
+        if reader.has("video.bitrate") && codec == VideoCodec::Mjpeg {
             reader.wrong("video.bitrate", "a still picture has no bitrate", "extra: [\"-q:v\", \"4\"]");
         }
-        if section.has("crf") && section.has("bitrate") {
+        if reader.has("video.crf") && reader.has("video.bitrate") {
             reader.wrong("video.bitrate", "stands beside crf, and only one can be kept", "one of crf and bitrate");
         }
         if let Some(format) = pixel_format.filter(|format| !pixel_formats(codec).contains(format)) {
             reader.wrong("video.pixel_format", &format!("{codec} cannot encode {format}"), &list(pixel_formats(codec)));
         }
     }
-    if section.has("tile") && section.has("fps") {
+    if reader.has("video.tile") && reader.has("video.fps") {
         reader.wrong("video.fps", "a contact sheet has no frame rate", "no fps beside tile");
     }
     Some(VideoPlan { codec, preset, crf, bitrate, height, fps, pixel_format, tile, hdr, deinterlace, pixel_aspect })
 }
 
-fn audio<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Option<AudioPlan> {
-    reader.require(section, "codec", &list(AudioCodec::ALL));
-    let codec = choice(reader, section, "codec", AudioCodec::ALL, AudioCodec::as_str);
+fn audio(reader: &mut Reader<'_>, Audio { codec, bitrate, tracks }: Audio) -> Option<AudioPlan> {
+    reader.require("audio.codec", &list(AudioCodec::ALL));
     let (rule, highest) = match codec {
         Some(AudioCodec::Mp3) => ("bits per second from 8k to 320k, such as 128k", 320_000),
         _ => ("bits per second from 8k to 510k, such as 128k", 510_000),
     };
-    let bitrate = reader.parsed(section, "bitrate", rule, |text| bitrate(text, 8_000, highest));
-    let tracks = choice(reader, section, "tracks", Tracks::ALL, Tracks::as_str).unwrap_or_default();
+    let bitrate = bitrate.and_then(|text| {
+        self::bitrate(&text, 8_000, highest).map_err(|problem| reader.wrong("audio.bitrate", &problem, rule)).ok()
+    });
     let codec = codec?;
-    if section.has("bitrate") && matches!(codec, AudioCodec::Copy | AudioCodec::Flac) {
+    if reader.has("audio.bitrate") && matches!(codec, AudioCodec::Copy | AudioCodec::Flac) {
         let why = if codec == AudioCodec::Copy {
             "the stream is copied, not encoded"
         } else {
@@ -323,25 +371,6 @@ fn crf_limit(codec: VideoCodec) -> Option<u8> {
     }
 }
 
-/// One of an enumeration's choices, by its spelling.
-fn choice<'d, T: Copy + std::fmt::Display>(
-    reader: &mut Reader<'d>,
-    section: &Section<'d>,
-    key: &str,
-    all: &[T],
-    spelling: impl Fn(T) -> &'static str,
-) -> Option<T> {
-    reader.parsed(section, key, &list(all), |text| {
-        all.iter().copied().find(|one| spelling(*one) == text).ok_or_else(|| {
-            let meant = super::spell::nearest(text, all.iter().map(|one| spelling(*one)));
-            let meant = meant.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            // The key names what it holds, but for this one.
-            let what = if key == "on_damage" { "choice".to_owned() } else { key.replace('_', " ") };
-            format!("unknown {what} `{}`{meant}", quoted(text))
-        })
-    })
-}
-
 fn list<T: std::fmt::Display>(all: &[T]) -> String {
     all.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -373,43 +402,86 @@ fn tile(text: &str) -> Result<Tile, String> {
 
 /// The preset as YAML that [`parse`] reads back to the same preset.
 pub fn to_yaml(preset: &Preset) -> String {
-    let mut out = format!("name: {}\n", text_yaml(&preset.name));
-    // Writing to a String cannot fail.
-    if let Some(video) = &preset.video {
-        let _ = writeln!(out, "video:\n  codec: {}", video.codec);
-        let mut field = |key: &str, value: Option<String>| {
-            if let Some(value) = value {
-                let _ = writeln!(out, "  {key}: {value}");
-            }
-        };
-        field("preset", video.preset.map(|preset| preset.to_string()));
-        field("crf", video.crf.map(|crf| crf.to_string()));
-        field("bitrate", video.bitrate.map(bitrate_yaml));
-        field("height", video.height.map(|height| height.to_string()));
-        field("fps", video.fps.map(|fps| fps.to_string()));
-        field("pixel_format", video.pixel_format.map(|format| format.to_string()));
-        field("tile", video.tile.map(|tile| format!("{}x{}", tile.columns, tile.rows)));
-        if video.codec != VideoCodec::Copy {
-            field("hdr", Some(video.hdr.to_string()));
-            field("deinterlace", Some(video.deinterlace.to_string()));
-            field("pixel_aspect", Some(video.pixel_aspect.to_string()));
+    #[derive(Serialize)]
+    struct Out<'a> {
+        name: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        video: Option<OutVideo>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        audio: Option<OutAudio>,
+        container: Container,
+        threads: u32,
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        extra: &'a [String],
+        on_damage: OnDamage,
+        subtitles: Subtitles,
+        location: Location,
+    }
+
+    #[derive(Serialize)]
+    struct OutVideo {
+        codec: VideoCodec,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        preset: Option<SpeedPreset>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        crf: Option<u8>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bitrate: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        height: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fps: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pixel_format: Option<PixelFormat>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tile: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hdr: Option<Hdr>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        deinterlace: Option<Deinterlace>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pixel_aspect: Option<PixelAspect>,
+    }
+
+    #[derive(Serialize)]
+    struct OutAudio {
+        codec: AudioCodec,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bitrate: Option<String>,
+        tracks: Tracks,
+    }
+
+    let video = preset.video.as_ref().map(|plan| {
+        let is_encoded = plan.codec != VideoCodec::Copy;
+        OutVideo {
+            codec: plan.codec,
+            preset: plan.preset,
+            crf: plan.crf,
+            bitrate: plan.bitrate.map(bitrate_yaml),
+            height: plan.height,
+            fps: plan.fps,
+            pixel_format: plan.pixel_format,
+            tile: plan.tile.map(|tile| format!("{}x{}", tile.columns, tile.rows)),
+            hdr: is_encoded.then_some(plan.hdr),
+            deinterlace: is_encoded.then_some(plan.deinterlace),
+            pixel_aspect: is_encoded.then_some(plan.pixel_aspect),
         }
-    }
-    if let Some(audio) = &preset.audio {
-        let _ = writeln!(out, "audio:\n  codec: {}", audio.codec);
-        if let Some(bitrate) = audio.bitrate {
-            let _ = writeln!(out, "  bitrate: {}", bitrate_yaml(bitrate));
-        }
-        let _ = writeln!(out, "  tracks: {}", audio.tracks);
-    }
-    let _ = writeln!(out, "container: {}\nthreads: {}", preset.container, preset.threads);
-    if !preset.extra.is_empty() {
-        let quoted: Vec<String> = preset.extra.iter().map(|word| format!("\"{word}\"")).collect();
-        let _ = writeln!(out, "extra: [{}]", quoted.join(", "));
-    }
-    let _ = writeln!(out, "on_damage: {}", preset.on_damage);
-    let _ = writeln!(out, "subtitles: {}\nlocation: {}", preset.subtitles, preset.location);
-    out
+    });
+    as_yaml(&Out {
+        name: &preset.name,
+        video,
+        audio: preset.audio.as_ref().map(|plan| OutAudio {
+            codec: plan.codec,
+            bitrate: plan.bitrate.map(bitrate_yaml),
+            tracks: plan.tracks,
+        }),
+        container: preset.container,
+        threads: preset.threads,
+        extra: &preset.extra,
+        on_damage: preset.on_damage,
+        subtitles: preset.subtitles,
+        location: preset.location,
+    })
 }
 
 /// Bits per second as a preset writes them: `128k`, else the bare number.
@@ -496,7 +568,7 @@ mod tests {
             (
                 "height: 720",
                 "fps: .nan",
-                "5:56: video.fps: NaN frames per second; allowed: frames per second from 1 to 240, such as 25 or 29.97",
+                "5:56: video.fps: .nan frames per second; allowed: frames per second from 1 to 240, such as 25 or 29.97",
             ),
             (
                 "yuv420p }",

@@ -3,25 +3,21 @@
 //! Knows what a profile may say. Knows nothing of where profiles lie or of the memory there is.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
-use super::read::{Reader, Section, check_name};
-use super::yaml::{ConfigError, Document, quoted};
+use super::de::{as_yaml, texts, whole};
+use super::read::{Reader, check_name, line};
+use super::yaml::{ConfigError, Document, join, quoted};
 use crate::domain::profile::check::{
     MAX_SLOTS, MAX_TITLE, MAX_VARIABLES, MAX_WORD, NAME_RULE, SIDES, is_variable, value_problem, variable_danger,
 };
 use crate::domain::profile::{GuideWords, LargeRule, Mark, MemoryMarks, Picture, Profile, Slots};
 use crate::domain::units::{Bytes, GIB, KIB, MIB};
 
-/// Keys of a profile.
-const KEYS: &[&str] =
-    &["name", "title", "max_concurrent", "max_file_size", "large", "memory", "scratch_limit", "env", "envVars", "guide"];
-const LARGE_KEYS: &[&str] = &["from", "at_once"];
-const MEMORY_KEYS: &[&str] = &["budget", "high_water", "low_water", "reserve"];
-const GUIDE_KEYS: &[&str] = &["memory", "speed", "reliability"];
 /// High-water mark of a profile that names none: the guide's 1.5 of 2 GB.
 const DEFAULT_HIGH_WATER: Mark = Mark::Share(0.75);
 /// Low-water mark of a profile that names none, as a share of the high-water mark: 1.3 of 1.5 GB.
@@ -36,63 +32,132 @@ const DEFAULT_RESERVE: Bytes = Bytes::mib(64);
 pub fn parse(file: &Path, text: &str) -> Result<Profile, Vec<ConfigError>> {
     let document = Document::read(file, text).map_err(|error| vec![error])?;
     let mut reader = Reader::new(&document);
-    let read = reader.document(KEYS).and_then(|root| profile(&mut reader, &root));
+    let read = reader.root().and_then(|written| profile(&mut reader, written));
     reader.finish(read)
 }
 
-fn profile<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Option<Profile> {
-    reader.require(root, "name", NAME_RULE);
-    let name = reader.parsed(root, "name", NAME_RULE, check_name);
-    let title = reader.line(root, "title", MAX_TITLE);
+/// A profile as it is written.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+#[allow(clippy::option_option)] // not said, or said to be none
+struct Written {
+    #[serde(deserialize_with = "name")]
+    name: Option<String>,
+    #[serde(deserialize_with = "title")]
+    title: Option<String>,
+    #[serde(deserialize_with = "slots")]
+    max_concurrent: Option<Slots>,
+    #[serde(deserialize_with = "size")]
+    max_file_size: Option<Bytes>,
+    large: Option<Large>,
+    memory: Option<Memory>,
+    #[serde(deserialize_with = "scratch_limit")]
+    scratch_limit: Option<Option<Bytes>>,
+    env: Option<IgnoredAny>,
+    #[serde(rename = "envVars")]
+    env_vars: Option<IgnoredAny>,
+    guide: Guide,
+}
 
-    let max_concurrent = slots(reader, root);
-    reader.require(root, "max_file_size", SIZE);
-    let max_file_size = reader.parsed(root, "max_file_size", SIZE, some_size);
-    let large = large(reader, root);
-    let memory = memory(reader, root);
-    let limit = reader.parsed(root, "scratch_limit", "a size above 0, such as 2GB, or none", |text| {
-        if text == "none" { Ok(None) } else { some_size(text).map(Some) }
-    });
-    let scratch_limit = if root.has("scratch_limit") { limit } else { Some(None) };
-    let env = environment(reader, root);
-    let guide = guide(reader, root);
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Large {
+    #[serde(deserialize_with = "large_from")]
+    from: Option<Picture>,
+    #[serde(deserialize_with = "at_once")]
+    at_once: Option<u32>,
+}
 
-    let (max_concurrent, max_file_size) = (max_concurrent?, max_file_size?);
+#[derive(Default, Deserialize)]
+#[serde(default)]
+#[allow(clippy::option_option)] // not said, or said to be all there is
+struct Memory {
+    #[serde(deserialize_with = "budget")]
+    budget: Option<Option<Bytes>>,
+    #[serde(deserialize_with = "a_mark")]
+    high_water: Option<Mark>,
+    #[serde(deserialize_with = "a_mark")]
+    low_water: Option<Mark>,
+    #[serde(deserialize_with = "reserve")]
+    reserve: Option<Bytes>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Guide {
+    #[serde(deserialize_with = "word")]
+    memory: Option<String>,
+    #[serde(deserialize_with = "word")]
+    speed: Option<String>,
+    #[serde(deserialize_with = "word")]
+    reliability: Option<String>,
+}
+
+/// One variable of Render's form.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Variable {
+    #[serde(deserialize_with = "variable")]
+    key: Option<String>,
+    #[serde(deserialize_with = "variable_value")]
+    value: Option<String>,
+}
+
+texts! {
+    name: String = NAME_RULE, check_name;
+    title: String = &format!("one line of text, at most {MAX_TITLE} characters"), |text| line(text, MAX_TITLE);
+    word: String = &format!("one line of text, at most {MAX_WORD} characters"), |text| line(text, MAX_WORD);
+    slots: Slots = &slots_rule(), |text| match text {
+        "auto" => Ok(Slots::Auto),
+        _ => whole(text, 1..=MAX_SLOTS, "job slots").map(Slots::Fixed),
+    };
+    size: Bytes = SIZE, some_size;
+    large_from: Picture = &large_rule(), picture;
+    at_once: u32 = &format!("a whole number from 1 to {MAX_SLOTS}"), |text| whole(text, 1..=MAX_SLOTS, "large jobs at once");
+    budget: Option<Bytes> = "auto, or a size above 0, such as 2GB", |text| some_size_or("auto", text);
+    a_mark: Mark = "a size above 0, such as 1.5GB, or a share of the budget above 0% and at most 100%", mark;
+    reserve: Bytes = "a size, such as 64MB", |text| text.parse().map_err(|_| format!("`{}` is not a size", quoted(text)));
+    scratch_limit: Option<Bytes> = "a size above 0, such as 2GB, or none", |text| some_size_or("none", text);
+    variable: String = VARIABLE, |text| check_variable(text).map(|()| text.to_owned());
+    variable_value: String = VALUE, check_value;
+}
+
+fn slots_rule() -> String {
+    format!("a whole number from 1 to {MAX_SLOTS}, or auto")
+}
+
+fn large_rule() -> String {
+    format!("a height such as 1080p, or WIDTHxHEIGHT such as 1440x1080, each {} to {}", SIDES.start(), SIDES.end())
+}
+
+/// Checks what can be told only of the whole; `None` where a part is missing or wrong, which has been told of.
+fn profile(reader: &mut Reader<'_>, written: Written) -> Option<Profile> {
+    reader.require("name", NAME_RULE);
+    reader.require("max_concurrent", &slots_rule());
+    reader.require("max_file_size", SIZE);
+    if reader.has("large") && written.large.is_some() {
+        reader.require("large.from", &large_rule());
+    }
+    let memory = memory(reader, written.memory);
+    let env = environment(reader, [written.env, written.env_vars].map(|env| env.is_some()));
+    let (max_concurrent, max_file_size) = (written.max_concurrent?, written.max_file_size?);
+    let large = written.large.and_then(|large| Some(LargeRule { from: large.from?, at_once: large.at_once.unwrap_or(1) }));
+    let guide = written.guide;
     Some(Profile {
-        name: name?,
-        title: title.unwrap_or_else(|| format!("{}, {max_file_size}", max_concurrent.words())),
+        name: written.name?,
+        title: written.title.unwrap_or_else(|| format!("{}, {max_file_size}", max_concurrent.words())),
         max_concurrent,
         max_file_size,
         large,
         memory: memory?,
-        scratch_limit: scratch_limit?,
+        scratch_limit: written.scratch_limit.flatten(),
         env,
-        guide,
+        guide: GuideWords {
+            memory: guide.memory.unwrap_or_default(),
+            speed: guide.speed.unwrap_or_default(),
+            reliability: guide.reliability.unwrap_or_default(),
+        },
     })
-}
-
-/// Job slots: a number, or `auto`.
-fn slots<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Option<Slots> {
-    let allowed = format!("a whole number from 1 to {MAX_SLOTS}, or auto");
-    reader.require(root, "max_concurrent", &allowed);
-    if reader.raw(root, "max_concurrent").and_then(Value::as_str) == Some("auto") {
-        return Some(Slots::Auto);
-    }
-    let is_some = |slots: &u32| if (1..=MAX_SLOTS).contains(slots) { Ok(()) } else { Err(format!("{slots} job slots")) };
-    reader.typed::<u32>(root, "max_concurrent", &allowed, is_some).map(Slots::Fixed)
-}
-
-/// The rule for large pictures; what is wrong in it has been noted where it answers `None`.
-fn large<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Option<LargeRule> {
-    let from = format!("a height such as 1080p, or WIDTHxHEIGHT such as 1440x1080, each {} to {}", SIDES.start(), SIDES.end());
-    let number = format!("a whole number from 1 to {MAX_SLOTS}");
-    let section = reader.section(root, "large", LARGE_KEYS)?;
-    reader.require(&section, "from", &from);
-    let picture = reader.parsed(&section, "from", &from, picture);
-    let at_once = reader.typed::<u32>(&section, "at_once", &number, |jobs| {
-        if (1..=MAX_SLOTS).contains(jobs) { Ok(()) } else { Err(format!("{jobs} large jobs at once")) }
-    });
-    Some(LargeRule { from: picture?, at_once: at_once.unwrap_or(1) })
 }
 
 /// `1080p` or `1440x1080`.
@@ -121,6 +186,11 @@ fn some_size(text: &str) -> Result<Bytes, String> {
     }
 }
 
+/// A size above zero, or the word for none.
+fn some_size_or(word: &str, text: &str) -> Result<Option<Bytes>, String> {
+    if text == word { Ok(None) } else { some_size(text).map(Some) }
+}
+
 /// A mark: a size, or a share written `75%`.
 fn mark(text: &str) -> Result<Mark, String> {
     let Some(percent) = text.trim().strip_suffix('%') else {
@@ -141,43 +211,30 @@ fn mark(text: &str) -> Result<Mark, String> {
     }
 }
 
-fn memory<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Option<MemoryMarks> {
-    const MARK: &str = "a size above 0, such as 1.5GB, or a share of the budget above 0% and at most 100%";
-    let default = MemoryMarks {
-        budget: None,
-        high_water: DEFAULT_HIGH_WATER,
-        low_water: low_of(DEFAULT_HIGH_WATER),
-        reserve: DEFAULT_RESERVE,
+fn memory(reader: &mut Reader<'_>, written: Option<Memory>) -> Option<MemoryMarks> {
+    let Memory { budget, high_water, low_water, reserve } = match written {
+        Some(written) => written,
+        None if reader.has("memory") => return None,
+        None => Memory::default(),
     };
-    if !root.has("memory") {
-        return Some(default);
-    }
-    let section = reader.section(root, "memory", MEMORY_KEYS)?;
-    let budget = reader.parsed(&section, "budget", "auto, or a size above 0, such as 2GB", |text| {
-        if text == "auto" { Ok(None) } else { some_size(text).map(Some) }
-    });
-    let high = reader.parsed(&section, "high_water", MARK, mark);
-    let low = reader.parsed(&section, "low_water", MARK, mark);
-    let reserve = reader.parsed(&section, "reserve", "a size, such as 64MB", |text| {
-        text.parse::<Bytes>().map_err(|_| format!("`{}` is not a size", quoted(text)))
-    });
     // A field that is there but wrong has been told of; comparing its neighbours with a default would only confuse.
-    let given = |key: &str, good: bool| good || !section.has(key);
-    let whole = given("budget", budget.is_some())
-        && given("high_water", high.is_some())
-        && given("low_water", low.is_some())
-        && given("reserve", reserve.is_some());
-    if !whole {
+    let whole = [
+        ("memory.budget", budget.is_some()),
+        ("memory.high_water", high_water.is_some()),
+        ("memory.low_water", low_water.is_some()),
+        ("memory.reserve", reserve.is_some()),
+    ];
+    if whole.into_iter().any(|(field, is_good)| !is_good && reader.has(field)) {
         return None;
     }
-    let high_water = high.unwrap_or(default.high_water);
+    let high_water = high_water.unwrap_or(DEFAULT_HIGH_WATER);
     let marks = MemoryMarks {
         budget: budget.flatten(),
         high_water,
-        low_water: low.unwrap_or_else(|| low_of(high_water)),
-        reserve: reserve.unwrap_or(default.reserve),
+        low_water: low_water.unwrap_or_else(|| low_of(high_water)),
+        reserve: reserve.unwrap_or(DEFAULT_RESERVE),
     };
-    compare(reader, &section, &marks);
+    compare(reader, &marks);
     Some(marks)
 }
 
@@ -190,7 +247,7 @@ fn low_of(high: Mark) -> Mark {
 }
 
 /// Checks the marks against each other and against the budget, where one is named.
-fn compare<'d>(reader: &mut Reader<'d>, section: &Section<'d>, marks: &MemoryMarks) {
+fn compare(reader: &mut Reader<'_>, marks: &MemoryMarks) {
     let basis = marks.meant_for();
     let (high, low) = (marks.high_water, marks.low_water);
     // Below the budget that they are meant for both kinds of mark shrink alike, so that one tells for all.
@@ -201,71 +258,64 @@ fn compare<'d>(reader: &mut Reader<'d>, section: &Section<'d>, marks: &MemoryMar
         let problem = format!("{} of a large budget is above high_water ({})", mark_yaml(low), mark_yaml(high));
         reader.wrong("memory.low_water", &problem, "a size, as high_water is one; or high_water as a share too; or a budget in GB");
     }
-    let is_given = |key: &str| section.has(key);
     if marks.reserve >= high.under(basis, basis) && marks.budget.is_none_or(|budget| marks.reserve < budget) {
         let problem =
             format!("leaves nothing below the line: reserve is {} and high_water {}", size_yaml(marks.reserve), mark_yaml(high));
-        let (key, allowed) =
-            if is_given("reserve") { ("reserve", "less than high_water") } else { ("high_water", "more than the reserve") };
-        reader.wrong(&section.path_of(key), &problem, allowed);
+        let (key, allowed) = if reader.has("memory.reserve") {
+            ("reserve", "less than high_water")
+        } else {
+            ("high_water", "more than the reserve")
+        };
+        reader.wrong(&join("memory", key), &problem, allowed);
     }
     let Some(budget) = marks.budget else { return };
-    let (key, size) = (if section.has("high_water") { "high_water" } else { "budget" }, high.under(budget, budget));
+    let (key, size) = (if reader.has("memory.high_water") { "high_water" } else { "budget" }, high.under(budget, budget));
     if size > budget {
         let problem = format!("{} is above budget ({})", mark_yaml(high), size_yaml(budget));
-        reader.wrong(&section.path_of(key), &problem, &format!("at most the budget, {}", size_yaml(budget)));
+        reader.wrong(&join("memory", key), &problem, &format!("at most the budget, {}", size_yaml(budget)));
     }
     if marks.reserve >= budget {
         let problem = format!("leaves nothing: reserve is {} and budget {}", size_yaml(marks.reserve), size_yaml(budget));
-        let key = if section.has("reserve") { "reserve" } else { "budget" };
+        let key = if reader.has("memory.reserve") { "reserve" } else { "budget" };
         let allowed = if key == "reserve" { "a size below budget" } else { "a size above reserve" };
-        reader.wrong(&section.path_of(key), &problem, allowed);
+        reader.wrong(&join("memory", key), &problem, allowed);
     }
-}
-
-fn guide<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> GuideWords {
-    let Some(section) = reader.section(root, "guide", GUIDE_KEYS) else { return GuideWords::default() };
-    let mut word = |key: &str| reader.line(&section, key, MAX_WORD).unwrap_or_default();
-    GuideWords { memory: word("memory"), speed: word("speed"), reliability: word("reliability") }
 }
 
 /// The children's environment: a mapping, or Render's list of `{key, value}`, under `env` or `envVars`.
-fn environment<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> BTreeMap<String, String> {
+fn environment(reader: &mut Reader<'_>, [is_env, is_env_vars]: [bool; 2]) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
-    let key = if root.has("env") { "env" } else { "envVars" };
-    if root.has("env") && root.has("envVars") {
+    let key = if is_env { "env" } else { "envVars" };
+    if is_env && is_env_vars {
         reader.wrong_key("envVars", "stands beside env, which says the same", "one of env and envVars");
     }
-    let Some(value) = reader.raw(root, key) else { return env };
-    match value {
-        Value::Mapping(_) => {
-            let Some(section) = reader.mapping(root, key, ENV_FORM) else { return env };
-            let names: Vec<String> = section.keys().map(str::to_owned).collect();
-            for name in names {
-                if let Err(problem) = check_variable(&name) {
-                    reader.wrong_key(&section.path_of(&name), &problem, VARIABLE);
+    match reader.raw(key) {
+        None => {}
+        Some(Value::Mapping(fields)) => {
+            for (name, value) in fields {
+                let name = name.as_str().unwrap_or_default();
+                let path = join(key, name);
+                if let Err(problem) = check_variable(name) {
+                    reader.wrong_key(&path, &problem, VARIABLE);
                     continue;
                 }
-                if let Some(value) = reader.parsed(&section, &name, VALUE, check_value) {
-                    env.insert(name, value);
-                }
+                env.extend(reader.text(&path, value, VALUE, check_value).map(|value| (name.to_owned(), value)));
             }
         }
-        Value::Sequence(items) => {
+        Some(Value::Sequence(items)) => {
             for (index, item) in items.iter().enumerate() {
-                let Some(entry) = reader.item(key, index, item, &["key", "value"]) else { continue };
-                reader.require(&entry, "key", VARIABLE);
-                reader.require(&entry, "value", VALUE);
-                let name = reader.parsed(&entry, "key", VARIABLE, |name| check_variable(name).map(|()| name.to_owned()));
-                let value = reader.parsed(&entry, "value", VALUE, check_value);
-                let (Some(name), Some(value)) = (name, value) else { continue };
+                let path = format!("{key}[{index}]");
+                let Some(Variable { key, value }) = reader.value(&path, item) else { continue };
+                reader.require(&join(&path, "key"), VARIABLE);
+                reader.require(&join(&path, "value"), VALUE);
+                let (Some(name), Some(value)) = (key, value) else { continue };
                 if env.contains_key(&name) {
-                    reader.wrong(&entry.path_of("key"), &format!("{name} is given twice"), "each variable once");
+                    reader.wrong(&join(&path, "key"), &format!("{name} is given twice"), "each variable once");
                 }
                 env.insert(name, value);
             }
         }
-        _ => reader.wrong(key, "is neither a mapping nor a list", ENV_FORM),
+        Some(_) => reader.wrong(key, "is neither a mapping nor a list", ENV_FORM),
     }
     if env.len() > MAX_VARIABLES {
         reader.wrong(key, &format!("has {} variables", env.len()), &format!("at most {MAX_VARIABLES}"));
@@ -291,62 +341,51 @@ fn check_variable(name: &str) -> Result<(), String> {
 
 /// The profile as YAML that [`parse`] reads back to the same profile.
 pub fn to_yaml(profile: &Profile) -> String {
-    let budget = profile.memory.budget.map_or_else(|| "auto".to_owned(), size_yaml);
-    let scratch = profile.scratch_limit.map_or_else(|| "none".to_owned(), size_yaml);
-    let rule = |rule: LargeRule| format!("large:\n  from: {}\n  at_once: {}\n", rule.from, rule.at_once);
-    let large = profile.large.map(rule).unwrap_or_default();
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write!(
-        out,
-        "name: {}\ntitle: {}\nmax_concurrent: {}\nmax_file_size: {}\n{large}memory:\n  budget: {budget}\n  high_water: {}\n  \
-         low_water: {}\n  reserve: {}\nscratch_limit: {scratch}\n",
-        text_yaml(&profile.name),
-        text_yaml(&profile.title),
-        profile.max_concurrent,
-        size_yaml(profile.max_file_size),
-        mark_yaml(profile.memory.high_water),
-        mark_yaml(profile.memory.low_water),
-        size_yaml(profile.memory.reserve),
-    );
-    out.push_str(if profile.env.is_empty() { "env: {}\n" } else { "env:\n" });
-    for (name, value) in &profile.env {
-        let _ = writeln!(out, "  {}: {}", text_yaml(name), text_yaml(value));
+    #[derive(Serialize)]
+    struct Out<'a> {
+        name: &'a str,
+        title: &'a str,
+        max_concurrent: Slots,
+        max_file_size: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        large: Option<OutLarge>,
+        memory: OutMemory,
+        scratch_limit: String,
+        env: &'a BTreeMap<String, String>,
+        guide: &'a GuideWords,
     }
-    let words = &profile.guide;
-    let _ = writeln!(
-        out,
-        "guide:\n  memory: {}\n  speed: {}\n  reliability: {}",
-        text_yaml(&words.memory),
-        text_yaml(&words.speed),
-        text_yaml(&words.reliability)
-    );
-    out
-}
 
-/// A text as a YAML value: plain where that is unmistakable, else in double quotes.
-pub(crate) fn text_yaml(text: &str) -> String {
-    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ' '))
-        && !text.ends_with(' ')
-        && matches!(serde_yaml::from_str::<Value>(text), Ok(Value::String(read)) if read == text)
-        && !matches!(text.to_ascii_lowercase().as_str(), "y" | "n" | "yes" | "no" | "on" | "off");
-    if plain {
-        return text.to_owned();
+    #[derive(Serialize)]
+    struct OutLarge {
+        from: String,
+        at_once: u32,
     }
-    let mut out = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\u{20}'..='\u{7e}' => out.push(c),
-            '\u{a1}'..='\u{d7ff}' if !matches!(c, '\u{ad}' | '\u{2028}' | '\u{2029}') => out.push(c),
-            _ => {
-                let _ = write!(out, "\\U{:08X}", u32::from(c));
-            }
-        }
+
+    #[derive(Serialize)]
+    struct OutMemory {
+        budget: String,
+        high_water: String,
+        low_water: String,
+        reserve: String,
     }
-    out.push('"');
-    out
+
+    let marks = &profile.memory;
+    as_yaml(&Out {
+        name: &profile.name,
+        title: &profile.title,
+        max_concurrent: profile.max_concurrent,
+        max_file_size: size_yaml(profile.max_file_size),
+        large: profile.large.map(|rule| OutLarge { from: rule.from.to_string(), at_once: rule.at_once }),
+        memory: OutMemory {
+            budget: marks.budget.map_or_else(|| "auto".to_owned(), size_yaml),
+            high_water: mark_yaml(marks.high_water),
+            low_water: mark_yaml(marks.low_water),
+            reserve: size_yaml(marks.reserve),
+        },
+        scratch_limit: profile.scratch_limit.map_or_else(|| "none".to_owned(), size_yaml),
+        env: &profile.env,
+        guide: &profile.guide,
+    })
 }
 
 /// A size in the largest unit that says it exactly with at most three decimals: `200MB`, `1.3GB`; else in bytes.
@@ -365,6 +404,8 @@ pub fn size_yaml(size: Bytes) -> String {
 /// A mark as it is written in a profile: `1.5GB` or `75%`.
 pub fn mark_yaml(mark: Mark) -> String {
     match mark {
+        // A bare 1 would be taken for a share without its sign.
+        Mark::Bytes(Bytes(1)) => "1B".to_owned(),
         Mark::Bytes(bytes) => size_yaml(bytes),
         Mark::Share(share) => {
             let percent = share * 100.0;
@@ -646,7 +687,11 @@ mod tests {
             (size.clone(), size.clone()).prop_map(|(a, b)| (Mark::Bytes(Bytes(a.max(b))), Mark::Bytes(Bytes(a.min(b))))),
         ];
         let text = prop_oneof!["[ -~]{0,16}", "\\PC{0,16}", Just("yes".to_owned()), Just("0x1f".to_owned()), Just("~".to_owned())];
-        let env = proptest::collection::btree_map("X[A-Z_]{0,8}", text.clone(), 0..4);
+        let env = proptest::collection::btree_map(
+            "X[A-Z_]{0,8}",
+            text.clone().prop_filter("no control", |text| value_problem(text).is_none()),
+            0..4,
+        );
         let sizes = (size.clone(), size.clone(), proptest::option::of(size));
         let slots = prop_oneof![(1..=MAX_SLOTS).prop_map(Slots::Fixed), Just(Slots::Auto)];
         let picture =

@@ -5,11 +5,14 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_yaml::Value;
 
-use super::read::{NAME_RULE, Reader, Section, check_name};
+use super::de::texts;
+use super::read::{NAME_RULE, Reader, check_name};
 use super::settings::path;
-use super::yaml::{ConfigError, Document, MAX_QUEUE_FILE, read_text};
+use super::yaml::{ConfigError, Document, MAX_QUEUE_FILE, join, read_text};
 
 /// One line of a queue file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,27 +53,49 @@ fn examine(file: &Path, text: &str) -> (Vec<QueueEntry>, Vec<ConfigError>) {
     let read = match document.root() {
         // The list alone, without a name.
         Value::Sequence(items) => Some(entries(&mut reader, "", items, folder)),
-        _ => reader.document(&LISTS).and_then(|root| named_list(&mut reader, &root, folder)),
+        _ => reader.root().and_then(|lists| named_list(&mut reader, &lists, folder)),
     };
     (read.unwrap_or_default(), reader.mistakes())
 }
 
 /// The names that the list may have: both mean the same.
-const LISTS: [&str; 2] = ["jobs", "inputs"];
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Lists {
+    jobs: Option<IgnoredAny>,
+    inputs: Option<IgnoredAny>,
+}
+
+/// An item that is a mapping.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Item {
+    #[serde(deserialize_with = "input")]
+    input: Option<PathBuf>,
+    #[serde(deserialize_with = "preset")]
+    preset: Option<String>,
+}
+
+texts! {
+    input: PathBuf = INPUT, path;
+    preset: String = NAME_RULE, check_name;
+}
+
+const INPUT: &str = "a path written in full, or relative to the folder of this file";
 const FORM: &str = "a list of paths, or of {input: PATH, preset: NAME}";
 
 /// The items below `jobs:` or `inputs:`.
-fn named_list<'d>(reader: &mut Reader<'d>, root: &Section<'d>, folder: &Path) -> Option<Vec<QueueEntry>> {
-    let list = match LISTS.map(|name| root.has(name)) {
-        [true, true] => {
+fn named_list(reader: &mut Reader<'_>, lists: &Lists, folder: &Path) -> Option<Vec<QueueEntry>> {
+    let list = match (lists.jobs, lists.inputs) {
+        (Some(_), Some(_)) => {
             reader.wrong_key("inputs", "means the same as jobs, which is there too", "one list, jobs or inputs");
             return None;
         }
-        [false, true] => "inputs",
+        (None, Some(_)) => "inputs",
         _ => "jobs",
     };
-    reader.require(root, list, FORM);
-    let Value::Sequence(items) = reader.raw(root, list)? else {
+    reader.require(list, FORM);
+    let Value::Sequence(items) = reader.raw(list)? else {
         reader.wrong(list, "is not a list", FORM);
         return None;
     };
@@ -78,21 +103,19 @@ fn named_list<'d>(reader: &mut Reader<'d>, root: &Section<'d>, folder: &Path) ->
 }
 
 fn entries<'d>(reader: &mut Reader<'d>, list: &str, items: &'d [Value], folder: &Path) -> Vec<QueueEntry> {
-    const INPUT: &str = "a path written in full, or relative to the folder of this file";
-    let input = |text: &str| path(text).map(|path| folder.join(path));
     let mut entries = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let mut field = format!("{list}[{index}]");
-        let (input, preset) = if item.is_mapping() {
-            let Some(entry) = reader.item(list, index, item, &["input", "preset"]) else { continue };
-            reader.require(&entry, "input", INPUT);
-            field = entry.path_of("input");
-            let preset = reader.parsed(&entry, "preset", NAME_RULE, check_name);
-            (reader.parsed(&entry, "input", INPUT, input), preset)
+        let Item { input, preset } = if item.is_mapping() {
+            let read = reader.value(&field, item).unwrap_or_default();
+            field = join(&field, "input");
+            reader.require(&field, INPUT);
+            read
         } else {
-            (reader.parsed_at(&field, item, FORM, input), None)
+            Item { input: reader.text(&field, item, FORM, path), preset: None }
         };
-        entries.extend(input.map(|input| QueueEntry { input, preset, at: reader.place(&field).value }));
+        let at = reader.place(&field).value;
+        entries.extend(input.map(|input| QueueEntry { input: folder.join(input), preset, at }));
     }
     entries
 }

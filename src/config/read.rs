@@ -1,15 +1,22 @@
-//! Reads the fields of a guarded document one by one and keeps every mistake, so that one run tells them all.
+//! Reads a guarded document by serde and keeps every mistake, so that one run tells them all.
 //!
 //! Knows how a mistake is worded; what a field means and what is allowed is its caller's knowledge.
 
-use serde::de::DeserializeOwned;
-use serde_yaml::{Mapping, Value};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
+use serde::de::DeserializeOwned;
+use serde_yaml::Value;
+
+use super::de::{At, Refusal, by_text};
 use super::spell::nearest;
-use super::yaml::{ConfigError, Document, Place, quoted};
+use super::yaml::{ConfigError, Document, Place, join, quoted};
 pub(super) use crate::domain::profile::check::NAME_RULE;
 use crate::domain::profile::check::is_name;
 use crate::domain::text::sanitise;
+
+/// Most wrong values of one document that are told: whoever has that many has given the wrong file.
+const MOST_MISTAKES: usize = 100;
 
 /// A document being read, with the mistakes found so far.
 pub(super) struct Reader<'d> {
@@ -17,164 +24,100 @@ pub(super) struct Reader<'d> {
     mistakes: Vec<ConfigError>,
     /// Fields that a misspelt key most likely stands for.
     meant: Vec<String>,
-}
-
-/// A mapping of the document: the whole file, or one of its sections.
-#[derive(Clone)]
-pub(super) struct Section<'d> {
-    path: String,
-    fields: &'d Mapping,
-}
-
-impl Section<'_> {
-    /// The path of one of its fields.
-    pub(super) fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
-    }
-
-    /// Is the key there, whatever its value?
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.fields.contains_key(key)
-    }
-
-    /// Its keys, in the order of the file.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
-        self.fields.keys().filter_map(Value::as_str)
-    }
+    /// Fields that are wrong, or that their caller reads.
+    skipped: RefCell<BTreeSet<String>>,
 }
 
 impl<'d> Reader<'d> {
     pub(super) fn new(document: &'d Document) -> Self {
-        Self { document, mistakes: Vec::new(), meant: Vec::new() }
+        Self { document, mistakes: Vec::new(), meant: Vec::new(), skipped: RefCell::default() }
     }
 
-    /// The document as a whole, which must be a mapping with no other keys than `keys`.
-    pub(super) fn document(&mut self, keys: &[&str]) -> Option<Section<'d>> {
-        let document = self.document;
-        match document.root() {
-            Value::Mapping(fields) => Some(self.checked(Section { path: String::new(), fields }, keys)),
-            other => {
-                let what = if other.is_null() { "the file is empty" } else { "the file is not a mapping" };
-                self.wrong("", what, &format!("`key: value` lines; the keys are {}", keys.join(", ")));
-                None
+    /// The document as what serde makes of it, see [`Reader::value`].
+    pub(super) fn root<T: DeserializeOwned>(&mut self) -> Option<T> {
+        self.value("", self.document.root())
+    }
+
+    /// A value as what serde makes of it. A field that is wrong is told and passed over, so that the others are read too: what
+    /// may be left out is missing then. `None` where the whole of it is wrong.
+    pub(super) fn value<T: DeserializeOwned>(&mut self, path: &str, value: &'d Value) -> Option<T> {
+        for _ in 0..MOST_MISTAKES {
+            let (field, refusal) = match self.once(path, value, |at| T::deserialize(at)) {
+                Ok(read) => return Some(read),
+                Err(wrong) => wrong,
+            };
+            self.refused(&field, refusal);
+            if field == path || !self.skipped.borrow_mut().insert(field) {
+                return None;
             }
         }
+        None
     }
 
-    /// The section `key`, which must be a mapping with no other keys than `keys`; `None` where it is not there, or wrong.
-    pub(super) fn section(&mut self, parent: &Section<'d>, key: &str, keys: &[&str]) -> Option<Section<'d>> {
-        let section = self.mapping(parent, key, &format!("a mapping with the keys {}", keys.join(", ")))?;
-        Some(self.checked(section, keys))
-    }
-
-    /// As [`Reader::section`], with keys of any name.
-    pub(super) fn mapping(&mut self, parent: &Section<'d>, key: &str, allowed: &str) -> Option<Section<'d>> {
-        let path = parent.path_of(key);
-        match parent.fields.get(key)? {
-            Value::Mapping(fields) => Some(Section { path, fields }),
-            other => {
-                let problem = self.describe(&path, other);
-                self.wrong(&path, &format!("{problem} is not a mapping"), allowed);
-                None
-            }
-        }
-    }
-
-    /// The mapping at item `index` of the list `key`, with no other keys than `keys`.
-    pub(super) fn item(&mut self, list: &str, index: usize, value: &'d Value, keys: &[&str]) -> Option<Section<'d>> {
-        let path = format!("{list}[{index}]");
-        let Value::Mapping(fields) = value else {
-            let problem = self.describe(&path, value);
-            self.wrong(&path, &format!("{problem} is not a mapping"), &format!("a mapping with the keys {}", keys.join(", ")));
-            return None;
-        };
-        Some(self.checked(Section { path, fields }, keys))
-    }
-
-    /// The value of `key`, of any kind.
-    #[allow(clippy::unused_self)] // one way to ask for every field
-    pub(super) fn raw(&self, section: &Section<'d>, key: &str) -> Option<&'d Value> {
-        section.fields.get(key)
-    }
-
-    /// Notes that a key is missing which must be there; a misspelt one has been told of already.
-    pub(super) fn require(&mut self, section: &Section<'d>, key: &str, allowed: &str) {
-        let path = section.path_of(key);
-        if !section.has(key) && !self.meant.contains(&path) {
-            self.wrong(&path, "is missing", allowed);
-        }
-    }
-
-    /// The value of `key` as a `T`, checked by `check`, which answers what is wrong with it.
-    pub(super) fn typed<T: DeserializeOwned>(
-        &mut self,
-        section: &Section<'d>,
-        key: &str,
-        allowed: &str,
-        check: impl FnOnce(&T) -> Result<(), String>,
-    ) -> Option<T> {
-        let value = section.fields.get(key)?;
-        let path = section.path_of(key);
-        let Ok(typed) = serde_yaml::from_value::<T>(value.clone()) else {
-            let problem = self.describe(&path, value);
-            self.wrong(&path, &format!("{problem} is not allowed here"), allowed);
-            return None;
-        };
-        match check(&typed) {
-            Ok(()) => Some(typed),
-            Err(problem) => {
-                self.wrong(&path, &problem, allowed);
-                None
-            }
-        }
-    }
-
-    /// The value of `key` as it is written (a number need not be quoted), turned by `parse` into what it means. `parse`
-    /// answers what is wrong with it.
-    pub(super) fn parsed<T>(
-        &mut self,
-        section: &Section<'d>,
-        key: &str,
-        allowed: &str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let value = section.fields.get(key)?;
-        let path = section.path_of(key);
-        self.parsed_at(&path, value, allowed, parse)
-    }
-
-    /// As [`Reader::parsed`], for a value that is already in hand.
-    pub(super) fn parsed_at<T>(
+    /// A value as it is written (a number need not be quoted), turned by `parse` into what it means. `parse` answers what is
+    /// wrong with it.
+    pub(super) fn text<T>(
         &mut self,
         path: &str,
-        value: &Value,
+        value: &'d Value,
         allowed: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let written = self.document.written(path).filter(|_| value.is_string() || value.is_number() || value.is_bool());
-        let Some(written) = written.map(str::to_owned) else {
-            let problem = self.describe(path, value);
-            self.wrong(path, &format!("{problem} is not allowed here"), allowed);
-            return None;
-        };
-        match parse(&written) {
-            Ok(parsed) => Some(parsed),
-            Err(problem) => {
-                self.wrong(path, &problem, allowed);
-                None
-            }
-        }
+        self.once(path, value, |at| by_text(at, allowed, parse)).map_err(|(field, refusal)| self.refused(&field, refusal)).ok()
     }
 
-    /// One line of text for people, at most `limit` characters, made safe to show.
-    pub(super) fn line(&mut self, section: &Section<'d>, key: &str, limit: usize) -> Option<String> {
-        self.parsed(section, key, &format!("one line of text, at most {limit} characters"), |text| {
-            let count = text.chars().count();
-            if count > limit {
-                return Err(format!("has {count} characters"));
-            }
-            Ok(sanitise(text.as_bytes()))
-        })
+    /// One attempt; where it fails, the field that is wrong.
+    fn once<T>(
+        &mut self,
+        path: &str,
+        value: &'d Value,
+        read: impl FnOnce(At<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, (String, Refusal)> {
+        let unknown = RefCell::new(Vec::new());
+        let note = |parent: &str, key: &str, known| unknown.borrow_mut().push((parent.to_owned(), key.to_owned(), known));
+        let at = At { document: self.document, value, path: path.to_owned(), skipped: &self.skipped, unknown: &note };
+        let read = read(at).map_err(|mut refusal| (refusal.path.take().unwrap_or_else(|| path.to_owned()), refusal));
+        for (parent, key, known) in unknown.into_inner() {
+            let near = nearest(&key, known.iter().copied());
+            let meant = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            self.meant.extend(near.map(|near| join(&parent, near)));
+            self.wrong_key(&join(&parent, &key), &format!("unknown key{meant}"), &known.join(", "));
+        }
+        read
+    }
+
+    fn refused(&mut self, field: &str, Refusal { mut problem, allowed, known, .. }: Refusal) {
+        if !known.is_empty() {
+            // The key names what it holds, but for this one.
+            let key = field.rsplit('.').next().unwrap_or_default();
+            let what = if key == "on_damage" { "choice".to_owned() } else { key.replace('_', " ") };
+            let meant = nearest(self.document.written(field).unwrap_or_default(), known.iter().copied());
+            let meant = meant.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            problem = format!("unknown {what} {problem}{meant}");
+        }
+        self.wrong(field, &problem, &allowed);
+    }
+
+    /// The value of a field at the top of the document, of any kind.
+    pub(super) fn raw(&self, key: &str) -> Option<&'d Value> {
+        self.document.root().get(key)
+    }
+
+    /// Passes over a field that means something else than its kind says.
+    pub(super) fn skip(&mut self, field: &str) {
+        self.skipped.borrow_mut().insert(field.to_owned());
+    }
+
+    /// Is the field there, whatever its value?
+    pub(super) fn has(&self, field: &str) -> bool {
+        self.document.has(field)
+    }
+
+    /// Notes that a field is missing which must be there; a misspelt one has been told of already.
+    pub(super) fn require(&mut self, field: &str, allowed: &str) {
+        if !self.has(field) && !self.meant.iter().any(|meant| meant == field) {
+            self.wrong(field, "is missing", allowed);
+        }
     }
 
     /// Where a field stands.
@@ -218,26 +161,12 @@ impl<'d> Reader<'d> {
             allowed: allowed.to_owned(),
         });
     }
+}
 
-    /// The value as a message names it.
-    fn describe(&self, path: &str, value: &Value) -> String {
-        match value {
-            Value::Null => "an empty value".to_owned(),
-            Value::Mapping(_) => "a mapping".to_owned(),
-            Value::Sequence(_) => "a list".to_owned(),
-            _ => format!("`{}`", quoted(self.document.written(path).unwrap_or_default())),
-        }
-    }
-
-    fn checked(&mut self, section: Section<'d>, keys: &[&str]) -> Section<'d> {
-        for key in section.keys().filter(|key| !keys.contains(key)) {
-            let near = nearest(key, keys.iter().copied());
-            let meant = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            self.meant.extend(near.map(|near| section.path_of(near)));
-            self.wrong_key(&section.path_of(key), &format!("unknown key{meant}"), &keys.join(", "));
-        }
-        section
-    }
+/// One line of text for people, at most `limit` characters, made safe to show.
+pub(super) fn line(text: &str, limit: usize) -> Result<String, String> {
+    let count = text.chars().count();
+    if count > limit { Err(format!("has {count} characters")) } else { Ok(sanitise(text.as_bytes())) }
 }
 
 /// As [`is_name`], with what to tell where it is none.

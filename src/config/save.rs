@@ -1,7 +1,8 @@
 //! A profile written to a file among the operator's own: a new file always, never in the place of one that is there.
 
-use std::fs::OpenOptions;
+use std::fs::Permissions;
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::profile::{parse, to_yaml};
@@ -72,16 +73,12 @@ pub fn save_profile(paths: &SearchPaths, profile: &Profile, comment: &str) -> Re
 
 /// The whole file or none: written aside, synced, then given its name, which nobody may have.
 fn write_new(folder: &Path, file: &Path, text: &str) -> io::Result<()> {
-    let aside = folder.join(format!(".{}.{}.new", file.file_stem().unwrap_or_default().to_string_lossy(), std::process::id()));
-    let written = (|| {
-        let mut new = OpenOptions::new().write(true).create_new(true).open(&aside)?;
-        new.write_all(text.as_bytes())?;
-        new.sync_all()?;
-        // Unlike a rename, a link never takes the place of what is there.
-        std::fs::hard_link(&aside, file)
-    })();
-    let _ = std::fs::remove_file(&aside);
-    written
+    // As any file that is made: what the umask leaves.
+    let mut new = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
+    new.write_all(text.as_bytes())?;
+    new.as_file().sync_all()?;
+    new.persist_noclobber(file)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::read::is_file_name;
 use super::spell::nearest;
 use super::yaml::{ConfigError, MAX_FILE, quoted, read_text};
 use super::{preset, profile};
+use crate::domain::places::xdg_folder;
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
 use crate::domain::text::path_text;
@@ -26,12 +27,9 @@ pub struct SearchPaths {
 }
 
 impl SearchPaths {
-    /// The folders by the XDG rules: `$XDG_CONFIG_HOME/plimsoll`, else `$HOME/.config/plimsoll`. A relative
-    /// `XDG_CONFIG_HOME` does not count, as those rules say.
+    /// The folders by the XDG rules: `$XDG_CONFIG_HOME/plimsoll`, else `$HOME/.config/plimsoll`.
     pub fn new(variable: impl Fn(&str) -> Option<OsString>, work_dir: Option<PathBuf>) -> Self {
-        let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let config = absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")));
-        Self { config_dir: config.map(|folder| folder.join("plimsoll")), work_dir }
+        Self { config_dir: xdg_folder(variable, "XDG_CONFIG_HOME", ".config"), work_dir }
     }
 
     /// The settings file, whether it is there or not.

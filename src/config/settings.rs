@@ -1,87 +1,455 @@
-//! The settings file: every option that all commands which run jobs share, each of them optional.
+//! The settings: every option that all commands which run jobs share, on the command line, in the environment and in
+//! `settings.yaml`. One entry of the table below is all that a setting needs.
 //!
-//! Knows what may be said; which of flag, environment and file wins is the command line's knowledge.
+//! Knows what may be said and which of several that say something wins; where the file lies is the caller's knowledge.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_yaml::Value;
+use clap::ValueHint;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _, ValueParser};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
-use super::read::{Reader, Section};
-use super::yaml::{ConfigError, Document, MAX_FILE, quoted, read_text};
-use crate::domain::time::parse_duration;
+use super::de::by_text;
+use super::read::Reader;
+use super::spell::nearest;
+use super::yaml::{ConfigError, Document, MAX_FILE, join, quoted, read_text};
+use crate::domain::screen::{ColorChoice, ThemeName};
+use crate::domain::text::path_text;
+use crate::domain::time::{parse_duration, span_words};
 use crate::domain::units::Bytes;
 
-/// What the settings file says; a field that it does not name is `None`.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Settings {
-    /// Name or file of the profile.
-    pub profile: Option<String>,
-    /// Name or file of the preset.
-    pub preset: Option<String>,
-    /// Folder of the outputs.
-    pub out: Option<PathBuf>,
-    /// What may be used at most.
-    pub budget: Option<BudgetChoice>,
-    /// Put all outputs into the folder itself.
-    pub flat: Option<bool>,
-    /// Write over outputs that are there.
-    pub overwrite: Option<bool>,
-    /// Further tries of a failed job, 0 to 100.
-    pub retries: Option<u32>,
-    /// Longest run of one job; zero = no limit.
-    pub timeout: Option<Duration>,
-    /// Longest time without progress; zero = no limit.
-    pub stall: Option<Duration>,
-    /// How long a run without a screen waits for room on disk; zero = not at all.
-    pub disk_wait: Option<Duration>,
-    /// Folder of the queue's record.
-    pub state_dir: Option<PathBuf>,
-    /// The ffmpeg to run: a path, or a bare name to be looked for.
-    pub ffmpeg: Option<PathBuf>,
-    /// File of plimsoll's own log.
-    pub log_file: Option<PathBuf>,
-    /// When to use colours.
-    pub color: Option<ColorChoice>,
-    /// Only ASCII on the screen.
-    pub ascii: Option<bool>,
-    /// The linear mode for screen readers.
-    pub plain: Option<bool>,
-    /// False = the naive baseline, for comparison only.
-    pub governor: Option<bool>,
-    /// The console's palette.
-    pub theme: Option<ThemeChoice>,
-    /// Keys of the console in place of its own, in the order of the file. Which actions and keys there are is the
-    /// console's knowledge.
-    pub keys: Vec<KeySetting>,
+/// Declares the settings: help text, what clap is to know beside the name, for the file what differs there, name, kind, and
+/// the value where nobody says anything; without that one it may stay unsaid.
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ #[arg($($arg:tt)*)] $(#[serde($($serde:tt)*)])? $name:ident: $kind:ty $(= $default:expr)?;)*) => {
+        /// What one place says: the command line with the environment, or the settings file. `None` = nothing.
+        #[derive(Debug, Clone, Default, PartialEq, clap::Args, Deserialize)]
+        #[command(next_help_heading = "Options of all commands that run jobs")]
+        #[serde(default)]
+        pub struct Settings {
+            $(
+                $(#[doc = $doc])+
+                #[arg(long, global = true, value_parser = <$kind as Setting>::parser(), $($arg)*)]
+                #[serde(deserialize_with = "from_file" $(, $($serde)*)?)]
+                pub $name: Option<$kind>,
+            )*
+            /// Who asks for `--budget`, in words; given by a comparison to the plimsolls that it starts.
+            #[arg(long, global = true, hide = true, value_name = "WORDS", allow_hyphen_values = true)]
+            #[serde(skip)]
+            pub budget_source: Option<String>,
+            /// Keys of the console in place of its own, in the order of the file. Which actions and keys there are is the
+            /// console's knowledge.
+            #[arg(skip)]
+            #[serde(deserialize_with = "keys")]
+            pub keys: Vec<KeySetting>,
+        }
+
+        /// Every setting with its value in force.
+        #[allow(clippy::struct_excessive_bools)] // independent settings, each with its own meaning
+        #[derive(Debug, Clone)]
+        pub struct InForce {
+            $($(#[doc = $doc])+ pub $name: in_force!($kind $(, $default)?),)*
+        }
+
+        impl Settings {
+            /// The same with paths taken from `folder`.
+            fn beside(self, folder: &Path) -> Self {
+                Self { $($name: self.$name.map(|value| value.beside(folder)),)* ..self }
+            }
+
+            /// The values in force: what was given, else what the file says, else the default. `origin` is told the name of each,
+            /// whether it was given or was in the file, and how it is shown.
+            pub fn merge(given: Self, file: Self, mut origin: impl FnMut(&'static str, Layer, String)) -> InForce {
+                let mut note = |name, layer, shown| origin(name, layer, shown);
+                InForce {
+                    $($name: in_force!(note, $name, given, file $(, $default)?),)*
+                }
+            }
+        }
+    };
 }
 
-/// The console's palette.
+/// The type, and the choice, of a setting in force.
+macro_rules! in_force {
+    ($kind:ty) => { Option<$kind> };
+    ($kind:ty, $default:expr) => { $kind };
+    ($note:ident, $name:ident, $given:ident, $file:ident) => {
+        pick(&mut $note, stringify!($name), $given.$name.map(Some), $file.$name.map(Some), || None)
+    };
+    ($note:ident, $name:ident, $given:ident, $file:ident, $default:expr) => {
+        pick(&mut $note, stringify!($name), $given.$name, $file.$name, || $default)
+    };
+}
+
+settings! {
+    /// The profile: a name (see `plimsoll profiles`) or a file [default: balanced].
+    #[arg(short, value_name = "NAME|FILE", env = "PLIMSOLL_PROFILE")]
+    profile: String = DEFAULT_PROFILE.to_owned();
+    /// The preset: a name (see `plimsoll presets`) or a file [default: web-720p].
+    #[arg(value_name = "NAME|FILE", env = "PLIMSOLL_PRESET")]
+    preset: String = DEFAULT_PRESET.to_owned();
+    /// Where outputs go [default: plimsoll-out].
+    #[arg(short, value_name = "DIR", env = "PLIMSOLL_OUT", value_hint = ValueHint::DirPath)]
+    out: PathBuf = "plimsoll-out".into();
+    /// Put all outputs into that folder itself, without the folders that their inputs lie in.
+    #[arg(env = "PLIMSOLL_FLAT", num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "yes|no")]
+    flat: bool = false;
+    /// Memory to use at most: a size such as 1.5GB, or auto = what the container or the machine has.
+    #[arg(value_name = "SIZE|auto", env = "PLIMSOLL_BUDGET")]
+    budget: BudgetChoice = BudgetChoice::Auto;
+    /// Replace outputs that are there.
+    #[arg(env = "PLIMSOLL_OVERWRITE", num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "yes|no")]
+    overwrite: bool = false;
+    /// Further tries after a failure that may pass [default: 2].
+    #[arg(value_name = "N", env = "PLIMSOLL_RETRIES", allow_negative_numbers = true)]
+    retries: Retries = Retries(2);
+    /// A job may run this long, e.g. 30m; 0 = as long as it wants [default: 0].
+    #[arg(value_name = "DUR", env = "PLIMSOLL_TIMEOUT")]
+    timeout: TimeLimit = TimeLimit(Duration::ZERO);
+    /// A job may go this long without progress, CPU use and growth; 0 = as long as it wants [default: 60s].
+    #[arg(value_name = "DUR", env = "PLIMSOLL_STALL")]
+    stall: TimeLimit = TimeLimit(Duration::from_mins(1));
+    /// A run without a screen that can start nothing for want of room on disk, with nothing at work, ends after this long and
+    /// keeps its queue; 0 = at once [default: 10m].
+    #[arg(value_name = "DUR", env = "PLIMSOLL_DISK_WAIT")]
+    disk_wait: Wait = Wait(Duration::from_mins(10));
+    /// Where the record and the logs are kept [default: `$XDG_STATE_HOME/plimsoll`, else the nearest place that can be written].
+    #[arg(value_name = "DIR", env = "PLIMSOLL_STATE_DIR", value_hint = ValueHint::DirPath)]
+    state_dir: PathBuf;
+    /// The ffmpeg to use, or the folder it is in.
+    #[arg(value_name = "PATH", env = "PLIMSOLL_FFMPEG", value_hint = ValueHint::AnyPath)]
+    ffmpeg: PathBuf;
+    /// Also write log lines to this file.
+    #[arg(value_name = "FILE", env = "PLIMSOLL_LOG_FILE", value_hint = ValueHint::FilePath)]
+    log_file: PathBuf;
+    /// When to use colours [default: auto].
+    #[arg(value_name = "WHEN", env = "PLIMSOLL_COLOR")]
+    color: ColorChoice = ColorChoice::Auto;
+    /// The console's colours [default: dark].
+    #[arg(value_name = "THEME", env = "PLIMSOLL_THEME")]
+    theme: ThemeName = ThemeName::Dark;
+    /// Draw with ASCII characters only.
+    #[arg(env = "PLIMSOLL_ASCII", num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "yes|no")]
+    ascii: bool = false;
+    /// Plain lines instead of the screen, for screen readers.
+    #[arg(env = "PLIMSOLL_PLAIN", num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "yes|no")]
+    plain: bool = false;
+    /// The naive baseline: slots and sizes only, no cleanups. For comparison.
+    #[arg(env = "PLIMSOLL_NO_GOVERNOR", num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "yes|no")]
+    #[serde(rename = "governor")] // says what is on
+    no_governor: bool = false;
+}
+
+/// The profile where nobody names one.
+pub const DEFAULT_PROFILE: &str = "balanced";
+/// The preset where nobody names one.
+pub const DEFAULT_PRESET: &str = "web-720p";
+
+/// Who has said the value in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ThemeChoice {
-    /// Light text on a dark ground.
-    Dark,
-    /// Dark text on a light ground.
-    Light,
-    /// Strong colours, nothing dim.
-    HighContrast,
-    /// No colour.
-    Mono,
+pub enum Layer {
+    /// The command line or the environment.
+    Given,
+    /// The settings file.
+    File,
+    /// Nobody.
+    Default,
 }
 
-impl std::str::FromStr for ThemeChoice {
+fn pick<T: Shown>(
+    note: &mut impl FnMut(&'static str, Layer, String),
+    name: &'static str,
+    given: Option<T>,
+    file: Option<T>,
+    default: impl FnOnce() -> T,
+) -> T {
+    let (value, layer) = match (given, file) {
+        (Some(value), _) => (value, Layer::Given),
+        (None, Some(value)) => (value, Layer::File),
+        (None, None) => (default(), Layer::Default),
+    };
+    note(name, layer, value.shown());
+    value
+}
+
+/// A value in words, as `doctor` shows it.
+trait Shown {
+    fn shown(&self) -> String;
+}
+
+impl<T: Shown> Shown for Option<T> {
+    fn shown(&self) -> String {
+        self.as_ref().map_or_else(|| "-".to_owned(), T::shown)
+    }
+}
+
+/// The kind of a setting: how its values are read and shown.
+trait Setting: Shown + Clone + Send + Sync + 'static {
+    /// What may be written.
+    fn allowed() -> String;
+
+    /// Reads what is written in the file; answers what is wrong with it.
+    fn read(text: &str) -> Result<Self, String>;
+
+    /// Reads an argument or a variable.
+    fn parser() -> ValueParser {
+        ValueParser::new(|text: &str| Self::read(text).map_err(|problem| format!("{problem}; give {}", Self::allowed())))
+    }
+
+    /// The same, read in a file in `folder`.
+    fn beside(self, _folder: &Path) -> Self {
+        self
+    }
+}
+
+/// Reads a setting from the file.
+fn from_file<'de, D: Deserializer<'de>, T: Setting>(deserializer: D) -> Result<Option<T>, D::Error> {
+    by_text(deserializer, &T::allowed(), T::read).map(Some)
+}
+
+/// The name of a profile or preset, or its file.
+impl Setting for String {
+    fn allowed() -> String {
+        "a name or a file".to_owned()
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        path(text).map(|_| text.to_owned())
+    }
+
+    fn parser() -> ValueParser {
+        ValueParser::string()
+    }
+
+    fn beside(self, folder: &Path) -> Self {
+        // Written text joined to a folder that is no UTF-8 could not be kept as text; such a folder is left off.
+        let joined = self.contains('/').then(|| folder.join(&self).to_str().map(str::to_owned)).flatten();
+        joined.unwrap_or(self)
+    }
+}
+
+impl Shown for String {
+    fn shown(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Setting for PathBuf {
+    fn allowed() -> String {
+        "a path written in full, or relative to the folder of this file".to_owned()
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        path(text)
+    }
+
+    fn parser() -> ValueParser {
+        ValueParser::path_buf()
+    }
+
+    fn beside(self, folder: &Path) -> Self {
+        folder.join(self)
+    }
+}
+
+impl Shown for PathBuf {
+    fn shown(&self) -> String {
+        path_text(self)
+    }
+}
+
+impl Setting for bool {
+    fn allowed() -> String {
+        "true or false".to_owned()
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("`{}` is not allowed here", quoted(text)))
+    }
+
+    fn parser() -> ValueParser {
+        ValueParser::new(|text: &str| match text.to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" | "on" => Ok(true),
+            "0" | "false" | "no" | "off" => Ok(false),
+            _ => Err("give yes or no"),
+        })
+    }
+}
+
+impl Shown for bool {
+    fn shown(&self) -> String {
+        if *self { "yes" } else { "no" }.to_owned()
+    }
+}
+
+/// What the operator says of the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BudgetChoice {
+    /// What the container allows, else what the machine has.
+    Auto,
+    /// At most this.
+    Size(Bytes),
+}
+
+/// A budget that no job fits in is a slip of the pen.
+const LEAST_BUDGET: Bytes = Bytes::mib(32);
+
+impl Setting for BudgetChoice {
+    fn allowed() -> String {
+        "a size of 32MB or more, such as 1.5GB, or auto".to_owned()
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl std::str::FromStr for BudgetChoice {
     type Err = String;
 
-    /// Reads `dark`, `light`, `high-contrast` or `mono`.
+    /// Reads `auto` or a size that some job may fit in.
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "dark" => Ok(Self::Dark),
-            "light" => Ok(Self::Light),
-            "high-contrast" => Ok(Self::HighContrast),
-            "mono" => Ok(Self::Mono),
-            _ => Err(format!("unknown choice `{}`", quoted(text))),
+        match (text, text.parse::<Bytes>()) {
+            ("auto", _) => Ok(Self::Auto),
+            (_, Ok(size)) if size >= LEAST_BUDGET => Ok(Self::Size(size)),
+            (_, Ok(_)) => Err(format!("`{}` is too little for any job", quoted(text))),
+            (_, Err(_)) => Err(format!("`{}` is not a size", quoted(text))),
         }
     }
+}
+
+impl Shown for BudgetChoice {
+    fn shown(&self) -> String {
+        match self {
+            Self::Auto => "auto".to_owned(),
+            Self::Size(bytes) => bytes.to_string(),
+        }
+    }
+}
+
+/// Further tries of a failed job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retries(pub u32);
+
+impl Retries {
+    const MOST: u32 = 100;
+}
+
+impl Setting for Retries {
+    fn allowed() -> String {
+        format!("a whole number from 0 to {}", Self::MOST)
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(retries) if retries <= Self::MOST => Ok(Self(retries)),
+            Ok(retries) => Err(format!("{retries} further tries")),
+            Err(_) => Err(format!("`{}` is not allowed here", quoted(text))),
+        }
+    }
+}
+
+impl Shown for Retries {
+    fn shown(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// The longest time of something; zero = no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeLimit(pub Duration);
+
+impl TimeLimit {
+    /// The limit, where there is one.
+    pub fn limit(self) -> Option<Duration> {
+        (!self.0.is_zero()).then_some(self.0)
+    }
+}
+
+impl Setting for TimeLimit {
+    fn allowed() -> String {
+        format!("{DURATION}; 0 = no limit")
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        duration(text).map(Self)
+    }
+}
+
+impl Shown for TimeLimit {
+    fn shown(&self) -> String {
+        self.limit().map_or_else(|| "none".to_owned(), said)
+    }
+}
+
+/// How long to wait; zero = not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait(pub Duration);
+
+impl Setting for Wait {
+    fn allowed() -> String {
+        format!("{DURATION}; 0 = not at all")
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        duration(text).map(Self)
+    }
+}
+
+impl Shown for Wait {
+    fn shown(&self) -> String {
+        if self.0.is_zero() { "at once".to_owned() } else { said(self.0) }
+    }
+}
+
+const DURATION: &str = "a duration such as 90s, 5m or 1h30m";
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|_| format!("`{}` is not a duration", quoted(text)))
+}
+
+/// Parts of a second are told where they were given.
+fn said(span: Duration) -> String {
+    if span.subsec_nanos() == 0 { span_words(span) } else { format!("{} s", span.as_secs_f64()) }
+}
+
+macro_rules! choices {
+    ($($kind:ident),*) => { $(
+        impl Setting for $kind {
+            fn allowed() -> String {
+                words(&Self::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>())
+            }
+
+            fn read(text: &str) -> Result<Self, String> {
+                Self::ALL.iter().find(|one| one.as_str() == text).copied().ok_or_else(|| {
+                    let meant = nearest(text, Self::ALL.iter().map(|one| one.as_str()));
+                    let meant = meant.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                    format!("unknown choice `{}`{meant}", quoted(text))
+                })
+            }
+
+            fn parser() -> ValueParser {
+                let known = PossibleValuesParser::new(Self::ALL.iter().map(|one| one.as_str()));
+                known.try_map(|text| Self::read(&text)).into()
+            }
+        }
+
+        impl Shown for $kind {
+            fn shown(&self) -> String {
+                self.to_string()
+            }
+        }
+    )* };
+}
+
+choices!(ColorChoice, ThemeName);
+
+/// `a, b or c`.
+fn words(all: &[&str]) -> String {
+    all.split_last().map_or_else(String::new, |(last, rest)| format!("{} or {last}", rest.join(", ")))
 }
 
 /// The keys of one action, and where they stand in the file.
@@ -102,79 +470,6 @@ impl KeySetting {
         ConfigError { file: file.to_owned(), line, column, field: format!("keys.{}", self.action), problem, allowed }
     }
 }
-
-/// What the operator says of the budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BudgetChoice {
-    /// What the container allows, else what the machine has.
-    Auto,
-    /// At most this.
-    Size(Bytes),
-}
-
-impl std::str::FromStr for BudgetChoice {
-    type Err = String;
-
-    /// Reads `auto` or a size that some job may fit in.
-    fn from_str(text: &str) -> Result<Self, String> {
-        match (text, text.parse::<Bytes>()) {
-            ("auto", _) => Ok(Self::Auto),
-            (_, Ok(size)) if size >= LEAST_BUDGET => Ok(Self::Size(size)),
-            (_, Ok(_)) => Err(format!("`{}` is too little for any job", quoted(text))),
-            (_, Err(_)) => Err(format!("`{}` is not a size", quoted(text))),
-        }
-    }
-}
-
-/// A budget that no job fits in is a slip of the pen.
-const LEAST_BUDGET: Bytes = Bytes::mib(32);
-
-/// When to use colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ColorChoice {
-    /// Where the terminal can and `NO_COLOR` is not set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never: the monochrome theme.
-    Never,
-}
-
-impl std::str::FromStr for ColorChoice {
-    type Err = String;
-
-    /// Reads `auto`, `always` or `never`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "always" => Ok(Self::Always),
-            "never" => Ok(Self::Never),
-            _ => Err(format!("unknown choice `{}`", quoted(text))),
-        }
-    }
-}
-
-const KEYS: &[&str] = &[
-    "profile",
-    "preset",
-    "out",
-    "budget",
-    "flat",
-    "overwrite",
-    "retries",
-    "timeout",
-    "stall",
-    "disk_wait",
-    "state_dir",
-    "ffmpeg",
-    "log_file",
-    "color",
-    "ascii",
-    "plain",
-    "governor",
-    "theme",
-    "keys",
-];
 
 /// Reads the settings at `file`: what is right in it, and every mistake. A file that is not there says nothing.
 pub fn load(file: &Path) -> (Settings, Vec<ConfigError>) {
@@ -210,74 +505,96 @@ fn read(file: &Path, text: &str) -> (Settings, Vec<ConfigError>) {
     }
     let mut reader = Reader::new(&document);
     let folder = file.parent().unwrap_or(Path::new(""));
-    let read = reader.document(KEYS).map(|root| settings(&mut reader, &root, folder));
+    let read: Option<Settings> = reader.root();
+    let read = read.map(|read| {
+        // The name of an ffmpeg that is to be looked for stays a name.
+        let named = read.ffmpeg.clone().filter(|ffmpeg| ffmpeg.parent() == Some(Path::new("")));
+        let read = read.beside(folder);
+        let keys = read.keys.into_iter().map(|setting| setting.placed(&document)).collect();
+        Settings { ffmpeg: named.or(read.ffmpeg), no_governor: read.no_governor.map(|on| !on), keys, ..read }
+    });
     (read.unwrap_or_default(), reader.mistakes())
 }
 
-fn settings<'d>(reader: &mut Reader<'d>, root: &Section<'d>, folder: &Path) -> Settings {
-    const DURATION: &str = "a duration such as 90s, 5m or 1h30m; 0 = no limit";
-    let duration = |text: &str| parse_duration(text).map_err(|_| format!("`{}` is not a duration", quoted(text)));
-    let in_folder = |text: &str| path(text).map(|path| folder.join(path));
-    let name_or_file = |text: &str| {
-        let given = path(text)?;
-        // Written text joined to a folder that is no UTF-8 could not be kept as text; such a folder is left off.
-        let joined = if text.contains('/') { folder.join(&given) } else { given };
-        Ok(joined.to_str().unwrap_or(text).to_owned())
-    };
-    let mut flag = |key: &str| reader.typed::<bool>(root, key, "true or false", |_| Ok(()));
-    let (flat, overwrite, ascii) = (flag("flat"), flag("overwrite"), flag("ascii"));
-    let (plain, governor) = (flag("plain"), flag("governor"));
-    let keys = keys(reader, root);
-    Settings {
-        keys,
-        theme: reader.parsed(root, "theme", "dark, light, high-contrast or mono", str::parse),
-        profile: reader.parsed(root, "profile", "a profile's name or file", name_or_file),
-        preset: reader.parsed(root, "preset", "a preset's name or file", name_or_file),
-        out: reader.parsed(root, "out", PATH, in_folder),
-        budget: reader.parsed(root, "budget", "auto, or a size of 32MB or more, such as 2GB", str::parse),
-        flat,
-        overwrite,
-        retries: reader.typed::<u32>(root, "retries", "a whole number from 0 to 100", |retries| {
-            if *retries <= 100 { Ok(()) } else { Err(format!("{retries} further tries")) }
-        }),
-        timeout: reader.parsed(root, "timeout", DURATION, duration),
-        stall: reader.parsed(root, "stall", DURATION, duration),
-        disk_wait: reader.parsed(root, "disk_wait", "a duration such as 90s, 5m or 1h30m; 0 = not at all", duration),
-        state_dir: reader.parsed(root, "state_dir", PATH, in_folder),
-        ffmpeg: reader.parsed(root, "ffmpeg", PATH, |text| if text.contains('/') { in_folder(text) } else { path(text) }),
-        log_file: reader.parsed(root, "log_file", PATH, in_folder),
-        color: reader.parsed(root, "color", "auto, always or never", str::parse),
-        ascii,
-        plain,
-        governor,
-    }
-}
+/// Reads `keys: { cancel: X, profile: [p, P] }`; where each stands is not known here.
+fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<KeySetting>, D::Error> {
+    struct Key(String);
 
-/// `keys: { cancel: X, profile: [p, P] }`.
-fn keys<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Vec<KeySetting> {
-    const KEY: &str = "a key such as x, ^x, space or f5, or a list of keys";
-    let Some(section) = reader.mapping(root, "keys", "a mapping of actions to keys, such as cancel: X") else { return Vec::new() };
-    let actions: Vec<String> = section.keys().map(str::to_owned).collect();
-    let mut settings = Vec::new();
-    for action in actions {
-        let path = section.path_of(&action);
-        let mut keys = Vec::new();
-        let items: Vec<(String, &Value)> = match reader.raw(&section, &action) {
-            Some(Value::Sequence(items)) => items.iter().enumerate().map(|(at, value)| (format!("{path}[{at}]"), value)).collect(),
-            Some(value) => vec![(path.clone(), value)],
-            None => continue,
-        };
-        for (path, value) in items {
-            if let Some(key) = reader.parsed_at(&path, value, KEY, |text| Ok::<_, String>(text.to_owned())) {
-                keys.push((key, reader.place(&path).value));
-            }
+    impl<'de> Deserialize<'de> for Key {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            by_text(deserializer, KEY, |text| Ok(Self(text.to_owned())))
         }
-        settings.push(KeySetting { at: reader.place(&path).key, action, keys });
     }
-    settings
+
+    struct Keys(Vec<Key>);
+
+    impl<'de> Deserialize<'de> for Keys {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_any(OneOrMore)
+        }
+    }
+
+    struct OneOrMore;
+
+    impl<'de> Visitor<'de> for OneOrMore {
+        type Value = Keys;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(KEY)
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Keys, E> {
+            Ok(Keys(vec![Key(text.to_owned())]))
+        }
+
+        fn visit_bool<E: serde::de::Error>(self, word: bool) -> Result<Keys, E> {
+            self.visit_str(&word.to_string())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Keys, A::Error> {
+            let mut keys = Vec::new();
+            while let Some(key) = items.next_element()? {
+                keys.push(key);
+            }
+            Ok(Keys(keys))
+        }
+    }
+
+    struct Actions;
+
+    impl<'de> Visitor<'de> for Actions {
+        type Value = Vec<KeySetting>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a mapping of actions to keys, such as cancel: X")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Vec<KeySetting>, A::Error> {
+            let mut settings = Vec::new();
+            while let Some((action, Keys(keys))) = entries.next_entry()? {
+                let keys = keys.into_iter().map(|Key(key)| (key, (0, 0))).collect();
+                settings.push(KeySetting { action, at: (0, 0), keys });
+            }
+            Ok(settings)
+        }
+    }
+
+    deserializer.deserialize_map(Actions)
 }
 
-const PATH: &str = "a path written in full, or relative to the folder of this file";
+const KEY: &str = "a key such as x, ^x, space or f5, or a list of keys";
+
+impl KeySetting {
+    /// The same with where everything stands.
+    fn placed(mut self, document: &Document) -> Self {
+        let path = join("keys", &self.action);
+        self.at = document.place(&path).key;
+        for (index, (_, at)) in self.keys.iter_mut().enumerate() {
+            *at = document.place(&format!("{path}[{index}]")).value;
+        }
+        self
+    }
+}
 
 /// A path; `~` is a shell's word and would become a folder of that name here.
 pub(super) fn path(text: &str) -> Result<PathBuf, String> {
@@ -309,18 +626,19 @@ mod tests {
             budget: Some(BudgetChoice::Size(Bytes::mib(1536))),
             flat: Some(true),
             overwrite: Some(true),
-            retries: Some(2),
-            timeout: Some(Duration::from_mins(90)),
-            stall: Some(Duration::from_secs(90)),
-            disk_wait: Some(Duration::from_mins(5)),
+            retries: Some(Retries(2)),
+            timeout: Some(TimeLimit(Duration::from_mins(90))),
+            stall: Some(TimeLimit(Duration::from_secs(90))),
+            disk_wait: Some(Wait(Duration::from_mins(5))),
             state_dir: Some("/var/lib/plimsoll".into()),
             ffmpeg: Some("ffmpeg5".into()),
             log_file: Some("/etc/p/logs/x.log".into()),
             color: Some(ColorChoice::Never),
             ascii: Some(true),
             plain: Some(false),
-            governor: Some(false),
-            theme: Some(ThemeChoice::HighContrast),
+            no_governor: Some(true),
+            budget_source: None,
+            theme: Some(ThemeName::HighContrast),
             keys: vec![
                 KeySetting { action: "cancel".to_owned(), at: (20, 3), keys: vec![("X".to_owned(), (20, 11))] },
                 KeySetting {
@@ -342,13 +660,13 @@ mod tests {
         for (text, message) in [
             (
                 "colour: never",
-                "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, budget, flat, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, ascii, plain, governor, theme, keys",
+                "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, governor, keys",
             ),
             ("color: pink", "1:8: color: unknown choice `pink`; allowed: auto, always or never"),
-            ("budget: 0", "1:9: budget: `0` is too little for any job; allowed: auto, or a size of 32MB or more, such as 2GB"),
+            ("budget: 0", "1:9: budget: `0` is too little for any job; allowed: a size of 32MB or more, such as 1.5GB, or auto"),
             (
                 "budget: 10MB",
-                "1:9: budget: `10MB` is too little for any job; allowed: auto, or a size of 32MB or more, such as 2GB",
+                "1:9: budget: `10MB` is too little for any job; allowed: a size of 32MB or more, such as 1.5GB, or auto",
             ),
             ("retries: 101", "1:10: retries: 101 further tries; allowed: a whole number from 0 to 100"),
             ("overwrite: yes", "1:12: overwrite: `yes` is not allowed here; allowed: true or false"),
@@ -360,10 +678,10 @@ mod tests {
             ("out: \"\"", "1:6: out: is empty; allowed: a path written in full, or relative to the folder of this file"),
             (
                 "- a",
-                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, budget, flat, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, ascii, plain, governor, theme, keys",
+                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, governor, keys",
             ),
             ("theme: pink", "1:8: theme: unknown choice `pink`; allowed: dark, light, high-contrast or mono"),
-            ("keys: [a]", "1:7: keys: a list is not a mapping; allowed: a mapping of actions to keys, such as cancel: X"),
+            ("keys: [a]", "1:7: keys: a list is not allowed here; allowed: a mapping of actions to keys, such as cancel: X"),
             (
                 "keys: { cancel: [x, {}] }",
                 "1:21: keys.cancel[1]: a mapping is not allowed here; allowed: a key such as x, ^x, space or f5, or a list of keys",

@@ -116,6 +116,11 @@ impl Document {
         }
     }
 
+    /// Is the field there, whatever its value?
+    pub fn has(&self, field: &str) -> bool {
+        self.places.contains_key(field)
+    }
+
     /// The value of `field` as it is written in the file, without quotes.
     pub fn written(&self, field: &str) -> Option<&str> {
         self.places.get(field).and_then(|place| place.text.as_deref())
@@ -349,7 +354,8 @@ fn is_word(text: &str, style: ScalarStyle) -> bool {
     letters && !(value && style == ScalarStyle::Plain)
 }
 
-fn join(path: &str, key: &str) -> String {
+/// The path of a field below `path`.
+pub(super) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 

@@ -1,4 +1,4 @@
-//! Facts and words: what everything else is about. Uses std and serde, knows no clock, no file and no screen.
+//! Facts and words: what everything else is about. Uses std, serde and jiff, knows no clock, no file and no screen.
 
 pub mod account;
 pub mod cleanup;
@@ -10,9 +10,12 @@ pub mod job;
 pub mod media;
 pub mod memory;
 pub mod picture;
+pub mod places;
 pub mod plan;
 pub mod preset;
 pub mod profile;
+pub mod screen;
+mod spelled;
 pub mod state;
 pub mod text;
 pub mod time;

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::spelled::spelled;
+
 /// A recipe for one kind of output, validated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preset {
@@ -127,31 +129,6 @@ impl AudioPlan {
     pub const fn new(codec: AudioCodec) -> Self {
         Self { codec, bitrate: None, tracks: Tracks::Best }
     }
-}
-
-/// Declares an enum whose variants have one spelling in YAML, on ffmpeg's command line and on the screen.
-macro_rules! spelled {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $name { $($(#[$vmeta])* #[serde(rename = $text)] $variant),+ }
-
-        impl $name {
-            /// Every choice there is, in the order of its documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The spelling in YAML and on ffmpeg's command line.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-    };
 }
 
 spelled! {

@@ -7,6 +7,7 @@ use std::ops::{Add, Sub};
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Time since the run began; never goes back, not even when the wall clock is set.
@@ -74,33 +75,10 @@ pub struct Now {
 
 impl fmt::Display for Wall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, ms) = (self.0.div_euclid(86_400_000), self.0.rem_euclid(86_400_000));
-        let (year, month, day) = civil_from_days(days);
-        let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", ms % 1000)
+        let (least, most) = (Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond());
+        let time = Timestamp::from_millisecond(self.0.clamp(least, most)).map_err(|_| fmt::Error)?;
+        write!(f, "{time:.3}")
     }
-}
-
-/// Gregorian date of a day counted from 1970-01-01; H. Hinnant, "chrono-compatible low-level date algorithms".
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_shifted + 2) / 5 + 1;
-    let month = if month_shifted < 10 { month_shifted + 3 } else { month_shifted - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-/// Inverse of [`civil_from_days`], from the same source.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 impl FromStr for Wall {
@@ -108,21 +86,9 @@ impl FromStr for Wall {
 
     /// Reads exactly the form that [`Wall`] prints: `2026-11-22T12:03:58.120Z`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let error = || format!("`{text}` is not a time such as 2026-11-22T12:03:58.120Z");
-        let template = "0000-00-00T00:00:00.000Z";
-        let fits = text.len() == template.len()
-            && text.bytes().zip(template.bytes()).all(|(c, t)| if t == b'0' { c.is_ascii_digit() } else { c == t });
-        if !fits {
-            return Err(error());
-        }
-        let number = |from: usize, to: usize| text[from..to].parse::<i64>().map_err(|_| error());
-        let (month, day) = (number(5, 7)?, number(8, 10)?);
-        if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-            return Err(error());
-        }
-        let days = days_from_civil(number(0, 4)?, month, day);
-        let seconds = number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?;
-        Ok(Self(days * 86_400_000 + seconds * 1000 + number(20, 23)?))
+        let time = text.parse::<Timestamp>().ok().map(|time| Self(time.as_millisecond()));
+        let exact = time.filter(|time| time.to_string() == text);
+        exact.ok_or_else(|| format!("`{text}` is not a time such as 2026-11-22T12:03:58.120Z"))
     }
 }
 
@@ -141,29 +107,11 @@ impl<'de> Deserialize<'de> for Wall {
 
 /// Reads a duration such as `90s`, `5m`, `1h30m`, `500ms` or a bare number of seconds; `0` means none.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let error = || format!("`{text}` is not a duration; write a number with ms, s, m or h, such as 90s, 5m or 1h30m");
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return Err(error());
-    }
-    let mut total = 0.0_f64;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
-        let number: f64 = rest[..digits].parse().map_err(|_| error())?;
-        let after = rest[digits..].trim_start();
-        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
-        let unit = match &after[..letters] {
-            "" if total == 0.0 => 1.0,
-            "s" => 1.0,
-            "ms" => 0.001,
-            "m" | "min" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(error()),
-        };
-        total += number * unit;
-        rest = after[letters..].trim_start();
-    }
-    Duration::try_from_secs_f64(total).map_err(|_| error())
+    let read = match text.trim().parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => text.trim().parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok()),
+    };
+    read.ok_or_else(|| format!("`{text}` is not a duration; write a number with ms, s, m or h, such as 90s, 5m or 1h30m"))
 }
 
 /// Serde form of a duration that may be missing: seconds, with a fraction.

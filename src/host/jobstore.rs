@@ -1,24 +1,18 @@
-//! What a store of jobs must be able to do, in the words of leases, and how events become such words.
+//! What the queue of the state file takes and gives.
 //!
-//! A job waits, is *claimed* by one owner until its lease runs out, and is *finished* or *released*. An owner that lives
-//! renews its leases (*heartbeat*); what an owner that died had claimed waits again once it was *reaped*. Today one process
-//! owns a file; the same words fit a database that several owners share, so nothing here knows of files or of `SQLite`.
+//! A job waits, is *claimed* for a try, and is *finished* or *released*. What was claimed when plimsoll died waits again: it is
+//! *reaped* at the next start.
 
 use std::path::PathBuf;
 
-use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, Outcome, Rank};
 use crate::domain::preset::Preset;
-use crate::domain::state::Backlog;
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
-use crate::engine::port::{Arrived, ScanId};
+use crate::engine::port::ScanId;
 
 /// Distance of the ranks of jobs queued one after the other, so that one can be put between.
 pub const RANK_STEP: Rank = 1 << 20;
-/// How long a claim holds without a heartbeat, in milliseconds.
-pub const LEASE_MS: i64 = 60_000;
-
 /// What tells whether two inputs are the same file: a hash of the canonical path. With the name of the preset it is the key
 /// under which a job is queued only once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,15 +41,6 @@ pub struct Batch {
     /// The inputs, in their order.
     pub jobs: Vec<NewJob>,
     /// When, for people.
-    pub at: Wall,
-}
-
-/// Until when a claim holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lease {
-    /// Which try the claim is for, from 1.
-    pub attempt: u32,
-    /// From when the lease counts.
     pub at: Wall,
 }
 
@@ -97,93 +82,4 @@ pub struct Waiting {
     pub allowed: bool,
     /// Claims in a row that were reaped.
     pub deaths: u32,
-}
-
-/// How many jobs there are of each kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Waiting, handed out or not.
-    pub waiting: u64,
-    /// Claimed.
-    pub claimed: u64,
-    /// Ended, as far as they are kept.
-    pub ended: u64,
-    /// Rejected, as far as they are kept.
-    pub rejected: u64,
-}
-
-/// A store of jobs as one owner sees it. Each word is atomic; a word about a job that is not there does nothing, so that
-/// telling it twice does no harm.
-pub trait JobStore {
-    /// What may go wrong with the store.
-    type Error;
-
-    /// Adds jobs at the end of the queue, in order, with numbers and ranks that rise over the whole life of the store. An
-    /// input that waits or is claimed with this preset already is not added.
-    fn enqueue(&mut self, batch: &Batch) -> Result<Arrived, Self::Error>;
-
-    /// Takes a waiting job for work. False when somebody else has it, or it does not wait.
-    fn claim(&mut self, job: JobId, lease: Lease) -> Result<bool, Self::Error>;
-
-    /// Renews the leases of everything that this owner has claimed; how many there are.
-    fn heartbeat(&mut self, at: Wall) -> Result<u64, Self::Error>;
-
-    /// The job has ended, for good unless it is retried.
-    fn finish(&mut self, job: JobId, ended: &Ended) -> Result<(), Self::Error>;
-
-    /// A claimed job waits again, at its old place. The try counts unless it was not the job's fault.
-    fn release(&mut self, job: JobId, uncounted: bool) -> Result<(), Self::Error>;
-
-    /// The job is not let in. It is not handed out again.
-    fn reject(&mut self, job: JobId, reason: &str, at: Wall) -> Result<(), Self::Error>;
-
-    /// A rejected job waits, at its old place.
-    fn allow(&mut self, job: JobId, by_operator: bool) -> Result<(), Self::Error>;
-
-    /// An ended or rejected job waits, as if it had never run.
-    fn retry(&mut self, job: JobId, rank: Rank) -> Result<(), Self::Error>;
-
-    /// Another place.
-    fn reorder(&mut self, job: JobId, rank: Rank) -> Result<(), Self::Error>;
-
-    /// This owner gives back a waiting job that was handed out to it.
-    fn park(&mut self, job: JobId) -> Result<(), Self::Error>;
-
-    /// The job is forgotten.
-    fn remove(&mut self, job: JobId) -> Result<(), Self::Error>;
-
-    /// Lets wait again what was claimed by an owner whose lease has run out, or which is known to be dead: everybody but this
-    /// one when `all`. Each such job has seen one more death. How many there were.
-    fn reap(&mut self, now: Wall, all: bool) -> Result<u64, Self::Error>;
-
-    /// Hands out the next waiting jobs in order that were not handed out to this owner yet, at most `limit`.
-    fn page(&mut self, limit: usize) -> Result<Vec<Waiting>, Self::Error>;
-
-    /// What waits and was not handed out to this owner.
-    fn backlog(&mut self) -> Result<Backlog, Self::Error>;
-
-    /// Jobs by what is happening to them.
-    fn counts(&mut self) -> Result<Counts, Self::Error>;
-}
-
-/// Keeps a store in step with an event. Whatever else the event means is for others.
-pub fn fold<S: JobStore>(store: &mut S, event: &Event) -> Result<(), S::Error> {
-    match &event.kind {
-        EventKind::JobAdmitted { job, attempt, .. } => {
-            store.claim(*job, Lease { attempt: *attempt, at: event.at })?;
-        }
-        EventKind::JobFinished { job, outcome, output, attempts, reason, .. } => {
-            let (output, reason) = (output.clone(), reason.clone());
-            store.finish(*job, &Ended { outcome: *outcome, output, attempts: *attempts, reason, at: event.at })?;
-        }
-        EventKind::JobRequeued { job, uncounted, .. } => store.release(*job, *uncounted)?,
-        EventKind::JobRejected { job, detail, .. } => store.reject(*job, detail, event.at)?,
-        EventKind::JobAllowed { job, by_operator } => store.allow(*job, *by_operator)?,
-        EventKind::JobRetried { job, rank } => store.retry(*job, *rank)?,
-        EventKind::JobMoved { job, rank } => store.reorder(*job, *rank)?,
-        EventKind::JobParked { job } => store.park(*job)?,
-        EventKind::JobRemoved { job, .. } => store.remove(*job)?,
-        _ => {}
-    }
-    Ok(())
 }

@@ -13,7 +13,8 @@ use crate::support::clips::make_clips;
 use crate::support::{Finished, Live, PLIMSOLL, World, patient_ffmpeg, say};
 use clap::Parser as _;
 use plimsoll::cli::args::Cli;
-use plimsoll::config::queue;
+use plimsoll::config::yaml::ConfigError;
+use plimsoll::config::{preset, profile, queue, settings};
 use plimsoll::domain::comparison::{Comparison, Subject};
 use plimsoll::domain::event::{Event, EventKind, Seq};
 use plimsoll::domain::preset::{
@@ -61,13 +62,12 @@ fn assert_explained(table: &Table) {
     }
 }
 
-/// The names of a constant list in a source file.
-fn listed(file: &str, constant: &str) -> BTreeSet<String> {
-    let text = source(file);
-    let at = text.find(&format!("const {constant}: &[&str] =")).unwrap_or_else(|| panic!("no {constant} in {file}"));
-    let list = text[at..].split_once("&[").and_then(|(_, rest)| rest.split_once('=')).expect("a value").1;
-    let list = list.split(';').next().expect("an end");
-    list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+/// The keys that a reader tells of a field, or of the whole file, where it is no mapping.
+fn told<T>(read: Result<T, Vec<ConfigError>>, field: &str, before: &str) -> BTreeSet<String> {
+    let mistakes = read.err().unwrap_or_default();
+    let mistake = mistakes.iter().find(|mistake| mistake.field == field).unwrap_or_else(|| panic!("{field}: {mistakes:?}"));
+    let (_, keys) = mistake.allowed.split_once("the keys ").unwrap_or_else(|| panic!("no keys in {mistake}"));
+    keys.trim_start_matches("are ").split(", ").map(|key| format!("{before}{key}")).collect()
 }
 
 fn keys(value: &Value) -> BTreeSet<String> {
@@ -196,10 +196,12 @@ fn the_objects_of_a_comparison_are_documented_field_by_field() {
 fn every_key_and_value_of_presets_profiles_and_settings_is_documented() {
     let presets = page("docs/presets.md");
     let table = &presets.tables_below("Keys")[0];
-    let of = |constant: &str, before: &str| -> BTreeSet<String> {
-        listed("config/preset.rs", constant).into_iter().map(|key| format!("{before}{key}")).collect()
+    let file = Path::new("x.yaml");
+    let of = |field: &str, before: &str| {
+        let text = if field.is_empty() { "1".to_owned() } else { format!("{field}: 1") };
+        told(preset::parse(file, &text), field, before)
     };
-    let (top, video, audio) = (of("KEYS", ""), of("VIDEO_KEYS", "video."), of("AUDIO_KEYS", "audio."));
+    let (top, video, audio) = (of("", ""), of("video", "video."), of("audio", "audio."));
     let beside = ["hdr", "deinterlace", "pixel_aspect"].map(str::to_owned);
     let code = top.into_iter().filter(|key| !beside.contains(key)).chain(video).chain(audio).collect();
     assert_same("keys of a preset", &code, &table.names());
@@ -239,16 +241,17 @@ fn every_key_and_value_of_presets_profiles_and_settings_is_documented() {
     let options = tables.iter().find(|table| table.head[0] == "option").expect("a table of options");
     assert_same("options of `extra`", &allowed, &options.names());
 
-    let profile = |constant: &str, before: &str| -> BTreeSet<String> {
-        listed("config/profile.rs", constant).into_iter().map(|key| format!("{before}{key}")).collect()
+    let profile = |field: &str, before: &str| {
+        let text = if field.is_empty() { "1".to_owned() } else { format!("{field}: 1") };
+        told(profile::parse(file, &text), field, before)
     };
     let sections = ["large", "memory"].map(str::to_owned);
-    let code = profile("KEYS", "").into_iter().filter(|key| !sections.contains(key));
-    let code = code.chain(profile("LARGE_KEYS", "large.")).chain(profile("MEMORY_KEYS", "memory.")).collect();
+    let code = profile("", "").into_iter().filter(|key| !sections.contains(key));
+    let code = code.chain(profile("large", "large.")).chain(profile("memory", "memory.")).collect();
     assert_same("keys of a profile", &code, &page("docs/profiles.md").tables_below("An own profile")[0].names());
 
-    let settings = &page("docs/operations.md").tables_below("Settings")[0];
-    assert_same("settings", &listed("config/settings.rs", "KEYS"), &settings.names());
+    let table = &page("docs/operations.md").tables_below("Settings")[0];
+    assert_same("settings", &told(settings::parse(file, "1"), "", ""), &table.names());
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn a_wrong_value_is_refused_with_what_is_allowed_and_where_it_comes_from() {
         ("--disk-wait", "PLIMSOLL_DISK_WAIT", "later", &["'later'", "such as 90s, 5m or 1h30m"]),
         ("--retries", "PLIMSOLL_RETRIES", "-1", &["'-1'", "a whole number from 0 to 100"]),
         ("--retries", "PLIMSOLL_RETRIES", "many", &["'many'", "a whole number from 0 to 100"]),
-        ("--color", "PLIMSOLL_COLOR", "pink", &["'pink'", "auto, always or never"]),
+        ("--color", "PLIMSOLL_COLOR", "pink", &["'pink'", "auto, always, never"]),
     ];
     for (flag, variable, value, words) in cases {
         let mut by_flag = world.run_command([format!("{flag}={value}")]);

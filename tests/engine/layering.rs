@@ -21,7 +21,7 @@ const FLOORS: &[(&str, Option<&[&str]>)] = &[
 ];
 
 /// Crates that the domain floor may name in a `use`.
-const DOMAIN_CRATES: &[&str] = &["std", "core", "alloc", "serde", "crate", "super", "self"];
+const DOMAIN_CRATES: &[&str] = &["std", "core", "alloc", "serde", "jiff", "crate", "super", "self"];
 
 /// A use that the plan does not allow.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,11 +7,14 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
+use crate::config::as_yaml;
 use crate::config::preset::{bitrate_yaml, to_yaml as preset_yaml};
-use crate::config::profile::{text_yaml, to_yaml as profile_yaml};
+use crate::config::profile::to_yaml as profile_yaml;
 use crate::config::search::{Found, Kind, Listed, Origin, SearchPaths, find, lines, list, load};
+use crate::config::settings::{DEFAULT_PRESET, DEFAULT_PROFILE};
 use crate::domain::memory::{Budget, Lines};
 use crate::domain::preset::{
     AudioPlan, Deinterlace, Hdr, Location, OnDamage, PixelAspect, Preset, Subtitles, Tracks, VideoCodec, VideoPlan,
@@ -20,10 +23,6 @@ use crate::domain::profile::{Mark, Profile};
 use crate::domain::text::path_text;
 use crate::domain::units::{Bytes, GIB};
 
-/// Name of the profile and of the preset that are taken unless another is asked for.
-pub const DEFAULT_PROFILE: &str = "balanced";
-/// As [`DEFAULT_PROFILE`], for presets.
-pub const DEFAULT_PRESET: &str = "web-720p";
 /// Widest name in a table; longer ones are cut there and stand in full in the lines below it.
 const NAME_WIDTH: usize = 13;
 
@@ -167,21 +166,37 @@ fn check<T: Kind>(file: &Path, short: impl Fn(&T) -> String) -> Result<String, S
 /// # Errors
 /// Nothing of that name, or every mistake in it.
 pub fn profiles_export_render(paths: &SearchPaths, name: impl AsRef<OsStr>) -> Result<String, String> {
+    #[derive(Serialize)]
+    struct Service<'a> {
+        #[serde(rename = "envVars")]
+        variables: Vec<Variable<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        disk: Option<Disk>,
+    }
+
+    #[derive(Serialize)]
+    struct Variable<'a> {
+        key: &'a str,
+        value: &'a str,
+    }
+
+    #[derive(Serialize)]
+    struct Disk {
+        #[serde(rename = "sizeGB")]
+        size: u64,
+    }
+
     let Found { value, origin } = find::<Profile>(paths, name).map_err(|error| error.to_string())?;
     // A file's name means nothing on another machine, but its profile's name does once the file is there.
     let chosen = value.name.as_str();
-    let mut out = format!("# the profile {chosen} ({}): {origin}\nenvVars:\n", value.short());
-    if origin != Origin::BuiltIn {
-        out.insert_str(0, &format!("# put the profile's file beside the service as profiles/{chosen}.yaml\n"));
-    }
     let own = [("PLIMSOLL_PROFILE", chosen)];
     let given = value.env.iter().filter(|(name, _)| *name != own[0].0).map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in own.into_iter().chain(given) {
-        let _ = writeln!(out, "  - key: {name}\n    value: {}", text_yaml(value));
-    }
-    if let Some(limit) = value.scratch_limit {
-        // Render sells whole gigabytes.
-        let _ = writeln!(out, "disk:\n  sizeGB: {}", limit.0.div_ceil(GIB));
+    let variables = own.into_iter().chain(given).map(|(key, value)| Variable { key, value }).collect();
+    // Render sells whole gigabytes.
+    let disk = value.scratch_limit.map(|limit| Disk { size: limit.0.div_ceil(GIB) });
+    let mut out = format!("# the profile {chosen} ({}): {origin}\n{}", value.short(), as_yaml(&Service { variables, disk }));
+    if origin != Origin::BuiltIn {
+        out.insert_str(0, &format!("# put the profile's file beside the service as profiles/{chosen}.yaml\n"));
     }
     Ok(out)
 }
@@ -441,8 +456,8 @@ mod tests {
     #[test]
     fn a_render_block_is_yaml_and_its_variables_are_read_back_by_a_profile() {
         let text = profiles_export_render(&nowhere(), "balanced").expect("known");
-        let expected = "# the profile balanced (2/200): built in\nenvVars:\n  - key: PLIMSOLL_PROFILE\n    value: balanced\n  - key: \
-                        MALLOC_TRIM_THRESHOLD_\n    value: \"100000\"\ndisk:\n  sizeGB: 2\n";
+        let expected = "# the profile balanced (2/200): built in\nenvVars:\n- key: PLIMSOLL_PROFILE\n  value: balanced\n- key: \
+                        MALLOC_TRIM_THRESHOLD_\n  value: '100000'\ndisk:\n  sizeGB: 2\n";
         assert_eq!(text, expected);
         let block: serde_yaml::Value = serde_yaml::from_str(&text).expect("YAML");
         assert_eq!(block["disk"]["sizeGB"].as_u64(), Some(2));

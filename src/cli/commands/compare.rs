@@ -58,7 +58,7 @@ const NAMED_PATHS: usize = 8;
 pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
     let profiles = load_profiles(&args.profiles, &resolved)?;
     let (preset, _) = resolved.load_presets()?;
-    locate(&Search::from_env(resolved.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
+    locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     let (paths, home) = if args.paths.is_empty() {
         let (paths, folder) = crate::cli::commands::demo::clips_for_comparison(&resolved, args.clips.as_deref())?;
         if args.limit.is_none() {
@@ -66,14 +66,14 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
         }
         (paths, folder)
     } else {
-        (args.paths.clone(), resolved.out.parent().unwrap_or(&resolved.out).to_owned())
+        (args.paths.clone(), resolved.settings.out.parent().unwrap_or(&resolved.settings.out).to_owned())
     };
     let inputs = inputs(&paths, &resolved)?;
     if resolved.is_out_given() {
         resolved.check_out()?;
     }
     let report = args.report.as_deref().map(open_report).transpose()?;
-    let work = WorkFolder::make(if resolved.is_out_given() { &resolved.out } else { &home })?;
+    let work = WorkFolder::make(if resolved.is_out_given() { &resolved.settings.out } else { &home })?;
 
     let (groups, limit_refused) = match RunGroups::open(&Roots::default()) {
         Ok(groups) => (Some(groups), None),
@@ -86,7 +86,7 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
         ));
         resolved.ask_budget(limit, "--limit");
     }
-    let governors: &[bool] = if resolved.governor { &[true] } else { &[true, false] };
+    let governors: &[bool] = if resolved.settings.no_governor { &[true, false] } else { &[true] };
     let columns = governors.iter().flat_map(|governor| profiles.iter().map(|profile| column(profile, *governor))).collect();
     let clock = Clock::start();
     let board = ComparisonLog::begin(&resolved.state_dir, clock);
@@ -124,7 +124,7 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
     // Children die when the thread that started them ends, so all of it happens on this one.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
     comparer.board.note(&comparer.subject, &comparison, Standing::UnderWay, None);
-    if has_terminal() && !resolved.plain && !args.headless && !args.json {
+    if has_terminal() && !resolved.settings.plain && !args.headless && !args.json {
         comparer.screen = Screen::open(&resolved, &profiles[0], &comparer.board)?;
     }
     runtime.block_on(comparer.compare(comparison, report.as_deref()))
@@ -444,27 +444,22 @@ impl Comparer<'_> {
     fn command(&self, tag: &RunTag, name: &str, folder: &Path, group: Option<&RunGroup>) -> Result<RunCommand> {
         let resolved = self.resolved;
         // The baseline is what plain tools do, and they do not try again.
-        let retries = if tag.governor { resolved.retries } else { 0 };
+        let retries = if tag.governor { resolved.settings.retries.0 } else { 0 };
         let mut args: Vec<OsString> = vec!["run".into(), "--json".into()];
         let mut add = |flag: &str, value: &OsStr| args.extend([flag.into(), value.to_owned()]);
         add("--profile", name.as_ref());
-        add("--preset", resolved.preset.as_ref());
+        add("--preset", resolved.settings.preset.as_ref());
         add("--out", folder.join("out").as_ref());
         add("--state-dir", folder.join("state").as_ref());
-        if let Some(file) = &resolved.log_file {
+        if let Some(file) = &resolved.settings.log_file {
             add("--log-file", file.as_ref());
         }
         args.extend(resolved.handed_on(retries));
-        // A variable says no where the settings file may say yes, which no flag can.
-        let mut env = vec![("PLIMSOLL_NO_GOVERNOR".into(), Some("no".into()))];
-        if !tag.governor {
-            args.push("--no-governor".into());
-            env[0].1 = None;
-        }
+        args.push(format!("--no-governor={}", if tag.governor { "no" } else { "yes" }).into());
         args.push("--".into());
         args.extend(self.paths.iter().map(|path| path.as_os_str().to_owned()));
         let entrance = group.map(RunGroup::entrance).transpose().wrap_err("cannot open the run's memory cgroup")?;
-        Ok(RunCommand { program: crate::cli::own_program()?, args, env, entrance })
+        Ok(RunCommand { program: crate::cli::own_program()?, args, entrance })
     }
 }
 

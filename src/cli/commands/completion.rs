@@ -49,9 +49,9 @@ fn command() -> clap::Command {
     program = program.mut_args(|arg| match arg.get_id().as_str() {
         "profile" => arg.add(ArgValueCompleter::new(names_or_files::<Profile>)),
         "preset" => arg.add(ArgValueCompleter::new(names_or_files::<Preset>)),
-        "theme" => arg.add(words(&["dark", "light", "high-contrast", "mono"])),
-        "color" => arg.add(words(&["auto", "always", "never"])),
-        "budget" => arg.add(words(&["auto"])),
+        "budget" => {
+            arg.add(ArgValueCompleter::new(|typed: &OsStr| beginning(typed, std::iter::once(CompletionCandidate::new("auto")))))
+        }
         _ => arg,
     });
     program
@@ -76,11 +76,6 @@ fn command() -> clap::Command {
             })
         })
         .mut_subcommand("man", |man| man.mut_arg("command", |arg| arg.add(ArgValueCompleter::new(commands))))
-}
-
-/// A completer of these words.
-fn words(words: &'static [&'static str]) -> ArgValueCompleter {
-    ArgValueCompleter::new(move |typed: &OsStr| beginning(typed, words.iter().map(|word| CompletionCandidate::new(*word))))
 }
 
 fn beginning(typed: &OsStr, candidates: impl Iterator<Item = CompletionCandidate>) -> Vec<CompletionCandidate> {

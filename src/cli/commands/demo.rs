@@ -9,9 +9,10 @@ use crate::cli::args::DemoArgs;
 use crate::cli::commands::install::{self, ProvideOptions};
 use crate::cli::commands::neighbour::Neighbour;
 use crate::cli::commands::run::{OutputMode, session};
-use crate::cli::options::{Resolved, xdg_folder};
+use crate::cli::options::Resolved;
 use crate::cli::session::{Front, refused};
 use crate::domain::command::Command;
+use crate::domain::places::xdg_folder;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::host::demo::clips::{self, DEMO_BUDGET};
@@ -28,8 +29,8 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     let ffmpeg = if args.load_jobs { None } else { find_ffmpeg(args, &resolved)? };
     let folder = demo_folder(args.clips.as_deref())?;
     if !resolved.is_out_given() {
-        resolved.out = folder.join("out");
-        resolved.overwrite = true;
+        resolved.settings.out = folder.join("out");
+        resolved.settings.overwrite = true;
     }
     resolved.ask_budget(DEMO_BUDGET, ITS_BUDGET);
     resolved.check_out()?;
@@ -45,7 +46,10 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     };
     let commands = vec![Command::Enqueue { paths, preset: None }];
     let budget = resolved.budget.as_ref().map_or(Bytes::ZERO, |budget| budget.bytes);
-    crate::cli::tell(&format!("demo: outputs go to {}; the budget is {budget}, as on a small box\n", path_text(&resolved.out)));
+    crate::cli::tell(&format!(
+        "demo: outputs go to {}; the budget is {budget}, as on a small box\n",
+        path_text(&resolved.settings.out)
+    ));
     let mut session = session(&resolved, ffmpeg, load_jobs, commands, mode)?;
     session.host.restore = false;
     if let Front::Console(options) = &mut session.front {
@@ -63,13 +67,15 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
 /// The ffmpeg there is, or one provided now; `None` = there is none to be had, and the load jobs stand in for it.
 fn find_ffmpeg(args: &DemoArgs, resolved: &Resolved) -> Result<Option<Ffmpeg>> {
     let found = crate::cli::converse(|console| {
-        let options = ProvideOptions::detect(resolved.ffmpeg.clone(), args.yes, console.terminal);
+        let options = ProvideOptions::detect(resolved.settings.ffmpeg.clone(), args.yes, console.terminal);
         install::ensure(&options, console)
     })?;
     match found {
         Ok(ffmpeg) => Ok(Some(ffmpeg)),
         // A wrong --ffmpeg is a mistake to be told, not to be worked around.
-        Err(_) if resolved.ffmpeg.is_some() => Err(Usage("the ffmpeg given with --ffmpeg cannot be used".to_owned()).into()),
+        Err(_) if resolved.settings.ffmpeg.is_some() => {
+            Err(Usage("the ffmpeg given with --ffmpeg cannot be used".to_owned()).into())
+        }
         Err(_) => {
             crate::cli::tell("demo: there is no ffmpeg and no way to get one here: built-in load jobs stand in for it.\n");
             crate::cli::tell("demo: they really take and free memory along a curve, but make no video.\n");
@@ -83,7 +89,7 @@ pub(in crate::cli) fn clips_for_comparison(
     resolved: &Resolved,
     clips: Option<&std::path::Path>,
 ) -> Result<(Vec<PathBuf>, PathBuf)> {
-    let ffmpeg = locate(&Search::from_env(resolved.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
+    let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     let folder = demo_folder(clips)?;
     Ok((make_clips(&ffmpeg, &folder)?, folder))
 }
@@ -91,7 +97,7 @@ pub(in crate::cli) fn clips_for_comparison(
 fn demo_folder(clips: Option<&std::path::Path>) -> Result<PathBuf, Usage> {
     let folder = match clips {
         Some(folder) => folder.to_owned(),
-        None => xdg_folder("XDG_CACHE_HOME", ".cache")
+        None => xdg_folder(|name| std::env::var_os(name), "XDG_CACHE_HOME", ".cache")
             .ok_or_else(|| {
                 Usage("neither XDG_CACHE_HOME nor HOME is set; say where to make the clips with --clips DIR".to_owned())
             })?

@@ -24,7 +24,7 @@ use crate::sim::forecast::QueuedJob;
 pub fn run(args: &PlanArgs, resolved: &Resolved) -> Result<u8> {
     let profile = resolved.load_profile()?;
     let (_, presets) = resolved.load_presets()?;
-    let ffmpeg = locate(&Search::from_env(resolved.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
+    let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     let inputs = inputs(args, resolved)?;
     let probing = Probing::new(&ffmpeg)?;
     let (mut jobs, mut skipped) = (Vec::new(), 0);

@@ -180,7 +180,7 @@ fn list(json: bool, state_dir: &Path) -> Result<u8> {
 
 /// Shows a recording. `logs`: how to read the whole logs of its jobs.
 fn play(args: &ReplayArgs, resolved: &Resolved, recording: Recording, logs: Option<ReadLog>) -> Result<u8> {
-    let is_console = has_terminal() && !resolved.plain && !args.headless && !args.json;
+    let is_console = has_terminal() && !resolved.settings.plain && !args.headless && !args.json;
     // Without a screen nobody waits for the time to pass, unless asked to.
     let speed = args.speed.unwrap_or(if is_console { 1.0 } else { f64::INFINITY });
     let (player, stalls) = Player::new(recording, speed);

@@ -10,9 +10,9 @@ use crate::cli::session::descriptors;
 use crate::cli::session::{Front, Session, has_terminal};
 use crate::cli::{Usage, meant};
 use crate::config::queue;
-use crate::config::settings::{ColorChoice, ThemeChoice};
 use crate::domain::command::Command;
 use crate::domain::event::JobCounts;
+use crate::domain::screen::ColorChoice;
 use crate::domain::text::{error_words as words, path_text};
 use crate::engine::EngineConfig;
 use crate::engine::estimate::Learned;
@@ -27,7 +27,7 @@ use crate::host::store;
 use crate::runtime::link::Lookup;
 use crate::tui::TuiOptions;
 use crate::tui::app::complete::Places;
-use crate::tui::terminal::theme::{self, ColorMode, ThemeName};
+use crate::tui::terminal::theme::ColorMode;
 
 /// What is to be shown where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], mode: OutputMode, hold: bool)
         };
         return Err(Usage(format!("{why}; give video files, folders or queue files (*.yaml)")).into());
     }
-    let ffmpeg = locate(&Search::from_env(resolved.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
+    let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     resolved.check_out()?;
     if hold {
         commands.insert(0, Command::Pause);
@@ -114,21 +114,21 @@ pub fn session(
         profile,
         presets: presets.clone(),
         preset,
-        retries: resolved.retries,
-        timeout: resolved.timeout,
-        stall: resolved.stall,
+        retries: resolved.settings.retries.0,
+        timeout: resolved.settings.timeout.limit(),
+        stall: resolved.settings.stall.limit(),
         // Where somebody looks on, it is for them to say how long it is worth waiting.
-        disk_wait: matches!(front, Front::Lines { .. }).then_some(resolved.disk_wait),
-        governor: resolved.governor,
+        disk_wait: matches!(front, Front::Lines { .. }).then_some(resolved.settings.disk_wait.0),
+        governor: !resolved.settings.no_governor,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         learned: Learned::default(),
         cores: processors() as f64,
     };
     let host = HostConfig {
         state_dir: resolved.state_dir.clone(),
-        out: resolved.out.clone(),
-        flat: resolved.flat,
-        overwrite: resolved.overwrite,
+        out: resolved.settings.out.clone(),
+        flat: resolved.settings.flat,
+        overwrite: resolved.settings.overwrite,
         presets,
         ffmpeg,
         load_jobs,
@@ -137,34 +137,25 @@ pub fn session(
         restore: true,
         guests: Vec::new(),
     };
-    let log_file = resolved.log_file.clone();
+    let log_file = resolved.settings.log_file.clone();
     Ok(Session { engine, host, commands, front, aside, log_file, watch: None, is_demo: false })
 }
 
 pub(in crate::cli) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, mode: OutputMode) -> Front {
     let (json, summary) = match mode {
-        OutputMode::Console if has_terminal() && !resolved.plain => {
+        OutputMode::Console if has_terminal() && !resolved.settings.plain => {
             let variable = |name: &str| std::env::var(name).ok();
             let color = ColorMode::detect(
-                match resolved.color {
-                    ColorChoice::Auto => theme::ColorChoice::Auto,
-                    ColorChoice::Always => theme::ColorChoice::Always,
-                    ColorChoice::Never => theme::ColorChoice::Never,
-                },
+                resolved.settings.color,
                 variable("NO_COLOR").as_deref(),
                 variable("COLORTERM").as_deref(),
                 variable("TERM").as_deref(),
             );
             return Front::Console(Box::new(TuiOptions {
-                theme: match resolved.theme {
-                    ThemeChoice::Dark => ThemeName::Dark,
-                    ThemeChoice::Light => ThemeName::Light,
-                    ThemeChoice::HighContrast => ThemeName::HighContrast,
-                    ThemeChoice::Mono => ThemeName::Mono,
-                },
+                theme: resolved.settings.theme,
                 keys: resolved.keys.clone(),
                 color,
-                ascii: resolved.ascii || !has_utf8_locale(),
+                ascii: resolved.settings.ascii || !has_utf8_locale(),
                 profiles: resolved.all_profiles(profile),
                 places: Places {
                     cwd: std::env::current_dir().unwrap_or_default(),
@@ -239,7 +230,7 @@ pub(in crate::cli) fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<I
         let Command::Enqueue { paths, preset } = command else { continue };
         let name = preset.unwrap_or_else(|| default.clone());
         let Some(preset) = presets.get(&name) else { continue };
-        let request = scan::Request { paths: &paths, preset, out: &resolved.out, record: &|_| None };
+        let request = scan::Request { paths: &paths, preset, out: &resolved.settings.out, record: &|_| None };
         let mut seen = std::collections::BTreeSet::new();
         scan::find(&request, &mut |path, found| match found {
             Ok(_) if seen.insert(scan::input_key(path)) => files.push((path.to_owned(), name.clone())),
@@ -311,7 +302,7 @@ impl Resolved {
     pub fn line_color(&self) -> bool {
         use std::io::IsTerminal as _;
 
-        match self.color {
+        match self.settings.color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
             ColorChoice::Auto => {

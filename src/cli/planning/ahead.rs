@@ -144,7 +144,7 @@ impl Probes<'_> {
         let probing = match &mut self.probing {
             Some(known) => known,
             none @ None => {
-                let ffmpeg = locate(&Search::from_env(self.resolved.ffmpeg.clone())).map_err(|error| error.to_string())?;
+                let ffmpeg = locate(&Search::from_env(self.resolved.settings.ffmpeg.clone())).map_err(|error| error.to_string())?;
                 none.insert(Probing::new(&ffmpeg).map_err(|error| error.to_string())?)
             }
         };

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 
 use crate::cli::Usage;
+use crate::domain::places::xdg_folder;
 use crate::domain::text::{error_words, path_text};
 
 /// The system's own folder, for a user without a home.
@@ -30,9 +31,7 @@ pub fn choose(variable: impl Fn(&str) -> Option<OsString>) -> Result<Chosen, Usa
 
 fn choose_from(variable: &dyn Fn(&str) -> Option<OsString>, system: &Path) -> Result<Chosen, Usage> {
     let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    // Relative settings do not count, as the XDG rules say.
-    let usual = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    let usual = usual.map(|base| base.join("plimsoll"));
+    let usual = xdg_folder(variable, "XDG_STATE_HOME", ".local/state");
     let why = match &usual {
         Some(folder) => match usable(folder) {
             Ok(()) => return Ok(Chosen { folder: folder.clone(), remark: None }),

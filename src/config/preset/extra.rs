@@ -5,7 +5,7 @@
 
 use serde_yaml::Value;
 
-use super::super::read::{Reader, Section};
+use super::super::read::Reader;
 use super::super::spell::nearest;
 use super::super::yaml::quoted;
 use super::bitrate;
@@ -109,9 +109,9 @@ const ALLOWED: &[(&str, Values, Belongs)] = &[
 ];
 
 /// Reads `extra`: options and values in turn.
-pub(super) fn read<'d>(reader: &mut Reader<'d>, root: &Section<'d>, made: &Made) -> Vec<String> {
+pub(super) fn read(reader: &mut Reader<'_>, made: &Made) -> Vec<String> {
     const FORM: &str = "a list of options and values in turn, such as [\"-movflags\", \"+faststart\"]";
-    let Some(value) = reader.raw(root, "extra") else { return Vec::new() };
+    let Some(value) = reader.raw("extra") else { return Vec::new() };
     let Value::Sequence(items) = value else {
         reader.wrong("extra", "is not a list", FORM);
         return Vec::new();
@@ -119,7 +119,7 @@ pub(super) fn read<'d>(reader: &mut Reader<'d>, root: &Section<'d>, made: &Made)
     let mut words: Vec<String> = Vec::new();
     for (turn, pair) in items.chunks(2).enumerate() {
         let at = format!("extra[{}]", turn * 2);
-        let option = reader.parsed_at(&at, &pair[0], &names(), |text| {
+        let option = reader.text(&at, &pair[0], &names(), |text| {
             ALLOWED.iter().find(|(name, ..)| *name == text).ok_or_else(|| {
                 let meant = nearest(text, ALLOWED.iter().map(|(name, ..)| *name));
                 let meant = meant.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
@@ -138,7 +138,7 @@ pub(super) fn read<'d>(reader: &mut Reader<'d>, root: &Section<'d>, made: &Made)
             continue;
         };
         let at = format!("extra[{}]", turn * 2 + 1);
-        let value = reader.parsed_at(&at, second, &values.rule(), |text| {
+        let value = reader.text(&at, second, &values.rule(), |text| {
             if values.lets_pass(text) { Ok(text.to_owned()) } else { Err(format!("`{}` is no value of {name}", quoted(text))) }
         });
         if let Some(value) = value {

@@ -59,12 +59,14 @@ pub fn variable_danger(name: &str) -> Option<String> {
     }
 }
 
-/// What is wrong with a variable's value; `None` = nothing.
+/// What is wrong with a variable's value; `None` = nothing. What ends a line or is not seen in an editor counts as control too.
 pub fn value_problem(text: &str) -> Option<String> {
     if text.len() > MAX_VALUE {
         return Some(format!("has {} bytes", text.len()));
     }
-    text.chars().find(|c| c.is_control()).map(|c| format!("holds the control character U+{:04X}", u32::from(c)))
+    text.chars()
+        .find(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}'))
+        .map(|c| format!("holds the control character U+{:04X}", u32::from(c)))
 }
 
 impl Profile {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
+use crate::domain::places::xdg_folder;
 use crate::domain::text::{path_text, sanitise};
 use crate::host::media::probe::words;
 use crate::host::process::command::{Tool, ToolError};
@@ -81,18 +82,15 @@ impl Search {
             explicit,
             // An environment without it, as of some schedulers, means the usual places.
             path: std::env::var_os("PATH").filter(|path| !path.is_empty()).unwrap_or_else(|| STANDARD_PATH.into()),
-            data: data_bin(std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME")),
+            data: data_bin(|name| std::env::var_os(name)),
             beside: ffmpeg_sidecar::paths::sidecar_path().ok(),
         }
     }
 }
 
-/// The folder our own ffmpeg is kept in: `$XDG_DATA_HOME/plimsoll/bin`, else `~/.local/share/plimsoll/bin`. Relative
-/// settings are ignored, as the XDG base directory specification asks.
-pub fn data_bin(xdg_data_home: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
-    let absolute = |value: Option<OsString>| value.map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute(xdg_data_home).or_else(|| absolute(home).map(|home| home.join(".local/share")))?;
-    Some(base.join("plimsoll/bin"))
+/// The folder our own ffmpeg is kept in: `$XDG_DATA_HOME/plimsoll/bin`, else `~/.local/share/plimsoll/bin`.
+pub fn data_bin(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    Some(xdg_folder(variable, "XDG_DATA_HOME", ".local/share")?.join("bin"))
 }
 
 /// Why there is no ffmpeg.
@@ -463,7 +461,7 @@ mod tests {
 
     #[test]
     fn the_data_folder_follows_xdg() {
-        let bin = |xdg: Option<&str>, home: Option<&str>| data_bin(xdg.map(Into::into), home.map(Into::into));
+        let bin = |xdg: Option<&str>, home: Option<&str>| data_bin(|name| if name == "HOME" { home } else { xdg }.map(Into::into));
         assert_eq!(bin(Some("/x"), Some("/h")), Some("/x/plimsoll/bin".into()));
         assert_eq!(bin(Some("relative"), Some("/h")), Some("/h/.local/share/plimsoll/bin".into()));
         assert_eq!(bin(None, None), None);

@@ -18,17 +18,11 @@ pub struct Survey {
     pub container: Option<(MemoryCgroup, Limit)>,
 }
 
-/// The budget and whose memory is held against it.
+/// The budget, whose memory is held against it, and where memory is counted.
 ///
 /// What there is = the smallest cgroup limit above us, else the machine's memory. A smaller number of the operator, else
 /// of the profile, is taken instead; a larger one is not, and the budget then names the container or the machine as its
 /// source, for theirs is the number that counts.
-pub fn read_budget(roots: &Roots, operator: Option<&Asked>, profile: Option<Bytes>) -> (Budget, Scope) {
-    let survey = survey(roots, operator, profile);
-    (survey.budget, survey.scope)
-}
-
-/// As [`read_budget`], with the place where memory is counted.
 pub fn survey(roots: &Roots, operator: Option<&Asked>, profile: Option<Bytes>) -> Survey {
     let total = machine::total(roots);
     let container = cgroup::find(roots).and_then(|own| own.limit(total).map(|limit| (own, limit)));
@@ -50,7 +44,7 @@ mod tests {
     #[test]
     fn the_limit_of_an_ancestor_is_the_budget_and_its_file_is_named() {
         let tree = v2_with_a_limited_ancestor();
-        let (budget, scope) = read_budget(&tree.roots(), None, None);
+        let Survey { budget, scope, .. } = survey(&tree.roots(), None, None);
         assert_eq!(scope, Scope::Container);
         assert_eq!((budget.bytes, budget.available), (Bytes::mib(2048), Bytes::mib(2048)));
         assert_eq!(budget.source, BudgetSource::Cgroup(tree.path("sys/fs/cgroup/box/memory.max")));
@@ -59,7 +53,7 @@ mod tests {
     #[test]
     fn without_a_limit_the_machine_is_the_budget() {
         let tree = Tree::new(24_000);
-        let (budget, scope) = read_budget(&tree.roots(), None, None);
+        let Survey { budget, scope, .. } = survey(&tree.roots(), None, None);
         assert_eq!((budget.bytes, budget.source, scope), (Bytes::mib(24_000), BudgetSource::Machine, Scope::Machine));
     }
 
@@ -68,7 +62,7 @@ mod tests {
         let tree = v2_with_a_limited_ancestor();
         let ask = |operator: Option<u64>, profile: Option<u64>| {
             let operator = operator.map(|mb| Asked { bytes: Bytes::mib(mb), by: "--budget".to_owned() });
-            let (budget, scope) = read_budget(&tree.roots(), operator.as_ref(), profile.map(Bytes::mib));
+            let Survey { budget, scope, .. } = survey(&tree.roots(), operator.as_ref(), profile.map(Bytes::mib));
             assert_eq!(budget.available, Bytes::mib(2048));
             (budget.bytes, budget.source, scope)
         };

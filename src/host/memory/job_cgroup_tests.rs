@@ -56,7 +56,7 @@ fn ends(groups: JobGroups, jobs: Vec<(u64, Launch)>) -> Vec<(u64, ExitReport)> {
 fn spawn(command: Command, group: Option<File>) -> SpawnedChild {
     let (sender, receiver) = std::sync::mpsc::channel();
     let spawner = Spawner::new().expect("works");
-    let request = SpawnRequest { job: JobId(1), command, max_file: None, group, fence: None };
+    let request = SpawnRequest { command, max_file: None, group, fence: None };
     spawner.spawn(request, move |child| sender.send(child).expect("works"));
     let child = receiver.recv().expect("works").expect("works");
     // Children live as long as their spawner.

@@ -52,11 +52,6 @@ impl KeptFile {
         }
     }
 
-    /// Where it stands.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// The whole text as it is now.
     pub fn read(&mut self) -> Result<&[u8], ReadError> {
         let failed = |source| ReadError { path: self.path.clone(), source };

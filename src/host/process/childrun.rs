@@ -36,8 +36,6 @@ pub struct RunCommand {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
-    /// Variables that are set, or removed.
-    pub env: Vec<(OsString, Option<OsString>)>,
     /// The entrance of the memory cgroup that it is to live in.
     pub entrance: Option<File>,
 }
@@ -126,12 +124,6 @@ impl ChildRun {
     pub fn start(command: &RunCommand) -> io::Result<Self> {
         let mut child = Command::new(&command.program);
         child.args(&command.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        for (name, value) in &command.env {
-            match value {
-                Some(value) => child.env(name, value),
-                None => child.env_remove(name),
-            };
-        }
         let entrance = command.entrance.as_ref().map(File::as_raw_fd);
         #[cfg(target_os = "linux")]
         let parent = rustix::process::getpid().as_raw_nonzero().get();

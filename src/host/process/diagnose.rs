@@ -259,7 +259,6 @@ pub struct Diagnosis {
     lesser: Option<Finding>,
     last_error: String,
     last_line: String,
-    errors: u64,
     lesser_seen: u32,
 }
 
@@ -278,7 +277,6 @@ impl Diagnosis {
             return;
         }
         if line.level == LogLevel::Error {
-            self.errors += 1;
             if self.last_error == line.message {
                 return;
             }
@@ -294,11 +292,6 @@ impl Diagnosis {
                 better(&mut self.lesser, line.message);
             }
         }
-    }
-
-    /// `[error]` and `[fatal]` lines so far.
-    pub const fn errors(&self) -> u64 {
-        self.errors
     }
 
     /// Why the job failed. With exit code 0 only faults of the host count: ffmpeg returns 0 for a full disk and a read error

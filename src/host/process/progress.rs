@@ -38,7 +38,6 @@ pub struct ProgressReader {
     speed_known: bool,
     speeds: [f64; SPEEDS],
     speed_count: usize,
-    ended: bool,
 }
 
 impl ProgressReader {
@@ -53,7 +52,6 @@ impl ProgressReader {
             speed_known: false,
             speeds: [0.0; SPEEDS],
             speed_count: 0,
-            ended: false,
         }
     }
 
@@ -75,11 +73,6 @@ impl ProgressReader {
                 self.too_long = true;
             }
         }
-    }
-
-    /// `progress=end` has been read: ffmpeg closed its outputs in an orderly way. It says so after a SIGTERM too.
-    pub const fn ended(&self) -> bool {
-        self.ended
     }
 
     fn line(&mut self, line: &[u8]) -> Option<Progress> {
@@ -114,7 +107,6 @@ impl ProgressReader {
     }
 
     fn block(&mut self, end: bool) -> Progress {
-        self.ended |= end;
         self.source = None;
         if std::mem::take(&mut self.speed_known) && self.now.speed > 0.0 {
             self.speeds[self.speed_count % SPEEDS] = self.now.speed;

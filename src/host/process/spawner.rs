@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use rustix::io::FdFlags;
 
-use crate::domain::job::JobId;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::host::process::child::{ChildSetup, channel};
@@ -23,8 +22,6 @@ use crate::host::process::sandbox::PROGRESS_FD;
 /// A process to be started.
 #[derive(Debug)]
 pub struct SpawnRequest {
-    /// For whom; names the thread's work in errors of the caller, not used otherwise.
-    pub job: JobId,
     /// The program, its arguments, folder and environment. Standard streams are set by the spawner.
     pub command: Command,
     /// No file that it writes may grow over this (`RLIMIT_FSIZE`, ended by SIGXFSZ).

@@ -145,7 +145,7 @@ impl Supervisor {
         let oom_kills = Arc::clone(&self.config.oom_kills);
         let overall = self.config.max_file.map(|bytes| FileLimit { bytes, may_rise: false });
         let file_limit = own_limit.into_iter().chain(overall).min_by_key(|limit| limit.bytes);
-        let mut request = SpawnRequest { job, command, max_file: file_limit.map(|limit| limit.bytes), group: None, fence };
+        let mut request = SpawnRequest { command, max_file: file_limit.map(|limit| limit.bytes), group: None, fence };
         let groups = self.config.groups.clone();
         let work = move || {
             let made = groups.map(|groups| groups.make(job, attempt, memory_limit)).and_then(|made| {

@@ -1,4 +1,5 @@
-//! The queue in `SQLite`: the words of [`JobStore`] as statements, each within the transaction of whoever says it.
+//! The queue in `SQLite`, each statement within the transaction of its caller. A statement about a job that is not there does
+//! nothing, so that telling it twice does no harm.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -7,13 +8,14 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::outputs::preset_hash;
 use super::path_of;
+use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, Rank};
 use crate::domain::preset::Preset;
 use crate::domain::state::Backlog;
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 use crate::engine::port::{Arrived, ScanId};
-use crate::host::jobstore::{Batch, Counts, Ended, InputKey, JobStore, LEASE_MS, Lease, RANK_STEP, Waiting};
+use crate::host::jobstore::{Batch, Ended, InputKey, RANK_STEP, Waiting};
 
 /// Values of `state`. Waiting and claimed come first: they are the unfinished.
 const WAITING: i64 = 0;
@@ -30,7 +32,7 @@ pub(super) const HANDED_OUT: &str =
 /// The queue, seen by a run of plimsoll through a connection that has [`HANDED_OUT`].
 pub(super) struct Jobs<'c> {
     pub connection: &'c Connection,
-    /// The owner.
+    /// The run.
     pub run: i64,
 }
 
@@ -152,12 +154,10 @@ impl Jobs<'_> {
         insert.execute(params![hash, definition])?;
         Ok(hash)
     }
-}
 
-impl JobStore for Jobs<'_> {
-    type Error = rusqlite::Error;
-
-    fn enqueue(&mut self, batch: &Batch) -> rusqlite::Result<Arrived> {
+    /// Adds jobs at the end of the queue, in order, with numbers and ranks that rise over the whole life of the store. An
+    /// input that waits or is claimed with this preset already is not added.
+    pub fn enqueue(&mut self, batch: &Batch) -> rusqlite::Result<Arrived> {
         let hash = self.keep_preset(&batch.preset)?;
         let mut arrived = Arrived { last_rank: self.last_rank()?, ..Arrived::default() };
         let mut unfinished =
@@ -190,24 +190,21 @@ impl JobStore for Jobs<'_> {
         Ok(arrived)
     }
 
-    fn claim(&mut self, job: JobId, lease: Lease) -> rusqlite::Result<bool> {
-        let mut update = self.connection.prepare_cached(
-            "UPDATE jobs SET state = 1, attempts = ?2, owner = ?3, lease_until = ?4, started_at = ?5 WHERE id = ?1 AND state = 0",
-        )?;
-        let changed = update.execute(params![job.0 as i64, lease.attempt, self.run, lease.at.0 + LEASE_MS, lease.at.0])?;
-        Ok(changed > 0)
+    /// Takes a waiting job for a try; nothing where it does not wait.
+    fn claim(&mut self, job: JobId, attempt: u32, at: Wall) -> rusqlite::Result<()> {
+        let mut update = self
+            .connection
+            .prepare_cached("UPDATE jobs SET state = 1, attempts = ?2, started_at = ?3 WHERE id = ?1 AND state = 0")?;
+        update.execute(params![job.0 as i64, attempt, at.0])?;
+        Ok(())
     }
 
-    fn heartbeat(&mut self, at: Wall) -> rusqlite::Result<u64> {
-        let mut update = self.connection.prepare_cached("UPDATE jobs SET lease_until = ?1 WHERE state = 1 AND owner = ?2")?;
-        Ok(update.execute([at.0 + LEASE_MS, self.run])? as u64)
-    }
-
+    /// The job has ended, for good unless it is retried.
     fn finish(&mut self, job: JobId, ended: &Ended) -> rusqlite::Result<()> {
         self.take_back(job)?;
         let outcome = serde_json::to_value(ended.outcome).ok();
         let mut update = self.connection.prepare_cached(
-            "UPDATE jobs SET state = 2, owner = NULL, lease_until = NULL, deaths = 0, attempts = ?2, outcome = ?3,
+            "UPDATE jobs SET state = 2, deaths = 0, attempts = ?2, outcome = ?3,
              output = coalesce(?4, output), reason = ?5, ended_at = ?6, ended_no = ?7 WHERE id = ?1",
         )?;
         update.execute(params![
@@ -222,25 +219,27 @@ impl JobStore for Jobs<'_> {
         Ok(())
     }
 
+    /// A claimed job waits again, at its old place. The try counts unless it was not the job's fault.
     fn release(&mut self, job: JobId, uncounted: bool) -> rusqlite::Result<()> {
         self.hand_out(job)?;
         let mut update = self.connection.prepare_cached(
-            "UPDATE jobs SET state = 0, owner = NULL, lease_until = NULL, deaths = 0, attempts = max(attempts - ?2, 0)
+            "UPDATE jobs SET state = 0, deaths = 0, attempts = max(attempts - ?2, 0)
              WHERE id = ?1",
         )?;
         update.execute(params![job.0 as i64, i64::from(uncounted)])?;
         Ok(())
     }
 
+    /// The job is not let in. It is not handed out again.
     fn reject(&mut self, job: JobId, reason: &str, at: Wall) -> rusqlite::Result<()> {
         self.take_back(job)?;
-        let mut update = self.connection.prepare_cached(
-            "UPDATE jobs SET state = 3, owner = NULL, lease_until = NULL, reason = ?2, ended_at = ?3, ended_no = ?4 WHERE id = ?1",
-        )?;
+        let mut update =
+            self.connection.prepare_cached("UPDATE jobs SET state = 3, reason = ?2, ended_at = ?3, ended_no = ?4 WHERE id = ?1")?;
         update.execute(params![job.0 as i64, reason, at.0, self.next_end()?])?;
         Ok(())
     }
 
+    /// A rejected job waits, at its old place.
     fn allow(&mut self, job: JobId, by_operator: bool) -> rusqlite::Result<()> {
         self.hand_out(job)?;
         let mut update = self.connection.prepare_cached(
@@ -250,6 +249,7 @@ impl JobStore for Jobs<'_> {
         Ok(())
     }
 
+    /// An ended or rejected job waits, as if it had never run.
     fn retry(&mut self, job: JobId, rank: Rank) -> rusqlite::Result<()> {
         self.hand_out(job)?;
         let mut update = self.connection.prepare_cached(
@@ -260,30 +260,32 @@ impl JobStore for Jobs<'_> {
         Ok(())
     }
 
+    /// Another place.
     fn reorder(&mut self, job: JobId, rank: Rank) -> rusqlite::Result<()> {
         self.connection.prepare_cached("UPDATE jobs SET rank = ?2 WHERE id = ?1")?.execute(params![job.0 as i64, rank])?;
         Ok(())
     }
 
+    /// This run gives back a waiting job that was handed out to it.
     fn park(&mut self, job: JobId) -> rusqlite::Result<()> {
         self.take_back(job)
     }
 
+    /// The job is forgotten.
     fn remove(&mut self, job: JobId) -> rusqlite::Result<()> {
         self.take_back(job)?;
         self.connection.prepare_cached("DELETE FROM jobs WHERE id = ?1")?.execute([job.0 as i64])?;
         Ok(())
     }
 
-    fn reap(&mut self, now: Wall, all: bool) -> rusqlite::Result<u64> {
-        let mut update = self.connection.prepare_cached(
-            "UPDATE jobs SET state = 0, owner = NULL, lease_until = NULL, deaths = deaths + 1
-             WHERE state = 1 AND owner != ?1 AND (?2 OR lease_until < ?3)",
-        )?;
-        Ok(update.execute(params![self.run, all, now.0])? as u64)
+    /// Lets wait again what an earlier run had claimed. Each such job has seen one more death. How many there were.
+    pub fn reap(&mut self) -> rusqlite::Result<u64> {
+        let mut update = self.connection.prepare_cached("UPDATE jobs SET state = 0, deaths = deaths + 1 WHERE state = 1")?;
+        Ok(update.execute([])? as u64)
     }
 
-    fn page(&mut self, limit: usize) -> rusqlite::Result<Vec<Waiting>> {
+    /// Hands out the next waiting jobs in order that were not handed out to this run yet, at most `limit`.
+    pub fn page(&mut self, limit: usize) -> rusqlite::Result<Vec<Waiting>> {
         let mut query = self.connection.prepare_cached(
             "SELECT id, input, size, output, preset, definition, rank, attempts, allowed, deaths FROM jobs
              WHERE state = 0 AND id NOT IN (SELECT id FROM temp.handed_out) ORDER BY rank, id LIMIT ?1",
@@ -295,7 +297,8 @@ impl JobStore for Jobs<'_> {
         Ok(jobs)
     }
 
-    fn backlog(&mut self) -> rusqlite::Result<Backlog> {
+    /// What waits and was not handed out to this run.
+    pub fn backlog(&mut self) -> rusqlite::Result<Backlog> {
         let mut query = self.connection.prepare_cached(
             "SELECT count(*), coalesce(sum(size), 0) FROM jobs
              WHERE state = 0 AND id NOT IN (SELECT id FROM temp.handed_out)",
@@ -305,22 +308,26 @@ impl JobStore for Jobs<'_> {
             Ok(Backlog { jobs: jobs as u64, bytes: Bytes(bytes as u64) })
         })
     }
+}
 
-    fn counts(&mut self) -> rusqlite::Result<Counts> {
-        let mut query = self.connection.prepare_cached("SELECT state, count(*) FROM jobs GROUP BY state")?;
-        let mut rows = query.query([])?;
-        let mut counts = Counts::default();
-        while let Some(row) = rows.next()? {
-            let number = row.get::<_, i64>(1)? as u64;
-            match row.get::<_, i64>(0)? {
-                WAITING => counts.waiting = number,
-                CLAIMED => counts.claimed = number,
-                ENDED => counts.ended = number,
-                _ => counts.rejected = number,
-            }
+/// Keeps the queue in step with an event. Whatever else the event means is for others.
+pub(super) fn fold(queue: &mut Jobs<'_>, event: &Event) -> rusqlite::Result<()> {
+    match &event.kind {
+        EventKind::JobAdmitted { job, attempt, .. } => queue.claim(*job, *attempt, event.at)?,
+        EventKind::JobFinished { job, outcome, output, attempts, reason, .. } => {
+            let (output, reason) = (output.clone(), reason.clone());
+            queue.finish(*job, &Ended { outcome: *outcome, output, attempts: *attempts, reason, at: event.at })?;
         }
-        Ok(counts)
+        EventKind::JobRequeued { job, uncounted, .. } => queue.release(*job, *uncounted)?,
+        EventKind::JobRejected { job, detail, .. } => queue.reject(*job, detail, event.at)?,
+        EventKind::JobAllowed { job, by_operator } => queue.allow(*job, *by_operator)?,
+        EventKind::JobRetried { job, rank } => queue.retry(*job, *rank)?,
+        EventKind::JobMoved { job, rank } => queue.reorder(*job, *rank)?,
+        EventKind::JobParked { job } => queue.park(*job)?,
+        EventKind::JobRemoved { job, .. } => queue.remove(*job)?,
+        _ => {}
     }
+    Ok(())
 }
 
 fn waiting(row: &Row<'_>) -> rusqlite::Result<Waiting> {

@@ -16,7 +16,7 @@ mod peaks;
 mod schema;
 mod writer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -33,8 +33,7 @@ pub use jobs::Standing;
 pub use outputs::{OutputRecord, preset_hash};
 pub use past::{Ending, Past, PastRun, past_events, past_runs};
 
-use super::jobstore::{Batch, Counts, InputKey, JobStore as _};
-use super::process::joblog::wall_now;
+use super::jobstore::{Batch, InputKey};
 use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, Seq};
 use crate::domain::job::JobId;
@@ -45,7 +44,6 @@ use crate::engine::estimate::{Learned, RecipeKey};
 use crate::engine::port::{Arrived, Input, ScanId};
 pub use curves::{Lessons, lessons, waiting_inputs};
 use error::explain;
-use jobs::Jobs;
 use journal::read_journal;
 pub(super) use outputs::{columns, insert_record, record};
 use peaks::read_peaks;
@@ -135,7 +133,7 @@ impl Store {
         let explain = |error: rusqlite::Error| explain(&path, &error);
         let mut connection = connect(&path)?;
         prepare(&mut connection, &path)?;
-        let Begun { run, interrupted, interrupted_outputs } = begin_run(&mut connection, wall_now()).map_err(explain)?;
+        let Begun { run, interrupted, interrupted_outputs } = begin_run(&mut connection).map_err(explain)?;
         connection.execute_batch(jobs::HANDED_OUT).map_err(explain)?;
         let reader = connect(&path)?;
         let (orders, received) = mpsc::channel();
@@ -147,7 +145,6 @@ impl Store {
             inputs,
             closing: Arc::clone(&closing),
             interrupted,
-            claimed: BTreeSet::new(),
             events: 0,
             notes: Vec::new(),
             notes_due: None,
@@ -236,25 +233,10 @@ impl Store {
         &self.0.interrupted_outputs
     }
 
-    /// Jobs by what is happening to them.
-    pub fn counts(&self) -> Result<Counts, StoreError> {
-        self.read(|reader| Jobs { connection: reader, run: self.0.run }.counts())
-    }
-
     /// Reads from the file.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
         read(&reader).map_err(|error| explain(&self.0.path, &error))
-    }
-
-    /// Records an output, in place of what was recorded under its path. Returns when it is on disk.
-    pub fn remember(&self, record: OutputRecord) -> Result<(), StoreError> {
-        self.ask(|answer| Order::Remember(Box::new(record), answer))
-    }
-
-    /// Takes a record back, if it is still of the file with this inode. Returns when that is on disk.
-    pub fn forget(&self, path: &Path, ino: u64) -> Result<(), StoreError> {
-        self.ask(|answer| Order::Forget { path: path.to_owned(), ino, answer })
     }
 
     /// Adds the peak of a finished job to what its recipe is known to need. Returns at once: a peak that is lost costs an

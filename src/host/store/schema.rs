@@ -9,8 +9,6 @@ use super::error::{StoreError, explain};
 use super::jobs::{self, Jobs};
 use super::journal;
 use crate::domain::text::path_text;
-use crate::domain::time::Wall;
-use crate::host::jobstore::JobStore as _;
 
 /// Version of the tables, in `user_version`.
 pub(super) const VERSION: i64 = 1;
@@ -29,8 +27,8 @@ const CHECKED_BYTES: u64 = 16 * 1024 * 1024;
 ///
 /// - `course`: what is kept of the events that need not be durable.
 /// - `intents`: parts that are about to get their final name; the columns from `path` on are those of `outputs`.
-/// - `jobs.state`: 0 waiting, 1 claimed, 2 ended, 3 rejected. `run` and `scan` have queued a job, `owner` is the run that has
-///   claimed it, `deaths` counts the claims in a row whose owner died, `ended_no` is its place among the ended.
+/// - `jobs.state`: 0 waiting, 1 claimed, 2 ended, 3 rejected. `run` and `scan` have queued a job, `deaths` counts the
+///   claims in a row that plimsoll died with, `ended_no` is its place among the ended.
 pub(super) const TABLES: &str = "
 CREATE TABLE runs (run INTEGER PRIMARY KEY AUTOINCREMENT);
 CREATE TABLE events (
@@ -58,7 +56,7 @@ CREATE TABLE jobs (
     id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, scan INTEGER NOT NULL,
     input BLOB NOT NULL, input_key BLOB NOT NULL, output BLOB NOT NULL, preset TEXT NOT NULL, definition TEXT NOT NULL,
     size INTEGER NOT NULL, rank INTEGER NOT NULL, state INTEGER NOT NULL, allowed INTEGER NOT NULL DEFAULT 0,
-    attempts INTEGER NOT NULL DEFAULT 0, deaths INTEGER NOT NULL DEFAULT 0, owner INTEGER, lease_until INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0, deaths INTEGER NOT NULL DEFAULT 0,
     outcome TEXT, reason TEXT, queued_at INTEGER NOT NULL, started_at INTEGER, ended_at INTEGER, ended_no INTEGER
 );
 CREATE INDEX jobs_by_place ON jobs (state, rank, id, size);
@@ -146,7 +144,7 @@ pub(super) struct Begun {
 }
 
 /// Begins a run: what an earlier one had claimed waits again, and what is older than is worth keeping goes.
-pub(super) fn begin_run(connection: &mut Connection, now: Wall) -> rusqlite::Result<Begun> {
+pub(super) fn begin_run(connection: &mut Connection) -> rusqlite::Result<Begun> {
     let change = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     change.execute("INSERT INTO runs DEFAULT VALUES", [])?;
     let run = change.last_insert_rowid();
@@ -158,8 +156,7 @@ pub(super) fn begin_run(connection: &mut Connection, now: Wall) -> rusqlite::Res
     journal::retain(&change)?;
     change.execute("DELETE FROM presets WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.definition = presets.hash)", [])?;
     let interrupted_outputs = jobs::outputs_at_work(&change)?;
-    // This run is alone in its state folder: nobody else's claim can hold.
-    let interrupted = Jobs { connection: &change, run }.reap(now, true)?;
+    let interrupted = Jobs { connection: &change, run }.reap()?;
     change.commit()?;
     Ok(Begun { run, interrupted, interrupted_outputs })
 }

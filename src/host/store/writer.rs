@@ -1,29 +1,25 @@
 //! The thread that writes: many orders in one commit, answers only after it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::ffi::OsStrExt;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::curves::insert_curve;
 use super::error::{StoreError, explain};
 use super::jobs::{self, Jobs};
 use super::journal::{self, insert_event, insert_note};
-use super::outputs::{OutputRecord, insert_record};
 use super::peaks::insert_peak;
 use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, EventKind};
-use crate::domain::job::JobId;
 use crate::domain::units::Bytes;
 use crate::engine::estimate::RecipeKey;
 use crate::engine::port::{Arrived, Input, Page, StoredJob};
-use crate::host::jobstore::{self, Batch, JobStore as _, LEASE_MS, Waiting};
-use crate::host::process::joblog::wall_now;
+use crate::host::jobstore::{Batch, Waiting};
 
 /// Largest group of one commit.
 const GROUP: usize = 4096;
@@ -39,8 +35,6 @@ const FACTS_WAIT: Duration = Duration::from_secs(1);
 const MOST_NOTES: usize = 1024;
 /// Between two tries to write a journal that could not be written.
 const RETRY: Duration = Duration::from_secs(1);
-/// Between two renewals of the leases of the jobs at work.
-const HEARTBEAT: Duration = Duration::from_millis(LEASE_MS as u64 / 3);
 
 pub(super) type Answer<T = ()> = mpsc::SyncSender<Result<T, StoreError>>;
 /// What preset names mean now: their hashes.
@@ -56,12 +50,6 @@ pub(super) enum Order {
         known: Definitions,
     },
     ForgetQueue(Answer),
-    Remember(Box<OutputRecord>, Answer),
-    Forget {
-        path: PathBuf,
-        ino: u64,
-        answer: Answer,
-    },
     Peak(RecipeKey, Bytes),
     Curve(Box<JobCurve>),
     Change(Change, Answer),
@@ -95,11 +83,7 @@ impl Order {
             Self::Note(_) => {}
             Self::Persist(_) | Self::Peak(..) | Self::Curve(_) | Self::Page { .. } => return false,
             Self::Enqueue(_, answer) => drop(answer.send(Err(error.clone()))),
-            Self::Remember(_, answer)
-            | Self::Forget { answer, .. }
-            | Self::Change(_, answer)
-            | Self::Flush(answer)
-            | Self::ForgetQueue(answer) => {
+            Self::Change(_, answer) | Self::Flush(answer) | Self::ForgetQueue(answer) => {
                 drop(answer.send(Err(error.clone())));
             }
         }
@@ -116,8 +100,6 @@ pub(super) struct Writer {
     pub closing: Arc<AtomicBool>,
     /// Jobs that were at work when an earlier run died, until the first page has told of them.
     pub interrupted: u64,
-    /// Jobs that are claimed.
-    pub claimed: BTreeSet<JobId>,
     /// Events written since the journal was last cut.
     pub events: usize,
     /// What waits to be written with something else, and until when at most.
@@ -127,11 +109,8 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn serve(mut self, orders: &mpsc::Receiver<Order>) {
-        let mut beaten = now();
         loop {
-            // Nothing is claimed while nothing runs: then nothing wakes this thread.
-            let heartbeat = (!self.claimed.is_empty()).then_some(beaten + HEARTBEAT);
-            let first = match heartbeat.into_iter().chain(self.notes_due).min() {
+            let first = match self.notes_due {
                 None => orders.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
                 Some(until) => orders.recv_timeout(until.saturating_duration_since(now())),
             };
@@ -152,11 +131,6 @@ impl Writer {
             if self.notes_due.is_some_and(|due| now() >= due) {
                 let notes = self.take_notes();
                 self.write(notes, orders);
-            }
-            if now() - beaten >= HEARTBEAT {
-                beaten = now();
-                // A lease that could not be renewed is renewed the next time; alone in its folder nobody takes the job.
-                let _ = Jobs { connection: &self.connection, run: self.run }.heartbeat(wall_now());
             }
         }
         let notes = self.take_notes();
@@ -215,7 +189,6 @@ impl Writer {
             match order {
                 Order::Persist(event) => {
                     last = last.max(Some(event.seq));
-                    self.note_claims(&event.kind);
                 }
                 Order::Enqueue(batch, answer) => {
                     // Told here and not by whoever asked, so that pages and arrivals are told in the order of their commits:
@@ -231,32 +204,13 @@ impl Writer {
                     self.interrupted = 0;
                 }
                 Order::Note(_) | Order::Peak(..) | Order::Curve(_) => {}
-                Order::Remember(_, answer)
-                | Order::Forget { answer, .. }
-                | Order::Change(_, answer)
-                | Order::Flush(answer)
-                | Order::ForgetQueue(answer) => {
+                Order::Change(_, answer) | Order::Flush(answer) | Order::ForgetQueue(answer) => {
                     let _ = answer.send(Ok(()));
                 }
             }
         }
         if let Some(seq) = last {
             let _ = self.inputs.send(Input::Persisted(seq));
-        }
-    }
-
-    fn note_claims(&mut self, kind: &EventKind) {
-        match kind {
-            EventKind::JobAdmitted { job, .. } => {
-                self.claimed.insert(*job);
-            }
-            EventKind::JobFinished { job, .. }
-            | EventKind::JobRequeued { job, .. }
-            | EventKind::JobRejected { job, .. }
-            | EventKind::JobRemoved { job, .. } => {
-                self.claimed.remove(job);
-            }
-            _ => {}
         }
     }
 
@@ -269,7 +223,7 @@ impl Writer {
             done.push(match order {
                 Order::Persist(event) => {
                     insert_event(&change, self.run, event)?;
-                    jobstore::fold(&mut queue, event)?;
+                    jobs::fold(&mut queue, event)?;
                     events += 1;
                     Done::Nothing
                 }
@@ -286,15 +240,6 @@ impl Writer {
                 }
                 Order::ForgetQueue(_) => {
                     jobs::forget_unfinished(&change)?;
-                    Done::Nothing
-                }
-                Order::Remember(record, _) => {
-                    insert_record(&change, record)?;
-                    Done::Nothing
-                }
-                Order::Forget { path, ino, .. } => {
-                    let mut delete = change.prepare_cached("DELETE FROM outputs WHERE path = ?1 AND ino = ?2")?;
-                    delete.execute(params![path.as_os_str().as_bytes(), *ino as i64])?;
                     Done::Nothing
                 }
                 Order::Peak(recipe, peak) => {
@@ -329,7 +274,7 @@ const fn notes_wait(kind: &EventKind) -> Duration {
     }
 }
 
-#[allow(clippy::disallowed_methods)] // paces the heartbeat
+#[allow(clippy::disallowed_methods)] // paces the notes
 fn now() -> Instant {
     Instant::now()
 }

@@ -5,18 +5,7 @@
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::domain::memory::Level;
-
-/// What `--color` asks for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ColorChoice {
-    /// As the terminal and `NO_COLOR` say.
-    #[default]
-    Auto,
-    /// At least 16 colours.
-    Always,
-    /// None.
-    Never,
-}
+pub use crate::domain::screen::{ColorChoice, ThemeName};
 
 /// How many colours may be used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,32 +31,6 @@ impl ColorMode {
                 Self::Mono
             }
             ColorChoice::Auto => best,
-        }
-    }
-}
-
-/// Which palette.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ThemeName {
-    /// Light text on a dark ground.
-    #[default]
-    Dark,
-    /// Dark text on a light ground.
-    Light,
-    /// Strong colours, nothing dim.
-    HighContrast,
-    /// No colour.
-    Mono,
-}
-
-impl ThemeName {
-    /// The name that the console shows.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Dark => "dark",
-            Self::Light => "light",
-            Self::HighContrast => "high contrast",
-            Self::Mono => "monochrome",
         }
     }
 }

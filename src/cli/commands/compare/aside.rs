@@ -43,7 +43,7 @@ impl BackgroundCompare {
         Compare {
             make: Arc::new(move |inputs, preset| {
                 // A preset that was given as a file has no other way to be found.
-                let preset = if preset == default { resolved.preset.as_str() } else { preset };
+                let preset = if preset == default { resolved.settings.preset.as_str() } else { preset };
                 self.make(&command(&resolved, inputs, preset)?)
             }),
             stand_still: Arc::new(move |still| aside.stand_still(still)),
@@ -120,10 +120,10 @@ fn command(resolved: &Resolved, inputs: &[PathBuf], preset: &str) -> Result<RunC
     add("--preset", preset.as_ref());
     add("--state-dir", resolved.state_dir.as_ref());
     if resolved.is_out_given() {
-        add("--out", resolved.out.as_ref());
+        add("--out", resolved.settings.out.as_ref());
     }
-    args.extend(resolved.handed_on(resolved.retries));
+    args.extend(resolved.handed_on(resolved.settings.retries.0));
     args.push("--".into());
     args.extend(inputs.iter().map(|input| input.as_os_str().to_owned()));
-    Ok(RunCommand { program, args, env: Vec::new(), entrance: None })
+    Ok(RunCommand { program, args, entrance: None })
 }

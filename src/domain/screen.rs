@@ -1,0 +1,44 @@
+//! How the console looks, as the operator chooses it.
+
+use super::spelled::spelled;
+
+spelled! {
+    /// When to use colours.
+    #[derive(Default)]
+    ColorChoice {
+        /// Where the terminal can and `NO_COLOR` is not set.
+        #[default]
+        Auto = "auto",
+        /// Always, and at least 16.
+        Always = "always",
+        /// Never: the monochrome theme.
+        Never = "never",
+    }
+}
+
+spelled! {
+    /// Which palette.
+    #[derive(Default)]
+    ThemeName {
+        /// Light text on a dark ground.
+        #[default]
+        Dark = "dark",
+        /// Dark text on a light ground.
+        Light = "light",
+        /// Strong colours, nothing dim.
+        HighContrast = "high-contrast",
+        /// No colour.
+        Mono = "mono",
+    }
+}
+
+impl ThemeName {
+    /// The name that the console shows.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::HighContrast => "high contrast",
+            Self::Mono => "monochrome",
+            other => other.as_str(),
+        }
+    }
+}
