@@ -10,9 +10,9 @@
 //! ```
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Margin, Rect};
 use ratatui::text::{Line, Text};
-use ratatui::widgets::{Paragraph, Widget as _};
+use ratatui::widgets::{Paragraph, Widget as _, Wrap};
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::{JobId, Phase};
@@ -21,7 +21,7 @@ use crate::tui::input::action::Act;
 use crate::tui::input::keymap::KeyMode;
 use crate::tui::terminal::theme::Role;
 use crate::tui::view::frame::{Framed, popup};
-use crate::tui::view::text::{fit, wrap};
+use crate::tui::view::text::fit;
 
 /// Columns of the widest question.
 const WIDEST: u16 = 78;
@@ -40,20 +40,21 @@ pub fn draw(app: &App, ask: &Ask, area: Rect, buf: &mut Buffer) {
     let widest = usize::from(area.width.min(WIDEST)).saturating_sub(6);
     // The question is in one line; what an answer does is read to its end.
     let (question, effects) = words.lines.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
-    let effects: Vec<String> = effects.iter().flat_map(|line| wrap(line, widest)).collect();
+    let effects: Text<'_> = effects.iter().map(|line| Line::from(theme.span(line, Role::Text))).collect();
     let both = buttons.iter().map(|button| button.width()).sum::<usize>() + 3;
-    let longest = effects.iter().map(String::as_str).chain([question]).map(UnicodeWidthStr::width).max().unwrap_or(0);
-    let lines = effects.len() as u16 + 1;
-    let place = popup(area, (longest.max(both) as u16 + 6).min(WIDEST), lines + 5, buf);
+    let width = effects.width().min(widest).max(question.width()).max(both) as u16;
+    let effects = Paragraph::new(effects).wrap(Wrap { trim: true });
+    let lines = effects.line_count(widest as u16) as u16 + 1;
+    let place = popup(area, (width + 6).min(WIDEST), lines + 5, buf);
     let inner = Framed::new(theme, vec![theme.span(words.title, Role::Warn)]).draw(place, buf);
     // A free line above where there is room for it.
     let above = u16::from(inner.height > lines + 2);
-    let [_, text_at, buttons_at] =
-        Layout::vertical([Constraint::Length(above), Constraint::Fill(1), Constraint::Length(1)]).areas(inner);
-    let [_, text_at, _] = Layout::horizontal([Constraint::Length(2), Constraint::Fill(1), Constraint::Length(2)]).areas(text_at);
-    let mut text = Text::from(theme.span(fit(question, text_at.width.into(), theme.symbols), Role::Strong));
-    text.extend(effects.iter().map(|line| theme.span(line, Role::Text)));
-    Paragraph::new(text).render(text_at, buf);
+    let [_, question_at, effects_at, buttons_at] =
+        Layout::vertical([Constraint::Length(above), Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)])
+            .areas(inner);
+    let [question_at, effects_at] = [question_at, effects_at].map(|area| area.inner(Margin::new(2, 0)));
+    theme.span(fit(question, question_at.width.into(), theme.symbols), Role::Strong).render(question_at, buf);
+    effects.render(effects_at, buf);
     let [keep, act] = buttons;
     let button = |text: String, chosen: bool| {
         if chosen { theme.span(text, Role::Strong).patch_style(theme.selection()) } else { theme.span(text, Role::Dim) }

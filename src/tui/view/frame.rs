@@ -10,7 +10,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Margin, Rect};
 use ratatui::symbols::scrollbar;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Clear, Padding, Scrollbar, ScrollbarOrientation, ScrollbarState, StatefulWidget as _, Widget as _};
+use ratatui::widgets::{
+    Block, Clear, Padding, Scrollbar, ScrollbarOrientation, ScrollbarState, StatefulWidget as _, Tabs, Widget as _,
+};
 use unicode_width::UnicodeWidthStr;
 
 use crate::tui::app::App;
@@ -36,6 +38,7 @@ pub struct Framed<'a> {
     is_focused: bool,
     title: Vec<Span<'a>>,
     right: Vec<Span<'a>>,
+    tabs: Option<Tabs<'a>>,
     seen: Seen,
     padding: Padding,
 }
@@ -43,7 +46,7 @@ pub struct Framed<'a> {
 impl<'a> Framed<'a> {
     /// A frame that has the keys, with its title.
     pub fn new(theme: &'a Theme, title: Vec<Span<'a>>) -> Self {
-        Self { theme, is_focused: true, title, right: Vec::new(), seen: Seen::default(), padding: Padding::ZERO }
+        Self { theme, is_focused: true, title, right: Vec::new(), tabs: None, seen: Seen::default(), padding: Padding::ZERO }
     }
 
     /// The frame of a pane: its number and name, what is to be said of it.
@@ -69,6 +72,23 @@ impl<'a> Framed<'a> {
     #[must_use]
     pub fn right(mut self, right: Vec<Span<'a>>) -> Self {
         self.right = right;
+        self
+    }
+
+    /// Pages that a key leads through, at the right of the title: the key and their names, of which one is shown.
+    #[must_use]
+    pub fn tabs(mut self, key: &'a str, names: &[&'static str], shown: usize) -> Self {
+        let theme = self.theme;
+        let divider = theme.span(format!(" {} ", theme.symbols.bar), Role::Frame);
+        let width: usize = names.iter().map(|name| name.width()).sum::<usize>() + divider.width() * (names.len() - 1);
+        let tabs = Tabs::new(names.iter().copied())
+            .select(shown)
+            .padding("", "")
+            .divider(divider)
+            .style(theme.style(Role::Dim))
+            .highlight_style(theme.style(Role::Accent));
+        self.tabs = Some(tabs);
+        self.right = vec![theme.span(key, Role::Dim), " ".into(), " ".repeat(width).into()];
         self
     }
 
@@ -102,7 +122,9 @@ impl<'a> Framed<'a> {
             block = block.title_top(title_line(theme, self.title, room));
         }
         // A block would let one title cover the other.
-        if !self.right.is_empty() && title + right + 4 < usize::from(room) {
+        let has_right = !self.right.is_empty() && title + right + 4 < usize::from(room);
+        let tabs_width = self.right.last().map_or(0, |last| last.width() as u16);
+        if has_right {
             block = block.title_top(spaced(self.right).right_aligned());
         }
         if let Some(Seen { above, rows, of }) = seen {
@@ -112,6 +134,10 @@ impl<'a> Framed<'a> {
         }
         let inner = block.inner(area);
         block.render(area, buf);
+        if let Some(tabs) = self.tabs.filter(|_| has_right) {
+            // In place of the blanks that were left for them.
+            tabs.render(Rect { x: area.right() - 2 - tabs_width, width: tabs_width, height: 1, ..area }, buf);
+        }
         if let Some(seen) = seen {
             draw_scrollbar(theme, seen, area.inner(Margin::new(0, 1)), buf);
         }

@@ -35,10 +35,10 @@ const WIDEST: u16 = 86;
 pub fn draw(app: &App, page: &Help, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
     let columns = columns(app, page, area.width);
-    let (name, width, other) = match columns.len() {
-        _ if page.words => ("Words", WIDEST, "tab shows the keys"),
-        2 => (place_of(app), 82, "tab explains the words"),
-        _ => (place_of(app), 44, "tab explains the words"),
+    let (name, width) = match columns.len() {
+        _ if page.words => ("Words", WIDEST),
+        2 => (place_of(app), 82),
+        _ => (place_of(app), 44),
     };
     let lines = columns.iter().map(Vec::len).max().unwrap_or(0);
     let place = popup(room(area), width.min(area.width), lines.max(3) as u16 + 2, buf);
@@ -47,7 +47,7 @@ pub fn draw(app: &App, page: &Help, area: Rect, buf: &mut Buffer) {
     let said = if page.filter.value().is_empty() { "type to filter" } else { page.filter.value() };
     let title = vec![theme.span(name, Role::Accent), theme.span(format!("  {said}"), Role::Dim)];
     let inner = Framed::new(theme, title)
-        .right(vec![theme.span(other, Role::Dim)])
+        .tabs("tab", &["keys", "words"], usize::from(page.words))
         .seen(Seen { above, rows: visible.min(lines), of: lines })
         .draw(place, buf);
     let places = Layout::horizontal(vec![Constraint::Fill(1); columns.len()]).split(inner);
