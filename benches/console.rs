@@ -59,7 +59,7 @@ impl Console {
             presets: Vec::new(),
             before: None,
         };
-        let mut app = App::new(settings, plimsoll::tui::view::EXTENTS);
+        let mut app = App::new(settings);
         app.update(Action::Update(Box::new(Update::Snapshot(Box::new(yard.engine.state().clone())))));
         let sink = File::options().write(true).open("/dev/null").expect("a sink");
         let terminal = Terminal::new(Screen::to_file(sink, Size { width, height })).expect("a terminal");

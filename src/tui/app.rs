@@ -2,6 +2,7 @@
 //!
 //! Never optimistic: a command changes nothing here; the event that follows it does.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::tz::TimeZone;
@@ -34,14 +35,13 @@ use crate::tui::input::keymap::{KeyMode, Keymap};
 use crate::tui::layout::{Layout, Pane};
 use crate::tui::terminal::theme::{ColorMode, Role, Theme, ThemeName};
 use crate::tui::view::names::input_name;
-use extents::Extents;
+use scroll::Scroll;
 
 pub(in crate::tui) mod chronicle;
 pub mod compare;
 pub mod complete;
 pub(in crate::tui) mod details;
 mod dialogs;
-pub mod extents;
 pub mod filter;
 pub(in crate::tui) mod glob;
 pub mod hints;
@@ -59,6 +59,7 @@ pub mod prompt;
 pub mod row_key;
 pub(in crate::tui) mod rows;
 mod scope;
+pub mod scroll;
 mod undo;
 pub(in crate::tui) mod waiting;
 pub mod what_if;
@@ -108,7 +109,7 @@ pub enum Question {
 #[derive(Debug, Clone, Default)]
 pub struct Help {
     /// Lines scrolled.
-    pub scroll: usize,
+    pub scroll: Scroll,
     /// Only lines with this text.
     pub filter: Input,
     /// The words of the screen are explained, instead of the keys.
@@ -174,7 +175,8 @@ pub struct Settings {
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools)] // independent switches of the operator, no states of one machine
 pub struct App {
-    extents: Extents,
+    /// Lines that the facts of the shown job need beyond the usual, as they were drawn.
+    facts: Cell<u16>,
     pub(super) state: State,
     pub(super) frozen: Option<Box<State>>,
     attached: bool,
@@ -240,9 +242,9 @@ pub struct App {
 
 impl App {
     /// A console that has not heard of a run yet.
-    pub fn new(settings: Settings, extents: Extents) -> Self {
+    pub fn new(settings: Settings) -> Self {
         Self {
-            extents,
+            facts: Cell::new(0),
             state: State::default(),
             frozen: None,
             attached: false,
@@ -404,12 +406,15 @@ impl App {
         self.size
     }
 
+    /// Told when the page of a job is drawn: how many lines its facts need beyond the usual.
+    pub fn facts_need(&self, more: u16) {
+        self.facts.set(more);
+    }
+
     /// Where everything stands on a screen of this size.
     pub fn layout(&self, width: u16, height: u16) -> Layout {
         if self.page == Page::Job {
-            let job = self.selected.and_then(|id| self.shown().jobs.get(&id));
-            let more = job.map_or(0, |job| (self.extents.reason)(self, job, width));
-            return Layout::job(width, height, self.zoom, more);
+            return Layout::job(width, height, self.zoom, self.facts.get());
         }
         Layout::new(width, height, self.focus, self.zoom)
     }

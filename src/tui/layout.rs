@@ -1,6 +1,6 @@
 //! Where everything stands on a screen of a given size. Pure: the drawing, the paging and the mouse all ask here.
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout as Split, Rect};
 
 /// One of the four panes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +50,16 @@ pub enum Size {
 /// Lines of the log on the page of a job that a long reason leaves, its frame included.
 const LEAST_LOG: u16 = 4;
 
+/// Some lines, and the rest below them.
+fn rows(first: u16) -> Split {
+    Split::vertical([Constraint::Length(first), Constraint::Fill(1)])
+}
+
+/// Some columns, and the rest beside them.
+fn columns(first: u16) -> Split {
+    Split::horizontal([Constraint::Length(first), Constraint::Fill(1)])
+}
+
 /// Where everything stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
@@ -79,33 +89,26 @@ impl Layout {
         if size == Size::Tiny {
             return Self { size, whole, header: Rect::ZERO, footer: Rect::ZERO, panes: [None; 4], job: [None; 3] };
         }
-        let header = Rect { height: 1, ..whole };
-        let footer = Rect { y: height - 1, height: 1, ..whole };
-        let body = Rect { y: 1, height: height - 2, ..whole };
+        let [header, body, footer] =
+            Split::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)]).areas(whole);
         let mut panes = [None; 4];
         if zoom {
             panes[focus as usize] = Some(body);
         } else if size == Size::Full {
-            let left = (width * 38 / 100).clamp(46, 76);
-            let top = body.height * 56 / 100;
-            let bottom = body.height - top;
-            panes[0] = Some(Rect::new(0, 1, left, top));
-            panes[1] = Some(Rect::new(left, 1, width - left, top));
-            panes[2] = Some(Rect::new(0, 1 + top, left, bottom));
-            panes[3] = Some(Rect::new(left, 1 + top, width - left, bottom));
+            let [top, bottom] = rows(body.height * 56 / 100).areas(body);
+            let columns = columns((width * 38 / 100).clamp(46, 76));
+            let ([memory, queue], [cleanups, log]) = (columns.areas(top), columns.areas(bottom));
+            panes = [memory, queue, cleanups, log].map(Some);
         } else {
-            panes[0] = Some(Rect { height: 4, ..body });
-            let rest = Rect { y: 5, height: body.height - 4, ..body };
+            let [memory, rest] = rows(4).areas(body);
+            panes[Pane::Memory as usize] = Some(memory);
             if rest.height < 14 {
                 let shown = if focus == Pane::Memory { Pane::Queue } else { focus };
                 panes[shown as usize] = Some(rest);
             } else {
-                let bottom = (rest.height * 45 / 100).clamp(7, 14);
-                let left = (width * 36 / 100).clamp(29, 46);
-                let top = rest.height - bottom;
-                panes[1] = Some(Rect { height: top, ..rest });
-                panes[2] = Some(Rect::new(0, rest.y + top, left, bottom));
-                panes[3] = Some(Rect::new(left, rest.y + top, width - left, bottom));
+                let [queue, bottom] = rows(rest.height - (rest.height * 45 / 100).clamp(7, 14)).areas(rest);
+                let [cleanups, log] = columns((width * 36 / 100).clamp(29, 46)).areas(bottom);
+                panes = [memory, queue, cleanups, log].map(Some);
             }
         }
         Self { size, whole, header, footer, panes, job: [None; 3] }
@@ -134,14 +137,14 @@ impl Layout {
             0..13 => 0,
             rest => (rest * 42 / 100).clamp(6, 16),
         };
-        layout.panes = [None; 4];
-        layout.panes[Pane::Log as usize] = Some(Rect { y: body.y + facts + middle, height: body.height - facts - middle, ..body });
-        layout.job[0] = Some(Rect { height: facts, ..body });
-        if middle > 0 {
-            let left = width / 2;
-            let row = Rect { y: body.y + facts, height: middle, ..body };
-            layout.job[1] = Some(Rect { width: left, ..row });
-            layout.job[2] = Some(Rect { x: left, width: width - left, ..row });
+        let [facts, middle, log] =
+            Split::vertical([Constraint::Length(facts), Constraint::Length(middle), Constraint::Fill(1)]).areas(body);
+        layout.panes = [None, None, None, Some(log)];
+        layout.job[0] = Some(facts);
+        if !middle.is_empty() {
+            let [memory, story] = columns(width / 2).areas(middle);
+            layout.job[1] = Some(memory);
+            layout.job[2] = Some(story);
         }
         layout
     }
@@ -167,10 +170,14 @@ impl Layout {
 mod tests {
     use super::*;
 
+    /// Around every size at which something changes.
+    const WIDTHS: [u16; 14] = [0, 1, 2, 3, 10, 46, 59, 60, 61, 99, 100, 101, 200, 300];
+    const HEIGHTS: [u16; 16] = [0, 1, 2, 3, 5, 10, 15, 16, 17, 20, 21, 29, 30, 31, 60, 100];
+
     #[test]
     fn panes_stay_within_the_screen_at_every_size() {
-        for width in 0..=300 {
-            for height in 0..=100 {
+        for width in WIDTHS {
+            for height in HEIGHTS {
                 for (focus, zoom) in [(Pane::Queue, false), (Pane::Log, true), (Pane::Memory, true), (Pane::Memory, false)] {
                     let layout = Layout::new(width, height, focus, zoom);
                     for pane in layout.panes.iter().flatten().chain([&layout.header, &layout.footer]) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::domain::comparison::kept::{ComparisonId, Heading, Kept, Shelf, Standing};
 use crate::tui::app::pages::Page;
+use crate::tui::app::scroll::Scroll;
 use crate::tui::app::{App, Ask, Mode, Question};
 use crate::tui::input::action::{Act, Effect, Look};
 
@@ -33,9 +34,9 @@ pub struct Opened {
     /// What was read of it last; `None` = it is being read for the first time.
     pub kept: Option<Result<Arc<Kept>, String>>,
     /// The first column shown.
-    pub first: usize,
+    pub columns: Scroll,
     /// Lines scrolled.
-    pub scroll: usize,
+    pub scroll: Scroll,
     /// It was opened without the list, and closing it leads to where the operator came from.
     pub(in crate::tui) direct: bool,
     /// It was asked for, and has not come.
@@ -79,7 +80,8 @@ impl App {
     }
 
     fn open_comparison(&mut self, id: ComparisonId, direct: bool) -> Vec<Effect> {
-        self.compare.open = Some(Opened { id, kept: None, first: 0, scroll: 0, direct, asked: false });
+        self.compare.open =
+            Some(Opened { id, kept: None, columns: Scroll::default(), scroll: Scroll::default(), direct, asked: false });
         self.look_at_comparisons()
     }
 
@@ -230,21 +232,14 @@ impl App {
 
     /// Other columns, where not all have room.
     fn shift(&mut self, by: i64) {
-        let (all, shown) = (self.extents.comparison_columns)(self, self.size.0);
         if let Some(opened) = &mut self.compare.open {
-            let most = all.saturating_sub(shown) as i64;
-            opened.first = (opened.first as i64 + by).clamp(0, most) as usize;
+            opened.columns.by(by);
         }
     }
 
     pub(in crate::tui) fn scroll_compare(&mut self, by: i64) {
-        if self.compare.open.is_some() {
-            let (lines, room) = (self.extents.comparison_lines)(self, self.size.0, self.size.1);
-            if let Some(opened) = &mut self.compare.open {
-                let most = lines.saturating_sub(room) as i64;
-                opened.scroll = (opened.scroll as i64).saturating_add(by).clamp(0, most) as usize;
-            }
-            return;
+        if let Some(opened) = &mut self.compare.open {
+            return opened.scroll.by(by);
         }
         let Some(Ok(shelf)) = &self.compare.shelf else { return };
         let last = shelf.kept.len().saturating_sub(1) as i64;

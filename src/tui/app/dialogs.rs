@@ -50,20 +50,20 @@ impl App {
     }
 
     pub(super) fn act_on_help(&mut self, act: Act) -> Vec<Effect> {
-        let page = usize::from(self.size.1 / 2).max(1);
+        let page = i64::from(self.size.1 / 2).max(1);
         let Some(Mode::Help(help)) = self.modes.last_mut() else { return Vec::new() };
         match act {
-            Act::Down => help.scroll += 1,
-            Act::Up => help.scroll = help.scroll.saturating_sub(1),
-            Act::HalfDown => help.scroll += page,
-            Act::HalfUp => help.scroll = help.scroll.saturating_sub(page),
-            Act::NextPane => (help.words, help.scroll) = (!help.words, 0),
+            Act::Down => help.scroll.by(1),
+            Act::Up => help.scroll.by(-1),
+            Act::HalfDown => help.scroll.by(page),
+            Act::HalfUp => help.scroll.by(-page),
+            Act::NextPane => {
+                help.words = !help.words;
+                help.scroll.reset();
+            }
             _ => {
                 self.modes.pop();
             }
-        }
-        if let Some(Mode::Help(help)) = self.modes.last_mut() {
-            help.scroll = help.scroll.min(200);
         }
         Vec::new()
     }
@@ -251,7 +251,7 @@ impl App {
         match self.modes.last_mut() {
             Some(Mode::Help(help)) => {
                 help.filter.handle(request);
-                help.scroll = 0;
+                help.scroll.reset();
             }
             Some(Mode::Palette(palette)) => {
                 palette.input.handle(request);

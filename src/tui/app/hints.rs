@@ -76,7 +76,7 @@ impl App {
                 Act::Down => palette.entries(self.keys(), self.profiles()).len() > 1,
                 _ => true,
             },
-            Some(Mode::Help(page)) => act != Act::Down || (self.extents.is_help_longer)(self, page),
+            Some(Mode::Help(page)) => act != Act::Down || page.scroll.is_longer(),
             // What is foretold can be applied, explained and kept.
             Some(Mode::WhatIf) => !matches!(act, Act::Enter | Act::Explain | Act::SaveAs) || self.what_if().found().is_some(),
             Some(Mode::Ask(_) | Mode::Prompt(_)) => true,
@@ -87,6 +87,7 @@ impl App {
         if self.is_over() && Self::asks_the_engine(act) {
             return false;
         }
+        let opened = self.compare_page().open.as_ref();
         match (self.page(), act) {
             // They are about the playing.
             (_, act) if self.is_replay() && act.is_about_jobs() => self.page() == Page::Dashboard,
@@ -99,22 +100,15 @@ impl App {
                 let job = entries.get(self.entry_row(&entries)).and_then(|entry| entry.job);
                 job.is_some_and(|id| self.shown().jobs.contains_key(&id))
             }
-            (Page::Doctor, Act::Down) => (self.extents.doctor)(self, self.layout_size().0) as i64 > self.page_height(),
-            (Page::Compare, Act::Down | Act::Enter) if self.compare_page().open.is_none() => {
+            (Page::Doctor, Act::Down) => self.doctor_page().scroll.is_longer(),
+            (Page::Compare, Act::Down | Act::Enter) if opened.is_none() => {
                 let kept =
                     self.compare_page().shelf.as_ref().and_then(|shelf| shelf.as_ref().ok()).map_or(0, |shelf| shelf.kept.len());
                 kept > usize::from(act == Act::Down)
             }
-            (Page::Compare, Act::Down) => {
-                let (width, height) = self.layout_size();
-                let (lines, room) = (self.extents.comparison_lines)(self, width, height);
-                lines > room
-            }
+            (Page::Compare, Act::Down) => opened.is_some_and(|opened| opened.scroll.is_longer()),
             (Page::Compare, Act::NextMatch) => !self.is_over() && !self.compares(),
-            (Page::Compare, Act::NextPane) => {
-                let (all, shown) = (self.extents.comparison_columns)(self, self.layout_size().0);
-                all > shown
-            }
+            (Page::Compare, Act::NextPane) => opened.is_some_and(|opened| opened.columns.is_longer()),
             _ => true,
         }
     }

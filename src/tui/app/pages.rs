@@ -7,6 +7,7 @@ use crate::tui::app::chronicle::Entry;
 use crate::tui::app::details::Detail;
 use crate::tui::app::loglines::FileLog;
 use crate::tui::app::prompt::PromptKind;
+use crate::tui::app::scroll::Scroll;
 use crate::tui::input::action::{Act, Effect, Found, Look};
 use crate::tui::layout::{Layout, Pane, Size};
 use crate::tui::view::names::input_name;
@@ -42,7 +43,7 @@ pub struct DoctorPage {
     /// `None` = it is being made.
     pub found: Option<Result<Checkup, String>>,
     /// Lines scrolled.
-    pub scroll: usize,
+    pub scroll: Scroll,
 }
 
 impl App {
@@ -304,11 +305,7 @@ impl App {
                 let selected = if row == 0 { None } else { entries.get(row as usize).map(|entry| entry.number) };
                 self.events.selected = selected;
             }
-            Page::Doctor => {
-                let lines = (self.extents.doctor)(self, self.size.0) as i64;
-                let most = (lines - self.page_height()).max(0);
-                self.doctor.scroll = (self.doctor.scroll as i64).saturating_add(by).clamp(0, most) as usize;
-            }
+            Page::Doctor => self.doctor.scroll.by(by),
             Page::Compare => self.scroll_compare(by),
             Page::Dashboard | Page::Job => self.scroll(by),
         }

@@ -4,7 +4,7 @@ use crate::domain::job::{Job, JobId};
 use crate::domain::profile::{SlotLimit, Slots};
 use crate::domain::state::State;
 use crate::domain::units::Bytes;
-use crate::tui::view::pen::mb;
+use crate::tui::view::text::mb;
 
 /// What would let the job that waits for memory run.
 pub fn way_in(state: &State) -> Option<String> {

@@ -11,6 +11,7 @@ use crate::domain::text::path_text;
 use crate::runtime::link::{JobNow, LookStep, QueueNow};
 use crate::tui::app::profiles::Switch;
 use crate::tui::app::prompt::PromptKind;
+use crate::tui::app::scroll::Scroll;
 use crate::tui::app::{App, Mode};
 use crate::tui::input::action::{Act, Effect, Look};
 
@@ -45,7 +46,7 @@ pub struct WhatIf {
     /// What the plan rests on is shown instead.
     pub explains: bool,
     /// Lines of that scrolled.
-    pub scroll: usize,
+    pub scroll: Scroll,
     /// A profile is being kept.
     saving: bool,
     /// Names of profiles that were used and stand in no file that is known: they may be kept under those.
@@ -86,7 +87,8 @@ impl App {
 
     pub(in crate::tui) fn open_what_if(&mut self) -> Vec<Effect> {
         self.modes.push(Mode::WhatIf);
-        (self.what_if.explains, self.what_if.scroll, self.what_if.is_chosen) = (false, 0, false);
+        (self.what_if.explains, self.what_if.is_chosen) = (false, false);
+        self.what_if.scroll.reset();
         self.look_ahead()
     }
 
@@ -157,7 +159,10 @@ impl App {
             Act::HalfUp => self.move_in_what_if(-page),
             Act::First => self.move_in_what_if(i64::MIN),
             Act::Last => self.move_in_what_if(i64::MAX),
-            Act::Explain => (self.what_if.explains, self.what_if.scroll) = (!self.what_if.explains, 0),
+            Act::Explain => {
+                self.what_if.explains = !self.what_if.explains;
+                self.what_if.scroll.reset();
+            }
             Act::Again => return self.look_ahead(),
             Act::Enter => return self.apply_way(),
             Act::SaveAs => self.ask_for_a_name(),
@@ -175,8 +180,7 @@ impl App {
     fn move_in_what_if(&mut self, by: i64) {
         let moved = |from: usize, most: usize| (from as i64).saturating_add(by).clamp(0, most as i64) as usize;
         if self.what_if.explains {
-            let lines = (self.extents.explained)(self);
-            self.what_if.scroll = moved(self.what_if.scroll, lines.saturating_sub(1));
+            self.what_if.scroll.by(by);
         } else if let Some(plan) = self.what_if.found() {
             self.what_if.row = moved(self.what_if.row, plan.ways.len().saturating_sub(1));
             self.what_if.is_chosen = true;

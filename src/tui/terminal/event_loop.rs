@@ -117,7 +117,7 @@ pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
         comparison: options.comparison,
         replay: options.replay,
     };
-    let app = App::new(settings, view::EXTENTS);
+    let app = App::new(settings);
     let mut console = Console::start(link, app, places, options.lookup).map_err(TuiError::Setup)?;
     for command in options.commands {
         let effect = console.app.ask("add", command);

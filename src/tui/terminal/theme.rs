@@ -2,7 +2,11 @@
 //!
 //! Colours are of the Okabe-Ito palette, which colour-blind readers can tell apart; every meaning has a symbol or a word too.
 
+use std::borrow::Cow;
+
 use ratatui::style::{Color, Modifier, Style};
+use ratatui::symbols::{bar, border};
+use ratatui::text::Span;
 
 use crate::domain::memory::Level;
 pub use crate::domain::screen::{ColorChoice, ThemeName};
@@ -67,7 +71,7 @@ pub enum Role {
 }
 
 /// Symbols of one character each.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Symbols {
     /// Only ASCII may be shown.
     pub ascii: bool,
@@ -103,8 +107,8 @@ pub struct Symbols {
     pub bar: &'static str,
     /// Eighths of a gauge's cell, from one to eight.
     pub eighths: [&'static str; 8],
-    /// Bars of a sparkline, from one to eight eighths.
-    pub sparks: [&'static str; 8],
+    /// Bars of a sparkline.
+    pub sparks: bar::Set<'static>,
     /// The empty part of a gauge.
     pub empty: &'static str,
     /// Parts of the memory gauge: jobs, the console, others, file cache, and what is set aside and not used yet.
@@ -113,14 +117,14 @@ pub struct Symbols {
     pub more: &'static str,
     /// Less.
     pub minus: &'static str,
-    /// Corners from top left clockwise, then across, then down.
-    pub frame: [&'static str; 6],
+    /// Lines and corners of frames.
+    pub frame: border::Set<'static>,
     /// Down, for a log that follows its end.
     pub follow: &'static str,
     /// The chosen one of a list.
     pub pointer: &'static str,
-    /// Bottom left of the chart's axes.
-    pub corner: &'static str,
+    /// Lines and corner of a chart's axes.
+    pub axes: border::Set<'static>,
 }
 
 /// Symbols for terminals with UTF-8.
@@ -142,15 +146,26 @@ pub const UNICODE: Symbols = Symbols {
     line: "┃",
     bar: "│",
     eighths: ["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"],
-    sparks: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
+    sparks: bar::NINE_LEVELS,
     empty: "·",
     parts: ["█", "▓", "▞", "▒", "░"],
     more: "…",
     minus: "−",
-    frame: ["╭", "╮", "╯", "╰", "─", "│"],
+    frame: border::ROUNDED,
     follow: "▼",
     pointer: "›",
-    corner: "└",
+    axes: border::PLAIN,
+};
+
+const ASCII_FRAME: border::Set<'static> = border::Set {
+    top_left: "+",
+    top_right: "+",
+    bottom_left: "+",
+    bottom_right: "+",
+    vertical_left: "|",
+    vertical_right: "|",
+    horizontal_top: "-",
+    horizontal_bottom: "-",
 };
 
 /// Symbols for terminals without.
@@ -172,15 +187,25 @@ pub const ASCII: Symbols = Symbols {
     line: "!",
     bar: "|",
     eighths: [" ", " ", "-", "-", "=", "=", "#", "#"],
-    sparks: [".", ".", ":", ":", "|", "|", "#", "#"],
+    sparks: bar::Set {
+        empty: " ",
+        one_eighth: ".",
+        one_quarter: ".",
+        three_eighths: ":",
+        half: ":",
+        five_eighths: "|",
+        three_quarters: "|",
+        seven_eighths: "#",
+        full: "#",
+    },
     empty: ".",
     parts: ["#", "@", "%", "=", ":"],
     more: "~",
     minus: "-",
-    frame: ["+", "+", "+", "+", "-", "|"],
+    frame: ASCII_FRAME,
     follow: "v",
     pointer: ">",
-    corner: "+",
+    axes: ASCII_FRAME,
 };
 
 /// Looks of every meaning.
@@ -225,6 +250,11 @@ impl Theme {
             (ThemeName::Light, ColorMode::True) => truecolor(&LIGHT, role),
             (ThemeName::HighContrast, ColorMode::True) => truecolor(&HIGH_CONTRAST, role),
         }
+    }
+
+    /// A piece of text with the look of its meaning.
+    pub fn span<'a>(&self, text: impl Into<Cow<'a, str>>, role: Role) -> Span<'a> {
+        Span::styled(text, self.style(role))
     }
 
     /// The look of one of several curves in one chart, by its place. No meaning beyond telling them apart, which letters and

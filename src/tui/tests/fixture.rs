@@ -215,7 +215,7 @@ impl Story {
 
     /// An app that has heard all of it.
     pub fn app(&self, settings: Settings) -> App {
-        let mut app = App::new(settings, crate::tui::view::EXTENTS);
+        let mut app = App::new(settings);
         app.update(Action::Update(Box::new(Update::Snapshot(Box::default()))));
         for event in &self.events {
             hear(&mut app, event);

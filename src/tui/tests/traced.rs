@@ -11,7 +11,7 @@ fn lines(story: &Story) -> Vec<Value> {
 
 /// A console that knows nothing but these lines.
 fn console(lines: &[Value]) -> App {
-    let mut app = App::new(settings(ColorMode::True, false), crate::tui::view::EXTENTS);
+    let mut app = App::new(settings(ColorMode::True, false));
     app.update(Action::Update(Box::new(Update::Snapshot(Box::default()))));
     for line in lines {
         let text = line.to_string();

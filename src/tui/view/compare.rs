@@ -15,16 +15,20 @@ mod list;
 mod sheet;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::Line;
+use ratatui::widgets::{Paragraph, Widget as _, Wrap};
 
 use crate::domain::comparison::kept::{Kept, Standing};
 use crate::domain::time::clock;
 use crate::tui::app::App;
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::footer;
-use crate::tui::view::pen::{Framed, Line, fit, wrap};
+use crate::tui::view::frame::Framed;
+use crate::tui::view::text::{fit, fit_line};
 
 use figures::duration;
 use sheet::{LABEL, Sheet};
@@ -33,49 +37,31 @@ use sheet::{LABEL, Sheet};
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(opened) = &app.compare_page().open else { return list::draw(app, area, buf) };
     let theme = app.theme();
-    let dim = theme.style(Role::Dim);
-    let mut title = vec![("Compare".to_owned(), theme.style(Role::Accent))];
+    let mut title = vec![theme.span("Compare", Role::Accent)];
     let kept = match &opened.kept {
         Some(Ok(kept)) => kept,
         other => {
-            let inner = Framed { theme, focused: true, title, right: Vec::new() }.draw(area, buf);
-            let (text, role) = match other {
-                Some(Err(why)) => (why.as_str(), Role::Bad),
-                _ => ("reading it", Role::Dim),
-            };
-            for (at, line) in wrap(text, usize::from(inner.width.saturating_sub(2))).iter().enumerate() {
-                Line::new(buf, inner, at as u16 + 1).gap(1).put(line, theme.style(role));
-            }
-            return;
+            let inner = Framed::new(theme, title).padded().draw(area, buf);
+            let text = vec![Line::default(), trouble(theme, other.as_ref())];
+            return Paragraph::new(text).wrap(Wrap { trim: true }).render(inner, buf);
         }
     };
-    title.push((format!("  {}", subject(kept)), dim));
-    let inner = Framed { theme, focused: true, title, right: Vec::new() }.draw(area, buf);
-    let room = Rect { y: inner.y + 2, height: inner.height.saturating_sub(2), ..inner };
-    let sheet = Sheet::new(app, kept, opened.first, room);
-    let lines = sheet.lines();
-    let scroll = opened.scroll.min(lines.saturating_sub(usize::from(room.height)));
-    let seen = sheet.seen(scroll, room);
-    draw_standing(theme, kept, &seen, inner, buf);
-    sheet.draw_heads(Rect { y: inner.y + 1, height: inner.height.saturating_sub(1).min(1), ..inner }, buf);
-    sheet.draw(scroll, room, buf);
+    title.push(theme.span(format!("  {}", subject(kept)), Role::Dim));
+    let inner = Framed::new(theme, title).draw(area, buf);
+    let [standing, rest] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(inner);
+    let room = Rect { y: rest.y + 1, height: rest.height.saturating_sub(1), ..rest };
+    let sheet = Sheet::new(app, kept, &opened.columns, room);
+    let scroll = opened.scroll.seen(sheet.lines(), room.height.into());
+    draw_standing(theme, kept, &sheet.seen(scroll, room), standing, buf);
+    sheet.draw(scroll, rest, buf);
 }
 
-/// How many columns the comparison has, and for how many of them there is room.
-pub fn columns(app: &App, width: u16) -> (usize, usize) {
-    let Some(kept) = opened(app) else { return (0, 0) };
-    let all = kept.comparison.columns.len();
-    (all, sheet::room_for(all, width.saturating_sub(2)))
-}
-
-/// How many lines the opened comparison has on a screen of this size, and how many of them are seen at once.
-pub fn lines(app: &App, width: u16, height: u16) -> (usize, usize) {
-    let Some(kept) = opened(app) else { return (0, 0) };
-    if is_tiny(width, height) {
-        return (kept.comparison.columns.len(), usize::from(tiny_room(height)));
+/// Why there is nothing to be shown.
+fn trouble<'a>(theme: &Theme, kept: Option<&'a Result<Arc<Kept>, String>>) -> Line<'a> {
+    match kept {
+        Some(Err(why)) => theme.span(why, Role::Bad).into(),
+        _ => theme.span("reading it", Role::Dim).into(),
     }
-    let room = Rect::new(0, 0, width.saturating_sub(2), height.saturating_sub(6));
-    (Sheet::new(app, kept, 0, room).lines(), room.height.into())
 }
 
 fn opened(app: &App) -> Option<&Kept> {
@@ -136,16 +122,12 @@ fn standing(theme: &Theme, kept: &Kept, roomy: bool) -> (&'static str, String, R
 /// Where it stands, and how much of the sheet is seen.
 fn draw_standing(theme: &Theme, kept: &Kept, seen: &str, area: Rect, buf: &mut Buffer) {
     let (symbol, words, role) = standing(theme, kept, true);
-    let mut line = Line::new(buf, area, 0);
-    line.put(format!("{symbol} "), theme.style(role));
     // What is more than fits stands in the notes below; how much of the sheet is seen stands nowhere else.
-    let left = line.left().saturating_sub(seen.len() + 2);
-    line.put(fit(&words, left, theme.symbols), theme.style(role)).gap(2);
-    line.at_end(seen, theme.style(Role::Dim));
-}
-
-fn is_tiny(width: u16, height: u16) -> bool {
-    width < 60 || height < 16
+    let [words_at, _, seen_at] =
+        Layout::horizontal([Constraint::Fill(1), Constraint::Length(2), Constraint::Length(seen.len() as u16)]).areas(area);
+    let words = format!("{symbol} {words}");
+    theme.span(fit(&words, words_at.width.into(), theme.symbols), role).render(words_at, buf);
+    theme.span(seen, Role::Dim).render(seen_at, buf);
 }
 
 /// Lines for columns, or for comparisons, on a very small screen.
@@ -162,19 +144,14 @@ pub fn draw_tiny(app: &App, area: Rect, buf: &mut Buffer) {
         (None, _) => list::draw_tiny(app, area, room, buf),
         (Some(opened), Some(kept)) => {
             let (symbol, words, role) = standing(theme, kept, false);
-            let mut line = Line::new(buf, area, 0);
-            let left = line.left().saturating_sub(2);
-            line.put(format!("{symbol} "), theme.style(role)).put(fit(&words, left, theme.symbols), theme.style(role));
-            Sheet::new(app, kept, 0, Rect { width: LABEL, ..room }).draw_tiny(opened.scroll, room, buf);
+            let words = format!("{symbol} {words}");
+            theme.span(fit(&words, area.width.into(), theme.symbols), role).render(area, buf);
+            let scroll = opened.scroll.seen(kept.comparison.columns.len(), room.height.into());
+            Sheet::new(app, kept, &opened.columns, Rect { width: LABEL, ..room }).draw_tiny(scroll, room, buf);
         }
         (Some(opened), None) => {
-            let (text, role) = match &opened.kept {
-                Some(Err(why)) => (why.as_str(), Role::Bad),
-                _ => ("reading it", Role::Dim),
-            };
-            let mut line = Line::new(buf, area, 0);
-            let left = line.left();
-            line.put(fit(text, left, theme.symbols), theme.style(role));
+            let why = trouble(theme, opened.kept.as_ref());
+            fit_line(why.spans, area.width, theme.symbols).render(area, buf);
         }
     }
     if area.height >= 5 {

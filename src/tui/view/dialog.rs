@@ -10,7 +10,9 @@
 //! ```
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Margin, Rect};
+use ratatui::text::{Line, Text};
+use ratatui::widgets::{Paragraph, Widget as _, Wrap};
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::{JobId, Phase};
@@ -18,7 +20,8 @@ use crate::tui::app::{App, Ask, Question, job_name};
 use crate::tui::input::action::Act;
 use crate::tui::input::keymap::KeyMode;
 use crate::tui::terminal::theme::Role;
-use crate::tui::view::pen::{Framed, Line, fit, popup, wrap};
+use crate::tui::view::frame::{Framed, popup};
+use crate::tui::view::text::fit;
 
 /// Columns of the widest question.
 const WIDEST: u16 = 78;
@@ -32,36 +35,31 @@ struct Words {
 /// Draws it.
 pub fn draw(app: &App, ask: &Ask, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
-    let mut words = words(app, ask.question);
-    // What an answer does must be read to its end.
-    let room = usize::from(area.width.min(WIDEST)).saturating_sub(6);
-    words.lines =
-        words.lines.iter().enumerate().flat_map(|(at, line)| if at == 0 { vec![line.clone()] } else { wrap(line, room) }).collect();
+    let words = words(app, ask.question);
     let buttons = words.buttons.map(|button| format!("[ {button} ]"));
-    let widest = words
-        .lines
-        .iter()
-        .map(|line| line.width())
-        .max()
-        .unwrap_or(0)
-        .max(buttons.iter().map(|button| button.width()).sum::<usize>() + 3);
-    let place = popup(area, (widest as u16 + 6).min(WIDEST), words.lines.len() as u16 + 5, buf);
-    let title = vec![(words.title.to_owned(), theme.style(Role::Warn))];
-    let inner = Framed { theme, focused: true, title, right: Vec::new() }.draw(place, buf);
-    let roomy = inner.height as usize > words.lines.len() + 1;
-    for (at, text) in words.lines.iter().enumerate() {
-        let mut line = Line::new(buf, inner, at as u16 + u16::from(roomy && inner.height as usize > words.lines.len() + 2));
-        let room = line.left().saturating_sub(4);
-        line.gap(2).put(fit(text, room, theme.symbols), theme.style(if at == 0 { Role::Strong } else { Role::Text }));
-    }
-    let mut line = Line::new(buf, inner, inner.height.saturating_sub(1));
-    let total = buttons.iter().map(|button| button.width()).sum::<usize>() + 3;
-    line.gap((line.left().saturating_sub(total) / 2) as u16);
-    for (at, button) in buttons.iter().enumerate() {
-        let chosen = ask.yes == (at == 1);
-        let style = theme.style(if chosen { Role::Strong } else { Role::Dim });
-        line.put(button, if chosen { style.patch(theme.selection()) } else { style }).gap(3);
-    }
+    let widest = usize::from(area.width.min(WIDEST)).saturating_sub(6);
+    // The question is in one line; what an answer does is read to its end.
+    let (question, effects) = words.lines.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let effects: Text<'_> = effects.iter().map(|line| Line::from(theme.span(line, Role::Text))).collect();
+    let both = buttons.iter().map(|button| button.width()).sum::<usize>() + 3;
+    let width = effects.width().min(widest).max(question.width()).max(both) as u16;
+    let effects = Paragraph::new(effects).wrap(Wrap { trim: true });
+    let lines = effects.line_count(widest as u16) as u16 + 1;
+    let place = popup(area, (width + 6).min(WIDEST), lines + 5, buf);
+    let inner = Framed::new(theme, vec![theme.span(words.title, Role::Warn)]).draw(place, buf);
+    // A free line above where there is room for it.
+    let above = u16::from(inner.height > lines + 2);
+    let [_, question_at, effects_at, buttons_at] =
+        Layout::vertical([Constraint::Length(above), Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)])
+            .areas(inner);
+    let [question_at, effects_at] = [question_at, effects_at].map(|area| area.inner(Margin::new(2, 0)));
+    theme.span(fit(question, question_at.width.into(), theme.symbols), Role::Strong).render(question_at, buf);
+    effects.render(effects_at, buf);
+    let [keep, act] = buttons;
+    let button = |text: String, chosen: bool| {
+        if chosen { theme.span(text, Role::Strong).patch_style(theme.selection()) } else { theme.span(text, Role::Dim) }
+    };
+    Line::from(vec![button(keep, !ask.yes), "   ".into(), button(act, ask.yes)]).centered().render(buttons_at, buf);
 }
 
 fn words(app: &App, question: Question) -> Words {

@@ -10,44 +10,35 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::text::{Line, Text};
+use ratatui::widgets::{Paragraph, Widget as _};
 use unicode_width::UnicodeWidthStr;
 
 use crate::runtime::link::{Checkup, FindingStatus};
 use crate::tui::app::App;
 use crate::tui::terminal::theme::Role;
-use crate::tui::view::pen::{Framed, Line, wrap};
-
-/// A line: its indent and pieces.
-type Row = Vec<(u16, String, Role)>;
+use crate::tui::view::frame::Framed;
+use crate::tui::view::text::wrap;
 
 /// Draws it.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
     let page = app.doctor_page();
-    let mut title = vec![("Doctor".to_owned(), theme.style(Role::Accent))];
+    let mut title = vec![theme.span("Doctor", Role::Accent)];
     if let Some(Ok(checkup)) = &page.found {
         let (role, words) = verdict(checkup);
-        title.push((format!("  {words}"), theme.style(role)));
+        title.push(theme.span(format!("  {words}"), role));
     }
-    let rows = rows(app, area.width);
-    let room = usize::from(area.height.saturating_sub(2));
-    let scroll = page.scroll.min(rows.len().saturating_sub(room));
-    let right = if rows.len() > room {
-        vec![(format!("{}-{} of {}", scroll + 1, (scroll + room).min(rows.len()), rows.len()), theme.style(Role::Dim))]
+    let text = text(app, area.width);
+    let (lines, room) = (text.height(), usize::from(area.height.saturating_sub(2)));
+    let scroll = page.scroll.seen(lines, room);
+    let right = if lines > room {
+        vec![theme.span(format!("{}-{} of {lines}", scroll + 1, (scroll + room).min(lines)), Role::Dim)]
     } else {
         Vec::new()
     };
-    let inner = Framed { theme, focused: true, title, right }.draw(area, buf);
-    for (at, row) in rows.iter().skip(scroll).take(room).enumerate() {
-        for (x, text, role) in row {
-            Line::new(buf, inner, at as u16).gap(*x).put(text, theme.style(*role));
-        }
-    }
-}
-
-/// Lines that the page has at this width of the screen.
-pub fn lines(app: &App, width: u16) -> usize {
-    rows(app, width).len()
+    let inner = Framed::new(theme, title).right(right).draw(area, buf);
+    Paragraph::new(text).scroll((scroll as u16, 0)).render(inner, buf);
 }
 
 fn verdict(checkup: &Checkup) -> (Role, String) {
@@ -60,59 +51,56 @@ fn verdict(checkup: &Checkup) -> (Role, String) {
     }
 }
 
-fn rows(app: &App, width: u16) -> Vec<Row> {
-    let symbols = app.theme().symbols;
+/// All of the page, for a screen of this width.
+fn text(app: &App, width: u16) -> Text<'static> {
+    let theme = app.theme();
+    let symbols = theme.symbols;
     let checkup = match &app.doctor_page().found {
         None => {
-            return vec![
-                Vec::new(),
-                vec![(2, "looking at ffmpeg, memory, rights, folders and the terminal".to_owned(), Role::Dim)],
-            ];
+            let words = "  looking at ffmpeg, memory, rights, folders and the terminal";
+            return Text::from(vec![Line::default(), theme.span(words, Role::Dim).into()]);
         }
         Some(Err(reason)) => {
-            let lines = wrap(reason, usize::from(width.saturating_sub(6)));
-            return lines.into_iter().map(|line| vec![(2, line, Role::Bad)]).collect();
+            let lines = wrap(reason, usize::from(width.saturating_sub(6))).into_iter();
+            return lines.map(|line| Line::from(vec!["  ".into(), theme.span(line, Role::Bad)])).collect();
         }
         Some(Ok(checkup)) => checkup,
     };
-    let names = checkup.findings.iter().map(|finding| finding.name.width()).max().unwrap_or(0) as u16;
-    let indent = 5 + names;
-    let room = usize::from(width.saturating_sub(indent + 3));
-    let mut rows: Vec<Row> = Vec::new();
+    let names = checkup.findings.iter().map(|finding| finding.name.width()).max().unwrap_or(0);
+    let room = usize::from(width).saturating_sub(names + 8);
+    // A name in its column, and what is said of it in lines beside it.
+    let beside = |lead: Line<'static>, words: &str, role| {
+        let mut lead = Some(lead);
+        wrap(words, room).into_iter().map(move |words| {
+            let mut line = lead.take().unwrap_or_default();
+            line.push_span(" ".repeat((names + 5).saturating_sub(line.width())));
+            line.push_span(theme.span(words, role));
+            line
+        })
+    };
+    let mut text = Text::default();
     for finding in &checkup.findings {
         let (symbol, role) = match finding.status {
             FindingStatus::Fine => (symbols.done, Role::Good),
             FindingStatus::Lacking => (symbols.over, Role::Warn),
             FindingStatus::Failing => (symbols.bad, Role::Bad),
         };
-        for (at, text) in wrap(&finding.value, room).into_iter().enumerate() {
-            let mut row: Row = Vec::new();
-            if at == 0 {
-                row.push((1, symbol.to_owned(), role));
-                row.push((3, finding.name.clone(), Role::Strong));
-            }
-            row.push((indent, text, if finding.status == FindingStatus::Fine { Role::Text } else { role }));
-            rows.push(row);
-        }
+        let lead = vec![" ".into(), theme.span(symbol, role), " ".into(), theme.span(finding.name.clone(), Role::Strong)];
+        let of_value = if finding.status == FindingStatus::Fine { Role::Text } else { role };
+        text.extend(beside(Line::from(lead), &finding.value, of_value));
         let arrow = if symbols.ascii { "-> " } else { "→ " };
-        for (at, text) in finding.advice.iter().flat_map(|advice| wrap(advice, room.saturating_sub(3))).enumerate() {
+        for (at, words) in finding.advice.iter().flat_map(|advice| wrap(advice, room.saturating_sub(3))).enumerate() {
             let lead = if at == 0 { arrow } else { "  " };
-            rows.push(vec![(indent, format!("{lead}{text}"), Role::Dim)]);
+            text.extend(beside(Line::default(), &format!("{lead}{words}"), Role::Dim));
         }
     }
     if !checkup.settings.is_empty() {
-        rows.push(Vec::new());
-        rows.push(vec![(1, "SETTING".to_owned(), Role::Dim), (indent, "VALUE, AND WHO SAYS SO".to_owned(), Role::Dim)]);
+        text.push_line("");
+        text.extend(beside(theme.span(" SETTING", Role::Dim).into(), "VALUE, AND WHO SAYS SO", Role::Dim));
         for setting in &checkup.settings {
-            let text = format!("{}  ({})", setting.value, setting.origin);
-            for (at, line) in wrap(&text, room).into_iter().enumerate() {
-                let mut row: Row = vec![(indent, line, Role::Text)];
-                if at == 0 {
-                    row.insert(0, (3, setting.name.clone(), Role::Text));
-                }
-                rows.push(row);
-            }
+            let words = format!("{}  ({})", setting.value, setting.origin);
+            text.extend(beside(theme.span(format!("   {}", setting.name), Role::Text).into(), &words, Role::Text));
         }
     }
-    rows
+    text
 }

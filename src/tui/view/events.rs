@@ -8,77 +8,84 @@
 //! ```
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Text};
+use ratatui::widgets::{Cell, Paragraph, Row, StatefulWidget, Table, TableState, Widget as _};
 use unicode_width::UnicodeWidthStr;
 
 use crate::tui::app::App;
 use crate::tui::app::chronicle::{Entry, Topic};
 use crate::tui::terminal::theme::{Role, Theme};
-use crate::tui::view::pen::{Framed, Line, fit_words, time_of_day, wrap};
-use crate::tui::view::scroll::{self, Seen};
+use crate::tui::view::frame::{Framed, Seen};
+use crate::tui::view::names::fit_name;
+use crate::tui::view::text::{fit_words, time_of_day, widths, wrap};
 
 /// Draws it.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
-    let (dim, text) = (theme.style(Role::Dim), theme.style(Role::Text));
     let entries = app.entries();
     let filter = &app.events_page().filter;
-    let title = vec![("Events ".to_owned(), theme.style(Role::Accent)), (app.happened().to_string(), dim)];
-    let right = if filter.is_empty() {
-        vec![("latest first".to_owned(), dim)]
+    let title = vec![theme.span("Events ", Role::Accent), theme.span(app.happened().to_string(), Role::Dim)];
+    let frame = Framed::new(theme, title).right(if filter.is_empty() {
+        vec![theme.span("latest first", Role::Dim)]
     } else {
-        vec![("filter ".to_owned(), dim), (format!("{filter}, {}", entries.len()), theme.style(Role::Accent))]
-    };
-    let inner = Framed { theme, focused: true, title, right }.draw(area, buf);
+        vec![theme.span("filter ", Role::Dim), theme.span(format!("{filter}, {}", entries.len()), Role::Accent)]
+    });
     if entries.is_empty() {
+        let inner = frame.draw(area, buf);
         let words = if filter.is_empty() { "nothing has happened yet" } else { "no event has all of these words; / changes them" };
-        Line::new(buf, inner, 1).gap(1).put(words, dim);
+        Paragraph::new(vec![Line::default(), theme.span(format!(" {words}"), Role::Dim).into()]).render(inner, buf);
         return;
     }
-    let chosen = app.entry_row(&entries);
-    let job = match inner.width {
+    let (width, height) = (area.width.saturating_sub(2), area.height.saturating_sub(2));
+    let short = width < 60;
+    let job = match width {
         110.. => 28,
         76.. => 22,
         _ => 6,
     };
-    // What is cut in its row is told whole below the list.
-    let before = if inner.width < 60 { 6 } else { 9 } + 2 + 9 + job;
-    let room = usize::from(inner.width.saturating_sub(before));
+    // Time, symbol, topic, job, what happened.
+    let columns = [Constraint::Length(if short { 6 } else { 9 }), Constraint::Length(2), Constraint::Length(9)];
+    let columns = [columns[0], columns[1], columns[2], Constraint::Length(job), Constraint::Fill(1)];
+    let room = usize::from(widths(&columns, width)[4]);
     // An event of no job has the room of a name too.
     let room_of = |entry: &Entry| if entry.job.is_none() { room + usize::from(job) } else { room };
-    let whole = entries
-        .get(chosen)
-        .filter(|entry| entry.text.width() > room_of(entry))
-        .map(|entry| wrap(&entry.text, usize::from(inner.width.saturating_sub(2))));
-    let whole = whole.unwrap_or_default();
-    let below = (whole.len() as u16).min(inner.height / 2);
-    let list = Rect { height: inner.height - below, ..inner };
-    for (at, words) in whole.iter().take(below.into()).enumerate() {
-        let mark = if at == 0 { theme.symbols.pointer } else { " " };
-        Line::new(buf, inner, list.height + at as u16).put(format!("{mark} "), theme.style(Role::Accent)).put(words, text);
-    }
-    let inner = list;
-    let rows = usize::from(inner.height);
+    let chosen = app.entry_row(&entries);
+    // What is cut in its row is told whole below the list.
+    let whole = entries.get(chosen).filter(|entry| entry.text.width() > room_of(entry));
+    let whole = whole.map_or_else(Vec::new, |entry| wrap(&entry.text, usize::from(width.saturating_sub(2))));
+    let below = (whole.len() as u16).min(height / 2);
+    let rows = usize::from(height - below);
     // The chosen row stays in sight, in the middle of a long list.
     let first = chosen.saturating_sub(rows / 2).min(entries.len().saturating_sub(rows));
-    scroll::draw(theme, Seen { above: first, rows: rows.min(entries.len()), of: entries.len() }, area, buf);
-    for (at, entry) in entries.iter().skip(first).take(rows).enumerate() {
-        let mut line = Line::new(buf, inner, at as u16);
-        line.put(time_of_day(entry.at, app.time_zone(), inner.width < 60), dim).gap(1);
-        line.put(symbol(theme, entry), theme.style(entry.role)).gap(1);
-        line.field(entry.topic.word(), 9, dim, theme.symbols);
+    let seen = Seen { above: first, rows: rows.min(entries.len()), of: entries.len() };
+    let [list, whole_at] =
+        Layout::vertical([Constraint::Fill(1), Constraint::Length(below)]).areas(frame.seen(seen).draw(area, buf));
+    let rows = entries.iter().skip(first).take(rows).map(|entry| {
         let name = app.name_of(entry);
         // Where there is no room for a name, the number alone.
         let name = if job < 10 { name.split(' ').next().unwrap_or_default() } else { &name };
+        let name = fit_name(name, usize::from(job) - 1, theme.symbols).into_owned();
+        let words = |room| theme.span(fit_words(&entry.text, room, theme.symbols), ink(entry));
+        let mut cells: Vec<Cell<'_>> = vec![
+            theme.span(time_of_day(entry.at, app.time_zone(), short), Role::Dim).into(),
+            theme.span(symbol(theme, entry), entry.role).into(),
+            theme.span(entry.topic.word(), Role::Dim).into(),
+        ];
         if entry.job.is_some() || entry.text.width() <= room {
-            line.name(name, job - 1, text, theme.symbols).gap(1);
+            cells.extend([theme.span(name, Role::Text).into(), words(room).into()]);
+        } else {
+            cells.push(Cell::from(words(room_of(entry))).column_span(2));
         }
-        let left = line.left();
-        line.put(fit_words(&entry.text, left, theme.symbols), theme.style(ink(entry)));
-        if first + at == chosen {
-            buf.set_style(Rect { y: inner.y + at as u16, height: 1, ..inner }, theme.selection());
-        }
-    }
+        Row::new(cells)
+    });
+    let mut state = TableState::new().with_selected(chosen - first);
+    let table = Table::new(rows, columns).column_spacing(0).row_highlight_style(theme.selection());
+    StatefulWidget::render(table, list, buf, &mut state);
+    let mark = |at| theme.span(format!("{} ", if at == 0 { theme.symbols.pointer } else { " " }), Role::Accent);
+    let whole = whole.into_iter().enumerate();
+    let whole: Text<'_> = whole.map(|(at, words)| Line::from(vec![mark(at), theme.span(words, Role::Text)])).collect();
+    Paragraph::new(whole).render(whole_at, buf);
 }
 
 /// The symbol of an entry.

@@ -6,11 +6,12 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::widgets::{Clear, Widget as _};
+use ratatui::text::{Line, Text};
+use ratatui::widgets::{Block, Clear, Padding, Paragraph, Widget as _};
 
 use crate::tui::app::{App, Tone};
 use crate::tui::terminal::theme::Role;
-use crate::tui::view::pen::{Line, fit_words, wrap};
+use crate::tui::view::text::{fit_words, wrap};
 
 /// Hints that give way first where there is little room: those of what can be found by `:` and in the help.
 const FIRST_TO_GO: [&str; 11] =
@@ -38,17 +39,18 @@ pub fn draw_toast(app: &App, area: Rect, buf: &mut Buffer) {
     let height = lines.len() as u16;
     let place = Rect { y: area.bottom().saturating_sub(height), height, ..area }.intersection(area);
     Clear.render(place, buf);
-    for (at, text) in lines.iter().enumerate() {
-        let mark = if at == 0 { symbol } else { " " };
-        Line::new(buf, place, at as u16).gap(1).put(format!("{mark} "), theme.style(role)).put(text.trim_end(), theme.style(role));
-    }
+    let text: Text<'_> = lines
+        .iter()
+        .enumerate()
+        .map(|(at, text)| Line::from(theme.span(format!("{} {}", if at == 0 { symbol } else { " " }, text.trim_end()), role)))
+        .collect();
+    Paragraph::new(text).block(Block::new().padding(Padding::left(1))).render(place, buf);
 }
 
 /// Draws it.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
-    let mut line = Line::new(buf, area, 0);
-    line.gap(1);
+    let room = usize::from(area.width.saturating_sub(1));
     if app.toast().is_some() {
         return;
     }
@@ -57,15 +59,17 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     // The last hint (the way out) always stays, and what acts on jobs as long as it can.
     let (last, mut shown) = (hints.last().cloned(), hints);
     for word in &FIRST_TO_GO {
-        if width(&shown) > line.left() {
+        if width(&shown) > room {
             shown.retain(|(_, known)| *known != *word);
         }
     }
-    while width(&shown) > line.left() && shown.len() > 1 {
+    while width(&shown) > room && shown.len() > 1 {
         shown.remove(shown.len() - 2);
     }
     debug_assert!(shown.last() == last.as_ref(), "the way out is hinted at");
+    let mut line = Line::from(" ");
     for (key, word) in shown {
-        line.put(key, theme.style(Role::Accent)).put(format!(" {word}  "), theme.style(Role::Dim));
+        line.spans.extend([theme.span(key, Role::Accent), theme.span(format!(" {word}  "), Role::Dim)]);
     }
+    line.render(area, buf);
 }

@@ -5,8 +5,9 @@
 //! ```
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
-
+use ratatui::layout::{self, Constraint};
+use ratatui::text::Line;
+use ratatui::widgets::Widget as _;
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::{Job, Phase};
@@ -15,37 +16,45 @@ use crate::domain::time::Mono;
 use crate::tui::app::App;
 use crate::tui::layout::{Layout, Size};
 use crate::tui::terminal::theme::Role;
-use crate::tui::view::pen::{Line, time_of_day};
+use crate::tui::view::text::{left, time_of_day};
 
 /// Columns from which on the place in a replay is told in words.
 const WIDE: u16 = 76;
 
 /// Draws it.
 pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
+    let theme = app.theme();
+    let time = if app.attached() { time_of_day(app.shown().wall, app.time_zone(), false) } else { String::new() };
+    let [_, parts, _, clock, _] = layout::Layout::horizontal([
+        Constraint::Length(1),
+        Constraint::Fill(1),
+        Constraint::Length(1),
+        Constraint::Length(time.len() as u16),
+        Constraint::Length(1),
+    ])
+    .areas(layout.header);
+    line(app, layout, parts.width).render(parts, buf);
+    theme.span(time, Role::Dim).render(clock, buf);
+}
+
+/// What stands at the left of the time, in this many columns.
+fn line(app: &App, layout: &Layout, width: u16) -> Line<'static> {
     let (theme, state) = (app.theme(), app.shown());
     let (symbols, full) = (theme.symbols, layout.size == Size::Full);
-    let area = layout.header;
-    let time = if app.attached() { time_of_day(state.wall, app.time_zone(), false) } else { String::new() };
-    Line::new(buf, Rect { width: area.width.saturating_sub(1), ..area }, 0).at_end(&time, theme.style(Role::Dim));
-    let room = Rect { x: area.x + 1, width: area.width.saturating_sub(3 + time.len() as u16), ..area };
-    let mut line = Line::new(buf, room, 0);
-    let bar = |line: &mut Line<'_>| {
-        line.put(format!(" {} ", symbols.bar), theme.style(Role::Frame));
-    };
-    line.put(format!("{} ", symbols.brand), theme.style(Role::Focus));
-    if app.is_replay() {
-        line.put(replay(app, full, area.width >= WIDE), theme.style(Role::Warn));
+    let bar = theme.span(format!(" {} ", symbols.bar), Role::Frame);
+    let mut line = Line::from(theme.span(format!("{} ", symbols.brand), Role::Focus));
+    line.push_span(if app.is_replay() {
+        theme.span(replay(app, full, layout.header.width >= WIDE), Role::Warn)
     } else {
-        line.put("plimsoll", theme.style(Role::Accent));
-    }
+        theme.span("plimsoll", Role::Accent)
+    });
     if !app.attached() {
-        bar(&mut line);
-        line.put("waiting for the engine", theme.style(Role::Dim));
-        return;
+        line.spans.extend([bar, theme.span("waiting for the engine", Role::Dim)]);
+        return line;
     }
     if !state.governor {
-        bar(&mut line);
-        line.put(if full { " NAIVE: no line is kept " } else { " NAIVE " }, theme.style(Role::Alarm));
+        line.push_span(bar.clone());
+        line.push_span(theme.span(if full { " NAIVE: no line is kept " } else { " NAIVE " }, Role::Alarm));
     }
     let (role, symbol) = theme.level(state.memory.shown_level());
     let memory = format!("{symbol} {}", state.memory.counted_bytes.whole());
@@ -59,61 +68,61 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
     let last: Vec<Count> = counts.iter().copied().filter(|count| matches!(count.word, "done" | "failed")).collect();
     if let Some(profile) = state.profile.as_ref().filter(|_| full || !app.is_replay()) {
         let (short, name) = (profile.short(), format!(" {}", profile.name));
-        if line.left() + 1 >= 3 + short.width() + kept + needs(&last, Form::Close) {
-            bar(&mut line);
-            line.put(short, theme.style(Role::Strong));
+        if left(&line, width) + 1 >= 3 + short.width() + kept + needs(&last, Form::Close) {
+            line.spans.extend([bar.clone(), theme.span(short, Role::Strong)]);
         }
         // Its name gives way to the words of the counts, where these find room by that.
         let with_words = kept + needs(&counts, Form::Words);
-        let is_in_the_way = badges.is_empty() && (with_words..with_words + name.width()).contains(&(line.left() + 2));
+        let is_in_the_way = badges.is_empty() && (with_words..with_words + name.width()).contains(&(left(&line, width) + 2));
         if full && !is_in_the_way {
-            line.put(name, theme.style(Role::Dim));
+            line.push_span(theme.span(name, Role::Dim));
         }
     }
-    bar(&mut line);
-    line.put(memory, theme.style(role));
-    bar(&mut line);
-    for (text, role) in &badges {
-        line.put(text, theme.style(*role)).put("  ", theme.style(Role::Text));
+    line.spans.extend([bar.clone(), theme.span(memory, role), bar]);
+    let with_words = full && badges.is_empty();
+    for (text, role) in badges {
+        line.spans.extend([theme.span(text, role), "  ".into()]);
     }
-    draw_counts(app, counts, full && badges.is_empty(), &mut line);
+    push_counts(app, counts, with_words, width, &mut line);
+    line
 }
 
 /// The counts with their words, where there is room for them; else the numbers alone, then closer together. Only then are
 /// some left out: how many have ended, well or not, is told to the last.
-fn draw_counts(app: &App, mut counts: Vec<Count>, with_words: bool, line: &mut Line<'_>) {
+fn push_counts(app: &App, mut counts: Vec<Count>, with_words: bool, width: u16, line: &mut Line<'_>) {
     let theme = app.theme();
     let forms = [Form::Words, Form::Numbers, Form::Close];
-    let fits = |counts: &[Count], room: usize| {
-        forms[usize::from(!with_words)..].iter().copied().find(|form| needs(counts, *form) <= room + form.gap())
-    };
-    let mut form = fits(&counts, line.left());
+    let room = left(line, width);
+    let fits =
+        |counts: &[Count]| forms[usize::from(!with_words)..].iter().copied().find(|form| needs(counts, *form) <= room + form.gap());
+    let mut form = fits(&counts);
     if form.is_none() {
         // What there is none of can be missed.
         counts.retain(|count| count.number + count.already > 0 || count.word == "done");
-        form = fits(&counts, line.left());
+        form = fits(&counts);
     }
     for gone in ["cancelled", "rejected", "paused", "queued", "running"] {
         if form.is_some() {
             break;
         }
         counts.retain(|count| count.word != gone);
-        form = fits(&counts, line.left());
+        form = fits(&counts);
     }
     let form = form.unwrap_or(Form::Close);
     for count in counts {
         // Half a number would be a wrong one.
-        if line.left() < count.width(form) {
+        if left(line, width) < count.width(form) {
             break;
         }
         let gap = if form == Form::Close { "" } else { " " };
-        line.put(format!("{}{gap}", count.symbol), theme.style(count.role));
+        line.push_span(theme.span(format!("{}{gap}", count.symbol), count.role));
         if form == Form::Words {
-            line.put(count.number.to_string(), theme.style(count.role)).put(count.words_after(), theme.style(Role::Dim));
+            line.push_span(theme.span(count.number.to_string(), count.role));
+            line.push_span(theme.span(count.words_after(), Role::Dim));
         } else {
-            line.put(count.figures(), theme.style(count.role));
+            line.push_span(theme.span(count.figures(), count.role));
         }
-        line.gap(form.gap() as u16);
+        line.push_span(" ".repeat(form.gap()));
     }
 }
 

@@ -8,86 +8,69 @@
 //! ```
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::Line;
+use ratatui::widgets::{Paragraph, Widget as _};
 
 use crate::tui::app::filter::has_words;
 use crate::tui::app::pages::Page;
 use crate::tui::app::{App, Help};
 use crate::tui::input::keymap::Section;
-use crate::tui::terminal::theme::Role;
-use crate::tui::view::pen::{Framed, Line, popup, wrap};
-use crate::tui::view::scroll::{self, Seen};
+use crate::tui::terminal::theme::{Role, Theme};
+use crate::tui::view::frame::{Framed, Seen, popup};
+use crate::tui::view::text::{fit, wrap};
 use crate::tui::view::words::WORDS;
 
 const LEFT: [Section; 3] = [Section::Move, Section::Find, Section::Look];
 const RIGHT: [Section; 3] = [Section::Jobs, Section::Memory, Section::Console];
-const KEYS: u16 = 10;
+const KEYS: usize = 10;
 /// Columns of the words that are explained.
-const WORD: u16 = 13;
-
-enum Entry {
-    Heading(&'static str),
-    Key(String, &'static str),
-    Blank,
-}
+const WORD: usize = 13;
+/// Columns of the screen from which on keys stand side by side.
+const TWO: u16 = 76;
+/// Widest page of the words.
+const WIDEST: u16 = 86;
 
 /// Draws it.
 pub fn draw(app: &App, page: &Help, area: Rect, buf: &mut Buffer) {
-    if page.words {
-        return draw_words(app, page, area, buf);
-    }
     let theme = app.theme();
-    let filter = page.filter.value().to_lowercase();
-    let two = area.width >= 76;
-    let (left, right) = if two {
-        (entries(app, &LEFT, &filter), entries(app, &RIGHT, &filter))
-    } else {
-        (entries(app, &[LEFT, RIGHT].concat(), &filter), Vec::new())
+    let columns = columns(app, page, area.width);
+    let (name, width) = match columns.len() {
+        _ if page.words => ("Words", WIDEST),
+        2 => (place_of(app), 82),
+        _ => (place_of(app), 44),
     };
-    let lines = left.len().max(right.len());
-    let width = if two { 82 } else { 44 };
-    // What the footer says stays readable beside a page that is not as wide as the screen.
-    let area = Rect { height: area.height.saturating_sub(u16::from(area.height > 12)), ..area };
-    let place = popup(area, width, lines.max(3) as u16 + 2, buf);
+    let lines = columns.iter().map(Vec::len).max().unwrap_or(0);
+    let place = popup(room(area), width.min(area.width), lines.max(3) as u16 + 2, buf);
     let visible = usize::from(place.height.saturating_sub(2));
-    let scroll = page.scroll.min(lines.saturating_sub(visible));
-    let said = if filter.is_empty() { "  type to filter".to_owned() } else { format!("  {}", page.filter.value()) };
-    let right_title = vec![("tab explains the words".to_owned(), theme.style(Role::Dim))];
-    let title = vec![(place_of(app).to_owned(), theme.style(Role::Accent)), (said, theme.style(Role::Dim))];
-    let inner = Framed { theme, focused: true, title, right: right_title }.draw(place, buf);
-    scroll::draw(theme, Seen { above: scroll, rows: visible.min(lines), of: lines }, place, buf);
-    let half = inner.width / 2;
-    let columns = if two {
-        vec![(left, Rect { width: half, ..inner }), (right, Rect { x: inner.x + half, width: inner.width - half, ..inner })]
-    } else {
-        vec![(left, inner)]
-    };
-    for (entries, area) in columns {
-        for (at, entry) in entries.iter().skip(scroll).take(visible).enumerate() {
-            let mut line = Line::new(buf, area, at as u16);
-            match entry {
-                Entry::Heading(title) => line.gap(1).put(title, theme.style(Role::Strong)),
-                Entry::Key(keys, help) => {
-                    line.gap(2).field(keys, KEYS, theme.style(Role::Accent), theme.symbols).put(help, theme.style(Role::Text))
-                }
-                Entry::Blank => &mut line,
-            };
-        }
+    let above = page.scroll.seen(lines, visible);
+    let said = if page.filter.value().is_empty() { "type to filter" } else { page.filter.value() };
+    let title = vec![theme.span(name, Role::Accent), theme.span(format!("  {said}"), Role::Dim)];
+    let inner = Framed::new(theme, title)
+        .tabs("tab", &["keys", "words"], usize::from(page.words))
+        .seen(Seen { above, rows: visible.min(lines), of: lines })
+        .draw(place, buf);
+    let places = Layout::horizontal(vec![Constraint::Fill(1); columns.len()]).split(inner);
+    for (lines, place) in columns.into_iter().zip(places.iter()) {
+        Paragraph::new(lines).scroll((above as u16, 0)).render(*place, buf);
     }
 }
 
-/// The page is longer than what is seen of it.
-pub fn scrolls(app: &App, page: &Help) -> bool {
-    let (width, height) = app.layout_size();
+/// What the footer says stays readable beside a page that is not as wide as the screen.
+fn room(area: Rect) -> Rect {
+    Rect { height: area.height.saturating_sub(u16::from(area.height > 12)), ..area }
+}
+
+/// The lines of the page, in one or two columns.
+fn columns(app: &App, page: &Help, width: u16) -> Vec<Vec<Line<'static>>> {
     let filter = page.filter.value().to_lowercase();
-    let lines = if page.words {
-        explained(&filter, width.min(86)).len()
-    } else if width >= 76 {
-        entries(app, &LEFT, &filter).len().max(entries(app, &RIGHT, &filter).len())
+    if page.words {
+        vec![explained(app.theme(), &filter, width.min(WIDEST))]
+    } else if width >= TWO {
+        vec![keys(app, &LEFT, &filter), keys(app, &RIGHT, &filter)]
     } else {
-        entries(app, &[LEFT, RIGHT].concat(), &filter).len()
-    };
-    lines + 2 > usize::from(height.saturating_sub(u16::from(height > 12)))
+        vec![keys(app, &[LEFT, RIGHT].concat(), &filter)]
+    }
 }
 
 /// Whose keys they are.
@@ -103,58 +86,38 @@ fn place_of(app: &App) -> &'static str {
     }
 }
 
-/// The words and figures of the screen, explained.
-fn draw_words(app: &App, page: &Help, area: Rect, buf: &mut Buffer) {
-    let theme = app.theme();
-    let filter = page.filter.value().to_lowercase();
-    let area = Rect { height: area.height.saturating_sub(u16::from(area.height > 12)), ..area };
-    let width = area.width.min(86);
-    let lines = explained(&filter, width);
-    let place = popup(area, width, lines.len().max(3) as u16 + 2, buf);
-    let visible = usize::from(place.height.saturating_sub(2));
-    let first = page.scroll.min(lines.len().saturating_sub(visible));
-    let said = if filter.is_empty() { "  type to filter".to_owned() } else { format!("  {}", page.filter.value()) };
-    let title = vec![("Words".to_owned(), theme.style(Role::Accent)), (said, theme.style(Role::Dim))];
-    let right = vec![("tab shows the keys".to_owned(), theme.style(Role::Dim))];
-    let inner = Framed { theme, focused: true, title, right }.draw(place, buf);
-    scroll::draw(theme, Seen { above: first, rows: visible.min(lines.len()), of: lines.len() }, place, buf);
-    for (at, (word, meaning)) in lines.iter().skip(first).take(visible).enumerate() {
-        let mut line = Line::new(buf, inner, at as u16);
-        line.gap(1).field(word, WORD, theme.style(Role::Accent), theme.symbols).put(meaning, theme.style(Role::Text));
-    }
-}
-
-/// The words that have the filter's, each with its meaning in lines of a page of this width.
-fn explained(filter: &str, width: u16) -> Vec<(&'static str, String)> {
-    let room = usize::from(width.saturating_sub(WORD + 4));
-    let mut lines: Vec<(&str, String)> = Vec::new();
+/// The words and figures of the screen that have the filter's words, each with its meaning in lines of a page of this width.
+fn explained(theme: &Theme, filter: &str, width: u16) -> Vec<Line<'static>> {
+    let room = usize::from(width).saturating_sub(WORD + 4);
+    let mut lines = Vec::new();
     for (word, meaning) in WORDS {
         if has_words(filter, &format!("{word} {meaning}")) {
-            let wrapped = wrap(meaning, room).into_iter().enumerate();
-            lines.extend(wrapped.map(|(at, line)| (if at == 0 { *word } else { "" }, line)));
+            for (at, meaning) in wrap(meaning, room).into_iter().enumerate() {
+                let word = if at == 0 { fit(word, WORD - 1, theme.symbols) } else { "".into() };
+                lines.push(Line::from(vec![theme.span(format!(" {word:<WORD$}"), Role::Accent), theme.span(meaning, Role::Text)]));
+            }
         }
     }
     lines
 }
 
-fn entries(app: &App, sections: &[Section], filter: &str) -> Vec<Entry> {
-    let mut entries = Vec::new();
+/// The keys of these sections that have the filter's words.
+fn keys(app: &App, sections: &[Section], filter: &str) -> Vec<Line<'static>> {
+    let theme = app.theme();
+    let mut lines = Vec::new();
     for section in sections {
-        let keys: Vec<Entry> = app
-            .keys()
-            .help(*section, |binding| app.meaning(binding))
-            .into_iter()
-            .filter(|(keys, help)| has_words(filter, help) || keys.split(' ').any(|key| key.to_lowercase() == filter))
-            .map(|(keys, help)| Entry::Key(keys, help))
-            .collect();
+        let mut keys = app.keys().help(*section, |binding| app.meaning(binding));
+        keys.retain(|(keys, help)| has_words(filter, help) || keys.split(' ').any(|key| key.to_lowercase() == filter));
         if keys.is_empty() {
             continue;
         }
-        if !entries.is_empty() {
-            entries.push(Entry::Blank);
+        if !lines.is_empty() {
+            lines.push(Line::default());
         }
-        entries.push(Entry::Heading(section.title()));
-        entries.extend(keys);
+        lines.push(theme.span(format!(" {}", section.title()), Role::Strong).into());
+        lines.extend(keys.into_iter().map(|(keys, help)| {
+            Line::from(vec![theme.span(format!("  {keys:<KEYS$}"), Role::Accent), theme.span(help, Role::Text)])
+        }));
     }
-    entries
+    lines
 }

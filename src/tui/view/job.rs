@@ -13,9 +13,9 @@
 //! ```
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
-use ratatui::style::Style;
-use unicode_width::UnicodeWidthStr;
+use ratatui::layout::{Constraint, Rect};
+use ratatui::text::{Line, Span, Text};
+use ratatui::widgets::{Row, Table, Widget as _};
 
 use crate::domain::job::{Exit, Job, Phase, RejectReason};
 use crate::domain::media::AudioStream;
@@ -28,8 +28,9 @@ use crate::tui::app::waiting;
 use crate::tui::app::{App, job_name};
 use crate::tui::layout::Layout;
 use crate::tui::terminal::theme::Role;
-use crate::tui::view::pen::{Framed, Line, Span, bar, fit, mb, spoken, time_of_day, wrap};
-use crate::tui::view::plot::Plot;
+use crate::tui::view::frame::Framed;
+use crate::tui::view::text::{bar, fit, fit_line, mb, spoken, time_of_day, wrap};
+use crate::tui::view::widgets::{Curve, LoadChart};
 use crate::tui::view::{events, log};
 
 /// Columns of the labels.
@@ -47,9 +48,8 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
     let Some(job) = app.selected().and_then(|id| app.shown().jobs.get(&id)) else {
         if let Some(area) = layout.job[0] {
             let theme = app.theme();
-            let title = vec![("Job".to_owned(), theme.style(Role::Accent))];
-            let inner = Framed { theme, focused: true, title, right: Vec::new() }.draw(area, buf);
-            Line::new(buf, inner, 0).put("it is no longer on the list; esc goes back", theme.style(Role::Dim));
+            let inner = Framed::new(theme, vec![theme.span("Job", Role::Accent)]).draw(area, buf);
+            theme.span("it is no longer on the list; esc goes back", Role::Dim).render(inner, buf);
         }
         return;
     };
@@ -67,16 +67,16 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
 /// A labelled line of the facts.
 struct Fact {
     label: &'static str,
-    spans: Vec<Span>,
+    spans: Vec<Span<'static>>,
 }
 
 fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
     let (symbol, word, role) = state_of(theme, state, job);
     let tries = if job.attempts > 0 { format!(", try {}", job.attempts) } else { String::new() };
-    let title = vec![("Job ".to_owned(), theme.style(Role::Strong)), (job_name(job), theme.style(Role::Accent))];
-    let right = vec![(format!("{symbol} {}", long_word(job).unwrap_or(word)), theme.style(role)), (tries, theme.style(Role::Dim))];
-    let inner = Framed { theme, focused: false, title, right }.draw(area, buf);
+    let title = vec![theme.span("Job ", Role::Strong), theme.span(job_name(job), Role::Accent)];
+    let right = vec![theme.span(format!("{symbol} {}", long_word(job).unwrap_or(word)), role), theme.span(tries, Role::Dim)];
+    let inner = Framed::new(theme, title).beside().right(right).draw(area, buf);
     let room = usize::from(inner.width.saturating_sub(LABEL));
     let lines = usize::from(inner.height);
     // What matters most stays when there is little room.
@@ -112,13 +112,13 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
         let program = before.split(' ').next().unwrap_or_default();
         asked = wrap(&format!("{program} {} -i {after}", theme.symbols.more), room);
     }
-    let style = theme.style(if command.is_some() { Role::Text } else { Role::Dim });
+    let role = if command.is_some() { Role::Text } else { Role::Dim };
     let shown = asked.len().min(asked_lines);
     for (at, text) in asked.iter().take(shown).enumerate() {
         // What is left out stands behind the last line's end, so that it is cut there.
         let is_cut = at + 1 == shown && asked.len() > shown;
         let text = if is_cut { fit(&asked[at..].concat(), room, theme.symbols).into_owned() } else { text.clone() };
-        facts.push(Fact { label: if at == 0 { "asked" } else { "" }, spans: vec![(text, style)] });
+        facts.push(Fact { label: if at == 0 { "asked" } else { "" }, spans: vec![theme.span(text, role)] });
     }
     let reason = broken(progress(app, job), room);
     // A reason is read to its end: what else there is to say gives way, from its end to the input.
@@ -128,14 +128,11 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     facts.extend(reason);
     facts.extend(missing);
     facts.push(memory(app, job));
-    for (at, fact) in facts.iter().enumerate() {
-        let mut line = Line::new(buf, inner, at as u16);
-        line.field(fact.label, LABEL, theme.style(Role::Dim), theme.symbols);
-        for (text, style) in &fact.spans {
-            let left = line.left();
-            line.put(fit(text, left, theme.symbols), *style);
-        }
-    }
+    let rows = facts.into_iter().map(|fact| {
+        let said = fit_line(fact.spans, room as u16, theme.symbols);
+        Row::new([theme.span(fact.label, Role::Dim).into(), said])
+    });
+    Table::new(rows, [Constraint::Length(LABEL), Constraint::Fill(1)]).column_spacing(0).render(inner, buf);
 }
 
 /// Lines that the reason of a job needs beyond its first one, on a page of this width.
@@ -158,16 +155,17 @@ const fn shows_media(app: &App) -> bool {
 
 /// A fact in as many lines as it needs. What is drawn, as a bar is, stays in its one line.
 fn broken(fact: Fact, room: usize) -> Vec<Fact> {
-    let whole: usize = fact.spans.iter().map(|(text, _)| text.width()).sum();
-    let Some((first, style)) = fact.spans.first().filter(|_| whole > room && fact.label != "done").cloned() else {
+    let whole: usize = fact.spans.iter().map(Span::width).sum();
+    let Some(first) = fact.spans.first().filter(|_| whole > room && fact.label != "done").cloned() else {
         return vec![fact];
     };
-    let mut rows: Vec<Vec<Span>> = wrap(&first, room).into_iter().map(|line| vec![(line, style)]).collect();
+    let lines = wrap(&first.content, room).into_iter();
+    let mut rows: Vec<Vec<Span<'static>>> = lines.map(|line| vec![Span::styled(line, first.style)]).collect();
     for span in fact.spans.into_iter().skip(1) {
-        let used: usize = rows.last().map_or(0, |row| row.iter().map(|(text, _)| text.width()).sum());
+        let used: usize = rows.last().map_or(0, |row| row.iter().map(Span::width).sum());
         match rows.last_mut() {
-            Some(row) if used + span.0.width() <= room => row.push(span),
-            _ => rows.push(vec![(span.0.trim_start_matches([',', ' ']).to_owned(), span.1)]),
+            Some(row) if used + span.width() <= room => row.push(span),
+            _ => rows.push(vec![Span::styled(span.content.trim_start_matches([',', ' ']).to_owned(), span.style)]),
         }
     }
     let labelled = |(at, spans)| Fact { label: if at == 0 { fact.label } else { "" }, spans };
@@ -190,14 +188,14 @@ const fn long_word(job: &Job) -> Option<&'static str> {
 
 fn input(app: &App, job: &Job) -> Fact {
     let theme = app.theme();
-    let spans = vec![(path_text(&job.input), theme.style(Role::Text)), (format!(", {}", job.size), theme.style(Role::Dim))];
+    let spans = vec![theme.span(path_text(&job.input), Role::Text), theme.span(format!(", {}", job.size), Role::Dim)];
     Fact { label: "input", spans }
 }
 
 fn output(app: &App, job: &Job) -> Fact {
     let theme = app.theme();
     let path = job.output.as_ref().map_or_else(|| "not known yet".to_owned(), |path| path_text(path));
-    let spans = vec![(path, theme.style(Role::Text)), (format!(", preset {}", job.preset), theme.style(Role::Dim))];
+    let spans = vec![theme.span(path, Role::Text), theme.span(format!(", preset {}", job.preset), Role::Dim)];
     Fact { label: "output", spans }
 }
 
@@ -206,9 +204,9 @@ fn choices(app: &App, job: &Job) -> Fact {
     let theme = app.theme();
     if job.choices.is_empty() {
         let words = if job.phase.is_terminal() { "not known" } else { "told once the input is looked at" };
-        return Fact { label: "preset", spans: vec![(words.to_owned(), theme.style(Role::Dim))] };
+        return Fact { label: "preset", spans: vec![theme.span(words, Role::Dim)] };
     }
-    Fact { label: "preset", spans: vec![(job.choices.clone(), theme.style(Role::Text))] }
+    Fact { label: "preset", spans: vec![theme.span(job.choices.clone(), Role::Text)] }
 }
 
 fn media(app: &App, job: &Job) -> Fact {
@@ -220,7 +218,7 @@ fn media(app: &App, job: &Job) -> Fact {
             Phase::Finished(_) => "not looked at",
             _ => "not looked at yet",
         };
-        return Fact { label: "holds", spans: vec![(words.to_owned(), theme.style(Role::Dim))] };
+        return Fact { label: "holds", spans: vec![theme.span(words, Role::Dim)] };
     };
     let mut parts = Vec::new();
     if let Some(video) = &media.video {
@@ -249,7 +247,7 @@ fn media(app: &App, job: &Job) -> Fact {
     if parts.is_empty() {
         parts.push("nothing that was told".to_owned());
     }
-    Fact { label: "holds", spans: vec![(parts.join(", "), theme.style(Role::Text))] }
+    Fact { label: "holds", spans: vec![theme.span(parts.join(", "), Role::Text)] }
 }
 
 /// `aac 2 channels (eng)`.
@@ -268,43 +266,41 @@ fn rate(fps: f64) -> String {
 /// How far it is, how it ended, or why it waits.
 fn progress(app: &App, job: &Job) -> Fact {
     let (theme, state) = (app.theme(), app.shown());
-    let (text, dim) = (theme.style(Role::Text), theme.style(Role::Dim));
     match &job.phase {
         Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => {
             let Some(progress) = job.progress else {
-                return Fact { label: "done", spans: vec![("nothing was reported yet".to_owned(), dim)] };
+                return Fact { label: "done", spans: vec![theme.span("nothing was reported yet", Role::Dim)] };
             };
             let ratio = progress.ratio.map(|ratio| ratio.clamp(0.0, 1.0));
-            let (full, rest) = bar(theme, ratio.unwrap_or(0.0), 14);
             let percent = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{:.0} %", ratio * 100.0));
-            let mut spans: Vec<Span> = vec![(full, theme.style(Role::Running)), (rest, dim)];
-            spans.push((format!(" {percent}  "), theme.style(Role::Strong)));
-            spans.push((format!("{:.1}x  {:.0} fps  ", progress.speed, progress.fps), text));
+            let mut spans = bar(theme, ratio.unwrap_or(0.0), 14, Role::Running).to_vec();
+            spans.push(theme.span(format!(" {percent}  "), Role::Strong));
+            spans.push(theme.span(format!("{:.1}x  {:.0} fps  ", progress.speed, progress.fps), Role::Text));
             // Of one that stands still nobody knows.
             let is_paused = matches!(job.phase, Phase::Running { paused: true, .. });
             if let Some(left) = progress.eta_seconds.filter(|_| !is_paused) {
-                spans.push((format!("{} left  ", span_words(std::time::Duration::from_secs(left))), text));
+                spans.push(theme.span(format!("{} left  ", span_words(std::time::Duration::from_secs(left))), Role::Text));
             }
             let at = clock(progress.out_time);
-            spans.push((format!("frame {} at {at}, {} written", progress.frame, progress.written), dim));
+            spans.push(theme.span(format!("frame {} at {at}, {} written", progress.frame, progress.written), Role::Dim));
             Fact { label: "done", spans }
         }
-        Phase::Starting => Fact { label: "starts", spans: vec![("memory is cleaned first".to_owned(), dim)] },
+        Phase::Starting => Fact { label: "starts", spans: vec![theme.span("memory is cleaned first", Role::Dim)] },
         Phase::Queued => {
             let mut words = waiting::reason(state, job.id).unwrap_or_else(|| "others are before it".to_owned());
             let is_held = state.held.is_some_and(|held| held.job == job.id);
             if let (true, Some(way)) = (is_held, waiting::way_in(state)) {
                 words = format!("{words}; runs {way}");
             }
-            Fact { label: "waits", spans: vec![(words, if is_held { theme.style(Role::Warn) } else { text })] }
+            Fact { label: "waits", spans: vec![theme.span(words, if is_held { Role::Warn } else { Role::Text })] }
         }
         Phase::Backoff { until, reason } => {
             let is_room = state.room.as_ref().is_some_and(|wanted| wanted.job == job.id);
             let next = if is_room { "looks again" } else { "next try" };
             let words = format!("{reason}; {next} in {}", spoken(until.since(state.now)));
-            Fact { label: "waits", spans: vec![(words, theme.style(Role::Warn))] }
+            Fact { label: "waits", spans: vec![theme.span(words, Role::Warn)] }
         }
-        Phase::Rejected(why) => Fact { label: "rejected", spans: vec![(why.detail.clone(), theme.style(Role::Warn))] },
+        Phase::Rejected(why) => Fact { label: "rejected", spans: vec![theme.span(why.detail.clone(), Role::Warn)] },
         Phase::Finished(finished) => {
             let (role, words) = chronicle::ended(finished.outcome, finished.took, finished.reason.as_deref(), None, &[]);
             let exit = match finished.exit {
@@ -313,7 +309,7 @@ fn progress(app: &App, job: &Job) -> Fact {
                 None => String::new(),
             };
             let at = format!("  at {}", time_of_day(finished.at, app.time_zone(), false));
-            Fact { label: "ended", spans: vec![(words, theme.style(role)), (exit, dim), (at, dim)] }
+            Fact { label: "ended", spans: vec![theme.span(words, role), theme.span(exit, Role::Dim), theme.span(at, Role::Dim)] }
         }
     }
 }
@@ -325,27 +321,26 @@ fn missing(app: &App, job: &Job) -> Vec<Fact> {
     let damage = finished.damage.as_ref().map(|damage| ("damage", damage.words(), Role::Warn));
     let left_out = (!finished.left_out.is_empty()).then(|| ("left out", finished.left_out.join(", "), Role::Text));
     let facts = damage.into_iter().chain(left_out);
-    facts.map(|(label, words, role)| Fact { label, spans: vec![(words, theme.style(role))] }).collect()
+    facts.map(|(label, words, role)| Fact { label, spans: vec![theme.span(words, role)] }).collect()
 }
 
 fn memory(app: &App, job: &Job) -> Fact {
     let theme = app.theme();
-    let (text, dim) = (theme.style(Role::Text), theme.style(Role::Dim));
-    let mut spans: Vec<Span> = Vec::new();
+    let mut spans = Vec::new();
     if job.phase.holds_slot() {
-        spans.push((format!("{} MB", mb(job.memory)), theme.style(Role::Strong)));
-        spans.push((" now  ".to_owned(), dim));
+        spans.push(theme.span(format!("{} MB", mb(job.memory)), Role::Strong));
+        spans.push(theme.span(" now  ", Role::Dim));
     }
     for (name, bytes) in [("peak", job.peak), ("reserved", job.reserved), ("expected", job.predicted_peak.unwrap_or_default())] {
         if bytes > Bytes::ZERO {
             let over = name == "peak" && job.reserved > Bytes::ZERO && bytes > job.reserved;
-            spans.push((format!("{name} "), dim));
-            spans.push((format!("{} MB", mb(bytes)), if over { theme.style(Role::Warn) } else { text }));
-            spans.push(("  ".to_owned(), text));
+            spans.push(theme.span(format!("{name} "), Role::Dim));
+            spans.push(theme.span(format!("{} MB", mb(bytes)), if over { Role::Warn } else { Role::Text }));
+            spans.push("  ".into());
         }
     }
     if spans.is_empty() {
-        spans.push(("not known yet".to_owned(), dim));
+        spans.push(theme.span("not known yet", Role::Dim));
     }
     Fact { label: "memory", spans }
 }
@@ -353,72 +348,62 @@ fn memory(app: &App, job: &Job) -> Fact {
 /// Its memory over its time, what is set aside as dashes.
 fn draw_memory(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
-    let dim = theme.style(Role::Dim);
-    let title = vec![("Its memory".to_owned(), theme.style(Role::Strong))];
-    let reserved = if job.reserved > Bytes::ZERO {
-        vec![(format!("{} reserved", job.reserved.whole()), theme.style(Role::Line))]
-    } else {
-        Vec::new()
-    };
-    let inner = Framed { theme, focused: false, title, right: reserved }.draw(area, buf);
+    let mut frame = Framed::new(theme, vec![theme.span("Its memory", Role::Strong)]).beside();
+    if job.reserved > Bytes::ZERO {
+        frame = frame.right(vec![theme.span(format!("{} reserved", job.reserved.whole()), Role::Line)]);
+    }
+    let inner = frame.draw(area, buf);
     let Some(curve) = app.detail(job.id).map(|detail| &detail.curve).filter(|curve| !curve.is_empty()) else {
-        Line::new(buf, inner, 0).gap(1).put("not measured in this console", dim);
-        return;
+        return theme.span(" not measured in this console", Role::Dim).render(inner, buf);
     };
-    let end = job.reserved.max(job.peak).scale(1.15);
-    let plot = Plot { theme, end, mark: job.reserved };
-    let labels = (mb(end).len() as u16).max(4) + 1;
-    let has_axis = inner.height >= 6;
-    let place = Rect {
-        x: inner.x + labels,
-        width: inner.width.saturating_sub(labels),
-        height: inner.height.saturating_sub(u16::from(has_axis)),
-        ..inner
-    };
-    let columns = plot.columns(place.width);
     // Of a job that has ended the axis ends with it.
     let has_ended = job.phase.is_terminal();
-    plot.draw(&curve.columns(columns, has_ended), place, buf);
-    let mut taken: Vec<u16> = Vec::new();
-    let mut label = |bytes: Bytes, style: Style, buf: &mut Buffer| {
-        let row = plot.row_of(bytes, place.height);
-        if !taken.contains(&row) {
-            Line::new(buf, inner, row).right(&mb(bytes), labels - 1, style);
-            taken.push(row);
-        }
-    };
-    if job.reserved > Bytes::ZERO {
-        label(job.reserved, theme.style(Role::Line), buf);
+    let seconds = std::time::Duration::from_secs(curve.seconds(has_ended));
+    let time = [theme.span("start", Role::Dim), Span::default(), theme.span(spoken(seconds), Role::Dim)];
+    LoadChart {
+        theme,
+        curves: vec![Curve {
+            values: Box::new(|columns| curve.columns(columns, has_ended)),
+            style: theme.style(Role::Running),
+            over: theme.style(Role::Warn),
+            dashes: (1, 0),
+            letter: None,
+            ends: String::new(),
+        }],
+        line: job.reserved,
+        end: job.reserved.max(job.peak).scale(1.15),
+        labels: vec![(job.peak, if job.peak > job.reserved { Role::Warn } else { Role::Running }), (Bytes::ZERO, Role::Dim)],
+        time: time.map(Line::from),
+        marks: &|_| Vec::new(),
     }
-    label(job.peak, theme.style(if job.peak > job.reserved { Role::Warn } else { Role::Running }), buf);
-    label(Bytes::ZERO, dim, buf);
-    if has_axis {
-        let seconds = curve.seconds(has_ended);
-        let mut line = Line::new(buf, inner, inner.height - 1);
-        line.gap(labels).put("start", dim).at_end(&spoken(std::time::Duration::from_secs(seconds)), dim);
-    }
+    .render(inner, buf);
 }
 
 fn draw_story(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
-    let title = vec![("What happened".to_owned(), theme.style(Role::Strong))];
-    let inner = Framed { theme, focused: false, title, right: Vec::new() }.draw(area, buf);
-    let mut row = 0;
+    let inner = Framed::new(theme, vec![theme.span("What happened", Role::Strong)]).beside().draw(area, buf);
+    let columns = [Constraint::Length(9), Constraint::Length(2), Constraint::Fill(1)];
+    let room = usize::from(inner.width.saturating_sub(11));
+    let mut left = inner.height;
+    let mut rows = Vec::new();
     for entry in app.story(job.id) {
-        if row >= inner.height {
+        if left == 0 {
             break;
         }
-        let mut line = Line::new(buf, inner, row);
-        line.put(time_of_day(entry.at, app.time_zone(), false), theme.style(Role::Dim)).gap(1);
-        line.put(events::symbol(theme, entry), theme.style(entry.role)).gap(1);
-        let left = line.left();
-        let indent = inner.width.saturating_sub(left as u16);
-        for text in wrap(&entry.text, left) {
-            Line::new(buf, inner, row).gap(indent).put(text, theme.style(events::ink(entry)));
-            row += 1;
-        }
+        // A row that is cut by the table's end would not be drawn at all.
+        let words: Text<'_> = wrap(&entry.text, room)
+            .into_iter()
+            .take(left.into())
+            .map(|line| Line::from(theme.span(line, events::ink(entry))))
+            .collect();
+        let height = words.height() as u16;
+        left -= height;
+        let time = time_of_day(entry.at, app.time_zone(), false);
+        let symbol = theme.span(events::symbol(theme, entry), entry.role);
+        rows.push(Row::new([Text::from(theme.span(time, Role::Dim)), symbol.into(), words]).height(height));
     }
-    if row == 0 {
-        Line::new(buf, inner, 0).gap(1).put("nothing yet", theme.style(Role::Dim));
+    if rows.is_empty() {
+        return theme.span(" nothing yet", Role::Dim).render(inner, buf);
     }
+    Table::new(rows, columns).column_spacing(0).render(inner, buf);
 }

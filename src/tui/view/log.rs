@@ -9,6 +9,8 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Widget as _};
 
 use crate::domain::job::{LogLevel, LogLine, Phase};
 use crate::domain::text::many;
@@ -17,84 +19,85 @@ use crate::tui::app::loglines::LogLines;
 use crate::tui::app::pages::Page;
 use crate::tui::app::{App, job_name};
 use crate::tui::layout::Pane;
-use crate::tui::terminal::theme::Role;
-use crate::tui::view::frame;
+use crate::tui::terminal::theme::{Role, Theme};
+use crate::tui::view::frame::Framed;
 use crate::tui::view::names::head;
-use crate::tui::view::pen::{Line, Span, fit, time_of_day, wrap};
+use crate::tui::view::text::{fit, time_of_day, wrap};
 
 /// Draws it.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
     let log = app.log();
-    let mut inner = frame::frame(app, Pane::Log, &said(app), right_of_title(app, log)).draw(area, buf);
-    let is_file = log.is_some_and(|(lines, _)| lines.is_file());
-    let live = if app.follows() && !is_file { live_line(app) } else { None };
+    let inner = Framed::pane(app, Pane::Log, said(app)).right(right_of_title(app, log)).draw(area, buf);
     let Some((lines, bottom)) = log else {
-        Line::new(buf, inner, 1).gap(1).put("no lines", theme.style(Role::Dim));
-        return;
+        let words = vec![Line::default(), theme.span(" no lines", Role::Dim).into()];
+        return Paragraph::new(words).render(inner, buf);
     };
+    let live = if app.follows() && !lines.is_file() { live_line(app) } else { None };
     let short = inner.width < 60;
-    if live.is_some() && inner.height > 1 {
-        inner.height -= 1;
-    }
+    let lead = |at, mark: &'static str, role| {
+        let time = theme.span(format!("{} ", time_of_day(at, app.time_zone(), short)), Role::Dim);
+        vec![time, theme.span(mark, role), " ".into()]
+    };
     let prefix = if short { 8 } else { 11 };
     let room = usize::from(inner.width.saturating_sub(prefix));
+    let height = usize::from(inner.height).saturating_sub(usize::from(live.is_some() && inner.height > 1));
     // From the last line upwards, until the pane is full.
     let end = (bottom - lines.before()) as usize;
     let mut blocks: Vec<(&LogLine, Vec<String>)> = Vec::new();
     let mut used = 0;
     for at in (0..end).rev() {
-        let Some(line) = lines.get(at).filter(|_| used < usize::from(inner.height)) else { break };
+        let Some(line) = lines.get(at).filter(|_| used < height) else { break };
         let rows = if app.wraps() { wrap(&line.text, room) } else { vec![fit(&line.text, room, theme.symbols).into_owned()] };
         used += rows.len();
         blocks.push((line, rows));
     }
     // A line that is gone to and is longer than the pane is read from its beginning.
-    if let Some((_, rows)) = blocks.first_mut().filter(|(_, rows)| !app.follows() && rows.len() > inner.height.into()) {
-        let room_of_last = room.saturating_sub(1);
-        rows.truncate(inner.height.into());
+    if let Some((_, rows)) = blocks.first_mut().filter(|(_, rows)| !app.follows() && rows.len() > height) {
+        rows.truncate(height);
         if let Some(last) = rows.last_mut() {
-            *last = format!("{}{}", head(last.trim_end(), room_of_last), theme.symbols.more);
+            *last = format!("{}{}", head(last.trim_end(), room.saturating_sub(1)), theme.symbols.more);
         }
         used = rows.len();
         blocks.truncate(1);
     }
-    let mut skip = used.saturating_sub(inner.height.into());
     let wanted = app.search().to_lowercase();
-    let mut y = 0;
-    for (nth, (line, rows)) in blocks.iter().enumerate().rev() {
-        let (mark, role) = match line.level {
-            LogLevel::Info => (" ", Role::Text),
-            LogLevel::Memory => (theme.symbols.cleanup, Role::Cleanup),
-            LogLevel::Warning => ("!", Role::Warn),
-            LogLevel::Error => (theme.symbols.bad, Role::Bad),
-        };
+    let chosen = blocks.first().map_or(0, |(_, rows)| rows.len());
+    let mut text: Vec<Line<'_>> = Vec::new();
+    for (line, rows) in blocks.into_iter().rev() {
+        let (mark, role) = look(theme, line.level);
         let found = !wanted.is_empty() && line.text.to_lowercase().contains(&wanted);
-        for (at, text) in rows.iter().enumerate() {
-            if skip > 0 {
-                skip -= 1;
-                continue;
-            }
-            let mut out = Line::new(buf, inner, y);
-            if at == 0 {
-                out.put(time_of_day(line.at, app.time_zone(), short), theme.style(Role::Dim)).gap(1);
-                out.put(mark, theme.style(role)).gap(1);
-            } else {
-                out.gap(prefix);
-            }
-            out.put(text, theme.style(if found { Role::Accent } else { role }));
-            if nth == 0 && !app.follows() && app.focus() == Pane::Log {
-                buf.set_style(Rect { y: inner.y + y, height: 1, ..inner }, theme.selection());
-            }
-            y += 1;
+        for (at, row) in rows.into_iter().enumerate() {
+            let mut spans = if at == 0 { lead(line.at, mark, role) } else { vec![" ".repeat(prefix.into()).into()] };
+            spans.push(theme.span(row, if found { Role::Accent } else { role }));
+            text.push(spans.into());
         }
     }
+    // Of the first of them its end is seen.
+    let text = text.split_off(used.saturating_sub(height));
+    let shown = text.len() as u16;
+    let text_at = Rect { height: shown, ..inner };
+    Paragraph::new(text).render(text_at, buf);
+    if !app.follows() && app.focus() == Pane::Log {
+        let chosen = (chosen as u16).min(shown);
+        buf.set_style(Rect { y: text_at.bottom() - chosen, height: chosen, ..text_at }, theme.selection());
+    }
     if let Some(text) = live {
-        let mut out = Line::new(buf, Rect { height: inner.height + 1, ..inner }, y.min(inner.height));
-        out.put(time_of_day(state.wall, app.time_zone(), short), theme.style(Role::Dim)).gap(1);
-        out.put(theme.symbols.run, theme.style(Role::Running)).gap(1);
-        let room = out.left();
-        out.put(fit(&text, room, theme.symbols), theme.style(Role::Text));
+        let mut spans = lead(state.wall, theme.symbols.run, Role::Running);
+        spans.push(theme.span(fit(&text, room, theme.symbols), Role::Text));
+        // In a pane of one line it stands over the last one.
+        let y = text_at.bottom().min(inner.bottom().saturating_sub(1));
+        Line::from(spans).render(Rect { y, ..inner }, buf);
+    }
+}
+
+/// Mark and look of a line.
+const fn look(theme: &Theme, level: LogLevel) -> (&'static str, Role) {
+    match level {
+        LogLevel::Info => (" ", Role::Text),
+        LogLevel::Memory => (theme.symbols.cleanup, Role::Cleanup),
+        LogLevel::Warning => ("!", Role::Warn),
+        LogLevel::Error => (theme.symbols.bad, Role::Bad),
     }
 }
 
@@ -108,30 +111,29 @@ fn said(app: &App) -> String {
 }
 
 /// What is looked for, whether the file is shown, and where in the log the pane stands.
-fn right_of_title(app: &App, log: Option<(LogLines<'_>, u64)>) -> Vec<Span> {
-    let theme = app.theme();
-    let (dim, mut right) = (theme.style(Role::Dim), Vec::new());
+fn right_of_title(app: &App, log: Option<(LogLines<'_>, u64)>) -> Vec<Span<'static>> {
+    let (theme, mut right) = (app.theme(), Vec::new());
     let Some((lines, bottom)) = log else { return right };
     if !app.search().is_empty() {
-        right.push((format!("find {}  ", app.search()), theme.style(Role::Accent)));
+        right.push(theme.span(format!("find {}  ", app.search()), Role::Accent));
     }
     match app.file_log().map(|file| &file.read) {
-        Some(None) => right.push(("reading the file  ".to_owned(), dim)),
-        Some(Some(Err(_))) => right.push(("no file  ".to_owned(), theme.style(Role::Warn))),
+        Some(None) => right.push(theme.span("reading the file  ", Role::Dim)),
+        Some(Some(Err(_))) => right.push(theme.span("no file  ", Role::Warn)),
         Some(Some(Ok(log))) if log.left_out > Bytes::ZERO => {
-            right.push((format!("file, its last {}  ", Bytes::mib(8)), theme.style(Role::Accent)));
+            right.push(theme.span(format!("file, its last {}  ", Bytes::mib(8)), Role::Accent));
         }
-        Some(Some(Ok(_))) => right.push(("whole file  ".to_owned(), theme.style(Role::Accent))),
+        Some(Some(Ok(_))) => right.push(theme.span("whole file  ", Role::Accent)),
         None => {}
     }
     if app.follows() {
         let word = if lines.is_file() { "end" } else { "follow" };
-        right.push((format!("{} {word} ", theme.symbols.follow), theme.style(Role::Focus)));
+        right.push(theme.span(format!("{} {word} ", theme.symbols.follow), Role::Focus));
         // The live line is one of those that are seen.
         let live = u64::from(!lines.is_file() && live_line(app).is_some());
-        right.push((many(lines.total() + live, "line"), dim));
+        right.push(theme.span(many(lines.total() + live, "line"), Role::Dim));
     } else {
-        right.push((format!("line {bottom} of {}", lines.total()), theme.style(Role::Warn)));
+        right.push(theme.span(format!("line {bottom} of {}", lines.total()), Role::Warn));
     }
     right
 }

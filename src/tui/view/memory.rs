@@ -17,8 +17,10 @@
 //! ```
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Borders, Paragraph, Sparkline, SparklineBar, Widget as _, Wrap};
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::memory::{Level, Scope};
@@ -28,46 +30,57 @@ use crate::tui::app::App;
 use crate::tui::input::action::Act;
 use crate::tui::layout::Pane;
 use crate::tui::terminal::theme::{Role, Theme};
-use crate::tui::view::frame;
-use crate::tui::view::pen::{Line, fit, mb, spoken, wrap};
-use crate::tui::view::plot::Plot;
+use crate::tui::view::frame::Framed;
+use crate::tui::view::text::{left, mb, spoken};
+use crate::tui::view::widgets::{Curve, LoadChart, LoadGauge, Part, quarters};
+
+/// Least lines and columns of the chart.
+const CHART: (u16, u16) = (5, 16);
 
 /// Draws the pane.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
     let room = usize::from(area.width).saturating_sub(14);
-    let said = if state.budget_source.is_empty() { String::new() } else { budget_words(state, room) };
     let warned = state.warnings.len();
-    let key = format!(", {} tells", app.key_label(Act::Warnings));
-    let right = match warned {
-        0 => Vec::new(),
-        1 => vec![(format!("{} 1 warning", theme.symbols.over), theme.style(Role::Warn)), (key, theme.style(Role::Dim))],
-        _ => vec![(format!("{} {warned} warnings", theme.symbols.over), theme.style(Role::Warn)), (key, theme.style(Role::Dim))],
-    };
-    let said = if warned > 0 && !app.zoom() { String::new() } else { said };
-    let inner = frame::frame(app, Pane::Memory, &said, right).draw(area, buf);
-    let mut used = draw_numbers(theme, state, inner, buf);
-    if app.zoom() {
-        used += draw_details(theme, state, Rect { y: inner.y + used, height: inner.height.saturating_sub(used), ..inner }, buf);
+    let said =
+        if state.budget_source.is_empty() || (warned > 0 && !app.zoom()) { String::new() } else { budget_words(state, room) };
+    let mut frame = Framed::pane(app, Pane::Memory, said);
+    if warned > 0 {
+        let signs = if warned == 1 { "1 warning".to_owned() } else { format!("{warned} warnings") };
+        let signs = theme.span(format!("{} {signs}", theme.symbols.over), Role::Warn);
+        frame = frame.right(vec![signs, theme.span(format!(", {} tells", app.key_label(Act::Warnings)), Role::Dim)]);
     }
-    let rest = Rect { y: inner.y + used, height: inner.height.saturating_sub(used), ..inner };
-    draw_chart(app, rest, buf);
+    let inner = frame.draw(area, buf);
+    let [number, gauge, parts, rest] =
+        Layout::vertical([Constraint::Length(1), Constraint::Length(2), Constraint::Length(3), Constraint::Fill(1)]).areas(inner);
+    number_line(theme, state).render(number, buf);
+    draw_gauge(theme, state, gauge, buf);
+    Paragraph::new(vec![legend(theme, state, inner), room_line(theme, state, inner), peak_line(theme, state, inner.width)])
+        .render(parts, buf);
+    let details = Paragraph::new(if app.zoom() { details(theme, state) } else { Vec::new() }).wrap(Wrap { trim: false });
+    let most = rest.height.saturating_sub(CHART.0 + 1);
+    let lines = if app.zoom() { details.line_count(rest.width).min(most.into()) } else { 0 };
+    let [details_at, chart] = Layout::vertical([Constraint::Length(lines as u16), Constraint::Fill(1)]).areas(rest);
+    details.render(details_at, buf);
+    draw_chart(app, chart, buf);
 }
 
 /// Draws four lines without a frame: number, gauge and scale, and the last minutes as small bars beside them.
 pub fn draw_compact(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
-    let frame = theme.style(if app.focus() == Pane::Memory { Role::Focus } else { Role::Frame });
-    let across = theme.symbols.frame[4];
-    let (length, back) = app.chart();
-    let mut line = Line::new(buf, area, 0);
-    line.put(" 1 ", theme.style(Role::Focus)).put("Memory ", theme.style(Role::Strong));
     let least = if area.width >= 76 { 51 } else { 44 };
-    let left = (area.width * 55 / 100).clamp(least, 60).min(area.width);
-    let beside = Rect { x: area.x + left + 2, width: area.width.saturating_sub(left + 2), ..area };
+    let left = (area.width * 55 / 100).clamp(least, 60);
+    let [load, _, beside] = Layout::horizontal([Constraint::Length(left), Constraint::Length(2), Constraint::Fill(1)]).areas(area);
+    // Without colours the rule is dim; what stands in it is not.
+    let rule = || {
+        let title = Style::new().remove_modifier(Modifier::DIM);
+        Block::new().borders(Borders::TOP).border_set(theme.symbols.frame).title_style(title)
+    };
+    let frame = theme.style(if app.focus() == Pane::Memory { Role::Focus } else { Role::Frame });
+
     let parts = Parts::of(state);
     let mut legend = names(&parts, theme, &NAMES);
-    let width = |legend: &[(String, Style)]| legend.iter().map(|(text, _)| text.width() + 1).sum::<usize>();
+    let width = |legend: &[Span<'_>]| legend.iter().map(|name| name.width() + 1).sum::<usize>();
     let upto = usize::from(left).saturating_sub(10);
     if width(&legend) > upto {
         legend = names(&parts, theme, &SHORT_NAMES);
@@ -76,22 +89,36 @@ pub fn draw_compact(app: &App, area: Rect, buf: &mut Buffer) {
     while width(&legend) > upto {
         legend.pop();
     }
-    line.put(across.repeat(upto.saturating_sub(width(&legend))), frame);
-    for (text, style) in legend {
-        line.gap(1).put(text, style);
-    }
-    let mut title = Line::new(buf, beside, 0);
-    let words = match (state.warnings.len(), back) {
-        (0, 0) => (format!(" last {} ", minutes(length)), Role::Dim),
-        (0, back) => (format!(" {} ago ", minutes(back)), Role::Warn),
-        (many, _) => (format!(" {} {many} warned ", theme.symbols.over), Role::Warn),
-    };
-    title.put(words.0, theme.style(words.1));
-    let room = title.left();
-    title.put(across.repeat(room), frame);
-    let gauge = Rect { y: area.y + 1, width: left, height: area.height.saturating_sub(1), ..area };
+    let legend: Line<'_> = legend.into_iter().flat_map(|name| [" ".into(), name]).collect();
+    let title = Line::from(vec![theme.span(" 1 ", Role::Focus), theme.span("Memory ", Role::Strong)]);
+    let block = rule().border_style(frame).title_top(title).title_top(legend.right_aligned());
+    let [number, gauge] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(block.inner(load));
+    block.render(load, buf);
+    number_line(theme, state).render(number, buf);
     draw_gauge(theme, state, gauge, buf);
-    draw_bars(app, Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..beside }, buf);
+
+    let (length, back) = app.chart();
+    let title = match (state.warnings.len(), back) {
+        (0, 0) => theme.span(format!(" last {} ", minutes(length)), Role::Dim),
+        (0, back) => theme.span(format!(" {} ago ", minutes(back)), Role::Warn),
+        (many, _) => theme.span(format!(" {} {many} warned ", theme.symbols.over), Role::Warn),
+    };
+    let values = series(app, beside.width.into()).values;
+    let end = chart_end(state, &values);
+    Sparkline::default()
+        .block(rule().border_style(frame).title_top(title))
+        .bar_set(theme.symbols.sparks.clone())
+        .max(end.0)
+        .data(values.into_iter().map(|value| bar(theme, state, value)))
+        .render(beside, buf);
+}
+
+/// A bar of the sparkline. Blank cells above it have its look too: an underline would show there.
+fn bar(theme: &Theme, state: &State, value: Option<Bytes>) -> SparklineBar {
+    let is_over = value.is_some_and(|value| value >= state.lines.high_water);
+    let mut style = theme.shape(if is_over { Role::Warn } else { Role::Running });
+    style.add_modifier.remove(Modifier::UNDERLINED);
+    SparklineBar::from(value.map(|value| value.0)).style(style)
 }
 
 /// The budget and whose it is, in as many whole parts as there is room for.
@@ -112,32 +139,70 @@ fn minutes(seconds: u64) -> String {
     }
 }
 
-/// Number, gauge, scale, parts and peak; returns the lines used.
-fn draw_numbers(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) -> u16 {
-    draw_gauge(theme, state, area, buf);
-    let dim = theme.style(Role::Dim);
+/// What is counted, of what, and what that means.
+fn number_line(theme: &Theme, state: &State) -> Line<'static> {
+    let (memory, budget) = (&state.memory, state.lines.budget);
+    if budget == Bytes::ZERO {
+        return theme.span("measuring memory", Role::Dim).into();
+    }
+    let (role, symbol) = theme.level(memory.shown_level());
+    let share = memory.counted_bytes.share_of(budget);
+    Line::from(vec![
+        theme.span(mb(memory.counted_bytes), Role::Strong),
+        theme.span(format!(" of {} MB  ", mb(budget)), Role::Dim),
+        theme.span(format!("{:.0} %", share * 100.0), Role::Strong),
+        "  ".into(),
+        theme.span(format!("{symbol} {}", memory.shown_level().words()), role),
+    ])
+}
+
+fn draw_gauge(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) {
+    if state.lines.budget == Bytes::ZERO {
+        return;
+    }
     let parts = Parts::of(state);
-    draw_legend(theme, &parts, area, buf);
-    let mut line = Line::new(buf, area, 4);
-    let (symbol, style) = (theme.symbols.parts[4], parts.style(4, theme));
-    let text = theme.style(Role::Text);
-    line.put(symbol, style).gap(roomy(area)).put("reserved ", dim).put(mb(state.memory.reserved_bytes), text).gap(2);
-    line.put(mb(parts.beyond), text).put(" unused", dim).gap(2).put(mb(parts.room), text).put(" free", dim);
-    let mut line = Line::new(buf, area, 5);
+    let part = |at| Part {
+        symbol: theme.symbols.parts[at],
+        style: parts.style(at, theme),
+        bytes: parts.bytes(at),
+        is_used: at < parts.used.len(),
+    };
+    // The budget, or what is used where a smaller budget has come into force.
+    let end = state.lines.budget.max(state.memory.counted_bytes);
+    LoadGauge { theme, parts: &[0, 1, 2, 3, 4].map(part), line: state.lines.high_water, end }.render(area, buf);
+}
+
+/// What is set aside, and what of it and beside it is free.
+fn room_line(theme: &Theme, state: &State, area: Rect) -> Line<'static> {
+    let parts = Parts::of(state);
+    Line::from(vec![
+        Span::styled(theme.symbols.parts[4], parts.style(4, theme)),
+        theme.span(format!("{}reserved ", roomy(area)), Role::Dim),
+        theme.span(mb(state.memory.reserved_bytes), Role::Text),
+        theme.span(format!("  {}", mb(parts.beyond)), Role::Text),
+        theme.span(" unused", Role::Dim),
+        theme.span(format!("  {}", mb(parts.room)), Role::Text),
+        theme.span(" free", Role::Dim),
+    ])
+}
+
+/// The highest memory of the run, and how often and how long it was over the line.
+fn peak_line(theme: &Theme, state: &State, width: u16) -> Line<'static> {
     let totals = &state.totals;
     let crossed = totals.crossings > 0;
-    line.put("peak ", dim).put(mb(totals.peak_counted), theme.style(if crossed { Role::Warn } else { Role::Text }));
+    let peak = theme.span(mb(totals.peak_counted), if crossed { Role::Warn } else { Role::Text });
+    let mut line = Line::from(vec![theme.span("peak ", Role::Dim), peak]);
     if crossed {
         let times = if totals.crossings == 1 { "once".to_owned() } else { format!("{} times", totals.crossings) };
-        line.put(format!(" {}", theme.symbols.over), theme.style(Role::Warn)).gap(2);
+        line.push_span(theme.span(format!(" {}", theme.symbols.over), Role::Warn));
         let took = spoken(state.time_over_line());
-        let forms = [format!("over the line {times}, {took}"), format!("over {times}, {took}"), format!("over {times}")];
-        let left = line.left();
-        line.put(forms.iter().find(|words| words.width() <= left).map_or("", String::as_str), dim);
+        let forms = [format!("  over the line {times}, {took}"), format!("  over {times}, {took}"), format!("  over {times}")];
+        let room = left(&line, width);
+        line.push_span(theme.span(forms.into_iter().find(|words| words.width() <= room).unwrap_or_default(), Role::Dim));
     } else {
-        line.gap(2).put("never over the line", dim);
+        line.push_span(theme.span("  never over the line", Role::Dim));
     }
-    6
+    line
 }
 
 /// What the counted memory is made of. The parts add up to it.
@@ -195,44 +260,26 @@ impl Parts {
     fn bytes(&self, part: usize) -> Bytes {
         self.used.get(part).copied().unwrap_or(self.beyond)
     }
-
-    /// The gauge as runs of cells: the part and how many cells it has. What is there and would vanish has one cell.
-    fn cells(&self, end: Bytes, width: u16) -> Vec<(usize, u16)> {
-        let mut runs = Vec::new();
-        let (mut sum, mut taken) = (Bytes::ZERO, 0_u16);
-        for part in 0..5 {
-            let bytes = self.bytes(part);
-            sum += bytes;
-            let upto = (sum.share_of(end).min(1.0) * f64::from(width)).round() as u16;
-            let least = u16::from(bytes >= Bytes::mib(8) && part < 4);
-            let cells = upto.saturating_sub(taken).max(least).min(width - taken);
-            taken += cells;
-            if cells > 0 {
-                runs.push((part, cells));
-            }
-        }
-        runs
-    }
 }
 
 /// Symbol and name of every part that there is.
-fn names(parts: &Parts, theme: &Theme, names: &[&str; 5]) -> Vec<(String, Style)> {
+fn names(parts: &Parts, theme: &Theme, names: &[&str; 5]) -> Vec<Span<'static>> {
     let there = (0..5).filter(|part| parts.bytes(*part) >= Bytes::mib(1));
-    there.map(|part| (format!("{}{}", theme.symbols.parts[part], names[part]), parts.style(part, theme))).collect()
+    there.map(|part| Span::styled(format!("{}{}", theme.symbols.parts[part], names[part]), parts.style(part, theme))).collect()
 }
 
-/// Columns between a part's symbol and its name: by the pane's width alone, so that nothing jumps when a number grows.
-fn roomy(area: Rect) -> u16 {
-    u16::from(area.width >= 54)
+/// Blanks between a part's symbol and its name: by the pane's width alone, so that nothing jumps when a number grows.
+const fn roomy(area: Rect) -> &'static str {
+    if area.width >= 54 { " " } else { "" }
 }
 
 /// Symbol, name and size of the parts; where there is little room, of those that are there, by short names. A part that has
 /// no room even then is left out whole, the smallest first: half a figure would be a wrong one.
-fn draw_legend(theme: &Theme, parts: &Parts, area: Rect, buf: &mut Buffer) {
-    let roomy = roomy(area);
+fn legend(theme: &Theme, state: &State, area: Rect) -> Line<'static> {
+    let (parts, roomy) = (Parts::of(state), roomy(area));
     let fits = |shown: &[usize], names: &[&str; 5]| {
-        let one = |part: &usize| names[*part].len() + mb(parts.bytes(*part)).len() + 3 + 2 * usize::from(roomy);
-        shown.iter().map(one).sum::<usize>() <= usize::from(area.width) + 1 + usize::from(roomy)
+        let one = |part: &usize| names[*part].len() + mb(parts.bytes(*part)).len() + 3 + 2 * roomy.len();
+        shown.iter().map(one).sum::<usize>() <= usize::from(area.width) + 1 + roomy.len()
     };
     let mut shown: Vec<usize> = (0..4).collect();
     if !fits(&shown, &NAMES) {
@@ -243,49 +290,14 @@ fn draw_legend(theme: &Theme, parts: &Parts, area: Rect, buf: &mut Buffer) {
         let Some(least) = shown.iter().copied().min_by_key(|part| parts.bytes(*part)) else { break };
         shown.retain(|part| *part != least);
     }
-    let mut line = Line::new(buf, area, 3);
-    for part in shown {
-        line.put(theme.symbols.parts[part], parts.style(part, theme)).gap(roomy);
-        line.put(format!("{} ", names[part]), theme.style(Role::Dim));
-        line.put(mb(parts.bytes(part)), theme.style(Role::Text)).gap(1 + roomy);
-    }
-}
-
-fn draw_gauge(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) {
-    let memory = &state.memory;
-    let budget = state.lines.budget;
-    let dim = theme.style(Role::Dim);
-    let mut line = Line::new(buf, area, 0);
-    if budget == Bytes::ZERO {
-        line.put("measuring memory", dim);
-        return;
-    }
-    let end = gauge_end(state);
-    let (role, symbol) = theme.level(memory.shown_level());
-    let share = memory.counted_bytes.share_of(budget);
-    line.put(mb(memory.counted_bytes), theme.style(Role::Strong)).put(format!(" of {} MB", mb(budget)), dim).gap(2);
-    line.put(format!("{:.0} %", share * 100.0), theme.style(Role::Strong)).gap(2);
-    line.put(format!("{symbol} {}", memory.shown_level().words()), theme.style(role));
-
-    let parts = Parts::of(state);
-    let mut line = Line::new(buf, area, 1);
-    for (part, cells) in parts.cells(end, area.width) {
-        line.put(theme.symbols.parts[part].repeat(cells.into()), parts.style(part, theme));
-    }
-    let rest = line.left();
-    line.put(theme.symbols.empty.repeat(rest), dim);
-    let column =
-        |bytes: Bytes| (bytes.share_of(end) * f64::from(area.width)).floor().min(f64::from(area.width.saturating_sub(1))) as u16;
-    let mark = column(state.lines.high_water);
-    if area.height > 1 {
-        Line::new(buf, area, 1).gap(mark).put(theme.symbols.line, theme.style(Role::Line));
-    }
-    draw_scale(theme, state, area, mark, buf);
-}
-
-/// Memory at the right end of the gauge: the budget, or what is used where a smaller budget has come into force.
-fn gauge_end(state: &State) -> Bytes {
-    state.lines.budget.max(state.memory.counted_bytes)
+    let part = |part| {
+        [
+            Span::styled(theme.symbols.parts[part], parts.style(part, theme)),
+            theme.span(format!("{roomy}{} ", names[part]), Role::Dim),
+            theme.span(format!("{} {roomy}", mb(parts.bytes(part))), Role::Text),
+        ]
+    };
+    shown.into_iter().flat_map(part).collect()
 }
 
 /// Memory at the upper edge of a chart of these values: nothing of a larger budget before is cut off.
@@ -294,43 +306,8 @@ fn chart_end(state: &State, values: &[Option<Bytes>]) -> Bytes {
     state.lines.budget.max(highest)
 }
 
-/// The numbers under the gauge: those that fit, the line's own first.
-fn draw_scale(theme: &Theme, state: &State, area: Rect, mark: u16, buf: &mut Buffer) {
-    let end = gauge_end(state);
-    let dim = theme.style(Role::Dim);
-    let last = mb(end);
-    let (symbol, number) = (theme.symbols.line, mb(state.lines.high_water));
-    let wide = (symbol.width() + number.len()) as u16;
-    // The label stands right of the mark; or left of it, so that the end of the scale has room; or with its end at the mark.
-    let last_at = area.width.saturating_sub(last.len() as u16);
-    let left_at = (mark + 1).saturating_sub(wide);
-    let (line_at, line_label) = if mark + wide < last_at {
-        (mark, format!("{symbol}{number}"))
-    } else if mark + 1 < last_at {
-        (left_at, format!("{number}{symbol}"))
-    } else {
-        // The mark itself stands over the last label.
-        (last_at.saturating_sub(number.len() as u16 + 1).min(left_at), number)
-    };
-    let mut taken = vec![(line_at, line_at + line_label.width() as u16)];
-    Line::new(buf, area, 2).gap(line_at).put(&line_label, theme.style(Role::Line));
-    let mut labels = vec![("0".to_owned(), 0), (last.clone(), last_at)];
-    for quarter in [1, 2, 3] {
-        let at = u32::from(area.width) * quarter / 4;
-        labels.push((mb(Bytes(end.0 / 4 * u64::from(quarter))), at as u16));
-    }
-    for (label, at) in labels {
-        let (from, to) = (at.saturating_sub(1), at + label.len() as u16 + 1);
-        if at + label.len() as u16 <= area.width && taken.iter().all(|(start, end)| to <= *start || from >= *end) {
-            Line::new(buf, area, 2).gap(at).put(&label, dim);
-            taken.push((at, to - 1));
-        }
-    }
-}
-
 /// Full screen only: the three sums, reservations, the budget, and every warning with its advice.
-fn draw_details(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) -> u16 {
-    let dim = theme.style(Role::Dim);
+fn details(theme: &Theme, state: &State) -> Vec<Line<'static>> {
     let memory = &state.memory;
     let scope = match memory.scope {
         Scope::Container => "the container",
@@ -358,23 +335,14 @@ fn draw_details(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) -> u
             whole(state.available)
         ),
     ];
-    let mut lines: Vec<(String, Role)> = Vec::new();
-    for (at, fact) in facts.iter().enumerate() {
-        let role = if at == 0 { Role::Text } else { Role::Dim };
-        lines.extend(wrap(fact, area.width.into()).into_iter().map(|line| (line, role)));
-    }
+    let [sums, marks, limit] = facts;
+    let mut lines: Vec<Line<'_>> =
+        [(sums, Role::Text), (marks, Role::Dim), (limit, Role::Dim)].map(|(fact, role)| theme.span(fact, role).into()).to_vec();
     for (name, warning) in &state.warnings {
-        lines.push((format!("{} {name}: {}", theme.symbols.over, warning.evidence), Role::Warn));
-        lines.push((format!("  {}", warning.advice), Role::Text));
+        lines.push(theme.span(format!("{} {name}: {}", theme.symbols.over, warning.evidence), Role::Warn).into());
+        lines.push(theme.span(format!("  {}", warning.advice), Role::Text).into());
     }
-    let room = area.height.saturating_sub(6);
-    let shown = lines.len().min(usize::from(room));
-    for (at, (text, role)) in lines.iter().take(shown).enumerate() {
-        let mut line = Line::new(buf, area, at as u16);
-        let left = line.left();
-        line.put(fit(text, left, theme.symbols), if *role == Role::Dim { dim } else { theme.style(*role) });
-    }
-    shown as u16
+    lines
 }
 
 /// The highest counted memory, and whether a cleanup began, in each of `columns` equal parts of the time shown.
@@ -418,78 +386,38 @@ fn series(app: &App, columns: usize) -> Series {
     Series { values, cleanups }
 }
 
-/// Small bars for the compact form.
-fn draw_bars(app: &App, area: Rect, buf: &mut Buffer) {
-    let (theme, state) = (app.theme(), app.shown());
-    let series = series(app, area.width.into());
-    let end = chart_end(state, &series.values);
-    for (x, value) in series.values.iter().enumerate() {
-        let Some(value) = value else { continue };
-        let eighths = (value.share_of(end).min(1.0) * f64::from(area.height) * 8.0).round() as u16;
-        let role = if *value >= state.lines.high_water { Role::Warn } else { Role::Running };
-        for row in 0..area.height {
-            let level = eighths.saturating_sub((area.height - 1 - row) * 8).min(8);
-            if level > 0 {
-                let symbol = theme.symbols.sparks[usize::from(level) - 1];
-                Line::new(buf, area, row).gap(x as u16).put(symbol, theme.style(role));
-            }
-        }
-    }
-}
-
 fn draw_chart(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
-    if area.height < 5 || area.width < 16 || state.lines.budget == Bytes::ZERO {
+    if area.height < CHART.0 || area.width < CHART.1 {
         return;
     }
-    let end = chart_end(state, &series(app, area.width.into()).values);
-    let (dim, across, down) = (theme.style(Role::Dim), theme.symbols.frame[4], theme.symbols.bar);
-    let labels = (mb(end).len() as u16).max(4);
-    let plot = Rect::new(area.x + labels + 1, area.y, area.width - labels - 1, area.height - 2);
-    let rows = plot.height;
-    let row_of = |bytes: Bytes| ((1.0 - bytes.share_of(end).min(1.0)) * f64::from(rows - 1)).round() as u16;
-    for y in 0..rows {
-        Line::new(buf, area, y).gap(labels).put(down, theme.style(Role::Frame));
-    }
-    let mark = row_of(state.lines.high_water);
-    let mut labelled = vec![mark];
-    Line::new(buf, area, mark).put(mb(state.lines.high_water), theme.style(Role::Line));
-    for quarter in [4_u64, 0, 2, 1, 3] {
-        let bytes = Bytes(end.0 / 4 * quarter);
-        let y = row_of(bytes);
-        if labelled.iter().all(|known| known.abs_diff(y) > 1) {
-            Line::new(buf, area, y).put(mb(bytes), dim);
-            labelled.push(y);
-        }
-    }
-    Line::new(buf, area, rows)
-        .gap(labels)
-        .put(theme.symbols.corner, theme.style(Role::Frame))
-        .put(across.repeat(plot.width.into()), theme.style(Role::Frame));
-    draw_time_axis(app, area, labels, buf);
-    let curve = Plot { theme, end, mark: state.lines.high_water };
-    curve.draw(&series(app, curve.columns(plot.width)).values, plot, buf);
-    let marks = series(app, plot.width.into()).cleanups;
-    for (x, _) in marks.iter().enumerate().filter(|(_, cleanup)| **cleanup) {
-        Line::new(buf, plot, rows - 1).gap(x as u16).put(theme.symbols.cleanup, theme.style(Role::Cleanup));
-    }
-}
-
-fn draw_time_axis(app: &App, area: Rect, labels: u16, buf: &mut Buffer) {
-    let theme = app.theme();
-    let dim = theme.style(Role::Dim);
     let (length, back) = app.chart();
-    let (symbols, row) = (theme.symbols, area.height - 1);
+    let symbols = theme.symbols;
     let ago = |seconds: u64| match seconds {
         0 => "now".to_owned(),
         1..120 => format!("{}{seconds}s", symbols.minus),
         120..7200 => format!("{}{}m", symbols.minus, seconds / 60),
         _ => format!("{}{}h", symbols.minus, seconds / 3600),
     };
-    Line::new(buf, area, row).gap(labels.saturating_sub(2)).put(ago(length + back), dim);
-    let legend = "cleanup";
-    let middle = (area.width + labels).saturating_sub(legend.len() as u16 + 2) / 2;
-    let mut line = Line::new(buf, area, row);
-    line.gap(middle).put(symbols.cleanup, theme.style(Role::Cleanup)).gap(1).put(legend, dim);
-    line.at_end(&ago(back), theme.style(if back > 0 { Role::Warn } else { Role::Dim }));
+    let legend = vec![theme.span(symbols.cleanup, Role::Cleanup), theme.span(" cleanup", Role::Dim)];
+    let newest = theme.span(ago(back), if back > 0 { Role::Warn } else { Role::Dim });
+    let end =
+        if state.lines.budget == Bytes::ZERO { Bytes::ZERO } else { chart_end(state, &series(app, area.width.into()).values) };
+    LoadChart {
+        theme,
+        curves: vec![Curve {
+            values: Box::new(|columns| series(app, columns).values),
+            style: theme.style(Role::Running),
+            over: theme.style(Role::Warn),
+            dashes: (1, 0),
+            letter: None,
+            ends: String::new(),
+        }],
+        line: state.lines.high_water,
+        end,
+        labels: quarters(end),
+        time: [theme.span(ago(length + back), Role::Dim).into(), Line::from(legend), newest.into()],
+        marks: &|columns| series(app, columns).cleanups,
+    }
+    .render(area, buf);
 }

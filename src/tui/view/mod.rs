@@ -1,4 +1,4 @@
-//! Draws the console. Reads the [`App`] and cannot change it.
+//! Draws the console. Reads the [`App`] and cannot change it, but for telling it how long what scrolls is.
 
 mod cleanups;
 mod compare;
@@ -15,38 +15,26 @@ mod log;
 mod memory;
 pub mod names;
 mod palette;
-pub(in crate::tui) mod pen;
-mod plot;
 mod profiles;
 mod prompt;
 mod queue;
-mod scroll;
+pub(in crate::tui) mod text;
 mod tiny;
 mod warnings;
 mod what_if;
+mod widgets;
 mod words;
 
-pub use pen::mb;
+pub use text::mb;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-use crate::tui::app::extents::Extents;
 use crate::tui::app::pages::Page;
 use crate::tui::app::prompt::PromptKind;
 use crate::tui::app::{App, Mode};
 use crate::tui::layout::Size;
-
-/// How long what is drawn is; the app scrolls by these.
-pub const EXTENTS: Extents = Extents {
-    reason: job::reason_lines,
-    comparison_columns: compare::columns,
-    comparison_lines: compare::lines,
-    doctor: doctor::lines,
-    explained: what_if::explained_lines,
-    is_help_longer: help::scrolls,
-};
 
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
@@ -58,6 +46,9 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
 
 /// Draws everything into a buffer; returns where the cursor of a prompt stands.
 pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
+    if let Some(job) = app.selected().and_then(|id| app.shown().jobs.get(&id)).filter(|_| app.page() == Page::Job) {
+        app.facts_need(job::reason_lines(app, job, area.width));
+    }
     let layout = app.layout(area.width, area.height);
     if layout.size == Size::Tiny && app.page() == Page::Compare {
         compare::draw_tiny(app, area, buf);
@@ -72,12 +63,24 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
             Page::Doctor => doctor::draw(app, layout.body(), buf),
             Page::Compare => compare::draw(app, layout.body(), buf),
         }
-        footer::draw(app, layout.footer, buf);
     }
     if layout.size != Size::Tiny || area.height >= 5 {
         footer::draw_toast(app, area, buf);
     }
-    let cursor = match app.mode() {
+    let cursor = draw_popup(app, area, buf);
+    // What keys do is known when all that they scroll is drawn.
+    if layout.size != Size::Tiny && !matches!(app.mode(), Some(Mode::Prompt(_))) {
+        footer::draw(app, layout.footer, buf);
+    }
+    if app.theme().symbols.ascii {
+        only_ascii(buf);
+    }
+    cursor
+}
+
+/// Draws what lies over the page; returns where the cursor of a prompt stands.
+fn draw_popup(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
+    match app.mode() {
         None => None,
         Some(Mode::Help(page)) => {
             help::draw(app, page, area, buf);
@@ -107,11 +110,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
             }
             prompt::draw(app, line, area, buf)
         }
-    };
-    if app.theme().symbols.ascii {
-        only_ascii(buf);
     }
-    cursor
 }
 
 /// Whatever a name or a log line brings: nothing but ASCII reaches a terminal that can show nothing else.

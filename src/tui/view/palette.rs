@@ -9,12 +9,15 @@
 //! ```
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::{Constraint, Layout, Position, Rect};
+use ratatui::text::Line;
+use ratatui::widgets::{HighlightSpacing, Paragraph, Row, StatefulWidget, Table, TableState, Widget as _};
 
 use crate::tui::app::App;
 use crate::tui::app::palette::Palette;
 use crate::tui::terminal::theme::Role;
-use crate::tui::view::pen::{Framed, Line, fit, popup};
+use crate::tui::view::frame::{Framed, popup};
+use crate::tui::view::text::{fit, widths};
 
 /// Rows of the list where there is room.
 const ROWS: u16 = 14;
@@ -22,40 +25,36 @@ const ROWS: u16 = 14;
 /// Draws it and returns where the cursor stands.
 pub fn draw(app: &App, palette: &Palette, area: Rect, buf: &mut Buffer) -> Option<Position> {
     let theme = app.theme();
-    let dim = theme.style(Role::Dim);
     let entries = palette.entries(app.keys(), app.profiles());
     // Always of one size: a list that jumps while one types cannot be read.
     let place = popup(area, 72, ROWS + 3, buf);
-    let title = vec![("Commands".to_owned(), theme.style(Role::Accent))];
-    let right = vec![(format!("{} found", entries.len()), dim)];
-    let inner = Framed { theme, focused: true, title, right }.draw(place, buf);
+    let right = vec![theme.span(format!("{} found", entries.len()), Role::Dim)];
+    let inner = Framed::new(theme, vec![theme.span("Commands", Role::Accent)]).right(right).draw(place, buf);
     if inner.is_empty() {
         return None;
     }
-    let typed = palette.input.value();
-    let room = usize::from(inner.width.saturating_sub(3));
-    Line::new(buf, inner, 0)
-        .gap(1)
-        .put(":", theme.style(Role::Accent))
-        .put(fit(typed, room, theme.symbols), theme.style(Role::Strong));
-    let rows = usize::from(inner.height.saturating_sub(1));
-    let first = (palette.row + 1).saturating_sub(rows);
+    let [line, list] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(inner);
+    let typed = fit(palette.input.value(), usize::from(line.width.saturating_sub(3)), theme.symbols);
+    Line::from(vec![" ".into(), theme.span(":", Role::Accent), theme.span(typed, Role::Strong)]).render(line, buf);
     if entries.is_empty() {
-        Line::new(buf, inner, 1).gap(2).put("no command has these letters", dim);
+        Paragraph::new(theme.span("  no command has these letters", Role::Dim)).render(list, buf);
     }
-    for (at, entry) in entries.iter().enumerate().skip(first).take(rows) {
-        let row = (at - first) as u16 + 1;
-        let chosen = at == palette.row;
-        let mut line = Line::new(buf, inner, row);
-        line.put(if chosen { theme.symbols.pointer } else { " " }, theme.style(Role::Accent)).gap(1);
-        line.field(&entry.name, 19, theme.style(Role::Text), theme.symbols).gap(1);
-        line.field(&entry.key, 7, theme.style(Role::Accent), theme.symbols);
-        let left = line.left();
-        line.put(fit(&entry.help, left, theme.symbols), dim);
-        if chosen {
-            buf.set_style(Rect { y: inner.y + row, height: 1, ..inner }, theme.selection());
-        }
-    }
+    let columns = [Constraint::Length(20), Constraint::Length(7), Constraint::Fill(1)];
+    let room = usize::from(widths(&columns, list.width.saturating_sub(2))[2]);
+    let rows = entries.iter().map(|entry| {
+        Row::new([
+            theme.span(fit(&entry.name, 19, theme.symbols), Role::Text),
+            theme.span(&entry.key, Role::Accent),
+            theme.span(fit(&entry.help, room, theme.symbols), Role::Dim),
+        ])
+    });
+    let mut state = TableState::new().with_selected(palette.row);
+    let table = Table::new(rows, columns)
+        .column_spacing(0)
+        .highlight_symbol(theme.span(format!("{} ", theme.symbols.pointer), Role::Accent))
+        .highlight_spacing(HighlightSpacing::Always)
+        .row_highlight_style(theme.selection());
+    StatefulWidget::render(table, list, buf, &mut state);
     let x = inner.x + 2 + (palette.input.visual_cursor() as u16).min(inner.width.saturating_sub(3));
     Some(Position { x, y: inner.y })
 }

@@ -14,82 +14,70 @@
 //! ```
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span, Text};
+use ratatui::widgets::{Cell, HighlightSpacing, Paragraph, Row, StatefulWidget, Table, TableState, Widget as _};
 
 use crate::domain::profile::Profile;
 use crate::tui::app::profiles::Switch;
 use crate::tui::app::{App, Picker};
 use crate::tui::terminal::theme::Role;
-use crate::tui::view::pen::{Framed, Line, fit, mb, popup, spoken, wrap};
+use crate::tui::view::frame::{Framed, popup};
+use crate::tui::view::text::{fit, mb, spoken, wrap};
 
 /// Columns of the guide's words.
 const WORDS: u16 = 15;
 /// Columns of name, jobs and file.
 const LEAD: u16 = 26;
 
+/// What is said in place of figures.
+const NOT_TRIED: &str = "not tried here";
+
 /// Draws it.
 pub fn draw(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
     let profiles = app.profiles();
     let place = popup(area, 92, profiles.len() as u16 * 2 + 8, buf);
-    let title = vec![
-        ("Profile".to_owned(), theme.style(Role::Accent)),
-        ("  jobs at once, largest file".to_owned(), theme.style(Role::Dim)),
-    ];
-    let inner = Framed { theme, focused: true, title, right: Vec::new() }.draw(place, buf);
-    let inner = Rect { x: inner.x + u16::from(inner.width > 0), width: inner.width.saturating_sub(2), ..inner };
-    let dim = theme.style(Role::Dim);
+    let title = vec![theme.span("Profile", Role::Accent), theme.span("  jobs at once, largest file", Role::Dim)];
+    let inner = Framed::new(theme, title).padded().draw(place, buf);
     let columns = Columns::new(inner.width);
-    let mut line = Line::new(buf, inner, 0);
-    line.field("  NAME", 14, dim, theme.symbols).right("JOBS", 4, dim).right("FILE", 8, dim).gap(2);
-    line.field("LINE/BUDGET", columns.marks, dim, theme.symbols);
-    for name in ["MEMORY", "SPEED", if columns.words < 12 { "RELIABLE" } else { "RELIABILITY" }] {
-        line.field(name, columns.words, dim, theme.symbols);
-    }
-    if profiles.is_empty() {
-        Line::new(buf, inner, 2).put("no profiles were found", dim);
-        return;
-    }
-    // The chosen row stays in sight however many profiles there are.
     // Without room for the guide's words there is none for what was measured: a row each, and more of them.
     let is_narrow = columns.words == 0;
     let (below, high) = if is_narrow { (3, 1) } else { (4, 2) };
-    let room = (usize::from(inner.height.saturating_sub(1 + below)) / usize::from(high)).max(1);
-    let first = (picker.row + 1).saturating_sub(room);
-    for (at, profile) in profiles.iter().enumerate().skip(first).take(room) {
-        let row = (at - first) as u16 * high + 1;
+    // As many whole rows as there are, or as there is room for; then what switching would do.
+    let room = (inner.height.saturating_sub(1 + below) / high).max(1);
+    let rows = room.min(profiles.len() as u16) * high;
+    let [table_at, _, rest] =
+        Layout::vertical([Constraint::Length(1 + rows), Constraint::Length(1), Constraint::Fill(1)]).areas(inner);
+    let reliability = if columns.words < 12 { "RELIABLE" } else { "RELIABILITY" };
+    let mut head = vec![Line::from("NAME"), Line::from("JOBS").right_aligned(), Line::from("FILE").right_aligned()];
+    head.extend(["", "LINE/BUDGET", "MEMORY", "SPEED", reliability].map(Line::from));
+    let rows = profiles.iter().enumerate().map(|(at, profile)| {
         let switch = picker.switches.get(at).copied().unwrap_or_default();
-        let chosen = at == picker.row;
-        draw_guide(
-            app,
-            &Row { profile, switch, chosen, columns: &columns },
-            Rect { y: inner.y + row, height: inner.height.saturating_sub(row), ..inner },
-            buf,
-        );
-        if !is_narrow {
-            let below = Rect { y: inner.y + row + 1, height: inner.height.saturating_sub(row + 1), ..inner };
-            draw_measured(app, profile, &columns, below, buf);
-        }
-        if chosen && row < inner.height {
-            let height = high.min(inner.height - row);
-            buf.set_style(Rect { y: inner.y + row, height, ..inner }, theme.selection());
-        }
+        row(app, profile, switch, &columns).height(high)
+    });
+    let mut state = TableState::new().with_selected(picker.row);
+    let table = Table::new(rows, columns.all())
+        .header(Row::new(head).style(theme.style(Role::Dim)))
+        .column_spacing(0)
+        .highlight_symbol(theme.span(format!("{} ", theme.symbols.pointer), Role::Accent))
+        .highlight_spacing(HighlightSpacing::Always)
+        .row_highlight_style(theme.selection());
+    StatefulWidget::render(table, table_at, buf, &mut state);
+    if profiles.is_empty() {
+        Paragraph::new(theme.span("no profiles were found", Role::Dim)).render(rest, buf);
     }
-    let after = profiles.len().min(room) as u16 * high + 2;
-    let rest = Rect { y: inner.y + after, height: inner.height.saturating_sub(after), ..inner };
     if let (Some(profile), Some(switch)) = (profiles.get(picker.row), picker.switches.get(picker.row)) {
         let role = if switch.in_force { Role::Good } else { Role::Strong };
-        let lines = wrap(&switch.words(profile), usize::from(rest.width.saturating_sub(6)));
-        for (at, words) in lines.iter().take(2).enumerate() {
-            let mut line = Line::new(buf, rest, at as u16);
-            line.field(if at == 0 { "now" } else { "" }, 6, dim, theme.symbols).put(words, theme.style(role));
+        let [label, words_at] = Layout::horizontal([Constraint::Length(6), Constraint::Fill(1)]).areas(rest);
+        theme.span("now", Role::Dim).render(label, buf);
+        let lines = wrap(&switch.words(profile), words_at.width.into()).into_iter().take(2);
+        let mut text: Text<'_> = lines.map(|line| Line::from(theme.span(line, role))).collect();
+        if !is_narrow {
+            let guide = fit("words: the guide's; below them: measured here", words_at.width.into(), theme.symbols);
+            text.push_line(theme.span(guide, Role::Dim));
         }
-        if is_narrow {
-            return;
-        }
-        let guide = fit("words: the guide's; below them: measured here", usize::from(rest.width.saturating_sub(6)), theme.symbols);
-        let row = lines.len().clamp(1, 2) as u16;
-        Line::new(buf, rest, row).gap(6).put(guide, dim);
+        Paragraph::new(text).render(words_at, buf);
     }
 }
 
@@ -99,6 +87,11 @@ struct Columns {
 }
 
 impl Columns {
+    /// Name, jobs, file, a gap, line and budget, and the three that the guide has words for.
+    fn all(&self) -> [Constraint; 8] {
+        [12, 4, 8, 2, self.marks, self.words, self.words, self.words].map(Constraint::Length)
+    }
+
     const fn new(width: u16) -> Self {
         let marks = if width >= LEAD + 2 + 13 + 3 * WORDS { 13 } else { 0 };
         let left = width.saturating_sub(LEAD + 2 + marks);
@@ -116,38 +109,36 @@ impl Columns {
     }
 }
 
-struct Row<'a> {
-    profile: &'a Profile,
-    switch: Switch,
-    chosen: bool,
-    columns: &'a Columns,
-}
-
-fn draw_guide(app: &App, row: &Row<'_>, area: Rect, buf: &mut Buffer) {
+/// What the guide says of a profile, above what was measured of it here.
+fn row<'a>(app: &'a App, profile: &'a Profile, switch: Switch, columns: &Columns) -> Row<'a> {
     let theme = app.theme();
-    let Row { profile, switch, chosen, columns } = row;
-    let name = theme.style(if switch.in_force { Role::Accent } else { Role::Text });
-    let text = theme.style(Role::Text);
-    let mut line = Line::new(buf, area, 0);
-    line.put(if *chosen { theme.symbols.pointer } else { " " }, theme.style(Role::Accent)).gap(1);
-    line.field(&profile.name, 12, name, theme.symbols).right(&profile.max_concurrent.to_string(), 4, text);
-    line.right(&profile.max_file_size.to_string(), 8, text).gap(2);
+    let words = |text: &'a str| theme.span(fit(text, columns.words.into(), theme.symbols), Role::Text);
+    let (guide, measured) = (&profile.guide, measured(app, profile, columns));
+    let both = |above: Span<'a>, below: Span<'a>| Cell::from(Text::from(vec![above.into(), Line::from(below)]));
+    let right = |text: String| Cell::from(Line::from(theme.span(text, Role::Text)).right_aligned());
+    let name = theme.span(fit(&profile.name, 12, theme.symbols), if switch.in_force { Role::Accent } else { Role::Text });
     let marks = format!("{}/{}", mb(switch.lines.high_water), mb(switch.lines.budget));
-    line.field(&marks, columns.marks, text, theme.symbols);
-    for word in [&profile.guide.memory, &profile.guide.speed, &profile.guide.reliability] {
-        line.field(word, columns.words, text, theme.symbols);
-    }
+    let marks = theme.span(fit(&marks, columns.marks.into(), theme.symbols).into_owned(), Role::Text);
+    let [memory, speed, reliability] = measured;
+    Row::new([
+        Cell::from(name),
+        right(profile.max_concurrent.to_string()),
+        right(profile.max_file_size.to_string()),
+        Cell::new(""),
+        both(marks, theme.span("measured", Role::Dim)),
+        both(words(&guide.memory), memory),
+        both(words(&guide.speed), speed),
+        both(words(&guide.reliability), reliability),
+    ])
 }
 
-fn draw_measured(app: &App, profile: &Profile, columns: &Columns, area: Rect, buf: &mut Buffer) {
+/// Memory, speed and reliability as they were measured here.
+fn measured<'a>(app: &App, profile: &Profile, columns: &Columns) -> [Span<'a>; 3] {
     let theme = app.theme();
-    let dim = theme.style(Role::Dim);
-    let mut line = Line::new(buf, area, 0);
-    line.gap(LEAD + 2);
-    line.field("measured", columns.marks, dim, theme.symbols);
     let Some(measured) = app.measured(&profile.name) else {
-        line.put("not tried here", dim);
-        return;
+        // It runs on into the next column: a cell cannot span two of them in one of its lines alone.
+        let (begin, rest) = NOT_TRIED.split_at(NOT_TRIED.len().min(columns.words.into()));
+        return [theme.span(begin, Role::Dim), theme.span(rest, Role::Dim), Span::default()];
     };
     let over = !measured.over.is_zero();
     let roomy = columns.words >= WORDS;
@@ -156,12 +147,15 @@ fn draw_measured(app: &App, profile: &Profile, columns: &Columns, area: Rect, bu
     } else {
         format!("{} MB", mb(measured.peak))
     };
-    line.field(&memory, columns.words, theme.style(if over { Role::Warn } else { Role::Good }), theme.symbols);
     let rate = measured
         .per_minute()
         .map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}{}", if roomy { " jobs/min" } else { "/min" }));
-    line.field(&rate, columns.words, theme.style(Role::Running), theme.symbols);
     let (bad, all) = (measured.bad, measured.done + measured.bad);
     let words = if roomy { format!("{bad} of {all} bad") } else { format!("{bad}/{all} bad") };
-    line.field(&words, columns.words, theme.style(if bad > 0 { Role::Warn } else { Role::Good }), theme.symbols);
+    let span = |text: &str, role| theme.span(fit(text, columns.words.into(), theme.symbols).into_owned(), role);
+    [
+        span(&memory, if over { Role::Warn } else { Role::Good }),
+        span(&rate, Role::Running),
+        span(&words, if bad > 0 { Role::Warn } else { Role::Good }),
+    ]
 }

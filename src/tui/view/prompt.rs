@@ -6,8 +6,9 @@
 //! ```
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
-use ratatui::widgets::{Clear, Widget as _};
+use ratatui::layout::{Constraint, Layout, Position, Rect};
+use ratatui::text::{Line, Text};
+use ratatui::widgets::{Clear, Paragraph, Widget as _};
 use unicode_width::UnicodeWidthStr;
 
 use crate::tui::app::App;
@@ -15,7 +16,7 @@ use crate::tui::app::prompt::{Prompt, PromptKind};
 use crate::tui::input::action::Act;
 use crate::tui::input::keymap::KeyMode;
 use crate::tui::terminal::theme::Role;
-use crate::tui::view::pen::{Line, wrap};
+use crate::tui::view::text::{left, wrap};
 
 /// Draws it and returns where the cursor stands.
 pub fn draw(app: &App, prompt: &Prompt, area: Rect, buf: &mut Buffer) -> Option<Position> {
@@ -23,20 +24,25 @@ pub fn draw(app: &App, prompt: &Prompt, area: Rect, buf: &mut Buffer) -> Option<
         return None;
     }
     let theme = app.theme();
-    let row = Rect { y: area.bottom() - 1, height: 1, ..area };
-    clear(row, buf);
-    let mut line = Line::new(buf, row, 0);
-    line.gap(1).put(prompt.kind.label(), theme.style(Role::Accent));
+    let [above, row] = Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]).areas(area);
+    Clear.render(row, buf);
     let label = 1 + prompt.kind.label().width() as u16;
     // The preset stands at the end of the line, where there is room for it and for a path.
-    let preset = preset_words(app, prompt).filter(|words| line.left() > words.width() + 24);
-    let kept = preset.as_ref().map_or(1, |words| words.width() + 2);
-    if let Some(words) = &preset {
-        let at = Rect { x: area.right().saturating_sub(words.width() as u16 + 1), width: words.width() as u16, ..row };
-        Line::new(buf, at, 0).put(words, theme.style(Role::Dim));
-        line = Line::new(buf, Rect { x: area.x + label, width: area.width.saturating_sub(label + kept as u16), ..row }, 0);
-    }
-    let room = if preset.is_some() { line.left() } else { line.left().saturating_sub(1) };
+    let preset = preset_words(app, prompt).filter(|words| usize::from(row.width.saturating_sub(label)) > words.width() + 24);
+    let preset = preset.unwrap_or_default();
+    let gap = u16::from(!preset.is_empty());
+    let [label_at, typed_at, _, preset_at, _] = Layout::horizontal([
+        Constraint::Length(label),
+        Constraint::Fill(1),
+        Constraint::Length(gap),
+        Constraint::Length(preset.width() as u16),
+        Constraint::Length(gap),
+    ])
+    .areas(row);
+    Line::from(vec![" ".into(), theme.span(prompt.kind.label(), Role::Accent)]).render(label_at, buf);
+    theme.span(preset, Role::Dim).render(preset_at, buf);
+    // The cursor stands behind the last character.
+    let room = usize::from(typed_at.width).saturating_sub(usize::from(gap == 0));
     let scroll = prompt.input.visual_scroll(room);
     // Skips whole characters until the cursor is in sight.
     let mut skipped = 0;
@@ -52,8 +58,8 @@ pub fn draw(app: &App, prompt: &Prompt, area: Rect, buf: &mut Buffer) -> Option<
             skip
         })
         .collect();
-    line.put(visible, theme.style(Role::Text));
-    draw_above(app, prompt, area, buf);
+    theme.span(visible, Role::Text).render(typed_at, buf);
+    draw_above(app, prompt, above, buf);
     let column = label + (prompt.input.visual_cursor().saturating_sub(skipped)) as u16;
     Some(Position { x: column.min(area.width - 1), y: row.y })
 }
@@ -68,37 +74,28 @@ fn preset_words(app: &App, prompt: &Prompt) -> Option<String> {
     Some(format!("as {preset} ({key})"))
 }
 
+/// What is wrong with the line, or what it may become, above it.
 fn draw_above(app: &App, prompt: &Prompt, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
-    if area.height < 2 || (prompt.error.is_none() && prompt.offers.is_empty()) {
+    let text: Text<'_> = if let Some(error) = &prompt.error {
+        let lines = wrap(error, usize::from(area.width.saturating_sub(3))).into_iter().enumerate();
+        let mark = |at| if at == 0 { theme.symbols.bad } else { " " };
+        lines.map(|(at, text)| Line::from(vec![" ".into(), theme.span(format!("{} {text}", mark(at)), Role::Warn)])).collect()
+    } else if prompt.offers.is_empty() {
         return;
-    }
-    if let Some(error) = &prompt.error {
-        let lines = wrap(error, usize::from(area.width.saturating_sub(3)));
-        let height = (lines.len() as u16).min(area.height - 1);
-        let place = Rect { y: area.bottom() - 1 - height, height, ..area };
-        Clear.render(place, buf);
-        for (at, text) in lines.iter().enumerate() {
-            let mark = if at == 0 { theme.symbols.bad } else { " " };
-            Line::new(buf, place, at as u16).gap(1).put(format!("{mark} {text}"), theme.style(Role::Warn));
+    } else {
+        let mut line = Line::from(" ");
+        for offer in &prompt.offers {
+            if left(&line, area.width) < offer.width() + 2 {
+                line.push_span(theme.span(theme.symbols.more, Role::Dim));
+                break;
+            }
+            line.spans.extend([theme.span(offer, Role::Running), "  ".into()]);
         }
-        return;
-    }
-    let above = Rect { y: area.bottom() - 2, height: 1, ..area };
-    clear(above, buf);
-    let mut line = Line::new(buf, above, 0);
-    line.gap(1);
-    for offer in &prompt.offers {
-        if line.left() < offer.width() + 2 {
-            line.put(theme.symbols.more, theme.style(Role::Dim));
-            break;
-        }
-        line.put(offer, theme.style(Role::Running)).gap(2);
-    }
-}
-
-fn clear(area: Rect, buf: &mut Buffer) {
-    for x in area.x..area.right() {
-        buf[(x, area.y)].reset();
-    }
+        line.into()
+    };
+    let height = (text.height() as u16).min(area.height);
+    let place = Rect { y: area.bottom() - height, height, ..area };
+    Clear.render(place, buf);
+    Paragraph::new(text).render(place, buf);
 }

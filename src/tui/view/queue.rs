@@ -11,7 +11,9 @@
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Cell, Paragraph, Row, StatefulWidget, Table, TableState, Widget as _};
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::{Damage, Job, JobId, Outcome, Phase, RejectReason};
@@ -25,19 +27,31 @@ use crate::tui::app::waiting;
 use crate::tui::input::action::Act;
 use crate::tui::layout::Pane;
 use crate::tui::terminal::theme::{Role, Theme};
-use crate::tui::view::frame;
-use crate::tui::view::names::input_name;
-use crate::tui::view::pen::{Line, Span, bar};
-use crate::tui::view::scroll::{self, Seen};
+use crate::tui::view::frame::{Framed, Seen};
+use crate::tui::view::names::{fit_name, input_name};
+use crate::tui::view::text::{bar, fit, fit_words, widths};
 
+/// Columns of the bar and the percent of it, of the speed and of the time left; the last three may hold a reason.
+const PERCENT: u16 = 5;
+const SPEED: u16 = 6;
+const LEFT: u16 = 8;
+/// Names longer than this give way to longer bars.
+const NAMES: u16 = 36;
+/// Columns from which on a preset is told, cut, beside a name that has room.
+const LEAST_PRESET: u16 = 7;
+/// Columns that a name keeps beside the preset of its job.
+const LEAST_NAME: u16 = 16;
+
+/// The columns of the table, and how wide they are here.
 struct Columns {
-    id: u16,
+    all: [Constraint; 9],
     input: u16,
-    bar: u16,
     peak: u16,
+    bar: u16,
 }
 
 impl Columns {
+    /// State, number with a mark, input, size, peak, progress, speed, time left, and a free one before the frame.
     fn new(width: u16, last: Option<JobId>) -> Self {
         let id = last.map_or(1, |id| id.0.max(1).ilog10() as u16 + 1).max(3);
         let peak = if width >= 54 { 6 } else { 0 };
@@ -46,29 +60,22 @@ impl Columns {
             64.. => 6,
             _ => 0,
         };
-        let rest = STATE + id + 2 + SIZE + peak + 1 + bar + PERCENT + SPEED + LEFT;
+        let fixed = [9, id + 1, 6, peak, 1 + bar + PERCENT, SPEED, LEFT];
         // On a wide screen the names have enough room before the bars do.
-        let more = width.saturating_sub(rest).saturating_sub(NAMES).min(if bar > 0 { 24 } else { 0 });
-        Self { id, input: width.saturating_sub(rest + more), bar: bar + more, peak }
+        let free = width.saturating_sub(fixed.iter().sum::<u16>() + 1);
+        let bar = bar + free.saturating_sub(NAMES).min(if bar > 0 { 24 } else { 0 });
+        let [state, id, size, peak, _, speed, left] = fixed.map(Constraint::Length);
+        let all =
+            [state, id, Constraint::Fill(1), size, peak, Constraint::Length(1 + bar + PERCENT), speed, left, Constraint::Length(1)];
+        let widths = widths(&all, width);
+        Self { all, input: widths[2], peak: widths[4], bar }
     }
 
-    /// From the progress column to the speed column: room for a reason.
+    /// Columns of a reason in place of progress and speed; a blank stands before it.
     const fn reason(&self) -> u16 {
         self.bar + PERCENT + SPEED
     }
 }
-
-const STATE: u16 = 9;
-/// Names longer than this give way to longer bars.
-const NAMES: u16 = 36;
-/// Columns from which on a preset is told, cut, beside a name that has room.
-const LEAST_PRESET: u16 = 7;
-/// Columns that a name keeps beside the preset of its job.
-const LEAST_NAME: u16 = 16;
-const SIZE: u16 = 6;
-const PERCENT: u16 = 5;
-const SPEED: u16 = 6;
-const LEFT: u16 = 8;
 
 /// Draws it.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
@@ -95,41 +102,56 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
                     text = format!("{text}{sep}{more}");
                 }
             }
-            vec![(text, theme.style(Role::Bad))]
+            vec![theme.span(text, Role::Bad)]
         }
         (Some(filter), _) if filter.text().trim().is_empty() => {
-            vec![("by ".to_owned(), theme.style(Role::Dim)), (filter.order().words().to_owned(), theme.style(Role::Accent))]
+            vec![theme.span("by ", Role::Dim), theme.span(filter.order().words(), Role::Accent)]
         }
         (Some(filter), _) => {
-            vec![
-                ("filter ".to_owned(), theme.style(Role::Dim)),
-                (format!("{}, {} of {jobs}", filter.text(), filter.len()), theme.style(Role::Accent)),
-            ]
+            let words = format!("{}, {} of {jobs}", filter.text(), filter.len());
+            vec![theme.span("filter ", Role::Dim), theme.span(words, Role::Accent)]
         }
         (None, Some(held)) => {
             let way = waiting::way_in(state).unwrap_or_default();
             let long = format!("{} #{} runs {way}", theme.symbols.held, held.job);
             let fits = said.len() + long.len() + 14 < usize::from(area.width);
             let text = if fits { long } else { format!("{} #{} waits", theme.symbols.held, held.job) };
-            vec![(text, theme.style(Role::Warn))]
+            vec![theme.span(text, Role::Warn)]
         }
         (None, None) => next_steps(app, usize::from(area.width).saturating_sub(said.width() + 14)),
     };
-    let inner = frame::frame(app, Pane::Queue, &said, right).draw(area, buf);
+    let window = app.window(rows_in(area));
+    let rows = app.rows();
+    let above = window.ids.first().and_then(|id| rows.find(*id)).map_or(0, |key| rows.above(key));
+    let seen = Seen { above, rows: window.ids.len(), of: rows.len() };
+    let inner = Framed::pane(app, Pane::Queue, said).right(right).seen(seen).draw(area, buf);
     let columns = Columns::new(inner.width, state.jobs.last_key_value().map(|(id, _)| *id));
-    let dim = theme.style(Role::Dim);
-    let mut line = Line::new(buf, inner, 0);
-    line.field("STATE", STATE, dim, theme.symbols).right("ID", columns.id, dim).gap(1);
-    line.field("INPUT", columns.input, dim, theme.symbols).right("SIZE", SIZE, dim).right(
-        if columns.peak > 0 { "PEAK" } else { "" },
-        columns.peak,
-        dim,
-    );
+    let at_right = |text: &'static str| Line::from(text).right_aligned();
     // Without room for a bar it is a number alone.
-    let progress = if columns.bar == 0 { "DONE" } else { "PROGRESS" };
-    line.gap(1).field(progress, columns.bar + PERCENT, dim, theme.symbols).right("SPEED", SPEED, dim).right("LEFT", LEFT, dim);
-
-    let window = app.window(usize::from(inner.height.saturating_sub(1)));
+    let progress = if columns.bar == 0 { " DONE" } else { " PROGRESS" };
+    let peak = if columns.peak > 0 { "PEAK" } else { "" };
+    let head = Row::new([
+        Line::from("STATE"),
+        at_right("ID "),
+        Line::from("INPUT"),
+        at_right("SIZE"),
+        at_right(peak),
+        Line::from(progress),
+        at_right("SPEED"),
+        at_right("LEFT"),
+    ]);
+    // However long the queue is, the rows that are seen are the only ones that are made.
+    let jobs_seen = window.ids.iter().filter_map(|id| state.jobs.get(id)).enumerate();
+    let rows = jobs_seen.map(|(at, job)| {
+        let selected = window.line == Some(at);
+        Entry { theme, state, job, columns: &columns, selected, marked: app.is_marked(job.id) }.row()
+    });
+    let mut chosen = TableState::new().with_selected(window.line);
+    let table = Table::new(rows, columns.all)
+        .header(head.style(theme.style(Role::Dim)))
+        .column_spacing(0)
+        .row_highlight_style(theme.selection());
+    StatefulWidget::render(table, inner, buf, &mut chosen);
     if window.ids.is_empty() {
         let words = if jobs > 0 {
             "no job matches the filter; esc clears it".to_owned()
@@ -140,31 +162,25 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         } else {
             format!("nothing queued yet; {} adds files or folders", app.key_label(Act::Add))
         };
-        Line::new(buf, inner, 2).gap(1).put(words, dim);
-    }
-    let rows = app.rows();
-    let above = window.ids.first().and_then(|id| rows.find(*id)).map_or(0, |key| rows.above(key));
-    scroll::draw(theme, Seen { above, rows: window.ids.len(), of: rows.len() }, area, buf);
-    for (at, id) in window.ids.iter().enumerate() {
-        let Some(job) = state.jobs.get(id) else { continue };
-        let row = at as u16 + 1;
-        let selected = window.line == Some(at);
-        draw_row(&Row { theme, state, job, columns: &columns, selected, marked: app.is_marked(job.id) }, inner, row, buf);
-        if selected && row < inner.height {
-            buf.set_style(Rect { y: inner.y + row, height: 1, ..inner }, theme.selection());
-        }
+        let below = Rect { y: inner.y + 2, height: inner.height.saturating_sub(2), ..inner };
+        Paragraph::new(theme.span(format!(" {words}"), Role::Dim)).render(below, buf);
     }
 }
 
+/// Rows within a frame and below the heads of the columns.
+fn rows_in(area: Rect) -> usize {
+    usize::from(area.height.saturating_sub(3))
+}
+
 /// What to do when everything has ended, in as many words as there is room for.
-fn next_steps(app: &App, room: usize) -> Vec<Span> {
+fn next_steps(app: &App, room: usize) -> Vec<Span<'static>> {
     let (theme, state) = (app.theme(), app.shown());
     if app.is_replay() || app.compares() {
         return Vec::new();
     }
     if app.is_over() {
         let words = Some(app.over_words()).filter(|words| words.width() <= room);
-        return words.map(|words| (words, theme.style(Role::Accent))).into_iter().collect();
+        return words.map(|words| theme.span(words, Role::Accent)).into_iter().collect();
     }
     if state.unended() > 0 || state.ended() == 0 {
         return Vec::new();
@@ -179,7 +195,7 @@ fn next_steps(app: &App, room: usize) -> Vec<Span> {
         format!("{add} add, {quit} quit"),
     ];
     let words = ways.into_iter().find(|words| words.width() <= room);
-    words.map(|words| (words, theme.style(Role::Accent))).into_iter().collect()
+    words.map(|words| theme.span(words, Role::Accent)).into_iter().collect()
 }
 
 /// A large number with commas, as a person reads it.
@@ -195,7 +211,8 @@ fn thousands(number: u64) -> String {
     text
 }
 
-struct Row<'a> {
+/// A row of the table.
+struct Entry<'a> {
     theme: &'a Theme,
     state: &'a State,
     job: &'a Job,
@@ -204,52 +221,89 @@ struct Row<'a> {
     marked: bool,
 }
 
-fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
-    let Row { theme, state, job, columns, .. } = row;
-    let (symbol, word, role) = state_of(theme, state, job);
-    let idle = job.phase.is_terminal() || matches!(job.phase, Phase::Queued);
-    let text = theme.style(if idle && !row.selected { Role::Dim } else { Role::Text });
-    let strong = theme.style(if matches!(job.phase, Phase::Running { .. }) { Role::Strong } else { Role::Text });
-    let mut line = Line::new(buf, area, at);
-    line.field(&format!("{symbol} {word}"), STATE, theme.style(role), theme.symbols);
-    line.right(&job.id.to_string(), columns.id, theme.style(Role::Text));
-    line.put(if row.marked { "*" } else { " " }, theme.style(Role::Accent));
-    draw_name(row, &mut line);
-    let size = if is_too_large(job) { theme.style(Role::Warn) } else { text };
-    line.right(&job.size.short(), SIZE, size);
+impl<'a> Entry<'a> {
+    fn row(&self) -> Row<'a> {
+        let (theme, job) = (self.theme, self.job);
+        let (symbol, word, role) = state_of(theme, self.state, job);
+        let mark = theme.span(if self.marked { "*" } else { " " }, Role::Accent);
+        let size = if is_too_large(job) { Role::Warn } else { self.ink() };
+        let mut cells = vec![
+            Cell::from(theme.span(fit(&format!("{symbol} {word}"), 9, theme.symbols).into_owned(), role)),
+            Cell::from(Line::from(vec![theme.span(job.id.to_string(), Role::Text), mark]).right_aligned()),
+            Cell::from(self.name()),
+            self.right(job.size.short(), size),
+        ];
+        if let Phase::Rejected(why) = &job.phase {
+            let words = match (why.reason, why.limit) {
+                (RejectReason::TooLarge, Some(limit)) => format!("{}, over the {limit} limit", job.size.whole()),
+                _ => why.detail.clone(),
+            };
+            let room = self.columns.peak + self.columns.reason() + LEFT;
+            cells.push(self.phrase("  ", &words, room.saturating_sub(1), Role::Dim).column_span(4));
+            return Row::new(cells);
+        }
+        cells.push(match (job.peak, job.predicted_peak) {
+            (Bytes::ZERO, Some(predicted)) => self.right(format!("~{}", predicted.short()), Role::Dim),
+            (Bytes::ZERO, None) => Cell::new(""),
+            (peak, _) => self.right(peak.short(), self.ink()),
+        });
+        cells.extend(self.standing());
+        Row::new(cells)
+    }
 
-    if let Phase::Rejected(why) = &job.phase {
-        let words = match (why.reason, why.limit) {
-            (RejectReason::TooLarge, Some(limit)) => format!("{}, over the {limit} limit", job.size.whole()),
-            _ => why.detail.clone(),
-        };
-        let room = columns.peak + 1 + columns.reason() + LEFT;
-        line.gap(2).phrase(&words, room.saturating_sub(2), theme.style(Role::Dim), theme.symbols);
-        return;
+    /// What is idle is dim; the chosen one never is.
+    fn ink(&self) -> Role {
+        let idle = self.job.phase.is_terminal() || matches!(self.job.phase, Phase::Queued);
+        if idle && !self.selected { Role::Dim } else { Role::Text }
     }
-    if columns.peak > 0 {
-        match (job.peak, job.predicted_peak) {
-            (Bytes::ZERO, Some(predicted)) => line.right(&format!("~{}", predicted.short()), columns.peak, theme.style(Role::Dim)),
-            (Bytes::ZERO, None) => line.gap(columns.peak),
-            (peak, _) => line.right(&peak.short(), columns.peak, text),
-        };
+
+    fn right(&self, text: String, role: Role) -> Cell<'a> {
+        Line::from(self.theme.span(text, role)).right_aligned().into()
     }
-    line.gap(1);
-    match &job.phase {
-        Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => draw_progress(row, strong, &mut line),
-        Phase::Backoff { until, reason } if let Some(wanted) = state.room.as_ref().filter(|wanted| wanted.job == job.id) => {
-            let figures = wanted.figures();
-            let words = if figures.is_empty() { reason } else { &figures };
-            line.phrase(words, columns.reason(), theme.style(Role::Warn), theme.symbols);
-            line.right(&clock(until.since(state.now)), LEFT, text);
-        }
-        Phase::Backoff { until, reason } => {
-            let tries = format!("try {}", job.attempts + 1);
-            line.phrase(reason, columns.bar + PERCENT, theme.style(Role::Dim), theme.symbols).right(&tries, SPEED, text);
-            line.right(&clock(until.since(state.now)), LEFT, text);
-        }
-        Phase::Queued => {
-            if let Some(mut words) = waiting::reason(state, job.id) {
+
+    /// Words behind a gap, cut between words to so many columns.
+    fn phrase(&self, gap: &'static str, words: &str, room: u16, role: Role) -> Cell<'a> {
+        let words = fit_words(words, room.into(), self.theme.symbols).into_owned();
+        Line::from(vec![gap.into(), self.theme.span(words, role)]).into()
+    }
+
+    /// The name of the input, and the preset where it is not the usual one and there is room: it tells two jobs of one file
+    /// apart.
+    fn name(&self) -> Line<'a> {
+        let (theme, job, room) = (self.theme, self.job, self.columns.input);
+        let name = input_name(job);
+        let tag = if job.preset == self.state.default_preset { String::new() } else { format!(" {}", job.preset) };
+        let wide = tag.width() as u16;
+        let beside = match room.saturating_sub(name.width() as u16) {
+            _ if wide == 0 => 0,
+            left if left >= wide.min(LEAST_PRESET) => left,
+            // The name is cut for it where enough of both stays.
+            _ if room >= wide + LEAST_NAME => wide,
+            _ => 0,
+        };
+        let name = fit_name(&name, (room - beside).into(), theme.symbols).into_owned();
+        let tag = fit(&tag, beside.into(), theme.symbols).into_owned();
+        Line::from(vec![theme.span(name, Role::Text), theme.span(tag, Role::Dim)])
+    }
+
+    /// How far it is, how it ended, or why it waits: the cells of progress, speed and time left.
+    fn standing(&self) -> Vec<Cell<'a>> {
+        let Self { theme, state, job, columns, .. } = self;
+        let progress = columns.bar + PERCENT;
+        match &job.phase {
+            Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => self.progress(),
+            Phase::Backoff { until, reason } => {
+                let left = self.right(clock(until.since(state.now)), self.ink());
+                if let Some(wanted) = state.room.as_ref().filter(|wanted| wanted.job == job.id) {
+                    let figures = wanted.figures();
+                    let words = if figures.is_empty() { reason } else { &figures };
+                    return vec![self.phrase(" ", words, columns.reason(), Role::Warn).column_span(2), left];
+                }
+                let tries = self.right(format!("try {}", job.attempts + 1), self.ink());
+                vec![self.phrase(" ", reason, progress, Role::Dim), tries, left]
+            }
+            Phase::Queued => {
+                let Some(mut words) = waiting::reason(state, job.id) else { return Vec::new() };
                 let is_held = state.held.is_some_and(|held| held.job == job.id);
                 let room = columns.reason() + LEFT;
                 if let (true, Some(way)) = (is_held, waiting::way_in(state))
@@ -259,73 +313,50 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
                 } else if let (true, Some(short)) = (words.len() > usize::from(room), waiting::held_in_short(state, job.id)) {
                     words = short;
                 }
-                line.phrase(&words, room, theme.style(if is_held { Role::Warn } else { Role::Dim }), theme.symbols);
+                vec![self.phrase(" ", &words, room, if is_held { Role::Warn } else { Role::Dim }).column_span(3)]
             }
-        }
-        Phase::Finished(finished) => {
-            if finished.outcome.is_success() {
+            Phase::Finished(finished) if finished.outcome.is_success() => {
                 let damage = finished.damage.as_ref().map(Damage::short);
                 let role = if damage.is_some() { Role::Warn } else { Role::Dim };
                 let took = (finished.took > Duration::ZERO).then(|| format!("took {}", clock(finished.took)));
-                let room = columns.bar + PERCENT;
                 // A time that is cut off tells nothing.
-                let took = took.filter(|took| took.len() + damage.as_ref().map_or(0, |damage| damage.width() + 2) < room.into());
+                let beside = damage.as_ref().map_or(0, |damage| damage.width() + 2);
+                let took = took.filter(|took| took.len() + beside < progress.into());
                 let words = damage.into_iter().chain(took).collect::<Vec<_>>().join(", ");
-                line.field(&words, room, theme.style(role), theme.symbols);
+                let words = theme.span(fit(&words, progress.into(), theme.symbols).into_owned(), role);
                 let played = job.media.as_ref().and_then(|media| media.duration);
                 let speed = played
                     .filter(|_| finished.took > Duration::ZERO)
                     .map(|played| played.as_secs_f64() / finished.took.as_secs_f64());
-                line.right(&speed.map_or_else(String::new, |speed| format!("{speed:.1}x")), SPEED, text);
-            } else {
-                let reason = finished.reason.as_deref().unwrap_or(finished.outcome.word());
-                let style = theme.style(if finished.outcome == Outcome::Cancelled { Role::Dim } else { Role::Bad });
-                line.phrase(reason, columns.reason() + LEFT, style, theme.symbols);
+                let speed = speed.map_or_else(String::new, |speed| format!("{speed:.1}x"));
+                vec![Line::from(vec![" ".into(), words]).into(), self.right(speed, self.ink())]
             }
+            Phase::Finished(finished) => {
+                let reason = finished.reason.as_deref().unwrap_or(finished.outcome.word());
+                let role = if finished.outcome == Outcome::Cancelled { Role::Dim } else { Role::Bad };
+                vec![self.phrase(" ", reason, columns.reason() + LEFT, role).column_span(3)]
+            }
+            Phase::Starting | Phase::Rejected(_) => Vec::new(),
         }
-        Phase::Starting | Phase::Rejected(_) => {}
     }
-}
 
-/// The name of the input, and the preset where it is not the usual one and there is room: it tells two jobs of one file apart.
-fn draw_name(row: &Row<'_>, line: &mut Line<'_>) {
-    let Row { theme, state, job, columns, .. } = row;
-    let (name, style) = (input_name(job), theme.style(Role::Text));
-    let own = name.width() as u16;
-    let tag = if job.preset == state.default_preset { String::new() } else { format!(" {}", job.preset) };
-    let wide = tag.width() as u16;
-    let beside = match columns.input.saturating_sub(own) {
-        _ if wide == 0 => 0,
-        left if left >= wide.min(LEAST_PRESET) => left,
-        // The name is cut for it where enough of both stays.
-        _ if columns.input >= wide + LEAST_NAME => wide,
-        _ => 0,
-    };
-    line.name(&name, columns.input - beside, style, theme.symbols);
-    if beside > 0 {
-        line.field(&tag, beside, theme.style(Role::Dim), theme.symbols);
+    fn progress(&self) -> Vec<Cell<'a>> {
+        let Self { theme, job, columns, .. } = self;
+        let ink = if matches!(job.phase, Phase::Running { .. }) { Role::Strong } else { Role::Text };
+        let progress = job.progress.unwrap_or_default();
+        let ratio = progress.ratio.map(|ratio| ratio.clamp(0.0, 1.0));
+        let percent = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{}%", (ratio * 100.0) as u32));
+        let mut line = Line::from(" ");
+        line.spans.extend(bar(theme, ratio.unwrap_or(0.0), columns.bar, Role::Running));
+        line.push_span(theme.span(format!("{percent:>wide$}", wide = usize::from(PERCENT)), ink));
+        if let Phase::Running { paused: true, for_memory, .. } = job.phase {
+            let (words, role) = if for_memory { ("for memory", Role::Warn) } else { ("by you", Role::Dim) };
+            return vec![line.into(), self.right(words.to_owned(), role).column_span(2)];
+        }
+        let speed = if progress.speed > 0.0 { format!("{:.1}x", progress.speed) } else { String::new() };
+        let left = progress.eta_seconds.map_or_else(String::new, |seconds| clock(Duration::from_secs(seconds)));
+        vec![line.into(), self.right(speed, ink), self.right(left, ink)]
     }
-}
-
-fn draw_progress(row: &Row<'_>, style: ratatui::style::Style, line: &mut Line<'_>) {
-    let Row { theme, job, columns, .. } = row;
-    let progress = job.progress.unwrap_or_default();
-    let ratio = progress.ratio.map(|ratio| ratio.clamp(0.0, 1.0));
-    if columns.bar > 0 {
-        let (full, rest) = bar(theme, ratio.unwrap_or(0.0), columns.bar);
-        line.put(full, theme.style(Role::Running)).put(rest, theme.style(Role::Dim));
-    }
-    let percent = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{}%", (ratio * 100.0) as u32));
-    line.right(&percent, PERCENT, style);
-    if let Phase::Running { paused: true, for_memory, .. } = job.phase {
-        let words = if for_memory { "for memory" } else { "by you" };
-        line.right(words, SPEED + LEFT, theme.style(if for_memory { Role::Warn } else { Role::Dim }));
-        return;
-    }
-    let speed = if progress.speed > 0.0 { format!("{:.1}x", progress.speed) } else { String::new() };
-    line.right(&speed, SPEED, style);
-    let left = progress.eta_seconds.map_or_else(String::new, |seconds| clock(Duration::from_secs(seconds)));
-    line.right(&left, LEFT, style);
 }
 
 fn is_too_large(job: &Job) -> bool {

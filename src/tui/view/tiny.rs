@@ -7,13 +7,15 @@
 //! ```
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::Line;
+use ratatui::widgets::{Paragraph, Widget as _};
 
 use crate::tui::app::App;
 use crate::tui::terminal::theme::Role;
 use crate::tui::view::footer;
 use crate::tui::view::header::{badges, counts};
-use crate::tui::view::pen::{Line, fit, mb};
+use crate::tui::view::text::{fit, left, mb};
 
 /// Draws it.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
@@ -22,33 +24,32 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (role, symbol) = theme.level(memory.shown_level());
     let end = state.lines.budget;
     let percent = (memory.counted_bytes.share_of(end) * 100.0).round() as u64;
-    let mut line = Line::new(buf, area, 0);
-    line.put(format!("{symbol} {}/{} MB {percent} % ", mb(memory.counted_bytes), mb(end)), theme.style(role));
-    line.put(memory.shown_level().words(), theme.style(role));
+    let mut load = Line::from(theme.span(format!("{symbol} {}/{} MB {percent} % ", mb(memory.counted_bytes), mb(end)), role));
+    load.push_span(theme.span(memory.shown_level().words(), role));
 
-    let mut line = Line::new(buf, area, 1);
+    let mut standing = Line::default();
     if !state.governor && app.attached() {
-        line.put("NAIVE", theme.style(Role::Alarm)).put(" ", theme.style(Role::Text));
+        standing.spans.extend([theme.span("NAIVE", Role::Alarm), " ".into()]);
     }
     if let Some(profile) = &state.profile {
-        line.put(profile.short(), theme.style(Role::Strong)).put(format!(" {}", profile.name), theme.style(Role::Dim));
+        standing.push_span(theme.span(profile.short(), Role::Strong));
+        standing.push_span(theme.span(format!(" {}", profile.name), Role::Dim));
     } else {
-        line.put("plimsoll", theme.style(Role::Strong));
+        standing.push_span(theme.span("plimsoll", Role::Strong));
     }
     for (text, role) in badges(app, state) {
-        line.put(", ", theme.style(Role::Dim)).put(text, theme.style(role));
+        standing.spans.extend([theme.span(", ", Role::Dim), theme.span(text, role)]);
     }
     if let Some(held) = &state.held {
         let text = format!(", #{} waits for {} MB", held.job, mb(held.needs));
-        let room = line.left();
-        line.put(fit(&text, room, theme.symbols), theme.style(Role::Warn));
+        let room = left(&standing, area.width);
+        standing.push_span(theme.span(fit(&text, room, theme.symbols).into_owned(), Role::Warn));
     }
 
-    let mut line = Line::new(buf, area, 2);
-    for count in counts(app, state) {
-        line.put(format!("{}{} ", count.symbol, count.figures()), theme.style(count.role));
-    }
-    if area.height >= 5 {
-        footer::draw(app, Rect { y: area.bottom() - 1, height: 1, ..area }, buf);
-    }
+    let counts = counts(app, state).into_iter();
+    let counts: Line<'_> = counts.map(|count| theme.span(format!("{}{} ", count.symbol, count.figures()), count.role)).collect();
+
+    let [lines, last] = Layout::vertical([Constraint::Fill(1), Constraint::Length(u16::from(area.height >= 5))]).areas(area);
+    Paragraph::new(vec![load, standing, counts]).render(lines, buf);
+    footer::draw(app, last, buf);
 }

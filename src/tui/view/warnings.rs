@@ -12,11 +12,14 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::text::{Line, Text};
+use ratatui::widgets::{Paragraph, Widget as _};
 
 use crate::domain::time::Wall;
 use crate::tui::app::App;
 use crate::tui::terminal::theme::Role;
-use crate::tui::view::pen::{Framed, Line, popup, time_of_day, wrap};
+use crate::tui::view::frame::{Framed, popup};
+use crate::tui::view::text::{left, time_of_day, wrap};
 
 /// What is looked for, for an operator who sees no sign.
 const WATCHED: [&str; 4] = [
@@ -29,38 +32,40 @@ const WATCHED: [&str; 4] = [
 /// Draws it; `row` is the chosen sign.
 pub fn draw(app: &App, row: usize, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
-    let (dim, text) = (theme.style(Role::Dim), theme.style(Role::Text));
     let width = area.width.min(72);
-    let room = usize::from(width.saturating_sub(8));
-    let mut lines: Vec<(u16, String, ratatui::style::Style, String)> = Vec::new();
+    let inside = width.saturating_sub(4);
+    let room = usize::from(inside.saturating_sub(4));
+    let indented = |text: &str, role| wrap(text, room).into_iter().map(move |line| theme.span(format!("    {line}"), role));
+    let mut text = Text::default();
+    // Up to where it is to be seen: the chosen sign stays in sight.
+    let mut upto = 0;
     for (at, (name, warning)) in state.warnings.iter().enumerate() {
         let pointer = if at == row { theme.symbols.pointer } else { " " };
         let began = Wall(state.wall.0 - state.now.since(warning.since).as_millis() as i64);
         let since = format!("since {}", time_of_day(began, app.time_zone(), false));
-        let title = format!("{pointer} {} {name}", theme.symbols.over);
-        lines.push((0, title, theme.style(Role::Warn), since));
-        lines.extend(wrap(&warning.evidence, room).into_iter().map(|line| (4, line, text, String::new())));
-        lines.extend(wrap(&warning.advice, room).into_iter().map(|line| (4, line, theme.style(Role::Strong), String::new())));
-        lines.push((0, String::new(), dim, String::new()));
+        let mut title = Line::from(theme.span(format!("{pointer} {} {name}", theme.symbols.over), Role::Warn));
+        if let Some(gap) = left(&title, inside).checked_sub(since.len()) {
+            title.spans.extend([" ".repeat(gap).into(), theme.span(since, Role::Dim)]);
+        }
+        text.push_line(title);
+        if at == row {
+            upto = text.height() + 2;
+        }
+        text.extend(indented(&warning.evidence, Role::Text).chain(indented(&warning.advice, Role::Strong)));
+        text.push_line("");
     }
     if state.warnings.is_empty() {
-        lines.push((0, format!("{} no warning sign is seen", theme.symbols.under), theme.style(Role::Good), String::new()));
-        lines.push((0, "  These are watched for:".to_owned(), dim, String::new()));
-        lines.extend(WATCHED.iter().map(|sign| (4, (*sign).to_owned(), dim, String::new())));
+        text.push_line(theme.span(format!("{} no warning sign is seen", theme.symbols.under), Role::Good));
+        text.push_line(theme.span("  These are watched for:", Role::Dim));
+        text.extend(WATCHED.iter().flat_map(|sign| indented(sign, Role::Dim)));
     } else {
         let advised = app.advised(row).and_then(|at| app.profiles().get(at));
         let what = advised.map_or_else(|| "see the profiles".to_owned(), |profile| format!("choose profile {}", profile.name));
-        lines.push((0, format!("enter  {what}"), theme.style(Role::Accent), String::new()));
+        text.push_line(theme.span(format!("enter  {what}"), Role::Accent));
     }
-    let place = popup(area, width, lines.len() as u16 + 2, buf);
-    let title = vec![("Warning signs".to_owned(), theme.style(Role::Accent))];
-    let right = vec![(format!("{} seen", state.warnings.len()), dim)];
-    let inner = Framed { theme, focused: true, title, right }.draw(place, buf);
-    let inner = Rect { x: inner.x + u16::from(inner.width > 2), width: inner.width.saturating_sub(2), ..inner };
-    // The chosen sign stays in sight.
-    let upto = lines.iter().position(|(_, text, ..)| text.starts_with(theme.symbols.pointer)).unwrap_or(0) + 3;
-    let skipped = upto.saturating_sub(inner.height.into());
-    for (at, (indent, words, style, right)) in lines.iter().skip(skipped).take(inner.height.into()).enumerate() {
-        Line::new(buf, inner, at as u16).gap(*indent).put(words, *style).at_end(right, dim);
-    }
+    let place = popup(area, width, text.height() as u16 + 2, buf);
+    let right = vec![theme.span(format!("{} seen", state.warnings.len()), Role::Dim)];
+    let inner = Framed::new(theme, vec![theme.span("Warning signs", Role::Accent)]).right(right).padded().draw(place, buf);
+    let above = upto.saturating_sub(inner.height.into()) as u16;
+    Paragraph::new(text).scroll((above, 0)).render(inner, buf);
 }

@@ -20,8 +20,10 @@
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{HighlightSpacing, Paragraph, Row, StatefulWidget, Table, TableState, Widget as _, Wrap};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::domain::plan::{Change, Forecast, Kind, Plan, SELDOM, SURE_FROM, Way};
 use crate::domain::text::many;
@@ -33,7 +35,8 @@ use crate::tui::app::what_if::Looking;
 use crate::tui::input::action::Act;
 use crate::tui::input::keymap::KeyMode;
 use crate::tui::terminal::theme::{Role, Theme};
-use crate::tui::view::pen::{Framed, Line, Span, fit, mb, popup, wrap};
+use crate::tui::view::frame::{Framed, popup};
+use crate::tui::view::text::{fit, mb, widths, wrap};
 
 /// Widest frame.
 const WIDTH: u16 = 84;
@@ -43,9 +46,10 @@ const ROOMY: u16 = 70;
 const LEAST_ROWS: usize = 4;
 
 /// A part below the table. Where there is too little room the least wanted goes first.
+#[derive(Default)]
 struct Block {
     wanted: u8,
-    lines: Vec<Vec<Span>>,
+    lines: Vec<Line<'static>>,
 }
 
 /// Draws it.
@@ -57,11 +61,8 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     if what_if.explains {
         let lines = explained(app, inside);
         let inner = framed(app, (area, width, lines.len()), "What if: what it rests on", buf);
-        let most = lines.len().saturating_sub(inner.height.into());
-        for (at, line) in lines.iter().skip(what_if.scroll.min(most)).take(inner.height.into()).enumerate() {
-            put(line, inner, at as u16, buf);
-        }
-        return;
+        let above = what_if.scroll.seen(lines.len(), inner.height.into());
+        return Paragraph::new(lines).scroll((above as u16, 0)).render(inner, buf);
     }
     let summary = summary(app, inside);
     let ways = what_if.found().map_or_else(|| app.profiles().len().max(1), |plan| plan.ways.len());
@@ -79,40 +80,25 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let rows = room.saturating_sub(summary.len() + 1 + tall(&blocks)).min(ways);
     // Where there is room, blank lines: below the table, above the keys, below the summary.
     let spare = room.saturating_sub(summary.len() + 1 + tall(&blocks) + rows);
-    let mut row = 0;
-    for line in &summary {
-        put(line, inner, row, buf);
-        row += 1;
-    }
-    row += u16::from(spare > 2);
-    let columns = Columns::new(inner.width);
+    let keys = blocks.pop().unwrap_or_default();
+    let [summary_at, _, table_at, _, below_at, _, keys_at] = Layout::vertical([
+        Constraint::Length(summary.len() as u16),
+        Constraint::Length(u16::from(spare > 2)),
+        Constraint::Length(1 + rows as u16),
+        Constraint::Length(u16::from(spare > 0)),
+        Constraint::Length(tall(&blocks) as u16),
+        Constraint::Length(u16::from(spare > 1)),
+        Constraint::Length(keys.lines.len() as u16),
+    ])
+    .areas(inner);
+    Paragraph::new(summary).render(summary_at, buf);
     if let Some(Err(why)) = &what_if.plan {
-        for words in wrap(why, inside.into()) {
-            put(&vec![(words, theme.style(Role::Warn))], inner, row, buf);
-            row += 1;
-        }
-        return;
+        let room = Rect { height: inner.bottom().saturating_sub(table_at.y), ..table_at };
+        return Paragraph::new(theme.span(why, Role::Warn)).wrap(Wrap { trim: true }).render(room, buf);
     }
-    head(app, &columns, Rect { y: inner.y + row, height: inner.height.saturating_sub(row), ..inner }, buf);
-    row += 1;
-    let first = (what_if.row + 1).saturating_sub(rows.max(1));
-    for at in first..first + rows {
-        let line = Rect { y: inner.y + row, height: inner.height.saturating_sub(row).min(1), ..inner };
-        match what_if.found() {
-            Some(plan) => way_row(app, (plan, at), &columns, line, buf),
-            None => waiting_row(app, at, &columns, line, buf),
-        }
-        row += 1;
-    }
-    row += u16::from(spare > 0);
-    let keys = blocks.len().saturating_sub(1);
-    for (at, block) in blocks.iter().enumerate() {
-        row += u16::from(spare > 1 && at == keys);
-        for line in &block.lines {
-            put(line, inner, row, buf);
-            row += 1;
-        }
-    }
+    draw_table(app, table_at, buf);
+    Paragraph::new(blocks.into_iter().flat_map(|block| block.lines).collect::<Vec<_>>()).render(below_at, buf);
+    Paragraph::new(keys.lines).render(keys_at, buf);
 }
 
 fn framed(app: &App, (area, width, lines): (Rect, u16, usize), title: &str, buf: &mut Buffer) -> Rect {
@@ -120,38 +106,34 @@ fn framed(app: &App, (area, width, lines): (Rect, u16, usize), title: &str, buf:
     let place = popup(area, width, lines.min(200) as u16 + 2, buf);
     let more = theme.symbols.more;
     let right = match app.what_if().looking {
-        Looking::No => match app.what_if().found() {
-            Some(plan) => (format!("{} of each way", many(plan.runs.into(), "run")), Role::Dim),
-            None => (String::new(), Role::Dim),
-        },
-        Looking::Asked => (format!("looking ahead{more}"), Role::Running),
-        Looking::At(LookStep::Probed { done, of }) => (format!("looking ahead{more} file {} of {of}", done + 1), Role::Running),
-        Looking::At(LookStep::Foretold { done, of }) => (format!("looking ahead{more} way {} of {of}", done + 1), Role::Running),
+        Looking::No => {
+            let runs = app.what_if().found().map(|plan| format!("{} of each way", many(plan.runs.into(), "run")));
+            runs.map(|runs| theme.span(runs, Role::Dim))
+        }
+        Looking::Asked => Some(theme.span(format!("looking ahead{more}"), Role::Running)),
+        Looking::At(step) => {
+            let (what, done, of) = match step {
+                LookStep::Probed { done, of } => ("file", done, of),
+                LookStep::Foretold { done, of } => ("way", done, of),
+            };
+            Some(theme.span(format!("looking ahead{more} {what} {} of {of}", done + 1), Role::Running))
+        }
     };
-    let right = if right.0.is_empty() { Vec::new() } else { vec![(right.0, theme.style(right.1))] };
-    let title = vec![(title.to_owned(), theme.style(Role::Accent))];
-    let inner = Framed { theme, focused: true, title, right }.draw(place, buf);
-    Rect { x: inner.x + u16::from(inner.width > 2), width: inner.width.saturating_sub(2), ..inner }
-}
-
-fn put(spans: &Vec<Span>, area: Rect, row: u16, buf: &mut Buffer) {
-    let mut line = Line::new(buf, area, row);
-    for (text, style) in spans {
-        line.put(text, *style);
-    }
+    let title = vec![theme.span(title, Role::Accent)];
+    Framed::new(theme, title).right(right.into_iter().collect()).padded().draw(place, buf)
 }
 
 /// Text broken into lines of one look.
-fn lines_of(text: &str, width: u16, style: Style) -> Vec<Vec<Span>> {
-    wrap(text, width.into()).into_iter().map(|line| vec![(line, style)]).collect()
+fn lines_of(theme: &Theme, text: &str, width: u16, role: Role) -> Vec<Line<'static>> {
+    wrap(text, width.into()).into_iter().map(|line| theme.span(line, role).into()).collect()
 }
 
 /// What it is about, and what it rests on.
-fn summary(app: &App, width: u16) -> Vec<Vec<Span>> {
+fn summary(app: &App, width: u16) -> Vec<Line<'static>> {
     let theme = app.theme();
     let Some(plan) = app.what_if().found() else {
         let words = if app.what_if().looks() { "The queue as it is now is being looked at." } else { "Nothing was foretold." };
-        return lines_of(words, width, theme.style(Role::Dim));
+        return lines_of(theme, words, width, Role::Dim);
     };
     let jobs = if plan.jobs == 1 { "1 job".to_owned() } else { format!("{} jobs", plan.jobs) };
     let more = if plan.left_out > 0 { format!(" and {} more that were not looked at", plan.left_out) } else { String::new() };
@@ -164,90 +146,98 @@ fn summary(app: &App, width: u16) -> Vec<Vec<Span>> {
             if guesses == 1 { "is" } else { "are" }
         ),
     };
-    lines_of(&format!("{jobs}, {}{more}. {learned}", plan.bytes), width, theme.style(Role::Text))
+    lines_of(theme, &format!("{jobs}, {}{more}. {learned}", plan.bytes), width, Role::Text)
 }
 
+/// The columns of the table: plan, peak, line, finish, rejected.
 struct Columns {
-    name: u16,
-    peak: u16,
-    line: u16,
-    finish: u16,
+    all: [Constraint; 5],
+    widths: Vec<u16>,
     full: bool,
 }
 
 impl Columns {
-    const REJECTED: u16 = 5;
-
-    const fn new(width: u16) -> Self {
-        let full = width >= ROOMY;
-        let (peak, line, finish, rejected) = match width {
-            ROOMY.. => (17, 20, 11, Self::REJECTED),
-            48.. => (9, 9, 11, Self::REJECTED),
-            _ => (8, 8, 7, 0),
-        };
-        Self { name: width.saturating_sub(2 + peak + line + finish + rejected), peak, line, finish, full }
+    /// For a table of this width, of which the pointer has two columns.
+    fn new(width: u16) -> Self {
+        let [peak, line, finish, rejected] = match width {
+            ROOMY.. => [17, 20, 11, 5],
+            48.. => [9, 9, 11, 5],
+            _ => [8, 8, 7, 0],
+        }
+        .map(Constraint::Length);
+        let all = [Constraint::Fill(1), peak, line, finish, rejected];
+        Self { all, widths: widths(&all, width.saturating_sub(2)), full: width >= ROOMY }
     }
 }
 
-fn head(app: &App, columns: &Columns, area: Rect, buf: &mut Buffer) {
-    let (theme, state) = (app.theme(), app.shown());
-    let dim = theme.style(Role::Dim);
-    let line_at = app.what_if().found().and_then(Plan::now).map_or(state.lines.high_water, |now| now.forecast.high_water);
-    let (peak, line_head) =
+fn draw_table(app: &App, area: Rect, buf: &mut Buffer) {
+    let (theme, state, what_if) = (app.theme(), app.shown(), app.what_if());
+    let columns = Columns::new(area.width);
+    let line_at = what_if.found().and_then(Plan::now).map_or(state.lines.high_water, |now| now.forecast.high_water);
+    let (peak, line) =
         if columns.full { ("PEAK p50 to p95", format!("LINE AT {} MB", mb(line_at))) } else { ("P95", "LINE".to_owned()) };
-    let mut line = Line::new(buf, area, 0);
-    line.gap(2).field("PLAN", columns.name, dim, theme.symbols).field(peak, columns.peak, dim, theme.symbols);
-    line.field(&line_head, columns.line, dim, theme.symbols).right("FINISH", columns.finish, dim);
-    if line.left() >= usize::from(Columns::REJECTED) {
-        line.right("REJ", Columns::REJECTED, dim);
-    }
+    let [finish, rejected] = ["FINISH", "REJ"].map(|head| Line::from(head).right_aligned());
+    let head = Row::new([Line::from("PLAN"), Line::from(peak), Line::from(line), finish, rejected]);
+    let rows: Vec<Row<'_>> = match what_if.found() {
+        Some(plan) => plan.ways.iter().map(|way| way_row(app, plan, way, &columns)).collect(),
+        None => waiting_rows(app, &columns),
+    };
+    let chosen = what_if.found().map(|_| what_if.row);
+    let mut selected = TableState::new().with_selected(chosen);
+    let table = Table::new(rows, columns.all)
+        .header(head.style(theme.style(Role::Dim)))
+        .column_spacing(0)
+        .highlight_symbol(theme.span(format!("{} ", theme.symbols.pointer), Role::Accent))
+        .highlight_spacing(HighlightSpacing::Always)
+        .row_highlight_style(theme.selection());
+    StatefulWidget::render(table, area, buf, &mut selected);
 }
 
-/// A way that is being foretold.
-fn waiting_row(app: &App, at: usize, columns: &Columns, area: Rect, buf: &mut Buffer) {
+/// The ways that are being foretold.
+fn waiting_rows<'a>(app: &'a App, columns: &Columns) -> Vec<Row<'a>> {
     let (theme, state) = (app.theme(), app.shown());
-    let dim = theme.style(Role::Dim);
     let in_force = state.profile.as_deref();
     let others = app.profiles().iter().filter(|profile| in_force.is_none_or(|now| now.name != profile.name));
     let names = in_force.map(|now| format!("now: {}", now.short())).into_iter();
-    let Some(name) = names.chain(others.map(|profile| format!("{} {}", profile.short(), profile.name))).nth(at) else { return };
-    let more = theme.symbols.more;
-    let mut line = Line::new(buf, area, 0);
-    line.gap(2).field(&name, columns.name, dim, theme.symbols).field(more, columns.peak, dim, theme.symbols);
-    line.field(more, columns.line, dim, theme.symbols).right(more, columns.finish, dim);
+    let names = names.chain(others.map(|profile| format!("{} {}", profile.short(), profile.name)));
+    let row = |name: String| {
+        let name = fit(&name, columns.widths[0].into(), theme.symbols).into_owned();
+        let more = Line::from(theme.symbols.more);
+        Row::new([Line::from(name), more.clone(), more.clone(), more.right_aligned()]).style(theme.style(Role::Dim))
+    };
+    names.map(row).collect()
 }
 
-fn way_row(app: &App, (plan, at): (&Plan, usize), columns: &Columns, area: Rect, buf: &mut Buffer) {
-    let (theme, what_if) = (app.theme(), app.what_if());
-    let Some(way) = plan.ways.get(at) else { return };
-    let (chosen, guess) = (at == what_if.row, way.guesses > 0);
+fn way_row<'a>(app: &'a App, plan: &Plan, way: &Way, columns: &Columns) -> Row<'a> {
+    let theme = app.theme();
+    let guess = way.guesses > 0;
     // What is guessed is dim, and so is what is being foretold anew.
-    let faint = guess || what_if.looks();
-    let look = |role: Role| theme.style(if faint { Role::Dim } else { role });
+    let faint = guess || app.what_if().looks();
+    let span = |text: String, role| theme.span(text, if faint { Role::Dim } else { role });
     let is_best = plan.best().is_some_and(|best| best.forecast.name == way.forecast.name);
-    let name = match way.change {
+    let role = match way.change {
         Change::None => Role::Accent,
         _ if is_best => Role::Strong,
         _ => Role::Text,
     };
+    // The mark of a guess stands in front of the figure, so that figures stay in line.
+    let wide = usize::from(columns.widths[0].saturating_sub(1));
+    let label = way.label();
+    let label = fit(&label, wide, theme.symbols);
+    let free = " ".repeat(wide.saturating_sub(label.width()));
     let mark = if guess { "~" } else { " " };
     let forecast = &way.forecast;
-    let mut line = Line::new(buf, area, 0);
-    line.put(if chosen { theme.symbols.pointer } else { " " }, theme.style(Role::Accent)).gap(1);
-    // The mark of a guess stands in front of the figure, so that figures stay in line.
-    line.field(&way.label(), columns.name.saturating_sub(1), look(name), theme.symbols).put(mark, look(Role::Warn));
-    line.field(&peak(forecast, columns.full), columns.peak, look(Role::Text), theme.symbols);
-    let (symbol, role, words) = crossing(theme, way, columns.full);
-    line.put(symbol, look(role)).gap(1).field(&words, columns.line.saturating_sub(2), look(role), theme.symbols);
-    let finish = format!("{}{}", mark.trim(), in_words(forecast.finish_p50, usize::from(columns.finish) - 1 - mark.trim().len()));
-    line.right(&finish, columns.finish, look(Role::Text));
-    if line.left() >= usize::from(Columns::REJECTED) {
-        let role = if forecast.rejected > 0 { Role::Warn } else { Role::Text };
-        line.right(&forecast.rejected.to_string(), Columns::REJECTED, look(role));
-    }
-    if chosen {
-        buf.set_style(area, theme.selection());
-    }
+    let (symbol, of_line, words) = crossing(theme, way, columns.full);
+    let words = fit(&words, usize::from(columns.widths[2].saturating_sub(2)), theme.symbols).into_owned();
+    let finish = in_words(forecast.finish_p50, usize::from(columns.widths[3]).saturating_sub(1 + mark.trim().len()));
+    let of_rejected = if forecast.rejected > 0 { Role::Warn } else { Role::Text };
+    Row::new([
+        Line::from(vec![span(label.into_owned(), role), free.into(), span(mark.to_owned(), Role::Warn)]),
+        Line::from(span(peak(forecast, columns.full), Role::Text)),
+        Line::from(vec![span(symbol.to_owned(), of_line), " ".into(), span(words, of_line)]),
+        Line::from(span(format!("{}{finish}", mark.trim()), Role::Text)).right_aligned(),
+        Line::from(span(forecast.rejected.to_string(), of_rejected)).right_aligned(),
+    ])
 }
 
 /// `3 min 7 s`; where there is less room its first part, `3 min`.
@@ -293,26 +283,25 @@ fn crossing(theme: &Theme, way: &Way, full: bool) -> (&'static str, Role, String
 /// What stands below the table, from top to bottom.
 fn blocks(app: &App, width: u16) -> Vec<Block> {
     let (theme, state, what_if) = (app.theme(), app.shown(), app.what_if());
-    let (dim, text) = (theme.style(Role::Dim), theme.style(Role::Text));
-    let lead = if width >= 60 { 14 } else { 8 };
-    let part = |wanted: u8, label: &str, most: usize, words: &str, style: Style| {
-        let lines = wrap(words, usize::from(width.saturating_sub(lead)).max(8));
+    let lead = if width >= 60 { 14_usize } else { 8 };
+    let part = |wanted: u8, label: &str, most: usize, words: &str, role: Role| {
+        let lines = wrap(words, usize::from(width).saturating_sub(lead).max(8));
         let lines = lines.into_iter().take(most).enumerate().map(|(at, line)| {
-            let label = if at == 0 { fit(label, usize::from(lead) - 1, theme.symbols).into_owned() } else { String::new() };
-            vec![(format!("{label:<wide$}", wide = usize::from(lead)), dim), (line, style)]
+            let label = if at == 0 { fit(label, lead - 1, theme.symbols) } else { "".into() };
+            Line::from(vec![theme.span(format!("{label:<lead$}"), Role::Dim), theme.span(line, role)])
         });
         Block { wanted, lines: lines.collect() }
     };
     let mut blocks = Vec::new();
     if let Some(plan) = what_if.found() {
         match app.switch_words() {
-            Some(Ok(words)) => blocks.push(part(5, "Switch", 2, &words, theme.style(Role::Strong))),
-            Some(Err(words)) => blocks.push(part(5, "Switch", 3, &words, theme.style(Role::Warn))),
+            Some(Ok(words)) => blocks.push(part(5, "Switch", 2, &words, Role::Strong)),
+            Some(Err(words)) => blocks.push(part(5, "Switch", 3, &words, Role::Warn)),
             None => {}
         }
         let signs: Vec<String> = state.warnings.iter().map(|(name, sign)| format!("{name}: {}", sign.evidence)).collect();
         let signs = signs.into_iter().map(|sign| format!("{} {sign}", theme.symbols.over)).collect::<Vec<_>>().join("  ");
-        let (signs, look) = if signs.is_empty() { ("none seen".to_owned(), dim) } else { (signs, theme.style(Role::Warn)) };
+        let (signs, look) = if signs.is_empty() { ("none seen".to_owned(), Role::Dim) } else { (signs, Role::Warn) };
         blocks.push(part(3, if lead > 8 { "Warning signs" } else { "Signs" }, 2, &signs, look));
         let mut advice = plan.advice();
         // Who has never been over the line, and is not expected to be, needs no way down.
@@ -320,59 +309,51 @@ fn blocks(app: &App, width: u16) -> Vec<Block> {
         if let Some(down) = plan.step_down().filter(|_| is_near) {
             advice.extend([". If still over the line, step down to ", &down.forecast.short, "."]);
         }
-        blocks.push(part(4, "Advice", 4, &advice, text));
+        blocks.push(part(4, "Advice", 4, &advice, Role::Text));
         let why = format!(
             "p95 of jobs of like size, codec and preset, in virtual time; with under {SURE_FROM} such jobs finished a row is dim and marked ~."
         );
-        blocks.push(part(1, "Why", 3, &why, dim));
+        blocks.push(part(1, "Why", 3, &why, Role::Dim));
     }
-    let mut keys = Vec::new();
+    let mut keys: Vec<Span<'_>> = Vec::new();
     let has_plan = what_if.found().is_some();
     for (act, key, word) in app.keys().hinted(KeyMode::WhatIf) {
         // What is foretold can be applied, explained and kept.
         if !has_plan && matches!(act, Act::Enter | Act::Explain | Act::SaveAs) {
             continue;
         }
-        keys.push((key, theme.style(Role::Accent)));
-        keys.push((format!(" {word}   "), dim));
+        keys.extend([theme.span(key, Role::Accent), theme.span(format!(" {word}   "), Role::Dim)]);
     }
-    blocks.push(Block { wanted: 0, lines: vec![keys] });
+    blocks.push(Block { wanted: 0, lines: vec![keys.into()] });
     blocks
 }
 
-/// Number of lines that the popup has to tell what a plan rests on.
-pub fn explained_lines(app: &App) -> usize {
-    explained(app, app.layout_size().0.min(WIDTH).saturating_sub(4)).len()
-}
-
 /// What a plan rests on.
-fn explained(app: &App, width: u16) -> Vec<Vec<Span>> {
+fn explained(app: &App, width: u16) -> Vec<Line<'static>> {
     let theme = app.theme();
-    let (dim, text, strong) = (theme.style(Role::Dim), theme.style(Role::Text), theme.style(Role::Strong));
-    let Some(plan) = app.what_if().found() else { return lines_of("Nothing was foretold yet.", width, dim) };
+    let Some(plan) = app.what_if().found() else { return lines_of(theme, "Nothing was foretold yet.", width, Role::Dim) };
     let mut lines = Vec::new();
-    let mut add = |words: &str, indent: u16, style: Style| {
-        for line in wrap(words, usize::from(width.saturating_sub(indent)).max(8)) {
-            lines.push(vec![(" ".repeat(indent.into()), dim), (line, style)]);
-        }
+    let mut add = |words: &str, indent: usize, role: Role| {
+        let broken = wrap(words, usize::from(width).saturating_sub(indent).max(8)).into_iter();
+        lines.extend(broken.map(|line| Line::from(vec![" ".repeat(indent).into(), theme.span(line, role)])));
     };
-    add("The jobs, kind by kind", 0, strong);
+    add("The jobs, kind by kind", 0, Role::Strong);
     for kind in &plan.kinds {
         let jobs = if kind.jobs == 1 { "1 job: ".to_owned() } else { format!("{} jobs: ", kind.jobs) };
-        add(&(jobs + &kind.what), 1, text);
-        add(&known_of(kind), 3, dim);
+        add(&(jobs + &kind.what), 1, Role::Text);
+        add(&known_of(kind), 3, Role::Dim);
     }
     if plan.skipped > 0 {
         let files = if plan.skipped == 1 { "1 file".to_owned() } else { format!("{} files", plan.skipped) };
-        add(&format!("{files} would be rejected, not being what the preset needs"), 1, theme.style(Role::Warn));
+        add(&format!("{files} would be rejected, not being what the preset needs"), 1, Role::Warn);
     }
     if plan.left_out > 0 {
-        add(&format!("{} further back not looked at", many(plan.left_out, "job")), 1, theme.style(Role::Warn));
+        add(&format!("{} further back not looked at", many(plan.left_out, "job")), 1, Role::Warn);
     }
     if let Some(way) = app.what_if().way() {
         let forecast = &way.forecast;
-        add("", 0, dim);
-        add(&format!("The chosen way: {}", forecast.name), 0, strong);
+        add("", 0, Role::Dim);
+        add(&format!("The chosen way: {}", forecast.name), 0, Role::Strong);
         let words = format!(
             "ends after {}, in 19 of 20 runs within {}; peak {}, in 19 of 20 runs within {}; {} waits for memory; line at {} of {}",
             in_words(forecast.finish_p50, usize::MAX),
@@ -383,17 +364,17 @@ fn explained(app: &App, width: u16) -> Vec<Vec<Span>> {
             forecast.high_water.whole(),
             forecast.budget
         );
-        add(&words, 1, text);
+        add(&words, 1, Role::Text);
         if way.guesses > plan.guesses {
             add(
                 "With these threads too few have finished: concluded from those with the threads of now, by the memory model.",
                 1,
-                dim,
+                Role::Dim,
             );
         }
     }
-    add("", 0, dim);
-    add("What is assumed", 0, strong);
+    add("", 0, Role::Dim);
+    add("What is assumed", 0, Role::Strong);
     for words in [
         format!(
             "The engine itself decides, {} in virtual time; jobs take courses drawn from those above (seed {}).",
@@ -405,7 +386,7 @@ fn explained(app: &App, width: u16) -> Vec<Vec<Span>> {
         format!("Nobody else uses the memory or what the jobs share: {}.", many(plan.cores as u64, "processor")),
         format!("The budget is {}: {}.", plan.budget, plan.budget_source),
     ] {
-        add(&words, 1, text);
+        add(&words, 1, Role::Text);
     }
     lines
 }

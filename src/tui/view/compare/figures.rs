@@ -51,7 +51,7 @@ impl<'a> Seen<'a> {
 }
 
 /// What a cell says.
-pub struct Cell {
+pub struct Said {
     /// The figure, with a symbol where it means something.
     pub text: String,
     /// How far the runs lie apart, where they do: `(36-41)`.
@@ -62,15 +62,15 @@ pub struct Cell {
     pub value: f64,
 }
 
-/// The cell of a figure; `None` = not known.
-pub fn cell(theme: &Theme, seen: Seen<'_>, figure: Figure) -> Option<Cell> {
+/// What the cell of a figure says; `None` = not known.
+pub fn said(theme: &Theme, seen: Seen<'_>, figure: Figure) -> Option<Said> {
     let spread = seen.spread(figure)?;
     let (role, symbol) = meaning(theme, seen, figure, spread.median);
     let words = text(figure, spread.median);
     let text = if symbol.is_empty() { words } else { format!("{words} {symbol}") };
     let bare = |value: f64| self::text(figure, value).split(' ').next().unwrap_or_default().to_owned();
     let apart = if spread.min < spread.max { format!("({}-{})", bare(spread.min), bare(spread.max)) } else { String::new() };
-    Some(Cell { text, apart, role, value: spread.median })
+    Some(Said { text, apart, role, value: spread.median })
 }
 
 /// A figure with its unit.
@@ -127,9 +127,9 @@ mod tests {
         }
     }
 
-    fn said(column: &Column, live: Option<&RunFigures>, figure: Figure) -> Option<(String, String, Role)> {
+    fn told(column: &Column, live: Option<&RunFigures>, figure: Figure) -> Option<(String, String, Role)> {
         let theme = Theme::new(ThemeName::Dark, ColorMode::True, false);
-        cell(&theme, Seen { column, live }, figure).map(|cell| (cell.text, cell.apart, cell.role))
+        said(&theme, Seen { column, live }, figure).map(|said| (said.text, said.apart, said.role))
     }
 
     #[test]
@@ -140,7 +140,7 @@ mod tests {
             (1618, "1618 MB ▲", Role::Warn),
             (2000, "2000 MB ✖", Role::Bad),
         ] {
-            let said = said(&column(vec![run(mb, 1.0)]), None, Figure::PeakMemoryBytes);
+            let said = told(&column(vec![run(mb, 1.0)]), None, Figure::PeakMemoryBytes);
             assert_eq!(said, Some((wanted.to_owned(), String::new(), role)));
         }
     }
@@ -148,11 +148,11 @@ mod tests {
     #[test]
     fn what_was_not_run_has_no_figure_and_what_is_under_way_has_those_so_far() {
         let (none, live) = (column(Vec::new()), run(500, 12.0));
-        assert_eq!(said(&none, None, Figure::Done), None, "no run is not a run with nothing done");
-        assert_eq!(said(&none, Some(&live), Figure::Done).map(|said| said.0).as_deref(), Some("0"));
-        assert_eq!(said(&none, Some(&live), Figure::CpuSeconds), None, "known at the end");
+        assert_eq!(told(&none, None, Figure::Done), None, "no run is not a run with nothing done");
+        assert_eq!(told(&none, Some(&live), Figure::Done).map(|said| said.0).as_deref(), Some("0"));
+        assert_eq!(told(&none, Some(&live), Figure::CpuSeconds), None, "known at the end");
         let both = column(vec![run(500, 36.0), run(500, 140.0), run(500, 41.0)]);
-        let seconds = said(&both, Some(&live), Figure::Seconds).expect("made");
+        let seconds = told(&both, Some(&live), Figure::Seconds).expect("made");
         assert_eq!((seconds.0.as_str(), seconds.1.as_str()), ("41.0 s", "(36.0-02:20)"), "runs that were made go first");
     }
 

@@ -3,90 +3,101 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Text};
+use ratatui::widgets::{HighlightSpacing, List, ListState, Paragraph, Row, StatefulWidget, Table, TableState, Widget as _, Wrap};
 
 use crate::domain::comparison::kept::{Heading, Shelf, Standing};
 use crate::domain::text::file_name_text;
 use crate::tui::app::App;
 use crate::tui::terminal::theme::{Role, Theme};
-use crate::tui::view::pen::{Framed, Line, fit, wrap};
+use crate::tui::view::frame::Framed;
+use crate::tui::view::text::{fit, widths};
 
-const WHEN: u16 = 13;
-const STATE: u16 = 14;
-const RUNS: u16 = 7;
-/// Names of three profiles, and what is left of them where there is little room.
-const PROFILES: u16 = 28;
+/// Columns behind the pointer: when, state, runs, and the names of three profiles.
+const COLUMNS: [u16; 4] = [13, 14, 7, 28];
+/// Least columns for what was compared; without them the profiles have all of the room.
+const LEAST_WHAT: u16 = 13;
+/// Lines of those that cannot be read, at most.
+const UNREADABLE: usize = 3;
 /// How one comes into the list.
 const HOW: &str = "plimsoll compare PATH... runs the same queue under each profile and keeps what was measured: it is shown here";
 
 /// Draws the list.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
-    let (dim, text) = (theme.style(Role::Dim), theme.style(Role::Text));
-    let mut title = vec![("Comparisons".to_owned(), theme.style(Role::Accent))];
-    let shelf = app.compare_page().shelf.as_ref();
-    if let Some(Ok(shelf)) = shelf.filter(|shelf| shelf.as_ref().is_ok_and(|shelf| !shelf.kept.is_empty())) {
-        title.push((format!("  {} kept, the newest first", shelf.kept.len()), dim));
+    let mut title = vec![theme.span("Comparisons", Role::Accent)];
+    let page = app.compare_page();
+    if let Some(Ok(shelf)) = page.shelf.as_ref().filter(|shelf| shelf.as_ref().is_ok_and(|shelf| !shelf.kept.is_empty())) {
+        title.push(theme.span(format!("  {} kept, the newest first", shelf.kept.len()), Role::Dim));
     }
-    let inner = Framed { theme, focused: true, title, right: Vec::new() }.draw(area, buf);
-    let say = |row: u16, words: &str, role: Role, buf: &mut Buffer| {
-        for (at, line) in wrap(words, usize::from(inner.width.saturating_sub(2))).iter().enumerate() {
-            Line::new(buf, inner, row + at as u16).gap(1).put(line, theme.style(role));
+    let inner = Framed::new(theme, title).draw(area, buf);
+    let [padded] = Layout::vertical([Constraint::Fill(1)]).horizontal_margin(1).areas(inner);
+    let mut text = Text::from("");
+    match &page.shelf {
+        None => text.push_line(theme.span("looking for comparisons", Role::Dim)),
+        Some(Err(why)) => text.push_line(theme.span(why, Role::Bad)),
+        Some(Ok(shelf)) if shelf.kept.is_empty() => {
+            text.extend([theme.span("no comparison is kept yet", Role::Text), "".into(), theme.span(HOW, Role::Dim), "".into()]);
+            text.extend(unreadable(theme, shelf, usize::from(padded.height), padded.width));
         }
-    };
-    let shelf = match shelf {
-        None => return say(1, "looking for comparisons", Role::Dim, buf),
-        Some(Err(why)) => return say(1, why, Role::Bad, buf),
-        Some(Ok(shelf)) => shelf,
-    };
-    if shelf.kept.is_empty() {
-        say(1, "no comparison is kept yet", Role::Text, buf);
-        say(3, HOW, Role::Dim, buf);
-        draw_unreadable(theme, shelf, Rect { y: inner.y + 6, height: inner.height.saturating_sub(6), ..inner }, buf);
-        return;
-    }
-    let mut line = Line::new(buf, inner, 0);
-    line.gap(2).field("WHEN", WHEN, dim, theme.symbols).field("STATE", STATE, dim, theme.symbols);
-    line.field("RUNS", RUNS, dim, theme.symbols).field("PROFILES", PROFILES, dim, theme.symbols).put("WHAT", dim);
-    let below = shelf.unreadable.len().min(3) as u16;
-    let rows = usize::from(inner.height.saturating_sub(1 + below));
-    let chosen = app.compare_page().row();
-    let first = chosen.saturating_sub(rows / 2).min(shelf.kept.len().saturating_sub(rows));
-    for (at, heading) in shelf.kept.iter().enumerate().skip(first).take(rows) {
-        let row = (at - first) as u16 + 1;
-        let (symbol, role) = look(theme, heading.standing);
-        let mut line = Line::new(buf, inner, row);
-        line.put(if at == chosen { theme.symbols.pointer } else { " " }, theme.style(Role::Accent)).gap(1);
-        line.field(&when(heading, app.time_zone()), WHEN, text, theme.symbols);
-        line.field(&format!("{symbol} {}", heading.standing.words()), STATE, theme.style(role), theme.symbols);
-        line.field(&format!("{}/{}", heading.done, heading.of), RUNS, text, theme.symbols);
-        let profiles = heading.columns.join(", ");
-        let wide = usize::from(PROFILES) - 1;
-        let what = what(heading);
-        if line.left() > wide + 12 {
-            line.field(&fit(&profiles, wide, theme.symbols), PROFILES, text, theme.symbols);
-            let left = line.left();
-            line.put(fit(&what, left, theme.symbols), dim);
-        } else {
-            let left = line.left();
-            line.put(fit(&profiles, left, theme.symbols), text);
-        }
-        if at == chosen {
-            buf.set_style(Rect { y: inner.y + row, height: 1, ..inner }.intersection(inner), theme.selection());
+        Some(Ok(shelf)) => {
+            let below = shelf.unreadable.len().min(UNREADABLE);
+            let [list, below_at] = Layout::vertical([Constraint::Fill(1), Constraint::Length(below as u16)]).areas(inner);
+            draw_table(app, shelf, list, buf);
+            let lines = unreadable(theme, shelf, below, padded.width);
+            text = Text::from(lines);
+            Paragraph::new(text).render(Rect { y: below_at.y, height: below_at.height, ..padded }, buf);
+            return;
         }
     }
-    draw_unreadable(theme, shelf, Rect { y: inner.bottom().saturating_sub(below), height: below, ..inner }, buf);
+    Paragraph::new(text).wrap(Wrap { trim: true }).render(padded, buf);
 }
 
-fn draw_unreadable(theme: &Theme, shelf: &Shelf, area: Rect, buf: &mut Buffer) {
-    let hidden = shelf.unreadable.len().saturating_sub(area.height.into());
-    for (at, (name, why)) in shelf.unreadable.iter().take(area.height.into()).enumerate() {
-        let mut line = Line::new(buf, area, at as u16);
-        let more = if hidden > 0 && at + 1 == usize::from(area.height) { format!(", and {hidden} more") } else { String::new() };
+fn draw_table(app: &App, shelf: &Shelf, area: Rect, buf: &mut Buffer) {
+    let theme = app.theme();
+    let [when_wide, state, runs, profiles] = COLUMNS;
+    let room = area.width.saturating_sub(2);
+    let has_what = room >= when_wide + state + runs + profiles + LEAST_WHAT;
+    let names = if has_what { Constraint::Length(profiles) } else { Constraint::Fill(1) };
+    let what_wide = if has_what { Constraint::Fill(1) } else { Constraint::Length(0) };
+    let columns = [Constraint::Length(when_wide), Constraint::Length(state), Constraint::Length(runs), names, what_wide];
+    let wide = widths(&columns, room);
+    let head = Row::new(["WHEN", "STATE", "RUNS", "PROFILES", "WHAT"]).style(theme.style(Role::Dim));
+    // The chosen row stays in the middle of a long list.
+    let rows = usize::from(area.height.saturating_sub(1));
+    let chosen = app.compare_page().row();
+    let first = chosen.saturating_sub(rows / 2).min(shelf.kept.len().saturating_sub(rows));
+    let rows = shelf.kept.iter().skip(first).take(rows).map(|heading| {
+        let (symbol, role) = look(theme, heading.standing);
+        let fitting = |text: &str, width: u16| fit(text, width.into(), theme.symbols).into_owned();
+        Row::new([
+            theme.span(when(heading, app.time_zone()), Role::Text),
+            theme.span(format!("{symbol} {}", heading.standing.words()), role),
+            theme.span(format!("{}/{}", heading.done, heading.of), Role::Text),
+            theme.span(fitting(&heading.columns.join(", "), wide[3].saturating_sub(u16::from(has_what))), Role::Text),
+            theme.span(fitting(&what(heading), wide[4]), Role::Dim),
+        ])
+    });
+    let mut state = TableState::new().with_selected(chosen - first);
+    let table = Table::new(rows, columns)
+        .header(head)
+        .column_spacing(0)
+        .highlight_symbol(theme.span(format!("{} ", theme.symbols.pointer), Role::Accent))
+        .highlight_spacing(HighlightSpacing::Always)
+        .row_highlight_style(theme.selection());
+    StatefulWidget::render(table, area, buf, &mut state);
+}
+
+/// Those that cannot be read, in so many lines.
+fn unreadable(theme: &Theme, shelf: &Shelf, lines: usize, width: u16) -> Vec<Line<'static>> {
+    let hidden = shelf.unreadable.len().saturating_sub(lines);
+    let line = |(at, (name, why)): (usize, &(String, String))| {
+        let more = if hidden > 0 && at + 1 == lines { format!(", and {hidden} more") } else { String::new() };
         let words = format!("{} {name} {why}{more}", theme.symbols.bad);
-        let room = line.left().saturating_sub(1);
-        line.gap(1).put(fit(&words, room, theme.symbols), theme.style(Role::Warn));
-    }
+        Line::from(theme.span(fit(&words, width.into(), theme.symbols).into_owned(), Role::Warn))
+    };
+    shelf.unreadable.iter().take(lines).enumerate().map(line).collect()
 }
 
 fn look(theme: &Theme, standing: Standing) -> (&'static str, Role) {
@@ -119,34 +130,32 @@ fn what(heading: &Heading) -> String {
 pub fn draw_tiny(app: &App, area: Rect, room: Rect, buf: &mut Buffer) {
     let theme = app.theme();
     let page = app.compare_page();
-    let mut line = Line::new(buf, area, 0);
-    let left = line.left();
-    let mut head = |words: &str, role: Role| {
-        line.put(fit(words, left, theme.symbols), theme.style(role));
-    };
+    let fitting = |text: &str, width: usize, role| theme.span(fit(text, width, theme.symbols).into_owned(), role);
+    let head = |words: &str, role, buf: &mut Buffer| fitting(words, area.width.into(), role).render(area, buf);
     let shelf = match &page.shelf {
-        None => return head("looking for comparisons", Role::Dim),
-        Some(Err(why)) => return head(why, Role::Bad),
+        None => return head("looking for comparisons", Role::Dim, buf),
+        Some(Err(why)) => return head(why, Role::Bad, buf),
         Some(Ok(shelf)) => shelf,
     };
     if shelf.kept.is_empty() {
-        head("no comparison is kept yet", Role::Text);
-        for (at, words) in wrap("plimsoll compare PATH... makes one", room.width.into()).iter().enumerate() {
-            Line::new(buf, room, at as u16).put(words, theme.style(Role::Dim));
-        }
-        return;
+        head("no comparison is kept yet", Role::Text, buf);
+        let how = theme.span("plimsoll compare PATH... makes one", Role::Dim);
+        return Paragraph::new(how).wrap(Wrap { trim: true }).render(room, buf);
     }
     let unreadable = if shelf.unreadable.is_empty() { String::new() } else { format!(", {} unreadable", shelf.unreadable.len()) };
-    head(&format!("{} comparisons{unreadable}", shelf.kept.len()), Role::Strong);
+    head(&format!("{} comparisons{unreadable}", shelf.kept.len()), Role::Strong, buf);
     let (rows, chosen) = (usize::from(room.height), page.row());
     let first = chosen.saturating_sub(rows / 2).min(shelf.kept.len().saturating_sub(rows));
-    for (row, (at, heading)) in shelf.kept.iter().enumerate().skip(first).take(rows).enumerate() {
+    let lines = shelf.kept.iter().skip(first).take(rows).map(|heading| {
         let (symbol, role) = look(theme, heading.standing);
-        let mut line = Line::new(buf, room, row as u16);
-        line.put(if at == chosen { theme.symbols.pointer } else { " " }, theme.style(Role::Accent));
-        line.put(when(heading, app.time_zone()), theme.style(Role::Text)).gap(1);
+        let when = format!("{} ", when(heading, app.time_zone()));
         let words = format!("{symbol} {}/{} {}", heading.done, heading.of, heading.columns.join(","));
-        let left = line.left();
-        line.put(fit(&words, left, theme.symbols), theme.style(role));
-    }
+        let left = usize::from(room.width).saturating_sub(when.len() + 1);
+        Line::from(vec![theme.span(when, Role::Text), fitting(&words, left, role)])
+    });
+    let mut state = ListState::default().with_selected(Some(chosen - first));
+    let names = List::new(lines)
+        .highlight_symbol(theme.span(theme.symbols.pointer, Role::Accent))
+        .highlight_spacing(HighlightSpacing::Always);
+    StatefulWidget::render(names, room, buf, &mut state);
 }

@@ -2,17 +2,21 @@
 //! known. The sheet is as long as it is; what is seen of it is a matter of scrolling.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Rect};
 use ratatui::style::Modifier;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Cell, Paragraph, Row, Table, Widget as _};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::domain::comparison::kept::Kept;
 use crate::domain::comparison::{Figure, RunFigures, Verdict};
 use crate::domain::units::Bytes;
 use crate::tui::app::App;
+use crate::tui::app::scroll::Scroll;
 use crate::tui::terminal::theme::{Role, Theme};
-use crate::tui::view::compare::curves::{self, Curve};
-use crate::tui::view::compare::figures::{self, Cell, Seen};
-use crate::tui::view::pen::{Line, bar, fit, wrap};
+use crate::tui::view::compare::curves::{self, Run};
+use crate::tui::view::compare::figures::{self, Said, Seen};
+use crate::tui::view::text::{bar, fit, left, wrap};
 
 /// Columns of the screen for the names of the rows.
 pub const LABEL: u16 = 17;
@@ -88,7 +92,7 @@ pub struct Sheet<'a> {
 }
 
 /// For how many of `all` columns there is room.
-pub fn room_for(all: usize, width: u16) -> usize {
+fn room_for(all: usize, width: u16) -> usize {
     usize::from(width.saturating_sub(LABEL) / NARROWEST).clamp(1, all.max(1)).min(all)
 }
 
@@ -105,7 +109,7 @@ fn letter(place: usize) -> char {
 
 impl<'a> Sheet<'a> {
     /// The sheet of a comparison from this column on, for a room of this size.
-    pub fn new(app: &'a App, kept: &'a Kept, first: usize, room: Rect) -> Self {
+    pub fn new(app: &'a App, kept: &'a Kept, first: &Scroll, room: Rect) -> Self {
         let now = kept.progress.run.as_ref();
         let live_at = now.and_then(|now| kept.column_of(&now.run));
         let columns: Vec<Seen<'a>> = kept
@@ -116,7 +120,7 @@ impl<'a> Sheet<'a> {
             .map(|(at, column)| Seen { column, live: now.map(|now| &now.figures).filter(|_| live_at == Some(at)) })
             .collect();
         let shown = room_for(columns.len(), room.width);
-        let first = first.min(columns.len() - shown);
+        let first = first.seen(columns.len(), shown);
         let wide = (room.width.saturating_sub(LABEL) / (shown.max(1) as u16)).min(WIDEST);
         let in_use = app.shown().profile.as_ref().filter(|_| !app.compares()).map(|profile| profile.name.as_str());
         let verdicts = kept.comparison.verdicts();
@@ -222,134 +226,137 @@ impl<'a> Sheet<'a> {
         seen.join(", ")
     }
 
-    /// Each column that is shown: its place among all, itself, and where it stands in this area.
-    fn places(&self, area: Rect) -> impl Iterator<Item = (usize, Seen<'a>, Rect)> + '_ {
-        let places = self.columns.iter().copied().enumerate().skip(self.first).take(self.shown);
-        places.map(move |(at, seen)| {
-            let x = area.x + LABEL + (at - self.first) as u16 * self.wide;
-            (at, seen, Rect { x, width: self.wide.saturating_sub(1), ..area }.intersection(area))
-        })
+    /// Each column that is shown, by its place among all.
+    fn places(&self) -> impl Iterator<Item = (usize, Seen<'a>)> + '_ {
+        self.columns.iter().copied().enumerate().skip(self.first).take(self.shown)
     }
 
-    /// Draws the columns' names.
-    pub fn draw_heads(&self, area: Rect, buf: &mut Buffer) {
-        for (at, seen, place) in self.places(area) {
-            let (theme, column) = (self.theme, seen.column);
-            let mut line = Line::new(buf, place, 0);
-            line.put(letter(at).to_string(), theme.curve(at).add_modifier(Modifier::BOLD)).gap(1);
-            if seen.live.is_some() {
-                line.put(theme.symbols.run, theme.style(Role::Running)).gap(1);
-            }
-            line.put(&column.short, theme.style(Role::Strong)).gap(1);
-            let name = column.name();
-            let in_use = column.governor && self.in_use == Some(column.profile.as_str());
-            let room = line.left();
-            let words = format!("{name}, in use now");
-            let words = if in_use && words.len() <= room { words } else { name };
-            line.put(fit(&words, room, theme.symbols), theme.style(if in_use { Role::Accent } else { Role::Dim }));
-        }
+    /// Columns of the screen that a cell has.
+    const fn room(&self) -> u16 {
+        self.wide.saturating_sub(1)
     }
 
-    /// Draws what is seen of it from line `scroll` on.
+    /// Draws the columns' names and what is seen of it from line `scroll` on.
     pub fn draw(&self, scroll: usize, area: Rect, buf: &mut Buffer) {
-        let mut at = 0_usize;
+        let room = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+        let mut rows = Vec::new();
+        let (mut at, mut chart) = (0_usize, None);
         for block in &self.blocks {
-            let (from, height) = (at, usize::from(block.height()));
-            at += height;
-            if at <= scroll || from >= scroll + usize::from(area.height) {
-                continue;
-            }
             if let Block::Chart(height) = block {
-                self.draw_chart(*height, from as i64 - scroll as i64, area, buf);
-            } else {
-                self.draw_line(block, Rect { y: area.y + (from - scroll) as u16, height: 1, ..area }, buf);
+                chart = Some((*height, at as i64 - scroll as i64));
             }
+            for line in at..at + usize::from(block.height()) {
+                if (scroll..scroll + usize::from(room.height)).contains(&line) {
+                    rows.push(self.row(block));
+                }
+            }
+            at += usize::from(block.height());
+        }
+        // What spans all of the columns has the room behind the last one too.
+        let columns = [LABEL].into_iter().chain((0..self.shown).map(|_| self.wide)).map(Constraint::Length);
+        let heads = [Cell::new("")].into_iter().chain(self.places().map(|(at, seen)| self.head(at, seen).into()));
+        Table::new(rows, columns.chain([Constraint::Fill(1)])).header(Row::new(heads)).column_spacing(0).render(area, buf);
+        if let Some((height, top)) = chart {
+            self.draw_chart(height, top, room, buf);
         }
     }
 
-    /// The curves may begin above the area and end below it.
+    /// Letter, profile and name of a column.
+    fn head(&self, at: usize, seen: Seen<'a>) -> Line<'a> {
+        let (theme, column) = (self.theme, seen.column);
+        let letter = Span::styled(letter(at).to_string(), theme.curve(at).add_modifier(Modifier::BOLD));
+        let mut line = Line::from(vec![letter, " ".into()]);
+        if seen.live.is_some() {
+            line.spans.extend([theme.span(theme.symbols.run, Role::Running), " ".into()]);
+        }
+        line.spans.extend([theme.span(&column.short, Role::Strong), " ".into()]);
+        let name = column.name();
+        let in_use = column.governor && self.in_use == Some(column.profile.as_str());
+        let room = left(&line, self.room());
+        let words = format!("{name}, in use now");
+        let words = if in_use && words.len() <= room { words } else { name };
+        line.push_span(theme.span(fit(&words, room, theme.symbols).into_owned(), if in_use { Role::Accent } else { Role::Dim }));
+        line
+    }
+
+    /// The curves may begin above the area and end below it: they are drawn aside, and what is seen of them is taken over.
     fn draw_chart(&self, height: u16, top: i64, area: Rect, buf: &mut Buffer) {
-        let whole = Rect::new(0, 0, area.width, height);
-        let mut aside = Buffer::empty(whole);
-        let curves: Vec<Curve<'_>> = self
-            .places(area)
-            .filter_map(|(at, seen, _)| {
+        let runs: Vec<Run<'_>> = self
+            .places()
+            .filter_map(|(at, seen)| {
                 let run = seen.run().filter(|run| !run.curve.is_empty())?;
-                Some(Curve {
-                    place: at,
-                    letter: letter(at),
-                    points: &run.curve,
-                    ends: ends(letter(at), seen, run),
-                    is_bad: run.oom_kills > 0,
-                })
+                let ends = ends(letter(at), seen, run);
+                Some(Run { place: at, letter: letter(at), points: &run.curve, ends, is_bad: run.oom_kills > 0 })
             })
             .collect();
         let run = any_run(self.kept);
         let (line, budget) = run.map_or((Bytes::ZERO, Bytes::ZERO), |run| (run.high_water_bytes, run.budget_bytes));
-        curves::Chart { theme: self.theme, curves: &curves, line, budget }.draw(whole, &mut aside);
+        let mut aside = Buffer::empty(Rect::new(0, 0, area.width, height));
+        let is_empty = runs.is_empty();
+        curves::chart(self.theme, runs, line, budget).render(aside.area, &mut aside);
+        if is_empty {
+            let middle = Rect { x: 0, y: height / 2 - 1, width: area.width, height: 1 };
+            Line::from(self.theme.span("no curve yet", Role::Dim)).centered().render(middle, &mut aside);
+        }
         for y in 0..height {
-            let Ok(row) = u16::try_from(top + i64::from(y)) else { continue };
-            if row >= area.height {
-                break;
-            }
-            for x in 0..area.width {
-                buf[(area.x + x, area.y + row)] = aside[(x, y)].clone();
+            let row = top + i64::from(y);
+            if (0..i64::from(area.height)).contains(&row) {
+                for x in 0..area.width {
+                    buf[(area.x + x, area.y + row as u16)] = aside[(x, y)].clone();
+                }
             }
         }
     }
 
-    fn draw_line(&self, block: &Block, area: Rect, buf: &mut Buffer) {
+    fn row(&self, block: &Block) -> Row<'a> {
         let theme = self.theme;
-        let dim = theme.style(Role::Dim);
-        let label = |text: &str, buf: &mut Buffer| {
-            Line::new(buf, area, 0).field(text, LABEL - 1, dim, theme.symbols);
+        let row = |label: &str, cells: Vec<Line<'a>>| {
+            let label = theme.span(fit(label, usize::from(LABEL) - 1, theme.symbols).into_owned(), Role::Dim);
+            Row::new([Line::from(label)].into_iter().chain(cells))
         };
+        let fitting = |text: &str, role| Line::from(theme.span(fit(text, self.room().into(), theme.symbols).into_owned(), role));
         match block {
             Block::Figure(figure) => {
                 let name = match figure {
                     Figure::Done => format!("done / of {}", self.kept.subject.inputs),
                     _ => figure.label().to_owned(),
                 };
-                label(&name, buf);
-                self.draw_cells(|seen| figures::cell(theme, seen, *figure), area, buf);
+                row(&name, self.cells(|seen| figures::said(theme, seen, *figure)))
             }
             Block::Cleanups => {
-                label("cleanups / freed", buf);
                 let both = |seen| {
-                    let count = figures::cell(theme, seen, Figure::Cleanups)?;
-                    let freed = figures::cell(theme, seen, Figure::FreedBytes)?;
-                    Some(Cell { text: format!("{} / {}", count.text, freed.text), apart: String::new(), ..count })
+                    let count = figures::said(theme, seen, Figure::Cleanups)?;
+                    let freed = figures::said(theme, seen, Figure::FreedBytes)?;
+                    Some(Said { text: format!("{} / {}", count.text, freed.text), apart: String::new(), ..count })
                 };
-                self.draw_cells(both, area, buf);
+                row("cleanups / freed", self.cells(both))
             }
             Block::GuideWords => {
-                label("the guide says", buf);
-                for (_, seen, place) in self.places(area) {
+                let words = self.places().map(|(_, seen)| {
                     let guide = &seen.column.guide;
                     let words = [&guide.memory, &guide.speed, &guide.reliability].map(String::as_str);
                     let mut text = words.join(" / ");
-                    if text.chars().count() > usize::from(place.width) {
+                    if text.chars().count() > usize::from(self.room()) {
                         text = words.join("/");
                     }
-                    let (text, style) = if seen.column.governor && words.iter().any(|word| !word.is_empty()) {
-                        (fit(&text, place.width.into(), theme.symbols).into_owned(), theme.style(Role::Text))
-                    } else {
-                        ("-".to_owned(), dim)
-                    };
-                    Line::new(buf, place, 0).put(text, style);
-                }
+                    let has_words = seen.column.governor && words.iter().any(|word| !word.is_empty());
+                    if has_words { fitting(&text, Role::Text) } else { fitting("-", Role::Dim) }
+                });
+                row("the guide says", words.collect())
             }
             Block::GuideVerdicts => {
-                label("measured", buf);
-                for (_, seen, place) in self.places(area) {
-                    let (text, role) = self.verdict(seen, place.width.into());
-                    Line::new(buf, place, 0).put(fit(&text, place.width.into(), theme.symbols), theme.style(role));
-                }
+                let verdicts = self.places().map(|(_, seen)| {
+                    let (text, role) = self.verdict(seen, self.room().into());
+                    fitting(&text, role)
+                });
+                row("measured", verdicts.collect())
             }
             Block::Text(indent, text, role) => {
-                Line::new(buf, area, 0).gap(1 + indent).put(text, theme.style(*role));
+                let indent = " ".repeat(usize::from(*indent) + 1);
+                let line = Line::from(vec![indent.into(), theme.span(text.clone(), *role)]);
+                Row::new([Cell::from(line).column_span(self.shown as u16 + 2)])
             }
-            Block::Blank | Block::Chart(_) => {}
+            Block::Blank | Block::Chart(_) => Row::new([""]),
         }
     }
 
@@ -380,51 +387,52 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    fn draw_cells(&self, cell: impl Fn(Seen<'a>) -> Option<Cell>, area: Rect, buf: &mut Buffer) {
+    /// A figure of every column that is shown, with a bar that is longest where the figure is highest.
+    fn cells(&self, said: impl Fn(Seen<'a>) -> Option<Said>) -> Vec<Line<'a>> {
         let theme = self.theme;
-        let dim = theme.style(Role::Dim);
-        let all: Vec<Option<Cell>> = self.columns.iter().map(|seen| cell(*seen)).collect();
-        let most = all.iter().flatten().map(|cell| cell.value).fold(0.0, f64::max);
-        for (at, seen, place) in self.places(area) {
-            let tells_spread = self.kept.comparison.rounds > 1 && self.wide >= ROOM_FOR_SPREAD;
-            let figure = if tells_spread { FIGURE_AND_SPREAD } else { FIGURE }.min(place.width);
-            let mut line = Line::new(buf, place, 0);
-            let Some(cell) = &all[at] else {
-                line.field("-", figure, dim, theme.symbols);
-                line.put(theme.symbols.empty.repeat(line.left()), dim);
-                continue;
+        let all: Vec<Option<Said>> = self.columns.iter().map(|seen| said(*seen)).collect();
+        let most = all.iter().flatten().map(|said| said.value).fold(0.0, f64::max);
+        let tells_spread = self.kept.comparison.rounds > 1 && self.wide >= ROOM_FOR_SPREAD;
+        let figure = if tells_spread { FIGURE_AND_SPREAD } else { FIGURE }.min(self.room());
+        let rest = self.room() - figure;
+        let text = |text: &str, role| {
+            let text = fit(text, figure.into(), theme.symbols);
+            let free = usize::from(figure).saturating_sub(text.width());
+            [theme.span(text.into_owned(), role), " ".repeat(free).into()]
+        };
+        let cell = |(at, seen): (usize, Seen<'a>)| {
+            let Some(said) = &all[at] else {
+                let [figure, free] = text("-", Role::Dim);
+                return Line::from(vec![figure, free, theme.span(theme.symbols.empty.repeat(rest.into()), Role::Dim)]);
             };
             let is_so_far = seen.column.runs.is_empty();
             let plain = if is_so_far { Role::Running } else { Role::Text };
-            let role = if cell.role == Role::Text { plain } else { cell.role };
-            let text =
-                if tells_spread && !cell.apart.is_empty() { format!("{} {}", cell.text, cell.apart) } else { cell.text.clone() };
-            line.field(&text, figure, theme.style(role), theme.symbols);
-            let width = line.left() as u16;
-            let ratio = if most > 0.0 { (cell.value / most).clamp(0.0, 1.0) } else { 0.0 };
-            let (full, rest) = bar(theme, ratio, width);
-            let role = if cell.role == Role::Text { Role::Running } else { cell.role };
-            line.put(full, theme.shape(role)).put(rest, dim);
-        }
+            let (role, of_bar) = if said.role == Role::Text { (plain, Role::Running) } else { (said.role, said.role) };
+            let words =
+                if tells_spread && !said.apart.is_empty() { format!("{} {}", said.text, said.apart) } else { said.text.clone() };
+            let ratio = if most > 0.0 { (said.value / most).clamp(0.0, 1.0) } else { 0.0 };
+            text(&words, role).into_iter().chain(bar(theme, ratio, rest, of_bar)).collect()
+        };
+        self.places().map(cell).collect()
     }
 
-    /// A line for each column, from line `scroll` on.
+    /// Draws a line for each column, from line `scroll` on.
     pub fn draw_tiny(&self, scroll: usize, area: Rect, buf: &mut Buffer) {
         let theme = self.theme;
-        let first = scroll.min(self.columns.len().saturating_sub(area.height.into()));
-        for (row, (at, seen)) in self.columns.iter().enumerate().skip(first).take(area.height.into()).enumerate() {
-            let mut line = Line::new(buf, area, row as u16);
-            line.put(letter(at).to_string(), theme.curve(at).add_modifier(Modifier::BOLD)).gap(1);
-            line.put(seen.column.name(), theme.style(Role::Dim)).gap(1);
+        let first = scroll;
+        let line = |(at, seen): (usize, &Seen<'a>)| {
+            let letter = Span::styled(letter(at).to_string(), theme.curve(at).add_modifier(Modifier::BOLD));
+            let mut line = Line::from(vec![letter, theme.span(format!(" {}", seen.column.name()), Role::Dim)]);
             for figure in [Figure::PeakMemoryBytes, Figure::Seconds, Figure::Done] {
-                let Some(cell) = figures::cell(theme, *seen, figure) else {
-                    line.put("-", theme.style(Role::Dim)).gap(1);
-                    continue;
-                };
                 let unit = if figure == Figure::Done { " done" } else { "" };
-                line.put(format!("{}{unit}", cell.text), theme.style(cell.role)).gap(1);
+                let said = figures::said(theme, *seen, figure);
+                let span = |said: Said| theme.span(format!("{}{unit}", said.text), said.role);
+                line.spans.extend([" ".into(), said.map_or_else(|| theme.span("-", Role::Dim), span)]);
             }
-        }
+            line
+        };
+        let lines = self.columns.iter().enumerate().skip(first).take(area.height.into()).map(line);
+        Paragraph::new(lines.collect::<Vec<_>>()).render(area, buf);
     }
 }
 
