@@ -35,6 +35,8 @@ pub struct NewJob {
     pub size: Bytes,
     /// Where its output is to stand.
     pub output: PathBuf,
+    /// Its place; `None` = at the end of the queue.
+    pub place: Option<Rank>,
 }
 
 /// Inputs that are queued together.
@@ -118,7 +120,7 @@ pub trait JobStore {
     /// What may go wrong with the store.
     type Error;
 
-    /// Adds jobs at the end of the queue, in order, with numbers and ranks that rise over the whole life of the store. An
+    /// Adds jobs at the end of the queue, in order, or at the places that they are given, with numbers and ranks that rise over the whole life of the store. An
     /// input that waits or is claimed with this preset already is not added.
     fn enqueue(&mut self, batch: &Batch) -> Result<Arrived, Self::Error>;
 

@@ -8,6 +8,8 @@ use crate::tui::app::{App, Help};
 pub struct Extents {
     /// Lines that the facts of a job need beyond the usual on a page of this width.
     pub reason: fn(&App, &Job, u16) -> u16,
+    /// All lines of the facts of the selected job on a page of this width.
+    pub facts: fn(&App, u16) -> usize,
     /// All columns of the open comparison, and how many of them stand side by side on a screen of this width.
     pub comparison_columns: fn(&App, u16) -> (usize, usize),
     /// All lines of the open comparison, and how many of them are seen on a screen of this width and height.

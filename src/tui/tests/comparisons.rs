@@ -105,8 +105,14 @@ fn what_waits_is_compared_only_while_the_queue_is_held_and_nothing_is_at_work() 
     assert_eq!(press(&mut app, "cn"), vec![Effect::Look(Look::Comparisons)]);
     assert!(text(&draw(&mut app, 120, 36)).contains("jobs are at work"));
     for job in [17, 18] {
-        let requeued =
-            EventKind::JobRequeued { job: JobId(job), attempt: 1, reason: "x".to_owned(), delay_ms: 900, uncounted: true };
+        let requeued = EventKind::JobRequeued {
+            job: JobId(job),
+            attempt: 1,
+            reason: "x".to_owned(),
+            delay_ms: 900,
+            uncounted: true,
+            for_room: false,
+        };
         tell(&mut app, requeued);
     }
     let effects = press(&mut app, "n");

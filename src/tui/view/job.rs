@@ -30,6 +30,7 @@ use crate::tui::layout::Layout;
 use crate::tui::terminal::theme::Role;
 use crate::tui::view::pen::{Framed, Line, Span, bar, fit, mb, spoken, time_of_day, wrap};
 use crate::tui::view::plot::Plot;
+use crate::tui::view::scroll::{self, Seen};
 use crate::tui::view::{events, log};
 
 /// Columns of the labels.
@@ -79,6 +80,12 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     let inner = Framed { theme, focused: false, title, right }.draw(area, buf);
     let room = usize::from(inner.width.saturating_sub(LABEL));
     let lines = usize::from(inner.height);
+    if let Some(first) = app.facts {
+        let facts = all(app, job, room);
+        let above = first.min(facts.len().saturating_sub(lines));
+        scroll::draw(theme, Seen { above, rows: lines.min(facts.len()), of: facts.len() }, area, buf);
+        return put(app, &facts[above..], inner, buf);
+    }
     // What matters most stays when there is little room.
     let missing: Vec<Fact> = missing(app, job).into_iter().flat_map(|fact| broken(fact, room)).collect();
     // Every key of the preset, where there is room for the line.
@@ -98,13 +105,7 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
         if lines >= ROOMY { asked_lines.min(lines.saturating_sub(facts.len() + choices.len() + 2).max(1)) } else { asked_lines };
     facts.extend(choices);
     let command = app.detail(job.id).and_then(|detail| detail.command.as_deref());
-    let text = match command {
-        Some(command) => command,
-        None if job.attempts > 0 => "the first line of its log tells (o)",
-        None if job.phase.is_terminal() => "never started",
-        None => "not started yet",
-    };
-    let mut asked = wrap(text, room);
+    let mut asked = wrap(asked_for(app, job), room);
     // What comes before the input is the same for every job; the whole of it is the first line of the log's file.
     if let Some(command) = command.filter(|_| asked.len() > asked_lines)
         && let Some((before, after)) = command.split_once(" -i ")
@@ -128,7 +129,39 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     facts.extend(reason);
     facts.extend(missing);
     facts.push(memory(app, job));
-    for (at, fact) in facts.iter().enumerate() {
+    put(app, &facts, inner, buf);
+}
+
+/// What its program was asked to do.
+fn asked_for<'a>(app: &'a App, job: &Job) -> &'a str {
+    match app.detail(job.id).and_then(|detail| detail.command.as_deref()) {
+        Some(command) => command,
+        None if job.attempts > 0 => "the first line of its log tells (o)",
+        None if job.phase.is_terminal() => "never started",
+        None => "not started yet",
+    }
+}
+
+/// Every fact to its end, for a page that has room for nothing else.
+fn all(app: &App, job: &Job, room: usize) -> Vec<Fact> {
+    let text = app.theme().style(Role::Text);
+    let asked = Fact { label: "asked", spans: vec![(asked_for(app, job).to_owned(), text)] };
+    let mut facts = vec![input(app, job), media(app, job), output(app, job), choices(app, job), asked, progress(app, job)];
+    facts.extend(missing(app, job));
+    facts.push(memory(app, job));
+    facts.into_iter().flat_map(|fact| broken(fact, room)).collect()
+}
+
+/// Lines of all facts of the selected job, on a page of this width.
+pub fn all_lines(app: &App, width: u16) -> usize {
+    let job = app.selected().and_then(|id| app.shown().jobs.get(&id));
+    job.map_or(0, |job| all(app, job, usize::from(width.saturating_sub(LABEL + 2))).len())
+}
+
+/// Draws facts from the first line on, as many as there is room for.
+fn put(app: &App, facts: &[Fact], inner: Rect, buf: &mut Buffer) {
+    let theme = app.theme();
+    for (at, fact) in facts.iter().take(inner.height.into()).enumerate() {
         let mut line = Line::new(buf, inner, at as u16);
         line.field(fact.label, LABEL, theme.style(Role::Dim), theme.symbols);
         for (text, style) in &fact.spans {
@@ -175,8 +208,9 @@ fn broken(fact: Fact, room: usize) -> Vec<Fact> {
 }
 
 /// Where the table has room for one word only.
-const fn long_word(job: &Job) -> Option<&'static str> {
+fn long_word(job: &Job) -> Option<&'static str> {
     match &job.phase {
+        _ if job.lack_of_room().is_some() => Some("held: no room"),
         Phase::Running { paused: true, for_memory: true, .. } => Some("stopped for memory"),
         Phase::Running { paused: true, .. } => Some("paused by you"),
         Phase::Finalizing => Some("output being checked"),
@@ -290,6 +324,10 @@ fn progress(app: &App, job: &Job) -> Fact {
             Fact { label: "done", spans }
         }
         Phase::Starting => Fact { label: "starts", spans: vec![("memory is cleaned first".to_owned(), dim)] },
+        Phase::Queued if let Some(lack) = job.lack_of_room() => {
+            let words = format!("{lack}; looks again when its turn comes");
+            Fact { label: "waits", spans: vec![(words, theme.style(Role::Warn))] }
+        }
         Phase::Queued => {
             let mut words = waiting::reason(state, job.id).unwrap_or_else(|| "others are before it".to_owned());
             let is_held = state.held.is_some_and(|held| held.job == job.id);
@@ -299,8 +337,7 @@ fn progress(app: &App, job: &Job) -> Fact {
             Fact { label: "waits", spans: vec![(words, if is_held { theme.style(Role::Warn) } else { text })] }
         }
         Phase::Backoff { until, reason } => {
-            let is_room = state.room.as_ref().is_some_and(|wanted| wanted.job == job.id);
-            let next = if is_room { "looks again" } else { "next try" };
+            let next = if job.wants_room.is_some() { "looks again" } else { "next try" };
             let words = format!("{reason}; {next} in {}", spoken(until.since(state.now)));
             Fact { label: "waits", spans: vec![(words, theme.style(Role::Warn))] }
         }

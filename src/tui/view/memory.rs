@@ -29,7 +29,7 @@ use crate::tui::input::action::Act;
 use crate::tui::layout::Pane;
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::frame;
-use crate::tui::view::pen::{Line, fit, mb, spoken, wrap};
+use crate::tui::view::pen::{Line, fit, mb, spoken, time_of_day, wrap};
 use crate::tui::view::plot::Plot;
 
 /// Draws the pane.
@@ -46,7 +46,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     };
     let said = if warned > 0 && !app.zoom() { String::new() } else { said };
     let inner = frame::frame(app, Pane::Memory, &said, right).draw(area, buf);
-    let mut used = draw_numbers(theme, state, inner, buf);
+    let mut used = draw_numbers(app, inner, buf);
     if app.zoom() {
         used += draw_details(theme, state, Rect { y: inner.y + used, height: inner.height.saturating_sub(used), ..inner }, buf);
     }
@@ -113,7 +113,8 @@ fn minutes(seconds: u64) -> String {
 }
 
 /// Number, gauge, scale, parts and peak; returns the lines used.
-fn draw_numbers(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) -> u16 {
+fn draw_numbers(app: &App, area: Rect, buf: &mut Buffer) -> u16 {
+    let (theme, state) = (app.theme(), app.shown());
     draw_gauge(theme, state, area, buf);
     let dim = theme.style(Role::Dim);
     let parts = Parts::of(state);
@@ -123,19 +124,30 @@ fn draw_numbers(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) -> u
     let text = theme.style(Role::Text);
     line.put(symbol, style).gap(roomy(area)).put("reserved ", dim).put(mb(state.memory.reserved_bytes), text).gap(2);
     line.put(mb(parts.beyond), text).put(" unused", dim).gap(2).put(mb(parts.room), text).put(" free", dim);
+    // Named where it is more than nothing: with it the sum is that of the line.
+    let kept = mb(parts.kept);
+    if parts.kept >= Bytes::mib(1) && line.left() >= kept.len() + 7 {
+        line.gap(2).put(kept, text).put(" kept", dim);
+    }
     let mut line = Line::new(buf, area, 5);
     let totals = &state.totals;
     let crossed = totals.crossings > 0;
     line.put("peak ", dim).put(mb(totals.peak_counted), theme.style(if crossed { Role::Warn } else { Role::Text }));
+    // Both figures of the line are of the same part of the run.
+    if let Some((_, since)) = totals.measured_since {
+        line.put(format!(" since {}", time_of_day(since, app.time_zone(), false)), dim);
+    }
     if crossed {
         let times = if totals.crossings == 1 { "once".to_owned() } else { format!("{} times", totals.crossings) };
         line.put(format!(" {}", theme.symbols.over), theme.style(Role::Warn)).gap(2);
         let took = spoken(state.time_over_line());
-        let forms = [format!("over the line {times}, {took}"), format!("over {times}, {took}"), format!("over {times}")];
+        let forms = [format!("over the line {times}, {took}"), format!("over {times}, {took}"), format!("over {took}")];
         let left = line.left();
         line.put(forms.iter().find(|words| words.width() <= left).map_or("", String::as_str), dim);
     } else {
-        line.gap(2).put("never over the line", dim);
+        let left = line.left();
+        let forms = ["  never over the line", "  never over it"];
+        line.put(forms.into_iter().find(|words| words.width() <= left).unwrap_or_default(), dim);
     }
     6
 }
@@ -148,6 +160,8 @@ struct Parts {
     beyond: Bytes,
     /// What a further job may need and be let in.
     room: Bytes,
+    /// What is kept for the console and not used: part of neither.
+    kept: Bytes,
     level: Role,
 }
 
@@ -168,11 +182,12 @@ impl Parts {
         };
         let (jobs, console, others) = (take(jobs), take(memory.console_bytes), take(others));
         let beyond = state.reserved_beyond_use();
-        let kept = memory.console_bytes.max(state.lines.reserve);
+        let kept = state.kept_unused();
         Self {
             used: [jobs, console, others, left],
             beyond,
-            room: state.lines.high_water - (jobs + beyond + kept + others),
+            room: state.lines.high_water - (jobs + beyond + console + kept + others),
+            kept,
             level: match memory.shown_level() {
                 Level::Normal => Role::Good,
                 Level::Elevated | Level::High => Role::Warn,

@@ -41,6 +41,7 @@ use crate::tui::layout::Size;
 /// How long what is drawn is; the app scrolls by these.
 pub const EXTENTS: Extents = Extents {
     reason: job::reason_lines,
+    facts: job::all_lines,
     comparison_columns: compare::columns,
     comparison_lines: compare::lines,
     doctor: doctor::lines,

@@ -14,6 +14,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
+use crate::domain::event::RoomWanted;
 use crate::domain::job::{Damage, Job, JobId, Outcome, Phase, RejectReason};
 use crate::domain::state::State;
 use crate::domain::text::path_text;
@@ -237,11 +238,13 @@ fn draw_row(row: &Row<'_>, area: Rect, at: u16, buf: &mut Buffer) {
     line.gap(1);
     match &job.phase {
         Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => draw_progress(row, strong, &mut line),
-        Phase::Backoff { until, reason } if let Some(wanted) = state.room.as_ref().filter(|wanted| wanted.job == job.id) => {
-            let figures = wanted.figures();
-            let words = if figures.is_empty() { reason } else { &figures };
-            line.phrase(words, columns.reason(), theme.style(Role::Warn), theme.symbols);
-            line.right(&clock(until.since(state.now)), LEFT, text);
+        phase if let Some(lack) = job.lack_of_room() => {
+            let wanted = state.room.as_ref().filter(|wanted| wanted.job == job.id);
+            let figures = wanted.map(RoomWanted::figures).filter(|figures| !figures.is_empty());
+            line.phrase(figures.as_deref().unwrap_or(lack), columns.reason(), theme.style(Role::Warn), theme.symbols);
+            if let Phase::Backoff { until, .. } = phase {
+                line.right(&clock(until.since(state.now)), LEFT, text);
+            }
         }
         Phase::Backoff { until, reason } => {
             let tries = format!("try {}", job.attempts + 1);
@@ -324,7 +327,9 @@ fn draw_progress(row: &Row<'_>, style: ratatui::style::Style, line: &mut Line<'_
     }
     let speed = if progress.speed > 0.0 { format!("{:.1}x", progress.speed) } else { String::new() };
     line.right(&speed, SPEED, style);
-    let left = progress.eta_seconds.map_or_else(String::new, |seconds| clock(Duration::from_secs(seconds)));
+    // At work, and not long enough to tell.
+    let unknown = if matches!(job.phase, Phase::Running { .. }) { theme.symbols.more } else { "" };
+    let left = progress.eta_seconds.map_or_else(|| unknown.to_owned(), |seconds| clock(Duration::from_secs(seconds)));
     line.right(&left, LEFT, style);
 }
 
