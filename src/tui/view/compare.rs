@@ -20,7 +20,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::domain::comparison::kept::{Kept, Standing};
-use crate::domain::time::clock;
+use crate::domain::time::span_words;
 use crate::tui::app::App;
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::footer;
@@ -103,7 +103,7 @@ fn standing(theme: &Theme, kept: &Kept, roomy: bool) -> (&'static str, String, R
     let (done, of) = (kept.done(), kept.of());
     match (kept.progress.standing, &kept.progress.run) {
         (Standing::UnderWay, run) => {
-            let left = kept.seconds_left().map(|seconds| clock(duration(seconds)));
+            let left = kept.seconds_left().map(|seconds| span_words(duration(seconds)));
             let left = match (left, roomy) {
                 (Some(left), true) => format!("; about {left} left"),
                 (Some(left), false) => format!(", {left} left"),
@@ -111,7 +111,7 @@ fn standing(theme: &Theme, kept: &Kept, roomy: bool) -> (&'static str, String, R
             };
             let words = run.as_ref().map(|now| {
                 let name = if now.run.governor { now.run.profile.clone() } else { format!("naive {}", now.run.profile) };
-                let took = clock(duration(now.seconds));
+                let took = span_words(duration(now.seconds));
                 if roomy {
                     format!("run {} of {of}: {name}, {took}", now.run.number)
                 } else {

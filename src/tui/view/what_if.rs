@@ -4,10 +4,10 @@
 //! ╭ What if ─────────────────────────────────────────────────────── 60 runs of each way ╮
 //! │ 8 jobs, 756 MB. Learned from 31 finished jobs on this machine.                      │
 //! │                                                                                     │
-//! │   PLAN                PEAK p50 to p95  LINE AT 1536 MB      FINISH  REJ             │
-//! │   now: 2/200          1.29 - 1.60 GB   ▲ crossed in 18 %     00:07    1             │
-//! │ › 4/500 fast          2.05 - 2.71 GB   ✖ out of memory 71 %  00:04    0             │
-//! │   2/200, 1 thread    ~0.98 - 1.20 GB   ● never crossed      ~00:08    1             │
+//! │   PLAN                PEAK p50 to p95  LINE AT 1536 MB       TAKES  REJ             │
+//! │   now: 2/200          1.29 - 1.60 GB   ▲ crossed in 18 %       7 s    1             │
+//! │ › 4/500 fast          2.05 - 2.71 GB   ✖ out of memory 71 %    4 s    0             │
+//! │   2/200, 1 thread    ~0.98 - 1.20 GB   ● never crossed        ~8 s    1             │
 //! │                                                                                     │
 //! │ Switch        2 more may start                                                      │
 //! │ Warning signs ▲ over the line: 41 s of the last 5 min                               │
@@ -197,7 +197,7 @@ fn head(app: &App, columns: &Columns, area: Rect, buf: &mut Buffer) {
         if columns.full { ("PEAK p50 to p95", format!("LINE AT {} MB", mb(line_at))) } else { ("P95", "LINE".to_owned()) };
     let mut line = Line::new(buf, area, 0);
     line.gap(2).field("PLAN", columns.name, dim, theme.symbols).field(peak, columns.peak, dim, theme.symbols);
-    line.field(&line_head, columns.line, dim, theme.symbols).right("FINISH", columns.finish, dim);
+    line.field(&line_head, columns.line, dim, theme.symbols).right("TAKES", columns.finish, dim);
     if line.left() >= usize::from(Columns::REJECTED) {
         line.right("REJ", Columns::REJECTED, dim);
     }
@@ -364,7 +364,7 @@ fn explained(app: &App, width: u16) -> Vec<Vec<Span>> {
     }
     if plan.skipped > 0 {
         let files = if plan.skipped == 1 { "1 file".to_owned() } else { format!("{} files", plan.skipped) };
-        add(&format!("{files} would be rejected, not being what the preset needs"), 1, theme.style(Role::Warn));
+        add(&format!("{files} would be rejected in every way (REJ), not being what the preset needs"), 1, theme.style(Role::Warn));
     }
     if plan.left_out > 0 {
         add(&format!("{} further back not looked at", many(plan.left_out, "job")), 1, theme.style(Role::Warn));
