@@ -25,6 +25,13 @@ pub enum Command {
         /// Name of the preset; `None` = the run's preset.
         preset: Option<String>,
     },
+    /// Queue files again that were taken off the list, at the places that they had.
+    PutBack {
+        /// Absolute paths, each with its place: lower runs sooner.
+        jobs: Vec<(PathBuf, Rank)>,
+        /// Name of the preset.
+        preset: String,
+    },
     /// End a job for good; a waiting one at once, a running one after it stopped.
     Cancel(JobId),
     /// Run a finished job again.

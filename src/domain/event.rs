@@ -12,7 +12,7 @@ use super::cleanup::{CleanupAction, CleanupId, CleanupTrigger, CleanupVerdict};
 use super::job::{Damage, JobId, LogLevel, MediaInfo, Outcome, Rank, RejectReason, StopReason};
 use super::memory::{ELEVATED_SHARE, Level, Lines, Scope};
 use super::profile::{Profile, SlotLimit};
-use super::text::{as_text, as_text_option};
+use super::text::{as_text, as_text_option, path_text};
 use super::time::{Mono, Wall, span_words};
 use super::units::Bytes;
 
@@ -192,6 +192,9 @@ pub enum EventKind {
         level: LogLevel,
         /// The line, sanitised.
         text: String,
+        /// plimsoll says it; else the job's process does.
+        #[serde(default)]
+        own: bool,
     },
     /// A job's processes are stopped where they are.
     JobPaused {
@@ -263,6 +266,9 @@ pub enum EventKind {
         /// The try does not count: it was not the job's fault.
         #[serde(default)]
         uncounted: bool,
+        /// It waits for room on disk, and looks again after the wait.
+        #[serde(default)]
+        for_room: bool,
     },
     /// A job's wait for the next try is over.
     JobReady {
@@ -325,8 +331,11 @@ pub enum EventKind {
         job: JobId,
         /// What it needs.
         needs_bytes: Bytes,
-        /// What is free under the line.
+        /// What is free under the line, without what is kept.
         free_bytes: Bytes,
+        /// What is kept beside that for the console, and not used.
+        #[serde(default)]
+        kept_bytes: Bytes,
     },
     /// Nobody waits for memory any more.
     AdmissionResumed,
@@ -545,6 +554,10 @@ pub struct RunSummary {
     pub seconds: f64,
     /// How long memory was over the line.
     pub seconds_over_high_water: f64,
+    /// The last seconds of the run that the peaks and the time over the line are of, where memory was summed in another way
+    /// before: another profile's budget came into force. Absent = all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_seconds: Option<f64>,
     /// Cleanups.
     pub cleanups: u64,
     /// Bytes that the cleanups freed.
@@ -622,6 +635,15 @@ impl EventKind {
                 | Self::ProfileSelected { .. }
                 | Self::RunFinished(_)
         )
+    }
+
+    /// Trouble that it tells of, in words: `PATH: why`. A refusal with the same words tells nothing new.
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            Self::InputSkipped { input, detail } => Some(format!("{}: {detail}", path_text(input))),
+            Self::Fault { what, detail } => Some(format!("{what}: {detail}")),
+            _ => None,
+        }
     }
 
     /// The job that it is about.

@@ -70,6 +70,9 @@ pub struct Job {
     pub queued_at: Mono,
     /// When the current attempt started.
     pub started_at: Option<Mono>,
+    /// What it waits for on disk: where room is missing and what to do, in words. From the look that found none until it works.
+    #[serde(default)]
+    pub wants_room: Option<String>,
     /// The event that ended it, its place among the ended; 0 while it has not.
     pub ended_seq: u64,
 }
@@ -116,10 +119,22 @@ pub enum Phase {
     Finished(Finished),
 }
 
+impl Job {
+    /// Why it waits for room on disk, if it does.
+    pub fn lack_of_room(&self) -> Option<&str> {
+        self.wants_room.as_deref().filter(|_| self.phase.is_waiting())
+    }
+}
+
 impl Phase {
     /// Holds a slot: counts against `max_concurrent`.
     pub const fn holds_slot(&self) -> bool {
         matches!(self, Self::Starting | Self::Running { .. } | Self::Stopping { .. } | Self::Finalizing)
+    }
+
+    /// Waits for a slot or for its next try.
+    pub const fn is_waiting(&self) -> bool {
+        matches!(self, Self::Queued | Self::Backoff { .. })
     }
 
     /// Nothing more will happen to it by itself.

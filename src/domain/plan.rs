@@ -43,7 +43,7 @@ pub struct Forecast {
     pub finish_p50: f64,
     /// The time that 19 of 20 runs need at most, in seconds.
     pub finish_p95: f64,
-    /// Jobs rejected, for their size or since they never fit.
+    /// Jobs rejected: for their size, since they never fit, or for what they are.
     pub rejected: u64,
     /// Median number of waits for memory.
     pub holds: u64,
@@ -172,6 +172,16 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Adds files that would be rejected for what they are: a run rejects them in every way, so each way counts them too.
+    #[must_use]
+    pub fn with_skipped(mut self, files: usize) -> Self {
+        self.skipped += files;
+        for way in &mut self.ways {
+            way.forecast.rejected += files as u64;
+        }
+        self
+    }
+
     /// The way in force.
     pub fn now(&self) -> Option<&Way> {
         self.ways.first()
@@ -261,11 +271,6 @@ impl Plan {
 /// A size as profiles and options take it: `4GB`.
 fn written(bytes: Bytes) -> String {
     bytes.to_string().replace(' ', "")
-}
-
-/// `00:12`, `1:02:03`: to the nearest second.
-pub fn clock(seconds: f64) -> String {
-    super::time::clock(Duration::from_secs(seconds.round() as u64))
 }
 
 #[cfg(test)]
@@ -362,6 +367,16 @@ mod tests {
         assert_eq!(told.len(), 2);
         assert!(told[0].contains("`threads: 1`") && told[0].contains("other bytes"), "{told:?}");
         assert!(told[1].contains("there are 2 GB here") && told[1].contains("with 4 GB"), "{told:?}");
+    }
+
+    #[test]
+    fn files_that_are_rejected_for_what_they_are_count_in_every_way_and_change_no_advice() {
+        let ways = vec![way(Change::None, 2, (1200, 0.0, 100.0, 1)), way(Change::Profile, 4, (1300, 0.0, 60.0, 0))];
+        let without = plan(ways);
+        let with = without.clone().with_skipped(2);
+        let rejected = |plan: &Plan| plan.ways.iter().map(|way| way.forecast.rejected).collect::<Vec<_>>();
+        assert_eq!((rejected(&without), rejected(&with), with.skipped), (vec![1, 0], vec![3, 2], 2));
+        assert_eq!(with.advice(), without.advice());
     }
 
     #[test]

@@ -10,7 +10,6 @@ use super::event::{Event, EventKind, JobCounts, MemoryFigures, RoomWanted, RunSu
 use super::job::{Exit, Finished, Job, JobId, KERNEL_KILL, LogLevel, LogLine, Outcome, Phase, Progress, Rank, Rejected};
 use super::memory::Lines;
 use super::profile::{LargeRule, Profile, SlotLimit};
-use super::text::path_text;
 use super::time::{Mono, Wall};
 use super::units::Bytes;
 
@@ -131,8 +130,23 @@ pub struct Held {
     pub job: JobId,
     /// What it needs.
     pub needs: Bytes,
-    /// What is free under the line.
+    /// What is free under the line, without what is kept.
     pub free: Bytes,
+    /// What is kept beside that for the console, and not used.
+    #[serde(default)]
+    pub kept: Bytes,
+}
+
+impl Held {
+    /// What it needs and what is free, so that the sum can be checked: what is kept is named where there is any.
+    pub fn words(&self) -> String {
+        let mb = |bytes: Bytes| format!("{:.0} MB", bytes.as_mb());
+        let (needs, free) = (mb(self.needs), mb(self.free));
+        match self.kept {
+            kept if kept < Bytes::mib(1) => format!("needs {needs}, {free} free"),
+            kept => format!("needs {needs}; {free} are free after the {} that are kept", mb(kept)),
+        }
+    }
 }
 
 /// What a profile that decides its slots itself aims at.
@@ -195,9 +209,14 @@ pub struct LogRing {
     pub touched: Seq,
 }
 
-/// Sums over the whole run.
+/// Sums over the whole run. Peaks and what is known of the line begin anew together, where memory is summed in another way
+/// from then on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
+    /// Since when memory is summed as it is now, where that was not so from the beginning: peaks, crossings and the time over
+    /// the line are of this part of the run.
+    #[serde(default)]
+    pub measured_since: Option<(Mono, Wall)>,
     /// Highest `hard` seen.
     pub peak_hard: Bytes,
     /// Highest usage seen.
@@ -262,6 +281,7 @@ impl State {
                         progress: None,
                         queued_at: now,
                         started_at: None,
+                        wants_room: None,
                         ended_seq: 0,
                     },
                 );
@@ -311,6 +331,7 @@ impl State {
             EventKind::JobStarted { job, pid, predicted_peak_bytes, .. } => {
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.started_at = Some(now);
+                    job.wants_room = None;
                     job.predicted_peak = predicted_peak_bytes.or(job.predicted_peak);
                 }
                 self.set_phase(*job, Phase::Running { pid: *pid, paused: false, for_memory: false });
@@ -329,7 +350,7 @@ impl State {
                     job.peak = job.peak.max(*memory_bytes);
                 }
             }
-            EventKind::JobLogged { job, level, text } => {
+            EventKind::JobLogged { job, level, text, .. } => {
                 let line = LogLine { at: wall, level: *level, text: text.clone() };
                 // What memory did while a job ran belongs to its story too.
                 if job.is_none() && *level == LogLevel::Memory {
@@ -379,13 +400,14 @@ impl State {
                 let finished = Finished { outcome: *outcome, took, exit, reason, at: wall, damage, left_out };
                 self.set_phase(*job, Phase::Finished(finished));
             }
-            EventKind::JobRequeued { job, reason, delay_ms, uncounted, .. } => {
+            EventKind::JobRequeued { job, reason, delay_ms, uncounted, for_room, .. } => {
                 self.totals.requeues += 1;
                 self.totals.oom_kills += u64::from(reason.contains(KERNEL_KILL));
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.memory = Bytes::ZERO;
                     job.progress = None;
                     job.started_at = None;
+                    job.wants_room = for_room.then(|| reason.clone());
                     if *uncounted {
                         job.attempts = job.attempts.saturating_sub(1);
                     }
@@ -401,6 +423,7 @@ impl State {
             EventKind::JobRetried { job, rank } => {
                 if let Some(known) = self.jobs.get_mut(job) {
                     known.attempts = 0;
+                    known.wants_room = None;
                     known.progress = None;
                     known.started_at = None;
                 }
@@ -419,15 +442,20 @@ impl State {
                 self.lines = *lines;
             }
             EventKind::PressureChanged { to, .. } => self.memory.level = *to,
-            EventKind::AdmissionHeld { job, needs_bytes, free_bytes } => {
+            EventKind::AdmissionHeld { job, needs_bytes, free_bytes, kept_bytes } => {
                 if self.held.is_none_or(|held| held.job != *job) {
                     self.totals.holds += 1;
                 }
-                self.held = Some(Held { job: *job, needs: *needs_bytes, free: *free_bytes });
+                self.held = Some(Held { job: *job, needs: *needs_bytes, free: *free_bytes, kept: *kept_bytes });
             }
             EventKind::AdmissionResumed => self.held = None,
             EventKind::RoomWanted(wanted) => self.room = Some(wanted.clone()),
-            EventKind::RoomFound { .. } => self.room = None,
+            EventKind::RoomFound { job } => {
+                self.room = None;
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.wants_room = None;
+                }
+            }
             EventKind::CleanupStarted { cleanup, trigger, job, action, before_bytes } => {
                 if self.cleanups.len() == CLEANUPS_KEPT {
                     self.cleanups.pop_front();
@@ -480,8 +508,9 @@ impl State {
             EventKind::WarningCleared { warning } => {
                 self.warnings.remove(warning);
             }
-            EventKind::InputSkipped { input, detail } => self.notice(format!("{}: {detail}", path_text(input))),
-            EventKind::Fault { what, detail } => self.notice(format!("{what}: {detail}")),
+            kind @ (EventKind::InputSkipped { .. } | EventKind::Fault { .. }) => {
+                self.notice(kind.trouble().unwrap_or_default());
+            }
             EventKind::RunFinished(summary) => self.summary = Some(summary.clone()),
         }
     }
@@ -538,6 +567,11 @@ impl State {
     pub fn reserved_beyond_use(&self) -> Bytes {
         let active = self.index.active.iter().filter_map(|id| self.jobs.get(id));
         active.map(|job| job.reserved - job.memory).sum()
+    }
+
+    /// What is kept under the line for the console, and not used by it or by others now.
+    pub fn kept_unused(&self) -> Bytes {
+        self.lines.reserve - (self.memory.console_bytes + self.memory.foreign_bytes)
     }
 
     fn set_paused(&mut self, id: JobId, to: bool, by_governor: bool) {
@@ -684,9 +718,11 @@ impl State {
             point.hard = point.hard.max(figures.hard_bytes);
         }
         let totals = &mut self.totals;
-        // Sums of another kind: the peaks of the two do not compare.
+        // Sums of another kind, against another line: neither the peaks of the two compare nor the times over it.
         if self.memory.scope != figures.scope && self.memory.budget_bytes > Bytes::ZERO {
             (totals.peak_hard, totals.peak_usage, totals.peak_counted) = (Bytes::ZERO, Bytes::ZERO, Bytes::ZERO);
+            (totals.over_line, totals.crossings, totals.over_since) = (Duration::ZERO, 0, None);
+            totals.measured_since = Some((self.now, self.wall));
         }
         totals.peak_hard = totals.peak_hard.max(figures.hard_bytes);
         totals.peak_usage = totals.peak_usage.max(figures.usage_bytes);

@@ -1,11 +1,13 @@
 //! Who may start, and when: a free slot, the size allowed, the queue's order kept.
 
+use std::collections::BTreeMap;
+
 use super::governor::Fit;
 use super::port::{Arrived, Effect, Inspection, ScanId, SpawnOrder};
 use super::{Active, Engine, Scan, estimate};
 use crate::domain::command::{ClientId, Rejection, RequestId};
 use crate::domain::event::EventKind;
-use crate::domain::job::{Job, JobId, LogLevel, Outcome, Phase, RejectReason};
+use crate::domain::job::{Job, JobId, LogLevel, Outcome, Phase, Rank, RejectReason};
 use crate::domain::preset::Preset;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
@@ -22,6 +24,7 @@ impl Engine {
         (client, request): (ClientId, RequestId),
         paths: Vec<std::path::PathBuf>,
         preset: Option<String>,
+        places: BTreeMap<std::path::PathBuf, Rank>,
     ) -> Result<(), Rejection> {
         if self.state.shutting_down {
             return Err(Rejection("plimsoll is ending; nothing can be added".to_owned()));
@@ -38,7 +41,7 @@ impl Engine {
         self.next_scan += 1;
         let searched = paths.iter().map(|path| path_text(path)).collect::<Vec<_>>().join(", ");
         self.scans.insert(scan, Scan { client, request, searched, found: 0, known: 0 });
-        self.effects.push(Effect::Scan { scan, paths, preset });
+        self.effects.push(Effect::Scan { scan, paths, preset, places });
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::port::{Cause, Effect, ExitReport, Failure, Inspection, JobReport, Lack, Published};
 use super::stall::Alive;
-use super::{Engine, retry};
+use super::{Engine, left, retry};
 use crate::domain::event::EventKind;
 use crate::domain::job::{Exit, JobId, KERNEL_KILL, LogLevel, Outcome, Phase, StopReason};
 use crate::domain::media::{MediaInfo, VideoStream};
@@ -44,12 +44,13 @@ impl Engine {
             JobReport::NoRoom(lack) => self.no_room(id, lack),
             JobReport::Progress(progress) => {
                 let memory_bytes = self.job(id).map_or(Bytes::ZERO, |job| job.memory);
+                let since = self.active.get(&id).map_or(self.now.mono, |active| active.clock_from);
                 self.emit(EventKind::JobProgressed {
                     job: id,
                     ratio: progress.ratio,
                     fps: progress.fps,
                     speed: progress.speed,
-                    eta_seconds: progress.eta_seconds,
+                    eta_seconds: left::seconds(self.now.mono.since(since), &progress),
                     memory_bytes,
                     frame: progress.frame,
                     out_time_ms: progress.out_time.as_millis() as u64,
@@ -60,7 +61,7 @@ impl Engine {
             }
             JobReport::Log(lines) => {
                 for (level, text) in lines {
-                    self.log(Some(id), level, text);
+                    self.emit(EventKind::JobLogged { job: Some(id), level, text, own: false });
                 }
             }
             JobReport::Exited(exit) => self.exited(id, exit),
@@ -212,14 +213,14 @@ impl Engine {
         self.room_not_missing();
         if retry::is_worth_it(ending.cause, counted, self.config.retries) {
             let delay = retry::backoff(counted);
-            let reason = ending.reason;
+            let (reason, delay_ms) = (ending.reason, delay.as_millis() as u64);
             self.log(
                 Some(id),
                 LogLevel::Warning,
                 format!("try {counted} of {} failed: {reason}; next try in {} s", self.config.retries + 1, delay.as_secs()),
             );
             self.active.remove(&id);
-            self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms: delay.as_millis() as u64, uncounted: false });
+            self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms, uncounted: false, for_room: false });
             self.clean_after(id, false);
         } else {
             self.finish(id, ending, None);
@@ -268,7 +269,8 @@ impl Engine {
     fn requeue_uncounted(&mut self, id: JobId, reason: &str) {
         self.active.remove(&id);
         let Some(attempt) = self.job(id).map(|job| job.attempts) else { return };
-        self.emit(EventKind::JobRequeued { job: id, attempt, reason: reason.to_owned(), delay_ms: 0, uncounted: true });
+        let reason = reason.to_owned();
+        self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms: 0, uncounted: true, for_room: false });
     }
 
     pub(super) fn finish_failed(&mut self, id: JobId, outcome: Outcome, reason: String, exit: Option<Exit>) {

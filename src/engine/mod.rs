@@ -9,6 +9,7 @@ pub mod estimate;
 mod exits;
 mod governor;
 pub mod ladder;
+pub mod left;
 pub mod levels;
 pub mod port;
 pub mod retry;
@@ -307,7 +308,7 @@ impl Engine {
     }
 
     fn log(&mut self, job: Option<JobId>, level: LogLevel, text: String) {
-        self.emit(EventKind::JobLogged { job, level, text });
+        self.emit(EventKind::JobLogged { job, level, text, own: true });
     }
 
     fn reply(&mut self, client: ClientId, request: RequestId, result: Result<(), Rejection>) {
@@ -348,6 +349,7 @@ impl Engine {
             peak_working_set_bytes: totals.peak_counted,
             seconds: self.now.mono.0.as_secs_f64(),
             seconds_over_high_water: self.state.time_over_line().as_secs_f64(),
+            measured_seconds: totals.measured_since.map(|(since, _)| self.state.now.since(since).as_secs_f64()),
             cleanups: totals.cleanups,
             freed_bytes: totals.freed,
             cleanups_without_gain: totals.cleanups_without_gain,

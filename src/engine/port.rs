@@ -289,6 +289,8 @@ pub enum Effect {
         paths: Vec<PathBuf>,
         /// Name of the preset.
         preset: String,
+        /// Inputs that do not go to the end of the queue, and their places.
+        places: BTreeMap<PathBuf, Rank>,
     },
     /// Tell the next of the waiting jobs that were not told yet; answered by [`Input::Paged`].
     Page {

@@ -52,7 +52,7 @@ impl Engine {
         let lasts = self.lacking.as_ref().map_or(Duration::ZERO, |lacking| now.since(lacking.began));
         let delay = if lasts >= OTHERS_AFTER && self.state.waiting() > 0 { OTHERS_AFTER } else { ROOM_PAUSE };
         let (reason, delay_ms) = (lack.reason.clone(), delay.as_millis() as u64);
-        self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms, uncounted: true });
+        self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms, uncounted: true, for_room: true });
         let lacking = self.lacking.get_or_insert(Lacking { job: id, lack: lack.clone(), since: now, began: now, told: now });
         (lacking.job, lacking.lack) = (id, lack);
         if is_further {

@@ -1,13 +1,14 @@
 //! The linear mode: one line for whatever happens, and commands typed as lines. No frames, no drawing characters, nothing is
 //! ever drawn again: for screen readers, and for terminals that can do no more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{BufRead, Read as _, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::TOLD_KEPT;
 use super::lines::{LineStyle, Lines};
 use crate::domain::command::{Command, MoveTo, RequestId};
 use crate::domain::event::EventKind;
@@ -93,6 +94,7 @@ pub async fn follow(
 ) {
     let mut state = State::default();
     let mut lines = Lines::default();
+    let mut told = BTreeSet::new();
     let (mut number, mut open, mut ends) = (0, true, !commands.is_empty());
     let mut ask = |link: &Link, command| {
         number += 1;
@@ -125,6 +127,7 @@ pub async fn follow(
                 }
                 Some(Update::Event(event)) => {
                     state.apply(&event);
+                    told.extend(event.kind.trouble().filter(|_| told.len() < TOLD_KEPT));
                     for line in lines.of(&event) {
                         tell(&mut out, &linear.style.render(&line));
                     }
@@ -138,6 +141,12 @@ pub async fn follow(
                         ask(&link, Command::Drain);
                     }
                 }
+                Some(Update::Retold(retold)) => {
+                    state = retold.state();
+                    lines.learn(&state);
+                }
+                // What an event has told already is told once.
+                Some(Update::Reply(_, Err(rejection))) if told.remove(&rejection.0) => {}
                 Some(Update::Reply(_, Err(rejection))) => tell(&mut out, &format!("refused: {rejection}")),
                 Some(Update::Reply(_, Ok(())) | Update::Playing(_)) => {}
             },
@@ -241,7 +250,7 @@ fn status(state: &State) -> String {
         memory.reserved_bytes.whole()
     ));
     if let Some(held) = &state.held {
-        out.push(format!("job {} waits: it needs {}, {} are free", held.job, held.needs.whole(), held.free.whole()));
+        out.push(format!("job {} waits for memory: {}", held.job, held.words()));
     }
     if let Some(wanted) = &state.room {
         out.push(format!("job {} {}: {}", wanted.job, wanted.patience(), wanted.reason));
@@ -265,6 +274,7 @@ fn status(state: &State) -> String {
 /// What is happening to a job, in words.
 fn phase(job: &Job, state: &State) -> String {
     match &job.phase {
+        _ if let Some(lack) = job.lack_of_room() => format!("waits for room: {lack}"),
         Phase::Queued if state.held.is_some_and(|held| held.job == job.id) => "waits for memory".to_owned(),
         Phase::Queued => "queued".to_owned(),
         Phase::Backoff { reason, .. } => format!("waits for another try: {reason}"),

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel, StopReason};
-use crate::domain::state::{State, restored_words};
+use crate::domain::state::{Held, State, restored_words};
 use crate::domain::text::{file_name_text, path_text};
 use crate::domain::time::{Mono, Wall, seconds_words, span_words};
 
@@ -135,11 +135,11 @@ impl Lines {
                 line(LogLevel::Info, Some(number(*job)), format!("{share} % at {speed:.2}x, {}{left}", memory_bytes.whole()))
             }
             EventKind::JobLogged { job: Some(_), level: LogLevel::Info, .. } if !self.verbose => Vec::new(),
-            EventKind::JobLogged { job: Some(job), level, text } => {
+            EventKind::JobLogged { job: Some(job), level, text, .. } => {
                 let job = if *level >= LogLevel::Warning { self.named(*job) } else { number(*job) };
                 line(*level, Some(job), text.clone())
             }
-            EventKind::JobLogged { job: None, level, text } => line(*level, None, text.clone()),
+            EventKind::JobLogged { job: None, level, text, .. } => line(*level, None, text.clone()),
             EventKind::JobFinished { job, output, peak_memory_bytes, seconds, outcome, damage, left_out, .. }
                 if outcome.is_success() =>
             {
@@ -189,11 +189,10 @@ impl Lines {
                 None,
                 format!("memory is {} (working set {}, hard {})", to.words(), working_set_bytes.whole(), hard_bytes.whole()),
             ),
-            EventKind::AdmissionHeld { job, needs_bytes, free_bytes } => line(
-                LogLevel::Memory,
-                Some(self.named(*job)),
-                format!("waiting: needs {}, {} free", needs_bytes.whole(), free_bytes.whole()),
-            ),
+            EventKind::AdmissionHeld { job, needs_bytes, free_bytes, kept_bytes } => {
+                let held = Held { job: *job, needs: *needs_bytes, free: *free_bytes, kept: *kept_bytes };
+                line(LogLevel::Memory, Some(self.named(*job)), format!("waiting: {}", held.words()))
+            }
             EventKind::RoomWanted(wanted) => {
                 line(LogLevel::Warning, Some(self.named(wanted.job)), format!("no room: {}; {}", wanted.reason, wanted.patience()))
             }
@@ -248,7 +247,7 @@ mod tests {
     #[test]
     fn the_guides_lines_stand_word_for_word_behind_the_prefix() {
         let text = "High memory usage detected: 1618.2MB - forcing cleanup".to_owned();
-        let lines = Lines::default().of(&event(EventKind::JobLogged { job: None, level: LogLevel::Memory, text }));
+        let lines = Lines::default().of(&event(EventKind::JobLogged { job: None, level: LogLevel::Memory, text, own: true }));
         let style = LineStyle::file();
         assert_eq!(
             style.render(&lines[0]),
@@ -267,7 +266,7 @@ mod tests {
             output: None,
             rank: 0,
         }));
-        let said = EventKind::JobLogged { job: Some(JobId(3)), level: LogLevel::Error, text: "failed: no".to_owned() };
+        let said = EventKind::JobLogged { job: Some(JobId(3)), level: LogLevel::Error, text: "failed: no".to_owned(), own: true };
         let line = lines.of(&event(said)).remove(0);
         let style = LineStyle { color: true, full_time: false, zone: TimeZone::UTC };
         assert_eq!(style.render(&line), "12:03:58 \x1b[31mERROR #3 a␊b.mp4: failed: no\x1b[0m");

@@ -8,6 +8,7 @@ pub mod lines;
 pub mod plan;
 pub mod summary;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use crate::domain::command::{Command, RequestId};
@@ -16,6 +17,9 @@ use crate::domain::text::error_words;
 use crate::runtime::link::{Link, Update};
 
 use lines::{LineStyle, Lines};
+
+/// Troubles remembered as told, for the refusals that say the same.
+const TOLD_KEPT: usize = 1024;
 
 /// Where a run without a screen writes, and how.
 #[derive(Default)]
@@ -52,6 +56,7 @@ pub async fn follow(mut link: Link, commands: Vec<Command>, mut sinks: Sinks) ->
     let verbose = sinks.log.as_ref().is_some_and(|(_, style)| style.full_time);
     let mut lines = Lines::default();
     lines.verbose = verbose;
+    let mut told = BTreeSet::new();
     while let Some(update) = link.updates.recv().await {
         match update {
             Update::Snapshot(state) => {
@@ -64,6 +69,7 @@ pub async fn follow(mut link: Link, commands: Vec<Command>, mut sinks: Sinks) ->
             }
             Update::Event(event) => {
                 sinks.write(&event, &mut lines);
+                told.extend(event.kind.trouble().filter(|_| told.len() < TOLD_KEPT));
                 report.skipped += u64::from(matches!(event.kind, EventKind::InputSkipped { .. }));
                 if let EventKind::RunFinished(summary) = event.kind {
                     report.summary = Some(summary);
@@ -71,9 +77,14 @@ pub async fn follow(mut link: Link, commands: Vec<Command>, mut sinks: Sinks) ->
                 }
             }
             Update::Reply(request, Err(rejection)) => {
-                sinks.line(&format!("refused: {rejection}"));
+                // What an event has told already is told once.
+                if !told.remove(&rejection.0) {
+                    sinks.line(&format!("refused: {rejection}"));
+                }
                 report.refused.push((request, rejection.0));
             }
+            // Nobody goes back and forward here.
+            Update::Retold(retold) => lines.learn(&retold.state()),
             Update::Reply(_, Ok(())) | Update::Playing(_) => {}
         }
         // Everything that has come is written before anything is flushed: one system call for a burst.

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::domain::plan::{Change, Forecast, Kind, Plan, SURE_FROM, Way, clock};
+use crate::domain::plan::{Change, Forecast, Kind, Plan, SURE_FROM, Way};
 use crate::domain::text::many;
+use crate::domain::time::seconds_words;
 
 /// As a table with an advice below it.
 pub fn text(plan: &Plan) -> String {
@@ -28,14 +29,14 @@ pub fn text(plan: &Plan) -> String {
     );
     let label = |way: &Forecast| format!("{} {}", way.name, way.short);
     let wide = plan.ways.iter().map(|way| label(&way.forecast).chars().count()).max().unwrap_or(0).max(22) + 1;
-    let _ = writeln!(out, "{:<wide$}{:>16}  {:<19}{:>8}{:>5}", "PLAN", "PEAK p50 to p95", "LINE", "FINISH", "REJ");
+    let _ = writeln!(out, "{:<wide$}{:>16}  {:<19}{:>11}{:>5}", "PLAN", "PEAK p50 to p95", "LINE", "TAKES", "REJ");
     for Way { guesses, forecast, .. } in &plan.ways {
         // A row that rests on guesses is marked, as everything in it is one.
         let mark = if *guesses > 0 { "~" } else { "" };
         let peak = format!("{mark}{} to {}", forecast.peak_p50.short(), forecast.peak_p95.short());
-        let finish = format!("{mark}{}", clock(forecast.finish_p50));
+        let takes = format!("{mark}{}", seconds_words(forecast.finish_p50));
         let (label, line) = (label(forecast), line(forecast));
-        let _ = writeln!(out, "{label:<wide$}{peak:>16}  {line:<19}{finish:>8}{:>5}", forecast.rejected);
+        let _ = writeln!(out, "{label:<wide$}{peak:>16}  {line:<19}{takes:>11}{:>5}", forecast.rejected);
     }
     let _ = writeln!(out, "\nadvice  {}", plan.advice());
     if plan.guesses > 0 {
@@ -54,7 +55,8 @@ pub fn text(plan: &Plan) -> String {
     if plan.skipped > 0 {
         let _ = writeln!(
             out,
-            "        {} would be rejected for what {} whatever the profile",
+            "REJ     in every row {} of them: {} would be rejected for what {} whatever the profile",
+            plan.skipped,
             many(plan.skipped as u64, "file"),
             if plan.skipped == 1 { "it is," } else { "they are," }
         );

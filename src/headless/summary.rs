@@ -11,6 +11,12 @@ pub fn render(summary: &RunSummary) -> String {
         0 => String::new(),
         futile => format!(" ({futile} of them found nothing to free)"),
     };
+    let measured = summary.measured_seconds.map_or_else(String::new, |seconds| {
+        format!(
+            "\n\x20 measured       peaks and time over the line in the last {}; before the budget changed other memory was counted",
+            seconds_words(seconds)
+        )
+    });
     let slots = summary.at_once.as_ref().map(|words| format!("\n\x20 at once        {words}")).unwrap_or_default();
     format!(
         "plimsoll: the run is over\n\
@@ -18,7 +24,7 @@ pub fn render(summary: &RunSummary) -> String {
          \x20 jobs           {counts}\n\
          \x20 peak           {} of {} (with file cache {}; against the line {})\n\
          \x20 budget         {}: {}\n\
-         \x20 over the line  {}\n\
+         \x20 over the line  {}{measured}\n\
          \x20 cleanups       {}, freed {:.1} MB{futile}\n\
          \x20 took           {}{kills}\n",
         summary.profile,
@@ -84,6 +90,14 @@ mod tests {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         assert!(!text.contains("oom"), "{text}");
+    }
+
+    #[test]
+    fn figures_of_a_part_of_the_run_say_so() {
+        let whole = render(&RunSummary::default());
+        assert!(!whole.contains("measured"), "{whole}");
+        let part = render(&RunSummary { measured_seconds: Some(200.0), ..RunSummary::default() });
+        assert!(part.contains("measured       peaks and time over the line in the last 3 min 20 s"), "{part}");
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct NewJob {
     pub size: Bytes,
     /// Where its output is to stand.
     pub output: PathBuf,
+    /// Its place; `None` = at the end of the queue.
+    pub place: Option<Rank>,
 }
 
 /// Inputs that are queued together.

@@ -29,7 +29,7 @@ use crate::domain::account::Account;
 use crate::domain::cleanup::CleanupAction;
 use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, EventKind};
-use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
+use crate::domain::job::{JobId, LogLevel, Rank, RejectReason, Rejected};
 use crate::domain::media::MediaInfo;
 use crate::domain::memory::Asked;
 use crate::domain::preset::{Preset, VideoCodec};
@@ -63,6 +63,7 @@ use process::instance::{Instance, InstanceError};
 use process::joblog::LogReader;
 use process::lane::Lane;
 use process::orphans::{ChildRegistry, Leftovers};
+use process::ownlines::OwnLines;
 use process::sandbox::{Fences, Needs};
 use process::spawner::SpawnError;
 use process::supervisor::{FileLimit, Launch, Planned, Supervisor, SupervisorConfig};
@@ -170,6 +171,7 @@ pub struct RealHost {
     cleaner: Cleaner,
     sampler: Sampler,
     history: History,
+    own_lines: OwnLines,
     /// Given back last: whoever takes the state folder next finds nothing of ours alive.
     instance: Instance,
 }
@@ -255,7 +257,17 @@ impl RealHost {
         let forwarding = Arc::downgrade(&shared);
         std::thread::Builder::new().name("reports".to_owned()).spawn(move || forwarding_loop(&forwarding, reported))?;
         let (scans, probes, starts) = (Lane::new("scan")?, Lane::new("probe")?, Lane::new("start")?);
-        Ok(Self { shared, scans, probes, starts, cleaner, sampler, history: History::default(), instance })
+        Ok(Self {
+            shared,
+            scans,
+            probes,
+            starts,
+            cleaner,
+            sampler,
+            history: History::default(),
+            own_lines: OwnLines::default(),
+            instance,
+        })
     }
 
     /// What the jobs of earlier runs have taught of the memory that jobs need.
@@ -265,7 +277,7 @@ impl RealHost {
 
     /// Ends everything: no child is left, the record is written, parts are gone.
     pub fn close(self) {
-        let Self { shared, scans, probes, starts, cleaner, sampler, instance, history: _ } = self;
+        let Self { shared, scans, probes, starts, cleaner, sampler, instance, history: _, own_lines: _ } = self;
         shared.supervisor.kill_all();
         // They only read; a file on a disk that hangs must not keep the process from ending.
         scans.leave();
@@ -303,7 +315,9 @@ impl Host for RealHost {
                 self.shared.store.persist(event);
             }
             Effect::RememberPeak(recipe, peak) => self.shared.store.remember_peak(recipe, peak),
-            Effect::Scan { scan, paths, preset } => self.scans.order(move || shared.scan(scan, &paths, &preset)),
+            Effect::Scan { scan, paths, preset, places } => {
+                self.scans.order(move || shared.scan(scan, &paths, &preset, &places));
+            }
             Effect::Page { limit } => self.shared.store.page(limit, Arc::clone(&self.shared.definitions)),
             Effect::Inspect { job, input, output, preset } => {
                 self.probes.order(move || {
@@ -335,6 +349,9 @@ impl Host for RealHost {
     fn on_event(&mut self, event: &Event) {
         for event in self.history.keep(event) {
             self.shared.store.note(event);
+        }
+        for line in self.own_lines.of(event) {
+            self.shared.supervisor.log_own(line);
         }
     }
 }
@@ -448,12 +465,15 @@ impl Shared {
         stored.or_else(|| self.config.presets.get(name).cloned().map(Arc::new))
     }
 
-    fn scan(&self, scan: ScanId, paths: &[PathBuf], preset: &str) {
+    fn scan(&self, scan: ScanId, paths: &[PathBuf], preset: &str, places: &BTreeMap<PathBuf, Rank>) {
         let Some(preset) = self.config.presets.get(preset) else { return };
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         // Jobs that were just taken off the list are off the queue before it is asked what it holds.
         self.store.flush(FLUSH);
-        let mut hand_over = |jobs: Vec<NewJob>| {
+        let mut hand_over = |mut jobs: Vec<NewJob>| {
+            for job in &mut jobs {
+                job.place = places.get(&job.input).copied();
+            }
             let batch = Batch { scan, preset: preset.clone(), jobs, at: process::joblog::wall_now() };
             self.store.enqueue(batch).map(drop).map_err(|error| error.to_string())
         };

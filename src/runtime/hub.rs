@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::link::{Control, Link, Outbox, Playing, Update};
+use super::link::{Control, Link, Outbox, Playing, Retold, Update};
 use crate::domain::command::{ClientId, Rejection, RequestId};
 use crate::domain::event::{Event, EventKind, Seq};
 use crate::domain::state::State;
@@ -82,6 +82,15 @@ impl Hub {
         self.clients.retain(|_, client| {
             client.knows = state.seq;
             client.send(Update::Snapshot(Box::new(state.clone())))
+        });
+    }
+
+    /// Tells everybody all that has led to another time of a recording.
+    pub(super) fn tell_again(&mut self, retold: &Retold) {
+        let knows = retold.events().last().map_or(Seq(0), |event| event.seq);
+        self.clients.retain(|_, client| {
+            (client.knows, client.missed) = (knows, false);
+            client.send(Update::Retold(retold.clone()))
         });
     }
 
@@ -171,7 +180,7 @@ mod tests {
                             known.apply(&event);
                         }
                     }
-                    Update::Reply(..) | Update::Playing(_) => {}
+                    Update::Reply(..) | Update::Playing(_) | Update::Retold(_) => {}
                 }
             }
             (events, snapshots, known)

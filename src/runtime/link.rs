@@ -28,6 +28,35 @@ pub enum Update {
     Reply(RequestId, Result<(), Rejection>),
     /// What is told is a recording, and is played like this from now on.
     Playing(Playing),
+    /// A recording is at another time now: in place of all that was told before.
+    Retold(Retold),
+}
+
+/// The events of a recording up to a moment, as if it had been played from its beginning.
+#[derive(Debug, Clone)]
+pub struct Retold {
+    events: Arc<Vec<Event>>,
+    passed: usize,
+}
+
+impl Retold {
+    /// The first `passed` of these events.
+    pub fn new(events: Arc<Vec<Event>>, passed: usize) -> Self {
+        let passed = passed.min(events.len());
+        Self { events, passed }
+    }
+
+    /// The events, oldest first.
+    pub fn events(&self) -> &[Event] {
+        &self.events[..self.passed]
+    }
+
+    /// Everything that is known after them.
+    pub fn state(&self) -> State {
+        let mut state = State::default();
+        self.events().iter().for_each(|event| state.apply(event));
+        state
+    }
 }
 
 /// How a recording is played.

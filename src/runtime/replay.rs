@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::io::BufRead;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::clock::Clock;
 use super::hub::Hub;
-use super::link::{Control, Link, Playing};
+use super::link::{Control, Link, Playing, Retold};
 use crate::domain::command::{ClientId, Command, MoveTo, Rejection};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::state::State;
@@ -96,7 +97,7 @@ impl Recording {
     /// Everything that was known at that time, and the number of events behind it.
     pub fn state_at(&self, at: Mono) -> (State, usize) {
         let mut state = State::default();
-        let passed = self.events.partition_point(|event| event.mono <= at);
+        let passed = passed_at(&self.events, at);
         for event in &self.events[..passed] {
             state.apply(event);
         }
@@ -104,10 +105,16 @@ impl Recording {
     }
 }
 
+/// How many of these events have happened by then.
+fn passed_at(events: &[Event], at: Mono) -> usize {
+    events.partition_point(|event| event.mono <= at)
+}
+
 /// Plays a recording.
 #[derive(Debug)]
 pub struct Player {
-    recording: Recording,
+    events: Arc<Vec<Event>>,
+    length: Mono,
     clock: Clock,
     /// What was told so far.
     state: State,
@@ -139,7 +146,8 @@ impl Player {
     pub fn new(recording: Recording, speed: f64) -> (Self, Stalls) {
         let (sender, control) = mpsc::unbounded_channel();
         let player = Self {
-            recording,
+            length: recording.length(),
+            events: Arc::new(recording.events),
             clock: Clock::start(),
             state: State::default(),
             next: 0,
@@ -165,7 +173,7 @@ impl Player {
         self.since = self.clock.now().mono;
         loop {
             self.tell_due();
-            if alone && self.next == self.recording.events.len() {
+            if alone && self.next == self.events.len() {
                 return;
             }
             let due = self.next_due().map(|due| self.clock.instant_of(due));
@@ -192,20 +200,20 @@ impl Player {
             return self.at;
         }
         if self.speed.is_infinite() {
-            return self.recording.length();
+            return self.length;
         }
-        (self.at + self.clock.now().mono.since(self.since).mul_f64(self.speed)).min(self.recording.length())
+        (self.at + self.clock.now().mono.since(self.since).mul_f64(self.speed)).min(self.length)
     }
 
     /// When the next event is due, by our clock; `None` = not by itself.
     fn next_due(&self) -> Option<Mono> {
-        let next = self.recording.events.get(self.next).filter(|_| !self.paused && self.speed.is_finite())?;
+        let next = self.events.get(self.next).filter(|_| !self.paused && self.speed.is_finite())?;
         Some(self.since + next.mono.since(self.at).div_f64(self.speed))
     }
 
     fn tell_due(&mut self) {
         let position = self.position();
-        while let Some(event) = self.recording.events.get(self.next).filter(|event| event.mono <= position) {
+        while let Some(event) = self.events.get(self.next).filter(|event| event.mono <= position) {
             self.state.apply(event);
             self.next += 1;
             self.hub.publish(event, &self.state, self.clock.now().mono);
@@ -221,15 +229,17 @@ impl Player {
     }
 
     fn playing(&self) -> Playing {
-        Playing { length: self.recording.length(), speed: self.speed, paused: self.paused }
+        Playing { length: self.length, speed: self.speed, paused: self.paused }
     }
 
-    /// To another time: everybody gets a snapshot of it.
+    /// To another time: everybody gets all that has led there, as if it had been played.
     fn seek(&mut self, to: Mono) {
-        self.at = to.min(self.recording.length());
+        self.at = to.min(self.length);
         self.since = self.clock.now().mono;
-        (self.state, self.next) = self.recording.state_at(self.at);
-        self.hub.tell_anew(&self.state);
+        self.next = passed_at(&self.events, self.at);
+        let retold = Retold::new(Arc::clone(&self.events), self.next);
+        self.state = retold.state();
+        self.hub.tell_again(&retold);
     }
 
     /// Does what a front end asks; false when it asks to end, or the last one has gone.
@@ -276,13 +286,13 @@ impl Player {
         // Told in the one way that is shown: there is no event for it, since none was recorded.
         let state = if self.paused { "stands still".to_owned() } else { format!("plays at {}x", self.speed) };
         let seconds = |time: Mono| time.0.as_secs();
-        Err(Rejection(format!("the replay {state}, {} of {} s", seconds(self.at), seconds(self.recording.length()))))
+        Err(Rejection(format!("the replay {state}, {} of {} s", seconds(self.at), seconds(self.length))))
     }
 
     /// A console that was asked to quit waits for the end of the run.
     fn end(&mut self) {
-        let last = self.recording.events.iter().rev().find(|event| matches!(event.kind, EventKind::RunFinished(_)));
-        if let Some(last) = last.filter(|_| self.next < self.recording.events.len()) {
+        let last = self.events.iter().rev().find(|event| matches!(event.kind, EventKind::RunFinished(_)));
+        if let Some(last) = last.filter(|_| self.next < self.events.len()) {
             self.state.apply(last);
             self.hub.publish(last, &self.state, self.clock.now().mono);
         }

@@ -107,7 +107,7 @@ enum Coming {
     Tick(JobId, u64),
     Sample,
     /// Found jobs stand in the stored queue now.
-    Arrive(ScanId, String, Vec<usize>),
+    Arrive(ScanId, String, Vec<(usize, Option<Rank>)>),
     /// The next of the stored queue are told.
     Page(usize),
     /// The kernel looks whether there is memory left.
@@ -352,13 +352,13 @@ impl World {
         self.tell(delay_ms, Input::Job(job, report));
     }
 
-    fn arrive(&mut self, scan: ScanId, preset: &str, found: Vec<usize>) -> Input {
+    fn arrive(&mut self, scan: ScanId, preset: &str, found: Vec<(usize, Option<Rank>)>) -> Input {
         let mut arrived = Arrived::default();
-        for index in found {
+        for (index, place) in found {
             let id = JobId(self.stored.len() as u64 + 1);
             self.index_of.insert(id, index);
-            self.last_rank += RANK_STEP;
-            let rank = self.last_rank;
+            let rank = place.unwrap_or(self.last_rank + RANK_STEP);
+            self.last_rank = self.last_rank.max(rank);
             let size = self.jobs[index].size;
             let job = StoredJob {
                 id,
@@ -549,7 +549,15 @@ impl World {
                 _ => None,
             };
             let written = written.unwrap_or_default();
-            let progress = Progress { ratio: Some(ratio.min(1.0)), frame, fps: 25.0, speed: 1.0, written, ..Progress::default() };
+            let progress = Progress {
+                ratio: Some(ratio.min(1.0)),
+                frame,
+                fps: 25.0,
+                speed: 1.0,
+                written,
+                out_time: if ratio > 0.0 { ran } else { Duration::ZERO },
+                eta_seconds: Some(spec.length.saturating_sub(ran).as_secs()),
+            };
             return Some(Input::Job(id, JobReport::Progress(progress)));
         }
         let (exit, failure, oom_killed) = match &spec.fate {
@@ -732,13 +740,13 @@ impl Host for World {
                 }
             }
             Effect::Page { limit } => self.after(Duration::from_millis(1), Coming::Page(limit)),
-            Effect::Scan { scan, paths, preset } => {
+            Effect::Scan { scan, paths, preset, places } => {
                 let mut found = Vec::new();
                 let mut errors = Vec::new();
                 for path in paths {
                     let index = path.file_name().and_then(|name| name.to_str()?.parse::<usize>().ok());
                     match index.filter(|index| *index < self.jobs.len()) {
-                        Some(index) => found.push(index),
+                        Some(index) => found.push((index, places.get(&path).copied())),
                         None => errors.push((path, "no such file".to_owned())),
                     }
                 }

@@ -199,6 +199,8 @@ pub struct App {
     pub(super) before: (Pane, bool),
     pub(super) details: Details,
     pub(super) chronicle: Chronicle,
+    /// The facts of the job's page are opened, and scrolled.
+    pub(super) opened_facts: Option<Scroll>,
     measurements: Measurements,
     pub(super) events: EventsPage,
     pub(super) doctor: DoctorPage,
@@ -263,6 +265,7 @@ impl App {
             before: (Pane::Queue, false),
             details: Details::default(),
             chronicle: Chronicle::default(),
+            opened_facts: None,
             measurements: Measurements::default(),
             events: EventsPage::default(),
             doctor: DoctorPage::default(),
@@ -406,6 +409,11 @@ impl App {
         self.size
     }
 
+    /// Where the facts of the job's page are scrolled to, if they are opened.
+    pub fn opened_facts(&self) -> Option<&Scroll> {
+        self.opened_facts.as_ref()
+    }
+
     /// Told when the page of a job is drawn: how many lines its facts need beyond the usual.
     pub fn facts_need(&self, more: u16) {
         self.facts.set(more);
@@ -414,6 +422,9 @@ impl App {
     /// Where everything stands on a screen of this size.
     pub fn layout(&self, width: u16, height: u16) -> Layout {
         if self.page == Page::Job {
+            if self.opened_facts.is_some() && !self.zoom {
+                return Layout::facts(width, height);
+            }
             return Layout::job(width, height, self.zoom, self.facts.get());
         }
         Layout::new(width, height, self.focus, self.zoom)
@@ -594,16 +605,12 @@ impl App {
                 }
                 self.state = *state;
                 self.chronicle = Chronicle::of(&self.state);
-                self.ended = self.state.summary.is_some();
-                if let Some(profile) = self.state.profile.clone() {
-                    self.offer_used(&profile);
-                }
-                if self.frozen.is_none() {
-                    self.rebuild_filter();
-                }
-                // Another time of a recording need not know the chosen job.
-                self.chosen &= self.selected.is_none_or(|id| self.state.jobs.contains_key(&id));
-                self.keep_selection();
+                self.look_anew();
+            }
+            Update::Retold(retold) => {
+                self.attached = true;
+                self.retell(retold.events());
+                self.look_anew();
             }
             Update::Event(event) => self.on_event(&event),
             Update::Playing(playing) => self.playing = Some(playing),
@@ -621,9 +628,9 @@ impl App {
                     // How the recording is played now, or that it cannot be changed: no fault of anybody.
                     self.note(told.to_string());
                 } else if let (Some(what), Err(reason)) = (asked, reply) {
-                    self.say(format!("{what}: {reason}"), true);
-                    // What an event has told just now is not told once more.
+                    // What an event has told just now is not told once more, neither in the last line nor in the list.
                     if !self.chronicle.has_just_told(self.state.wall, &reason.0) {
+                        self.say(format!("{what}: {reason}"), true);
                         self.chronicle.add(self.state.wall, (Topic::Answer, None, Role::Warn, format!("{what}: {reason}")));
                     }
                 }
@@ -632,6 +639,38 @@ impl App {
         // The end of one run is not that of a comparison.
         let is_over = self.ended && (self.closed || !self.compares()) && !self.settings.replay;
         if is_over && (self.quitting || self.state.shutting_down || self.state.draining) { vec![Effect::Exit] } else { Vec::new() }
+    }
+
+    /// Everything is known anew: at another point of the order, or of a recording.
+    fn look_anew(&mut self) {
+        self.ended = self.state.summary.is_some();
+        if let Some(profile) = self.state.profile.clone() {
+            self.offer_used(&profile);
+        }
+        if self.frozen.is_none() {
+            self.rebuild_filter();
+        }
+        // Another time of a recording need not know the chosen job.
+        self.chosen &= self.selected.is_none_or(|id| self.state.jobs.contains_key(&id));
+        self.keep_selection();
+    }
+
+    /// A recording is at another time: all that led there is heard as if it had been played.
+    fn retell(&mut self, events: &[Event]) {
+        self.state = State::default();
+        (self.details, self.measurements, self.chronicle) = Default::default();
+        for event in events {
+            let was_held = self.state.held.map(|held| held.job);
+            self.state.apply(event);
+            self.hear(event, was_held);
+        }
+    }
+
+    /// What the console keeps beside the state, which has heard of the event.
+    fn hear(&mut self, event: &Event, was_held: Option<JobId>) {
+        self.details.hear(event);
+        self.measurements.hear(event, &self.state);
+        self.chronicle.hear(event, &self.state, was_held);
     }
 
     fn on_event(&mut self, event: &Event) {
@@ -646,9 +685,7 @@ impl App {
         self.state.apply(event);
         leaving.retain(|id| !self.state.jobs.contains_key(id));
         self.marked.retain(|id| !leaving.contains(id));
-        self.details.hear(event);
-        self.measurements.hear(event, &self.state);
-        self.chronicle.hear(event, &self.state, was_held);
+        self.hear(event, was_held);
         match &event.kind {
             EventKind::JobProgressed { .. } | EventKind::JobLogged { .. } => return,
             EventKind::RunFinished(_) => self.ended = true,

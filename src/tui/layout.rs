@@ -149,6 +149,16 @@ impl Layout {
         layout
     }
 
+    /// The layout of a job's page with its facts opened: they have all of it.
+    pub fn facts(width: u16, height: u16) -> Self {
+        let mut layout = Self::new(width, height, Pane::Log, false);
+        if layout.size != Size::Tiny {
+            layout.panes = [None; 4];
+            layout.job[0] = Some(layout.body());
+        }
+        layout
+    }
+
     /// Where a pane stands, if it is shown.
     pub const fn pane(&self, pane: Pane) -> Option<Rect> {
         self.panes[pane as usize]

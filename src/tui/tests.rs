@@ -40,6 +40,7 @@ mod keys;
 mod on_a_terminal;
 mod operator;
 mod traced;
+mod undone;
 mod what_if;
 
 const SIZES: [(u16, u16); 5] = [(120, 36), (80, 24), (60, 16), (40, 10), (200, 60)];
@@ -178,7 +179,7 @@ fn comparing(settings: Settings) -> App {
     story.tell(EventKind::QueuePaused);
     for job in [17, 18] {
         let reason = "x".to_owned();
-        story.tell(EventKind::JobRequeued { job: JobId(job), attempt: 1, reason, delay_ms: 900, uncounted: true });
+        story.tell(EventKind::JobRequeued { job: JobId(job), attempt: 1, reason, delay_ms: 900, uncounted: true, for_room: false });
     }
     let mut app = story.app(settings);
     assert!(matches!(press(&mut app, "V")[0], Effect::Compare(..)));

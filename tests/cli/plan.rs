@@ -78,8 +78,15 @@ fn a_plan_says_what_is_a_guess_and_what_would_be_rejected_and_runs_nothing() {
     let said = say(command);
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(said.out.contains("~       guesses") && said.out.contains("1 file would be rejected"), "{}", said.out);
+    // The column counts what the line below it tells of, in the text as in the JSON.
+    assert!(said.out.contains("REJ     in every row 1 of them"), "{}", said.out);
     let plan = plan(&world, &[]);
-    assert_eq!((number(way(&plan, "safe"), "rejected"), number(way(&plan, "fast"), "rejected")), (1.0, 0.0), "{plan}");
+    assert_eq!((number(way(&plan, "safe"), "rejected"), number(way(&plan, "fast"), "rejected")), (2.0, 1.0), "{plan}");
+    assert_eq!(number(&plan, "not_accepted"), 1.0, "{plan}");
+    let row = said.out.lines().find(|line| line.starts_with("fast ")).expect("a row");
+    assert!(row.ends_with(" 1"), "{row}");
+    // A time that it takes says so, and is no time of day.
+    assert!(said.out.contains(" TAKES ") && row.contains(" s "), "{}", said.out);
     assert!(!world.path("state").exists() && !world.path("out").exists(), "nothing was made");
 }
 

@@ -245,7 +245,13 @@ fn fill(state: &Path, input: &Path, out: &Path, jobs: u64) {
         let job = |number: &u64| {
             let mut key = [0; 16];
             key[..8].copy_from_slice(&number.to_le_bytes());
-            NewJob { input: input.to_owned(), key: InputKey(key), size: Bytes(1000), output: out.join(format!("{number:06}.mp4")) }
+            NewJob {
+                input: input.to_owned(),
+                key: InputKey(key),
+                size: Bytes(1000),
+                output: out.join(format!("{number:06}.mp4")),
+                place: None,
+            }
         };
         let jobs = part.iter().map(job).collect();
         store.enqueue(Batch { scan: ScanId(1), preset: preset.clone(), jobs, at: Wall(0) }).expect("queued");

@@ -54,6 +54,7 @@ async fn seen(mut link: Link, mut asked: Vec<Command>) -> State {
         match update {
             Update::Snapshot(snapshot) => state = *snapshot,
             Update::Event(event) => state.apply(&event),
+            Update::Retold(retold) => state = retold.state(),
             Update::Reply(..) | Update::Playing(_) => {}
         }
         if !asked.is_empty() && state.seq.0 > 10 {
@@ -97,6 +98,32 @@ fn going_back_and_forward_and_standing_still_changes_nothing_of_the_end() {
         Command::Move(id, MoveTo::Sooner),
     ];
     assert_eq!(play(&text, 100.0, asked), ended);
+}
+
+#[test]
+fn whoever_goes_forward_is_told_every_event_up_to_there_as_if_it_had_been_played() {
+    let (text, _) = recorded();
+    let (player, stalls) = Player::new(recording(&text), 1.0);
+    let mut link = stalls.attach(ClientId(1));
+    drop(stalls);
+    let watch = async move {
+        let mut asked = false;
+        while let Some(update) = link.updates.recv().await {
+            if !asked {
+                asked = link.requests.send(RequestId(1), Command::Move(JobId(1), MoveTo::Last));
+            }
+            if let Update::Retold(retold) = update {
+                return retold.events().to_vec();
+            }
+        }
+        Vec::new()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a loop");
+    let told = runtime.block_on(async { tokio::join!(player.play(false), watch).1 });
+    let all = recording(&text).events;
+    assert!(told.len() > 10 && told.len() < all.len(), "{} of {}", told.len(), all.len());
+    assert_eq!(told, all[..told.len()], "none is missing");
+    assert!(all[told.len()].mono >= Mono::from_millis(10_000), "ten seconds on");
 }
 
 #[test]

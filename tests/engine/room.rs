@@ -173,6 +173,21 @@ fn a_wait_of_zero_ends_at_once_and_without_further_tries_the_job_fails() {
 }
 
 #[test]
+fn each_of_several_jobs_that_filled_the_disk_says_that_it_waits_for_room() {
+    let full = || job(Fate::FillsDiskFirst(vec![Bytes::mib(100); 100]), 30);
+    let mut sim = Sim::new(config(2, None), vec![full(), full()]);
+    sim.enqueue_all();
+    // Both were at work; by then both have ended for want of room, and wait for their next look.
+    sim.run_for(Duration::from_secs(33));
+    let state = sim.engine.state();
+    let waiting: Vec<&_> = state.jobs.values().filter(|job| job.phase.is_waiting()).collect();
+    assert_eq!((state.jobs.len(), waiting.len()), (2, 2), "{:?}", state.jobs);
+    for job in waiting {
+        assert!(job.lack_of_room().is_some_and(|why| why.contains("was full after 100 MB")), "{job:?}");
+    }
+}
+
+#[test]
 fn a_job_that_waits_for_room_can_be_cancelled_and_is_then_wanted_no_more() {
     let mut sim = Sim::new(config(1, None), vec![job(Fate::NoRoomFirst(NEVER), 3)]);
     sim.enqueue_all();

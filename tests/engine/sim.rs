@@ -432,6 +432,23 @@ fn jobs_can_change_places_while_they_wait() {
 }
 
 #[test]
+fn the_time_left_is_told_once_a_job_has_worked_long_enough_and_not_before() {
+    let sim = run(config(1, 200), vec![good(10, 60)]);
+    let started = sim.events.iter().find(|event| matches!(event.kind, EventKind::JobStarted { .. })).expect("it starts").mono;
+    let told: Vec<(Duration, Option<u64>)> = sim
+        .events
+        .iter()
+        .filter_map(|event| match event.kind {
+            EventKind::JobProgressed { eta_seconds, .. } => Some((event.mono.since(started), eta_seconds)),
+            _ => None,
+        })
+        .collect();
+    let (early, later): (Vec<_>, Vec<_>) = told.into_iter().partition(|(after, _)| *after < Duration::from_secs(5));
+    assert!(!early.is_empty() && early.iter().all(|(_, left)| left.is_none()), "{early:?}");
+    assert!(!later.is_empty() && later.iter().all(|(_, left)| left.is_some_and(|left| left <= 55)), "{later:?}");
+}
+
+#[test]
 fn memory_over_the_line_starts_a_cleanup_with_the_guides_words() {
     // Two jobs whose files fill the cache beyond the mark of 1536 MB.
     let mut jobs = vec![good(150, 20), good(150, 2), good(150, 20)];
@@ -550,6 +567,22 @@ fn a_drain_that_is_taken_back_lets_files_in_again_and_the_run_goes_on() {
 /// The numbers of the jobs that wait, next first.
 fn waiting(sim: &Sim) -> Vec<u64> {
     sim.engine.state().index.waiting.iter().map(|(_, id)| id.0).collect()
+}
+
+#[test]
+fn a_job_that_is_put_back_stands_where_it_stood_before_the_same_neighbour() {
+    let mut sim = Sim::new(config(1, 200), (0..5).map(|_| good(10, 6000)).collect());
+    sim.ask(Command::Pause);
+    sim.enqueue_all();
+    sim.run_for(Duration::from_secs(5));
+    let known = sim.engine.state().jobs[&JobId(3)].clone();
+    sim.ask(Command::Remove(JobId(3)));
+    sim.run_for(Duration::from_secs(1));
+    assert_eq!(waiting(&sim), [1, 2, 4, 5]);
+    sim.ask(Command::PutBack { jobs: vec![(known.input.clone(), known.rank)], preset: known.preset });
+    sim.run_for(Duration::from_secs(1));
+    assert_eq!(waiting(&sim), [1, 2, 6, 4, 5], "by its new number");
+    assert_eq!(sim.engine.state().jobs[&JobId(6)].input, known.input);
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn steer(mut link: Link, mut orders: ChildStdin) {
         match update {
             Update::Snapshot(snapshot) => state = *snapshot,
             Update::Event(event) => state.apply(&event),
+            Update::Retold(retold) => state = retold.state(),
             Update::Reply(..) | Update::Playing(_) => {}
         }
         if let Some(target) = tide.look(&state)

@@ -61,8 +61,7 @@ pub fn run(args: &PlanArgs, resolved: &Resolved) -> Result<u8> {
         runs: args.runs,
         seed: args.seed,
     };
-    let Some(mut plan) = foresee(&sight, &|_, _| true) else { return Ok(0) };
-    plan.skipped = skipped;
+    let Some(plan) = foresee(&sight, &|_, _| true).map(|plan| plan.with_skipped(skipped)) else { return Ok(0) };
     let told = if args.json { json(&plan).to_string() + "\n" } else { text(&plan) };
     crate::cli::write_out(told.as_bytes())
 }

@@ -84,7 +84,7 @@ fn look(resolved: &Resolved, probed: &Probed, queue: &QueueNow, go_on: &dyn Fn(L
         seed: SEED,
     };
     let plan = foresee(&sight, &|done, of| go_on(LookStep::Foretold { done, of })).ok_or(GIVEN_UP)?;
-    Ok(Plan { bytes, skipped, left_out: queue.left_out, ..plan })
+    Ok(Plan { bytes, left_out: queue.left_out, ..plan.with_skipped(skipped) })
 }
 
 /// What is left of a job, as the forecast takes it.

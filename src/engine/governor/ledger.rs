@@ -264,7 +264,9 @@ impl Engine {
             .held
             .is_some_and(|known| known.job == job && !differs(known.needs, needs_bytes) && !differs(known.free, free_bytes));
         if !is_known {
-            self.emit(EventKind::AdmissionHeld { job, needs_bytes, free_bytes });
+            // Beside a job that is alone nothing is kept but what this program takes.
+            let kept_bytes = if self.is_alone(job) { Bytes::ZERO } else { self.state.kept_unused() };
+            self.emit(EventKind::AdmissionHeld { job, needs_bytes, free_bytes, kept_bytes });
         }
     }
 }

@@ -316,7 +316,8 @@ impl Engine {
         self.log(Some(id), LogLevel::Warning, format!("out of memory, memory try {tries} of {}: {reason}", MEMORY_TRIES + 1));
         let delay = retry::backoff(tries);
         self.active.remove(&id);
-        self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms: delay.as_millis() as u64, uncounted: false });
+        let delay_ms = delay.as_millis() as u64;
+        self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms, uncounted: false, for_room: false });
         self.clean_after(id, false);
     }
 }

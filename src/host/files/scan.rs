@@ -92,7 +92,7 @@ impl Scan<'_> {
             }
         }
         let output = self.book.name(&Named { path, key, below: found.below }, self.order.preset, self.records);
-        self.batch.push(NewJob { input: path.to_owned(), key, size: Bytes(found.size), output });
+        self.batch.push(NewJob { input: path.to_owned(), key, size: Bytes(found.size), output, place: None });
         if self.batch.len() >= BATCH {
             self.flush();
         }

@@ -17,6 +17,7 @@ use crate::domain::text::{path_text, sanitise};
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 use crate::host::process::logread::Classified;
+use crate::host::process::ownlines;
 
 /// Lines are handed over in blocks of about this size.
 const BLOCK: usize = 64 << 10;
@@ -39,6 +40,10 @@ pub(in crate::host) fn wall_now() -> Wall {
 pub type OnFault = Box<dyn Fn(String, String) + Send>;
 
 enum Order {
+    /// A try begins: its file is made anew.
+    Begin(JobFile),
+    /// A line of ours, for a file that is being written or stands closed.
+    Own(JobFile, String),
     Write(JobFile, Vec<u8>),
     Close(JobFile),
     Flush(mpsc::SyncSender<()>),
@@ -69,7 +74,14 @@ impl LogKeeper {
     /// Opens the log of a try. `most` is the size cap of the file.
     pub fn open(&self, path: PathBuf, most: Bytes) -> JobLog {
         let room = usize::try_from(most.0).unwrap_or(usize::MAX);
+        let _ = self.orders.send(Order::Begin(JobFile(path.clone())));
         JobLog { keeper: self.clone(), file: JobFile(path), block: Vec::new(), lines: 0, room, full: false, left_out: 0, lost: 0 }
+    }
+
+    /// Adds a line of plimsoll's own to the log of a try, whether its process still writes there or has ended. Its time stands
+    /// in front.
+    pub fn add(&self, path: PathBuf, line: String) {
+        let _ = self.orders.send(Order::Own(JobFile(path), line));
     }
 
     /// Waits until everything handed over so far is written, at most `at_most`; tells whether it is.
@@ -139,12 +151,18 @@ fn read_whole(path: &Path) -> io::Result<WholeLog> {
             _ => (last, text),
         };
         last = at;
+        if let Some((level, text)) = ownlines::read(&text) {
+            return LogLine { at, level, text: text.to_owned() };
+        }
         let classified = Classified::of(&text);
         let mut shown = String::new();
         classified.shown(&mut shown);
         LogLine { at, level: classified.level, text: shown }
     });
-    Ok(WholeLog { lines: lines.collect(), left_out: Bytes(left_out) })
+    // Our own lines come another way than the process's: a few stand some milliseconds beside their place.
+    let mut lines: Vec<LogLine> = lines.collect();
+    lines.sort_by_key(|line| line.at);
+    Ok(WholeLog { lines, left_out: Bytes(left_out) })
 }
 
 /// One log being written. Never blocks, never fails.
@@ -221,9 +239,21 @@ fn write_all(inbox: mpsc::Receiver<Order>, waiting: &AtomicUsize, on_fault: &OnF
     let mut open: std::collections::BTreeMap<JobFile, Option<File>> = std::collections::BTreeMap::new();
     for order in inbox {
         match order {
+            Order::Begin(file) => {
+                let begun = told(create(&file.0, true), &file.0, on_fault);
+                open.insert(file, begun);
+            }
+            Order::Own(file, line) => {
+                // A disk that took no line before is not asked again: that was told.
+                let written = match open.get_mut(&file) {
+                    Some(handle) => handle.as_mut().map_or(Ok(()), |to| to.write_all(line.as_bytes())),
+                    None => create(&file.0, false).and_then(|mut to| to.write_all(line.as_bytes())),
+                };
+                let _ = told(written, &file.0, on_fault);
+            }
             Order::Write(file, block) => {
                 let path = file.0.clone();
-                let handle = open.entry(file).or_insert_with_key(|file| told(create(&file.0), &file.0, on_fault));
+                let handle = open.entry(file).or_insert_with_key(|file| told(create(&file.0, false), &file.0, on_fault));
                 if let Some(to) = handle {
                     let written = to.write_all(&block);
                     if written.is_err() {
@@ -243,13 +273,17 @@ fn write_all(inbox: mpsc::Receiver<Order>, waiting: &AtomicUsize, on_fault: &OnF
     }
 }
 
-fn create(path: &Path) -> io::Result<File> {
+fn create(path: &Path, anew: bool) -> io::Result<File> {
     if let Some(dir) = path.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    options.open(path)
+    options.append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    let file = options.open(path)?;
+    if anew {
+        file.set_len(0)?;
+    }
+    Ok(file)
 }
 
 fn told<T>(result: io::Result<T>, path: &Path, on_fault: &OnFault) -> Option<T> {
@@ -318,6 +352,33 @@ mod tests {
         std::fs::write(log_path(dir.path(), JobId(8), 1), b"no time\x1b[2J\n\xff\n").unwrap();
         let texts: Vec<String> = reader.read(JobId(8), 1).unwrap().lines.into_iter().map(|line| line.text).collect();
         assert_eq!(texts, ["no time␛[2J", "\\xFF"]);
+    }
+
+    #[test]
+    fn our_own_lines_stand_in_the_file_in_their_place_in_time_those_after_the_end_too() {
+        use crate::domain::job::LogLevel;
+
+        let dir = tempfile::tempdir().unwrap();
+        let (keeper, _) = keeper();
+        let path = log_path(dir.path(), JobId(7), 1);
+        std::fs::write(&path, "1970-01-01T00:00:00.000Z of a try with this number before\n").unwrap();
+        let mut log = keeper.open(path.clone(), Bytes::mib(1));
+        log.line(Wall(5), "job 7, try 1: ffmpeg");
+        let own = |at, text: &str| keeper.add(path.clone(), format!("{} plimsoll [memory] {text}\n", Wall(at)));
+        own(7, "Memory usage before processing: 1.0MB");
+        log.line(Wall(6), "ffmpeg said this a little sooner");
+        log.close(Wall(9), "ended");
+        own(11, "Memory usage after processing: 1.0MB");
+        let read = LogReader::new(keeper, dir.path().to_owned()).read(JobId(7), 1).unwrap();
+        let line = |at, level, text: &str| LogLine { at: Wall(at), level, text: text.to_owned() };
+        let expected = [
+            line(5, LogLevel::Info, "job 7, try 1: ffmpeg"),
+            line(6, LogLevel::Info, "ffmpeg said this a little sooner"),
+            line(7, LogLevel::Memory, "Memory usage before processing: 1.0MB"),
+            line(9, LogLevel::Info, "ended"),
+            line(11, LogLevel::Memory, "Memory usage after processing: 1.0MB"),
+        ];
+        assert_eq!(read.lines, expected);
     }
 
     #[test]

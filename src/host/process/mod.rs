@@ -8,6 +8,7 @@ pub mod joblog;
 pub mod lane;
 pub mod logread;
 pub mod orphans;
+pub mod ownlines;
 pub mod priority;
 pub mod progress;
 pub mod rate_limit;

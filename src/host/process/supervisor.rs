@@ -18,6 +18,7 @@ use crate::engine::port::{Input, JobReport, StopMode};
 use crate::host::memory::job_cgroup::JobGroups;
 use crate::host::process::joblog::{LogKeeper, LogReader, log_path};
 use crate::host::process::orphans::ChildRegistry;
+use crate::host::process::ownlines::OwnLine;
 pub use crate::host::process::slots::OomCounter;
 use crate::host::process::slots::Shared;
 use crate::host::process::spawner::{SpawnError, SpawnRequest, Spawner};
@@ -125,6 +126,11 @@ impl Supervisor {
         LogReader::new(self.logs.clone(), self.config.log_dir.clone())
     }
 
+    /// Adds a line of plimsoll's own to the log of a try.
+    pub fn log_own(&self, line: OwnLine) {
+        self.logs.add(self.log_path(line.job, line.attempt), line.text + "\n");
+    }
+
     /// Waits until the logs are written, at most `at_most`; tells whether they are.
     pub fn flush_logs(&self, at_most: Duration) -> bool {
         self.logs.flush(at_most)
@@ -142,6 +148,8 @@ impl Supervisor {
         let mut log = self.logs.open(self.log_path(job, attempt), self.config.max_log);
         let words = crate::host::media::arguments::shown(&command);
         log.line(crate::host::process::joblog::wall_now(), &format!("job {job}, try {attempt}: {words}"));
+        // The command stands first, before what we say of the start ourselves.
+        log.hand_over();
         let oom_kills = Arc::clone(&self.config.oom_kills);
         let overall = self.config.max_file.map(|bytes| FileLimit { bytes, may_rise: false });
         let file_limit = own_limit.into_iter().chain(overall).min_by_key(|limit| limit.bytes);

@@ -343,7 +343,7 @@ mod tests {
     }
 
     fn line(level: LogLevel) -> EventKind {
-        EventKind::JobLogged { job: Some(JobId(1)), level, text: "a line".to_owned() }
+        EventKind::JobLogged { job: Some(JobId(1)), level, text: "a line".to_owned(), own: false }
     }
 
     #[test]

@@ -171,7 +171,8 @@ impl Jobs<'_> {
                 arrived.known += 1;
                 continue;
             }
-            arrived.last_rank += RANK_STEP;
+            let rank = job.place.unwrap_or(arrived.last_rank + RANK_STEP);
+            arrived.last_rank = arrived.last_rank.max(rank);
             insert.execute(params![
                 self.run,
                 batch.scan.0 as i64,
@@ -181,7 +182,7 @@ impl Jobs<'_> {
                 batch.preset.name,
                 hash,
                 job.size.0 as i64,
-                arrived.last_rank,
+                rank,
                 batch.at.0,
             ])?;
             arrived.jobs += 1;

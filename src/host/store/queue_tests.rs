@@ -20,7 +20,7 @@ fn batch(scan: u64, numbers: std::ops::Range<u64>) -> Batch {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&number.to_le_bytes());
         let name = |kind: &str| PathBuf::from(format!("/{kind}/{number}.mp4"));
-        NewJob { input: name("in"), key: InputKey(key), size: Bytes(100 + number), output: name("out") }
+        NewJob { input: name("in"), key: InputKey(key), size: Bytes(100 + number), output: name("out"), place: None }
     };
     Batch { scan: ScanId(scan), preset: quick(), jobs: numbers.map(job).collect(), at: Wall(1) }
 }
@@ -97,7 +97,14 @@ impl ProcessIdentity {
             0 | 1 if waits => EventKind::JobAdmitted { job, attempt: attempt + 1, reserved_bytes: Bytes::ZERO },
             2 if works => finished(Outcome::Done),
             3 if works || waits => finished(Outcome::Failed),
-            4 if works => EventKind::JobRequeued { job, attempt, reason: String::new(), delay_ms: 0, uncounted: rank % 2 == 0 },
+            4 if works => EventKind::JobRequeued {
+                job,
+                attempt,
+                reason: String::new(),
+                delay_ms: 0,
+                uncounted: rank % 2 == 0,
+                for_room: false,
+            },
             5 if waits => EventKind::JobRejected {
                 job,
                 input: known.input,
@@ -283,7 +290,14 @@ fn deaths_in_a_row_are_counted_and_an_end_of_the_try_forgives_them() {
         assert_eq!((page.jobs[0].deaths, page.interrupted), (deaths % 3, u64::from(deaths % 3 > 0)));
         life.emit(EventKind::JobAdmitted { job: JobId(1), attempt: 1, reserved_bytes: Bytes::ZERO });
         if deaths == 2 {
-            let kind = EventKind::JobRequeued { job: JobId(1), attempt: 1, reason: String::new(), delay_ms: 0, uncounted: true };
+            let kind = EventKind::JobRequeued {
+                job: JobId(1),
+                attempt: 1,
+                reason: String::new(),
+                delay_ms: 0,
+                uncounted: true,
+                for_room: false,
+            };
             life.emit(kind);
         }
         drop(life);

@@ -7,7 +7,7 @@ use crate::domain::cleanup::{CleanupAction, CleanupRecord, CleanupTrigger};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{Damage, JobId, Outcome, Phase, StopReason};
 use crate::domain::memory::Level;
-use crate::domain::state::State;
+use crate::domain::state::{Held, State};
 use crate::domain::text::path_text;
 use crate::domain::time::Wall;
 use crate::tui::terminal::theme::Role;
@@ -156,7 +156,7 @@ impl Chronicle {
                 (Topic::Job, Some(*job), role, text)
             }
             // Each look for room puts it back; the want itself is told when it begins, and every minute.
-            EventKind::JobRequeued { job, .. } if state.room.as_ref().is_some_and(|wanted| wanted.job == *job) => return,
+            EventKind::JobRequeued { for_room: true, .. } => return,
             EventKind::RoomWanted(wanted) => {
                 (Topic::Fault, Some(wanted.job), Bad, format!("no room: {}; {}", wanted.reason, wanted.patience()))
             }
@@ -175,8 +175,8 @@ impl Chronicle {
                 let words = if from > to { "back " } else { "" };
                 (Topic::Memory, None, role, format!("{words}{} (working set {})", to.words(), working_set_bytes.whole()))
             }
-            EventKind::AdmissionHeld { job, needs_bytes, free_bytes } if was_held != Some(*job) => {
-                let text = format!("waits for memory: needs {}, {} free", needs_bytes.whole(), free_bytes.whole());
+            EventKind::AdmissionHeld { job, .. } if was_held != Some(*job) => {
+                let text = format!("waits for memory: {}", state.held.as_ref().map(Held::words).unwrap_or_default());
                 (Topic::Memory, Some(*job), Warn, text)
             }
             EventKind::CleanupFinished { cleanup: id, .. } => {

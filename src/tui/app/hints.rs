@@ -12,6 +12,7 @@ use crate::tui::input::keymap::KeyMode;
 const JOB_HINTS: &[(Act, &str)] = &[
     (Act::Back, "back"),
     (Act::NextPane, "next job"),
+    (Act::Enter, "all facts"),
     (Act::Filter, "find"),
     (Act::WholeLog, "whole log"),
     (Act::Wrap, "wrap"),

@@ -15,6 +15,8 @@ pub fn state_of(theme: &Theme, state: &State, job: &Job) -> (&'static str, &'sta
 pub fn state_words(state: &State, job: &Job) -> Vec<&'static str> {
     let word = state_with(&theme::UNICODE, state, job).1;
     let mut words = vec![word];
+    // Held as well, for room instead of memory.
+    words.extend(job.lack_of_room().map(|_| "held"));
     words.extend_from_slice(match &job.phase {
         Phase::Starting | Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => &["running", "active"],
         Phase::Queued | Phase::Backoff { .. } => &["queued", "waiting"],
@@ -33,6 +35,7 @@ pub fn state_words(state: &State, job: &Job) -> Vec<&'static str> {
 pub fn shown_words(state: &State, job: &Job) -> String {
     let word = state_with(&theme::UNICODE, state, job).1;
     let reason = match &job.phase {
+        _ if let Some(lack) = job.lack_of_room() => lack.to_owned(),
         Phase::Backoff { reason, .. } => reason.clone(),
         Phase::Rejected(why) => why.detail.clone(),
         Phase::Finished(finished) => {
@@ -47,11 +50,9 @@ pub fn shown_words(state: &State, job: &Job) -> String {
 
 fn state_with(symbols: &'static Symbols, state: &State, job: &Job) -> (&'static str, &'static str, Role) {
     match &job.phase {
+        phase if job.wants_room.is_some() && phase.is_waiting() => (symbols.held, "no room", Role::Warn),
         Phase::Queued if state.held.is_some_and(|held| held.job == job.id) => (symbols.held, "held", Role::Warn),
         Phase::Queued => (symbols.queued, "queued", Role::Dim),
-        Phase::Backoff { .. } if state.room.as_ref().is_some_and(|wanted| wanted.job == job.id) => {
-            (symbols.held, "no room", Role::Warn)
-        }
         Phase::Backoff { .. } => (symbols.retry, "retry", Role::Warn),
         Phase::Starting => (symbols.run, "start", Role::Running),
         Phase::Running { paused: true, for_memory: true, .. } => (symbols.held, "stopped", Role::Warn),
@@ -72,5 +73,45 @@ fn state_with(symbols: &'static Symbols, state: &State, job: &Job) -> (&'static 
             Outcome::Stalled => (symbols.bad, "stall", Role::Bad),
             Outcome::Cancelled => (symbols.minus, "cancel", Role::Dim),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::EventKind;
+    use crate::domain::job::JobId;
+    use crate::tui::tests::fixture::Story;
+
+    fn requeued(for_room: bool, reason: &str) -> EventKind {
+        let reason = reason.to_owned();
+        EventKind::JobRequeued { job: JobId(2), attempt: 1, reason, delay_ms: 5000, uncounted: for_room, for_room }
+    }
+
+    fn word_after(kinds: Vec<EventKind>) -> (&'static str, String) {
+        let mut story = Story::new(true);
+        // Another job was the one that told of it.
+        story.queue(1, "a.mp4", 10).queue(2, "b.mp4", 10).start(1, 1).start(2, 1).progress(2, 0.4, 1.0, 20, 300);
+        for kind in kinds {
+            story.tell(kind);
+        }
+        let mut state = State::default();
+        story.events.iter().for_each(|event| state.apply(event));
+        let job = &state.jobs[&JobId(2)];
+        (state_with(&theme::UNICODE, &state, job).1, shown_words(&state, job))
+    }
+
+    #[test]
+    fn a_job_that_had_begun_and_filled_the_disk_is_held_with_its_reason_until_it_works_again() {
+        let full = || requeued(true, "disk full after 12 MB");
+        let (word, shown) = word_after(vec![full()]);
+        assert_eq!(word, "no room");
+        assert!(shown.contains("disk full after 12 MB"), "{shown}");
+        let (word, shown) = word_after(vec![full(), EventKind::JobReady { job: JobId(2) }]);
+        assert!(word == "no room" && shown.contains("disk full"), "its wait is over, and it has not looked yet: {word} {shown}");
+        let again = EventKind::JobAdmitted { job: JobId(2), attempt: 1, reserved_bytes: crate::domain::units::Bytes::ZERO };
+        assert_eq!(word_after(vec![full(), again]).0, "start");
+        assert_eq!(word_after(vec![full(), EventKind::RoomFound { job: JobId(2) }]).0, "retry");
+        assert_eq!(word_after(vec![requeued(false, "no memory")]).0, "retry");
     }
 }

@@ -114,6 +114,7 @@ impl App {
         self.zoom = false;
         if page == Page::Job {
             self.run_log = false;
+            self.opened_facts = None;
             self.focus = Pane::Log;
             // The page stays with its job when that ends.
             self.chosen = true;
@@ -225,8 +226,12 @@ impl App {
             self.note(format!("this means nothing on this page; {help} tells its keys, {back} leads back"));
             return Vec::new();
         }
+        if page == Page::Job && self.opened_facts.is_some() && !self.zoom && self.scroll_facts(act) {
+            return Vec::new();
+        }
         match (page, act) {
             (_, Act::Back) if self.zoom => self.zoom = false,
+            (Page::Job, Act::Back) if self.opened_facts.is_some() => self.opened_facts = None,
             (_, Act::Back) => self.close_page(),
             (_, Act::PaneMemory | Act::PaneQueue | Act::PaneCleanups | Act::PaneLog) => {
                 self.close_page();
@@ -237,7 +242,7 @@ impl App {
                 self.next_job(act == Act::NextPane);
                 return self.look_for_log();
             }
-            (Page::Job, Act::Enter) => {}
+            (Page::Job, Act::Enter) => self.opened_facts = if self.opened_facts.is_some() { None } else { Some(Scroll::default()) },
             (Page::Events, Act::Filter) => self.open(PromptKind::Events, self.events.filter.clone()),
             (Page::Events, Act::Enter) => {
                 let entries = self.entries();
@@ -270,10 +275,38 @@ impl App {
         Vec::new()
     }
 
+    /// What a key does to the opened facts of a job; false = nothing, and what is about the log leads back to it.
+    fn scroll_facts(&mut self, act: Act) -> bool {
+        let height = self.page_height();
+        let by = match act {
+            Act::Down => 1,
+            Act::Up => -1,
+            Act::HalfDown => height / 2,
+            Act::HalfUp => -(height / 2),
+            Act::PageDown => height,
+            Act::PageUp => -height,
+            Act::First => i64::MIN,
+            Act::Last => i64::MAX,
+            Act::Filter | Act::WholeLog | Act::Wrap | Act::Zoom | Act::Follow | Act::NextMatch | Act::PrevMatch => {
+                self.opened_facts = None;
+                return false;
+            }
+            Act::NextPane | Act::PrevPane => {
+                self.opened_facts = Some(Scroll::default());
+                return false;
+            }
+            _ => return false,
+        };
+        if let Some(scroll) = &mut self.opened_facts {
+            scroll.by(by);
+        }
+        true
+    }
+
     /// The jobs, or the log of the selected one, are on the screen: what keys do to a job is seen there.
     fn shows_jobs(&self) -> bool {
         let layout = self.layout(self.size.0, self.size.1);
-        let has_pane = layout.pane(Pane::Queue).is_some() || layout.pane(Pane::Log).is_some();
+        let has_pane = layout.pane(Pane::Queue).is_some() || layout.pane(Pane::Log).is_some() || layout.job[0].is_some();
         matches!(self.page, Page::Dashboard | Page::Job) && has_pane
     }
 

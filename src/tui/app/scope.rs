@@ -86,6 +86,7 @@ impl App {
         match (self.page(), act) {
             (Page::Dashboard, _) => Some(usual),
             (Page::Job, Act::NextPane | Act::PrevPane) => Some("next, previous job"),
+            (Page::Job, Act::Enter) => Some("all facts of the job"),
             (Page::Job, Act::Filter) => Some("find in the log"),
             (Page::Job, Act::Zoom) => Some("the log full screen"),
             (Page::Job, _) => (!is_of_panes).then_some(usual),

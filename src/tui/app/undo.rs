@@ -39,6 +39,11 @@ struct Removed {
     preset: String,
     /// It had ended: adding it again would run it.
     had_ended: bool,
+    id: JobId,
+    /// The place that it had.
+    rank: Rank,
+    /// Who waited behind it.
+    next: Option<JobId>,
 }
 
 impl Step {
@@ -85,7 +90,9 @@ impl App {
             (EventKind::JobRemoved { job, .. }, Did::Removed(removed)) => {
                 if let Some(job) = self.state.jobs.get(job) {
                     let had_ended = matches!(job.phase, Phase::Finished(_));
-                    removed.push(Removed { input: job.input.clone(), preset: job.preset.clone(), had_ended });
+                    let (input, preset, id, rank) = (job.input.clone(), job.preset.clone(), job.id, job.rank);
+                    let next = self.state.index.waiting.range((rank, JobId(id.0 + 1))..).next().map(|(_, next)| *next);
+                    removed.push(Removed { input, preset, had_ended, id, rank, next });
                 }
             }
             (EventKind::JobMoved { job, .. }, Did::Moved(moved)) => {
@@ -130,16 +137,42 @@ impl App {
             return Vec::new();
         }
         let stay = if ended.is_empty() { String::new() } else { format!(", {} that had ended stay deleted", ended.len()) };
-        let told = format!("taken back: the deletion of {about}: {} at the end of the queue again{stay}{more}", jobs(waited.len()));
-        let mut presets: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-        for job in waited {
-            presets.entry(job.preset).or_default().push(job.input);
+        let told = format!(
+            "taken back: the deletion of {about}: {} at {} old place again{stay}{more}",
+            jobs(waited.len()),
+            if waited.len() == 1 { "its" } else { "their" }
+        );
+        let mut presets: BTreeMap<String, Vec<(PathBuf, Rank)>> = BTreeMap::new();
+        for (job, place) in self.places(waited) {
+            presets.entry(job.preset).or_default().push((job.input, place));
         }
-        let requests = presets.into_iter().map(|(preset, paths)| Command::Enqueue { paths, preset: Some(preset) });
+        let requests = presets.into_iter().map(|(preset, jobs)| Command::PutBack { jobs, preset });
         let effects: Vec<Effect> = requests.map(|command| self.ask("undo the deletion", command)).collect();
         if let Some(last) = effects.last() {
             self.promise(last, told);
         }
         effects
+    }
+
+    /// Where jobs that were taken off the list belong: at the rank that they had, or before whoever stood behind them where
+    /// that one has moved since.
+    fn places(&self, mut removed: Vec<Removed>) -> Vec<(Removed, Rank)> {
+        let waiting = &self.state.index.waiting;
+        removed.sort_by_key(|job| (job.rank, job.id));
+        let mut placed: Vec<(Removed, Rank)> = Vec::new();
+        // From the last on: whoever stood behind one may come back himself.
+        for job in removed.into_iter().rev() {
+            let behind = placed.iter().find(|(other, _)| Some(other.id) == job.next).map(|(_, place)| *place);
+            let still = job.next.and_then(|next| self.state.jobs.get(&next)).filter(|next| next.phase == Phase::Queued);
+            let place = match behind.or(still.map(|next| next.rank)) {
+                Some(next) if next <= job.rank || waiting.range((job.rank, JobId(0))..(next, JobId(0))).next().is_some() => {
+                    next - 1
+                }
+                _ => job.rank,
+            };
+            placed.push((job, place));
+        }
+        placed.reverse();
+        placed
     }
 }

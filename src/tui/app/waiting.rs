@@ -44,7 +44,7 @@ pub fn way_in(state: &State) -> Option<String> {
 /// Why a waiting job waits, where there is more to say than that others are before it.
 pub fn reason(state: &State, id: JobId) -> Option<String> {
     if let Some(held) = state.held.filter(|held| held.job == id) {
-        return Some(format!("needs {} MB, {} MB free", mb(held.needs), mb(held.free)));
+        return Some(held.words());
     }
     let job = state.jobs.get(&id)?;
     if let Some(rule) = state.large_turn(job) {
@@ -78,7 +78,8 @@ pub fn reason(state: &State, id: JobId) -> Option<String> {
 /// What the job that waits for memory needs and what is free, where there is little room.
 pub fn held_in_short(state: &State, id: JobId) -> Option<String> {
     let held = state.held.filter(|held| held.job == id)?;
-    Some(format!("needs {}, {} free", mb(held.needs), mb(held.free)))
+    let kept = if held.kept < Bytes::mib(1) { String::new() } else { format!(", {} kept", mb(held.kept)) };
+    Some(format!("needs {}, {} free{kept}", mb(held.needs), mb(held.free)))
 }
 
 #[cfg(test)]
@@ -97,7 +98,8 @@ mod tests {
         // Each has 500 MB set aside.
         story.start(1, 1).start(2, 1).progress(1, 0.1, 1.0, 90, 300).progress(2, 0.8, 1.0, 20, 300);
         story.sample(700, &[(1, 300), (2, 300)]);
-        story.tell(EventKind::AdmissionHeld { job: JobId(3), needs_bytes: Bytes::mib(needs), free_bytes: Bytes::mib(free) });
+        let (needs_bytes, free_bytes) = (Bytes::mib(needs), Bytes::mib(free));
+        story.tell(EventKind::AdmissionHeld { job: JobId(3), needs_bytes, free_bytes, kept_bytes: Bytes::ZERO });
         let mut state = State::default();
         for event in &story.events {
             state.apply(event);
@@ -111,6 +113,15 @@ mod tests {
         assert_eq!(way_in(&held(900, 100)).as_deref(), Some("when all that runs has ended"));
         assert_eq!(way_in(&held(1500, 100)).as_deref(), Some("with a budget larger by 400 MB"));
         assert_eq!(reason(&held(477, 212), JobId(3)).as_deref(), Some("needs 477 MB, 212 MB free"));
+    }
+
+    #[test]
+    fn what_is_kept_is_named_so_that_the_sum_of_the_gauge_can_be_checked() {
+        let mut state = held(268, 243);
+        state.held.as_mut().expect("held").kept = Bytes::mib(21);
+        let long = "needs 268 MB; 243 MB are free after the 21 MB that are kept";
+        assert_eq!(reason(&state, JobId(3)).as_deref(), Some(long));
+        assert_eq!(held_in_short(&state, JobId(3)).as_deref(), Some("needs 268, 243 free, 21 kept"));
     }
 
     #[test]

@@ -95,14 +95,16 @@ fn any_event() -> impl Strategy<Value = EventKind> {
             attempt: 1,
             reason: "x".to_owned(),
             delay_ms: 900,
-            uncounted: true
+            uncounted: true,
+            for_room: true,
         }),
         job.clone().prop_map(|job| EventKind::JobRemoved { job, output: None }),
         (job.clone(), -9_i64..9).prop_map(|(job, rank)| EventKind::JobMoved { job, rank }),
         job.clone().prop_map(|job| EventKind::JobLogged {
             job: Some(job),
             level: LogLevel::Memory,
-            text: "日本語 line".repeat(20)
+            text: "日本語 line".repeat(20),
+            own: true
         }),
         (job, any::<f64>()).prop_map(|(job, ratio)| EventKind::JobProgressed {
             job,

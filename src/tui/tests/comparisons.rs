@@ -9,7 +9,7 @@ fn a_comparison_shows_the_figures_of_its_reports_and_whether_the_guides_words_ho
     let row = |name: &str| page.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}:\n{page}")).to_owned();
     for (name, figures) in [
         ("peak memory", ["2010 MB ✖", "1618 MB ▲", "874 MB ●"]),
-        ("makespan", ["11:20", "14:22", "22:51"]),
+        ("makespan", ["11 min 20 s", "14 min 22 s", "22 min 51 s"]),
         ("done / of 24", ["22", "21", "13"]),
         ("OOM kills", ["2 ✖", "0", "0"]),
         ("the guide says", ["High / Fast / Low", "Medium / Medium / High", "Low / Slow / Very High"]),
@@ -19,7 +19,7 @@ fn a_comparison_shows_the_figures_of_its_reports_and_whether_the_guides_words_ho
         let places: Vec<Option<usize>> = figures.iter().map(|figure| row.find(figure)).collect();
         assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{name}: {row}");
     }
-    for end in ["A ends 11:20, 2 OOM kills", "B ends 14:22", "C ends 22:51"] {
+    for end in ["A ends 11 min 20 s, 2 OOM kills", "B ends 14 min 22 s", "C ends 22 min 51 s"] {
         assert!(page.contains(end), "{end}:\n{page}");
     }
     // Below stand the reasons.
@@ -36,7 +36,7 @@ fn what_was_not_run_yet_is_not_shown_as_nothing() {
     let mut app = screen("compare_live", ColorMode::True, false);
     let page = text(&draw(&mut app, 120, 36));
     let row = |name: &str| page.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}:\n{page}")).to_owned();
-    assert!(page.contains("run 2 of 3: balanced, 00:41; about"), "{page}");
+    assert!(page.contains("run 2 of 3: balanced, 41 s; about"), "{page}");
     assert!(row("peak memory").contains("1102 MB ●"), "the figures so far: {page}");
     let makespan = row("OOM kills");
     let cells: Vec<&str> = makespan.split_whitespace().filter(|word| ["0", "2", "-"].contains(word)).collect();
@@ -70,7 +70,7 @@ fn the_list_leads_to_a_comparison_and_back_and_tells_what_cannot_be_read() {
     app.update(Action::Found(Box::new(Found::Comparison(id(1), Err("cannot read it: gone".to_owned())))));
     assert!(text(&draw(&mut app, 120, 36)).contains("cannot read it: gone"));
     app.update(Action::Found(Box::new(Found::Comparison(id(1), Ok(compared().into())))));
-    assert!(text(&draw(&mut app, 120, 36)).contains("A ends 11:20"));
+    assert!(text(&draw(&mut app, 120, 36)).contains("A ends 11 min 20 s"));
     press(&mut app, "<esc>");
     assert!(text(&draw(&mut app, 120, 36)).contains("Comparisons"), "back to the list");
     press(&mut app, "<esc>");
@@ -105,8 +105,14 @@ fn what_waits_is_compared_only_while_the_queue_is_held_and_nothing_is_at_work() 
     assert_eq!(press(&mut app, "cn"), vec![Effect::Look(Look::Comparisons)]);
     assert!(text(&draw(&mut app, 120, 36)).contains("jobs are at work"));
     for job in [17, 18] {
-        let requeued =
-            EventKind::JobRequeued { job: JobId(job), attempt: 1, reason: "x".to_owned(), delay_ms: 900, uncounted: true };
+        let requeued = EventKind::JobRequeued {
+            job: JobId(job),
+            attempt: 1,
+            reason: "x".to_owned(),
+            delay_ms: 900,
+            uncounted: true,
+            for_room: false,
+        };
         tell(&mut app, requeued);
     }
     let effects = press(&mut app, "n");

@@ -210,7 +210,7 @@ impl Story {
     }
 
     pub fn log(&mut self, job: Option<u64>, level: LogLevel, text: &str) -> &mut Self {
-        self.tell(EventKind::JobLogged { job: job.map(JobId), level, text: text.to_owned() })
+        self.tell(EventKind::JobLogged { job: job.map(JobId), level, text: text.to_owned(), own: false })
     }
 
     /// An app that has heard all of it.
@@ -289,6 +289,7 @@ pub fn no_room() -> Story {
         reason: reason.to_owned(),
         delay_ms: 5000,
         uncounted: true,
+        for_room: true,
     });
     story.tell(EventKind::RoomWanted(RoomWanted {
         job: JobId(19),
@@ -367,6 +368,7 @@ pub fn busy(governor: bool) -> Story {
                 reason: "no disk space".to_owned(),
                 delay_ms: 32_000,
                 uncounted: false,
+                for_room: false,
             })),
             411 => drop(story.start(18, 1)),
             _ => {}
@@ -416,7 +418,12 @@ pub fn over() -> Story {
         working_set_bytes: Bytes::mib(1702),
         hard_bytes: Bytes::mib(1580),
     });
-    story.tell(EventKind::AdmissionHeld { job: JobId(19), needs_bytes: Bytes::mib(562), free_bytes: Bytes::ZERO });
+    story.tell(EventKind::AdmissionHeld {
+        job: JobId(19),
+        needs_bytes: Bytes::mib(562),
+        free_bytes: Bytes::ZERO,
+        kept_bytes: Bytes::ZERO,
+    });
     story.tell(EventKind::WarningRaised {
         warning: "frequent cleanups".to_owned(),
         evidence: "4 cleanups at the line within 10 min".to_owned(),

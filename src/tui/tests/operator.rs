@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::domain::command::JobRequest;
+use crate::domain::event::MemoryFigures;
 use crate::runtime::link::Playing;
 use crate::tui::app::Mode;
 use crate::tui::app::pages::Page;
@@ -243,9 +244,9 @@ fn a_move_and_a_deletion_can_be_taken_back() {
     story.tell(EventKind::JobRemoved { job: JobId(19), output: None });
     hear_from(&mut app, &story, from);
     let effects = press(&mut app, "u");
-    let [Effect::Send(_, Command::Enqueue { paths, preset })] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((paths.len(), preset.as_deref()), (1, Some("web-720p")));
-    assert!(path_text(&paths[0]).contains("keynote-q3"), "{paths:?}");
+    let [Effect::Send(_, Command::PutBack { jobs, preset })] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((jobs.len(), preset.as_str(), jobs[0].1), (1, "web-720p", 900), "at the place that it had");
+    assert!(path_text(&jobs[0].0).contains("keynote-q3"), "{jobs:?}");
 }
 
 #[test]
@@ -351,4 +352,77 @@ fn a_queue_from_before_is_told_with_what_was_done_before() {
     let mut app = story.app(Settings { before, ..settings(ColorMode::True, false) });
     let shown = text(&draw(&mut app, 80, 24));
     assert!(shown.contains("3 jobs of an earlier run are queued again") && shown.contains("12 done, 1 failed"), "{shown}");
+}
+
+#[test]
+fn every_key_of_the_preset_is_reached_on_a_small_screen_too() {
+    let mut app = screen("job", ColorMode::True, false);
+    let id = app.selected().expect("a job");
+    app.state.jobs.get_mut(&id).expect("listed").choices = "hdr tonemap, deinterlace auto, location drop".to_owned();
+    let page = text(&draw(&mut app, 80, 24));
+    assert!(!page.contains("deinterlace auto") && page.contains("enter all facts"), "{page}");
+    press(&mut app, "<enter>");
+    let page = text(&draw(&mut app, 80, 24));
+    assert!(page.contains("hdr tonemap, deinterlace auto, location drop") && page.contains("memory"), "{page}");
+    // On a still smaller one the rest is scrolled to, and the way back is the usual one.
+    let seen = |app: &mut App, wanted: &str| text(&draw(app, 60, 16)).contains(wanted);
+    let whole = (seen(&mut app, "input "), seen(&mut app, "expected 626 MB"));
+    press(&mut app, "G");
+    assert!(whole.0 && seen(&mut app, "expected 626 MB"), "{}", text(&draw(&mut app, 60, 16)));
+    press(&mut app, "<esc>");
+    assert!(text(&draw(&mut app, 80, 24)).contains("follow"), "the log is back");
+    press(&mut app, "<esc>");
+    assert!(text(&draw(&mut app, 80, 24)).contains("2 Queue"));
+}
+
+#[test]
+fn the_peak_and_the_time_over_the_line_begin_anew_together_and_say_since_when() {
+    use crate::domain::memory::Scope;
+
+    let mut story = Story::new(true);
+    story.at(1000).sample(1700, &[]).at(8000).sample(1700, &[]).at(9000).sample(300, &[]);
+    let gauge = |story: &Story| {
+        let shown = text(&draw(&mut story.app(settings(ColorMode::True, false)), 120, 36));
+        shown.lines().find(|line| line.contains("peak ")).expect("the line").chars().take(46).collect::<String>()
+    };
+    let before = gauge(&story);
+    assert!(before.contains("peak 1700") && before.contains("once, 8 s") && !before.contains("since"), "{before}");
+    // A profile whose budget is all there is: from here on others count too.
+    let Some(EventKind::MemorySampled(figures)) = story.events.last().map(|event| event.kind.clone()) else { panic!("a sample") };
+    let other = if figures.scope == Scope::Own { Scope::Machine } else { Scope::Own };
+    story.at(20_000).tell(EventKind::MemorySampled(MemoryFigures { scope: other, ..figures }));
+    let after = gauge(&story);
+    assert!(after.contains("peak 300 since ") && after.contains("never over"), "{after}");
+    let mut state = crate::domain::state::State::default();
+    story.events.iter().for_each(|event| state.apply(event));
+    assert_eq!((state.time_over_line(), state.totals.crossings), (std::time::Duration::ZERO, 0));
+}
+
+#[test]
+fn after_a_seek_the_event_list_and_the_cleanups_are_those_of_a_playing() {
+    use std::sync::Arc;
+
+    use crate::runtime::link::Retold;
+
+    let story = busy(true);
+    let settings = || Settings { replay: true, ..settings(ColorMode::True, false) };
+    let told = |app: &App| {
+        let (events, cleanups) = (app.entries().into_iter().cloned().collect::<Vec<_>>(), app.shown().cleanups.clone());
+        let commands: Vec<_> = app.shown().jobs.keys().map(|id| app.detail(*id).cloned()).collect();
+        (events, cleanups, commands)
+    };
+    let played = story.app(settings());
+    // From the first moment forward, and from the end back to the middle.
+    let mut app = App::new(settings());
+    app.update(Action::Update(Box::new(Update::Snapshot(Box::default()))));
+    let all = Arc::new(story.events.clone());
+    let seek = |app: &mut App, passed: usize| {
+        app.update(Action::Update(Box::new(Update::Retold(Retold::new(Arc::clone(&all), passed)))));
+    };
+    seek(&mut app, all.len());
+    assert!(told(&app).0.len() > 10);
+    assert_eq!(told(&app), told(&played));
+    let half = Story { events: story.events[..all.len() / 2].to_vec(), ..busy(true) };
+    seek(&mut app, all.len() / 2);
+    assert_eq!(told(&app), told(&half.app(settings())));
 }

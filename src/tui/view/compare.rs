@@ -23,7 +23,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Widget as _, Wrap};
 
 use crate::domain::comparison::kept::{Kept, Standing};
-use crate::domain::time::clock;
+use crate::domain::time::span_words;
 use crate::tui::app::App;
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::footer;
@@ -89,7 +89,7 @@ fn standing(theme: &Theme, kept: &Kept, roomy: bool) -> (&'static str, String, R
     let (done, of) = (kept.done(), kept.of());
     match (kept.progress.standing, &kept.progress.run) {
         (Standing::UnderWay, run) => {
-            let left = kept.seconds_left().map(|seconds| clock(duration(seconds)));
+            let left = kept.seconds_left().map(|seconds| span_words(duration(seconds)));
             let left = match (left, roomy) {
                 (Some(left), true) => format!("; about {left} left"),
                 (Some(left), false) => format!(", {left} left"),
@@ -97,7 +97,7 @@ fn standing(theme: &Theme, kept: &Kept, roomy: bool) -> (&'static str, String, R
             };
             let words = run.as_ref().map(|now| {
                 let name = if now.run.governor { now.run.profile.clone() } else { format!("naive {}", now.run.profile) };
-                let took = clock(duration(now.seconds));
+                let took = span_words(duration(now.seconds));
                 if roomy {
                     format!("run {} of {of}: {name}, {took}", now.run.number)
                 } else {

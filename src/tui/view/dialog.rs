@@ -150,7 +150,9 @@ fn state(app: &App, id: JobId) -> String {
         }
         Phase::Starting | Phase::Finalizing => "It is just starting or ending.".to_owned(),
         Phase::Stopping { .. } => "It is being stopped.".to_owned(),
-        Phase::Queued | Phase::Backoff { .. } => "It has not started yet.".to_owned(),
+        Phase::Queued | Phase::Backoff { .. } if job.lack_of_room().is_some() => "It waits for room on disk.".to_owned(),
+        Phase::Queued => "It has not started yet.".to_owned(),
+        Phase::Backoff { .. } => "It waits for another try.".to_owned(),
         Phase::Rejected(_) | Phase::Finished(_) => "It has ended meanwhile.".to_owned(),
     }
 }

@@ -28,7 +28,7 @@ use crate::tui::app::waiting;
 use crate::tui::app::{App, job_name};
 use crate::tui::layout::Layout;
 use crate::tui::terminal::theme::Role;
-use crate::tui::view::frame::Framed;
+use crate::tui::view::frame::{Framed, Seen};
 use crate::tui::view::text::{bar, fit, fit_line, mb, spoken, time_of_day, wrap};
 use crate::tui::view::widgets::{Curve, LoadChart};
 use crate::tui::view::{events, log};
@@ -76,7 +76,15 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     let tries = if job.attempts > 0 { format!(", try {}", job.attempts) } else { String::new() };
     let title = vec![theme.span("Job ", Role::Strong), theme.span(job_name(job), Role::Accent)];
     let right = vec![theme.span(format!("{symbol} {}", long_word(job).unwrap_or(word)), role), theme.span(tries, Role::Dim)];
-    let inner = Framed::new(theme, title).beside().right(right).draw(area, buf);
+    let frame = Framed::new(theme, title).beside().right(right);
+    if let Some(scroll) = app.opened_facts() {
+        let mut facts = all(app, job, usize::from(area.width.saturating_sub(LABEL + 2)));
+        let (lines, of) = (usize::from(area.height.saturating_sub(2)), facts.len());
+        let above = scroll.seen(of, lines);
+        let inner = frame.seen(Seen { above, rows: lines.min(of), of }).draw(area, buf);
+        return put(app, facts.split_off(above), inner, buf);
+    }
+    let inner = frame.draw(area, buf);
     let room = usize::from(inner.width.saturating_sub(LABEL));
     let lines = usize::from(inner.height);
     // What matters most stays when there is little room.
@@ -98,13 +106,7 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
         if lines >= ROOMY { asked_lines.min(lines.saturating_sub(facts.len() + choices.len() + 2).max(1)) } else { asked_lines };
     facts.extend(choices);
     let command = app.detail(job.id).and_then(|detail| detail.command.as_deref());
-    let text = match command {
-        Some(command) => command,
-        None if job.attempts > 0 => "the first line of its log tells (o)",
-        None if job.phase.is_terminal() => "never started",
-        None => "not started yet",
-    };
-    let mut asked = wrap(text, room);
+    let mut asked = wrap(asked_for(app, job), room);
     // What comes before the input is the same for every job; the whole of it is the first line of the log's file.
     if let Some(command) = command.filter(|_| asked.len() > asked_lines)
         && let Some((before, after)) = command.split_once(" -i ")
@@ -128,8 +130,34 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     facts.extend(reason);
     facts.extend(missing);
     facts.push(memory(app, job));
+    put(app, facts, inner, buf);
+}
+
+/// What its program was asked to do.
+fn asked_for<'a>(app: &'a App, job: &Job) -> &'a str {
+    match app.detail(job.id).and_then(|detail| detail.command.as_deref()) {
+        Some(command) => command,
+        None if job.attempts > 0 => "the first line of its log tells (o)",
+        None if job.phase.is_terminal() => "never started",
+        None => "not started yet",
+    }
+}
+
+/// Every fact to its end, for a page that has room for nothing else.
+fn all(app: &App, job: &Job, room: usize) -> Vec<Fact> {
+    let asked = Fact { label: "asked", spans: vec![app.theme().span(asked_for(app, job).to_owned(), Role::Text)] };
+    let mut facts = vec![input(app, job), media(app, job), output(app, job), choices(app, job), asked, progress(app, job)];
+    facts.extend(missing(app, job));
+    facts.push(memory(app, job));
+    facts.into_iter().flat_map(|fact| broken(fact, room)).collect()
+}
+
+/// Draws facts, as many as there is room for.
+fn put(app: &App, facts: Vec<Fact>, inner: Rect, buf: &mut Buffer) {
+    let theme = app.theme();
+    let room = inner.width.saturating_sub(LABEL);
     let rows = facts.into_iter().map(|fact| {
-        let said = fit_line(fact.spans, room as u16, theme.symbols);
+        let said = fit_line(fact.spans, room, theme.symbols);
         Row::new([theme.span(fact.label, Role::Dim).into(), said])
     });
     Table::new(rows, [Constraint::Length(LABEL), Constraint::Fill(1)]).column_spacing(0).render(inner, buf);
@@ -173,8 +201,9 @@ fn broken(fact: Fact, room: usize) -> Vec<Fact> {
 }
 
 /// Where the table has room for one word only.
-const fn long_word(job: &Job) -> Option<&'static str> {
+fn long_word(job: &Job) -> Option<&'static str> {
     match &job.phase {
+        _ if job.lack_of_room().is_some() => Some("held: no room"),
         Phase::Running { paused: true, for_memory: true, .. } => Some("stopped for memory"),
         Phase::Running { paused: true, .. } => Some("paused by you"),
         Phase::Finalizing => Some("output being checked"),
@@ -286,6 +315,10 @@ fn progress(app: &App, job: &Job) -> Fact {
             Fact { label: "done", spans }
         }
         Phase::Starting => Fact { label: "starts", spans: vec![theme.span("memory is cleaned first", Role::Dim)] },
+        Phase::Queued if let Some(lack) = job.lack_of_room() => {
+            let words = format!("{lack}; looks again when its turn comes");
+            Fact { label: "waits", spans: vec![theme.span(words, Role::Warn)] }
+        }
         Phase::Queued => {
             let mut words = waiting::reason(state, job.id).unwrap_or_else(|| "others are before it".to_owned());
             let is_held = state.held.is_some_and(|held| held.job == job.id);
@@ -295,8 +328,7 @@ fn progress(app: &App, job: &Job) -> Fact {
             Fact { label: "waits", spans: vec![theme.span(words, if is_held { Role::Warn } else { Role::Text })] }
         }
         Phase::Backoff { until, reason } => {
-            let is_room = state.room.as_ref().is_some_and(|wanted| wanted.job == job.id);
-            let next = if is_room { "looks again" } else { "next try" };
+            let next = if job.wants_room.is_some() { "looks again" } else { "next try" };
             let words = format!("{reason}; {next} in {}", spoken(until.since(state.now)));
             Fact { label: "waits", spans: vec![theme.span(words, Role::Warn)] }
         }

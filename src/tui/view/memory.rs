@@ -31,7 +31,7 @@ use crate::tui::input::action::Act;
 use crate::tui::layout::Pane;
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::frame::Framed;
-use crate::tui::view::text::{left, mb, spoken};
+use crate::tui::view::text::{left, mb, spoken, time_of_day};
 use crate::tui::view::widgets::{Curve, LoadChart, LoadGauge, Part, quarters};
 
 /// Least lines and columns of the chart.
@@ -55,7 +55,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         Layout::vertical([Constraint::Length(1), Constraint::Length(2), Constraint::Length(3), Constraint::Fill(1)]).areas(inner);
     number_line(theme, state).render(number, buf);
     draw_gauge(theme, state, gauge, buf);
-    Paragraph::new(vec![legend(theme, state, inner), room_line(theme, state, inner), peak_line(theme, state, inner.width)])
+    Paragraph::new(vec![legend(theme, state, inner), room_line(theme, state, inner), peak_line(app, inner.width)])
         .render(parts, buf);
     let details = Paragraph::new(if app.zoom() { details(theme, state) } else { Vec::new() }).wrap(Wrap { trim: false });
     let most = rest.height.saturating_sub(CHART.0 + 1);
@@ -175,7 +175,7 @@ fn draw_gauge(theme: &Theme, state: &State, area: Rect, buf: &mut Buffer) {
 /// What is set aside, and what of it and beside it is free.
 fn room_line(theme: &Theme, state: &State, area: Rect) -> Line<'static> {
     let parts = Parts::of(state);
-    Line::from(vec![
+    let mut line = Line::from(vec![
         Span::styled(theme.symbols.parts[4], parts.style(4, theme)),
         theme.span(format!("{}reserved ", roomy(area)), Role::Dim),
         theme.span(mb(state.memory.reserved_bytes), Role::Text),
@@ -183,24 +183,38 @@ fn room_line(theme: &Theme, state: &State, area: Rect) -> Line<'static> {
         theme.span(" unused", Role::Dim),
         theme.span(format!("  {}", mb(parts.room)), Role::Text),
         theme.span(" free", Role::Dim),
-    ])
+    ]);
+    // Named where it is more than nothing: with it the sum is that of the line.
+    let kept = mb(parts.kept);
+    if parts.kept >= Bytes::mib(1) && left(&line, area.width) >= kept.len() + 7 {
+        line.push_span(theme.span(format!("  {kept}"), Role::Text));
+        line.push_span(theme.span(" kept", Role::Dim));
+    }
+    line
 }
 
 /// The highest memory of the run, and how often and how long it was over the line.
-fn peak_line(theme: &Theme, state: &State, width: u16) -> Line<'static> {
+fn peak_line(app: &App, width: u16) -> Line<'static> {
+    let (theme, state) = (app.theme(), app.shown());
     let totals = &state.totals;
     let crossed = totals.crossings > 0;
     let peak = theme.span(mb(totals.peak_counted), if crossed { Role::Warn } else { Role::Text });
     let mut line = Line::from(vec![theme.span("peak ", Role::Dim), peak]);
+    // Both figures of the line are of the same part of the run.
+    if let Some((_, since)) = totals.measured_since {
+        line.push_span(theme.span(format!(" since {}", time_of_day(since, app.time_zone(), false)), Role::Dim));
+    }
     if crossed {
         let times = if totals.crossings == 1 { "once".to_owned() } else { format!("{} times", totals.crossings) };
         line.push_span(theme.span(format!(" {}", theme.symbols.over), Role::Warn));
         let took = spoken(state.time_over_line());
-        let forms = [format!("  over the line {times}, {took}"), format!("  over {times}, {took}"), format!("  over {times}")];
+        let forms = [format!("  over the line {times}, {took}"), format!("  over {times}, {took}"), format!("  over {took}")];
         let room = left(&line, width);
         line.push_span(theme.span(forms.into_iter().find(|words| words.width() <= room).unwrap_or_default(), Role::Dim));
     } else {
-        line.push_span(theme.span("  never over the line", Role::Dim));
+        let room = left(&line, width);
+        let forms = ["  never over the line", "  never over it"];
+        line.push_span(theme.span(forms.into_iter().find(|words| words.width() <= room).unwrap_or_default(), Role::Dim));
     }
     line
 }
@@ -213,6 +227,8 @@ struct Parts {
     beyond: Bytes,
     /// What a further job may need and be let in.
     room: Bytes,
+    /// What is kept for the console and not used: part of neither.
+    kept: Bytes,
     level: Role,
 }
 
@@ -233,11 +249,12 @@ impl Parts {
         };
         let (jobs, console, others) = (take(jobs), take(memory.console_bytes), take(others));
         let beyond = state.reserved_beyond_use();
-        let kept = memory.console_bytes.max(state.lines.reserve);
+        let kept = state.kept_unused();
         Self {
             used: [jobs, console, others, left],
             beyond,
-            room: state.lines.high_water - (jobs + beyond + kept + others),
+            room: state.lines.high_water - (jobs + beyond + console + kept + others),
+            kept,
             level: match memory.shown_level() {
                 Level::Normal => Role::Good,
                 Level::Elevated | Level::High => Role::Warn,

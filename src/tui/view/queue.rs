@@ -16,6 +16,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row, StatefulWidget, Table, TableState, Widget as _};
 use unicode_width::UnicodeWidthStr;
 
+use crate::domain::event::RoomWanted;
 use crate::domain::job::{Damage, Job, JobId, Outcome, Phase, RejectReason};
 use crate::domain::state::State;
 use crate::domain::text::path_text;
@@ -292,13 +293,15 @@ impl<'a> Entry<'a> {
         let progress = columns.bar + PERCENT;
         match &job.phase {
             Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => self.progress(),
+            phase if let Some(lack) = job.lack_of_room() => {
+                let wanted = state.room.as_ref().filter(|wanted| wanted.job == job.id);
+                let figures = wanted.map(RoomWanted::figures).filter(|figures| !figures.is_empty());
+                let words = self.phrase(" ", figures.as_deref().unwrap_or(lack), columns.reason(), Role::Warn).column_span(2);
+                let left = if let Phase::Backoff { until, .. } = phase { clock(until.since(state.now)) } else { String::new() };
+                vec![words, self.right(left, self.ink())]
+            }
             Phase::Backoff { until, reason } => {
                 let left = self.right(clock(until.since(state.now)), self.ink());
-                if let Some(wanted) = state.room.as_ref().filter(|wanted| wanted.job == job.id) {
-                    let figures = wanted.figures();
-                    let words = if figures.is_empty() { reason } else { &figures };
-                    return vec![self.phrase(" ", words, columns.reason(), Role::Warn).column_span(2), left];
-                }
                 let tries = self.right(format!("try {}", job.attempts + 1), self.ink());
                 vec![self.phrase(" ", reason, progress, Role::Dim), tries, left]
             }
@@ -354,7 +357,9 @@ impl<'a> Entry<'a> {
             return vec![line.into(), self.right(words.to_owned(), role).column_span(2)];
         }
         let speed = if progress.speed > 0.0 { format!("{:.1}x", progress.speed) } else { String::new() };
-        let left = progress.eta_seconds.map_or_else(String::new, |seconds| clock(Duration::from_secs(seconds)));
+        // At work, and not long enough to tell.
+        let unknown = if matches!(job.phase, Phase::Running { .. }) { theme.symbols.more } else { "" };
+        let left = progress.eta_seconds.map_or_else(|| unknown.to_owned(), |seconds| clock(Duration::from_secs(seconds)));
         vec![line.into(), self.right(speed, ink), self.right(left, ink)]
     }
 }

@@ -4,10 +4,10 @@
 //! ╭ What if ─────────────────────────────────────────────────────── 60 runs of each way ╮
 //! │ 8 jobs, 756 MB. Learned from 31 finished jobs on this machine.                      │
 //! │                                                                                     │
-//! │   PLAN                PEAK p50 to p95  LINE AT 1536 MB      FINISH  REJ             │
-//! │   now: 2/200          1.29 - 1.60 GB   ▲ crossed in 18 %     00:07    1             │
-//! │ › 4/500 fast          2.05 - 2.71 GB   ✖ out of memory 71 %  00:04    0             │
-//! │   2/200, 1 thread    ~0.98 - 1.20 GB   ● never crossed      ~00:08    1             │
+//! │   PLAN                PEAK p50 to p95  LINE AT 1536 MB       TAKES  REJ             │
+//! │   now: 2/200          1.29 - 1.60 GB   ▲ crossed in 18 %       7 s    1             │
+//! │ › 4/500 fast          2.05 - 2.71 GB   ✖ out of memory 71 %    4 s    0             │
+//! │   2/200, 1 thread    ~0.98 - 1.20 GB   ● never crossed        ~8 s    1             │
 //! │                                                                                     │
 //! │ Switch        2 more may start                                                      │
 //! │ Warning signs ▲ over the line: 41 s of the last 5 min                               │
@@ -176,8 +176,8 @@ fn draw_table(app: &App, area: Rect, buf: &mut Buffer) {
     let line_at = what_if.found().and_then(Plan::now).map_or(state.lines.high_water, |now| now.forecast.high_water);
     let (peak, line) =
         if columns.full { ("PEAK p50 to p95", format!("LINE AT {} MB", mb(line_at))) } else { ("P95", "LINE".to_owned()) };
-    let [finish, rejected] = ["FINISH", "REJ"].map(|head| Line::from(head).right_aligned());
-    let head = Row::new([Line::from("PLAN"), Line::from(peak), Line::from(line), finish, rejected]);
+    let [takes, rejected] = ["TAKES", "REJ"].map(|head| Line::from(head).right_aligned());
+    let head = Row::new([Line::from("PLAN"), Line::from(peak), Line::from(line), takes, rejected]);
     let rows: Vec<Row<'_>> = match what_if.found() {
         Some(plan) => plan.ways.iter().map(|way| way_row(app, plan, way, &columns)).collect(),
         None => waiting_rows(app, &columns),
@@ -345,7 +345,7 @@ fn explained(app: &App, width: u16) -> Vec<Line<'static>> {
     }
     if plan.skipped > 0 {
         let files = if plan.skipped == 1 { "1 file".to_owned() } else { format!("{} files", plan.skipped) };
-        add(&format!("{files} would be rejected, not being what the preset needs"), 1, Role::Warn);
+        add(&format!("{files} would be rejected in every way (REJ), not being what the preset needs"), 1, Role::Warn);
     }
     if plan.left_out > 0 {
         add(&format!("{} further back not looked at", many(plan.left_out, "job")), 1, Role::Warn);

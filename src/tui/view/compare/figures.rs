@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::comparison::{Column, Figure, RunFigures, Spread};
 use crate::domain::memory::ELEVATED_SHARE;
-use crate::domain::time::clock;
+use crate::domain::time::span_words;
 use crate::domain::units::Bytes;
 use crate::tui::terminal::theme::{Role, Theme};
 
@@ -68,7 +68,11 @@ pub fn said(theme: &Theme, seen: Seen<'_>, figure: Figure) -> Option<Said> {
     let (role, symbol) = meaning(theme, seen, figure, spread.median);
     let words = text(figure, spread.median);
     let text = if symbol.is_empty() { words } else { format!("{words} {symbol}") };
-    let bare = |value: f64| self::text(figure, value).split(' ').next().unwrap_or_default().to_owned();
+    // Minutes are told with their units: `2 min 20 s`.
+    let bare = |value: f64| {
+        let words = self::text(figure, value);
+        words.split_once(' ').filter(|(_, unit)| !unit.contains(' ')).map_or_else(|| words.clone(), |(number, _)| number.to_owned())
+    };
     let apart = if spread.min < spread.max { format!("({}-{})", bare(spread.min), bare(spread.max)) } else { String::new() };
     Some(Said { text, apart, role, value: spread.median })
 }
@@ -76,8 +80,18 @@ pub fn said(theme: &Theme, seen: Seen<'_>, figure: Figure) -> Option<Said> {
 /// A figure with its unit.
 pub fn text(figure: Figure, value: f64) -> String {
     match figure {
-        Figure::SecondsOverHighWater | Figure::Seconds | Figure::CpuSeconds if value >= MINUTES_FROM => clock(duration(value)),
+        Figure::SecondsOverHighWater | Figure::Seconds | Figure::CpuSeconds if value >= MINUTES_FROM => {
+            minutes(duration(value.round()).as_secs())
+        }
         _ => figure.text(value),
+    }
+}
+
+/// `11 min 20 s`: to the second below an hour, as runs are compared by it.
+fn minutes(seconds: u64) -> String {
+    match seconds {
+        0..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => span_words(Duration::from_secs(seconds)),
     }
 }
 
@@ -153,13 +167,13 @@ mod tests {
         assert_eq!(told(&none, Some(&live), Figure::CpuSeconds), None, "known at the end");
         let both = column(vec![run(500, 36.0), run(500, 140.0), run(500, 41.0)]);
         let seconds = told(&both, Some(&live), Figure::Seconds).expect("made");
-        assert_eq!((seconds.0.as_str(), seconds.1.as_str()), ("41.0 s", "(36.0-02:20)"), "runs that were made go first");
+        assert_eq!((seconds.0.as_str(), seconds.1.as_str()), ("41.0 s", "(36.0-2 min 20 s)"), "runs that were made go first");
     }
 
     #[test]
     fn foreign_times_are_no_trouble() {
         for seconds in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
-            let _ = clock(duration(seconds));
+            let _ = span_words(duration(seconds));
         }
         assert_eq!(duration(2.5), Duration::from_millis(2500));
     }

@@ -436,7 +436,7 @@ impl<'a> Sheet<'a> {
     }
 }
 
-/// What stands at the end of a curve: `A ends 11:20, 2 OOM kills`.
+/// What stands at the end of a curve: `A ends 11 min 20 s, 2 OOM kills`.
 fn ends(letter: char, seen: Seen<'_>, run: &RunFigures) -> String {
     if seen.live.is_some() {
         return format!("{letter} now");

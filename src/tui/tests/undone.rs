@@ -1,0 +1,53 @@
+//! What a deletion that is taken back brings back, and where.
+
+use super::*;
+
+fn hear_from(app: &mut App, story: &Story, from: usize) {
+    for event in &story.events[from..] {
+        hear(app, event);
+    }
+}
+
+/// Deletes the jobs of these rows of the busy dashboard, as the engine tells it, and asks to take that back.
+fn deleted_and_taken_back(app: &mut App, story: &mut Story, ids: &[JobId], meanwhile: Option<EventKind>) -> Vec<(String, i64)> {
+    for id in ids {
+        app.selected = Some(*id);
+        press(app, "v");
+    }
+    let effects = press(app, "Dy");
+    let [Effect::Send(request, Command::Each(..))] = &effects[..] else { panic!("{effects:?}") };
+    let from = story.events.len();
+    for id in ids {
+        story.tell(EventKind::JobRemoved { job: *id, output: None });
+    }
+    hear_from(app, story, from);
+    app.update(Action::Update(Box::new(Update::Reply(*request, Ok(())))));
+    if let Some(kind) = meanwhile {
+        let from = story.events.len();
+        story.tell(kind);
+        hear_from(app, story, from);
+    }
+    let effects = press(app, "u");
+    let [Effect::Send(_, Command::PutBack { jobs, .. })] = &effects[..] else { panic!("{effects:?}") };
+    jobs.iter().map(|(path, rank)| (path.display().to_string(), *rank)).collect()
+}
+
+#[test]
+fn a_deletion_that_is_taken_back_asks_for_the_old_places() {
+    let waiting = |app: &App| app.shown().index.waiting.iter().copied().collect::<Vec<_>>();
+    let mut story = busy(true);
+    let mut app = story.app(settings(ColorMode::True, false));
+    let before = waiting(&app);
+    let [(first_rank, first), (second_rank, second), (next_rank, next), ..] = before[..] else { panic!("{before:?}") };
+    let asked = deleted_and_taken_back(&mut app, &mut story, &[first, second], None);
+    assert_eq!(asked.iter().map(|(_, rank)| *rank).collect::<Vec<_>>(), [first_rank, second_rank]);
+    assert!(asked.iter().all(|(_, rank)| *rank < next_rank));
+
+    // Whoever stood behind them has gone to the end meanwhile: they go with him, in their order.
+    let mut story = busy(true);
+    let mut app = story.app(settings(ColorMode::True, false));
+    let end = before.last().expect("jobs").0 + 1000;
+    let moved = EventKind::JobMoved { job: next, rank: end };
+    let asked = deleted_and_taken_back(&mut app, &mut story, &[first, second], Some(moved));
+    assert_eq!(asked.iter().map(|(_, rank)| *rank).collect::<Vec<_>>(), [end - 2, end - 1]);
+}
