@@ -281,7 +281,7 @@ mod tests {
             "failed after 4.0 s: exit 1, no moov",
             "goes back into the queue: no disk space",
             "over the line (working set 1702 MB)",
-            "waits for memory: needs 562 MB, 0 B free",
+            "waits for memory: needs 562 MB, 0 MB free",
             "stopped where it is, for want of memory",
             "balanced: 2 at once, files up to 200 MB",
         ] {
