@@ -1,7 +1,8 @@
 //! The console: a dashboard over [`crate::domain::state::State`], driven by a [`crate::runtime::link::Link`].
 //!
 //! Keys become [`input::action::Action`]s, actions change the [`app::App`] or ask the engine, events change the state, and
-//! [`view::draw`] shows what is: it cannot change anything. Nothing here knows how jobs are run or memory is measured.
+//! [`view::draw`] shows what is: it cannot change anything, but tells how long what scrolls is. Nothing here knows how jobs are
+//! run or memory is measured.
 
 pub mod app;
 pub mod input;
