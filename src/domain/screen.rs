@@ -20,10 +20,10 @@ spelled! {
     /// Which palette.
     #[derive(Default)]
     ThemeName {
-        /// Light text on a dark ground.
+        /// Light text on a dark background.
         #[default]
         Dark = "dark",
-        /// Dark text on a light ground.
+        /// Dark text on a light background.
         Light = "light",
         /// Strong colours, nothing dim.
         HighContrast = "high-contrast",

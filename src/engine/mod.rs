@@ -4,11 +4,11 @@
 //! [`State::apply`] changes; beside it stands only what is not a fact yet (timers, answers awaited).
 
 pub mod admission;
+pub mod cleanup_plan;
 mod commands;
 pub mod estimate;
 mod exits;
 mod governor;
-pub mod ladder;
 pub mod left;
 pub mod levels;
 pub mod port;
@@ -32,8 +32,8 @@ use crate::domain::state::State;
 use crate::domain::time::{Mono, Now};
 use crate::domain::units::Bytes;
 
+use cleanup_plan::CleanupPlan;
 use governor::Governor;
-use ladder::Ladder;
 use levels::Levels;
 use port::{Effect, Input, ScanId};
 
@@ -164,7 +164,7 @@ pub struct Engine {
     persisted: Seq,
     sample: Option<(Mono, MemorySample)>,
     levels: Levels,
-    ladder: Ladder,
+    cleanup_plan: CleanupPlan,
     governor: Governor,
     slots: slots::Decisions,
     /// Jobs whose "after processing" line waits for a sample newer than their cleanup.
@@ -205,7 +205,7 @@ impl Engine {
             persisted: Seq(0),
             sample: None,
             levels: Levels::default(),
-            ladder: Ladder::default(),
+            cleanup_plan: CleanupPlan::default(),
             governor: Governor::default(),
             slots: slots::Decisions::default(),
             after_lines: BTreeMap::new(),
@@ -333,7 +333,7 @@ impl Engine {
         let idle = if self.hurries { !self.has_process() } else { self.active.is_empty() };
         let nothing_waits = self.nothing_waits();
         let wanted = self.state.shutting_down || (self.state.draining && nothing_waits);
-        let tidy = self.after_lines.is_empty() && self.ladder.is_idle() && self.governor.is_tidy();
+        let tidy = self.after_lines.is_empty() && self.cleanup_plan.is_idle() && self.governor.is_tidy();
         if !(wanted && idle && (tidy || self.hurries || self.blind())) {
             return;
         }

@@ -1,6 +1,6 @@
 //! Everything that happens because time has passed.
 
-use super::ladder::LOST_AFTER;
+use super::cleanup_plan::LOST_AFTER;
 use super::port::{Effect, StopMode};
 use super::stall::Alive;
 use super::{BLIND_AFTER, Engine, STOP_GRACE};
@@ -88,7 +88,7 @@ impl Engine {
             // A moment that has passed without effect waits for something else, not for time.
             running.chain(active.kill_at).chain(active.cleaning_until.filter(|at| *at > self.now.mono))
         });
-        let cleanup = self.ladder.running.map(|running| running.since + LOST_AFTER);
+        let cleanup = self.cleanup_plan.running.map(|running| running.since + LOST_AFTER);
         // A run without samples must come to an end, and a first job to its start.
         let seen = self.sample.as_ref().map_or(Mono::START, |(at, _)| *at);
         let blind = (!self.blind()).then(|| seen + self.blind_after() + std::time::Duration::from_millis(1));

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::domain::comparison::kept::{ComparisonId, Kept, Shelf};
+use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Kept};
 use crate::domain::job::{JobId, MediaInfo, WholeLog};
 use crate::domain::plan::Plan;
 use crate::domain::profile::Profile;
@@ -25,7 +25,7 @@ pub type SaveProfile = Arc<dyn Fn(&Profile, &str) -> Result<PathBuf, String> + S
 #[derive(Clone)]
 pub struct Comparisons {
     /// All that is kept, the newest first.
-    pub list: Arc<dyn Fn() -> Result<Shelf, String> + Send + Sync>,
+    pub list: Arc<dyn Fn() -> Result<ComparisonList, String> + Send + Sync>,
     /// One of them.
     pub open: Arc<dyn Fn(ComparisonId) -> Result<Arc<Kept>, String> + Send + Sync>,
 }

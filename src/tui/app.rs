@@ -662,20 +662,20 @@ impl App {
         for event in events {
             let was_held = self.state.held.map(|held| held.job);
             self.state.apply(event);
-            self.hear(event, was_held);
+            self.note_beside_state(event, was_held);
         }
     }
 
     /// What the console keeps beside the state, which has heard of the event.
-    fn hear(&mut self, event: &Event, was_held: Option<JobId>) {
-        self.details.hear(event);
-        self.measurements.hear(event, &self.state);
-        self.chronicle.hear(event, &self.state, was_held);
+    fn note_beside_state(&mut self, event: &Event, was_held: Option<JobId>) {
+        self.details.on_event(event);
+        self.measurements.on_event(event, &self.state);
+        self.chronicle.on_event(event, &self.state, was_held);
     }
 
     fn on_event(&mut self, event: &Event) {
         let mut leaving = self.may_leave(&event.kind);
-        let heir = self.selected.filter(|id| leaving.contains(id)).and_then(|id| {
+        let next_selection = self.selected.filter(|id| leaving.contains(id)).and_then(|id| {
             let rows = Rows::new(&self.state, self.filter.as_ref());
             let key = rows.find(id)?;
             rows.after(key).or_else(|| rows.before(key)).map(|key| key.id)
@@ -685,7 +685,7 @@ impl App {
         self.state.apply(event);
         leaving.retain(|id| !self.state.jobs.contains_key(id));
         self.marked.retain(|id| !leaving.contains(id));
-        self.hear(event, was_held);
+        self.note_beside_state(event, was_held);
         match &event.kind {
             EventKind::JobProgressed { .. } | EventKind::JobLogged { .. } => return,
             EventKind::RunFinished(_) => self.ended = true,
@@ -719,7 +719,7 @@ impl App {
             }
         }
         if self.selected.is_some_and(|id| leaving.contains(&id)) && self.frozen.is_none() {
-            self.selected = heir;
+            self.selected = next_selection;
             self.log_bottom = None;
         }
         self.keep_selection();

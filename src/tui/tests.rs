@@ -10,7 +10,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
 use crate::domain::command::{Command, MoveTo, Rejection};
-use crate::domain::comparison::kept::{Kept, RunUnderWay, Shelf, Standing};
+use crate::domain::comparison::kept::{ComparisonList, Kept, RunUnderWay, Standing};
 use crate::domain::comparison::{Column, CurvePoint, RunFigures, RunTag};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel, LogLine, Outcome, StopReason, WholeLog};
@@ -25,9 +25,9 @@ use crate::tui::input::action::{Action, Effect, Found, Look};
 use crate::tui::input::keymap::{KeyChange, KeyMode, Keymap};
 use crate::tui::terminal::theme::{ColorMode, ThemeName};
 use crate::tui::tests::fixture::{
-    Story, all_done, busy, checkup, damaged, hear, no_room, over, plan, press, profiles, run_finished, settings,
+    Story, all_done, busy, checkup, damaged, no_room, on_event, over, plan, press, profiles, run_finished, settings,
 };
-use crate::tui::tests::fixture_compared::{compared, id, naive, shelf, under_way};
+use crate::tui::tests::fixture_compared::{compared, comparisons, id, naive, under_way};
 use crate::tui::{svg, view};
 
 mod any;
@@ -159,7 +159,7 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         }
         "comparisons" | "comparisons_none" => {
             press(&mut app, "c");
-            let found = if name == "comparisons" { shelf() } else { Shelf::default() };
+            let found = if name == "comparisons" { comparisons() } else { ComparisonList::default() };
             app.update(Action::Found(Box::new(Found::Comparisons(Ok(found)))));
             press(&mut app, "j");
         }
@@ -198,7 +198,7 @@ fn foretold(app: &mut App, guessed: bool, keys: &str) {
 /// The newest comparison of the list, opened.
 fn open(app: &mut App, kept: Kept) {
     assert_eq!(press(app, "c"), vec![Effect::Look(Look::Comparisons)]);
-    app.update(Action::Found(Box::new(Found::Comparisons(Ok(shelf())))));
+    app.update(Action::Found(Box::new(Found::Comparisons(Ok(comparisons())))));
     assert_eq!(press(app, "<enter>"), vec![Effect::Look(Look::Comparison(id(0)))]);
     app.update(Action::Found(Box::new(Found::Comparison(id(0), Ok(kept.into())))));
 }
@@ -262,8 +262,8 @@ fn styles(buf: &Buffer) -> String {
                     .into_iter()
                     .filter_map(|(modifier, letter)| cell.modifier.contains(modifier).then_some(letter))
                     .collect();
-            let ink = if cell.symbol() == " " { "-".to_owned() } else { color(cell.fg) };
-            let look = format!("{ink}/{} {weights}", color(cell.bg));
+            let fg = if cell.symbol() == " " { "-".to_owned() } else { color(cell.fg) };
+            let look = format!("{fg}/{} {weights}", color(cell.bg));
             match runs.last_mut() {
                 Some((_, length, known)) if *known == look => *length += 1,
                 _ => runs.push((x, 1, look)),
@@ -374,7 +374,7 @@ fn names_that_are_not_ascii_stay_off_an_ascii_screen() {
     assert!(text(&draw(&mut app, 120, 36)).is_ascii());
 }
 
-/// Looks of a whole screen, each with the ground that it is meant for.
+/// Looks of a whole screen, each with the background that it is meant for.
 const LOOKS: [(&str, ThemeName, ColorMode, bool, svg::Paper); 6] = [
     ("dark", ThemeName::Dark, ColorMode::True, false, svg::DARK),
     ("light", ThemeName::Light, ColorMode::True, false, svg::LIGHT),
@@ -418,7 +418,7 @@ fn contrast(one: (u8, u8, u8), other: (u8, u8, u8)) -> f64 {
 fn every_letter_of_every_screen_stands_out_from_its_ground() {
     assert!((contrast((0, 0, 0), (255, 255, 255)) - 21.0).abs() < 1e-9);
     assert!((contrast((0x76, 0x76, 0x76), (255, 255, 255)) - 4.54).abs() < 0.01);
-    // The terminal's own colours, as terminals come: ink and ground.
+    // The terminal's own colours, as terminals come: foreground and background.
     let (dark, light) = (((0xcd, 0xd6, 0xf4), (0x1e, 0x1e, 0x2e)), ((0x26, 0x2a, 0x36), (0xfb, 0xfb, 0xf8)));
     let (black, white) = (((0xff, 0xff, 0xff), (0, 0, 0)), ((0, 0, 0), (0xff, 0xff, 0xff)));
     let mut poor = std::collections::BTreeMap::new();
@@ -475,7 +475,7 @@ fn a_job_that_the_governor_stopped_is_told_from_one_that_the_operator_paused() {
     assert!(stopped.contains("‖ stopped") && stopped.contains("for memory") && !stopped.contains("paused"), "{stopped}");
     let mut story = over();
     story.tell(EventKind::JobPaused { job: JobId(18), by_governor: false });
-    hear(&mut app, &story.events[story.events.len() - 1]);
+    on_event(&mut app, &story.events[story.events.len() - 1]);
     let paused = row(&mut app).expect("shown");
     assert!(paused.contains("‖ paused") && paused.contains("by you"), "{paused}");
 }
@@ -565,7 +565,7 @@ fn the_event_list_is_filtered_leads_to_the_job_and_keeps_what_was_refused() {
     let (before, words) = row(&mut app);
     let mut story = over();
     story.tell(EventKind::QueuePaused);
-    hear(&mut app, &story.events[story.events.len() - 1]);
+    on_event(&mut app, &story.events[story.events.len() - 1]);
     assert_eq!(row(&mut app), (before + 1, words));
 }
 

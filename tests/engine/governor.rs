@@ -1229,7 +1229,7 @@ fn the_three_signs_are_told_with_figures_and_a_step_to_take() {
 }
 
 #[test]
-fn a_pass_of_the_ladder_is_one_occasion_and_three_of_them_are_a_sign_until_the_profile_is_changed() {
+fn a_pass_of_the_cleanup_plan_is_one_occasion_and_three_of_them_are_a_sign_until_the_profile_is_changed() {
     let mut sim = start(config(2), vec![job(200, 200, 900), job(100, 100, 2), job(100, 100, 2)]);
     sim.run_for(Duration::from_mins(1));
     let is_told = |sim: &Sim| sim.engine.state().warnings.contains_key("frequent cleanups");
@@ -1240,7 +1240,7 @@ fn a_pass_of_the_ladder_is_one_occasion_and_three_of_them_are_a_sign_until_the_p
         sim.world.foreign = Bytes::ZERO;
         sim.run_for(Duration::from_mins(2));
         let at_the_line = |kind: &EventKind| matches!(kind, EventKind::CleanupStarted { trigger: CleanupTrigger::HighWater, .. });
-        assert!(count(&sim, at_the_line) >= 3 * pass, "each pass takes several rungs");
+        assert!(count(&sim, at_the_line) >= 3 * pass, "each pass takes several steps");
         assert_eq!(is_told(&sim), pass == 3, "pass {pass}");
     }
     let warning = &sim.engine.state().warnings["frequent cleanups"];

@@ -502,7 +502,7 @@ fn futile_cleanups_become_rarer() {
     assert_eq!(sim.run_for(Duration::from_mins(15)), End::Over);
     check_run(&sim);
     let high = count(&sim.events, |kind| matches!(kind, EventKind::CleanupStarted { trigger: CleanupTrigger::HighWater, .. }));
-    // Three rungs, each at 0, 10, 30, 70, 130 s ... and then once a minute: far from one every five seconds (360).
+    // Three steps, each at 0, 10, 30, 70, 130 s ... and then once a minute: far from one every five seconds (360).
     assert!((9..=42).contains(&high), "{high}");
 }
 

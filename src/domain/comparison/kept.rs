@@ -131,7 +131,7 @@ pub struct Heading {
 
 /// All that is kept, the newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shelf {
+pub struct ComparisonList {
     /// The comparisons.
     pub kept: Vec<Heading>,
     /// Files that cannot be read: the name and the reason.

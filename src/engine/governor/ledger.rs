@@ -10,7 +10,7 @@ use crate::engine::port::Effect;
 use crate::engine::{Active, Engine};
 
 use super::super::samples::counted;
-use super::rungs::OVERRUN;
+use super::escalation::OVERRUN;
 
 /// The model is good to about a seventh for x264.
 const MODEL_MARGIN: f64 = 1.15;

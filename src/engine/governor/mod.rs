@@ -3,9 +3,9 @@
 //! Admission carries the safety, because a job grows by hundreds of MB in a second; stopping and killing are the
 //! backstop. Knows no clock and no process: it looks at samples and gives orders.
 
+mod escalation;
 mod ledger;
 mod pace;
-mod rungs;
 mod warnings;
 
 use std::collections::BTreeMap;
@@ -16,8 +16,8 @@ use crate::domain::job::{JobId, Phase};
 use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
 
+use escalation::{Kill, Pending};
 pub(super) use ledger::Fit;
-use rungs::{Kill, Pending};
 use warnings::Warnings;
 
 /// The governor is blind this many sampling intervals, and a little, after the last sample.

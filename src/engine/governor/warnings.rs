@@ -15,9 +15,9 @@ const LINE_WINDOW: Duration = Duration::from_mins(5);
 const LINE_ALARM: Duration = Duration::from_secs(150);
 /// The alarm ends below this.
 const LINE_CALM: Duration = Duration::from_mins(2);
-/// The time over which passes of the ladder are counted.
+/// The time over which passes of the cleanup plan are counted.
 const CLEANUP_WINDOW: Duration = Duration::from_mins(10);
-/// So many within it are a sign. However many rungs a pass takes, it is one occasion.
+/// So many within it are a sign. However many steps a pass takes, it is one occasion.
 const PASSES: usize = 3;
 /// Ended jobs that are looked at.
 const JOBS: usize = 20;
@@ -40,7 +40,7 @@ pub(super) struct Warnings {
     line: VecDeque<(Mono, Duration, bool)>,
     over: Duration,
     last_sample: Option<Mono>,
-    /// When passes of the ladder began.
+    /// When passes of the cleanup plan began.
     passes: VecDeque<Mono>,
     /// The latest ended jobs: whether badly.
     ended: VecDeque<bool>,
@@ -62,7 +62,7 @@ impl Warnings {
 }
 
 impl Engine {
-    /// A pass of the ladder has begun because of the line. What cleans before and after jobs is no sign of anything.
+    /// A pass of the cleanup plan has begun because of the line. What cleans before and after jobs is no sign of anything.
     pub(in crate::engine) fn note_pass(&mut self) {
         self.governor.warnings.passes.push_back(self.now.mono);
     }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::domain::comparison::kept::{ComparisonId, Heading, Kept, Shelf, Standing};
+use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Heading, Kept, Standing};
 use crate::domain::text::{error_words, path_text, sanitise};
 use crate::host::process::orphans::ProcessIdentity;
 
@@ -200,7 +200,7 @@ impl Library {
     ///
     /// # Errors
     /// The folder cannot be read, in words that name it.
-    pub fn list(&self) -> Result<Shelf, String> {
+    pub fn list(&self) -> Result<ComparisonList, String> {
         let ending = format!(".{ENDING}");
         let files = match named(&self.folder, &ending) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -209,7 +209,7 @@ impl Library {
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut known.headings);
-        let mut shelf = Shelf::default();
+        let mut comparisons = ComparisonList::default();
         for (id, path) in files {
             // One that is gone by now was made room for.
             let Ok(stamp) = stamp(&path) else { continue };
@@ -219,12 +219,12 @@ impl Library {
             });
             let (_, heading) = unchanged.unwrap_or_else(|| (stamp, read(&path).map(|kept| kept.heading(id))));
             match &heading {
-                Ok(heading) => shelf.kept.push(heading.clone()),
-                Err(why) => shelf.unreadable.push((name_of(&path), why.clone())),
+                Ok(heading) => comparisons.kept.push(heading.clone()),
+                Err(why) => comparisons.unreadable.push((name_of(&path), why.clone())),
             }
             known.headings.insert(id, (stamp, heading));
         }
-        Ok(shelf)
+        Ok(comparisons)
     }
 
     /// One comparison.

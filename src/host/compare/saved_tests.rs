@@ -59,15 +59,15 @@ fn what_is_kept_is_read_back_as_it_was_written() {
     Writer::begin(dir.path(), id(1)).expect("made").write(&text(&kept)).expect("written");
     let library = Library::new(dir.path());
     assert_eq!(*library.open(id(1)).expect("read"), kept);
-    let shelf = library.list().expect("listed");
-    assert_eq!((shelf.kept, shelf.unreadable), (vec![kept.heading(id(1))], Vec::new()));
+    let comparisons = library.list().expect("listed");
+    assert_eq!((comparisons.kept, comparisons.unreadable), (vec![kept.heading(id(1))], Vec::new()));
     assert!(library.open(id(2)).is_err_and(|why| why.contains("cannot read") && why.contains(&id(2).to_string())));
 }
 
 #[test]
 fn where_nothing_was_kept_yet_there_is_nothing_and_no_trouble() {
     let dir = tempfile::tempdir().expect("a folder");
-    assert_eq!(Library::new(dir.path()).list(), Ok(Shelf::default()));
+    assert_eq!(Library::new(dir.path()).list(), Ok(ComparisonList::default()));
 }
 
 #[test]
@@ -89,8 +89,8 @@ fn the_latest_twenty_are_kept_and_one_that_is_under_way_however_old_it_is() {
         let standing = if number == 0 { Standing::UnderWay } else { Standing::Finished };
         Writer::begin(dir.path(), id(number)).expect("made").write(&text(&kept(standing, &maker()))).expect("written");
     }
-    let shelf = Library::new(dir.path()).list().expect("listed");
-    let numbers: Vec<i64> = shelf.kept.iter().map(|heading| heading.id.begun.0 - id(0).begun.0).collect();
+    let comparisons = Library::new(dir.path()).list().expect("listed");
+    let numbers: Vec<i64> = comparisons.kept.iter().map(|heading| heading.id.begun.0 - id(0).begun.0).collect();
     assert_eq!(numbers, (10..30).rev().chain([0]).collect::<Vec<_>>());
 }
 
@@ -117,10 +117,10 @@ fn files_that_are_none_are_told_and_left_alone() {
     fs::write(folder.join(format!("{}.json", id(2))), &whole[..whole.len() / 2]).expect("written");
     fs::write(folder.join(format!("{}.json", id(3))), "[]").expect("written");
     fs::write(folder.join("notes.json"), "mine").expect("written");
-    let shelf = Library::new(dir.path()).list().expect("listed");
-    assert_eq!(shelf.kept.len(), 1);
-    assert_eq!(shelf.unreadable.len(), 2, "{:?}", shelf.unreadable);
-    assert!(shelf.unreadable.iter().all(|(name, why)| name.starts_with("2026") && why.starts_with("is no comparison")));
+    let comparisons = Library::new(dir.path()).list().expect("listed");
+    assert_eq!(comparisons.kept.len(), 1);
+    assert_eq!(comparisons.unreadable.len(), 2, "{:?}", comparisons.unreadable);
+    assert!(comparisons.unreadable.iter().all(|(name, why)| name.starts_with("2026") && why.starts_with("is no comparison")));
     Writer::begin(dir.path(), id(4)).expect("made");
     assert_eq!(fs::read_to_string(folder.join("notes.json")).expect("there"), "mine");
 }

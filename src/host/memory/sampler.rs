@@ -200,7 +200,7 @@ fn run(source: &SampleSource, control: &(Mutex<Control>, Wake), alarm: &mut Opti
         if input.is_some_and(|input| inputs.send(input).is_err()) {
             return;
         }
-        let mut has_rung = false;
+        let mut has_fired = false;
         loop {
             let waited = began.elapsed();
             let left = {
@@ -208,15 +208,15 @@ fn run(source: &SampleSource, control: &(Mutex<Control>, Wake), alarm: &mut Opti
                 if state.is_over || inputs.is_closed() {
                     return;
                 }
-                if state.is_due || waited >= state.pace || has_rung && waited >= FASTEST {
+                if state.is_due || waited >= state.pace || has_fired && waited >= FASTEST {
                     state.is_due = false;
                     break;
                 }
-                let least = if has_rung { FASTEST } else { state.pace };
+                let least = if has_fired { FASTEST } else { state.pace };
                 least.saturating_sub(waited)
             };
             // What was told after the lock was given back has been written to the pipe by then.
-            has_rung |= wake.wait(left, alarm);
+            has_fired |= wake.wait(left, alarm);
         }
     }
 }

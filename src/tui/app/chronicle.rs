@@ -126,7 +126,7 @@ impl Chronicle {
     }
 
     /// Adds what an event tells, if it is worth a line; `state` has heard it already, `was_held` is who waited before.
-    pub fn hear(&mut self, event: &Event, state: &State, was_held: Option<JobId>) {
+    pub fn on_event(&mut self, event: &Event, state: &State, was_held: Option<JobId>) {
         use Role::{Bad, Cleanup, Dim, Good, Running, Text, Warn};
         let told = match &event.kind {
             EventKind::JobStarted { job, attempt, .. } => (Topic::Job, Some(*job), Running, format!("started, try {attempt}")),
@@ -266,7 +266,7 @@ mod tests {
         for event in events {
             let was_held = state.held.map(|held| held.job);
             state.apply(event);
-            chronicle.hear(event, &state, was_held);
+            chronicle.on_event(event, &state, was_held);
         }
         (chronicle, state)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::domain::comparison::kept::{ComparisonId, Heading, Kept, Shelf, Standing};
+use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Heading, Kept, Standing};
 use crate::tui::app::pages::Page;
 use crate::tui::app::scroll::Scroll;
 use crate::tui::app::{App, Ask, Mode, Question};
@@ -15,7 +15,7 @@ use crate::tui::input::action::{Act, Effect, Look};
 #[derive(Debug, Clone, Default)]
 pub struct ComparePage {
     /// What is kept; `None` = it is being looked up for the first time.
-    pub shelf: Option<Result<Shelf, String>>,
+    pub comparisons: Option<Result<ComparisonList, String>>,
     /// The chosen line of the list; `None` = the newest, whichever that is.
     pub selected: Option<ComparisonId>,
     /// The one that is opened; `None` = the list is shown.
@@ -46,15 +46,15 @@ pub struct Opened {
 impl ComparePage {
     /// The row of the chosen line.
     pub fn row(&self) -> usize {
-        let (Some(Ok(shelf)), Some(id)) = (&self.shelf, self.selected) else { return 0 };
+        let (Some(Ok(comparisons)), Some(id)) = (&self.comparisons, self.selected) else { return 0 };
         // Newer ones stand higher; one that is gone gives way to the next older.
-        let found = shelf.kept.iter().position(|heading| heading.id <= id);
-        found.unwrap_or(shelf.kept.len().saturating_sub(1))
+        let found = comparisons.kept.iter().position(|heading| heading.id <= id);
+        found.unwrap_or(comparisons.kept.len().saturating_sub(1))
     }
 
     fn chosen(&self) -> Option<&Heading> {
-        let Some(Ok(shelf)) = &self.shelf else { return None };
-        shelf.kept.get(self.row())
+        let Some(Ok(comparisons)) = &self.comparisons else { return None };
+        comparisons.kept.get(self.row())
     }
 }
 
@@ -181,9 +181,9 @@ impl App {
         }
     }
 
-    pub(in crate::tui) fn found_comparisons(&mut self, found: Result<Shelf, String>) {
+    pub(in crate::tui) fn found_comparisons(&mut self, found: Result<ComparisonList, String>) {
         self.compare.asked = false;
-        self.compare.shelf = Some(found);
+        self.compare.comparisons = Some(found);
     }
 
     pub(in crate::tui) fn found_comparison(&mut self, id: ComparisonId, found: Result<Arc<Kept>, String>) {
@@ -241,10 +241,10 @@ impl App {
         if let Some(opened) = &mut self.compare.open {
             return opened.scroll.by(by);
         }
-        let Some(Ok(shelf)) = &self.compare.shelf else { return };
-        let last = shelf.kept.len().saturating_sub(1) as i64;
+        let Some(Ok(comparisons)) = &self.compare.comparisons else { return };
+        let last = comparisons.kept.len().saturating_sub(1) as i64;
         let row = (self.compare.row() as i64).saturating_add(by).clamp(0, last);
         // The first row stays the newest, whatever comes.
-        self.compare.selected = if row == 0 { None } else { shelf.kept.get(row as usize).map(|heading| heading.id) };
+        self.compare.selected = if row == 0 { None } else { comparisons.kept.get(row as usize).map(|heading| heading.id) };
     }
 }

@@ -95,7 +95,7 @@ impl Details {
     }
 
     /// Takes from an event what it tells.
-    pub fn hear(&mut self, event: &Event) {
+    pub fn on_event(&mut self, event: &Event) {
         match &event.kind {
             EventKind::JobAdmitted { job, .. } => *self.of(*job) = Detail { touched: self.told, ..Detail::default() },
             EventKind::JobStarted { job, command, .. } => self.of(*job).command.clone_from(command),

@@ -103,8 +103,12 @@ impl App {
             }
             (Page::Doctor, Act::Down) => self.doctor_page().scroll.is_longer(),
             (Page::Compare, Act::Down | Act::Enter) if opened.is_none() => {
-                let kept =
-                    self.compare_page().shelf.as_ref().and_then(|shelf| shelf.as_ref().ok()).map_or(0, |shelf| shelf.kept.len());
+                let kept = self
+                    .compare_page()
+                    .comparisons
+                    .as_ref()
+                    .and_then(|comparisons| comparisons.as_ref().ok())
+                    .map_or(0, |comparisons| comparisons.kept.len());
                 kept > usize::from(act == Act::Down)
             }
             (Page::Compare, Act::Down) => opened.is_some_and(|opened| opened.scroll.is_longer()),

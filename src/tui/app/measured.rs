@@ -50,7 +50,7 @@ impl Measurements {
     }
 
     /// Takes from an event what it tells; `state` has heard it already.
-    pub fn hear(&mut self, event: &Event, state: &State) {
+    pub fn on_event(&mut self, event: &Event, state: &State) {
         let Some(profile) = &state.profile else { return };
         match &event.kind {
             EventKind::MemorySampled(figures) => {
@@ -101,7 +101,7 @@ mod tests {
         let (mut state, mut measurements) = (State::default(), Measurements::default());
         for event in &story.events {
             state.apply(event);
-            measurements.hear(event, &state);
+            measurements.on_event(event, &state);
         }
         let balanced = measurements.get("balanced").expect("tried");
         assert_eq!((balanced.peak, balanced.done, balanced.bad), (Bytes::mib(1600), 1, 0));
@@ -122,7 +122,7 @@ mod tests {
         let (mut state, mut measurements) = (State::default(), Measurements::default());
         for event in &story.events {
             state.apply(event);
-            measurements.hear(event, &state);
+            measurements.on_event(event, &state);
         }
         let safe = measurements.get("safe").expect("tried");
         assert_eq!((safe.peak, safe.done), (Bytes::mib(300), 0));

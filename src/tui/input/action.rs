@@ -7,7 +7,7 @@ use crossterm::event::MouseEvent;
 use tui_input::InputRequest;
 
 use crate::domain::command::{Command, RequestId};
-use crate::domain::comparison::kept::{ComparisonId, Kept, Shelf};
+use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Kept};
 use crate::domain::job::{JobId, WholeLog};
 use crate::domain::plan::Plan;
 use crate::domain::profile::Profile;
@@ -244,7 +244,7 @@ pub enum Found {
     /// Where this profile stands now.
     Saved(Box<Profile>, Result<std::path::PathBuf, String>),
     /// All comparisons that are kept.
-    Comparisons(Result<Shelf, String>),
+    Comparisons(Result<ComparisonList, String>),
     /// One of them.
     Comparison(ComparisonId, Result<Arc<Kept>, String>),
     /// The comparison that was asked for is over, or was refused.

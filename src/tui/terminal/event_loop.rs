@@ -286,7 +286,7 @@ impl Console {
                     self.looking.store(number, Ordering::Relaxed);
                 }
                 let asker =
-                    Asker { lookup: self.lookup.clone(), tell: self.tell_found.clone(), looking: Arc::clone(&self.looking) };
+                    LookupWorker { lookup: self.lookup.clone(), tell: self.tell_found.clone(), looking: Arc::clone(&self.looking) };
                 let unasked = look.clone();
                 // Whoever does not want to know any more does not listen.
                 let work = move || drop(asker.tell.send(asker.look_up(look)));
@@ -379,14 +379,14 @@ impl Console {
 }
 
 /// Looks things up on a thread of its own.
-struct Asker {
+struct LookupWorker {
     lookup: Lookup,
     tell: mpsc::UnboundedSender<Found>,
     /// The look ahead that is wanted; any other one is given up.
     looking: Arc<AtomicU64>,
 }
 
-impl Asker {
+impl LookupWorker {
     /// Looks something up; blocks.
     fn look_up(&self, look: Look) -> Found {
         let nobody = || "nobody here can look that up".to_owned();

@@ -1,5 +1,5 @@
 //! Changed cells as the fewest bytes that do it: one sequence for a whole change of look, short moves of the cursor, and no
-//! change of ink for a blank. A line over SSH is slow, and what is not sent cannot be torn.
+//! change of colour for a blank. A line over SSH is slow, and what is not sent cannot be torn.
 
 use std::io::Write as _;
 
@@ -26,30 +26,30 @@ const FEEDS: u16 = 3;
 
 /// Appends what shows `cells` to `out`: row by row, each from left to right. Begins and ends with the terminal's own look.
 pub fn paint<'a>(out: &mut Vec<u8>, cells: impl Iterator<Item = (u16, u16, &'a Cell)>) {
-    let mut brush = Brush { out, ink: Color::Reset, ground: Color::Reset, weight: Modifier::empty(), at: None };
+    let mut writer = CellWriter { out, fg: Color::Reset, bg: Color::Reset, weight: Modifier::empty(), at: None };
     for (x, y, cell) in cells {
-        brush.go(x, y);
-        brush.take(cell);
+        writer.go(x, y);
+        writer.take(cell);
         let symbol = cell.symbol();
-        brush.out.extend_from_slice(symbol.as_bytes());
+        writer.out.extend_from_slice(symbol.as_bytes());
         // Terminals disagree on the width of what is not plainly one column wide: the next cell is addressed.
-        brush.at = Some((if symbol.width() == 1 { Some(x + 1) } else { None }, y));
+        writer.at = Some((if symbol.width() == 1 { Some(x + 1) } else { None }, y));
     }
-    if (brush.ink, brush.ground, brush.weight) != (Color::Reset, Color::Reset, Modifier::empty()) {
-        brush.out.extend_from_slice(b"\x1b[m");
+    if (writer.fg, writer.bg, writer.weight) != (Color::Reset, Color::Reset, Modifier::empty()) {
+        writer.out.extend_from_slice(b"\x1b[m");
     }
 }
 
-struct Brush<'o> {
+struct CellWriter<'o> {
     out: &'o mut Vec<u8>,
-    ink: Color,
-    ground: Color,
+    fg: Color,
+    bg: Color,
     weight: Modifier,
     /// Where the cursor stands, as far as it is known: its column, its row.
     at: Option<(Option<u16>, u16)>,
 }
 
-impl Brush<'_> {
+impl CellWriter<'_> {
     fn go(&mut self, x: u16, y: u16) {
         // Writing to memory does not fail.
         let _ = match self.at {
@@ -72,11 +72,11 @@ impl Brush<'_> {
     /// Changes the look to the cell's, as far as it shows.
     fn take(&mut self, cell: &Cell) {
         let is_blank = cell.symbol() == " ";
-        let (mut ink, mut weight) = (cell.fg, cell.modifier);
+        let (mut fg, mut weight) = (cell.fg, cell.modifier);
         if is_blank {
             weight = (weight & SHOWS_IN_A_BLANK) | (self.weight - SHOWS_IN_A_BLANK);
             if !weight.intersects(SHOWS_IN_A_BLANK) {
-                ink = self.ink;
+                fg = self.fg;
             }
         }
         let mut codes: Vec<u8> = Vec::new();
@@ -108,10 +108,10 @@ impl Brush<'_> {
                 add(&on.to_string());
             }
         }
-        if ink != self.ink {
-            add(&code_of(ink, 30));
+        if fg != self.fg {
+            add(&code_of(fg, 30));
         }
-        if cell.bg != self.ground {
+        if cell.bg != self.bg {
             add(&code_of(cell.bg, 40));
         }
         if !codes.is_empty() {
@@ -119,11 +119,11 @@ impl Brush<'_> {
             self.out.extend_from_slice(&codes);
             self.out.push(b'm');
         }
-        (self.ink, self.ground, self.weight) = (ink, cell.bg, weight);
+        (self.fg, self.bg, self.weight) = (fg, cell.bg, weight);
     }
 }
 
-/// A colour as SGR has it; `base` is 30 for the ink, 40 for the ground.
+/// A colour as SGR has it; `base` is 30 for the foreground, 40 for the background.
 fn code_of(color: Color, base: u8) -> String {
     let plain = |number: u8| if number < 8 { (base + number).to_string() } else { (base + 52 + number).to_string() };
     match color {
@@ -186,11 +186,11 @@ mod tests {
                 covered = cell.symbol().width().saturating_sub(1);
                 let text = if seen.has_contents() { seen.contents() } else { " " };
                 assert_eq!(text, cell.symbol(), "at {x},{y}");
-                assert_eq!(color(seen.bgcolor()), cell.bg, "ground at {x},{y}");
+                assert_eq!(color(seen.bgcolor()), cell.bg, "bg at {x},{y}");
                 assert_eq!(seen.inverse(), cell.modifier.contains(Modifier::REVERSED), "reversed at {x},{y}");
                 assert_eq!(seen.underline(), cell.modifier.contains(Modifier::UNDERLINED), "underlined at {x},{y}");
                 if cell.symbol() != " " {
-                    assert_eq!(color(seen.fgcolor()), cell.fg, "ink at {x},{y}");
+                    assert_eq!(color(seen.fgcolor()), cell.fg, "fg at {x},{y}");
                     assert_eq!(seen.bold(), cell.modifier.contains(Modifier::BOLD), "bold at {x},{y}");
                     assert_eq!(seen.dim(), cell.modifier.contains(Modifier::DIM), "dim at {x},{y}");
                 }

@@ -67,7 +67,7 @@ pub enum Role {
     /// The load line.
     Line,
     /// A banner that must not be overlooked.
-    Alarm,
+    Urgent,
 }
 
 /// Symbols of one character each.
@@ -292,7 +292,7 @@ impl Theme {
             (ThemeName::Mono, _) | (_, ColorMode::Mono) => {
                 Style::new().add_modifier(Modifier::REVERSED).remove_modifier(Modifier::DIM)
             }
-            // One colour for the whole row: reversed, each would become a ground of its own.
+            // One colour for the whole row: reversed, each would become a background of its own.
             _ => Style::new().fg(Color::Reset).add_modifier(Modifier::REVERSED),
         }
     }
@@ -323,7 +323,7 @@ struct Palette {
 }
 
 const DARK: Palette = Palette {
-    // The terminal's own ink: readable on its own ground, and the shortest to ask for.
+    // The terminal's own foreground: readable on its own background, and the shortest to ask for.
     text: Color::Reset,
     strong: Color::Reset,
     dim: Color::Rgb(0x96, 0x9c, 0xb5),
@@ -379,7 +379,7 @@ const fn truecolor(palette: &Palette, role: Role) -> Style {
         Role::Bad => style.fg(palette.bad).add_modifier(Modifier::BOLD),
         Role::Running => style.fg(palette.running),
         Role::Cleanup => style.fg(palette.cleanup),
-        Role::Alarm => style.fg(palette.bad).add_modifier(Modifier::BOLD).add_modifier(Modifier::REVERSED),
+        Role::Urgent => style.fg(palette.bad).add_modifier(Modifier::BOLD).add_modifier(Modifier::REVERSED),
     }
 }
 
@@ -398,7 +398,7 @@ const fn sixteen(name: ThemeName, role: Role) -> Style {
         Role::Bad => style.fg(Color::Red).add_modifier(Modifier::BOLD),
         Role::Running => style.fg(Color::Blue),
         Role::Cleanup => style.fg(Color::Magenta),
-        Role::Alarm => style.fg(Color::Red).add_modifier(Modifier::BOLD).add_modifier(Modifier::REVERSED),
+        Role::Urgent => style.fg(Color::Red).add_modifier(Modifier::BOLD).add_modifier(Modifier::REVERSED),
     }
 }
 
@@ -409,7 +409,7 @@ const fn mono(role: Role) -> Style {
         Role::Strong | Role::Accent => style.add_modifier(Modifier::BOLD),
         Role::Dim | Role::Frame => style.add_modifier(Modifier::DIM),
         Role::Warn => style.add_modifier(Modifier::BOLD).add_modifier(Modifier::UNDERLINED),
-        Role::Bad | Role::Alarm => style.add_modifier(Modifier::REVERSED),
+        Role::Bad | Role::Urgent => style.add_modifier(Modifier::REVERSED),
     }
 }
 

@@ -176,7 +176,7 @@ fn what_waits_beyond_the_list_is_counted_in_the_title_and_the_header() {
         EventKind::BacklogChanged { jobs: 98_000, bytes: Bytes::gib(900) },
     ] {
         story.tell(kind);
-        hear(&mut app, &story.events[story.events.len() - 1]);
+        on_event(&mut app, &story.events[story.events.len() - 1]);
     }
     let screen = text(&draw(&mut app, 120, 36));
     assert!(!before.contains("98,000 more") && screen.contains("98,000 more"), "{screen}");
@@ -208,7 +208,7 @@ proptest! {
                 Ok(key) => drop(press(&mut app, &key.to_string())),
                 Err(kind) => {
                     story.tell(kind);
-                    hear(&mut app, &story.events[story.events.len() - 1]);
+                    on_event(&mut app, &story.events[story.events.len() - 1]);
                 }
             }
             let area = Rect::new(0, 0, width, height);
@@ -243,7 +243,7 @@ proptest! {
         for kind in events {
             let removed = matches!(kind, EventKind::JobRemoved { job, .. } if job == chosen);
             story.tell(kind);
-            hear(&mut app, &story.events[story.events.len() - 1]);
+            on_event(&mut app, &story.events[story.events.len() - 1]);
             if removed {
                 break;
             }

@@ -99,7 +99,7 @@ fn what_waits_is_compared_only_while_the_queue_is_held_and_nothing_is_at_work() 
     let mut story = busy(true);
     let mut tell = |app: &mut App, kind| {
         story.tell(kind);
-        hear(app, &story.events[story.events.len() - 1]);
+        on_event(app, &story.events[story.events.len() - 1]);
     };
     tell(&mut app, EventKind::QueuePaused);
     assert_eq!(press(&mut app, "cn"), vec![Effect::Look(Look::Comparisons)]);
@@ -145,7 +145,7 @@ fn a_console_that_shows_a_comparison_asks_before_it_ends_it_and_stays_with_the_r
     // The end of one run is not the end: q still asks.
     let mut story = busy(true);
     story.tell(run_finished());
-    assert_eq!(hear(&mut app, &story.events[story.events.len() - 1]), vec![]);
+    assert_eq!(on_event(&mut app, &story.events[story.events.len() - 1]), vec![]);
     assert_eq!(press(&mut app, "q"), vec![]);
     assert!(text(&draw(&mut app, 120, 36)).contains("End it and quit"));
     press(&mut app, "<esc>");
@@ -164,6 +164,6 @@ fn a_console_that_shows_a_comparison_asks_before_it_ends_it_and_stays_with_the_r
 
     let mut ended = busy(true).app(settings());
     assert!(matches!(press(&mut ended, "qy")[..], [Effect::Send(_, Command::Shutdown)]));
-    assert_eq!(hear(&mut ended, &story.events[story.events.len() - 1]), vec![], "the table is still to be made");
+    assert_eq!(on_event(&mut ended, &story.events[story.events.len() - 1]), vec![], "the table is still to be made");
     assert_eq!(ended.closed(), vec![Effect::Exit]);
 }

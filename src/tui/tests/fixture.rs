@@ -218,13 +218,13 @@ impl Story {
         let mut app = App::new(settings);
         app.update(Action::Update(Box::new(Update::Snapshot(Box::default()))));
         for event in &self.events {
-            hear(&mut app, event);
+            on_event(&mut app, event);
         }
         app
     }
 }
 
-pub fn hear(app: &mut App, event: &Event) -> Vec<Effect> {
+pub fn on_event(app: &mut App, event: &Event) -> Vec<Effect> {
     app.update(Action::Update(Box::new(Update::Event(Box::new(event.clone())))))
 }
 

@@ -1,6 +1,6 @@
 //! Comparisons for tests: what the host would have read.
 
-use crate::domain::comparison::kept::{ComparisonId, Kept, Progress, RunUnderWay, Shelf, Standing};
+use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Kept, Progress, RunUnderWay, Standing};
 use crate::domain::comparison::{Column, Comparison, CurvePoint, OutputHash, RunFigures, RunTag, Subject};
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
@@ -168,7 +168,7 @@ pub fn naive() -> Kept {
 }
 
 /// One of each standing, and two files that cannot be read.
-pub fn shelf() -> Shelf {
+pub fn comparisons() -> ComparisonList {
     let with = |standing, done: usize| {
         let mut kept = naive();
         kept.progress.standing = standing;
@@ -178,7 +178,7 @@ pub fn shelf() -> Shelf {
         kept
     };
     let kept = [under_way(), compared(), with(Standing::Interrupted, 2), with(Standing::BrokenOff, 1), naive()];
-    Shelf {
+    ComparisonList {
         kept: (0..).zip(&kept).map(|(place, kept)| kept.heading(id(place))).collect(),
         unreadable: vec![
             (

@@ -16,7 +16,7 @@ fn footer(app: &mut App, width: u16, height: u16) -> String {
 
 fn hear_from(app: &mut App, story: &Story, from: usize) {
     for event in &story.events[from..] {
-        hear(app, event);
+        on_event(app, event);
     }
 }
 
@@ -423,7 +423,7 @@ fn one_line_is_one_line() {
     let shown = text(&draw(&mut app, 120, 36));
     assert!(shown.contains("1 line ") && !shown.contains("1 lines"), "{shown}");
     story.progress(1, 0.1, 1.0, 90, 30);
-    hear(&mut app, &story.events[story.events.len() - 1]);
+    on_event(&mut app, &story.events[story.events.len() - 1]);
     assert!(text(&draw(&mut app, 120, 36)).contains("2 lines"), "the live line is seen, and counted");
 }
 
@@ -451,7 +451,7 @@ fn a_line_that_is_being_typed_when_the_run_ends_is_answered_too() {
     let mut app = story.app(settings(ColorMode::True, false));
     press(&mut app, "a");
     story.tell(run_finished());
-    hear(&mut app, &story.events[story.events.len() - 1]);
+    on_event(&mut app, &story.events[story.events.len() - 1]);
     assert_eq!(press(&mut app, "/v/x.mp4<enter>"), vec![]);
     assert!(app.toast().is_some_and(|toast| toast.text == "the run is over: q quits"));
 }

@@ -55,7 +55,7 @@ fn the_job_under_question_stays_the_same_while_the_dialog_is_open() {
     let mut story = busy(true);
     story.finish(17, Outcome::Done, 600, 9.0, None).tell(EventKind::JobRemoved { job: JobId(17), output: None });
     for event in &story.events[story.events.len() - 2..] {
-        hear(&mut app, event);
+        on_event(&mut app, event);
     }
     press(&mut app, "jjj");
     let effects = press(&mut app, "y");
@@ -110,9 +110,9 @@ fn quitting_asks_while_jobs_run_and_waits_for_the_run_to_end() {
         .tell(EventKind::JobStopping { job: JobId(17), why: StopReason::Shutdown })
         .tell(run_finished());
     let last: Vec<Event> = story.events[story.events.len() - 3..].to_vec();
-    assert_eq!(hear(&mut app, &last[0]), vec![]);
-    assert_eq!(hear(&mut app, &last[1]), vec![]);
-    assert_eq!(hear(&mut app, &last[2]), vec![Effect::Exit]);
+    assert_eq!(on_event(&mut app, &last[0]), vec![]);
+    assert_eq!(on_event(&mut app, &last[1]), vec![]);
+    assert_eq!(on_event(&mut app, &last[2]), vec![Effect::Exit]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_frozen_screen_stays_as_it_is_and_catches_up_afterwards() {
     let mut story = busy(true);
     story.at(425_000).progress(17, 0.99, 2.0, 1, 612).sample(400, &[]);
     for event in &story.events[story.events.len() - 2..] {
-        hear(&mut app, event);
+        on_event(&mut app, event);
     }
     assert_eq!(text(&draw(&mut app, 120, 36)), frozen);
     press(&mut app, "f");
@@ -149,7 +149,7 @@ fn a_filter_is_kept_in_step_with_the_queue() {
         .finish(22, Outcome::Done, 1, 1.0, None)
         .tell(EventKind::JobRemoved { job: JobId(23), output: None });
     for event in &story.events[story.events.len() - 3..] {
-        hear(&mut app, event);
+        on_event(&mut app, event);
     }
     assert_eq!(app.window(10).ids, vec![JobId(25), JobId(22)]);
     assert_eq!(app.selected(), Some(JobId(22)));
@@ -169,7 +169,7 @@ fn the_log_follows_until_it_is_scrolled_and_then_stands_still() {
     press(&mut app, "4kkk");
     assert!(!text(&draw(&mut app, 120, 36)).contains("line 099."));
     story.log(Some(1), LogLevel::Info, "line 100.");
-    hear(&mut app, &story.events[story.events.len() - 1]);
+    on_event(&mut app, &story.events[story.events.len() - 1]);
     let scrolled = text(&draw(&mut app, 120, 36));
     assert!(scrolled.contains("line 096.") && !scrolled.contains("line 097."), "{scrolled}");
     press(&mut app, "/line 012<enter>");

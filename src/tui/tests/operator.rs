@@ -21,7 +21,7 @@ fn long_queue() -> Story {
 /// Tells what was added to a story since it had `from` events.
 fn hear_from(app: &mut App, story: &Story, from: usize) {
     for event in &story.events[from..] {
-        hear(app, event);
+        on_event(app, event);
     }
 }
 

@@ -15,7 +15,7 @@ fn console(lines: &[Value]) -> App {
     app.update(Action::Update(Box::new(Update::Snapshot(Box::default()))));
     for line in lines {
         let text = line.to_string();
-        hear(&mut app, &serde_json::from_str::<Event>(&text).unwrap_or_else(|error| panic!("{error}: {text}")));
+        on_event(&mut app, &serde_json::from_str::<Event>(&text).unwrap_or_else(|error| panic!("{error}: {text}")));
     }
     app
 }

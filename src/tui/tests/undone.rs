@@ -4,7 +4,7 @@ use super::*;
 
 fn hear_from(app: &mut App, story: &Story, from: usize) {
     for event in &story.events[from..] {
-        hear(app, event);
+        on_event(app, event);
     }
 }
 

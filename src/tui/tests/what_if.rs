@@ -116,7 +116,7 @@ fn a_profile_that_was_used_can_be_gone_back_to() {
     let used = Profile { name: "balanced-3".to_owned(), max_concurrent: 3.into(), ..profiles()[1].clone() };
     for profile in [used, profiles()[0].clone()] {
         story.select(profile);
-        hear(&mut app, &story.events[story.events.len() - 1]);
+        on_event(&mut app, &story.events[story.events.len() - 1]);
     }
     let names: Vec<&str> = app.profiles().iter().map(|profile| profile.name.as_str()).collect();
     assert_eq!(names, ["fast", "balanced", "safe", "balanced-3"]);
@@ -128,6 +128,6 @@ fn what_was_foretold_for_one_profile_is_not_shown_for_another() {
     assert!(app.what_if().found().is_some());
     let mut story = busy(true);
     story.select(profiles()[2].clone());
-    hear(&mut app, &story.events[story.events.len() - 1]);
+    on_event(&mut app, &story.events[story.events.len() - 1]);
     assert!(app.what_if().found().is_none());
 }

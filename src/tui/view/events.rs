@@ -66,7 +66,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         // Where there is no room for a name, the number alone.
         let name = if job < 10 { name.split(' ').next().unwrap_or_default() } else { &name };
         let name = fit_name(name, usize::from(job) - 1, theme.symbols).into_owned();
-        let words = |room| theme.span(fit_words(&entry.text, room, theme.symbols), ink(entry));
+        let words = |room| theme.span(fit_words(&entry.text, room, theme.symbols), role_of(entry));
         let mut cells: Vec<Cell<'_>> = vec![
             theme.span(time_of_day(entry.at, app.time_zone(), short), Role::Dim).into(),
             theme.span(symbol(theme, entry), entry.role).into(),
@@ -108,7 +108,7 @@ pub fn symbol(theme: &Theme, entry: &Entry) -> &'static str {
 }
 
 /// Colour appears where something matters; the rest is plain text.
-pub const fn ink(entry: &Entry) -> Role {
+pub const fn role_of(entry: &Entry) -> Role {
     match entry.role {
         Role::Running | Role::Good => Role::Text,
         role => role,

@@ -54,7 +54,7 @@ fn line(app: &App, layout: &Layout, width: u16) -> Line<'static> {
     }
     if !state.governor {
         line.push_span(bar.clone());
-        line.push_span(theme.span(if full { " NAIVE: no line is kept " } else { " NAIVE " }, Role::Alarm));
+        line.push_span(theme.span(if full { " NAIVE: no line is kept " } else { " NAIVE " }, Role::Urgent));
     }
     let (role, symbol) = theme.level(state.memory.shown_level());
     let memory = format!("{symbol} {}", state.memory.counted_bytes.whole());

@@ -426,7 +426,7 @@ fn draw_story(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
         let words: Text<'_> = wrap(&entry.text, room)
             .into_iter()
             .take(left.into())
-            .map(|line| Line::from(theme.span(line, events::ink(entry))))
+            .map(|line| Line::from(theme.span(line, events::role_of(entry))))
             .collect();
         let height = words.height() as u16;
         left -= height;

@@ -227,7 +227,7 @@ impl<'a> Entry<'a> {
         let (theme, job) = (self.theme, self.job);
         let (symbol, word, role) = state_of(theme, self.state, job);
         let mark = theme.span(if self.marked { "*" } else { " " }, Role::Accent);
-        let size = if is_too_large(job) { Role::Warn } else { self.ink() };
+        let size = if is_too_large(job) { Role::Warn } else { self.text_role() };
         let mut cells = vec![
             Cell::from(theme.span(fit(&format!("{symbol} {word}"), 9, theme.symbols).into_owned(), role)),
             Cell::from(Line::from(vec![theme.span(job.id.to_string(), Role::Text), mark]).right_aligned()),
@@ -246,14 +246,14 @@ impl<'a> Entry<'a> {
         cells.push(match (job.peak, job.predicted_peak) {
             (Bytes::ZERO, Some(predicted)) => self.right(format!("~{}", predicted.short()), Role::Dim),
             (Bytes::ZERO, None) => Cell::new(""),
-            (peak, _) => self.right(peak.short(), self.ink()),
+            (peak, _) => self.right(peak.short(), self.text_role()),
         });
         cells.extend(self.standing());
         Row::new(cells)
     }
 
     /// What is idle is dim; the chosen one never is.
-    fn ink(&self) -> Role {
+    fn text_role(&self) -> Role {
         let idle = self.job.phase.is_terminal() || matches!(self.job.phase, Phase::Queued);
         if idle && !self.selected { Role::Dim } else { Role::Text }
     }
@@ -298,11 +298,11 @@ impl<'a> Entry<'a> {
                 let figures = wanted.map(RoomWanted::figures).filter(|figures| !figures.is_empty());
                 let words = self.phrase(" ", figures.as_deref().unwrap_or(lack), columns.reason(), Role::Warn).column_span(2);
                 let left = if let Phase::Backoff { until, .. } = phase { clock(until.since(state.now)) } else { String::new() };
-                vec![words, self.right(left, self.ink())]
+                vec![words, self.right(left, self.text_role())]
             }
             Phase::Backoff { until, reason } => {
-                let left = self.right(clock(until.since(state.now)), self.ink());
-                let tries = self.right(format!("try {}", job.attempts + 1), self.ink());
+                let left = self.right(clock(until.since(state.now)), self.text_role());
+                let tries = self.right(format!("try {}", job.attempts + 1), self.text_role());
                 vec![self.phrase(" ", reason, progress, Role::Dim), tries, left]
             }
             Phase::Queued => {
@@ -332,7 +332,7 @@ impl<'a> Entry<'a> {
                     .filter(|_| finished.took > Duration::ZERO)
                     .map(|played| played.as_secs_f64() / finished.took.as_secs_f64());
                 let speed = speed.map_or_else(String::new, |speed| format!("{speed:.1}x"));
-                vec![Line::from(vec![" ".into(), words]).into(), self.right(speed, self.ink())]
+                vec![Line::from(vec![" ".into(), words]).into(), self.right(speed, self.text_role())]
             }
             Phase::Finished(finished) => {
                 let reason = finished.reason.as_deref().unwrap_or(finished.outcome.word());
@@ -345,13 +345,13 @@ impl<'a> Entry<'a> {
 
     fn progress(&self) -> Vec<Cell<'a>> {
         let Self { theme, job, columns, .. } = self;
-        let ink = if matches!(job.phase, Phase::Running { .. }) { Role::Strong } else { Role::Text };
+        let text_role = if matches!(job.phase, Phase::Running { .. }) { Role::Strong } else { Role::Text };
         let progress = job.progress.unwrap_or_default();
         let ratio = progress.ratio.map(|ratio| ratio.clamp(0.0, 1.0));
         let percent = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{}%", (ratio * 100.0) as u32));
         let mut line = Line::from(" ");
         line.spans.extend(bar(theme, ratio.unwrap_or(0.0), columns.bar, Role::Running));
-        line.push_span(theme.span(format!("{percent:>wide$}", wide = usize::from(PERCENT)), ink));
+        line.push_span(theme.span(format!("{percent:>wide$}", wide = usize::from(PERCENT)), text_role));
         if let Phase::Running { paused: true, for_memory, .. } = job.phase {
             let (words, role) = if for_memory { ("for memory", Role::Warn) } else { ("by you", Role::Dim) };
             return vec![line.into(), self.right(words.to_owned(), role).column_span(2)];
@@ -360,7 +360,7 @@ impl<'a> Entry<'a> {
         // At work, and not long enough to tell.
         let unknown = if matches!(job.phase, Phase::Running { .. }) { theme.symbols.more } else { "" };
         let left = progress.eta_seconds.map_or_else(|| unknown.to_owned(), |seconds| clock(Duration::from_secs(seconds)));
-        vec![line.into(), self.right(speed, ink), self.right(left, ink)]
+        vec![line.into(), self.right(speed, text_role), self.right(left, text_role)]
     }
 }
 

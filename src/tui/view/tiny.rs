@@ -29,7 +29,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 
     let mut standing = Line::default();
     if !state.governor && app.attached() {
-        standing.spans.extend([theme.span("NAIVE", Role::Alarm), " ".into()]);
+        standing.spans.extend([theme.span("NAIVE", Role::Urgent), " ".into()]);
     }
     if let Some(profile) = &state.profile {
         standing.push_span(theme.span(profile.short(), Role::Strong));

@@ -51,7 +51,7 @@ impl<'a> Seen<'a> {
 }
 
 /// What a cell says.
-pub struct Said {
+pub struct FigureText {
     /// The figure, with a symbol where it means something.
     pub text: String,
     /// How far the runs lie apart, where they do: `(36-41)`.
@@ -63,7 +63,7 @@ pub struct Said {
 }
 
 /// What the cell of a figure says; `None` = not known.
-pub fn said(theme: &Theme, seen: Seen<'_>, figure: Figure) -> Option<Said> {
+pub fn said(theme: &Theme, seen: Seen<'_>, figure: Figure) -> Option<FigureText> {
     let spread = seen.spread(figure)?;
     let (role, symbol) = meaning(theme, seen, figure, spread.median);
     let words = text(figure, spread.median);
@@ -74,7 +74,7 @@ pub fn said(theme: &Theme, seen: Seen<'_>, figure: Figure) -> Option<Said> {
         words.split_once(' ').filter(|(_, unit)| !unit.contains(' ')).map_or_else(|| words.clone(), |(number, _)| number.to_owned())
     };
     let apart = if spread.min < spread.max { format!("({}-{})", bare(spread.min), bare(spread.max)) } else { String::new() };
-    Some(Said { text, apart, role, value: spread.median })
+    Some(FigureText { text, apart, role, value: spread.median })
 }
 
 /// A figure with its unit.

@@ -7,7 +7,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::{HighlightSpacing, List, ListState, Paragraph, Row, StatefulWidget, Table, TableState, Widget as _, Wrap};
 
-use crate::domain::comparison::kept::{Heading, Shelf, Standing};
+use crate::domain::comparison::kept::{ComparisonList, Heading, Standing};
 use crate::domain::text::file_name_text;
 use crate::tui::app::App;
 use crate::tui::terminal::theme::{Role, Theme};
@@ -28,24 +28,26 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
     let mut title = vec![theme.span("Comparisons", Role::Accent)];
     let page = app.compare_page();
-    if let Some(Ok(shelf)) = page.shelf.as_ref().filter(|shelf| shelf.as_ref().is_ok_and(|shelf| !shelf.kept.is_empty())) {
-        title.push(theme.span(format!("  {} kept, the newest first", shelf.kept.len()), Role::Dim));
+    if let Some(Ok(comparisons)) =
+        page.comparisons.as_ref().filter(|comparisons| comparisons.as_ref().is_ok_and(|comparisons| !comparisons.kept.is_empty()))
+    {
+        title.push(theme.span(format!("  {} kept, the newest first", comparisons.kept.len()), Role::Dim));
     }
     let inner = Framed::new(theme, title).draw(area, buf);
     let [padded] = Layout::vertical([Constraint::Fill(1)]).horizontal_margin(1).areas(inner);
     let mut text = Text::from("");
-    match &page.shelf {
+    match &page.comparisons {
         None => text.push_line(theme.span("looking for comparisons", Role::Dim)),
         Some(Err(why)) => text.push_line(theme.span(why, Role::Bad)),
-        Some(Ok(shelf)) if shelf.kept.is_empty() => {
+        Some(Ok(comparisons)) if comparisons.kept.is_empty() => {
             text.extend([theme.span("no comparison is kept yet", Role::Text), "".into(), theme.span(HOW, Role::Dim), "".into()]);
-            text.extend(unreadable(theme, shelf, usize::from(padded.height), padded.width));
+            text.extend(unreadable(theme, comparisons, usize::from(padded.height), padded.width));
         }
-        Some(Ok(shelf)) => {
-            let below = shelf.unreadable.len().min(UNREADABLE);
+        Some(Ok(comparisons)) => {
+            let below = comparisons.unreadable.len().min(UNREADABLE);
             let [list, below_at] = Layout::vertical([Constraint::Fill(1), Constraint::Length(below as u16)]).areas(inner);
-            draw_table(app, shelf, list, buf);
-            let lines = unreadable(theme, shelf, below, padded.width);
+            draw_table(app, comparisons, list, buf);
+            let lines = unreadable(theme, comparisons, below, padded.width);
             text = Text::from(lines);
             Paragraph::new(text).render(Rect { y: below_at.y, height: below_at.height, ..padded }, buf);
             return;
@@ -54,7 +56,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     Paragraph::new(text).wrap(Wrap { trim: true }).render(padded, buf);
 }
 
-fn draw_table(app: &App, shelf: &Shelf, area: Rect, buf: &mut Buffer) {
+fn draw_table(app: &App, comparisons: &ComparisonList, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
     let [when_wide, state, runs, profiles] = COLUMNS;
     let room = area.width.saturating_sub(2);
@@ -67,8 +69,8 @@ fn draw_table(app: &App, shelf: &Shelf, area: Rect, buf: &mut Buffer) {
     // The chosen row stays in the middle of a long list.
     let rows = usize::from(area.height.saturating_sub(1));
     let chosen = app.compare_page().row();
-    let first = chosen.saturating_sub(rows / 2).min(shelf.kept.len().saturating_sub(rows));
-    let rows = shelf.kept.iter().skip(first).take(rows).map(|heading| {
+    let first = chosen.saturating_sub(rows / 2).min(comparisons.kept.len().saturating_sub(rows));
+    let rows = comparisons.kept.iter().skip(first).take(rows).map(|heading| {
         let (symbol, role) = look(theme, heading.standing);
         let fitting = |text: &str, width: u16| fit(text, width.into(), theme.symbols).into_owned();
         Row::new([
@@ -90,14 +92,14 @@ fn draw_table(app: &App, shelf: &Shelf, area: Rect, buf: &mut Buffer) {
 }
 
 /// Those that cannot be read, in so many lines.
-fn unreadable(theme: &Theme, shelf: &Shelf, lines: usize, width: u16) -> Vec<Line<'static>> {
-    let hidden = shelf.unreadable.len().saturating_sub(lines);
+fn unreadable(theme: &Theme, comparisons: &ComparisonList, lines: usize, width: u16) -> Vec<Line<'static>> {
+    let hidden = comparisons.unreadable.len().saturating_sub(lines);
     let line = |(at, (name, why)): (usize, &(String, String))| {
         let more = if hidden > 0 && at + 1 == lines { format!(", and {hidden} more") } else { String::new() };
         let words = format!("{} {name} {why}{more}", theme.symbols.bad);
         Line::from(theme.span(fit(&words, width.into(), theme.symbols).into_owned(), Role::Warn))
     };
-    shelf.unreadable.iter().take(lines).enumerate().map(line).collect()
+    comparisons.unreadable.iter().take(lines).enumerate().map(line).collect()
 }
 
 fn look(theme: &Theme, standing: Standing) -> (&'static str, Role) {
@@ -132,21 +134,22 @@ pub fn draw_tiny(app: &App, area: Rect, room: Rect, buf: &mut Buffer) {
     let page = app.compare_page();
     let fitting = |text: &str, width: usize, role| theme.span(fit(text, width, theme.symbols).into_owned(), role);
     let head = |words: &str, role, buf: &mut Buffer| fitting(words, area.width.into(), role).render(area, buf);
-    let shelf = match &page.shelf {
+    let comparisons = match &page.comparisons {
         None => return head("looking for comparisons", Role::Dim, buf),
         Some(Err(why)) => return head(why, Role::Bad, buf),
-        Some(Ok(shelf)) => shelf,
+        Some(Ok(comparisons)) => comparisons,
     };
-    if shelf.kept.is_empty() {
+    if comparisons.kept.is_empty() {
         head("no comparison is kept yet", Role::Text, buf);
         let how = theme.span("plimsoll compare PATH... makes one", Role::Dim);
         return Paragraph::new(how).wrap(Wrap { trim: true }).render(room, buf);
     }
-    let unreadable = if shelf.unreadable.is_empty() { String::new() } else { format!(", {} unreadable", shelf.unreadable.len()) };
-    head(&format!("{} comparisons{unreadable}", shelf.kept.len()), Role::Strong, buf);
+    let unreadable =
+        if comparisons.unreadable.is_empty() { String::new() } else { format!(", {} unreadable", comparisons.unreadable.len()) };
+    head(&format!("{} comparisons{unreadable}", comparisons.kept.len()), Role::Strong, buf);
     let (rows, chosen) = (usize::from(room.height), page.row());
-    let first = chosen.saturating_sub(rows / 2).min(shelf.kept.len().saturating_sub(rows));
-    let lines = shelf.kept.iter().skip(first).take(rows).map(|heading| {
+    let first = chosen.saturating_sub(rows / 2).min(comparisons.kept.len().saturating_sub(rows));
+    let lines = comparisons.kept.iter().skip(first).take(rows).map(|heading| {
         let (symbol, role) = look(theme, heading.standing);
         let when = format!("{} ", when(heading, app.time_zone()));
         let words = format!("{symbol} {}/{} {}", heading.done, heading.of, heading.columns.join(","));

@@ -15,7 +15,7 @@ use crate::tui::app::App;
 use crate::tui::app::scroll::Scroll;
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::compare::curves::{self, Run};
-use crate::tui::view::compare::figures::{self, Said, Seen};
+use crate::tui::view::compare::figures::{self, FigureText, Seen};
 use crate::tui::view::text::{bar, fit, left, wrap};
 
 /// Columns of the screen for the names of the rows.
@@ -327,7 +327,7 @@ impl<'a> Sheet<'a> {
                 let both = |seen| {
                     let count = figures::said(theme, seen, Figure::Cleanups)?;
                     let freed = figures::said(theme, seen, Figure::FreedBytes)?;
-                    Some(Said { text: format!("{} / {}", count.text, freed.text), apart: String::new(), ..count })
+                    Some(FigureText { text: format!("{} / {}", count.text, freed.text), apart: String::new(), ..count })
                 };
                 row("cleanups / freed", self.cells(both))
             }
@@ -388,9 +388,9 @@ impl<'a> Sheet<'a> {
     }
 
     /// A figure of every column that is shown, with a bar that is longest where the figure is highest.
-    fn cells(&self, said: impl Fn(Seen<'a>) -> Option<Said>) -> Vec<Line<'a>> {
+    fn cells(&self, said: impl Fn(Seen<'a>) -> Option<FigureText>) -> Vec<Line<'a>> {
         let theme = self.theme;
-        let all: Vec<Option<Said>> = self.columns.iter().map(|seen| said(*seen)).collect();
+        let all: Vec<Option<FigureText>> = self.columns.iter().map(|seen| said(*seen)).collect();
         let most = all.iter().flatten().map(|said| said.value).fold(0.0, f64::max);
         let tells_spread = self.kept.comparison.rounds > 1 && self.wide >= ROOM_FOR_SPREAD;
         let figure = if tells_spread { FIGURE_AND_SPREAD } else { FIGURE }.min(self.room());
@@ -426,7 +426,7 @@ impl<'a> Sheet<'a> {
             for figure in [Figure::PeakMemoryBytes, Figure::Seconds, Figure::Done] {
                 let unit = if figure == Figure::Done { " done" } else { "" };
                 let said = figures::said(theme, *seen, figure);
-                let span = |said: Said| theme.span(format!("{}{unit}", said.text), said.role);
+                let span = |said: FigureText| theme.span(format!("{}{unit}", said.text), said.role);
                 line.spans.extend([" ".into(), said.map_or_else(|| theme.span("-", Role::Dim), span)]);
             }
             line

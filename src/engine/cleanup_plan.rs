@@ -12,14 +12,14 @@ use crate::domain::memory::Level;
 use crate::domain::time::Mono;
 
 /// What is tried at the high-water mark, in this order.
-const RUNGS: [CleanupAction; 3] = [CleanupAction::DropFileCache, CleanupAction::RemoveScratch, CleanupAction::TrimHeap];
+const STEPS: [CleanupAction; 3] = [CleanupAction::DropFileCache, CleanupAction::RemoveScratch, CleanupAction::TrimHeap];
 /// What is done when a job is about to start. Its files are not in the cache yet, or are about to be read.
 const BEFORE: &[CleanupAction] = &[CleanupAction::TrimHeap];
 /// What is done when a job has ended well: its part has become its output, so there is no scratch.
 const AFTER: &[CleanupAction] = &[CleanupAction::DropFileCache];
 /// What is done when a job has failed.
 const AFTER_FAILURE: &[CleanupAction] = &[CleanupAction::RemoveScratch, CleanupAction::DropFileCache, CleanupAction::TrimHeap];
-/// A rung may be tried again after this long; doubled each time it was futile.
+/// A step may be tried again after this long; doubled each time it was futile.
 const RETRY_FIRST: Duration = Duration::from_secs(5);
 /// Longest such wait.
 const RETRY_CAP: Duration = Duration::from_mins(1);
@@ -42,37 +42,37 @@ pub(super) struct Running {
     pub(super) since: Mono,
 }
 
-/// When a rung may be tried again.
+/// When a step may be tried again.
 #[derive(Debug, Clone, Copy)]
-struct Rung {
+struct Step {
     not_before: Mono,
     wait: Duration,
 }
 
 /// The cleanups to come, and the one under way.
 #[derive(Debug)]
-pub(super) struct Ladder {
+pub(super) struct CleanupPlan {
     last_id: u64,
     queue: VecDeque<Pending>,
     pub(super) running: Option<Running>,
-    rungs: [Rung; RUNGS.len()],
-    /// When the last one ended: the next rung wants a newer sample.
+    steps: [Step; STEPS.len()],
+    /// When the last one ended: the next step wants a newer sample.
     last_end: Option<Mono>,
 }
 
-impl Default for Ladder {
+impl Default for CleanupPlan {
     fn default() -> Self {
         Self {
             last_id: 0,
             queue: VecDeque::new(),
             running: None,
-            rungs: [Rung { not_before: Mono::START, wait: RETRY_FIRST }; RUNGS.len()],
+            steps: [Step { not_before: Mono::START, wait: RETRY_FIRST }; STEPS.len()],
             last_end: None,
         }
     }
 }
 
-impl Ladder {
+impl CleanupPlan {
     pub(super) fn is_idle(&self) -> bool {
         self.running.is_none() && self.queue.is_empty()
     }
@@ -95,7 +95,7 @@ impl Engine {
         // It jumps the queue: a start waits for it.
         for action in BEFORE.iter().rev() {
             let pending = Pending { trigger: CleanupTrigger::BeforeJob, action: *action, job: Some(job) };
-            self.ladder.queue.push_front(pending);
+            self.cleanup_plan.queue.push_front(pending);
         }
     }
 
@@ -104,32 +104,32 @@ impl Engine {
         let (trigger, actions) =
             if success { (CleanupTrigger::AfterJob, AFTER) } else { (CleanupTrigger::AfterFailure, AFTER_FAILURE) };
         if self.config.governor {
-            self.ladder.queue.extend(actions.iter().map(|action| Pending { trigger, action: *action, job: Some(job) }));
+            self.cleanup_plan.queue.extend(actions.iter().map(|action| Pending { trigger, action: *action, job: Some(job) }));
         }
         self.after_lines.insert(job, self.now.mono);
     }
 
-    /// Runs every harmless rung, because the operator asks.
+    /// Runs every harmless step, because the operator asks.
     pub(super) fn clean_now(&mut self) {
         let trigger = CleanupTrigger::Operator;
-        self.ladder.queue.extend(RUNGS.iter().map(|action| Pending { trigger, action: *action, job: None }));
+        self.cleanup_plan.queue.extend(STEPS.iter().map(|action| Pending { trigger, action: *action, job: None }));
     }
 
     /// Begins the next cleanup, if one is due and none is under way.
     pub(super) fn clean(&mut self) {
-        if self.ladder.running.is_some() {
+        if self.cleanup_plan.running.is_some() {
             return;
         }
-        if let Some(pending) = self.ladder.queue.pop_front() {
+        if let Some(pending) = self.cleanup_plan.queue.pop_front() {
             self.begin(pending);
-        } else if let Some(action) = self.due_rung() {
+        } else if let Some(action) = self.due_step() {
             self.begin(Pending { trigger: CleanupTrigger::HighWater, action, job: None });
         }
     }
 
-    /// The first rung that memory over the line calls for and that is not waiting to be tried again.
-    fn due_rung(&self) -> Option<CleanupAction> {
-        let is_newer = match (&self.sample, self.ladder.last_end) {
+    /// The first step that memory over the line calls for and that is not waiting to be tried again.
+    fn due_step(&self) -> Option<CleanupAction> {
+        let is_newer = match (&self.sample, self.cleanup_plan.last_end) {
             (Some((at, _)), Some(end)) => *at > end,
             (Some(_), None) => true,
             (None, _) => false,
@@ -140,26 +140,26 @@ impl Engine {
         }
         // The level lags behind on its way down. A new pass begins over the mark only, and goes on until the alarm ends.
         let (counted, lines) = (self.state.memory.counted_bytes, &self.state.lines);
-        let is_wanted = |action: CleanupAction| counted >= if action == RUNGS[0] { lines.high_water } else { lines.low_water };
-        let due = RUNGS.iter().zip(&self.ladder.rungs).find(|(_, rung)| self.now.mono >= rung.not_before);
+        let is_wanted = |action: CleanupAction| counted >= if action == STEPS[0] { lines.high_water } else { lines.low_water };
+        let due = STEPS.iter().zip(&self.cleanup_plan.steps).find(|(_, step)| self.now.mono >= step.not_before);
         due.map(|(action, _)| *action).filter(|action| is_wanted(*action))
     }
 
     fn begin(&mut self, pending: Pending) {
-        let id = self.ladder.next_id();
+        let id = self.cleanup_plan.next_id();
         if pending.trigger == CleanupTrigger::HighWater {
             self.governor.note_action(self.now.mono);
-            if pending.action == RUNGS[0] {
+            if pending.action == STEPS[0] {
                 self.note_pass();
             }
         }
-        self.ladder.running = Some(Running { id, what: pending, since: self.now.mono });
+        self.cleanup_plan.running = Some(Running { id, what: pending, since: self.now.mono });
         let memory = &self.state.memory;
         let before_bytes = match pending.trigger {
             CleanupTrigger::HighWater => memory.counted_bytes,
             _ => memory.usage_bytes,
         };
-        if pending.trigger == CleanupTrigger::HighWater && pending.action == RUNGS[0] {
+        if pending.trigger == CleanupTrigger::HighWater && pending.action == STEPS[0] {
             let line = format!("High memory usage detected: {:.1}MB - forcing cleanup", before_bytes.as_mb());
             self.log(None, LogLevel::Memory, line);
         }
@@ -171,7 +171,7 @@ impl Engine {
 
     /// Takes the measured result of a cleanup.
     pub(super) fn cleanup_done(&mut self, id: CleanupId, result: CleanupResult) {
-        let Some(running) = self.ladder.running.filter(|running| running.id == id) else { return };
+        let Some(running) = self.cleanup_plan.running.filter(|running| running.id == id) else { return };
         let Pending { trigger, action, job } = running.what;
         let CleanupResult { before, after, freed, millis, verdict } = result;
         self.emit(EventKind::CleanupFinished {
@@ -193,18 +193,18 @@ impl Engine {
             self.log(None, LogLevel::Memory, line);
         }
         if trigger == CleanupTrigger::HighWater
-            && let Some(rung) = RUNGS.iter().position(|rung| *rung == action)
+            && let Some(step) = STEPS.iter().position(|step| *step == action)
         {
-            let rung = &mut self.ladder.rungs[rung];
-            rung.wait = if verdict == CleanupVerdict::Futile { (rung.wait * 2).min(RETRY_CAP) } else { RETRY_FIRST };
-            rung.not_before = self.now.mono + rung.wait;
+            let step = &mut self.cleanup_plan.steps[step];
+            step.wait = if verdict == CleanupVerdict::Futile { (step.wait * 2).min(RETRY_CAP) } else { RETRY_FIRST };
+            step.not_before = self.now.mono + step.wait;
         }
         self.end_cleanup(job, trigger);
     }
 
     /// Gives up a cleanup that never answered.
     pub(super) fn lose_cleanup(&mut self) {
-        let Some(running) = self.ladder.running else { return };
+        let Some(running) = self.cleanup_plan.running else { return };
         if self.now.mono.since(running.since) < LOST_AFTER {
             return;
         }
@@ -214,11 +214,12 @@ impl Engine {
     }
 
     fn end_cleanup(&mut self, job: Option<JobId>, trigger: CleanupTrigger) {
-        self.ladder.running = None;
-        self.ladder.last_end = Some(self.now.mono);
+        self.cleanup_plan.running = None;
+        self.cleanup_plan.last_end = Some(self.now.mono);
         let Some(job) = job else { return };
         if trigger == CleanupTrigger::BeforeJob {
-            let is_done = !self.ladder.queue.iter().any(|next| next.job == Some(job) && next.trigger == CleanupTrigger::BeforeJob);
+            let is_done =
+                !self.cleanup_plan.queue.iter().any(|next| next.job == Some(job) && next.trigger == CleanupTrigger::BeforeJob);
             if is_done && let Some(active) = self.active.get_mut(&job) {
                 active.cleaning_until = None;
             }
@@ -232,7 +233,7 @@ impl Engine {
         let due: Vec<JobId> = self
             .after_lines
             .iter()
-            .filter(|(job, since)| **since < self.now.mono && !self.ladder.concerns(**job))
+            .filter(|(job, since)| **since < self.now.mono && !self.cleanup_plan.concerns(**job))
             .map(|(job, _)| *job)
             .collect();
         for job in due {

@@ -1,4 +1,4 @@
-//! The two upper rungs of the ladder: stop a job where it is, kill one. One at a time, each verified by a newer sample.
+//! The two last steps against too much memory: stop a job where it is, kill one. One at a time, each verified by a newer sample.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -78,7 +78,7 @@ impl Engine {
 
     /// No action waits for its newer sample, and none of the cleanups is just under way.
     fn may_act(&self) -> bool {
-        let is_cleaning = self.ladder.running.is_some_and(|running| self.now.mono.since(running.since) < PATIENCE);
+        let is_cleaning = self.cleanup_plan.running.is_some_and(|running| self.now.mono.since(running.since) < PATIENCE);
         self.governor.pending.is_none() && !is_cleaning && self.is_fresh() && self.is_kill_settled()
     }
 
@@ -244,7 +244,7 @@ impl Engine {
 
     fn begin_action(&mut self, action: CleanupAction, job: Option<JobId>, deficit: Bytes) {
         let (now, before) = (self.now.mono, self.hard());
-        let id = self.ladder.next_id();
+        let id = self.cleanup_plan.next_id();
         let held = job.map_or(Bytes::ZERO, |job| self.anon(job));
         self.governor.note_action(now);
         self.governor.pending = Some(Pending { id, action, job, since: now, before, held, deficit });
