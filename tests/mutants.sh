@@ -18,11 +18,12 @@ mkdir "$copy/tests/engine"
 cp -r tests/support tests/data "$copy/tests/"
 cp tests/engine/governor.rs "$copy/tests/engine/"
 # Only the tests of the governor, and the helper that they use.
-printf 'mod support {\n    #[path = "../../support/modelled.rs"]\n    pub mod modelled;\n}\nmod governor;\n' >"$copy/tests/engine/main.rs"
+printf 'pub mod modelled;\n' >"$copy/tests/support/mod.rs"
+printf '#[path = "../support/mod.rs"]\nmod support;\nmod governor;\n' >"$copy/tests/engine/main.rs"
 # Of the crates only those that these floors use: nothing that takes minutes to build.
 {
     printf '[package]\nname = "plimsoll"\nversion = "0.0.0"\nedition = "2024"\n[dependencies]\n'
-    grep -E '^serde(_json)? = ' Cargo.toml
+    grep -E '^(serde|serde_json|jiff) = ' Cargo.toml
     printf '[dev-dependencies]\n'
     grep -E '^proptest = ' Cargo.toml
     printf '[profile.dev]\ndebug = 0\nopt-level = 1\n'
