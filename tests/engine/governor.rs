@@ -973,6 +973,19 @@ fn a_kernel_kill_raises_the_reserve_by_half_and_is_tried_three_times_more() {
     assert_eq!(sim.engine.state().job_counts().out_of_memory, 1);
 }
 
+#[test]
+fn a_job_that_ran_out_of_memory_with_all_that_there_is_is_not_tried_again() {
+    // Let in alone, up to what is foreseen for it, which is nearly all of the budget.
+    let mut sim = start(config(2), vec![SimJob { fate: Fate::KilledFirst(9), ..job(1850, 1850, 3) }]);
+    finish(&mut sim);
+    assert_eq!(reserves(&sim).len(), 1, "another try would end as this one");
+    let reason = sim.events.iter().find_map(|event| match &event.kind {
+        EventKind::JobFinished { outcome: Outcome::OutOfMemory, reason, .. } => reason.clone(),
+        _ => None,
+    });
+    assert!(reason.as_ref().is_some_and(|reason| reason.contains("it ran alone")), "{reason:?}");
+}
+
 /// The reserves that jobs were admitted with, in order.
 fn reserves(sim: &Sim) -> Vec<Bytes> {
     let of = |kind: &EventKind| match kind {
