@@ -174,6 +174,11 @@ pub struct SubtitleStream {
 impl VideoStream {
     /// High dynamic range: PQ or HLG.
     pub fn is_hdr(&self) -> bool {
-        matches!(self.colour.transfer.as_str(), "smpte2084" | "arib-std-b67")
+        self.colour.transfer == "smpte2084" || self.is_hlg()
+    }
+
+    /// High dynamic range by hybrid log-gamma (ARIB STD-B67).
+    pub fn is_hlg(&self) -> bool {
+        self.colour.transfer == "arib-std-b67"
     }
 }

@@ -25,8 +25,6 @@ const PQ_TABLE: &str = "lutyuv=y='minval+(maxval-minval)*pow(clip(1.35*st(0,100*
 /// to white, to within 1 % of it.
 const HLG_TABLE: &str = "lutyuv=y='st(0,clip((val-minval)/(maxval-minval),0,1));\
     minval+(maxval-minval)*clip(ld(0)*(1.39+ld(0)*(1.18+ld(0)*(1.14*ld(0)-2.7))),0,1)'";
-/// The transfer of HLG, as ffmpeg names it.
-const HLG: &str = "arib-std-b67";
 
 /// What the encoder is told of colours, and the chain that makes them so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,7 +183,7 @@ fn colours(plan: &VideoPlan, stream: &VideoStream, way: ColourWay, to: Tags) -> 
         }
         ColourWay::Table => {
             let mut chain = vec![
-                (if transfer == HLG { HLG_TABLE } else { PQ_TABLE }).to_owned(),
+                (if stream.is_hlg() { HLG_TABLE } else { PQ_TABLE }).to_owned(),
                 format!("scale=in_color_matrix=bt2020:out_color_matrix=bt709:in_range={from_range}:out_range={range}"),
             ];
             chain.extend(format);
