@@ -204,18 +204,16 @@ fn peak_line(app: &App, width: u16) -> Line<'static> {
     if let Some((_, since)) = totals.measured_since {
         line.push_span(theme.span(format!(" since {}", time_of_day(since, app.time_zone(), false)), Role::Dim));
     }
-    if crossed {
+    let forms = if crossed {
         let times = if totals.crossings == 1 { "once".to_owned() } else { format!("{} times", totals.crossings) };
         line.push_span(theme.span(format!(" {}", theme.symbols.over), Role::Warn));
         let took = spoken(state.time_over_line());
-        let forms = [format!("  over the line {times}, {took}"), format!("  over {times}, {took}"), format!("  over {took}")];
-        let room = left(&line, width);
-        line.push_span(theme.span(forms.into_iter().find(|words| words.width() <= room).unwrap_or_default(), Role::Dim));
+        vec![format!("  over the line {times}, {took}"), format!("  over {times}, {took}"), format!("  over {took}")]
     } else {
-        let room = left(&line, width);
-        let forms = ["  never over the line", "  never over it"];
-        line.push_span(theme.span(forms.into_iter().find(|words| words.width() <= room).unwrap_or_default(), Role::Dim));
-    }
+        vec!["  never over the line".to_owned(), "  never over it".to_owned()]
+    };
+    let room = left(&line, width);
+    line.push_span(theme.span(forms.into_iter().find(|words| words.width() <= room).unwrap_or_default(), Role::Dim));
     line
 }
 
