@@ -79,18 +79,20 @@ impl Hub {
 
     /// Tells everybody all that is known now: what was told before does not lead there.
     pub(super) fn tell_anew(&mut self, state: &State) {
-        self.clients.retain(|_, client| {
-            client.knows = state.seq;
-            client.send(Update::Snapshot(Box::new(state.clone())))
-        });
+        self.replace(state.seq, || Update::Snapshot(Box::new(state.clone())));
     }
 
     /// Tells everybody all that has led to another time of a recording.
     pub(super) fn tell_again(&mut self, retold: &Retold) {
         let knows = retold.events().last().map_or(Seq(0), |event| event.seq);
+        self.replace(knows, || Update::Retold(retold.clone()));
+    }
+
+    /// Tells everybody what takes the place of all that was told, and holds every event up to `knows`.
+    fn replace(&mut self, knows: Seq, update: impl Fn() -> Update) {
         self.clients.retain(|_, client| {
             (client.knows, client.missed) = (knows, false);
-            client.send(Update::Retold(retold.clone()))
+            client.send(update())
         });
     }
 

@@ -46,6 +46,12 @@ impl Retold {
         Self { events, passed }
     }
 
+    /// Those of these events, which are in order of time, that have happened by then.
+    pub fn until(events: Arc<Vec<Event>>, at: Mono) -> Self {
+        let passed = events.partition_point(|event| event.mono <= at);
+        Self::new(events, passed)
+    }
+
     /// The events, oldest first.
     pub fn events(&self) -> &[Event] {
         &self.events[..self.passed]

@@ -93,21 +93,6 @@ impl Recording {
     pub fn length(&self) -> Mono {
         self.events.last().map_or(Mono::START, |event| event.mono)
     }
-
-    /// Everything that was known at that time, and the number of events behind it.
-    pub fn state_at(&self, at: Mono) -> (State, usize) {
-        let mut state = State::default();
-        let passed = passed_at(&self.events, at);
-        for event in &self.events[..passed] {
-            state.apply(event);
-        }
-        (state, passed)
-    }
-}
-
-/// How many of these events have happened by then.
-fn passed_at(events: &[Event], at: Mono) -> usize {
-    events.partition_point(|event| event.mono <= at)
 }
 
 /// Plays a recording.
@@ -236,9 +221,8 @@ impl Player {
     fn seek(&mut self, to: Mono) {
         self.at = to.min(self.length);
         self.since = self.clock.now().mono;
-        self.next = passed_at(&self.events, self.at);
-        let retold = Retold::new(Arc::clone(&self.events), self.next);
-        self.state = retold.state();
+        let retold = Retold::until(Arc::clone(&self.events), self.at);
+        (self.next, self.state) = (retold.events().len(), retold.state());
         self.hub.tell_again(&retold);
     }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods)] // deadlines
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::clips::clips;
@@ -12,7 +13,7 @@ use plimsoll::domain::state::State;
 use plimsoll::domain::time::Mono;
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::EngineConfig;
-use plimsoll::runtime::link::{Link, Update};
+use plimsoll::runtime::link::{Link, Retold, Update};
 use plimsoll::runtime::replay::{Player, Recording};
 use plimsoll::sim::world::{Fate, SimJob};
 use plimsoll::sim::{End, Sim};
@@ -126,11 +127,17 @@ fn whoever_goes_forward_is_told_every_event_up_to_there_as_if_it_had_been_played
     assert!(all[told.len()].mono >= Mono::from_millis(10_000), "ten seconds on");
 }
 
+/// What a front end is told that is shown this moment.
+fn told_by(recording: &Recording, at: Mono) -> Retold {
+    Retold::until(Arc::new(recording.events.clone()), at)
+}
+
 #[test]
 fn any_moment_is_what_was_known_then() {
     let (text, _) = recorded();
     let recording = recording(&text);
-    let (early, passed) = recording.state_at(Mono::from_millis(5000));
+    let retold = told_by(&recording, Mono::from_millis(5000));
+    let (early, passed) = (retold.state(), retold.events().len());
     assert!(early.summary.is_none() && early.now <= Mono::from_millis(5000));
     assert_eq!(early.seq, recording.events[passed - 1].seq);
     assert!(recording.events[passed].mono > Mono::from_millis(5000));
@@ -142,7 +149,7 @@ fn damaged_lines_are_counted_and_left_out() {
     let torn = format!("{{\"seq\":1,\n{text}\n{{\"seq\":999,\"event\":\"of_a_later_version\"}}\n{{\"half");
     let recording = recording(&torn);
     assert_eq!(recording.unreadable, 3);
-    assert_eq!(recording.state_at(recording.length()).0, ended);
+    assert_eq!(told_by(&recording, recording.length()).state(), ended);
 }
 
 #[test]
@@ -188,7 +195,7 @@ fn one_run_of_a_comparison_is_taken_by_its_number() {
     let tagged = tagged.join("\n");
     for run in [None, Some(1), Some(2)] {
         let recording = Recording::read(tagged.as_bytes(), run).expect("read");
-        assert_eq!(recording.state_at(recording.length()).0, ended, "run {run:?}");
+        assert_eq!(told_by(&recording, recording.length()).state(), ended, "run {run:?}");
     }
     assert!(Recording::read(tagged.as_bytes(), Some(3)).expect("read").events.is_empty());
 }
