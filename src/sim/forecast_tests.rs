@@ -1,40 +1,14 @@
 use super::*;
-use crate::domain::curve::Point;
 use crate::domain::curve::held_at;
-use crate::domain::job::VideoStream;
 use crate::domain::profile::Slots;
-use crate::sim::fixture::{presets, profile};
+use crate::sim::fixture::{self, curves, presets, profile};
 
 fn way(slots: u32) -> Variant {
     Variant { name: String::new(), profile: profile(&format!("p{slots}"), slots, 200), budget: Bytes::gib(2) }
 }
 
 fn job(seconds: u64, mb: u64) -> QueuedJob {
-    let video = VideoStream {
-        codec: "h264".to_owned(),
-        width: 1280,
-        height: 720,
-        pixel_format: "yuv420p".to_owned(),
-        fps: 25.0,
-        ..VideoStream::default()
-    };
-    let media = MediaInfo { duration: Some(Duration::from_secs(seconds)), video: Some(video), ..MediaInfo::default() };
-    QueuedJob { size: Bytes::mib(mb), media, preset: "p".to_owned(), left: 1.0 }
-}
-
-/// 2 processor seconds for a second of media, 200 MB from a tenth of the way on.
-fn curves(job: &QueuedJob, presets: &BTreeMap<String, Preset>) -> Vec<JobCurve> {
-    let recipe = RecipeKey::of(&job.media, &presets["p"]).expect("a recipe").as_str().to_owned();
-    let curve = JobCurve {
-        recipe,
-        media_ms: 10_000,
-        frames: 250,
-        cpu_ms: 20_000,
-        wall_ms: 13_300,
-        peak: Bytes::mib(200),
-        points: vec![Point { done: 100, held: 1000 }, Point { done: 1000, held: 1000 }],
-    };
-    vec![curve; 4]
+    fixture::job((1280, 720), seconds, mb)
 }
 
 fn forecast(jobs: &[QueuedJob], curves: &[JobCurve], way: &Variant, seed: u64) -> Forecast {

@@ -1,34 +1,12 @@
 use super::*;
-use crate::domain::curve::Point;
-use crate::domain::job::VideoStream;
-use crate::sim::fixture::{presets, profile};
+use crate::sim::fixture::{self, presets, profile};
 
 fn job(width: u32, height: u32) -> QueuedJob {
-    let video = VideoStream {
-        codec: "h264".to_owned(),
-        width,
-        height,
-        pixel_format: "yuv420p".to_owned(),
-        fps: 25.0,
-        ..VideoStream::default()
-    };
-    let media = MediaInfo { duration: Some(std::time::Duration::from_secs(10)), video: Some(video), ..MediaInfo::default() };
-    QueuedJob { size: Bytes::mib(5), media, preset: "p".to_owned(), left: 1.0 }
+    fixture::job((width, height), 10, 5)
 }
 
-/// 2 processor seconds for a second of media, 200 MB from a tenth of the way on.
 fn taught(jobs: &[QueuedJob], presets: &BTreeMap<String, Preset>) -> Lessons {
-    let recipe = RecipeKey::of(&jobs[0].media, &presets["p"]).expect("a recipe").as_str().to_owned();
-    let curve = JobCurve {
-        recipe,
-        media_ms: 10_000,
-        frames: 250,
-        cpu_ms: 20_000,
-        wall_ms: 13_300,
-        peak: Bytes::mib(200),
-        points: vec![Point { done: 100, held: 1000 }, Point { done: 1000, held: 1000 }],
-    };
-    Lessons { curves: vec![curve; 4], ..Lessons::default() }
+    Lessons { curves: fixture::curves(&jobs[0], presets), ..Lessons::default() }
 }
 
 /// The plan of these jobs under `now` on a machine with two processors.
