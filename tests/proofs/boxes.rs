@@ -170,6 +170,13 @@ fn ffmpeg_with_a_greedy_one(dir: &Path, curve: &str, seconds: u32) -> PathBuf {
     path
 }
 
+/// As [`run`] for a folder of clips and a preset, with these options.
+fn run_with(cage: &Cage, home: &Path, options: &[&str], preset: &Path, folder: &Path) -> Outcome {
+    let options = options.iter().map(std::ffi::OsStr::new);
+    let args: Vec<_> = options.chain([std::ffi::OsStr::new("--preset"), preset.as_os_str(), folder.as_os_str()]).collect();
+    run(cage, home, &args)
+}
+
 /// Runs `plimsoll run --json` in the box, to its end.
 fn run(cage: &Cage, home: &Path, args: &[&std::ffi::OsStr]) -> Outcome {
     let mut child = start(cage, home, args);
@@ -272,9 +279,7 @@ fn ten_jobs_four_at_once_all_get_done_in_a_box_of_512_mb() {
     let home = tempfile::tempdir().expect("a folder");
     let folder = clips(home.path(), 10, "1920x1080", 75);
     let preset = preset(home.path(), 720, 2);
-    let args = ["-p", "fast", "--preset"].map(std::ffi::OsStr::new);
-    let args: Vec<_> = args.into_iter().chain([preset.as_os_str(), folder.as_os_str()]).collect();
-    let ran = run(&cage, home.path(), &args);
+    let ran = run_with(&cage, home.path(), &["-p", "fast"], &preset, &folder);
     ran.figures("governed, 512 MB, ten jobs");
     ran.assert_all_done(10);
 }
@@ -287,9 +292,7 @@ fn ten_jobs_four_at_once_in_a_box_of_512_mb_without_the_governor() {
     let home = tempfile::tempdir().expect("a folder");
     let folder = clips(home.path(), 10, "1920x1080", 75);
     let preset = preset(home.path(), 720, 2);
-    let args = ["-p", "fast", "--no-governor", "--retries", "0", "--preset"].map(std::ffi::OsStr::new);
-    let args: Vec<_> = args.into_iter().chain([preset.as_os_str(), folder.as_os_str()]).collect();
-    let ran = run(&cage, home.path(), &args);
+    let ran = run_with(&cage, home.path(), &["-p", "fast", "--no-governor", "--retries", "0"], &preset, &folder);
     ran.figures("naive, 512 MB, ten jobs");
     assert_eq!(ran.of("job_finished").len(), 10);
     assert_eq!(ran.count("out_of_memory") as u64, ran.kernel_kills);
@@ -304,9 +307,7 @@ fn beside_a_stranger_four_large_jobs_fit_into_2_gb_without_a_kill() {
     let folder = clips(home.path(), 4, "1920x1080", 100);
     let preset = preset(home.path(), 1080, 2);
     let _stranger = Stranger::new(&cage, "0:250", 600).holding(250);
-    let args = ["-p", "fast", "--preset"].map(std::ffi::OsStr::new);
-    let args: Vec<_> = args.into_iter().chain([preset.as_os_str(), folder.as_os_str()]).collect();
-    let ran = run(&cage, home.path(), &args);
+    let ran = run_with(&cage, home.path(), &["-p", "fast"], &preset, &folder);
     ran.figures("governed, 2 GB with a stranger of 250 MB, four 1080p");
     ran.assert_all_done(4);
 }
@@ -318,9 +319,7 @@ fn two_jobs_of_4k_beside_a_stranger(profile: &str) {
     let folder = clips(home.path(), 2, "3840x2160", 60);
     let preset = preset(home.path(), 2160, 2);
     let _stranger = Stranger::new(&cage, "0:250", 600).holding(250);
-    let args = ["-p", profile, "--preset"].map(std::ffi::OsStr::new);
-    let args: Vec<_> = args.into_iter().chain([preset.as_os_str(), folder.as_os_str()]).collect();
-    let ran = run(&cage, home.path(), &args);
+    let ran = run_with(&cage, home.path(), &["-p", profile], &preset, &folder);
     ran.figures(&format!("governed, 2 GB with a stranger of 250 MB, two 4K, {profile}"));
     ran.assert_all_done(2);
 }
@@ -357,8 +356,7 @@ fn a_film_alone_in_a_small_box(mib: u64, size: &str, height: u32) {
     let Some(is_possible) = plain_ffmpeg_ends_well(Bytes::mib(mib), &folder, height) else { return };
     let Some(cage) = Cage::of("small", Bytes::mib(mib)) else { return };
     let preset = preset(home.path(), height, 2);
-    let args: Vec<_> = ["-p", "safe", "--preset"].map(std::ffi::OsStr::new).into_iter().chain([preset.as_os_str()]).collect();
-    let ran = run(&cage, home.path(), &[&args[..], &[folder.as_os_str()]].concat());
+    let ran = run_with(&cage, home.path(), &["-p", "safe"], &preset, &folder);
     let tries = ran.of("job_started").len();
     println!("{mib} MB, {size} to {height}p: plain ffmpeg {is_possible}, ours {:?} after {tries} tries", ran.outcomes());
     assert!(ran.code.is_some(), "the program itself was killed: {}", ran.stderr);
@@ -496,9 +494,7 @@ fn a_stranger_that_grows_and_shrinks_is_told_of_and_costs_no_job() {
     let folder = clips(home.path(), 8, "1920x1080", 75);
     let preset = preset(home.path(), 720, 2);
     let _stranger = Stranger::new(&cage, "0:50,3:50,6:600,14:600,16:50", 600).holding(50);
-    let args = ["-p", "fast", "--preset"].map(std::ffi::OsStr::new);
-    let args: Vec<_> = args.into_iter().chain([preset.as_os_str(), folder.as_os_str()]).collect();
-    let ran = run(&cage, home.path(), &args);
+    let ran = run_with(&cage, home.path(), &["-p", "fast"], &preset, &folder);
     ran.figures("governed, 1 GB, a stranger of up to 600 MB");
     ran.assert_all_done(8);
     assert!(!ran.of("admission_held").is_empty(), "that jobs were held is told");
