@@ -11,3 +11,4 @@ pub mod host;
 pub mod runtime;
 pub mod sim;
 pub mod tui;
+pub mod wire;

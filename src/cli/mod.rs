@@ -33,6 +33,7 @@ use crate::runtime::link::Examine;
 use args::{Cli, Command, DoctorArgs, ExportTarget, LoadJobArgs, PresetsAction, ProfilesAction};
 use commands::doctor::{DoctorInputs, DoctorOptions};
 use commands::install::{Console, ProvideOptions};
+use commands::remote::{add, attach, control, look, serve, wait, wire};
 use commands::run::OutputMode;
 use commands::{catalog, compare, completion, demo, doctor, manual, plan, replay, run};
 use options::Resolved;
@@ -46,6 +47,16 @@ pub struct Usage(pub String);
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Busy(pub String);
+
+/// There is no way to the server: exit status of its own kind.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct Unavailable {
+    /// The exit status.
+    pub status: u8,
+    /// Why, and what to do.
+    pub why: String,
+}
 
 /// Exit status of [`Usage`].
 const USAGE: u8 = 2;
@@ -73,6 +84,10 @@ pub fn main() -> Result<u8> {
         Err(error) if error.is::<Busy>() => {
             tell(&format!("plimsoll: {error}\n"));
             Ok(BUSY)
+        }
+        Err(error) if error.is::<Unavailable>() => {
+            tell(&format!("plimsoll: {error}\n"));
+            Ok(error.downcast_ref::<Unavailable>().map_or(1, |unavailable| unavailable.status))
         }
         Err(error) => {
             // A known trouble of the host is told in one line; the report with places is for what nobody expected.
@@ -137,12 +152,54 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Some(Command::Run(args)) => {
             run::run(&resolve(cli.options, matches)?, &args.paths, OutputMode::Lines { json: args.json, summary: true }, false)
         }
+        Some(command) => remote_command(command, &resolve(cli.options, matches)?),
         None => {
             if let Some(meant) = cli.paths.first().and_then(|first| meant::command(first)) {
                 return Err(Usage(meant).into());
             }
             run::run(&resolve(cli.options, matches)?, &cli.paths, OutputMode::Console, cli.hold)
         }
+    }
+}
+
+/// The commands that start a server or talk to one.
+fn remote_command(command: Command, resolved: &Resolved) -> Result<u8> {
+    use crate::domain::command::Command as Ask;
+    use control::JobVerb;
+
+    let queue = |ask, done| control::queue(resolved, ask, done);
+    match command {
+        Command::Serve(args) => serve::serve(resolved, &args),
+        Command::Attach(args) => attach::attach(resolved, &args),
+        Command::Add(args) => add::add(resolved, &args),
+        Command::Status(args) => look::status(resolved, args.json),
+        Command::Jobs(args) => look::jobs(resolved, &args),
+        Command::Logs(args) => look::logs(resolved, &args),
+        Command::Pause(args) => control::jobs(resolved, JobVerb::Pause, &args.jobs),
+        Command::Resume(args) => control::jobs(resolved, JobVerb::Resume, &args.jobs),
+        Command::Cancel(args) => control::jobs(resolved, JobVerb::Cancel, &args.jobs),
+        Command::Retry(args) => control::jobs(resolved, JobVerb::Retry, &args.jobs),
+        Command::Allow(args) => control::jobs(resolved, JobVerb::Allow, &args.jobs),
+        Command::Move(args) => control::jobs(resolved, JobVerb::Move(control::place(&args.to)), &args.jobs),
+        Command::Hold => queue(Ask::Pause, "the queue is held"),
+        Command::Release => queue(Ask::Resume, "the queue is released"),
+        Command::Drain => queue(Ask::Drain, "nothing new is taken; the server ends when the queue is empty"),
+        Command::Clean => queue(Ask::CleanNow, "the cleanups are asked for"),
+        Command::Profile { name } => control::profile(resolved, &name),
+        Command::Stop => control::stop(resolved),
+        Command::Wait(args) => wait::wait(resolved, &args),
+        Command::Wire { view } => wire::carry(&resolved.state_dir, view),
+        Command::Run(_)
+        | Command::Demo(_)
+        | Command::Compare(_)
+        | Command::Plan(_)
+        | Command::Replay(_)
+        | Command::Profiles { .. }
+        | Command::Presets { .. }
+        | Command::Doctor(_)
+        | Command::Completions { .. }
+        | Command::Man(_)
+        | Command::LoadJob(_) => Err(color_eyre::eyre::eyre!("this command has no server")),
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Resolved {
     pub keys: Keymap,
     /// Name, value and origin of each setting, as `doctor` shows them.
     pub origins: Vec<(String, String, String)>,
+    /// What was given on the command line, as another plimsoll takes it.
+    pub given: Vec<OsString>,
     /// What the operator should know before anything runs.
     pub remark: Option<String>,
 }
@@ -65,7 +67,7 @@ pub fn examine(options: Settings, matches: &ArgMatches) -> Result<(Resolved, Vec
     while let Some((_, inner)) = innermost.subcommand() {
         innermost = inner;
     }
-    let mut origins = Vec::new();
+    let (mut origins, mut given) = (Vec::new(), Vec::new());
     let budget_source = options.budget_source.clone();
     let mut settings = Settings::merge(options, file, |name, layer, shown| {
         let flag = name.replace('_', "-");
@@ -73,7 +75,14 @@ pub fn examine(options: Settings, matches: &ArgMatches) -> Result<(Resolved, Vec
             Layer::Given if innermost.value_source(name) == Some(ValueSource::EnvVariable) => {
                 format!("PLIMSOLL_{}", name.to_ascii_uppercase())
             }
-            Layer::Given => format!("--{flag}"),
+            Layer::Given => {
+                for value in innermost.get_raw(name).into_iter().flatten() {
+                    let mut word = OsString::from(format!("--{flag}="));
+                    word.push(value);
+                    given.push(word);
+                }
+                format!("--{flag}")
+            }
             Layer::File => settings_file.as_deref().map(path_text).unwrap_or_default(),
             Layer::Default => DEFAULT.to_owned(),
         };
@@ -99,7 +108,7 @@ pub fn examine(options: Settings, matches: &ArgMatches) -> Result<(Resolved, Vec
             Some(Asked { bytes, by: budget_source.or(origin).unwrap_or_default() })
         }
     };
-    Ok((Resolved { paths, settings, state_dir, budget, keys, origins, remark }, mistakes))
+    Ok((Resolved { paths, settings, state_dir, budget, keys, origins, given, remark }, mistakes))
 }
 
 /// The origin of what nobody has said.
@@ -126,7 +135,12 @@ fn keymap(settings: &[KeySetting], file: Option<&Path>) -> Result<Keymap, Vec<Co
 impl Resolved {
     /// Somebody said where outputs go.
     pub fn is_out_given(&self) -> bool {
-        self.origins.iter().any(|(name, _, origin)| name == "out" && origin != DEFAULT)
+        self.is_given("out")
+    }
+
+    /// Somebody said what the value of this setting is; by its name as a flag, without dashes.
+    pub fn is_given(&self, setting: &str) -> bool {
+        self.origins.iter().any(|(name, _, origin)| name == setting && origin != DEFAULT)
     }
 
     /// Asks for this budget where nobody has asked for one; `by` says in plain words who does.

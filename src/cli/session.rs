@@ -1,8 +1,10 @@
 //! One run from its start to its exit status: opens the host, drives the engine, shows it on a front end, obeys signals.
 
 pub mod descriptors;
+pub mod serving;
 pub mod signals;
 pub mod state_dir;
+pub mod window;
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, IsTerminal as _, Write};
@@ -14,9 +16,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use color_eyre::eyre::{Context as _, Result, eyre};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::commands::compare::aside::BackgroundCompare;
+use crate::cli::session::serving::Serves;
 use crate::cli::session::signals::Signals;
 use crate::cli::{Busy, Usage};
 use crate::domain::command::{Command, RequestId};
@@ -29,12 +32,14 @@ use crate::headless::lines::LineStyle;
 use crate::headless::{self, Report, Sinks, summary};
 use crate::host::process::instance::InstanceError;
 use crate::host::process::joblog::LogReader;
+use crate::host::process::orphans::ProcessIdentity;
 use crate::host::{HostConfig, HostError, RealHost};
 use crate::runtime::clock::Clock;
 use crate::runtime::driver::Driver;
 use crate::runtime::hub::Attacher;
-use crate::runtime::link::{Link, Update};
-use crate::tui::{self, TuiExit, TuiOptions};
+use crate::runtime::link::{Link, ReadLog, Update};
+use crate::tui::{self, Closed, TuiExit, TuiOptions};
+use crate::wire::socket::Doors;
 
 /// Everything a run follows from.
 pub struct Session {
@@ -54,6 +59,8 @@ pub struct Session {
     pub watch: Option<Watch>,
     /// Jobs that fail as they were meant to do not count.
     pub is_demo: bool,
+    /// What consoles and commands can reach of it.
+    pub serves: Option<Serves>,
 }
 
 /// Follows a run through a link of its own.
@@ -65,7 +72,7 @@ pub enum Front {
     Console(Box<TuiOptions>),
     /// One line for whatever happens, and commands typed as lines.
     Linear(Box<Linear>),
-    /// Log lines on stderr; ends when the queue is empty.
+    /// Log lines on stderr.
     Lines {
         /// JSON lines on stdout too.
         json: bool,
@@ -73,6 +80,8 @@ pub enum Front {
         color: bool,
         /// The figures of the run on stderr at its end.
         summary: bool,
+        /// Ends when the queue is empty; else it waits for what is added.
+        drains: bool,
     },
 }
 
@@ -90,8 +99,10 @@ impl Session {
     /// signals are obeyed all the same.
     pub fn run(self) -> Result<u8> {
         let log_file = self.log_file.as_deref().map(open_log).transpose()?;
+        let state_dir = self.host.state_dir.clone();
         let (driver, logs) = open_engine(self.engine, self.host)?;
         let attacher = driver.attacher();
+        let read_log: ReadLog = Arc::new(move |job, attempt| logs.read(job, attempt));
         // Whoever is attached before the start sees everything from the first event on.
         let (watcher, link) = (attacher.attach(), attacher.attach());
         let signalled = watch_signals(&attacher, !matches!(self.front, Front::Console(_)))?;
@@ -113,18 +124,28 @@ impl Session {
         if commands.first() == Some(&Command::Pause) {
             link.requests.send(RequestId(0), commands.remove(0));
         }
-        let engine = start_engine(driver)?;
+        let serves = self.serves.map(|mut serves| {
+            serves.lookup.log = Some(Arc::clone(&read_log));
+            serves
+        });
+        let life = ProcessIdentity::own().to_string().replace(' ', "-");
+        let serving = serves.map(|serves| serving::start(serves, &state_dir, life, &attacher)).transpose()?.flatten();
+        let (unreachable, told) = serving.map(|serving| ((serving.doors, serving.over), serving.ended)).unzip();
+        let engine = start_engine(driver, unreachable)?;
         let queued = !commands.is_empty();
         // A console that was only looked at has nothing to tell.
         let is_console = matches!(front, Front::Console(_));
+        let is_server = matches!(front, Front::Lines { drains: false, .. });
         if let Front::Console(options) = &mut front {
-            options.lookup.log = Some(Arc::new(move |job, attempt| logs.read(job, attempt)));
+            options.lookup.log = Some(read_log);
         }
         let aside = self.aside.clone();
         let waits = if is_console { Waits::Signals } else { Waits::Time };
         let shown = thread("front", waits, move |runtime| runtime.block_on(show(front, link, commands, &attacher, &aside)))?;
         // The engine's thread closes the host: no child, no part is left when it has ended.
         engine.join().map_err(|_| eyre!("the engine has panicked; the lines above say where"))?;
+        // Consoles elsewhere are told how it ended.
+        told.map(|told| receive(&told, &signalled));
         let shown = receive(&shown, &signalled);
         self.aside.end();
         let mut report = receive(&watcher, &signalled).unwrap_or_default();
@@ -148,7 +169,12 @@ impl Session {
             let text = format!("plimsoll: {}\n", report.lost.join("\nplimsoll: "));
             receive(&thread("losses", Waits::Time, move |_| crate::cli::tell(&text))?, &signalled);
         }
-        let status = exit_status(signalled.load(Ordering::Relaxed), &report, queued);
+        let signal = signalled.load(Ordering::Relaxed);
+        if is_server && signal == 0 && report.summary.is_some() {
+            // What became of jobs is for those who have queued them.
+            return Ok(u8::from(!report.lost.is_empty()));
+        }
+        let status = exit_status(signal, &report, queued);
         let went_well = |jobs: &JobCounts| jobs.done > 0 && jobs.out_of_memory == 0;
         let is_shown = self.is_demo && report.summary.as_ref().is_some_and(|figures| went_well(&figures.jobs));
         Ok(if is_shown && status == 1 { 0 } else { status })
@@ -210,9 +236,9 @@ struct Shown {
 async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attacher, aside: &BackgroundCompare) -> Result<Shown> {
     let shown = |summary| Shown { refused: Vec::new(), lost: Vec::new(), summary };
     match front {
-        Front::Lines { json, color, summary } => {
+        Front::Lines { json, color, summary, drains } => {
             let mut commands = commands;
-            commands.push(Command::Drain);
+            commands.extend(drains.then_some(Command::Drain));
             let Report { refused, lost, .. } = headless::follow(link, commands, line_sinks(json, color)).await;
             Ok(Shown { refused, lost, summary })
         }
@@ -224,8 +250,8 @@ async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attac
         Front::Console(mut options) => {
             options.commands = commands;
             match tui::run(link, *options).await {
-                Ok(TuiExit::Finished) => Ok(shown(true)),
-                Ok(TuiExit::TerminalGone) => {
+                Ok(Closed { exit: TuiExit::Finished | TuiExit::Left, .. }) => Ok(shown(true)),
+                Ok(Closed { exit: TuiExit::TerminalGone, .. }) => {
                     // The queue goes on now, and would be measured with it.
                     aside.end();
                     go_on_alone(attacher.attach()).await;
@@ -274,11 +300,20 @@ pub(super) fn refused(error: &InstanceError) -> color_eyre::Report {
     }
 }
 
-fn start_engine(driver: Driver<RealHost>) -> Result<JoinHandle<()>> {
+/// Runs the engine on a thread of its own. Before the host is closed, and the state folder free for the next plimsoll, nobody
+/// can reach this one any more.
+fn start_engine(driver: Driver<RealHost>, unreachable: Option<(Doors, oneshot::Sender<()>)>) -> Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().wrap_err("cannot start the engine's loop")?;
     std::thread::Builder::new()
         .name("engine".to_owned())
-        .spawn(move || runtime.block_on(driver.run()).close())
+        .spawn(move || {
+            let host = runtime.block_on(driver.run());
+            if let Some((doors, over)) = unreachable {
+                drop(doors);
+                let _ = over.send(());
+            }
+            host.close();
+        })
         .wrap_err("cannot start the engine's thread")
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job::{JobId, Rank};
 use super::profile::Profile;
+use super::text::as_exact_list;
 
 /// Who asked: one attached front end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,19 +16,23 @@ pub struct ClientId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
 
-/// A request to the engine.
-#[derive(Debug, Clone, PartialEq)]
+/// A request to the engine. In JSON an object with one key, its name; a request that asks for nothing further is its name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Queue files, and folders recursively.
     Enqueue {
         /// Absolute paths.
+        #[serde(with = "as_exact_list")]
         paths: Vec<PathBuf>,
         /// Name of the preset; `None` = the run's preset.
+        #[serde(default)]
         preset: Option<String>,
     },
     /// Queue files again that were taken off the list, at the places that they had.
     PutBack {
         /// Absolute paths, each with its place: lower runs sooner.
+        #[serde(with = "as_placed")]
         jobs: Vec<(PathBuf, Rank)>,
         /// Name of the preset.
         preset: String,
@@ -74,7 +79,8 @@ pub enum Command {
 }
 
 /// What can be asked for several jobs at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum JobRequest {
     /// As [`Command::Cancel`].
     Cancel,
@@ -93,7 +99,8 @@ pub enum JobRequest {
 }
 
 /// Where to move a waiting job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MoveTo {
     /// Before its predecessor.
     Sooner,
@@ -103,6 +110,25 @@ pub enum MoveTo {
     First,
     /// To the end.
     Last,
+}
+
+/// What came of a request that was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// What was queued, if files were to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<Queued>,
+}
+
+/// What was queued together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queued {
+    /// Its number within the run: the jobs of the store carry it.
+    pub batch: u64,
+    /// New jobs.
+    pub jobs: u64,
+    /// Inputs that waited already, and were not added a second time.
+    pub known: u64,
 }
 
 /// Why a request was refused: an operator's mistake, shown where it was asked. Says what and what to do.
@@ -116,3 +142,28 @@ impl std::fmt::Display for Rejection {
 }
 
 impl std::error::Error for Rejection {}
+
+/// Serde form of paths with their places: pairs of an exact path and a number.
+mod as_placed {
+    use std::path::PathBuf;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::super::text::as_exact;
+    use super::Rank;
+
+    #[derive(Serialize, Deserialize)]
+    struct Placed(#[serde(with = "as_exact")] PathBuf, Rank);
+
+    pub(super) fn serialize<S: Serializer>(jobs: &[(PathBuf, Rank)], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(jobs.iter().map(|(path, rank)| Placed(path.clone(), *rank)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(PathBuf, Rank)>, D::Error> {
+        Ok(Vec::<Placed>::deserialize(deserializer)?.into_iter().map(|Placed(path, rank)| (path, rank)).collect())
+    }
+}
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod tests;

@@ -354,7 +354,7 @@ pub struct LogLine {
 }
 
 /// The whole log of a job's try, as it stands on disk.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WholeLog {
     /// The lines, oldest first.
     pub lines: Vec<LogLine>,

@@ -17,6 +17,7 @@ pub mod profile;
 pub mod screen;
 mod spelled;
 pub mod state;
+pub mod stored;
 pub mod text;
 pub mod time;
 pub mod units;

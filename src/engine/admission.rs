@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::governor::Fit;
 use super::port::{Arrived, Effect, Inspection, ScanId, SpawnOrder};
 use super::{Active, Engine, Scan, estimate};
-use crate::domain::command::{ClientId, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, Queued, Rejection, RequestId};
 use crate::domain::event::EventKind;
 use crate::domain::job::{Job, JobId, LogLevel, Outcome, Phase, Rank, RejectReason};
 use crate::domain::preset::Preset;
@@ -68,7 +68,9 @@ impl Engine {
         for (path, why) in errors {
             self.emit(EventKind::InputSkipped { input: path, detail: why });
         }
-        self.reply(known.client, known.request, result);
+        let queued = Queued { batch: scan.0, jobs: known.found, known: known.known };
+        let result = result.map(|()| Answer { queued: Some(queued) });
+        self.effects.push(Effect::Reply(known.client, known.request, result));
     }
 
     /// Over the profile's size limit, and the operator has not let it in.

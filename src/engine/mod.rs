@@ -22,7 +22,7 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::domain::command::{ClientId, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, Rejection, RequestId};
 use crate::domain::event::{Event, EventKind, RunSummary, Seq};
 use crate::domain::job::{Job, JobId, LogLevel, Rank, StopReason};
 use crate::domain::memory::MemorySample;
@@ -312,7 +312,7 @@ impl Engine {
     }
 
     fn reply(&mut self, client: ClientId, request: RequestId, result: Result<(), Rejection>) {
-        self.effects.push(Effect::Reply(client, request, result));
+        self.effects.push(Effect::Reply(client, request, result.map(|()| Answer::default())));
     }
 
     fn job(&self, id: JobId) -> Option<&Job> {

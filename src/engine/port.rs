@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::domain::account::Account;
 use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupResult};
-use crate::domain::command::{ClientId, Command, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, Command, Rejection, RequestId};
 use crate::domain::event::{Event, Seq};
 use crate::domain::job::{Damage, Exit, JobId, LogLevel, MediaInfo, Progress, Rank, Rejected};
 use crate::domain::memory::MemorySample;
@@ -280,7 +280,7 @@ pub enum Effect {
     /// Tell every front end.
     Publish(Event),
     /// Answer a request.
-    Reply(ClientId, RequestId, Result<(), Rejection>),
+    Reply(ClientId, RequestId, Result<Answer, Rejection>),
     /// Look for inputs; answered by [`Input::Found`] and [`Input::ScanDone`].
     Scan {
         /// Its number.

@@ -44,6 +44,7 @@ drain, undrain    end after what is queued, take that back
 quit              end now; what runs is stopped and stays queued. Twice ends at once";
 
 /// What the linear mode needs to know.
+#[derive(Debug, Clone)]
 pub struct Linear {
     /// The profiles that can be switched to.
     pub profiles: Vec<Profile>,
@@ -148,7 +149,7 @@ pub async fn follow(
                 // What an event has told already is told once.
                 Some(Update::Reply(_, Err(rejection))) if told.remove(&rejection.0) => {}
                 Some(Update::Reply(_, Err(rejection))) => tell(&mut out, &format!("refused: {rejection}")),
-                Some(Update::Reply(_, Ok(())) | Update::Playing(_)) => {}
+                Some(Update::Reply(_, Ok(_)) | Update::Playing(_) | Update::Line(_)) => {}
             },
         }
     }

@@ -72,6 +72,12 @@ impl LineStyle {
         }
     }
 
+    /// Day and time, for people.
+    pub fn time_and_day(&self, at: Wall) -> String {
+        let zoned = Timestamp::from_millisecond(at.0).map(|time| time.to_zoned(self.zone.clone()));
+        zoned.map_or_else(|_| at.to_string(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
+    }
+
     fn time_of_day(&self, at: Wall) -> String {
         Timestamp::from_millisecond(at.0)
             .map_or_else(|_| at.to_string(), |time| time.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string())

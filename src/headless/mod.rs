@@ -85,7 +85,7 @@ pub async fn follow(mut link: Link, commands: Vec<Command>, mut sinks: Sinks) ->
             }
             // Nobody goes back and forward here.
             Update::Retold(retold) => lines.learn(&retold.state()),
-            Update::Reply(_, Ok(())) | Update::Playing(_) => {}
+            Update::Reply(_, Ok(_)) | Update::Playing(_) | Update::Line(_) => {}
         }
         // Everything that has come is written before anything is flushed: one system call for a burst.
         if link.updates.is_empty() {

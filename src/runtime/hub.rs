@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::link::{Control, Link, Outbox, Playing, Retold, Update};
-use crate::domain::command::{ClientId, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, Rejection, RequestId};
 use crate::domain::event::{Event, EventKind, Seq};
 use crate::domain::state::State;
 use crate::domain::time::Mono;
@@ -106,7 +106,7 @@ impl Hub {
         self.clients.is_empty()
     }
 
-    pub(super) fn reply(&mut self, client: ClientId, request: RequestId, result: Result<(), Rejection>) {
+    pub(super) fn reply(&mut self, client: ClientId, request: RequestId, result: Result<Answer, Rejection>) {
         if let Some(client) = self.clients.get_mut(&client) {
             // A front end that has gone does not miss its answer.
             client.send(Update::Reply(request, result));
@@ -182,7 +182,7 @@ mod tests {
                             known.apply(&event);
                         }
                     }
-                    Update::Reply(..) | Update::Playing(_) | Update::Retold(_) => {}
+                    Update::Reply(..) | Update::Playing(_) | Update::Retold(_) | Update::Line(_) => {}
                 }
             }
             (events, snapshots, known)

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
 pub use super::lookup::{
-    Checkup, Compare, Comparisons, Examine, Finding, FindingStatus, JobNow, LookAhead, LookStep, Lookup, QueueNow, ReadLog,
-    SaveProfile, SettingInForce,
+    Checkup, Compare, Comparisons, Complete, Completion, Examine, Finding, FindingStatus, JobNow, LookAhead, LookStep, Lookup,
+    QueueNow, ReadLog, ReadRows, SaveProfile, SettingInForce, StartServer,
 };
 
-use crate::domain::command::{ClientId, Command, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, Command, Rejection, RequestId};
 use crate::domain::event::Event;
 use crate::domain::state::State;
 use crate::domain::time::Mono;
@@ -25,11 +27,51 @@ pub enum Update {
     /// One fact more.
     Event(Box<Event>),
     /// The answer to a request: taken, or refused with the reason.
-    Reply(RequestId, Result<(), Rejection>),
+    Reply(RequestId, Result<Answer, Rejection>),
     /// What is told is a recording, and is played like this from now on.
     Playing(Playing),
     /// A recording is at another time now: in place of all that was told before.
     Retold(Retold),
+    /// About the line itself, where the engine is in another process.
+    Line(LineNews),
+}
+
+/// What a front end learns of its line to an engine in another process, and of the others that have one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LineNews {
+    /// The consoles that are attached now, this one included.
+    Attached(Vec<Attached>),
+    /// Somebody else has done something.
+    Did {
+        /// Who.
+        who: String,
+        /// What, in words.
+        what: String,
+    },
+    /// The line is cut: what is shown is of the past.
+    Lost {
+        /// Why.
+        why: String,
+        /// When it is tried again.
+        again_in: Duration,
+        /// Nobody works there any more, as far as can be told.
+        gone: bool,
+    },
+    /// The line is there again.
+    Back,
+}
+
+/// A console that is attached to an engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    /// Whose, and where: `anna on pts/3`.
+    pub who: String,
+    /// It only looks.
+    #[serde(default)]
+    pub view: bool,
+    /// It is the one that is told.
+    #[serde(default)]
+    pub own: bool,
 }
 
 /// The events of a recording up to a moment, as if it had been played from its beginning.

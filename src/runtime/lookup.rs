@@ -6,10 +6,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Kept};
 use crate::domain::job::{JobId, MediaInfo, WholeLog};
 use crate::domain::plan::Plan;
 use crate::domain::profile::Profile;
+use crate::domain::stored::{JobRow, RowsWanted};
+use crate::domain::text::as_exact;
 use crate::domain::units::Bytes;
 
 /// How to read the log of a job's try.
@@ -20,6 +24,13 @@ pub type Examine = Arc<dyn Fn() -> Result<Checkup, String> + Send + Sync>;
 pub type LookAhead = Arc<dyn Fn(&QueueNow, &dyn Fn(LookStep) -> bool) -> Result<Plan, String> + Send + Sync>;
 /// How to keep a profile among the operator's own, with a comment on top; tells where.
 pub type SaveProfile = Arc<dyn Fn(&Profile, &str) -> Result<PathBuf, String> + Send + Sync>;
+
+/// How to read rows of the stored queue.
+pub type ReadRows = Arc<dyn Fn(&RowsWanted) -> Result<Vec<JobRow>, String> + Send + Sync>;
+/// How to start a server again.
+pub type StartServer = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+/// How to complete the path at the end of a line.
+pub type Complete = Arc<dyn Fn(&str) -> Completion + Send + Sync>;
 
 /// How to read what is kept of comparisons.
 #[derive(Clone)]
@@ -60,6 +71,23 @@ pub struct Lookup {
     pub comparisons: Option<Comparisons>,
     /// Makes another one.
     pub compare: Option<Compare>,
+    /// The stored queue.
+    pub rows: Option<ReadRows>,
+    /// Completes paths; `None` = the front end's own folders are meant.
+    pub complete: Option<Complete>,
+    /// Starts the server again that has gone; comes back when it can be reached.
+    pub start_server: Option<StartServer>,
+}
+
+/// A completed line.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completion {
+    /// The line that was asked for.
+    pub asked: String,
+    /// The line with all added that is certain.
+    pub line: String,
+    /// The names that the next letter chooses from; empty when only one fits.
+    pub offers: Vec<String>,
 }
 
 impl fmt::Debug for Lookup {
@@ -71,12 +99,15 @@ impl fmt::Debug for Lookup {
             .field("compare", &self.compare.is_some())
             .field("ahead", &self.ahead.is_some())
             .field("save", &self.save.is_some())
+            .field("rows", &self.rows.is_some())
+            .field("complete", &self.complete.is_some())
+            .field("start_server", &self.start_server.is_some())
             .finish()
     }
 }
 
 /// What `plimsoll doctor` finds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkup {
     /// What was looked at, in the order to show.
     pub findings: Vec<Finding>,
@@ -85,7 +116,7 @@ pub struct Checkup {
 }
 
 /// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What.
     pub name: String,
@@ -98,7 +129,8 @@ pub struct Finding {
 }
 
 /// How a check came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FindingStatus {
     /// As it should be.
     Fine,
@@ -109,7 +141,7 @@ pub enum FindingStatus {
 }
 
 /// A setting, and who decided it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettingInForce {
     /// Its name, as the flag is called without dashes.
     pub name: String,
@@ -120,7 +152,7 @@ pub struct SettingInForce {
 }
 
 /// A queue as it is at one moment, to be looked ahead at.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QueueNow {
     /// The profile in force.
     pub profile: Profile,
@@ -141,9 +173,10 @@ pub struct QueueNow {
 }
 
 /// A job of such a queue.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobNow {
     /// Its input.
+    #[serde(with = "as_exact")]
     pub input: PathBuf,
     /// Size of the input.
     pub size: Bytes,
@@ -158,7 +191,8 @@ pub struct JobNow {
 }
 
 /// How far a look ahead is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LookStep {
     /// Files probed.
     Probed {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::clock::Clock;
 use super::hub::Hub;
 use super::link::{Control, Link};
-use crate::domain::command::{ClientId, Command, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, Command, Rejection, RequestId};
 use crate::domain::event::{Event, EventKind, Seq};
 use crate::domain::state::State;
 
@@ -58,7 +58,7 @@ impl Relay {
     /// The runs stand still.
     pub fn stopped(&mut self) {
         for (client, request) in std::mem::take(&mut self.stopping) {
-            self.hub.reply(client, request, Ok(()));
+            self.hub.reply(client, request, Ok(Answer::default()));
         }
     }
 
@@ -93,7 +93,7 @@ impl Relay {
                     if wish == Some(Request::Stop) {
                         self.stopping.push((client, request));
                     } else {
-                        self.hub.reply(client, request, wish.map(drop).ok_or_else(refusal));
+                        self.hub.reply(client, request, wish.map(|_| Answer::default()).ok_or_else(refusal));
                     }
                     if let Some(wish) = wish {
                         return wish;

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::clock::Clock;
 use super::hub::Hub;
 use super::link::{Control, Link, Playing, Retold};
-use crate::domain::command::{ClientId, Command, MoveTo, Rejection};
+use crate::domain::command::{Answer, ClientId, Command, MoveTo, Rejection};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::state::State;
 use crate::domain::time::Mono;
@@ -241,7 +241,7 @@ impl Player {
             Control::Request(client, request, command) => {
                 let goes_on = command != Command::Shutdown;
                 let answer = self.answer(&command);
-                self.hub.reply(client, request, answer);
+                self.hub.reply(client, request, answer.map(|()| Answer::default()));
                 if !goes_on {
                     self.end();
                 }

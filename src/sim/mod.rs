@@ -7,7 +7,7 @@ pub mod world;
 
 use std::time::Duration;
 
-use crate::domain::command::{ClientId, Command, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, Command, Rejection, RequestId};
 use crate::domain::event::Event;
 use crate::domain::job::{JobId, Phase};
 use crate::domain::memory::Level;
@@ -32,7 +32,7 @@ pub struct Sim {
     /// Events are kept.
     pub keeps_events: bool,
     /// Every answer to a request.
-    pub replies: Vec<(RequestId, Result<(), Rejection>)>,
+    pub replies: Vec<(RequestId, Result<Answer, Rejection>)>,
     requests: u64,
     now: Mono,
 }

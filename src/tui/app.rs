@@ -22,6 +22,7 @@ use crate::tui::app::compare::ComparePage;
 use crate::tui::app::complete::Places;
 use crate::tui::app::details::Details;
 use crate::tui::app::filter::Filter;
+use crate::tui::app::line::{LineState, WindowOn};
 use crate::tui::app::loglines::{FileLog, LogLines};
 use crate::tui::app::measured::{Measured, Measurements};
 use crate::tui::app::pages::{DoctorPage, EventsPage, Page};
@@ -46,6 +47,7 @@ pub mod filter;
 pub(in crate::tui) mod glob;
 pub mod hints;
 pub(in crate::tui) mod job_words;
+pub mod line;
 pub(in crate::tui) mod loglines;
 mod many;
 pub mod measured;
@@ -103,6 +105,8 @@ pub enum Question {
     StopComparison,
     /// Let jobs start beside the comparison of them?
     Release,
+    /// Start the server again that has gone?
+    StartServer,
 }
 
 /// The help page.
@@ -132,6 +136,8 @@ pub enum Mode {
     Help(Help),
     /// A question.
     Ask(Ask),
+    /// What becomes of the server when this window is left; the chosen row.
+    Leave(usize),
     /// The profile picker.
     Profiles(Picker),
     /// The warning signs; the chosen one.
@@ -169,6 +175,8 @@ pub struct Settings {
     pub comparison: Option<ComparisonId>,
     /// What is shown is a recording.
     pub replay: bool,
+    /// The engine is in another process, and this console is one of its windows.
+    pub window: Option<WindowOn>,
 }
 
 /// The console.
@@ -216,14 +224,14 @@ pub struct App {
     mouse: bool,
     pub(super) size: (u16, u16),
     next_request: u64,
-    pending: BTreeMap<RequestId, String>,
+    pub(super) pending: BTreeMap<RequestId, String>,
     /// What is being added, in words, until the engine has taken it.
     pub(super) adding: BTreeMap<RequestId, String>,
     toast: Option<Toast>,
     history: Vec<String>,
     /// It was told that keys of another layout act as those at their place.
     foreign_told: bool,
-    quitting: bool,
+    pub(super) quitting: bool,
     ended: bool,
     /// The line to the engine is closed.
     closed: bool,
@@ -240,6 +248,7 @@ pub struct App {
     pub(super) run_log: bool,
     /// How the recording that is shown is played.
     playing: Option<Playing>,
+    pub(super) line: LineState,
 }
 
 impl App {
@@ -295,6 +304,7 @@ impl App {
             promised: BTreeMap::new(),
             run_log: false,
             playing: None,
+            line: LineState::default(),
         }
     }
 
@@ -514,6 +524,7 @@ impl App {
             Some(Mode::Help(_)) => KeyMode::Help,
             Some(Mode::Ask(_)) => KeyMode::Ask,
             Some(Mode::Profiles(_)) => KeyMode::Profiles,
+            Some(Mode::Leave(_)) => KeyMode::Leave,
             Some(Mode::Warnings(_)) => KeyMode::Warnings,
             Some(Mode::WhatIf) => KeyMode::WhatIf,
             Some(Mode::Palette(_)) => KeyMode::Palette,
@@ -614,6 +625,7 @@ impl App {
             }
             Update::Event(event) => self.on_event(&event),
             Update::Playing(playing) => self.playing = Some(playing),
+            Update::Line(news) => self.on_line(news),
             Update::Reply(id, reply) => {
                 let asked = self.pending.remove(&id);
                 let added = self.adding.remove(&id);
@@ -621,7 +633,7 @@ impl App {
                 self.close_step(id);
                 let done = added.map(|added| format!("added: {added}")).or(promised);
                 // What could not be taken beside it is told already, and matters more.
-                if let (Some(done), Ok(()), false) = (done, &reply, self.toast().is_some_and(Toast::is_refusal)) {
+                if let (Some(done), Ok(_), false) = (done, &reply, self.toast().is_some_and(Toast::is_refusal)) {
                     self.say(done, false);
                 }
                 if let (true, Err(told)) = (self.settings.replay, &reply) {
@@ -765,6 +777,10 @@ impl App {
             Some(Mode::Help(_)) => self.act_on_help(act),
             Some(Mode::Ask(_)) => self.act_on_question(act),
             Some(Mode::Profiles(_)) => self.act_on_picker(act),
+            Some(Mode::Leave(row)) => {
+                let row = *row;
+                self.act_on_leave(act, row)
+            }
             Some(Mode::Warnings(row)) => {
                 let row = *row;
                 self.act_on_warnings(act, row);
@@ -945,9 +961,12 @@ impl App {
         vec![self.ask_undoable(format!("{what} #{id}"), command)]
     }
 
-    fn quit(&mut self) -> Vec<Effect> {
+    pub(super) fn quit(&mut self) -> Vec<Effect> {
         if self.settings.replay || (self.ended && (self.closed || !self.compares())) {
             return vec![Effect::Exit];
+        }
+        if self.settings.window.is_some() && !self.quitting {
+            return self.leave();
         }
         let question = match (self.quitting, self.state.index.active.is_empty()) {
             (false, _) if self.compares() => Question::EndComparison,

@@ -10,8 +10,9 @@ pub mod layout;
 pub mod terminal;
 pub mod view;
 
+pub use app::line::WindowOn;
 pub use input::keymap::{KeyChange, KeyMistake, Keymap};
-pub use terminal::event_loop::{TuiError, TuiExit, TuiOptions, run};
+pub use terminal::event_loop::{Closed, TuiError, TuiExit, TuiOptions, run};
 pub use terminal::theme::{ColorChoice, ColorMode, ThemeName};
 
 #[cfg(test)]

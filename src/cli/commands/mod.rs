@@ -9,5 +9,6 @@ pub mod install;
 pub mod manual;
 pub mod neighbour;
 pub mod plan;
+pub mod remote;
 pub mod replay;
 pub mod run;

@@ -80,7 +80,7 @@ fn steer(mut link: Link, mut orders: ChildStdin) {
             Update::Snapshot(snapshot) => state = *snapshot,
             Update::Event(event) => state.apply(&event),
             Update::Retold(retold) => state = retold.state(),
-            Update::Reply(..) | Update::Playing(_) => {}
+            Update::Reply(..) | Update::Playing(_) | Update::Line(_) => {}
         }
         if let Some(target) = tide.look(&state)
             && writeln!(orders, "{}", target.as_mb().round()).is_err()

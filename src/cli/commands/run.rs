@@ -1,17 +1,22 @@
 //! `plimsoll [PATH]…` and `plimsoll run PATH…`: from the command line to a session.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use color_eyre::eyre::Result;
 
 use crate::cli::commands::compare::aside::BackgroundCompare;
 use crate::cli::options::Resolved;
 use crate::cli::session::descriptors;
+use crate::cli::session::serving::Serves;
 use crate::cli::session::{Front, Session, has_terminal};
 use crate::cli::{Usage, meant};
 use crate::config::queue;
 use crate::domain::command::Command;
 use crate::domain::event::JobCounts;
+use crate::domain::preset::Preset;
+use crate::domain::profile::Profile;
 use crate::domain::screen::ColorChoice;
 use crate::domain::text::{error_words as words, path_text};
 use crate::engine::EngineConfig;
@@ -24,10 +29,11 @@ use crate::host::files::scan;
 use crate::host::media::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::memory::machine::processors;
 use crate::host::store;
-use crate::runtime::link::Lookup;
+use crate::runtime::link::{Compare, Complete, Lookup};
 use crate::tui::TuiOptions;
-use crate::tui::app::complete::Places;
+use crate::tui::app::complete::{self, Places};
 use crate::tui::terminal::theme::ColorMode;
+use crate::wire::message::Facts;
 
 /// What is to be shown where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +114,7 @@ pub fn session(
         options.presets = presets.keys().cloned().collect();
         options.lookup.compare = Some(aside.clone().maker(resolved.clone(), preset.clone()));
     }
+    let serves = serves(resolved, &profiles, &presets, aside.clone().maker(resolved.clone(), preset.clone()));
     let profile_budget = profile.memory.budget;
     let engine = EngineConfig {
         profiles,
@@ -118,7 +125,7 @@ pub fn session(
         timeout: resolved.settings.timeout.limit(),
         stall: resolved.settings.stall.limit(),
         // Where somebody looks on, it is for them to say how long it is worth waiting.
-        disk_wait: matches!(front, Front::Lines { .. }).then_some(resolved.settings.disk_wait.0),
+        disk_wait: matches!(front, Front::Lines { drains: true, .. }).then_some(resolved.settings.disk_wait.0),
         governor: !resolved.settings.no_governor,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         learned: Learned::default(),
@@ -138,7 +145,38 @@ pub fn session(
         guests: Vec::new(),
     };
     let log_file = resolved.settings.log_file.clone();
-    Ok(Session { engine, host, commands, front, aside, log_file, watch: None, is_demo: false })
+    Ok(Session { engine, host, commands, front, aside, log_file, watch: None, is_demo: false, serves: Some(serves) })
+}
+
+/// What can be looked up in a run with these settings, but for its logs and for making comparisons.
+fn lookup(resolved: &Resolved) -> Lookup {
+    let state_dir = resolved.state_dir.clone();
+    Lookup {
+        checkup: Some(crate::cli::checkup(resolved.clone())),
+        ahead: Some(crate::cli::planning::ahead::look_ahead(resolved.clone())),
+        save: Some(crate::cli::planning::ahead::keep_profile(resolved)),
+        comparisons: Some(crate::cli::commands::compare::board::lookup(&resolved.state_dir)),
+        rows: Some(Arc::new(move |wanted| store::rows(&state_dir, wanted).map_err(|error| error.to_string()))),
+        ..Lookup::default()
+    }
+}
+
+/// What consoles and commands can reach of a run with these settings.
+fn serves(resolved: &Resolved, profiles: &[Profile], presets: &BTreeMap<String, Preset>, compare: Compare) -> Serves {
+    let places = Places::here();
+    let facts = Facts {
+        profiles: profiles.to_vec(),
+        presets: presets.keys().cloned().collect(),
+        folder: places.cwd.clone(),
+        home: places.home.clone(),
+        settings: resolved.origins.iter().map(|(name, value, _)| (name.clone(), value.clone())).collect(),
+        compares: true,
+        before: None,
+        consoles: 0,
+    };
+    let complete: Complete = Arc::new(move |line| complete::complete(line, &places));
+    let lookup = Lookup { compare: Some(compare), complete: Some(complete), ..lookup(resolved) };
+    Serves { lookup, facts, exit_when_idle: None, ready: None }
 }
 
 pub(in crate::cli) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, mode: OutputMode) -> Front {
@@ -157,23 +195,14 @@ pub(in crate::cli) fn front(resolved: &Resolved, profile: &crate::domain::profil
                 color,
                 ascii: resolved.settings.ascii || !has_utf8_locale(),
                 profiles: resolved.all_profiles(profile),
-                places: Places {
-                    cwd: std::env::current_dir().unwrap_or_default(),
-                    home: std::env::var_os("HOME").map(PathBuf::from),
-                },
+                places: Places::here(),
                 commands: Vec::new(),
                 presets: Vec::new(),
                 before: None,
-                lookup: Lookup {
-                    log: None,
-                    checkup: Some(crate::cli::checkup(resolved.clone())),
-                    ahead: Some(crate::cli::planning::ahead::look_ahead(resolved.clone())),
-                    save: Some(crate::cli::planning::ahead::keep_profile(resolved)),
-                    comparisons: Some(crate::cli::commands::compare::board::lookup(&resolved.state_dir)),
-                    compare: None,
-                },
+                lookup: lookup(resolved),
                 comparison: None,
                 replay: false,
+                window: None,
             }));
         }
         OutputMode::Console if has_terminal() => {
@@ -186,7 +215,7 @@ pub(in crate::cli) fn front(resolved: &Resolved, profile: &crate::domain::profil
         OutputMode::Console => (false, true),
         OutputMode::Lines { json, summary } => (json, summary),
     };
-    Front::Lines { json, color: resolved.line_color(), summary }
+    Front::Lines { json, color: resolved.line_color(), summary, drains: true }
 }
 
 /// The locale that governs characters is UTF-8; the first of the three variables that is set decides, as everywhere.
@@ -300,14 +329,21 @@ fn absolute(path: &Path) -> Result<PathBuf, Usage> {
 impl Resolved {
     /// Lines on stderr are coloured.
     pub fn line_color(&self) -> bool {
-        use std::io::IsTerminal as _;
+        self.colors(&std::io::stderr())
+    }
 
+    /// Lines on stdout are coloured.
+    pub fn line_color_of_stdout(&self) -> bool {
+        self.colors(&std::io::stdout())
+    }
+
+    fn colors(&self, stream: &impl std::io::IsTerminal) -> bool {
         match self.settings.color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
             ColorChoice::Auto => {
                 let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                std::io::stderr().is_terminal() && !is_refused && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+                stream.is_terminal() && !is_refused && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
             }
         }
     }

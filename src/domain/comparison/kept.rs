@@ -12,7 +12,8 @@ use crate::domain::time::Wall;
 
 /// Which comparison: when it began, and the process that made it. Ordered by time. Written as
 /// `2026-11-22T12-03-58.120Z-4711`, which every file system takes as a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct ComparisonId {
     /// When it began.
     pub begun: Wall,
@@ -26,6 +27,20 @@ const COLONS: [usize; 2] = [13, 16];
 impl fmt::Display for ComparisonId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.begun.to_string().replace(':', "-"), self.pid)
+    }
+}
+
+impl From<ComparisonId> for String {
+    fn from(id: ComparisonId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for ComparisonId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 
@@ -113,7 +128,7 @@ pub struct Kept {
 }
 
 /// A line of the list of kept comparisons.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heading {
     /// Which one.
     pub id: ComparisonId,
@@ -130,7 +145,7 @@ pub struct Heading {
 }
 
 /// All that is kept, the newest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComparisonList {
     /// The comparisons.
     pub kept: Vec<Heading>,

@@ -18,10 +18,10 @@ use crate::engine::port::{Arrived, ScanId};
 use crate::host::jobstore::{Batch, Ended, InputKey, RANK_STEP, Waiting};
 
 /// Values of `state`. Waiting and claimed come first: they are the unfinished.
-const WAITING: i64 = 0;
-const CLAIMED: i64 = 1;
-const ENDED: i64 = 2;
-const REJECTED: i64 = 3;
+pub(super) const WAITING: i64 = 0;
+pub(super) const CLAIMED: i64 = 1;
+pub(super) const ENDED: i64 = 2;
+pub(super) const REJECTED: i64 = 3;
 /// Ended and rejected jobs kept; far more than a console lists.
 const ENDED_KEPT: i64 = 10_000;
 

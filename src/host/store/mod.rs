@@ -13,6 +13,7 @@ mod journal;
 mod outputs;
 mod past;
 mod peaks;
+mod rows;
 mod schema;
 mod writer;
 
@@ -32,6 +33,7 @@ pub use error::StoreError;
 pub use jobs::Standing;
 pub use outputs::{OutputRecord, preset_hash};
 pub use past::{Ending, Past, PastRun, past_events, past_runs};
+pub use rows::rows;
 
 use super::jobstore::{Batch, InputKey};
 use crate::domain::curve::JobCurve;

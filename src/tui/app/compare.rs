@@ -158,7 +158,7 @@ impl App {
 
     /// Something on the screen may change without anybody telling.
     pub fn polls(&self) -> bool {
-        self.page == Page::Compare
+        self.page == Page::Compare || self.lost().is_some()
     }
 
     /// Asks anew for what may have changed, unless the answer to the last time is still to come.

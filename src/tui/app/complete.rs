@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::runtime::link::Completion;
+
 /// Names offered at most.
 const OFFERS: usize = 50;
 /// Entries of a folder looked at, so that a huge one cannot hold up the keys.
@@ -18,15 +20,12 @@ pub struct Places {
     pub home: Option<PathBuf>,
 }
 
-/// A completed line.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Completion {
-    /// The line that was asked for.
-    pub asked: String,
-    /// The line with all added that is certain.
-    pub line: String,
-    /// The names that the next letter chooses from; empty when only one fits.
-    pub offers: Vec<String>,
+impl Places {
+    /// Those of this process.
+    pub fn here() -> Self {
+        let cwd = std::env::current_dir().unwrap_or_default();
+        Self { cwd, home: std::env::var_os("HOME").map(PathBuf::from) }
+    }
 }
 
 /// Splits a line into paths: blanks part, quotes and `\` keep together.

@@ -98,6 +98,7 @@ impl App {
                 self.note("the comparison is being ended".to_owned());
                 return vec![Effect::StopComparison];
             }
+            Question::StartServer => return vec![Effect::StartServer],
             // It has ended by itself while the question stood.
             Question::Quit | Question::Kill | Question::EndComparison if self.closed => return vec![Effect::Exit],
             Question::Quit | Question::Kill | Question::EndComparison => {

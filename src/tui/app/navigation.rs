@@ -204,7 +204,12 @@ impl App {
                     (Some(_), _) => {
                         if matches!(
                             self.key_mode(),
-                            KeyMode::Help | KeyMode::Profiles | KeyMode::Palette | KeyMode::Warnings | KeyMode::WhatIf
+                            KeyMode::Help
+                                | KeyMode::Leave
+                                | KeyMode::Profiles
+                                | KeyMode::Palette
+                                | KeyMode::Warnings
+                                | KeyMode::WhatIf
                         ) {
                             return self.act(if by > 0 { Act::Down } else { Act::Up });
                         }

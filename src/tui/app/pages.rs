@@ -8,7 +8,7 @@ use crate::tui::app::details::Detail;
 use crate::tui::app::loglines::FileLog;
 use crate::tui::app::prompt::PromptKind;
 use crate::tui::app::scroll::Scroll;
-use crate::tui::input::action::{Act, Effect, Found, Look};
+use crate::tui::input::action::{Act, Action, Effect, Found, Look};
 use crate::tui::layout::{Layout, Pane, Size};
 use crate::tui::view::names::input_name;
 
@@ -188,6 +188,9 @@ impl App {
             Found::Comparisons(found) => self.found_comparisons(found),
             Found::Comparison(id, found) => self.found_comparison(id, found),
             Found::Compared(ended) => self.compared(ended),
+            Found::Completed(completion) => drop(self.update(Action::Completed(completion))),
+            Found::Started(Ok(())) => self.note("the server is started; the line to it is made again".to_owned()),
+            Found::Started(Err(why)) => self.say(format!("the server cannot be started: {why}"), true),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use tui_input::{Input, InputRequest};
 
-use crate::tui::app::complete::{self, Completion, Places};
+use crate::runtime::link::Completion;
+use crate::tui::app::complete::{self, Places};
 
 /// What the line is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,7 +35,7 @@ pub enum Action {
     /// The answer to [`Effect::Look`].
     Found(Box<Found>),
     /// The answer to [`Effect::Complete`]: the whole line, completed.
-    Completed(crate::tui::app::complete::Completion),
+    Completed(crate::runtime::link::Completion),
 }
 
 /// An action that a key, a name after `:`, or both can start. One row of the key table each.
@@ -183,6 +183,8 @@ pub enum Act {
     OtherButton,
     /// Yes to the question of a dialog.
     Yes,
+    /// Stop what runs, put it back into the queue, and end the server.
+    EndNow,
     /// Complete the line of a prompt.
     Complete,
     /// Another preset for what is added.
@@ -249,6 +251,10 @@ pub enum Found {
     Comparison(ComparisonId, Result<Arc<Kept>, String>),
     /// The comparison that was asked for is over, or was refused.
     Compared(Result<(), String>),
+    /// A line, completed by whoever knows the folders that are meant.
+    Completed(crate::runtime::link::Completion),
+    /// The server that had gone was started again, or why not.
+    Started(Result<(), String>),
 }
 
 /// What the console asks for. Carried out by [`crate::tui::run()`].
@@ -274,6 +280,8 @@ pub enum Effect {
     LookAway,
     /// Complete the path at the end of this line.
     Complete(String),
+    /// Start the server again that has gone.
+    StartServer,
     /// End the console.
     Exit,
 }

@@ -13,6 +13,8 @@ pub enum KeyMode {
     Help,
     /// A question.
     Ask,
+    /// What becomes of a server when its window is left.
+    Leave,
     /// The profile picker.
     Profiles,
     /// The warning signs.
@@ -32,6 +34,7 @@ impl KeyMode {
             Self::Normal => "",
             Self::Help => "help",
             Self::Ask => "ask",
+            Self::Leave => "leave",
             Self::Profiles => "profiles",
             Self::Warnings => "warnings",
             Self::WhatIf => "what-if",
@@ -48,7 +51,7 @@ impl KeyMode {
             Self::Warnings => Some(Act::Warnings),
             Self::WhatIf => Some(Act::WhatIf),
             Self::Palette => Some(Act::CommandLine),
-            Self::Normal | Self::Ask | Self::Prompt => None,
+            Self::Normal | Self::Ask | Self::Leave | Self::Prompt => None,
         }
     }
 
@@ -312,6 +315,14 @@ pub const TABLE: &[Binding] = table! {
     Ask [ch('y')] Yes "" Hidden "yes" "yes"
     Ask [named(KeyCode::Esc), ch('n')] Back "" Hidden "no" "no"
     Ask [ch('q'), ctrl('c')] Quit "" Hidden "quit" ""
+
+    Leave [named(KeyCode::Enter), ch('l')] Enter "" Hidden "choose" "choose"
+    Leave [ch('e')] Drain "" Hidden "end when the queue is empty" ""
+    Leave [ch('s')] EndNow "" Hidden "stop now" ""
+    Leave [named(KeyCode::Down), ch('j'), named(KeyCode::Tab)] Down "" Hidden "down" "next"
+    Leave [named(KeyCode::Up), ch('k'), named(KeyCode::BackTab)] Up "" Hidden "up" ""
+    Leave [named(KeyCode::Esc), ch('n')] Back "" Hidden "back" "back"
+    Leave [ch('q'), ctrl('c')] Quit "" Hidden "leave it running" ""
 
     Profiles [named(KeyCode::Enter)] Enter "" Hidden "switch" "switch now"
     Profiles [named(KeyCode::Down), ch('j')] Down "" Hidden "down" "next"

@@ -17,8 +17,10 @@ use tui_input::InputRequest;
 use crate::domain::command::Command;
 use crate::domain::comparison::kept::ComparisonId;
 use crate::domain::profile::Profile;
+use crate::domain::state::State;
 use crate::runtime::link::{Link, Lookup, Update};
 use crate::tui::app::complete::{self, Places};
+use crate::tui::app::line::WindowOn;
 use crate::tui::app::{App, Mode, Settings};
 use crate::tui::input::action::{Act, Action, Effect, Found, Look};
 use crate::tui::input::foreign;
@@ -64,6 +66,8 @@ pub struct TuiOptions {
     pub comparison: Option<ComparisonId>,
     /// What is shown is a recording: nothing runs, and nothing is lost by closing it.
     pub replay: bool,
+    /// The engine is in another process: closing the console changes nothing for the jobs.
+    pub window: Option<WindowOn>,
 }
 
 /// How the console ended.
@@ -71,8 +75,19 @@ pub struct TuiOptions {
 pub enum TuiExit {
     /// The operator quit, or the run was ended from elsewhere; the run is over.
     Finished,
+    /// The operator left a window; the run goes on.
+    Left,
     /// The terminal is gone (SSH dropped). The run goes on; the line to it was dropped.
     TerminalGone,
+}
+
+/// How it stood when the console was closed.
+#[derive(Debug)]
+pub struct Closed {
+    /// How it ended.
+    pub exit: TuiExit,
+    /// What was known then.
+    pub state: Box<State>,
 }
 
 /// Why the console could not go on.
@@ -102,7 +117,7 @@ enum Woken {
 /// Runs the console until the operator quits, the run ends, or the terminal is gone.
 ///
 /// Writes to the terminal block while the terminal does not read: give it a thread and a runtime of its own.
-pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
+pub async fn run(link: Link, options: TuiOptions) -> Result<Closed, TuiError> {
     let places = options.places.clone();
     let settings = Settings {
         theme: options.theme,
@@ -116,6 +131,7 @@ pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
         time_zone: TimeZone::system(),
         comparison: options.comparison,
         replay: options.replay,
+        window: options.window,
     };
     let app = App::new(settings);
     let mut console = Console::start(link, app, places, options.lookup).map_err(TuiError::Setup)?;
@@ -128,11 +144,14 @@ pub async fn run(link: Link, options: TuiOptions) -> Result<TuiExit, TuiError> {
             console.perform(effect).await.map_err(TuiError::Draw)?;
         }
     }
-    match console.serve().await {
-        Ok(exit) => Ok(exit),
-        Err(error) if is_gone(&error) => Ok(TuiExit::TerminalGone),
-        Err(error) => Err(TuiError::Draw(error)),
-    }
+    let exit = match console.serve().await {
+        Ok(exit) => exit,
+        Err(error) if is_gone(&error) => TuiExit::TerminalGone,
+        Err(error) => return Err(TuiError::Draw(error)),
+    };
+    // What was asked for at the very end is on its way before the line is given up.
+    console.say_goodbye(exit).await;
+    Ok(Closed { exit, state: Box::new(console.app.shown().clone()) })
 }
 
 /// Writing failed because nobody is there to read.
@@ -204,6 +223,7 @@ impl Console {
         let mut polls = interval(POLL);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut dirty, mut touched, mut open) = (true, false, true);
+        let is_window = self.app.window_on().is_some();
         // A snapshot that is there already spares a first frame without anything in it.
         if let Ok(Some(update)) = timeout(FRAME, self.link.updates.recv()).await {
             self.app.update(Action::Update(Box::new(update)));
@@ -216,8 +236,8 @@ impl Console {
                 _ = self.continued.recv() => Woken::Continued,
                 _ = self.stopped.recv() => Woken::Stopped,
                 // While the run lasts, whoever watches the signals ends it, and the end of the run ends the console.
-                _ = self.interrupted.recv(), if !open => Woken::Ended,
-                _ = self.terminated.recv(), if !open => Woken::Ended,
+                _ = self.interrupted.recv(), if !open || is_window => Woken::Ended,
+                _ = self.terminated.recv(), if !open || is_window => Woken::Ended,
                 _ = swift.tick(), if touched => Woken::Draw,
                 _ = frames.tick(), if dirty => Woken::Draw,
                 Some(found) = self.found.recv() => Woken::Found(Box::new(found)),
@@ -231,6 +251,10 @@ impl Console {
                     self.draw()?;
                     (dirty, touched) = (false, false);
                     continue;
+                }
+                Woken::Poll if self.app.lost().is_some() => {
+                    self.app.count_down();
+                    Vec::new()
                 }
                 Woken::Poll => {
                     // Asking changes nothing on the screen; the answer may.
@@ -251,7 +275,7 @@ impl Console {
                 }
                 Woken::Stopped => vec![Effect::Suspend],
                 Woken::Found(found) => self.app.update(Action::Found(found)),
-                Woken::Ended => return Ok(TuiExit::Finished),
+                Woken::Ended => return Ok(self.exit()),
                 Woken::Update(Some(update)) => self.app.update(Action::Update(Box::new(update))),
                 Woken::Update(None) => {
                     open = false;
@@ -261,11 +285,30 @@ impl Console {
             dirty = true;
             for effect in effects {
                 if effect == Effect::Exit {
-                    return Ok(TuiExit::Finished);
+                    return Ok(self.exit());
                 }
                 self.perform(effect).await?;
             }
         }
+    }
+
+    /// How it ends now.
+    fn exit(&self) -> TuiExit {
+        if self.app.window_on().is_some() && !self.app.ended() { TuiExit::Left } else { TuiExit::Finished }
+    }
+
+    /// A window that is left in the same moment as something is asked waits for the answer.
+    async fn say_goodbye(&mut self, exit: TuiExit) {
+        if exit != TuiExit::Left {
+            return;
+        }
+        let answered = async {
+            while self.app.is_waiting_for_an_answer() {
+                let Some(update) = self.link.updates.recv().await else { return };
+                self.app.update(Action::Update(Box::new(update)));
+            }
+        };
+        let _ = timeout(SUSPEND, answered).await;
     }
 
     async fn perform(&mut self, effect: Effect) -> io::Result<()> {
@@ -277,6 +320,23 @@ impl Console {
             Effect::Copy(text) => self.terminal.backend_mut().add(&setup::clipboard(&text)),
             Effect::Mouse(on) => self.guard.mouse(on)?,
             Effect::Redraw => self.redraw_all()?,
+            Effect::Complete(line) if self.lookup.complete.is_some() => {
+                let (complete, tell) = (self.lookup.complete.clone(), self.tell_found.clone());
+                let work = move || {
+                    let completed = complete.map(|complete| complete(&line)).unwrap_or_default();
+                    drop(tell.send(Found::Completed(completed)));
+                };
+                // Without a thread nothing is completed.
+                let _ = std::thread::Builder::new().name("complete".to_owned()).spawn(work);
+            }
+            Effect::StartServer => {
+                let (start, tell) = (self.lookup.start_server.clone(), self.tell_found.clone());
+                let work = move || {
+                    let nobody = || "it cannot be started from here".to_owned();
+                    drop(tell.send(Found::Started(start.ok_or_else(nobody).and_then(|start| start()))));
+                };
+                let _ = std::thread::Builder::new().name("server".to_owned()).spawn(work);
+            }
             Effect::Complete(line) => {
                 let completion = complete::complete(&line, &self.places);
                 self.app.update(Action::Completed(completion));
@@ -319,6 +379,13 @@ impl Console {
     /// The jobs first, then a comparison that is being made, the terminal, and this process; afterwards those who work, before
     /// the terminal, which may be gone by then.
     async fn suspend(&mut self) -> io::Result<()> {
+        if self.app.window_on().is_some() {
+            // A window alone is suspended: the jobs are none of its.
+            self.guard.leave();
+            setup::stop_as_ctrl_z_does();
+            self.guard.enter()?;
+            return self.redraw_all();
+        }
         if let Effect::Send(request, command) = self.app.ask("suspend", Command::Suspend) {
             let _ = self.link.requests.send(request, command);
             let answered = async {

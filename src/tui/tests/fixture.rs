@@ -498,6 +498,7 @@ pub fn settings(color: ColorMode, ascii: bool) -> Settings {
         time_zone: TimeZone::UTC,
         comparison: None,
         replay: false,
+        window: None,
     }
 }
 

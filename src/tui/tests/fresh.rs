@@ -2,7 +2,7 @@
 //! offered do something, figures are whole.
 
 use super::*;
-use crate::domain::command::JobRequest;
+use crate::domain::command::{Answer, JobRequest};
 use crate::domain::event::MemoryFigures;
 use crate::domain::job::{MediaInfo, RejectReason};
 use crate::domain::media::{AudioStream, Extras, SubtitleStream};
@@ -96,7 +96,7 @@ fn several_steps_are_taken_back_the_latest_first_and_each_is_told() {
     let first = app.shown().jobs[&id].rank;
     let answer = |app: &mut App, effects: &[Effect]| {
         let [Effect::Send(request, _)] = effects else { panic!("{effects:?}") };
-        app.update(Action::Update(Box::new(Update::Reply(*request, Ok(())))));
+        app.update(Action::Update(Box::new(Update::Reply(*request, Ok(Answer::default())))));
     };
     for step in 1..=12 {
         let effects = press(&mut app, "}");
@@ -131,7 +131,7 @@ fn what_is_asked_for_marked_jobs_is_told_once_it_is_done() {
     let effects = press(&mut app, " ");
     let [Effect::Send(id, Command::Each(jobs, JobRequest::Pause))] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((jobs.len(), app.toast()), (2, None));
-    app.update(Action::Update(Box::new(Update::Reply(*id, Ok(())))));
+    app.update(Action::Update(Box::new(Update::Reply(*id, Ok(Answer::default())))));
     assert!(app.toast().is_some_and(|toast| toast.text == "paused: 2 jobs"), "{:?}", app.toast());
 }
 

@@ -264,7 +264,7 @@ fn a_pasted_path_with_blanks_is_added_as_one_and_what_was_added_is_told_once_it_
     assert_eq!(asked_to_add(&effects), ["/v/My holiday film.mp4"]);
     assert_eq!(app.toast(), None, "nothing is told before it is so");
     let [Effect::Send(id, _)] = effects[..] else { panic!("{effects:?}") };
-    app.update(Action::Update(Box::new(Update::Reply(id, Ok(())))));
+    app.update(Action::Update(Box::new(Update::Reply(id, Ok(Answer::default())))));
     assert!(text(&draw(&mut app, 120, 36)).contains("added: My holiday film.mp4"));
     press(&mut app, "a");
     app.update(Action::Paste("/v/a b.mp4\r\n'/v/c d.mp4'\n".to_owned()));

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use tokio::sync::mpsc;
 
-use crate::domain::command::{ClientId, Command};
+use crate::domain::command::{Answer, ClientId, Command};
 use crate::domain::event::{Event, EventKind, Seq};
 use crate::domain::job::LogLevel;
 use crate::domain::state::State;
@@ -64,7 +64,7 @@ fn console_for_the_tests_of_this_module() {
     let exit = runtime.block_on(async {
         tokio::spawn(async move {
             while let Some(Control::Request(_, id, command)) = asked.recv().await {
-                let _ = tell.send(Update::Reply(id, Ok(())));
+                let _ = tell.send(Update::Reply(id, Ok(Answer::default())));
                 if std::env::var_os(ECHO).is_some() {
                     seq += 1;
                     let kind = EventKind::Fault { what: "heard".to_owned(), detail: format!("{command:?}") };

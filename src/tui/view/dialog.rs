@@ -125,6 +125,11 @@ fn words(app: &App, question: Question) -> Words {
             lines: vec!["A comparison is being made.".to_owned(), "Jobs beside it take from its runs what is measured.".to_owned()],
             buttons: ["Keep it held", "Release it"],
         },
+        Question::StartServer => Words {
+            title: "The server has gone",
+            lines: vec!["Start it again?".to_owned(), "What was not finished is kept in the queue, and goes on.".to_owned()],
+            buttons: ["Wait", "Start it again"],
+        },
         Question::Kill => Words {
             title: "Quit at once",
             lines: vec![format!("{are} still being stopped."), "Kill at once? What is done stays done.".to_owned()],

@@ -12,6 +12,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::{Job, Phase};
 use crate::domain::state::State;
+use crate::domain::text::sanitise;
 use crate::domain::time::Mono;
 use crate::tui::app::App;
 use crate::tui::layout::{Layout, Size};
@@ -48,6 +49,12 @@ fn line(app: &App, layout: &Layout, width: u16) -> Line<'static> {
     } else {
         theme.span("plimsoll", Role::Accent)
     });
+    if let Some(host) = app.window_on().and_then(|window| window.host.as_ref()) {
+        line.push_span(theme.span(format!(" on {}", sanitise(host.as_bytes())), Role::Warn));
+    }
+    if let (others @ 1.., true) = (app.others(), full) {
+        line.push_span(theme.span(format!(" +{others}"), Role::Dim));
+    }
     if !app.attached() {
         line.spans.extend([bar, theme.span("waiting for the engine", Role::Dim)]);
         return line;
@@ -221,6 +228,13 @@ pub fn badges(app: &App, state: &State) -> Vec<(String, Role)> {
     let mut badges = Vec::new();
     let symbols = app.theme().symbols;
     let idle = state.index.active.is_empty() && state.waiting() == 0;
+    if let Some(lost) = app.lost() {
+        let as_of = time_of_day(lost.as_of, app.time_zone(), false);
+        badges.push((format!("as of {as_of}, trying again in {} s", lost.again_in.as_secs()), Role::Warn));
+    }
+    if app.window_on().is_some_and(|window| window.view) {
+        badges.push(("looks only".to_owned(), Role::Dim));
+    }
     if app.frozen() {
         badges.push(("FROZEN".to_owned(), Role::Warn));
     }

@@ -11,6 +11,7 @@ mod frame;
 mod header;
 mod help;
 mod job;
+mod leave;
 mod log;
 mod memory;
 pub mod names;
@@ -30,6 +31,7 @@ pub use text::mb;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+use ratatui::style::{Modifier, Style};
 
 use crate::tui::app::pages::Page;
 use crate::tui::app::prompt::PromptKind;
@@ -67,6 +69,10 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
     if layout.size != Size::Tiny || area.height >= 5 {
         footer::draw_toast(app, area, buf);
     }
+    if app.lost().is_some() {
+        // What is shown is of the past.
+        buf.set_style(area, Style::new().add_modifier(Modifier::DIM));
+    }
     let cursor = draw_popup(app, area, buf);
     // What keys do is known when all that they scroll is drawn.
     if layout.size != Size::Tiny && !matches!(app.mode(), Some(Mode::Prompt(_))) {
@@ -92,6 +98,10 @@ fn draw_popup(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
         }
         Some(Mode::Profiles(picker)) => {
             profiles::draw(app, picker, area, buf);
+            None
+        }
+        Some(Mode::Leave(row)) => {
+            leave::draw(app, *row, area, buf);
             None
         }
         Some(Mode::Warnings(row)) => {

@@ -12,7 +12,7 @@ use crate::cli::planning::ahead::no_look_ahead;
 use crate::cli::session::Front;
 use crate::domain::profile::Profile;
 use crate::runtime::relay::Relay;
-use crate::tui::{self, TuiError, TuiExit};
+use crate::tui::{self, Closed, TuiError, TuiExit};
 
 use crate::cli::commands::compare::board::ComparisonLog;
 
@@ -23,7 +23,7 @@ const AFTER_A_SIGNAL: Duration = Duration::from_secs(1);
 pub struct Screen {
     /// Tells it of the runs.
     pub relay: Relay,
-    ended: oneshot::Receiver<Result<TuiExit, TuiError>>,
+    ended: oneshot::Receiver<Result<Closed, TuiError>>,
 }
 
 impl Screen {
@@ -58,13 +58,13 @@ impl Screen {
             }
         };
         match exit {
-            Some(Ok(TuiExit::Finished)) => true,
+            Some(Ok(Closed { exit: TuiExit::Finished | TuiExit::Left, .. })) => true,
             Some(Err(error)) => {
                 crate::cli::tell(&format!("compare: {error}\n"));
                 true
             }
             // A thread that has panicked has given the terminal back.
-            Some(Ok(TuiExit::TerminalGone)) | None => false,
+            Some(Ok(Closed { exit: TuiExit::TerminalGone, .. })) | None => false,
         }
     }
 }

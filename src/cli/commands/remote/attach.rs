@@ -1,0 +1,25 @@
+//! `plimsoll attach`: a console on a server, here or over ssh.
+
+use color_eyre::eyre::Result;
+
+use super::connect;
+use crate::cli::Usage;
+use crate::cli::args::AttachArgs;
+use crate::cli::options::Resolved;
+use crate::cli::session::has_terminal;
+use crate::cli::session::window::{self, Window};
+use crate::wire::client::{Caller, Door};
+
+/// `plimsoll attach`.
+pub fn attach(resolved: &Resolved, args: &AttachArgs) -> Result<u8> {
+    if !has_terminal() {
+        let why = "there is no terminal for a console here; `plimsoll status`, `jobs` and `logs` look without one";
+        return Err(Usage(why.to_owned()).into());
+    }
+    let door = match &args.host {
+        Some(host) => Door::Ssh { host: host.clone(), program: args.remote_command.clone() },
+        None => Door::Here(resolved.state_dir.clone()),
+    };
+    let opened = connect(door, Caller { console: true, follow: true, view: args.view })?;
+    window::show(resolved, opened, Window { host: args.host.clone(), view: args.view, commands: Vec::new() })
+}

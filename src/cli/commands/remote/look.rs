@@ -1,0 +1,226 @@
+//! `status`, `jobs` and `logs`: what is known, as text for people and as JSON for programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use color_eyre::eyre::{Result, eyre};
+use serde_json::json;
+
+use super::rows::{self, JobLine};
+use super::{open, snapshot};
+use crate::cli::args::{JobsArgs, LogsArgs};
+use crate::cli::options::Resolved;
+use crate::cli::{Usage, write_out};
+use crate::domain::event::EventKind;
+use crate::domain::job::{JobId, LogLine, Outcome, Phase, WholeLog};
+use crate::domain::state::State;
+use crate::domain::stored::RowsWanted;
+use crate::domain::text::{many, path_text};
+use crate::headless::lines::{Line, LineStyle};
+use crate::runtime::link::Update;
+use crate::wire::client::Opened;
+use crate::wire::look::Look;
+
+/// `plimsoll status`.
+pub fn status(resolved: &Resolved, as_json: bool) -> Result<u8> {
+    let mut opened = open(resolved, true)?;
+    let state = snapshot(&mut opened.link)?;
+    if as_json {
+        let mut text = serde_json::to_string(&status_json(&opened, &state))?;
+        text.push('\n');
+        return write_out(text.as_bytes());
+    }
+    write_out(status_text(&opened, &state).as_bytes())
+}
+
+/// Jobs by what is with them, in the order in which they are told.
+fn counts(state: &State) -> Vec<(&'static str, u64)> {
+    let index = &state.index;
+    let paused = |id: &&JobId| state.jobs.get(id).is_some_and(|job| matches!(job.phase, Phase::Running { paused: true, .. }));
+    let paused = index.active.iter().filter(paused).count() as u64;
+    let ended = |outcome| index.outcomes.get(&outcome).copied().unwrap_or(0);
+    vec![
+        ("queued", index.waiting.len() as u64 + index.backoff.len() as u64 + state.backlog.jobs),
+        ("running", index.active.len() as u64 - paused),
+        ("paused", paused),
+        ("done", ended(Outcome::Done)),
+        ("already_done", ended(Outcome::AlreadyDone)),
+        ("failed", ended(Outcome::Failed) + ended(Outcome::TimedOut) + ended(Outcome::Stalled)),
+        ("out_of_memory", ended(Outcome::OutOfMemory)),
+        ("rejected", index.rejected.len() as u64 + index.rejected_unlisted),
+        ("cancelled", ended(Outcome::Cancelled)),
+    ]
+}
+
+fn status_json(opened: &Opened, state: &State) -> serde_json::Value {
+    let hello = &opened.hello;
+    let profile = state.profile.as_ref();
+    json!({
+        "server": {
+            "pid": hello.pid, "version": hello.version, "state_dir": path_text(&hello.state_dir), "since": hello.since,
+            "host": hello.host,
+        },
+        "profile": profile.map(|profile| json!({
+            "name": profile.name, "max_concurrent": profile.max_concurrent, "max_file_bytes": profile.max_file_size,
+        })),
+        "memory": state.memory,
+        "jobs": counts(state).into_iter().collect::<BTreeMap<_, _>>(),
+        "held": state.paused,
+        "draining": state.draining,
+        "consoles": opened.facts.consoles,
+    })
+}
+
+fn status_text(opened: &Opened, state: &State) -> String {
+    let hello = &opened.hello;
+    let mut text = format!(
+        "plimsoll {} (process {}) works on {} since {}\n",
+        hello.version,
+        hello.pid,
+        path_text(&hello.state_dir),
+        LineStyle::terminal(false).time_and_day(hello.since),
+    );
+    let told: Vec<String> = counts(state)
+        .into_iter()
+        .filter(|(name, count)| *count > 0 || matches!(*name, "queued" | "running"))
+        .map(|(name, count)| format!("{count} {}", name.replace('_', " ")))
+        .collect();
+    let _ = writeln!(text, "  jobs     {}", told.join(", "));
+    if let Some(profile) = &state.profile {
+        let _ = writeln!(text, "  profile  {}: {}", profile.name, profile.title);
+    }
+    let memory = &state.memory;
+    let _ = writeln!(
+        text,
+        "  memory   {} of {}, the line stands at {}: {}",
+        memory.counted_bytes.whole(),
+        memory.budget_bytes.whole(),
+        memory.high_water_bytes.whole(),
+        memory.shown_level().words(),
+    );
+    for (is_so, words) in [
+        (state.paused, "the queue is held: nothing is started; `plimsoll release` starts jobs again"),
+        (state.draining, "it takes nothing new, and ends when the queue is empty"),
+        (state.shutting_down, "it is ending"),
+    ] {
+        if is_so {
+            let _ = writeln!(text, "  {words}");
+        }
+    }
+    for (name, warning) in &state.warnings {
+        let _ = writeln!(text, "  warning  {name}: {}; {}", warning.evidence, warning.advice);
+    }
+    let _ = writeln!(text, "  {} attached", many(u64::from(opened.facts.consoles), "console"));
+    text
+}
+
+/// `plimsoll jobs`.
+pub fn jobs(resolved: &Resolved, args: &JobsArgs) -> Result<u8> {
+    let mut opened = open(resolved, true)?;
+    let state = snapshot(&mut opened.link)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    // A reader that has gone (`| head`) has read enough.
+    let mut told = Ok(());
+    let mut count = 0;
+    rows::all(&opened, &state, |job| {
+        if told.is_ok() && args.state.as_ref().is_none_or(|state| state == job.state) {
+            count += 1;
+            let line = if args.json { serde_json::to_string(&job).unwrap_or_default() } else { job_text(&job) };
+            told = writeln!(out, "{line}");
+        }
+    })?;
+    let told = told.and_then(|()| out.flush());
+    if count == 0 && !args.json {
+        crate::cli::tell("plimsoll: there are no such jobs\n");
+    }
+    match told {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(0),
+    }
+}
+
+fn job_text(job: &JobLine) -> String {
+    let mut text =
+        format!("{:>6}  {:<13} {:>9}  {}  {}", job.job.to_string(), job.state, job.size_bytes.to_string(), job.preset, job.input);
+    if let Some(ratio) = job.ratio.filter(|_| matches!(job.state, "running" | "paused")) {
+        let _ = write!(text, "  {:.0} %", ratio * 100.0);
+    }
+    if let Some(reason) = &job.reason {
+        let _ = write!(text, "  ({reason})");
+    }
+    text
+}
+
+/// `plimsoll logs`.
+pub fn logs(resolved: &Resolved, args: &LogsArgs) -> Result<u8> {
+    let mut opened = open(resolved, args.follow)?;
+    let job = JobId(args.job);
+    let state = if args.follow { Some(snapshot(&mut opened.link)?) } else { None };
+    let mut found = None;
+    rows::each(&opened.ask, &RowsWanted { jobs: vec![job], ..RowsWanted::default() }, |row| found = Some(row))?;
+    let row = found.ok_or_else(|| Usage(format!("there is no job #{job}; `plimsoll jobs` lists them")))?;
+    let listed = state.as_ref().and_then(|state| state.jobs.get(&job));
+    let attempt = listed.map_or(row.attempts, |job| job.attempts).max(1);
+    let log: WholeLog = match (opened.ask)(Look::Log { job, attempt }, &|_| true) {
+        Ok(answer) => serde_json::from_value(answer)?,
+        Err(_) if args.follow => WholeLog::default(),
+        Err(why) => return Err(eyre!("{why}")),
+    };
+    let style = LineStyle::terminal(resolved.line_color_of_stdout());
+    let skipped = args.lines.map_or(0, |lines| log.lines.len().saturating_sub(lines));
+    let mut text = String::new();
+    if skipped == 0 && log.left_out.0 > 0 {
+        let _ = writeln!(text, "({} before this are left out)", log.left_out);
+    }
+    for line in &log.lines[skipped..] {
+        let _ = writeln!(text, "{}", rendered(line, &style));
+    }
+    write_out(text.as_bytes())?;
+    match state {
+        Some(state) => follow(&mut opened, job, &state, &log, &style),
+        None => Ok(0),
+    }
+}
+
+fn rendered(line: &LogLine, style: &LineStyle) -> String {
+    style.render(&Line { at: line.at, level: line.level, job: None, text: line.text.clone() })
+}
+
+/// Tells what comes, until the job has ended. What came between the snapshot and the reading of the log is in both.
+fn follow(opened: &mut Opened, job: JobId, state: &State, log: &WholeLog, style: &LineStyle) -> Result<u8> {
+    let has_ended = |state: &State| state.jobs.get(&job).is_none_or(|job| job.phase.is_terminal());
+    let mut state = state.clone();
+    let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in &log.lines {
+        *told.entry(&line.text).or_default() += 1;
+    }
+    // Those that the snapshot holds come in no event any more.
+    for line in state.logs.get(&Some(job)).into_iter().flat_map(|ring| &ring.lines) {
+        if let Some(count) = told.get_mut(line.text.as_str()) {
+            *count = count.saturating_sub(1);
+        }
+    }
+    while !has_ended(&state) {
+        match opened.link.updates.blocking_recv() {
+            Some(Update::Event(event)) => {
+                if let EventKind::JobLogged { job: Some(of), level, text, .. } = &event.kind
+                    && *of == job
+                {
+                    match told.get_mut(text.as_str()) {
+                        Some(count) if *count > 0 => *count -= 1,
+                        _ => {
+                            let line = LogLine { at: event.at, level: *level, text: text.clone() };
+                            write_out(format!("{}\n", rendered(&line, style)).as_bytes())?;
+                        }
+                    }
+                }
+                state.apply(&event);
+            }
+            Some(Update::Snapshot(anew)) => state = *anew,
+            Some(_) => {}
+            None => break,
+        }
+    }
+    Ok(0)
+}

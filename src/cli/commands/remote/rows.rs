@@ -1,0 +1,170 @@
+//! Jobs as the server's store and its engine know them, put together.
+
+use color_eyre::eyre::{Result, eyre};
+use serde::Serialize;
+
+use crate::cli::args::JobRange;
+use crate::domain::job::{Job, JobId, Outcome, Phase};
+use crate::domain::state::State;
+use crate::domain::stored::{JobRow, RowState, RowsWanted};
+use crate::domain::text::path_text;
+use crate::domain::units::Bytes;
+use crate::wire::client::Opened;
+use crate::wire::look::{Ask, Look};
+
+/// Rows asked for at once.
+const PAGE: u32 = 1000;
+
+/// What is known of a job: the fields of its events.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct JobLine {
+    /// Its number.
+    pub job: JobId,
+    /// What is with it.
+    pub state: &'static str,
+    /// Its input.
+    pub input: String,
+    /// Where its output stands or is to stand.
+    pub output: Option<String>,
+    /// Size of the input.
+    pub size_bytes: Bytes,
+    /// Name of its preset.
+    pub preset: String,
+    /// Tries so far.
+    pub attempts: u32,
+    /// The process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Share done, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+    /// Media seconds per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<f64>,
+    /// Seconds left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta_seconds: Option<u64>,
+    /// Its anonymous memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<Bytes>,
+    /// Peak of memory that the model expects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted_peak_bytes: Option<Bytes>,
+    /// Highest anonymous memory seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<Bytes>,
+    /// Why it did not end well, was not let in, or waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl JobLine {
+    /// What the store knows.
+    fn of_row(row: JobRow) -> Self {
+        let state = match (row.state, row.outcome) {
+            (RowState::Waiting, _) => "queued",
+            (RowState::Running, _) => "running",
+            (RowState::Rejected, _) => "rejected",
+            (RowState::Ended, outcome) => outcome.map_or("failed", outcome_name),
+        };
+        Self {
+            job: row.job,
+            state,
+            input: path_text(&row.input),
+            output: Some(path_text(&row.output)),
+            size_bytes: row.size_bytes,
+            preset: row.preset,
+            attempts: row.attempts,
+            pid: None,
+            ratio: None,
+            speed: None,
+            eta_seconds: None,
+            memory_bytes: None,
+            predicted_peak_bytes: None,
+            peak_memory_bytes: None,
+            reason: row.reason,
+        }
+    }
+
+    /// What the engine knows of a job that it lists.
+    pub fn of_job(job: &Job) -> Self {
+        let progress = job.progress.as_ref();
+        let is_at_work = job.phase.holds_slot();
+        Self {
+            job: job.id,
+            state: state_of(&job.phase),
+            input: path_text(&job.input),
+            output: job.output.as_ref().map(|path| path_text(path)),
+            size_bytes: job.size,
+            preset: job.preset.clone(),
+            attempts: job.attempts,
+            pid: job.phase.pid(),
+            ratio: progress.and_then(|progress| progress.ratio),
+            speed: progress.filter(|_| is_at_work).map(|progress| progress.speed),
+            eta_seconds: progress.filter(|_| is_at_work).and_then(|progress| progress.eta_seconds),
+            memory_bytes: is_at_work.then_some(job.memory),
+            predicted_peak_bytes: job.predicted_peak,
+            peak_memory_bytes: Some(job.peak).filter(|peak| *peak > Bytes::ZERO),
+            reason: match &job.phase {
+                Phase::Rejected(rejected) => Some(rejected.detail.clone()),
+                Phase::Finished(finished) => finished.reason.clone(),
+                Phase::Backoff { reason, .. } => Some(reason.clone()),
+                _ => job.lack_of_room().map(ToOwned::to_owned),
+            },
+        }
+    }
+}
+
+/// The state of a job as it is named in tables and JSON.
+fn state_of(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Queued | Phase::Backoff { .. } => "queued",
+        Phase::Running { paused: true, .. } => "paused",
+        Phase::Starting | Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => "running",
+        Phase::Rejected(_) => "rejected",
+        Phase::Finished(finished) => outcome_name(finished.outcome),
+    }
+}
+
+/// The name of an outcome in JSON.
+pub const fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::AlreadyDone => "already_done",
+        Outcome::Failed => "failed",
+        Outcome::OutOfMemory => "out_of_memory",
+        Outcome::TimedOut => "timed_out",
+        Outcome::Stalled => "stalled",
+        Outcome::Cancelled => "cancelled",
+    }
+}
+
+/// Rows of the stored queue that are wanted, however many: `each` gets one after the other.
+pub fn each(ask: &Ask, wanted: &RowsWanted, mut each: impl FnMut(JobRow)) -> Result<()> {
+    let mut wanted = RowsWanted { limit: PAGE, ..wanted.clone() };
+    loop {
+        let answer = ask(Look::Rows(wanted.clone()), &|_| true).map_err(|why| eyre!("{why}"))?;
+        let page: Vec<JobRow> = serde_json::from_value(answer)?;
+        let is_last = page.len() < PAGE as usize;
+        for row in page {
+            wanted.after = row.job.0;
+            each(row);
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+/// All jobs that are kept, in the order of their numbers; what the engine lists is told as it knows it.
+pub fn all(opened: &Opened, state: &State, mut tell: impl FnMut(JobLine)) -> Result<()> {
+    each(&opened.ask, &RowsWanted::default(), |row| {
+        tell(state.jobs.get(&row.job).map_or_else(|| JobLine::of_row(row), JobLine::of_job));
+    })
+}
+
+/// The jobs of ranges, each once, in order.
+pub fn named(ranges: &[JobRange]) -> Vec<JobId> {
+    let all: std::collections::BTreeSet<u64> = ranges.iter().flat_map(|JobRange(range)| range.clone()).collect();
+    all.into_iter().map(JobId).collect()
+}

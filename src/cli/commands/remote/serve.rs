@@ -1,0 +1,92 @@
+//! `plimsoll serve`, in the foreground or started into the background.
+
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::process::{Child, Command as Process, Stdio};
+
+use color_eyre::eyre::{Context as _, Result};
+
+use crate::cli::args::ServeArgs;
+use crate::cli::commands::run::{OutputMode, session};
+use crate::cli::options::Resolved;
+use crate::cli::session::Front;
+use crate::cli::{Usage, write_out};
+use crate::domain::text::path_text;
+use crate::host::media::ffmpeg::{Search, locate};
+
+/// `plimsoll serve`.
+pub fn serve(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
+    if args.daemon {
+        return daemon(resolved, args);
+    }
+    let ready = args.ready_fd.map(|fd| {
+        // Nobody's terminal: a login that ends takes nothing with it.
+        let _ = rustix::process::setsid();
+        // SAFETY: whoever has started us has opened it for us and says so.
+        unsafe { OwnedFd::from_raw_fd(fd) }
+    });
+    let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
+    resolved.check_out()?;
+    let mut session = session(resolved, Some(ffmpeg), None, Vec::new(), OutputMode::Lines { json: false, summary: true })?;
+    if let Front::Lines { drains, .. } = &mut session.front {
+        *drains = false;
+    }
+    // There are consoles to say how long a full disk is worth waiting for.
+    session.engine.disk_wait = None;
+    if let Some(serves) = &mut session.serves {
+        (serves.exit_when_idle, serves.ready) = (args.exit_when_idle, ready);
+    }
+    session.run()
+}
+
+/// Starts a server into the background, and tells where it is.
+fn daemon(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
+    let mut more = Vec::new();
+    if let Some(span) = args.exit_when_idle {
+        more.extend(["--exit-when-idle".into(), format!("{}ms", span.as_millis()).into()]);
+    }
+    match start(resolved, &more)? {
+        Started::Ready(child) => {
+            let told = format!("plimsoll works on {} (process {})\n", path_text(&resolved.state_dir), child.id());
+            write_out(told.as_bytes())
+        }
+        Started::Failed { status, why } => {
+            crate::cli::tell(&why);
+            Ok(status)
+        }
+    }
+}
+
+/// What came of starting a server.
+pub enum Started {
+    /// It can be reached.
+    Ready(Child),
+    /// It has ended.
+    Failed {
+        /// With this status.
+        status: u8,
+        /// What it said.
+        why: String,
+    },
+}
+
+/// Starts a server of its own on the state folder, with the settings of this command line, and waits until it can be reached.
+pub fn start(resolved: &Resolved, more: &[OsString]) -> Result<Started> {
+    let (told, tells) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).wrap_err("cannot make a pipe")?;
+    // This end is to be open over there.
+    rustix::io::fcntl_setfd(&tells, rustix::io::FdFlags::empty()).wrap_err("cannot make a pipe")?;
+    let mut process = Process::new(crate::cli::own_program()?);
+    process.arg("serve").args(&resolved.given).args(more).arg("--ready-fd").arg(tells.as_raw_fd().to_string());
+    process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let child = process.spawn().wrap_err("cannot start the server")?;
+    drop(tells);
+    let mut said = Vec::new();
+    let _ = std::fs::File::from(told).read_to_end(&mut said);
+    if said.starts_with(b"ready") {
+        return Ok(Started::Ready(child));
+    }
+    let output = child.wait_with_output().wrap_err("cannot wait for the server")?;
+    let status = output.status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+    Ok(Started::Failed { status, why: String::from_utf8_lossy(&output.stderr).into_owned() })
+}

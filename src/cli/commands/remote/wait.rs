@@ -1,0 +1,168 @@
+//! `plimsoll wait`: comes back on the event that it waits for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use color_eyre::eyre::Result;
+
+use super::{open, rows, snapshot};
+use crate::cli::Usage;
+use crate::cli::args::WaitArgs;
+use crate::cli::options::Resolved;
+use crate::domain::job::{JobId, Outcome, Phase};
+use crate::domain::state::State;
+use crate::domain::stored::{RowState, RowsWanted};
+use crate::domain::text::many;
+use crate::runtime::link::{Link, Update};
+use crate::wire::client::Opened;
+
+/// Exit status when the time is up, as `timeout` has it.
+const TIMED_OUT: u8 = 124;
+
+/// `plimsoll wait`.
+pub fn wait(resolved: &Resolved, args: &WaitArgs) -> Result<u8> {
+    let mut opened = open(resolved, true)?;
+    let state = snapshot(&mut opened.link)?;
+    let wanted = match (args.batch, rows::named(&args.jobs)) {
+        (Some(batch), _) => Some(of_batch(&opened, batch)?),
+        (None, jobs) if !jobs.is_empty() => Some(of_jobs(&opened, &jobs)?),
+        _ => None,
+    };
+    until(opened.link, *state, wanted, args.timeout)
+}
+
+/// The jobs of a batch, with how those went that have ended.
+pub fn of_batch(opened: &Opened, batch: u64) -> Result<Waited> {
+    let mut waited = Waited::default();
+    rows::each(&opened.ask, &RowsWanted { batch: Some(batch), ..RowsWanted::default() }, |row| {
+        waited.note(row.job, row.state, row.outcome);
+    })?;
+    if waited.0.is_empty() {
+        return Err(Usage(format!("this server knows no batch {batch}; `plimsoll add --json` tells the number")).into());
+    }
+    Ok(waited)
+}
+
+fn of_jobs(opened: &Opened, jobs: &[JobId]) -> Result<Waited> {
+    let mut waited = Waited::default();
+    for some in jobs.chunks(500) {
+        rows::each(&opened.ask, &RowsWanted { jobs: some.to_vec(), ..RowsWanted::default() }, |row| {
+            waited.note(row.job, row.state, row.outcome);
+        })?;
+    }
+    match jobs.iter().find(|job| !waited.0.contains_key(job)) {
+        Some(unknown) => Err(Usage(format!("there is no job #{unknown}; `plimsoll jobs` lists them")).into()),
+        None => Ok(waited),
+    }
+}
+
+/// Jobs that are waited for; `None` = has not ended, else whether it went well.
+#[derive(Debug, Default)]
+pub struct Waited(BTreeMap<JobId, Option<bool>>);
+
+impl Waited {
+    fn note(&mut self, job: JobId, state: RowState, outcome: Option<Outcome>) {
+        let ended = match state {
+            RowState::Waiting | RowState::Running => None,
+            RowState::Ended => Some(outcome.is_some_and(Outcome::is_success)),
+            RowState::Rejected => Some(false),
+        };
+        self.0.insert(job, ended);
+    }
+
+    /// These are waited for too.
+    pub fn extend(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+
+    /// What the engine knows of them all.
+    fn learn_all(&mut self, state: &State) {
+        let jobs: Vec<JobId> = self.0.keys().copied().collect();
+        jobs.into_iter().for_each(|job| self.learn(job, state));
+    }
+
+    /// What the engine knows of one, if it is waited for.
+    fn learn(&mut self, job: JobId, state: &State) {
+        let Some(ended) = self.0.get_mut(&job) else { return };
+        match state.jobs.get(&job).map(|job| &job.phase) {
+            Some(Phase::Finished(finished)) => *ended = Some(finished.outcome.is_success()),
+            Some(Phase::Rejected(_)) => *ended = Some(false),
+            Some(_) => *ended = None,
+            // It has left the list, or waits beyond it; what was known holds.
+            None => {}
+        }
+    }
+
+    /// The exit status, once all have ended.
+    fn status(&self) -> Option<u8> {
+        let ended = self.0.values().copied().collect::<Option<Vec<bool>>>()?;
+        Some(u8::from(ended.contains(&false)))
+    }
+}
+
+/// Waits until these jobs have ended, or nothing is left to do; the exit status.
+pub fn until(mut link: Link, mut state: State, mut wanted: Option<Waited>, timeout: Option<Duration>) -> Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    if let Some(wanted) = &mut wanted {
+        wanted.learn_all(&state);
+    }
+    let waiting = async {
+        loop {
+            let status = match &mut wanted {
+                Some(wanted) => wanted.status(),
+                None => (unfinished(&state) == 0).then(|| u8::from(went_badly(&state))),
+            };
+            if let Some(status) = status {
+                return Ok(status);
+            }
+            match link.updates.recv().await {
+                Some(Update::Event(event)) => {
+                    // A job that is removed will never end.
+                    if let (crate::domain::event::EventKind::JobRemoved { job, .. }, Some(wanted)) = (&event.kind, &mut wanted) {
+                        wanted.0.entry(*job).and_modify(|ended| *ended = ended.or(Some(false)));
+                    }
+                    state.apply(&event);
+                    if let (Some(job), Some(wanted)) = (event.kind.job(), &mut wanted) {
+                        wanted.learn(job, &state);
+                    }
+                }
+                Some(Update::Snapshot(anew)) => {
+                    state = *anew;
+                    if let Some(wanted) = &mut wanted {
+                        wanted.learn_all(&state);
+                    }
+                }
+                Some(_) => {}
+                None => {
+                    crate::cli::tell("plimsoll: the server has ended before\n");
+                    return Ok(1);
+                }
+            }
+        }
+    };
+    let ended = runtime.block_on(async {
+        match timeout {
+            Some(span) => tokio::time::timeout(span, waiting).await.ok(),
+            None => Some(waiting.await),
+        }
+    });
+    ended.unwrap_or_else(|| {
+        let left = wanted
+            .as_ref()
+            .map_or_else(|| unfinished(&state), |wanted| wanted.0.values().filter(|ended| ended.is_none()).count() as u64);
+        crate::cli::tell(&format!("plimsoll: the time is up; {} left\n", many(left, "job")));
+        Ok(TIMED_OUT)
+    })
+}
+
+fn unfinished(state: &State) -> u64 {
+    let index = &state.index;
+    (index.active.len() + index.backoff.len() + index.waiting.len()) as u64 + state.backlog.jobs
+}
+
+/// Some job of this run did not end well.
+fn went_badly(state: &State) -> bool {
+    let index = &state.index;
+    let bad = index.outcomes.iter().any(|(outcome, count)| *count > 0 && !outcome.is_success());
+    bad || !index.rejected.is_empty() || index.rejected_unlisted > 0
+}

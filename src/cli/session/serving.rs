@@ -1,0 +1,96 @@
+//! Lets consoles and commands reach a run over the sockets of its state folder.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use color_eyre::eyre::Result;
+use tokio::sync::oneshot;
+use tokio::task::LocalSet;
+
+use super::{Waits, thread};
+use crate::domain::time::Wall;
+use crate::runtime::hub::Attacher;
+use crate::runtime::link::Lookup;
+use crate::wire::message::{Facts, SPOKEN, ServerHello};
+use crate::wire::server::{self, Service};
+use crate::wire::socket::{self, Doors};
+
+/// What others can reach.
+pub struct Serves {
+    /// What they can look up.
+    pub lookup: Lookup,
+    /// What consoles offer.
+    pub facts: Facts,
+    /// Ends the run once nobody is connected, nothing is left to do, and so much time has gone.
+    pub exit_when_idle: Option<Duration>,
+    /// Told when the run can be reached.
+    pub ready: Option<OwnedFd>,
+}
+
+/// A run that can be reached.
+pub(super) struct Serving {
+    /// To be dropped before the lock of the state folder is given back.
+    pub doors: Doors,
+    /// To be told when the run is over.
+    pub over: oneshot::Sender<()>,
+    /// Comes when everybody was told.
+    pub ended: Receiver<()>,
+}
+
+/// Opens the sockets and serves on a thread of its own. Without them a run goes on, and says so.
+pub(super) fn start(serves: Serves, state_dir: &Path, life: String, attacher: &Attacher) -> Result<Option<Serving>> {
+    let Serves { lookup, facts, exit_when_idle, ready } = serves;
+    let (doors, listeners) = match socket::open(state_dir) {
+        Ok(open) => open,
+        Err(why) => {
+            crate::cli::tell(&format!("plimsoll: {why}\n"));
+            return Ok(None);
+        }
+    };
+    let hello = ServerHello {
+        protocol: SPOKEN,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        life,
+        pid: std::process::id(),
+        host: host_name(),
+        state_dir: state_dir.to_owned(),
+        since: Wall(jiff::Timestamp::now().as_millisecond()),
+        features: Vec::new(),
+    };
+    let (over, is_over) = oneshot::channel();
+    let attacher = attacher.clone();
+    let ended = thread("wire", Waits::Signals, move |runtime| {
+        let attach = Box::new(move || attacher.attach());
+        let service = Service { attach, lookup, hello, facts, exit_when_idle };
+        // Whoever can tell has dropped it when the run has ended otherwise.
+        let over = async { drop(is_over.await) };
+        let served = LocalSet::new().block_on(runtime, server::serve(listeners, service, over));
+        if let Err(error) = served {
+            tracing::warn!(%error, "consoles and commands cannot reach this plimsoll");
+        }
+    })?;
+    if let Some(ready) = ready {
+        tell_ready(ready);
+    }
+    Ok(Some(Serving { doors, over, ended }))
+}
+
+/// The machine's name, as people know it.
+pub(in crate::cli) fn host_name() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
+}
+
+/// Whoever has started this plimsoll may connect now, and need not be told of what comes later.
+fn tell_ready(ready: OwnedFd) {
+    use std::io::Write as _;
+
+    // Nobody reads what would be said from now on.
+    if let Ok(nothing) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stderr(&nothing);
+    }
+    let mut pipe = std::fs::File::from(ready);
+    let _ = pipe.write_all(b"ready\n");
+}

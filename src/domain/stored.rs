@@ -1,0 +1,69 @@
+//! Rows of the stored queue: it knows of more jobs than are listed, and for longer.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::job::{JobId, Outcome};
+use super::text::as_text;
+use super::units::Bytes;
+
+/// Which rows of the stored queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowsWanted {
+    /// Those queued together, by their number within this run.
+    #[serde(default)]
+    pub batch: Option<u64>,
+    /// In this state.
+    #[serde(default)]
+    pub state: Option<RowState>,
+    /// These jobs; empty = all.
+    #[serde(default)]
+    pub jobs: Vec<JobId>,
+    /// With a higher number than this.
+    #[serde(default)]
+    pub after: u64,
+    /// At most so many, lowest number first.
+    pub limit: u32,
+}
+
+/// A row of the stored queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRow {
+    /// The job.
+    pub job: JobId,
+    /// Its input.
+    #[serde(with = "as_text")]
+    pub input: PathBuf,
+    /// Where its output stands or is to stand.
+    #[serde(with = "as_text")]
+    pub output: PathBuf,
+    /// Size of the input when it was queued.
+    pub size_bytes: Bytes,
+    /// Name of its preset.
+    pub preset: String,
+    /// What is with it.
+    pub state: RowState,
+    /// Tries so far.
+    pub attempts: u32,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Why it did not end well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What is with a job of the stored queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowState {
+    /// It waits.
+    Waiting,
+    /// It is at work.
+    Running,
+    /// It has ended.
+    Ended,
+    /// It was not let in.
+    Rejected,
+}

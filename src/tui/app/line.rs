@@ -1,0 +1,166 @@
+//! The console as a window on an engine in another process: its line there, the others who look, and what leaving it does.
+
+use std::time::Duration;
+
+use crate::domain::command::Command;
+use crate::domain::time::Wall;
+use crate::runtime::link::{Attached, LineNews};
+use crate::tui::app::{App, Ask, Mode, Question};
+use crate::tui::input::action::{Act, Effect};
+
+/// Where the engine is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WindowOn {
+    /// The machine; `None` = this one.
+    pub host: Option<String>,
+    /// It only looks.
+    pub view: bool,
+}
+
+/// What is known of the line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LineState {
+    /// The consoles that are attached, this one included.
+    consoles: Vec<Attached>,
+    lost: Option<Lost>,
+}
+
+/// A line that is cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// Why.
+    pub why: String,
+    /// Until the next try.
+    pub again_in: Duration,
+    /// What is shown is of this time.
+    pub as_of: Wall,
+}
+
+/// What leaving can do, in the order in which it is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaving {
+    /// The server goes on.
+    LeaveRunning,
+    /// It ends when the queue is empty.
+    EndAfterQueue,
+    /// It ends now; what runs goes back into the queue.
+    EndNow,
+    /// Nothing.
+    Stay,
+}
+
+impl Leaving {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::LeaveRunning, Self::EndAfterQueue, Self::EndNow, Self::Stay];
+}
+
+impl App {
+    /// Where the engine is, if it is in another process.
+    pub const fn window_on(&self) -> Option<&WindowOn> {
+        self.settings.window.as_ref()
+    }
+
+    /// How many other consoles are attached.
+    pub fn others(&self) -> usize {
+        self.line.consoles.iter().filter(|console| !console.own).count()
+    }
+
+    /// The line is cut.
+    pub const fn lost(&self) -> Option<&Lost> {
+        self.line.lost.as_ref()
+    }
+
+    /// News of the line.
+    pub(super) fn on_line(&mut self, news: LineNews) {
+        match news {
+            LineNews::Attached(consoles) => self.tell_consoles(consoles),
+            LineNews::Did { who, what } => self.note(format!("{what}: {who}")),
+            LineNews::Lost { why, again_in, gone } => {
+                let is_new = self.line.lost.is_none();
+                self.line.consoles.clear();
+                self.line.lost = Some(Lost { why, again_in, as_of: self.state.wall });
+                let asks = self.modes.iter().any(|mode| matches!(mode, Mode::Ask(ask) if ask.question == Question::StartServer));
+                let is_here = self.settings.window.as_ref().is_some_and(|window| window.host.is_none() && !window.view);
+                if gone && is_here && !asks && !self.quitting {
+                    self.modes.push(Mode::Ask(Ask { question: Question::StartServer, yes: true }));
+                } else if is_new {
+                    self.note("the line to the server is cut; what is shown is of the past".to_owned());
+                }
+            }
+            LineNews::Back => {
+                self.line.lost = None;
+                self.modes.retain(|mode| !matches!(mode, Mode::Ask(ask) if ask.question == Question::StartServer));
+                self.note("the line to the server is there again".to_owned());
+            }
+        }
+    }
+
+    /// Who has come and who has gone since the last time.
+    fn tell_consoles(&mut self, consoles: Vec<Attached>) {
+        let others = |consoles: &[Attached]| -> Vec<String> {
+            consoles.iter().filter(|console| !console.own).map(|console| console.who.clone()).collect()
+        };
+        let (before, now) = (others(&self.line.consoles), others(&consoles));
+        let knew = !self.line.consoles.is_empty();
+        self.line.consoles = consoles;
+        if now.len() > before.len()
+            && let Some(who) = now.last()
+        {
+            let came = if knew { "has attached" } else { "is attached too" };
+            self.note(format!("{who} {came}"));
+        }
+    }
+
+    /// Something was asked, and is not answered.
+    pub(in crate::tui) fn is_waiting_for_an_answer(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// A second has gone while the line is cut.
+    pub(in crate::tui) fn count_down(&mut self) {
+        if let Some(lost) = &mut self.line.lost {
+            lost.again_in = lost.again_in.saturating_sub(Duration::from_secs(1));
+        }
+    }
+
+    /// Leaves the window; asks where something is at work or waits.
+    pub(super) fn leave(&mut self) -> Vec<Effect> {
+        let waits = self.state.waiting() > 0 || !self.state.index.active.is_empty();
+        let may_end = self.settings.window.as_ref().is_some_and(|window| !window.view) && self.line.lost.is_none();
+        if !waits || !may_end || self.compare.making {
+            return vec![Effect::Exit];
+        }
+        self.modes.push(Mode::Leave(0));
+        Vec::new()
+    }
+
+    pub(super) fn act_on_leave(&mut self, act: Act, row: usize) -> Vec<Effect> {
+        let last = Leaving::ALL.len() - 1;
+        let leaving = match act {
+            Act::Down => return self.move_in_leave((row + 1).min(last)),
+            Act::Up => return self.move_in_leave(row.saturating_sub(1)),
+            Act::Enter => Leaving::ALL[row.min(last)],
+            Act::Quit => Leaving::LeaveRunning,
+            Act::Drain => Leaving::EndAfterQueue,
+            Act::EndNow => Leaving::EndNow,
+            _ => Leaving::Stay,
+        };
+        self.modes.pop();
+        match leaving {
+            Leaving::LeaveRunning => vec![Effect::Exit],
+            Leaving::EndAfterQueue if self.state.draining => vec![Effect::Exit],
+            Leaving::EndAfterQueue => vec![self.ask("end when the queue is empty", Command::Drain), Effect::Exit],
+            Leaving::EndNow => {
+                self.quitting = true;
+                vec![self.ask("quit", Command::Shutdown)]
+            }
+            Leaving::Stay => Vec::new(),
+        }
+    }
+
+    fn move_in_leave(&mut self, row: usize) -> Vec<Effect> {
+        self.modes.pop();
+        self.modes.push(Mode::Leave(row));
+        Vec::new()
+    }
+}

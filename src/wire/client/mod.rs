@@ -1,0 +1,141 @@
+//! A front end's end of the wire: connects, and gives a [`Link`] that behaves as one within the process would.
+//!
+//! It works on a thread of its own. A console's line that is cut is made again, and what happened meanwhile is told; a script's
+//! is not.
+
+mod dial;
+mod pump;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::look::{Ask, Look};
+use super::message::{Facts, ServerHello};
+use crate::domain::command::ClientId;
+use crate::runtime::link::{Link, LookStep};
+use pump::Pump;
+
+/// Where a server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Door {
+    /// On this machine, by its state folder.
+    Here(PathBuf),
+    /// On another machine, over ssh.
+    Ssh {
+        /// `[USER@]HOST`, as ssh takes it.
+        host: String,
+        /// How plimsoll is called there.
+        program: String,
+    },
+}
+
+/// Who calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// A person sits there: it is listed, told of others, and its line is made again when it is cut.
+    pub console: bool,
+    /// Everything that is known is wanted, and every event after it.
+    pub follow: bool,
+    /// It only looks.
+    pub view: bool,
+}
+
+/// A line to a server.
+pub struct Opened {
+    /// Who is there.
+    pub hello: ServerHello,
+    /// What it offers.
+    pub facts: Facts,
+    /// Requests and updates.
+    pub link: Link,
+    /// Questions beside them.
+    pub ask: Ask,
+}
+
+/// Why there is no line, in words that say what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Nobody works there.
+    #[error("{0}")]
+    NoServer(String),
+    /// The two versions do not understand each other.
+    #[error("{0}")]
+    Versions(String),
+    /// It does not talk to this user, or not now.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no way to it.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A question that waits for its answer.
+struct Question {
+    look: Look,
+    answer: std::sync::mpsc::Sender<Heard>,
+}
+
+/// What comes back for a question.
+enum Heard {
+    /// How far it is, and under which number it can be given up.
+    Step(u64, LookStep),
+    /// The answer.
+    Answer(Result<String, String>),
+}
+
+/// From the thread that asks to the one that has the line.
+enum Order {
+    Ask(Question),
+    GiveUp(u64),
+}
+
+/// Connects. Blocks until the server has said who it is; over ssh that may take as long as a password.
+pub fn open(door: Door, caller: Caller) -> Result<Opened, OpenError> {
+    let failed = |what: &str, error: &std::io::Error| OpenError::Failed(format!("{what}: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| failed("cannot start an event loop", &error))?;
+    let (control, controlled) = mpsc::unbounded_channel();
+    let (orders, ordered) = mpsc::unbounded_channel();
+    let (opened, is_open) = std::sync::mpsc::channel();
+    let work = move || {
+        runtime.block_on(async move {
+            match dial::dial(&door, &dial::hello(caller), false).await {
+                Ok(line) => {
+                    if opened.send(Ok((line.hello.clone(), line.facts.clone()))).is_ok() {
+                        Pump::new(door, caller, controlled, ordered).run(line).await;
+                    }
+                }
+                Err(error) => drop(opened.send(Err(error))),
+            }
+        });
+        // A program at the other end of a pipe may not let go of it.
+        runtime.shutdown_background();
+    };
+    std::thread::Builder::new().name("wire".to_owned()).spawn(work).map_err(|error| failed("cannot start a thread", &error))?;
+    let (hello, facts) = is_open.recv().map_err(|_| OpenError::Failed("the thread of the line has ended".to_owned()))??;
+    let link = Link::attach(ClientId(0), control);
+    let ask: Ask = Arc::new(move |look, on_step: &dyn Fn(LookStep) -> bool| ask(&orders, look, on_step));
+    Ok(Opened { hello, facts, link, ask })
+}
+
+/// Asks and waits, on a thread that may block.
+fn ask(orders: &mpsc::UnboundedSender<Order>, look: Look, on_step: &dyn Fn(LookStep) -> bool) -> Result<Value, String> {
+    let gone = || "the line to the server has ended".to_owned();
+    let (answer, heard) = std::sync::mpsc::channel();
+    orders.send(Order::Ask(Question { look, answer })).map_err(|_| gone())?;
+    loop {
+        match heard.recv().map_err(|_| gone())? {
+            Heard::Step(number, step) => {
+                if !on_step(step) {
+                    let _ = orders.send(Order::GiveUp(number));
+                }
+            }
+            Heard::Answer(answer) => {
+                return serde_json::from_str(&answer?).map_err(|error| format!("the server's answer is no JSON: {error}"));
+            }
+        }
+    }
+}

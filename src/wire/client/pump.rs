@@ -1,0 +1,299 @@
+//! Carries what the front end asks to the server and what the server tells to the front end, over one line after the other.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tokio_stream::StreamExt as _;
+
+use super::dial::{self, Line};
+use super::{Caller, Door, Heard, OpenError, Order, Question};
+use crate::domain::command::{Command, Rejection, RequestId};
+use crate::domain::event::{EventKind, Seq};
+use crate::runtime::link::{Control, LineNews, Outbox, Update};
+use crate::wire::message::{self, ClientHello, ClientLine, Read, SERVER_NAMES, ServerLine};
+use crate::wire::snapshot::Receiving;
+
+/// Seconds between two tries to make a line again; the last is kept.
+const TRIES: [u64; 6] = [1, 2, 4, 8, 16, 30];
+/// Longest answer that is taken.
+const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+
+/// One front end's line.
+pub(super) struct Pump {
+    door: Door,
+    caller: Caller,
+    hello: ClientHello,
+    control: mpsc::UnboundedReceiver<Control>,
+    orders: mpsc::UnboundedReceiver<Order>,
+    outbox: Option<Outbox>,
+    /// The server that was last there.
+    life: String,
+    /// The last event that is known.
+    seq: Seq,
+    /// It has told all that it knows.
+    is_told: bool,
+    receiving: Receiving,
+    /// Asked, and not answered.
+    unanswered: BTreeMap<u64, Command>,
+    questions: BTreeMap<u64, (Question, String)>,
+    last_question: u64,
+    /// The run is over: a line that ends then is not cut.
+    is_over: bool,
+    /// The front end has gone.
+    is_left: bool,
+}
+
+/// Something that woke it.
+enum Woken {
+    Control(Option<Control>),
+    Order(Option<Order>),
+    Line(Option<String>),
+}
+
+impl Pump {
+    pub(super) fn new(
+        door: Door,
+        caller: Caller,
+        control: mpsc::UnboundedReceiver<Control>,
+        orders: mpsc::UnboundedReceiver<Order>,
+    ) -> Self {
+        Self {
+            door,
+            caller,
+            hello: dial::hello(caller),
+            control,
+            orders,
+            outbox: None,
+            life: String::new(),
+            seq: Seq(0),
+            is_told: false,
+            receiving: Receiving::default(),
+            unanswered: BTreeMap::new(),
+            questions: BTreeMap::new(),
+            last_question: 0,
+            is_over: false,
+            is_left: false,
+        }
+    }
+
+    /// Carries until the front end has gone, the run is over, or a line is cut that is not made again.
+    pub(super) async fn run(mut self, first: Line) {
+        let mut line = first;
+        // Nothing is taken from the line before there is somebody to tell.
+        match self.control.recv().await {
+            Some(Control::Attach(_, outbox)) => self.outbox = Some(outbox),
+            Some(Control::Request(..) | Control::Detach(_)) | None => return,
+        }
+        loop {
+            self.life.clone_from(&line.hello.life);
+            self.carry(line).await;
+            for (question, _) in std::mem::take(&mut self.questions).into_values() {
+                let _ = question.answer.send(Heard::Answer(Err("the line to the server was cut; ask again".to_owned())));
+            }
+            if self.is_left || self.is_over || !self.caller.console {
+                return;
+            }
+            match self.again().await {
+                Some(next) => line = next,
+                None => return,
+            }
+        }
+    }
+
+    /// Carries over one line to its end.
+    async fn carry(&mut self, mut line: Line) {
+        loop {
+            let woken = tokio::select! {
+                control = self.control.recv() => Woken::Control(control),
+                order = self.orders.recv() => Woken::Order(order),
+                text = line.input.next() => Woken::Line(text.and_then(Result::ok)),
+            };
+            let said = match woken {
+                Woken::Control(None | Some(Control::Detach(_))) => {
+                    self.is_left = true;
+                    return;
+                }
+                Woken::Control(Some(Control::Attach(_, outbox))) => {
+                    self.outbox = Some(outbox);
+                    None
+                }
+                Woken::Control(Some(Control::Request(_, id, command))) => {
+                    self.unanswered.insert(id.0, command.clone());
+                    Some(ClientLine::Request { number: id.0, command })
+                }
+                // Nobody is left who could ask; the updates are still wanted.
+                Woken::Order(None) => {
+                    self.orders.close();
+                    None
+                }
+                Woken::Order(Some(Order::Ask(question))) => {
+                    self.last_question += 1;
+                    let look = question.look.clone();
+                    self.questions.insert(self.last_question, (question, String::new()));
+                    Some(ClientLine::Look { number: self.last_question, look })
+                }
+                Woken::Order(Some(Order::GiveUp(number))) => Some(ClientLine::GiveUp { number }),
+                Woken::Line(None) => return,
+                Woken::Line(Some(text)) => {
+                    match message::read(&text, SERVER_NAMES) {
+                        Read::Line(said) => self.take(said),
+                        Read::Unknown => {}
+                        // What it told cannot be trusted any more: a new line begins with a snapshot.
+                        Read::Unreadable => {
+                            self.life.clear();
+                            return;
+                        }
+                    }
+                    if self.is_over {
+                        return;
+                    }
+                    None
+                }
+            };
+            if let Some(said) = said
+                && !say(&mut line, &said).await
+            {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, line: ServerLine) {
+        let line = match self.receiving.take(line) {
+            Ok(None) => return,
+            Ok(Some(state)) => {
+                self.seq = state.seq;
+                let ends = state.summary.is_some();
+                self.tell(Update::Snapshot(state));
+                self.is_told = true;
+                self.is_over |= ends;
+                return;
+            }
+            Err(line) => *line,
+        };
+        match line {
+            ServerLine::Event(event) => {
+                self.seq = event.seq;
+                self.is_over |= matches!(event.kind, EventKind::RunFinished(_));
+                self.tell(Update::Event(event));
+            }
+            ServerLine::Reply { number, result } => {
+                // One that is told again, after a snapshot, was taken before.
+                if self.unanswered.remove(&number).is_some() {
+                    self.tell(Update::Reply(RequestId(number), result));
+                }
+            }
+            ServerLine::Consoles(consoles) => self.tell(Update::Line(LineNews::Attached(consoles))),
+            ServerLine::Did { who, what } => self.tell(Update::Line(LineNews::Did { who, what })),
+            ServerLine::Step { number, step } => {
+                if let Some((question, _)) = self.questions.get(&number) {
+                    let _ = question.answer.send(Heard::Step(number, step));
+                }
+            }
+            ServerLine::Piece { number, text } => {
+                if let Some((_, answer)) = self.questions.get_mut(&number)
+                    && answer.len() + text.len() <= LONGEST_ANSWER
+                {
+                    answer.push_str(&text);
+                }
+            }
+            ServerLine::Answered { number, error } => {
+                if let Some((question, answer)) = self.questions.remove(&number) {
+                    let answer = error.map_or(Ok(answer), Err);
+                    let _ = question.answer.send(Heard::Answer(answer));
+                }
+            }
+            ServerLine::Bye => self.is_over = true,
+            ServerLine::Resumed(_)
+            | ServerLine::Hello(_)
+            | ServerLine::Refused(_)
+            | ServerLine::Facts(_)
+            | ServerLine::Head(_)
+            | ServerLine::Jobs(_)
+            | ServerLine::Points(_)
+            | ServerLine::Log { .. }
+            | ServerLine::End(_) => {}
+        }
+    }
+
+    fn tell(&mut self, update: Update) {
+        if self.outbox.as_ref().is_some_and(|outbox| !outbox.send(update)) {
+            self.is_left = true;
+        }
+    }
+
+    /// Makes the line again, for as long as it takes; `None` when the front end has gone, or the server talks to it no more.
+    async fn again(&mut self) -> Option<Line> {
+        let mut why = "the line was cut".to_owned();
+        let mut gone = false;
+        for seconds in TRIES.into_iter().chain(std::iter::repeat(TRIES[TRIES.len() - 1])) {
+            let wait = Duration::from_secs(seconds);
+            self.tell(Update::Line(LineNews::Lost { why: std::mem::take(&mut why), again_in: wait, gone }));
+            self.idle_until(Instant::now() + wait).await;
+            if self.is_left {
+                return None;
+            }
+            let hello = if self.is_told && !self.life.is_empty() {
+                dial::resumed(&self.hello, &self.life, self.seq)
+            } else {
+                self.hello.clone()
+            };
+            match dial::dial(&self.door, &hello, true).await {
+                Ok(mut line) => {
+                    self.tell(Update::Line(LineNews::Back));
+                    self.ask_again(&mut line).await;
+                    return Some(line);
+                }
+                Err(OpenError::NoServer(told)) => (why, gone) = (told, true),
+                Err(error) => (why, gone) = (error.to_string(), false),
+            }
+        }
+        None
+    }
+
+    /// What was asked and not answered before the line was cut: the same server knows whether it was done.
+    async fn ask_again(&mut self, line: &mut Line) {
+        if line.hello.life == self.life {
+            for (number, command) in self.unanswered.clone() {
+                say(line, &ClientLine::Request { number, command }).await;
+            }
+            return;
+        }
+        for number in std::mem::take(&mut self.unanswered).into_keys() {
+            let why = "the server was started anew; look whether it was done before".to_owned();
+            self.tell(Update::Reply(RequestId(number), Err(Rejection(why))));
+        }
+    }
+
+    /// Waits, and answers the front end meanwhile.
+    async fn idle_until(&mut self, moment: Instant) {
+        while !self.is_left {
+            tokio::select! {
+                () = sleep_until(moment) => return,
+                control = self.control.recv() => match control {
+                    None | Some(Control::Detach(_)) => self.is_left = true,
+                    Some(Control::Attach(_, outbox)) => self.outbox = Some(outbox),
+                    Some(Control::Request(_, id, _)) => {
+                        let why = "the line to the server is cut; it was not asked".to_owned();
+                        self.tell(Update::Reply(id, Err(Rejection(why))));
+                    }
+                },
+                Some(order) = self.orders.recv() => {
+                    if let Order::Ask(question) = order {
+                        let why = "the line to the server is cut".to_owned();
+                        let _ = question.answer.send(Heard::Answer(Err(why)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn say(line: &mut Line, said: &ClientLine) -> bool {
+    let Ok(mut text) = serde_json::to_string(said) else { return true };
+    text.push('\n');
+    line.output.write_all(text.as_bytes()).await.is_ok() && line.output.flush().await.is_ok()
+}

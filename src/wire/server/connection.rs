@@ -1,0 +1,325 @@
+//! One connection: a hello both ways, then requests and questions in, and the snapshot, events and answers out.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tokio_stream::StreamExt as _;
+use tokio_util::codec::{FramedRead, LinesCodec};
+
+use super::sessions::{Asked, Outcome};
+use super::{Connected, Server};
+use crate::domain::command::Rejection;
+use crate::runtime::link::LookStep;
+use crate::wire::look::Look;
+use crate::wire::message::{
+    self, CLIENT_NAMES, ClientHello, ClientLine, Facts, Read, Refused, RefusedKind, Resume, SPOKEN, ServerLine,
+};
+use crate::wire::ring::{Cursor, Next};
+use crate::wire::{CLIENT_LINE, HELLO_LINE, HELLO_WAIT, snapshot};
+
+/// Who takes nothing for so long is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Lines for one connection that wait to be sent; then its requests are not read for as long.
+const WAITING: usize = 64;
+/// Questions that are being answered at once for a connection.
+const LOOKS: usize = 8;
+/// Text of an answer in one line.
+const PIECE: usize = 64 * 1024;
+
+/// Somebody who is connected.
+pub(super) struct Connection {
+    server: Rc<Server>,
+    id: u64,
+    who: String,
+    view: bool,
+}
+
+/// Writes a line, to somebody who may not read.
+pub(super) async fn say(stream: &mut (impl AsyncWrite + Unpin), line: &ServerLine) -> bool {
+    let Ok(mut text) = serde_json::to_string(line) else { return false };
+    text.push('\n');
+    write(stream, text.as_bytes()).await
+}
+
+async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> bool {
+    matches!(timeout(PATIENCE, stream.write_all(bytes)).await, Ok(Ok(())))
+}
+
+impl Connection {
+    pub(super) const fn new(server: Rc<Server>, id: u64, who: String, view: bool) -> Self {
+        Self { server, id, who, view }
+    }
+
+    /// Talks until one end has had enough.
+    pub(super) async fn run(mut self, stream: UnixStream) {
+        let (input, mut output) = stream.into_split();
+        if !say(&mut output, &ServerLine::Hello(self.server.service.hello.clone())).await {
+            return;
+        }
+        let mut lines = FramedRead::new(input, LinesCodec::new_with_max_length(HELLO_LINE));
+        let hello = match timeout(HELLO_WAIT, next(&mut lines)).await {
+            Ok(Some(Read::Line(ClientLine::Hello(hello)))) => hello,
+            // Whoever says nothing gets no answer.
+            Err(_) | Ok(None) => return,
+            Ok(Some(_)) => {
+                let why = "the first line is no hello".to_owned();
+                say(&mut output, &ServerLine::Refused(Refused { kind: RefusedKind::NotAllowed, why })).await;
+                return;
+            }
+        };
+        if let Some(refused) = misfit(&hello, &self.server) {
+            say(&mut output, &ServerLine::Refused(refused)).await;
+            return;
+        }
+        *lines.decoder_mut() = LinesCodec::new_with_max_length(CLIENT_LINE);
+        self.view |= hello.view;
+        let (direct, waiting) = mpsc::channel(WAITING);
+        let connected = Connected { who: self.who.clone(), view: self.view, console: hello.console, direct: direct.clone() };
+        self.server.connected.borrow_mut().insert(self.id, connected);
+        let server = Rc::clone(&self.server);
+        if hello.console {
+            server.tell_consoles();
+        }
+        let session: Rc<str> = hello.session.as_str().into();
+        // Answers to what it asks stand behind this place.
+        let place = server.ring.borrow().end();
+        let telling = Telling { server: &server, session: &session, follows: hello.follow, place, waiting, output };
+        tokio::select! {
+            () = self.listen(&mut lines, &session, direct) => {}
+            _ = telling.tell(hello.resume) => {}
+        }
+    }
+
+    /// Reads what the client asks.
+    async fn listen<R: AsyncRead + Unpin>(
+        &self,
+        lines: &mut FramedRead<R, LinesCodec>,
+        session: &Rc<str>,
+        direct: mpsc::Sender<ServerLine>,
+    ) {
+        let mut looks: BTreeMap<u64, Arc<AtomicBool>> = BTreeMap::new();
+        while let Some(read) = next(lines).await {
+            let line = match read {
+                Read::Line(line) => line,
+                Read::Unknown => continue,
+                // Whoever talks nonsense is not talked to.
+                Read::Unreadable => return,
+            };
+            match line {
+                ClientLine::Hello(_) => return,
+                ClientLine::Request { number, command } => {
+                    let outcome = if self.view {
+                        let why = "this is a window to look through: nothing can be asked for; attach without --view";
+                        Some(Err(Rejection(why.to_owned())))
+                    } else {
+                        self.request(session, number, command)
+                    };
+                    if let Some(result) = outcome
+                        && direct.send(ServerLine::Reply { number, result }).await.is_err()
+                    {
+                        return;
+                    }
+                }
+                ClientLine::Look { number, look } => {
+                    looks.retain(|_, wanted| Arc::strong_count(wanted) > 1);
+                    let refused = if self.view && look.is_for_control() {
+                        Some("this is a window to look through: that cannot be asked; attach without --view")
+                    } else if looks.len() >= LOOKS {
+                        Some("too much is being looked up at once; try again")
+                    } else {
+                        None
+                    };
+                    if let Some(why) = refused {
+                        let answered = ServerLine::Answered { number, error: Some(why.to_owned()) };
+                        if direct.send(answered).await.is_err() {
+                            return;
+                        }
+                        continue;
+                    }
+                    let wanted = Arc::new(AtomicBool::new(true));
+                    looks.insert(number, Arc::clone(&wanted));
+                    tokio::task::spawn_local(look_up(Rc::clone(&self.server), number, look, wanted, direct.clone()));
+                }
+                ClientLine::GiveUp { number } => {
+                    if let Some(wanted) = looks.remove(&number) {
+                        wanted.store(false, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+        looks.values().for_each(|wanted| wanted.store(false, Ordering::Relaxed));
+    }
+
+    /// Asks the engine; what came of it if that is known at once.
+    fn request(&self, session: &Rc<str>, number: u64, command: crate::domain::command::Command) -> Option<Outcome> {
+        let asked = self.server.sessions.borrow_mut().ask(session, number, Instant::now());
+        match asked {
+            Asked::Done(outcome) => Some(outcome),
+            Asked::UnderWay => None,
+            Asked::New if self.server.ask(Rc::clone(session), number, self.id, command) => None,
+            Asked::New => Some(Err(Rejection("the run is over".to_owned()))),
+        }
+    }
+}
+
+/// The next line, as far as it is one of the protocol; `None` when there is none, or one that is too long.
+async fn next<R: AsyncRead + Unpin>(lines: &mut FramedRead<R, LinesCodec>) -> Option<Read<ClientLine>> {
+    let line = lines.next().await?.ok()?;
+    Some(message::read(&line, CLIENT_NAMES))
+}
+
+/// The versions do not fit, and whose is older.
+fn misfit(hello: &ClientHello, server: &Server) -> Option<Refused> {
+    if SPOKEN.common(hello.protocol).is_some() {
+        return None;
+    }
+    let (own, other) = (&server.service.hello.version, &hello.version);
+    let why = if hello.protocol.max < SPOKEN.min {
+        format!("this console is plimsoll {other}, older than the server's {own}; use the server's version")
+    } else {
+        format!("the server is plimsoll {own}, older than this console's {other}; end it (`plimsoll stop`) and start the new one")
+    };
+    Some(Refused { kind: RefusedKind::Versions, why })
+}
+
+/// Answers a question on a thread of its own.
+async fn look_up(server: Rc<Server>, number: u64, look: Look, wanted: Arc<AtomicBool>, direct: mpsc::Sender<ServerLine>) {
+    let lookup = super::lookup_of(&server);
+    let steps = direct.clone();
+    let answered = tokio::task::spawn_blocking(move || {
+        let on_step = |step: LookStep| {
+            // Who is behind with reading misses a step on the way, no answer.
+            let _ = steps.try_send(ServerLine::Step { number, step });
+            wanted.load(Ordering::Relaxed)
+        };
+        look.answer(&lookup, &on_step)
+    });
+    let answer = answered.await.unwrap_or_else(|_| Err("plimsoll itself failed here; its log tells where".to_owned()));
+    let error = match answer {
+        Ok(text) => {
+            for piece in pieces(&text) {
+                if direct.send(ServerLine::Piece { number, text: piece.to_owned() }).await.is_err() {
+                    return;
+                }
+            }
+            None
+        }
+        Err(why) => Some(why),
+    };
+    let _ = direct.send(ServerLine::Answered { number, error }).await;
+}
+
+/// A long text in pieces, cut between characters.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let mut end = rest.len().min(PIECE);
+        while !rest.is_char_boundary(end) {
+            end -= 1;
+        }
+        let (piece, more) = rest.split_at(end);
+        rest = more;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// What the client is told.
+struct Telling<'a, W> {
+    server: &'a Rc<Server>,
+    session: &'a str,
+    /// It wants all that is known, not answers alone.
+    follows: bool,
+    place: Cursor,
+    waiting: mpsc::Receiver<ServerLine>,
+    output: W,
+}
+
+impl<W: AsyncWrite + Unpin> Telling<'_, W> {
+    /// Writes what the client is to know, until the end of the run; `None` when it has gone or does not read.
+    async fn tell(mut self, resume: Option<Resume>) -> Option<()> {
+        let mut grown = self.server.grown.subscribe();
+        let consoles = self.server.consoles();
+        self.say(&ServerLine::Facts(Box::new(Facts { consoles, ..self.server.service.facts.clone() }))).await?;
+        self.server.follow();
+        if self.follows {
+            let resume = resume.filter(|resume| resume.life == self.server.service.hello.life);
+            let known = resume.and_then(|resume| Some((resume.seq, self.server.ring.borrow().cursor_after(resume.seq)?)));
+            match known {
+                Some((seq, place)) => {
+                    self.place = place;
+                    self.say(&ServerLine::Resumed(seq)).await?;
+                }
+                None => self.snapshot().await?,
+            }
+        }
+        loop {
+            while let Ok(line) = self.waiting.try_recv() {
+                self.say(&line).await?;
+            }
+            let next = self.server.ring.borrow().next(&mut self.place, self.session, self.follows);
+            match next {
+                Next::Lines(lines) => {
+                    self.write(&lines).await?;
+                    continue;
+                }
+                Next::Behind => {
+                    self.snapshot().await?;
+                    continue;
+                }
+                Next::Nothing if self.server.is_over.get() => {
+                    self.say(&ServerLine::Bye).await?;
+                    return self.output.shutdown().await.ok();
+                }
+                Next::Nothing => {}
+            }
+            tokio::select! {
+                changed = grown.changed() => changed.ok()?,
+                line = self.waiting.recv() => self.say(&line?).await?,
+            }
+        }
+    }
+
+    /// Writes everything that is known, and all answers of the session.
+    async fn snapshot(&mut self) -> Option<()> {
+        // The follower may have ended while nobody was here.
+        self.server.follow();
+        let state = self.server.snapshot().await?;
+        self.place = self.server.ring.borrow().cursor_from_snapshot(state.seq);
+        let mut text = String::new();
+        for line in snapshot::lines(*state) {
+            add(&mut text, &line)?;
+            if text.len() >= PIECE {
+                self.write(&text).await?;
+                text.clear();
+                // Others have their turn while a long snapshot is written out.
+                tokio::task::yield_now().await;
+            }
+        }
+        let answers = self.server.sessions.borrow().answers(self.session);
+        for (number, result) in answers {
+            add(&mut text, &ServerLine::Reply { number, result })?;
+        }
+        self.write(&text).await
+    }
+
+    async fn say(&mut self, line: &ServerLine) -> Option<()> {
+        say(&mut self.output, line).await.then_some(())
+    }
+
+    async fn write(&mut self, text: &str) -> Option<()> {
+        write(&mut self.output, text.as_bytes()).await.then_some(())
+    }
+}
+
+fn add(text: &mut String, line: &ServerLine) -> Option<()> {
+    text.push_str(&serde_json::to_string(line).ok()?);
+    text.push('\n');
+    Some(())
+}

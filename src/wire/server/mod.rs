@@ -1,0 +1,312 @@
+//! The engine's end of the wire: listens, and connects whoever comes to the engine.
+//!
+//! It follows the engine over one link of its own, for all: events are written out once, and each connection has its own place
+//! in what is kept of them. While nobody is connected it follows nothing, and nothing wakes it.
+
+mod connection;
+mod sessions;
+mod words;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::message::{Facts, Refused, RefusedKind, ServerHello, ServerLine};
+use super::peer::{Peer, own_uid};
+use super::ring::Ring;
+use super::socket::Listeners;
+use crate::domain::command::{Command, RequestId};
+use crate::domain::event::Seq;
+use crate::domain::state::State;
+use crate::runtime::link::{Attached, Link, Lookup, Requests, Update};
+use sessions::{Outcome, Sessions};
+
+/// Connections at once.
+const CONNECTIONS: usize = 32;
+/// After the last connection has gone the events are kept for so long, for one that comes back.
+const LINGERS: Duration = Duration::from_secs(60);
+/// At the end of the run, for what the connections have not been sent yet.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What is served.
+pub struct Service {
+    /// Attaches a front end to the engine.
+    pub attach: Box<dyn Fn() -> Link>,
+    /// What can be looked up.
+    pub lookup: Lookup,
+    /// Who this is.
+    pub hello: ServerHello,
+    /// What consoles offer.
+    pub facts: Facts,
+    /// Ends the run once nobody is connected, nothing is left, and so much time has gone.
+    pub exit_when_idle: Option<Duration>,
+}
+
+/// What the connections share.
+struct Server {
+    service: Service,
+    ring: RefCell<Ring>,
+    /// Changes whenever something new is in the ring; closed at the end of the run.
+    grown: watch::Sender<u64>,
+    /// The way to the engine, while it is followed.
+    requests: RefCell<Option<Requests>>,
+    asked: RefCell<BTreeMap<RequestId, Request>>,
+    last_request: Cell<u64>,
+    sessions: RefCell<Sessions>,
+    connected: RefCell<BTreeMap<u64, Connected>>,
+    last_connection: Cell<u64>,
+    /// When the last one has gone.
+    left_at: Cell<Instant>,
+    is_over: Cell<bool>,
+}
+
+/// A request that the engine has been asked.
+struct Request {
+    session: Rc<str>,
+    number: u64,
+    connection: u64,
+    /// What to tell others when it is done.
+    words: Option<String>,
+}
+
+/// Somebody who is connected.
+struct Connected {
+    who: String,
+    view: bool,
+    /// A person sits there; `false` also before it has said hello.
+    console: bool,
+    /// Lines for it alone, beside the events.
+    direct: mpsc::Sender<ServerLine>,
+}
+
+/// Serves until the run is over, which `over` tells. To be run in a [`tokio::task::LocalSet`].
+pub async fn serve(listeners: Listeners, service: Service, over: impl Future<Output = ()>) -> std::io::Result<()> {
+    let (control, view) = listeners.into_tokio()?;
+    let server = Rc::new(Server::new(service));
+    let mut connections = JoinSet::new();
+    let idle = server.clone().idle();
+    tokio::pin!(over, idle);
+    loop {
+        let (accepted, view) = tokio::select! {
+            () = &mut over => break,
+            () = &mut idle => {
+                let link = (server.service.attach)();
+                link.requests.send(RequestId(0), Command::Shutdown);
+                // The end of the run is told like any other.
+                over.await;
+                break;
+            }
+            _ = connections.join_next(), if !connections.is_empty() => continue,
+            accepted = control.accept() => (accepted, false),
+            accepted = view.accept() => (accepted, true),
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let server = Rc::clone(&server);
+                connections.spawn_local(async move { server.connection(stream, view).await });
+            }
+            // Out of descriptors: others will be given back.
+            Err(_) => sleep(Duration::from_millis(100)).await,
+        }
+    }
+    server.is_over.set(true);
+    server.tell_grown();
+    let _ = timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
+    Ok(())
+}
+
+impl Server {
+    fn new(service: Service) -> Self {
+        Self {
+            service,
+            ring: RefCell::default(),
+            grown: watch::Sender::new(0),
+            requests: RefCell::default(),
+            asked: RefCell::default(),
+            last_request: Cell::new(0),
+            sessions: RefCell::default(),
+            connected: RefCell::default(),
+            last_connection: Cell::new(0),
+            left_at: Cell::new(Instant::now()),
+            is_over: Cell::new(false),
+        }
+    }
+
+    /// Takes one who has connected, if he may and there is room.
+    async fn connection(self: Rc<Self>, mut stream: UnixStream, view: bool) {
+        let refuse = |kind, why: String| ServerLine::Refused(Refused { kind, why });
+        let peer = Peer::of(&stream);
+        let refused = match peer {
+            Ok(peer) if !view && !peer.may_control(own_uid()) => {
+                Some(refuse(RefusedKind::NotAllowed, format!("this plimsoll belongs to {}", super::peer::user_name(own_uid()))))
+            }
+            Err(_) => Some(refuse(RefusedKind::NotAllowed, "the system does not tell who this is".to_owned())),
+            Ok(_) if self.connected.borrow().len() >= CONNECTIONS => {
+                Some(refuse(RefusedKind::Busy, format!("{CONNECTIONS} are connected already; close one of them")))
+            }
+            Ok(_) => None,
+        };
+        if let Some(line) = refused {
+            connection::say(&mut stream, &line).await;
+            return;
+        }
+        let id = self.last_connection.get() + 1;
+        self.last_connection.set(id);
+        let who = peer.map_or_else(|_| String::new(), Peer::words);
+        connection::Connection::new(Rc::clone(&self), id, who, view).run(stream).await;
+        if self.connected.borrow_mut().remove(&id).is_some_and(|gone| gone.console) {
+            self.tell_consoles();
+        }
+        if self.connected.borrow().is_empty() {
+            self.left_at.set(Instant::now());
+        }
+    }
+
+    /// Follows the engine from now on, unless it does so already.
+    fn follow(self: &Rc<Self>) {
+        if self.requests.borrow().is_some() || self.is_over.get() {
+            return;
+        }
+        let Link { requests, mut updates } = (self.service.attach)();
+        *self.requests.borrow_mut() = Some(requests);
+        let server = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            loop {
+                let lingers = server.left_at.get() + LINGERS;
+                let update = tokio::select! {
+                    update = updates.recv() => update,
+                    () = tokio::time::sleep_until(lingers), if server.connected.borrow().is_empty() => None,
+                };
+                let Some(update) = update else { break };
+                server.take(update);
+                // All that has come is written out before anybody is woken.
+                while let Ok(update) = updates.try_recv() {
+                    server.take(update);
+                }
+                server.tell_grown();
+            }
+            server.requests.borrow_mut().take();
+            server.tell_grown();
+        });
+    }
+
+    fn take(&self, update: Update) {
+        match update {
+            Update::Snapshot(state) => self.ring.borrow_mut().restart(state.seq),
+            Update::Event(event) => {
+                let seq = event.seq;
+                if let Ok(line) = serde_json::to_string(&ServerLine::Event(event)) {
+                    self.ring.borrow_mut().push_event(seq, line.into());
+                }
+            }
+            Update::Reply(id, outcome) => self.replied(id, outcome),
+            // Of recordings, and of lines to other processes: not of an engine in this one.
+            Update::Playing(_) | Update::Retold(_) | Update::Line(_) => {}
+        }
+    }
+
+    fn replied(&self, id: RequestId, result: Outcome) {
+        let Some(request) = self.asked.borrow_mut().remove(&id) else { return };
+        let Request { session, number, connection, words } = request;
+        if let (Ok(_), Some(what)) = (&result, words) {
+            self.tell_others(connection, &what);
+        }
+        self.sessions.borrow_mut().done(&session, number, result.clone(), Instant::now());
+        if let Ok(line) = serde_json::to_string(&ServerLine::Reply { number, result }) {
+            self.ring.borrow_mut().push_line(Some(session), line.into());
+        }
+    }
+
+    /// Asks the engine on behalf of a connection; false when the engine has gone.
+    fn ask(self: &Rc<Self>, session: Rc<str>, number: u64, connection: u64, command: Command) -> bool {
+        self.follow();
+        let id = RequestId(self.last_request.get() + 1);
+        self.last_request.set(id.0);
+        let words = words::of(&command);
+        self.asked.borrow_mut().insert(id, Request { session, number, connection, words });
+        self.requests.borrow().as_ref().is_some_and(|requests| requests.send(id, command))
+    }
+
+    /// Everything that is known now; `None` when the engine has gone.
+    async fn snapshot(&self) -> Option<Box<State>> {
+        let mut link = (self.service.attach)();
+        match link.updates.recv().await {
+            Some(Update::Snapshot(state)) => Some(state),
+            _ => None,
+        }
+    }
+
+    fn tell_grown(&self) {
+        self.grown.send_modify(|times| *times += 1);
+    }
+
+    /// Tells the other consoles what this one has done.
+    fn tell_others(&self, connection: u64, what: &str) {
+        let connected = self.connected.borrow();
+        let who = connected.get(&connection).map_or_else(|| "somebody who has left".to_owned(), |one| one.who.clone());
+        for (_, other) in connected.iter().filter(|(id, other)| **id != connection && other.console) {
+            // Who does not take it in time has missed a courtesy, nothing that counts.
+            let _ = other.direct.try_send(ServerLine::Did { who: who.clone(), what: what.to_owned() });
+        }
+    }
+
+    /// Consoles that are attached.
+    fn consoles(&self) -> u32 {
+        self.connected.borrow().values().filter(|one| one.console).count() as u32
+    }
+
+    /// Tells the consoles who they are.
+    fn tell_consoles(&self) {
+        let connected = self.connected.borrow();
+        let consoles = || connected.iter().filter(|(_, one)| one.console);
+        for (own, console) in consoles() {
+            let attached = consoles().map(|(id, one)| Attached { who: one.who.clone(), view: one.view, own: id == own }).collect();
+            let _ = console.direct.try_send(ServerLine::Consoles(attached));
+        }
+    }
+
+    /// Comes back when nobody is connected, nothing is left to do, and the time for it has gone; never without such a time.
+    async fn idle(self: Rc<Self>) {
+        let Some(patience) = self.service.exit_when_idle else { return std::future::pending().await };
+        // The shortest time between two looks keeps a very short patience from spinning.
+        let look = (patience / 4).clamp(Duration::from_millis(50), Duration::from_secs(15));
+        let mut idle_since: Option<Instant> = None;
+        let mut last_seq = Seq(0);
+        loop {
+            sleep(look).await;
+            let alone = self.connected.borrow().is_empty();
+            let state = if alone { self.snapshot().await } else { None };
+            let Some(state) = state.filter(|state| has_nothing_to_do(state)) else {
+                idle_since = None;
+                continue;
+            };
+            let ended = state.index.ended.last().map_or(Seq(0), |(seq, _)| Seq(*seq));
+            if ended > last_seq {
+                (last_seq, idle_since) = (ended, None);
+            }
+            let since = *idle_since.get_or_insert_with(|| self.left_at.get().max(Instant::now() - look));
+            if Instant::now() - since >= patience {
+                return;
+            }
+        }
+    }
+}
+
+/// Nothing is at work, and nothing waits.
+fn has_nothing_to_do(state: &State) -> bool {
+    let index = &state.index;
+    index.active.is_empty() && index.backoff.is_empty() && index.waiting.is_empty() && state.backlog.jobs == 0
+}
+
+/// Lookups run on threads of their own, and outlive a connection that does not wait for them.
+fn lookup_of(server: &Server) -> Arc<Lookup> {
+    Arc::new(server.service.lookup.clone())
+}

@@ -1,0 +1,115 @@
+//! A snapshot in lines of bounded length: a head, then jobs, points and logs by the hundred.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::message::ServerLine;
+use crate::domain::state::{LogRing, State};
+
+/// Jobs of a line.
+const JOBS: usize = 100;
+/// Points of a line.
+const POINTS: usize = 1000;
+/// Latest lines of each log; the whole log is asked for when it is opened.
+const LOG_LINES: usize = 100;
+
+/// The lines of a snapshot, in order. Takes the state apart: its pages are large.
+pub(super) fn lines(mut state: State) -> impl Iterator<Item = ServerLine> {
+    let seq = state.seq;
+    let mut jobs = std::mem::take(&mut state.jobs).into_values();
+    let mut points = std::mem::take(&mut state.history);
+    let mut logs = std::mem::take(&mut state.logs).into_iter();
+    let head = std::iter::once(ServerLine::Head(Box::new(state)));
+    let jobs = std::iter::from_fn(move || {
+        let page: Vec<_> = jobs.by_ref().take(JOBS).collect();
+        (!page.is_empty()).then_some(ServerLine::Jobs(page))
+    });
+    let points = std::iter::from_fn(move || {
+        let page: Vec<_> = points.drain(..points.len().min(POINTS)).collect();
+        (!page.is_empty()).then_some(ServerLine::Points(page))
+    });
+    let logs = std::iter::from_fn(move || logs.next().map(|(job, ring)| ServerLine::Log { job, ring: latest(ring) }));
+    head.chain(jobs).chain(points).chain(logs).chain(std::iter::once(ServerLine::End(seq)))
+}
+
+fn latest(mut ring: LogRing) -> LogRing {
+    let extra = ring.lines.len().saturating_sub(LOG_LINES);
+    ring.lines.drain(..extra);
+    ring
+}
+
+/// A snapshot that is being received.
+#[derive(Debug, Default)]
+pub(super) struct Receiving(Option<Box<State>>);
+
+impl Receiving {
+    /// Takes a line; gives the snapshot when it is complete, and the line back when it is of none.
+    pub(super) fn take(&mut self, line: ServerLine) -> Result<Option<Box<State>>, Box<ServerLine>> {
+        match (line, &mut self.0) {
+            (ServerLine::Head(head), _) => {
+                let head = State { jobs: BTreeMap::new(), history: VecDeque::new(), logs: BTreeMap::new(), ..*head };
+                self.0 = Some(Box::new(head));
+            }
+            (ServerLine::Jobs(jobs), Some(state)) => state.jobs.extend(jobs.into_iter().map(|job| (job.id, job))),
+            (ServerLine::Points(points), Some(state)) => state.history.extend(points),
+            (ServerLine::Log { job, ring }, Some(state)) => drop(state.logs.insert(job, ring)),
+            (ServerLine::End(_), _) => return Ok(self.0.take()),
+            (line, _) => return Err(Box::new(line)),
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::{Event, EventKind, Seq};
+    use crate::domain::job::{JobId, LogLevel};
+    use crate::domain::time::{Mono, Wall};
+    use crate::domain::units::Bytes;
+
+    /// What is known after `jobs` were queued, each with some lines of its log.
+    fn known(jobs: u64) -> State {
+        let mut state = State::default();
+        let mut seq = 0;
+        let mut tell = |kind| {
+            seq += 1;
+            state.apply(&Event { seq: Seq(seq), at: Wall(5), mono: Mono::from_millis(seq), kind });
+        };
+        for number in 1..=jobs {
+            let job = JobId(number);
+            tell(EventKind::JobQueued {
+                job,
+                input: format!("/v/{number}.mp4").into(),
+                size_bytes: Bytes(number),
+                preset: "web-720p".to_owned(),
+                output: Some(format!("/out/{number}.mp4").into()),
+                rank: number as i64,
+            });
+            for line in 0..3 {
+                tell(EventKind::JobLogged { job: Some(job), level: LogLevel::Info, text: format!("line {line}"), own: false });
+            }
+        }
+        state
+    }
+
+    #[test]
+    fn a_snapshot_comes_back_from_its_lines_as_it_was() {
+        let state = known(250);
+        let mut receiving = Receiving::default();
+        let mut got = None;
+        for line in lines(state.clone()) {
+            let text = serde_json::to_string(&line).expect("JSON");
+            assert!(text.len() < super::super::SERVER_LINE, "{} bytes", text.len());
+            let line = serde_json::from_str(&text).expect("a line");
+            got = receiving.take(line).expect("of a snapshot");
+        }
+        assert_eq!(*got.expect("complete"), state);
+    }
+
+    #[test]
+    fn a_line_of_no_snapshot_is_given_back() {
+        let mut receiving = Receiving::default();
+        assert!(receiving.take(ServerLine::Bye).is_err());
+        assert!(receiving.take(ServerLine::Jobs(Vec::new())).is_err(), "no snapshot has begun");
+    }
+}
