@@ -56,6 +56,7 @@ impl Console {
             time_zone: TimeZone::UTC,
             comparison: None,
             replay: false,
+            window: None,
             presets: Vec::new(),
             before: None,
         };

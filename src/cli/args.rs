@@ -154,6 +154,9 @@ pub struct ServeArgs {
     /// End once nobody is attached, nothing is left to do, and this long has gone, e.g. 10m.
     #[arg(long, value_name = "DUR", value_parser = parse_span)]
     pub exit_when_idle: Option<Duration>,
+    /// Start with the queue held.
+    #[arg(long, hide = true)]
+    pub hold: bool,
     /// Tell through this descriptor when the server can be reached; given by the plimsoll that starts it.
     #[arg(long, hide = true, value_name = "N")]
     pub ready_fd: Option<i32>,
@@ -528,7 +531,7 @@ pub struct LoadJobArgs {
 }
 
 fn parse_span(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|error| error.to_string())
+    parse_duration(text)
 }
 
 /// What ssh would take for an option is no host.

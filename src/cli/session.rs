@@ -158,10 +158,7 @@ impl Session {
             report.lost.extend(shown.lost);
             let figures = report.summary.as_ref().filter(|figures| !is_console || figures.jobs != JobCounts::default());
             if let (true, Some(figures)) = (shown.summary, figures) {
-                let mut text = summary::render(figures);
-                if figures.jobs.unfinished > 0 && !self.is_demo {
-                    text.push_str("plimsoll: what is not finished is kept; the next start goes on with it\n");
-                }
+                let text = if self.is_demo { summary::render(figures) } else { closing_words(figures) };
                 receive(&thread("summary", Waits::Time, move |_| crate::cli::tell(&text))?, &signalled);
             }
         }
@@ -179,6 +176,20 @@ impl Session {
         let is_shown = self.is_demo && report.summary.as_ref().is_some_and(|figures| went_well(&figures.jobs));
         Ok(if is_shown && status == 1 { 0 } else { status })
     }
+}
+
+/// The figures of a run, and what becomes of what it has not finished.
+fn closing_words(figures: &RunSummary) -> String {
+    let mut text = summary::render(figures);
+    if figures.jobs.unfinished > 0 {
+        text.push_str("plimsoll: what is not finished is kept; the next start goes on with it\n");
+    }
+    text
+}
+
+/// The exit status of a run with these jobs: 0 = every one of them is done.
+fn status_of(jobs: &JobCounts) -> u8 {
+    u8::from(jobs.failed + jobs.out_of_memory + jobs.rejected + jobs.cancelled + jobs.unfinished > 0)
 }
 
 /// How long the end waits, after a signal, for what is still being written.
@@ -250,7 +261,7 @@ async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attac
         Front::Console(mut options) => {
             options.commands = commands;
             match tui::run(link, *options).await {
-                Ok(Closed { exit: TuiExit::Finished | TuiExit::Left, .. }) => Ok(shown(true)),
+                Ok(Closed { exit: TuiExit::Finished | TuiExit::Left(_), .. }) => Ok(shown(true)),
                 Ok(Closed { exit: TuiExit::TerminalGone, .. }) => {
                     // The queue goes on now, and would be measured with it.
                     aside.end();

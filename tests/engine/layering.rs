@@ -13,6 +13,7 @@ const FLOORS: &[(&str, Option<&[&str]>)] = &[
     ("host", Some(&["domain", "engine"])),
     ("sim", Some(&["domain", "engine"])),
     ("runtime", Some(&["domain", "engine"])),
+    ("wire", Some(&["domain", "runtime::link"])),
     ("tui", Some(&["domain", "runtime::link"])),
     ("headless", Some(&["domain", "runtime::link"])),
     ("cli", None),

@@ -10,3 +10,4 @@ mod layering;
 mod learning;
 mod room;
 mod sim;
+mod wire;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use plimsoll::domain::cleanup::CleanupTrigger;
-use plimsoll::domain::command::{Command, JobRequest, MoveTo};
+use plimsoll::domain::command::{Answer, Command, JobRequest, MoveTo};
 use plimsoll::domain::event::{Event, EventKind};
 use plimsoll::domain::job::{JobId, Outcome, Phase, RejectReason, Rejected};
 use plimsoll::domain::profile::Profile;
@@ -230,7 +230,7 @@ fn a_profile_from_no_file_is_used_if_it_is_as_sound_as_one_and_passes_for_no_oth
         (reply, sim.engine.state().profile.as_deref().expect("in force").name.clone())
     };
     let three = Profile { name: "mine-3".to_owned(), max_concurrent: 3.into(), ..known.clone() };
-    assert_eq!(used(three.clone()), (Ok(()), "mine-3".to_owned()));
+    assert_eq!(used(three.clone()), (Ok(Answer::default()), "mine-3".to_owned()));
     for (spoilt, why) in [
         (Profile { max_concurrent: 65.into(), ..three.clone() }, "65 job slots"),
         (Profile { name: "../mine".to_owned(), ..three.clone() }, "is not a name"),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use color_eyre::eyre::Result;
 
 use crate::cli::commands::compare::aside::BackgroundCompare;
+use crate::cli::commands::remote::console;
 use crate::cli::options::Resolved;
 use crate::cli::session::descriptors;
 use crate::cli::session::serving::Serves;
@@ -70,17 +71,16 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], mode: OutputMode, hold: bool)
         };
         return Err(Usage(format!("{why}; give video files, folders or queue files (*.yaml)")).into());
     }
+    if is_console && !resolved.settings.plain {
+        let before = || if left().is_ok_and(|left| left > 0) { done_before(resolved) } else { None };
+        return console::open(resolved, commands, hold, before);
+    }
     let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     resolved.check_out()?;
     if hold {
         commands.insert(0, Command::Pause);
     }
-    let before = if is_console && left()? > 0 { done_before(resolved) } else { None };
-    let mut session = session(resolved, Some(ffmpeg), None, commands, mode)?;
-    if let Front::Console(options) = &mut session.front {
-        options.before = before;
-    }
-    session.run()
+    session(resolved, Some(ffmpeg), None, commands, mode)?.run()
 }
 
 /// What the last run of this state folder did, in words; `None` = there was none, or it did nothing.

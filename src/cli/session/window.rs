@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use color_eyre::eyre::Result;
 
-use super::{Front, Waits, receive, thread};
+use super::{Front, Waits, closing_words, receive, thread};
 use crate::cli::commands::remote::serve::{self, Started};
 use crate::cli::commands::run::{OutputMode, front};
 use crate::cli::options::Resolved;
 use crate::domain::command::Command;
+use crate::domain::event::JobCounts;
 use crate::domain::state::State;
 use crate::domain::text::many;
-use crate::headless::summary;
 use crate::runtime::link::StartServer;
 use crate::tui::app::complete::Places;
 use crate::tui::{self, TuiExit, WindowOn};
@@ -50,6 +50,7 @@ pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
             options.presets = facts.presets;
             options.lookup = lookup;
             options.commands = window.commands;
+            options.before = facts.before;
             options.window = Some(on);
             if !is_here {
                 options.places = Places { cwd: facts.folder, home: facts.home };
@@ -73,26 +74,30 @@ pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
     };
     let where_it_is = window.host.as_ref().map_or_else(String::new, |host| format!(" {host}"));
     match (exit, &state.summary) {
-        (TuiExit::TerminalGone, _) => {}
+        (TuiExit::TerminalGone, _) => Ok(0),
         (_, Some(figures)) => {
-            let mut text = summary::render(figures);
-            if figures.jobs.unfinished > 0 {
-                text.push_str("plimsoll: what is not finished is kept; the next start goes on with it\n");
+            // A console that was only looked at has nothing to tell.
+            if figures.jobs != JobCounts::default() {
+                crate::cli::tell(&closing_words(figures));
             }
-            crate::cli::tell(&text);
+            Ok(super::status_of(&figures.jobs))
         }
-        (TuiExit::Left | TuiExit::Finished, None) => crate::cli::tell(&left_words(&state, hello.pid, &where_it_is)),
+        (TuiExit::Left(signal), None) => {
+            let waits = state.waiting() > 0 || !state.index.active.is_empty();
+            if waits {
+                crate::cli::tell(&left_words(&state, hello.pid, &where_it_is));
+            }
+            Ok(signal.map_or(0, |signal| 128 + signal as u8))
+        }
+        (TuiExit::Finished, None) => Ok(1),
     }
-    Ok(0)
 }
 
 /// Starts the server again that has gone.
 fn start_server(resolved: Resolved) -> StartServer {
-    Arc::new(move || match serve::start(&resolved, &[]).map_err(|error| error.to_string())? {
-        Started::Ready(mut child) => {
-            // It outlives this console, or this one hears of its end.
-            let wait = move || drop(child.wait());
-            let _ = std::thread::Builder::new().name("server".to_owned()).spawn(wait);
+    Arc::new(move || match serve::start_for_console(&resolved, false).map_err(|error| error.to_string())? {
+        Started::Ready(child) => {
+            serve::see_off(child);
             Ok(())
         }
         Started::Failed { why, .. } => Err(why.trim().trim_start_matches("plimsoll: ").to_owned()),

@@ -75,8 +75,8 @@ pub struct TuiOptions {
 pub enum TuiExit {
     /// The operator quit, or the run was ended from elsewhere; the run is over.
     Finished,
-    /// The operator left a window; the run goes on.
-    Left,
+    /// A window was left, by its operator or by a signal; the run goes on.
+    Left(Option<i32>),
     /// The terminal is gone (SSH dropped). The run goes on; the line to it was dropped.
     TerminalGone,
 }
@@ -109,7 +109,8 @@ enum Woken {
     Resized,
     Continued,
     Stopped,
-    Ended,
+    /// By this signal.
+    Ended(i32),
     Draw,
     Poll,
 }
@@ -236,8 +237,8 @@ impl Console {
                 _ = self.continued.recv() => Woken::Continued,
                 _ = self.stopped.recv() => Woken::Stopped,
                 // While the run lasts, whoever watches the signals ends it, and the end of the run ends the console.
-                _ = self.interrupted.recv(), if !open || is_window => Woken::Ended,
-                _ = self.terminated.recv(), if !open || is_window => Woken::Ended,
+                _ = self.interrupted.recv(), if !open || is_window => Woken::Ended(libc::SIGINT),
+                _ = self.terminated.recv(), if !open || is_window => Woken::Ended(libc::SIGTERM),
                 _ = swift.tick(), if touched => Woken::Draw,
                 _ = frames.tick(), if dirty => Woken::Draw,
                 Some(found) = self.found.recv() => Woken::Found(Box::new(found)),
@@ -275,7 +276,7 @@ impl Console {
                 }
                 Woken::Stopped => vec![Effect::Suspend],
                 Woken::Found(found) => self.app.update(Action::Found(found)),
-                Woken::Ended => return Ok(self.exit()),
+                Woken::Ended(signal) => return Ok(self.exit(Some(signal))),
                 Woken::Update(Some(update)) => self.app.update(Action::Update(Box::new(update))),
                 Woken::Update(None) => {
                     open = false;
@@ -285,7 +286,7 @@ impl Console {
             dirty = true;
             for effect in effects {
                 if effect == Effect::Exit {
-                    return Ok(self.exit());
+                    return Ok(self.exit(None));
                 }
                 self.perform(effect).await?;
             }
@@ -293,13 +294,13 @@ impl Console {
     }
 
     /// How it ends now.
-    fn exit(&self) -> TuiExit {
-        if self.app.window_on().is_some() && !self.app.ended() { TuiExit::Left } else { TuiExit::Finished }
+    fn exit(&self, signal: Option<i32>) -> TuiExit {
+        if self.app.window_on().is_some() && !self.app.ended() { TuiExit::Left(signal) } else { TuiExit::Finished }
     }
 
     /// A window that is left in the same moment as something is asked waits for the answer.
     async fn say_goodbye(&mut self, exit: TuiExit) {
-        if exit != TuiExit::Left {
+        if !matches!(exit, TuiExit::Left(_)) {
             return;
         }
         let answered = async {

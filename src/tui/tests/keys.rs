@@ -1,6 +1,7 @@
 //! What keys, questions and the mouse do.
 
 use super::*;
+use crate::domain::command::Answer;
 use crate::tui::app::Mode;
 
 #[test]

@@ -20,7 +20,7 @@ use crate::runtime::link::{Control, Link, Outbox, Update};
 use crate::tui::input::action::Act;
 use crate::tui::input::keymap::{KeyMode, TABLE};
 use crate::tui::tests::fixture::{busy, profiles, run_finished};
-use crate::tui::{ColorMode, TuiExit, TuiOptions, run};
+use crate::tui::{Closed, ColorMode, TuiExit, TuiOptions, run};
 
 const ROWS: NonZero<u16> = NonZero::new(36).expect("not zero");
 const COLUMNS: NonZero<u16> = NonZero::new(120).expect("not zero");
@@ -87,7 +87,7 @@ fn console_for_the_tests_of_this_module() {
             Ok(()) = planted => panic!("a planted panic"),
         }
     });
-    if let (Ok(TuiExit::TerminalGone), Some(file)) = (&exit, std::env::var_os("PLIMSOLL_TEST_GONE")) {
+    if let (Ok(Closed { exit: TuiExit::TerminalGone, .. }), Some(file)) = (&exit, std::env::var_os("PLIMSOLL_TEST_GONE")) {
         std::fs::write(file, "gone").expect("writes");
         std::process::exit(0);
     }

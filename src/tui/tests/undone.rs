@@ -1,6 +1,7 @@
 //! What a deletion that is taken back brings back, and where.
 
 use super::*;
+use crate::domain::command::Answer;
 
 fn hear_from(app: &mut App, story: &Story, from: usize) {
     for event in &story.events[from..] {

@@ -20,7 +20,7 @@ use crate::wire::{HELLO_WAIT, SERVER_LINE};
 /// Skipped at most before the hello: what a login shell or sshd has to say.
 const BANNER: usize = 64 * 1024;
 /// Longest wait for a hello over ssh: somebody may be typing a password.
-const LOGIN: Duration = Duration::from_secs(120);
+const LOGIN: Duration = Duration::from_mins(2);
 /// What ssh says in the end is read for so long after it has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Kept of what ssh says.
@@ -68,7 +68,7 @@ pub(super) async fn dial(door: &Door, hello: &ClientHello, again: bool) -> Resul
     match door {
         Door::Here(state_dir) => {
             let name = if hello.view && !may_control(state_dir) { VIEW } else { CONTROL };
-            let stream = socket::connect(state_dir, name).await.map_err(|error| not_connected(state_dir, &error))?;
+            let stream = socket::connect(state_dir, name).map_err(|error| not_connected(state_dir, &error))?;
             let (input, output) = stream.into_split();
             let greeted = greet(Box::new(input), Box::new(output), hello, None);
             let none = || OpenError::Failed(format!("the plimsoll on {} does not answer; it may hang", path_text(state_dir)));

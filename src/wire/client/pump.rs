@@ -227,12 +227,14 @@ impl Pump {
 
     /// Makes the line again, for as long as it takes; `None` when the front end has gone, or the server talks to it no more.
     async fn again(&mut self) -> Option<Line> {
-        let mut why = "the line was cut".to_owned();
-        let mut gone = false;
-        for seconds in TRIES.into_iter().chain(std::iter::repeat(TRIES[TRIES.len() - 1])) {
-            let wait = Duration::from_secs(seconds);
-            self.tell(Update::Line(LineNews::Lost { why: std::mem::take(&mut why), again_in: wait, gone }));
-            self.idle_until(Instant::now() + wait).await;
+        let (mut why, mut gone) = (String::new(), false);
+        // At once, and then less and less often.
+        for seconds in std::iter::once(0).chain(TRIES).chain(std::iter::repeat(TRIES[TRIES.len() - 1])) {
+            if seconds > 0 {
+                let wait = Duration::from_secs(seconds);
+                self.tell(Update::Line(LineNews::Lost { why: std::mem::take(&mut why), again_in: wait, gone }));
+                self.idle_until(Instant::now() + wait).await;
+            }
             if self.is_left {
                 return None;
             }

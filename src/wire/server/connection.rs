@@ -25,7 +25,7 @@ use crate::wire::ring::{Cursor, Next};
 use crate::wire::{CLIENT_LINE, HELLO_LINE, HELLO_WAIT, snapshot};
 
 /// Who takes nothing for so long is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Lines for one connection that wait to be sent; then its requests are not read for as long.
 const WAITING: usize = 64;
 /// Questions that are being answered at once for a connection.
@@ -154,7 +154,9 @@ impl Connection {
                 }
             }
         }
-        looks.values().for_each(|wanted| wanted.store(false, Ordering::Relaxed));
+        for wanted in looks.values() {
+            wanted.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Asks the engine; what came of it if that is known at once.

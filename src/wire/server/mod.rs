@@ -32,7 +32,7 @@ use sessions::{Outcome, Sessions};
 /// Connections at once.
 const CONNECTIONS: usize = 32;
 /// After the last connection has gone the events are kept for so long, for one that comes back.
-const LINGERS: Duration = Duration::from_secs(60);
+const LINGERS: Duration = Duration::from_mins(1);
 /// At the end of the run, for what the connections have not been sent yet.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -117,6 +117,10 @@ pub async fn serve(listeners: Listeners, service: Service, over: impl Future<Out
             Err(_) => sleep(Duration::from_millis(100)).await,
         }
     }
+    // What the engine told last is taken before anybody is told that this was all.
+    let mut grown = server.grown.subscribe();
+    let all_taken = async { while server.requests.borrow().is_some() && grown.changed().await.is_ok() {} };
+    let _ = timeout(FAREWELL, all_taken).await;
     server.is_over.set(true);
     server.tell_grown();
     let _ = timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;

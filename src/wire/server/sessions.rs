@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::domain::command::{Answer, Rejection};
 
 /// How long an answer is kept.
-const KEPT: Duration = Duration::from_secs(600);
+const KEPT: Duration = Duration::from_mins(10);
 /// Answers kept for a session; the oldest goes first.
 const ANSWERS: usize = 1000;
 /// Sessions that are remembered; the longest unused goes first.
@@ -80,7 +80,7 @@ impl Sessions {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_request_that_comes_twice_is_done_once_for_ten_minutes() {
         let (mut sessions, ok) = (Sessions::default(), Ok(Answer::default()));
         let now = Instant::now();
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(sessions.ask("a", 1, now + KEPT * 2), Asked::New);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_is_remembered_is_bounded() {
         let (mut sessions, now) = (Sessions::default(), Instant::now());
         for number in 0..3000 {

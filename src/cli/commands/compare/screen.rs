@@ -58,7 +58,7 @@ impl Screen {
             }
         };
         match exit {
-            Some(Ok(Closed { exit: TuiExit::Finished | TuiExit::Left, .. })) => true,
+            Some(Ok(Closed { exit: TuiExit::Finished | TuiExit::Left(_), .. })) => true,
             Some(Err(error)) => {
                 crate::cli::tell(&format!("compare: {error}\n"));
                 true

@@ -2,6 +2,7 @@
 
 pub mod add;
 pub mod attach;
+pub mod console;
 pub mod control;
 pub mod look;
 pub mod rows;

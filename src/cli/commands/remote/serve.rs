@@ -12,6 +12,7 @@ use crate::cli::commands::run::{OutputMode, session};
 use crate::cli::options::Resolved;
 use crate::cli::session::Front;
 use crate::cli::{Usage, write_out};
+use crate::domain::command::Command;
 use crate::domain::text::path_text;
 use crate::host::media::ffmpeg::{Search, locate};
 
@@ -28,7 +29,8 @@ pub fn serve(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
     });
     let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     resolved.check_out()?;
-    let mut session = session(resolved, Some(ffmpeg), None, Vec::new(), OutputMode::Lines { json: false, summary: true })?;
+    let commands = if args.hold { vec![Command::Pause] } else { Vec::new() };
+    let mut session = session(resolved, Some(ffmpeg), None, commands, OutputMode::Lines { json: false, summary: true })?;
     if let Front::Lines { drains, .. } = &mut session.front {
         *drains = false;
     }
@@ -69,6 +71,23 @@ pub enum Started {
         /// What it said.
         why: String,
     },
+}
+
+/// A server that a console began ends once nobody is attached and nothing is left to do for so long.
+const LINGERS: &str = "60s";
+
+/// Starts the server of a console, with the queue held where that is wished.
+pub fn start_for_console(resolved: &Resolved, hold: bool) -> Result<Started> {
+    let mut more: Vec<OsString> = vec!["--exit-when-idle".into(), LINGERS.into()];
+    more.extend(hold.then(|| "--hold".into()));
+    start(resolved, &more)
+}
+
+/// Waits for the end of a server for as long as this process lives, so that it does not stay as a dead child.
+pub fn see_off(mut child: Child) {
+    let wait = move || drop(child.wait());
+    // Without a thread it is taken care of when this process ends.
+    let _ = std::thread::Builder::new().name("server".to_owned()).spawn(wait);
 }
 
 /// Starts a server of its own on the state folder, with the settings of this command line, and waits until it can be reached.

@@ -78,7 +78,9 @@ impl Waited {
     /// What the engine knows of them all.
     fn learn_all(&mut self, state: &State) {
         let jobs: Vec<JobId> = self.0.keys().copied().collect();
-        jobs.into_iter().for_each(|job| self.learn(job, state));
+        for job in jobs {
+            self.learn(job, state);
+        }
     }
 
     /// What the engine knows of one, if it is waited for.

@@ -1,0 +1,67 @@
+//! `plimsoll [PATH]…` on a terminal: finds the server of the state folder or starts one, hands over what was given, and opens a
+//! window on it.
+
+use color_eyre::eyre::Result;
+
+use super::serve::{self, Started};
+use super::{NO_SERVER, connect};
+use crate::cli::options::Resolved;
+use crate::cli::session::window::{self, Window};
+use crate::cli::{Unavailable, Usage};
+use crate::domain::command::Command;
+use crate::wire::client::{Caller, Door, Opened};
+
+/// Settings that belong to the console, or to the jobs that are added, or have been followed to find the server.
+const NOT_OF_THE_SERVER: [&str; 11] =
+    ["profile", "preset", "out", "flat", "overwrite", "state-dir", "color", "theme", "ascii", "plain", "log-file"];
+
+/// Opens it; returns the exit status. `before` is what the run before did, in words.
+pub fn open(resolved: &Resolved, mut commands: Vec<Command>, hold: bool, before: impl FnOnce() -> Option<String>) -> Result<u8> {
+    let caller = Caller { console: true, follow: true, view: false };
+    let door = || Door::Here(resolved.state_dir.clone());
+    let opened = match connect(door(), caller) {
+        Ok(opened) => {
+            fits(resolved, &opened)?;
+            let select = resolved.is_given("profile").then(|| resolved.load_profile()).transpose()?;
+            if let Some(profile) = select {
+                commands.insert(0, Command::SelectProfile(Box::new(profile)));
+            }
+            if hold {
+                commands.insert(0, Command::Pause);
+            }
+            opened
+        }
+        Err(error) if error.downcast_ref::<Unavailable>().is_some_and(|unavailable| unavailable.status == NO_SERVER) => {
+            let before = before();
+            match serve::start_for_console(resolved, hold)? {
+                Started::Ready(child) => serve::see_off(child),
+                Started::Failed { status, why } => {
+                    crate::cli::tell(&why);
+                    return Ok(status);
+                }
+            }
+            let mut opened = connect(door(), caller)?;
+            opened.facts.before = before;
+            opened
+        }
+        Err(error) => return Err(error),
+    };
+    window::show(resolved, opened, Window { host: None, view: false, commands })
+}
+
+/// What was asked for here does not contradict what the server that is there was started with.
+fn fits(resolved: &Resolved, opened: &Opened) -> Result<(), Usage> {
+    let asked = resolved.origins.iter().filter(|(name, ..)| resolved.is_given(name) && !NOT_OF_THE_SERVER.contains(&name.as_str()));
+    for (name, value, origin) in asked {
+        let there = opened.facts.settings.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        if there.is_some_and(|there| there != value) {
+            let there = there.map_or("", String::as_str);
+            return Err(Usage(format!(
+                "{name} is {value} here (from {origin}), and {there} for the plimsoll that is at work (process {}); leave it out, \
+                 or end that one first with `plimsoll stop`",
+                opened.hello.pid
+            )));
+        }
+    }
+    Ok(())
+}

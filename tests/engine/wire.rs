@@ -1,0 +1,502 @@
+//! The line to an engine over a real socket: what it tells is what a line within the process tells, whatever becomes of it.
+#![allow(clippy::disallowed_methods)] // a deadline needs the clock
+
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use plimsoll::domain::command::{Command, RequestId};
+use plimsoll::domain::state::State;
+use plimsoll::engine::port::{Effect, Host};
+use plimsoll::runtime::clock::Clock;
+use plimsoll::runtime::driver::Driver;
+use plimsoll::runtime::hub::Attacher;
+use plimsoll::runtime::link::{LineNews, Link, Lookup, Update};
+use plimsoll::wire::client::{self, Caller, Door, OpenError, Opened};
+use plimsoll::wire::message::{Facts, SPOKEN, ServerHello, Versions};
+use plimsoll::wire::server::{self, Service};
+use plimsoll::wire::socket::{self, CONTROL, VIEW};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::modelled;
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A host that does nothing: the engine alone makes the events.
+struct Nothing;
+
+impl Host for Nothing {
+    fn perform(&mut self, _effect: Effect) {}
+}
+
+/// An engine that is served.
+struct Served {
+    folder: TempDir,
+    attacher: Attacher,
+    ended: std::sync::mpsc::Receiver<()>,
+}
+
+impl Served {
+    fn start() -> Self {
+        Self::with(None)
+    }
+
+    fn with(exit_when_idle: Option<Duration>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (_inputs, results) = tokio::sync::mpsc::unbounded_channel();
+        let config = modelled::config(modelled::profile("balanced", 2, 200), modelled::sound());
+        let driver = Driver::new(config, Nothing, results, Clock::start());
+        let attacher = driver.attacher();
+        let (doors, listeners) = socket::open(folder.path()).expect("open");
+        let (over, is_over) = tokio::sync::oneshot::channel::<()>();
+        std::thread::spawn(move || {
+            let _inputs = _inputs;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+            runtime.block_on(driver.run());
+            drop(doors);
+            let _ = over.send(());
+        });
+        let hello = ServerHello {
+            protocol: SPOKEN,
+            version: "test".to_owned(),
+            life: "life".to_owned(),
+            pid: std::process::id(),
+            host: "here".to_owned(),
+            state_dir: folder.path().to_owned(),
+            since: plimsoll::domain::time::Wall(0),
+            features: Vec::new(),
+        };
+        let (told, ended) = std::sync::mpsc::channel();
+        let attaches = attacher.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let attach = Box::new(move || attaches.attach());
+            let service = Service { attach, lookup: Lookup::default(), hello, facts: Facts::default(), exit_when_idle };
+            let over = async { drop(is_over.await) };
+            tokio::task::LocalSet::new().block_on(&runtime, server::serve(listeners, service, over)).expect("served");
+            let _ = told.send(());
+        });
+        Self { folder, attacher, ended }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A console over the socket.
+    fn console(&self) -> Opened {
+        open(self.path(), Caller { console: true, follow: true, view: false }).expect("connected")
+    }
+
+    fn end(self) {
+        let link = self.attacher.attach();
+        link.requests.send(RequestId(1), Command::Shutdown);
+        self.ended.recv_timeout(PATIENCE).expect("it ends");
+    }
+}
+
+fn open(folder: &Path, caller: Caller) -> Result<Opened, OpenError> {
+    client::open(Door::Here(folder.to_owned()), caller)
+}
+
+/// A front end that knows what it was told, and sees that nothing is told twice or left out.
+struct Knows {
+    link: Link,
+    state: State,
+    events: u64,
+    snapshots: u32,
+    replies: Vec<(u64, bool)>,
+    news: Vec<LineNews>,
+}
+
+impl Knows {
+    fn new(link: Link) -> Self {
+        Self { link, state: State::default(), events: 0, snapshots: 0, replies: Vec::new(), news: Vec::new() }
+    }
+
+    /// Takes one update; false when the line has ended.
+    fn take(&mut self) -> bool {
+        match self.link.updates.blocking_recv() {
+            Some(Update::Snapshot(state)) => {
+                self.snapshots += 1;
+                assert!(state.seq >= self.state.seq, "a snapshot never goes back");
+                self.state = *state;
+            }
+            Some(Update::Event(event)) => {
+                self.events += 1;
+                assert_eq!(event.seq.0, self.state.seq.0 + 1, "each event once, none left out");
+                self.state.apply(&event);
+            }
+            Some(Update::Reply(id, result)) => self.replies.push((id.0, result.is_ok())),
+            Some(Update::Line(news)) => self.news.push(news),
+            Some(Update::Playing(_) | Update::Retold(_)) => panic!("that is of recordings"),
+            None => return false,
+        }
+        true
+    }
+
+    fn until(&mut self, what: &str, wanted: impl Fn(&Self) -> bool) {
+        let began = Instant::now();
+        while !wanted(self) {
+            assert!(began.elapsed() < PATIENCE, "{what} did not come: {} events, {} replies", self.events, self.replies.len());
+            assert!(self.take(), "the line ended before {what}");
+        }
+    }
+}
+
+/// Holds and releases the queue, as many times in all.
+fn toggle(link: &Link, times: u64) {
+    for number in 1..=times {
+        let command = if number % 2 == 1 { Command::Pause } else { Command::Resume };
+        assert!(link.requests.send(RequestId(number), command));
+    }
+}
+
+/// As JSON, which is how it went over the line.
+fn json_of(state: &State) -> Value {
+    serde_json::to_value(State { logs: Default::default(), ..state.clone() }).expect("JSON")
+}
+
+#[test]
+fn a_console_over_the_socket_knows_what_one_within_the_process_knows() {
+    let served = Served::start();
+    let (mut here, mut there) = (Knows::new(served.attacher.attach()), Knows::new(served.console().link));
+    there.until("the snapshot", |knows| knows.snapshots == 1);
+    toggle(&there.link, 500);
+    there.until("the answers", |knows| knows.replies.len() == 500);
+    assert!(
+        there.replies.iter().map(|(number, is_ok)| (*number, *is_ok)).eq((1..=500).map(|number| (number, true))),
+        "in their order"
+    );
+    here.until("the same event", |knows| knows.state.seq >= there.state.seq);
+    there.until("the same event", |knows| knows.state.seq >= here.state.seq);
+    assert_eq!(json_of(&here.state), json_of(&there.state));
+    served.end();
+    while there.take() {}
+    assert!(there.state.summary.is_some(), "it is told how the run ended");
+    assert!(!there.news.iter().any(|news| matches!(news, LineNews::Lost { .. })), "an end is no cut");
+}
+
+/// Stands between a console and its server, and cuts lines at places that it chooses.
+struct Saboteur {
+    folder: TempDir,
+    cuts: Arc<AtomicU64>,
+    stops: Arc<AtomicBool>,
+}
+
+impl Saboteur {
+    fn new(server: PathBuf, cuts_wanted: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let listener = UnixListener::bind(folder.path().join(CONTROL)).expect("listens");
+        let (cuts, stops) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counts, stopped) = (Arc::clone(&cuts), Arc::clone(&stops));
+        std::thread::spawn(move || {
+            let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+            for near in listener.incoming() {
+                let (Ok(near), Ok(far)) = (near, UnixStream::connect(server.join(CONTROL))) else { return };
+                // An xorshift generator: places all over a hello, a snapshot and events.
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                let cuts = counts.load(Ordering::SeqCst) < cuts_wanted && !stopped.load(Ordering::SeqCst);
+                let (up, down) = if cuts { (random % 3000, (random >> 20) % 40_000) } else { (u64::MAX, u64::MAX) };
+                let ends = [(near.try_clone(), far.try_clone(), up), (far.try_clone(), near.try_clone(), down)];
+                let both = Arc::new((near, far));
+                for (from, to, at_most) in ends {
+                    let (mut from, mut to, both, counts) =
+                        (from.expect("a copy"), to.expect("a copy"), Arc::clone(&both), Arc::clone(&counts));
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut (&mut from).take(at_most), &mut to);
+                        let was_open = both.0.shutdown(std::net::Shutdown::Both).is_ok();
+                        let _ = both.1.shutdown(std::net::Shutdown::Both);
+                        counts.fetch_add(u64::from(was_open), Ordering::SeqCst);
+                    });
+                }
+            }
+        });
+        Self { folder, cuts, stops }
+    }
+}
+
+#[test]
+fn a_line_that_is_cut_at_any_byte_comes_back_and_nothing_is_done_or_told_twice() {
+    let served = Served::start();
+    let saboteur = Saboteur::new(served.path().to_owned(), 200);
+    // The first hello may be cut too; a person would call again.
+    let opened = loop {
+        if let Ok(opened) = open(saboteur.folder.path(), Caller { console: true, follow: true, view: false }) {
+            break opened;
+        }
+    };
+    let mut there = Knows::new(opened.link);
+    there.until("a snapshot", |knows| knows.snapshots > 0);
+    let mut number = 0;
+    let began = Instant::now();
+    // Each is asked once its forerunner is answered: a refusal says that the line was cut, and that it was not asked.
+    while saboteur.cuts.load(Ordering::SeqCst) < 200 && began.elapsed() < PATIENCE {
+        number += 1;
+        let command = if there.state.paused { Command::Resume } else { Command::Pause };
+        assert!(there.link.requests.send(RequestId(number), command));
+        there.until("an answer", |knows| knows.replies.last().is_some_and(|(last, _)| *last == number));
+    }
+    saboteur.stops.store(true, Ordering::SeqCst);
+    assert!(saboteur.cuts.load(Ordering::SeqCst) >= 200, "{} cuts after {number} requests", saboteur.cuts.load(Ordering::SeqCst));
+    // Nothing else has toggled it: had a request been done twice, its second time would have been refused, and the state be
+    // another one than the console believes.
+    let mut here = Knows::new(served.attacher.attach());
+    here.until("the snapshot", |knows| knows.snapshots == 1);
+    there.until("the last event", |knows| knows.state.seq >= here.state.seq);
+    assert_eq!(json_of(&here.state), json_of(&there.state));
+    let answers: Vec<u64> = there.replies.iter().map(|(number, _)| *number).collect();
+    assert_eq!(answers, (1..=number).collect::<Vec<_>>(), "each request is answered once");
+    served.end();
+}
+
+#[test]
+fn a_request_that_is_sent_again_in_its_session_is_done_once() {
+    let served = Served::start();
+    let hello = json!({"hello": {"protocol": SPOKEN, "session": "s", "follow": false}}).to_string();
+    let ask = json!({"request": {"number": 7, "command": "pause"}}).to_string();
+    for _ in 0..3 {
+        let mut raw = Raw::connect(&served, CONTROL);
+        raw.say(&hello);
+        raw.say(&ask);
+        let reply = raw.until("reply");
+        assert_eq!(reply["reply"]["number"], 7);
+        assert!(reply["reply"]["result"].get("Ok").is_some(), "a second time it would have been refused: {reply}");
+    }
+    let mut here = Knows::new(served.attacher.attach());
+    here.until("the snapshot", |knows| knows.snapshots == 1);
+    assert!(here.state.paused);
+    served.end();
+}
+
+/// A client that speaks for itself.
+struct Raw {
+    stream: UnixStream,
+    lines: BufReader<UnixStream>,
+}
+
+impl Raw {
+    fn connect(served: &Served, name: &str) -> Self {
+        let stream = UnixStream::connect(served.path().join(name)).expect("connected");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set");
+        Self { lines: BufReader::new(stream.try_clone().expect("a copy")), stream }
+    }
+
+    fn say(&mut self, line: &str) {
+        // A server that has had enough closes; what it said before tells why.
+        let _ = self.stream.write_all(line.as_bytes()).and_then(|()| self.stream.write_all(b"\n"));
+    }
+
+    /// The next line; `None` when the server has closed.
+    fn next(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        match self.lines.read_line(&mut line) {
+            Ok(0) => None,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => None,
+            Err(error) => panic!("the server says nothing and does not close: {error}"),
+            Ok(_) => Some(serde_json::from_str(&line).expect("every line of the server is JSON")),
+        }
+    }
+
+    /// The next line of this name.
+    fn until(&mut self, name: &str) -> Value {
+        loop {
+            let line = self.next().unwrap_or_else(|| panic!("closed before {name}"));
+            if line.get(name).is_some() || line == name {
+                return line;
+            }
+        }
+    }
+}
+
+#[test]
+fn nonsense_ends_the_conversation_of_the_one_who_talks_it_and_of_nobody_else() {
+    let served = Served::start();
+    let mut other = Knows::new(served.console().link);
+    other.until("the snapshot", |knows| knows.snapshots == 1);
+    let hello = json!({"hello": {"protocol": SPOKEN, "session": "s", "follow": true}}).to_string();
+    let endless = "x".repeat(2 * 1024 * 1024);
+    for (first, second) in [
+        ("no hello at all", ""),
+        (r#"{"request":{"number":1,"command":"pause"}}"#, ""),
+        (endless.as_str(), ""),
+        (hello.as_str(), "no JSON"),
+        (hello.as_str(), r#"{"request":{"number":1,"command":{"cancel":"not a number"}}}"#),
+        (hello.as_str(), endless.as_str()),
+        (hello.as_str(), hello.as_str()),
+    ] {
+        let mut raw = Raw::connect(&served, CONTROL);
+        raw.say(first);
+        if !second.is_empty() {
+            raw.until("end");
+            raw.say(second);
+        }
+        while raw.next().is_some() {}
+    }
+    // What is only unknown is skipped.
+    let mut raw = Raw::connect(&served, CONTROL);
+    raw.say(&hello);
+    raw.until("end");
+    raw.say(r#"{"invented_later":{"with":"fields"}}"#);
+    raw.say(r#"{"request":{"number":3,"command":"pause"}}"#);
+    assert_eq!(raw.until("reply")["reply"]["number"], 3);
+    other.until("what the last one did", |knows| knows.state.paused);
+    served.end();
+}
+
+#[test]
+fn versions_that_do_not_fit_are_told_apart_and_whose_is_older() {
+    let served = Served::start();
+    for (versions, words) in [
+        (Versions { min: 90, max: 99 }, "the server is plimsoll test, older"),
+        (Versions { min: 0, max: 0 }, "older than the server's"),
+    ] {
+        let mut raw = Raw::connect(&served, CONTROL);
+        raw.say(&json!({"hello": {"protocol": versions, "version": "x", "session": "s"}}).to_string());
+        let refused = raw.until("refused");
+        assert_eq!(refused["refused"]["kind"], "versions");
+        assert!(refused["refused"]["why"].as_str().is_some_and(|why| why.contains(words)), "{refused}");
+    }
+    // A newer client that still knows our version is understood, with all that it says besides.
+    let mut raw = Raw::connect(&served, CONTROL);
+    raw.say(&json!({"hello": {"protocol": {"min": 1, "max": 9}, "session": "s", "follow": true, "invented": 1}}).to_string());
+    raw.until("end");
+    served.end();
+}
+
+#[test]
+fn through_the_window_to_look_through_nothing_can_be_asked() {
+    let served = Served::start();
+    let hello = |view: bool| json!({"hello": {"protocol": SPOKEN, "session": "s", "follow": true, "view": view}}).to_string();
+    for (name, view) in [(VIEW, false), (CONTROL, true)] {
+        let mut raw = Raw::connect(&served, name);
+        raw.say(&hello(view));
+        raw.until("end");
+        raw.say(r#"{"request":{"number":1,"command":"pause"}}"#);
+        let reply = raw.until("reply");
+        assert!(reply["reply"]["result"]["Err"].as_str().is_some_and(|why| why.contains("look through")), "{reply}");
+        raw.say(r#"{"look":{"number":2,"look":"checkup"}}"#);
+        assert!(raw.until("answered")["answered"]["error"].is_string());
+    }
+    let mut here = Knows::new(served.attacher.attach());
+    here.until("the snapshot", |knows| knows.snapshots == 1);
+    assert!(!here.state.paused, "nothing was done");
+    served.end();
+}
+
+#[test]
+fn one_more_than_can_be_connected_is_told_so() {
+    let served = Served::start();
+    let hello = json!({"hello": {"protocol": SPOKEN, "session": "s"}}).to_string();
+    let connected: Vec<Raw> = (0..32)
+        .map(|_| {
+            let mut raw = Raw::connect(&served, CONTROL);
+            raw.say(&hello);
+            raw.until("facts");
+            raw
+        })
+        .collect();
+    let mut last = Raw::connect(&served, CONTROL);
+    assert_eq!(last.until("refused")["refused"]["kind"], "busy");
+    drop(connected);
+    served.end();
+}
+
+/// Anonymous memory of this process, in MB.
+fn own_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("status");
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("RssAnon");
+    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).expect("a number") / 1024
+}
+
+#[test]
+fn consoles_that_do_not_read_cost_nothing_but_their_own_view() {
+    const EVENTS: u64 = 100_000;
+    let served = Served::start();
+    let hello = json!({"hello": {"protocol": SPOKEN, "session": "s", "follow": true, "console": true}}).to_string();
+    let asleep: Vec<Raw> = (0..2)
+        .map(|_| {
+            let mut raw = Raw::connect(&served, CONTROL);
+            raw.say(&hello);
+            raw
+        })
+        .collect();
+    let mut awake: Vec<Knows> = (0..6).map(|_| Knows::new(served.console().link)).collect();
+    for knows in &mut awake {
+        knows.until("the snapshot", |knows| knows.snapshots == 1);
+    }
+    let before = own_memory();
+    let mut driver = served.attacher.attach();
+    let readers: Vec<_> = awake
+        .into_iter()
+        .map(|mut knows| {
+            std::thread::spawn(move || {
+                while knows.events < EVENTS && knows.snapshots == 1 {
+                    assert!(knows.take());
+                }
+                knows
+            })
+        })
+        .collect();
+    // Not faster than those who read can read: what piles up within the process is not what is measured.
+    for hundred in 0..EVENTS / 100 {
+        for number in 1..=100 {
+            let command = if number % 2 == 1 { Command::Pause } else { Command::Resume };
+            driver.requests.send(RequestId(hundred * 100 + number), command);
+        }
+        let mut answered = 0;
+        while answered < 100 {
+            let update = driver.updates.blocking_recv().expect("the engine is there");
+            answered += u32::from(matches!(update, Update::Reply(..)));
+        }
+    }
+    for reader in readers {
+        let knows = reader.join().expect("it reads");
+        assert!(knows.events >= EVENTS || knows.snapshots > 1, "it has all, or was given a new snapshot");
+    }
+    let grown = own_memory().saturating_sub(before);
+    assert!(grown <= 48, "{grown} MB more for 8 consoles in this process, which holds both ends");
+    drop(asleep);
+    served.end();
+}
+
+#[test]
+fn a_server_that_nobody_needs_any_more_ends_and_one_that_is_needed_does_not() {
+    let served = Served::with(Some(Duration::from_millis(300)));
+    let console = Knows::new(served.console().link);
+    assert!(served.ended.recv_timeout(Duration::from_secs(2)).is_err(), "somebody is attached");
+    drop(console);
+    served.ended.recv_timeout(PATIENCE).expect("nobody is attached, and nothing is left to do");
+    assert!(matches!(open(served.path(), Caller::default()), Err(OpenError::NoServer(_))));
+}
+
+#[test]
+fn consoles_hear_of_each_other_and_of_what_the_others_do() {
+    let served = Served::start();
+    let mut first = Knows::new(served.console().link);
+    first.until("its own name", |knows| knows.news.iter().any(|news| matches!(news, LineNews::Attached(all) if all.len() == 1)));
+    let second = Knows::new(served.console().link);
+    first.until("the other's name", |knows| {
+        knows
+            .news
+            .iter()
+            .any(|news| matches!(news, LineNews::Attached(all) if all.len() == 2 && all.iter().filter(|one| one.own).count() == 1))
+    });
+    second.link.requests.send(RequestId(1), Command::Pause);
+    first.until("what it did", |knows| {
+        knows.news.iter().any(|news| matches!(news, LineNews::Did { what, .. } if what == "held the queue"))
+    });
+    drop(second);
+    first.until("that it has gone", |knows| {
+        matches!(knows.news.iter().rev().find(|news| matches!(news, LineNews::Attached(_))), Some(LineNews::Attached(all)) if all.len() == 1)
+    });
+    assert!(!first.news.iter().any(|news| matches!(news, LineNews::Lost { .. })));
+    served.end();
+}
