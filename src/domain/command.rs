@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job::{JobId, Rank};
 use super::profile::Profile;
+use super::text::as_exact_list;
 
 /// Who asked: one attached front end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,19 +16,23 @@ pub struct ClientId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
 
-/// A request to the engine.
-#[derive(Debug, Clone, PartialEq)]
+/// A request to the engine. In JSON an object with one key, its name; a request that asks for nothing further is its name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Queue files, and folders recursively.
     Enqueue {
         /// Absolute paths.
+        #[serde(with = "as_exact_list")]
         paths: Vec<PathBuf>,
         /// Name of the preset; `None` = the run's preset.
+        #[serde(default)]
         preset: Option<String>,
     },
     /// Queue files again that were taken off the list, at the places that they had.
     PutBack {
         /// Absolute paths, each with its place: lower runs sooner.
+        #[serde(with = "as_placed")]
         jobs: Vec<(PathBuf, Rank)>,
         /// Name of the preset.
         preset: String,
@@ -74,7 +79,8 @@ pub enum Command {
 }
 
 /// What can be asked for several jobs at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum JobRequest {
     /// As [`Command::Cancel`].
     Cancel,
@@ -93,7 +99,8 @@ pub enum JobRequest {
 }
 
 /// Where to move a waiting job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MoveTo {
     /// Before its predecessor.
     Sooner,
@@ -116,3 +123,51 @@ impl std::fmt::Display for Rejection {
 }
 
 impl std::error::Error for Rejection {}
+
+/// Serde form of paths with their places: pairs of an exact path and a number.
+mod as_placed {
+    use std::path::PathBuf;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::super::text::as_exact;
+    use super::Rank;
+
+    #[derive(Serialize, Deserialize)]
+    struct Placed(#[serde(with = "as_exact")] PathBuf, Rank);
+
+    pub(super) fn serialize<S: Serializer>(jobs: &[(PathBuf, Rank)], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(jobs.iter().map(|(path, rank)| Placed(path.clone(), *rank)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(PathBuf, Rank)>, D::Error> {
+        Ok(Vec::<Placed>::deserialize(deserializer)?.into_iter().map(|Placed(path, rank)| (path, rank)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_written_by_their_names() {
+        let told = |command: &Command| serde_json::to_string(command).expect("written");
+        assert_eq!(told(&Command::Pause), r#""pause""#);
+        assert_eq!(told(&Command::PauseJob(JobId(3))), r#"{"pause_job":3}"#);
+        assert_eq!(told(&Command::Move(JobId(3), MoveTo::First)), r#"{"move":[3,"first"]}"#);
+        let each = Command::Each(vec![JobId(1), JobId(2)], JobRequest::Move(MoveTo::Last));
+        assert_eq!(told(&each), r#"{"each":[[1,2],{"move":"last"}]}"#);
+    }
+
+    #[test]
+    fn a_request_may_leave_out_what_has_a_default_and_hold_what_is_not_known() {
+        let read = serde_json::from_str::<Command>(r#"{"enqueue":{"paths":["/v/a.mp4"],"of_a_later_version":1}}"#).expect("read");
+        assert!(matches!(read, Command::Enqueue { paths, preset: None, .. } if paths == [PathBuf::from("/v/a.mp4")]));
+    }
+
+    #[test]
+    fn a_path_that_is_written_wrongly_is_refused_with_what_is_allowed() {
+        let why = serde_json::from_str::<Command>(r#"{"enqueue":{"paths":["/v/a\\b"]}}"#).expect_err("no path").to_string();
+        assert!(why.contains(r"a backslash in it is written \\"), "{why}");
+    }
+}

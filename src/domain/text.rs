@@ -2,8 +2,9 @@
 //!
 //! After it no text can move the cursor, change a title, reorder a line or break a table.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serializer};
@@ -139,6 +140,76 @@ pub mod as_text_option {
     }
 }
 
+/// A path as text that can be turned back: UTF-8 stays as it is, a byte that is none becomes `\xNN`, a backslash `\\`.
+pub fn exact_text(path: &Path) -> String {
+    let bytes = path.as_os_str().as_bytes();
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(&chunk.valid().replace('\\', "\\\\"));
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02X}");
+        }
+    }
+    out
+}
+
+/// The path that [`exact_text`] has written. Fails at a backslash with anything else behind it, and says what is allowed.
+pub fn exact_path(text: &str) -> Result<PathBuf, String> {
+    let wrong = || {
+        let shown = sanitise(text.as_bytes());
+        format!("`{shown}` is no path: a backslash in it is written \\\\, and a byte that is no UTF-8 \\xNN")
+    };
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        bytes.extend_from_slice(before.as_bytes());
+        if let Some(after) = after.strip_prefix('\\') {
+            bytes.push(b'\\');
+            rest = after;
+        } else {
+            let digits = after.strip_prefix('x').and_then(|after| after.get(..2)).filter(|digits| {
+                // `from_str_radix` would take a sign too.
+                digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+            });
+            bytes.push(digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or_else(wrong)?);
+            rest = &after[3..];
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    Ok(PathBuf::from(OsString::from_vec(bytes)))
+}
+
+/// Serde form of a path that names the same file after it was read back: [`exact_text`].
+pub mod as_exact {
+    use super::{Deserialize, Deserializer, Path, PathBuf, Serializer, exact_path, exact_text};
+
+    /// Writes the path as [`exact_text`].
+    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&exact_text(path))
+    }
+
+    /// Reads the path that [`exact_text`] has written.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        exact_path(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// As [`as_exact`], for several paths.
+pub mod as_exact_list {
+    use super::{Deserialize, Deserializer, PathBuf, Serializer, exact_path, exact_text};
+
+    /// Writes each path as [`exact_text`].
+    pub fn serialize<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(paths.iter().map(|path| exact_text(path)))
+    }
+
+    /// Reads the paths that [`exact_text`] has written.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|text| exact_path(text)).collect::<Result<_, _>>().map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,5 +241,30 @@ mod tests {
     fn stacked_combining_marks_are_limited() {
         let tower = format!("a{}", "\u{301}".repeat(50));
         assert_eq!(sanitise(tower.as_bytes()).chars().count(), 5);
+    }
+
+    #[test]
+    fn exact_text_names_the_same_file_whatever_its_name() {
+        for name in [
+            &b"/v/a b.mp4"[..],
+            b"/v/caf\xe9.mp4",
+            b"/v/a\\xE9.mp4",
+            b"/v/\\",
+            b"/v/\\\\x",
+            b"a\n\x1b\xff\\",
+            "/v/caf\u{e9}".as_bytes(),
+            b"",
+        ] {
+            let path = Path::new(std::ffi::OsStr::from_bytes(name));
+            assert_eq!(exact_path(&exact_text(path)).as_deref(), Ok(path), "{}", exact_text(path));
+        }
+        assert_eq!(exact_text(Path::new(std::ffi::OsStr::from_bytes(b"\\\xe9"))), r"\\\xE9");
+    }
+
+    #[test]
+    fn a_backslash_that_stands_for_nothing_is_refused() {
+        for text in [r"a\b", r"a\", r"\x", r"\x1", r"\xZZ", r"\x+1", "\\x1é"] {
+            assert!(exact_path(text).is_err_and(|why| why.contains("backslash")), "{text}");
+        }
     }
 }

@@ -8,5 +8,6 @@ mod support;
 mod governor;
 mod layering;
 mod learning;
+mod requests;
 mod room;
 mod sim;
