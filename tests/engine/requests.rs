@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 
-use plimsoll::domain::command::{Command, JobRequest, MoveTo};
+use plimsoll::domain::command::{Command, JobRequest, MoveTo, Wishes};
 use plimsoll::domain::job::{JobId, Rank};
 use plimsoll::domain::profile::{GuideWords, LargeRule, Mark, MemoryMarks, Picture, Profile, Slots};
 use plimsoll::domain::units::Bytes;
@@ -55,6 +55,19 @@ fn profile() -> impl Strategy<Value = Box<Profile>> {
     })
 }
 
+fn wishes() -> impl Strategy<Value = Wishes> {
+    let switch = || prop::option::of(any::<bool>());
+    (prop::option::of(path()), switch(), switch(), any::<bool>(), any::<bool>()).prop_map(
+        |(out, flat, overwrite, front, has_definition)| Wishes {
+            out,
+            flat,
+            overwrite,
+            front,
+            definition: has_definition.then(|| Box::new(crate::support::modelled::sound())),
+        },
+    )
+}
+
 /// Every kind of request.
 fn command() -> impl Strategy<Value = Command> {
     use Command::{CleanNow, Continue, Drain, Pause, Resume, Shutdown, Suspend, Undrain};
@@ -68,10 +81,9 @@ fn command() -> impl Strategy<Value = Command> {
         5 => Command::PauseJob(job),
         _ => Command::ResumeJob(job),
     });
-    let preset = || prop::option::of(".{0,8}");
-    let enqueue = (prop::collection::vec(path(), 0..4), preset()).prop_map(|(paths, preset)| Command::Enqueue { paths, preset });
-    let put_back = (prop::collection::vec((path(), any::<Rank>()), 0..4), ".{0,8}")
-        .prop_map(|(jobs, preset)| Command::PutBack { jobs, preset });
+    let enqueue = (prop::collection::vec(path(), 0..4), prop::option::of(".{0,8}"), wishes())
+        .prop_map(|(paths, preset, wishes)| Command::Enqueue { paths, preset, wishes });
+    let put_back = prop::collection::vec((job(), any::<Rank>()), 0..4).prop_map(Command::PutBack);
     let each = (prop::collection::vec(job(), 0..4), asked()).prop_map(|(jobs, asked)| Command::Each(jobs, asked));
     let places = prop::collection::vec((job(), any::<Rank>()), 0..4).prop_map(Command::Place);
     let profiles = prop_oneof![profile().prop_map(Command::SelectProfile), profile().prop_map(Command::UseProfile)];

@@ -546,7 +546,7 @@ fn nothing_is_spawned_before_its_start_is_on_disk() {
 fn a_drain_that_is_taken_back_lets_files_in_again_and_the_run_goes_on() {
     let mut sim = Sim::new(config(1, 200), vec![good(10, 60)]);
     sim.ask(Command::Drain);
-    let refused = sim.ask(Command::Enqueue { paths: sim.world.paths(), preset: None });
+    let refused = sim.ask(Command::enqueue(sim.world.paths(), None));
     assert!(sim.replies.iter().any(|(id, reply)| *id == refused && reply.is_err()), "a draining queue takes nothing");
     // Nothing waits and nothing runs: it would be over at once.
     let mut sim = Sim::new(config(1, 200), vec![good(10, 60)]);
@@ -579,10 +579,15 @@ fn a_job_that_is_put_back_stands_where_it_stood_before_the_same_neighbour() {
     sim.ask(Command::Remove(JobId(3)));
     sim.run_for(Duration::from_secs(1));
     assert_eq!(waiting(&sim), [1, 2, 4, 5]);
-    sim.ask(Command::PutBack { jobs: vec![(known.input.clone(), known.rank)], preset: known.preset });
+    sim.ask(Command::PutBack(vec![(JobId(3), known.rank)]));
     sim.run_for(Duration::from_secs(1));
-    assert_eq!(waiting(&sim), [1, 2, 6, 4, 5], "by its new number");
-    assert_eq!(sim.engine.state().jobs[&JobId(6)].input, known.input);
+    assert_eq!(waiting(&sim), [1, 2, 3, 4, 5]);
+    let back = &sim.engine.state().jobs[&JobId(3)];
+    assert_eq!((&back.input, &back.output), (&known.input, &known.output));
+    let twice = sim.ask(Command::PutBack(vec![(JobId(3), known.rank)]));
+    sim.run_for(Duration::from_secs(1));
+    let (_, reply) = sim.replies.iter().find(|(id, _)| *id == twice).expect("answered");
+    assert!(reply.as_ref().is_err_and(|why| why.to_string().contains("not taken off the list")), "{reply:?}");
 }
 
 #[test]
@@ -630,8 +635,8 @@ fn what_makes_no_sense_is_refused_and_says_why() {
         (Command::PauseJob(JobId(2)), "job 2 is not running"),
         (Command::Move(JobId(1), MoveTo::First), "job 1 is not waiting"),
         (Command::Resume, "the queue is not held"),
-        (Command::Enqueue { paths: vec!["/nowhere".into()], preset: None }, "/nowhere: no such file"),
-        (Command::Enqueue { paths: vec![], preset: Some("nope".to_owned()) }, "there is no preset `nope`"),
+        (Command::enqueue(vec!["/nowhere".into()], None), "/nowhere: no such file"),
+        (Command::enqueue(vec![], Some("nope".to_owned())), "there is no preset `nope`"),
     ] {
         let request = sim.ask(command);
         sim.run_for(Duration::from_millis(10));

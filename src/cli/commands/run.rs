@@ -114,6 +114,7 @@ pub fn session(
         profile,
         presets: presets.clone(),
         preset,
+        check_preset: crate::config::preset::check,
         retries: resolved.settings.retries.0,
         timeout: resolved.settings.timeout.limit(),
         stall: resolved.settings.stall.limit(),
@@ -227,10 +228,10 @@ pub(in crate::cli) fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<I
     let (default, presets) = resolved.load_presets()?;
     let (mut files, mut refused) = (Vec::new(), Vec::new());
     for command in commands(paths, resolved)? {
-        let Command::Enqueue { paths, preset } = command else { continue };
+        let Command::Enqueue { paths, preset, .. } = command else { continue };
         let name = preset.unwrap_or_else(|| default.clone());
         let Some(preset) = presets.get(&name) else { continue };
-        let request = scan::Request { paths: &paths, preset, out: &resolved.settings.out, record: &|_| None };
+        let request = scan::Request { paths: &paths, preset, out: &resolved.settings.out, others: &[], record: &|_| None };
         let mut seen = std::collections::BTreeSet::new();
         scan::find(&request, &mut |path, found| match found {
             Ok(_) if seen.insert(scan::input_key(path)) => files.push((path.to_owned(), name.clone())),
@@ -286,7 +287,7 @@ pub(in crate::cli) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result
     if !mistakes.is_empty() {
         return Err(Usage(mistakes.join("\n")));
     }
-    Ok(groups.into_iter().map(|(preset, paths)| Command::Enqueue { paths, preset }).collect())
+    Ok(groups.into_iter().map(|(preset, paths)| Command::enqueue(paths, preset)).collect())
 }
 
 fn is_queue_file(path: &Path) -> bool {
