@@ -9,7 +9,7 @@ use super::Shared;
 use super::files::fsops::parent;
 use super::files::naming::Named;
 use super::files::scan::{self, NameBook, ScanOrder};
-use super::jobstore::{Batch, Destination, FRONT_ROOM, NewJob, RANK_STEP, Return};
+use super::jobstore::{Batch, Destination, FRONT_ROOM, NewJob, Once, RANK_STEP, Return};
 use super::process::joblog::wall_now;
 use super::store::{Records, Standing};
 use crate::domain::command::Wishes;
@@ -88,7 +88,8 @@ impl Shared {
                     continue;
                 };
                 let (key, preset) = (&removed.key, &removed.preset);
-                let is_new = self.store.standing(scan, key, &preset.name, &removed.destination.out) == Standing::New;
+                let wanted = Once { input: *key, preset: &preset.name, out: &removed.destination.out };
+                let is_new = self.store.standing(scan, wanted) == Standing::New;
                 if !is_new || !once.insert((*key, preset.name.clone(), removed.destination.out.clone())) {
                     refused.push((removed.input, "it is in the queue already".to_owned()));
                     continue;

@@ -3,7 +3,7 @@
 //! A job waits, is *claimed* for a try, and is *finished* or *released*. What was claimed when plimsoll died waits again: it is
 //! *reaped* at the next start.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::domain::job::{JobId, Outcome, Rank};
 use crate::domain::preset::Preset;
@@ -15,10 +15,20 @@ use crate::engine::port::ScanId;
 pub const RANK_STEP: Rank = 1 << 20;
 /// Room for the ranks of what is queued at the front in one request, before what waits already.
 pub const FRONT_ROOM: Rank = 1 << 40;
-/// What tells whether two inputs are the same file: a hash of the canonical path. With the name of the preset it is the key
-/// under which a job is queued only once.
+/// What tells whether two inputs are the same file: a hash of the canonical path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InputKey(pub [u8; 16]);
+
+/// What is queued only once: an input, to be made with a preset into a folder of outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Once<'a> {
+    /// The input.
+    pub input: InputKey,
+    /// Name of the preset.
+    pub preset: &'a str,
+    /// Folder of the outputs.
+    pub out: &'a Path,
+}
 
 /// An input to be queued.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::engine::port::ScanId;
 use crate::host::files::naming::Named;
 pub use crate::host::files::naming::{NameBook, input_key, output_path};
 pub use crate::host::files::walk::{Found, Request, find};
-use crate::host::jobstore::NewJob;
+use crate::host::jobstore::{NewJob, Once};
 use crate::host::store::{OutputRecord, Records, Standing};
 
 /// Inputs handed over at a time.
@@ -82,7 +82,8 @@ impl Scan<'_> {
         if self.is_broken || self.book.inputs.contains(&key) {
             return;
         }
-        match self.records.standing(self.order.scan, &key, &self.order.preset.name, &self.book.destination().out) {
+        let once = Once { input: key, preset: &self.order.preset.name, out: &self.book.destination().out };
+        match self.records.standing(self.order.scan, once) {
             Standing::New => {}
             Standing::Seen => return,
             Standing::Queued => return self.refuse(path, "it is in the queue already".to_owned()),

@@ -23,8 +23,8 @@ impl Records for Noted {
         self.outputs.iter().find(|record| record.path == path).cloned()
     }
 
-    fn standing(&self, scan: ScanId, key: &InputKey, preset: &str, _: &Path) -> Standing {
-        match self.queue.borrow().iter().find(|(_, job, with)| job.key == *key && with == preset) {
+    fn standing(&self, scan: ScanId, once: Once<'_>) -> Standing {
+        match self.queue.borrow().iter().find(|(_, job, with)| job.key == once.input && with == once.preset) {
             None => Standing::New,
             Some((by, ..)) if *by == scan => Standing::Seen,
             Some((ScanId(0), ..)) => Standing::FromEarlier,

@@ -15,7 +15,7 @@ use crate::domain::state::Backlog;
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 use crate::engine::port::{Arrived, ScanId};
-use crate::host::jobstore::{Batch, Destination, Ended, InputKey, RANK_STEP, Removed, Return, Waiting};
+use crate::host::jobstore::{Batch, Destination, Ended, InputKey, Once, RANK_STEP, Removed, Return, Waiting};
 
 /// Values of `state`. Waiting and claimed come first: they are the unfinished.
 const WAITING: i64 = 0;
@@ -51,17 +51,10 @@ pub enum Standing {
 }
 
 /// How an input stands, for the scan that has found it.
-pub(super) fn standing(
-    connection: &Connection,
-    run: i64,
-    scan: ScanId,
-    key: &InputKey,
-    preset: &str,
-    out: &Path,
-) -> rusqlite::Result<Standing> {
+pub(super) fn standing(connection: &Connection, run: i64, scan: ScanId, once: Once<'_>) -> rusqlite::Result<Standing> {
     let mut query = connection
         .prepare_cached("SELECT state, run, scan FROM jobs WHERE input_key = ?1 AND preset = ?2 AND out = ?3 AND state < ?4")?;
-    let mut rows = query.query(params![key.0, preset, out.as_os_str().as_bytes(), REMOVED])?;
+    let mut rows = query.query(params![once.input.0, once.preset, once.out.as_os_str().as_bytes(), REMOVED])?;
     let mut standing = Standing::New;
     while let Some(row) = rows.next()? {
         let (state, by_run, by_scan): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);

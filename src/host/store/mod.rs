@@ -33,7 +33,7 @@ pub use jobs::Standing;
 pub use outputs::{OutputRecord, preset_hash};
 pub use past::{Ending, Past, PastRun, past_events, past_runs};
 
-use super::jobstore::{Batch, Destination, InputKey, Removed, Return};
+use super::jobstore::{Batch, Destination, InputKey, Once, Removed, Return};
 use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, Seq};
 use crate::domain::job::{JobId, Rank};
@@ -58,8 +58,8 @@ pub trait Records {
     /// What is recorded of the output at `path`.
     fn lookup(&self, path: &Path) -> Option<OutputRecord>;
 
-    /// How an input found by `scan` stands in the queue with this preset, for this folder of outputs.
-    fn standing(&self, scan: ScanId, key: &InputKey, preset: &str, out: &Path) -> Standing;
+    /// How what was found by `scan` stands in the queue.
+    fn standing(&self, scan: ScanId, once: Once<'_>) -> Standing;
 
     /// Another input's job in the queue has this output.
     fn is_taken(&self, output: &Path, key: &InputKey, preset: &str) -> bool;
@@ -326,8 +326,8 @@ impl Records for Store {
         self.find(path).ok().flatten()
     }
 
-    fn standing(&self, scan: ScanId, key: &InputKey, preset: &str, out: &Path) -> Standing {
-        self.read(|reader| jobs::standing(reader, self.0.run, scan, key, preset, out)).unwrap_or(Standing::New)
+    fn standing(&self, scan: ScanId, once: Once<'_>) -> Standing {
+        self.read(|reader| jobs::standing(reader, self.0.run, scan, once)).unwrap_or(Standing::New)
     }
 
     fn is_taken(&self, output: &Path, key: &InputKey, preset: &str) -> bool {

@@ -249,15 +249,11 @@ fn an_input_that_waits_or_is_at_work_is_not_queued_twice_and_one_that_has_ended_
     let again = life.store.enqueue(batch(2, 0..3)).expect("asked");
     assert_eq!((again.jobs, again.known), (1, 2));
     let key = |number: u64| batch(1, number..number + 1).jobs[0].key;
-    let standing =
-        |life: &ProcessIdentity, scan, number| life.store.standing(ScanId(scan), &key(number), "quick", Path::new("/out"));
+    let once = |number, preset| Once { input: key(number), preset, out: Path::new("/out") };
+    let standing = |life: &ProcessIdentity, scan, number| life.store.standing(ScanId(scan), once(number, "quick"));
     assert_eq!(standing(&life, 2, 2), Standing::Seen);
     assert_eq!(standing(&life, 3, 0), Standing::Queued);
-    assert_eq!(
-        life.store.standing(ScanId(3), &key(0), "sound", Path::new("/out")),
-        Standing::New,
-        "another preset makes another output"
-    );
+    assert_eq!(life.store.standing(ScanId(3), once(0, "sound")), Standing::New, "another preset makes another output");
     life.act(2, 0, 0);
     assert!(life.store.flush(Duration::from_secs(10)));
     assert_eq!(standing(&life, 3, 0), Standing::New, "it has ended");
