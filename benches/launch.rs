@@ -221,7 +221,7 @@ impl Queue {
     /// Runs the queue to the end of its last job.
     fn run(&mut self) -> Parts {
         let clips = self.clips.clone();
-        self.ask(Command::Enqueue { paths: clips, preset: None });
+        self.ask(Command::enqueue(clips, None));
         let mut parts = Parts::default();
         let (mut first, mut ended) = (None, 0);
         let mut since = std::collections::BTreeMap::new();

@@ -35,6 +35,7 @@ pub fn config(slots: u32, governor: bool) -> EngineConfig {
         profiles: Vec::new(),
         presets: BTreeMap::from([(preset.name.clone(), preset.clone())]),
         preset: preset.name,
+        check_preset: plimsoll::config::preset::check,
         retries: 2,
         timeout: None,
         stall: Some(Duration::from_mins(1)),
@@ -77,7 +78,7 @@ impl Yard {
         yard.carry_out(effects);
         let sample = yard.sample();
         yard.settle(sample);
-        let enqueue = Command::Enqueue { paths: vec![PathBuf::from("/srv/media")], preset: None };
+        let enqueue = Command::enqueue(vec![PathBuf::from("/srv/media")], None);
         yard.settle(Input::Command(ClientId(1), RequestId(1), enqueue));
         let numbers: Vec<u64> = (0..jobs).collect();
         for batch in numbers.chunks(256) {

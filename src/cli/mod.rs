@@ -33,7 +33,7 @@ use crate::runtime::link::Examine;
 use args::{Cli, Command, DoctorArgs, ExportTarget, LoadJobArgs, PresetsAction, ProfilesAction};
 use commands::doctor::{DoctorInputs, DoctorOptions};
 use commands::install::{Console, ProvideOptions};
-use commands::remote::{add, attach, control, look, serve, wait, wire};
+use commands::remote::{add, attach, console, control, look, serve, wait, wire};
 use commands::run::OutputMode;
 use commands::{catalog, compare, completion, demo, doctor, manual, plan, replay, run};
 use options::Resolved;
@@ -157,7 +157,7 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
             if let Some(meant) = cli.paths.first().and_then(|first| meant::command(first)) {
                 return Err(Usage(meant).into());
             }
-            run::run(&resolve(cli.options, matches)?, &cli.paths, OutputMode::Console, cli.hold)
+            console::run(&resolve(cli.options, matches)?, &cli.paths, cli.hold)
         }
     }
 }

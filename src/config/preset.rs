@@ -400,6 +400,20 @@ fn tile(text: &str) -> Result<Tile, String> {
     Ok(Tile { columns, rows })
 }
 
+/// Whether a preset that comes from no file could stand in one: all that [`parse`] checks holds for it.
+///
+/// # Errors
+/// The first mistake, in words.
+pub fn check(preset: &Preset) -> Result<(), String> {
+    match parse(Path::new(&preset.name), &to_yaml(preset)) {
+        Ok(read) if read == *preset => Ok(()),
+        Ok(_) => Err("it says something that no preset file can say".to_owned()),
+        Err(mistakes) => Err(mistakes
+            .first()
+            .map_or_else(String::new, |mistake| format!("{}: {}; allowed: {}", mistake.field, mistake.problem, mistake.allowed))),
+    }
+}
+
 /// The preset as YAML that [`parse`] reads back to the same preset.
 pub fn to_yaml(preset: &Preset) -> String {
     #[derive(Serialize)]
@@ -740,6 +754,18 @@ mod tests {
             let preset = parse(Path::new(name), text).expect(name);
             assert_eq!(parse(Path::new(name), &to_yaml(&preset)), Ok(preset), "{name}");
         }
+    }
+
+    #[test]
+    fn a_preset_that_comes_from_no_file_is_held_against_the_same_rules() {
+        let sound = parse(Path::new("x.yaml"), WEB).expect("sound");
+        assert_eq!(check(&sound), Ok(()));
+        let smuggler = Preset { extra: vec!["-i".to_owned(), "/etc/passwd".to_owned()], ..sound.clone() };
+        assert!(check(&smuggler).is_err_and(|why| why.starts_with("extra[0]: the option `-i` is not on the allow list")));
+        let nowhere = Preset { name: "../../x".to_owned(), ..sound.clone() };
+        assert!(check(&nowhere).is_err_and(|why| why.starts_with("name: ")), "{:?}", check(&nowhere));
+        let greedy = Preset { threads: 4096, ..sound };
+        assert!(check(&greedy).is_err_and(|why| why.starts_with("threads: ")), "{:?}", check(&greedy));
     }
 
     proptest! {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::job::{JobId, Rank};
+use super::preset::Preset;
 use super::profile::Profile;
-use super::text::as_exact_list;
+use super::text::{as_exact_list, as_exact_option};
 
 /// Who asked: one attached front end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -25,18 +26,16 @@ pub enum Command {
         /// Absolute paths.
         #[serde(with = "as_exact_list")]
         paths: Vec<PathBuf>,
-        /// Name of the preset; `None` = the run's preset.
+        /// Name of the preset; `None` = the run's preset, or that of [`Wishes::definition`].
         #[serde(default)]
         preset: Option<String>,
+        /// What whoever asks wishes for these files alone.
+        #[serde(default)]
+        wishes: Wishes,
     },
-    /// Queue files again that were taken off the list, at the places that they had.
-    PutBack {
-        /// Absolute paths, each with its place: lower runs sooner.
-        #[serde(with = "as_placed")]
-        jobs: Vec<(PathBuf, Rank)>,
-        /// Name of the preset.
-        preset: String,
-    },
+    /// Queue jobs again that were taken off the list in this run, each with its place: lower runs sooner. They are as they
+    /// were: number, output, preset, and what was wished for them. One that had ended runs anew.
+    PutBack(Vec<(JobId, Rank)>),
     /// End a job for good; a waiting one at once, a running one after it stopped.
     Cancel(JobId),
     /// Run a finished job again.
@@ -76,6 +75,30 @@ pub enum Command {
     Suspend,
     /// The console goes on: let the jobs go on that [`Command::Suspend`] stopped.
     Continue,
+}
+
+impl Command {
+    /// Queues files with nothing further wished for them; see [`Command::Enqueue`].
+    pub fn enqueue(paths: Vec<PathBuf>, preset: Option<String>) -> Self {
+        Self::Enqueue { paths, preset, wishes: Wishes::default() }
+    }
+}
+
+/// What whoever queues files wishes for them. What is not said is as the run was started with.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Wishes {
+    /// Folder of their outputs, absolute.
+    #[serde(with = "as_exact_option")]
+    pub out: Option<PathBuf>,
+    /// All outputs go into that folder itself, whatever folders their inputs lie in.
+    pub flat: Option<bool>,
+    /// Outputs that are there are replaced.
+    pub overwrite: Option<bool>,
+    /// They run before all that waits, in the order in which they are given or found.
+    pub front: bool,
+    /// What the preset's name means to whoever asks. It is checked as a file would be; the jobs keep it.
+    pub definition: Option<Box<Preset>>,
 }
 
 /// What can be asked for several jobs at once.
@@ -143,27 +166,31 @@ impl std::fmt::Display for Rejection {
 
 impl std::error::Error for Rejection {}
 
-/// Serde form of paths with their places: pairs of an exact path and a number.
-mod as_placed {
-    use std::path::PathBuf;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::super::text::as_exact;
-    use super::Rank;
-
-    #[derive(Serialize, Deserialize)]
-    struct Placed(#[serde(with = "as_exact")] PathBuf, Rank);
-
-    pub(super) fn serialize<S: Serializer>(jobs: &[(PathBuf, Rank)], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(jobs.iter().map(|(path, rank)| Placed(path.clone(), *rank)))
+    #[test]
+    fn requests_are_written_by_their_names() {
+        let told = |command: &Command| serde_json::to_string(command).expect("written");
+        assert_eq!(told(&Command::Pause), r#""pause""#);
+        assert_eq!(told(&Command::PauseJob(JobId(3))), r#"{"pause_job":3}"#);
+        assert_eq!(told(&Command::Move(JobId(3), MoveTo::First)), r#"{"move":[3,"first"]}"#);
+        let each = Command::Each(vec![JobId(1), JobId(2)], JobRequest::Move(MoveTo::Last));
+        assert_eq!(told(&each), r#"{"each":[[1,2],{"move":"last"}]}"#);
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(PathBuf, Rank)>, D::Error> {
-        Ok(Vec::<Placed>::deserialize(deserializer)?.into_iter().map(|Placed(path, rank)| (path, rank)).collect())
+    #[test]
+    fn a_request_may_leave_out_what_has_a_default_and_hold_what_is_not_known() {
+        let read = serde_json::from_str::<Command>(r#"{"enqueue":{"paths":["/v/a.mp4"],"of_a_later_version":1}}"#).expect("read");
+        assert!(
+            matches!(read, Command::Enqueue { paths, preset: None, wishes } if paths == [PathBuf::from("/v/a.mp4")] && wishes == Wishes::default())
+        );
+    }
+
+    #[test]
+    fn a_path_that_is_written_wrongly_is_refused_with_what_is_allowed() {
+        let why = serde_json::from_str::<Command>(r#"{"enqueue":{"paths":["/v/a\\b"]}}"#).expect_err("no path").to_string();
+        assert!(why.contains(r"a backslash in it is written \\"), "{why}");
     }
 }
-
-#[cfg(test)]
-#[path = "command_tests.rs"]
-mod tests;

@@ -67,7 +67,7 @@ pub enum EventKind {
         #[serde(default)]
         rank: Rank,
     },
-    /// What a job that was just listed has behind it: it comes from an earlier run, or stood at the end of the queue.
+    /// What a job that was just listed has behind it: it comes from an earlier run, stood at the end of the queue, or was put back.
     JobRestored {
         /// The job.
         job: JobId,

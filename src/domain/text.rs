@@ -194,6 +194,26 @@ pub mod as_exact {
     }
 }
 
+/// As [`as_exact`], for a path that may be missing.
+pub mod as_exact_option {
+    use super::{Deserialize, Deserializer, PathBuf, Serializer, exact_path, exact_text};
+
+    /// Writes the path as [`exact_text`], or null.
+    #[allow(clippy::ref_option)] // the signature serde's `with` asks for
+    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+        match path {
+            Some(path) => serializer.serialize_some(&exact_text(path)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads the path that [`exact_text`] has written, if there is one.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| exact_path(&text)).transpose().map_err(serde::de::Error::custom)
+    }
+}
+
 /// As [`as_exact`], for several paths.
 pub mod as_exact_list {
     use super::{Deserialize, Deserializer, PathBuf, Serializer, exact_path, exact_text};

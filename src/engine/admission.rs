@@ -1,15 +1,15 @@
 //! Who may start, and when: a free slot, the size allowed, the queue's order kept.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::governor::Fit;
 use super::port::{Arrived, Effect, Inspection, ScanId, SpawnOrder};
 use super::{Active, Engine, Scan, estimate};
-use crate::domain::command::{Answer, ClientId, Queued, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, Queued, Rejection, RequestId, Wishes};
 use crate::domain::event::EventKind;
 use crate::domain::job::{Job, JobId, LogLevel, Outcome, Phase, Rank, RejectReason};
 use crate::domain::preset::Preset;
-use crate::domain::text::path_text;
+use crate::domain::text::{path_text, sanitise};
 use crate::domain::units::Bytes;
 
 /// Jobs next in the queue that are probed ahead of their start, beyond the free slots: what is wrong with them is told
@@ -21,39 +21,90 @@ const INSPECT_AT_ONCE: usize = 1;
 impl Engine {
     pub(super) fn enqueue(
         &mut self,
-        (client, request): (ClientId, RequestId),
-        paths: Vec<std::path::PathBuf>,
+        asker: (ClientId, RequestId),
+        paths: Vec<PathBuf>,
         preset: Option<String>,
-        places: BTreeMap<std::path::PathBuf, Rank>,
+        mut wishes: Wishes,
     ) -> Result<(), Rejection> {
+        self.takes_jobs()?;
+        if let Some(relative) = paths.iter().chain(&wishes.out).find(|path| !path.is_absolute()) {
+            return Err(Rejection(format!("{}: the path is not absolute; give it from / on", path_text(relative))));
+        }
+        let preset = self.preset_meant(preset, &mut wishes)?;
+        let searched = paths.iter().map(|path| path_text(path)).collect::<Vec<_>>().join(", ");
+        let nothing = format!("no video files were found in {searched}");
+        let scan = self.begin_scan(asker, searched, nothing, wishes.front);
+        self.effects.push(Effect::Scan { scan, paths, preset, wishes });
+        Ok(())
+    }
+
+    /// Queues jobs again that were taken off the list.
+    pub(super) fn put_back(&mut self, asker: (ClientId, RequestId), jobs: Vec<(JobId, Rank)>) -> Result<(), Rejection> {
+        self.takes_jobs()?;
+        let nothing = "such jobs were not taken off the list since plimsoll began; add their files instead".to_owned();
+        let scan = self.begin_scan(asker, "what was taken off the list".to_owned(), nothing, true);
+        self.effects.push(Effect::PutBack { scan, jobs });
+        Ok(())
+    }
+
+    fn takes_jobs(&self) -> Result<(), Rejection> {
         if self.state.shutting_down {
             return Err(Rejection("plimsoll is ending; nothing can be added".to_owned()));
         }
         if self.state.draining {
             return Err(Rejection("the queue is draining and takes nothing new; take that back first (E, or undrain)".to_owned()));
         }
-        let preset = preset.unwrap_or_else(|| self.config.preset.clone());
-        if !self.config.presets.contains_key(&preset) {
-            let known: Vec<&str> = self.config.presets.keys().map(String::as_str).collect();
-            return Err(Rejection(format!("there is no preset `{preset}`; there are {}", known.join(", "))));
+        Ok(())
+    }
+
+    /// The name of the preset that is asked for. A definition that comes with the request is left there only where the name
+    /// does not mean that anyway.
+    fn preset_meant(&self, name: Option<String>, wishes: &mut Wishes) -> Result<String, Rejection> {
+        let Some(definition) = &wishes.definition else {
+            let name = name.unwrap_or_else(|| self.config.preset.clone());
+            if !self.config.presets.contains_key(&name) {
+                let known: Vec<&str> = self.config.presets.keys().map(String::as_str).collect();
+                let name = sanitise(name.as_bytes());
+                return Err(Rejection(format!("there is no preset `{name}`; there are {}", known.join(", "))));
+            }
+            return Ok(name);
+        };
+        let own = definition.name.clone();
+        if let Some(name) = name.filter(|name| *name != own) {
+            let [name, own] = [name, own].map(|name| sanitise(name.as_bytes()));
+            return Err(Rejection(format!("the preset `{name}` came with the definition of another, `{own}`; give one name")));
         }
+        (self.config.check_preset)(definition)
+            .map_err(|why| Rejection(format!("such a preset cannot be used: {}", sanitise(why.as_bytes()))))?;
+        if self.config.presets.get(&own) == Some(definition) {
+            wishes.definition = None;
+        }
+        Ok(own)
+    }
+
+    fn begin_scan(
+        &mut self,
+        (client, request): (ClientId, RequestId),
+        searched: String,
+        nothing: String,
+        is_ahead: bool,
+    ) -> ScanId {
         let scan = ScanId(self.next_scan);
         self.next_scan += 1;
-        let searched = paths.iter().map(|path| path_text(path)).collect::<Vec<_>>().join(", ");
-        self.scans.insert(scan, Scan { client, request, searched, found: 0, known: 0 });
-        self.effects.push(Effect::Scan { scan, paths, preset, places });
-        Ok(())
+        self.scans.insert(scan, Scan { client, request, searched, is_ahead, nothing, found: 0, known: 0 });
+        scan
     }
 
     pub(super) fn found(&mut self, scan: ScanId, arrived: Arrived) {
         if let Some(scan) = self.scans.get_mut(&scan) {
             scan.found += arrived.jobs;
             scan.known += arrived.known;
+            self.window.is_passed |= scan.is_ahead && arrived.jobs > 0;
         }
         self.arrived(arrived);
     }
 
-    pub(super) fn scan_done(&mut self, scan: ScanId, errors: Vec<(std::path::PathBuf, String)>) {
+    pub(super) fn scan_done(&mut self, scan: ScanId, errors: Vec<(PathBuf, String)>) {
         let Some(known) = self.scans.remove(&scan) else { return };
         if known.known > 0 {
             let text = format!("{}: {} queued by an earlier run still wait", known.searched, known.known);
@@ -61,7 +112,7 @@ impl Engine {
         }
         let result = match errors.first() {
             _ if known.known > 0 => Ok(()),
-            None if known.found == 0 => Err(Rejection(format!("no video files were found in {}", known.searched))),
+            None if known.found == 0 => Err(Rejection(known.nothing)),
             Some((path, why)) if known.found == 0 => Err(Rejection(format!("{}: {why}", path_text(path)))),
             _ => Ok(()),
         };

@@ -2,8 +2,6 @@
 
 use super::port::{Effect, StopMode};
 use super::{Active, Engine};
-use std::collections::BTreeMap;
-
 use crate::domain::command::{ClientId, Command, JobRequest, MoveTo, Rejection, RequestId};
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLevel, Outcome, Phase, Rank, RejectReason, StopReason};
@@ -12,18 +10,15 @@ use crate::domain::profile::Profile;
 impl Engine {
     pub(super) fn command(&mut self, client: ClientId, request: RequestId, command: Command) {
         let result = match command {
-            Command::Enqueue { paths, preset } => match self.enqueue((client, request), paths, preset, BTreeMap::new()) {
-                // The scan answers when it is over.
+            // The scan answers when it is over.
+            Command::Enqueue { paths, preset, wishes } => match self.enqueue((client, request), paths, preset, wishes) {
                 Ok(()) => return,
                 Err(rejection) => Err(rejection),
             },
-            Command::PutBack { jobs, preset } => {
-                let paths = jobs.iter().map(|(path, _)| path.clone()).collect();
-                match self.enqueue((client, request), paths, Some(preset), jobs.into_iter().collect()) {
-                    Ok(()) => return,
-                    Err(rejection) => Err(rejection),
-                }
-            }
+            Command::PutBack(jobs) => match self.put_back((client, request), jobs) {
+                Ok(()) => return,
+                Err(rejection) => Err(rejection),
+            },
             Command::Cancel(job) => self.cancel(job),
             Command::Retry(job) => self.retry(job),
             Command::Allow(job) => self.allow(job),

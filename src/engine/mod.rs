@@ -48,6 +48,8 @@ pub struct EngineConfig {
     pub presets: BTreeMap<String, Preset>,
     /// The preset of jobs that name none.
     pub preset: String,
+    /// Whether a preset that comes with a request is as sound as one from a file; if not, why, in words.
+    pub check_preset: fn(&Preset) -> Result<(), String>,
     /// Further tries after a failure that may pass.
     pub retries: u32,
     /// A job may run this long; `None` = as long as it wants.
@@ -138,6 +140,10 @@ struct Scan {
     request: RequestId,
     /// What is searched, as it is shown.
     searched: String,
+    /// What it finds runs before some of what waits.
+    is_ahead: bool,
+    /// What is said where nothing came of it.
+    nothing: String,
     found: u64,
     /// Inputs that an earlier run had queued already.
     known: u64,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::domain::account::Account;
 use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupResult};
-use crate::domain::command::{Answer, ClientId, Command, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, Command, Rejection, RequestId, Wishes};
 use crate::domain::event::{Event, Seq};
 use crate::domain::job::{Damage, Exit, JobId, LogLevel, MediaInfo, Progress, Rank, Rejected};
 use crate::domain::memory::MemorySample;
@@ -289,8 +289,16 @@ pub enum Effect {
         paths: Vec<PathBuf>,
         /// Name of the preset.
         preset: String,
-        /// Inputs that do not go to the end of the queue, and their places.
-        places: BTreeMap<PathBuf, Rank>,
+        /// What is wished for these inputs alone. A definition is there only where the name means something else, or nothing,
+        /// to the run.
+        wishes: Wishes,
+    },
+    /// Queue jobs again that were taken off the list, at these places; answered as [`Effect::Scan`] is.
+    PutBack {
+        /// Its number.
+        scan: ScanId,
+        /// The jobs, each with its place.
+        jobs: Vec<(JobId, Rank)>,
     },
     /// Tell the next of the waiting jobs that were not told yet; answered by [`Input::Paged`].
     Page {

@@ -27,6 +27,8 @@ pub(super) struct Window {
     backlog: Backlog,
     /// A page was asked for and has not come, with what was parked since.
     asked: Option<Backlog>,
+    /// Jobs were queued that run before some of those listed, and may not be listed yet.
+    pub(super) is_passed: bool,
     /// The first page of the run has come.
     begun: bool,
     /// Presets of jobs that were queued under another definition than the one now known by the name.
@@ -65,9 +67,10 @@ impl Engine {
         self.effects.push(Effect::Page { limit: PAGE });
     }
 
-    /// Asks for the next page when few are left of the last.
+    /// Asks for the next page when few are left of the last, or when what is not listed runs before what is.
     pub(super) fn refill(&mut self) {
-        if self.has_room() && self.has_backlog() && self.window.asked.is_none() {
+        let is_wanted = self.has_room() || (self.window.is_passed && !self.state.shutting_down);
+        if is_wanted && self.has_backlog() && self.window.asked.is_none() {
             self.ask_page();
         }
     }
@@ -105,10 +108,23 @@ impl Engine {
             }
         }
         self.forget_unlisted();
+        let last_of_page = page.jobs.last().filter(|_| page.jobs.len() >= PAGE).map(|job| (job.rank, job.id));
         for job in page.jobs {
             self.list(job);
         }
         self.tell_backlog();
+        self.park_the_last();
+        // A whole page that ran before some of those listed: the next one may do so too.
+        self.window.is_passed &= last_of_page.is_some_and(|last| self.state.index.waiting.last().is_some_and(|job| last < *job));
+    }
+
+    /// Gives back the last of those listed where there are more than two pages of them: others have come before them.
+    fn park_the_last(&mut self) {
+        let waiting = &self.state.index.waiting;
+        let last: Vec<JobId> = waiting.iter().rev().take(waiting.len().saturating_sub(2 * PAGE)).map(|(_, id)| *id).collect();
+        for id in last {
+            self.park_behind_backlog(id);
+        }
     }
 
     fn list(&mut self, job: StoredJob) {

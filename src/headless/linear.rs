@@ -176,7 +176,7 @@ impl Linear {
                 None => return Asked::Tell(format!("no profile is called `{}`; profiles lists them", sanitise(rest.as_bytes()))),
             },
             "add" if rest.is_empty() => return Asked::Tell("add what? Give a file or a folder".to_owned()),
-            "add" => Command::Enqueue { paths: vec![self.cwd.join(rest)], preset: None },
+            "add" => Command::enqueue(vec![self.cwd.join(rest)], None),
             "hold" => Command::Pause,
             "release" => Command::Resume,
             "clean" => Command::CleanNow,
@@ -446,8 +446,8 @@ mod tests {
         assert_eq!(read("cancel 3"), Asked::Engine(Command::Cancel(JobId(3))));
         assert_eq!(read("  FIRST".trim_start()), Asked::Tell("no command is called `FIRST`; help lists them".to_owned()));
         assert_eq!(read("first #3"), Asked::Engine(Command::Move(JobId(3), MoveTo::First)));
-        assert_eq!(read("add my film.mp4"), Asked::Engine(Command::Enqueue { paths: vec!["/v/my film.mp4".into()], preset: None }));
-        assert_eq!(read("add /x/y"), Asked::Engine(Command::Enqueue { paths: vec!["/x/y".into()], preset: None }));
+        assert_eq!(read("add my film.mp4"), Asked::Engine(Command::enqueue(vec!["/v/my film.mp4".into()], None)));
+        assert_eq!(read("add /x/y"), Asked::Engine(Command::enqueue(vec!["/x/y".into()], None)));
         assert_eq!(read("cancel 9"), Asked::Tell("there is no job 9; jobs lists them".to_owned()));
         assert_eq!(read("cancel"), Asked::Tell("cancel which job? Give its number, as in cancel 17".to_owned()));
         assert_eq!(read("profile x\u{1b}[2J"), Asked::Tell("no profile is called `x␛[2J`; profiles lists them".to_owned()));
@@ -461,7 +461,7 @@ mod tests {
 
     #[test]
     fn what_happens_is_told_in_lines_without_any_control_character_and_it_ends_with_the_last_job() {
-        let add = Command::Enqueue { paths: vec!["/v/a.mp4".into()], preset: None };
+        let add = Command::enqueue(vec!["/v/a.mp4".into()], None);
         let (out, asked) = play(&[], vec![add.clone()], vec![queued(1, "/v/a\u{1b}.mp4"), finished(1)]);
         assert!(out.contains("queued: 1 MB") && out.contains("done:"), "{out}");
         assert!(out.chars().all(|c| c == '\n' || !c.is_control()) && !out.contains('│'), "{out:?}");

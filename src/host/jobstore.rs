@@ -3,7 +3,7 @@
 //! A job waits, is *claimed* for a try, and is *finished* or *released*. What was claimed when plimsoll died waits again: it is
 //! *reaped* at the next start.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::domain::job::{JobId, Outcome, Rank};
 use crate::domain::preset::Preset;
@@ -13,10 +13,22 @@ use crate::engine::port::ScanId;
 
 /// Distance of the ranks of jobs queued one after the other, so that one can be put between.
 pub const RANK_STEP: Rank = 1 << 20;
-/// What tells whether two inputs are the same file: a hash of the canonical path. With the name of the preset it is the key
-/// under which a job is queued only once.
+/// Room for the ranks of what is queued at the front in one request, before what waits already.
+pub const FRONT_ROOM: Rank = 1 << 40;
+/// What tells whether two inputs are the same file: a hash of the canonical path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InputKey(pub [u8; 16]);
+
+/// What is queued only once: an input, to be made with a preset into a folder of outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Once<'a> {
+    /// The input.
+    pub input: InputKey,
+    /// Name of the preset.
+    pub preset: &'a str,
+    /// Folder of the outputs.
+    pub out: &'a Path,
+}
 
 /// An input to be queued.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +45,41 @@ pub struct NewJob {
     pub place: Option<Rank>,
 }
 
+/// Where a job's output goes, and at whose cost. A fact of each job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// Folder of the outputs, absolute. The output stands in it or below it.
+    pub out: PathBuf,
+    /// An output that is there is replaced.
+    pub overwrite: bool,
+}
+
+/// A job that was taken off the list, as far as it can be put back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Removed {
+    /// Its number.
+    pub id: JobId,
+    /// The input, absolute.
+    pub input: PathBuf,
+    /// See [`InputKey`].
+    pub key: InputKey,
+    /// Where its output was to stand.
+    pub output: PathBuf,
+    /// What was wished for its output.
+    pub destination: Destination,
+    /// The preset, as it was when the job was queued.
+    pub preset: Preset,
+}
+
+/// Jobs to be put back together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Return {
+    /// Under which number that is told.
+    pub scan: ScanId,
+    /// The jobs, each with its output and its place.
+    pub jobs: Vec<(JobId, PathBuf, Rank)>,
+}
+
 /// Inputs that are queued together.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -40,6 +87,8 @@ pub struct Batch {
     pub scan: ScanId,
     /// What is to be made of them, kept with the jobs: they run with it whatever the name means by then.
     pub preset: Preset,
+    /// What was wished for their outputs, kept with the jobs as well.
+    pub destination: Destination,
     /// The inputs, in their order.
     pub jobs: Vec<NewJob>,
     /// When, for people.

@@ -5,6 +5,7 @@ pub mod compare;
 pub mod demo;
 pub mod doctor;
 pub mod files;
+mod intake;
 pub mod jobstore;
 pub mod media;
 pub mod memory;
@@ -29,24 +30,22 @@ use crate::domain::account::Account;
 use crate::domain::cleanup::CleanupAction;
 use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, EventKind};
-use crate::domain::job::{JobId, LogLevel, Rank, RejectReason, Rejected};
+use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
 use crate::domain::media::MediaInfo;
 use crate::domain::memory::Asked;
 use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::text::{error_words, path_text, sanitise};
 use crate::domain::units::Bytes;
 use crate::engine::estimate::{Learned, RecipeKey};
-use crate::engine::port::{
-    Arrived, Cause, CleanOrder, Effect, Failure, Host, Input, Inspection, JobReport, Lack, ScanId, SpawnOrder,
-};
+use crate::engine::port::{Cause, CleanOrder, Effect, Failure, Host, Input, Inspection, JobReport, Lack, SpawnOrder};
 use demo::load_job;
 use files::file_id::FileId;
 use files::intent::{self, Completed};
 use files::publish::{self, FinalizeOrder, Part, PrepareError, PrepareOrder, Retryability, Scratch};
-use files::scan::{self, NameBook, ScanOrder};
+use files::scan::NameBook;
 use files::scratch::{self, WORK_FOLDER};
 use files::workplace::{self, Folders};
-use jobstore::{Batch, NewJob};
+use jobstore::Destination;
 use media::arguments::{self, Abilities, JobCommand};
 use media::curves::CurveBook;
 use media::ffmpeg::Ffmpeg;
@@ -75,11 +74,11 @@ use store::{Records, Store, StoreError, preset_hash};
 pub struct HostConfig {
     /// Folder of the record and of the logs; made if it is missing.
     pub state_dir: PathBuf,
-    /// Folder of the outputs, absolute; made when the first is written.
+    /// Folder of the outputs where a request names none, absolute; made when the first is written.
     pub out: PathBuf,
-    /// All outputs go into that folder itself, whatever folders their inputs lie in.
+    /// All outputs go into that folder itself, whatever folders their inputs lie in, where a request does not say.
     pub flat: bool,
-    /// Outputs that are there are replaced.
+    /// Outputs that are there are replaced, where a request does not say.
     pub overwrite: bool,
     /// Every preset that a job may name.
     pub presets: BTreeMap<String, Preset>,
@@ -99,8 +98,6 @@ pub struct HostConfig {
 
 /// How far an output may outgrow what is left of the scratch limit: an index that is written at the end.
 const SCRATCH_MARGIN: Bytes = Bytes::mib(16);
-/// Longest wait for what was recorded before a scan.
-const FLUSH: Duration = Duration::from_secs(10);
 /// Longest wait at the end of a run for logs, and for the record.
 const AT_THE_END: Duration = Duration::from_secs(2);
 
@@ -135,6 +132,7 @@ struct Files {
     probed: Option<Probed>,
     order: Option<SpawnOrder>,
     part: Option<Part>,
+    destination: Option<Destination>,
     /// What the part is expected to hold at least.
     needed: Bytes,
     /// What the process that wrote the part told of its work.
@@ -149,7 +147,8 @@ struct Shared {
     inputs: UnboundedSender<Input>,
     store: Store,
     ledger: FileLedger,
-    names: Mutex<NameBook>,
+    /// Made for the first that is queued.
+    names: Mutex<Option<NameBook>>,
     /// Hashes of what preset names mean now.
     definitions: Arc<BTreeMap<String, String>>,
     jobs: Mutex<BTreeMap<JobId, Files>>,
@@ -157,6 +156,7 @@ struct Shared {
     scratch: PathBuf,
     fences: Fences,
     folders: Folders,
+    lives: ChildRegistry,
     /// This ffmpeg maps colours in linear light.
     has_zscale: OnceLock<bool>,
 }
@@ -197,7 +197,7 @@ impl RealHost {
         let (reports, reported) = mpsc::unbounded_channel();
         let mut supervision = SupervisorConfig::new(config.state_dir.join("logs").join(store.run().to_string()));
         supervision.oom_kills = oom_counter();
-        supervision.lives = Some(lives);
+        supervision.lives = Some(lives.clone());
         // Before the sampler looks for our own group, which may change with it.
         let groups = JobGroups::open(&Roots::default()).inspect_err(|why| tracing::info!(%why, "jobs share our memory cgroup"));
         let groups = groups.ok().map(Arc::new);
@@ -222,7 +222,7 @@ impl RealHost {
             .map_err(|error| HostError::Scratch { path: path_text(&scratch), why: error_words(&error) })?;
         // What a run that died has left there is in nobody's way; a folder that is not ours is told when a job needs it.
         let elsewhere: BTreeSet<&Path> =
-            store.interrupted_outputs().iter().flat_map(|output| workplace::homes(&config.out, output)).collect();
+            store.interrupted_outputs().iter().flat_map(|(out, output)| workplace::homes(out, output)).collect();
         for folder in leftovers.folders.iter().chain([&config.out]).map(PathBuf::as_path).chain(elsewhere) {
             let _ = publish::tidy(folder);
         }
@@ -236,7 +236,7 @@ impl RealHost {
             version: ffmpeg.version.clone(),
             ..Prober::new(&ffmpeg.ffprobe, &scratch)
         });
-        let names = Mutex::new(NameBook::new(&config.out, config.overwrite).flat(config.flat));
+        let names = Mutex::new(None);
         let shared = Shared {
             config,
             prober,
@@ -250,6 +250,7 @@ impl RealHost {
             scratch,
             fences,
             folders: Folders::default(),
+            lives,
             has_zscale: OnceLock::new(),
         };
         let shared = Arc::new(shared);
@@ -315,9 +316,10 @@ impl Host for RealHost {
                 self.shared.store.persist(event);
             }
             Effect::RememberPeak(recipe, peak) => self.shared.store.remember_peak(recipe, peak),
-            Effect::Scan { scan, paths, preset, places } => {
-                self.scans.order(move || shared.scan(scan, &paths, &preset, &places));
+            Effect::Scan { scan, paths, preset, wishes } => {
+                self.scans.order(move || shared.scan(scan, &paths, &preset, wishes));
             }
+            Effect::PutBack { scan, jobs } => self.scans.order(move || shared.put_back(scan, jobs)),
             Effect::Page { limit } => self.shared.store.page(limit, Arc::clone(&self.shared.definitions)),
             Effect::Inspect { job, input, output, preset } => {
                 self.probes.order(move || {
@@ -465,26 +467,14 @@ impl Shared {
         stored.or_else(|| self.config.presets.get(name).cloned().map(Arc::new))
     }
 
-    fn scan(&self, scan: ScanId, paths: &[PathBuf], preset: &str, places: &BTreeMap<PathBuf, Rank>) {
-        let Some(preset) = self.config.presets.get(preset) else { return };
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        // Jobs that were just taken off the list are off the queue before it is asked what it holds.
-        self.store.flush(FLUSH);
-        let mut hand_over = |mut jobs: Vec<NewJob>| {
-            for job in &mut jobs {
-                job.place = places.get(&job.input).copied();
-            }
-            let batch = Batch { scan, preset: preset.clone(), jobs, at: process::joblog::wall_now() };
-            self.store.enqueue(batch).map(drop).map_err(|error| error.to_string())
-        };
-        let scanned = scan::scan(ScanOrder { scan, paths, preset }, &mut names, &self.store, &mut hand_over);
-        if scanned.known > 0 {
-            let _ = self.inputs.send(Input::Found(scan, Arrived { known: scanned.known, ..Arrived::default() }));
+    /// What was wished for a job's output; as the run was started with for one that is not stored.
+    fn destination_of(&self, job: JobId) -> Destination {
+        match self.store.destination_of(job) {
+            Ok(Some(destination)) => destination,
+            Ok(None) => Destination { out: self.config.out.clone(), overwrite: self.config.overwrite },
+            // Nothing is replaced on a guess.
+            Err(_) => Destination { out: self.config.out.clone(), overwrite: false },
         }
-        for (level, text) in scanned.notes {
-            let _ = self.inputs.send(Input::Note { level, text });
-        }
-        let _ = self.inputs.send(Input::ScanDone(scan, scanned.refused));
     }
 
     fn inspect(&self, job: JobId, input: &Path, output: &Path, preset: &str) -> Inspection {
@@ -493,7 +483,7 @@ impl Shared {
             return refuse(RejectReason::Unreadable, format!("its preset {preset} is not known any more"));
         };
         let preset = preset.as_ref();
-        if self.is_done(input, output, preset) {
+        if !self.destination_of(job).overwrite && self.is_done(input, output, preset) {
             return Inspection::AlreadyDone { output: output.to_owned() };
         }
         if self.is_load(input) {
@@ -516,14 +506,13 @@ impl Shared {
         }
     }
 
-    /// The output stands, made from the same bytes with the same preset. With `overwrite` it is made again all the same.
+    /// The output stands, made from the same bytes with the same preset.
     fn is_done(&self, input: &Path, output: &Path, preset: &Preset) -> bool {
-        !self.config.overwrite
-            && match self.store.lookup(output) {
-                Some(record) => record.is_current(input, &preset_hash(preset)).unwrap_or(false),
-                // A run with a record of its own may have made it.
-                None => mark::of(input, preset).is_ok_and(|mark| mark::carries(output, &mark)),
-            }
+        match self.store.lookup(output) {
+            Some(record) => record.is_current(input, &preset_hash(preset)).unwrap_or(false),
+            // A run with a record of its own may have made it.
+            None => mark::of(input, preset).is_ok_and(|mark| mark::carries(output, &mark)),
+        }
     }
 
     fn is_load(&self, input: &Path) -> bool {
@@ -565,9 +554,13 @@ impl Shared {
         let size = Bytes(std::fs::metadata(&order.input).map_or(0, |meta| meta.len()));
         let needed = publish::space_needed(&preset, &order.media, size).max(order.room_known);
         let scratch = order.scratch_limit.map(|limit| Scratch { limit, taken: self.scratch_taken(order.job) });
-        let home = workplace::home(&self.config.out, &order.output);
+        let destination = self.destination_of(order.job);
+        let home = workplace::home(&destination.out, &order.output);
         // What cannot be made is told by what follows.
         let _ = self.folders.make(home);
+        // Before there is a part: whoever looks for parts has to look there, a later run too.
+        self.lives.writes_to(home);
+        self.ledger.writes_to(home.join(WORK_FOLDER));
         let (job, attempt) = (order.job, order.attempt);
         let prepare = PrepareOrder { job, attempt, input: &order.input, output: &order.output, home, needed, scratch };
         let part = publish::prepare(&prepare)?;
@@ -589,6 +582,7 @@ impl Shared {
         let mut jobs = self.jobs();
         let files = jobs.entry(order.job).or_default();
         files.part = Some(part);
+        files.destination = Some(destination);
         files.needed = needed;
         files.order = Some(order);
         Ok(launch)
@@ -650,18 +644,19 @@ impl Shared {
 
     fn finalize(&self, job: JobId) -> Result<crate::engine::port::Published, Failure> {
         let missing = || Failure { cause: Cause::Host, reason: "what it was started with is not known any more".to_owned() };
-        let (probed, order, part, account) = {
+        let (probed, order, part, account, destination) = {
             let mut jobs = self.jobs();
             let files = jobs.get_mut(&job).ok_or_else(missing)?;
             let part = files.part.take().ok_or_else(missing)?;
-            (files.probed.clone(), files.order.clone().ok_or_else(missing)?, part, std::mem::take(&mut files.account))
+            let (order, destination) = (files.order.clone().ok_or_else(missing)?, files.destination.clone().ok_or_else(missing)?);
+            (files.probed.clone(), order, part, std::mem::take(&mut files.account), destination)
         };
         let preset = self.preset_of(order.job, &order.preset).ok_or_else(missing)?;
         let input_id = match &probed {
             Some(probed) => probed.id,
             None => FileId::of(&order.input).map_err(|_| missing())?,
         };
-        let in_use = self.folders.make_below(&self.config.out, &order.output).map_err(|error| {
+        let in_use = self.folders.make_below(&destination.out, &order.output).map_err(|error| {
             let folder = path_text(order.output.parent().unwrap_or(&order.output));
             let why = error_words(&error);
             Failure {
@@ -678,7 +673,7 @@ impl Shared {
                 preset: &preset,
                 media: &order.media,
                 account: &account,
-                overwrite: self.config.overwrite,
+                overwrite: destination.overwrite,
                 prober: self.prober.as_ref().filter(|_| probed.is_some()),
                 store: &self.store,
                 now: process::joblog::wall_now(),

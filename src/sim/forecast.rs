@@ -205,6 +205,7 @@ impl<'a> Forecaster<'a> {
             profiles: Vec::new(),
             presets: self.presets.clone(),
             preset: self.jobs.first().map(|job| job.preset.clone()).unwrap_or_default(),
+            check_preset: |_| Ok(()),
             retries: 2,
             timeout: None,
             stall: None,
@@ -234,7 +235,7 @@ impl<'a> Forecaster<'a> {
             }
         }
         for (preset, paths) in groups {
-            sim.ask(Command::Enqueue { paths, preset: Some(preset.to_owned()) });
+            sim.ask(Command::enqueue(paths, Some(preset.to_owned())));
         }
         sim.ask(Command::Drain);
         let end = sim.run_until(Mono::START + LONGEST);

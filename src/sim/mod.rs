@@ -79,7 +79,7 @@ impl Sim {
     /// Queues every job of the world in one request.
     pub fn enqueue_all(&mut self) {
         let paths = self.world.paths();
-        self.ask(Command::Enqueue { paths, preset: None });
+        self.ask(Command::enqueue(paths, None));
     }
 
     /// Lets virtual time pass until `until` or until the run is over.

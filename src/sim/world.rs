@@ -107,7 +107,9 @@ enum Coming {
     Tick(JobId, u64),
     Sample,
     /// Found jobs stand in the stored queue now.
-    Arrive(ScanId, String, Vec<(usize, Option<Rank>)>),
+    Arrive(ScanId, String, Vec<usize>, bool),
+    /// Jobs that were taken off the list stand in the stored queue again.
+    PutBack(ScanId, Vec<(JobId, Rank)>),
     /// The next of the stored queue are told.
     Page(usize),
     /// The kernel looks whether there is memory left.
@@ -121,6 +123,8 @@ pub struct World {
     index_of: BTreeMap<JobId, usize>,
     /// Every job that was stored, and the places of those that wait and were not told.
     stored: BTreeMap<JobId, StoredJob>,
+    /// Those that were taken off the list.
+    removed: BTreeSet<JobId>,
     untold: BTreeSet<(Rank, JobId)>,
     now: Mono,
     coming: BTreeMap<(Mono, u64), Coming>,
@@ -207,6 +211,7 @@ impl World {
             jobs,
             index_of: BTreeMap::new(),
             stored: BTreeMap::new(),
+            removed: BTreeSet::new(),
             untold: BTreeSet::new(),
             now: Mono::START,
             coming: BTreeMap::new(),
@@ -298,7 +303,8 @@ impl World {
                     Some(input)
                 }
                 Coming::Tick(job, generation) => self.tick(job, generation),
-                Coming::Arrive(scan, preset, found) => Some(self.arrive(scan, &preset, found)),
+                Coming::Arrive(scan, preset, found, is_front) => Some(self.arrive(scan, &preset, found, is_front)),
+                Coming::PutBack(scan, jobs) => Some(self.put_back(scan, jobs)),
                 Coming::Page(limit) => Some(self.page(limit)),
                 Coming::Sample if self.sparing && self.sample_due != Some(at) => None,
                 Coming::Sample => self.sample(),
@@ -316,7 +322,7 @@ impl World {
         match self.coming.values().next() {
             None | Some(Coming::Sample | Coming::Kernel) => false,
             Some(Coming::Tick(job, generation)) => self.processes.get(job).is_some_and(|known| known.generation == *generation),
-            Some(Coming::Input(_) | Coming::Arrive(..) | Coming::Page(_)) => true,
+            Some(Coming::Input(_) | Coming::Arrive(..) | Coming::PutBack(..) | Coming::Page(_)) => true,
         }
     }
 
@@ -352,12 +358,13 @@ impl World {
         self.tell(delay_ms, Input::Job(job, report));
     }
 
-    fn arrive(&mut self, scan: ScanId, preset: &str, found: Vec<(usize, Option<Rank>)>) -> Input {
+    fn arrive(&mut self, scan: ScanId, preset: &str, found: Vec<usize>, is_front: bool) -> Input {
         let mut arrived = Arrived::default();
-        for (index, place) in found {
+        let first = self.stored.values().map(|job| job.rank).min().unwrap_or(0) - RANK_STEP * found.len() as Rank;
+        for (index, ahead) in found.into_iter().zip(0..) {
             let id = JobId(self.stored.len() as u64 + 1);
             self.index_of.insert(id, index);
-            let rank = place.unwrap_or(self.last_rank + RANK_STEP);
+            let rank = if is_front { first + RANK_STEP * ahead } else { self.last_rank + RANK_STEP };
             self.last_rank = self.last_rank.max(rank);
             let size = self.jobs[index].size;
             let job = StoredJob {
@@ -376,6 +383,20 @@ impl World {
             self.untold.insert((rank, id));
             arrived.jobs += 1;
             arrived.bytes += size;
+        }
+        arrived.last_rank = self.last_rank;
+        Input::Found(scan, arrived)
+    }
+
+    fn put_back(&mut self, scan: ScanId, jobs: Vec<(JobId, Rank)>) -> Input {
+        let mut arrived = Arrived::default();
+        for (id, rank) in jobs {
+            let Some(job) = self.stored.get_mut(&id).filter(|_| self.removed.remove(&id)) else { continue };
+            job.rank = rank;
+            self.last_rank = self.last_rank.max(rank);
+            self.untold.insert((rank, id));
+            arrived.jobs += 1;
+            arrived.bytes += job.size;
         }
         arrived.last_rank = self.last_rank;
         Input::Found(scan, arrived)
@@ -403,6 +424,9 @@ impl World {
                     stored.rank = *rank;
                     self.last_rank = self.last_rank.max(*rank);
                 }
+            }
+            EventKind::JobRemoved { job, .. } => {
+                self.removed.insert(*job);
             }
             EventKind::JobParked { job } => {
                 if let Some(stored) = self.stored.get(job) {
@@ -740,17 +764,21 @@ impl Host for World {
                 }
             }
             Effect::Page { limit } => self.after(Duration::from_millis(1), Coming::Page(limit)),
-            Effect::Scan { scan, paths, preset, places } => {
+            Effect::PutBack { scan, jobs } => {
+                self.after(Duration::from_millis(1), Coming::PutBack(scan, jobs));
+                self.tell(2, Input::ScanDone(scan, Vec::new()));
+            }
+            Effect::Scan { scan, paths, preset, wishes } => {
                 let mut found = Vec::new();
                 let mut errors = Vec::new();
                 for path in paths {
                     let index = path.file_name().and_then(|name| name.to_str()?.parse::<usize>().ok());
                     match index.filter(|index| *index < self.jobs.len()) {
-                        Some(index) => found.push((index, places.get(&path).copied())),
+                        Some(index) => found.push(index),
                         None => errors.push((path, "no such file".to_owned())),
                     }
                 }
-                self.after(Duration::from_millis(1), Coming::Arrive(scan, preset, found));
+                self.after(Duration::from_millis(1), Coming::Arrive(scan, preset, found, wishes.front));
                 self.tell(2, Input::ScanDone(scan, errors));
             }
             Effect::Inspect { job, .. } => {

@@ -17,7 +17,7 @@ use plimsoll::domain::preset::Preset;
 use plimsoll::domain::time::Wall;
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::port::ScanId;
-use plimsoll::host::jobstore::{Batch, InputKey, NewJob};
+use plimsoll::host::jobstore::{Batch, Destination, InputKey, NewJob};
 use plimsoll::host::store::{self, Store};
 use serde_json::Value;
 
@@ -254,7 +254,8 @@ fn fill(state: &Path, input: &Path, out: &Path, jobs: u64) {
             }
         };
         let jobs = part.iter().map(job).collect();
-        store.enqueue(Batch { scan: ScanId(1), preset: preset.clone(), jobs, at: Wall(0) }).expect("queued");
+        let destination = Destination { out: out.to_owned(), overwrite: false };
+        store.enqueue(Batch { scan: ScanId(1), preset: preset.clone(), destination, jobs, at: Wall(0) }).expect("queued");
     }
 }
 

@@ -56,7 +56,7 @@ async fn seen(mut link: Link, mut asked: Vec<Command>) -> State {
             Update::Snapshot(snapshot) => state = *snapshot,
             Update::Event(event) => state.apply(&event),
             Update::Retold(retold) => state = retold.state(),
-            Update::Reply(..) | Update::Playing(_) => {}
+            Update::Reply(..) | Update::Playing(_) | Update::Line(_) => {}
         }
         if !asked.is_empty() && state.seq.0 > 10 {
             number += 1;

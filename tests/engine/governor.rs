@@ -1361,7 +1361,7 @@ fn memory_is_set_aside_for_a_probe_while_it_runs() {
             admitted.clone()
         };
         engine.start(Now::default());
-        step(&mut engine, Input::Command(ClientId(1), RequestId(1), Command::Enqueue { paths: vec!["/in".into()], preset: None }));
+        step(&mut engine, Input::Command(ClientId(1), RequestId(1), Command::enqueue(vec!["/in".into()], None)));
         step(&mut engine, Input::Found(ScanId(1), Arrived { jobs: 2, bytes: Bytes::mib(2), known: 0, last_rank: 2 }));
         let stored = |number| StoredJob {
             id: JobId(number),
@@ -1605,12 +1605,12 @@ fn without_the_rule_large_jobs_run_side_by_side_and_sound_alone_is_never_large()
 fn nobody_overtakes_a_job_that_was_not_looked_at_yet() {
     let mut sim = Sim::new(taking_turns(config(1), 1), vec![small(5), small(3), small(3)]);
     let paths = sim.world.paths();
-    sim.ask(Command::Enqueue { paths: paths[..2].to_vec(), preset: None });
+    sim.ask(Command::enqueue(paths[..2].to_vec(), None));
     sim.run_for(Duration::from_secs(1));
     // A probe takes 30 ms: it is not over when the first job ends after five seconds.
     let shortly_before = sim.world.starts[0].0 + Duration::from_millis(4980);
     sim.run_until(shortly_before);
-    sim.ask(Command::Enqueue { paths: paths[2..].to_vec(), preset: None });
+    sim.ask(Command::enqueue(paths[2..].to_vec(), None));
     sim.run_for(Duration::from_millis(5));
     sim.ask(Command::Move(JobId(3), plimsoll::domain::command::MoveTo::First));
     finish(&mut sim);

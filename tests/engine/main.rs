@@ -8,6 +8,7 @@ mod support;
 mod governor;
 mod layering;
 mod learning;
+mod requests;
 mod room;
 mod sim;
 mod wire;

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use plimsoll::domain::cleanup::CleanupTrigger;
-use plimsoll::domain::command::{Answer, Command, JobRequest, MoveTo};
+use plimsoll::domain::command::{Answer, Command, JobRequest, MoveTo, Wishes};
 use plimsoll::domain::event::{Event, EventKind};
 use plimsoll::domain::job::{JobId, Outcome, Phase, RejectReason, Rejected};
+use plimsoll::domain::preset::Preset;
 use plimsoll::domain::profile::Profile;
 use plimsoll::domain::state::State;
 use plimsoll::domain::time::Mono;
@@ -546,7 +547,7 @@ fn nothing_is_spawned_before_its_start_is_on_disk() {
 fn a_drain_that_is_taken_back_lets_files_in_again_and_the_run_goes_on() {
     let mut sim = Sim::new(config(1, 200), vec![good(10, 60)]);
     sim.ask(Command::Drain);
-    let refused = sim.ask(Command::Enqueue { paths: sim.world.paths(), preset: None });
+    let refused = sim.ask(Command::enqueue(sim.world.paths(), None));
     assert!(sim.replies.iter().any(|(id, reply)| *id == refused && reply.is_err()), "a draining queue takes nothing");
     // Nothing waits and nothing runs: it would be over at once.
     let mut sim = Sim::new(config(1, 200), vec![good(10, 60)]);
@@ -579,10 +580,15 @@ fn a_job_that_is_put_back_stands_where_it_stood_before_the_same_neighbour() {
     sim.ask(Command::Remove(JobId(3)));
     sim.run_for(Duration::from_secs(1));
     assert_eq!(waiting(&sim), [1, 2, 4, 5]);
-    sim.ask(Command::PutBack { jobs: vec![(known.input.clone(), known.rank)], preset: known.preset });
+    sim.ask(Command::PutBack(vec![(JobId(3), known.rank)]));
     sim.run_for(Duration::from_secs(1));
-    assert_eq!(waiting(&sim), [1, 2, 6, 4, 5], "by its new number");
-    assert_eq!(sim.engine.state().jobs[&JobId(6)].input, known.input);
+    assert_eq!(waiting(&sim), [1, 2, 3, 4, 5]);
+    let back = &sim.engine.state().jobs[&JobId(3)];
+    assert_eq!((&back.input, &back.output), (&known.input, &known.output));
+    let twice = sim.ask(Command::PutBack(vec![(JobId(3), known.rank)]));
+    sim.run_for(Duration::from_secs(1));
+    let (_, reply) = sim.replies.iter().find(|(id, _)| *id == twice).expect("answered");
+    assert!(reply.as_ref().is_err_and(|why| why.to_string().contains("not taken off the list")), "{reply:?}");
 }
 
 #[test]
@@ -630,8 +636,8 @@ fn what_makes_no_sense_is_refused_and_says_why() {
         (Command::PauseJob(JobId(2)), "job 2 is not running"),
         (Command::Move(JobId(1), MoveTo::First), "job 1 is not waiting"),
         (Command::Resume, "the queue is not held"),
-        (Command::Enqueue { paths: vec!["/nowhere".into()], preset: None }, "/nowhere: no such file"),
-        (Command::Enqueue { paths: vec![], preset: Some("nope".to_owned()) }, "there is no preset `nope`"),
+        (Command::enqueue(vec!["/nowhere".into()], None), "/nowhere: no such file"),
+        (Command::enqueue(vec![], Some("nope".to_owned())), "there is no preset `nope`"),
     ] {
         let request = sim.ask(command);
         sim.run_for(Duration::from_millis(10));
@@ -798,4 +804,74 @@ fn the_last_place_is_behind_what_is_not_listed_and_the_way_there_and_back_loses_
     assert_eq!(admissions(&sim.events), [2]);
     assert_eq!(outcome(&sim, 2), Some(Outcome::Done));
     assert_eq!(sim.engine.state().job_counts().cancelled, JOBS - 1, "those that are not listed any more are counted");
+}
+
+#[test]
+fn what_is_queued_at_the_front_runs_first_however_many_wait_and_no_more_is_listed_for_it() {
+    const BEFORE: u64 = 3000;
+    const FRONT: u64 = 2500;
+    let mut sim = Sim::new(config(1, 200), vec![good(1, 1); BEFORE as usize]);
+    sim.ask(Command::Pause);
+    sim.enqueue_all();
+    sim.run_for(Duration::from_secs(1));
+    // One less than a page: the next one is listed as well.
+    sim.ask(Command::Cancel(JobId(1)));
+    sim.run_for(Duration::from_secs(1));
+    assert_eq!(sim.engine.state().index.waiting.len(), 1999);
+    let wishes = Wishes { front: true, ..Wishes::default() };
+    let paths = sim.world.paths()[..FRONT as usize].to_vec();
+    sim.ask(Command::Enqueue { paths, preset: None, wishes });
+    sim.run_for(Duration::from_secs(1));
+    assert_eq!(sim.engine.state().index.waiting.len(), 2000, "no more than two pages");
+    assert_eq!(sim.engine.state().waiting(), BEFORE - 1 + FRONT);
+    sim.ask(Command::Remove(JobId(BEFORE + 2)));
+    let place = sim.engine.state().index.waiting.iter().nth(500).expect("it is listed").0;
+    sim.ask(Command::PutBack(vec![(JobId(BEFORE + 2), place)]));
+    sim.ask(Command::Resume);
+    sim.ask(Command::Drain);
+    assert_eq!(sim.run_for(Duration::from_hours(24)), End::Over);
+    let admitted = admissions(&sim.events);
+    let mut expected: Vec<u64> = (BEFORE + 1..=BEFORE + FRONT).filter(|job| *job != BEFORE + 2).collect();
+    // Of two with one place the lower number is first.
+    expected.insert(500, BEFORE + 2);
+    expected.extend(2..=BEFORE);
+    assert_eq!(admitted, expected);
+    assert_eq!(sim.world.violations, [""; 0]);
+}
+
+#[test]
+fn a_preset_that_comes_with_a_request_is_checked_and_what_is_wished_has_to_make_sense() {
+    let mut sim = Sim::new(config(1, 200), vec![good(10, 60)]);
+    let known = crate::support::modelled::sound();
+    let sound = |name: &str| Some(Box::new(Preset { name: name.to_owned(), ..known.clone() }));
+    let path = || vec![std::path::PathBuf::from("/sim/0")];
+    let mut ask = |paths, preset: Option<&str>, wishes| {
+        let request = sim.ask(Command::Enqueue { paths, preset: preset.map(str::to_owned), wishes });
+        sim.run_for(Duration::from_millis(10));
+        let (_, result) = sim.replies.iter().find(|(id, _)| *id == request).expect("answered");
+        (result.as_ref().err().map(ToString::to_string).unwrap_or_default(), sim.engine.state().jobs.len())
+    };
+    let refused = [
+        (path(), None, Wishes { out: Some("out".into()), ..Wishes::default() }, "out: the path is not absolute"),
+        (vec!["film.mp4".into()], None, Wishes::default(), "film.mp4: the path is not absolute"),
+        (path(), Some("other"), Wishes { definition: sound("mine"), ..Wishes::default() }, "the definition of another, `mine`"),
+        (
+            path(),
+            None,
+            Wishes {
+                definition: sound("mine").map(|preset| Box::new(Preset { extra: vec!["-i".into(), "/x".into()], ..*preset })),
+                ..Wishes::default()
+            },
+            "such a preset cannot be used: extra[0]: the option `-i` is not on the allow list",
+        ),
+    ];
+    for (paths, preset, wishes, why) in refused {
+        let (told, jobs) = ask(paths, preset, wishes);
+        assert!(told.contains(why) && jobs == 0, "{told}");
+    }
+    for (number, name) in [None, Some("mine")].into_iter().enumerate() {
+        let (told, jobs) = ask(path(), name, Wishes { definition: sound("mine"), ..Wishes::default() });
+        assert_eq!((told.as_str(), jobs), ("", number + 1));
+    }
+    assert!(sim.engine.state().jobs.values().all(|job| job.preset == "mine"));
 }

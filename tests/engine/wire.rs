@@ -48,14 +48,15 @@ impl Served {
 
     fn with(exit_when_idle: Option<Duration>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let (_inputs, results) = tokio::sync::mpsc::unbounded_channel();
+        let (inputs, results) = tokio::sync::mpsc::unbounded_channel();
         let config = modelled::config(modelled::profile("balanced", 2, 200), modelled::sound());
         let driver = Driver::new(config, Nothing, results, Clock::start());
         let attacher = driver.attacher();
         let (doors, listeners) = socket::open(folder.path()).expect("open");
         let (over, is_over) = tokio::sync::oneshot::channel::<()>();
         std::thread::spawn(move || {
-            let _inputs = _inputs;
+            // Open for as long as the engine runs.
+            let _kept = inputs;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
             runtime.block_on(driver.run());
             drop(doors);
@@ -159,7 +160,7 @@ fn toggle(link: &Link, times: u64) {
 
 /// As JSON, which is how it went over the line.
 fn json_of(state: &State) -> Value {
-    serde_json::to_value(State { logs: Default::default(), ..state.clone() }).expect("JSON")
+    serde_json::to_value(State { logs: std::collections::BTreeMap::new(), ..state.clone() }).expect("JSON")
 }
 
 #[test]

@@ -12,3 +12,4 @@ mod hostile;
 mod peaks;
 mod real_jobs;
 mod short_films;
+mod wishes;

@@ -19,7 +19,7 @@ pattern! {
     RENAMED r#"rename = "(\w+)""#
     WORD r"\w+"
     PLAIN r"^    (\w+),$"
-    CARRYING r"^    (\w+)\(([\w<>]+)\),$"
+    CARRYING r"^    (\w+)\((.+)\),$"
     OPEN r"^    (\w+) \{$"
 }
 
@@ -43,7 +43,7 @@ pub struct Variant {
     /// Its name in JSON.
     pub name: String,
     pub fields: Vec<Field>,
-    /// The one type that it carries without a name.
+    /// What it carries without a name: a type, or several as they are written.
     pub carries: Option<String>,
 }
 

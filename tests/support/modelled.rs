@@ -30,6 +30,7 @@ pub fn config(profile: Profile, preset: Preset) -> EngineConfig {
         profile,
         profiles: Vec::new(),
         preset: preset.name.clone(),
+        check_preset: plimsoll::config::preset::check,
         presets: BTreeMap::from([(preset.name.clone(), preset)]),
         retries: 2,
         timeout: None,

@@ -44,7 +44,7 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
         Some(ffmpeg) => (make_clips(ffmpeg, &folder)?, None),
         None => (make_load_clips(&folder)?, Some(crate::cli::own_program()?)),
     };
-    let commands = vec![Command::Enqueue { paths, preset: None }];
+    let commands = vec![Command::enqueue(paths, None)];
     let budget = resolved.budget.as_ref().map_or(Bytes::ZERO, |budget| budget.bytes);
     crate::cli::tell(&format!(
         "demo: outputs go to {}; the budget is {budget}, as on a small box\n",

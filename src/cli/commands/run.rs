@@ -7,14 +7,13 @@ use std::sync::Arc;
 use color_eyre::eyre::Result;
 
 use crate::cli::commands::compare::aside::BackgroundCompare;
-use crate::cli::commands::remote::console;
 use crate::cli::options::Resolved;
 use crate::cli::session::descriptors;
 use crate::cli::session::serving::Serves;
 use crate::cli::session::{Front, Session, has_terminal};
 use crate::cli::{Usage, meant};
 use crate::config::queue;
-use crate::domain::command::Command;
+use crate::domain::command::{Command, Wishes};
 use crate::domain::event::JobCounts;
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
@@ -71,10 +70,6 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], mode: OutputMode, hold: bool)
         };
         return Err(Usage(format!("{why}; give video files, folders or queue files (*.yaml)")).into());
     }
-    if is_console && !resolved.settings.plain {
-        let before = || if left().is_ok_and(|left| left > 0) { done_before(resolved) } else { None };
-        return console::open(resolved, commands, hold, before);
-    }
     let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     resolved.check_out()?;
     if hold {
@@ -83,8 +78,10 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], mode: OutputMode, hold: bool)
     session(resolved, Some(ffmpeg), None, commands, mode)?.run()
 }
 
-/// What the last run of this state folder did, in words; `None` = there was none, or it did nothing.
-fn done_before(resolved: &Resolved) -> Option<String> {
+/// What the last run of this state folder did, in words, where it has left something in the queue; `None` also where there was
+/// none, or it did nothing.
+pub(in crate::cli) fn done_before(resolved: &Resolved) -> Option<String> {
+    store::waiting(&resolved.state_dir).ok().filter(|left| *left > 0)?;
     // A greeting is not worth an error: whatever is wrong with the record is told by those who need it.
     let runs = store::past_runs(&resolved.state_dir).ok()?;
     let last = runs.last()?;
@@ -121,6 +118,7 @@ pub fn session(
         profile,
         presets: presets.clone(),
         preset,
+        check_preset: crate::config::preset::check,
         retries: resolved.settings.retries.0,
         timeout: resolved.settings.timeout.limit(),
         stall: resolved.settings.stall.limit(),
@@ -256,10 +254,10 @@ pub(in crate::cli) fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<I
     let (default, presets) = resolved.load_presets()?;
     let (mut files, mut refused) = (Vec::new(), Vec::new());
     for command in commands(paths, resolved)? {
-        let Command::Enqueue { paths, preset } = command else { continue };
+        let Command::Enqueue { paths, preset, .. } = command else { continue };
         let name = preset.unwrap_or_else(|| default.clone());
         let Some(preset) = presets.get(&name) else { continue };
-        let request = scan::Request { paths: &paths, preset, out: &resolved.settings.out, record: &|_| None };
+        let request = scan::Request { paths: &paths, preset, out: &resolved.settings.out, others: &[], record: &|_| None };
         let mut seen = std::collections::BTreeSet::new();
         scan::find(&request, &mut |path, found| match found {
             Ok(_) if seen.insert(scan::input_key(path)) => files.push((path.to_owned(), name.clone())),
@@ -315,7 +313,29 @@ pub(in crate::cli) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result
     if !mistakes.is_empty() {
         return Err(Usage(mistakes.join("\n")));
     }
-    Ok(groups.into_iter().map(|(preset, paths)| Command::Enqueue { paths, preset }).collect())
+    Ok(groups.into_iter().map(|(preset, paths)| Command::enqueue(paths, preset)).collect())
+}
+
+/// The same for a server that was started with other settings: what was said here about outputs and presets goes with them.
+pub(in crate::cli) fn with_wishes(commands: Vec<Command>, resolved: &Resolved, front: bool) -> Result<Vec<Command>, Usage> {
+    let (own, presets) = resolved.load_presets()?;
+    let settings = &resolved.settings;
+    let given = |name, value: bool| resolved.is_given(name).then_some(value);
+    let with = |command| match command {
+        Command::Enqueue { paths, preset, .. } => {
+            let preset = preset.or_else(|| resolved.is_given("preset").then(|| own.clone()));
+            let wishes = Wishes {
+                out: resolved.is_out_given().then(|| settings.out.clone()),
+                flat: given("flat", settings.flat),
+                overwrite: given("overwrite", settings.overwrite),
+                front,
+                definition: preset.as_ref().and_then(|name| presets.get(name)).cloned().map(Box::new),
+            };
+            Command::Enqueue { paths, preset, wishes }
+        }
+        other => other,
+    };
+    Ok(commands.into_iter().map(with).collect())
 }
 
 fn is_queue_file(path: &Path) -> bool {

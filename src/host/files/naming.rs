@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use crate::domain::preset::Preset;
-use crate::host::jobstore::InputKey;
+use crate::host::jobstore::{Destination, InputKey};
 use crate::host::media::mark;
 use crate::host::store::{Records, preset_hash};
 
@@ -46,8 +46,10 @@ const NUMBERS_KEPT: usize = 4096;
 /// Names of outputs, none given twice. The queue itself knows which are taken; here stands only what is not handed over yet.
 #[derive(Debug)]
 pub struct NameBook {
-    out: PathBuf,
-    overwrite: bool,
+    /// Where what is named now goes.
+    destination: Destination,
+    /// Every folder of outputs in use: without links, and as it was spelled first.
+    known: BTreeMap<PathBuf, PathBuf>,
     /// Outputs and inputs that were named and are not in the queue yet.
     outputs: BTreeSet<PathBuf>,
     pub(in crate::host) inputs: BTreeSet<InputKey>,
@@ -62,9 +64,10 @@ pub struct NameBook {
 impl NameBook {
     /// A book for outputs in the folder `out`, absolute. With `overwrite` a file that is there does not take a name.
     pub fn new(out: impl Into<PathBuf>, overwrite: bool) -> Self {
+        let destination = Destination { out: out.into(), overwrite };
         Self {
-            out: out.into(),
-            overwrite,
+            known: BTreeMap::from([(real(&destination.out), destination.out.clone())]),
+            destination,
             outputs: BTreeSet::new(),
             inputs: BTreeSet::new(),
             next: BTreeMap::new(),
@@ -79,15 +82,48 @@ impl NameBook {
         Self { is_flat, ..self }
     }
 
-    /// The folder of the outputs.
-    pub fn out(&self) -> &Path {
-        &self.out
+    /// These folders are in use too.
+    pub fn know(&mut self, outs: impl IntoIterator<Item = PathBuf>) {
+        for out in outs {
+            self.known.entry(real(&out)).or_insert(out);
+        }
+    }
+
+    /// What is named from now on goes there, in the shape of the folders searched unless `is_flat`. A folder that is in use
+    /// under another spelling keeps that one: otherwise two outputs in it could get the same name.
+    pub fn turn_to(&mut self, wished: Destination, is_flat: bool) {
+        let place = real(&wished.out);
+        let known = self.known.get(&place).filter(|known| real(known) == place).cloned();
+        let out = known.unwrap_or(wished.out);
+        self.known.insert(place, out.clone());
+        self.destination = Destination { out, overwrite: wished.overwrite };
+        self.is_flat = is_flat;
+        self.begin_anew();
+    }
+
+    /// Where what is named now goes.
+    pub const fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// Every folder of outputs in use.
+    pub fn outs(&self) -> Vec<PathBuf> {
+        self.known.values().cloned().collect()
     }
 
     /// What was named is in the queue now, or never will be.
     pub fn handed_over(&mut self) {
         self.outputs.clear();
         self.inputs.clear();
+    }
+
+    /// Gives an input the name that it had before; false where another has that meanwhile.
+    pub fn give_back(&mut self, output: &Path, key: InputKey, preset: &str, records: &dyn Records) -> bool {
+        if self.outputs.contains(output) || records.is_taken(output, &key, preset) {
+            return false;
+        }
+        self.inputs.insert(key);
+        self.outputs.insert(output.to_owned())
     }
 
     /// Names may have become free again: jobs were taken off the list.
@@ -127,12 +163,12 @@ impl NameBook {
 
     fn folder(&mut self, below: &Path) -> PathBuf {
         if self.is_flat || below.as_os_str().is_empty() {
-            return self.out.clone();
+            return self.destination.out.clone();
         }
         if let Some((_, folder)) = self.last.as_ref().filter(|(asked, _)| asked == below) {
             return folder.clone();
         }
-        let folder = folder_below(&self.out, below);
+        let folder = folder_below(&self.destination.out, below);
         self.last = Some((below.to_owned(), folder.clone()));
         folder
     }
@@ -152,12 +188,23 @@ impl NameBook {
             None if mark::of(input, preset).is_ok_and(|mark| mark::carries(path, &mark)) => return true,
             None => {}
         }
-        self.overwrite && !self.is_input(path, records)
+        self.destination.overwrite && !self.is_input(path, records)
     }
 
     fn is_input(&self, path: &Path, records: &dyn Records) -> bool {
         let key = input_key(path);
         self.inputs.contains(&key) || records.is_input(&key)
+    }
+}
+
+/// A folder without links, as far as it is there.
+fn real(folder: &Path) -> PathBuf {
+    let there = folder.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)));
+    let missing = there.as_ref().and_then(|(there, _)| folder.strip_prefix(there).ok());
+    match there.as_ref().zip(missing) {
+        Some(((_, real), missing)) if !missing.as_os_str().is_empty() => real.join(missing),
+        Some(((_, real), _)) => real.clone(),
+        None => folder.to_owned(),
     }
 }
 

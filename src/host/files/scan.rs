@@ -9,7 +9,7 @@ use crate::engine::port::ScanId;
 use crate::host::files::naming::Named;
 pub use crate::host::files::naming::{NameBook, input_key, output_path};
 pub use crate::host::files::walk::{Found, Request, find};
-use crate::host::jobstore::NewJob;
+use crate::host::jobstore::{NewJob, Once};
 use crate::host::store::{OutputRecord, Records, Standing};
 
 /// Inputs handed over at a time.
@@ -45,10 +45,10 @@ pub fn scan(
     hand_over: &mut dyn FnMut(Vec<NewJob>) -> Result<(), String>,
 ) -> Scanned {
     book.begin_anew();
-    let out = book.out().to_owned();
+    let (out, others) = (book.destination().out.clone(), book.outs());
     let mut scan = Scan { order, book, records, hand_over, batch: Vec::new(), scanned: Scanned::default(), is_broken: false };
     let record = |path: &Path| records.lookup(path).as_ref().map(looks);
-    let request = Request { paths: order.paths, preset: order.preset, out: &out, record: &record };
+    let request = Request { paths: order.paths, preset: order.preset, out: &out, others: &others, record: &record };
     let passed = find(&request, &mut |path, found| match found {
         Ok(found) => scan.file(path, found),
         Err(why) => scan.refuse(path, why),
@@ -82,7 +82,8 @@ impl Scan<'_> {
         if self.is_broken || self.book.inputs.contains(&key) {
             return;
         }
-        match self.records.standing(self.order.scan, &key, &self.order.preset.name) {
+        let once = Once { input: key, preset: &self.order.preset.name, out: &self.book.destination().out };
+        match self.records.standing(self.order.scan, once) {
             Standing::New => {}
             Standing::Seen => return,
             Standing::Queued => return self.refuse(path, "it is in the queue already".to_owned()),

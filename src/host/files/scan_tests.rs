@@ -23,8 +23,8 @@ impl Records for Noted {
         self.outputs.iter().find(|record| record.path == path).cloned()
     }
 
-    fn standing(&self, scan: ScanId, key: &InputKey, preset: &str) -> Standing {
-        match self.queue.borrow().iter().find(|(_, job, with)| job.key == *key && with == preset) {
+    fn standing(&self, scan: ScanId, once: Once<'_>) -> Standing {
+        match self.queue.borrow().iter().find(|(_, job, with)| job.key == once.input && with == once.preset) {
             None => Standing::New,
             Some((by, ..)) if *by == scan => Standing::Seen,
             Some((ScanId(0), ..)) => Standing::FromEarlier,
@@ -405,4 +405,26 @@ fn two_long_stems_with_one_beginning_get_two_names() {
     let paths = ["a", "b"].map(|end| touch(&dir.path().join(format!("{}{end}.mp4", "x".repeat(250)))));
     let (found, _) = scan_plain(&paths, Path::new("/out"));
     assert_ne!(found[0].output, found[1].output);
+}
+
+#[test]
+fn what_was_made_in_a_folder_that_somebody_else_asked_for_is_no_input() {
+    let dir = tempfile::tempdir().expect("folder");
+    let root = dir.path().canonicalize().expect("there");
+    let film = touch(&root.join("films/a.mp4"));
+    let made = touch(&root.join("films/theirs/a.quick.mp4"));
+    let own = touch(&root.join("films/theirs/holiday.mp4"));
+    // Their console went through a link, and so the record does.
+    link(root.join("films/theirs"), &root.join("link"));
+    let mut noted = Noted::default();
+    noted.note(&root.join("link/a.quick.mp4"), &film, &quick());
+    let mut book = NameBook::new(root.join("out"), false);
+    book.know([root.join("link")]);
+    let (found, scanned) = scan_as(ScanId(1), &[root.join("films")], &quick(), &mut book, &noted);
+    assert_eq!(
+        found.iter().map(|job| &job.input).collect::<Vec<_>>(),
+        [&film, &own],
+        "a film in such a folder is one all the same"
+    );
+    assert!(scanned.notes[0].1.contains("1 file that plimsoll made"), "{:?} {made:?}", scanned.notes);
 }

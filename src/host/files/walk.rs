@@ -77,6 +77,8 @@ pub struct Request<'a> {
     pub preset: &'a Preset,
     /// Folder of the outputs, absolute.
     pub out: &'a Path,
+    /// Further folders of outputs, absolute. They are searched, but what is recorded as made there is no input.
+    pub others: &'a [PathBuf],
     /// Size and inode of the output that is recorded under a path.
     pub record: &'a dyn Fn(&Path) -> Option<(u64, u64)>,
 }
@@ -213,6 +215,8 @@ struct Walk<'a, 't> {
     tell: Tell<'t>,
     /// The folder of the outputs without links, if it is there.
     out: Option<PathBuf>,
+    /// Every folder of outputs that is there: without links, and as it is spelled in the record.
+    outs: Vec<(PathBuf, &'a Path)>,
     /// Folders that were searched.
     searched: BTreeSet<Node>,
     /// Files that links led to.
@@ -227,6 +231,10 @@ impl<'a, 't> Walk<'a, 't> {
             request,
             tell,
             out: request.out.canonicalize().ok(),
+            outs: std::iter::once(request.out)
+                .chain(request.others.iter().map(PathBuf::as_path))
+                .filter_map(|out| Some((out.canonicalize().ok()?, out)))
+                .collect(),
             searched: BTreeSet::new(),
             linked: BTreeSet::new(),
             links: VecDeque::new(),
@@ -399,11 +407,8 @@ impl<'a, 't> Walk<'a, 't> {
     /// The record says that plimsoll made it, under one of the paths that lead to it.
     fn is_recorded(&self, path: &Path, real: &Path, meta: &Metadata) -> bool {
         let is_known = |path: &Path| (self.request.record)(path) == Some((meta.len(), meta.ino()));
-        let through_out = || {
-            let below = real.strip_prefix(self.out.as_deref()?).ok()?;
-            Some(self.request.out.join(below))
-        };
-        is_known(path) || (real != path && is_known(real)) || through_out().is_some_and(|other| other != path && is_known(&other))
+        let mut through_outs = self.outs.iter().filter_map(|(out, spelled)| Some(spelled.join(real.strip_prefix(out).ok()?)));
+        is_known(path) || (real != path && is_known(real)) || through_outs.any(|other| other != path && is_known(&other))
     }
 }
 

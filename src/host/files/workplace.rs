@@ -29,7 +29,10 @@ pub fn home<'a>(out: &'a Path, output: &'a Path) -> &'a Path {
 /// Every folder that [`home`] may have chosen for this output, in whatever run.
 pub fn homes<'a>(out: &'a Path, output: &'a Path) -> Vec<&'a Path> {
     let folder = parent(output);
-    if folder.starts_with(out) { folder.ancestors().take_while(|folder| *folder != out).collect() } else { vec![folder] }
+    if !folder.starts_with(out) {
+        return vec![folder];
+    }
+    folder.ancestors().take_while(|folder| *folder != out).chain([out]).collect()
 }
 
 /// What two folders have in common if a rename from one into the other works: the file system and where it is mounted.

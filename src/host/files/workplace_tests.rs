@@ -10,7 +10,7 @@ fn parts_stand_at_the_top_of_the_outputs_and_elsewhere_only_for_outputs_elsewher
     }
     assert_eq!(home(&out, Path::new("/old/s1/a.mp4")), Path::new("/old/s1"));
     assert_eq!(homes(&out, Path::new("/old/s1/a.mp4")), [Path::new("/old/s1")]);
-    assert_eq!(homes(&out, &out.join("s1/x/a.mp4")), [out.join("s1/x"), out.join("s1")]);
+    assert_eq!(homes(&out, &out.join("s1/x/a.mp4")), [out.join("s1/x"), out.join("s1"), out.clone()]);
 }
 
 #[cfg(target_os = "linux")]

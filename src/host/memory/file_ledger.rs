@@ -63,6 +63,11 @@ impl FileLedger {
         }
     }
 
+    /// Parts are written to this folder from now on.
+    pub fn writes_to(&self, folder: PathBuf) {
+        self.lock().scratch_dirs.insert(folder);
+    }
+
     /// A job's process runs; `part` is what it writes.
     pub fn started(&self, job: JobId, pid: u32, input: PathBuf, part: PathBuf) {
         let folder = part.parent().map(Path::to_owned);

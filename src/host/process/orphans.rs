@@ -3,7 +3,7 @@
 //!
 //! It must not know what the processes do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -107,7 +107,8 @@ struct Inner {
     /// `None` = it cannot be written any more. What dies with us dies all the same.
     file: Option<File>,
     living: BTreeMap<u32, ProcessIdentity>,
-    folder: PathBuf,
+    /// Those that hold parts.
+    folders: BTreeSet<PathBuf>,
 }
 
 impl ChildRegistry {
@@ -118,9 +119,18 @@ impl ChildRegistry {
         options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
         let mut file = options.open(state_dir.join(FILE_NAME)).ok();
         let leftovers = file.as_mut().map(end_leftovers).unwrap_or_default();
-        let mut inner = Inner { file, living: BTreeMap::new(), folder: out.to_owned() };
+        let mut inner = Inner { file, living: BTreeMap::new(), folders: BTreeSet::from([out.to_owned()]) };
         inner.rewrite();
         (Self(Arc::new(Mutex::new(inner))), leftovers)
+    }
+
+    /// Parts are written to this folder too from now on.
+    pub fn writes_to(&self, folder: &Path) {
+        self.with(|inner| {
+            if inner.folders.insert(folder.to_owned()) {
+                inner.append(&folder_line(folder));
+            }
+        });
     }
 
     /// A child has begun. To be called before it is reaped.
@@ -128,7 +138,7 @@ impl ChildRegistry {
         let Some(life) = ProcessIdentity::of(pid) else { return };
         self.with(|inner| {
             inner.living.insert(pid, life);
-            inner.append(&format!("+{life}\n"));
+            inner.append(format!("+{life}\n").as_bytes());
         });
     }
 
@@ -142,7 +152,7 @@ impl ChildRegistry {
             if inner.living.is_empty() || is_long {
                 inner.rewrite();
             } else {
-                inner.append(&format!("-{pid}\n"));
+                inner.append(format!("-{pid}\n").as_bytes());
             }
         });
     }
@@ -154,9 +164,9 @@ impl ChildRegistry {
 }
 
 impl Inner {
-    fn append(&mut self, line: &str) {
+    fn append(&mut self, line: &[u8]) {
         // Not synced: after a crash of the machine there is nothing left to be killed.
-        if self.file.as_mut().is_some_and(|file| file.write_all(line.as_bytes()).is_err()) {
+        if self.file.as_mut().is_some_and(|file| file.write_all(line).is_err()) {
             self.file = None;
         }
     }
@@ -166,22 +176,27 @@ impl Inner {
         if !begun {
             self.file = None;
         }
-        let mut folder = vec![b'@'];
-        for byte in self.folder.as_os_str().as_bytes() {
-            match byte {
-                b'\n' => folder.extend_from_slice(b"\\n"),
-                b'\\' => folder.extend_from_slice(b"\\\\"),
-                byte => folder.push(*byte),
-            }
-        }
-        folder.push(b'\n');
-        if self.file.as_mut().is_some_and(|file| file.write_all(&folder).is_err()) {
-            self.file = None;
+        for folder in self.folders.clone() {
+            self.append(&folder_line(&folder));
         }
         for life in self.living.clone().into_values() {
-            self.append(&format!("+{life}\n"));
+            self.append(format!("+{life}\n").as_bytes());
         }
     }
+}
+
+/// A folder as it stands in the file.
+fn folder_line(folder: &Path) -> Vec<u8> {
+    let mut line = vec![b'@'];
+    for byte in folder.as_os_str().as_bytes() {
+        match byte {
+            b'\n' => line.extend_from_slice(b"\\n"),
+            b'\\' => line.extend_from_slice(b"\\\\"),
+            byte => line.push(*byte),
+        }
+    }
+    line.push(b'\n');
+    line
 }
 
 fn end_leftovers(file: &mut File) -> Leftovers {
@@ -286,6 +301,24 @@ mod tests {
         assert!(ProcessIdentity::of(reaped.id()).is_some(), "what was taken off the list is left alone");
         end(reaped);
         assert_eq!(begin(dir.path()).1.killed, [], "once");
+    }
+
+    #[test]
+    fn every_folder_that_parts_were_written_to_is_told_to_the_next_run() {
+        let dir = tempfile::tempdir().expect("folder");
+        let (lives, _) = begin(dir.path());
+        let other = Path::new("/some/o\\th\ner");
+        lives.writes_to(other);
+        lives.writes_to(other);
+        assert_eq!(begin(dir.path()).1.folders, [Path::new("/some/out"), other]);
+        // Written anew once no child is left.
+        let (lives, _) = begin(dir.path());
+        lives.writes_to(other);
+        let child = sleeper();
+        lives.begun(child.id());
+        lives.ended(child.id());
+        end(child);
+        assert_eq!(begin(dir.path()).1.folders, [other, Path::new("/some/out")]);
     }
 
     #[test]

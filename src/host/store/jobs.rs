@@ -15,13 +15,14 @@ use crate::domain::state::Backlog;
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 use crate::engine::port::{Arrived, ScanId};
-use crate::host::jobstore::{Batch, Ended, InputKey, RANK_STEP, Waiting};
+use crate::host::jobstore::{Batch, Destination, Ended, InputKey, Once, RANK_STEP, Removed, Return, Waiting};
 
 /// Values of `state`. Waiting and claimed come first: they are the unfinished.
 pub(super) const WAITING: i64 = 0;
 pub(super) const CLAIMED: i64 = 1;
 pub(super) const ENDED: i64 = 2;
 pub(super) const REJECTED: i64 = 3;
+pub(super) const REMOVED: i64 = 4;
 /// Ended and rejected jobs kept; far more than a console lists.
 const ENDED_KEPT: i64 = 10_000;
 
@@ -50,15 +51,10 @@ pub enum Standing {
 }
 
 /// How an input stands, for the scan that has found it.
-pub(super) fn standing(
-    connection: &Connection,
-    run: i64,
-    scan: ScanId,
-    key: &InputKey,
-    preset: &str,
-) -> rusqlite::Result<Standing> {
-    let mut query = connection.prepare_cached("SELECT state, run, scan FROM jobs WHERE input_key = ?1 AND preset = ?2")?;
-    let mut rows = query.query(params![key.0, preset])?;
+pub(super) fn standing(connection: &Connection, run: i64, scan: ScanId, once: Once<'_>) -> rusqlite::Result<Standing> {
+    let mut query = connection
+        .prepare_cached("SELECT state, run, scan FROM jobs WHERE input_key = ?1 AND preset = ?2 AND out = ?3 AND state < ?4")?;
+    let mut rows = query.query(params![once.input.0, once.preset, once.out.as_os_str().as_bytes(), REMOVED])?;
     let mut standing = Standing::New;
     while let Some(row) = rows.next()? {
         let (state, by_run, by_scan): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -78,15 +74,16 @@ pub(super) fn standing(
 pub(super) fn is_taken(connection: &Connection, run: i64, output: &Path, key: &InputKey, preset: &str) -> rusqlite::Result<bool> {
     let mut query = connection.prepare_cached(
         "SELECT 1 FROM jobs WHERE output = ?1
-         AND (state <= 1 OR run = ?2 AND NOT (input_key = ?3 AND preset = ?4)) LIMIT 1",
+         AND (state <= 1 OR state < ?5 AND run = ?2 AND NOT (input_key = ?3 AND preset = ?4)) LIMIT 1",
     )?;
-    query.exists(params![output.as_os_str().as_bytes(), run, key.0, preset])
+    query.exists(params![output.as_os_str().as_bytes(), run, key.0, preset, REMOVED])
 }
 
 /// The file is an input of a job that is unfinished or of this run.
 pub(super) fn is_input(connection: &Connection, run: i64, key: &InputKey) -> rusqlite::Result<bool> {
-    let mut query = connection.prepare_cached("SELECT 1 FROM jobs WHERE input_key = ?1 AND (state <= 1 OR run = ?2) LIMIT 1")?;
-    query.exists(params![key.0, run])
+    let mut query =
+        connection.prepare_cached("SELECT 1 FROM jobs WHERE input_key = ?1 AND (state <= 1 OR state < ?3 AND run = ?2) LIMIT 1")?;
+    query.exists(params![key.0, run, REMOVED])
 }
 
 /// A definition of a preset by its hash; `None` when it is not there or cannot be read.
@@ -102,11 +99,52 @@ pub(super) fn definition_of(connection: &Connection, job: JobId) -> rusqlite::Re
     query.query_row([job.0 as i64], |row| row.get(0)).optional()
 }
 
-/// The outputs of the jobs that are claimed: what is left of an earlier life's tries lies beside them.
-pub(super) fn outputs_at_work(connection: &Connection) -> rusqlite::Result<Vec<PathBuf>> {
-    let mut query = connection.prepare_cached("SELECT output FROM jobs WHERE state = 1")?;
-    let rows = query.query_map([], |row| row.get(0).map(path_of))?;
+/// What was wished for a job's output.
+pub(super) fn destination_of(connection: &Connection, job: JobId) -> rusqlite::Result<Option<Destination>> {
+    let mut query = connection.prepare_cached("SELECT out, overwrite FROM jobs WHERE id = ?1")?;
+    let read = |row: &Row<'_>| Ok(Destination { out: path_of(row.get(0)?), overwrite: row.get(1)? });
+    query.query_row([job.0 as i64], read).optional()
+}
+
+/// A job that was taken off the list; `None` where there is no such, or its preset cannot be read.
+pub(super) fn removed(connection: &Connection, job: JobId) -> rusqlite::Result<Option<Removed>> {
+    let mut query = connection
+        .prepare_cached("SELECT input, input_key, output, out, overwrite, definition FROM jobs WHERE id = ?1 AND state = ?2")?;
+    let read = |row: &Row<'_>| {
+        let destination = Destination { out: path_of(row.get(3)?), overwrite: row.get(4)? };
+        let known = (path_of(row.get(0)?), InputKey(row.get(1)?), path_of(row.get(2)?), destination);
+        Ok((known, row.get::<_, String>(5)?))
+    };
+    let Some(((input, key, output, destination), hash)) = query.query_row(params![job.0 as i64, REMOVED], read).optional()? else {
+        return Ok(None);
+    };
+    let preset = definition(connection, &hash)?;
+    Ok(preset.map(|preset| Removed { id: job, input, key, output, destination, preset }))
+}
+
+/// The folders of outputs that jobs have which are unfinished, or of this run.
+pub(super) fn outs(connection: &Connection, run: i64) -> rusqlite::Result<Vec<PathBuf>> {
+    let mut query = connection.prepare("SELECT DISTINCT out FROM jobs WHERE state <= 1 OR run = ?1")?;
+    let rows = query.query_map([run], |row| row.get(0).map(path_of))?;
     rows.collect()
+}
+
+/// The lowest rank of what waits; `None` where nothing does.
+pub(super) fn first_rank(connection: &Connection) -> rusqlite::Result<Option<Rank>> {
+    connection.prepare_cached("SELECT min(rank) FROM jobs WHERE state = ?1")?.query_row([WAITING], |row| row.get(0))
+}
+
+/// The folders and outputs of the jobs that are claimed: what is left of an earlier life's tries lies beside them.
+pub(super) fn outputs_at_work(connection: &Connection) -> rusqlite::Result<Vec<(PathBuf, PathBuf)>> {
+    let mut query = connection.prepare_cached("SELECT out, output FROM jobs WHERE state = 1")?;
+    let rows = query.query_map([], |row| Ok((path_of(row.get(0)?), path_of(row.get(1)?))))?;
+    rows.collect()
+}
+
+/// Forgets what was taken off the list: it can be put back only in the run that did so.
+pub(super) fn forget_removed(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM jobs WHERE state = ?1", [REMOVED])?;
+    Ok(())
 }
 
 /// Forgets the oldest of the ended jobs, and presets that no job has any more.
@@ -156,18 +194,20 @@ impl Jobs<'_> {
     }
 
     /// Adds jobs at the end of the queue, in order, with numbers and ranks that rise over the whole life of the store. An
-    /// input that waits or is claimed with this preset already is not added.
+    /// input that waits or is claimed with this preset and for this folder already is not added.
     pub fn enqueue(&mut self, batch: &Batch) -> rusqlite::Result<Arrived> {
         let hash = self.keep_preset(&batch.preset)?;
         let mut arrived = Arrived { last_rank: self.last_rank()?, ..Arrived::default() };
-        let mut unfinished =
-            self.connection.prepare_cached("SELECT 1 FROM jobs WHERE input_key = ?1 AND preset = ?2 AND state <= 1")?;
+        let mut unfinished = self
+            .connection
+            .prepare_cached("SELECT 1 FROM jobs WHERE input_key = ?1 AND preset = ?2 AND out = ?3 AND state <= 1")?;
         let mut insert = self.connection.prepare_cached(
-            "INSERT INTO jobs (run, scan, input, input_key, output, preset, definition, size, rank, state, queued_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10)",
+            "INSERT INTO jobs (run, scan, input, input_key, output, preset, definition, size, rank, state, queued_at, out, overwrite)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?11, ?12)",
         )?;
+        let out = batch.destination.out.as_os_str().as_bytes();
         for job in &batch.jobs {
-            if unfinished.exists(params![job.key.0, batch.preset.name])? {
+            if unfinished.exists(params![job.key.0, batch.preset.name, out])? {
                 arrived.known += 1;
                 continue;
             }
@@ -184,9 +224,29 @@ impl Jobs<'_> {
                 job.size.0 as i64,
                 rank,
                 batch.at.0,
+                out,
+                batch.destination.overwrite,
             ])?;
             arrived.jobs += 1;
             arrived.bytes += job.size;
+        }
+        Ok(arrived)
+    }
+
+    /// Jobs that were taken off the list wait again, under their numbers. One that had ended is as if it had never run.
+    pub fn put_back(&mut self, back: &Return) -> rusqlite::Result<Arrived> {
+        let mut arrived = Arrived { last_rank: self.last_rank()?, ..Arrived::default() };
+        let mut update = self.connection.prepare_cached(
+            "UPDATE jobs SET state = 0, output = ?2, rank = ?3, attempts = iif(outcome IS NULL, attempts, 0), outcome = NULL,
+             reason = NULL, ended_at = NULL, ended_no = NULL WHERE id = ?1 AND state = ?4 RETURNING size",
+        )?;
+        for (job, output, rank) in &back.jobs {
+            let output = output.as_os_str().as_bytes();
+            let size = update.query_row(params![job.0 as i64, output, rank, REMOVED], |row| row.get::<_, i64>(0)).optional()?;
+            let Some(size) = size else { continue };
+            arrived.last_rank = arrived.last_rank.max(*rank);
+            arrived.jobs += 1;
+            arrived.bytes += Bytes(size as u64);
         }
         Ok(arrived)
     }
@@ -272,10 +332,11 @@ impl Jobs<'_> {
         self.take_back(job)
     }
 
-    /// The job is forgotten.
+    /// The job is off the list; it can be put back until the run ends.
     fn remove(&mut self, job: JobId) -> rusqlite::Result<()> {
         self.take_back(job)?;
-        self.connection.prepare_cached("DELETE FROM jobs WHERE id = ?1")?.execute([job.0 as i64])?;
+        let mut update = self.connection.prepare_cached("UPDATE jobs SET state = ?2, ended_no = NULL WHERE id = ?1")?;
+        update.execute(params![job.0 as i64, REMOVED])?;
         Ok(())
     }
 

@@ -35,10 +35,10 @@ pub use outputs::{OutputRecord, preset_hash};
 pub use past::{Ending, Past, PastRun, past_events, past_runs};
 pub use rows::rows;
 
-use super::jobstore::{Batch, InputKey};
+use super::jobstore::{Batch, Destination, InputKey, Once, Removed, Return};
 use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, Seq};
-use crate::domain::job::JobId;
+use crate::domain::job::{JobId, Rank};
 use crate::domain::preset::Preset;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
@@ -60,8 +60,8 @@ pub trait Records {
     /// What is recorded of the output at `path`.
     fn lookup(&self, path: &Path) -> Option<OutputRecord>;
 
-    /// How an input found by `scan` stands in the queue with this preset.
-    fn standing(&self, scan: ScanId, key: &InputKey, preset: &str) -> Standing;
+    /// How what was found by `scan` stands in the queue.
+    fn standing(&self, scan: ScanId, once: Once<'_>) -> Standing;
 
     /// Another input's job in the queue has this output.
     fn is_taken(&self, output: &Path, key: &InputKey, preset: &str) -> bool;
@@ -117,7 +117,7 @@ struct Inner {
     reader: Mutex<Connection>,
     writer: Option<JoinHandle<()>>,
     closing: Arc<AtomicBool>,
-    interrupted_outputs: Vec<PathBuf>,
+    interrupted_outputs: Vec<(PathBuf, PathBuf)>,
     /// Presets that jobs were queued with, by their hash; there are few.
     presets: Mutex<BTreeMap<String, Arc<Preset>>>,
 }
@@ -230,8 +230,34 @@ impl Store {
         })
     }
 
-    /// Where the outputs were to stand of the jobs that were at work when an earlier run died.
-    pub fn interrupted_outputs(&self) -> &[PathBuf] {
+    /// What was wished for a job's output; `None` for one that is not stored.
+    pub fn destination_of(&self, job: JobId) -> Result<Option<Destination>, StoreError> {
+        self.read(|reader| jobs::destination_of(reader, job))
+    }
+
+    /// A job that was taken off the list in this run; `None` where there is no such.
+    pub fn removed(&self, job: JobId) -> Result<Option<Removed>, StoreError> {
+        self.read(|reader| jobs::removed(reader, job))
+    }
+
+    /// Puts jobs back that were taken off the list. Returns when they are on disk; [`Input::Found`] was told then.
+    pub fn put_back(&self, back: Return) -> Result<Arrived, StoreError> {
+        self.ask(|answer| Order::PutBack(back, answer))
+    }
+
+    /// The folders of outputs that jobs have which are unfinished, or of this run.
+    pub fn outs(&self) -> Result<Vec<PathBuf>, StoreError> {
+        self.read(|reader| jobs::outs(reader, self.0.run))
+    }
+
+    /// The lowest rank of what waits; `None` where nothing does.
+    pub fn first_rank(&self) -> Result<Option<Rank>, StoreError> {
+        self.read(jobs::first_rank)
+    }
+
+    /// Where the outputs were to stand of the jobs that were at work when an earlier run died: each time the folder of the
+    /// outputs, and the output.
+    pub fn interrupted_outputs(&self) -> &[(PathBuf, PathBuf)] {
         &self.0.interrupted_outputs
     }
 
@@ -302,8 +328,8 @@ impl Records for Store {
         self.find(path).ok().flatten()
     }
 
-    fn standing(&self, scan: ScanId, key: &InputKey, preset: &str) -> Standing {
-        self.read(|reader| jobs::standing(reader, self.0.run, scan, key, preset)).unwrap_or(Standing::New)
+    fn standing(&self, scan: ScanId, once: Once<'_>) -> Standing {
+        self.read(|reader| jobs::standing(reader, self.0.run, scan, once)).unwrap_or(Standing::New)
     }
 
     fn is_taken(&self, output: &Path, key: &InputKey, preset: &str) -> bool {

@@ -22,7 +22,8 @@ fn batch(scan: u64, numbers: std::ops::Range<u64>) -> Batch {
         let name = |kind: &str| PathBuf::from(format!("/{kind}/{number}.mp4"));
         NewJob { input: name("in"), key: InputKey(key), size: Bytes(100 + number), output: name("out"), place: None }
     };
-    Batch { scan: ScanId(scan), preset: quick(), jobs: numbers.map(job).collect(), at: Wall(1) }
+    let destination = Destination { out: "/out".into(), overwrite: false };
+    Batch { scan: ScanId(scan), preset: quick(), destination, jobs: numbers.map(job).collect(), at: Wall(1) }
 }
 
 /// A store and what an engine would know of it.
@@ -248,10 +249,11 @@ fn an_input_that_waits_or_is_at_work_is_not_queued_twice_and_one_that_has_ended_
     let again = life.store.enqueue(batch(2, 0..3)).expect("asked");
     assert_eq!((again.jobs, again.known), (1, 2));
     let key = |number: u64| batch(1, number..number + 1).jobs[0].key;
-    let standing = |life: &ProcessIdentity, scan, number| life.store.standing(ScanId(scan), &key(number), "quick");
+    let once = |number, preset| Once { input: key(number), preset, out: Path::new("/out") };
+    let standing = |life: &ProcessIdentity, scan, number| life.store.standing(ScanId(scan), once(number, "quick"));
     assert_eq!(standing(&life, 2, 2), Standing::Seen);
     assert_eq!(standing(&life, 3, 0), Standing::Queued);
-    assert_eq!(life.store.standing(ScanId(3), &key(0), "sound"), Standing::New, "another preset makes another output");
+    assert_eq!(life.store.standing(ScanId(3), once(0, "sound")), Standing::New, "another preset makes another output");
     life.act(2, 0, 0);
     assert!(life.store.flush(Duration::from_secs(10)));
     assert_eq!(standing(&life, 3, 0), Standing::New, "it has ended");
@@ -316,8 +318,8 @@ fn ended_jobs_and_events_are_kept_only_so_long() {
     let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
         INSERT INTO events SELECT 1, 100 + i, 0, 'queue_paused', NULL, '{}', NULL, NULL FROM n";
     let jobs = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)
-        INSERT INTO jobs (run, scan, input, input_key, output, preset, definition, size, rank, state, queued_at, ended_no)
-        SELECT 1, 1, 'i', 'k', 'o', 'p', 'd', 1, i, 2, 0, i FROM n";
+        INSERT INTO jobs (run, scan, input, input_key, output, out, overwrite, preset, definition, size, rank, state,
+        queued_at, ended_no) SELECT 1, 1, 'i', 'k', 'o', 'f', 0, 'p', 'd', 1, i, 2, 0, i FROM n";
     store.change(Box::new(move |connection| connection.execute_batch(&format!("{sql}; {jobs};")))).expect("written");
     drop(store);
     let life = ProcessIdentity::begin(dir.path());

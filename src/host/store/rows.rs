@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Row, params_from_iter};
 
 use super::error::StoreError;
-use super::jobs::{CLAIMED, ENDED, REJECTED, WAITING};
+use super::jobs::{CLAIMED, ENDED, REJECTED, REMOVED, WAITING};
 use super::{path_of, peek};
 use crate::domain::job::JobId;
 use crate::domain::stored::{JobRow, RowState, RowsWanted};
@@ -22,7 +22,7 @@ const NAMED: usize = 1000;
 /// # Errors
 /// The record cannot be read, or another version of plimsoll has written it.
 pub fn rows(state_dir: &Path, wanted: &RowsWanted) -> Result<Vec<JobRow>, StoreError> {
-    let mut conditions = vec!["id > ?1".to_owned()];
+    let mut conditions = vec!["id > ?1".to_owned(), format!("state != {REMOVED}")];
     let mut values: Vec<Value> = vec![number(wanted.after)];
     if let Some(batch) = wanted.batch {
         values.push(number(batch));

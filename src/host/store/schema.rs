@@ -27,7 +27,7 @@ const CHECKED_BYTES: u64 = 16 * 1024 * 1024;
 ///
 /// - `course`: what is kept of the events that need not be durable.
 /// - `intents`: parts that are about to get their final name; the columns from `path` on are those of `outputs`.
-/// - `jobs.state`: 0 waiting, 1 claimed, 2 ended, 3 rejected. `run` and `scan` have queued a job, `deaths` counts the
+/// - `jobs.state`: 0 waiting, 1 claimed, 2 ended, 3 rejected, 4 taken off the list in this run. `run` and `scan` have queued a job, `deaths` counts the
 ///   claims in a row that plimsoll died with, `ended_no` is its place among the ended.
 pub(super) const TABLES: &str = "
 CREATE TABLE runs (run INTEGER PRIMARY KEY AUTOINCREMENT);
@@ -54,7 +54,8 @@ CREATE TABLE intents (
 CREATE TABLE presets (hash TEXT PRIMARY KEY, definition TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE jobs (
     id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, scan INTEGER NOT NULL,
-    input BLOB NOT NULL, input_key BLOB NOT NULL, output BLOB NOT NULL, preset TEXT NOT NULL, definition TEXT NOT NULL,
+    input BLOB NOT NULL, input_key BLOB NOT NULL, output BLOB NOT NULL, out BLOB NOT NULL, overwrite INTEGER NOT NULL,
+    preset TEXT NOT NULL, definition TEXT NOT NULL,
     size INTEGER NOT NULL, rank INTEGER NOT NULL, state INTEGER NOT NULL, allowed INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0, deaths INTEGER NOT NULL DEFAULT 0,
     outcome TEXT, reason TEXT, queued_at INTEGER NOT NULL, started_at INTEGER, ended_at INTEGER, ended_no INTEGER
@@ -139,8 +140,8 @@ pub(super) struct Begun {
     pub run: i64,
     /// Jobs that were at work when an earlier run died.
     pub interrupted: u64,
-    /// Where the outputs of those jobs were to stand.
-    pub interrupted_outputs: Vec<PathBuf>,
+    /// Where the outputs of those jobs were to stand: the folder of the outputs, and the output.
+    pub interrupted_outputs: Vec<(PathBuf, PathBuf)>,
 }
 
 /// Begins a run: what an earlier one had claimed waits again, and what is older than is worth keeping goes.
@@ -153,6 +154,7 @@ pub(super) fn begin_run(connection: &mut Connection) -> rusqlite::Result<Begun> 
     change.execute("DELETE FROM runs WHERE run <= ?1", [run - RUNS_KEPT])?;
     change.execute("DELETE FROM peaks WHERE id <= (SELECT max(id) FROM peaks) - ?1", [PEAKS_KEPT])?;
     jobs::retain(&change)?;
+    jobs::forget_removed(&change)?;
     journal::retain(&change)?;
     change.execute("DELETE FROM presets WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.definition = presets.hash)", [])?;
     let interrupted_outputs = jobs::outputs_at_work(&change)?;

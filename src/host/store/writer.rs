@@ -18,8 +18,8 @@ use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::units::Bytes;
 use crate::engine::estimate::RecipeKey;
-use crate::engine::port::{Arrived, Input, Page, StoredJob};
-use crate::host::jobstore::{Batch, Waiting};
+use crate::engine::port::{Arrived, Input, Page, ScanId, StoredJob};
+use crate::host::jobstore::{Batch, Return, Waiting};
 
 /// Largest group of one commit.
 const GROUP: usize = 4096;
@@ -45,6 +45,7 @@ pub(super) enum Order {
     /// For the course of the run; waits for company.
     Note(Box<Event>),
     Enqueue(Box<Batch>, Answer<Arrived>),
+    PutBack(Return, Answer<Arrived>),
     Page {
         limit: usize,
         known: Definitions,
@@ -82,7 +83,7 @@ impl Order {
         match self {
             Self::Note(_) => {}
             Self::Persist(_) | Self::Peak(..) | Self::Curve(_) | Self::Page { .. } => return false,
-            Self::Enqueue(_, answer) => drop(answer.send(Err(error.clone()))),
+            Self::Enqueue(_, answer) | Self::PutBack(_, answer) => drop(answer.send(Err(error.clone()))),
             Self::Change(_, answer) | Self::Flush(answer) | Self::ForgetQueue(answer) => {
                 drop(answer.send(Err(error.clone())));
             }
@@ -190,13 +191,8 @@ impl Writer {
                 Order::Persist(event) => {
                     last = last.max(Some(event.seq));
                 }
-                Order::Enqueue(batch, answer) => {
-                    // Told here and not by whoever asked, so that pages and arrivals are told in the order of their commits:
-                    // what one counts the other does not count again.
-                    let arrived = if let Done::Arrived(arrived) = done { arrived } else { Arrived::default() };
-                    let _ = self.inputs.send(Input::Found(batch.scan, arrived));
-                    let _ = answer.send(Ok(arrived));
-                }
+                Order::Enqueue(batch, answer) => self.tell_arrived(batch.scan, &done, &answer),
+                Order::PutBack(back, answer) => self.tell_arrived(back.scan, &done, &answer),
                 Order::Page { .. } => {
                     if let Done::Page(page) = done {
                         let _ = self.inputs.send(Input::Paged(page));
@@ -212,6 +208,14 @@ impl Writer {
         if let Some(seq) = last {
             let _ = self.inputs.send(Input::Persisted(seq));
         }
+    }
+
+    /// Told here and not by whoever asked, so that pages and arrivals are told in the order of their commits: what one counts
+    /// the other does not count again.
+    fn tell_arrived(&self, scan: ScanId, done: &Done, answer: &Answer<Arrived>) {
+        let arrived = if let Done::Arrived(arrived) = done { *arrived } else { Arrived::default() };
+        let _ = self.inputs.send(Input::Found(scan, arrived));
+        let _ = answer.send(Ok(arrived));
     }
 
     fn commit(&mut self, group: &[Order]) -> rusqlite::Result<Vec<Done>> {
@@ -233,6 +237,7 @@ impl Writer {
                     Done::Nothing
                 }
                 Order::Enqueue(batch, _) => Done::Arrived(queue.enqueue(batch)?),
+                Order::PutBack(back, _) => Done::Arrived(queue.put_back(back)?),
                 Order::Page { limit, known } => {
                     // Often enough for what grows with a long queue, and not often.
                     jobs::retain(&change)?;

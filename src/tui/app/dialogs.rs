@@ -235,7 +235,7 @@ impl App {
             paths => format!("{} paths", paths.len()),
         };
         let added = preset.as_ref().map_or_else(|| added.clone(), |preset| format!("{added} with {preset}"));
-        let effect = self.ask("add", Command::Enqueue { paths, preset });
+        let effect = self.ask("add", Command::enqueue(paths, preset));
         if let Effect::Send(id, _) = &effect {
             self.adding.insert(*id, added);
         }

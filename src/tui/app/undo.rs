@@ -1,8 +1,5 @@
 //! Taking deletions and moves back, the latest first.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
 use crate::domain::command::{Command, JobRequest, RequestId};
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, Phase, Rank};
@@ -35,9 +32,7 @@ enum Did {
 /// A job that was taken off the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Removed {
-    input: PathBuf,
-    preset: String,
-    /// It had ended: adding it again would run it.
+    /// It had ended: putting it back would run it.
     had_ended: bool,
     id: JobId,
     /// The place that it had.
@@ -90,9 +85,9 @@ impl App {
             (EventKind::JobRemoved { job, .. }, Did::Removed(removed)) => {
                 if let Some(job) = self.state.jobs.get(job) {
                     let had_ended = matches!(job.phase, Phase::Finished(_));
-                    let (input, preset, id, rank) = (job.input.clone(), job.preset.clone(), job.id, job.rank);
+                    let (id, rank) = (job.id, job.rank);
                     let next = self.state.index.waiting.range((rank, JobId(id.0 + 1))..).next().map(|(_, next)| *next);
-                    removed.push(Removed { input, preset, had_ended, id, rank, next });
+                    removed.push(Removed { had_ended, id, rank, next });
                 }
             }
             (EventKind::JobMoved { job, .. }, Did::Moved(moved)) => {
@@ -142,16 +137,10 @@ impl App {
             jobs(waited.len()),
             if waited.len() == 1 { "its" } else { "their" }
         );
-        let mut presets: BTreeMap<String, Vec<(PathBuf, Rank)>> = BTreeMap::new();
-        for (job, place) in self.places(waited) {
-            presets.entry(job.preset).or_default().push((job.input, place));
-        }
-        let requests = presets.into_iter().map(|(preset, jobs)| Command::PutBack { jobs, preset });
-        let effects: Vec<Effect> = requests.map(|command| self.ask("undo the deletion", command)).collect();
-        if let Some(last) = effects.last() {
-            self.promise(last, told);
-        }
-        effects
+        let jobs = self.places(waited).into_iter().map(|(job, place)| (job.id, place)).collect();
+        let effect = self.ask("undo the deletion", Command::PutBack(jobs));
+        self.promise(&effect, told);
+        vec![effect]
     }
 
     /// Where jobs that were taken off the list belong: at the rank that they had, or before whoever stood behind them where

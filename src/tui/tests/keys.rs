@@ -94,7 +94,7 @@ fn every_command_has_a_key() {
     assert_eq!(asked(&mut app, ":clean<enter>"), Command::CleanNow);
     assert!(matches!(asked(&mut app, "p<down><enter>"), Command::SelectProfile(profile) if profile.name == "safe"));
     let paths = vec!["/v/a b.mp4".into(), "/home/me/c.mov".into()];
-    assert_eq!(asked(&mut app, "a'a b.mp4' ~/c.mov<enter>"), Command::Enqueue { paths, preset: None });
+    assert_eq!(asked(&mut app, "a'a b.mp4' ~/c.mov<enter>"), Command::enqueue(paths, None));
     assert_eq!(asked(&mut app, "qq"), Command::Shutdown);
     assert_eq!(asked(&mut app, "qy"), Command::Shutdown);
 }

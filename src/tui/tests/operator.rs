@@ -244,9 +244,10 @@ fn a_move_and_a_deletion_can_be_taken_back() {
     story.tell(EventKind::JobRemoved { job: JobId(19), output: None });
     hear_from(&mut app, &story, from);
     let effects = press(&mut app, "u");
-    let [Effect::Send(_, Command::PutBack { jobs, preset })] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((jobs.len(), preset.as_str(), jobs[0].1), (1, "web-720p", 900), "at the place that it had");
-    assert!(path_text(&jobs[0].0).contains("keynote-q3"), "{jobs:?}");
+    assert!(
+        matches!(&effects[..], [Effect::Send(_, Command::PutBack(jobs))] if jobs == &[(JobId(19), 900)]),
+        "at the place that it had: {effects:?}"
+    );
 }
 
 #[test]
@@ -337,7 +338,7 @@ fn files_are_added_with_another_preset_and_by_the_name_of_the_command() {
     assert!(matches!(&effects[..], [Effect::Send(_, Command::Enqueue { preset: asked, .. })] if *asked == preset), "{effects:?}");
     let effects = press(&mut app, ":add /v/y.mp4<enter>");
     assert!(
-        matches!(&effects[..], [Effect::Send(_, Command::Enqueue { paths, preset: None })] if paths == &[std::path::PathBuf::from("/v/y.mp4")]),
+        matches!(&effects[..], [Effect::Send(_, Command::Enqueue { paths, preset: None, .. })] if paths == &[std::path::PathBuf::from("/v/y.mp4")]),
         "{effects:?}"
     );
     press(&mut app, ":add /nowhere/*.mp4<enter>");

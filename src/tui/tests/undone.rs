@@ -10,7 +10,7 @@ fn hear_from(app: &mut App, story: &Story, from: usize) {
 }
 
 /// Deletes the jobs of these rows of the busy dashboard, as the engine tells it, and asks to take that back.
-fn deleted_and_taken_back(app: &mut App, story: &mut Story, ids: &[JobId], meanwhile: Option<EventKind>) -> Vec<(String, i64)> {
+fn deleted_and_taken_back(app: &mut App, story: &mut Story, ids: &[JobId], meanwhile: Option<EventKind>) -> Vec<(JobId, i64)> {
     for id in ids {
         app.selected = Some(*id);
         press(app, "v");
@@ -29,8 +29,8 @@ fn deleted_and_taken_back(app: &mut App, story: &mut Story, ids: &[JobId], meanw
         hear_from(app, story, from);
     }
     let effects = press(app, "u");
-    let [Effect::Send(_, Command::PutBack { jobs, .. })] = &effects[..] else { panic!("{effects:?}") };
-    jobs.iter().map(|(path, rank)| (path.display().to_string(), *rank)).collect()
+    let [Effect::Send(_, Command::PutBack(jobs))] = &effects[..] else { panic!("{effects:?}") };
+    jobs.clone()
 }
 
 #[test]

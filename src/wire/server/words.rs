@@ -9,7 +9,7 @@ pub(super) fn of(command: &Command) -> Option<String> {
     let one = |did: &str, job: &JobId| Some(format!("{did} #{job}"));
     match command {
         Command::Enqueue { paths, .. } => Some(format!("added {}", many(paths.len() as u64, "path"))),
-        Command::PutBack { jobs, .. } => Some(format!("put {} back", many(jobs.len() as u64, "job"))),
+        Command::PutBack(jobs) => Some(format!("put {} back", many(jobs.len() as u64, "job"))),
         Command::Cancel(job) => one("cancelled", job),
         Command::Retry(job) => one("ran again", job),
         Command::Allow(job) => one("let in", job),

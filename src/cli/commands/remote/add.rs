@@ -16,7 +16,7 @@ use crate::runtime::link::Update;
 
 /// `plimsoll add`.
 pub fn add(resolved: &Resolved, args: &AddArgs) -> Result<u8> {
-    let commands = run::commands(&args.paths, resolved)?;
+    let commands = run::with_wishes(run::commands(&args.paths, resolved)?, resolved, args.front)?;
     let mut opened = open(resolved, true)?;
     let mut state = snapshot(&mut opened.link)?;
     let mut queued = Vec::new();

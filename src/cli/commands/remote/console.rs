@@ -1,11 +1,15 @@
 //! `plimsoll [PATH]…` on a terminal: finds the server of the state folder or starts one, hands over what was given, and opens a
 //! window on it.
 
+use std::path::PathBuf;
+
 use color_eyre::eyre::Result;
 
 use super::serve::{self, Started};
 use super::{NO_SERVER, connect};
+use crate::cli::commands::run::{self, OutputMode};
 use crate::cli::options::Resolved;
+use crate::cli::session::has_terminal;
 use crate::cli::session::window::{self, Window};
 use crate::cli::{Unavailable, Usage};
 use crate::domain::command::Command;
@@ -15,13 +19,18 @@ use crate::wire::client::{Caller, Door, Opened};
 const NOT_OF_THE_SERVER: [&str; 11] =
     ["profile", "preset", "out", "flat", "overwrite", "state-dir", "color", "theme", "ascii", "plain", "log-file"];
 
-/// Opens it; returns the exit status. `before` is what the run before did, in words.
-pub fn open(resolved: &Resolved, mut commands: Vec<Command>, hold: bool, before: impl FnOnce() -> Option<String>) -> Result<u8> {
+/// Opens it, where there is a terminal that a screen can be drawn on; else runs as `plimsoll run` does. Returns the exit status.
+pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
+    if !has_terminal() || resolved.settings.plain {
+        return run::run(resolved, paths, OutputMode::Console, hold);
+    }
+    let mut commands = run::commands(paths, resolved)?;
     let caller = Caller { console: true, follow: true, view: false };
     let door = || Door::Here(resolved.state_dir.clone());
     let opened = match connect(door(), caller) {
         Ok(opened) => {
             fits(resolved, &opened)?;
+            commands = run::with_wishes(commands, resolved, false)?;
             let select = resolved.is_given("profile").then(|| resolved.load_profile()).transpose()?;
             if let Some(profile) = select {
                 commands.insert(0, Command::SelectProfile(Box::new(profile)));
@@ -32,7 +41,7 @@ pub fn open(resolved: &Resolved, mut commands: Vec<Command>, hold: bool, before:
             opened
         }
         Err(error) if error.downcast_ref::<Unavailable>().is_some_and(|unavailable| unavailable.status == NO_SERVER) => {
-            let before = before();
+            let before = run::done_before(resolved);
             match serve::start_for_console(resolved, hold)? {
                 Started::Ready(child) => serve::see_off(child),
                 Started::Failed { status, why } => {

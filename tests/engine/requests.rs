@@ -1,13 +1,15 @@
-//! Requests as they go over a line and come back.
+//! Requests as they go over a line and come back: whatever is asked arrives as it was meant, whatever bytes a path holds.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::domain::profile::{GuideWords, LargeRule, Mark, MemoryMarks, Picture, Slots};
-use crate::domain::units::Bytes;
+use plimsoll::domain::command::{Command, JobRequest, MoveTo, Wishes};
+use plimsoll::domain::job::{JobId, Rank};
+use plimsoll::domain::profile::{GuideWords, LargeRule, Mark, MemoryMarks, Picture, Profile, Slots};
+use plimsoll::domain::units::Bytes;
 
 /// A path of any bytes that a file system takes, backslashes and what is no UTF-8 among them.
 fn path() -> impl Strategy<Value = PathBuf> {
@@ -53,6 +55,19 @@ fn profile() -> impl Strategy<Value = Box<Profile>> {
     })
 }
 
+fn wishes() -> impl Strategy<Value = Wishes> {
+    let switch = || prop::option::of(any::<bool>());
+    (prop::option::of(path()), switch(), switch(), any::<bool>(), any::<bool>()).prop_map(
+        |(out, flat, overwrite, front, has_definition)| Wishes {
+            out,
+            flat,
+            overwrite,
+            front,
+            definition: has_definition.then(|| Box::new(crate::support::modelled::sound())),
+        },
+    )
+}
+
 /// Every kind of request.
 fn command() -> impl Strategy<Value = Command> {
     use Command::{CleanNow, Continue, Drain, Pause, Resume, Shutdown, Suspend, Undrain};
@@ -66,16 +81,12 @@ fn command() -> impl Strategy<Value = Command> {
         5 => Command::PauseJob(job),
         _ => Command::ResumeJob(job),
     });
-    let preset = || prop::option::of(".{0,8}");
-    let enqueue = (prop::collection::vec(path(), 0..4), preset()).prop_map(|(paths, preset)| Command::Enqueue { paths, preset });
-    let put_back = (prop::collection::vec((path(), any::<Rank>()), 0..4), ".{0,8}")
-        .prop_map(|(jobs, preset)| Command::PutBack { jobs, preset });
+    let enqueue = (prop::collection::vec(path(), 0..4), prop::option::of(".{0,8}"), wishes())
+        .prop_map(|(paths, preset, wishes)| Command::Enqueue { paths, preset, wishes });
+    let put_back = prop::collection::vec((job(), any::<Rank>()), 0..4).prop_map(Command::PutBack);
     let each = (prop::collection::vec(job(), 0..4), asked()).prop_map(|(jobs, asked)| Command::Each(jobs, asked));
     let places = prop::collection::vec((job(), any::<Rank>()), 0..4).prop_map(Command::Place);
-    let profiles = (profile(), any::<bool>()).prop_map(|(profile, is_known)| match is_known {
-        true => Command::SelectProfile(profile),
-        false => Command::UseProfile(profile),
-    });
+    let profiles = prop_oneof![profile().prop_map(Command::SelectProfile), profile().prop_map(Command::UseProfile)];
     prop_oneof![plain, of_a_job, enqueue, put_back, each, places, profiles]
 }
 
@@ -86,26 +97,4 @@ proptest! {
         prop_assert!(!line.contains('\n'));
         prop_assert_eq!(serde_json::from_str::<Command>(&line).expect(&line), command);
     }
-}
-
-#[test]
-fn requests_are_written_by_their_names() {
-    let told = |command: &Command| serde_json::to_string(command).expect("written");
-    assert_eq!(told(&Command::Pause), r#""pause""#);
-    assert_eq!(told(&Command::PauseJob(JobId(3))), r#"{"pause_job":3}"#);
-    assert_eq!(told(&Command::Move(JobId(3), MoveTo::First)), r#"{"move":[3,"first"]}"#);
-    let each = Command::Each(vec![JobId(1), JobId(2)], JobRequest::Move(MoveTo::Last));
-    assert_eq!(told(&each), r#"{"each":[[1,2],{"move":"last"}]}"#);
-}
-
-#[test]
-fn a_request_may_leave_out_what_has_a_default_and_hold_what_is_not_known() {
-    let read = serde_json::from_str::<Command>(r#"{"enqueue":{"paths":["/v/a.mp4"],"of_a_later_version":1}}"#).expect("read");
-    assert!(matches!(read, Command::Enqueue { paths, preset: None, .. } if paths == [PathBuf::from("/v/a.mp4")]));
-}
-
-#[test]
-fn a_path_that_is_written_wrongly_is_refused_with_what_is_allowed() {
-    let why = serde_json::from_str::<Command>(r#"{"enqueue":{"paths":["/v/a\\b"]}}"#).expect_err("no path").to_string();
-    assert!(why.contains(r"a backslash in it is written \\"), "{why}");
 }

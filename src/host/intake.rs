@@ -1,0 +1,117 @@
+//! How jobs come into the queue: what is found under paths, and what is put back. Each keeps what was wished for it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::Shared;
+use super::files::fsops::parent;
+use super::files::naming::Named;
+use super::files::scan::{self, NameBook, ScanOrder};
+use super::jobstore::{Batch, Destination, FRONT_ROOM, NewJob, Once, RANK_STEP, Return};
+use super::process::joblog::wall_now;
+use super::store::{Records, Standing};
+use crate::domain::command::Wishes;
+use crate::domain::job::{JobId, LogLevel, Rank};
+use crate::engine::port::{Arrived, Input, ScanId};
+
+/// Longest wait for what was recorded before a scan.
+const FLUSH: Duration = Duration::from_secs(10);
+
+impl Shared {
+    /// Names outputs with the one book of names, which knows all folders in use.
+    fn with_names<T>(&self, work: impl FnOnce(&mut NameBook) -> T) -> T {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        // Jobs that were just taken off the list are off the queue before it is asked what it holds.
+        self.store.flush(FLUSH);
+        let book = names.get_or_insert_with(|| {
+            let mut outs = self.store.outs().unwrap_or_default().into_iter();
+            // What earlier runs have left comes first: its spelling stands in the queue.
+            let mut book = NameBook::new(outs.next().unwrap_or_else(|| self.config.out.clone()), false);
+            book.know(outs.chain([self.config.out.clone()]));
+            book
+        });
+        work(book)
+    }
+
+    /// Looks for inputs and queues them; answers with `Found` and `ScanDone`.
+    pub(super) fn scan(&self, scan: ScanId, paths: &[PathBuf], preset: &str, wishes: Wishes) {
+        let Some(preset) = wishes.definition.as_deref().or_else(|| self.config.presets.get(preset)) else { return };
+        let wished = Destination {
+            out: wishes.out.unwrap_or_else(|| self.config.out.clone()),
+            overwrite: wishes.overwrite.unwrap_or(self.config.overwrite),
+        };
+        let scanned = self.with_names(|names| {
+            names.turn_to(wished, wishes.flat.unwrap_or(self.config.flat));
+            let destination = names.destination().clone();
+            let mut places = wishes.front.then(|| self.front()).into_iter().flatten();
+            let mut hand_over = |mut jobs: Vec<NewJob>| {
+                for job in &mut jobs {
+                    job.place = places.next();
+                }
+                let (preset, destination) = (preset.clone(), destination.clone());
+                let batch = Batch { scan, preset, destination, jobs, at: wall_now() };
+                self.store.enqueue(batch).map(drop).map_err(|error| error.to_string())
+            };
+            scan::scan(ScanOrder { scan, paths, preset }, names, &self.store, &mut hand_over)
+        });
+        if scanned.known > 0 {
+            let _ = self.inputs.send(Input::Found(scan, Arrived { known: scanned.known, ..Arrived::default() }));
+        }
+        for (level, text) in scanned.notes {
+            let _ = self.inputs.send(Input::Note { level, text });
+        }
+        let _ = self.inputs.send(Input::ScanDone(scan, scanned.refused));
+    }
+
+    /// Places before all that waits, in their order; none where nothing waits.
+    fn front(&self) -> impl Iterator<Item = Rank> + use<> {
+        let first = self.store.first_rank().ok().flatten();
+        first.into_iter().flat_map(|first| {
+            let begin = first.saturating_sub(FRONT_ROOM);
+            // More than there is room for share the last place, in the order of their numbers.
+            (0..).map(move |number: Rank| begin.saturating_add(number.saturating_mul(RANK_STEP)).min(first - 1))
+        })
+    }
+
+    /// Queues jobs again that were taken off the list: as they were, but under another name where theirs is taken by now.
+    pub(super) fn put_back(&self, scan: ScanId, jobs: Vec<(JobId, Rank)>) {
+        let mut refused = Vec::new();
+        self.with_names(|names| {
+            let mut back = Return { scan, jobs: Vec::new() };
+            let mut once = BTreeSet::new();
+            for (job, rank) in jobs {
+                let Ok(Some(removed)) = self.store.removed(job) else {
+                    let text = format!("job {job} is not put back: it was not taken off the list since plimsoll began");
+                    let _ = self.inputs.send(Input::Note { level: LogLevel::Warning, text });
+                    continue;
+                };
+                let (key, preset) = (&removed.key, &removed.preset);
+                let wanted = Once { input: *key, preset: &preset.name, out: &removed.destination.out };
+                let is_new = self.store.standing(scan, wanted) == Standing::New;
+                if !is_new || !once.insert((*key, preset.name.clone(), removed.destination.out.clone())) {
+                    refused.push((removed.input, "it is in the queue already".to_owned()));
+                    continue;
+                }
+                let mut output = removed.output;
+                if !names.give_back(&output, *key, &preset.name, &self.store) {
+                    let folder = parent(&output).to_owned();
+                    names.turn_to(Destination { out: folder, ..removed.destination }, true);
+                    let named = Named { path: &removed.input, key: *key, below: Path::new("") };
+                    output = names.name(&named, preset, &self.store);
+                }
+                back.jobs.push((job, output, rank));
+            }
+            names.handed_over();
+            if let Err(error) = self.store.put_back(back) {
+                let _ = self.inputs.send(Input::Note { level: LogLevel::Error, text: format!("nothing is put back: {error}") });
+            }
+        });
+        let _ = self.inputs.send(Input::ScanDone(scan, refused));
+    }
+}
+
+#[cfg(test)]
+#[path = "intake_tests.rs"]
+mod tests;
