@@ -27,6 +27,7 @@ use crate::domain::event::{JobCounts, RunSummary};
 use crate::domain::job::{Job, Phase};
 use crate::domain::text::path_text;
 use crate::engine::EngineConfig;
+use crate::engine::port::Input;
 use crate::headless::linear::{self, Linear};
 use crate::headless::lines::LineStyle;
 use crate::headless::{self, Report, Sinks, summary};
@@ -291,16 +292,21 @@ async fn go_on_alone(mut link: Link) {
 
 fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<(Driver<RealHost>, LogReader)> {
     let (inputs, results) = mpsc::unbounded_channel();
-    let host = RealHost::open(host, inputs).map_err(|error| match error {
-        HostError::Instance(error) => refused(&error),
-        HostError::Store(error) => color_eyre::Report::new(Usage(error.to_string())),
-        error @ HostError::Scratch { .. } => color_eyre::Report::new(Usage(error.to_string())),
-        other => other.into(),
-    })?;
+    let host = opened_host(host, inputs)?;
     // Estimates of this run begin with what earlier ones have taught.
     config.learned = host.learned().wrap_err("cannot read what earlier runs have taught")?;
     let logs = host.log_reader();
     Ok((Driver::new(config, host, results, Clock::start()), logs))
+}
+
+/// The host; why there is none is told by its kind.
+pub(super) fn opened_host(host: HostConfig, inputs: mpsc::UnboundedSender<Input>) -> Result<RealHost> {
+    RealHost::open(host, inputs).map_err(|error| match error {
+        HostError::Instance(error) => refused(&error),
+        HostError::Store(error) => color_eyre::Report::new(Usage(error.to_string())),
+        error @ HostError::Scratch { .. } => color_eyre::Report::new(Usage(error.to_string())),
+        other => other.into(),
+    })
 }
 
 /// A state folder that another works on is its own kind of refusal: trying again later helps.

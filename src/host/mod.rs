@@ -28,6 +28,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::domain::account::Account;
 use crate::domain::cleanup::CleanupAction;
+use crate::domain::command::Wishes;
 use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
@@ -37,7 +38,7 @@ use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::text::{error_words, path_text, sanitise};
 use crate::domain::units::Bytes;
 use crate::engine::estimate::{Learned, RecipeKey};
-use crate::engine::port::{Cause, CleanOrder, Effect, Failure, Host, Input, Inspection, JobReport, Lack, SpawnOrder};
+use crate::engine::port::{Cause, CleanOrder, Effect, Failure, Host, Input, Inspection, JobReport, Lack, ScanId, SpawnOrder};
 use demo::load_job;
 use files::file_id::FileId;
 use files::intent::{self, Completed};
@@ -269,6 +270,12 @@ impl RealHost {
             own_lines: OwnLines::default(),
             instance,
         })
+    }
+
+    /// Looks for inputs and queues them without an engine, for a run that is to come; what came of it is told as for one. Comes
+    /// back when all is on disk.
+    pub fn queue(&self, scan: ScanId, paths: &[PathBuf], preset: &str, wishes: Wishes) {
+        self.shared.scan(scan, paths, preset, wishes);
     }
 
     /// What the jobs of earlier runs have taught of the memory that jobs need.
