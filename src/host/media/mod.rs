@@ -4,6 +4,7 @@ pub mod arguments;
 pub mod curves;
 pub mod damage;
 pub mod ffmpeg;
+pub(in crate::host) mod index;
 pub mod install;
 pub mod mark;
 pub mod picture;

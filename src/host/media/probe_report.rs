@@ -13,74 +13,74 @@ use crate::host::media::tracks::best_sound;
 /// ffprobe's JSON; every field may be missing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Report {
+pub(in crate::host::media) struct Report {
     pub streams: Vec<Stream>,
-    chapters: Vec<Chapter>,
-    format: Format,
+    pub chapters: Vec<Chapter>,
+    pub format: Format,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Stream {
-    index: u32,
+pub(in crate::host::media) struct Stream {
+    pub index: u32,
     pub codec_type: String,
-    codec_name: String,
-    codec_tag_string: String,
+    pub codec_name: String,
+    pub codec_tag_string: String,
     pub width: u32,
     pub height: u32,
-    pix_fmt: String,
-    avg_frame_rate: String,
-    r_frame_rate: String,
-    sample_aspect_ratio: String,
-    field_order: String,
-    color_range: String,
-    color_space: String,
-    color_transfer: String,
-    color_primaries: String,
-    channels: u32,
-    channel_layout: String,
-    sample_rate: String,
-    duration: String,
-    nb_frames: String,
-    nb_read_packets: String,
-    disposition: BTreeMap<String, u8>,
-    tags: BTreeMap<String, String>,
-    side_data_list: Vec<SideData>,
+    pub pix_fmt: String,
+    pub avg_frame_rate: String,
+    pub r_frame_rate: String,
+    pub sample_aspect_ratio: String,
+    pub field_order: String,
+    pub color_range: String,
+    pub color_space: String,
+    pub color_transfer: String,
+    pub color_primaries: String,
+    pub channels: u32,
+    pub channel_layout: String,
+    pub sample_rate: String,
+    pub duration: String,
+    pub nb_frames: String,
+    pub nb_read_packets: String,
+    pub disposition: BTreeMap<String, u8>,
+    pub tags: BTreeMap<String, String>,
+    pub side_data_list: Vec<SideData>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct SideData {
+pub(in crate::host::media) struct SideData {
     #[serde(rename = "side_data_type")]
-    kind: String,
-    rotation: Option<f64>,
-    red_x: String,
-    red_y: String,
-    green_x: String,
-    green_y: String,
-    blue_x: String,
-    blue_y: String,
-    white_point_x: String,
-    white_point_y: String,
-    min_luminance: String,
-    max_luminance: String,
-    max_content: Option<u32>,
-    max_average: Option<u32>,
+    pub kind: String,
+    pub rotation: Option<f64>,
+    pub red_x: String,
+    pub red_y: String,
+    pub green_x: String,
+    pub green_y: String,
+    pub blue_x: String,
+    pub blue_y: String,
+    pub white_point_x: String,
+    pub white_point_y: String,
+    pub min_luminance: String,
+    pub max_luminance: String,
+    pub max_content: Option<u32>,
+    pub max_average: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Chapter {
-    tags: BTreeMap<String, String>,
+pub(in crate::host::media) struct Chapter {
+    pub tags: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Format {
+pub(in crate::host::media) struct Format {
     #[serde(rename = "format_name")]
-    names: String,
-    duration: String,
-    tags: BTreeMap<String, String>,
+    pub names: String,
+    pub duration: String,
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What the answer tells, beside the file itself.

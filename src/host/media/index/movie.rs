@@ -1,0 +1,110 @@
+//! The whole: which boxes there are, how long the film is, its tracks and its tags.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use mp4_atom::{Matrix, Mvhd};
+
+use super::{tags, track};
+use crate::host::media::probe::report::{Format, Report};
+use crate::host::media::verify::Input;
+use crate::host::media::verify::mp4::{Head, children, table};
+
+/// 1.0 in the upper two columns of a matrix, and in its last one.
+const ONE: i32 = 1 << 16;
+const LAST_ONE: i32 = 1 << 30;
+/// Times beyond this many ticks are "not known" in some form or other.
+pub(super) const LONGEST: u64 = 1 << 31;
+/// From 1904, when the clock of MP4 begins, to 1970.
+const TO_1970: u64 = 2_082_844_800;
+
+/// What tracks have to know of the whole.
+pub(super) struct Movie {
+    /// Where the packets are.
+    pub data: Vec<Range<u64>>,
+    /// Ticks of a second.
+    pub scale: u32,
+}
+
+pub(super) fn read(input: &mut Input) -> Option<Report> {
+    let whole = Head { kind: *b"file", body: 0, end: input.len() };
+    let boxes = children(input, &whole).ok()?;
+    let (mut index, mut data) = (None, Vec::new());
+    for (place, found) in boxes.iter().enumerate() {
+        match &found.kind {
+            b"ftyp" if place == 0 => {}
+            b"moov" if index.is_none() => index = Some(*found),
+            b"mdat" => data.push(found.body..found.end),
+            b"free" | b"skip" | b"wide" if place > 0 => {}
+            _ => return None,
+        }
+    }
+    let parts = children(input, &index?).ok()?;
+    let head = table::<Mvhd>(input, &parts).ok()??;
+    if head.timescale == 0 || !(1..LONGEST).contains(&head.duration) || turn(&head.matrix) != Some(0) {
+        return None;
+    }
+    let movie = Movie { data, scale: head.timescale };
+    let mut report = Report {
+        format: Format {
+            names: "mov,mp4,m4a,3gp,3g2,mj2".to_owned(),
+            duration: seconds(rescaled(head.duration, 1_000_000, head.timescale)?, 1_000_000),
+            tags: BTreeMap::new(),
+        },
+        ..Report::default()
+    };
+    if let Some(created) = created(head.creation_time)? {
+        report.format.tags.insert("creation_time".to_owned(), created);
+    }
+    for part in &parts {
+        match &part.kind {
+            b"trak" => {
+                let number = u32::try_from(report.streams.len()).ok()?;
+                report.streams.push(track::read(input, part, &movie, number)?);
+            }
+            b"udta" => tags::user_data(input, part, &mut report.format.tags)?,
+            b"meta" => tags::of_android(input, part)?,
+            b"mvhd" | b"iods" | b"free" => {}
+            _ => return None,
+        }
+    }
+    let count = |kind: &str| report.streams.iter().filter(|stream| stream.codec_type == kind).count();
+    let is_plain = !report.streams.is_empty() && count("video") <= 1 && count("audio") <= 1;
+    is_plain.then_some(report)
+}
+
+/// By how many degrees a matrix turns; `None` if it does anything else.
+pub(super) fn turn(matrix: &Matrix) -> Option<u32> {
+    if (matrix.u, matrix.v, matrix.w) != (0, 0, LAST_ONE) {
+        return None;
+    }
+    match (matrix.a, matrix.b, matrix.c, matrix.d) {
+        (ONE, 0, 0, ONE) => Some(0),
+        (0, ONE, -65_536, 0) => Some(90),
+        (-65_536, 0, 0, -65_536) => Some(180),
+        (0, -65_536, ONE, 0) => Some(270),
+        _ => None,
+    }
+}
+
+/// Ticks of another clock, to the nearest.
+pub(super) fn rescaled(ticks: u64, to: u32, from: u32) -> Option<u64> {
+    let (to, from) = (u128::from(to), u128::from(from));
+    u64::try_from((u128::from(ticks) * to + from / 2).checked_div(from)?).ok()
+}
+
+/// Ticks as seconds, in ffprobe's form.
+pub(super) fn seconds(ticks: u64, scale: u32) -> String {
+    format!("{:.6}", ticks as f64 * (1.0 / f64::from(scale)))
+}
+
+/// A time of creation in ffprobe's form; nothing for 0, which means that it is not told.
+fn created(time: u64) -> Option<Option<String>> {
+    if time == 0 {
+        return Some(None);
+    }
+    // Some writers count from 1970.
+    let since_1970 = if time >= TO_1970 { time - TO_1970 } else { time };
+    let moment = jiff::Timestamp::from_second(i64::try_from(since_1970).ok().filter(|_| u32::try_from(time).is_ok())?).ok()?;
+    Some(Some(moment.strftime("%Y-%m-%dT%H:%M:%S.000000Z").to_string()))
+}

@@ -1,0 +1,177 @@
+//! One track: what it is, how long it is shown, and where its first packet lies.
+
+use mp4_atom::{Elst, Mdhd, Stts, Tkhd};
+
+use super::movie::{LONGEST, Movie, rescaled, seconds, turn};
+use super::{number, picture, sound};
+use crate::host::media::probe::report::{SideData, Stream};
+use crate::host::media::verify::Input;
+use crate::host::media::verify::mp4::{Head, child, children, table};
+
+/// The largest number of ffmpeg's fractions.
+const LARGEST: u64 = i32::MAX as u64;
+/// Tables of samples that are known, with their bytes before the first entry and those of an entry.
+const TABLES: &[(&[u8; 4], u64, u64)] =
+    &[(b"stts", 8, 8), (b"ctts", 8, 8), (b"stss", 8, 4), (b"stsc", 8, 12), (b"stco", 8, 4), (b"co64", 8, 8)];
+
+/// Where the first packet of a track lies.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Packet {
+    pub at: u64,
+    pub size: u64,
+}
+
+pub(super) fn read(input: &mut Input, trak: &Head, movie: &Movie, index: u32) -> Option<Stream> {
+    let parts = only(input, trak, &[b"tkhd", b"edts", b"mdia"])?;
+    let media = only(input, child(&parts, *b"mdia")?, &[b"mdhd", b"hdlr", b"minf"])?;
+    let info = only(input, child(&media, *b"minf")?, &[b"vmhd", b"smhd", b"hdlr", b"dinf", b"stbl"])?;
+    let known = [b"stsd", b"stts", b"ctts", b"stss", b"stsc", b"stsz", b"stco", b"co64", b"sgpd", b"sbgp", b"sdtp"];
+    let samples = only(input, child(&info, *b"stbl")?, &known)?;
+    is_in_this_file(input, child(&info, *b"dinf")?)?;
+
+    let head = table::<Tkhd>(input, &parts).ok()??;
+    let times = table::<Mdhd>(input, &media).ok()??;
+    let steps = table::<Stts>(input, &samples).ok()??.entries;
+    if times.timescale == 0 || times.duration >= LONGEST || steps.iter().any(|step| u64::from(step.sample_delta) > LARGEST) {
+        return None;
+    }
+    let count: u64 = steps.iter().map(|step| u64::from(step.sample_count)).sum();
+    let length: u64 = steps.iter().map(|step| u64::from(step.sample_count) * u64::from(step.sample_delta)).sum();
+    if count == 0 || length == 0 || length >= LONGEST {
+        return None;
+    }
+    let packet = first_packet(input, &samples, movie, count)?;
+    let shown = shown(input, &parts, times.timescale, movie)?;
+    let mut stream = Stream {
+        index,
+        duration: seconds(times.duration.min(length).min(shown), times.timescale),
+        nb_frames: count.to_string(),
+        ..Stream::default()
+    };
+    stream.disposition.insert("default".to_owned(), u8::from(head.enabled));
+    if let Some(language) = language(&times.language)? {
+        stream.tags.insert("language".to_owned(), language);
+    }
+    let turn = turn(&head.matrix)?;
+
+    let handler = child(&media, *b"hdlr")?;
+    let handler: [u8; 4] = input.up_to(handler.body + 8, 4, handler.end).ok()?.try_into().ok()?;
+    let entry = only_entry(input, child(&samples, *b"stsd")?)?;
+    match (&handler, &entry.kind) {
+        (b"vide", b"avc1") => {
+            picture::read(input, &entry, packet, &mut stream)?;
+            let (width, height): (u16, u16) = (head.width.integer(), head.height.integer());
+            if (u32::from(width), u32::from(height)) != (stream.width, stream.height) || head.size_is_aspect_ratio {
+                return None;
+            }
+            stream.avg_frame_rate = ratio(u64::from(times.timescale) * count, length)?;
+            if turn > 0 {
+                stream.side_data_list.push(SideData { rotation: Some(f64::from(turn)), ..SideData::default() });
+            }
+        }
+        (b"soun", b"mp4a") if turn == 0 => sound::read(input, &entry, packet, &mut stream)?,
+        _ => return None,
+    }
+    Some(stream)
+}
+
+/// The boxes in a box, if all of them are known, and none stands there twice.
+fn only(input: &mut Input, parent: &Head, known: &[&[u8; 4]]) -> Option<Vec<Head>> {
+    let found = children(input, parent).ok()?;
+    let is_alone = |one: &Head| found.iter().filter(|other| other.kind == one.kind).count() == 1;
+    // Groups of samples come by their kinds.
+    let is_fine = |one: &Head| known.contains(&&one.kind) && (matches!(&one.kind, b"sgpd" | b"sbgp") || is_alone(one));
+    found.iter().all(is_fine).then_some(found)
+}
+
+/// Packets of a track may lie in another file: not here.
+fn is_in_this_file(input: &mut Input, place: &Head) -> Option<()> {
+    let list = *only(input, place, &[b"dref"])?.first()?;
+    let bytes = input.up_to(list.body, 21, list.end).ok()?;
+    let is_one = number(bytes, 4, 4)? == 1 && number(bytes, 8, 4)? == 12 && list.end - list.body == 20;
+    let is_own = matches!(bytes.get(12..16)?, b"url " | b"alis") && number(bytes, 16, 4)? == 1;
+    (is_one && is_own).then_some(())
+}
+
+/// Looks at the sizes of the tables, and finds the first packet.
+fn first_packet(input: &mut Input, samples: &[Head], movie: &Movie, count: u64) -> Option<Packet> {
+    for (kind, before, each) in TABLES {
+        let Some(found) = child(samples, **kind) else { continue };
+        let entries = number(input.up_to(found.body, 8, found.end).ok()?, 4, 4)?;
+        if found.end - found.body != before + each * entries {
+            return None;
+        }
+    }
+    let sizes = child(samples, *b"stsz")?;
+    let bytes = input.up_to(sizes.body, 16, sizes.end).ok()?;
+    let (alike, listed) = (number(bytes, 4, 4)?, number(bytes, 8, 4)?);
+    let size = if alike > 0 { alike } else { number(bytes, 12, 4)? };
+    let fills = sizes.end - sizes.body == 12 + if alike > 0 { 0 } else { 4 * listed };
+    if !fills || listed != count {
+        return None;
+    }
+    let runs = child(samples, *b"stsc")?;
+    if number(input.up_to(runs.body, 12, runs.end).ok()?, 8, 4)? != 1 {
+        return None;
+    }
+    let at = match (child(samples, *b"stco"), child(samples, *b"co64")) {
+        (Some(short), None) => number(input.up_to(short.body, 12, short.end).ok()?, 8, 4)?,
+        (None, Some(long)) => number(input.up_to(long.body, 16, long.end).ok()?, 8, 8)?,
+        _ => return None,
+    };
+    let end = at.checked_add(size)?;
+    let lies_in_data = movie.data.iter().any(|data| data.start <= at && end <= data.end);
+    (size > 0 && lies_in_data).then_some(Packet { at, size })
+}
+
+/// How long a track is shown, in its own ticks. Only a delay and one part that begins within the first second are known:
+/// what lies before that is a run-up of the codec.
+fn shown(input: &mut Input, parts: &[Head], scale: u32, movie: &Movie) -> Option<u64> {
+    let Some(edits) = child(parts, *b"edts") else { return Some(u64::MAX) };
+    let edits = only(input, edits, &[b"elst"])?;
+    let edits = table::<Elst>(input, &edits).ok()??.entries;
+    let (delay, part) = match edits.as_slice() {
+        [part] => (None, part),
+        [delay, part] if delay.media_time.is_none() => (Some(delay), part),
+        _ => return None,
+    };
+    let is_plain = part.media_time.is_some_and(|time| time <= u64::from(scale)) && part.media_rate == 1.into();
+    if !is_plain || part.segment_duration == 0 {
+        return None;
+    }
+    delay.into_iter().chain([part]).try_fold(0, |sum: u64, edit| {
+        Some(edit.segment_duration).filter(|ticks| *ticks < LONGEST).and_then(|ticks| sum.checked_add(rescaled(ticks, scale, movie.scale)?))
+    })
+}
+
+/// The description of the packets, where all have the same.
+fn only_entry(input: &mut Input, descriptions: &Head) -> Option<Head> {
+    if number(input.up_to(descriptions.body, 8, descriptions.end).ok()?, 0, 8)? != 1 {
+        return None;
+    }
+    let list = Head { body: descriptions.body + 8, ..*descriptions };
+    let entries = children(input, &list).ok()?;
+    let [entry] = entries.as_slice() else { return None };
+    // In this file, as `is_in_this_file` found it.
+    (number(input.up_to(entry.body, 8, entry.end).ok()?, 0, 8)? == 1).then_some(*entry)
+}
+
+/// A fraction in ffmpeg's form, if its numbers can hold it.
+fn ratio(above: u64, below: u64) -> Option<String> {
+    let (mut common, mut rest) = (above, below);
+    while rest > 0 {
+        (common, rest) = (rest, common % rest);
+    }
+    let (above, below) = (above / common, below / common);
+    (above <= LARGEST && below <= LARGEST).then(|| format!("{above}/{below}"))
+}
+
+/// A language that is told by three letters; `QuickTime` numbers its languages, English is its first, and the last means none.
+fn language(code: &str) -> Option<Option<String>> {
+    match code {
+        "```" => Some(Some("eng".to_owned())),
+        "\u{7f}\u{7f}\u{7f}" => Some(None),
+        letters if letters.len() == 3 && letters.bytes().all(|letter| letter.is_ascii_lowercase()) => Some(Some(letters.to_owned())),
+        _ => None,
+    }
+}
