@@ -13,7 +13,7 @@ use crate::host::media::verify::mp4::{Head, children, table};
 /// 1.0 in the upper two columns of a matrix, and in its last one.
 const ONE: i32 = 1 << 16;
 const LAST_ONE: i32 = 1 << 30;
-/// Times beyond this many ticks are "not known" in some form or other.
+/// ffmpeg takes times and scales from here on for negative, or for "not known".
 pub(super) const LONGEST: u64 = 1 << 31;
 /// From 1904, when the clock of MP4 begins, to 1970.
 const TO_1970: u64 = 2_082_844_800;
@@ -41,7 +41,7 @@ pub(super) fn read(input: &mut Input) -> Option<Report> {
     }
     let parts = children(input, &index?).ok()?;
     let head = table::<Mvhd>(input, &parts).ok()??;
-    if head.timescale == 0 || !(1..LONGEST).contains(&head.duration) || turn(&head.matrix) != Some(0) {
+    if !(1..LONGEST).contains(&u64::from(head.timescale)) || !(1..LONGEST).contains(&head.duration) || turn(&head.matrix) != Some(0) {
         return None;
     }
     let movie = Movie { data, scale: head.timescale };

@@ -122,11 +122,15 @@ fn of_container(body: &[u8]) -> Option<Colours> {
     Some(Colours { is_full, meaning: Some((code(4)?, code(6)?, code(8)?)) })
 }
 
-/// The parameter set of the sequence, where there is one alone, and some of pictures.
+/// The parameter set of the sequence, where there is one alone, and one of pictures that follows it.
 fn only_parameters(setup: &[u8]) -> Option<&[u8]> {
     let length = number(setup, 6, 2)? as usize;
     let parameters = setup.get(8..8 + length)?;
-    let is_plain = setup[0] == 1 && setup[5] & 0x1f == 1 && parameters.first()? & 0x9f == 7 && *setup.get(8 + length)? > 0;
+    let pictures = setup.get(8 + length..)?;
+    let of_pictures = pictures.get(3..3 + number(pictures, 1, 2)? as usize)?;
+    // The second byte begins with the numbers of both sets: 0, which is one bit that is set.
+    let belongs = of_pictures.first()? & 0x9f == 8 && of_pictures.get(1)? & 0xc0 == 0xc0;
+    let is_plain = setup[0] == 1 && setup[5] & 0x1f == 1 && parameters.first()? & 0x9f == 7 && pictures[0] == 1 && belongs;
     is_plain.then_some(parameters)
 }
 
@@ -136,7 +140,9 @@ fn parse(unit: &[u8]) -> Option<Parameters> {
     let bits = &mut Bits::of(&plain);
     let profile = bits.take(8)?;
     bits.take(16)?;
-    bits.golomb()?;
+    if bits.golomb()? != 0 {
+        return None;
+    }
     match profile {
         66 | 77 | 88 => {}
         100 => {

@@ -1,18 +1,15 @@
 //! One track: what it is, how long it is shown, and where its first packet lies.
 
-use mp4_atom::{Elst, Mdhd, Stts, Tkhd};
+use mp4_atom::{Co64, Elst, Mdhd, Stco, Stsc, Stsz, StszSamples, Stts, Tkhd};
 
 use super::movie::{LONGEST, Movie, rescaled, seconds, turn};
 use super::{number, picture, sound};
 use crate::host::media::probe::report::{SideData, Stream};
 use crate::host::media::verify::Input;
-use crate::host::media::verify::mp4::{Head, child, children, table};
+use crate::host::media::verify::mp4::{Head, check_places, child, children, table};
 
 /// The largest number of ffmpeg's fractions.
 const LARGEST: u64 = i32::MAX as u64;
-/// Tables of samples that are known, with their bytes before the first entry and those of an entry.
-const TABLES: &[(&[u8; 4], u64, u64)] =
-    &[(b"stts", 8, 8), (b"ctts", 8, 8), (b"stss", 8, 4), (b"stsc", 8, 12), (b"stco", 8, 4), (b"co64", 8, 8)];
 
 /// Where the first packet of a track lies.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +29,9 @@ pub(super) fn read(input: &mut Input, trak: &Head, movie: &Movie, index: u32) ->
     let head = table::<Tkhd>(input, &parts).ok()??;
     let times = table::<Mdhd>(input, &media).ok()??;
     let steps = table::<Stts>(input, &samples).ok()??.entries;
-    if times.timescale == 0 || times.duration >= LONGEST || steps.iter().any(|step| u64::from(step.sample_delta) > LARGEST) {
+    if !(1..LONGEST).contains(&u64::from(times.timescale))
+        || times.duration >= LONGEST
+        || steps.iter().any(|step| u64::from(step.sample_delta) > LARGEST) {
         return None;
     }
     let count: u64 = steps.iter().map(|step| u64::from(step.sample_count)).sum();
@@ -93,35 +92,25 @@ fn is_in_this_file(input: &mut Input, place: &Head) -> Option<()> {
     (is_one && is_own).then_some(())
 }
 
-/// Looks at the sizes of the tables, and finds the first packet.
+/// Sees that all packets lie where the index says, in the plain form that its tables can have, and finds the first one.
 fn first_packet(input: &mut Input, samples: &[Head], movie: &Movie, count: u64) -> Option<Packet> {
-    for (kind, before, each) in TABLES {
-        let Some(found) = child(samples, **kind) else { continue };
-        let entries = number(input.up_to(found.body, 8, found.end).ok()?, 4, 4)?;
-        if found.end - found.body != before + each * entries {
-            return None;
-        }
-    }
-    let sizes = child(samples, *b"stsz")?;
-    let bytes = input.up_to(sizes.body, 16, sizes.end).ok()?;
-    let (alike, listed) = (number(bytes, 4, 4)?, number(bytes, 8, 4)?);
-    let size = if alike > 0 { alike } else { number(bytes, 12, 4)? };
-    let fills = sizes.end - sizes.body == 12 + if alike > 0 { 0 } else { 4 * listed };
-    if !fills || listed != count {
-        return None;
-    }
-    let runs = child(samples, *b"stsc")?;
-    if number(input.up_to(runs.body, 12, runs.end).ok()?, 8, 4)? != 1 {
-        return None;
-    }
-    let at = match (child(samples, *b"stco"), child(samples, *b"co64")) {
-        (Some(short), None) => number(input.up_to(short.body, 12, short.end).ok()?, 8, 4)?,
-        (None, Some(long)) => number(input.up_to(long.body, 16, long.end).ok()?, 8, 8)?,
+    let (listed, _) = check_places(input, samples, &movie.data).ok()?;
+    let runs = table::<Stsc>(input, samples).ok()??.entries;
+    let is_plain = runs.iter().all(|run| run.samples_per_chunk > 0 && run.sample_description_index == 1);
+    let chunks = match (table::<Stco>(input, samples).ok()?, table::<Co64>(input, samples).ok()?) {
+        (Some(short), None) => short.entries.into_iter().map(u64::from).collect(),
+        (None, Some(long)) => long.entries,
         _ => return None,
     };
-    let end = at.checked_add(size)?;
-    let lies_in_data = movie.data.iter().any(|data| data.start <= at && end <= data.end);
-    (size > 0 && lies_in_data).then_some(Packet { at, size })
+    let firsts = runs.iter().map(|run| u64::from(run.first_chunk));
+    let is_in_order = firsts.clone().next() == Some(1) && firsts.clone().zip(firsts.skip(1)).all(|(one, next)| one < next);
+    let reaches_end = runs.last().is_some_and(|run| run.first_chunk as usize <= chunks.len());
+    let size = match table::<Stsz>(input, samples).ok()??.samples {
+        StszSamples::Identical { size, .. } => size,
+        StszSamples::Different { sizes } => *sizes.first()?,
+    };
+    let packet = Packet { at: *chunks.first()?, size: u64::from(size) };
+    (listed == count && is_plain && is_in_order && reaches_end && size > 0).then_some(packet)
 }
 
 /// How long a track is shown, in its own ticks. Only a delay and one part that begins within the first second are known:

@@ -262,7 +262,7 @@ fn outside() -> Stop {
 }
 
 /// Why samples are not where the index says.
-enum Misplaced {
+pub(in crate::host::media) enum Misplaced {
     Stop(Stop),
     /// Those of a track whose samples are all told to have one size.
     Constant,
@@ -275,7 +275,7 @@ impl From<Stop> for Misplaced {
 }
 
 /// Sees that every sample lies in a box of data; tells how many there are and what they take.
-fn check_places(input: &Input, boxes: &[Head], data: &[Range<u64>]) -> Result<(u64, u64), Misplaced> {
+pub(in crate::host::media) fn check_places(input: &Input, boxes: &[Head], data: &[Range<u64>]) -> Result<(u64, u64), Misplaced> {
     let Some(Stsz { samples }) = table::<Stsz>(input, boxes)? else {
         // A compact table of sizes, which ffmpeg does not write.
         return Err(if child(boxes, *b"stz2").is_some() { Stop::Unknown } else { missing(*b"stsz") }.into());
