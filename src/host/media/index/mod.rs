@@ -12,7 +12,7 @@
 //!
 //! The file may be hostile, and is read in this process, outside of the sandbox that ffprobe has. That is acceptable since this
 //! is Rust without `unsafe`, starts nothing and opens no other file: sizes are held against what is there before anything is
-//! read, tables of more than 16 MiB are not read, of media no more than the heads of two packets is. No codec is run.
+//! read, tables of more than 4 MiB are not read, of media no more than the heads of two packets is. No codec is run.
 
 mod bits;
 mod movie;

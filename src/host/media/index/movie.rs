@@ -41,7 +41,8 @@ pub(super) fn read(input: &mut Input) -> Option<Report> {
     }
     let parts = children(input, &index?).ok()?;
     let head = table::<Mvhd>(input, &parts).ok()??;
-    if !(1..LONGEST).contains(&u64::from(head.timescale)) || !(1..LONGEST).contains(&head.duration) || turn(&head.matrix) != Some(0) {
+    if !(1..LONGEST).contains(&u64::from(head.timescale)) || !(1..LONGEST).contains(&head.duration) || turn(&head.matrix) != Some(0)
+    {
         return None;
     }
     let movie = Movie { data, scale: head.timescale };
@@ -53,8 +54,9 @@ pub(super) fn read(input: &mut Input) -> Option<Report> {
         },
         ..Report::default()
     };
-    if let Some(created) = created(head.creation_time)? {
-        report.format.tags.insert("creation_time".to_owned(), created);
+    // 0 means that it is not told.
+    if head.creation_time > 0 {
+        report.format.tags.insert("creation_time".to_owned(), created(head.creation_time)?);
     }
     for part in &parts {
         match &part.kind {
@@ -98,13 +100,10 @@ pub(super) fn seconds(ticks: u64, scale: u32) -> String {
     format!("{:.6}", ticks as f64 * (1.0 / f64::from(scale)))
 }
 
-/// A time of creation in ffprobe's form; nothing for 0, which means that it is not told.
-fn created(time: u64) -> Option<Option<String>> {
-    if time == 0 {
-        return Some(None);
-    }
+/// A time of creation in ffprobe's form.
+fn created(time: u64) -> Option<String> {
     // Some writers count from 1970.
     let since_1970 = if time >= TO_1970 { time - TO_1970 } else { time };
     let moment = jiff::Timestamp::from_second(i64::try_from(since_1970).ok().filter(|_| u32::try_from(time).is_ok())?).ok()?;
-    Some(Some(moment.strftime("%Y-%m-%dT%H:%M:%S.000000Z").to_string()))
+    Some(moment.strftime("%Y-%m-%dT%H:%M:%S.000000Z").to_string())
 }

@@ -17,6 +17,9 @@ const MOST_UNITS: usize = 16;
 /// that tell of fields, of other colours, or of a turned picture.
 const HARMLESS_MESSAGES: [u32; 4] = [0, 4, 5, 6];
 
+/// The code for "not told".
+const NOT_TOLD: u32 = 2;
+
 /// How numbers stand for colours, in the codes that MP4 and H.264 share. `None` = not told.
 #[derive(Debug, Clone, Copy, Default)]
 struct Colours {
@@ -33,8 +36,8 @@ struct Parameters {
     colours: Colours,
 }
 
-/// Adds what the description and the first packet tell.
-pub(super) fn read(input: &mut Input, entry: &Head, packet: Packet, stream: &mut Stream) -> Option<()> {
+/// What the description and the first packet tell.
+pub(super) fn read(input: &mut Input, entry: &Head, packet: Packet) -> Option<Stream> {
     let fixed = input.up_to(entry.body, FIXED as usize, entry.end).ok()?;
     let (width, height, depth) = (number(fixed, 24, 2)? as u32, number(fixed, 26, 2)? as u32, number(fixed, 74, 2)?);
     // Fewer bits mean a palette.
@@ -68,29 +71,29 @@ pub(super) fn read(input: &mut Input, entry: &Head, packet: Packet, stream: &mut
     let length_bytes = usize::from(setup.get(4)? & 3) + 1;
     check_first_packet(input, packet, length_bytes, parameters)?;
 
-    stream.codec_type = "video".to_owned();
-    stream.codec_name = "h264".to_owned();
-    (stream.width, stream.height) = (width, height);
-    if is_told_square || inner.has_square_pixels {
-        stream.sample_aspect_ratio = "1:1".to_owned();
-    }
-    stream.field_order = "progressive".to_owned();
     // The film's own word goes before the container's.
     let is_full = inner.colours.is_full.or(outer.is_full);
-    stream.pix_fmt = if is_full == Some(true) { "yuvj420p" } else { "yuv420p" }.to_owned();
-    stream.color_range = is_full.map_or("", |is_full| if is_full { "pc" } else { "tv" }).to_owned();
-    if let Some((primaries, transfer, matrix)) = inner.colours.meaning.or(outer.meaning) {
-        stream.color_primaries = primaries_name(primaries)?.to_owned();
-        stream.color_transfer = transfer_name(transfer)?.to_owned();
-        stream.color_space = matrix_name(matrix)?.to_owned();
-    }
-    Some(())
+    let (primaries, transfer, matrix) = inner.colours.meaning.or(outer.meaning).unwrap_or((NOT_TOLD, NOT_TOLD, NOT_TOLD));
+    Some(Stream {
+        codec_type: "video".to_owned(),
+        codec_name: "h264".to_owned(),
+        width,
+        height,
+        pix_fmt: if is_full == Some(true) { "yuvj420p" } else { "yuv420p" }.to_owned(),
+        sample_aspect_ratio: if is_told_square || inner.has_square_pixels { "1:1" } else { "" }.to_owned(),
+        field_order: "progressive".to_owned(),
+        color_range: is_full.map_or("", |is_full| if is_full { "pc" } else { "tv" }).to_owned(),
+        color_primaries: primaries_name(primaries)?.to_owned(),
+        color_transfer: transfer_name(transfer)?.to_owned(),
+        color_space: matrix_name(matrix)?.to_owned(),
+        ..Stream::default()
+    })
 }
 
 fn primaries_name(code: u32) -> Option<&'static str> {
     Some(match code {
         1 => "bt709",
-        2 => "unknown",
+        NOT_TOLD => "unknown",
         5 => "bt470bg",
         6 => "smpte170m",
         _ => return None,
@@ -100,7 +103,7 @@ fn primaries_name(code: u32) -> Option<&'static str> {
 fn transfer_name(code: u32) -> Option<&'static str> {
     Some(match code {
         1 => "bt709",
-        2 => "unknown",
+        NOT_TOLD => "unknown",
         6 => "smpte170m",
         13 => "iec61966-2-1",
         _ => return None,

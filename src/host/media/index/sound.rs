@@ -12,8 +12,7 @@ const FIXED: u64 = 28;
 /// Bytes of a box that tells of the codec; more is not usual.
 const LONGEST_SETUP: u64 = 1024;
 /// Samples a second by their number in AAC.
-const RATES: [u32; 13] =
-    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
+const RATES: [u32; 13] = [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 /// From this rate on nobody leaves the upper half of the sound for the decoder to discover.
 const LOWEST_RATE: u32 = 32_000;
 /// Elements of a packet: one channel, two, filling.
@@ -23,8 +22,8 @@ const FILLING: u32 = 6;
 /// Bytes of the first packet that are looked at: two fillings and an element.
 const PACKET_HEAD: usize = 1024;
 
-/// Adds what the description and the first packet tell.
-pub(super) fn read(input: &mut Input, entry: &Head, packet: Packet, stream: &mut Stream) -> Option<()> {
+/// What the description and the first packet tell.
+pub(super) fn read(input: &mut Input, entry: &Head, packet: Packet) -> Option<Stream> {
     let fixed = input.up_to(entry.body, FIXED as usize, entry.end).ok()?;
     let (version, rate) = (number(fixed, 8, 2)?, number(fixed, 24, 4)? >> 16);
     if version != 0 {
@@ -46,12 +45,14 @@ pub(super) fn read(input: &mut Input, entry: &Head, packet: Packet, stream: &mut
         return None;
     }
     check_first_packet(input.up_to(packet.at, PACKET_HEAD, packet.at + packet.size).ok()?, channels)?;
-    stream.codec_type = "audio".to_owned();
-    stream.codec_name = "aac".to_owned();
-    stream.channels = channels;
-    stream.channel_layout = if channels == 1 { "mono" } else { "stereo" }.to_owned();
-    stream.sample_rate = own_rate.to_string();
-    Some(())
+    Some(Stream {
+        codec_type: "audio".to_owned(),
+        codec_name: "aac".to_owned(),
+        channels,
+        channel_layout: if channels == 1 { "mono" } else { "stereo" }.to_owned(),
+        sample_rate: own_rate.to_string(),
+        ..Stream::default()
+    })
 }
 
 /// What the decoder is set up with, within the descriptions of MPEG-4.

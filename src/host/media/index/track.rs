@@ -1,6 +1,6 @@
 //! One track: what it is, how long it is shown, and where its first packet lies.
 
-use mp4_atom::{Co64, Elst, Mdhd, Stco, Stsc, Stsz, StszSamples, Stts, Tkhd};
+use mp4_atom::{Co64, Ctts, Elst, Mdhd, Stco, Stsc, Stss, Stsz, StszSamples, Stts, Tkhd};
 
 use super::movie::{LONGEST, Movie, rescaled, seconds, turn};
 use super::{number, picture, sound};
@@ -8,6 +8,8 @@ use crate::host::media::probe::report::{SideData, Stream};
 use crate::host::media::verify::Input;
 use crate::host::media::verify::mp4::{Head, check_places, child, children, table};
 
+/// Tables of more bytes, as of a film of ten hours, are left to ffprobe: what they take is this program's own memory.
+const LARGEST_TABLE: u64 = 4 * 1024 * 1024;
 /// The largest number of ffmpeg's fractions.
 const LARGEST: u64 = i32::MAX as u64;
 
@@ -24,6 +26,9 @@ pub(super) fn read(input: &mut Input, trak: &Head, movie: &Movie, index: u32) ->
     let info = only(input, child(&media, *b"minf")?, &[b"vmhd", b"smhd", b"hdlr", b"dinf", b"stbl"])?;
     let known = [b"stsd", b"stts", b"ctts", b"stss", b"stsc", b"stsz", b"stco", b"co64", b"sgpd", b"sbgp", b"sdtp"];
     let samples = only(input, child(&info, *b"stbl")?, &known)?;
+    if samples.iter().any(|table| table.end - table.body > LARGEST_TABLE) {
+        return None;
+    }
     is_in_this_file(input, child(&info, *b"dinf")?)?;
 
     let head = table::<Tkhd>(input, &parts).ok()??;
@@ -31,7 +36,8 @@ pub(super) fn read(input: &mut Input, trak: &Head, movie: &Movie, index: u32) ->
     let steps = table::<Stts>(input, &samples).ok()??.entries;
     if !(1..LONGEST).contains(&u64::from(times.timescale))
         || times.duration >= LONGEST
-        || steps.iter().any(|step| u64::from(step.sample_delta) > LARGEST) {
+        || steps.iter().any(|step| u64::from(step.sample_delta) > LARGEST)
+    {
         return None;
     }
     let count: u64 = steps.iter().map(|step| u64::from(step.sample_count)).sum();
@@ -41,36 +47,35 @@ pub(super) fn read(input: &mut Input, trak: &Head, movie: &Movie, index: u32) ->
     }
     let packet = first_packet(input, &samples, movie, count)?;
     let shown = shown(input, &parts, times.timescale, movie)?;
-    let mut stream = Stream {
-        index,
-        duration: seconds(times.duration.min(length).min(shown), times.timescale),
-        nb_frames: count.to_string(),
-        ..Stream::default()
-    };
-    stream.disposition.insert("default".to_owned(), u8::from(head.enabled));
-    if let Some(language) = language(&times.language)? {
-        stream.tags.insert("language".to_owned(), language);
-    }
     let turn = turn(&head.matrix)?;
 
     let handler = child(&media, *b"hdlr")?;
     let handler: [u8; 4] = input.up_to(handler.body + 8, 4, handler.end).ok()?.try_into().ok()?;
     let entry = only_entry(input, child(&samples, *b"stsd")?)?;
-    match (&handler, &entry.kind) {
-        (b"vide", b"avc1") => {
-            picture::read(input, &entry, packet, &mut stream)?;
-            let (width, height): (u16, u16) = (head.width.integer(), head.height.integer());
-            if (u32::from(width), u32::from(height)) != (stream.width, stream.height) || head.size_is_aspect_ratio {
-                return None;
-            }
-            stream.avg_frame_rate = ratio(u64::from(times.timescale) * count, length)?;
-            if turn > 0 {
-                stream.side_data_list.push(SideData { rotation: Some(f64::from(turn)), ..SideData::default() });
-            }
-        }
-        (b"soun", b"mp4a") if turn == 0 => sound::read(input, &entry, packet, &mut stream)?,
+    let mut stream = match (&handler, &entry.kind) {
+        (b"vide", b"avc1") => picture::read(input, &entry, packet)?,
+        (b"soun", b"mp4a") if turn == 0 => sound::read(input, &entry, packet)?,
         _ => return None,
+    };
+    if stream.codec_type == "video" {
+        let (width, height): (u16, u16) = (head.width.integer(), head.height.integer());
+        // Anything else is a shape of pixels.
+        if (u32::from(width), u32::from(height)) != (stream.width, stream.height) || head.size_is_aspect_ratio {
+            return None;
+        }
+        stream.avg_frame_rate = ratio(u64::from(times.timescale) * count, length)?;
     }
+    if turn > 0 {
+        stream.side_data_list.push(SideData { rotation: Some(f64::from(turn)), ..SideData::default() });
+    }
+    let language = language(&times.language)?;
+    if !language.is_empty() {
+        stream.tags.insert("language".to_owned(), language.to_owned());
+    }
+    stream.disposition.insert("default".to_owned(), u8::from(head.enabled));
+    stream.index = index;
+    stream.duration = seconds(times.duration.min(length).min(shown), times.timescale);
+    stream.nb_frames = count.to_string();
     Some(stream)
 }
 
@@ -94,6 +99,9 @@ fn is_in_this_file(input: &mut Input, place: &Head) -> Option<()> {
 
 /// Sees that all packets lie where the index says, in the plain form that its tables can have, and finds the first one.
 fn first_packet(input: &mut Input, samples: &[Head], movie: &Movie, count: u64) -> Option<Packet> {
+    // Where pictures can be entered, and how long they wait to be shown: of no interest but that they are whole.
+    table::<Stss>(input, samples).ok()?;
+    table::<Ctts>(input, samples).ok()?;
     let (listed, _) = check_places(input, samples, &movie.data).ok()?;
     let runs = table::<Stsc>(input, samples).ok()??.entries;
     let is_plain = runs.iter().all(|run| run.samples_per_chunk > 0 && run.sample_description_index == 1);
@@ -129,7 +137,9 @@ fn shown(input: &mut Input, parts: &[Head], scale: u32, movie: &Movie) -> Option
         return None;
     }
     delay.into_iter().chain([part]).try_fold(0, |sum: u64, edit| {
-        Some(edit.segment_duration).filter(|ticks| *ticks < LONGEST).and_then(|ticks| sum.checked_add(rescaled(ticks, scale, movie.scale)?))
+        Some(edit.segment_duration)
+            .filter(|ticks| *ticks < LONGEST)
+            .and_then(|ticks| sum.checked_add(rescaled(ticks, scale, movie.scale)?))
     })
 }
 
@@ -155,12 +165,13 @@ fn ratio(above: u64, below: u64) -> Option<String> {
     (above <= LARGEST && below <= LARGEST).then(|| format!("{above}/{below}"))
 }
 
-/// A language that is told by three letters; `QuickTime` numbers its languages, English is its first, and the last means none.
-fn language(code: &str) -> Option<Option<String>> {
+/// A language that is told by three letters; `QuickTime` numbers its languages, English is its first, and the last one means
+/// that none is told.
+fn language(code: &str) -> Option<&str> {
     match code {
-        "```" => Some(Some("eng".to_owned())),
-        "\u{7f}\u{7f}\u{7f}" => Some(None),
-        letters if letters.len() == 3 && letters.bytes().all(|letter| letter.is_ascii_lowercase()) => Some(Some(letters.to_owned())),
+        "```" => Some("eng"),
+        "\u{7f}\u{7f}\u{7f}" => Some(""),
+        letters if letters.len() == 3 && letters.bytes().all(|letter| letter.is_ascii_lowercase()) => Some(letters),
         _ => None,
     }
 }

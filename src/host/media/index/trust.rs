@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::host::media::probe::report::Report;
+use crate::host::media::probe::report::{Report, Stream};
 
 /// What was seen of ffprobe's answers. Of each kind of film the first is asked of ffprobe as well, which may lack a decoder, or
 /// be of a version that tells something in another way. Where both have told the same the index is enough from then on; where
@@ -31,15 +31,19 @@ impl Trust {
             seen.confirmed.insert(kind(report));
         } else if !seen.is_refuted {
             seen.is_refuted = true;
-            tracing::info!(kind = kind(report), "ffprobe tells something else than the index: it is asked of every film");
+            tracing::info!(film = kind(report), "ffprobe tells something else than the index: it is asked of every film");
         }
     }
 }
 
-/// Films with the same codecs in the same forms.
+/// Films of the same codecs, forms, colours and turns, that have the same tags.
 fn kind(report: &Report) -> String {
-    let stream = |stream: &crate::host::media::probe::report::Stream| {
-        format!("{} {} {}", stream.codec_name, stream.pix_fmt, stream.channel_layout)
+    let stream = |stream: &Stream| {
+        let colours = [&stream.color_range, &stream.color_space, &stream.color_transfer, &stream.color_primaries];
+        let names = [&stream.codec_name, &stream.pix_fmt, &stream.channel_layout, &stream.sample_aspect_ratio];
+        let turns: Vec<_> = stream.side_data_list.iter().map(|data| data.rotation).collect();
+        format!("{names:?} {colours:?} {turns:?} {:?}", stream.tags.keys())
     };
-    report.streams.iter().map(stream).collect::<Vec<_>>().join(", ")
+    let streams: Vec<_> = report.streams.iter().map(stream).collect();
+    format!("{streams:?} {:?}", report.format.tags.keys())
 }
