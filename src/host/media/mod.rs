@@ -9,6 +9,7 @@ pub mod install;
 pub mod mark;
 pub mod picture;
 pub mod probe;
+mod report;
 pub mod sniff;
 pub mod sound;
 pub mod structure;

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use self::report::{Read as Told, Report};
 use crate::domain::job::{RejectReason, Rejected};
 use crate::domain::media::MediaInfo;
 use crate::domain::preset::Preset;
@@ -19,6 +18,7 @@ use crate::domain::units::Bytes;
 use crate::host::files::file_id::FileId;
 use crate::host::media::arguments::{FORMATS, LONG_LOOK, MAX_PIXELS, environment, file_url};
 use crate::host::media::index::{self, Trust};
+use crate::host::media::report::{LATE_DEMUXERS, Read as Told, Report};
 use crate::host::media::structure;
 use crate::host::media::tracks::{Unfit, choose};
 use crate::host::process::child::ChildSetup;
@@ -42,9 +42,6 @@ const ADDRESS_SPACE: Bytes = Bytes::mib(1024);
 /// Bytes of a file's head that are looked at before ffprobe is let near it.
 const HEAD: usize = 4096;
 
-#[path = "probe_report.rs"]
-pub(super) mod report;
-
 /// What is asked of a file: only what is used.
 const ENTRIES: &str = "format=format_name,duration\
     :stream=index,codec_type,codec_name,codec_tag_string,width,height,pix_fmt,avg_frame_rate,r_frame_rate,sample_aspect_ratio,\
@@ -57,26 +54,6 @@ min_luminance,max_luminance,max_content,max_average\
     :chapter=id:chapter_tags=title\
     :format_tags=title,artist,album_artist,album,track,disc,genre,composer,date,show,season_number,episode_id,episode_sort,\
 creation_time,com.apple.quicktime.creationdate,location,com.apple.quicktime.location.ISO6709";
-/// Tags of the whole that go along by the same name.
-const CARRIED_TAGS: &[&str] = &[
-    "title",
-    "artist",
-    "album_artist",
-    "album",
-    "track",
-    "disc",
-    "genre",
-    "composer",
-    "date",
-    "show",
-    "season_number",
-    "episode_id",
-    "episode_sort",
-];
-/// Demuxers that learn of a stream only when its first packet comes.
-const LATE_DEMUXERS: &[&str] = &["mpegts", "mpeg", "flv", "wtv"];
-/// Codecs of pictures that stand for themselves: beside a film such a stream is its poster.
-const STILL_CODECS: &[&str] = &["mjpeg", "png", "bmp", "gif", "tiff", "webp", "jpeg2000"];
 /// The demuxer of the still pictures that this program makes.
 const STILL_FORMAT: &str = "jpeg_pipe";
 /// A disk that reads slower than this, in bytes a second, makes the check of an output fail.

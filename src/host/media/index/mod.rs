@@ -19,14 +19,16 @@ mod movie;
 mod picture;
 mod sound;
 mod tags;
+mod time;
 mod track;
 mod trust;
 
+use std::ops::Range;
 use std::path::Path;
 
 pub use self::trust::Trust;
 
-use super::probe::report::Report;
+use super::report::Report;
 use super::verify::Input;
 use crate::host::files::file_id::FileId;
 
@@ -44,6 +46,21 @@ pub(super) fn look(path: &Path) -> Option<Looked> {
     let mut input = Input::open(path).ok()?;
     let id = FileId::from(&input.metadata().ok()?);
     Some(Looked { report: movie::read(&mut input)?, id })
+}
+
+/// What tracks have to know of the whole.
+struct Movie {
+    /// Where the packets are.
+    data: Vec<Range<u64>>,
+    /// Ticks of a second.
+    scale: u32,
+}
+
+/// Where the first packet of a track lies.
+#[derive(Debug, Clone, Copy)]
+struct Packet {
+    at: u64,
+    size: u64,
 }
 
 /// A number of `count` bytes at `at`, the highest byte first.

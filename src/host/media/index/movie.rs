@@ -1,30 +1,18 @@
 //! The whole: which boxes there are, how long the film is, its tracks and its tags.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-use mp4_atom::{Matrix, Mvhd};
+use mp4_atom::Mvhd;
 
-use super::{tags, track};
-use crate::host::media::probe::report::{Format, Report};
+use super::time::{LONGEST, rescaled, seconds};
+use super::track::turn;
+use super::{Movie, tags, track};
+use crate::host::media::report::{Format, Report};
 use crate::host::media::verify::Input;
 use crate::host::media::verify::mp4::{Head, children, table};
 
-/// 1.0 in the upper two columns of a matrix, and in its last one.
-const ONE: i32 = 1 << 16;
-const LAST_ONE: i32 = 1 << 30;
-/// ffmpeg takes times and scales from here on for negative, or for "not known".
-pub(super) const LONGEST: u64 = 1 << 31;
 /// From 1904, when the clock of MP4 begins, to 1970.
 const TO_1970: u64 = 2_082_844_800;
-
-/// What tracks have to know of the whole.
-pub(super) struct Movie {
-    /// Where the packets are.
-    pub data: Vec<Range<u64>>,
-    /// Ticks of a second.
-    pub scale: u32,
-}
 
 pub(super) fn read(input: &mut Input) -> Option<Report> {
     let whole = Head { kind: *b"file", body: 0, end: input.len() };
@@ -73,31 +61,6 @@ pub(super) fn read(input: &mut Input) -> Option<Report> {
     let count = |kind: &str| report.streams.iter().filter(|stream| stream.codec_type == kind).count();
     let is_plain = !report.streams.is_empty() && count("video") <= 1 && count("audio") <= 1;
     is_plain.then_some(report)
-}
-
-/// By how many degrees a matrix turns; `None` if it does anything else.
-pub(super) fn turn(matrix: &Matrix) -> Option<u32> {
-    if (matrix.u, matrix.v, matrix.w) != (0, 0, LAST_ONE) {
-        return None;
-    }
-    match (matrix.a, matrix.b, matrix.c, matrix.d) {
-        (ONE, 0, 0, ONE) => Some(0),
-        (0, ONE, -65_536, 0) => Some(90),
-        (-65_536, 0, 0, -65_536) => Some(180),
-        (0, -65_536, ONE, 0) => Some(270),
-        _ => None,
-    }
-}
-
-/// Ticks of another clock, to the nearest.
-pub(super) fn rescaled(ticks: u64, to: u32, from: u32) -> Option<u64> {
-    let (to, from) = (u128::from(to), u128::from(from));
-    u64::try_from((u128::from(ticks) * to + from / 2).checked_div(from)?).ok()
-}
-
-/// Ticks as seconds, in ffprobe's form.
-pub(super) fn seconds(ticks: u64, scale: u32) -> String {
-    format!("{:.6}", ticks as f64 * (1.0 / f64::from(scale)))
 }
 
 /// A time of creation in ffprobe's form.

@@ -1,9 +1,8 @@
 //! A picture in H.264: size, shape of its pixels and colours, by its parameters and by the head of its first packet.
 
 use super::bits::{Bits, unescaped};
-use super::number;
-use super::track::Packet;
-use crate::host::media::probe::report::Stream;
+use super::{Packet, number};
+use crate::host::media::report::Stream;
 use crate::host::media::verify::Input;
 use crate::host::media::verify::mp4::{Head, children};
 

@@ -1,9 +1,8 @@
 //! A sound in AAC with one or two channels: its description, and the first element of its first packet.
 
 use super::bits::Bits;
-use super::number;
-use super::track::Packet;
-use crate::host::media::probe::report::Stream;
+use super::{Packet, number};
+use crate::host::media::report::Stream;
 use crate::host::media::verify::Input;
 use crate::host::media::verify::mp4::{Head, children};
 

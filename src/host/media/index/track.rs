@@ -1,24 +1,20 @@
 //! One track: what it is, how long it is shown, and where its first packet lies.
 
-use mp4_atom::{Co64, Ctts, Elst, Mdhd, Stco, Stsc, Stss, Stsz, StszSamples, Stts, Tkhd};
+use mp4_atom::{Co64, Ctts, Elst, Matrix, Mdhd, Stco, Stsc, Stss, Stsz, StszSamples, Stts, Tkhd};
 
-use super::movie::{LONGEST, Movie, rescaled, seconds, turn};
-use super::{number, picture, sound};
-use crate::host::media::probe::report::{SideData, Stream};
+use super::time::{LONGEST, rescaled, seconds};
+use super::{Movie, Packet, number, picture, sound};
+use crate::host::media::report::{SideData, Stream};
 use crate::host::media::verify::Input;
 use crate::host::media::verify::mp4::{Head, check_places, child, children, table};
 
+/// 1.0 in the upper two columns of a matrix, and in its last one.
+const ONE: i32 = 1 << 16;
+const LAST_ONE: i32 = 1 << 30;
 /// Tables of more bytes, as of a film of ten hours, are left to ffprobe: what they take is this program's own memory.
 const LARGEST_TABLE: u64 = 4 * 1024 * 1024;
 /// The largest number of ffmpeg's fractions.
 const LARGEST: u64 = i32::MAX as u64;
-
-/// Where the first packet of a track lies.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Packet {
-    pub at: u64,
-    pub size: u64,
-}
 
 pub(super) fn read(input: &mut Input, trak: &Head, movie: &Movie, index: u32) -> Option<Stream> {
     let parts = only(input, trak, &[b"tkhd", b"edts", b"mdia"])?;
@@ -77,6 +73,20 @@ pub(super) fn read(input: &mut Input, trak: &Head, movie: &Movie, index: u32) ->
     stream.duration = seconds(times.duration.min(length).min(shown), times.timescale);
     stream.nb_frames = count.to_string();
     Some(stream)
+}
+
+/// By how many degrees a matrix turns; `None` if it does anything else.
+pub(super) fn turn(matrix: &Matrix) -> Option<u32> {
+    if (matrix.u, matrix.v, matrix.w) != (0, 0, LAST_ONE) {
+        return None;
+    }
+    match (matrix.a, matrix.b, matrix.c, matrix.d) {
+        (ONE, 0, 0, ONE) => Some(0),
+        (0, ONE, -65_536, 0) => Some(90),
+        (-65_536, 0, 0, -65_536) => Some(180),
+        (0, -65_536, ONE, 0) => Some(270),
+        _ => None,
+    }
 }
 
 /// The boxes in a box, if all of them are known, and none stands there twice.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::host::media::probe::report::{Report, Stream};
+use crate::host::media::report::{Report, Stream};
 
 /// What was seen of ffprobe's answers. Of each kind of film the first is asked of ffprobe as well, which may lack a decoder, or
 /// be of a version that tells something in another way. Where both have told the same the index is enough from then on; where

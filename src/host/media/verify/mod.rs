@@ -22,8 +22,8 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use super::probe::words;
 use crate::domain::preset::Container;
+use crate::domain::text::error_words as words;
 use crate::host::files::file_id;
 
 /// A table of an index that is larger than this, in bytes, is left to ffprobe: four million packets of one stream.

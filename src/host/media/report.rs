@@ -5,15 +5,35 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{CARRIED_TAGS, LATE_DEMUXERS, STILL_CODECS};
 use crate::domain::media::{AudioStream, Colour, Extras, MediaInfo, SubtitleStream, VideoStream};
 use crate::domain::text::sanitise;
 use crate::host::media::tracks::best_sound;
 
+/// Tags of the whole that go along by the same name.
+const CARRIED_TAGS: &[&str] = &[
+    "title",
+    "artist",
+    "album_artist",
+    "album",
+    "track",
+    "disc",
+    "genre",
+    "composer",
+    "date",
+    "show",
+    "season_number",
+    "episode_id",
+    "episode_sort",
+];
+/// Demuxers that learn of a stream only when its first packet comes.
+pub(super) const LATE_DEMUXERS: &[&str] = &["mpegts", "mpeg", "flv", "wtv"];
+/// Codecs of pictures that stand for themselves: beside a film such a stream is its poster.
+const STILL_CODECS: &[&str] = &["mjpeg", "png", "bmp", "gif", "tiff", "webp", "jpeg2000"];
+
 /// ffprobe's JSON; every field may be missing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::host::media) struct Report {
+pub(super) struct Report {
     pub streams: Vec<Stream>,
     pub chapters: Vec<Chapter>,
     pub format: Format,
@@ -21,7 +41,7 @@ pub(in crate::host::media) struct Report {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::host::media) struct Stream {
+pub(super) struct Stream {
     pub index: u32,
     pub codec_type: String,
     pub codec_name: String,
@@ -50,7 +70,7 @@ pub(in crate::host::media) struct Stream {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::host::media) struct SideData {
+pub(super) struct SideData {
     #[serde(rename = "side_data_type")]
     pub kind: String,
     pub rotation: Option<f64>,
@@ -70,13 +90,13 @@ pub(in crate::host::media) struct SideData {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::host::media) struct Chapter {
+pub(super) struct Chapter {
     pub tags: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::host::media) struct Format {
+pub(super) struct Format {
     #[serde(rename = "format_name")]
     pub names: String,
     pub duration: String,
