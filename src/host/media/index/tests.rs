@@ -212,11 +212,12 @@ fn an_index_with_any_one_byte_changed_is_told_alike_or_left_to_ffprobe() {
     let path = dir.path().join("changed.mp4");
     let clip = small_clip();
     let length = clip.windows(4).position(|window| window == b"mdat").expect("a box") + 64;
-    let (mut own, mut unlike) = (0, Vec::new());
+    let (mut own, mut all, mut unlike) = (0, 0, Vec::new());
     for at in 0..length {
         for change in [0x01, 0x04, 0x80] {
             let mut bytes = clip.to_vec();
             bytes[at] ^= change;
+            all += 1;
             std::fs::write(&path, &bytes).expect("written");
             let Some(told) = by_index(&path) else { continue };
             own += 1;
@@ -230,7 +231,7 @@ fn an_index_with_any_one_byte_changed_is_told_alike_or_left_to_ffprobe() {
             }
         }
     }
-    println!("{own} of {} need no ffprobe", length * 2);
+    println!("{own} of {all} need no ffprobe");
     assert!(unlike.is_empty(), "{} told otherwise:\n{}", unlike.len(), unlike.join("\n"));
 }
 
