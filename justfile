@@ -75,6 +75,12 @@ hostile:
 footage:
     cargo test --test footage
     cargo test --test footage -- --ignored --nocapture --test-threads 1
+    PLIMSOLL_FILMS=$PWD/target/tmp cargo test --lib every_film_of_a_folder -- --ignored --nocapture
+
+# Films with a damaged index, read with and without ffprobe: each byte of it changed in turn (five minutes).
+index:
+    PROPTEST_CASES=${PROPTEST_CASES:-100000} cargo test --lib a_damaged_index
+    cargo test --lib any_one_byte_changed -- --ignored --nocapture
 
 # Hundreds of random kills and signals over queues of sixty, disks of every size, I/O errors (five minutes; root for the disks).
 chaos:

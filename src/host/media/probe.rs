@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use self::report::{Read as Told, Report};
 use crate::domain::job::{RejectReason, Rejected};
 use crate::domain::media::MediaInfo;
 use crate::domain::preset::Preset;
@@ -18,6 +17,8 @@ use crate::domain::text::{path_text, sanitise};
 use crate::domain::units::Bytes;
 use crate::host::files::file_id::FileId;
 use crate::host::media::arguments::{FORMATS, LONG_LOOK, MAX_PIXELS, environment, file_url};
+use crate::host::media::index::{self, Trust};
+use crate::host::media::report::{LATE_DEMUXERS, Read as Told, Report};
 use crate::host::media::structure;
 use crate::host::media::tracks::{Unfit, choose};
 use crate::host::process::child::ChildSetup;
@@ -41,9 +42,6 @@ const ADDRESS_SPACE: Bytes = Bytes::mib(1024);
 /// Bytes of a file's head that are looked at before ffprobe is let near it.
 const HEAD: usize = 4096;
 
-#[path = "probe_report.rs"]
-mod report;
-
 /// What is asked of a file: only what is used.
 const ENTRIES: &str = "format=format_name,duration\
     :stream=index,codec_type,codec_name,codec_tag_string,width,height,pix_fmt,avg_frame_rate,r_frame_rate,sample_aspect_ratio,\
@@ -56,26 +54,6 @@ min_luminance,max_luminance,max_content,max_average\
     :chapter=id:chapter_tags=title\
     :format_tags=title,artist,album_artist,album,track,disc,genre,composer,date,show,season_number,episode_id,episode_sort,\
 creation_time,com.apple.quicktime.creationdate,location,com.apple.quicktime.location.ISO6709";
-/// Tags of the whole that go along by the same name.
-const CARRIED_TAGS: &[&str] = &[
-    "title",
-    "artist",
-    "album_artist",
-    "album",
-    "track",
-    "disc",
-    "genre",
-    "composer",
-    "date",
-    "show",
-    "season_number",
-    "episode_id",
-    "episode_sort",
-];
-/// Demuxers that learn of a stream only when its first packet comes.
-const LATE_DEMUXERS: &[&str] = &["mpegts", "mpeg", "flv", "wtv"];
-/// Codecs of pictures that stand for themselves: beside a film such a stream is its poster.
-const STILL_CODECS: &[&str] = &["mjpeg", "png", "bmp", "gif", "tiff", "webp", "jpeg2000"];
 /// The demuxer of the still pictures that this program makes.
 const STILL_FORMAT: &str = "jpeg_pipe";
 /// A disk that reads slower than this, in bytes a second, makes the check of an output fail.
@@ -96,6 +74,8 @@ pub struct Prober {
     pub fences: Option<Fences>,
     /// The version of ffmpeg, for its words; empty = not known.
     pub version: String,
+    /// Which films need not be asked of ffprobe, since their index tells the same; shared by all copies.
+    pub trust: Trust,
 }
 
 /// What a probe found.
@@ -126,7 +106,14 @@ enum Head {
 impl Prober {
     /// A prober with the default time limit of 30 s.
     pub fn new(ffprobe: impl Into<PathBuf>, scratch: impl Into<PathBuf>) -> Self {
-        Self { ffprobe: ffprobe.into(), scratch: scratch.into(), timeout: TIMEOUT, fences: None, version: String::new() }
+        Self {
+            ffprobe: ffprobe.into(),
+            scratch: scratch.into(),
+            timeout: TIMEOUT,
+            fences: None,
+            version: String::new(),
+            trust: Trust::default(),
+        }
     }
 
     /// Reads an input and tells whether `preset` can make something of it. The path must be absolute.
@@ -175,8 +162,17 @@ impl Prober {
                 ),
             ));
         }
+        let told = index::look(path).filter(|looked| looked.id == id).map(|looked| looked.report);
+        if let Some(report) = &told
+            && self.trust.covers(report)
+        {
+            return Self::structured(path, self.accept(report.read(""), id)?);
+        }
         let question = Question { formats: FORMATS, subject: Subject::Head, long: false, timeout: self.timeout };
         let mut probed = self.judge(&self.ask(path, question)?, id, head)?;
+        if let Some(report) = &told {
+            self.trust.learn(report, self.accept(report.read(""), id).is_ok_and(|own| own == probed));
+        }
         if probed.is_incomplete
             && let Ok(longer) = self.ask(path, Question { long: true, ..question }).and_then(|answer| self.judge(&answer, id, head))
             && longer.streams > probed.streams
@@ -244,7 +240,11 @@ impl Prober {
         }
         let report: Report = serde_json::from_slice(&answer.stdout)
             .map_err(|error| rejected(RejectReason::Unreadable, format!("the probe's answer cannot be read: {error}")))?;
-        let read = report.read(&log);
+        self.accept(report.read(&log), id)
+    }
+
+    /// Refuses what no preset can make anything of.
+    fn accept(&self, read: Told, id: FileId) -> Result<Probed, Rejected> {
         if let Some(video) = &read.media.video
             && u64::from(video.width) * u64::from(video.height) > MAX_PIXELS
         {

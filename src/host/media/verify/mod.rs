@@ -15,15 +15,15 @@
 
 mod jpeg;
 mod matroska;
-mod mp4;
+pub(super) mod mp4;
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use super::probe::words;
 use crate::domain::preset::Container;
+use crate::domain::text::error_words as words;
 use crate::host::files::file_id;
 
 /// A table of an index that is larger than this, in bytes, is left to ffprobe: four million packets of one stream.
@@ -117,7 +117,7 @@ pub fn read(path: &Path, container: Container) -> Result<Option<Made>, NotWhole>
 
 /// Why a reader came to no answer of its own.
 #[derive(Debug)]
-enum Stop {
+pub(super) enum Stop {
     NotWhole(NotWhole),
     /// A form that is not known here.
     Unknown,
@@ -135,7 +135,7 @@ fn damaged(reason: impl Into<String>) -> Stop {
 
 /// A file that is read in small pieces at any place.
 #[derive(Debug)]
-struct Input {
+pub(super) struct Input {
     file: File,
     len: u64,
     window: Vec<u8>,
@@ -144,7 +144,7 @@ struct Input {
 }
 
 impl Input {
-    fn open(path: &Path) -> Result<Self, NotWhole> {
+    pub(super) fn open(path: &Path) -> Result<Self, NotWhole> {
         let failed = |error: &io::Error| NotWhole::Io(words(error));
         let file = file_id::open_regular(path).map_err(|error| failed(&error))?;
         match file.metadata().map_err(|error| failed(&error))?.len() {
@@ -164,14 +164,24 @@ impl Input {
         Ok(&self.window[from..from + count])
     }
 
+    /// Its length in bytes when it was opened.
+    pub(super) const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// What the file is, by the open file itself.
+    pub(super) fn metadata(&self) -> io::Result<std::fs::Metadata> {
+        self.file.metadata()
+    }
+
     /// Up to `count` bytes at `at`: what there is before `end`.
-    fn up_to(&mut self, at: u64, count: usize, end: u64) -> Result<&[u8], Stop> {
+    pub(super) fn up_to(&mut self, at: u64, count: usize, end: u64) -> Result<&[u8], Stop> {
         let there = end.min(self.len).saturating_sub(at).min(count as u64);
         self.bytes(at, there as usize)
     }
 
     /// A piece of its own, at most [`TABLE_LIMIT`].
-    fn load(&self, at: u64, count: u64) -> Result<Vec<u8>, Stop> {
+    pub(super) fn load(&self, at: u64, count: u64) -> Result<Vec<u8>, Stop> {
         if count > TABLE_LIMIT {
             return Err(Stop::Unknown);
         }

@@ -16,10 +16,13 @@ const FRAGMENTS: [&[u8; 4]; 5] = [b"moof", b"styp", b"sidx", b"mfra", b"mvex"];
 
 /// A box, its head read and its size held against what is there.
 #[derive(Debug, Clone, Copy)]
-struct Head {
-    kind: [u8; 4],
-    body: u64,
-    end: u64,
+pub(in crate::host::media) struct Head {
+    /// Its four-character code.
+    pub kind: [u8; 4],
+    /// Where what is in it begins.
+    pub body: u64,
+    /// The byte behind its last one.
+    pub end: u64,
 }
 
 impl Head {
@@ -75,7 +78,7 @@ pub(super) fn read(input: &mut Input) -> Result<Made, Stop> {
 }
 
 /// The boxes that fill a box from its first byte to its last.
-fn children(input: &mut Input, parent: &Head) -> Result<Vec<Head>, Stop> {
+pub(in crate::host::media) fn children(input: &mut Input, parent: &Head) -> Result<Vec<Head>, Stop> {
     let mut found = Vec::new();
     let mut at = parent.body;
     while at < parent.end {
@@ -110,7 +113,8 @@ fn head(input: &mut Input, at: u64, parent: &Head) -> Result<Head, Stop> {
     Ok(Head { kind, body: at + head, end: at + size })
 }
 
-fn child(boxes: &[Head], kind: [u8; 4]) -> Option<&Head> {
+/// The first box of a kind.
+pub(in crate::host::media) fn child(boxes: &[Head], kind: [u8; 4]) -> Option<&Head> {
     boxes.iter().find(|found| found.kind == kind)
 }
 
@@ -124,7 +128,7 @@ fn needed(input: &mut Input, boxes: &[Head], kind: [u8; 4]) -> Result<Vec<Head>,
 }
 
 /// Decodes one box of a fixed form, to its last byte.
-fn table<T: Atom>(input: &Input, boxes: &[Head]) -> Result<Option<T>, Stop> {
+pub(in crate::host::media) fn table<T: Atom>(input: &Input, boxes: &[Head]) -> Result<Option<T>, Stop> {
     let Some(found) = child(boxes, T::KIND.into()) else { return Ok(None) };
     let body = input.load(found.body, found.end - found.body)?;
     let mut rest = body.as_slice();
@@ -258,7 +262,7 @@ fn outside() -> Stop {
 }
 
 /// Why samples are not where the index says.
-enum Misplaced {
+pub(in crate::host::media) enum Misplaced {
     Stop(Stop),
     /// Those of a track whose samples are all told to have one size.
     Constant,
@@ -271,7 +275,7 @@ impl From<Stop> for Misplaced {
 }
 
 /// Sees that every sample lies in a box of data; tells how many there are and what they take.
-fn check_places(input: &Input, boxes: &[Head], data: &[Range<u64>]) -> Result<(u64, u64), Misplaced> {
+pub(in crate::host::media) fn check_places(input: &Input, boxes: &[Head], data: &[Range<u64>]) -> Result<(u64, u64), Misplaced> {
     let Some(Stsz { samples }) = table::<Stsz>(input, boxes)? else {
         // A compact table of sizes, which ffmpeg does not write.
         return Err(if child(boxes, *b"stz2").is_some() { Stop::Unknown } else { missing(*b"stsz") }.into());

@@ -5,82 +5,102 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{CARRIED_TAGS, LATE_DEMUXERS, STILL_CODECS};
 use crate::domain::media::{AudioStream, Colour, Extras, MediaInfo, SubtitleStream, VideoStream};
 use crate::domain::text::sanitise;
 use crate::host::media::tracks::best_sound;
+
+/// Tags of the whole that go along by the same name.
+const CARRIED_TAGS: &[&str] = &[
+    "title",
+    "artist",
+    "album_artist",
+    "album",
+    "track",
+    "disc",
+    "genre",
+    "composer",
+    "date",
+    "show",
+    "season_number",
+    "episode_id",
+    "episode_sort",
+];
+/// Demuxers that learn of a stream only when its first packet comes.
+pub(super) const LATE_DEMUXERS: &[&str] = &["mpegts", "mpeg", "flv", "wtv"];
+/// Codecs of pictures that stand for themselves: beside a film such a stream is its poster.
+const STILL_CODECS: &[&str] = &["mjpeg", "png", "bmp", "gif", "tiff", "webp", "jpeg2000"];
 
 /// ffprobe's JSON; every field may be missing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Report {
     pub streams: Vec<Stream>,
-    chapters: Vec<Chapter>,
-    format: Format,
+    pub chapters: Vec<Chapter>,
+    pub format: Format,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Stream {
-    index: u32,
+    pub index: u32,
     pub codec_type: String,
-    codec_name: String,
-    codec_tag_string: String,
+    pub codec_name: String,
+    pub codec_tag_string: String,
     pub width: u32,
     pub height: u32,
-    pix_fmt: String,
-    avg_frame_rate: String,
-    r_frame_rate: String,
-    sample_aspect_ratio: String,
-    field_order: String,
-    color_range: String,
-    color_space: String,
-    color_transfer: String,
-    color_primaries: String,
-    channels: u32,
-    channel_layout: String,
-    sample_rate: String,
-    duration: String,
-    nb_frames: String,
-    nb_read_packets: String,
-    disposition: BTreeMap<String, u8>,
-    tags: BTreeMap<String, String>,
-    side_data_list: Vec<SideData>,
+    pub pix_fmt: String,
+    pub avg_frame_rate: String,
+    pub r_frame_rate: String,
+    pub sample_aspect_ratio: String,
+    pub field_order: String,
+    pub color_range: String,
+    pub color_space: String,
+    pub color_transfer: String,
+    pub color_primaries: String,
+    pub channels: u32,
+    pub channel_layout: String,
+    pub sample_rate: String,
+    pub duration: String,
+    pub nb_frames: String,
+    pub nb_read_packets: String,
+    pub disposition: BTreeMap<String, u8>,
+    pub tags: BTreeMap<String, String>,
+    pub side_data_list: Vec<SideData>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct SideData {
+pub(super) struct SideData {
     #[serde(rename = "side_data_type")]
-    kind: String,
-    rotation: Option<f64>,
-    red_x: String,
-    red_y: String,
-    green_x: String,
-    green_y: String,
-    blue_x: String,
-    blue_y: String,
-    white_point_x: String,
-    white_point_y: String,
-    min_luminance: String,
-    max_luminance: String,
-    max_content: Option<u32>,
-    max_average: Option<u32>,
+    pub kind: String,
+    pub rotation: Option<f64>,
+    pub red_x: String,
+    pub red_y: String,
+    pub green_x: String,
+    pub green_y: String,
+    pub blue_x: String,
+    pub blue_y: String,
+    pub white_point_x: String,
+    pub white_point_y: String,
+    pub min_luminance: String,
+    pub max_luminance: String,
+    pub max_content: Option<u32>,
+    pub max_average: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Chapter {
-    tags: BTreeMap<String, String>,
+pub(super) struct Chapter {
+    pub tags: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Format {
+pub(super) struct Format {
     #[serde(rename = "format_name")]
-    names: String,
-    duration: String,
-    tags: BTreeMap<String, String>,
+    pub names: String,
+    pub duration: String,
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What the answer tells, beside the file itself.
