@@ -303,6 +303,8 @@ pub struct MoveWhere {
 /// Arguments of `wait`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Here --timeout DUR is how long it waits at most, e.g. 30m.
+
 Exit status: 0 all of them are done; 1 some are not, or the server ended before; 69 no server; 124 the time is up.")]
 pub struct WaitArgs {
     /// Numbers of jobs, and ranges of them such as 3-7; none = until nothing is left to do.
@@ -314,9 +316,6 @@ pub struct WaitArgs {
     /// Until nothing is left to do.
     #[arg(long)]
     pub idle: bool,
-    /// Give up after this long, e.g. 30m.
-    #[arg(long, value_name = "DUR", value_parser = parse_span)]
-    pub timeout: Option<Duration>,
 }
 
 /// Arguments of `demo`.

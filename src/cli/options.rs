@@ -143,6 +143,11 @@ impl Resolved {
         self.origins.iter().any(|(name, _, origin)| name == setting && origin != DEFAULT)
     }
 
+    /// The value of this setting was given on the command line.
+    pub fn is_flag(&self, setting: &str) -> bool {
+        self.origins.iter().any(|(name, _, origin)| name == setting && origin.strip_prefix("--") == Some(setting))
+    }
+
     /// Asks for this budget where nobody has asked for one; `by` says in plain words who does.
     pub fn ask_budget(&mut self, bytes: Bytes, by: &str) {
         self.budget.get_or_insert_with(|| Asked { bytes, by: by.to_owned() });

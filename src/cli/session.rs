@@ -1,6 +1,7 @@
 //! One run from its start to its exit status: opens the host, drives the engine, shows it on a front end, obeys signals.
 
 pub mod descriptors;
+pub mod ending;
 pub mod serving;
 pub mod signals;
 pub mod state_dir;

@@ -14,4 +14,5 @@ mod past;
 mod plan;
 mod queue;
 mod replay;
+mod served;
 mod usage;

@@ -152,6 +152,6 @@ mod tests {
         assert!(offered(&candidates).contains(&"balanced".to_owned()), "{candidates:?}");
         assert!(candidates[0].get_help().is_some_and(|help| help.to_string().contains("files up to 200 MB")), "{candidates:?}");
         assert!(offered(&names_or_files::<Preset>(OsStr::new("web"))).contains(&"web-720p".to_owned()));
-        assert!(offered(&commands(OsStr::new("re"))) == ["replay"]);
+        assert!(offered(&commands(OsStr::new("repl"))) == ["replay"]);
     }
 }

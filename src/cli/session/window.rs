@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use color_eyre::eyre::Result;
 
+use super::ending::Ending;
 use super::{Front, Waits, closing_words, receive, thread};
 use crate::cli::commands::remote::serve::{self, Started};
 use crate::cli::commands::run::{OutputMode, front};
@@ -31,6 +32,7 @@ pub struct Window {
 /// Shows the console until it is left, or until the run is over.
 pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
     let Opened { hello, facts, link, ask } = opened;
+    let ending = window.host.is_none().then(|| Ending::of(hello.pid));
     let profile = resolved.load_profile()?;
     let mut lookup = look::over(&ask, facts.compares && !window.view);
     let mut front = front(resolved, &profile, OutputMode::Console);
@@ -76,6 +78,8 @@ pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
     match (exit, &state.summary) {
         (TuiExit::TerminalGone, _) => Ok(0),
         (_, Some(figures)) => {
+            // Whoever starts the next one finds nothing of this one.
+            ending.iter().for_each(Ending::wait);
             // A console that was only looked at has nothing to tell.
             if figures.jobs != JobCounts::default() {
                 crate::cli::tell(&closing_words(figures));

@@ -97,7 +97,7 @@ fn with_server(mut opened: Opened, commands: Vec<Command>, args: &AddArgs) -> Re
     for Queued { batch, .. } in queued.iter().filter(|queued| queued.jobs > 0) {
         waited.extend(wait::of_batch(&opened, *batch)?);
     }
-    Ok(status.max(wait::until(opened.link, *state, Some(waited), None)?))
+    Ok(status.max(wait::until(opened, *state, Some(waited), None)?))
 }
 
 /// Queues into the record of the state folder, whose lock is held meanwhile.

@@ -6,6 +6,7 @@ use color_eyre::eyre::Result;
 use super::{ask, open, rows, snapshot};
 use crate::cli::args::{JobRange, MoveWhere};
 use crate::cli::options::Resolved;
+use crate::cli::session::ending::Ending;
 use crate::cli::{Usage, write_out};
 use crate::config::search;
 use crate::domain::command::{Command, MoveTo};
@@ -142,6 +143,7 @@ pub fn stop(resolved: &Resolved) -> Result<u8> {
     let state = snapshot(&mut opened.link)?;
     let at_work = state.index.active.len() as u64;
     let pid = opened.hello.pid;
+    let ending = Ending::of(pid);
     if let Err(why) = ask(&mut opened.link, 1, Command::Shutdown)? {
         crate::cli::tell(&format!("plimsoll: {why}\n"));
         return Ok(1);
@@ -154,6 +156,7 @@ pub fn stop(resolved: &Resolved) -> Result<u8> {
             waits = summary.jobs.unfinished;
         }
     }
+    ending.wait();
     let stopped = if at_work > 0 { format!(", {} stopped", many(at_work, "job")) } else { String::new() };
     let kept = if waits > 0 { format!("; {} kept in the queue", many(waits, "job")) } else { String::new() };
     write_out(format!("plimsoll (process {pid}) has ended{stopped}{kept}\n").as_bytes())

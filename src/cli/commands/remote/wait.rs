@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use color_eyre::eyre::Result;
+use color_eyre::eyre::{Result, eyre};
 
 use super::{open, rows, snapshot};
 use crate::cli::Usage;
@@ -11,10 +11,11 @@ use crate::cli::args::WaitArgs;
 use crate::cli::options::Resolved;
 use crate::domain::job::{JobId, Outcome, Phase};
 use crate::domain::state::State;
-use crate::domain::stored::{RowState, RowsWanted};
+use crate::domain::stored::{JobRow, RowState, RowsWanted};
 use crate::domain::text::many;
-use crate::runtime::link::{Link, Update};
+use crate::runtime::link::Update;
 use crate::wire::client::Opened;
+use crate::wire::look::{Ask, Look};
 
 /// Exit status when the time is up, as `timeout` has it.
 const TIMED_OUT: u8 = 124;
@@ -28,7 +29,9 @@ pub fn wait(resolved: &Resolved, args: &WaitArgs) -> Result<u8> {
         (None, jobs) if !jobs.is_empty() => Some(of_jobs(&opened, &jobs)?),
         _ => None,
     };
-    until(opened.link, *state, wanted, args.timeout)
+    // The option of all commands has its own meaning here; what is said elsewhere of jobs does not.
+    let timeout = resolved.is_flag("timeout").then(|| resolved.settings.timeout.limit()).flatten();
+    until(opened, *state, wanted, timeout)
 }
 
 /// The jobs of a batch, with how those went that have ended.
@@ -103,7 +106,8 @@ impl Waited {
 }
 
 /// Waits until these jobs have ended, or nothing is left to do; the exit status.
-pub fn until(mut link: Link, mut state: State, mut wanted: Option<Waited>, timeout: Option<Duration>) -> Result<u8> {
+pub fn until(opened: Opened, mut state: State, mut wanted: Option<Waited>, timeout: Option<Duration>) -> Result<u8> {
+    let Opened { mut link, ask, .. } = opened;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     if let Some(wanted) = &mut wanted {
         wanted.learn_all(&state);
@@ -112,7 +116,9 @@ pub fn until(mut link: Link, mut state: State, mut wanted: Option<Waited>, timeo
         loop {
             let status = match &mut wanted {
                 Some(wanted) => wanted.status(),
-                None => (unfinished(&state) == 0).then(|| u8::from(went_badly(&state))),
+                // A server that has just begun has not listed yet what an earlier one has left.
+                None if unfinished(&state) == 0 && !has_stored_work(&ask)? => Some(u8::from(went_badly(&state))),
+                None => None,
             };
             if let Some(status) = status {
                 return Ok(status);
@@ -155,6 +161,18 @@ pub fn until(mut link: Link, mut state: State, mut wanted: Option<Waited>, timeo
         crate::cli::tell(&format!("plimsoll: the time is up; {} left\n", many(left, "job")));
         Ok(TIMED_OUT)
     })
+}
+
+/// The store knows of jobs that wait or are at work.
+fn has_stored_work(ask: &Ask) -> Result<bool> {
+    for state in [RowState::Waiting, RowState::Running] {
+        let answer = ask(Look::Rows(RowsWanted { state: Some(state), limit: 1, ..RowsWanted::default() }), &|_| true);
+        let rows: Vec<JobRow> = serde_json::from_value(answer.map_err(|why| eyre!("{why}"))?)?;
+        if !rows.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn unfinished(state: &State) -> u64 {

@@ -1,0 +1,307 @@
+//! A server and the commands that talk to it: what scripts rely on.
+#![cfg(target_os = "linux")]
+#![allow(clippy::disallowed_methods)] // a deadline needs the clock
+
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use crate::support::clips::clips;
+use crate::support::{PATIENCE, Said, World, patient_ffmpeg, say};
+use serde_json::Value;
+
+/// A server in a world; it ends with the test.
+struct Server<'w> {
+    world: &'w World,
+}
+
+impl<'w> Server<'w> {
+    /// Starts it in the background. Its jobs wait for [`Server::let_go`].
+    fn start(world: &'w World, args: &[&str]) -> Self {
+        let mut command = world.command(["serve", "--daemon", "-p", "balanced"]);
+        command.arg("--state-dir").arg(world.path("state")).arg("-o").arg(world.path("out"));
+        command.arg("--ffmpeg").arg(patient_ffmpeg(world)).args(args);
+        let said = say(command);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        Self { world }
+    }
+
+    /// The ffmpegs that wait go on, and those that come do not wait.
+    fn let_go(&self) {
+        std::fs::write(self.world.path("state/scratch/go"), "").expect("written");
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.world.command(args);
+        command.arg("--state-dir").arg(self.world.path("state"));
+        command
+    }
+
+    fn say(&self, args: &[&str]) -> Said {
+        say(self.command(args))
+    }
+
+    /// The same, where it goes well.
+    fn ok(&self, args: &[&str]) -> String {
+        let said = self.say(args);
+        assert_eq!(said.code, Some(0), "{args:?}: {}{}", said.out, said.err);
+        said.out
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(args)).expect("one JSON object")
+    }
+
+    /// Waits until `status` tells so.
+    fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.json(&["status", "--json"]);
+            if wanted(&status) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{what} did not come: {status}");
+        }
+    }
+}
+
+impl Drop for Server<'_> {
+    fn drop(&mut self) {
+        // Where the test has ended it already there is none.
+        let _ = self.command(&["stop"]).output();
+    }
+}
+
+#[test]
+fn a_script_queues_looks_changes_and_waits() {
+    let world = World::new();
+    for name in ["a.mp4", "b.mp4", "c.mp4", "d.mp4"] {
+        world.put(&clips().tiny(), name);
+    }
+    let server = Server::start(&world, &[]);
+    let input = world.path("in");
+    let added = server.json(&["add", "--json", input.to_str().expect("plain")]);
+    assert_eq!(
+        (added["batch"].as_u64(), added["jobs"].as_array().map(Vec::len), added["known"].as_u64()),
+        (Some(1), Some(4), Some(0))
+    );
+    server.until("two at work", |status| status["jobs"]["running"] == 2);
+    let status = server.json(&["status", "--json"]);
+    assert_eq!(status["jobs"]["queued"], 2);
+    assert_eq!(status["profile"]["name"], "balanced");
+    assert_eq!(status["server"]["state_dir"].as_str(), world.path("state").to_str());
+    assert!(status["memory"]["budget_bytes"].as_u64().is_some_and(|bytes| bytes > 0) && status["consoles"] == 0, "{status}");
+    assert!(server.ok(&["status"]).contains("2 queued, 2 running"));
+
+    assert_eq!(server.ok(&["pause"]), "paused #1\npaused #2\n");
+    let paused = server.ok(&["jobs", "--json", "--state", "paused"]);
+    let paused: Vec<Value> = paused.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(paused.iter().map(|job| job["job"].as_u64()).collect::<Vec<_>>(), [Some(1), Some(2)]);
+    assert!(paused.iter().all(|job| job["input"].as_str().is_some_and(|input| input.contains("mp4")) && job["pid"].is_u64()));
+    assert_eq!(server.ok(&["resume", "1-2"]), "resumed #1\nresumed #2\n");
+    assert_eq!(server.ok(&["move", "4", "--first"]), "moved to the front #4\n");
+    let refused = server.say(&["cancel", "3", "99"]);
+    assert_eq!((refused.code, refused.out.as_str()), (Some(1), "cancelled #3\n"));
+    assert!(refused.err.contains("there is no job 99"), "{}", refused.err);
+    assert_eq!(server.ok(&["retry", "3"]), "queued again #3\n");
+
+    server.ok(&["hold"]);
+    assert_eq!(server.json(&["status", "--json"])["held"], true);
+    let again = server.say(&["hold"]);
+    assert!(again.code == Some(1) && again.err.contains("held already"), "{}", again.err);
+    server.ok(&["release"]);
+    assert!(server.ok(&["profile", "fast"]).contains("the profile is fast"));
+    assert_eq!(server.json(&["status", "--json"])["profile"]["max_concurrent"], 4);
+    assert_eq!(server.say(&["profile", "nosuch"]).code, Some(2));
+
+    let late = server.say(&["wait", "--batch", "1", "--timeout", "300ms"]);
+    assert!(late.code == Some(124) && late.err.contains("4 jobs left"), "{:?} {}", late.code, late.err);
+    server.let_go();
+    for args in [&["wait", "--batch", "1"][..], &["wait", "1-4"], &["wait", "--idle"], &["wait"]] {
+        server.ok(args);
+    }
+    assert_eq!(server.ok(&["jobs", "--json", "--state", "done"]).lines().count(), 4);
+    let log = server.ok(&["logs", "1"]);
+    assert!(log.contains("ffmpeg") && log.contains("job 1, try 1"), "{log}");
+    assert_eq!(server.ok(&["logs", "1", "-n", "1"]).lines().count(), 1);
+    assert_eq!(server.say(&["logs", "77"]).code, Some(2));
+    assert!(server.ok(&["stop"]).contains("has ended"));
+    let gone = server.say(&["status"]);
+    assert_eq!(gone.code, Some(69));
+    let folder = world.path("state");
+    let words = format!("no plimsoll works on {}; start one with `plimsoll serve`", folder.display());
+    assert!(gone.err.contains(&words), "{}", gone.err);
+    world.assert_no_leftovers();
+}
+
+#[test]
+fn what_is_added_keeps_its_own_folder_preset_and_overwriting() {
+    let world = World::new();
+    let film = world.put(&clips().tiny(), "a.mp4");
+    let film = film.to_str().expect("plain");
+    let mine = world.write(
+        "mine.yaml",
+        "name: mine\nvideo: { codec: libx264, preset: ultrafast, crf: 30, height: 120 }\naudio: { codec: aac, bitrate: 64k }\ncontainer: mp4\nthreads: 1\n",
+    );
+    let elsewhere = world.path("elsewhere");
+    let server = Server::start(&world, &[]);
+    server.let_go();
+    server.ok(&["add", "--wait", film]);
+    server.ok(&["add", "--wait", "-o", elsewhere.to_str().expect("plain"), "--preset", mine.to_str().expect("plain"), film]);
+    assert!(world.path("out/a.web-720p.mp4").exists() && elsewhere.join("a.mine.mp4").exists());
+    let written = |path: &std::path::Path| std::fs::metadata(path).and_then(|meta| meta.modified()).expect("there");
+    let first = written(&world.path("out/a.web-720p.mp4"));
+    server.ok(&["add", "--wait", film]);
+    assert_eq!(written(&world.path("out/a.web-720p.mp4")), first, "it was done already");
+    server.ok(&["add", "--wait", "--overwrite", film]);
+    assert!(written(&world.path("out/a.web-720p.mp4")) > first);
+    let refused = server.say(&["add", world.path("work").to_str().expect("plain")]);
+    assert!(refused.code == Some(1) && refused.err.contains("no video files were found"), "{}", refused.err);
+}
+
+#[test]
+fn what_is_added_where_nobody_works_waits_for_the_next_run() {
+    let world = World::new();
+    let film = world.put(&clips().tiny(), "a.mp4");
+    let add = |args: &[&str]| {
+        let mut command = world.command(["add", "--state-dir"]);
+        command.arg(world.path("state")).arg("-o").arg(world.path("out")).args(args);
+        say(command)
+    };
+    let film = film.to_str().expect("plain");
+    let added = add(&[film]);
+    assert!(added.code == Some(0) && added.out.contains("1 job queued; nobody works on"), "{}{}", added.out, added.err);
+    let again = add(&["--json", film]);
+    assert_eq!(serde_json::from_str::<Value>(&again.out).expect("JSON")["known"], 1, "{}", again.err);
+    assert_eq!(add(&["--wait", film]).code, Some(69), "nobody would ever end it");
+    let run = world.run(&[]);
+    assert!(run.status.success() && world.path("out/a.web-720p.mp4").exists(), "{}", run.stderr);
+}
+
+#[test]
+fn a_log_that_is_followed_goes_on_to_the_end_of_its_job_and_no_line_comes_twice() {
+    let world = World::new();
+    let film = world.put(&clips().tiny(), "a.mp4");
+    let server = Server::start(&world, &[]);
+    server.ok(&["add", film.to_str().expect("plain")]);
+    server.until("it at work", |status| status["jobs"]["running"] == 1);
+    let follower: Child = server.command(&["logs", "-f", "1"]).stdout(Stdio::piped()).spawn().expect("starts");
+    server.let_go();
+    let followed = follower.wait_with_output().expect("it ends");
+    assert!(followed.status.success());
+    let (followed, whole) = (String::from_utf8(followed.stdout).expect("UTF-8"), server.ok(&["logs", "1"]));
+    // The time of a line is when the log was written, or when the line was told.
+    let texts = |log: &str| log.lines().filter_map(|line| Some(line.split_once(' ')?.1.to_owned())).collect::<Vec<_>>();
+    assert!(!followed.is_empty());
+    for line in texts(&followed) {
+        let count = |log: &str| texts(log).iter().filter(|text| **text == line).count();
+        assert!(count(&followed) <= count(&whole), "{line} comes twice:\n{followed}\nthe whole log:\n{whole}");
+    }
+}
+
+#[test]
+fn the_sockets_are_for_their_owner_and_a_second_server_is_told_of_the_first() {
+    let world = World::new();
+    let server = Server::start(&world, &[]);
+    for (name, mode) in [("control.sock", 0o600), ("view.sock", 0o660)] {
+        let meta = std::fs::symlink_metadata(world.path("state").join(name)).expect("there");
+        assert!(meta.file_type().is_socket() && meta.permissions().mode() & 0o777 == mode, "{name}");
+    }
+    let second = server.say(&["serve", "--daemon"]);
+    assert!(second.code == Some(75) && second.err.contains("another plimsoll (process"), "{:?} {}", second.code, second.err);
+    let faulty = server.say(&["serve", "--daemon", "-p", "nosuch"]);
+    assert!(faulty.code == Some(2) && faulty.err.contains("nosuch"), "{:?} {}", faulty.code, faulty.err);
+    server.ok(&["stop"]);
+    assert!(!world.path("state/control.sock").exists() && !world.path("state/view.sock").exists());
+}
+
+#[test]
+fn a_server_that_was_killed_leaves_no_child_and_its_queue_goes_on_with_the_next() {
+    let world = World::new();
+    for name in ["a.mp4", "b.mp4", "c.mp4"] {
+        world.put(&clips().tiny(), name);
+    }
+    let server = Server::start(&world, &[]);
+    server.ok(&["add", world.path("in").to_str().expect("plain")]);
+    server.until("two at work", |status| status["jobs"]["running"] == 2);
+    let pid = server.json(&["status", "--json"])["server"]["pid"].as_u64().expect("a number") as i32;
+    let jobs: Vec<i32> = server
+        .ok(&["jobs", "--json", "--state", "running"])
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["pid"].as_i64().expect("a process") as i32)
+        .collect();
+    // SAFETY: kill on the server that this test has started.
+    assert_eq!(unsafe { libc::kill(pid, libc::SIGKILL) }, 0);
+    let deadline = Instant::now() + PATIENCE;
+    while jobs.iter().any(|job| std::path::Path::new("/proc").join(job.to_string()).join("exe").read_link().is_ok()) {
+        assert!(Instant::now() < deadline, "a child of a server that is gone lives on");
+        std::thread::yield_now();
+    }
+    let stale = server.say(&["status"]);
+    assert_eq!(stale.code, Some(69), "the socket is there, nobody listens: {}", stale.err);
+    let next = Server::start(&world, &[]);
+    next.let_go();
+    next.ok(&["wait"]);
+    assert_eq!(next.ok(&["jobs", "--json", "--state", "done"]).lines().count(), 3);
+}
+
+#[test]
+fn a_run_in_the_foreground_can_be_looked_at_too() {
+    let world = World::new();
+    world.put(&clips().tiny(), "a.mp4");
+    let mut command = world.run_command(["--ffmpeg"]);
+    command.arg(patient_ffmpeg(&world)).arg(world.path("in"));
+    let mut live = crate::support::Live::start(command);
+    live.until_event("job_started");
+    let server = Server { world: &world };
+    assert_eq!(server.json(&["status", "--json"])["jobs"]["running"], 1);
+    assert_eq!(server.ok(&["pause", "1"]), "paused #1\n");
+    live.until_event("job_paused");
+    server.ok(&["resume", "1"]);
+    server.let_go();
+    assert!(live.finish().status.success());
+}
+
+#[test]
+fn what_is_no_number_of_a_job_or_no_host_is_wrong_usage() {
+    let world = World::new();
+    for args in [
+        &["cancel"][..],
+        &["cancel", "x"],
+        &["cancel", "7-3"],
+        &["move", "1"],
+        &["move", "1", "--first", "--last"],
+        &["wait", "--batch", "1", "--idle"],
+        &["wait", "--timeout", "soon"],
+        &["jobs", "--state", "sleepy"],
+        &["attach", "--", "-oProxyCommand=touch"],
+        &["attach", "--remote-command", "x"],
+    ] {
+        let said = say(world.command(args));
+        assert_eq!(said.code, Some(2), "{args:?}: {}", said.err);
+    }
+    let no_terminal = say(world.command(["attach"]));
+    assert!(no_terminal.code == Some(2) && no_terminal.err.contains("there is no terminal"), "{}", no_terminal.err);
+}
+
+#[test]
+fn the_examples_for_scripts_do_what_they_say() {
+    let world = World::new();
+    std::fs::create_dir_all(world.path("home/videos")).expect("made");
+    std::fs::copy(clips().tiny(), world.path("home/videos/a.mp4")).expect("copied");
+    let folder = std::path::Path::new(crate::support::PLIMSOLL).parent().expect("a folder");
+    let path = std::env::join_paths(std::iter::once(folder.to_owned()).chain(std::env::split_paths(crate::support::tool_path())));
+    let blocks: Vec<_> = crate::markdown::page("docs/scripting.md").blocks();
+    let scripts: Vec<_> = blocks.iter().filter(|block| block.info == "sh server").collect();
+    assert!(!scripts.is_empty());
+    for script in scripts {
+        let mut shell = Command::new("sh");
+        shell.args(["-e", "-c", &script.text]).current_dir(world.path("work")).env_clear().stdin(Stdio::null());
+        shell.env("PATH", path.as_ref().expect("a path")).env("HOME", world.path("home")).env("LC_ALL", "C.UTF-8");
+        let said = say(shell);
+        let output = world.path("work/films/a.web-720p.mp4");
+        assert_eq!(said.code, Some(0), "{}: {}{}", script.at, said.out, said.err);
+        assert!(said.out.contains("done") && output.exists(), "{}", said.out);
+        assert!(said.out.contains("has ended"), "{}", said.out);
+    }
+}
