@@ -186,6 +186,7 @@ impl Queue {
             load_jobs: Some(PathBuf::from(env!("CARGO_BIN_EXE_plimsoll"))),
             restore: true,
             guests: Vec::new(),
+            windows: plimsoll::host::memory::sampler::Windows::default(),
             budget: Some(Asked { bytes: Bytes::gib(2), by: "the benchmark".to_owned() }),
             profile_budget: None,
         };

@@ -58,7 +58,7 @@ use memory::cleanup::{Cleaner, CleanerConfig};
 use memory::file_ledger::FileLedger;
 use memory::job_cgroup::JobGroups;
 use memory::page_cache;
-use memory::sampler::{Sampler, SamplerConfig};
+use memory::sampler::{Sampler, SamplerConfig, Windows};
 use process::instance::{Instance, InstanceError};
 use process::joblog::LogReader;
 use process::lane::Lane;
@@ -95,6 +95,8 @@ pub struct HostConfig {
     pub restore: bool,
     /// Processes of others that live on that budget.
     pub guests: Vec<u32>,
+    /// The consoles that are attached from other processes.
+    pub windows: Windows,
 }
 
 /// How far an output may outgrow what is left of the scratch limit: an index that is written at the end.
@@ -211,6 +213,7 @@ impl RealHost {
             operator_budget: config.budget.clone(),
             profile_budget: config.profile_budget,
             guests: config.guests.clone(),
+            windows: config.windows.clone(),
             uncounted_kills,
             ..SamplerConfig::new(ledger.clone())
         };

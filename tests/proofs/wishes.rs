@@ -40,6 +40,7 @@ impl Run {
             profile_budget: None,
             restore: true,
             guests: Vec::new(),
+            windows: plimsoll::host::memory::sampler::Windows::default(),
         };
         let (inputs, results) = mpsc::unbounded_channel();
         let host = RealHost::open(host, inputs).expect("a host");

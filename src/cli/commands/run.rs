@@ -28,6 +28,7 @@ use crate::host::HostConfig;
 use crate::host::files::scan;
 use crate::host::media::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::memory::machine::processors;
+use crate::host::memory::sampler::Windows;
 use crate::host::store;
 use crate::runtime::link::{Compare, Complete, Lookup};
 use crate::tui::TuiOptions;
@@ -141,6 +142,7 @@ pub fn session(
         profile_budget,
         restore: true,
         guests: Vec::new(),
+        windows: serves.windows.clone(),
     };
     let log_file = resolved.settings.log_file.clone();
     Ok(Session { engine, host, commands, front, aside, log_file, watch: None, is_demo: false, serves: Some(serves) })
@@ -174,7 +176,7 @@ fn serves(resolved: &Resolved, profiles: &[Profile], presets: &BTreeMap<String, 
     };
     let complete: Complete = Arc::new(move |line| complete::complete(line, &places));
     let lookup = Lookup { compare: Some(compare), complete: Some(complete), ..lookup(resolved) };
-    Serves { lookup, facts, exit_when_idle: None, ready: None }
+    Serves { lookup, facts, windows: Windows::default(), exit_when_idle: None, ready: None }
 }
 
 pub(in crate::cli) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, mode: OutputMode) -> Front {

@@ -11,6 +11,7 @@ use tokio::task::LocalSet;
 
 use super::{Waits, thread};
 use crate::domain::time::Wall;
+use crate::host::memory::sampler::Windows;
 use crate::runtime::hub::Attacher;
 use crate::runtime::link::Lookup;
 use crate::wire::message::{Facts, SPOKEN, ServerHello};
@@ -23,6 +24,8 @@ pub struct Serves {
     pub lookup: Lookup,
     /// What consoles offer.
     pub facts: Facts,
+    /// Where the processes of the consoles that are attached are kept.
+    pub windows: Windows,
     /// Ends the run once nobody is connected, nothing is left to do, and so much time has gone.
     pub exit_when_idle: Option<Duration>,
     /// Told when the run can be reached.
@@ -41,7 +44,7 @@ pub(super) struct Serving {
 
 /// Opens the sockets and serves on a thread of its own. Without them a run goes on, and says so.
 pub(super) fn start(serves: Serves, state_dir: &Path, life: String, attacher: &Attacher) -> Result<Option<Serving>> {
-    let Serves { lookup, facts, exit_when_idle, ready } = serves;
+    let Serves { lookup, facts, windows, exit_when_idle, ready } = serves;
     let (doors, listeners) = match socket::open(state_dir) {
         Ok(open) => open,
         Err(why) => {
@@ -63,7 +66,8 @@ pub(super) fn start(serves: Serves, state_dir: &Path, life: String, attacher: &A
     let attacher = attacher.clone();
     let ended = thread("wire", Waits::Signals, move |runtime| {
         let attach = Box::new(move || attacher.attach());
-        let service = Service { attach, lookup, hello, facts, exit_when_idle };
+        let on_consoles = Box::new(move |processes| windows.set(processes));
+        let service = Service { attach, lookup, hello, facts, on_consoles, exit_when_idle };
         // Whoever can tell has dropped it when the run has ended otherwise.
         let over = async { drop(is_over.await) };
         let served = LocalSet::new().block_on(runtime, server::serve(listeners, service, over));

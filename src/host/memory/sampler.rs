@@ -50,6 +50,8 @@ pub struct SamplerConfig {
     pub scratch_dirs: Vec<PathBuf>,
     /// Processes that are not ours and live on our budget all the same: the demonstration's neighbour.
     pub guests: Vec<u32>,
+    /// Windows on this plimsoll: what they hold is the console's own.
+    pub windows: Windows,
     /// The operator's budget.
     pub operator_budget: Option<Asked>,
     /// The profile's budget.
@@ -68,11 +70,29 @@ impl SamplerConfig {
             ledger,
             scratch_dirs: Vec::new(),
             guests: Vec::new(),
+            windows: Windows::default(),
             operator_budget: None,
             profile_budget: None,
             pace: DEFAULT_PACE,
             uncounted_kills: Arc::default(),
         }
+    }
+}
+
+/// The processes of the consoles that are attached, as they come and go.
+#[derive(Debug, Clone, Default)]
+pub struct Windows(Arc<Mutex<Vec<u32>>>);
+
+impl Windows {
+    /// These are attached now.
+    pub fn set(&self, processes: Vec<u32>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = processes;
+    }
+
+    /// The anonymous memory of them all.
+    fn anon(&self, proc: &std::path::Path) -> Bytes {
+        let processes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        processes.iter().filter_map(|pid| procfs::rss_anon(proc, *pid)).sum()
     }
 }
 
@@ -277,6 +297,7 @@ struct Others {
 struct Probe {
     roots: Roots,
     guests: Vec<u32>,
+    windows: Windows,
     ledger: FileLedger,
     scratch_dirs: BTreeSet<PathBuf>,
     operator_budget: Option<Asked>,
@@ -315,6 +336,7 @@ impl Probe {
             ledger: config.ledger,
             scratch_dirs: config.scratch_dirs.into_iter().collect(),
             guests: config.guests,
+            windows: config.windows,
             operator_budget: config.operator_budget,
             profile_budget: config.profile_budget,
             survey_age: Age::default(),
@@ -363,13 +385,14 @@ impl Probe {
             }
             _ => self.machine_kills,
         };
+        let own = self.console.as_mut().and_then(TreeReader::leader_anon).unwrap_or_default();
         let mut sample = MemorySample {
             taken: None,
             scope: self.survey.scope,
             usage: sums.usage,
             working_set: sums.working_set,
             hard: sums.hard,
-            console: self.console.as_mut().and_then(TreeReader::leader_anon).unwrap_or_default(),
+            console: own + self.windows.anon(&self.roots.proc),
             file_cache: sums.file_cache,
             scratch: self.scratch(),
             jobs,

@@ -1,5 +1,6 @@
 //! Samples of recorded and of real machines, their pace, their cost, and what happens when nothing can be read.
 
+use std::io::BufRead as _;
 use std::process::{Child, Command, Stdio};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -33,6 +34,24 @@ fn a_container_is_measured_where_its_limit_is() {
     assert_eq!(sample.oom_kills, Some(2));
     assert!(sample.console > Bytes::ZERO);
     assert_eq!(sample.budget.map(|budget| budget.bytes), Some(Bytes::gib(2)));
+}
+
+#[test]
+fn what_attached_consoles_hold_is_the_consoles_own() {
+    // A process with far more memory than ours may change by meanwhile.
+    let hold = "x=$(head -c 64000000 /dev/zero | tr '\\0' a); echo held; read line";
+    let mut other = Command::new("sh").args(["-c", hold]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
+    let mut held = String::new();
+    std::io::BufReader::new(other.stdout.take().expect("a pipe")).read_line(&mut held).expect("it tells");
+    let windows = Windows::default();
+    let source = SampleSource::new(SamplerConfig { windows: windows.clone(), ..config(Roots::default()) });
+    windows.set(vec![other.id()]);
+    let with = source.sample_now().expect("measures").console;
+    windows.set(Vec::new());
+    let without = source.sample_now().expect("measures").console;
+    assert!(with >= without + Bytes::mib(40), "{with:?} with it, {without:?} without");
+    drop(other.stdin.take());
+    other.wait().expect("ended");
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::wire::look::Look;
 use crate::wire::message::{
     self, CLIENT_NAMES, ClientHello, ClientLine, Facts, Read, Refused, RefusedKind, Resume, SPOKEN, ServerLine,
 };
+use crate::wire::peer::Peer;
 use crate::wire::ring::{Cursor, Next};
 use crate::wire::{CLIENT_LINE, HELLO_LINE, HELLO_WAIT, snapshot};
 
@@ -37,7 +38,7 @@ const PIECE: usize = 64 * 1024;
 pub(super) struct Connection {
     server: Rc<Server>,
     id: u64,
-    who: String,
+    peer: Peer,
     view: bool,
 }
 
@@ -53,8 +54,8 @@ async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> bool {
 }
 
 impl Connection {
-    pub(super) const fn new(server: Rc<Server>, id: u64, who: String, view: bool) -> Self {
-        Self { server, id, who, view }
+    pub(super) const fn new(server: Rc<Server>, id: u64, peer: Peer, view: bool) -> Self {
+        Self { server, id, peer, view }
     }
 
     /// Talks until one end has had enough.
@@ -81,7 +82,13 @@ impl Connection {
         *lines.decoder_mut() = LinesCodec::new_with_max_length(CLIENT_LINE);
         self.view |= hello.view;
         let (direct, waiting) = mpsc::channel(WAITING);
-        let connected = Connected { who: self.who.clone(), view: self.view, console: hello.console, direct: direct.clone() };
+        let connected = Connected {
+            who: self.peer.words(),
+            pid: self.peer.pid,
+            view: self.view,
+            console: hello.console,
+            direct: direct.clone(),
+        };
         self.server.connected.borrow_mut().insert(self.id, connected);
         let server = Rc::clone(&self.server);
         if hello.console {

@@ -46,6 +46,8 @@ pub struct Service {
     pub hello: ServerHello,
     /// What consoles offer.
     pub facts: Facts,
+    /// Told the processes of the consoles that are attached, whenever that changes.
+    pub on_consoles: Box<dyn Fn(Vec<u32>)>,
     /// Ends the run once nobody is connected, nothing is left, and so much time has gone.
     pub exit_when_idle: Option<Duration>,
 }
@@ -80,6 +82,8 @@ struct Request {
 /// Somebody who is connected.
 struct Connected {
     who: String,
+    /// Its process, where the kernel tells.
+    pid: Option<i32>,
     view: bool,
     /// A person sits there; `false` also before it has said hello.
     console: bool,
@@ -164,8 +168,8 @@ impl Server {
         }
         let id = self.last_connection.get() + 1;
         self.last_connection.set(id);
-        let who = peer.map_or_else(|_| String::new(), Peer::words);
-        connection::Connection::new(Rc::clone(&self), id, who, view).run(stream).await;
+        let Ok(peer) = peer else { return };
+        connection::Connection::new(Rc::clone(&self), id, peer, view).run(stream).await;
         if self.connected.borrow_mut().remove(&id).is_some_and(|gone| gone.console) {
             self.tell_consoles();
         }
@@ -267,9 +271,11 @@ impl Server {
         self.connected.borrow().values().filter(|one| one.console).count() as u32
     }
 
-    /// Tells the consoles who they are.
+    /// Tells the consoles who they are, and whoever counts their memory.
     fn tell_consoles(&self) {
         let connected = self.connected.borrow();
+        let processes = connected.values().filter(|one| one.console).filter_map(|one| u32::try_from(one.pid?).ok());
+        (self.service.on_consoles)(processes.filter(|pid| *pid > 0).collect());
         let consoles = || connected.iter().filter(|(_, one)| one.console);
         for (own, console) in consoles() {
             let attached = consoles().map(|(id, one)| Attached { who: one.who.clone(), view: one.view, own: id == own }).collect();
