@@ -13,6 +13,7 @@ use crate::domain::command::Command;
 use crate::domain::event::JobCounts;
 use crate::domain::state::State;
 use crate::domain::text::many;
+use crate::host::memory::heap;
 use crate::runtime::link::StartServer;
 use crate::tui::app::complete::Places;
 use crate::tui::{self, TuiExit, WindowOn};
@@ -46,6 +47,8 @@ pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
     }
     let place = if is_here { None } else { Some(hello.host.clone()) };
     let on = WindowOn { host: place, view: window.view };
+    // What was needed to get here is given back: the window stays for as long as the queue does.
+    heap::trim();
     let (exit, state) = match &mut front {
         Front::Console(options) => {
             options.profiles = facts.profiles;

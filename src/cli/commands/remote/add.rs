@@ -4,12 +4,12 @@ use color_eyre::eyre::Result;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{NO_SERVER, ask_and_hear, open, rows, snapshot, wait};
+use super::{ask_and_hear, open_if_there, rows, snapshot, wait};
 use crate::cli::args::AddArgs;
 use crate::cli::commands::run::{self, OutputMode};
 use crate::cli::options::Resolved;
 use crate::cli::session::opened_host;
-use crate::cli::{Unavailable, Usage, write_out};
+use crate::cli::{Usage, write_out};
 use crate::domain::command::{Command, Queued};
 use crate::domain::event::EventKind;
 use crate::domain::job::JobId;
@@ -18,20 +18,15 @@ use crate::domain::text::{many, path_text};
 use crate::engine::port::{Input, ScanId};
 use crate::host::store;
 use crate::runtime::link::Update;
-use crate::wire::client::Opened;
+use crate::wire::client::{Caller, Opened};
 
 /// `plimsoll add`.
 pub fn add(resolved: &Resolved, args: &AddArgs) -> Result<u8> {
     let commands = run::with_wishes(run::commands(&args.paths, resolved)?, resolved, args.front)?;
-    match open(resolved, true) {
+    match open_if_there(resolved, Caller { follow: true, ..Caller::default() })? {
         Ok(opened) => with_server(opened, commands, args),
-        Err(error) if error.downcast_ref::<Unavailable>().is_some_and(|unavailable| unavailable.status == NO_SERVER) => {
-            if args.wait {
-                return Err(error);
-            }
-            without_server(resolved, commands, args)
-        }
-        Err(error) => Err(error),
+        Err(none) if args.wait => Err(none.into()),
+        Err(_) => without_server(resolved, commands, args),
     }
 }
 

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use color_eyre::eyre::Result;
 
 use super::serve::{self, Started};
-use super::{NO_SERVER, connect};
+use super::{connect, open_if_there};
+use crate::cli::Usage;
 use crate::cli::commands::run::{self, OutputMode};
 use crate::cli::options::Resolved;
 use crate::cli::session::has_terminal;
 use crate::cli::session::window::{self, Window};
-use crate::cli::{Unavailable, Usage};
 use crate::domain::command::Command;
 use crate::wire::client::{Caller, Door, Opened};
 
@@ -26,8 +26,7 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
     }
     let mut commands = run::commands(paths, resolved)?;
     let caller = Caller { console: true, follow: true, view: false };
-    let door = || Door::Here(resolved.state_dir.clone());
-    let opened = match connect(door(), caller) {
+    let opened = match open_if_there(resolved, caller)? {
         Ok(opened) => {
             fits(resolved, &opened)?;
             commands = run::with_wishes(commands, resolved, false)?;
@@ -40,7 +39,7 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
             }
             opened
         }
-        Err(error) if error.downcast_ref::<Unavailable>().is_some_and(|unavailable| unavailable.status == NO_SERVER) => {
+        Err(_) => {
             let before = run::done_before(resolved);
             match serve::start_for_console(resolved, hold)? {
                 Started::Ready(child) => serve::see_off(child),
@@ -49,11 +48,10 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
                     return Ok(status);
                 }
             }
-            let mut opened = connect(door(), caller)?;
+            let mut opened = connect(Door::Here(resolved.state_dir.clone()), caller)?;
             opened.facts.before = before;
             opened
         }
-        Err(error) => return Err(error),
     };
     window::show(resolved, opened, Window { host: None, view: false, commands })
 }
