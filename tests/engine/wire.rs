@@ -1,7 +1,7 @@
 //! The line to an engine over a real socket: what it tells is what a line within the process tells, whatever becomes of it.
 #![allow(clippy::disallowed_methods)] // a deadline needs the clock
 
-use std::io::{BufRead as _, BufReader, Read, Write};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,9 @@ use plimsoll::runtime::driver::Driver;
 use plimsoll::runtime::hub::Attacher;
 use plimsoll::runtime::link::{LineNews, Link, Lookup, Update};
 use plimsoll::wire::client::{self, Caller, Door, OpenError, Opened};
-use plimsoll::wire::message::{Facts, SPOKEN, ServerHello, Versions};
+use plimsoll::wire::message::{
+    self, CLIENT_NAMES, ClientLine, Facts, Read, SERVER_NAMES, SPOKEN, ServerHello, ServerLine, Versions,
+};
 use plimsoll::wire::server::{self, Service};
 use plimsoll::wire::socket::{self, CONTROL, VIEW};
 use serde_json::{Value, json};
@@ -501,5 +503,98 @@ fn consoles_hear_of_each_other_and_of_what_the_others_do() {
         matches!(knows.news.iter().rev().find(|news| matches!(news, LineNews::Attached(_))), Some(LineNews::Attached(all)) if all.len() == 1)
     });
     assert!(!first.news.iter().any(|news| matches!(news, LineNews::Lost { .. })));
+    served.end();
+}
+
+/// A recorded conversation: who says what.
+fn recorded() -> Vec<(bool, Value)> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/wire/v1-console.jsonl");
+    let text = std::fs::read_to_string(file).expect("recorded");
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    lines.map(|line| (line["from"] == "client", line["line"].clone())).collect()
+}
+
+#[test]
+fn a_recorded_conversation_is_read_by_both_ends_and_written_again_as_it_was() {
+    let mut names = std::collections::BTreeSet::new();
+    for (from_client, line) in recorded() {
+        let text = line.to_string();
+        let again = if from_client {
+            match message::read::<ClientLine>(&text, CLIENT_NAMES) {
+                Read::Line(read) => serde_json::to_value(read),
+                other => panic!("{other:?}: {text}"),
+            }
+        } else {
+            match message::read::<ServerLine>(&text, SERVER_NAMES) {
+                Read::Line(read) => serde_json::to_value(read),
+                other => panic!("{other:?}: {text}"),
+            }
+        };
+        // Fields may be added; those that were recorded are written as they were.
+        assert!(holds(&again.expect("JSON"), &line), "{text}");
+        let name = line
+            .as_str()
+            .map_or_else(|| line.as_object().and_then(|named| named.keys().next().cloned()), |name| Some(name.to_owned()));
+        names.insert(name.expect("a name"));
+    }
+    assert!(names.len() >= 12, "the recording says much: {names:?}");
+}
+
+/// Everything of the second is in the first.
+fn holds(all: &Value, part: &Value) -> bool {
+    match (all, part) {
+        (Value::Object(all), Value::Object(part)) => {
+            part.iter().all(|(key, value)| all.get(key).is_some_and(|known| holds(known, value)))
+        }
+        (Value::Array(all), Value::Array(part)) => {
+            all.len() == part.len() && all.iter().zip(part).all(|(all, part)| holds(all, part))
+        }
+        (Value::Number(all), Value::Number(part)) => (all.as_f64().unwrap_or(0.0) - part.as_f64().unwrap_or(1.0)).abs() < 1e-6,
+        (all, part) => all == part,
+    }
+}
+
+#[test]
+fn a_client_of_today_understands_a_recorded_server() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let listener = UnixListener::bind(folder.path().join(CONTROL)).expect("listens");
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("connected");
+        for (from_client, line) in recorded() {
+            // It says all that it said then, at once.
+            if !from_client && writeln!(stream, "{line}").is_err() {
+                return;
+            }
+        }
+        // Until the client has read it.
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    });
+    let mut knows = Knows::new(open(folder.path(), Caller { console: true, follow: true, view: false }).expect("connected").link);
+    while knows.take() {}
+    let events = recorded().iter().filter(|(_, line)| line.get("event").is_some()).count() as u64;
+    assert_eq!((knows.snapshots, knows.events), (1, events));
+    assert!(knows.state.summary.is_some() && knows.state.jobs.len() == 2, "{:?}", knows.state.summary);
+    assert!(knows.replies.is_empty(), "this client has asked nothing");
+}
+
+#[test]
+fn a_server_of_today_understands_a_recorded_client() {
+    let served = Served::start();
+    let mut raw = Raw::connect(&served, CONTROL);
+    for (_, line) in recorded().into_iter().filter(|(from_client, _)| *from_client) {
+        let (asked, looked) = (line["request"]["number"].as_u64(), line["look"]["number"].as_u64());
+        // Nothing is scanned here, and the end is the test's own.
+        if line["request"]["command"].get("enqueue").is_some() || line["request"]["command"] == "shutdown" {
+            continue;
+        }
+        raw.say(&line.to_string());
+        if asked.is_some() {
+            // One that was asked beside a snapshot may be answered with it too.
+            while raw.until("reply")["reply"]["number"].as_u64() != asked {}
+        }
+        if looked.is_some() {
+            assert_eq!(raw.until("answered")["answered"]["number"].as_u64(), looked, "{line}");
+        }
+    }
     served.end();
 }
