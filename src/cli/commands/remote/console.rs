@@ -26,32 +26,25 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
     }
     let mut commands = run::commands(paths, resolved)?;
     let caller = Caller { console: true, follow: true, view: false };
-    let opened = match open_if_there(resolved, caller)? {
-        Ok(opened) => {
-            fits(resolved, &opened)?;
-            commands = run::with_wishes(commands, resolved, false)?;
-            let select = resolved.is_given("profile").then(|| resolved.load_profile()).transpose()?;
-            if let Some(profile) = select {
-                commands.insert(0, Command::SelectProfile(Box::new(profile)));
+    let opened = if let Ok(opened) = open_if_there(resolved, caller)? {
+        fits(resolved, &opened)?;
+        commands = run::with_wishes(commands, resolved, false)?;
+        let select = resolved.is_given("profile").then(|| resolved.load_profile()).transpose()?;
+        commands.splice(0..0, select.map(|profile| Command::SelectProfile(Box::new(profile))));
+        commands.splice(0..0, hold.then_some(Command::Pause));
+        opened
+    } else {
+        let before = run::done_before(resolved);
+        match serve::start_for_console(resolved, hold)? {
+            Started::Ready(child) => serve::see_off(child),
+            Started::Failed { status, why } => {
+                crate::cli::tell(&why);
+                return Ok(status);
             }
-            if hold {
-                commands.insert(0, Command::Pause);
-            }
-            opened
         }
-        Err(_) => {
-            let before = run::done_before(resolved);
-            match serve::start_for_console(resolved, hold)? {
-                Started::Ready(child) => serve::see_off(child),
-                Started::Failed { status, why } => {
-                    crate::cli::tell(&why);
-                    return Ok(status);
-                }
-            }
-            let mut opened = connect(Door::Here(resolved.state_dir.clone()), caller)?;
-            opened.facts.before = before;
-            opened
-        }
+        let mut opened = connect(Door::Here(resolved.state_dir.clone()), caller)?;
+        opened.facts.before = before;
+        opened
     };
     window::show(resolved, opened, Window { host: None, view: false, commands })
 }

@@ -28,24 +28,24 @@ pub const REFUSED: u8 = 77;
 
 /// Connects to the server of the state folder.
 pub fn open(resolved: &Resolved, follow: bool) -> Result<Opened> {
-    open_if_there(resolved, Caller { follow, ..Caller::default() })?.map_err(|none| none.into())
+    open_if_there(resolved, Caller { follow, ..Caller::default() })?.map_err(Into::into)
 }
 
 /// The same for whoever does without one. That there is none is no error report: making one of it costs memory and time.
 pub fn open_if_there(resolved: &Resolved, caller: Caller) -> Result<std::result::Result<Opened, Unavailable>> {
     match client::open(Door::Here(resolved.state_dir.clone()), caller) {
         Err(OpenError::NoServer(why)) => Ok(Err(Unavailable { status: NO_SERVER, why })),
-        opened => opened.map(Ok).map_err(told),
+        opened => opened.map(Ok).map_err(|error| told(&error)),
     }
 }
 
 /// Connects to a server; why it cannot be is an exit status of its own.
 pub fn connect(door: Door, caller: Caller) -> Result<Opened> {
-    client::open(door, caller).map_err(told)
+    client::open(door, caller).map_err(|error| told(&error))
 }
 
-fn told(error: OpenError) -> color_eyre::Report {
-    let status = match &error {
+fn told(error: &OpenError) -> color_eyre::Report {
+    let status = match error {
         OpenError::NoServer(_) => NO_SERVER,
         OpenError::Versions(_) => VERSIONS,
         OpenError::Refused(_) => REFUSED,
