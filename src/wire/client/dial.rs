@@ -198,18 +198,21 @@ async fn listen(stderr: ChildStderr) -> String {
     let _ = taken.read_to_end(&mut said).await;
     let mut rest = taken.into_inner();
     let _ = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
-    said.split(|byte| *byte == b'\n').map(sanitise).filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("; ")
+    let lines = said.split(|byte| *byte == b'\n').map(|line| sanitise(line.trim_ascii()));
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// Why ssh ended, by its status and its words.
 fn of_ssh(host: &str, program: &str, status: Option<i32>, said: &str) -> OpenError {
+    // What plimsoll itself says there needs no more words.
+    let own = said.strip_prefix("plimsoll: ").map(|own| format!("on {host}: {own}"));
     let said = if said.is_empty() { String::new() } else { format!(" ({said})") };
     match status {
         Some(127) => OpenError::Failed(format!(
             "there is no `{program}` on {host}{said}; install plimsoll there, or name its path with --remote-command"
         )),
-        Some(69) => OpenError::NoServer(format!("on {host}: no plimsoll works there{said}; start one with `plimsoll serve`")),
-        Some(77) => OpenError::Refused(format!("on {host}: it belongs to another user{said}")),
+        Some(69) => OpenError::NoServer(own.unwrap_or_else(|| format!("no plimsoll works on {host}{said}; start one there"))),
+        Some(77) => OpenError::Refused(own.unwrap_or_else(|| format!("the plimsoll on {host} belongs to another user{said}"))),
         Some(2) => OpenError::Versions(format!(
             "the plimsoll on {host} is older than this one and cannot be attached to{said}; install this version there"
         )),
@@ -231,7 +234,8 @@ mod tests {
     fn each_way_that_ssh_can_fail_has_its_own_words() {
         let told = |status, said: &str| of_ssh("box", "plimsoll", status, said);
         assert!(matches!(told(Some(127), ""), OpenError::Failed(why) if why.contains("--remote-command")));
-        assert!(matches!(told(Some(69), "no plimsoll"), OpenError::NoServer(why) if why.contains("plimsoll serve")));
+        let none = told(Some(69), "plimsoll: no plimsoll works on /s; start one with `plimsoll serve`");
+        assert_eq!(none, OpenError::NoServer("on box: no plimsoll works on /s; start one with `plimsoll serve`".to_owned()));
         assert!(matches!(told(Some(77), ""), OpenError::Refused(_)));
         assert!(matches!(told(Some(2), "unrecognized"), OpenError::Versions(why) if why.contains("older")));
         assert!(matches!(told(Some(255), "Connection refused"), OpenError::Failed(why) if why.contains("Connection refused")));
