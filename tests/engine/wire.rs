@@ -21,6 +21,7 @@ use plimsoll::wire::message::{
 };
 use plimsoll::wire::server::{self, Service};
 use plimsoll::wire::socket::{self, CONTROL, VIEW};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -597,4 +598,25 @@ fn a_server_of_today_understands_a_recorded_client() {
         }
     }
     served.end();
+}
+
+proptest! {
+    #[test]
+    fn a_line_that_was_damaged_is_skipped_or_refused_and_nothing_worse(
+        which in 0_usize..88, cut in 0_usize..4000, put in "\\PC{0,6}", take in 0_usize..20,
+    ) {
+        let lines = recorded();
+        let (from_client, line) = &lines[which % lines.len()];
+        let mut text: Vec<char> = line.to_string().chars().collect();
+        let at = cut % (text.len() + 1);
+        let end = (at + take).min(text.len());
+        text.splice(at..end, put.chars());
+        let text: String = text.into_iter().collect();
+        // It comes back: what it makes of the line is its own affair.
+        if *from_client {
+            let _ = message::read::<ClientLine>(&text, CLIENT_NAMES);
+        } else {
+            let _ = message::read::<ServerLine>(&text, SERVER_NAMES);
+        }
+    }
 }
