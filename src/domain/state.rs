@@ -530,6 +530,31 @@ impl State {
         }
     }
 
+    /// The figures of the run up to the last event, as [`RunSummary`] tells them at its end.
+    pub fn figures_so_far(&self) -> RunSummary {
+        let totals = &self.totals;
+        RunSummary {
+            profile: self.profile.as_ref().map(|profile| profile.name.clone()).unwrap_or_default(),
+            budget_bytes: self.lines.budget,
+            budget_source: self.budget_source.clone(),
+            jobs: self.job_counts(),
+            peak_memory_bytes: totals.peak_hard,
+            peak_usage_bytes: totals.peak_usage,
+            peak_working_set_bytes: totals.peak_counted,
+            seconds: self.now.0.as_secs_f64(),
+            seconds_over_high_water: self.time_over_line().as_secs_f64(),
+            measured_seconds: totals.measured_since.map(|(since, _)| self.now.since(since).as_secs_f64()),
+            cleanups: totals.cleanups,
+            freed_bytes: totals.freed,
+            cleanups_without_gain: totals.cleanups_without_gain,
+            holds: totals.holds,
+            stops: totals.stops,
+            requeues: totals.requeues,
+            oom_kills: totals.oom_kills,
+            at_once: None,
+        }
+    }
+
     /// Jobs that wait for a slot or for their next try, listed or not.
     pub fn waiting(&self) -> u64 {
         (self.index.backoff.len() + self.index.waiting.len()) as u64 + self.backlog.jobs

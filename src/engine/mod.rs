@@ -344,27 +344,8 @@ impl Engine {
             return;
         }
         self.tell_backlog();
-        let totals = &self.state.totals;
-        let summary = RunSummary {
-            profile: self.state.profile.as_ref().map(|profile| profile.name.clone()).unwrap_or_default(),
-            budget_bytes: self.state.lines.budget,
-            budget_source: self.state.budget_source.clone(),
-            jobs: self.state.job_counts(),
-            peak_memory_bytes: totals.peak_hard,
-            peak_usage_bytes: totals.peak_usage,
-            peak_working_set_bytes: totals.peak_counted,
-            seconds: self.now.mono.0.as_secs_f64(),
-            seconds_over_high_water: self.state.time_over_line().as_secs_f64(),
-            measured_seconds: totals.measured_since.map(|(since, _)| self.state.now.since(since).as_secs_f64()),
-            cleanups: totals.cleanups,
-            freed_bytes: totals.freed,
-            cleanups_without_gain: totals.cleanups_without_gain,
-            holds: totals.holds,
-            stops: totals.stops,
-            requeues: totals.requeues,
-            oom_kills: totals.oom_kills,
-            at_once: self.decided_mostly(),
-        };
+        let summary =
+            RunSummary { seconds: self.now.mono.0.as_secs_f64(), at_once: self.decided_mostly(), ..self.state.figures_so_far() };
         self.emit(EventKind::RunFinished(summary));
         self.effects.push(Effect::Exit);
         self.over = true;

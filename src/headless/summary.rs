@@ -5,6 +5,15 @@ use crate::domain::time::seconds_words;
 
 /// The figures of a run as text: jobs, peak, time over the line, cleanups and what they freed.
 pub fn render(summary: &RunSummary) -> String {
+    under("plimsoll: the run is over", summary)
+}
+
+/// The same of a run that goes on and has done all it had to do.
+pub fn render_so_far(summary: &RunSummary) -> String {
+    under("plimsoll: all is done so far", summary)
+}
+
+fn under(title: &str, summary: &RunSummary) -> String {
     let counts = counts(&summary.jobs);
     let kills = if summary.oom_kills == 0 { String::new() } else { format!("\n  oom kills      {}", summary.oom_kills) };
     let futile = match summary.cleanups_without_gain {
@@ -19,7 +28,7 @@ pub fn render(summary: &RunSummary) -> String {
     });
     let slots = summary.at_once.as_ref().map(|words| format!("\n\x20 at once        {words}")).unwrap_or_default();
     format!(
-        "plimsoll: the run is over\n\
+        "{title}\n\
          \x20 profile        {}{slots}\n\
          \x20 jobs           {counts}\n\
          \x20 peak           {} of {} (with file cache {}; against the line {})\n\

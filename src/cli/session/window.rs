@@ -13,6 +13,7 @@ use crate::domain::command::Command;
 use crate::domain::event::JobCounts;
 use crate::domain::state::State;
 use crate::domain::text::many;
+use crate::headless::summary;
 use crate::host::memory::heap;
 use crate::runtime::link::StartServer;
 use crate::tui::app::complete::Places;
@@ -28,6 +29,8 @@ pub struct Window {
     pub view: bool,
     /// Asked first, in order.
     pub commands: Vec<Command>,
+    /// Somebody else's jobs are looked at: how they went is not for the exit status to tell.
+    pub is_visit: bool,
 }
 
 /// Shows the console until it is left, or until the run is over.
@@ -90,11 +93,14 @@ pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
             Ok(super::status_of(&figures.jobs))
         }
         (TuiExit::Left(signal), None) => {
-            let waits = state.waiting() > 0 || !state.index.active.is_empty();
+            let (waits, jobs) = (state.waiting() > 0 || !state.index.active.is_empty(), state.job_counts());
             if waits {
                 crate::cli::tell(&left_words(&state, hello.pid, &where_it_is));
+            } else if jobs != JobCounts::default() {
+                crate::cli::tell(&summary::render_so_far(&state.figures_so_far()));
             }
-            Ok(signal.map_or(0, |signal| 128 + signal as u8))
+            let status = if waits || window.is_visit { 0 } else { super::status_of(&jobs) };
+            Ok(signal.map_or(status, |signal| 128 + signal as u8))
         }
         (TuiExit::Finished, None) => Ok(1),
     }

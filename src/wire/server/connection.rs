@@ -111,7 +111,7 @@ impl Connection {
         session: &Rc<str>,
         direct: mpsc::Sender<ServerLine>,
     ) {
-        let mut looks: BTreeMap<u64, Arc<AtomicBool>> = BTreeMap::new();
+        let mut looks = Looks::default();
         while let Some(read) = next(lines).await {
             let line = match read {
                 Read::Line(line) => line,
@@ -135,10 +135,10 @@ impl Connection {
                     }
                 }
                 ClientLine::Look { number, look } => {
-                    looks.retain(|_, wanted| Arc::strong_count(wanted) > 1);
+                    looks.0.retain(|_, wanted| Arc::strong_count(wanted) > 1);
                     let refused = if self.view && look.is_for_control() {
                         Some("this is a window to look through: that cannot be asked; attach without --view")
-                    } else if looks.len() >= LOOKS {
+                    } else if looks.0.len() >= LOOKS {
                         Some("too much is being looked up at once; try again")
                     } else {
                         None
@@ -151,18 +151,15 @@ impl Connection {
                         continue;
                     }
                     let wanted = Arc::new(AtomicBool::new(true));
-                    looks.insert(number, Arc::clone(&wanted));
+                    looks.0.insert(number, Arc::clone(&wanted));
                     tokio::task::spawn_local(look_up(Rc::clone(&self.server), number, look, wanted, direct.clone()));
                 }
                 ClientLine::GiveUp { number } => {
-                    if let Some(wanted) = looks.remove(&number) {
+                    if let Some(wanted) = looks.0.remove(&number) {
                         wanted.store(false, Ordering::Relaxed);
                     }
                 }
             }
-        }
-        for wanted in looks.values() {
-            wanted.store(false, Ordering::Relaxed);
         }
     }
 
@@ -174,6 +171,18 @@ impl Connection {
             Asked::UnderWay => None,
             Asked::New if self.server.ask(Rc::clone(session), number, self.id, command) => None,
             Asked::New => Some(Err(Rejection("the run is over".to_owned()))),
+        }
+    }
+}
+
+/// The questions of a connection, and whether their answers are still wanted: not any more when it has gone.
+#[derive(Default)]
+struct Looks(BTreeMap<u64, Arc<AtomicBool>>);
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        for wanted in self.0.values() {
+            wanted.store(false, Ordering::Relaxed);
         }
     }
 }

@@ -114,8 +114,8 @@ pub async fn serve(listeners: Listeners, service: Service, over: impl Future<Out
         };
         match accepted {
             Ok((stream, _)) => {
-                let server = Rc::clone(&server);
-                connections.spawn_local(async move { server.connection(stream, view).await });
+                let (server, is_full) = (Rc::clone(&server), connections.len() >= CONNECTIONS);
+                connections.spawn_local(async move { server.connection(stream, view, is_full).await });
             }
             // Out of descriptors: others will be given back.
             Err(_) => sleep(Duration::from_millis(100)).await,
@@ -149,7 +149,7 @@ impl Server {
     }
 
     /// Takes one who has connected, if he may and there is room.
-    async fn connection(self: Rc<Self>, mut stream: UnixStream, view: bool) {
+    async fn connection(self: Rc<Self>, mut stream: UnixStream, view: bool, is_full: bool) {
         let refuse = |kind, why: String| ServerLine::Refused(Refused { kind, why });
         let peer = Peer::of(&stream);
         let refused = match peer {
@@ -157,9 +157,7 @@ impl Server {
                 Some(refuse(RefusedKind::NotAllowed, format!("this plimsoll belongs to {}", super::peer::user_name(own_uid()))))
             }
             Err(_) => Some(refuse(RefusedKind::NotAllowed, "the system does not tell who this is".to_owned())),
-            Ok(_) if self.connected.borrow().len() >= CONNECTIONS => {
-                Some(refuse(RefusedKind::Busy, format!("{CONNECTIONS} are connected already; close one of them")))
-            }
+            Ok(_) if is_full => Some(refuse(RefusedKind::Busy, format!("{CONNECTIONS} are connected already; close one of them"))),
             Ok(_) => None,
         };
         if let Some(line) = refused {

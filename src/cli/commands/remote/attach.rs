@@ -21,5 +21,5 @@ pub fn attach(resolved: &Resolved, args: &AttachArgs) -> Result<u8> {
         None => Door::Here(resolved.state_dir.clone()),
     };
     let opened = connect(door, Caller { console: true, follow: true, view: args.view })?;
-    window::show(resolved, opened, Window { host: args.host.clone(), view: args.view, commands: Vec::new() })
+    window::show(resolved, opened, Window { host: args.host.clone(), view: args.view, commands: Vec::new(), is_visit: true })
 }

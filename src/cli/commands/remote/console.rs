@@ -46,7 +46,7 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
         opened.facts.before = before;
         opened
     };
-    window::show(resolved, opened, Window { host: None, view: false, commands })
+    window::show(resolved, opened, Window { host: None, view: false, commands, is_visit: false })
 }
 
 /// What was asked for here does not contradict what the server that is there was started with.
