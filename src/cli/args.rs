@@ -12,7 +12,7 @@ use crate::domain::units::Bytes;
 mod remote;
 
 pub use remote::{
-    AddArgs, AttachArgs, JobRange, JobsArgs, JobsNamed, JobsOrAll, JsonArgs, LogsArgs, MoveArgs, MoveWhere, ServeArgs, WaitArgs,
+    AddArgs, AttachArgs, JobRange, JobsArgs, JobsNamed, JobsOrAll, LogsArgs, MoveArgs, MoveWhere, ServeArgs, StatusArgs, WaitArgs,
 };
 
 /// Runs a queue of ffmpeg jobs on a small-memory box right up to the load line and never over it.
@@ -66,7 +66,7 @@ pub enum Command {
     /// Queue files with the server; where none runs, for the next one that does.
     Add(AddArgs),
     /// Show how the server, its memory and its queue stand.
-    Status(JsonArgs),
+    Status(StatusArgs),
     /// List the jobs of the queue.
     Jobs(JobsArgs),
     /// Show the log of a job.

@@ -172,7 +172,7 @@ fn remote_command(command: Command, resolved: &Resolved) -> Result<u8> {
         Command::Serve(args) => serve::serve(resolved, &args),
         Command::Attach(args) => attach::attach(resolved, &args),
         Command::Add(args) => add::add(resolved, &args),
-        Command::Status(args) => look::status(resolved, args.json),
+        Command::Status(args) => look::status(resolved, &args),
         Command::Jobs(args) => look::jobs(resolved, &args),
         Command::Logs(args) => look::logs(resolved, &args),
         Command::Pause(args) => control::jobs(resolved, JobVerb::Pause, &args.jobs),

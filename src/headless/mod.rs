@@ -5,6 +5,7 @@
 pub mod comparison;
 pub mod linear;
 pub mod lines;
+pub mod page;
 pub mod plan;
 pub mod summary;
 

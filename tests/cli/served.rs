@@ -92,6 +92,8 @@ fn a_script_queues_looks_changes_and_waits() {
     assert_eq!(status["server"]["state_dir"].as_str(), world.path("state").to_str());
     assert!(status["memory"]["budget_bytes"].as_u64().is_some_and(|bytes| bytes > 0) && status["consoles"] == 0, "{status}");
     assert!(server.ok(&["status"]).contains("2 queued, 2 running"));
+    let page = server.ok(&["status", "--html"]);
+    assert!(page.starts_with("<!doctype html>") && page.contains("2 at work, 2 waiting") && !page.contains("src="), "{page}");
 
     assert_eq!(server.ok(&["pause"]), "paused #1\npaused #2\n");
     let paused = server.ok(&["jobs", "--json", "--state", "paused"]);

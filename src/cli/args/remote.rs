@@ -67,12 +67,15 @@ pub struct AddArgs {
     pub json: bool,
 }
 
-/// Whether something is told as JSON.
+/// Arguments of `status`.
 #[derive(Debug, Args)]
-pub struct JsonArgs {
+pub struct StatusArgs {
     /// One JSON object on stdout.
     #[arg(long)]
     pub json: bool,
+    /// One page of HTML on stdout, complete in itself: gauge, chart, warnings and queue, to be published or mailed.
+    #[arg(long, conflicts_with = "json")]
+    pub html: bool,
 }
 
 /// Arguments of `jobs`.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::rows::{self, JobLine};
 use super::{open, snapshot};
-use crate::cli::args::{JobsArgs, LogsArgs};
+use crate::cli::args::{JobsArgs, LogsArgs, StatusArgs};
 use crate::cli::options::Resolved;
 use crate::cli::{Usage, write_out};
 use crate::domain::event::EventKind;
@@ -18,15 +18,24 @@ use crate::domain::state::State;
 use crate::domain::stored::RowsWanted;
 use crate::domain::text::{many, path_text};
 use crate::headless::lines::{Line, LineStyle};
+use crate::headless::page::{self, About};
 use crate::runtime::link::Update;
 use crate::wire::client::Opened;
 use crate::wire::look::Look;
 
 /// `plimsoll status`.
-pub fn status(resolved: &Resolved, as_json: bool) -> Result<u8> {
+pub fn status(resolved: &Resolved, args: &StatusArgs) -> Result<u8> {
     let mut opened = open(resolved, true)?;
     let state = snapshot(&mut opened.link)?;
-    if as_json {
+    if args.html {
+        let hello = &opened.hello;
+        let about = About {
+            server: format!("plimsoll {} on {}, process {}", hello.version, hello.host, hello.pid),
+            at: LineStyle::terminal(false).time_and_day(state.wall),
+        };
+        return write_out(page::render(&state, &about).as_bytes());
+    }
+    if args.json {
         let mut text = serde_json::to_string(&status_json(&opened, &state))?;
         text.push('\n');
         return write_out(text.as_bytes());
