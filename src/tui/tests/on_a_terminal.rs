@@ -91,7 +91,7 @@ fn console_for_the_tests_of_this_module() {
         std::fs::write(file, "gone").expect("writes");
         std::process::exit(0);
     }
-    println!("the console ended: {exit:?}");
+    println!("the console ended: {:?}", exit.map(|closed| closed.exit));
 }
 
 /// Two jobs that report four times a second, memory that is measured once a second.
