@@ -326,11 +326,11 @@ fn start_engine(driver: Driver<RealHost>, unreachable: Option<(Doors, oneshot::S
         .name("engine".to_owned())
         .spawn(move || {
             let host = runtime.block_on(driver.run());
-            if let Some((doors, over)) = unreachable {
-                drop(doors);
-                let _ = over.send(());
-            }
+            let (doors, over) = unreachable.unzip();
+            drop(doors);
             host.close();
+            // Whoever hears of the end finds the state folder free.
+            let _ = over.map(|over| over.send(()));
         })
         .wrap_err("cannot start the engine's thread")
 }

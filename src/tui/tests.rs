@@ -1,6 +1,7 @@
 //! Whole screens as they look, and what keys do to them.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use ratatui::Terminal;
@@ -19,7 +20,8 @@ use crate::domain::text::path_text;
 use crate::domain::time::{Mono, Wall};
 use crate::domain::units::Bytes;
 use crate::runtime::link::Completion;
-use crate::runtime::link::{LookStep, Playing, QueueNow, Update};
+use crate::runtime::link::{Attached, LineNews, LookStep, Playing, QueueNow, Update};
+use crate::tui::app::line::WindowOn;
 use crate::tui::app::{App, Settings};
 use crate::tui::input::action::{Action, Effect, Found, Look};
 use crate::tui::input::keymap::{KeyChange, KeyMode, Keymap};
@@ -44,7 +46,7 @@ mod undone;
 mod what_if;
 
 const SIZES: [(u16, u16); 5] = [(120, 36), (80, 24), (60, 16), (40, 10), (200, 60)];
-const SCREENS: [&str; 42] = [
+const SCREENS: [&str; 46] = [
     "damaged",
     "job_damaged",
     "no_room",
@@ -59,6 +61,10 @@ const SCREENS: [&str; 42] = [
     "replay",
     "cancel",
     "quit",
+    "leave",
+    "leave_end",
+    "lost",
+    "start_server",
     "kill",
     "delete",
     "end_comparison",
@@ -90,7 +96,12 @@ const SCREENS: [&str; 42] = [
 ];
 
 fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
-    let settings = Settings { replay: name == "replay", ..settings(color, ascii) };
+    let window = match name {
+        "leave" | "leave_end" | "start_server" => Some(WindowOn::default()),
+        "lost" => Some(WindowOn { host: Some("encoder".to_owned()), view: false }),
+        _ => None,
+    };
+    let settings = Settings { replay: name == "replay", window, ..settings(color, ascii) };
     let mut app = match name {
         "empty" => Story::new(true).app(settings),
         "over" | "warnings" | "job_held" | "events" | "what_if" => over().app(settings),
@@ -115,7 +126,19 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         "help_words" => drop(press(&mut app, "?<tab>")),
         "marked" => drop(press(&mut app, "jjjjv.jjj.D")),
         "cancel" => drop(press(&mut app, "x")),
-        "quit" => drop(press(&mut app, "q")),
+        "quit" | "leave" => drop(press(&mut app, "q")),
+        "leave_end" => {
+            let consoles = [("me on pts/3", true), ("root over ssh", false)];
+            let attached = |(who, own): (&str, bool)| Attached { who: who.to_owned(), view: false, own };
+            app.update(Action::Update(Box::new(Update::Line(LineNews::Attached(consoles.map(attached).to_vec())))));
+            press(&mut app, "q<down>");
+        }
+        "lost" | "start_server" => {
+            let gone = name == "start_server";
+            let why = if gone { "no plimsoll works there" } else { "ssh cannot connect to encoder" }.to_owned();
+            let lost = LineNews::Lost { why, again_in: Duration::from_secs(4), gone };
+            app.update(Action::Update(Box::new(Update::Line(lost))));
+        }
         "kill" => drop(press(&mut app, "qyq")),
         "delete" => drop(press(&mut app, "GD")),
         "end_comparison" => drop(press(&mut app, "q")),

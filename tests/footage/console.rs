@@ -74,7 +74,7 @@ fn keys_of_another_layout_act_as_those_at_their_place() {
     let world = World::new();
     let mut terminal = console(&world);
     // The key of q on a Russian keyboard, and that of w on a Greek one.
-    for (key, comes) in [("й", "Keep running"), ("ς", "PEAK p50")] {
+    for (key, comes) in [("й", "leave it running"), ("ς", "PEAK p50")] {
         terminal.send(key);
         wait_for(&terminal, comes);
         terminal.press("\x1b");
@@ -101,7 +101,7 @@ fn pasted_text_acts_as_no_key_and_a_pasted_path_with_blanks_is_one_path() {
     terminal.send("?");
     wait_for(&terminal, "hold, release the queue");
     let screen = terminal.screen();
-    assert!(!screen.contains("Keep running") && !screen.contains("Cancel the job"), "{screen}");
+    assert!(!screen.contains("leave it running") && !screen.contains("Cancel the job"), "{screen}");
     terminal.send("\x1b");
     terminal.wait_at_most(SOON, "help closed", |screen| !screen.contains("hold, release the queue"));
 
@@ -133,7 +133,7 @@ fn the_console_lives_through_every_size() {
         is_closed && right_sides(screen).len() > 10 && right_sides(screen).iter().all(|at| *at == 100)
     });
     terminal.send("q");
-    wait_for(&terminal, "Keep running");
-    terminal.send("y");
+    wait_for(&terminal, "leave it running");
+    terminal.send("s");
     terminal.end();
 }

@@ -219,8 +219,10 @@ fn hold_gauge(situation: &Situation, group: &MemoryGroup) {
     }
     let peak = |screen: &str| -> Option<u64> { screen.split("peak ").nth(1)?.split(' ').next()?.parse().ok() };
     let on_the_gauge = peak(&terminal.screen()).expect("a peak");
-    // SAFETY: kill on our own child, which has not been waited for.
-    assert_eq!(unsafe { libc::kill(terminal.pid() as i32, libc::SIGTERM) }, 0);
+    // The window is told of it, and leaves with the figures.
+    let mut stop = world.command(["stop", "--state-dir"]);
+    stop.arg(&state);
+    assert_eq!(say(stop).code, Some(0));
     terminal.end();
     let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
     let told = raw.rsplit("the run is over").next().expect("figures");

@@ -9,6 +9,7 @@ pub mod kernel;
 pub mod modelled;
 pub mod pace;
 pub mod pty;
+pub mod server;
 pub mod skip;
 pub mod stream;
 
@@ -54,9 +55,15 @@ pub fn tool(program: &str) -> PathBuf {
     on_path(tool_path(), program).expect("a tool on the path")
 }
 
-/// Folders that nobody else has: inputs, outputs, record, home.
+/// Folders that nobody else has: inputs, outputs, record, home. No server outlives it that works below it.
 pub struct World {
     pub dir: tempfile::TempDir,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        server::end_all_below(self.dir.path());
+    }
 }
 
 impl World {

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use vt100::Parser;
 
+use super::server::Servers;
+
 /// How long a screen may take on a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 /// How often is looked again where nothing is drawn.
@@ -21,6 +23,8 @@ pub struct Terminal {
     writer: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     shared: Arc<Shared>,
+    /// Those that work below the home that it was started with; they end with this terminal.
+    servers: Option<Servers>,
 }
 
 struct Shared {
@@ -52,7 +56,8 @@ impl Seen {
 }
 
 impl Terminal {
-    /// Starts plimsoll in a terminal of this size, with a home of its own.
+    /// Starts plimsoll in a terminal of this size, with a home of its own. The server that works below that home ends when this
+    /// is dropped.
     pub fn start(columns: u16, rows: u16, home: &Path, args: &[&str]) -> Self {
         Self::start_with(columns, rows, home, args, &[])
     }
@@ -60,10 +65,12 @@ impl Terminal {
     /// The same with further variables.
     pub fn start_with(columns: u16, rows: u16, home: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let line: Vec<&str> = std::iter::once(env!("CARGO_BIN_EXE_plimsoll")).chain(args.iter().copied()).collect();
-        Self::start_program(&line, (columns, rows), home, variables)
+        let mut terminal = Self::start_program(&line, (columns, rows), home, variables);
+        terminal.servers = Some(Servers::below(home));
+        terminal
     }
 
-    /// The same with another program, such as a shell, and its arguments.
+    /// The same with another program, such as a shell, and its arguments. A server that comes of it is none of its business.
     pub fn start_program(line: &[&str], (columns, rows): (u16, u16), home: &Path, variables: &[(&str, &str)]) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
@@ -108,7 +115,7 @@ impl Terminal {
                 seen.changed.notify_all();
             }
         });
-        Self { master: pair.master, writer, child, shared }
+        Self { master: pair.master, writer, child, shared, servers: None }
     }
 
     /// Types.
@@ -203,6 +210,16 @@ impl Terminal {
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.process_id().expect("it runs")
+    }
+
+    /// The process of the server below the home that plimsoll was started with.
+    pub fn server(&self) -> u32 {
+        self.servers.as_ref().expect("plimsoll with a home of its own").only()
+    }
+
+    /// Waits until no server works below that home any more.
+    pub fn wait_for_no_server(&self) {
+        self.servers.as_ref().expect("plimsoll with a home of its own").wait_for_none();
     }
 
     /// Waits for the end.

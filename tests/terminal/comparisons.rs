@@ -193,7 +193,7 @@ fn ended_from_its_screen_it_stops_its_run_and_prints_what_it_has() {
 }
 
 #[test]
-fn a_console_compares_what_waits_in_its_queue_and_ends_it_with_itself() {
+fn a_console_compares_what_waits_in_its_queue_and_the_comparison_ends_with_the_server() {
     let _turn = turn();
     let world = World::new();
     for name in ["a.mp4", "b.mp4"] {
@@ -219,12 +219,14 @@ fn a_console_compares_what_waits_in_its_queue_and_ends_it_with_itself() {
     console.press("\x1b");
     console.wait("it in the list", |screen| screen.contains("✔ finished") && screen.contains("3/3"));
 
-    // Another one, and the console is left.
+    // Another one, and the server is ended meanwhile.
     console.press_until("n", "▶ under way");
     console.press("q");
-    console.wait_for("End it and quit");
-    console.press("y");
+    console.wait_for("leave it running");
+    console.press("s");
     console.end();
+    let servers = crate::support::server::Servers::below(&home);
+    servers.wait_for_none();
     let shelf = Library::new(&home.join(".local/state/plimsoll")).list().expect("listed");
     let standings: Vec<Standing> = shelf.kept.iter().map(|heading| heading.standing).collect();
     assert_eq!(standings, [Standing::Interrupted, Standing::Finished]);
@@ -297,27 +299,33 @@ fn ctrl_z_stops_a_comparison_with_its_run_and_that_runs_jobs_and_fg_brings_all_o
 }
 
 #[test]
-fn ctrl_z_stops_the_comparison_that_a_console_makes_too() {
+fn a_comparison_that_was_begun_in_a_window_goes_on_when_that_is_left() {
     let _turn = turn();
     let world = World::new();
-    let (long, input) = (clips().long(), world.path("in"));
-    world.put(&long, "long.mp4");
-    let mut terminal = under_a_shell(&world, &["--budget", "2GB"]);
-    terminal.wait_for("under the line");
-    terminal.press("S");
-    terminal.wait_for("queue held");
-    terminal.press("a");
-    terminal.wait_for("add files or folders:");
-    terminal.send(&format!("{}\r", input.display()));
-    terminal.wait_for("long.mp4");
-    terminal.press_until("V", "▶ under way");
-    // The console, the comparison, its run, and the job of that.
-    stop_and_bring_back(&mut terminal, 4);
-    terminal.wait_for("▶ under way");
-    terminal.press("q");
-    terminal.wait_for("End it and quit");
-    terminal.press("y");
-    terminal.wait_for("ended with");
+    let (home, input) = (world.path("home"), world.path("in"));
+    world.put(&clips().tiny(), "tiny.mp4");
+    let ffmpeg = patient_ffmpeg(&world);
+    let mut console = on_a_terminal(&world, (120, 36), &["--budget", "2GB", "--ffmpeg", ffmpeg.to_str().expect("UTF-8")]);
+    console.wait_for("under the line");
+    console.press("S");
+    console.wait_for("queue held");
+    console.press("a");
+    console.wait_for("add files or folders:");
+    console.send(&format!("{}\r", input.display()));
+    console.wait_for("tiny.mp4");
+    console.press_until("V", "▶ under way");
+    console.press("q");
+    console.wait_for("leave it running");
+    console.press("\r");
+    assert_eq!(console.end().exit_code(), 0);
+    assert_restored(&console);
+    let_runs_go(&home, 3);
+    let mut again = on_a_terminal(&world, (120, 36), &["attach"]);
+    again.wait_for("queue held");
+    again.press("c");
+    again.wait("it in the list", |screen| screen.contains("✔ finished") && screen.contains("3/3"));
+    let (kept, _) = only_one(&home.join(".local/state/plimsoll"));
+    assert_eq!(kept.progress.standing, Standing::Finished);
 }
 
 #[test]

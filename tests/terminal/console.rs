@@ -1,5 +1,5 @@
-//! The console in a real pseudo-terminal over real jobs: keys work, nothing garbles, memory is told as it is, and the terminal
-//! is given back on every way out.
+//! The console in a real pseudo-terminal over real jobs, which are the server's: keys work, nothing garbles, memory is told as
+//! it is, and the terminal is given back on every way out.
 #![allow(clippy::disallowed_methods)] // a test watches the real clock
 
 use std::fs;
@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::support::kernel::{is_alive, state_of};
 use crate::support::pty::{PATIENCE, Terminal};
+use crate::support::server::Servers;
 use tempfile::TempDir;
 
 /// One at a time: each of these tests keeps both cores of a small machine busy.
@@ -85,13 +87,15 @@ fn assert_restored(terminal: &Terminal) {
     assert_eq!(count(b"\x1b[?1049l"), 1, "left once");
 }
 
-/// Quits while jobs run, as the question wants it.
-fn quit(terminal: &mut Terminal) {
+/// Ends the server from its window while jobs run; the window's exit status.
+fn quit(terminal: &mut Terminal) -> u32 {
     terminal.send("q");
-    terminal.wait_for("Keep running");
-    terminal.send("y");
-    terminal.end();
+    terminal.wait_for("leave it running");
+    terminal.send("s");
+    let status = terminal.end();
     assert_restored(terminal);
+    terminal.wait_for_no_server();
+    status.exit_code()
 }
 
 fn assert_nothing_left(home: &Path) {
@@ -149,12 +153,13 @@ fn every_important_key_does_its_work_at_120x36_while_jobs_run() {
     terminal.wait_for("space resume");
     let stopped = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "));
     let began = Instant::now();
-    while !children(terminal.pid()).iter().any(|(pid, _)| stopped(*pid)) {
+    let server = terminal.server();
+    while !children(server).iter().any(|(pid, _)| stopped(*pid)) {
         assert!(began.elapsed() < PATIENCE, "no process was stopped");
     }
     terminal.send(" ");
     let began = Instant::now();
-    while children(terminal.pid()).iter().any(|(pid, _)| stopped(*pid)) {
+    while children(server).iter().any(|(pid, _)| stopped(*pid)) {
         assert!(began.elapsed() < PATIENCE, "the process was not continued");
     }
 
@@ -183,18 +188,15 @@ fn every_important_key_does_its_work_at_120x36_while_jobs_run() {
     terminal.send("z");
     terminal.wait_for("2 Queue");
 
-    // Quitting asks while jobs run, and stays by default.
+    // Leaving asks while jobs run, and can be thought better of.
     terminal.send("q");
-    terminal.wait_for("Keep running");
-    terminal.send("\r");
-    terminal.wait("the question gone", |screen| !screen.contains("Keep running"));
-    terminal.send("q");
-    terminal.wait_for("Keep running");
-    terminal.send("y");
-    let pid = terminal.pid();
-    terminal.end();
-    assert_restored(&terminal);
-    assert_eq!(children(pid).len(), 0);
+    terminal.wait_for("leave it running");
+    terminal.press("\x1b");
+    terminal.wait("the question gone", |screen| !screen.contains("leave it running"));
+    let jobs = children(server);
+    assert!(jobs.len() >= 2, "{jobs:?}");
+    assert_eq!(quit(&mut terminal), 1, "jobs were left");
+    assert!(!jobs.iter().any(|(pid, _)| Path::new(&format!("/proc/{pid}")).exists()), "a job outlives its server");
     assert_nothing_left(home.path());
 }
 
@@ -209,7 +211,7 @@ fn the_memory_shown_agrees_with_proc() {
     loop {
         let shown = terminal.wait("the gauge", |screen| jobs_in_the_gauge(screen).is_some_and(|mb| mb > 100.0));
         let shown = jobs_in_the_gauge(&shown).expect("a number");
-        let real: f64 = children(terminal.pid()).iter().map(|(_, mb)| mb).sum();
+        let real: f64 = children(terminal.server()).iter().map(|(_, mb)| mb).sum();
         if real > 100.0 && (shown - real).abs() / real < 0.05 {
             break;
         }
@@ -234,12 +236,7 @@ fn small_terminals_show_the_same_and_any_size_is_survived() {
         terminal.press_until("?", "MOVE");
         terminal.send("\x1b");
         terminal.wait("help closed", |screen| !screen.contains("MOVE"));
-        terminal.send("q");
-        terminal.wait("the question", |screen| screen.contains("Keep running") || screen.contains("Stop and quit"));
-        terminal.send("y");
-        let status = terminal.end();
-        assert_eq!(status.exit_code(), 1, "jobs were left");
-        assert_restored(&terminal);
+        assert_eq!(quit(&mut terminal), 1, "jobs were left");
         let told = String::from_utf8_lossy(&terminal.raw()).into_owned();
         assert!(told.contains("the run is over") && told.contains("not finished"), "{told}");
         assert!(told.contains("the next start goes on with it"), "{told}");
@@ -387,10 +384,23 @@ fn what_if_looks_ahead_at_the_running_queue_switches_to_a_way_and_keeps_it_as_a_
     quit(&mut terminal);
 }
 
+/// Processor time of a process so far, in the kernel's ticks.
+fn ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("a line").split_whitespace().collect();
+    fields[11].parse::<u64>().expect("a number") + fields[12].parse::<u64>().expect("a number")
+}
+
+/// The jobs at work of a server.
+fn jobs_of(server: u32) -> Vec<u32> {
+    crate::support::kernel::children(server, "ffmpeg")
+}
+
 #[test]
-fn under_a_shell_ctrl_z_stops_the_jobs_too_and_the_terminal_is_afterwards_as_before() {
+fn under_a_shell_ctrl_z_stops_the_window_alone_and_the_terminal_is_afterwards_as_before() {
     let _turn = turn();
     let home = home(2, 40);
+    let servers = Servers::below(home.path());
     let shell = ["bash", "--norc", "--noprofile", "-i"];
     let variables = [("PS1", "ready> "), ("PLIMSOLL", env!("CARGO_BIN_EXE_plimsoll"))];
     let mut terminal = Terminal::start_program(&shell, (120, 36), home.path(), &variables);
@@ -399,36 +409,36 @@ fn under_a_shell_ctrl_z_stops_the_jobs_too_and_the_terminal_is_afterwards_as_bef
     terminal.wait("the prompt", at_prompt);
     terminal.send("stty -a > before; \"$PLIMSOLL\" clips\r");
     terminal.wait("running jobs", |screen| screen.contains("2 running") && screen.contains("MB"));
+    let server = servers.only();
     terminal.send("\x1a");
     terminal.wait("the shell", |screen| screen.contains("Stopped") && !screen.contains("1 Memory") && at_prompt(screen));
     assert!(terminal.with_screen(|screen| !screen.alternate_screen() && !screen.hide_cursor()), "the shell has its screen");
     terminal.send("stty -a > stopped; jobs -p > pid; echo told\r");
     terminal.wait("the pid", |screen| screen.lines().any(|line| line.trim() == "told") && at_prompt(screen));
-    let pid: u32 = fs::read_to_string(home.path().join("pid")).expect("written").trim().parse().expect("a number");
-    let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let jobs: Vec<u32> = children(pid).into_iter().map(|(pid, _)| pid).filter(|pid| stat(*pid).contains("(ffmpeg)")).collect();
-    assert!(!jobs.is_empty());
-    // They were told before the console stopped; each of their threads stops when it next looks.
+    let window: u32 = fs::read_to_string(home.path().join("pid")).expect("written").trim().parse().expect("a number");
+    assert_eq!(state_of(window), Some('T'), "the window stands still");
+    assert_ne!(state_of(server), Some('T'), "the server does not");
+    // What is at work goes on working.
+    let before: Vec<(u32, u64)> = jobs_of(server).into_iter().map(|pid| (pid, ticks(pid))).collect();
+    assert_eq!(before.len(), 2, "two jobs");
     let began = Instant::now();
-    while !jobs.iter().all(|pid| stat(*pid).contains(") T ")) {
-        assert!(began.elapsed() < PATIENCE, "the jobs are not stopped with the console");
+    while !before.iter().all(|(pid, used)| state_of(*pid).is_some_and(|state| state != 'T') && ticks(*pid) > used + 5) {
+        assert!(began.elapsed() < PATIENCE, "the jobs are stopped with the window");
         std::thread::park_timeout(Duration::from_millis(20));
     }
     terminal.send("fg\r");
     terminal.wait("the console again", |screen| screen.contains("1 Memory") && screen.contains("2 running"));
-    let began = Instant::now();
-    while jobs.iter().any(|pid| stat(*pid).contains(") T ")) {
-        assert!(began.elapsed() < PATIENCE, "the jobs go on");
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
     terminal.send("q");
-    terminal.wait_for("Keep running");
-    terminal.send("y");
+    terminal.wait_for("leave it running");
+    terminal.send("\r");
     terminal.wait("the shell again", |screen| at_prompt(screen) && !screen.contains("1 Memory"));
+    let screen = terminal.screen();
+    assert!(screen.contains("plimsoll goes on without this window") && screen.contains("2 jobs at work"), "{screen}");
     terminal.send("echo status $?; stty -a > after\r");
-    terminal.wait("its status", |screen| screen.contains("status 1") && at_prompt(screen));
+    terminal.wait("its status", |screen| screen.contains("status 0") && at_prompt(screen));
     terminal.send("exit\r");
     terminal.end();
+    assert_eq!(jobs_of(server).len(), 2, "they go on without a window");
     let read = |name: &str| fs::read_to_string(home.path().join(name)).expect("written");
     assert_eq!(read("stopped"), read("before"));
     assert_eq!(read("after"), read("before"));
@@ -439,22 +449,33 @@ fn under_a_shell_ctrl_z_stops_the_jobs_too_and_the_terminal_is_afterwards_as_bef
 }
 
 #[test]
-fn sigterm_gives_the_terminal_back_and_leaves_no_child() {
+fn a_signal_to_the_window_gives_the_terminal_back_and_changes_nothing_for_the_jobs() {
     let _turn = turn();
-    let home = home(2, 30);
-    let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
-    terminal.wait_for("2 running");
+    let home = home(2, 60);
+    let first = Terminal::start(120, 36, home.path(), &["clips"]);
+    first.wait_for("2 running");
     // By now nothing is probed any more: whoever is below it is a job.
-    terminal.wait_for("1 rejected");
-    let pid = terminal.pid();
-    let jobs = children(pid);
-    assert!(!jobs.is_empty());
-    // SAFETY: a plain system call with a process that this test started and has not reaped.
-    unsafe { libc::kill(pid as i32, libc::SIGTERM) };
-    let status = terminal.end();
-    assert_eq!(status.exit_code(), 143);
-    assert_restored(&terminal);
-    for (pid, _) in jobs {
+    first.wait_for("1 rejected");
+    let server = first.server();
+    let jobs = jobs_of(server);
+    assert_eq!(jobs.len(), 2);
+    let mut windows = vec![first];
+    for (signal, status) in [(libc::SIGTERM, 143), (libc::SIGINT, 130), (libc::SIGHUP, 129)] {
+        let window = windows.last_mut().expect("one");
+        // SAFETY: a plain system call with a process that this test started and has not reaped.
+        unsafe { libc::kill(window.pid() as i32, signal) };
+        assert_eq!(window.end().exit_code(), status);
+        assert_restored(window);
+        // Who hangs up does not read on.
+        let told = window.screen();
+        assert_eq!(told.contains("plimsoll goes on without this window"), signal != libc::SIGHUP, "{told}");
+        let next = Terminal::start(120, 36, home.path(), &["attach"]);
+        next.wait_for("2 running");
+        assert_eq!((next.server(), jobs_of(server)), (server, jobs.clone()), "the same jobs of the same server");
+        windows.push(next);
+    }
+    assert_eq!(quit(windows.last_mut().expect("one")), 1);
+    for pid in jobs {
         assert!(!Path::new(&format!("/proc/{pid}")).exists(), "job {pid} is gone");
     }
     assert_nothing_left(home.path());
@@ -472,7 +493,8 @@ fn without_colour_and_unicode_the_screen_is_plain_ascii() {
     assert!(!raw.contains("\x1b[38;") && !raw.contains("\x1b[48;"), "no colour at all");
     terminal.wait_for("all done");
     terminal.send("q");
-    let status = terminal.end();
-    assert_eq!(status.exit_code(), 1, "the text file was rejected");
+    // Nothing is left to do: the window closes at once, and the server follows when nobody has come for a while.
+    assert_eq!(terminal.end().exit_code(), 0);
     assert_restored(&terminal);
+    assert!(is_alive(terminal.server()));
 }

@@ -1,4 +1,4 @@
-//! The built program costs next to nothing while it waits: no loop may spin.
+//! The built program costs next to nothing while it waits: no loop may spin, in the window or in its server.
 
 #![cfg(target_os = "linux")]
 
@@ -16,6 +16,9 @@ const LOOKS: usize = 5;
 /// thirtieth of what a loop that spins uses.
 const MOST: f64 = 0.03;
 
+/// Most where nobody is attached: nothing is drawn, nothing is told.
+const MOST_ALONE: f64 = 0.01;
+
 /// Processor time of a process so far, all its threads together.
 fn cpu(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
@@ -25,25 +28,26 @@ fn cpu(pid: u32) -> Duration {
     Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
-/// The share of one core that a process uses while it is looked on.
-fn share(pid: u32) -> f64 {
-    let before = cpu(pid);
-    std::thread::sleep(LOOK);
-    let used = cpu(pid).saturating_sub(before).as_secs_f64() / LOOK.as_secs_f64();
-    println!("process {pid}: {:.2} % of a core", used * 100.0);
+/// The share of one core that processes use together while they are looked on.
+fn share(pids: &[u32], look: Duration) -> f64 {
+    let all = || pids.iter().map(|pid| cpu(*pid)).sum::<Duration>();
+    let before = all();
+    std::thread::sleep(look);
+    let used = all().saturating_sub(before).as_secs_f64() / look.as_secs_f64();
+    println!("processes {pids:?}: {:.2} % of a core", used * 100.0);
     used
 }
 
-/// Whether a process uses next to nothing: in one look of a few, for what is really idle is so most of the time, and a loop
-/// that spins never is.
-fn idle(pid: u32) -> bool {
-    (0..LOOKS).any(|_| share(pid) < MOST)
+/// Whether processes use next to nothing together: in one look of a few, for what is really idle is so most of the time, and a
+/// loop that spins never is.
+fn idle(pids: &[u32]) -> bool {
+    (0..LOOKS).any(|_| share(pids, LOOK) < MOST)
 }
 
 #[test]
 fn a_loop_that_spins_is_seen() {
     let mut spinning = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().expect("a shell");
-    let idle = idle(spinning.id());
+    let idle = idle(&[spinning.id()]);
     spinning.kill().and_then(|()| spinning.wait()).expect("gone");
     assert!(!idle, "a loop that spins looks idle");
 }
@@ -53,9 +57,23 @@ fn a_console_with_nothing_to_do_uses_next_to_nothing() {
     let home = tempfile::tempdir().expect("a home");
     let mut terminal = Terminal::start(120, 36, home.path(), &["--budget", "2GB"]);
     terminal.wait_for("under the line");
-    assert!(idle(terminal.pid()), "it is at work with nothing to do");
+    assert!(idle(&[terminal.pid(), terminal.server()]), "they are at work with nothing to do");
     terminal.send("q");
     assert_eq!(terminal.end().exit_code(), 0);
+}
+
+#[test]
+fn a_server_whose_window_was_left_uses_even_less() {
+    let home = tempfile::tempdir().expect("a home");
+    let mut terminal = Terminal::start(120, 36, home.path(), &["--budget", "2GB"]);
+    terminal.wait_for("under the line");
+    let server = terminal.server();
+    terminal.press("q");
+    assert_eq!(terminal.end().exit_code(), 0);
+    // It stays for a minute, in case somebody comes back.
+    assert_eq!(terminal.server(), server);
+    let is_idle = (0..LOOKS).any(|_| share(&[server], 2 * LOOK) < MOST_ALONE);
+    assert!(is_idle, "it is at work with nobody to tell");
 }
 
 #[test]
@@ -66,7 +84,7 @@ fn a_console_that_shows_the_list_of_comparisons_uses_next_to_nothing() {
     terminal.press("c");
     terminal.wait_for("no comparison is kept yet");
     let before = terminal.raw().len();
-    assert!(idle(terminal.pid()), "it is at work with nothing to do");
+    assert!(idle(&[terminal.pid(), terminal.server()]), "they are at work with nothing to do");
     println!("{} bytes meanwhile", terminal.raw().len() - before);
     terminal.send("q");
     assert_eq!(terminal.end().exit_code(), 0);
@@ -98,7 +116,7 @@ fn a_run_that_waits_for_one_long_job_uses_next_to_nothing() {
         assert!(run.try_wait().expect("waits").is_none(), "it ended before its job began");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let idle = idle(run.id());
+    let idle = idle(&[run.id()]);
     let pid = rustix::process::Pid::from_child(&run);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it hears");
     assert_eq!(run.wait().expect("it ends").code(), Some(143));

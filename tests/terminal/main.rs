@@ -14,3 +14,4 @@ mod idle;
 mod latency;
 mod signals;
 mod ssh;
+mod window;

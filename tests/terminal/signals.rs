@@ -1,4 +1,5 @@
-//! What becomes of a run when its terminal goes away, stands still or stops it. Waits for events, never for time.
+//! What becomes of a run when a terminal goes away, stands still or stops what stands on it: of the queue behind a window, and of
+//! what is one process with its screen. Waits for events, never for time.
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods)] // limits of time are measured with a clock
 
@@ -11,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::clips::{clips, probe};
 use crate::support::kernel::{children, is_alive, state_of, time_to_death};
+use crate::support::server::at_work;
 use crate::support::stream::number;
-use crate::support::{Live, PATIENCE, World, let_runs_go, patient_ffmpeg};
+use crate::support::{Live, PATIENCE, Said, World, let_runs_go, patient_ffmpeg, say};
 
 /// A console on a pseudo-terminal whose other end is in our hands, read or not.
 struct Console {
@@ -73,6 +75,12 @@ impl Console {
         }
     }
 
+    fn press(&self, keys: &[u8]) {
+        use std::io::Write as _;
+        let mut master = self.master.as_ref().expect("not hung up yet");
+        master.write_all(keys).expect("typed");
+    }
+
     fn hang_up(&mut self) {
         self.master = None;
     }
@@ -101,10 +109,40 @@ impl Drop for Console {
     }
 }
 
+/// A window on the server of this world, which it starts, with everything in `in`.
 fn console(world: &World) -> Command {
     let mut command = world.command([] as [&str; 0]);
     command.arg("-o").arg(world.path("out")).arg("--state-dir").arg(world.path("state"));
     command.arg("--log-file").arg(world.path("run.log")).arg(world.path("in"));
+    command
+}
+
+/// Another window on it.
+fn another(world: &World) -> Console {
+    let mut command = world.command(["attach", "--state-dir"]);
+    command.arg(world.path("state"));
+    Console::start(command)
+}
+
+/// `plimsoll stop`.
+fn stop(world: &World) -> Said {
+    let mut command = world.command(["stop", "--state-dir"]);
+    command.arg(world.path("state"));
+    say(command)
+}
+
+/// The process of the server.
+fn server(world: &World) -> u32 {
+    let found = at_work(world.dir.path());
+    assert_eq!(found.len(), 1, "{found:?}");
+    found[0].1
+}
+
+/// `plimsoll demo`, which is one process with its screen, with jobs that need no clips.
+fn demo(world: &World) -> Command {
+    let mut command = world.command(["demo", "--load-jobs", "-o"]);
+    command.arg(world.path("out")).arg("--state-dir").arg(world.path("state"));
+    command.arg("--log-file").arg(world.path("run.log"));
     command
 }
 
@@ -180,7 +218,7 @@ fn outputs(world: &World) -> usize {
 }
 
 #[test]
-fn after_a_hang_up_the_queue_runs_to_its_end_without_a_screen_and_without_spinning() {
+fn after_a_hang_up_the_server_goes_on_without_spinning_and_another_window_finds_it() {
     for by_signal in [false, true] {
         let world = World::new();
         for number in 0..4 {
@@ -190,20 +228,25 @@ fn after_a_hang_up_the_queue_runs_to_its_end_without_a_screen_and_without_spinni
         command.arg("--ffmpeg").arg(patient_ffmpeg(&world));
         let mut console = Console::start(command);
         console.read_until("2 running");
+        let server = server(&world);
         if by_signal {
             console.signal(libc::SIGHUP);
+            console.read_until("\x1b[?1049l");
         }
         console.hang_up();
+        console.end(PATIENCE);
         // Long enough for a loop that spins to be seen, and the jobs wait meanwhile.
-        let (before, began) = (cpu(console.pid()), Instant::now());
+        let (before, began) = (cpu(server), Instant::now());
         std::thread::sleep(Duration::from_secs(2));
-        let share = cpu(console.pid()).saturating_sub(before).as_secs_f64() / began.elapsed().as_secs_f64();
+        let share = cpu(server).saturating_sub(before).as_secs_f64() / began.elapsed().as_secs_f64();
         assert!(share < 0.25, "{share} of a processor for nothing");
         assert_eq!(outputs(&world), 0);
-        assert!(fs::exists(world.path("state/scratch")).expect("there"));
+        let mut next = another(&world);
+        next.read_until("2 running");
         fs::write(world.path("state/scratch/go"), "").expect("written");
-        let status = console.end(PATIENCE);
-        assert_eq!(status.code(), Some(0), "by signal: {by_signal}");
+        next.read_until("all done");
+        next.press(b"q");
+        assert_eq!(next.end(PATIENCE).code(), Some(0), "by signal: {by_signal}");
         assert_eq!(outputs(&world), 4);
         for file in world.files("out") {
             assert!(probe(&world.path("out").join(&file)).is_some(), "{}", file.display());
@@ -211,24 +254,70 @@ fn after_a_hang_up_the_queue_runs_to_its_end_without_a_screen_and_without_spinni
         let log = fs::read_to_string(world.path("run.log")).expect("read");
         assert_eq!(log.matches("output in place").count(), 4, "{log}");
         assert_eq!(log.matches("Memory usage after processing").count(), 4, "to its end: {log}");
+        assert_eq!(stop(&world).code, Some(0));
         world.assert_no_leftovers();
     }
 }
 
 #[test]
-fn a_terminal_that_nobody_reads_stops_neither_the_queue_nor_an_end_by_signal() {
+fn a_window_that_is_killed_changes_nothing_for_the_jobs() {
     let world = World::new();
-    for number in 0..6 {
-        world.put(&clips().tiny(), format!("{number}.mp4"));
-    }
+    world.put(&clips().long(), "long.mp4");
     let mut console = Console::start(console(&world));
-    // A pseudo-terminal takes some KB; nobody reads them.
-    wait_until("all outputs", || outputs(&world) == 6);
-    console.signal(libc::SIGTERM);
-    // Whoever waits for this terminal waits for ever.
-    let status = console.end(PATIENCE);
-    assert_eq!(status.code(), Some(143));
+    console.read_until("1 running");
+    let server = server(&world);
+    let job = child(server, "ffmpeg");
+    console.signal(libc::SIGKILL);
+    console.end(PATIENCE);
+    let mut next = another(&world);
+    next.read_until("1 running");
+    assert_eq!(child(server, "ffmpeg"), job, "the same job");
+    let said = stop(&world);
+    assert!(said.code == Some(0) && said.out.contains("1 job stopped; 1 job kept in the queue"), "{} {}", said.out, said.err);
+    assert!(time_to_death(&[job, server], PATIENCE).is_some());
+    // It is told, and leaves with the figures.
+    next.read_until("what is not finished is kept");
+    assert_eq!(next.end(PATIENCE).code(), Some(1));
     world.assert_no_leftovers();
+}
+
+#[test]
+fn a_window_that_nobody_reads_or_that_stands_still_stops_neither_the_queue_nor_its_end() {
+    for stands_still in [false, true] {
+        let world = World::new();
+        for number in 0..6 {
+            world.put(&clips().tiny(), format!("{number}.mp4"));
+        }
+        let mut console = Console::start(console(&world));
+        if stands_still {
+            console.read_until("running");
+            console.signal(libc::SIGSTOP);
+        } else {
+            // A pseudo-terminal takes some KB, and nobody reads them: the help comes and goes until there is room for no more.
+            for key in [b"?", b"\x1b"].into_iter().cycle().take(200) {
+                console.press(key);
+                std::thread::sleep(Duration::from_millis(30));
+            }
+        }
+        wait_until("all outputs", || outputs(&world) == 6);
+        let server = server(&world);
+        let said = stop(&world);
+        assert!(said.code == Some(0) && said.out.contains("has ended"), "{} {}", said.out, said.err);
+        assert_eq!(stop(&world).code, Some(69), "nobody works there any more");
+        // It may try for a moment to tell a window that does not listen.
+        assert!(time_to_death(&[server], PATIENCE).is_some());
+        if stands_still {
+            console.signal(libc::SIGCONT);
+            console.read_until("6 done");
+            assert_eq!(console.end(PATIENCE).code(), Some(0), "it has heard how it ended");
+        } else {
+            // Whoever waits for this terminal waits for ever.
+            assert!(console.child.try_wait().expect("waits").is_none());
+            console.signal(libc::SIGTERM);
+            assert_eq!(console.end(PATIENCE).code(), Some(143));
+        }
+        world.assert_no_leftovers();
+    }
 }
 
 #[test]
@@ -269,27 +358,27 @@ fn full_pipe() -> (fs::File, OwnedFd) {
 }
 
 #[test]
-fn figures_that_nobody_reads_do_not_keep_a_signal_from_ending_it() {
+fn last_words_that_nobody_reads_do_not_keep_a_signal_from_ending_the_window() {
     let world = World::new();
     world.put(&clips().tiny(), "tiny.mp4");
     let (full, _nobody) = full_pipe();
-    let mut console = Console::start_with(console(&world), Some(Stdio::from(full)));
-    console.read_until("all done");
-    {
-        use std::io::Write as _;
-        console.master.as_ref().expect("open").write_all(b"q").expect("typed");
-    }
+    let mut command = console(&world);
+    command.arg("--ffmpeg").arg(patient_ffmpeg(&world));
+    let mut console = Console::start_with(command, Some(Stdio::from(full)));
+    console.read_until("1 running");
+    console.press(b"q");
+    console.read_until("leave it running");
+    console.press(b"\r");
     console.read_until("\x1b[?1049l");
-    // SAFETY: a plain system call with a process of this test.
-    assert_eq!(unsafe { libc::kill(console.pid() as i32, libc::SIGTERM) }, 0);
+    console.signal(libc::SIGTERM);
     assert_eq!(console.end(PATIENCE).code(), Some(143));
+    assert!(is_alive(server(&world)));
 }
 
 #[test]
-fn ctrl_z_stops_the_jobs_gives_the_terminal_back_and_fg_brings_both_back() {
+fn ctrl_z_in_the_demonstration_stops_its_jobs_too_gives_the_terminal_back_and_fg_brings_both_back() {
     let world = World::new();
-    world.put(&clips().long(), "long.mp4");
-    let inner = console(&world);
+    let inner = demo(&world);
     // Only a shell that waits for its job makes stopping it possible.
     let mut shell = Command::new("sh");
     let quote = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().expect("UTF-8"));
@@ -302,12 +391,10 @@ fn ctrl_z_stops_the_jobs_gives_the_terminal_back_and_fg_brings_both_back() {
     let mut console = Console::start(shell);
     console.read_until("1 running");
     let plimsoll = child(console.pid(), "plimsoll");
-    let job = child(plimsoll, "ffmpeg");
-    let write = |console: &Console, keys: &[u8]| {
-        use std::io::Write as _;
-        let mut master = console.master.as_ref().expect("open");
-        master.write_all(keys).expect("typed");
-    };
+    let all = children(plimsoll, "plimsoll");
+    let is_job = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(".part"));
+    let jobs: Vec<u32> = all.into_iter().filter(is_job).collect();
+    assert!(!jobs.is_empty(), "a job");
     let starved = Starved::thread(plimsoll);
     // SAFETY: a plain system call with a process of this test.
     assert_eq!(unsafe { libc::kill(plimsoll as i32, libc::SIGTSTP) }, 0);
@@ -316,16 +403,29 @@ fn ctrl_z_stops_the_jobs_gives_the_terminal_back_and_fg_brings_both_back() {
     console.read_until("stopped with");
     assert!(!console.screen.screen().alternate_screen(), "it is the shell's");
     assert_eq!(state_of(plimsoll), Some('T'));
-    wait_until("the job stands still", || state_of(job) == Some('T'));
+    wait_until("the jobs stand still", || jobs.iter().all(|job| state_of(*job) == Some('T')));
     drop(starved);
-    write(&console, b"go\n");
+    console.press(b"go\n");
     console.read_until("\x1b[?1049h");
+    console.read_until("running");
+    wait_until("the jobs go on", || jobs.iter().all(|job| state_of(*job) != Some('T')));
+    console.press(b"q");
+    console.read_until("Keep running");
+    console.press(b"y");
+    console.read_until("ended with ");
+    assert!(time_to_death(&jobs, PATIENCE).is_some());
+    world.assert_no_leftovers();
+}
+
+#[test]
+fn after_a_hang_up_the_demonstration_runs_to_its_end_without_its_screen() {
+    let world = World::new();
+    let mut console = Console::start(demo(&world));
     console.read_until("1 running");
-    wait_until("the job goes on", || matches!(state_of(job), Some('R' | 'S' | 'D')));
-    // SAFETY: as above.
-    assert_eq!(unsafe { libc::kill(plimsoll as i32, libc::SIGTERM) }, 0);
-    console.read_until("ended with 143");
-    assert!(time_to_death(&[job], PATIENCE).is_some());
+    console.hang_up();
+    assert_eq!(console.end(PATIENCE).code(), Some(0));
+    let log = fs::read_to_string(world.path("run.log")).expect("read");
+    assert_eq!(log.matches("Memory usage after processing").count(), 8, "to its end: {log}");
     world.assert_no_leftovers();
 }
 
@@ -369,8 +469,10 @@ fn nothing_is_written_to_a_terminal_that_is_gone() {
     console.hang_up();
     std::thread::sleep(Duration::from_secs(1));
     fs::write(world.path("state/scratch/go"), "").expect("written");
+    wait_until("all outputs", || outputs(&world) == 3);
+    // The tracer ends with the last of both.
+    assert_eq!(stop(&world).code, Some(0));
     console.end(PATIENCE);
-    assert_eq!(outputs(&world), 3);
     let trace = fs::read_to_string(trace).expect("traced");
     let gone = trace.lines().filter(|line| line.contains("write") && line.contains("EIO")).count();
     println!("{gone} writes to the terminal that is gone");

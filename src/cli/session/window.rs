@@ -1,10 +1,12 @@
 //! A console on an engine in another process: what it shows, and what is told when it is left.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use color_eyre::eyre::Result;
 
 use super::ending::Ending;
+use super::signals::Signals;
 use super::{Front, Waits, closing_words, receive, thread};
 use crate::cli::commands::remote::serve::{self, Started};
 use crate::cli::commands::run::{OutputMode, front};
@@ -52,6 +54,7 @@ pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
     let on = WindowOn { host: place, view: window.view };
     // What was needed to get here is given back: the window stays for as long as the queue does.
     heap::trim();
+    let signalled = watch_signals()?;
     let (exit, state) = match &mut front {
         Front::Console(options) => {
             options.profiles = facts.profiles;
@@ -65,8 +68,14 @@ pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
             }
             let options = options.as_ref().clone();
             let shown = thread("front", Waits::Signals, move |runtime| runtime.block_on(tui::run(link, options)))?;
-            let none = Arc::default();
-            let ended = receive(&shown, &none).ok_or_else(|| color_eyre::eyre::eyre!("the console has failed"))??;
+            let Some(ended) = receive(&shown, &signalled) else {
+                return match signalled.load(Ordering::Relaxed) {
+                    0 => Err(color_eyre::eyre::eyre!("the console has failed")),
+                    // It waits for a terminal that takes nothing more.
+                    signal => Ok(128 + signal as u8),
+                };
+            };
+            let ended = ended?;
             (ended.exit, ended.state)
         }
         Front::Linear(linear) => {
@@ -75,8 +84,11 @@ pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
             let shown = thread("front", Waits::Signals, move |runtime| {
                 runtime.block_on(crate::headless::linear::follow(link, commands, linear, typed, std::io::stdout()));
             })?;
-            receive(&shown, &Arc::default());
-            return Ok(0);
+            receive(&shown, &signalled);
+            return Ok(match signalled.load(Ordering::Relaxed) {
+                0 => 0,
+                signal => 128 + signal as u8,
+            });
         }
         Front::Lines { .. } => return Ok(0),
     };
@@ -88,22 +100,51 @@ pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
             ending.iter().for_each(Ending::wait);
             // A console that was only looked at has nothing to tell.
             if figures.jobs != JobCounts::default() {
-                crate::cli::tell(&closing_words(figures));
+                tell(closing_words(figures), &signalled)?;
             }
             Ok(super::status_of(&figures.jobs))
         }
         (TuiExit::Left(signal), None) => {
             let (waits, jobs) = (state.waiting() > 0 || !state.index.active.is_empty(), state.job_counts());
-            if waits {
-                crate::cli::tell(&left_words(&state, hello.pid, &where_it_is));
-            } else if jobs != JobCounts::default() {
-                crate::cli::tell(&summary::render_so_far(&state.figures_so_far()));
+            // Who hangs up does not read on.
+            if signal != Some(libc::SIGHUP) && (waits || jobs != JobCounts::default()) {
+                let words = if waits {
+                    left_words(&state, hello.pid, &where_it_is)
+                } else {
+                    summary::render_so_far(&state.figures_so_far())
+                };
+                tell(words, &signalled)?;
             }
             let status = if waits || window.is_visit { 0 } else { super::status_of(&jobs) };
-            Ok(signal.map_or(status, |signal| 128 + signal as u8))
+            let signal = signal.unwrap_or_else(|| signalled.load(Ordering::Relaxed));
+            Ok(if signal == 0 { status } else { 128 + signal as u8 })
         }
         (TuiExit::Finished, None) => Ok(1),
     }
+}
+
+/// Notes the first signal that ends the window. The console obeys it; where that waits for a terminal which takes nothing, what
+/// is noted ends the wait. Works for as long as the process does.
+fn watch_signals() -> Result<Arc<AtomicI32>> {
+    let first = Arc::new(AtomicI32::new(0));
+    let told = Arc::clone(&first);
+    thread("signals", Waits::Signals, move |runtime| {
+        runtime.block_on(async move {
+            // Without them the console alone obeys.
+            let Ok(mut signals) = Signals::listen(false) else { return };
+            loop {
+                let signal = signals.next().await;
+                let _ = told.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
+            }
+        });
+    })?;
+    Ok(first)
+}
+
+/// Says something at the end. After a signal nobody waits for a reader that does not read.
+fn tell(text: String, signalled: &AtomicI32) -> Result<()> {
+    receive(&thread("farewell", Waits::Time, move |_| crate::cli::tell(&text))?, signalled);
+    Ok(())
 }
 
 /// Starts the server again that has gone.

@@ -179,6 +179,7 @@ struct Console {
     stopped: Signal,
     interrupted: Signal,
     terminated: Signal,
+    hung_up: Signal,
     title: String,
     taskbar: Option<u8>,
 }
@@ -191,6 +192,7 @@ impl Console {
         let stopped = signal(SignalKind::from_raw(libc::SIGTSTP))?;
         let interrupted = signal(SignalKind::interrupt())?;
         let terminated = signal(SignalKind::terminate())?;
+        let hung_up = signal(SignalKind::hangup())?;
         let guard = Guard::take(true)?;
         let terminal = Terminal::new(Screen::new())?;
         let reader = Reader::start()?;
@@ -211,6 +213,7 @@ impl Console {
             stopped,
             interrupted,
             terminated,
+            hung_up,
             title,
             taskbar,
         })
@@ -239,6 +242,8 @@ impl Console {
                 // While the run lasts, whoever watches the signals ends it, and the end of the run ends the console.
                 _ = self.interrupted.recv(), if !open || is_window => Woken::Ended(libc::SIGINT),
                 _ = self.terminated.recv(), if !open || is_window => Woken::Ended(libc::SIGTERM),
+                // An engine in this process goes on without its screen, and is noticed to have none by what is written.
+                _ = self.hung_up.recv(), if is_window => Woken::Ended(libc::SIGHUP),
                 _ = swift.tick(), if touched => Woken::Draw,
                 _ = frames.tick(), if dirty => Woken::Draw,
                 Some(found) = self.found.recv() => Woken::Found(Box::new(found)),

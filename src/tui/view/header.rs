@@ -223,6 +223,9 @@ fn replay(app: &App, full: bool, wide: bool) -> String {
     format!("{word}, {pace}, {} of {}", clock(at), clock(playing.length))
 }
 
+/// Columns from which on a header has room for when the line is tried again.
+const WIDE_ENOUGH: u16 = 80;
+
 /// What must not be overlooked: stopping, all done, no room on disk, held, frozen.
 pub fn badges(app: &App, state: &State) -> Vec<(String, Role)> {
     let mut badges = Vec::new();
@@ -230,7 +233,14 @@ pub fn badges(app: &App, state: &State) -> Vec<(String, Role)> {
     let idle = state.index.active.is_empty() && state.waiting() == 0;
     if let Some(lost) = app.lost() {
         let as_of = time_of_day(lost.as_of, app.time_zone(), false);
-        badges.push((format!("as of {as_of}, trying again in {} s", lost.again_in.as_secs()), Role::Warn));
+        let (width, height) = app.layout_size();
+        let again = match app.layout(width, height).size {
+            Size::Full => format!(", trying again in {} s", lost.again_in.as_secs()),
+            _ if width >= WIDE_ENOUGH => format!(", again in {} s", lost.again_in.as_secs()),
+            // That what is shown is of the past counts more.
+            _ => String::new(),
+        };
+        badges.push((format!("as of {as_of}{again}"), Role::Warn));
     }
     if app.window_on().is_some_and(|window| window.view) {
         badges.push(("looks only".to_owned(), Role::Dim));

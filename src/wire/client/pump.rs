@@ -40,10 +40,19 @@ pub(super) struct Pump {
     unanswered: BTreeMap<u64, Command>,
     questions: BTreeMap<u64, (Question, String)>,
     last_question: u64,
-    /// The run is over: a line that ends then is not cut.
-    is_over: bool,
+    end: RunEnd,
     /// The front end has gone.
     is_left: bool,
+}
+
+/// How far the end of the run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum RunEnd {
+    NotYet,
+    /// It has finished: a line that ends then is not cut.
+    Finished,
+    /// The server has said that this was all: its state folder is free for the next one.
+    Over,
 }
 
 /// Something that woke it.
@@ -74,7 +83,7 @@ impl Pump {
             unanswered: BTreeMap::new(),
             questions: BTreeMap::new(),
             last_question: 0,
-            is_over: false,
+            end: RunEnd::NotYet,
             is_left: false,
         }
     }
@@ -93,7 +102,7 @@ impl Pump {
             for (question, _) in std::mem::take(&mut self.questions).into_values() {
                 let _ = question.answer.send(Heard::Answer(Err("the line to the server was cut; ask again".to_owned())));
             }
-            if self.is_left || self.is_over || !self.caller.console {
+            if self.is_left || self.end > RunEnd::NotYet || !self.caller.console {
                 return;
             }
             match self.again().await {
@@ -147,7 +156,7 @@ impl Pump {
                             return;
                         }
                     }
-                    if self.is_over {
+                    if self.end == RunEnd::Over {
                         return;
                     }
                     None
@@ -169,7 +178,9 @@ impl Pump {
                 let ends = state.summary.is_some();
                 self.tell(Update::Snapshot(state));
                 self.is_told = true;
-                self.is_over |= ends;
+                if ends {
+                    self.end = RunEnd::Finished;
+                }
                 return;
             }
             Err(line) => *line,
@@ -177,7 +188,9 @@ impl Pump {
         match line {
             ServerLine::Event(event) => {
                 self.seq = event.seq;
-                self.is_over |= matches!(event.kind, EventKind::RunFinished(_));
+                if matches!(event.kind, EventKind::RunFinished(_)) {
+                    self.end = RunEnd::Finished;
+                }
                 self.tell(Update::Event(event));
             }
             ServerLine::Reply { number, result } => {
@@ -206,7 +219,7 @@ impl Pump {
                     let _ = question.answer.send(Heard::Answer(answer));
                 }
             }
-            ServerLine::Bye => self.is_over = true,
+            ServerLine::Bye => self.end = RunEnd::Over,
             ServerLine::Resumed(_)
             | ServerLine::Hello(_)
             | ServerLine::Refused(_)
