@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_word_near_a_command_is_told_by_it_and_a_file_is_never_taken_for_one() {
-        for (word, near) in [("runn", "run"), ("dcotor", "doctor"), ("profilse", "profiles"), ("hlep", "help")] {
+        for (word, near) in [("runn", "run"), ("dcotor", "doctor"), ("presest", "presets"), ("hlep", "help")] {
             let told = command(Path::new(word)).unwrap_or_else(|| panic!("{word} is near something"));
             assert!(told.contains(&format!("did you mean `plimsoll {near}`?")), "{told}");
         }

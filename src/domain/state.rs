@@ -46,6 +46,9 @@ pub struct State {
     pub jobs: BTreeMap<JobId, Job>,
     /// Jobs by what is happening to them.
     pub index: Index,
+    /// The command lines of the jobs at work.
+    #[serde(default)]
+    pub commands: BTreeMap<JobId, String>,
     /// What waits beyond the jobs listed.
     pub backlog: Backlog,
     /// New jobs are not started.
@@ -328,7 +331,10 @@ impl State {
                 }
                 self.set_phase(*job, Phase::Starting);
             }
-            EventKind::JobStarted { job, pid, predicted_peak_bytes, .. } => {
+            EventKind::JobStarted { job, pid, predicted_peak_bytes, command, .. } => {
+                if let (Some(command), true) = (command, self.jobs.contains_key(job)) {
+                    self.commands.insert(*job, command.clone());
+                }
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.started_at = Some(now);
                     job.wants_room = None;
@@ -618,6 +624,9 @@ impl State {
     fn set_phase(&mut self, id: JobId, phase: Phase) {
         let Some(mut job) = self.jobs.remove(&id) else { return };
         self.unindex(&job);
+        if !phase.holds_slot() {
+            self.commands.remove(&id);
+        }
         job.phase = phase;
         match &job.phase {
             Phase::Queued => {
@@ -648,6 +657,7 @@ impl State {
     fn forget(&mut self, id: JobId) -> Option<Job> {
         let job = self.jobs.remove(&id)?;
         self.unindex(&job);
+        self.commands.remove(&id);
         self.logs.remove(&Some(id));
         Some(job)
     }

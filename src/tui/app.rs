@@ -615,6 +615,7 @@ impl App {
                     self.toast = None;
                 }
                 self.state = *state;
+                self.details.learn(&self.state);
                 self.chronicle = Chronicle::of(&self.state);
                 self.look_anew();
             }

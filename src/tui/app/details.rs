@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::JobId;
+use crate::domain::state::State;
 use crate::domain::units::Bytes;
 
 /// Jobs whose details are kept; the longest untouched goes first.
@@ -106,6 +107,13 @@ impl Details {
             }
             EventKind::JobRemoved { job, .. } => drop(self.jobs.remove(job)),
             _ => {}
+        }
+    }
+
+    /// Takes from everything that is known what was told before anybody listened here.
+    pub fn learn(&mut self, state: &State) {
+        for (job, command) in &state.commands {
+            self.of(*job).command.get_or_insert_with(|| command.clone());
         }
     }
 

@@ -23,6 +23,8 @@ pub struct LineState {
     /// The consoles that are attached, this one included.
     consoles: Vec<Attached>,
     lost: Option<Lost>,
+    /// It was asked whether the server that has gone is to be started again.
+    has_asked: bool,
 }
 
 /// A line that is cut.
@@ -79,16 +81,16 @@ impl App {
                 let is_new = self.line.lost.is_none();
                 self.line.consoles.clear();
                 self.line.lost = Some(Lost { why, again_in, as_of: self.state.wall });
-                let asks = self.modes.iter().any(|mode| matches!(mode, Mode::Ask(ask) if ask.question == Question::StartServer));
                 let is_here = self.settings.window.as_ref().is_some_and(|window| window.host.is_none() && !window.view);
-                if gone && is_here && !asks && !self.quitting {
+                if gone && is_here && !self.line.has_asked && !self.quitting {
+                    self.line.has_asked = true;
                     self.modes.push(Mode::Ask(Ask { question: Question::StartServer, yes: true }));
                 } else if is_new {
                     self.note("the line to the server is cut; what is shown is of the past".to_owned());
                 }
             }
             LineNews::Back => {
-                self.line.lost = None;
+                (self.line.lost, self.line.has_asked) = (None, false);
                 self.modes.retain(|mode| !matches!(mode, Mode::Ask(ask) if ask.question == Question::StartServer));
                 self.note("the line to the server is there again".to_owned());
             }

@@ -211,6 +211,8 @@ fn misfit(hello: &ClientHello, server: &Server) -> Option<Refused> {
 async fn look_up(server: Rc<Server>, number: u64, look: Look, wanted: Arc<AtomicBool>, direct: mpsc::Sender<ServerLine>) {
     let lookup = super::lookup_of(&server);
     let steps = direct.clone();
+    let compares = u32::from(matches!(look, Look::Compare { .. }));
+    server.comparing.set(server.comparing.get() + compares);
     let answered = tokio::task::spawn_blocking(move || {
         let on_step = |step: LookStep| {
             // Who is behind with reading misses a step on the way, no answer.
@@ -219,7 +221,9 @@ async fn look_up(server: Rc<Server>, number: u64, look: Look, wanted: Arc<Atomic
         };
         look.answer(&lookup, &on_step)
     });
-    let answer = answered.await.unwrap_or_else(|_| Err("plimsoll itself failed here; its log tells where".to_owned()));
+    let answer = answered.await;
+    server.comparing.set(server.comparing.get() - compares);
+    let answer = answer.unwrap_or_else(|_| Err("plimsoll itself failed here; its log tells where".to_owned()));
     let error = match answer {
         Ok(text) => {
             for piece in pieces(&text) {

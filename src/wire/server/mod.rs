@@ -65,6 +65,8 @@ struct Server {
     sessions: RefCell<Sessions>,
     connected: RefCell<BTreeMap<u64, Connected>>,
     last_connection: Cell<u64>,
+    /// Comparisons that are being made.
+    comparing: Cell<u32>,
     /// When the last one has gone.
     left_at: Cell<Instant>,
     is_over: Cell<bool>,
@@ -143,6 +145,7 @@ impl Server {
             sessions: RefCell::default(),
             connected: RefCell::default(),
             last_connection: Cell::new(0),
+            comparing: Cell::new(0),
             left_at: Cell::new(Instant::now()),
             is_over: Cell::new(false),
         }
@@ -290,7 +293,7 @@ impl Server {
         let mut last_seq = Seq(0);
         loop {
             sleep(look).await;
-            let alone = self.connected.borrow().is_empty();
+            let alone = self.connected.borrow().is_empty() && self.comparing.get() == 0;
             let state = if alone { self.snapshot().await } else { None };
             let Some(state) = state.filter(|state| has_nothing_to_do(state)) else {
                 idle_since = None;
