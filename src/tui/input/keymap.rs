@@ -241,7 +241,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('A')] Allow "allow" Jobs "let a rejected one in" "let it in"
     Normal [ch('/')] Filter "filter" Find "filter; in a log: find" "filter"
     Normal [ch('f')] Freeze "freeze" Look "freeze the screen" "freeze"
-    Normal [ch('q'), ctrl('c')] Quit "quit" Console "quit (asks if jobs run)" "quit"
+    Normal [ch('q'), ctrl('c')] Quit "quit" Console "leave (asks if jobs run)" "quit"
 
     Normal [ch('1')] PaneMemory "memory" Move "choose a pane" ""
     Normal [ch('2')] PaneQueue "queue" Move "choose a pane" ""
@@ -299,7 +299,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('V')] CompareQueue "compare-queue" Memory "compare what waits" ""
     Normal [ch('C')] CleanNow "clean" Memory "clean up now" ""
 
-    Normal [ctrl('z')] Suspend "suspend" Console "suspend; jobs pause too" ""
+    Normal [ctrl('z')] Suspend "suspend" Console "suspend the console" ""
     Normal [ctrl('l')] Redraw "redraw" Console "redraw" ""
 
     Help [named(KeyCode::Esc), ch('?'), ctrl('c'), named(KeyCode::Enter)] Back "" Hidden "close" "close"
