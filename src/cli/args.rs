@@ -1,6 +1,7 @@
 //! The command line: what may be typed, with help texts that teach.
 
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -154,6 +155,9 @@ pub struct ServeArgs {
     /// End once nobody is attached, nothing is left to do, and this long has gone, e.g. 10m.
     #[arg(long, value_name = "DUR", value_parser = parse_span)]
     pub exit_when_idle: Option<Duration>,
+    /// Tell metrics in OpenMetrics format at http://ADDR/metrics. ADDR is a port of this machine alone, or an address with a port.
+    #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
+    pub metrics: Option<SocketAddr>,
     /// Start with the queue held.
     #[arg(long, hide = true)]
     pub hold: bool,
@@ -531,6 +535,14 @@ pub struct LoadJobArgs {
 
 fn parse_span(text: &str) -> Result<Duration, String> {
     parse_duration(text)
+}
+
+/// An address with its port. A port alone is one of this machine, that others cannot reach.
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let here = |port: &str| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse::<u16>().ok()?)));
+    let address = text.parse().ok().or_else(|| here(text.strip_prefix("localhost:").unwrap_or(text)));
+    address
+        .ok_or_else(|| "give a port, such as 9464, or an IP address with its port, such as 127.0.0.1:9464 or [::1]:9464".to_owned())
 }
 
 /// What ssh would take for an option is no host.

@@ -10,6 +10,7 @@ mod support;
 mod compare;
 mod docs;
 mod intake;
+mod metrics;
 mod past;
 mod plan;
 mod queue;

@@ -1,5 +1,6 @@
 //! Lets consoles and commands reach a run over the sockets of its state folder.
 
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
@@ -11,8 +12,9 @@ use tokio::task::LocalSet;
 
 use super::{Waits, thread};
 use crate::domain::time::Wall;
+use crate::headless::metrics;
 use crate::runtime::hub::Attacher;
-use crate::runtime::link::Lookup;
+use crate::runtime::link::{Link, Lookup};
 use crate::wire::message::{Facts, SPOKEN, ServerHello};
 use crate::wire::server::{self, Service};
 use crate::wire::socket::{self, Doors};
@@ -27,6 +29,8 @@ pub struct Serves {
     pub exit_when_idle: Option<Duration>,
     /// Told when the run can be reached.
     pub ready: Option<OwnedFd>,
+    /// Where metrics are asked for.
+    pub metrics: Option<TcpListener>,
 }
 
 /// A run that can be reached.
@@ -41,7 +45,10 @@ pub(super) struct Serving {
 
 /// Opens the sockets and serves on a thread of its own. Without them a run goes on, and says so.
 pub(super) fn start(serves: Serves, state_dir: &Path, life: String, attacher: &Attacher) -> Result<Option<Serving>> {
-    let Serves { lookup, facts, exit_when_idle, ready } = serves;
+    let Serves { lookup, facts, exit_when_idle, ready, metrics } = serves;
+    if let Some(listener) = metrics {
+        tell_metrics(listener, attacher.attach())?;
+    }
     let (doors, listeners) = match socket::open(state_dir) {
         Ok(open) => open,
         Err(why) => {
@@ -75,6 +82,17 @@ pub(super) fn start(serves: Serves, state_dir: &Path, life: String, attacher: &A
         tell_ready(ready);
     }
     Ok(Some(Serving { doors, over, ended }))
+}
+
+/// Answers whoever asks for metrics, on a thread of its own. Nobody waits for its end.
+fn tell_metrics(listener: TcpListener, link: Link) -> Result<()> {
+    let tell = async move |link, listener| {
+        if let Err(error) = metrics::serve(link, listener, env!("CARGO_PKG_VERSION")).await {
+            tracing::warn!(%error, "there are no metrics");
+        }
+    };
+    thread("metrics", Waits::Signals, move |runtime| runtime.block_on(tell(link, listener)))?;
+    Ok(())
 }
 
 /// The machine's name, as people know it.
