@@ -155,8 +155,8 @@ pub struct ServeArgs {
     /// End once nobody is attached, nothing is left to do, and this long has gone, e.g. 10m.
     #[arg(long, value_name = "DUR", value_parser = parse_span)]
     pub exit_when_idle: Option<Duration>,
-    /// Tell metrics in OpenMetrics format at http://ADDR/metrics. ADDR is a port of this machine alone, or an address with a port.
-    #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
+    /// Tell metrics in OpenMetrics format over HTTP, at /metrics. ADDR is an address with its port, or a port of this machine alone.
+    #[arg(long, global = true, value_name = "ADDR", value_parser = parse_listen)]
     pub metrics: Option<SocketAddr>,
     /// Start with the queue held.
     #[arg(long, hide = true)]
@@ -164,6 +164,20 @@ pub struct ServeArgs {
     /// Tell through this descriptor when the server can be reached; given by the plimsoll that starts it.
     #[arg(long, hide = true, value_name = "N")]
     pub ready_fd: Option<i32>,
+    /// Something else than to serve.
+    #[command(subcommand)]
+    pub action: Option<ServeAction>,
+}
+
+/// What `serve` does instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum ServeAction {
+    /// Print a systemd unit that runs this server on this machine, with the options given here; runs nothing.
+    Unit {
+        /// A service of your own, which starts with your login, not one of the system.
+        #[arg(long)]
+        user: bool,
+    },
 }
 
 /// Arguments of `attach`.

@@ -1,4 +1,5 @@
-//! The front ends without a screen: log lines for people, JSON lines for programs, a summary at the end; metrics over HTTP.
+//! The front ends without a screen: log lines for people, JSON lines for programs, a summary at the end; metrics
+//! over HTTP; what a service manager is told.
 //!
 //! It only reads the stream of events; what it cannot write it drops, the run goes on.
 
@@ -8,6 +9,7 @@ pub mod linear;
 pub mod lines;
 pub mod metrics;
 pub mod plan;
+pub mod service;
 pub mod summary;
 
 use std::collections::BTreeSet;

@@ -16,4 +16,5 @@ mod plan;
 mod queue;
 mod replay;
 mod served;
+mod service;
 mod usage;

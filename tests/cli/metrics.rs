@@ -1,13 +1,14 @@
 //! Metrics of a server, as a monitoring system gets them.
 #![cfg(target_os = "linux")]
-#![allow(clippy::disallowed_methods)] // a deadline needs the clock
+#![allow(clippy::disallowed_methods, clippy::float_cmp)] // a deadline needs the clock; all figures that are compared are whole
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::markdown::page;
 use crate::support::clips::clips;
 use crate::support::skip::{METRICS_PARSER, skip};
 use crate::support::{PATIENCE, World, patient_ffmpeg, say};
@@ -241,6 +242,19 @@ fn parsers_of_prometheus_read_the_metrics() {
         }
         None => skip(METRICS_PARSER, "there is no promtool"),
     }
+}
+
+#[test]
+fn every_metric_is_documented_and_no_other() {
+    let world = World::new();
+    let figures = Served::start(&world).figures();
+    let name = |key: &String| {
+        let name = key.split('{').next().unwrap_or_default();
+        let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
+        family.unwrap_or(name).to_owned()
+    };
+    let told: BTreeSet<String> = figures.keys().map(name).collect();
+    assert_eq!(told, page("docs/operations.md").tables_below("Metrics")[0].names());
 }
 
 #[test]

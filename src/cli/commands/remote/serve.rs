@@ -8,7 +8,8 @@ use std::process::{Child, Command as Process, Stdio};
 
 use color_eyre::eyre::{Context as _, Result};
 
-use crate::cli::args::ServeArgs;
+use crate::cli::args::{ServeAction, ServeArgs};
+use crate::cli::commands::remote::unit;
 use crate::cli::commands::run::{OutputMode, session};
 use crate::cli::options::Resolved;
 use crate::cli::session::Front;
@@ -19,6 +20,9 @@ use crate::host::media::ffmpeg::{Search, locate};
 
 /// `plimsoll serve`.
 pub fn serve(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
+    if let Some(ServeAction::Unit { user }) = args.action {
+        return unit::print(resolved, args, user);
+    }
     if args.daemon {
         return daemon(resolved, args);
     }
@@ -39,6 +43,8 @@ pub fn serve(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
     // There are consoles to say how long a full disk is worth waiting for.
     session.engine.disk_wait = None;
     if let Some(serves) = &mut session.serves {
+        // One that another plimsoll has begun is nobody's service.
+        serves.is_service = ready.is_none() && std::env::var_os("NOTIFY_SOCKET").is_some();
         (serves.exit_when_idle, serves.ready, serves.metrics) = (args.exit_when_idle, ready, metrics);
     }
     session.run()
