@@ -32,6 +32,7 @@ impl Asked {
             profile_budget: None,
             restore: true,
             guests: Vec::new(),
+            hooks: crate::domain::hook::Hooks::new(),
         };
         let (sender, inputs) = unbounded_channel();
         Self { root: root.to_owned(), host: RealHost::open(config, sender).expect("a host"), inputs, scans: 0 }

@@ -9,6 +9,7 @@ mod support;
 
 mod compare;
 mod docs;
+mod hooks;
 mod intake;
 mod metrics;
 mod past;

@@ -40,6 +40,7 @@ impl Run {
             profile_budget: None,
             restore: true,
             guests: Vec::new(),
+            hooks: plimsoll::domain::hook::Hooks::new(),
         };
         let (inputs, results) = mpsc::unbounded_channel();
         let host = RealHost::open(host, inputs).expect("a host");

@@ -15,6 +15,7 @@ use crate::cli::{Usage, meant};
 use crate::config::queue;
 use crate::domain::command::{Command, Wishes};
 use crate::domain::event::JobCounts;
+use crate::domain::hook::Hooks;
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
 use crate::domain::screen::ColorChoice;
@@ -141,6 +142,7 @@ pub fn session(
         profile_budget,
         restore: true,
         guests: Vec::new(),
+        hooks: Hooks::new(),
     };
     let log_file = resolved.settings.log_file.clone();
     Ok(Session { engine, host, commands, front, aside, log_file, watch: None, is_demo: false, serves: Some(serves) })

@@ -40,6 +40,7 @@ pub fn serve(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
     if let Front::Lines { drains, .. } = &mut session.front {
         *drains = false;
     }
+    session.host.hooks = resolved.hooks.clone();
     // There are consoles to say how long a full disk is worth waiting for.
     session.engine.disk_wait = None;
     if let Some(serves) = &mut session.serves {
