@@ -118,7 +118,7 @@ pub fn examine(options: Settings, matches: &ArgMatches) -> Result<(Resolved, Vec
             Some(Asked { bytes, by: budget_source.or(origin).unwrap_or_default() })
         }
     };
-    Ok((Resolved { paths, settings, state_dir, budget, keys, hooks, origins, given, remark }, mistakes))
+    Ok((Resolved { paths, settings, state_dir, budget, keys, origins, hooks, given, remark }, mistakes))
 }
 
 /// The origin of what nobody has said.

@@ -90,9 +90,7 @@ impl HookWatch {
                 }
             }
             EventKind::WarningRaised { warning, .. } => {
-                if self.warnings.insert(warning.clone()) {
-                    hooks.push(Hook::OnWarning);
-                }
+                hooks.extend(self.warnings.insert(warning.clone()).then_some(Hook::OnWarning));
             }
             EventKind::WarningCleared { warning } => {
                 self.warnings.remove(warning);
