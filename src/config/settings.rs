@@ -742,7 +742,7 @@ mod tests {
             ("out: \"\"", "1:6: out: is empty; allowed: a path written in full, or relative to the folder of this file"),
             (
                 "- a",
-                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, governor, keys",
+                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, governor, keys, on_done, on_failed, on_idle, on_warning",
             ),
             ("theme: pink", "1:8: theme: unknown choice `pink`; allowed: dark, light, high-contrast or mono"),
             ("keys: [a]", "1:7: keys: a list is not allowed here; allowed: a mapping of actions to keys, such as cancel: X"),
