@@ -12,7 +12,8 @@ use crate::domain::units::Bytes;
 mod remote;
 
 pub use remote::{
-    AddArgs, AttachArgs, JobRange, JobsArgs, JobsNamed, JobsOrAll, LogsArgs, MoveArgs, MoveWhere, ServeArgs, StatusArgs, WaitArgs,
+    AddArgs, AttachArgs, JobRange, JobsArgs, JobsNamed, JobsOrAll, LogsArgs, MoveArgs, MoveWhere, ServeAction, ServeArgs,
+    StatusArgs, WaitArgs,
 };
 
 /// Runs a queue of ffmpeg jobs on a small-memory box right up to the load line and never over it.

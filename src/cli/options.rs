@@ -12,6 +12,7 @@ use crate::cli::session::state_dir;
 use crate::config::search::{self, SearchPaths};
 use crate::config::settings::{self, BudgetChoice, InForce, KeySetting, Layer, Settings, TimeLimit};
 use crate::config::yaml::ConfigError;
+use crate::domain::hook::{Hook, Hooks};
 use crate::domain::memory::Asked;
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
@@ -34,6 +35,8 @@ pub struct Resolved {
     pub keys: Keymap,
     /// Name, value and origin of each setting, as `doctor` shows them.
     pub origins: Vec<(String, String, String)>,
+    /// What a server runs for what happens.
+    pub hooks: Hooks,
     /// What was given on the command line, as another plimsoll takes it.
     pub given: Vec<OsString>,
     /// What the operator should know before anything runs.
@@ -67,6 +70,13 @@ pub fn examine(options: Settings, matches: &ArgMatches) -> Result<(Resolved, Vec
     while let Some((_, inner)) = innermost.subcommand() {
         innermost = inner;
     }
+    let hooks = [
+        (Hook::OnDone, &file.on_done),
+        (Hook::OnFailed, &file.on_failed),
+        (Hook::OnIdle, &file.on_idle),
+        (Hook::OnWarning, &file.on_warning),
+    ];
+    let hooks = hooks.into_iter().filter(|(_, words)| !words.is_empty()).map(|(hook, words)| (hook, words.clone())).collect();
     let (mut origins, mut given) = (Vec::new(), Vec::new());
     let budget_source = options.budget_source.clone();
     let mut settings = Settings::merge(options, file, |name, layer, shown| {
@@ -108,7 +118,7 @@ pub fn examine(options: Settings, matches: &ArgMatches) -> Result<(Resolved, Vec
             Some(Asked { bytes, by: budget_source.or(origin).unwrap_or_default() })
         }
     };
-    Ok((Resolved { paths, settings, state_dir, budget, keys, origins, given, remark }, mistakes))
+    Ok((Resolved { paths, settings, state_dir, budget, keys, origins, hooks, given, remark }, mistakes))
 }
 
 /// The origin of what nobody has said.

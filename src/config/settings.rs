@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::ValueHint;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _, ValueParser};
-use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::de::{Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::de::by_text;
@@ -45,6 +45,22 @@ macro_rules! settings {
             #[arg(skip)]
             #[serde(deserialize_with = "keys")]
             pub keys: Vec<KeySetting>,
+            /// A server runs this when a job is done: the program and its arguments; none = nothing is run.
+            #[arg(skip)]
+            #[serde(deserialize_with = "argv")]
+            pub on_done: Vec<String>,
+            /// The same when a job has failed.
+            #[arg(skip)]
+            #[serde(deserialize_with = "argv")]
+            pub on_failed: Vec<String>,
+            /// The same when nothing is at work and nothing waits any more.
+            #[arg(skip)]
+            #[serde(deserialize_with = "argv")]
+            pub on_idle: Vec<String>,
+            /// The same when a warning sign is seen.
+            #[arg(skip)]
+            #[serde(deserialize_with = "argv")]
+            pub on_warning: Vec<String>,
         }
 
         /// Every setting with its value in force.
@@ -509,11 +525,58 @@ fn read(file: &Path, text: &str) -> (Settings, Vec<ConfigError>) {
     let read = read.map(|read| {
         // The name of an ffmpeg that is to be looked for stays a name.
         let named = read.ffmpeg.clone().filter(|ffmpeg| ffmpeg.parent() == Some(Path::new("")));
-        let read = read.beside(folder);
+        let mut read = read.beside(folder);
+        for words in [&mut read.on_done, &mut read.on_failed, &mut read.on_idle, &mut read.on_warning] {
+            // A program that is to be looked for stays a name.
+            if let Some(program) = words.first_mut().filter(|program| program.contains('/'))
+                && let Some(path) = folder.join(&*program).to_str()
+            {
+                path.clone_into(program);
+            }
+        }
         let keys = read.keys.into_iter().map(|setting| setting.placed(&document)).collect();
         Settings { ffmpeg: named.or(read.ffmpeg), no_governor: read.no_governor.map(|on| !on), keys, ..read }
     });
     (read.unwrap_or_default(), reader.mistakes())
+}
+
+/// What a command is written as.
+const WORDS: &str = "a list of the program and its arguments, such as [/usr/local/bin/tell, --short]; no shell reads it";
+
+/// Reads a command.
+fn argv<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Word(String);
+
+    impl<'de> Deserialize<'de> for Word {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            by_text(deserializer, WORDS, |text| {
+                if text.contains('\0') { Err("a NUL character".to_owned()) } else { Ok(Self(text.to_owned())) }
+            })
+        }
+    }
+
+    struct Words;
+
+    impl<'de> Visitor<'de> for Words {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(WORDS)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<String>, A::Error> {
+            let mut words = Vec::new();
+            while let Some(Word(word)) = items.next_element()? {
+                words.push(word);
+            }
+            if words.first().is_none_or(String::is_empty) {
+                return Err(A::Error::invalid_value(Unexpected::Other("no program"), &self));
+            }
+            Ok(words)
+        }
+    }
+
+    deserializer.deserialize_any(Words)
 }
 
 /// Reads `keys: { cancel: X, profile: [p, P] }`; where each stands is not known here.
@@ -647,6 +710,7 @@ mod tests {
                     keys: vec![("?".to_owned(), (21, 10)), ("7".to_owned(), (21, 15))],
                 },
             ],
+            ..Settings::default()
         };
         assert_eq!(settings, expected);
         for nothing in ["", "# nothing yet\n", "{}\n"] {
@@ -660,7 +724,7 @@ mod tests {
         for (text, message) in [
             (
                 "colour: never",
-                "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, governor, keys",
+                "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, governor, keys, on_done, on_failed, on_idle, on_warning",
             ),
             ("color: pink", "1:8: color: unknown choice `pink`; allowed: auto, always or never"),
             ("budget: 0", "1:9: budget: `0` is too little for any job; allowed: a size of 32MB or more, such as 1.5GB, or auto"),
@@ -678,7 +742,7 @@ mod tests {
             ("out: \"\"", "1:6: out: is empty; allowed: a path written in full, or relative to the folder of this file"),
             (
                 "- a",
-                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, governor, keys",
+                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, governor, keys, on_done, on_failed, on_idle, on_warning",
             ),
             ("theme: pink", "1:8: theme: unknown choice `pink`; allowed: dark, light, high-contrast or mono"),
             ("keys: [a]", "1:7: keys: a list is not allowed here; allowed: a mapping of actions to keys, such as cancel: X"),

@@ -37,6 +37,19 @@ pub enum Level {
 }
 
 impl Level {
+    /// All of them, the best first.
+    pub const ALL: [Self; 4] = [Self::Normal, Self::Elevated, Self::High, Self::Critical];
+
+    /// Its name for programs, as events tell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Elevated => "elevated",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
     /// The words that the screen shows.
     pub const fn words(self) -> &'static str {
         match self {

@@ -6,6 +6,7 @@ pub mod command;
 pub mod comparison;
 pub mod curve;
 pub mod event;
+pub mod hook;
 pub mod job;
 pub mod media;
 pub mod memory;

@@ -245,6 +245,9 @@ pub struct Totals {
     pub stops: u64,
     /// Times a job went back into the queue.
     pub requeues: u64,
+    /// Those of them after a try that counts: a failure that may pass, or memory that ran out.
+    #[serde(default)]
+    pub retries: u64,
     /// Tries of the run's own jobs that the kernel ended for want of memory. What it kills of others is none of them.
     pub oom_kills: u64,
 }
@@ -408,6 +411,7 @@ impl State {
             }
             EventKind::JobRequeued { job, reason, delay_ms, uncounted, for_room, .. } => {
                 self.totals.requeues += 1;
+                self.totals.retries += u64::from(!*uncounted);
                 self.totals.oom_kills += u64::from(reason.contains(KERNEL_KILL));
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.memory = Bytes::ZERO;
@@ -559,6 +563,24 @@ impl State {
             oom_kills: totals.oom_kills,
             at_once: None,
         }
+    }
+
+    /// Jobs by what is with them, listed or not, under the names and in the order in which they are told.
+    pub fn counts_by_state(&self) -> [(&'static str, u64); 9] {
+        let paused = |id: &&JobId| self.jobs.get(id).is_some_and(|job| matches!(job.phase, Phase::Running { paused: true, .. }));
+        let paused = self.index.active.iter().filter(paused).count() as u64;
+        let ended = self.job_counts();
+        [
+            ("queued", self.waiting()),
+            ("running", self.index.active.len() as u64 - paused),
+            ("paused", paused),
+            ("done", ended.done),
+            ("already_done", ended.already_done),
+            ("failed", ended.failed),
+            ("out_of_memory", ended.out_of_memory),
+            ("rejected", ended.rejected),
+            ("cancelled", ended.cancelled),
+        ]
     }
 
     /// Jobs that wait for a slot or for their next try, listed or not.

@@ -1,12 +1,16 @@
-//! The front end without a screen: log lines for people, JSON lines for programs, a summary at the end.
+//! The front ends without a screen: log lines for people, JSON lines for programs, a summary at the end; metrics
+//! over HTTP; what a service manager is told.
 //!
 //! It only reads the stream of events; what it cannot write it drops, the run goes on.
 
 pub mod comparison;
+mod fold;
 pub mod linear;
 pub mod lines;
+pub mod metrics;
 pub mod page;
 pub mod plan;
+pub mod service;
 pub mod summary;
 
 use std::collections::BTreeSet;

@@ -33,6 +33,7 @@ impl Asked {
             restore: true,
             guests: Vec::new(),
             windows: crate::host::memory::sampler::Windows::default(),
+            hooks: crate::domain::hook::Hooks::new(),
         };
         let (sender, inputs) = unbounded_channel();
         Self { root: root.to_owned(), host: RealHost::open(config, sender).expect("a host"), inputs, scans: 0 }

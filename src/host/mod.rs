@@ -31,6 +31,7 @@ use crate::domain::cleanup::CleanupAction;
 use crate::domain::command::Wishes;
 use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, EventKind};
+use crate::domain::hook::Hooks;
 use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
 use crate::domain::media::MediaInfo;
 use crate::domain::memory::Asked;
@@ -59,6 +60,7 @@ use memory::file_ledger::FileLedger;
 use memory::job_cgroup::JobGroups;
 use memory::page_cache;
 use memory::sampler::{Sampler, SamplerConfig, Windows};
+use process::hooks::HookRunner;
 use process::instance::{Instance, InstanceError};
 use process::joblog::LogReader;
 use process::lane::Lane;
@@ -97,6 +99,8 @@ pub struct HostConfig {
     pub guests: Vec<u32>,
     /// The consoles that are attached from other processes.
     pub windows: Windows,
+    /// The operator's commands for what happens.
+    pub hooks: Hooks,
 }
 
 /// How far an output may outgrow what is left of the scratch limit: an index that is written at the end.
@@ -175,6 +179,7 @@ pub struct RealHost {
     sampler: Sampler,
     history: History,
     own_lines: OwnLines,
+    hooks: HookRunner,
     /// Given back last: whoever takes the state folder next finds nothing of ours alive.
     instance: Instance,
 }
@@ -240,6 +245,7 @@ impl RealHost {
             version: ffmpeg.version.clone(),
             ..Prober::new(&ffmpeg.ffprobe, &scratch)
         });
+        let hooks = HookRunner::new(config.hooks.clone(), inputs.clone(), None)?;
         let names = Mutex::new(None);
         let shared = Shared {
             config,
@@ -271,6 +277,7 @@ impl RealHost {
             sampler,
             history: History::default(),
             own_lines: OwnLines::default(),
+            hooks,
             instance,
         })
     }
@@ -288,8 +295,9 @@ impl RealHost {
 
     /// Ends everything: no child is left, the record is written, parts are gone.
     pub fn close(self) {
-        let Self { shared, scans, probes, starts, cleaner, sampler, instance, history: _, own_lines: _ } = self;
+        let Self { shared, scans, probes, starts, cleaner, sampler, instance, hooks, history: _, own_lines: _ } = self;
         shared.supervisor.kill_all();
+        hooks.close();
         // They only read; a file on a disk that hangs must not keep the process from ending.
         scans.leave();
         probes.leave();
@@ -365,6 +373,7 @@ impl Host for RealHost {
         for line in self.own_lines.of(event) {
             self.shared.supervisor.log_own(line);
         }
+        self.hooks.see(event);
     }
 }
 

@@ -9,10 +9,13 @@ mod support;
 
 mod compare;
 mod docs;
+mod hooks;
 mod intake;
+mod metrics;
 mod past;
 mod plan;
 mod queue;
 mod replay;
 mod served;
+mod service;
 mod usage;

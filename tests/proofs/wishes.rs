@@ -41,6 +41,7 @@ impl Run {
             restore: true,
             guests: Vec::new(),
             windows: plimsoll::host::memory::sampler::Windows::default(),
+            hooks: plimsoll::domain::hook::Hooks::new(),
         };
         let (inputs, results) = mpsc::unbounded_channel();
         let host = RealHost::open(host, inputs).expect("a host");

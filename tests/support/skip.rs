@@ -14,6 +14,9 @@ pub const MOUNT: &str = "mount";
 pub const LANDLOCK: &str = "Landlock";
 pub const PRESSURE: &str = "pressure file";
 pub const DISK_READS: &str = "disk reads";
+pub const METRICS_PARSER: &str = "Prometheus parser";
+pub const SYSTEMD: &str = "systemd-analyze";
+pub const TRACING: &str = "thread tracing";
 pub const NOT_ROOT: &str = "a user other than root";
 
 /// Notes that the test which is running needs this, and does not have it for this reason. The caller returns then.

@@ -1,9 +1,10 @@
 //! Arguments of the commands that start a server or talk to one.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueHint};
+use clap::{Args, Subcommand, ValueHint};
 
 use crate::domain::time::parse_duration;
 
@@ -19,12 +20,29 @@ pub struct ServeArgs {
     /// End once nobody is attached, nothing is left to do, and this long has gone, e.g. 10m.
     #[arg(long, value_name = "DUR", value_parser = parse_span)]
     pub exit_when_idle: Option<Duration>,
+    /// Tell metrics in OpenMetrics format over HTTP, at /metrics. ADDR is an address with its port, or a port of this machine alone.
+    #[arg(long, global = true, value_name = "ADDR", value_parser = parse_listen)]
+    pub metrics: Option<SocketAddr>,
     /// Start with the queue held.
     #[arg(long, hide = true)]
     pub hold: bool,
     /// Tell through this descriptor when the server can be reached; given by the plimsoll that starts it.
     #[arg(long, hide = true, value_name = "N")]
     pub ready_fd: Option<i32>,
+    /// Something else than to serve.
+    #[command(subcommand)]
+    pub action: Option<ServeAction>,
+}
+
+/// What `serve` does instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum ServeAction {
+    /// Print a systemd unit that runs this server on this machine, with the options given here; runs nothing.
+    Unit {
+        /// A service of your own, which starts with your login, not one of the system.
+        #[arg(long)]
+        user: bool,
+    },
 }
 
 /// Arguments of `attach`.
@@ -188,6 +206,14 @@ pub struct WaitArgs {
 
 fn parse_span(text: &str) -> Result<Duration, String> {
     parse_duration(text)
+}
+
+/// An address with its port. A port alone is one of this machine, that others cannot reach.
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let here = |port: &str| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse::<u16>().ok()?)));
+    let address = text.parse().ok().or_else(|| here(text.strip_prefix("localhost:").unwrap_or(text)));
+    address
+        .ok_or_else(|| "give a port, such as 9464, or an IP address with its port, such as 127.0.0.1:9464 or [::1]:9464".to_owned())
 }
 
 /// What ssh would take for an option is no host.

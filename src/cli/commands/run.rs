@@ -15,6 +15,7 @@ use crate::cli::{Usage, meant};
 use crate::config::queue;
 use crate::domain::command::{Command, Wishes};
 use crate::domain::event::JobCounts;
+use crate::domain::hook::Hooks;
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
 use crate::domain::screen::ColorChoice;
@@ -143,6 +144,7 @@ pub fn session(
         restore: true,
         guests: Vec::new(),
         windows: serves.windows.clone(),
+        hooks: Hooks::new(),
     };
     let log_file = resolved.settings.log_file.clone();
     Ok(Session { engine, host, commands, front, aside, log_file, watch: None, is_demo: false, serves: Some(serves) })
@@ -176,7 +178,7 @@ fn serves(resolved: &Resolved, profiles: &[Profile], presets: &BTreeMap<String, 
     };
     let complete: Complete = Arc::new(move |line| complete::complete(line, &places));
     let lookup = Lookup { compare: Some(compare), complete: Some(complete), ..lookup(resolved) };
-    Serves { lookup, facts, windows: Windows::default(), exit_when_idle: None, ready: None }
+    Serves { lookup, facts, windows: Windows::default(), exit_when_idle: None, ready: None, metrics: None, is_service: false }
 }
 
 pub(in crate::cli) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, mode: OutputMode) -> Front {

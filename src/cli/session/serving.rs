@@ -1,5 +1,6 @@
 //! Lets consoles and commands reach a run over the sockets of its state folder.
 
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
@@ -11,9 +12,10 @@ use tokio::task::LocalSet;
 
 use super::{Waits, thread};
 use crate::domain::time::Wall;
+use crate::headless::{metrics, service};
 use crate::host::memory::sampler::Windows;
 use crate::runtime::hub::Attacher;
-use crate::runtime::link::Lookup;
+use crate::runtime::link::{Link, Lookup};
 use crate::wire::message::{Facts, SPOKEN, ServerHello};
 use crate::wire::server::{self, Service};
 use crate::wire::socket::{self, Doors};
@@ -30,6 +32,10 @@ pub struct Serves {
     pub exit_when_idle: Option<Duration>,
     /// Told when the run can be reached.
     pub ready: Option<OwnedFd>,
+    /// Where metrics are asked for.
+    pub metrics: Option<TcpListener>,
+    /// A service manager has started it and wants to know how it stands.
+    pub is_service: bool,
 }
 
 /// A run that can be reached.
@@ -44,7 +50,10 @@ pub(super) struct Serving {
 
 /// Opens the sockets and serves on a thread of its own. Without them a run goes on, and says so.
 pub(super) fn start(serves: Serves, state_dir: &Path, life: String, attacher: &Attacher) -> Result<Option<Serving>> {
-    let Serves { lookup, facts, windows, exit_when_idle, ready } = serves;
+    let Serves { lookup, facts, windows, exit_when_idle, ready, metrics, is_service } = serves;
+    if let Some(listener) = metrics {
+        tell_metrics(listener, attacher.attach())?;
+    }
     let (doors, listeners) = match socket::open(state_dir) {
         Ok(open) => open,
         Err(why) => {
@@ -63,6 +72,7 @@ pub(super) fn start(serves: Serves, state_dir: &Path, life: String, attacher: &A
         features: Vec::new(),
     };
     let (over, is_over) = oneshot::channel();
+    let manager = is_service.then(|| attacher.attach());
     let attacher = attacher.clone();
     let ended = thread("wire", Waits::Signals, move |runtime| {
         let attach = Box::new(move || attacher.attach());
@@ -78,7 +88,36 @@ pub(super) fn start(serves: Serves, state_dir: &Path, life: String, attacher: &A
     if let Some(ready) = ready {
         tell_ready(ready);
     }
+    if let Some(link) = manager {
+        tell_service_manager(link)?;
+    }
     Ok(Some(Serving { doors, over, ended }))
+}
+
+/// Answers whoever asks for metrics, on a thread of its own. Nobody waits for its end.
+fn tell_metrics(listener: TcpListener, link: Link) -> Result<()> {
+    let tell = async move |link, listener| {
+        if let Err(error) = metrics::serve(link, listener, env!("CARGO_PKG_VERSION")).await {
+            tracing::warn!(%error, "there are no metrics");
+        }
+    };
+    thread("metrics", Waits::Signals, move |runtime| runtime.block_on(tell(link, listener)))?;
+    Ok(())
+}
+
+/// Tells the service manager how the run stands, on a thread of its own. Nobody waits for its end.
+fn tell_service_manager(link: Link) -> Result<()> {
+    let watchdog = sd_notify::watchdog_enabled().filter(|span| !span.is_zero());
+    let mut is_told = false;
+    let tell = move |states: &[sd_notify::NotifyState<'_>]| {
+        if let Err(error) = sd_notify::notify(states)
+            && !std::mem::replace(&mut is_told, true)
+        {
+            tracing::warn!(%error, "the service manager cannot be told how it stands");
+        }
+    };
+    thread("service", Waits::Time, move |runtime| runtime.block_on(service::follow(link, watchdog, tell)))?;
+    Ok(())
 }
 
 /// The machine's name, as people know it.

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -101,6 +102,8 @@ impl Tool {
     }
 }
 
+/// Between two looks whether a program is given up, where it may be.
+const LOOK: Duration = Duration::from_millis(100);
 /// Between two tries to start a program while too many files are open.
 const DESCRIPTORS_WAIT: Duration = Duration::from_millis(50);
 
@@ -125,10 +128,16 @@ pub fn run(command: &mut Command, limit: Duration) -> Result<Answer, ToolError> 
 }
 
 /// The same for a command that leads its process group by its own set-up. Standard input is empty, both outputs are read here.
-#[allow(clippy::disallowed_methods)] // the host reads clocks
 pub fn run_bounded(command: &mut Command, bounds: Bounds) -> Result<Answer, ToolError> {
+    run_fed(command, Stdio::null(), bounds, None)
+}
+
+/// The same with something on its standard input. Once `given_up` is set it is killed as if its time were over.
+#[allow(clippy::disallowed_methods)] // the host reads clocks
+pub fn run_fed(command: &mut Command, input: Stdio, bounds: Bounds, given_up: Option<&AtomicBool>) -> Result<Answer, ToolError> {
     let program = PathBuf::from(command.get_program());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let is_given_up = || given_up.is_some_and(|given_up| given_up.load(Ordering::Relaxed));
+    command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
     let deadline = Instant::now() + bounds.limit;
     let failed = |source: io::Error| ToolError::Start { program: program.clone(), source };
     let timed_out = || ToolError::TimedOut { program: program.clone(), limit: bounds.limit };
@@ -139,9 +148,10 @@ pub fn run_bounded(command: &mut Command, bounds: Bounds) -> Result<Answer, Tool
     let mut block = vec![0; 16 * 1024];
     while out.is_some() || err.is_some() {
         let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if left.is_zero() || is_given_up() {
             return Err(timed_out());
         }
+        let left = if given_up.is_some() { left.min(LOOK) } else { left };
         let (out_is_ready, err_is_ready) = ready(out.as_ref(), err.as_ref(), left).map_err(failed)?;
         if out_is_ready {
             take(&mut out, &mut block, &mut stdout, bounds.stdout + 1).map_err(failed)?;
@@ -157,7 +167,7 @@ pub fn run_bounded(command: &mut Command, bounds: Bounds) -> Result<Answer, Tool
     loop {
         match child.0.try_wait().map_err(failed)? {
             Some(status) => return Ok(Answer { status, stdout, stderr }),
-            None if Instant::now() < deadline => thread::sleep(Duration::from_millis(1)),
+            None if Instant::now() < deadline && !is_given_up() => thread::sleep(Duration::from_millis(1)),
             None => return Err(timed_out()),
         }
     }

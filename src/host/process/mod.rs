@@ -18,5 +18,6 @@ pub mod standstill;
 pub mod supervisor;
 
 pub(in crate::host) mod child;
+pub(in crate::host) mod hooks;
 pub(in crate::host) mod slots;
 pub(in crate::host) mod watch;

@@ -13,7 +13,7 @@ use crate::cli::args::{JobsArgs, LogsArgs, StatusArgs};
 use crate::cli::options::Resolved;
 use crate::cli::{Usage, write_out};
 use crate::domain::event::EventKind;
-use crate::domain::job::{JobId, LogLine, Outcome, Phase, WholeLog};
+use crate::domain::job::{JobId, LogLine, WholeLog};
 use crate::domain::state::State;
 use crate::domain::stored::RowsWanted;
 use crate::domain::text::{many, path_text};
@@ -43,25 +43,6 @@ pub fn status(resolved: &Resolved, args: &StatusArgs) -> Result<u8> {
     write_out(status_text(&opened, &state).as_bytes())
 }
 
-/// Jobs by what is with them, in the order in which they are told.
-fn counts(state: &State) -> Vec<(&'static str, u64)> {
-    let index = &state.index;
-    let paused = |id: &&JobId| state.jobs.get(id).is_some_and(|job| matches!(job.phase, Phase::Running { paused: true, .. }));
-    let paused = index.active.iter().filter(paused).count() as u64;
-    let ended = |outcome| index.outcomes.get(&outcome).copied().unwrap_or(0);
-    vec![
-        ("queued", index.waiting.len() as u64 + index.backoff.len() as u64 + state.backlog.jobs),
-        ("running", index.active.len() as u64 - paused),
-        ("paused", paused),
-        ("done", ended(Outcome::Done)),
-        ("already_done", ended(Outcome::AlreadyDone)),
-        ("failed", ended(Outcome::Failed) + ended(Outcome::TimedOut) + ended(Outcome::Stalled)),
-        ("out_of_memory", ended(Outcome::OutOfMemory)),
-        ("rejected", index.rejected.len() as u64 + index.rejected_unlisted),
-        ("cancelled", ended(Outcome::Cancelled)),
-    ]
-}
-
 fn status_json(opened: &Opened, state: &State) -> serde_json::Value {
     let hello = &opened.hello;
     let profile = state.profile.as_ref();
@@ -74,7 +55,7 @@ fn status_json(opened: &Opened, state: &State) -> serde_json::Value {
             "name": profile.name, "max_concurrent": profile.max_concurrent, "max_file_bytes": profile.max_file_size,
         })),
         "memory": state.memory,
-        "jobs": counts(state).into_iter().collect::<BTreeMap<_, _>>(),
+        "jobs": state.counts_by_state().into_iter().collect::<BTreeMap<_, _>>(),
         "held": state.paused,
         "draining": state.draining,
         "consoles": opened.facts.consoles,
@@ -90,7 +71,8 @@ fn status_text(opened: &Opened, state: &State) -> String {
         path_text(&hello.state_dir),
         LineStyle::terminal(false).time_and_day(hello.since),
     );
-    let told: Vec<String> = counts(state)
+    let told: Vec<String> = state
+        .counts_by_state()
         .into_iter()
         .filter(|(name, count)| *count > 0 || matches!(*name, "queued" | "running"))
         .map(|(name, count)| format!("{count} {}", name.replace('_', " ")))

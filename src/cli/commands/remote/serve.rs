@@ -2,22 +2,27 @@
 
 use std::ffi::OsString;
 use std::io::Read as _;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::process::{Child, Command as Process, Stdio};
 
 use color_eyre::eyre::{Context as _, Result};
 
-use crate::cli::args::ServeArgs;
+use crate::cli::args::{ServeAction, ServeArgs};
+use crate::cli::commands::remote::unit;
 use crate::cli::commands::run::{OutputMode, session};
 use crate::cli::options::Resolved;
 use crate::cli::session::Front;
 use crate::cli::{Usage, write_out};
 use crate::domain::command::Command;
-use crate::domain::text::path_text;
+use crate::domain::text::{error_words, path_text};
 use crate::host::media::ffmpeg::{Search, locate};
 
 /// `plimsoll serve`.
 pub fn serve(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
+    if let Some(ServeAction::Unit { user }) = args.action {
+        return unit::print(resolved, args, user);
+    }
     if args.daemon {
         return daemon(resolved, args);
     }
@@ -29,17 +34,33 @@ pub fn serve(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
     });
     let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     resolved.check_out()?;
+    let metrics = args.metrics.map(listen).transpose()?;
     let commands = if args.hold { vec![Command::Pause] } else { Vec::new() };
     let mut session = session(resolved, Some(ffmpeg), None, commands, OutputMode::Lines { json: false, summary: true })?;
     if let Front::Lines { drains, .. } = &mut session.front {
         *drains = false;
     }
+    session.host.hooks = resolved.hooks.clone();
     // There are consoles to say how long a full disk is worth waiting for.
     session.engine.disk_wait = None;
     if let Some(serves) = &mut session.serves {
-        (serves.exit_when_idle, serves.ready) = (args.exit_when_idle, ready);
+        // One that another plimsoll has begun is nobody's service.
+        serves.is_service = ready.is_none() && std::env::var_os("NOTIFY_SOCKET").is_some();
+        (serves.exit_when_idle, serves.ready, serves.metrics) = (args.exit_when_idle, ready, metrics);
     }
     session.run()
+}
+
+/// Takes the address of the metrics, and tells it: the port may have been left to the system.
+fn listen(address: SocketAddr) -> Result<TcpListener, Usage> {
+    let refused = |error: std::io::Error| {
+        let why = error_words(&error);
+        Usage(format!("there can be no metrics at {address}: {why}; give another address with --metrics"))
+    };
+    let listener = TcpListener::bind(address).map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    crate::cli::tell(&format!("plimsoll: metrics at http://{address}/metrics\n"));
+    Ok(listener)
 }
 
 /// Starts a server into the background, and tells where it is.
@@ -47,6 +68,9 @@ fn daemon(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
     let mut more = Vec::new();
     if let Some(span) = args.exit_when_idle {
         more.extend(["--exit-when-idle".into(), format!("{}ms", span.as_millis()).into()]);
+    }
+    if let Some(address) = args.metrics {
+        more.extend(["--metrics".into(), address.to_string().into()]);
     }
     match start(resolved, &more)? {
         Started::Ready(child) => {

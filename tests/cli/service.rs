@@ -1,0 +1,242 @@
+//! A server as a service: what systemd is told, over its own protocol, and the unit that starts it.
+#![cfg(target_os = "linux")]
+#![allow(clippy::disallowed_methods)] // a deadline needs the clock
+
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::clips::clips;
+use crate::support::skip::{SYSTEMD, TRACING, skip};
+use crate::support::{PATIENCE, World, patient_ffmpeg, say};
+
+/// A server that a service manager has started, and what it tells there; killed when the test ends.
+struct Service<'w> {
+    world: &'w World,
+    child: Child,
+    socket: UnixDatagram,
+}
+
+/// How long after the last sign of life it is taken for dead.
+const WATCHDOG: Duration = Duration::from_millis(600);
+
+impl<'w> Service<'w> {
+    fn start(world: &'w World, watchdog: bool) -> Self {
+        let path = world.path("notify");
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        let mut command = world.command(["serve", "--state-dir"]);
+        command.arg(world.path("state")).arg("-o").arg(world.path("out")).arg("--ffmpeg").arg(patient_ffmpeg(world));
+        command.env("NOTIFY_SOCKET", &path).stderr(Stdio::null());
+        if watchdog {
+            command.env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
+        }
+        Self { world, child: command.spawn().expect("started"), socket }
+    }
+
+    fn say(&self, args: &[&str]) -> String {
+        let mut command = self.world.command(args);
+        command.arg("--state-dir").arg(self.world.path("state"));
+        let said = say(command);
+        assert_eq!(said.code, Some(0), "{args:?}: {}{}", said.out, said.err);
+        said.out
+    }
+
+    /// The next message, if one comes so soon.
+    fn next(&self, within: Duration) -> Option<String> {
+        self.socket.set_read_timeout(Some(within)).expect("set");
+        let mut buffer = [0; 4096];
+        let length = self.socket.recv(&mut buffer).ok()?;
+        Some(String::from_utf8(buffer[..length].to_vec()).expect("UTF-8"))
+    }
+
+    fn until(&self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let told = self.next(PATIENCE).unwrap_or_else(|| panic!("{text} did not come"));
+            if told.contains(text) {
+                return told;
+            }
+            assert!(Instant::now() < deadline, "{text} did not come");
+        }
+    }
+
+    /// Signs of life that come in three times the span in which one is due.
+    fn signs_of_life(&self) -> usize {
+        let end = Instant::now() + WATCHDOG * 3;
+        let mut signs = 0;
+        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            signs += usize::from(self.next(left).is_some_and(|told| told.contains("WATCHDOG=1")));
+        }
+        signs
+    }
+
+    /// The thread of this name.
+    fn thread(&self, name: &str) -> i32 {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it lives");
+        let named =
+            |entry: &std::fs::DirEntry| std::fs::read_to_string(entry.path().join("comm")).is_ok_and(|told| told.trim() == name);
+        let found = threads.filter_map(Result::ok).find(named).unwrap_or_else(|| panic!("no thread {name}"));
+        found.file_name().to_string_lossy().parse().expect("a number")
+    }
+
+    fn signal(&self, signal: i32) {
+        // SAFETY: a signal to a process that this test has started and not yet waited for.
+        assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
+    }
+}
+
+impl Drop for Service<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A single thread of another process that is held still; it goes on when this is dropped, by the same thread that made it.
+struct Frozen(i32);
+
+impl Frozen {
+    /// `None` where that is not allowed here.
+    fn hold(thread: i32) -> Option<Self> {
+        // SAFETY: these calls take numbers alone; the thread belongs to a process that the test has started.
+        unsafe {
+            if libc::ptrace(libc::PTRACE_SEIZE, thread, 0, 0) != 0 {
+                return None;
+            }
+            let frozen = Self(thread);
+            assert_eq!(libc::ptrace(libc::PTRACE_INTERRUPT, thread, 0, 0), 0);
+            let mut status = 0;
+            assert_eq!(libc::waitpid(thread, &raw mut status, libc::__WALL), thread);
+            assert!(libc::WIFSTOPPED(status), "it stands still");
+            Some(frozen)
+        }
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        // SAFETY: as above; where the process has gone there is nothing to let go.
+        unsafe { libc::ptrace(libc::PTRACE_DETACH, self.0, 0, 0) };
+    }
+}
+
+#[test]
+fn a_service_is_told_ready_when_it_can_be_reached_then_its_status_and_that_it_stops() {
+    let world = World::new();
+    let film = world.put(&clips().tiny(), "a.mp4");
+    let mut service = Service::start(&world, true);
+    let first = service.next(PATIENCE).expect("a message");
+    assert!(first.starts_with("READY=1\nSTATUS=0 jobs; memory "), "{first}");
+    // Nothing is waited for: it can be reached from then on.
+    service.say(&["status"]);
+    service.say(&["add", film.to_str().expect("plain")]);
+    let told = service.until("1 running");
+    assert!(told.starts_with("STATUS=1 running; memory ") && told.contains(" of "), "{told}");
+    service.until("WATCHDOG=1");
+    service.signal(libc::SIGTERM);
+    service.until("STOPPING=1");
+    assert_eq!(service.child.wait().expect("ended").code(), Some(143));
+    while let Some(told) = service.next(Duration::from_millis(10)) {
+        assert!(!told.contains("STOPPING") && !told.contains("READY"), "told again: {told}");
+    }
+}
+
+#[test]
+fn no_sign_of_life_is_sent_where_none_is_wanted_and_an_end_by_stop_is_told() {
+    let world = World::new();
+    let mut service = Service::start(&world, false);
+    service.until("READY=1");
+    assert_eq!(service.signs_of_life(), 0);
+    service.say(&["stop"]);
+    service.until("STOPPING=1");
+    assert_eq!(service.child.wait().expect("ended").code(), Some(0));
+}
+
+#[test]
+fn a_server_that_is_stopped_gives_no_sign_of_life_until_it_goes_on() {
+    let world = World::new();
+    let service = Service::start(&world, true);
+    service.until("WATCHDOG=1");
+    service.signal(libc::SIGSTOP);
+    // What was sent before it stood still is not counted.
+    while service.next(Duration::from_millis(100)).is_some() {}
+    assert_eq!(service.signs_of_life(), 0);
+    service.signal(libc::SIGCONT);
+    service.until("WATCHDOG=1");
+}
+
+#[test]
+fn a_frozen_driver_loop_ends_the_signs_of_life_and_a_store_that_hangs_does_not() {
+    let world = World::new();
+    let film = world.put(&clips().tiny(), "a.mp4");
+    let service = Service::start(&world, true);
+    service.until("WATCHDOG=1");
+    {
+        let Some(_frozen) = Frozen::hold(service.thread("engine")) else {
+            return skip(TRACING, std::io::Error::last_os_error());
+        };
+        // An answer may have been on its way.
+        while service.next(Duration::from_millis(300)).is_some() {}
+        assert_eq!(service.signs_of_life(), 0, "the driver loop stands still");
+    }
+    service.until("WATCHDOG=1");
+    let _frozen = Frozen::hold(service.thread("store")).expect("as before");
+    // A job that can not be recorded: it waits, the loop does not.
+    let mut add = world.command(["add", film.to_str().expect("plain"), "--state-dir"]);
+    let mut adds = add.arg(world.path("state")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+    assert!(service.signs_of_life() > 0);
+    assert!(service.signs_of_life() > 0);
+    let _ = adds.kill();
+    let _ = adds.wait();
+}
+
+/// What `systemd-analyze` has to say against a unit.
+fn verify(world: &World, unit: &str, more: &[&str]) -> Option<String> {
+    let path = world.write("unit/plimsoll.service", unit);
+    let output = Command::new("systemd-analyze")
+        .arg("verify")
+        .args(more)
+        .arg(path)
+        .env("XDG_RUNTIME_DIR", world.dir.path())
+        .output()
+        .ok()?;
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Some(if output.status.success() { said } else { format!("{}: {said}", output.status) })
+}
+
+#[test]
+fn the_unit_that_is_printed_names_this_program_and_systemd_takes_it_and_the_shipped_one() {
+    let world = World::new();
+    let out = world.path("out 50%");
+    let print = |more: &[&str]| {
+        let mut command = world.command(["serve", "unit"]);
+        command.args(more).arg("--state-dir").arg(world.path("state")).arg("-o").arg(&out);
+        let said = say(command);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        said.out
+    };
+    let own = print(&["--user", "--metrics", "9464", "-p", "safe"]);
+    let (program, state) = (crate::support::PLIMSOLL, world.path("state"));
+    let folder = out.display().to_string().replace('%', "%%");
+    let command = format!(
+        "ExecStart={program} serve --state-dir {} --out \"{folder}\" --profile=safe --metrics 127.0.0.1:9464",
+        state.display()
+    );
+    assert!(own.lines().any(|line| line == command), "{command}\n{own}");
+    let system = print(&[]);
+    assert!(!state.exists() && !out.exists(), "nothing is run");
+    let shipped = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/plimsoll.service")).expect("read");
+    let shipped = shipped.replace("/usr/local/bin/plimsoll", program);
+    for (unit, more) in [(&own, &["--user"][..]), (&system, &[]), (&shipped, &[])] {
+        for line in ["Type=notify", "WatchdogSec=60", "Restart=on-failure", "KillMode=mixed", "Delegate=yes", "#MemoryMax=2G"] {
+            assert!(unit.lines().any(|told| told == line), "{line}\n{unit}");
+        }
+        match verify(&world, unit, more) {
+            // It cannot do anything here, whatever the unit says.
+            Some(said) if said.contains("Failed to initialize manager") => skip(SYSTEMD, said),
+            Some(said) => assert_eq!(said, "", "{unit}"),
+            None => return skip(SYSTEMD, "it is not installed"),
+        }
+    }
+}
