@@ -3,6 +3,7 @@
 //! Looks and reports; repairs nothing. What the settings are and what the budget is, it is told.
 
 mod kernel;
+mod logout;
 mod places;
 mod render;
 
@@ -150,6 +151,8 @@ pub fn examine(request: &Request<'_>) -> Vec<Check> {
     checks.push(budget(request.budget));
     let group = request.budget.ok().and_then(|report| report.group.as_ref());
     checks.extend(kernel::checks(group));
+    let user = std::env::var("USER").unwrap_or_default();
+    checks.extend(logout::check(Path::new("/"), &user, rustix::process::geteuid().is_root()));
     checks.push(fence(request));
     checks.push(
         Check::ok("allocator", "MALLOC_TRIM_THRESHOLD_ is passed on where a profile sets it")

@@ -481,8 +481,9 @@ fn what_a_dead_plimsoll_left_is_ended_completed_or_swept_and_nothing_else_is_tou
     let mut command = world.run_command::<&OsStr>([]);
     command.arg(world.path("in"));
     let run = Live::start(command).finish();
-    assert_eq!((run.code(), run.ends()), (Some(0), vec!["done"]), "{}", run.stderr);
-    // The job was queued for the earlier folder, and is still meant for it.
+    assert_eq!((run.code(), run.ends()), (Some(0), vec!["done"; 2]), "{}", run.stderr);
+    // The job was queued for the earlier folder, and is still meant for it; the film is wanted in another one besides.
+    assert_eq!(world.files("out"), ["a.web-720p.mp4"].map(PathBuf::from));
     assert_eq!(world.files("earlier"), [".plimsoll/notes.txt", "a.web-720p.mp4"].map(PathBuf::from));
     assert!(mine.exists() && theirs.exists() && !inner.exists());
     let fault = run.named("fault").find(|fault| fault["what"].as_str().is_some_and(|what| what.contains("left 1 process")));
