@@ -316,7 +316,7 @@ pub const TABLE: &[Binding] = table! {
     Ask [named(KeyCode::Esc), ch('n')] Back "" Hidden "no" "no"
     Ask [ch('q'), ctrl('c')] Quit "" Hidden "quit" ""
 
-    Leave [named(KeyCode::Enter), ch('l')] Enter "" Hidden "choose" "choose"
+    Leave [named(KeyCode::Enter), ch('l'), ch('y')] Enter "" Hidden "choose" "choose"
     Leave [ch('e')] Drain "" Hidden "end when the queue is empty" ""
     Leave [ch('s')] EndNow "" Hidden "stop now" ""
     Leave [named(KeyCode::Down), ch('j'), named(KeyCode::Tab)] Down "" Hidden "down" "next"
