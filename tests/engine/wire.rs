@@ -282,6 +282,31 @@ fn a_request_that_is_sent_again_in_its_session_is_done_once() {
     served.end();
 }
 
+#[test]
+fn a_console_that_comes_back_comes_in_the_session_that_it_began_with() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let listener = UnixListener::bind(folder.path().join(CONTROL)).expect("listens");
+    let (told, sessions) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let greeting: Vec<String> =
+            recorded().into_iter().filter(|(client, _)| !client).take(2).map(|(_, line)| line.to_string()).collect();
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("connected");
+            let mut hello = String::new();
+            BufReader::new(stream.try_clone().expect("a copy")).read_line(&mut hello).expect("a hello");
+            let hello: Value = serde_json::from_str(&hello).expect("JSON");
+            writeln!(stream, "{}\n{}", greeting[0], greeting[1]).expect("greeted");
+            // And the line is cut.
+            if told.send(hello["hello"]["session"].clone()).is_err() {
+                return;
+            }
+        }
+    });
+    let _console = open(folder.path(), Caller { console: true, follow: true, view: false }).expect("connected");
+    let [first, second] = [(); 2].map(|()| sessions.recv_timeout(PATIENCE).expect("it calls"));
+    assert_eq!(first, second, "what it asked before would be done again");
+}
+
 /// A client that speaks for itself.
 struct Raw {
     stream: UnixStream,

@@ -102,10 +102,12 @@ pub fn open(door: Door, caller: Caller) -> Result<Opened, OpenError> {
     let (opened, is_open) = std::sync::mpsc::channel();
     let work = move || {
         runtime.block_on(async move {
-            match dial::dial(&door, &dial::hello(caller), false).await {
+            // One hello for all lines: what was asked is counted within its session.
+            let hello = dial::hello(caller);
+            match dial::dial(&door, &hello, false).await {
                 Ok(line) => {
                     if opened.send(Ok((line.hello.clone(), line.facts.clone()))).is_ok() {
-                        Pump::new(door, caller, controlled, ordered).run(line).await;
+                        Pump::new(door, hello, controlled, ordered).run(line).await;
                     }
                 }
                 Err(error) => drop(opened.send(Err(error))),

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_stream::StreamExt as _;
 
 use super::dial::{self, Line};
-use super::{Caller, Door, Heard, OpenError, Order, Question};
+use super::{Door, Heard, OpenError, Order, Question};
 use crate::domain::command::{Command, Rejection, RequestId};
 use crate::domain::event::{EventKind, Seq};
 use crate::runtime::link::{Control, LineNews, Outbox, Update};
@@ -24,7 +24,6 @@ const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 /// One front end's line.
 pub(super) struct Pump {
     door: Door,
-    caller: Caller,
     hello: ClientHello,
     control: mpsc::UnboundedReceiver<Control>,
     orders: mpsc::UnboundedReceiver<Order>,
@@ -65,14 +64,13 @@ enum Woken {
 impl Pump {
     pub(super) fn new(
         door: Door,
-        caller: Caller,
+        hello: ClientHello,
         control: mpsc::UnboundedReceiver<Control>,
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Self {
         Self {
             door,
-            caller,
-            hello: dial::hello(caller),
+            hello,
             control,
             orders,
             outbox: None,
@@ -102,7 +100,7 @@ impl Pump {
             for (question, _) in std::mem::take(&mut self.questions).into_values() {
                 let _ = question.answer.send(Heard::Answer(Err("the line to the server was cut; ask again".to_owned())));
             }
-            if self.is_left || self.end > RunEnd::NotYet || !self.caller.console {
+            if self.is_left || self.end > RunEnd::NotYet || !self.hello.console {
                 return;
             }
             match self.again().await {
