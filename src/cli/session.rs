@@ -190,7 +190,7 @@ fn closing_words(figures: &RunSummary) -> String {
 }
 
 /// The exit status of a run with these jobs: 0 = every one of them is done.
-fn status_of(jobs: &JobCounts) -> u8 {
+pub(in crate::cli) fn status_of(jobs: &JobCounts) -> u8 {
     u8::from(jobs.failed + jobs.out_of_memory + jobs.rejected + jobs.cancelled + jobs.unfinished > 0)
 }
 

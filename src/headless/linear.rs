@@ -44,7 +44,6 @@ drain, undrain    end after what is queued, take that back
 quit              end now; what runs is stopped and stays queued. Twice ends at once";
 
 /// What the linear mode needs to know.
-#[derive(Debug, Clone)]
 pub struct Linear {
     /// The profiles that can be switched to.
     pub profiles: Vec<Profile>,

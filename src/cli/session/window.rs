@@ -41,7 +41,7 @@ pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
     let ending = window.host.is_none().then(|| Ending::of(hello.pid));
     let profile = resolved.load_profile()?;
     let mut lookup = look::over(&ask, facts.compares && !window.view);
-    let mut front = front(resolved, &profile, OutputMode::Console);
+    let front = front(resolved, &profile, OutputMode::Console);
     let is_here = window.host.is_none();
     if is_here {
         // What is typed here means the folders here.
@@ -55,8 +55,8 @@ pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
     // What was needed to get here is given back: the window stays for as long as the queue does.
     heap::trim();
     let signalled = watch_signals()?;
-    let (exit, state) = match &mut front {
-        Front::Console(options) => {
+    let (exit, state) = match front {
+        Front::Console(mut options) => {
             options.profiles = facts.profiles;
             options.presets = facts.presets;
             options.lookup = lookup;
@@ -66,8 +66,7 @@ pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
             if !is_here {
                 options.places = Places { cwd: facts.folder, home: facts.home };
             }
-            let options = options.as_ref().clone();
-            let shown = thread("front", Waits::Signals, move |runtime| runtime.block_on(tui::run(link, options)))?;
+            let shown = thread("front", Waits::Signals, move |runtime| runtime.block_on(tui::run(link, *options)))?;
             let Some(ended) = receive(&shown, &signalled) else {
                 return match signalled.load(Ordering::Relaxed) {
                     0 => Err(color_eyre::eyre::eyre!("the console has failed")),
@@ -80,9 +79,9 @@ pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
         }
         Front::Linear(linear) => {
             let typed = crate::headless::linear::typed(std::io::BufReader::new(std::io::stdin()));
-            let (linear, commands) = (linear.as_ref().clone(), window.commands);
+            let commands = window.commands;
             let shown = thread("front", Waits::Signals, move |runtime| {
-                runtime.block_on(crate::headless::linear::follow(link, commands, linear, typed, std::io::stdout()));
+                runtime.block_on(crate::headless::linear::follow(link, commands, *linear, typed, std::io::stdout()));
             })?;
             receive(&shown, &signalled);
             return Ok(match signalled.load(Ordering::Relaxed) {
@@ -105,7 +104,7 @@ pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
             Ok(super::status_of(&figures.jobs))
         }
         (TuiExit::Left(signal), None) => {
-            let (waits, jobs) = (state.waiting() > 0 || !state.index.active.is_empty(), state.job_counts());
+            let (waits, jobs) = (state.unended() > 0, state.job_counts());
             // Who hangs up does not read on.
             if signal != Some(libc::SIGHUP) && (waits || jobs != JobCounts::default()) {
                 let words = if waits {
@@ -160,11 +159,9 @@ fn start_server(resolved: Resolved) -> StartServer {
 
 /// That the server goes on, with what, and how to come back.
 fn left_words(state: &State, pid: u32, place: &str) -> String {
-    let index = &state.index;
-    let waits = (index.waiting.len() + index.backoff.len()) as u64 + state.backlog.jobs;
-    let at_work = index.active.len() as u64;
     format!(
-        "plimsoll goes on without this window (process {pid}): {} at work, {waits} waiting; `plimsoll attach{place}` comes back\n",
-        many(at_work, "job"),
+        "plimsoll goes on without this window (process {pid}): {} at work, {} waiting; `plimsoll attach{place}` comes back\n",
+        many(state.index.active.len() as u64, "job"),
+        state.waiting(),
     )
 }

@@ -295,7 +295,7 @@ impl Server {
             sleep(look).await;
             let alone = self.connected.borrow().is_empty() && self.comparing.get() == 0;
             let state = if alone { self.snapshot().await } else { None };
-            let Some(state) = state.filter(|state| has_nothing_to_do(state)) else {
+            let Some(state) = state.filter(|state| state.unended() == 0) else {
                 idle_since = None;
                 continue;
             };
@@ -309,12 +309,6 @@ impl Server {
             }
         }
     }
-}
-
-/// Nothing is at work, and nothing waits.
-fn has_nothing_to_do(state: &State) -> bool {
-    let index = &state.index;
-    index.active.is_empty() && index.backoff.is_empty() && index.waiting.is_empty() && state.backlog.jobs == 0
 }
 
 /// Lookups run on threads of their own, and outlive a connection that does not wait for them.

@@ -124,15 +124,8 @@ fn without_server(resolved: &Resolved, commands: Vec<Command>, args: &AddArgs) -
                 _ => {}
             }
         }
-        let mut wanted = RowsWanted { batch: Some(scan), limit: 1000, ..RowsWanted::default() };
-        loop {
-            let page = store::rows(&resolved.state_dir, &wanted).map_err(|error| Usage(error.to_string()))?;
-            added.jobs.extend(page.iter().map(|row| row.job));
-            match page.last() {
-                Some(last) => wanted.after = last.job.0,
-                None => break,
-            }
-        }
+        let read = |wanted: &RowsWanted| Ok(store::rows(&resolved.state_dir, wanted).map_err(|error| Usage(error.to_string()))?);
+        rows::paged(read, &RowsWanted { batch: Some(scan), ..RowsWanted::default() }, |row| added.jobs.push(row.job))?;
     }
     host.close();
     let nobody = format!(

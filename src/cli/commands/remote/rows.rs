@@ -139,12 +139,22 @@ pub const fn outcome_name(outcome: Outcome) -> &'static str {
     }
 }
 
-/// Rows of the stored queue that are wanted, however many: `each` gets one after the other.
-pub fn each(ask: &Ask, wanted: &RowsWanted, mut each: impl FnMut(JobRow)) -> Result<()> {
+/// Asks the server for rows of the stored queue, one page of them at most.
+pub fn page(ask: &Ask, wanted: &RowsWanted) -> Result<Vec<JobRow>> {
+    let answer = ask(Look::Rows(wanted.clone()), &|_| true).map_err(|why| eyre!("{why}"))?;
+    Ok(serde_json::from_value(answer)?)
+}
+
+/// Rows of the server's stored queue that are wanted, however many: `each` gets one after the other.
+pub fn each(ask: &Ask, wanted: &RowsWanted, each: impl FnMut(JobRow)) -> Result<()> {
+    paged(|wanted| page(ask, wanted), wanted, each)
+}
+
+/// As [`each`], of whatever reads a page.
+pub fn paged(read: impl Fn(&RowsWanted) -> Result<Vec<JobRow>>, wanted: &RowsWanted, mut each: impl FnMut(JobRow)) -> Result<()> {
     let mut wanted = RowsWanted { limit: PAGE, ..wanted.clone() };
     loop {
-        let answer = ask(Look::Rows(wanted.clone()), &|_| true).map_err(|why| eyre!("{why}"))?;
-        let page: Vec<JobRow> = serde_json::from_value(answer)?;
+        let page = read(&wanted)?;
         let is_last = page.len() < PAGE as usize;
         for row in page {
             wanted.after = row.job.0;

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use color_eyre::eyre::{Result, eyre};
+use color_eyre::eyre::Result;
 
 use super::{open, rows, snapshot};
 use crate::cli::Usage;
 use crate::cli::args::WaitArgs;
 use crate::cli::options::Resolved;
+use crate::cli::session::status_of;
 use crate::domain::job::{JobId, Outcome, Phase};
 use crate::domain::state::State;
-use crate::domain::stored::{JobRow, RowState, RowsWanted};
+use crate::domain::stored::{RowState, RowsWanted};
 use crate::domain::text::many;
 use crate::runtime::link::Update;
 use crate::wire::client::Opened;
-use crate::wire::look::{Ask, Look};
+use crate::wire::look::Ask;
 
 /// Exit status when the time is up, as `timeout` has it.
 const TIMED_OUT: u8 = 124;
@@ -117,7 +118,7 @@ pub fn until(opened: Opened, mut state: State, mut wanted: Option<Waited>, timeo
             let status = match &mut wanted {
                 Some(wanted) => wanted.status(),
                 // A server that has just begun has not listed yet what an earlier one has left.
-                None if unfinished(&state) == 0 && !has_stored_work(&ask)? => Some(u8::from(went_badly(&state))),
+                None if state.unended() == 0 && !has_stored_work(&ask)? => Some(status_of(&state.job_counts())),
                 None => None,
             };
             if let Some(status) = status {
@@ -157,7 +158,7 @@ pub fn until(opened: Opened, mut state: State, mut wanted: Option<Waited>, timeo
     ended.unwrap_or_else(|| {
         let left = wanted
             .as_ref()
-            .map_or_else(|| unfinished(&state), |wanted| wanted.0.values().filter(|ended| ended.is_none()).count() as u64);
+            .map_or_else(|| state.unended(), |wanted| wanted.0.values().filter(|ended| ended.is_none()).count() as u64);
         crate::cli::tell(&format!("plimsoll: the time is up; {} left\n", many(left, "job")));
         Ok(TIMED_OUT)
     })
@@ -166,23 +167,9 @@ pub fn until(opened: Opened, mut state: State, mut wanted: Option<Waited>, timeo
 /// The store knows of jobs that wait or are at work.
 fn has_stored_work(ask: &Ask) -> Result<bool> {
     for state in [RowState::Waiting, RowState::Running] {
-        let answer = ask(Look::Rows(RowsWanted { state: Some(state), limit: 1, ..RowsWanted::default() }), &|_| true);
-        let rows: Vec<JobRow> = serde_json::from_value(answer.map_err(|why| eyre!("{why}"))?)?;
-        if !rows.is_empty() {
+        if !rows::page(ask, &RowsWanted { state: Some(state), limit: 1, ..RowsWanted::default() })?.is_empty() {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-fn unfinished(state: &State) -> u64 {
-    let index = &state.index;
-    (index.active.len() + index.backoff.len() + index.waiting.len()) as u64 + state.backlog.jobs
-}
-
-/// Some job of this run did not end well.
-fn went_badly(state: &State) -> bool {
-    let index = &state.index;
-    let bad = index.outcomes.iter().any(|(outcome, count)| *count > 0 && !outcome.is_success());
-    bad || !index.rejected.is_empty() || index.rejected_unlisted > 0
 }
