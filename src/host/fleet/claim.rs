@@ -1,0 +1,138 @@
+//! Which job a worker gets: the first of the queue that fits under its line now.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::Hold;
+use super::db::{Database, QueueError};
+use crate::domain::preset::Preset;
+use crate::domain::units::Bytes;
+
+/// A job that has waited so long has a box kept free for it.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What a worker has to offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer {
+    /// What is free under its line.
+    pub room: Bytes,
+    /// Peak of the largest job that it could ever take.
+    pub largest: Bytes,
+    /// It also takes one of which nobody knows yet what it takes.
+    pub unknown: bool,
+}
+
+/// A job that a worker has claimed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// How its later writes name it.
+    pub hold: Hold,
+    /// Where its input is.
+    pub input: String,
+    /// Of that input, where it is known: another one is refused.
+    pub etag: Option<String>,
+    /// Name of its preset.
+    pub preset: String,
+    /// What that name meant when it was queued.
+    pub definition: Preset,
+    /// The key that its output is to have in the end.
+    pub target: Option<String>,
+    /// Memory that it takes at its peak, where it is known.
+    pub needs: Option<Bytes>,
+}
+
+/// Claims the first job that fits.
+///
+/// The rows are picked before one is locked, and what was picked is written down first (`MATERIALIZED`): a subquery that the
+/// planner may run again claims more than its limit. 64 are looked at, so that as many workers may ask in the same moment.
+///
+/// # Errors
+/// See [`QueueError`].
+pub async fn claim(db: &Database, worker: Uuid, offer: Offer) -> Result<Option<Claimed>, QueueError> {
+    let statement = "
+        WITH me AS MATERIALIZED (
+            SELECT id, box, EXISTS (SELECT FROM plimsoll.job WHERE reserved_for = $1 AND state = 'queued') AS is_reserved
+            FROM plimsoll.worker WHERE id = $1 AND ended_at IS NULL AND lease_until > now() AND NOT drained
+        ), picked AS MATERIALIZED (
+            SELECT p.id, p.rank FROM me, generate_series($3, plimsoll.size_class($2)) AS class,
+            LATERAL (
+                SELECT j.id, j.rank FROM plimsoll.job j
+                WHERE j.state = 'queued' AND j.size_class = class AND coalesce(j.needs, 0) <= $2
+                  AND (j.not_before IS NULL OR j.not_before <= now())
+                  AND (j.reserved_for = me.id OR j.reserved_for IS NULL AND NOT me.is_reserved)
+                  AND NOT (me.box = ANY (j.avoid))
+                ORDER BY j.rank, j.id LIMIT 64
+            ) p ORDER BY p.rank, p.id LIMIT 64
+        ), locked AS MATERIALIZED (
+            SELECT j.id FROM plimsoll.job j JOIN picked USING (id) WHERE j.state = 'queued'
+            ORDER BY j.rank, j.id LIMIT 1 FOR UPDATE OF j SKIP LOCKED
+        ), mine AS (
+            UPDATE plimsoll.job j SET state = 'running', worker = $1, fence = nextval('plimsoll.fence'), claimed_at = now(),
+                attempts = attempts + 1, reserved_for = NULL, progress = NULL, reason = NULL, not_before = NULL
+            FROM locked WHERE j.id = locked.id
+            RETURNING j.id, j.fence, j.input, j.etag, j.preset, j.definition, j.target, j.needs
+        ), told AS (
+            INSERT INTO plimsoll.event (kind, job, worker) SELECT 'claimed', id, $1 FROM mine
+        )
+        SELECT * FROM mine";
+    let room = offer.room.0 as i64;
+    let from = i32::from(!offer.unknown);
+    let values =
+        [(&worker as &(dyn tokio_postgres::types::ToSql + Sync), Type::UUID), (&room, Type::INT8), (&from, Type::INT4)];
+    let Some(row) = db.row(statement, &values).await? else { return Ok(None) };
+    let hold = Hold { job: row.get(0), worker, fence: row.get(1) };
+    let preset: String = row.get(4);
+    let definition = serde_json::from_value(row.get(5));
+    Ok(Some(Claimed {
+        hold,
+        input: row.get(2),
+        etag: row.get(3),
+        definition: definition.map_err(|error| {
+            QueueError::Refused(format!("job {}: this plimsoll does not understand its preset {preset}: {error}", hold.job))
+        })?,
+        preset,
+        target: row.get(6),
+        needs: row.get::<_, Option<i64>>(7).map(|bytes| Bytes(bytes.max(0) as u64)),
+    }))
+}
+
+/// Keeps this box free for the first job that has waited for long and fits here, but not beside what is at work: it claims
+/// nothing else until that one fits. A box keeps itself for one job at a time.
+///
+/// # Errors
+/// See [`QueueError`].
+pub async fn reserve(db: &Database, worker: Uuid, offer: Offer, patience: Duration) -> Result<Option<i64>, QueueError> {
+    let statement = "
+        WITH me AS MATERIALIZED (
+            SELECT id, box FROM plimsoll.worker
+            WHERE id = $1 AND ended_at IS NULL AND lease_until > now() AND NOT drained AND stands_down IS NULL
+              AND NOT EXISTS (SELECT FROM plimsoll.job WHERE reserved_for = $1 AND state = 'queued')
+        ), picked AS MATERIALIZED (
+            SELECT p.id FROM me, generate_series(greatest(1, plimsoll.size_class($2)), plimsoll.size_class($3)) AS class,
+            LATERAL (
+                SELECT j.id, j.rank FROM plimsoll.job j
+                WHERE j.state = 'queued' AND j.size_class = class AND j.needs > $2 AND j.needs <= $3 AND j.reserved_for IS NULL
+                  AND j.queued_at < now() - make_interval(secs => $4) AND NOT (me.box = ANY (j.avoid))
+                ORDER BY j.rank, j.id LIMIT 1
+            ) p ORDER BY p.rank, p.id LIMIT 1
+        ), locked AS MATERIALIZED (
+            SELECT j.id FROM plimsoll.job j JOIN picked USING (id) WHERE j.state = 'queued' AND j.reserved_for IS NULL
+            FOR UPDATE OF j SKIP LOCKED
+        ), kept AS (
+            UPDATE plimsoll.job j SET reserved_for = $1 FROM locked WHERE j.id = locked.id RETURNING j.id
+        ), told AS (
+            INSERT INTO plimsoll.event (kind, job, worker) SELECT 'reserved', id, $1 FROM kept
+        )
+        SELECT id FROM kept";
+    let (room, largest, patience) = (offer.room.0 as i64, offer.largest.0 as i64, patience.as_secs_f64());
+    let values = [
+        (&worker as &(dyn tokio_postgres::types::ToSql + Sync), Type::UUID),
+        (&room, Type::INT8),
+        (&largest, Type::INT8),
+        (&patience, Type::FLOAT8),
+    ];
+    Ok(db.row(statement, &values).await?.map(|row| row.get(0)))
+}
