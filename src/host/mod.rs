@@ -5,6 +5,8 @@ pub mod compare;
 pub mod demo;
 pub mod doctor;
 pub mod files;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 mod intake;
 pub mod jobstore;
 pub mod media;

@@ -1,0 +1,3 @@
+//! One queue for many machines.
+
+pub mod files;
