@@ -7,6 +7,7 @@
 
 pub mod claim;
 pub mod db;
+pub mod files;
 pub mod lease;
 pub mod postgres;
 pub mod queue;

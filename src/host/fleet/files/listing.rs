@@ -1,0 +1,153 @@
+//! What lies in a store, a page at a time.
+
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use object_store::path::Path as ObjectPath;
+use object_store::{ObjectMeta, ObjectStore as _};
+use tokio::time::timeout;
+use tokio_stream::{Stream, StreamExt as _};
+
+use super::address::Key;
+use super::cloud::{Cloud, Place};
+use super::error::{FilesError, trouble};
+use super::folder::{Folder, modified};
+use super::patience::{Tries, silence};
+use super::pieces::blocking;
+use crate::domain::time::Wall;
+use crate::host::files::scratch::WORK_FOLDER;
+
+/// Most objects of one page.
+const PAGE: usize = 1000;
+
+/// An object in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key below the prefix of the store.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was written, by the store's clock.
+    pub modified: Wall,
+}
+
+/// The objects below a prefix, page by page. Objects come in no promised order, each once; what is written or removed
+/// meanwhile may be in it or not.
+pub struct Listing {
+    from: From,
+}
+
+enum From {
+    Cloud(CloudListing),
+    Folder { folder: Arc<Folder>, walk: Option<walkdir::IntoIter> },
+}
+
+struct CloudListing {
+    cloud: Arc<Cloud>,
+    place: Place,
+    /// Characters of each key that are the store's prefix.
+    cut: usize,
+    stream: Option<Pin<Box<dyn Stream<Item = object_store::Result<ObjectMeta>> + Send>>>,
+    last: Option<ObjectPath>,
+    is_done: bool,
+}
+
+impl Listing {
+    pub(super) fn of_cloud(cloud: &Arc<Cloud>, under: Option<&Key>) -> Result<Self, FilesError> {
+        let (place, cut) = cloud.listed(under)?;
+        let cloud = Arc::clone(cloud);
+        Ok(Self { from: From::Cloud(CloudListing { cloud, place, cut, stream: None, last: None, is_done: false }) })
+    }
+
+    pub(super) fn of_folder(folder: &Arc<Folder>, under: Option<&Key>) -> Self {
+        let root = folder.root();
+        let below = under.map_or_else(|| root.to_owned(), |under| root.join(under.as_str()));
+        let walk = walkdir::WalkDir::new(below).min_depth(1).into_iter();
+        Self { from: From::Folder { folder: Arc::clone(folder), walk: Some(walk) } }
+    }
+
+    /// Up to 1,000 more objects; `None` when all have been told. After an error the same page is asked for again.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<Listed>>, FilesError> {
+        match &mut self.from {
+            From::Cloud(listing) => listing.next_page().await,
+            From::Folder { folder, walk } => {
+                let Some(mut going) = walk.take() else { return Ok(None) };
+                let root = folder.root().to_owned();
+                let (going, page) = blocking(move || {
+                    let page = page_of_folder(&root, &mut going)?;
+                    Ok((going, page))
+                })
+                .await
+                .map_err(|error| folder.fault(folder.root(), &error))?;
+                if page.is_empty() {
+                    return Ok(None);
+                }
+                *walk = Some(going);
+                Ok(Some(page))
+            }
+        }
+    }
+}
+
+impl CloudListing {
+    async fn next_page(&mut self) -> Result<Option<Vec<Listed>>, FilesError> {
+        let patience = self.cloud.patience.clone();
+        let mut tries = Tries::new(&patience, &self.place.named);
+        let mut page = Vec::new();
+        while !self.is_done && page.len() < PAGE {
+            let (bucket, prefix) = (&self.place.bucket, &self.place.path);
+            let prefix = Some(prefix).filter(|prefix| !prefix.is_root());
+            let stream = self.stream.get_or_insert_with(|| match &self.last {
+                Some(last) => bucket.list_with_offset(prefix, last),
+                None => bucket.list(prefix),
+            });
+            let trouble = match timeout(patience.answer, stream.next()).await {
+                Ok(None) => {
+                    self.is_done = true;
+                    continue;
+                }
+                Ok(Some(Ok(meta))) => {
+                    self.last = Some(meta.location.clone());
+                    page.extend(listed(&meta, self.cut));
+                    continue;
+                }
+                Ok(Some(Err(error))) => trouble(&error, &self.place.named),
+                Err(_) => silence(patience.answer),
+            };
+            self.stream = None;
+            tries.again(trouble).await?;
+        }
+        Ok(Some(page).filter(|page| !page.is_empty()))
+    }
+}
+
+/// An object of the fleet; what others have put below the prefix under a name that is no key is none of ours.
+fn listed(meta: &ObjectMeta, cut: usize) -> Option<Listed> {
+    let key = Key::parse(meta.location.as_ref().get(cut..)?).ok()?;
+    Some(Listed { key: key.as_str().to_owned(), size: meta.size, modified: Wall(meta.last_modified.timestamp_millis()) })
+}
+
+fn page_of_folder(root: &Path, walk: &mut walkdir::IntoIter) -> std::io::Result<Vec<Listed>> {
+    let mut page = Vec::new();
+    let own: PathBuf = root.join(WORK_FOLDER);
+    while page.len() < PAGE {
+        let Some(entry) = walk.next() else { break };
+        let entry = match entry {
+            Ok(entry) => entry,
+            // Removed meanwhile, or never there: nothing lies below it.
+            Err(error) if error.io_error().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        if entry.path() == own {
+            walk.skip_current_dir();
+            continue;
+        }
+        let key = entry.path().strip_prefix(root).ok().and_then(Path::to_str).and_then(|key| Key::parse(key).ok());
+        let Some(key) = key.filter(|_| entry.file_type().is_file()) else { continue };
+        if let Ok(meta) = entry.metadata() {
+            page.push(Listed { key: key.as_str().to_owned(), size: meta.len(), modified: modified(&meta) });
+        }
+    }
+    Ok(page)
+}
