@@ -9,8 +9,12 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 use crate::config::settings::{BudgetChoice, Settings};
 use crate::domain::units::Bytes;
 
+#[cfg(feature = "fleet")]
+mod fleet;
 mod remote;
 
+#[cfg(feature = "fleet")]
+pub use fleet::{FleetAction, FleetAddArgs, FleetArgs, FleetFiles, FleetJobsArgs, FleetJobsNamed, FleetQueue, WorkerArgs};
 pub use remote::{
     AddArgs, AttachArgs, JobRange, JobsArgs, JobsNamed, JobsOrAll, LogsArgs, MoveArgs, MoveWhere, ServeAction, ServeArgs,
     StatusArgs, WaitArgs,
@@ -109,6 +113,12 @@ pub enum Command {
         #[arg(long)]
         view: bool,
     },
+    /// Work for a fleet: claim jobs of one queue for many machines that fit here, convert them, store what comes of them.
+    #[cfg(feature = "fleet")]
+    Worker(WorkerArgs),
+    /// One queue for many machines: set it up, fill it, look at it.
+    #[cfg(feature = "fleet")]
+    Fleet(FleetArgs),
     /// The trade-off profiles: how many jobs at once, how large a file, where the load line is.
     #[command(subcommand_required = false)]
     Profiles {

@@ -2,6 +2,8 @@
 
 pub mod args;
 pub mod commands;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 mod meant;
 pub mod options;
 pub mod planning;
@@ -152,6 +154,10 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Some(Command::Run(args)) => {
             run::run(&resolve(cli.options, matches)?, &args.paths, OutputMode::Lines { json: args.json, summary: true }, false)
         }
+        #[cfg(feature = "fleet")]
+        Some(Command::Worker(args)) => commands::fleet::worker::run(&resolve(cli.options, matches)?, &args),
+        #[cfg(feature = "fleet")]
+        Some(Command::Fleet(args)) => commands::fleet::run(&resolve(cli.options, matches)?, &args),
         Some(command) => remote_command(command, &resolve(cli.options, matches)?),
         None => {
             if let Some(meant) = cli.paths.first().and_then(|first| meant::command(first)) {
@@ -189,6 +195,8 @@ fn remote_command(command: Command, resolved: &Resolved) -> Result<u8> {
         Command::Stop => control::stop(resolved),
         Command::Wait(args) => wait::wait(resolved, &args),
         Command::Wire { view } => wire::carry(&resolved.state_dir, view),
+        #[cfg(feature = "fleet")]
+        Command::Worker(_) | Command::Fleet(_) => Err(color_eyre::eyre::eyre!("this command has no server")),
         Command::Run(_)
         | Command::Demo(_)
         | Command::Compare(_)

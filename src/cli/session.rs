@@ -59,6 +59,8 @@ pub struct Session {
     pub log_file: Option<PathBuf>,
     /// Somebody else who watches the run, on a thread of its own; not waited for.
     pub watch: Option<Watch>,
+    /// Somebody who brings it jobs from elsewhere, on a thread of its own, and is waited for. What cannot be mended is told.
+    pub agent: Option<Agent>,
     /// Jobs that fail as they were meant to do not count.
     pub is_demo: bool,
     /// What consoles and commands can reach of it.
@@ -67,6 +69,9 @@ pub struct Session {
 
 /// Follows a run through a link of its own.
 pub type Watch = Box<dyn FnOnce(Link) + Send>;
+
+/// Brings a run jobs from elsewhere; comes back when the run has ended and everything was handed on.
+pub type Agent = Box<dyn FnOnce(&tokio::runtime::Runtime, Link) -> Result<()> + Send>;
 
 /// Where a run is shown.
 pub enum Front {
@@ -107,7 +112,8 @@ impl Session {
         let read_log: ReadLog = Arc::new(move |job, attempt| logs.read(job, attempt));
         // Whoever is attached before the start sees everything from the first event on.
         let (watcher, link) = (attacher.attach(), attacher.attach());
-        let signalled = watch_signals(&attacher, !matches!(self.front, Front::Console(_)))?;
+        let drains = self.agent.is_some();
+        let signalled = watch_signals(&attacher, !matches!(self.front, Front::Console(_)), drains)?;
         let logger = log_file.map(|file| {
             let (link, sink): (Link, Box<dyn Write + Send>) = (attacher.attach(), Box::new(BufWriter::new(file)));
             let sinks = Sinks { log: Some((sink, LineStyle::file())), ..Sinks::default() };
@@ -121,6 +127,11 @@ impl Session {
             let link = attacher.attach();
             std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch(link)).wrap_err("cannot start a thread")?;
         }
+        let agent = self.agent.map(|agent| {
+            let link = attacher.attach();
+            thread("fleet", Waits::Signals, move |runtime| agent(runtime, link))
+        });
+        let agent = agent.transpose()?;
         let (mut front, mut commands) = (self.front, self.commands);
         // Before anything of an earlier run is taken from the queue.
         if commands.first() == Some(&Command::Pause) {
@@ -146,6 +157,7 @@ impl Session {
         let shown = thread("front", waits, move |runtime| runtime.block_on(show(front, link, commands, &attacher, &aside)))?;
         // The engine's thread closes the host: no child, no part is left when it has ended.
         engine.join().map_err(|_| eyre!("the engine has panicked; the lines above say where"))?;
+        let agent = agent.and_then(|agent| receive(&agent, &signalled));
         // Consoles elsewhere are told how it ended.
         told.map(|told| receive(&told, &signalled));
         let shown = receive(&shown, &signalled);
@@ -168,6 +180,7 @@ impl Session {
             let text = format!("plimsoll: {}\n", report.lost.join("\nplimsoll: "));
             receive(&thread("losses", Waits::Time, move |_| crate::cli::tell(&text))?, &signalled);
         }
+        agent.transpose()?;
         let signal = signalled.load(Ordering::Relaxed);
         if is_server && signal == 0 && report.summary.is_some() {
             // What became of jobs is for those who have queued them.
@@ -351,7 +364,7 @@ fn open_log(path: &std::path::Path) -> Result<File, Usage> {
 
 /// SIGINT and SIGTERM end the run in order, a second one at once. SIGHUP ends nothing: the guard stays when the screen
 /// goes. SIGTSTP, where no console takes care of it, stops the jobs first. Works for as long as the process does.
-fn watch_signals(attacher: &Attacher, stops: bool) -> Result<Arc<AtomicI32>> {
+fn watch_signals(attacher: &Attacher, stops: bool, drains: bool) -> Result<Arc<AtomicI32>> {
     let first = Arc::new(AtomicI32::new(0));
     let (told, link) = (Arc::clone(&first), attacher.attach());
     let (ready, is_ready) = std::sync::mpsc::channel();
@@ -360,7 +373,7 @@ fn watch_signals(attacher: &Attacher, stops: bool) -> Result<Arc<AtomicI32>> {
             match Signals::listen(stops) {
                 Ok(signals) => {
                     let _ = ready.send(Ok(()));
-                    obey(signals, link, &told).await;
+                    obey(signals, link, &told, drains).await;
                 }
                 Err(error) => drop(ready.send(Err(error))),
             }
@@ -370,8 +383,8 @@ fn watch_signals(attacher: &Attacher, stops: bool) -> Result<Arc<AtomicI32>> {
     Ok(first)
 }
 
-/// Obeys signals for as long as the process lives.
-async fn obey(mut signals: Signals, mut link: Link, told: &AtomicI32) {
+/// Obeys signals for as long as the process lives. Where it `drains`, the first one that is to end it lets it finish what it does.
+async fn obey(mut signals: Signals, mut link: Link, told: &AtomicI32, mut drains: bool) {
     let (mut number, mut open) = (0, true);
     let mut ask = |link: &Link, command| {
         number += 1;
@@ -395,6 +408,9 @@ async fn obey(mut signals: Signals, mut link: Link, told: &AtomicI32) {
                 let jobs = async { drop(tokio::time::timeout(SUSPEND, answered(&mut link, request)).await) };
                 signals.stand_still(jobs).await;
                 ask(&link, Command::Continue);
+            }
+            _ if std::mem::take(&mut drains) => {
+                ask(&link, Command::Drain);
             }
             signal => {
                 let _ = told.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);

@@ -204,7 +204,7 @@ pub struct WaitArgs {
     pub idle: bool,
 }
 
-fn parse_span(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_span(text: &str) -> Result<Duration, String> {
     parse_duration(text)
 }
 

@@ -5,6 +5,8 @@ pub mod compare;
 pub mod completion;
 pub mod demo;
 pub mod doctor;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 pub mod install;
 pub mod manual;
 pub mod neighbour;

@@ -147,7 +147,7 @@ pub fn session(
         hooks: Hooks::new(),
     };
     let log_file = resolved.settings.log_file.clone();
-    Ok(Session { engine, host, commands, front, aside, log_file, watch: None, is_demo: false, serves: Some(serves) })
+    Ok(Session { engine, host, commands, front, aside, log_file, watch: None, agent: None, is_demo: false, serves: Some(serves) })
 }
 
 /// What can be looked up in a run with these settings, but for its logs and for making comparisons.

@@ -1,0 +1,171 @@
+//! Arguments of `worker` and `fleet`.
+
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+
+use super::remote::parse_span;
+
+/// Where the queue of a fleet is.
+#[derive(Debug, Clone, Args)]
+pub struct FleetQueue {
+    /// The PostgreSQL database that holds the queue, such as postgres://USER@HOST/DATABASE. A password belongs into the
+    /// variable, where nobody sees it in the list of processes.
+    #[arg(long, global = true, value_name = "ADDRESS", env = "PLIMSOLL_QUEUE", hide_env_values = true)]
+    pub queue: Option<String>,
+}
+
+/// Where the files of a fleet are.
+#[derive(Debug, Clone, Args)]
+pub struct FleetFiles {
+    /// Where inputs and outputs are: s3://BUCKET/PREFIX, gs://…, az://…, or a folder that all boxes share. Credentials are taken
+    /// from the environment (AWS_ACCESS_KEY_ID, …).
+    #[arg(long, global = true, value_name = "ADDRESS", env = "PLIMSOLL_FILES")]
+    pub files: Option<String>,
+}
+
+/// Arguments of `worker`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+SIGTERM or SIGINT lets it take nothing more and end when its jobs are done; a second one ends it at once, and its jobs wait
+again. `plimsoll attach` opens its console, as of every server.
+
+Exit status: 0 drained; 1 the queue refuses it; 2 wrong usage, nothing was run; 75 another plimsoll works on the same state
+folder.")]
+pub struct WorkerArgs {
+    /// The queue.
+    #[command(flatten)]
+    pub queue: FleetQueue,
+    /// The files.
+    #[command(flatten)]
+    pub files: FleetFiles,
+    /// Look at the queue every 15 s instead of being woken by it: for poolers that cannot LISTEN.
+    #[arg(long)]
+    pub no_listen: bool,
+    /// One JSON object a line on stdout, as the event happens.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `fleet`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit status: 0 done; 1 something could not be done; 2 wrong usage; 69 the queue cannot be reached.")]
+pub struct FleetArgs {
+    /// The queue.
+    #[command(flatten)]
+    pub queue: FleetQueue,
+    /// The files.
+    #[command(flatten)]
+    pub files: FleetFiles,
+    /// What to do; without it, how the fleet stands.
+    #[command(subcommand)]
+    pub action: Option<FleetAction>,
+}
+
+/// What `fleet` does.
+#[derive(Debug, Subcommand)]
+pub enum FleetAction {
+    /// Make the tables of the queue in the database, or bring them to this version, and say what presets mean from now on.
+    Init {
+        /// A worker that says nothing for so long is given up.
+        #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_span)]
+        lease: Duration,
+    },
+    /// Check the database, its clock, the store and the workers.
+    Check {
+        /// The findings as JSON on stdout.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Queue files: paths here are stored first, keys and addresses of the store are taken as they are.
+    Add(FleetAddArgs),
+    /// Show how the fleet stands: its workers and its queue.
+    Status {
+        /// One JSON object on stdout.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the jobs of the queue.
+    Jobs(FleetJobsArgs),
+    /// Show what happened to a job, and the end of its log.
+    Logs {
+        /// The job's number.
+        #[arg(value_name = "JOB")]
+        job: i64,
+        /// One JSON object on stdout.
+        #[arg(long)]
+        json: bool,
+    },
+    /// End jobs for good.
+    Cancel(FleetJobsNamed),
+    /// Run jobs that have ended again, on any box.
+    Retry(FleetJobsNamed),
+    /// Let a worker take nothing more; what it does it finishes.
+    Drain {
+        /// Its box, its machine, or the beginning of its number, as `plimsoll fleet status` shows them.
+        #[arg(value_name = "WORKER")]
+        worker: String,
+        /// Let it take jobs again.
+        #[arg(long)]
+        undo: bool,
+        /// One JSON object on stdout.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove what nobody records: outputs of workers that were given up, half uploads.
+    Gc {
+        /// Only what is older than this.
+        #[arg(long, value_name = "DUR", default_value = "1d", value_parser = parse_span)]
+        older_than: Duration,
+        /// Only tell what would be removed.
+        #[arg(long)]
+        dry_run: bool,
+        /// One JSON object on stdout.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Arguments of `fleet add`.
+#[derive(Debug, Args)]
+pub struct FleetAddArgs {
+    /// Files and folders here, or keys below the store, or s3://BUCKET/KEY.
+    #[arg(value_name = "PATH|KEY", required = true)]
+    pub inputs: Vec<String>,
+    /// The key that the output is to have; for one input.
+    #[arg(long, value_name = "KEY")]
+    pub target: Option<String>,
+    /// One JSON object on stdout: the jobs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `fleet jobs`.
+#[derive(Debug, Args)]
+pub struct FleetJobsArgs {
+    /// Only jobs in this state.
+    #[arg(long, value_name = "STATE", value_parser = PossibleValuesParser::new(STATES))]
+    pub state: Option<String>,
+    /// At most so many.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
+    pub limit: i64,
+    /// One JSON object a line on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// States of a fleet's jobs.
+const STATES: [&str; 7] = ["queued", "running", "done", "failed", "out_of_memory", "rejected", "cancelled"];
+
+/// Some jobs of a fleet.
+#[derive(Debug, Args)]
+pub struct FleetJobsNamed {
+    /// Their numbers.
+    #[arg(value_name = "JOB", required = true)]
+    pub jobs: Vec<i64>,
+    /// One JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,85 @@
+//! `fleet add`: stores what lies here, and queues it.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use color_eyre::eyre::Result;
+use serde_json::json;
+
+use super::{told, write_json};
+use crate::cli::args::FleetAddArgs;
+use crate::cli::commands::run;
+use crate::cli::options::Resolved;
+use crate::cli::{Usage, write_out};
+use crate::domain::text::{many, path_text};
+use crate::host::fleet::db::Database;
+use crate::host::fleet::files::{Files, ObjectAddress};
+use crate::host::fleet::queue::{self, NewJob};
+
+/// Stores and queues.
+pub async fn add(resolved: &Resolved, db: Database, files: Files, args: &FleetAddArgs) -> Result<u8> {
+    let (preset, presets) = resolved.load_presets()?;
+    let (mut paths, mut keys) = (Vec::new(), Vec::new());
+    for input in &args.inputs {
+        match Path::new(input) {
+            path if path.exists() => paths.push(path.to_owned()),
+            _ => keys.push(input.clone()),
+        }
+    }
+    let found = if paths.is_empty() { None } else { Some(run::inputs(&paths, resolved)?) };
+    let (local, refused) = found.map(|found| (found.files, found.refused)).unwrap_or_default();
+    if args.target.is_some() && local.len() + keys.len() != 1 {
+        return Err(Usage(format!("--target names one output, and there are {}", many((local.len() + keys.len()) as u64, "input"))).into());
+    }
+    let mut failed: Vec<String> = refused.iter().map(|(path, why)| format!("{}: {why}", path_text(path))).collect();
+    let mut jobs = Vec::new();
+    let new = |input: String, preset: &str| NewJob {
+        input,
+        etag: None,
+        size: None,
+        needs: None,
+        definition: presets.get(preset).cloned(),
+        preset: preset.to_owned(),
+        target: args.target.clone(),
+    };
+    for (path, preset) in &local {
+        match put(&files, path).await {
+            Ok((key, etag, size)) => {
+                let job = NewJob { etag, size: Some(size as i64), ..new(key, preset) };
+                jobs.push(queue::add(&db, &job).await.map_err(told)?);
+            }
+            Err(why) => failed.push(format!("{}: {why}", path_text(path))),
+        }
+    }
+    for key in keys {
+        // One that is not there is told now, not by a worker at night.
+        let looked = match ObjectAddress::parse(&key) {
+            Ok(address) => files.look(&address).await,
+            Err(error) => Err(error),
+        };
+        match looked {
+            Ok(found) => {
+                let job = NewJob { etag: found.etag, size: Some(found.size as i64), ..new(key, &preset) };
+                jobs.push(queue::add(&db, &job).await.map_err(told)?);
+            }
+            Err(error) => failed.push(error.to_string()),
+        }
+    }
+    for why in &failed {
+        crate::cli::tell(&format!("plimsoll: {why}\n"));
+    }
+    if args.json {
+        write_json(&json!({ "jobs": jobs }))?;
+    } else {
+        write_out(format!("{} queued\n", many(jobs.len() as u64, "job")).as_bytes())?;
+    }
+    Ok(u8::from(!failed.is_empty()))
+}
+
+/// Stores a file of this machine under a key of its own.
+async fn put(files: &Files, path: &PathBuf) -> Result<(String, Option<String>, u64), String> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let key = format!("in/{}/{name}", uuid::Uuid::new_v4().simple());
+    let stored = files.store(path, &key, &mut |_| ControlFlow::Continue(())).await.map_err(|error| error.to_string())?;
+    Ok((key, stored.etag, stored.size))
+}

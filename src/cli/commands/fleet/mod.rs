@@ -1,0 +1,96 @@
+//! `plimsoll fleet` and `plimsoll worker`: one queue for many machines.
+
+mod add;
+mod change;
+mod check;
+mod gc;
+mod look;
+pub mod worker;
+
+use color_eyre::eyre::{Context as _, Result};
+
+use crate::cli::args::{FleetAction, FleetArgs, FleetFiles, FleetQueue};
+use crate::cli::commands::remote::NO_SERVER;
+use crate::cli::options::Resolved;
+use crate::cli::{Unavailable, Usage, write_out};
+use crate::host::fleet::db::{Database, QueueError};
+use crate::host::fleet::files::Files;
+use crate::host::fleet::schema;
+
+/// `plimsoll fleet`.
+pub fn run(resolved: &Resolved, args: &FleetArgs) -> Result<u8> {
+    let queue = || open_queue(&args.queue);
+    match args.action.as_ref().unwrap_or(&FleetAction::Status { json: false }) {
+        FleetAction::Init { lease } => block_on(init(resolved, queue()?, *lease)),
+        FleetAction::Check { json } => block_on(check::check(queue()?, open_files(&args.files)?, *json)),
+        FleetAction::Add(add) => {
+            let (db, files) = (queue()?, open_files(&args.files)?);
+            block_on(add::add(resolved, db, files, add))
+        }
+        FleetAction::Status { json } => block_on(look::status(queue()?, *json)),
+        FleetAction::Jobs(jobs) => block_on(look::jobs(queue()?, jobs)),
+        FleetAction::Logs { job, json } => block_on(look::logs(queue()?, *job, *json)),
+        FleetAction::Cancel(named) => block_on(change::jobs(queue()?, named, change::Verb::Cancel)),
+        FleetAction::Retry(named) => block_on(change::jobs(queue()?, named, change::Verb::Retry)),
+        FleetAction::Drain { worker, undo, json } => block_on(change::drain(queue()?, worker, *undo, *json)),
+        FleetAction::Gc { older_than, dry_run, json } => {
+            block_on(gc::gc(queue()?, open_files(&args.files)?, *older_than, *dry_run, *json))
+        }
+    }
+}
+
+/// Makes or updates the tables, and tells what came of it.
+async fn init(resolved: &Resolved, db: Database, lease: std::time::Duration) -> Result<u8> {
+    let (_, presets) = resolved.load_presets()?;
+    let made = schema::init(&db, lease, &presets).await.map_err(told)?;
+    let what = match made.from {
+        0 => "a fleet was made",
+        from if from == made.to => "the fleet was there already; its presets and its lease are as said now",
+        _ => "the fleet's tables were brought to this version",
+    };
+    write_out(format!("{what} in {} (tables {}, {} presets, lease {} s)\n", db.address(), made.to, presets.len(), lease.as_secs_f64()).as_bytes())
+}
+
+/// The queue that was named.
+fn open_queue(queue: &FleetQueue) -> Result<Database> {
+    let missing = "there is no queue to work with; name its database with --queue postgres://USER@HOST/DATABASE, or in PLIMSOLL_QUEUE";
+    let address = queue.queue.as_deref().ok_or_else(|| Usage(missing.to_owned()))?;
+    warn_of_passwords(address);
+    Database::new(address).map_err(told)
+}
+
+/// The files that were named.
+fn open_files(files: &FleetFiles) -> Result<Files> {
+    let missing = "there is no place for the files; name it with --files s3://BUCKET/PREFIX or a shared folder, or in PLIMSOLL_FILES";
+    let address = files.files.as_deref().ok_or_else(|| Usage(missing.to_owned()))?;
+    Ok(Files::open(address).map_err(|error| Usage(error.to_string()))?)
+}
+
+/// A password on the command line can be read by everybody on this machine.
+fn warn_of_passwords(address: &str) {
+    let has_password = address.split_once("://").and_then(|(_, rest)| rest.split_once('@')).is_some_and(|(user, _)| user.contains(':'));
+    if has_password && std::env::args().any(|word| word.contains(address)) {
+        crate::cli::tell("plimsoll: the password on the command line can be seen by all users of this machine (ps); give the address in PLIMSOLL_QUEUE\n");
+    }
+}
+
+/// What the queue says, with the exit status that belongs to it.
+fn told(error: QueueError) -> color_eyre::Report {
+    match error {
+        away @ QueueError::Away { .. } => Unavailable { status: NO_SERVER, why: away.to_string() }.into(),
+        QueueError::Refused(why) => Usage(why).into(),
+    }
+}
+
+/// Runs something of the network on this thread.
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
+    runtime.block_on(work)
+}
+
+/// One JSON object as a line on stdout.
+fn write_json(value: &impl serde::Serialize) -> Result<u8> {
+    let mut text = serde_json::to_string(value)?;
+    text.push('\n');
+    write_out(text.as_bytes())
+}

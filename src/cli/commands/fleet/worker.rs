@@ -1,0 +1,54 @@
+//! `plimsoll worker`.
+
+use color_eyre::eyre::{Result, eyre};
+use tokio::task::LocalSet;
+
+use super::{open_files, open_queue, told};
+use crate::cli::Usage;
+use crate::cli::args::WorkerArgs;
+use crate::cli::commands::run::{OutputMode, session};
+use crate::cli::fleet::agent::Agent;
+use crate::cli::options::Resolved;
+use crate::cli::session::Front;
+use crate::cli::session::serving::host_name;
+use crate::domain::command::Command;
+use crate::domain::text::path_text;
+use crate::host::fleet::lease::Introduction;
+use crate::host::fleet::schema;
+use crate::host::fleet::spool::Spool;
+use crate::host::media::ffmpeg::{Search, locate};
+
+/// Works for a fleet until it is told to end.
+pub fn run(resolved: &Resolved, args: &WorkerArgs) -> Result<u8> {
+    let (db, files) = (open_queue(&args.queue)?, open_files(&args.files)?);
+    let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
+    let version = ffmpeg.version.to_string();
+    // What was claimed in an earlier life is looked after before the engine begins with it.
+    let mode = OutputMode::Lines { json: args.json, summary: true };
+    let mut session = session(resolved, Some(ffmpeg), None, vec![Command::Pause], mode)?;
+    if let Front::Lines { drains, .. } = &mut session.front {
+        *drains = false;
+    }
+    session.host.hooks = resolved.hooks.clone();
+    session.engine.disk_wait = None;
+    let (state_dir, listens) = (resolved.state_dir.clone(), !args.no_listen);
+    let host = host_name();
+    let who = Introduction {
+        id: uuid::Uuid::new_v4(),
+        r#box: format!("{host}:{}", path_text(&state_dir)),
+        host,
+        pid: std::process::id() as i32,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ffmpeg: version,
+    };
+    session.agent = Some(Box::new(move |runtime, link| {
+        let work = async move {
+            // The lock of the state folder is held by now: nobody else works in the spool.
+            let spool = Spool::open(&state_dir).map_err(|error| eyre!("{}: {error}", path_text(&state_dir)))?;
+            schema::check(&db).await.or_else(|error| if error.is_passing() { Ok(()) } else { Err(error) }).map_err(told)?;
+            Agent { db, files, spool, who, listens }.run(link).await.map_err(told)
+        };
+        LocalSet::new().block_on(runtime, work)
+    }));
+    session.run()
+}

@@ -1,0 +1,605 @@
+//! The agent of a worker: renews its lease, claims what fits, brings inputs, queues them with the engine, stores outputs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::held::{Held, Holding, Stage};
+use super::standing;
+use super::steps::{self, Brought, Ending, Told};
+use crate::domain::command::{Command, JobRequest, RequestId, Wishes};
+use crate::domain::event::{Event, EventKind};
+use crate::domain::job::{JobId, Outcome, Phase, RejectReason};
+use crate::domain::state::State;
+use crate::domain::units::Bytes;
+use crate::host::fleet::claim::{self, Claimed, PATIENCE};
+use crate::host::fleet::db::{Database, QueueError};
+use crate::host::fleet::files::{Files, FilesError};
+use crate::host::fleet::lease::{self, Introduction, Renewed};
+use crate::host::fleet::results::{self, Back, End};
+use crate::host::fleet::spool::Spool;
+use crate::runtime::link::{Link, Update};
+
+/// The queue is looked at so often where nothing wakes the worker.
+const POLL: Duration = Duration::from_secs(15);
+/// Faults of the box's own in a row before it takes nothing more, and how long it rests then before it tries one job.
+const FAULTS: u32 = 3;
+const REST: Duration = Duration::from_secs(300);
+/// Lines of a job's log that go into the queue with it.
+const LOG_LINES: usize = 200;
+
+/// Everything a worker's agent needs.
+pub struct Agent {
+    /// The queue.
+    pub db: Database,
+    /// The files.
+    pub files: Files,
+    /// Where claims are kept.
+    pub spool: Spool,
+    /// Who the worker is; each life has a fresh name.
+    pub who: Introduction,
+    /// The database says when the queue has changed; else it is only looked at from time to time.
+    pub listens: bool,
+}
+
+/// What comes of work that goes on beside the loop.
+enum Done {
+    Renewed(Result<Option<Renewed>, QueueError>),
+    Claimed(Result<Option<Claimed>, QueueError>),
+    Brought(i64, Brought),
+    Ended(i64, crate::host::fleet::Hold, Told),
+}
+
+impl Agent {
+    /// Works until the engine ends, or until it is told to drain and everything that it holds is done.
+    ///
+    /// # Errors
+    /// The queue refuses; what is held waits again then.
+    pub async fn run(mut self, link: Link) -> Result<(), QueueError> {
+        let lease = steps::patiently(async || lease::register(&self.db, &self.who).await).await?;
+        let listen = self.listens.then(|| self.db.listen());
+        let mut worker = Worker {
+            renew_at: Instant::now(),
+            look_at: Instant::now(),
+            agent: &mut self,
+            link,
+            state: State::default(),
+            request: 1000,
+            lease,
+            holding: Holding::default(),
+            queueing: Vec::new(),
+            tasks: JoinSet::new(),
+            is_renewing: false,
+            is_claiming: false,
+            drained: false,
+            faults: 0,
+            rests: None,
+        };
+        worker.run(listen).await
+    }
+}
+
+struct Worker<'a> {
+    agent: &'a mut Agent,
+    link: Link,
+    state: State,
+    request: u64,
+    lease: Duration,
+    holding: Holding,
+    /// Requests to queue that are under way, with their jobs.
+    queueing: Vec<(RequestId, i64)>,
+    tasks: JoinSet<Done>,
+    renew_at: Instant,
+    look_at: Instant,
+    is_renewing: bool,
+    is_claiming: bool,
+    /// The queue wants it to take nothing more.
+    drained: bool,
+    /// Faults of the box's own in a row.
+    faults: u32,
+    /// Until when it takes nothing, and why.
+    rests: Option<(Instant, String)>,
+}
+
+impl Worker<'_> {
+    async fn run(&mut self, mut listen: Option<mpsc::Receiver<()>>) -> Result<(), QueueError> {
+        // What an earlier life has left, once it is known what the engine has of it.
+        loop {
+            match self.link.updates.recv().await {
+                Some(Update::Snapshot(state)) => {
+                    self.state = *state;
+                    break;
+                }
+                Some(_) => {}
+                None => return self.end("stopped").await,
+            }
+        }
+        self.take_up().await?;
+        self.ask(Command::Resume);
+        loop {
+            if self.state.draining && self.holding.is_empty() && !self.is_claiming {
+                self.end("drained").await?;
+                self.ask(Command::Shutdown);
+                while self.link.updates.recv().await.is_some() {}
+                return Ok(());
+            }
+            self.next_steps();
+            let next = self.renew_at.min(self.look_at);
+            tokio::select! {
+                update = self.link.updates.recv() => match update {
+                    Some(update) => self.heed(update),
+                    None => return self.finish().await,
+                },
+                Some(done) = self.tasks.join_next() => {
+                    if let Ok(done) = done {
+                        self.done(done).await?;
+                    }
+                }
+                word = async { match &mut listen { Some(listen) => listen.recv().await, None => std::future::pending().await } } => {
+                    if word.is_none() {
+                        listen = None;
+                    }
+                    // Whether it is a job, or a job that was cancelled: both are looked at.
+                    (self.look_at, self.renew_at) = (Instant::now(), Instant::now());
+                }
+                () = sleep_until(next) => {}
+            }
+        }
+    }
+
+    /// The engine has ended. What has ended before it in order is still stored, and the lease is kept for so long.
+    async fn finish(&mut self) -> Result<(), QueueError> {
+        self.drained = true;
+        while self.holding.iter().any(|held| held.stage == Stage::Ending) {
+            self.next_steps();
+            tokio::select! {
+                Some(done) = self.tasks.join_next() => if let Ok(done) = done { self.done(done).await? },
+                () = sleep_until(self.renew_at) => {}
+            }
+        }
+        self.end(if self.state.draining { "drained" } else { "stopped" }).await
+    }
+
+    /// Renews, looks, claims, as far as each is due.
+    fn next_steps(&mut self) {
+        let now = Instant::now();
+        if !self.is_renewing && self.renew_at <= now {
+            self.is_renewing = true;
+            self.renew_at = now + self.lease / 6;
+            let (db, id) = (self.agent.db.clone(), self.agent.who.id);
+            let standing = standing::standing(&self.state, self.rests.as_ref().map(|(_, why)| why.clone()), self.progress());
+            self.tasks.spawn_local(async move {
+                let renewed = lease::renew(&db, id, &standing).await;
+                if renewed.is_ok() {
+                    // Whoever comes by sees after the others.
+                    let _ = lease::reap(&db).await;
+                }
+                Done::Renewed(renewed)
+            });
+        }
+        if self.look_at <= now {
+            self.look_at = now + POLL;
+            self.claim();
+        }
+    }
+
+    /// Claims one more where there is a slot for it, or one job waits ahead of the next free one.
+    fn claim(&mut self) {
+        let is_measured = self.state.memory.budget_bytes > Bytes::ZERO;
+        if self.is_claiming || self.drained || self.state.draining || self.state.shutting_down || self.state.paused || !is_measured {
+            return;
+        }
+        if self.rests.as_ref().is_some_and(|(until, _)| *until > Instant::now()) {
+            return;
+        }
+        let held = self.holding.iter().filter(|held| held.stage != Stage::Ending).count();
+        let is_trial = self.rests.is_some();
+        if held > standing::slots(&self.state) as usize || is_trial && !self.holding.is_empty() {
+            return;
+        }
+        self.is_claiming = true;
+        let at_work = self.holding.iter().filter(|held| held.stage != Stage::Ending);
+        let offer = standing::offer(&self.state, at_work.map(|held| held.claimed.needs));
+        let (db, files, id) = (self.agent.db.clone(), self.agent.files.clone(), self.agent.who.id);
+        self.tasks.spawn_local(async move {
+            let claimed = claim::claim(&db, id, offer).await;
+            if matches!(claimed, Ok(None)) {
+                let _ = claim::reserve(&db, id, offer, PATIENCE).await;
+                for (job, key, target) in results::unpublished(&db).await.unwrap_or_default() {
+                    steps::publish(&db, &files, job, &key, &target).await;
+                }
+            }
+            Done::Claimed(claimed)
+        });
+    }
+
+    /// How far each job is.
+    fn progress(&self) -> Vec<(i64, f32)> {
+        let of = |held: &Held| {
+            let job = self.state.jobs.get(&held.job?)?;
+            Some((held.claimed.hold.job, job.progress.as_ref()?.ratio? as f32))
+        };
+        self.holding.iter().filter_map(of).collect()
+    }
+
+    fn ask(&mut self, command: Command) -> RequestId {
+        self.request += 1;
+        let id = RequestId(self.request);
+        let _ = self.link.requests.send(id, command);
+        id
+    }
+
+    async fn done(&mut self, done: Done) -> Result<(), QueueError> {
+        match done {
+            Done::Renewed(renewed) => {
+                self.is_renewing = false;
+                match renewed {
+                    Ok(Some(renewed)) => {
+                        (self.drained, self.lease) = (renewed.drained, renewed.lease);
+                        for job in renewed.cancelled {
+                            self.cancel(job);
+                        }
+                    }
+                    Ok(None) => self.begin_anew().await?,
+                    Err(error) if error.is_passing() => {
+                        tracing::warn!(%error, "the lease is not renewed; what runs goes on");
+                        self.renew_at = Instant::now() + self.lease / 12;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            Done::Claimed(claimed) => {
+                self.is_claiming = false;
+                match claimed {
+                    Ok(Some(claimed)) => {
+                        // There may be another one.
+                        self.look_at = Instant::now();
+                        self.begin(claimed);
+                    }
+                    Ok(None) => {}
+                    Err(error) if error.is_passing() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Done::Brought(job, brought) => self.brought(job, brought),
+            Done::Ended(job, hold, told) => self.ended(job, hold, told)?,
+        }
+        Ok(())
+    }
+
+    /// Makes a place for a claim and fetches its input.
+    fn begin(&mut self, claimed: Claimed) {
+        let job = claimed.hold.job;
+        match self.agent.spool.place(&claimed) {
+            Ok(place) => {
+                let held =
+                    Held { claimed, place, stage: Stage::Fetching, job: None, peak: Bytes::ZERO, output: None, cancelled: false };
+                self.holding.insert(held);
+                self.fetch(job);
+            }
+            Err(error) => {
+                let db = self.agent.db.clone();
+                let reason = format!("no place for it on {}: {error}", self.agent.who.r#box);
+                self.own_fault(&reason);
+                let hold = claimed.hold;
+                self.tasks.spawn_local(async move {
+                    let told = steps::tell(db, hold, Ending::GoesBack(Back::BoxFault), reason, String::new()).await;
+                    Done::Ended(job, hold, told)
+                });
+            }
+        }
+    }
+
+    fn fetch(&mut self, job: i64) {
+        let Some(held) = self.holding.get(job) else { return };
+        held.stage = Stage::Fetching;
+        let (files, claimed, place) = (self.agent.files.clone(), held.claimed.clone(), held.place.clone());
+        self.tasks.spawn_local(async move { Done::Brought(job, steps::bring(files, claimed, place).await) });
+    }
+
+    fn brought(&mut self, job: i64, brought: Brought) {
+        let Some(held) = self.holding.get(job) else { return };
+        if held.cancelled {
+            self.tell(job, Ending::Fails(End::Cancelled), "cancelled".to_owned());
+            return;
+        }
+        match brought {
+            Brought::Here { path, etag } => {
+                self.faults = 0;
+                self.rests = None;
+                let Some(held) = self.holding.get(job) else { return };
+                held.claimed.etag = held.claimed.etag.take().or(etag);
+                held.stage = Stage::Queueing;
+                let wishes = Wishes {
+                    out: Some(held.place.outputs()),
+                    flat: Some(true),
+                    overwrite: Some(true),
+                    front: false,
+                    definition: Some(Box::new(held.claimed.definition.clone())),
+                };
+                let request = self.ask(Command::Enqueue { paths: vec![path], preset: None, wishes });
+                self.queueing.push((request, job));
+            }
+            Brought::Not(error) => {
+                let reason = error.to_string();
+                let ending = match &error {
+                    FilesError::NotFound { .. } | FilesError::Changed { .. } | FilesError::Refused { .. } => {
+                        Ending::Fails(End::Rejected)
+                    }
+                    // The disk, the rights, the network: somebody else may have better ones.
+                    _ => {
+                        self.own_fault(&reason);
+                        Ending::GoesBack(Back::BoxFault)
+                    }
+                };
+                self.tell(job, ending, reason);
+            }
+        }
+    }
+
+    /// A fault of the box's own; after three in a row it takes nothing for a while, and says so.
+    fn own_fault(&mut self, why: &str) {
+        self.faults += 1;
+        if self.faults >= FAULTS {
+            self.rests = Some((Instant::now() + REST, why.to_owned()));
+            (self.renew_at, self.look_at) = (Instant::now(), Instant::now() + REST);
+        }
+    }
+
+    /// The queue is told how a claim ended without an output.
+    fn tell(&mut self, job: i64, ending: Ending, reason: String) {
+        let log = self.log_of(job);
+        let Some(held) = self.holding.get(job) else { return };
+        held.stage = Stage::Ending;
+        let (db, hold) = (self.agent.db.clone(), held.claimed.hold);
+        self.tasks.spawn_local(async move { Done::Ended(job, hold, steps::tell(db, hold, ending, reason, log).await) });
+    }
+
+    /// The output goes up.
+    fn store(&mut self, job: i64) {
+        let log = self.log_of(job);
+        let Some(held) = self.holding.get(job) else { return };
+        let Some(output) = held.output.clone() else { return };
+        held.stage = Stage::Ending;
+        let (db, files, claimed, peak) = (self.agent.db.clone(), self.agent.files.clone(), held.claimed.clone(), held.peak);
+        self.tasks.spawn_local(async move {
+            let hold = claimed.hold;
+            Done::Ended(job, hold, steps::store(db, files, claimed, output, peak, log).await)
+        });
+    }
+
+    /// The last lines of a job's log.
+    fn log_of(&mut self, job: i64) -> String {
+        let local = self.holding.get(job).and_then(|held| held.job);
+        let Some(ring) = local.and_then(|local| self.state.logs.get(&Some(local))) else { return String::new() };
+        let skip = ring.lines.len().saturating_sub(LOG_LINES);
+        ring.lines.iter().skip(skip).map(|line| format!("{}\n", line.text)).collect()
+    }
+
+    fn ended(&mut self, job: i64, hold: crate::host::fleet::Hold, told: Told) -> Result<(), QueueError> {
+        self.look_at = Instant::now();
+        let Some(held) = self.holding.get(job) else { return Ok(()) };
+        match told {
+            Told::Done => {
+                self.faults = if self.rests.is_some() { self.faults } else { 0 };
+                self.forget(job);
+            }
+            // It was adopted again meanwhile: once more, under the fence that it has now.
+            Told::Lost if held.claimed.hold != hold && held.output.is_some() => self.store(job),
+            Told::Lost => self.forget(job),
+            Told::Files(error) => {
+                let reason = error.to_string();
+                self.own_fault(&reason);
+                self.tell(job, Ending::GoesBack(Back::BoxFault), reason);
+            }
+            Told::Queue(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Nothing of it is held any more, here or on disk.
+    fn forget(&mut self, job: i64) {
+        let Some(held) = self.holding.remove(job) else { return };
+        if let Some(local) = held.job {
+            self.drop_job(local);
+        }
+        held.place.remove();
+    }
+
+    /// Takes a job off the engine's list, whatever it is doing.
+    fn drop_job(&mut self, local: JobId) {
+        if self.state.jobs.get(&local).is_some_and(|job| !matches!(job.phase, Phase::Finished(_) | Phase::Rejected(_))) {
+            self.ask(Command::Cancel(local));
+        }
+        self.ask(Command::Each(vec![local], JobRequest::Remove));
+    }
+
+    /// Somebody has cancelled a job in the queue.
+    fn cancel(&mut self, job: i64) {
+        let Some(held) = self.holding.get(job) else { return };
+        if std::mem::replace(&mut held.cancelled, true) {
+            return;
+        }
+        if let Stage::Here(local) = held.stage {
+            self.ask(Command::Cancel(local));
+        }
+    }
+
+    fn heed(&mut self, update: Update) {
+        match update {
+            Update::Snapshot(state) => {
+                self.state = *state;
+                self.look_over();
+            }
+            Update::Event(event) => {
+                self.state.apply(&event);
+                self.on_event(&event);
+            }
+            Update::Reply(id, answer) => {
+                let Some(at) = self.queueing.iter().position(|(request, _)| *request == id) else { return };
+                let (_, job) = self.queueing.swap_remove(at);
+                if let Err(why) = answer {
+                    // It takes nothing more, or cannot read what it was given.
+                    let ending = if self.state.draining || self.state.shutting_down {
+                        Ending::GoesBack(Back::Drained)
+                    } else {
+                        Ending::Fails(End::Rejected)
+                    };
+                    self.tell(job, ending, why.0);
+                }
+            }
+            Update::Retold(_) | Update::Playing(_) | Update::Line(_) => {}
+        }
+    }
+
+    /// After events were missed: every job as it stands now.
+    fn look_over(&mut self) {
+        let jobs: Vec<JobId> = self.holding.iter().filter_map(|held| held.job).collect();
+        for local in jobs {
+            self.on_end(local);
+        }
+    }
+
+    fn on_event(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::JobQueued { job, input, .. } => {
+                if let Some(held) = self.holding.of_input(input) {
+                    (held.stage, held.job) = (Stage::Here(*job), Some(*job));
+                }
+            }
+            EventKind::JobInspected { job, predicted_peak_bytes: Some(needs), .. } => {
+                let size = self.state.jobs.get(job).map_or(Bytes::ZERO, |job| job.size);
+                let needs = *needs;
+                if let Some(held) = self.holding.of_job(*job) {
+                    held.claimed.needs = Some(needs);
+                    // It is known now what is left beside it.
+                    self.look_at = Instant::now();
+                    let (db, hold) = (self.agent.db.clone(), held.claimed.hold);
+                    // Others are told with the result too; this is for who looks on meanwhile.
+                    tokio::task::spawn_local(async move { drop(results::inspected(&db, &hold, needs, size).await) });
+                }
+            }
+            EventKind::JobFinished { job, .. } | EventKind::JobRejected { job, .. } => self.on_end(*job),
+            _ => {}
+        }
+    }
+
+    /// What becomes of a claim whose job has ended here.
+    fn on_end(&mut self, local: JobId) {
+        let Some(job) = self.state.jobs.get(&local).cloned() else { return };
+        let Some(held) = self.holding.of_job(local) else { return };
+        if held.stage == Stage::Ending {
+            return;
+        }
+        let (number, is_cancelled) = (held.claimed.hold.job, held.cancelled);
+        held.peak = held.peak.max(job.peak);
+        let set_aside = job.reserved.max(job.peak).max(job.predicted_peak.unwrap_or(Bytes::ZERO));
+        match &job.phase {
+            Phase::Finished(end) => {
+                let reason = end.reason.clone().unwrap_or_else(|| end.outcome.word().to_owned());
+                match end.outcome {
+                    Outcome::Done | Outcome::AlreadyDone => {
+                        held.output = job.output.clone();
+                        self.store(number);
+                    }
+                    Outcome::Cancelled if !is_cancelled => {
+                        let reason = format!("cancelled on {}", self.agent.who.r#box);
+                        self.tell(number, Ending::Fails(End::Cancelled), reason);
+                    }
+                    Outcome::Cancelled => self.tell(number, Ending::Fails(End::Cancelled), reason),
+                    Outcome::OutOfMemory => {
+                        let back = Back::OutOfMemory(set_aside + set_aside.scale(0.25));
+                        self.tell(number, Ending::GoesBack(back), reason);
+                    }
+                    _ => self.tell(number, Ending::Fails(End::Failed), reason),
+                }
+            }
+            Phase::Rejected(rejected) => {
+                let ending = match rejected.reason {
+                    // Only a larger one may try it from now on.
+                    RejectReason::NeverFits => {
+                        Ending::GoesBack(Back::Needs(set_aside.max(standing::largest(&self.state) + Bytes(1))))
+                    }
+                    // Under another profile it may go.
+                    RejectReason::TooLarge => Ending::GoesBack(Back::BoxFault),
+                    _ => Ending::Fails(End::Rejected),
+                };
+                let reason = rejected.detail.clone();
+                self.tell(number, ending, reason);
+            }
+            _ => {}
+        }
+    }
+
+    /// This life was given up: a new one begins, and what nobody has taken meanwhile goes on.
+    async fn begin_anew(&mut self) -> Result<(), QueueError> {
+        self.agent.who.id = uuid::Uuid::new_v4();
+        let who = self.agent.who.clone();
+        self.lease = steps::patiently(async || lease::register(&self.agent.db, &who).await).await?;
+        for job in self.holding.jobs() {
+            let Some(hold) = self.holding.get(job).map(|held| held.claimed.hold) else { continue };
+            let adopted = steps::patiently(async || lease::adopt(&self.agent.db, hold, who.id).await).await?;
+            match (adopted, self.holding.get(job)) {
+                (Some(hold), Some(held)) => {
+                    held.claimed.hold = hold;
+                    let _ = held.place.write(&held.claimed);
+                }
+                _ => self.forget(job),
+            }
+        }
+        self.renew_at = Instant::now();
+        Ok(())
+    }
+
+    /// Goes on with what an earlier life of this box has left, where nobody has taken it meanwhile. The engine's queue is held
+    /// until this is done.
+    async fn take_up(&mut self) -> Result<(), QueueError> {
+        let left = self.agent.spool.left().unwrap_or_default();
+        for (place, mut claimed) in left {
+            let id = self.agent.who.id;
+            let local = self.state.jobs.values().find(|job| job.input.starts_with(place.inputs())).map(|job| job.id);
+            let adopted = steps::patiently(async || lease::adopt(&self.agent.db, claimed.hold, id).await).await?;
+            let Some(hold) = adopted else {
+                if let Some(local) = local {
+                    self.drop_job(local);
+                }
+                place.remove();
+                continue;
+            };
+            claimed.hold = hold;
+            let _ = place.write(&claimed);
+            let number = hold.job;
+            // What stands there is whole: it gets its name when it is verified.
+            let output = made(&place.outputs());
+            let stage = local.map_or(Stage::Fetching, Stage::Here);
+            self.holding.insert(Held { claimed, place, stage, job: local, peak: Bytes::ZERO, output, cancelled: false });
+            let is_made = self.holding.get(number).is_some_and(|held| held.output.is_some());
+            match local {
+                _ if is_made => self.store(number),
+                Some(local) => self.on_end(local),
+                None => self.fetch(number),
+            }
+        }
+        Ok(())
+    }
+
+    /// The last word to the queue: what is still held waits again.
+    async fn end(&mut self, why: &str) -> Result<(), QueueError> {
+        self.tasks.shutdown().await;
+        let told = lease::end(&self.agent.db, self.agent.who.id, why).await;
+        // Where the database is away the lease runs out.
+        match told {
+            Err(error) if error.is_passing() => Ok(()),
+            told => told.map(drop),
+        }
+    }
+}
+
+/// The output that is whole in this folder: parts of outputs are in a folder below it.
+fn made(folder: &std::path::Path) -> Option<PathBuf> {
+    let mut files = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    files.find(|path| path.is_file())
+}

@@ -1,0 +1,179 @@
+//! The steps of a claim that take time: its input is fetched, its output stored, the queue told. Each may be dropped at any
+//! moment, and is done again by whoever holds the job then.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::domain::units::Bytes;
+use crate::host::fleet::claim::Claimed;
+use crate::host::fleet::db::{Database, QueueError};
+use crate::host::fleet::files::{Files, FilesError, ObjectAddress, Publish};
+use crate::host::fleet::results::{self, Back, End, Output};
+use crate::host::fleet::spool::Place;
+use crate::host::fleet::{Fenced, Hold};
+
+/// First and longest pause before the queue is told again, where it cannot be reached.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+/// Kept free on the disk of the inputs.
+const DISK_KEPT: u64 = 64 * 1024 * 1024;
+
+/// What came of bringing an input.
+pub enum Brought {
+    /// It is here.
+    Here {
+        /// The file.
+        path: PathBuf,
+        /// What the store calls its content.
+        etag: Option<String>,
+    },
+    /// It cannot be had.
+    Not(FilesError),
+}
+
+/// Fetches the input of a claim into its place.
+pub async fn bring(files: Files, claimed: Claimed, place: Place) -> Brought {
+    let address = match ObjectAddress::parse(&claimed.input) {
+        Ok(address) => address,
+        Err(error) => return Brought::Not(error),
+    };
+    let path = place.inputs().join(file_name(&claimed.input));
+    // Of an earlier try.
+    let _ = std::fs::remove_file(&path);
+    let folder = place.inputs();
+    let mut looked_at = 0;
+    let mut on_bytes = |bytes: u64| {
+        // The disk is asked every 8 MiB: the outputs of other jobs need it too.
+        if bytes < looked_at + 8 * 1024 * 1024 {
+            return ControlFlow::Continue(());
+        }
+        looked_at = bytes;
+        match free(&folder) {
+            Some(free) if free < DISK_KEPT => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    };
+    match files.fetch(&address, claimed.etag.as_deref(), &path, &mut on_bytes).await {
+        Ok(fetched) => Brought::Here { path, etag: fetched.etag },
+        Err(error) => Brought::Not(error),
+    }
+}
+
+fn free(folder: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(folder).ok()?;
+    Some(stat.f_bavail * stat.f_frsize)
+}
+
+/// The last part of an address, as the name of a file.
+fn file_name(input: &str) -> String {
+    let name = input.rsplit('/').next().unwrap_or_default();
+    if name.is_empty() || name == "." || name == ".." { "input".to_owned() } else { name.to_owned() }
+}
+
+/// What came of storing an output, or of telling how a job ended.
+pub enum Told {
+    /// The queue knows.
+    Done,
+    /// The job is somebody else's by now.
+    Lost,
+    /// The store did not take it.
+    Files(FilesError),
+    /// The queue refuses, and goes on doing so.
+    Queue(QueueError),
+}
+
+/// Stores a verified output: what is about to be stored is written down, then it goes up under a key that carries the fence,
+/// then job and output are committed together, then it gets the name that was wished for.
+pub async fn store(db: Database, files: Files, claimed: Claimed, output: PathBuf, peak: Bytes, log: String) -> Told {
+    let name = output.file_name().map_or_else(|| "output".to_owned(), |name| name.to_string_lossy().into_owned());
+    let hold = claimed.hold;
+    let key = format!("out/{}-{}/{name}", hold.job, hold.fence);
+    match patiently(async || results::intend(&db, &hold, &key).await).await {
+        Ok(Fenced::Done) => {}
+        Ok(Fenced::Lost) => return Told::Lost,
+        Err(error) => return Told::Queue(error),
+    }
+    let stored = match files.store(&output, &key, &mut |_| ControlFlow::Continue(())).await {
+        Ok(stored) => stored,
+        Err(error) => return Told::Files(error),
+    };
+    let output = Output { key, size: Bytes(stored.size), etag: stored.etag, blake3: stored.blake3.to_hex().to_string() };
+    match patiently(async || results::commit(&db, &hold, &output, peak, &log).await).await {
+        Ok(Fenced::Done) => {}
+        Ok(Fenced::Lost) => {
+            // Nobody records it; what cannot be removed now is found by `gc`.
+            let _ = files.remove(&output.key).await;
+            return Told::Lost;
+        }
+        Err(error) => return Told::Queue(error),
+    }
+    if let Some(target) = &claimed.target {
+        publish(&db, &files, hold.job, &output.key, target).await;
+    }
+    Told::Done
+}
+
+/// Gives an output the name that was wished for. What does not succeed now is tried again by any worker, later.
+pub async fn publish(db: &Database, files: &Files, job: i64, key: &str, target: &str) {
+    let published = match files.publish(key, target, Publish::IfAbsent).await {
+        // The name is this job's alone, by the database.
+        Err(FilesError::Unsupported { .. }) => files.publish(key, target, Publish::Reserved).await,
+        // Perhaps by this very job, whose answer was lost.
+        Err(error @ FilesError::Taken { .. }) => match is_same(files, key, target).await {
+            true => Ok(()),
+            false => Err(error),
+        },
+        published => published,
+    };
+    match published {
+        Ok(()) => {
+            let _ = patiently(async || results::published(db, job).await).await;
+        }
+        Err(error) => tracing::warn!(%error, job, "the output does not stand under its wished name yet"),
+    }
+}
+
+async fn is_same(files: &Files, key: &str, target: &str) -> bool {
+    let look = async |text: &str| files.look(&ObjectAddress::parse(text).ok()?).await.ok();
+    match (look(key).await, look(target).await) {
+        (Some(one), Some(other)) => one.size == other.size && one.modified <= other.modified,
+        _ => false,
+    }
+}
+
+/// How a claim ends without an output.
+pub enum Ending {
+    /// For good.
+    Fails(End),
+    /// It waits again.
+    GoesBack(Back),
+}
+
+/// Tells the queue how a claim ended without an output.
+pub async fn tell(db: Database, hold: Hold, ending: Ending, reason: String, log: String) -> Told {
+    let told = match &ending {
+        Ending::Fails(end) => patiently(async || results::fail(&db, &hold, *end, &reason, &log).await).await,
+        Ending::GoesBack(back) => patiently(async || results::give_back(&db, &hold, back, &reason, &log).await).await,
+    };
+    match told {
+        Ok(Fenced::Done) => Told::Done,
+        Ok(Fenced::Lost) => Told::Lost,
+        Err(error) => Told::Queue(error),
+    }
+}
+
+/// Asks until the queue can be reached, for as long as it takes: what was made here is not thrown away since the database is
+/// away for a while.
+pub async fn patiently<T>(mut ask: impl AsyncFnMut() -> Result<T, QueueError>) -> Result<T, QueueError> {
+    let (mut pause, longest) = PAUSES;
+    loop {
+        match ask().await {
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%error, "trying again in {} s", pause.as_secs());
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(longest);
+            }
+            result => return result,
+        }
+    }
+}
