@@ -69,7 +69,10 @@ impl Folder {
         let (what, why) = (path_text(path), error_words(error));
         match error.kind() {
             Io::NotFound | Io::IsADirectory | Io::NotADirectory | Io::InvalidInput => match identity_of(&self.root) {
-                Ok(identity) if identity == self.identity => FilesError::NotFound { what },
+                Ok(identity) if identity == self.identity => match error.kind() {
+                    Io::NotFound | Io::NotADirectory => FilesError::NotFound { what },
+                    _ => FilesError::NotFound { what: format!("a regular file {what}") },
+                },
                 _ => self.unreachable(path, "the folder is not the one any more that was opened; is it mounted?".to_owned()),
             },
             Io::AlreadyExists => FilesError::Taken { what },
@@ -259,7 +262,9 @@ impl Folder {
                 let entry = entry?;
                 let is_part = entry.path().extension().is_some_and(|ending| ending == "stored");
                 let meta = entry.metadata();
-                let is_old = meta.is_ok_and(|meta| meta.is_file() && meta.modified().is_ok_and(|time| time.elapsed().is_ok_and(|past| past > age)));
+                let is_old = meta.is_ok_and(|meta| {
+                    meta.is_file() && meta.modified().is_ok_and(|time| time.elapsed().is_ok_and(|past| past > age))
+                });
                 if is_part && is_old && std::fs::remove_file(entry.path()).is_ok() {
                     removed += 1;
                 }

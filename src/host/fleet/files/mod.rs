@@ -20,6 +20,9 @@ mod folder;
 mod pieces;
 mod upload;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -28,10 +31,10 @@ use std::sync::Arc;
 use object_store::{CopyMode, ObjectMeta};
 
 use crate::domain::time::Wall;
-pub use address::{Key, ObjectAddress};
 use address::StoreAddress;
-pub use cloud::Settings;
+pub use address::{Key, ObjectAddress};
 use cloud::Cloud;
+pub use cloud::Settings;
 use download::Download;
 pub use error::FilesError;
 use folder::Folder;
@@ -175,7 +178,7 @@ impl Files {
         let disk = |error| FilesError::disk(from, error);
         let mut reader = Reader::open(from.to_owned()).await.map_err(disk)?;
         let size = reader.meta.len();
-        cloud.upload(&place, Source::File(&mut reader, from), size, on_bytes).await?;
+        let etag = cloud.upload(&place, Source::File(&mut reader, from), size, on_bytes).await?;
         let blake3 = reader.hash().map_err(disk)?;
         let found = cloud.look(&place).await?;
         if found.size != size {
@@ -184,7 +187,7 @@ impl Files {
             let _ = cloud.remove(&place).await;
             return Err(FilesError::Damaged { what: place.named.address, why });
         }
-        Ok(Stored { size, etag: found.e_tag, blake3 })
+        Ok(Stored { size, etag: found.e_tag.or(etag), blake3 })
     }
 
     /// Copies a stored object to a wished key. [`FilesError::Taken`] if that must not be replaced and is there; after an
@@ -208,7 +211,7 @@ impl Files {
                 let size = found.size;
                 let download = Download::new(from, &cloud.patience, found.e_tag.as_deref());
                 let source = Source::Object(download, Vec::new());
-                cloud.upload(&to, source, size, &mut |_| ControlFlow::Continue(())).await
+                cloud.upload(&to, source, size, &mut |_| ControlFlow::Continue(())).await.map(|_| ())
             }
             Publish::Reserved => cloud.copy(&from, &to, CopyMode::Overwrite).await,
         }

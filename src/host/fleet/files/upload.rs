@@ -35,7 +35,8 @@ impl Source<'_> {
             Source::File(reader, path) => {
                 let piece = reader.piece(bytes as usize).await.map_err(|error| FilesError::disk(path, error))?;
                 if (piece.len() as u64) < bytes {
-                    let error = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the file became shorter while it was stored");
+                    let error =
+                        std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the file became shorter while it was stored");
                     return Err(FilesError::disk(path, error));
                 }
                 Ok(piece)
@@ -56,18 +57,18 @@ impl Source<'_> {
 }
 
 impl Cloud {
-    /// Writes `size` bytes as one object. At most two parts are held in memory: 16 MiB up to an object of 78 GiB.
+    /// Writes `size` bytes as one object; its etag, where the store tells it. At most two parts are held in memory: 16 MiB up to an object of 78 GiB.
     pub(super) async fn upload(
         &self,
         place: &Place,
         mut source: Source<'_>,
         size: u64,
         on_bytes: OnBytes<'_>,
-    ) -> Result<(), FilesError> {
+    ) -> Result<Option<String>, FilesError> {
         if size <= PART {
             let piece = source.piece(size).await?;
-            self.put(place, PutPayload::from(piece), PutMode::Overwrite).await?;
-            return stopped(on_bytes(size), &place.named.address);
+            let etag = self.put(place, PutPayload::from(piece), PutMode::Overwrite).await?;
+            return stopped(on_bytes(size), &place.named.address).map(|()| etag);
         }
         let create = || place.bucket.create_multipart(&place.path);
         let id = persist(&self.patience, &place.named, self.patience.answer, create).await?;
@@ -78,7 +79,7 @@ impl Cloud {
             Err(error) => Err(error),
         };
         match done {
-            Ok(()) => open.id = None,
+            Ok(_) => open.id = None,
             Err(_) => {
                 if let Some(id) = open.id.take() {
                     // The fault that matters is the one that led here.
@@ -136,15 +137,20 @@ impl Cloud {
         Ok(parts.into_iter().flatten().collect())
     }
 
-    async fn assemble(&self, place: &Place, id: &MultipartId, parts: Vec<PartId>, size: u64) -> Result<(), FilesError> {
+    async fn assemble(&self, place: &Place, id: &MultipartId, parts: Vec<PartId>, size: u64) -> Result<Option<String>, FilesError> {
         let mut tries = Tries::new(&self.patience, &place.named);
         loop {
             let request = place.bucket.complete_multipart(&place.path, id, parts.clone());
-            let Err(trouble) = once(&place.named, self.patience.assemble, request).await else { return Ok(()) };
+            let trouble = match once(&place.named, self.patience.assemble, request).await {
+                Ok(put) => return Ok(put.e_tag),
+                Err(trouble) => trouble,
+            };
             // An answer that was lost: then the upload is not known any more, and the object is there. Its key is this
             // attempt's alone, so that it can be no other.
-            if self.look(place).await.is_ok_and(|found| found.size == size) {
-                return Ok(());
+            if let Ok(found) = self.look(place).await
+                && found.size == size
+            {
+                return Ok(found.e_tag);
             }
             tries.again(trouble).await?;
         }
