@@ -64,10 +64,14 @@ async fn an_object_that_is_replaced_during_a_cut_is_not_mixed_with_the_old_one()
 async fn an_upload_over_a_bad_line_is_whole_and_never_seen_half() {
     let server = Server::start().await;
     let mut dice = Dice(3);
-    let fault = move |_| match dice.below(20) {
-        0..5 => Fault::Cut(100_000 + dice.below(12_000_000)),
-        5..8 => Fault::Reset(dice.below(9_000_000)),
-        8 => Fault::Stall(dice.below(9_000_000)),
+    let fault = move |connection| match (connection, dice.below(20)) {
+        (0, _) => Fault::Reset(2_000_000),
+        (1, _) => Fault::Stall(300_000),
+        (2, _) => Fault::Cut(8_500_000),
+        (3, _) => Fault::Cut(100),
+        (4, _) => Fault::Reset(0),
+        (_, 0..4) => Fault::Cut(100_000 + dice.below(12_000_000)),
+        (_, 4..6) => Fault::Reset(dice.below(9_000_000)),
         _ => Fault::None,
     };
     let (at, carried) = line(server.at, fault).await;
@@ -98,7 +102,7 @@ async fn an_upload_over_a_bad_line_is_whole_and_never_seen_half() {
         assert_eq!(stored.blake3, blake3::hash(&large));
         assert!(std::fs::read(server.file(&format!("a fleet/{key}"))).expect("stored") == large);
     }
-    assert!(carried.connections.load(Ordering::SeqCst) > 3, "the line did break");
+    assert!(carried.connections.load(Ordering::SeqCst) > 5, "the line did break");
 }
 
 #[tokio::test]

@@ -105,7 +105,7 @@ async fn serve(service: SharedS3Service, manners: Arc<Manners>, request: Request
     let is_completion = request.method() == Method::POST && path.contains("uploadId=");
     if manners.honest.load(Ordering::SeqCst) {
         let mut made = manners.made.lock().expect("the names");
-        if request.method() == Method::DELETE || path.ends_with("?delete") {
+        if path.ends_with("?delete") {
             made.clear();
         } else if header("if-none-match").is_some() && !made.insert(object) {
             return status(412);
