@@ -196,9 +196,10 @@ fn open_bucket(kind: Kind, bucket: &str, settings: &Settings, patience: &Patienc
             if builder.get_config_value(&AmazonS3ConfigKey::CopyIfNotExists).is_none() {
                 let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint).unwrap_or_default();
                 // Cloudflare's has its own way; all others that can do it at all have Amazon's.
-                let way = match endpoint.contains(".r2.cloudflarestorage.com") {
-                    true => S3CopyIfNotExists::Header("cf-copy-destination-if-none-match".to_owned(), "*".to_owned()),
-                    false => S3CopyIfNotExists::Multipart,
+                let way = if endpoint.contains(".r2.cloudflarestorage.com") {
+                    S3CopyIfNotExists::Header("cf-copy-destination-if-none-match".to_owned(), "*".to_owned())
+                } else {
+                    S3CopyIfNotExists::Multipart
                 };
                 builder = builder.with_copy_if_not_exists(way);
             }

@@ -1,7 +1,8 @@
 //! Lines that break, servers that are busy, silent or gone.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use super::super::ObjectAddress;
 use super::super::error::FilesError;
@@ -75,8 +76,7 @@ async fn an_upload_over_a_bad_line_is_whole_and_never_seen_half() {
         _ => Fault::None,
     };
     let (at, carried) = line(server.at, fault).await;
-    let patience =
-        Patience { in_all: Duration::from_secs(60), answer: Duration::from_secs(2), slowest: 8 * 1024 * 1024, ..quick() };
+    let patience = Patience { in_all: Duration::from_mins(1), answer: Duration::from_secs(2), slowest: 8 * 1024 * 1024, ..quick() };
     let (bad, good) = (files_at(at, "right secret", patience), server.files(quick()));
     let scratch = tempfile::tempdir().expect("a folder");
     let large = bytes(9 * 1024 * 1024);

@@ -247,9 +247,9 @@ async fn what_a_killed_store_has_left_in_a_folder_goes_when_it_is_old() {
     std::fs::create_dir(root.path().join(".plimsoll")).expect("a work folder");
     let part = written(&root.path().join(".plimsoll"), "1.stored", b"half");
     assert!(keys(&files, "").await.0.is_empty(), "it is never listed");
-    assert_eq!(files.remove_leftovers(Duration::from_secs(3600)).await.expect("looked"), 0);
+    assert_eq!(files.remove_leftovers(Duration::from_hours(1)).await.expect("looked"), 0);
     let old = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000);
     std::fs::File::options().write(true).open(&part).and_then(|file| file.set_modified(old)).expect("old");
-    assert_eq!(files.remove_leftovers(Duration::from_secs(3600)).await.expect("removed"), 1);
+    assert_eq!(files.remove_leftovers(Duration::from_hours(1)).await.expect("removed"), 1);
     assert!(!part.exists());
 }
