@@ -237,7 +237,8 @@ mod tests {
     fn awkward_names_are_kept_as_they_are() {
         for name in ["a b/ü %20 100%.mp4", "clip#1", "what?.mkv", "日本/映画.mp4", "a+b=c&d;e,f'g\"h", "..a", ".hidden/x"] {
             assert_eq!(Key::parse(name).expect("a key").as_str(), name);
-            let ObjectAddress::InBucket { key, .. } = ObjectAddress::parse(&format!("s3://films/{name}")).expect("an address") else {
+            let ObjectAddress::InBucket { key, .. } = ObjectAddress::parse(&format!("s3://films/{name}")).expect("an address")
+            else {
                 panic!("{name} is in a bucket")
             };
             assert_eq!(key.as_str(), name);

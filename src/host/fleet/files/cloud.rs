@@ -14,7 +14,7 @@ use object_store::{PutOptions, PutPayload, RetryConfig};
 
 use super::address::{Key, Kind, ObjectAddress};
 use super::error::{FilesError, Named};
-use super::patience::{Patience, persist};
+use super::patience::{Patience, Tries, once, persist};
 
 /// Settings as the environment holds them: `AWS_…`, `GOOGLE_…`, `AZURE_…`.
 pub type Settings = BTreeMap<String, String>;
@@ -123,15 +123,14 @@ impl Cloud {
         }
     }
 
-    /// Puts a small object.
-    pub(super) async fn put(&self, place: &Place, payload: PutPayload, mode: PutMode) -> Result<(), FilesError> {
+    /// Puts a small object; its etag.
+    pub(super) async fn put(&self, place: &Place, payload: PutPayload, mode: PutMode) -> Result<Option<String>, FilesError> {
         let limit = self.patience.sending(payload.content_length() as u64);
         persist(&self.patience, &place.named, limit, || async {
             let options = PutOptions { mode: mode.clone(), ..PutOptions::default() };
-            place.bucket.put_opts(&place.path, payload.clone(), options).await
+            Ok(place.bucket.put_opts(&place.path, payload.clone(), options).await?.e_tag)
         })
-        .await?;
-        Ok(())
+        .await
     }
 
     /// Copies an object within the bucket.
@@ -145,10 +144,15 @@ impl Cloud {
 
     /// Removes an object; one that is not there is no error.
     pub(super) async fn remove(&self, place: &Place) -> Result<(), FilesError> {
-        let removed = persist(&self.patience, &place.named, self.patience.answer, || place.bucket.delete(&place.path)).await;
-        match removed {
-            Err(FilesError::NotFound { .. }) => Ok(()),
-            result => result,
+        let mut tries = Tries::new(&self.patience, &place.named);
+        loop {
+            let request = place.bucket.delete(&place.path);
+            let Err(trouble) = once(&place.named, self.patience.answer, request).await else { return Ok(()) };
+            // It may have been gone before, which stores tell in ways of their own, or the answer was lost.
+            if let Err(FilesError::NotFound { .. }) = self.look(place).await {
+                return Ok(());
+            }
+            tries.again(trouble).await?;
         }
     }
 }
@@ -160,7 +164,8 @@ fn place(bucket: Arc<dyn Bucket>, key: &str, named: Named) -> Result<Place, File
 
 /// Those variables of the environment that concern stores.
 pub(super) fn settings_of_environment() -> Settings {
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let text =
+        |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     let begins = ["AWS_", "GOOGLE_", "AZURE_"];
     let concerns = |name: &str| name == "SERVICE_ACCOUNT" || begins.iter().any(|begin| name.starts_with(begin));
     std::env::vars_os().filter_map(text).filter(|(name, value)| concerns(name) && !value.is_empty()).collect()
@@ -191,9 +196,10 @@ fn open_bucket(kind: Kind, bucket: &str, settings: &Settings, patience: &Patienc
             if builder.get_config_value(&AmazonS3ConfigKey::CopyIfNotExists).is_none() {
                 let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint).unwrap_or_default();
                 // Cloudflare's has its own way; all others that can do it at all have Amazon's.
-                let way = match endpoint.contains(".r2.cloudflarestorage.com") {
-                    true => S3CopyIfNotExists::Header("cf-copy-destination-if-none-match".to_owned(), "*".to_owned()),
-                    false => S3CopyIfNotExists::Multipart,
+                let way = if endpoint.contains(".r2.cloudflarestorage.com") {
+                    S3CopyIfNotExists::Header("cf-copy-destination-if-none-match".to_owned(), "*".to_owned())
+                } else {
+                    S3CopyIfNotExists::Multipart
                 };
                 builder = builder.with_copy_if_not_exists(way);
             }
@@ -239,12 +245,15 @@ fn limited(client: ClientOptions, patience: &Patience) -> ClientOptions {
 /// Without encryption everybody on the way can read the films; it has to be wished for.
 fn check_endpoint(shown: &str, settings: &Settings) -> Result<(), FilesError> {
     let value = |name: &str| settings.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    let Some(endpoint) = value("AWS_ENDPOINT_URL_S3").or(value("AWS_ENDPOINT_URL")).or(value("AWS_ENDPOINT")) else { return Ok(()) };
+    let Some(endpoint) = value("AWS_ENDPOINT_URL_S3").or(value("AWS_ENDPOINT_URL")).or(value("AWS_ENDPOINT")) else {
+        return Ok(());
+    };
     if endpoint.contains('@') {
         let why = "AWS_ENDPOINT_URL holds a password; put it into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
         return Err(FilesError::refused(shown, why));
     }
-    let is_allowed = value("AWS_ALLOW_HTTP").is_some_and(|allowed| matches!(allowed.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on" | "y"));
+    let is_allowed = value("AWS_ALLOW_HTTP")
+        .is_some_and(|allowed| matches!(allowed.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on" | "y"));
     match endpoint.split_once("://") {
         Some(("https", _)) => Ok(()),
         Some(("http", _)) if is_allowed => Ok(()),

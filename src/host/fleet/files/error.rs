@@ -196,6 +196,10 @@ pub(super) fn trouble(error: &object_store::Error, named: &Named) -> Trouble {
     if let Some(advice) = answer.code.as_deref().and_then(advice) {
         return denied(format!("{}; {advice}", answer.words()));
     }
+    if matches!(answer.code.as_deref(), Some("ConditionalRequestConflict" | "OperationAborted")) {
+        // Two came at once and neither has won.
+        return Trouble::Passing(answer.words());
+    }
     match (error, answer.status) {
         (Store::NotFound { .. }, _) => FilesError::NotFound { what }.into(),
         (Store::AlreadyExists { .. }, _) => FilesError::Taken { what }.into(),
@@ -212,7 +216,7 @@ pub(super) fn trouble(error: &object_store::Error, named: &Named) -> Trouble {
             answer.words()
         )),
         (_, Some(408 | 425 | 429 | 500..)) => Trouble::Passing(answer.words()),
-        (_, Some(300..400)) => denied(format!("{}; check AWS_REGION and AWS_ENDPOINT_URL", answer.words())),
+        (_, Some(300..=399)) => denied(format!("{}; check AWS_REGION and AWS_ENDPOINT_URL", answer.words())),
         (_, Some(_)) => denied(answer.words()),
         (_, None) if chain(error).any(|cause| cause.to_string().contains("without LOCATION")) => {
             denied("the bucket is in another region; set AWS_REGION to the bucket's".to_owned())
@@ -258,7 +262,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_out_of_the_text_of_the_library() {
-        let answer = Answer::of(&answered("400 Bad Request: <Error><Code>ExpiredToken</Code><Message>over\x1b[2J</Message></Error>"));
+        let answer =
+            Answer::of(&answered("400 Bad Request: <Error><Code>ExpiredToken</Code><Message>over\x1b[2J</Message></Error>"));
         assert_eq!(answer.status, Some(400));
         assert_eq!(answer.code.as_deref(), Some("ExpiredToken"));
         assert!(!answer.message.expect("a message").contains('\x1b'), "nothing of a store reaches the terminal as it is");

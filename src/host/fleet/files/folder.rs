@@ -69,27 +69,26 @@ impl Folder {
         let (what, why) = (path_text(path), error_words(error));
         match error.kind() {
             Io::NotFound | Io::IsADirectory | Io::NotADirectory | Io::InvalidInput => match identity_of(&self.root) {
-                Ok(identity) if identity == self.identity => FilesError::NotFound { what },
-                _ => self.unreachable(path, "the folder is not the one any more that was opened; is it mounted?".to_owned()),
+                Ok(identity) if identity == self.identity => match error.kind() {
+                    Io::NotFound | Io::NotADirectory => FilesError::NotFound { what },
+                    _ => FilesError::NotFound { what: format!("a regular file {what}") },
+                },
+                _ => unreachable(path, "the folder is not the one any more that was opened; is it mounted?".to_owned()),
             },
             Io::AlreadyExists => FilesError::Taken { what },
             Io::PermissionDenied | Io::ReadOnlyFilesystem => {
                 FilesError::Denied { what, why: format!("{why}; check the rights of the folder for this user") }
             }
             Io::InvalidFilename => FilesError::refused(what, "the file system does not take this name; choose a shorter one"),
-            _ => self.unreachable(path, why),
+            _ => unreachable(path, why),
         }
-    }
-
-    fn unreachable(&self, path: &Path, why: String) -> FilesError {
-        FilesError::Unreachable { what: path_text(path), why, tries: 1, waited: Duration::ZERO }
     }
 
     /// Gives a step on the shared folder so long: a server of files that is gone holds whoever asks it.
     async fn within<T>(&self, path: &Path, limit: Duration, step: impl Future<Output = io::Result<T>>) -> Result<T, FilesError> {
-        match timeout(limit, step).await {
+        match timeout(limit, Box::pin(step)).await {
             Ok(result) => result.map_err(|error| self.fault(path, &error)),
-            Err(_) => Err(self.unreachable(path, format!("no answer for {} s", limit.as_secs_f64()))),
+            Err(_) => Err(unreachable(path, format!("no answer for {} s", limit.as_secs_f64()))),
         }
     }
 
@@ -166,7 +165,7 @@ impl Folder {
             let blake3 = self.within(&part, self.patience.assemble, sink.finish(true)).await?;
             Ok::<_, FilesError>((taken, blake3))
         };
-        let (size, blake3) = copied.await?;
+        let (size, blake3) = Box::pin(copied).await?;
         self.place(&part, &path, true).await?;
         let found = self.look_at(&path).await?;
         if found.size != size {
@@ -259,7 +258,9 @@ impl Folder {
                 let entry = entry?;
                 let is_part = entry.path().extension().is_some_and(|ending| ending == "stored");
                 let meta = entry.metadata();
-                let is_old = meta.is_ok_and(|meta| meta.is_file() && meta.modified().is_ok_and(|time| time.elapsed().is_ok_and(|past| past > age)));
+                let is_old = meta.is_ok_and(|meta| {
+                    meta.is_file() && meta.modified().is_ok_and(|time| time.elapsed().is_ok_and(|past| past > age))
+                });
                 if is_part && is_old && std::fs::remove_file(entry.path()).is_ok() {
                     removed += 1;
                 }
@@ -268,6 +269,10 @@ impl Folder {
         };
         self.within(&path, self.patience.assemble, blocking(work)).await
     }
+}
+
+fn unreachable(path: &Path, why: String) -> FilesError {
+    FilesError::Unreachable { what: path_text(path), why, tries: 1, waited: Duration::ZERO }
 }
 
 /// Makes the folders above, renames, and brings the name to disk.

@@ -1,5 +1,6 @@
 //! What lies in a store, a page at a time.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -40,7 +41,14 @@ pub struct Listing {
 
 enum From {
     Cloud(CloudListing),
-    Folder { folder: Arc<Folder>, walk: Option<walkdir::IntoIter> },
+    Folder(FolderListing),
+}
+
+struct FolderListing {
+    folder: Arc<Folder>,
+    /// Not there while a page is being read, and after that has failed.
+    walk: Option<walkdir::IntoIter>,
+    is_done: bool,
 }
 
 struct CloudListing {
@@ -50,6 +58,8 @@ struct CloudListing {
     cut: usize,
     stream: Option<Pin<Box<dyn Stream<Item = object_store::Result<ObjectMeta>> + Send>>>,
     last: Option<ObjectPath>,
+    /// What is known of the next page.
+    page: Vec<Listed>,
     is_done: bool,
 }
 
@@ -57,45 +67,51 @@ impl Listing {
     pub(super) fn of_cloud(cloud: &Arc<Cloud>, under: Option<&Key>) -> Result<Self, FilesError> {
         let (place, cut) = cloud.listed(under)?;
         let cloud = Arc::clone(cloud);
-        Ok(Self { from: From::Cloud(CloudListing { cloud, place, cut, stream: None, last: None, is_done: false }) })
+        Ok(Self {
+            from: From::Cloud(CloudListing { cloud, place, cut, stream: None, last: None, page: Vec::new(), is_done: false }),
+        })
     }
 
     pub(super) fn of_folder(folder: &Arc<Folder>, under: Option<&Key>) -> Self {
         let root = folder.root();
         let below = under.map_or_else(|| root.to_owned(), |under| root.join(under.as_str()));
         let walk = walkdir::WalkDir::new(below).min_depth(1).into_iter();
-        Self { from: From::Folder { folder: Arc::clone(folder), walk: Some(walk) } }
+        Self { from: From::Folder(FolderListing { folder: Arc::clone(folder), walk: Some(walk), is_done: false }) }
     }
 
-    /// Up to 1,000 more objects; `None` when all have been told. After an error the same page is asked for again.
+    /// Up to 1,000 more objects; `None` when all have been told. After an error a listing of a bucket goes on where it was;
+    /// one of a folder tells the error again, and has to be begun anew.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Listed>>, FilesError> {
-        match &mut self.from {
-            From::Cloud(listing) => listing.next_page().await,
-            From::Folder { folder, walk } => {
-                let Some(mut going) = walk.take() else { return Ok(None) };
-                let root = folder.root().to_owned();
-                let (going, page) = blocking(move || {
-                    let page = page_of_folder(&root, &mut going)?;
-                    Ok((going, page))
-                })
-                .await
-                .map_err(|error| folder.fault(folder.root(), &error))?;
-                if page.is_empty() {
-                    return Ok(None);
-                }
-                *walk = Some(going);
-                Ok(Some(page))
-            }
+        let page = match &mut self.from {
+            From::Cloud(listing) => listing.next_page().await?,
+            From::Folder(listing) => listing.next_page().await?,
+        };
+        Ok(Some(page).filter(|page| !page.is_empty()))
+    }
+}
+
+impl FolderListing {
+    async fn next_page(&mut self) -> Result<Vec<Listed>, FilesError> {
+        if self.is_done {
+            return Ok(Vec::new());
         }
+        let folder = &self.folder;
+        let fault = |error: &io::Error| folder.fault(folder.root(), error);
+        let mut walk = self.walk.take().ok_or_else(|| fault(&io::Error::other("an earlier page could not be read")))?;
+        let root = folder.root().to_owned();
+        let read = blocking(move || page_of_folder(&root, &mut walk).map(|page| (walk, page)));
+        let (walk, page) = read.await.map_err(|error| fault(&error))?;
+        self.is_done = page.is_empty();
+        self.walk = Some(walk);
+        Ok(page)
     }
 }
 
 impl CloudListing {
-    async fn next_page(&mut self) -> Result<Option<Vec<Listed>>, FilesError> {
+    async fn next_page(&mut self) -> Result<Vec<Listed>, FilesError> {
         let patience = self.cloud.patience.clone();
         let mut tries = Tries::new(&patience, &self.place.named);
-        let mut page = Vec::new();
-        while !self.is_done && page.len() < PAGE {
+        while !self.is_done && self.page.len() < PAGE {
             let (bucket, prefix) = (&self.place.bucket, &self.place.path);
             let prefix = Some(prefix).filter(|prefix| !prefix.is_root());
             let stream = self.stream.get_or_insert_with(|| match &self.last {
@@ -109,7 +125,7 @@ impl CloudListing {
                 }
                 Ok(Some(Ok(meta))) => {
                     self.last = Some(meta.location.clone());
-                    page.extend(listed(&meta, self.cut));
+                    self.page.extend(listed(&meta, self.cut));
                     continue;
                 }
                 Ok(Some(Err(error))) => trouble(&error, &self.place.named),
@@ -118,7 +134,7 @@ impl CloudListing {
             self.stream = None;
             tries.again(trouble).await?;
         }
-        Ok(Some(page).filter(|page| !page.is_empty()))
+        Ok(std::mem::take(&mut self.page))
     }
 }
 
@@ -128,7 +144,7 @@ fn listed(meta: &ObjectMeta, cut: usize) -> Option<Listed> {
     Some(Listed { key: key.as_str().to_owned(), size: meta.size, modified: Wall(meta.last_modified.timestamp_millis()) })
 }
 
-fn page_of_folder(root: &Path, walk: &mut walkdir::IntoIter) -> std::io::Result<Vec<Listed>> {
+fn page_of_folder(root: &Path, walk: &mut walkdir::IntoIter) -> io::Result<Vec<Listed>> {
     let mut page = Vec::new();
     let own: PathBuf = root.join(WORK_FOLDER);
     while page.len() < PAGE {
@@ -136,7 +152,7 @@ fn page_of_folder(root: &Path, walk: &mut walkdir::IntoIter) -> std::io::Result<
         let entry = match entry {
             Ok(entry) => entry,
             // Removed meanwhile, or never there: nothing lies below it.
-            Err(error) if error.io_error().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound) => continue,
+            Err(error) if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => continue,
             Err(error) => return Err(error.into()),
         };
         if entry.path() == own {

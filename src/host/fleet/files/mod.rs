@@ -20,6 +20,9 @@ mod folder;
 mod pieces;
 mod upload;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -28,10 +31,10 @@ use std::sync::Arc;
 use object_store::{CopyMode, ObjectMeta};
 
 use crate::domain::time::Wall;
-pub use address::{Key, ObjectAddress};
 use address::StoreAddress;
-pub use cloud::Settings;
+pub use address::{Key, ObjectAddress};
 use cloud::Cloud;
+pub use cloud::Settings;
 use download::Download;
 pub use error::FilesError;
 use folder::Folder;
@@ -146,7 +149,7 @@ impl Files {
     ) -> Result<Fetched, FilesError> {
         let cloud = match &self.place {
             Place::Cloud(cloud) => cloud,
-            Place::Folder(folder) => return folder.fetch(object, etag, into, on_bytes).await,
+            Place::Folder(folder) => return Box::pin(folder.fetch(object, etag, into, on_bytes)).await,
         };
         let place = cloud.place(object)?;
         let what = place.named.address.clone();
@@ -154,7 +157,7 @@ impl Files {
         let mut sink = Sink::create(into, 0o600).await.map_err(disk)?;
         let mut download = Download::new(place, &cloud.patience, etag);
         let mut taken = 0;
-        while let Some(chunk) = download.next().await? {
+        while let Some(chunk) = Box::pin(download.next()).await? {
             sink.take(&chunk).await.map_err(disk)?;
             taken += chunk.len() as u64;
             stopped(on_bytes(taken), &what)?;
@@ -169,13 +172,13 @@ impl Files {
         let key = Key::parse(key)?;
         let cloud = match &self.place {
             Place::Cloud(cloud) => cloud,
-            Place::Folder(folder) => return folder.store(from, &key, on_bytes).await,
+            Place::Folder(folder) => return Box::pin(folder.store(from, &key, on_bytes)).await,
         };
         let place = cloud.below(&key)?;
         let disk = |error| FilesError::disk(from, error);
         let mut reader = Reader::open(from.to_owned()).await.map_err(disk)?;
         let size = reader.meta.len();
-        cloud.upload(&place, Source::File(&mut reader, from), size, on_bytes).await?;
+        let etag = Box::pin(cloud.upload(&place, Source::File(&mut reader, from), size, on_bytes)).await?;
         let blake3 = reader.hash().map_err(disk)?;
         let found = cloud.look(&place).await?;
         if found.size != size {
@@ -184,7 +187,7 @@ impl Files {
             let _ = cloud.remove(&place).await;
             return Err(FilesError::Damaged { what: place.named.address, why });
         }
-        Ok(Stored { size, etag: found.e_tag, blake3 })
+        Ok(Stored { size, etag: found.e_tag.or(etag), blake3 })
     }
 
     /// Copies a stored object to a wished key. [`FilesError::Taken`] if that must not be replaced and is there; after an
@@ -194,7 +197,7 @@ impl Files {
         let (key, wished) = (Key::parse(key)?, Key::parse(wished)?);
         let cloud = match &self.place {
             Place::Cloud(cloud) => cloud,
-            Place::Folder(folder) => return folder.publish(&key, &wished, how).await,
+            Place::Folder(folder) => return Box::pin(folder.publish(&key, &wished, how)).await,
         };
         let (from, to) = (cloud.below(&key)?, cloud.below(&wished)?);
         let found = cloud.look(&from).await?;
@@ -207,8 +210,8 @@ impl Files {
             Publish::Reserved if found.size > LARGEST_COPY => {
                 let size = found.size;
                 let download = Download::new(from, &cloud.patience, found.e_tag.as_deref());
-                let source = Source::Object(download, Vec::new());
-                cloud.upload(&to, source, size, &mut |_| ControlFlow::Continue(())).await
+                let source = Source::Object(Box::new(download), Vec::new());
+                Box::pin(cloud.upload(&to, source, size, &mut |_| ControlFlow::Continue(()))).await.map(|_| ())
             }
             Publish::Reserved => cloud.copy(&from, &to, CopyMode::Overwrite).await,
         }

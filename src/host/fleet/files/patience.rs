@@ -33,10 +33,10 @@ impl Default for Patience {
         Self {
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_secs(16),
-            in_all: Duration::from_secs(60),
+            in_all: Duration::from_mins(1),
             connect: Duration::from_secs(10),
             answer: Duration::from_secs(30),
-            assemble: Duration::from_secs(180),
+            assemble: Duration::from_mins(3),
             slowest: 64 * 1024,
         }
     }
@@ -125,7 +125,7 @@ pub(super) async fn once<T>(
     limit: Duration,
     request: impl Future<Output = object_store::Result<T>>,
 ) -> Result<T, Trouble> {
-    match timeout(limit, request).await {
+    match timeout(limit, Box::pin(request)).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(trouble(&error, named)),
         Err(_) => Err(silence(limit)),

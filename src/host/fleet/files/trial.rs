@@ -86,7 +86,8 @@ impl Files {
         }
         let mut winners = 0;
         while let Some(writer) = writers.join_next().await {
-            let won = writer.map_err(|error| FilesError::Damaged { what: self.address(), why: format!("a writer failed: {error}") })?;
+            let won =
+                writer.map_err(|error| FilesError::Damaged { what: self.address(), why: format!("a writer failed: {error}") })?;
             winners += usize::from(won?);
         }
         Ok(winners)
@@ -103,7 +104,7 @@ impl Files {
         let bytes = format!("a trial of plimsoll, writer {writer}\n").into_bytes();
         match &self.place {
             Place::Folder(folder) => folder.put_new(name, bytes).await,
-            Place::Cloud(cloud) => won(cloud.put(&cloud.below(name)?, PutPayload::from(bytes), PutMode::Create).await),
+            Place::Cloud(cloud) => won(cloud.put(&cloud.below(name)?, PutPayload::from(bytes), PutMode::Create).await.map(|_| ())),
         }
     }
 

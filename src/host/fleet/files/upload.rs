@@ -26,7 +26,7 @@ pub(super) enum Source<'a> {
     /// A file on this box.
     File(&'a mut Reader, &'a std::path::Path),
     /// Another object, which the store cannot copy by itself; with what has come of it beyond the last part.
-    Object(Download, Vec<u8>),
+    Object(Box<Download>, Vec<u8>),
 }
 
 impl Source<'_> {
@@ -35,7 +35,8 @@ impl Source<'_> {
             Source::File(reader, path) => {
                 let piece = reader.piece(bytes as usize).await.map_err(|error| FilesError::disk(path, error))?;
                 if (piece.len() as u64) < bytes {
-                    let error = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the file became shorter while it was stored");
+                    let error =
+                        std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the file became shorter while it was stored");
                     return Err(FilesError::disk(path, error));
                 }
                 Ok(piece)
@@ -56,47 +57,43 @@ impl Source<'_> {
 }
 
 impl Cloud {
-    /// Writes `size` bytes as one object. At most two parts are held in memory: 16 MiB up to an object of 78 GiB.
+    /// Writes `size` bytes as one object; its etag, where the store tells it. At most two parts are held in memory: 16 MiB up to an object of 78 GiB.
     pub(super) async fn upload(
         &self,
         place: &Place,
         mut source: Source<'_>,
         size: u64,
         on_bytes: OnBytes<'_>,
-    ) -> Result<(), FilesError> {
+    ) -> Result<Option<String>, FilesError> {
         if size <= PART {
             let piece = source.piece(size).await?;
-            self.put(place, PutPayload::from(piece), PutMode::Overwrite).await?;
-            return stopped(on_bytes(size), &place.named.address);
+            let etag = self.put(place, PutPayload::from(piece), PutMode::Overwrite).await?;
+            return stopped(on_bytes(size), &place.named.address).map(|()| etag);
         }
         let create = || place.bucket.create_multipart(&place.path);
         let id = persist(&self.patience, &place.named, self.patience.answer, create).await?;
-        let mut open = Open { place: place.clone(), id: Some(id.clone()) };
-        let sent = self.send_parts(place, &id, source, size, on_bytes).await;
+        let mut open = Open { place: place.clone(), id, is_over: false };
+        let sent = self.send_parts(&open, source, size, on_bytes).await;
         let done = match sent {
-            Ok(parts) => self.assemble(place, &id, parts, size).await,
+            Ok(parts) => self.assemble(&open, parts, size).await,
             Err(error) => Err(error),
         };
-        match done {
-            Ok(()) => open.id = None,
-            Err(_) => {
-                if let Some(id) = open.id.take() {
-                    // The fault that matters is the one that led here.
-                    let _ = timeout(self.patience.answer, place.bucket.abort_multipart(&place.path, &id)).await;
-                }
-            }
+        if done.is_err() {
+            // The fault that matters is the one that led here.
+            let _ = timeout(self.patience.answer, place.bucket.abort_multipart(&place.path, &open.id)).await;
         }
+        open.is_over = true;
         done
     }
 
     async fn send_parts(
         &self,
-        place: &Place,
-        id: &MultipartId,
+        upload: &Open,
         mut source: Source<'_>,
         size: u64,
         on_bytes: OnBytes<'_>,
     ) -> Result<Vec<PartId>, FilesError> {
+        let (place, id) = (&upload.place, &upload.id);
         let part = part_size(size);
         let mut parts: Vec<Option<PartId>> = Vec::new();
         // Dropped with all its tasks when this is given up.
@@ -136,15 +133,21 @@ impl Cloud {
         Ok(parts.into_iter().flatten().collect())
     }
 
-    async fn assemble(&self, place: &Place, id: &MultipartId, parts: Vec<PartId>, size: u64) -> Result<(), FilesError> {
+    async fn assemble(&self, upload: &Open, parts: Vec<PartId>, size: u64) -> Result<Option<String>, FilesError> {
+        let (place, id) = (&upload.place, &upload.id);
         let mut tries = Tries::new(&self.patience, &place.named);
         loop {
             let request = place.bucket.complete_multipart(&place.path, id, parts.clone());
-            let Err(trouble) = once(&place.named, self.patience.assemble, request).await else { return Ok(()) };
+            let trouble = match once(&place.named, self.patience.assemble, request).await {
+                Ok(put) => return Ok(put.e_tag),
+                Err(trouble) => trouble,
+            };
             // An answer that was lost: then the upload is not known any more, and the object is there. Its key is this
             // attempt's alone, so that it can be no other.
-            if self.look(place).await.is_ok_and(|found| found.size == size) {
-                return Ok(());
+            if let Ok(found) = self.look(place).await
+                && found.size == size
+            {
+                return Ok(found.e_tag);
             }
             tries.again(trouble).await?;
         }
@@ -159,13 +162,17 @@ fn part_size(size: u64) -> u64 {
 /// An upload that has begun; given up when it is dropped before its end, so that the store does not keep its parts.
 struct Open {
     place: Place,
-    id: Option<MultipartId>,
+    id: MultipartId,
+    is_over: bool,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) {
-            let place = self.place.clone();
+        if self.is_over {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (place, id) = (self.place.clone(), self.id.clone());
             runtime.spawn(async move { place.bucket.abort_multipart(&place.path, &id).await });
         }
     }
