@@ -14,7 +14,9 @@ mod fleet;
 mod remote;
 
 #[cfg(feature = "fleet")]
-pub use fleet::{FleetAction, FleetAddArgs, FleetArgs, FleetFiles, FleetJobsArgs, FleetJobsNamed, FleetQueue, WorkerArgs};
+pub use fleet::{
+    FleetAction, FleetAddArgs, FleetArgs, FleetDemoArgs, FleetFiles, FleetJobsArgs, FleetJobsNamed, FleetQueue, WorkerArgs,
+};
 pub use remote::{
     AddArgs, AttachArgs, JobRange, JobsArgs, JobsNamed, JobsOrAll, LogsArgs, MoveArgs, MoveWhere, ServeAction, ServeArgs,
     StatusArgs, WaitArgs,

@@ -4,11 +4,16 @@
 mod declarations;
 #[path = "../support/markdown.rs"]
 mod markdown;
+#[cfg(feature = "fleet")]
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod compare;
 mod docs;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod hooks;
 mod intake;
 mod metrics;

@@ -10,7 +10,7 @@ use super::remote::parse_span;
 /// Where the queue of a fleet is.
 #[derive(Debug, Clone, Args)]
 pub struct FleetQueue {
-    /// The PostgreSQL database that holds the queue, such as postgres://USER@HOST/DATABASE. A password belongs into the
+    /// The PostgreSQL database that holds the queue, such as `postgres://USER@HOST/DATABASE`. A password belongs into the
     /// variable, where nobody sees it in the list of processes.
     #[arg(long, global = true, value_name = "ADDRESS", env = "PLIMSOLL_QUEUE", hide_env_values = true)]
     pub queue: Option<String>,
@@ -19,8 +19,8 @@ pub struct FleetQueue {
 /// Where the files of a fleet are.
 #[derive(Debug, Clone, Args)]
 pub struct FleetFiles {
-    /// Where inputs and outputs are: s3://BUCKET/PREFIX, gs://…, az://…, or a folder that all boxes share. Credentials are taken
-    /// from the environment (AWS_ACCESS_KEY_ID, …).
+    /// Where inputs and outputs are: `s3://BUCKET/PREFIX`, `gs://…`, `az://…`, or a folder that all boxes share. Credentials are taken
+    /// from the environment (`AWS_ACCESS_KEY_ID`, …).
     #[arg(long, global = true, value_name = "ADDRESS", env = "PLIMSOLL_FILES")]
     pub files: Option<String>,
 }
@@ -79,6 +79,8 @@ pub enum FleetAction {
         #[arg(long)]
         json: bool,
     },
+    /// Show it: a private database and store, two workers, twenty clips, and a worker that is killed on the way.
+    Demo(FleetDemoArgs),
     /// Queue files: paths here are stored first, keys and addresses of the store are taken as they are.
     Add(FleetAddArgs),
     /// Show how the fleet stands: its workers and its queue.
@@ -131,7 +133,7 @@ pub enum FleetAction {
 /// Arguments of `fleet add`.
 #[derive(Debug, Args)]
 pub struct FleetAddArgs {
-    /// Files and folders here, or keys below the store, or s3://BUCKET/KEY.
+    /// Files and folders here, or keys below the store, or `s3://BUCKET/KEY`.
     #[arg(value_name = "PATH|KEY", required = true)]
     pub inputs: Vec<String>,
     /// The key that the output is to have; for one input.
@@ -140,6 +142,14 @@ pub struct FleetAddArgs {
     /// One JSON object on stdout: the jobs.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `fleet demo`.
+#[derive(Debug, Args)]
+pub struct FleetDemoArgs {
+    /// Install ffmpeg and PostgreSQL without asking, if they are missing.
+    #[arg(long, short = 'y')]
+    pub yes: bool,
 }
 
 /// Arguments of `fleet jobs`.

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::held::{Held, Holding, Stage};
 use super::standing;
-use super::steps::{self, Brought, Ending, Told};
+use super::steps::{self, Brought, Ending, Made, Told};
 use crate::domain::command::{Command, JobRequest, RequestId, Wishes};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, Outcome, Phase, RejectReason};
@@ -27,7 +27,7 @@ use crate::runtime::link::{Link, Update};
 const POLL: Duration = Duration::from_secs(15);
 /// Faults of the box's own in a row before it takes nothing more, and how long it rests then before it tries one job.
 const FAULTS: u32 = 3;
-const REST: Duration = Duration::from_secs(300);
+const REST: Duration = Duration::from_mins(5);
 /// Lines of a job's log that go into the queue with it.
 const LOG_LINES: usize = 200;
 
@@ -189,7 +189,8 @@ impl Worker<'_> {
     /// Claims one more where there is a slot for it, or one job waits ahead of the next free one.
     fn claim(&mut self) {
         let is_measured = self.state.memory.budget_bytes > Bytes::ZERO;
-        if self.is_claiming || self.drained || self.state.draining || self.state.shutting_down || self.state.paused || !is_measured {
+        if self.is_claiming || self.drained || self.state.draining || self.state.shutting_down || self.state.paused || !is_measured
+        {
             return;
         }
         if self.rests.as_ref().is_some_and(|(until, _)| *until > Instant::now()) {
@@ -367,7 +368,7 @@ impl Worker<'_> {
         let (db, files, claimed, peak) = (self.agent.db.clone(), self.agent.files.clone(), held.claimed.clone(), held.peak);
         self.tasks.spawn_local(async move {
             let hold = claimed.hold;
-            Done::Ended(job, hold, steps::store(db, files, claimed, output, peak, log).await)
+            Done::Ended(job, hold, steps::store(db, files, claimed, Made { output, peak, log }).await)
         });
     }
 
@@ -376,7 +377,7 @@ impl Worker<'_> {
         let local = self.holding.get(job).and_then(|held| held.job);
         let Some(ring) = local.and_then(|local| self.state.logs.get(&Some(local))) else { return String::new() };
         let skip = ring.lines.len().saturating_sub(LOG_LINES);
-        ring.lines.iter().skip(skip).map(|line| format!("{}\n", line.text)).collect()
+        ring.lines.iter().skip(skip).fold(String::new(), |log, line| log + &line.text + "\n")
     }
 
     fn ended(&mut self, job: i64, hold: crate::host::fleet::Hold, told: Told) -> Result<(), QueueError> {
@@ -502,7 +503,7 @@ impl Worker<'_> {
                 let reason = end.reason.clone().unwrap_or_else(|| end.outcome.word().to_owned());
                 match end.outcome {
                     Outcome::Done | Outcome::AlreadyDone => {
-                        held.output = job.output.clone();
+                        held.output.clone_from(&job.output);
                         self.store(number);
                     }
                     Outcome::Cancelled if !is_cancelled => {

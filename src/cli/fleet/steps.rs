@@ -82,9 +82,20 @@ pub enum Told {
     Queue(QueueError),
 }
 
+/// An output that was made here and verified.
+pub struct Made {
+    /// The file.
+    pub output: PathBuf,
+    /// Highest memory that it took.
+    pub peak: Bytes,
+    /// The last lines of its log.
+    pub log: String,
+}
+
 /// Stores a verified output: what is about to be stored is written down, then it goes up under a key that carries the fence,
 /// then job and output are committed together, then it gets the name that was wished for.
-pub async fn store(db: Database, files: Files, claimed: Claimed, output: PathBuf, peak: Bytes, log: String) -> Told {
+pub async fn store(db: Database, files: Files, claimed: Claimed, made: Made) -> Told {
+    let Made { output, peak, log } = made;
     let name = output.file_name().map_or_else(|| "output".to_owned(), |name| name.to_string_lossy().into_owned());
     let hold = claimed.hold;
     let key = format!("out/{}-{}/{name}", hold.job, hold.fence);
@@ -119,10 +130,7 @@ pub async fn publish(db: &Database, files: &Files, job: i64, key: &str, target: 
         // The name is this job's alone, by the database.
         Err(FilesError::Unsupported { .. }) => files.publish(key, target, Publish::Reserved).await,
         // Perhaps by this very job, whose answer was lost.
-        Err(error @ FilesError::Taken { .. }) => match is_same(files, key, target).await {
-            true => Ok(()),
-            false => Err(error),
-        },
+        Err(FilesError::Taken { .. }) if is_same(files, key, target).await => Ok(()),
         published => published,
     };
     match published {

@@ -12,7 +12,7 @@ use crate::domain::preset::Preset;
 use crate::domain::units::Bytes;
 
 /// A job that has waited so long has a box kept free for it.
-pub const PATIENCE: Duration = Duration::from_secs(600);
+pub const PATIENCE: Duration = Duration::from_mins(10);
 
 /// What a worker has to offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +80,7 @@ pub async fn claim(db: &Database, worker: Uuid, offer: Offer) -> Result<Option<C
         SELECT * FROM mine";
     let room = offer.room.0 as i64;
     let from = i32::from(!offer.unknown);
-    let values =
-        [(&worker as &(dyn tokio_postgres::types::ToSql + Sync), Type::UUID), (&room, Type::INT8), (&from, Type::INT4)];
+    let values = [(&worker as &(dyn tokio_postgres::types::ToSql + Sync), Type::UUID), (&room, Type::INT8), (&from, Type::INT4)];
     let Some(row) = db.row(statement, &values).await? else { return Ok(None) };
     let hold = Hold { job: row.get(0), worker, fence: row.get(1) };
     let preset: String = row.get(4);

@@ -70,7 +70,9 @@ impl Database {
     /// The address is none of PostgreSQL, or the system's certificates cannot be read.
     pub fn new(address: &str) -> Result<Self, QueueError> {
         let refused = |why: String| {
-            QueueError::Refused(format!("the queue's address is not understood: {why}; give one like postgres://USER@HOST/DATABASE"))
+            QueueError::Refused(format!(
+                "the queue's address is not understood: {why}; give one like postgres://USER@HOST/DATABASE"
+            ))
         };
         let mut config: Config = address.parse().map_err(|error: tokio_postgres::Error| refused(words(&error)))?;
         if config.get_hosts().is_empty() {

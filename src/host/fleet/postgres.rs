@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal};
 
 use tempfile::TempDir;
 
+use crate::host::media::install::{self, Machine, Manager, Way};
+
 /// Longest time to its first answer.
 const START: Duration = Duration::from_secs(60);
 
@@ -22,6 +24,9 @@ pub enum PostgresError {
     /// It is not installed.
     #[error("PostgreSQL's server is not installed: `initdb` is neither on the PATH nor below /usr/lib/postgresql")]
     Missing,
+    /// It cannot be installed.
+    #[error("PostgreSQL cannot be installed here: {0}; install its server by hand")]
+    NotInstalled(String),
     /// It does not start.
     #[error("the private PostgreSQL cannot be started: {0}")]
     Failed(String),
@@ -78,11 +83,13 @@ impl PrivatePostgres {
     /// # Errors
     /// See [`PostgresError`].
     pub fn up(&mut self) -> Result<(), PostgresError> {
-        let log = std::fs::File::create(self.folder.path().join("log")).map_err(|error| PostgresError::Failed(error.to_string()))?;
+        let log =
+            std::fs::File::create(self.folder.path().join("log")).map_err(|error| PostgresError::Failed(error.to_string()))?;
         let mut server = self.command("postgres");
         server.arg("-D").arg(self.data()).arg("-k").arg(self.socket());
         // A demonstration's database need not outlive the machine.
-        for setting in ["listen_addresses=", "fsync=off", "shared_buffers=16MB", "max_connections=200", "log_min_messages=warning"] {
+        for setting in ["listen_addresses=", "fsync=off", "shared_buffers=16MB", "max_connections=200", "log_min_messages=warning"]
+        {
             server.args(["-c", setting]);
         }
         server.stdout(Stdio::null()).stderr(log);
@@ -140,9 +147,7 @@ impl PrivatePostgres {
         // SAFETY: prctl alone, between fork and exec.
         #[cfg(target_os = "linux")]
         unsafe {
-            command.pre_exec(|| {
-                rustix::process::set_parent_process_death_signal(Some(Signal::INT)).map_err(io::Error::from)
-            });
+            command.pre_exec(|| rustix::process::set_parent_process_death_signal(Some(Signal::INT)).map_err(io::Error::from));
         }
         command
     }
@@ -204,7 +209,25 @@ fn owner() -> (u32, u32) {
     known("postgres").or_else(|| known("nobody")).unwrap_or((65534, 65534))
 }
 
-/// Whether it can be had here.
-pub fn is_installed() -> bool {
-    programs().is_some()
+/// The way to install it on this machine, and why there is none.
+///
+/// # Errors
+/// No package manager may be used.
+pub fn way(machine: &Machine) -> Result<Way, PostgresError> {
+    let (way, notes) = install::packages(machine, |manager| match manager {
+        Manager::Apt | Manager::Pacman | Manager::Apk => "postgresql",
+        Manager::Dnf => "postgresql-server",
+        Manager::Brew => "postgresql@16",
+    });
+    way.ok_or_else(|| {
+        PostgresError::NotInstalled(if notes.is_empty() { "no package manager is known".to_owned() } else { notes.join("; ") })
+    })
+}
+
+/// Installs it.
+///
+/// # Errors
+/// See [`PostgresError`].
+pub fn install(way: &Way, machine: &Machine, progress: &mut dyn FnMut(&str)) -> Result<(), PostgresError> {
+    install::carry_out(way, machine, progress).map_err(|attempt| PostgresError::NotInstalled(attempt.to_string()))
 }

@@ -12,8 +12,6 @@ use crate::domain::preset::Preset;
 const MIGRATIONS: &[(i32, &str)] = &[(1, include_str!("migrations/1.sql"))];
 /// The version that this program speaks.
 pub const VERSION: i32 = 1;
-/// A worker that has not said anything for so long is given up.
-pub const LEASE: Duration = Duration::from_secs(60);
 
 /// What was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +31,10 @@ pub async fn init(db: &Database, lease: Duration, presets: &BTreeMap<String, Pre
     let from = version(db).await?.unwrap_or(0);
     for (version, statements) in MIGRATIONS.iter().filter(|(version, _)| *version > from) {
         // Two that do it at once take turns; the later one finds it done and is refused by the primary key.
-        db.script(&format!("SELECT pg_advisory_xact_lock(7305501); {statements}; INSERT INTO plimsoll.migration VALUES ({version})"))
-            .await?;
+        db.script(&format!(
+            "SELECT pg_advisory_xact_lock(7305501); {statements}; INSERT INTO plimsoll.migration VALUES ({version})"
+        ))
+        .await?;
     }
     let statement = "INSERT INTO plimsoll.fleet (lease) VALUES (make_interval(secs => $1)) ON CONFLICT (one) DO UPDATE SET lease = excluded.lease";
     db.rows(&format!("{statement} RETURNING 1"), &[(&lease.as_secs_f64(), Type::FLOAT8)]).await?;
@@ -54,7 +54,10 @@ pub async fn init(db: &Database, lease: Duration, presets: &BTreeMap<String, Pre
 pub async fn check(db: &Database) -> Result<(), QueueError> {
     match version(db).await? {
         Some(_) => Ok(()),
-        None => Err(QueueError::Refused(format!("{}: there is no fleet in this database; `plimsoll fleet init` makes one", db.address()))),
+        None => Err(QueueError::Refused(format!(
+            "{}: there is no fleet in this database; `plimsoll fleet init` makes one",
+            db.address()
+        ))),
     }
 }
 

@@ -105,7 +105,8 @@ fn output(claimed: &Claimed) -> Output {
 async fn a_worker_gets_the_first_job_that_fits_under_its_line() {
     let fleet = fleet(LONG).await;
     let worker = fleet.worker("a").await;
-    let (large, small, next) = (fleet.add(Bytes::mib(900)).await, fleet.add(Bytes::mib(100)).await, fleet.add(Bytes::mib(90)).await);
+    let (large, small, next) =
+        (fleet.add(Bytes::mib(900)).await, fleet.add(Bytes::mib(100)).await, fleet.add(Bytes::mib(90)).await);
     assert_eq!(fleet.claim(worker, Bytes::mib(100)).await.map(|claimed| claimed.hold.job), Some(small), "the first that fits");
     assert_eq!(fleet.claim(worker, Bytes::mib(99)).await.map(|claimed| claimed.hold.job), Some(next));
     assert_eq!(fleet.claim(worker, Bytes::mib(899)).await, None, "a job that is a megabyte too large is not handed out");
@@ -137,7 +138,8 @@ async fn eight_workers_share_two_thousand_jobs_and_none_is_done_twice_or_lost() 
                 }
                 empty = if held.is_empty() { empty + 1 } else { 0 };
                 for claimed in held {
-                    let done = results::commit(&fleet.db, &claimed.hold, &output(&claimed), Bytes::ZERO, "").await.expect("an answer");
+                    let done =
+                        results::commit(&fleet.db, &claimed.hold, &output(&claimed), Bytes::ZERO, "").await.expect("an answer");
                     assert_eq!(done, Fenced::Done);
                     mine.push(claimed.hold.job);
                 }
@@ -276,7 +278,8 @@ async fn what_goes_back_is_counted_as_what_it_is() {
     let job = fleet.add(None).await;
     // Nobody knew what it needs; it is more than this box has.
     let held = fleet.claim(worker, Bytes::mib(100)).await.expect("a job");
-    let _ = results::give_back(&fleet.db, &held.hold, &Back::Needs(Bytes::mib(700)), "too large here", "").await.expect("an answer");
+    let _ =
+        results::give_back(&fleet.db, &held.hold, &Back::Needs(Bytes::mib(700)), "too large here", "").await.expect("an answer");
     assert_eq!(fleet.claim(worker, Bytes::mib(699)).await, None);
     let told = fleet.job(job).await;
     assert_eq!(told.reason.as_deref(), Some("needs 700 MB, the largest box that is there can take 500 MB"));
@@ -329,7 +332,8 @@ async fn a_web_application_queues_within_its_own_transaction() {
     let unknown = fleet.db.script("SELECT plimsoll.enqueue('in/a.mp4', 'web-721p')").await.expect_err("no such preset").to_string();
     assert!(unknown.contains("there is no preset 'web-721p'") && unknown.contains("web-720p"), "{unknown}");
     fleet.db.script("SELECT plimsoll.enqueue('in/a.mp4', target => 'films/a.mp4')").await.expect("queued");
-    let taken = fleet.db.script("SELECT plimsoll.enqueue('in/b.mp4', target => 'films/a.mp4')").await.expect_err("taken").to_string();
+    let taken =
+        fleet.db.script("SELECT plimsoll.enqueue('in/b.mp4', target => 'films/a.mp4')").await.expect_err("taken").to_string();
     assert!(taken.contains("another job has the target 'films/a.mp4'"), "{taken}");
 }
 

@@ -202,31 +202,13 @@ impl fmt::Display for Plan {
 
 /// Draws up the plan for a machine. Pure but for looking which programs are on its path.
 pub fn plan(machine: &Machine) -> Plan {
-    let mut plan = Plan::default();
-    let sudo = on_path(&machine.path, OsStr::new("sudo"));
-    for manager in Manager::ALL {
-        let Some(program) = on_path(&machine.path, OsStr::new(manager.program())) else { continue };
-        let right = match (manager, machine.root, &sudo) {
-            (Manager::Brew, true, _) => {
-                plan.notes.push("Homebrew refuses to run as root; run `brew install ffmpeg` as the user it belongs to".to_owned());
-                continue;
-            }
-            (Manager::Brew, false, _) | (_, true, _) => Right::Ours,
-            (_, false, Some(sudo)) => Right::Sudo { sudo, asks: machine.terminal },
-            (_, false, None) => {
-                let name = manager.program();
-                plan.notes.push(format!("{name} needs root, and there is no sudo; run `plimsoll doctor --fix` as root to use it"));
-                continue;
-            }
-        };
-        if manager == Manager::Dnf {
-            plan.notes.push(
-                "Fedora's own `ffmpeg-free` has no libx264; `ffmpeg` comes from RPM Fusion (https://rpmfusion.org)".to_owned(),
-            );
-        }
-        plan.ways.push(Way::Packages { manager, steps: steps(manager, &program, &right, machine) });
-        break;
+    let (way, notes) = packages(machine, |_| "ffmpeg");
+    let mut plan = Plan { ways: Vec::new(), notes };
+    if matches!(way, Some(Way::Packages { manager: Manager::Dnf, .. })) {
+        plan.notes
+            .push("Fedora's own `ffmpeg-free` has no libx264; `ffmpeg` comes from RPM Fusion (https://rpmfusion.org)".to_owned());
     }
+    plan.ways.extend(way);
     match (&machine.download, &machine.data) {
         (Some(url), Some(folder)) => plan.ways.push(Way::Download { url: url.clone(), folder: folder.clone() }),
         (None, _) => plan.notes.push("there is no static build to download for this platform".to_owned()),
@@ -235,13 +217,52 @@ pub fn plan(machine: &Machine) -> Plan {
     plan
 }
 
+/// The way to install something by the package manager of this machine, if it has one that may be used, and what to know.
+/// `name` says how each manager calls it.
+pub fn packages(machine: &Machine, name: impl Fn(Manager) -> &'static str) -> (Option<Way>, Vec<String>) {
+    let mut notes = Vec::new();
+    let sudo = on_path(&machine.path, OsStr::new("sudo"));
+    for manager in Manager::ALL {
+        let Some(program) = on_path(&machine.path, OsStr::new(manager.program())) else { continue };
+        let package = name(manager);
+        let right = match (manager, machine.root, &sudo) {
+            (Manager::Brew, true, _) => {
+                notes.push(format!("Homebrew refuses to run as root; run `brew install {package}` as the user it belongs to"));
+                continue;
+            }
+            (Manager::Brew, false, _) | (_, true, _) => Right::Ours,
+            (_, false, Some(sudo)) => Right::Sudo { sudo, asks: machine.terminal },
+            (_, false, None) => {
+                let name = manager.program();
+                notes.push(format!("{name} needs root, and there is no sudo; run `plimsoll doctor --fix` as root to use it"));
+                continue;
+            }
+        };
+        return (Some(Way::Packages { manager, steps: steps(manager, &program, &right, machine, package) }), notes);
+    }
+    (None, notes)
+}
+
+/// Does what a way consists of. `progress` gets a line now and then, sanitised.
+///
+/// # Errors
+/// What was tried, and why it failed.
+pub fn carry_out(way: &Way, machine: &Machine, progress: &mut dyn FnMut(&str)) -> Result<(), Attempt> {
+    match way {
+        Way::Packages { steps, .. } => steps.iter().try_for_each(|step| run_step(step, &machine.path, progress)),
+        Way::Download { url, folder } => {
+            download(url, folder, progress).map_err(|reason| Attempt { what: way.words(), reason, last_lines: Vec::new() })
+        }
+    }
+}
+
 /// With whose rights a command runs.
 enum Right<'a> {
     Ours,
     Sudo { sudo: &'a Path, asks: bool },
 }
 
-fn steps(manager: Manager, program: &Path, right: &Right<'_>, machine: &Machine) -> Vec<Step> {
+fn steps(manager: Manager, program: &Path, right: &Right<'_>, machine: &Machine, package: &str) -> Vec<Step> {
     const QUIET: &[(&str, &str)] = &[("DEBIAN_FRONTEND", "noninteractive")];
     let step = |args: &[&str], env: &[(&str, &str)]| step(program, args, env, right);
     match manager {
@@ -250,15 +271,15 @@ fn steps(manager: Manager, program: &Path, right: &Right<'_>, machine: &Machine)
             if machine.apt_lists_age.is_none_or(|age| age > FRESH) {
                 steps.push(step(&["update"], QUIET));
             }
-            steps.push(step(&["install", "-y", "--no-install-recommends", "ffmpeg"], QUIET));
+            steps.push(step(&["install", "-y", "--no-install-recommends", package], QUIET));
             steps
         }
-        Manager::Dnf => vec![step(&["install", "-y", "ffmpeg"], &[])],
+        Manager::Dnf => vec![step(&["install", "-y", package], &[])],
         // Refreshing the databases without upgrading everything can break an Arch system: only when there are none.
-        Manager::Pacman if machine.pacman_synced => vec![step(&["-S", "--needed", "--noconfirm", "ffmpeg"], &[])],
-        Manager::Pacman => vec![step(&["-Sy", "--needed", "--noconfirm", "ffmpeg"], &[])],
-        Manager::Apk => vec![step(&["add", "--no-cache", "ffmpeg"], &[])],
-        Manager::Brew => vec![step(&["install", "ffmpeg"], &[("NONINTERACTIVE", "1")])],
+        Manager::Pacman if machine.pacman_synced => vec![step(&["-S", "--needed", "--noconfirm", package], &[])],
+        Manager::Pacman => vec![step(&["-Sy", "--needed", "--noconfirm", package], &[])],
+        Manager::Apk => vec![step(&["add", "--no-cache", package], &[])],
+        Manager::Brew => vec![step(&["install", package], &[("NONINTERACTIVE", "1")])],
     }
 }
 
@@ -389,12 +410,7 @@ pub fn provide(
     }
     let mut attempts = Vec::new();
     for way in &plan.ways {
-        let tried = match way {
-            Way::Packages { steps, .. } => steps.iter().try_for_each(|step| run_step(step, &machine.path, progress)),
-            Way::Download { url, folder } => {
-                download(url, folder, progress).map_err(|reason| Attempt { what: way.words(), reason, last_lines: Vec::new() })
-            }
-        };
+        let tried = carry_out(way, machine, progress);
         match tried.map(|()| locate(search)) {
             Ok(Ok(ffmpeg)) => return Ok(Provided::Installed { ffmpeg, by: way.words() }),
             Ok(Err(error)) => {

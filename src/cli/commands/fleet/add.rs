@@ -1,7 +1,7 @@
 //! `fleet add`: stores what lies here, and queues it.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use color_eyre::eyre::Result;
 use serde_json::json;
@@ -29,7 +29,11 @@ pub async fn add(resolved: &Resolved, db: Database, files: Files, args: &FleetAd
     let found = if paths.is_empty() { None } else { Some(run::inputs(&paths, resolved)?) };
     let (local, refused) = found.map(|found| (found.files, found.refused)).unwrap_or_default();
     if args.target.is_some() && local.len() + keys.len() != 1 {
-        return Err(Usage(format!("--target names one output, and there are {}", many((local.len() + keys.len()) as u64, "input"))).into());
+        return Err(Usage(format!(
+            "--target names one output, and there are {}",
+            many((local.len() + keys.len()) as u64, "input")
+        ))
+        .into());
     }
     let mut failed: Vec<String> = refused.iter().map(|(path, why)| format!("{}: {why}", path_text(path))).collect();
     let mut jobs = Vec::new();
@@ -77,7 +81,7 @@ pub async fn add(resolved: &Resolved, db: Database, files: Files, args: &FleetAd
 }
 
 /// Stores a file of this machine under a key of its own.
-async fn put(files: &Files, path: &PathBuf) -> Result<(String, Option<String>, u64), String> {
+async fn put(files: &Files, path: &Path) -> Result<(String, Option<String>, u64), String> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let key = format!("in/{}/{name}", uuid::Uuid::new_v4().simple());
     let stored = files.store(path, &key, &mut |_| ControlFlow::Continue(())).await.map_err(|error| error.to_string())?;

@@ -35,10 +35,18 @@ pub async fn jobs(db: Database, named: &FleetJobsNamed, verb: Verb) -> Result<u8
             (Asked::Not, Verb::Retry) => "is not there, or has not ended in vain",
         };
         let is_done = !words.starts_with("is not");
-        if is_done { done.push(*job) } else { refused.push(*job) }
+        if is_done {
+            done.push(*job)
+        } else {
+            refused.push(*job)
+        }
         if !named.json {
             let line = format!("job {job} {words}\n");
-            if is_done { write_out(line.as_bytes())?; } else { crate::cli::tell(&format!("plimsoll: {line}")) }
+            if is_done {
+                write_out(line.as_bytes())?;
+            } else {
+                crate::cli::tell(&format!("plimsoll: {line}"))
+            }
         }
     }
     if named.json {

@@ -53,16 +53,19 @@ pub async fn check(db: Database, files: Files, as_json: bool) -> Result<u8> {
         };
         found("rights", standing, detail);
         let (standing, detail) = match clock(&db).await {
-            Ok(apart) if apart.abs() > CLOCKS_APART_MS => {
-                (Standing::Warning, format!("this machine's clock and the database's are {} s apart; leases do not care, logs do", apart / 1000))
-            }
+            Ok(apart) if apart.abs() > CLOCKS_APART_MS => (
+                Standing::Warning,
+                format!("this machine's clock and the database's are {} s apart; leases do not care, logs do", apart / 1000),
+            ),
             Ok(apart) => (Standing::Ok, format!("{apart} ms apart")),
             Err(error) => refused(&error),
         };
         found("clock", standing, detail);
     }
     let (standing, detail) = match files.conditional_writes_hold().await {
-        Ok(trial) if trial.holds() => (Standing::Ok, format!("{} keeps its word: of {} writers one wins", files.address(), trial.writers)),
+        Ok(trial) if trial.holds() => {
+            (Standing::Ok, format!("{} keeps its word: of {} writers one wins", files.address(), trial.writers))
+        }
         Ok(trial) => (
             Standing::Warning,
             format!(
@@ -83,7 +86,9 @@ pub async fn check(db: Database, files: Files, as_json: bool) -> Result<u8> {
         let (standing, detail) = match versions.as_slice() {
             [] => (Standing::Warning, "no worker is there".to_owned()),
             [one] => (Standing::Ok, format!("{one} on all {} workers", live.len())),
-            several => (Standing::Warning, format!("workers have different ones ({}); their outputs may differ", several.join(", "))),
+            several => {
+                (Standing::Warning, format!("workers have different ones ({}); their outputs may differ", several.join(", ")))
+            }
         };
         found("ffmpeg", standing, detail);
         for worker in live.iter().filter(|worker| worker.clock_ms.abs() > CLOCKS_APART_MS) {

@@ -3,6 +3,7 @@
 mod add;
 mod change;
 mod check;
+mod demo;
 mod gc;
 mod look;
 pub mod worker;
@@ -22,6 +23,7 @@ pub fn run(resolved: &Resolved, args: &FleetArgs) -> Result<u8> {
     let queue = || open_queue(&args.queue);
     match args.action.as_ref().unwrap_or(&FleetAction::Status { json: false }) {
         FleetAction::Init { lease } => block_on(init(resolved, queue()?, *lease)),
+        FleetAction::Demo(demo) => demo::run(resolved, demo),
         FleetAction::Check { json } => block_on(check::check(queue()?, open_files(&args.files)?, *json)),
         FleetAction::Add(add) => {
             let (db, files) = (queue()?, open_files(&args.files)?);
@@ -48,12 +50,16 @@ async fn init(resolved: &Resolved, db: Database, lease: std::time::Duration) -> 
         from if from == made.to => "the fleet was there already; its presets and its lease are as said now",
         _ => "the fleet's tables were brought to this version",
     };
-    write_out(format!("{what} in {} (tables {}, {} presets, lease {} s)\n", db.address(), made.to, presets.len(), lease.as_secs_f64()).as_bytes())
+    write_out(
+        format!("{what} in {} (tables {}, {} presets, lease {} s)\n", db.address(), made.to, presets.len(), lease.as_secs_f64())
+            .as_bytes(),
+    )
 }
 
 /// The queue that was named.
 fn open_queue(queue: &FleetQueue) -> Result<Database> {
-    let missing = "there is no queue to work with; name its database with --queue postgres://USER@HOST/DATABASE, or in PLIMSOLL_QUEUE";
+    let missing =
+        "there is no queue to work with; name its database with --queue postgres://USER@HOST/DATABASE, or in PLIMSOLL_QUEUE";
     let address = queue.queue.as_deref().ok_or_else(|| Usage(missing.to_owned()))?;
     warn_of_passwords(address);
     Database::new(address).map_err(told)
@@ -61,16 +67,20 @@ fn open_queue(queue: &FleetQueue) -> Result<Database> {
 
 /// The files that were named.
 fn open_files(files: &FleetFiles) -> Result<Files> {
-    let missing = "there is no place for the files; name it with --files s3://BUCKET/PREFIX or a shared folder, or in PLIMSOLL_FILES";
+    let missing =
+        "there is no place for the files; name it with --files s3://BUCKET/PREFIX or a shared folder, or in PLIMSOLL_FILES";
     let address = files.files.as_deref().ok_or_else(|| Usage(missing.to_owned()))?;
     Ok(Files::open(address).map_err(|error| Usage(error.to_string()))?)
 }
 
 /// A password on the command line can be read by everybody on this machine.
 fn warn_of_passwords(address: &str) {
-    let has_password = address.split_once("://").and_then(|(_, rest)| rest.split_once('@')).is_some_and(|(user, _)| user.contains(':'));
+    let has_password =
+        address.split_once("://").and_then(|(_, rest)| rest.split_once('@')).is_some_and(|(user, _)| user.contains(':'));
     if has_password && std::env::args().any(|word| word.contains(address)) {
-        crate::cli::tell("plimsoll: the password on the command line can be seen by all users of this machine (ps); give the address in PLIMSOLL_QUEUE\n");
+        crate::cli::tell(
+            "plimsoll: the password on the command line can be seen by all users of this machine (ps); give the address in PLIMSOLL_QUEUE\n",
+        );
     }
 }
 

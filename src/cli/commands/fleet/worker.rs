@@ -22,7 +22,7 @@ use crate::host::media::ffmpeg::{Search, locate};
 pub fn run(resolved: &Resolved, args: &WorkerArgs) -> Result<u8> {
     let (db, files) = (open_queue(&args.queue)?, open_files(&args.files)?);
     let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
-    let version = ffmpeg.version.to_string();
+    let version = ffmpeg.version.clone();
     // What was claimed in an earlier life is looked after before the engine begins with it.
     let mode = OutputMode::Lines { json: args.json, summary: true };
     let mut session = session(resolved, Some(ffmpeg), None, vec![Command::Pause], mode)?;

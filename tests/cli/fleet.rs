@@ -1,0 +1,353 @@
+//! One queue for several workers: the built program on a real PostgreSQL, with real ffmpeg, and broken on purpose.
+#![cfg(target_os = "linux")]
+#![allow(clippy::disallowed_methods)] // a deadline needs the clock
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use plimsoll::host::fleet::postgres::PrivatePostgres;
+use serde_json::Value;
+
+use crate::postgres;
+use crate::support::clips::{clips, make_clips};
+use crate::support::kernel::is_alive;
+use crate::support::{PATIENCE, Said, World, files_below, patient_ffmpeg, say};
+
+/// A queue, a shared folder for the files, and the workers that were started on them.
+struct Fleet<'w> {
+    world: &'w World,
+    postgres: PrivatePostgres,
+}
+
+/// A worker; it is killed with the test.
+struct Worker {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Worker {
+    fn signal(&self, signal: i32) {
+        // SAFETY: kill on our own child, which has not been waited for.
+        assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0, "the signal is sent");
+    }
+
+    /// Waits for its end.
+    fn end(mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        while matches!(self.child.try_wait(), Ok(None)) {
+            assert!(Instant::now() < deadline, "the worker goes on: {}", std::fs::read_to_string(&self.log).unwrap_or_default());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.child.wait().expect("ended").code()
+    }
+}
+
+impl<'w> Fleet<'w> {
+    /// With a lease of this length; `None` = there is no PostgreSQL, which was told.
+    fn new(world: &'w World, lease: &str) -> Option<Self> {
+        let fleet = Self { world, postgres: postgres::start()? };
+        let told = fleet.ok(&["init", "--lease", lease]);
+        assert!(told.contains("a fleet was made"), "{told}");
+        Some(fleet)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.world.command(args);
+        command.env("PLIMSOLL_QUEUE", self.postgres.address()).env("PLIMSOLL_FILES", self.world.path("files"));
+        command
+    }
+
+    fn say(&self, args: &[&str]) -> Said {
+        say(self.command(&[&["fleet"], args].concat()))
+    }
+
+    fn ok(&self, args: &[&str]) -> String {
+        let said = self.say(args);
+        assert_eq!(said.code, Some(0), "{args:?}: {}{}", said.out, said.err);
+        said.out
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(args)).expect("JSON")
+    }
+
+    fn jobs(&self) -> Vec<Value> {
+        self.ok(&["jobs", "--json"]).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
+    fn job(&self, job: i64) -> Value {
+        self.jobs().into_iter().find(|row| row["job"] == job).expect("the job")
+    }
+
+    /// Waits until a job is as wanted.
+    fn until(&self, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let jobs = self.jobs();
+            if wanted(&jobs) {
+                return jobs;
+            }
+            assert!(Instant::now() < deadline, "waited too long for: {what}\n{jobs:#?}\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn logs(&self) -> String {
+        let logs = std::fs::read_dir(self.world.path("work")).expect("a folder").flatten();
+        let logs = logs.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "log"));
+        logs.map(|entry| format!("== {:?}\n{}", entry.file_name(), std::fs::read_to_string(entry.path()).unwrap_or_default()))
+            .collect()
+    }
+
+    /// Starts a worker with a state folder of its own.
+    fn worker(&self, name: &str, more: &[&str]) -> Worker {
+        let log = self.world.path(format!("work/{name}.log"));
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log");
+        let mut command = self.command(&["worker", "-p", "balanced", "--state-dir"]);
+        command.arg(self.world.path(name)).args(more).stdout(Stdio::null()).stderr(file);
+        Worker { child: command.spawn().expect("a worker"), log }
+    }
+
+    fn add(&self, paths: &[PathBuf]) -> Vec<i64> {
+        let mut command = self.command(&["fleet", "add", "--json"]);
+        command.args(paths);
+        let said = say(command);
+        assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+        let told: Value = serde_json::from_str(&said.out).expect("JSON");
+        told["jobs"].as_array().expect("jobs").iter().map(|job| job.as_i64().expect("a number")).collect()
+    }
+
+    /// The outputs in the store, with what the queue says of their bytes checked.
+    fn outputs(&self) -> Vec<PathBuf> {
+        for job in self.jobs().iter().filter(|job| job["state"] == "done") {
+            let file = self.world.path("files").join(job["output"].as_str().expect("a key"));
+            let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            assert_eq!(blake3::hash(&bytes).to_hex().as_str(), job["blake3"], "{job}");
+        }
+        files_below(&self.world.path("files/out"))
+    }
+}
+
+fn all_done(jobs: &[Value]) -> bool {
+    jobs.iter().all(|job| job["state"] == "done")
+}
+
+#[test]
+fn two_workers_share_a_queue_that_was_filled_from_here_and_drain_in_order() {
+    let world = World::new();
+    let Some(fleet) = Fleet::new(&world, "60s") else { return };
+    make_clips(&world, 4, "320x180", 20);
+    let none = fleet.ok(&["status"]);
+    assert!(none.contains("0 workers, 0 queued"), "{none}");
+    let jobs = fleet.add(&[world.path("in")]);
+    assert_eq!(jobs.len(), 4);
+    assert!(fleet.job(jobs[0])["reason"].as_str().is_some_and(|why| why == "no worker is there"), "{}", fleet.job(jobs[0]));
+    let (first, second) = (fleet.worker("first", &[]), fleet.worker("second", &["--no-listen"]));
+    fleet.until("all are done", all_done);
+    assert_eq!(fleet.outputs().len(), 4, "one output each, with the bytes that the queue tells of");
+    let status = fleet.json(&["status", "--json"]);
+    assert_eq!((status["jobs"]["done"].as_i64(), status["workers"].as_array().map(Vec::len)), (Some(4), Some(2)), "{status}");
+    let checked = fleet.json(&["check", "--json"]);
+    assert!(checked.as_array().expect("findings").iter().all(|finding| finding["standing"] == "ok"), "{checked}");
+    let told = fleet.ok(&["logs", &jobs[0].to_string()]);
+    for part in ["queued: in/", "claimed on", "done on", "Memory usage before processing"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    for worker in [first, second] {
+        worker.signal(libc::SIGTERM);
+        assert_eq!(worker.end(), Some(0), "drained");
+    }
+    let left: Vec<PathBuf> = ["first", "second"].iter().flat_map(|name| files_below(&world.path(name).join("fleet"))).collect();
+    assert_eq!(left, Vec::<PathBuf>::new(), "nothing of a claim stays");
+    assert!(fleet.ok(&["status"]).contains("0 workers, 0 queued, 0 running, 4 done"), "{}", fleet.ok(&["status"]));
+}
+
+#[test]
+fn the_job_of_a_worker_that_is_killed_is_done_by_another_and_has_one_output() {
+    let world = World::new();
+    let Some(fleet) = Fleet::new(&world, "2s") else { return };
+    let tools = patient_ffmpeg(&world).to_string_lossy().into_owned();
+    let job = fleet.add(&[world.put(&clips().tiny(), "film.mp4")])[0];
+    let mut killed = fleet.worker("killed", &["--ffmpeg", &tools]);
+    fleet.until("it runs", |jobs| jobs[0]["needs_bytes"].is_number());
+    let children = std::fs::read_to_string(world.path("killed/children")).unwrap_or_default();
+    killed.child.kill().expect("killed");
+    let _ = killed.child.wait();
+    let other = fleet.worker("other", &[]);
+    let jobs = fleet.until("another has done it", all_done);
+    assert_eq!((jobs[0]["losses"].as_i64(), jobs[0]["deaths"].as_i64()), (Some(1), Some(0)), "a loss is not the job's fault");
+    assert_eq!(fleet.outputs().len(), 1);
+    let pids = children.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u32>().ok());
+    assert!(pids.into_iter().all(|pid| !is_alive(pid)), "its ffmpeg went with it: {children}");
+    // Its box begins anew: what it had is somebody else's by now.
+    let again = fleet.worker("killed", &[]);
+    fleet.until("it is there", |_| fleet.ok(&["status"]).starts_with(&format!("{}: 2 workers", shown(&fleet))));
+    let deadline = Instant::now() + PATIENCE;
+    while !files_below(&world.path("killed/fleet")).is_empty() {
+        assert!(Instant::now() < deadline, "it tidies up: {:?}\n{}", files_below(&world.path("killed/fleet")), fleet.logs());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(fleet.outputs().len(), 1);
+    assert_eq!(fleet.job(job)["attempts"], 2);
+    for worker in [again, other] {
+        worker.signal(libc::SIGTERM);
+        assert_eq!(worker.end(), Some(0));
+    }
+}
+
+fn shown(fleet: &Fleet<'_>) -> String {
+    fleet.json(&["status", "--json"])["queue"].as_str().expect("an address").to_owned()
+}
+
+#[test]
+fn a_worker_that_stands_still_past_its_lease_changes_nothing_when_it_wakes() {
+    let world = World::new();
+    let Some(fleet) = Fleet::new(&world, "2s") else { return };
+    let tools = patient_ffmpeg(&world).to_string_lossy().into_owned();
+    fleet.add(&[world.put(&clips().tiny(), "film.mp4")]);
+    let stopped = fleet.worker("stopped", &["--ffmpeg", &tools]);
+    fleet.until("it runs", |jobs| jobs[0]["needs_bytes"].is_number());
+    stopped.signal(libc::SIGSTOP);
+    // Its ffmpeg goes on and ends well; nobody takes notice.
+    std::fs::write(world.path("stopped/scratch/go"), "").expect("written");
+    let other = fleet.worker("other", &[]);
+    let jobs = fleet.until("another has done it", all_done);
+    let before = jobs[0].clone();
+    stopped.signal(libc::SIGCONT);
+    let deadline = Instant::now() + PATIENCE;
+    while !files_below(&world.path("stopped/fleet")).is_empty() {
+        assert!(Instant::now() < deadline, "it gives it up: {}", fleet.logs());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let after = fleet.jobs().remove(0);
+    for fact in ["state", "worker", "output", "blake3", "ended_at"] {
+        assert_eq!(before[fact], after[fact], "{fact}");
+    }
+    fleet.ok(&["gc", "--older-than", "0s"]);
+    assert_eq!(fleet.outputs().len(), 1, "one output is left, with the right bytes");
+    for worker in [stopped, other] {
+        worker.signal(libc::SIGTERM);
+        assert_eq!(worker.end(), Some(0));
+    }
+}
+
+#[test]
+fn jobs_go_on_while_the_database_is_away_and_their_outputs_are_committed_afterwards() {
+    let world = World::new();
+    let Some(mut fleet) = Fleet::new(&world, "2s") else { return };
+    let tools = patient_ffmpeg(&world).to_string_lossy().into_owned();
+    fleet.add(&[world.put(&clips().tiny(), "film.mp4")]);
+    let worker = fleet.worker("worker", &["--ffmpeg", &tools]);
+    fleet.until("it runs", |jobs| jobs[0]["needs_bytes"].is_number());
+    fleet.postgres.down();
+    let away = fleet.say(&["status"]);
+    assert_eq!(away.code, Some(69), "{}{}", away.out, away.err);
+    assert!(away.err.contains("cannot be reached"), "{}", away.err);
+    std::fs::write(world.path("worker/scratch/go"), "").expect("written");
+    // Its output is made, with nobody to tell it to, for longer than the lease.
+    let made =
+        |world: &World| files_below(&world.path("worker/fleet")).iter().any(|file| file.to_string_lossy().contains("/out/film"));
+    let deadline = Instant::now() + PATIENCE;
+    while !made(&world) {
+        assert!(Instant::now() < deadline, "{}", fleet.logs());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    fleet.postgres.up().expect("up again");
+    let jobs = fleet.until("it is committed", all_done);
+    assert_eq!((jobs[0]["losses"].as_i64(), jobs[0]["attempts"].as_i64()), (Some(0), Some(1)), "nobody was given up");
+    assert_eq!(fleet.outputs().len(), 1);
+    worker.signal(libc::SIGTERM);
+    assert_eq!(worker.end(), Some(0));
+}
+
+#[test]
+fn a_job_that_does_not_fit_goes_to_the_box_that_can_take_it_or_it_is_told_that_none_can() {
+    let world = World::new();
+    let Some(fleet) = Fleet::new(&world, "60s") else { return };
+    let large = world.put(&clips().of_height(1080), "large.mp4");
+    let [small_job, large_job] = fleet.add(&[world.put(&clips().tiny(), "small.mp4"), large])[..] else { panic!("two jobs") };
+    let small = fleet.worker("small", &["--budget", "96MB"]);
+    let jobs = fleet.until("it is told", |jobs| {
+        let of = |job: i64| jobs.iter().find(|row| row["job"] == job).expect("a job");
+        of(small_job)["state"] == "done" && of(large_job)["reason"].as_str().is_some_and(|why| why.contains("the largest box"))
+    });
+    assert!(jobs.iter().all(|job| job["deaths"] == 0), "{jobs:?}");
+    let box_of = |job: &Value| job["worker"].as_str().expect("a box").to_owned();
+    let big = fleet.worker("big", &["--budget", "1500MB"]);
+    fleet.until("the large one is done", all_done);
+    assert!(box_of(&fleet.job(large_job)).ends_with("/big"), "{}", fleet.job(large_job));
+    for worker in [small, big] {
+        worker.signal(libc::SIGTERM);
+        assert_eq!(worker.end(), Some(0));
+    }
+}
+
+#[test]
+fn a_job_is_cancelled_while_it_runs_and_may_be_tried_again() {
+    let world = World::new();
+    let Some(fleet) = Fleet::new(&world, "60s") else { return };
+    let tools = patient_ffmpeg(&world).to_string_lossy().into_owned();
+    let job = fleet.add(&[world.put(&clips().tiny(), "film.mp4")])[0].to_string();
+    let worker = fleet.worker("worker", &["--ffmpeg", &tools]);
+    fleet.until("it runs", |jobs| jobs[0]["needs_bytes"].is_number());
+    assert!(fleet.ok(&["cancel", &job]).contains("is being cancelled"));
+    fleet.until("it is cancelled", |jobs| jobs[0]["state"] == "cancelled");
+    assert_eq!(fleet.say(&["cancel", &job]).code, Some(1), "it has ended already");
+    std::fs::write(world.path("worker/scratch/go"), "").expect("written");
+    assert!(fleet.ok(&["retry", &job]).contains("waits again"));
+    fleet.until("it is done", all_done);
+    // A wrong film is told, and is nobody else's trouble.
+    let broken = world.write("in/broken.mp4", "this is no film");
+    fleet.add(&[broken]);
+    let jobs = fleet.until("it is rejected", |jobs| jobs.iter().any(|job| job["state"] == "rejected"));
+    assert!(jobs[1]["reason"].as_str().is_some_and(|why| !why.is_empty()), "{jobs:?}");
+    worker.signal(libc::SIGTERM);
+    assert_eq!(worker.end(), Some(0));
+}
+
+#[test]
+fn what_is_wrong_with_the_queue_or_the_files_is_told_before_anything_runs() {
+    let world = World::new();
+    let Some(fleet) = Fleet::new(&world, "60s") else { return };
+    let mut without = world.command(["worker"]);
+    without.env("PLIMSOLL_FILES", "/tmp/x");
+    let said = say(without);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("--queue postgres://USER@HOST/DATABASE, or in PLIMSOLL_QUEUE"), "{}", said.err);
+    let missing = fleet.say(&["add", "in/nothing.mp4"]);
+    assert_eq!(missing.code, Some(1));
+    assert!(missing.err.contains("in/nothing.mp4 is not there"), "{}", missing.err);
+    let twice = fleet.say(&["add", "--target", "a.mp4", "x.mp4", "y.mp4"]);
+    assert_eq!(twice.code, Some(2), "{}", twice.err);
+    let secret = say(world.command(["fleet", "status", "--queue", "postgres://anna:secret@127.0.0.1:1/films"]));
+    assert_eq!(secret.code, Some(69));
+    assert!(secret.err.contains("can be seen by all users") && !secret.err.contains("secret@"), "{}", secret.err);
+}
+
+#[test]
+fn an_output_gets_the_name_that_was_wished_for_and_what_stands_there_is_not_replaced() {
+    let world = World::new();
+    let Some(fleet) = Fleet::new(&world, "60s") else { return };
+    world.put(&clips().tiny(), "film.mp4");
+    let film = world.path("in/film.mp4").to_string_lossy().into_owned();
+    fleet.ok(&["add", "--target", "films/ä 1.mp4", &film]);
+    std::fs::create_dir_all(world.path("files/films")).expect("made");
+    std::fs::write(world.path("files/films/taken.mp4"), "somebody's").expect("written");
+    fleet.ok(&["add", "--target", "films/taken.mp4", &film]);
+    let worker = fleet.worker("worker", &[]);
+    let jobs = fleet.until("both are done", |jobs| all_done(jobs) && jobs[0]["output"] == "films/ä 1.mp4");
+    assert!(world.path("files/films/ä 1.mp4").is_file());
+    assert_eq!(std::fs::read_to_string(world.path("files/films/taken.mp4")).expect("read"), "somebody's");
+    assert!(jobs[1]["output"].as_str().is_some_and(|key| key.starts_with("out/")), "{jobs:?}");
+    worker.signal(libc::SIGTERM);
+    assert_eq!(worker.end(), Some(0));
+}
