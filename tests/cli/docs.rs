@@ -450,9 +450,15 @@ fn every_yaml_block_of_the_documentation_is_read_without_a_mistake() {
                 let entries = queue::parse(Path::new("queue.yaml"), &block.text);
                 assert!(entries.as_ref().is_ok_and(|entries| !entries.is_empty()), "{}: {entries:?}", block.at);
             }
-            other => panic!("{}: say behind ```yaml what it is: profile, preset, queue or settings, not `{other}`", block.at),
+            "yaml kubernetes" => {
+                let read: serde_yaml::Value = serde_yaml::from_str(&block.text).expect("YAML");
+                let args = &read["spec"]["template"]["spec"]["containers"][0]["args"];
+                let args = args.as_sequence().expect("the arguments").iter().map(|word| word.as_str().expect("a word"));
+                Cli::try_parse_from(["plimsoll"].into_iter().chain(args)).unwrap_or_else(|error| panic!("{}: {error}", block.at));
+            }
+            other => panic!("{}: say behind ```yaml what it is: profile, preset, queue, settings or kubernetes, not `{other}`", block.at),
         }
         read.insert(block.info);
     }
-    assert_eq!(read.len(), 4, "blocks of each kind: {read:?}");
+    assert_eq!(read.len(), 5, "blocks of each kind: {read:?}");
 }

@@ -338,6 +338,26 @@ async fn a_web_application_queues_within_its_own_transaction() {
 }
 
 #[tokio::test]
+async fn the_statements_of_the_documentation_do_what_it_says() {
+    let fleet = fleet(LONG).await;
+    let page = include_str!("../../../docs/fleet.md");
+    let block = page.split_once("```sql\n").and_then(|(_, rest)| rest.split_once("```")).expect("a block of SQL").0;
+    for statement in block.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
+        fleet.db.rows(statement, &[]).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+    assert_eq!(queue::counts(&fleet.db).await.expect("counts").queued, 2);
+    // Every column of its table is there, and every column is in it.
+    let columns = "SELECT column_name::text FROM information_schema.columns WHERE table_schema = 'plimsoll' AND table_name = 'jobs'";
+    let mut columns: Vec<String> = fleet.db.rows(columns, &[]).await.expect("rows").iter().map(|row| row.get(0)).collect();
+    let table = page.split_once("| column of `plimsoll.jobs`").and_then(|(_, rest)| rest.split_once("\n\n")).expect("a table").0;
+    let cells = table.lines().skip(2).filter_map(|line| line.split('|').nth(1));
+    let mut told: Vec<String> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned)).collect();
+    columns.sort();
+    told.sort();
+    assert_eq!(columns, told);
+}
+
+#[tokio::test]
 async fn a_claim_is_quick_where_a_hundred_thousand_wait_that_do_not_fit() {
     let fleet = fleet(LONG).await;
     let worker = fleet.worker("a").await;
