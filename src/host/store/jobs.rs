@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::outputs::preset_hash;
 use super::path_of;
+use super::taken;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, Rank};
 use crate::domain::preset::Preset;
@@ -227,6 +228,9 @@ impl Jobs<'_> {
                 out,
                 batch.destination.overwrite,
             ])?;
+            if let Some(known) = &job.taken {
+                taken::insert(self.connection, known)?;
+            }
             arrived.jobs += 1;
             arrived.bytes += job.size;
         }

@@ -15,6 +15,7 @@ mod past;
 mod peaks;
 mod rows;
 mod schema;
+mod taken;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -68,6 +69,11 @@ pub trait Records {
 
     /// The file is an input in the queue.
     fn is_input(&self, key: &InputKey) -> bool;
+
+    /// A job works on it now.
+    fn is_at_work(&self, _once: Once<'_>) -> bool {
+        false
+    }
 }
 
 /// How many jobs an earlier run has left in the queue of a state folder; none where there is no record yet. For whoever has
@@ -338,6 +344,10 @@ impl Records for Store {
 
     fn is_input(&self, key: &InputKey) -> bool {
         self.read(|reader| jobs::is_input(reader, self.0.run, key)).unwrap_or(false)
+    }
+
+    fn is_at_work(&self, once: Once<'_>) -> bool {
+        self.at_work(once).is_ok_and(|job| job.is_some())
     }
 }
 

@@ -260,6 +260,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [named(KeyCode::Enter)] Enter "open" Move "open the job's page" ""
     Normal [ch('e')] Events "events" Move "everything that happened" ""
     Normal [ch('d')] Doctor "doctor" Move "what doctor finds" ""
+    Normal [ch('i')] Watched "watched" Move "watched folders" ""
     Normal [ch('b')] Working "working" Move "select what is at work" ""
     Normal [named(KeyCode::Esc)] Back "back" Move "back, close" ""
     Normal [ch('z')] Zoom "zoom" Move "pane full screen and back" ""
