@@ -19,3 +19,4 @@ mod replay;
 mod served;
 mod service;
 mod usage;
+mod watch;

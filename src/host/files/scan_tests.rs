@@ -96,7 +96,7 @@ fn scan_as(scan: ScanId, paths: &[PathBuf], preset: &Preset, book: &mut NameBook
         found.extend(batch);
         Ok(())
     };
-    let scanned = super::scan(ScanOrder { scan, paths, preset }, book, noted, &mut hand_over);
+    let scanned = super::scan(ScanOrder { scan, paths, preset, watch: None }, book, noted, &mut hand_over);
     (found, scanned)
 }
 
@@ -314,7 +314,7 @@ fn many_inputs_come_in_groups_of_256() {
     let mut groups = Vec::new();
     let mut book = NameBook::new(dir.path().join("out"), false);
     let paths = [dir.path().to_owned()];
-    let order = ScanOrder { scan: ScanId(1), paths: &paths, preset: &quick() };
+    let order = ScanOrder { scan: ScanId(1), paths: &paths, preset: &quick(), watch: None };
     let mut count = |batch: Vec<NewJob>| {
         groups.push(batch.len());
         Ok(())

@@ -53,7 +53,9 @@ impl Store {
     /// A job that has not ended has this input, whatever its preset.
     pub fn is_wanted(&self, input: &InputKey) -> Result<bool, StoreError> {
         self.read(|reader| {
-            reader.prepare_cached("SELECT 1 FROM jobs WHERE input_key = ?1 AND state <= ?2")?.exists(params![input.0, jobs::CLAIMED])
+            reader
+                .prepare_cached("SELECT 1 FROM jobs WHERE input_key = ?1 AND state <= ?2")?
+                .exists(params![input.0, jobs::CLAIMED])
         })
     }
 

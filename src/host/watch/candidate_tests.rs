@@ -76,8 +76,21 @@ fn what_is_gone_is_not_waited_for_and_the_longest_waiting_are_told_first() {
 #[test]
 fn names_of_what_is_not_whole_and_of_what_is_ours_are_no_candidates() {
     for name in [
-        "a.mp4.part", "a.part", "a.tmp", "a.filepart", "a.mp4.crdownload", ".a.mp4.Xy12Z3", ".a.mp4", "a.mp4~", "a.mp4.!qB",
-        ".plimsoll/1.part", "plimsoll-out/a.mp4", "sub/.hidden/a.mp4", "@eaDir/a.mp4", "a.mp4.part-Frag7", "",
+        "a.mp4.part",
+        "a.part",
+        "a.tmp",
+        "a.filepart",
+        "a.mp4.crdownload",
+        ".a.mp4.Xy12Z3",
+        ".a.mp4",
+        "a.mp4~",
+        "a.mp4.!qB",
+        ".plimsoll/1.part",
+        "plimsoll-out/a.mp4",
+        "sub/.hidden/a.mp4",
+        "@eaDir/a.mp4",
+        "a.mp4.part-Frag7",
+        "",
     ] {
         assert!(!may_be_input(Path::new(name)), "{name}");
     }

@@ -138,9 +138,7 @@ impl Mailbox {
         let mail = self.mail();
         let mut mail = match at_most {
             None => self.0.1.wait_while(mail, |mail| mail.is_empty()).unwrap_or_else(PoisonError::into_inner),
-            Some(span) => {
-                self.0.1.wait_timeout_while(mail, span, |mail| mail.is_empty()).unwrap_or_else(PoisonError::into_inner).0
-            }
+            Some(span) => self.0.1.wait_timeout_while(mail, span, |mail| mail.is_empty()).unwrap_or_else(PoisonError::into_inner).0,
         };
         let stop = mail.stop;
         let taken = std::mem::take(&mut *mail);

@@ -62,7 +62,9 @@ impl Watcher {
             EventKind::JobFinished { outcome: Outcome::Done, output: Some(output), damage, .. } => {
                 self.mailbox.ended(Some((output.clone(), damage.is_some())));
             }
-            EventKind::JobFinished { .. } | EventKind::JobRequeued { .. } | EventKind::JobRemoved { .. } => self.mailbox.ended(None),
+            EventKind::JobFinished { .. } | EventKind::JobRequeued { .. } | EventKind::JobRemoved { .. } => {
+                self.mailbox.ended(None)
+            }
             EventKind::DrainStarted | EventKind::ShutdownStarted => self.mailbox.hold(true),
             EventKind::DrainStopped => self.mailbox.hold(false),
             _ => {}

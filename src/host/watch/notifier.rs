@@ -86,8 +86,23 @@ fn change(kind: EventKind, path: PathBuf, tracker: Option<usize>) -> Option<Chan
 pub fn is_remote(folder: &Path) -> bool {
     /// `f_type` of NFS, SMB and CIFS, FUSE, 9P, Ceph, AFS, Coda, OCFS2, GFS2, Lustre, BeeGFS, GPFS, `VirtualBox`'s shared folders.
     const REMOTE: [u32; 17] = [
-        0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x6573_5546, 0x0102_1997, 0x00c3_6400, 0x5346_414f, 0x6b41_4653, 0x7375_7245,
-        0x7461_636f, 0x0116_1970, 0x0bd0_0bd0, 0x1983_0326, 0x4750_4653, 0x786f_4256, 0x564c,
+        0x6969,
+        0x517b,
+        0xff53_4d42,
+        0xfe53_4d42,
+        0x6573_5546,
+        0x0102_1997,
+        0x00c3_6400,
+        0x5346_414f,
+        0x6b41_4653,
+        0x7375_7245,
+        0x7461_636f,
+        0x0116_1970,
+        0x0bd0_0bd0,
+        0x1983_0326,
+        0x4750_4653,
+        0x786f_4256,
+        0x564c,
     ];
     rustix::fs::statfs(folder).is_ok_and(|told| REMOTE.contains(&(told.f_type as u32)))
 }

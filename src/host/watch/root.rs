@@ -46,12 +46,8 @@ pub struct Root {
 impl Root {
     /// Nothing is known of it yet.
     pub fn new(number: u32, config: WatchFolder) -> Self {
-        let take = WatchTake {
-            watch: number,
-            folder: config.folder.clone(),
-            out: config.out.clone(),
-            delete_input: config.delete_input,
-        };
+        let take =
+            WatchTake { watch: number, folder: config.folder.clone(), out: config.out.clone(), delete_input: config.delete_input };
         Self {
             config,
             take,

@@ -287,15 +287,14 @@ impl Taker {
             let root = &mut self.roots[number];
             root.state = WatchState::Polling;
             root.every = every.as_secs();
-            root.why = Some(if is_remote {
-                "others may change files there unseen".to_owned()
-            } else {
-                LIMIT_ADVICE.to_owned()
-            });
+            root.why = Some(if is_remote { "others may change files there unseen".to_owned() } else { LIMIT_ADVICE.to_owned() });
             root.look_at = Some(now + every);
             if !is_remote && !std::mem::replace(&mut self.limit_told, true) {
                 let every = every.as_secs();
-                self.note(LogLevel::Warning, format!("{}: {LIMIT_ADVICE}; it is looked through every {every} s until then", path_text(&folder)));
+                self.note(
+                    LogLevel::Warning,
+                    format!("{}: {LIMIT_ADVICE}; it is looked through every {every} s until then", path_text(&folder)),
+                );
             }
         } else {
             (root.state, root.why) = (WatchState::Watching, None);

@@ -278,7 +278,8 @@ impl App {
             (Page::Events | Page::Doctor | Page::Watched, Act::PageUp) => self.scroll_page(-self.page_height()),
             (Page::Events | Page::Doctor | Page::Watched, Act::First) => self.scroll_page(i64::MIN),
             (Page::Events | Page::Doctor | Page::Watched, Act::Last) => self.scroll_page(i64::MAX),
-            (Page::Events | Page::Doctor | Page::Watched, Act::NextPane | Act::PrevPane | Act::Zoom) | (Page::Doctor | Page::Watched, Act::Enter) => {}
+            (Page::Events | Page::Doctor | Page::Watched, Act::NextPane | Act::PrevPane | Act::Zoom)
+            | (Page::Doctor | Page::Watched, Act::Enter) => {}
             (Page::Events, Act::Events) | (Page::Watched, Act::Watched) => self.close_page(),
             _ => return self.act_on_dashboard(act),
         }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::Usage;
 use crate::cli::options::Resolved;
-use crate::config::{is_file_name, search};
 use crate::config::watch::WatchSetting;
+use crate::config::{is_file_name, search};
 use crate::domain::preset::Preset;
 use crate::domain::text::{error_words, path_text};
 use crate::domain::watch::WatchFolder;
@@ -93,7 +93,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let said = |word: &str| {
             let setting = split(OsStr::new(word), folder.path()).map_err(|error| error.0)?;
-            Ok::<_, String>((setting.folder.expect("a folder").strip_prefix(folder.path()).expect("below").to_owned(), setting.preset))
+            Ok::<_, String>((
+                setting.folder.expect("a folder").strip_prefix(folder.path()).expect("below").to_owned(),
+                setting.preset,
+            ))
         };
         assert_eq!(said("in"), Ok(("in".into(), None)));
         assert_eq!(said("in=proxy-480p"), Ok(("in".into(), Some("proxy-480p".to_owned()))));
