@@ -47,7 +47,7 @@ mod watched;
 mod what_if;
 
 const SIZES: [(u16, u16); 5] = [(120, 36), (80, 24), (60, 16), (40, 10), (200, 60)];
-const SCREENS: [&str; 46] = [
+const SCREENS: [&str; 48] = [
     "damaged",
     "job_damaged",
     "no_room",

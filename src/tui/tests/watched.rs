@@ -27,7 +27,7 @@ fn folder(watch: u32, folder: &str, preset: &str, state: WatchState) -> Watched 
 /// One of each kind.
 pub fn watching() -> Story {
     let mut story = busy(true);
-    let waits = |name: &str, second| WaitingFile { name: name.to_owned(), since: Wall(1_795_349_000_000 + second * 1000) };
+    let waits = |name: &str, second: i64| WaitingFile { name: name.to_owned(), since: Wall(1_795_349_000_000 + second * 1000) };
     let first = vec![waits("cam1/take-07.mov", 1), waits("cam2/take-07.mov", 4), waits("cam2/take-08.mov", 30)];
     let busy = Watched { waiting: 12, first, taken: 998, ..folder(1, "/srv/in", "web-720p", WatchState::Watching) };
     let why = Some("others may change files there unseen".to_owned());

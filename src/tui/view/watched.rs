@@ -85,7 +85,7 @@ fn rows<'a>(app: &'a App, watched: &'a Watched, width: u16) -> Vec<Vec<Cell<'a>>
         for (at, words) in wrap(words, room).into_iter().enumerate() {
             let lead = if at == 0 { lead.to_owned() } else { String::new() };
             rows.push(vec![
-                Cell::default(),
+                Cell::from(""),
                 Text::from(theme.span(format!("{lead}  "), Role::Dim)).alignment(Alignment::Right).into(),
                 Cell::from(theme.span(words, role)).column_span(4),
             ]);
