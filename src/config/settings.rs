@@ -13,7 +13,7 @@ use serde::de::{Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::de::by_text;
-use super::read::Reader;
+use super::read::{Reader, path};
 use super::spell::nearest;
 use super::watch::{self, WatchSetting};
 use super::yaml::{ConfigError, Document, MAX_FILE, join, quoted, read_text};
@@ -663,20 +663,6 @@ impl KeySetting {
         }
         self
     }
-}
-
-/// A path; `~` is a shell's word and would become a folder of that name here.
-pub(super) fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() {
-        return Err("is empty".to_owned());
-    }
-    if text.contains('\0') {
-        return Err("holds a NUL".to_owned());
-    }
-    if text == "~" || text.starts_with("~/") {
-        return Err(format!("`{}`: the ~ of a shell is not known here", quoted(text)));
-    }
-    Ok(PathBuf::from(text))
 }
 
 #[cfg(test)]

@@ -9,8 +9,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::de::texts;
-use super::read::{Reader, is_file_name};
-use super::settings::path;
+use super::read::{Reader, is_file_name, path};
 use crate::domain::watch::DeleteInput;
 
 /// A watched folder, as the settings say it.

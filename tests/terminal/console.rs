@@ -288,7 +288,7 @@ fn pages_open_over_real_jobs_and_tell_what_is_really_so() {
     terminal.wait_for("2 Queue");
     // The keys of the settings file.
     terminal.send("O");
-    terminal.wait("doctor, watched folders", |screen| {
+    terminal.wait("what doctor finds", |screen| {
         screen.contains("memory budget") && screen.contains("keys: ") | screen.contains("SETTING")
     });
     terminal.send("\x1b[15~");

@@ -267,6 +267,16 @@ impl Store {
         &self.0.interrupted_outputs
     }
 
+    /// A job that has not ended has this input, whatever its preset.
+    pub fn is_wanted(&self, input: &InputKey) -> Result<bool, StoreError> {
+        self.read(|reader| jobs::is_wanted(reader, input))
+    }
+
+    /// The output of the last job that was done of this input with this preset, where that is still on record.
+    pub fn output_of(&self, input: &InputKey, preset: &str) -> Result<Option<PathBuf>, StoreError> {
+        self.read(|reader| jobs::output_of(reader, input, preset))
+    }
+
     /// Reads from the file.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
@@ -347,7 +357,7 @@ impl Records for Store {
     }
 
     fn is_at_work(&self, once: Once<'_>) -> bool {
-        self.at_work(once).is_ok_and(|job| job.is_some())
+        self.read(|reader| jobs::is_at_work(reader, once)).unwrap_or(false)
     }
 }
 

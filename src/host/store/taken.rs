@@ -1,14 +1,10 @@
 //! Which files of watched folders were taken, so that no start takes them again: each state of a file once for a preset and a
 //! folder of outputs.
 
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
-
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Store, StoreError, jobs, path_of};
-use crate::domain::job::JobId;
-use crate::host::jobstore::{InputKey, Once, Taken, TakenKey};
+use super::{Store, StoreError};
+use crate::host::jobstore::{Taken, TakenKey};
 
 /// Made where it is not there: a record of an earlier plimsoll goes on as it is.
 pub(super) const TABLE: &str = "
@@ -48,34 +44,5 @@ impl Store {
             connection.execute("UPDATE taken SET delete_input = 0 WHERE key = ?1", [key.0])?;
             Ok(())
         }))
-    }
-
-    /// A job that has not ended has this input, whatever its preset.
-    pub fn is_wanted(&self, input: &InputKey) -> Result<bool, StoreError> {
-        self.read(|reader| {
-            reader
-                .prepare_cached("SELECT 1 FROM jobs WHERE input_key = ?1 AND state <= ?2")?
-                .exists(params![input.0, jobs::CLAIMED])
-        })
-    }
-
-    /// The output of the last job that was done of this input, where that is still on record.
-    pub fn output_of(&self, input: &InputKey, preset: &str) -> Result<Option<PathBuf>, StoreError> {
-        self.read(|reader| {
-            let mut query = reader.prepare_cached(
-                "SELECT output FROM jobs WHERE input_key = ?1 AND preset = ?2 AND state = ?3 AND outcome = 'done' ORDER BY id DESC LIMIT 1",
-            )?;
-            query.query_row(params![input.0, preset, jobs::ENDED], |row| row.get(0).map(path_of)).optional()
-        })
-    }
-
-    /// The job that works on this input now.
-    pub(super) fn at_work(&self, once: Once<'_>) -> Result<Option<JobId>, StoreError> {
-        self.read(|reader| {
-            let mut query = reader
-                .prepare_cached("SELECT id FROM jobs WHERE input_key = ?1 AND preset = ?2 AND out = ?3 AND state = ?4 LIMIT 1")?;
-            let asked = params![once.input.0, once.preset, once.out.as_os_str().as_bytes(), jobs::CLAIMED];
-            query.query_row(asked, |row| row.get::<_, i64>(0).map(|id| JobId(id as u64))).optional()
-        })
     }
 }

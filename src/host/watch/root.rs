@@ -35,6 +35,8 @@ pub struct Root {
     pub every: u64,
     /// When it is looked through next.
     pub look_at: Option<Mono>,
+    /// When it is seen whether it is still there, where the kernel tells what changes in it.
+    pub check_at: Option<Mono>,
     /// More files came than are waited for at a time: it is looked through again when they are done.
     pub has_more: bool,
     /// Files queued in this run.
@@ -60,6 +62,7 @@ impl Root {
             why: None,
             every: 0,
             look_at: Some(Mono::START),
+            check_at: None,
             has_more: false,
             taken: 0,
             told: None,

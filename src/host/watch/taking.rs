@@ -24,6 +24,9 @@ use crate::host::store::{Records as _, Store};
 
 /// Between two looks at a folder that is polled, or not there.
 const EVERY: Duration = Duration::from_secs(10);
+/// Between two looks whether a watched folder is still the one that the kernel was asked about: it may have gone with a folder
+/// above it, of which nobody tells.
+const STILL_THERE: Duration = Duration::from_secs(30);
 /// A folder that is polled is looked through for a twentieth of the time at most.
 const SHARE: u32 = 20;
 /// What comes within this time is dealt with together.
@@ -82,6 +85,9 @@ impl Taker {
         loop {
             let now = self.now();
             for at in 0..self.roots.len() {
+                if self.roots[at].check_at.is_some_and(|due| due <= now) {
+                    self.check(at);
+                }
                 if self.roots[at].look_at.is_some_and(|due| due <= now) {
                     self.look_through(at);
                 }
@@ -124,7 +130,7 @@ impl Taker {
     fn next(&self) -> Option<Mono> {
         let of = |root: &Root| {
             let told = root.told.as_ref().filter(|(told, _)| *told != root.stands()).map(|(_, at)| *at + TELL);
-            [root.look_at, root.suspects.next_look(), told].into_iter().flatten().min()
+            [root.look_at, root.check_at, root.suspects.next_look(), told].into_iter().flatten().min()
         };
         self.roots.iter().filter_map(of).min()
     }
@@ -264,10 +270,24 @@ impl Taker {
 
     // ---- looking through ----
 
+    /// Sees whether a watched folder is still the one that it was.
+    fn check(&mut self, number: usize) {
+        let now = self.now();
+        let root = &mut self.roots[number];
+        let known = root.folders.get(&root.take.folder);
+        let is_there = FileId::of(&root.take.folder).is_ok_and(|id| known == Some(&(id.dev, id.ino)));
+        if is_there {
+            root.check_at = Some(now + STILL_THERE);
+        } else {
+            root.look_at = Some(now);
+        }
+    }
+
     /// Looks through a watched folder as a whole.
     fn look_through(&mut self, number: usize) {
         let begun = self.now();
         self.roots[number].look_at = None;
+        self.roots[number].check_at = None;
         self.roots[number].has_more = false;
         let folder = self.roots[number].take.folder.clone();
         if let Err(error) = std::fs::read_dir(&folder) {
@@ -298,6 +318,7 @@ impl Taker {
             }
         } else {
             (root.state, root.why) = (WatchState::Watching, None);
+            root.check_at = Some(begun + STILL_THERE);
         }
         let (root, shown) = (&self.roots[number], path_text(&folder));
         match was {

@@ -124,11 +124,10 @@ fn an_input_is_removed_when_all_that_was_to_be_made_of_it_is_done_and_stays_in_e
         - { folder: ../../../in/a, preset: audio-m4a }\n\
         - { folder: ../../../in/b, preset: proxy-480p }\n";
     world.write("home/.config/plimsoll/settings.yaml", settings);
-    world.put(&clips().of_height(360), "a/film.mp4");
+    world.put(&clips().of_height(480), "a/film.mp4");
     world.put(&clips().torn(), "a/torn.mkv");
     world.put(&clips().tiny(), "b/film.mp4");
     world.write("in/a/notes.txt", "x");
-    // One film stands in the queue already, by hand: its job removes nothing.
     let server = Server::start(&world, &[]);
     server.until("the jobs", PATIENCE, |status| {
         let jobs = &status["jobs"];

@@ -21,7 +21,7 @@ fn a_mistake_names_what_is_wrong_and_what_is_allowed() {
     let said = say(world.command(["serve", "--state-dir", "state"]));
     assert_eq!(said.code, Some(2), "{}", said.err);
     assert!(
-        said.err.contains("settings.yaml:2:31: watch[0].delete_input: unknown delete input `always`; allowed: never, after_done"),
+        said.err.contains("settings.yaml:2:33: watch[0].delete_input: unknown delete input `always`; allowed: never, after_done"),
         "{}",
         said.err
     );
