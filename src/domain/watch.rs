@@ -122,12 +122,9 @@ impl Watched {
     /// All of it in one line.
     pub fn words(&self) -> String {
         let why = self.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-        let mut text = format!("{} ({}): {}{why}", path_text(&self.folder), self.preset, self.state_words());
-        if self.waiting > 0 {
-            let (files, s) = (many(self.waiting, "file"), if self.waiting == 1 { "s" } else { "" });
-            text.push_str(&format!("; {files} wait{s} to be complete"));
-        }
-        text.push_str(&format!("; {} taken", self.taken));
-        text
+        let text = format!("{} ({}): {}{why}", path_text(&self.folder), self.preset, self.state_words());
+        let (files, s) = (many(self.waiting, "file"), if self.waiting == 1 { "s" } else { "" });
+        let waiting = if self.waiting > 0 { format!("; {files} wait{s} to be complete") } else { String::new() };
+        format!("{text}{waiting}; {} taken", self.taken)
     }
 }

@@ -146,6 +146,11 @@ impl Suspects {
         Verdict::Waits
     }
 
+    /// None waits.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// How many wait.
     pub fn len(&self) -> usize {
         self.files.len()

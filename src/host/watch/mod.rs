@@ -64,7 +64,7 @@ impl Watcher {
                 self.mailbox.ended(Some((output.clone(), damage.is_some())));
             }
             EventKind::JobFinished { .. } | EventKind::JobRequeued { .. } | EventKind::JobRemoved { .. } => {
-                self.mailbox.ended(None)
+                self.mailbox.ended(None);
             }
             EventKind::DrainStarted | EventKind::ShutdownStarted => self.mailbox.hold(true),
             EventKind::DrainStopped => self.mailbox.hold(false),

@@ -84,7 +84,7 @@ fn change(kind: EventKind, path: PathBuf, tracker: Option<usize>) -> Option<Chan
 /// Others than this machine may change files there, of which its kernel tells nothing.
 #[cfg(target_os = "linux")]
 pub fn is_remote(folder: &Path) -> bool {
-    /// `f_type` of NFS, SMB and CIFS, FUSE, 9P, Ceph, AFS, Coda, OCFS2, GFS2, Lustre, BeeGFS, GPFS, `VirtualBox`'s shared folders.
+    /// `f_type` of NFS, SMB and CIFS, FUSE, 9P, Ceph, AFS, Coda, OCFS2, GFS2, Lustre, `BeeGFS`, GPFS, `VirtualBox`'s shared folders.
     const REMOTE: [u32; 17] = [
         0x6969,
         0x517b,

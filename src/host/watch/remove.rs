@@ -14,7 +14,7 @@ use crate::host::files::scan::input_key;
 use crate::host::store::{OutputRecord, Store, preset_hash};
 
 /// Longest wait for what was recorded before.
-const FLUSH: Duration = Duration::from_secs(10);
+pub const FLUSH: Duration = Duration::from_secs(10);
 
 /// Removes the input at `path` of the watched folder number `at`, if `record` tells that the output stands which was made and
 /// checked of the very file that is there. What came of it in words; `None` = it stays, and nobody need know.
@@ -45,14 +45,15 @@ fn may_go(roots: &[Root], at: usize, store: &Store, path: &Path, record: &Output
     if !(is_plain && is_wished && is_made_of_it) {
         return Some(false);
     }
-    // Somebody else may still want it: a job with another preset, or another watched folder that has not taken it yet.
-    let others = roots.iter().filter(|other| other.may_take(path));
-    for other in others {
-        if store.taken(&other.key(path, &looks)).ok()?.is_none() {
+    // Somebody else may still want it: another watched folder whose job of it is not done, or any job that has not ended.
+    let key = input_key(path);
+    for other in roots.iter().filter(|other| other.may_take(path)) {
+        let is_taken = store.taken(&other.key(path, &looks)).ok()?.is_some();
+        if !is_taken || store.output_of(&key, &other.config.preset.name).ok()?.is_none() {
             return Some(false);
         }
     }
-    let is_wanted = store.is_wanted(&input_key(path)).ok()?;
+    let is_wanted = store.is_wanted(&key).ok()?;
     let is_written = root.state == WatchState::Watching && writers(path) == Writers::Some;
     Some(!is_wanted && !is_written)
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::candidate::{Seen, Sign, Verdict, Writers};
 use super::mailbox::{Change, Handed, Mail, Mailbox};
 use super::notifier::{LIMIT_ADVICE, Notifier, Unwatched, is_remote, mounted_at};
-use super::remove::remove;
+use super::remove::{FLUSH, remove};
 use super::root::Root;
 use super::writers::writers;
 use crate::domain::command::{ClientId, Command, RequestId, Wishes};
@@ -234,9 +234,11 @@ impl Taker {
         }
         match std::fs::symlink_metadata(path) {
             Ok(meta) if meta.is_dir() => {
-                if root.searches(path) && !self.search(number, path) {
-                    self.roots[number].look_at = Some(self.now());
-                }
+                // Where the kernel takes no more folders the whole is looked through from now on.
+                let is_refused = root.searches(path) && !self.search(number, path);
+                let look_at = is_refused.then(|| self.now());
+                let root = &mut self.roots[number];
+                root.look_at = look_at.or(root.look_at);
             }
             Ok(_) if root.may_take(path) => self.weigh(number, path, sign),
             _ => {}
@@ -438,7 +440,7 @@ impl Taker {
             }
         }
         let root = &mut self.roots[number];
-        if root.has_more && root.suspects.len() == 0 && root.complete.is_empty() && root.in_flight.is_empty() {
+        if root.has_more && root.suspects.is_empty() && root.complete.is_empty() && root.in_flight.is_empty() {
             root.look_at = Some(now);
         }
     }
@@ -486,15 +488,20 @@ impl Taker {
         let Some((output, is_damaged)) = done else { return };
         let Some(record) = self.store.lookup(&output) else { return };
         let path = record.input.clone();
+        // The end of this very job has to be on record before it is asked for.
+        let is_written = self.store.flush(FLUSH);
         for number in 0..self.roots.len() {
-            if !self.roots[number].may_take(&path) {
+            if !is_written || !self.roots[number].may_take(&path) {
                 continue;
             }
             if is_damaged && let Some(looks) = Looks::of(&path) {
                 // What could not be read now may be read by another program.
                 let _ = self.store.keep_input(self.roots[number].key(&path, &looks));
             }
-            self.remove(number, &path, &output);
+            // Perhaps its output was done before this one, which was waited for.
+            if let Ok(Some(output)) = self.store.output_of(&input_key(&path), &self.roots[number].config.preset.name) {
+                self.remove(number, &path, &output);
+            }
         }
     }
 
