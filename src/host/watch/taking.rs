@@ -278,9 +278,8 @@ impl Taker {
         let root = &mut self.roots[number];
         let known = root.folders.get(&root.take.folder);
         let is_there = FileId::of(&root.take.folder).is_ok_and(|id| known == Some(&(id.dev, id.ino)));
-        if is_there {
-            root.check_at = Some(now + STILL_THERE);
-        } else {
+        root.check_at = is_there.then_some(now + STILL_THERE);
+        if !is_there {
             root.look_at = Some(now);
         }
     }
