@@ -95,6 +95,8 @@ impl App {
             (Page::Events, Act::CopyLine) => Some("copy the event"),
             (Page::Events, Act::Events) | (Page::Compare, Act::Compare) if list => Some("close the page"),
             (Page::Watched, Act::Watched) => Some("close the page"),
+            (Page::Watched, Act::Doctor) => Some("what doctor finds"),
+            (Page::Doctor, Act::Watched) => Some("watched folders"),
             (Page::Doctor, Act::Doctor) => Some("look again"),
             (Page::Compare, Act::Enter) => list.then_some("open the comparison"),
             (Page::Compare, Act::NextMatch) => Some("compare what waits"),
