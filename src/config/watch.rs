@@ -104,7 +104,7 @@ mod tests {
     fn each_mistake_is_told_with_its_place_its_field_and_what_is_allowed() {
         for (text, message) in [
             ("watch: /srv/in", format!("1:8: watch: `/srv/in` is not allowed here; allowed: {LIST}")),
-            ("watch: [/srv/in]", "1:9: watch[0]: `/srv/in` is not allowed here; allowed: ".to_owned()),
+            ("watch: [/srv/in]", "1:9: watch[0]: `/srv/in` is not a mapping; allowed: a mapping with the keys folder, preset, out, delete_input".to_owned()),
             (
                 "watch: [{ folder: ~/in }]",
                 format!("1:19: watch[0].folder: `~/in`: the ~ of a shell is not known here; allowed: {FOLDER}"),
