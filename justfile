@@ -86,6 +86,11 @@ index:
 chaos:
     cargo test --release --test proofs chaos:: -- --include-ignored --nocapture --test-threads 1
 
+# A thousand films into a watched folder, by slow copies, rsync, mv and FTP's temporary names, with lost events and a restart
+# in the middle (three minutes; root for the limits of inotify).
+watch:
+    cargo test --test cli watch:: -- --include-ignored --nocapture --test-threads 1
+
 # A hundred thousand random texts for everything that reads foreign text, or PROPTEST_CASES of them.
 fuzz:
     PROPTEST_CASES=${PROPTEST_CASES:-100000} cargo test --release --test proofs fuzz:: -- --nocapture

@@ -190,6 +190,7 @@ impl Queue {
             budget: Some(Asked { bytes: Bytes::gib(2), by: "the benchmark".to_owned() }),
             profile_budget: None,
             hooks: plimsoll::domain::hook::Hooks::new(),
+            watch: Vec::new(),
         };
         let (inputs, results) = mpsc::unbounded_channel();
         let host = RealHost::open(host, inputs).expect("a host");

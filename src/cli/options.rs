@@ -11,6 +11,7 @@ use crate::cli::Usage;
 use crate::cli::session::state_dir;
 use crate::config::search::{self, SearchPaths};
 use crate::config::settings::{self, BudgetChoice, InForce, KeySetting, Layer, Settings, TimeLimit};
+use crate::config::watch::WatchSetting;
 use crate::config::yaml::ConfigError;
 use crate::domain::hook::{Hook, Hooks};
 use crate::domain::memory::Asked;
@@ -37,6 +38,8 @@ pub struct Resolved {
     pub origins: Vec<(String, String, String)>,
     /// What a server runs for what happens.
     pub hooks: Hooks,
+    /// The folders that a server watches, as the settings file says it; their paths are absolute.
+    pub watch: Vec<WatchSetting>,
     /// What was given on the command line, as another plimsoll takes it.
     pub given: Vec<OsString>,
     /// What the operator should know before anything runs.
@@ -77,6 +80,12 @@ pub fn examine(options: Settings, matches: &ArgMatches) -> Result<(Resolved, Vec
         (Hook::OnWarning, &file.on_warning),
     ];
     let hooks = hooks.into_iter().filter(|(_, words)| !words.is_empty()).map(|(hook, words)| (hook, words.clone())).collect();
+    let absolute = |setting: &WatchSetting| WatchSetting {
+        folder: setting.folder.as_ref().map(|folder| here.join(folder)),
+        out: setting.out.as_ref().map(|out| here.join(out)),
+        ..setting.clone()
+    };
+    let watch = file.watch.iter().map(absolute).collect();
     let (mut origins, mut given) = (Vec::new(), Vec::new());
     let budget_source = options.budget_source.clone();
     let mut settings = Settings::merge(options, file, |name, layer, shown| {
@@ -118,7 +127,7 @@ pub fn examine(options: Settings, matches: &ArgMatches) -> Result<(Resolved, Vec
             Some(Asked { bytes, by: budget_source.or(origin).unwrap_or_default() })
         }
     };
-    Ok((Resolved { paths, settings, state_dir, budget, keys, origins, hooks, given, remark }, mistakes))
+    Ok((Resolved { paths, settings, state_dir, budget, keys, origins, hooks, watch, given, remark }, mistakes))
 }
 
 /// The origin of what nobody has said.

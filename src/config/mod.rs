@@ -12,6 +12,8 @@ pub mod save;
 pub mod search;
 pub mod settings;
 pub(crate) mod spell;
+pub mod watch;
 pub mod yaml;
 
 pub(crate) use de::as_yaml;
+pub(crate) use read::is_file_name;

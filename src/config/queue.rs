@@ -10,8 +10,7 @@ use serde::de::IgnoredAny;
 use serde_yaml::Value;
 
 use super::de::texts;
-use super::read::{NAME_RULE, Reader, check_name};
-use super::settings::path;
+use super::read::{NAME_RULE, Reader, check_name, path};
 use super::yaml::{ConfigError, Document, MAX_QUEUE_FILE, join, read_text};
 
 /// One line of a queue file.

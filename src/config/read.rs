@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde_yaml::Value;
@@ -172,6 +173,20 @@ pub(super) fn line(text: &str, limit: usize) -> Result<String, String> {
 /// As [`is_name`], with what to tell where it is none.
 pub(super) fn check_name(text: &str) -> Result<String, String> {
     if is_name(text) { Ok(text.to_owned()) } else { Err(format!("`{}` is not a name", quoted(text))) }
+}
+
+/// A path; `~` is a shell's word and would become a folder of that name here.
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    if text.contains('\0') {
+        return Err("holds a NUL".to_owned());
+    }
+    if text == "~" || text.starts_with("~/") {
+        return Err(format!("`{}`: the ~ of a shell is not known here", quoted(text)));
+    }
+    Ok(PathBuf::from(text))
 }
 
 /// Is this the name of a file, not of a profile or preset? It is if it has a slash or a YAML ending.

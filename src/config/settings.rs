@@ -13,8 +13,9 @@ use serde::de::{Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::de::by_text;
-use super::read::Reader;
+use super::read::{Reader, path};
 use super::spell::nearest;
+use super::watch::{self, WatchSetting};
 use super::yaml::{ConfigError, Document, MAX_FILE, join, quoted, read_text};
 use crate::domain::screen::{ColorChoice, ThemeName};
 use crate::domain::text::path_text;
@@ -61,6 +62,10 @@ macro_rules! settings {
             #[arg(skip)]
             #[serde(deserialize_with = "argv")]
             pub on_warning: Vec<String>,
+            /// A server watches these folders for files to come.
+            #[arg(skip)]
+            #[serde(deserialize_with = "watch::list")]
+            pub watch: Vec<WatchSetting>,
         }
 
         /// Every setting with its value in force.
@@ -535,7 +540,8 @@ fn read(file: &Path, text: &str) -> (Settings, Vec<ConfigError>) {
             }
         }
         let keys = read.keys.into_iter().map(|setting| setting.placed(&document)).collect();
-        Settings { ffmpeg: named.or(read.ffmpeg), no_governor: read.no_governor.map(|on| !on), keys, ..read }
+        let watch = watch::placed(read.watch, &mut reader, folder);
+        Settings { ffmpeg: named.or(read.ffmpeg), no_governor: read.no_governor.map(|on| !on), keys, watch, ..read }
     });
     (read.unwrap_or_default(), reader.mistakes())
 }
@@ -659,20 +665,6 @@ impl KeySetting {
     }
 }
 
-/// A path; `~` is a shell's word and would become a folder of that name here.
-pub(super) fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() {
-        return Err("is empty".to_owned());
-    }
-    if text.contains('\0') {
-        return Err("holds a NUL".to_owned());
-    }
-    if text == "~" || text.starts_with("~/") {
-        return Err(format!("`{}`: the ~ of a shell is not known here", quoted(text)));
-    }
-    Ok(PathBuf::from(text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -724,7 +716,7 @@ mod tests {
         for (text, message) in [
             (
                 "colour: never",
-                "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, governor, keys, on_done, on_failed, on_idle, on_warning",
+                "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, governor, keys, on_done, on_failed, on_idle, on_warning, watch",
             ),
             ("color: pink", "1:8: color: unknown choice `pink`; allowed: auto, always or never"),
             ("budget: 0", "1:9: budget: `0` is too little for any job; allowed: a size of 32MB or more, such as 1.5GB, or auto"),
@@ -742,7 +734,7 @@ mod tests {
             ("out: \"\"", "1:6: out: is empty; allowed: a path written in full, or relative to the folder of this file"),
             (
                 "- a",
-                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, governor, keys, on_done, on_failed, on_idle, on_warning",
+                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, governor, keys, on_done, on_failed, on_idle, on_warning, watch",
             ),
             ("theme: pink", "1:8: theme: unknown choice `pink`; allowed: dark, light, high-contrast or mono"),
             ("keys: [a]", "1:7: keys: a list is not allowed here; allowed: a mapping of actions to keys, such as cancel: X"),

@@ -8,6 +8,7 @@ use super::job::{JobId, Rank};
 use super::preset::Preset;
 use super::profile::Profile;
 use super::text::{as_exact_list, as_exact_option};
+use super::watch::WatchTake;
 
 /// Who asked: one attached front end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -99,6 +100,10 @@ pub struct Wishes {
     pub front: bool,
     /// What the preset's name means to whoever asks. It is checked as a file would be; the jobs keep it.
     pub definition: Option<Box<Preset>>,
+    /// They come from a folder that this server watches: they are looked at as what a search of that folder finds. Nobody can
+    /// say so from outside.
+    #[serde(skip)]
+    pub watch: Option<WatchTake>,
 }
 
 /// What can be asked for several jobs at once.

@@ -15,6 +15,7 @@ use super::profile::{Profile, SlotLimit};
 use super::text::{as_text, as_text_option, path_text};
 use super::time::{Mono, Wall, span_words};
 use super::units::Bytes;
+use super::watch::Watched;
 
 /// Number of an event, rising by one from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -436,6 +437,8 @@ pub enum EventKind {
         /// Why, in words.
         detail: String,
     },
+    /// A folder is watched, or how it stands has changed; told at most once a second for each.
+    WatchChanged(Watched),
     /// Trouble of the host.
     Fault {
         /// What could not be done.

@@ -12,6 +12,7 @@ use super::memory::Lines;
 use super::profile::{LargeRule, Profile, SlotLimit};
 use super::time::{Mono, Wall};
 use super::units::Bytes;
+use super::watch::Watched;
 
 /// Log lines kept in memory for one job; the whole log is a file.
 pub const LOG_LINES: usize = 2000;
@@ -82,6 +83,9 @@ pub struct State {
     pub cleanups: VecDeque<CleanupRecord>,
     /// Warning signs now seen, by name.
     pub warnings: BTreeMap<String, Warning>,
+    /// The folders that are watched, by their number.
+    #[serde(default)]
+    pub watched: BTreeMap<u32, Watched>,
     /// Faults and other things the operator ought to know, oldest first.
     pub notices: VecDeque<Notice>,
     /// Log lines of the latest jobs.
@@ -306,6 +310,7 @@ impl State {
                     self.backlog.bytes += known.size;
                 }
             }
+            EventKind::WatchChanged(watched) => drop(self.watched.insert(watched.watch, watched.clone())),
             EventKind::BacklogChanged { jobs, bytes } => self.backlog = Backlog { jobs: *jobs, bytes: *bytes },
             EventKind::QueueRestored { jobs, interrupted } => self.notice(restored_words(*jobs, *interrupted)),
             EventKind::JobInspected { job, media, predicted_peak_bytes, pixels, choices, .. } => {

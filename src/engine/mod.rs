@@ -257,6 +257,7 @@ impl Engine {
             Input::Persisted(seq) => self.persisted = self.persisted.max(seq),
             Input::Fault { what, detail } => self.emit(EventKind::Fault { what, detail }),
             Input::Note { level, text } => self.log(None, level, text),
+            Input::Watched(watched) => self.emit(EventKind::WatchChanged(watched)),
             Input::Wake => {}
         }
         self.timers();

@@ -15,6 +15,7 @@ use crate::domain::memory::MemorySample;
 use crate::domain::preset::Preset;
 use crate::domain::state::Backlog;
 use crate::domain::units::Bytes;
+use crate::domain::watch::Watched;
 
 use super::estimate::learned::RecipeKey;
 
@@ -51,6 +52,8 @@ pub enum Input {
         /// A line for the log of the run.
         text: String,
     },
+    /// How a watched folder stands.
+    Watched(Watched),
     /// The time of `Engine::wake_at` has come.
     Wake,
 }

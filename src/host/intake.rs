@@ -12,6 +12,7 @@ use super::files::scan::{self, NameBook, ScanOrder};
 use super::jobstore::{Batch, Destination, FRONT_ROOM, NewJob, Once, RANK_STEP, Return};
 use super::process::joblog::wall_now;
 use super::store::{Records, Standing};
+use super::watch::mailbox::Handed;
 use crate::domain::command::Wishes;
 use crate::domain::job::{JobId, LogLevel, Rank};
 use crate::engine::port::{Arrived, Input, ScanId};
@@ -54,8 +55,16 @@ impl Shared {
                 let batch = Batch { scan, preset, destination, jobs, at: wall_now() };
                 self.store.enqueue(batch).map(drop).map_err(|error| error.to_string())
             };
-            scan::scan(ScanOrder { scan, paths, preset }, names, &self.store, &mut hand_over)
+            scan::scan(ScanOrder { scan, paths, preset, watch: wishes.watch.as_ref() }, names, &self.store, &mut hand_over)
         });
+        let mut failed = scanned.is_broken;
+        if !scanned.settled.is_empty() {
+            failed |= self.store.remember_taken(scanned.settled).is_err();
+        }
+        if let Some(take) = &wishes.watch {
+            let (queued, at_work) = (scanned.queued, scanned.at_work);
+            self.watch.handed(Handed { watch: take.watch, queued, at_work, failed });
+        }
         if scanned.known > 0 {
             let _ = self.inputs.send(Input::Found(scan, Arrived { known: scanned.known, ..Arrived::default() }));
         }

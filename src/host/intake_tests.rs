@@ -34,6 +34,7 @@ impl Asked {
             guests: Vec::new(),
             windows: crate::host::memory::sampler::Windows::default(),
             hooks: crate::domain::hook::Hooks::new(),
+            watch: Vec::new(),
         };
         let (sender, inputs) = unbounded_channel();
         Self { root: root.to_owned(), host: RealHost::open(config, sender).expect("a host"), inputs, scans: 0 }

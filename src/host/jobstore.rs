@@ -10,6 +10,7 @@ use crate::domain::preset::Preset;
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 use crate::engine::port::ScanId;
+use crate::host::files::file_id::Looks;
 
 /// Distance of the ranks of jobs queued one after the other, so that one can be put between.
 pub const RANK_STEP: Rank = 1 << 20;
@@ -43,6 +44,41 @@ pub struct NewJob {
     pub output: PathBuf,
     /// Its place; `None` = at the end of the queue.
     pub place: Option<Rank>,
+    /// It comes from a watched folder: in this state it is not taken again.
+    pub taken: Option<Taken>,
+}
+
+/// A state of a file of a watched folder, for a preset and a folder of outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TakenKey(pub [u8; 16]);
+
+impl TakenKey {
+    /// Another file under the same name has another key, and so has one that was written to. Numbers of devices and inodes are
+    /// no part of it: on network file systems they change from mount to mount. When a file was made is.
+    pub fn of(path: &Path, looks: &Looks, preset: &str, out: &Path) -> Self {
+        use std::os::unix::ffi::OsStrExt as _;
+
+        let mut hasher = blake3::Hasher::new();
+        for part in [path.as_os_str().as_bytes(), preset.as_bytes(), out.as_os_str().as_bytes()] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        for number in [looks.id.size as i64, looks.id.mtime_ns, looks.made_ns] {
+            hasher.update(&number.to_le_bytes());
+        }
+        let mut key = [0; 16];
+        key.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        Self(key)
+    }
+}
+
+/// A file that was taken from a watched folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Which state of it.
+    pub key: TakenKey,
+    /// It is to be removed when it is done.
+    pub delete_input: bool,
 }
 
 /// Where a job's output goes, and at whose cost. A fact of each job.

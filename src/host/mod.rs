@@ -13,6 +13,7 @@ pub mod media;
 pub mod memory;
 pub mod process;
 pub mod store;
+pub mod watch;
 
 #[cfg(test)]
 mod fixtures;
@@ -40,6 +41,7 @@ use crate::domain::memory::Asked;
 use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::text::{error_words, path_text, sanitise};
 use crate::domain::units::Bytes;
+use crate::domain::watch::WatchFolder;
 use crate::engine::estimate::{Learned, RecipeKey};
 use crate::engine::port::{Cause, CleanOrder, Effect, Failure, Host, Input, Inspection, JobReport, Lack, ScanId, SpawnOrder};
 use demo::load_job;
@@ -73,6 +75,8 @@ use process::spawner::SpawnError;
 use process::supervisor::{FileLimit, Launch, Planned, Supervisor, SupervisorConfig};
 use store::history::History;
 use store::{Records, Store, StoreError, preset_hash};
+use watch::Watcher;
+use watch::mailbox::Mailbox;
 
 /// What a host is told at its start.
 #[derive(Debug, Clone)]
@@ -103,6 +107,8 @@ pub struct HostConfig {
     pub windows: Windows,
     /// The operator's commands for what happens.
     pub hooks: Hooks,
+    /// The folders that are watched for files to come.
+    pub watch: Vec<WatchFolder>,
 }
 
 /// How far an output may outgrow what is left of the scratch limit: an index that is written at the end.
@@ -166,6 +172,8 @@ struct Shared {
     fences: Fences,
     folders: Folders,
     lives: ChildRegistry,
+    /// Where the thread of the watched folders is told what came of files.
+    watch: Mailbox,
     /// This ffmpeg maps colours in linear light.
     has_zscale: OnceLock<bool>,
 }
@@ -182,6 +190,7 @@ pub struct RealHost {
     history: History,
     own_lines: OwnLines,
     hooks: HookRunner,
+    watcher: Option<Watcher>,
     /// Given back last: whoever takes the state folder next finds nothing of ours alive.
     instance: Instance,
 }
@@ -248,6 +257,8 @@ impl RealHost {
             ..Prober::new(&ffmpeg.ffprobe, &scratch)
         });
         let hooks = HookRunner::new(config.hooks.clone(), inputs.clone(), None)?;
+        let watcher = Watcher::start(config.watch.clone(), store.clone(), inputs.clone())?;
+        let watch = watcher.as_ref().map(Watcher::mailbox).unwrap_or_default();
         let names = Mutex::new(None);
         let shared = Shared {
             config,
@@ -263,6 +274,7 @@ impl RealHost {
             fences,
             folders: Folders::default(),
             lives,
+            watch,
             has_zscale: OnceLock::new(),
         };
         let shared = Arc::new(shared);
@@ -280,6 +292,7 @@ impl RealHost {
             history: History::default(),
             own_lines: OwnLines::default(),
             hooks,
+            watcher,
             instance,
         })
     }
@@ -297,7 +310,9 @@ impl RealHost {
 
     /// Ends everything: no child is left, the record is written, parts are gone.
     pub fn close(self) {
-        let Self { shared, scans, probes, starts, cleaner, sampler, instance, hooks, history: _, own_lines: _ } = self;
+        let Self { shared, scans, probes, starts, cleaner, sampler, instance, hooks, watcher, history: _, own_lines: _ } = self;
+        // Nothing is removed or queued any more by what follows.
+        drop(watcher);
         shared.supervisor.kill_all();
         hooks.close();
         // They only read; a file on a disk that hangs must not keep the process from ending.
@@ -376,6 +391,9 @@ impl Host for RealHost {
             self.shared.supervisor.log_own(line);
         }
         self.hooks.see(event);
+        if let Some(watcher) = &self.watcher {
+            watcher.see(event);
+        }
     }
 }
 

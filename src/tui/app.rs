@@ -212,6 +212,7 @@ pub struct App {
     measurements: Measurements,
     pub(super) events: EventsPage,
     pub(super) doctor: DoctorPage,
+    pub(super) watched: Scroll,
     pub(super) what_if: WhatIf,
     pub(super) compare: ComparePage,
     cleanup_top: Option<CleanupId>,
@@ -278,6 +279,7 @@ impl App {
             measurements: Measurements::default(),
             events: EventsPage::default(),
             doctor: DoctorPage::default(),
+            watched: Scroll::default(),
             what_if: WhatIf::default(),
             compare: ComparePage::default(),
             cleanup_top: None,
@@ -870,6 +872,7 @@ impl App {
             Act::Working => self.follow_what_works(),
             Act::Events => self.open_page(Page::Events),
             Act::Doctor => return self.open_doctor(),
+            Act::Watched => self.open_page(Page::Watched),
             Act::Compare => return self.open_compare(),
             Act::CompareQueue => return self.compare_queue(),
             Act::Follow => {

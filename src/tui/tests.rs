@@ -43,10 +43,11 @@ mod on_a_terminal;
 mod operator;
 mod traced;
 mod undone;
+mod watched;
 mod what_if;
 
 const SIZES: [(u16, u16); 5] = [(120, 36), (80, 24), (60, 16), (40, 10), (200, 60)];
-const SCREENS: [&str; 46] = [
+const SCREENS: [&str; 48] = [
     "damaged",
     "job_damaged",
     "no_room",
@@ -81,6 +82,8 @@ const SCREENS: [&str; 46] = [
     "job_failed",
     "events",
     "doctor",
+    "watched",
+    "watched_none",
     "whole_log",
     "palette",
     "compare",
@@ -110,6 +113,7 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         "damaged" | "job_damaged" | "events_damaged" => damaged().app(settings),
         "no_room" => no_room().app(settings),
         "end_comparison" | "release" => comparing(settings),
+        "watched" => watched::watching().app(settings),
         _ => busy(true).app(settings),
     };
     if name != "empty" {
@@ -173,6 +177,7 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
             press(&mut app, "d");
             app.update(Action::Found(Box::new(Found::Checkup(Ok(checkup())))));
         }
+        "watched" | "watched_none" => drop(press(&mut app, "i")),
         "compare" => open(&mut app, compared()),
         "compare_live" => open(&mut app, under_way()),
         "compare_naive" => {

@@ -252,6 +252,10 @@ fn every_key_and_value_of_presets_profiles_and_settings_is_documented() {
 
     let table = &page("docs/operations.md").tables_below("Settings")[0];
     assert_same("settings", &told(settings::parse(file, "1"), "", ""), &table.names());
+    let table = &page("docs/operations.md").tables_below("Watched folders")[0];
+    let mistakes = settings::parse(file, "watch: [{ folder: /in, key: 1 }]").expect_err("no such key");
+    let keys = mistakes[0].allowed.split(", ").map(str::to_owned).collect();
+    assert_same("keys of a watched folder", &keys, &table.names());
 }
 
 #[test]

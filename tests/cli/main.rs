@@ -24,3 +24,4 @@ mod replay;
 mod served;
 mod service;
 mod usage;
+mod watch;

@@ -251,6 +251,7 @@ fn fill(state: &Path, input: &Path, out: &Path, jobs: u64) {
                 size: Bytes(1000),
                 output: out.join(format!("{number:06}.mp4")),
                 place: None,
+                taken: None,
             }
         };
         let jobs = part.iter().map(job).collect();

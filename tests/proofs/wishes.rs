@@ -42,6 +42,7 @@ impl Run {
             guests: Vec::new(),
             windows: plimsoll::host::memory::sampler::Windows::default(),
             hooks: plimsoll::domain::hook::Hooks::new(),
+            watch: Vec::new(),
         };
         let (inputs, results) = mpsc::unbounded_channel();
         let host = RealHost::open(host, inputs).expect("a host");

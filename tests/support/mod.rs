@@ -46,7 +46,7 @@ pub fn tool_path() -> &'static OsStr {
     })
 }
 
-fn on_path(path: &OsStr, program: &str) -> Option<PathBuf> {
+pub fn on_path(path: &OsStr, program: &str) -> Option<PathBuf> {
     std::env::split_paths(path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 

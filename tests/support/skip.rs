@@ -18,6 +18,9 @@ pub const METRICS_PARSER: &str = "Prometheus parser";
 pub const SYSTEMD: &str = "systemd-analyze";
 pub const POSTGRES: &str = "PostgreSQL";
 pub const TRACING: &str = "thread tracing";
+pub const LEASE: &str = "file leases";
+pub const RSYNC: &str = "rsync";
+pub const INOTIFY_LIMITS: &str = "limits of inotify";
 pub const NOT_ROOT: &str = "a user other than root";
 
 /// Notes that the test which is running needs this, and does not have it for this reason. The caller returns then.

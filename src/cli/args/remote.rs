@@ -1,5 +1,6 @@
 //! Arguments of the commands that start a server or talk to one.
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +24,10 @@ pub struct ServeArgs {
     /// Tell metrics in OpenMetrics format over HTTP, at /metrics. ADDR is an address with its port, or a port of this machine alone.
     #[arg(long, global = true, value_name = "ADDR", value_parser = parse_listen)]
     pub metrics: Option<SocketAddr>,
+    /// Queue what comes into this folder, and what is there already, once it is whole; with a preset of its own where one is
+    /// named. May be given several times; `watch` in the settings can say more of each.
+    #[arg(long, global = true, value_name = "DIR[=PRESET]", value_hint = ValueHint::DirPath, value_parser = clap::builder::ValueParser::os_string())]
+    pub watch: Vec<OsString>,
     /// Start with the queue held.
     #[arg(long, hide = true)]
     pub hold: bool,

@@ -145,6 +145,7 @@ pub fn session(
         guests: Vec::new(),
         windows: serves.windows.clone(),
         hooks: Hooks::new(),
+        watch: Vec::new(),
     };
     let log_file = resolved.settings.log_file.clone();
     Ok(Session { engine, host, commands, front, aside, log_file, watch: None, agent: None, is_demo: false, serves: Some(serves) })
@@ -333,6 +334,7 @@ pub(in crate::cli) fn with_wishes(commands: Vec<Command>, resolved: &Resolved, f
                 flat: given("flat", settings.flat),
                 overwrite: given("overwrite", settings.overwrite),
                 front,
+                watch: None,
                 definition: preset.as_ref().and_then(|name| presets.get(name)).cloned().map(Box::new),
             };
             Command::Enqueue { paths, preset, wishes }

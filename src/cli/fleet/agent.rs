@@ -318,8 +318,8 @@ impl Worker<'_> {
                     out: Some(held.place.outputs()),
                     flat: Some(true),
                     overwrite: Some(true),
-                    front: false,
                     definition: Some(Box::new(held.claimed.definition.clone())),
+                    ..Wishes::default()
                 };
                 let request = self.ask(Command::Enqueue { paths: vec![path], preset: None, wishes });
                 self.queueing.push((request, job));

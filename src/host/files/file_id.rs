@@ -46,6 +46,30 @@ impl From<&Metadata> for FileId {
     }
 }
 
+/// How a file looks: two readings are equal if nobody has touched it in between, and no other file has its name now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looks {
+    /// Which file it is, its size and its last write.
+    pub id: FileId,
+    /// When it was made, in nanoseconds since 1970; 0 where the file system does not tell.
+    pub made_ns: i64,
+}
+
+impl Looks {
+    /// Reads it of a file; `None` where there is none at `path`. Symbolic links are followed.
+    pub fn of(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().filter(Metadata::is_file).map(|meta| Self::from(&meta))
+    }
+}
+
+impl From<&Metadata> for Looks {
+    fn from(meta: &Metadata) -> Self {
+        let made = meta.created().ok().and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
+        let made_ns = made.map_or(0, |made| i64::try_from(made.as_nanos()).unwrap_or(i64::MAX));
+        Self { id: FileId::from(meta), made_ns }
+    }
+}
+
 /// Do both paths lead to one file, through links of any kind? A path that leads nowhere is no file's twin.
 pub fn same_file(a: &Path, b: &Path) -> io::Result<bool> {
     let read = |path| match FileId::of(path) {

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use crate::domain::job::LogLevel;
 use crate::domain::preset::Preset;
 use crate::domain::units::Bytes;
+use crate::domain::watch::{DeleteInput, WatchTake};
 use crate::engine::port::ScanId;
+use crate::host::files::file_id::Looks;
 use crate::host::files::naming::Named;
 pub use crate::host::files::naming::{NameBook, input_key, output_path};
 pub use crate::host::files::walk::{Found, Request, find};
-use crate::host::jobstore::{NewJob, Once};
+use crate::host::files::walk::{Judged, judge};
+use crate::host::jobstore::{NewJob, Once, Taken, TakenKey};
 use crate::host::store::{OutputRecord, Records, Standing};
 
 /// Inputs handed over at a time.
@@ -24,6 +27,8 @@ pub struct ScanOrder<'a> {
     pub paths: &'a [PathBuf],
     /// What is to be made of them.
     pub preset: &'a Preset,
+    /// They are files of this watched folder.
+    pub watch: Option<&'a WatchTake>,
 }
 
 /// What came of a scan, beyond what was handed over.
@@ -35,6 +40,14 @@ pub struct Scanned {
     pub known: u64,
     /// What else the operator should know: what was passed over, links.
     pub notes: Vec<(LogLevel, String)>,
+    /// Inputs that were handed over.
+    pub queued: u64,
+    /// Files of a watched folder that need no further look: they are in the queue, or will never be.
+    pub settled: Vec<Taken>,
+    /// Files of a watched folder of which a job works on an earlier state.
+    pub at_work: Vec<PathBuf>,
+    /// The queue did not take them all.
+    pub is_broken: bool,
 }
 
 /// Hands over the inputs that [`find`] finds, in groups of 256; where that fails, the scan ends.
@@ -49,14 +62,30 @@ pub fn scan(
     let mut scan = Scan { order, book, records, hand_over, batch: Vec::new(), scanned: Scanned::default(), is_broken: false };
     let record = |path: &Path| records.lookup(path).as_ref().map(looks);
     let request = Request { paths: order.paths, preset: order.preset, out: &out, others: &others, record: &record };
-    let passed = find(&request, &mut |path, found| match found {
+    let mut tell = |path: &Path, found: Result<Found<'_>, String>| match found {
         Ok(found) => scan.file(path, found),
         Err(why) => scan.refuse(path, why),
-    });
+    };
+    let mut passed_over = Vec::new();
+    let passed = match order.watch {
+        None => find(&request, &mut tell),
+        Some(take) => judge(&request, &take.folder, &mut tell, &mut |path, judged| {
+            passed_over.extend((judged == Judged::Passed).then(|| path.to_owned()));
+        }),
+    };
     scan.flush();
+    scan.scanned.settled.extend(passed_over.iter().filter_map(|path| taken(order, path)));
+    scan.scanned.is_broken = scan.is_broken;
     let mut scanned = scan.scanned;
     scanned.notes = passed.notes();
     scanned
+}
+
+/// The state in which a file of a watched folder is now.
+fn taken(order: ScanOrder<'_>, path: &Path) -> Option<Taken> {
+    let take = order.watch?;
+    let key = TakenKey::of(path, &Looks::of(path)?, &order.preset.name, &take.out);
+    Some(Taken { key, delete_input: take.delete_input == DeleteInput::AfterDone })
 }
 
 /// Size and inode of a recorded output.
@@ -83,9 +112,17 @@ impl Scan<'_> {
             return;
         }
         let once = Once { input: key, preset: &self.order.preset.name, out: &self.book.destination().out };
+        let taken = taken(self.order, path);
+        if self.order.watch.is_some() && self.records.is_at_work(once) {
+            return self.scanned.at_work.push(path.to_owned());
+        }
         match self.records.standing(self.order.scan, once) {
             Standing::New => {}
             Standing::Seen => return,
+            // Whoever runs it reads the file as it is then.
+            Standing::Queued | Standing::FromEarlier if self.order.watch.is_some() => {
+                return self.scanned.settled.extend(taken);
+            }
             Standing::Queued => return self.refuse(path, "it is in the queue already".to_owned()),
             Standing::FromEarlier => {
                 self.scanned.known += 1;
@@ -93,7 +130,7 @@ impl Scan<'_> {
             }
         }
         let output = self.book.name(&Named { path, key, below: found.below }, self.order.preset, self.records);
-        self.batch.push(NewJob { input: path.to_owned(), key, size: Bytes(found.size), output, place: None });
+        self.batch.push(NewJob { input: path.to_owned(), key, size: Bytes(found.size), output, place: None, taken });
         if self.batch.len() >= BATCH {
             self.flush();
         }
@@ -108,10 +145,13 @@ impl Scan<'_> {
             return;
         }
         let batch = std::mem::take(&mut self.batch);
-        let first = batch[0].input.clone();
-        if let Err(why) = (self.hand_over)(batch) {
-            self.refuse(&first, why);
-            self.is_broken = true;
+        let (first, number) = (batch[0].input.clone(), batch.len() as u64);
+        match (self.hand_over)(batch) {
+            Ok(()) => self.scanned.queued += number,
+            Err(why) => {
+                self.refuse(&first, why);
+                self.is_broken = true;
+            }
         }
         self.book.handed_over();
     }

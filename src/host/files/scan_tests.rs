@@ -96,7 +96,7 @@ fn scan_as(scan: ScanId, paths: &[PathBuf], preset: &Preset, book: &mut NameBook
         found.extend(batch);
         Ok(())
     };
-    let scanned = super::scan(ScanOrder { scan, paths, preset }, book, noted, &mut hand_over);
+    let scanned = super::scan(ScanOrder { scan, paths, preset, watch: None }, book, noted, &mut hand_over);
     (found, scanned)
 }
 
@@ -130,7 +130,11 @@ fn folders_are_searched_in_the_order_of_names_for_films_alone_whatever_they_are_
     assert_eq!(found[3].input, odd);
     assert_eq!(found[3].size, Bytes(odd.as_os_str().len() as u64 + 4));
     let note = "passed over: 4 files that are no films (c.txt, index.ts, module.mts, …)".to_owned();
-    assert_eq!(scanned, Scanned { notes: vec![(LogLevel::Info, note)], ..Scanned::default() }, "told once, and no mistake");
+    assert_eq!(
+        scanned,
+        Scanned { notes: vec![(LogLevel::Info, note)], queued: 7, ..Scanned::default() },
+        "told once, and no mistake"
+    );
     let (found, _) = scan_with(&[root.to_owned()], &sound(), &mut NameBook::new(root.join("out"), false), &Noted::default());
     assert!(names(&found, root).contains(&"song.x".to_owned()));
 }
@@ -314,12 +318,12 @@ fn many_inputs_come_in_groups_of_256() {
     let mut groups = Vec::new();
     let mut book = NameBook::new(dir.path().join("out"), false);
     let paths = [dir.path().to_owned()];
-    let order = ScanOrder { scan: ScanId(1), paths: &paths, preset: &quick() };
+    let order = ScanOrder { scan: ScanId(1), paths: &paths, preset: &quick(), watch: None };
     let mut count = |batch: Vec<NewJob>| {
         groups.push(batch.len());
         Ok(())
     };
-    assert_eq!(scan(order, &mut book, &Noted::default(), &mut count), Scanned::default());
+    assert_eq!(scan(order, &mut book, &Noted::default(), &mut count), Scanned { queued: 600, ..Scanned::default() });
     assert_eq!(groups, [256, 256, 88]);
     let mut refuse = |_| Err("full".to_owned());
     let scanned = scan(order, &mut book, &Noted::default(), &mut refuse);
@@ -334,7 +338,7 @@ fn what_an_earlier_run_has_queued_is_counted_and_not_named_as_a_mistake() {
     scan_as(ScanId(0), &paths[..1], &quick(), &mut book, &noted);
     let (found, scanned) = scan_as(ScanId(1), &paths, &quick(), &mut book, &noted);
     assert_eq!(names(&found, dir.path()), ["b.mp4"]);
-    assert_eq!(scanned, Scanned { known: 1, ..Scanned::default() });
+    assert_eq!(scanned, Scanned { known: 1, queued: 1, ..Scanned::default() });
 }
 
 #[test]
@@ -427,4 +431,35 @@ fn what_was_made_in_a_folder_that_somebody_else_asked_for_is_no_input() {
         "a film in such a folder is one all the same"
     );
     assert!(scanned.notes[0].1.contains("1 file that plimsoll made"), "{:?} {made:?}", scanned.notes);
+}
+
+#[test]
+fn files_of_a_watched_folder_are_judged_as_if_it_were_searched_and_each_is_settled_once() {
+    let dir = tempfile::tempdir().expect("folder");
+    let root = dir.path();
+    let film = touch(&root.join("sub/film.mp4"));
+    let text = root.join("notes.txt");
+    std::fs::write(&text, "x").expect("written");
+    let paths =
+        [film.clone(), text.clone(), touch(&root.join(".hidden/a.mp4")), touch(&root.join("out/a.mp4")), root.join("gone.mp4")];
+    let out = root.join("out");
+    let take = WatchTake { watch: 1, folder: root.to_owned(), out: out.clone(), delete_input: DeleteInput::AfterDone };
+    let preset = quick();
+    let order = ScanOrder { scan: ScanId(1), paths: &paths, preset: &preset, watch: Some(&take) };
+    let mut jobs = Vec::new();
+    let mut keep = |batch: Vec<NewJob>| {
+        jobs.extend(batch);
+        Ok(())
+    };
+    let scanned = scan(order, &mut NameBook::new(&out, false), &Noted::default(), &mut keep);
+    let key = |path: &Path| TakenKey::of(path, &Looks::of(path).expect("there"), &preset.name, &out);
+    assert_eq!(
+        jobs.iter().map(|job| (&job.input, job.taken)).collect::<Vec<_>>(),
+        [(&film, Some(Taken { key: key(&film), delete_input: true }))]
+    );
+    assert!(jobs[0].output.starts_with(out.join("sub")), "in the shape of the folder: {:?}", jobs[0].output);
+    // What is no film is not looked at again; what is gone may come back.
+    let settled: Vec<TakenKey> = scanned.settled.iter().map(|taken| taken.key).collect();
+    assert_eq!((scanned.queued, settled), (1, [&text, &paths[2], &paths[3]].map(|path| key(path)).to_vec()));
+    assert_eq!(scanned.refused, []);
 }

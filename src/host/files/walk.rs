@@ -4,6 +4,7 @@
 //! Reads folders, a few KiB of each file, and a few headers more of those that could be outputs.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -110,6 +111,28 @@ pub fn find(request: &Request<'_>, tell: Tell<'_>) -> Passed {
             Ok(meta) => (walk.tell)(path, Ok(Found { size: meta.len(), below: Path::new("") })),
             Err(error) => (walk.tell)(path, Err(words(&error))),
         }
+    }
+    walk.passed
+}
+
+/// What a file that was named turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    /// An input; it was told.
+    Input,
+    /// No film, or none of the operator's: that will not change.
+    Passed,
+    /// It cannot be read, or is not whole: that may change.
+    Refused,
+}
+
+/// Judges the files at these paths as if they had been found below the folder `root`; others of [`Request::paths`] are not looked
+/// at. `judged` is told what came of each, after `tell`.
+pub fn judge(request: &Request<'_>, root: &Path, tell: Tell<'_>, judged: &mut dyn FnMut(&Path, Judged)) -> Passed {
+    let mut walk = Walk::new(request, tell);
+    for path in request.paths {
+        let verdict = walk.listed(root, path);
+        judged(path, verdict);
     }
     walk.passed
 }
@@ -313,11 +336,41 @@ impl<'a, 't> Walk<'a, 't> {
 
     /// A folder of outputs, or one that holds no films of the operator's. `real` leads through no link.
     fn is_passed_folder(&self, real: &Path) -> bool {
-        let name = real.file_name().unwrap_or_default();
-        let is_known = || PASSED_FOLDERS.iter().any(|known| name.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
-        // One browser keeps a download in a folder of its own until it is whole.
-        let is_half = real.extension().is_some_and(|ending| ending == "download");
-        name == OUT_FOLDER || is_half || name == WORK_FOLDER || Some(real) == self.out.as_deref() || is_known()
+        Some(real) == self.out.as_deref() || is_passed_name(real.file_name().unwrap_or_default())
+    }
+
+    /// Judges a file that is named, as if it had been found below `root`.
+    fn listed(&mut self, root: &Path, path: &Path) -> Judged {
+        let Ok(below) = path.strip_prefix(root) else { return Judged::Refused };
+        let folder = below.parent().unwrap_or(Path::new(""));
+        let is_hidden = below.components().any(|part| part.as_os_str().as_bytes().starts_with(b"."));
+        let Some(real_folder) = path.parent().and_then(|parent| parent.canonicalize().ok()) else { return Judged::Refused };
+        let levels = folder.components().count();
+        if is_hidden || real_folder.ancestors().take(levels).any(|folder| self.is_passed_folder(folder)) {
+            return Judged::Passed;
+        }
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let meta = match std::fs::metadata(path) {
+            Ok(meta) if meta.is_file() => meta,
+            Ok(_) => return Judged::Passed,
+            // It has gone since it was seen.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Judged::Refused,
+            Err(error) => {
+                (self.tell)(path, Err(words(&error)));
+                return Judged::Refused;
+            }
+        };
+        // A link to an output is none of the operator's films.
+        let through_link = real.parent() != Some(real_folder.as_path());
+        if through_link && self.out.as_deref().is_some_and(|out| real.starts_with(out)) {
+            self.passed.made.add(|| path_text(path));
+            return Judged::Passed;
+        }
+        let passed = self.passed.others.number + self.passed.made.number;
+        if self.file(path, &real, &meta, folder) {
+            return Judged::Input;
+        }
+        if self.passed.others.number + self.passed.made.number > passed { Judged::Passed } else { Judged::Refused }
     }
 
     /// Where a link leads: a file is taken unless it is found without the link, a folder is searched unless it was.
@@ -371,7 +424,7 @@ impl<'a, 't> Walk<'a, 't> {
     fn file(&mut self, path: &Path, real: &Path, meta: &Metadata, below: &Path) -> bool {
         let name = || path_text(Path::new(path.file_name().unwrap_or_default()));
         let ending = path.extension().unwrap_or_default().as_bytes();
-        if HALF_ENDINGS.iter().any(|half| ending.eq_ignore_ascii_case(half.as_bytes())) || is_fragment(path) {
+        if is_half(path) {
             self.passed.halves.add(name);
             return false;
         }
@@ -410,6 +463,20 @@ impl<'a, 't> Walk<'a, 't> {
         let mut through_outs = self.outs.iter().filter_map(|(out, spelled)| Some(spelled.join(real.strip_prefix(out).ok()?)));
         is_known(path) || (real != path && is_known(real)) || through_outs.any(|other| other != path && is_known(&other))
     }
+}
+
+/// A folder of this name is passed over wherever it lies: it holds outputs, half downloads, or what no operator has put there.
+pub fn is_passed_name(name: &OsStr) -> bool {
+    let is_known = || PASSED_FOLDERS.iter().any(|known| name.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
+    // One browser keeps a download in a folder of its own until it is whole.
+    let is_half = Path::new(name).extension().is_some_and(|ending| ending == "download");
+    name == OUT_FOLDER || is_half || name == WORK_FOLDER || is_known()
+}
+
+/// The name is one that programs give to a download that is not whole yet.
+pub fn is_half(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default().as_bytes();
+    HALF_ENDINGS.iter().any(|half| ending.eq_ignore_ascii_case(half.as_bytes())) || is_fragment(path)
 }
 
 /// Opens a file without waiting for anything and reads its first bytes.

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::outputs::preset_hash;
 use super::path_of;
+use super::taken;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, Rank};
 use crate::domain::preset::Preset;
@@ -84,6 +85,26 @@ pub(super) fn is_input(connection: &Connection, run: i64, key: &InputKey) -> rus
     let mut query =
         connection.prepare_cached("SELECT 1 FROM jobs WHERE input_key = ?1 AND (state <= 1 OR state < ?3 AND run = ?2) LIMIT 1")?;
     query.exists(params![key.0, run, REMOVED])
+}
+
+/// A job that has not ended has this input, whatever its preset.
+pub(super) fn is_wanted(connection: &Connection, key: &InputKey) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM jobs WHERE input_key = ?1 AND state <= ?2")?.exists(params![key.0, CLAIMED])
+}
+
+/// A job works on it now.
+pub(super) fn is_at_work(connection: &Connection, once: Once<'_>) -> rusqlite::Result<bool> {
+    let mut query =
+        connection.prepare_cached("SELECT 1 FROM jobs WHERE input_key = ?1 AND preset = ?2 AND out = ?3 AND state = ?4")?;
+    query.exists(params![once.input.0, once.preset, once.out.as_os_str().as_bytes(), CLAIMED])
+}
+
+/// The output of the last job that was done of this input with this preset, where that is still on record.
+pub(super) fn output_of(connection: &Connection, key: &InputKey, preset: &str) -> rusqlite::Result<Option<PathBuf>> {
+    let mut query = connection.prepare_cached(
+        "SELECT output FROM jobs WHERE input_key = ?1 AND preset = ?2 AND state = ?3 AND outcome = 'done' ORDER BY id DESC LIMIT 1",
+    )?;
+    query.query_row(params![key.0, preset, ENDED], |row| row.get(0).map(path_of)).optional()
 }
 
 /// A definition of a preset by its hash; `None` when it is not there or cannot be read.
@@ -227,6 +248,9 @@ impl Jobs<'_> {
                 out,
                 batch.destination.overwrite,
             ])?;
+            if let Some(known) = &job.taken {
+                taken::insert(self.connection, known)?;
+            }
             arrived.jobs += 1;
             arrived.bytes += job.size;
         }

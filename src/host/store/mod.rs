@@ -15,6 +15,7 @@ mod past;
 mod peaks;
 mod rows;
 mod schema;
+mod taken;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -68,6 +69,11 @@ pub trait Records {
 
     /// The file is an input in the queue.
     fn is_input(&self, key: &InputKey) -> bool;
+
+    /// A job works on it now.
+    fn is_at_work(&self, _once: Once<'_>) -> bool {
+        false
+    }
 }
 
 /// How many jobs an earlier run has left in the queue of a state folder; none where there is no record yet. For whoever has
@@ -261,6 +267,16 @@ impl Store {
         &self.0.interrupted_outputs
     }
 
+    /// A job that has not ended has this input, whatever its preset.
+    pub fn is_wanted(&self, input: &InputKey) -> Result<bool, StoreError> {
+        self.read(|reader| jobs::is_wanted(reader, input))
+    }
+
+    /// The output of the last job that was done of this input with this preset, where that is still on record.
+    pub fn output_of(&self, input: &InputKey, preset: &str) -> Result<Option<PathBuf>, StoreError> {
+        self.read(|reader| jobs::output_of(reader, input, preset))
+    }
+
     /// Reads from the file.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);
@@ -338,6 +354,10 @@ impl Records for Store {
 
     fn is_input(&self, key: &InputKey) -> bool {
         self.read(|reader| jobs::is_input(reader, self.0.run, key)).unwrap_or(false)
+    }
+
+    fn is_at_work(&self, once: Once<'_>) -> bool {
+        self.read(|reader| jobs::is_at_work(reader, once)).unwrap_or(false)
     }
 }
 

@@ -20,7 +20,7 @@ fn batch(scan: u64, numbers: std::ops::Range<u64>) -> Batch {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&number.to_le_bytes());
         let name = |kind: &str| PathBuf::from(format!("/{kind}/{number}.mp4"));
-        NewJob { input: name("in"), key: InputKey(key), size: Bytes(100 + number), output: name("out"), place: None }
+        NewJob { input: name("in"), key: InputKey(key), size: Bytes(100 + number), output: name("out"), place: None, taken: None }
     };
     let destination = Destination { out: "/out".into(), overwrite: false };
     Batch { scan: ScanId(scan), preset: quick(), destination, jobs: numbers.map(job).collect(), at: Wall(1) }

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use super::error::{StoreError, explain};
 use super::jobs::{self, Jobs};
 use super::journal;
+use super::taken;
 use crate::domain::text::path_text;
 
 /// Version of the tables, in `user_version`.
@@ -129,6 +130,7 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), St
             change.pragma_update(None, "application_id", APPLICATION)?;
             change.pragma_update(None, "user_version", VERSION)?;
         }
+        change.execute_batch(taken::TABLE)?;
         change.commit()
     };
     set_up().map_err(explain)
@@ -154,6 +156,7 @@ pub(super) fn begin_run(connection: &mut Connection) -> rusqlite::Result<Begun> 
     change.execute("DELETE FROM runs WHERE run <= ?1", [run - RUNS_KEPT])?;
     change.execute("DELETE FROM peaks WHERE id <= (SELECT max(id) FROM peaks) - ?1", [PEAKS_KEPT])?;
     jobs::retain(&change)?;
+    taken::retain(&change)?;
     jobs::forget_removed(&change)?;
     journal::retain(&change)?;
     change.execute("DELETE FROM presets WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.definition = presets.hash)", [])?;

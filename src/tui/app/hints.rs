@@ -37,6 +37,9 @@ const EVENTS_HINTS: &[(Act, &str)] = &[
 const DOCTOR_HINTS: &[(Act, &str)] =
     &[(Act::Back, "back"), (Act::Down, "scroll"), (Act::Doctor, "look again"), (Act::Help, "help"), (Act::Quit, "quit")];
 
+const WATCHED_HINTS: &[(Act, &str)] =
+    &[(Act::Back, "back"), (Act::Down, "scroll"), (Act::Events, "events"), (Act::Help, "help"), (Act::Quit, "quit")];
+
 impl App {
     /// What the footer hints at: key and word.
     pub fn hints(&self) -> Vec<(String, &'static str)> {
@@ -49,6 +52,7 @@ impl App {
             Page::Compare => self.labelled(self.compare_hints()),
             Page::Events => self.labelled(EVENTS_HINTS),
             Page::Doctor => self.labelled(DOCTOR_HINTS),
+            Page::Watched => self.labelled(WATCHED_HINTS),
         };
         let offered = hinted.into_iter().filter(|(act, ..)| self.does_something(*act));
         offered.map(|(act, key, word)| (key, if act == Act::PauseJob { self.pause_word(word) } else { word })).collect()
@@ -102,6 +106,7 @@ impl App {
                 job.is_some_and(|id| self.shown().jobs.contains_key(&id))
             }
             (Page::Doctor, Act::Down) => self.doctor_page().scroll.is_longer(),
+            (Page::Watched, Act::Down) => self.watched_page().is_longer(),
             (Page::Compare, Act::Down | Act::Enter) if opened.is_none() => {
                 let kept = self
                     .compare_page()

@@ -26,6 +26,8 @@ pub enum Page {
     Doctor,
     /// Kept comparisons, or one of them.
     Compare,
+    /// The folders that are watched.
+    Watched,
 }
 
 /// The event list.
@@ -60,6 +62,11 @@ impl App {
     /// The examination.
     pub const fn doctor_page(&self) -> &DoctorPage {
         &self.doctor
+    }
+
+    /// Where the page of the watched folders is scrolled to.
+    pub const fn watched_page(&self) -> &Scroll {
+        &self.watched
     }
 
     /// The file of the selected job's log, if it was asked for.
@@ -263,16 +270,17 @@ impl App {
                 let text = entries.get(self.entry_row(&entries)).map(|entry| format!("{} {}", entry.at, entry.text));
                 return self.copy(text);
             }
-            (Page::Events | Page::Doctor, Act::Down) => self.scroll_page(1),
-            (Page::Events | Page::Doctor, Act::Up) => self.scroll_page(-1),
-            (Page::Events | Page::Doctor, Act::HalfDown) => self.scroll_page(self.page_height() / 2),
-            (Page::Events | Page::Doctor, Act::HalfUp) => self.scroll_page(-(self.page_height() / 2)),
-            (Page::Events | Page::Doctor, Act::PageDown) => self.scroll_page(self.page_height()),
-            (Page::Events | Page::Doctor, Act::PageUp) => self.scroll_page(-self.page_height()),
-            (Page::Events | Page::Doctor, Act::First) => self.scroll_page(i64::MIN),
-            (Page::Events | Page::Doctor, Act::Last) => self.scroll_page(i64::MAX),
-            (Page::Events | Page::Doctor, Act::NextPane | Act::PrevPane | Act::Zoom) | (Page::Doctor, Act::Enter) => {}
-            (Page::Events, Act::Events) => self.close_page(),
+            (Page::Events | Page::Doctor | Page::Watched, Act::Down) => self.scroll_page(1),
+            (Page::Events | Page::Doctor | Page::Watched, Act::Up) => self.scroll_page(-1),
+            (Page::Events | Page::Doctor | Page::Watched, Act::HalfDown) => self.scroll_page(self.page_height() / 2),
+            (Page::Events | Page::Doctor | Page::Watched, Act::HalfUp) => self.scroll_page(-(self.page_height() / 2)),
+            (Page::Events | Page::Doctor | Page::Watched, Act::PageDown) => self.scroll_page(self.page_height()),
+            (Page::Events | Page::Doctor | Page::Watched, Act::PageUp) => self.scroll_page(-self.page_height()),
+            (Page::Events | Page::Doctor | Page::Watched, Act::First) => self.scroll_page(i64::MIN),
+            (Page::Events | Page::Doctor | Page::Watched, Act::Last) => self.scroll_page(i64::MAX),
+            (Page::Events | Page::Doctor | Page::Watched, Act::NextPane | Act::PrevPane | Act::Zoom)
+            | (Page::Doctor | Page::Watched, Act::Enter) => {}
+            (Page::Events, Act::Events) | (Page::Watched, Act::Watched) => self.close_page(),
             _ => return self.act_on_dashboard(act),
         }
         Vec::new()
@@ -322,7 +330,7 @@ impl App {
             Page::Events => {
                 format!("this page acts on no job: {} opens the job of an event, {back} leads back", self.key_label(Act::Enter))
             }
-            Page::Doctor | Page::Compare => format!("this page shows no jobs: {back} leads back to them"),
+            Page::Doctor | Page::Compare | Page::Watched => format!("this page shows no jobs: {back} leads back to them"),
             Page::Dashboard | Page::Job => format!("no job is seen here: {back} leads back to them"),
         }
     }
@@ -342,6 +350,7 @@ impl App {
                 self.events.selected = selected;
             }
             Page::Doctor => self.doctor.scroll.by(by),
+            Page::Watched => self.watched.by(by),
             Page::Compare => self.scroll_compare(by),
             Page::Dashboard | Page::Job => self.scroll(by),
         }

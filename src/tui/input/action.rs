@@ -157,6 +157,8 @@ pub enum Act {
     Events,
     /// What `plimsoll doctor` finds.
     Doctor,
+    /// Show the watched folders.
+    Watched,
     /// How the queue would run in other ways.
     WhatIf,
     /// What a plan rests on, or the plan again.

@@ -259,7 +259,8 @@ pub const TABLE: &[Binding] = table! {
     Normal [named(KeyCode::PageUp)] PageUp "page-up" Move "a page" ""
     Normal [named(KeyCode::Enter)] Enter "open" Move "open the job's page" ""
     Normal [ch('e')] Events "events" Move "everything that happened" ""
-    Normal [ch('d')] Doctor "doctor" Move "what doctor finds" ""
+    Normal [ch('d')] Doctor "doctor" Move "doctor, watched folders" ""
+    Normal [ch('i')] Watched "watched" Move "doctor, watched folders" ""
     Normal [ch('b')] Working "working" Move "select what is at work" ""
     Normal [named(KeyCode::Esc)] Back "back" Move "back, close" ""
     Normal [ch('z')] Zoom "zoom" Move "pane full screen and back" ""
@@ -662,7 +663,7 @@ mod tests {
             change("quit", &["Q"]),
             change("profile", &["P", "j"]),
             change("help", &["f1", "h"]),
-            change("down", &["i"]),
+            change("down", &["U"]),
         ])
         .expect("fits");
         let keys = |mode: KeyMode, act: Act| {

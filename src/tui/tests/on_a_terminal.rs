@@ -295,6 +295,7 @@ const EFFECTS: &[(&[Act], &str, &str, &str)] = &[
     (&[Act::Enter, Act::Back], "\r", "What happened", "\x1b"),
     (&[Act::Events], "e", "latest first", "\x1b"),
     (&[Act::Doctor], "d", "nobody here can look that up", "\x1b"),
+    (&[Act::Watched], "i", "no folder is watched", "\x1b"),
     (&[Act::Compare], "c", "nobody here can look that up", "\x1b"),
     (&[Act::CompareQueue], "V", "hold the queue first (S)", ""),
     (&[Act::Filter], "/", "filter: ", "\x1b"),

@@ -82,6 +82,7 @@ fn place_of(app: &App) -> &'static str {
         Page::Job => "Help: job",
         Page::Events => "Help: events",
         Page::Doctor => "Help: doctor",
+        Page::Watched => "Help: watched folders",
         Page::Compare => "Help: comparisons",
     }
 }

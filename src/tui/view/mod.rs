@@ -22,6 +22,7 @@ mod queue;
 pub(in crate::tui) mod text;
 mod tiny;
 mod warnings;
+mod watched;
 mod what_if;
 mod widgets;
 mod words;
@@ -63,6 +64,7 @@ pub fn render(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
             Page::Job => job::draw(app, &layout, buf),
             Page::Events => events::draw(app, layout.body(), buf),
             Page::Doctor => doctor::draw(app, layout.body(), buf),
+            Page::Watched => watched::draw(app, layout.body(), buf),
             Page::Compare => compare::draw(app, layout.body(), buf),
         }
     }

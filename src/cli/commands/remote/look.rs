@@ -58,6 +58,7 @@ fn status_json(opened: &Opened, state: &State) -> serde_json::Value {
         "jobs": state.counts_by_state().into_iter().collect::<BTreeMap<_, _>>(),
         "held": state.paused,
         "draining": state.draining,
+        "watched": state.watched.values().collect::<Vec<_>>(),
         "consoles": opened.facts.consoles,
     })
 }
@@ -98,6 +99,9 @@ fn status_text(opened: &Opened, state: &State) -> String {
         if is_so {
             let _ = writeln!(text, "  {words}");
         }
+    }
+    for watched in state.watched.values() {
+        let _ = writeln!(text, "  watched  {}", watched.words());
     }
     for (name, warning) in &state.warnings {
         let _ = writeln!(text, "  warning  {name}: {}; {}", warning.evidence, warning.advice);

@@ -9,6 +9,7 @@ pub mod rows;
 pub mod serve;
 pub mod unit;
 pub mod wait;
+mod watch;
 pub mod wire;
 
 use color_eyre::eyre::{Result, eyre};

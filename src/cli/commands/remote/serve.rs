@@ -9,7 +9,7 @@ use std::process::{Child, Command as Process, Stdio};
 use color_eyre::eyre::{Context as _, Result};
 
 use crate::cli::args::{ServeAction, ServeArgs};
-use crate::cli::commands::remote::unit;
+use crate::cli::commands::remote::{unit, watch};
 use crate::cli::commands::run::{OutputMode, session};
 use crate::cli::options::Resolved;
 use crate::cli::session::Front;
@@ -34,6 +34,7 @@ pub fn serve(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
     });
     let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     resolved.check_out()?;
+    let watch = watch::folders(resolved, &args.watch)?;
     let metrics = args.metrics.map(listen).transpose()?;
     let commands = if args.hold { vec![Command::Pause] } else { Vec::new() };
     let mut session = session(resolved, Some(ffmpeg), None, commands, OutputMode::Lines { json: false, summary: true })?;
@@ -41,6 +42,7 @@ pub fn serve(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
         *drains = false;
     }
     session.host.hooks = resolved.hooks.clone();
+    session.host.watch = watch;
     // There are consoles to say how long a full disk is worth waiting for.
     session.engine.disk_wait = None;
     if let Some(serves) = &mut session.serves {
@@ -72,6 +74,7 @@ fn daemon(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
     if let Some(address) = args.metrics {
         more.extend(["--metrics".into(), address.to_string().into()]);
     }
+    more.extend(watch::words(&args.watch)?);
     match start(resolved, &more)? {
         Started::Ready(child) => {
             let told = format!("plimsoll works on {} (process {})\n", path_text(&resolved.state_dir), child.id());

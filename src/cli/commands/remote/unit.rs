@@ -1,6 +1,6 @@
 //! `plimsoll serve unit`: the systemd unit of a server, with the paths of this machine.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -30,6 +30,9 @@ pub(super) fn print(resolved: &Resolved, args: &ServeArgs, own: bool) -> Result<
     let program = crate::cli::own_program()?;
     let metrics = args.metrics.map(|address| address.to_string());
     let span = args.exit_when_idle.map(|span| format!("{}ms", span.as_millis()));
+    // What cannot be watched is told now, not when the service starts.
+    crate::cli::commands::remote::watch::folders(resolved, &args.watch)?;
+    let watched = crate::cli::commands::remote::watch::words(&args.watch)?;
     let mut words = vec![program.as_os_str(), OsStr::new("serve")];
     words.extend([OsStr::new("--state-dir"), resolved.state_dir.as_os_str()]);
     words.extend([OsStr::new("--out"), resolved.settings.out.as_os_str()]);
@@ -38,6 +41,7 @@ pub(super) fn print(resolved: &Resolved, args: &ServeArgs, own: bool) -> Result<
     for (option, value) in [("--metrics", &metrics), ("--exit-when-idle", &span)] {
         words.extend(value.iter().flat_map(|value| [OsStr::new(option), OsStr::new(value)]));
     }
+    words.extend(watched.iter().map(OsString::as_os_str));
     let uid = rustix::process::getuid().as_raw();
     let user = (!own).then(|| user_name(uid)).map(|name| if name.contains(' ') { uid.to_string() } else { name });
     let unit = unit(&Place { words, state_dir: &resolved.state_dir, out: &resolved.settings.out, user })?;
