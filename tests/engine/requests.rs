@@ -64,6 +64,8 @@ fn wishes() -> impl Strategy<Value = Wishes> {
             overwrite,
             front,
             definition: has_definition.then(|| Box::new(crate::support::modelled::sound())),
+            // Never asked for over the line.
+            watch: None,
         },
     )
 }

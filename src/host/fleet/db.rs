@@ -104,14 +104,12 @@ impl Database {
     pub async fn rows(&self, statement: &str, values: &[Value<'_>]) -> Result<Vec<Row>, QueueError> {
         let connection = self.connection().await?;
         let answer = connection.query_typed(statement, values);
-        match tokio::time::timeout(STATEMENT, answer).await {
-            Ok(rows) => rows.map_err(|error| self.error(&error)),
-            Err(_) => {
-                // What still runs over there must not answer whoever gets this connection next.
-                drop(Object::take(connection));
-                Err(self.away(format!("no answer within {} s", STATEMENT.as_secs())))
-            }
+        if let Ok(rows) = tokio::time::timeout(STATEMENT, answer).await {
+            return rows.map_err(|error| self.error(&error));
         }
+        // What still runs over there must not answer whoever gets this connection next.
+        drop(Object::take(connection));
+        Err(self.away(format!("no answer within {} s", STATEMENT.as_secs())))
     }
 
     /// The only row that a statement gives, if it gives one.

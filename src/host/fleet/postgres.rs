@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::host::media::install::{self, Machine, Manager, Way};
 
 /// Longest time to its first answer.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,7 @@ impl PrivatePostgres {
     ///
     /// # Errors
     /// See [`PostgresError`].
+    #[allow(clippy::disallowed_methods)] // the host reads clocks
     pub fn up(&mut self) -> Result<(), PostgresError> {
         let log =
             std::fs::File::create(self.folder.path().join("log")).map_err(|error| PostgresError::Failed(error.to_string()))?;

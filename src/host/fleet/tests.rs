@@ -1,4 +1,5 @@
 //! The statements of the queue on a real PostgreSQL.
+#![allow(clippy::disallowed_methods)] // a deadline needs the clock
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -50,7 +51,7 @@ async fn fleet(lease: Duration) -> Fleet {
 }
 
 /// A lease that does not run out within a test.
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 impl Fleet {
     async fn worker(&self, name: &str) -> Uuid {
@@ -254,7 +255,7 @@ async fn a_large_job_that_has_waited_for_long_has_a_box_kept_free_for_it() {
     let large = fleet.add(Bytes::mib(800)).await;
     let small = fleet.add(Bytes::mib(10)).await;
     let offer = Offer { room: Bytes::mib(100), largest: Bytes::mib(900), unknown: true };
-    let patience = Duration::from_secs(600);
+    let patience = Duration::from_mins(10);
     assert_eq!(claim::reserve(&fleet.db, worker, offer, patience).await.expect("an answer"), None, "it has not waited for long");
     fleet.db.rows("UPDATE plimsoll.job SET queued_at = now() - interval '11 min' RETURNING 1", &[]).await.expect("rows");
     assert_eq!(claim::reserve(&fleet.db, worker, offer, patience).await.expect("an answer"), Some(large));

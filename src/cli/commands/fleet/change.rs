@@ -36,16 +36,16 @@ pub async fn jobs(db: Database, named: &FleetJobsNamed, verb: Verb) -> Result<u8
         };
         let is_done = !words.starts_with("is not");
         if is_done {
-            done.push(*job)
+            done.push(*job);
         } else {
-            refused.push(*job)
+            refused.push(*job);
         }
         if !named.json {
             let line = format!("job {job} {words}\n");
             if is_done {
                 write_out(line.as_bytes())?;
             } else {
-                crate::cli::tell(&format!("plimsoll: {line}"))
+                crate::cli::tell(&format!("plimsoll: {line}"));
             }
         }
     }
