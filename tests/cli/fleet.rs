@@ -103,8 +103,7 @@ impl<'w> Fleet<'w> {
     fn logs(&self) -> String {
         let logs = std::fs::read_dir(self.world.path("work")).expect("a folder").flatten();
         let logs = logs.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "log"));
-        logs.map(|entry| format!("== {:?}\n{}", entry.file_name(), std::fs::read_to_string(entry.path()).unwrap_or_default()))
-            .collect()
+        logs.fold(String::new(), |text, entry| text + &std::fs::read_to_string(entry.path()).unwrap_or_default())
     }
 
     /// Starts a worker with a state folder of its own.

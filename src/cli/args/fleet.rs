@@ -119,7 +119,7 @@ pub enum FleetAction {
     /// Remove what nobody records: outputs of workers that were given up, half uploads.
     Gc {
         /// Only what is older than this.
-        #[arg(long, value_name = "DUR", default_value = "1d", value_parser = parse_span)]
+        #[arg(long, value_name = "DUR", default_value = "24h", value_parser = parse_span)]
         older_than: Duration,
         /// Only tell what would be removed.
         #[arg(long)]
