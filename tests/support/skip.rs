@@ -18,6 +18,7 @@ pub const METRICS_PARSER: &str = "Prometheus parser";
 pub const SYSTEMD: &str = "systemd-analyze";
 pub const TRACING: &str = "thread tracing";
 pub const NOT_ROOT: &str = "a user other than root";
+pub const ROOT: &str = "the rights of root";
 
 /// Notes that the test which is running needs this, and does not have it for this reason. The caller returns then.
 pub fn skip(need: &str, why: impl Display) {
