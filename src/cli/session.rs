@@ -65,15 +65,13 @@ pub struct Session {
 /// Follows a run through a link of its own.
 pub type Watch = Box<dyn FnOnce(Link) + Send>;
 
-/// A run in log lines on stderr.
+/// A run in log lines on stderr, with its figures at the end.
 #[derive(Debug, Clone, Copy)]
 pub struct RunLines {
     /// JSON lines on stdout too.
     pub json: bool,
     /// With colours.
     pub color: bool,
-    /// The figures of the run on stderr at its end.
-    pub summary: bool,
     /// Ends when the queue is empty; else it waits for what is added.
     pub drains: bool,
 }
@@ -143,7 +141,7 @@ impl Session {
         if let Some(shown) = shown {
             report.refused = shown.refused;
             report.lost.extend(shown.lost);
-            if let (true, Some(figures)) = (lines.summary, &report.summary) {
+            if let Some(figures) = &report.summary {
                 let text = if self.is_demo { summary::render(figures) } else { closing_words(figures) };
                 receive(&thread("summary", Waits::Time, move |_| crate::cli::tell(&text))?, &signalled);
             }

@@ -59,6 +59,16 @@ pub struct Linear {
     pub start_server: Option<StartServer>,
 }
 
+/// What is asked of it.
+pub struct Asking {
+    /// Asked first, in order.
+    pub commands: Vec<Command>,
+    /// The lines that are typed.
+    pub typed: mpsc::UnboundedReceiver<String>,
+    /// The signals that end it.
+    pub signals: mpsc::UnboundedReceiver<i32>,
+}
+
 /// How it was left.
 #[derive(Debug)]
 pub struct Left {
@@ -106,14 +116,8 @@ pub fn typed(mut input: impl BufRead + Send + 'static) -> mpsc::UnboundedReceive
 
 /// Follows a run, telling every event and doing what is typed, until it is left, a signal comes, or the run is over. The
 /// commands given are asked first.
-pub async fn follow(
-    mut link: Link,
-    commands: Vec<Command>,
-    linear: Linear,
-    mut typed: mpsc::UnboundedReceiver<String>,
-    mut signals: mpsc::UnboundedReceiver<i32>,
-    mut out: impl Write,
-) -> Left {
+pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: impl Write) -> Left {
+    let Asking { commands, mut typed, mut signals } = asking;
     let mut left = Left { state: State::default(), signal: None, is_refused: false };
     let mut lines = Lines::default();
     let mut told = BTreeSet::new();
@@ -410,7 +414,7 @@ mod tests {
                     let _ = type_line.send((*line).to_owned());
                 }
             };
-            tokio::join!(follow(link, commands, how, lines, signals, &mut out), typing).0
+            tokio::join!(follow(link, Asking { commands, typed: lines, signals }, how, &mut out), typing).0
         });
         drop((tell, type_line));
         let mut commands = Vec::new();
@@ -460,7 +464,7 @@ mod tests {
         let (out, asked, left) = play(&[], vec![add.clone()], one_film("/v/a\u{1b}.mp4"), linear(true), true);
         assert!(out.contains("queued: 1 MB") && out.contains("done:"), "{out}");
         assert!(out.chars().all(|c| c == '\n' || !c.is_control()) && !out.contains('│'), "{out:?}");
-        assert_eq!(asked, [add.clone()]);
+        assert_eq!(asked, std::slice::from_ref(&add));
         assert!(left.state.job_counts().done == 1 && !left.is_refused, "{left:?}");
         // What is shown for it alone is ended.
         let ends_it = Linear { ends_it: true, ..linear(true) };

@@ -220,10 +220,10 @@ fn the_sockets_are_for_their_owner_and_a_second_server_is_told_of_the_first() {
 
 #[test]
 fn somebody_else_is_told_to_look_only_where_that_would_work() {
+    const SOMEBODY: u32 = 12345;
     if !rustix::process::getuid().is_root() {
         return crate::support::skip::skip(crate::support::skip::ROOT, "somebody else cannot be played");
     }
-    const SOMEBODY: u32 = 12345;
     let world = World::new();
     let server = Server::start(&world, &[]);
     let open = |path: &std::path::Path, mode| {

@@ -121,7 +121,7 @@ fn window(args: &DemoArgs, resolved: &Resolved, opened: Opened, load_jobs: bool)
     let (again, with) = (args.clone(), resolved.clone());
     let start_server = serve::again(move || start(&again, &with, load_jobs));
     let window = Window { host: None, view: false, commands: Vec::new(), kind: Kind::Demo { start_server } };
-    window::show(resolved, opened, window)
+    window::show(resolved, opened, &window)
 }
 
 fn located(resolved: &Resolved) -> Result<Ffmpeg, Usage> {

@@ -68,9 +68,9 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], caller: Caller) -> Result<u8>
     session(resolved, Some(ffmpeg), None, commands, lines)?.run()
 }
 
-/// The log lines of a run that ends when its queue is empty, with its figures at the end.
+/// The log lines of a run that ends when its queue is empty.
 pub fn lines(resolved: &Resolved, json: bool) -> RunLines {
-    RunLines { json, color: resolved.line_color(), summary: true, drains: true }
+    RunLines { json, color: resolved.line_color(), drains: true }
 }
 
 /// What the last run of this state folder did, in words, where it has left something in the queue; `None` also where there was

@@ -83,16 +83,16 @@ struct Shown {
 }
 
 /// Shows the console until it is left, or until the run is over.
-pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
+pub fn show(resolved: &Resolved, opened: Opened, window: &Window) -> Result<u8> {
     let (host, kind) = (window.host.clone(), &window.kind);
     let pid = opened.hello.pid;
     // What was needed to get here is given back: the window stays for as long as the queue does.
     heap::trim();
     let (signalled, signals) = watch_signals()?;
     let shown = if resolved.settings.plain {
-        show_lines(resolved, opened, &window, signals)?
+        show_lines(resolved, opened, window, signals)?
     } else {
-        show_screen(resolved, opened, &window)?
+        show_screen(resolved, opened, window)?
     };
     let Some(Shown { exit, state, is_refused }) = receive(&shown, &signalled).transpose()? else {
         return match signalled.load(Ordering::Relaxed) {
@@ -208,7 +208,8 @@ fn show_lines(resolved: &Resolved, opened: Opened, window: &Window, signals: mps
     let commands = window.commands.clone();
     let follow = async move |link: Link| {
         let typed = linear::typed(std::io::BufReader::new(std::io::stdin()));
-        let left = linear::follow(link, commands, linear, typed, signals, std::io::stdout()).await;
+        let asked = linear::Asking { commands, typed, signals };
+        let left = linear::follow(link, asked, linear, std::io::stdout()).await;
         let exit = if left.state.summary.is_some() { TuiExit::Finished } else { TuiExit::Left(left.signal) };
         Shown { exit, state: Box::new(left.state), is_refused: left.is_refused }
     };

@@ -22,5 +22,5 @@ pub fn attach(resolved: &Resolved, args: &AttachArgs) -> Result<u8> {
     };
     let opened = connect(door, Caller { console: true, follow: true, view: args.view })?;
     let window = Window { host: args.host.clone(), view: args.view, commands: Vec::new(), kind: Kind::Visit };
-    window::show(resolved, opened, window)
+    window::show(resolved, opened, &window)
 }

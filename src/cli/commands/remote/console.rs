@@ -55,7 +55,7 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
         move || serve::start_for_console(&resolved, false)
     };
     let kind = Kind::Own { start_server: serve::again(again) };
-    window::show(resolved, opened, Window { host: None, view: false, commands, kind })
+    window::show(resolved, opened, &Window { host: None, view: false, commands, kind })
 }
 
 /// What was asked for here does not contradict what the server that is there was started with.
