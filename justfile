@@ -91,6 +91,13 @@ chaos:
 watch:
     cargo test --test cli watch:: -- --include-ignored --nocapture --test-threads 1
 
+# Windows and their server: eight consoles and a hundred thousand events, 300 random kills, from a start to its first frame. Needs a
+# machine with nothing else to do (ten minutes).
+windows:
+    cargo test --release --test engine crowd:: -- --include-ignored --nocapture --test-threads 1
+    cargo test --release --test proofs windows:: -- --include-ignored --nocapture --test-threads 1
+    cargo test --release --test terminal first_frame -- --ignored --nocapture
+
 # A hundred thousand random texts for everything that reads foreign text, or PROPTEST_CASES of them.
 fuzz:
     PROPTEST_CASES=${PROPTEST_CASES:-100000} cargo test --release --test proofs fuzz:: -- --nocapture

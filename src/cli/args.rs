@@ -161,7 +161,7 @@ pub struct RunArgs {
 
 /// Arguments of `demo`.
 #[allow(clippy::struct_excessive_bools)] // flags of a command line, each with its own meaning
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
     /// Install ffmpeg without asking, if it is missing.
     #[arg(long, short = 'y')]
@@ -178,6 +178,9 @@ pub struct DemoArgs {
     /// Use the built-in load jobs even where there is ffmpeg.
     #[arg(long)]
     pub load_jobs: bool,
+    /// Be its server, and tell through this descriptor when it can be reached; given by the plimsoll that starts it.
+    #[arg(long, hide = true, value_name = "N")]
+    pub ready_fd: Option<i32>,
 }
 
 /// Arguments of `replay`.

@@ -36,7 +36,6 @@ use args::{Cli, Command, DoctorArgs, ExportTarget, LoadJobArgs, PresetsAction, P
 use commands::doctor::{DoctorInputs, DoctorOptions};
 use commands::install::{Console, ProvideOptions};
 use commands::remote::{add, attach, console, control, look, serve, wait, wire};
-use commands::run::OutputMode;
 use commands::{catalog, compare, completion, demo, doctor, manual, plan, replay, run};
 use options::Resolved;
 
@@ -151,9 +150,7 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Some(Command::Plan(args)) => plan::run(&args, &resolve(cli.options, matches)?),
         Some(Command::Replay(args)) => replay::run(&args, &resolve(cli.options, matches)?),
         Some(Command::Demo(args)) => demo::run(&args, resolve(cli.options, matches)?),
-        Some(Command::Run(args)) => {
-            run::run(&resolve(cli.options, matches)?, &args.paths, OutputMode::Lines { json: args.json, summary: true }, false)
-        }
+        Some(Command::Run(args)) => run::run(&resolve(cli.options, matches)?, &args.paths, run::Caller::Run { json: args.json }),
         #[cfg(feature = "fleet")]
         Some(Command::Worker(args)) => commands::fleet::worker::run(&resolve(cli.options, matches)?, &args),
         #[cfg(feature = "fleet")]

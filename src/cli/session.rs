@@ -1,7 +1,7 @@
-//! One run from its start to its exit status: opens the host, drives the engine, shows it on a front end, obeys signals.
+//! One run from its start to its exit status: opens the host, drives the engine, tells it in lines, obeys signals. It owns no
+//! terminal: a console is a window on it, in a process of its own.
 
 pub mod descriptors;
-pub mod ending;
 pub mod serving;
 pub mod signals;
 pub mod state_dir;
@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use color_eyre::eyre::{Context as _, Result, eyre};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::cli::commands::compare::aside::BackgroundCompare;
 use crate::cli::session::serving::Serves;
@@ -25,11 +25,9 @@ use crate::cli::session::signals::Signals;
 use crate::cli::{Busy, Usage};
 use crate::domain::command::{Command, RequestId};
 use crate::domain::event::{JobCounts, RunSummary};
-use crate::domain::job::{Job, Phase};
 use crate::domain::text::path_text;
 use crate::engine::EngineConfig;
 use crate::engine::port::Input;
-use crate::headless::linear::{self, Linear};
 use crate::headless::lines::LineStyle;
 use crate::headless::{self, Report, Sinks, summary};
 use crate::host::process::instance::InstanceError;
@@ -40,7 +38,6 @@ use crate::runtime::clock::Clock;
 use crate::runtime::driver::Driver;
 use crate::runtime::hub::Attacher;
 use crate::runtime::link::{Link, ReadLog, Update};
-use crate::tui::{self, Closed, TuiExit, TuiOptions};
 use crate::wire::socket::Doors;
 
 /// Everything a run follows from.
@@ -51,9 +48,9 @@ pub struct Session {
     pub host: HostConfig,
     /// Asked first, in order.
     pub commands: Vec<Command>,
-    /// Where it is shown.
-    pub front: Front,
-    /// A comparison that a console may make beside it; it ends with the console.
+    /// How it is told.
+    pub lines: RunLines,
+    /// A comparison that a console may make beside it; it ends with the run.
     pub aside: BackgroundCompare,
     /// Log lines also go here.
     pub log_file: Option<PathBuf>,
@@ -73,23 +70,15 @@ pub type Watch = Box<dyn FnOnce(Link) + Send>;
 /// Brings a run jobs from elsewhere; comes back when the run has ended and everything was handed on.
 pub type Agent = Box<dyn FnOnce(&tokio::runtime::Runtime, Link) -> Result<()> + Send>;
 
-/// Where a run is shown.
-pub enum Front {
-    /// The console. It stays open when the queue is empty.
-    Console(Box<TuiOptions>),
-    /// One line for whatever happens, and commands typed as lines.
-    Linear(Box<Linear>),
-    /// Log lines on stderr.
-    Lines {
-        /// JSON lines on stdout too.
-        json: bool,
-        /// With colours.
-        color: bool,
-        /// The figures of the run on stderr at its end.
-        summary: bool,
-        /// Ends when the queue is empty; else it waits for what is added.
-        drains: bool,
-    },
+/// A run in log lines on stderr, with its figures at the end.
+#[derive(Debug, Clone, Copy)]
+pub struct RunLines {
+    /// JSON lines on stdout too.
+    pub json: bool,
+    /// With colours.
+    pub color: bool,
+    /// Ends when the queue is empty; else it waits for what is added.
+    pub drains: bool,
 }
 
 impl Session {
@@ -112,8 +101,7 @@ impl Session {
         let read_log: ReadLog = Arc::new(move |job, attempt| logs.read(job, attempt));
         // Whoever is attached before the start sees everything from the first event on.
         let (watcher, link) = (attacher.attach(), attacher.attach());
-        let drains = self.agent.is_some();
-        let signalled = watch_signals(&attacher, !matches!(self.front, Front::Console(_)), drains)?;
+        let signalled = watch_signals(&attacher, self.agent.is_some())?;
         let logger = log_file.map(|file| {
             let (link, sink): (Link, Box<dyn Write + Send>) = (attacher.attach(), Box::new(BufWriter::new(file)));
             let sinks = Sinks { log: Some((sink, LineStyle::file())), ..Sinks::default() };
@@ -132,46 +120,39 @@ impl Session {
             thread("fleet", Waits::Signals, move |runtime| agent(runtime, link))
         });
         let agent = agent.transpose()?;
-        let (mut front, mut commands) = (self.front, self.commands);
+        let (lines, mut commands) = (self.lines, self.commands);
         // Before anything of an earlier run is taken from the queue.
         if commands.first() == Some(&Command::Pause) {
             link.requests.send(RequestId(0), commands.remove(0));
         }
         let serves = self.serves.map(|mut serves| {
-            serves.lookup.log = Some(Arc::clone(&read_log));
+            serves.lookup.log = Some(read_log);
             serves
         });
         let life = ProcessIdentity::own().to_string().replace(' ', "-");
         let serving = serves.map(|serves| serving::start(serves, &state_dir, life, &attacher)).transpose()?.flatten();
-        let (unreachable, told) = serving.map(|serving| ((serving.doors, serving.over), serving.ended)).unzip();
-        let engine = start_engine(driver, unreachable)?;
+        let (doors, told) = serving.map(|serving| (serving.doors, (serving.over, serving.ended))).unzip();
+        let engine = start_engine(driver, doors)?;
         let queued = !commands.is_empty();
-        // A console that was only looked at has nothing to tell.
-        let is_console = matches!(front, Front::Console(_));
-        let is_server = matches!(front, Front::Lines { drains: false, .. });
-        if let Front::Console(options) = &mut front {
-            options.lookup.log = Some(read_log);
-        }
-        let aside = self.aside.clone();
-        let waits = if is_console { Waits::Signals } else { Waits::Time };
-        let shown = thread("front", waits, move |runtime| runtime.block_on(show(front, link, commands, &attacher, &aside)))?;
+        let shown = thread("front", Waits::Time, move |runtime| runtime.block_on(show(lines, link, commands)))?;
         // The engine's thread closes the host: no child, no part is left when it has ended.
         engine.join().map_err(|_| eyre!("the engine has panicked; the lines above say where"))?;
         let agent = agent.and_then(|agent| receive(&agent, &signalled));
-        // Consoles elsewhere are told how it ended.
-        told.map(|told| receive(&told, &signalled));
-        let shown = receive(&shown, &signalled);
         self.aside.end();
         let mut report = receive(&watcher, &signalled).unwrap_or_default();
         if let Some(logger) = logger {
             report.lost.extend(receive(&logger, &signalled).into_iter().flat_map(|logged| logged.lost));
         }
+        // Whoever hears of the end finds the state folder free and the log whole. Nobody waits with it for a reader of lines.
+        if let Some((over, told)) = told {
+            let _ = over.send(());
+            receive(&told, &signalled);
+        }
+        let shown = receive(&shown, &signalled);
         if let Some(shown) = shown {
-            let shown = shown?;
             report.refused = shown.refused;
             report.lost.extend(shown.lost);
-            let figures = report.summary.as_ref().filter(|figures| !is_console || figures.jobs != JobCounts::default());
-            if let (true, Some(figures)) = (shown.summary, figures) {
+            if let Some(figures) = &report.summary {
                 let text = if self.is_demo { summary::render(figures) } else { closing_words(figures) };
                 receive(&thread("summary", Waits::Time, move |_| crate::cli::tell(&text))?, &signalled);
             }
@@ -182,15 +163,19 @@ impl Session {
         }
         agent.transpose()?;
         let signal = signalled.load(Ordering::Relaxed);
-        if is_server && signal == 0 && report.summary.is_some() {
+        if !lines.drains && signal == 0 && report.summary.is_some() {
             // What became of jobs is for those who have queued them.
             return Ok(u8::from(!report.lost.is_empty()));
         }
         let status = exit_status(signal, &report, queued);
-        let went_well = |jobs: &JobCounts| jobs.done > 0 && jobs.out_of_memory == 0;
-        let is_shown = self.is_demo && report.summary.as_ref().is_some_and(|figures| went_well(&figures.jobs));
+        let is_shown = self.is_demo && report.summary.as_ref().is_some_and(|figures| demo_went_well(&figures.jobs));
         Ok(if is_shown && status == 1 { 0 } else { status })
     }
+}
+
+/// The demonstration has shown what it is there to show. Files over a limit and a broken one belong to it.
+fn demo_went_well(jobs: &JobCounts) -> bool {
+    jobs.done > 0 && jobs.out_of_memory == 0
 }
 
 /// The figures of a run, and what becomes of what it has not finished.
@@ -248,60 +233,10 @@ fn receive<T>(result: &std::sync::mpsc::Receiver<T>, signalled: &AtomicI32) -> O
     }
 }
 
-/// What is left of a front end.
-struct Shown {
-    /// What it asked for in vain.
-    refused: Vec<(RequestId, String)>,
-    /// What it could not write to its end.
-    lost: Vec<String>,
-    /// The figures of the run are to follow it.
-    summary: bool,
-}
-
-/// Shows the run to its end. Trouble of the screen ends the run in order.
-async fn show(front: Front, link: Link, commands: Vec<Command>, attacher: &Attacher, aside: &BackgroundCompare) -> Result<Shown> {
-    let shown = |summary| Shown { refused: Vec::new(), lost: Vec::new(), summary };
-    match front {
-        Front::Lines { json, color, summary, drains } => {
-            let mut commands = commands;
-            commands.extend(drains.then_some(Command::Drain));
-            let Report { refused, lost, .. } = headless::follow(link, commands, line_sinks(json, color)).await;
-            Ok(Shown { refused, lost, summary })
-        }
-        Front::Linear(linear) => {
-            let typed = linear::typed(std::io::BufReader::new(std::io::stdin()));
-            linear::follow(link, commands, *linear, typed, std::io::stdout()).await;
-            Ok(shown(true))
-        }
-        Front::Console(mut options) => {
-            options.commands = commands;
-            match tui::run(link, *options).await {
-                Ok(Closed { exit: TuiExit::Finished | TuiExit::Left(_), .. }) => Ok(shown(true)),
-                Ok(Closed { exit: TuiExit::TerminalGone, .. }) => {
-                    // The queue goes on now, and would be measured with it.
-                    aside.end();
-                    go_on_alone(attacher.attach()).await;
-                    Ok(shown(false))
-                }
-                Err(error) => {
-                    headless::follow(attacher.attach(), vec![Command::Shutdown], Sinks::default()).await;
-                    Err(error.into())
-                }
-            }
-        }
-    }
-}
-
-/// The screen is gone, the guard is not: what an operator has held or paused goes on, to the end of the queue.
-async fn go_on_alone(mut link: Link) {
-    let mut commands = vec![Command::Continue, Command::Resume];
-    if let Some(Update::Snapshot(state)) = link.updates.recv().await {
-        // What the governor has stopped it lets go on itself.
-        let is_paused = |job: &&Job| matches!(job.phase, Phase::Running { paused: true, for_memory: false, .. });
-        commands.extend(state.jobs.values().filter(is_paused).map(|job| Command::ResumeJob(job.id)));
-    }
-    commands.push(Command::Drain);
-    headless::follow(link, commands, Sinks::default()).await;
+/// Tells the run to its end.
+async fn show(lines: RunLines, link: Link, mut commands: Vec<Command>) -> Report {
+    commands.extend(lines.drains.then_some(Command::Drain));
+    headless::follow(link, commands, line_sinks(lines.json, lines.color)).await
 }
 
 fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<(Driver<RealHost>, LogReader)> {
@@ -333,17 +268,14 @@ pub(super) fn refused(error: &InstanceError) -> color_eyre::Report {
 
 /// Runs the engine on a thread of its own. Before the host is closed, and the state folder free for the next plimsoll, nobody
 /// can reach this one any more.
-fn start_engine(driver: Driver<RealHost>, unreachable: Option<(Doors, oneshot::Sender<()>)>) -> Result<JoinHandle<()>> {
+fn start_engine(driver: Driver<RealHost>, doors: Option<Doors>) -> Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().wrap_err("cannot start the engine's loop")?;
     std::thread::Builder::new()
         .name("engine".to_owned())
         .spawn(move || {
             let host = runtime.block_on(driver.run());
-            let (doors, over) = unreachable.unzip();
             drop(doors);
             host.close();
-            // Whoever hears of the end finds the state folder free.
-            let _ = over.map(|over| over.send(()));
         })
         .wrap_err("cannot start the engine's thread")
 }
@@ -362,15 +294,16 @@ fn open_log(path: &std::path::Path) -> Result<File, Usage> {
     })
 }
 
-/// SIGINT and SIGTERM end the run in order, a second one at once. SIGHUP ends nothing: the guard stays when the screen
-/// goes. SIGTSTP, where no console takes care of it, stops the jobs first. Works for as long as the process does.
-fn watch_signals(attacher: &Attacher, stops: bool, drains: bool) -> Result<Arc<AtomicI32>> {
+/// SIGINT and SIGTERM end the run in order, a second one at once; where it `drains`, the first one lets it finish what it
+/// does. SIGHUP ends nothing: the guard stays when the login goes. SIGTSTP stops the jobs first. Works for as long as the
+/// process does.
+fn watch_signals(attacher: &Attacher, drains: bool) -> Result<Arc<AtomicI32>> {
     let first = Arc::new(AtomicI32::new(0));
     let (told, link) = (Arc::clone(&first), attacher.attach());
     let (ready, is_ready) = std::sync::mpsc::channel();
     thread("signals", Waits::Signals, move |runtime| {
         runtime.block_on(async move {
-            match Signals::listen(stops) {
+            match Signals::listen(true) {
                 Ok(signals) => {
                     let _ = ready.send(Ok(()));
                     obey(signals, link, &told, drains).await;

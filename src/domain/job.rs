@@ -124,6 +124,16 @@ impl Job {
     pub fn lack_of_room(&self) -> Option<&str> {
         self.wants_room.as_deref().filter(|_| self.phase.is_waiting())
     }
+
+    /// Why it did not end well, was not let in, or waits.
+    pub fn reason(&self) -> Option<&str> {
+        match &self.phase {
+            Phase::Rejected(rejected) => Some(&rejected.detail),
+            Phase::Finished(finished) => finished.reason.as_deref(),
+            Phase::Backoff { reason, .. } => Some(reason),
+            _ => self.lack_of_room(),
+        }
+    }
 }
 
 impl Phase {
@@ -140,6 +150,17 @@ impl Phase {
     /// Nothing more will happen to it by itself.
     pub const fn is_terminal(&self) -> bool {
         matches!(self, Self::Rejected(_) | Self::Finished(_))
+    }
+
+    /// Its name in JSON and in what scripts read.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Queued | Self::Backoff { .. } => "queued",
+            Self::Running { paused: true, .. } => "paused",
+            Self::Starting | Self::Running { .. } | Self::Stopping { .. } | Self::Finalizing => "running",
+            Self::Rejected(_) => "rejected",
+            Self::Finished(finished) => finished.outcome.name(),
+        }
     }
 
     /// The process, while there is one.
@@ -291,6 +312,19 @@ impl Outcome {
     /// Ended with the output in place.
     pub const fn is_success(self) -> bool {
         matches!(self, Self::Done | Self::AlreadyDone)
+    }
+
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::AlreadyDone => "already_done",
+            Self::Failed => "failed",
+            Self::OutOfMemory => "out_of_memory",
+            Self::TimedOut => "timed_out",
+            Self::Stalled => "stalled",
+            Self::Cancelled => "cancelled",
+        }
     }
 
     /// The word that tables show.

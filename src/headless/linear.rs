@@ -1,7 +1,9 @@
 //! The linear mode: one line for whatever happens, and commands typed as lines. No frames, no drawing characters, nothing is
 //! ever drawn again: for screen readers, and for terminals that can do no more.
 
-use std::collections::{BTreeSet, VecDeque};
+mod words;
+
+use std::collections::BTreeSet;
 use std::io::{BufRead, Read as _, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,21 +12,17 @@ use tokio::sync::mpsc;
 
 use super::TOLD_KEPT;
 use super::lines::{LineStyle, Lines};
-use crate::domain::command::{Command, MoveTo, RequestId};
+use crate::domain::command::{Answer, Command, MoveTo, RequestId};
 use crate::domain::event::EventKind;
-use crate::domain::job::{Job, JobId, Phase};
+use crate::domain::job::JobId;
 use crate::domain::profile::Profile;
 use crate::domain::state::State;
-use crate::domain::text::{file_name_text, path_text, sanitise};
+use crate::domain::text::{many, sanitise};
 use crate::domain::time::span_words;
-use crate::domain::units::Bytes;
-use crate::runtime::link::{Link, Update};
+use crate::runtime::link::{LineNews, Link, StartServer, Update};
 
 /// Longest line that is taken.
 const MOST_TYPED: u64 = 16 << 10;
-/// Jobs and log lines told at most, unless all are asked for.
-const TOLD: usize = 20;
-
 const HELP: &str = "\
 status            memory, the line, and how many jobs are where
 jobs, jobs all    the jobs, the running ones first
@@ -40,7 +38,9 @@ hold, release     start no more jobs, start them again
 profiles          the profiles; profile NAME switches to one
 clean             clean up now
 warnings          the warning signs, with advice
+leave             leave it running; plimsoll attach comes back
 drain, undrain    end after what is queued, take that back
+start             start the server again, where it has gone
 quit              end now; what runs is stopped and stays queued. Twice ends at once";
 
 /// What the linear mode needs to know.
@@ -51,6 +51,33 @@ pub struct Linear {
     pub cwd: PathBuf,
     /// How lines are written.
     pub style: LineStyle,
+    /// Ends once what was asked first is done, and so is everything else.
+    pub until_done: bool,
+    /// Leaving it ends what it shows.
+    pub ends_it: bool,
+    /// Starts the server again that has gone.
+    pub start_server: Option<StartServer>,
+}
+
+/// What is asked of it.
+pub struct Asking {
+    /// Asked first, in order.
+    pub commands: Vec<Command>,
+    /// The lines that are typed.
+    pub typed: mpsc::UnboundedReceiver<String>,
+    /// The signals that end it.
+    pub signals: mpsc::UnboundedReceiver<i32>,
+}
+
+/// How it was left.
+#[derive(Debug)]
+pub struct Left {
+    /// What was known then.
+    pub state: State,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Something of what was asked first was refused.
+    pub is_refused: bool,
 }
 
 /// What a typed line asks for.
@@ -60,6 +87,10 @@ enum Asked {
     Tell(String),
     /// Something of the engine.
     Engine(Command),
+    /// To be left.
+    Leave,
+    /// The server, again.
+    Start,
     /// Nothing.
     Nothing,
 }
@@ -83,75 +114,156 @@ pub fn typed(mut input: impl BufRead + Send + 'static) -> mpsc::UnboundedReceive
     lines
 }
 
-/// Follows a run to its end, telling every event and doing what is typed. The commands given are asked first. Once every job
-/// has ended it ends, unless none was given: then it waits for what is typed.
-pub async fn follow(
-    mut link: Link,
-    commands: Vec<Command>,
-    linear: Linear,
-    mut typed: mpsc::UnboundedReceiver<String>,
-    mut out: impl Write,
-) {
-    let mut state = State::default();
+/// Follows a run, telling every event and doing what is typed, until it is left, a signal comes, or the run is over. The
+/// commands given are asked first.
+pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: impl Write) -> Left {
+    let Asking { commands, mut typed, mut signals } = asking;
+    let mut left = Left { state: State::default(), signal: None, is_refused: false };
     let mut lines = Lines::default();
     let mut told = BTreeSet::new();
-    let (mut number, mut open, mut ends) = (0, true, !commands.is_empty());
-    let mut ask = |link: &Link, command| {
+    let (mut number, mut open, mut is_told, mut leaving) = (0, true, false, false);
+    let mut pending = BTreeSet::new();
+    let mut ask = |pending: &mut BTreeSet<u64>, link: &Link, command| {
         number += 1;
+        pending.insert(number);
         let _ = link.requests.send(RequestId(number), command);
     };
-    let is_given = ends;
+    let given = commands.len() as u64;
+    let mut wanted = Wanted { unanswered: given, to_come: given == 0 };
     for command in commands {
-        ask(&link, command);
+        ask(&mut pending, &link, command);
     }
     tell(&mut out, "linear mode: type a command and enter; help lists them");
     loop {
         tokio::select! {
             biased;
-            line = typed.recv(), if open => match line.map(|line| linear.read(&line, &state)) {
+            Some(signal) = signals.recv() => {
+                left.signal = Some(signal);
+                return left;
+            }
+            // What is asked is asked of what is known.
+            line = typed.recv(), if open && is_told => match line.map(|line| linear.read(&line, &left.state)) {
                 Some(Asked::Tell(text)) => tell(&mut out, &text),
-                Some(Asked::Engine(command)) => ask(&link, command),
+                Some(Asked::Engine(command)) => ask(&mut pending, &link, command),
                 Some(Asked::Nothing) => {}
+                Some(Asked::Start) => tell(&mut out, &start(&linear).await),
                 // Nobody can type any more: what is queued still runs.
-                None => {
-                    open = false;
-                    ends = false;
-                    ask(&link, Command::Drain);
-                }
+                Some(Asked::Leave) | None if !linear.ends_it => break,
+                Some(Asked::Leave) => ask(&mut pending, &link, Command::Shutdown),
+                None => open = false,
             },
             update = link.updates.recv() => match update {
-                None => return,
+                None => return left,
                 Some(Update::Snapshot(snapshot)) => {
                     lines.learn(&snapshot);
-                    state = *snapshot;
+                    is_told = true;
+                    left.state = *snapshot;
+                    wanted.to_come &= left.state.jobs.is_empty();
                 }
                 Some(Update::Event(event)) => {
-                    state.apply(&event);
+                    left.state.apply(&event);
+                    wanted.to_come &= !matches!(event.kind, EventKind::JobQueued { .. });
                     told.extend(event.kind.trouble().filter(|_| told.len() < TOLD_KEPT));
                     for line in lines.of(&event) {
                         tell(&mut out, &linear.style.render(&line));
                     }
-                    if matches!(event.kind, EventKind::RunFinished(_)) {
-                        return;
-                    }
-                    let is_idle = state.index.active.is_empty() && state.index.waiting.is_empty() && state.index.backoff.is_empty();
-                    let has_come = !state.jobs.is_empty() || matches!(event.kind, EventKind::InputSkipped { .. });
-                    if ends && is_given && is_idle && has_come {
-                        ends = false;
-                        ask(&link, Command::Drain);
-                    }
                 }
                 Some(Update::Retold(retold)) => {
-                    state = retold.state();
-                    lines.learn(&state);
+                    left.state = retold.state();
+                    is_told = true;
+                    lines.learn(&left.state);
                 }
-                // What an event has told already is told once.
-                Some(Update::Reply(_, Err(rejection))) if told.remove(&rejection.0) => {}
-                Some(Update::Reply(_, Err(rejection))) => tell(&mut out, &format!("refused: {rejection}")),
-                Some(Update::Reply(_, Ok(_)) | Update::Playing(_) | Update::Line(_)) => {}
+                Some(Update::Reply(RequestId(id), answer)) => {
+                    pending.remove(&id);
+                    if id <= given {
+                        left.is_refused |= answer.is_err();
+                        wanted.take(answer.as_ref().ok(), &left.state);
+                    }
+                    // What an event has told already is told once.
+                    if let Some(rejection) = answer.err().filter(|rejection| !told.remove(&rejection.0)) {
+                        tell(&mut out, &format!("refused: {rejection}"));
+                    }
+                }
+                Some(Update::Line(news)) => tell_news(&mut out, news),
+                Some(Update::Playing(_)) => {}
             },
         }
+        let is_over = left.state.summary.is_some();
+        let is_done = linear.until_done && wanted.is_done(&left.state);
+        if is_done && linear.ends_it && !is_over && !std::mem::replace(&mut leaving, true) {
+            ask(&mut pending, &link, Command::Shutdown);
+        } else if is_done && !linear.ends_it && !is_over {
+            break;
+        }
     }
+    // What was asked in the same moment is on its way before the line is given up.
+    let answered = async {
+        while !pending.is_empty() {
+            let Some(update) = link.updates.recv().await else { return };
+            if let Update::Reply(RequestId(id), _) = update {
+                pending.remove(&id);
+            }
+        }
+    };
+    let _ = tokio::time::timeout(GOODBYE, answered).await;
+    left
+}
+
+/// Longest wait for the answers to what was asked when it is left.
+const GOODBYE: Duration = Duration::from_secs(3);
+
+/// What was asked first, as far as it decides when all is done.
+struct Wanted {
+    /// So many requests have no answer yet.
+    unanswered: u64,
+    /// Jobs are to be done that are not listed yet.
+    to_come: bool,
+}
+
+impl Wanted {
+    /// The answer to one of the requests; `None` = it was refused.
+    fn take(&mut self, answer: Option<&Answer>, state: &State) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        // They are in the store; the page that lists them is on its way.
+        let has_more = answer.and_then(|answer| answer.queued).is_some_and(|queued| queued.jobs > 0);
+        self.to_come |= has_more && state.unended() == 0;
+    }
+
+    fn is_done(&self, state: &State) -> bool {
+        self.unanswered == 0 && !self.to_come && state.unended() == 0
+    }
+}
+
+/// Starts the server again; what came of it.
+async fn start(linear: &Linear) -> String {
+    let Some(start) = linear.start_server.clone() else { return "it cannot be started from here".to_owned() };
+    let (done, came) = tokio::sync::oneshot::channel();
+    let work = move || drop(done.send(start()));
+    if std::thread::Builder::new().name("server".to_owned()).spawn(work).is_err() {
+        return "there is no thread to start it".to_owned();
+    }
+    match came.await {
+        Ok(Ok(())) => "the server is started".to_owned(),
+        Ok(Err(why)) => format!("the server cannot be started: {why}"),
+        Err(_) => "the server cannot be started".to_owned(),
+    }
+}
+
+fn tell_news(out: &mut impl Write, news: LineNews) {
+    let text = match news {
+        LineNews::Attached(consoles) => match consoles.iter().filter(|console| !console.own).count() as u64 {
+            0 => return,
+            others => format!("{} attached too", many(others, "console")),
+        },
+        LineNews::Did { who, what } => format!("{what}: {who}"),
+        LineNews::Lost { why, gone: true, .. } => format!("{why}; start starts it again, leave leaves"),
+        LineNews::Lost { why, again_in, .. } => {
+            let why = if why.is_empty() { "the line to the server is cut" } else { &why };
+            format!("{why}; trying again in {}", span_words(again_in))
+        }
+        LineNews::Back => "the line to the server is there again".to_owned(),
+    };
+    tell(out, &text);
 }
 
 fn tell(out: &mut impl Write, text: &str) {
@@ -166,9 +278,9 @@ impl Linear {
         let command = match word.to_lowercase().as_str() {
             "" => return Asked::Nothing,
             "help" | "?" => return Asked::Tell(HELP.to_owned()),
-            "status" => return Asked::Tell(status(state)),
-            "jobs" => return Asked::Tell(jobs(state, rest == "all")),
-            "warnings" => return Asked::Tell(warnings(state)),
+            "status" => return Asked::Tell(words::status(state)),
+            "jobs" => return Asked::Tell(words::jobs(state, rest == "all")),
+            "warnings" => return Asked::Tell(words::warnings(state)),
             "profiles" => return Asked::Tell(self.list_profiles(state)),
             "profile" => match self.profiles.iter().find(|profile| profile.name == rest) {
                 Some(profile) => Command::SelectProfile(Box::new(profile.clone())),
@@ -182,6 +294,8 @@ impl Linear {
             "drain" => Command::Drain,
             "undrain" => Command::Undrain,
             "quit" | "exit" => Command::Shutdown,
+            "leave" => return Asked::Leave,
+            "start" => return Asked::Start,
             _ => return about_job(word, rest, state),
         };
         Asked::Engine(command)
@@ -209,8 +323,8 @@ fn about_job(word: &str, rest: &str, state: &State) -> Asked {
     };
     let Some(known) = state.jobs.get(&id) else { return Asked::Tell(format!("there is no job {id}; jobs lists them")) };
     let command = match word {
-        "job" => return Asked::Tell(job(known, state)),
-        "log" => return Asked::Tell(log(id, state)),
+        "job" => return Asked::Tell(words::job(known, state)),
+        "log" => return Asked::Tell(words::log(id, state)),
         "pause" => Command::PauseJob(id),
         "resume" => Command::ResumeJob(id),
         "cancel" => Command::Cancel(id),
@@ -225,149 +339,14 @@ fn about_job(word: &str, rest: &str, state: &State) -> Asked {
     Asked::Engine(command)
 }
 
-fn status(state: &State) -> String {
-    let memory = &state.memory;
-    let jobs: Bytes = memory.jobs.values().copied().sum();
-    let counts = state.job_counts();
-    let mut out: Vec<String> = Vec::new();
-    if let Some(profile) = &state.profile {
-        let slots = profile.max_concurrent.words();
-        let decided = state.decided.as_ref().map(|now| format!("; now {}: {}", now.at_once, now.why)).unwrap_or_default();
-        out.push(format!("profile {}: {slots}, files up to {}{decided}", profile.name, profile.max_file_size));
-    }
-    let (counted, end) = (memory.counted_bytes.whole(), state.lines.budget);
-    out.push(format!(
-        "memory {counted} of {}, {}; the line is at {}; budget {end}: {}",
-        end.whole(),
-        memory.shown_level().words(),
-        state.lines.high_water.whole(),
-        state.budget_source
-    ));
-    out.push(format!(
-        "jobs hold {}, the console {}, {} are reserved",
-        jobs.whole(),
-        memory.console_bytes.whole(),
-        memory.reserved_bytes.whole()
-    ));
-    if let Some(held) = &state.held {
-        out.push(format!("job {} waits for memory: {}", held.job, held.words()));
-    }
-    if let Some(wanted) = &state.room {
-        out.push(format!("job {} {}: {}", wanted.job, wanted.patience(), wanted.reason));
-    }
-    if state.paused {
-        out.push("the queue is held".to_owned());
-    }
-    let bad = counts.failed + counts.out_of_memory;
-    let damaged = if counts.damaged == 0 { String::new() } else { format!(" ({} of them with damage)", counts.damaged) };
-    let waiting = counts.unfinished.saturating_sub(state.index.active.len() as u64);
-    out.push(format!(
-        "{} running, {waiting} waiting, {} done{damaged}, {bad} failed, {} rejected, {} cancelled",
-        state.index.active.len(),
-        counts.done + counts.already_done,
-        counts.rejected,
-        counts.cancelled
-    ));
-    out.join("\n")
-}
-
-/// What is happening to a job, in words.
-fn phase(job: &Job, state: &State) -> String {
-    match &job.phase {
-        _ if let Some(lack) = job.lack_of_room() => format!("waits for room: {lack}"),
-        Phase::Queued if state.held.is_some_and(|held| held.job == job.id) => "waits for memory".to_owned(),
-        Phase::Queued => "queued".to_owned(),
-        Phase::Backoff { reason, .. } => format!("waits for another try: {reason}"),
-        Phase::Starting => "starting".to_owned(),
-        Phase::Running { paused: true, for_memory: true, .. } => "stopped for memory".to_owned(),
-        Phase::Running { paused: true, .. } => "paused".to_owned(),
-        Phase::Running { .. } => {
-            let progress = job.progress.unwrap_or_default();
-            let done = progress.ratio.map_or_else(String::new, |ratio| format!(", {:.0} percent", ratio * 100.0));
-            let left = progress
-                .eta_seconds
-                .map_or_else(String::new, |seconds| format!(", {} left", span_words(Duration::from_secs(seconds))));
-            format!("running{done}{left}")
-        }
-        Phase::Stopping { .. } => "being stopped".to_owned(),
-        Phase::Finalizing => "its output is being checked".to_owned(),
-        Phase::Rejected(why) => format!("not let in: {}", why.detail),
-        Phase::Finished(finished) if finished.is_damaged() => format!("{}, damaged", finished.outcome.word()),
-        Phase::Finished(finished) => match &finished.reason {
-            Some(reason) => format!("{}: {reason}", finished.outcome.word()),
-            None => finished.outcome.word().to_owned(),
-        },
-    }
-}
-
-fn line_of(job: &Job, state: &State) -> String {
-    format!("job {}, {}: {}", job.id, file_name_text(&job.input), phase(job, state))
-}
-
-fn jobs(state: &State, all: bool) -> String {
-    let index = &state.index;
-    let waiting = index.waiting.iter().map(|(_, id)| id);
-    let ended = index.ended.iter().rev().map(|(_, id)| id);
-    let order = index.active.iter().chain(&index.backoff).chain(waiting).chain(&index.rejected).chain(ended);
-    let mut lines: VecDeque<String> = order.filter_map(|id| state.jobs.get(id)).map(|job| line_of(job, state)).collect();
-    let count = lines.len();
-    if count == 0 {
-        return "no jobs; add PATH queues one".to_owned();
-    }
-    if !all && count > TOLD {
-        lines.truncate(TOLD);
-        lines.push_back(format!("and {} more; jobs all tells them", count - TOLD));
-    }
-    lines.make_contiguous().join("\n")
-}
-
-fn job(job: &Job, state: &State) -> String {
-    let mut out = vec![line_of(job, state)];
-    out.push(format!("input {}, {}, preset {}", path_text(&job.input), job.size, job.preset));
-    if let Some(output) = &job.output {
-        out.push(format!("output {}", path_text(output)));
-    }
-    let mut memory = format!("memory {} now, {} at its peak", job.memory.whole(), job.peak.whole());
-    if let Some(expected) = job.predicted_peak {
-        memory = format!("{memory}, {} expected", expected.whole());
-    }
-    if job.phase.holds_slot() {
-        memory = format!("{memory}, {} reserved", job.reserved.whole());
-    }
-    out.push(memory);
-    if let Phase::Finished(finished) = &job.phase {
-        out.extend(finished.damage.as_ref().map(|damage| format!("damage: {}", damage.words())));
-        if !finished.left_out.is_empty() {
-            out.push(format!("left out: {}", finished.left_out.join(", ")));
-        }
-    }
-    out.join("\n")
-}
-
-fn log(id: JobId, state: &State) -> String {
-    let Some(ring) = state.logs.get(&Some(id)).filter(|ring| !ring.lines.is_empty()) else {
-        return format!("there is no log of job {id} yet");
-    };
-    let from = ring.lines.len().saturating_sub(TOLD);
-    ring.lines.range(from..).map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n")
-}
-
-fn warnings(state: &State) -> String {
-    if state.warnings.is_empty() {
-        return "no warning sign is seen".to_owned();
-    }
-    let line =
-        |(name, warning): (&String, &crate::domain::state::Warning)| format!("{name}: {}; {}", warning.evidence, warning.advice);
-    state.warnings.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::command::ClientId;
+    use crate::domain::command::{ClientId, Queued};
     use crate::domain::event::{Event, Seq};
     use crate::domain::job::Outcome;
     use crate::domain::time::{Mono, Wall};
+    use crate::domain::units::Bytes;
     use crate::runtime::link::Control;
 
     fn event(seq: u64, kind: EventKind) -> Update {
@@ -401,37 +380,50 @@ mod tests {
         }
     }
 
-    /// Runs it against a made-up engine; returns what was written and what was asked.
-    fn play(typed_lines: &[&str], commands: Vec<Command>, told: Vec<EventKind>) -> (String, Vec<Command>) {
+    fn linear(until_done: bool) -> Linear {
+        let style = LineStyle::file();
+        Linear { profiles: Vec::new(), cwd: "/v".into(), style, until_done, ends_it: false, start_server: None }
+    }
+
+    /// Runs it against a made-up engine, which tells all this and ends unless it `stays`; returns what was written, what was
+    /// asked, and how it was left.
+    fn play(
+        typed_lines: &[&str],
+        commands: Vec<Command>,
+        told: Vec<Update>,
+        how: Linear,
+        stays: bool,
+    ) -> (String, Vec<Command>, Left) {
         let (control, mut asked) = mpsc::unbounded_channel();
         let link = Link::attach(ClientId(1), control);
         let Ok(Control::Attach(_, tell)) = asked.try_recv() else { panic!("it attaches itself") };
         assert!(tell.send(Update::Snapshot(Box::default())), "it listens");
-        for (at, kind) in told.into_iter().enumerate() {
-            assert!(tell.send(event(at as u64 + 1, kind)), "it listens");
+        for update in told {
+            assert!(tell.send(update), "it listens");
         }
-        drop(tell);
+        let tell = stays.then_some(tell);
         let (type_line, lines) = mpsc::unbounded_channel();
+        let (_nobody, signals) = mpsc::unbounded_channel();
         let mut out = Vec::new();
-        let linear = Linear { profiles: Vec::new(), cwd: "/v".into(), style: LineStyle::file() };
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(async {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let left = runtime.block_on(async {
             // What is typed is typed after everything was heard.
-            let told = follow(link, commands, linear, lines, &mut out);
-            tokio::pin!(told);
-            for line in typed_lines {
-                tokio::task::yield_now().await;
-                type_line.send((*line).to_owned()).expect("listens");
-            }
-            told.await;
+            let typing = async {
+                for line in typed_lines {
+                    tokio::task::yield_now().await;
+                    let _ = type_line.send((*line).to_owned());
+                }
+            };
+            tokio::join!(follow(link, Asking { commands, typed: lines, signals }, how, &mut out), typing).0
         });
+        drop((tell, type_line));
         let mut commands = Vec::new();
         while let Ok(control) = asked.try_recv() {
             if let Control::Request(_, _, command) = control {
                 commands.push(command);
             }
         }
-        (String::from_utf8(out).expect("UTF-8"), commands)
+        (String::from_utf8(out).expect("UTF-8"), commands, left)
     }
 
     #[test]
@@ -440,7 +432,7 @@ mod tests {
         if let Update::Event(event) = event(1, queued(3, "/v/a.mp4")) {
             state.apply(&event);
         }
-        let linear = Linear { profiles: Vec::new(), cwd: "/v".into(), style: LineStyle::file() };
+        let linear = linear(true);
         let read = |line: &str| linear.read(line, &state);
         assert_eq!(read("cancel 3"), Asked::Engine(Command::Cancel(JobId(3))));
         assert_eq!(read("  FIRST".trim_start()), Asked::Tell("no command is called `FIRST`; help lists them".to_owned()));
@@ -458,15 +450,48 @@ mod tests {
         );
     }
 
+    /// A film that was queued and is done.
+    fn one_film(name: &str) -> Vec<Update> {
+        let answer = Answer { queued: Some(Queued { batch: 1, jobs: 1, known: 0 }) };
+        // It is in the store before it is listed.
+        vec![Update::Reply(RequestId(1), Ok(answer)), event(1, queued(1, name)), event(2, finished(1))]
+    }
+
     #[test]
-    fn what_happens_is_told_in_lines_without_any_control_character_and_it_ends_with_the_last_job() {
+    fn what_happens_is_told_in_lines_without_any_control_character_and_it_is_left_with_the_last_job() {
         let add = Command::enqueue(vec!["/v/a.mp4".into()], None);
-        let (out, asked) = play(&[], vec![add.clone()], vec![queued(1, "/v/a\u{1b}.mp4"), finished(1)]);
+        // The engine stays: it is for the next window.
+        let (out, asked, left) = play(&[], vec![add.clone()], one_film("/v/a\u{1b}.mp4"), linear(true), true);
         assert!(out.contains("queued: 1 MB") && out.contains("done:"), "{out}");
         assert!(out.chars().all(|c| c == '\n' || !c.is_control()) && !out.contains('│'), "{out:?}");
-        assert_eq!(asked, [add, Command::Drain]);
+        assert_eq!(asked, std::slice::from_ref(&add));
+        assert!(left.state.job_counts().done == 1 && !left.is_refused, "{left:?}");
+        // What is shown for it alone is ended.
+        let ends_it = Linear { ends_it: true, ..linear(true) };
+        let (_, asked, _) = play(&[], vec![add.clone()], one_film("/v/a.mp4"), ends_it, false);
+        assert_eq!(asked, [add.clone(), Command::Shutdown]);
         // With nothing given it waits for what is typed.
-        let (_, asked) = play(&["clean"], Vec::new(), vec![queued(1, "/v/a.mp4"), finished(1)]);
-        assert!(!asked.contains(&Command::Drain), "{asked:?}");
+        let (_, asked, left) = play(&["leave"], Vec::new(), one_film("/v/a.mp4"), linear(false), true);
+        assert!(asked.is_empty(), "{asked:?}");
+        assert_eq!(left.signal, None);
+        let refused = Update::Reply(RequestId(1), Err(crate::domain::command::Rejection("no video".to_owned())));
+        let (out, _, left) = play(&[], vec![add], vec![refused], linear(true), true);
+        assert!(left.is_refused && out.contains("refused: no video"), "{out}");
+    }
+
+    #[test]
+    fn a_line_that_is_cut_is_told_and_the_server_can_be_started_again() {
+        use std::sync::Arc;
+
+        let lost = |gone, why: &str| Update::Line(LineNews::Lost { why: why.to_owned(), again_in: Duration::from_secs(4), gone });
+        let news = vec![lost(false, ""), lost(true, "no plimsoll works on /s"), Update::Line(LineNews::Back)];
+        let starts = Linear { start_server: Some(Arc::new(|| Ok(()))), ..linear(false) };
+        let (out, asked, _) = play(&["start", "leave"], Vec::new(), news, starts, true);
+        for words in ["is cut; trying again in 4", "start starts it again", "is there again", "the server is started"] {
+            assert!(out.contains(words), "{words} is missing in {out}");
+        }
+        assert!(asked.is_empty());
+        let (out, ..) = play(&["start", "leave"], Vec::new(), Vec::new(), linear(false), true);
+        assert!(out.contains("it cannot be started from here"), "{out}");
     }
 }

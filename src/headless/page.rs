@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::job::{Job, Phase};
+use crate::domain::job::Job;
 use crate::domain::state::State;
 use crate::domain::text::{file_name_text, many, path_text};
 use crate::domain::units::Bytes;
@@ -181,19 +181,11 @@ fn jobs(page: &mut String, state: &State) {
     }
 }
 
-/// The state of a job, and what there is to say of it.
-fn words(job: &Job) -> (&'static str, String) {
-    let share = job.progress.as_ref().and_then(|progress| progress.ratio).map(|ratio| format!("{:.0} %", ratio * 100.0));
-    match &job.phase {
-        Phase::Queued => ("queued", job.lack_of_room().unwrap_or_default().to_owned()),
-        Phase::Backoff { reason, .. } => ("queued", reason.clone()),
-        Phase::Running { paused: true, .. } => ("paused", share.unwrap_or_default()),
-        Phase::Starting | Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => {
-            ("running", share.unwrap_or_default())
-        }
-        Phase::Rejected(rejected) => ("rejected", rejected.detail.clone()),
-        Phase::Finished(finished) => (finished.outcome.word(), finished.reason.clone().unwrap_or_default()),
-    }
+/// The state of a job in words, and what there is to say of it.
+fn words(job: &Job) -> (String, String) {
+    let share = job.progress.as_ref().and_then(|progress| progress.ratio).filter(|_| job.phase.holds_slot());
+    let share = share.map(|ratio| format!("{:.0} %", ratio * 100.0));
+    (job.phase.name().replace('_', " "), job.reason().map(ToOwned::to_owned).or(share).unwrap_or_default())
 }
 
 #[cfg(test)]

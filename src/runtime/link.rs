@@ -61,6 +61,9 @@ pub enum LineNews {
     Back,
 }
 
+/// What is told to others of whoever holds the queue.
+pub const HELD_THE_QUEUE: &str = "held the queue";
+
 /// A console that is attached to an engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attached {

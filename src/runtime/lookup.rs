@@ -49,9 +49,6 @@ pub type MakeComparison = Arc<dyn Fn(&[PathBuf], &str) -> Result<(), String> + S
 pub struct Compare {
     /// Makes one.
     pub make: MakeComparison,
-    /// Makes the one at work stand still, or lets it go on; comes back when it does, or after seconds in vain. Nothing
-    /// when there is none.
-    pub stand_still: Arc<dyn Fn(bool) + Send + Sync>,
     /// Asks the one at work to end: its run is stopped, what was measured before is kept. Comes back at once.
     pub stop: Arc<dyn Fn() + Send + Sync>,
 }

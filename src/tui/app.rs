@@ -711,10 +711,7 @@ impl App {
                     if self.state.paused { format!("; {} starts them", self.key_label(Act::HoldQueue)) } else { String::new() };
                 self.note(format!("{}{before}{hold}", restored_words(*jobs, *interrupted)));
             }
-            EventKind::QueuePaused if !self.settings.replay && !self.compares() => {
-                let key = self.key_label(Act::HoldQueue);
-                self.note(format!("the queue is held: nothing is started until {key} releases it"));
-            }
+            EventKind::QueuePaused if !self.settings.replay && !self.compares() => self.tell_held(),
             EventKind::RoomWanted(wanted) => self.say(format!("no room: {}", wanted.reason), true),
             EventKind::Fault { what, detail } => self.say(format!("{what}: {detail}"), true),
             EventKind::WarningRaised { evidence, advice, .. } => self.say(format!("{evidence}: {advice}"), true),
@@ -969,16 +966,13 @@ impl App {
         if self.settings.replay || (self.ended && (self.closed || !self.compares())) {
             return vec![Effect::Exit];
         }
-        if self.settings.window.is_some() && !self.quitting {
+        if self.settings.window.as_ref().is_some_and(|window| !window.ends_it) && !self.quitting {
             return self.leave();
         }
         let question = match (self.quitting, self.state.index.active.is_empty()) {
             (false, _) if self.compares() => Question::EndComparison,
             (false, true) if self.compare.making => Question::EndComparison,
-            (false, true) => {
-                self.quitting = true;
-                return vec![self.ask("quit", Command::Shutdown)];
-            }
+            (false, true) => return vec![self.end_the_run()],
             (false, false) => Question::Quit,
             (true, _) => Question::Kill,
         };

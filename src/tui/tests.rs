@@ -101,7 +101,7 @@ const SCREENS: [&str; 48] = [
 fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
     let window = match name {
         "leave" | "leave_end" | "start_server" => Some(WindowOn::default()),
-        "lost" => Some(WindowOn { host: Some("encoder".to_owned()), view: false }),
+        "lost" => Some(WindowOn { host: Some("encoder".to_owned()), ..WindowOn::default() }),
         _ => None,
     };
     let settings = Settings { replay: name == "replay", window, ..settings(color, ascii) };

@@ -46,8 +46,6 @@ pub enum Look {
         /// With this preset.
         preset: String,
     },
-    /// Stop the one being made where it is, or let it go on.
-    StandStill(bool),
     /// End the one being made.
     StopComparison,
     /// Rows of the stored queue.
@@ -65,7 +63,6 @@ impl Look {
             | Self::Ahead(_)
             | Self::Save { .. }
             | Self::Compare { .. }
-            | Self::StandStill(_)
             | Self::StopComparison
             | Self::Complete(_) => true,
         }
@@ -84,7 +81,6 @@ impl Look {
             Self::Comparisons => json(&(have(lookup.comparisons.as_ref())?.list)()?),
             Self::Comparison(id) => json(&*(have(lookup.comparisons.as_ref())?.open)(id.parse()?)?),
             Self::Compare { inputs, preset } => json(&(have(lookup.compare.as_ref())?.make)(&inputs, &preset)?),
-            Self::StandStill(still) => json(&(have(lookup.compare.as_ref())?.stand_still)(still)),
             Self::StopComparison => json(&(have(lookup.compare.as_ref())?.stop)()),
             Self::Rows(wanted) => json(&have(lookup.rows.as_ref())?(&wanted)?),
             Self::Complete(line) => json(&have(lookup.complete.as_ref())?(&line)),
@@ -109,10 +105,6 @@ pub fn over(ask: &Ask, compares: bool) -> Lookup {
         make: {
             let ask = Arc::clone(ask);
             Arc::new(move |inputs, preset| get(&ask, Look::Compare { inputs: inputs.to_vec(), preset: preset.to_owned() }))
-        },
-        stand_still: {
-            let ask = Arc::clone(ask);
-            Arc::new(move |still| drop(get::<()>(&ask, Look::StandStill(still))))
         },
         stop: {
             let ask = Arc::clone(ask);

@@ -3,11 +3,12 @@
 #![allow(clippy::disallowed_methods)] // a deadline needs the clock
 
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use crate::support::clips::clips;
-use crate::support::{PATIENCE, Said, World, patient_ffmpeg, say};
+use crate::support::{PATIENCE, PLIMSOLL, Said, World, patient_ffmpeg, say};
 use serde_json::Value;
 
 /// A server in a world; it ends with the test.
@@ -215,6 +216,38 @@ fn the_sockets_are_for_their_owner_and_a_second_server_is_told_of_the_first() {
     assert!(faulty.code == Some(2) && faulty.err.contains("nosuch"), "{:?} {}", faulty.code, faulty.err);
     server.ok(&["stop"]);
     assert!(!world.path("state/control.sock").exists() && !world.path("state/view.sock").exists());
+}
+
+#[test]
+fn somebody_else_is_told_to_look_only_where_that_would_work() {
+    const SOMEBODY: u32 = 12345;
+    if !rustix::process::getuid().is_root() {
+        return crate::support::skip::skip(crate::support::skip::ROOT, "somebody else cannot be played");
+    }
+    let world = World::new();
+    let server = Server::start(&world, &[]);
+    let open = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+    };
+    std::fs::copy(PLIMSOLL, world.path("plimsoll")).expect("copied");
+    for path in [world.dir.path(), &world.path("plimsoll"), &world.path("state"), &world.path("work")] {
+        open(path, 0o755);
+    }
+    let ask = || {
+        let mut command = Command::new(world.path("plimsoll"));
+        command.args(["status", "--state-dir"]).arg(world.path("state")).current_dir(world.path("work"));
+        say({
+            command.env_clear().uid(SOMEBODY).gid(SOMEBODY);
+            command
+        })
+    };
+    let closed = ask();
+    assert!(closed.code == Some(77) && closed.err.contains("belongs to root"), "{:?} {}", closed.code, closed.err);
+    assert!(!closed.err.contains("--view"), "it would be refused too: {}", closed.err);
+    std::os::unix::fs::chown(world.path("state/view.sock"), None, Some(SOMEBODY)).expect("given");
+    let may_look = ask();
+    assert!(may_look.code == Some(77) && may_look.err.contains("`plimsoll attach --view` looks at it"), "{}", may_look.err);
+    drop(server);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod modules;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crowd;
 mod governor;
 mod layering;
 mod learning;

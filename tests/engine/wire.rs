@@ -283,6 +283,39 @@ fn a_request_that_is_sent_again_in_its_session_is_done_once() {
 }
 
 #[test]
+fn after_an_unreadable_line_what_was_asked_is_asked_again_of_the_same_server_under_its_number() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let listener = UnixListener::bind(folder.path().join(CONTROL)).expect("listens");
+    let (told, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let greeting: Vec<String> =
+            recorded().into_iter().filter(|(client, _)| !client).take(2).map(|(_, line)| line.to_string()).collect();
+        for (life, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.expect("connected");
+            let mut lines = BufReader::new(stream.try_clone().expect("a copy")).lines().map(|line| line.expect("a line"));
+            lines.next();
+            writeln!(stream, "{}\n{}", greeting[0], greeting[1]).expect("greeted");
+            let state = serde_json::to_value(State::default()).expect("JSON");
+            writeln!(stream, "{}\n{}", json!({ "head": state }), json!({ "end": 0 })).expect("told");
+            let asked = lines.next().expect("a request");
+            told.send(asked).expect("the test listens");
+            // The first time what comes back is not to be read; the line is closed by whoever cannot.
+            let answer = json!({"reply": {"number": 7, "result": {"Ok": {}}}}).to_string();
+            writeln!(stream, "{}", if life == 0 { "}{".to_owned() } else { answer }).expect("told");
+            for _ in lines {}
+        }
+    });
+    let mut there = Knows::new(open(folder.path(), Caller { console: true, follow: true, view: false }).expect("connected").link);
+    there.until("a snapshot", |knows| knows.snapshots == 1);
+    assert!(there.link.requests.send(RequestId(7), Command::Pause));
+    there.until("the answer", |knows| !knows.replies.is_empty());
+    assert_eq!(there.replies, [(7, true)], "it is the same server, which knows what it has done");
+    assert_eq!(there.snapshots, 2, "what was told before is not trusted");
+    let asked: Vec<String> = heard.try_iter().collect();
+    assert!(asked.len() == 2 && asked[0] == asked[1], "{asked:?}");
+}
+
+#[test]
 fn a_console_that_comes_back_comes_in_the_session_that_it_began_with() {
     let folder = tempfile::tempdir().expect("a folder");
     let listener = UnixListener::bind(folder.path().join(CONTROL)).expect("listens");

@@ -12,4 +12,5 @@ mod hostile;
 mod peaks;
 mod real_jobs;
 mod short_films;
+mod windows;
 mod wishes;

@@ -22,6 +22,7 @@ pub const LEASE: &str = "file leases";
 pub const RSYNC: &str = "rsync";
 pub const INOTIFY_LIMITS: &str = "limits of inotify";
 pub const NOT_ROOT: &str = "a user other than root";
+pub const ROOT: &str = "the rights of root";
 
 /// Notes that the test which is running needs this, and does not have it for this reason. The caller returns then.
 pub fn skip(need: &str, why: impl Display) {

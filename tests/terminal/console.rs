@@ -268,6 +268,44 @@ fn the_linear_mode_tells_lines_takes_commands_and_never_draws() {
 }
 
 #[test]
+fn the_linear_mode_is_a_window_too_that_can_be_left_and_come_back_to() {
+    let _turn = turn();
+    let home = home(3, 20);
+    let mut terminal = Terminal::start(120, 60, home.path(), &["clips", "--plain", "--color", "never"]);
+    terminal.wait_for("started: try 1");
+    let server = terminal.server();
+    terminal.send("hold\n");
+    terminal.send("leave\n");
+    assert_eq!(terminal.end().exit_code(), 0, "{}", terminal.screen());
+    let told = terminal.screen();
+    assert!(told.contains(&format!("plimsoll goes on without this window (process {server})")), "{told}");
+    let line = [crate::support::PLIMSOLL, "attach", "--plain"];
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        let mut again = Terminal::start_program(&line, (120, 60), home.path(), &[]);
+        again.wait_for("linear mode");
+        again.send("status\n");
+        again.wait_for("the queue is held");
+        // SAFETY: a plain system call with a process that this test has started.
+        assert_eq!(unsafe { libc::kill(again.pid() as i32, signal) }, 0);
+        assert_eq!(again.end().exit_code(), 128 + signal as u32, "{}", again.screen());
+        assert_eq!(terminal.server(), server, "it goes on");
+    }
+    // Whoever only looks can change nothing, and leaves as well by the end of what he types.
+    let mut view = Terminal::start_program(&[line[0], "attach", "--plain", "--view"], (120, 60), home.path(), &[]);
+    view.wait_for("linear mode");
+    view.send("quit\n");
+    view.wait_for("refused: this is a window to look through");
+    view.send("\x04");
+    assert_eq!(view.end().exit_code(), 0, "{}", view.screen());
+    let mut last = Terminal::start_program(&line, (120, 60), home.path(), &[]);
+    last.wait_for("linear mode");
+    last.send("quit\n");
+    assert_eq!(last.end().exit_code(), 1, "jobs were left: {}", last.screen());
+    terminal.wait_for_no_server();
+    assert_nothing_left(home.path());
+}
+
+#[test]
 fn pages_open_over_real_jobs_and_tell_what_is_really_so() {
     let _turn = turn();
     let home = home(3, 20);

@@ -1,5 +1,5 @@
-//! What becomes of a run when a terminal goes away, stands still or stops what stands on it: of the queue behind a window, and of
-//! what is one process with its screen. Waits for events, never for time.
+//! What becomes of a run when a terminal goes away, stands still or stops what stands on it: of the queue behind a window, of the
+//! demonstration, and of what is one process with its terminal. Waits for events, never for time.
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods)] // limits of time are measured with a clock
 
@@ -138,12 +138,19 @@ fn server(world: &World) -> u32 {
     found[0].1
 }
 
-/// `plimsoll demo`, which is one process with its screen, with jobs that need no clips.
+/// `plimsoll demo`, a window on a server of its own, with jobs that need no clips.
 fn demo(world: &World) -> Command {
     let mut command = world.command(["demo", "--load-jobs", "-o"]);
     command.arg(world.path("out")).arg("--state-dir").arg(world.path("state"));
     command.arg("--log-file").arg(world.path("run.log"));
     command
+}
+
+/// The process of its server.
+fn demo_server(world: &World) -> u32 {
+    let found = at_work(&world.path("state/demo"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    found[0].1
 }
 
 /// Processor time of a process, children left out.
@@ -375,8 +382,21 @@ fn last_words_that_nobody_reads_do_not_keep_a_signal_from_ending_the_window() {
     assert!(is_alive(server(&world)));
 }
 
+/// Times that a job of the demonstration has ended.
+fn ended(world: &World) -> usize {
+    let log = fs::read_to_string(world.path("run.log")).unwrap_or_default();
+    log.matches("Memory usage after processing").count()
+}
+
+/// Ends the demonstration as its operator would.
+fn quit(console: &mut Console) {
+    console.press(b"q");
+    console.read_until("Keep running");
+    console.press(b"y");
+}
+
 #[test]
-fn ctrl_z_in_the_demonstration_stops_its_jobs_too_gives_the_terminal_back_and_fg_brings_both_back() {
+fn ctrl_z_in_the_demonstration_stops_its_window_alone_and_fg_brings_it_back() {
     let world = World::new();
     let inner = demo(&world);
     // Only a shell that waits for its job makes stopping it possible.
@@ -390,43 +410,65 @@ fn ctrl_z_in_the_demonstration_stops_its_jobs_too_gives_the_terminal_back_and_fg
     }
     let mut console = Console::start(shell);
     console.read_until("1 running");
-    let plimsoll = child(console.pid(), "plimsoll");
-    let all = children(plimsoll, "plimsoll");
+    let (window, server) = (child(console.pid(), "plimsoll"), demo_server(&world));
     let is_job = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(".part"));
-    let jobs: Vec<u32> = all.into_iter().filter(is_job).collect();
+    let jobs: Vec<u32> = children(server, "plimsoll").into_iter().filter(is_job).collect();
     assert!(!jobs.is_empty(), "a job");
-    let starved = Starved::thread(plimsoll);
     // SAFETY: a plain system call with a process of this test.
-    assert_eq!(unsafe { libc::kill(plimsoll as i32, libc::SIGTSTP) }, 0);
+    assert_eq!(unsafe { libc::kill(window as i32, libc::SIGTSTP) }, 0);
     // The alternate screen is left before the shell speaks.
     console.read_until("\x1b[?1049l");
     console.read_until("stopped with");
     assert!(!console.screen.screen().alternate_screen(), "it is the shell's");
-    assert_eq!(state_of(plimsoll), Some('T'));
-    wait_until("the jobs stand still", || jobs.iter().all(|job| state_of(*job) == Some('T')));
-    drop(starved);
+    assert_eq!(state_of(window), Some('T'));
+    assert!(state_of(server) != Some('T') && jobs.iter().all(|job| state_of(*job) != Some('T')));
+    let before = ended(&world);
+    wait_until("a job ends meanwhile", || ended(&world) > before);
+    assert_eq!(state_of(window), Some('T'));
     console.press(b"go\n");
     console.read_until("\x1b[?1049h");
     console.read_until("running");
-    wait_until("the jobs go on", || jobs.iter().all(|job| state_of(*job) != Some('T')));
-    console.press(b"q");
-    console.read_until("Keep running");
-    console.press(b"y");
+    quit(&mut console);
     console.read_until("ended with ");
-    assert!(time_to_death(&jobs, PATIENCE).is_some());
+    assert!(time_to_death(&[jobs, vec![server]].concat(), PATIENCE).is_some());
     world.assert_no_leftovers();
 }
 
 #[test]
-fn after_a_hang_up_the_demonstration_runs_to_its_end_without_its_screen() {
+fn after_a_hang_up_the_demonstration_goes_on_to_its_end_and_the_next_one_is_a_window_on_it() {
     let world = World::new();
     let mut console = Console::start(demo(&world));
     console.read_until("1 running");
+    let before = demo_server(&world);
     console.hang_up();
-    assert_eq!(console.end(PATIENCE).code(), Some(0));
-    let log = fs::read_to_string(world.path("run.log")).expect("read");
-    assert_eq!(log.matches("Memory usage after processing").count(), 8, "to its end: {log}");
+    console.end(PATIENCE);
+    let mut next = Console::start(demo(&world));
+    next.read_until("running");
+    assert_eq!(demo_server(&world), before);
+    wait_until("all that can be done", || ended(&world) == 8);
+    next.read_until("all done");
+    // Nothing is left to ask about.
+    next.press(b"q");
+    assert_eq!(next.end(PATIENCE).code(), Some(0), "{}", next.screen.screen().contents());
+    assert!(time_to_death(&[before], PATIENCE).is_some(), "it is there for its window");
     world.assert_no_leftovers();
+}
+
+#[test]
+fn a_signal_to_the_window_of_the_demonstration_ends_both_and_tells_the_figures() {
+    for plain in [false, true] {
+        let world = World::new();
+        let mut command = demo(&world);
+        command.args(plain.then_some("--plain"));
+        let mut console = Console::start(command);
+        console.read_until(if plain { "started: try 1" } else { "1 running" });
+        let server = demo_server(&world);
+        console.signal(libc::SIGTERM);
+        console.read_until("the run is over");
+        assert_eq!(console.end(PATIENCE).code(), Some(143), "plain: {plain}");
+        assert!(time_to_death(&[server], PATIENCE).is_some());
+        world.assert_no_leftovers();
+    }
 }
 
 #[test]

@@ -114,6 +114,16 @@ fn leaving_it_running_is_what_enter_does_and_attach_comes_back_to_the_same_jobs(
     assert_eq!(waited.code, Some(0), "{}{}", waited.out, waited.err);
     assert_eq!(site.outputs(), 3);
 
+    // What an ended job was asked to do is known in a window that came after it.
+    let mut late = site.window(&["attach"]);
+    late.wait_for("all done");
+    late.send("g");
+    late.press("\r");
+    late.wait("what it was asked", |screen| screen.contains("asked") && screen.contains("-i "));
+    assert!(!late.screen().contains("the first line of its log tells"), "{}", late.screen());
+    late.send("q");
+    assert_left(&mut late, 0);
+
     // With nothing left to do there is nothing to ask.
     let mut last = site.window(&["attach"]);
     last.wait_for("all done");
@@ -183,7 +193,8 @@ fn a_second_window_sees_what_the_first_and_a_script_do_and_both_see_each_other()
     second.wait("both windows", |screen| screen.contains("2 running") && screen.contains("+1"));
     first.wait("the other one", |screen| screen.contains("+1") && screen.contains("has attached"));
     first.send("S");
-    second.wait("what the first did", |screen| screen.contains("queue held"));
+    let held = second.wait("what the first did", |screen| screen.contains("queue held") && screen.contains("held the queue: "));
+    assert!(held.contains(" on pts/") && held.contains("nothing is started until S releases it"), "who did it: {held}");
     first.send("S");
     second.wait("that taken back", |screen| !screen.contains("queue held") && screen.contains("released the queue: "));
     assert_eq!(site.script(&["pause", "1"]).out, "paused #1\n");

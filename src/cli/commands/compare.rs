@@ -125,7 +125,7 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
     comparer.board.note(&comparer.subject, &comparison, Standing::UnderWay, None);
     if has_terminal() && !resolved.settings.plain && !args.headless && !args.json {
-        comparer.screen = Screen::open(&resolved, &profiles[0], &comparer.board)?;
+        comparer.screen = Some(Screen::open(&resolved, &profiles[0], &comparer.board)?);
     }
     runtime.block_on(comparer.compare(comparison, report.as_deref()))
 }

@@ -1,5 +1,6 @@
 //! `plimsoll demo`: clips of its own, a budget under which the line is crossed, and the main job on them.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use color_eyre::eyre::{Context as _, Result};
@@ -8,9 +9,11 @@ use crate::cli::Usage;
 use crate::cli::args::DemoArgs;
 use crate::cli::commands::install::{self, ProvideOptions};
 use crate::cli::commands::neighbour::Neighbour;
-use crate::cli::commands::run::{OutputMode, session};
+use crate::cli::commands::remote::serve::{self, Started};
+use crate::cli::commands::{remote, run};
 use crate::cli::options::Resolved;
-use crate::cli::session::{Front, refused};
+use crate::cli::session::window::{self, Kind, Window};
+use crate::cli::session::{has_terminal, refused};
 use crate::domain::command::Command;
 use crate::domain::places::xdg_folder;
 use crate::domain::text::path_text;
@@ -19,14 +22,27 @@ use crate::host::demo::clips::{self, DEMO_BUDGET};
 use crate::host::demo::load_job;
 use crate::host::media::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::process::instance::Instance;
+use crate::wire::client::{Caller, Door, Opened};
 
 /// Who asks for the budget of the demonstration and of its clips.
 pub const ITS_BUDGET: &str = "plimsoll's demonstration";
 
 /// Runs the demonstration; returns the exit status. Files over a limit and a broken one belong to it, so jobs that were
 /// rejected do not make it a failure.
+///
+/// On a terminal it is a server of its own, and a window on it; elsewhere it is one process that tells lines.
 pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
-    let ffmpeg = if args.load_jobs { None } else { find_ffmpeg(args, &resolved)? };
+    let is_server = args.ready_fd.is_some();
+    let ready = args.ready_fd.map(serve::of_its_own);
+    let has_window = !is_server && has_terminal() && !args.headless && !args.json;
+    let ffmpeg = if args.load_jobs {
+        None
+    } else if is_server {
+        // Whoever has started it has seen to it that there is one.
+        Some(located(&resolved)?)
+    } else {
+        find_ffmpeg(args, &resolved)?
+    };
     let folder = demo_folder(args.clips.as_deref())?;
     if !resolved.is_out_given() {
         resolved.settings.out = folder.join("out");
@@ -34,34 +50,82 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     }
     resolved.ask_budget(DEMO_BUDGET, ITS_BUDGET);
     resolved.check_out()?;
-    // Before minutes are spent on clips; beside a run that is at work the figures would mean nothing.
-    drop(Instance::claim(&resolved.state_dir).map_err(|error| refused(&error))?);
+    if !is_server {
+        // Before minutes are spent on clips; beside a run that is at work the figures would mean nothing.
+        drop(Instance::claim(&resolved.state_dir).map_err(|error| refused(&error))?);
+    }
     let comparisons = crate::cli::commands::compare::board::lookup(&resolved.state_dir);
     // A queue of its own: what waits in the operator's is none of the demonstration's business, nor the other way round.
-    resolved.state_dir.push("demo");
-    let mode = if args.headless || args.json { OutputMode::Lines { json: args.json, summary: true } } else { OutputMode::Console };
+    resolved.state_dir.push(FOLDER);
+    if has_window && let Ok(opened) = remote::open_if_there(&resolved, CONSOLE)? {
+        // One whose window has gone: its terminal hung up.
+        return window(args, &resolved, opened, ffmpeg.is_none());
+    }
     let (paths, load_jobs) = match &ffmpeg {
         Some(ffmpeg) => (make_clips(ffmpeg, &folder)?, None),
         None => (make_load_clips(&folder)?, Some(crate::cli::own_program()?)),
     };
-    let commands = vec![Command::enqueue(paths, None)];
-    let budget = resolved.budget.as_ref().map_or(Bytes::ZERO, |budget| budget.bytes);
-    crate::cli::tell(&format!(
-        "demo: outputs go to {}; the budget is {budget}, as on a small box\n",
-        path_text(&resolved.settings.out)
-    ));
-    let mut session = session(&resolved, ffmpeg, load_jobs, commands, mode)?;
+    if !is_server {
+        let budget = resolved.budget.as_ref().map_or(Bytes::ZERO, |budget| budget.bytes);
+        let out = path_text(&resolved.settings.out);
+        crate::cli::tell(&format!(
+            "demo: outputs go to {out}; the budget is {budget}, as on a small box\n\
+             demo: now and then a neighbour takes part of it for some seconds, as others on a small box do\n"
+        ));
+    }
+    if has_window {
+        return match start(args, &resolved, load_jobs.is_some())? {
+            Started::Ready(child) => {
+                serve::see_off(child);
+                let opened = remote::connect(Door::Here(resolved.state_dir.clone()), CONSOLE)?;
+                window(args, &resolved, opened, load_jobs.is_some())
+            }
+            Started::Failed { status, why } => {
+                crate::cli::tell(&why);
+                Ok(status)
+            }
+        };
+    }
+    let lines = if is_server { serve::stays(&resolved) } else { run::lines(&resolved, args.json) };
+    let mut session = run::session(&resolved, ffmpeg, load_jobs, vec![Command::enqueue(paths, None)], lines)?;
     session.host.restore = false;
-    if let Front::Console(options) = &mut session.front {
-        options.lookup.comparisons = Some(comparisons);
+    if let Some(serves) = &mut session.serves {
+        serves.lookup.comparisons = Some(comparisons);
         // Its clips are compared by `plimsoll compare` without a path.
-        options.lookup.compare = None;
+        (serves.lookup.compare, serves.facts.compares) = (None, false);
+        (serves.exit_when_idle, serves.ready) = (is_server.then_some(serve::LINGERS), ready);
     }
     let mut neighbour = Neighbour::start()?;
     session.host.guests.push(neighbour.pid());
     session.watch = Some(Box::new(neighbour.steer()));
-    crate::cli::tell("demo: now and then a neighbour takes part of it for some seconds, as others on a small box do\n");
     session.run_as_demo()
+}
+
+/// Its state folder, below the operator's.
+const FOLDER: &str = "demo";
+/// A window on it.
+const CONSOLE: Caller = Caller { console: true, follow: true, view: false };
+
+/// Starts its server, as this command line has it. `load_jobs`: there is no ffmpeg, whoever asked for what.
+fn start(args: &DemoArgs, resolved: &Resolved, load_jobs: bool) -> Result<Started> {
+    let mut more: Vec<OsString> = Vec::new();
+    more.extend(load_jobs.then(|| "--load-jobs".into()));
+    if let Some(clips) = &args.clips {
+        more.extend(["--clips".into(), clips.clone().into_os_string()]);
+    }
+    serve::start("demo", resolved, &more)
+}
+
+/// The window on its server.
+fn window(args: &DemoArgs, resolved: &Resolved, opened: Opened, load_jobs: bool) -> Result<u8> {
+    let (again, with) = (args.clone(), resolved.clone());
+    let start_server = serve::again(move || start(&again, &with, load_jobs));
+    let window = Window { host: None, view: false, commands: Vec::new(), kind: Kind::Demo { start_server } };
+    window::show(resolved, opened, &window)
+}
+
+fn located(resolved: &Resolved) -> Result<Ffmpeg, Usage> {
+    locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))
 }
 
 /// The ffmpeg there is, or one provided now; `None` = there is none to be had, and the load jobs stand in for it.
@@ -89,8 +153,7 @@ pub(in crate::cli) fn clips_for_comparison(
     resolved: &Resolved,
     clips: Option<&std::path::Path>,
 ) -> Result<(Vec<PathBuf>, PathBuf)> {
-    let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
-    let folder = demo_folder(clips)?;
+    let (ffmpeg, folder) = (located(resolved)?, demo_folder(clips)?);
     Ok((make_clips(&ffmpeg, &folder)?, folder))
 }
 

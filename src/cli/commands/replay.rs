@@ -13,10 +13,10 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::cli::args::{PastChoice, ReplayArgs};
-use crate::cli::commands::run::{OutputMode, front};
+use crate::cli::commands::run::console_options;
 use crate::cli::options::Resolved;
 use crate::cli::planning::ahead::no_look_ahead;
-use crate::cli::session::{Front, has_terminal, line_sinks};
+use crate::cli::session::{has_terminal, line_sinks};
 use crate::cli::{Usage, meant};
 use crate::domain::command::ClientId;
 use crate::domain::text::{error_words, path_text};
@@ -184,12 +184,12 @@ fn play(args: &ReplayArgs, resolved: &Resolved, recording: Recording, logs: Opti
     // Without a screen nobody waits for the time to pass, unless asked to.
     let speed = args.speed.unwrap_or(if is_console { 1.0 } else { f64::INFINITY });
     let (player, stalls) = Player::new(recording, speed);
-    let link = stalls.attach(ClientId(1));
+    let mut link = stalls.attach(ClientId(1));
     drop(stalls);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
     if is_console {
         let profile = resolved.load_profile()?;
-        let Front::Console(mut options) = front(resolved, &profile, OutputMode::Console) else { return Ok(0) };
+        let mut options = console_options(resolved, &profile);
         (options.lookup.log, options.replay) = (logs, true);
         // The queue that is shown waits for nothing any more.
         let why = "this is a replay, no queue waits to be run: `plimsoll plan` looks ahead at files";
@@ -197,7 +197,7 @@ fn play(args: &ReplayArgs, resolved: &Resolved, recording: Recording, logs: Opti
         let playing = std::thread::Builder::new().name("player".to_owned());
         let player = playing.spawn(move || runtime.block_on(player.play(false))).wrap_err("cannot start a thread")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
-        runtime.block_on(tui::run(link, *options))?;
+        runtime.block_on(tui::run(&mut link, options))?;
         drop(player);
         return Ok(0);
     }

@@ -1,4 +1,4 @@
-//! `plimsoll [PATH]…` and `plimsoll run PATH…`: from the command line to a session.
+//! `plimsoll run PATH…`: from the command line to a session.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::cli::commands::compare::aside::BackgroundCompare;
 use crate::cli::options::Resolved;
 use crate::cli::session::descriptors;
 use crate::cli::session::serving::Serves;
-use crate::cli::session::{Front, Session, has_terminal};
+use crate::cli::session::{RunLines, Session};
 use crate::cli::{Usage, meant};
 use crate::config::queue;
 use crate::domain::command::{Command, Wishes};
@@ -22,8 +22,6 @@ use crate::domain::screen::ColorChoice;
 use crate::domain::text::{error_words as words, path_text};
 use crate::engine::EngineConfig;
 use crate::engine::estimate::Learned;
-use crate::headless::linear::Linear;
-use crate::headless::lines::LineStyle;
 use crate::headless::summary;
 use crate::host::HostConfig;
 use crate::host::files::scan;
@@ -37,47 +35,42 @@ use crate::tui::app::complete::{self, Places};
 use crate::tui::terminal::theme::ColorMode;
 use crate::wire::message::Facts;
 
-/// What is to be shown where.
+/// Who runs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputMode {
-    /// The console where there is a terminal, else lines.
-    Console,
-    /// Lines on stderr.
-    Lines {
-        /// JSON lines on stdout too.
+pub enum Caller {
+    /// `plimsoll run`; `json` = JSON lines on stdout too.
+    Run {
+        /// They are wanted.
         json: bool,
-        /// The figures of the run at its end.
-        summary: bool,
     },
+    /// The console's command, where there is no terminal.
+    Console,
 }
 
-/// Runs the given paths; returns the exit status. Everything that can be wrong is looked for before anything runs. `hold`:
-/// nothing is started until the operator says so.
-pub fn run(resolved: &Resolved, paths: &[PathBuf], mode: OutputMode, hold: bool) -> Result<u8> {
-    let mut commands = commands(paths, resolved)?;
-    let is_console = mode == OutputMode::Console && has_terminal();
-    if hold && !is_console {
-        return Err(
-            Usage("--hold opens the console without starting anything, and there is no terminal for it here".to_owned()).into()
-        );
-    }
+/// Runs the given paths in this process; returns the exit status. Everything that can be wrong is looked for before anything
+/// runs.
+pub fn run(resolved: &Resolved, paths: &[PathBuf], caller: Caller) -> Result<u8> {
+    let commands = commands(paths, resolved)?;
     let left = || store::waiting(&resolved.state_dir).map_err(|error| Usage(error.to_string()));
-    if commands.is_empty() && !is_console && (!paths.is_empty() || left()? == 0) {
-        let why = match paths {
-            [] if mode == OutputMode::Console => {
+    if commands.is_empty() && (!paths.is_empty() || left()? == 0) {
+        let why = match (paths, caller) {
+            ([], Caller::Console) => {
                 "there is nothing to run, nothing waits in the queue, and there is no terminal for the console".to_owned()
             }
-            [] => "there is nothing to run: no path was given, and nothing waits in the queue".to_owned(),
-            files => format!("no jobs in {}", files.iter().map(|file| path_text(file)).collect::<Vec<_>>().join(", ")),
+            ([], Caller::Run { .. }) => "there is nothing to run: no path was given, and nothing waits in the queue".to_owned(),
+            (files, _) => format!("no jobs in {}", files.iter().map(|file| path_text(file)).collect::<Vec<_>>().join(", ")),
         };
         return Err(Usage(format!("{why}; give video files, folders or queue files (*.yaml)")).into());
     }
     let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     resolved.check_out()?;
-    if hold {
-        commands.insert(0, Command::Pause);
-    }
-    session(resolved, Some(ffmpeg), None, commands, mode)?.run()
+    let lines = lines(resolved, caller == Caller::Run { json: true });
+    session(resolved, Some(ffmpeg), None, commands, lines)?.run()
+}
+
+/// The log lines of a run that ends when its queue is empty.
+pub fn lines(resolved: &Resolved, json: bool) -> RunLines {
+    RunLines { json, color: resolved.line_color(), drains: true }
 }
 
 /// What the last run of this state folder did, in words, where it has left something in the queue; `None` also where there was
@@ -99,7 +92,7 @@ pub fn session(
     ffmpeg: Option<Ffmpeg>,
     load_jobs: Option<PathBuf>,
     commands: Vec<Command>,
-    mode: OutputMode,
+    lines: RunLines,
 ) -> Result<Session, Usage> {
     let mut profile = resolved.load_profile()?;
     let mut profiles = resolved.all_profiles(&profile);
@@ -107,12 +100,7 @@ pub fn session(
         crate::cli::tell(&format!("plimsoll: {remark}\n"));
     }
     let (preset, presets) = resolved.load_presets()?;
-    let mut front = front(resolved, &profile, mode);
     let aside = BackgroundCompare::default();
-    if let Front::Console(options) = &mut front {
-        options.presets = presets.keys().cloned().collect();
-        options.lookup.compare = Some(aside.clone().maker(resolved.clone(), preset.clone()));
-    }
     let serves = serves(resolved, &profiles, &presets, aside.clone().maker(resolved.clone(), preset.clone()));
     let profile_budget = profile.memory.budget;
     let engine = EngineConfig {
@@ -125,7 +113,7 @@ pub fn session(
         timeout: resolved.settings.timeout.limit(),
         stall: resolved.settings.stall.limit(),
         // Where somebody looks on, it is for them to say how long it is worth waiting.
-        disk_wait: matches!(front, Front::Lines { drains: true, .. }).then_some(resolved.settings.disk_wait.0),
+        disk_wait: lines.drains.then_some(resolved.settings.disk_wait.0),
         governor: !resolved.settings.no_governor,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         learned: Learned::default(),
@@ -148,7 +136,7 @@ pub fn session(
         watch: Vec::new(),
     };
     let log_file = resolved.settings.log_file.clone();
-    Ok(Session { engine, host, commands, front, aside, log_file, watch: None, agent: None, is_demo: false, serves: Some(serves) })
+    Ok(Session { engine, host, commands, lines, aside, log_file, watch: None, agent: None, is_demo: false, serves: Some(serves) })
 }
 
 /// What can be looked up in a run with these settings, but for its logs and for making comparisons.
@@ -182,43 +170,25 @@ fn serves(resolved: &Resolved, profiles: &[Profile], presets: &BTreeMap<String, 
     Serves { lookup, facts, windows: Windows::default(), exit_when_idle: None, ready: None, metrics: None, is_service: false }
 }
 
-pub(in crate::cli) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, mode: OutputMode) -> Front {
-    let (json, summary) = match mode {
-        OutputMode::Console if has_terminal() && !resolved.settings.plain => {
-            let variable = |name: &str| std::env::var(name).ok();
-            let color = ColorMode::detect(
-                resolved.settings.color,
-                variable("NO_COLOR").as_deref(),
-                variable("COLORTERM").as_deref(),
-                variable("TERM").as_deref(),
-            );
-            return Front::Console(Box::new(TuiOptions {
-                theme: resolved.settings.theme,
-                keys: resolved.keys.clone(),
-                color,
-                ascii: resolved.settings.ascii || !has_utf8_locale(),
-                profiles: resolved.all_profiles(profile),
-                places: Places::here(),
-                commands: Vec::new(),
-                presets: Vec::new(),
-                before: None,
-                lookup: lookup(resolved),
-                comparison: None,
-                replay: false,
-                window: None,
-            }));
-        }
-        OutputMode::Console if has_terminal() => {
-            return Front::Linear(Box::new(Linear {
-                profiles: resolved.all_profiles(profile),
-                cwd: std::env::current_dir().unwrap_or_default(),
-                style: LineStyle::terminal(resolved.line_color()),
-            }));
-        }
-        OutputMode::Console => (false, true),
-        OutputMode::Lines { json, summary } => (json, summary),
-    };
-    Front::Lines { json, color: resolved.line_color(), summary, drains: true }
+/// How a console looks and what its keys do, and what it looks up in this process unless it is told otherwise.
+pub(in crate::cli) fn console_options(resolved: &Resolved, profile: &Profile) -> TuiOptions {
+    let variable = |name: &str| std::env::var(name).ok();
+    let color = ColorMode::detect(
+        resolved.settings.color,
+        variable("NO_COLOR").as_deref(),
+        variable("COLORTERM").as_deref(),
+        variable("TERM").as_deref(),
+    );
+    TuiOptions {
+        theme: resolved.settings.theme,
+        keys: resolved.keys.clone(),
+        color,
+        ascii: resolved.settings.ascii || !has_utf8_locale(),
+        profiles: resolved.all_profiles(profile),
+        places: Places::here(),
+        lookup: lookup(resolved),
+        ..TuiOptions::default()
+    }
 }
 
 /// The locale that governs characters is UTF-8; the first of the three variables that is set decides, as everywhere.

@@ -2,24 +2,27 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
-use color_eyre::eyre::Result;
+use color_eyre::eyre::{Result, eyre};
+use tokio::sync::mpsc;
 
-use super::ending::Ending;
 use super::signals::Signals;
-use super::{Front, Waits, closing_words, receive, thread};
-use crate::cli::commands::remote::serve::{self, Started};
-use crate::cli::commands::run::{OutputMode, front};
+use super::{Waits, closing_words, demo_went_well, receive, thread};
+use crate::cli::commands::remote;
+use crate::cli::commands::run::console_options;
 use crate::cli::options::Resolved;
-use crate::domain::command::Command;
-use crate::domain::event::JobCounts;
+use crate::domain::command::{Command, RequestId};
+use crate::domain::event::{EventKind, JobCounts, RunSummary};
 use crate::domain::state::State;
 use crate::domain::text::many;
+use crate::headless::linear::{self, Linear};
+use crate::headless::lines::LineStyle;
 use crate::headless::summary;
 use crate::host::memory::heap;
-use crate::runtime::link::StartServer;
+use crate::runtime::link::{Link, StartServer, Update};
 use crate::tui::app::complete::Places;
-use crate::tui::{self, TuiExit, WindowOn};
+use crate::tui::{self, Closed, TuiExit, WindowOn};
 use crate::wire::client::Opened;
 use crate::wire::look;
 
@@ -31,102 +34,193 @@ pub struct Window {
     pub view: bool,
     /// Asked first, in order.
     pub commands: Vec<Command>,
+    /// What it is to the server.
+    pub kind: Kind,
+}
+
+/// What a window is to its server.
+pub enum Kind {
+    /// Its own, which it has found or begun.
+    Own {
+        /// Starts it again when it has gone.
+        start_server: StartServer,
+    },
     /// Somebody else's jobs are looked at: how they went is not for the exit status to tell.
-    pub is_visit: bool,
+    Visit,
+    /// The demonstration, which ends with its window.
+    Demo {
+        /// Starts it again when it has gone.
+        start_server: StartServer,
+    },
+}
+
+impl Kind {
+    fn start_server(&self) -> Option<StartServer> {
+        match self {
+            Self::Own { start_server } | Self::Demo { start_server } => Some(Arc::clone(start_server)),
+            Self::Visit => None,
+        }
+    }
+
+    /// The exit status of a run that is over.
+    fn status(&self, jobs: &JobCounts) -> u8 {
+        match self {
+            Self::Demo { .. } => u8::from(!demo_went_well(jobs)),
+            Self::Own { .. } | Self::Visit => super::status_of(jobs),
+        }
+    }
+}
+
+/// Longest wait for the end of a server that has told how its run ended: it ends its children, and writes its record.
+const GOODBYE: Duration = Duration::from_secs(15);
+
+/// How it was left.
+struct Shown {
+    exit: TuiExit,
+    state: Box<State>,
+    /// Something of what was asked first was refused.
+    is_refused: bool,
 }
 
 /// Shows the console until it is left, or until the run is over.
-pub fn show(resolved: &Resolved, opened: Opened, window: Window) -> Result<u8> {
-    let Opened { hello, facts, link, ask } = opened;
-    let ending = window.host.is_none().then(|| Ending::of(hello.pid));
-    let profile = resolved.load_profile()?;
-    let mut lookup = look::over(&ask, facts.compares && !window.view);
-    let front = front(resolved, &profile, OutputMode::Console);
-    let is_here = window.host.is_none();
-    if is_here {
-        // What is typed here means the folders here.
-        lookup.complete = None;
-        if !window.view {
-            lookup.start_server = Some(start_server(resolved.clone()));
-        }
-    }
-    let place = if is_here { None } else { Some(hello.host.clone()) };
-    let on = WindowOn { host: place, view: window.view };
+pub fn show(resolved: &Resolved, opened: Opened, window: &Window) -> Result<u8> {
+    let (host, kind) = (window.host.clone(), &window.kind);
+    let pid = opened.hello.pid;
     // What was needed to get here is given back: the window stays for as long as the queue does.
     heap::trim();
-    let signalled = watch_signals()?;
-    let (exit, state) = match front {
-        Front::Console(mut options) => {
-            options.profiles = facts.profiles;
-            options.presets = facts.presets;
-            options.lookup = lookup;
-            options.commands = window.commands;
-            options.before = facts.before;
-            options.window = Some(on);
-            if !is_here {
-                options.places = Places { cwd: facts.folder, home: facts.home };
-            }
-            let shown = thread("front", Waits::Signals, move |runtime| runtime.block_on(tui::run(link, *options)))?;
-            let Some(ended) = receive(&shown, &signalled) else {
-                return match signalled.load(Ordering::Relaxed) {
-                    0 => Err(color_eyre::eyre::eyre!("the console has failed")),
-                    // It waits for a terminal that takes nothing more.
-                    signal => Ok(128 + signal as u8),
-                };
-            };
-            let ended = ended?;
-            (ended.exit, ended.state)
-        }
-        Front::Linear(linear) => {
-            let typed = crate::headless::linear::typed(std::io::BufReader::new(std::io::stdin()));
-            let commands = window.commands;
-            let shown = thread("front", Waits::Signals, move |runtime| {
-                runtime.block_on(crate::headless::linear::follow(link, commands, *linear, typed, std::io::stdout()));
-            })?;
-            receive(&shown, &signalled);
-            return Ok(match signalled.load(Ordering::Relaxed) {
-                0 => 0,
-                signal => 128 + signal as u8,
-            });
-        }
-        Front::Lines { .. } => return Ok(0),
+    let (signalled, signals) = watch_signals()?;
+    let shown = if resolved.settings.plain {
+        show_lines(resolved, opened, window, signals)?
+    } else {
+        show_screen(resolved, opened, window)?
     };
-    let where_it_is = window.host.as_ref().map_or_else(String::new, |host| format!(" {host}"));
-    match (exit, &state.summary) {
-        (TuiExit::TerminalGone, _) => Ok(0),
+    let Some(Shown { exit, state, is_refused }) = receive(&shown, &signalled).transpose()? else {
+        return match signalled.load(Ordering::Relaxed) {
+            0 => Err(eyre!("the console has failed")),
+            // It waits for a terminal that takes nothing more.
+            signal => Ok(128 + signal as u8),
+        };
+    };
+    let (status, words) = match (exit, &state.summary) {
+        (TuiExit::TerminalGone, _) => return Ok(0),
         (_, Some(figures)) => {
-            // Whoever starts the next one finds nothing of this one.
-            ending.iter().for_each(Ending::wait);
             // A console that was only looked at has nothing to tell.
-            if figures.jobs != JobCounts::default() {
-                tell(closing_words(figures), &signalled)?;
-            }
-            Ok(super::status_of(&figures.jobs))
+            let is_worth_it = figures.jobs != JobCounts::default();
+            let words = || if matches!(kind, Kind::Demo { .. }) { summary::render(figures) } else { closing_words(figures) };
+            (kind.status(&figures.jobs), is_worth_it.then(words))
+        }
+        (TuiExit::Left(Some(libc::SIGINT | libc::SIGTERM)), None) if matches!(kind, Kind::Demo { .. }) => {
+            let figures = end_the_demonstration(resolved);
+            // The status is that of the signal.
+            (1, figures.as_ref().map(summary::render))
         }
         (TuiExit::Left(signal), None) => {
             let (waits, jobs) = (state.unended() > 0, state.job_counts());
+            let words = if waits {
+                Some(left_words(&state, pid, host.as_deref()))
+            } else {
+                (jobs != JobCounts::default()).then(|| summary::render_so_far(&state.figures_so_far()))
+            };
+            let status = match kind {
+                Kind::Visit => 0,
+                _ if is_refused && jobs == JobCounts::default() => 2,
+                _ if waits => 0,
+                _ => kind.status(&jobs),
+            };
             // Who hangs up does not read on.
-            if signal != Some(libc::SIGHUP) && (waits || jobs != JobCounts::default()) {
-                let words = if waits {
-                    left_words(&state, hello.pid, &where_it_is)
-                } else {
-                    summary::render_so_far(&state.figures_so_far())
-                };
-                tell(words, &signalled)?;
-            }
-            let status = if waits || window.is_visit { 0 } else { super::status_of(&jobs) };
-            let signal = signal.unwrap_or_else(|| signalled.load(Ordering::Relaxed));
-            Ok(if signal == 0 { status } else { 128 + signal as u8 })
+            (status, words.filter(|_| signal != Some(libc::SIGHUP)))
         }
-        (TuiExit::Finished, None) => Ok(1),
+        (TuiExit::Finished, None) => (1, None),
+    };
+    if let Some(words) = words {
+        tell(words, &signalled)?;
     }
+    let signal = match exit {
+        TuiExit::Left(signal) if state.summary.is_none() => signal.unwrap_or_else(|| signalled.load(Ordering::Relaxed)),
+        _ => 0,
+    };
+    Ok(if signal == 0 { status } else { 128 + signal as u8 })
 }
 
-/// Notes the first signal that ends the window. The console obeys it; where that waits for a terminal which takes nothing, what
-/// is noted ends the wait. Works for as long as the process does.
-fn watch_signals() -> Result<Arc<AtomicI32>> {
+/// Asks for the end of the run whose window a signal has ended; its figures when it has.
+fn end_the_demonstration(resolved: &Resolved) -> Option<RunSummary> {
+    let mut link = remote::open(resolved, true).ok()?.link;
+    link.requests.send(RequestId(1), Command::Shutdown);
+    let mut figures = None;
+    while let Some(update) = link.updates.blocking_recv() {
+        match update {
+            Update::Event(event) => {
+                if let EventKind::RunFinished(summary) = event.kind {
+                    figures = Some(summary);
+                }
+            }
+            Update::Snapshot(state) => figures = figures.or(state.summary),
+            _ => {}
+        }
+    }
+    figures
+}
+
+/// What comes back from the thread that shows it.
+type OnItsWay = std::sync::mpsc::Receiver<Result<Shown>>;
+
+/// The full console, on a thread of its own.
+fn show_screen(resolved: &Resolved, opened: Opened, window: &Window) -> Result<OnItsWay> {
+    let Opened { hello, facts, mut link, ask } = opened;
+    let mut options = console_options(resolved, &resolved.load_profile()?);
+    options.lookup = look::over(&ask, facts.compares && !window.view);
+    if window.host.is_none() {
+        // What is typed here means the folders here.
+        options.lookup.complete = None;
+        options.lookup.start_server = window.kind.start_server();
+    } else {
+        options.places = Places { cwd: facts.folder, home: facts.home };
+    }
+    options.profiles = facts.profiles;
+    options.presets = facts.presets;
+    options.commands.clone_from(&window.commands);
+    options.before = facts.before;
+    let place = window.host.is_some().then_some(hello.host);
+    options.window = Some(WindowOn { host: place, view: window.view, ends_it: matches!(window.kind, Kind::Demo { .. }) });
+    thread("front", Waits::Signals, move |runtime| {
+        let Closed { exit, state } = runtime.block_on(tui::run(&mut link, options))?;
+        if state.summary.is_some() {
+            // Whoever starts the next one finds nothing of this one: the line ends with the server's goodbye.
+            let goodbye = async { while link.updates.recv().await.is_some() {} };
+            let _ = runtime.block_on(async { tokio::time::timeout(GOODBYE, goodbye).await });
+        }
+        Ok(Shown { exit, state, is_refused: false })
+    })
+}
+
+/// The linear console, on a thread of its own.
+fn show_lines(resolved: &Resolved, opened: Opened, window: &Window, signals: mpsc::UnboundedReceiver<i32>) -> Result<OnItsWay> {
+    let Opened { facts, link, .. } = opened;
+    let is_demo = matches!(window.kind, Kind::Demo { .. });
+    let linear = Linear {
+        profiles: facts.profiles,
+        cwd: if window.host.is_none() { std::env::current_dir().unwrap_or_default() } else { facts.folder },
+        style: LineStyle::terminal(resolved.line_color()),
+        until_done: is_demo || !window.commands.is_empty(),
+        ends_it: is_demo,
+        start_server: window.kind.start_server(),
+    };
+    let commands = window.commands.clone();
+    let follow = async move |link: Link| {
+        let typed = linear::typed(std::io::BufReader::new(std::io::stdin()));
+        let asked = linear::Asking { commands, typed, signals };
+        let left = linear::follow(link, asked, linear, std::io::stdout()).await;
+        let exit = if left.state.summary.is_some() { TuiExit::Finished } else { TuiExit::Left(left.signal) };
+        Shown { exit, state: Box::new(left.state), is_refused: left.is_refused }
+    };
+    thread("front", Waits::Signals, move |runtime| Ok(runtime.block_on(follow(link))))
+}
+
+/// Notes the first signal that ends the window, and hands on each. The full console obeys signals itself; where that waits for a
+/// terminal which takes nothing, what is noted ends the wait. Works for as long as the process does.
+fn watch_signals() -> Result<(Arc<AtomicI32>, mpsc::UnboundedReceiver<i32>)> {
     let first = Arc::new(AtomicI32::new(0));
-    let told = Arc::clone(&first);
+    let (told, (tell, signals)) = (Arc::clone(&first), mpsc::unbounded_channel());
     thread("signals", Waits::Signals, move |runtime| {
         runtime.block_on(async move {
             // Without them the console alone obeys.
@@ -134,10 +228,11 @@ fn watch_signals() -> Result<Arc<AtomicI32>> {
             loop {
                 let signal = signals.next().await;
                 let _ = told.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
+                let _ = tell.send(signal);
             }
         });
     })?;
-    Ok(first)
+    Ok((first, signals))
 }
 
 /// Says something at the end. After a signal nobody waits for a reader that does not read.
@@ -146,19 +241,9 @@ fn tell(text: String, signalled: &AtomicI32) -> Result<()> {
     Ok(())
 }
 
-/// Starts the server again that has gone.
-fn start_server(resolved: Resolved) -> StartServer {
-    Arc::new(move || match serve::start_for_console(&resolved, false).map_err(|error| error.to_string())? {
-        Started::Ready(child) => {
-            serve::see_off(child);
-            Ok(())
-        }
-        Started::Failed { why, .. } => Err(why.trim().trim_start_matches("plimsoll: ").to_owned()),
-    })
-}
-
 /// That the server goes on, with what, and how to come back.
-fn left_words(state: &State, pid: u32, place: &str) -> String {
+fn left_words(state: &State, pid: u32, host: Option<&str>) -> String {
+    let place = host.map_or_else(String::new, |host| format!(" {host}"));
     format!(
         "plimsoll goes on without this window (process {pid}): {} at work, {} waiting; `plimsoll attach{place}` comes back\n",
         many(state.index.active.len() as u64, "job"),

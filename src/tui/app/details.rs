@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::event::{Event, EventKind};
-use crate::domain::job::JobId;
+use crate::domain::job::{JobId, WholeLog};
 use crate::domain::state::State;
 use crate::domain::units::Bytes;
 
@@ -117,6 +117,16 @@ impl Details {
         }
     }
 
+    /// Takes the command line from the log of a try, where it is not known yet: it stands first, as `job 7, try 1: ...`.
+    pub fn learn_from_log(&mut self, job: JobId, log: &WholeLog) {
+        // What stands first is another line where the beginning was not read.
+        let first = log.lines.first().filter(|_| log.left_out.0 == 0);
+        let told = first.and_then(|line| line.text.strip_prefix(&format!("job {job}, try ")));
+        if let Some((_, command)) = told.and_then(|told| told.split_once(": ")) {
+            self.of(job).command.get_or_insert_with(|| command.to_owned());
+        }
+    }
+
     fn of(&mut self, id: JobId) -> &mut Detail {
         self.told += 1;
         if !self.jobs.contains_key(&id) && self.jobs.len() >= KEPT {
@@ -134,6 +144,8 @@ impl Details {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::job::{LogLevel, LogLine};
+    use crate::domain::time::Wall;
 
     #[test]
     fn a_long_run_is_kept_whole_at_a_coarser_grain_and_no_peak_is_lost() {
@@ -162,5 +174,22 @@ mod tests {
             "finer than the points"
         );
         assert_eq!(curve.columns(8, false)[..3], [eight, None, None], "coarser than the points");
+    }
+
+    #[test]
+    fn what_an_ended_job_was_asked_is_read_from_the_top_of_its_log_and_from_nowhere_else() {
+        let log = |text: &str, left_out| WholeLog {
+            lines: vec![LogLine { at: Wall(0), level: LogLevel::Info, text: text.to_owned() }],
+            left_out: Bytes(left_out),
+        };
+        let learned = |log| {
+            let mut details = Details::default();
+            details.learn_from_log(JobId(7), &log);
+            details.get(JobId(7)).and_then(|detail| detail.command.clone())
+        };
+        assert_eq!(learned(log("job 7, try 2: /bin/ffmpeg -i a: b.mp4", 0)).as_deref(), Some("/bin/ffmpeg -i a: b.mp4"));
+        assert_eq!(learned(log("job 7, try 2: /bin/ffmpeg", 9)), None, "the beginning was not read");
+        assert_eq!(learned(log("job 8, try 1: /bin/ffmpeg", 0)), None);
+        assert_eq!(learned(log("frame 1", 0)), None);
     }
 }

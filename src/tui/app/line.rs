@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::domain::command::Command;
-use crate::domain::time::Wall;
-use crate::runtime::link::{Attached, LineNews};
+use crate::domain::time::{Mono, Wall};
+use crate::runtime::link::{Attached, HELD_THE_QUEUE, LineNews};
 use crate::tui::app::{App, Ask, Mode, Question};
 use crate::tui::input::action::{Act, Effect};
 
@@ -15,6 +15,8 @@ pub struct WindowOn {
     pub host: Option<String>,
     /// It only looks.
     pub view: bool,
+    /// What it shows is there for it, and is ended when its operator closes it: the demonstration.
+    pub ends_it: bool,
 }
 
 /// What is known of the line.
@@ -25,7 +27,12 @@ pub struct LineState {
     lost: Option<Lost>,
     /// It was asked whether the server that has gone is to be started again.
     has_asked: bool,
+    /// Who has held the queue, when that was told.
+    held_by: Option<(String, Mono)>,
 }
+
+/// What another does and the event of it are told within this time of each other.
+const SAME_MOMENT: Duration = Duration::from_secs(2);
 
 /// A line that is cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +69,12 @@ impl App {
         self.settings.window.as_ref()
     }
 
+    /// Ends the run, and the console with it.
+    pub(super) fn end_the_run(&mut self) -> Effect {
+        self.quitting = true;
+        self.ask("quit", Command::Shutdown)
+    }
+
     /// How many other consoles are attached.
     pub fn others(&self) -> usize {
         self.line.consoles.iter().filter(|console| !console.own).count()
@@ -76,7 +89,7 @@ impl App {
     pub(super) fn on_line(&mut self, news: LineNews) {
         match news {
             LineNews::Attached(consoles) => self.tell_consoles(consoles),
-            LineNews::Did { who, what } => self.note(format!("{what}: {who}")),
+            LineNews::Did { who, what } => self.tell_of_others(&who, &what),
             LineNews::Lost { why, again_in, gone } => {
                 let is_new = self.line.lost.is_none();
                 self.line.consoles.clear();
@@ -95,6 +108,25 @@ impl App {
                 self.note("the line to the server is there again".to_owned());
             }
         }
+    }
+
+    /// What another has done. That the queue is held is an event too, which comes before this or after it.
+    fn tell_of_others(&mut self, who: &str, what: &str) {
+        let is_hold = what == HELD_THE_QUEUE;
+        if is_hold {
+            self.line.held_by = Some((who.to_owned(), self.state.now));
+        }
+        if is_hold && self.state.paused { self.tell_held() } else { self.note(format!("{what}: {who}")) }
+    }
+
+    /// Nothing is started any more, and who has seen to it.
+    pub(super) fn tell_held(&mut self) {
+        let key = self.key_label(Act::HoldQueue);
+        let now = self.state.now;
+        // Told within a moment of the event it belongs to it; the next one may be this console's own.
+        let by = self.line.held_by.take().filter(|(_, at)| now.since(*at) < SAME_MOMENT);
+        let by = by.map_or_else(|| "the queue is held".to_owned(), |(who, _)| format!("{HELD_THE_QUEUE}: {who}"));
+        self.note(format!("{by}: nothing is started until {key} releases it"));
     }
 
     /// Who has come and who has gone since the last time.
@@ -152,10 +184,7 @@ impl App {
             Leaving::LeaveRunning => vec![Effect::Exit],
             Leaving::EndAfterQueue if self.state.draining => vec![Effect::Exit],
             Leaving::EndAfterQueue => vec![self.ask("end when the queue is empty", Command::Drain), Effect::Exit],
-            Leaving::EndNow => {
-                self.quitting = true;
-                vec![self.ask("quit", Command::Shutdown)]
-            }
+            Leaving::EndNow => vec![self.end_the_run()],
             Leaving::Stay => Vec::new(),
         }
     }

@@ -1,6 +1,6 @@
 //! The pages that cover the four panes: one job, everything that happened, what `doctor` finds, comparisons.
 
-use crate::domain::job::JobId;
+use crate::domain::job::{Job, JobId};
 use crate::runtime::link::Checkup;
 use crate::tui::app::App;
 use crate::tui::app::chronicle::Entry;
@@ -150,7 +150,16 @@ impl App {
         let is_whole =
             self.selected.and_then(|id| self.shown().logs.get(&Some(id))).is_some_and(|ring| ring.total == ring.lines.len() as u64);
         let was_run = self.selected.and_then(|id| self.shown().jobs.get(&id)).is_some_and(|job| job.attempts > 0);
-        if is_whole || !was_run || self.file_log().is_some() { Vec::new() } else { self.ask_for_log() }
+        if is_whole || !was_run || self.file_log().is_some() { self.look_for_command() } else { self.ask_for_log() }
+    }
+
+    /// What a job was asked to do that has ended before this console came stands at the top of its log.
+    fn look_for_command(&self) -> Vec<Effect> {
+        let job = self.selected.and_then(|id| self.shown().jobs.get(&id));
+        let has_ended = |job: &&Job| job.attempts > 0 && !job.phase.holds_slot();
+        let is_unknown = |job: &&Job| self.detail(job.id).is_none_or(|detail| detail.command.is_none());
+        let job = job.filter(has_ended).filter(is_unknown);
+        job.map(|job| Effect::Look(Look::Log(job.id, job.attempts))).into_iter().collect()
     }
 
     fn ask_for_log(&mut self) -> Vec<Effect> {
@@ -181,8 +190,12 @@ impl App {
     pub(in crate::tui) fn found(&mut self, found: Found) {
         match found {
             Found::Log(job, attempt, read) => {
-                if let Err(reason) = &read {
-                    self.say(reason.clone(), true);
+                let is_shown = self.file_log.as_ref().is_some_and(|file| (file.job, file.attempt) == (job, attempt));
+                match &read {
+                    Ok(log) => self.details.learn_from_log(job, log),
+                    Err(reason) if is_shown => self.say(reason.clone(), true),
+                    // Without it the page says where it stands.
+                    Err(_) => {}
                 }
                 if let Some(file) = self.file_log.as_mut().filter(|file| (file.job, file.attempt) == (job, attempt)) {
                     file.read = Some(read);

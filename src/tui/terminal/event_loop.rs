@@ -36,7 +36,7 @@ const FRAME: Duration = Duration::from_millis(100);
 const SWIFT: Duration = Duration::from_millis(20);
 /// How often a page asks for what nobody tells of by himself.
 const POLL: Duration = Duration::from_secs(1);
-/// Longest wait for the jobs to be stopped before the console itself stops.
+/// Longest wait for what is asked at the very end, and for the run of a comparison to be stopped before the console stops.
 const SUSPEND: Duration = Duration::from_secs(3);
 
 /// What the caller decides.
@@ -118,7 +118,7 @@ enum Woken {
 /// Runs the console until the operator quits, the run ends, or the terminal is gone.
 ///
 /// Writes to the terminal block while the terminal does not read: give it a thread and a runtime of its own.
-pub async fn run(link: Link, options: TuiOptions) -> Result<Closed, TuiError> {
+pub async fn run(link: &mut Link, options: TuiOptions) -> Result<Closed, TuiError> {
     let places = options.places.clone();
     let settings = Settings {
         theme: options.theme,
@@ -161,12 +161,12 @@ fn is_gone(error: &io::Error) -> bool {
         || matches!(error.raw_os_error(), Some(libc::EIO | libc::ENXIO | libc::EBADF | libc::ENODEV))
 }
 
-struct Console {
+struct Console<'a> {
     // Dropped first to last: the reader ends before the terminal is given back.
     reader: Reader,
     guard: Guard,
     terminal: Terminal<Screen>,
-    link: Link,
+    link: &'a mut Link,
     app: App,
     places: Places,
     lookup: Lookup,
@@ -184,8 +184,8 @@ struct Console {
     taskbar: Option<u8>,
 }
 
-impl Console {
-    fn start(link: Link, app: App, places: Places, lookup: Lookup) -> io::Result<Self> {
+impl<'a> Console<'a> {
+    fn start(link: &'a mut Link, app: App, places: Places, lookup: Lookup) -> io::Result<Self> {
         let (tell_found, found) = mpsc::unbounded_channel();
         let resized = signal(SignalKind::window_change())?;
         let continued = signal(SignalKind::from_raw(libc::SIGCONT))?;
@@ -242,7 +242,7 @@ impl Console {
                 // While the run lasts, whoever watches the signals ends it, and the end of the run ends the console.
                 _ = self.interrupted.recv(), if !open || is_window => Woken::Ended(libc::SIGINT),
                 _ = self.terminated.recv(), if !open || is_window => Woken::Ended(libc::SIGTERM),
-                // An engine in this process goes on without its screen, and is noticed to have none by what is written.
+                // A comparison goes on without its screen, and is noticed to have none by what is written.
                 _ = self.hung_up.recv(), if is_window => Woken::Ended(libc::SIGHUP),
                 _ = swift.tick(), if touched => Woken::Draw,
                 _ = frames.tick(), if dirty => Woken::Draw,
@@ -382,11 +382,11 @@ impl Console {
         Ok(())
     }
 
-    /// The jobs first, then a comparison that is being made, the terminal, and this process; afterwards those who work, before
-    /// the terminal, which may be gone by then.
+    /// A window alone is suspended: the jobs are none of its. A comparison stands still with its console, for
+    /// both are one job of the shell: its run first, then the terminal, and this process; afterwards the run, before the
+    /// terminal, which may be gone by then.
     async fn suspend(&mut self) -> io::Result<()> {
         if self.app.window_on().is_some() {
-            // A window alone is suspended: the jobs are none of its.
             self.guard.leave();
             setup::stop_as_ctrl_z_does();
             self.guard.enter()?;
@@ -403,15 +403,12 @@ impl Console {
                     }
                 }
             };
-            // An engine that does not answer must not keep the operator from the shell.
+            // A run that does not answer must not keep the operator from the shell.
             let _ = timeout(SUSPEND, answered).await;
         }
-        let stand_still = |still| self.lookup.compare.iter().for_each(|compare| (compare.stand_still)(still));
-        stand_still(true);
         self.guard.leave();
         setup::stop_as_ctrl_z_does();
-        stand_still(false);
-        // The jobs first: the terminal may be gone by now, and nobody else would let them go on.
+        // The run first: the terminal may be gone by now, and nobody else would let them go on.
         let effect = self.app.ask("continue", Command::Continue);
         if let Effect::Send(request, command) = effect {
             let _ = self.link.requests.send(request, command);
@@ -506,7 +503,7 @@ impl Look {
     }
 }
 
-impl Drop for Console {
+impl Drop for Console<'_> {
     fn drop(&mut self) {
         self.looking.store(0, Ordering::Relaxed);
     }

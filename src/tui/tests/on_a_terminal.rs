@@ -43,7 +43,7 @@ fn console_for_the_tests_of_this_module() {
         unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
     }
     let (control, mut asked) = mpsc::unbounded_channel();
-    let link = Link::attach(ClientId(1), control);
+    let mut link = Link::attach(ClientId(1), control);
     let Ok(Control::Attach(_, tell)) = asked.try_recv() else { panic!("the link attaches itself") };
     let mut state = State::default();
     for event in busy(true).events {
@@ -82,7 +82,7 @@ fn console_for_the_tests_of_this_module() {
         });
         let options = TuiOptions { color: ColorMode::True, profiles: profiles(), ..TuiOptions::default() };
         tokio::select! {
-            exit = run(link, options) => exit,
+            exit = run(&mut link, options) => exit,
             () = at_work(pace, seq), if std::env::var_os(PACE).is_some() => unreachable!("it goes on for ever"),
             Ok(()) = planted => panic!("a planted panic"),
         }

@@ -67,7 +67,7 @@ fn session() -> String {
 pub(super) async fn dial(door: &Door, hello: &ClientHello, again: bool) -> Result<Line, OpenError> {
     match door {
         Door::Here(state_dir) => {
-            let name = if hello.view && !may_control(state_dir) { VIEW } else { CONTROL };
+            let name = if hello.view && !may_open(state_dir, CONTROL) { VIEW } else { CONTROL };
             let stream = socket::connect(state_dir, name).map_err(|error| not_connected(state_dir, &error))?;
             let (input, output) = stream.into_split();
             let greeted = greet(Box::new(input), Box::new(output), hello, None);
@@ -81,9 +81,9 @@ pub(super) async fn dial(door: &Door, hello: &ClientHello, again: bool) -> Resul
     }
 }
 
-/// The socket that takes requests can be opened by this user.
-fn may_control(state_dir: &std::path::Path) -> bool {
-    rustix::fs::access(state_dir.join(CONTROL), rustix::fs::Access::WRITE_OK).is_ok()
+/// This socket can be opened by this user.
+fn may_open(state_dir: &std::path::Path, name: &str) -> bool {
+    rustix::fs::access(state_dir.join(name), rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 fn not_connected(state_dir: &std::path::Path, error: &std::io::Error) -> OpenError {
@@ -97,9 +97,8 @@ fn not_connected(state_dir: &std::path::Path, error: &std::io::Error) -> OpenErr
         PermissionDenied => {
             let owner = super::super::peer::owner_of(&state_dir.join(CONTROL)).or_else(|| super::super::peer::owner_of(state_dir));
             let whose = owner.map_or_else(|| "another user".to_owned(), super::super::peer::user_name);
-            OpenError::Refused(format!(
-                "the plimsoll on {folder} belongs to {whose}; `attach --view` looks at it, where your group may"
-            ))
+            let advice = if may_open(state_dir, VIEW) { "; `plimsoll attach --view` looks at it" } else { "" };
+            OpenError::Refused(format!("the plimsoll on {folder} belongs to {whose}{advice}"))
         }
         _ => OpenError::Failed(format!("cannot connect to the plimsoll on {folder}: {}", crate::domain::text::error_words(error))),
     }

@@ -148,9 +148,10 @@ impl Pump {
                     match message::read(&text, SERVER_NAMES) {
                         Read::Line(said) => self.take(said),
                         Read::Unknown => {}
-                        // What it told cannot be trusted any more: a new line begins with a snapshot.
+                        // What it told cannot be trusted any more: a new line begins with a snapshot. The session is the same,
+                        // so that what was asked is asked again and not done twice.
                         Read::Unreadable => {
-                            self.life.clear();
+                            self.is_told = false;
                             return;
                         }
                     }

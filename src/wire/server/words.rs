@@ -3,6 +3,7 @@
 use crate::domain::command::{Command, JobRequest, MoveTo};
 use crate::domain::job::JobId;
 use crate::domain::text::many;
+use crate::runtime::link::HELD_THE_QUEUE;
 
 /// In words; `None` = nothing that others have to know.
 pub(super) fn of(command: &Command) -> Option<String> {
@@ -30,7 +31,7 @@ pub(super) fn of(command: &Command) -> Option<String> {
             Some(format!("{did} {}", many(jobs.len() as u64, "job")))
         }
         Command::Place(_) => Some("put jobs at their places again".to_owned()),
-        Command::Pause => Some("held the queue".to_owned()),
+        Command::Pause => Some(HELD_THE_QUEUE.to_owned()),
         Command::Resume => Some("released the queue".to_owned()),
         Command::SelectProfile(profile) | Command::UseProfile(profile) => Some(format!("switched to the profile {}", profile.name)),
         Command::CleanNow => Some("asked for a cleanup".to_owned()),

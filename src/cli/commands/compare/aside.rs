@@ -1,8 +1,7 @@
-//! A comparison that a console makes of what waits in its queue: a plimsoll of its own, which ends with the console.
+//! A comparison that a console makes of what waits in the queue: a plimsoll of its own, which ends with the server.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,8 +21,6 @@ pub struct BackgroundCompare(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     state: Mutex<State>,
-    /// The console stands still, or is about to: so does what is only being begun. Changed under the lock.
-    still: AtomicBool,
     changed: Condvar,
 }
 
@@ -39,24 +36,14 @@ enum State {
 impl BackgroundCompare {
     /// Makes comparisons with these options; `default` is the name of their preset.
     pub fn maker(self, resolved: Resolved, default: String) -> Compare {
-        let (aside, stopped) = (self.clone(), self.clone());
+        let stopped = self.clone();
         Compare {
             make: Arc::new(move |inputs, preset| {
                 // A preset that was given as a file has no other way to be found.
                 let preset = if preset == default { resolved.settings.preset.as_str() } else { preset };
                 self.make(&command(&resolved, inputs, preset)?)
             }),
-            stand_still: Arc::new(move |still| aside.stand_still(still)),
             stop: Arc::new(move || stopped.stop()),
-        }
-    }
-
-    /// The comparison at work stands still, or goes on.
-    fn stand_still(&self, still: bool) {
-        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.0.still.store(still, Ordering::Relaxed);
-        if let State::AtWork(handle) = &*state {
-            if still { handle.stop() } else { handle.go_on() }
         }
     }
 
@@ -73,9 +60,6 @@ impl BackgroundCompare {
             return Err("another one is being made, or the console ends".to_owned());
         }
         let mut child = ChildRun::start(command).map_err(|error| format!("cannot start it: {error}"))?;
-        if self.0.still.load(Ordering::Relaxed) {
-            child.handle().stop();
-        }
         *state = State::AtWork(child.handle());
         drop(state);
         let ending = loop {

@@ -6,10 +6,9 @@ use color_eyre::eyre::{Context as _, Result};
 use tokio::sync::oneshot;
 
 use crate::cli::commands::compare::Signals;
-use crate::cli::commands::run::{OutputMode, front};
+use crate::cli::commands::run::console_options;
 use crate::cli::options::Resolved;
 use crate::cli::planning::ahead::no_look_ahead;
-use crate::cli::session::Front;
 use crate::domain::profile::Profile;
 use crate::runtime::relay::Relay;
 use crate::tui::{self, Closed, TuiError, TuiExit};
@@ -27,21 +26,21 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Opens it with the page of this comparison; `None` = there is no terminal to draw on.
-    pub fn open(resolved: &Resolved, profile: &Profile, board: &ComparisonLog) -> Result<Option<Self>> {
-        let Front::Console(mut options) = front(resolved, profile, OutputMode::Console) else { return Ok(None) };
+    /// Opens it with the page of this comparison.
+    pub fn open(resolved: &Resolved, profile: &Profile, board: &ComparisonLog) -> Result<Self> {
+        let mut options = console_options(resolved, profile);
         options.lookup.comparisons = Some(board.lookup(&resolved.state_dir));
         options.comparison = Some(board.id());
         options.lookup.ahead = Some(no_look_ahead("this is a run of a comparison, and is measured: a look ahead would disturb it"));
         options.lookup.save = None;
-        let (relay, link) = Relay::new();
+        let (relay, mut link) = Relay::new();
         let (done, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
         std::thread::Builder::new()
             .name("front".to_owned())
-            .spawn(move || drop(done.send(runtime.block_on(tui::run(link, *options)))))
+            .spawn(move || drop(done.send(runtime.block_on(tui::run(&mut link, options)))))
             .wrap_err("cannot start a thread")?;
-        Ok(Some(Self { relay, ended }))
+        Ok(Self { relay, ended })
     }
 
     /// The comparison is over: waits until the screen is closed, by the operator where it `stays`. Returns whether there is

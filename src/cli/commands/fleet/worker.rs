@@ -6,10 +6,10 @@ use tokio::task::LocalSet;
 use super::{open_files, open_queue, told};
 use crate::cli::Usage;
 use crate::cli::args::WorkerArgs;
-use crate::cli::commands::run::{OutputMode, session};
+use crate::cli::commands::run;
 use crate::cli::fleet::agent::Agent;
 use crate::cli::options::Resolved;
-use crate::cli::session::Front;
+use crate::cli::session::RunLines;
 use crate::cli::session::serving::host_name;
 use crate::domain::command::Command;
 use crate::domain::text::path_text;
@@ -24,13 +24,9 @@ pub fn run(resolved: &Resolved, args: &WorkerArgs) -> Result<u8> {
     let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     let version = ffmpeg.version.clone();
     // What was claimed in an earlier life is looked after before the engine begins with it.
-    let mode = OutputMode::Lines { json: args.json, summary: true };
-    let mut session = session(resolved, Some(ffmpeg), None, vec![Command::Pause], mode)?;
-    if let Front::Lines { drains, .. } = &mut session.front {
-        *drains = false;
-    }
+    let lines = RunLines { drains: false, ..run::lines(resolved, args.json) };
+    let mut session = run::session(resolved, Some(ffmpeg), None, vec![Command::Pause], lines)?;
     session.host.hooks = resolved.hooks.clone();
-    session.engine.disk_wait = None;
     let (state_dir, listens) = (resolved.state_dir.clone(), !args.no_listen);
     let host = host_name();
     let who = Introduction {

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{ask_and_hear, open_if_there, rows, snapshot, wait};
 use crate::cli::args::AddArgs;
-use crate::cli::commands::run::{self, OutputMode};
+use crate::cli::commands::run;
 use crate::cli::options::Resolved;
 use crate::cli::session::opened_host;
 use crate::cli::{Usage, write_out};
@@ -97,7 +97,7 @@ fn with_server(mut opened: Opened, commands: Vec<Command>, args: &AddArgs) -> Re
 
 /// Queues into the record of the state folder, whose lock is held meanwhile.
 fn without_server(resolved: &Resolved, commands: Vec<Command>, args: &AddArgs) -> Result<u8> {
-    let session = run::session(resolved, None, None, Vec::new(), OutputMode::Lines { json: false, summary: false })?;
+    let session = run::session(resolved, None, None, Vec::new(), run::lines(resolved, false))?;
     let default = session.engine.preset;
     let (inputs, mut told) = mpsc::unbounded_channel();
     let host = opened_host(session.host, inputs)?;

@@ -7,7 +7,7 @@ use crate::cli::Usage;
 use crate::cli::args::AttachArgs;
 use crate::cli::options::Resolved;
 use crate::cli::session::has_terminal;
-use crate::cli::session::window::{self, Window};
+use crate::cli::session::window::{self, Kind, Window};
 use crate::wire::client::{Caller, Door};
 
 /// `plimsoll attach`.
@@ -21,5 +21,6 @@ pub fn attach(resolved: &Resolved, args: &AttachArgs) -> Result<u8> {
         None => Door::Here(resolved.state_dir.clone()),
     };
     let opened = connect(door, Caller { console: true, follow: true, view: args.view })?;
-    window::show(resolved, opened, Window { host: args.host.clone(), view: args.view, commands: Vec::new(), is_visit: true })
+    let window = Window { host: args.host.clone(), view: args.view, commands: Vec::new(), kind: Kind::Visit };
+    window::show(resolved, opened, &window)
 }

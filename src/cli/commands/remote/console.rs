@@ -8,10 +8,10 @@ use color_eyre::eyre::Result;
 use super::serve::{self, Started};
 use super::{connect, open_if_there};
 use crate::cli::Usage;
-use crate::cli::commands::run::{self, OutputMode};
+use crate::cli::commands::run;
 use crate::cli::options::Resolved;
 use crate::cli::session::has_terminal;
-use crate::cli::session::window::{self, Window};
+use crate::cli::session::window::{self, Kind, Window};
 use crate::domain::command::Command;
 use crate::wire::client::{Caller, Door, Opened};
 
@@ -21,8 +21,12 @@ const NOT_OF_THE_SERVER: [&str; 11] =
 
 /// Opens it, where there is a terminal that a screen can be drawn on; else runs as `plimsoll run` does. Returns the exit status.
 pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
-    if !has_terminal() || resolved.settings.plain {
-        return run::run(resolved, paths, OutputMode::Console, hold);
+    if !has_terminal() {
+        if hold {
+            let why = "--hold opens the console without starting anything, and there is no terminal for it here";
+            return Err(Usage(why.to_owned()).into());
+        }
+        return run::run(resolved, paths, run::Caller::Console);
     }
     let mut commands = run::commands(paths, resolved)?;
     let caller = Caller { console: true, follow: true, view: false };
@@ -46,7 +50,12 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
         opened.facts.before = before;
         opened
     };
-    window::show(resolved, opened, Window { host: None, view: false, commands, is_visit: false })
+    let again = {
+        let resolved = resolved.clone();
+        move || serve::start_for_console(&resolved, false)
+    };
+    let kind = Kind::Own { start_server: serve::again(again) };
+    window::show(resolved, opened, &Window { host: None, view: false, commands, kind })
 }
 
 /// What was asked for here does not contradict what the server that is there was started with.

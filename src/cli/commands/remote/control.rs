@@ -6,7 +6,6 @@ use color_eyre::eyre::Result;
 use super::{ask, open, rows, snapshot};
 use crate::cli::args::{JobRange, MoveWhere};
 use crate::cli::options::Resolved;
-use crate::cli::session::ending::Ending;
 use crate::cli::{Usage, write_out};
 use crate::config::search;
 use crate::domain::command::{Command, MoveTo};
@@ -143,12 +142,12 @@ pub fn stop(resolved: &Resolved) -> Result<u8> {
     let state = snapshot(&mut opened.link)?;
     let at_work = state.index.active.len() as u64;
     let pid = opened.hello.pid;
-    let ending = Ending::of(pid);
     if let Err(why) = ask(&mut opened.link, 1, Command::Shutdown)? {
         crate::cli::tell(&format!("plimsoll: {why}\n"));
         return Ok(1);
     }
     let mut waits = state.index.waiting.len() as u64 + state.backlog.jobs;
+    // The line ends with the server's goodbye: its state folder is free then.
     while let Some(update) = opened.link.updates.blocking_recv() {
         if let Update::Event(event) = update
             && let crate::domain::event::EventKind::RunFinished(summary) = &event.kind
@@ -156,7 +155,6 @@ pub fn stop(resolved: &Resolved) -> Result<u8> {
             waits = summary.jobs.unfinished;
         }
     }
-    ending.wait();
     let stopped = if at_work > 0 { format!(", {} stopped", many(at_work, "job")) } else { String::new() };
     let kept = if waits > 0 { format!("; {} kept in the queue", many(waits, "job")) } else { String::new() };
     write_out(format!("plimsoll (process {pid}) has ended{stopped}{kept}\n").as_bytes())

@@ -4,7 +4,7 @@ use color_eyre::eyre::{Result, eyre};
 use serde::Serialize;
 
 use crate::cli::args::JobRange;
-use crate::domain::job::{Job, JobId, Outcome, Phase};
+use crate::domain::job::{Job, JobId, Outcome};
 use crate::domain::state::State;
 use crate::domain::stored::{JobRow, RowState, RowsWanted};
 use crate::domain::text::path_text;
@@ -65,7 +65,7 @@ impl JobLine {
             (RowState::Waiting, _) => "queued",
             (RowState::Running, _) => "running",
             (RowState::Rejected, _) => "rejected",
-            (RowState::Ended, outcome) => outcome.map_or("failed", outcome_name),
+            (RowState::Ended, outcome) => outcome.map_or("failed", Outcome::name),
         };
         Self {
             job: row.job,
@@ -92,7 +92,7 @@ impl JobLine {
         let is_at_work = job.phase.holds_slot();
         Self {
             job: job.id,
-            state: state_of(&job.phase),
+            state: job.phase.name(),
             input: path_text(&job.input),
             output: job.output.as_ref().map(|path| path_text(path)),
             size_bytes: job.size,
@@ -105,37 +105,8 @@ impl JobLine {
             memory_bytes: is_at_work.then_some(job.memory),
             predicted_peak_bytes: job.predicted_peak,
             peak_memory_bytes: Some(job.peak).filter(|peak| *peak > Bytes::ZERO),
-            reason: match &job.phase {
-                Phase::Rejected(rejected) => Some(rejected.detail.clone()),
-                Phase::Finished(finished) => finished.reason.clone(),
-                Phase::Backoff { reason, .. } => Some(reason.clone()),
-                _ => job.lack_of_room().map(ToOwned::to_owned),
-            },
+            reason: job.reason().map(ToOwned::to_owned),
         }
-    }
-}
-
-/// The state of a job as it is named in tables and JSON.
-fn state_of(phase: &Phase) -> &'static str {
-    match phase {
-        Phase::Queued | Phase::Backoff { .. } => "queued",
-        Phase::Running { paused: true, .. } => "paused",
-        Phase::Starting | Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => "running",
-        Phase::Rejected(_) => "rejected",
-        Phase::Finished(finished) => outcome_name(finished.outcome),
-    }
-}
-
-/// The name of an outcome in JSON.
-pub const fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Done => "done",
-        Outcome::AlreadyDone => "already_done",
-        Outcome::Failed => "failed",
-        Outcome::OutOfMemory => "out_of_memory",
-        Outcome::TimedOut => "timed_out",
-        Outcome::Stalled => "stalled",
-        Outcome::Cancelled => "cancelled",
     }
 }
 
