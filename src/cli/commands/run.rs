@@ -178,7 +178,16 @@ fn serves(resolved: &Resolved, profiles: &[Profile], presets: &BTreeMap<String, 
     };
     let complete: Complete = Arc::new(move |line| complete::complete(line, &places));
     let lookup = Lookup { compare: Some(compare), complete: Some(complete), ..lookup(resolved) };
-    Serves { lookup, facts, windows: Windows::default(), exit_when_idle: None, ready: None, metrics: None, is_service: false }
+    Serves {
+        lookup,
+        facts,
+        windows: Windows::default(),
+        exit_when_idle: None,
+        ready: None,
+        metrics: None,
+        handed: None,
+        is_service: false,
+    }
 }
 
 pub(in crate::cli) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, mode: OutputMode) -> Front {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::process::{Child, Command as Process, Stdio};
 
 use color_eyre::eyre::{Context as _, Result};
@@ -32,6 +33,7 @@ pub fn serve(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
         // SAFETY: whoever has started us has opened it for us and says so.
         unsafe { OwnedFd::from_raw_fd(fd) }
     });
+    let handed = handed(resolved)?;
     let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     resolved.check_out()?;
     let metrics = args.metrics.map(listen).transpose()?;
@@ -47,8 +49,16 @@ pub fn serve(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
         // One that another plimsoll has begun is nobody's service.
         serves.is_service = ready.is_none() && std::env::var_os("NOTIFY_SOCKET").is_some();
         (serves.exit_when_idle, serves.ready, serves.metrics) = (args.exit_when_idle, ready, metrics);
+        serves.handed = handed;
     }
     session.run()
+}
+
+/// Takes the control socket of a service manager that waits for the first console or command to start this server.
+fn handed(resolved: &Resolved) -> Result<Option<UnixListener>, Usage> {
+    let unreadable = |error: std::io::Error| Usage(format!("the sockets of the service manager cannot be had: {error}"));
+    let fds = sd_notify::listen_fds().map_err(unreadable)?;
+    crate::wire::socket::handed(fds, &resolved.state_dir).map_err(Usage)
 }
 
 /// Takes the address of the metrics, and tells it: the port may have been left to the system.
