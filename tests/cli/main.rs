@@ -12,6 +12,7 @@ mod docs;
 mod hooks;
 mod intake;
 mod metrics;
+mod packaging;
 mod past;
 mod plan;
 mod queue;

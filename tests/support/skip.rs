@@ -16,6 +16,7 @@ pub const PRESSURE: &str = "pressure file";
 pub const DISK_READS: &str = "disk reads";
 pub const METRICS_PARSER: &str = "Prometheus parser";
 pub const SYSTEMD: &str = "systemd-analyze";
+pub const HADOLINT: &str = "hadolint";
 pub const TRACING: &str = "thread tracing";
 pub const NOT_ROOT: &str = "a user other than root";
 
