@@ -9,6 +9,8 @@ base=${2:-}
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d /var/tmp/plimsoll-deb.XXXXXX)
 trap 'rm -rf "$work"' EXIT
+# systemd-nspawn keeps Landlock from whoever is inside, which no kernel does by itself.
+fence=--system-call-filter='landlock_create_ruleset landlock_add_rule landlock_restrict_self'
 step() { printf '\n== %s (%s)\n' "$*" "$(date +%T)"; }
 
 step 'lintian'
@@ -22,7 +24,7 @@ if [ ! -e "$base/made" ]; then
 fi
 root=$work/root
 cp -a "$base" "$root"
-inside() { systemd-nspawn -q -D "$root" --register=no --keep-unit --resolv-conf=copy-host --pipe "$@"; }
+inside() { systemd-nspawn -q -D "$root" "$fence" --register=no --keep-unit --resolv-conf=copy-host --pipe "$@"; }
 
 step 'dpkg -i, and apt gets what is missing'
 cp "$deb" "$root/root/plimsoll.deb"
@@ -49,13 +51,28 @@ U
 ln -s ../test.service "$root/etc/systemd/system/multi-user.target.wants/test.service"
 
 step 'systemd starts it'
-timeout 300 systemd-nspawn -q -b -D "$root" --register=no --keep-unit --private-network >"$work/boot.log" 2>&1 </dev/null || true
+timeout 300 systemd-nspawn -q -b -D "$root" "$fence" --register=no --keep-unit --private-network >"$work/boot.log" 2>&1 </dev/null || true
 cat "$root/root/test.log" 2>/dev/null || { tail -40 "$work/boot.log"; exit 1; }
 [ "$(cat "$root/root/test.status")" = 0 ] || { tail -40 "$root/root/journal.txt" 2>/dev/null; echo 'FAILED'; exit 1; }
 
-step 'as in a container: any user, without an entry among the users'
+step 'as in a container: any user, without an entry among the users, 512 MB'
 inside sh -c 'dpkg -i /root/plimsoll.deb >/dev/null && install -d -m 1777 /data'
 cp "$here/test-image-inside.sh" "$root/root/image.sh"
-inside bash /root/image.sh
+limit=0
+for kind in memory/:memory.limit_in_bytes :memory.max; do
+    group=/sys/fs/cgroup/${kind%:*}plimsoll-deb.$$
+    if mkdir "$group" 2>/dev/null && echo 512M >"$group/${kind#*:}" 2>/dev/null; then
+        limit=536870912
+        break
+    fi
+    [ ! -d "$group" ] || rmdir "$group"
+    group=
+done
+# shellcheck disable=SC2016 # it is for the shell inside
+unshare --mount --pid --fork --kill-child bash -c '
+    [ -z "$2" ] || echo $$ >"$2/cgroup.procs"
+    mount -t proc proc "$1/proc" && mount --rbind /sys "$1/sys" && mount --rbind /dev "$1/dev"
+    exec chroot "$1" bash /root/image.sh "$3"' - "$root" "$group" "$limit"
+[ -z "$group" ] || rmdir "$group"
 
 step 'all passed'
