@@ -64,8 +64,7 @@ pub fn handed(fds: impl IntoIterator<Item = RawFd>, state_dir: &Path) -> Result<
     if count > 1 {
         return Err(format!("the service manager hands over {count} sockets; there may be one, with ListenStream={shown}"));
     }
-    let is_stream = rustix::net::sockopt::socket_type(&fd).is_ok_and(|kind| kind == rustix::net::SocketType::STREAM)
-        && rustix::net::sockopt::socket_acceptconn(&fd).unwrap_or(false);
+    let is_stream = rustix::net::sockopt::socket_type(&fd).is_ok_and(|kind| kind == rustix::net::SocketType::STREAM);
     let listener = std::os::unix::net::UnixListener::from(fd);
     let path = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
     if is_stream && path.as_deref().is_some_and(|path| is_same_file(path, &wanted)) {

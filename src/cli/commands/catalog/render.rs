@@ -35,7 +35,7 @@ pub(super) struct Plan {
 /// # Errors
 /// There is none so large.
 pub(super) fn plan(profile: &Profile) -> Result<Plan, String> {
-    let size = |bytes: u64| Bytes(bytes).whole();
+    let size = |bytes: u64| Bytes(bytes).to_string();
     let Some(budget) = profile.memory.budget else {
         let (name, memory) = PLANS[FOR_ALL];
         return Ok(Plan { name, words: format!("The plan has {}; the profile takes what a plan has", size(memory)) });
@@ -46,12 +46,12 @@ pub(super) fn plan(profile: &Profile) -> Result<Plan, String> {
         format!(
             "the profile {} wants a budget of {}, and Render's largest plan ({}) has {}; lower memory.budget, or set it to auto",
             profile.name,
-            budget.whole(),
+            budget,
             largest.0,
             size(largest.1)
         )
     })?;
-    Ok(Plan { name, words: format!("The plan has {} for a budget of {}", size(*memory), budget.whole()) })
+    Ok(Plan { name, words: format!("The plan has {} for a budget of {}", size(*memory), budget) })
 }
 
 #[derive(Debug, Serialize)]

@@ -118,9 +118,16 @@ mod tests {
             assert!(unit.lines().any(|told| told == line), "{line}\n{unit}");
         }
         assert!(unit.starts_with("[Unit]") && unit.contains("WantedBy=multi-user.target"), "{unit}");
-        for word in
-            ["StateDirectory=", "system]", "package]", "PrivateTmp=", "ProtectHome=", "/etc/default", "strict", "/var/lib/plimsoll"]
-        {
+        for word in [
+            "StateDirectory=",
+            "system]",
+            "package]",
+            "PrivateTmp=",
+            "ProtectHome=",
+            "/etc/default",
+            "=strict",
+            "/var/lib/plimsoll",
+        ] {
             assert!(!unit.contains(word), "{word}\n{unit}");
         }
     }
