@@ -32,7 +32,7 @@ systemctl restart plimsoll
 until_true told 'plimsoll_jobs{state="done"} 0'
 says 'metrics are told'
 
-# A member of the group puts a film into the folder. The one line that a watched folder takes the place of:
+# A member of the group puts a film into the folder. Where PLIMSOLL_SERVE above names it as a watched folder, `p add` goes:
 hand_over() { install -o nobody -g plimsoll -m 640 /root/film.mp4 $state/incoming/film.mp4; p add $state/incoming/film.mp4; }
 hand_over
 until_true test -e $state/films/film.web-720p.mp4
