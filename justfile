@@ -109,3 +109,9 @@ plan-proof:
 # Decided slots against fixed ones, with real jobs in boxes of 512 MB, 1 GB and 2 GB; needs a machine with nothing else to do.
 adaptive-proof:
     cargo test --release --test proofs adaptive:: -- --include-ignored --nocapture --test-threads 1
+
+# The Debian package, in target/debian, and all that is promised of it on a fresh Debian under a real systemd: needs root,
+# cargo-deb, debootstrap, systemd-container and lintian (ten minutes; PLIMSOLL_DEBIAN=FOLDER keeps the fresh Debian).
+deb:
+    packaging/build-deb.sh
+    packaging/test-deb.sh target/debian/*.deb ${PLIMSOLL_DEBIAN:-}

@@ -113,7 +113,7 @@ fn refuse(error: &clap::Error, line: &[OsString]) -> u8 {
     {
         tell(&format!("The value comes from the environment: correct or unset {variable}.\n"));
     }
-    if let Some(meant) = meant::of_refusal(error, line, &search_paths()) {
+    if let Some(meant) = meant::of_refusal(error, line, &search_paths(std::env::current_dir().ok())) {
         tell(&format!("plimsoll: {meant}\n"));
     }
     u8::try_from(error.exit_code()).unwrap_or(USAGE)
@@ -217,8 +217,10 @@ fn resolve(options: Settings, matches: &clap::ArgMatches) -> Result<Resolved, Us
     Ok(resolved)
 }
 
-fn search_paths() -> SearchPaths {
-    SearchPaths::new(|name| std::env::var_os(name), std::env::current_dir().ok())
+/// Where profiles and presets are looked for, by the environment and the place of this program.
+fn search_paths(work_dir: Option<PathBuf>) -> SearchPaths {
+    let paths = SearchPaths::new(|name| std::env::var_os(name), work_dir);
+    own_program().map_or_else(|_| paths.clone(), |program| paths.clone().of_program(&program))
 }
 
 /// Prints a text of the catalogue; a mistake is wrong configuration.
@@ -240,7 +242,7 @@ fn write_out(bytes: &[u8]) -> Result<u8> {
 }
 
 fn profiles(action: ProfilesAction, options: Settings, matches: &clap::ArgMatches) -> Result<u8> {
-    let paths = search_paths();
+    let paths = search_paths(std::env::current_dir().ok());
     let here = budget_here(options, matches);
     match action {
         ProfilesAction::List => print(Ok(catalog::profiles_list(&paths, &here))),
@@ -261,7 +263,7 @@ fn budget_here(options: Settings, matches: &clap::ArgMatches) -> Budget {
 }
 
 fn presets(action: PresetsAction) -> Result<u8> {
-    let paths = search_paths();
+    let paths = search_paths(std::env::current_dir().ok());
     match action {
         PresetsAction::List => print(Ok(catalog::presets_list(&paths))),
         PresetsAction::Show { preset } => print(catalog::presets_show(&paths, preset)),

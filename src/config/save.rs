@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn paths(folder: &Path) -> SearchPaths {
-        SearchPaths { config_dir: Some(folder.join("config/plimsoll")), work_dir: Some(folder.join("work")) }
+        SearchPaths { config_dir: Some(folder.join("config/plimsoll")), work_dir: Some(folder.join("work")), share_dir: None }
     }
 
     #[test]

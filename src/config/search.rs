@@ -1,7 +1,7 @@
 //! Where profiles and presets lie, and which of several of one name is meant.
 //!
-//! The operator's own come first, then those of the folder that plimsoll was started in, then the compiled-in ones. Reads no
-//! environment by itself: the folders are handed in.
+//! The operator's own come first, then those of the folder that plimsoll was started in, then those that a package has installed
+//! beside the program, then the compiled-in ones. Reads no environment by itself: the folders are handed in.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -24,12 +24,23 @@ pub struct SearchPaths {
     pub config_dir: Option<PathBuf>,
     /// The folder that plimsoll was started in; `None` = not searched.
     pub work_dir: Option<PathBuf>,
+    /// What was installed with the program, `/usr/share/plimsoll` for `/usr/bin/plimsoll`; `None` = not searched.
+    pub share_dir: Option<PathBuf>,
 }
 
 impl SearchPaths {
     /// The folders by the XDG rules: `$XDG_CONFIG_HOME/plimsoll`, else `$HOME/.config/plimsoll`.
     pub fn new(variable: impl Fn(&str) -> Option<OsString>, work_dir: Option<PathBuf>) -> Self {
-        Self { config_dir: xdg_folder(variable, "XDG_CONFIG_HOME", ".config"), work_dir }
+        Self { config_dir: xdg_folder(variable, "XDG_CONFIG_HOME", ".config"), work_dir, share_dir: None }
+    }
+
+    /// With the folder that belongs to a program by its place: `../share/plimsoll` beside a `bin`. A program that lies elsewhere,
+    /// as one that was just compiled, has none: it never takes what another version has installed.
+    #[must_use]
+    pub fn of_program(mut self, program: &Path) -> Self {
+        let bin = program.parent().filter(|folder| folder.ends_with("bin"));
+        self.share_dir = bin.and_then(Path::parent).map(|prefix| prefix.join("share/plimsoll"));
+        self
     }
 
     /// The settings file, whether it is there or not.
@@ -39,7 +50,7 @@ impl SearchPaths {
 
     /// The folders of one kind, first match first.
     fn folders(&self, kind: &str) -> Vec<PathBuf> {
-        [&self.config_dir, &self.work_dir].into_iter().flatten().map(|folder| folder.join(kind)).collect()
+        [&self.config_dir, &self.work_dir, &self.share_dir].into_iter().flatten().map(|folder| folder.join(kind)).collect()
     }
 }
 
@@ -260,6 +271,12 @@ fn places<T: Kind>(paths: &SearchPaths) -> BTreeMap<String, Vec<Origin>> {
             let ending = file.extension().and_then(OsStr::to_str);
             let name = file.file_stem().and_then(OsStr::to_str).filter(|stem| super::read::check_name(stem).is_ok());
             if let (Some("yaml" | "yml"), Some(name)) = (ending, name) {
+                // A package installs the compiled-in ones too, for people to read: unchanged, they are what they show.
+                let is_copy =
+                    paths.share_dir.as_ref().is_some_and(|share| file.starts_with(share)) && is_built_in::<T>(name, &file);
+                if is_copy {
+                    continue;
+                }
                 places.entry(name.to_owned()).or_default().push(Origin::File(file.clone()));
             }
         }
@@ -268,6 +285,12 @@ fn places<T: Kind>(paths: &SearchPaths) -> BTreeMap<String, Vec<Origin>> {
         places.entry((*name).to_owned()).or_default().push(Origin::BuiltIn);
     }
     places
+}
+
+/// The file holds the very text that is compiled in under its name.
+fn is_built_in<T: Kind>(name: &str, file: &Path) -> bool {
+    let text = T::BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
+    text.is_some_and(|text| read_text(file, MAX_FILE).is_ok_and(|read| read == text))
 }
 
 /// The compiled-in names first, in their order, then the others.
@@ -290,8 +313,12 @@ mod tests {
     impl Box {
         fn new() -> Self {
             let folder = tempfile::tempdir().expect("tempdir");
-            let paths = SearchPaths { config_dir: Some(folder.path().join("config")), work_dir: Some(folder.path().join("work")) };
-            for parent in ["config", "work"] {
+            let paths = SearchPaths {
+                config_dir: Some(folder.path().join("config")),
+                work_dir: Some(folder.path().join("work")),
+                share_dir: Some(folder.path().join("share/plimsoll")),
+            };
+            for parent in ["config", "work", "share/plimsoll"] {
                 std::fs::create_dir_all(folder.path().join(parent).join("profiles")).expect("folder");
             }
             Self { folder, paths }
@@ -322,12 +349,34 @@ mod tests {
             find::<Profile>(&place.paths, wanted).map(|found| (found.value.max_concurrent, found.origin)).expect("found")
         };
         assert_eq!(slots("safe"), (1.into(), Origin::BuiltIn));
+        let shared = place.put("share/plimsoll/profiles/safe.yaml", "safe", "4");
+        assert_eq!(slots("safe"), (4.into(), Origin::File(shared.clone())));
         let work = place.put("work/profiles/safe.yaml", "safe", "5");
         assert_eq!(slots("safe"), (5.into(), Origin::File(work.clone())));
         let own = place.put("config/profiles/safe.yml", "safe", "6");
         assert_eq!(slots("safe"), (6.into(), Origin::File(own.clone())));
         let row = list::<Profile>(&place.paths).into_iter().find(|row| row.name == "safe").expect("listed");
-        assert_eq!((row.origin, row.shadows), (Origin::File(own), vec![Origin::File(work), Origin::BuiltIn]));
+        assert_eq!((row.origin, row.shadows), (Origin::File(own), vec![Origin::File(work), Origin::File(shared), Origin::BuiltIn]));
+    }
+
+    #[test]
+    fn an_installed_copy_of_a_compiled_in_one_is_that_one_until_somebody_changes_it() {
+        let place = Box::new();
+        let path = place.folder.path().join("share/plimsoll/profiles/safe.yaml");
+        let (_, text) = Profile::BUILT_IN[2];
+        std::fs::write(&path, text).expect("written");
+        let origin = || find::<Profile>(&place.paths, "safe").expect("found").origin;
+        assert_eq!(origin(), Origin::BuiltIn);
+        std::fs::write(&path, text.replace("max_concurrent: 1", "max_concurrent: 3")).expect("written");
+        assert_eq!(origin(), Origin::File(path));
+    }
+
+    #[test]
+    fn what_is_installed_belongs_to_the_program_beside_it() {
+        let share = |program: &str| SearchPaths::default().of_program(Path::new(program)).share_dir;
+        assert_eq!(share("/usr/bin/plimsoll"), Some("/usr/share/plimsoll".into()));
+        assert_eq!(share("/opt/p/bin/plimsoll"), Some("/opt/p/share/plimsoll".into()));
+        assert_eq!((share("/src/target/debug/plimsoll"), share("plimsoll")), (None, None));
     }
 
     #[test]

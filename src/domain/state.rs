@@ -180,6 +180,9 @@ pub struct HistoryPoint {
     pub cleanup: bool,
 }
 
+/// The names of all warning signs: the three of a queue that is too much for its box, and memory that is not ours.
+pub const SIGNS: [&str; 4] = ["over the line", "frequent cleanups", "jobs fail", "memory of others"];
+
 /// A warning sign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {

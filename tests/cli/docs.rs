@@ -460,7 +460,9 @@ fn every_yaml_block_of_the_documentation_is_read_without_a_mistake() {
                 let args = args.as_sequence().expect("the arguments").iter().map(|word| word.as_str().expect("a word"));
                 Cli::try_parse_from(["plimsoll"].into_iter().chain(args)).unwrap_or_else(|error| panic!("{}: {error}", block.at));
             }
-            other => panic!("{}: say behind ```yaml what it is: profile, preset, queue, settings or kubernetes, not `{other}`", block.at),
+            other => {
+                panic!("{}: say behind ```yaml what it is: profile, preset, queue, settings or kubernetes, not `{other}`", block.at)
+            }
         }
         read.insert(block.info);
     }

@@ -17,6 +17,7 @@ mod fleet;
 mod hooks;
 mod intake;
 mod metrics;
+mod packaging;
 mod past;
 mod plan;
 mod queue;

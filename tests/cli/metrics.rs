@@ -16,14 +16,14 @@ use regex::Regex;
 use serde_json::Value;
 
 /// A server in the foreground that tells metrics; killed when the test ends, unless it has ended by itself.
-struct Served<'w> {
+pub(super) struct Served<'w> {
     world: &'w World,
     child: Child,
     at: SocketAddr,
 }
 
 impl<'w> Served<'w> {
-    fn start(world: &'w World) -> Self {
+    pub(super) fn start(world: &'w World) -> Self {
         let mut command = world.command(["serve", "--metrics", "127.0.0.1:0", "-p", "balanced"]);
         command.arg("--state-dir").arg(world.path("state")).arg("-o").arg(world.path("out"));
         command.arg("--ffmpeg").arg(patient_ffmpeg(world)).stderr(Stdio::piped());
@@ -56,7 +56,7 @@ impl<'w> Served<'w> {
     }
 
     /// All figures by name and labels.
-    fn figures(&self) -> BTreeMap<String, f64> {
+    pub(super) fn figures(&self) -> BTreeMap<String, f64> {
         read_strictly(&body(&get(self.at)))
     }
 
@@ -149,7 +149,7 @@ fn read_strictly(text: &str) -> BTreeMap<String, f64> {
         assert!(found[1].strip_prefix(&family).is_some_and(|suffix| suffixes.contains(&suffix)), "{line} under {family}");
         assert!(unit.is_some() || !family.ends_with("_bytes"), "{family} has no unit");
         let labels = found.get(2).map_or("", |labels| labels.as_str());
-        let known = ["", "{level=", "{state=", "{le=", "{version="];
+        let known = ["", "{level=", "{state=", "{sign=", "{le=", "{version="];
         assert!(known.iter().any(|label| labels.is_empty() || !label.is_empty() && labels.starts_with(label)), "{line}");
         let value = found[3].parse().expect("a number");
         assert!(figures.insert(format!("{}{labels}", &found[1]), value).is_none(), "{line}: twice");

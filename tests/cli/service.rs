@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods)] // a deadline needs the clock
 
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -191,6 +191,58 @@ fn a_frozen_driver_loop_ends_the_signs_of_life_and_a_store_that_hangs_does_not()
     let _ = adds.wait();
 }
 
+/// Starts a server as a service manager does that has listened for it: with the socket as descriptor 3.
+fn activate(world: &World, socket: &UnixListener, state: &Path) -> Child {
+    let script = r#"LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@" 3<&0 0</dev/null"#;
+    let mut command = Command::new("sh");
+    command.args(["-c", script, crate::support::PLIMSOLL, "serve", "--state-dir"]).arg(state);
+    command.arg("-o").arg(world.path("out")).arg("--ffmpeg").arg(patient_ffmpeg(world)).env_clear();
+    command.env("PATH", crate::support::tool_path()).env("HOME", world.path("home"));
+    command.stdin(std::os::fd::OwnedFd::from(socket.try_clone().expect("cloned"))).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().expect("started")
+}
+
+#[test]
+fn a_command_that_comes_before_the_server_starts_it_through_the_socket_and_the_next_one_again() {
+    let world = World::new();
+    let state = world.path("state");
+    std::fs::create_dir_all(&state).expect("made");
+    let path = state.join("control.sock");
+    let socket = UnixListener::bind(&path).expect("bound");
+    let command = |args: &[&str]| {
+        let mut command = world.command(args);
+        command.arg("--state-dir").arg(&state);
+        command
+    };
+    for _ in 0..2 {
+        // It is connected before there is a server, as by systemd that starts one for it.
+        let asks = command(&["status", "--json"]).stdout(Stdio::piped()).spawn().expect("started");
+        let mut poll = libc::pollfd { fd: std::os::fd::AsRawFd::as_raw_fd(&socket), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry, which lives.
+        assert_eq!(unsafe { libc::poll(&raw mut poll, 1, PATIENCE.as_millis() as i32) }, 1, "somebody waits");
+        let mut server = activate(&world, &socket, &state);
+        let answer = asks.wait_with_output().expect("ended");
+        assert!(answer.status.success(), "{:?}", answer.status);
+        let answer: serde_json::Value = serde_json::from_slice(&answer.stdout).expect("JSON");
+        assert_eq!(answer["server"]["pid"].as_u64(), Some(u64::from(server.id())));
+        assert_eq!(say(command(&["stop"])).code, Some(0));
+        assert_eq!(server.wait().expect("ended").code(), Some(0));
+        assert!(path.exists() && !state.join("view.sock").exists(), "the socket is the service manager's, and stays");
+    }
+}
+
+#[test]
+fn a_socket_for_another_state_folder_is_refused_with_the_right_one_and_nothing_is_run() {
+    let world = World::new();
+    let socket = UnixListener::bind(world.path("other.sock")).expect("bound");
+    let state = world.path("state");
+    let output = activate(&world, &socket, &state).wait_with_output().expect("ended");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let wanted = format!("it has to be ListenStream={}", state.join("control.sock").display());
+    assert!(output.status.code() == Some(2) && said.contains(&wanted), "{:?} {said}", output.status);
+    assert!(!state.join("plimsoll.db").exists());
+}
+
 /// What `systemd-analyze` has to say against a unit.
 fn verify(world: &World, unit: &str, more: &[&str]) -> Option<String> {
     let path = world.write("unit/plimsoll.service", unit);
@@ -227,7 +279,7 @@ fn the_unit_that_is_printed_names_this_program_and_systemd_takes_it_and_the_ship
     let system = print(&[]);
     assert!(!state.exists() && !out.exists(), "nothing is run");
     let shipped = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/plimsoll.service")).expect("read");
-    let shipped = shipped.replace("/usr/local/bin/plimsoll", program);
+    let shipped = shipped.replace("/usr/bin/plimsoll", program);
     for (unit, more) in [(&own, &["--user"][..]), (&system, &[]), (&shipped, &[])] {
         for line in ["Type=notify", "WatchdogSec=60", "Restart=on-failure", "KillMode=mixed", "Delegate=yes", "#MemoryMax=2G"] {
             assert!(unit.lines().any(|told| told == line), "{line}\n{unit}");

@@ -145,7 +145,7 @@ fn serve(events: u64) {
     let decided = Rc::new(Cell::new(Duration::ZERO));
     let driver = Driver::new(config, Stopwatch(Rc::clone(&decided)), results, Clock::start());
     let attacher = driver.attacher();
-    let (_doors, listeners) = socket::open(folder.path()).expect("open");
+    let (_doors, listeners) = socket::open(folder.path(), None).expect("open");
     let hello = ServerHello {
         protocol: SPOKEN,
         version: "test".to_owned(),

@@ -55,7 +55,7 @@ impl Served {
         let config = modelled::config(modelled::profile("balanced", 2, 200), modelled::sound());
         let driver = Driver::new(config, Nothing, results, Clock::start());
         let attacher = driver.attacher();
-        let (doors, listeners) = socket::open(folder.path()).expect("open");
+        let (doors, listeners) = socket::open(folder.path(), None).expect("open");
         let (over, is_over) = tokio::sync::oneshot::channel::<()>();
         std::thread::spawn(move || {
             // Open for as long as the engine runs.

@@ -17,6 +17,7 @@ pub const DISK_READS: &str = "disk reads";
 pub const METRICS_PARSER: &str = "Prometheus parser";
 pub const SYSTEMD: &str = "systemd-analyze";
 pub const POSTGRES: &str = "PostgreSQL";
+pub const HADOLINT: &str = "hadolint";
 pub const TRACING: &str = "thread tracing";
 pub const LEASE: &str = "file leases";
 pub const RSYNC: &str = "rsync";

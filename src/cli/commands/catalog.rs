@@ -3,11 +3,12 @@
 //! Pure: reads what `config` finds and answers with text. Prints nothing and decides no exit status; `Err` is what belongs
 //! on stderr with status 2.
 
+mod render;
+
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use crate::config::as_yaml;
@@ -21,7 +22,7 @@ use crate::domain::preset::{
 };
 use crate::domain::profile::{Mark, Profile};
 use crate::domain::text::path_text;
-use crate::domain::units::{Bytes, GIB};
+use crate::domain::units::Bytes;
 
 /// Widest name in a table; longer ones are cut there and stand in full in the lines below it.
 const NAME_WIDTH: usize = 13;
@@ -160,44 +161,20 @@ fn check<T: Kind>(file: &Path, short: impl Fn(&T) -> String) -> Result<String, S
     }
 }
 
-/// `plimsoll profiles export render NAME`: the profile as the `envVars` and `disk` of a Render service. The list under
-/// `envVars` may stand in a profile as it is.
+/// `plimsoll profiles export render NAME`: a blueprint for Render (`render.yaml`) of a background worker that serves under this
+/// profile, built from the Dockerfile beside it. The list under `envVars` may stand in a profile as it is.
 ///
 /// # Errors
-/// Nothing of that name, or every mistake in it.
+/// Nothing of that name, or every mistake in it; or there is no machine so large to be had.
 pub fn profiles_export_render(paths: &SearchPaths, name: impl AsRef<OsStr>) -> Result<String, String> {
-    #[derive(Serialize)]
-    struct Service<'a> {
-        #[serde(rename = "envVars")]
-        variables: Vec<Variable<'a>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        disk: Option<Disk>,
-    }
-
-    #[derive(Serialize)]
-    struct Variable<'a> {
-        key: &'a str,
-        value: &'a str,
-    }
-
-    #[derive(Serialize)]
-    struct Disk {
-        #[serde(rename = "sizeGB")]
-        size: u64,
-    }
-
     let Found { value, origin } = find::<Profile>(paths, name).map_err(|error| error.to_string())?;
-    // A file's name means nothing on another machine, but its profile's name does once the file is there.
-    let chosen = value.name.as_str();
-    let own = [("PLIMSOLL_PROFILE", chosen)];
-    let given = value.env.iter().filter(|(name, _)| *name != own[0].0).map(|(name, value)| (name.as_str(), value.as_str()));
-    let variables = own.into_iter().chain(given).map(|(key, value)| Variable { key, value }).collect();
-    // Render sells whole gigabytes.
-    let disk = value.scratch_limit.map(|limit| Disk { size: limit.0.div_ceil(GIB) });
-    let mut out = format!("# the profile {chosen} ({}): {origin}\n{}", value.short(), as_yaml(&Service { variables, disk }));
+    let plan = render::plan(&value)?;
+    let mut out = format!("# The profile {} ({}): {origin}\n", value.name, value.short());
     if origin != Origin::BuiltIn {
-        out.insert_str(0, &format!("# put the profile's file beside the service as profiles/{chosen}.yaml\n"));
+        let _ = writeln!(out, "# Put its file into the repository as profiles/{}.yaml: the image takes it along.", value.name);
     }
+    let _ = writeln!(out, "# Beside the Dockerfile, which runs `plimsoll serve`. {}.", plan.words);
+    out.push_str(&as_yaml(&render::blueprint(&value, &plan)));
     Ok(out)
 }
 
@@ -379,7 +356,7 @@ mod tests {
         put(&long, 64, odd);
         put("safe", 2, "");
         put("tiny", 0, "");
-        let paths = SearchPaths { config_dir: None, work_dir: Some(folder.path().to_owned()) };
+        let paths = SearchPaths { work_dir: Some(folder.path().to_owned()), ..SearchPaths::default() };
         let text = profiles_list(&paths, &machine(2048));
         assert_fits(text.split("\n\n").next().unwrap_or_default());
         assert!(text.contains(&format!("\n{long}: ")), "{text}");
@@ -451,22 +428,5 @@ mod tests {
         assert!(presets_check(&file).expect_err("no preset").ends_with(" mistakes\n"));
         std::fs::write(&file, "name: x\naudio: { codec: aac }\ncontainer: m4a\nthreads: 1\n").expect("written");
         assert_eq!(presets_check(&file), Ok(format!("{shown}: ok, the preset `x` (no picture, aac, m4a)\n")));
-    }
-
-    #[test]
-    fn a_render_block_is_yaml_and_its_variables_are_read_back_by_a_profile() {
-        let text = profiles_export_render(&nowhere(), "balanced").expect("known");
-        let expected = "# the profile balanced (2/200): built in\nenvVars:\n- key: PLIMSOLL_PROFILE\n  value: balanced\n- key: \
-                        MALLOC_TRIM_THRESHOLD_\n  value: '100000'\ndisk:\n  sizeGB: 2\n";
-        assert_eq!(text, expected);
-        let block: serde_yaml::Value = serde_yaml::from_str(&text).expect("YAML");
-        assert_eq!(block["disk"]["sizeGB"].as_u64(), Some(2));
-
-        let variables = text.split("disk:").next().unwrap_or_default();
-        let profile = format!("name: x\nmax_concurrent: 1\nmax_file_size: 1MB\n{variables}");
-        let read = profile::parse(Path::new("x.yaml"), &profile).expect("valid");
-        let mut env = find::<Profile>(&nowhere(), "balanced").expect("known").value.env;
-        env.insert("PLIMSOLL_PROFILE".to_owned(), "balanced".to_owned());
-        assert_eq!(read.env, env);
     }
 }

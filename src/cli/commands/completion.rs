@@ -85,7 +85,7 @@ fn beginning(typed: &OsStr, candidates: impl Iterator<Item = CompletionCandidate
 
 /// The names of profiles or presets that are there and right, else YAML files and folders.
 fn names_or_files<T: Kind + Described>(typed: &OsStr) -> Vec<CompletionCandidate> {
-    let listed = search::list::<T>(&crate::cli::search_paths()).into_iter();
+    let listed = search::list::<T>(&crate::cli::search_paths(std::env::current_dir().ok())).into_iter();
     let right = listed.filter_map(|listed| Some((listed.name, listed.read.ok()?)));
     let named = right.map(|(name, value)| CompletionCandidate::new(name).help(Some(value.words().into())));
     let is_yaml = |path: &std::path::Path| path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");

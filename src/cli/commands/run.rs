@@ -167,7 +167,16 @@ fn serves(resolved: &Resolved, profiles: &[Profile], presets: &BTreeMap<String, 
     };
     let complete: Complete = Arc::new(move |line| complete::complete(line, &places));
     let lookup = Lookup { compare: Some(compare), complete: Some(complete), ..lookup(resolved) };
-    Serves { lookup, facts, windows: Windows::default(), exit_when_idle: None, ready: None, metrics: None, is_service: false }
+    Serves {
+        lookup,
+        facts,
+        windows: Windows::default(),
+        exit_when_idle: None,
+        ready: None,
+        metrics: None,
+        handed: None,
+        is_service: false,
+    }
 }
 
 /// How a console looks and what its keys do, and what it looks up in this process unless it is told otherwise.

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct Serves {
     pub ready: Option<OwnedFd>,
     /// Where metrics are asked for.
     pub metrics: Option<TcpListener>,
+    /// The control socket, where a service manager keeps it and has handed it over.
+    pub handed: Option<UnixListener>,
     /// A service manager has started it and wants to know how it stands.
     pub is_service: bool,
 }
@@ -50,11 +53,11 @@ pub(super) struct Serving {
 
 /// Opens the sockets and serves on a thread of its own. Without them a run goes on, and says so.
 pub(super) fn start(serves: Serves, state_dir: &Path, life: String, attacher: &Attacher) -> Result<Option<Serving>> {
-    let Serves { lookup, facts, windows, exit_when_idle, ready, metrics, is_service } = serves;
+    let Serves { lookup, facts, windows, exit_when_idle, ready, metrics, handed, is_service } = serves;
     if let Some(listener) = metrics {
         tell_metrics(listener, attacher.attach())?;
     }
-    let (doors, listeners) = match socket::open(state_dir) {
+    let (doors, listeners) = match socket::open(state_dir, handed) {
         Ok(open) => open,
         Err(why) => {
             crate::cli::tell(&format!("plimsoll: {why}\n"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::domain::event::EventKind;
 use crate::domain::job::Outcome;
 use crate::domain::profile::Profile;
+use crate::domain::state::SIGNS;
 use crate::domain::time::Mono;
 use crate::engine::Engine;
 
@@ -28,10 +29,10 @@ const LONGEST_GAP: Duration = Duration::from_secs(2);
 /// The memory of others must be below the line this long before it is said to be gone.
 const FOREIGN_CALM: Duration = Duration::from_secs(3);
 
-const LINE: &str = "over the line";
-const OFTEN: &str = "frequent cleanups";
-const FAILING: &str = "jobs fail";
-const FOREIGN: &str = "memory of others";
+const LINE: &str = SIGNS[0];
+const OFTEN: &str = SIGNS[1];
+const FAILING: &str = SIGNS[2];
+const FOREIGN: &str = SIGNS[3];
 
 /// What the signs are read from.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::domain::memory::Level;
-use crate::domain::state::State;
+use crate::domain::state::{SIGNS, State};
 use crate::domain::units::Bytes;
 
 /// Upper ends of the histogram's buckets, in seconds: from a short clip to a night.
@@ -36,13 +36,13 @@ impl JobSeconds {
 #[derive(Debug)]
 struct EachOf {
     label: &'static str,
-    figures: Vec<(&'static str, u64)>,
+    figures: Vec<(String, u64)>,
 }
 
 impl EncodeMetric for EachOf {
     fn encode(&self, mut encoder: MetricEncoder) -> std::fmt::Result {
         for (name, figure) in &self.figures {
-            encoder.encode_family(&[(self.label, *name)])?.encode_gauge(&whole(*figure))?;
+            encoder.encode_family(&[(self.label, name.as_str())])?.encode_gauge(&whole(*figure))?;
         }
         Ok(())
     }
@@ -101,7 +101,7 @@ fn memory(registry: &mut Registry, state: &State) {
     for (name, help, bytes) in sums {
         registry.register_with_unit(name, help, Unit::Bytes, gauge(bytes.0));
     }
-    let figures = Level::ALL.map(|known| (known.name(), u64::from(known == memory.level))).to_vec();
+    let figures = Level::ALL.map(|known| (known.name().to_owned(), u64::from(known == memory.level))).to_vec();
     let level = EachOf { label: "level", figures };
     registry.register("memory_level", "How near memory is to the line: 1 for the level that it is at, else 0", level);
     let totals = &state.totals;
@@ -120,12 +120,14 @@ fn memory(registry: &mut Registry, state: &State) {
 }
 
 fn jobs(registry: &mut Registry, state: &State) {
-    let jobs = EachOf { label: "state", figures: state.counts_by_state().to_vec() };
+    let jobs = EachOf { label: "state", figures: state.counts_by_state().map(|(name, count)| (name.to_owned(), count)).to_vec() };
     registry.register("jobs", "Jobs of this run by their state", jobs);
     let Bytes(waiting) = state.waiting_bytes();
     registry.register_with_unit("queue", "Size of the inputs that wait", Unit::Bytes, gauge(waiting));
     registry.register("queue_held", "1 while an operator holds the queue, else 0", gauge(u64::from(state.paused)));
     registry.register("warnings", "Warning signs that are seen now", gauge(state.warnings.len() as u64));
+    let figures = SIGNS.map(|sign| (sign.replace(' ', "_"), u64::from(state.warnings.contains_key(sign)))).to_vec();
+    registry.register("warning", "1 for each warning sign that is seen now, else 0", EachOf { label: "sign", figures });
 }
 
 fn whole(number: u64) -> i64 {

@@ -348,7 +348,8 @@ async fn the_statements_of_the_documentation_do_what_it_says() {
     }
     assert_eq!(queue::counts(&fleet.db).await.expect("counts").queued, 2);
     // Every column of its table is there, and every column is in it.
-    let columns = "SELECT column_name::text FROM information_schema.columns WHERE table_schema = 'plimsoll' AND table_name = 'jobs'";
+    let columns =
+        "SELECT column_name::text FROM information_schema.columns WHERE table_schema = 'plimsoll' AND table_name = 'jobs'";
     let mut columns: Vec<String> = fleet.db.rows(columns, &[]).await.expect("rows").iter().map(|row| row.get(0)).collect();
     let table = page.split_once("| column of `plimsoll.jobs`").and_then(|(_, rest)| rest.split_once("\n\n")).expect("a table").0;
     let cells = table.lines().skip(2).filter_map(|line| line.split('|').nth(1));

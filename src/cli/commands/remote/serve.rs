@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::process::{Child, Command as Process, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub fn serve(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
         return daemon(resolved, args);
     }
     let ready = args.ready_fd.map(of_its_own);
+    let handed = handed(resolved)?;
     let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
     resolved.check_out()?;
     let watch = watch::folders(resolved, &args.watch)?;
@@ -42,6 +44,7 @@ pub fn serve(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
         // One that another plimsoll has begun is nobody's service.
         serves.is_service = ready.is_none() && std::env::var_os("NOTIFY_SOCKET").is_some();
         (serves.exit_when_idle, serves.ready, serves.metrics) = (args.exit_when_idle, ready, metrics);
+        serves.handed = handed;
     }
     session.run()
 }
@@ -61,6 +64,13 @@ pub fn of_its_own(ready_fd: i32) -> OwnedFd {
     // A child that had it too would keep whoever waits for it.
     let _ = rustix::io::fcntl_setfd(&ready, rustix::io::FdFlags::CLOEXEC);
     ready
+}
+
+/// Takes the control socket of a service manager that waits for the first console or command to start this server.
+fn handed(resolved: &Resolved) -> Result<Option<UnixListener>, Usage> {
+    let unreadable = |error: std::io::Error| Usage(format!("the sockets of the service manager cannot be had: {error}"));
+    let fds = sd_notify::listen_fds().map_err(unreadable)?;
+    crate::wire::socket::handed(fds, &resolved.state_dir).map_err(Usage)
 }
 
 /// Takes the address of the metrics, and tells it: the port may have been left to the system.

@@ -60,11 +60,16 @@ fn unit(place: &Place) -> Result<String, Usage> {
         let (key, _) = line.split_once('=').unwrap_or((line, ""));
         match (key, &place.user) {
             ("# [system]", user) => is_left_out = user.is_none(),
-            ("# [/system]", _) => is_left_out = false,
+            // For the folders and the user that the package makes.
+            ("# [package]", _) => is_left_out = true,
+            ("# [/system]" | "# [/package]", _) => is_left_out = false,
             _ if is_left_out => {}
             ("RequiresMountsFor", _) => lines.push(format!("RequiresMountsFor={mounts}")),
             ("ExecStart", _) => lines.push(format!("ExecStart={words}")),
             ("User", Some(user)) => lines.push(format!("User={user}")),
+            // Films and outputs may lie anywhere.
+            ("ProtectSystem", _) => lines.push("ProtectSystem=full".to_owned()),
+            _ if line.starts_with("# Only /var/lib/plimsoll can be written") => {}
             // Whoever lets root do it wants films of all users to be read.
             ("CapabilityBoundingSet", Some(user)) if user == "root" => {}
             // The folder is there, and is told.
@@ -117,7 +122,18 @@ mod tests {
             assert!(unit.lines().any(|told| told == line), "{line}\n{unit}");
         }
         assert!(unit.starts_with("[Unit]") && unit.contains("WantedBy=multi-user.target"), "{unit}");
-        assert!(!unit.contains("StateDirectory=") && !unit.contains("[system]") && !unit.contains("[/system]"), "{unit}");
+        for word in [
+            "StateDirectory=",
+            "system]",
+            "package]",
+            "PrivateTmp=",
+            "ProtectHome=",
+            "/etc/default",
+            "=strict",
+            "/var/lib/plimsoll",
+        ] {
+            assert!(!unit.contains(word), "{word}\n{unit}");
+        }
     }
 
     #[test]
