@@ -99,7 +99,7 @@ adaptive-proof:
     cargo test --release --test proofs adaptive:: -- --include-ignored --nocapture --test-threads 1
 
 # A fleet on real servers, the long proofs too: PostgreSQL (gets it where it is missing), an S3 server within the tests, and the
-# web application of docs/examples (needs python3 and curl; ten minutes). PLIMSOLL_FLEET_JOBS=20000 gives the eight workers of
+# web application of docs/examples (needs python3 and curl; five minutes). PLIMSOLL_FLEET_JOBS=20000 gives the eight workers of
 # src/host/fleet/tests.rs so many jobs.
 fleet:
     cargo test --lib fleet:: -- --include-ignored --nocapture
