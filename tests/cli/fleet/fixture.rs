@@ -107,8 +107,10 @@ impl<'w> Fleet<'w> {
     pub(super) fn logs(&self) -> String {
         let logs = std::fs::read_dir(self.world.path("work")).expect("a folder").flatten();
         let logs = logs.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "log"));
-        logs.map(|entry| format!("== {:?}\n{}", entry.file_name(), std::fs::read_to_string(entry.path()).unwrap_or_default()))
-            .collect()
+        logs.fold(String::new(), |told, entry| {
+            let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+            told + "== " + &entry.file_name().to_string_lossy() + "\n" + &text
+        })
     }
 
     /// Starts a worker with a state folder of its own.
