@@ -115,3 +115,10 @@ adaptive-proof:
 deb:
     packaging/build-deb.sh
     packaging/test-deb.sh target/debian/*.deb ${PLIMSOLL_DEBIAN:-}
+
+# A fleet on real servers, the long proofs too: PostgreSQL (gets it where it is missing), an S3 server within the tests, and the
+# web application of docs/examples (needs python3 and curl; five minutes). PLIMSOLL_FLEET_JOBS=20000 gives the eight workers of
+# src/host/fleet/tests.rs so many jobs.
+fleet:
+    cargo test --lib fleet:: -- --include-ignored --nocapture
+    cargo test --test cli fleet -- --include-ignored --nocapture

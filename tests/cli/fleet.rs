@@ -2,142 +2,19 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods)] // a deadline needs the clock
 
+mod fixture;
+mod s3;
+mod webapp;
+
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use plimsoll::host::fleet::postgres::PrivatePostgres;
+use fixture::{Fleet, all_done};
 use serde_json::Value;
 
-use crate::postgres;
 use crate::support::clips::{clips, make_clips};
 use crate::support::kernel::is_alive;
-use crate::support::{PATIENCE, Said, World, files_below, patient_ffmpeg, say};
-
-/// A queue, a shared folder for the files, and the workers that were started on them.
-struct Fleet<'w> {
-    world: &'w World,
-    postgres: PrivatePostgres,
-}
-
-/// A worker; it is killed with the test.
-struct Worker {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Worker {
-    fn signal(&self, signal: i32) {
-        // SAFETY: kill on our own child, which has not been waited for.
-        assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0, "the signal is sent");
-    }
-
-    /// Waits for its end.
-    fn end(mut self) -> Option<i32> {
-        let deadline = Instant::now() + PATIENCE;
-        while matches!(self.child.try_wait(), Ok(None)) {
-            assert!(Instant::now() < deadline, "the worker goes on: {}", std::fs::read_to_string(&self.log).unwrap_or_default());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        self.child.wait().expect("ended").code()
-    }
-}
-
-impl<'w> Fleet<'w> {
-    /// With a lease of this length; `None` = there is no PostgreSQL, which was told.
-    fn new(world: &'w World, lease: &str) -> Option<Self> {
-        let fleet = Self { world, postgres: postgres::start()? };
-        let told = fleet.ok(&["init", "--lease", lease]);
-        assert!(told.contains("a fleet was made"), "{told}");
-        Some(fleet)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.world.command(args);
-        command.env("PLIMSOLL_QUEUE", self.postgres.address()).env("PLIMSOLL_FILES", self.world.path("files"));
-        command
-    }
-
-    fn say(&self, args: &[&str]) -> Said {
-        say(self.command(&[&["fleet"], args].concat()))
-    }
-
-    fn ok(&self, args: &[&str]) -> String {
-        let said = self.say(args);
-        assert_eq!(said.code, Some(0), "{args:?}: {}{}", said.out, said.err);
-        said.out
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        serde_json::from_str(&self.ok(args)).expect("JSON")
-    }
-
-    fn jobs(&self) -> Vec<Value> {
-        self.ok(&["jobs", "--json"]).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
-    }
-
-    fn job(&self, job: i64) -> Value {
-        self.jobs().into_iter().find(|row| row["job"] == job).expect("the job")
-    }
-
-    /// Waits until a job is as wanted.
-    fn until(&self, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let jobs = self.jobs();
-            if wanted(&jobs) {
-                return jobs;
-            }
-            assert!(Instant::now() < deadline, "waited too long for: {what}\n{jobs:#?}\n{}", self.logs());
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn logs(&self) -> String {
-        let logs = std::fs::read_dir(self.world.path("work")).expect("a folder").flatten();
-        let logs = logs.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "log"));
-        logs.fold(String::new(), |text, entry| text + &std::fs::read_to_string(entry.path()).unwrap_or_default())
-    }
-
-    /// Starts a worker with a state folder of its own.
-    fn worker(&self, name: &str, more: &[&str]) -> Worker {
-        let log = self.world.path(format!("work/{name}.log"));
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log");
-        let mut command = self.command(&["worker", "-p", "balanced", "--state-dir"]);
-        command.arg(self.world.path(name)).args(more).stdout(Stdio::null()).stderr(file);
-        Worker { child: command.spawn().expect("a worker"), log }
-    }
-
-    fn add(&self, paths: &[PathBuf]) -> Vec<i64> {
-        let mut command = self.command(&["fleet", "add", "--json"]);
-        command.args(paths);
-        let said = say(command);
-        assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
-        let told: Value = serde_json::from_str(&said.out).expect("JSON");
-        told["jobs"].as_array().expect("jobs").iter().map(|job| job.as_i64().expect("a number")).collect()
-    }
-
-    /// The outputs in the store, with what the queue says of their bytes checked.
-    fn outputs(&self) -> Vec<PathBuf> {
-        for job in self.jobs().iter().filter(|job| job["state"] == "done") {
-            let file = self.world.path("files").join(job["output"].as_str().expect("a key"));
-            let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-            assert_eq!(blake3::hash(&bytes).to_hex().as_str(), job["blake3"], "{job}");
-        }
-        files_below(&self.world.path("files/out"))
-    }
-}
-
-fn all_done(jobs: &[Value]) -> bool {
-    jobs.iter().all(|job| job["state"] == "done")
-}
+use crate::support::{PATIENCE, World, files_below, patient_ffmpeg, say};
 
 #[test]
 fn two_workers_share_a_queue_that_was_filled_from_here_and_drain_in_order() {
@@ -347,6 +224,33 @@ fn an_output_gets_the_name_that_was_wished_for_and_what_stands_there_is_not_repl
     assert!(world.path("files/films/ä 1.mp4").is_file());
     assert_eq!(std::fs::read_to_string(world.path("files/films/taken.mp4")).expect("read"), "somebody's");
     assert!(jobs[1]["output"].as_str().is_some_and(|key| key.starts_with("out/")), "{jobs:?}");
+    worker.signal(libc::SIGTERM);
+    assert_eq!(worker.end(), Some(0));
+}
+
+#[test]
+fn a_job_that_is_cancelled_while_its_output_waits_to_be_stored_is_not_left_running() {
+    let world = World::new();
+    let Some(mut fleet) = Fleet::new(&world, "60s") else { return };
+    let tools = patient_ffmpeg(&world).to_string_lossy().into_owned();
+    let job = fleet.add(&[world.put(&clips().tiny(), "film.mp4")])[0].to_string();
+    let worker = fleet.worker("worker", &["--ffmpeg", &tools]);
+    fleet.until("it runs", |jobs| jobs[0]["needs_bytes"].is_number());
+    // Its output is made while nobody can be told; it hears of the end and of the cancelling together.
+    fleet.postgres.down();
+    std::fs::write(world.path("worker/scratch/go"), "").expect("written");
+    let is_made = || files_below(&world.path("worker/fleet")).iter().any(|file| file.to_string_lossy().contains("/out/film"));
+    let deadline = Instant::now() + PATIENCE;
+    while !is_made() {
+        assert!(Instant::now() < deadline, "{}", fleet.logs());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    worker.signal(libc::SIGSTOP);
+    fleet.postgres.up().expect("up again");
+    fleet.ok(&["cancel", &job]);
+    worker.signal(libc::SIGCONT);
+    fleet.until("it is cancelled", |jobs| jobs[0]["state"] == "cancelled");
+    assert_eq!(fleet.outputs(), Vec::<PathBuf>::new());
     worker.signal(libc::SIGTERM);
     assert_eq!(worker.end(), Some(0));
 }

@@ -7,6 +7,9 @@ mod markdown;
 #[cfg(feature = "fleet")]
 #[path = "../support/postgres.rs"]
 mod postgres;
+#[cfg(feature = "fleet")]
+#[path = "../support/s3.rs"]
+mod s3;
 #[path = "../support/mod.rs"]
 mod support;
 

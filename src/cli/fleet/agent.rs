@@ -25,9 +25,12 @@ use crate::runtime::link::{Link, Update};
 
 /// The queue is looked at so often where nothing wakes the worker.
 const POLL: Duration = Duration::from_secs(15);
-/// Faults of the box's own in a row before it takes nothing more, and how long it rests then before it tries one job.
+/// Faults of the box's own in a row before it takes nothing more, and how long it rests then before it tries one job. For as long
+/// it leaves alone what it has given back.
 const FAULTS: u32 = 3;
 const REST: Duration = Duration::from_mins(5);
+/// An input that cannot be reached is tried again after this, by anybody.
+const LATER: Duration = Duration::from_secs(30);
 /// Lines of a job's log that go into the queue with it.
 const LOG_LINES: usize = 200;
 
@@ -77,6 +80,7 @@ impl Agent {
             drained: false,
             faults: 0,
             rests: None,
+            forgets_at: None,
         };
         worker.run(listen).await
     }
@@ -102,6 +106,8 @@ struct Worker<'a> {
     faults: u32,
     /// Until when it takes nothing, and why.
     rests: Option<(Instant, String)>,
+    /// When it may be tried again with jobs that it has given back for a fault of its own.
+    forgets_at: Option<Instant>,
 }
 
 impl Worker<'_> {
@@ -205,7 +211,12 @@ impl Worker<'_> {
         let at_work = self.holding.iter().filter(|held| held.stage != Stage::Ending);
         let offer = standing::offer(&self.state, at_work.map(|held| held.claimed.needs));
         let (db, files, id) = (self.agent.db.clone(), self.agent.files.clone(), self.agent.who.id);
+        let forgets = self.forgets_at.take_if(|at| *at <= Instant::now()).is_some();
         self.tasks.spawn_local(async move {
+            if forgets {
+                // The disk may have room by now, the store may be there. Where this is the only box nobody else would try.
+                let _ = lease::no_more_avoided(&db, id).await;
+            }
             let claimed = claim::claim(&db, id, offer).await;
             if matches!(claimed, Ok(None)) {
                 let _ = claim::reserve(&db, id, offer, PATIENCE).await;
@@ -309,8 +320,6 @@ impl Worker<'_> {
         }
         match brought {
             Brought::Here { path, etag } => {
-                self.faults = 0;
-                self.rests = None;
                 let Some(held) = self.holding.get(job) else { return };
                 held.claimed.etag = held.claimed.etag.take().or(etag);
                 held.stage = Stage::Queueing;
@@ -330,7 +339,12 @@ impl Worker<'_> {
                     FilesError::NotFound { .. } | FilesError::Changed { .. } | FilesError::Refused { .. } => {
                         Ending::Fails(End::Rejected)
                     }
-                    // The disk, the rights, the network: somebody else may have better ones.
+                    // The store is away: for others too, most likely.
+                    error if error.is_temporary() => {
+                        self.own_fault(&reason);
+                        Ending::GoesBack(Back::Later(LATER))
+                    }
+                    // The disk, the rights: somebody else may have better ones.
                     _ => {
                         self.own_fault(&reason);
                         Ending::GoesBack(Back::BoxFault)
@@ -344,6 +358,7 @@ impl Worker<'_> {
     /// A fault of the box's own; after three in a row it takes nothing for a while, and says so.
     fn own_fault(&mut self, why: &str) {
         self.faults += 1;
+        self.forgets_at.get_or_insert(Instant::now() + REST);
         if self.faults >= FAULTS {
             self.rests = Some((Instant::now() + REST, why.to_owned()));
             (self.renew_at, self.look_at) = (Instant::now(), Instant::now() + REST);
@@ -384,13 +399,25 @@ impl Worker<'_> {
         self.look_at = Instant::now();
         let Some(held) = self.holding.get(job) else { return Ok(()) };
         match told {
-            Told::Done => {
-                self.faults = if self.rests.is_some() { self.faults } else { 0 };
+            Told::Stored => {
+                // Only that shows that everything of the box works: that an input comes says nothing of storing.
+                (self.faults, self.rests) = (0, None);
                 self.forget(job);
             }
+            Told::Done => self.forget(job),
             // It was adopted again meanwhile: once more, under the fence that it has now.
             Told::Lost if held.claimed.hold != hold && held.output.is_some() => self.store(job),
+            // Either somebody else has it, and this changes nothing; or it was cancelled in the moment it was done.
+            Told::Lost if held.output.take().is_some() => {
+                self.tell(job, Ending::Fails(End::Cancelled), "cancelled".to_owned());
+            }
             Told::Lost => self.forget(job),
+            // What was made is not thrown away since the store is away for a while.
+            Told::Files(error) if error.is_temporary() && !(self.drained || self.state.draining || self.state.shutting_down) => {
+                tracing::warn!(%error, job, "the output is stored again");
+                self.own_fault(&error.to_string());
+                self.store(job);
+            }
             Told::Files(error) => {
                 let reason = error.to_string();
                 self.own_fault(&reason);
@@ -469,6 +496,10 @@ impl Worker<'_> {
             EventKind::JobQueued { job, input, .. } => {
                 if let Some(held) = self.holding.of_input(input) {
                     (held.stage, held.job) = (Stage::Here(*job), Some(*job));
+                    // Somebody was quicker than the engine.
+                    if held.cancelled {
+                        self.ask(Command::Cancel(*job));
+                    }
                 }
             }
             EventKind::JobInspected { job, predicted_peak_bytes: Some(needs), .. } => {

@@ -72,7 +72,9 @@ fn file_name(input: &str) -> String {
 
 /// What came of storing an output, or of telling how a job ended.
 pub enum Told {
-    /// The queue knows.
+    /// The output is stored, and the queue knows.
+    Stored,
+    /// The queue knows how it ended without one.
     Done,
     /// The job is somebody else's by now.
     Lost,
@@ -121,7 +123,7 @@ pub async fn store(db: Database, files: Files, claimed: Claimed, made: Made) -> 
     if let Some(target) = &claimed.target {
         publish(&db, &files, hold.job, &output.key, target).await;
     }
-    Told::Done
+    Told::Stored
 }
 
 /// Gives an output the name that was wished for. What does not succeed now is tried again by any worker, later.

@@ -64,7 +64,8 @@ pub struct Renewed {
     pub lease: Duration,
 }
 
-/// A new life. Where another life of the same box has a lease, that one is over: whoever starts holds the box's lock.
+/// A new life. Where another life of the same box has a lease, that one is over: whoever starts holds the box's lock. Jobs that
+/// were given back for a fault of the box are tried there again: it may have been mended.
 ///
 /// # Errors
 /// See [`QueueError`].
@@ -75,6 +76,9 @@ pub async fn register(db: &Database, who: &Introduction) -> Result<Duration, Que
             WHERE box = $2 AND ended_at IS NULL RETURNING id
         ), free AS (
             UPDATE plimsoll.job j SET reserved_for = NULL FROM over WHERE j.reserved_for = over.id
+        ), mended AS (
+            UPDATE plimsoll.job SET avoid = array_remove(avoid, $2)
+            WHERE state = 'queued' AND reserved_for IS NULL AND $2 = ANY (avoid)
         ), told AS (
             INSERT INTO plimsoll.event (kind, worker, detail) VALUES ('worker_started', $1, $2)
         )
@@ -173,6 +177,17 @@ pub async fn reap(db: &Database) -> Result<u64, QueueError> {
         SELECT count(*), pg_notify('plimsoll', 'queued') FROM back HAVING count(*) > 0";
     let row = db.row(statement, &[(&MOST_LOSSES, Type::INT4)]).await?;
     Ok(row.map_or(0, |row| row.get::<_, i64>(0)) as u64)
+}
+
+/// The box of a worker is tried again with the jobs that it has given back for a fault of its own. How many wait for it now.
+///
+/// # Errors
+/// See [`QueueError`].
+pub async fn no_more_avoided(db: &Database, worker: Uuid) -> Result<u64, QueueError> {
+    let statement = "
+        UPDATE plimsoll.job j SET avoid = array_remove(j.avoid, w.box) FROM plimsoll.worker w
+        WHERE w.id = $1 AND j.state = 'queued' AND w.box = ANY (j.avoid) RETURNING j.id";
+    Ok(db.rows(statement, &[(&worker, Type::UUID)]).await?.len() as u64)
 }
 
 /// Takes a job again that this box held in an earlier life, or before it was given up, if nobody else has taken it since. The

@@ -401,3 +401,22 @@ async fn an_address_without_a_server_is_away_and_a_wrong_one_is_refused() {
     assert_eq!(secret.address(), "db.example/films");
     assert!(!format!("{secret:?}").contains("secret"));
 }
+
+#[tokio::test]
+async fn a_box_is_tried_again_with_what_it_gave_back_after_a_while_and_when_it_begins_anew() {
+    let fleet = fleet(LONG).await;
+    let (mut worker, other) = (fleet.worker("a").await, fleet.worker("b").await);
+    let job = fleet.add(Bytes::mib(100)).await;
+    for begins_anew in [false, true] {
+        let held = fleet.claim(worker, Bytes::gib(1)).await.expect("a job");
+        let _ = results::give_back(&fleet.db, &held.hold, &Back::BoxFault, "no disk", "").await.expect("an answer");
+        assert_eq!(lease::no_more_avoided(&fleet.db, other).await.expect("an answer"), 0, "another box speaks for itself alone");
+        assert_eq!(fleet.claim(worker, Bytes::gib(1)).await, None);
+        if begins_anew {
+            worker = fleet.worker("a").await;
+        } else {
+            assert_eq!(lease::no_more_avoided(&fleet.db, worker).await.expect("an answer"), 1);
+        }
+    }
+    assert_eq!(fleet.claim(worker, Bytes::gib(1)).await.map(|claimed| claimed.hold.job), Some(job));
+}

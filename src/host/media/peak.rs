@@ -78,12 +78,19 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn the_peak_follows_the_memory_of_a_process() {
-        let mut sampler = PeakSampler::new(std::process::id());
+        use std::io::Write as _;
+        use std::process::{Command, Stdio};
+
+        // A process of its own: this one's memory is shared with other tests. It keeps all of a line that does not end.
+        let mut tail = Command::new("tail").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("tail runs");
+        let mut sampler = PeakSampler::new(tail.id());
         sampler.tick(Duration::from_secs(1));
         let before = sampler.peak();
-        let block = vec![1_u8; 32 << 20];
+        let mut input = tail.stdin.take().expect("a pipe");
+        input.write_all(&vec![0_u8; 32 << 20]).expect("it reads");
         sampler.tick(Duration::from_secs(2));
         assert!(sampler.peak() >= before + Bytes::mib(24), "{before} then {}", sampler.peak());
-        drop(block);
+        drop(input);
+        tail.wait().expect("it ends");
     }
 }

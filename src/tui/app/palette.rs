@@ -104,6 +104,8 @@ const fn alone(act: Act) -> Option<&'static str> {
         Act::Mark => "mark the job, or take its mark away",
         Act::MarkRange => "mark all from the last mark to here",
         Act::MarkAll => "mark all that is listed, or none",
+        Act::Doctor => "examine ffmpeg, memory, rights and the disk",
+        Act::Watched => "show the watched folders",
         _ => return None,
     })
 }

@@ -7,12 +7,11 @@ use tokio::time::Instant;
 use super::super::ObjectAddress;
 use super::super::error::FilesError;
 use super::proxy::{Dice, Fault, line};
-use super::server::{Server, files_at};
 use super::*;
 
 #[tokio::test]
 async fn a_fetch_goes_on_at_the_byte_it_has_each_time_the_line_is_cut() {
-    let server = Server::start().await;
+    let server = Server::start();
     let size = 3 * 1024 * 1024;
     std::fs::create_dir_all(server.file("a fleet/in")).expect("a folder");
     written(&server.file("a fleet/in"), "film", &bytes(size));
@@ -22,7 +21,7 @@ async fn a_fetch_goes_on_at_the_byte_it_has_each_time_the_line_is_cut() {
     let scratch = tempfile::tempdir().expect("a folder");
     let into = scratch.path().join("into");
     let object = ObjectAddress::parse("in/film").expect("an address");
-    let fetched = files_at(at, "right secret", quick()).fetch(&object, None, &into, &mut on).await.expect("fetched");
+    let fetched = files_at(at, SECRET_KEY, quick()).fetch(&object, None, &into, &mut on).await.expect("fetched");
     assert_eq!(fetched.blake3, blake3::hash(&bytes(size)));
     assert!(std::fs::read(&into).expect("fetched") == bytes(size));
 
@@ -39,7 +38,7 @@ async fn a_fetch_goes_on_at_the_byte_it_has_each_time_the_line_is_cut() {
 
 #[tokio::test]
 async fn an_object_that_is_replaced_during_a_cut_is_not_mixed_with_the_old_one() {
-    let server = Server::start().await;
+    let server = Server::start();
     std::fs::create_dir_all(server.file("a fleet")).expect("a folder");
     let film = written(&server.file("a fleet"), "film", &bytes(1_000_000));
     let (at, _) = line(server.at, |connection| if connection == 0 { Fault::Cut(500_000) } else { Fault::None }).await;
@@ -56,14 +55,14 @@ async fn an_object_that_is_replaced_during_a_cut_is_not_mixed_with_the_old_one()
         ControlFlow::Continue(())
     };
     let object = ObjectAddress::parse("film").expect("an address");
-    let result = files_at(at, "right secret", quick()).fetch(&object, None, &into, &mut replace).await;
+    let result = files_at(at, SECRET_KEY, quick()).fetch(&object, None, &into, &mut replace).await;
     assert!(matches!(result, Err(FilesError::Changed { .. })), "{result:?}");
     assert!(!into.exists());
 }
 
 #[tokio::test]
 async fn an_upload_over_a_bad_line_is_whole_and_never_seen_half() {
-    let server = Server::start().await;
+    let server = Server::start();
     let mut dice = Dice(3);
     let fault = move |connection| match (connection, dice.below(20)) {
         (0, _) => Fault::Reset(2_000_000),
@@ -77,7 +76,7 @@ async fn an_upload_over_a_bad_line_is_whole_and_never_seen_half() {
     };
     let (at, carried) = line(server.at, fault).await;
     let patience = Patience { in_all: Duration::from_mins(1), answer: Duration::from_secs(2), slowest: 8 * 1024 * 1024, ..quick() };
-    let (bad, good) = (files_at(at, "right secret", patience), server.files(quick()));
+    let (bad, good) = (files_at(at, SECRET_KEY, patience), files_of(&server, quick()));
     let scratch = tempfile::tempdir().expect("a folder");
     let large = bytes(9 * 1024 * 1024);
     let from = written(scratch.path(), "from", &large);
@@ -107,8 +106,8 @@ async fn an_upload_over_a_bad_line_is_whole_and_never_seen_half() {
 
 #[tokio::test]
 async fn a_store_that_is_given_up_leaves_no_parts() {
-    let server = Server::start().await;
-    let files = server.files(quick());
+    let server = Server::start();
+    let files = files_of(&server, quick());
     let scratch = tempfile::tempdir().expect("a folder");
     let from = written(scratch.path(), "from", &bytes(17 * 1024 * 1024));
     let stopped = files.store(&from, "out/1-1/film", &mut |_| ControlFlow::Break(())).await;
@@ -136,8 +135,8 @@ async fn a_store_that_is_given_up_leaves_no_parts() {
 
 #[tokio::test]
 async fn a_busy_server_and_a_lost_answer_cost_nothing_but_time() {
-    let server = Server::start().await;
-    let files = server.files(quick());
+    let server = Server::start();
+    let files = files_of(&server, quick());
     let scratch = tempfile::tempdir().expect("a folder");
     let large = bytes(9 * 1024 * 1024);
     let from = written(scratch.path(), "from", &large);
@@ -171,7 +170,7 @@ async fn a_server_that_is_gone_or_silent_is_given_up_in_time() {
             assemble: Duration::from_millis(200),
             ..quick()
         };
-        let files = files_at(at, "right secret", patience);
+        let files = files_at(at, SECRET_KEY, patience);
         let into = scratch.path().join("into");
         let began = Instant::now();
         for error in [
@@ -191,7 +190,7 @@ async fn a_server_that_is_gone_or_silent_is_given_up_in_time() {
 
 #[tokio::test]
 async fn a_stalled_line_is_left_for_a_new_one() {
-    let server = Server::start().await;
+    let server = Server::start();
     std::fs::create_dir_all(server.file("a fleet")).expect("a folder");
     written(&server.file("a fleet"), "film", &bytes(1_000_000));
     let (at, carried) = line(server.at, |connection| if connection < 2 { Fault::Stall(300_000) } else { Fault::None }).await;
@@ -199,7 +198,7 @@ async fn a_stalled_line_is_left_for_a_new_one() {
     let scratch = tempfile::tempdir().expect("a folder");
     let object = ObjectAddress::parse("film").expect("an address");
     let into = scratch.path().join("into");
-    let fetched = files_at(at, "right secret", patience).fetch(&object, None, &into, &mut on).await.expect("fetched");
+    let fetched = files_at(at, SECRET_KEY, patience).fetch(&object, None, &into, &mut on).await.expect("fetched");
     assert_eq!(fetched.blake3, blake3::hash(&bytes(1_000_000)));
     assert!(carried.connections.load(Ordering::SeqCst) >= 3);
 }

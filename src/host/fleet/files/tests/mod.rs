@@ -2,14 +2,17 @@
 
 mod lines;
 mod proxy;
-mod server;
+#[path = "../../../../../tests/support/s3.rs"]
+mod s3;
 mod stores;
 
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Files, Patience, Settings};
+use s3::{ACCESS_KEY, SECRET_KEY, Server};
 
 /// Waits so short that a test need not, and limits that a busy machine keeps.
 fn quick() -> Patience {
@@ -39,6 +42,23 @@ fn written(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, bytes).expect("written");
     path
+}
+
+/// The store of a server at this address, below a prefix with a name that has to be escaped.
+fn files_at(at: SocketAddr, secret: &str, patience: Patience) -> Files {
+    let settings = [
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", secret),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_ENDPOINT_URL", &format!("http://{at}")),
+    ];
+    let settings: Settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    Files::open_with("s3://films/a fleet", settings, patience).expect("a store")
+}
+
+fn files_of(server: &Server, patience: Patience) -> Files {
+    files_at(server.at, SECRET_KEY, patience)
 }
 
 fn folder_store(root: &Path) -> Files {

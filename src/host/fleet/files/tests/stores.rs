@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use super::super::error::FilesError;
 use super::super::{Files, ObjectAddress, Publish, Settings};
-use super::server::{Server, files_at};
 use super::*;
 
 const AWKWARD: [&str; 6] =
@@ -50,8 +49,8 @@ async fn goes_round(files: &Files) {
 
 #[tokio::test]
 async fn what_is_stored_in_a_bucket_comes_back_whatever_its_size_and_name() {
-    let server = Server::start().await;
-    goes_round(&server.files(quick())).await;
+    let server = Server::start();
+    goes_round(&files_of(&server, quick())).await;
     assert_eq!(server.parts(), 0);
 }
 
@@ -82,7 +81,7 @@ async fn tells_changes(files: &Files) {
 
 #[tokio::test]
 async fn another_version_than_the_wanted_one_is_not_fetched() {
-    tells_changes(&Server::start().await.files(quick())).await;
+    tells_changes(&files_of(&Server::start(), quick())).await;
     let root = tempfile::tempdir().expect("a folder");
     tells_changes(&folder_store(root.path())).await;
 }
@@ -114,9 +113,9 @@ async fn publishes(files: &Files) {
 
 #[tokio::test]
 async fn a_wished_name_is_taken_once_in_an_honest_bucket_and_in_a_folder() {
-    let server = Server::start().await;
+    let server = Server::start();
     server.manners.honest.store(true, Ordering::SeqCst);
-    publishes(&server.files(quick())).await;
+    publishes(&files_of(&server, quick())).await;
     let root = tempfile::tempdir().expect("a folder");
     publishes(&folder_store(root.path())).await;
     assert_eq!(std::fs::read_dir(root.path().join(".plimsoll")).expect("a work folder").count(), 0, "no part is left");
@@ -124,8 +123,8 @@ async fn a_wished_name_is_taken_once_in_an_honest_bucket_and_in_a_folder() {
 
 #[tokio::test]
 async fn a_store_that_lets_several_win_is_found_out() {
-    let server = Server::start().await;
-    let files = server.files(quick());
+    let server = Server::start();
+    let files = files_of(&server, quick());
     let lying = files.conditional_writes_hold().await.expect("a trial");
     assert!(!lying.holds() && lying.put_winners > 1 && lying.copy_winners > 1, "{lying:?}");
     server.manners.honest.store(true, Ordering::SeqCst);
@@ -139,12 +138,12 @@ async fn a_store_that_lets_several_win_is_found_out() {
 
 #[tokio::test]
 async fn an_input_may_lie_in_another_bucket() {
-    let server = Server::start().await;
+    let server = Server::start();
     let films = server.file("");
     std::fs::create_dir_all(films.join("../uploads/u 1")).expect("a bucket");
     written(&films.join("../uploads/u 1"), "ü.mov", b"film");
     let scratch = tempfile::tempdir().expect("a folder");
-    let files = server.files(quick());
+    let files = files_of(&server, quick());
     let object = ObjectAddress::parse("s3://uploads/u 1/ü.mov").expect("an address");
     let fetched = files.fetch(&object, None, &scratch.path().join("into"), &mut on).await.expect("fetched");
     assert_eq!(fetched.blake3, blake3::hash(b"film"));
@@ -154,7 +153,7 @@ async fn an_input_may_lie_in_another_bucket() {
 
 #[tokio::test]
 async fn a_wrong_secret_is_the_fault_of_the_configuration_and_says_which_variable() {
-    let server = Server::start().await;
+    let server = Server::start();
     let files = files_at(server.at, "wrong secret", quick());
     for error in [
         files.look(&ObjectAddress::parse("x").expect("an address")).await.expect_err("refused"),
@@ -183,7 +182,7 @@ fn a_server_without_encryption_has_to_be_wished_for() {
 #[tokio::test]
 async fn more_than_a_thousand_objects_come_in_pages_each_once() {
     let root = tempfile::tempdir().expect("a folder");
-    let server = Server::start().await;
+    let server = Server::start();
     for (base, count) in [(root.path().to_owned(), 2500), (server.file("a fleet"), 1050)] {
         for index in 0..count {
             let folder = base.join(format!("out/{}", index % 7));
@@ -197,18 +196,18 @@ async fn more_than_a_thousand_objects_come_in_pages_each_once() {
         keys
     };
     assert_eq!(keys(&folder_store(root.path()), "out").await, (wanted(2500), vec![1000, 1000, 500]));
-    assert_eq!(keys(&server.files(quick()), "").await, (wanted(1050), vec![1000, 50]));
+    assert_eq!(keys(&files_of(&server, quick()), "").await, (wanted(1050), vec![1000, 50]));
 }
 
 #[tokio::test]
 async fn a_listing_goes_on_where_it_was_when_a_page_fails() {
-    let server = Server::start().await;
+    let server = Server::start();
     std::fs::create_dir_all(server.file("a fleet")).expect("a folder");
     for index in 0..1010 {
         written(&server.file("a fleet"), &format!("{index:04}"), b"");
     }
     server.manners.busy.store(3, Ordering::SeqCst);
-    let (keys, _) = keys(&server.files(quick()), "").await;
+    let (keys, _) = keys(&files_of(&server, quick()), "").await;
     assert_eq!(keys.len(), 1010);
 }
 
