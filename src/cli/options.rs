@@ -79,7 +79,7 @@ pub fn examine(options: Settings, matches: &ArgMatches) -> Result<(Resolved, Vec
         (Hook::OnIdle, &file.on_idle),
         (Hook::OnWarning, &file.on_warning),
     ];
-    let hooks = hooks.into_iter().filter(|(_, words)| !words.is_empty()).map(|(hook, words)| (hook, words.clone())).collect();
+    let hooks = hooks.into_iter().filter_map(|(hook, action)| Some((hook, action.clone()?))).collect();
     let absolute = |setting: &WatchSetting| WatchSetting {
         folder: setting.folder.as_ref().map(|folder| here.join(folder)),
         out: setting.out.as_ref().map(|out| here.join(out)),

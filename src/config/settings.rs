@@ -17,6 +17,7 @@ use super::read::{Reader, path};
 use super::spell::nearest;
 use super::watch::{self, WatchSetting};
 use super::yaml::{ConfigError, Document, MAX_FILE, join, quoted, read_text};
+use crate::domain::hook::HookAction;
 use crate::domain::screen::{ColorChoice, ThemeName};
 use crate::domain::text::path_text;
 use crate::domain::time::{parse_duration, span_words};
@@ -48,20 +49,20 @@ macro_rules! settings {
             pub keys: Vec<KeySetting>,
             /// A server runs this when a job is done: the program and its arguments; none = nothing is run.
             #[arg(skip)]
-            #[serde(deserialize_with = "argv")]
-            pub on_done: Vec<String>,
+            #[serde(deserialize_with = "hook")]
+            pub on_done: Option<HookAction>,
             /// The same when a job has failed.
             #[arg(skip)]
-            #[serde(deserialize_with = "argv")]
-            pub on_failed: Vec<String>,
+            #[serde(deserialize_with = "hook")]
+            pub on_failed: Option<HookAction>,
             /// The same when nothing is at work and nothing waits any more.
             #[arg(skip)]
-            #[serde(deserialize_with = "argv")]
-            pub on_idle: Vec<String>,
+            #[serde(deserialize_with = "hook")]
+            pub on_idle: Option<HookAction>,
             /// The same when a warning sign is seen.
             #[arg(skip)]
-            #[serde(deserialize_with = "argv")]
-            pub on_warning: Vec<String>,
+            #[serde(deserialize_with = "hook")]
+            pub on_warning: Option<HookAction>,
             /// A server watches these folders for files to come.
             #[arg(skip)]
             #[serde(deserialize_with = "watch::list")]
@@ -531,9 +532,10 @@ fn read(file: &Path, text: &str) -> (Settings, Vec<ConfigError>) {
         // The name of an ffmpeg that is to be looked for stays a name.
         let named = read.ffmpeg.clone().filter(|ffmpeg| ffmpeg.parent() == Some(Path::new("")));
         let mut read = read.beside(folder);
-        for words in [&mut read.on_done, &mut read.on_failed, &mut read.on_idle, &mut read.on_warning] {
+        for action in [&mut read.on_done, &mut read.on_failed, &mut read.on_idle, &mut read.on_warning] {
             // A program that is to be looked for stays a name.
-            if let Some(program) = words.first_mut().filter(|program| program.contains('/'))
+            if let Some(HookAction::Command(words)) = action
+                && let Some(program) = words.first_mut().filter(|program| program.contains('/'))
                 && let Some(path) = folder.join(&*program).to_str()
             {
                 path.clone_into(program);
@@ -546,31 +548,32 @@ fn read(file: &Path, text: &str) -> (Settings, Vec<ConfigError>) {
     (read.unwrap_or_default(), reader.mistakes())
 }
 
-/// What a command is written as.
-const WORDS: &str = "a list of the program and its arguments, such as [/usr/local/bin/tell, --short]; no shell reads it";
+/// What a hook is written as.
+const HOOK: &str = "a list of the program and its arguments, such as [/usr/local/bin/tell, --short], which no shell reads; or \
+                    an address to post to, such as { url: https://example.org/hook }";
 
-/// Reads a command.
-fn argv<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+/// Reads what is done for a hook.
+fn hook<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<HookAction>, D::Error> {
     struct Word(String);
 
     impl<'de> Deserialize<'de> for Word {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            by_text(deserializer, WORDS, |text| {
+            by_text(deserializer, HOOK, |text| {
                 if text.contains('\0') { Err("a NUL character".to_owned()) } else { Ok(Self(text.to_owned())) }
             })
         }
     }
 
-    struct Words;
+    struct Action;
 
-    impl<'de> Visitor<'de> for Words {
-        type Value = Vec<String>;
+    impl<'de> Visitor<'de> for Action {
+        type Value = HookAction;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(WORDS)
+            f.write_str(HOOK)
         }
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<String>, A::Error> {
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<HookAction, A::Error> {
             let mut words = Vec::new();
             while let Some(Word(word)) = items.next_element()? {
                 words.push(word);
@@ -578,11 +581,26 @@ fn argv<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Er
             if words.first().is_none_or(String::is_empty) {
                 return Err(A::Error::invalid_value(Unexpected::Other("no program"), &self));
             }
-            Ok(words)
+            Ok(HookAction::Command(words))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<HookAction, A::Error> {
+            let mut url = None;
+            while let Some(Word(key)) = entries.next_key()? {
+                if key != "url" {
+                    return Err(A::Error::invalid_value(Unexpected::Str(&key), &self));
+                }
+                let Word(address) = entries.next_value()?;
+                if !["http://", "https://"].iter().any(|scheme| address.starts_with(scheme)) {
+                    return Err(A::Error::invalid_value(Unexpected::Str(&address), &self));
+                }
+                url = Some(address);
+            }
+            url.map(HookAction::Url).ok_or_else(|| A::Error::invalid_value(Unexpected::Other("no address"), &self))
         }
     }
 
-    deserializer.deserialize_any(Words)
+    deserializer.deserialize_any(Action).map(Some)
 }
 
 /// Reads `keys: { cancel: X, profile: [p, P] }`; where each stands is not known here.

@@ -35,8 +35,17 @@ impl Hook {
     }
 }
 
-/// The commands: each a program with its arguments, never empty.
-pub type Hooks = BTreeMap<Hook, Vec<String>>;
+/// What is done for a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookAction {
+    /// A program with its arguments, never empty.
+    Command(Vec<String>),
+    /// The address that the event is posted to.
+    Url(String),
+}
+
+/// What is done for each hook.
+pub type Hooks = BTreeMap<Hook, HookAction>;
 
 /// Tells from the events what commands are run for.
 #[derive(Debug, Default)]

@@ -13,6 +13,7 @@ pub mod media;
 pub mod memory;
 pub mod process;
 pub mod store;
+mod tls;
 pub mod watch;
 
 #[cfg(test)]

@@ -101,7 +101,9 @@ fn hooks_get_the_event_and_one_that_hangs_holds_neither_the_queue_nor_the_end() 
 #[test]
 fn a_command_that_is_none_is_refused_with_where_and_what_is_allowed() {
     let world = World::new();
-    for (text, at) in [("on_done: tell", "1:10"), ("on_idle: []", "1:10"), ("on_failed: {a: b}", "1:12")] {
+    for (text, at) in
+        [("on_done: tell", "1:10"), ("on_idle: []", "1:10"), ("on_failed: {a: b}", "1:12"), ("on_failed: {url: ftp://x}", "1:1")]
+    {
         world.write("home/.config/plimsoll/settings.yaml", text);
         let said = say(world.command(["serve", "--state-dir", "state"]));
         assert_eq!(said.code, Some(2), "{text}: {}", said.err);

@@ -83,7 +83,8 @@ impl Database {
         if config.get_application_name().is_none() {
             config.application_name("plimsoll");
         }
-        let tls = tls()?;
+        let tls = crate::host::tls::client().map_err(|error| QueueError::Refused(format!("there is no TLS: {error}")))?;
+        let tls = MakeRustlsConnect::new(tls);
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(config.clone(), tls.clone(), manager);
         let timeouts = Timeouts { wait: Some(STATEMENT), create: Some(CONNECT), recycle: Some(CONNECT) };
@@ -217,22 +218,6 @@ impl Database {
         }
         QueueError::Refused(format!("{at}: {}", words(error)))
     }
-}
-
-/// TLS with the system's certificates.
-fn tls() -> Result<MakeRustlsConnect, QueueError> {
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in rustls_native_certs::load_native_certs().certs {
-        // One that cannot be read is trusted by nobody.
-        let _ = roots.add(certificate);
-    }
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| QueueError::Refused(format!("there is no TLS: {error}")))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
 }
 
 /// The address as it may be shown.

@@ -1,4 +1,4 @@
-//! Runs the operator's commands when something has happened. Whatever they do, the queue goes on: they are handed over without
+//! Runs the operator's commands, or posts to the operator's addresses, when something has happened. Whatever they do, the queue goes on: they are handed over without
 //! waiting, run few at a time, limited as jobs are, and are killed when they take too long.
 
 use std::io::{self, Write as _};
@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::domain::event::{Event, EventKind};
-use crate::domain::hook::{HookEvent, HookWatch, Hooks};
+use crate::domain::hook::{HookAction, HookEvent, HookWatch, Hooks};
 use crate::domain::job::LogLevel;
 use crate::domain::text::{error_words, sanitise};
 use crate::engine::port::Input;
 use crate::host::process::child::ChildSetup;
 use crate::host::process::command::{Answer, Bounds, ToolError, run_fed};
+use crate::host::process::webhook;
 
 /// Commands at a time.
 const AT_ONCE: usize = 4;
@@ -124,13 +125,23 @@ impl Worker {
             if self.given_up.load(Ordering::Relaxed) {
                 return;
             }
-            let Some(command) = self.hooks.get(&order.hook) else { continue };
-            let result = self.run(command, &order);
-            let (level, told) = told(result);
+            let (level, told) = match self.hooks.get(&order.hook) {
+                None => continue,
+                Some(HookAction::Command(words)) => told(self.run(words, &order)),
+                Some(HookAction::Url(url)) => match self.post(url, &order) {
+                    Ok(answer) => (LogLevel::Info, format!("done: {answer}")),
+                    Err(why) => (LogLevel::Warning, why),
+                },
+            };
             let job = order.event.kind.job().map_or_else(String::new, |job| format!(" for job {job}"));
             let text = format!("hook {}{job}: {told}", order.hook.name());
             let _ = self.inputs.send(Input::Note { level, text });
         }
+    }
+
+    fn post(&self, url: &str, order: &HookEvent) -> Result<String, String> {
+        let body = serde_json::to_vec(order).map_err(|error| error.to_string())?;
+        webhook::post(url, &body, self.limit, &self.given_up)
     }
 
     fn run(&self, words: &[String], order: &HookEvent) -> Result<Answer, ToolError> {
@@ -213,7 +224,7 @@ mod tests {
     fn runner(script: &str, limit: Duration) -> (HookRunner, UnboundedReceiver<Input>) {
         let (sender, inputs) = unbounded_channel();
         let words = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
-        let hooks = Hooks::from([(Hook::OnWarning, words)]);
+        let hooks = Hooks::from([(Hook::OnWarning, HookAction::Command(words))]);
         (HookRunner::new(hooks, sender, Some(limit)).expect("threads"), inputs)
     }
 
@@ -283,7 +294,7 @@ mod tests {
     #[test]
     fn a_program_that_is_not_there_is_told() {
         let (sender, mut inputs) = unbounded_channel();
-        let hooks = Hooks::from([(Hook::OnWarning, vec!["/no/such/program".to_owned()])]);
+        let hooks = Hooks::from([(Hook::OnWarning, HookAction::Command(vec!["/no/such/program".to_owned()]))]);
         let mut runner = HookRunner::new(hooks, sender, None).expect("threads");
         runner.see(&warning(1));
         assert_eq!(note(&mut inputs).1, "hook on_warning: cannot run /no/such/program: no such file or directory");

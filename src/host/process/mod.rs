@@ -21,3 +21,4 @@ pub(in crate::host) mod child;
 pub(in crate::host) mod hooks;
 pub(in crate::host) mod slots;
 pub(in crate::host) mod watch;
+mod webhook;
