@@ -1,7 +1,7 @@
 //! Watched folders: what comes into them is queued when it is whole, once.
 //!
-//! One thread does it all: it is told by the kernel what changes ([`notifier`]), waits until files are complete ([`candidate`]),
-//! and asks the engine to queue them as a front end would ([`taking`]). What was taken stands in the store, so that no start takes
+//! One thread does it all: it is told by the kernel what changes (`notifier`), waits until files are complete (`candidate`),
+//! and asks the engine to queue them as a front end would (`taking`). What was taken stands in the store, so that no start takes
 //! it again. While nothing changes the thread sleeps, but for one `stat` of each folder every 30 s. Knows nothing of presets' meaning,
 //! of memory or of screens.
 
