@@ -35,6 +35,8 @@ use crate::runtime::link::{Compare, Complete, Lookup};
 use crate::tui::TuiOptions;
 use crate::tui::app::complete::{self, Places};
 use crate::tui::terminal::theme::ColorMode;
+#[cfg(feature = "fleet")]
+use crate::tui::terminal::theme::Theme;
 use crate::wire::message::Facts;
 
 /// What is to be shown where.
@@ -184,13 +186,7 @@ fn serves(resolved: &Resolved, profiles: &[Profile], presets: &BTreeMap<String, 
 pub(in crate::cli) fn front(resolved: &Resolved, profile: &crate::domain::profile::Profile, mode: OutputMode) -> Front {
     let (json, summary) = match mode {
         OutputMode::Console if has_terminal() && !resolved.settings.plain => {
-            let variable = |name: &str| std::env::var(name).ok();
-            let color = ColorMode::detect(
-                resolved.settings.color,
-                variable("NO_COLOR").as_deref(),
-                variable("COLORTERM").as_deref(),
-                variable("TERM").as_deref(),
-            );
+            let color = color_of(resolved);
             return Front::Console(Box::new(TuiOptions {
                 theme: resolved.settings.theme,
                 keys: resolved.keys.clone(),
@@ -218,6 +214,20 @@ pub(in crate::cli) fn front(resolved: &Resolved, profile: &crate::domain::profil
         OutputMode::Lines { json, summary } => (json, summary),
     };
     Front::Lines { json, color: resolved.line_color(), summary, drains: true }
+}
+
+/// The most colours that may be used here.
+fn color_of(resolved: &Resolved) -> ColorMode {
+    let variable = |name: &str| std::env::var(name).ok();
+    let (no_color, colorterm, term) = (variable("NO_COLOR"), variable("COLORTERM"), variable("TERM"));
+    ColorMode::detect(resolved.settings.color, no_color.as_deref(), colorterm.as_deref(), term.as_deref())
+}
+
+/// How a screen is to look here.
+#[cfg(feature = "fleet")]
+pub(in crate::cli) fn theme_of(resolved: &Resolved) -> Theme {
+    let ascii = resolved.settings.ascii || !has_utf8_locale();
+    Theme::new(resolved.settings.theme, color_of(resolved), ascii)
 }
 
 /// The locale that governs characters is UTF-8; the first of the three variables that is set decides, as everywhere.

@@ -11,9 +11,10 @@ use super::claim::{self, Claimed, Offer};
 use super::db::{Database, QueueError};
 use super::lease::{self, Introduction, Standing};
 use super::postgres::PrivatePostgres;
-use super::queue::{self, Asked, FleetJob, NewJob, Wanted};
+use super::queue::{self, Asked, NewJob, Wanted};
 use super::results::{self, Back, End, Output};
 use super::{Fenced, schema};
+use crate::domain::fleet::FleetJob;
 use crate::domain::units::Bytes;
 use crate::host::fixtures::quick;
 

@@ -14,11 +14,12 @@ use crate::cli::args::FleetDemoArgs;
 use crate::cli::commands::install::{self, ProvideOptions};
 use crate::cli::options::Resolved;
 use crate::cli::{Usage, tell, write_out};
+use crate::domain::fleet::FleetJob;
 use crate::domain::text::many;
 use crate::host::fleet::db::Database;
 use crate::host::fleet::files::Files;
 use crate::host::fleet::postgres::{self, PostgresError, PrivatePostgres};
-use crate::host::fleet::queue::{self, FleetJob, NewJob, Wanted};
+use crate::host::fleet::queue::{self, NewJob, Wanted};
 use crate::host::fleet::schema;
 use crate::host::media::ffmpeg::Ffmpeg;
 
