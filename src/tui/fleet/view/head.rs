@@ -42,6 +42,10 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
             break;
         }
     }
+    // Half a number would be a wrong one.
+    while line.width() > room && line.spans.len() > 2 {
+        line.spans.pop();
+    }
     line.render(Rect { width: area.width.min(room as u16), ..area }, buf);
     let at = area.right().saturating_sub(when.width() as u16).max(area.x);
     theme.span(fit(&when, area.width.into(), theme.symbols), role).render(Rect { x: at, width: area.right() - at, ..area }, buf);
@@ -72,12 +76,15 @@ fn when(board: &Board) -> (String, Role) {
 /// How many jobs are where: with words, with numbers alone, or those closer together. What there is none of is left out.
 fn counts(board: &Board, theme: &Theme, form: u8) -> Vec<Span<'static>> {
     let (counts, symbols) = (board.facts.counts, theme.symbols);
+    // Without words both kinds of failure have one symbol.
+    let added = if form == 0 { 0 } else { counts.out_of_memory };
+    let failed = counts.failed + added;
     let all = [
         (symbols.run, counts.running, "running", Role::Running),
         (symbols.queued, counts.queued, "queued", Role::Text),
         (symbols.done, counts.done, "done", Role::Good),
-        (symbols.bad, counts.failed, "failed", Role::Bad),
-        (symbols.bad, counts.out_of_memory, "out of memory", Role::Bad),
+        (symbols.bad, failed, "failed", Role::Bad),
+        (symbols.bad, counts.out_of_memory - added, "out of memory", Role::Bad),
         (symbols.rejected, counts.rejected, "rejected", Role::Warn),
         (symbols.minus, counts.cancelled, "cancelled", Role::Dim),
     ];

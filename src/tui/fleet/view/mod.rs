@@ -119,12 +119,13 @@ fn draw_last_line(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let hints = TABLE.iter().filter(|row| !row.hint.is_empty() && row.pane.is_none_or(|pane| pane == board.focus));
     let mut at = area.x + 1;
     for row in hints {
-        for (text, role) in [(row.keys, Role::Accent), (" ", Role::Dim), (row.hint, Role::Dim), ("  ", Role::Dim)] {
-            let left = usize::from(area.right().saturating_sub(at));
-            let span = theme.span(fit(text, left, theme.symbols), role);
+        for (text, role) in [(row.keys, Role::Accent), (row.hint, Role::Dim)] {
+            let left = area.right().saturating_sub(at);
+            let span = theme.span(fit(text, left.into(), theme.symbols), role);
             let width = span.width() as u16;
-            span.render(Rect { x: at, width: left as u16, ..area }, buf);
-            at += width;
+            span.render(Rect { x: at, width: left, ..area }, buf);
+            at += width + 1;
         }
+        at += 1;
     }
 }

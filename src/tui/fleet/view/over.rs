@@ -16,7 +16,7 @@ use crate::tui::view::text::wrap;
 /// Columns of the keys in the help.
 const KEYS: usize = 11;
 /// Columns of the widest question or text.
-const WIDEST: u16 = 78;
+const WIDEST: u16 = 100;
 
 /// Draws it.
 pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {

@@ -6,7 +6,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Row, StatefulWidget, Table, TableState, Widget as _};
 
 use super::columns::{Column, Placed, place};
-use super::workers::middle;
+use super::workers::{middle, short_box};
 use super::{AROUND, first_seen, framed};
 use crate::domain::fleet::FleetJob;
 use crate::tui::fleet::state::{Board, Connection, Pane};
@@ -48,8 +48,17 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let counts = &board.facts.counts;
     let all =
         counts.queued + counts.running + counts.done + counts.failed + counts.out_of_memory + counts.rejected + counts.cancelled;
-    let said = if all > jobs.len() as i64 { format!("the foremost {} of {all} jobs", jobs.len()) } else { String::new() };
-    let inner = framed(board, theme, Pane::Queue, said).seen(seen).draw(area, buf);
+    let right = if all > jobs.len() as i64 {
+        vec![theme.span(format!("the foremost {} of {all}", jobs.len()), Role::Dim)]
+    } else {
+        Vec::new()
+    };
+    // What is cut in the row of the selected one stands in the frame.
+    let said = match board.selected_job().filter(|_| board.focus == Pane::Queue) {
+        Some(job) => format!("#{} {} {}", job.job, job.input, job.reason.as_deref().unwrap_or_default()),
+        None => String::new(),
+    };
+    let inner = framed(board, theme, Pane::Queue, said.trim_end().to_owned()).right(right).seen(seen).draw(area, buf);
     if jobs.is_empty() {
         let text = match board.connection {
             Connection::Opening => "",
@@ -58,8 +67,9 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
         return theme.span(fit_words(text, inner.width.into(), theme.symbols), Role::Dim).render(inner, buf);
     }
     let (columns, constraints) = place(&COLUMNS, inner.width);
+    let has_bar = columns.iter().any(|column| matches!(column.key, Fact::Progress));
     let shown = jobs.iter().skip(above).take(rows);
-    let shown = shown.map(|job| Row::new(columns.iter().map(|column| cell(job, column, theme)).collect::<Vec<_>>()));
+    let shown = shown.map(|job| Row::new(columns.iter().map(|column| cell(job, column, has_bar, theme)).collect::<Vec<_>>()));
     let is_focused = board.focus == Pane::Queue;
     let table = Table::new(shown, constraints)
         .column_spacing(0)
@@ -87,7 +97,7 @@ pub(super) fn state_of<'a>(state: &'a str, theme: &Theme) -> (Role, &'static str
     }
 }
 
-fn cell<'a>(job: &'a FleetJob, column: &Placed<Fact>, theme: &'a Theme) -> Line<'a> {
+fn cell<'a>(job: &'a FleetJob, column: &Placed<Fact>, has_bar: bool, theme: &'a Theme) -> Line<'a> {
     let width = usize::from(column.width);
     let is_at_work = job.state == "running";
     let (role, text) = match column.key {
@@ -96,10 +106,9 @@ fn cell<'a>(job: &'a FleetJob, column: &Placed<Fact>, theme: &'a Theme) -> Line<
             let (role, symbol, words) = state_of(&job.state, theme);
             // Where the bar has gone, how far it is stands here.
             let words = match job.progress {
-                Some(ratio) if is_at_work && ratio > 0.0 => format!("{symbol} {words} {:.0}%", ratio * 100.0),
+                Some(ratio) if is_at_work && !has_bar => format!("{symbol} {:.0} %", ratio * 100.0),
                 _ => format!("{symbol} {words}"),
             };
-            let words = if words.chars().count() > width { words.replacen("running ", "", 1) } else { words };
             (role, words)
         }
         Fact::Progress => match job.progress.filter(|_| is_at_work) {
@@ -115,7 +124,7 @@ fn cell<'a>(job: &'a FleetJob, column: &Placed<Fact>, theme: &'a Theme) -> Line<
         Fact::Input => return Line::from(theme.span(middle(&job.input, width, theme.symbols), Role::Text)),
         Fact::Worker => {
             let worker = job.worker.as_deref().unwrap_or_default();
-            return Line::from(theme.span(middle(worker, width, theme.symbols), Role::Dim));
+            return Line::from(theme.span(short_box(worker, width, theme.symbols), Role::Dim));
         }
         Fact::Reason => match (&job.reason, &job.output) {
             (Some(reason), _) if job.state != "done" => {

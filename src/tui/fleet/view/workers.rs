@@ -40,7 +40,7 @@ enum Fact {
 }
 
 const COLUMNS: [Column<Fact>; 9] = [
-    Column { key: Fact::Box, name: "BOX", needs: 13, grows: 3, comes: 0 },
+    Column { key: Fact::Box, name: "BOX", needs: 15, grows: 3, comes: 0 },
     Column { key: Fact::Memory, name: "MEMORY OF LINE", needs: 18, grows: 1, comes: 0 },
     Column { key: Fact::Jobs, name: "JOBS", needs: 6, grows: 0, comes: 0 },
     Column { key: Fact::State, name: "STATE", needs: 20, grows: 3, comes: 0 },
@@ -58,7 +58,12 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let above = first_seen(board.above[0].get(), board.worker_at(), rows, workers.len());
     board.above[0].set(above);
     let seen = Seen { above, rows: rows.min(workers.len()), of: workers.len() };
-    let inner = framed(board, theme, Pane::Workers, String::new()).seen(seen).draw(area, buf);
+    // What is cut in the row of the selected one stands in the frame.
+    let said = match board.selected_worker().filter(|_| board.focus == Pane::Workers) {
+        Some(worker) => format!("{} {}", worker.r#box, standing(worker, theme).2),
+        None => String::new(),
+    };
+    let inner = framed(board, theme, Pane::Workers, said).seen(seen).draw(area, buf);
     if workers.is_empty() {
         let text = match board.connection {
             Connection::Opening => "",
@@ -91,10 +96,10 @@ fn cell<'a>(worker: &'a FleetWorker, column: &Placed<Fact>, theme: &'a Theme) ->
             let text = format!("{symbol} {words}");
             return Line::from(theme.span(fit_words(&text, width, theme.symbols).into_owned(), role));
         }
-        Fact::Box => return Line::from(theme.span(middle(&worker.r#box, width, theme.symbols), role)),
+        Fact::Box => return Line::from(theme.span(short_box(&worker.r#box, width, theme.symbols), role)),
         Fact::Jobs if worker.live => format!("{}/{}", worker.jobs, worker.slots),
         Fact::Jobs => worker.jobs.to_string(),
-        Fact::Heard => span_words(Duration::from_millis(worker.silent_ms.max(0) as u64)),
+        Fact::Heard => ago(worker.silent_ms.max(0) as u64 / 1000),
         Fact::Largest => bytes(worker.largest_bytes).short(),
         Fact::Profile => worker.profile.clone(),
         Fact::Version => worker.version.clone(),
@@ -157,7 +162,25 @@ fn bytes(bytes: i64) -> Bytes {
     Bytes(bytes.max(0) as u64)
 }
 
-/// Cut in the middle: boxes differ at their beginning (the machine) or at their end (the folder).
+/// `41 s`, `3 min`, `2 h`, `5 d`.
+fn ago(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// A box in little room: its machine and the name of its folder, which tell boxes apart.
+pub(super) fn short_box(text: &str, width: usize, symbols: &Symbols) -> String {
+    let (Some((host, path)), true) = (text.split_once(':'), text.width() > width) else { return middle(text, width, symbols) };
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let shorter = format!("{host}:{}/{name}", symbols.more);
+    if shorter.width() <= width { shorter } else { middle(&format!("{host}:{name}"), width, symbols) }
+}
+
+/// Cut in the middle: what tells names apart stands at their beginning or at their end.
 pub(super) fn middle(text: &str, width: usize, symbols: &Symbols) -> String {
     if text.width() <= width || width < 5 {
         return fit(text, width, symbols).into_owned();

@@ -90,7 +90,11 @@ async fn watch(db: &Database, look_again: &Notify, tell: &mpsc::UnboundedSender<
             Err(error) => {
                 let again = Duration::from_secs(AGAIN[failures.min(AGAIN.len() - 1)]);
                 failures += 1;
-                (News::Away(error.to_string(), again), again, true)
+                let why = match error {
+                    QueueError::Away { why, .. } => format!("the queue cannot be reached: {why}"),
+                    QueueError::Refused(why) => why,
+                };
+                (News::Away(why, again), again, true)
             }
         };
         is_first = false;
