@@ -380,3 +380,21 @@ async fn an_address_without_a_server_is_away_and_a_wrong_one_is_refused() {
     assert_eq!(secret.address(), "db.example/films");
     assert!(!format!("{secret:?}").contains("secret"));
 }
+
+#[tokio::test]
+async fn whoever_looks_on_sees_the_jobs_at_work_first_then_the_next_ones_then_those_that_ended_last() {
+    let fleet = fleet(LONG).await;
+    let worker = fleet.worker("a").await;
+    let mut jobs = Vec::new();
+    for _ in 0..7 {
+        jobs.push(fleet.add(Bytes::mib(10)).await);
+    }
+    for job in [jobs[0], jobs[2]] {
+        assert_eq!(queue::cancel(&fleet.db, job).await.expect("an answer"), Asked::Done);
+    }
+    fleet.claim(worker, Bytes::mib(10)).await.expect("a job");
+    let numbers =
+        async |limit| -> Vec<i64> { queue::foremost(&fleet.db, limit).await.expect("rows").iter().map(|row| row.job).collect() };
+    assert_eq!(numbers(100).await, [jobs[1], jobs[3], jobs[4], jobs[5], jobs[6], jobs[2], jobs[0]]);
+    assert_eq!(numbers(1).await, [jobs[1], jobs[3], jobs[2]], "so many of each kind");
+}

@@ -23,7 +23,7 @@ pub const TABLE: &[Binding] = &[
     row("↓ ↑ j k", "down, up", "", None),
     row("^d ^u", "a page down, up (also PageDown, PageUp)", "", None),
     row("g G", "the first, the last (also Home, End)", "", None),
-    row("tab", "the next pane", "next pane", None),
+    row("tab", "the next pane", "pane", None),
     row("1 2 3", "workers, queue, events", "", None),
     row("z", "this pane alone, and back", "", None),
     row("enter", "worker: open its own console, and come back", "its console", Some(Pane::Workers)),
@@ -60,10 +60,7 @@ pub fn press(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
         return answer(board, question, key.code);
     }
     let key = at_its_place(key);
-    let (by, pages) = match motion(key) {
-        Some(motion) => motion,
-        None => return act(board, key.code),
-    };
+    let Some((by, pages)) = motion(key) else { return act(board, key.code) };
     match &mut board.over {
         Over::Job(page) => page.move_by(by, pages),
         Over::Nothing => board.move_by(by, pages),
@@ -87,8 +84,8 @@ fn motion(key: KeyEvent) -> Option<(isize, bool)> {
     const FAR: isize = 1 << 40;
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     Some(match key.code {
-        KeyCode::Char('d') | KeyCode::Char('f') if control => (1, true),
-        KeyCode::Char('u') | KeyCode::Char('b') if control => (-1, true),
+        KeyCode::Char('d' | 'f') if control => (1, true),
+        KeyCode::Char('u' | 'b') if control => (-1, true),
         _ if control => return None,
         KeyCode::Down | KeyCode::Char('j') => (1, false),
         KeyCode::Up | KeyCode::Char('k') => (-1, false),

@@ -37,8 +37,8 @@ pub fn place<K: Copy>(all: &[Column<K>], width: u16) -> (Vec<Placed<K>>, Vec<Con
     let there: Vec<&Column<K>> = all.iter().filter(|column| column.comes <= shown).collect();
     let spare = width.saturating_sub(needs(shown));
     let shares: u16 = there.iter().map(|column| column.grows).sum();
-    let mut lengths: Vec<u16> =
-        there.iter().map(|column| column.needs + if shares > 0 { spare * column.grows / shares } else { 0 }).collect();
+    let share = |column: &Column<K>| (spare * column.grows).checked_div(shares).unwrap_or(0);
+    let mut lengths: Vec<u16> = there.iter().map(|column| column.needs + share(column)).collect();
     // What rounding has left goes to the last one that grows.
     let rest = width.saturating_sub(lengths.iter().sum());
     if let Some(at) = there.iter().rposition(|column| column.grows > 0) {

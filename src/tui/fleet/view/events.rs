@@ -23,7 +23,7 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let above = end.saturating_sub(rows);
     let seen = Seen { above, rows: end - above, of: events.len() };
     let said = if end < events.len() { format!("{} later ones below", events.len() - end) } else { String::new() };
-    let inner = framed(board, theme, Pane::Events, said).seen(seen).draw(area, buf);
+    let inner = framed(board, theme, Pane::Events, &said).seen(seen).draw(area, buf);
     let lines: Text<'_> = events[above..end].iter().map(|event| line(event, true, &board.zone, inner.width, theme)).collect();
     Paragraph::new(lines).render(inner, buf);
 }

@@ -79,7 +79,7 @@ fn draw_panes(board: &Board, theme: &Theme, body: Rect, buf: &mut Buffer) {
 }
 
 /// The frame of a pane: its number and name, what is to be said of it.
-fn framed<'a>(board: &Board, theme: &'a Theme, pane: Pane, said: String) -> Framed<'a> {
+fn framed<'a>(board: &Board, theme: &'a Theme, pane: Pane, said: &str) -> Framed<'a> {
     let is_focused = board.focus == pane;
     let (number, name) = if is_focused { (Role::Accent, Role::Accent) } else { (Role::Focus, Role::Strong) };
     let words = match pane {

@@ -31,7 +31,7 @@ enum Fact {
 const COLUMNS: [Column<Fact>; 7] = [
     Column { key: Fact::Job, name: "JOB", needs: 6, grows: 0, comes: 0 },
     Column { key: Fact::State, name: "STATE", needs: 11, grows: 0, comes: 0 },
-    Column { key: Fact::Progress, name: "DONE", needs: 14, grows: 0, comes: 2 },
+    Column { key: Fact::Progress, name: "PROGRESS", needs: 14, grows: 0, comes: 2 },
     Column { key: Fact::Preset, name: "PRESET", needs: 11, grows: 0, comes: 3 },
     Column { key: Fact::Input, name: "INPUT", needs: 20, grows: 3, comes: 0 },
     Column { key: Fact::Worker, name: "WORKER", needs: 15, grows: 2, comes: 1 },
@@ -58,7 +58,7 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
         Some(job) => format!("#{} {} {}", job.job, job.input, job.reason.as_deref().unwrap_or_default()),
         None => String::new(),
     };
-    let inner = framed(board, theme, Pane::Queue, said.trim_end().to_owned()).right(right).seen(seen).draw(area, buf);
+    let inner = framed(board, theme, Pane::Queue, said.trim_end()).right(right).seen(seen).draw(area, buf);
     if jobs.is_empty() {
         let text = match board.connection {
             Connection::Opening => "",

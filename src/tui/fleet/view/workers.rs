@@ -41,7 +41,7 @@ enum Fact {
 
 const COLUMNS: [Column<Fact>; 9] = [
     Column { key: Fact::Box, name: "BOX", needs: 15, grows: 3, comes: 0 },
-    Column { key: Fact::Memory, name: "MEMORY OF LINE", needs: 18, grows: 1, comes: 0 },
+    Column { key: Fact::Memory, name: "MEMORY OF LINE MB", needs: 18, grows: 1, comes: 0 },
     Column { key: Fact::Jobs, name: "JOBS", needs: 6, grows: 0, comes: 0 },
     Column { key: Fact::State, name: "STATE", needs: 20, grows: 3, comes: 0 },
     Column { key: Fact::Heard, name: "HEARD", needs: 7, grows: 0, comes: 1 },
@@ -63,7 +63,7 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
         Some(worker) => format!("{} {}", worker.r#box, standing(worker, theme).2),
         None => String::new(),
     };
-    let inner = framed(board, theme, Pane::Workers, said).seen(seen).draw(area, buf);
+    let inner = framed(board, theme, Pane::Workers, &said).seen(seen).draw(area, buf);
     if workers.is_empty() {
         let text = match board.connection {
             Connection::Opening => "",
