@@ -135,6 +135,8 @@ pub struct JobRecord {
 /// What a note is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
+    /// Something is under way.
+    Asked,
     /// Something was done.
     Done,
     /// Something was not.

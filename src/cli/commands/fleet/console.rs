@@ -256,6 +256,10 @@ impl Console {
             }
             Effect::Leave => return Ok(Some(0)),
         };
+        if !matches!(ask, Ask::LookUp(_)) {
+            // A slow database takes its time; what comes of it takes the place of this.
+            self.board.say(Tone::Asked, "the queue is asked");
+        }
         // That nobody asks the queue any more is noticed where news are heard.
         let _ = self.asks.send(ask);
         Ok(None)

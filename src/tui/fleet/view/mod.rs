@@ -110,6 +110,7 @@ fn draw_last_line(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let room = usize::from(area.width.saturating_sub(1));
     if let Some((tone, text)) = &board.note {
         let (symbol, role) = match tone {
+            Tone::Asked => (theme.symbols.pointer, Role::Text),
             Tone::Done => (theme.symbols.done, Role::Good),
             Tone::Refused => (theme.symbols.bad, Role::Warn),
         };
