@@ -9,7 +9,7 @@ use super::columns::{Column, Placed, place};
 use super::workers::{middle, short_box};
 use super::{AROUND, first_seen, framed};
 use crate::domain::fleet::FleetJob;
-use crate::tui::fleet::state::{Board, Connection, Pane};
+use crate::tui::fleet::state::{Board, Facts, Pane};
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::frame::Seen;
 use crate::tui::view::text::{bar, fit, fit_words};
@@ -60,9 +60,11 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
     };
     let inner = framed(board, theme, Pane::Queue, said.trim_end()).right(right).seen(seen).draw(area, buf);
     if jobs.is_empty() {
-        let text = match board.connection {
-            Connection::Opening => "",
-            _ => "no job is there; plimsoll fleet add FILE…, or plimsoll.enqueue() in SQL",
+        // Before anything was told, nothing is known.
+        let text = if board.facts == Facts::default() {
+            ""
+        } else {
+            "no job is there; plimsoll fleet add FILE…, or plimsoll.enqueue() in SQL"
         };
         return theme.span(fit_words(text, inner.width.into(), theme.symbols), Role::Dim).render(inner, buf);
     }

@@ -15,7 +15,7 @@ use crate::domain::memory::Level;
 use crate::domain::text::many;
 use crate::domain::time::span_words;
 use crate::domain::units::Bytes;
-use crate::tui::fleet::state::{Board, Connection, Pane, is_lost};
+use crate::tui::fleet::state::{Board, Facts, Pane, is_lost};
 use crate::tui::terminal::theme::{Role, Symbols, Theme};
 use crate::tui::view::frame::Seen;
 use crate::tui::view::names::{head, tail};
@@ -65,9 +65,11 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
     };
     let inner = framed(board, theme, Pane::Workers, &said).seen(seen).draw(area, buf);
     if workers.is_empty() {
-        let text = match board.connection {
-            Connection::Opening => "",
-            _ => "no worker is there; on each box: plimsoll worker --queue … --files …",
+        // Before anything was told, nothing is known.
+        let text = if board.facts == Facts::default() {
+            ""
+        } else {
+            "no worker is there; on each box: plimsoll worker --queue … --files …"
         };
         return theme.span(fit_words(text, inner.width.into(), theme.symbols), Role::Dim).render(inner, buf);
     }
