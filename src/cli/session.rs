@@ -197,7 +197,7 @@ const AFTER_A_SIGNAL: Duration = Duration::from_secs(1);
 
 /// What a thread waits for beside what other threads send it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Waits {
+pub(in crate::cli) enum Waits {
     /// The clock. Takes no descriptors.
     Time,
     /// The clock and signals.
@@ -205,7 +205,7 @@ enum Waits {
 }
 
 /// Does work on a thread with an event loop of its own; what comes of it is received.
-fn thread<T: Send + 'static>(
+pub(in crate::cli) fn thread<T: Send + 'static>(
     name: &str,
     waits: Waits,
     work: impl FnOnce(&tokio::runtime::Runtime) -> T + Send + 'static,
@@ -222,7 +222,7 @@ fn thread<T: Send + 'static>(
 }
 
 /// `None` when the thread has panicked. After a signal nobody waits for a reader that does not read.
-fn receive<T>(result: &std::sync::mpsc::Receiver<T>, signalled: &AtomicI32) -> Option<T> {
+pub(in crate::cli) fn receive<T>(result: &std::sync::mpsc::Receiver<T>, signalled: &AtomicI32) -> Option<T> {
     loop {
         let was_signalled = signalled.load(Ordering::Relaxed) != 0;
         match result.recv_timeout(AFTER_A_SIGNAL) {

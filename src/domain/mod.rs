@@ -6,6 +6,8 @@ pub mod command;
 pub mod comparison;
 pub mod curve;
 pub mod event;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 pub mod hook;
 pub mod job;
 pub mod media;

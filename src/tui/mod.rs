@@ -5,6 +5,8 @@
 //! run or memory is measured.
 
 pub mod app;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 pub mod input;
 pub mod layout;
 pub mod terminal;

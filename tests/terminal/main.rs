@@ -2,6 +2,9 @@
 
 #[path = "../support/picture.rs"]
 mod picture;
+#[cfg(feature = "fleet")]
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../support/tape.rs"]
@@ -10,6 +13,8 @@ mod tape;
 mod comparisons;
 mod console;
 mod demo_tape;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod idle;
 mod latency;
 mod signals;

@@ -59,7 +59,7 @@ pub struct FleetArgs {
     /// The files.
     #[command(flatten)]
     pub files: FleetFiles,
-    /// What to do; without it, how the fleet stands.
+    /// What to do; without it the fleet console on a terminal, else how the fleet stands.
     #[command(subcommand)]
     pub action: Option<FleetAction>,
 }

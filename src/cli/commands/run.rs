@@ -33,6 +33,8 @@ use crate::runtime::link::{Compare, Complete, Lookup};
 use crate::tui::TuiOptions;
 use crate::tui::app::complete::{self, Places};
 use crate::tui::terminal::theme::ColorMode;
+#[cfg(feature = "fleet")]
+use crate::tui::terminal::theme::Theme;
 use crate::wire::message::Facts;
 
 /// Who runs it.
@@ -181,23 +183,30 @@ fn serves(resolved: &Resolved, profiles: &[Profile], presets: &BTreeMap<String, 
 
 /// How a console looks and what its keys do, and what it looks up in this process unless it is told otherwise.
 pub(in crate::cli) fn console_options(resolved: &Resolved, profile: &Profile) -> TuiOptions {
-    let variable = |name: &str| std::env::var(name).ok();
-    let color = ColorMode::detect(
-        resolved.settings.color,
-        variable("NO_COLOR").as_deref(),
-        variable("COLORTERM").as_deref(),
-        variable("TERM").as_deref(),
-    );
     TuiOptions {
         theme: resolved.settings.theme,
         keys: resolved.keys.clone(),
-        color,
+        color: color_of(resolved),
         ascii: resolved.settings.ascii || !has_utf8_locale(),
         profiles: resolved.all_profiles(profile),
         places: Places::here(),
         lookup: lookup(resolved),
         ..TuiOptions::default()
     }
+}
+
+/// The most colours that may be used here.
+fn color_of(resolved: &Resolved) -> ColorMode {
+    let variable = |name: &str| std::env::var(name).ok();
+    let (no_color, colorterm, term) = (variable("NO_COLOR"), variable("COLORTERM"), variable("TERM"));
+    ColorMode::detect(resolved.settings.color, no_color.as_deref(), colorterm.as_deref(), term.as_deref())
+}
+
+/// How a screen is to look here.
+#[cfg(feature = "fleet")]
+pub(in crate::cli) fn theme_of(resolved: &Resolved) -> Theme {
+    let ascii = resolved.settings.ascii || !has_utf8_locale();
+    Theme::new(resolved.settings.theme, color_of(resolved), ascii)
 }
 
 /// The locale that governs characters is UTF-8; the first of the three variables that is set decides, as everywhere.

@@ -1,11 +1,11 @@
 //! What people and scripts ask of a fleet: queue, look, cancel, try again, drain, tidy up.
 
-use serde::Serialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::db::{Database, QueueError};
+use crate::domain::fleet::{FleetCounts, FleetEvent, FleetJob, FleetWorker};
 use crate::domain::preset::Preset;
 use crate::domain::time::Wall;
 
@@ -26,128 +26,6 @@ pub struct NewJob {
     pub definition: Option<Preset>,
     /// The key that the output is to have.
     pub target: Option<String>,
-}
-
-/// A job of the queue.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FleetJob {
-    /// Its number.
-    pub job: i64,
-    /// `queued`, `running`, `done`, `failed`, `out_of_memory`, `rejected` or `cancelled`.
-    pub state: String,
-    /// Where its input is.
-    pub input: String,
-    /// Name of its preset.
-    pub preset: String,
-    /// The key that was wished for its output.
-    pub target: Option<String>,
-    /// Size of the input.
-    pub size_bytes: Option<i64>,
-    /// Memory that it takes at its peak, where that is known.
-    pub needs_bytes: Option<i64>,
-    /// How far it is, 0 to 1.
-    pub progress: Option<f32>,
-    /// Claims that count.
-    pub attempts: i32,
-    /// Times that it was killed for want of memory.
-    pub deaths: i32,
-    /// Times that its worker was lost.
-    pub losses: i32,
-    /// The box that has it, or had it last.
-    pub worker: Option<String>,
-    /// When it was queued.
-    pub queued_at: Wall,
-    /// When it ended.
-    pub ended_at: Option<Wall>,
-    /// Key of the output.
-    pub output: Option<String>,
-    /// Its size.
-    pub output_bytes: Option<i64>,
-    /// BLAKE3 of its bytes.
-    pub blake3: Option<String>,
-    /// Why it is where it is.
-    pub reason: Option<String>,
-}
-
-/// A worker, as the queue knows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FleetWorker {
-    /// This life.
-    pub worker: Uuid,
-    /// The box: host and state folder.
-    pub r#box: String,
-    /// The machine.
-    pub host: String,
-    /// The process.
-    pub pid: i32,
-    /// plimsoll's version.
-    pub version: String,
-    /// ffmpeg's version.
-    pub ffmpeg: String,
-    /// Its profile.
-    pub profile: String,
-    /// It has a lease.
-    pub live: bool,
-    /// Since its last word, in milliseconds, by the database's clock.
-    pub silent_ms: i64,
-    /// It takes nothing more.
-    pub drained: bool,
-    /// Why it takes nothing, if the fault is its own.
-    pub stands_down: Option<String>,
-    /// Peak of the largest job that it could ever take.
-    pub largest_bytes: i64,
-    /// Its load line.
-    pub line_bytes: i64,
-    /// What counts against the line.
-    pub counted_bytes: i64,
-    /// How near memory is to the line.
-    pub level: String,
-    /// Jobs at once.
-    pub slots: i32,
-    /// Jobs that it holds.
-    pub jobs: i64,
-    /// By how much its clock is ahead of the database's, in milliseconds.
-    pub clock_ms: i64,
-    /// When it ended.
-    pub ended_at: Option<Wall>,
-    /// Why.
-    pub ended_why: Option<String>,
-}
-
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FleetEvent {
-    /// Its number, rising.
-    pub event: i64,
-    /// When.
-    pub at: Wall,
-    /// What: `queued`, `claimed`, `done`, `failed`, `lost`, `worker_started`, ….
-    pub kind: String,
-    /// The job.
-    pub job: Option<i64>,
-    /// The box.
-    pub worker: Option<String>,
-    /// More of it, in words.
-    pub detail: String,
-}
-
-/// How many jobs are in which state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Waiting.
-    pub queued: i64,
-    /// At work.
-    pub running: i64,
-    /// Done.
-    pub done: i64,
-    /// Failed.
-    pub failed: i64,
-    /// Killed for want of memory too often.
-    pub out_of_memory: i64,
-    /// Not let in.
-    pub rejected: i64,
-    /// Cancelled.
-    pub cancelled: i64,
 }
 
 /// Which jobs.
@@ -190,12 +68,9 @@ pub async fn add(db: &Database, new: &NewJob) -> Result<i64, QueueError> {
 /// See [`QueueError`].
 pub async fn jobs(db: &Database, wanted: &Wanted) -> Result<Vec<FleetJob>, QueueError> {
     let statement = format!(
-        "SELECT id, state, input, preset, target, size_bytes, needs_bytes, progress, attempts, deaths, losses, worker, {queued},
-            {ended}, output, output_bytes, blake3, reason
-         FROM plimsoll.jobs WHERE id > $1 AND ($2::text IS NULL OR state = $2) AND (cardinality($3::bigint[]) = 0 OR id = ANY ($3))
+        "SELECT {} FROM plimsoll.jobs WHERE id > $1 AND ($2::text IS NULL OR state = $2) AND (cardinality($3::bigint[]) = 0 OR id = ANY ($3))
          ORDER BY id LIMIT $4",
-        queued = ms("queued_at"),
-        ended = ms("ended_at")
+        job_columns()
     );
     let values = [
         (&wanted.after as &(dyn ToSql + Sync), Type::INT8),
@@ -204,6 +79,39 @@ pub async fn jobs(db: &Database, wanted: &Wanted) -> Result<Vec<FleetJob>, Queue
         (&wanted.limit, Type::INT8),
     ];
     Ok(db.rows(&statement, &values).await?.iter().map(job).collect())
+}
+
+/// The jobs that somebody who looks on wants to see first: those at work, those that wait in the order in which they are taken,
+/// those that ended last; at most so many of each.
+///
+/// # Errors
+/// See [`QueueError`].
+pub async fn foremost(db: &Database, limit: i64) -> Result<Vec<FleetJob>, QueueError> {
+    let statement = format!(
+        "WITH shown AS MATERIALIZED (
+             SELECT id, 0 AS part, row_number() OVER () AS place FROM
+                 (SELECT id FROM plimsoll.job WHERE state = 'running' ORDER BY claimed_at, id LIMIT $1) AS working
+             UNION ALL
+             SELECT id, 1, row_number() OVER () FROM
+                 (SELECT id FROM plimsoll.job WHERE state = 'queued' ORDER BY rank, id LIMIT $1) AS waiting
+             UNION ALL
+             SELECT id, 2, row_number() OVER () FROM
+                 (SELECT id FROM plimsoll.job WHERE state NOT IN ('queued', 'running') ORDER BY ended_at DESC, id DESC LIMIT $1) AS ended
+         )
+         SELECT {} FROM plimsoll.jobs JOIN shown USING (id) ORDER BY shown.part, shown.place",
+        job_columns()
+    );
+    Ok(db.rows(&statement, &[(&limit, Type::INT8)]).await?.iter().map(job).collect())
+}
+
+/// What is read of a job, in the order of [`job`].
+fn job_columns() -> String {
+    format!(
+        "id, state, input, preset, target, size_bytes, needs_bytes, progress, attempts, deaths, losses, worker, {queued}, {ended},
+            output, output_bytes, blake3, reason",
+        queued = ms("queued_at"),
+        ended = ms("ended_at")
+    )
 }
 
 fn job(row: &Row) -> FleetJob {
@@ -233,8 +141,8 @@ fn job(row: &Row) -> FleetJob {
 ///
 /// # Errors
 /// See [`QueueError`].
-pub async fn counts(db: &Database) -> Result<Counts, QueueError> {
-    let mut counts = Counts::default();
+pub async fn counts(db: &Database) -> Result<FleetCounts, QueueError> {
+    let mut counts = FleetCounts::default();
     for row in db.rows("SELECT state, count(*) FROM plimsoll.job GROUP BY state", &[]).await? {
         let place = match row.get::<_, &str>(0) {
             "queued" => &mut counts.queued,
@@ -262,7 +170,7 @@ pub async fn workers(db: &Database) -> Result<Vec<FleetWorker>, QueueError> {
         ended = ms("ended_at")
     );
     let worker = |row: &Row| FleetWorker {
-        worker: row.get(0),
+        worker: row.get::<_, Uuid>(0).to_string(),
         r#box: row.get(1),
         host: row.get(2),
         pid: row.get(3),

@@ -12,9 +12,10 @@ use super::claim::{self, Claimed, Offer};
 use super::db::{Database, QueueError};
 use super::lease::{self, Introduction, Standing};
 use super::postgres::PrivatePostgres;
-use super::queue::{self, Asked, FleetJob, NewJob, Wanted};
+use super::queue::{self, Asked, NewJob, Wanted};
 use super::results::{self, Back, End, Output};
 use super::{Fenced, schema};
+use crate::domain::fleet::FleetJob;
 use crate::domain::units::Bytes;
 use crate::host::fixtures::quick;
 
@@ -419,4 +420,22 @@ async fn a_box_is_tried_again_with_what_it_gave_back_after_a_while_and_when_it_b
         }
     }
     assert_eq!(fleet.claim(worker, Bytes::gib(1)).await.map(|claimed| claimed.hold.job), Some(job));
+}
+
+#[tokio::test]
+async fn whoever_looks_on_sees_the_jobs_at_work_first_then_the_next_ones_then_those_that_ended_last() {
+    let fleet = fleet(LONG).await;
+    let worker = fleet.worker("a").await;
+    let mut jobs = Vec::new();
+    for _ in 0..7 {
+        jobs.push(fleet.add(Bytes::mib(10)).await);
+    }
+    for job in [jobs[0], jobs[2]] {
+        assert_eq!(queue::cancel(&fleet.db, job).await.expect("an answer"), Asked::Done);
+    }
+    fleet.claim(worker, Bytes::mib(10)).await.expect("a job");
+    let numbers =
+        async |limit| -> Vec<i64> { queue::foremost(&fleet.db, limit).await.expect("rows").iter().map(|row| row.job).collect() };
+    assert_eq!(numbers(100).await, [jobs[1], jobs[3], jobs[4], jobs[5], jobs[6], jobs[2], jobs[0]]);
+    assert_eq!(numbers(1).await, [jobs[1], jobs[3], jobs[2]], "so many of each kind");
 }

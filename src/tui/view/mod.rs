@@ -7,7 +7,7 @@ mod dialog;
 mod doctor;
 mod events;
 mod footer;
-mod frame;
+pub(in crate::tui) mod frame;
 mod header;
 mod help;
 mod job;
@@ -126,7 +126,7 @@ fn draw_popup(app: &App, area: Rect, buf: &mut Buffer) -> Option<Position> {
 }
 
 /// Whatever a name or a log line brings: nothing but ASCII reaches a terminal that can show nothing else.
-fn only_ascii(buf: &mut Buffer) {
+pub(in crate::tui) fn only_ascii(buf: &mut Buffer) {
     for cell in &mut buf.content {
         if !cell.symbol().is_ascii() {
             let replacement = match cell.symbol() {

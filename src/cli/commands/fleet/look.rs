@@ -8,11 +8,12 @@ use serde_json::json;
 use super::{told, write_json};
 use crate::cli::args::FleetJobsArgs;
 use crate::cli::write_out;
+use crate::domain::fleet::{FleetJob, FleetWorker};
 use crate::domain::text::many;
 use crate::domain::units::Bytes;
 use crate::headless::lines::LineStyle;
 use crate::host::fleet::db::Database;
-use crate::host::fleet::queue::{self, FleetJob, FleetWorker, Wanted};
+use crate::host::fleet::queue::{self, Wanted};
 
 /// Jobs that are read at once.
 const PAGE: i64 = 1000;
@@ -46,7 +47,7 @@ pub async fn status(db: Database, as_json: bool) -> Result<u8> {
 /// A worker in one line.
 fn worker_line(worker: &FleetWorker) -> String {
     let mb = |bytes: i64| Bytes(bytes.max(0) as u64).whole();
-    let short = &worker.worker.simple().to_string()[..8];
+    let short = worker.worker.get(..8).unwrap_or(&worker.worker);
     if !worker.live {
         return format!("  {short}  {}  {}", worker.r#box, worker.ended_why.as_deref().unwrap_or("its lease has run out"));
     }

@@ -3,6 +3,7 @@
 mod add;
 mod change;
 mod check;
+mod console;
 mod demo;
 mod gc;
 mod look;
@@ -13,6 +14,7 @@ use color_eyre::eyre::{Context as _, Result};
 use crate::cli::args::{FleetAction, FleetArgs, FleetFiles, FleetQueue};
 use crate::cli::commands::remote::NO_SERVER;
 use crate::cli::options::Resolved;
+use crate::cli::session::has_terminal;
 use crate::cli::{Unavailable, Usage, write_out};
 use crate::host::fleet::db::{Database, QueueError};
 use crate::host::fleet::files::Files;
@@ -21,7 +23,15 @@ use crate::host::fleet::schema;
 /// `plimsoll fleet`.
 pub fn run(resolved: &Resolved, args: &FleetArgs) -> Result<u8> {
     let queue = || open_queue(&args.queue);
-    match args.action.as_ref().unwrap_or(&FleetAction::Status { json: false }) {
+    let Some(action) = &args.action else {
+        // On a terminal there is more to see, and something to do.
+        return if has_terminal() && !resolved.settings.plain {
+            console::run(resolved, queue()?)
+        } else {
+            block_on(look::status(queue()?, false))
+        };
+    };
+    match action {
         FleetAction::Init { lease } => block_on(init(resolved, queue()?, *lease)),
         FleetAction::Demo(demo) => demo::run(resolved, demo),
         FleetAction::Check { json } => block_on(check::check(queue()?, open_files(&args.files)?, *json)),

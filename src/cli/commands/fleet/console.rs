@@ -1,0 +1,284 @@
+//! `plimsoll fleet` on a terminal: the fleet console. The queue is asked on a thread of its own, so that a slow database keeps
+//! nobody from the keys.
+
+mod ask;
+mod visit;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use color_eyre::eyre::{Context as _, Result, eyre};
+use jiff::tz::TimeZone;
+use ratatui::Terminal;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use self::ask::{Ask, News};
+use super::told;
+use crate::cli::commands::run::theme_of;
+use crate::cli::options::Resolved;
+use crate::cli::session::serving::host_name;
+use crate::cli::session::signals::Signals;
+use crate::cli::session::{Waits, receive, thread};
+use crate::host::fleet::db::Database;
+use crate::tui::fleet::state::{Board, Effect, Tone};
+use crate::tui::fleet::{keys, view};
+use crate::tui::input::reader::{Input, Reader};
+use crate::tui::terminal::setup::{self, Guard, Screen};
+use crate::tui::terminal::theme::Theme;
+
+/// Least time between two frames.
+const FRAME: Duration = Duration::from_millis(40);
+/// What the queue refuses for good is told without a screen, if it does so within this time.
+const FIRST: Duration = Duration::from_secs(2);
+
+/// Shows the console until it is left; returns the exit status.
+pub fn run(resolved: &Resolved, db: Database) -> Result<u8> {
+    let (theme, address) = (theme_of(resolved), db.address().to_owned());
+    let (asks, asked) = mpsc::unbounded_channel();
+    let (tell, mut news) = mpsc::unbounded_channel();
+    let signalled = watch_signals()?;
+    let _asker = thread("queue", Waits::Signals, move |runtime| runtime.block_on(ask::serve(db, asked, tell)))?;
+    let shown = thread("front", Waits::Signals, move |runtime| {
+        runtime.block_on(async move {
+            let first = timeout(FIRST, news.recv()).await.ok().flatten();
+            if let Some(News::Refused(error)) = first {
+                return Err(told(error));
+            }
+            let board = Board::new(address, host_name(), TimeZone::system());
+            let mut console = Console::start(board, theme, asks, news).wrap_err("cannot set up the terminal")?;
+            if let Some(news) = first {
+                console.hear(news);
+            }
+            match console.serve().await {
+                Err(error) if is_gone(&error) => Ok(0),
+                ended => ended.wrap_err("cannot draw to the terminal"),
+            }
+        })
+    })?;
+    let Some(ended) = receive(&shown, &signalled) else {
+        return match signalled.load(Ordering::Relaxed) {
+            0 => Err(eyre!("the console has failed")),
+            // It waits for a terminal that takes nothing more.
+            signal => Ok(128 + signal as u8),
+        };
+    };
+    ended
+}
+
+/// Writing failed because nobody is there to read.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+        || matches!(error.raw_os_error(), Some(libc::EIO | libc::ENXIO | libc::EBADF | libc::ENODEV))
+}
+
+/// Notes the first signal that ends the console, for the case that it waits for a terminal which takes nothing. SIGINT may be
+/// meant for the program that has the terminal meanwhile.
+fn watch_signals() -> Result<Arc<AtomicI32>> {
+    let first = Arc::new(AtomicI32::new(0));
+    let noted = Arc::clone(&first);
+    thread("signals", Waits::Signals, move |runtime| {
+        runtime.block_on(async move {
+            // Without them the console alone obeys.
+            let Ok(mut signals) = Signals::listen(false) else { return };
+            loop {
+                let signal = signals.next().await;
+                if signal != libc::SIGINT {
+                    let _ = noted.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
+                }
+            }
+        });
+    })?;
+    Ok(first)
+}
+
+struct Console {
+    // Dropped first to last: the reader ends before the terminal is given back.
+    reader: Option<Reader>,
+    guard: Guard,
+    terminal: Terminal<Screen>,
+    board: Board,
+    theme: Theme,
+    asks: mpsc::UnboundedSender<Ask>,
+    news: mpsc::UnboundedReceiver<News>,
+    signals: TerminalSignals,
+}
+
+/// Signals that a program with a screen obeys.
+struct TerminalSignals {
+    resized: Signal,
+    continued: Signal,
+    stopped: Signal,
+    interrupted: Signal,
+    terminated: Signal,
+    hung_up: Signal,
+}
+
+impl TerminalSignals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            resized: signal(SignalKind::window_change())?,
+            continued: signal(SignalKind::from_raw(libc::SIGCONT))?,
+            stopped: signal(SignalKind::from_raw(libc::SIGTSTP))?,
+            interrupted: signal(SignalKind::interrupt())?,
+            terminated: signal(SignalKind::terminate())?,
+            hung_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+enum Woken {
+    Input(Option<Input>),
+    News(Option<News>),
+    Second,
+    Draw,
+    Redraw,
+    Continued,
+    Stopped,
+    Ended(i32),
+}
+
+impl Console {
+    fn start(
+        board: Board,
+        theme: Theme,
+        asks: mpsc::UnboundedSender<Ask>,
+        news: mpsc::UnboundedReceiver<News>,
+    ) -> io::Result<Self> {
+        let signals = TerminalSignals::listen()?;
+        // The mouse stays the terminal's own: texts can be selected and copied.
+        let guard = Guard::take(false)?;
+        let mut terminal = Terminal::new(Screen::new())?;
+        terminal.backend_mut().add(&setup::title(&format!("plimsoll fleet {}", board.address)));
+        let reader = Some(Reader::start()?);
+        Ok(Self { reader, guard, terminal, board, theme, asks, news, signals })
+    }
+
+    /// Shows it until it is left; returns the exit status.
+    async fn serve(&mut self) -> io::Result<u8> {
+        let mut frames = interval(FRAME);
+        frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seconds = interval(Duration::from_secs(1));
+        seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut dirty = true;
+        loop {
+            let input = async {
+                match &mut self.reader {
+                    Some(reader) => reader.events.recv().await,
+                    None => None,
+                }
+            };
+            let signals = &mut self.signals;
+            let woken = tokio::select! {
+                biased;
+                input = input => Woken::Input(input),
+                _ = signals.resized.recv() => Woken::Redraw,
+                _ = signals.continued.recv() => Woken::Continued,
+                _ = signals.stopped.recv() => Woken::Stopped,
+                _ = signals.interrupted.recv() => Woken::Ended(libc::SIGINT),
+                _ = signals.terminated.recv() => Woken::Ended(libc::SIGTERM),
+                _ = signals.hung_up.recv() => Woken::Ended(libc::SIGHUP),
+                _ = frames.tick(), if dirty => Woken::Draw,
+                news = self.news.recv() => Woken::News(news),
+                _ = seconds.tick() => Woken::Second,
+            };
+            let effects = match woken {
+                Woken::Draw => {
+                    self.draw()?;
+                    dirty = false;
+                    continue;
+                }
+                Woken::Second => {
+                    dirty |= self.board.tick();
+                    continue;
+                }
+                Woken::Input(None | Some(Input::Gone)) => return Ok(0),
+                Woken::Input(Some(Input::Event(event))) => match event {
+                    crossterm::event::Event::Key(key) => keys::press(&mut self.board, key),
+                    _ => Vec::new(),
+                },
+                Woken::News(Some(news)) => self.hear(news),
+                Woken::News(None) => return Err(io::Error::other("whoever asks the queue has failed")),
+                Woken::Redraw => vec![Effect::Redraw],
+                Woken::Continued => {
+                    self.guard.enter()?;
+                    vec![Effect::Redraw]
+                }
+                Woken::Stopped => vec![Effect::Suspend],
+                Woken::Ended(signal) => return Ok(128 + signal as u8),
+            };
+            dirty = true;
+            for effect in effects {
+                if effect == Effect::Leave {
+                    return Ok(0);
+                }
+                if let Some(status) = self.perform(effect).await? {
+                    return Ok(status);
+                }
+            }
+        }
+    }
+
+    /// Takes over what is told; what has to be done for it was asked for already.
+    fn hear(&mut self, news: News) -> Vec<Effect> {
+        match news {
+            News::Facts(facts) => return self.board.told(*facts),
+            News::Away(why, again_in) => self.board.away(&why, again_in),
+            News::Refused(error) => self.board.say(Tone::Refused, error.to_string()),
+            News::Answer(Ok(words)) => self.board.say(Tone::Done, words),
+            News::Answer(Err(words)) => self.board.say(Tone::Refused, words),
+            News::Found(job, found) => self.board.found(job, found),
+        }
+        Vec::new()
+    }
+
+    /// Does what was asked for; the exit status if that is the end.
+    async fn perform(&mut self, effect: Effect) -> io::Result<Option<u8>> {
+        let ask = match effect {
+            Effect::Cancel(job) => Ask::Cancel(job),
+            Effect::Retry(job) => Ask::Retry(job),
+            Effect::Drain { worker, r#box, drained } => Ask::Drain { worker, r#box, drained },
+            Effect::LookUp(job) => Ask::LookUp(job),
+            Effect::Visit(visit) => return self.visit(visit).await,
+            Effect::Redraw => {
+                self.redraw_all()?;
+                return Ok(None);
+            }
+            Effect::Suspend => {
+                self.guard.leave();
+                setup::stop_as_ctrl_z_does();
+                self.guard.enter()?;
+                self.redraw_all()?;
+                return Ok(None);
+            }
+            Effect::Leave => return Ok(Some(0)),
+        };
+        if !matches!(ask, Ask::LookUp(_)) {
+            // A slow database takes its time; what comes of it takes the place of this.
+            self.board.say(Tone::Asked, "the queue is asked");
+        }
+        // That nobody asks the queue any more is noticed where news are heard.
+        let _ = self.asks.send(ask);
+        Ok(None)
+    }
+
+    fn redraw_all(&mut self) -> io::Result<()> {
+        self.terminal.backend_mut().forget();
+        self.terminal.clear()
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        // A panic on another thread has given the terminal back to show its report.
+        if !setup::is_taken() {
+            self.guard.enter()?;
+            self.redraw_all()?;
+        }
+        self.terminal.autoresize()?;
+        let (board, theme) = (&self.board, &self.theme);
+        self.terminal.draw(|frame| view::draw(board, theme, frame.area(), frame.buffer_mut()))?;
+        Ok(())
+    }
+}
