@@ -15,7 +15,7 @@ macro_rules! pattern {
 
 pattern! {
     HEAD r"^pub (struct|enum) (\w+) \{$"
-    FIELD r"^(?:pub )?(\w+): (.+),$"
+    FIELD r"^(?:pub )?(?:r#)?(\w+): (.+),$"
     RENAMED r#"rename = "(\w+)""#
     WORD r"\w+"
     PLAIN r"^    (\w+),$"
