@@ -1,5 +1,4 @@
 //! One queue for several workers: the built program on a real PostgreSQL, with real ffmpeg, and broken on purpose.
-#![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods)] // a deadline needs the clock
 
 mod fixture;

@@ -4,10 +4,10 @@
 mod declarations;
 #[path = "../support/markdown.rs"]
 mod markdown;
-#[cfg(feature = "fleet")]
+#[cfg(all(feature = "fleet", target_os = "linux"))]
 #[path = "../support/postgres.rs"]
 mod postgres;
-#[cfg(feature = "fleet")]
+#[cfg(all(feature = "fleet", target_os = "linux"))]
 #[path = "../support/s3.rs"]
 mod s3;
 #[path = "../support/mod.rs"]
@@ -15,7 +15,7 @@ mod support;
 
 mod compare;
 mod docs;
-#[cfg(feature = "fleet")]
+#[cfg(all(feature = "fleet", target_os = "linux"))]
 mod fleet;
 mod hooks;
 mod intake;

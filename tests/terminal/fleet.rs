@@ -1,5 +1,4 @@
 //! The fleet console in a real pseudo-terminal, over a real PostgreSQL and a real worker.
-#![cfg(target_os = "linux")]
 
 use std::process::{Child, Stdio};
 

@@ -2,7 +2,7 @@
 
 #[path = "../support/picture.rs"]
 mod picture;
-#[cfg(feature = "fleet")]
+#[cfg(all(feature = "fleet", target_os = "linux"))]
 #[path = "../support/postgres.rs"]
 mod postgres;
 #[path = "../support/mod.rs"]
@@ -13,7 +13,7 @@ mod tape;
 mod comparisons;
 mod console;
 mod demo_tape;
-#[cfg(feature = "fleet")]
+#[cfg(all(feature = "fleet", target_os = "linux"))]
 mod fleet;
 mod idle;
 mod latency;
