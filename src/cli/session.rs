@@ -116,8 +116,13 @@ impl Session {
             std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch(link)).wrap_err("cannot start a thread")?;
         }
         let agent = self.agent.map(|agent| {
-            let link = attacher.attach();
-            thread("fleet", Waits::Signals, move |runtime| agent(runtime, link))
+            let attacher = attacher.clone();
+            thread("fleet", Waits::Signals, move |runtime| {
+                let done = agent(runtime, attacher.attach());
+                // Without it there is nothing to run for, also where it has given up.
+                attacher.attach().requests.send(RequestId(0), Command::Shutdown);
+                done
+            })
         });
         let agent = agent.transpose()?;
         let (lines, mut commands) = (self.lines, self.commands);

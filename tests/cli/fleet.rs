@@ -198,6 +198,12 @@ fn what_is_wrong_with_the_queue_or_the_files_is_told_before_anything_runs() {
     let said = say(without);
     assert_eq!(said.code, Some(2));
     assert!(said.err.contains("--queue postgres://USER@HOST/DATABASE, or in PLIMSOLL_QUEUE"), "{}", said.err);
+    // A database without a fleet: the worker ends, with what to do.
+    let mut stray = fleet.command(&["worker", "--state-dir"]);
+    stray.arg(world.path("stray")).env("PLIMSOLL_QUEUE", fleet.postgres.address_of("template1"));
+    let said = say(stray);
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.err.contains("plimsoll fleet init"), "{}", said.err);
     let missing = fleet.say(&["add", "in/nothing.mp4"]);
     assert_eq!(missing.code, Some(1));
     assert!(missing.err.contains("in/nothing.mp4 is not there"), "{}", missing.err);

@@ -407,6 +407,10 @@ impl Worker<'_> {
             Told::Done => self.forget(job),
             // It was adopted again meanwhile: once more, under the fence that it has now.
             Told::Lost if held.claimed.hold != hold && held.output.is_some() => self.store(job),
+            // The same where nothing was made: nobody else knows that it waits.
+            Told::Lost if held.claimed.hold != hold => {
+                self.tell(job, Ending::GoesBack(Back::Drained), "its worker began anew".to_owned());
+            }
             // Either somebody else has it, and this changes nothing; or it was cancelled in the moment it was done.
             Told::Lost if held.output.take().is_some() => {
                 self.tell(job, Ending::Fails(End::Cancelled), "cancelled".to_owned());
