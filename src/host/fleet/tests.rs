@@ -11,13 +11,16 @@ use uuid::Uuid;
 use super::claim::{self, Claimed, Offer};
 use super::db::{Database, QueueError};
 use super::lease::{self, Introduction, Standing};
-use super::postgres::PrivatePostgres;
+use super::postgres::{self, PostgresError, PrivatePostgres};
 use super::queue::{self, Asked, NewJob, Wanted};
 use super::results::{self, Back, End, Output};
 use super::{Fenced, schema};
 use crate::domain::fleet::FleetJob;
 use crate::domain::units::Bytes;
 use crate::host::fixtures::quick;
+use crate::host::media::ffmpeg::Search;
+use crate::host::media::install::Machine;
+use crate::host::skip;
 
 /// A database of the test's own on the server that all tests of this process share; `None` = PostgreSQL is not installed.
 struct Fleet {
@@ -27,17 +30,35 @@ struct Fleet {
 
 static SERVER: Mutex<Weak<Mutex<PrivatePostgres>>> = Mutex::new(Weak::new());
 
-fn server() -> Arc<Mutex<PrivatePostgres>> {
+/// The shared server; PostgreSQL is installed for it where it is missing.
+fn server() -> Result<Arc<Mutex<PrivatePostgres>>, PostgresError> {
     let mut shared = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-    shared.upgrade().unwrap_or_else(|| {
-        let server = Arc::new(Mutex::new(PrivatePostgres::start().expect("PostgreSQL can be started")));
-        *shared = Arc::downgrade(&server);
-        server
-    })
+    if let Some(server) = shared.upgrade() {
+        return Ok(server);
+    }
+    let started = match PrivatePostgres::start() {
+        Err(PostgresError::Missing) => {
+            let machine = Machine::detect(&Search::from_env(None), false);
+            postgres::install(&postgres::way(&machine)?, &machine, &mut |line| println!("{line}"))?;
+            PrivatePostgres::start()
+        }
+        started => started,
+    };
+    let server = Arc::new(Mutex::new(started?));
+    *shared = Arc::downgrade(&server);
+    Ok(server)
 }
 
-async fn fleet(lease: Duration) -> Fleet {
-    let server = server();
+/// `None` = there is no PostgreSQL and it may not be installed, which was told.
+async fn fleet(lease: Duration) -> Option<Fleet> {
+    let server = match server() {
+        Ok(server) => server,
+        Err(why @ PostgresError::NotInstalled(_)) => {
+            skip::skip(skip::POSTGRES, why);
+            return None;
+        }
+        Err(error) => panic!("{error}"),
+    };
     let name = format!("t{}", Uuid::new_v4().simple());
     let (address, own) = {
         let server = server.lock().expect("a server");
@@ -48,7 +69,7 @@ async fn fleet(lease: Duration) -> Fleet {
     let db = Database::new(&own).expect("an address");
     let presets = BTreeMap::from([("web-720p".to_owned(), quick())]);
     schema::init(&db, lease, &presets).await.expect("a schema");
-    Fleet { db, _server: server }
+    Some(Fleet { db, _server: server })
 }
 
 /// A lease that does not run out within a test.
@@ -105,7 +126,7 @@ fn output(claimed: &Claimed) -> Output {
 
 #[tokio::test]
 async fn a_worker_gets_the_first_job_that_fits_under_its_line() {
-    let fleet = fleet(LONG).await;
+    let Some(fleet) = fleet(LONG).await else { return };
     let worker = fleet.worker("a").await;
     let (large, small, next) =
         (fleet.add(Bytes::mib(900)).await, fleet.add(Bytes::mib(100)).await, fleet.add(Bytes::mib(90)).await);
@@ -117,7 +138,8 @@ async fn a_worker_gets_the_first_job_that_fits_under_its_line() {
 
 #[tokio::test]
 async fn eight_workers_share_two_thousand_jobs_and_none_is_done_twice_or_lost() {
-    let fleet = Arc::new(fleet(LONG).await);
+    let Some(fleet) = fleet(LONG).await else { return };
+    let fleet = Arc::new(fleet);
     let jobs: i64 = std::env::var("PLIMSOLL_FLEET_JOBS").ok().and_then(|jobs| jobs.parse().ok()).unwrap_or(2000);
     let statement = "SELECT count(plimsoll.enqueue('in/a.mp4', 'web-720p', NULL, NULL, NULL, 1, (50 + i % 200) * 1048576))
         FROM generate_series(1, $1) i";
@@ -163,7 +185,7 @@ async fn eight_workers_share_two_thousand_jobs_and_none_is_done_twice_or_lost() 
 
 #[tokio::test]
 async fn a_worker_that_was_given_up_changes_nothing_any_more() {
-    let fleet = fleet(Duration::from_millis(400)).await;
+    let Some(fleet) = fleet(Duration::from_millis(400)).await else { return };
     let (stopped, other) = (fleet.worker("stopped").await, fleet.worker("other").await);
     let job = fleet.add(Bytes::mib(10)).await;
     let old = fleet.claim(stopped, Bytes::mib(10)).await.expect("a job");
@@ -194,7 +216,7 @@ async fn a_worker_that_was_given_up_changes_nothing_any_more() {
 
 #[tokio::test]
 async fn a_job_that_nobody_took_is_adopted_by_the_box_that_had_it() {
-    let fleet = fleet(Duration::from_millis(300)).await;
+    let Some(fleet) = fleet(Duration::from_millis(300)).await else { return };
     let (away, other) = (fleet.worker("away").await, fleet.worker("other").await);
     let job = fleet.add(Bytes::mib(10)).await;
     let old = fleet.claim(away, Bytes::mib(10)).await.expect("a job");
@@ -213,7 +235,7 @@ async fn a_job_that_nobody_took_is_adopted_by_the_box_that_had_it() {
 
 #[tokio::test]
 async fn a_worker_that_begins_anew_adopts_what_its_earlier_life_held() {
-    let fleet = fleet(LONG).await;
+    let Some(fleet) = fleet(LONG).await else { return };
     let first = fleet.worker("a").await;
     fleet.add(Bytes::mib(10)).await;
     let old = fleet.claim(first, Bytes::mib(10)).await.expect("a job");
@@ -225,7 +247,7 @@ async fn a_worker_that_begins_anew_adopts_what_its_earlier_life_held() {
 #[tokio::test]
 async fn nobody_is_given_up_because_the_database_was_away() {
     let lease = Duration::from_millis(1500);
-    let fleet = fleet(lease).await;
+    let Some(fleet) = fleet(lease).await else { return };
     let (first, second) = (fleet.worker("a").await, fleet.worker("b").await);
     fleet.add(Bytes::mib(10)).await;
     let held = fleet.claim(first, Bytes::mib(10)).await.expect("a job");
@@ -251,7 +273,7 @@ async fn nobody_is_given_up_because_the_database_was_away() {
 
 #[tokio::test]
 async fn a_large_job_that_has_waited_for_long_has_a_box_kept_free_for_it() {
-    let fleet = fleet(LONG).await;
+    let Some(fleet) = fleet(LONG).await else { return };
     let (worker, other) = (fleet.worker("a").await, fleet.worker("b").await);
     let large = fleet.add(Bytes::mib(800)).await;
     let small = fleet.add(Bytes::mib(10)).await;
@@ -274,7 +296,7 @@ async fn a_large_job_that_has_waited_for_long_has_a_box_kept_free_for_it() {
 
 #[tokio::test]
 async fn what_goes_back_is_counted_as_what_it_is() {
-    let fleet = fleet(LONG).await;
+    let Some(fleet) = fleet(LONG).await else { return };
     let (worker, other) = (fleet.worker("a").await, fleet.worker("b").await);
     fleet.beat(worker, Bytes::mib(500)).await;
     let job = fleet.add(None).await;
@@ -304,7 +326,7 @@ async fn what_goes_back_is_counted_as_what_it_is() {
 
 #[tokio::test]
 async fn cancelling_reaches_jobs_that_wait_and_jobs_at_work() {
-    let fleet = fleet(LONG).await;
+    let Some(fleet) = fleet(LONG).await else { return };
     let worker = fleet.worker("a").await;
     let (first, second) = (fleet.add(None).await, fleet.add(None).await);
     let held = fleet.claim(worker, Bytes::gib(1)).await.expect("a job");
@@ -325,7 +347,7 @@ async fn cancelling_reaches_jobs_that_wait_and_jobs_at_work() {
 
 #[tokio::test]
 async fn a_web_application_queues_within_its_own_transaction() {
-    let fleet = fleet(LONG).await;
+    let Some(fleet) = fleet(LONG).await else { return };
     fleet.db.script("SELECT plimsoll.enqueue('in/a.mp4')").await.expect("queued");
     let failed = fleet.db.script("SELECT plimsoll.enqueue('in/b.mp4'); SELECT 1/0").await;
     assert!(matches!(failed, Err(QueueError::Refused(_))), "{failed:?}");
@@ -341,7 +363,7 @@ async fn a_web_application_queues_within_its_own_transaction() {
 
 #[tokio::test]
 async fn the_statements_of_the_documentation_do_what_it_says() {
-    let fleet = fleet(LONG).await;
+    let Some(fleet) = fleet(LONG).await else { return };
     let page = include_str!("../../../docs/fleet.md");
     let block = page.split_once("```sql\n").and_then(|(_, rest)| rest.split_once("```")).expect("a block of SQL").0;
     for statement in block.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
@@ -362,7 +384,7 @@ async fn the_statements_of_the_documentation_do_what_it_says() {
 
 #[tokio::test]
 async fn a_claim_is_quick_where_a_hundred_thousand_wait_that_do_not_fit() {
-    let fleet = fleet(LONG).await;
+    let Some(fleet) = fleet(LONG).await else { return };
     let worker = fleet.worker("a").await;
     let jobs = "INSERT INTO plimsoll.job (input, preset, definition, needs)
         SELECT 'in/a.mp4', 'web-720p', '{}', (600 + i % 3000) * 1048576::bigint FROM generate_series(1, 100000) i RETURNING 1";
@@ -382,7 +404,7 @@ async fn a_claim_is_quick_where_a_hundred_thousand_wait_that_do_not_fit() {
 
 #[tokio::test]
 async fn a_newer_schema_and_an_empty_database_are_told_apart() {
-    let fleet = fleet(LONG).await;
+    let Some(fleet) = fleet(LONG).await else { return };
     fleet.db.rows("INSERT INTO plimsoll.migration VALUES (99) RETURNING 1", &[]).await.expect("a row");
     let newer = schema::check(&fleet.db).await.expect_err("newer").to_string();
     assert!(newer.contains("version 99") && newer.contains("install a newer plimsoll"), "{newer}");
@@ -405,7 +427,7 @@ async fn an_address_without_a_server_is_away_and_a_wrong_one_is_refused() {
 
 #[tokio::test]
 async fn a_box_is_tried_again_with_what_it_gave_back_after_a_while_and_when_it_begins_anew() {
-    let fleet = fleet(LONG).await;
+    let Some(fleet) = fleet(LONG).await else { return };
     let (mut worker, other) = (fleet.worker("a").await, fleet.worker("b").await);
     let job = fleet.add(Bytes::mib(100)).await;
     for begins_anew in [false, true] {
@@ -424,7 +446,7 @@ async fn a_box_is_tried_again_with_what_it_gave_back_after_a_while_and_when_it_b
 
 #[tokio::test]
 async fn whoever_looks_on_sees_the_jobs_at_work_first_then_the_next_ones_then_those_that_ended_last() {
-    let fleet = fleet(LONG).await;
+    let Some(fleet) = fleet(LONG).await else { return };
     let worker = fleet.worker("a").await;
     let mut jobs = Vec::new();
     for _ in 0..7 {
