@@ -12,13 +12,12 @@ use std::time::{Duration, Instant};
 
 use plimsoll::domain::event::Event;
 use plimsoll::domain::memory::MemorySample;
-use plimsoll::domain::time::Wall;
 use plimsoll::engine::port::{Effect, Host, Input};
 use plimsoll::runtime::clock::Clock;
 use plimsoll::runtime::driver::Driver;
 use plimsoll::runtime::link::{Link, Lookup, Update};
 use plimsoll::wire::client::{self, Caller, Door};
-use plimsoll::wire::message::{Facts, SPOKEN, ServerHello};
+use plimsoll::wire::message::Facts;
 use plimsoll::wire::server::{self, Service};
 use plimsoll::wire::socket;
 use rustix::time::{ClockId, clock_gettime};
@@ -146,16 +145,7 @@ fn serve(events: u64) {
     let driver = Driver::new(config, Stopwatch(Rc::clone(&decided)), results, Clock::start());
     let attacher = driver.attacher();
     let (_doors, listeners) = socket::open(folder.path(), None).expect("open");
-    let hello = ServerHello {
-        protocol: SPOKEN,
-        version: "test".to_owned(),
-        life: "life".to_owned(),
-        pid: std::process::id(),
-        host: "here".to_owned(),
-        state_dir: folder.path().to_owned(),
-        since: Wall(0),
-        features: Vec::new(),
-    };
+    let hello = modelled::hello(folder.path());
     let attaches = attacher.clone();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -16,9 +16,7 @@ use plimsoll::runtime::driver::Driver;
 use plimsoll::runtime::hub::Attacher;
 use plimsoll::runtime::link::{LineNews, Link, Lookup, Update};
 use plimsoll::wire::client::{self, Caller, Door, OpenError, Opened};
-use plimsoll::wire::message::{
-    self, CLIENT_NAMES, ClientLine, Facts, Read, SERVER_NAMES, SPOKEN, ServerHello, ServerLine, Versions,
-};
+use plimsoll::wire::message::{self, CLIENT_NAMES, ClientLine, Facts, Read, SERVER_NAMES, SPOKEN, ServerLine, Versions};
 use plimsoll::wire::server::{self, Service};
 use plimsoll::wire::socket::{self, CONTROL, VIEW};
 use proptest::prelude::*;
@@ -65,16 +63,7 @@ impl Served {
             drop(doors);
             let _ = over.send(());
         });
-        let hello = ServerHello {
-            protocol: SPOKEN,
-            version: "test".to_owned(),
-            life: "life".to_owned(),
-            pid: std::process::id(),
-            host: "here".to_owned(),
-            state_dir: folder.path().to_owned(),
-            since: plimsoll::domain::time::Wall(0),
-            features: Vec::new(),
-        };
+        let hello = modelled::hello(folder.path());
         let (told, ended) = std::sync::mpsc::channel();
         let attaches = attacher.clone();
         std::thread::spawn(move || {

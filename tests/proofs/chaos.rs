@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::support::campaign::{Dice, EqualClips};
 use crate::support::clips::{clips, probe};
 use crate::support::kernel::{children, time_to_death, tmpfs};
 use crate::support::skip::{MOUNT, skip};
@@ -25,18 +26,6 @@ enum Blow {
     Term,
     Int,
     Hup,
-}
-
-/// Numbers that follow from a seed: a campaign that fails can be run again.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % most
-    }
 }
 
 /// What a campaign came to.
@@ -61,15 +50,8 @@ struct Campaign {
 
 impl Campaign {
     fn new(jobs: usize, seed: u64) -> Self {
-        let world = World::new();
-        for number in 0..jobs {
-            world.put(&clips().tiny(), format!("{number:03}.mp4"));
-        }
-        let reference = World::new();
-        reference.put(&clips().tiny(), "a.mp4");
-        assert_eq!(reference.run(&["--preset", "proxy-480p"]).code(), Some(0));
-        let wanted = fs::read(reference.path("out/a.proxy-480p.mp4")).expect("made");
-        let (dice, toll) = (Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1), Toll::default());
+        let EqualClips { world, wanted } = EqualClips::new(jobs);
+        let (dice, toll) = (Dice::new(seed), Toll::default());
         Self { world, jobs, wanted, dice, toll, started: Vec::new(), done: BTreeMap::new() }
     }
 

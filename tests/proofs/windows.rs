@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::support::clips::clips;
+use crate::support::campaign::{Dice, EqualClips};
 use crate::support::kernel::{children, time_to_death};
 use crate::support::pty::Terminal;
 use crate::support::server::{Servers, at_work};
@@ -21,18 +21,6 @@ enum Victim {
     Window,
     Server,
     Children,
-}
-
-/// Numbers that follow from a seed: a campaign that fails can be run again.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % most
-    }
 }
 
 /// What a campaign came to.
@@ -57,15 +45,8 @@ struct Campaign {
 
 impl Campaign {
     fn new(jobs: usize, seed: u64) -> Self {
-        let world = World::new();
-        for number in 0..jobs {
-            world.put(&clips().tiny(), format!("{number:03}.mp4"));
-        }
-        let reference = World::new();
-        reference.put(&clips().tiny(), "a.mp4");
-        assert_eq!(reference.run(&["--preset", "proxy-480p"]).code(), Some(0));
-        let wanted = fs::read(reference.path("out/a.proxy-480p.mp4")).expect("made");
-        let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let EqualClips { world, wanted } = EqualClips::new(jobs);
+        let dice = Dice::new(seed);
         let servers = Servers::below(world.dir.path());
         let campaign = Self { _servers: servers, world, jobs, wanted, dice, windows: Vec::new(), toll: Toll::default() };
         campaign.start_server();

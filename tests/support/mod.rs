@@ -4,6 +4,7 @@
 
 #[cfg(target_os = "linux")]
 pub mod cage;
+pub mod campaign;
 pub mod clips;
 pub mod kernel;
 pub mod modelled;

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 
 use plimsoll::domain::preset::{AudioCodec, AudioPlan, Container, Location, OnDamage, Preset, Subtitles};
 use plimsoll::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
+use plimsoll::domain::time::Wall;
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::EngineConfig;
 use plimsoll::engine::estimate::Learned;
+use plimsoll::wire::message::{SPOKEN, ServerHello};
 
 /// A row of the trade-off table.
 pub fn profile(name: &str, slots: u32, max_mb: u64) -> Profile {
@@ -55,5 +57,19 @@ pub fn sound() -> Preset {
         on_damage: OnDamage::Keep,
         subtitles: Subtitles::Drop,
         location: Location::Drop,
+    }
+}
+
+/// What a server in a test says of itself.
+pub fn hello(state_dir: &std::path::Path) -> ServerHello {
+    ServerHello {
+        protocol: SPOKEN,
+        version: "test".to_owned(),
+        life: "life".to_owned(),
+        pid: std::process::id(),
+        host: "here".to_owned(),
+        state_dir: state_dir.to_owned(),
+        since: Wall(0),
+        features: Vec::new(),
     }
 }
