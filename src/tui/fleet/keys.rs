@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::state::{Board, Effect, JobPage, Over, Pane, Question, Tone};
+use super::state::{Ask, Board, Effect, JobPage, Over, Pane, Question, Tone};
 use crate::tui::input::foreign;
 
 /// A row of the help.
@@ -103,8 +103,8 @@ fn answer(board: &mut Board, question: Question, key: KeyCode) -> Vec<Effect> {
         KeyCode::Char('y' | 'Y') => {
             board.over = Over::Nothing;
             vec![match question {
-                Question::Cancel(job) => Effect::Cancel(job),
-                Question::Retry(job) => Effect::Retry(job),
+                Question::Cancel(job) => Effect::Ask(Ask::Cancel(job)),
+                Question::Retry(job) => Effect::Ask(Ask::Retry(job)),
                 Question::Visit(visit) => Effect::Visit(visit),
             }]
         }
@@ -149,7 +149,7 @@ fn drain(board: &mut Board) -> Vec<Effect> {
     }
     let Some(worker) = board.selected_worker().cloned() else { return Vec::new() };
     if worker.live {
-        return vec![Effect::Drain { worker: worker.worker, r#box: worker.r#box, drained: !worker.drained }];
+        return vec![Effect::Ask(Ask::Drain { worker: worker.worker, r#box: worker.r#box, drained: !worker.drained })];
     }
     board.say(Tone::Refused, format!("{} is lost and takes nothing as it is", worker.r#box));
     Vec::new()
@@ -181,7 +181,7 @@ fn open(board: &mut Board) -> Vec<Effect> {
         Pane::Queue => {
             let Some(job) = board.selected_job().map(|job| job.job) else { return Vec::new() };
             board.over = Over::Job(JobPage::of(job));
-            vec![Effect::LookUp(job)]
+            vec![Effect::Ask(Ask::LookUp(job))]
         }
         Pane::Workers => {
             let Some(worker) = board.selected_worker().cloned() else { return Vec::new() };

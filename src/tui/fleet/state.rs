@@ -143,9 +143,9 @@ pub enum Tone {
     Refused,
 }
 
-/// What keys ask for.
+/// What the operator wants of the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
+pub enum Ask {
     /// End this job for good.
     Cancel(i64),
     /// Run this ended job again.
@@ -161,6 +161,13 @@ pub enum Effect {
     },
     /// Read the events and the log of this job.
     LookUp(i64),
+}
+
+/// What keys ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask the queue.
+    Ask(Ask),
     /// Open that console in place of this one, and come back.
     Visit(Visit),
     /// Draw everything again.
@@ -254,7 +261,7 @@ impl Board {
         }
         self.connection = Connection::Open;
         self.silent = 0;
-        changed.map(Effect::LookUp).into_iter().collect()
+        changed.map(Ask::LookUp).map(Effect::Ask).into_iter().collect()
     }
 
     /// The queue cannot be asked.

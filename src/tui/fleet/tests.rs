@@ -10,7 +10,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
 use super::keys::{TABLE, press};
-use super::state::{Board, Connection, Effect, Facts, JobRecord, Over, Pane, Question, Tone, Visit};
+use super::state::{Ask, Board, Connection, Effect, Facts, JobRecord, Over, Pane, Question, Tone, Visit};
 use super::view;
 use crate::domain::fleet::{FleetCounts, FleetEvent, FleetJob, FleetWorker};
 use crate::domain::time::Wall;
@@ -349,8 +349,9 @@ fn events_stay_where_they_are_looked_at_and_follow_at_their_end() {
 #[test]
 fn d_lets_the_selected_worker_take_nothing_more_and_jobs_again() {
     let mut board = busy();
-    let drain =
-        |worker: &str, r#box: &str, drained| vec![Effect::Drain { worker: worker.to_owned(), r#box: r#box.to_owned(), drained }];
+    let drain = |worker: &str, r#box: &str, drained| {
+        vec![Effect::Ask(Ask::Drain { worker: worker.to_owned(), r#box: r#box.to_owned(), drained })]
+    };
     assert_eq!(type_keys(&mut board, "d"), drain("encoder-1-one", "encoder-1:/var/lib/plimsoll/one", true));
     assert_eq!(type_keys(&mut board, "jjjd"), drain("encoder-3-one", "encoder-3:/var/lib/plimsoll/one", false));
     assert_eq!(type_keys(&mut board, "Gd"), [], "nobody hears at a lost one");
@@ -377,19 +378,19 @@ fn a_job_is_cancelled_or_run_again_only_after_a_yes() {
     }
     board.over = Over::Ask(Question::Cancel(21));
     assert_eq!(type_keys(&mut board, "jн"), [], "the place of a key confirms nothing");
-    assert_eq!(type_keys(&mut board, "y"), [Effect::Cancel(21)]);
+    assert_eq!(type_keys(&mut board, "y"), [Effect::Ask(Ask::Cancel(21))]);
     let mut board = busy();
     type_keys(&mut board, "2r");
     assert!(board.note.as_ref().is_some_and(|(_, text)| text.contains("has not ended")));
     assert_eq!(type_keys(&mut board, "Gx"), []);
     assert!(board.note.as_ref().is_some_and(|(_, text)| text.contains("has ended already")));
-    assert_eq!(type_keys(&mut board, "ry"), [Effect::Retry(16)]);
+    assert_eq!(type_keys(&mut board, "ry"), [Effect::Ask(Ask::Retry(16))]);
 }
 
 #[test]
 fn enter_on_a_job_shows_its_events_and_its_log_which_scroll() {
     let mut board = busy();
-    assert_eq!(type_keys(&mut board, "2Gk<enter>"), [Effect::LookUp(17)]);
+    assert_eq!(type_keys(&mut board, "2Gk<enter>"), [Effect::Ask(Ask::LookUp(17))]);
     assert!(seen(&board).contains("asking the queue"));
     board.found(18, Ok(JobRecord::default()));
     assert!(seen(&board).contains("asking the queue"), "what was found of another job is not shown here");
@@ -403,7 +404,7 @@ fn enter_on_a_job_shows_its_events_and_its_log_which_scroll() {
     // A change of the job is looked up.
     let mut facts = facts();
     facts.jobs.iter_mut().filter(|job| job.job == 17).for_each(|job| job.state = "queued".to_owned());
-    assert_eq!(board.told(facts.clone()), [Effect::LookUp(17)]);
+    assert_eq!(board.told(facts.clone()), [Effect::Ask(Ask::LookUp(17))]);
     assert_eq!(board.told(facts), []);
     type_keys(&mut board, "q");
     assert_eq!(board.over, Over::Nothing, "q closes the page and not the console");

@@ -156,7 +156,7 @@ pub async fn run(link: &mut Link, options: TuiOptions) -> Result<Closed, TuiErro
 }
 
 /// Writing failed because nobody is there to read.
-fn is_gone(error: &io::Error) -> bool {
+pub fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
         || matches!(error.raw_os_error(), Some(libc::EIO | libc::ENXIO | libc::EBADF | libc::ENODEV))
 }

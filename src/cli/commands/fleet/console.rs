@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use self::ask::{Ask, News};
+use self::ask::News;
 use super::told;
 use crate::cli::commands::run::theme_of;
 use crate::cli::options::Resolved;
@@ -24,9 +24,10 @@ use crate::cli::session::serving::host_name;
 use crate::cli::session::signals::Signals;
 use crate::cli::session::{Waits, receive, thread};
 use crate::host::fleet::db::Database;
-use crate::tui::fleet::state::{Board, Effect, Tone};
+use crate::tui::fleet::state::{Ask, Board, Effect, Tone};
 use crate::tui::fleet::{keys, view};
 use crate::tui::input::reader::{Input, Reader};
+use crate::tui::terminal::event_loop::is_gone;
 use crate::tui::terminal::setup::{self, Guard, Screen};
 use crate::tui::terminal::theme::Theme;
 
@@ -67,12 +68,6 @@ pub fn run(resolved: &Resolved, db: Database) -> Result<u8> {
         };
     };
     ended
-}
-
-/// Writing failed because nobody is there to read.
-fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::BrokenPipe
-        || matches!(error.raw_os_error(), Some(libc::EIO | libc::ENXIO | libc::EBADF | libc::ENODEV))
 }
 
 /// Notes the first signal that ends the console, for the case that it waits for a terminal which takes nothing. SIGINT may be
@@ -238,10 +233,7 @@ impl Console {
     /// Does what was asked for; the exit status if that is the end.
     async fn perform(&mut self, effect: Effect) -> io::Result<Option<u8>> {
         let ask = match effect {
-            Effect::Cancel(job) => Ask::Cancel(job),
-            Effect::Retry(job) => Ask::Retry(job),
-            Effect::Drain { worker, r#box, drained } => Ask::Drain { worker, r#box, drained },
-            Effect::LookUp(job) => Ask::LookUp(job),
+            Effect::Ask(ask) => ask,
             Effect::Visit(visit) => return self.visit(visit).await,
             Effect::Redraw => {
                 self.redraw_all()?;

@@ -1,6 +1,10 @@
 //! Columns of a table, of which those that matter least go where there is no room.
 
 use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::widgets::{Row, Table};
+
+use crate::tui::terminal::theme::{Role, Theme};
+use crate::tui::view::text::fit;
 
 /// A column.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +57,21 @@ pub fn place<K: Copy>(all: &[Column<K>], width: u16) -> (Vec<Placed<K>>, Vec<Con
         width: area.width.saturating_sub(u16::from(at < last)),
     });
     (placed.collect(), constraints)
+}
+
+/// The table of a pane: the heads of its columns, its rows, and the selected one marked where the pane has the keys.
+pub fn table<'a, K>(
+    (columns, constraints): &(Vec<Placed<K>>, Vec<Constraint>),
+    rows: impl Iterator<Item = Row<'a>>,
+    is_focused: bool,
+    theme: &Theme,
+) -> Table<'a> {
+    let head = Row::new(columns.iter().map(|column| fit(column.name, column.width.into(), theme.symbols)));
+    Table::new(rows, constraints).column_spacing(0).header(head.style(theme.style(Role::Dim))).row_highlight_style(if is_focused {
+        theme.selection()
+    } else {
+        theme.style(Role::Text)
+    })
 }
 
 #[cfg(test)]

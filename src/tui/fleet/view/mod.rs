@@ -15,7 +15,7 @@ use ratatui::text::Span;
 use ratatui::widgets::Widget as _;
 
 use super::keys::TABLE;
-use super::state::{Board, Connection, Pane, Tone};
+use super::state::{Board, Connection, Facts, Pane, Tone};
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::frame::Framed;
 use crate::tui::view::only_ascii;
@@ -93,6 +93,13 @@ fn framed<'a>(board: &Board, theme: &'a Theme, pane: Pane, said: &str) -> Framed
     }
     let framed = Framed::new(theme, title);
     if is_focused { framed } else { framed.beside() }
+}
+
+/// Says that a list is empty, once anything is known of it.
+fn say_none(board: &Board, words: &str, theme: &Theme, area: Rect, buf: &mut Buffer) {
+    if board.facts != Facts::default() {
+        theme.span(fit_words(words, area.width.into(), theme.symbols), Role::Dim).render(area, buf);
+    }
 }
 
 /// Rows above the first one that is seen: as before, but so that the selected one is seen.

@@ -3,13 +3,13 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
-use ratatui::widgets::{Row, StatefulWidget, Table, TableState, Widget as _};
+use ratatui::widgets::{Row, StatefulWidget, TableState};
 
-use super::columns::{Column, Placed, place};
+use super::columns::{Column, Placed, place, table};
 use super::workers::{middle, short_box};
-use super::{AROUND, first_seen, framed};
+use super::{AROUND, first_seen, framed, say_none};
 use crate::domain::fleet::FleetJob;
-use crate::tui::fleet::state::{Board, Facts, Pane};
+use crate::tui::fleet::state::{Board, Pane};
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::frame::Seen;
 use crate::tui::view::text::{bar, fit, fit_words};
@@ -60,26 +60,14 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
     };
     let inner = framed(board, theme, Pane::Queue, said.trim_end()).right(right).seen(seen).draw(area, buf);
     if jobs.is_empty() {
-        // Before anything was told, nothing is known.
-        let text = if board.facts == Facts::default() {
-            ""
-        } else {
-            "no job is there; plimsoll fleet add FILE…, or plimsoll.enqueue() in SQL"
-        };
-        return theme.span(fit_words(text, inner.width.into(), theme.symbols), Role::Dim).render(inner, buf);
+        return say_none(board, "no job is there; plimsoll fleet add FILE…, or plimsoll.enqueue() in SQL", theme, inner, buf);
     }
-    let (columns, constraints) = place(&COLUMNS, inner.width);
+    let placed = place(&COLUMNS, inner.width);
+    let columns = &placed.0;
     let has_bar = columns.iter().any(|column| matches!(column.key, Fact::Progress));
     let shown = jobs.iter().skip(above).take(rows);
     let shown = shown.map(|job| Row::new(columns.iter().map(|column| cell(job, column, has_bar, theme)).collect::<Vec<_>>()));
-    let is_focused = board.focus == Pane::Queue;
-    let table = Table::new(shown, constraints)
-        .column_spacing(0)
-        .header(
-            Row::new(columns.iter().map(|column| fit(column.name, column.width.into(), theme.symbols)))
-                .style(theme.style(Role::Dim)),
-        )
-        .row_highlight_style(if is_focused { theme.selection() } else { theme.style(Role::Text) });
+    let table = table(&placed, shown, board.focus == Pane::Queue, theme);
     let mut state = TableState::new().with_selected(board.job_at().map(|at| at - above.min(at)));
     StatefulWidget::render(table, inner, buf, &mut state);
 }

@@ -5,17 +5,17 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Row, StatefulWidget, Table, TableState, Widget as _};
+use ratatui::widgets::{Row, StatefulWidget, TableState};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::columns::{Column, Placed, place};
-use super::{AROUND, first_seen, framed};
+use super::columns::{Column, Placed, place, table};
+use super::{AROUND, first_seen, framed, say_none};
 use crate::domain::fleet::FleetWorker;
 use crate::domain::memory::Level;
 use crate::domain::text::many;
 use crate::domain::time::span_words;
 use crate::domain::units::Bytes;
-use crate::tui::fleet::state::{Board, Facts, Pane, is_lost};
+use crate::tui::fleet::state::{Board, Pane, is_lost};
 use crate::tui::terminal::theme::{Role, Symbols, Theme};
 use crate::tui::view::frame::Seen;
 use crate::tui::view::names::{head, tail};
@@ -65,25 +65,13 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
     };
     let inner = framed(board, theme, Pane::Workers, &said).seen(seen).draw(area, buf);
     if workers.is_empty() {
-        // Before anything was told, nothing is known.
-        let text = if board.facts == Facts::default() {
-            ""
-        } else {
-            "no worker is there; on each box: plimsoll worker --queue … --files …"
-        };
-        return theme.span(fit_words(text, inner.width.into(), theme.symbols), Role::Dim).render(inner, buf);
+        return say_none(board, "no worker is there; on each box: plimsoll worker --queue … --files …", theme, inner, buf);
     }
-    let (columns, constraints) = place(&COLUMNS, inner.width);
+    let placed = place(&COLUMNS, inner.width);
+    let columns = &placed.0;
     let shown = workers.iter().skip(above).take(rows);
     let shown = shown.map(|worker| Row::new(columns.iter().map(|column| cell(worker, column, theme)).collect::<Vec<_>>()));
-    let is_focused = board.focus == Pane::Workers;
-    let table = Table::new(shown, constraints)
-        .column_spacing(0)
-        .header(
-            Row::new(columns.iter().map(|column| fit(column.name, column.width.into(), theme.symbols)))
-                .style(theme.style(Role::Dim)),
-        )
-        .row_highlight_style(if is_focused { theme.selection() } else { theme.style(Role::Text) });
+    let table = table(&placed, shown, board.focus == Pane::Workers, theme);
     let mut state = TableState::new().with_selected(board.worker_at().map(|at| at - above.min(at)));
     StatefulWidget::render(table, inner, buf, &mut state);
 }

@@ -10,7 +10,7 @@ use crate::host::fleet::db::{Database, QueueError};
 use crate::host::fleet::queue::{self, Asked};
 use crate::host::fleet::schema;
 use crate::runtime::clock::Clock;
-use crate::tui::fleet::state::{Facts, JobRecord};
+use crate::tui::fleet::state::{Ask, Facts, JobRecord};
 
 /// How often is looked where nothing is heard.
 const POLL: Duration = Duration::from_secs(1);
@@ -28,26 +28,6 @@ const JOBS: i64 = 200;
 const EVENTS: i64 = 200;
 /// Events of a job on its page.
 const EVENTS_OF_A_JOB: i64 = 1000;
-
-/// What the operator wants of the queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
-    /// End this job.
-    Cancel(i64),
-    /// Run it again.
-    Retry(i64),
-    /// Let a worker take nothing more, or jobs again.
-    Drain {
-        /// Its name.
-        worker: String,
-        /// Its box, for people.
-        r#box: String,
-        /// Nothing more.
-        drained: bool,
-    },
-    /// Events and log of a job.
-    LookUp(i64),
-}
 
 /// What is told to the console.
 #[derive(Debug)]
