@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::units::{Bytes, MIB};
+use crate::host::files::fsops::free_space;
 use crate::host::media::ffmpeg::{Ffmpeg, FfmpegError};
 use crate::host::memory::page_cache;
 use crate::host::process::command::{self, ToolError};
@@ -378,12 +379,6 @@ fn pad(path: &Path, size: Bytes) -> Result<(), ClipError> {
     header[..4].copy_from_slice(&length.to_be_bytes());
     header[4..].copy_from_slice(b"free");
     file.write_all(&header).and_then(|()| file.set_len(size.0)).map_err(io_error("pad", path))
-}
-
-/// Bytes that ordinary users may still write to the disk that holds `folder`.
-pub(in crate::host) fn free_space(folder: &Path) -> io::Result<Bytes> {
-    let stat = rustix::fs::statvfs(folder)?;
-    Ok(Bytes(stat.f_bavail.saturating_mul(stat.f_frsize)))
 }
 
 fn check_space(folder: &Path, need: Bytes) -> Result<(), ClipError> {

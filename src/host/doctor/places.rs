@@ -10,7 +10,7 @@ use rustix::fs::Access;
 use super::Check;
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::units::Bytes;
-use crate::host::demo::clips::free_space;
+use crate::host::files::fsops::free_space;
 
 /// The queue's records are small; less than this is a disk about to be full.
 const STATE_SPACE: Bytes = Bytes::mib(64);

@@ -8,6 +8,8 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD};
 use rustix::io::Errno;
 
+use crate::domain::units::Bytes;
+
 /// The folder that a file stands in; the current one where its path names none.
 pub(in crate::host) fn parent(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
@@ -25,6 +27,12 @@ pub(in crate::host) fn fill(file: &File, into: &mut [u8], at: u64) -> io::Result
         }
     }
     Ok(filled)
+}
+
+/// Bytes that ordinary users may still write to the disk that holds `folder`.
+pub fn free_space(folder: &Path) -> io::Result<Bytes> {
+    let stat = rustix::fs::statvfs(folder)?;
+    Ok(Bytes(stat.f_bavail.saturating_mul(stat.f_frsize)))
 }
 
 /// Renames without ever replacing: `AlreadyExists` if the name is taken.

@@ -9,4 +9,4 @@ pub mod scratch;
 pub mod walk;
 pub mod workplace;
 
-pub(in crate::host) mod fsops;
+pub mod fsops;

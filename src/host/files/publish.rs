@@ -21,7 +21,7 @@ use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 use crate::engine::port::{Cause, Failure, Published};
 use crate::host::files::file_id::{self, FileId, same_file};
-use crate::host::files::fsops::{parent, rename_new, sync_folder};
+use crate::host::files::fsops::{free_space, parent, rename_new, sync_folder};
 use crate::host::files::intent::{Intent, rename};
 use crate::host::files::naming::output_path;
 use crate::host::files::scratch::WORK_FOLDER;
@@ -223,9 +223,7 @@ pub fn prepare(order: &PrepareOrder<'_>) -> Result<Part, PrepareError> {
         return Err(PrepareError::SameFile(path_text(order.output)));
     }
     let needed = Bytes(order.needed.0.saturating_add(SPACE_MARGIN.0));
-    let room =
-        rustix::fs::statvfs(folder).map_err(|error| PrepareError::io("cannot read the free space of", folder, &error.into()))?;
-    let free = Bytes(room.f_bavail.saturating_mul(room.f_frsize));
+    let free = free_space(folder).map_err(|error| PrepareError::io("cannot read the free space of", folder, &error))?;
     if free < needed {
         return Err(PrepareError::NoSpace { folder: path_text(folder), free, needed });
     }

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 use crate::host::media::install::{self, Machine, Manager, Way};
+use crate::host::process::child::end_with_parent;
 
 /// Longest time to its first answer.
 const START: Duration = Duration::from_mins(1);
@@ -145,11 +146,7 @@ impl PrivatePostgres {
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);
         }
-        // SAFETY: prctl alone, between fork and exec.
-        #[cfg(target_os = "linux")]
-        unsafe {
-            command.pre_exec(|| rustix::process::set_parent_process_death_signal(Some(Signal::INT)).map_err(io::Error::from));
-        }
+        end_with_parent(&mut command, libc::SIGINT);
         command
     }
 }

@@ -20,7 +20,7 @@ use ffmpeg_sidecar::download::{
 
 use crate::domain::text::{MAX_LINE_BYTES, path_text, sanitise};
 use crate::domain::units::Bytes;
-use crate::host::demo::clips::free_space;
+use crate::host::files::fsops::free_space;
 use crate::host::media::ffmpeg::{Ffmpeg, FfmpegError, Found, Search, locate, on_path};
 use crate::host::process::command::kill_group;
 

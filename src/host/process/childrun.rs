@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::domain::text::sanitise;
+use crate::host::process::child::end_with_parent;
 
 /// Lines of stderr that are kept.
 const LAST_LINES: usize = 20;
@@ -125,24 +126,12 @@ impl ChildRun {
         let mut child = Command::new(&command.program);
         child.args(&command.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let entrance = command.entrance.as_ref().map(File::as_raw_fd);
-        #[cfg(target_os = "linux")]
-        let parent = rustix::process::getpid().as_raw_nonzero().get();
-        // SAFETY: system calls on plain numbers and a constant, which are safe between fork and exec.
+        end_with_parent(&mut child, libc::SIGTERM);
+        // SAFETY: a system call on a plain number and a constant, which is safe between fork and exec.
         unsafe {
-            child.pre_exec(move || {
-                #[cfg(target_os = "linux")]
-                {
-                    if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM as libc::c_ulong) != 0 {
-                        return Err(io::Error::last_os_error());
-                    }
-                    if libc::getppid() != parent {
-                        return Err(io::Error::from_raw_os_error(libc::ESRCH));
-                    }
-                }
-                match entrance {
-                    Some(procs) if libc::write(procs, b"0".as_ptr().cast(), 1) != 1 => Err(io::Error::last_os_error()),
-                    _ => Ok(()),
-                }
+            child.pre_exec(move || match entrance {
+                Some(procs) if libc::write(procs, b"0".as_ptr().cast(), 1) != 1 => Err(io::Error::last_os_error()),
+                _ => Ok(()),
             });
         }
         let mut child = child.spawn()?;

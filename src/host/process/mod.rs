@@ -17,7 +17,7 @@ pub mod spawner;
 pub mod standstill;
 pub mod supervisor;
 
-pub(in crate::host) mod child;
+pub mod child;
 pub(in crate::host) mod hooks;
 pub(in crate::host) mod slots;
 pub(in crate::host) mod watch;

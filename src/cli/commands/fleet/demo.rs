@@ -22,6 +22,7 @@ use crate::host::fleet::postgres::{self, PostgresError, PrivatePostgres};
 use crate::host::fleet::queue::{self, NewJob, Wanted};
 use crate::host::fleet::schema;
 use crate::host::media::ffmpeg::Ffmpeg;
+use crate::host::process::child::end_with_parent;
 
 /// Clips that are queued.
 const CLIPS: u32 = 20;
@@ -202,7 +203,7 @@ impl Demo<'_> {
         command.arg(self.folder.path().join(name)).arg("--ffmpeg").arg(&self.ffmpeg.ffmpeg);
         command.env("PLIMSOLL_QUEUE", self.postgres.address()).env("PLIMSOLL_FILES", self.folder.path().join("files"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        end_with_this_process(&mut command);
+        end_with_parent(&mut command, libc::SIGTERM);
         self.workers.insert(name.to_owned(), command.spawn().wrap_err("cannot start a worker")?);
         Ok(())
     }
@@ -228,20 +229,3 @@ impl Demo<'_> {
         Ok(path)
     }
 }
-
-/// However this process ends, the command ends too.
-#[cfg(target_os = "linux")]
-fn end_with_this_process(command: &mut Command) {
-    use std::os::unix::process::CommandExt as _;
-
-    use rustix::process::{Signal, set_parent_process_death_signal};
-
-    // SAFETY: prctl alone, between fork and exec.
-    unsafe {
-        command.pre_exec(|| set_parent_process_death_signal(Some(Signal::TERM)).map_err(std::io::Error::from));
-    }
-}
-
-/// However this process ends, the command ends too: not to be had here.
-#[cfg(not(target_os = "linux"))]
-fn end_with_this_process(_: &mut Command) {}
