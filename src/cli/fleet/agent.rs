@@ -1,6 +1,8 @@
 //! The agent of a worker: renews its lease, claims what fits, brings inputs, queues them with the engine, stores outputs.
 
-use std::path::PathBuf;
+mod ends;
+mod lives;
+
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -9,15 +11,16 @@ use tokio::time::{Instant, sleep_until};
 
 use super::held::{Held, Holding, Stage};
 use super::standing;
-use super::steps::{self, Brought, Ending, Made, Told};
-use crate::domain::command::{Command, JobRequest, RequestId, Wishes};
+use super::steps::{self, Brought, Ending, Told};
+use crate::domain::command::{Command, RequestId};
 use crate::domain::event::{Event, EventKind};
-use crate::domain::job::{JobId, Outcome, Phase, RejectReason};
+use crate::domain::job::JobId;
 use crate::domain::state::State;
 use crate::domain::units::Bytes;
+use crate::host::fleet::Hold;
 use crate::host::fleet::claim::{self, Claimed, PATIENCE};
 use crate::host::fleet::db::{Database, QueueError};
-use crate::host::fleet::files::{Files, FilesError};
+use crate::host::fleet::files::Files;
 use crate::host::fleet::lease::{self, Introduction, Renewed};
 use crate::host::fleet::results::{self, Back, End};
 use crate::host::fleet::spool::Spool;
@@ -53,7 +56,7 @@ enum Done {
     Renewed(Result<Option<Renewed>, QueueError>),
     Claimed(Result<Option<Claimed>, QueueError>),
     Brought(i64, Brought),
-    Ended(i64, crate::host::fleet::Hold, Told),
+    Ended(i64, Hold, Told),
 }
 
 impl Agent {
@@ -287,8 +290,7 @@ impl Worker<'_> {
         let job = claimed.hold.job;
         match self.agent.spool.place(&claimed) {
             Ok(place) => {
-                let held =
-                    Held { claimed, place, stage: Stage::Fetching, job: None, peak: Bytes::ZERO, output: None, cancelled: false };
+                let held = Held { claimed, place, stage: Stage::Fetching, job: None, output: None, cancelled: false };
                 self.holding.insert(held);
                 self.fetch(job);
             }
@@ -310,154 +312,6 @@ impl Worker<'_> {
         held.stage = Stage::Fetching;
         let (files, claimed, place) = (self.agent.files.clone(), held.claimed.clone(), held.place.clone());
         self.tasks.spawn_local(async move { Done::Brought(job, steps::bring(files, claimed, place).await) });
-    }
-
-    fn brought(&mut self, job: i64, brought: Brought) {
-        let Some(held) = self.holding.get(job) else { return };
-        if held.cancelled {
-            self.tell(job, Ending::Fails(End::Cancelled), "cancelled".to_owned());
-            return;
-        }
-        match brought {
-            Brought::Here { path, etag } => {
-                let Some(held) = self.holding.get(job) else { return };
-                held.claimed.etag = held.claimed.etag.take().or(etag);
-                held.stage = Stage::Queueing;
-                let wishes = Wishes {
-                    out: Some(held.place.outputs()),
-                    flat: Some(true),
-                    overwrite: Some(true),
-                    definition: Some(Box::new(held.claimed.definition.clone())),
-                    ..Wishes::default()
-                };
-                let request = self.ask(Command::Enqueue { paths: vec![path], preset: None, wishes });
-                self.queueing.push((request, job));
-            }
-            Brought::Not(error) => {
-                let reason = error.to_string();
-                let ending = match &error {
-                    FilesError::NotFound { .. } | FilesError::Changed { .. } | FilesError::Refused { .. } => {
-                        Ending::Fails(End::Rejected)
-                    }
-                    // The store is away: for others too, most likely.
-                    error if error.is_temporary() => {
-                        self.own_fault(&reason);
-                        Ending::GoesBack(Back::Later(LATER))
-                    }
-                    // The disk, the rights: somebody else may have better ones.
-                    _ => {
-                        self.own_fault(&reason);
-                        Ending::GoesBack(Back::BoxFault)
-                    }
-                };
-                self.tell(job, ending, reason);
-            }
-        }
-    }
-
-    /// A fault of the box's own; after three in a row it takes nothing for a while, and says so.
-    fn own_fault(&mut self, why: &str) {
-        self.faults += 1;
-        self.forgets_at.get_or_insert(Instant::now() + REST);
-        if self.faults >= FAULTS {
-            self.rests = Some((Instant::now() + REST, why.to_owned()));
-            (self.renew_at, self.look_at) = (Instant::now(), Instant::now() + REST);
-        }
-    }
-
-    /// The queue is told how a claim ended without an output.
-    fn tell(&mut self, job: i64, ending: Ending, reason: String) {
-        let log = self.log_of(job);
-        let Some(held) = self.holding.get(job) else { return };
-        held.stage = Stage::Ending;
-        let (db, hold) = (self.agent.db.clone(), held.claimed.hold);
-        self.tasks.spawn_local(async move { Done::Ended(job, hold, steps::tell(db, hold, ending, reason, log).await) });
-    }
-
-    /// The output goes up.
-    fn store(&mut self, job: i64) {
-        let log = self.log_of(job);
-        let Some(held) = self.holding.get(job) else { return };
-        let Some(output) = held.output.clone() else { return };
-        held.stage = Stage::Ending;
-        let (db, files, claimed, peak) = (self.agent.db.clone(), self.agent.files.clone(), held.claimed.clone(), held.peak);
-        self.tasks.spawn_local(async move {
-            let hold = claimed.hold;
-            Done::Ended(job, hold, steps::store(db, files, claimed, Made { output, peak, log }).await)
-        });
-    }
-
-    /// The last lines of a job's log.
-    fn log_of(&mut self, job: i64) -> String {
-        let local = self.holding.get(job).and_then(|held| held.job);
-        let Some(ring) = local.and_then(|local| self.state.logs.get(&Some(local))) else { return String::new() };
-        let skip = ring.lines.len().saturating_sub(LOG_LINES);
-        ring.lines.iter().skip(skip).fold(String::new(), |log, line| log + &line.text + "\n")
-    }
-
-    fn ended(&mut self, job: i64, hold: crate::host::fleet::Hold, told: Told) -> Result<(), QueueError> {
-        self.look_at = Instant::now();
-        let Some(held) = self.holding.get(job) else { return Ok(()) };
-        match told {
-            Told::Stored => {
-                // Only that shows that everything of the box works: that an input comes says nothing of storing.
-                (self.faults, self.rests) = (0, None);
-                self.forget(job);
-            }
-            Told::Done => self.forget(job),
-            // It was adopted again meanwhile: once more, under the fence that it has now.
-            Told::Lost if held.claimed.hold != hold && held.output.is_some() => self.store(job),
-            // The same where nothing was made: nobody else knows that it waits.
-            Told::Lost if held.claimed.hold != hold => {
-                self.tell(job, Ending::GoesBack(Back::Drained), "its worker began anew".to_owned());
-            }
-            // Either somebody else has it, and this changes nothing; or it was cancelled in the moment it was done.
-            Told::Lost if held.output.take().is_some() => {
-                self.tell(job, Ending::Fails(End::Cancelled), "cancelled".to_owned());
-            }
-            Told::Lost => self.forget(job),
-            // What was made is not thrown away since the store is away for a while.
-            Told::Files(error) if error.is_temporary() && !(self.drained || self.state.draining || self.state.shutting_down) => {
-                tracing::warn!(%error, job, "the output is stored again");
-                self.own_fault(&error.to_string());
-                self.store(job);
-            }
-            Told::Files(error) => {
-                let reason = error.to_string();
-                self.own_fault(&reason);
-                self.tell(job, Ending::GoesBack(Back::BoxFault), reason);
-            }
-            Told::Queue(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    /// Nothing of it is held any more, here or on disk.
-    fn forget(&mut self, job: i64) {
-        let Some(held) = self.holding.remove(job) else { return };
-        if let Some(local) = held.job {
-            self.drop_job(local);
-        }
-        held.place.remove();
-    }
-
-    /// Takes a job off the engine's list, whatever it is doing.
-    fn drop_job(&mut self, local: JobId) {
-        if self.state.jobs.get(&local).is_some_and(|job| !matches!(job.phase, Phase::Finished(_) | Phase::Rejected(_))) {
-            self.ask(Command::Cancel(local));
-        }
-        self.ask(Command::Each(vec![local], JobRequest::Remove));
-    }
-
-    /// Somebody has cancelled a job in the queue.
-    fn cancel(&mut self, job: i64) {
-        let Some(held) = self.holding.get(job) else { return };
-        if std::mem::replace(&mut held.cancelled, true) {
-            return;
-        }
-        if let Stage::Here(local) = held.stage {
-            self.ask(Command::Cancel(local));
-        }
     }
 
     fn heed(&mut self, update: Update) {
@@ -499,7 +353,7 @@ impl Worker<'_> {
         match &event.kind {
             EventKind::JobQueued { job, input, .. } => {
                 if let Some(held) = self.holding.of_input(input) {
-                    (held.stage, held.job) = (Stage::Here(*job), Some(*job));
+                    (held.stage, held.job) = (Stage::Here, Some(*job));
                     // Somebody was quicker than the engine.
                     if held.cancelled {
                         self.ask(Command::Cancel(*job));
@@ -522,120 +376,4 @@ impl Worker<'_> {
             _ => {}
         }
     }
-
-    /// What becomes of a claim whose job has ended here.
-    fn on_end(&mut self, local: JobId) {
-        let Some(job) = self.state.jobs.get(&local).cloned() else { return };
-        let Some(held) = self.holding.of_job(local) else { return };
-        if held.stage == Stage::Ending {
-            return;
-        }
-        let (number, is_cancelled) = (held.claimed.hold.job, held.cancelled);
-        held.peak = held.peak.max(job.peak);
-        let set_aside = job.reserved.max(job.peak).max(job.predicted_peak.unwrap_or(Bytes::ZERO));
-        match &job.phase {
-            Phase::Finished(end) => {
-                let reason = end.reason.clone().unwrap_or_else(|| end.outcome.word().to_owned());
-                match end.outcome {
-                    Outcome::Done | Outcome::AlreadyDone => {
-                        held.output.clone_from(&job.output);
-                        self.store(number);
-                    }
-                    Outcome::Cancelled if !is_cancelled => {
-                        let reason = format!("cancelled on {}", self.agent.who.r#box);
-                        self.tell(number, Ending::Fails(End::Cancelled), reason);
-                    }
-                    Outcome::Cancelled => self.tell(number, Ending::Fails(End::Cancelled), reason),
-                    Outcome::OutOfMemory => {
-                        let back = Back::OutOfMemory(set_aside + set_aside.scale(0.25));
-                        self.tell(number, Ending::GoesBack(back), reason);
-                    }
-                    _ => self.tell(number, Ending::Fails(End::Failed), reason),
-                }
-            }
-            Phase::Rejected(rejected) => {
-                let ending = match rejected.reason {
-                    // Only a larger one may try it from now on.
-                    RejectReason::NeverFits => {
-                        Ending::GoesBack(Back::Needs(set_aside.max(standing::largest(&self.state) + Bytes(1))))
-                    }
-                    // Under another profile it may go.
-                    RejectReason::TooLarge => Ending::GoesBack(Back::BoxFault),
-                    _ => Ending::Fails(End::Rejected),
-                };
-                let reason = rejected.detail.clone();
-                self.tell(number, ending, reason);
-            }
-            _ => {}
-        }
-    }
-
-    /// This life was given up: a new one begins, and what nobody has taken meanwhile goes on.
-    async fn begin_anew(&mut self) -> Result<(), QueueError> {
-        self.agent.who.id = uuid::Uuid::new_v4();
-        let who = self.agent.who.clone();
-        self.lease = steps::patiently(async || lease::register(&self.agent.db, &who).await).await?;
-        for job in self.holding.jobs() {
-            let Some(hold) = self.holding.get(job).map(|held| held.claimed.hold) else { continue };
-            let adopted = steps::patiently(async || lease::adopt(&self.agent.db, hold, who.id).await).await?;
-            match (adopted, self.holding.get(job)) {
-                (Some(hold), Some(held)) => {
-                    held.claimed.hold = hold;
-                    let _ = held.place.write(&held.claimed);
-                }
-                _ => self.forget(job),
-            }
-        }
-        self.renew_at = Instant::now();
-        Ok(())
-    }
-
-    /// Goes on with what an earlier life of this box has left, where nobody has taken it meanwhile. The engine's queue is held
-    /// until this is done.
-    async fn take_up(&mut self) -> Result<(), QueueError> {
-        let left = self.agent.spool.left().unwrap_or_default();
-        for (place, mut claimed) in left {
-            let id = self.agent.who.id;
-            let local = self.state.jobs.values().find(|job| job.input.starts_with(place.inputs())).map(|job| job.id);
-            let adopted = steps::patiently(async || lease::adopt(&self.agent.db, claimed.hold, id).await).await?;
-            let Some(hold) = adopted else {
-                if let Some(local) = local {
-                    self.drop_job(local);
-                }
-                place.remove();
-                continue;
-            };
-            claimed.hold = hold;
-            let _ = place.write(&claimed);
-            let number = hold.job;
-            // What stands there is whole: it gets its name when it is verified.
-            let output = made(&place.outputs());
-            let stage = local.map_or(Stage::Fetching, Stage::Here);
-            self.holding.insert(Held { claimed, place, stage, job: local, peak: Bytes::ZERO, output, cancelled: false });
-            let is_made = self.holding.get(number).is_some_and(|held| held.output.is_some());
-            match local {
-                _ if is_made => self.store(number),
-                Some(local) => self.on_end(local),
-                None => self.fetch(number),
-            }
-        }
-        Ok(())
-    }
-
-    /// The last word to the queue: what is still held waits again.
-    async fn end(&mut self, why: &str) -> Result<(), QueueError> {
-        self.tasks.shutdown().await;
-        let told = lease::end(&self.agent.db, self.agent.who.id, why).await;
-        // Where the database is away the lease runs out.
-        match told {
-            Err(error) if error.is_passing() => Ok(()),
-            told => told.map(drop),
-        }
-    }
-}
-
-/// The output that is whole in this folder: parts of outputs are in a folder below it.
-fn made(folder: &std::path::Path) -> Option<PathBuf> {
-    let mut files = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
-    files.find(|path| path.is_file())
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::domain::job::JobId;
-use crate::domain::units::Bytes;
 use crate::host::fleet::claim::Claimed;
 use crate::host::fleet::spool::Place;
 
@@ -16,7 +15,7 @@ pub enum Stage {
     /// The engine was asked to queue it.
     Queueing,
     /// It is a job of the engine's.
-    Here(JobId),
+    Here,
     /// It has ended here; the queue is being told, and its output stored.
     Ending,
 }
@@ -32,8 +31,6 @@ pub struct Held {
     pub stage: Stage,
     /// The engine's job, once there is one.
     pub job: Option<JobId>,
-    /// Highest memory that it took.
-    pub peak: Bytes,
     /// Its output, once it is verified.
     pub output: Option<PathBuf>,
     /// Somebody has cancelled it in the queue.

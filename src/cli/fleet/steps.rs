@@ -2,10 +2,11 @@
 //! moment, and is done again by whoever holds the job then.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::units::Bytes;
+use crate::host::files::fsops::free_space;
 use crate::host::fleet::claim::Claimed;
 use crate::host::fleet::db::{Database, QueueError};
 use crate::host::fleet::files::{Files, FilesError, ObjectAddress, Publish};
@@ -16,7 +17,7 @@ use crate::host::fleet::{Fenced, Hold};
 /// First and longest pause before the queue is told again, where it cannot be reached.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 /// Kept free on the disk of the inputs.
-const DISK_KEPT: u64 = 64 * 1024 * 1024;
+const DISK_KEPT: Bytes = Bytes::mib(64);
 
 /// What came of bringing an input.
 pub enum Brought {
@@ -48,8 +49,8 @@ pub async fn bring(files: Files, claimed: Claimed, place: Place) -> Brought {
             return ControlFlow::Continue(());
         }
         looked_at = bytes;
-        match free(&folder) {
-            Some(free) if free < DISK_KEPT => ControlFlow::Break(()),
+        match free_space(&folder) {
+            Ok(free) if free < DISK_KEPT => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         }
     };
@@ -57,11 +58,6 @@ pub async fn bring(files: Files, claimed: Claimed, place: Place) -> Brought {
         Ok(fetched) => Brought::Here { path, etag: fetched.etag },
         Err(error) => Brought::Not(error),
     }
-}
-
-fn free(folder: &Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(folder).ok()?;
-    Some(stat.f_bavail * stat.f_frsize)
 }
 
 /// The last part of an address, as the name of a file.
@@ -88,8 +84,6 @@ pub enum Told {
 pub struct Made {
     /// The file.
     pub output: PathBuf,
-    /// Highest memory that it took.
-    pub peak: Bytes,
     /// The last lines of its log.
     pub log: String,
 }
@@ -97,7 +91,7 @@ pub struct Made {
 /// Stores a verified output: what is about to be stored is written down, then it goes up under a key that carries the fence,
 /// then job and output are committed together, then it gets the name that was wished for.
 pub async fn store(db: Database, files: Files, claimed: Claimed, made: Made) -> Told {
-    let Made { output, peak, log } = made;
+    let Made { output, log } = made;
     let name = output.file_name().map_or_else(|| "output".to_owned(), |name| name.to_string_lossy().into_owned());
     let hold = claimed.hold;
     let key = format!("out/{}-{}/{name}", hold.job, hold.fence);
@@ -111,7 +105,7 @@ pub async fn store(db: Database, files: Files, claimed: Claimed, made: Made) -> 
         Err(error) => return Told::Files(error),
     };
     let output = Output { key, size: Bytes(stored.size), etag: stored.etag, blake3: stored.blake3.to_hex().to_string() };
-    match patiently(async || results::commit(&db, &hold, &output, peak, &log).await).await {
+    match patiently(async || results::commit(&db, &hold, &output, &log).await).await {
         Ok(Fenced::Done) => {}
         Ok(Fenced::Lost) => {
             // Nobody records it; what cannot be removed now is found by `gc`.

@@ -82,32 +82,27 @@ pub async fn intend(db: &Database, hold: &Hold, key: &str) -> Result<Fenced, Que
 ///
 /// # Errors
 /// See [`QueueError`].
-pub async fn commit(db: &Database, hold: &Hold, output: &Output, peak: Bytes, log: &str) -> Result<Fenced, QueueError> {
+pub async fn commit(db: &Database, hold: &Hold, output: &Output, log: &str) -> Result<Fenced, QueueError> {
     let statement = format!(
         "WITH mine AS (
             UPDATE plimsoll.job j SET state = 'done', ended_at = now(), progress = 1, reason = NULL, log = $8 WHERE {MINE}
-            RETURNING j.id, j.worker, j.preset, j.size_class
+            RETURNING j.id, j.worker
         ), stored AS (
             INSERT INTO plimsoll.output (key, job, fence, state, size_bytes, etag, blake3)
             SELECT $4, id, $3, 'committed', $5, $6, $7 FROM mine
             ON CONFLICT (key) DO UPDATE SET state = 'committed', size_bytes = $5, etag = $6, blake3 = $7, at = now()
-        ), learned AS (
-            INSERT INTO plimsoll.peak (kind, jobs, bytes)
-            SELECT format('%s/%s', preset, size_class), 1, $9 FROM mine WHERE $9 > 0 AND size_class > 0
-            ON CONFLICT (kind) DO UPDATE SET jobs = peak.jobs + 1, bytes = greatest(peak.bytes, $9)
         ), told AS (
             INSERT INTO plimsoll.event (kind, job, worker, detail) SELECT 'done', id, worker, $4 FROM mine
         )
         SELECT id, pg_notify('plimsoll', 'ended') FROM mine"
     );
-    let (size, peak) = (output.size.0 as i64, peak.0 as i64);
+    let size = output.size.0 as i64;
     let values = [
         (&output.key as &(dyn ToSql + Sync), Type::TEXT),
         (&size, Type::INT8),
         (&output.etag, Type::TEXT),
         (&output.blake3, Type::TEXT),
         (&log, Type::TEXT),
-        (&peak, Type::INT8),
     ];
     fenced(db, hold, &statement, &values).await
 }

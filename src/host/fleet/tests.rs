@@ -162,8 +162,7 @@ async fn eight_workers_share_two_thousand_jobs_and_none_is_done_twice_or_lost() 
                 }
                 empty = if held.is_empty() { empty + 1 } else { 0 };
                 for claimed in held {
-                    let done =
-                        results::commit(&fleet.db, &claimed.hold, &output(&claimed), Bytes::ZERO, "").await.expect("an answer");
+                    let done = results::commit(&fleet.db, &claimed.hold, &output(&claimed), "").await.expect("an answer");
                     assert_eq!(done, Fenced::Done);
                     mine.push(claimed.hold.job);
                 }
@@ -203,11 +202,11 @@ async fn a_worker_that_was_given_up_changes_nothing_any_more() {
     // It wakes, and does not know.
     assert!(!fleet.beat(stopped, Bytes::mib(10)).await, "its life is over");
     assert_eq!(results::intend(&fleet.db, &old.hold, "out/late").await.expect("an answer"), Fenced::Lost);
-    assert_eq!(results::commit(&fleet.db, &old.hold, &output(&old), Bytes::ZERO, "").await.expect("an answer"), Fenced::Lost);
+    assert_eq!(results::commit(&fleet.db, &old.hold, &output(&old), "").await.expect("an answer"), Fenced::Lost);
     assert_eq!(results::fail(&fleet.db, &old.hold, End::Failed, "late", "").await.expect("an answer"), Fenced::Lost);
     assert_eq!(results::give_back(&fleet.db, &old.hold, &Back::BoxFault, "late", "").await.expect("an answer"), Fenced::Lost);
     assert_eq!(lease::adopt(&fleet.db, old.hold, Uuid::new_v4()).await.expect("an answer"), None, "somebody has taken it");
-    assert_eq!(results::commit(&fleet.db, &new.hold, &output(&new), Bytes::ZERO, "").await.expect("an answer"), Fenced::Done);
+    assert_eq!(results::commit(&fleet.db, &new.hold, &output(&new), "").await.expect("an answer"), Fenced::Done);
     assert_eq!(fleet.job(job).await.output, Some(output(&new).key), "one output, of the one who had it last");
     // The control: without the fence and the worker in its condition the late finish would have been taken.
     let statement = "UPDATE plimsoll.job SET state = 'done', reason = 'late' WHERE id = $1 RETURNING 1";
@@ -228,9 +227,9 @@ async fn a_job_that_nobody_took_is_adopted_by_the_box_that_had_it() {
     let adopted = lease::adopt(&fleet.db, old.hold, again).await.expect("an answer").expect("nobody took it");
     assert!(adopted.fence > old.hold.fence);
     assert_eq!(fleet.job(job).await.losses, 0, "it was not lost after all");
-    assert_eq!(results::commit(&fleet.db, &old.hold, &output(&old), Bytes::ZERO, "").await.expect("an answer"), Fenced::Lost);
+    assert_eq!(results::commit(&fleet.db, &old.hold, &output(&old), "").await.expect("an answer"), Fenced::Lost);
     let new = Claimed { hold: adopted, ..old };
-    assert_eq!(results::commit(&fleet.db, &new.hold, &output(&new), Bytes::ZERO, "").await.expect("an answer"), Fenced::Done);
+    assert_eq!(results::commit(&fleet.db, &new.hold, &output(&new), "").await.expect("an answer"), Fenced::Done);
 }
 
 #[tokio::test]
@@ -259,7 +258,7 @@ async fn nobody_is_given_up_because_the_database_was_away() {
     assert!(fleet.beat(second, Bytes::ZERO).await, "a lease that has run out is renewed where nobody was given up");
     assert_eq!(lease::reap(&fleet.db).await.expect("an answer"), 0, "the other one has not had the time to");
     assert!(fleet.beat(first, Bytes::ZERO).await);
-    assert_eq!(results::commit(&fleet.db, &held.hold, &output(&held), Bytes::ZERO, "").await.expect("an answer"), Fenced::Done);
+    assert_eq!(results::commit(&fleet.db, &held.hold, &output(&held), "").await.expect("an answer"), Fenced::Done);
     // The control: after the time of a lease one that stays silent is given up.
     let until = Instant::now() + lease * 20;
     while queue::workers(&fleet.db).await.expect("rows").iter().any(|worker| worker.r#box == "a" && worker.ended_at.is_none()) {

@@ -27,14 +27,15 @@ pub async fn jobs(db: Database, named: &FleetJobsNamed, verb: Verb) -> Result<u8
             Verb::Cancel => queue::cancel(&db, *job).await,
             Verb::Retry => queue::retry(&db, *job).await,
         };
-        let words = match (asked.map_err(told)?, verb) {
+        let asked = asked.map_err(told)?;
+        let words = match (asked, verb) {
             (Asked::Done, Verb::Cancel) => "is cancelled",
             (Asked::Told, _) => "is being cancelled: its worker is told",
             (Asked::Done, Verb::Retry) => "waits again",
             (Asked::Not, Verb::Cancel) => "is not there, or has ended already",
             (Asked::Not, Verb::Retry) => "is not there, or has not ended in vain",
         };
-        let is_done = !words.starts_with("is not");
+        let is_done = asked != Asked::Not;
         if is_done {
             done.push(*job);
         } else {

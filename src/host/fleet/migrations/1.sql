@@ -119,13 +119,6 @@ CREATE TABLE plimsoll.event (
 );
 CREATE INDEX event_job ON plimsoll.event (job, id) WHERE job IS NOT NULL;
 
--- What jobs of one kind took: the fleet learns together.
-CREATE TABLE plimsoll.peak (
-    kind  text PRIMARY KEY,
-    jobs  bigint NOT NULL,
-    bytes bigint NOT NULL
-);
-
 -- Queues a job within the caller's own transaction; its number comes back. `target` is the key that the output is to have.
 -- The rest may be said by whoever knows it: another meaning of the preset's name, what the store calls the input's content, its
 -- size, and the memory that it needs at its peak.

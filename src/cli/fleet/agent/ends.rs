@@ -1,0 +1,211 @@
+//! How claims end: brought in vain, done and stored, failed, given back, cancelled, lost.
+
+use tokio::time::Instant;
+
+use super::{Done, FAULTS, LATER, LOG_LINES, REST, Worker};
+use crate::cli::fleet::held::Stage;
+use crate::cli::fleet::standing;
+use crate::cli::fleet::steps::{self, Brought, Ending, Made, Told};
+use crate::domain::command::{Command, JobRequest, Wishes};
+use crate::domain::job::{JobId, Outcome, Phase, RejectReason};
+use crate::domain::units::Bytes;
+use crate::host::fleet::Hold;
+use crate::host::fleet::db::QueueError;
+use crate::host::fleet::files::FilesError;
+use crate::host::fleet::results::{Back, End};
+
+impl Worker<'_> {
+    pub(super) fn brought(&mut self, job: i64, brought: Brought) {
+        let Some(held) = self.holding.get(job) else { return };
+        if held.cancelled {
+            self.tell(job, Ending::Fails(End::Cancelled), "cancelled".to_owned());
+            return;
+        }
+        match brought {
+            Brought::Here { path, etag } => {
+                let Some(held) = self.holding.get(job) else { return };
+                held.claimed.etag = held.claimed.etag.take().or(etag);
+                held.stage = Stage::Queueing;
+                let wishes = Wishes {
+                    out: Some(held.place.outputs()),
+                    flat: Some(true),
+                    overwrite: Some(true),
+                    definition: Some(Box::new(held.claimed.definition.clone())),
+                    ..Wishes::default()
+                };
+                let request = self.ask(Command::Enqueue { paths: vec![path], preset: None, wishes });
+                self.queueing.push((request, job));
+            }
+            Brought::Not(error) => {
+                let reason = error.to_string();
+                let ending = match &error {
+                    FilesError::NotFound { .. } | FilesError::Changed { .. } | FilesError::Refused { .. } => {
+                        Ending::Fails(End::Rejected)
+                    }
+                    // The store is away: for others too, most likely.
+                    error if error.is_temporary() => {
+                        self.own_fault(&reason);
+                        Ending::GoesBack(Back::Later(LATER))
+                    }
+                    // The disk, the rights: somebody else may have better ones.
+                    _ => {
+                        self.own_fault(&reason);
+                        Ending::GoesBack(Back::BoxFault)
+                    }
+                };
+                self.tell(job, ending, reason);
+            }
+        }
+    }
+
+    /// A fault of the box's own; after three in a row it takes nothing for a while, and says so.
+    pub(super) fn own_fault(&mut self, why: &str) {
+        self.faults += 1;
+        self.forgets_at.get_or_insert(Instant::now() + REST);
+        if self.faults >= FAULTS {
+            self.rests = Some((Instant::now() + REST, why.to_owned()));
+            (self.renew_at, self.look_at) = (Instant::now(), Instant::now() + REST);
+        }
+    }
+
+    /// The queue is told how a claim ended without an output.
+    pub(super) fn tell(&mut self, job: i64, ending: Ending, reason: String) {
+        let log = self.log_of(job);
+        let Some(held) = self.holding.get(job) else { return };
+        held.stage = Stage::Ending;
+        let (db, hold) = (self.agent.db.clone(), held.claimed.hold);
+        self.tasks.spawn_local(async move { Done::Ended(job, hold, steps::tell(db, hold, ending, reason, log).await) });
+    }
+
+    /// The output goes up.
+    pub(super) fn store(&mut self, job: i64) {
+        let log = self.log_of(job);
+        let Some(held) = self.holding.get(job) else { return };
+        let Some(output) = held.output.clone() else { return };
+        held.stage = Stage::Ending;
+        let (db, files, claimed) = (self.agent.db.clone(), self.agent.files.clone(), held.claimed.clone());
+        self.tasks.spawn_local(async move {
+            let hold = claimed.hold;
+            Done::Ended(job, hold, steps::store(db, files, claimed, Made { output, log }).await)
+        });
+    }
+
+    /// The last lines of a job's log.
+    pub(super) fn log_of(&mut self, job: i64) -> String {
+        let local = self.holding.get(job).and_then(|held| held.job);
+        let Some(ring) = local.and_then(|local| self.state.logs.get(&Some(local))) else { return String::new() };
+        let skip = ring.lines.len().saturating_sub(LOG_LINES);
+        ring.lines.iter().skip(skip).fold(String::new(), |log, line| log + &line.text + "\n")
+    }
+
+    pub(super) fn ended(&mut self, job: i64, hold: Hold, told: Told) -> Result<(), QueueError> {
+        self.look_at = Instant::now();
+        let Some(held) = self.holding.get(job) else { return Ok(()) };
+        match told {
+            Told::Stored => {
+                // Only that shows that everything of the box works: that an input comes says nothing of storing.
+                (self.faults, self.rests) = (0, None);
+                self.forget(job);
+            }
+            Told::Done => self.forget(job),
+            // It was adopted again meanwhile: once more, under the fence that it has now.
+            Told::Lost if held.claimed.hold != hold && held.output.is_some() => self.store(job),
+            // The same where nothing was made: nobody else knows that it waits.
+            Told::Lost if held.claimed.hold != hold => {
+                self.tell(job, Ending::GoesBack(Back::Drained), "its worker began anew".to_owned());
+            }
+            // Either somebody else has it, and this changes nothing; or it was cancelled in the moment it was done.
+            Told::Lost if held.output.take().is_some() => {
+                self.tell(job, Ending::Fails(End::Cancelled), "cancelled".to_owned());
+            }
+            Told::Lost => self.forget(job),
+            // What was made is not thrown away since the store is away for a while.
+            Told::Files(error) if error.is_temporary() && !(self.drained || self.state.draining || self.state.shutting_down) => {
+                tracing::warn!(%error, job, "the output is stored again");
+                self.own_fault(&error.to_string());
+                self.store(job);
+            }
+            Told::Files(error) => {
+                let reason = error.to_string();
+                self.own_fault(&reason);
+                self.tell(job, Ending::GoesBack(Back::BoxFault), reason);
+            }
+            Told::Queue(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Nothing of it is held any more, here or on disk.
+    pub(super) fn forget(&mut self, job: i64) {
+        let Some(held) = self.holding.remove(job) else { return };
+        if let Some(local) = held.job {
+            self.drop_job(local);
+        }
+        held.place.remove();
+    }
+
+    /// Takes a job off the engine's list, whatever it is doing.
+    pub(super) fn drop_job(&mut self, local: JobId) {
+        if self.state.jobs.get(&local).is_some_and(|job| !matches!(job.phase, Phase::Finished(_) | Phase::Rejected(_))) {
+            self.ask(Command::Cancel(local));
+        }
+        self.ask(Command::Each(vec![local], JobRequest::Remove));
+    }
+
+    /// Somebody has cancelled a job in the queue.
+    pub(super) fn cancel(&mut self, job: i64) {
+        let Some(held) = self.holding.get(job) else { return };
+        if std::mem::replace(&mut held.cancelled, true) {
+            return;
+        }
+        if let (Stage::Here, Some(local)) = (held.stage, held.job) {
+            self.ask(Command::Cancel(local));
+        }
+    }
+
+    /// What becomes of a claim whose job has ended here.
+    pub(super) fn on_end(&mut self, local: JobId) {
+        let Some(job) = self.state.jobs.get(&local).cloned() else { return };
+        let Some(held) = self.holding.of_job(local) else { return };
+        if held.stage == Stage::Ending {
+            return;
+        }
+        let (number, is_cancelled) = (held.claimed.hold.job, held.cancelled);
+        let set_aside = job.reserved.max(job.peak).max(job.predicted_peak.unwrap_or(Bytes::ZERO));
+        match &job.phase {
+            Phase::Finished(end) => {
+                let reason = end.reason.clone().unwrap_or_else(|| end.outcome.word().to_owned());
+                match end.outcome {
+                    Outcome::Done | Outcome::AlreadyDone => {
+                        held.output.clone_from(&job.output);
+                        self.store(number);
+                    }
+                    Outcome::Cancelled if !is_cancelled => {
+                        let reason = format!("cancelled on {}", self.agent.who.r#box);
+                        self.tell(number, Ending::Fails(End::Cancelled), reason);
+                    }
+                    Outcome::Cancelled => self.tell(number, Ending::Fails(End::Cancelled), reason),
+                    Outcome::OutOfMemory => {
+                        let back = Back::OutOfMemory(set_aside + set_aside.scale(0.25));
+                        self.tell(number, Ending::GoesBack(back), reason);
+                    }
+                    _ => self.tell(number, Ending::Fails(End::Failed), reason),
+                }
+            }
+            Phase::Rejected(rejected) => {
+                let ending = match rejected.reason {
+                    // Only a larger one may try it from now on.
+                    RejectReason::NeverFits => {
+                        Ending::GoesBack(Back::Needs(set_aside.max(standing::largest(&self.state) + Bytes(1))))
+                    }
+                    // Under another profile it may go.
+                    RejectReason::TooLarge => Ending::GoesBack(Back::BoxFault),
+                    _ => Ending::Fails(End::Rejected),
+                };
+                let reason = rejected.detail.clone();
+                self.tell(number, ending, reason);
+            }
+            _ => {}
+        }
+    }
+}

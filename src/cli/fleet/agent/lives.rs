@@ -1,0 +1,82 @@
+//! The lives of a worker: what one leaves, and what the next one takes up.
+
+use std::path::{Path, PathBuf};
+
+use tokio::time::Instant;
+
+use super::Worker;
+use crate::cli::fleet::held::{Held, Stage};
+use crate::cli::fleet::steps;
+use crate::host::fleet::db::QueueError;
+use crate::host::fleet::lease;
+
+impl Worker<'_> {
+    /// This life was given up: a new one begins, and what nobody has taken meanwhile goes on.
+    pub(super) async fn begin_anew(&mut self) -> Result<(), QueueError> {
+        self.agent.who.id = uuid::Uuid::new_v4();
+        let who = self.agent.who.clone();
+        self.lease = steps::patiently(async || lease::register(&self.agent.db, &who).await).await?;
+        for job in self.holding.jobs() {
+            let Some(hold) = self.holding.get(job).map(|held| held.claimed.hold) else { continue };
+            let adopted = steps::patiently(async || lease::adopt(&self.agent.db, hold, who.id).await).await?;
+            match (adopted, self.holding.get(job)) {
+                (Some(hold), Some(held)) => {
+                    held.claimed.hold = hold;
+                    let _ = held.place.write(&held.claimed);
+                }
+                _ => self.forget(job),
+            }
+        }
+        self.renew_at = Instant::now();
+        Ok(())
+    }
+
+    /// Goes on with what an earlier life of this box has left, where nobody has taken it meanwhile. The engine's queue is held
+    /// until this is done.
+    pub(super) async fn take_up(&mut self) -> Result<(), QueueError> {
+        let left = self.agent.spool.left().unwrap_or_default();
+        for (place, mut claimed) in left {
+            let id = self.agent.who.id;
+            let local = self.state.jobs.values().find(|job| job.input.starts_with(place.inputs())).map(|job| job.id);
+            let adopted = steps::patiently(async || lease::adopt(&self.agent.db, claimed.hold, id).await).await?;
+            let Some(hold) = adopted else {
+                if let Some(local) = local {
+                    self.drop_job(local);
+                }
+                place.remove();
+                continue;
+            };
+            claimed.hold = hold;
+            let _ = place.write(&claimed);
+            let number = hold.job;
+            // What stands there is whole: it gets its name when it is verified.
+            let output = made(&place.outputs());
+            let stage = if local.is_some() { Stage::Here } else { Stage::Fetching };
+            self.holding.insert(Held { claimed, place, stage, job: local, output, cancelled: false });
+            let is_made = self.holding.get(number).is_some_and(|held| held.output.is_some());
+            match local {
+                _ if is_made => self.store(number),
+                Some(local) => self.on_end(local),
+                None => self.fetch(number),
+            }
+        }
+        Ok(())
+    }
+
+    /// The last word to the queue: what is still held waits again.
+    pub(super) async fn end(&mut self, why: &str) -> Result<(), QueueError> {
+        self.tasks.shutdown().await;
+        let told = lease::end(&self.agent.db, self.agent.who.id, why).await;
+        // Where the database is away the lease runs out.
+        match told {
+            Err(error) if error.is_passing() => Ok(()),
+            told => told.map(drop),
+        }
+    }
+}
+
+/// The output that is whole in this folder: parts of outputs are in a folder below it.
+fn made(folder: &Path) -> Option<PathBuf> {
+    let mut files = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    files.find(|path| path.is_file())
+}
