@@ -54,6 +54,10 @@ portable:
 box:
     cargo test --release --test proofs boxes:: -- --include-ignored --nocapture
 
+# The governor and the queue in virtual time: 1,500 random queues with and without it, 3,000 of every property (two minutes).
+governor:
+    GOVERNOR_QUEUES=1500 GOVERNOR_CASES=3000 cargo test --release --test engine -- governor:: sim:: --nocapture
+
 # Takes the governor's rules out one at a time; each must fail a test (about ten minutes, writes src/engine/MUTANTS.md).
 mutants:
     tests/mutants.sh

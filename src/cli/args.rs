@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 
 use crate::config::settings::{BudgetChoice, Settings};
+use crate::config::spell::nearest;
 use crate::domain::units::Bytes;
 
 #[cfg(feature = "fleet")]
@@ -30,7 +31,8 @@ pub use remote::{
 #[command(name = "plimsoll", version, subcommand_negates_reqs = true, max_term_width = 100)]
 #[command(after_help = "\
 Sizes: MB and GB mean 1024² and 1024³ bytes. Every option is also PLIMSOLL_… in the environment and a key in
-settings.yaml; a flag wins over the environment, the environment over the file. `plimsoll doctor` shows which one won.
+settings.yaml; a flag wins over the environment, the environment over the file. `plimsoll doctor` shows where that file
+is and which one won.
 
 Exit status: 0 every job is done; 1 some job failed, was rejected or was cancelled; 2 wrong usage or configuration,
 nothing was run; 75 another plimsoll works on the same state folder, nothing was run; 130 ended by SIGINT,
@@ -95,7 +97,11 @@ pub enum Command {
     /// Start jobs again.
     Release,
     /// Run what is queued, take nothing new, then end the server.
-    Drain,
+    Drain {
+        /// Take it back: the server takes new jobs again, and stays.
+        #[arg(long)]
+        undo: bool,
+    },
     /// Run the harmless cleanups now.
     Clean,
     /// Go on under another profile.
@@ -402,6 +408,29 @@ pub fn command() -> clap::Command {
     })
 }
 
+/// Commands that ask a server for something, and run no jobs themselves.
+const ASKING: [&str; 16] = [
+    "status", "jobs", "logs", "pause", "resume", "cancel", "retry", "allow", "move", "hold", "release", "drain", "clean",
+    "profile", "stop", "wait",
+];
+
+/// The same for help texts: commands that ask a server show only those options of all commands that they heed.
+pub fn for_help(program: clap::Command) -> clap::Command {
+    let heeds = |name: &str, option: &str| option == "state_dir" || (name == "wait" && option == "timeout");
+    let options: Vec<clap::Arg> = program.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
+    ASKING.into_iter().fold(program, |program, name| {
+        program.mut_subcommand(name, |command| {
+            let idle = options.iter().filter(|option| !heeds(name, option.get_id().as_str()));
+            idle.fold(command, |command, option| command.arg(option.clone().hide(true)))
+        })
+    })
+}
+
+/// Whoever typed this line asks for help.
+pub fn asks_for_help(line: &[OsString]) -> bool {
+    line.get(1).is_some_and(|first| first == "help") || line.iter().any(|word| word == "--help" || word == "-h")
+}
+
 /// The same without the environment: for commands that need no options and must work whatever stands there.
 pub fn command_alone() -> clap::Command {
     Cli::command().mut_args(|arg| arg.env(None::<&'static str>))
@@ -419,6 +448,22 @@ pub fn not_utf8(line: &[OsString]) -> Option<String> {
     let name = command.get_arguments().filter(|arg| !is_path(arg)).filter_map(clap::Arg::get_env).find(|name| is_wrong(name))?;
     let name = name.to_string_lossy();
     Some(format!("the variable {name} is not valid UTF-8; correct or unset it"))
+}
+
+/// What to say of a variable that was meant for plimsoll and is passed over, because its name is not quite right.
+pub fn misspelt_variable(variables: impl Iterator<Item = (OsString, OsString)>) -> Option<String> {
+    const PREFIX: &str = "PLIMSOLL_";
+    let command = Cli::command();
+    let all = std::iter::once(&command)
+        .chain(command.get_subcommands())
+        .chain(command.get_subcommands().flat_map(clap::Command::get_subcommands));
+    let known: Vec<&str> =
+        all.flat_map(clap::Command::get_arguments).filter_map(|arg| arg.get_env()?.to_str()?.strip_prefix(PREFIX)).collect();
+    variables.filter_map(|(name, _)| name.into_string().ok()).find_map(|name| {
+        let wanted = name.strip_prefix(PREFIX).filter(|wanted| !known.contains(wanted))?;
+        let meant = nearest(wanted, known.iter().copied())?;
+        Some(format!("the variable {name} has no meaning; did you mean {PREFIX}{meant}?"))
+    })
 }
 
 /// The variable of the environment that a value which was refused comes from.
@@ -447,6 +492,34 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_variable_that_is_nearly_one_of_plimsolls_is_told() {
+        let of = |name: &str| misspelt_variable([(name.into(), "x".into())].into_iter());
+        assert_eq!(
+            of("PLIMSOLL_BUDGTE").as_deref(),
+            Some("the variable PLIMSOLL_BUDGTE has no meaning; did you mean PLIMSOLL_BUDGET?")
+        );
+        for name in ["PLIMSOLL_BUDGET", "PLIMSOLL_CLIPS", "PLIMSOLL_TEST_PACE", "PLIMSOLL_LOG", "BUDGTE"] {
+            assert_eq!(of(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_help_of_a_command_that_runs_no_jobs_is_about_what_it_does() {
+        let program = for_help(Cli::command());
+        program.clone().debug_assert();
+        for name in ASKING {
+            let error = program.clone().try_get_matches_from(["plimsoll", name, "--help"]).expect_err("help");
+            let help = error.to_string();
+            assert!(help.contains("--state-dir") && !help.contains("--preset"), "{name}:\n{help}");
+            assert_eq!(help.contains("--timeout"), name == "wait", "{name}:\n{help}");
+            let is_hidden = program.clone().try_get_matches_from(["plimsoll", "status", "--preset", "remux"]);
+            assert!(is_hidden.is_ok(), "what is not shown is taken as before");
+        }
+        let error = program.try_get_matches_from(["plimsoll", "add", "--help"]).expect_err("help");
+        assert!(error.to_string().contains("--preset"));
     }
 
     #[test]

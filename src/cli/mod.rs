@@ -69,7 +69,8 @@ pub fn main() -> Result<u8> {
     // Does nothing and goes on unless a shell asks what may stand where its cursor is.
     completion::answer();
     let line: Vec<OsString> = std::env::args_os().collect();
-    let matches = match args::command().try_get_matches_from(&line) {
+    let program = if args::asks_for_help(&line) { args::for_help(args::command()) } else { args::command() };
+    let matches = match program.try_get_matches_from(&line) {
         Ok(matches) => matches,
         Err(error) => match args::command_alone().try_get_matches_from(&line) {
             Ok(matches) if matches!(matches.subcommand_name(), Some("completions" | "man")) => matches,
@@ -144,6 +145,7 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Some(Command::Presets { action }) => presets(action.unwrap_or(PresetsAction::List)),
         Some(Command::Doctor(args)) => {
             let (resolved, mistakes) = options::examine(cli.options, matches)?;
+            tell_remark(&resolved);
             examine(&args, &resolved, &mistakes)
         }
         Some(Command::Compare(args)) => compare::run(&args, resolve(cli.options, matches)?),
@@ -186,7 +188,8 @@ fn remote_command(command: Command, resolved: &Resolved) -> Result<u8> {
         Command::Move(args) => control::jobs(resolved, JobVerb::Move(control::place(&args.to)), &args.jobs),
         Command::Hold => queue(Ask::Pause, "the queue is held"),
         Command::Release => queue(Ask::Resume, "the queue is released"),
-        Command::Drain => queue(Ask::Drain, "nothing new is taken; the server ends when the queue is empty"),
+        Command::Drain { undo: false } => control::drain(resolved),
+        Command::Drain { undo: true } => queue(Ask::Undrain, "the drain is taken back; the server takes jobs again"),
         Command::Clean => queue(Ask::CleanNow, "the cleanups are asked for"),
         Command::Profile { name } => control::profile(resolved, &name),
         Command::Stop => control::stop(resolved),
@@ -211,10 +214,14 @@ fn remote_command(command: Command, resolved: &Resolved) -> Result<u8> {
 /// Every option with its value in force; what the operator should know of it is told at once.
 fn resolve(options: Settings, matches: &clap::ArgMatches) -> Result<Resolved, Usage> {
     let resolved = options::resolve(options, matches)?;
+    tell_remark(&resolved);
+    Ok(resolved)
+}
+
+fn tell_remark(resolved: &Resolved) {
     if let Some(remark) = &resolved.remark {
         tell(&format!("plimsoll: {remark}\n"));
     }
-    Ok(resolved)
 }
 
 /// Where profiles and presets are looked for, by the environment and the place of this program.
@@ -320,8 +327,18 @@ fn doctor_inputs(resolved: &Resolved, mistakes: &[ConfigError]) -> DoctorInputs 
         state_dir: resolved.state_dir.clone(),
         out_dir: resolved.settings.out.clone(),
         terminal: TerminalReport::detect(),
-        settings: resolved.origins.iter().cloned().map(|(name, value, origin)| Setting { name, value, origin }).collect(),
+        settings: settings_file(resolved)
+            .into_iter()
+            .chain(resolved.origins.iter().cloned().map(|(name, value, origin)| Setting { name, value, origin }))
+            .collect(),
     }
+}
+
+/// Where the settings file is, or would be.
+fn settings_file(resolved: &Resolved) -> Option<Setting> {
+    let file = resolved.paths.settings_file()?;
+    let origin = if file.exists() { "read" } else { "not there" }.to_owned();
+    Some(Setting { name: "settings file".to_owned(), value: crate::domain::text::path_text(&file), origin })
 }
 
 /// The profile or preset in force, where it is right. What is wrong with it, and with others that lie beside it, is added to

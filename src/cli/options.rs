@@ -8,6 +8,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use crate::cli::Usage;
+use crate::cli::args;
 use crate::cli::session::state_dir;
 use crate::config::search::{self, SearchPaths};
 use crate::config::settings::{self, BudgetChoice, InForce, KeySetting, Layer, Settings, TimeLimit};
@@ -119,6 +120,8 @@ pub fn examine(options: Settings, matches: &ArgMatches) -> Result<(Resolved, Vec
         }
         chosen.folder
     };
+    remark =
+        [remark, args::misspelt_variable(std::env::vars_os())].into_iter().flatten().reduce(|one, other| format!("{one}; {other}"));
     settings.out = here.join(settings.out);
     let budget = match settings.budget {
         BudgetChoice::Auto => None,

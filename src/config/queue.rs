@@ -1,8 +1,9 @@
 //! A queue file: what to run, one after the other, each with a preset of its own where it names one.
 //!
 //! Three forms are understood: a list below `jobs:` (or `inputs:`), or the list alone. Each item is a path, or a mapping of
-//! `input:` and `preset:`. Does not look whether the inputs are there; whoever does tells it by the line of the item.
+//! `input:` and `preset:`. What is wrong with an item is told by its line.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -12,6 +13,8 @@ use serde_yaml::Value;
 use super::de::texts;
 use super::read::{NAME_RULE, Reader, check_name, path};
 use super::yaml::{ConfigError, Document, MAX_QUEUE_FILE, join, read_text};
+use crate::domain::preset::Preset;
+use crate::domain::text::{error_words, path_text};
 
 /// One line of a queue file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,33 @@ pub fn load(file: &Path) -> (Vec<QueueEntry>, Vec<ConfigError>) {
         Ok(text) => examine(file, &text),
         Err(error) => (Vec::new(), vec![error]),
     }
+}
+
+/// A file called like this is a queue file where it is named to be queued.
+pub fn is_queue_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// Reads a queue file whose jobs can be queued as they stand: each input is there, and so is each preset.
+///
+/// # Errors
+/// All that is wrong with it, each with its place in the file, in the order of the file.
+pub fn load_ready(file: &Path, presets: &BTreeMap<String, Preset>) -> Result<Vec<QueueEntry>, Vec<String>> {
+    let (entries, wrong) = load(file);
+    let mut told: Vec<_> = wrong.iter().map(|mistake| ((mistake.line, mistake.column), mistake.to_string())).collect();
+    for entry in &entries {
+        let at = format!("{}:{}:{}", path_text(file), entry.at.0, entry.at.1);
+        if let Some(preset) = entry.preset.as_ref().filter(|preset| !presets.contains_key(*preset)) {
+            let known: Vec<&str> = presets.keys().map(String::as_str).collect();
+            told.push((entry.at, format!("{at}: there is no preset `{preset}`; there are {}", known.join(", "))));
+        } else if let Err(error) = std::fs::metadata(&entry.input) {
+            let input = path_text(&entry.input);
+            let why = error_words(&error);
+            told.push((entry.at, format!("{at}: {input}: {why}; correct the path or take the line out")));
+        }
+    }
+    told.sort_by_key(|(at, _)| *at);
+    if told.is_empty() { Ok(entries) } else { Err(told.into_iter().map(|(_, text)| text).collect()) }
 }
 
 /// Reads a queue file; an empty list of jobs is no mistake.

@@ -163,6 +163,13 @@ pub struct Queued {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejection(pub String);
 
+impl Rejection {
+    /// The engine has no such job on its list.
+    pub fn unknown_job(job: JobId) -> Self {
+        Self(format!("there is no job {job}"))
+    }
+}
+
 impl std::fmt::Display for Rejection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)

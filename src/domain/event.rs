@@ -486,9 +486,6 @@ pub struct MemoryFigures {
     /// Whose memory the sums count.
     #[serde(default)]
     pub scope: Scope,
-    /// Kills by the kernel for want of memory so far in this scope.
-    #[serde(default)]
-    pub oom_kills: Option<u64>,
 }
 
 /// Room for an output that is missing.
@@ -602,6 +599,20 @@ pub struct JobCounts {
     /// Still waiting when the run ended; they stay in the queue for the next run.
     #[serde(default)]
     pub unfinished: u64,
+}
+
+impl JobCounts {
+    /// So many more ended like that.
+    pub const fn add(&mut self, outcome: Outcome, count: u64) {
+        let counted = match outcome {
+            Outcome::Done => &mut self.done,
+            Outcome::AlreadyDone => &mut self.already_done,
+            Outcome::Failed | Outcome::TimedOut | Outcome::Stalled => &mut self.failed,
+            Outcome::OutOfMemory => &mut self.out_of_memory,
+            Outcome::Cancelled => &mut self.cancelled,
+        };
+        *counted += count;
+    }
 }
 
 impl MemoryFigures {

@@ -199,8 +199,6 @@ pub struct MemorySample {
     pub jobs: BTreeMap<JobId, JobVitals>,
     /// Share of the last 10 s in which some task waited for memory, percent; `None` without PSI.
     pub psi_some_avg10: Option<f32>,
-    /// Kills by the kernel for want of memory in this scope, since boot of the scope.
-    pub oom_kills: Option<u64>,
     /// The budget as read for this sample.
     pub budget: Option<Budget>,
 }

@@ -10,6 +10,7 @@ pub mod event;
 pub mod fleet;
 pub mod hook;
 pub mod job;
+pub mod measured;
 pub mod media;
 pub mod memory;
 pub mod picture;

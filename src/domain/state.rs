@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::cleanup::{CleanupId, CleanupRecord, CleanupResult};
 use super::event::{Event, EventKind, JobCounts, MemoryFigures, RoomWanted, RunSummary, Seq};
 use super::job::{Exit, Finished, Job, JobId, KERNEL_KILL, LogLevel, LogLine, Outcome, Phase, Progress, Rank, Rejected};
+use super::measured::Measurements;
 use super::memory::Lines;
 use super::profile::{LargeRule, Profile, SlotLimit};
 use super::time::{Mono, Wall};
@@ -92,6 +93,9 @@ pub struct State {
     pub logs: BTreeMap<Option<JobId>, LogRing>,
     /// Sums over the whole run.
     pub totals: Totals,
+    /// What was measured while each profile was in force.
+    #[serde(default)]
+    pub measured: Measurements,
     /// The last event's figures, once the run is over.
     pub summary: Option<RunSummary>,
 }
@@ -257,6 +261,9 @@ pub struct Totals {
     pub retries: u64,
     /// Tries of the run's own jobs that the kernel ended for want of memory. What it kills of others is none of them.
     pub oom_kills: u64,
+    /// Jobs that ended and were taken off the list.
+    #[serde(default)]
+    pub cleared: JobCounts,
 }
 
 impl State {
@@ -450,7 +457,10 @@ impl State {
             }
             EventKind::JobMoved { job, rank } => self.set_rank(*job, *rank),
             EventKind::JobRemoved { job, .. } => {
-                self.forget(*job);
+                if let Some(Job { phase: Phase::Finished(finished), .. }) = self.forget(*job) {
+                    self.totals.cleared.add(finished.outcome, 1);
+                    self.totals.cleared.damaged += u64::from(finished.is_damaged());
+                }
             }
             EventKind::MemorySampled(figures) => self.sample(figures),
             EventKind::BudgetChanged { budget_source, available_bytes, by_operator, lines, .. } => {
@@ -531,20 +541,36 @@ impl State {
             }
             EventKind::RunFinished(summary) => self.summary = Some(summary.clone()),
         }
+        if let Some(profile) = &self.profile {
+            self.measured.on_event(event, &profile.name, &self.index.active, self.lines.high_water);
+        }
     }
 
     /// Jobs by how they ended, as the last event of a run tells them.
     pub fn job_counts(&self) -> JobCounts {
-        let of = |outcome| self.index.outcomes.get(&outcome).copied().unwrap_or(0);
-        JobCounts {
-            done: of(Outcome::Done),
+        let mut counts = JobCounts {
             damaged: self.index.damaged,
-            already_done: of(Outcome::AlreadyDone),
-            failed: of(Outcome::Failed) + of(Outcome::TimedOut) + of(Outcome::Stalled),
-            out_of_memory: of(Outcome::OutOfMemory),
             rejected: self.index.rejected.len() as u64 + self.index.rejected_unlisted,
-            cancelled: of(Outcome::Cancelled),
             unfinished: self.unended(),
+            ..JobCounts::default()
+        };
+        for (outcome, count) in &self.index.outcomes {
+            counts.add(*outcome, *count);
+        }
+        counts
+    }
+
+    /// The same with those that ended and were taken off the list: what the run has done.
+    fn job_counts_with_cleared(&self) -> JobCounts {
+        let (listed, cleared) = (self.job_counts(), &self.totals.cleared);
+        JobCounts {
+            done: listed.done + cleared.done,
+            damaged: listed.damaged + cleared.damaged,
+            already_done: listed.already_done + cleared.already_done,
+            failed: listed.failed + cleared.failed,
+            out_of_memory: listed.out_of_memory + cleared.out_of_memory,
+            cancelled: listed.cancelled + cleared.cancelled,
+            ..listed
         }
     }
 
@@ -555,7 +581,7 @@ impl State {
             profile: self.profile.as_ref().map(|profile| profile.name.clone()).unwrap_or_default(),
             budget_bytes: self.lines.budget,
             budget_source: self.budget_source.clone(),
-            jobs: self.job_counts(),
+            jobs: self.job_counts_with_cleared(),
             peak_memory_bytes: totals.peak_hard,
             peak_usage_bytes: totals.peak_usage,
             peak_working_set_bytes: totals.peak_counted,

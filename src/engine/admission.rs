@@ -52,7 +52,9 @@ impl Engine {
             return Err(Rejection("plimsoll is ending; nothing can be added".to_owned()));
         }
         if self.state.draining {
-            return Err(Rejection("the queue is draining and takes nothing new; take that back first (E, or undrain)".to_owned()));
+            return Err(Rejection(
+                "the queue is draining and takes nothing new; take that back first (E, or `plimsoll drain --undo`)".to_owned(),
+            ));
         }
         Ok(())
     }

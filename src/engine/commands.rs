@@ -120,7 +120,7 @@ impl Engine {
     }
 
     fn known(&self, id: JobId) -> Result<&Phase, Rejection> {
-        self.job(id).map(|job| &job.phase).ok_or_else(|| Rejection(format!("there is no job {id}")))
+        self.job(id).map(|job| &job.phase).ok_or_else(|| Rejection::unknown_job(id))
     }
 
     fn toggle(&mut self, is_so_already: bool, event: EventKind, refusal: &str) -> Result<(), Rejection> {
@@ -164,9 +164,9 @@ impl Engine {
 
     fn retry(&mut self, id: JobId) -> Result<(), Rejection> {
         match self.known(id)? {
-            Phase::Finished(finished) if finished.outcome.is_success() => {
-                Err(Rejection(format!("job {id} is done; there is nothing to retry")))
-            }
+            Phase::Finished(finished) if finished.outcome.is_success() => Err(Rejection(format!(
+                "job {id} is done; there is nothing to retry (`plimsoll add --overwrite` with its file makes it anew)"
+            ))),
             Phase::Rejected(rejected) if rejected.reason == RejectReason::TooLarge => {
                 Err(Rejection(format!("job {id} is over the size limit; allow it (A) or change the profile (p)")))
             }

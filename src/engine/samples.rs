@@ -45,7 +45,6 @@ impl Engine {
             file_cache_bytes: sample.file_cache,
             counted_bytes: counted.working_set,
             scope: sample.scope,
-            oom_kills: sample.oom_kills,
         };
         self.emit(EventKind::MemorySampled(figures));
         if let Some(to) = change {

@@ -19,7 +19,7 @@ use crate::domain::profile::Profile;
 use crate::domain::state::State;
 use crate::domain::text::{many, sanitise};
 use crate::domain::time::span_words;
-use crate::runtime::link::{LineNews, Link, StartServer, Update};
+use crate::runtime::link::{LineNews, Link, Standing, StartServer, Update};
 
 /// Longest line that is taken.
 const MOST_TYPED: u64 = 16 << 10;
@@ -78,6 +78,8 @@ pub struct Left {
     pub signal: Option<i32>,
     /// Something of what was asked first was refused.
     pub is_refused: bool,
+    /// How the line to the engine stood.
+    pub line: Standing,
 }
 
 /// What a typed line asks for.
@@ -118,7 +120,7 @@ pub fn typed(mut input: impl BufRead + Send + 'static) -> mpsc::UnboundedReceive
 /// commands given are asked first.
 pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: impl Write) -> Left {
     let Asking { commands, mut typed, mut signals } = asking;
-    let mut left = Left { state: State::default(), signal: None, is_refused: false };
+    let mut left = Left { state: State::default(), signal: None, is_refused: false, line: Standing::default() };
     let mut lines = Lines::default();
     let mut told = BTreeSet::new();
     let (mut number, mut open, mut is_told, mut leaving) = (0, true, false, false);
@@ -184,7 +186,10 @@ pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: imp
                         tell(&mut out, &format!("refused: {rejection}"));
                     }
                 }
-                Some(Update::Line(news)) => tell_news(&mut out, news),
+                Some(Update::Line(news)) => {
+                    left.line.hear(&news);
+                    tell_news(&mut out, news);
+                }
                 Some(Update::Playing(_)) => {}
             },
         }

@@ -31,16 +31,16 @@ fn under(title: &str, summary: &RunSummary) -> String {
         "{title}\n\
          \x20 profile        {}{slots}\n\
          \x20 jobs           {counts}\n\
-         \x20 peak           {} of {} (with file cache {}; against the line {})\n\
+         \x20 peak           {} of {} ({} cannot be dropped; {} with file cache)\n\
          \x20 budget         {}: {}\n\
          \x20 over the line  {}{measured}\n\
          \x20 cleanups       {}, freed {:.1} MB{futile}\n\
          \x20 took           {}{kills}\n",
         summary.profile,
-        summary.peak_memory_bytes.whole(),
-        summary.budget_bytes.whole(),
-        summary.peak_usage_bytes.whole(),
         summary.peak_working_set_bytes.whole(),
+        summary.budget_bytes.whole(),
+        summary.peak_memory_bytes.whole(),
+        summary.peak_usage_bytes.whole(),
         summary.budget_bytes,
         summary.budget_source,
         seconds_words(summary.seconds_over_high_water),
@@ -85,6 +85,7 @@ mod tests {
             budget_source: "--budget".to_owned(),
             jobs: JobCounts { done: 9, rejected: 2, failed: 1, ..JobCounts::default() },
             peak_memory_bytes: Bytes::mib(400),
+            peak_working_set_bytes: Bytes::mib(450),
             peak_usage_bytes: Bytes::mib(700),
             seconds: 41.25,
             seconds_over_high_water: 3.5,
@@ -93,9 +94,12 @@ mod tests {
             freed_bytes: Bytes::mib(812),
             ..RunSummary::default()
         });
-        for part in
-            ["9 done, 1 failed, 2 rejected", "400 MB of 512 MB", "3.5 s", "31, freed 812.0 MB (12 of them found nothing to free)"]
-        {
+        for part in [
+            "9 done, 1 failed, 2 rejected",
+            "450 MB of 512 MB (400 MB cannot be dropped; 700 MB with file cache)",
+            "3.5 s",
+            "31, freed 812.0 MB (12 of them found nothing to free)",
+        ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         assert!(!text.contains("oom"), "{text}");

@@ -15,10 +15,19 @@ use super::store::{Records, Standing};
 use super::watch::mailbox::Handed;
 use crate::domain::command::Wishes;
 use crate::domain::job::{JobId, LogLevel, Rank};
+use crate::domain::preset::Preset;
 use crate::engine::port::{Arrived, Input, ScanId};
 
 /// Longest wait for what was recorded before a scan.
 const FLUSH: Duration = Duration::from_secs(10);
+
+/// Adds a path to the last group where that has this preset, else as a group of its own: the order stays.
+fn push<'p>(groups: &mut Vec<(&'p Preset, Vec<PathBuf>)>, preset: &'p Preset, path: PathBuf) {
+    match groups.last_mut() {
+        Some((known, paths)) if known.name == preset.name => paths.push(path),
+        _ => groups.push((preset, vec![path])),
+    }
+}
 
 impl Shared {
     /// Names outputs with the one book of names, which knows all folders in use.
@@ -36,11 +45,33 @@ impl Shared {
         work(book)
     }
 
-    /// Looks for inputs and queues them; answers with `Found` and `ScanDone`.
+    /// Looks for inputs and queues them; answers with `Found` and `ScanDone`. Of a list that is wrong anywhere nothing is queued.
     pub(super) fn scan(&self, scan: ScanId, paths: &[PathBuf], preset: &str, wishes: Wishes) {
         let Some(preset) = wishes.definition.as_deref().or_else(|| self.config.presets.get(preset)) else { return };
+        let (mut groups, mut refused) = (vec![(preset, Vec::new())], Vec::new());
+        for path in paths {
+            // What lies in a watched folder is a film, or nothing.
+            let list = if wishes.watch.is_none() { (self.config.read_list)(path, &self.config.presets) } else { None };
+            match list {
+                None => push(&mut groups, preset, path.clone()),
+                Some(Ok(listed)) => {
+                    for (named, path) in listed {
+                        push(&mut groups, named.and_then(|name| self.config.presets.get(&name)).unwrap_or(preset), path);
+                    }
+                }
+                Some(Err(wrong)) => refused.extend(wrong.into_iter().map(|why| (path.clone(), why))),
+            }
+        }
+        for (preset, paths) in groups.iter().filter(|(_, paths)| !paths.is_empty()) {
+            refused.extend(self.take(scan, paths, preset, &wishes));
+        }
+        let _ = self.inputs.send(Input::ScanDone(scan, refused));
+    }
+
+    /// Looks for inputs and queues them; answers with `Found`. Those that cannot be taken are the result.
+    fn take(&self, scan: ScanId, paths: &[PathBuf], preset: &Preset, wishes: &Wishes) -> Vec<(PathBuf, String)> {
         let wished = Destination {
-            out: wishes.out.unwrap_or_else(|| self.config.out.clone()),
+            out: wishes.out.clone().unwrap_or_else(|| self.config.out.clone()),
             overwrite: wishes.overwrite.unwrap_or(self.config.overwrite),
         };
         let scanned = self.with_names(|names| {
@@ -71,7 +102,7 @@ impl Shared {
         for (level, text) in scanned.notes {
             let _ = self.inputs.send(Input::Note { level, text });
         }
-        let _ = self.inputs.send(Input::ScanDone(scan, scanned.refused));
+        scanned.refused
     }
 
     /// Places before all that waits, in their order; none where nothing waits.

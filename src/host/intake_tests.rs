@@ -8,7 +8,7 @@ use crate::domain::time::{Mono, Wall};
 use crate::domain::units::Bytes;
 use crate::engine::port::{Effect, Host as _, StoredJob};
 use crate::host::fixtures::{quick, sound};
-use crate::host::{HostConfig, RealHost};
+use crate::host::{HostConfig, Listed, RealHost};
 
 /// A host on a folder of its own, asked as the engine would ask it.
 struct Asked {
@@ -35,6 +35,13 @@ impl Asked {
             windows: crate::host::memory::sampler::Windows::default(),
             hooks: crate::domain::hook::Hooks::new(),
             watch: Vec::new(),
+            read_list: |file, _| {
+                let films = || std::fs::read_to_string(file).expect("read").lines().map(|line| (None, line.into())).collect();
+                file.extension().is_some_and(|extension| extension == "yaml").then(|| match films() {
+                    films if films == Listed::new() => Err(vec![format!("{}: nothing is listed", file.display())]),
+                    films => Ok(films),
+                })
+            },
         };
         let (sender, inputs) = unbounded_channel();
         Self { root: root.to_owned(), host: RealHost::open(config, sender).expect("a host"), inputs, scans: 0 }
@@ -111,6 +118,22 @@ impl Asked {
         self.host.close();
         Self::open(&root)
     }
+}
+
+#[test]
+fn what_a_list_names_is_queued_in_its_place_and_a_wrong_list_as_a_whole_is_not() {
+    let (_folder, root) = folder();
+    let mut asked = Asked::open(&root);
+    let (first, second, third) = (asked.film("a.mkv"), asked.film("b.mkv"), asked.film("c.mkv"));
+    let list = root.join("films.yaml");
+    std::fs::write(&list, format!("{}\n", second.display())).expect("written");
+    assert_eq!(asked.add(&[&first, &list, &third], Wishes::default()), (3, Vec::new()));
+    let inputs: Vec<PathBuf> = asked.page().into_iter().map(|job| job.input).collect();
+    assert_eq!(inputs, [first, second, third]);
+    let wrong = root.join("wrong.yaml");
+    std::fs::write(&wrong, "").expect("written");
+    let (jobs, refused) = asked.add(&[&wrong], Wishes::default());
+    assert!(jobs == 0 && refused.len() == 1 && refused[0].contains("nothing is listed"), "{refused:?}");
 }
 
 fn to(out: &Path) -> Wishes {

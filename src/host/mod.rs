@@ -110,7 +110,14 @@ pub struct HostConfig {
     pub hooks: Hooks,
     /// The folders that are watched for files to come.
     pub watch: Vec<WatchFolder>,
+    /// Reads a file that lists what is to be queued; `None` = it is none.
+    pub read_list: ReadList,
 }
+
+/// See [`HostConfig::read_list`]. The presets are those that a job may name; an error is all that is wrong with the file.
+pub type ReadList = fn(&Path, &BTreeMap<String, Preset>) -> Option<Result<Listed, Vec<String>>>;
+/// Absolute paths of files and folders, each with the preset that the list names for it.
+pub type Listed = Vec<(Option<String>, PathBuf)>;
 
 /// How far an output may outgrow what is left of the scratch limit: an index that is written at the end.
 const SCRATCH_MARGIN: Bytes = Bytes::mib(16);
@@ -220,9 +227,7 @@ impl RealHost {
         supervision.lives = Some(lives.clone());
         // Before the sampler looks for our own group, which may change with it.
         let groups = JobGroups::open(&Roots::default()).inspect_err(|why| tracing::info!(%why, "jobs share our memory cgroup"));
-        let groups = groups.ok().map(Arc::new);
-        let uncounted_kills = groups.as_ref().map(|groups| groups.uncounted_kills()).unwrap_or_default();
-        supervision.groups = groups;
+        supervision.groups = groups.ok().map(Arc::new);
         let supervisor = Supervisor::new(supervision, reports)?;
         let parts = config.out.join(WORK_FOLDER);
         let sampler_config = SamplerConfig {
@@ -231,7 +236,6 @@ impl RealHost {
             profile_budget: config.profile_budget,
             guests: config.guests.clone(),
             windows: config.windows.clone(),
-            uncounted_kills,
             ..SamplerConfig::new(ledger.clone())
         };
         let sampler = Sampler::spawn(sampler_config, inputs.clone())?;

@@ -61,6 +61,32 @@ pub enum LineNews {
     Back,
 }
 
+/// How the line to an engine in another process stands, by the news of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It was never cut.
+    #[default]
+    Whole,
+    /// It was cut and is there again; the engine may be another process.
+    Renewed,
+    /// It is cut, and who is at its other end goes on as far as is known.
+    Cut,
+    /// It is cut, and nobody works at its other end any more.
+    Gone,
+}
+
+impl Standing {
+    /// Takes in what the news tell.
+    pub const fn hear(&mut self, news: &LineNews) {
+        match news {
+            LineNews::Lost { gone: true, .. } => *self = Self::Gone,
+            LineNews::Lost { .. } => *self = Self::Cut,
+            LineNews::Back => *self = Self::Renewed,
+            LineNews::Attached(_) | LineNews::Did { .. } => {}
+        }
+    }
+}
+
 /// What is told to others of whoever holds the queue.
 pub const HELD_THE_QUEUE: &str = "held the queue";
 

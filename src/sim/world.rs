@@ -475,7 +475,6 @@ impl World {
             console,
             file_cache: cache,
             jobs,
-            oom_kills: Some(self.oom_kills),
             budget: Some(Budget::whole_machine(self.memory).under(self.profile_budget)),
             ..MemorySample::default()
         }))

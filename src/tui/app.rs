@@ -13,6 +13,7 @@ use crate::domain::command::{Command, MoveTo, RequestId};
 use crate::domain::comparison::kept::ComparisonId;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{Job, JobId, Phase};
+use crate::domain::measured::Measured;
 use crate::domain::profile::Profile;
 use crate::domain::state::{State, restored_words};
 use crate::domain::text::{path_text, sanitise};
@@ -24,7 +25,6 @@ use crate::tui::app::details::Details;
 use crate::tui::app::filter::Filter;
 use crate::tui::app::line::{LineState, WindowOn};
 use crate::tui::app::loglines::{FileLog, LogLines};
-use crate::tui::app::measured::{Measured, Measurements};
 use crate::tui::app::pages::{DoctorPage, EventsPage, Page};
 use crate::tui::app::palette::Palette;
 use crate::tui::app::profiles::Switch;
@@ -50,7 +50,6 @@ pub(in crate::tui) mod job_words;
 pub mod line;
 pub(in crate::tui) mod loglines;
 mod many;
-pub mod measured;
 mod navigation;
 mod notes;
 mod over;
@@ -209,7 +208,6 @@ pub struct App {
     pub(super) chronicle: Chronicle,
     /// The facts of the job's page are opened, and scrolled.
     pub(super) opened_facts: Option<Scroll>,
-    measurements: Measurements,
     pub(super) events: EventsPage,
     pub(super) doctor: DoctorPage,
     pub(super) watched: Scroll,
@@ -276,7 +274,6 @@ impl App {
             details: Details::default(),
             chronicle: Chronicle::default(),
             opened_facts: None,
-            measurements: Measurements::default(),
             events: EventsPage::default(),
             doctor: DoctorPage::default(),
             watched: Scroll::default(),
@@ -386,9 +383,9 @@ impl App {
         &self.settings.profiles
     }
 
-    /// What was measured under a profile; `None` = it was not tried here.
+    /// What was measured under a profile; `None` = it was not tried in this run.
     pub fn measured(&self, profile: &str) -> Option<&Measured> {
-        self.measurements.get(profile)
+        self.shown().measured.get(profile)
     }
 
     /// The operator's time zone.
@@ -444,13 +441,25 @@ impl App {
 
     /// The jobs that fill `height` lines of the queue.
     pub fn window(&self, height: usize) -> Window {
+        let rows = self.rows();
         // Until the operator moves, the top stays: there stands what runs.
-        let top = if self.chosen { Window::default() } else { self.rows().top(self.selected, height) };
+        let top = if self.chosen { Window::default() } else { rows.top(self.selected, height) };
         // What is selected is seen: keys act on it.
         if top.line.is_some() || (!self.chosen && self.selected.is_none()) {
-            top
-        } else {
-            self.rows().window(self.selected, self.row, height)
+            return top;
+        }
+        let window = rows.window(self.selected, self.row, height);
+        // What runs is seen too, above the part of the list that is shown, where none of it would be.
+        let active = &self.shown().index.active;
+        if window.ids.iter().any(|id| active.contains(id)) {
+            return window;
+        }
+        let above: Vec<JobId> = active.iter().copied().filter(|id| rows.find(*id).is_some()).take(height / 2).collect();
+        let rest = rows.window(self.selected, self.row.saturating_sub(above.len()), height - above.len());
+        Window {
+            line: rest.line.map(|line| line + above.len()),
+            kept_in_sight: above.len(),
+            ids: above.into_iter().chain(rest.ids).collect(),
         }
     }
 
@@ -633,7 +642,7 @@ impl App {
                 let asked = self.pending.remove(&id);
                 let added = self.adding.remove(&id);
                 let promised = self.promised.remove(&id);
-                self.close_step(id);
+                self.close_step(id, reply.is_ok());
                 let done = added.map(|added| format!("added: {added}")).or(promised);
                 // What could not be taken beside it is told already, and matters more.
                 if let (Some(done), Ok(_), false) = (done, &reply, self.toast().is_some_and(Toast::is_refusal)) {
@@ -673,7 +682,7 @@ impl App {
     /// A recording is at another time: all that led there is heard as if it had been played.
     fn retell(&mut self, events: &[Event]) {
         self.state = State::default();
-        (self.details, self.measurements, self.chronicle) = Default::default();
+        (self.details, self.chronicle) = Default::default();
         for event in events {
             let was_held = self.state.held.map(|held| held.job);
             self.state.apply(event);
@@ -684,7 +693,6 @@ impl App {
     /// What the console keeps beside the state, which has heard of the event.
     fn note_beside_state(&mut self, event: &Event, was_held: Option<JobId>) {
         self.details.on_event(event);
-        self.measurements.on_event(event, &self.state);
         self.chronicle.on_event(event, &self.state, was_held);
     }
 
@@ -822,6 +830,8 @@ impl App {
             Act::Add => self.open(PromptKind::Add, String::new()),
             Act::Freeze => {
                 self.frozen = if self.frozen.is_some() { None } else { Some(Box::new(self.state.clone())) };
+                // A screen that runs again shows the present in all its panes.
+                self.chart_back = 0;
                 self.rebuild_filter();
                 if self.selected.is_some_and(|id| !self.shown().jobs.contains_key(&id)) {
                     self.selected = None;
@@ -906,7 +916,7 @@ impl App {
             Act::CleanNow => ("clean up", Command::CleanNow),
             _ => return self.act_on_job(act),
         };
-        vec![self.ask(what, command)]
+        vec![self.ask_undoable(what, command)]
     }
 
     /// Commands about the selected job, or about those that are marked.

@@ -39,6 +39,7 @@ pub(in crate::tui) mod fixture;
 pub(in crate::tui) mod fixture_compared;
 mod fresh;
 mod keys;
+mod measured;
 mod on_a_terminal;
 mod operator;
 mod traced;
@@ -100,7 +101,7 @@ const SCREENS: [&str; 48] = [
 
 fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
     let window = match name {
-        "leave" | "leave_end" | "start_server" => Some(WindowOn::default()),
+        "leave" | "leave_end" | "start_server" => Some(WindowOn { can_start: true, ..WindowOn::default() }),
         "lost" => Some(WindowOn { host: Some("encoder".to_owned()), ..WindowOn::default() }),
         _ => None,
     };
@@ -629,7 +630,7 @@ fn the_picker_shows_what_was_measured_beside_the_guides_words() {
     let mut app = screen("profiles", ColorMode::True, false);
     for (width, height) in [(120, 36), (80, 24), (60, 16)] {
         let page = text(&draw(&mut app, width, height));
-        assert!(page.contains("Very High") && page.contains("not tried here"), "{page}");
+        assert!(page.contains("Very High") && page.contains("not tried yet"), "{page}");
         assert!(page.contains("/min") && (page.contains("1 of 3 bad") || page.contains("1/3 bad")), "{page}");
     }
 }

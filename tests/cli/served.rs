@@ -106,9 +106,15 @@ fn a_script_queues_looks_changes_and_waits() {
     let refused = server.say(&["cancel", "3", "99"]);
     assert_eq!((refused.code, refused.out.as_str()), (Some(1), "cancelled #3\n"));
     assert!(refused.err.contains("there is no job 99"), "{}", refused.err);
+    let not_done = server.say(&["wait", "3"]);
+    assert!(not_done.code == Some(1) && not_done.err.contains("not done: #3;"), "{:?} {}", not_done.code, not_done.err);
     assert_eq!(server.ok(&["retry", "3"]), "queued again #3\n");
 
     server.ok(&["hold"]);
+    assert!(server.ok(&["drain"]).contains("it is held and nothing starts"));
+    let refused = server.say(&["add", "more.mp4"]);
+    assert!(refused.out.is_empty() && refused.err.contains("`plimsoll drain --undo`"), "{} {}", refused.out, refused.err);
+    assert!(server.ok(&["drain", "--undo"]).contains("taken back"));
     assert_eq!(server.json(&["status", "--json"])["held"], true);
     let again = server.say(&["hold"]);
     assert!(again.code == Some(1) && again.err.contains("held already"), "{}", again.err);

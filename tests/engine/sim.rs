@@ -697,8 +697,13 @@ fn any_command() -> impl Strategy<Value = Command> {
     ]
 }
 
+/// Random queues of each property; `just governor` takes more.
+fn cases() -> u32 {
+    std::env::var("GOVERNOR_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(150)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn every_job_of_any_queue_ends_exactly_once(slots in 1..6_u32, jobs in prop::collection::vec(any_job(), 0..24)) {

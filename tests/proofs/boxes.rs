@@ -699,8 +699,9 @@ fn sampling_ten_times_a_second_with_four_jobs_costs_next_to_nothing() {
     println!("sampling: {samples} samples of {widest} jobs in 5 s, {:.3} % of a core ({build} build)", share * 100.0);
     assert_eq!(widest, 4);
     assert!(samples >= 40, "{samples}");
-    // An unoptimised build takes several times as long.
-    let most = if cfg!(debug_assertions) { 0.015 } else { 0.003 };
+    // An unoptimised build takes several times as long, and more beside other tests; a look at smaps for each job would take half
+    // of a processor.
+    let most = if cfg!(debug_assertions) { 0.05 } else { 0.003 };
     assert!(share < most, "{share}");
 }
 

@@ -43,6 +43,7 @@ impl Run {
             windows: plimsoll::host::memory::sampler::Windows::default(),
             hooks: plimsoll::domain::hook::Hooks::new(),
             watch: Vec::new(),
+            read_list: |_, _| None,
         };
         let (inputs, results) = mpsc::unbounded_channel();
         let host = RealHost::open(host, inputs).expect("a host");

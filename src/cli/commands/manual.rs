@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::CommandFactory as _;
 use color_eyre::eyre::Result;
 
-use crate::cli::args::Cli;
+use crate::cli::args::{self, Cli};
 use crate::cli::{Usage, tell};
 use crate::config::spell::nearest;
 use crate::domain::text::{error_words, path_text};
@@ -53,7 +53,7 @@ fn write_below(command: &clap::Command, folder: &Path) -> std::io::Result<usize>
 
 /// The command line with all that clap adds by itself: options of all commands at each, full names.
 fn program() -> clap::Command {
-    let mut program = Cli::command().disable_help_subcommand(true);
+    let mut program = args::for_help(Cli::command()).disable_help_subcommand(true);
     program.build();
     program
 }

@@ -23,12 +23,12 @@ use crate::domain::text::{error_words as words, path_text};
 use crate::engine::EngineConfig;
 use crate::engine::estimate::Learned;
 use crate::headless::summary;
-use crate::host::HostConfig;
 use crate::host::files::scan;
 use crate::host::media::ffmpeg::{Ffmpeg, Search, locate};
 use crate::host::memory::machine::processors;
 use crate::host::memory::sampler::Windows;
 use crate::host::store;
+use crate::host::{HostConfig, Listed};
 use crate::runtime::link::{Compare, Complete, Lookup};
 use crate::tui::TuiOptions;
 use crate::tui::app::complete::{self, Places};
@@ -136,6 +136,7 @@ pub fn session(
         windows: serves.windows.clone(),
         hooks: Hooks::new(),
         watch: Vec::new(),
+        read_list,
     };
     let log_file = resolved.settings.log_file.clone();
     Ok(Session { engine, host, commands, lines, aside, log_file, watch: None, agent: None, is_demo: false, serves: Some(serves) })
@@ -275,23 +276,15 @@ pub(in crate::cli) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result
     let (_, presets) = resolved.load_presets()?;
     let mut mistakes = Vec::new();
     for path in paths {
-        if is_queue_file(path) {
-            let (entries, wrong) = queue::load(path);
-            let mut told: Vec<_> = wrong.iter().map(|mistake| ((mistake.line, mistake.column), mistake.to_string())).collect();
-            for entry in entries {
-                let at = format!("{}:{}:{}", path_text(path), entry.at.0, entry.at.1);
-                if let Some(preset) = entry.preset.as_ref().filter(|preset| !presets.contains_key(*preset)) {
-                    let known: Vec<&str> = presets.keys().map(String::as_str).collect();
-                    told.push((entry.at, format!("{at}: there is no preset `{preset}`; there are {}", known.join(", "))));
-                } else if let Err(error) = std::fs::metadata(&entry.input) {
-                    let input = path_text(&entry.input);
-                    told.push((entry.at, format!("{at}: {input}: {}; correct the path or take the line out", words(&error))));
-                } else {
-                    add(entry.preset, &entry.input)?;
+        if queue::is_queue_file(path) {
+            match queue::load_ready(path, &presets) {
+                Ok(entries) => {
+                    for entry in entries {
+                        add(entry.preset, &entry.input)?;
+                    }
                 }
+                Err(wrong) => mistakes.extend(wrong),
             }
-            told.sort_by_key(|(at, _)| *at);
-            mistakes.extend(told.into_iter().map(|(_, text)| text));
         } else if let Err(error) = std::fs::metadata(path) {
             let hint = meant::name(path, &resolved.paths).map_or_else(String::new, |hint| format!("; {hint}"));
             mistakes.push(format!(
@@ -307,6 +300,14 @@ pub(in crate::cli) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result
         return Err(Usage(mistakes.join("\n")));
     }
     Ok(groups.into_iter().map(|(preset, paths)| Command::enqueue(paths, preset)).collect())
+}
+
+/// What a queue file lists, for the host: `None` where the file is none.
+fn read_list(file: &Path, presets: &BTreeMap<String, Preset>) -> Option<Result<Listed, Vec<String>>> {
+    queue::is_queue_file(file).then(|| {
+        let entries = queue::load_ready(file, presets)?;
+        Ok(entries.into_iter().map(|entry| (entry.preset, entry.input)).collect())
+    })
 }
 
 /// The same for a server that was started with other settings: what was said here about outputs and presets goes with them.
@@ -330,10 +331,6 @@ pub(in crate::cli) fn with_wishes(commands: Vec<Command>, resolved: &Resolved, f
         other => other,
     };
     Ok(commands.into_iter().map(with).collect())
-}
-
-fn is_queue_file(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Usage> {

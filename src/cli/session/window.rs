@@ -20,7 +20,7 @@ use crate::headless::linear::{self, Linear};
 use crate::headless::lines::LineStyle;
 use crate::headless::summary;
 use crate::host::memory::heap;
-use crate::runtime::link::{Link, StartServer, Update};
+use crate::runtime::link::{Link, Standing, StartServer, Update};
 use crate::tui::app::complete::Places;
 use crate::tui::{self, Closed, TuiExit, WindowOn};
 use crate::wire::client::Opened;
@@ -80,6 +80,7 @@ struct Shown {
     state: Box<State>,
     /// Something of what was asked first was refused.
     is_refused: bool,
+    line: Standing,
 }
 
 /// Shows the console until it is left, or until the run is over.
@@ -94,7 +95,7 @@ pub fn show(resolved: &Resolved, opened: Opened, window: &Window) -> Result<u8> 
     } else {
         show_screen(resolved, opened, window)?
     };
-    let Some(Shown { exit, state, is_refused }) = receive(&shown, &signalled).transpose()? else {
+    let Some(Shown { exit, state, is_refused, line }) = receive(&shown, &signalled).transpose()? else {
         return match signalled.load(Ordering::Relaxed) {
             0 => Err(eyre!("the console has failed")),
             // It waits for a terminal that takes nothing more.
@@ -117,7 +118,7 @@ pub fn show(resolved: &Resolved, opened: Opened, window: &Window) -> Result<u8> 
         (TuiExit::Left(signal), None) => {
             let (waits, jobs) = (state.unended() > 0, state.job_counts());
             let words = if waits {
-                Some(left_words(&state, pid, host.as_deref()))
+                Some(left_words(&state, pid, host.as_deref(), line))
             } else {
                 (jobs != JobCounts::default()).then(|| summary::render_so_far(&state.figures_so_far()))
             };
@@ -181,15 +182,20 @@ fn show_screen(resolved: &Resolved, opened: Opened, window: &Window) -> Result<O
     options.commands.clone_from(&window.commands);
     options.before = facts.before;
     let place = window.host.is_some().then_some(hello.host);
-    options.window = Some(WindowOn { host: place, view: window.view, ends_it: matches!(window.kind, Kind::Demo { .. }) });
+    options.window = Some(WindowOn {
+        host: place,
+        view: window.view,
+        can_start: options.lookup.start_server.is_some() && !window.view,
+        ends_it: matches!(window.kind, Kind::Demo { .. }),
+    });
     thread("front", Waits::Signals, move |runtime| {
-        let Closed { exit, state } = runtime.block_on(tui::run(&mut link, options))?;
+        let Closed { exit, state, line } = runtime.block_on(tui::run(&mut link, options))?;
         if state.summary.is_some() {
             // Whoever starts the next one finds nothing of this one: the line ends with the server's goodbye.
             let goodbye = async { while link.updates.recv().await.is_some() {} };
             let _ = runtime.block_on(async { tokio::time::timeout(GOODBYE, goodbye).await });
         }
-        Ok(Shown { exit, state, is_refused: false })
+        Ok(Shown { exit, state, is_refused: false, line })
     })
 }
 
@@ -211,7 +217,7 @@ fn show_lines(resolved: &Resolved, opened: Opened, window: &Window, signals: mps
         let asked = linear::Asking { commands, typed, signals };
         let left = linear::follow(link, asked, linear, std::io::stdout()).await;
         let exit = if left.state.summary.is_some() { TuiExit::Finished } else { TuiExit::Left(left.signal) };
-        Shown { exit, state: Box::new(left.state), is_refused: left.is_refused }
+        Shown { exit, state: Box::new(left.state), is_refused: left.is_refused, line: left.line }
     };
     thread("front", Waits::Signals, move |runtime| Ok(runtime.block_on(follow(link))))
 }
@@ -241,12 +247,23 @@ fn tell(text: String, signalled: &AtomicI32) -> Result<()> {
     Ok(())
 }
 
-/// That the server goes on, with what, and how to come back.
-fn left_words(state: &State, pid: u32, host: Option<&str>) -> String {
+/// That the server goes on, with what, and how to come back; or that it does not, or that nobody knows.
+fn left_words(state: &State, pid: u32, host: Option<&str>, line: Standing) -> String {
     let place = host.map_or_else(String::new, |host| format!(" {host}"));
-    format!(
-        "plimsoll goes on without this window (process {pid}): {} at work, {} waiting; `plimsoll attach{place}` comes back\n",
-        many(state.index.active.len() as u64, "job"),
-        state.waiting(),
-    )
+    let jobs = format!("{} at work, {} waiting", many(state.index.active.len() as u64, "job"), state.waiting());
+    let held = if state.paused { " (the queue is held: nothing starts until `plimsoll release`)" } else { "" };
+    match line {
+        Standing::Whole => {
+            format!("plimsoll goes on without this window (process {pid}): {jobs}{held}; `plimsoll attach{place}` comes back\n")
+        }
+        // It may be another process by now.
+        Standing::Renewed => format!("plimsoll goes on without this window: {jobs}{held}; `plimsoll attach{place}` comes back\n"),
+        Standing::Cut => {
+            format!("plimsoll cannot be reached just now; when last heard of it had {jobs}; `plimsoll attach{place}` tries again\n")
+        }
+        Standing::Gone => format!(
+            "no plimsoll works there any more: {} kept in the queue; `plimsoll serve` goes on with them\n",
+            many(state.unended(), "job")
+        ),
+    }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -75,8 +75,6 @@ pub struct JobGroups {
     base: PathBuf,
     /// We have moved into [`CONSOLE`], out of `own`.
     has_moved: bool,
-    /// Kills in groups that are gone, where the groups above do not count them (v1).
-    ended_kills: Arc<AtomicU64>,
     limited: Limited,
 }
 
@@ -95,9 +93,6 @@ pub struct JobGroup {
     dir: PathBuf,
     procs: File,
     kills: KeptFile,
-    /// Kills when they were last read.
-    known_kills: u64,
-    ended_kills: Arc<AtomicU64>,
     limited: Limited,
 }
 
@@ -114,7 +109,7 @@ impl JobGroups {
             0 => format!("{PREFIX}{}", std::process::id()),
             earlier => format!("{PREFIX}{}.{}", std::process::id(), earlier + 1),
         });
-        let mut groups = Self { own, base, has_moved: false, ended_kills: Arc::default(), limited: Arc::default() };
+        let mut groups = Self { own, base, has_moved: false, limited: Arc::default() };
         groups.raise()?;
         Ok(groups)
     }
@@ -160,8 +155,7 @@ impl JobGroups {
         let dir = self.make_named(&format!("job-{job}.{attempt}"))?;
         let opened = open_group(&dir, self.own.version).inspect_err(|_| drop(fs::remove_dir(&dir)));
         let (procs, kills) = opened?;
-        let (ended_kills, limited) = (Arc::clone(&self.ended_kills), Arc::clone(&self.limited));
-        let group = JobGroup { version: self.own.version, dir, procs, kills, known_kills: 0, ended_kills, limited };
+        let group = JobGroup { version: self.own.version, dir, procs, kills, limited: Arc::clone(&self.limited) };
         match limit.map(|limit| put_limit(group.version, &group.dir, limit)) {
             None => {}
             Some(Ok(())) => drop(lock(&self.limited).insert(job, group.dir.clone())),
@@ -208,11 +202,6 @@ impl JobGroups {
         make_dir(&self.base)?;
         if self.own.version == Version::V2 { enable_memory(&self.base) } else { Ok(()) }
     }
-
-    /// Kills in groups that are gone, as far as the groups above do not count them; rises as jobs end.
-    pub fn uncounted_kills(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.ended_kills)
-    }
 }
 
 impl Drop for JobGroups {
@@ -251,19 +240,13 @@ impl JobGroup {
 
     /// Kills for want of memory in it so far; `None` where the kernel does not count them.
     pub fn kills(&mut self) -> Option<u64> {
-        let [kills] = self.kills.fields(["oom_kill"]).ok()?;
-        self.known_kills = kills;
-        Some(kills)
+        self.kills.fields(["oom_kill"]).ok().map(|[kills]| kills)
     }
 
     /// Ends what is left in the group where that can be done at once, and removes it. For the end of the job's own thread:
     /// takes a second at the most, and rarely any time; what stays is removed with the place.
-    pub fn remove(mut self) {
+    pub fn remove(self) {
         lock(&self.limited).retain(|_, dir| *dir != self.dir);
-        if self.version == Version::V1 {
-            let kills = self.kills().unwrap_or(self.known_kills);
-            self.ended_kills.fetch_add(kills, Ordering::Relaxed);
-        }
         for _ in 0..REMOVALS {
             match fs::remove_dir(&self.dir) {
                 Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {

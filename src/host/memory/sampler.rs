@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -58,8 +57,6 @@ pub struct SamplerConfig {
     pub profile_budget: Option<Bytes>,
     /// Time between samples.
     pub pace: Duration,
-    /// Kills in jobs' groups that the group above them does not count.
-    pub uncounted_kills: Arc<AtomicU64>,
 }
 
 impl SamplerConfig {
@@ -74,7 +71,6 @@ impl SamplerConfig {
             operator_budget: None,
             profile_budget: None,
             pace: DEFAULT_PACE,
-            uncounted_kills: Arc::default(),
         }
     }
 }
@@ -310,12 +306,10 @@ struct Probe {
     jobs: BTreeMap<JobId, JobReader>,
     pressure: Option<KeptFile>,
     psi: Option<f32>,
-    machine_kills: Option<u64>,
     psi_age: Age,
     slow_age: Age,
     cache: OurCache,
     stray_scratch: Bytes,
-    uncounted_kills: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -345,12 +339,10 @@ impl Probe {
             jobs: BTreeMap::new(),
             pressure: None,
             psi: None,
-            machine_kills: None,
             psi_age: Age::default(),
             slow_age: Age::default(),
             cache: OurCache::default(),
             stray_scratch: Bytes::ZERO,
-            uncounted_kills: config.uncounted_kills,
         }
     }
 
@@ -374,17 +366,7 @@ impl Probe {
         }
         if self.psi_age.is_over(now, PSI_AGE) {
             self.psi = self.pressure.as_mut().and_then(|file| cgroup::psi_some_avg10(file.read().ok()?));
-            self.machine_kills = match &mut self.place {
-                Some(Place::Machine(machine)) => machine.oom_kills(),
-                _ => None,
-            };
         }
-        let oom_kills = match &mut self.place {
-            Some(Place::Group(group)) => {
-                group.oom_kills().map(|kills| kills.saturating_add(self.uncounted_kills.load(Ordering::Relaxed)))
-            }
-            _ => self.machine_kills,
-        };
         let own = self.console.as_mut().and_then(TreeReader::leader_anon).unwrap_or_default();
         let mut sample = MemorySample {
             taken: None,
@@ -397,7 +379,6 @@ impl Probe {
             scratch: self.scratch(),
             jobs,
             psi_some_avg10: self.psi,
-            oom_kills,
             budget: Some(self.survey.budget.clone()),
         };
         match sample.scope {

@@ -35,7 +35,7 @@ pub struct Instance {
 pub enum InstanceError {
     /// Another plimsoll works on it.
     #[error(
-        "another plimsoll{} works on the state folder {folder}; wait for it, end it, or choose another folder with --state-dir",
+        "another plimsoll{} works on the state folder {folder}; hand it files with `plimsoll add`, end it with `plimsoll stop`, or choose another folder with --state-dir",
         holder.map_or_else(String::new, |pid| format!(" (process {pid})"))
     )]
     Taken {

@@ -119,14 +119,31 @@ impl LogReader {
     }
 }
 
-/// The log of a try, as it stands in the run's log folder. Blocks on the disk.
+/// The log of a try, as it stands in the run's log folder, or in that of the latest earlier run that has one: a job keeps its
+/// number from run to run. Blocks on the disk.
 ///
 /// # Errors
 /// It is not there or cannot be read: which file, and why.
 pub fn read_log(dir: &Path, job: JobId, attempt: u32) -> Result<WholeLog, String> {
-    let path = log_path(dir, job, attempt);
+    let own = log_path(dir, job, attempt);
+    let path = if own.exists() { own } else { earlier_log(dir, job, attempt).unwrap_or(own) };
     read_whole(&path)
         .map_err(|error| format!("cannot read the log {}: {}", path_text(&path), crate::host::media::probe::words(&error)))
+}
+
+/// The log of this try in the folder of an earlier run, the latest first; folders are called by the numbers of the runs.
+fn earlier_log(dir: &Path, job: JobId, attempt: u32) -> Option<PathBuf> {
+    let number = |folder: &Path| folder.file_name()?.to_str()?.parse::<u64>().ok();
+    let own = number(dir)?;
+    let runs = std::fs::read_dir(dir.parent()?).ok()?.flatten().filter_map(|entry| Some((number(&entry.path())?, entry.path())));
+    let mut earlier: Vec<(u64, PathBuf)> = runs.filter(|(run, _)| *run < own).collect();
+    earlier.sort_unstable_by_key(|(run, _)| std::cmp::Reverse(*run));
+    // A try that was under way when its run was killed is counted anew by the next one: its log is that of the try before.
+    let tries = [Some(attempt), attempt.checked_sub(1)];
+    tries
+        .into_iter()
+        .flatten()
+        .find_map(|attempt| earlier.iter().map(|(_, folder)| log_path(folder, job, attempt)).find(|path| path.exists()))
 }
 
 fn read_whole(path: &Path) -> io::Result<WholeLog> {
@@ -330,6 +347,24 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, "1970-01-01T00:00:00.000Z [warning] odd\n1970-01-01T00:00:00.001Z ended\n");
         assert!(faults.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_log_of_a_job_that_ended_in_an_earlier_run_is_found_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = dir.path().join("logs");
+        for (run, attempt, text) in [(8, 1, "eight"), (9, 1, "nine"), (9, 2, "second"), (12, 1, "later")] {
+            let path = log_path(&runs.join(run.to_string()), JobId(3), attempt);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, format!("1970-01-01T00:00:00.000Z {text}\n")).unwrap();
+        }
+        std::fs::create_dir(runs.join("x")).unwrap();
+        let text =
+            |run: u64, attempt| read_log(&runs.join(run.to_string()), JobId(3), attempt).map(|log| log.lines[0].text.clone());
+        assert_eq!(text(11, 1).as_deref(), Ok("nine"), "the latest before this run");
+        assert_eq!(text(11, 3).as_deref(), Ok("second"), "a try that was never begun again has the log of the one before");
+        assert_eq!(text(12, 1).as_deref(), Ok("later"));
+        assert!(text(7, 1).unwrap_err().contains("logs/7/3.1.log"), "what comes later is another job's");
     }
 
     #[test]

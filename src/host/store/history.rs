@@ -193,7 +193,7 @@ impl History {
 
     fn sampled(&mut self, event: &Event, figures: &MemoryFigures, kept: &mut Vec<Event>) {
         let is_edge = self.last.as_ref().is_none_or(|last| {
-            let of_note = |figures: &MemoryFigures| (figures.level, is_over(figures), figures.oom_kills, figures.budget_bytes);
+            let of_note = |figures: &MemoryFigures| (figures.level, is_over(figures), figures.budget_bytes);
             of_note(last) != of_note(figures)
         });
         if is_edge && self.edges.take(event.mono, 0) {

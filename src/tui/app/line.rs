@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::command::Command;
 use crate::domain::time::{Mono, Wall};
-use crate::runtime::link::{Attached, HELD_THE_QUEUE, LineNews};
+use crate::runtime::link::{Attached, HELD_THE_QUEUE, LineNews, Standing};
 use crate::tui::app::{App, Ask, Mode, Question};
 use crate::tui::input::action::{Act, Effect};
 
@@ -15,6 +15,8 @@ pub struct WindowOn {
     pub host: Option<String>,
     /// It only looks.
     pub view: bool,
+    /// It can start the server again when that has gone.
+    pub can_start: bool,
     /// What it shows is there for it, and is ended when its operator closes it: the demonstration.
     pub ends_it: bool,
 }
@@ -25,6 +27,7 @@ pub struct LineState {
     /// The consoles that are attached, this one included.
     consoles: Vec<Attached>,
     lost: Option<Lost>,
+    standing: Standing,
     /// It was asked whether the server that has gone is to be started again.
     has_asked: bool,
     /// Who has held the queue, when that was told.
@@ -85,8 +88,14 @@ impl App {
         self.line.lost.as_ref()
     }
 
+    /// How the line stands.
+    pub const fn line_standing(&self) -> Standing {
+        self.line.standing
+    }
+
     /// News of the line.
     pub(super) fn on_line(&mut self, news: LineNews) {
+        self.line.standing.hear(&news);
         match news {
             LineNews::Attached(consoles) => self.tell_consoles(consoles),
             LineNews::Did { who, what } => self.tell_of_others(&who, &what),
@@ -94,10 +103,12 @@ impl App {
                 let is_new = self.line.lost.is_none();
                 self.line.consoles.clear();
                 self.line.lost = Some(Lost { why, again_in, as_of: self.state.wall });
-                let is_here = self.settings.window.as_ref().is_some_and(|window| window.host.is_none() && !window.view);
-                if gone && is_here && !self.line.has_asked && !self.quitting {
+                let can_start = self.settings.window.as_ref().is_some_and(|window| window.can_start);
+                if gone && can_start && !self.line.has_asked && !self.quitting {
                     self.line.has_asked = true;
                     self.modes.push(Mode::Ask(Ask { question: Question::StartServer, yes: true }));
+                } else if gone && is_new {
+                    self.note("the server has gone; once one is started again (`plimsoll serve`), this window is back".to_owned());
                 } else if is_new {
                     self.note("the line to the server is cut; what is shown is of the past".to_owned());
                 }

@@ -1,5 +1,7 @@
 //! Several jobs at once: marks, and what is asked for all that is marked.
 
+use std::collections::BTreeSet;
+
 use crate::domain::command::{Command, JobRequest, MoveTo};
 use crate::domain::job::{Job, JobId, Phase};
 use crate::tui::app::filter::Filter;
@@ -7,9 +9,11 @@ use crate::tui::app::{App, Ask, Mode, Question};
 use crate::tui::input::action::{Act, Effect};
 
 impl App {
-    /// How many jobs are marked.
-    pub fn marks(&self) -> usize {
-        self.marked.len()
+    /// How many jobs are marked, and how many of them the filter hides.
+    pub fn marks(&self) -> (usize, usize) {
+        let count = self.marked.len();
+        // Without a filter nothing is hidden; there may be very many marks.
+        (count, if self.filter.is_some() { count - self.marked_in_sight().count() } else { 0 })
     }
 
     /// This job is marked.
@@ -56,10 +60,17 @@ impl App {
         self.say(format!("{} marked", jobs(self.marked.len())), false);
     }
 
-    /// What is asked for all that is marked: of those that it applies to.
+    /// The marked jobs that are on the list: nothing is done to what the filter hides.
+    fn marked_in_sight(&self) -> impl Iterator<Item = &Job> {
+        let rows = self.lists_jobs().then(|| self.rows());
+        let is_shown = move |id: &&JobId| rows.as_ref().is_none_or(|rows| rows.find(**id).is_some());
+        self.marked.iter().filter(is_shown).filter_map(|id| self.state.jobs.get(id))
+    }
+
+    /// What is asked for all that is marked and shown: of those that it applies to.
     pub(super) fn act_on_marked(&mut self, act: Act) -> Vec<Effect> {
         let running = |job: &Job| matches!(job.phase, Phase::Running { paused: false, .. });
-        let pauses = self.marked.iter().filter_map(|id| self.state.jobs.get(id)).any(running);
+        let pauses = self.marked_in_sight().any(running);
         let (what, done, request) = match act {
             Act::PauseJob if pauses => ("pause", "paused:", JobRequest::Pause),
             Act::PauseJob => ("resume", "resumed:", JobRequest::Resume),
@@ -73,10 +84,16 @@ impl App {
             Act::MoveLast => ("move", "moved:", JobRequest::Move(MoveTo::Last)),
             _ => return Vec::new(),
         };
-        let fits = |job: &&Job| applies(request, job);
-        let ids: Vec<JobId> = self.marked.iter().filter_map(|id| self.state.jobs.get(id)).filter(fits).map(|job| job.id).collect();
+        let ids: Vec<JobId> = self.marked_in_sight().filter(|job| applies(request, job)).map(|job| job.id).collect();
         if ids.is_empty() {
-            self.say(format!("{what}: nothing of what is marked can be; {} takes the marks away", self.key_label(Act::Back)), true);
+            let back = self.key_label(Act::Back);
+            let (marked, hidden) = self.marks();
+            let why = if marked == hidden {
+                format!("{} marked, and the filter hides {}", are(marked), if marked == 1 { "it" } else { "all of them" })
+            } else {
+                "nothing of what is marked can be".to_owned()
+            };
+            self.say(format!("{what}: {why}; {back} takes the marks away"), true);
             return Vec::new();
         }
         let count = ids.len();
@@ -96,9 +113,10 @@ impl App {
 
     /// The request for the jobs that were asked about.
     pub(super) fn each(&mut self, request: JobRequest) -> Command {
-        // What is moved goes on being moved, and what was asked for is done once.
+        // What is moved goes on being moved, and what was asked for is done once. The filter's hidden marks stay.
         if !matches!(request, JobRequest::Move(_)) {
-            self.marked.clear();
+            let shown: BTreeSet<JobId> = self.marked_in_sight().map(|job| job.id).collect();
+            self.marked = &self.marked - &shown;
         }
         Command::Each(std::mem::take(&mut self.asked_about), request)
     }
@@ -140,6 +158,11 @@ pub(in crate::tui) fn applies(request: JobRequest, job: &Job) -> bool {
         JobRequest::Resume => matches!(job.phase, Phase::Running { paused: true, .. }),
         JobRequest::Move(_) => matches!(job.phase, Phase::Queued),
     }
+}
+
+/// `1 job is`, `12 jobs are`.
+pub(super) fn are(count: usize) -> String {
+    format!("{} {}", jobs(count), if count == 1 { "is" } else { "are" })
 }
 
 /// `1 job`, `12 jobs`.

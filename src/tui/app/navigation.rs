@@ -55,8 +55,12 @@ impl App {
 
     /// The list is on the screen, and this job is not in it.
     pub(in crate::tui) fn is_out_of_sight(&self, id: JobId) -> bool {
-        let lists = self.page == Page::Dashboard && self.layout(self.size.0, self.size.1).pane(Pane::Queue).is_some();
-        lists && self.rows().find(id).is_none()
+        self.lists_jobs() && self.rows().find(id).is_none()
+    }
+
+    /// The list of jobs is on the screen.
+    pub(super) fn lists_jobs(&self) -> bool {
+        self.page == Page::Dashboard && self.layout(self.size.0, self.size.1).pane(Pane::Queue).is_some()
     }
 
     /// The page of the next job of the list, or of the one before; after the last one comes the first.

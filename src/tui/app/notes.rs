@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use crate::domain::command::{Command, JobRequest};
+use crate::domain::job::{JobId, Phase};
 use crate::domain::time::Mono;
 use crate::tui::app::App;
+use crate::tui::app::many::are;
 use crate::tui::input::action::{Act, Effect};
 
 /// How long a message stays.
@@ -61,6 +64,36 @@ impl App {
     pub(super) fn promise(&mut self, effect: &Effect, text: String) {
         if let Effect::Send(id, _) = effect {
             self.promised.insert(*id, text);
+        }
+    }
+
+    /// What is said when this is done, where the screen alone does not show it; with the way back.
+    pub(super) fn done_words(&self, command: &Command) -> Option<String> {
+        let (retry, undo) = (self.key_label(Act::Retry), self.key_label(Act::Undo));
+        let had_ended = |id: &JobId| self.state.jobs.get(id).is_none_or(|job| matches!(job.phase, Phase::Finished(_)));
+        let back = |ids: &[JobId]| match ids.iter().filter(|id| !had_ended(id)).count() {
+            0 => String::new(),
+            some if some == ids.len() => format!("; {undo} puts {} back", if some == 1 { "it" } else { "them" }),
+            some => format!("; {undo} puts the {some} that had not ended back"),
+        };
+        match command {
+            Command::Cancel(id) => Some(format!("#{id} is cancelled; {retry} runs it from its start")),
+            Command::Each(ids, JobRequest::Cancel) => {
+                Some(format!("{} cancelled; {retry} runs one from its start", are(ids.len())))
+            }
+            Command::Remove(id) => Some(format!("#{id} is off the list{}", back(&[*id]))),
+            Command::Each(ids, JobRequest::Remove) => Some(format!("{} off the list{}", are(ids.len()), back(ids))),
+            Command::Drain => Some(format!(
+                "nothing new is taken, and the end comes with the last job{}; {} takes that back",
+                if self.state.paused {
+                    format!(", but the queue is held: {} releases it", self.key_label(Act::HoldQueue))
+                } else {
+                    String::new()
+                },
+                self.key_label(Act::Drain)
+            )),
+            Command::Undrain => Some("the drain is taken back: jobs are taken again".to_owned()),
+            _ => None,
         }
     }
 

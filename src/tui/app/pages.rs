@@ -136,9 +136,12 @@ impl App {
 
     /// Opens the page of the selected job; without one, the log of the run full screen.
     pub(in crate::tui) fn open_job(&mut self) -> Vec<Effect> {
-        if self.selected.is_none_or(|id| !self.shown().jobs.contains_key(&id)) {
-            self.focus = Pane::Log;
+        if self.focus == Pane::Log && self.selected.is_none_or(|id| !self.shown().jobs.contains_key(&id)) {
             self.zoom = true;
+            return Vec::new();
+        }
+        if self.selected.is_none() {
+            self.say(self.no_job_is_selected(), true);
             return Vec::new();
         }
         self.open_page(Page::Job);

@@ -180,7 +180,7 @@ impl<'a> Rows<'a> {
         let mut ids: Vec<JobId> = above[..line].iter().rev().copied().collect();
         ids.push(start.id);
         ids.extend(below.iter().take(height - 1 - line));
-        Window { line: selected.map(|_| line), ids }
+        Window { line: selected.map(|_| line), ids, kept_in_sight: 0 }
     }
 }
 
@@ -191,4 +191,6 @@ pub struct Window {
     pub ids: Vec<JobId>,
     /// The line of the selected one.
     pub line: Option<usize>,
+    /// So many of the jobs stand above the part of the list that is shown, because they run.
+    pub kept_in_sight: usize,
 }

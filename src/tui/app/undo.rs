@@ -1,4 +1,4 @@
-//! Taking deletions and moves back, the latest first.
+//! Taking deletions and moves back, the latest first. A cancel is kept among them, for the answer that it cannot be.
 
 use crate::domain::command::{Command, JobRequest, RequestId};
 use crate::domain::event::EventKind;
@@ -10,7 +10,7 @@ use crate::tui::input::action::{Act, Effect};
 /// Steps that can be taken back; the oldest goes first.
 const STEPS: usize = 20;
 
-/// A deletion or a move: filled by the events that follow the request, until that is answered.
+/// A deletion, a move or a cancel: filled by the events that follow the request, until that is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
     request: RequestId,
@@ -27,6 +27,8 @@ enum Did {
     Removed(Vec<Removed>),
     /// The places that jobs had.
     Moved(Vec<(JobId, Rank)>),
+    /// What was made so far is gone.
+    Cancelled,
 }
 
 /// A job that was taken off the list.
@@ -46,6 +48,7 @@ impl Step {
         match &self.did {
             Did::Removed(removed) => removed.is_empty(),
             Did::Moved(places) => places.is_empty(),
+            Did::Cancelled => false,
         }
     }
 }
@@ -56,11 +59,17 @@ impl App {
         let step = match &command {
             Command::Remove(id) => Some((format!("#{id}"), Did::Removed(Vec::new()))),
             Command::Move(id, _) => Some((format!("#{id}"), Did::Moved(Vec::new()))),
+            Command::Cancel(id) => Some((format!("#{id}"), Did::Cancelled)),
+            Command::Each(ids, JobRequest::Cancel) => Some((jobs(ids.len()), Did::Cancelled)),
             Command::Each(ids, JobRequest::Remove) => Some((jobs(ids.len()), Did::Removed(Vec::new()))),
             Command::Each(ids, JobRequest::Move(_)) => Some((jobs(ids.len()), Did::Moved(Vec::new()))),
             _ => None,
         };
+        let done = self.done_words(&command);
         let effect = self.ask(what, command);
+        if let Some(done) = done {
+            self.promise(&effect, done);
+        }
         if let (Some((about, did)), Effect::Send(request, _)) = (step, &effect) {
             self.undo.retain(|step| !step.is_closed || !step.is_empty());
             while self.undo.len() >= STEPS {
@@ -72,7 +81,8 @@ impl App {
     }
 
     /// A request is answered: the engine tells what it does before that.
-    pub(super) fn close_step(&mut self, request: RequestId) {
+    pub(super) fn close_step(&mut self, request: RequestId, is_done: bool) {
+        self.undo.retain(|step| is_done || step.request != request || step.did != Did::Cancelled);
         if let Some(step) = self.undo.iter_mut().find(|step| step.request == request) {
             step.is_closed = true;
         }
@@ -121,6 +131,11 @@ impl App {
                 vec![effect]
             }
             Did::Removed(removed) => self.put_back(removed, &step.about, &more),
+            Did::Cancelled => {
+                let retry = self.key_label(Act::Retry);
+                self.note(format!("the cancel of {} cannot be taken back; {retry} runs a job from its start{more}", step.about));
+                Vec::new()
+            }
         }
     }
 
@@ -128,7 +143,8 @@ impl App {
         let (ended, waited): (Vec<Removed>, Vec<Removed>) = removed.into_iter().partition(|job| job.had_ended);
         if waited.is_empty() {
             let add = self.key_label(Act::Add);
-            self.say(format!("{about} had ended and is not put back; {add} adds its file and runs it anew{more}"), true);
+            let (is, file) = if ended.len() == 1 { ("is", "its file") } else { ("are", "their files") };
+            self.say(format!("{about} had ended and {is} not put back; {add} adds {file} again{more}"), true);
             return Vec::new();
         }
         let stay = if ended.is_empty() { String::new() } else { format!(", {} that had ended stay deleted", ended.len()) };

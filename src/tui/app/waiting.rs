@@ -1,6 +1,6 @@
 //! Why the next job waits, and what would let it run, in words. Pure: read from what is known.
 
-use crate::domain::job::{Job, JobId};
+use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::profile::{SlotLimit, Slots};
 use crate::domain::state::State;
 use crate::domain::units::Bytes;
@@ -67,7 +67,16 @@ pub fn reason(state: &State, id: JobId) -> Option<String> {
     } else if job.media.is_none() {
         Some("being looked at".to_owned())
     } else if is_full {
-        Some("next, when a slot is free".to_owned())
+        let is_paused = |id: &&JobId| {
+            let job = state.jobs.get(id);
+            job.is_some_and(|job| matches!(job.phase, Phase::Running { paused: true, for_memory: false, .. }))
+        };
+        let paused: Vec<&JobId> = state.index.active.iter().filter(is_paused).collect();
+        Some(match paused[..] {
+            [] => "next, when a slot is free".to_owned(),
+            [one] => format!("next; #{one}, paused, keeps its slot"),
+            _ => format!("next; {} paused jobs keep their slots", paused.len()),
+        })
     } else if slots == Slots::Auto && is_busy() {
         Some("next, when processors are free".to_owned())
     } else {
@@ -147,6 +156,18 @@ mod tests {
         state.profile.as_mut().expect("a profile").max_concurrent = Slots::Auto;
         state.decided = Some(Decided { at_once: 2, limit: SlotLimit::Processors, why: String::new() });
         assert_eq!(reason(&state, JobId(4)).as_deref(), Some("next, when processors are free"));
+    }
+
+    #[test]
+    fn a_paused_job_is_named_as_the_one_that_keeps_the_slot() {
+        let mut story = Story::new(true);
+        for id in 1..=3 {
+            story.queue(id, "a.mp4", 10).inspect(id, 60, 100);
+        }
+        story.start(1, 1).start(2, 1).tell(EventKind::JobPaused { job: JobId(2), by_governor: false });
+        let mut state = State::default();
+        story.events.iter().for_each(|event| state.apply(event));
+        assert_eq!(reason(&state, JobId(3)).as_deref(), Some("next; #2, paused, keeps its slot"));
     }
 
     #[test]

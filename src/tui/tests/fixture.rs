@@ -177,7 +177,6 @@ impl Story {
             level,
             file_cache_bytes: Bytes::mib(172),
             counted_bytes: Bytes::mib(mb),
-            oom_kills: Some(0),
             ..MemoryFigures::default()
         }))
     }

@@ -2,7 +2,7 @@
 //! once, reasons are read whole, and pages keep their keys to themselves.
 
 use super::*;
-use crate::domain::command::JobRequest;
+use crate::domain::command::{Answer, JobRequest};
 use crate::domain::event::MemoryFigures;
 use crate::runtime::link::Playing;
 use crate::tui::app::Mode;
@@ -46,13 +46,46 @@ fn hands_off_a_running_job_is_always_on_the_screen_and_its_log_is_shown() {
 }
 
 #[test]
+fn what_runs_is_seen_above_the_part_of_the_list_that_an_operator_looks_at() {
+    let mut story = long_queue();
+    let mut app = story.app(settings(ColorMode::True, false));
+    for (width, height) in [(120, 36), (80, 24), (60, 16)] {
+        draw(&mut app, width, height);
+        press(&mut app, "G");
+        let shown = text(&draw(&mut app, width, height));
+        assert!(shown.contains("▶ run") && shown.contains("of 30"), "{width}x{height}:\n{shown}");
+        assert!(shown.contains("talk-30.mp4"), "the chosen row is seen too:\n{shown}");
+        // Step by step up to the top every row is chosen once, and is on the screen.
+        for below in (1..30).rev() {
+            press(&mut app, "k");
+            let selected = app.selected().expect("one").0;
+            assert_eq!(selected, below);
+            let shown = text(&draw(&mut app, width, height));
+            assert!(
+                shown.contains(&format!("talk-{below:02}")) && shown.contains("▶ run"),
+                "{width}x{height} at {below}:\n{shown}"
+            );
+        }
+    }
+    // One that was chosen and has ended sinks to those that have ended; the next one that runs is seen.
+    let from = story.events.len();
+    story.at(2000).finish(1, Outcome::Done, 300, 1.0, None).finish(2, Outcome::Done, 300, 1.0, None).start(3, 1);
+    hear_from(&mut app, &story, from);
+    let shown = text(&draw(&mut app, 80, 24));
+    assert!(app.selected() == Some(JobId(1)) && shown.contains("▶ run"), "{shown}");
+    // A filter that asks for others shows others.
+    press(&mut app, "/state:done<enter>");
+    assert!(!text(&draw(&mut app, 80, 24)).contains("▶ run"));
+}
+
+#[test]
 fn a_scrollbar_and_the_rows_seen_tell_where_in_the_list_one_is() {
     let mut app = long_queue().app(settings(ColorMode::True, false));
     let first = text(&draw(&mut app, 80, 24));
     assert!(first.contains(" 1–7 of 30 ") && first.contains('█'), "{first}");
     press(&mut app, "G");
     let last = text(&draw(&mut app, 80, 24));
-    assert!(last.contains(" 24–30 of 30 "), "{last}");
+    assert!(last.contains(" 26–30 of 30 "), "{last}");
     let mut ascii = long_queue().app(settings(ColorMode::True, true));
     assert!(text(&draw(&mut ascii, 80, 24)).contains(" 1-7 of 30 "));
     let mut short = Story::new(true);
@@ -210,20 +243,61 @@ fn several_jobs_are_cancelled_after_one_question() {
     let effects = press(&mut app, "xy");
     let [Effect::Send(_, Command::Each(jobs, JobRequest::Cancel))] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(jobs.len(), 6);
-    assert_eq!(app.marks(), 0, "what was asked for is done once");
+    assert_eq!(app.marks(), (0, 0), "what was asked for is done once");
+}
+
+#[test]
+fn nothing_is_done_to_marked_jobs_that_the_filter_hides() {
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, "/state:queued<enter>*/<c-u>state:running<enter>");
+    let shown = text(&draw(&mut app, 120, 36));
+    assert!(shown.contains("6 marked (6 hidden)"), "{shown}");
+    assert_eq!(press(&mut app, "x"), vec![]);
+    assert!(app.mode().is_none(), "nothing is asked for what is not seen");
+    let said = text(&draw(&mut app, 120, 36));
+    assert!(said.contains("6 jobs are marked, and the filter hides all of them"), "{said}");
+    // With one of those that are shown, that one alone is meant; the hidden ones stay marked.
+    press(&mut app, "gv");
+    let effects = press(&mut app, "xy");
+    let [Effect::Send(_, Command::Each(jobs, JobRequest::Cancel))] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(jobs, &[JobId(17)]);
+    assert_eq!(app.marks(), (6, 6));
+}
+
+#[test]
+fn what_was_done_is_said_with_the_way_back_and_a_cancel_has_none() {
+    let mut app = screen("busy", ColorMode::True, false);
+    let answer = |app: &mut App, effects: Vec<Effect>| {
+        let [Effect::Send(id, _)] = effects[..] else { panic!("{effects:?}") };
+        app.update(Action::Update(Box::new(Update::Reply(id, Ok(Answer::default())))));
+        app.toast().map(|toast| toast.text.clone()).unwrap_or_default()
+    };
+    let effects = press(&mut app, "gxy");
+    assert_eq!(answer(&mut app, effects), "#17 is cancelled; r runs it from its start");
+    assert_eq!(press(&mut app, "u"), vec![], "an older step is not taken back in its place");
+    assert_eq!(
+        app.toast().map(|toast| toast.text.as_str()),
+        Some("the cancel of #17 cannot be taken back; r runs a job from its start")
+    );
+    let effects = press(&mut app, "E");
+    assert_eq!(answer(&mut app, effects), "nothing new is taken, and the end comes with the last job; E takes that back");
+    press(&mut app, "/state:done<enter>gD");
+    assert!(text(&draw(&mut app, 120, 36)).contains("this cannot be taken back"));
+    let effects = press(&mut app, "y");
+    assert!(!answer(&mut app, effects).contains("puts it back"));
 }
 
 #[test]
 fn a_range_is_marked_and_a_question_is_about_those_that_it_applies_to() {
     let mut app = screen("busy", ColorMode::True, false);
     press(&mut app, "gvjjj.");
-    assert_eq!(app.marks(), 5, "17, 18, 15, 19 and the next");
+    assert_eq!(app.marks(), (5, 0), "17, 18, 15, 19 and the next");
     press(&mut app, "D");
     assert!(text(&draw(&mut app, 120, 36)).contains("Take 3 jobs off the list?"), "what runs stays");
     press(&mut app, "<esc><esc>");
-    assert_eq!(app.marks(), 0);
+    assert_eq!(app.marks(), (0, 0));
     press(&mut app, "g.");
-    assert_eq!(app.marks(), 5, "from the last mark, which was the end of the range");
+    assert_eq!(app.marks(), (5, 0), "from the last mark, which was the end of the range");
 }
 
 #[test]

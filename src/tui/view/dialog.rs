@@ -73,7 +73,11 @@ fn words(app: &App, question: Question) -> Words {
         },
         Question::Remove(id) => Words {
             title: "Delete",
-            lines: vec![format!("Take {} off the list?", name(app, id)), "Neither input nor output is touched.".to_owned()],
+            lines: vec![
+                format!("Take {} off the list?", name(app, id)),
+                "Neither input nor output is touched.".to_owned(),
+                can_be_taken_back(app, id),
+            ],
             buttons: ["Keep it", "Take it off"],
         },
         Question::CancelMany(count) => Words {
@@ -86,6 +90,7 @@ fn words(app: &App, question: Question) -> Words {
             lines: vec![
                 format!("Take {} off the list?", jobs(count)),
                 "Neither inputs nor outputs are touched; what runs stays.".to_owned(),
+                format!("{} puts back those that had not ended, and only those.", app.keys().label_in(KeyMode::Normal, Act::Undo)),
             ],
             buttons: ["Keep them", "Take them off"],
         },
@@ -94,6 +99,7 @@ fn words(app: &App, question: Question) -> Words {
             lines: vec![
                 format!("Take {} that ended off the list?", jobs(count)),
                 "Done, failed and cancelled ones; files are not touched.".to_owned(),
+                "This cannot be taken back.".to_owned(),
             ],
             buttons: ["Keep them", "Clear them"],
         },
@@ -144,6 +150,16 @@ fn jobs(count: usize) -> String {
 
 fn name(app: &App, id: JobId) -> String {
     app.shown().jobs.get(&id).map_or_else(|| format!("#{id}"), job_name)
+}
+
+/// Whether a job that is taken off the list can be put back.
+fn can_be_taken_back(app: &App, id: JobId) -> String {
+    let had_ended = app.shown().jobs.get(&id).is_none_or(|job| matches!(job.phase, Phase::Finished(_)));
+    if had_ended {
+        "It has ended: this cannot be taken back.".to_owned()
+    } else {
+        format!("{} puts it back.", app.keys().label_in(KeyMode::Normal, Act::Undo))
+    }
 }
 
 fn state(app: &App, id: JobId) -> String {

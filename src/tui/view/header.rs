@@ -86,7 +86,7 @@ fn line(app: &App, layout: &Layout, width: u16) -> Line<'static> {
         }
     }
     line.spans.extend([bar.clone(), theme.span(memory, role), bar]);
-    let with_words = full && badges.is_empty();
+    let with_words = full;
     for (text, role) in badges {
         line.spans.extend([theme.span(text, role), "  ".into()]);
     }

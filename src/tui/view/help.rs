@@ -64,13 +64,22 @@ fn room(area: Rect) -> Rect {
 /// The lines of the page, in one or two columns.
 fn columns(app: &App, page: &Help, width: u16) -> Vec<Vec<Line<'static>>> {
     let filter = page.filter.value().to_lowercase();
-    if page.words {
+    let columns = if page.words {
         vec![explained(app.theme(), &filter, width.min(WIDEST))]
     } else if width >= TWO {
         vec![keys(app, &LEFT, &filter), keys(app, &RIGHT, &filter)]
     } else {
         vec![keys(app, &[LEFT, RIGHT].concat(), &filter)]
+    };
+    or_nothing(app.theme(), columns)
+}
+
+/// What stands in place of lines where nothing has the filter's words.
+fn or_nothing(theme: &Theme, columns: Vec<Vec<Line<'static>>>) -> Vec<Vec<Line<'static>>> {
+    if columns.iter().any(|lines| !lines.is_empty()) {
+        return columns;
     }
+    vec![vec![theme.span(" nothing has these letters", Role::Dim).into()]]
 }
 
 /// Whose keys they are.

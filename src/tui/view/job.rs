@@ -12,6 +12,8 @@
 //! ╰────────────────────────────────────╯╰────────────────────────────────╯
 //! ```
 
+use std::time::Duration;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span, Text};
@@ -308,9 +310,10 @@ fn progress(app: &App, job: &Job) -> Fact {
             // Of one that stands still nobody knows.
             let is_paused = matches!(job.phase, Phase::Running { paused: true, .. });
             if let Some(left) = progress.eta_seconds.filter(|_| !is_paused) {
-                spans.push(theme.span(format!("{} left  ", span_words(std::time::Duration::from_secs(left))), Role::Text));
+                spans.push(theme.span(format!("{} left  ", span_words(Duration::from_secs(left))), Role::Text));
             }
-            let at = clock(progress.out_time);
+            // Whole seconds that are passed, as players count and the log of ffmpeg has it.
+            let at = clock(Duration::from_secs(progress.out_time.as_secs()));
             spans.push(theme.span(format!("frame {} at {at}, {} written", progress.frame, progress.written), Role::Dim));
             Fact { label: "done", spans }
         }
@@ -390,7 +393,7 @@ fn draw_memory(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     };
     // Of a job that has ended the axis ends with it.
     let has_ended = job.phase.is_terminal();
-    let seconds = std::time::Duration::from_secs(curve.seconds(has_ended));
+    let seconds = Duration::from_secs(curve.seconds(has_ended));
     let time = [theme.span("start", Role::Dim), Span::default(), theme.span(spoken(seconds), Role::Dim)];
     LoadChart {
         theme,

@@ -29,6 +29,9 @@ pub fn draw(app: &App, row: usize, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
     let at_work = state.index.active.len() as u64;
     let mut text = Text::from(theme.span(format!("{} at work, {} waiting", many(at_work, "job"), state.waiting()), Role::Strong));
+    if state.paused && state.waiting() > 0 {
+        text.push_line(theme.span("the queue is held: what waits does not start", Role::Warn));
+    }
     text.push_line("");
     let key = |act| app.keys().label_in(KeyMode::Leave, act);
     let width = Leaving::ALL.iter().map(|leaving| key(act_of(*leaving)).chars().count()).max().unwrap_or(0);

@@ -5,7 +5,7 @@
 //! ╭ Profile  jobs at once, largest file ───────────────────────────────────────────╮
 //! │   NAME        JOBS   FILE  LINE/BUDGET   MEMORY       SPEED        RELIABILITY │
 //! │   fast           4 500 MB  1536/2048     High         Fast         Low         │
-//! │                            measured      not tried here                        │
+//! │                            measured      not tried yet                         │
 //! │ › balanced       2 200 MB  1536/2048     Medium       Medium       High        │
 //! │                            measured      1618 MB peak 2.1 a min    1 of 14 bad │
 //! │                                                                                │
@@ -31,7 +31,7 @@ const WORDS: u16 = 15;
 const LEAD: u16 = 26;
 
 /// What is said in place of figures.
-const NOT_TRIED: &str = "not tried here";
+const NOT_TRIED: &str = "not tried yet";
 
 /// Draws it.
 pub fn draw(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {

@@ -89,8 +89,10 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     if state.waiting_bytes() > Bytes::ZERO {
         said = format!("{said}, {} waiting", state.waiting_bytes());
     }
-    if app.marks() > 0 {
-        said = format!("{jobs} {}, {} marked", if jobs == 1 { "job" } else { "jobs" }, app.marks());
+    let (marked, hidden) = app.marks();
+    if marked > 0 {
+        let out_of_sight = if hidden > 0 { format!(" ({hidden} hidden)") } else { String::new() };
+        said = format!("{jobs} {}, {marked} marked{out_of_sight}", if jobs == 1 { "job" } else { "jobs" });
     }
     let right = match (app.filter(), &state.held) {
         (None, _) if let Some(wanted) = &state.room => {
@@ -123,8 +125,9 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     };
     let window = app.window(rows_in(area));
     let rows = app.rows();
-    let above = window.ids.first().and_then(|id| rows.find(*id)).map_or(0, |key| rows.above(key));
-    let seen = Seen { above, rows: window.ids.len(), of: rows.len() };
+    let listed = &window.ids[window.kept_in_sight..];
+    let above = listed.first().and_then(|id| rows.find(*id)).map_or(0, |key| rows.above(key));
+    let seen = Seen { above, rows: listed.len(), of: rows.len() };
     let inner = Framed::pane(app, Pane::Queue, said).right(right).seen(seen).draw(area, buf);
     let columns = Columns::new(inner.width, state.jobs.last_key_value().map(|(id, _)| *id));
     let at_right = |text: &'static str| Line::from(text).right_aligned();

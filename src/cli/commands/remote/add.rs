@@ -49,7 +49,7 @@ impl Added {
         if as_json {
             let told = json!({ "batch": self.batch, "jobs": self.jobs, "known": self.known });
             write_out(format!("{told}\n").as_bytes())?;
-        } else {
+        } else if self.refused.is_empty() || self.known > 0 || !self.jobs.is_empty() {
             let known = if self.known > 0 { format!(", {} waited already", self.known) } else { String::new() };
             let more = if self.jobs.is_empty() { "" } else { more };
             write_out(format!("{} queued{known}{more}\n", many(self.jobs.len() as u64, "job")).as_bytes())?;

@@ -8,11 +8,13 @@ use crate::cli::args::{JobRange, MoveWhere};
 use crate::cli::options::Resolved;
 use crate::cli::{Usage, write_out};
 use crate::config::search;
-use crate::domain::command::{Command, MoveTo};
+use crate::domain::command::{Command, MoveTo, Rejection};
 use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::profile::Profile;
-use crate::domain::text::many;
+use crate::domain::stored::{RowState, RowsWanted};
+use crate::domain::text::{many, path_text};
 use crate::runtime::link::Update;
+use crate::wire::client::Opened;
 
 /// What is done with jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,11 +93,25 @@ pub fn jobs(resolved: &Resolved, verb: JobVerb, ranges: &[JobRange]) -> Result<u
             Ok(_) => drop(write_out(format!("{} #{job}\n", verb.done()).as_bytes())?),
             Err(why) => {
                 refused += 1;
-                crate::cli::tell(&format!("plimsoll: #{job}: {why}\n"));
+                let is_unknown = why == Rejection::unknown_job(job);
+                let way = if is_unknown { way_for_earlier(&opened, verb, job) } else { None };
+                let way = way.map_or_else(String::new, |way| format!("; {way}"));
+                crate::cli::tell(&format!("plimsoll: #{job}: {why}{way}\n"));
             }
         }
     }
     Ok(u8::from(refused > 0))
+}
+
+/// How a job that ended in an earlier run is done again: it stands in the record, and the server has it not on its list.
+fn way_for_earlier(opened: &Opened, verb: JobVerb, job: JobId) -> Option<String> {
+    if !matches!(verb, JobVerb::Retry | JobVerb::Allow) {
+        return None;
+    }
+    let row = rows::page(&opened.ask, &RowsWanted { jobs: vec![job], limit: 1, ..RowsWanted::default() }).ok()?.pop()?;
+    let is_earlier = matches!(row.state, RowState::Ended | RowState::Rejected);
+    let add = format!("`plimsoll add --preset {} '{}'`", row.preset, path_text(&row.input));
+    is_earlier.then(|| format!("it ended in an earlier run: {add} queues it anew"))
 }
 
 /// Where `move` moves to; one of the four is given.
@@ -112,6 +128,15 @@ pub const fn place(to: &MoveWhere) -> MoveTo {
 pub fn queue(resolved: &Resolved, command: Command, done: &str) -> Result<u8> {
     let mut opened = open(resolved, false)?;
     told(ask(&mut opened.link, 1, command)?, done)
+}
+
+/// Asks for the end after the last job, and says so where that cannot come.
+pub fn drain(resolved: &Resolved) -> Result<u8> {
+    let mut opened = open(resolved, true)?;
+    let is_held = snapshot(&mut opened.link)?.paused;
+    let held = if is_held { "; but it is held and nothing starts: `plimsoll release` starts its jobs" } else { "" };
+    let done = format!("nothing new is taken; the server ends when the queue is empty{held}");
+    told(ask(&mut opened.link, 1, Command::Drain)?, &done)
 }
 
 fn told<T>(result: Result<T, crate::domain::command::Rejection>, done: &str) -> Result<u8> {

@@ -99,10 +99,10 @@ impl Waited {
         }
     }
 
-    /// The exit status, once all have ended.
-    fn status(&self) -> Option<u8> {
-        let ended = self.0.values().copied().collect::<Option<Vec<bool>>>()?;
-        Some(u8::from(ended.contains(&false)))
+    /// Those that did not end well, once all have ended.
+    fn not_done(&self) -> Option<Vec<JobId>> {
+        let ended = self.0.iter().map(|(job, went_well)| went_well.map(|well| (*job, well))).collect::<Option<Vec<_>>>()?;
+        Some(ended.into_iter().filter_map(|(job, went_well)| (!went_well).then_some(job)).collect())
     }
 }
 
@@ -115,14 +115,15 @@ pub fn until(opened: Opened, mut state: State, mut wanted: Option<Waited>, timeo
     }
     let waiting = async {
         loop {
-            let status = match &mut wanted {
-                Some(wanted) => wanted.status(),
+            match &wanted {
+                Some(wanted) => {
+                    if let Some(not_done) = wanted.not_done() {
+                        return Ok(tell_not_done(&not_done));
+                    }
+                }
                 // A server that has just begun has not listed yet what an earlier one has left.
-                None if state.unended() == 0 && !has_stored_work(&ask)? => Some(status_of(&state.job_counts())),
-                None => None,
-            };
-            if let Some(status) = status {
-                return Ok(status);
+                None if state.unended() == 0 && !has_stored_work(&ask)? => return Ok(tell_counts(&state)),
+                None => {}
             }
             match link.updates.recv().await {
                 Some(Update::Event(event)) => {
@@ -162,6 +163,34 @@ pub fn until(opened: Opened, mut state: State, mut wanted: Option<Waited>, timeo
         crate::cli::tell(&format!("plimsoll: the time is up; {} left\n", many(left, "job")));
         Ok(TIMED_OUT)
     })
+}
+
+/// How many jobs are named at most when some were not done.
+const NAMED: usize = 8;
+
+/// Says which of the jobs waited for were not done; the exit status.
+fn tell_not_done(jobs: &[JobId]) -> u8 {
+    if jobs.is_empty() {
+        return 0;
+    }
+    let named: Vec<String> = jobs.iter().take(NAMED).map(|job| format!("#{job}")).collect();
+    let more = if jobs.len() > NAMED { format!(" and {} more", jobs.len() - NAMED) } else { String::new() };
+    crate::cli::tell(&format!("plimsoll: not done: {}{more}; `plimsoll jobs` tells why\n", named.join(" ")));
+    1
+}
+
+/// Nothing is left to do: says what of this run was not done; the exit status.
+fn tell_counts(state: &State) -> u8 {
+    let not_done: Vec<String> = state
+        .counts_by_state()
+        .into_iter()
+        .filter(|(name, count)| *count > 0 && !matches!(*name, "done" | "already_done"))
+        .map(|(name, count)| format!("{count} {}", name.replace('_', " ")))
+        .collect();
+    if !not_done.is_empty() {
+        crate::cli::tell(&format!("plimsoll: not all is done: {}; `plimsoll jobs` tells why\n", not_done.join(", ")));
+    }
+    status_of(&state.job_counts())
 }
 
 /// The store knows of jobs that wait or are at work.
