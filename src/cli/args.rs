@@ -1,6 +1,7 @@
 //! The command line: what may be typed, with help texts that teach.
 
 use std::ffi::OsString;
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue};
@@ -303,10 +304,13 @@ pub enum ProfilesAction {
 /// Targets of `profiles export`.
 #[derive(Debug, Subcommand)]
 pub enum ExportTarget {
-    /// A block for Render's render.yaml: envVars and disk.
+    /// A render.yaml for Render: a server with its disk, or the workers and the database of a fleet.
     Render {
         /// Name or file.
         profile: String,
+        /// A fleet of so many workers, and the database that holds their queue.
+        #[arg(long, value_name = "N")]
+        workers: Option<NonZero<u16>>,
     },
 }
 
