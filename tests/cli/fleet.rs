@@ -197,13 +197,15 @@ fn two_boxes_of_512_mb_work_off_films_of_every_size_and_the_kernel_kills_nothing
     let [Some(first), Some(second)] = boxes else { return };
     let Some(fleet) = Fleet::new(&world, "60s") else { return };
     let sizes = ["640x360", "854x480", "1280x720", "1920x1080", "2560x1440", "3840x2160"];
-    for (number, size) in sizes.iter().cycle().take(2 * sizes.len()).enumerate() {
-        make_clips(&world, 1, size, 100);
+    // The last is more than either box takes.
+    let films = sizes.iter().chain(&sizes).map(|size| (*size, 100)).chain([("7680x4320", 10)]);
+    for (number, (size, frames)) in films.enumerate() {
+        make_clips(&world, 1, size, frames);
         let made = world.path("in/clip-01.mp4");
         std::fs::rename(made, world.path(format!("in/{number:02}-{size}.mp4"))).expect("renamed");
     }
     let jobs = fleet.add(&[world.path("in")]);
-    assert_eq!(jobs.len(), 2 * sizes.len());
+    assert_eq!(jobs.len(), 2 * sizes.len() + 1);
     let workers = [fleet.worker_in("one", &first), fleet.worker_in("two", &second)];
     let largest = || {
         let status = fleet.json(&["status", "--json"]);
@@ -222,6 +224,7 @@ fn two_boxes_of_512_mb_work_off_films_of_every_size_and_the_kernel_kills_nothing
         assert_eq!(job["state"] == "queued", needs > largest, "where it fits it is done: {job}");
         assert_eq!((&job["deaths"], &job["losses"]), (&0.into(), &0.into()), "{job}");
     }
+    assert_eq!(ended.iter().filter(|job| job["state"] == "queued").count(), 1, "the largest is told");
     let at = |name: &str| ended.iter().filter(|job| job["worker"].as_str().is_some_and(|at| at.ends_with(name))).count();
     assert!(at("/one") > 0 && at("/two") > 0, "both work: {ended:#?}");
     for worker in workers {

@@ -13,7 +13,7 @@ use crate::host::process::child::{ChildSetup, Limits};
 
 /// The part of the memory budget that one hook may have. Four run at a time.
 const SHARE: u64 = 8;
-/// The most and the least of it: a shell with curl takes 20 MB, a Python program with a library or two 60 MB.
+/// The most and the least of it: curl takes 15 MB, a Python program that speaks TLS and mail 25 MB.
 const MOST: Bytes = Bytes::mib(256);
 const LEAST: Bytes = Bytes::mib(64);
 /// Without a group the kernel counts what is mapped to be written, stacks of threads included, and not what is in use.
