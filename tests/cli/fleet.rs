@@ -215,7 +215,9 @@ fn two_boxes_of_512_mb_work_off_films_of_every_size_and_the_kernel_kills_nothing
     let is_told = |job: &Value| job["reason"].as_str().is_some_and(|why| why.contains("the largest box that is there can take"));
     let began = Instant::now();
     let ended = fleet.until_within(Duration::from_mins(20), "each is done, or told that none can take it", |jobs| {
-        jobs.iter().all(|job| job["state"] == "done" || (job["state"] == "queued" && is_told(job)))
+        // A box that has just come takes nothing yet, and says so.
+        let works = jobs.iter().any(|job| job["state"] == "done");
+        works && jobs.iter().all(|job| job["state"] == "done" || (job["state"] == "queued" && is_told(job)))
     });
     let largest = largest();
     for job in &ended {
