@@ -91,7 +91,7 @@ chaos:
     cargo test --release --test proofs chaos:: -- --include-ignored --nocapture --test-threads 1
 
 # A thousand films into a watched folder, by slow copies, rsync, mv and FTP's temporary names, with lost events and a restart
-# in the middle (three minutes; root for the limits of inotify).
+# in the middle, and a control that must find half films (four minutes; root for the limits of inotify).
 watch:
     cargo test --test cli watch:: -- --include-ignored --nocapture --test-threads 1
 
@@ -120,8 +120,8 @@ deb:
     packaging/build-deb.sh
     packaging/test-deb.sh target/debian/*.deb ${PLIMSOLL_DEBIAN:-}
 
-# A fleet on real servers, the long proofs too: PostgreSQL (gets it where it is missing), an S3 server within the tests, and the
-# web application of docs/examples (needs python3 and curl; five minutes). PLIMSOLL_FLEET_JOBS=20000 gives the eight workers of
+# A fleet on real servers, the long proofs too: PostgreSQL (gets it where it is missing), an S3 server within the tests, two boxes
+# of 512 MB with films up to 4K (memory groups), and the web application of docs/examples (needs python3 and curl; ten minutes). PLIMSOLL_FLEET_JOBS=20000 gives the eight workers of
 # src/host/fleet/tests.rs so many jobs.
 fleet:
     cargo test --lib fleet:: -- --include-ignored --nocapture

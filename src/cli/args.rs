@@ -10,10 +10,12 @@ use crate::config::settings::{BudgetChoice, Settings};
 use crate::config::spell::nearest;
 use crate::domain::units::Bytes;
 
+mod catalog;
 #[cfg(feature = "fleet")]
 mod fleet;
 mod remote;
 
+pub use catalog::{ExportTarget, PresetsAction, ProfilesAction};
 #[cfg(feature = "fleet")]
 pub use fleet::{
     FleetAction, FleetAddArgs, FleetArgs, FleetDemoArgs, FleetFiles, FleetJobsArgs, FleetJobsNamed, FleetQueue, WorkerArgs,
@@ -283,55 +285,6 @@ pub struct CompareArgs {
     /// Where the demo's clips are made and kept.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub clips: Option<PathBuf>,
-}
-
-/// Actions of `profiles`.
-#[derive(Debug, Subcommand)]
-pub enum ProfilesAction {
-    /// The trade-off table.
-    List,
-    /// One profile in full, with its marks under the budget here.
-    Show {
-        /// Name or file.
-        profile: String,
-    },
-    /// Check a file; tells every mistake with line, column and what is allowed.
-    Check {
-        /// The file.
-        #[arg(value_hint = ValueHint::FilePath)]
-        file: PathBuf,
-    },
-    /// Print a profile for another system.
-    #[command(subcommand)]
-    Export(ExportTarget),
-}
-
-/// Targets of `profiles export`.
-#[derive(Debug, Subcommand)]
-pub enum ExportTarget {
-    /// A block for Render's render.yaml: envVars and disk.
-    Render {
-        /// Name or file.
-        profile: String,
-    },
-}
-
-/// Actions of `presets`.
-#[derive(Debug, Subcommand)]
-pub enum PresetsAction {
-    /// All presets.
-    List,
-    /// One preset in full.
-    Show {
-        /// Name or file.
-        preset: String,
-    },
-    /// Check a file; tells every mistake with line, column and what is allowed.
-    Check {
-        /// The file.
-        #[arg(value_hint = ValueHint::FilePath)]
-        file: PathBuf,
-    },
 }
 
 /// Arguments of `doctor`.

@@ -255,7 +255,9 @@ fn profiles(action: ProfilesAction, options: Settings, matches: &clap::ArgMatche
         ProfilesAction::List => print(Ok(catalog::profiles_list(&paths, &here))),
         ProfilesAction::Show { profile } => print(catalog::profiles_show(&paths, profile, &here)),
         ProfilesAction::Check { file } => print(catalog::profiles_check(&file, &here)),
-        ProfilesAction::Export(ExportTarget::Render { profile }) => print(catalog::profiles_export_render(&paths, profile)),
+        ProfilesAction::Export(ExportTarget::Render { profile, workers }) => {
+            print(catalog::profiles_export_render(&paths, profile, workers))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Folders that a server watches: what is said of each, and how it stands.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,13 @@ pub struct WatchFolder {
     pub out: PathBuf,
     /// What becomes of the inputs.
     pub delete_input: DeleteInput,
+    /// How long a file has to look the same before it is taken.
+    pub quiet: Duration,
+}
+
+impl WatchFolder {
+    /// How long a file has to look the same where nothing else is said.
+    pub const QUIET: Duration = Duration::from_secs(10);
 }
 
 /// Files of a watched folder, as they are handed over to be queued. Only the server itself says this of files.
@@ -97,6 +105,9 @@ pub struct Watched {
     pub first: Vec<WaitingFile>,
     /// Files that were queued in this run.
     pub taken: u64,
+    /// How often the kernel lost changes in this run, after each of which it was looked through.
+    #[serde(default)]
+    pub overflows: u64,
 }
 
 /// A file that waits to be complete.
@@ -125,6 +136,7 @@ impl Watched {
         let text = format!("{} ({}): {}{why}", path_text(&self.folder), self.preset, self.state_words());
         let (files, s) = (many(self.waiting, "file"), if self.waiting == 1 { "s" } else { "" });
         let waiting = if self.waiting > 0 { format!("; {files} wait{s} to be complete") } else { String::new() };
-        format!("{text}{waiting}; {} taken", self.taken)
+        let lost = if self.overflows > 0 { format!("; changes were lost {}", many(self.overflows, "time")) } else { String::new() };
+        format!("{text}{waiting}; {} taken{lost}", self.taken)
     }
 }

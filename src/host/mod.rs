@@ -59,13 +59,14 @@ use media::ffmpeg::Ffmpeg;
 use media::mark;
 use media::picture;
 use media::probe::{Probed, Prober};
+use memory::budget;
 use memory::cgroup::{self, GroupReader, Roots};
 use memory::cleanup::{Cleaner, CleanerConfig};
 use memory::file_ledger::FileLedger;
 use memory::job_cgroup::JobGroups;
 use memory::page_cache;
 use memory::sampler::{Sampler, SamplerConfig, Windows};
-use process::hooks::HookRunner;
+use process::hooks::{Confinement, HookRunner};
 use process::instance::{Instance, InstanceError};
 use process::joblog::LogReader;
 use process::lane::Lane;
@@ -227,7 +228,10 @@ impl RealHost {
         supervision.lives = Some(lives.clone());
         // Before the sampler looks for our own group, which may change with it.
         let groups = JobGroups::open(&Roots::default()).inspect_err(|why| tracing::info!(%why, "jobs share our memory cgroup"));
-        supervision.groups = groups.ok().map(Arc::new);
+        let groups = groups.ok().map(Arc::new);
+        let budget = budget::survey(&Roots::default(), config.budget.as_ref(), config.profile_budget).budget.bytes;
+        let confinement = Confinement::new(groups.clone(), budget);
+        supervision.groups = groups;
         let supervisor = Supervisor::new(supervision, reports)?;
         let parts = config.out.join(WORK_FOLDER);
         let sampler_config = SamplerConfig {
@@ -261,7 +265,7 @@ impl RealHost {
             version: ffmpeg.version.clone(),
             ..Prober::new(&ffmpeg.ffprobe, &scratch)
         });
-        let hooks = HookRunner::new(config.hooks.clone(), inputs.clone(), None)?;
+        let hooks = HookRunner::new(config.hooks.clone(), inputs.clone(), &confinement, None)?;
         let watcher = Watcher::start(config.watch.clone(), store.clone(), inputs.clone())?;
         let watch = watcher.as_ref().map(Watcher::mailbox).unwrap_or_default();
         let names = Mutex::new(None);

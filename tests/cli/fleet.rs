@@ -9,8 +9,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use fixture::{Fleet, all_done};
+use plimsoll::domain::units::Bytes;
 use serde_json::Value;
 
+use crate::support::cage::Cage;
 use crate::support::clips::{clips, make_clips};
 use crate::support::kernel::is_alive;
 use crate::support::{PATIENCE, World, files_below, patient_ffmpeg, say};
@@ -52,7 +54,7 @@ fn the_job_of_a_worker_that_is_killed_is_done_by_another_and_has_one_output() {
     let tools = patient_ffmpeg(&world).to_string_lossy().into_owned();
     let job = fleet.add(&[world.put(&clips().tiny(), "film.mp4")])[0];
     let mut killed = fleet.worker("killed", &["--ffmpeg", &tools]);
-    fleet.until("it runs", |jobs| jobs[0]["needs_bytes"].is_number());
+    fleet.until_it_runs("killed");
     let children = std::fs::read_to_string(world.path("killed/children")).unwrap_or_default();
     killed.child.kill().expect("killed");
     let _ = killed.child.wait();
@@ -89,7 +91,7 @@ fn a_worker_that_stands_still_past_its_lease_changes_nothing_when_it_wakes() {
     let tools = patient_ffmpeg(&world).to_string_lossy().into_owned();
     fleet.add(&[world.put(&clips().tiny(), "film.mp4")]);
     let stopped = fleet.worker("stopped", &["--ffmpeg", &tools]);
-    fleet.until("it runs", |jobs| jobs[0]["needs_bytes"].is_number());
+    fleet.until_it_runs("stopped");
     stopped.signal(libc::SIGSTOP);
     // Its ffmpeg goes on and ends well; nobody takes notice.
     std::fs::write(world.path("stopped/scratch/go"), "").expect("written");
@@ -121,7 +123,7 @@ fn jobs_go_on_while_the_database_is_away_and_their_outputs_are_committed_afterwa
     let tools = patient_ffmpeg(&world).to_string_lossy().into_owned();
     fleet.add(&[world.put(&clips().tiny(), "film.mp4")]);
     let worker = fleet.worker("worker", &["--ffmpeg", &tools]);
-    fleet.until("it runs", |jobs| jobs[0]["needs_bytes"].is_number());
+    fleet.until_it_runs("worker");
     fleet.postgres.down();
     let away = fleet.say(&["status"]);
     assert_eq!(away.code, Some(69), "{}{}", away.out, away.err);
@@ -167,13 +169,88 @@ fn a_job_that_does_not_fit_goes_to_the_box_that_can_take_it_or_it_is_told_that_n
 }
 
 #[test]
+fn what_a_film_needs_is_known_before_any_worker_has_looked_and_is_what_a_worker_finds() {
+    let world = World::new();
+    let Some(fleet) = Fleet::new(&world, "60s") else { return };
+    // One from here, one that lies in the store, and one that is no film: what is wrong with it a worker tells.
+    let film = world.put(&clips().tiny(), "film.mp4");
+    world.write("files/raw/film.mp4", std::fs::read(&film).expect("read"));
+    let broken = world.write("in/broken.mp4", "this is no film");
+    let jobs = fleet.add(&[film, "raw/film.mp4".into(), broken]);
+    let needs = |job: i64| fleet.job(job)["needs_bytes"].as_i64();
+    let known = [needs(jobs[0]), needs(jobs[1]), needs(jobs[2])];
+    // A path is taken before a key.
+    assert!(known[0].is_some() && known == [known[0], None, known[0]], "{known:?}");
+    let worker = fleet.worker("worker", &[]);
+    fleet.until("they have ended", |jobs| jobs.iter().all(|job| job["state"] == "done" || job["state"] == "rejected"));
+    // The first that is looked at: those after it may be told by what it has taken.
+    assert_eq!(needs(jobs[0]), known[0]);
+    worker.signal(libc::SIGTERM);
+    assert_eq!(worker.end(), Some(0));
+}
+
+#[test]
+#[ignore = "films of 4K, one after the other (five minutes); `just fleet` runs it"]
+fn two_boxes_of_512_mb_work_off_films_of_every_size_and_the_kernel_kills_nothing() {
+    let world = World::new();
+    let boxes = ["one", "two"].map(|name| Cage::of(&format!("fleet-{name}"), Bytes::mib(512)));
+    let [Some(first), Some(second)] = boxes else { return };
+    let Some(fleet) = Fleet::new(&world, "60s") else { return };
+    let sizes = ["640x360", "854x480", "1280x720", "1920x1080", "2560x1440", "3840x2160"];
+    // The last is more than either box takes.
+    let films = sizes.iter().chain(&sizes).map(|size| (*size, 100)).chain([("7680x4320", 10)]);
+    for (number, (size, frames)) in films.enumerate() {
+        make_clips(&world, 1, size, frames);
+        let made = world.path("in/clip-01.mp4");
+        std::fs::rename(made, world.path(format!("in/{number:02}-{size}.mp4"))).expect("renamed");
+    }
+    let jobs = fleet.add(&[world.path("in")]);
+    assert_eq!(jobs.len(), 2 * sizes.len() + 1);
+    let workers = [fleet.worker_in("one", &first), fleet.worker_in("two", &second)];
+    let largest = || {
+        let status = fleet.json(&["status", "--json"]);
+        let workers = status["workers"].as_array().expect("workers").clone();
+        workers.iter().filter_map(|worker| worker["largest_bytes"].as_i64()).max().unwrap_or(0)
+    };
+    let is_told = |job: &Value| job["reason"].as_str().is_some_and(|why| why.contains("the largest box that is there can take"));
+    let began = Instant::now();
+    let ended = fleet.until_within(Duration::from_mins(20), "each is done, or told that none can take it", |jobs| {
+        // A box that has just come takes nothing yet, and says so.
+        let works = jobs.iter().any(|job| job["state"] == "done");
+        works && jobs.iter().all(|job| job["state"] == "done" || (job["state"] == "queued" && is_told(job)))
+    });
+    let largest = largest();
+    for job in &ended {
+        let needs = job["needs_bytes"].as_i64().expect("known from the first moment");
+        println!("{} needs {} MB: {} on {}", job["input"], needs >> 20, job["state"], job["worker"]);
+        assert_eq!(job["state"] == "queued", needs > largest, "where it fits it is done: {job}");
+        assert_eq!((&job["deaths"], &job["losses"]), (&0.into(), &0.into()), "{job}");
+    }
+    assert_eq!(ended.iter().filter(|job| job["state"] == "queued").count(), 1, "the largest is told");
+    let at = |name: &str| ended.iter().filter(|job| job["worker"].as_str().is_some_and(|at| at.ends_with(name))).count();
+    assert!(at("/one") > 0 && at("/two") > 0, "both work: {ended:#?}");
+    for worker in workers {
+        worker.signal(libc::SIGTERM);
+        assert_eq!(worker.end(), Some(0));
+    }
+    let kills = [first.kills(), second.kills()];
+    println!(
+        "{} films, the largest box takes {} MB, {:.0} s, kernel kills {kills:?}",
+        ended.len(),
+        largest >> 20,
+        began.elapsed().as_secs_f64()
+    );
+    assert_eq!(kills, [0, 0]);
+}
+
+#[test]
 fn a_job_is_cancelled_while_it_runs_and_may_be_tried_again() {
     let world = World::new();
     let Some(fleet) = Fleet::new(&world, "60s") else { return };
     let tools = patient_ffmpeg(&world).to_string_lossy().into_owned();
     let job = fleet.add(&[world.put(&clips().tiny(), "film.mp4")])[0].to_string();
     let worker = fleet.worker("worker", &["--ffmpeg", &tools]);
-    fleet.until("it runs", |jobs| jobs[0]["needs_bytes"].is_number());
+    fleet.until_it_runs("worker");
     assert!(fleet.ok(&["cancel", &job]).contains("is being cancelled"));
     fleet.until("it is cancelled", |jobs| jobs[0]["state"] == "cancelled");
     assert_eq!(fleet.say(&["cancel", &job]).code, Some(1), "it has ended already");
@@ -240,7 +317,7 @@ fn a_job_that_is_cancelled_while_its_output_waits_to_be_stored_is_not_left_runni
     let tools = patient_ffmpeg(&world).to_string_lossy().into_owned();
     let job = fleet.add(&[world.put(&clips().tiny(), "film.mp4")])[0].to_string();
     let worker = fleet.worker("worker", &["--ffmpeg", &tools]);
-    fleet.until("it runs", |jobs| jobs[0]["needs_bytes"].is_number());
+    fleet.until_it_runs("worker");
     // Its output is made while nobody can be told; it hears of the end and of the cancelling together.
     fleet.postgres.down();
     std::fs::write(world.path("worker/scratch/go"), "").expect("written");

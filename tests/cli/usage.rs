@@ -450,6 +450,10 @@ fn profiles_are_listed_shown_checked_and_exported() {
     for words in ["key: PLIMSOLL_PROFILE", "value: balanced", "key: MALLOC_TRIM_THRESHOLD_", "value: '100000'", "sizeGB: 2"] {
         assert!(text.contains(words), "{words} is missing in\n{text}");
     }
+    let fleet = say(world.command(["profiles", "export", "render", "balanced", "--workers", "2"]));
+    let yaml: serde_yaml::Value = serde_yaml::from_str(&fleet.out).expect("YAML");
+    assert_eq!((&yaml["databases"][0]["name"], &yaml["services"][0]["numInstances"]), (&"plimsoll-queue".into(), &2.into()));
+    assert_refused(&world, world.command(["profiles", "export", "render", "balanced", "--workers", "0"]), &["--workers"]);
     assert_refused(&world, world.command(["profiles", "show", "saef"]), &["no profile is called `saef`", "did you mean `safe`?"]);
 }
 

@@ -7,6 +7,7 @@ mod render;
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::num::NonZero;
 use std::path::Path;
 
 use unicode_width::UnicodeWidthStr;
@@ -162,19 +163,35 @@ fn check<T: Kind>(file: &Path, short: impl Fn(&T) -> String) -> Result<String, S
 }
 
 /// `plimsoll profiles export render NAME`: a blueprint for Render (`render.yaml`) of a background worker that serves under this
-/// profile, built from the Dockerfile beside it. The list under `envVars` may stand in a profile as it is.
+/// profile, built from the Dockerfile beside it; with a number of `workers` that of a fleet. The list under `envVars` of a server
+/// may stand in a profile as it is.
 ///
 /// # Errors
 /// Nothing of that name, or every mistake in it; or there is no machine so large to be had.
-pub fn profiles_export_render(paths: &SearchPaths, name: impl AsRef<OsStr>) -> Result<String, String> {
+pub fn profiles_export_render(
+    paths: &SearchPaths,
+    name: impl AsRef<OsStr>,
+    workers: Option<NonZero<u16>>,
+) -> Result<String, String> {
     let Found { value, origin } = find::<Profile>(paths, name).map_err(|error| error.to_string())?;
     let plan = render::plan(&value)?;
     let mut out = format!("# The profile {} ({}): {origin}\n", value.name, value.short());
     if origin != Origin::BuiltIn {
         let _ = writeln!(out, "# Put its file into the repository as profiles/{}.yaml: the image takes it along.", value.name);
     }
-    let _ = writeln!(out, "# Beside the Dockerfile, which runs `plimsoll serve`. {}.", plan.words);
-    out.push_str(&as_yaml(&render::blueprint(&value, &plan)));
+    let command = if workers.is_some() { "worker" } else { "serve" };
+    let _ = writeln!(out, "# Beside the Dockerfile, which runs `plimsoll {command}`. {}.", plan.words);
+    let blueprint = match workers {
+        None => render::blueprint(&value, &plan),
+        Some(workers) => {
+            out.push_str(
+                "# The database has to be filled once: `plimsoll fleet init` with its external address in PLIMSOLL_QUEUE.\n",
+            );
+            out.push_str("# Render asks for what says `sync: false`. PLIMSOLL_FILES is s3://BUCKET/PREFIX.\n");
+            render::fleet(&value, &plan, workers)
+        }
+    };
+    out.push_str(&as_yaml(&blueprint));
     Ok(out)
 }
 

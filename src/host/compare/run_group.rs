@@ -5,7 +5,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -63,6 +65,16 @@ impl RunGroup {
                 put("memory.max", limit.0.to_string())?;
                 let _ = put("memory.swap.max", "0".to_owned());
             }
+        }
+        Ok(())
+    }
+
+    /// The command starts within the group.
+    pub fn holds(&self, command: &mut Command) -> io::Result<()> {
+        let entrance = self.entrance()?;
+        // SAFETY: a system call on a descriptor that is open as long as the command is there, and on a constant.
+        unsafe {
+            command.pre_exec(move || rustix::io::write(&entrance, b"0").map(drop).map_err(Into::into));
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ use crate::host::media::index::{self, Trust};
 use crate::host::media::report::{LATE_DEMUXERS, Read as Told, Report};
 use crate::host::media::structure;
 use crate::host::media::tracks::{Unfit, choose};
-use crate::host::process::child::ChildSetup;
+use crate::host::process::child::{ChildSetup, Limits};
 use crate::host::process::command::{self, Answer, Bounds, ToolError};
 use crate::host::process::sandbox::{Fences, Needs};
 
@@ -453,8 +453,7 @@ fn confine(command: &mut Command, fence: Option<OwnedFd>) {
         parent,
         progress: None,
         third: None,
-        max_file: Some(0),
-        address_space,
+        limits: Limits { max_file: Some(0), address_space, ..Limits::default() },
         group: None,
         fence: fence.as_ref().map(AsRawFd::as_raw_fd),
     };

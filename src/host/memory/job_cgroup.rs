@@ -166,6 +166,18 @@ impl JobGroups {
         Ok(group)
     }
 
+    /// Makes the group of a helper that is no job: what the kernel kills there is in none of the counts of jobs.
+    ///
+    /// # Errors
+    /// It cannot be made, or the limit cannot be put on it: without one it would be of no use.
+    pub fn make_helper(&self, name: &str, limit: Bytes) -> io::Result<JobGroup> {
+        let version = self.own.version;
+        let dir = self.make_named(name)?;
+        let opened = put_limit(version, &dir, limit).and_then(|()| open_group(&dir, version));
+        let (procs, kills) = opened.inspect_err(|_| drop(fs::remove_dir(&dir)))?;
+        Ok(JobGroup { version, dir, procs, kills, known_kills: 0, ended_kills: Arc::default(), limited: Limited::default() })
+    }
+
     /// Makes a group without a limit for something that is no job.
     pub fn make_group(&self, name: &str) -> io::Result<MemoryCgroup> {
         let dir = self.make_named(name)?;
@@ -243,19 +255,30 @@ impl JobGroup {
         self.kills.fields(["oom_kill"]).ok().map(|[kills]| kills)
     }
 
-    /// Ends what is left in the group where that can be done at once, and removes it. For the end of the job's own thread:
-    /// takes a second at the most, and rarely any time; what stays is removed with the place.
+    /// Ends what is left in the group, and removes it. For the end of the thread that has it: takes a second at the most, and
+    /// rarely any time; what stays is removed with the place.
     pub fn remove(self) {
         lock(&self.limited).retain(|_, dir| *dir != self.dir);
         for _ in 0..REMOVALS {
             match fs::remove_dir(&self.dir) {
                 Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
-                    if self.version == Version::V2 {
-                        let _ = fs::write(self.dir.join("cgroup.kill"), "1");
-                    }
+                    end_members(self.version, &self.dir);
                     std::thread::sleep(REMOVE_PAUSE);
                 }
                 _ => return,
+            }
+        }
+    }
+}
+
+/// Kills whatever lives in a group.
+fn end_members(version: Version, dir: &Path) {
+    match version {
+        Version::V2 => drop(fs::write(dir.join("cgroup.kill"), "1")),
+        Version::V1 => {
+            let members = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+            for pid in members.lines().filter_map(|line| rustix::process::Pid::from_raw(line.parse().ok()?)) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
         }
     }

@@ -20,6 +20,21 @@ const OOM_SCORE_ADJ: &[u8] = b"500";
 /// Device and inode of an open file.
 pub(in crate::host) type Identity = (libc::dev_t, libc::ino_t);
 
+/// Limits that the kernel keeps for a process and for each that it starts; `None` = as they are. One that is lower already stays.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::host) struct Limits {
+    /// No file may grow over this many bytes.
+    pub(in crate::host) max_file: Option<u64>,
+    /// It may map no more than this many bytes.
+    pub(in crate::host) address_space: Option<u64>,
+    /// It may hold no more than this many bytes of memory that it writes to.
+    pub(in crate::host) data: Option<u64>,
+    /// Open files.
+    pub(in crate::host) files: Option<u64>,
+    /// Processes and threads of its user, those that are there already included. Holds nobody who may set limits at will.
+    pub(in crate::host) processes: Option<u64>,
+}
+
 /// The set-up of one child; everything it needs was looked up before the fork.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::host) struct ChildSetup {
@@ -30,10 +45,8 @@ pub(in crate::host) struct ChildSetup {
     pub(in crate::host) progress: Option<RawFd>,
     /// What was on descriptor 3 before the fork, if it was a pipe or a socket.
     pub(in crate::host) third: Option<Identity>,
-    /// No file may grow over this many bytes.
-    pub(in crate::host) max_file: Option<u64>,
-    /// It may map no more than this many bytes.
-    pub(in crate::host) address_space: Option<u64>,
+    /// What it may use of the system at most.
+    pub(in crate::host) limits: Limits,
     /// The fence to put on; see [`crate::host::process::sandbox`].
     pub(in crate::host) fence: Option<RawFd>,
     /// The open `cgroup.procs` of the group to run in.
@@ -71,13 +84,7 @@ impl ChildSetup {
             libc::setpriority(libc::PRIO_PROCESS as _, 0, nice.max(NICE));
             #[cfg(target_os = "linux")]
             yield_disk_and_memory();
-            limit(Limit::Core, 0);
-            if let Some(bytes) = self.max_file {
-                limit(Limit::FileSize, bytes);
-            }
-            if let Some(bytes) = self.address_space {
-                limit(Limit::AddressSpace, bytes);
-            }
+            self.limits.lower();
             if let Some(progress) = self.progress {
                 self.place_progress(progress)?;
                 close_on_exec_from(PROGRESS_FD + 1);
@@ -180,29 +187,31 @@ unsafe fn die_with_parent(parent: libc::pid_t, signal: libc::c_int) -> io::Resul
     Ok(())
 }
 
-#[derive(Clone, Copy)]
-enum Limit {
-    Core,
-    FileSize,
-    AddressSpace,
-}
-
-/// Lowers a limit, soft and hard; one that is lower already stays.
-unsafe fn limit(which: Limit, bytes: u64) {
-    let which = match which {
-        Limit::Core => libc::RLIMIT_CORE,
-        Limit::FileSize => libc::RLIMIT_FSIZE,
-        Limit::AddressSpace => libc::RLIMIT_AS,
-    };
-    // SAFETY: getrlimit fills the struct or fails, and then it is not read.
-    unsafe {
-        let mut now = std::mem::MaybeUninit::<libc::rlimit>::uninit();
-        if libc::getrlimit(which, now.as_mut_ptr()) != 0 {
-            return;
+impl Limits {
+    /// Lowers each of them, soft and hard.
+    unsafe fn lower(&self) {
+        // No core dumps: they would hold what a film or its owner keeps to themselves.
+        let wanted = [
+            (libc::RLIMIT_CORE, Some(0)),
+            (libc::RLIMIT_FSIZE, self.max_file),
+            (libc::RLIMIT_AS, self.address_space),
+            (libc::RLIMIT_DATA, self.data),
+            (libc::RLIMIT_NOFILE, self.files),
+            (libc::RLIMIT_NPROC, self.processes),
+        ];
+        for (which, most) in wanted {
+            let Some(most) = most else { continue };
+            // SAFETY: getrlimit fills the struct or fails, and then it is not read.
+            unsafe {
+                let mut now = std::mem::MaybeUninit::<libc::rlimit>::uninit();
+                if libc::getrlimit(which, now.as_mut_ptr()) != 0 {
+                    continue;
+                }
+                let now = now.assume_init();
+                let lower = libc::rlimit { rlim_cur: now.rlim_cur.min(most), rlim_max: now.rlim_max.min(most) };
+                libc::setrlimit(which, &raw const lower);
+            }
         }
-        let now = now.assume_init();
-        let wanted = libc::rlimit { rlim_cur: now.rlim_cur.min(bytes), rlim_max: now.rlim_max.min(bytes) };
-        libc::setrlimit(which, &raw const wanted);
     }
 }
 

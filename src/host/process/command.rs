@@ -164,12 +164,26 @@ pub fn run_fed(command: &mut Command, input: Stdio, bounds: Bounds, given_up: Op
         }
     }
     // Both outputs are closed, which is the end of nearly every program; one that lingers is asked again.
-    loop {
-        match child.0.try_wait().map_err(failed)? {
-            Some(status) => return Ok(Answer { status, stdout, stderr }),
-            None if Instant::now() < deadline && !is_given_up() => thread::sleep(Duration::from_millis(1)),
-            None => return Err(timed_out()),
+    while !has_ended(child.0.id() as libc::pid_t) {
+        if Instant::now() >= deadline || is_given_up() {
+            return Err(timed_out());
         }
+        thread::sleep(Duration::from_millis(1));
+    }
+    // Whatever it has left running goes with it, as long as the number of its group is its own.
+    kill_members(&child.0);
+    let status = child.0.wait().map_err(failed)?;
+    Ok(Answer { status, stdout, stderr })
+}
+
+/// The child has ended; it stays unreaped, so that its number is its own.
+pub fn has_ended(pid: libc::pid_t) -> bool {
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: waitid fills the struct or leaves it zeroed, which is a valid value of it.
+    unsafe {
+        let result = libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
+        // An error means that there is no such child any more.
+        result != 0 || info.assume_init().si_pid() != 0
     }
 }
 
@@ -214,11 +228,15 @@ impl Drop for Killed {
 
 /// Kills a child that leads its process group, with the whole group, and reaps it.
 pub fn kill_group(child: &mut Child) {
-    if let Some(pid) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
-        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-    }
+    kill_members(child);
     let _ = child.kill();
     let _ = child.wait();
+}
+
+fn kill_members(leader: &Child) {
+    if let Some(pid) = i32::try_from(leader.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+    }
 }
 
 #[cfg(test)]

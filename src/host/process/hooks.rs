@@ -1,8 +1,9 @@
 //! Runs the operator's commands, or posts to the operator's addresses, when something has happened. Whatever they do, the queue goes on: they are handed over without
 //! waiting, run few at a time, limited as jobs are, and are killed when they take too long.
 
+mod confine;
+
 use std::io::{self, Write as _};
-use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -17,9 +18,9 @@ use crate::domain::hook::{HookAction, HookEvent, HookWatch, Hooks};
 use crate::domain::job::LogLevel;
 use crate::domain::text::{error_words, sanitise};
 use crate::engine::port::Input;
-use crate::host::process::child::ChildSetup;
 use crate::host::process::command::{Answer, Bounds, ToolError, run_fed};
 use crate::host::process::webhook;
+pub(in crate::host) use confine::Confinement;
 
 /// Commands at a time.
 const AT_ONCE: usize = 4;
@@ -50,7 +51,12 @@ pub(in crate::host) struct HookRunner {
 
 impl HookRunner {
     /// Starts the threads that run them, where there are any to be run. What comes of them goes to `inputs`.
-    pub(in crate::host) fn new(hooks: Hooks, inputs: UnboundedSender<Input>, limit: Option<Duration>) -> io::Result<Self> {
+    pub(in crate::host) fn new(
+        hooks: Hooks,
+        inputs: UnboundedSender<Input>,
+        confinement: &Confinement,
+        limit: Option<Duration>,
+    ) -> io::Result<Self> {
         let (orders, waiting) = sync_channel(MOST_WAITING);
         let (hooks, waiting, given_up) = (Arc::new(hooks), Arc::new(Mutex::new(waiting)), Arc::new(AtomicBool::new(false)));
         let mut workers = Vec::new();
@@ -59,6 +65,7 @@ impl HookRunner {
                 hooks: Arc::clone(&hooks),
                 waiting: Arc::clone(&waiting),
                 inputs: inputs.clone(),
+                confinement: confinement.clone(),
                 given_up: Arc::clone(&given_up),
                 limit: limit.unwrap_or(LIMIT),
             };
@@ -113,6 +120,7 @@ struct Worker {
     hooks: Arc<Hooks>,
     waiting: Arc<Mutex<Receiver<HookEvent>>>,
     inputs: UnboundedSender<Input>,
+    confinement: Confinement,
     given_up: Arc<AtomicBool>,
     limit: Duration,
 }
@@ -125,17 +133,27 @@ impl Worker {
             if self.given_up.load(Ordering::Relaxed) {
                 return;
             }
+            let job = order.event.kind.job().map_or_else(String::new, |job| format!(" for job {job}"));
+            let name = format!("hook {}{job}", order.hook.name());
             let (level, told) = match self.hooks.get(&order.hook) {
                 None => continue,
-                Some(HookAction::Command(words)) => told(self.run(words, &order)),
+                Some(HookAction::Command(words)) => {
+                    let (result, was_too_large) = self.run(words, &order);
+                    let (level, told) = told(result);
+                    if was_too_large {
+                        let what =
+                            format!("{name} took more than the {} of memory that it may have", self.confinement.memory().whole());
+                        let _ = self.inputs.send(Input::Fault { what, detail: format!("the kernel killed it alone; {told}") });
+                        continue;
+                    }
+                    (level, told)
+                }
                 Some(HookAction::Url(url)) => match self.post(url, &order) {
                     Ok(answer) => (LogLevel::Info, format!("done: {answer}")),
                     Err(why) => (LogLevel::Warning, why),
                 },
             };
-            let job = order.event.kind.job().map_or_else(String::new, |job| format!(" for job {job}"));
-            let text = format!("hook {}{job}: {told}", order.hook.name());
-            let _ = self.inputs.send(Input::Note { level, text });
+            let _ = self.inputs.send(Input::Note { level, text: format!("{name}: {told}") });
         }
     }
 
@@ -144,26 +162,29 @@ impl Worker {
         webhook::post(url, &body, self.limit, &self.given_up)
     }
 
-    fn run(&self, words: &[String], order: &HookEvent) -> Result<Answer, ToolError> {
+    /// Runs a command; also tells whether the kernel killed something of it for want of memory.
+    fn run(&self, words: &[String], order: &HookEvent) -> (Result<Answer, ToolError>, bool) {
+        let ran = self.run_in(&self.confinement, words, order);
+        match ran {
+            // It may be the group that refuses, and a hook can do without: what else is wrong shows again.
+            (Err(ToolError::Start { .. }), _) if self.confinement.has_groups() => {
+                self.run_in(&self.confinement.without_groups(), words, order)
+            }
+            ran => ran,
+        }
+    }
+
+    fn run_in(&self, confinement: &Confinement, words: &[String], order: &HookEvent) -> (Result<Answer, ToolError>, bool) {
         let Some((program, args)) = words.split_first() else { unreachable!("no settings hold an empty command") };
         let failed = |source: io::Error| ToolError::Start { program: program.into(), source };
         let mut command = Command::new(program);
         // The service manager is told by plimsoll alone.
         command.args(args).current_dir("/").env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC").env_remove("WATCHDOG_PID");
-        let setup = ChildSetup {
-            parent: std::process::id() as libc::pid_t,
-            progress: None,
-            third: None,
-            max_file: None,
-            address_space: None,
-            group: None,
-            fence: None,
-        };
-        // SAFETY: `apply` makes only calls that are safe between fork and exec, as its module says.
-        unsafe { command.pre_exec(move || setup.apply()) };
-        let input = event_on_stdin(order).map_err(failed)?;
+        let confined = confinement.put_on(&mut command);
         let bounds = Bounds { limit: self.limit, stdout: MOST_SAID, stderr: MOST_SAID };
-        run_fed(&mut command, input, bounds, Some(&self.given_up))
+        let run = |input| run_fed(&mut command, input, bounds, Some(&self.given_up));
+        let result = event_on_stdin(order).map_err(failed).and_then(run);
+        (result, confined.end())
     }
 }
 
@@ -202,102 +223,4 @@ fn told(result: Result<Answer, ToolError>) -> (LogLevel, String) {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods)] // a deadline needs the clock
-mod tests {
-    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-
-    use super::*;
-    use crate::domain::event::Seq;
-    use crate::domain::hook::Hook;
-    use crate::domain::time::{Mono, Wall};
-
-    fn warning(number: u64) -> Event {
-        let kind = EventKind::WarningRaised {
-            warning: format!("sign {number}"),
-            evidence: String::new(),
-            advice: String::new(),
-            profile: None,
-        };
-        Event { seq: Seq(number), at: Wall(0), mono: Mono::START, kind }
-    }
-
-    fn runner(script: &str, limit: Duration) -> (HookRunner, UnboundedReceiver<Input>) {
-        let (sender, inputs) = unbounded_channel();
-        let words = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
-        let hooks = Hooks::from([(Hook::OnWarning, HookAction::Command(words))]);
-        (HookRunner::new(hooks, sender, Some(limit)).expect("threads"), inputs)
-    }
-
-    fn note(inputs: &mut UnboundedReceiver<Input>) -> (LogLevel, String) {
-        match inputs.blocking_recv() {
-            Some(Input::Note { level, text }) => (level, text),
-            other => panic!("no note: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_command_gets_the_event_and_is_limited_as_a_job_and_what_it_says_is_told() {
-        let script = "tty >&2; set -- $(cat /proc/$$/stat); test $6 = $$ && echo own session; exit 3";
-        let (mut runner, mut inputs) = runner(script, LIMIT);
-        runner.see(&warning(1));
-        let (level, text) = note(&mut inputs);
-        assert_eq!(level, LogLevel::Warning);
-        assert_eq!(text, "hook on_warning: ended with exit status: 3: not a tty; own session");
-        runner.close();
-
-        let (mut runner, mut inputs) = self::runner("read -r line; printf '%s %s' \"$(nice)\" \"$line\"", LIMIT);
-        runner.see(&warning(1));
-        let (level, text) = note(&mut inputs);
-        assert_eq!(level, LogLevel::Info);
-        let said = text.strip_prefix("hook on_warning: done: ").unwrap_or_else(|| panic!("{text}"));
-        let (nice, json) = said.split_once(' ').expect("two words");
-        assert!(nice.parse::<u32>().is_ok_and(|nice| nice >= 10), "{nice}");
-        let event: serde_json::Value = serde_json::from_str(json).expect("JSON");
-        assert_eq!(
-            (&event["hook"], &event["event"], &event["warning"]),
-            (&"on_warning".into(), &"warning_raised".into(), &"sign 1".into())
-        );
-        runner.close();
-    }
-
-    #[test]
-    fn commands_that_hang_hold_nobody_up_and_are_killed_with_all_they_started() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let script = format!("sleep 1000 & echo $! >> {}/pids; wait", folder.path().display());
-        let (mut runner, mut inputs) = runner(&script, Duration::from_secs(2));
-        let begun = Instant::now();
-        for number in 0..200 {
-            runner.see(&warning(number));
-        }
-        assert!(begun.elapsed() < Duration::from_secs(1), "nobody waited");
-        let (_, text) = note(&mut inputs);
-        assert!(text.contains("64 wait already"), "{text}");
-        for _ in 0..AT_ONCE {
-            let (_, text) = note(&mut inputs);
-            assert!(text.contains("did not answer within 2 s and was stopped"), "{text}");
-        }
-        // Whoever ends the server does not wait for those that hang.
-        runner.see(&Event { kind: EventKind::ShutdownStarted, ..warning(0) });
-        let begun = Instant::now();
-        runner.close();
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-        let pids = std::fs::read_to_string(folder.path().join("pids")).expect("they were started");
-        let alive = |pid: &&str| std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z"));
-        assert!(pids.lines().count() >= AT_ONCE);
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while pids.lines().any(|pid| alive(&pid)) {
-            assert!(Instant::now() < deadline, "alive: {:?}", pids.lines().filter(alive).collect::<Vec<_>>());
-            std::thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn a_program_that_is_not_there_is_told() {
-        let (sender, mut inputs) = unbounded_channel();
-        let hooks = Hooks::from([(Hook::OnWarning, HookAction::Command(vec!["/no/such/program".to_owned()]))]);
-        let mut runner = HookRunner::new(hooks, sender, None).expect("threads");
-        runner.see(&warning(1));
-        assert_eq!(note(&mut inputs).1, "hook on_warning: cannot run /no/such/program: no such file or directory");
-        runner.close();
-    }
-}
+mod tests;

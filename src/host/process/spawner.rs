@@ -15,7 +15,7 @@ use rustix::io::FdFlags;
 
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
-use crate::host::process::child::{ChildSetup, channel};
+use crate::host::process::child::{ChildSetup, Limits, channel};
 use crate::host::process::command::with_descriptors;
 use crate::host::process::sandbox::PROGRESS_FD;
 
@@ -159,8 +159,7 @@ fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
         parent: std::process::id() as libc::pid_t,
         progress: Some(progress_end.as_raw_fd() as RawFd),
         third: channel(PROGRESS_FD),
-        max_file: request.max_file.map(|bytes| bytes.0),
-        address_space: None,
+        limits: Limits { max_file: request.max_file.map(|bytes| bytes.0), ..Limits::default() },
         fence: request.fence.as_ref().map(|fence| fence.as_raw_fd() as RawFd),
         group: request.group.as_ref().map(|file| file.as_raw_fd() as RawFd),
     };

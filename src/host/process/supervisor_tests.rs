@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::*;
 use crate::domain::job::{Exit, LogLevel, Progress};
 use crate::engine::port::{Cause, ExitReport};
-use crate::host::process::child::{ChildSetup, channel};
+use crate::host::process::child::{ChildSetup, Limits, channel};
 
 /// Long enough for a machine under load; reached only when something is broken.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -529,8 +529,7 @@ fn progress_arrives_when_the_pipe_already_has_number_three() {
         parent: std::process::id() as i32,
         progress: Some(3),
         third: None,
-        max_file: None,
-        address_space: None,
+        limits: Limits::default(),
         group: None,
         fence: None,
     };
@@ -557,8 +556,7 @@ fn the_pipe_that_tells_of_exec_is_never_taken_for_number_three() {
             parent: std::process::id() as i32,
             progress: Some(progress),
             third,
-            max_file: None,
-            address_space: None,
+            limits: Limits::default(),
             group: None,
             fence: None,
         };

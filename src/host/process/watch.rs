@@ -23,6 +23,7 @@ use crate::host::media::peak::PeakSampler;
 use crate::host::media::tally::{Arriving, Tally};
 use crate::host::memory::job_cgroup::JobGroup;
 use crate::host::memory::procfs;
+use crate::host::process::command::has_ended;
 use crate::host::process::diagnose::{Diagnosis, signal_name};
 use crate::host::process::joblog::{JobLog, wall_now};
 use crate::host::process::logread::{Classified, LineSplitter};
@@ -355,17 +356,6 @@ fn read_turn(fd: &OwnedFd, chunk: &mut [u8], mut take: impl FnMut(&[u8])) -> boo
         }
     }
     false
-}
-
-/// The process has ended; it stays unreaped.
-fn has_ended(pid: libc::pid_t) -> bool {
-    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-    // SAFETY: waitid fills the struct or leaves it zeroed, which is a valid value of it.
-    unsafe {
-        let result = libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
-        // An error means that there is no such child any more.
-        result != 0 || info.assume_init().si_pid() != 0
-    }
 }
 
 /// Reaps a process that has ended.

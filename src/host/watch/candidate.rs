@@ -1,6 +1,6 @@
 //! Which files of a watched folder are complete. Pure: it is told what was seen and when, and reads no clock and no disk.
 //!
-//! A file is complete when it has looked the same for [`QUIET`] and nobody is known to write it; or at once when it was renamed
+//! A file is complete when it has looked the same for long enough and nobody is known to write it; or at once when it was renamed
 //! into place and nobody writes it for certain. A name that a program gives to what is not whole yet is no candidate; under such
 //! a name nothing is waited for.
 
@@ -13,8 +13,6 @@ use crate::domain::time::{Mono, Wall};
 use crate::host::files::file_id::Looks;
 use crate::host::files::walk;
 
-/// How long a file has to look the same before it is taken.
-pub const QUIET: Duration = Duration::from_secs(10);
 /// Between two looks at a file that somebody is known to write.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Names of waiting files that are told.

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::host::files::file_id::FileId;
 
+const QUIET: Duration = crate::domain::watch::WatchFolder::QUIET;
 const START: Wall = Wall(1_000_000);
 
 fn at(ms: u64) -> (Mono, Wall) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::candidate::{QUIET, Suspects, is_searched, may_be_input};
+use super::candidate::{Suspects, is_searched, may_be_input};
 use crate::domain::text::path_text;
 use crate::domain::time::Mono;
 use crate::domain::watch::{WaitingFile, WatchFolder, WatchState, WatchTake, Watched};
@@ -41,6 +41,8 @@ pub struct Root {
     pub has_more: bool,
     /// Files queued in this run.
     pub taken: u64,
+    /// How often changes were lost in this run.
+    pub overflows: u64,
     /// What was told last, and when.
     pub told: Option<(Watched, Mono)>,
 }
@@ -51,9 +53,9 @@ impl Root {
         let take =
             WatchTake { watch: number, folder: config.folder.clone(), out: config.out.clone(), delete_input: config.delete_input };
         Self {
+            suspects: Suspects::new(config.quiet),
             config,
             take,
-            suspects: Suspects::new(QUIET),
             complete: BTreeSet::new(),
             in_flight: BTreeSet::new(),
             at_work: BTreeSet::new(),
@@ -65,6 +67,7 @@ impl Root {
             check_at: None,
             has_more: false,
             taken: 0,
+            overflows: 0,
             told: None,
         }
     }
@@ -113,6 +116,7 @@ impl Root {
             waiting: self.suspects.len() as u64,
             first: first.collect(),
             taken: self.taken,
+            overflows: self.overflows,
         }
     }
 }

@@ -21,6 +21,7 @@ fn folder(watch: u32, folder: &str, preset: &str, state: WatchState) -> Watched 
         waiting: 0,
         first: Vec::new(),
         taken: 0,
+        overflows: 0,
     }
 }
 

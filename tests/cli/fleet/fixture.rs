@@ -8,6 +8,7 @@ use plimsoll::host::fleet::postgres::PrivatePostgres;
 use serde_json::Value;
 
 use crate::postgres;
+use crate::support::cage::Cage;
 use crate::support::{PATIENCE, Said, World, files_below, say};
 
 /// A queue, a place for the files, and the workers that were started on them.
@@ -93,7 +94,12 @@ impl<'w> Fleet<'w> {
 
     /// Waits until a job is as wanted.
     pub(super) fn until(&self, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-        let deadline = Instant::now() + PATIENCE;
+        self.until_within(PATIENCE, what, wanted)
+    }
+
+    /// The same, for longer.
+    pub(super) fn until_within(&self, at_most: Duration, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let deadline = Instant::now() + at_most;
         loop {
             let jobs = self.jobs();
             if wanted(&jobs) {
@@ -102,6 +108,13 @@ impl<'w> Fleet<'w> {
             assert!(Instant::now() < deadline, "waited too long for: {what}\n{jobs:#?}\n{}", self.logs());
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Waits until the box of this name has a job's process.
+    pub(super) fn until_it_runs(&self, name: &str) {
+        let children = self.world.path(name).join("children");
+        let has_one = || std::fs::read_to_string(&children).is_ok_and(|told| told.lines().any(|line| line.starts_with('+')));
+        self.until("it runs", |_| has_one());
     }
 
     pub(super) fn logs(&self) -> String {
@@ -120,11 +133,26 @@ impl<'w> Fleet<'w> {
 
     /// A worker with something else in its environment.
     pub(super) fn worker_with(&self, name: &str, more: &[&str], environment: &[(&str, &str)]) -> Worker {
+        self.worker_by(name, more, environment, |command| command.spawn().expect("a worker"))
+    }
+
+    /// A worker that is kept in a box.
+    pub(super) fn worker_in(&self, name: &str, cage: &Cage) -> Worker {
+        self.worker_by(name, &[], &[], |command| cage.spawn(command))
+    }
+
+    fn worker_by(
+        &self,
+        name: &str,
+        more: &[&str],
+        environment: &[(&str, &str)],
+        start: impl FnOnce(&mut Command) -> Child,
+    ) -> Worker {
         let log = self.world.path(format!("work/{name}.log"));
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log");
         let mut command = self.command(&["worker", "-p", "balanced", "--state-dir"]);
         command.arg(self.world.path(name)).args(more).envs(environment.iter().copied()).stdout(Stdio::null()).stderr(file);
-        Worker { child: command.spawn().expect("a worker"), log }
+        Worker { child: start(&mut command), log }
     }
 
     pub(super) fn add(&self, paths: &[PathBuf]) -> Vec<i64> {

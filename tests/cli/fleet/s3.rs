@@ -189,7 +189,7 @@ fn a_store_that_dies_while_a_film_is_converted_or_half_stored_costs_nothing_but_
     let tools = patient_ffmpeg(&world).to_string_lossy().into_owned();
     fleet.add(&[noise(&world)]);
     let worker = fleet.worker("worker", &["--ffmpeg", &tools]);
-    fleet.until("it runs", |jobs| jobs[0]["needs_bytes"].is_number());
+    fleet.until_it_runs("worker");
     server.down();
     // Whoever knocks at its door meanwhile is not let in.
     let knocks = TcpListener::bind(server.at).expect("its port is free");
@@ -220,7 +220,7 @@ fn an_output_is_kept_while_the_store_is_away_for_longer_than_it_is_asked() {
     let tools = patient_ffmpeg(&world).to_string_lossy().into_owned();
     fleet.add(&[world.put(&clips().tiny(), "film.mp4")]);
     let worker = fleet.worker("worker", &["--ffmpeg", &tools]);
-    fleet.until("it runs", |jobs| jobs[0]["needs_bytes"].is_number());
+    fleet.until_it_runs("worker");
     server.down();
     let knocks = TcpListener::bind(server.at).expect("its port is free");
     std::fs::write(world.path("worker/scratch/go"), "").expect("written");

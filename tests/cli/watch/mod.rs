@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods)] // a deadline needs the clock
 
 mod many;
+mod polling;
 mod taking;
 mod telling;
 

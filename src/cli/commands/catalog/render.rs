@@ -1,4 +1,7 @@
-//! A profile as a blueprint for Render: one background worker with a disk, in an image of the repository's Dockerfile.
+//! A profile as a blueprint for Render, in an image of the repository's Dockerfile: one background worker with a disk, or the
+//! workers of a fleet and their database.
+
+use std::num::NonZero;
 
 use serde::Serialize;
 
@@ -9,6 +12,13 @@ use crate::domain::units::{Bytes, GIB, MIB};
 const DISK: &str = "/var/lib/plimsoll";
 /// Running jobs are stopped and noted within this many seconds, of which the service itself takes up to 30.
 const SHUTDOWN: u32 = 60;
+/// A worker of a fleet finishes what it does. Render waits no longer than this; what is cut off then is another worker's.
+const DRAIN: u32 = 300;
+/// The database of a fleet, and its smallest plan: the queue takes a kilobyte a job.
+const DATABASE: &str = "plimsoll-queue";
+const DATABASE_PLAN: &str = "basic-256mb";
+/// What only the owner knows of a fleet: Render asks for it.
+const ASKED: [&str; 4] = ["PLIMSOLL_FILES", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
 /// Render's machines for background workers: name and memory.
 const PLANS: [(&str, u64); 6] = [
@@ -56,7 +66,15 @@ pub(super) fn plan(profile: &Profile) -> Result<Plan, String> {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Blueprint {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    databases: Vec<Database>,
     services: [Service; 1],
+}
+
+#[derive(Debug, Serialize)]
+struct Database {
+    name: &'static str,
+    plan: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,16 +85,35 @@ struct Service {
     name: &'static str,
     runtime: &'static str,
     plan: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_instances: Option<NonZero<u16>>,
     dockerfile_path: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    docker_command: Option<&'static str>,
     max_shutdown_delay_seconds: u32,
     env_vars: Vec<Variable>,
-    disk: Disk,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk: Option<Disk>,
 }
 
 #[derive(Debug, Serialize)]
 struct Variable {
     key: String,
-    value: String,
+    #[serde(flatten)]
+    from: Source,
+}
+
+/// Where the value of a variable comes from.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Source {
+    Value(String),
+    FromDatabase {
+        name: &'static str,
+        property: &'static str,
+    },
+    /// `false`: Render asks for it once, and it stands in no file.
+    Sync(bool),
 }
 
 #[derive(Debug, Serialize)]
@@ -88,32 +125,61 @@ struct Disk {
     size: u64,
 }
 
-/// The whole file.
+/// The whole file of a server.
 pub(super) fn blueprint(profile: &Profile, plan: &Plan) -> Blueprint {
     // A file's name means nothing on another machine, but its profile's name does once the file is there.
     let own = [
-        ("PLIMSOLL_PROFILE", profile.name.clone()),
-        ("PLIMSOLL_STATE_DIR", format!("{DISK}/state")),
-        ("PLIMSOLL_OUT", format!("{DISK}/films")),
+        ("PLIMSOLL_PROFILE", Source::Value(profile.name.clone())),
+        ("PLIMSOLL_STATE_DIR", Source::Value(format!("{DISK}/state"))),
+        ("PLIMSOLL_OUT", Source::Value(format!("{DISK}/films"))),
     ];
-    let is_own = |name: &str| own.iter().any(|(known, _)| *known == name);
-    let given = profile.env.iter().filter(|(name, _)| !is_own(name)).map(|(name, value)| (name.clone(), value.clone()));
-    let given: Vec<(String, String)> = given.collect();
-    let variables = own.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(given);
     // Render sells whole gigabytes, and one at least.
     let size = profile.scratch_limit.map_or(1, |limit| limit.0.div_ceil(GIB).max(1));
-    Blueprint {
-        services: [Service {
-            kind: "worker",
-            name: "plimsoll",
-            runtime: "docker",
-            plan: plan.name,
-            dockerfile_path: "./Dockerfile",
-            max_shutdown_delay_seconds: SHUTDOWN,
-            env_vars: variables.map(|(key, value)| Variable { key, value }).collect(),
-            disk: Disk { name: "plimsoll", mount_path: DISK, size },
-        }],
+    let service = Service {
+        kind: "worker",
+        name: "plimsoll",
+        runtime: "docker",
+        plan: plan.name,
+        num_instances: None,
+        dockerfile_path: "./Dockerfile",
+        docker_command: None,
+        max_shutdown_delay_seconds: SHUTDOWN,
+        env_vars: variables(profile, own),
+        disk: Some(Disk { name: "plimsoll", mount_path: DISK, size }),
+    };
+    Blueprint { databases: Vec::new(), services: [service] }
+}
+
+/// The whole file of a fleet of so many workers. They have no disk: a service with one cannot have several instances, and what a
+/// worker loses another one does again.
+pub(super) fn fleet(profile: &Profile, plan: &Plan, workers: NonZero<u16>) -> Blueprint {
+    let queue = Source::FromDatabase { name: DATABASE, property: "connectionString" };
+    let own = [("PLIMSOLL_PROFILE", Source::Value(profile.name.clone())), ("PLIMSOLL_QUEUE", queue)];
+    let asked = ASKED.map(|name| (name, Source::Sync(false)));
+    let service = Service {
+        kind: "worker",
+        name: "plimsoll-worker",
+        runtime: "docker",
+        plan: plan.name,
+        num_instances: Some(workers),
+        dockerfile_path: "./Dockerfile",
+        docker_command: Some("worker"),
+        max_shutdown_delay_seconds: DRAIN,
+        env_vars: variables(profile, own.into_iter().chain(asked)),
+        disk: None,
+    };
+    Blueprint { databases: vec![Database { name: DATABASE, plan: DATABASE_PLAN }], services: [service] }
+}
+
+/// These, and those of the profile that say nothing against them.
+fn variables(profile: &Profile, own: impl IntoIterator<Item = (&'static str, Source)>) -> Vec<Variable> {
+    let mut all: Vec<Variable> = own.into_iter().map(|(key, from)| Variable { key: key.to_owned(), from }).collect();
+    for (key, value) in &profile.env {
+        if all.iter().all(|known| known.key != *key) {
+            all.push(Variable { key: key.clone(), from: Source::Value(value.clone()) });
+        }
     }
+    all
 }
 
 #[cfg(test)]
@@ -136,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_blueprint_of_a_profile_is_a_worker_with_its_disk_its_plan_and_its_variables() {
-        let text = profiles_export_render(&SearchPaths::default(), "balanced").expect("known");
+        let text = profiles_export_render(&SearchPaths::default(), "balanced", None).expect("known");
         let expected = "# The profile balanced (2/200): built in
 # Beside the Dockerfile, which runs `plimsoll serve`. The plan has 2 GB for a budget of 2 GB.
 services:
@@ -164,9 +230,42 @@ services:
     }
 
     #[test]
+    fn a_fleet_is_its_database_and_so_many_workers_without_a_disk_and_no_secret_stands_in_the_file() {
+        let text = profiles_export_render(&SearchPaths::default(), "balanced", NonZero::new(3)).expect("known");
+        let told: Value = serde_yaml::from_str(&text).expect("YAML");
+        let expected: Value = serde_yaml::from_str(
+            "databases: [{ name: plimsoll-queue, plan: basic-256mb }]
+services:
+- type: worker
+  name: plimsoll-worker
+  runtime: docker
+  plan: standard
+  numInstances: 3
+  dockerfilePath: ./Dockerfile
+  dockerCommand: worker
+  maxShutdownDelaySeconds: 300
+  envVars:
+  - { key: PLIMSOLL_PROFILE, value: balanced }
+  - { key: PLIMSOLL_QUEUE, fromDatabase: { name: plimsoll-queue, property: connectionString } }
+  - { key: PLIMSOLL_FILES, sync: false }
+  - { key: AWS_REGION, sync: false }
+  - { key: AWS_ACCESS_KEY_ID, sync: false }
+  - { key: AWS_SECRET_ACCESS_KEY, sync: false }
+  - { key: MALLOC_TRIM_THRESHOLD_, value: '100000' }
+",
+        )
+        .expect("YAML");
+        assert_eq!(told, expected, "{text}");
+        assert!(text.contains("# The database has to be filled once: `plimsoll fleet init`"), "{text}");
+        // The command goes to the image's entry point.
+        let image = include_str!("../../../../Dockerfile");
+        assert!(image.contains("ENTRYPOINT [\"tini\", \"--\", \"plimsoll\"]"));
+    }
+
+    #[test]
     fn the_folders_of_the_blueprint_are_those_of_the_image_and_lie_on_the_disk() {
         let image = include_str!("../../../../Dockerfile");
-        let text = profiles_export_render(&SearchPaths::default(), "safe").expect("known");
+        let text = profiles_export_render(&SearchPaths::default(), "safe", None).expect("known");
         let service = &serde_yaml::from_str::<Value>(&text).expect("YAML")["services"][0];
         let disk = service["disk"]["mountPath"].as_str().expect("a path");
         assert!(image.contains(&format!("install -d -m 1777 {disk}")) && image.contains(&format!("VOLUME {disk}")), "{disk}");
@@ -185,7 +284,7 @@ services:
 
     #[test]
     fn the_list_of_variables_may_stand_in_a_profile_as_it_is() {
-        let text = profiles_export_render(&SearchPaths::default(), "balanced").expect("known");
+        let text = profiles_export_render(&SearchPaths::default(), "balanced", None).expect("known");
         let value: Value = serde_yaml::from_str(&text).expect("YAML");
         let list = serde_yaml::to_string(&value["services"][0]["envVars"]).expect("YAML");
         let read = profile("2GB", &format!("envVars:\n{list}"));

@@ -6,6 +6,7 @@ use std::path::Path;
 use color_eyre::eyre::Result;
 use serde_json::json;
 
+use super::needs::Needs;
 use super::{told, write_json};
 use crate::cli::args::FleetAddArgs;
 use crate::cli::commands::run;
@@ -46,10 +47,12 @@ pub async fn add(resolved: &Resolved, db: Database, files: Files, args: &FleetAd
         preset: preset.to_owned(),
         target: args.target.clone(),
     };
+    let needs = Needs::new(resolved);
     for (path, preset) in &local {
         match put(&files, path).await {
             Ok((key, etag, size)) => {
-                let job = NewJob { etag, size: Some(size as i64), ..new(key, preset) };
+                let needs = needs.of(path, presets.get(preset));
+                let job = NewJob { etag, size: Some(size as i64), needs, ..new(key, preset) };
                 jobs.push(queue::add(&db, &job).await.map_err(told)?);
             }
             Err(why) => failed.push(format!("{}: {why}", path_text(path))),
@@ -58,12 +61,13 @@ pub async fn add(resolved: &Resolved, db: Database, files: Files, args: &FleetAd
     for key in keys {
         // One that is not there is told now, not by a worker at night.
         let looked = match ObjectAddress::parse(&key) {
-            Ok(address) => files.look(&address).await,
+            Ok(address) => files.look(&address).await.map(|found| (found, files.path_here(&address))),
             Err(error) => Err(error),
         };
         match looked {
-            Ok(found) => {
-                let job = NewJob { etag: found.etag, size: Some(found.size as i64), ..new(key, &preset) };
+            Ok((found, path)) => {
+                let needs = path.and_then(|path| needs.of(&path, presets.get(&preset)));
+                let job = NewJob { etag: found.etag, size: Some(found.size as i64), needs, ..new(key, &preset) };
                 jobs.push(queue::add(&db, &job).await.map_err(told)?);
             }
             Err(error) => failed.push(error.to_string()),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use color_eyre::eyre::{Context as _, Result, eyre};
 use tempfile::TempDir;
 
+use super::needs::Needs;
 use super::told;
 use crate::cli::args::FleetDemoArgs;
 use crate::cli::commands::install::{self, ProvideOptions};
@@ -16,18 +17,21 @@ use crate::cli::options::Resolved;
 use crate::cli::{Usage, tell, write_out};
 use crate::domain::fleet::FleetJob;
 use crate::domain::text::many;
+use crate::domain::units::Bytes;
+use crate::host::compare::run_group::{RunGroup, RunGroups};
 use crate::host::fleet::db::Database;
 use crate::host::fleet::files::Files;
 use crate::host::fleet::postgres::{self, PostgresError, PrivatePostgres};
 use crate::host::fleet::queue::{self, NewJob, Wanted};
 use crate::host::fleet::schema;
 use crate::host::media::ffmpeg::Ffmpeg;
+use crate::host::memory::cgroup::Roots;
 use crate::host::process::child::end_with_parent;
 
 /// Clips that are queued.
 const CLIPS: u32 = 20;
 /// Memory that each worker may use.
-const BUDGET: &str = "600MB";
+const BUDGET: Bytes = Bytes::mib(600);
 /// A worker is given up after this: short, so that it can be watched.
 const LEASE: Duration = Duration::from_secs(6);
 /// So many are done when a worker is killed.
@@ -47,7 +51,11 @@ pub fn run(resolved: &Resolved, args: &FleetDemoArgs) -> Result<u8> {
     };
     let Some(postgres) = database(resolved, args)? else { return Ok(2) };
     let folder = tempfile::Builder::new().prefix("plimsoll-fleet").tempdir().wrap_err("cannot make a temporary folder")?;
-    let mut demo = Demo { resolved, ffmpeg, postgres, folder, workers: BTreeMap::new() };
+    let (groups, held_by) = match RunGroups::open(&Roots::default()) {
+        Ok(groups) => (Some(groups), "each in a memory group of its own".to_owned()),
+        Err(why) => (None, format!("held by their budget alone: {why}")),
+    };
+    let mut demo = Demo { resolved, ffmpeg, postgres, folder, groups, held_by, workers: BTreeMap::new() };
     super::block_on(demo.run())
 }
 
@@ -84,17 +92,25 @@ fn database(resolved: &Resolved, args: &FleetDemoArgs) -> Result<Option<PrivateP
 struct Demo<'a> {
     resolved: &'a Resolved,
     ffmpeg: Ffmpeg,
+    /// They end before what they live on.
+    workers: BTreeMap<String, Running>,
     postgres: PrivatePostgres,
     folder: TempDir,
-    workers: BTreeMap<String, Child>,
+    groups: Option<RunGroups>,
+    /// What keeps the workers to their memory, in words.
+    held_by: String,
 }
 
-impl Drop for Demo<'_> {
+/// A worker; it is killed when this is dropped, then its group goes.
+struct Running {
+    process: Child,
+    _group: Option<RunGroup>,
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
-        for worker in self.workers.values_mut() {
-            let _ = worker.kill();
-            let _ = worker.wait();
-        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -106,6 +122,7 @@ impl Demo<'_> {
         let store = self.folder.path().join("files");
         let files = Files::open(&store.to_string_lossy()).map_err(|error| Usage(error.to_string()))?;
         tell(&format!("fleet demo: a private PostgreSQL, files in {}, {CLIPS} clips\n", store.display()));
+        let needs = Needs::with(&self.ffmpeg);
         for number in 1..=CLIPS {
             let clip = self.clip(number)?;
             let key = format!("in/clip-{number:02}.mp4");
@@ -114,7 +131,7 @@ impl Demo<'_> {
                 input: key,
                 etag: stored.etag,
                 size: Some(stored.size as i64),
-                needs: None,
+                needs: needs.of(&clip, presets.get("web-720p")),
                 preset: "web-720p".to_owned(),
                 definition: presets.get("web-720p").cloned(),
                 target: Some(format!("films/clip-{number:02}.mp4")),
@@ -123,7 +140,7 @@ impl Demo<'_> {
         }
         self.start("one")?;
         self.start("two")?;
-        tell(&format!("fleet demo: two workers of {BUDGET}; one of them is killed on the way\n"));
+        tell(&format!("fleet demo: two workers of {BUDGET}, {}; one of them is killed on the way\n", self.held_by));
         let (mut last, mut was_killed) = (String::new(), false);
         loop {
             let counts = queue::counts(&db).await.map_err(told)?;
@@ -140,7 +157,7 @@ impl Demo<'_> {
                 was_killed = true;
                 self.start("three")?;
             }
-            if self.workers.values_mut().all(|worker| !matches!(worker.try_wait(), Ok(None))) {
+            if self.workers.values_mut().all(|worker| !matches!(worker.process.try_wait(), Ok(None))) {
                 return Err(eyre!("no worker is left:\n{}", self.logs()));
             }
             tokio::select! {
@@ -158,14 +175,9 @@ impl Demo<'_> {
         let running = Wanted { state: Some("running".to_owned()), limit: 1, ..Wanted::default() };
         let jobs = queue::jobs(db, &running).await.map_err(told)?;
         let Some(FleetJob { job, worker: Some(at), .. }) = jobs.into_iter().next() else { return Ok(false) };
-        let Some((name, worker)) = self.workers.iter_mut().find(|(name, _)| at.ends_with(&format!("/{name}"))) else {
-            return Ok(false);
-        };
-        worker.kill().wrap_err("cannot kill a worker")?;
-        let _ = worker.wait();
-        tell(&format!("fleet demo: worker {name} is killed in the middle of job {job}; another one takes its place\n"));
-        let name = name.clone();
+        let Some(name) = self.workers.keys().find(|name| at.ends_with(&format!("/{name}"))).cloned() else { return Ok(false) };
         self.workers.remove(&name);
+        tell(&format!("fleet demo: worker {name} is killed in the middle of job {job}; another one takes its place\n"));
         Ok(true)
     }
 
@@ -199,12 +211,20 @@ impl Demo<'_> {
     fn start(&mut self, name: &str) -> Result<()> {
         let log = std::fs::File::create(self.folder.path().join(format!("{name}.log"))).wrap_err("cannot write a log")?;
         let mut command = Command::new(crate::cli::own_program()?);
-        command.args(["worker", "--profile", "balanced", "--budget", BUDGET, "--state-dir"]);
+        command.args(["worker", "--profile", "balanced", "--state-dir"]);
         command.arg(self.folder.path().join(name)).arg("--ffmpeg").arg(&self.ffmpeg.ffmpeg);
+        command.arg("--budget").arg(BUDGET.0.to_string());
         command.env("PLIMSOLL_QUEUE", self.postgres.address()).env("PLIMSOLL_FILES", self.folder.path().join("files"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         end_with_parent(&mut command, libc::SIGTERM);
-        self.workers.insert(name.to_owned(), command.spawn().wrap_err("cannot start a worker")?);
+        let number = u32::try_from(self.workers.len()).unwrap_or(u32::MAX);
+        let group = self.groups.as_ref().map(|groups| groups.make(number, Some(BUDGET))).transpose();
+        let group = group.wrap_err("cannot make a memory group for a worker")?;
+        if let Some(group) = &group {
+            group.holds(&mut command).wrap_err("cannot open the memory group of a worker")?;
+        }
+        let process = command.spawn().wrap_err("cannot start a worker")?;
+        self.workers.insert(name.to_owned(), Running { process, _group: group });
         Ok(())
     }
 

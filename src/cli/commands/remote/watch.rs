@@ -33,7 +33,8 @@ pub(super) fn folders(resolved: &Resolved, given: &[OsString]) -> Result<Vec<Wat
         let out = tidy(setting.out.as_ref().unwrap_or(&resolved.settings.out));
         let is_same = |known: &WatchFolder| known.folder == folder && known.preset.name == preset.name && known.out == out;
         if !folders.iter().any(is_same) {
-            folders.push(WatchFolder { folder, preset, out, delete_input: setting.delete_input });
+            let quiet = setting.quiet.unwrap_or(WatchFolder::QUIET);
+            folders.push(WatchFolder { folder, preset, out, delete_input: setting.delete_input, quiet });
         }
     }
     Ok(folders)

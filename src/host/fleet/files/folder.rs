@@ -53,7 +53,7 @@ impl Folder {
         self.root.join(key.as_str())
     }
 
-    fn object_path(&self, object: &ObjectAddress) -> Result<PathBuf, FilesError> {
+    pub(super) fn object_path(&self, object: &ObjectAddress) -> Result<PathBuf, FilesError> {
         match object {
             ObjectAddress::Below(key) => Ok(self.path(key)),
             ObjectAddress::InBucket { .. } => {

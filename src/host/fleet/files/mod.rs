@@ -25,7 +25,7 @@ mod tests;
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use object_store::{CopyMode, ObjectMeta};
@@ -127,6 +127,14 @@ impl Files {
         match &self.place {
             Place::Cloud(cloud) => cloud.address(),
             Place::Folder(folder) => folder.address(),
+        }
+    }
+
+    /// The file of an object, where the store is a folder.
+    pub fn path_here(&self, object: &ObjectAddress) -> Option<PathBuf> {
+        match &self.place {
+            Place::Cloud(_) => None,
+            Place::Folder(folder) => folder.object_path(object).ok(),
         }
     }
 
