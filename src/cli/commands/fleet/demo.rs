@@ -22,7 +22,7 @@ use crate::host::fleet::postgres::{self, PostgresError, PrivatePostgres};
 use crate::host::fleet::queue::{self, NewJob, Wanted};
 use crate::host::fleet::schema;
 use crate::host::media::ffmpeg::Ffmpeg;
-use crate::host::process::child::end_with_parent;
+use crate::host::process::lifeline::end_with_parent;
 
 /// Clips that are queued.
 const CLIPS: u32 = 20;
