@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::support::campaign::{Dice, EqualClips};
 use crate::support::clips::{clips, probe};
 use crate::support::kernel::{ORPHANS, OrphansEnd, children, end_of_orphans, tmpfs};
+use crate::support::pace::at_most;
 use crate::support::skip::{MOUNT, skip};
 use crate::support::stream::{name, number};
 use crate::support::{Live, PATIENCE, World, tool, tool_path};
@@ -251,7 +252,8 @@ fn two_hundred_kills_over_queues_of_sixty() {
         seed += 1;
     }
     println!("{struck} kills, children struck and gone after at most {slowest:?}");
-    assert!(slowest.struck < ORPHANS, "{slowest:?}");
+    // Before that their parent has to die itself, which it does as soon as a busy machine lets it.
+    assert!(slowest.alone < ORPHANS && slowest.struck < at_most(ORPHANS), "{slowest:?}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::campaign::{Dice, EqualClips};
 use crate::support::kernel::{ORPHANS, OrphansEnd, children, end_of_orphans, time_to_death};
+use crate::support::pace::at_most;
 use crate::support::pty::Terminal;
 use crate::support::server::{Servers, at_work};
 use crate::support::{PATIENCE, PLIMSOLL, World, say};
@@ -160,10 +161,12 @@ impl Campaign {
         self.ok(&["wait", "--idle"]);
         let jobs = self.jobs_now();
         println!("the rest took {:?}", began.elapsed());
-        assert_eq!(self.check_outputs("at the end"), self.jobs, "nothing is lost and nothing is there twice");
-        assert_eq!(jobs.len(), self.jobs, "each film is queued once");
-        assert!(jobs.iter().all(|job| matches!(job["state"].as_str(), Some("done" | "already_done"))), "{jobs:?}");
         let log = fs::read_to_string(self.world.path("run.log")).expect("read");
+        let undone: Vec<&Value> =
+            jobs.iter().filter(|job| !matches!(job["state"].as_str(), Some("done" | "already_done"))).collect();
+        assert!(undone.is_empty(), "{undone:#?}\n{log}");
+        assert_eq!(jobs.len(), self.jobs, "each film is queued once");
+        assert_eq!(self.check_outputs("at the end"), self.jobs, "nothing is lost and nothing is there twice");
         let mut done: BTreeMap<&str, u32> = BTreeMap::new();
         for line in log.lines().filter(|line| line.contains("output in place: ")) {
             *done.entry(line.rsplit('/').next().unwrap_or_default()).or_default() += 1;
@@ -187,6 +190,11 @@ fn blows_or(default: u64) -> u64 {
     std::env::var("PLIMSOLL_CHAOS").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+/// Of a campaign that has failed and is run again.
+fn first_seed() -> u64 {
+    std::env::var("PLIMSOLL_CHAOS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
+}
+
 #[test]
 fn windows_that_are_killed_at_any_moment_are_nothing_to_the_jobs() {
     let toll = Campaign::new(6, 1).run(8, &[Victim::Window]);
@@ -205,7 +213,7 @@ fn kills_of_windows_server_and_children_lose_nothing_and_do_nothing_twice() {
 #[test]
 #[ignore = "takes minutes; `just windows`"]
 fn hundreds_of_kills_of_windows_server_and_children() {
-    let (wanted, mut struck, mut seed, mut slowest) = (blows_or(300), 0, 100, OrphansEnd::default());
+    let (wanted, mut struck, mut seed, mut slowest) = (blows_or(300), 0, first_seed(), OrphansEnd::default());
     while struck < wanted {
         let victims: &[Victim] =
             if seed % 3 == 0 { &[Victim::Window] } else { &[Victim::Window, Victim::Server, Victim::Children] };
@@ -216,5 +224,6 @@ fn hundreds_of_kills_of_windows_server_and_children() {
         seed += 1;
     }
     println!("{struck} kills, children struck and gone after at most {slowest:?}");
-    assert!(slowest.struck < ORPHANS, "{slowest:?}");
+    // Before that their parent has to die itself, which it does as soon as a busy machine lets it.
+    assert!(slowest.alone < ORPHANS && slowest.struck < at_most(ORPHANS), "{slowest:?}");
 }
