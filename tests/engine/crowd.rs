@@ -277,8 +277,10 @@ fn serve(events: u64, writes: usize) {
     tasks.spawn_local(drives_alone.run());
     tasks.spawn_local(drives_seen.run());
     let figures = tasks.block_on(&runtime, async {
-        // What the engines keep of events has grown before anything is measured.
-        step_in_turn(&mut alone, &mut seen, events).await;
+        // What the engines keep of events has grown before anything is measured, and what is noted here too.
+        let (mut without, mut with) = (Steps::default(), Steps::default());
+        step_in_turn((&mut alone, &mut without), (&mut seen, &mut with), events).await;
+        (without, with) = (without.cleared(), with.cleared());
         let before = anonymous();
         let place = folder.path().to_owned();
         let gathering = std::thread::spawn(move || Crowd::gather(&place));
@@ -288,7 +290,7 @@ fn serve(events: u64, writes: usize) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let crowd = gathering.join().expect("gathered");
-        let (without, with, most) = step_in_turn(&mut alone, &mut seen, events).await;
+        let most = step_in_turn((&mut alone, &mut without), (&mut seen, &mut with), events).await;
         drop(crowd);
         let grown = ((most - before) * 10.0).round() / 10.0;
         json!({ "events": events, "grown_mib": grown, "without": without.told(), "with": with.told() })
@@ -304,6 +306,13 @@ struct Steps {
 }
 
 impl Steps {
+    /// None, in the room that these took.
+    fn cleared(mut self) -> Self {
+        self.decided.clear();
+        self.told.clear();
+        self
+    }
+
     fn told(self) -> Value {
         let at = |spent: &[Spent], share: usize| {
             let mut times: Vec<Duration> = spent.iter().map(|spent| spent.processor).collect();
@@ -319,22 +328,22 @@ impl Steps {
 }
 
 /// Lets the loops of both engines take so many samples of memory, one after the other, and now the one and now the other first;
-/// and the most memory seen meanwhile. The loops run on this thread: its processor time is what a step costs.
-async fn step_in_turn(alone: &mut Watched, seen: &mut Watched, events: u64) -> (Steps, Steps, f64) {
-    let (mut without, mut with, mut most) = (Steps::default(), Steps::default(), anonymous());
+/// the most memory seen meanwhile. The loops run on this thread: its processor time is what a step costs.
+async fn step_in_turn((alone, without): (&mut Watched, &mut Steps), (seen, with): (&mut Watched, &mut Steps), events: u64) -> f64 {
+    let mut most = anonymous();
     for number in 0..events {
         if number % 2 == 0 {
-            alone.step(&mut without).await;
-            seen.step(&mut with).await;
+            alone.step(without).await;
+            seen.step(with).await;
         } else {
-            seen.step(&mut with).await;
-            alone.step(&mut without).await;
+            seen.step(with).await;
+            alone.step(without).await;
         }
         if number % 1000 == 0 {
             most = most.max(anonymous());
         }
     }
-    (without, with, most.max(anonymous()))
+    most.max(anonymous())
 }
 
 /// Anonymous memory of this process, MiB.
