@@ -95,8 +95,9 @@ chaos:
 watch:
     cargo test --test cli watch:: -- --include-ignored --nocapture --test-threads 1
 
-# Windows and their server: eight consoles and a hundred thousand events, 300 random kills, from a start to its first frame. Needs a
-# machine with nothing else to do (ten minutes).
+# Windows and their server: eight consoles and a hundred thousand events beside an engine that nobody looks at, 300 random kills
+# (PLIMSOLL_CHAOS=N: so many), and from a start to the first frame: with a new state folder, a known one, a server that is there.
+# The first frame needs a machine with nothing else to do (ten minutes).
 windows:
     cargo test --release --test engine crowd:: -- --include-ignored --nocapture --test-threads 1
     cargo test --release --test proofs windows:: -- --include-ignored --nocapture --test-threads 1

@@ -20,6 +20,7 @@ use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
 use crate::domain::text::{error_words as words, path_text};
 use crate::domain::units::Bytes;
+use crate::host::media::ffmpeg::{Ffmpeg, Search, locate};
 use crate::tui::{KeyChange, KeyMistake, Keymap};
 
 /// The settings in force, with what follows from them.
@@ -155,6 +156,13 @@ fn keymap(settings: &[KeySetting], file: Option<&Path>) -> Result<Keymap, Vec<Co
 }
 
 impl Resolved {
+    /// The ffmpeg of these settings. One that was asked at an earlier start on the state folder, and is the same still, is not
+    /// run for it again.
+    pub fn ffmpeg(&self) -> Result<Ffmpeg, Usage> {
+        let search = Search { memory: Some(self.state_dir.clone()), ..Search::from_env(self.settings.ffmpeg.clone()) };
+        locate(&search).map_err(|error| Usage(error.to_string()))
+    }
+
     /// Somebody said where outputs go.
     pub fn is_out_given(&self) -> bool {
         self.is_given("out")

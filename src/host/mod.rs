@@ -55,7 +55,7 @@ use files::workplace::{self, Folders};
 use jobstore::Destination;
 use media::arguments::{self, Abilities, JobCommand};
 use media::curves::CurveBook;
-use media::ffmpeg::Ffmpeg;
+use media::ffmpeg::{Ffmpeg, known};
 use media::mark;
 use media::picture;
 use media::probe::{Probed, Prober};
@@ -214,6 +214,9 @@ impl RealHost {
     /// Results go to `inputs`.
     pub fn open(config: HostConfig, inputs: UnboundedSender<Input>) -> Result<Self, HostError> {
         let instance = Instance::claim(&config.state_dir)?;
+        if let Some(Err(error)) = config.ffmpeg.as_ref().map(|ffmpeg| known::keep(&config.state_dir, ffmpeg)) {
+            tracing::info!(%error, "the next start has to ask ffmpeg again");
+        }
         // Nothing of an earlier run may write any more before what it left is looked at.
         let (lives, leftovers) = ChildRegistry::begin(&config.state_dir, &config.out);
         let store = Store::open(&config.state_dir, inputs.clone())?;

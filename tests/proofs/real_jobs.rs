@@ -8,16 +8,16 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::clips::{clips, pad, pad_in_memory, probe};
-use crate::support::kernel::{MemoryGroup, children, is_alive, rss_anon, time_to_death, tmpfs};
+use crate::support::kernel::{MemoryGroup, ORPHANS, children, end_of_orphans, is_alive, rss_anon, time_to_death, tmpfs};
 use crate::support::pace::at_most;
 use crate::support::skip::{MEMORY_GROUP, MOUNT, skip};
 use crate::support::stream::{self, mb_of, name, number};
-use crate::support::{Finished, Live, World, tool};
+use crate::support::{Finished, Live, PATIENCE, World, tool};
 use plimsoll::host::process::orphans::ProcessIdentity;
 use serde_json::Value;
 
@@ -469,7 +469,7 @@ fn what_a_dead_plimsoll_left_is_ended_completed_or_swept_and_nothing_else_is_tou
     live.signal(libc::SIGKILL);
     drop(live);
     assert_eq!(world.files("earlier"), [PathBuf::from(".plimsoll/1.1.part")], "left behind");
-    assert!(time_to_death(&[child], crate::support::PATIENCE).is_some(), "the kernel ends what it was promised to end");
+    assert!(time_to_death(&[child], PATIENCE).is_some(), "the kernel ends what it was promised to end");
     // Where the kernel does not: two processes of ours on record, one of them told to be of another time.
     let sleeper = || Command::new("sleep").arg("60").process_group(0).spawn().expect("sleeps");
     let (mut ours, mut stranger) = (sleeper(), sleeper());
@@ -543,6 +543,33 @@ fn a_file_that_cannot_be_read_for_its_disk_hangs_does_not_hold_up_the_end() {
 }
 
 #[test]
+fn a_tool_that_is_asked_something_dies_with_the_plimsoll_that_asks() {
+    let world = World::new();
+    world.put(&clips().tiny(), "a.mp4");
+    let asked = world.path("asked");
+    fake_tools(&world, "", "");
+    let text = format!("#!/bin/sh\necho $$ > {0}.new\nmv {0}.new {0}\nexec sleep 600\n", asked.display());
+    let path = world.write("tools/ffmpeg", text);
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    let mut command = world.run_command([OsStr::new("--ffmpeg"), world.path("tools").as_os_str()]);
+    let mut plimsoll = command.arg(world.path("in")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    let deadline = Instant::now() + PATIENCE;
+    while !asked.exists() {
+        assert!(Instant::now() < deadline, "ffmpeg is never asked for its version");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let tool: u32 = std::fs::read_to_string(&asked).expect("read").trim().parse().expect("a number");
+    plimsoll.kill().expect("killed");
+    let end = end_of_orphans(plimsoll.id(), &[tool], PATIENCE);
+    plimsoll.wait().expect("reaped");
+    if end.is_none() {
+        // SAFETY: a plain system call with a process of this test.
+        unsafe { libc::kill(tool as i32, libc::SIGKILL) };
+    }
+    assert!(end.expect("the tool outlives it").alone < ORPHANS, "{end:?}");
+}
+
+#[test]
 fn after_a_kill_no_child_lives_on_and_a_new_run_completes_everything() {
     let world = World::new();
     for (height, name) in [(1080, "1.mp4"), (720, "2.mp4"), (480, "3.mp4")] {
@@ -555,8 +582,8 @@ fn after_a_kill_no_child_lives_on_and_a_new_run_completes_everything() {
     let pids = [live.until_event("job_started"), live.until_event("job_started")].map(|event| number(&event, "pid") as u32);
     let all = children(live.pid(), "ffmpeg");
     live.child.kill().expect("killed");
-    let died = time_to_death(&[&pids[..], &all[..]].concat(), at_most(AT_ONCE));
-    assert!(died.is_some(), "children outlive it");
+    let end = end_of_orphans(live.pid(), &[&pids[..], &all[..]].concat(), PATIENCE).expect("children outlive it");
+    assert!(end.alone < ORPHANS, "{end:?}");
     let run = live.finish();
     assert_eq!(run.code(), None, "{:?}", run.status);
     for file in world.files("out") {

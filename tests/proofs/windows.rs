@@ -9,7 +9,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::support::campaign::{Dice, EqualClips};
-use crate::support::kernel::{children, time_to_death};
+use crate::support::kernel::{ORPHANS, OrphansEnd, children, end_of_orphans, time_to_death};
+use crate::support::pace::at_most;
 use crate::support::pty::Terminal;
 use crate::support::server::{Servers, at_work};
 use crate::support::{PATIENCE, PLIMSOLL, World, say};
@@ -29,7 +30,7 @@ struct Toll {
     windows: u64,
     servers: u64,
     children: u64,
-    slowest_death: Duration,
+    slowest: OrphansEnd,
 }
 
 /// A queue of equal clips on a server: every output must be the same, byte by byte.
@@ -135,10 +136,8 @@ impl Campaign {
                     let server = self.server();
                     let all: Vec<u32> = ["ffmpeg", "ffprobe"].iter().flat_map(|program| children(server, program)).collect();
                     kill(server);
-                    let took = time_to_death(&all, PATIENCE).expect("children die with it");
-                    self.toll.slowest_death = self.toll.slowest_death.max(took);
+                    self.toll.slowest.take(end_of_orphans(server, &all, PATIENCE).expect("children die with it"));
                     self.toll.servers += 1;
-                    assert!(time_to_death(&[server], PATIENCE).is_some());
                     self.start_server();
                 }
             }
@@ -162,10 +161,12 @@ impl Campaign {
         self.ok(&["wait", "--idle"]);
         let jobs = self.jobs_now();
         println!("the rest took {:?}", began.elapsed());
-        assert_eq!(self.check_outputs("at the end"), self.jobs, "nothing is lost and nothing is there twice");
-        assert_eq!(jobs.len(), self.jobs, "each film is queued once");
-        assert!(jobs.iter().all(|job| matches!(job["state"].as_str(), Some("done" | "already_done"))), "{jobs:?}");
         let log = fs::read_to_string(self.world.path("run.log")).expect("read");
+        let undone: Vec<&Value> =
+            jobs.iter().filter(|job| !matches!(job["state"].as_str(), Some("done" | "already_done"))).collect();
+        assert!(undone.is_empty(), "{undone:#?}\n{log}");
+        assert_eq!(jobs.len(), self.jobs, "each film is queued once");
+        assert_eq!(self.check_outputs("at the end"), self.jobs, "nothing is lost and nothing is there twice");
         let mut done: BTreeMap<&str, u32> = BTreeMap::new();
         for line in log.lines().filter(|line| line.contains("output in place: ")) {
             *done.entry(line.rsplit('/').next().unwrap_or_default()).or_default() += 1;
@@ -189,6 +190,11 @@ fn blows_or(default: u64) -> u64 {
     std::env::var("PLIMSOLL_CHAOS").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+/// Of a campaign that has failed and is run again.
+fn first_seed() -> u64 {
+    std::env::var("PLIMSOLL_CHAOS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
+}
+
 #[test]
 fn windows_that_are_killed_at_any_moment_are_nothing_to_the_jobs() {
     let toll = Campaign::new(6, 1).run(8, &[Victim::Window]);
@@ -201,21 +207,23 @@ fn kills_of_windows_server_and_children_lose_nothing_and_do_nothing_twice() {
     let toll = Campaign::new(8, 2).run(8, &[Victim::Window, Victim::Server, Victim::Children]);
     println!("{toll:?}");
     assert!(toll.windows + toll.servers + toll.children >= 4, "{toll:?}");
+    assert!(toll.servers > 0 && toll.slowest.alone < ORPHANS, "{toll:?}");
 }
 
 #[test]
 #[ignore = "takes minutes; `just windows`"]
 fn hundreds_of_kills_of_windows_server_and_children() {
-    let (wanted, mut struck, mut seed, mut slowest) = (blows_or(300), 0, 100, Duration::ZERO);
+    let (wanted, mut struck, mut seed, mut slowest) = (blows_or(300), 0, first_seed(), OrphansEnd::default());
     while struck < wanted {
         let victims: &[Victim] =
             if seed % 3 == 0 { &[Victim::Window] } else { &[Victim::Window, Victim::Server, Victim::Children] };
         let toll = Campaign::new(40, seed).run(wanted - struck, victims);
         println!("seed {seed}: {toll:?}");
         struck += toll.windows + toll.servers + toll.children;
-        slowest = slowest.max(toll.slowest_death);
+        slowest.take(toll.slowest);
         seed += 1;
     }
-    println!("{struck} kills, children dead after at most {slowest:?}");
-    assert!(slowest < Duration::from_millis(150), "{slowest:?}");
+    println!("{struck} kills, children struck and gone after at most {slowest:?}");
+    // Before that their parent has to die itself, which it does as soon as a busy machine lets it.
+    assert!(slowest.alone < ORPHANS && slowest.struck < at_most(ORPHANS), "{slowest:?}");
 }

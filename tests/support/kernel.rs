@@ -22,6 +22,72 @@ pub fn is_alive(pid: u32) -> bool {
     !matches!(state_of(pid), None | Some('Z' | 'X'))
 }
 
+/// The process does nothing of its own any more: it is dead, or the kernel has been told to end it, and what is left is the
+/// kernel's. That part takes as long as the process's own rank lets it, and jobs have a low one: beside others with work, tens of
+/// milliseconds for each.
+pub fn is_struck(pid: u32) -> bool {
+    const EXITING: u64 = 0x4;
+    const KILLED: u64 = 1 << (libc::SIGKILL - 1);
+    let (Ok(stat), Ok(status)) =
+        (std::fs::read_to_string(format!("/proc/{pid}/stat")), std::fs::read_to_string(format!("/proc/{pid}/status")))
+    else {
+        return true;
+    };
+    let pending = ["SigPnd:", "ShdPnd:"].iter().any(|name| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & KILLED != 0)
+    });
+    let flags = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(6)?.parse::<u64>().ok());
+    pending || flags.is_none_or(|flags| flags & EXITING != 0) || !is_alive(pid)
+}
+
+/// What became of the children of a process that was killed, in the order in which it must happen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OrphansEnd {
+    /// From now until none of them did anything of its own any more.
+    pub struck: Duration,
+    /// What of that came after the end of their parent's last thread. The kernel ends them from within that end, so it is no
+    /// more than the way to the next look, whoever else wants the processors.
+    pub alone: Duration,
+    /// From now until all of them had gone.
+    pub gone: Duration,
+}
+
+/// What a child may go on doing after its parent was killed.
+pub const ORPHANS: Duration = Duration::from_millis(150);
+
+impl OrphansEnd {
+    /// Keeps the longer of each.
+    pub fn take(&mut self, other: Self) {
+        self.struck = self.struck.max(other.struck);
+        self.alone = self.alone.max(other.alone);
+        self.gone = self.gone.max(other.gone);
+    }
+}
+
+/// Follows the children of a process that was killed just now to their end; `None` = some of them outlive it by `limit`.
+pub fn end_of_orphans(parent: u32, orphans: &[u32], limit: Duration) -> Option<OrphansEnd> {
+    let began = Instant::now();
+    let has_threads = |pid: u32| std::fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|tasks| tasks.count() > 1);
+    let (mut bereft, mut struck) = (None, None);
+    while struck.is_none() || bereft.is_none() {
+        if began.elapsed() > limit {
+            return None;
+        }
+        // In this order: what is seen of them afterwards is younger.
+        if bereft.is_none() && !is_alive(parent) && !has_threads(parent) {
+            bereft = Some(began.elapsed());
+        }
+        if struck.is_none() && orphans.iter().all(|pid| is_struck(*pid)) {
+            struck = Some(began.elapsed());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let (bereft, struck) = (bereft?, struck?);
+    time_to_death(orphans, limit)?;
+    Some(OrphansEnd { struck, alone: struck.saturating_sub(bereft), gone: began.elapsed() })
+}
+
 /// The living children of a process that run a program of this name.
 pub fn children(parent: u32, program: &str) -> Vec<u32> {
     let mut found = Vec::new();

@@ -211,9 +211,10 @@ impl Live {
         let mut stderr = child.stderr.take().expect("a pipe");
         let (sender, lines) = channel();
         std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines() {
-                let Ok(line) = line else { return };
-                if sender.send(line).is_err() {
+            let mut stdout = BufReader::new(stdout);
+            loop {
+                let mut line = String::new();
+                if !stdout.read_line(&mut line).is_ok_and(|read| read > 0) || sender.send(line).is_err() {
                     return;
                 }
             }
@@ -233,7 +234,10 @@ impl Live {
     /// The next event; `None` when stdout has ended.
     pub fn next(&mut self) -> Option<Value> {
         match self.lines.recv_timeout(PATIENCE) {
+            // One that is killed may be in the middle of a line.
+            Ok(line) if !line.ends_with('\n') && self.was_killed() => None,
             Ok(line) => {
+                assert!(line.ends_with('\n'), "a line without its end: {line}");
                 let event: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("no JSON: {error} in {line}"));
                 assert!(event.is_object(), "not an object: {line}");
                 self.events.push(event.clone());
@@ -242,6 +246,12 @@ impl Live {
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => panic!("nothing was told for {PATIENCE:?}; the last was {:?}", self.events.last()),
         }
+    }
+
+    /// It has ended by SIGKILL; waits for the end.
+    fn was_killed(&mut self) -> bool {
+        use std::os::unix::process::ExitStatusExt as _;
+        self.child.wait().expect("waited for").signal() == Some(libc::SIGKILL)
     }
 
     /// Reads on to the first event that is wanted.

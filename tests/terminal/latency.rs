@@ -73,37 +73,3 @@ fn a_key_is_on_the_screen_within_50_ms_while_two_encoders_run() {
     terminal.press("s");
     terminal.end();
 }
-
-/// What a start may take until its first frame, where nobody else wants the machine.
-const FIRST_FRAME: Duration = Duration::from_millis(250);
-
-#[test]
-#[ignore = "needs a machine with nothing else to do; `just windows`"]
-fn the_first_frame_is_there_soon_after_a_start_that_begins_its_server() {
-    let path = tool_path().to_str().expect("UTF-8");
-    let (mut frames, mut tools) = (Vec::new(), Vec::new());
-    for _ in 0..9 {
-        let world = World::new();
-        // What the server waits for before it is ready, in the same moments: both tell their version at once.
-        let began = std::time::Instant::now();
-        let ask = |name| {
-            let mut command = Command::new(tool(name));
-            command.arg("-version").stdout(std::process::Stdio::null()).spawn().expect("it runs")
-        };
-        for mut child in [ask("ffmpeg"), ask("ffprobe")] {
-            assert!(child.wait().expect("it ends").success());
-        }
-        tools.push(began.elapsed());
-        let began = std::time::Instant::now();
-        let mut terminal = Terminal::start_with(120, 36, &world.path("home"), &[], &[("PATH", path)]);
-        terminal.wait_for("1 Memory");
-        frames.push(began.elapsed());
-        terminal.send("q");
-        terminal.end();
-    }
-    frames.sort_unstable();
-    tools.sort_unstable();
-    println!("from the start to the first frame: median {:?}, most {:?}", frames[4], frames[8]);
-    println!("of that, for ffmpeg and ffprobe to tell their version: median {:?}", tools[4]);
-    assert!(frames[4] <= FIRST_FRAME, "{frames:?}");
-}

@@ -13,6 +13,7 @@ mod tape;
 mod comparisons;
 mod console;
 mod demo_tape;
+mod first_frame;
 #[cfg(all(feature = "fleet", target_os = "linux"))]
 mod fleet;
 mod idle;

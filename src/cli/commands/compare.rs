@@ -31,7 +31,6 @@ use crate::headless::comparison::{chart, json as comparison_json, markdown, tabl
 use crate::host::compare::run_group::{GroupWatch, RunGroup, RunGroups};
 use crate::host::demo::clips::DEMO_BUDGET;
 use crate::host::files::file_id;
-use crate::host::media::ffmpeg::{Search, locate};
 use crate::host::memory::cgroup::Roots;
 use crate::host::memory::machine;
 use crate::host::memory::page_cache;
@@ -58,7 +57,7 @@ const NAMED_PATHS: usize = 8;
 pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
     let profiles = load_profiles(&args.profiles, &resolved)?;
     let (preset, _) = resolved.load_presets()?;
-    locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
+    resolved.ffmpeg()?;
     let (paths, home) = if args.paths.is_empty() {
         let (paths, folder) = crate::cli::commands::demo::clips_for_comparison(&resolved, args.clips.as_deref())?;
         if args.limit.is_none() {

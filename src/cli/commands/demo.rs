@@ -20,7 +20,7 @@ use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::host::demo::clips::{self, DEMO_BUDGET};
 use crate::host::demo::load_job;
-use crate::host::media::ffmpeg::{Ffmpeg, Search, locate};
+use crate::host::media::ffmpeg::Ffmpeg;
 use crate::host::process::instance::Instance;
 use crate::wire::client::{Caller, Door, Opened};
 
@@ -39,7 +39,7 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
         None
     } else if is_server {
         // Whoever has started it has seen to it that there is one.
-        Some(located(&resolved)?)
+        Some(resolved.ffmpeg()?)
     } else {
         find_ffmpeg(args, &resolved)?
     };
@@ -124,10 +124,6 @@ fn window(args: &DemoArgs, resolved: &Resolved, opened: Opened, load_jobs: bool)
     window::show(resolved, opened, &window)
 }
 
-fn located(resolved: &Resolved) -> Result<Ffmpeg, Usage> {
-    locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))
-}
-
 /// The ffmpeg there is, or one provided now; `None` = there is none to be had, and the load jobs stand in for it.
 fn find_ffmpeg(args: &DemoArgs, resolved: &Resolved) -> Result<Option<Ffmpeg>> {
     let found = crate::cli::converse(|console| {
@@ -153,7 +149,7 @@ pub(in crate::cli) fn clips_for_comparison(
     resolved: &Resolved,
     clips: Option<&std::path::Path>,
 ) -> Result<(Vec<PathBuf>, PathBuf)> {
-    let (ffmpeg, folder) = (located(resolved)?, demo_folder(clips)?);
+    let (ffmpeg, folder) = (resolved.ffmpeg()?, demo_folder(clips)?);
     Ok((make_clips(&ffmpeg, &folder)?, folder))
 }
 

@@ -13,7 +13,6 @@ use crate::cli::planning::probing::Probing;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::headless::plan::{json, text};
-use crate::host::media::ffmpeg::{Search, locate};
 use crate::host::memory::budget::survey;
 use crate::host::memory::cgroup::Roots;
 use crate::host::memory::machine::processors;
@@ -24,7 +23,7 @@ use crate::sim::forecast::QueuedJob;
 pub fn run(args: &PlanArgs, resolved: &Resolved) -> Result<u8> {
     let profile = resolved.load_profile()?;
     let (_, presets) = resolved.load_presets()?;
-    let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
+    let ffmpeg = resolved.ffmpeg()?;
     let inputs = inputs(args, resolved)?;
     let probing = Probing::new(&ffmpeg)?;
     let (mut jobs, mut skipped) = (Vec::new(), 0);

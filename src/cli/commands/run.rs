@@ -24,7 +24,7 @@ use crate::engine::EngineConfig;
 use crate::engine::estimate::Learned;
 use crate::headless::summary;
 use crate::host::files::scan;
-use crate::host::media::ffmpeg::{Ffmpeg, Search, locate};
+use crate::host::media::ffmpeg::Ffmpeg;
 use crate::host::memory::machine::processors;
 use crate::host::memory::sampler::Windows;
 use crate::host::store;
@@ -64,7 +64,7 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], caller: Caller) -> Result<u8>
         };
         return Err(Usage(format!("{why}; give video files, folders or queue files (*.yaml)")).into());
     }
-    let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
+    let ffmpeg = resolved.ffmpeg()?;
     resolved.check_out()?;
     let lines = lines(resolved, caller == Caller::Run { json: true });
     session(resolved, Some(ffmpeg), None, commands, lines)?.run()

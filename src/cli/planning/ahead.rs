@@ -12,7 +12,6 @@ use crate::domain::job::MediaInfo;
 use crate::domain::plan::Plan;
 use crate::domain::preset::Preset;
 use crate::domain::units::Bytes;
-use crate::host::media::ffmpeg::{Search, locate};
 use crate::host::media::probe::Prober;
 use crate::host::memory::machine::processors;
 use crate::host::process::priority::step_back;
@@ -144,7 +143,7 @@ impl Probes<'_> {
         let probing = match &mut self.probing {
             Some(known) => known,
             none @ None => {
-                let ffmpeg = locate(&Search::from_env(self.resolved.settings.ffmpeg.clone())).map_err(|error| error.to_string())?;
+                let ffmpeg = self.resolved.ffmpeg().map_err(|error| error.to_string())?;
                 none.insert(Probing::new(&ffmpeg).map_err(|error| error.to_string())?)
             }
         };

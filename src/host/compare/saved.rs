@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Heading, Kept, Standing};
 use crate::domain::text::{error_words, path_text, sanitise};
+use crate::host::files::fsops::make_private;
 use crate::host::process::orphans::ProcessIdentity;
 
 /// Name of the folder within the state folder.
@@ -52,8 +53,7 @@ impl Writer {
     /// The folder cannot be made.
     pub fn begin(state_dir: &Path, id: ComparisonId) -> Result<Self, KeepError> {
         let folder = state_dir.join(FOLDER);
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-        made.map_err(|source| KeepError { path: folder.clone(), source })?;
+        make_private(&folder).map_err(|source| KeepError { path: folder.clone(), source })?;
         clear(&folder);
         Ok(Self { folder, id })
     }

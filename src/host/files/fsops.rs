@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD};
@@ -13,6 +13,11 @@ use crate::domain::units::Bytes;
 /// The folder that a file stands in; the current one where its path names none.
 pub(in crate::host) fn parent(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes a folder that nobody else may look into, with those above it. One that is there stays as it is.
+pub fn make_private(folder: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// Reads from `at` on until `into` is full or the file has ended; how much was read.

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -16,6 +16,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 
 use crate::domain::job::JobId;
 use crate::domain::units::Bytes;
+use crate::host::files::fsops::make_private;
 use crate::host::memory::page_cache;
 
 /// Folder of the part files, within the folder of the outputs, so that a rename is all it takes.
@@ -37,7 +38,7 @@ pub fn parse_part_name(name: &OsStr) -> Option<(JobId, u32)> {
 /// has left there goes. The caller must hold the state folder. A link in its place is refused, and so is a folder of
 /// somebody else; files of others in it stay, and links are removed, never followed.
 pub fn make_empty(dir: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    make_private(dir)?;
     let meta = std::fs::symlink_metadata(dir)?;
     let me = rustix::process::geteuid().as_raw();
     if !meta.is_dir() || meta.uid() != me {

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 use crate::host::media::install::{self, Machine, Manager, Way};
-use crate::host::process::child::end_with_parent;
+use crate::host::process::lifeline::end_with_parent;
 
 /// Longest time to its first answer.
 const START: Duration = Duration::from_mins(1);

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::claim::Claimed;
+use crate::host::files::fsops::make_private;
 
 /// The folder of all claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,7 @@ impl Spool {
     /// It cannot be made.
     pub fn open(state_dir: &Path) -> io::Result<Self> {
         let root = state_dir.join("fleet");
-        make(&root)?;
+        make_private(&root)?;
         Ok(Self { root })
     }
 
@@ -36,8 +37,8 @@ impl Spool {
     /// There is no room, or no right to make it.
     pub fn place(&self, claimed: &Claimed) -> io::Result<Place> {
         let place = Place { root: self.root.join(format!("{}-{}", claimed.hold.job, claimed.hold.fence)) };
-        make(&place.inputs())?;
-        make(&place.outputs())?;
+        make_private(&place.inputs())?;
+        make_private(&place.outputs())?;
         place.write(claimed)?;
         Ok(place)
     }
@@ -93,11 +94,4 @@ impl Place {
         let _ = std::fs::remove_file(self.record());
         let _ = std::fs::remove_dir_all(&self.root);
     }
-}
-
-/// A folder that nobody else may look into.
-fn make(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }

@@ -1,7 +1,9 @@
 //! Finds ffmpeg and ffprobe and asks them what they can do.
 //!
-//! Order: the path the operator gave, PATH, our own data folder, the folder of our own binary. Installing is `provide`'s
+//! What it said at an earlier start is believed where that is asked for (`known`). Order: the path the operator gave, PATH, our own data folder, the folder of our own binary. Installing is `provide`'s
 //! business; running jobs is somebody else's.
+
+pub mod known;
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -9,11 +11,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::places::xdg_folder;
 use crate::domain::text::{path_text, sanitise};
 use crate::host::media::probe::words;
 use crate::host::process::command::{Tool, ToolError};
+use known::Fingerprint;
 
 /// The oldest ffmpeg that understands every option plimsoll gives it (`-fps_mode` came with it).
 pub const OLDEST: (u32, u32) = (5, 1);
@@ -22,7 +26,7 @@ pub const OLDEST: (u32, u32) = (5, 1);
 const STANDARD_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/snap/bin:/opt/homebrew/bin";
 
 /// An ffmpeg that answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ffmpeg {
     /// The binary, absolute.
     pub ffmpeg: PathBuf,
@@ -36,10 +40,12 @@ pub struct Ffmpeg {
     pub minor: Option<u32>,
     /// Where it was found.
     pub source: Found,
+    /// By what it is known again; `None` = it has to be asked each time.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Where an ffmpeg was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Found {
     /// The operator named it.
     Explicit,
@@ -73,6 +79,8 @@ pub struct Search {
     pub data: Option<PathBuf>,
     /// The ffmpeg beside our own binary.
     pub beside: Option<PathBuf>,
+    /// The state folder, where what is known of an ffmpeg that was asked at an earlier start is to be believed.
+    pub memory: Option<PathBuf>,
 }
 
 impl Search {
@@ -84,6 +92,7 @@ impl Search {
             path: std::env::var_os("PATH").filter(|path| !path.is_empty()).unwrap_or_else(|| STANDARD_PATH.into()),
             data: data_bin(|name| std::env::var_os(name)),
             beside: ffmpeg_sidecar::paths::sidecar_path().ok(),
+            memory: None,
         }
     }
 }
@@ -130,7 +139,7 @@ fn list(places: &[String]) -> String {
     if places.is_empty() { "no place (PATH is empty)".to_owned() } else { places.join(", ") }
 }
 
-/// Finds ffmpeg and ffprobe and runs `-version`. A binary on PATH that does not run is passed over for the next one.
+/// Finds ffmpeg and ffprobe and runs `-version`, unless what they say is known. A binary on PATH that does not run is passed over for the next one.
 pub fn locate(search: &Search) -> Result<Ffmpeg, FfmpegError> {
     if let Some(given) = &search.explicit {
         return explicit(given, search);
@@ -187,6 +196,12 @@ fn open(binary: &Path, source: Found, search: &Search) -> Result<Ffmpeg, FfmpegE
     let Some(ffprobe) = ffprobe_of(binary, search) else {
         return Err(FfmpegError::NoFfprobe { ffmpeg: binary.to_owned() });
     };
+    // Before they are asked: whoever replaces them meanwhile is noticed at the next start.
+    let fingerprint = Fingerprint::of(binary, &ffprobe);
+    let memory = search.memory.as_deref().zip(fingerprint);
+    if let Some(known) = memory.and_then(|(state_dir, now)| known::recall(state_dir, binary, &ffprobe, now)) {
+        return Ok(Ffmpeg { source, ..known });
+    }
     // Each takes a tenth of a second to be linked: both at once.
     let version = |program: &Path| ask(program, &["-hide_banner", "-version"]);
     let (banner, probe_banner) = std::thread::scope(|scope| {
@@ -208,7 +223,7 @@ fn open(binary: &Path, source: Found, search: &Search) -> Result<Ffmpeg, FfmpegE
         });
     }
     let (major, minor) = numbers(&version, &banner);
-    Ok(Ffmpeg { ffmpeg: binary.to_owned(), ffprobe, version, major, minor, source })
+    Ok(Ffmpeg { ffmpeg: binary.to_owned(), ffprobe, version, major, minor, source, fingerprint })
 }
 
 /// The ffprobe of the same build: `ffmpeg-7` has `ffprobe-7` beside it. A link is looked through; PATH comes last.
@@ -386,6 +401,7 @@ mod tests {
             major,
             minor,
             source: Found::Path,
+            fingerprint: None,
         };
         assert_eq!(of(Some(4), Some(4)).at_least(5, 1), Some(false));
         assert_eq!(of(Some(5), Some(1)).at_least(5, 1), Some(true));

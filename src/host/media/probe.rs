@@ -25,8 +25,9 @@ use crate::host::process::child::{ChildSetup, Limits};
 use crate::host::process::command::{self, Answer, Bounds, ToolError};
 use crate::host::process::sandbox::{Fences, Needs};
 
-/// Probes of one file that somebody may kill before that is held against the file.
-const TRIES: u32 = 3;
+/// Between the probes of one file that somebody kills, before that is held against the file: what kills it, such as a machine
+/// without memory, strikes several times in a row and passes.
+const PAUSES: &[Duration] = &[Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(3)];
 /// Signals that come from others; those that it brings upon itself are answers too: a crash, a limit.
 const SOMEBODYS: [i32; 4] = [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
 /// Longest time a probe may take.
@@ -70,6 +71,8 @@ pub struct Prober {
     pub scratch: PathBuf,
     /// Longest time it may take.
     pub timeout: Duration,
+    /// Between tries at a file whose probe was killed.
+    pub pauses: &'static [Duration],
     /// What keeps it to the file that it is asked about; `None` = nothing does.
     pub fences: Option<Fences>,
     /// The version of ffmpeg, for its words; empty = not known.
@@ -110,6 +113,7 @@ impl Prober {
             ffprobe: ffprobe.into(),
             scratch: scratch.into(),
             timeout: TIMEOUT,
+            pauses: PAUSES,
             fences: None,
             version: String::new(),
             trust: Trust::default(),
@@ -220,14 +224,17 @@ impl Prober {
 
     /// Asks again when the probe was killed: that says nothing of the file, unless it happens each time.
     fn ask(&self, path: &Path, question: Question<'_>) -> Result<Answer, Rejected> {
-        let mut killed_by = 0;
-        for _ in 0..TRIES {
+        let mut pauses = self.pauses.iter();
+        loop {
             let answer = self.ask_once(path, question)?;
             let Some(signal) = answer.status.signal().filter(|signal| SOMEBODYS.contains(signal)) else { return Ok(answer) };
-            killed_by = signal;
+            let Some(pause) = pauses.next() else {
+                let tries = self.pauses.len() + 1;
+                let detail = format!("the probe was killed each of {tries} times (signal {signal}); queue it again to try anew");
+                return Err(rejected(RejectReason::Unreadable, detail));
+            };
+            std::thread::sleep(*pause);
         }
-        let detail = format!("the probe was killed each of {TRIES} times (signal {killed_by}); queue it again to try anew");
-        Err(rejected(RejectReason::Unreadable, detail))
     }
 
     fn judge(&self, answer: &Answer, id: FileId, head: Head) -> Result<Probed, Rejected> {

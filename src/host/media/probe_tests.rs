@@ -397,13 +397,26 @@ fn a_probe_that_is_killed_is_asked_again_and_its_file_refused_only_when_that_hap
         std::fs::create_dir(&count).expect("made");
         let body = format!("mkdir {0}/$$; [ $(ls {0} | wc -l) -gt {deaths} ] || kill -9 $$; exec ffprobe \"$@\"", count.display());
         crate::host::media::ffmpeg::fakes::script(&program, &body);
-        Prober::new(&program, dir.path()).probe(&path, &quick())
+        Prober { pauses: &[Duration::ZERO; 2], ..Prober::new(&program, dir.path()) }.probe(&path, &quick())
     };
     assert_eq!(dying(2).expect("probed").media.demuxer, "mov");
     assert_eq!(times(), 3);
     let refused = dying(99).expect_err("refused");
     assert_eq!(times(), 3);
     assert!(refused.detail.contains("killed each of 3 times (signal 9)"), "{}", refused.detail);
+}
+
+#[test]
+fn whatever_kills_every_probe_for_half_a_second_costs_no_file() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = dir.path().join("a.mp4");
+    clip(&path, 1);
+    let program = dir.path().join("ffprobe");
+    // Its first look is half a second ago, or it dies.
+    let body = "mkdir FIRST 2>/dev/null; [ -n \"$(find FIRST ! -newermt '0.5 seconds ago')\" ] || kill -9 $$; exec ffprobe \"$@\"";
+    let first = dir.path().join("first");
+    crate::host::media::ffmpeg::fakes::script(&program, &body.replace("FIRST", first.to_str().expect("UTF-8")));
+    assert_eq!(Prober::new(&program, dir.path()).probe(&path, &quick()).expect("probed").media.demuxer, "mov");
 }
 
 #[test]

@@ -175,7 +175,7 @@ impl JobGroups {
         let dir = self.make_named(name)?;
         let opened = put_limit(version, &dir, limit).and_then(|()| open_group(&dir, version));
         let (procs, kills) = opened.inspect_err(|_| drop(fs::remove_dir(&dir)))?;
-        Ok(JobGroup { version, dir, procs, kills, known_kills: 0, ended_kills: Arc::default(), limited: Limited::default() })
+        Ok(JobGroup { version, dir, procs, kills, limited: Limited::default() })
     }
 
     /// Makes a group without a limit for something that is no job.

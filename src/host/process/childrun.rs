@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::domain::text::sanitise;
-use crate::host::process::child::end_with_parent;
+use crate::host::process::lifeline::end_with_parent;
 
 /// Lines of stderr that are kept.
 const LAST_LINES: usize = 20;

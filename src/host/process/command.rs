@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::domain::text::path_text;
+use crate::host::process::lifeline::end_with_parent;
 
 /// Longest answer of a tool on each of its outputs, in bytes.
 const MAX_OUTPUT: usize = 1024 * 1024;
@@ -121,9 +122,11 @@ pub fn with_descriptors<T>(limit: Duration, mut work: impl FnMut() -> std::io::R
     }
 }
 
-/// Runs a command that is set up already, in a process group of its own, and waits for its end; `limit` as in [`Tool`].
+/// Runs a command that is set up already, in a process group of its own, and waits for its end; `limit` as in [`Tool`]. It dies
+/// with this process: nobody would hear its answer any more.
 pub fn run(command: &mut Command, limit: Duration) -> Result<Answer, ToolError> {
     command.process_group(0);
+    end_with_parent(command, libc::SIGKILL);
     run_bounded(command, Bounds { limit, stdout: MAX_OUTPUT, stderr: MAX_OUTPUT })
 }
 

@@ -4,7 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use crate::domain::text::{error_words, path_text};
+use crate::host::files::fsops::make_private;
 use crate::host::process::orphans::ProcessIdentity;
 
 /// Name of the file that is locked, within the state folder. It stays there; what counts is the lock.
@@ -64,7 +65,7 @@ impl Instance {
     pub fn claim(state_dir: &Path) -> Result<Self, InstanceError> {
         let path = state_dir.join(FILE_NAME);
         let unwritable = |error: &io::Error| InstanceError::Unwritable { file: path_text(&path), why: error_words(error) };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(|error| unwritable(&error))?;
+        make_private(state_dir).map_err(|error| unwritable(&error))?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
         let mut file = options.open(&path).map_err(|error| unwritable(&error))?;

@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +16,7 @@ use crate::domain::job::{JobId, LogLine, WholeLog};
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
+use crate::host::files::fsops::make_private;
 use crate::host::process::logread::Classified;
 use crate::host::process::ownlines;
 
@@ -292,7 +293,7 @@ fn write_all(inbox: mpsc::Receiver<Order>, waiting: &AtomicUsize, on_fault: &OnF
 
 fn create(path: &Path, anew: bool) -> io::Result<File> {
     if let Some(dir) = path.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        make_private(dir)?;
     }
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);

@@ -6,6 +6,7 @@ pub mod diagnose;
 pub mod instance;
 pub mod joblog;
 pub mod lane;
+pub mod lifeline;
 pub mod logread;
 pub mod orphans;
 pub mod ownlines;

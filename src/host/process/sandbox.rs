@@ -62,6 +62,9 @@ pub(in crate::host) const PROGRESS_FD: RawFd = 3;
 const FIRST_FD: RawFd = PROGRESS_FD + 1;
 /// Longest time for the trial.
 const TRIAL: Duration = Duration::from_secs(10);
+/// Trials before a program is taken not to run behind a fence.
+#[cfg(target_os = "linux")]
+const TRIALS: u32 = 3;
 
 /// Rights on files, as <linux/landlock.h> numbers them.
 mod right {
@@ -145,14 +148,15 @@ impl Fences {
             run_behind(command.arg("-version").env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))), fence)
                 .is_some_and(|answer| answer.status.success())
         };
-        let fence = self.ruleset(abi, Needs { program: Some(&self.0.program), ..Needs::default() });
-        let fence = fence.map_err(|error| format!("no fence can be built: {}", error_words(&error)))?;
-        // What does not run without a fence either is told by whoever needs it.
-        if tells_version(Some(fence)) || !tells_version(None) {
-            Ok(abi)
-        } else {
-            Err("this ffmpeg needs files that no fence can foresee".to_owned())
+        // A trial that somebody kills tells nothing.
+        for _ in 0..TRIALS {
+            let fence = self.ruleset(abi, Needs { program: Some(&self.0.program), ..Needs::default() });
+            if tells_version(Some(fence.map_err(|error| format!("no fence can be built: {}", error_words(&error)))?)) {
+                return Ok(abi);
+            }
         }
+        // What does not run without a fence either is told by whoever needs it.
+        if tells_version(None) { Err("this ffmpeg needs files that no fence can foresee".to_owned()) } else { Ok(abi) }
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -373,5 +377,20 @@ mod tests {
         assert!(fences.build(Needs::default()).expect("no error").is_none());
         let fences = Fences::new(dir.path().join("scratch"), "ffmpeg");
         assert!(fences.state().is_ok(), "{:?}", fences.state());
+    }
+
+    #[test]
+    fn a_trial_that_somebody_kills_says_nothing_against_fences() {
+        if let Err(why) = abi() {
+            return skip(LANDLOCK, why);
+        }
+        let dir = tempfile::tempdir().expect("folder");
+        let (scratch, program) = (dir.path().join("scratch"), dir.path().join("killed-once"));
+        std::fs::create_dir(&scratch).expect("made");
+        let script = format!("mkdir {}/killed 2>/dev/null && kill -9 $$; exit 0", scratch.display());
+        crate::host::media::ffmpeg::fakes::script(&program, &script);
+        let fences = Fences::new(&scratch, &program);
+        assert!(fences.state().is_ok(), "{:?}", fences.state());
+        assert!(scratch.join("killed").exists(), "it was killed once");
     }
 }

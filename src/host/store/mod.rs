@@ -20,7 +20,6 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -36,6 +35,7 @@ pub use outputs::{OutputRecord, preset_hash};
 pub use past::{Ending, Past, PastRun, past_events, past_runs};
 pub use rows::rows;
 
+use super::files::fsops::make_private;
 use super::jobstore::{Batch, Destination, InputKey, Once, Removed, Return};
 use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, Seq};
@@ -133,10 +133,7 @@ impl Store {
     /// on `inputs` is told [`Input::Persisted`] after each commit, and [`Input::Fault`] when the journal cannot be written.
     pub fn open(state_dir: &Path, inputs: UnboundedSender<Input>) -> Result<Self, StoreError> {
         let path = state_dir.join(FILE_NAME);
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(state_dir)
+        make_private(state_dir)
             .map_err(|error| StoreError::Unwritable { path: path_text(&path), detail: super::media::probe::words(&error) })?;
         let explain = |error: rusqlite::Error| explain(&path, &error);
         let mut connection = connect(&path)?;

@@ -26,11 +26,6 @@ const NO_PROGRESS: &[u8] = b"\x1b]9;4;0\x1b\\";
 static TAKEN: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
-/// The terminal is taken over now.
-pub fn is_taken() -> bool {
-    TAKEN.load(Ordering::SeqCst)
-}
-
 /// Takes the terminal over; dropping it gives it back.
 #[derive(Debug)]
 pub struct Guard {
@@ -52,10 +47,11 @@ impl Guard {
         Ok(guard)
     }
 
-    /// Takes it over again after it was given back.
-    pub fn enter(&self) -> io::Result<()> {
+    /// Takes it over again after it was given back: by [`Guard::leave`], or by a panic on another thread, to show its report.
+    /// Returns whether it had been; all has to be drawn anew then.
+    pub fn enter(&self) -> io::Result<bool> {
         if TAKEN.swap(true, Ordering::SeqCst) {
-            return Ok(());
+            return Ok(false);
         }
         let entered = terminal::enable_raw_mode().and_then(|()| {
             let mut out = TITLE.0.to_vec();
@@ -68,7 +64,7 @@ impl Guard {
         if entered.is_err() {
             give_back();
         }
-        entered
+        entered.map(|()| true)
     }
 
     /// Gives it back for now.

@@ -263,9 +263,7 @@ impl Console {
     }
 
     fn draw(&mut self) -> io::Result<()> {
-        // A panic on another thread has given the terminal back to show its report.
-        if !setup::is_taken() {
-            self.guard.enter()?;
+        if self.guard.enter()? {
             self.redraw_all()?;
         }
         self.terminal.autoresize()?;

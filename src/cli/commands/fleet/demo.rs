@@ -26,7 +26,7 @@ use crate::host::fleet::queue::{self, NewJob, Wanted};
 use crate::host::fleet::schema;
 use crate::host::media::ffmpeg::Ffmpeg;
 use crate::host::memory::cgroup::Roots;
-use crate::host::process::child::end_with_parent;
+use crate::host::process::lifeline::end_with_parent;
 
 /// Clips that are queued.
 const CLIPS: u32 = 20;

@@ -4,7 +4,6 @@ use color_eyre::eyre::{Result, eyre};
 use tokio::task::LocalSet;
 
 use super::{open_files, open_queue, told};
-use crate::cli::Usage;
 use crate::cli::args::WorkerArgs;
 use crate::cli::commands::run;
 use crate::cli::fleet::agent::Agent;
@@ -16,12 +15,11 @@ use crate::domain::text::path_text;
 use crate::host::fleet::lease::Introduction;
 use crate::host::fleet::schema;
 use crate::host::fleet::spool::Spool;
-use crate::host::media::ffmpeg::{Search, locate};
 
 /// Works for a fleet until it is told to end.
 pub fn run(resolved: &Resolved, args: &WorkerArgs) -> Result<u8> {
     let (db, files) = (open_queue(&args.queue)?, open_files(&args.files)?);
-    let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
+    let ffmpeg = resolved.ffmpeg()?;
     let version = ffmpeg.version.clone();
     // What was claimed in an earlier life is looked after before the engine begins with it.
     let lines = RunLines { drains: false, ..run::lines(resolved, args.json) };

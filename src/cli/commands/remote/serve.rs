@@ -19,7 +19,6 @@ use crate::cli::session::RunLines;
 use crate::cli::{Usage, write_out};
 use crate::domain::command::Command;
 use crate::domain::text::{error_words, path_text};
-use crate::host::media::ffmpeg::{Search, locate};
 use crate::runtime::link::StartServer;
 
 /// `plimsoll serve`.
@@ -32,7 +31,7 @@ pub fn serve(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
     }
     let ready = args.ready_fd.map(of_its_own);
     let handed = handed(resolved)?;
-    let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;
+    let ffmpeg = resolved.ffmpeg()?;
     resolved.check_out()?;
     let watch = watch::folders(resolved, &args.watch)?;
     let metrics = args.metrics.map(listen).transpose()?;
