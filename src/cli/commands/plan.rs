@@ -22,6 +22,10 @@ use crate::sim::forecast::QueuedJob;
 
 /// Foretells; returns the exit status.
 pub fn run(args: &PlanArgs, resolved: &Resolved) -> Result<u8> {
+    #[cfg(feature = "fleet")]
+    if args.fleet.fleet {
+        return crate::cli::commands::fleet::plan::run(args, resolved);
+    }
     let profile = resolved.load_profile()?;
     let (_, presets) = resolved.load_presets()?;
     let ffmpeg = locate(&Search::from_env(resolved.settings.ffmpeg.clone())).map_err(|error| Usage(error.to_string()))?;

@@ -7,6 +7,7 @@ mod console;
 mod demo;
 mod gc;
 mod look;
+pub mod plan;
 pub mod worker;
 
 use color_eyre::eyre::{Context as _, Result};
