@@ -124,7 +124,9 @@ proptest! {
             prop_assert!(end.is_some() == (job.needs <= most) || is_tried, "{:?} where {} fit", job, most);
         }
         for (end, job) in more.ends.iter().zip(&jobs) {
-            prop_assert!(end.is_some() || job.needs > most, "{:?} is left where {} fit and more came", job, most);
+            // One that was killed where it was tried is taken to need a quarter more.
+            let needs = if job.is_known { job.needs } else { job.needs.scale(1.25) };
+            prop_assert!(end.is_some() || needs > most, "{:?} is left where {} fit and more came", job, most);
         }
         if more.left() == 0 && now.left() == 0 {
             let longest = 2 * jobs.iter().map(|job| job.length).max().unwrap_or_default() + Duration::from_secs(30);
