@@ -121,6 +121,11 @@ deb:
     packaging/build-deb.sh
     packaging/test-deb.sh target/debian/*.deb ${PLIMSOLL_DEBIAN:-}
 
+# A fleet of a thousand workers over a queue of a million jobs: how often the database is asked, in virtual time, and how often it can
+# be asked, by the real statements on a real PostgreSQL. The figures of docs/fleet.md (four minutes).
+fleet-load:
+    cargo test --lib a_thousand_workers -- --include-ignored --nocapture --test-threads 1
+
 # A fleet on real servers, the long proofs too: PostgreSQL (gets it where it is missing), an S3 server within the tests, two boxes
 # of 512 MB with films up to 4K (memory groups), and the web application of docs/examples (needs python3 and curl; ten minutes). PLIMSOLL_FLEET_JOBS=20000 gives the eight workers of
 # src/host/fleet/tests.rs so many jobs.

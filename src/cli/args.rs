@@ -18,7 +18,8 @@ mod remote;
 pub use catalog::{ExportTarget, PresetsAction, ProfilesAction};
 #[cfg(feature = "fleet")]
 pub use fleet::{
-    FleetAction, FleetAddArgs, FleetArgs, FleetDemoArgs, FleetFiles, FleetJobsArgs, FleetJobsNamed, FleetQueue, WorkerArgs,
+    FleetAction, FleetAddArgs, FleetArgs, FleetDemoArgs, FleetFiles, FleetJobsArgs, FleetJobsNamed, FleetPlanArgs, FleetQueue,
+    WorkerArgs,
 };
 pub use remote::{
     AddArgs, AttachArgs, JobRange, JobsArgs, JobsNamed, JobsOrAll, LogsArgs, MoveArgs, MoveWhere, ServeAction, ServeArgs,
@@ -244,6 +245,10 @@ pub struct PlanArgs {
     /// The forecast as one JSON object on stdout.
     #[arg(long)]
     pub json: bool,
+    /// The queue of a fleet instead.
+    #[cfg(feature = "fleet")]
+    #[command(flatten)]
+    pub fleet: FleetPlanArgs,
 }
 
 /// Arguments of `compare`.

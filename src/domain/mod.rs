@@ -8,6 +8,7 @@ pub mod curve;
 pub mod event;
 #[cfg(feature = "fleet")]
 pub mod fleet;
+pub mod fleet_plan;
 pub mod hook;
 pub mod job;
 pub mod measured;

@@ -11,6 +11,7 @@ mod exits;
 mod governor;
 pub mod left;
 pub mod levels;
+pub mod offer;
 pub mod port;
 pub mod retry;
 mod room;

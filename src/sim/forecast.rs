@@ -38,9 +38,9 @@ const GUESS_CPU: (f64, f64) = (0.5, 1.6);
 const LIKE_PEAK: (f64, f64) = (0.97, 1.02);
 const LIKE_CPU: (f64, f64) = (0.9, 1.1);
 /// What plimsoll holds itself while it runs a queue without a screen.
-const CONSOLE: Bytes = Bytes::mib(4);
+pub(super) const CONSOLE: Bytes = Bytes::mib(4);
 /// No queue takes longer than this.
-const LONGEST: Duration = Duration::from_hours(24 * 30);
+pub(super) const LONGEST: Duration = Duration::from_hours(24 * 30);
 /// A course may be drawn with fewer points as long as it strays from what was seen by no more than this, in thousandths of the
 /// peak: each point costs a step in every run.
 const STRAYS: f64 = 20.0;
@@ -194,26 +194,12 @@ impl<'a> Forecaster<'a> {
 
     /// One run, in a sparing world or in one that is looked at by the clock.
     fn once(&self, variant: &Variant, dice: &mut Dice, sparing: bool) -> Run {
-        // The budget of the way is the one that counts; its marks stand as under that.
-        let mut profile = variant.profile.clone();
-        profile.memory = match profile.memory.budget {
-            Some(own) if own < variant.budget => profile.memory.for_budget(variant.budget),
-            _ => profile.memory,
-        };
         let config = EngineConfig {
-            profile,
-            profiles: Vec::new(),
             presets: self.presets.clone(),
             preset: self.jobs.first().map(|job| job.preset.clone()).unwrap_or_default(),
-            check_preset: |_| Ok(()),
-            retries: 2,
-            timeout: None,
-            stall: None,
-            disk_wait: None,
-            governor: true,
-            version: String::new(),
             learned: self.learned.clone(),
             cores: self.cores,
+            ..engine_config(&variant.profile, variant.budget)
         };
         let off: Vec<(f64, f64)> = self.jobs.iter().map(|_| (dice.between(GUESS_PEAK), dice.between(GUESS_CPU))).collect();
         let drawn = self.jobs.iter().zip(&self.known).zip(&self.kinds);
@@ -277,6 +263,30 @@ impl<'a> Forecaster<'a> {
     }
 }
 
+/// The engine of a modelled box. The budget is the one that counts; the profile's marks stand as under that.
+pub(super) fn engine_config(profile: &Profile, budget: Bytes) -> EngineConfig {
+    let mut profile = profile.clone();
+    profile.memory = match profile.memory.budget {
+        Some(own) if own < budget => profile.memory.for_budget(budget),
+        _ => profile.memory,
+    };
+    EngineConfig {
+        profile,
+        profiles: Vec::new(),
+        presets: BTreeMap::new(),
+        preset: String::new(),
+        check_preset: |_| Ok(()),
+        retries: 2,
+        timeout: None,
+        stall: None,
+        disk_wait: None,
+        governor: true,
+        version: String::new(),
+        learned: Learned::default(),
+        cores: f64::INFINITY,
+    }
+}
+
 /// Processor seconds of a job of whose kind none has finished: from the pixels it makes and the encoder's speed preset.
 fn guessed_cpu(job: &QueuedJob, preset: &Preset, (frames, seconds): (f64, f64)) -> f64 {
     let Some((plan, video)) = preset.video.as_ref().zip(job.media.video.as_ref()) else { return seconds * CPU_PER_SECOND };
@@ -326,14 +336,14 @@ fn thinned(points: &[Point]) -> Vec<Point> {
 }
 
 /// The value that this share of the values do not exceed.
-fn quantile(values: &mut [f64], share: f64) -> f64 {
+pub(super) fn quantile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let place = ((values.len() as f64 * share).ceil() as usize).clamp(1, values.len().max(1));
     values.get(place - 1).copied().unwrap_or(0.0)
 }
 
 /// Splitmix64: the same seed gives the same numbers, everywhere.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
     fn next(&mut self) -> u64 {
@@ -344,11 +354,11 @@ impl Dice {
         value ^ (value >> 31)
     }
 
-    fn below(&mut self, count: usize) -> usize {
+    pub(super) fn below(&mut self, count: usize) -> usize {
         (self.next() % count.max(1) as u64) as usize
     }
 
-    fn between(&mut self, (low, high): (f64, f64)) -> f64 {
+    pub(super) fn between(&mut self, (low, high): (f64, f64)) -> f64 {
         low + (high - low) * (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }

@@ -2,7 +2,10 @@
 
 #[cfg(test)]
 pub mod fixture;
+pub mod fleet;
+pub mod fleet_forecast;
 pub mod forecast;
+pub mod traffic;
 pub mod world;
 
 use std::time::Duration;
@@ -85,20 +88,35 @@ impl Sim {
     /// Lets virtual time pass until `until` or until the run is over.
     pub fn run_until(&mut self, until: Mono) -> End {
         while !self.engine.is_over() {
-            let wake = self.engine.wake_at();
-            let world = self.world.next_at();
-            let Some(next) = wake.into_iter().chain(world).min().filter(|next| *next <= until) else {
+            if self.next_at().is_none_or(|next| next > until) {
                 self.now = self.now.max(until);
                 return End::OutOfTime;
-            };
-            self.now = self.now.max(next);
-            match self.world.take(self.now) {
-                Some(input) => self.give(input),
-                None if wake.is_some_and(|wake| wake <= self.now) => self.give(Input::Wake),
-                None => {}
             }
+            self.step();
         }
         End::Over
+    }
+
+    /// When something happens next by itself.
+    pub fn next_at(&self) -> Option<Mono> {
+        self.engine.wake_at().into_iter().chain(self.world.next_at()).min()
+    }
+
+    /// What happens next by itself.
+    pub fn step(&mut self) {
+        let wake = self.engine.wake_at();
+        let Some(next) = wake.into_iter().chain(self.world.next_at()).min() else { return };
+        self.now = self.now.max(next);
+        match self.world.take(self.now) {
+            Some(input) => self.give(input),
+            None if wake.is_some_and(|wake| wake <= self.now) => self.give(Input::Wake),
+            None => {}
+        }
+    }
+
+    /// It is this late by now, whether something has happened here or not.
+    pub fn set_now(&mut self, now: Mono) {
+        self.now = self.now.max(now);
     }
 
     /// Lets this much virtual time pass.

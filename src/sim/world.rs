@@ -254,6 +254,13 @@ impl World {
         world
     }
 
+    /// One more job to be found, with its course; the path under which it is. Every job of this world has a course then.
+    pub fn add(&mut self, job: SimJob, course: Curve) -> PathBuf {
+        self.jobs.push(job);
+        self.courses.push(course);
+        PathBuf::from(format!("/sim/{}", self.jobs.len() - 1))
+    }
+
     /// The paths under which scans find the jobs.
     pub fn paths(&self) -> Vec<PathBuf> {
         (0..self.jobs.len()).map(|index| PathBuf::from(format!("/sim/{index}"))).collect()

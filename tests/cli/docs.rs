@@ -365,8 +365,9 @@ fn every_command_of_the_documentation_is_accepted_and_those_that_run_nothing_do_
                 block.at,
                 parsed.err().map(|e| e.to_string()).unwrap_or_default()
             );
-            let is_run =
-                words.first().is_some_and(|word| RUN_NOTHING.contains(&word.as_str())) && !words.iter().any(|word| word == "--fix");
+            // What installs something, and what needs a database.
+            let wants_more = words.iter().any(|word| word == "--fix" || word == "--fleet");
+            let is_run = words.first().is_some_and(|word| RUN_NOTHING.contains(&word.as_str())) && !wants_more;
             if is_run {
                 to_run.entry(line).or_insert(block.at.clone());
             }

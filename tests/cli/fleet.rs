@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)] // a deadline needs the clock
 
 mod fixture;
+mod plan;
 mod s3;
 mod webapp;
 

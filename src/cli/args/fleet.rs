@@ -6,6 +6,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
 use super::remote::parse_span;
+use crate::domain::fleet_plan::Addition;
+use crate::domain::units::Bytes;
 
 /// Where the queue of a fleet is.
 #[derive(Debug, Clone, Args)]
@@ -46,6 +48,38 @@ pub struct WorkerArgs {
     /// One JSON object a line on stdout, as the event happens.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `plan` needs to know of a fleet.
+#[derive(Debug, Args)]
+pub struct FleetPlanArgs {
+    /// The queue of a fleet: when it would be done with the boxes that work on it now, and with those of --add.
+    #[arg(long, conflicts_with = "paths")]
+    pub fleet: bool,
+    /// So many boxes more, each with so much memory, under the profile of --profile; several times: each, and all together.
+    #[arg(long, value_name = "NxSIZE", requires = "fleet", value_parser = parse_addition)]
+    pub add: Vec<Addition>,
+    /// The queue.
+    #[command(flatten)]
+    pub queue: FleetQueue,
+}
+
+/// Most boxes of one size that a plan adds, and the least memory of one.
+const MOST_ADDED: u32 = 1000;
+const LEAST_ADDED: Bytes = Bytes::mib(64);
+
+fn parse_addition(text: &str) -> Result<Addition, String> {
+    let wrong = || format!("`{text}` is not a number of boxes with their memory; write it as 2x1GB");
+    let (boxes, budget) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
+    let boxes: u32 = boxes.trim().parse().map_err(|_| wrong())?;
+    let budget: Bytes = budget.parse().map_err(|error| format!("{}: {error}", wrong()))?;
+    if !(1..=MOST_ADDED).contains(&boxes) {
+        return Err(format!("{boxes} boxes cannot be added; 1 to {MOST_ADDED} can"));
+    }
+    if budget < LEAST_ADDED {
+        return Err(format!("a box with {budget} takes no job; it needs {LEAST_ADDED} at least"));
+    }
+    Ok(Addition { boxes, budget })
 }
 
 /// Arguments of `fleet`.

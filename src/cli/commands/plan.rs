@@ -21,6 +21,10 @@ use crate::sim::forecast::QueuedJob;
 
 /// Foretells; returns the exit status.
 pub fn run(args: &PlanArgs, resolved: &Resolved) -> Result<u8> {
+    #[cfg(feature = "fleet")]
+    if args.fleet.fleet {
+        return crate::cli::commands::fleet::plan::run(args, resolved);
+    }
     let profile = resolved.load_profile()?;
     let (_, presets) = resolved.load_presets()?;
     let ffmpeg = resolved.ffmpeg()?;

@@ -5,7 +5,7 @@ mod lives;
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -17,9 +17,10 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::job::JobId;
 use crate::domain::state::State;
 use crate::domain::units::Bytes;
+use crate::engine::offer;
 use crate::host::fleet::Hold;
 use crate::host::fleet::claim::{self, Claimed, PATIENCE};
-use crate::host::fleet::db::{Database, QueueError};
+use crate::host::fleet::db::{Database, Heard, QueueError};
 use crate::host::fleet::files::Files;
 use crate::host::fleet::lease::{self, Introduction, Renewed};
 use crate::host::fleet::results::{self, Back, End};
@@ -28,6 +29,8 @@ use crate::runtime::link::{Link, Update};
 
 /// The queue is looked at so often where nothing wakes the worker.
 const POLL: Duration = Duration::from_secs(15);
+/// Of many workers that are woken by the same word each comes in a moment of its own: all of them within so long for each.
+const TURN: Duration = Duration::from_millis(10);
 /// Faults of the box's own in a row before it takes nothing more, and how long it rests then before it tries one job. For as long
 /// it leaves alone what it has given back.
 const FAULTS: u32 = 3;
@@ -81,6 +84,11 @@ impl Agent {
             is_renewing: false,
             is_claiming: false,
             drained: false,
+            heard: Heard::default(),
+            called: None,
+            live: 1,
+            first_at: None,
+            keep_at: Instant::now(),
             faults: 0,
             rests: None,
             forgets_at: None,
@@ -105,6 +113,16 @@ struct Worker<'a> {
     is_claiming: bool,
     /// The queue wants it to take nothing more.
     drained: bool,
+    /// What was heard of the queue so far.
+    heard: Heard,
+    /// When it looks since it has heard that jobs wait.
+    called: Option<Instant>,
+    /// Workers with a lease.
+    live: u32,
+    /// When it was the first for a while to renew its lease, and so the one to look after what nobody else does.
+    first_at: Option<Instant>,
+    /// When it looks next for a job that it should be kept free for.
+    keep_at: Instant,
     /// Faults of the box's own in a row.
     faults: u32,
     /// Until when it takes nothing, and why.
@@ -114,7 +132,7 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    async fn run(&mut self, mut listen: Option<mpsc::Receiver<()>>) -> Result<(), QueueError> {
+    async fn run(&mut self, mut listen: Option<watch::Receiver<Heard>>) -> Result<(), QueueError> {
         // What an earlier life has left, once it is known what the engine has of it.
         loop {
             match self.link.updates.recv().await {
@@ -147,16 +165,30 @@ impl Worker<'_> {
                         self.done(done).await?;
                     }
                 }
-                word = async { match &mut listen { Some(listen) => listen.recv().await, None => std::future::pending().await } } => {
-                    if word.is_none() {
-                        listen = None;
-                    }
-                    // Whether it is a job, or a job that was cancelled: both are looked at.
-                    (self.look_at, self.renew_at) = (Instant::now(), Instant::now());
-                }
+                heard = async { match &mut listen {
+                    Some(listen) => listen.changed().await.map(|()| *listen.borrow_and_update()).ok(),
+                    None => std::future::pending().await,
+                } } => match heard {
+                    Some(heard) => self.on_word(heard),
+                    None => listen = None,
+                },
                 () = sleep_until(next) => {}
             }
         }
+    }
+
+    /// The queue has changed. That jobs wait is looked at, that a job was cancelled is told with the next renewal; ends are for
+    /// others to know.
+    fn on_word(&mut self, heard: Heard) {
+        let turn = Instant::now() + moment(TURN * self.live);
+        // Whoever has a moment keeps it: with a new one for each word it would come sooner and sooner.
+        if heard.jobs > self.heard.jobs {
+            self.look_at = self.look_at.min(*self.called.get_or_insert(turn));
+        }
+        if heard.orders > self.heard.orders {
+            self.renew_at = self.renew_at.min(turn);
+        }
+        self.heard = heard;
     }
 
     /// The engine has ended. What has ended before it in order is still stored, and the lease is kept for so long.
@@ -182,8 +214,7 @@ impl Worker<'_> {
             let standing = standing::standing(&self.state, self.rests.as_ref().map(|(_, why)| why.clone()), self.progress());
             self.tasks.spawn_local(async move {
                 let renewed = lease::renew(&db, id, &standing).await;
-                if renewed.is_ok() {
-                    // Whoever comes by sees after the others.
+                if matches!(&renewed, Ok(Some(renewed)) if renewed.is_first) {
                     let _ = lease::reap(&db).await;
                 }
                 Done::Renewed(renewed)
@@ -191,6 +222,7 @@ impl Worker<'_> {
         }
         if self.look_at <= now {
             self.look_at = now + POLL;
+            self.called = None;
             self.claim();
         }
     }
@@ -207,22 +239,30 @@ impl Worker<'_> {
         }
         let held = self.holding.iter().filter(|held| held.stage != Stage::Ending).count();
         let is_trial = self.rests.is_some();
-        if held > standing::slots(&self.state) as usize || is_trial && !self.holding.is_empty() {
+        if held > offer::slots(&self.state) as usize || is_trial && !self.holding.is_empty() {
             return;
         }
         self.is_claiming = true;
         let at_work = self.holding.iter().filter(|held| held.stage != Stage::Ending);
-        let offer = standing::offer(&self.state, at_work.map(|held| held.claimed.needs));
+        let offer = offer::offer(&self.state, at_work.map(|held| held.claimed.needs));
         let (db, files, id) = (self.agent.db.clone(), self.agent.files.clone(), self.agent.who.id);
+        // Before anything smaller is taken, which would go on for as long as there is some.
+        let is_keeping = offer.room < offer.largest && self.keep_at <= Instant::now();
+        if is_keeping {
+            self.keep_at = Instant::now() + POLL;
+        }
         let forgets = self.forgets_at.take_if(|at| *at <= Instant::now()).is_some();
+        let is_tidying = self.first_at.take().is_some();
         self.tasks.spawn_local(async move {
             if forgets {
                 // The disk may have room by now, the store may be there. Where this is the only box nobody else would try.
                 let _ = lease::no_more_avoided(&db, id).await;
             }
-            let claimed = claim::claim(&db, id, offer).await;
-            if matches!(claimed, Ok(None)) {
+            if is_keeping {
                 let _ = claim::reserve(&db, id, offer, PATIENCE).await;
+            }
+            let claimed = claim::claim(&db, id, offer).await;
+            if is_tidying && matches!(claimed, Ok(None)) {
                 for (job, key, target) in results::unpublished(&db).await.unwrap_or_default() {
                     steps::publish(&db, &files, job, &key, &target).await;
                 }
@@ -253,7 +293,8 @@ impl Worker<'_> {
                 self.is_renewing = false;
                 match renewed {
                     Ok(Some(renewed)) => {
-                        (self.drained, self.lease) = (renewed.drained, renewed.lease);
+                        (self.drained, self.lease, self.live) = (renewed.drained, renewed.lease, renewed.live);
+                        self.first_at = self.first_at.or(renewed.is_first.then(Instant::now));
                         for job in renewed.cancelled {
                             self.cancel(job);
                         }
@@ -376,4 +417,9 @@ impl Worker<'_> {
             _ => {}
         }
     }
+}
+
+/// Some moment within this time, another one each time and on each box.
+fn moment(within: Duration) -> Duration {
+    within.mul_f64(uuid::Uuid::new_v4().as_u128() as f64 / u128::MAX as f64)
 }

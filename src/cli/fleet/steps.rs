@@ -86,12 +86,14 @@ pub struct Made {
     pub output: PathBuf,
     /// The last lines of its log.
     pub log: String,
+    /// How long the try ran that made it.
+    pub took: Option<Duration>,
 }
 
 /// Stores a verified output: what is about to be stored is written down, then it goes up under a key that carries the fence,
 /// then job and output are committed together, then it gets the name that was wished for.
 pub async fn store(db: Database, files: Files, claimed: Claimed, made: Made) -> Told {
-    let Made { output, log } = made;
+    let Made { output, log, took } = made;
     let name = output.file_name().map_or_else(|| "output".to_owned(), |name| name.to_string_lossy().into_owned());
     let hold = claimed.hold;
     let key = format!("out/{}-{}/{name}", hold.job, hold.fence);
@@ -104,7 +106,8 @@ pub async fn store(db: Database, files: Files, claimed: Claimed, made: Made) -> 
         Ok(stored) => stored,
         Err(error) => return Told::Files(error),
     };
-    let output = Output { key, size: Bytes(stored.size), etag: stored.etag, blake3: stored.blake3.to_hex().to_string() };
+    let blake3 = stored.blake3.to_hex().to_string();
+    let output = Output { key, size: Bytes(stored.size), etag: stored.etag, blake3, took };
     match patiently(async || results::commit(&db, &hold, &output, &log).await).await {
         Ok(Fenced::Done) => {}
         Ok(Fenced::Lost) => {

@@ -10,20 +10,13 @@ use super::Hold;
 use super::db::{Database, QueueError};
 use crate::domain::preset::Preset;
 use crate::domain::units::Bytes;
+use crate::engine::offer::Offer;
 
 /// A job that has waited so long has a box kept free for it.
 pub const PATIENCE: Duration = Duration::from_mins(10);
 
-/// What a worker has to offer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Offer {
-    /// What is free under its line.
-    pub room: Bytes,
-    /// Peak of the largest job that it could ever take.
-    pub largest: Bytes,
-    /// It also takes one of which nobody knows yet what it takes.
-    pub unknown: bool,
-}
+/// How often is asked where others were quicker each time.
+const TRIES: u32 = 5;
 
 /// A job that a worker has claimed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,7 +40,8 @@ pub struct Claimed {
 /// Claims the first job that fits.
 ///
 /// The rows are picked before one is locked, and what was picked is written down first (`MATERIALIZED`): a subquery that the
-/// planner may run again claims more than its limit. 64 are looked at, so that as many workers may ask in the same moment.
+/// planner may run again claims more than its limit. 64 are looked at, 16 of each size, so that many workers may ask in the same
+/// moment; where others have taken all of them meanwhile, it is asked again: a worker that hears of no job comes back much later.
 ///
 /// # Errors
 /// See [`QueueError`].
@@ -64,7 +58,7 @@ pub async fn claim(db: &Database, worker: Uuid, offer: Offer) -> Result<Option<C
                   AND (j.not_before IS NULL OR j.not_before <= now())
                   AND (j.reserved_for = me.id OR j.reserved_for IS NULL AND NOT me.is_reserved)
                   AND NOT (me.box = ANY (j.avoid))
-                ORDER BY j.rank, j.id LIMIT 64
+                ORDER BY j.rank, j.id LIMIT 16
             ) p ORDER BY p.rank, p.id LIMIT 64
         ), locked AS MATERIALIZED (
             SELECT j.id FROM plimsoll.job j JOIN picked USING (id) WHERE j.state = 'queued'
@@ -77,11 +71,21 @@ pub async fn claim(db: &Database, worker: Uuid, offer: Offer) -> Result<Option<C
         ), told AS (
             INSERT INTO plimsoll.event (kind, job, worker) SELECT 'claimed', id, $1 FROM mine
         )
-        SELECT * FROM mine";
+        SELECT mine.*, EXISTS (SELECT FROM picked) FROM (VALUES (1)) AS one LEFT JOIN mine ON true";
     let room = offer.room.0 as i64;
     let from = i32::from(!offer.unknown);
     let values = [(&worker as &(dyn tokio_postgres::types::ToSql + Sync), Type::UUID), (&room, Type::INT8), (&from, Type::INT4)];
-    let Some(row) = db.row(statement, &values).await? else { return Ok(None) };
+    let mut tries = 0;
+    let row = loop {
+        let Some(row) = db.row(statement, &values).await? else { return Ok(None) };
+        if row.get::<_, Option<i64>>(0).is_some() {
+            break row;
+        }
+        tries += 1;
+        if tries == TRIES || !row.get::<_, bool>(8) {
+            return Ok(None);
+        }
+    };
     let hold = Hold { job: row.get(0), worker, fence: row.get(1) };
     let preset: String = row.get(4);
     let definition = serde_json::from_value(row.get(5));

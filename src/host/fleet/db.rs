@@ -5,12 +5,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
-use tokio::sync::mpsc;
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Config, Row};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Connections of one process beside the one that listens.
@@ -19,6 +20,8 @@ const CONNECTIONS: usize = 4;
 const CONNECT: Duration = Duration::from_secs(10);
 /// Longest time for a statement, whatever the server does.
 const STATEMENT: Duration = Duration::from_secs(20);
+/// After so long the connection that listens is made again.
+const AGAIN: Duration = Duration::from_secs(5);
 /// The oldest server that is understood.
 const OLDEST: u32 = 13;
 
@@ -88,7 +91,12 @@ impl Database {
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(config.clone(), tls.clone(), manager);
         let timeouts = Timeouts { wait: Some(STATEMENT), create: Some(CONNECT), recycle: Some(CONNECT) };
-        let pool = Pool::builder(manager).max_size(CONNECTIONS).timeouts(timeouts).runtime(Runtime::Tokio1).build();
+        // The plan of a claim over a long queue looks dear enough to be compiled, which takes ten times as long as the claim.
+        let quick = Hook::async_fn(|connection: &mut deadpool_postgres::ClientWrapper, _| {
+            Box::pin(async move { connection.batch_execute("SET jit = off").await.map_err(HookError::Backend) })
+        });
+        let pool =
+            Pool::builder(manager).max_size(CONNECTIONS).timeouts(timeouts).runtime(Runtime::Tokio1).post_create(quick).build();
         let pool = pool.map_err(|error| refused(error.to_string()))?;
         Ok(Self { pool, shown: shown(&config), config, tls })
     }
@@ -153,33 +161,18 @@ impl Database {
 
     /// Says whenever the queue has changed, on a connection of its own, until the receiver is dropped. Lost words are no harm:
     /// whoever listens also looks by itself from time to time.
-    pub fn listen(&self) -> mpsc::Receiver<()> {
-        let (changed, changes) = mpsc::channel(1);
+    pub fn listen(&self) -> watch::Receiver<Heard> {
+        let (changed, changes) = watch::channel(Heard::default());
         let (config, tls) = (self.config.clone(), self.tls.clone());
         tokio::spawn(async move {
             while !changed.is_closed() {
-                if let Ok((client, mut connection)) = config.connect(tls.clone()).await {
-                    let (told, mut tells) = mpsc::channel::<()>(1);
-                    let drive = tokio::spawn(async move {
-                        while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
-                            if matches!(message, AsyncMessage::Notification(_)) {
-                                // One word that waits is as good as many.
-                                let _ = told.try_send(());
-                            }
-                        }
-                    });
-                    if client.batch_execute("LISTEN plimsoll").await.is_ok() {
-                        let _ = changed.try_send(());
-                        loop {
-                            tokio::select! {
-                                word = tells.recv() => if word.is_none() || matches!(changed.try_send(()), Err(mpsc::error::TrySendError::Closed(()))) { break },
-                                () = changed.closed() => break,
-                            }
-                        }
+                if let Ok((client, connection)) = config.connect(tls.clone()).await {
+                    tokio::select! {
+                        () = hear(client, connection, &changed) => {}
+                        () = changed.closed() => return,
                     }
-                    drive.abort();
                 }
-                tokio::time::sleep(Duration::from_secs(5)).await;
+                tokio::time::sleep(AGAIN).await;
             }
         });
         changes
@@ -217,6 +210,46 @@ impl Database {
             return self.away(words(error));
         }
         QueueError::Refused(format!("{at}: {}", words(error)))
+    }
+}
+
+/// How often was heard of what, since the beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Jobs wait that did not, or that nobody was told of.
+    pub jobs: u64,
+    /// Somebody wants something of the workers: a job is to be cancelled, a box drained.
+    pub orders: u64,
+    /// Jobs have ended.
+    pub ends: u64,
+}
+
+/// Listens until the connection is cut.
+async fn hear<S, T>(client: Client, mut connection: Connection<S, T>, changed: &watch::Sender<Heard>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let listening = async {
+        if client.batch_execute("LISTEN plimsoll").await.is_ok() {
+            // What was said before is not heard.
+            changed.send_modify(|heard| (heard.jobs, heard.orders) = (heard.jobs + 1, heard.orders + 1));
+        }
+        std::future::pending::<()>().await;
+    };
+    let driving = async {
+        while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+            let AsyncMessage::Notification(word) = message else { continue };
+            changed.send_modify(|heard| match word.payload() {
+                "queued" => heard.jobs += 1,
+                "ended" => heard.ends += 1,
+                _ => heard.orders += 1,
+            });
+        }
+    };
+    tokio::select! {
+        () = listening => {}
+        () = driving => {}
     }
 }
 

@@ -62,6 +62,10 @@ pub struct Renewed {
     pub cancelled: Vec<i64>,
     /// How long the lease is.
     pub lease: Duration,
+    /// Workers with a lease, itself among them.
+    pub live: u32,
+    /// It was the first for a while to say anything: it is the one to look for those that say nothing, see [`reap`].
+    pub is_first: bool,
 }
 
 /// A new life. Where another life of the same box has a lease, that one is over: whoever starts holds the box's lock. Jobs that
@@ -78,7 +82,7 @@ pub async fn register(db: &Database, who: &Introduction) -> Result<Duration, Que
             UPDATE plimsoll.job j SET reserved_for = NULL FROM over WHERE j.reserved_for = over.id
         ), mended AS (
             UPDATE plimsoll.job SET avoid = array_remove(avoid, $2)
-            WHERE state = 'queued' AND reserved_for IS NULL AND $2 = ANY (avoid)
+            WHERE state = 'queued' AND avoid <> '{}' AND reserved_for IS NULL AND $2 = ANY (avoid)
         ), told AS (
             INSERT INTO plimsoll.event (kind, worker, detail) VALUES ('worker_started', $1, $2)
         )
@@ -100,17 +104,13 @@ pub async fn register(db: &Database, who: &Introduction) -> Result<Duration, Que
     Ok(Duration::from_secs_f64(row.get::<_, f64>(0)))
 }
 
-/// Renews the lease and tells how the worker stands; `None` = this life was given up, what it held is somebody else's or waits.
-///
-/// # Errors
-/// See [`QueueError`].
-pub async fn renew(db: &Database, worker: Uuid, standing: &Standing) -> Result<Option<Renewed>, QueueError> {
-    // The one row of the fleet is written at most twenty times a lease, however many workers there are.
-    let statement = "
+/// The one row of the fleet is written at most twenty times a lease, however many workers there are.
+pub(super) const RENEW: &str = "
         WITH pulse AS (
             UPDATE plimsoll.fleet SET last_beat = now(),
-                awake_since = CASE WHEN now() - last_beat > lease / 2 THEN now() ELSE awake_since END
-            WHERE last_beat < now() - lease / 20
+                awake_since = CASE WHEN now() - last_beat > lease / 2 THEN now() ELSE awake_since END,
+                live = (SELECT count(*) FROM plimsoll.worker WHERE ended_at IS NULL AND lease_until > now())
+            WHERE last_beat < now() - lease / 20 RETURNING 1
         ), far AS (
             UPDATE plimsoll.job j SET progress = p.ratio FROM unnest($9::bigint[], $10::real[]) AS p (job, ratio)
             WHERE j.id = p.job AND j.worker = $1 AND j.state = 'running' AND j.progress IS DISTINCT FROM p.ratio
@@ -120,9 +120,25 @@ pub async fn renew(db: &Database, worker: Uuid, standing: &Standing) -> Result<O
             clock_ms = $11 - (extract(epoch FROM clock_timestamp()) * 1000)::bigint
         FROM plimsoll.fleet f WHERE w.id = $1 AND w.ended_at IS NULL
         RETURNING w.drained, extract(epoch FROM f.lease)::float8,
-            ARRAY(SELECT j.id FROM plimsoll.job j WHERE j.worker = $1 AND j.state = 'running' AND j.cancelling)";
+            ARRAY(SELECT j.id FROM plimsoll.job j WHERE j.worker = $1 AND j.state = 'running' AND j.cancelling),
+            greatest(f.live, 1), EXISTS (SELECT FROM pulse)";
+
+/// Renews the lease and tells how the worker stands; `None` = this life was given up, what it held is somebody else's or waits.
+///
+/// # Errors
+/// See [`QueueError`].
+pub async fn renew(db: &Database, worker: Uuid, standing: &Standing) -> Result<Option<Renewed>, QueueError> {
+    renew_by(db, (RENEW, now_ms()), worker, standing).await
+}
+
+/// As [`renew`], by this statement, where this machine's clock says so.
+pub(super) async fn renew_by(
+    db: &Database,
+    (statement, now): (&str, i64),
+    worker: Uuid,
+    standing: &Standing,
+) -> Result<Option<Renewed>, QueueError> {
     let (jobs, ratios): (Vec<i64>, Vec<f32>) = standing.progress.iter().copied().unzip();
-    let now = now_ms();
     let values = [
         (&worker as &(dyn tokio_postgres::types::ToSql + Sync), Type::UUID),
         (&standing.profile, Type::TEXT),
@@ -140,6 +156,8 @@ pub async fn renew(db: &Database, worker: Uuid, standing: &Standing) -> Result<O
         drained: row.get(0),
         lease: Duration::from_secs_f64(row.get(1)),
         cancelled: row.get(2),
+        live: row.get::<_, i32>(3) as u32,
+        is_first: row.get(4),
     }))
 }
 
@@ -186,7 +204,7 @@ pub async fn reap(db: &Database) -> Result<u64, QueueError> {
 pub async fn no_more_avoided(db: &Database, worker: Uuid) -> Result<u64, QueueError> {
     let statement = "
         UPDATE plimsoll.job j SET avoid = array_remove(j.avoid, w.box) FROM plimsoll.worker w
-        WHERE w.id = $1 AND j.state = 'queued' AND w.box = ANY (j.avoid) RETURNING j.id";
+        WHERE w.id = $1 AND j.state = 'queued' AND j.avoid <> '{}' AND w.box = ANY (j.avoid) RETURNING j.id";
     Ok(db.rows(statement, &[(&worker, Type::UUID)]).await?.len() as u64)
 }
 

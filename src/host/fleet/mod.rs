@@ -9,12 +9,17 @@ pub mod claim;
 pub mod db;
 pub mod files;
 pub mod lease;
+pub mod outlook;
 pub mod postgres;
 pub mod queue;
 pub mod results;
 pub mod schema;
 pub mod spool;
 
+#[cfg(test)]
+mod control_tests;
+#[cfg(test)]
+mod load_tests;
 #[cfg(test)]
 mod tests;
 

@@ -93,10 +93,15 @@ pub async fn foremost(db: &Database, limit: i64) -> Result<Vec<FleetJob>, QueueE
                  (SELECT id FROM plimsoll.job WHERE state = 'running' ORDER BY claimed_at, id LIMIT $1) AS working
              UNION ALL
              SELECT id, 1, row_number() OVER () FROM
-                 (SELECT id FROM plimsoll.job WHERE state = 'queued' ORDER BY rank, id LIMIT $1) AS waiting
+                 (SELECT id FROM
+                      (SELECT max(size_class) AS last FROM plimsoll.job WHERE state = 'queued') AS classes,
+                      generate_series(0, last) AS class,
+                      LATERAL (SELECT id, rank FROM plimsoll.job WHERE state = 'queued' AND size_class = class
+                               ORDER BY rank, id LIMIT $1) AS first
+                  ORDER BY rank, id LIMIT $1) AS waiting
              UNION ALL
              SELECT id, 2, row_number() OVER () FROM
-                 (SELECT id FROM plimsoll.job WHERE state NOT IN ('queued', 'running') ORDER BY ended_at DESC, id DESC LIMIT $1) AS ended
+                 (SELECT id FROM plimsoll.job WHERE ended_at IS NOT NULL ORDER BY ended_at DESC, id DESC LIMIT $1) AS ended
          )
          SELECT {} FROM plimsoll.jobs JOIN shown USING (id) ORDER BY shown.part, shown.place",
         job_columns()
@@ -143,7 +148,12 @@ fn job(row: &Row) -> FleetJob {
 /// See [`QueueError`].
 pub async fn counts(db: &Database) -> Result<FleetCounts, QueueError> {
     let mut counts = FleetCounts::default();
-    for row in db.rows("SELECT state, count(*) FROM plimsoll.job GROUP BY state", &[]).await? {
+    // Each part is counted in an index of its own, which is a fraction of the table.
+    let statement = "
+        SELECT 'queued', count(*) FROM plimsoll.job WHERE state = 'queued'
+        UNION ALL SELECT 'running', count(*) FROM plimsoll.job WHERE state = 'running'
+        UNION ALL SELECT state, count(*) FROM plimsoll.job WHERE ended_at IS NOT NULL GROUP BY state";
+    for row in db.rows(statement, &[]).await? {
         let place = match row.get::<_, &str>(0) {
             "queued" => &mut counts.queued,
             "running" => &mut counts.running,

@@ -25,6 +25,8 @@ pub struct Output {
     pub etag: Option<String>,
     /// BLAKE3 of its bytes, in hexadecimal.
     pub blake3: String,
+    /// How long the try ran that made it, where that is known: others foretell like jobs by it.
+    pub took: Option<Duration>,
 }
 
 /// Why a job goes back into the queue.
@@ -85,7 +87,8 @@ pub async fn intend(db: &Database, hold: &Hold, key: &str) -> Result<Fenced, Que
 pub async fn commit(db: &Database, hold: &Hold, output: &Output, log: &str) -> Result<Fenced, QueueError> {
     let statement = format!(
         "WITH mine AS (
-            UPDATE plimsoll.job j SET state = 'done', ended_at = now(), progress = 1, reason = NULL, log = $8 WHERE {MINE}
+            UPDATE plimsoll.job j SET state = 'done', ended_at = now(), progress = 1, reason = NULL, log = $8,
+                took_seconds = $9 WHERE {MINE}
             RETURNING j.id, j.worker
         ), stored AS (
             INSERT INTO plimsoll.output (key, job, fence, state, size_bytes, etag, blake3)
@@ -96,13 +99,14 @@ pub async fn commit(db: &Database, hold: &Hold, output: &Output, log: &str) -> R
         )
         SELECT id, pg_notify('plimsoll', 'ended') FROM mine"
     );
-    let size = output.size.0 as i64;
+    let (size, took) = (output.size.0 as i64, output.took.map(|took| took.as_secs_f64()));
     let values = [
         (&output.key as &(dyn ToSql + Sync), Type::TEXT),
         (&size, Type::INT8),
         (&output.etag, Type::TEXT),
         (&output.blake3, Type::TEXT),
         (&log, Type::TEXT),
+        (&took, Type::FLOAT8),
     ];
     fenced(db, hold, &statement, &values).await
 }

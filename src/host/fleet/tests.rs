@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::claim::{self, Claimed, Offer};
+use super::claim::{self, Claimed};
 use super::db::{Database, QueueError};
 use super::lease::{self, Introduction, Standing};
 use super::postgres::{self, PostgresError, PrivatePostgres};
@@ -17,15 +17,19 @@ use super::results::{self, Back, End, Output};
 use super::{Fenced, schema};
 use crate::domain::fleet::FleetJob;
 use crate::domain::units::Bytes;
+use crate::engine::offer::Offer;
 use crate::host::fixtures::quick;
 use crate::host::media::ffmpeg::Search;
 use crate::host::media::install::Machine;
 use crate::host::skip;
 
 /// A database of the test's own on the server that all tests of this process share; `None` = PostgreSQL is not installed.
-struct Fleet {
-    db: Database,
-    _server: Arc<Mutex<PrivatePostgres>>,
+#[derive(Clone)]
+pub(super) struct Fleet {
+    pub(super) db: Database,
+    pub(super) name: String,
+    pub(super) address: String,
+    pub(super) _server: Arc<Mutex<PrivatePostgres>>,
 }
 
 static SERVER: Mutex<Weak<Mutex<PrivatePostgres>>> = Mutex::new(Weak::new());
@@ -50,7 +54,7 @@ fn server() -> Result<Arc<Mutex<PrivatePostgres>>, PostgresError> {
 }
 
 /// `None` = there is no PostgreSQL and it may not be installed, which was told.
-async fn fleet(lease: Duration) -> Option<Fleet> {
+pub(super) async fn fleet(lease: Duration) -> Option<Fleet> {
     let server = match server() {
         Ok(server) => server,
         Err(why @ PostgresError::NotInstalled(_)) => {
@@ -69,14 +73,14 @@ async fn fleet(lease: Duration) -> Option<Fleet> {
     let db = Database::new(&own).expect("an address");
     let presets = BTreeMap::from([("web-720p".to_owned(), quick())]);
     schema::init(&db, lease, &presets).await.expect("a schema");
-    Some(Fleet { db, _server: server })
+    Some(Fleet { db, name, address: own, _server: server })
 }
 
 /// A lease that does not run out within a test.
-const LONG: Duration = Duration::from_hours(1);
+pub(super) const LONG: Duration = Duration::from_hours(1);
 
 impl Fleet {
-    async fn worker(&self, name: &str) -> Uuid {
+    pub(super) async fn worker(&self, name: &str) -> Uuid {
         let id = Uuid::new_v4();
         let who = Introduction {
             id,
@@ -95,7 +99,7 @@ impl Fleet {
         lease::renew(&self.db, worker, &standing).await.expect("an answer").is_some()
     }
 
-    async fn add(&self, needs: impl Into<Option<Bytes>>) -> i64 {
+    pub(super) async fn add(&self, needs: impl Into<Option<Bytes>>) -> i64 {
         let needs = needs.into().map(|bytes: Bytes| bytes.0 as i64);
         let new = NewJob {
             input: "in/a.mp4".to_owned(),
@@ -109,7 +113,7 @@ impl Fleet {
         queue::add(&self.db, &new).await.expect("a job")
     }
 
-    async fn claim(&self, worker: Uuid, room: Bytes) -> Option<Claimed> {
+    pub(super) async fn claim(&self, worker: Uuid, room: Bytes) -> Option<Claimed> {
         claim::claim(&self.db, worker, Offer { room, largest: room, unknown: true }).await.expect("an answer")
     }
 
@@ -119,9 +123,9 @@ impl Fleet {
     }
 }
 
-fn output(claimed: &Claimed) -> Output {
+pub(super) fn output(claimed: &Claimed) -> Output {
     let key = format!("out/{}-{}/a.mp4", claimed.hold.job, claimed.hold.fence);
-    Output { key, size: Bytes(7), etag: None, blake3: "ab".to_owned() }
+    Output { key, size: Bytes(7), etag: None, blake3: "ab".to_owned(), took: None }
 }
 
 #[tokio::test]

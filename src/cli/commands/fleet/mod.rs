@@ -8,6 +8,7 @@ mod demo;
 mod gc;
 mod look;
 mod needs;
+pub mod plan;
 pub mod worker;
 
 use color_eyre::eyre::{Context as _, Result};

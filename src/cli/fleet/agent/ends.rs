@@ -1,14 +1,16 @@
 //! How claims end: brought in vain, done and stored, failed, given back, cancelled, lost.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::{Done, FAULTS, LATER, LOG_LINES, REST, Worker};
 use crate::cli::fleet::held::Stage;
-use crate::cli::fleet::standing;
 use crate::cli::fleet::steps::{self, Brought, Ending, Made, Told};
 use crate::domain::command::{Command, JobRequest, Wishes};
 use crate::domain::job::{JobId, Outcome, Phase, RejectReason};
 use crate::domain::units::Bytes;
+use crate::engine::offer;
 use crate::host::fleet::Hold;
 use crate::host::fleet::db::QueueError;
 use crate::host::fleet::files::FilesError;
@@ -80,14 +82,24 @@ impl Worker<'_> {
     /// The output goes up.
     pub(super) fn store(&mut self, job: i64) {
         let log = self.log_of(job);
+        let took = self.took(job);
         let Some(held) = self.holding.get(job) else { return };
         let Some(output) = held.output.clone() else { return };
         held.stage = Stage::Ending;
         let (db, files, claimed) = (self.agent.db.clone(), self.agent.files.clone(), held.claimed.clone());
         self.tasks.spawn_local(async move {
             let hold = claimed.hold;
-            Done::Ended(job, hold, steps::store(db, files, claimed, Made { output, log }).await)
+            Done::Ended(job, hold, steps::store(db, files, claimed, Made { output, log, took }).await)
         });
+    }
+
+    /// How long the try ran that made its output; `None` where an earlier life has made it.
+    fn took(&mut self, job: i64) -> Option<Duration> {
+        let local = self.holding.get(job)?.job?;
+        match &self.state.jobs.get(&local)?.phase {
+            Phase::Finished(end) if end.outcome == Outcome::Done => Some(end.took),
+            _ => None,
+        }
     }
 
     /// The last lines of a job's log.
@@ -195,9 +207,7 @@ impl Worker<'_> {
             Phase::Rejected(rejected) => {
                 let ending = match rejected.reason {
                     // Only a larger one may try it from now on.
-                    RejectReason::NeverFits => {
-                        Ending::GoesBack(Back::Needs(set_aside.max(standing::largest(&self.state) + Bytes(1))))
-                    }
+                    RejectReason::NeverFits => Ending::GoesBack(Back::Needs(set_aside.max(offer::largest(&self.state) + Bytes(1)))),
                     // Under another profile it may go.
                     RejectReason::TooLarge => Ending::GoesBack(Back::BoxFault),
                     _ => Ending::Fails(End::Rejected),

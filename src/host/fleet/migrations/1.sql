@@ -11,7 +11,9 @@ CREATE TABLE plimsoll.fleet (
     one         bool PRIMARY KEY DEFAULT true CHECK (one),
     lease       interval NOT NULL,
     last_beat   timestamptz NOT NULL DEFAULT now(),
-    awake_since timestamptz NOT NULL DEFAULT now()
+    awake_since timestamptz NOT NULL DEFAULT now(),
+    -- Workers with a lease at the last beat.
+    live        int NOT NULL DEFAULT 0
 );
 
 CREATE SEQUENCE plimsoll.fence;
@@ -38,8 +40,10 @@ CREATE TABLE plimsoll.worker (
     level          text NOT NULL DEFAULT 'normal',
     slots          int NOT NULL DEFAULT 0,
     clock_ms       bigint NOT NULL DEFAULT 0
-);
-CREATE INDEX worker_live ON plimsoll.worker (lease_until) WHERE ended_at IS NULL;
+-- Every renewal writes its row again. What it changes is in no index, and there is room beside the row for its next versions: no
+-- index grows by it.
+) WITH (fillfactor = 40, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX worker_live ON plimsoll.worker (box) WHERE ended_at IS NULL;
 
 -- What a preset's name means, for all workers alike.
 CREATE TABLE plimsoll.preset (
@@ -79,14 +83,20 @@ CREATE TABLE plimsoll.job (
     progress    real,
     reason      text,
     log         text,
+    -- How long the try ran that made the output.
+    took_seconds float8,
     queued_at   timestamptz NOT NULL DEFAULT now(),
     claimed_at  timestamptz,
     ended_at    timestamptz,
-    not_before  timestamptz
-);
+    not_before  timestamptz,
+    CHECK ((ended_at IS NULL) = (state IN ('queued', 'running')))
+-- What was claimed is dead in the index of those that wait: it is to be gone before there is much of it, however long the table.
+) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX job_waiting ON plimsoll.job (size_class, rank, id) INCLUDE (needs, queued_at) WHERE state = 'queued';
 CREATE INDEX job_oldest ON plimsoll.job (queued_at) WHERE state = 'queued';
 CREATE INDEX job_held ON plimsoll.job (worker) WHERE state = 'running';
+CREATE INDEX job_ended ON plimsoll.job (ended_at, id) INCLUDE (state) WHERE ended_at IS NOT NULL;
+CREATE INDEX job_avoided ON plimsoll.job (id) WHERE state = 'queued' AND avoid <> '{}';
 CREATE INDEX job_reserved ON plimsoll.job (reserved_for) WHERE reserved_for IS NOT NULL;
 
 -- What is stored, and what is about to be. The key carries the fence, so that nobody overwrites anybody.
@@ -108,6 +118,7 @@ CREATE TABLE plimsoll.target (
     job       bigint NOT NULL UNIQUE REFERENCES plimsoll.job (id) ON DELETE CASCADE,
     published bool NOT NULL DEFAULT false
 );
+CREATE INDEX target_unpublished ON plimsoll.target (job) WHERE NOT published;
 
 CREATE TABLE plimsoll.event (
     id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -85,7 +85,7 @@ async fn watch(db: &Database, look_again: &Notify, tell: &mpsc::UnboundedSender<
             () = sleep(wait) => {}
             () = look_again.notified() => {}
             // The line on which is heard comes back before the next look would find the database there.
-            Some(()) = changes.recv() => sleep(if is_away { LEAST } else { LEAST.max(took * SHARE) }).await,
+            Ok(()) = changes.changed() => sleep(if is_away { LEAST } else { LEAST.max(took * SHARE) }).await,
         }
     }
 }
