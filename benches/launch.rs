@@ -191,6 +191,7 @@ impl Queue {
             profile_budget: None,
             hooks: plimsoll::domain::hook::Hooks::new(),
             watch: Vec::new(),
+            read_list: |_, _| None,
         };
         let (inputs, results) = mpsc::unbounded_channel();
         let host = RealHost::open(host, inputs).expect("a host");

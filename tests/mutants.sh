@@ -32,7 +32,7 @@ cp Cargo.lock "$copy/"
 printf '//! The pure floors.\npub mod domain;\npub mod engine;\npub mod sim;\n' >"$copy/src/lib.rs"
 
 # run TARGETS: the library's own tests cost as much time again, and only some rules are theirs.
-run() { (cd "$copy" && timeout "${MUTANT_TIMEOUT:-240}" cargo test --offline -q "$@" --no-fail-fast -- --skip of_1500 >"$copy/log" 2>&1); }
+run() { (cd "$copy" && timeout "${MUTANT_TIMEOUT:-240}" cargo test --offline -q "$@" --no-fail-fast -- --skip of_many_random_queues >"$copy/log" 2>&1); }
 
 table=${MUTANTS_TABLE:-src/engine/MUTANTS.md}
 before=$(cat "$table" 2>/dev/null)

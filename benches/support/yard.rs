@@ -165,7 +165,6 @@ impl Yard {
             file_cache: Bytes::mib(340),
             jobs,
             psi_some_avg10: Some(0.1),
-            oom_kills: Some(0),
             budget: Some(Budget::whole_machine(Bytes::gib(2))),
             ..MemorySample::default()
         })

@@ -11,9 +11,6 @@ use super::job::{JobId, Outcome};
 use super::time::Mono;
 use super::units::Bytes;
 
-/// A gap between samples counts at most this long.
-const LONGEST_GAP: Duration = Duration::from_secs(5);
-
 /// What was measured while one profile was in force.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measured {
@@ -40,7 +37,12 @@ impl Measured {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measurements {
     profiles: BTreeMap<String, Measured>,
-    last_sample: Option<Mono>,
+    /// The profile in force since the last event.
+    under: String,
+    last: Option<Mono>,
+    /// The time since the last event is of that profile: jobs are at work, and all of them are its own.
+    counts: bool,
+    is_over: bool,
     /// Jobs that another profile had let in and that still run: what they hold is none of the profile in force.
     draining: BTreeSet<JobId>,
 }
@@ -53,33 +55,40 @@ impl Measurements {
 
     /// Takes from an event what it tells: the profile in force after it, the jobs at work, and the load line.
     pub(super) fn on_event(&mut self, event: &Event, profile: &str, active: &BTreeSet<JobId>, line: Bytes) {
+        let gap = self.last.map_or(Duration::ZERO, |last| event.mono.since(last));
+        self.last = Some(event.mono);
+        if self.counts && gap > Duration::ZERO {
+            let is_over = self.is_over;
+            let measured = self.measured();
+            measured.busy += gap;
+            measured.over += if is_over { gap } else { Duration::ZERO };
+        }
+        if self.under != profile {
+            profile.clone_into(&mut self.under);
+        }
         match &event.kind {
-            EventKind::MemorySampled(figures) => {
-                let gap = self.last_sample.map_or(Duration::ZERO, |last| event.mono.since(last).min(LONGEST_GAP));
-                self.last_sample = Some(event.mono);
-                self.draining.retain(|job| active.contains(job));
-                if active.is_empty() || !self.draining.is_empty() {
-                    return;
-                }
-                let measured = self.profiles.entry(profile.to_owned()).or_default();
-                measured.peak = measured.peak.max(figures.counted_bytes);
-                measured.busy += gap;
-                if figures.counted_bytes >= line {
-                    measured.over += gap;
-                }
-            }
             EventKind::ProfileSelected { .. } => self.draining.clone_from(active),
             // It was another profile's.
             EventKind::JobFinished { job, .. } if self.draining.remove(job) => {}
-            EventKind::JobFinished { outcome, .. } => {
-                let measured = self.profiles.entry(profile.to_owned()).or_default();
-                match outcome {
-                    Outcome::Done => measured.done += 1,
-                    Outcome::AlreadyDone | Outcome::Cancelled => {}
-                    _ => measured.bad += 1,
-                }
-            }
+            EventKind::JobFinished { outcome, .. } => match outcome {
+                Outcome::Done => self.measured().done += 1,
+                Outcome::AlreadyDone | Outcome::Cancelled => {}
+                _ => self.measured().bad += 1,
+            },
             _ => {}
         }
+        self.draining.retain(|job| active.contains(job));
+        self.counts = !active.is_empty() && self.draining.is_empty();
+        if let EventKind::MemorySampled(figures) = &event.kind {
+            self.is_over = figures.counted_bytes >= line;
+            if self.counts {
+                let measured = self.measured();
+                measured.peak = measured.peak.max(figures.counted_bytes);
+            }
+        }
+    }
+
+    fn measured(&mut self) -> &mut Measured {
+        self.profiles.entry(self.under.clone()).or_default()
     }
 }

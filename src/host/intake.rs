@@ -46,7 +46,7 @@ impl Shared {
     }
 
     /// Looks for inputs and queues them; answers with `Found` and `ScanDone`. Of a list that is wrong anywhere nothing is queued.
-    pub(super) fn scan(&self, scan: ScanId, paths: &[PathBuf], preset: &str, wishes: Wishes) {
+    pub(super) fn scan(&self, scan: ScanId, paths: &[PathBuf], preset: &str, wishes: &Wishes) {
         let Some(preset) = wishes.definition.as_deref().or_else(|| self.config.presets.get(preset)) else { return };
         let (mut groups, mut refused) = (vec![(preset, Vec::new())], Vec::new());
         for path in paths {
@@ -63,7 +63,7 @@ impl Shared {
             }
         }
         for (preset, paths) in groups.iter().filter(|(_, paths)| !paths.is_empty()) {
-            refused.extend(self.take(scan, paths, preset, &wishes));
+            refused.extend(self.take(scan, paths, preset, wishes));
         }
         let _ = self.inputs.send(Input::ScanDone(scan, refused));
     }

@@ -311,7 +311,7 @@ impl RealHost {
 
     /// Looks for inputs and queues them without an engine, for a run that is to come; what came of it is told as for one. Comes
     /// back when all is on disk.
-    pub fn queue(&self, scan: ScanId, paths: &[PathBuf], preset: &str, wishes: Wishes) {
+    pub fn queue(&self, scan: ScanId, paths: &[PathBuf], preset: &str, wishes: &Wishes) {
         self.shared.scan(scan, paths, preset, wishes);
     }
 
@@ -364,7 +364,7 @@ impl Host for RealHost {
             }
             Effect::RememberPeak(recipe, peak) => self.shared.store.remember_peak(recipe, peak),
             Effect::Scan { scan, paths, preset, wishes } => {
-                self.scans.order(move || shared.scan(scan, &paths, &preset, wishes));
+                self.scans.order(move || shared.scan(scan, &paths, &preset, &wishes));
             }
             Effect::PutBack { scan, jobs } => self.scans.order(move || shared.put_back(scan, jobs)),
             Effect::Page { limit } => self.shared.store.page(limit, Arc::clone(&self.shared.definitions)),

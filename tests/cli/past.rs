@@ -106,6 +106,12 @@ fn a_run_read_back_from_its_record_ends_in_the_state_that_it_ended_in() {
             assert!(was.0.abs_diff(is.0) <= most, "second {}: {was} was shown, {is} is", point.second);
         }
     }
+    // What was measured under the profile: the same but for the time over the line, which is seen from sample to sample.
+    let (before, after) = (std::mem::take(&mut whole.measured), std::mem::take(&mut again.measured));
+    let (was, is) = (before.get("three").expect("measured"), after.get("three").expect("measured"));
+    assert_eq!((was.peak, was.done, was.bad), (is.peak, is.done, is.bad));
+    assert_eq!(was.busy, is.busy);
+    assert!(was.over.abs_diff(is.over) <= was.over / 20, "{:?} over the line, {:?} on record", was.over, is.over);
     // Everything else to the last bit: jobs, sums, cleanups, warnings, the summary.
     assert_eq!(again, whole);
     assert!(whole.summary.is_some());

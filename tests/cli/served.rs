@@ -112,7 +112,8 @@ fn a_script_queues_looks_changes_and_waits() {
 
     server.ok(&["hold"]);
     assert!(server.ok(&["drain"]).contains("it is held and nothing starts"));
-    let refused = server.say(&["add", "more.mp4"]);
+    let more = world.put(&clips().tiny(), "more.mp4");
+    let refused = server.say(&["add", more.to_str().expect("plain")]);
     assert!(refused.out.is_empty() && refused.err.contains("`plimsoll drain --undo`"), "{} {}", refused.out, refused.err);
     assert!(server.ok(&["drain", "--undo"]).contains("taken back"));
     assert_eq!(server.json(&["status", "--json"])["held"], true);

@@ -18,10 +18,10 @@ fn each_profile_is_measured_while_it_is_in_force() {
     let measurements = &state.measured;
     let balanced = measurements.get("balanced").expect("tried");
     assert_eq!((balanced.peak, balanced.done, balanced.bad), (Bytes::mib(1600), 1, 0));
-    assert_eq!((balanced.over.as_secs(), balanced.busy.as_secs()), (10, 29));
+    assert_eq!((balanced.over.as_secs(), balanced.busy.as_secs()), (9, 30));
     assert!(balanced.per_minute().is_some_and(|rate| (2.0..2.2).contains(&rate)));
     let safe = measurements.get("safe").expect("tried");
-    assert_eq!((safe.peak, safe.bad, safe.busy.as_secs(), safe.per_minute()), (Bytes::mib(300), 1, 5, None));
+    assert_eq!((safe.peak, safe.bad, safe.busy.as_secs(), safe.per_minute()), (Bytes::mib(300), 1, 10, None));
     assert_eq!(measurements.get("fast"), None);
 }
 

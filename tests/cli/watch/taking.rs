@@ -59,10 +59,12 @@ fn films_are_taken_once_and_whole_whatever_way_they_come() {
     }
     // By now those that are written would have been taken, had nobody known of the writers.
     server.until_done(names.len() as u64);
-    let status = server.status();
-    let waiting: Vec<&str> =
-        status["watched"][0]["first"].as_array().expect("a list").iter().filter_map(|file| file["name"].as_str()).collect();
-    assert!(waiting.contains(&"slow.mp4") && waiting.contains(&"moved-open.mp4"), "{status}");
+    // What waits is told once a second.
+    server.until("those that are written as the ones that wait", PATIENCE, |status| {
+        let waiting: Vec<&str> =
+            status["watched"][0]["first"].as_array().expect("a list").iter().filter_map(|file| file["name"].as_str()).collect();
+        waiting.contains(&"slow.mp4") && waiting.contains(&"moved-open.mp4")
+    });
     assert_eq!(server.inputs("in"), once(&names));
 
     open.write_all(&second).expect("written");

@@ -104,7 +104,7 @@ fn without_server(resolved: &Resolved, commands: Vec<Command>, args: &AddArgs) -
     let mut added = Added::default();
     for (scan, command) in (1..).zip(commands) {
         let Command::Enqueue { paths, preset, wishes } = command else { continue };
-        host.queue(ScanId(scan), &paths, preset.as_ref().unwrap_or(&default), wishes);
+        host.queue(ScanId(scan), &paths, preset.as_ref().unwrap_or(&default), &wishes);
         let mut found = 0;
         while let Ok(input) = told.try_recv() {
             match input {
