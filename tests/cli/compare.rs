@@ -31,10 +31,18 @@ fn compare(world: &World, args: &[&str]) -> Command {
     command
 }
 
-/// Anonymous memory of every run and its jobs, taken from `/proc` while the comparison goes on.
+/// What a run and its jobs took.
+struct Watched {
+    run: u32,
+    /// Highest anonymous memory.
+    peak: u64,
+    processor_seconds: f64,
+}
+
+/// Every run and its jobs, looked at in `/proc` while the comparison goes on.
 struct Watcher {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Vec<u64>>,
+    thread: JoinHandle<Vec<Watched>>,
 }
 
 impl Watcher {
@@ -42,26 +50,28 @@ impl Watcher {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            let mut peaks: Vec<(u32, u64)> = Vec::new();
+            let mut all: Vec<Watched> = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
                 // It also asks ffmpeg for its version.
                 for run in children(comparison).into_iter().filter(|pid| is_run(*pid)) {
                     let anon = crate::support::cage::anon_of(run)
                         + children(run).into_iter().map(crate::support::cage::anon_of).sum::<u64>();
-                    match peaks.iter_mut().find(|(known, _)| *known == run) {
-                        Some((_, peak)) => *peak = anon.max(*peak),
-                        None => peaks.push((run, anon)),
-                    }
+                    let at = all.iter().position(|known| known.run == run).unwrap_or_else(|| {
+                        all.push(Watched { run, peak: 0, processor_seconds: 0.0 });
+                        all.len() - 1
+                    });
+                    all[at].peak = anon.max(all[at].peak);
+                    all[at].processor_seconds = processor_seconds(run).max(all[at].processor_seconds);
                 }
                 std::thread::sleep(Duration::from_millis(10));
             }
-            peaks.into_iter().map(|(_, peak)| peak).collect()
+            all
         });
         Self { stop, thread }
     }
 
-    /// The peak of each run, in their order.
-    fn finish(self) -> Vec<u64> {
+    /// What each run took, in their order.
+    fn finish(self) -> Vec<Watched> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().expect("watched")
     }
@@ -82,16 +92,14 @@ fn children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Processor time of all children of this process that were waited for.
-fn children_cpu() -> f64 {
-    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the structure is filled by the call; zeroed it is valid in any case.
-    let usage = unsafe {
-        libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr());
-        usage.assume_init()
-    };
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+/// Processor seconds of this process and of all its children that it has waited for.
+fn processor_seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name may hold anything; behind it stand the state and numbers.
+    let numbers = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = numbers.skip(11).take(4).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    // SAFETY: a number for a number.
+    ticks as f64 / unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64
 }
 
 #[track_caller]
@@ -103,23 +111,22 @@ fn assert_near(what: &str, told: f64, measured: f64, share: f64) {
 
 /// A comparison to its end, held against what the kernel says of the same runs.
 fn compared_and_measured(world: &World, args: &[&str]) -> Finished {
-    let cpu_before = children_cpu();
     let live = Live::start(compare(world, args));
     let watcher = Watcher::of(live.pid());
     let began = Instant::now();
     let finished = live.finish();
     let wall = began.elapsed().as_secs_f64();
-    let peaks = watcher.finish();
+    let watched = watcher.finish();
     let measured: Vec<&Value> = finished.named("run_measured").collect();
-    assert_eq!(measured.len(), peaks.len(), "one process for each run\n{}", finished.stderr);
-    for (event, peak) in measured.iter().zip(&peaks) {
+    assert_eq!(measured.len(), watched.len(), "one process for each run\n{}", finished.stderr);
+    for (event, Watched { peak, .. }) in measured.iter().zip(&watched) {
         let (run, figures) = (&event["run"], &event["figures"]);
         let told = figures["peak_memory_bytes"].as_f64().expect("a number");
         assert_near(&format!("peak of {run}, bytes"), told, *peak as f64, 0.05);
     }
     let sum = |field: &str| measured.iter().map(|event| event["figures"][field].as_f64().expect("a number")).sum::<f64>();
-    // The comparison itself reads and hashes outputs: that is not the runs'.
-    assert_near("processor time, s", sum("cpu_seconds"), children_cpu() - cpu_before, 0.05);
+    let processor: f64 = watched.iter().map(|run| run.processor_seconds).sum();
+    assert_near("processor time, s", sum("cpu_seconds"), processor, 0.05);
     assert!(sum("seconds") <= wall, "the runs took {} of {wall} s", sum("seconds"));
     finished
 }
