@@ -305,7 +305,12 @@ pub(in crate::cli) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result
 /// What a queue file lists, for the host: `None` where the file is none.
 fn read_list(file: &Path, presets: &BTreeMap<String, Preset>) -> Option<Result<Listed, Vec<String>>> {
     queue::is_queue_file(file).then(|| {
-        let entries = queue::load_ready(file, presets)?;
+        // Whoever tells it names the file.
+        let place = |wrong: String| {
+            let behind = wrong.strip_prefix(&format!("{}:", path_text(file))).map(|behind| format!("line {behind}"));
+            behind.unwrap_or(wrong)
+        };
+        let entries = queue::load_ready(file, presets).map_err(|wrong| wrong.into_iter().map(place).collect::<Vec<_>>())?;
         Ok(entries.into_iter().map(|entry| (entry.preset, entry.input)).collect())
     })
 }
