@@ -412,8 +412,13 @@ fn ctrl_z_in_the_demonstration_stops_its_window_alone_and_fg_brings_it_back() {
     console.read_until("1 running");
     let (window, server) = (child(console.pid(), "plimsoll"), demo_server(&world));
     let is_job = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(".part"));
-    let jobs: Vec<u32> = children(server, "plimsoll").into_iter().filter(is_job).collect();
-    assert!(!jobs.is_empty(), "a job");
+    // The one that the screen told of may have ended since.
+    let jobs = std::cell::RefCell::new(Vec::new());
+    wait_until("a job", || {
+        jobs.replace(children(server, "plimsoll").into_iter().filter(is_job).collect::<Vec<u32>>());
+        !jobs.borrow().is_empty()
+    });
+    let jobs = jobs.into_inner();
     // SAFETY: a plain system call with a process of this test.
     assert_eq!(unsafe { libc::kill(window as i32, libc::SIGTSTP) }, 0);
     // The alternate screen is left before the shell speaks.
