@@ -2,6 +2,8 @@
 //!
 //! Facts. Knows nothing of how they are foretold, and nothing of how they are shown.
 
+use std::time::Duration;
+
 use super::units::Bytes;
 
 /// Boxes of one size that are not there yet.
@@ -44,6 +46,19 @@ impl FleetWay {
         }
         self.added.iter().map(|added| format!("+{added}")).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// What a finished job took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinishedFleetJob {
+    /// What it has in common with like jobs: what its preset means.
+    pub kind: String,
+    /// Size of its input.
+    pub size: Bytes,
+    /// Memory at its peak.
+    pub needs: Bytes,
+    /// How long it took in a slot.
+    pub took: Duration,
 }
 
 /// A job that no box can take.

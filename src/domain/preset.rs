@@ -33,6 +33,21 @@ pub struct Preset {
 }
 
 impl Preset {
+    /// A preset that makes neither picture nor sound yet, with what a file says where it says nothing.
+    pub fn new(name: &str, container: Container, threads: u32) -> Self {
+        Self {
+            name: name.to_owned(),
+            video: None,
+            audio: None,
+            container,
+            threads,
+            extra: Vec::new(),
+            on_damage: OnDamage::default(),
+            subtitles: Subtitles::default(),
+            location: Location::default(),
+        }
+    }
+
     /// What it does with what an input may hold, by the keys and words of a preset file: `hdr tonemap, tracks best, ...`.
     /// Keys that say nothing about its kind of output are left out.
     pub fn choices(&self) -> String {

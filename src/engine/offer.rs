@@ -1,10 +1,14 @@
 //! What a box has to offer to a queue that it shares with others, read from what its engine tells. Workers of a fleet and the
 //! simulation of one ask here. Knows nothing of queues.
 
+use std::time::Duration;
+
 use crate::domain::memory::Lines;
 use crate::domain::state::State;
 use crate::domain::units::Bytes;
 
+/// A job that has waited so long has a box kept free for it.
+pub const PATIENCE: Duration = Duration::from_mins(10);
 /// Set aside for a job of which nobody knows yet what it takes.
 const UNKNOWN: Bytes = Bytes::mib(96);
 

@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::domain::preset::{
-    AudioCodec, AudioPlan, Container, Location, OnDamage, PixelFormat, Preset, SpeedPreset, Subtitles, Tile, VideoCodec, VideoPlan,
-};
+use crate::domain::preset::{AudioCodec, AudioPlan, Container, PixelFormat, Preset, SpeedPreset, Tile, VideoCodec, VideoPlan};
 
 use super::media::probe::Prober;
 use super::media::tally::Tally;
@@ -15,7 +13,6 @@ use crate::domain::account::Account;
 /// Small and quick: x264 ultrafast at 64 lines, AAC.
 pub fn quick() -> Preset {
     Preset {
-        name: "quick".to_owned(),
         video: Some(VideoPlan {
             preset: Some(SpeedPreset::Ultrafast),
             crf: Some(30),
@@ -24,12 +21,8 @@ pub fn quick() -> Preset {
             ..VideoPlan::new(VideoCodec::X264)
         }),
         audio: Some(AudioPlan { bitrate: Some(64_000), ..AudioPlan::new(AudioCodec::Aac) }),
-        container: Container::Mp4,
-        threads: 1,
         extra: vec!["-movflags".to_owned(), "+faststart".to_owned()],
-        on_damage: OnDamage::Keep,
-        subtitles: Subtitles::Drop,
-        location: Location::Drop,
+        ..Preset::new("quick", Container::Mp4, 1)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::domain::curve::{JobCurve, Point};
 use crate::domain::job::VideoStream;
 use crate::domain::media::MediaInfo;
-use crate::domain::preset::{Container, Location, OnDamage, PixelFormat, Preset, SpeedPreset, Subtitles, VideoCodec, VideoPlan};
+use crate::domain::preset::{Container, PixelFormat, Preset, SpeedPreset, VideoCodec, VideoPlan};
 use crate::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
 use crate::domain::units::Bytes;
 use crate::engine::estimate::RecipeKey;
@@ -62,7 +62,6 @@ pub fn profile(name: &str, slots: u32, max_mb: u64) -> Profile {
 /// One preset, `p`, with so many threads.
 pub fn presets(threads: u32) -> BTreeMap<String, Preset> {
     let preset = Preset {
-        name: "p".to_owned(),
         video: Some(VideoPlan {
             preset: Some(SpeedPreset::Medium),
             height: Some(720),
@@ -70,13 +69,7 @@ pub fn presets(threads: u32) -> BTreeMap<String, Preset> {
             crf: Some(23),
             ..VideoPlan::new(VideoCodec::X264)
         }),
-        audio: None,
-        container: Container::Mp4,
-        threads,
-        extra: Vec::new(),
-        on_damage: OnDamage::Keep,
-        subtitles: Subtitles::Drop,
-        location: Location::Drop,
+        ..Preset::new("p", Container::Mp4, threads)
     };
     BTreeMap::from([("p".to_owned(), preset)])
 }

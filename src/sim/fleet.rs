@@ -14,20 +14,18 @@ use crate::domain::command::Command;
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, MediaInfo, Outcome, RejectReason, VideoStream};
 use crate::domain::memory::Lines;
-use crate::domain::preset::{Container, Location, OnDamage, Preset, Subtitles, VideoCodec, VideoPlan};
+use crate::domain::preset::{Container, Preset, VideoCodec, VideoPlan};
 use crate::domain::profile::Profile;
 use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
 use crate::engine::EngineConfig;
 use crate::engine::estimate::predicted_peak;
-use crate::engine::offer::{self, Offer};
+use crate::engine::offer::{self, Offer, PATIENCE};
 
 /// The stand-in of every job's preset: only what a job needs bears on where it goes.
 const PRESET: &str = "any";
 /// A box has measured its memory by then.
 const MEASURED: Duration = Duration::from_millis(10);
-/// A job that has waited so long has a box kept free for it, as in a real queue.
-const PATIENCE: Duration = Duration::from_mins(10);
 /// Kills for want of memory that end a job.
 const MOST_DEATHS: u32 = 3;
 /// Widest picture of a stand-in, in steps of 16 by 9 pixels.
@@ -338,17 +336,7 @@ impl Worker {
 
 /// What every job is made into.
 fn preset() -> Preset {
-    Preset {
-        name: PRESET.to_owned(),
-        video: Some(VideoPlan::new(VideoCodec::X264)),
-        audio: None,
-        container: Container::Mp4,
-        threads: 1,
-        extra: Vec::new(),
-        on_damage: OnDamage::Keep,
-        subtitles: Subtitles::Drop,
-        location: Location::Drop,
-    }
+    Preset { video: Some(VideoPlan::new(VideoCodec::X264)), ..Preset::new(PRESET, Container::Mp4, 1) }
 }
 
 /// The media of a job that the engine expects to need so much, or a little less: with the largest picture that does not need

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::fleet::{self, FleetBox, FleetJob};
 use super::forecast::{Dice, quantile};
-use crate::domain::fleet_plan::{Addition, FleetWay};
+use crate::domain::fleet_plan::{Addition, FinishedFleetJob, FleetWay};
 use crate::domain::units::Bytes;
 
 /// Seconds in a slot for a megabyte of input where nothing is known: 5 Mbit/s to 720 lines with two threads.
@@ -37,19 +37,6 @@ pub struct QueuedFleetJob {
     pub waited: Duration,
     /// The box that has it, by its place, and the share of it that is done.
     pub on: Option<(usize, f64)>,
-}
-
-/// What a finished job took.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FinishedFleetJob {
-    /// As of a [`QueuedFleetJob`].
-    pub kind: String,
-    /// Size of its input.
-    pub size: Bytes,
-    /// Memory at its peak.
-    pub needs: Bytes,
-    /// How long it took in a slot.
-    pub took: Duration,
 }
 
 /// What forecasts are made of.
@@ -90,7 +77,7 @@ impl<'a> FleetForecaster<'a> {
             fleet::run(boxes, &self.draw(&mut dice))
         };
         let (runs, processors) = (runs.max(1), std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-        // Every so-manieth run is a thread's; how many threads there are changes nothing of what comes of all.
+        // The runs are dealt out to the threads in turn; how many threads there are changes nothing of what comes of all.
         let ended: Vec<fleet::FleetRun> = std::thread::scope(|scope| {
             let part = |first: u32| (first..runs).step_by(processors).map(once).collect::<Vec<_>>();
             let parts: Vec<_> = (0..runs.min(processors as u32)).map(|first| scope.spawn(move || part(first))).collect();

@@ -11,7 +11,7 @@ use plimsoll::domain::command::Command;
 use plimsoll::domain::event::{Event, EventKind, MemoryFigures};
 use plimsoll::domain::job::{JobId, MediaInfo, Outcome, Phase, RejectReason, StopReason, VideoStream};
 use plimsoll::domain::memory::{Budget, JobVitals, Level, MemorySample};
-use plimsoll::domain::preset::{Container, Location, OnDamage, PixelFormat, Preset, SpeedPreset, Subtitles, VideoCodec, VideoPlan};
+use plimsoll::domain::preset::{Container, PixelFormat, Preset, SpeedPreset, VideoCodec, VideoPlan};
 use plimsoll::domain::profile::{GUIDE_MARKS, LargeRule, Picture, Profile, SlotLimit, Slots};
 use plimsoll::domain::state::State;
 use plimsoll::domain::time::{Mono, Now, Wall};
@@ -26,20 +26,13 @@ const RESERVE: Bytes = GUIDE_MARKS.reserve;
 
 fn preset() -> Preset {
     Preset {
-        name: "video".to_owned(),
         video: Some(VideoPlan {
             preset: Some(SpeedPreset::Medium),
             crf: Some(23),
             pixel_format: Some(PixelFormat::Yuv420p),
             ..VideoPlan::new(VideoCodec::X264)
         }),
-        audio: None,
-        container: Container::Mp4,
-        threads: 1,
-        extra: Vec::new(),
-        on_damage: OnDamage::Keep,
-        subtitles: Subtitles::Drop,
-        location: Location::Drop,
+        ..Preset::new("video", Container::Mp4, 1)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll::domain::preset::{AudioCodec, AudioPlan, Container, Location, OnDamage, Preset, Subtitles};
+use plimsoll::domain::preset::{AudioCodec, AudioPlan, Container, Preset};
 use plimsoll::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
 use plimsoll::domain::time::Wall;
 use plimsoll::domain::units::Bytes;
@@ -47,17 +47,7 @@ pub fn config(profile: Profile, preset: Preset) -> EngineConfig {
 
 /// Sound alone: nothing of its memory follows from pictures.
 pub fn sound() -> Preset {
-    Preset {
-        name: "sound".to_owned(),
-        video: None,
-        audio: Some(AudioPlan::new(AudioCodec::Aac)),
-        container: Container::M4a,
-        threads: 1,
-        extra: Vec::new(),
-        on_damage: OnDamage::Keep,
-        subtitles: Subtitles::Drop,
-        location: Location::Drop,
-    }
+    Preset { audio: Some(AudioPlan::new(AudioCodec::Aac)), ..Preset::new("sound", Container::M4a, 1) }
 }
 
 /// What a server in a test says of itself.

@@ -1,21 +1,11 @@
 //! Reports made up and real.
 
 use super::*;
-use crate::domain::preset::{AudioPlan, Container, Location, OnDamage, Subtitles, VideoPlan};
+use crate::domain::preset::{AudioPlan, Container, VideoPlan};
 use crate::host::media::ffmpeg::{Found, Search, fakes, locate};
 
 fn preset(name: &str, video: Option<VideoCodec>, audio: Option<AudioCodec>, container: Container) -> Preset {
-    Preset {
-        name: name.to_owned(),
-        video: video.map(VideoPlan::new),
-        audio: audio.map(AudioPlan::new),
-        container,
-        threads: 2,
-        extra: Vec::new(),
-        on_damage: OnDamage::Keep,
-        subtitles: Subtitles::Drop,
-        location: Location::Drop,
-    }
+    Preset { video: video.map(VideoPlan::new), audio: audio.map(AudioPlan::new), ..Preset::new(name, container, 2) }
 }
 
 fn shipped() -> Vec<Preset> {

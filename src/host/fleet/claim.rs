@@ -12,9 +12,6 @@ use crate::domain::preset::Preset;
 use crate::domain::units::Bytes;
 use crate::engine::offer::Offer;
 
-/// A job that has waited so long has a box kept free for it.
-pub const PATIENCE: Duration = Duration::from_mins(10);
-
 /// How often is asked where others were quicker each time.
 const TRIES: u32 = 5;
 

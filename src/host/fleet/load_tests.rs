@@ -107,7 +107,7 @@ async fn a_million_jobs_and_a_thousand_workers() {
     .await;
     let all = Arc::clone(&workers);
     measure("look for a large job that has waited", &databases, async move |db: &Database, number| {
-        claim::reserve(db, all[number % all.len()], offer, claim::PATIENCE).await.expect("an answer");
+        claim::reserve(db, all[number % all.len()], offer, crate::engine::offer::PATIENCE).await.expect("an answer");
     })
     .await;
     let done = Arc::clone(&held);

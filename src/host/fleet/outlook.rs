@@ -7,6 +7,7 @@ use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::db::{Database, QueueError};
+use crate::domain::fleet_plan::FinishedFleetJob;
 use crate::domain::units::Bytes;
 
 /// Finished jobs that are looked at, the latest.
@@ -29,19 +30,6 @@ pub struct Unfinished {
     pub on: Option<(String, f64)>,
 }
 
-/// A job that is done.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Done {
-    /// What it has in common with like jobs.
-    pub kind: String,
-    /// Size of its input.
-    pub size: Bytes,
-    /// Memory at its peak.
-    pub needs: Bytes,
-    /// How long the try ran that made its output.
-    pub took: Duration,
-}
-
 /// A job that waits for a larger box than there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TooLarge {
@@ -53,7 +41,7 @@ pub struct TooLarge {
     pub needs: Bytes,
 }
 
-/// Every so-manieth of the jobs that wait, in the order in which they are taken, beginning with the first.
+/// Of the jobs that wait one in `every`, in the order in which they are taken, beginning with the first.
 ///
 /// # Errors
 /// See [`QueueError`].
@@ -94,13 +82,13 @@ fn unfinished(row: &Row) -> Unfinished {
 ///
 /// # Errors
 /// See [`QueueError`].
-pub async fn done(db: &Database) -> Result<Vec<Done>, QueueError> {
+pub async fn done(db: &Database) -> Result<Vec<FinishedFleetJob>, QueueError> {
     let statement = format!(
         "SELECT {KIND}, size_bytes, needs, took_seconds FROM plimsoll.job
          WHERE state = 'done' AND ended_at IS NOT NULL AND took_seconds > 0 AND size_bytes > 0 AND needs > 0
          ORDER BY ended_at DESC, id DESC LIMIT $1"
     );
-    let done = |row: &Row| Done {
+    let done = |row: &Row| FinishedFleetJob {
         kind: row.get(0),
         size: bytes(row.get(1)),
         needs: bytes(row.get(2)),

@@ -7,7 +7,7 @@ use crate::cli::options::Resolved;
 use crate::cli::planning::probing::Probing;
 use crate::domain::preset::Preset;
 use crate::engine::estimate::predicted_peak;
-use crate::host::media::ffmpeg::{Ffmpeg, Search, locate};
+use crate::host::media::ffmpeg::Ffmpeg;
 
 /// Looks at films; without ffprobe it knows nothing of any.
 pub(super) struct Needs(Option<Probing>);
@@ -15,7 +15,7 @@ pub(super) struct Needs(Option<Probing>);
 impl Needs {
     /// With the tools of the settings.
     pub(super) fn new(resolved: &Resolved) -> Self {
-        Self(locate(&Search::from_env(resolved.settings.ffmpeg.clone())).ok().and_then(|ffmpeg| Probing::new(&ffmpeg).ok()))
+        Self(resolved.ffmpeg().ok().and_then(|ffmpeg| Probing::new(&ffmpeg).ok()))
     }
 
     /// With these tools.

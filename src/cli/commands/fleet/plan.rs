@@ -9,7 +9,7 @@ use crate::cli::args::{FleetPlanArgs, PlanArgs};
 use crate::cli::options::Resolved;
 use crate::cli::{Usage, write_out};
 use crate::domain::fleet::FleetWorker;
-use crate::domain::fleet_plan::{Addition, FleetPlan, FleetWay, Homeless};
+use crate::domain::fleet_plan::{Addition, FinishedFleetJob, FleetPlan, FleetWay, Homeless};
 use crate::domain::profile::{Mark, MemoryMarks, Profile, Slots};
 use crate::domain::units::Bytes;
 use crate::headless::fleet_plan::{json, text};
@@ -18,9 +18,9 @@ use crate::host::fleet::outlook::{self, Unfinished};
 use crate::host::fleet::{queue, schema};
 use crate::runtime::clock::Clock;
 use crate::sim::fleet::{FleetBox, budget_for, largest};
-use crate::sim::fleet_forecast::{FinishedFleetJob, FleetForecaster, QueuedFleetJob};
+use crate::sim::fleet_forecast::{FleetForecaster, QueuedFleetJob};
 
-/// Jobs that a run works off; of a longer queue every so-manieth.
+/// Jobs that a run works off; of a longer queue evenly chosen ones stand for all.
 const MOST: u64 = 1000;
 /// With more boxes so many for each of their slots, so that what is left over at the end counts for little.
 const A_SLOT: u64 = 10;
@@ -121,9 +121,8 @@ async fn facts(db: &Database, add: &[Addition]) -> Result<Facts> {
         let why = format!("no job waits or runs in {}; `plimsoll fleet add` queues some", db.address());
         return Err(Usage(why).into());
     }
-    let finished = outlook::done(db).await.map_err(told)?.into_iter();
-    let finished = finished.map(|job| FinishedFleetJob { kind: job.kind, size: job.size, needs: job.needs, took: job.took });
-    Ok(Facts { waiting, workers, jobs, running, finished: finished.collect() })
+    let finished = outlook::done(db).await.map_err(told)?;
+    Ok(Facts { waiting, workers, jobs, running, finished })
 }
 
 /// A box as its worker has told of it: its line, its slots, and the memory that follows from the largest job it could take. The
