@@ -5,7 +5,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -17,6 +16,7 @@ use crate::domain::comparison::CurvePoint;
 use crate::domain::units::Bytes;
 use crate::host::memory::cgroup::{GroupReader, MemoryCgroup, Roots, Version};
 use crate::host::memory::job_cgroup::{JobGroups, NoGroups};
+use crate::host::process::child::start_within;
 
 /// How often a run's group is read: a job grows by 20 to 40 MB meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -71,11 +71,7 @@ impl RunGroup {
 
     /// The command starts within the group.
     pub fn holds(&self, command: &mut Command) -> io::Result<()> {
-        let entrance = self.entrance()?;
-        // SAFETY: a system call on a descriptor that is open as long as the command is there, and on a constant.
-        unsafe {
-            command.pre_exec(move || rustix::io::write(&entrance, b"0").map(drop).map_err(Into::into));
-        }
+        start_within(command, self.entrance()?);
         Ok(())
     }
 

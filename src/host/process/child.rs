@@ -1,8 +1,11 @@
 //! What a child does between fork and exec. Runs in a copy of a process with many threads, so it only makes calls that are
 //! safe in a signal handler: no allocation, no lock, nothing of std beyond `io::Error`.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::RawFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 #[cfg(target_os = "linux")]
 use crate::host::process::lifeline::die_with_parent;
@@ -15,6 +18,14 @@ const MOST_FDS: u64 = 65_536;
 /// Jobs die before the console, the console before sshd.
 #[cfg(target_os = "linux")]
 const OOM_SCORE_ADJ: &[u8] = b"500";
+
+/// The command starts within the memory group whose `cgroup.procs` this is.
+pub fn start_within(command: &mut Command, procs: File) {
+    // SAFETY: a system call on a descriptor that is open as long as the command is there, and on a constant.
+    unsafe {
+        command.pre_exec(move || rustix::io::write(&procs, b"0").map(drop).map_err(Into::into));
+    }
+}
 
 /// Device and inode of an open file.
 pub(in crate::host) type Identity = (libc::dev_t, libc::ino_t);

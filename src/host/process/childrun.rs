@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
-use std::os::fd::AsRawFd as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
@@ -17,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::domain::text::sanitise;
+use crate::host::process::child::start_within;
 use crate::host::process::lifeline::end_with_parent;
 
 /// Lines of stderr that are kept.
@@ -125,14 +125,9 @@ impl ChildRun {
     pub fn start(command: &RunCommand) -> io::Result<Self> {
         let mut child = Command::new(&command.program);
         child.args(&command.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let entrance = command.entrance.as_ref().map(File::as_raw_fd);
         end_with_parent(&mut child, libc::SIGTERM);
-        // SAFETY: a system call on a plain number and a constant, which is safe between fork and exec.
-        unsafe {
-            child.pre_exec(move || match entrance {
-                Some(procs) if libc::write(procs, b"0".as_ptr().cast(), 1) != 1 => Err(io::Error::last_os_error()),
-                _ => Ok(()),
-            });
+        if let Some(entrance) = &command.entrance {
+            start_within(&mut child, entrance.try_clone()?);
         }
         let mut child = child.spawn()?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
