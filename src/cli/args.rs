@@ -411,13 +411,19 @@ pub fn not_utf8(line: &[OsString]) -> Option<String> {
 /// What to say of a variable that was meant for plimsoll and is passed over, because its name is not quite right.
 pub fn misspelt_variable(variables: impl Iterator<Item = (OsString, OsString)>) -> Option<String> {
     const PREFIX: &str = "PLIMSOLL_";
+    // Mostly there are none, and the whole command line need not be built to know the right names.
+    let given: Vec<String> =
+        variables.filter_map(|(name, _)| name.into_string().ok()).filter(|name| name.starts_with(PREFIX)).collect();
+    if given.is_empty() {
+        return None;
+    }
     let command = Cli::command();
     let all = std::iter::once(&command)
         .chain(command.get_subcommands())
         .chain(command.get_subcommands().flat_map(clap::Command::get_subcommands));
     let known: Vec<&str> =
         all.flat_map(clap::Command::get_arguments).filter_map(|arg| arg.get_env()?.to_str()?.strip_prefix(PREFIX)).collect();
-    variables.filter_map(|(name, _)| name.into_string().ok()).find_map(|name| {
+    given.iter().find_map(|name| {
         let wanted = name.strip_prefix(PREFIX).filter(|wanted| !known.contains(wanted))?;
         let meant = nearest(wanted, known.iter().copied())?;
         Some(format!("the variable {name} has no meaning; did you mean {PREFIX}{meant}?"))

@@ -1,7 +1,7 @@
 //! What the run measured under each profile: stands beside the guide's words in the picker of profiles. It is part of the
 //! state, so that every console tells the same, whenever it came.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -36,9 +36,10 @@ impl Measured {
 /// What was measured, by profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measurements {
-    profiles: BTreeMap<String, Measured>,
-    /// The profile in force since the last event.
-    under: String,
+    /// By the profile's name, in the order in which they were first in force.
+    profiles: Vec<(String, Measured)>,
+    /// The place of the one in force since the last event.
+    under: usize,
     last: Option<Mono>,
     /// The time since the last event is of that profile: jobs are at work, and all of them are its own.
     counts: bool,
@@ -50,30 +51,36 @@ pub struct Measurements {
 impl Measurements {
     /// What was measured under a profile; `None` = it was not in force in this run while a job was at work.
     pub fn get(&self, profile: &str) -> Option<&Measured> {
-        self.profiles.get(profile).filter(|measured| measured.busy > Duration::ZERO || measured.done + measured.bad > 0)
+        let (_, measured) = self.profiles.iter().find(|(name, _)| name == profile)?;
+        Some(measured).filter(|measured| measured.busy > Duration::ZERO || measured.done + measured.bad > 0)
     }
 
     /// Takes from an event what it tells: the profile in force after it, the jobs at work, and the load line.
     pub(super) fn on_event(&mut self, event: &Event, profile: &str, active: &BTreeSet<JobId>, line: Bytes) {
         let gap = self.last.map_or(Duration::ZERO, |last| event.mono.since(last));
         self.last = Some(event.mono);
-        if self.counts && gap > Duration::ZERO {
-            let is_over = self.is_over;
-            let measured = self.measured();
+        if self.counts {
+            let over = if self.is_over { gap } else { Duration::ZERO };
+            let (_, measured) = &mut self.profiles[self.under];
             measured.busy += gap;
-            measured.over += if is_over { gap } else { Duration::ZERO };
+            measured.over += over;
         }
-        if self.under != profile {
-            profile.clone_into(&mut self.under);
+        if self.profiles.get(self.under).is_none_or(|(name, _)| name != profile) {
+            let known = self.profiles.iter().position(|(name, _)| name == profile);
+            self.under = known.unwrap_or_else(|| {
+                self.profiles.push((profile.to_owned(), Measured::default()));
+                self.profiles.len() - 1
+            });
         }
+        let (_, measured) = &mut self.profiles[self.under];
         match &event.kind {
             EventKind::ProfileSelected { .. } => self.draining.clone_from(active),
             // It was another profile's.
             EventKind::JobFinished { job, .. } if self.draining.remove(job) => {}
             EventKind::JobFinished { outcome, .. } => match outcome {
-                Outcome::Done => self.measured().done += 1,
+                Outcome::Done => measured.done += 1,
                 Outcome::AlreadyDone | Outcome::Cancelled => {}
-                _ => self.measured().bad += 1,
+                _ => measured.bad += 1,
             },
             _ => {}
         }
@@ -82,13 +89,8 @@ impl Measurements {
         if let EventKind::MemorySampled(figures) = &event.kind {
             self.is_over = figures.counted_bytes >= line;
             if self.counts {
-                let measured = self.measured();
                 measured.peak = measured.peak.max(figures.counted_bytes);
             }
         }
-    }
-
-    fn measured(&mut self) -> &mut Measured {
-        self.profiles.entry(self.under.clone()).or_default()
     }
 }

@@ -21,14 +21,6 @@ use crate::engine::port::{Arrived, Input, ScanId};
 /// Longest wait for what was recorded before a scan.
 const FLUSH: Duration = Duration::from_secs(10);
 
-/// Adds a path to the last group where that has this preset, else as a group of its own: the order stays.
-fn push<'p>(groups: &mut Vec<(&'p Preset, Vec<PathBuf>)>, preset: &'p Preset, path: PathBuf) {
-    match groups.last_mut() {
-        Some((known, paths)) if known.name == preset.name => paths.push(path),
-        _ => groups.push((preset, vec![path])),
-    }
-}
-
 impl Shared {
     /// Names outputs with the one book of names, which knows all folders in use.
     fn with_names<T>(&self, work: impl FnOnce(&mut NameBook) -> T) -> T {
@@ -48,22 +40,21 @@ impl Shared {
     /// Looks for inputs and queues them; answers with `Found` and `ScanDone`. Of a list that is wrong anywhere nothing is queued.
     pub(super) fn scan(&self, scan: ScanId, paths: &[PathBuf], preset: &str, wishes: &Wishes) {
         let Some(preset) = wishes.definition.as_deref().or_else(|| self.config.presets.get(preset)) else { return };
-        let (mut groups, mut refused) = (vec![(preset, Vec::new())], Vec::new());
+        let (mut wanted, mut refused): (Vec<(&Preset, PathBuf)>, _) = (Vec::new(), Vec::new());
         for path in paths {
             // What lies in a watched folder is a film, or nothing.
             let list = if wishes.watch.is_none() { (self.config.read_list)(path, &self.config.presets) } else { None };
+            let of = |named: Option<String>| named.and_then(|name| self.config.presets.get(&name)).unwrap_or(preset);
             match list {
-                None => push(&mut groups, preset, path.clone()),
-                Some(Ok(listed)) => {
-                    for (named, path) in listed {
-                        push(&mut groups, named.and_then(|name| self.config.presets.get(&name)).unwrap_or(preset), path);
-                    }
-                }
+                None => wanted.push((preset, path.clone())),
+                Some(Ok(listed)) => wanted.extend(listed.into_iter().map(|(named, path)| (of(named), path))),
                 Some(Err(wrong)) => refused.extend(wrong.into_iter().map(|why| (path.clone(), why))),
             }
         }
-        for (preset, paths) in groups.iter().filter(|(_, paths)| !paths.is_empty()) {
-            refused.extend(self.take(scan, paths, preset, wishes));
+        // In their order, those with the same preset together.
+        for some in wanted.chunk_by(|(one, _), (next, _)| one.name == next.name) {
+            let paths: Vec<PathBuf> = some.iter().map(|(_, path)| path.clone()).collect();
+            refused.extend(self.take(scan, &paths, some[0].0, wishes));
         }
         let _ = self.inputs.send(Input::ScanDone(scan, refused));
     }

@@ -264,15 +264,7 @@ pub(in crate::cli) fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<I
 
 /// The commands that queue these paths, in their order. Every path is there, every queue file whole.
 pub(in crate::cli) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<Command>, Usage> {
-    let mut groups: Vec<(Option<String>, Vec<PathBuf>)> = Vec::new();
-    let mut add = |preset: Option<String>, path: &Path| -> Result<(), Usage> {
-        let path = absolute(path)?;
-        match groups.last_mut() {
-            Some((known, paths)) if *known == preset => paths.push(path),
-            _ => groups.push((preset, vec![path])),
-        }
-        Ok(())
-    };
+    let mut wanted: Vec<(Option<String>, PathBuf)> = Vec::new();
     let (_, presets) = resolved.load_presets()?;
     let mut mistakes = Vec::new();
     for path in paths {
@@ -280,7 +272,7 @@ pub(in crate::cli) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result
             match queue::load_ready(path, &presets) {
                 Ok(entries) => {
                     for entry in entries {
-                        add(entry.preset, &entry.input)?;
+                        wanted.push((entry.preset, absolute(&entry.input)?));
                     }
                 }
                 Err(wrong) => mistakes.extend(wrong),
@@ -293,13 +285,18 @@ pub(in crate::cli) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result
                 words(&error)
             ));
         } else {
-            add(None, path)?;
+            wanted.push((None, absolute(path)?));
         }
     }
     if !mistakes.is_empty() {
         return Err(Usage(mistakes.join("\n")));
     }
-    Ok(groups.into_iter().map(|(preset, paths)| Command::enqueue(paths, preset)).collect())
+    // In their order, those with the same preset together.
+    let groups = wanted.chunk_by(|(one, _), (next, _)| one == next);
+    let command = |some: &[(Option<String>, PathBuf)]| {
+        Command::enqueue(some.iter().map(|(_, path)| path.clone()).collect(), some[0].0.clone())
+    };
+    Ok(groups.map(command).collect())
 }
 
 /// What a queue file lists, for the host: `None` where the file is none.
