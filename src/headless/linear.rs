@@ -19,7 +19,7 @@ use crate::domain::profile::Profile;
 use crate::domain::state::State;
 use crate::domain::text::{many, sanitise};
 use crate::domain::time::span_words;
-use crate::runtime::link::{LineNews, Link, Standing, StartServer, Update};
+use crate::runtime::link::{LineNews, LineStatus, Link, StartServer, Update};
 
 /// Longest line that is taken.
 const MOST_TYPED: u64 = 16 << 10;
@@ -79,7 +79,7 @@ pub struct Left {
     /// Something of what was asked first was refused.
     pub is_refused: bool,
     /// How the line to the engine stood.
-    pub line: Standing,
+    pub line: LineStatus,
 }
 
 /// What a typed line asks for.
@@ -120,7 +120,7 @@ pub fn typed(mut input: impl BufRead + Send + 'static) -> mpsc::UnboundedReceive
 /// commands given are asked first.
 pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: impl Write) -> Left {
     let Asking { commands, mut typed, mut signals } = asking;
-    let mut left = Left { state: State::default(), signal: None, is_refused: false, line: Standing::default() };
+    let mut left = Left { state: State::default(), signal: None, is_refused: false, line: LineStatus::default() };
     let mut lines = Lines::default();
     let mut told = BTreeSet::new();
     let (mut number, mut open, mut is_told, mut leaving) = (0, true, false, false);

@@ -63,7 +63,7 @@ pub enum LineNews {
 
 /// How the line to an engine in another process stands, by the news of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum LineStatus {
     /// It was never cut.
     #[default]
     Whole,
@@ -75,7 +75,7 @@ pub enum Standing {
     Gone,
 }
 
-impl Standing {
+impl LineStatus {
     /// Takes in what the news tell.
     pub const fn hear(&mut self, news: &LineNews) {
         match news {

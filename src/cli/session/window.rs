@@ -20,7 +20,7 @@ use crate::headless::linear::{self, Linear};
 use crate::headless::lines::LineStyle;
 use crate::headless::summary;
 use crate::host::memory::heap;
-use crate::runtime::link::{Link, Standing, StartServer, Update};
+use crate::runtime::link::{LineStatus, Link, StartServer, Update};
 use crate::tui::app::complete::Places;
 use crate::tui::{self, Closed, TuiExit, WindowOn};
 use crate::wire::client::Opened;
@@ -80,7 +80,7 @@ struct Shown {
     state: Box<State>,
     /// Something of what was asked first was refused.
     is_refused: bool,
-    line: Standing,
+    line: LineStatus,
 }
 
 /// Shows the console until it is left, or until the run is over.
@@ -248,20 +248,20 @@ fn tell(text: String, signalled: &AtomicI32) -> Result<()> {
 }
 
 /// That the server goes on, with what, and how to come back; or that it does not, or that nobody knows.
-fn left_words(state: &State, pid: u32, host: Option<&str>, line: Standing) -> String {
+fn left_words(state: &State, pid: u32, host: Option<&str>, line: LineStatus) -> String {
     let place = host.map_or_else(String::new, |host| format!(" {host}"));
     let jobs = format!("{} at work, {} waiting", many(state.index.active.len() as u64, "job"), state.waiting());
     let held = if state.paused { " (the queue is held: nothing starts until `plimsoll release`)" } else { "" };
     match line {
-        Standing::Whole => {
+        LineStatus::Whole => {
             format!("plimsoll goes on without this window (process {pid}): {jobs}{held}; `plimsoll attach{place}` comes back\n")
         }
         // It may be another process by now.
-        Standing::Renewed => format!("plimsoll goes on without this window: {jobs}{held}; `plimsoll attach{place}` comes back\n"),
-        Standing::Cut => {
+        LineStatus::Renewed => format!("plimsoll goes on without this window: {jobs}{held}; `plimsoll attach{place}` comes back\n"),
+        LineStatus::Cut => {
             format!("plimsoll cannot be reached just now; when last heard of it had {jobs}; `plimsoll attach{place}` tries again\n")
         }
-        Standing::Gone => format!(
+        LineStatus::Gone => format!(
             "no plimsoll works there any more: {} kept in the queue; `plimsoll serve` goes on with them\n",
             many(state.unended(), "job")
         ),

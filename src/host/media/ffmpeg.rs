@@ -1,7 +1,7 @@
 //! Finds ffmpeg and ffprobe and asks them what they can do.
 //!
-//! What it said at an earlier start is believed where that is asked for (`known`). Order: the path the operator gave, PATH, our own data folder, the folder of our own binary. Installing is `provide`'s
-//! business; running jobs is somebody else's.
+//! Order: the path the operator gave, PATH, our own data folder, the folder of our own binary. What it said at an earlier start
+//! is believed where that is asked for (`known`). Installing it is the business of `install`; running jobs is somebody else's.
 
 pub mod known;
 
@@ -139,7 +139,8 @@ fn list(places: &[String]) -> String {
     if places.is_empty() { "no place (PATH is empty)".to_owned() } else { places.join(", ") }
 }
 
-/// Finds ffmpeg and ffprobe and runs `-version`, unless what they say is known. A binary on PATH that does not run is passed over for the next one.
+/// Finds ffmpeg and ffprobe and runs `-version`, unless what they say is known. A binary on PATH that does not run is passed
+/// over for the next one.
 pub fn locate(search: &Search) -> Result<Ffmpeg, FfmpegError> {
     if let Some(given) = &search.explicit {
         return explicit(given, search);

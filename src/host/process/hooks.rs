@@ -1,5 +1,5 @@
-//! Runs the operator's commands, or posts to the operator's addresses, when something has happened. Whatever they do, the queue goes on: they are handed over without
-//! waiting, run few at a time, limited as jobs are, and are killed when they take too long.
+//! Runs the operator's commands, or posts to the operator's addresses, when something has happened. Whatever they do, the queue
+//! goes on: they are handed over without waiting, run few at a time, limited as jobs are, and are killed when they take too long.
 
 mod confine;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::command::Command;
 use crate::domain::time::{Mono, Wall};
-use crate::runtime::link::{Attached, HELD_THE_QUEUE, LineNews, Standing};
+use crate::runtime::link::{Attached, HELD_THE_QUEUE, LineNews, LineStatus};
 use crate::tui::app::{App, Ask, Mode, Question};
 use crate::tui::input::action::{Act, Effect};
 
@@ -27,7 +27,7 @@ pub struct LineState {
     /// The consoles that are attached, this one included.
     consoles: Vec<Attached>,
     lost: Option<Lost>,
-    standing: Standing,
+    status: LineStatus,
     /// It was asked whether the server that has gone is to be started again.
     has_asked: bool,
     /// Who has held the queue, when that was told.
@@ -89,13 +89,13 @@ impl App {
     }
 
     /// How the line stands.
-    pub const fn line_standing(&self) -> Standing {
-        self.line.standing
+    pub const fn line_status(&self) -> LineStatus {
+        self.line.status
     }
 
     /// News of the line.
     pub(super) fn on_line(&mut self, news: LineNews) {
-        self.line.standing.hear(&news);
+        self.line.status.hear(&news);
         match news {
             LineNews::Attached(consoles) => self.tell_consoles(consoles),
             LineNews::Did { who, what } => self.tell_of_others(&who, &what),

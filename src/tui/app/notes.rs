@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::command::{Command, JobRequest};
-use crate::domain::job::{JobId, Phase};
+use crate::domain::job::JobId;
 use crate::domain::time::Mono;
 use crate::tui::app::App;
 use crate::tui::app::many::are;
@@ -70,8 +70,7 @@ impl App {
     /// What is said when this is done, where the screen alone does not show it; with the way back.
     pub(super) fn done_words(&self, command: &Command) -> Option<String> {
         let (retry, undo) = (self.key_label(Act::Retry), self.key_label(Act::Undo));
-        let had_ended = |id: &JobId| self.state.jobs.get(id).is_none_or(|job| matches!(job.phase, Phase::Finished(_)));
-        let back = |ids: &[JobId]| match ids.iter().filter(|id| !had_ended(id)).count() {
+        let back = |ids: &[JobId]| match ids.iter().filter(|id| !self.had_ended(**id)).count() {
             0 => String::new(),
             some if some == ids.len() => format!("; {undo} puts {} back", if some == 1 { "it" } else { "them" }),
             some => format!("; {undo} puts the {some} that had not ended back"),

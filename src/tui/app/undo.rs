@@ -80,6 +80,11 @@ impl App {
         effect
     }
 
+    /// The job has ended, or is not there: taken off the list it cannot be put back.
+    pub(in crate::tui) fn had_ended(&self, id: JobId) -> bool {
+        self.state.jobs.get(&id).is_none_or(|job| matches!(job.phase, Phase::Finished(_)))
+    }
+
     /// A request is answered: the engine tells what it does before that.
     pub(super) fn close_step(&mut self, request: RequestId, is_done: bool) {
         self.undo.retain(|step| is_done || step.request != request || step.did != Did::Cancelled);

@@ -18,7 +18,7 @@ use crate::domain::command::Command;
 use crate::domain::comparison::kept::ComparisonId;
 use crate::domain::profile::Profile;
 use crate::domain::state::State;
-use crate::runtime::link::{Link, Lookup, Standing, Update};
+use crate::runtime::link::{LineStatus, Link, Lookup, Update};
 use crate::tui::app::complete::{self, Places};
 use crate::tui::app::line::WindowOn;
 use crate::tui::app::{App, Mode, Settings};
@@ -89,7 +89,7 @@ pub struct Closed {
     /// What was known then.
     pub state: Box<State>,
     /// How the line to the engine stood.
-    pub line: Standing,
+    pub line: LineStatus,
 }
 
 /// Why the console could not go on.
@@ -154,7 +154,7 @@ pub async fn run(link: &mut Link, options: TuiOptions) -> Result<Closed, TuiErro
     };
     // What was asked for at the very end is on its way before the line is given up.
     console.say_goodbye(exit).await;
-    Ok(Closed { exit, state: Box::new(console.app.shown().clone()), line: console.app.line_standing() })
+    Ok(Closed { exit, state: Box::new(console.app.shown().clone()), line: console.app.line_status() })
 }
 
 /// Writing failed because nobody is there to read.

@@ -154,8 +154,7 @@ fn name(app: &App, id: JobId) -> String {
 
 /// Whether a job that is taken off the list can be put back.
 fn can_be_taken_back(app: &App, id: JobId) -> String {
-    let had_ended = app.shown().jobs.get(&id).is_none_or(|job| matches!(job.phase, Phase::Finished(_)));
-    if had_ended {
+    if app.had_ended(id) {
         "It has ended: this cannot be taken back.".to_owned()
     } else {
         format!("{} puts it back.", app.keys().label_in(KeyMode::Normal, Act::Undo))

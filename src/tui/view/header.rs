@@ -86,11 +86,10 @@ fn line(app: &App, layout: &Layout, width: u16) -> Line<'static> {
         }
     }
     line.spans.extend([bar.clone(), theme.span(memory, role), bar]);
-    let with_words = full;
     for (text, role) in badges {
         line.spans.extend([theme.span(text, role), "  ".into()]);
     }
-    push_counts(app, counts, with_words, width, &mut line);
+    push_counts(app, counts, full, width, &mut line);
     line
 }
 

@@ -72,9 +72,8 @@ pub(super) fn recall(state_dir: &Path, ffmpeg: &Path, ffprobe: &Path, now: Finge
 /// # Errors
 /// It cannot be written: the next start asks again.
 pub fn keep(state_dir: &Path, ffmpeg: &Ffmpeg) -> io::Result<()> {
-    let is_known = |now| recall(state_dir, &ffmpeg.ffmpeg, &ffmpeg.ffprobe, now).is_some();
     let Some(fingerprint) = ffmpeg.fingerprint else { return Ok(()) };
-    if is_known(fingerprint) {
+    if recall(state_dir, &ffmpeg.ffmpeg, &ffmpeg.ffprobe, fingerprint).is_some() {
         return Ok(());
     }
     let text = serde_json::to_vec(&Kept { version: env!("CARGO_PKG_VERSION").to_owned(), ffmpeg: ffmpeg.clone() })?;
