@@ -378,8 +378,10 @@ pub fn for_help(program: clap::Command) -> clap::Command {
     let options: Vec<clap::Arg> = program.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
     ASKING.into_iter().fold(program, |program, name| {
         program.mut_subcommand(name, |command| {
-            let idle = options.iter().filter(|option| !heeds(name, option.get_id().as_str()));
-            idle.fold(command, |command, option| command.arg(option.clone().hide(true)))
+            options.iter().fold(command, |command, option| {
+                let is_heeded = heeds(name, option.get_id().as_str());
+                command.arg(option.clone().help_heading(None::<&'static str>).hide(!is_heeded))
+            })
         })
     })
 }
@@ -478,6 +480,7 @@ mod tests {
             let error = program.clone().try_get_matches_from(["plimsoll", name, "--help"]).expect_err("help");
             let help = error.to_string();
             assert!(help.contains("--state-dir") && !help.contains("--preset"), "{name}:\n{help}");
+            assert!(!help.contains("commands that run jobs"), "{name}:\n{help}");
             assert_eq!(help.contains("--timeout"), name == "wait", "{name}:\n{help}");
             let is_hidden = program.clone().try_get_matches_from(["plimsoll", "status", "--preset", "remux"]);
             assert!(is_hidden.is_ok(), "what is not shown is taken as before");
