@@ -6,7 +6,7 @@ use crate::domain::command::{Answer, JobRequest};
 use crate::domain::event::MemoryFigures;
 use crate::runtime::link::Playing;
 use crate::tui::app::Mode;
-use crate::tui::app::pages::Page;
+use crate::tui::pages::Page;
 
 /// Thirty jobs of which two run; a number of them are done already.
 fn long_queue() -> Story {
