@@ -1,20 +1,13 @@
 //! What the engine tells: snapshots, events, answers. The console follows; what it shows and what is selected follow with it.
 
-use crate::domain::event::Event;
-use crate::domain::event::EventKind;
+use crate::domain::event::{Event, EventKind};
 use crate::domain::job::JobId;
-use crate::domain::state::State;
-use crate::domain::state::restored_words;
+use crate::domain::state::{State, restored_words};
 use crate::domain::text::path_text;
 use crate::runtime::link::Update;
-use crate::tui::app::App;
-use crate::tui::app::Mode;
-use crate::tui::app::Toast;
-use crate::tui::app::shown;
-use crate::tui::input::action::Act;
-use crate::tui::input::action::Effect;
-use crate::tui::pages::events::chronicle::Chronicle;
-use crate::tui::pages::events::chronicle::Topic;
+use crate::tui::app::{App, Mode, Toast, shown};
+use crate::tui::input::action::{Act, Effect};
+use crate::tui::pages::events::chronicle::{Chronicle, Topic};
 use crate::tui::pages::job::details::Details;
 use crate::tui::terminal::theme::Role;
 

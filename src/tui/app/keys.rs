@@ -1,17 +1,11 @@
 //! What keys do on the dashboard and to jobs; on a page or in a popup they come here where it has nothing of its own to do.
 
-use crate::domain::command::Command;
-use crate::domain::command::MoveTo;
+use crate::domain::command::{Command, MoveTo};
 use crate::domain::job::Phase;
-use crate::tui::app::App;
-use crate::tui::app::Ask;
-use crate::tui::app::Mode;
-use crate::tui::app::Question;
 use crate::tui::app::palette::Palette;
 use crate::tui::app::prompt::PromptKind;
-use crate::tui::app::shown;
-use crate::tui::input::action::Act;
-use crate::tui::input::action::Effect;
+use crate::tui::app::{App, Ask, Mode, Question, shown};
+use crate::tui::input::action::{Act, Effect};
 use crate::tui::layout::Pane;
 use crate::tui::pages::Page;
 use crate::tui::pages::help::Help;
