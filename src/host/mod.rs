@@ -33,7 +33,6 @@ use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::domain::account::Account;
-use crate::domain::cleanup::CleanupAction;
 use crate::domain::command::Wishes;
 use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, EventKind};
@@ -407,8 +406,8 @@ impl Host for RealHost {
 
 impl RealHost {
     fn clean(&self, order: CleanOrder) {
-        if order.action == CleanupAction::RemoveScratch
-            && let Some(job) = order.job.filter(|job| !order.running.contains(job))
+        if order.action.removes_parts()
+            && let Some(job) = order.job.filter(|job| order.is_for(*job))
         {
             // As long as we hold a part open the cleaner takes it for somebody's, and its blocks would stay.
             let mut jobs = self.shared.jobs();

@@ -59,7 +59,6 @@ impl Story {
         self
     }
 
-    /// One fact more.
     /// The profile is chosen.
     pub fn select(&mut self, profile: Profile) -> &mut Self {
         self.tell(EventKind::ProfileSelected {

@@ -32,15 +32,15 @@ use crate::tui::view::frame::{Framed, Seen};
 use crate::tui::view::names::{fit_name, input_name};
 use crate::tui::view::text::{bar, fit, fit_words, widths};
 
-/// Columns of the bar and the percent of it, of the speed and of the time left; the last three may hold a reason.
+/// Widths in characters of the percent behind the bar, of the speed and of the time left; bar, speed and time may hold a reason.
 const PERCENT: u16 = 5;
 const SPEED: u16 = 6;
 const LEFT: u16 = 8;
-/// Names longer than this give way to longer bars.
+/// Characters that names get before the bars get longer.
 const NAMES: u16 = 36;
-/// Columns from which on a preset is told, cut, beside a name that has room.
+/// Characters from which on a preset is told, cut, beside a name that has room.
 const LEAST_PRESET: u16 = 7;
-/// Columns that a name keeps beside the preset of its job.
+/// Characters that a name keeps beside the preset of its job.
 const LEAST_NAME: u16 = 16;
 
 /// The columns of the table, and how wide they are here.
