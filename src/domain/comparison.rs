@@ -4,6 +4,7 @@
 //! Folds the same events that every front end sees; knows nothing of how the runs were made.
 
 pub mod kept;
+pub mod under_way;
 pub mod words;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -34,7 +34,7 @@ use crate::domain::account::Account;
 use crate::domain::cleanup::CleanupAction;
 use crate::domain::command::Wishes;
 use crate::domain::curve::JobCurve;
-use crate::domain::event::{Event, EventKind};
+use crate::domain::event::{Event, EventKind, JobCounts};
 use crate::domain::hook::Hooks;
 use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
 use crate::domain::media::MediaInfo;
@@ -205,6 +205,14 @@ pub struct RealHost {
 }
 
 impl RealHost {
+    /// Jobs of the state folder that had ended before this run.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub fn ended_before(&self) -> Result<JobCounts, StoreError> {
+        store::counts(&self.shared.config.state_dir).map(|counts| counts.ended)
+    }
+
     /// Reads the whole logs of this run's jobs, from any thread.
     pub fn log_reader(&self) -> LogReader {
         self.shared.supervisor.log_reader()
@@ -370,6 +378,9 @@ impl Host for RealHost {
             Effect::Page { limit } => self.shared.store.page(limit, Arc::clone(&self.shared.definitions)),
             Effect::Inspect { job, input, output, preset } => {
                 self.probes.order(move || {
+                    if let Some(disk) = files::fsops::disk_of(files::fsops::parent(&output)) {
+                        shared.report(job, JobReport::OutputOn(disk));
+                    }
                     let inspection = guarded(|| shared.inspect(job, &input, &output, &preset)).unwrap_or_else(|detail| {
                         Inspection::Rejected(Rejected { reason: RejectReason::Unreadable, limit: None, detail })
                     });
@@ -759,27 +770,32 @@ struct Obstacle {
     retryability: Retryability,
     /// What is needed and what is free, where that is what is wrong.
     figures: Option<(Bytes, Bytes)>,
+    /// The disk is to blame; else what unfinished outputs may hold.
+    disk: bool,
 }
 
 impl From<(String, Retryability)> for Obstacle {
     fn from((reason, retryability): (String, Retryability)) -> Self {
-        Self { reason, retryability, figures: None }
+        Self { reason, retryability, figures: None, disk: true }
     }
 }
 
 impl From<PrepareError> for Obstacle {
     fn from(error: PrepareError) -> Self {
-        Self { reason: error.to_string(), retryability: error.retryability(), figures: error.figures() }
+        let disk = !matches!(error, PrepareError::OverScratch { .. });
+        Self { reason: error.to_string(), retryability: error.retryability(), figures: error.figures(), disk }
     }
 }
 
 impl Obstacle {
     fn report(self, output: &Path) -> JobReport {
-        let Self { reason, retryability, figures } = self;
+        let Self { reason, retryability, figures, disk } = self;
         match retryability {
             Retryability::Room => {
                 let (needs, free) = figures.unzip();
-                JobReport::NoRoom(Lack { folder: files::fsops::parent(output).to_owned(), needs, free, reason })
+                let folder = files::fsops::parent(output).to_owned();
+                let disk = disk.then(|| files::fsops::disk_of(&folder)).flatten();
+                JobReport::NoRoom(Lack { folder, disk, needs, free, reason })
             }
             Retryability::Later | Retryability::Never => {
                 JobReport::SpawnFailed { reason, transient: retryability == Retryability::Later }

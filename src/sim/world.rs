@@ -80,6 +80,8 @@ pub struct Curve {
 struct Process {
     index: usize,
     attempt: u32,
+    /// When it began.
+    began: Mono,
     /// How fast it comes on, in shares of how it would alone.
     rate: f64,
     /// Time run, up to `since`, as it would be alone.
@@ -153,6 +155,8 @@ pub struct World {
     pub memory: Bytes,
     /// What the profile in force wants of it; `None` = all.
     pub profile_budget: Option<Bytes>,
+    /// The disks that outputs of jobs go to, by their index, where it matters.
+    pub disks: BTreeMap<usize, PathBuf>,
     /// What others use.
     pub foreign: Bytes,
     /// What others use on top, in waves.
@@ -229,6 +233,7 @@ impl World {
             highest: Bytes::ZERO,
             memory: Bytes::gib(2),
             profile_budget: None,
+            disks: BTreeMap::new(),
             foreign: Bytes::ZERO,
             wave: None,
             blind: Vec::new(),
@@ -563,6 +568,8 @@ impl World {
     fn tick(&mut self, id: JobId, generation: u64) -> Option<Input> {
         let process = self.processes.get(&id).filter(|process| process.generation == generation)?;
         let (spec, ran, attempt) = (self.jobs[process.index].clone(), self.ran(process), process.attempt);
+        // As ffmpeg counts: over all the time since its start, whether it stood still or not.
+        let speed = ran.as_secs_f64() / self.now.since(process.began).as_secs_f64().max(1e-3);
         let is_at_end = ran >= spec.length && !matches!(spec.fate, Fate::Hangs);
         if self.sparing && !is_at_end {
             let input = self.kernel_kills().or_else(|| self.tell_once(id, ran));
@@ -583,10 +590,10 @@ impl World {
                 ratio: Some(ratio.min(1.0)),
                 frame,
                 fps: 25.0,
-                speed: 1.0,
+                speed,
                 written,
                 out_time: if ratio > 0.0 { ran } else { Duration::ZERO },
-                eta_seconds: Some(spec.length.saturating_sub(ran).as_secs()),
+                eta_seconds: (speed > 0.0).then(|| (spec.length.saturating_sub(ran).as_secs_f64() / speed) as u64),
             };
             return Some(Input::Job(id, JobReport::Progress(progress)));
         }
@@ -676,7 +683,8 @@ impl World {
         }
         if matches!(self.jobs[index].fate, Fate::NoRoomFirst(times) if self.starts_of(id) <= times as usize) {
             let (needs, free) = (Some(Bytes::mib(8)), Some(Bytes::mib(6)));
-            let lack = Lack { folder: PathBuf::from("/out"), needs, free, reason: "disk full: /out".to_owned() };
+            let disk = self.disks.get(&index).cloned();
+            let lack = Lack { folder: PathBuf::from("/out"), disk, needs, free, reason: "disk full: /out".to_owned() };
             self.report(1, id, JobReport::NoRoom(lack));
             return;
         }
@@ -686,6 +694,7 @@ impl World {
         let process = Process {
             index,
             attempt: order.attempt,
+            began: self.now,
             rate: 1.0,
             ran: Duration::ZERO,
             since: Some(self.now),
@@ -807,6 +816,9 @@ impl Host for World {
                         ..MediaInfo::default()
                     })),
                 };
+                if let Some(disk) = self.index_of.get(&job).and_then(|index| self.disks.get(index)).cloned() {
+                    self.report(30, job, JobReport::OutputOn(disk));
+                }
                 self.report(30, job, JobReport::Inspected(inspection));
             }
             Effect::Spawn(order) => self.spawn(&order),

@@ -102,8 +102,6 @@ pub enum Question {
     EndComparison,
     /// End the comparison of what waits, and stay?
     StopComparison,
-    /// Let jobs start beside the comparison of them?
-    Release,
     /// Start the server again that has gone?
     StartServer,
 }
@@ -644,6 +642,13 @@ impl App {
                 let promised = self.promised.remove(&id);
                 self.close_step(id, reply.is_ok());
                 let done = added.map(|added| format!("added: {added}")).or(promised);
+                let done = match reply.as_ref().ok().and_then(|answer| answer.later.as_ref()) {
+                    Some(later) => {
+                        let what = done.or_else(|| asked.clone()).unwrap_or_default();
+                        Some(format!("{what}: {later}; {}", self.way_to_end_it()))
+                    }
+                    None => done,
+                };
                 // What could not be taken beside it is told already, and matters more.
                 if let (Some(done), Ok(_), false) = (done, &reply, self.toast().is_some_and(Toast::is_refusal)) {
                     self.say(done, false);
@@ -905,10 +910,6 @@ impl App {
     /// Commands to the engine.
     fn act_on_jobs(&mut self, act: Act) -> Vec<Effect> {
         let (what, command) = match act {
-            Act::HoldQueue if self.state.paused && self.compare.making => {
-                self.modes.push(Mode::Ask(Ask { question: Question::Release, yes: false }));
-                return Vec::new();
-            }
             Act::HoldQueue if self.state.paused => ("release the queue", Command::Resume),
             Act::HoldQueue => ("hold the queue", Command::Pause),
             Act::Drain if self.state.draining => ("take the drain back", Command::Undrain),
@@ -981,7 +982,7 @@ impl App {
         }
         let question = match (self.quitting, self.state.index.active.is_empty()) {
             (false, _) if self.compares() => Question::EndComparison,
-            (false, true) if self.compare.making => Question::EndComparison,
+            (false, true) if self.is_comparing() => Question::EndComparison,
             (false, true) => return vec![self.end_the_run()],
             (false, false) => Question::Quit,
             (true, _) => Question::Kill,

@@ -21,7 +21,7 @@ use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 use crate::engine::port::{Cause, Failure, Published};
 use crate::host::files::file_id::{self, FileId, same_file};
-use crate::host::files::fsops::{free_space, parent, rename_new, sync_folder};
+use crate::host::files::fsops::{disk_of, free_space, parent, rename_new, sync_folder};
 use crate::host::files::intent::{Intent, rename};
 use crate::host::files::naming::output_path;
 use crate::host::files::scratch::WORK_FOLDER;
@@ -129,6 +129,14 @@ impl PrepareError {
     }
 }
 
+/// A folder, and the disk that it is on.
+fn with_disk(folder: &Path) -> String {
+    match disk_of(folder) {
+        Some(disk) if disk != folder => format!("{} (on the disk at {})", path_text(folder), path_text(&disk)),
+        _ => path_text(folder),
+    }
+}
+
 /// What is to be made room for.
 #[derive(Debug, Clone, Copy)]
 pub struct PrepareOrder<'a> {
@@ -225,7 +233,7 @@ pub fn prepare(order: &PrepareOrder<'_>) -> Result<Part, PrepareError> {
     let needed = Bytes(order.needed.0.saturating_add(SPACE_MARGIN.0));
     let free = free_space(folder).map_err(|error| PrepareError::io("cannot read the free space of", folder, &error))?;
     if free < needed {
-        return Err(PrepareError::NoSpace { folder: path_text(folder), free, needed });
+        return Err(PrepareError::NoSpace { folder: with_disk(folder), free, needed });
     }
     if let Some(scratch) = order.scratch.filter(|scratch| order.needed > scratch.left()) {
         let (needed, left, limit) = (order.needed, scratch.left(), scratch.limit);

@@ -91,6 +91,11 @@ impl App {
         self.chronicle.entries().iter().rev().filter(move |entry| entry.job == Some(id))
     }
 
+    /// Entries that are not kept any more.
+    pub const fn happened_before(&self) -> u64 {
+        self.chronicle.left_out()
+    }
+
     /// How many entries there are.
     pub fn happened(&self) -> usize {
         self.chronicle.entries().len()
