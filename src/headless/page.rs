@@ -213,7 +213,9 @@ mod tests {
     #[test]
     fn the_page_tells_the_figures_of_the_state() {
         let page = render(&known("a.mp4"), &About { server: "box".to_owned(), at: "now".to_owned() });
-        for part in ["this run: 0 queued, 0 running, 1 rejected", "500 MB of 2048 MB", "<td>rejected</td>", "a.mp4", "<polyline", "</html>"] {
+        for part in
+            ["this run: 0 queued, 0 running, 1 rejected", "500 MB of 2048 MB", "<td>rejected</td>", "a.mp4", "<polyline", "</html>"]
+        {
             assert!(page.contains(part), "{part} is missing in {page}");
         }
     }

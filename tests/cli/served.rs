@@ -94,7 +94,10 @@ fn a_script_queues_looks_changes_and_waits() {
     assert!(status["memory"]["budget_bytes"].as_u64().is_some_and(|bytes| bytes > 0) && status["consoles"] == 0, "{status}");
     assert!(server.ok(&["status"]).contains("2 queued, 2 running"));
     let page = server.ok(&["status", "--html"]);
-    assert!(page.starts_with("<!doctype html>") && page.contains("this run: 2 queued, 2 running") && !page.contains("src="), "{page}");
+    assert!(
+        page.starts_with("<!doctype html>") && page.contains("this run: 2 queued, 2 running") && !page.contains("src="),
+        "{page}"
+    );
 
     assert_eq!(server.ok(&["pause"]), "paused #1\npaused #2\n");
     let paused = server.ok(&["jobs", "--json", "--state", "paused"]);
@@ -189,6 +192,62 @@ fn what_is_added_where_nobody_works_waits_for_the_next_run() {
     assert!(jobs.out.contains("queued") && jobs.err.contains("nothing runs"), "{}{}", jobs.out, jobs.err);
     let run = world.run(&[]);
     assert!(run.status.success() && world.path("out/a.web-720p.mp4").exists(), "{}", run.stderr);
+}
+
+#[test]
+fn every_command_that_changes_something_tells_it_in_one_object() {
+    let world = World::new();
+    let films: Vec<String> =
+        ["a.mp4", "b.mp4", "c.mp4"].map(|name| world.put(&clips().tiny(), name).to_str().expect("plain").to_owned()).to_vec();
+    let server = Server::start(&world, &[]);
+    let object = |args: &[&str]| {
+        let said = server.say(args);
+        let lines: Vec<&str> = said.out.lines().collect();
+        assert_eq!(lines.len(), 1, "{args:?}: {}{}", said.out, said.err);
+        let object: Value = serde_json::from_str(lines[0]).expect("JSON");
+        for field in ["command", "jobs", "refused", "later", "error"] {
+            assert!(object.get(field).is_some(), "{args:?}: no {field} in {object}");
+        }
+        assert_eq!(object["command"], args[0], "{object}");
+        (said.code, object)
+    };
+    let done = |args: &[&str]| {
+        let (code, object) = object(args);
+        assert!(
+            code == Some(0) && object["error"].is_null() && object["refused"].as_array().is_some_and(Vec::is_empty),
+            "{object}"
+        );
+        object
+    };
+    assert_eq!(done(&["add", "--json", &films[0], &films[1], &films[2]])["jobs"], serde_json::json!([1, 2, 3]));
+    let (code, again) = object(&["add", "--json", &films[2]]);
+    assert_eq!((code, &again["refused"][0]["code"]), (Some(1), &"queued_already".into()), "{again}");
+    server.until("two at work", |status| status["jobs"]["running"] == 2);
+    assert_eq!(done(&["pause", "--json"])["jobs"], serde_json::json!([1, 2]));
+    let (code, twice) = object(&["pause", "--json", "1", "3", "99"]);
+    let codes: Vec<&Value> = twice["refused"].as_array().expect("a list").iter().map(|refused| &refused["code"]).collect();
+    assert_eq!((code, codes), (Some(1), vec![&"paused_already".into(), &"not_running".into(), &"unknown_job".into()]));
+    assert_eq!(done(&["resume", "--json", "1"])["jobs"], serde_json::json!([1]));
+    done(&["hold", "--json"]);
+    let (code, held) = object(&["hold", "--json"]);
+    assert_eq!((code, &held["error"]["code"]), (Some(1), &"held_already".into()), "{held}");
+    done(&["release", "--json"]);
+    assert_eq!(done(&["profile", "--json", "safe"])["profile"], "safe");
+    let (code, unknown) = object(&["profile", "--json", "nosuch"]);
+    assert_eq!((code, &unknown["error"]["code"]), (Some(2), &"usage".into()), "{unknown}");
+    done(&["clean", "--json"]);
+    done(&["drain", "--json"]);
+    done(&["drain", "--undo", "--json"]);
+    let (_, first) = object(&["move", "--json", "3", "--first"]);
+    assert_eq!(first["refused"][0]["code"], "at_end", "{first}");
+    assert_eq!(done(&["cancel", "--json", "3"])["jobs"], serde_json::json!([3]));
+    assert_eq!(done(&["retry", "--json", "3"])["jobs"], serde_json::json!([3]));
+    let (_, allowed) = object(&["allow", "--json", "3"]);
+    assert_eq!(allowed["refused"][0]["code"], "not_rejected", "{allowed}");
+    let stopped = done(&["stop", "--json"]);
+    assert_eq!((&stopped["jobs"], &stopped["kept"]), (&serde_json::json!([1, 2]), &3.into()), "{stopped}");
+    let (code, gone) = object(&["hold", "--json"]);
+    assert_eq!((code, &gone["error"]["code"]), (Some(69), &"no_server".into()), "{gone}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use ratatui::widgets::{Cell, Paragraph, Row, StatefulWidget, Table, TableState, 
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::event::RoomWanted;
-use crate::domain::job::{Damage, Job, JobId, Outcome, Phase, RejectReason};
+use crate::domain::job::{Damage, Job, JobId, Outcome, Phase, RejectReason, Rejected};
 use crate::domain::state::State;
 use crate::domain::time::clock;
 use crate::domain::units::Bytes;
@@ -43,6 +43,8 @@ const SIZE: (u16, u16) = (5, 6);
 const BAR: (u16, u16) = (6, 11);
 /// Most columns that a bar is longer where there is room.
 const LONGER: u16 = 24;
+/// Words in place of the progress want this much at most: longer ones are cut, and the job's page tells them whole.
+const WORDS: u16 = 25;
 /// Names longer than this give way to longer bars, but for what they want themselves.
 const NAMES: u16 = 36;
 /// Columns from which on a preset is told, cut, beside a name that has room.
@@ -77,17 +79,21 @@ impl Wanted {
         for job in jobs {
             let tag = if job.preset == state.default_preset { 0 } else { wide(&job.preset) + 1 };
             let (peak, left, tail) = match &job.phase {
-                Phase::Rejected(_) => (SIZE.1, 0, u16::MAX),
+                // Its words stand in the place of the peak too.
+                Phase::Rejected(_) => (0, 0, (wide(&rejected_words(job, WORDS)) + 2).saturating_sub(SIZE.1)),
                 Phase::Queued if job.lack_of_room().is_none() => {
                     (wide(&peak_of(job)), 0, waiting::reason(state, job.id).map_or(0, |reason| wide(&reason) + 1))
                 }
-                Phase::Queued | Phase::Backoff { .. } => (wide(&peak_of(job)), LEFT.1, u16::MAX),
+                Phase::Queued | Phase::Backoff { .. } => (wide(&peak_of(job)), LEFT.1, WORDS),
                 Phase::Finished(finished) if finished.outcome.is_success() => {
                     let beside = finished.damage.as_ref().map_or(0, |damage| wide(&damage.short()) + 2);
                     let took = wide(&clock(finished.took)) + 7;
                     (wide(&peak_of(job)), 0, took + beside + SPEED + LEFT.0)
                 }
-                Phase::Finished(_) => (wide(&peak_of(job)), 0, u16::MAX),
+                Phase::Finished(finished) => {
+                    let reason = finished.reason.as_deref().unwrap_or(finished.outcome.word());
+                    (wide(&peak_of(job)), 0, wide(reason) + 1)
+                }
                 _ => (wide(&peak_of(job)), wide(&left_of(job).unwrap_or_default()) + 1, 0),
             };
             wanted = Self {
@@ -95,10 +101,23 @@ impl Wanted {
                 size: wanted.size.max(wide(&job.size.short()) + 1),
                 peak: wanted.peak.max(peak + 1),
                 left: wanted.left.max(left),
-                tail: wanted.tail.max(tail),
+                tail: wanted.tail.max(tail.min(WORDS)),
             };
         }
         wanted
+    }
+}
+
+/// Why a job was not let in, in so many columns.
+fn rejected_words(job: &Job, room: u16) -> String {
+    match &job.phase {
+        Phase::Rejected(Rejected { reason: RejectReason::TooLarge, limit: Some(limit), .. }) => {
+            let long = format!("{}, over the {limit} limit", job.size.whole());
+            // How large it is stands beside it.
+            if long.width() <= room.into() { long } else { format!("over the {limit} limit") }
+        }
+        Phase::Rejected(why) => why.detail.clone(),
+        _ => String::new(),
     }
 }
 
@@ -343,12 +362,9 @@ impl<'a> Entry<'a> {
             Cell::from(self.name()),
             self.right(job.size.short(), size),
         ];
-        if let Phase::Rejected(why) = &job.phase {
-            let words = match (why.reason, why.limit) {
-                (RejectReason::TooLarge, Some(limit)) => format!("{}, over the {limit} limit", job.size.whole()),
-                _ => why.detail.clone(),
-            };
+        if let Phase::Rejected(_) = &job.phase {
             let room = self.columns.peak + self.columns.long_reason();
+            let words = rejected_words(job, room.saturating_sub(1));
             cells.push(self.phrase("  ", &words, room.saturating_sub(1), Role::Dim).column_span(4));
             return Row::new(cells);
         }
@@ -471,4 +487,30 @@ impl<'a> Entry<'a> {
 
 fn is_too_large(job: &Job) -> bool {
     matches!(&job.phase, Phase::Rejected(why) if why.reason == RejectReason::TooLarge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_get_what_other_columns_can_spare_and_no_more_than_they_want() {
+        let id = Some(JobId(17));
+        let usual = Columns::new(72, id, Wanted { name: 10, ..Wanted::default() });
+        let wanted = Wanted { name: 40, size: 4, peak: 5, left: 6, tail: 0 };
+        let long = Columns::new(72, id, wanted);
+        assert!(long.input >= usual.input + 8, "{} instead of {}", long.input, usual.input);
+        assert_eq!((long.bar, long.left), (BAR.0, LEFT.0));
+        // Words in place of the progress go first.
+        let words = Columns::new(72, id, Wanted { tail: WORDS, ..wanted });
+        assert_eq!(words.long_reason(), WORDS);
+        assert!(words.input > usual.input);
+        // On a wide screen a bar is longer only as far as names let it.
+        let (short, long) = (Columns::new(150, id, usual_names(20)), Columns::new(150, id, usual_names(70)));
+        assert!(short.bar > long.bar && long.input >= 70, "{} {}", short.bar, long.bar);
+    }
+
+    fn usual_names(name: u16) -> Wanted {
+        Wanted { name, ..Wanted::default() }
+    }
 }

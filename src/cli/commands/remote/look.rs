@@ -1,5 +1,7 @@
 //! `status`, `jobs` and `logs`: what is known, as text for people and as JSON for programs.
 
+mod record;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,7 +9,8 @@ use std::io::Write as _;
 use color_eyre::eyre::{Result, eyre};
 use serde_json::json;
 
-use super::record::Record;
+use record::Record;
+
 use super::rows::{self, JobLine};
 use super::{open_if_there, snapshot};
 use crate::cli::args::{JobsArgs, LogsArgs, StatusArgs};

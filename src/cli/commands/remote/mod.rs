@@ -5,7 +5,6 @@ pub mod attach;
 pub mod console;
 pub mod control;
 pub mod look;
-mod record;
 pub mod rows;
 pub mod serve;
 pub mod told;

@@ -4,9 +4,9 @@
 use color_eyre::eyre::Result;
 use serde_json::json;
 
-use super::NO_SERVER;
-use super::look::{log_text, write_jobs};
-use super::rows::{self, JobLine};
+use super::super::NO_SERVER;
+use super::super::rows::{self, JobLine};
+use super::{log_text, write_jobs};
 use crate::cli::args::{JobsArgs, LogsArgs, StatusArgs};
 use crate::cli::options::Resolved;
 use crate::cli::{Unavailable, Usage, write_out};
@@ -116,9 +116,7 @@ impl<'r> Record<'r> {
         let log: WholeLog = read_latest_log(&self.resolved.state_dir.join("logs"), job, row.attempts.max(1)).map_err(Usage)?;
         let style = LineStyle::terminal(self.resolved.line_color_of_stdout());
         write_out(log_text(&log, args.lines, &style).as_bytes())?;
-        if args.follow {
-            crate::cli::tell(&format!("plimsoll: {}\n", self.words()));
-        }
+        crate::cli::tell(&format!("plimsoll: {}\n", self.words()));
         Ok(0)
     }
 }
