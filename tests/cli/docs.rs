@@ -476,7 +476,7 @@ fn the_object_of_control_commands_and_every_code_are_documented() {
 
     let page = page("docs/scripting.md");
     let fields: BTreeSet<String> = told::FIELDS.map(ToOwned::to_owned).into();
-    assert_same("fields", &fields, &page.tables_below("Commands with `--json`")[0].names());
+    assert_same("fields", &fields, &page.tables_below("Commands with --json")[0].names());
     let codes: BTreeSet<String> = told::codes().into_iter().map(ToOwned::to_owned).collect();
     let rows = page.tables_below("Codes").remove(0).rows;
     let told: BTreeSet<String> = rows.iter().flat_map(|row| row.names[0].clone()).collect();

@@ -48,7 +48,7 @@ pub fn reason(state: &State, id: JobId) -> Option<String> {
     }
     let job = state.jobs.get(&id)?;
     if let Some(wanted) = state.room_for(job).filter(|wanted| wanted.job != id && job.disk.is_some()) {
-        return Some(format!("waits for room on {}, as #{} does", wanted.place(), wanted.job));
+        return Some(format!("waits for room, as #{} does", wanted.job));
     }
     if let Some(rule) = state.large_turn(job) {
         return Some(rule.words());

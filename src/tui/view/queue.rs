@@ -19,6 +19,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::domain::event::RoomWanted;
 use crate::domain::job::{Damage, Job, JobId, Outcome, Phase, RejectReason, Rejected};
 use crate::domain::state::State;
+use crate::domain::text::path_text;
 use crate::domain::time::clock;
 use crate::domain::units::Bytes;
 use crate::tui::app::App;
@@ -205,10 +206,11 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             let figures = wanted.figures();
             let more = state.rooms.len() - 1;
             let others = if more > 0 { format!(", and on {more} more") } else { String::new() };
-            let place = format!(" on {}", wanted.place());
+            // Where it is missing comes first: how much stands in the row.
+            let place = format!(" on {}", path_text(wanted.disk.as_ref().unwrap_or(&wanted.folder)));
             let room = usize::from(area.width).saturating_sub(said.width() + 14);
             let mut text = format!("{} no room", theme.symbols.bad);
-            for (more, sep) in [(figures, ": "), (place, ""), (others, "")] {
+            for (more, sep) in [(place, ""), (figures, ": "), (others, "")] {
                 if !more.is_empty() && text.width() + sep.len() + more.width() <= room {
                     text = format!("{text}{sep}{more}");
                 }
