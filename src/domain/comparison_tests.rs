@@ -1,6 +1,7 @@
 use super::*;
-use crate::domain::event::{JobCounts, MemoryFigures, Seq};
-use crate::domain::job::MediaInfo;
+use crate::domain::comparison::tally::thin;
+use crate::domain::event::{Event, EventKind, JobCounts, MemoryFigures, RunSummary, Seq};
+use crate::domain::job::{JobId, KERNEL_KILL, MediaInfo, Outcome, RejectReason};
 use crate::domain::time::{Mono, Wall};
 use std::time::Duration;
 

@@ -1,6 +1,8 @@
 //! Facts, in the order they happened. The same events feed the state, the screen, the JSON lines and the store.
 //!
 //! Field names are the names of the JSON lines; a field may be added, never renamed or removed.
+//!
+//! The file is long because it is the whole list.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -3,10 +3,14 @@ use std::process::{Command, Stdio};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
+use crate::domain::job::JobId;
+use crate::domain::preset::VideoCodec;
+use crate::host::files::prepare::{PrepareOrder, Retryability, Scratch, Tidied, prepare, space_needed, tidy};
 use crate::host::fixtures::{account, clip, clip_with, prober, quick, sheet, sound, truncated};
 use crate::host::media::arguments::{ABLE, JobCommand, command, environment};
 use crate::host::media::probe::Probed;
 use crate::host::store::Records;
+use std::os::unix::fs::MetadataExt as _;
 
 /// One job from the probe to the end of ffmpeg, with everything that publishing needs.
 struct Bench {

@@ -6,7 +6,7 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Pid;
@@ -21,7 +21,7 @@ use crate::host::process::orphans::ChildRegistry;
 use crate::host::process::ownlines::OwnLine;
 pub use crate::host::process::slots::OomCounter;
 use crate::host::process::slots::Shared;
-use crate::host::process::spawner::{SpawnError, SpawnRequest, Spawner};
+use crate::host::process::spawner::{SpawnError, SpawnRequest, hear_of_children, spawn};
 pub use crate::host::process::watch::Planned;
 use crate::host::process::watch::{self, Watched};
 
@@ -102,18 +102,18 @@ pub struct FileLimit {
 pub struct Supervisor {
     config: SupervisorConfig,
     shared: Arc<Shared>,
-    spawner: Spawner,
     logs: LogKeeper,
 }
 
 impl Supervisor {
-    /// Starts the threads that fork and that write logs. Reports go to `inputs`.
+    /// Starts the thread that writes logs. Reports go to `inputs`.
     pub fn new(config: SupervisorConfig, inputs: UnboundedSender<Input>) -> Result<Self, SpawnError> {
         let faults = inputs.clone();
         let on_fault = Box::new(move |what, detail| drop(faults.send(Input::Fault { what, detail })));
         let logs = LogKeeper::new(on_fault).map_err(SpawnError::Thread)?;
         let shared = Arc::new(Shared::new(inputs, (config.oom_kills)(), config.lives.clone()));
-        Ok(Self { config, shared, spawner: Spawner::new()?, logs })
+        hear_of_children();
+        Ok(Self { config, shared, logs })
     }
 
     /// Where the log of a job's try stands, or will.
@@ -144,7 +144,6 @@ impl Supervisor {
         }
         let Launch { command, duration, max_file: own_limit, memory_limit, fence, planned, input } = launch;
         let shared = Arc::clone(&self.shared);
-        let spawner = self.spawner.clone();
         let mut log = self.logs.open(self.log_path(job, attempt), self.config.max_log);
         let words = crate::host::media::arguments::shown(&command);
         log.line(crate::host::process::joblog::wall_now(), &format!("job {job}, try {attempt}: {words}"));
@@ -162,11 +161,7 @@ impl Supervisor {
             });
             request.group = made.as_ref().and_then(|group| group.entrance().ok());
             let oom_before = oom_kills();
-            let (answer, answered) = mpsc::sync_channel(1);
-            spawner.spawn(request, move |result| drop(answer.send(result)));
-            // The spawner must be able to end while jobs still run.
-            drop(spawner);
-            let child = match answered.recv().unwrap_or(Err(SpawnError::Gone)) {
+            let child = match spawn(request) {
                 Ok(child) => child,
                 Err(error) => {
                     log.close(crate::host::process::joblog::wall_now(), &error.to_string());

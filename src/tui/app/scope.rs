@@ -2,9 +2,9 @@
 //! page and the footer say so in these words.
 
 use crate::tui::app::App;
-use crate::tui::app::pages::Page;
 use crate::tui::input::action::Act;
 use crate::tui::input::keymap::{Binding, KeyMode, TABLE};
+use crate::tui::pages::Page;
 
 /// Hints of the dashboard in a replay.
 pub const REPLAY_HINTS: &[(Act, &str)] = &[

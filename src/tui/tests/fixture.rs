@@ -20,8 +20,8 @@ use crate::tui::app::complete::Places;
 use crate::tui::app::{App, Settings};
 use crate::tui::input::action::{Action, Effect};
 use crate::tui::input::keymap::Keymap;
-use crate::tui::terminal::event_loop::action_of;
 use crate::tui::terminal::theme::{ColorMode, ThemeName};
+use crate::tui::terminal::translate::action_of;
 
 /// 2026-11-22 11:57:31 UTC: seven minutes before the mock-ups' 12:04:31.
 const BEGAN: i64 = 1_795_348_651_000;

@@ -3,7 +3,7 @@
 use crate::domain::job::{Damage, Job, Outcome, Phase, StopReason};
 use crate::domain::state::State;
 use crate::domain::text::file_name_text;
-use crate::tui::app::waiting;
+use crate::tui::pages::queue::waiting;
 use crate::tui::terminal::theme::{self, Role, Symbols, Theme};
 
 /// Symbol, word and look of what is happening to a job.
