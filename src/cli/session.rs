@@ -98,6 +98,7 @@ impl Session {
         let state_dir = self.host.state_dir.clone();
         let (driver, logs) = open_engine(self.engine, self.host)?;
         let attacher = driver.attacher();
+        self.aside.beside(attacher.clone());
         let read_log: ReadLog = Arc::new(move |job, attempt| logs.read(job, attempt));
         // Whoever is attached before the start sees everything from the first event on.
         let (watcher, link) = (attacher.attach(), attacher.attach());
@@ -248,6 +249,7 @@ fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<(Driver<Rea
     let (inputs, results) = mpsc::unbounded_channel();
     let host = opened_host(host, inputs)?;
     // Estimates of this run begin with what earlier ones have taught.
+    config.before = host.ended_before().wrap_err("cannot read what earlier runs have done")?;
     config.learned = host.learned().wrap_err("cannot read what earlier runs have taught")?;
     let logs = host.log_reader();
     Ok((Driver::new(config, host, results, Clock::start()), logs))

@@ -6,6 +6,7 @@
 pub mod figure;
 pub mod kept;
 pub mod tally;
+pub mod under_way;
 pub mod words;
 
 pub use self::figure::{Figure, Spread};

@@ -32,6 +32,7 @@ fn inspected(job: u64, seconds: u64) -> EventKind {
         predicted_peak_bytes: None,
         learned_from: 0,
         pixels: 0,
+        disk: None,
         choices: String::new(),
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::cleanup::{CleanupRecord, CleanupResult};
-use super::event::{Event, EventKind, MemoryFigures, RoomWanted, RunSummary, Seq};
+use super::comparison::under_way::UnderWay;
+use super::event::{Event, EventKind, JobCounts, MemoryFigures, RoomWanted, RunSummary, Seq};
 use super::job::{Exit, Finished, Job, JobId, KERNEL_KILL, LogLevel, LogLine, Outcome, Phase, Progress, Rank, Rejected};
 use super::measured::Measurements;
 use super::memory::Lines;
@@ -31,6 +32,8 @@ const CLEANUPS_KEPT: usize = 500;
 const HISTORY_SECONDS: usize = 7200;
 /// Ended jobs listed, and rejected ones; the oldest goes first. The counts know of all.
 pub const ENDED_KEPT: usize = 1000;
+/// Events of the story kept, for consoles that come later.
+pub const STORY_KEPT: usize = 1000;
 /// Notices kept: faults, warnings, what the operator ought to know.
 const NOTICES_KEPT: usize = 200;
 
@@ -48,6 +51,9 @@ pub struct State {
     pub governor: bool,
     /// Preset of jobs that name none.
     pub default_preset: String,
+    /// Jobs of the state folder that had ended before this run.
+    #[serde(default)]
+    pub before: JobCounts,
     /// The profile in force.
     pub profile: Option<Box<Profile>>,
     /// The jobs that are listed, by number: those at work, the next of those that wait, the latest of those that have ended.
@@ -61,6 +67,9 @@ pub struct State {
     pub backlog: Backlog,
     /// New jobs are not started.
     pub paused: bool,
+    /// A comparison has the machine: nothing of the queue starts until it is over.
+    #[serde(default)]
+    pub comparison: Option<UnderWay>,
     /// Nothing new is taken.
     pub draining: bool,
     /// The run is ending.
@@ -78,7 +87,10 @@ pub struct State {
     pub available: Bytes,
     /// The job that waits for memory.
     pub held: Option<Held>,
-    /// The room for outputs that is missing.
+    /// The room for outputs that is missing, one entry for each disk; told last comes last.
+    #[serde(default)]
+    pub rooms: Vec<RoomWanted>,
+    /// The one that was told last, for consoles of an earlier version.
     #[serde(default)]
     pub room: Option<RoomWanted>,
     /// What a profile that decides its slots itself aims at.
@@ -95,6 +107,12 @@ pub struct State {
     pub watched: BTreeMap<u32, Watched>,
     /// Faults and other things the operator ought to know, oldest first.
     pub notices: VecDeque<Notice>,
+    /// What has happened, as people are told it, oldest first: a console that comes later shows it too.
+    #[serde(default)]
+    pub story: VecDeque<Event>,
+    /// Events of the story that are not kept any more.
+    #[serde(default)]
+    pub story_left_out: u64,
     /// Log lines of the latest jobs.
     pub logs: BTreeMap<Option<JobId>, LogRing>,
     /// Sums over the whole run.
@@ -150,8 +168,10 @@ impl State {
         self.seq = seq;
         self.now = now;
         self.wall = wall;
+        self.tell_story(event);
         match &event.kind {
-            EventKind::RunStarted { governor, preset, .. } => {
+            EventKind::RunStarted { governor, preset, before, .. } => {
+                self.before = *before;
                 self.governor = *governor;
                 self.default_preset.clone_from(preset);
             }
@@ -179,6 +199,7 @@ impl State {
                         queued_at: now,
                         started_at: None,
                         wants_room: None,
+                        disk: None,
                         ended_seq: 0,
                     },
                 );
@@ -200,11 +221,12 @@ impl State {
             EventKind::WatchChanged(watched) => drop(self.watched.insert(watched.watch, watched.clone())),
             EventKind::BacklogChanged { jobs, bytes } => self.backlog = Backlog { jobs: *jobs, bytes: *bytes },
             EventKind::QueueRestored { jobs, interrupted } => self.notice(restored_words(*jobs, *interrupted)),
-            EventKind::JobInspected { job, media, predicted_peak_bytes, pixels, choices, .. } => {
+            EventKind::JobInspected { job, media, predicted_peak_bytes, pixels, choices, disk, .. } => {
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.choices.clone_from(choices);
                     job.media = Some(media.as_ref().clone());
                     job.pixels = *pixels;
+                    job.disk.clone_from(disk);
                     job.predicted_peak = *predicted_peak_bytes;
                 }
             }
@@ -354,9 +376,16 @@ impl State {
                 self.held = Some(Held { job: *job, needs: *needs_bytes, free: *free_bytes, kept: *kept_bytes });
             }
             EventKind::AdmissionResumed => self.held = None,
-            EventKind::RoomWanted(wanted) => self.room = Some(wanted.clone()),
+            EventKind::RoomWanted(wanted) => {
+                self.rooms.retain(|known| known.disk != wanted.disk);
+                self.rooms.push(wanted.clone());
+                self.room = Some(wanted.clone());
+            }
             EventKind::RoomFound { job } => {
-                self.room = None;
+                let disk = self.jobs.get(job).and_then(|job| job.disk.clone());
+                // Whoever looked last was not always the one that was told.
+                self.rooms.retain(|known| known.job != *job && !known.is_for(disk.as_ref()));
+                self.room = self.rooms.last().cloned();
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.wants_room = None;
                 }
@@ -401,6 +430,16 @@ impl State {
             }
             EventKind::QueuePaused => self.paused = true,
             EventKind::QueueResumed => self.paused = false,
+            EventKind::ComparisonStarted { inputs } => {
+                self.comparison = Some(UnderWay { since: wall, began: now, inputs: *inputs, ..UnderWay::default() });
+            }
+            EventKind::ComparisonRun { run, runs, profile } => {
+                if let Some(known) = &mut self.comparison {
+                    (known.run, known.runs) = (*run, *runs);
+                    known.profile.clone_from(profile);
+                }
+            }
+            EventKind::ComparisonEnded { .. } => self.comparison = None,
             EventKind::DrainStarted => self.draining = true,
             EventKind::DrainStopped => self.draining = false,
             EventKind::ShutdownStarted => self.shutting_down = true,

@@ -118,6 +118,8 @@ pub struct StoredJob {
 /// What happened to a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobReport {
+    /// Comes before the answer to [`Effect::Inspect`]: the disk that its output goes to, by the place where that is mounted.
+    OutputOn(PathBuf),
     /// Answer to [`Effect::Inspect`].
     Inspected(Inspection),
     /// Answer to [`Effect::Spawn`]: the process runs.
@@ -191,6 +193,8 @@ pub struct Failure {
 pub struct Lack {
     /// Where: the folder of the output.
     pub folder: PathBuf,
+    /// The disk of that folder, by the place where it is mounted; `None` = it is missing wherever outputs go.
+    pub disk: Option<PathBuf>,
     /// What the output needs at least; `None` = not known.
     pub needs: Option<Bytes>,
     /// What is free there; `None` = not known.

@@ -40,27 +40,32 @@ pub(super) struct Obstacle {
     pub(super) retryability: Retryability,
     /// What is needed and what is free, where that is what is wrong.
     pub(super) figures: Option<(Bytes, Bytes)>,
+    /// The disk is to blame; else what unfinished outputs may hold.
+    pub(super) disk: bool,
 }
 
 impl From<(String, Retryability)> for Obstacle {
     fn from((reason, retryability): (String, Retryability)) -> Self {
-        Self { reason, retryability, figures: None }
+        Self { reason, retryability, figures: None, disk: true }
     }
 }
 
 impl From<PrepareError> for Obstacle {
     fn from(error: PrepareError) -> Self {
-        Self { reason: error.to_string(), retryability: error.retryability(), figures: error.figures() }
+        let disk = !matches!(error, PrepareError::OverScratch { .. });
+        Self { reason: error.to_string(), retryability: error.retryability(), figures: error.figures(), disk }
     }
 }
 
 impl Obstacle {
     pub(super) fn report(self, output: &Path) -> JobReport {
-        let Self { reason, retryability, figures } = self;
+        let Self { reason, retryability, figures, disk } = self;
         match retryability {
             Retryability::Room => {
                 let (needs, free) = figures.unzip();
-                JobReport::NoRoom(Lack { folder: files::fsops::parent(output).to_owned(), needs, free, reason })
+                let folder = files::fsops::parent(output).to_owned();
+                let disk = disk.then(|| files::fsops::disk_of(&folder)).flatten();
+                JobReport::NoRoom(Lack { folder, disk, needs, free, reason })
             }
             Retryability::Later | Retryability::Never => {
                 JobReport::SpawnFailed { reason, transient: retryability == Retryability::Later }

@@ -35,7 +35,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use crate::domain::account::Account;
 use crate::domain::command::Wishes;
 use crate::domain::curve::JobCurve;
-use crate::domain::event::{Event, EventKind};
+use crate::domain::event::{Event, EventKind, JobCounts};
 use crate::domain::hook::Hooks;
 use crate::domain::job::{JobId, RejectReason, Rejected};
 use crate::domain::memory::Asked;
@@ -200,6 +200,14 @@ pub struct RealHost {
 }
 
 impl RealHost {
+    /// Jobs of the state folder that had ended before this run.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub fn ended_before(&self) -> Result<JobCounts, StoreError> {
+        store::counts(&self.shared.config.state_dir).map(|counts| counts.ended)
+    }
+
     /// Reads the whole logs of this run's jobs, from any thread.
     pub fn log_reader(&self) -> LogReader {
         self.shared.supervisor.log_reader()
@@ -365,6 +373,9 @@ impl Host for RealHost {
             Effect::Page { limit } => self.shared.store.page(limit, Arc::clone(&self.shared.definitions)),
             Effect::Inspect { job, input, output, preset } => {
                 self.probes.order(move || {
+                    if let Some(disk) = files::fsops::disk_of(files::fsops::parent(&output)) {
+                        shared.report(job, JobReport::OutputOn(disk));
+                    }
                     let inspection = guarded(|| shared.inspect(job, &input, &output, &preset)).unwrap_or_else(|detail| {
                         Inspection::Rejected(Rejected { reason: RejectReason::Unreadable, limit: None, detail })
                     });

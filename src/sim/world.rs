@@ -87,6 +87,8 @@ pub struct World {
     pub memory: Bytes,
     /// What the profile in force wants of it; `None` = all.
     pub profile_budget: Option<Bytes>,
+    /// The disks that outputs of jobs go to, by their index, where it matters.
+    pub disks: BTreeMap<usize, PathBuf>,
     /// What others use.
     pub foreign: Bytes,
     /// What others use on top, in waves.
@@ -163,6 +165,7 @@ impl World {
             highest: Bytes::ZERO,
             memory: Bytes::gib(2),
             profile_budget: None,
+            disks: BTreeMap::new(),
             foreign: Bytes::ZERO,
             wave: None,
             blind: Vec::new(),
@@ -447,6 +450,9 @@ impl Host for World {
                         ..MediaInfo::default()
                     })),
                 };
+                if let Some(disk) = self.index_of.get(&job).and_then(|index| self.disks.get(index)).cloned() {
+                    self.report(30, job, JobReport::OutputOn(disk));
+                }
                 self.report(30, job, JobReport::Inspected(inspection));
             }
             Effect::Spawn(order) => self.spawn(&order),

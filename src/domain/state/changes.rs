@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::domain::cleanup::{CleanupId, CleanupRecord};
-use crate::domain::event::MemoryFigures;
+use crate::domain::event::{Event, EventKind, MemoryFigures};
 use crate::domain::job::{Job, JobId, LogLine, Phase, Rank};
-use crate::domain::state::{ENDED_KEPT, HISTORY_SECONDS, HistoryPoint, LOG_LINES, LOGS_KEPT, NOTICES_KEPT, Notice, State};
+use crate::domain::state::{
+    ENDED_KEPT, HISTORY_SECONDS, HistoryPoint, LOG_LINES, LOGS_KEPT, NOTICES_KEPT, Notice, STORY_KEPT, State,
+};
 use crate::domain::units::Bytes;
 
 impl State {
@@ -108,6 +110,19 @@ impl State {
 
     pub(super) fn cleanup_mut(&mut self, id: CleanupId) -> Option<&mut CleanupRecord> {
         self.cleanups.iter_mut().rev().find(|record| record.id == id)
+    }
+
+    pub(super) fn tell_story(&mut self, event: &Event) {
+        // Who waits for memory is told once, not with every figure.
+        if matches!(&event.kind, EventKind::AdmissionHeld { job, .. } if self.held.is_some_and(|held| held.job == *job)) {
+            return;
+        }
+        let Some(kind) = event.kind.of_the_story() else { return };
+        if self.story.len() == STORY_KEPT {
+            self.story.pop_front();
+            self.story_left_out += 1;
+        }
+        self.story.push_back(Event { kind, ..*event });
     }
 
     pub(super) fn notice(&mut self, text: String) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::event::{JobCounts, RunSummary};
+use crate::domain::event::{JobCounts, RoomWanted, RunSummary};
 use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::profile::LargeRule;
 use crate::domain::state::State;
@@ -98,6 +98,11 @@ impl State {
     /// Σ size of the inputs that wait for a slot, listed or not.
     pub fn waiting_bytes(&self) -> Bytes {
         self.index.waiting_bytes + self.backlog.bytes
+    }
+
+    /// The room that a job waits for, or would if it were its turn.
+    pub fn room_for(&self, job: &Job) -> Option<&RoomWanted> {
+        self.rooms.iter().rev().find(|wanted| wanted.job == job.id || wanted.is_for(job.disk.as_ref()))
     }
 
     /// Time over the line, the crossing under way included.

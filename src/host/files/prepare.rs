@@ -15,7 +15,7 @@ use crate::domain::preset::{AudioCodec, Preset, VideoCodec};
 use crate::domain::text::{error_words as words, path_text};
 use crate::domain::units::Bytes;
 use crate::host::files::file_id::same_file;
-use crate::host::files::fsops::free_space;
+use crate::host::files::fsops::{disk_of, free_space};
 use crate::host::files::scratch::WORK_FOLDER;
 
 /// Free space asked for beside the expected size: an index, a log, rounding.
@@ -116,6 +116,14 @@ impl PrepareError {
     }
 }
 
+/// A folder, and the disk that it is on.
+fn with_disk(folder: &Path) -> String {
+    match disk_of(folder) {
+        Some(disk) if disk != folder => format!("{} (on the disk at {})", path_text(folder), path_text(&disk)),
+        _ => path_text(folder),
+    }
+}
+
 /// What is to be made room for.
 #[derive(Debug, Clone, Copy)]
 pub struct PrepareOrder<'a> {
@@ -212,7 +220,7 @@ pub fn prepare(order: &PrepareOrder<'_>) -> Result<Part, PrepareError> {
     let needed = Bytes(order.needed.0.saturating_add(SPACE_MARGIN.0));
     let free = free_space(folder).map_err(|error| PrepareError::io("cannot read the free space of", folder, &error))?;
     if free < needed {
-        return Err(PrepareError::NoSpace { folder: path_text(folder), free, needed });
+        return Err(PrepareError::NoSpace { folder: with_disk(folder), free, needed });
     }
     if let Some(scratch) = order.scratch.filter(|scratch| order.needed > scratch.left()) {
         let (needed, left, limit) = (order.needed, scratch.left(), scratch.limit);

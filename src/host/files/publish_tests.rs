@@ -349,7 +349,10 @@ fn too_little_room_is_told_before_the_start_with_the_figures() {
     let error = prepare(&wanted).expect_err("refused");
     assert_eq!(error.retryability(), Retryability::Room);
     let text = error.to_string();
-    assert!(text.starts_with(&format!("disk full: {} has ", bench.path("out").display())) && text.contains("--out"), "{text}");
+    assert!(
+        text.starts_with(&format!("disk full: {} (on the disk at /", bench.path("out").display())) && text.contains("--out"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -67,6 +67,8 @@ pub struct Curve {
 pub(super) struct Process {
     pub(super) index: usize,
     pub(super) attempt: u32,
+    /// When it began.
+    pub(super) began: Mono,
     /// How fast it comes on, in shares of how it would alone.
     pub(super) rate: f64,
     /// Time run, up to `since`, as it would be alone.

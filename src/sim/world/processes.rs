@@ -40,6 +40,8 @@ impl World {
     pub(super) fn tick(&mut self, id: JobId, generation: u64) -> Option<Input> {
         let process = self.processes.get(&id).filter(|process| process.generation == generation)?;
         let (spec, ran, attempt) = (self.jobs[process.index].clone(), self.ran(process), process.attempt);
+        // As ffmpeg counts: over all the time since its start, whether it stood still or not.
+        let speed = ran.as_secs_f64() / self.now.since(process.began).as_secs_f64().max(1e-3);
         let is_at_end = ran >= spec.length && !matches!(spec.fate, Fate::Hangs);
         if self.sparing && !is_at_end {
             let input = self.kernel_kills().or_else(|| self.tell_once(id, ran));
@@ -60,10 +62,10 @@ impl World {
                 ratio: Some(ratio.min(1.0)),
                 frame,
                 fps: 25.0,
-                speed: 1.0,
+                speed,
                 written,
                 out_time: if ratio > 0.0 { ran } else { Duration::ZERO },
-                eta_seconds: Some(spec.length.saturating_sub(ran).as_secs()),
+                eta_seconds: (speed > 0.0).then(|| (spec.length.saturating_sub(ran).as_secs_f64() / speed) as u64),
             };
             return Some(Input::Job(id, JobReport::Progress(progress)));
         }
@@ -153,7 +155,8 @@ impl World {
         }
         if matches!(self.jobs[index].fate, Fate::NoRoomFirst(times) if self.starts_of(id) <= times as usize) {
             let (needs, free) = (Some(Bytes::mib(8)), Some(Bytes::mib(6)));
-            let lack = Lack { folder: PathBuf::from("/out"), needs, free, reason: "disk full: /out".to_owned() };
+            let disk = self.disks.get(&index).cloned();
+            let lack = Lack { folder: PathBuf::from("/out"), disk, needs, free, reason: "disk full: /out".to_owned() };
             self.report(1, id, JobReport::NoRoom(lack));
             return;
         }
@@ -163,6 +166,7 @@ impl World {
         let process = Process {
             index,
             attempt: order.attempt,
+            began: self.now,
             rate: 1.0,
             ran: Duration::ZERO,
             since: Some(self.now),

@@ -15,6 +15,16 @@ impl App {
         &self.compare
     }
 
+    /// What waits is being compared, at the wish of this console or of another; or this one has just asked for it.
+    pub fn is_comparing(&self) -> bool {
+        self.compare.making || self.state.comparison.is_some()
+    }
+
+    /// How a comparison under way is ended from here, in words.
+    pub fn way_to_end_it(&self) -> String {
+        format!("{} shows it, and {} there ends it", self.key_label(Act::Compare), self.key_label(Act::Cancel))
+    }
+
     /// This console shows a comparison that is under way, and is closed with it.
     pub const fn compares(&self) -> bool {
         self.settings.comparison.is_some()
@@ -69,8 +79,8 @@ impl App {
         if self.compares() {
             return Err("this console is there for a comparison that is under way".to_owned());
         }
-        if self.compare.making {
-            return Err("one is being made".to_owned());
+        if self.is_comparing() {
+            return Err(format!("one is being made; {}", self.way_to_end_it()));
         }
         if !state.paused {
             return Err(format!(
@@ -101,7 +111,10 @@ impl App {
     pub(in crate::tui) fn compared(&mut self, ended: Result<(), String>) {
         self.compare.making = false;
         match ended {
-            Ok(()) => self.say(format!("the comparison is over; {} releases the queue", self.key_label(Act::HoldQueue)), false),
+            Ok(()) if self.state.paused => {
+                self.say(format!("the comparison is over; {} releases the queue", self.key_label(Act::HoldQueue)), false);
+            }
+            Ok(()) => self.say("the comparison is over; the queue goes on".to_owned(), false),
             Err(why) => self.say(format!("compare what waits: {why}"), true),
         }
     }
@@ -130,7 +143,7 @@ impl App {
                 return Some(chosen.map_or_else(Vec::new, |id| self.open_comparison(id, false)));
             }
             (Act::NextMatch, _) => return Some(self.compare_queue()),
-            (Act::Cancel, _) if self.compare.making => {
+            (Act::Cancel, _) if self.is_comparing() => {
                 self.modes.push(Mode::Ask(Ask { question: Question::StopComparison, yes: false }));
             }
             (Act::Cancel, _) if self.compares() => {

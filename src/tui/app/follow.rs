@@ -40,6 +40,13 @@ impl App {
                 let promised = self.promised.remove(&id);
                 self.close_step(id, reply.is_ok());
                 let done = added.map(|added| format!("added: {added}")).or(promised);
+                let done = match reply.as_ref().ok().and_then(|answer| answer.later.as_ref()) {
+                    Some(later) => {
+                        let what = done.or_else(|| asked.clone()).unwrap_or_default();
+                        Some(format!("{what}: {later}; {}", self.way_to_end_it()))
+                    }
+                    None => done,
+                };
                 // What could not be taken beside it is told already, and matters more.
                 if let (Some(done), Ok(_), false) = (done, &reply, self.toast().is_some_and(Toast::is_refusal)) {
                     self.say(done, false);

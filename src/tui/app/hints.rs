@@ -148,7 +148,7 @@ impl App {
     /// What the footer hints at on this page.
     fn compare_hints(&self) -> &'static [(Act, &'static str)] {
         match &self.compare.open {
-            None if self.compare.making => &[
+            None if self.is_comparing() => &[
                 (Act::Back, "back"),
                 (Act::Down, "older"),
                 (Act::Enter, "open"),
@@ -156,7 +156,7 @@ impl App {
                 (Act::Help, "help"),
                 (Act::Quit, "quit"),
             ],
-            Some(opened) if self.compare.making && !opened.direct => &[
+            Some(opened) if self.is_comparing() && !opened.direct => &[
                 (Act::Back, "all comparisons"),
                 (Act::Down, "more below"),
                 (Act::NextPane, "next columns"),

@@ -117,10 +117,6 @@ impl App {
     /// Commands to the engine.
     fn act_on_jobs(&mut self, act: Act) -> Vec<Effect> {
         let (what, command) = match act {
-            Act::HoldQueue if self.state.paused && self.compare.making => {
-                self.modes.push(Mode::Ask(Ask { question: Question::Release, yes: false }));
-                return Vec::new();
-            }
             Act::HoldQueue if self.state.paused => ("release the queue", Command::Resume),
             Act::HoldQueue => ("hold the queue", Command::Pause),
             Act::Drain if self.state.draining => ("take the drain back", Command::Undrain),
@@ -193,7 +189,7 @@ impl App {
         }
         let question = match (self.quitting, self.state.index.active.is_empty()) {
             (false, _) if self.compares() => Question::EndComparison,
-            (false, true) if self.compare.making => Question::EndComparison,
+            (false, true) if self.is_comparing() => Question::EndComparison,
             (false, true) => return vec![self.end_the_run()],
             (false, false) => Question::Quit,
             (true, _) => Question::Kill,

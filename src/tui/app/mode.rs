@@ -36,8 +36,6 @@ pub enum Question {
     EndComparison,
     /// End the comparison of what waits, and stay?
     StopComparison,
-    /// Let jobs start beside the comparison of them?
-    Release,
     /// Start the server again that has gone?
     StartServer,
 }

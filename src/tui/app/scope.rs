@@ -104,7 +104,7 @@ impl App {
             (Page::Compare, Act::NextPane | Act::PrevPane | Act::ChartBack | Act::ChartForward) => {
                 (!list).then_some("next, previous columns")
             }
-            (Page::Compare, Act::Cancel) => self.compare_page().making.then_some("end the one under way"),
+            (Page::Compare, Act::Cancel) => self.is_comparing().then_some("end the one under way"),
             // In a replay they are about the playing.
             (_, act) if act.is_about_jobs() => self.is_replay().then_some(usual),
             _ => (!is_of_panes && !is_of_the_log).then_some(usual),

@@ -19,6 +19,11 @@ pub struct EventsPage {
 }
 
 impl EventsPage {
+    /// Entries that are not kept any more.
+    pub const fn happened_before(&self) -> u64 {
+        self.chronicle.left_out()
+    }
+
     /// How many entries there are.
     pub fn happened(&self) -> usize {
         self.chronicle.entries().len()

@@ -182,5 +182,6 @@ fn job_now(job: &Job) -> JobNow {
         media: job.media.clone(),
         left: (1.0 - done).clamp(0.0, 1.0),
         is_in: job.allowed || job.phase.holds_slot(),
+        seconds_left: job.progress.filter(|_| job.phase.pid().is_some()).and_then(|progress| progress.eta_seconds),
     }
 }

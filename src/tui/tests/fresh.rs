@@ -344,6 +344,7 @@ fn the_page_of_a_job_tells_every_track_and_its_whole_path() {
         predicted_peak_bytes: None,
         learned_from: 0,
         pixels: 0,
+        disk: None,
         choices: String::new(),
     });
     let mut app = story.app(settings(ColorMode::True, false));

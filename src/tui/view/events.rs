@@ -28,7 +28,11 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let filter = &app.events_page().filter;
     let title = vec![theme.span("Events ", Role::Accent), theme.span(app.events_page().happened().to_string(), Role::Dim)];
     let frame = Framed::new(theme, title).right(if filter.is_empty() {
-        vec![theme.span("latest first", Role::Dim)]
+        let older = match app.events_page().happened_before() {
+            0 => String::new(),
+            older => format!("{older} older left out, "),
+        };
+        vec![theme.span(format!("{older}latest first"), Role::Dim)]
     } else {
         vec![theme.span("filter ", Role::Dim), theme.span(format!("{filter}, {}", entries.len()), Role::Accent)]
     });

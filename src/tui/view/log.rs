@@ -135,6 +135,9 @@ fn right_of_title(app: &App, log: Option<(LogLines<'_>, u64)>) -> Vec<Span<'stat
     } else {
         right.push(theme.span(format!("line {bottom} of {}", lines.total()), Role::Warn));
     }
+    if let (older @ 1.., false) = (lines.before(), lines.is_file()) {
+        right.push(theme.span(format!(", {older} older left out"), Role::Dim));
+    }
     right
 }
 
