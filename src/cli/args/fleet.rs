@@ -184,6 +184,12 @@ pub struct FleetDemoArgs {
     /// Install ffmpeg and PostgreSQL without asking, if they are missing.
     #[arg(long, short = 'y')]
     pub yes: bool,
+    /// So many clips.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub clips: u32,
+    /// Lines instead of the console, even on a terminal.
+    #[arg(long)]
+    pub headless: bool,
 }
 
 /// Arguments of `fleet jobs`.

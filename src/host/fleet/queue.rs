@@ -231,6 +231,18 @@ pub async fn events(db: &Database, of: Option<i64>, after: i64, limit: i64) -> R
     Ok(events)
 }
 
+/// Writes down something that happened to a job on a box and that no other statement tells.
+///
+/// # Errors
+/// See [`QueueError`].
+pub async fn note(db: &Database, kind: &str, job: i64, r#box: &str, detail: &str) -> Result<(), QueueError> {
+    let statement = "
+        INSERT INTO plimsoll.event (kind, job, worker, detail)
+        VALUES ($1, $2, (SELECT id FROM plimsoll.worker WHERE box = $3 ORDER BY started_at DESC LIMIT 1), $4) RETURNING 1";
+    let values = [(&kind as &(dyn ToSql + Sync), Type::TEXT), (&job, Type::INT8), (&r#box, Type::TEXT), (&detail, Type::TEXT)];
+    db.rows(statement, &values).await.map(drop)
+}
+
 /// The end of the log of a job's last try; `None` = there is no such job.
 ///
 /// # Errors
