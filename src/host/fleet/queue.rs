@@ -332,6 +332,19 @@ pub async fn unrecorded(db: &Database, keys: &[String]) -> Result<Vec<String>, Q
     Ok(db.rows(statement, &[(&keys, Type::TEXT_ARRAY)]).await?.iter().map(|row| row.get(0)).collect())
 }
 
+/// Which of these keys no job has as its input, by the key or by its whole address, which begins so.
+///
+/// # Errors
+/// See [`QueueError`].
+pub async fn unnamed(db: &Database, address: &str, keys: &[String]) -> Result<Vec<String>, QueueError> {
+    let statement = "
+        SELECT k FROM unnest($1::text[]) AS k
+        WHERE NOT EXISTS (SELECT FROM plimsoll.job j WHERE j.input = k)
+          AND NOT EXISTS (SELECT FROM plimsoll.job j WHERE j.input = $2 || '/' || k)";
+    let values = [(&keys as &(dyn ToSql + Sync), Type::TEXT_ARRAY), (&address, Type::TEXT)];
+    Ok(db.rows(statement, &values).await?.iter().map(|row| row.get(0)).collect())
+}
+
 /// Milliseconds since 1970 of a column.
 fn ms(column: &str) -> String {
     format!("(extract(epoch FROM {column}) * 1000)::bigint")

@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
@@ -24,11 +25,11 @@ const BREATH: Duration = Duration::from_millis(10);
 /// No holder writes more.
 const MOST_READ: u64 = 256;
 
-/// The lock. Held as long as this lives.
-#[derive(Debug)]
+/// The lock. Held as long as this or a copy of it lives.
+#[derive(Debug, Clone)]
 pub struct Instance {
     /// Its description in the kernel carries the lock.
-    _file: File,
+    _file: Arc<File>,
 }
 
 /// Why the folder is not ours.
@@ -95,7 +96,7 @@ impl Instance {
         }
         // A disk that is full is told by the record, which needs more; the lock holds all the same.
         let _ = write_holder(&mut file);
-        Ok(Self { _file: file })
+        Ok(Self { _file: Arc::new(file) })
     }
 }
 
