@@ -13,7 +13,7 @@ use super::s3::environment;
 use crate::gate::{Gate, Side};
 use crate::s3::Server;
 use crate::support::clips::{clips, make_clips};
-use crate::support::{PATIENCE, World, files_below, patient_ffmpeg, say, tool};
+use crate::support::{PATIENCE, World, files_below, patient_ffmpeg, tool};
 
 fn until(fleet: &Fleet<'_>, what: &str, so: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -135,12 +135,8 @@ fn the_state_folder_is_a_workers_own_until_its_last_output_is_committed() {
     let mut stop = fleet.command(&["stop", "--state-dir"]);
     stop.arg(world.path("box")).stdout(Stdio::null()).stderr(Stdio::null());
     let mut stop = stop.spawn().expect("started");
-    let log = world.path("work/box.log");
     until(&fleet, "its engine's end", || !is_engine_there(&world.path("box")));
-    let mut second = fleet.command(&["worker", "--state-dir"]);
-    second.arg(world.path("box"));
-    let said = say(second);
-    assert_eq!(said.code, Some(75), "{}{}", said.err, std::fs::read_to_string(log).unwrap_or_default());
+    assert_eq!(fleet.worker("box", &[]).end(), Some(75), "another one has to wait: {}", fleet.logs());
     assert_eq!(fleet.jobs()[0]["state"], "running");
     gated.store.let_go();
     fleet.until("its output is committed", all_done);
@@ -179,12 +175,10 @@ fn a_worker_with_another_ffmpeg_than_the_fleets_is_told_or_where_that_is_wanted_
     // The same one may always come.
     let same = fleet.worker("same", &["--same-ffmpeg"]);
     until(&fleet, "it is there", || fleet.ok(&["status"]).contains("2 workers,"));
-    let mut refused = fleet.command(&["worker", "--same-ffmpeg", "--ffmpeg", &other, "--state-dir"]);
-    refused.arg(world.path("refused"));
-    let said = say(refused);
-    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert_eq!(fleet.worker("refused", &["--same-ffmpeg", "--ffmpeg", &other]).end(), Some(2));
+    let said = fleet.logs();
     for part in ["ffmpeg is 99.1 here", &format!("and {usual} on "), "install that version here", "without --same-ffmpeg"] {
-        assert!(said.err.contains(part), "{part}: {}", said.err);
+        assert!(said.contains(part), "{part}: {said}");
     }
     assert!(fleet.ok(&["status"]).contains("2 workers,"), "it has never been one of them");
     let told = fleet.worker("told", &["--ffmpeg", &other]);
