@@ -213,6 +213,11 @@ impl RealHost {
         self.shared.supervisor.log_reader()
     }
 
+    /// The lock of the state folder, for whoever has still work to do there when this is closed.
+    pub fn lock(&self) -> Instance {
+        self.instance.clone()
+    }
+
     /// Takes the state folder, ends and completes what an earlier run has left, opens the record and starts the threads.
     /// Results go to `inputs`.
     pub fn open(config: HostConfig, inputs: UnboundedSender<Input>) -> Result<Self, HostError> {

@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
@@ -24,17 +25,21 @@ const BREATH: Duration = Duration::from_millis(10);
 /// No holder writes more.
 const MOST_READ: u64 = 256;
 
-/// The lock. Held as long as this lives.
-#[derive(Debug)]
+/// The lock. Held as long as this or a copy of it lives.
+#[derive(Debug, Clone)]
 pub struct Instance {
     /// Its description in the kernel carries the lock.
-    file: File,
+    _lock: Arc<Locked>,
 }
 
-impl Drop for Instance {
+/// A file that is locked as long as this lives.
+#[derive(Debug)]
+struct Locked(File);
+
+impl Drop for Locked {
     fn drop(&mut self) {
         // A child that is just being forked has the description too, until it runs its program: closing ours is not enough.
-        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
     }
 }
 
@@ -102,7 +107,7 @@ impl Instance {
         }
         // A disk that is full is told by the record, which needs more; the lock holds all the same.
         let _ = write_holder(&mut file);
-        Ok(Self { file })
+        Ok(Self { _lock: Arc::new(Locked(file)) })
     }
 }
 
@@ -148,7 +153,8 @@ mod tests {
         }
         Instance::claim(&dir.path().join("other")).expect("another folder is another matter");
         // A child has such a copy from its fork up to its exec.
-        let _copy = first.file.try_clone().expect("copied");
+        #[allow(clippy::used_underscore_binding)]
+        let _copy = first._lock.0.try_clone().expect("copied");
         drop(first);
         Instance::claim(&state).expect("given back with its holder, whoever has a copy");
     }
