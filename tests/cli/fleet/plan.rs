@@ -174,7 +174,11 @@ fn every_fact_that_the_queue_has_of_jobs_and_boxes_bears_on_the_plan() {
     ] {
         sql(&fleet, &format!("UPDATE plimsoll.worker SET {away} RETURNING 1"));
         let none = plan();
-        assert_eq!((way(&none, "now")["boxes"].as_i64(), way(&none, "now")["left"].as_i64()), (Some(0), Some(12)), "{away}: {none}");
+        assert_eq!(
+            (way(&none, "now")["boxes"].as_i64(), way(&none, "now")["left"].as_i64()),
+            (Some(0), Some(12)),
+            "{away}: {none}"
+        );
         sql(&fleet, &format!("UPDATE plimsoll.worker SET {back} RETURNING 1"));
     }
     // What is at work counts, and of that the rest alone.
