@@ -5,7 +5,7 @@
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --bin plimsoll
+RUN cargo build --profile dist --locked --bin plimsoll
 
 FROM debian:bookworm-slim
 # Versions are those of Debian's release, with its security updates: pinned ones would be gone from its archive soon.
@@ -13,7 +13,7 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates ffmpeg tini \
     && rm -rf /var/lib/apt/lists/*
-COPY --from=build /src/target/release/plimsoll /usr/local/bin/plimsoll
+COPY --from=build /src/target/dist/plimsoll /usr/local/bin/plimsoll
 COPY profiles /usr/local/share/plimsoll/profiles
 COPY presets /usr/local/share/plimsoll/presets
 # Queue, logs and outputs. Whoever the container runs as may write here (`--user`), also without being known to the image.

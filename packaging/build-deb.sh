@@ -2,8 +2,8 @@
 # Builds the Debian package into target/debian: the program, what it writes of itself, and the files of packaging/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build --release --locked --bin plimsoll
-program=$PWD/target/release/plimsoll
+cargo build --profile dist --locked --bin plimsoll
+program=$PWD/target/dist/plimsoll
 made=target/deb
 rm -rf "$made" target/debian
 mkdir -p "$made"
@@ -12,4 +12,4 @@ mkdir -p "$made"
 "$program" completions zsh >"$made/_plimsoll"
 "$program" completions fish >"$made/plimsoll.fish"
 gzip -9nc CHANGELOG.md >"$made/changelog.gz"
-cargo deb --no-build
+cargo deb --no-build --profile dist

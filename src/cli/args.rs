@@ -13,7 +13,7 @@ use crate::domain::units::Bytes;
 mod catalog;
 #[cfg(feature = "fleet")]
 mod fleet;
-mod remote;
+pub mod remote;
 
 pub use catalog::{ExportTarget, PresetsAction, ProfilesAction};
 #[cfg(feature = "fleet")]
@@ -23,7 +23,7 @@ pub use fleet::{
 };
 pub use remote::{
     AddArgs, AttachArgs, JobRange, JobsArgs, JobsNamed, JobsOrAll, LogsArgs, MoveArgs, MoveWhere, ServeAction, ServeArgs,
-    StatusArgs, WaitArgs,
+    StatusArgs, Telling, WaitArgs,
 };
 
 /// Runs a queue of ffmpeg jobs on a small-memory box right up to the load line and never over it.
@@ -96,25 +96,31 @@ pub enum Command {
     /// Change the place of waiting jobs.
     Move(MoveArgs),
     /// Start no further jobs; those at work go on.
-    Hold,
+    Hold(Telling),
     /// Start jobs again.
-    Release,
+    Release(Telling),
     /// Run what is queued, take nothing new, then end the server.
     Drain {
         /// Take it back: the server takes new jobs again, and stays.
         #[arg(long)]
         undo: bool,
+        /// How it is told.
+        #[command(flatten)]
+        telling: Telling,
     },
     /// Run the harmless cleanups now.
-    Clean,
+    Clean(Telling),
     /// Go on under another profile.
     Profile {
         /// A name (see `plimsoll profiles`) or a file.
         #[arg(value_name = "NAME|FILE")]
         name: String,
+        /// How it is told.
+        #[command(flatten)]
+        telling: Telling,
     },
     /// End the server: what runs is stopped and goes back into the queue.
-    Stop,
+    Stop(Telling),
     /// Wait until jobs have ended.
     Wait(WaitArgs),
     /// Carry standard input and output to the server's socket: the far end of `attach HOST`.
@@ -290,6 +296,9 @@ pub struct CompareArgs {
     /// Where the demo's clips are made and kept.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub clips: Option<PathBuf>,
+    /// End the comparison that a console has begun beside its queue (`V`); what was measured before is kept.
+    #[arg(long, conflicts_with_all = ["paths", "headless", "json", "report", "limit", "clips"])]
+    pub stop: bool,
 }
 
 /// Arguments of `doctor`.

@@ -32,7 +32,7 @@ use crate::host::memory::budget::survey;
 use crate::host::memory::cgroup::{self, Roots, Version};
 use crate::runtime::link::Examine;
 
-use args::{Cli, Command, DoctorArgs, ExportTarget, LoadJobArgs, PresetsAction, ProfilesAction};
+use args::{Cli, Command, DoctorArgs, ExportTarget, JobRange, LoadJobArgs, PresetsAction, ProfilesAction, Telling};
 use commands::doctor::{DoctorInputs, DoctorOptions};
 use commands::install::{Console, ProvideOptions};
 use commands::remote::{add, attach, console, control, look, serve, wait, wire};
@@ -148,6 +148,7 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
             tell_remark(&resolved);
             examine(&args, &resolved, &mistakes)
         }
+        Some(Command::Compare(args)) if args.stop => control::stop_comparison(&resolve(cli.options, matches)?),
         Some(Command::Compare(args)) => compare::run(&args, resolve(cli.options, matches)?),
         Some(Command::Plan(args)) => plan::run(&args, &resolve(cli.options, matches)?),
         Some(Command::Replay(args)) => replay::run(&args, &resolve(cli.options, matches)?),
@@ -172,7 +173,8 @@ fn remote_command(command: Command, resolved: &Resolved) -> Result<u8> {
     use crate::domain::command::Command as Ask;
     use control::JobVerb;
 
-    let queue = |ask, done| control::queue(resolved, ask, done);
+    let queue = |name, ask, done, telling: Telling| control::queue(resolved, name, ask, done, telling.json);
+    let jobs = |verb, jobs: &[JobRange], telling: &Telling| control::jobs(resolved, verb, jobs, telling.json);
     match command {
         Command::Serve(args) => serve::serve(resolved, &args),
         Command::Attach(args) => attach::attach(resolved, &args),
@@ -180,19 +182,21 @@ fn remote_command(command: Command, resolved: &Resolved) -> Result<u8> {
         Command::Status(args) => look::status(resolved, &args),
         Command::Jobs(args) => look::jobs(resolved, &args),
         Command::Logs(args) => look::logs(resolved, &args),
-        Command::Pause(args) => control::jobs(resolved, JobVerb::Pause, &args.jobs),
-        Command::Resume(args) => control::jobs(resolved, JobVerb::Resume, &args.jobs),
-        Command::Cancel(args) => control::jobs(resolved, JobVerb::Cancel, &args.jobs),
-        Command::Retry(args) => control::jobs(resolved, JobVerb::Retry, &args.jobs),
-        Command::Allow(args) => control::jobs(resolved, JobVerb::Allow, &args.jobs),
-        Command::Move(args) => control::jobs(resolved, JobVerb::Move(control::place(&args.to)), &args.jobs),
-        Command::Hold => queue(Ask::Pause, "the queue is held"),
-        Command::Release => queue(Ask::Resume, "the queue is released"),
-        Command::Drain { undo: false } => control::drain(resolved),
-        Command::Drain { undo: true } => queue(Ask::Undrain, "the drain is taken back; the server takes jobs again"),
-        Command::Clean => queue(Ask::CleanNow, "the cleanups are asked for"),
-        Command::Profile { name } => control::profile(resolved, &name),
-        Command::Stop => control::stop(resolved),
+        Command::Pause(args) => jobs(JobVerb::Pause, &args.jobs, &args.telling),
+        Command::Resume(args) => jobs(JobVerb::Resume, &args.jobs, &args.telling),
+        Command::Cancel(args) => jobs(JobVerb::Cancel, &args.jobs, &args.telling),
+        Command::Retry(args) => jobs(JobVerb::Retry, &args.jobs, &args.telling),
+        Command::Allow(args) => jobs(JobVerb::Allow, &args.jobs, &args.telling),
+        Command::Move(args) => jobs(JobVerb::Move(control::place(&args.to)), &args.jobs, &args.telling),
+        Command::Hold(telling) => queue("hold", Ask::Pause, "the queue is held", telling),
+        Command::Release(telling) => queue("release", Ask::Resume, "the queue is released", telling),
+        Command::Drain { undo: false, telling } => control::drain(resolved, telling.json),
+        Command::Drain { undo: true, telling } => {
+            queue("drain", Ask::Undrain, "the drain is taken back; the server takes jobs again", telling)
+        }
+        Command::Clean(telling) => queue("clean", Ask::CleanNow, "the cleanups are asked for", telling),
+        Command::Profile { name, telling } => control::profile(resolved, &name, telling.json),
+        Command::Stop(telling) => control::stop(resolved, telling.json),
         Command::Wait(args) => wait::wait(resolved, &args),
         Command::Wire { view } => wire::carry(&resolved.state_dir, view),
         #[cfg(feature = "fleet")]

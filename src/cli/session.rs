@@ -100,6 +100,7 @@ impl Session {
         // What a worker's agent still stores is in that folder.
         let lock = self.agent.is_some().then_some(lock);
         let attacher = driver.attacher();
+        self.aside.beside(attacher.clone());
         let read_log: ReadLog = Arc::new(move |job, attempt| logs.read(job, attempt));
         // Whoever is attached before the start sees everything from the first event on.
         let (watcher, link) = (attacher.attach(), attacher.attach());
@@ -251,6 +252,7 @@ fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<(Driver<Rea
     let (inputs, results) = mpsc::unbounded_channel();
     let host = opened_host(host, inputs)?;
     // Estimates of this run begin with what earlier ones have taught.
+    config.before = host.ended_before().wrap_err("cannot read what earlier runs have done")?;
     config.learned = host.learned().wrap_err("cannot read what earlier runs have taught")?;
     let (logs, lock) = (host.log_reader(), host.lock());
     Ok((Driver::new(config, host, results, Clock::start()), logs, lock))

@@ -1,6 +1,8 @@
 //! The settings: every option that all commands which run jobs share, on the command line, in the environment and in
 //! `settings.yaml`. One entry of the table below is all that a setting needs.
 //!
+//! The file is long because the table is one: a setting split over two files would be two places to keep in step.
+//!
 //! Knows what may be said and which of several that say something wins; where the file lies is the caller's knowledge.
 
 use std::fmt;

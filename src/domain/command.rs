@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::comparison::under_way::Step;
 use super::job::{JobId, Rank};
 use super::preset::Preset;
 use super::profile::Profile;
@@ -76,9 +77,28 @@ pub enum Command {
     Suspend,
     /// The console goes on: let the jobs go on that [`Command::Suspend`] stopped.
     Continue,
+    /// A comparison begins, comes on, or is over. Only who makes it can say so.
+    #[serde(skip)]
+    Comparison(Step),
 }
 
 impl Command {
+    /// Jobs may start by it, at once or when their turn comes.
+    pub const fn starts_jobs(&self) -> bool {
+        matches!(
+            self,
+            Self::Enqueue { .. }
+                | Self::PutBack(_)
+                | Self::Retry(_)
+                | Self::Allow(_)
+                | Self::Each(_, JobRequest::Retry | JobRequest::Allow | JobRequest::Resume)
+                | Self::ResumeJob(_)
+                | Self::Resume
+                | Self::SelectProfile(_)
+                | Self::UseProfile(_)
+        )
+    }
+
     /// Queues files with nothing further wished for them; see [`Command::Enqueue`].
     pub fn enqueue(paths: Vec<PathBuf>, preset: Option<String>) -> Self {
         Self::Enqueue { paths, preset, wishes: Wishes::default() }
@@ -141,11 +161,14 @@ pub enum MoveTo {
 }
 
 /// What came of a request that was done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// What was queued, if files were to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<Queued>,
+    /// What was asked for begins later, and after what, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub later: Option<String>,
 }
 
 /// What was queued together.

@@ -1,6 +1,7 @@
 use super::*;
-use crate::domain::event::{JobCounts, MemoryFigures, Seq};
-use crate::domain::job::MediaInfo;
+use crate::domain::comparison::tally::thin;
+use crate::domain::event::{Event, EventKind, JobCounts, MemoryFigures, RunSummary, Seq};
+use crate::domain::job::{JobId, KERNEL_KILL, MediaInfo, Outcome, RejectReason};
 use crate::domain::time::{Mono, Wall};
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ fn inspected(job: u64, seconds: u64) -> EventKind {
         predicted_peak_bytes: None,
         learned_from: 0,
         pixels: 0,
+        disk: None,
         choices: String::new(),
     }
 }

@@ -1,6 +1,8 @@
 //! Facts, in the order they happened. The same events feed the state, the screen, the JSON lines and the store.
 //!
 //! Field names are the names of the JSON lines; a field may be added, never renamed or removed.
+//!
+//! The file is long because it is the whole list.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -49,6 +51,9 @@ pub enum EventKind {
         governor: bool,
         /// Name of the preset that jobs get unless they name another.
         preset: String,
+        /// Jobs of the state folder that had ended before this run.
+        #[serde(default)]
+        before: JobCounts,
     },
     /// A job is known and has a place in the queue.
     JobQueued {
@@ -113,6 +118,9 @@ pub enum EventKind {
         /// What its preset does with what an input may hold, as [`Preset::choices`](super::preset::Preset::choices) words it.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         choices: String,
+        /// The disk that its output goes to, by the place where that is mounted.
+        #[serde(with = "as_text_option", default, skip_serializing_if = "Option::is_none")]
+        disk: Option<PathBuf>,
     },
     /// A job is not let in.
     JobRejected {
@@ -412,6 +420,25 @@ pub enum EventKind {
     DrainStopped,
     /// The run is ending: nothing is started, what runs is being stopped.
     ShutdownStarted,
+    /// A console compares what waits: nothing of the queue starts until that is over.
+    ComparisonStarted {
+        /// Inputs that are compared.
+        inputs: u64,
+    },
+    /// A run of that comparison begins.
+    ComparisonRun {
+        /// Which, from 1.
+        run: u32,
+        /// Of so many.
+        runs: u32,
+        /// Its profile.
+        profile: String,
+    },
+    /// That comparison is over: the queue may go on.
+    ComparisonEnded {
+        /// Why it did not go to its end; null = it did, or was ended by an operator.
+        reason: Option<String>,
+    },
     /// A warning sign is seen.
     WarningRaised {
         /// Its name.
@@ -496,6 +523,9 @@ pub struct RoomWanted {
     /// Where: the folder of its output.
     #[serde(with = "as_text")]
     pub folder: PathBuf,
+    /// The disk, by the place where it is mounted; null = room is missing within what all unfinished outputs together may hold.
+    #[serde(with = "as_text_option", default)]
+    pub disk: Option<PathBuf>,
     /// What its output needs at least; null = not known.
     pub needs_bytes: Option<Bytes>,
     /// What is free there; null = not known.
@@ -509,6 +539,16 @@ pub struct RoomWanted {
 }
 
 impl RoomWanted {
+    /// Where room is missing, in words: the disk, and else the folder.
+    pub fn place(&self) -> String {
+        self.disk.as_ref().map_or_else(|| path_text(&self.folder), |disk| format!("the disk at {}", path_text(disk)))
+    }
+
+    /// An output on this disk waits for it too.
+    pub fn is_for(&self, disk: Option<&PathBuf>) -> bool {
+        self.disk.is_none() || self.disk.as_ref() == disk
+    }
+
     /// What is needed and what is free, in words; empty where it is not known.
     pub fn figures(&self) -> String {
         match (self.needs_bytes, self.free_bytes) {
@@ -602,6 +642,28 @@ pub struct JobCounts {
 }
 
 impl JobCounts {
+    /// How many there are of each, in words; `none` where there are none.
+    pub fn words(&self) -> String {
+        let done = match self.damaged {
+            0 => "done".to_owned(),
+            damaged => format!("done ({damaged} of them with damage)"),
+        };
+        let counts: Vec<String> = [
+            (self.done, done.as_str()),
+            (self.already_done, "already done"),
+            (self.failed, "failed"),
+            (self.out_of_memory, "out of memory"),
+            (self.rejected, "rejected"),
+            (self.cancelled, "cancelled"),
+            (self.unfinished, "not finished"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+        if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+    }
+
     /// So many more ended like that.
     pub const fn add(&mut self, outcome: Outcome, count: u64) {
         let counted = match outcome {
@@ -649,6 +711,54 @@ impl EventKind {
                 | Self::ProfileSelected { .. }
                 | Self::RunFinished(_)
         )
+    }
+
+    /// It belongs to the story of a run, as people are told it; the rest is figures, log lines, and what leads there. `None` =
+    /// it does not. What is long and is told elsewhere is left out.
+    pub fn of_the_story(&self) -> Option<Self> {
+        match self {
+            Self::JobStarted { job, attempt, pid, predicted_peak_bytes, .. } => Some(Self::JobStarted {
+                job: *job,
+                attempt: *attempt,
+                pid: *pid,
+                predicted_peak_bytes: *predicted_peak_bytes,
+                command: None,
+            }),
+            // Each look for room puts it back; the want itself is told when it begins, and every minute.
+            Self::JobRequeued { for_room: true, .. } => None,
+            Self::JobRejected { .. }
+            | Self::JobAllowed { .. }
+            | Self::JobPaused { .. }
+            | Self::JobContinued { .. }
+            | Self::JobStopping { .. }
+            | Self::JobFinished { .. }
+            | Self::JobRequeued { .. }
+            | Self::JobRetried { .. }
+            | Self::JobRemoved { .. }
+            | Self::QueueRestored { .. }
+            | Self::RoomWanted(_)
+            | Self::RoomFound { .. }
+            | Self::PressureChanged { .. }
+            | Self::AdmissionHeld { .. }
+            | Self::CleanupFinished { .. }
+            | Self::ProfileSelected { .. }
+            | Self::SlotsDecided { .. }
+            | Self::BudgetChanged { .. }
+            | Self::QueuePaused
+            | Self::QueueResumed
+            | Self::ComparisonStarted { .. }
+            | Self::ComparisonRun { .. }
+            | Self::ComparisonEnded { .. }
+            | Self::DrainStarted
+            | Self::DrainStopped
+            | Self::ShutdownStarted
+            | Self::WarningRaised { .. }
+            | Self::WarningCleared { .. }
+            | Self::InputSkipped { .. }
+            | Self::Fault { .. }
+            | Self::RunFinished(_) => Some(self.clone()),
+            _ => None,
+        }
     }
 
     /// Trouble that it tells of, in words: `PATH: why`. A refusal with the same words tells nothing new.

@@ -73,6 +73,9 @@ pub struct Job {
     /// What it waits for on disk: where room is missing and what to do, in words. From the look that found none until it works.
     #[serde(default)]
     pub wants_room: Option<String>,
+    /// The disk that its output goes to, by the place where that is mounted; `None` until it was probed.
+    #[serde(default)]
+    pub disk: Option<PathBuf>,
     /// The event that ended it, its place among the ended; 0 while it has not.
     pub ended_seq: u64,
 }

@@ -19,6 +19,7 @@ pub mod places;
 pub mod plan;
 pub mod preset;
 pub mod profile;
+pub mod refusal;
 pub mod screen;
 mod spelled;
 pub mod state;

@@ -5,15 +5,22 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::cleanup::{CleanupId, CleanupRecord, CleanupResult};
+use super::cleanup::{CleanupRecord, CleanupResult};
+use super::comparison::under_way::UnderWay;
 use super::event::{Event, EventKind, JobCounts, MemoryFigures, RoomWanted, RunSummary, Seq};
 use super::job::{Exit, Finished, Job, JobId, KERNEL_KILL, LogLevel, LogLine, Outcome, Phase, Progress, Rank, Rejected};
 use super::measured::Measurements;
 use super::memory::Lines;
-use super::profile::{LargeRule, Profile, SlotLimit};
+use super::profile::Profile;
 use super::time::{Mono, Wall};
 use super::units::Bytes;
 use super::watch::Watched;
+
+mod changes;
+mod figures;
+mod parts;
+
+pub use self::parts::{Decided, Held, HistoryPoint, LogRing, Notice, Totals, Warning};
 
 /// Log lines kept in memory for one job; the whole log is a file.
 pub const LOG_LINES: usize = 2000;
@@ -25,6 +32,8 @@ const CLEANUPS_KEPT: usize = 500;
 const HISTORY_SECONDS: usize = 7200;
 /// Ended jobs listed, and rejected ones; the oldest goes first. The counts know of all.
 pub const ENDED_KEPT: usize = 1000;
+/// Events of the story kept, for consoles that come later.
+pub const STORY_KEPT: usize = 1000;
 /// Notices kept: faults, warnings, what the operator ought to know.
 const NOTICES_KEPT: usize = 200;
 
@@ -42,6 +51,9 @@ pub struct State {
     pub governor: bool,
     /// Preset of jobs that name none.
     pub default_preset: String,
+    /// Jobs of the state folder that had ended before this run.
+    #[serde(default)]
+    pub before: JobCounts,
     /// The profile in force.
     pub profile: Option<Box<Profile>>,
     /// The jobs that are listed, by number: those at work, the next of those that wait, the latest of those that have ended.
@@ -55,6 +67,9 @@ pub struct State {
     pub backlog: Backlog,
     /// New jobs are not started.
     pub paused: bool,
+    /// A comparison has the machine: nothing of the queue starts until it is over.
+    #[serde(default)]
+    pub comparison: Option<UnderWay>,
     /// Nothing new is taken.
     pub draining: bool,
     /// The run is ending.
@@ -72,7 +87,10 @@ pub struct State {
     pub available: Bytes,
     /// The job that waits for memory.
     pub held: Option<Held>,
-    /// The room for outputs that is missing.
+    /// The room for outputs that is missing, one entry for each disk; told last comes last.
+    #[serde(default)]
+    pub rooms: Vec<RoomWanted>,
+    /// The one that was told last, for consoles of an earlier version.
     #[serde(default)]
     pub room: Option<RoomWanted>,
     /// What a profile that decides its slots itself aims at.
@@ -89,6 +107,12 @@ pub struct State {
     pub watched: BTreeMap<u32, Watched>,
     /// Faults and other things the operator ought to know, oldest first.
     pub notices: VecDeque<Notice>,
+    /// What has happened, as people are told it, oldest first: a console that comes later shows it too.
+    #[serde(default)]
+    pub story: VecDeque<Event>,
+    /// Events of the story that are not kept any more.
+    #[serde(default)]
+    pub story_left_out: u64,
     /// Log lines of the latest jobs.
     pub logs: BTreeMap<Option<JobId>, LogRing>,
     /// Sums over the whole run.
@@ -134,137 +158,8 @@ pub struct Backlog {
     pub bytes: Bytes,
 }
 
-/// A job that waits for memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    /// The job.
-    pub job: JobId,
-    /// What it needs.
-    pub needs: Bytes,
-    /// What is free under the line, without what is kept.
-    pub free: Bytes,
-    /// What is kept beside that for the console, and not used.
-    #[serde(default)]
-    pub kept: Bytes,
-}
-
-impl Held {
-    /// What it needs and what is free, so that the sum can be checked: what is kept is named where there is any.
-    pub fn words(&self) -> String {
-        let mb = |bytes: Bytes| format!("{:.0} MB", bytes.as_mb());
-        let (needs, free) = (mb(self.needs), mb(self.free));
-        match self.kept {
-            kept if kept < Bytes::mib(1) => format!("needs {needs}, {free} free"),
-            kept => format!("needs {needs}; {free} are free after the {} that are kept", mb(kept)),
-        }
-    }
-}
-
-/// What a profile that decides its slots itself aims at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decided {
-    /// Jobs at once.
-    pub at_once: u32,
-    /// What keeps it from starting another one.
-    pub limit: SlotLimit,
-    /// The same in words, with the figures.
-    pub why: String,
-}
-
-/// Memory in one second: the highest of its samples.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct HistoryPoint {
-    /// Whole seconds since the run began.
-    pub second: u64,
-    /// What counts against the line.
-    pub counted: Bytes,
-    /// What the kernel cannot drop.
-    pub hard: Bytes,
-    /// A cleanup began in this second.
-    pub cleanup: bool,
-}
-
 /// The names of all warning signs: the three of a queue that is too much for its box, and memory that is not ours.
 pub const SIGNS: [&str; 4] = ["over the line", "frequent cleanups", "jobs fail", "memory of others"];
-
-/// A warning sign.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Warning {
-    /// The figures.
-    pub evidence: String,
-    /// What to do.
-    pub advice: String,
-    /// The profile that the advice names, if it names one: it can be switched to.
-    #[serde(default)]
-    pub profile: Option<String>,
-    /// Since when.
-    pub since: Mono,
-}
-
-/// Something the operator ought to know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notice {
-    /// When, for people.
-    pub at: Wall,
-    /// When it came.
-    pub mono: Mono,
-    /// The text.
-    pub text: String,
-}
-
-/// The latest lines of one log.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogRing {
-    /// The lines, oldest first.
-    pub lines: VecDeque<LogLine>,
-    /// Lines ever written.
-    pub total: u64,
-    /// The last event that touched it.
-    pub touched: Seq,
-}
-
-/// Sums over the whole run. Peaks and what is known of the line begin anew together, where memory is summed in another way
-/// from then on.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Totals {
-    /// Since when memory is summed as it is now, where that was not so from the beginning: peaks, crossings and the time over
-    /// the line are of this part of the run.
-    #[serde(default)]
-    pub measured_since: Option<(Mono, Wall)>,
-    /// Highest `hard` seen.
-    pub peak_hard: Bytes,
-    /// Highest usage seen.
-    pub peak_usage: Bytes,
-    /// Highest counted working set seen.
-    pub peak_counted: Bytes,
-    /// Time over the line.
-    pub over_line: Duration,
-    /// Times the line was crossed upwards.
-    pub crossings: u64,
-    /// Since when memory is over the line.
-    pub over_since: Option<Mono>,
-    /// Finished cleanups.
-    pub cleanups: u64,
-    /// What they freed.
-    pub freed: Bytes,
-    /// Those that freed nothing.
-    #[serde(default)]
-    pub cleanups_without_gain: u64,
-    /// Times a job had to wait for memory.
-    pub holds: u64,
-    /// Times a job was stopped where it was for want of memory.
-    pub stops: u64,
-    /// Times a job went back into the queue.
-    pub requeues: u64,
-    /// Those of them after a try that counts: a failure that may pass, or memory that ran out.
-    #[serde(default)]
-    pub retries: u64,
-    /// Tries of the run's own jobs that the kernel ended for want of memory. What it kills of others is none of them.
-    pub oom_kills: u64,
-    /// Jobs that ended and were taken off the list.
-    #[serde(default)]
-    pub cleared: JobCounts,
-}
 
 impl State {
     /// Adds one fact. Events about jobs that are not known are ignored, so that a stream may begin anywhere.
@@ -273,8 +168,10 @@ impl State {
         self.seq = seq;
         self.now = now;
         self.wall = wall;
+        self.tell_story(event);
         match &event.kind {
-            EventKind::RunStarted { governor, preset, .. } => {
+            EventKind::RunStarted { governor, preset, before, .. } => {
+                self.before = *before;
                 self.governor = *governor;
                 self.default_preset.clone_from(preset);
             }
@@ -302,6 +199,7 @@ impl State {
                         queued_at: now,
                         started_at: None,
                         wants_room: None,
+                        disk: None,
                         ended_seq: 0,
                     },
                 );
@@ -323,11 +221,12 @@ impl State {
             EventKind::WatchChanged(watched) => drop(self.watched.insert(watched.watch, watched.clone())),
             EventKind::BacklogChanged { jobs, bytes } => self.backlog = Backlog { jobs: *jobs, bytes: *bytes },
             EventKind::QueueRestored { jobs, interrupted } => self.notice(restored_words(*jobs, *interrupted)),
-            EventKind::JobInspected { job, media, predicted_peak_bytes, pixels, choices, .. } => {
+            EventKind::JobInspected { job, media, predicted_peak_bytes, pixels, choices, disk, .. } => {
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.choices.clone_from(choices);
                     job.media = Some(media.as_ref().clone());
                     job.pixels = *pixels;
+                    job.disk.clone_from(disk);
                     job.predicted_peak = *predicted_peak_bytes;
                 }
             }
@@ -477,9 +376,16 @@ impl State {
                 self.held = Some(Held { job: *job, needs: *needs_bytes, free: *free_bytes, kept: *kept_bytes });
             }
             EventKind::AdmissionResumed => self.held = None,
-            EventKind::RoomWanted(wanted) => self.room = Some(wanted.clone()),
+            EventKind::RoomWanted(wanted) => {
+                self.rooms.retain(|known| known.disk != wanted.disk);
+                self.rooms.push(wanted.clone());
+                self.room = Some(wanted.clone());
+            }
             EventKind::RoomFound { job } => {
-                self.room = None;
+                let disk = self.jobs.get(job).and_then(|job| job.disk.clone());
+                // Whoever looked last was not always the one that was told.
+                self.rooms.retain(|known| known.job != *job && !known.is_for(disk.as_ref()));
+                self.room = self.rooms.last().cloned();
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.wants_room = None;
                 }
@@ -524,6 +430,16 @@ impl State {
             }
             EventKind::QueuePaused => self.paused = true,
             EventKind::QueueResumed => self.paused = false,
+            EventKind::ComparisonStarted { inputs } => {
+                self.comparison = Some(UnderWay { since: wall, began: now, inputs: *inputs, ..UnderWay::default() });
+            }
+            EventKind::ComparisonRun { run, runs, profile } => {
+                if let Some(known) = &mut self.comparison {
+                    (known.run, known.runs) = (*run, *runs);
+                    known.profile.clone_from(profile);
+                }
+            }
+            EventKind::ComparisonEnded { .. } => self.comparison = None,
             EventKind::DrainStarted => self.draining = true,
             EventKind::DrainStopped => self.draining = false,
             EventKind::ShutdownStarted => self.shutting_down = true,
@@ -544,299 +460,6 @@ impl State {
         if let Some(profile) = &self.profile {
             self.measured.on_event(event, &profile.name, &self.index.active, self.lines.high_water);
         }
-    }
-
-    /// Jobs by how they ended, as the last event of a run tells them.
-    pub fn job_counts(&self) -> JobCounts {
-        let mut counts = JobCounts {
-            damaged: self.index.damaged,
-            rejected: self.index.rejected.len() as u64 + self.index.rejected_unlisted,
-            unfinished: self.unended(),
-            ..JobCounts::default()
-        };
-        for (outcome, count) in &self.index.outcomes {
-            counts.add(*outcome, *count);
-        }
-        counts
-    }
-
-    /// The same with those that ended and were taken off the list: what the run has done.
-    fn job_counts_with_cleared(&self) -> JobCounts {
-        let (listed, cleared) = (self.job_counts(), &self.totals.cleared);
-        JobCounts {
-            done: listed.done + cleared.done,
-            damaged: listed.damaged + cleared.damaged,
-            already_done: listed.already_done + cleared.already_done,
-            failed: listed.failed + cleared.failed,
-            out_of_memory: listed.out_of_memory + cleared.out_of_memory,
-            cancelled: listed.cancelled + cleared.cancelled,
-            ..listed
-        }
-    }
-
-    /// The figures of the run up to the last event, as [`RunSummary`] tells them at its end.
-    pub fn figures_so_far(&self) -> RunSummary {
-        let totals = &self.totals;
-        RunSummary {
-            profile: self.profile.as_ref().map(|profile| profile.name.clone()).unwrap_or_default(),
-            budget_bytes: self.lines.budget,
-            budget_source: self.budget_source.clone(),
-            jobs: self.job_counts_with_cleared(),
-            peak_memory_bytes: totals.peak_hard,
-            peak_usage_bytes: totals.peak_usage,
-            peak_working_set_bytes: totals.peak_counted,
-            seconds: self.now.0.as_secs_f64(),
-            seconds_over_high_water: self.time_over_line().as_secs_f64(),
-            measured_seconds: totals.measured_since.map(|(since, _)| self.now.since(since).as_secs_f64()),
-            cleanups: totals.cleanups,
-            freed_bytes: totals.freed,
-            cleanups_without_gain: totals.cleanups_without_gain,
-            holds: totals.holds,
-            stops: totals.stops,
-            requeues: totals.requeues,
-            oom_kills: totals.oom_kills,
-            at_once: None,
-        }
-    }
-
-    /// Jobs by what is with them, listed or not, under the names and in the order in which they are told.
-    pub fn counts_by_state(&self) -> [(&'static str, u64); 9] {
-        let paused = |id: &&JobId| self.jobs.get(id).is_some_and(|job| matches!(job.phase, Phase::Running { paused: true, .. }));
-        let paused = self.index.active.iter().filter(paused).count() as u64;
-        let ended = self.job_counts();
-        [
-            ("queued", self.waiting()),
-            ("running", self.index.active.len() as u64 - paused),
-            ("paused", paused),
-            ("done", ended.done),
-            ("already_done", ended.already_done),
-            ("failed", ended.failed),
-            ("out_of_memory", ended.out_of_memory),
-            ("rejected", ended.rejected),
-            ("cancelled", ended.cancelled),
-        ]
-    }
-
-    /// Jobs that wait for a slot or for their next try, listed or not.
-    pub fn waiting(&self) -> u64 {
-        (self.index.backoff.len() + self.index.waiting.len()) as u64 + self.backlog.jobs
-    }
-
-    /// Jobs that have ended or were rejected, listed or not.
-    pub fn ended(&self) -> u64 {
-        self.index.outcomes.values().sum::<u64>() + self.index.rejected.len() as u64 + self.index.rejected_unlisted
-    }
-
-    /// Jobs that wait or hold a slot, listed or not.
-    pub fn unended(&self) -> u64 {
-        self.index.active.len() as u64 + self.waiting()
-    }
-
-    /// Σ size of the inputs that wait for a slot, listed or not.
-    pub fn waiting_bytes(&self) -> Bytes {
-        self.index.waiting_bytes + self.backlog.bytes
-    }
-
-    /// Time over the line, the crossing under way included.
-    pub fn time_over_line(&self) -> Duration {
-        self.totals.over_line + self.totals.over_since.map_or(Duration::ZERO, |since| self.now.since(since))
-    }
-
-    /// The rule that keeps this waiting job from starting now, where as many large ones are at work as may be.
-    pub fn large_turn(&self, job: &Job) -> Option<LargeRule> {
-        let rule = self.profile.as_ref()?.large?;
-        let is_large = |job: &Job| job.pixels >= rule.from.pixels();
-        let at_work = || self.index.active.iter().filter_map(|id| self.jobs.get(id)).filter(|job| is_large(job)).count();
-        (is_large(job) && at_work() >= rule.at_once as usize).then_some(rule)
-    }
-
-    /// What the jobs that hold a slot may still grow by within what is set aside for them.
-    pub fn reserved_beyond_use(&self) -> Bytes {
-        let active = self.index.active.iter().filter_map(|id| self.jobs.get(id));
-        active.map(|job| job.reserved - job.memory).sum()
-    }
-
-    /// What is kept under the line for the console, and not used by it or by others now.
-    pub fn kept_unused(&self) -> Bytes {
-        self.lines.reserve - (self.memory.console_bytes + self.memory.foreign_bytes)
-    }
-
-    fn set_paused(&mut self, id: JobId, to: bool, by_governor: bool) {
-        if let Some(Phase::Running { paused, for_memory, .. }) = self.jobs.get_mut(&id).map(|job| &mut job.phase) {
-            (*paused, *for_memory) = (to, by_governor);
-        }
-    }
-
-    fn set_rank(&mut self, id: JobId, rank: Rank) {
-        if let Some(job) = self.jobs.get_mut(&id) {
-            let was_waiting = self.index.waiting.remove(&(job.rank, id));
-            job.rank = rank;
-            if was_waiting {
-                self.index.waiting.insert((rank, id));
-            }
-        }
-    }
-
-    fn set_phase(&mut self, id: JobId, phase: Phase) {
-        let Some(mut job) = self.jobs.remove(&id) else { return };
-        self.unindex(&job);
-        if !phase.holds_slot() {
-            self.commands.remove(&id);
-        }
-        job.phase = phase;
-        match &job.phase {
-            Phase::Queued => {
-                self.index.waiting.insert((job.rank, id));
-                self.index.waiting_bytes += job.size;
-            }
-            Phase::Backoff { .. } => {
-                self.index.backoff.insert(id);
-            }
-            Phase::Starting | Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => {
-                self.index.active.insert(id);
-            }
-            Phase::Rejected(_) => {
-                self.index.rejected.insert(id);
-            }
-            Phase::Finished(finished) => {
-                self.index.ended.insert((self.seq.0, id));
-                *self.index.outcomes.entry(finished.outcome).or_default() += 1;
-                self.index.damaged += u64::from(finished.is_damaged());
-                job.ended_seq = self.seq.0;
-            }
-        }
-        self.jobs.insert(id, job);
-        self.retire();
-    }
-
-    /// Takes a job off the list, with all that is kept of it.
-    fn forget(&mut self, id: JobId) -> Option<Job> {
-        let job = self.jobs.remove(&id)?;
-        self.unindex(&job);
-        self.commands.remove(&id);
-        self.logs.remove(&Some(id));
-        Some(job)
-    }
-
-    /// Unlists the oldest of the ended, so that a long queue does not grow in memory as it is worked off.
-    fn retire(&mut self) {
-        while self.index.ended.len() > ENDED_KEPT {
-            let Some((_, id)) = self.index.ended.pop_first() else { return };
-            self.jobs.remove(&id);
-            self.logs.remove(&Some(id));
-        }
-        while self.index.rejected.len() > ENDED_KEPT {
-            let Some(id) = self.index.rejected.pop_first() else { return };
-            self.index.rejected_unlisted += 1;
-            self.jobs.remove(&id);
-            self.logs.remove(&Some(id));
-        }
-    }
-
-    fn unindex(&mut self, job: &Job) {
-        match &job.phase {
-            Phase::Queued => {
-                self.index.waiting.remove(&(job.rank, job.id));
-                self.index.waiting_bytes = self.index.waiting_bytes - job.size;
-            }
-            Phase::Backoff { .. } => {
-                self.index.backoff.remove(&job.id);
-            }
-            Phase::Starting | Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => {
-                self.index.active.remove(&job.id);
-            }
-            Phase::Rejected(_) => {
-                self.index.rejected.remove(&job.id);
-            }
-            Phase::Finished(finished) => {
-                self.index.ended.remove(&(job.ended_seq, job.id));
-                self.index.damaged = self.index.damaged.saturating_sub(u64::from(finished.is_damaged()));
-                if let Some(count) = self.index.outcomes.get_mut(&finished.outcome) {
-                    *count = count.saturating_sub(1);
-                }
-            }
-        }
-    }
-
-    fn cleanup_mut(&mut self, id: CleanupId) -> Option<&mut CleanupRecord> {
-        self.cleanups.iter_mut().rev().find(|record| record.id == id)
-    }
-
-    fn notice(&mut self, text: String) {
-        if self.notices.len() == NOTICES_KEPT {
-            self.notices.pop_front();
-        }
-        self.notices.push_back(Notice { at: self.wall, mono: self.now, text });
-    }
-
-    fn log(&mut self, job: Option<JobId>, line: LogLine) {
-        if !self.logs.contains_key(&job) && self.logs.len() >= LOGS_KEPT {
-            let oldest = self.logs.iter().filter(|(id, _)| id.is_some()).min_by_key(|(_, ring)| ring.touched).map(|(id, _)| *id);
-            if let Some(oldest) = oldest {
-                self.logs.remove(&oldest);
-            }
-        }
-        let ring = self.logs.entry(job).or_default();
-        if ring.lines.len() == LOG_LINES {
-            ring.lines.pop_front();
-        }
-        ring.lines.push_back(line);
-        ring.total += 1;
-        ring.touched = self.seq;
-    }
-
-    fn history_point(&mut self) -> &mut HistoryPoint {
-        let second = self.now.0.as_secs();
-        if self.history.back().is_none_or(|point| point.second != second) {
-            if self.history.len() == HISTORY_SECONDS {
-                self.history.pop_front();
-            }
-            let (counted, hard) = self.history.back().map_or((Bytes::ZERO, Bytes::ZERO), |last| (last.counted, last.hard));
-            self.history.push_back(HistoryPoint { second, counted, hard, cleanup: false });
-        }
-        let last = self.history.len() - 1;
-        &mut self.history[last]
-    }
-
-    fn sample(&mut self, figures: &MemoryFigures) {
-        let is_new_second = self.history.back().is_none_or(|point| point.second != self.now.0.as_secs());
-        let point = self.history_point();
-        if is_new_second {
-            point.counted = figures.counted_bytes;
-            point.hard = figures.hard_bytes;
-        } else {
-            point.counted = point.counted.max(figures.counted_bytes);
-            point.hard = point.hard.max(figures.hard_bytes);
-        }
-        let totals = &mut self.totals;
-        // Sums of another kind, against another line: neither the peaks of the two compare nor the times over it.
-        if self.memory.scope != figures.scope && self.memory.budget_bytes > Bytes::ZERO {
-            (totals.peak_hard, totals.peak_usage, totals.peak_counted) = (Bytes::ZERO, Bytes::ZERO, Bytes::ZERO);
-            (totals.over_line, totals.crossings, totals.over_since) = (Duration::ZERO, 0, None);
-            totals.measured_since = Some((self.now, self.wall));
-        }
-        totals.peak_hard = totals.peak_hard.max(figures.hard_bytes);
-        totals.peak_usage = totals.peak_usage.max(figures.usage_bytes);
-        totals.peak_counted = totals.peak_counted.max(figures.counted_bytes);
-        let over = figures.counted_bytes >= figures.high_water_bytes && figures.high_water_bytes > Bytes::ZERO;
-        match (over, totals.over_since) {
-            (true, None) => {
-                totals.crossings += 1;
-                totals.over_since = Some(self.now);
-            }
-            (false, Some(since)) => {
-                totals.over_line += self.now.since(since);
-                totals.over_since = None;
-            }
-            _ => {}
-        }
-        for id in &self.index.active {
-            if let Some(job) = self.jobs.get_mut(id) {
-                job.memory = figures.jobs.get(id).copied().unwrap_or(Bytes::ZERO);
-                job.peak = job.peak.max(job.memory);
-            }
-        }
-        self.memory = figures.clone();
     }
 }
 

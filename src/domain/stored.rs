@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job::{JobId, Outcome};
 use super::text::as_text;
+use super::time::Wall;
 use super::units::Bytes;
 
 /// Which rows of the stored queue.
@@ -52,6 +53,9 @@ pub struct JobRow {
     /// Why it did not end well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// When it ended, or was rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Wall>,
 }
 
 /// What is with a job of the stored queue.

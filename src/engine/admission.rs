@@ -122,7 +122,7 @@ impl Engine {
             self.emit(EventKind::InputSkipped { input: path, detail: why });
         }
         let queued = Queued { batch: scan.0, jobs: known.found, known: known.known };
-        let result = result.map(|()| Answer { queued: Some(queued) });
+        let result = result.map(|()| Answer { queued: Some(queued), later: self.later() });
         self.effects.push(Effect::Reply(known.client, known.request, result));
     }
 
@@ -174,6 +174,10 @@ impl Engine {
             let turn = self.turn();
             passed = passed.or(turn.passed);
             let Some(id) = turn.next else { break turn };
+            if let Some(before) = self.passed_for_room(id) {
+                self.look_for_room(before);
+                continue;
+            }
             // One that comes back into the queue may have been let in under a profile with a larger limit.
             if self.reject_if_too_large(id) {
                 continue;
@@ -200,7 +204,8 @@ impl Engine {
     }
 
     fn inspect_next(&mut self) {
-        if self.is_probed || self.inspecting.len() >= INSPECT_AT_ONCE || !self.has_room_to_probe() {
+        let waits = self.state.comparison.is_some();
+        if waits || self.is_probed || self.inspecting.len() >= INSPECT_AT_ONCE || !self.has_room_to_probe() {
             return;
         }
         let free = self.slots().saturating_sub(self.active.len());
@@ -229,7 +234,8 @@ impl Engine {
                 let predicted_peak_bytes = expected.as_ref().map(|expected| expected.estimate.peak);
                 let pixels = preset.map_or(0, |preset| estimate::pixels(&media, preset));
                 let choices = preset.map(Preset::choices).unwrap_or_default();
-                self.emit(EventKind::JobInspected { job: id, media, predicted_peak_bytes, learned_from, pixels, choices });
+                let disk = self.disks.remove(&id);
+                self.emit(EventKind::JobInspected { job: id, media, predicted_peak_bytes, learned_from, pixels, choices, disk });
                 self.keep_expected(id, expected);
             }
             Inspection::AlreadyDone { output } => {
@@ -273,7 +279,7 @@ impl Engine {
         let (attempt, reserved_bytes) = (job.attempts + 1, self.set_aside(id));
         let (may_reach, parallelism) = (self.may_reach(id), self.parallelism_of(id));
         self.emit(EventKind::JobAdmitted { job: id, attempt, reserved_bytes });
-        let is_cleaned_for = self.config.governor && !self.lacks_room();
+        let is_cleaned_for = self.config.governor && !self.lacks_room(id);
         let cleaning_until = is_cleaned_for.then(|| self.now.mono + super::CLEANUP_PATIENCE);
         // The admission is the last event made, and the record that has to be on disk.
         self.active.insert(id, Active { admitted: self.state.seq, cleaning_until, may_reach, parallelism, ..Active::default() });

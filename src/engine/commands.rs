@@ -2,13 +2,15 @@
 
 use super::port::{Effect, StopMode};
 use super::{Active, Engine};
-use crate::domain::command::{ClientId, Command, JobRequest, MoveTo, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, Command, JobRequest, MoveTo, Rejection, RequestId};
+use crate::domain::comparison::under_way::{END_IT, Step};
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLevel, Outcome, Phase, Rank, RejectReason, StopReason};
 use crate::domain::profile::Profile;
 
 impl Engine {
     pub(super) fn command(&mut self, client: ClientId, request: RequestId, command: Command) {
+        let starts_jobs = command.starts_jobs();
         let result = match command {
             // The scan answers when it is over.
             Command::Enqueue { paths, preset, wishes } => match self.enqueue((client, request), paths, preset, wishes) {
@@ -62,8 +64,10 @@ impl Engine {
                 self.continue_all();
                 Ok(())
             }
+            Command::Comparison(step) => self.comparison(step),
         };
-        self.reply(client, request, result);
+        let later = self.later().filter(|_| starts_jobs);
+        self.effects.push(Effect::Reply(client, request, result.map(|()| Answer { later, ..Answer::default() })));
     }
 
     /// Does the same with each of these jobs.
@@ -121,6 +125,35 @@ impl Engine {
 
     fn known(&self, id: JobId) -> Result<&Phase, Rejection> {
         self.job(id).map(|job| &job.phase).ok_or_else(|| Rejection::unknown_job(id))
+    }
+
+    /// What a comparison under way tells of itself. It has the machine for itself: what runs beside it would be measured too.
+    fn comparison(&mut self, step: Step) -> Result<(), Rejection> {
+        match step {
+            Step::Begin { .. } if self.state.comparison.is_some() => Err(Rejection(format!("another one is being made; {END_IT}"))),
+            Step::Begin { .. } if self.state.shutting_down => Err(Rejection("plimsoll is ending".to_owned())),
+            Step::Begin { .. } if !self.state.paused => Err(Rejection("the queue is not held; hold it first".to_owned())),
+            Step::Begin { .. } if !self.active.is_empty() => {
+                Err(Rejection("jobs are at work: they would measure each other; wait for them, then again".to_owned()))
+            }
+            Step::Begin { inputs } => {
+                self.emit(EventKind::ComparisonStarted { inputs });
+                Ok(())
+            }
+            Step::Run { run, runs, profile } => {
+                self.emit(EventKind::ComparisonRun { run, runs, profile });
+                Ok(())
+            }
+            Step::End(reason) => {
+                self.emit(EventKind::ComparisonEnded { reason });
+                Ok(())
+            }
+        }
+    }
+
+    /// What would start jobs starts them later, and after what.
+    pub(super) fn later(&self) -> Option<String> {
+        self.state.comparison.as_ref().map(|comparison| comparison.waits_words(self.now.mono))
     }
 
     fn toggle(&mut self, is_so_already: bool, event: EventKind, refusal: &str) -> Result<(), Rejection> {

@@ -1,6 +1,7 @@
 //! What hosts report of jobs, and every way a job ends.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::port::{Cause, Effect, ExitReport, Failure, Inspection, JobReport, Lack, Published};
 use super::stall::Alive;
@@ -25,8 +26,13 @@ struct Ending {
 
 impl Engine {
     pub(super) fn report(&mut self, id: JobId, report: JobReport) {
-        if let JobReport::Inspected(inspection) = report {
-            return self.inspected(id, inspection);
+        match report {
+            JobReport::Inspected(inspection) => return self.inspected(id, inspection),
+            JobReport::OutputOn(disk) => {
+                self.disks.insert(id, disk);
+                return;
+            }
+            _ => {}
         }
         if !self.active.contains_key(&id) {
             return;
@@ -44,13 +50,14 @@ impl Engine {
             JobReport::NoRoom(lack) => self.no_room(id, lack),
             JobReport::Progress(progress) => {
                 let memory_bytes = self.job(id).map_or(Bytes::ZERO, |job| job.memory);
-                let since = self.active.get(&id).map_or(self.now.mono, |active| active.clock_from);
+                let (worked, been_there) = self.spans_of(id);
+                let progress = left::without_pauses(progress, worked, been_there);
                 self.emit(EventKind::JobProgressed {
                     job: id,
                     ratio: progress.ratio,
                     fps: progress.fps,
                     speed: progress.speed,
-                    eta_seconds: left::seconds(self.now.mono.since(since), &progress),
+                    eta_seconds: left::seconds(worked, &progress),
                     memory_bytes,
                     frame: progress.frame,
                     out_time_ms: progress.out_time.as_millis() as u64,
@@ -66,8 +73,14 @@ impl Engine {
             }
             JobReport::Exited(exit) => self.exited(id, exit),
             JobReport::Finalized(result) => self.finalized(id, result),
-            JobReport::Inspected(_) => {}
+            JobReport::Inspected(_) | JobReport::OutputOn(_) => {}
         }
+    }
+
+    /// How long the process of a job has worked, and how long it has been there, pauses included.
+    fn spans_of(&self, id: JobId) -> (Duration, Duration) {
+        let now = self.now.mono;
+        self.active.get(&id).map_or_else(Default::default, |active| (active.worked(now), active.been_there(now)))
     }
 
     fn spawned(&mut self, id: JobId, pid: u32, command: String) {
@@ -109,7 +122,7 @@ impl Engine {
             let now = self.now.mono;
             if let Some(active) = self.active.get_mut(&id) {
                 active.exit = Some(report);
-                active.ran = now.since(active.clock_from);
+                active.ran = active.worked(now);
             }
             // Before its slot's memory is given to the next one like it.
             self.learn_from(id);
@@ -208,7 +221,8 @@ impl Engine {
             let written = job.progress.map_or(Bytes::ZERO, |progress| progress.written);
             let reason = format!("{} ({} was full after {})", ending.reason, path_text(&folder), written.whole());
             self.log(Some(id), LogLevel::Warning, reason.clone());
-            return self.wait_for_room(id, Lack { folder, needs: None, free: None, reason }, true);
+            let disk = self.job(id).and_then(|job| job.disk.clone());
+            return self.wait_for_room(id, Lack { folder, disk, needs: None, free: None, reason }, true);
         }
         self.room_not_missing();
         if retry::is_worth_it(ending.cause, counted, self.config.retries) {
@@ -281,7 +295,7 @@ impl Engine {
         let active = self.active.remove(&id).unwrap_or_default();
         self.forget_room(id);
         let Some(job) = self.job(id) else { return };
-        let seconds = job.started_at.map_or(0.0, |started| self.now.mono.since(started).as_secs_f64());
+        let seconds = job.started_at.map_or(0.0, |_| active.worked(self.now.mono).as_secs_f64());
         let (peak_memory_bytes, attempts) = (job.peak.max(active.host_peak), job.attempts);
         let is_success = ending.outcome.is_success();
         self.governor.forget(id);

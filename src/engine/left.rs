@@ -14,6 +14,20 @@ const SHARE: f64 = 0.25;
 /// ...and this long was measured.
 const MEASURED: Duration = Duration::from_secs(2);
 
+/// What ffmpeg tells of its pace is told over all the time since its start; it knows nothing of being stopped. The same over
+/// the time that it has `worked`, of which it has `been_there` longer.
+pub fn without_pauses(progress: Progress, worked: Duration, been_there: Duration) -> Progress {
+    if worked.is_zero() || been_there <= worked {
+        return progress;
+    }
+    let factor = been_there.as_secs_f64() / worked.as_secs_f64();
+    let (speed, fps) = (progress.speed * factor, progress.fps * factor);
+    // Its media, over the share that it is of the whole, is the length of the whole.
+    let rest = progress.ratio.filter(|ratio| *ratio > 0.0).map(|ratio| progress.out_time.as_secs_f64() * (1.0 - ratio) / ratio);
+    let left = rest.filter(|_| speed > 0.0).map(|rest| (rest / speed).round() as u64);
+    Progress { speed, fps, eta_seconds: progress.eta_seconds.and(left), ..progress }
+}
+
 /// The seconds that are left, once there is enough to tell: `worked` is how long its process has run, pauses left out.
 pub fn seconds(worked: Duration, progress: &Progress) -> Option<u64> {
     let is_long_enough = worked >= WORKED && progress.out_time >= MEDIA;
@@ -45,6 +59,22 @@ mod tests {
         assert!(told(5000, 2000, 0.001));
         assert!(told(2000, 2500, 0.25));
         assert!(told(300, 8000, 1.0), "nothing is left");
+    }
+
+    #[test]
+    fn a_pause_is_no_work_pace_and_time_left_are_those_of_the_time_worked() {
+        // A minute of a film of two, in 30 s of work and 90 s of standing still: ffmpeg says half the speed that it plays at.
+        let told = Progress {
+            ratio: Some(0.5),
+            fps: 12.0,
+            speed: 0.5,
+            out_time: Duration::from_mins(1),
+            eta_seconds: Some(120),
+            ..Progress::default()
+        };
+        let at_work = without_pauses(told, Duration::from_secs(30), Duration::from_mins(2));
+        assert_eq!((at_work.speed, at_work.fps, at_work.eta_seconds), (2.0, 48.0, Some(30)));
+        assert_eq!(without_pauses(told, Duration::from_mins(2), Duration::from_mins(2)), told, "it was never paused");
     }
 
     #[test]

@@ -21,10 +21,11 @@ mod timers;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::command::{Answer, ClientId, Rejection, RequestId};
-use crate::domain::event::{Event, EventKind, RunSummary, Seq};
+use crate::domain::event::{Event, EventKind, JobCounts, RunSummary, Seq};
 use crate::domain::job::{Job, JobId, LogLevel, Rank, StopReason};
 use crate::domain::memory::MemorySample;
 use crate::domain::preset::Preset;
@@ -64,6 +65,8 @@ pub struct EngineConfig {
     pub governor: bool,
     /// plimsoll's version, for the record.
     pub version: String,
+    /// Jobs of the state folder that had ended before this run.
+    pub before: JobCounts,
     /// What the jobs of earlier runs have taught of peaks; what this run's jobs teach is added.
     pub learned: estimate::Learned,
     /// Processors that jobs may keep busy; a quota counts with its fraction. Less than one counts as one.
@@ -97,6 +100,8 @@ struct Active {
     clock_from: Mono,
     /// Since when it is paused.
     paused_since: Option<Mono>,
+    /// How long it was paused before, in all.
+    paused_for: Duration,
     /// When it last made progress, and its vital signs then.
     alive: Option<stall::Alive>,
     /// It is killed at this moment unless it has ended.
@@ -120,6 +125,18 @@ struct Active {
     /// The kernel's limit of its processes, as last told, and the round of jobs coming and going that it belongs to.
     limit: Option<Bytes>,
     limit_round: u64,
+}
+
+impl Active {
+    /// How long its process has worked: pauses are no work.
+    fn worked(&self, now: Mono) -> Duration {
+        self.paused_since.unwrap_or(now).since(self.clock_from)
+    }
+
+    /// How long its process has been there, pauses included.
+    fn been_there(&self, now: Mono) -> Duration {
+        now.since(self.clock_from) + self.paused_for
+    }
 }
 
 mod stall {
@@ -182,10 +199,10 @@ pub struct Engine {
     stands_still: bool,
     /// Who waits to be told that everything is stopped.
     suspending: Vec<(ClientId, RequestId)>,
-    /// A disk was full: nobody is started before then.
-    room_at: Mono,
-    /// Room for outputs that is missing.
-    lacking: Option<room::Lacking>,
+    /// The disks of the outputs of jobs that are being probed.
+    disks: BTreeMap<JobId, PathBuf>,
+    /// Room for outputs that is missing, by where.
+    lacking: BTreeMap<room::Place, room::Lacking>,
     /// How much a try of a job had written when the disk was full.
     filled: BTreeMap<JobId, Bytes>,
     /// Asked to end a second time: what only tidies, checks or is about to start is not waited for.
@@ -219,8 +236,8 @@ impl Engine {
             suspended: BTreeSet::new(),
             stands_still: false,
             suspending: Vec::new(),
-            room_at: Mono::START,
-            lacking: None,
+            disks: BTreeMap::new(),
+            lacking: BTreeMap::new(),
             filled: BTreeMap::new(),
             hurries: false,
             over: false,
@@ -234,6 +251,7 @@ impl Engine {
             version: self.config.version.clone(),
             governor: self.config.governor,
             preset: self.config.preset.clone(),
+            before: self.config.before,
         });
         let profile = self.config.profile.clone();
         self.select_profile(profile);
@@ -308,6 +326,7 @@ impl Engine {
         | EventKind::JobParked { job } = &event.kind
         {
             self.expected.remove(job);
+            self.disks.remove(job);
         }
         if event.kind.is_durable() {
             self.effects.push(Effect::Persist(event.clone()));
@@ -340,7 +359,8 @@ impl Engine {
     fn finish_if_over(&mut self) {
         let idle = if self.hurries { !self.has_process() } else { self.active.is_empty() };
         let nothing_waits = self.nothing_waits();
-        let wanted = self.state.shutting_down || (self.state.draining && nothing_waits);
+        let is_compared = self.state.comparison.is_some();
+        let wanted = self.state.shutting_down || (self.state.draining && nothing_waits && !is_compared);
         let tidy = self.after_lines.is_empty() && self.cleanup_plan.is_idle() && self.governor.is_tidy();
         if !(wanted && idle && (tidy || self.hurries || self.blind())) {
             return;

@@ -118,6 +118,8 @@ pub struct StoredJob {
 /// What happened to a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobReport {
+    /// Comes before the answer to [`Effect::Inspect`]: the disk that its output goes to, by the place where that is mounted.
+    OutputOn(PathBuf),
     /// Answer to [`Effect::Inspect`].
     Inspected(Inspection),
     /// Answer to [`Effect::Spawn`]: the process runs.
@@ -191,6 +193,8 @@ pub struct Failure {
 pub struct Lack {
     /// Where: the folder of the output.
     pub folder: PathBuf,
+    /// The disk of that folder, by the place where it is mounted; `None` = it is missing wherever outputs go.
+    pub disk: Option<PathBuf>,
     /// What the output needs at least; `None` = not known.
     pub needs: Option<Bytes>,
     /// What is free there; `None` = not known.
@@ -267,10 +271,17 @@ pub struct CleanOrder {
     pub id: CleanupId,
     /// What to do.
     pub action: CleanupAction,
-    /// The job that it is limited to; `None` = whatever belongs to no running job.
+    /// The job that it is limited to; `None` = the files of all jobs: parts of those that do not run, and what all have in the page cache.
     pub job: Option<JobId>,
-    /// The jobs that hold a slot: their parts and scratch are not touched.
+    /// The jobs that hold a slot: their parts are not touched.
     pub running: BTreeSet<JobId>,
+}
+
+impl CleanOrder {
+    /// Whether the part of this job is meant.
+    pub fn is_for(&self, job: JobId) -> bool {
+        self.job.is_none_or(|only| only == job) && !self.running.contains(&job)
+    }
 }
 
 /// An order of the engine.

@@ -4,8 +4,12 @@
 //! is first missing, begins anew whenever a job ends for another reason or gets further than before, and ends the run once it
 //! has passed and nothing is at work.
 //!
+//! Each disk is waited for by itself: jobs whose outputs go to another one pass those that wait. Whoever is passed looks again
+//! before a slot that was his goes to somebody behind him, so that he starts as soon as there is room.
+//!
 //! [`EngineConfig::disk_wait`]: super::EngineConfig::disk_wait
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Engine;
@@ -17,6 +21,8 @@ use crate::domain::units::{Bytes, MIB};
 
 /// Between two looks at a disk that is full.
 const ROOM_PAUSE: Duration = Duration::from_secs(5);
+/// Who was passed and has looked within this time need not look again before others.
+const LOOKED_JUST_NOW: Duration = Duration::from_secs(1);
 /// A want that lasts is told again after this long.
 const TELL_EVERY: Duration = Duration::from_mins(1);
 /// The order of the queue is kept for this long; then a job without room lets others look, which may need less.
@@ -24,12 +30,19 @@ const OTHERS_AFTER: Duration = Duration::from_mins(1);
 /// A try that has written at least this much more than the one before it has got further.
 const FURTHER: Bytes = Bytes(MIB);
 
-/// Room that is missing.
+/// Where room is missing: on a disk, or (`None`) within what all unfinished outputs together may hold.
+pub(super) type Place = Option<PathBuf>;
+
+/// Room that is missing in one place.
 #[derive(Debug)]
 pub(super) struct Lacking {
     /// Who looked for it last.
     job: JobId,
     lack: Lack,
+    /// Nobody looks before then: each would only find out the same.
+    look_at: Mono,
+    /// When somebody has looked last.
+    looked: Mono,
     /// Since when nothing gets on for want of it.
     since: Mono,
     /// When it began, for people.
@@ -44,22 +57,30 @@ impl Engine {
         let Some(job) = self.job(id) else { return };
         let (attempt, now) = (job.attempts, self.now.mono);
         let written = job.progress.map_or(Bytes::ZERO, |progress| progress.written);
-        let is_first = self.lacking.is_none();
+        let place = lack.disk.clone();
+        let is_first = !self.lacking.contains_key(&place);
         let is_further = was_tried && self.note_filled(id, written);
         self.active.remove(&id);
-        // Nor is anybody else's start: each would only find out the same.
-        self.room_at = now + ROOM_PAUSE;
-        let lasts = self.lacking.as_ref().map_or(Duration::ZERO, |lacking| now.since(lacking.began));
+        let lasts = self.lacking.get(&place).map_or(Duration::ZERO, |lacking| now.since(lacking.began));
         let delay = if lasts >= OTHERS_AFTER && self.state.waiting() > 0 { OTHERS_AFTER } else { ROOM_PAUSE };
         let (reason, delay_ms) = (lack.reason.clone(), delay.as_millis() as u64);
         self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms, uncounted: true, for_room: true });
-        let lacking = self.lacking.get_or_insert(Lacking { job: id, lack: lack.clone(), since: now, began: now, told: now });
-        (lacking.job, lacking.lack) = (id, lack);
+        let look_at = now + ROOM_PAUSE;
+        let lacking = self.lacking.entry(place.clone()).or_insert_with(|| Lacking {
+            job: id,
+            lack: lack.clone(),
+            look_at,
+            looked: now,
+            since: now,
+            began: now,
+            told: now,
+        });
+        (lacking.job, lacking.lack, lacking.look_at, lacking.looked) = (id, lack, look_at, now);
         if is_further {
             lacking.since = now;
         }
         if is_first {
-            self.tell_lack();
+            self.tell_lack(&place);
         }
         if is_first || was_tried {
             self.clean_after(id, false);
@@ -79,9 +100,49 @@ impl Engine {
         self.filled.get(&id).copied().unwrap_or_default()
     }
 
-    /// Room is missing: nothing is cleaned for, and no line tells of, a start that most likely comes to nothing.
-    pub(super) const fn lacks_room(&self) -> bool {
-        self.lacking.is_some()
+    /// Where the output of a job goes: what is missing there is what it waits for.
+    fn missing_for(&self, id: JobId) -> impl Iterator<Item = &Lacking> {
+        let disk = self.job(id).and_then(|job| job.disk.as_deref());
+        self.lacking.iter().filter(move |(place, _)| is_for(place, disk)).map(|(_, lacking)| lacking)
+    }
+
+    /// Room is missing for it: nothing is cleaned for, and no line tells of, a start that most likely comes to nothing.
+    pub(super) fn lacks_room(&self, id: JobId) -> bool {
+        self.missing_for(id).next().is_some()
+    }
+
+    /// It would only find out what another one has just found: its disk is full.
+    pub(super) fn waits_for_room(&self, id: JobId) -> bool {
+        self.missing_for(id).any(|lacking| self.now.mono < lacking.look_at)
+    }
+
+    /// Whoever waits for room on another disk, stands before this job in the queue, and has not looked just now: it looks before
+    /// this one gets the slot. On a disk of its own it has just looked, and lets others look in their turn.
+    pub(super) fn passed_for_room(&self, id: JobId) -> Option<JobId> {
+        if self.lacking.is_empty() {
+            return None;
+        }
+        let place = |id: JobId| self.job(id).map(|job| (job.rank, id));
+        let (own, disk) = (place(id)?, self.job(id)?.disk.as_deref());
+        let may_look = |other: &JobId| {
+            let Some(job) = self.job(*other).filter(|job| job.wants_room.is_some()) else { return false };
+            let mut missing = self.lacking.iter().filter(|(place, _)| is_for(place, job.disk.as_deref())).peekable();
+            let is_elsewhere = |(place, lacking): (&Place, &Lacking)| {
+                !is_for(place, disk) && self.now.mono.since(lacking.looked) >= LOOKED_JUST_NOW
+            };
+            missing.peek().is_some() && missing.all(is_elsewhere)
+        };
+        let before = self.state.index.backoff.iter().copied().filter(may_look).filter_map(place);
+        before.filter(|other| *other < own).min().map(|(_, id)| id)
+    }
+
+    /// Lets it look now.
+    pub(super) fn look_for_room(&mut self, id: JobId) {
+        let (disk, now) = (self.job(id).and_then(|job| job.disk.clone()), self.now.mono);
+        for (_, lacking) in self.lacking.iter_mut().filter(|(place, _)| is_for(place, disk.as_deref())) {
+            (lacking.look_at, lacking.looked) = (lacking.look_at.min(now), now);
+        }
+        self.emit(EventKind::JobReady { job: id });
     }
 
     /// A process runs: there was room for its start. Whether there is enough is seen once it gets past where it was.
@@ -93,7 +154,7 @@ impl Engine {
 
     /// A job has come on.
     pub(super) fn room_for_more(&mut self, id: JobId) {
-        if self.lacking.is_none() {
+        if self.lacking.is_empty() {
             return;
         }
         let written = self.job(id).and_then(|job| job.progress).map_or(Bytes::ZERO, |progress| progress.written);
@@ -105,7 +166,7 @@ impl Engine {
     /// A try has ended for another reason than want of room: something gets on.
     pub(super) fn room_not_missing(&mut self) {
         let now = self.now.mono;
-        if let Some(lacking) = &mut self.lacking {
+        for lacking in self.lacking.values_mut() {
             lacking.since = now;
         }
     }
@@ -118,9 +179,9 @@ impl Engine {
     }
 
     fn find_room(&mut self, id: JobId) {
-        if self.lacking.as_ref().is_some_and(|lacking| lacking.job == id) {
-            self.lacking = None;
-            self.room_at = self.room_at.min(self.now.mono);
+        let before = self.lacking.len();
+        self.lacking.retain(|_, lacking| lacking.job != id);
+        if self.lacking.len() < before {
             self.emit(EventKind::RoomFound { job: id });
         }
     }
@@ -128,41 +189,49 @@ impl Engine {
     /// It is told again, and a run that nobody watches gives up.
     pub(super) fn room_timers(&mut self) {
         let now = self.now.mono;
-        let Some(lacking) = &self.lacking else { return };
-        let id = lacking.job;
-        if self.job(id).is_none_or(|job| job.phase.is_terminal()) {
-            return self.forget_room(id);
+        let is_gone = |lacking: &&Lacking| self.job(lacking.job).is_none_or(|job| job.phase.is_terminal());
+        let gone: Vec<JobId> = self.lacking.values().filter(is_gone).map(|lacking| lacking.job).collect();
+        for id in gone {
+            self.forget_room(id);
         }
         if self.give_up_at().is_some_and(|at| now >= at) {
-            self.give_up();
-        } else if self.tell_again_at().is_some_and(|at| now >= at) {
-            self.tell_lack();
+            return self.give_up();
+        }
+        let is_due = |lacking: &Lacking| self.tell_again_at(lacking).is_some_and(|at| now >= at);
+        let due: Vec<Place> = self.lacking.iter().filter(|(_, lacking)| is_due(lacking)).map(|(place, _)| place.clone()).collect();
+        for place in due {
+            self.tell_lack(&place);
         }
     }
 
     /// The next moment at which something about it is due.
     pub(super) fn room_due(&self) -> Option<Mono> {
-        [self.give_up_at(), self.tell_again_at()].into_iter().flatten().min()
+        let now = self.now.mono;
+        let looks = self.lacking.values().map(|lacking| lacking.look_at).filter(|at| *at > now);
+        let told = self.lacking.values().filter_map(|lacking| self.tell_again_at(lacking));
+        self.give_up_at().into_iter().chain(looks).chain(told).min()
     }
 
-    fn tell_again_at(&self) -> Option<Mono> {
-        let lacking = self.lacking.as_ref().filter(|lacking| !self.active.contains_key(&lacking.job))?;
-        (!self.state.shutting_down).then(|| lacking.told + TELL_EVERY)
+    fn tell_again_at(&self, lacking: &Lacking) -> Option<Mono> {
+        let is_at_work = self.active.contains_key(&lacking.job);
+        (!is_at_work && !self.state.shutting_down).then(|| lacking.told + TELL_EVERY)
     }
 
+    /// When nothing has got on anywhere for too long.
     fn give_up_at(&self) -> Option<Mono> {
         let is_due = self.active.is_empty() && !self.state.shutting_down && !self.stands_still;
-        let lacking = self.lacking.as_ref().filter(|_| is_due)?;
-        Some(lacking.since + self.config.disk_wait?)
+        let since = self.lacking.values().map(|lacking| lacking.since).max().filter(|_| is_due)?;
+        Some(since + self.config.disk_wait?)
     }
 
-    fn tell_lack(&mut self) {
+    fn tell_lack(&mut self, place: &Place) {
         let (now, ends) = (self.now.mono, self.config.disk_wait);
-        let Some(lacking) = &mut self.lacking else { return };
+        let Some(lacking) = self.lacking.get_mut(place) else { return };
         lacking.told = now;
         let wanted = RoomWanted {
             job: lacking.job,
             folder: lacking.lack.folder.clone(),
+            disk: lacking.lack.disk.clone(),
             needs_bytes: lacking.lack.needs,
             free_bytes: lacking.lack.free,
             reason: lacking.lack.reason.clone(),
@@ -174,7 +243,7 @@ impl Engine {
 
     /// Nothing can be started and nobody is there to make room: the run ends, and keeps the queue.
     fn give_up(&mut self) {
-        let Some(lacking) = &self.lacking else { return };
+        let Some(lacking) = self.lacking.values().next() else { return };
         let waited = self.config.disk_wait.unwrap_or_default();
         let what = match waited {
             Duration::ZERO => "no room for the next output".to_owned(),
@@ -185,6 +254,11 @@ impl Engine {
         self.emit(EventKind::Fault { what, detail });
         self.shutdown();
     }
+}
+
+/// What is missing in this place is missing for outputs on that disk.
+fn is_for(place: &Place, disk: Option<&Path>) -> bool {
+    place.as_deref().is_none_or(|place| disk == Some(place))
 }
 
 /// So much more that it is no accident of where a file system stops.

@@ -107,10 +107,12 @@ impl Engine {
     }
 
     /// Whose turn it is: the first in order that may start. A job that was not probed is waited for, and so is one that
-    /// memory has no room for; only a large job whose turn has not come is overtaken, by smaller ones.
+    /// memory has no room for; only a large job whose turn has not come is overtaken, by smaller ones, and one whose disk is full
+    /// by those of other disks.
     pub(super) fn turn(&self) -> Turn {
         let may_see = !self.blind() || self.active.is_empty() && self.now.mono.0 > super::BLIND_AFTER;
-        if self.state.paused || self.now.mono < self.room_at || !may_see {
+        let may_start = !self.state.paused && self.state.comparison.is_none();
+        if !may_start || !may_see {
             return Turn::default();
         }
         let has_slot = self.has_free_slot();
@@ -120,6 +122,9 @@ impl Engine {
         let mut passed = None;
         for (_, id) in &self.state.index.waiting {
             let Some(job) = self.job(*id).filter(|job| job.media.is_some()) else { return Turn { passed, ..Turn::default() } };
+            if self.waits_for_room(*id) {
+                continue;
+            }
             if self.state.large_turn(job).is_some() {
                 passed = passed.or(Some(*id));
             } else if has_slot {

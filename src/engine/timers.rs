@@ -94,8 +94,7 @@ impl Engine {
         let blind = (!self.blind()).then(|| seen + self.blind_after() + std::time::Duration::from_millis(1));
         let start = self.sample.is_none().then(|| Mono::START + BLIND_AFTER + std::time::Duration::from_millis(1));
         let start = start.filter(|at| *at > self.now.mono);
-        let room = Some(self.room_at).filter(|at| *at > self.now.mono);
-        backoffs.chain(jobs).chain(cleanup).chain(blind).chain(start).chain(room).chain(self.room_due()).min()
+        backoffs.chain(jobs).chain(cleanup).chain(blind).chain(start).chain(self.room_due()).min()
     }
 
     pub(super) fn note_paused(&mut self, id: JobId) {
@@ -111,6 +110,7 @@ impl Engine {
         let Some(active) = self.active.get_mut(&id) else { return };
         let Some(since) = active.paused_since.take() else { return };
         active.clock_from = active.clock_from + now.since(since);
+        active.paused_for += now.since(since);
         if let Some(alive) = &mut active.alive {
             alive.at = alive.at + now.since(since);
         }

@@ -21,6 +21,7 @@ impl Fold {
         self.state.logs.clear();
         self.state.cleanups.clear();
         self.state.notices.clear();
+        self.state.story.clear();
         for job in self.state.jobs.values_mut() {
             (job.input, job.output, job.media) = (PathBuf::new(), None, None);
         }
@@ -35,6 +36,7 @@ impl Fold {
             return;
         }
         self.state.apply(event);
+        self.state.story.clear();
         match &event.kind {
             EventKind::JobQueued { job, .. } | EventKind::JobFinished { job, .. } => {
                 if let Some(job) = self.state.jobs.get_mut(job) {

@@ -6,6 +6,7 @@ mod words;
 use std::collections::BTreeSet;
 use std::io::{BufRead, Read as _, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -38,10 +39,11 @@ hold, release     start no more jobs, start them again
 profiles          the profiles; profile NAME switches to one
 clean             clean up now
 warnings          the warning signs, with advice
-leave             leave it running; plimsoll attach comes back
+uncompare         end a comparison that has the machine
+quit, leave       leave it running; plimsoll attach comes back
 drain, undrain    end after what is queued, take that back
 start             start the server again, where it has gone
-quit              end now; what runs is stopped and stays queued. Twice ends at once";
+stop              end the server now; what runs is stopped and stays queued. Twice ends at once";
 
 /// What the linear mode needs to know.
 pub struct Linear {
@@ -57,6 +59,8 @@ pub struct Linear {
     pub ends_it: bool,
     /// Starts the server again that has gone.
     pub start_server: Option<StartServer>,
+    /// Ends a comparison under way.
+    pub stop_comparison: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// What is asked of it.
@@ -181,6 +185,9 @@ pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: imp
                         left.is_refused |= answer.is_err();
                         wanted.take(answer.as_ref().ok(), &left.state);
                     }
+                    if let Some(later) = answer.as_ref().ok().and_then(|answer| answer.later.as_ref()) {
+                        tell(&mut out, &format!("{later}; uncompare ends it"));
+                    }
                     // What an event has told already is told once.
                     if let Some(rejection) = answer.err().filter(|rejection| !told.remove(&rejection.0)) {
                         tell(&mut out, &format!("refused: {rejection}"));
@@ -298,12 +305,26 @@ impl Linear {
             "clean" => Command::CleanNow,
             "drain" => Command::Drain,
             "undrain" => Command::Undrain,
-            "quit" | "exit" => Command::Shutdown,
-            "leave" => return Asked::Leave,
+            "stop" => Command::Shutdown,
+            "leave" | "quit" | "exit" => return Asked::Leave,
+            "uncompare" => return self.uncompare(state),
             "start" => return Asked::Start,
             _ => return about_job(word, rest, state),
         };
         Asked::Engine(command)
+    }
+
+    fn uncompare(&self, state: &State) -> Asked {
+        match &self.stop_comparison {
+            _ if state.comparison.is_none() => Asked::Tell("no comparison is under way".to_owned()),
+            None => Asked::Tell("it cannot be ended from here".to_owned()),
+            Some(stop) => {
+                let stop = Arc::clone(stop);
+                // It asks the server, and waits for its answer.
+                let _ = std::thread::Builder::new().name("compare".to_owned()).spawn(move || stop());
+                Asked::Tell("the comparison is being ended".to_owned())
+            }
+        }
     }
 
     fn list_profiles(&self, state: &State) -> String {
@@ -387,7 +408,15 @@ mod tests {
 
     fn linear(until_done: bool) -> Linear {
         let style = LineStyle::file();
-        Linear { profiles: Vec::new(), cwd: "/v".into(), style, until_done, ends_it: false, start_server: None }
+        Linear {
+            profiles: Vec::new(),
+            cwd: "/v".into(),
+            style,
+            until_done,
+            ends_it: false,
+            start_server: None,
+            stop_comparison: None,
+        }
     }
 
     /// Runs it against a made-up engine, which tells all this and ends unless it `stays`; returns what was written, what was
@@ -447,17 +476,19 @@ mod tests {
         assert_eq!(read("cancel 9"), Asked::Tell("there is no job 9; jobs lists them".to_owned()));
         assert_eq!(read("cancel"), Asked::Tell("cancel which job? Give its number, as in cancel 17".to_owned()));
         assert_eq!(read("profile x\u{1b}[2J"), Asked::Tell("no profile is called `x␛[2J`; profiles lists them".to_owned()));
-        assert_eq!(read("quit"), Asked::Engine(Command::Shutdown));
+        for leaves in ["quit", "exit", "leave"] {
+            assert_eq!(read(leaves), Asked::Leave, "jobs at work are not ended by it");
+        }
+        assert_eq!(read("stop"), Asked::Engine(Command::Shutdown));
+        assert!(HELP.contains("quit, leave       leave it running") && HELP.contains("stop              end the server now"));
         assert_eq!(read(""), Asked::Nothing);
         assert!(matches!(read("job 3"), Asked::Tell(text) if text.starts_with("job 3, a.mp4: queued\ninput /v/a.mp4, 1 MB")));
-        assert!(
-            matches!(read("status"), Asked::Tell(text) if text.ends_with("0 running, 1 waiting, 0 done, 0 failed, 0 rejected, 0 cancelled"))
-        );
+        assert!(matches!(read("status"), Asked::Tell(text) if text.ends_with("this run: 1 queued, 0 running")));
     }
 
     /// A film that was queued and is done.
     fn one_film(name: &str) -> Vec<Update> {
-        let answer = Answer { queued: Some(Queued { batch: 1, jobs: 1, known: 0 }) };
+        let answer = Answer { queued: Some(Queued { batch: 1, jobs: 1, known: 0 }), later: None };
         // It is in the store before it is listed.
         vec![Update::Reply(RequestId(1), Ok(answer)), event(1, queued(1, name)), event(2, finished(1))]
     }
@@ -486,8 +517,6 @@ mod tests {
 
     #[test]
     fn a_line_that_is_cut_is_told_and_the_server_can_be_started_again() {
-        use std::sync::Arc;
-
         let lost = |gone, why: &str| Update::Line(LineNews::Lost { why: why.to_owned(), again_in: Duration::from_secs(4), gone });
         let news = vec![lost(false, ""), lost(true, "no plimsoll works on /s"), Update::Line(LineNews::Back)];
         let starts = Linear { start_server: Some(Arc::new(|| Ok(()))), ..linear(false) };

@@ -6,10 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::domain::comparison::under_way::END_IT;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel, StopReason};
 use crate::domain::state::{Held, State, restored_words};
-use crate::domain::text::{file_name_text, path_text};
+use crate::domain::text::{file_name_text, many, path_text};
 use crate::domain::time::{Mono, Wall, seconds_words, span_words};
 
 /// A running job's progress is told this often at first, so that a short run shows that it moves,
@@ -219,6 +220,14 @@ impl Lines {
             }
             EventKind::QueuePaused => line(LogLevel::Info, None, "the queue is held".to_owned()),
             EventKind::QueueResumed => line(LogLevel::Info, None, "the queue is released".to_owned()),
+            EventKind::ComparisonStarted { inputs } => {
+                let text = format!("a comparison of {} has the machine; the queue waits for it; {END_IT}", many(*inputs, "input"));
+                line(LogLevel::Info, None, text)
+            }
+            EventKind::ComparisonRun { run, runs, profile } => {
+                line(LogLevel::Info, None, format!("comparison: run {run} of {runs}, {profile}"))
+            }
+            EventKind::ComparisonEnded { reason } => line(LogLevel::Info, None, comparison_over(reason.as_deref())),
             EventKind::ShutdownStarted => {
                 line(LogLevel::Warning, None, "ending: nothing is started any more, what runs is being stopped".to_owned())
             }
@@ -234,6 +243,11 @@ impl Lines {
     fn named(&self, job: JobId) -> String {
         self.names.get(&job).map_or_else(|| number(job), |name| format!("#{job} {name}:"))
     }
+}
+
+fn comparison_over(reason: Option<&str>) -> String {
+    let why = reason.map_or_else(String::new, |why| format!(": {why}"));
+    format!("the comparison is over{why}; the queue goes on as far as it is not held")
 }
 
 fn number(job: JobId) -> String {
@@ -283,6 +297,7 @@ mod tests {
         let wanted = |waited_ms, gives_up_ms| {
             EventKind::RoomWanted(RoomWanted {
                 job: JobId(3),
+                disk: None,
                 folder: "/out".into(),
                 needs_bytes: Some(Bytes::mib(8)),
                 free_bytes: Some(Bytes::mib(6)),

@@ -4,6 +4,7 @@
 //! It only reads the stream of events; what it cannot write it drops, the run goes on.
 
 pub mod comparison;
+pub mod counting;
 pub mod fleet_plan;
 mod fold;
 pub mod linear;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::counting;
 use crate::domain::job::Job;
 use crate::domain::state::State;
 use crate::domain::text::{file_name_text, many, path_text};
@@ -38,7 +39,7 @@ pub fn render(state: &State, about: &About) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
          <title>plimsoll: {counts}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>plimsoll</h1>\n<p>{counts}</p>\n\
          <p class=\"dim\">{server}, {at}</p>\n",
-        counts = escaped(&counts(state)),
+        counts = escaped(&counting::words(state)),
         server = escaped(&about.server),
         at = escaped(&about.at),
     );
@@ -53,25 +54,6 @@ pub fn render(state: &State, about: &About) -> String {
 /// What a browser would take for markup is text again.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-fn counts(state: &State) -> String {
-    let jobs = state.job_counts();
-    let all = [
-        (state.index.active.len() as u64, "at work"),
-        (state.waiting(), "waiting"),
-        (jobs.done + jobs.already_done, "done"),
-        (jobs.failed, "failed"),
-        (jobs.out_of_memory, "out of memory"),
-        (jobs.rejected, "rejected"),
-        (jobs.cancelled, "cancelled"),
-    ];
-    let told: Vec<String> = all
-        .into_iter()
-        .filter(|(count, word)| *count > 0 || *word == "at work")
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect();
-    told.join(", ")
 }
 
 /// Memory by parts against the budget, with the load line.
@@ -144,7 +126,7 @@ fn warnings(page: &mut String, state: &State) {
         let text = format!("{name}: {}; {}", warning.evidence, warning.advice);
         let _ = writeln!(page, "<p class=\"warn\">{}</p>", escaped(&text));
     }
-    if let Some(room) = &state.room {
+    for room in &state.rooms {
         let _ = writeln!(page, "<p class=\"warn\">{}</p>", escaped(&room.reason));
     }
 }
@@ -231,7 +213,9 @@ mod tests {
     #[test]
     fn the_page_tells_the_figures_of_the_state() {
         let page = render(&known("a.mp4"), &About { server: "box".to_owned(), at: "now".to_owned() });
-        for part in ["0 at work, 1 rejected", "500 MB of 2048 MB", "<td>rejected</td>", "a.mp4", "<polyline", "</html>"] {
+        for part in
+            ["this run: 0 queued, 0 running, 1 rejected", "500 MB of 2048 MB", "<td>rejected</td>", "a.mp4", "<polyline", "</html>"]
+        {
             assert!(page.contains(part), "{part} is missing in {page}");
         }
     }

@@ -94,8 +94,12 @@ fn status(state: &State) -> String {
         .collect();
     let jobs = if counts.is_empty() { many(0, "job") } else { counts.join(", ") };
     let (memory, held) = (&state.memory, if state.paused { "; the queue is held" } else { "" });
+    let compares = state
+        .comparison
+        .as_ref()
+        .map_or_else(String::new, |comparison| format!("; a comparison has the machine ({})", comparison.run_words()));
     let (counted, budget) = (memory.counted_bytes.whole(), memory.budget_bytes.whole());
-    format!("{jobs}; memory {counted} of {budget}, {}{held}", memory.shown_level().words())
+    format!("{jobs}; memory {counted} of {budget}, {}{held}{compares}", memory.shown_level().words())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The end of a run in a few lines.
 
-use crate::domain::event::{JobCounts, RunSummary};
+use crate::domain::event::RunSummary;
 use crate::domain::time::seconds_words;
 
 /// The figures of a run as text: jobs, peak, time over the line, cleanups and what they freed.
@@ -14,7 +14,7 @@ pub fn render_so_far(summary: &RunSummary) -> String {
 }
 
 fn under(title: &str, summary: &RunSummary) -> String {
-    let counts = counts(&summary.jobs);
+    let counts = summary.jobs.words();
     let kills = if summary.oom_kills == 0 { String::new() } else { format!("\n  oom kills      {}", summary.oom_kills) };
     let futile = match summary.cleanups_without_gain {
         0 => String::new(),
@@ -50,31 +50,10 @@ fn under(title: &str, summary: &RunSummary) -> String {
     )
 }
 
-/// Jobs by how they ended, in words; those that there are.
-pub fn counts(jobs: &JobCounts) -> String {
-    let done = match jobs.damaged {
-        0 => "done".to_owned(),
-        damaged => format!("done ({damaged} of them with damage)"),
-    };
-    let counts: Vec<String> = [
-        (jobs.done, done.as_str()),
-        (jobs.already_done, "already done"),
-        (jobs.failed, "failed"),
-        (jobs.out_of_memory, "out of memory"),
-        (jobs.rejected, "rejected"),
-        (jobs.cancelled, "cancelled"),
-        (jobs.unfinished, "not finished"),
-    ]
-    .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, word)| format!("{count} {word}"))
-    .collect();
-    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::event::JobCounts;
     use crate::domain::units::Bytes;
 
     #[test]
@@ -116,7 +95,7 @@ mod tests {
     #[test]
     fn those_done_of_damaged_inputs_are_counted_beside_those_done() {
         let jobs = JobCounts { done: 38, damaged: 2, failed: 1, ..JobCounts::default() };
-        assert_eq!(counts(&jobs), "38 done (2 of them with damage), 1 failed");
-        assert_eq!(counts(&JobCounts { done: 38, ..JobCounts::default() }), "38 done");
+        assert_eq!(jobs.words(), "38 done (2 of them with damage), 1 failed");
+        assert_eq!(JobCounts { done: 38, ..JobCounts::default() }.words(), "38 done");
     }
 }

@@ -8,10 +8,12 @@ pub mod files;
 #[cfg(feature = "fleet")]
 pub mod fleet;
 mod intake;
+mod job_work;
 pub mod jobstore;
 pub mod media;
 pub mod memory;
 pub mod process;
+mod reports;
 pub mod store;
 mod tls;
 pub mod watch;
@@ -25,58 +27,51 @@ mod skip;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::domain::account::Account;
-use crate::domain::cleanup::CleanupAction;
 use crate::domain::command::Wishes;
 use crate::domain::curve::JobCurve;
-use crate::domain::event::{Event, EventKind};
+use crate::domain::event::{Event, EventKind, JobCounts};
 use crate::domain::hook::Hooks;
-use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
-use crate::domain::media::MediaInfo;
+use crate::domain::job::{JobId, RejectReason, Rejected};
 use crate::domain::memory::Asked;
-use crate::domain::preset::{Preset, VideoCodec};
-use crate::domain::text::{error_words, path_text, sanitise};
+use crate::domain::preset::Preset;
+use crate::domain::text::{error_words, path_text};
 use crate::domain::units::Bytes;
 use crate::domain::watch::WatchFolder;
 use crate::engine::estimate::{Learned, RecipeKey};
-use crate::engine::port::{Cause, CleanOrder, Effect, Failure, Host, Input, Inspection, JobReport, Lack, ScanId, SpawnOrder};
-use demo::load_job;
-use files::file_id::FileId;
-use files::intent::{self, Completed};
-use files::publish::{self, FinalizeOrder, Part, PrepareError, PrepareOrder, Retryability, Scratch};
+use crate::engine::port::{Cause, CleanOrder, Effect, Failure, Host, Input, Inspection, JobReport, ScanId, SpawnOrder};
+use files::intent::{self};
+use files::prepare::{self, Part};
 use files::scan::NameBook;
 use files::scratch::{self, WORK_FOLDER};
 use files::workplace::{self, Folders};
+use job_work::guarded;
 use jobstore::Destination;
-use media::arguments::{self, Abilities, JobCommand};
-use media::curves::CurveBook;
 use media::ffmpeg::{Ffmpeg, known};
-use media::mark;
-use media::picture;
 use media::probe::{Probed, Prober};
 use memory::budget;
 use memory::cgroup::{self, GroupReader, Roots};
 use memory::cleanup::{Cleaner, CleanerConfig};
 use memory::file_ledger::FileLedger;
 use memory::job_cgroup::JobGroups;
-use memory::page_cache;
 use memory::sampler::{Sampler, SamplerConfig, Windows};
 use process::hooks::{Confinement, HookRunner};
 use process::instance::{Instance, InstanceError};
 use process::joblog::LogReader;
 use process::lane::Lane;
-use process::orphans::{ChildRegistry, Leftovers};
+use process::orphans::ChildRegistry;
 use process::ownlines::OwnLines;
-use process::sandbox::{Fences, Needs};
+use process::sandbox::Fences;
 use process::spawner::SpawnError;
-use process::supervisor::{FileLimit, Launch, Planned, Supervisor, SupervisorConfig};
+use process::supervisor::{Supervisor, SupervisorConfig};
+use reports::{forwarding_loop, tell_leftovers};
 use store::history::History;
-use store::{Records, Store, StoreError, preset_hash};
+use store::{Store, StoreError, preset_hash};
 use watch::Watcher;
 use watch::mailbox::Mailbox;
 
@@ -205,6 +200,14 @@ pub struct RealHost {
 }
 
 impl RealHost {
+    /// Jobs of the state folder that had ended before this run.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub fn ended_before(&self) -> Result<JobCounts, StoreError> {
+        store::counts(&self.shared.config.state_dir).map(|counts| counts.ended)
+    }
+
     /// Reads the whole logs of this run's jobs, from any thread.
     pub fn log_reader(&self) -> LogReader {
         self.shared.supervisor.log_reader()
@@ -261,7 +264,7 @@ impl RealHost {
         let elsewhere: BTreeSet<&Path> =
             store.interrupted_outputs().iter().flat_map(|(out, output)| workplace::homes(out, output)).collect();
         for folder in leftovers.folders.iter().chain([&config.out]).map(PathBuf::as_path).chain(elsewhere) {
-            let _ = publish::tidy(folder);
+            let _ = prepare::tidy(folder);
         }
         let definitions =
             config.presets.iter().map(|(name, preset)| (name.clone(), preset_hash(preset))).collect::<BTreeMap<_, _>>();
@@ -340,10 +343,10 @@ impl RealHost {
         shared.supervisor.flush_logs(AT_THE_END);
         shared.jobs().clear();
         // Only tidying: what stays is removed at the next start.
-        let _ = publish::tidy(&shared.config.out);
+        let _ = prepare::tidy(&shared.config.out);
         // Restored jobs may have been meant for other folders.
         for folder in shared.ledger.scratch_dirs().iter().filter_map(|work| work.parent()) {
-            let _ = publish::tidy(folder);
+            let _ = prepare::tidy(folder);
         }
         shared.folders.remove_empty();
         if !shared.store.flush(AT_THE_END) {
@@ -375,6 +378,9 @@ impl Host for RealHost {
             Effect::Page { limit } => self.shared.store.page(limit, Arc::clone(&self.shared.definitions)),
             Effect::Inspect { job, input, output, preset } => {
                 self.probes.order(move || {
+                    if let Some(disk) = files::fsops::disk_of(files::fsops::parent(&output)) {
+                        shared.report(job, JobReport::OutputOn(disk));
+                    }
                     let inspection = guarded(|| shared.inspect(job, &input, &output, &preset)).unwrap_or_else(|detail| {
                         Inspection::Rejected(Rejected { reason: RejectReason::Unreadable, limit: None, detail })
                     });
@@ -416,8 +422,8 @@ impl Host for RealHost {
 
 impl RealHost {
     fn clean(&self, order: CleanOrder) {
-        if order.action == CleanupAction::RemoveScratch
-            && let Some(job) = order.job.filter(|job| !order.running.contains(job))
+        if order.action.removes_parts()
+            && let Some(job) = order.job.filter(|job| order.is_for(*job))
         {
             // As long as we hold a part open the cleaner takes it for somebody's, and its blocks would stay.
             let mut jobs = self.shared.jobs();
@@ -447,38 +453,6 @@ fn finalize_aside(shared: &Arc<Shared>, job: JobId) {
     if let Err(error) = std::thread::Builder::new().name(format!("finish-{job}")).spawn(work) {
         let reason = format!("no thread to finish it: {error}");
         shared.report(job, JobReport::Finalized(Err(Failure { cause: Cause::Host, reason })));
-    }
-}
-
-/// Keeps the ledger in step with what the supervisor reports, then passes the report on.
-fn forwarding_loop(shared: &Weak<Shared>, mut reported: mpsc::UnboundedReceiver<Input>) {
-    let mut curves = CurveBook::default();
-    while let Some(input) = reported.blocking_recv() {
-        let Some(shared) = shared.upgrade() else { return };
-        match &input {
-            Input::Job(job, JobReport::Spawned { pid, .. }) => {
-                let files = shared.jobs().get(job).and_then(|files| {
-                    let (order, part) = (files.order.as_ref()?, files.part.as_ref()?);
-                    Some((order.input.clone(), part.path().to_owned()))
-                });
-                curves.started(*job, *pid);
-                if let Some((input, part)) = files {
-                    shared.ledger.started(*job, *pid, input, part);
-                }
-            }
-            Input::Job(job, JobReport::Progress(progress)) => curves.progressed(*job, progress),
-            Input::Job(job, JobReport::Exited(report)) => {
-                if let Some(files) = shared.jobs().get_mut(job) {
-                    files.account = report.account.clone();
-                }
-                shared.keep_curve(*job, |media| curves.ended(*job, report, media));
-                shared.ledger.ended(*job);
-            }
-            _ => {}
-        }
-        if shared.inputs.send(input).is_err() {
-            return;
-        }
     }
 }
 
@@ -515,294 +489,6 @@ impl Shared {
             files.probed = None;
             files.order = None;
         }
-    }
-
-    /// The preset as it was when the job was queued; for one that is not stored, what the name means now.
-    fn preset_of(&self, job: JobId, name: &str) -> Option<Arc<Preset>> {
-        let stored = self.store.preset_of(job).ok().flatten();
-        stored.or_else(|| self.config.presets.get(name).cloned().map(Arc::new))
-    }
-
-    /// What was wished for a job's output; as the run was started with for one that is not stored.
-    fn destination_of(&self, job: JobId) -> Destination {
-        match self.store.destination_of(job) {
-            Ok(Some(destination)) => destination,
-            Ok(None) => Destination { out: self.config.out.clone(), overwrite: self.config.overwrite },
-            // Nothing is replaced on a guess.
-            Err(_) => Destination { out: self.config.out.clone(), overwrite: false },
-        }
-    }
-
-    fn inspect(&self, job: JobId, input: &Path, output: &Path, preset: &str) -> Inspection {
-        let refuse = |reason, detail: String| Inspection::Rejected(Rejected { reason, limit: None, detail });
-        let Some(preset) = self.preset_of(job, preset) else {
-            return refuse(RejectReason::Unreadable, format!("its preset {preset} is not known any more"));
-        };
-        let preset = preset.as_ref();
-        if !self.destination_of(job).overwrite && self.is_done(input, output, preset) {
-            return Inspection::AlreadyDone { output: output.to_owned() };
-        }
-        if self.is_load(input) {
-            return match load_job::probe_load(input) {
-                Ok(clip) => Inspection::Ready(Box::new(clip.media())),
-                Err(error) => refuse(RejectReason::Unreadable, error.to_string()),
-            };
-        }
-        let Some(prober) = &self.prober else {
-            return refuse(RejectReason::Unreadable, "there is no ffmpeg; run `plimsoll doctor --fix`".to_owned());
-        };
-        self.ledger.inspected(job, input.to_owned());
-        match prober.probe(input, preset) {
-            Ok(probed) => {
-                let media = probed.media.clone();
-                self.jobs().entry(job).or_default().probed = Some(probed);
-                Inspection::Ready(Box::new(media))
-            }
-            Err(rejected) => Inspection::Rejected(rejected),
-        }
-    }
-
-    /// The output stands, made from the same bytes with the same preset.
-    fn is_done(&self, input: &Path, output: &Path, preset: &Preset) -> bool {
-        match self.store.lookup(output) {
-            Some(record) => record.is_current(input, &preset_hash(preset)).unwrap_or(false),
-            // A run with a record of its own may have made it.
-            None => mark::of(input, preset).is_ok_and(|mark| mark::carries(output, &mark)),
-        }
-    }
-
-    fn is_load(&self, input: &Path) -> bool {
-        self.config.load_jobs.is_some() && input.extension().is_some_and(|extension| extension == load_job::EXTENSION)
-    }
-
-    /// The input as it is now: probed long ago, it may have been written to since.
-    fn refresh(&self, order: &mut SpawnOrder) -> Result<(), (String, Retryability)> {
-        let Some(prober) = self.prober.as_ref().filter(|_| !self.is_load(&order.input)) else { return Ok(()) };
-        let known = self.jobs().get(&order.job).and_then(|files| Some(files.probed.as_ref()?.id));
-        if known.is_some() && FileId::of(&order.input).ok() == known {
-            return Ok(());
-        }
-        let Some(preset) = self.preset_of(order.job, &order.preset) else { return Ok(()) };
-        let probed = prober.probe(&order.input, &preset).map_err(|rejected| (rejected.detail, Retryability::Never))?;
-        order.media = probed.media.clone();
-        self.jobs().entry(order.job).or_default().probed = Some(probed);
-        Ok(())
-    }
-
-    fn start(&self, mut order: SpawnOrder) {
-        if let Err((reason, retryability)) = self.refresh(&mut order) {
-            let job = order.job;
-            return self.report(job, Obstacle::from((reason, retryability)).report(&order.output));
-        }
-        let (job, attempt, output) = (order.job, order.attempt, order.output.clone());
-        match self.make_launch(order) {
-            Ok(launch) => {
-                self.report(job, JobReport::Log(vec![(LogLevel::Info, arguments::shown(&launch.command))]));
-                self.supervisor.start(job, attempt, launch);
-            }
-            Err(obstacle) => self.report(job, obstacle.report(&output)),
-        }
-    }
-
-    fn make_launch(&self, order: SpawnOrder) -> Result<Launch, Obstacle> {
-        let unknown = || (format!("its preset {} is not known any more", order.preset), Retryability::Never);
-        let preset = self.preset_of(order.job, &order.preset).ok_or_else(unknown)?;
-        let size = Bytes(std::fs::metadata(&order.input).map_or(0, |meta| meta.len()));
-        let needed = publish::space_needed(&preset, &order.media, size).max(order.room_known);
-        let scratch = order.scratch_limit.map(|limit| Scratch { limit, taken: self.scratch_taken(order.job) });
-        let destination = self.destination_of(order.job);
-        let home = workplace::home(&destination.out, &order.output);
-        // What cannot be made is told by what follows.
-        let _ = self.folders.make(home);
-        // Before there is a part: whoever looks for parts has to look there, a later run too.
-        self.lives.writes_to(home);
-        self.ledger.writes_to(home.join(WORK_FOLDER));
-        let (job, attempt) = (order.job, order.attempt);
-        let prepare = PrepareOrder { job, attempt, input: &order.input, output: &order.output, home, needed, scratch };
-        let part = publish::prepare(&prepare)?;
-        let command = self.command(&order, &preset, part.path())?;
-        let max_file = scratch.map(|scratch| FileLimit {
-            bytes: Bytes(scratch.left().0.saturating_add(SCRATCH_MARGIN.0)),
-            may_rise: scratch.taken > Bytes::ZERO,
-        });
-        let needs = Needs { program: Some(Path::new(command.get_program())), input: Some(&order.input), output: Some(part.path()) };
-        let no_fence = |error: io::Error| (format!("no fence can be built: {}", error_words(&error)), Retryability::Later);
-        let fence = self.fences.build(needs).map_err(no_fence)?;
-        // What is written to a file system in memory is the job's too, and was not reckoned with.
-        let memory_limit = order.memory_limit.filter(|_| !page_cache::is_in_memory(part.path()));
-        let picture = preset.video.as_ref().zip(order.media.video.as_ref()).filter(|(plan, _)| plan.codec != VideoCodec::Copy);
-        let planned = picture.map(|(plan, stream)| Planned { plan: plan.clone(), stream: stream.clone() });
-        let duration = order.media.duration.filter(|_| !order.media.extras.duration_is_guess);
-        let input = Some((order.input.clone(), size.0));
-        let launch = Launch { command, duration, max_file, memory_limit, fence, planned, input };
-        let mut jobs = self.jobs();
-        let files = jobs.entry(order.job).or_default();
-        files.part = Some(part);
-        files.destination = Some(destination);
-        files.needed = needed;
-        files.order = Some(order);
-        Ok(launch)
-    }
-
-    /// What parts hold on disk, those of jobs that are being finished included, and what the running ones are still
-    /// expected to take; without those of `job`.
-    fn scratch_taken(&self, job: JobId) -> Bytes {
-        let mut dirs = self.ledger.scratch_dirs();
-        dirs.insert(self.config.out.join(WORK_FOLDER));
-        let held = dirs.iter().map(|dir| scratch::held_on_disk(dir, |part_of| part_of != job)).sum::<Bytes>();
-        let jobs = self.jobs();
-        let others = jobs.iter().filter(|(other, _)| **other != job);
-        let to_come = others.filter_map(|(_, files)| Some(files.needed - files.part.as_ref()?.size()));
-        to_come.fold(held, |sum, bytes| sum + bytes)
-    }
-
-    fn command(&self, order: &SpawnOrder, preset: &Preset, part: &Path) -> Result<std::process::Command, (String, Retryability)> {
-        if let (true, Some(program)) = (self.is_load(&order.input), &self.config.load_jobs) {
-            let clip = load_job::probe_load(&order.input).map_err(|error| (error.to_string(), Retryability::Never))?;
-            let mut spec = load_job::LoadSpec::of_clip(&clip);
-            spec.part = Some(part.to_owned());
-            spec.progress_fd = Some(3);
-            let mut command = std::process::Command::new(program);
-            command.args(spec.to_args());
-            return Ok(command);
-        }
-        let Some(ffmpeg) = &self.config.ffmpeg else {
-            return Err(("there is no ffmpeg; run `plimsoll doctor --fix`".to_owned(), Retryability::Never));
-        };
-        let job = JobCommand {
-            ffmpeg: &ffmpeg.ffmpeg,
-            preset,
-            media: &order.media,
-            input: &order.input,
-            part,
-            progress_fd: 3,
-            abilities: self.abilities(ffmpeg, &order.media),
-            mark: &mark::of(&order.input, preset)
-                .map_err(|error| (format!("cannot read the input: {}", error_words(&error)), Retryability::Later))?,
-        };
-        let mut command = arguments::command(&job).map_err(|error| (error.to_string(), Retryability::Never))?;
-        command.env_clear().envs(arguments::environment(&order.env, &self.scratch));
-        Ok(command)
-    }
-
-    /// What this ffmpeg can do. It is asked for its filters once, and only when a film comes that needs them.
-    fn abilities(&self, ffmpeg: &Ffmpeg, media: &MediaInfo) -> Abilities {
-        let needs_zscale = media.video.as_ref().is_some_and(picture::may_need_zscale);
-        // A version that cannot be read is a build from git, newer than that.
-        let has_fps_mode = ffmpeg.at_least(5, 1).unwrap_or(true);
-        let has_zscale = needs_zscale
-            && *self.has_zscale.get_or_init(|| {
-                let filters = ffmpeg.filters();
-                filters.is_ok_and(|names| names.contains("zscale") && names.contains("tonemap"))
-            });
-        Abilities { has_fps_mode, has_zscale }
-    }
-
-    fn finalize(&self, job: JobId) -> Result<crate::engine::port::Published, Failure> {
-        let missing = || Failure { cause: Cause::Host, reason: "what it was started with is not known any more".to_owned() };
-        let (probed, order, part, account, destination) = {
-            let mut jobs = self.jobs();
-            let files = jobs.get_mut(&job).ok_or_else(missing)?;
-            let part = files.part.take().ok_or_else(missing)?;
-            let (order, destination) = (files.order.clone().ok_or_else(missing)?, files.destination.clone().ok_or_else(missing)?);
-            (files.probed.clone(), order, part, std::mem::take(&mut files.account), destination)
-        };
-        let preset = self.preset_of(order.job, &order.preset).ok_or_else(missing)?;
-        let input_id = match &probed {
-            Some(probed) => probed.id,
-            None => FileId::of(&order.input).map_err(|_| missing())?,
-        };
-        let in_use = self.folders.make_below(&destination.out, &order.output).map_err(|error| {
-            let folder = path_text(order.output.parent().unwrap_or(&order.output));
-            let why = error_words(&error);
-            Failure {
-                cause: Cause::Host,
-                reason: format!("cannot make the folder {folder}: {why}; choose another folder with --out"),
-            }
-        });
-        let result = in_use.and_then(|_in_use| {
-            publish::finalize(&FinalizeOrder {
-                part: &part,
-                input: &order.input,
-                input_id,
-                output: &order.output,
-                preset: &preset,
-                media: &order.media,
-                account: &account,
-                overwrite: destination.overwrite,
-                prober: self.prober.as_ref().filter(|_| probed.is_some()),
-                store: &self.store,
-                now: process::joblog::wall_now(),
-            })
-        });
-        if result.is_err() {
-            self.folders.remove_empty();
-            // The part is removed with the cleanup that follows, which tells what it held.
-            self.jobs().entry(job).or_default().part = Some(part);
-        }
-        result
-    }
-
-    fn discard(&self, job: JobId) {
-        let part = self.jobs().get_mut(&job).and_then(|files| files.part.take());
-        if let Some(Err(error)) = part.map(Part::discard) {
-            let what = format!("cannot remove the part of job {job}");
-            let _ = self.inputs.send(Input::Fault { what, detail: sanitise(error.to_string().as_bytes()) });
-        }
-    }
-}
-
-/// Does work for a job. A panic in it fails the job and nothing else: whoever waits for the answer gets one.
-fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
-        .map_err(|_| "plimsoll itself failed here; the log tells where, please report it".to_owned())
-}
-
-/// Why a job could not be started.
-struct Obstacle {
-    reason: String,
-    retryability: Retryability,
-    /// What is needed and what is free, where that is what is wrong.
-    figures: Option<(Bytes, Bytes)>,
-}
-
-impl From<(String, Retryability)> for Obstacle {
-    fn from((reason, retryability): (String, Retryability)) -> Self {
-        Self { reason, retryability, figures: None }
-    }
-}
-
-impl From<PrepareError> for Obstacle {
-    fn from(error: PrepareError) -> Self {
-        Self { reason: error.to_string(), retryability: error.retryability(), figures: error.figures() }
-    }
-}
-
-impl Obstacle {
-    fn report(self, output: &Path) -> JobReport {
-        let Self { reason, retryability, figures } = self;
-        match retryability {
-            Retryability::Room => {
-                let (needs, free) = figures.unzip();
-                JobReport::NoRoom(Lack { folder: files::fsops::parent(output).to_owned(), needs, free, reason })
-            }
-            Retryability::Later | Retryability::Never => {
-                JobReport::SpawnFailed { reason, transient: retryability == Retryability::Later }
-            }
-        }
-    }
-}
-
-/// Says what an earlier run had left behind.
-fn tell_leftovers(leftovers: &Leftovers, completed: &Completed, inputs: &UnboundedSender<Input>) {
-    let tell = |what: String, detail: String| drop(inputs.send(Input::Fault { what, detail }));
-    if !leftovers.killed.is_empty() {
-        let pids: Vec<String> = leftovers.killed.iter().map(|life| life.pid.to_string()).collect();
-        let what = format!("an earlier plimsoll left {} process(es) behind", pids.len());
-        tell(what, format!("killed: {}", pids.join(", ")));
-    }
-    for output in &completed.outputs {
-        tell("an earlier plimsoll ended before an output was recorded".to_owned(), format!("completed: {}", path_text(output)));
     }
 }
 

@@ -185,6 +185,9 @@ pub struct JobNow {
     pub left: f64,
     /// It is not held against the size limit any more: it is at work, or was let in.
     pub is_in: bool,
+    /// Of one at work: the seconds that are left at the pace that was measured of it, beside those at work with it.
+    #[serde(default)]
+    pub seconds_left: Option<u64>,
 }
 
 /// How far a look ahead is.

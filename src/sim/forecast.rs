@@ -13,6 +13,7 @@ use super::world::{Curve, Fate, SimJob};
 use super::{End, Sim};
 use crate::domain::command::Command;
 use crate::domain::curve::{JobCurve, Point};
+use crate::domain::event::JobCounts;
 use crate::domain::event::RunSummary;
 use crate::domain::job::MediaInfo;
 use crate::domain::plan::{Forecast, SURE_FROM};
@@ -58,6 +59,8 @@ pub struct QueuedJob {
     pub preset: String,
     /// The share of it that is still to be done: 1 of one that waits, less of one at work.
     pub left: f64,
+    /// Of one at work: how long the rest takes it alone, by the pace that was measured of it.
+    pub measured: Option<Duration>,
 }
 
 /// A way to run the queue.
@@ -83,6 +86,8 @@ pub struct Forecaster<'a> {
     known: Vec<Vec<Known<'a>>>,
     /// The kind of each job of the queue, numbered by their first.
     kinds: Vec<usize>,
+    /// What was measured of jobs at work, by kind: seconds that a second of media takes one alone.
+    paces: BTreeMap<usize, f64>,
 }
 
 /// A course, and its points with those left out that tell nothing.
@@ -123,7 +128,15 @@ impl<'a> Forecaster<'a> {
         for (at, key) in keys.iter().enumerate() {
             kinds.push(key.as_ref().map_or(at, |key| *first.entry(key).or_insert(at)));
         }
-        Self { jobs, presets, learned: learned.only(|key| wanted.contains(key)), cores, known, kinds }
+        let mut paces = BTreeMap::new();
+        for (job, kind) in jobs.iter().zip(&kinds) {
+            if let (Some(measured), Some(media)) = (job.measured, job.media.duration)
+                && job.left > 0.0
+            {
+                paces.entry(*kind).or_insert(measured.as_secs_f64() / (media.as_secs_f64() * job.left).max(0.1));
+            }
+        }
+        Self { jobs, presets, learned: learned.only(|key| wanted.contains(key)), cores, known, kinds, paces }
     }
 
     /// Jobs whose kind has hardly been seen: what is foretold of them is a guess.
@@ -203,7 +216,7 @@ impl<'a> Forecaster<'a> {
         };
         let off: Vec<(f64, f64)> = self.jobs.iter().map(|_| (dice.between(GUESS_PEAK), dice.between(GUESS_CPU))).collect();
         let drawn = self.jobs.iter().zip(&self.known).zip(&self.kinds);
-        let drawn = drawn.map(|((job, known), kind)| self.draw(job, (known.as_slice(), off[*kind]), dice));
+        let drawn = drawn.map(|((job, known), kind)| self.draw(job, *kind, (known.as_slice(), off[*kind]), dice));
         let (jobs, courses): (Vec<SimJob>, Vec<Curve>) = drawn.unzip();
         let mut sim = Sim::new(config, jobs);
         sim.keeps_events = false;
@@ -232,7 +245,7 @@ impl<'a> Forecaster<'a> {
     }
 
     /// The course that a job takes in one run; `off` is how far a guess is off for its kind.
-    fn draw(&self, job: &QueuedJob, (known, off): (&[Known<'_>], (f64, f64)), dice: &mut Dice) -> (SimJob, Curve) {
+    fn draw(&self, job: &QueuedJob, kind: usize, (known, off): (&[Known<'_>], (f64, f64)), dice: &mut Dice) -> (SimJob, Curve) {
         let preset = self.presets.get(&job.preset);
         let seconds = job.media.duration.unwrap_or(Duration::from_mins(1)).as_secs_f64() * job.left;
         let frames = job.media.video.as_ref().map_or(0.0, |video| seconds * video.fps.max(1.0));
@@ -250,9 +263,13 @@ impl<'a> Forecaster<'a> {
         // What was seen beside other jobs may be less.
         let parallelism = preset.map_or(1.0, parallelism).max(seen).min(self.cores);
         let picture = job.media.video.as_ref().map_or((0, 0), |video| (video.width, video.height));
+        // What is measured goes before what is known of others, and that before a guess.
+        let by_pace = self.paces.get(&kind).filter(|_| known.is_empty()).map(|pace| pace * seconds);
+        let measured = job.measured.map(|left| left.as_secs_f64()).or(by_pace).map(|seconds| seconds * dice.between(LIKE_CPU));
+        let length = measured.unwrap_or(cpu / parallelism).clamp(0.01, LONGEST.as_secs_f64() / 1e3);
         let sim = SimJob {
             size: job.size,
-            length: HANDLING + Duration::from_secs_f64((cpu / parallelism).clamp(0.01, LONGEST.as_secs_f64() / 1e3)),
+            length: HANDLING + Duration::from_secs_f64(length),
             peak,
             ramp: Duration::ZERO,
             picture,
@@ -282,6 +299,7 @@ pub(super) fn engine_config(profile: &Profile, budget: Bytes) -> EngineConfig {
         disk_wait: None,
         governor: true,
         version: String::new(),
+        before: JobCounts::default(),
         learned: Learned::default(),
         cores: f64::INFINITY,
     }

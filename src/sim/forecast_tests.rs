@@ -143,3 +143,22 @@ fn a_thousand_runs_of_fifty_jobs() {
         println!("1000 runs of 50 jobs, {name}: {:.2?}, finish {:.0} s", began.elapsed(), forecast.finish_p50);
     }
 }
+
+#[test]
+fn a_job_at_work_is_foretold_by_its_own_pace_and_those_of_its_kind_too_where_none_has_finished() {
+    let at_work = QueuedJob { left: 0.5, measured: Some(Duration::from_secs(300)), ..job(60, 5) };
+    let waiting = job(60, 5);
+    let of = |jobs: &[QueuedJob], known: &[JobCurve]| forecast(jobs, known, &way(1), 7).finish_p50;
+    // Half a minute of media takes it five minutes, however quick others of its kind were.
+    let curves = curves(&waiting, &presets(2));
+    for known in [&curves[..], &[]] {
+        let own = of(std::slice::from_ref(&at_work), known);
+        assert!((270.0..331.0).contains(&own), "{own}");
+    }
+    // A guess would be far off: the next one of the kind takes twice as long as the half that is left.
+    let both = of(&[at_work.clone(), waiting.clone()], &[]);
+    assert!((800.0..1000.0).contains(&both), "{both}");
+    // What has finished is known better than by one that runs.
+    let both = of(&[at_work, waiting], &curves);
+    assert!(both < 500.0, "{both}");
+}

@@ -7,89 +7,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::domain::account::Account;
-use crate::domain::cleanup::{CleanupAction, CleanupResult, CleanupVerdict};
-use crate::domain::curve::{Point, held_at};
+use crate::domain::cleanup::{CleanupResult, CleanupVerdict};
+use crate::domain::curve::Point;
 use crate::domain::event::{Event, EventKind, Seq};
-use crate::domain::job::{Exit, JobId, MediaInfo, Progress, Rank, Rejected, VideoStream};
-use crate::domain::memory::{Budget, JobVitals, MemorySample, Scope};
+use crate::domain::job::{JobId, MediaInfo, Rank, VideoStream};
 use crate::domain::state::Backlog;
 use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
 use crate::engine::port::{
-    Arrived, Cause, CleanOrder, Effect, ExitReport, Failure, Host, Input, Inspection, JobReport, Lack, Page, Published, ScanId,
-    SpawnOrder, StopMode, StoredJob,
+    Arrived, CleanOrder, Effect, Host, Input, Inspection, JobReport, Page, Published, ScanId, StopMode, StoredJob,
 };
 
-/// A job of the model.
-#[derive(Debug, Clone)]
-pub struct SimJob {
-    /// Size of its input.
-    pub size: Bytes,
-    /// Run time of a try that goes to its end.
-    pub length: Duration,
-    /// Memory it holds while it runs.
-    pub peak: Bytes,
-    /// Run time over which its memory grows to the peak; zero = at once.
-    pub ramp: Duration,
-    /// Pixels of its picture, which its predicted peak follows from.
-    pub picture: (u32, u32),
-    /// Page cache that its files leave behind.
-    pub cache: Bytes,
-    /// What becomes of it.
-    pub fate: Fate,
-}
+mod job;
+mod memory;
+mod processes;
 
-/// What becomes of a job.
-#[derive(Debug, Clone)]
-pub enum Fate {
-    /// It ends well.
-    Good,
-    /// Its output is there already.
-    AlreadyDone,
-    /// The probe does not let it in.
-    Unfit(Rejected),
-    /// Its first tries fail in this way, then it ends well.
-    FailsFirst(u32, Failure),
-    /// Its first tries cannot be started, then it ends well.
-    SpawnFailsFirst(u32),
-    /// Its first starts find no room on disk, then it ends well. Each counts, whatever the number of the try.
-    NoRoomFirst(u32),
-    /// Its first tries each write so much and find the disk full, then it ends well.
-    FillsDiskFirst(Vec<Bytes>),
-    /// Its output cannot be put in place.
-    Unpublishable(Failure),
-    /// The kernel kills its first tries.
-    KilledFirst(u32),
-    /// It stops making progress, uses no CPU, and does not hear SIGTERM.
-    Hangs,
-}
-
-/// What a recorded or foretold course adds to a job: its media, its memory over its work, and the processors it keeps busy.
-#[derive(Debug, Clone, Default)]
-pub struct Curve {
-    /// What a probe finds.
-    pub media: MediaInfo,
-    /// Processors that it keeps busy when it is alone; its length is meant for that.
-    pub parallelism: f64,
-    /// Its memory over its work, in shares of its peak.
-    pub points: Vec<Point>,
-}
-
-#[derive(Debug)]
-struct Process {
-    index: usize,
-    attempt: u32,
-    /// How fast it comes on, in shares of how it would alone.
-    rate: f64,
-    /// Time run, up to `since`, as it would be alone.
-    ran: Duration,
-    /// Running since; `None` while stopped.
-    since: Option<Mono>,
-    generation: u64,
-    /// It has told how far it is.
-    told: bool,
-}
+use job::Process;
+pub use job::{Curve, Fate, SimJob};
 
 /// Memory of others that comes and goes: none for the first half of the period, all of it for the second.
 #[derive(Debug, Clone, Copy)]
@@ -153,6 +87,8 @@ pub struct World {
     pub memory: Bytes,
     /// What the profile in force wants of it; `None` = all.
     pub profile_budget: Option<Bytes>,
+    /// The disks that outputs of jobs go to, by their index, where it matters.
+    pub disks: BTreeMap<usize, PathBuf>,
     /// What others use.
     pub foreign: Bytes,
     /// What others use on top, in waves.
@@ -229,6 +165,7 @@ impl World {
             highest: Bytes::ZERO,
             memory: Bytes::gib(2),
             profile_budget: None,
+            disks: BTreeMap::new(),
             foreign: Bytes::ZERO,
             wave: None,
             blind: Vec::new(),
@@ -444,305 +381,11 @@ impl World {
         }
     }
 
-    fn sample(&mut self) -> Option<Input> {
-        if self.sample_every == Duration::ZERO {
-            return None;
-        }
-        self.sampled = Some(self.now);
-        if self.sparing {
-            self.highest = self.highest.max(self.hard());
-            self.sample_due = None;
-            self.sample_wait = (self.sample_wait * 3 / 2).clamp(self.sample_every, LONGEST_WAIT);
-        } else {
-            self.after(self.sample_every, Coming::Sample);
-        }
-        if self.blind.iter().any(|(from, to)| (*from..*to).contains(&self.now)) {
-            return None;
-        }
-        let jobs: BTreeMap<JobId, JobVitals> = self
-            .processes
-            .iter()
-            .map(|(id, process)| {
-                let spec = &self.jobs[process.index];
-                let ran = self.ran(process);
-                let works = !matches!(spec.fate, Fate::Hangs);
-                let cpu_ms = if works { ran.as_millis() as u64 } else { 0 };
-                (*id, JobVitals { anon: self.anon(process), cpu_ms })
-            })
-            .collect();
-        let anon: Bytes = jobs.values().map(|vitals| vitals.anon).sum();
-        let console = self.console;
-        let hard = anon + console + self.foreign_now();
-        let cache = self.cache.values().copied().sum();
-        Some(Input::Sample(MemorySample {
-            scope: Scope::Machine,
-            usage: hard + cache,
-            working_set: hard + cache,
-            hard,
-            console,
-            file_cache: cache,
-            jobs,
-            budget: Some(Budget::whole_machine(self.memory).under(self.profile_budget)),
-            ..MemorySample::default()
-        }))
-    }
-
-    /// What others use now.
-    pub fn foreign_now(&self) -> Bytes {
-        let wave = self.wave.filter(|wave| {
-            let period = wave.period.as_millis().max(1);
-            self.now.0.as_millis() % period >= period / 2
-        });
-        self.foreign + wave.map_or(Bytes::ZERO, |wave| wave.height)
-    }
-
-    /// Memory of a process: it grows while it runs, and stays while it is stopped.
-    fn anon(&self, process: &Process) -> Bytes {
-        let spec = &self.jobs[process.index];
-        let ran = self.ran(process);
-        if let Some(course) = self.courses.get(process.index) {
-            return spec.peak.scale(held_at(&course.points, ran.as_secs_f64() / spec.length.as_secs_f64().max(1e-6)));
-        }
-        if ran >= spec.ramp { spec.peak } else { spec.peak.scale(ran.as_secs_f64() / spec.ramp.as_secs_f64()) }
-    }
-
-    /// Memory in use that cannot be dropped.
-    pub fn hard(&self) -> Bytes {
-        self.processes.values().map(|process| self.anon(process)).sum::<Bytes>() + self.console + self.foreign_now()
-    }
-
-    /// Kills whoever is over its own limit, and the largest process when there is no memory left. Looks often enough for what grows by 1 GB/s.
-    fn kernel_looks(&mut self) -> Option<Input> {
-        self.watched = !self.processes.is_empty();
-        if self.watched {
-            self.after(self.kernel_every, Coming::Kernel);
-        }
-        self.kernel_kills()
-    }
-
-    fn kernel_kills(&mut self) -> Option<Input> {
-        self.highest = self.highest.max(self.hard());
-        if !self.kernel {
-            return None;
-        }
-        let is_over = |id: &JobId, process: &Process| self.limits.get(id).is_some_and(|limit| self.anon(process) > *limit);
-        let over = self.processes.iter().find(|(id, process)| is_over(id, process));
-        let largest = || self.processes.iter().max_by_key(|(_, process)| self.anon(process));
-        let victim = over.or_else(|| if self.hard() > self.memory { largest() } else { None }).map(|(id, _)| *id)?;
-        self.oom_kills += 1;
-        Some(self.end(victim, Exit::Signal(9), None, Some(true)))
-    }
-
-    fn ran(&self, process: &Process) -> Duration {
-        process.ran + process.since.map_or(Duration::ZERO, |since| self.now.since(since).mul_f64(process.rate))
-    }
-
-    /// The processors are shared by those that run: who is in nobody's way comes on as if alone, else all are slowed alike.
-    /// What was foretold of their ends no longer holds when that changes.
-    fn share_processors(&mut self) {
-        // Memory goes another way from here on: it is looked at soon again.
-        self.sample_wait = self.sample_every;
-        if self.courses.is_empty() {
-            return;
-        }
-        let wants = |process: &Process| self.courses.get(process.index).map_or(0.0, |course| course.parallelism);
-        let wanted: f64 = self.processes.values().filter(|process| process.since.is_some()).map(wants).sum();
-        let rate = if wanted > self.cores { self.cores / wanted } else { 1.0 };
-        let running: Vec<JobId> = self.processes.iter().filter(|(_, process)| process.since.is_some()).map(|(id, _)| *id).collect();
-        for id in running {
-            let Some(ran) = self.processes.get(&id).map(|process| self.ran(process)) else { continue };
-            self.order += 1;
-            let (now, generation) = (self.now, self.order);
-            if let Some(process) = self.processes.get_mut(&id).filter(|process| process.generation != u64::MAX) {
-                (process.ran, process.since, process.rate, process.generation) = (ran, Some(now), rate, generation);
-                self.next_tick(id);
-            }
-        }
-    }
-
-    fn tick(&mut self, id: JobId, generation: u64) -> Option<Input> {
-        let process = self.processes.get(&id).filter(|process| process.generation == generation)?;
-        let (spec, ran, attempt) = (self.jobs[process.index].clone(), self.ran(process), process.attempt);
-        let is_at_end = ran >= spec.length && !matches!(spec.fate, Fate::Hangs);
-        if self.sparing && !is_at_end {
-            let input = self.kernel_kills().or_else(|| self.tell_once(id, ran));
-            self.next_tick(id);
-            return input;
-        }
-        self.highest = self.highest.max(self.hard());
-        if !is_at_end {
-            self.next_tick(id);
-            let ratio = if matches!(spec.fate, Fate::Hangs) { 0.0 } else { ran.as_secs_f64() / spec.length.as_secs_f64() };
-            let frame = (ratio * 1000.0) as u64;
-            let written = match &spec.fate {
-                Fate::FillsDiskFirst(tries) => self.starts_of(id).checked_sub(1).and_then(|at| tries.get(at)).copied(),
-                _ => None,
-            };
-            let written = written.unwrap_or_default();
-            let progress = Progress {
-                ratio: Some(ratio.min(1.0)),
-                frame,
-                fps: 25.0,
-                speed: 1.0,
-                written,
-                out_time: if ratio > 0.0 { ran } else { Duration::ZERO },
-                eta_seconds: Some(spec.length.saturating_sub(ran).as_secs()),
-            };
-            return Some(Input::Job(id, JobReport::Progress(progress)));
-        }
-        let (exit, failure, oom_killed) = match &spec.fate {
-            Fate::FailsFirst(times, failure) if attempt <= *times => (Exit::Code(1), Some(failure.clone()), Some(false)),
-            Fate::FillsDiskFirst(tries) if self.starts_of(id) <= tries.len() => {
-                let full = Failure { cause: Cause::Room, reason: "disk full while writing the output".to_owned() };
-                (Exit::Code(1), Some(full), Some(false))
-            }
-            Fate::KilledFirst(times) if attempt <= *times => (Exit::Signal(9), None, Some(true)),
-            _ => (Exit::Code(0), None, Some(false)),
-        };
-        Some(self.end(id, exit, failure, oom_killed))
-    }
-
-    /// How far a job of a sparing world is, told once on its way: the engine learns from jobs that have come far enough.
-    fn tell_once(&mut self, id: JobId, ran: Duration) -> Option<Input> {
-        let process = self.processes.get_mut(&id)?;
-        let ratio = ran.as_secs_f64() / self.jobs[process.index].length.as_secs_f64().max(1e-6);
-        if process.told || ratio < TOLD_AT {
-            return None;
-        }
-        process.told = true;
-        let media = self.courses.get(process.index).map(|course| &course.media);
-        let frames = media.and_then(|media| Some(media.duration?.as_secs_f64() * media.video.as_ref()?.fps)).unwrap_or(0.0);
-        let progress =
-            Progress { ratio: Some(ratio), frame: (frames * ratio) as u64, fps: 25.0, speed: 1.0, ..Progress::default() };
-        Some(Input::Job(id, JobReport::Progress(progress)))
-    }
-
-    /// Starts of a job so far, those that came to nothing included.
-    fn starts_of(&self, id: JobId) -> usize {
-        self.starts.iter().filter(|(_, job, _)| *job == id).count()
-    }
-
-    fn end(&mut self, id: JobId, exit: Exit, failure: Option<Failure>, oom_killed: Option<bool>) -> Input {
-        let peak = self.processes.get(&id).map_or(Bytes::ZERO, |process| match self.courses.get(process.index) {
-            // Whoever looked all the time has seen the highest of the course, not what is held at its end.
-            Some(_) if self.ran(process) >= self.jobs[process.index].length => self.jobs[process.index].peak,
-            _ => self.anon(process),
-        });
-        let cpu = self.processes.remove(&id).map_or(Duration::ZERO, |process| self.ran(&process).mul_f64(self.keeps_busy));
-        self.limits.remove(&id);
-        self.share_processors();
-        Input::Job(id, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed, cpu, account: Account::default() }))
-    }
-
-    fn next_tick(&mut self, id: JobId) {
-        let Some(process) = self.processes.get(&id) else { return };
-        let spec = &self.jobs[process.index];
-        let ran = self.ran(process);
-        let left = spec.length.saturating_sub(ran).div_f64(process.rate.max(1e-6));
-        let delay = match &spec.fate {
-            Fate::Hangs => self.progress_every,
-            _ if self.sparing => left.min(self.bend_after(process, ran).div_f64(process.rate.max(1e-6))),
-            _ => left.min(self.progress_every),
-        };
-        let generation = process.generation;
-        self.after(delay.max(Duration::from_millis(1)), Coming::Tick(id, generation));
-    }
-
-    /// Work left to the next bend of a job's course, or to where it tells how far it is.
-    fn bend_after(&self, process: &Process, ran: Duration) -> Duration {
-        let length = self.jobs[process.index].length;
-        let done = ran.as_secs_f64() / length.as_secs_f64().max(1e-6);
-        let points = self.courses.get(process.index).map_or(&[][..], |course| &course.points);
-        let points = if points.is_empty() { STEEP } else { points };
-        // What lies a rounding away is reached.
-        let next = points.iter().map(|point| f64::from(point.done) / 1000.0).find(|at| *at > done + 1e-6).unwrap_or(1.0);
-        let next = if !process.told && done < TOLD_AT { next.min(TOLD_AT + 1e-6) } else { next };
-        length.mul_f64((next - done).max(0.0))
-    }
-
-    fn spawn(&mut self, order: &SpawnOrder) {
-        let id = order.job;
-        if self.admitted.get(&id).is_none_or(|seq| *seq > self.persisted) {
-            self.violations.push(format!("job {id} was started before its start was on disk"));
-        }
-        if self.processes.contains_key(&id) {
-            self.violations.push(format!("job {id} was started while it runs"));
-        }
-        let Some(index) = self.index_of.get(&id).copied() else { return };
-        self.starts.push((self.now, id, order.attempt));
-        if matches!(self.jobs[index].fate, Fate::SpawnFailsFirst(times) if order.attempt <= times) {
-            self.report(1, id, JobReport::SpawnFailed { reason: "no more processes".to_owned(), transient: true });
-            return;
-        }
-        if matches!(self.jobs[index].fate, Fate::NoRoomFirst(times) if self.starts_of(id) <= times as usize) {
-            let (needs, free) = (Some(Bytes::mib(8)), Some(Bytes::mib(6)));
-            let lack = Lack { folder: PathBuf::from("/out"), needs, free, reason: "disk full: /out".to_owned() };
-            self.report(1, id, JobReport::NoRoom(lack));
-            return;
-        }
-        self.parts.insert((id, order.attempt));
-        self.limits.extend(order.memory_limit.map(|limit| (id, limit)));
-        *self.cache.entry(index).or_default() += self.jobs[index].cache;
-        let process = Process {
-            index,
-            attempt: order.attempt,
-            rate: 1.0,
-            ran: Duration::ZERO,
-            since: Some(self.now),
-            generation: self.order,
-            told: false,
-        };
-        self.processes.insert(id, process);
-        self.most_processes = self.most_processes.max(self.processes.len());
-        if !self.watched && !self.sparing {
-            self.watched = true;
-            self.after(self.kernel_every, Coming::Kernel);
-        }
-        self.share_processors();
-        // A fork takes its time: the engine knows a little later.
-        self.report(1, id, JobReport::Spawned { pid: 1000 + id.0 as u32, command: format!("modelled {id}") });
-        self.next_tick(id);
-    }
-
-    fn stop(&mut self, id: JobId, mode: StopMode) {
-        self.stops.push((self.now, id, mode));
-        let Some(process) = self.processes.get_mut(&id) else { return };
-        let is_deaf = matches!(self.jobs[process.index].fate, Fate::Hangs);
-        if mode == StopMode::Term && is_deaf {
-            return;
-        }
-        // Whatever it was about to tell is not told any more.
-        process.generation = u64::MAX;
-        let (delay, signal) = match mode {
-            StopMode::Term => (100, 15),
-            StopMode::Kill => (20, 9),
-        };
-        let input = self.end(id, Exit::Signal(signal), None, Some(false));
-        self.tell(delay, input);
-    }
-
-    fn pause(&mut self, id: JobId, pause: bool) {
-        let now = self.now;
-        let order = self.order;
-        let Some(process) = self.processes.get_mut(&id) else { return };
-        if pause {
-            let rate = process.rate;
-            process.ran += process.since.take().map_or(Duration::ZERO, |since| now.since(since).mul_f64(rate));
-            process.generation = u64::MAX;
-        } else {
-            process.since.get_or_insert(now);
-            process.generation = order;
-            self.next_tick(id);
-        }
-        self.share_processors();
-    }
-
     fn clean(&mut self, order: &CleanOrder) {
         let before = self.cache.values().copied().sum();
         let running: BTreeSet<usize> = order.running.iter().filter_map(|id| self.index_of.get(id).copied()).collect();
-        if order.action == CleanupAction::RemoveScratch {
-            let is_stray = |job: &JobId| order.job.is_none_or(|only| only == *job) && !order.running.contains(job);
-            self.parts.retain(|(job, _)| !is_stray(job));
+        if order.action.removes_parts() {
+            self.parts.retain(|(job, _)| !order.is_for(*job));
         }
         match order.job {
             Some(job) => {
@@ -807,6 +450,9 @@ impl Host for World {
                         ..MediaInfo::default()
                     })),
                 };
+                if let Some(disk) = self.index_of.get(&job).and_then(|index| self.disks.get(index)).cloned() {
+                    self.report(30, job, JobReport::OutputOn(disk));
+                }
                 self.report(30, job, JobReport::Inspected(inspection));
             }
             Effect::Spawn(order) => self.spawn(&order),

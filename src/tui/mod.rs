@@ -9,6 +9,7 @@ pub mod app;
 pub mod fleet;
 pub mod input;
 pub mod layout;
+pub mod pages;
 pub mod terminal;
 pub mod view;
 

@@ -134,6 +134,8 @@ pub enum ServerLine {
     Head(Box<State>),
     /// Jobs of the snapshot.
     Jobs(Vec<Job>),
+    /// What has happened, as people are told it, oldest first.
+    Story(Vec<Event>),
     /// Points of the memory history, oldest first.
     Points(Vec<HistoryPoint>),
     /// The latest lines of a log.
@@ -273,8 +275,8 @@ fn is_unknown(named: &Map<String, Value>, names: &[&str]) -> bool {
 
 /// The names of what a server says, of which each has one form.
 pub const SERVER_NAMES: &[&str] = &[
-    "hello", "refused", "facts", "head", "jobs", "points", "log", "end", "resumed", "event", "reply", "step", "piece", "answered",
-    "consoles", "did", "bye",
+    "hello", "refused", "facts", "head", "jobs", "story", "points", "log", "end", "resumed", "event", "reply", "step", "piece",
+    "answered", "consoles", "did", "bye",
 ];
 /// The names of what a client says.
 pub const CLIENT_NAMES: &[&str] = &["hello", "request", "look", "give_up"];

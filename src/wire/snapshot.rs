@@ -9,14 +9,18 @@ use crate::domain::state::{LogRing, State};
 const JOBS: usize = 100;
 /// Points of a line.
 const POINTS: usize = 1000;
-/// Latest lines of each log; the whole log is asked for when it is opened.
+/// Lines of a log in a line. Of a job that has ended only the latest are told: its whole log is asked for when it is opened.
 const LOG_LINES: usize = 100;
+/// Events of a line.
+const EVENTS: usize = 100;
 
 /// The lines of a snapshot, in order. Takes the state apart: its pages are large.
 pub(super) fn lines(mut state: State) -> impl Iterator<Item = ServerLine> {
     let seq = state.seq;
     let mut jobs = std::mem::take(&mut state.jobs).into_values();
     let mut points = std::mem::take(&mut state.history);
+    let mut story = std::mem::take(&mut state.story);
+    let at_work = state.index.active.clone();
     let mut logs = std::mem::take(&mut state.logs).into_iter();
     let head = std::iter::once(ServerLine::Head(Box::new(state)));
     let jobs = std::iter::from_fn(move || {
@@ -27,8 +31,29 @@ pub(super) fn lines(mut state: State) -> impl Iterator<Item = ServerLine> {
         let page: Vec<_> = points.drain(..points.len().min(POINTS)).collect();
         (!page.is_empty()).then_some(ServerLine::Points(page))
     });
-    let logs = std::iter::from_fn(move || logs.next().map(|(job, ring)| ServerLine::Log { job, ring: latest(ring) }));
-    head.chain(jobs).chain(points).chain(logs).chain(std::iter::once(ServerLine::End(seq)))
+    let story = std::iter::from_fn(move || {
+        let page: Vec<_> = story.drain(..story.len().min(EVENTS)).collect();
+        (!page.is_empty()).then_some(ServerLine::Story(page))
+    });
+    let logs = std::iter::from_fn(move || logs.next()).flat_map(move |(job, ring)| {
+        let is_whole = job.is_none_or(|job| at_work.contains(&job));
+        let pages = if is_whole { pages(ring) } else { vec![latest(ring)] };
+        pages.into_iter().map(move |ring| ServerLine::Log { job, ring })
+    });
+    head.chain(jobs).chain(story).chain(points).chain(logs).chain(std::iter::once(ServerLine::End(seq)))
+}
+
+/// The lines of a log by the hundred, the latest last: a console that knows of one page alone keeps that.
+fn pages(mut ring: LogRing) -> Vec<LogRing> {
+    let mut pages = Vec::new();
+    // The first is what is left over.
+    let mut size = (ring.lines.len().max(1) - 1) % LOG_LINES + 1;
+    while pages.is_empty() || !ring.lines.is_empty() {
+        let lines = ring.lines.drain(..size.min(ring.lines.len())).collect();
+        pages.push(LogRing { lines, ..ring });
+        size = LOG_LINES;
+    }
+    pages
 }
 
 fn latest(mut ring: LogRing) -> LogRing {
@@ -46,12 +71,18 @@ impl Receiving {
     pub(super) fn take(&mut self, line: ServerLine) -> Result<Option<Box<State>>, Box<ServerLine>> {
         match (line, &mut self.0) {
             (ServerLine::Head(head), _) => {
-                let head = State { jobs: BTreeMap::new(), history: VecDeque::new(), logs: BTreeMap::new(), ..*head };
+                let (jobs, logs) = (BTreeMap::new(), BTreeMap::new());
+                let head = State { jobs, logs, history: VecDeque::new(), story: VecDeque::new(), ..*head };
                 self.0 = Some(Box::new(head));
             }
             (ServerLine::Jobs(jobs), Some(state)) => state.jobs.extend(jobs.into_iter().map(|job| (job.id, job))),
             (ServerLine::Points(points), Some(state)) => state.history.extend(points),
-            (ServerLine::Log { job, ring }, Some(state)) => drop(state.logs.insert(job, ring)),
+            (ServerLine::Story(events), Some(state)) => state.story.extend(events),
+            (ServerLine::Log { job, ring }, Some(state)) => {
+                let known = state.logs.entry(job).or_default();
+                known.lines.extend(ring.lines);
+                (known.total, known.touched) = (ring.total, ring.touched);
+            }
             (ServerLine::End(_), _) => return Ok(self.0.take()),
             (line, _) => return Err(Box::new(line)),
         }
@@ -102,6 +133,32 @@ mod tests {
             assert!(text.len() < super::super::SERVER_LINE, "{} bytes", text.len());
             let line = serde_json::from_str(&text).expect("a line");
             got = receiving.take(line).expect("of a snapshot");
+        }
+        assert_eq!(*got.expect("complete"), state);
+    }
+
+    #[test]
+    fn whoever_comes_later_gets_the_whole_story_and_all_lines_that_are_kept_of_what_is_at_work() {
+        let mut state = known(2);
+        let mut seq = state.seq.0;
+        let mut tell = |kind| {
+            seq += 1;
+            state.apply(&Event { seq: Seq(seq), at: Wall(5), mono: Mono::from_millis(seq), kind });
+        };
+        tell(EventKind::JobAdmitted { job: JobId(1), attempt: 1, reserved_bytes: Bytes(1) });
+        for number in 0..1500 {
+            let text = format!("{number} {}", "x".repeat(120));
+            tell(EventKind::JobLogged { job: Some(JobId(1)), level: LogLevel::Info, text: text.clone(), own: false });
+            tell(EventKind::JobLogged { job: None, level: LogLevel::Memory, text, own: true });
+            tell(if number % 2 == 0 { EventKind::QueuePaused } else { EventKind::QueueResumed });
+        }
+        assert_eq!((state.story.len(), state.story_left_out), (crate::domain::state::STORY_KEPT, 500));
+        let mut receiving = Receiving::default();
+        let mut got = None;
+        for line in lines(state.clone()) {
+            let text = serde_json::to_string(&line).expect("JSON");
+            assert!(text.len() < super::super::SERVER_LINE, "{} bytes", text.len());
+            got = receiving.take(serde_json::from_str(&text).expect("a line")).expect("of a snapshot");
         }
         assert_eq!(*got.expect("complete"), state);
     }

@@ -432,7 +432,7 @@ fn every_yaml_block_of_the_documentation_is_read_without_a_mistake() {
         seq: Seq(1),
         at: Wall(0),
         mono: Mono::START,
-        kind: EventKind::RunStarted { version: String::new(), governor: true, preset: String::new() },
+        kind: EventKind::RunStarted { version: String::new(), governor: true, before: Default::default(), preset: String::new() },
     };
     world.write("work/recording.jsonl", serde_json::to_string(&event).expect("JSON"));
     let mut read = BTreeSet::new();
@@ -468,4 +468,17 @@ fn every_yaml_block_of_the_documentation_is_read_without_a_mistake() {
         read.insert(block.info);
     }
     assert_eq!(read.len(), 5, "blocks of each kind: {read:?}");
+}
+
+#[test]
+fn the_object_of_control_commands_and_every_code_are_documented() {
+    use plimsoll::cli::commands::remote::told;
+
+    let page = page("docs/scripting.md");
+    let fields: BTreeSet<String> = told::FIELDS.map(ToOwned::to_owned).into();
+    assert_same("fields", &fields, &page.tables_below("Commands with --json")[0].names());
+    let codes: BTreeSet<String> = told::codes().into_iter().map(ToOwned::to_owned).collect();
+    let rows = page.tables_below("Codes").remove(0).rows;
+    let told: BTreeSet<String> = rows.iter().flat_map(|row| row.names[0].clone()).collect();
+    assert_same("codes", &codes, &told);
 }

@@ -94,7 +94,10 @@ fn a_script_queues_looks_changes_and_waits() {
     assert!(status["memory"]["budget_bytes"].as_u64().is_some_and(|bytes| bytes > 0) && status["consoles"] == 0, "{status}");
     assert!(server.ok(&["status"]).contains("2 queued, 2 running"));
     let page = server.ok(&["status", "--html"]);
-    assert!(page.starts_with("<!doctype html>") && page.contains("2 at work, 2 waiting") && !page.contains("src="), "{page}");
+    assert!(
+        page.starts_with("<!doctype html>") && page.contains("this run: 2 queued, 2 running") && !page.contains("src="),
+        "{page}"
+    );
 
     assert_eq!(server.ok(&["pause"]), "paused #1\npaused #2\n");
     let paused = server.ok(&["jobs", "--json", "--state", "paused"]);
@@ -138,9 +141,8 @@ fn a_script_queues_looks_changes_and_waits() {
     assert!(server.ok(&["stop"]).contains("has ended"));
     let gone = server.say(&["status"]);
     assert_eq!(gone.code, Some(69));
-    let folder = world.path("state");
-    let words = format!("no plimsoll works on {}; start one with `plimsoll serve`", folder.display());
-    assert!(gone.err.contains(&words), "{}", gone.err);
+    let words = format!("no plimsoll works on {} since ", world.path("state").display());
+    assert!(gone.out.contains(&words) && gone.out.contains("before: 4 done"), "{}", gone.out);
     world.assert_no_leftovers();
 }
 
@@ -184,8 +186,68 @@ fn what_is_added_where_nobody_works_waits_for_the_next_run() {
     let again = add(&["--json", film]);
     assert_eq!(serde_json::from_str::<Value>(&again.out).expect("JSON")["known"], 1, "{}", again.err);
     assert_eq!(add(&["--wait", film]).code, Some(69), "nobody would ever end it");
+    let mut jobs = world.command(["jobs", "--state-dir"]);
+    jobs.arg(world.path("state"));
+    let jobs = say(jobs);
+    assert!(jobs.out.contains("queued") && jobs.err.contains("nothing runs"), "{}{}", jobs.out, jobs.err);
     let run = world.run(&[]);
     assert!(run.status.success() && world.path("out/a.web-720p.mp4").exists(), "{}", run.stderr);
+}
+
+#[test]
+fn every_command_that_changes_something_tells_it_in_one_object() {
+    let world = World::new();
+    let films: Vec<String> =
+        ["a.mp4", "b.mp4", "c.mp4"].map(|name| world.put(&clips().tiny(), name).to_str().expect("plain").to_owned()).to_vec();
+    let server = Server::start(&world, &[]);
+    let object = |args: &[&str]| {
+        let said = server.say(args);
+        let lines: Vec<&str> = said.out.lines().collect();
+        assert_eq!(lines.len(), 1, "{args:?}: {}{}", said.out, said.err);
+        let object: Value = serde_json::from_str(lines[0]).expect("JSON");
+        for field in ["command", "jobs", "refused", "later", "error"] {
+            assert!(object.get(field).is_some(), "{args:?}: no {field} in {object}");
+        }
+        assert_eq!(object["command"], args[0], "{object}");
+        (said.code, object)
+    };
+    let done = |args: &[&str]| {
+        let (code, object) = object(args);
+        assert!(
+            code == Some(0) && object["error"].is_null() && object["refused"].as_array().is_some_and(Vec::is_empty),
+            "{object}"
+        );
+        object
+    };
+    assert_eq!(done(&["add", "--json", &films[0], &films[1], &films[2]])["jobs"], serde_json::json!([1, 2, 3]));
+    let (code, again) = object(&["add", "--json", &films[2]]);
+    assert_eq!((code, &again["refused"][0]["code"]), (Some(1), &"queued_already".into()), "{again}");
+    server.until("two at work", |status| status["jobs"]["running"] == 2);
+    assert_eq!(done(&["pause", "--json"])["jobs"], serde_json::json!([1, 2]));
+    let (code, twice) = object(&["pause", "--json", "1", "3", "99"]);
+    let codes: Vec<&Value> = twice["refused"].as_array().expect("a list").iter().map(|refused| &refused["code"]).collect();
+    assert_eq!((code, codes), (Some(1), vec![&"paused_already".into(), &"not_running".into(), &"unknown_job".into()]));
+    assert_eq!(done(&["resume", "--json", "1"])["jobs"], serde_json::json!([1]));
+    done(&["hold", "--json"]);
+    let (code, held) = object(&["hold", "--json"]);
+    assert_eq!((code, &held["error"]["code"]), (Some(1), &"held_already".into()), "{held}");
+    done(&["release", "--json"]);
+    assert_eq!(done(&["profile", "--json", "safe"])["profile"], "safe");
+    let (code, unknown) = object(&["profile", "--json", "nosuch"]);
+    assert_eq!((code, &unknown["error"]["code"]), (Some(2), &"usage".into()), "{unknown}");
+    done(&["clean", "--json"]);
+    done(&["drain", "--json"]);
+    done(&["drain", "--undo", "--json"]);
+    let (_, first) = object(&["move", "--json", "3", "--first"]);
+    assert_eq!(first["refused"][0]["code"], "at_end", "{first}");
+    assert_eq!(done(&["cancel", "--json", "3"])["jobs"], serde_json::json!([3]));
+    assert_eq!(done(&["retry", "--json", "3"])["jobs"], serde_json::json!([3]));
+    let (_, allowed) = object(&["allow", "--json", "3"]);
+    assert_eq!(allowed["refused"][0]["code"], "not_rejected", "{allowed}");
+    let stopped = done(&["stop", "--json"]);
+    assert_eq!((&stopped["jobs"], &stopped["kept"]), (&serde_json::json!([1, 2]), &3.into()), "{stopped}");
+    let (code, gone) = object(&["hold", "--json"]);
+    assert_eq!((code, &gone["error"]["code"]), (Some(69), &"no_server".into()), "{gone}");
 }
 
 #[test]
@@ -281,10 +343,104 @@ fn a_server_that_was_killed_leaves_no_child_and_its_queue_goes_on_with_the_next(
     }
     let stale = server.say(&["status"]);
     assert_eq!(stale.code, Some(69), "the socket is there, nobody listens: {}", stale.err);
+    // What is on record is told, and that nothing runs.
+    assert!(
+        stale.out.contains(", when it was cut off; nothing runs: ") && stale.out.contains("goes on with what waits"),
+        "{}",
+        stale.out
+    );
+    assert!(stale.out.contains("3 queued (2 were at work when it was cut off)"), "{}", stale.out);
+    let told: Value = serde_json::from_str(&server.say(&["status", "--json"]).out).expect("one JSON object");
+    assert_eq!(
+        (&told["server"], &told["jobs"]["queued"], &told["jobs"]["running"]),
+        (&Value::Null, &3.into(), &0.into()),
+        "{told}"
+    );
+    assert!(told["stopped_at"].is_string(), "{told}");
+    let listed = server.say(&["jobs", "--json"]);
+    assert_eq!(listed.code, Some(0), "{}", listed.err);
+    let states: Vec<Value> =
+        listed.out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["state"].clone()).collect();
+    assert_eq!(states, ["queued"; 3]);
+    assert!(listed.err.contains("nothing runs"), "{}", listed.err);
+    assert!(server.ok(&["logs", "1"]).contains("job 1, try 1"));
     let next = Server::start(&world, &[]);
     next.let_go();
     next.ok(&["wait"]);
     assert_eq!(next.ok(&["jobs", "--json", "--state", "done"]).lines().count(), 3);
+}
+
+/// Inputs and outputs of the jobs, by their numbers, with how they stand.
+fn made(server: &Server<'_>, world: &World) -> Vec<(String, String, String)> {
+    let name = |path: &Value| path.as_str().and_then(|path| path.rsplit('/').next()).unwrap_or_default().to_owned();
+    let told = server.ok(&["jobs", "--json"]);
+    let jobs = told.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let state = |job: &Value| job["state"].as_str().unwrap_or_default().to_owned();
+    assert!(world.path("out").exists());
+    jobs.map(|job| (name(&job["input"]), state(&job), name(&job["output"]))).collect()
+}
+
+#[test]
+fn a_film_that_is_done_is_not_made_again_when_another_of_its_stem_joins_by_add_or_in_a_later_run() {
+    let world = World::new();
+    world.put(&clips().tiny(), "a.mov");
+    let folder = world.path("in").to_str().expect("plain").to_owned();
+    let server = Server::start(&world, &[]);
+    server.let_go();
+    server.ok(&["add", "--wait", &folder]);
+    world.put(&clips().other(), "a.mkv");
+    server.ok(&["add", "--wait", &folder]);
+    let expected =
+        [("a.mov", "done", "a.web-720p.mp4"), ("a.mkv", "done", "a-2.web-720p.mp4"), ("a.mov", "already_done", "a.web-720p.mp4")];
+    let expected = expected.map(|(input, state, output)| (input.to_owned(), state.to_owned(), output.to_owned()));
+    assert_eq!(made(&server, &world), expected);
+    server.ok(&["stop"]);
+    drop(server);
+    // In a later run nothing is left to do, with the record and without it; a third one gets a third name.
+    world.put(&clips().long(), "a.avi");
+    let server = Server::start(&world, &[]);
+    server.let_go();
+    server.ok(&["add", "--wait", &folder]);
+    let later = made(&server, &world).split_off(3);
+    let expected = [
+        ("a.avi", "done", "a-3.web-720p.mp4"),
+        ("a.mkv", "already_done", "a-2.web-720p.mp4"),
+        ("a.mov", "already_done", "a.web-720p.mp4"),
+    ];
+    let expected = expected.map(|(input, state, output)| (input.to_owned(), state.to_owned(), output.to_owned()));
+    assert_eq!(later, expected);
+    server.ok(&["stop"]);
+    drop(server);
+    std::fs::remove_dir_all(world.path("state")).expect("removed");
+    let run = world.run(&[]);
+    assert_eq!(run.ends(), ["already_done"; 3], "{}", run.stderr);
+    assert_eq!(world.files("out").len(), 3, "{:?}", world.files("out"));
+}
+
+#[test]
+fn what_had_ended_before_is_counted_apart_in_the_same_words_everywhere() {
+    let world = World::new();
+    let film = |name: &str| world.put(&clips().tiny(), name).to_str().expect("plain").to_owned();
+    let server = Server::start(&world, &[]);
+    server.ok(&["add", &film("a.mp4"), &film("b.mp4")]);
+    server.let_go();
+    server.ok(&["wait"]);
+    server.ok(&["stop"]);
+    drop(server);
+    let server = Server::start(&world, &[]);
+    server.let_go();
+    server.ok(&["add", &film("c.mp4")]);
+    server.ok(&["wait"]);
+    let words = "this run: 0 queued, 0 running, 1 done; before: 2 done";
+    assert!(server.ok(&["status"]).contains(words));
+    let listed = server.say(&["jobs"]);
+    assert!(listed.err.contains(words) && listed.out.matches("(before this run)").count() == 2, "{}{}", listed.out, listed.err);
+    let told = server.json(&["status", "--json"]);
+    assert_eq!((&told["jobs"]["done"], &told["jobs_before"]["done"]), (&1.into(), &2.into()));
+    let jobs = server.ok(&["jobs", "--json"]);
+    let earlier = jobs.lines().filter(|line| serde_json::from_str::<Value>(line).expect("JSON")["earlier"] == true).count();
+    assert_eq!(earlier, 2);
+    assert!(server.ok(&["status", "--html"]).contains(words));
 }
 
 #[test]

@@ -198,6 +198,17 @@ fn texts() -> BTreeMap<String, String> {
 }
 
 #[test]
+fn a_file_of_more_than_500_lines_says_in_its_first_lines_why() {
+    let is_tests = |module: &str| module.split("::").any(|part| part == "tests" || part.ends_with("_tests"));
+    let says_why =
+        |text: &str| text.lines().take_while(|line| line.starts_with("//!")).any(|line| line.contains("The file is long"));
+    let is_long = |text: &str| text.split("\nmod tests {").next().is_some_and(|code| code.lines().count() > 500);
+    let long = texts().into_iter().filter(|(module, text)| !is_tests(module) && is_long(text) && !says_why(text));
+    let long: Vec<String> = long.map(|(module, _)| module).collect();
+    assert!(long.is_empty(), "to be split, or to say \"The file is long because ...\": {}", long.join(", "));
+}
+
+#[test]
 fn no_two_modules_use_each_other() {
     let texts = texts();
     assert!(texts.len() > 100, "the sources were found");

@@ -5,6 +5,7 @@ mod modules;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod comparing;
 mod crowd;
 mod governor;
 mod layering;

@@ -100,3 +100,25 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<Command>(&line).expect(&line), command);
     }
 }
+
+#[test]
+fn every_refusal_that_the_engine_words_itself_has_a_code_of_its_own() {
+    let mut without = Vec::new();
+    for file in ["src/engine/commands.rs", "src/engine/admission.rs"] {
+        let text = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("read");
+        // What is quoted behind the name of a refusal, or handed to what makes one.
+        for part in text.split("Rejection(").chain(text.split("self.toggle(")).skip(1) {
+            let Some(words) = part.split('"').nth(1).filter(|_| part.find('"').is_some_and(|at| at < 160)) else { continue };
+            let refusal = plimsoll::domain::command::Rejection(words.to_owned());
+            let carries_another = words.starts_with("not for {count}") || words.starts_with("{}: {why}");
+            if refusal.code() == "refused" && !carries_another {
+                without.push(words.to_owned());
+            }
+        }
+    }
+    assert_eq!(
+        without,
+        ["job {id} does not wait in the list any more; it stays where it is"],
+        "only what no command of a shell asks"
+    );
+}

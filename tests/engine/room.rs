@@ -91,7 +91,7 @@ fn whoever_looks_on_is_told_for_as_long_as_it_takes() {
     let told = wanted(&sim);
     assert!((115..=121).contains(&told.len()), "{} times in two hours", told.len());
     assert!(told.iter().all(|(_, wanted)| wanted.gives_up_ms.is_none()));
-    assert!(sim.engine.state().room.is_some(), "it is shown");
+    assert!(!sim.engine.state().rooms.is_empty(), "it is shown");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn once_there_is_room_the_job_runs_and_nothing_is_said_to_be_missing_any_more() 
     assert_eq!((end, outcomes(&sim)), (End::Over, vec![Some(Outcome::Done); 2]));
     assert_eq!(wanted(&sim).len(), 1, "20 s were no minute");
     assert_eq!(count(&sim, |kind| matches!(kind, EventKind::RoomFound { .. })), 1);
-    assert_eq!(sim.engine.state().room, None);
+    assert_eq!(sim.engine.state().rooms, []);
     let order: Vec<u64> = sim.world.starts.iter().map(|(_, job, _)| job.0).collect();
     assert_eq!(order, [1, 1, 1, 1, 1, 2], "nobody overtakes it so soon");
 }
@@ -192,10 +192,10 @@ fn a_job_that_waits_for_room_can_be_cancelled_and_is_then_wanted_no_more() {
     let mut sim = Sim::new(config(1, None), vec![job(Fate::NoRoomFirst(NEVER), 3)]);
     sim.enqueue_all();
     sim.run_for(MINUTE);
-    assert!(sim.engine.state().room.is_some());
+    assert!(!sim.engine.state().rooms.is_empty());
     sim.ask(Command::Cancel(JobId(1)));
     sim.run_for(Duration::from_secs(20));
-    assert_eq!((outcomes(&sim), sim.engine.state().room.clone()), (vec![Some(Outcome::Cancelled)], None));
+    assert_eq!((outcomes(&sim), sim.engine.state().rooms.len()), (vec![Some(Outcome::Cancelled)], 0));
 }
 
 proptest! {
@@ -225,5 +225,74 @@ proptest! {
         let told = wanted(&sim);
         let long = sim.events.last().map_or(Duration::ZERO, |event| event.mono.0);
         prop_assert!(told.len() as u64 <= long.as_secs() / 5 + 2);
+    }
+}
+
+/// Films for a disk that is full for so many looks, before films for another one that has room.
+fn two_disks(slots: u32, full: Vec<(u32, u64)>, free: Vec<u64>) -> Sim {
+    let count = full.len();
+    let mut jobs: Vec<SimJob> = full.into_iter().map(|(looks, seconds)| job(Fate::NoRoomFirst(looks), seconds)).collect();
+    jobs.extend(free.into_iter().map(|seconds| job(Fate::Good, seconds)));
+    let all = jobs.len();
+    let mut sim = Sim::new(config(slots, None), jobs);
+    let disk = |at: usize| std::path::PathBuf::from(if at < count { "/full" } else { "/free" });
+    sim.world.disks = (0..all).map(|at| (at, disk(at))).collect();
+    sim.enqueue_all();
+    sim
+}
+
+/// When a job was started for the first time so that it ran.
+fn began(sim: &Sim, id: u64) -> Option<Duration> {
+    let started = |kind: &EventKind| matches!(kind, EventKind::JobStarted { job, .. } if job.0 == id);
+    sim.events.iter().find(|event| started(&event.kind)).map(|event| event.mono.0)
+}
+
+#[test]
+fn a_full_disk_holds_up_nobody_whose_output_goes_to_another_one_and_says_which_it_is() {
+    let mut sim = two_disks(1, vec![(NEVER, 3), (NEVER, 3)], vec![20; 6]);
+    sim.run_for(MINUTE * 3);
+    let done = outcomes(&sim).iter().filter(|outcome| **outcome == Some(Outcome::Done)).count();
+    assert_eq!(done, 6, "{:?}", outcomes(&sim));
+    let last = (3..=8).filter_map(|id| began(&sim, id)).max().expect("they began");
+    assert!(last < Duration::from_secs(125), "one after the other, without a pause: {last:?}");
+    let rooms = &sim.engine.state().rooms;
+    assert_eq!(rooms.len(), 1, "{rooms:?}");
+    assert_eq!((rooms[0].place(), rooms[0].figures()), ("the disk at /full".to_owned(), "needs 8 MB, 6 MB free".to_owned()));
+    let state = sim.engine.state();
+    assert!([1, 2].iter().all(|id| state.room_for(&state.jobs[&JobId(*id)]).is_some()));
+}
+
+#[test]
+fn whoever_was_passed_looks_before_each_start_behind_him_so_that_he_starts_as_soon_as_there_is_room() {
+    // Room comes at its sixth look; jobs for the other disk never leave the only slot free for long.
+    let mut sim = two_disks(1, vec![(5, 3)], vec![7; 40]);
+    sim.run_for(MINUTE * 10);
+    let (own, looks) = (began(&sim, 1).expect("it began"), sim.world.starts.iter().filter(|(_, id, _)| id.0 == 1).count());
+    assert_eq!(looks, 6);
+    assert!(own < Duration::from_secs(7 * 8 + 10), "it looks whenever the slot is free: {own:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn jobs_of_a_disk_with_room_run_as_if_the_full_one_were_not_there_and_nobody_starves(
+        slots in 1..4_u32,
+        full in prop::collection::vec((1..30_u32, 1..20_u64), 1..4),
+        free in prop::collection::vec(1..20_u64, 1..12),
+    ) {
+        let (waiting, others) = (full.len() as u64, free.len() as u64);
+        let longest = free.iter().sum::<u64>() + full.iter().map(|(_, seconds)| seconds).sum::<u64>();
+        let mut sim = two_disks(slots, full.iter().map(|(_, seconds)| (NEVER, *seconds)).collect(), free.clone());
+        sim.run_for(MINUTE * 30);
+        let state = sim.engine.state();
+        prop_assert_eq!(state.job_counts().done, others, "all of the other disk are done: {:?}", outcomes(&sim));
+        let last = (waiting + 1..=waiting + others).filter_map(|id| began(&sim, id)).max().unwrap_or_default();
+        prop_assert!(last.as_secs() <= free.iter().sum::<u64>() + 3 * others + 10, "without waiting for the full disk: {:?}", last);
+        // Where room comes, everything is done in the end.
+        let mut sim = two_disks(slots, full.clone(), free);
+        sim.run_for(MINUTE * 60 * 3);
+        prop_assert_eq!(sim.engine.state().job_counts().done, waiting + others, "{} s of work", longest);
+        prop_assert!(sim.engine.state().rooms.is_empty());
     }
 }

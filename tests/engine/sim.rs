@@ -880,3 +880,25 @@ fn a_preset_that_comes_with_a_request_is_checked_and_what_is_wished_has_to_make_
     }
     assert!(sim.engine.state().jobs.values().all(|job| job.preset == "mine"));
 }
+
+#[test]
+fn a_pause_is_no_work_in_the_pace_the_time_left_and_the_time_that_a_job_took() {
+    let mut sim = Sim::new(config(1, 200), vec![good(10, 60)]);
+    sim.enqueue_all();
+    sim.run_for(Duration::from_secs(20));
+    sim.ask(Command::PauseJob(JobId(1)));
+    sim.run_for(Duration::from_mins(5));
+    sim.ask(Command::ResumeJob(JobId(1)));
+    sim.run_for(Duration::from_secs(20));
+    let state = sim.engine.state();
+    let progress = state.jobs[&JobId(1)].progress.expect("it works");
+    assert!((0.95..1.06).contains(&progress.speed), "it plays as it did before the pause: {progress:?}");
+    let left = progress.eta_seconds.expect("it can be told");
+    assert!((15..30).contains(&left), "of 60 s about 40 are done: {progress:?}");
+    sim.run_for(Duration::from_mins(2));
+    let took = sim.events.iter().find_map(|event| match event.kind {
+        EventKind::JobFinished { seconds, .. } => Some(seconds),
+        _ => None,
+    });
+    assert!(took.is_some_and(|seconds| (59.0..62.0).contains(&seconds)), "{took:?}");
+}

@@ -59,7 +59,13 @@ fn queue(jobs: u64, sizes: &[usize], presets: &[&str]) -> Vec<QueuedJob> {
         };
         let duration = Some(Duration::from_secs(20 + at * 37 % 41));
         let media = MediaInfo { duration, video: Some(video), ..MediaInfo::default() };
-        QueuedJob { size: Bytes::mib(5 + at), media, preset: presets[at as usize % presets.len()].to_owned(), left: 1.0 }
+        QueuedJob {
+            size: Bytes::mib(5 + at),
+            media,
+            preset: presets[at as usize % presets.len()].to_owned(),
+            left: 1.0,
+            measured: None,
+        }
     };
     (0..jobs).map(job).collect()
 }

@@ -748,6 +748,44 @@ fn a_queue_waits_for_room_on_a_full_disk_and_goes_on_when_there_is_some() {
 }
 
 #[test]
+fn a_full_disk_holds_up_no_job_whose_output_goes_to_another_one() {
+    let world = World::new();
+    world.put(&clips().tiny(), "a/waits.mp4");
+    world.put(&clips().tiny(), "z.mp4");
+    let disk = world.path("out/a");
+    let _disk = match tmpfs(&disk, "12m") {
+        Ok(disk) => disk,
+        Err(why) => return skip(MOUNT, why),
+    };
+    let fill = disk.join("fill");
+    assert!(std::fs::write(&fill, vec![1; 16 << 20]).is_err(), "it is full now");
+    let mut command = world.run_command(["-p", "safe"]);
+    command.arg(world.path("in"));
+    let mut live = Live::start(command);
+    let place = disk.to_str().expect("UTF-8").to_owned();
+    let (mut waits, mut passed) = (None, None);
+    live.until("the one waits and the other is done", |event| {
+        match name(event) {
+            "room_wanted" => {
+                assert_eq!(event["disk"], place.as_str(), "{event}");
+                assert!(event["needs_bytes"].as_u64() > event["free_bytes"].as_u64(), "{event}");
+                assert!(event["reason"].as_str().is_some_and(|reason| reason.contains(&place)), "{event}");
+                waits = Some(event["job"].clone());
+            }
+            "job_finished" => passed = Some((event["job"].clone(), event["outcome"].clone())),
+            _ => {}
+        }
+        waits.is_some() && passed.is_some()
+    });
+    let (passed, outcome) = passed.expect("it has ended");
+    assert!(outcome == "done" && waits.is_some_and(|waits| waits != passed), "the other disk has room");
+    std::fs::remove_file(&fill).expect("removed");
+    let run = live.finish();
+    assert_eq!((run.code(), run.ends()), (Some(0), vec!["done"; 2]), "{}", run.stderr);
+    stream::check(&run, 1);
+}
+
+#[test]
 fn a_full_scratch_folder_harms_no_job_that_does_not_need_it() {
     let world = World::new();
     world.put(&clips().tiny(), "1.mp4");

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use plimsoll::domain::event::JobCounts;
 use plimsoll::domain::preset::{AudioCodec, AudioPlan, Container, Preset};
 use plimsoll::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
 use plimsoll::domain::time::Wall;
@@ -40,6 +41,7 @@ pub fn config(profile: Profile, preset: Preset) -> EngineConfig {
         disk_wait: None,
         governor: true,
         version: "test".to_owned(),
+        before: JobCounts::default(),
         learned: Learned::default(),
         cores: 2.0,
     }

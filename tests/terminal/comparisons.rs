@@ -314,10 +314,35 @@ fn a_comparison_that_was_begun_in_a_window_goes_on_when_that_is_left() {
     console.send(&format!("{}\r", input.display()));
     console.wait_for("tiny.mp4");
     console.press_until("V", "▶ under way");
+    console.wait("which run it is in the header", |screen| screen.contains("comparing 1/3"));
+    console.press("\x1b");
+    console.wait("what the queue waits for", |screen| {
+        screen.contains("comparing 1/3") && screen.contains("ends it") && screen.contains("after the comparison")
+    });
+    // A shell is told the same, and its release starts nothing beside it.
+    let shell = |args: &[&str]| {
+        let mut command = world.command(args);
+        command.env("HOME", &home);
+        crate::support::say(command)
+    };
+    let status = shell(&["status"]).out;
+    assert!(status.contains("a comparison has the machine since ") && status.contains("(run 1 of 3, fast)"), "{status}");
+    assert!(status.contains("`plimsoll compare --stop` ends it"), "{status}");
+    let told: Value = serde_json::from_str(&shell(&["status", "--json"]).out).expect("JSON");
+    assert_eq!((&told["comparison"]["run"], &told["comparison"]["runs"]), (&1.into(), &3.into()), "{told}");
+    let released = shell(&["release"]);
+    assert!(
+        released.code == Some(0) && released.out.contains("jobs begin after the comparison under way (run 1 of 3"),
+        "{}",
+        released.out
+    );
+    assert!(shell(&["jobs"]).out.contains("queued"), "it waits all the same");
+    assert_eq!(shell(&["hold"]).code, Some(0));
     console.press("q");
     console.wait_for("leave it running");
     console.press("\r");
-    assert_eq!(console.end().exit_code(), 0);
+    let left = console.end();
+    assert_eq!(left.exit_code(), 0);
     assert_restored(&console);
     let_runs_go(&home, 3);
     let mut again = on_a_terminal(&world, (120, 36), &["attach"]);

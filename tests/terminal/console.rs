@@ -2,6 +2,7 @@
 //! it is, and the terminal is given back on every way out.
 #![allow(clippy::disallowed_methods)] // a test watches the real clock
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -24,19 +25,23 @@ fn home(clips: u32, seconds: u32) -> TempDir {
     let home = tempfile::tempdir().expect("a folder");
     let folder = home.path().join("clips");
     fs::create_dir(&folder).expect("made");
-    let first = folder.join("clip-1.mp4");
-    let made = Command::new("ffmpeg")
-        .args(["-loglevel", "error", "-y", "-f", "lavfi", "-i", "testsrc2=s=1280x720:r=25", "-t", &seconds.to_string()])
-        .args(["-c:v", "libx264", "-preset", "ultrafast"])
-        .arg(&first)
-        .status()
-        .expect("ffmpeg runs");
-    assert!(made.success());
+    // A few seconds of picture, as often as it takes: only what is new has to be encoded.
+    let (piece, first) = (home.path().join("piece.mp4"), folder.join("clip-1.mp4"));
+    let encode = "-loglevel error -y -f lavfi -i testsrc2=s=1280x720:r=25 -t 5 -c:v libx264 -preset ultrafast";
+    ffmpeg(&encode.split(' ').map(OsStr::new).chain([piece.as_os_str()]).collect::<Vec<_>>());
+    let copy = format!("-loglevel error -y -stream_loop -1 -t {seconds} -i");
+    let copy = copy.split(' ').map(OsStr::new).chain([piece.as_os_str(), OsStr::new("-c"), OsStr::new("copy"), first.as_os_str()]);
+    ffmpeg(&copy.collect::<Vec<_>>());
+    fs::remove_file(piece).expect("removed");
     for number in 2..=clips {
         fs::copy(&first, folder.join(format!("clip-{number}.mp4"))).expect("copied");
     }
     fs::write(folder.join("note.mp4"), "only text\n").expect("written");
     home
+}
+
+fn ffmpeg(args: &[&OsStr]) {
+    assert!(Command::new("ffmpeg").args(args).status().expect("ffmpeg runs").success(), "{args:?}");
 }
 
 /// As the README says: the program provides it.
@@ -437,7 +442,7 @@ fn jobs_of(server: u32) -> Vec<u32> {
 #[test]
 fn under_a_shell_ctrl_z_stops_the_window_alone_and_the_terminal_is_afterwards_as_before() {
     let _turn = turn();
-    let home = home(2, 40);
+    let home = home(2, 120);
     let servers = Servers::below(home.path());
     let shell = ["bash", "--norc", "--noprofile", "-i"];
     let variables = [("PS1", "ready> "), ("PLIMSOLL", env!("CARGO_BIN_EXE_plimsoll"))];
@@ -446,7 +451,8 @@ fn under_a_shell_ctrl_z_stops_the_window_alone_and_the_terminal_is_afterwards_as
     let at_prompt = |screen: &str| screen.trim_end().lines().last().is_some_and(|line| line.trim_end() == "ready>");
     terminal.wait("the prompt", at_prompt);
     terminal.send("stty -a > before; \"$PLIMSOLL\" clips\r");
-    terminal.wait("running jobs", |screen| screen.contains("2 running") && screen.contains("MB"));
+    // When the last is probed, whoever is below the server is a job.
+    terminal.wait("running jobs", |screen| screen.contains("2 running") && screen.contains("1 rejected"));
     let server = servers.only();
     terminal.send("\x1a");
     terminal.wait("the shell", |screen| screen.contains("Stopped") && !screen.contains("1 Memory") && at_prompt(screen));

@@ -85,7 +85,7 @@ pub struct AddArgs {
     /// Come back when all that was added has ended.
     #[arg(long)]
     pub wait: bool,
-    /// One JSON object on stdout: the batch, its jobs, and how many were queued already.
+    /// One JSON object on stdout: the batch, its jobs, how many were queued already, and what was refused.
     #[arg(long)]
     pub json: bool,
 }
@@ -127,6 +127,10 @@ pub const JOB_STATES: [&str; 11] = [
     "cancelled",
 ];
 
+/// States that `status` counts.
+pub const COUNTED_STATES: [&str; 9] =
+    ["queued", "running", "paused", "done", "already_done", "failed", "out_of_memory", "rejected", "cancelled"];
+
 /// Arguments of `logs`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
@@ -147,6 +151,17 @@ pub struct JobsNamed {
     /// Numbers of jobs, and ranges of them such as 3-7.
     #[arg(value_name = "JOB", required = true, value_parser = parse_jobs)]
     pub jobs: Vec<JobRange>,
+    /// How it is told.
+    #[command(flatten)]
+    pub telling: Telling,
+}
+
+/// How what was done is told.
+#[derive(Debug, Args)]
+pub struct Telling {
+    /// One JSON object on stdout: what was done with which jobs, what was refused and why.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Some jobs, or all of them.
@@ -155,6 +170,9 @@ pub struct JobsOrAll {
     /// Numbers of jobs, and ranges of them such as 3-7; none = all that it can be done with.
     #[arg(value_name = "JOB", value_parser = parse_jobs)]
     pub jobs: Vec<JobRange>,
+    /// How it is told.
+    #[command(flatten)]
+    pub telling: Telling,
 }
 
 /// A number of a job, or a range of them.
@@ -170,6 +188,9 @@ pub struct MoveArgs {
     /// Where to.
     #[command(flatten)]
     pub to: MoveWhere,
+    /// How it is told.
+    #[command(flatten)]
+    pub telling: Telling,
 }
 
 /// Where to move jobs.

@@ -6,7 +6,6 @@
 //! neither makes it a failure. Nor does `q`: an operator who has seen enough is told by the same rule what was measured by
 //! then. A signal gives 128 + its number, as for every command.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +20,7 @@ use crate::cli::session::has_terminal;
 use crate::cli::session::signals::Signals;
 use crate::config::search;
 use crate::domain::comparison::kept::{RunUnderWay, Standing};
-use crate::domain::comparison::{Column, Comparison, Figure, OutputHash, OutputPlace, Outside, RunFigures, RunTag, Subject, Tally};
+use crate::domain::comparison::{Column, Comparison, Outside, RunFigures, RunTag, Subject, Tally};
 use crate::domain::event::Event;
 use crate::domain::profile::Profile;
 use crate::domain::text::{error_words, path_text};
@@ -30,23 +29,24 @@ use crate::domain::units::Bytes;
 use crate::headless::comparison::{chart, json as comparison_json, markdown, table};
 use crate::host::compare::run_group::{GroupWatch, RunGroup, RunGroups};
 use crate::host::demo::clips::DEMO_BUDGET;
-use crate::host::files::file_id;
 use crate::host::memory::cgroup::Roots;
 use crate::host::memory::machine;
 use crate::host::memory::page_cache;
-use crate::host::process::childrun::{ChildRun, Ending, Output, RunCommand};
+use crate::host::process::childrun::{ChildRun, Output, RunCommand};
 use crate::runtime::clock::Clock;
 use crate::runtime::relay::Request;
 
 use board::ComparisonLog;
 use screen::Screen;
 use stream::Stream;
+use told::{hashes, told, trouble};
 use work::WorkFolder;
 
 pub mod aside;
 pub mod board;
 mod screen;
 mod stream;
+mod told;
 mod work;
 
 const PICTURE: &str = "memory.svg";
@@ -460,42 +460,4 @@ impl Comparer<'_> {
         let entrance = group.map(RunGroup::entrance).transpose().wrap_err("cannot open the run's memory cgroup")?;
         Ok(RunCommand { program: crate::cli::own_program()?, args, entrance })
     }
-}
-
-/// Why a run did not go to its end; `None` when it did.
-fn trouble(ending: &Ending, is_over: bool) -> Option<String> {
-    ending.death().or_else(|| {
-        let last = || ending.last_lines.last().cloned().unwrap_or_default();
-        (!is_over).then(|| format!("the run ended without a summary ({}): {}", ending.status, last()))
-    })
-}
-
-/// One line of what a run came to.
-fn told(run: &RunFigures) -> String {
-    let text = |figure: Figure| figure.text(figure.of(run));
-    let lost = run.failed + run.out_of_memory + run.unfinished;
-    format!(
-        "compare:   {} in {}, peak {}, {} done, {} rejected, {lost} lost, {} OOM kills\n",
-        if run.whole { "over" } else { "broken off" },
-        text(Figure::Seconds),
-        text(Figure::PeakMemoryBytes),
-        run.done,
-        run.too_large + run.never_fits + run.not_accepted,
-        run.oom_kills
-    )
-}
-
-/// What the outputs hold. Paths in events are texts, so each is looked up by its text among the files that are there.
-fn hashes(places: &[OutputPlace], folder: &Path) -> Vec<OutputHash> {
-    let files: BTreeMap<String, PathBuf> = walkdir::WalkDir::new(folder.join("out"))
-        .into_iter()
-        .filter_map(|entry| entry.ok().filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path))
-        .map(|path| (path_text(&path), path))
-        .collect();
-    let hash = |place: &OutputPlace| {
-        let file = files.get(&path_text(&place.path))?;
-        let blake3 = file_id::hash(file).ok()?;
-        Some(OutputHash { input: place.input.clone(), preset: place.preset.clone(), blake3 })
-    };
-    places.iter().filter_map(hash).collect()
 }

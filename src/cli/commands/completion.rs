@@ -121,7 +121,7 @@ fn past_runs(typed: &OsStr) -> Vec<CompletionCandidate> {
     let folder = folder.or_else(|| state_dir::choose(|name| std::env::var_os(name)).ok().map(|chosen| chosen.folder));
     let runs = folder.filter(|folder| folder.join(store::FILE_NAME).exists()).and_then(|folder| store::past_runs(&folder).ok());
     let told = runs.unwrap_or_default().into_iter().rev().map(|run| {
-        let jobs = crate::headless::summary::counts(&run.jobs);
+        let jobs = run.jobs.words();
         CompletionCandidate::new(run.run.to_string()).help(Some(format!("{}, {}, jobs: {jobs}", run.began, run.profile).into()))
     });
     beginning(typed, std::iter::once(CompletionCandidate::new("last")).chain(told))

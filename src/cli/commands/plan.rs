@@ -35,7 +35,7 @@ pub fn run(args: &PlanArgs, resolved: &Resolved) -> Result<u8> {
         let probed = presets.get(&preset).map(|preset| probing.prober.probe(&input, preset));
         match (probed, std::fs::metadata(&input)) {
             (Some(Ok(probed)), Ok(meta)) => {
-                jobs.push(QueuedJob { size: Bytes(meta.len()), media: probed.media, preset, left: 1.0 });
+                jobs.push(QueuedJob { size: Bytes(meta.len()), media: probed.media, preset, left: 1.0, measured: None });
             }
             _ => skipped += 1,
         }

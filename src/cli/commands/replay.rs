@@ -148,7 +148,7 @@ fn list(json: bool, state_dir: &Path) -> Result<u8> {
     let rows: Vec<[String; 7]> = runs
         .iter()
         .map(|run| {
-            let jobs = summary::counts(&run.jobs);
+            let jobs = run.jobs.words();
             [
                 run.run.to_string(),
                 when(run.began),

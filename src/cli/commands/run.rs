@@ -22,7 +22,6 @@ use crate::domain::screen::ColorChoice;
 use crate::domain::text::{error_words as words, path_text};
 use crate::engine::EngineConfig;
 use crate::engine::estimate::Learned;
-use crate::headless::summary;
 use crate::host::files::scan;
 use crate::host::media::ffmpeg::Ffmpeg;
 use crate::host::memory::machine::processors;
@@ -85,7 +84,7 @@ pub(in crate::cli) fn done_before(resolved: &Resolved) -> Option<String> {
     let jobs = JobCounts { unfinished: 0, ..last.jobs };
     let began = jiff::Timestamp::from_millisecond(last.began.0).ok()?.to_zoned(jiff::tz::TimeZone::system());
     let when = began.strftime("%Y-%m-%d %H:%M");
-    (jobs != JobCounts::default()).then(|| format!("the run of {when} had {}", summary::counts(&jobs)))
+    (jobs != JobCounts::default()).then(|| format!("the run of {when} had {}", jobs.words()))
 }
 
 /// A session of these commands, with the tools there are.
@@ -118,6 +117,7 @@ pub fn session(
         disk_wait: lines.drains.then_some(resolved.settings.disk_wait.0),
         governor: !resolved.settings.no_governor,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        before: JobCounts::default(),
         learned: Learned::default(),
         cores: processors() as f64,
     };

@@ -260,7 +260,13 @@ impl Worker<'_> {
     /// Claims one more where there is a slot for it, or one job waits ahead of the next free one.
     fn claim(&mut self) {
         let is_measured = self.state.memory.budget_bytes > Bytes::ZERO;
-        if self.is_claiming || self.drained || self.state.draining || self.state.shutting_down || self.state.paused || !is_measured
+        if self.is_claiming
+            || self.drained
+            || self.state.draining
+            || self.state.shutting_down
+            || self.state.paused
+            || !is_measured
+            || self.state.comparison.is_some()
         {
             return;
         }

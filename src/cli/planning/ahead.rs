@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::cli::options::Resolved;
 use crate::cli::planning::foresee::{BudgetRule, Foresight, foresee};
@@ -12,6 +13,7 @@ use crate::domain::job::MediaInfo;
 use crate::domain::plan::Plan;
 use crate::domain::preset::Preset;
 use crate::domain::units::Bytes;
+use crate::engine::estimate::parallelism;
 use crate::host::media::probe::Prober;
 use crate::host::memory::machine::processors;
 use crate::host::process::priority::step_back;
@@ -51,12 +53,13 @@ fn look(resolved: &Resolved, probed: &Probed, queue: &QueueNow, go_on: &dyn Fn(L
     step_back();
     let (_, presets) = resolved.load_presets().map_err(|error| error.to_string())?;
     let media = media(resolved, probed, (queue, &presets), go_on).ok_or(GIVEN_UP)??;
+    let company = company(queue, &presets);
     let (mut jobs, mut skipped, mut bytes) = (Vec::new(), 0, Bytes::ZERO);
     for (job, media) in queue.jobs.iter().zip(media) {
         match media {
             Some(media) if presets.contains_key(&job.preset) => {
                 bytes += job.size;
-                jobs.push(queued(job, media));
+                jobs.push(queued(job, media, company));
             }
             _ => skipped += 1,
         }
@@ -86,11 +89,18 @@ fn look(resolved: &Resolved, probed: &Probed, queue: &QueueNow, go_on: &dyn Fn(L
     Ok(Plan { bytes, left_out: queue.left_out, ..plan.with_skipped(skipped) })
 }
 
+/// How much slower the jobs at work come on beside each other than each would alone.
+fn company(queue: &QueueNow, presets: &BTreeMap<String, Preset>) -> f64 {
+    let at_work = queue.jobs.iter().filter(|job| job.seconds_left.is_some()).filter_map(|job| presets.get(&job.preset));
+    (at_work.map(parallelism).sum::<f64>() / processors() as f64).max(1.0)
+}
+
 /// What is left of a job, as the forecast takes it.
-fn queued(job: &JobNow, media: MediaInfo) -> QueuedJob {
+fn queued(job: &JobNow, media: MediaInfo, company: f64) -> QueuedJob {
     // What is in is not held against the limit any more.
     let size = if job.is_in { job.size.min(Bytes(1)) } else { job.size };
-    QueuedJob { size, media, preset: job.preset.clone(), left: job.left.clamp(0.0, 1.0) }
+    let measured = job.seconds_left.map(|seconds| Duration::from_secs_f64(seconds as f64 / company));
+    QueuedJob { size, media, preset: job.preset.clone(), left: job.left.clamp(0.0, 1.0), measured }
 }
 
 /// The media of each job: as the run has found it, else by a probe; `None` within = no video. `None` = given up.

@@ -13,6 +13,7 @@ use crate::cli::commands::remote;
 use crate::cli::commands::run::console_options;
 use crate::cli::options::Resolved;
 use crate::domain::command::{Command, RequestId};
+use crate::domain::comparison::under_way::END_IT;
 use crate::domain::event::{EventKind, JobCounts, RunSummary};
 use crate::domain::state::State;
 use crate::domain::text::many;
@@ -201,7 +202,7 @@ fn show_screen(resolved: &Resolved, opened: Opened, window: &Window) -> Result<O
 
 /// The linear console, on a thread of its own.
 fn show_lines(resolved: &Resolved, opened: Opened, window: &Window, signals: mpsc::UnboundedReceiver<i32>) -> Result<OnItsWay> {
-    let Opened { facts, link, .. } = opened;
+    let Opened { facts, link, ask, .. } = opened;
     let is_demo = matches!(window.kind, Kind::Demo { .. });
     let linear = Linear {
         profiles: facts.profiles,
@@ -210,6 +211,7 @@ fn show_lines(resolved: &Resolved, opened: Opened, window: &Window, signals: mps
         until_done: is_demo || !window.commands.is_empty(),
         ends_it: is_demo,
         start_server: window.kind.start_server(),
+        stop_comparison: look::over(&ask, facts.compares && !window.view).compare.map(|compare| compare.stop),
     };
     let commands = window.commands.clone();
     let follow = async move |link: Link| {
@@ -251,13 +253,21 @@ fn tell(text: String, signalled: &AtomicI32) -> Result<()> {
 fn left_words(state: &State, pid: u32, host: Option<&str>, line: LineStatus) -> String {
     let place = host.map_or_else(String::new, |host| format!(" {host}"));
     let jobs = format!("{} at work, {} waiting", many(state.index.active.len() as u64, "job"), state.waiting());
+    let compares = state
+        .comparison
+        .as_ref()
+        .map_or_else(String::new, |comparison| format!(" (a comparison has the machine, {}; {END_IT})", comparison.run_words()));
     let held = if state.paused { " (the queue is held: nothing starts until `plimsoll release`)" } else { "" };
     match line {
         LineStatus::Whole => {
-            format!("plimsoll goes on without this window (process {pid}): {jobs}{held}; `plimsoll attach{place}` comes back\n")
+            format!(
+                "plimsoll goes on without this window (process {pid}): {jobs}{compares}{held}; `plimsoll attach{place}` comes back\n"
+            )
         }
         // It may be another process by now.
-        LineStatus::Renewed => format!("plimsoll goes on without this window: {jobs}{held}; `plimsoll attach{place}` comes back\n"),
+        LineStatus::Renewed => {
+            format!("plimsoll goes on without this window: {jobs}{compares}{held}; `plimsoll attach{place}` comes back\n")
+        }
         LineStatus::Cut => {
             format!("plimsoll cannot be reached just now; when last heard of it had {jobs}; `plimsoll attach{place}` tries again\n")
         }

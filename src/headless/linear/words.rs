@@ -8,6 +8,7 @@ use crate::domain::state::State;
 use crate::domain::text::{file_name_text, path_text};
 use crate::domain::time::span_words;
 use crate::domain::units::Bytes;
+use crate::headless::counting;
 
 /// Jobs and log lines told at most, unless all are asked for.
 const TOLD: usize = 20;
@@ -15,7 +16,6 @@ const TOLD: usize = 20;
 pub(super) fn status(state: &State) -> String {
     let memory = &state.memory;
     let jobs: Bytes = memory.jobs.values().copied().sum();
-    let counts = state.job_counts();
     let mut out: Vec<String> = Vec::new();
     if let Some(profile) = &state.profile {
         let slots = profile.max_concurrent.words();
@@ -39,22 +39,22 @@ pub(super) fn status(state: &State) -> String {
     if let Some(held) = &state.held {
         out.push(format!("job {} waits for memory: {}", held.job, held.words()));
     }
-    if let Some(wanted) = &state.room {
+    for wanted in &state.rooms {
         out.push(format!("job {} {}: {}", wanted.job, wanted.patience(), wanted.reason));
+    }
+    if let Some(comparison) = &state.comparison {
+        let since = span_words(state.now.since(comparison.began));
+        out.push(format!(
+            "a comparison has the machine, for {since} now ({}); the queue waits for it; uncompare ends it",
+            comparison.run_words()
+        ));
     }
     if state.paused {
         out.push("the queue is held".to_owned());
     }
-    let bad = counts.failed + counts.out_of_memory;
-    let damaged = if counts.damaged == 0 { String::new() } else { format!(" ({} of them with damage)", counts.damaged) };
-    let waiting = counts.unfinished.saturating_sub(state.index.active.len() as u64);
-    out.push(format!(
-        "{} running, {waiting} waiting, {} done{damaged}, {bad} failed, {} rejected, {} cancelled",
-        state.index.active.len(),
-        counts.done + counts.already_done,
-        counts.rejected,
-        counts.cancelled
-    ));
+    let damaged = state.job_counts().damaged;
+    let damaged = if damaged == 0 { String::new() } else { format!("; {damaged} of those done with damage") };
+    out.push(format!("{}{damaged}", counting::words(state)));
     out.join("\n")
 }
 
@@ -63,6 +63,7 @@ fn phase(job: &Job, state: &State) -> String {
     match &job.phase {
         _ if let Some(lack) = job.lack_of_room() => format!("waits for room: {lack}"),
         Phase::Queued if state.held.is_some_and(|held| held.job == job.id) => "waits for memory".to_owned(),
+        Phase::Queued if state.comparison.is_some() => "queued, waits for the comparison".to_owned(),
         Phase::Queued => "queued".to_owned(),
         Phase::Backoff { reason, .. } => format!("waits for another try: {reason}"),
         Phase::Starting => "starting".to_owned(),

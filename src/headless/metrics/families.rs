@@ -125,6 +125,8 @@ fn jobs(registry: &mut Registry, state: &State) {
     let Bytes(waiting) = state.waiting_bytes();
     registry.register_with_unit("queue", "Size of the inputs that wait", Unit::Bytes, gauge(waiting));
     registry.register("queue_held", "1 while an operator holds the queue, else 0", gauge(u64::from(state.paused)));
+    let compares = gauge(u64::from(state.comparison.is_some()));
+    registry.register("comparing", "1 while a comparison has the machine and the queue waits for it, else 0", compares);
     registry.register("warnings", "Warning signs that are seen now", gauge(state.warnings.len() as u64));
     let figures = SIGNS.map(|sign| (sign.replace(' ', "_"), u64::from(state.warnings.contains_key(sign)))).to_vec();
     registry.register("warning", "1 for each warning sign that is seen now, else 0", EachOf { label: "sign", figures });

@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD};
 use rustix::io::Errno;
@@ -38,6 +38,20 @@ pub(in crate::host) fn fill(file: &File, into: &mut [u8], at: u64) -> io::Result
 pub fn free_space(folder: &Path) -> io::Result<Bytes> {
     let stat = rustix::fs::statvfs(folder)?;
     Ok(Bytes(stat.f_bavail.saturating_mul(stat.f_frsize)))
+}
+
+/// The disk that holds a folder, or will once it is made: the place where it is mounted. `None` = it cannot be told.
+pub fn disk_of(folder: &Path) -> Option<PathBuf> {
+    let mut above = folder.ancestors().filter_map(|folder| Some((folder, std::fs::metadata(folder).ok()?.dev())));
+    let (mut place, disk) = above.next()?;
+    // Links on the way may lead to other disks and back: only what is above without a break is the same one.
+    for (folder, other) in above {
+        if other != disk {
+            break;
+        }
+        place = folder;
+    }
+    Some(place.to_owned())
 }
 
 /// Renames without ever replacing: `AlreadyExists` if the name is taken.

@@ -3,6 +3,7 @@
 pub mod file_id;
 pub mod intent;
 pub mod naming;
+pub mod prepare;
 pub mod publish;
 pub mod scan;
 pub mod scratch;

@@ -40,6 +40,9 @@ pub struct Named<'a> {
 /// Numbers tried for a folder whose name is taken by something else.
 const FOLDERS_TRIED: u32 = 1000;
 
+/// Names that are looked at for what was made of an input before, where others have its first ones.
+const OWN_TRIED: u32 = 64;
+
 /// First names that two inputs want, whose next number is remembered; more than that are looked for from the first again.
 const NUMBERS_KEPT: usize = 4096;
 
@@ -132,7 +135,7 @@ impl NameBook {
         self.last = None;
     }
 
-    /// The output of `input`: the first of its names that no other input of the queue has, that no file has which was not
+    /// The output of `input`: the name that what was made of it has, else the first of its names that no other input of the queue has, that no file has which was not
     /// made from these bytes with this preset, and that is not an input itself. It stands in the folder `below` that of the
     /// outputs, as the input does below the folder that was searched.
     pub fn name(&mut self, input: &Named<'_>, preset: &Preset, records: &dyn Records) -> PathBuf {
@@ -141,11 +144,16 @@ impl NameBook {
         let first = output_path(&folder, input, preset, 1);
         let start = self.next.get(&first).copied().unwrap_or(1);
         self.inputs.insert(key);
+        // What is done stays done, whoever else of its stem has come since.
+        if let Some(own) = self.own(input, key, (&folder, start), preset, records) {
+            self.outputs.insert(own.clone());
+            return own;
+        }
         let mut number = start;
         let path = loop {
             let path = output_path(&folder, input, preset, number);
             let is_taken = self.outputs.contains(&path) || records.is_taken(&path, &key, &preset.name);
-            if !is_taken && self.is_free(&path, input, preset, records) {
+            if !is_taken && self.is_free(&path, (input, key), preset, records) {
                 break path;
             }
             number += 1;
@@ -161,6 +169,31 @@ impl NameBook {
         path
     }
 
+    /// The output in this folder that was made of the input as it is now, with this preset; names before `start` are those that
+    /// others of its stem were given in this scan, or have passed.
+    fn own(
+        &self,
+        input: &Path,
+        key: InputKey,
+        (folder, start): (&Path, u32),
+        preset: &Preset,
+        records: &dyn Records,
+    ) -> Option<PathBuf> {
+        let is_own = |path: &PathBuf| {
+            let is_there = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
+            is_there
+                && !self.outputs.contains(path)
+                && !records.is_taken(path, &key, &preset.name)
+                && match records.lookup(path) {
+                    Some(record) => record.is_current(input, &preset_hash(preset)).unwrap_or(false),
+                    None => mark::of(input, preset).is_ok_and(|mark| mark::carries(path, &mark)),
+                }
+        };
+        let made = records.made_last(&key, &preset.name).filter(|path| path.parent() == Some(folder));
+        let passed = (1..start.min(OWN_TRIED)).map(|number| output_path(folder, input, preset, number));
+        made.into_iter().chain(passed).find(is_own)
+    }
+
     fn folder(&mut self, below: &Path) -> PathBuf {
         if self.is_flat || below.as_os_str().is_empty() {
             return self.destination.out.clone();
@@ -173,13 +206,15 @@ impl NameBook {
         folder
     }
 
-    fn is_free(&self, path: &Path, input: &Path, preset: &Preset, records: &dyn Records) -> bool {
+    fn is_free(&self, path: &Path, (input, key): (&Path, InputKey), preset: &Preset, records: &dyn Records) -> bool {
         let Ok(meta) = std::fs::symlink_metadata(path) else { return true };
         if !meta.is_file() {
             return false;
         }
         // Reading fails only if the input is gone by now; the probe will say so, under any name.
         match records.lookup(path) {
+            // What was made of another film, which is still there, stays that one's: a copy of it is a film of its own.
+            Some(record) if input_key(&record.input) != key && record.input.exists() => return false,
             Some(record) if record.is_current(input, &preset_hash(preset)).unwrap_or(false) => return true,
             // Made of the half of this file that was there then: what is made of the whole takes that place.
             Some(record) if record.is_of_a_part(input, &preset_hash(preset)) => return true,

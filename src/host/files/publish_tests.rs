@@ -3,10 +3,14 @@ use std::process::{Command, Stdio};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
+use crate::domain::job::JobId;
+use crate::domain::preset::VideoCodec;
+use crate::host::files::prepare::{PrepareOrder, Retryability, Scratch, Tidied, prepare, space_needed, tidy};
 use crate::host::fixtures::{account, clip, clip_with, prober, quick, sheet, sound, truncated};
 use crate::host::media::arguments::{ABLE, JobCommand, command, environment};
 use crate::host::media::probe::Probed;
 use crate::host::store::Records;
+use std::os::unix::fs::MetadataExt as _;
 
 /// One job from the probe to the end of ffmpeg, with everything that publishing needs.
 struct Bench {
@@ -345,7 +349,10 @@ fn too_little_room_is_told_before_the_start_with_the_figures() {
     let error = prepare(&wanted).expect_err("refused");
     assert_eq!(error.retryability(), Retryability::Room);
     let text = error.to_string();
-    assert!(text.starts_with(&format!("disk full: {} has ", bench.path("out").display())) && text.contains("--out"), "{text}");
+    assert!(
+        text.starts_with(&format!("disk full: {} (on the disk at /", bench.path("out").display())) && text.contains("--out"),
+        "{text}"
+    );
 }
 
 #[test]

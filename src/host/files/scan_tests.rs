@@ -404,6 +404,38 @@ fn an_output_made_of_these_bytes_keeps_its_name_and_changed_bytes_get_the_next()
 }
 
 #[test]
+fn what_is_done_keeps_its_name_when_another_film_of_its_stem_joins_before_it() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (films, out) = (dir.path().join("films"), dir.path().join("out"));
+    let first = touch(&films.join("a.mov"));
+    let preset = quick();
+    std::fs::create_dir(&out).expect("made");
+    let made = out.join("a.quick.mp4");
+    std::fs::write(&made, "made of a.mov").expect("written");
+    let mut noted = Noted::default();
+    noted.note(&made, &first, &preset);
+    touch(&films.join("a.mkv"));
+    // Its name comes first in the folder, with and without leave to replace what is there.
+    for overwrite in [false, true] {
+        let mut book = NameBook::new(&out, overwrite);
+        let (found, _) = scan_as(ScanId(7), std::slice::from_ref(&films), &preset, &mut book, &noted);
+        let given: Vec<(String, String)> = found
+            .iter()
+            .map(|job| {
+                (
+                    path_text(job.input.strip_prefix(&films).expect("below")),
+                    path_text(job.output.strip_prefix(&out).expect("below")),
+                )
+            })
+            .collect();
+        let expected =
+            [("a.mkv", "a-2.quick.mp4"), ("a.mov", "a.quick.mp4")].map(|(input, output)| (input.to_owned(), output.to_owned()));
+        assert_eq!(given, expected, "overwrite: {overwrite}");
+        noted.queue.borrow_mut().clear();
+    }
+}
+
+#[test]
 fn two_long_stems_with_one_beginning_get_two_names() {
     let dir = tempfile::tempdir().expect("folder");
     let paths = ["a", "b"].map(|end| touch(&dir.path().join(format!("{}{end}.mp4", "x".repeat(250)))));

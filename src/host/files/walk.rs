@@ -4,11 +4,10 @@
 //! Reads folders, a few KiB of each file, and a few headers more of those that could be outputs.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ffi::OsStr;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
@@ -16,11 +15,15 @@ use walkdir::{DirEntry, WalkDir};
 use crate::domain::job::LogLevel;
 use crate::domain::preset::Preset;
 use crate::domain::text::path_text;
-use crate::host::files::fsops::fill;
 use crate::host::files::scratch::WORK_FOLDER;
 use crate::host::media::mark;
 use crate::host::media::probe::words;
 use crate::host::media::sniff;
+
+mod tell;
+
+use tell::{has_control_file, read_head};
+pub use tell::{is_half, is_passed_name};
 
 /// Name of the folder that outputs go to where nobody says another.
 pub const OUT_FOLDER: &str = "plimsoll-out";
@@ -463,43 +466,6 @@ impl<'a, 't> Walk<'a, 't> {
         let mut through_outs = self.outs.iter().filter_map(|(out, spelled)| Some(spelled.join(real.strip_prefix(out).ok()?)));
         is_known(path) || (real != path && is_known(real)) || through_outs.any(|other| other != path && is_known(&other))
     }
-}
-
-/// A folder of this name is passed over wherever it lies: it holds outputs, half downloads, or what no operator has put there.
-pub fn is_passed_name(name: &OsStr) -> bool {
-    let is_known = || PASSED_FOLDERS.iter().any(|known| name.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
-    // One browser keeps a download in a folder of its own until it is whole.
-    let is_half = Path::new(name).extension().is_some_and(|ending| ending == "download");
-    name == OUT_FOLDER || is_half || name == WORK_FOLDER || is_known()
-}
-
-/// The name is one that programs give to a download that is not whole yet.
-pub fn is_half(path: &Path) -> bool {
-    let ending = path.extension().unwrap_or_default().as_bytes();
-    HALF_ENDINGS.iter().any(|half| ending.eq_ignore_ascii_case(half.as_bytes())) || is_fragment(path)
-}
-
-/// Opens a file without waiting for anything and reads its first bytes.
-fn read_head(path: &Path) -> io::Result<(File, Vec<u8>)> {
-    let mut options = OpenOptions::new();
-    let file = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
-    let mut head = vec![0; sniff::HEAD];
-    let length = fill(&file, &mut head, 0)?;
-    head.truncate(length);
-    Ok((file, head))
-}
-
-/// A piece of a download that is made of several: `film.mp4.part-Frag7`.
-fn is_fragment(path: &Path) -> bool {
-    let ending = path.extension().unwrap_or_default().as_bytes();
-    ending.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"part-frag"))
-}
-
-/// A downloader keeps what it needs to go on beside the file, as long as that is not whole.
-fn has_control_file(path: &Path) -> bool {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".aria2");
-    std::fs::symlink_metadata(name).is_ok()
 }
 
 #[cfg(test)]

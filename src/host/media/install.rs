@@ -6,23 +6,20 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
-use std::io::Read;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use ffmpeg_sidecar::download::{
-    FfmpegDownloadProgressEvent, download_ffmpeg_package_with_progress, ffmpeg_download_url, unpack_ffmpeg,
-};
+use ffmpeg_sidecar::download::ffmpeg_download_url;
 
-use crate::domain::text::{MAX_LINE_BYTES, path_text, sanitise};
+use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
-use crate::host::files::fsops::free_space;
-use crate::host::media::ffmpeg::{Ffmpeg, FfmpegError, Found, Search, locate, on_path};
-use crate::host::process::command::kill_group;
+use crate::host::media::ffmpeg::{Ffmpeg, FfmpegError, Search, locate, on_path};
+
+mod download;
+mod run;
+
+use download::{download, host_of};
+use run::run_step;
 
 /// Package lists older than this are fetched anew: the versions they name may be gone from the mirrors.
 const FRESH: Duration = Duration::from_hours(24);
@@ -424,182 +421,6 @@ pub fn provide(
         }
     }
     Err(ProvideError::Failed { attempts })
-}
-
-#[allow(clippy::disallowed_methods)] // the host reads clocks
-fn run_step(step: &Step, path: &OsStr, progress: &mut dyn FnMut(&str)) -> Result<(), Attempt> {
-    progress(&format!("$ {step}"));
-    let failed = |reason: String, last_lines: Vec<String>| Attempt { what: step.to_string(), reason, last_lines };
-    let mut command = Command::new(&step.program);
-    // Our environment is kept: proxies and mirrors are set there.
-    command.args(&step.args).envs(step.env.iter().map(|(key, value)| (key, value))).env("PATH", with_sbin(path));
-    if step.interactive {
-        // It stays in the terminal's foreground group, or reading the password would stop it.
-        command.stdin(Stdio::inherit());
-    } else {
-        command.stdin(Stdio::null()).process_group(0);
-    }
-    // One pipe for both outputs: with two, the order of errors and of what came before them would be lost.
-    let spawned = std::io::pipe().and_then(|(reader, writer)| {
-        command.stdout(writer.try_clone()?).stderr(writer);
-        Ok((command.spawn()?, reader))
-    });
-    let (mut child, reader) = spawned.map_err(|error| failed(format!("cannot be run: {error}"), Vec::new()))?;
-    // The command holds the pipe's other end too; the end of output shows only when it lets go.
-    drop(command);
-    let (sender, lines) = mpsc::channel();
-    send_lines(reader, sender);
-    let mut last: Vec<String> = Vec::new();
-    let deadline = Instant::now() + STEP_LIMIT;
-    let mut status = None;
-    loop {
-        match lines.recv_timeout(Duration::from_millis(200)) {
-            Ok(line) => {
-                progress(&line);
-                if last.len() == LAST_LINES {
-                    last.remove(0);
-                }
-                last.push(line);
-            }
-            // A service that the package started may hold the pipe open for ever; the child's own end is what counts.
-            Err(RecvTimeoutError::Timeout) if status.is_some() => break,
-            Err(RecvTimeoutError::Timeout) => status = child.try_wait().ok().flatten(),
-            Err(RecvTimeoutError::Disconnected) => break,
-        }
-        if Instant::now() > deadline {
-            if step.interactive {
-                let _ = child.kill();
-                let _ = child.wait();
-            } else {
-                kill_group(&mut child);
-            }
-            return Err(failed(format!("took longer than {} min and was stopped", STEP_LIMIT.as_secs() / 60), last));
-        }
-    }
-    match status.map_or_else(|| child.wait(), Ok) {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(failed(status.to_string(), last)),
-        Err(error) => Err(failed(error.to_string(), last)),
-    }
-}
-
-/// dpkg and others need the system's folders, which an ordinary user's path may lack.
-fn with_sbin(path: &OsStr) -> OsString {
-    let mut folders: Vec<PathBuf> = std::env::split_paths(path).collect();
-    for folder in ["/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"] {
-        if !folders.iter().any(|known| known == Path::new(folder)) {
-            folders.push(folder.into());
-        }
-    }
-    std::env::join_paths(folders).unwrap_or_else(|_| path.to_owned())
-}
-
-/// Sends every line that is not empty, sanitised; `\r` ends a line as well, and the rest of a very long one is dropped.
-fn send_lines(mut from: impl Read + Send + 'static, to: mpsc::Sender<String>) {
-    thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        let mut line = Vec::new();
-        let send = |line: &mut Vec<u8>| {
-            let text = sanitise(line);
-            line.clear();
-            if !text.trim().is_empty() {
-                let _ = to.send(text);
-            }
-        };
-        while let Ok(read @ 1..) = from.read(&mut buffer) {
-            for byte in &buffer[..read] {
-                match byte {
-                    b'\n' | b'\r' => send(&mut line),
-                    _ if line.len() < MAX_LINE_BYTES => line.push(*byte),
-                    _ => {}
-                }
-            }
-        }
-        send(&mut line);
-    });
-}
-
-/// Word from the thread that downloads.
-enum News {
-    Progress(FfmpegDownloadProgressEvent),
-    Over(Result<(), String>),
-}
-
-/// Downloads and unpacks a build into `folder`, where it appears only when it was complete and ran.
-fn download(url: &str, folder: &Path, progress: &mut dyn FnMut(&str)) -> Result<(), String> {
-    let says = |what: &str, path: &Path, error: &dyn fmt::Display| format!("cannot {what} {}: {error}", path_text(path));
-    let work = folder.join(format!(".download-{}", std::process::id()));
-    fs::create_dir_all(&work).map_err(|error| says("make the folder", &work, &error))?;
-    let _cleared = Cleared(work.clone());
-    let free = free_space(&work).map_err(|error| says("ask for the free space of", &work, &error))?;
-    if free < DOWNLOAD_SPACE {
-        return Err(format!("{} has {free} free, the download needs {DOWNLOAD_SPACE}", path_text(folder)));
-    }
-    progress(&format!("downloading {url}"));
-    let (sender, news) = mpsc::channel();
-    let (from, to) = (url.to_owned(), work.clone());
-    // A thread of its own, since the library sets no time limit: what hangs is left behind.
-    thread::spawn(move || {
-        let report = |event| {
-            let _ = sender.send(News::Progress(event));
-        };
-        let result = download_ffmpeg_package_with_progress(&from, &to, report).and_then(|archive| {
-            let _ = sender.send(News::Progress(FfmpegDownloadProgressEvent::UnpackingArchive));
-            unpack_ffmpeg(&archive, &to)
-        });
-        let _ = sender.send(News::Over(result.map_err(|error| sanitise(format!("{error:#}").as_bytes()))));
-    });
-    wait_for_download(url, &news, progress)?;
-    // It must run here before it gets a name under which it is found.
-    let trial = Search { data: Some(work.clone()), ..Search::default() };
-    let found = locate(&trial).map_err(|error| format!("what was downloaded does not work here: {error}"))?;
-    if found.source != Found::Data || found.ffprobe.parent() != Some(&work) {
-        return Err("the download has no ffmpeg and ffprobe".to_owned());
-    }
-    for name in ["ffprobe", "ffmpeg"] {
-        let to = folder.join(name);
-        fs::rename(work.join(name), &to).map_err(|error| says("write", &to, &error))?;
-    }
-    Ok(())
-}
-
-fn wait_for_download(url: &str, news: &mpsc::Receiver<News>, progress: &mut dyn FnMut(&str)) -> Result<(), String> {
-    let mut limit = STALL;
-    let mut told = 0;
-    loop {
-        match news.recv_timeout(limit) {
-            Ok(News::Progress(FfmpegDownloadProgressEvent::Downloading { total_bytes, downloaded_bytes })) => {
-                let step = if total_bytes > 0 { total_bytes.div_ceil(10) } else { 16 * 1024 * 1024 };
-                if downloaded_bytes / step > told {
-                    told = downloaded_bytes / step;
-                    let of = if total_bytes > 0 { format!(" of {}", Bytes(total_bytes)) } else { String::new() };
-                    progress(&format!("downloaded {}{of}", Bytes(downloaded_bytes)));
-                }
-            }
-            Ok(News::Progress(FfmpegDownloadProgressEvent::UnpackingArchive)) => {
-                limit = UNPACK_LIMIT;
-                progress("unpacking");
-            }
-            Ok(News::Progress(_)) => {}
-            Ok(News::Over(Ok(()))) => return Ok(()),
-            Ok(News::Over(Err(error))) => return Err(format!("{error}; is {} reachable from here?", host_of(url))),
-            Err(_) => return Err(format!("nothing came from {} for {} s; given up", host_of(url), limit.as_secs())),
-        }
-    }
-}
-
-/// The host's name in a URL; the whole text where there is none.
-fn host_of(url: &str) -> &str {
-    url.split_once("://").and_then(|(_, rest)| rest.split('/').next()).unwrap_or(url)
-}
-
-/// A folder that is removed with all in it.
-struct Cleared(PathBuf);
-
-impl Drop for Cleared {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 #[cfg(test)]

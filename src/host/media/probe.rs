@@ -2,9 +2,8 @@
 //!
 //! Knows nothing of jobs and queues; turns ffprobe's answer into [`MediaInfo`] or into a reason a person understands.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +12,7 @@ use std::time::Duration;
 use crate::domain::job::{RejectReason, Rejected};
 use crate::domain::media::MediaInfo;
 use crate::domain::preset::Preset;
-use crate::domain::text::{path_text, sanitise};
+use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::host::files::file_id::FileId;
 use crate::host::media::arguments::{FORMATS, LONG_LOOK, MAX_PIXELS, environment, file_url};
@@ -24,6 +23,12 @@ use crate::host::media::tracks::{Unfit, choose};
 use crate::host::process::child::{ChildSetup, Limits};
 use crate::host::process::command::{self, Answer, Bounds, ToolError};
 use crate::host::process::sandbox::{Fences, Needs};
+
+mod explain;
+mod look;
+
+use explain::{explain, frame_too_large, oversized_frame};
+use look::{Head, look};
 
 /// Between the probes of one file that somebody kills, before that is held against the file: what kills it, such as a machine
 /// without memory, strikes several times in a row and passes.
@@ -95,15 +100,6 @@ pub struct Probed {
     streams: usize,
     /// A longer look may tell more.
     is_incomplete: bool,
-}
-
-/// What stands in a file by the look of its first bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Head {
-    Playlist(&'static str),
-    Text,
-    Zeros,
-    Other,
 }
 
 impl Prober {
@@ -368,89 +364,6 @@ fn rejected(reason: RejectReason, detail: impl Into<String>) -> Rejected {
 
 pub(in crate::host) use crate::domain::text::error_words as words;
 
-/// Looks at the file itself: that it is a regular one, not empty, readable, and what its first bytes look like.
-fn look(path: &Path) -> Result<(FileId, Head), Rejected> {
-    let unreadable = |error: &io::Error| {
-        rejected(RejectReason::Unreadable, format!("cannot be read: {}; check the file and its rights", words(error)))
-    };
-    let meta = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
-    regular(&meta)?;
-    // Not blocking, should it have become a FIFO since.
-    let flags = (rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY).bits() as i32;
-    let mut file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| unreadable(&error))?;
-    let meta = file.metadata().map_err(|error| unreadable(&error))?;
-    regular(&meta)?;
-    if meta.len() == 0 {
-        return Err(rejected(RejectReason::Empty, "the file is empty; fetch it again"));
-    }
-    let mut head = [0; HEAD];
-    let mut filled = 0;
-    while filled < HEAD {
-        match file.read(&mut head[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(unreadable(&error)),
-        }
-    }
-    Ok((FileId::from(&meta), sniff(&head[..filled])))
-}
-
-fn regular(meta: &std::fs::Metadata) -> Result<(), Rejected> {
-    let kind = meta.file_type();
-    if kind.is_file() {
-        return Ok(());
-    }
-    let what = if kind.is_dir() {
-        "a folder"
-    } else if kind.is_fifo() {
-        "a FIFO"
-    } else if kind.is_socket() {
-        "a socket"
-    } else if kind.is_block_device() || kind.is_char_device() {
-        "a device"
-    } else {
-        "something else"
-    };
-    Err(rejected(RejectReason::NotAFile, format!("not a regular file, but {what}; give the film itself")))
-}
-
-/// Names the playlists, which make a reader open other files, and tells text from binary. The list of allowed formats is
-/// the guard; this gives the reason a name.
-fn sniff(head: &[u8]) -> Head {
-    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
-    let contains = |needle: &[u8]| text.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle));
-    let starts = |needle: &[u8]| text.get(..needle.len()).is_some_and(|start| start.eq_ignore_ascii_case(needle));
-    if starts(b"#EXTM3U") {
-        Head::Playlist("hls")
-    } else if starts(b"ffconcat") {
-        Head::Playlist("concat")
-    } else if starts(b"v=0\n") || starts(b"v=0\r") {
-        Head::Playlist("sdp")
-    } else if starts(b"<") && contains(b"<MPD") {
-        Head::Playlist("dash")
-    } else if starts(b"<") && contains(b"<SmoothStreamingMedia") {
-        Head::Playlist("smooth streaming")
-    } else if starts(b"[playlist]") {
-        Head::Playlist("pls")
-    } else if head.iter().all(|&byte| byte == 0) {
-        Head::Zeros
-    } else if looks_like_text(head) {
-        Head::Text
-    } else {
-        Head::Other
-    }
-}
-
-fn looks_like_text(head: &[u8]) -> bool {
-    let valid = match std::str::from_utf8(head) {
-        Ok(_) => true,
-        // A character cut by the end of the head is no fault.
-        Err(error) => error.error_len().is_none(),
-    };
-    valid && !head.iter().any(|&byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b))
-}
-
 /// The protections of a job, from the first instruction on, and narrower: it writes no file, and maps no more memory than
 /// the largest allowed frame needs.
 fn confine(command: &mut Command, fence: Option<OwnedFd>) {
@@ -472,86 +385,6 @@ fn confine(command: &mut Command, fence: Option<OwnedFd>) {
             setup.apply()
         });
     }
-}
-
-fn frame_too_large(frame: &str) -> Rejected {
-    rejected(
-        RejectReason::FrameTooLarge,
-        format!("frame {frame} is over the limit of {MAX_PIXELS} pixels (8192x4320); convert it to a smaller one first"),
-    )
-}
-
-/// The size of a frame that ffmpeg's own limit refused.
-fn oversized_frame(log: &str) -> Option<String> {
-    let line = log.lines().find(|line| line.contains("exceeds specified max pixel count"))?;
-    let size = line.split("Picture size ").nth(1)?.split(' ').next()?;
-    let (width, height) = size.split_once('x')?;
-    Some(format!("{}×{}", width.parse::<u64>().ok()?, height.parse::<u64>().ok()?))
-}
-
-/// Why ffprobe would not read the file, in words.
-fn explain(log: &str, head: Head) -> Rejected {
-    let has = |text: &str| log.contains(text);
-    let unknown = |rest: &str| {
-        let text =
-            format!("not a video: no known container format found{rest}; if it plays elsewhere, convert it to MKV or MP4 first");
-        rejected(RejectReason::NotAVideo, text)
-    };
-    if has("Format not on whitelist") {
-        // `[gif @ 0x55b4] [error] Format not on whitelist …`
-        let line = log.lines().find(|line| line.contains("Format not on whitelist")).unwrap_or_default();
-        let name = line.strip_prefix('[').and_then(|line| line.split([' ', ',']).next()).unwrap_or("unknown");
-        if head == Head::Text && matches!(name, "tty" | "srt" | "webvtt" | "ass" | "subviewer" | "microdvd" | "lrc") {
-            return unknown(" (the file starts with plain text)");
-        }
-        let text = format!("not a supported container ({}); convert it to MKV or MP4 first", sanitise(name.as_bytes()));
-        return rejected(RejectReason::UnsupportedContainer, text);
-    }
-    // ffmpeg guesses by the name when the content tells nothing, and then complains of what that format lacks.
-    let guessed = has("detected only with low score");
-    if has("moov atom not found") && !guessed {
-        let text = "the index (moov) is missing: the file is cut off or was not finished; another copy of it is needed";
-        return rejected(RejectReason::Unreadable, text);
-    }
-    if has("Cannot allocate memory") {
-        let text = format!(
-            "it needs more than {} to be opened, which no film does: it is damaged or made to harm; remove it",
-            ADDRESS_SPACE.whole()
-        );
-        return rejected(RejectReason::Unreadable, text);
-    }
-    if has("Input/output error") {
-        // Some demuxers say so of a file that ends within its header; what was read of it by ourselves was read well.
-        let text =
-            "cannot be read (input/output error): it is cut off, or its disk fails; check the disk, or try another copy of it";
-        return rejected(RejectReason::Unreadable, text);
-    }
-    if has("Permission denied") || has("No such file") {
-        return rejected(RejectReason::Unreadable, format!("cannot be read: {}; check the file and its disk", last_complaint(log)));
-    }
-    if guessed || has("Invalid data found") || has("Failed to find two consecutive MPEG audio frames") {
-        return match head {
-            Head::Text => unknown(" (the file starts with plain text)"),
-            Head::Zeros => unknown(" (the file starts with zeros: it was perhaps never written)"),
-            _ => unknown(""),
-        };
-    }
-    rejected(
-        RejectReason::Unreadable,
-        format!(
-            "cannot be read as media (\u{201c}{}\u{201d}): it is damaged, or of a kind that this ffmpeg does not know; try another copy",
-            last_complaint(log)
-        ),
-    )
-}
-
-/// The last error of the log, without the addresses and the path before it.
-fn last_complaint(log: &str) -> String {
-    let line = log.lines().rev().find(|line| line.contains("[error]") || line.contains("[fatal]"));
-    let Some(line) = line else { return "ffprobe gave no reason".to_owned() };
-    let text = line.rsplit("[error] ").next().unwrap_or(line);
-    let text = if text.starts_with("file:") { text.rsplit(": ").next().unwrap_or(text) } else { text };
-    sanitise(text.trim().as_bytes())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 #![allow(clippy::disallowed_methods)] // how long a rejection takes is what is tested
 
+use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use super::*;
 use crate::host::fixtures::{clip, clip_with, make, prober, quick, sheet, sound, truncated};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 
 fn reject(path: &Path) -> Rejected {
     prober(path.parent().expect("a folder")).probe(path, &quick()).expect_err("rejected")

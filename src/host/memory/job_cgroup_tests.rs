@@ -8,7 +8,7 @@ use super::*;
 use crate::domain::job::Exit;
 use crate::engine::port::{ExitReport, Input, JobReport};
 use crate::host::memory::cgroup::tests::Tree;
-use crate::host::process::spawner::{SpawnRequest, SpawnedChild, Spawner};
+use crate::host::process::spawner::{self, SpawnRequest, SpawnedChild};
 use crate::host::process::supervisor::{Launch, Supervisor, SupervisorConfig};
 
 fn real() -> Option<JobGroups> {
@@ -51,16 +51,9 @@ fn ends(groups: JobGroups, jobs: Vec<(u64, Launch)>) -> Vec<(u64, ExitReport)> {
     exits
 }
 
-/// A process that runs until it is told to end, in this group.
+/// A process that runs until it is told to end, in this group, as long as the calling thread lives.
 fn spawn(command: Command, group: Option<File>) -> SpawnedChild {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    let spawner = Spawner::new().expect("works");
-    let request = SpawnRequest { command, max_file: None, group, fence: None };
-    spawner.spawn(request, move |child| sender.send(child).expect("works"));
-    let child = receiver.recv().expect("works").expect("works");
-    // Children live as long as their spawner.
-    std::mem::forget(spawner);
-    child
+    spawner::spawn(SpawnRequest { command, max_file: None, group, fence: None }).expect("works")
 }
 
 fn end(child: &SpawnedChild) {

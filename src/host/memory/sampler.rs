@@ -25,6 +25,10 @@ use crate::host::memory::page_cache;
 use crate::host::memory::pressure::{PsiTrigger, Wake};
 use crate::host::memory::procfs::{self, TreeReader};
 
+mod narrow;
+
+use narrow::{Others, OurCache, narrow_to_own};
+
 /// Pace until [`Sampler::set_pace`] says otherwise.
 pub const DEFAULT_PACE: Duration = Duration::from_millis(250);
 /// Fastest pace taken.
@@ -271,24 +275,6 @@ enum Place {
     Machine(MachineReader),
 }
 
-/// File cache of our own files.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct OurCache {
-    /// Of files that no running job needs any more.
-    finished: Bytes,
-    /// Of files that running jobs are streaming through.
-    streaming: Bytes,
-}
-
-/// What others hold, where our own share is counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Others {
-    /// Processes that are known to live on our budget.
-    guests: Bytes,
-    /// What all others may hold beside our budget.
-    spare: Bytes,
-}
-
 #[derive(Debug)]
 struct Probe {
     roots: Roots,
@@ -484,21 +470,6 @@ impl Probe {
 fn cached(path: &std::path::Path) -> Bytes {
     let resident = |file| if page_cache::file_is_in_memory(&file) { None } else { page_cache::resident(&file, 0) };
     page_cache::open(path).ok().and_then(resident).unwrap_or_default()
-}
-
-/// Turns the sums of the container or machine into those of plimsoll alone.
-///
-/// *hard* = console + jobs + scratch + what others hold beyond the `spare` memory that the smaller budget leaves to them.
-/// *working set* = hard + cached files of ended jobs: nothing needs them, so they are ours until they are dropped, and
-/// dropping them shows. *usage* = that + cached files that running jobs stream through: the kernel reclaims those at no
-/// cost as they pass, and they say nothing of how near the line is.
-fn narrow_to_own(sample: &mut MemorySample, others: Others, cache: OurCache) {
-    let ours = sample.console + sample.jobs_total() + sample.scratch;
-    let foreign = sample.hard - ours - others.guests;
-    sample.hard = ours + others.guests + (foreign - others.spare);
-    sample.working_set = sample.hard + cache.finished;
-    sample.usage = sample.working_set + cache.streaming;
-    sample.file_cache = cache.finished + cache.streaming;
 }
 
 #[cfg(all(test, target_os = "linux"))]

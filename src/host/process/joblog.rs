@@ -147,6 +147,14 @@ fn earlier_log(dir: &Path, job: JobId, attempt: u32) -> Option<PathBuf> {
         .find_map(|attempt| earlier.iter().map(|(_, folder)| log_path(folder, job, attempt)).find(|path| path.exists()))
 }
 
+/// The log of a try from the latest run that has one, below the folder of all of them, for whoever has no run of its own.
+///
+/// # Errors
+/// As [`read_log`].
+pub fn read_latest_log(dir: &Path, job: JobId, attempt: u32) -> Result<WholeLog, String> {
+    read_log(&dir.join(u64::MAX.to_string()), job, attempt)
+}
+
 fn read_whole(path: &Path) -> io::Result<WholeLog> {
     let mut file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path)?;
     let size = file.metadata()?.len();

@@ -7,13 +7,19 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+#[cfg(target_os = "linux")]
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, PathBeneath, Ruleset, RulesetAttr as _, RulesetCreated,
+    RulesetCreatedAttr as _, RulesetError, Scope, make_bitflags,
+};
 
 use crate::domain::text::error_words;
 use crate::host::process::command::{self, Answer};
@@ -66,32 +72,14 @@ const TRIAL: Duration = Duration::from_secs(10);
 #[cfg(target_os = "linux")]
 const TRIALS: u32 = 3;
 
-/// Rights on files, as <linux/landlock.h> numbers them.
-mod right {
-    pub const EXECUTE: u64 = 1;
-    pub const WRITE_FILE: u64 = 1 << 1;
-    pub const READ_FILE: u64 = 1 << 2;
-    pub const READ_DIR: u64 = 1 << 3;
-    pub const TRUNCATE: u64 = 1 << 14;
-    /// Those that a file can have; the others are of folders.
-    pub const OF_FILES: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | 1 << 15;
-    pub const READ: u64 = READ_FILE | READ_DIR;
-    pub const RUN: u64 = READ | EXECUTE;
-    /// All but devices of any kind.
-    pub const LIVE_IN: u64 = ALL & !(EXECUTE | 1 << 6 | 1 << 11 | 1 << 15);
-    /// All that version 5 knows.
-    pub const ALL: u64 = (1 << 16) - 1;
-}
-
-/// The rights that a version of Landlock can hold back.
-const fn handled(abi: i64) -> u64 {
-    match abi {
-        ..=1 => (1 << 13) - 1,
-        2 => (1 << 14) - 1,
-        3 | 4 => (1 << 15) - 1,
-        _ => right::ALL,
-    }
-}
+/// To read a file, or to list a folder.
+#[cfg(target_os = "linux")]
+const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
+#[cfg(target_os = "linux")]
+const RUN: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir | Execute});
+/// To write a file that is there.
+#[cfg(target_os = "linux")]
+const WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | WriteFile | Truncate});
 
 /// What one child needs beside what every program needs.
 #[derive(Debug, Clone, Copy, Default)]
@@ -135,7 +123,7 @@ impl Fences {
     /// It cannot be built for now: descriptors or memory have run out.
     pub fn build(&self, needs: Needs<'_>) -> io::Result<Option<OwnedFd>> {
         match self.state() {
-            Ok(abi) => self.ruleset(abi, needs).map(Some),
+            Ok(_) => self.ruleset(needs).map(Some),
             Err(_) => Ok(None),
         }
     }
@@ -150,7 +138,7 @@ impl Fences {
         };
         // A trial that somebody kills tells nothing.
         for _ in 0..TRIALS {
-            let fence = self.ruleset(abi, Needs { program: Some(&self.0.program), ..Needs::default() });
+            let fence = self.ruleset(Needs { program: Some(&self.0.program), ..Needs::default() });
             if tells_version(Some(fence.map_err(|error| format!("no fence can be built: {}", error_words(&error)))?)) {
                 return Ok(abi);
             }
@@ -165,44 +153,48 @@ impl Fences {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn ruleset(&self, _abi: i64, _needs: Needs<'_>) -> io::Result<OwnedFd> {
+    fn ruleset(&self, _needs: Needs<'_>) -> io::Result<OwnedFd> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
     #[cfg(target_os = "linux")]
-    fn ruleset(&self, abi: i64, needs: Needs<'_>) -> io::Result<OwnedFd> {
-        let ruleset = create(abi)?;
-        let allow = |path: &Path, rights| allow(&ruleset, path, rights & handled(abi));
+    fn ruleset(&self, needs: Needs<'_>) -> io::Result<OwnedFd> {
+        let mut ruleset = create().map_err(io::Error::other)?;
+        let mut allow = |path: &Path, rights| allow(&mut ruleset, path, rights);
         for path in SYSTEM {
-            allow(Path::new(path), right::RUN)?;
+            allow(Path::new(path), RUN)?;
         }
         // Wrappers run other programs.
         let path = std::env::var_os("PATH").unwrap_or_default();
         for folder in std::env::split_paths(&path).filter(|folder| folder.is_absolute() && folder.parent().is_some()) {
-            allow(&folder, right::RUN)?;
+            allow(&folder, RUN)?;
         }
         if let Some(program) = needs.program {
-            allow(program, right::RUN)?;
+            allow(program, RUN)?;
             // Builds in a folder of their own bring their libraries along.
             let beside = program.canonicalize().ok().and_then(|program| Some(program.parent()?.parent()?.join("lib")));
             if let Some(libraries) = beside.filter(|libraries| libraries.is_dir()) {
-                allow(&libraries, right::RUN)?;
+                allow(&libraries, RUN)?;
             }
         }
         for path in FACTS {
-            allow(Path::new(path), right::READ)?;
+            allow(Path::new(path), READ)?;
         }
         for path in SINKS {
-            allow(Path::new(path), right::READ_FILE | right::WRITE_FILE | right::TRUNCATE)?;
+            allow(Path::new(path), WRITE)?;
         }
-        allow(&self.0.scratch, right::LIVE_IN)?;
+        // All but programs and devices of any kind.
+        allow(&self.0.scratch, AccessFs::from_all(ABI::V4) & !make_bitflags!(AccessFs::{Execute | MakeChar | MakeBlock}))?;
         if let Some(input) = needs.input {
-            allow(input, right::READ_FILE)?;
+            allow(input, AccessFs::ReadFile.into())?;
         }
         if let Some(output) = needs.output {
-            allow(output, right::READ_FILE | right::WRITE_FILE | right::TRUNCATE)?;
+            allow(output, WRITE)?;
         }
-        Ok(ruleset)
+        let ruleset: Option<OwnedFd> = ruleset.into();
+        let ruleset = ruleset.ok_or(io::ErrorKind::Unsupported)?;
+        // Out of the way of the child's own: what comes to stand on its progress pipe's number is overwritten before it is put on.
+        Ok(rustix::io::fcntl_dupfd_cloexec(&ruleset, FIRST_FD)?)
     }
 }
 
@@ -224,47 +216,32 @@ pub fn abi() -> io::Result<i64> {
     if abi < 0 { Err(io::Error::last_os_error()) } else { Ok(abi) }
 }
 
-/// A fence without a gate: what is not allowed below is held back.
+/// A fence without a gate: what is not allowed below is held back, and connections over TCP, abstract sockets and signals to
+/// others too, each where the kernel knows of it.
 #[cfg(target_os = "linux")]
-fn create(abi: i64) -> io::Result<OwnedFd> {
-    /// Binding and connecting over TCP.
-    const TCP: u64 = 3;
-    /// Abstract sockets and signals to others.
-    const SCOPES: u64 = 3;
-    let attributes = [handled(abi), TCP, SCOPES];
-    let known = match abi {
-        ..=3 => 1,
-        4 | 5 => 2,
-        _ => 3,
-    };
-    // SAFETY: the pointer is to `known` numbers laid out as the call's struct, whose size grows with the version.
-    let fd = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, attributes.as_ptr(), known * size_of::<u64>(), 0_u32) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: a descriptor that was made right now and that nobody else has.
-    let fence = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
-    // Out of the way of the child's own: what comes to stand on its progress pipe's number is overwritten before it is put on.
-    Ok(rustix::io::fcntl_dupfd_cloexec(&fence, FIRST_FD)?)
+fn create() -> Result<RulesetCreated, RulesetError> {
+    Ruleset::default()
+        .handle_access(AccessFs::from_all(ABI::V5))?
+        .handle_access(AccessNet::from_all(ABI::V4))?
+        .scope(Scope::from_all(ABI::V6))?
+        .create()
 }
 
 /// A gate in the fence. What is not there needs none.
 #[cfg(target_os = "linux")]
-fn allow(ruleset: &OwnedFd, path: &Path, rights: u64) -> io::Result<()> {
+fn allow(ruleset: &mut RulesetCreated, path: &Path, rights: BitFlags<AccessFs>) -> io::Result<()> {
     let file = match File::options().read(true).custom_flags(libc::O_PATH).open(path) {
         Ok(file) => file,
         Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => return Err(error),
         Err(_) => return Ok(()),
     };
-    let is_folder = file.metadata().is_ok_and(|meta| meta.is_dir());
-    let rights = if is_folder { rights } else { rights & right::OF_FILES };
-    // SAFETY: both descriptors are open.
-    let added = unsafe { add_rule(ruleset.as_raw_fd(), file.as_raw_fd(), rights) };
-    if added { Ok(()) } else { Err(io::Error::last_os_error()) }
+    // Of the rights those that a file can have, where it is one.
+    ruleset.add_rule(PathBeneath::new(&file, rights)).map(drop).map_err(io::Error::other)
 }
 
+/// A gate by system calls alone, for use between fork and exec.
 #[cfg(target_os = "linux")]
-unsafe fn add_rule(ruleset: RawFd, path: RawFd, rights: u64) -> bool {
+unsafe fn add_rule(ruleset: RawFd, path: RawFd, rights: u64) {
     #[repr(C, packed)]
     struct PathBeneath {
         rights: u64,
@@ -273,7 +250,7 @@ unsafe fn add_rule(ruleset: RawFd, path: RawFd, rights: u64) -> bool {
     const PATH_BENEATH: u32 = 1;
     let rule = PathBeneath { rights, path };
     // SAFETY: the pointer is to the struct that this kind of rule wants, and lives across the call.
-    unsafe { libc::syscall(libc::SYS_landlock_add_rule, ruleset, PATH_BENEATH, &raw const rule, 0_u32) == 0 }
+    unsafe { libc::syscall(libc::SYS_landlock_add_rule, ruleset, PATH_BENEATH, &raw const rule, 0_u32) };
 }
 
 /// Puts the fence on, for good, for this process and all that it starts. Between fork and exec: only system calls.
@@ -284,7 +261,7 @@ pub(in crate::host) unsafe fn put_on(ruleset: RawFd) -> io::Result<()> {
         let own = libc::open(c"/proc/self".as_ptr(), libc::O_PATH | libc::O_CLOEXEC | libc::O_DIRECTORY);
         if own >= 0 {
             // How many processors it may use stands there. Without it all goes on as well.
-            add_rule(ruleset, own, right::READ);
+            add_rule(ruleset, own, READ.bits());
             libc::close(own);
         }
         if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0

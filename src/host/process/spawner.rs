@@ -1,14 +1,14 @@
-//! One thread, as long-lived as its owner, that does all forking.
+//! Starts the process of a job, with its pipes, limits, group and sandbox.
 //!
-//! The kernel's promise to kill a child when its parent dies follows the *thread* that forked it: a child forked from a
-//! worker thread dies when that thread is retired. It must not know what the children are for.
+//! The kernel's promise to kill a child when its parent dies follows the *thread* that forked it. So whoever calls [`spawn`]
+//! stays until the child has ended. It must not know what the children are for.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use rustix::io::FdFlags;
@@ -22,7 +22,7 @@ use crate::host::process::sandbox::PROGRESS_FD;
 /// A process to be started.
 #[derive(Debug)]
 pub struct SpawnRequest {
-    /// The program, its arguments, folder and environment. Standard streams are set by the spawner.
+    /// The program, its arguments, folder and environment. Standard streams are set by [`spawn`].
     pub command: Command,
     /// No file that it writes may grow over this (`RLIMIT_FSIZE`, ended by SIGXFSZ).
     pub max_file: Option<Bytes>,
@@ -69,9 +69,6 @@ pub enum SpawnError {
     /// No thread could be started.
     #[error("cannot start a thread for processes: {}", words(.0))]
     Thread(io::Error),
-    /// The spawner has ended.
-    #[error("the thread that starts processes has ended")]
-    Gone,
 }
 
 impl SpawnError {
@@ -82,7 +79,6 @@ impl SpawnError {
                 source.raw_os_error(),
                 Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::EINTR | libc::ETXTBSY)
             ),
-            Self::Gone => false,
         }
     }
 }
@@ -103,39 +99,8 @@ fn words(error: &io::Error) -> String {
 /// Longest wait for descriptors that others have in use.
 const DESCRIPTORS_WAIT: Duration = Duration::from_secs(2);
 
-type Answer = Box<dyn FnOnce(Result<SpawnedChild, SpawnError>) + Send>;
-
-/// Hands requests to the forking thread. When the last handle is dropped the thread ends, and on Linux its children die.
-#[derive(Debug, Clone)]
-pub struct Spawner {
-    requests: mpsc::Sender<(SpawnRequest, Answer)>,
-}
-
-impl Spawner {
-    /// Starts the thread.
-    pub fn new() -> Result<Self, SpawnError> {
-        hear_of_children();
-        let (requests, inbox) = mpsc::channel::<(SpawnRequest, Answer)>();
-        let work = move || {
-            for (request, answer) in inbox {
-                answer(spawn(request));
-            }
-        };
-        std::thread::Builder::new().name("spawner".to_owned()).spawn(work).map_err(SpawnError::Thread)?;
-        Ok(Self { requests })
-    }
-
-    /// Starts a process. `answer` is called on the forking thread once exec has succeeded or failed; it must be quick and must
-    /// not panic.
-    pub fn spawn(&self, request: SpawnRequest, answer: impl FnOnce(Result<SpawnedChild, SpawnError>) + Send + 'static) {
-        if let Err(mpsc::SendError((_, answer))) = self.requests.send((request, Box::new(answer))) {
-            answer(Err(SpawnError::Gone));
-        }
-    }
-}
-
 /// A console started with SIGCHLD ignored would never learn how its children ended: the kernel reaps them itself.
-fn hear_of_children() {
+pub fn hear_of_children() {
     // SAFETY: the struct is filled by sigaction before it is read; setting the default has no memory to get wrong.
     unsafe {
         let mut now = std::mem::MaybeUninit::<libc::sigaction>::uninit();
@@ -147,7 +112,8 @@ fn hear_of_children() {
     }
 }
 
-fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
+/// Starts a process. On Linux it dies with the calling thread.
+pub fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
     let mut command = request.command;
     let program = path_text(command.get_program().as_ref());
     let run_error = |source| SpawnError::Run { program: program.clone(), source };

@@ -33,7 +33,7 @@ pub use error::StoreError;
 pub use jobs::Standing;
 pub use outputs::{OutputRecord, preset_hash};
 pub use past::{Ending, Past, PastRun, past_events, past_runs};
-pub use rows::rows;
+pub use rows::{Counts, counts, rows};
 
 use super::files::fsops::make_private;
 use super::jobstore::{Batch, Destination, InputKey, Once, Removed, Return};
@@ -69,6 +69,11 @@ pub trait Records {
 
     /// The file is an input in the queue.
     fn is_input(&self, key: &InputKey) -> bool;
+
+    /// The output that was made last of an input with a preset, whether it still stands or not.
+    fn made_last(&self, _input: &InputKey, _preset: &str) -> Option<PathBuf> {
+        None
+    }
 
     /// A job works on it now.
     fn is_at_work(&self, _once: Once<'_>) -> bool {
@@ -351,6 +356,10 @@ impl Records for Store {
 
     fn is_input(&self, key: &InputKey) -> bool {
         self.read(|reader| jobs::is_input(reader, self.0.run, key)).unwrap_or(false)
+    }
+
+    fn made_last(&self, input: &InputKey, preset: &str) -> Option<PathBuf> {
+        self.output_of(input, preset).ok().flatten()
     }
 
     fn is_at_work(&self, once: Once<'_>) -> bool {

@@ -8,8 +8,10 @@ use rusqlite::{Row, params_from_iter};
 use super::error::StoreError;
 use super::jobs::{CLAIMED, ENDED, REJECTED, REMOVED, WAITING};
 use super::{path_of, peek};
-use crate::domain::job::JobId;
+use crate::domain::event::JobCounts;
+use crate::domain::job::{JobId, Outcome};
 use crate::domain::stored::{JobRow, RowState, RowsWanted};
+use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 
 /// Rows told at once at most.
@@ -37,7 +39,7 @@ pub fn rows(state_dir: &Path, wanted: &RowsWanted) -> Result<Vec<JobRow>, StoreE
         conditions.push(format!("id IN ({})", ids.join(",")));
     }
     let query = format!(
-        "SELECT id, input, output, size, preset, state, attempts, outcome, reason FROM jobs WHERE {} ORDER BY id LIMIT {}",
+        "SELECT id, input, output, size, preset, state, attempts, outcome, reason, ended_at FROM jobs WHERE {} ORDER BY id LIMIT {}",
         conditions.join(" AND "),
         wanted.limit.min(MOST),
     );
@@ -45,6 +47,49 @@ pub fn rows(state_dir: &Path, wanted: &RowsWanted) -> Result<Vec<JobRow>, StoreE
         let mut query = connection.prepare(&query)?;
         query.query_map(params_from_iter(values), row)?.collect()
     })
+}
+
+/// How many jobs of the stored queue there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// By how they ended.
+    pub ended: JobCounts,
+    /// They wait, those that were at work included.
+    pub waiting: u64,
+    /// Of these: they were at work when somebody last wrote here.
+    pub interrupted: u64,
+}
+
+/// Counts the jobs; none where there is no record yet.
+///
+/// # Errors
+/// As [`rows`].
+pub fn counts(state_dir: &Path) -> Result<Counts, StoreError> {
+    peek(state_dir, |connection| {
+        let mut query = connection.prepare("SELECT state, outcome, count(*) FROM jobs GROUP BY state, outcome")?;
+        let groups = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut counts = Counts::default();
+        for group in groups {
+            let (state, outcome, count): (i64, Option<String>, i64) = group?;
+            let count = count as u64;
+            match state {
+                WAITING => counts.waiting += count,
+                CLAIMED => {
+                    counts.waiting += count;
+                    counts.interrupted += count;
+                }
+                ENDED => counts.ended.add(outcome_of(outcome).unwrap_or(Outcome::Failed), count),
+                REJECTED => counts.ended.rejected += count,
+                _ => {}
+            }
+        }
+        Ok(counts)
+    })
+}
+
+/// One that a later version has written is not known here.
+fn outcome_of(name: Option<String>) -> Option<Outcome> {
+    name.and_then(|name| serde_json::from_value(serde_json::Value::String(name)).ok())
 }
 
 fn number(number: u64) -> Value {
@@ -76,8 +121,8 @@ fn row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         preset: row.get(4)?,
         state,
         attempts: row.get(6)?,
-        // One that a later version has written is not known here.
-        outcome: outcome.and_then(|name| serde_json::from_value(serde_json::Value::String(name)).ok()),
+        outcome: outcome_of(outcome),
         reason: row.get(8)?,
+        ended_at: row.get::<_, Option<i64>>(9)?.map(Wall),
     })
 }

@@ -334,7 +334,8 @@ fn of_a_very_long_run_the_latest_is_kept_and_how_it_began() {
     let mut connection = Connection::open_in_memory().expect("opened");
     prepare(&mut connection, Path::new("in memory")).expect("made");
     let change = connection.transaction().expect("begun");
-    let started = EventKind::RunStarted { version: String::new(), governor: true, preset: String::new() };
+    let started =
+        EventKind::RunStarted { version: String::new(), governor: true, before: Default::default(), preset: String::new() };
     let budget = EventKind::BudgetChanged {
         budget_bytes: Bytes(1),
         budget_source: String::new(),

@@ -1,67 +1,28 @@
-//! The comparison page: the list of those that are kept, and one of them opened. What keys do there, and what is looked up;
-//! how it is drawn is a matter of the view.
+//! What keys do on the page of comparisons, and how a comparison of what waits is begun.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Heading, Kept, Standing};
-use crate::tui::app::pages::Page;
-use crate::tui::app::scroll::Scroll;
+use crate::domain::comparison::kept::ComparisonId;
 use crate::tui::app::{App, Ask, Mode, Question};
-use crate::tui::input::action::{Act, Effect, Look};
-
-/// The page.
-#[derive(Debug, Clone, Default)]
-pub struct ComparePage {
-    /// What is kept; `None` = it is being looked up for the first time.
-    pub comparisons: Option<Result<ComparisonList, String>>,
-    /// The chosen line of the list; `None` = the newest, whichever that is.
-    pub selected: Option<ComparisonId>,
-    /// The one that is opened; `None` = the list is shown.
-    pub open: Option<Opened>,
-    /// A comparison of what waits here is being made.
-    pub making: bool,
-    /// The list was asked for, and has not come.
-    asked: bool,
-}
-
-/// A comparison that is opened.
-#[derive(Debug, Clone)]
-pub struct Opened {
-    /// Which one.
-    pub id: ComparisonId,
-    /// What was read of it last; `None` = it is being read for the first time.
-    pub kept: Option<Result<Arc<Kept>, String>>,
-    /// The first column shown.
-    pub columns: Scroll,
-    /// Lines scrolled.
-    pub scroll: Scroll,
-    /// It was opened without the list, and closing it leads to where the operator came from.
-    pub(in crate::tui) direct: bool,
-    /// It was asked for, and has not come.
-    asked: bool,
-}
-
-impl ComparePage {
-    /// The row of the chosen line.
-    pub fn row(&self) -> usize {
-        let (Some(Ok(comparisons)), Some(id)) = (&self.comparisons, self.selected) else { return 0 };
-        // Newer ones stand higher; one that is gone gives way to the next older.
-        let found = comparisons.kept.iter().position(|heading| heading.id <= id);
-        found.unwrap_or(comparisons.kept.len().saturating_sub(1))
-    }
-
-    fn chosen(&self) -> Option<&Heading> {
-        let Some(Ok(comparisons)) = &self.comparisons else { return None };
-        comparisons.kept.get(self.row())
-    }
-}
+use crate::tui::input::action::{Act, Effect};
+use crate::tui::pages::Page;
+use crate::tui::pages::comparisons::ComparePage;
 
 impl App {
     /// The comparison page.
     pub const fn compare_page(&self) -> &ComparePage {
         &self.compare
+    }
+
+    /// What waits is being compared, at the wish of this console or of another; or this one has just asked for it.
+    pub fn is_comparing(&self) -> bool {
+        self.compare.making || self.state.comparison.is_some()
+    }
+
+    /// How a comparison under way is ended from here, in words.
+    pub fn way_to_end_it(&self) -> String {
+        format!("{} shows it, and {} there ends it", self.key_label(Act::Compare), self.key_label(Act::Cancel))
     }
 
     /// This console shows a comparison that is under way, and is closed with it.
@@ -80,8 +41,7 @@ impl App {
     }
 
     fn open_comparison(&mut self, id: ComparisonId, direct: bool) -> Vec<Effect> {
-        self.compare.open =
-            Some(Opened { id, kept: None, columns: Scroll::default(), scroll: Scroll::default(), direct, asked: false });
+        self.compare.open(id, direct);
         self.look_at_comparisons()
     }
 
@@ -119,8 +79,8 @@ impl App {
         if self.compares() {
             return Err("this console is there for a comparison that is under way".to_owned());
         }
-        if self.compare.making {
-            return Err("one is being made".to_owned());
+        if self.is_comparing() {
+            return Err(format!("one is being made; {}", self.way_to_end_it()));
         }
         if !state.paused {
             return Err(format!(
@@ -151,7 +111,10 @@ impl App {
     pub(in crate::tui) fn compared(&mut self, ended: Result<(), String>) {
         self.compare.making = false;
         match ended {
-            Ok(()) => self.say(format!("the comparison is over; {} releases the queue", self.key_label(Act::HoldQueue)), false),
+            Ok(()) if self.state.paused => {
+                self.say(format!("the comparison is over; {} releases the queue", self.key_label(Act::HoldQueue)), false);
+            }
+            Ok(()) => self.say("the comparison is over; the queue goes on".to_owned(), false),
             Err(why) => self.say(format!("compare what waits: {why}"), true),
         }
     }
@@ -163,34 +126,7 @@ impl App {
 
     /// Asks anew for what may have changed, unless the answer to the last time is still to come.
     pub fn look_at_comparisons(&mut self) -> Vec<Effect> {
-        match &mut self.compare.open {
-            Some(opened) => {
-                // What is over does not change any more.
-                let is_over = matches!(&opened.kept, Some(Ok(kept)) if kept.progress.standing != Standing::UnderWay);
-                if is_over || opened.asked {
-                    return Vec::new();
-                }
-                opened.asked = true;
-                vec![Effect::Look(Look::Comparison(opened.id))]
-            }
-            None if self.compare.asked => Vec::new(),
-            None => {
-                self.compare.asked = true;
-                vec![Effect::Look(Look::Comparisons)]
-            }
-        }
-    }
-
-    pub(in crate::tui) fn found_comparisons(&mut self, found: Result<ComparisonList, String>) {
-        self.compare.asked = false;
-        self.compare.comparisons = Some(found);
-    }
-
-    pub(in crate::tui) fn found_comparison(&mut self, id: ComparisonId, found: Result<Arc<Kept>, String>) {
-        if let Some(opened) = self.compare.open.as_mut().filter(|opened| opened.id == id) {
-            opened.asked = false;
-            opened.kept = Some(found);
-        }
+        self.compare.look().map(Effect::Look).into_iter().collect()
     }
 
     /// Keys of the page; `None` = what they mean everywhere.
@@ -198,7 +134,7 @@ impl App {
         let is_direct = self.compare.open.as_ref().map(|opened| opened.direct);
         match (act, is_direct) {
             (Act::Back, Some(false)) | (Act::Compare, Some(_)) => {
-                self.compare.selected = self.compare.open.take().map(|opened| opened.id);
+                self.compare.close();
                 return Some(self.look_at_comparisons());
             }
             (Act::Compare, None) => self.close_page(),
@@ -207,15 +143,15 @@ impl App {
                 return Some(chosen.map_or_else(Vec::new, |id| self.open_comparison(id, false)));
             }
             (Act::NextMatch, _) => return Some(self.compare_queue()),
-            (Act::Cancel, _) if self.compare.making => {
+            (Act::Cancel, _) if self.is_comparing() => {
                 self.modes.push(Mode::Ask(Ask { question: Question::StopComparison, yes: false }));
             }
             (Act::Cancel, _) if self.compares() => {
                 self.note(format!("{} ends the comparison, and this console with it", self.key_label(Act::Quit)));
             }
             (Act::Enter | Act::Zoom, _) => {}
-            (Act::NextPane | Act::ChartForward, Some(_)) => self.shift(1),
-            (Act::PrevPane | Act::ChartBack, Some(_)) => self.shift(-1),
+            (Act::NextPane | Act::ChartForward, Some(_)) => self.compare.shift(1),
+            (Act::PrevPane | Act::ChartBack, Some(_)) => self.compare.shift(-1),
             (Act::NextPane | Act::PrevPane, None) => {}
             (Act::Down, _) => self.scroll_page(1),
             (Act::Up, _) => self.scroll_page(-1),
@@ -228,23 +164,5 @@ impl App {
             _ => return None,
         }
         Some(Vec::new())
-    }
-
-    /// Other columns, where not all have room.
-    fn shift(&mut self, by: i64) {
-        if let Some(opened) = &mut self.compare.open {
-            opened.columns.by(by);
-        }
-    }
-
-    pub(in crate::tui) fn scroll_compare(&mut self, by: i64) {
-        if let Some(opened) = &mut self.compare.open {
-            return opened.scroll.by(by);
-        }
-        let Some(Ok(comparisons)) = &self.compare.comparisons else { return };
-        let last = comparisons.kept.len().saturating_sub(1) as i64;
-        let row = (self.compare.row() as i64).saturating_add(by).clamp(0, last);
-        // The first row stays the newest, whatever comes.
-        self.compare.selected = if row == 0 { None } else { comparisons.kept.get(row as usize).map(|heading| heading.id) };
     }
 }

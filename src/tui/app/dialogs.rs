@@ -6,12 +6,12 @@ use crate::domain::command::{Command, JobRequest};
 use crate::domain::profile::Profile;
 use crate::domain::text::file_name_text;
 use crate::tui::app::complete;
-use crate::tui::app::filter::Filter;
 use crate::tui::app::palette::Does;
-use crate::tui::app::profiles::Switch;
 use crate::tui::app::prompt::PromptKind;
-use crate::tui::app::{App, Mode, Picker, Question};
+use crate::tui::app::{App, Mode, Question, shown};
 use crate::tui::input::action::{Act, Effect};
+use crate::tui::pages::profiles::{Picker, Switch};
+use crate::tui::pages::queue::filter::Filter;
 
 impl App {
     /// Opens the profile picker at this row, else at the profile in force.
@@ -92,8 +92,7 @@ impl App {
             Question::CancelMany(_) => ("cancel".to_owned(), self.each(JobRequest::Cancel)),
             Question::RemoveMany(_) => ("delete".to_owned(), self.each(JobRequest::Remove)),
             Question::ClearFinished(_) => ("clear what is finished".to_owned(), self.each(JobRequest::Remove)),
-            Question::Release => ("release the queue".to_owned(), Command::Resume),
-            Question::StopComparison if !self.compare.making => return Vec::new(),
+            Question::StopComparison if !self.is_comparing() => return Vec::new(),
             Question::StopComparison => {
                 self.note("the comparison is being ended".to_owned());
                 return vec![Effect::StopComparison];
@@ -177,7 +176,7 @@ impl App {
             (Act::Back, kind) => {
                 self.modes.pop();
                 match kind {
-                    PromptKind::Filter => self.filter = None,
+                    PromptKind::Filter => self.queue.filter = None,
                     PromptKind::Events => self.events.filter.clear(),
                     _ => {}
                 }
@@ -192,8 +191,8 @@ impl App {
         match kind {
             PromptKind::Filter => {
                 self.modes.pop();
-                if self.filter.as_ref().is_some_and(Filter::is_idle) {
-                    self.filter = None;
+                if self.queue.filter.as_ref().is_some_and(Filter::is_idle) {
+                    self.queue.filter = None;
                 }
                 self.select_shown();
             }
@@ -203,7 +202,7 @@ impl App {
             }
             PromptKind::Search => {
                 self.modes.pop();
-                line.clone_into(&mut self.search);
+                line.clone_into(&mut self.log.search);
                 self.next_match(false);
             }
             PromptKind::SaveProfile => return self.save_as(line.trim()),
@@ -264,8 +263,8 @@ impl App {
                     prompt.input.value().clone_into(&mut self.events.filter);
                 } else if prompt.kind == PromptKind::Filter {
                     let text = prompt.input.value().to_owned();
-                    let shown = self.frozen.as_deref().unwrap_or(&self.state);
-                    self.filter = Some(match self.filter.take() {
+                    let shown = shown(self.frozen.as_deref(), &self.state);
+                    self.queue.filter = Some(match self.queue.filter.take() {
                         Some(filter) => filter.retype(text, shown),
                         None => Filter::new(text, shown),
                     });
@@ -300,8 +299,8 @@ impl App {
             }
             if prompt.kind == PromptKind::Filter {
                 let text = prompt.input.value().to_owned();
-                let order = self.filter.as_ref().map(Filter::order).unwrap_or_default();
-                self.filter = Some(Filter::ordered(text, order, self.shown()));
+                let order = self.queue.filter.as_ref().map(Filter::order).unwrap_or_default();
+                self.queue.filter = Some(Filter::ordered(text, order, self.shown()));
             }
         }
         Vec::new()

@@ -2,11 +2,11 @@
 
 use crate::domain::command::JobRequest;
 use crate::domain::job::{Job, Phase};
-use crate::tui::app::pages::Page;
 use crate::tui::app::scope::{COMPARISON_HINTS, REPLAY_HINTS};
 use crate::tui::app::{App, Mode, applies};
 use crate::tui::input::action::Act;
 use crate::tui::input::keymap::KeyMode;
+use crate::tui::pages::Page;
 
 /// Hints of the page of a job.
 const JOB_HINTS: &[(Act, &str)] = &[
@@ -100,13 +100,9 @@ impl App {
             (Page::Job, Act::NextPane) => self.rows().len() > 1,
             (Page::Events, Act::Down) => self.entries().len() > 1,
             (Page::Events, Act::CopyLine) => !self.entries().is_empty(),
-            (Page::Events, Act::Enter) => {
-                let entries = self.entries();
-                let job = entries.get(self.entry_row(&entries)).and_then(|entry| entry.job);
-                job.is_some_and(|id| self.shown().jobs.contains_key(&id))
-            }
+            (Page::Events, Act::Enter) => self.events.chosen_job(self.shown()).is_some(),
             (Page::Doctor, Act::Down) => self.doctor_page().scroll.is_longer(),
-            (Page::Watched, Act::Down) => self.watched_page().is_longer(),
+            (Page::Watched, Act::Down) => self.watched.scroll.is_longer(),
             (Page::Compare, Act::Down | Act::Enter) if opened.is_none() => {
                 let kept = self
                     .compare_page()
@@ -135,10 +131,10 @@ impl App {
         };
         let fits = |job: &Job| requests.iter().any(|request| applies(*request, job));
         let jobs = &self.shown().jobs;
-        if self.marked.is_empty() {
+        if self.queue.marked.is_empty() {
             self.selected().and_then(|id| jobs.get(&id)).is_some_and(fits)
         } else {
-            self.marked.iter().filter_map(|id| jobs.get(id)).any(fits)
+            self.queue.marked.iter().filter_map(|id| jobs.get(id)).any(fits)
         }
     }
 
@@ -146,13 +142,13 @@ impl App {
     fn pause_word(&self, usual: &'static str) -> &'static str {
         let selected = self.selected().and_then(|id| self.shown().jobs.get(&id));
         let is_paused = selected.is_some_and(|job| matches!(job.phase, Phase::Running { paused: true, for_memory: false, .. }));
-        if is_paused && self.marked.is_empty() && !self.is_replay() { "resume" } else { usual }
+        if is_paused && self.queue.marked.is_empty() && !self.is_replay() { "resume" } else { usual }
     }
 
     /// What the footer hints at on this page.
     fn compare_hints(&self) -> &'static [(Act, &'static str)] {
         match &self.compare.open {
-            None if self.compare.making => &[
+            None if self.is_comparing() => &[
                 (Act::Back, "back"),
                 (Act::Down, "older"),
                 (Act::Enter, "open"),
@@ -160,7 +156,7 @@ impl App {
                 (Act::Help, "help"),
                 (Act::Quit, "quit"),
             ],
-            Some(opened) if self.compare.making && !opened.direct => &[
+            Some(opened) if self.is_comparing() && !opened.direct => &[
                 (Act::Back, "all comparisons"),
                 (Act::Down, "more below"),
                 (Act::NextPane, "next columns"),

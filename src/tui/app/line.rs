@@ -170,7 +170,7 @@ impl App {
 
     /// Leaves the window; asks where something is at work or waits.
     pub(super) fn leave(&mut self) -> Vec<Effect> {
-        let waits = self.state.unended() > 0 || self.compare.making;
+        let waits = self.state.unended() > 0 || self.is_comparing();
         let may_end = self.settings.window.as_ref().is_some_and(|window| !window.view) && self.line.lost.is_none();
         if !waits || !may_end {
             return vec![Effect::Exit];

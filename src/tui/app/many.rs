@@ -4,67 +4,58 @@ use std::collections::BTreeSet;
 
 use crate::domain::command::{Command, JobRequest, MoveTo};
 use crate::domain::job::{Job, JobId, Phase};
-use crate::tui::app::filter::Filter;
-use crate::tui::app::{App, Ask, Mode, Question};
+use crate::tui::app::{App, Ask, Mode, Question, shown};
 use crate::tui::input::action::{Act, Effect};
 
 impl App {
     /// How many jobs are marked, and how many of them the filter hides.
     pub fn marks(&self) -> (usize, usize) {
-        let count = self.marked.len();
+        let count = self.queue.marked.len();
         // Without a filter nothing is hidden; there may be very many marks.
-        (count, if self.filter.is_some() { count - self.marked_in_sight().count() } else { 0 })
+        (count, if self.queue.filter.is_some() { count - self.marked_in_sight().count() } else { 0 })
     }
 
     /// This job is marked.
     pub fn is_marked(&self, id: JobId) -> bool {
-        self.marked.contains(&id)
+        self.queue.marked.contains(&id)
     }
 
     pub(super) fn mark(&mut self, act: Act) {
+        let shown = shown(self.frozen.as_deref(), &self.state);
         if act == Act::MarkAll {
-            if !self.marked.is_empty() {
-                self.marked.clear();
+            if self.queue.marked.is_empty() {
+                self.queue.mark_all(shown);
+                self.say_marked();
+            } else {
+                self.queue.marked.clear();
                 self.say("no job is marked".to_owned(), false);
-                return;
             }
-            let rows = self.rows();
-            let all = std::iter::successors(rows.first(), |key| rows.after(*key)).map(|key| key.id);
-            self.marked = all.collect();
-            self.say(format!("{} marked", jobs(self.marked.len())), false);
             return;
         }
-        let Some(id) = self.selected.filter(|id| self.rows().find(*id).is_some()) else {
+        let Some(id) = self.queue.selected.filter(|id| self.queue.rows(shown).find(*id).is_some()) else {
             self.say(self.no_job_is_selected(), true);
             return;
         };
         if act == Act::Mark {
-            if !self.marked.remove(&id) {
-                self.marked.insert(id);
-            }
-            self.last_mark = Some(id);
+            self.queue.mark(id);
             self.scroll_queue(1);
-            return;
-        }
-        let rows = self.rows();
-        let (Some(from), Some(to)) = (self.last_mark.and_then(|id| rows.find(id)), rows.find(id)) else {
+        } else if self.queue.mark_to(shown, id) {
+            self.say_marked();
+        } else {
             let key = self.key_label(Act::Mark);
             self.say(format!("mark one job first ({key}); all from there to the selected one are marked then"), true);
-            return;
-        };
-        let (first, last) = (from.min(to), from.max(to));
-        let range = std::iter::successors(Some(first), |key| rows.after(*key)).take_while(|key| *key <= last);
-        let ids: Vec<JobId> = range.map(|key| key.id).collect();
-        self.marked.extend(ids);
-        self.last_mark = Some(id);
-        self.say(format!("{} marked", jobs(self.marked.len())), false);
+        }
+    }
+
+    fn say_marked(&mut self) {
+        self.say(format!("{} marked", jobs(self.queue.marked.len())), false);
     }
 
     /// The marked jobs that are on the list: nothing is done to what the filter hides.
     fn marked_in_sight(&self) -> impl Iterator<Item = &Job> {
         let rows = self.lists_jobs().then(|| self.rows());
         let is_shown = move |id: &&JobId| rows.as_ref().is_none_or(|rows| rows.find(**id).is_some());
-        self.marked.iter().filter(is_shown).filter_map(|id| self.state.jobs.get(id))
+        self.queue.marked.iter().filter(is_shown).filter_map(|id| self.state.jobs.get(id))
     }
 
     /// What is asked for all that is marked and shown: of those that it applies to.
@@ -116,7 +107,7 @@ impl App {
         // What is moved goes on being moved, and what was asked for is done once. The filter's hidden marks stay.
         if !matches!(request, JobRequest::Move(_)) {
             let shown: BTreeSet<JobId> = self.marked_in_sight().map(|job| job.id).collect();
-            self.marked = &self.marked - &shown;
+            self.queue.marked = &self.queue.marked - &shown;
         }
         Command::Each(std::mem::take(&mut self.asked_about), request)
     }
@@ -135,11 +126,8 @@ impl App {
 
     /// The rows by the next column.
     pub(super) fn sort(&mut self) {
-        let (text, order) = self.filter.as_ref().map_or_else(Default::default, |filter| (filter.text().to_owned(), filter.order()));
-        let order = order.next();
-        self.say(format!("sorted by {}", order.words()), false);
-        let filter = Filter::ordered(text, order, self.shown());
-        self.filter = (!filter.is_idle()).then_some(filter);
+        let words = self.queue.sort(shown(self.frozen.as_deref(), &self.state));
+        self.say(format!("sorted by {words}"), false);
     }
 }
 

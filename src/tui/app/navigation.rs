@@ -4,50 +4,45 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use crate::domain::job::JobId;
 use crate::domain::text::path_text;
-use crate::tui::app::App;
-use crate::tui::app::pages::Page;
+use crate::tui::app::{App, shown};
 use crate::tui::input::action::{Act, Effect};
 use crate::tui::input::keymap::KeyMode;
 use crate::tui::layout::Pane;
+use crate::tui::pages::Page;
 
 impl App {
     /// The filter hides the selected job: select the first shown.
     pub(in crate::tui) fn select_shown(&mut self) {
-        if self.filter.is_some() && self.selected.is_none_or(|id| self.rows().find(id).is_none()) {
-            let first = self.rows().first().map(|key| key.id);
-            self.select(first);
+        if self.queue.select_shown(shown(self.frozen.as_deref(), &self.state)) {
+            self.log.turn_to_job();
         }
     }
 
     pub(in crate::tui) fn select(&mut self, id: Option<JobId>) {
-        self.chosen = true;
-        if id.is_some() && id != self.selected {
-            self.selected = id;
-            self.run_log = false;
-            self.log_bottom = None;
-            self.file_log = None;
+        if self.queue.select(id) {
+            self.log.turn_to_job();
         }
     }
 
     /// Whose log is shown; `None` = that of the run.
     pub fn log_of(&self) -> Option<JobId> {
-        if self.run_log { None } else { self.selected }
+        self.log.job(self.queue.selected)
     }
 
     /// The log of the run instead of the selected job's, and back.
     pub(in crate::tui) fn toggle_run_log(&mut self) {
-        self.run_log = !self.run_log;
-        self.log_bottom = None;
-        let words = if self.run_log { "the log pane shows the log of the run" } else { "the log pane shows the log of the job" };
+        self.log.of_run = !self.log.of_run;
+        self.log.bottom = None;
+        let words = if self.log.of_run { "the log pane shows the log of the run" } else { "the log pane shows the log of the job" };
         self.say(words.to_owned(), false);
     }
 
     /// Selects what is at work, as if nothing had been chosen yet.
     pub(in crate::tui) fn follow_what_works(&mut self) {
-        self.chosen = false;
-        (self.run_log, self.log_bottom) = (false, None);
+        self.queue.is_chosen = false;
+        (self.log.of_run, self.log.bottom) = (false, None);
         self.keep_selection();
-        match self.selected.filter(|id| self.state.index.active.contains(id)) {
+        match self.queue.selected.filter(|id| self.state.index.active.contains(id)) {
             Some(id) => self.say(format!("#{id} is at work and selected; when it ends the next one is"), false),
             None => self.note("no job is at work; the next one that is will be selected".to_owned()),
         }
@@ -65,13 +60,13 @@ impl App {
 
     /// The page of the next job of the list, or of the one before; after the last one comes the first.
     pub(in crate::tui) fn next_job(&mut self, forward: bool) {
-        let before = self.selected;
+        let before = self.queue.selected;
         self.scroll_queue(if forward { 1 } else { -1 });
-        if self.selected != before {
+        if self.queue.selected != before {
             return;
         }
         self.scroll_queue(if forward { i64::MIN } else { i64::MAX });
-        let words = match (self.selected == before, forward) {
+        let words = match (self.queue.selected == before, forward) {
             (true, _) => "there is no other job on the list",
             (false, true) => "that was the last job: this is the first",
             (false, false) => "that was the first job: this is the last",
@@ -91,78 +86,35 @@ impl App {
         }
     }
 
+    /// Lines of a pane, as the screen is.
+    fn rows_of(&self, pane: Pane) -> usize {
+        self.layout(self.size.0, self.size.1).rows(pane)
+    }
+
     pub(in crate::tui) fn scroll_queue(&mut self, by: i64) {
-        let height = self.layout(self.size.0, self.size.1).rows(Pane::Queue).max(1);
-        let line = self.window(height).line.unwrap_or(0);
-        let rows = self.rows();
-        let current = self.selected.and_then(|id| rows.find(id));
-        let mut moved = 0_i64;
-        let target = match (by, current) {
-            (i64::MIN, _) => rows.first(),
-            (i64::MAX, _) => rows.last(),
-            (_, None) => rows.first(),
-            (by, Some(start)) => {
-                let mut key = start;
-                for _ in 0..by.unsigned_abs() {
-                    let next = if by > 0 { rows.after(key) } else { rows.before(key) };
-                    let Some(next) = next else { break };
-                    key = next;
-                    moved += by.signum();
-                }
-                Some(key)
-            }
-        };
-        let id = target.map(|key| key.id);
-        self.row = match by {
-            i64::MIN => 0,
-            i64::MAX => height - 1,
-            _ => (line as i64 + moved).clamp(0, height as i64 - 1) as usize,
-        };
-        self.select(id);
+        let height = self.rows_of(Pane::Queue).max(1);
+        if self.queue.scroll(shown(self.frozen.as_deref(), &self.state), height, by) {
+            self.log.turn_to_job();
+        }
     }
 
     pub(in crate::tui) fn scroll_cleanups(&mut self, by: i64) {
-        let all = self.shown().cleanups.len() as i64;
-        let rows = self.layout(self.size.0, self.size.1).rows(Pane::Cleanups) as i64;
-        let skipped = (self.cleanups_skipped() as i64).saturating_add(by).clamp(0, (all - rows).max(0));
-        self.cleanup_top =
-            if skipped == 0 { None } else { self.shown().cleanups.get((all - 1 - skipped) as usize).map(|record| record.id) };
+        let rows = self.rows_of(Pane::Cleanups);
+        self.cleanups.scroll(shown(self.frozen.as_deref(), &self.state), rows, by);
     }
 
     pub(in crate::tui) fn scroll_log(&mut self, by: i64) {
-        let Some((lines, bottom)) = self.log() else { return };
-        let rows = self.layout(self.size.0, self.size.1).rows(Pane::Log) as u64;
-        let total = lines.total();
-        // Wrapped lines may fill the pane each by itself.
-        let least = if self.wrap { 1 } else { rows };
-        let lowest = (lines.before() + least.min(lines.len() as u64)).min(total);
-        let to = (bottom as i64).saturating_add(by).clamp(lowest as i64, total as i64) as u64;
-        self.log_bottom = (to < total).then_some(to);
+        let rows = self.rows_of(Pane::Log);
+        self.log.scroll(shown(self.frozen.as_deref(), &self.state), self.queue.selected, rows, by);
     }
 
     pub(in crate::tui) fn next_match(&mut self, forward: bool) {
-        if self.focus != Pane::Log || self.search.is_empty() {
-            if self.filter.is_some() {
+        if self.focus != Pane::Log || self.log.search.is_empty() {
+            if self.queue.filter.is_some() {
                 self.scroll_queue(if forward { 1 } else { -1 });
             }
-            return;
-        }
-        let wanted = self.search.to_lowercase();
-        let Some((lines, bottom)) = self.log() else { return };
-        let first = lines.before();
-        let from_end = self.log_bottom.is_none();
-        let hit = {
-            let hits = lines.iter().enumerate().filter(|(_, line)| line.text.to_lowercase().contains(&wanted));
-            let mut numbers = hits.map(|(at, _)| first + at as u64 + 1);
-            if forward {
-                numbers.find(|number| *number > bottom)
-            } else {
-                numbers.rfind(|number| *number < bottom || (from_end && *number == bottom))
-            }
-        };
-        match hit {
-            Some(number) => self.log_bottom = Some(number),
-            None => self.note(format!("no {} line with {}", if forward { "further" } else { "earlier" }, self.search)),
+        } else if !self.log.find(shown(self.frozen.as_deref(), &self.state), self.queue.selected, forward) {
+            self.note(format!("no {} line with {}", if forward { "further" } else { "earlier" }, self.log.search));
         }
     }
 
@@ -172,7 +124,7 @@ impl App {
                 let at = bottom.checked_sub(lines.before() + 1)?;
                 lines.get(at as usize).map(|line| line.text.clone())
             }),
-            _ => self.selected.and_then(|id| self.shown().jobs.get(&id)).map(|job| path_text(&job.input)),
+            _ => self.queue.selected.and_then(|id| self.shown().jobs.get(&id)).map(|job| path_text(&job.input)),
         };
         self.copy(text)
     }
@@ -225,10 +177,9 @@ impl App {
                 if let (Pane::Queue, Some(area)) = (pane, layout.pane(Pane::Queue)) {
                     let rows = layout.rows(Pane::Queue);
                     let line = usize::from(event.row).checked_sub(usize::from(area.y) + 2).filter(|line| *line < rows);
-                    let id = line.and_then(|line| self.window(rows).ids.get(line).copied());
-                    if let Some(line) = line.filter(|_| id.is_some()) {
-                        self.row = line;
-                        self.select(id);
+                    let state = shown(self.frozen.as_deref(), &self.state);
+                    if line.is_some_and(|line| self.queue.select_line(state, line, rows)) {
+                        self.log.turn_to_job();
                     }
                 }
             }

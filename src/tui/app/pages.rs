@@ -1,60 +1,26 @@
-//! The pages that cover the four panes: one job, everything that happened, what `doctor` finds, comparisons.
+//! What keys do on the pages that cover the four panes, and what becomes of what was looked up for them.
 
 use crate::domain::job::{Job, JobId};
-use crate::runtime::link::Checkup;
-use crate::tui::app::App;
-use crate::tui::app::chronicle::Entry;
-use crate::tui::app::details::Detail;
-use crate::tui::app::loglines::FileLog;
 use crate::tui::app::prompt::PromptKind;
-use crate::tui::app::scroll::Scroll;
+use crate::tui::app::{App, shown};
 use crate::tui::input::action::{Act, Action, Effect, Found, Look};
 use crate::tui::layout::{Layout, Pane, Size};
-use crate::tui::view::names::input_name;
-
-/// What covers the panes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Page {
-    /// Nothing: the four panes.
-    #[default]
-    Dashboard,
-    /// The selected job.
-    Job,
-    /// Everything that happened.
-    Events,
-    /// What `plimsoll doctor` finds.
-    Doctor,
-    /// Kept comparisons, or one of them.
-    Compare,
-    /// The folders that are watched.
-    Watched,
-}
-
-/// The event list.
-#[derive(Debug, Clone, Default)]
-pub struct EventsPage {
-    /// The number of the chosen entry; `None` = the latest, whichever that is.
-    pub selected: Option<u64>,
-    /// Only entries with all of these words.
-    pub filter: String,
-}
-
-/// The examination.
-#[derive(Debug, Clone, Default)]
-pub struct DoctorPage {
-    /// `None` = it is being made.
-    pub found: Option<Result<Checkup, String>>,
-    /// Lines scrolled.
-    pub scroll: Scroll,
-}
+use crate::tui::pages::Page;
+use crate::tui::pages::doctor::DoctorPage;
+use crate::tui::pages::events::EventsPage;
+use crate::tui::pages::events::chronicle::Entry;
+use crate::tui::pages::job::details::Detail;
+use crate::tui::pages::log::lines::FileLog;
+use crate::tui::pages::scroll::Scroll;
+use crate::tui::pages::watched::WatchedPage;
 
 impl App {
     /// What is known of a job beside the state.
     pub(in crate::tui) fn detail(&self, id: JobId) -> Option<&Detail> {
-        self.details.get(id)
+        self.job.details.get(id)
     }
 
-    /// The event list's own state.
+    /// The page of events.
     pub const fn events_page(&self) -> &EventsPage {
         &self.events
     }
@@ -64,49 +30,19 @@ impl App {
         &self.doctor
     }
 
-    /// Where the page of the watched folders is scrolled to.
-    pub const fn watched_page(&self) -> &Scroll {
+    /// The page of watched folders.
+    pub const fn watched_page(&self) -> &WatchedPage {
         &self.watched
     }
 
     /// The file of the selected job's log, if it was asked for.
     pub(in crate::tui) fn file_log(&self) -> Option<&FileLog> {
-        self.file_log.as_ref().filter(|file| Some(file.job) == self.log_of())
+        self.log.file_of(self.queue.selected)
     }
 
     /// What happened, the latest first, as far as the filter lets it through.
     pub(in crate::tui) fn entries(&self) -> Vec<&Entry> {
-        let words: Vec<String> = self.events.filter.split_whitespace().map(str::to_lowercase).collect();
-        let passes = |entry: &&Entry| {
-            words.is_empty() || {
-                let text = format!("{} {} {}", entry.topic.word(), self.name_of(entry), entry.text).to_lowercase();
-                words.iter().all(|word| text.contains(word))
-            }
-        };
-        self.chronicle.entries().iter().rev().filter(passes).collect()
-    }
-
-    /// What happened to one job, the latest first.
-    pub(in crate::tui) fn story(&self, id: JobId) -> impl Iterator<Item = &Entry> {
-        self.chronicle.entries().iter().rev().filter(move |entry| entry.job == Some(id))
-    }
-
-    /// How many entries there are.
-    pub fn happened(&self) -> usize {
-        self.chronicle.entries().len()
-    }
-
-    /// Number and name of an entry's job; empty when it has none.
-    pub(in crate::tui) fn name_of(&self, entry: &Entry) -> String {
-        let Some(id) = entry.job else { return String::new() };
-        self.shown().jobs.get(&id).map_or_else(|| format!("#{id}"), |job| format!("#{id} {}", input_name(job)))
-    }
-
-    /// The row of the chosen entry among these.
-    pub(in crate::tui) fn entry_row(&self, entries: &[&Entry]) -> usize {
-        let Some(number) = self.events.selected else { return 0 };
-        // Newer entries stand higher; one that is gone or filtered out gives way to the next older.
-        entries.iter().position(|entry| entry.number <= number).unwrap_or(entries.len().saturating_sub(1))
+        self.events.entries(self.shown())
     }
 
     pub(in crate::tui) fn open_page(&mut self, page: Page) {
@@ -120,27 +56,27 @@ impl App {
         self.page = page;
         self.zoom = false;
         if page == Page::Job {
-            self.run_log = false;
-            self.opened_facts = None;
+            self.log.of_run = false;
+            self.job.opened_facts = None;
             self.focus = Pane::Log;
             // The page stays with its job when that ends.
-            self.chosen = true;
+            self.queue.is_chosen = true;
         }
     }
 
     pub(in crate::tui) fn close_page(&mut self) {
         self.page = Page::Dashboard;
         (self.focus, self.zoom) = self.before;
-        self.search.clear();
+        self.log.search.clear();
     }
 
     /// Opens the page of the selected job; without one, the log of the run full screen.
     pub(in crate::tui) fn open_job(&mut self) -> Vec<Effect> {
-        if self.focus == Pane::Log && self.selected.is_none_or(|id| !self.shown().jobs.contains_key(&id)) {
+        if self.focus == Pane::Log && self.queue.selected.is_none_or(|id| !self.shown().jobs.contains_key(&id)) {
             self.zoom = true;
             return Vec::new();
         }
-        if self.selected.is_none() {
+        if self.queue.selected.is_none() {
             self.say(self.no_job_is_selected(), true);
             return Vec::new();
         }
@@ -150,15 +86,18 @@ impl App {
 
     /// Asks for the file where the state has not all lines any more.
     fn look_for_log(&mut self) -> Vec<Effect> {
-        let is_whole =
-            self.selected.and_then(|id| self.shown().logs.get(&Some(id))).is_some_and(|ring| ring.total == ring.lines.len() as u64);
-        let was_run = self.selected.and_then(|id| self.shown().jobs.get(&id)).is_some_and(|job| job.attempts > 0);
+        let is_whole = self
+            .queue
+            .selected
+            .and_then(|id| self.shown().logs.get(&Some(id)))
+            .is_some_and(|ring| ring.total == ring.lines.len() as u64);
+        let was_run = self.queue.selected.and_then(|id| self.shown().jobs.get(&id)).is_some_and(|job| job.attempts > 0);
         if is_whole || !was_run || self.file_log().is_some() { self.look_for_command() } else { self.ask_for_log() }
     }
 
     /// What a job was asked to do that has ended before this console came stands at the top of its log.
     fn look_for_command(&self) -> Vec<Effect> {
-        let job = self.selected.and_then(|id| self.shown().jobs.get(&id));
+        let job = self.queue.selected.and_then(|id| self.shown().jobs.get(&id));
         let has_ended = |job: &&Job| job.attempts > 0 && !job.phase.holds_slot();
         let is_unknown = |job: &&Job| self.detail(job.id).is_none_or(|detail| detail.command.is_none());
         let job = job.filter(has_ended).filter(is_unknown);
@@ -175,13 +114,13 @@ impl App {
             self.say(format!("#{id} was never started: there is no log of it"), true);
             return Vec::new();
         }
-        self.file_log = Some(FileLog { job: id, attempt, read: None });
+        self.log.file = Some(FileLog { job: id, attempt, read: None });
         vec![Effect::Look(Look::Log(id, attempt))]
     }
 
     pub(in crate::tui) fn toggle_whole_log(&mut self) -> Vec<Effect> {
-        self.log_bottom = None;
-        if self.file_log.take().is_some_and(|file| Some(file.job) == self.log_of()) { Vec::new() } else { self.ask_for_log() }
+        self.log.bottom = None;
+        if self.log.file.take().is_some_and(|file| Some(file.job) == self.log_of()) { Vec::new() } else { self.ask_for_log() }
     }
 
     pub(in crate::tui) fn open_doctor(&mut self) -> Vec<Effect> {
@@ -193,23 +132,21 @@ impl App {
     pub(in crate::tui) fn found(&mut self, found: Found) {
         match found {
             Found::Log(job, attempt, read) => {
-                let is_shown = self.file_log.as_ref().is_some_and(|file| (file.job, file.attempt) == (job, attempt));
+                let is_shown = self.log.file.as_ref().is_some_and(|file| (file.job, file.attempt) == (job, attempt));
                 match &read {
-                    Ok(log) => self.details.learn_from_log(job, log),
+                    Ok(log) => self.job.details.learn_from_log(job, log),
                     Err(reason) if is_shown => self.say(reason.clone(), true),
                     // Without it the page says where it stands.
                     Err(_) => {}
                 }
-                if let Some(file) = self.file_log.as_mut().filter(|file| (file.job, file.attempt) == (job, attempt)) {
-                    file.read = Some(read);
-                }
+                self.log.read(job, attempt, read);
             }
             Found::Checkup(found) => self.doctor.found = Some(found),
-            Found::AheadSoFar(number, step) => self.looked_so_far(number, step),
-            Found::Ahead(number, plan) => self.looked_ahead(number, *plan),
+            Found::AheadSoFar(number, step) => self.what_if.looked_so_far(number, step),
+            Found::Ahead(number, plan) => self.what_if.looked(number, *plan),
             Found::Saved(profile, saved) => self.saved(*profile, saved),
-            Found::Comparisons(found) => self.found_comparisons(found),
-            Found::Comparison(id, found) => self.found_comparison(id, found),
+            Found::Comparisons(found) => self.compare.found_list(found),
+            Found::Comparison(id, found) => self.compare.found(id, found),
             Found::Compared(ended) => self.compared(ended),
             Found::Completed(completion) => drop(self.update(Action::Completed(completion))),
             Found::Started(Ok(())) => self.note("the server is started; the line to it is made again".to_owned()),
@@ -252,12 +189,12 @@ impl App {
             self.note(format!("this means nothing on this page; {help} tells its keys, {back} leads back"));
             return Vec::new();
         }
-        if page == Page::Job && self.opened_facts.is_some() && !self.zoom && self.scroll_facts(act) {
+        if page == Page::Job && self.job.opened_facts.is_some() && !self.zoom && self.scroll_facts(act) {
             return Vec::new();
         }
         match (page, act) {
             (_, Act::Back) if self.zoom => self.zoom = false,
-            (Page::Job, Act::Back) if self.opened_facts.is_some() => self.opened_facts = None,
+            (Page::Job, Act::Back) if self.job.opened_facts.is_some() => self.job.opened_facts = None,
             (_, Act::Back) => self.close_page(),
             (_, Act::PaneMemory | Act::PaneQueue | Act::PaneCleanups | Act::PaneLog) => {
                 self.close_page();
@@ -268,22 +205,19 @@ impl App {
                 self.next_job(act == Act::NextPane);
                 return self.look_for_log();
             }
-            (Page::Job, Act::Enter) => self.opened_facts = if self.opened_facts.is_some() { None } else { Some(Scroll::default()) },
-            (Page::Events, Act::Filter) => self.open(PromptKind::Events, self.events.filter.clone()),
-            (Page::Events, Act::Enter) => {
-                let entries = self.entries();
-                let job = entries.get(self.entry_row(&entries)).and_then(|entry| entry.job);
-                match job.filter(|id| self.shown().jobs.contains_key(id)) {
-                    Some(id) => {
-                        self.select(Some(id));
-                        return self.open_job();
-                    }
-                    None => self.say("no job of the list belongs to this event".to_owned(), true),
-                }
+            (Page::Job, Act::Enter) => {
+                self.job.opened_facts = if self.job.opened_facts.is_some() { None } else { Some(Scroll::default()) }
             }
+            (Page::Events, Act::Filter) => self.open(PromptKind::Events, self.events.filter.clone()),
+            (Page::Events, Act::Enter) => match self.events.chosen_job(self.shown()) {
+                Some(id) => {
+                    self.select(Some(id));
+                    return self.open_job();
+                }
+                None => self.say("no job of the list belongs to this event".to_owned(), true),
+            },
             (Page::Events, Act::CopyLine) => {
-                let entries = self.entries();
-                let text = entries.get(self.entry_row(&entries)).map(|entry| format!("{} {}", entry.at, entry.text));
+                let text = self.events.chosen(self.shown()).map(|entry| format!("{} {}", entry.at, entry.text));
                 return self.copy(text);
             }
             (Page::Events | Page::Doctor | Page::Watched, Act::Down) => self.scroll_page(1),
@@ -315,16 +249,16 @@ impl App {
             Act::First => i64::MIN,
             Act::Last => i64::MAX,
             Act::Filter | Act::WholeLog | Act::Wrap | Act::Zoom | Act::Follow | Act::NextMatch | Act::PrevMatch => {
-                self.opened_facts = None;
+                self.job.opened_facts = None;
                 return false;
             }
             Act::NextPane | Act::PrevPane => {
-                self.opened_facts = Some(Scroll::default());
+                self.job.opened_facts = Some(Scroll::default());
                 return false;
             }
             _ => return false,
         };
-        if let Some(scroll) = &mut self.opened_facts {
+        if let Some(scroll) = &mut self.job.opened_facts {
             scroll.by(by);
         }
         true
@@ -357,17 +291,10 @@ impl App {
 
     pub(in crate::tui) fn scroll_page(&mut self, by: i64) {
         match self.page {
-            Page::Events => {
-                let entries = self.entries();
-                let last = entries.len().saturating_sub(1) as i64;
-                let row = (self.entry_row(&entries) as i64).saturating_add(by).clamp(0, last);
-                // The first row stays the latest, whatever comes.
-                let selected = if row == 0 { None } else { entries.get(row as usize).map(|entry| entry.number) };
-                self.events.selected = selected;
-            }
+            Page::Events => self.events.scroll(shown(self.frozen.as_deref(), &self.state), by),
             Page::Doctor => self.doctor.scroll.by(by),
-            Page::Watched => self.watched.by(by),
-            Page::Compare => self.scroll_compare(by),
+            Page::Watched => self.watched.scroll.by(by),
+            Page::Compare => self.compare.scroll(by),
             Page::Dashboard | Page::Job => self.scroll(by),
         }
     }

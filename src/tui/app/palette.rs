@@ -3,9 +3,9 @@
 use tui_input::Input;
 
 use crate::domain::profile::Profile;
-use crate::tui::app::filter::matches;
 use crate::tui::input::action::Act;
 use crate::tui::input::keymap::Keymap;
+use crate::tui::pages::queue::filter::matches;
 
 /// The list of commands.
 #[derive(Debug, Clone, Default)]

@@ -2,9 +2,9 @@
 //! page and the footer say so in these words.
 
 use crate::tui::app::App;
-use crate::tui::app::pages::Page;
 use crate::tui::input::action::Act;
 use crate::tui::input::keymap::{Binding, KeyMode, TABLE};
+use crate::tui::pages::Page;
 
 /// Hints of the dashboard in a replay.
 pub const REPLAY_HINTS: &[(Act, &str)] = &[
@@ -104,7 +104,7 @@ impl App {
             (Page::Compare, Act::NextPane | Act::PrevPane | Act::ChartBack | Act::ChartForward) => {
                 (!list).then_some("next, previous columns")
             }
-            (Page::Compare, Act::Cancel) => self.compare_page().making.then_some("end the one under way"),
+            (Page::Compare, Act::Cancel) => self.is_comparing().then_some("end the one under way"),
             // In a replay they are about the playing.
             (_, act) if act.is_about_jobs() => self.is_replay().then_some(usual),
             _ => (!is_of_panes && !is_of_the_log).then_some(usual),

@@ -1,4 +1,5 @@
 //! The one key table: what keys do in which mode, what the help page says of them, what the footer hints at.
+//! The file is long because the table is one, and in one place.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 

@@ -5,14 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use jiff::tz::TimeZone;
 use ratatui::Terminal;
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tui_input::InputRequest;
 
 use crate::domain::command::Command;
 use crate::domain::comparison::kept::ComparisonId;
@@ -21,13 +19,14 @@ use crate::domain::state::State;
 use crate::runtime::link::{LineStatus, Link, Lookup, Update};
 use crate::tui::app::complete::{self, Places};
 use crate::tui::app::line::WindowOn;
-use crate::tui::app::{App, Mode, Settings};
-use crate::tui::input::action::{Act, Action, Effect, Found, Look};
-use crate::tui::input::foreign;
-use crate::tui::input::keymap::{KeyMode, Keymap};
+use crate::tui::app::{App, Settings};
+use crate::tui::input::action::{Action, Effect, Found, Look};
+use crate::tui::input::keymap::Keymap;
 use crate::tui::input::reader::{Input, Reader};
+use crate::tui::terminal::lookup::LookupWorker;
 use crate::tui::terminal::setup::{self, Guard, Screen};
 use crate::tui::terminal::theme::{ColorMode, ThemeName};
+use crate::tui::terminal::translate::action_of;
 use crate::tui::view;
 
 /// Least time between two frames that the run asks for: 10 Hz.
@@ -448,125 +447,8 @@ impl<'a> Console<'a> {
     }
 }
 
-/// Looks things up on a thread of its own.
-struct LookupWorker {
-    lookup: Lookup,
-    tell: mpsc::UnboundedSender<Found>,
-    /// The look ahead that is wanted; any other one is given up.
-    looking: Arc<AtomicU64>,
-}
-
-impl LookupWorker {
-    /// Looks something up; blocks.
-    fn look_up(&self, look: Look) -> Found {
-        let nobody = || "nobody here can look that up".to_owned();
-        match look {
-            Look::Log(job, attempt) => {
-                Found::Log(job, attempt, self.lookup.log.as_ref().ok_or_else(nobody).and_then(|read| read(job, attempt)))
-            }
-            Look::Checkup => Found::Checkup(self.lookup.checkup.as_ref().ok_or_else(nobody).and_then(|examine| examine())),
-            Look::Comparisons => {
-                Found::Comparisons(self.lookup.comparisons.as_ref().ok_or_else(nobody).and_then(|kept| (kept.list)()))
-            }
-            Look::Comparison(id) => {
-                Found::Comparison(id, self.lookup.comparisons.as_ref().ok_or_else(nobody).and_then(|kept| (kept.open)(id)))
-            }
-            Look::Ahead(number, queue) => {
-                let go_on = |step| {
-                    let _ = self.tell.send(Found::AheadSoFar(number, step));
-                    self.looking.load(Ordering::Relaxed) == number
-                };
-                let nobody = || "nobody here can look ahead".to_owned();
-                let plan = self.lookup.ahead.as_ref().ok_or_else(nobody).and_then(|look| look(&queue, &go_on));
-                Found::Ahead(number, Box::new(plan))
-            }
-            Look::Save(profile, comment) => {
-                let nobody = || "nobody here can keep a profile".to_owned();
-                let saved = self.lookup.save.as_ref().ok_or_else(nobody).and_then(|save| save(&profile, &comment));
-                Found::Saved(profile, saved)
-            }
-        }
-    }
-}
-
-impl Look {
-    /// What comes of it when it cannot even be asked.
-    fn without(self, why: String) -> Found {
-        match self {
-            Self::Log(job, attempt) => Found::Log(job, attempt, Err(why)),
-            Self::Checkup => Found::Checkup(Err(why)),
-            Self::Ahead(number, _) => Found::Ahead(number, Box::new(Err(why))),
-            Self::Comparisons => Found::Comparisons(Err(why)),
-            Self::Comparison(id) => Found::Comparison(id, Err(why)),
-            Self::Save(profile, _) => Found::Saved(profile, Err(why)),
-        }
-    }
-}
-
 impl Drop for Console<'_> {
     fn drop(&mut self) {
         self.looking.store(0, Ordering::Relaxed);
     }
-}
-
-/// What an event of the terminal means now.
-pub fn action_of(app: &App, event: TerminalEvent) -> Option<Action> {
-    match event {
-        TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => match app.keys().resolve(app.key_mode(), key) {
-            Some(act) => Some(Action::Do(act)),
-            None => foreign(app, key).or_else(|| edit_of(key).filter(|_| takes_text(app)).map(Action::Edit)),
-        },
-        TerminalEvent::Mouse(mouse) => Some(Action::Mouse(mouse)),
-        TerminalEvent::Paste(text) => Some(Action::Paste(text)),
-        TerminalEvent::Resize(width, height) => Some(Action::Resize(width, height)),
-        _ => None,
-    }
-}
-
-/// What a key of a layout without Latin letters means, where nothing is typed. With control nothing is ever typed.
-fn foreign(app: &App, key: KeyEvent) -> Option<Action> {
-    let KeyCode::Char(typed) = key.code else { return None };
-    let is_typed = takes_text(app) && !key.modifiers.contains(KeyModifiers::CONTROL);
-    if typed.is_ascii() || is_typed {
-        return None;
-    }
-    let place = foreign::latin(typed);
-    let act = place.and_then(|latin| {
-        let at_its_place = KeyEvent { code: KeyCode::Char(latin), ..key };
-        Some((app.keys().resolve(app.key_mode(), at_its_place)?, latin))
-    });
-    // A letter may be the first one of its own word for no: the place of a key never confirms anything.
-    let act = act.filter(|(act, _)| app.key_mode() != KeyMode::Ask || *act == Act::Back);
-    Some(act.map_or(Action::Unknown(typed), |(act, latin)| Action::Foreign(act, typed, latin)))
-}
-
-fn takes_text(app: &App) -> bool {
-    matches!(app.mode(), Some(Mode::Help(_) | Mode::Palette(_) | Mode::Prompt(_)))
-}
-
-/// Line editing as shells have it.
-fn edit_of(key: KeyEvent) -> Option<InputRequest> {
-    let control = key.modifiers.contains(KeyModifiers::CONTROL);
-    let alt = key.modifiers.contains(KeyModifiers::ALT);
-    Some(match key.code {
-        KeyCode::Char(c) if !control && !alt => InputRequest::InsertChar(c),
-        KeyCode::Backspace if alt || control => InputRequest::DeletePrevWord,
-        KeyCode::Backspace => InputRequest::DeletePrevChar,
-        KeyCode::Delete => InputRequest::DeleteNextChar,
-        KeyCode::Left if control || alt => InputRequest::GoToPrevWord,
-        KeyCode::Right if control || alt => InputRequest::GoToNextWord,
-        KeyCode::Left => InputRequest::GoToPrevChar,
-        KeyCode::Right => InputRequest::GoToNextChar,
-        KeyCode::Home => InputRequest::GoToStart,
-        KeyCode::End => InputRequest::GoToEnd,
-        KeyCode::Char('a') if control => InputRequest::GoToStart,
-        KeyCode::Char('e') if control => InputRequest::GoToEnd,
-        KeyCode::Char('u') if control => InputRequest::DeleteFromStart,
-        KeyCode::Char('k') if control => InputRequest::DeleteTillEnd,
-        KeyCode::Char('w') if control => InputRequest::DeletePrevWord,
-        KeyCode::Char('y') if control => InputRequest::Yank,
-        KeyCode::Char('b') if alt => InputRequest::GoToPrevWord,
-        KeyCode::Char('f') if alt => InputRequest::GoToNextWord,
-        _ => return None,
-    })
 }

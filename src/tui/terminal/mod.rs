@@ -1,6 +1,8 @@
 //! The terminal: its set-up, the console's loop, the looks, and the bytes that go out.
 
 pub mod event_loop;
+mod lookup;
 mod paint;
 pub mod setup;
 pub mod theme;
+pub mod translate;

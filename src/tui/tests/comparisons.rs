@@ -1,6 +1,7 @@
 //! The page of comparisons: figures, columns, the list, and a comparison under way.
 
 use super::*;
+use crate::domain::command::Answer;
 
 #[test]
 fn a_comparison_shows_the_figures_of_its_reports_and_whether_the_guides_words_hold() {
@@ -120,15 +121,28 @@ fn what_waits_is_compared_only_while_the_queue_is_held_and_nothing_is_at_work() 
     assert_eq!((inputs.len(), inputs[0].to_str(), preset.as_str()), (5, Some("/v/keynote-q3.mp4"), "web-720p"));
     assert_eq!(press(&mut app, "<esc>:compare-q<enter>"), vec![]);
     assert!(text(&draw(&mut app, 120, 36)).contains("one is being made"));
-    // Its figures would be of something else with jobs beside it.
-    assert_eq!(press(&mut app, "S<enter>"), vec![], "the default changes nothing");
-    assert_eq!(press(&mut app, "S"), vec![]);
-    assert!(text(&draw(&mut app, 120, 36)).contains("Jobs beside it take from its runs what is measured."));
-    assert!(matches!(press(&mut app, "y")[..], [Effect::Send(_, Command::Resume)]));
+    tell(&mut app, EventKind::ComparisonStarted { inputs: 5 });
+    tell(&mut app, EventKind::ComparisonRun { run: 2, runs: 3, profile: "balanced".to_owned() });
+    // What is asked meanwhile begins after it, and is told so, with the way to end it.
+    let [Effect::Send(id, Command::Resume)] = press(&mut app, "S")[..] else { panic!("it is asked for") };
+    let later = Some("jobs begin after the comparison under way (run 2 of 3, balanced, for 3 s now)".to_owned());
+    app.update(Action::Update(Box::new(Update::Reply(id, Ok(Answer { later, ..Answer::default() })))));
+    let shown = text(&draw(&mut app, 120, 36));
+    let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("release the queue: jobs begin after the comparison under way (run 2 of 3"), "{shown}");
+    assert!(words.contains("c shows it, and x there ends it"), "{shown}");
+    press(&mut app, "<esc>");
+    for (width, height) in [(120, 36), (80, 24)] {
+        let shown = text(&draw(&mut app, width, height));
+        for words in ["comparing 2/3", "c x ends it", "after the comparison"] {
+            assert!(shown.contains(words), "{words} is missing at {width} columns in {shown}");
+        }
+    }
     // It ends with the console, which asks.
     assert_eq!(press(&mut app, "q"), vec![]);
     assert!(text(&draw(&mut app, 120, 36)).contains("End it and quit"));
     press(&mut app, "<esc>");
+    tell(&mut app, EventKind::ComparisonEnded { reason: Some("no disk".to_owned()) });
     app.update(Action::Found(Box::new(Found::Compared(Err("no disk".to_owned())))));
     assert!(text(&draw(&mut app, 120, 36)).contains("compare what waits: no disk"));
     assert!(matches!(press(&mut app, "q")[..], [Effect::Send(_, Command::Shutdown)]), "nothing is lost any more");

@@ -20,8 +20,8 @@ use crate::tui::app::complete::Places;
 use crate::tui::app::{App, Settings};
 use crate::tui::input::action::{Action, Effect};
 use crate::tui::input::keymap::Keymap;
-use crate::tui::terminal::event_loop::action_of;
 use crate::tui::terminal::theme::{ColorMode, ThemeName};
+use crate::tui::terminal::translate::action_of;
 
 /// 2026-11-22 11:57:31 UTC: seven minutes before the mock-ups' 12:04:31.
 const BEGAN: i64 = 1_795_348_651_000;
@@ -39,7 +39,12 @@ impl Story {
     /// A run that has just begun.
     pub fn new(governor: bool) -> Self {
         let mut story = Self { events: Vec::new(), at: 0 };
-        story.tell(EventKind::RunStarted { version: "0.1.0".to_owned(), governor, preset: "web-720p".to_owned() });
+        story.tell(EventKind::RunStarted {
+            version: "0.1.0".to_owned(),
+            governor,
+            before: Default::default(),
+            preset: "web-720p".to_owned(),
+        });
         let profile = profiles()[1].clone();
         let lines = Lines::new(&profile.memory, Bytes::gib(2));
         story.select(profile);
@@ -59,7 +64,6 @@ impl Story {
         self
     }
 
-    /// One fact more.
     /// The profile is chosen.
     pub fn select(&mut self, profile: Profile) -> &mut Self {
         self.tell(EventKind::ProfileSelected {
@@ -110,6 +114,7 @@ impl Story {
             predicted_peak_bytes: Some(Bytes::mib(peak)),
             learned_from: 0,
             pixels: 1920 * 1080,
+            disk: None,
             choices:
                 "hdr tonemap, deinterlace auto, pixel_aspect square, tracks best, subtitles drop, location drop, on_damage keep"
                     .to_owned(),
@@ -292,6 +297,7 @@ pub fn no_room() -> Story {
     });
     story.tell(EventKind::RoomWanted(RoomWanted {
         job: JobId(19),
+        disk: None,
         folder: PathBuf::from("/v/plimsoll-out"),
         needs_bytes: Some(Bytes::mib(40)),
         free_bytes: Some(Bytes::mib(6)),

@@ -344,6 +344,7 @@ fn the_page_of_a_job_tells_every_track_and_its_whole_path() {
         predicted_peak_bytes: None,
         learned_from: 0,
         pixels: 0,
+        disk: None,
         choices: String::new(),
     });
     let mut app = story.app(settings(ColorMode::True, false));
@@ -464,10 +465,10 @@ fn a_fault_and_the_answer_to_what_caused_it_are_one_event() {
     let [Effect::Send(id, _)] = effects[..] else { panic!("{effects:?}") };
     let from = story.events.len();
     story.tell(EventKind::Fault { what: "/v/none.mp4".to_owned(), detail: "no such file".to_owned() });
-    let before = app.happened();
+    let before = app.events_page().happened();
     hear_from(&mut app, &story, from);
     app.update(Action::Update(Box::new(Update::Reply(id, Err(Rejection("/v/none.mp4: no such file".to_owned()))))));
-    assert_eq!(app.happened(), before + 1);
+    assert_eq!(app.events_page().happened(), before + 1);
     let told = app.toast().map(|toast| toast.text.clone());
     assert_eq!(told.as_deref(), Some("/v/none.mp4: no such file"), "nor is it said a second time in the last line");
 }

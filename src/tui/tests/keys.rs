@@ -201,9 +201,7 @@ fn press_foreign(app: &mut App, typed: &str) -> Vec<Effect> {
     let event = |c| crossterm::event::Event::Key(crossterm::event::KeyEvent::from(crossterm::event::KeyCode::Char(c)));
     let actions = typed.chars().map(event);
     actions
-        .flat_map(|event| {
-            crate::tui::terminal::event_loop::action_of(app, event).map_or_else(Vec::new, |action| app.update(action))
-        })
+        .flat_map(|event| crate::tui::terminal::translate::action_of(app, event).map_or_else(Vec::new, |action| app.update(action)))
         .collect()
 }
 

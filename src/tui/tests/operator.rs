@@ -6,7 +6,7 @@ use crate::domain::command::{Answer, JobRequest};
 use crate::domain::event::MemoryFigures;
 use crate::runtime::link::Playing;
 use crate::tui::app::Mode;
-use crate::tui::app::pages::Page;
+use crate::tui::pages::Page;
 
 /// Thirty jobs of which two run; a number of them are done already.
 fn long_queue() -> Story {
@@ -387,7 +387,7 @@ fn help_tells_the_keys_of_the_page_that_is_open_and_explains_the_words() {
 fn a_key_of_another_layout_never_answers_yes() {
     let type_it = |app: &mut App, typed: char| {
         let key = crossterm::event::KeyEvent::from(crossterm::event::KeyCode::Char(typed));
-        let action = crate::tui::terminal::event_loop::action_of(app, crossterm::event::Event::Key(key));
+        let action = crate::tui::terminal::translate::action_of(app, crossterm::event::Event::Key(key));
         action.map_or_else(Vec::new, |action| app.update(action))
     };
     for (opens, typed) in [("x", 'н'), ("x", 'ｙ'), ("q", 'й'), ("q", 'ض'), ("D", 'υ'), ("x", 'д')] {

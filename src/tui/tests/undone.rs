@@ -12,7 +12,7 @@ fn hear_from(app: &mut App, story: &Story, from: usize) {
 /// Deletes the jobs of these rows of the busy dashboard, as the engine tells it, and asks to take that back.
 fn deleted_and_taken_back(app: &mut App, story: &mut Story, ids: &[JobId], meanwhile: Option<EventKind>) -> Vec<(JobId, i64)> {
     for id in ids {
-        app.selected = Some(*id);
+        app.queue.selected = Some(*id);
         press(app, "v");
     }
     let effects = press(app, "Dy");

@@ -126,11 +126,6 @@ fn words(app: &App, question: Question) -> Words {
             lines: vec!["The run under way is stopped.".to_owned(), "What was measured before it is kept.".to_owned()],
             buttons: ["Go on", "End it"],
         },
-        Question::Release => Words {
-            title: "Release the queue",
-            lines: vec!["A comparison is being made.".to_owned(), "Jobs beside it take from its runs what is measured.".to_owned()],
-            buttons: ["Keep it held", "Release it"],
-        },
         Question::StartServer => Words {
             title: "The server has gone",
             lines: vec!["Start it again?".to_owned(), "What was not finished is kept in the queue, and goes on.".to_owned()],

@@ -14,7 +14,8 @@ use ratatui::widgets::{Cell, Paragraph, Row, StatefulWidget, Table, TableState, 
 use unicode_width::UnicodeWidthStr;
 
 use crate::tui::app::App;
-use crate::tui::app::chronicle::{Entry, Topic};
+use crate::tui::pages::events::chronicle::{Entry, Topic};
+use crate::tui::pages::events::name_of;
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::frame::{Framed, Seen};
 use crate::tui::view::names::fit_name;
@@ -25,9 +26,13 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let theme = app.theme();
     let entries = app.entries();
     let filter = &app.events_page().filter;
-    let title = vec![theme.span("Events ", Role::Accent), theme.span(app.happened().to_string(), Role::Dim)];
+    let title = vec![theme.span("Events ", Role::Accent), theme.span(app.events_page().happened().to_string(), Role::Dim)];
     let frame = Framed::new(theme, title).right(if filter.is_empty() {
-        vec![theme.span("latest first", Role::Dim)]
+        let older = match app.events_page().happened_before() {
+            0 => String::new(),
+            older => format!("{older} older left out, "),
+        };
+        vec![theme.span(format!("{older}latest first"), Role::Dim)]
     } else {
         vec![theme.span("filter ", Role::Dim), theme.span(format!("{filter}, {}", entries.len()), Role::Accent)]
     });
@@ -50,7 +55,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let room = usize::from(widths(&columns, width)[4]);
     // An event of no job has the room of a name too.
     let room_of = |entry: &Entry| if entry.job.is_none() { room + usize::from(job) } else { room };
-    let chosen = app.entry_row(&entries);
+    let chosen = app.events_page().row(&entries);
     // What is cut in its row is told whole below the list.
     let whole = entries.get(chosen).filter(|entry| entry.text.width() > room_of(entry));
     let whole = whole.map_or_else(Vec::new, |entry| wrap(&entry.text, usize::from(width.saturating_sub(2))));
@@ -62,7 +67,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let [list, whole_at] =
         Layout::vertical([Constraint::Fill(1), Constraint::Length(below)]).areas(frame.seen(seen).draw(area, buf));
     let rows = entries.iter().skip(first).take(rows).map(|entry| {
-        let name = app.name_of(entry);
+        let name = name_of(app.shown(), entry);
         // Where there is no room for a name, the number alone.
         let name = if job < 10 { name.split(' ').next().unwrap_or_default() } else { &name };
         let name = fit_name(name, usize::from(job) - 1, theme.symbols).into_owned();

@@ -10,6 +10,7 @@ use ratatui::text::Line;
 use ratatui::widgets::Widget as _;
 use unicode_width::UnicodeWidthStr;
 
+use crate::domain::event::JobCounts;
 use crate::domain::job::{Job, Phase};
 use crate::domain::state::State;
 use crate::domain::text::sanitise;
@@ -90,7 +91,16 @@ fn line(app: &App, layout: &Layout, width: u16) -> Line<'static> {
         line.spans.extend([theme.span(text, role), "  ".into()]);
     }
     push_counts(app, counts, full, width, &mut line);
+    let before = before_words(&state.before);
+    if full && !before.is_empty() && left(&line, width) >= before.width() {
+        line.push_span(theme.span(before, Role::Dim));
+    }
     line
+}
+
+/// What had ended before this run, whose jobs the counts are of: `before: 5 done, 1 failed`.
+pub fn before_words(before: &JobCounts) -> String {
+    if *before == JobCounts::default() { String::new() } else { format!("before: {}", before.words()) }
 }
 
 /// The counts with their words, where there is room for them; else the numbers alone, then closer together. Only then are
@@ -255,8 +265,12 @@ pub fn badges(app: &App, state: &State) -> Vec<(String, Role)> {
     } else if idle && !state.jobs.is_empty() {
         badges.push(("all done".to_owned(), Role::Good));
     }
-    if state.room.is_some() && !state.shutting_down {
+    if !state.rooms.is_empty() && !state.shutting_down {
         badges.push((format!("{} no room", symbols.bad), Role::Bad));
+    }
+    if let Some(comparison) = &state.comparison {
+        let run = if comparison.run > 0 { format!(" {}/{}", comparison.run, comparison.runs) } else { String::new() };
+        badges.push((format!("{} comparing{run}", symbols.run), Role::Running));
     }
     if state.paused {
         badges.push((format!("{} queue held", symbols.held), Role::Warn));

@@ -12,10 +12,11 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Widget as _};
 
-use crate::tui::app::filter::has_words;
-use crate::tui::app::pages::Page;
-use crate::tui::app::{App, Help};
+use crate::tui::app::App;
 use crate::tui::input::keymap::Section;
+use crate::tui::pages::Page;
+use crate::tui::pages::help::Help;
+use crate::tui::pages::queue::filter::has_words;
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::frame::{Framed, Seen, popup};
 use crate::tui::view::text::{fit, wrap};

@@ -24,11 +24,11 @@ use crate::domain::media::AudioStream;
 use crate::domain::text::{many, path_text};
 use crate::domain::time::{clock, seconds_words, span_words};
 use crate::domain::units::Bytes;
-use crate::tui::app::chronicle;
-use crate::tui::app::job_words::state_of;
-use crate::tui::app::waiting;
 use crate::tui::app::{App, job_name};
 use crate::tui::layout::Layout;
+use crate::tui::pages::events::chronicle;
+use crate::tui::pages::queue::job_words::state_of;
+use crate::tui::pages::queue::waiting;
 use crate::tui::terminal::theme::Role;
 use crate::tui::view::frame::{Framed, Seen};
 use crate::tui::view::text::{bar, fit, fit_line, mb, spoken, time_of_day, wrap};
@@ -421,7 +421,7 @@ fn draw_story(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
     let room = usize::from(inner.width.saturating_sub(11));
     let mut left = inner.height;
     let mut rows = Vec::new();
-    for entry in app.story(job.id) {
+    for entry in app.events_page().story(job.id) {
         if left == 0 {
             break;
         }

@@ -29,6 +29,10 @@ pub fn draw(app: &App, row: usize, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
     let at_work = state.index.active.len() as u64;
     let mut text = Text::from(theme.span(format!("{} at work, {} waiting", many(at_work, "job"), state.waiting()), Role::Strong));
+    if let Some(comparison) = &state.comparison {
+        let words = format!("a comparison has the machine ({}); it goes on without this window", comparison.run_words());
+        text.push_line(theme.span(words, Role::Running));
+    }
     if state.paused && state.waiting() > 0 {
         text.push_line(theme.span("the queue is held: what waits does not start", Role::Warn));
     }

@@ -15,10 +15,10 @@ use ratatui::widgets::{Paragraph, Widget as _};
 use crate::domain::job::{LogLevel, LogLine, Phase};
 use crate::domain::text::many;
 use crate::domain::units::Bytes;
-use crate::tui::app::loglines::LogLines;
-use crate::tui::app::pages::Page;
 use crate::tui::app::{App, job_name};
 use crate::tui::layout::Pane;
+use crate::tui::pages::Page;
+use crate::tui::pages::log::lines::LogLines;
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::frame::Framed;
 use crate::tui::view::names::head;
@@ -134,6 +134,9 @@ fn right_of_title(app: &App, log: Option<(LogLines<'_>, u64)>) -> Vec<Span<'stat
         right.push(theme.span(many(lines.total() + live, "line"), Role::Dim));
     } else {
         right.push(theme.span(format!("line {bottom} of {}", lines.total()), Role::Warn));
+    }
+    if let (older @ 1.., false) = (lines.before(), lines.is_file()) {
+        right.push(theme.span(format!(", {older} older left out"), Role::Dim));
     }
     right
 }

@@ -34,10 +34,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 
-use crate::tui::app::pages::Page;
 use crate::tui::app::prompt::PromptKind;
 use crate::tui::app::{App, Mode};
 use crate::tui::layout::Size;
+use crate::tui::pages::Page;
 
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {

@@ -19,8 +19,8 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Cell, HighlightSpacing, Paragraph, Row, StatefulWidget, Table, TableState, Widget as _};
 
 use crate::domain::profile::Profile;
-use crate::tui::app::profiles::Switch;
-use crate::tui::app::{App, Picker};
+use crate::tui::app::App;
+use crate::tui::pages::profiles::{Picker, Switch};
 use crate::tui::terminal::theme::Role;
 use crate::tui::view::frame::{Framed, popup};
 use crate::tui::view::text::{fit, mb, spoken, wrap};

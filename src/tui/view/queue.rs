@@ -17,30 +17,40 @@ use ratatui::widgets::{Cell, Paragraph, Row, StatefulWidget, Table, TableState, 
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::event::RoomWanted;
-use crate::domain::job::{Damage, Job, JobId, Outcome, Phase, RejectReason};
+use crate::domain::job::{Damage, Job, JobId, Outcome, Phase, RejectReason, Rejected};
 use crate::domain::state::State;
 use crate::domain::text::path_text;
 use crate::domain::time::clock;
 use crate::domain::units::Bytes;
 use crate::tui::app::App;
-use crate::tui::app::job_words::state_of;
-use crate::tui::app::waiting;
 use crate::tui::input::action::Act;
 use crate::tui::layout::Pane;
+use crate::tui::pages::queue::job_words::state_of;
+use crate::tui::pages::queue::waiting;
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::frame::{Framed, Seen};
+use crate::tui::view::header::before_words;
 use crate::tui::view::names::{fit_name, input_name};
-use crate::tui::view::text::{bar, fit, fit_words, widths};
+use crate::tui::view::text::{bar, fit, fit_words, time_of_day, widths};
 
-/// Columns of the bar and the percent of it, of the speed and of the time left; the last three may hold a reason.
+/// Characters of the percent of the bar, and of the speed.
 const PERCENT: u16 = 5;
 const SPEED: u16 = 6;
-const LEFT: u16 = 8;
-/// Names longer than this give way to longer bars.
+/// Characters of the time left, with and without hours.
+const LEFT: (u16, u16) = (6, 8);
+/// Characters of sizes and of peaks, least and most.
+const SIZE: (u16, u16) = (5, 6);
+/// Characters of the bar where there is room for one, and the least that names leave of it.
+const BAR: (u16, u16) = (6, 11);
+/// Most characters that a bar is longer where there is room.
+const LONGER: u16 = 24;
+/// Words in place of the progress want this much at most: longer ones are cut, and the job's page tells them whole.
+const WORDS: u16 = 25;
+/// Names longer than this give way to longer bars, but for what they want themselves.
 const NAMES: u16 = 36;
-/// Columns from which on a preset is told, cut, beside a name that has room.
+/// Characters from which on a preset is told, cut, beside a name that has room.
 const LEAST_PRESET: u16 = 7;
-/// Columns that a name keeps beside the preset of its job.
+/// Characters that a name keeps beside the preset of its job.
 const LEAST_NAME: u16 = 16;
 
 /// The columns of the table, and how wide they are here.
@@ -49,32 +59,125 @@ struct Columns {
     input: u16,
     peak: u16,
     bar: u16,
+    left: u16,
+}
+
+/// The columns that what is in sight wants.
+#[derive(Debug, Clone, Copy, Default)]
+struct Wanted {
+    name: u16,
+    size: u16,
+    peak: u16,
+    left: u16,
+    /// Progress, speed and time left together, where words stand there.
+    tail: u16,
+}
+
+impl Wanted {
+    fn of<'a>(state: &State, jobs: impl Iterator<Item = &'a Job>) -> Self {
+        let wide = |text: &str| text.width() as u16;
+        let mut wanted = Self::default();
+        for job in jobs {
+            let tag = if job.preset == state.default_preset { 0 } else { wide(&job.preset) + 1 };
+            let (peak, left, tail) = match &job.phase {
+                // Its words stand in the place of the peak too.
+                Phase::Rejected(_) => (0, 0, (wide(&rejected_words(job, WORDS)) + 2).saturating_sub(SIZE.1)),
+                Phase::Queued if job.lack_of_room().is_none() => {
+                    (wide(&peak_of(job)), 0, waiting::reason(state, job.id).map_or(0, |reason| wide(&reason) + 1))
+                }
+                Phase::Queued | Phase::Backoff { .. } => (wide(&peak_of(job)), LEFT.1, WORDS),
+                Phase::Finished(finished) if finished.outcome.is_success() => {
+                    let beside = finished.damage.as_ref().map_or(0, |damage| wide(&damage.short()) + 2);
+                    let took = wide(&clock(finished.took)) + 7;
+                    (wide(&peak_of(job)), 0, took + beside + SPEED + LEFT.0)
+                }
+                Phase::Finished(finished) => {
+                    let reason = finished.reason.as_deref().unwrap_or(finished.outcome.word());
+                    (wide(&peak_of(job)), 0, wide(reason) + 1)
+                }
+                _ => (wide(&peak_of(job)), wide(&left_of(job).unwrap_or_default()) + 1, 0),
+            };
+            wanted = Self {
+                name: wanted.name.max(wide(&input_name(job)) + tag),
+                size: wanted.size.max(wide(&job.size.short()) + 1),
+                peak: wanted.peak.max(peak + 1),
+                left: wanted.left.max(left),
+                tail: wanted.tail.max(tail.min(WORDS)),
+            };
+        }
+        wanted
+    }
+}
+
+/// Why a job was not let in, in so many columns.
+fn rejected_words(job: &Job, room: u16) -> String {
+    match &job.phase {
+        Phase::Rejected(Rejected { reason: RejectReason::TooLarge, limit: Some(limit), .. }) => {
+            let long = format!("{}, over the {limit} limit", job.size.whole());
+            // How large it is stands beside it.
+            if long.width() <= room.into() { long } else { format!("over the {limit} limit") }
+        }
+        Phase::Rejected(why) => why.detail.clone(),
+        _ => String::new(),
+    }
+}
+
+/// The peak of a job as its row tells it: what was seen, else what is expected.
+fn peak_of(job: &Job) -> String {
+    match (job.peak, job.predicted_peak) {
+        (Bytes::ZERO, Some(predicted)) => format!("~{}", predicted.short()),
+        (Bytes::ZERO, None) => String::new(),
+        (peak, _) => peak.short(),
+    }
+}
+
+/// What is left of a job at work, once that can be told.
+fn left_of(job: &Job) -> Option<String> {
+    Some(clock(Duration::from_secs(job.progress?.eta_seconds?)))
 }
 
 impl Columns {
-    /// State, number with a mark, input, size, peak, progress, speed, time left, and a free one before the frame.
-    fn new(width: u16, last: Option<JobId>) -> Self {
+    /// State, number with a mark, input, size, peak, progress, speed, time left, and a free one before the frame. Names get
+    /// what the others have room for and do not need; words in place of the progress go before them.
+    fn new(width: u16, last: Option<JobId>, wanted: Wanted) -> Self {
         let id = last.map_or(1, |id| id.0.max(1).ilog10() as u16 + 1).max(3);
-        let peak = if width >= 54 { 6 } else { 0 };
-        let bar = match width {
-            70.. => 11,
-            64.. => 6,
+        let mut peak = if width >= 54 { SIZE.1 } else { 0 };
+        let (mut size, mut left) = (SIZE.1, LEFT.1);
+        let mut bar = match width {
+            70.. => BAR.1,
+            64.. => BAR.0,
             _ => 0,
         };
-        let fixed = [9, id + 1, 6, peak, 1 + bar + PERCENT, SPEED, LEFT];
+        let taken = |size, peak, bar, left| 9 + id + 1 + size + peak + 1 + bar + PERCENT + SPEED + left + 1;
+        let mut free = width.saturating_sub(taken(size, peak, bar, left));
+        // Each gives what it can spare, the bar last.
+        let mut give = |column: &mut u16, least: u16| {
+            let spare = wanted.name.saturating_sub(free).min(column.saturating_sub(least));
+            (*column, free) = (*column - spare, free + spare);
+        };
+        give(&mut size, wanted.size.clamp(SIZE.0, SIZE.1));
+        give(&mut peak, wanted.peak.clamp(SIZE.0, SIZE.1));
+        let most = bar + PERCENT + SPEED + LEFT.1;
+        let words = wanted.tail.min(most);
+        give(&mut left, wanted.left.clamp(LEFT.0, LEFT.1).max(words.saturating_sub(bar + PERCENT + SPEED)));
+        give(&mut bar, BAR.0.max(words.saturating_sub(PERCENT + SPEED + left)));
         // On a wide screen the names have enough room before the bars do.
-        let free = width.saturating_sub(fixed.iter().sum::<u16>() + 1);
-        let bar = bar + free.saturating_sub(NAMES).min(if bar > 0 { 24 } else { 0 });
-        let [state, id, size, peak, _, speed, left] = fixed.map(Constraint::Length);
-        let all =
-            [state, id, Constraint::Fill(1), size, peak, Constraint::Length(1 + bar + PERCENT), speed, left, Constraint::Length(1)];
+        bar += free.saturating_sub(wanted.name.max(NAMES)).min(if bar > 0 { LONGER } else { 0 });
+        let fixed = [9, id + 1, size, peak, 1 + bar + PERCENT, SPEED, left].map(Constraint::Length);
+        let [state, id, size, peak_at, progress, speed, left_at] = fixed;
+        let all = [state, id, Constraint::Fill(1), size, peak_at, progress, speed, left_at, Constraint::Length(1)];
         let widths = widths(&all, width);
-        Self { all, input: widths[2], peak: widths[4], bar }
+        Self { all, input: widths[2], peak: widths[4], bar, left }
     }
 
     /// Columns of a reason in place of progress and speed; a blank stands before it.
     const fn reason(&self) -> u16 {
         self.bar + PERCENT + SPEED
+    }
+
+    /// The same with the time left.
+    const fn long_reason(&self) -> u16 {
+        self.reason() + self.left
     }
 }
 
@@ -89,18 +192,25 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     if state.waiting_bytes() > Bytes::ZERO {
         said = format!("{said}, {} waiting", state.waiting_bytes());
     }
+    let before = before_words(&state.before);
+    if !before.is_empty() && said.width() + before.width() + 6 <= usize::from(area.width) * 2 / 3 {
+        said = format!("{said}; {before}");
+    }
     let (marked, hidden) = app.marks();
     if marked > 0 {
         let out_of_sight = if hidden > 0 { format!(" ({hidden} hidden)") } else { String::new() };
         said = format!("{jobs} {}, {marked} marked{out_of_sight}", if jobs == 1 { "job" } else { "jobs" });
     }
     let right = match (app.filter(), &state.held) {
-        (None, _) if let Some(wanted) = &state.room => {
+        (None, _) if let Some(wanted) = state.rooms.last() => {
             let figures = wanted.figures();
-            let place = format!(" in {}", path_text(&wanted.folder));
+            let more = state.rooms.len() - 1;
+            let others = if more > 0 { format!(", and on {more} more") } else { String::new() };
+            // Where it is missing comes first: how much stands in the row.
+            let place = format!(" on {}", path_text(wanted.disk.as_ref().unwrap_or(&wanted.folder)));
             let room = usize::from(area.width).saturating_sub(said.width() + 14);
             let mut text = format!("{} no room", theme.symbols.bad);
-            for (more, sep) in [(figures, ": "), (place, "")] {
+            for (more, sep) in [(place, ""), (figures, ": "), (others, "")] {
                 if !more.is_empty() && text.width() + sep.len() + more.width() <= room {
                     text = format!("{text}{sep}{more}");
                 }
@@ -113,6 +223,22 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         (Some(filter), _) => {
             let words = format!("{}, {} of {jobs}", filter.text(), filter.len());
             vec![theme.span("filter ", Role::Dim), theme.span(words, Role::Accent)]
+        }
+        (None, _) if let Some(comparison) = &state.comparison => {
+            let room = usize::from(area.width).saturating_sub(said.width() + 14);
+            let since = time_of_day(comparison.since, app.time_zone(), false);
+            let run = comparison.run_words();
+            let number = if comparison.run > 0 { format!(" {}/{}", comparison.run, comparison.runs) } else { String::new() };
+            let (shows, ends) = (app.key_label(Act::Compare), app.key_label(Act::Cancel));
+            let ways = [
+                format!("waits for the comparison since {since} ({run}); {}", app.way_to_end_it()),
+                format!("waits for the comparison since {since} ({run}); {shows} {ends} ends it"),
+                format!("comparing{number} since {since}; {shows} {ends} ends it"),
+                format!("comparing{number}; {shows} {ends} ends it"),
+                "waits for the comparison".to_owned(),
+            ];
+            let words = ways.into_iter().find(|words| words.width() <= room);
+            words.map(|words| theme.span(words, Role::Running)).into_iter().collect()
         }
         (None, Some(held)) => {
             let way = waiting::way_in(state).unwrap_or_default();
@@ -129,7 +255,8 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let above = listed.first().and_then(|id| rows.find(*id)).map_or(0, |key| rows.above(key));
     let seen = Seen { above, rows: listed.len(), of: rows.len() };
     let inner = Framed::pane(app, Pane::Queue, said).right(right).seen(seen).draw(area, buf);
-    let columns = Columns::new(inner.width, state.jobs.last_key_value().map(|(id, _)| *id));
+    let in_sight = window.ids.iter().filter_map(|id| state.jobs.get(id));
+    let columns = Columns::new(inner.width, state.jobs.last_key_value().map(|(id, _)| *id), Wanted::of(state, in_sight));
     let at_right = |text: &'static str| Line::from(text).right_aligned();
     // Without room for a bar it is a number alone.
     let progress = if columns.bar == 0 { " DONE" } else { " PROGRESS" };
@@ -237,20 +364,13 @@ impl<'a> Entry<'a> {
             Cell::from(self.name()),
             self.right(job.size.short(), size),
         ];
-        if let Phase::Rejected(why) = &job.phase {
-            let words = match (why.reason, why.limit) {
-                (RejectReason::TooLarge, Some(limit)) => format!("{}, over the {limit} limit", job.size.whole()),
-                _ => why.detail.clone(),
-            };
-            let room = self.columns.peak + self.columns.reason() + LEFT;
+        if let Phase::Rejected(_) = &job.phase {
+            let room = self.columns.peak + self.columns.long_reason();
+            let words = rejected_words(job, room.saturating_sub(1));
             cells.push(self.phrase("  ", &words, room.saturating_sub(1), Role::Dim).column_span(4));
             return Row::new(cells);
         }
-        cells.push(match (job.peak, job.predicted_peak) {
-            (Bytes::ZERO, Some(predicted)) => self.right(format!("~{}", predicted.short()), Role::Dim),
-            (Bytes::ZERO, None) => Cell::new(""),
-            (peak, _) => self.right(peak.short(), self.text_role()),
-        });
+        cells.push(self.right(peak_of(job), if job.peak == Bytes::ZERO { Role::Dim } else { self.text_role() }));
         cells.extend(self.standing());
         Row::new(cells)
     }
@@ -297,7 +417,7 @@ impl<'a> Entry<'a> {
         match &job.phase {
             Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => self.progress(),
             phase if let Some(lack) = job.lack_of_room() => {
-                let wanted = state.room.as_ref().filter(|wanted| wanted.job == job.id);
+                let wanted = state.room_for(job);
                 let figures = wanted.map(RoomWanted::figures).filter(|figures| !figures.is_empty());
                 let words = self.phrase(" ", figures.as_deref().unwrap_or(lack), columns.reason(), Role::Warn).column_span(2);
                 let left = if let Phase::Backoff { until, .. } = phase { clock(until.since(state.now)) } else { String::new() };
@@ -311,7 +431,7 @@ impl<'a> Entry<'a> {
             Phase::Queued => {
                 let Some(mut words) = waiting::reason(state, job.id) else { return Vec::new() };
                 let is_held = state.held.is_some_and(|held| held.job == job.id);
-                let room = columns.reason() + LEFT;
+                let room = columns.long_reason();
                 if let (true, Some(way)) = (is_held, waiting::way_in(state))
                     && words.len() + way.len() + 2 <= usize::from(room)
                 {
@@ -340,7 +460,7 @@ impl<'a> Entry<'a> {
             Phase::Finished(finished) => {
                 let reason = finished.reason.as_deref().unwrap_or(finished.outcome.word());
                 let role = if finished.outcome == Outcome::Cancelled { Role::Dim } else { Role::Bad };
-                vec![self.phrase(" ", reason, columns.reason() + LEFT, role).column_span(3)]
+                vec![self.phrase(" ", reason, columns.long_reason(), role).column_span(3)]
             }
             Phase::Starting | Phase::Rejected(_) => Vec::new(),
         }
@@ -362,11 +482,37 @@ impl<'a> Entry<'a> {
         let speed = if progress.speed > 0.0 { format!("{:.1}x", progress.speed) } else { String::new() };
         // At work, and not long enough to tell.
         let unknown = if matches!(job.phase, Phase::Running { .. }) { theme.symbols.more } else { "" };
-        let left = progress.eta_seconds.map_or_else(|| unknown.to_owned(), |seconds| clock(Duration::from_secs(seconds)));
+        let left = left_of(job).unwrap_or_else(|| unknown.to_owned());
         vec![line.into(), self.right(speed, text_role), self.right(left, text_role)]
     }
 }
 
 fn is_too_large(job: &Job) -> bool {
     matches!(&job.phase, Phase::Rejected(why) if why.reason == RejectReason::TooLarge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_get_what_other_columns_can_spare_and_no_more_than_they_want() {
+        let id = Some(JobId(17));
+        let usual = Columns::new(72, id, Wanted { name: 10, ..Wanted::default() });
+        let wanted = Wanted { name: 40, size: 4, peak: 5, left: 6, tail: 0 };
+        let long = Columns::new(72, id, wanted);
+        assert!(long.input >= usual.input + 8, "{} instead of {}", long.input, usual.input);
+        assert_eq!((long.bar, long.left), (BAR.0, LEFT.0));
+        // Words in place of the progress go first.
+        let words = Columns::new(72, id, Wanted { tail: WORDS, ..wanted });
+        assert_eq!(words.long_reason(), WORDS);
+        assert!(words.input > usual.input);
+        // On a wide screen a bar is longer only as far as names let it.
+        let (short, long) = (Columns::new(150, id, usual_names(20)), Columns::new(150, id, usual_names(70)));
+        assert!(short.bar > long.bar && long.input >= 70, "{} {}", short.bar, long.bar);
+    }
+
+    fn usual_names(name: u16) -> Wanted {
+        Wanted { name, ..Wanted::default() }
+    }
 }

@@ -45,7 +45,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let lines: Vec<Vec<Cell<'_>>> = watched.values().flat_map(|watched| rows(app, watched, area.width.saturating_sub(2))).collect();
     // The head stands still.
     let room = usize::from(area.height.saturating_sub(3));
-    let above = app.watched_page().seen(lines.len(), room);
+    let above = app.watched_page().scroll.seen(lines.len(), room);
     let seen = Seen { above, rows: room.min(lines.len()), of: lines.len() };
     let inner = Framed::new(theme, title).seen(seen).draw(area, buf);
     let head = ["", "STATE", "TAKEN", "WAIT", "  PRESET", "FOLDER"].into_iter().enumerate().map(|(at, word)| {

@@ -225,6 +225,7 @@ impl Pump {
             | ServerLine::Facts(_)
             | ServerLine::Head(_)
             | ServerLine::Jobs(_)
+            | ServerLine::Story(_)
             | ServerLine::Points(_)
             | ServerLine::Log { .. }
             | ServerLine::End(_) => {}

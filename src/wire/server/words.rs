@@ -38,7 +38,7 @@ pub(super) fn of(command: &Command) -> Option<String> {
         Command::Drain => Some("asked for an end when the queue is empty".to_owned()),
         Command::Undrain => Some("took the end when the queue is empty back".to_owned()),
         Command::Shutdown => Some("ended this plimsoll".to_owned()),
-        Command::Suspend | Command::Continue => None,
+        Command::Suspend | Command::Continue | Command::Comparison(_) => None,
     }
 }
 

@@ -16,6 +16,28 @@ fn halves(clip: &Path) -> (Vec<u8>, Vec<u8>) {
 }
 
 #[test]
+fn a_film_of_a_stem_that_is_taken_gets_a_name_of_its_own_and_what_is_done_stays_as_it_is() {
+    let world = World::new();
+    let folder = world.path("in");
+    world.put(&clips().tiny(), "a.mov");
+    let args = ["--watch", folder.to_str().expect("plain")];
+    let server = Server::start(&world, &args);
+    server.until_done(1);
+    let made = world.path("out/a.web-720p.mp4");
+    let before = fs::metadata(&made).expect("made").modified().expect("a time");
+    fs::copy(clips().other(), world.path("work.mkv")).expect("copied");
+    fs::rename(world.path("work.mkv"), folder.join("a.mkv")).expect("moved");
+    server.until_done(2);
+    // A restart looks through the folder anew.
+    server.ok(&["stop"]);
+    server.start_again(&args);
+    server.until("the folder", PATIENCE, |status| status["watched"][0]["state"] == "watching");
+    assert_eq!(server.inputs("in"), once(&["a.mov", "a.mkv"]));
+    assert_eq!(fs::metadata(&made).expect("there").modified().expect("a time"), before);
+    assert!(world.path("out/a-2.web-720p.mp4").exists() && world.files("out").len() == 2, "{:?}", world.files("out"));
+}
+
+#[test]
 fn films_are_taken_once_and_whole_whatever_way_they_come() {
     let world = World::new();
     let clip = clips().tiny();

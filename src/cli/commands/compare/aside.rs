@@ -2,12 +2,16 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::cli::options::Resolved;
+use crate::domain::command::{Command, RequestId};
+use crate::domain::comparison::RunTag;
+use crate::domain::comparison::under_way::Step;
 use crate::host::process::childrun::{ChildHandle, ChildRun, Output, RunCommand};
-use crate::runtime::link::Compare;
+use crate::runtime::hub::Attacher;
+use crate::runtime::link::{Compare, Update};
 
 /// Its end in order takes as long as its run needs to end its jobs; after that it is on its own.
 const END: Duration = Duration::from_secs(20);
@@ -22,6 +26,8 @@ pub struct BackgroundCompare(Arc<Inner>);
 struct Inner {
     state: Mutex<State>,
     changed: Condvar,
+    /// The way to the engine beside which it works.
+    engine: OnceLock<Attacher>,
 }
 
 #[derive(Default)]
@@ -41,10 +47,31 @@ impl BackgroundCompare {
             make: Arc::new(move |inputs, preset| {
                 // A preset that was given as a file has no other way to be found.
                 let preset = if preset == default { resolved.settings.preset.as_str() } else { preset };
-                self.make(&command(&resolved, inputs, preset)?)
+                self.make(&command(&resolved, inputs, preset)?, inputs.len() as u64)
             }),
             stop: Arc::new(move || stopped.stop()),
         }
+    }
+
+    /// The engine that is told of it: it starts nothing meanwhile.
+    pub fn beside(&self, engine: Attacher) {
+        let _ = self.0.engine.set(engine);
+    }
+
+    /// Tells the engine; refused where a comparison would not have the machine for itself.
+    fn tell(&self, step: Step) -> Result<(), String> {
+        let over = || "plimsoll is ending".to_owned();
+        let mut link = self.0.engine.get().ok_or_else(over)?.attach();
+        let asked = RequestId(1);
+        link.requests.send(asked, Command::Comparison(step));
+        while let Some(update) = link.updates.blocking_recv() {
+            if let Update::Reply(id, answer) = update
+                && id == asked
+            {
+                return answer.map(drop).map_err(|why| why.0);
+            }
+        }
+        Err(over())
     }
 
     /// Asks the comparison at work to end in order.
@@ -54,17 +81,39 @@ impl BackgroundCompare {
         }
     }
 
-    fn make(&self, command: &RunCommand) -> Result<(), String> {
+    fn make(&self, command: &RunCommand, inputs: u64) -> Result<(), String> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !matches!(*state, State::Idle) {
             return Err("another one is being made, or the console ends".to_owned());
         }
-        let mut child = ChildRun::start(command).map_err(|error| format!("cannot start it: {error}"))?;
+        self.tell(Step::Begin { inputs })?;
+        let started = ChildRun::start(command).map_err(|error| format!("cannot start it: {error}"));
+        let child = match started {
+            Ok(child) => child,
+            Err(why) => {
+                let _ = self.tell(Step::End(Some(why.clone())));
+                return Err(why);
+            }
+        };
         *state = State::AtWork(child.handle());
         drop(state);
+        let made = self.made(child);
+        // An engine that has ended meanwhile need not know.
+        let _ = self.tell(Step::End(made.clone().err()));
+        made
+    }
+
+    /// Follows it to its end.
+    fn made(&self, mut child: ChildRun) -> Result<(), String> {
+        let mut run = 0;
         let ending = loop {
             match child.said.blocking_recv() {
-                Some(Output::Line(_)) => {}
+                Some(Output::Line(line)) => {
+                    if let Some(tag) = tag_of(&line).filter(|tag| tag.number != run) {
+                        run = tag.number;
+                        let _ = self.tell(Step::Run { run, runs: tag.of, profile: tag.profile });
+                    }
+                }
                 Some(Output::Ended(ending)) => break Some(ending),
                 None => break None,
             }
@@ -96,10 +145,19 @@ impl BackgroundCompare {
     }
 }
 
+/// The run that a line of `compare --json` belongs to.
+fn tag_of(line: &str) -> Option<RunTag> {
+    #[derive(serde::Deserialize)]
+    struct Tagged {
+        run: RunTag,
+    }
+    serde_json::from_str::<Tagged>(line).ok().map(|tagged| tagged.run)
+}
+
 /// `plimsoll compare` of these inputs with the options of this console.
 fn command(resolved: &Resolved, inputs: &[PathBuf], preset: &str) -> Result<RunCommand, String> {
     let program = crate::cli::own_program().map_err(|error| error.to_string())?;
-    let mut args: Vec<OsString> = vec!["compare".into(), "--headless".into()];
+    let mut args: Vec<OsString> = vec!["compare".into(), "--json".into()];
     let mut add = |flag: &str, value: &OsStr| args.extend([flag.into(), value.to_owned()]);
     add("--preset", preset.as_ref());
     add("--state-dir", resolved.state_dir.as_ref());

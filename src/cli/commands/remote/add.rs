@@ -1,18 +1,19 @@
 //! `plimsoll add`: queues with the server; where none runs, for the next one.
 
 use color_eyre::eyre::Result;
-use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::told::{self, Told, telling};
 use super::{ask_and_hear, open_if_there, rows, snapshot, wait};
+use crate::cli::Usage;
 use crate::cli::args::AddArgs;
 use crate::cli::commands::run;
 use crate::cli::options::Resolved;
 use crate::cli::session::opened_host;
-use crate::cli::{Usage, write_out};
 use crate::domain::command::{Command, Queued};
 use crate::domain::event::EventKind;
 use crate::domain::job::JobId;
+use crate::domain::state::State;
 use crate::domain::stored::RowsWanted;
 use crate::domain::text::{many, path_text};
 use crate::engine::port::{Input, ScanId};
@@ -22,11 +23,23 @@ use crate::wire::client::{Caller, Opened};
 
 /// `plimsoll add`.
 pub fn add(resolved: &Resolved, args: &AddArgs) -> Result<u8> {
+    let mut waits = None;
+    let status = telling("add", args.json, |told| queue(resolved, args, told, &mut waits))?;
+    match waits {
+        Some((opened, state, waited)) => Ok(status.max(wait::until(opened, *state, Some(waited), None)?)),
+        None => Ok(status),
+    }
+}
+
+/// What is waited for once it is told what was queued.
+type Waits = Option<(Opened, Box<State>, wait::Waited)>;
+
+fn queue(resolved: &Resolved, args: &AddArgs, told: &mut Told, waits: &mut Waits) -> Result<()> {
     let commands = run::with_wishes(run::commands(&args.paths, resolved)?, resolved, args.front)?;
     match open_if_there(resolved, Caller { follow: true, ..Caller::default() })? {
-        Ok(opened) => with_server(opened, commands, args),
+        Ok(opened) => with_server(opened, commands, args, told, waits),
         Err(none) if args.wait => Err(none.into()),
-        Err(_) => without_server(resolved, commands, args),
+        Err(_) => without_server(resolved, commands, told),
     }
 }
 
@@ -41,72 +54,78 @@ struct Added {
 }
 
 impl Added {
-    /// Tells it; the exit status.
-    fn tell(&self, as_json: bool, more: &str) -> Result<u8> {
+    /// Tells it.
+    fn tell(self, told: &mut Told, later: Option<String>, more: &str) -> Result<()> {
         for why in &self.refused {
-            crate::cli::tell(&format!("plimsoll: {why}\n"));
+            told.refuse_path(why);
         }
-        if as_json {
-            let told = json!({ "batch": self.batch, "jobs": self.jobs, "known": self.known });
-            write_out(format!("{told}\n").as_bytes())?;
-        } else if self.refused.is_empty() || self.known > 0 || !self.jobs.is_empty() {
+        told.more("batch", self.batch.into());
+        told.more("known", self.known.into());
+        if self.refused.is_empty() || self.known > 0 || !self.jobs.is_empty() {
             let known = if self.known > 0 { format!(", {} waited already", self.known) } else { String::new() };
             let more = if self.jobs.is_empty() { "" } else { more };
-            write_out(format!("{} queued{known}{more}\n", many(self.jobs.len() as u64, "job")).as_bytes())?;
+            told.line(&format!("{} queued{known}{more}", many(self.jobs.len() as u64, "job")))?;
         }
-        Ok(u8::from(!self.refused.is_empty()))
+        told.jobs(self.jobs, later);
+        Ok(())
     }
 }
 
-fn with_server(mut opened: Opened, commands: Vec<Command>, args: &AddArgs) -> Result<u8> {
+fn with_server(mut opened: Opened, commands: Vec<Command>, args: &AddArgs, told: &mut Told, waits: &mut Waits) -> Result<()> {
     let mut state = snapshot(&mut opened.link)?;
-    let (mut added, mut queued) = (Added::default(), Vec::new());
+    let (mut added, mut queued, mut later) = (Added::default(), Vec::new(), None);
     for (number, command) in (1..).zip(commands) {
-        let mut told = Vec::new();
+        let mut heard = Vec::new();
         let answer = ask_and_hear(&mut opened.link, number, command, |update| match update {
             Update::Event(event) => {
-                told.extend(event.kind.trouble().filter(|_| matches!(event.kind, EventKind::InputSkipped { .. })));
+                heard.extend(event.kind.trouble().filter(|_| matches!(event.kind, EventKind::InputSkipped { .. })));
                 state.apply(&event);
             }
             Update::Snapshot(anew) => state = anew,
             _ => {}
         })?;
         match answer {
-            Ok(answer) => queued.extend(answer.queued),
+            Ok(answer) => {
+                queued.extend(answer.queued);
+                later = answer.later;
+            }
             // What an event has told already is told once.
-            Err(why) if told.contains(&why.0) => {}
-            Err(why) => told.push(why.0),
+            Err(why) if heard.contains(&why.0) => {}
+            Err(why) => heard.push(why.0),
         }
-        added.refused.extend(told);
+        added.refused.extend(heard);
     }
     for Queued { batch, known, .. } in &queued {
         rows::each(&opened.ask, &RowsWanted { batch: Some(*batch), ..RowsWanted::default() }, |row| added.jobs.push(row.job))?;
         added.known += known;
     }
     added.batch = queued.first().map(|queued| queued.batch);
-    let status = added.tell(args.json, "")?;
-    if !args.wait || added.jobs.is_empty() {
-        return Ok(status);
+    let is_any = !added.jobs.is_empty();
+    let words = told::later(later.as_ref());
+    added.tell(told, later, &words)?;
+    if !args.wait || !is_any {
+        return Ok(());
     }
     let mut waited = wait::Waited::default();
     for Queued { batch, .. } in queued.iter().filter(|queued| queued.jobs > 0) {
         waited.extend(wait::of_batch(&opened, *batch)?);
     }
-    Ok(status.max(wait::until(opened, *state, Some(waited), None)?))
+    *waits = Some((opened, state, waited));
+    Ok(())
 }
 
 /// Queues into the record of the state folder, whose lock is held meanwhile.
-fn without_server(resolved: &Resolved, commands: Vec<Command>, args: &AddArgs) -> Result<u8> {
+fn without_server(resolved: &Resolved, commands: Vec<Command>, told: &mut Told) -> Result<()> {
     let session = run::session(resolved, None, None, Vec::new(), run::lines(resolved, false))?;
     let default = session.engine.preset;
-    let (inputs, mut told) = mpsc::unbounded_channel();
+    let (inputs, mut heard) = mpsc::unbounded_channel();
     let host = opened_host(session.host, inputs)?;
     let mut added = Added::default();
     for (scan, command) in (1..).zip(commands) {
         let Command::Enqueue { paths, preset, wishes } = command else { continue };
         host.queue(ScanId(scan), &paths, preset.as_ref().unwrap_or(&default), &wishes);
         let mut found = 0;
-        while let Ok(input) = told.try_recv() {
+        while let Ok(input) = heard.try_recv() {
             match input {
                 Input::Found(_, arrived) => {
                     added.known += arrived.known;
@@ -132,5 +151,5 @@ fn without_server(resolved: &Resolved, commands: Vec<Command>, args: &AddArgs) -
         "; nobody works on {}: `plimsoll`, `plimsoll serve` or `plimsoll run` goes on with it",
         path_text(&resolved.state_dir)
     );
-    added.tell(args.json, &nobody)
+    added.tell(told, None, &nobody)
 }

@@ -1,8 +1,9 @@
 //! `pause`, `resume`, `cancel`, `retry`, `allow`, `move`, `hold`, `release`, `drain`, `clean`, `profile` and `stop`: one line for
 //! each thing that was done.
 
-use color_eyre::eyre::Result;
+use color_eyre::eyre::{Result, eyre};
 
+use super::told::telling;
 use super::{ask, open, rows, snapshot};
 use crate::cli::args::{JobRange, MoveWhere};
 use crate::cli::options::Resolved;
@@ -15,6 +16,7 @@ use crate::domain::stored::{RowState, RowsWanted};
 use crate::domain::text::{many, path_text};
 use crate::runtime::link::Update;
 use crate::wire::client::Opened;
+use crate::wire::look::Look;
 
 /// What is done with jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,17 @@ impl JobVerb {
         }
     }
 
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Cancel => "cancel",
+            Self::Retry => "retry",
+            Self::Allow => "allow",
+            Self::Move(_) => "move",
+        }
+    }
+
     const fn done(self) -> &'static str {
         match self {
             Self::Pause => "paused",
@@ -71,36 +84,35 @@ impl JobVerb {
 }
 
 /// Does something with jobs, one after the other. Those that it cannot be done with are told; the others are done.
-pub fn jobs(resolved: &Resolved, verb: JobVerb, ranges: &[JobRange]) -> Result<u8> {
-    let named = rows::named(ranges);
-    let mut opened = open(resolved, named.is_empty())?;
-    let jobs = match verb.all() {
-        Some(fits) if named.is_empty() => {
-            let state = snapshot(&mut opened.link)?;
-            let jobs: Vec<JobId> = state.jobs.values().filter(|job| fits(job)).map(|job| job.id).collect();
-            if jobs.is_empty() {
-                write_out(b"there is no such job at work\n")?;
+pub fn jobs(resolved: &Resolved, verb: JobVerb, ranges: &[JobRange], json: bool) -> Result<u8> {
+    telling(verb.name(), json, |told| {
+        let named = rows::named(ranges);
+        let mut opened = open(resolved, named.is_empty())?;
+        let jobs = match verb.all() {
+            Some(fits) if named.is_empty() => {
+                let state = snapshot(&mut opened.link)?;
+                let jobs: Vec<JobId> = state.jobs.values().filter(|job| fits(job)).map(|job| job.id).collect();
+                if jobs.is_empty() {
+                    told.line("there is no such job at work")?;
+                }
+                jobs
             }
-            jobs
-        }
-        // Who is moved to the front last stands there first.
-        _ if verb == JobVerb::Move(MoveTo::First) => named.into_iter().rev().collect(),
-        _ => named,
-    };
-    let mut refused = 0;
-    for (number, job) in (1..).zip(jobs) {
-        match ask(&mut opened.link, number, verb.command(job))? {
-            Ok(_) => drop(write_out(format!("{} #{job}\n", verb.done()).as_bytes())?),
-            Err(why) => {
-                refused += 1;
-                let is_unknown = why == Rejection::unknown_job(job);
-                let way = if is_unknown { way_for_earlier(&opened, verb, job) } else { None };
-                let way = way.map_or_else(String::new, |way| format!("; {way}"));
-                crate::cli::tell(&format!("plimsoll: #{job}: {why}{way}\n"));
+            // Who is moved to the front last stands there first.
+            _ if verb == JobVerb::Move(MoveTo::First) => named.into_iter().rev().collect(),
+            _ => named,
+        };
+        for (number, job) in (1..).zip(jobs) {
+            match ask(&mut opened.link, number, verb.command(job))? {
+                Ok(answer) => told.did(job, verb.done(), &answer)?,
+                Err(why) => {
+                    let is_unknown = why == Rejection::unknown_job(job);
+                    let way = if is_unknown { way_for_earlier(&opened, verb, job) } else { None };
+                    told.refuse(job, &why, &way.map_or_else(String::new, |way| format!("; {way}")));
+                }
             }
         }
-    }
-    Ok(u8::from(refused > 0))
+        Ok(())
+    })
 }
 
 /// How a job that ended in an earlier run is done again: it stands in the record, and the server has it not on its list.
@@ -125,62 +137,91 @@ pub const fn place(to: &MoveWhere) -> MoveTo {
 }
 
 /// Asks for something that is about the whole queue.
-pub fn queue(resolved: &Resolved, command: Command, done: &str) -> Result<u8> {
-    let mut opened = open(resolved, false)?;
-    told(ask(&mut opened.link, 1, command)?, done)
+pub fn queue(resolved: &Resolved, name: &'static str, command: Command, done: &str, json: bool) -> Result<u8> {
+    telling(name, json, |told| {
+        let mut opened = open(resolved, false)?;
+        let answer = ask(&mut opened.link, 1, command)?;
+        told.answer(answer, done)
+    })
 }
 
 /// Asks for the end after the last job, and says so where that cannot come.
-pub fn drain(resolved: &Resolved) -> Result<u8> {
-    let mut opened = open(resolved, true)?;
-    let is_held = snapshot(&mut opened.link)?.paused;
-    let held = if is_held { "; but it is held and nothing starts: `plimsoll release` starts its jobs" } else { "" };
-    let done = format!("nothing new is taken; the server ends when the queue is empty{held}");
-    told(ask(&mut opened.link, 1, Command::Drain)?, &done)
-}
-
-fn told<T>(result: Result<T, crate::domain::command::Rejection>, done: &str) -> Result<u8> {
-    match result {
-        Ok(_) => write_out(format!("{done}\n").as_bytes()),
-        Err(why) => {
-            crate::cli::tell(&format!("plimsoll: {why}\n"));
-            Ok(1)
-        }
-    }
+pub fn drain(resolved: &Resolved, json: bool) -> Result<u8> {
+    telling("drain", json, |told| {
+        let mut opened = open(resolved, true)?;
+        let state = snapshot(&mut opened.link)?;
+        let held = if state.paused { "; but it is held and nothing starts: `plimsoll release` starts its jobs" } else { "" };
+        let compares =
+            if state.comparison.is_some() { "; a comparison has the machine, and what waits begins after it" } else { "" };
+        let done = format!("nothing new is taken; the server ends when the queue is empty{compares}{held}");
+        let answer = ask(&mut opened.link, 1, Command::Drain)?;
+        told.answer(answer, &done)
+    })
 }
 
 /// `plimsoll profile NAME`: one of the server's, or a file here.
-pub fn profile(resolved: &Resolved, name: &str) -> Result<u8> {
-    let mut opened = open(resolved, false)?;
-    let known = opened.facts.profiles.iter().find(|profile| profile.name == name).cloned();
-    let profile = match known {
-        Some(profile) => profile,
-        None => search::find::<Profile>(&resolved.paths, name).map_err(|error| Usage(error.to_string()))?.value,
-    };
-    let done = format!("the profile is {}: {}", profile.name, profile.title);
-    told(ask(&mut opened.link, 1, Command::SelectProfile(Box::new(profile)))?, &done)
+pub fn profile(resolved: &Resolved, name: &str, json: bool) -> Result<u8> {
+    telling("profile", json, |told| {
+        let mut opened = open(resolved, false)?;
+        let known = opened.facts.profiles.iter().find(|profile| profile.name == name).cloned();
+        let profile = match known {
+            Some(profile) => profile,
+            None => search::find::<Profile>(&resolved.paths, name).map_err(|error| Usage(error.to_string()))?.value,
+        };
+        told.more("profile", profile.name.as_str().into());
+        let done = format!("the profile is {}: {}", profile.name, profile.title);
+        let answer = ask(&mut opened.link, 1, Command::SelectProfile(Box::new(profile)))?;
+        told.answer(answer, &done)
+    })
 }
 
 /// `plimsoll stop`: comes back when the server has ended.
-pub fn stop(resolved: &Resolved) -> Result<u8> {
+pub fn stop(resolved: &Resolved, json: bool) -> Result<u8> {
+    telling("stop", json, |told| {
+        let mut opened = open(resolved, true)?;
+        let state = snapshot(&mut opened.link)?;
+        let at_work: Vec<JobId> = state.index.active.iter().copied().collect();
+        let (stopped, pid) = (at_work.len() as u64, opened.hello.pid);
+        let answer = ask(&mut opened.link, 1, Command::Shutdown)?;
+        if answer.is_err() {
+            return told.answer(answer, "");
+        }
+        let mut waits = state.index.waiting.len() as u64 + state.backlog.jobs;
+        // The line ends with the server's goodbye: its state folder is free then.
+        while let Some(update) = opened.link.updates.blocking_recv() {
+            if let Update::Event(event) = update
+                && let crate::domain::event::EventKind::RunFinished(summary) = &event.kind
+            {
+                waits = summary.jobs.unfinished;
+            }
+        }
+        told.jobs(at_work, None);
+        told.more("pid", pid.into());
+        told.more("kept", waits.into());
+        let stopped = if stopped > 0 { format!(", {} stopped", many(stopped, "job")) } else { String::new() };
+        let compared = if state.comparison.is_some() { ", the comparison under way ended" } else { "" };
+        let kept = if waits > 0 { format!("; {} kept in the queue", many(waits, "job")) } else { String::new() };
+        told.line(&format!("plimsoll (process {pid}) has ended{stopped}{compared}{kept}"))
+    })
+}
+
+/// `plimsoll compare --stop`: comes back when the comparison that a console has begun is over.
+pub fn stop_comparison(resolved: &Resolved) -> Result<u8> {
     let mut opened = open(resolved, true)?;
-    let state = snapshot(&mut opened.link)?;
-    let at_work = state.index.active.len() as u64;
-    let pid = opened.hello.pid;
-    if let Err(why) = ask(&mut opened.link, 1, Command::Shutdown)? {
-        crate::cli::tell(&format!("plimsoll: {why}\n"));
+    let mut state = snapshot(&mut opened.link)?;
+    if state.comparison.is_none() {
+        crate::cli::tell("plimsoll: no comparison is under way there\n");
         return Ok(1);
     }
-    let mut waits = state.index.waiting.len() as u64 + state.backlog.jobs;
-    // The line ends with the server's goodbye: its state folder is free then.
-    while let Some(update) = opened.link.updates.blocking_recv() {
-        if let Update::Event(event) = update
-            && let crate::domain::event::EventKind::RunFinished(summary) = &event.kind
-        {
-            waits = summary.jobs.unfinished;
+    (opened.ask)(Look::StopComparison, &|_| true).map_err(|why| eyre!("{why}"))?;
+    while state.comparison.is_some() {
+        match opened.link.updates.blocking_recv() {
+            Some(Update::Event(event)) => state.apply(&event),
+            Some(Update::Snapshot(anew)) => state = anew,
+            Some(_) => {}
+            None => break,
         }
     }
-    let stopped = if at_work > 0 { format!(", {} stopped", many(at_work, "job")) } else { String::new() };
-    let kept = if waits > 0 { format!("; {} kept in the queue", many(waits, "job")) } else { String::new() };
-    write_out(format!("plimsoll (process {pid}) has ended{stopped}{kept}\n").as_bytes())
+    let next = if state.paused { "is held: `plimsoll release` starts jobs again" } else { "goes on" };
+    write_out(format!("the comparison is ended; the queue {next}\n").as_bytes())
 }

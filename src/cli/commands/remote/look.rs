@@ -1,5 +1,7 @@
 //! `status`, `jobs` and `logs`: what is known, as text for people and as JSON for programs.
 
+mod record;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,25 +9,35 @@ use std::io::Write as _;
 use color_eyre::eyre::{Result, eyre};
 use serde_json::json;
 
+use record::Record;
+
 use super::rows::{self, JobLine};
-use super::{open, snapshot};
+use super::{open_if_there, snapshot};
 use crate::cli::args::{JobsArgs, LogsArgs, StatusArgs};
 use crate::cli::options::Resolved;
 use crate::cli::{Usage, write_out};
+use crate::domain::comparison::under_way::{END_IT, UnderWay};
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLine, WholeLog};
 use crate::domain::state::State;
 use crate::domain::stored::RowsWanted;
 use crate::domain::text::{many, path_text};
+use crate::headless::counting;
 use crate::headless::lines::{Line, LineStyle};
 use crate::headless::page::{self, About};
 use crate::runtime::link::Update;
-use crate::wire::client::Opened;
+use crate::wire::client::{Caller, Opened};
 use crate::wire::look::Look;
+
+/// Wants all that is known.
+const FOLLOWS: Caller = Caller { console: false, follow: true, view: false };
 
 /// `plimsoll status`.
 pub fn status(resolved: &Resolved, args: &StatusArgs) -> Result<u8> {
-    let mut opened = open(resolved, true)?;
+    let mut opened = match open_if_there(resolved, FOLLOWS)? {
+        Ok(opened) => opened,
+        Err(none) => return Record::read(resolved, none)?.status(args),
+    };
     let state = snapshot(&mut opened.link)?;
     if args.html {
         let hello = &opened.hello;
@@ -55,11 +67,22 @@ fn status_json(opened: &Opened, state: &State) -> serde_json::Value {
             "name": profile.name, "max_concurrent": profile.max_concurrent, "max_file_bytes": profile.max_file_size,
         })),
         "memory": state.memory,
+        "stopped_at": null,
         "jobs": state.counts_by_state().into_iter().collect::<BTreeMap<_, _>>(),
+        "jobs_before": state.before,
         "held": state.paused,
+        "comparison": state.comparison.as_ref().map(comparison_json),
         "draining": state.draining,
+        "no_room": state.rooms,
         "watched": state.watched.values().collect::<Vec<_>>(),
         "consoles": opened.facts.consoles,
+    })
+}
+
+fn comparison_json(comparison: &UnderWay) -> serde_json::Value {
+    json!({
+        "since": comparison.since, "inputs": comparison.inputs, "run": comparison.run, "runs": comparison.runs,
+        "profile": comparison.profile,
     })
 }
 
@@ -72,13 +95,7 @@ fn status_text(opened: &Opened, state: &State) -> String {
         path_text(&hello.state_dir),
         LineStyle::terminal(false).time_and_day(hello.since),
     );
-    let told: Vec<String> = state
-        .counts_by_state()
-        .into_iter()
-        .filter(|(name, count)| *count > 0 || matches!(*name, "queued" | "running"))
-        .map(|(name, count)| format!("{count} {}", name.replace('_', " ")))
-        .collect();
-    let _ = writeln!(text, "  jobs     {}", told.join(", "));
+    let _ = writeln!(text, "  jobs     {}", counting::words(state));
     if let Some(profile) = &state.profile {
         let _ = writeln!(text, "  profile  {}: {}", profile.name, profile.title);
     }
@@ -91,6 +108,11 @@ fn status_text(opened: &Opened, state: &State) -> String {
         memory.high_water_bytes.whole(),
         memory.shown_level().words(),
     );
+    if let Some(comparison) = &state.comparison {
+        let since = LineStyle::terminal(false).time_and_day(comparison.since);
+        let run = comparison.run_words();
+        let _ = writeln!(text, "  a comparison has the machine since {since} ({run}); the queue waits for it; {END_IT}");
+    }
     for (is_so, words) in [
         (state.paused, "the queue is held: nothing is started; `plimsoll release` starts jobs again"),
         (state.draining, "it takes nothing new, and ends when the queue is empty"),
@@ -99,6 +121,9 @@ fn status_text(opened: &Opened, state: &State) -> String {
         if is_so {
             let _ = writeln!(text, "  {words}");
         }
+    }
+    for wanted in &state.rooms {
+        let _ = writeln!(text, "  no room  #{} {}: {}", wanted.job, wanted.patience(), wanted.reason);
     }
     for watched in state.watched.values() {
         let _ = writeln!(text, "  watched  {}", watched.words());
@@ -112,13 +137,24 @@ fn status_text(opened: &Opened, state: &State) -> String {
 
 /// `plimsoll jobs`.
 pub fn jobs(resolved: &Resolved, args: &JobsArgs) -> Result<u8> {
-    let mut opened = open(resolved, true)?;
+    let mut opened = match open_if_there(resolved, FOLLOWS)? {
+        Ok(opened) => opened,
+        Err(none) => return Record::read(resolved, none)?.jobs(args),
+    };
     let state = snapshot(&mut opened.link)?;
+    let told = write_jobs(args, |tell| rows::all(&opened, &state, tell));
+    // Beside the list, which programs read.
+    crate::cli::tell(&format!("plimsoll: {}\n", counting::words(&state)));
+    told
+}
+
+/// Writes the jobs that `all` tells, those that are asked for.
+pub(super) fn write_jobs(args: &JobsArgs, all: impl FnOnce(&mut dyn FnMut(JobLine)) -> Result<()>) -> Result<u8> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     // A reader that has gone (`| head`) has read enough.
     let mut told = Ok(());
     let mut count = 0;
-    rows::all(&opened, &state, |job| {
+    all(&mut |job| {
         if told.is_ok() && args.state.as_ref().is_none_or(|state| state == job.state) {
             count += 1;
             let line = if args.json { serde_json::to_string(&job).unwrap_or_default() } else { job_text(&job) };
@@ -144,12 +180,18 @@ fn job_text(job: &JobLine) -> String {
     if let Some(reason) = &job.reason {
         let _ = write!(text, "  ({reason})");
     }
+    if job.earlier {
+        text.push_str("  (before this run)");
+    }
     text
 }
 
 /// `plimsoll logs`.
 pub fn logs(resolved: &Resolved, args: &LogsArgs) -> Result<u8> {
-    let mut opened = open(resolved, args.follow)?;
+    let mut opened = match open_if_there(resolved, Caller { follow: args.follow, ..Caller::default() })? {
+        Ok(opened) => opened,
+        Err(none) => return Record::read(resolved, none)?.logs(args),
+    };
     let job = JobId(args.job);
     let state = if args.follow { Some(snapshot(&mut opened.link)?) } else { None };
     let mut found = None;
@@ -163,19 +205,24 @@ pub fn logs(resolved: &Resolved, args: &LogsArgs) -> Result<u8> {
         Err(why) => return Err(eyre!("{why}")),
     };
     let style = LineStyle::terminal(resolved.line_color_of_stdout());
-    let skipped = args.lines.map_or(0, |lines| log.lines.len().saturating_sub(lines));
+    write_out(log_text(&log, args.lines, &style).as_bytes())?;
+    match state {
+        Some(state) => follow(&mut opened, job, &state, &log, &style),
+        None => Ok(0),
+    }
+}
+
+/// A log, or only its last lines.
+pub(super) fn log_text(log: &WholeLog, lines: Option<usize>, style: &LineStyle) -> String {
+    let skipped = lines.map_or(0, |lines| log.lines.len().saturating_sub(lines));
     let mut text = String::new();
     if skipped == 0 && log.left_out.0 > 0 {
         let _ = writeln!(text, "({} before this are left out)", log.left_out);
     }
     for line in &log.lines[skipped..] {
-        let _ = writeln!(text, "{}", rendered(line, &style));
+        let _ = writeln!(text, "{}", rendered(line, style));
     }
-    write_out(text.as_bytes())?;
-    match state {
-        Some(state) => follow(&mut opened, job, &state, &log, &style),
-        None => Ok(0),
-    }
+    text
 }
 
 fn rendered(line: &LogLine, style: &LineStyle) -> String {

@@ -7,6 +7,7 @@ pub mod control;
 pub mod look;
 pub mod rows;
 pub mod serve;
+pub mod told;
 pub mod unit;
 pub mod wait;
 mod watch;

@@ -22,6 +22,8 @@ pub struct JobLine {
     pub job: JobId,
     /// What is with it.
     pub state: &'static str,
+    /// It had ended before this run.
+    pub earlier: bool,
     /// Its input.
     pub input: String,
     /// Where its output stands or is to stand.
@@ -59,8 +61,9 @@ pub struct JobLine {
 }
 
 impl JobLine {
-    /// What the store knows.
-    fn of_row(row: JobRow) -> Self {
+    /// What the store knows; `earlier` = it had ended before this run.
+    pub fn of_row(row: JobRow, earlier: bool) -> Self {
+        let has_ended = matches!(row.state, RowState::Ended | RowState::Rejected);
         let state = match (row.state, row.outcome) {
             (RowState::Waiting, _) => "queued",
             (RowState::Running, _) => "running",
@@ -70,6 +73,7 @@ impl JobLine {
         Self {
             job: row.job,
             state,
+            earlier: earlier && has_ended,
             input: path_text(&row.input),
             output: Some(path_text(&row.output)),
             size_bytes: row.size_bytes,
@@ -93,6 +97,7 @@ impl JobLine {
         Self {
             job: job.id,
             state: job.phase.name(),
+            earlier: false,
             input: path_text(&job.input),
             output: job.output.as_ref().map(|path| path_text(path)),
             size_bytes: job.size,
@@ -140,7 +145,9 @@ pub fn paged(read: impl Fn(&RowsWanted) -> Result<Vec<JobRow>>, wanted: &RowsWan
 /// All jobs that are kept, in the order of their numbers; what the engine lists is told as it knows it.
 pub fn all(opened: &Opened, state: &State, mut tell: impl FnMut(JobLine)) -> Result<()> {
     each(&opened.ask, &RowsWanted::default(), |row| {
-        tell(state.jobs.get(&row.job).map_or_else(|| JobLine::of_row(row), JobLine::of_job));
+        // What ended in this run and is not listed any more is not of an earlier one.
+        let earlier = row.ended_at.is_none_or(|at| at < opened.hello.since);
+        tell(state.jobs.get(&row.job).map_or_else(|| JobLine::of_row(row, earlier), JobLine::of_job));
     })
 }
 

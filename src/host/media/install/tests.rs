@@ -3,7 +3,10 @@
 use std::net::TcpListener;
 
 use super::*;
+use crate::host::media::ffmpeg::Found;
 use crate::host::media::ffmpeg::fakes;
+use std::process::Command;
+use std::thread;
 
 /// A machine whose path has these programs, each of which records how it was called.
 struct Box {

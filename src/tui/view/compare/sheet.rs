@@ -12,7 +12,7 @@ use crate::domain::comparison::kept::Kept;
 use crate::domain::comparison::{Figure, RunFigures, Verdict};
 use crate::domain::units::Bytes;
 use crate::tui::app::App;
-use crate::tui::app::scroll::Scroll;
+use crate::tui::pages::scroll::Scroll;
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::compare::curves::{self, Run};
 use crate::tui::view::compare::figures::{self, FigureText, Seen};

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::job::{Job, JobId};
 use crate::domain::state::State;
 use crate::domain::text::path_text;
-use crate::tui::app::job_words::{shown_words, state_words};
-use crate::tui::app::row_key::{Order, RowKey};
+use crate::tui::pages::queue::job_words::{shown_words, state_words};
+use crate::tui::pages::queue::row_key::{Order, RowKey};
 
 /// A filter and the rows that pass it.
 #[derive(Debug, Clone)]

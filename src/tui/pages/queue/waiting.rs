@@ -47,6 +47,9 @@ pub fn reason(state: &State, id: JobId) -> Option<String> {
         return Some(held.words());
     }
     let job = state.jobs.get(&id)?;
+    if let Some(wanted) = state.room_for(job).filter(|wanted| wanted.job != id && job.disk.is_some()) {
+        return Some(format!("waits for room, as #{} does", wanted.job));
+    }
     if let Some(rule) = state.large_turn(job) {
         return Some(rule.words());
     }
@@ -62,7 +65,9 @@ pub fn reason(state: &State, id: JobId) -> Option<String> {
         Slots::Auto => false,
     };
     let is_busy = || state.decided.as_ref().is_some_and(|decided| decided.limit == SlotLimit::Processors);
-    if state.paused {
+    if state.comparison.is_some() {
+        Some("after the comparison".to_owned())
+    } else if state.paused {
         Some("the queue is held".to_owned())
     } else if job.media.is_none() {
         Some("being looked at".to_owned())

@@ -1,9 +1,18 @@
-//! What switching to a profile would do now, from what is known of the queue.
+//! The popup of profiles: which one is chosen, and what switching to each would do now.
 
 use crate::domain::job::{Phase, RejectReason};
 use crate::domain::memory::Lines;
 use crate::domain::profile::{Profile, Slots};
 use crate::domain::state::State;
+
+/// The popup.
+#[derive(Debug, Clone, Default)]
+pub struct Picker {
+    /// The chosen row.
+    pub row: usize,
+    /// What switching would do, for each profile.
+    pub switches: Vec<Switch>,
+}
 
 /// What switching would do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use crate::domain::job::{Damage, Job, Outcome, Phase, StopReason};
 use crate::domain::state::State;
 use crate::domain::text::file_name_text;
-use crate::tui::app::waiting;
+use crate::tui::pages::queue::waiting;
 use crate::tui::terminal::theme::{self, Role, Symbols, Theme};
 
 /// Symbol, word and look of what is happening to a job.
@@ -31,7 +31,8 @@ pub fn state_words(state: &State, job: &Job) -> Vec<&'static str> {
     words
 }
 
-/// Everything that the row of a job shows of it in words: state, number, name, preset, reason.
+/// Everything that the row of a job shows of it in words (`view/queue.rs`): state, number, name, preset, reason. A filter of plain
+/// words looks here.
 pub fn shown_words(state: &State, job: &Job) -> String {
     let word = state_with(&theme::UNICODE, state, job).1;
     let reason = match &job.phase {

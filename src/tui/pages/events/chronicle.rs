@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::domain::cleanup::{CleanupAction, CleanupRecord, CleanupTrigger};
 use crate::domain::event::{Event, EventKind};
-use crate::domain::job::{Damage, JobId, Outcome, Phase, StopReason};
+use crate::domain::job::{Damage, JobId, Outcome, StopReason};
 use crate::domain::memory::Level;
-use crate::domain::state::{Held, State};
-use crate::domain::text::path_text;
+use crate::domain::state::{Held, State, restored_words};
+use crate::domain::text::{many, path_text};
 use crate::domain::time::Wall;
 use crate::tui::terminal::theme::Role;
 
@@ -79,30 +79,22 @@ pub type Told = (Topic, Option<JobId>, Role, String);
 pub struct Chronicle {
     entries: VecDeque<Entry>,
     told: u64,
+    left_out: u64,
 }
 
 impl Chronicle {
-    /// What a snapshot still knows of what happened before it.
+    /// What happened before a snapshot: the same as whoever was there from the beginning has heard.
     pub fn of(state: &State) -> Self {
-        let mut chronicle = Self::default();
-        let mut found: Vec<(Wall, Told)> = Vec::new();
-        found.extend(state.notices.iter().map(|notice| (notice.at, (Topic::Fault, None, Role::Warn, notice.text.clone()))));
-        let done = state.cleanups.iter().filter(|record| record.result.is_some());
-        found.extend(done.map(|record| (record.wall, (Topic::Cleanup, record.job, Role::Cleanup, cleanup(record)))));
-        let latest = state.index.ended.iter().rev().take(KEPT).filter_map(|(_, id)| state.jobs.get(id));
-        found.extend(latest.filter_map(|job| match &job.phase {
-            Phase::Finished(finished) => {
-                let (damage, left_out) = (finished.damage.as_ref(), &finished.left_out);
-                let (role, text) = ended(finished.outcome, finished.took, finished.reason.as_deref(), damage, left_out);
-                Some((finished.at, (Topic::Job, Some(job.id), role, text)))
-            }
-            _ => None,
-        }));
-        found.sort_by_key(|(at, _)| *at);
-        for (at, told) in found {
-            chronicle.add(at, told);
+        let mut chronicle = Self { left_out: state.story_left_out, ..Self::default() };
+        for event in &state.story {
+            chronicle.on_event(event, state, None);
         }
         chronicle
+    }
+
+    /// Entries that are not kept any more.
+    pub const fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// The entries, oldest first.
@@ -120,6 +112,7 @@ impl Chronicle {
     pub fn add(&mut self, at: Wall, (topic, job, role, text): Told) {
         if self.entries.len() == KEPT {
             self.entries.pop_front();
+            self.left_out += 1;
         }
         self.told += 1;
         self.entries.push_back(Entry { number: self.told, at, topic, job, role, text });
@@ -175,10 +168,11 @@ impl Chronicle {
                 let words = if from > to { "back " } else { "" };
                 (Topic::Memory, None, role, format!("{words}{} (working set {})", to.words(), working_set_bytes.whole()))
             }
-            EventKind::AdmissionHeld { job, .. } if was_held != Some(*job) => {
-                let text = format!("waits for memory: {}", state.held.as_ref().map(Held::words).unwrap_or_default());
-                (Topic::Memory, Some(*job), Warn, text)
+            EventKind::AdmissionHeld { job, needs_bytes, free_bytes, kept_bytes } if was_held != Some(*job) => {
+                let held = Held { job: *job, needs: *needs_bytes, free: *free_bytes, kept: *kept_bytes };
+                (Topic::Memory, Some(*job), Warn, format!("waits for memory: {}", held.words()))
             }
+            EventKind::QueueRestored { jobs, interrupted } => (Topic::Queue, None, Text, restored_words(*jobs, *interrupted)),
             EventKind::CleanupFinished { cleanup: id, .. } => {
                 let Some(record) = state.cleanups.iter().rev().find(|record| record.id == *id) else { return };
                 (Topic::Cleanup, record.job, Cleanup, cleanup(record))
@@ -196,6 +190,16 @@ impl Chronicle {
             }
             EventKind::QueuePaused => (Topic::Queue, None, Warn, "held: nothing more is started".to_owned()),
             EventKind::QueueResumed => (Topic::Queue, None, Text, "released".to_owned()),
+            EventKind::ComparisonStarted { inputs } => {
+                (Topic::Queue, None, Text, format!("waits for a comparison of {}", many(*inputs, "input")))
+            }
+            EventKind::ComparisonRun { run, runs, profile } => {
+                (Topic::Queue, None, Dim, format!("comparison: run {run} of {runs}, {profile}"))
+            }
+            EventKind::ComparisonEnded { reason } => {
+                let why = reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+                (Topic::Queue, None, Text, format!("the comparison is over{why}"))
+            }
             EventKind::DrainStarted => (Topic::Queue, None, Text, "ends after what is queued".to_owned()),
             EventKind::DrainStopped => (Topic::Queue, None, Text, "takes new files again, and stays open".to_owned()),
             EventKind::ShutdownStarted => (Topic::Queue, None, Warn, "ending: what runs is being stopped".to_owned()),
@@ -290,13 +294,25 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_brings_what_it_knows_in_the_order_of_time() {
-        let (_, state) = told(&busy(true).events);
-        let chronicle = Chronicle::of(&state);
-        let entries = chronicle.entries();
-        assert!(entries.iter().zip(entries.iter().skip(1)).all(|(a, b)| a.at <= b.at && a.number < b.number));
-        assert_eq!(entries.iter().filter(|entry| entry.topic == Topic::Cleanup).count(), 11);
-        assert_eq!(entries.iter().filter(|entry| entry.topic == Topic::Job).count(), 3);
+    fn a_console_that_comes_later_shows_what_one_that_was_there_from_the_beginning_shows() {
+        for story in [busy(true), over()] {
+            let (chronicle, state) = told(&story.events);
+            let later = Chronicle::of(&state);
+            assert_eq!(later.entries(), chronicle.entries());
+            assert!(later.entries().iter().any(|entry| entry.text.starts_with("started, try")));
+        }
+    }
+
+    #[test]
+    fn what_is_older_than_is_kept_is_counted() {
+        let mut story = busy(true);
+        for _ in 0..1500 {
+            story.tell(EventKind::QueuePaused);
+        }
+        let (_, state) = told(&story.events);
+        let later = Chronicle::of(&state);
+        let all = story.events.iter().filter(|event| event.kind.of_the_story().is_some()).count() as u64;
+        assert!(later.left_out() >= 500 && later.left_out() <= all - later.entries().len() as u64, "{}", later.left_out());
     }
 
     #[test]

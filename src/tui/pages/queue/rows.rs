@@ -7,8 +7,8 @@ use std::ops::Bound::{Excluded, Unbounded};
 
 use crate::domain::job::JobId;
 use crate::domain::state::State;
-use crate::tui::app::filter::Filter;
-use crate::tui::app::row_key::{RowKey, SECTIONS, Section};
+use crate::tui::pages::queue::filter::Filter;
+use crate::tui::pages::queue::row_key::{RowKey, SECTIONS, Section};
 
 /// The rows of a queue: those of a filter, or all.
 #[derive(Debug, Clone, Copy)]

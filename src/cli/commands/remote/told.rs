@@ -1,0 +1,132 @@
+//! What came of a command that changes something: one line for each thing that was done, or with `--json` one object.
+
+use color_eyre::eyre::Result;
+use serde_json::{Map, Value, json};
+
+use super::{NO_SERVER, REFUSED, VERSIONS};
+use crate::cli::{Unavailable, Usage, write_out};
+use crate::domain::command::{Answer, Rejection};
+use crate::domain::comparison::under_way::END_IT;
+use crate::domain::job::JobId;
+use crate::domain::refusal::OTHER;
+
+/// The fields that every such object has, in the order in which they are told; some commands have more.
+pub const FIELDS: [&str; 5] = ["command", "jobs", "refused", "later", "error"];
+
+/// What fails where no engine has refused anything: the codes of `error`.
+pub const FAILURES: [&str; 5] = ["no_server", "versions", "another_user", "usage", "failed"];
+
+/// What is told.
+pub struct Told {
+    json: bool,
+    command: &'static str,
+    jobs: Vec<JobId>,
+    refused: Vec<Value>,
+    later: Option<String>,
+    error: Option<Value>,
+    more: Map<String, Value>,
+}
+
+/// Does what a command is for, and tells what came of it; the exit status.
+pub fn telling(command: &'static str, json: bool, work: impl FnOnce(&mut Told) -> Result<()>) -> Result<u8> {
+    let (jobs, refused, more) = (Vec::new(), Vec::new(), Map::new());
+    let mut told = Told { json, command, jobs, refused, later: None, error: None, more };
+    match work(&mut told) {
+        Ok(()) => told.end(),
+        Err(error) => {
+            told.error = Some(json!({ "code": failure(&error), "why": error.to_string() }));
+            if json {
+                told.end()?;
+            }
+            // What is wrong is said for people too, and decides the exit status.
+            Err(error)
+        }
+    }
+}
+
+fn failure(error: &color_eyre::Report) -> &'static str {
+    match error.downcast_ref::<Unavailable>().map(|unavailable| unavailable.status) {
+        Some(NO_SERVER) => "no_server",
+        Some(VERSIONS) => "versions",
+        Some(REFUSED) => "another_user",
+        _ if error.is::<Usage>() => "usage",
+        _ => "failed",
+    }
+}
+
+impl Told {
+    /// Something was done with a job.
+    pub fn did(&mut self, job: JobId, done: &str, answer: &Answer) -> Result<()> {
+        self.jobs.push(job);
+        self.later = answer.later.clone().or(self.later.take());
+        self.line(&format!("{done} #{job}{}", later(answer.later.as_ref())))
+    }
+
+    /// It could not be done with a job; `way` leads to it all the same.
+    pub fn refuse(&mut self, job: JobId, why: &Rejection, way: &str) {
+        self.refused.push(json!({ "job": job, "code": why.code(), "why": why.0 }));
+        crate::cli::tell(&format!("plimsoll: #{job}: {why}{way}\n"));
+    }
+
+    /// A path could not be taken.
+    pub fn refuse_path(&mut self, why: &str) {
+        self.refused.push(json!({ "job": null, "code": Rejection(why.to_owned()).code(), "why": why }));
+        crate::cli::tell(&format!("plimsoll: {why}\n"));
+    }
+
+    /// The answer to what was asked of the whole queue.
+    pub fn answer(&mut self, answer: Result<Answer, Rejection>, done: &str) -> Result<()> {
+        match answer {
+            Ok(answer) => {
+                self.later.clone_from(&answer.later);
+                self.line(&format!("{done}{}", later(answer.later.as_ref())))
+            }
+            Err(why) => {
+                self.error = Some(json!({ "code": why.code(), "why": why.0 }));
+                crate::cli::tell(&format!("plimsoll: {why}\n"));
+                Ok(())
+            }
+        }
+    }
+
+    /// These jobs, all of them.
+    pub fn jobs(&mut self, jobs: Vec<JobId>, later: Option<String>) {
+        (self.jobs, self.later) = (jobs, later);
+    }
+
+    /// A further field.
+    pub fn more(&mut self, field: &str, value: Value) {
+        self.more.insert(field.to_owned(), value);
+    }
+
+    /// A line for people.
+    pub fn line(&self, text: &str) -> Result<()> {
+        if self.json { Ok(()) } else { write_out(format!("{text}\n").as_bytes()).map(drop) }
+    }
+
+    /// It can only have been done in part.
+    pub const fn is_refused(&self) -> bool {
+        !self.refused.is_empty() || self.error.is_some()
+    }
+
+    fn end(self) -> Result<u8> {
+        let status = u8::from(self.is_refused());
+        if self.json {
+            let mut object = self.more;
+            let fields = [json!(self.command), json!(self.jobs), json!(self.refused), json!(self.later), json!(self.error)];
+            object.extend(FIELDS.map(ToOwned::to_owned).into_iter().zip(fields));
+            write_out(format!("{}\n", Value::Object(object)).as_bytes())?;
+        }
+        Ok(status)
+    }
+}
+
+/// What was asked for begins later: after what, and how to have it now.
+pub fn later(later: Option<&String>) -> String {
+    later.map_or_else(String::new, |later| format!("; {later}; {END_IT}"))
+}
+
+/// All codes that a refusal or an error may have.
+pub fn codes() -> std::collections::BTreeSet<&'static str> {
+    crate::domain::refusal::REFUSALS.iter().map(|(code, _)| *code).chain(FAILURES).chain([OTHER]).collect()
+}

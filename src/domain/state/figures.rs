@@ -1,0 +1,131 @@
+//! What is counted and summed up from what is known.
+
+use std::time::Duration;
+
+use crate::domain::event::{JobCounts, RoomWanted, RunSummary};
+use crate::domain::job::{Job, JobId, Phase};
+use crate::domain::profile::LargeRule;
+use crate::domain::state::State;
+use crate::domain::units::Bytes;
+
+impl State {
+    /// Jobs by how they ended, as the last event of a run tells them.
+    pub fn job_counts(&self) -> JobCounts {
+        let mut counts = JobCounts {
+            damaged: self.index.damaged,
+            rejected: self.index.rejected.len() as u64 + self.index.rejected_unlisted,
+            unfinished: self.unended(),
+            ..JobCounts::default()
+        };
+        for (outcome, count) in &self.index.outcomes {
+            counts.add(*outcome, *count);
+        }
+        counts
+    }
+
+    /// The same with those that ended and were taken off the list: what the run has done.
+    pub(super) fn job_counts_with_cleared(&self) -> JobCounts {
+        let (listed, cleared) = (self.job_counts(), &self.totals.cleared);
+        JobCounts {
+            done: listed.done + cleared.done,
+            damaged: listed.damaged + cleared.damaged,
+            already_done: listed.already_done + cleared.already_done,
+            failed: listed.failed + cleared.failed,
+            out_of_memory: listed.out_of_memory + cleared.out_of_memory,
+            cancelled: listed.cancelled + cleared.cancelled,
+            ..listed
+        }
+    }
+
+    /// The figures of the run up to the last event, as [`RunSummary`] tells them at its end.
+    pub fn figures_so_far(&self) -> RunSummary {
+        let totals = &self.totals;
+        RunSummary {
+            profile: self.profile.as_ref().map(|profile| profile.name.clone()).unwrap_or_default(),
+            budget_bytes: self.lines.budget,
+            budget_source: self.budget_source.clone(),
+            jobs: self.job_counts_with_cleared(),
+            peak_memory_bytes: totals.peak_hard,
+            peak_usage_bytes: totals.peak_usage,
+            peak_working_set_bytes: totals.peak_counted,
+            seconds: self.now.0.as_secs_f64(),
+            seconds_over_high_water: self.time_over_line().as_secs_f64(),
+            measured_seconds: totals.measured_since.map(|(since, _)| self.now.since(since).as_secs_f64()),
+            cleanups: totals.cleanups,
+            freed_bytes: totals.freed,
+            cleanups_without_gain: totals.cleanups_without_gain,
+            holds: totals.holds,
+            stops: totals.stops,
+            requeues: totals.requeues,
+            oom_kills: totals.oom_kills,
+            at_once: None,
+        }
+    }
+
+    /// Jobs by what is with them, listed or not, under the names and in the order in which they are told.
+    pub fn counts_by_state(&self) -> [(&'static str, u64); 9] {
+        let paused = |id: &&JobId| self.jobs.get(id).is_some_and(|job| matches!(job.phase, Phase::Running { paused: true, .. }));
+        let paused = self.index.active.iter().filter(paused).count() as u64;
+        let ended = self.job_counts();
+        [
+            ("queued", self.waiting()),
+            ("running", self.index.active.len() as u64 - paused),
+            ("paused", paused),
+            ("done", ended.done),
+            ("already_done", ended.already_done),
+            ("failed", ended.failed),
+            ("out_of_memory", ended.out_of_memory),
+            ("rejected", ended.rejected),
+            ("cancelled", ended.cancelled),
+        ]
+    }
+
+    /// Jobs that wait for a slot or for their next try, listed or not.
+    pub fn waiting(&self) -> u64 {
+        (self.index.backoff.len() + self.index.waiting.len()) as u64 + self.backlog.jobs
+    }
+
+    /// Jobs that have ended or were rejected, listed or not.
+    pub fn ended(&self) -> u64 {
+        self.index.outcomes.values().sum::<u64>() + self.index.rejected.len() as u64 + self.index.rejected_unlisted
+    }
+
+    /// Jobs that wait or hold a slot, listed or not.
+    pub fn unended(&self) -> u64 {
+        self.index.active.len() as u64 + self.waiting()
+    }
+
+    /// Σ size of the inputs that wait for a slot, listed or not.
+    pub fn waiting_bytes(&self) -> Bytes {
+        self.index.waiting_bytes + self.backlog.bytes
+    }
+
+    /// The room that a job waits for, or would if it were its turn.
+    pub fn room_for(&self, job: &Job) -> Option<&RoomWanted> {
+        self.rooms.iter().rev().find(|wanted| wanted.job == job.id || wanted.is_for(job.disk.as_ref()))
+    }
+
+    /// Time over the line, the crossing under way included.
+    pub fn time_over_line(&self) -> Duration {
+        self.totals.over_line + self.totals.over_since.map_or(Duration::ZERO, |since| self.now.since(since))
+    }
+
+    /// The rule that keeps this waiting job from starting now, where as many large ones are at work as may be.
+    pub fn large_turn(&self, job: &Job) -> Option<LargeRule> {
+        let rule = self.profile.as_ref()?.large?;
+        let is_large = |job: &Job| job.pixels >= rule.from.pixels();
+        let at_work = || self.index.active.iter().filter_map(|id| self.jobs.get(id)).filter(|job| is_large(job)).count();
+        (is_large(job) && at_work() >= rule.at_once as usize).then_some(rule)
+    }
+
+    /// What the jobs that hold a slot may still grow by within what is set aside for them.
+    pub fn reserved_beyond_use(&self) -> Bytes {
+        let active = self.index.active.iter().filter_map(|id| self.jobs.get(id));
+        active.map(|job| job.reserved - job.memory).sum()
+    }
+
+    /// What is kept under the line for the console, and not used by it or by others now.
+    pub fn kept_unused(&self) -> Bytes {
+        self.lines.reserve - (self.memory.console_bytes + self.memory.foreign_bytes)
+    }
+}

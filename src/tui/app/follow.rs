@@ -1,0 +1,175 @@
+//! What the engine tells: snapshots, events, answers. The console follows; what it shows and what is selected follow with it.
+
+use crate::domain::event::{Event, EventKind};
+use crate::domain::job::JobId;
+use crate::domain::state::{State, restored_words};
+use crate::domain::text::path_text;
+use crate::runtime::link::Update;
+use crate::tui::app::{App, Mode, Toast, shown};
+use crate::tui::input::action::{Act, Effect};
+use crate::tui::pages::events::chronicle::{Chronicle, Topic};
+use crate::tui::pages::job::details::Details;
+use crate::tui::terminal::theme::Role;
+
+impl App {
+    pub(super) fn on_update(&mut self, update: Update) -> Vec<Effect> {
+        match update {
+            Update::Snapshot(state) => {
+                self.attached = true;
+                if state.seq < self.state.seq && state.jobs.is_empty() {
+                    // Another run begins: its jobs have the numbers of other ones.
+                    self.job.details = Details::default();
+                    self.toast = None;
+                }
+                self.state = *state;
+                self.job.details.learn(&self.state);
+                self.events.chronicle = Chronicle::of(&self.state);
+                self.look_anew();
+            }
+            Update::Retold(retold) => {
+                self.attached = true;
+                self.retell(retold.events());
+                self.look_anew();
+            }
+            Update::Event(event) => self.on_event(&event),
+            Update::Playing(playing) => self.playing = Some(playing),
+            Update::Line(news) => self.on_line(news),
+            Update::Reply(id, reply) => {
+                let asked = self.pending.remove(&id);
+                let added = self.adding.remove(&id);
+                let promised = self.promised.remove(&id);
+                self.close_step(id, reply.is_ok());
+                let done = added.map(|added| format!("added: {added}")).or(promised);
+                let done = match reply.as_ref().ok().and_then(|answer| answer.later.as_ref()) {
+                    Some(later) => {
+                        let what = done.or_else(|| asked.clone()).unwrap_or_default();
+                        Some(format!("{what}: {later}; {}", self.way_to_end_it()))
+                    }
+                    None => done,
+                };
+                // What could not be taken beside it is told already, and matters more.
+                if let (Some(done), Ok(_), false) = (done, &reply, self.toast().is_some_and(Toast::is_refusal)) {
+                    self.say(done, false);
+                }
+                if let (true, Err(told)) = (self.settings.replay, &reply) {
+                    // How the recording is played now, or that it cannot be changed: no fault of anybody.
+                    self.note(told.to_string());
+                } else if let (Some(what), Err(reason)) = (asked, reply) {
+                    // What an event has told just now is not told once more, neither in the last line nor in the list.
+                    if !self.events.chronicle.has_just_told(self.state.wall, &reason.0) {
+                        self.say(format!("{what}: {reason}"), true);
+                        self.events.chronicle.add(self.state.wall, (Topic::Answer, None, Role::Warn, format!("{what}: {reason}")));
+                    }
+                }
+            }
+        }
+        // The end of one run is not that of a comparison.
+        let is_over = self.ended && (self.closed || !self.compares()) && !self.settings.replay;
+        if is_over && (self.quitting || self.state.shutting_down || self.state.draining) { vec![Effect::Exit] } else { Vec::new() }
+    }
+
+    /// Everything is known anew: at another point of the order, or of a recording.
+    fn look_anew(&mut self) {
+        self.ended = self.state.summary.is_some();
+        if let Some(profile) = self.state.profile.clone() {
+            self.offer_used(&profile);
+        }
+        if self.frozen.is_none() {
+            self.rebuild_filter();
+        }
+        // Another time of a recording need not know the chosen job.
+        self.queue.is_chosen &= self.queue.selected.is_none_or(|id| self.state.jobs.contains_key(&id));
+        self.keep_selection();
+    }
+
+    /// A recording is at another time: all that led there is heard as if it had been played.
+    fn retell(&mut self, events: &[Event]) {
+        self.state = State::default();
+        (self.job.details, self.events.chronicle) = Default::default();
+        for event in events {
+            let was_held = self.state.held.map(|held| held.job);
+            self.state.apply(event);
+            self.note_beside_state(event, was_held);
+        }
+    }
+
+    /// What the console keeps beside the state, which has heard of the event.
+    fn note_beside_state(&mut self, event: &Event, was_held: Option<JobId>) {
+        self.job.details.on_event(event);
+        self.events.chronicle.on_event(event, &self.state, was_held);
+    }
+
+    fn on_event(&mut self, event: &Event) {
+        let mut leaving = self.may_leave(&event.kind);
+        let next_selection = self.queue.selected.filter(|id| leaving.contains(id)).and_then(|id| {
+            let rows = self.queue.rows(&self.state);
+            let key = rows.find(id)?;
+            rows.after(key).or_else(|| rows.before(key)).map(|key| key.id)
+        });
+        let was_held = self.state.held.map(|held| held.job);
+        self.remember(&event.kind);
+        self.state.apply(event);
+        leaving.retain(|id| !self.state.jobs.contains_key(id));
+        self.queue.marked.retain(|id| !leaving.contains(id));
+        self.note_beside_state(event, was_held);
+        match &event.kind {
+            EventKind::JobProgressed { .. } | EventKind::JobLogged { .. } => return,
+            EventKind::RunFinished(_) => self.ended = true,
+            EventKind::InputSkipped { input, detail } => self.say(format!("{}: {detail}", path_text(input)), true),
+            EventKind::QueueRestored { jobs, interrupted } => {
+                let before = self.settings.before.as_ref().map_or_else(String::new, |before| format!("; {before}"));
+                let hold =
+                    if self.state.paused { format!("; {} starts them", self.key_label(Act::HoldQueue)) } else { String::new() };
+                self.note(format!("{}{before}{hold}", restored_words(*jobs, *interrupted)));
+            }
+            EventKind::QueuePaused if !self.settings.replay && !self.compares() => self.tell_held(),
+            EventKind::RoomWanted(wanted) => self.say(format!("no room: {}", wanted.reason), true),
+            EventKind::Fault { what, detail } => self.say(format!("{what}: {detail}"), true),
+            EventKind::WarningRaised { evidence, advice, .. } => self.say(format!("{evidence}: {advice}"), true),
+            EventKind::ProfileSelected { profile, .. } => {
+                // It was foretold for another profile.
+                self.what_if.plan = None;
+                self.offer_used(profile);
+            }
+            _ => {}
+        }
+        if let Some(id) = event.kind.job() {
+            if let (None, Some(filter)) = (&self.frozen, &mut self.queue.filter) {
+                leaving.iter().chain([&id]).for_each(|id| filter.refresh(&self.state, *id));
+            }
+            if let Some(Mode::Profiles(_)) = self.modes.last() {
+                self.preview();
+            }
+        }
+        if self.queue.selected.is_some_and(|id| leaving.contains(&id)) && self.frozen.is_none() {
+            self.queue.selected = next_selection;
+            self.log.bottom = None;
+        }
+        self.keep_selection();
+    }
+
+    /// The jobs that an event may take off the list: the one it is about, or the oldest of the ended, for which there is no
+    /// room any more.
+    fn may_leave(&self, kind: &EventKind) -> Vec<JobId> {
+        let index = &self.state.index;
+        match kind {
+            EventKind::JobRemoved { job, .. } | EventKind::JobParked { job } => vec![*job],
+            EventKind::JobFinished { .. } => index.ended.first().map(|(_, id)| *id).into_iter().collect(),
+            EventKind::JobRejected { job, .. } => index.rejected.first().copied().into_iter().chain([*job]).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Until somebody has chosen a job, one that is at work is selected: when it ends, the first one that still works. A log
+    /// that is being read, and a screen that stands still, are not changed under the reader's eyes.
+    pub(super) fn keep_selection(&mut self) {
+        let is_read = self.frozen.is_some() || self.log.bottom.is_some();
+        if self.queue.keep_selection(&self.state, is_read) {
+            self.log.file = None;
+        }
+    }
+
+    pub(super) fn rebuild_filter(&mut self) {
+        self.queue.rebuild_filter(shown(self.frozen.as_deref(), &self.state));
+    }
+}
