@@ -28,18 +28,19 @@ const MOST_READ: u64 = 256;
 /// The lock. Held as long as this or a copy of it lives.
 #[derive(Debug, Clone)]
 pub struct Instance {
-    /// Its description in the kernel carries the lock.
-    _lock: Arc<Locked>,
+    _lock: Arc<Lock>,
 }
 
-/// A file that is locked as long as this lives.
 #[derive(Debug)]
-struct Locked(File);
+struct Lock {
+    /// Its description in the kernel carries the lock.
+    file: File,
+}
 
-impl Drop for Locked {
+impl Drop for Lock {
     fn drop(&mut self) {
         // A child that is just being forked has the description too, until it runs its program: closing ours is not enough.
-        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
     }
 }
 
@@ -107,7 +108,7 @@ impl Instance {
         }
         // A disk that is full is told by the record, which needs more; the lock holds all the same.
         let _ = write_holder(&mut file);
-        Ok(Self { _lock: Arc::new(Locked(file)) })
+        Ok(Self { _lock: Arc::new(Lock { file }) })
     }
 }
 
@@ -153,8 +154,7 @@ mod tests {
         }
         Instance::claim(&dir.path().join("other")).expect("another folder is another matter");
         // A child has such a copy from its fork up to its exec.
-        #[allow(clippy::used_underscore_binding)]
-        let _copy = first._lock.0.try_clone().expect("copied");
+        let _copy = first.file.try_clone().expect("copied");
         drop(first);
         Instance::claim(&state).expect("given back with its holder, whoever has a copy");
     }
