@@ -126,7 +126,7 @@ deb:
 fleet-load:
     cargo test --lib a_thousand_workers -- --include-ignored --nocapture --test-threads 1
 
-# A fleet on real servers, the long proofs too: PostgreSQL (gets it where it is missing), an S3 server within the tests, two boxes
+# A fleet on real servers, the long proofs too (every step of a job broken in every way, a hundred workers that stand still): PostgreSQL (gets it where it is missing), an S3 server within the tests, two boxes
 # of 512 MB with films up to 4K (memory groups), and the web application of docs/examples (needs python3 and curl; ten minutes). PLIMSOLL_FLEET_JOBS=20000 gives the eight workers of
 # src/host/fleet/tests.rs so many jobs.
 fleet:

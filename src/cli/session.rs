@@ -30,7 +30,7 @@ use crate::engine::EngineConfig;
 use crate::engine::port::Input;
 use crate::headless::lines::LineStyle;
 use crate::headless::{self, Report, Sinks, summary};
-use crate::host::process::instance::InstanceError;
+use crate::host::process::instance::{Instance, InstanceError};
 use crate::host::process::joblog::LogReader;
 use crate::host::process::orphans::ProcessIdentity;
 use crate::host::{HostConfig, HostError, RealHost};
@@ -96,7 +96,9 @@ impl Session {
     pub fn run(self) -> Result<u8> {
         let log_file = self.log_file.as_deref().map(open_log).transpose()?;
         let state_dir = self.host.state_dir.clone();
-        let (driver, logs) = open_engine(self.engine, self.host)?;
+        let (driver, logs, lock) = open_engine(self.engine, self.host)?;
+        // What a worker's agent still stores is in that folder.
+        let lock = self.agent.is_some().then_some(lock);
         let attacher = driver.attacher();
         self.aside.beside(attacher.clone());
         let read_log: ReadLog = Arc::new(move |job, attempt| logs.read(job, attempt));
@@ -144,6 +146,7 @@ impl Session {
         // The engine's thread closes the host: no child, no part is left when it has ended.
         engine.join().map_err(|_| eyre!("the engine has panicked; the lines above say where"))?;
         let agent = agent.and_then(|agent| receive(&agent, &signalled));
+        drop(lock);
         self.aside.end();
         let mut report = receive(&watcher, &signalled).unwrap_or_default();
         if let Some(logger) = logger {
@@ -245,14 +248,14 @@ async fn show(lines: RunLines, link: Link, mut commands: Vec<Command>) -> Report
     headless::follow(link, commands, line_sinks(lines.json, lines.color)).await
 }
 
-fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<(Driver<RealHost>, LogReader)> {
+fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<(Driver<RealHost>, LogReader, Instance)> {
     let (inputs, results) = mpsc::unbounded_channel();
     let host = opened_host(host, inputs)?;
     // Estimates of this run begin with what earlier ones have taught.
     config.before = host.ended_before().wrap_err("cannot read what earlier runs have done")?;
     config.learned = host.learned().wrap_err("cannot read what earlier runs have taught")?;
-    let logs = host.log_reader();
-    Ok((Driver::new(config, host, results, Clock::start()), logs))
+    let (logs, lock) = (host.log_reader(), host.lock());
+    Ok((Driver::new(config, host, results, Clock::start()), logs, lock))
 }
 
 /// The host; why there is none is told by its kind.

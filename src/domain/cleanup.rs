@@ -27,13 +27,13 @@ pub enum CleanupTrigger {
     Operator,
 }
 
-/// What gives memory back.
+/// What is done about memory. The first three are cleanups, carried out by the host; the others are done to the queue and to jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CleanupAction {
     /// Drop the page cache of files that jobs have read or written.
     DropFileCache,
-    /// Remove part files and scratch that belong to no running job.
+    /// Remove part files that belong to no running job.
     RemoveScratch,
     /// Give this process's free heap back to the kernel.
     TrimHeap,
@@ -46,7 +46,15 @@ pub enum CleanupAction {
 }
 
 impl CleanupAction {
-    /// The words that the screen shows.
+    /// It removes part files, so the host lets go of them first.
+    pub const fn removes_parts(self) -> bool {
+        match self {
+            Self::RemoveScratch => true,
+            Self::DropFileCache | Self::TrimHeap | Self::HoldStarts | Self::StopJob | Self::KillJob => false,
+        }
+    }
+
+    /// The words of screens, lines and logs; the screen has room for 16 characters.
     pub const fn words(self) -> &'static str {
         match self {
             Self::DropFileCache => "drop file cache",

@@ -11,8 +11,8 @@ use crate::domain::job::{JobId, LogLevel};
 use crate::domain::memory::Level;
 use crate::domain::time::Mono;
 
-/// What is tried at the high-water mark, in this order.
-const STEPS: [CleanupAction; 3] = [CleanupAction::DropFileCache, CleanupAction::RemoveScratch, CleanupAction::TrimHeap];
+/// What is tried at the high-water mark, in this order, and when the operator asks. The first one begins a pass.
+const STEPS: &[CleanupAction] = &[CleanupAction::DropFileCache, CleanupAction::RemoveScratch, CleanupAction::TrimHeap];
 /// What is done when a job is about to start. Its files are not in the cache yet, or are about to be read.
 const BEFORE: &[CleanupAction] = &[CleanupAction::TrimHeap];
 /// What is done when a job has ended well: its part has become its output, so there is no scratch.
@@ -42,7 +42,7 @@ pub(super) struct Running {
     pub(super) since: Mono,
 }
 
-/// When a step may be tried again.
+/// When one of [`STEPS`] may be tried again.
 #[derive(Debug, Clone, Copy)]
 struct Step {
     not_before: Mono,

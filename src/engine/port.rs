@@ -271,10 +271,17 @@ pub struct CleanOrder {
     pub id: CleanupId,
     /// What to do.
     pub action: CleanupAction,
-    /// The job that it is limited to; `None` = whatever belongs to no running job.
+    /// The job that it is limited to; `None` = the files of all jobs: parts of those that do not run, and what all have in the page cache.
     pub job: Option<JobId>,
-    /// The jobs that hold a slot: their parts and scratch are not touched.
+    /// The jobs that hold a slot: their parts are not touched.
     pub running: BTreeSet<JobId>,
+}
+
+impl CleanOrder {
+    /// Whether the part of this job is meant.
+    pub fn is_for(&self, job: JobId) -> bool {
+        self.job.is_none_or(|only| only == job) && !self.running.contains(&job)
+    }
 }
 
 /// An order of the engine.

@@ -33,7 +33,6 @@ use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::domain::account::Account;
-use crate::domain::cleanup::CleanupAction;
 use crate::domain::command::Wishes;
 use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, EventKind, JobCounts};
@@ -212,6 +211,11 @@ impl RealHost {
     /// Reads the whole logs of this run's jobs, from any thread.
     pub fn log_reader(&self) -> LogReader {
         self.shared.supervisor.log_reader()
+    }
+
+    /// The lock of the state folder, for whoever has still work to do there when this is closed.
+    pub fn lock(&self) -> Instance {
+        self.instance.clone()
     }
 
     /// Takes the state folder, ends and completes what an earlier run has left, opens the record and starts the threads.
@@ -418,8 +422,8 @@ impl Host for RealHost {
 
 impl RealHost {
     fn clean(&self, order: CleanOrder) {
-        if order.action == CleanupAction::RemoveScratch
-            && let Some(job) = order.job.filter(|job| !order.running.contains(job))
+        if order.action.removes_parts()
+            && let Some(job) = order.job.filter(|job| order.is_for(*job))
         {
             // As long as we hold a part open the cleaner takes it for somebody's, and its blocks would stay.
             let mut jobs = self.shared.jobs();

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::sim::fixture::profile;
+use crate::sim::forecast::Dice;
 
 fn boxes(count: usize, (slots, mb): (u32, u64)) -> Vec<FleetBox> {
     vec![FleetBox { profile: profile("p", slots, 4000), budget: Bytes::mib(mb), takes: true }; count]
@@ -32,6 +33,36 @@ fn slots_of_all_boxes_share_the_queue() {
     for (took, foretold) in [(of(1, 1), 1600.0), (of(1, 2), 800.0), (of(2, 2), 400.0), (of(8, 2), 100.0)] {
         assert!((foretold..foretold * 1.03 + 2.0).contains(&took), "{took} s for {foretold} s");
     }
+}
+
+/// Films of every size and length, as many as keep a box of 1 GB at work for some hours.
+fn mixed(seed: u64) -> Vec<FleetJob> {
+    let mut dice = Dice(seed);
+    let mut between = |low: u64, high: u64| low + dice.below((high - low) as usize) as u64;
+    let mut any = || {
+        let needs = [between(60, 200), between(150, 400), between(400, 700)][between(0, 3) as usize];
+        let is_known = between(0, 2) == 0;
+        FleetJob { is_known, ..job(needs, between(20, 300)) }
+    };
+    (0..90).map(|_| any()).collect()
+}
+
+#[test]
+fn two_boxes_of_1_gb_need_half_the_time_of_one_whatever_the_films() {
+    let mut shares = Vec::new();
+    for seed in 1..=3 {
+        let jobs = mixed(seed);
+        let of = |fleet: &[FleetBox]| seconds(fleet, &jobs);
+        let (one, two) = (of(&boxes(1, (2, 1024))), of(&boxes(2, (2, 1024))));
+        shares.push(two / one);
+    }
+    println!("two boxes take {shares:.3?} of the time of one");
+    // Somewhat less than half where one box leaves a slot empty because of what it has claimed ahead.
+    assert!(shares.iter().all(|share| (0.4..=0.55).contains(share)), "{shares:?}");
+    // The control: a second box that takes nothing helps nothing.
+    let (jobs, mut idle) = (mixed(1), boxes(2, (2, 1024)));
+    idle[1].takes = false;
+    assert!(seconds(&idle, &jobs) > 0.99 * seconds(&boxes(1, (2, 1024)), &jobs));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::domain::cleanup::{CleanupAction, CleanupResult, CleanupVerdict};
+use crate::domain::cleanup::{CleanupResult, CleanupVerdict};
 use crate::domain::curve::Point;
 use crate::domain::event::{Event, EventKind, Seq};
 use crate::domain::job::{JobId, MediaInfo, Rank, VideoStream};
@@ -384,9 +384,8 @@ impl World {
     fn clean(&mut self, order: &CleanOrder) {
         let before = self.cache.values().copied().sum();
         let running: BTreeSet<usize> = order.running.iter().filter_map(|id| self.index_of.get(id).copied()).collect();
-        if order.action == CleanupAction::RemoveScratch {
-            let is_stray = |job: &JobId| order.job.is_none_or(|only| only == *job) && !order.running.contains(job);
-            self.parts.retain(|(job, _)| !is_stray(job));
+        if order.action.removes_parts() {
+            self.parts.retain(|(job, _)| !order.is_for(*job));
         }
         match order.job {
             Some(job) => {

@@ -1,6 +1,8 @@
 //! One queue for several workers: the built program on a real PostgreSQL, with real ffmpeg, and broken on purpose.
 #![allow(clippy::disallowed_methods)] // a deadline needs the clock
 
+mod agents;
+mod faults;
 mod fixture;
 mod plan;
 mod s3;

@@ -2,6 +2,9 @@
 
 #[path = "../support/declarations.rs"]
 mod declarations;
+#[cfg(all(feature = "fleet", target_os = "linux"))]
+#[path = "../support/gate.rs"]
+mod gate;
 #[path = "../support/markdown.rs"]
 mod markdown;
 #[cfg(all(feature = "fleet", target_os = "linux"))]

@@ -207,6 +207,12 @@ impl Terminal {
         self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).expect("resized");
     }
 
+    /// Sends the process a signal.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: kill on our own child.
+        assert_eq!(unsafe { libc::kill(self.pid() as i32, signal) }, 0, "the signal is sent");
+    }
+
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.process_id().expect("it runs")

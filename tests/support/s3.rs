@@ -30,6 +30,8 @@ pub const SECRET_KEY: &str = "right secret";
 pub struct Manners {
     /// Keeps its word about `If-None-Match: *`; the server beneath does not know that header.
     pub honest: AtomicBool,
+    /// Only reading is allowed.
+    pub read_only: AtomicBool,
     /// So many requests more are answered with 503.
     pub busy: AtomicUsize,
     /// The next upload is put together, and the answer is an error all the same.
@@ -148,6 +150,9 @@ async fn serve(service: SharedS3Service, manners: Arc<Manners>, request: Request
     let status = |status: u16| Ok(Response::builder().status(status).body(s3s::Body::empty()).expect("an answer"));
     if manners.busy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
         return status(503);
+    }
+    if manners.read_only.load(Ordering::SeqCst) && !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return status(403);
     }
     let object = request.uri().path().to_owned();
     let is_completion = request.method() == Method::POST && path.contains("uploadId=");

@@ -1,5 +1,6 @@
 //! The fleet console in a real pseudo-terminal, over a real PostgreSQL and a real worker.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 
 use plimsoll::host::fleet::postgres::PrivatePostgres;
@@ -109,4 +110,78 @@ fn a_fleet_is_watched_and_led_from_one_screen() {
     assert_eq!(terminal.end().exit_code(), 0);
     assert_eq!(taken(&terminal), (3, 3), "given back");
     let _ = worker.0.kill();
+}
+
+/// What the demonstration leaves on this machine: processes below its folder or that of its database, and these folders.
+fn left_of_it(temporary: &std::path::Path) -> Vec<String> {
+    let folders = std::fs::read_dir(temporary).expect("a folder").flatten().map(|entry| entry.file_name());
+    let mut left: Vec<String> = folders.map(|name| name.to_string_lossy().into_owned()).collect();
+    let marked = temporary.to_string_lossy().into_owned();
+    for process in std::fs::read_dir("/proc").expect("processes").flatten() {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        if line.contains(&marked) {
+            left.push(line);
+        }
+    }
+    left
+}
+
+/// The demonstration in a terminal, with a folder of its own for what is temporary.
+fn demo(world: &World, clips: &str) -> (Terminal, std::path::PathBuf) {
+    let (home, temporary) = (world.path("home"), world.path("t"));
+    for folder in [&home, &temporary] {
+        std::fs::create_dir_all(folder).expect("a folder");
+        // The database's own user has to come through.
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("open");
+    }
+    let temporary_text = temporary.to_string_lossy().into_owned();
+    let args = ["fleet", "demo", "--yes", "--clips", clips];
+    (Terminal::start_with(120, 36, &home, &args, &[("TMPDIR", &temporary_text)]), temporary)
+}
+
+#[test]
+fn the_demonstration_kills_a_worker_before_your_eyes_loses_nothing_and_leaves_nothing() {
+    let world = World::new();
+    if postgres::start().is_none() {
+        return;
+    }
+    let (mut terminal, temporary) = demo(&world, "8");
+    let screen = terminal.wait_for("Demonstration: 8 clips, two workers of 600 MB");
+    assert!(screen.contains("plimsoll fleet") && screen.contains("q end"), "{screen}");
+    terminal.wait_for("was killed in the middle of job");
+    terminal.wait_for("8 of 8 clips are done");
+    terminal.send("q");
+    assert_eq!(terminal.end().exit_code(), 0);
+    assert_eq!(taken(&terminal), (1, 1), "the terminal is given back");
+    let told = String::from_utf8_lossy(&terminal.raw()).into_owned();
+    let told = told.rsplit("\x1b[?1049l").next().expect("what is told after the screen").to_owned();
+    assert!(told.contains("8 of 8 clips are done, 8 outputs hold what the queue says of them"), "{told}");
+    assert!(told.contains("lost with the killed worker and done by another") && !told.contains(" 0 jobs lost"), "{told}");
+    assert!(told.contains("worker three"), "another one took its place: {told}");
+    assert_eq!(left_of_it(&temporary), Vec::<String>::new());
+}
+
+#[test]
+fn the_demonstration_is_ended_in_its_middle_by_a_key_or_a_signal_and_leaves_nothing() {
+    if postgres::start().is_none() {
+        return;
+    }
+    for (signal, status) in [(None, 0), (Some(libc::SIGHUP), 129), (Some(libc::SIGTERM), 143)] {
+        let world = World::new();
+        let (mut terminal, temporary) = demo(&world, "12");
+        terminal.wait_for("running");
+        match signal {
+            None => terminal.send("\x03"),
+            Some(signal) => terminal.signal(signal),
+        }
+        assert_eq!(terminal.end().exit_code(), status, "{signal:?}");
+        assert_eq!(taken(&terminal), (1, 1), "{signal:?}");
+        assert_eq!(left_of_it(&temporary), Vec::<String>::new(), "{signal:?}");
+    }
+    let world = World::new();
+    let (mut terminal, temporary) = demo(&world, "1000");
+    terminal.wait_for("1000 clips");
+    terminal.signal(libc::SIGINT);
+    assert_eq!((terminal.end().exit_code(), left_of_it(&temporary)), (130, Vec::new()), "while its clips are made");
 }

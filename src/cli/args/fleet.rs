@@ -45,6 +45,9 @@ pub struct WorkerArgs {
     /// Look at the queue every 15 s instead of being woken by it: for poolers that cannot LISTEN.
     #[arg(long)]
     pub no_listen: bool,
+    /// Refuse to work beside workers with another ffmpeg, whose outputs may differ. Without this it is only told.
+    #[arg(long)]
+    pub same_ffmpeg: bool,
     /// One JSON object a line on stdout, as the event happens.
     #[arg(long)]
     pub json: bool,
@@ -150,7 +153,8 @@ pub enum FleetAction {
         #[arg(long)]
         json: bool,
     },
-    /// Remove what nobody records: outputs of workers that were given up, half uploads.
+    /// Remove what nobody records: outputs of workers that were given up, uploads that were never queued (after a day),
+    /// half uploads.
     Gc {
         /// Only what is older than this.
         #[arg(long, value_name = "DUR", default_value = "24h", value_parser = parse_span)]
@@ -184,6 +188,12 @@ pub struct FleetDemoArgs {
     /// Install ffmpeg and PostgreSQL without asking, if they are missing.
     #[arg(long, short = 'y')]
     pub yes: bool,
+    /// So many clips.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub clips: u32,
+    /// Lines instead of the console, even on a terminal.
+    #[arg(long)]
+    pub headless: bool,
 }
 
 /// Arguments of `fleet jobs`.

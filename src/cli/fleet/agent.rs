@@ -14,6 +14,7 @@ use super::standing;
 use super::steps::{self, Brought, Ending, Told};
 use crate::domain::command::{Command, RequestId};
 use crate::domain::event::{Event, EventKind};
+use crate::domain::fleet::FleetWorker;
 use crate::domain::job::JobId;
 use crate::domain::state::State;
 use crate::domain::units::Bytes;
@@ -21,8 +22,9 @@ use crate::engine::offer::{self, PATIENCE};
 use crate::host::fleet::Hold;
 use crate::host::fleet::claim::{self, Claimed};
 use crate::host::fleet::db::{Database, Heard, QueueError};
-use crate::host::fleet::files::Files;
+use crate::host::fleet::files::{Files, FilesError};
 use crate::host::fleet::lease::{self, Introduction, Renewed};
+use crate::host::fleet::queue;
 use crate::host::fleet::results::{self, Back, End};
 use crate::host::fleet::spool::Spool;
 use crate::runtime::link::{Link, Update};
@@ -52,6 +54,8 @@ pub struct Agent {
     pub who: Introduction,
     /// The database says when the queue has changed; else it is only looked at from time to time.
     pub listens: bool,
+    /// It does not work beside workers with another ffmpeg.
+    pub same_ffmpeg: bool,
 }
 
 /// What comes of work that goes on beside the loop.
@@ -59,6 +63,8 @@ enum Done {
     Renewed(Result<Option<Renewed>, QueueError>),
     Claimed(Result<Option<Claimed>, QueueError>),
     Brought(i64, Brought),
+    /// Whether outputs can be stored from here.
+    Tried(Result<(), FilesError>),
     Ended(i64, Hold, Told),
 }
 
@@ -68,6 +74,15 @@ impl Agent {
     /// # Errors
     /// The queue refuses; what is held waits again then.
     pub async fn run(mut self, link: Link) -> Result<(), QueueError> {
+        let others = steps::patiently(async || queue::workers(&self.db).await).await?;
+        if let Some(words) = another_ffmpeg(&self.who, &others) {
+            if self.same_ffmpeg {
+                return Err(QueueError::Refused(format!(
+                    "{words}; install that version here, name it with --ffmpeg, or start without --same-ffmpeg"
+                )));
+            }
+            crate::cli::tell(&format!("plimsoll: {words}; outputs may differ in their bytes (--same-ffmpeg refuses to work so)\n"));
+        }
         let lease = steps::patiently(async || lease::register(&self.db, &self.who).await).await?;
         let listen = self.listens.then(|| self.db.listen());
         let mut worker = Worker {
@@ -83,6 +98,8 @@ impl Agent {
             tasks: JoinSet::new(),
             is_renewing: false,
             is_claiming: false,
+            claims: 0,
+            renews_beside: None,
             drained: false,
             heard: Heard::default(),
             called: None,
@@ -91,6 +108,9 @@ impl Agent {
             keep_at: Instant::now(),
             faults: 0,
             rests: None,
+            must_try: true,
+            is_refused: false,
+            is_trying: false,
             forgets_at: None,
         };
         worker.run(listen).await
@@ -111,6 +131,10 @@ struct Worker<'a> {
     look_at: Instant,
     is_renewing: bool,
     is_claiming: bool,
+    /// Claims that were begun.
+    claims: u64,
+    /// As many as were begun when the lease was renewed last, if none was under way then.
+    renews_beside: Option<u64>,
     /// The queue wants it to take nothing more.
     drained: bool,
     /// What was heard of the queue so far.
@@ -127,6 +151,11 @@ struct Worker<'a> {
     faults: u32,
     /// Until when it takes nothing, and why.
     rests: Option<(Instant, String)>,
+    /// It is not known whether outputs can be stored from here: nothing is converted for nothing.
+    must_try: bool,
+    /// It rests since the store would not take outputs, and not for another fault.
+    is_refused: bool,
+    is_trying: bool,
     /// When it may be tried again with jobs that it has given back for a fault of its own.
     forgets_at: Option<Instant>,
 }
@@ -209,6 +238,7 @@ impl Worker<'_> {
         let now = Instant::now();
         if !self.is_renewing && self.renew_at <= now {
             self.is_renewing = true;
+            self.renews_beside = (!self.is_claiming).then_some(self.claims);
             self.renew_at = now + self.lease / 6;
             let (db, id) = (self.agent.db.clone(), self.agent.who.id);
             let standing = standing::standing(&self.state, self.rests.as_ref().map(|(_, why)| why.clone()), self.progress());
@@ -243,12 +273,15 @@ impl Worker<'_> {
         if self.rests.as_ref().is_some_and(|(until, _)| *until > Instant::now()) {
             return;
         }
+        if self.must_try {
+            return self.try_to_write();
+        }
         let held = self.holding.iter().filter(|held| held.stage != Stage::Ending).count();
         let is_trial = self.rests.is_some();
         if held > offer::slots(&self.state) as usize || is_trial && !self.holding.is_empty() {
             return;
         }
-        self.is_claiming = true;
+        (self.is_claiming, self.claims) = (true, self.claims + 1);
         let at_work = self.holding.iter().filter(|held| held.stage != Stage::Ending);
         let offer = offer::offer(&self.state, at_work.map(|held| held.claimed.needs));
         let (db, files, id) = (self.agent.db.clone(), self.agent.files.clone(), self.agent.who.id);
@@ -304,6 +337,9 @@ impl Worker<'_> {
                         for job in renewed.cancelled {
                             self.cancel(job);
                         }
+                        if self.renews_beside == Some(self.claims) {
+                            self.give_back_unheard(&renewed.held);
+                        }
                     }
                     Ok(None) => self.begin_anew().await?,
                     Err(error) if error.is_passing() => {
@@ -327,6 +363,7 @@ impl Worker<'_> {
                 }
             }
             Done::Brought(job, brought) => self.brought(job, brought),
+            Done::Tried(tried) => self.tried(tried),
             Done::Ended(job, hold, told) => self.ended(job, hold, told)?,
         }
         Ok(())
@@ -423,6 +460,12 @@ impl Worker<'_> {
             _ => {}
         }
     }
+}
+
+/// That this box's ffmpeg is not the one of a worker that is there, with both versions.
+fn another_ffmpeg(who: &Introduction, workers: &[FleetWorker]) -> Option<String> {
+    let other = workers.iter().find(|other| other.live && other.r#box != who.r#box && other.ffmpeg != who.ffmpeg)?;
+    Some(format!("ffmpeg is {} here and {} on {}", who.ffmpeg, other.ffmpeg, other.r#box))
 }
 
 /// Some moment within this time, another one each time and on each box.

@@ -108,9 +108,13 @@ pub async fn store(db: Database, files: Files, claimed: Claimed, made: Made) -> 
     };
     let blake3 = stored.blake3.to_hex().to_string();
     let output = Output { key, size: Bytes(stored.size), etag: stored.etag, blake3, took };
-    match patiently(async || results::commit(&db, &hold, &output, &log).await).await {
-        Ok(Fenced::Done) => {}
-        Ok(Fenced::Lost) => {
+    let committed = patiently(async || match results::commit(&db, &hold, &output, &log).await? {
+        Fenced::Done => Ok(true),
+        Fenced::Lost => results::is_committed(&db, &output.key).await,
+    });
+    match committed.await {
+        Ok(true) => {}
+        Ok(false) => {
             // Nobody records it; what cannot be removed now is found by `gc`.
             let _ = files.remove(&output.key).await;
             return Told::Lost;

@@ -1,4 +1,4 @@
-//! The two last steps against too much memory: stop a job where it is, kill one. One at a time, each verified by a newer sample.
+//! What is done when cleanups do not give back enough: stop a job where it is, then kill one. One at a time, each verified by a newer sample.
 
 use std::cmp::Reverse;
 use std::time::Duration;

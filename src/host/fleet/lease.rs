@@ -60,6 +60,8 @@ pub struct Renewed {
     pub drained: bool,
     /// Its jobs that somebody has cancelled.
     pub cancelled: Vec<i64>,
+    /// The jobs that it has by the queue's account.
+    pub held: Vec<Hold>,
     /// How long the lease is.
     pub lease: Duration,
     /// Workers with a lease, itself among them.
@@ -69,7 +71,8 @@ pub struct Renewed {
 }
 
 /// A new life. Where another life of the same box has a lease, that one is over: whoever starts holds the box's lock. Jobs that
-/// were given back for a fault of the box are tried there again: it may have been mended.
+/// were given back for a fault of the box are tried there again: it may have been mended. It may be said again where the answer
+/// was lost.
 ///
 /// # Errors
 /// See [`QueueError`].
@@ -77,7 +80,7 @@ pub async fn register(db: &Database, who: &Introduction) -> Result<Duration, Que
     let statement = "
         WITH over AS (
             UPDATE plimsoll.worker SET ended_at = now(), ended_why = 'began anew', lease_until = now()
-            WHERE box = $2 AND ended_at IS NULL RETURNING id
+            WHERE box = $2 AND ended_at IS NULL AND id <> $1 RETURNING id
         ), free AS (
             UPDATE plimsoll.job j SET reserved_for = NULL FROM over WHERE j.reserved_for = over.id
         ), mended AS (
@@ -88,6 +91,7 @@ pub async fn register(db: &Database, who: &Introduction) -> Result<Duration, Que
         )
         INSERT INTO plimsoll.worker (id, box, host, pid, version, ffmpeg, lease_until, clock_ms)
         SELECT $1, $2, $3, $4, $5, $6, now() + lease, $7 - (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM plimsoll.fleet
+        ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
         RETURNING (SELECT extract(epoch FROM lease)::float8 FROM plimsoll.fleet)";
     let now = now_ms();
     let values = [
@@ -121,7 +125,9 @@ pub(super) const RENEW: &str = "
         FROM plimsoll.fleet f WHERE w.id = $1 AND w.ended_at IS NULL
         RETURNING w.drained, extract(epoch FROM f.lease)::float8,
             ARRAY(SELECT j.id FROM plimsoll.job j WHERE j.worker = $1 AND j.state = 'running' AND j.cancelling),
-            greatest(f.live, 1), EXISTS (SELECT FROM pulse)";
+            greatest(f.live, 1), EXISTS (SELECT FROM pulse),
+            ARRAY(SELECT j.id FROM plimsoll.job j WHERE j.worker = $1 AND j.state = 'running' ORDER BY j.id),
+            ARRAY(SELECT j.fence FROM plimsoll.job j WHERE j.worker = $1 AND j.state = 'running' ORDER BY j.id)";
 
 /// Renews the lease and tells how the worker stands; `None` = this life was given up, what it held is somebody else's or waits.
 ///
@@ -158,6 +164,9 @@ pub(super) async fn renew_by(
         cancelled: row.get(2),
         live: row.get::<_, i32>(3) as u32,
         is_first: row.get(4),
+        held: std::iter::zip(row.get::<_, Vec<i64>>(5), row.get::<_, Vec<i64>>(6))
+            .map(|(job, fence)| Hold { job, worker, fence })
+            .collect(),
     }))
 }
 

@@ -50,6 +50,11 @@ struct Server {
 }
 
 impl PrivatePostgres {
+    /// Its programs are on this machine.
+    pub fn is_installed() -> bool {
+        programs().is_some()
+    }
+
     /// Makes a database and starts its server. As root it runs as `postgres`, or as `nobody` where there is no such user:
     /// PostgreSQL refuses to run as root.
     ///
@@ -146,6 +151,8 @@ impl PrivatePostgres {
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);
         }
+        // Ctrl-C in a terminal is for this process, which stops the server when it has no use for it any more.
+        command.process_group(0);
         end_with_parent(&mut command, libc::SIGINT);
         command
     }

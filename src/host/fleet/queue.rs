@@ -231,6 +231,18 @@ pub async fn events(db: &Database, of: Option<i64>, after: i64, limit: i64) -> R
     Ok(events)
 }
 
+/// Writes down something that happened to a job on a box and that no other statement tells.
+///
+/// # Errors
+/// See [`QueueError`].
+pub async fn note(db: &Database, kind: &str, job: i64, r#box: &str, detail: &str) -> Result<(), QueueError> {
+    let statement = "
+        INSERT INTO plimsoll.event (kind, job, worker, detail)
+        VALUES ($1, $2, (SELECT id FROM plimsoll.worker WHERE box = $3 ORDER BY started_at DESC LIMIT 1), $4) RETURNING 1";
+    let values = [(&kind as &(dyn ToSql + Sync), Type::TEXT), (&job, Type::INT8), (&r#box, Type::TEXT), (&detail, Type::TEXT)];
+    db.rows(statement, &values).await.map(drop)
+}
+
 /// The end of the log of a job's last try; `None` = there is no such job.
 ///
 /// # Errors
@@ -318,6 +330,19 @@ pub async fn unrecorded(db: &Database, keys: &[String]) -> Result<Vec<String>, Q
             SELECT FROM plimsoll.output o JOIN plimsoll.job j ON j.id = o.job
             WHERE o.key = k AND (o.state = 'committed' OR j.state = 'running' AND j.fence = o.fence))";
     Ok(db.rows(statement, &[(&keys, Type::TEXT_ARRAY)]).await?.iter().map(|row| row.get(0)).collect())
+}
+
+/// Which of these keys no job has as its input, by the key or by its whole address, which begins so.
+///
+/// # Errors
+/// See [`QueueError`].
+pub async fn unnamed(db: &Database, address: &str, keys: &[String]) -> Result<Vec<String>, QueueError> {
+    let statement = "
+        SELECT k FROM unnest($1::text[]) AS k
+        WHERE NOT EXISTS (SELECT FROM plimsoll.job j WHERE j.input = k)
+          AND NOT EXISTS (SELECT FROM plimsoll.job j WHERE j.input = $2 || '/' || k)";
+    let values = [(&keys as &(dyn ToSql + Sync), Type::TEXT_ARRAY), (&address, Type::TEXT)];
+    Ok(db.rows(statement, &values).await?.iter().map(|row| row.get(0)).collect())
 }
 
 /// Milliseconds since 1970 of a column.

@@ -111,6 +111,15 @@ pub async fn commit(db: &Database, hold: &Hold, output: &Output, log: &str) -> R
     fenced(db, hold, &statement, &values).await
 }
 
+/// Whether this output is its job's. A commit whose answer was lost is refused when it is said again, and was done all the same.
+///
+/// # Errors
+/// See [`QueueError`].
+pub async fn is_committed(db: &Database, key: &str) -> Result<bool, QueueError> {
+    let statement = "SELECT EXISTS (SELECT FROM plimsoll.output WHERE key = $1 AND state = 'committed')";
+    Ok(db.row(statement, &[(&key, Type::TEXT)]).await?.is_some_and(|row| row.get(0)))
+}
+
 /// The job has ended without an output.
 ///
 /// # Errors

@@ -211,8 +211,7 @@ fn open_cached(path: &Path) -> io::Result<Option<File>> {
 
 fn remove_scratch(config: &CleanerConfig, order: &CleanOrder) -> Outcome {
     let running = config.ledger.running();
-    let is_needed =
-        |job: JobId| order.running.contains(&job) || running.contains_key(&job) || order.job.is_some_and(|only| only != job);
+    let is_needed = |job: JobId| running.contains_key(&job) || !order.is_for(job);
     let mut dirs = config.ledger.scratch_dirs();
     dirs.extend(config.scratch_dirs.iter().cloned());
     let mut outcome = Outcome::default();

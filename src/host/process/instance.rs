@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
@@ -24,14 +25,19 @@ const BREATH: Duration = Duration::from_millis(10);
 /// No holder writes more.
 const MOST_READ: u64 = 256;
 
-/// The lock. Held as long as this lives.
-#[derive(Debug)]
+/// The lock. Held as long as this or a copy of it lives.
+#[derive(Debug, Clone)]
 pub struct Instance {
+    _lock: Arc<Lock>,
+}
+
+#[derive(Debug)]
+struct Lock {
     /// Its description in the kernel carries the lock.
     file: File,
 }
 
-impl Drop for Instance {
+impl Drop for Lock {
     fn drop(&mut self) {
         // A child that is just being forked has the description too, until it runs its program: closing ours is not enough.
         let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
@@ -102,7 +108,7 @@ impl Instance {
         }
         // A disk that is full is told by the record, which needs more; the lock holds all the same.
         let _ = write_holder(&mut file);
-        Ok(Self { file })
+        Ok(Self { _lock: Arc::new(Lock { file }) })
     }
 }
 

@@ -30,8 +30,8 @@ struct Slot {
 
 /// What the supervisor and the threads of its jobs share.
 #[derive(Debug)]
-pub(in crate::host) struct Shared {
-    slots: Mutex<BTreeMap<JobId, Slot>>,
+pub(in crate::host) struct Slots {
+    all: Mutex<BTreeMap<JobId, Slot>>,
     inputs: UnboundedSender<Input>,
     oom: Mutex<OomLedger>,
     lives: Option<ChildRegistry>,
@@ -57,14 +57,14 @@ impl OomLedger {
     }
 }
 
-impl Shared {
+impl Slots {
     /// Reports go to `inputs`; `oom_kills` have been counted so far.
     pub(in crate::host) fn new(inputs: UnboundedSender<Input>, oom_kills: Option<u64>, lives: Option<ChildRegistry>) -> Self {
-        Self { slots: Mutex::default(), inputs, oom: Mutex::new(OomLedger { base: oom_kills, claimed: 0 }), lives }
+        Self { all: Mutex::default(), inputs, oom: Mutex::new(OomLedger { base: oom_kills, claimed: 0 }), lives }
     }
 
     fn slots(&self) -> MutexGuard<'_, BTreeMap<JobId, Slot>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a report. When nobody listens any more the run is over and it is lost, as it should be.

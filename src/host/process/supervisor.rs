@@ -20,7 +20,7 @@ use crate::host::process::joblog::{LogKeeper, LogReader, log_path};
 use crate::host::process::orphans::ChildRegistry;
 use crate::host::process::ownlines::OwnLine;
 pub use crate::host::process::slots::OomCounter;
-use crate::host::process::slots::Shared;
+use crate::host::process::slots::Slots;
 use crate::host::process::spawner::{SpawnError, SpawnRequest, hear_of_children, spawn};
 pub use crate::host::process::watch::Planned;
 use crate::host::process::watch::{self, Watched};
@@ -101,7 +101,7 @@ pub struct FileLimit {
 #[derive(Debug)]
 pub struct Supervisor {
     config: SupervisorConfig,
-    shared: Arc<Shared>,
+    slots: Arc<Slots>,
     logs: LogKeeper,
 }
 
@@ -111,9 +111,9 @@ impl Supervisor {
         let faults = inputs.clone();
         let on_fault = Box::new(move |what, detail| drop(faults.send(Input::Fault { what, detail })));
         let logs = LogKeeper::new(on_fault).map_err(SpawnError::Thread)?;
-        let shared = Arc::new(Shared::new(inputs, (config.oom_kills)(), config.lives.clone()));
+        let slots = Arc::new(Slots::new(inputs, (config.oom_kills)(), config.lives.clone()));
         hear_of_children();
-        Ok(Self { config, shared, logs })
+        Ok(Self { config, slots, logs })
     }
 
     /// Where the log of a job's try stands, or will.
@@ -138,12 +138,12 @@ impl Supervisor {
 
     /// Starts a job's process. Answered by reports.
     pub fn start(&self, job: JobId, attempt: u32, launch: Launch) {
-        if !self.shared.begin(job) {
+        if !self.slots.begin(job) {
             let what = format!("cannot start job {job} a second time");
-            return self.shared.fault(what, "it still runs; its end has to be reported first".to_owned());
+            return self.slots.fault(what, "it still runs; its end has to be reported first".to_owned());
         }
         let Launch { command, duration, max_file: own_limit, memory_limit, fence, planned, input } = launch;
-        let shared = Arc::clone(&self.shared);
+        let slots = Arc::clone(&self.slots);
         let mut log = self.logs.open(self.log_path(job, attempt), self.config.max_log);
         let words = crate::host::media::arguments::shown(&command);
         log.line(crate::host::process::joblog::wall_now(), &format!("job {job}, try {attempt}: {words}"));
@@ -165,43 +165,43 @@ impl Supervisor {
                 Ok(child) => child,
                 Err(error) => {
                     log.close(crate::host::process::joblog::wall_now(), &error.to_string());
-                    shared.forget(job);
+                    slots.forget(job);
                     if let Some(group) = made {
                         group.remove();
                     }
-                    shared.report(job, JobReport::SpawnFailed { reason: error.to_string(), transient: error.is_transient() });
+                    slots.report(job, JobReport::SpawnFailed { reason: error.to_string(), transient: error.is_transient() });
                     return;
                 }
             };
             if let Some(pid) = Pid::from_raw(child.pid as i32) {
-                shared.runs(job, pid);
+                slots.runs(job, pid);
             }
-            shared.report(job, JobReport::Spawned { pid: child.pid, command: words });
+            slots.report(job, JobReport::Spawned { pid: child.pid, command: words });
             let may_rise = file_limit.is_some_and(|limit| limit.may_rise);
             let group = made;
-            watch::watch(Watched { job, child, duration, shared, log, oom_kills, oom_before, group, may_rise, planned, input });
+            watch::watch(Watched { job, child, duration, slots, log, oom_kills, oom_before, group, may_rise, planned, input });
         };
         let thread = std::thread::Builder::new().name(format!("job-{job}")).stack_size(512 << 10);
         if let Err(source) = thread.spawn(work) {
             let error = SpawnError::Thread(source);
-            self.shared.forget(job);
-            self.shared.report(job, JobReport::SpawnFailed { reason: error.to_string(), transient: error.is_transient() });
+            self.slots.forget(job);
+            self.slots.report(job, JobReport::SpawnFailed { reason: error.to_string(), transient: error.is_transient() });
         }
     }
 
     /// Tells a job's processes to end. Nothing happens if there are none; one that is being started is told once it runs.
     pub fn stop(&self, job: JobId, mode: StopMode) {
-        self.shared.stop(job, mode);
+        self.slots.stop(job, mode);
     }
 
     /// Makes a job's processes stand still (SIGSTOP). Their memory stays.
     pub fn suspend(&self, job: JobId) {
-        self.shared.suspend(job);
+        self.slots.suspend(job);
     }
 
     /// Lets them go on (SIGCONT).
     pub fn resume(&self, job: JobId) {
-        self.shared.resume(job);
+        self.slots.resume(job);
     }
 
     /// Gives a running job another memory limit, see [`JobGroups::limit`].
@@ -213,12 +213,12 @@ impl Supervisor {
 
     /// The jobs whose process runs or has ended without being reaped yet, with its number.
     pub fn running(&self) -> Vec<(JobId, u32)> {
-        self.shared.running()
+        self.slots.running()
     }
 
     /// Kills the processes of all jobs, at once.
     pub fn kill_all(&self) {
-        self.shared.kill_all();
+        self.slots.kill_all();
     }
 }
 

@@ -29,7 +29,7 @@ use crate::host::process::joblog::{JobLog, wall_now};
 use crate::host::process::logread::{Classified, LineSplitter};
 use crate::host::process::progress::ProgressReader;
 use crate::host::process::rate_limit::LogGate;
-use crate::host::process::slots::{OomCounter, Shared};
+use crate::host::process::slots::{OomCounter, Slots};
 use crate::host::process::spawner::SpawnedChild;
 
 /// Bytes read from a pipe at a time: what a pipe holds.
@@ -48,7 +48,7 @@ pub(in crate::host) struct Watched {
     pub(in crate::host) job: JobId,
     pub(in crate::host) child: SpawnedChild,
     pub(in crate::host) duration: Option<Duration>,
-    pub(in crate::host) shared: Arc<Shared>,
+    pub(in crate::host) slots: Arc<Slots>,
     pub(in crate::host) log: JobLog,
     pub(in crate::host) oom_kills: OomCounter,
     /// The counter before the process was started.
@@ -115,7 +115,7 @@ impl ByPosition {
 /// What comes out of the pipes, and where it goes.
 struct Pipes {
     job: JobId,
-    shared: Arc<Shared>,
+    slots: Arc<Slots>,
     stderr: Option<OwnedFd>,
     progress: Option<OwnedFd>,
     splitter: LineSplitter,
@@ -138,14 +138,14 @@ struct Reaped {
 /// Watches a process to its end and reports it.
 #[allow(clippy::disallowed_methods)] // the host reads the clock: the pace of log lines and samples is its own affair
 pub(in crate::host) fn watch(watched: Watched) {
-    let Watched { job, child, duration, shared, log, oom_kills, oom_before, mut group, may_rise, planned, input } = watched;
+    let Watched { job, child, duration, slots, log, oom_kills, oom_before, mut group, may_rise, planned, input } = watched;
     let in_group = child.in_group;
     let started = Instant::now();
     let mut peak = PeakSampler::new(child.pid);
     let pid = child.pid as libc::pid_t;
     let mut pipes = Pipes {
         job,
-        shared: Arc::clone(&shared),
+        slots: Arc::clone(&slots),
         stderr: Some(child.stderr),
         progress: Some(child.progress),
         splitter: LineSplitter::new(),
@@ -177,7 +177,7 @@ pub(in crate::host) fn watch(watched: Watched) {
     }
 
     let oom_after = oom_kills();
-    let (reaped, stop) = shared.reap(job, || {
+    let (reaped, stop) = slots.reap(job, || {
         // While the leader is not reaped its number cannot be given to another group.
         // SAFETY: plain numbers.
         unsafe { libc::kill(-pid, libc::SIGKILL) };
@@ -211,7 +211,7 @@ pub(in crate::host) fn watch(watched: Watched) {
         // The group held this try alone: its counter says whose kill it was.
         Exit::Signal(libc::SIGKILL) if !by_us && grown.is_none() => {
             // Without one, a kill in our own group may be somebody else's: then nothing is sure but that there was none.
-            let claimed = || shared.claim_oom_kill(oom_before, oom_after).filter(|was_killed| !was_killed);
+            let claimed = || slots.claim_oom_kill(oom_before, oom_after).filter(|was_killed| !was_killed);
             kills_in_group.map_or_else(claimed, |kills| Some(kills > 0))
         }
         _ => Some(false),
@@ -226,8 +226,8 @@ pub(in crate::host) fn watch(watched: Watched) {
         last = format!("{last}: {}", failure.reason);
     }
     let account = Account { grown: grown.map(Box::new), ..pipes.close(&last) };
-    shared.forget(job);
-    shared.report(job, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed, cpu: reaped.cpu, account }));
+    slots.forget(job);
+    slots.report(job, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed, cpu: reaped.cpu, account }));
     if let Some(group) = group {
         group.remove();
     }
@@ -264,12 +264,12 @@ impl Pipes {
     }
 
     fn take_progress(&mut self) {
-        let (job, shared, reader) = (self.job, &self.shared, &mut self.reader);
+        let (job, slots, reader) = (self.job, &self.slots, &mut self.reader);
         let mut by_position = self.by_position.as_mut();
         let take = |bytes: &[u8]| {
             reader.feed(bytes, |progress| {
                 let progress = by_position.as_mut().map_or(progress, |position| position.add_to(progress));
-                shared.report(job, JobReport::Progress(progress));
+                slots.report(job, JobReport::Progress(progress));
             });
         };
         if self.progress.as_ref().is_some_and(|fd| read_turn(fd, &mut self.chunk, take)) {
@@ -290,7 +290,7 @@ impl Pipes {
     fn pass_on(&mut self) {
         let lines = self.lines.gate.take();
         if !lines.is_empty() {
-            self.shared.report(self.job, JobReport::Log(lines));
+            self.slots.report(self.job, JobReport::Log(lines));
         }
         self.lines.log.hand_over();
     }

@@ -36,6 +36,14 @@ pub const TABLE: &[Binding] = &[
     row("?", "this help", "help", None),
     row("q", "leave; the fleet goes on", "leave", None),
 ];
+/// What its last row says of the demonstration's fleet, which does not.
+const END: Binding = row("q", "end the demonstration, and tell its figures", "end", None);
+
+/// All keys of this board.
+pub fn table(board: &Board) -> impl Iterator<Item = Binding> {
+    let is_demo = board.story.is_some();
+    TABLE.iter().map(move |binding| if is_demo && binding.keys == END.keys { END } else { *binding })
+}
 
 const fn row(keys: &'static str, help: &'static str, hint: &'static str, pane: Option<Pane>) -> Binding {
     Binding { keys, help, hint, pane }

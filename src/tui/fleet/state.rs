@@ -197,6 +197,8 @@ pub struct Board {
     pub zoomed: bool,
     /// What lies over the screen.
     pub over: Over,
+    /// What the demonstration tells, below the head; `None` = this is a real fleet, which goes on without the console.
+    pub story: Option<String>,
     /// What was done or refused, in words.
     pub note: Option<(Tone, String)>,
     note_left: u8,
@@ -204,6 +206,8 @@ pub struct Board {
     silent: u64,
     worker: Option<String>,
     job: Option<i64>,
+    /// The operator was in the queue's pane: until then its first row is the selected one, whichever that is.
+    was_in_queue: bool,
     /// Events below the last one that is seen.
     events_below: usize,
     /// Rows above the first one that is seen, of workers and of jobs, as they were drawn last.
@@ -222,11 +226,13 @@ impl Board {
             focus: Pane::default(),
             zoomed: false,
             over: Over::default(),
+            story: None,
             note: None,
             note_left: 0,
             silent: 0,
             worker: None,
             job: None,
+            was_in_queue: false,
             events_below: 0,
             above: [Cell::new(0), Cell::new(0)],
         }
@@ -256,7 +262,10 @@ impl Board {
         if self.worker_at().is_none() {
             self.worker = at(&self.facts.workers, worker).map(|worker| worker.worker.clone());
         }
-        if self.job_at().is_none() {
+        self.was_in_queue |= self.focus == Pane::Queue;
+        if !self.was_in_queue {
+            self.job = self.facts.jobs.first().map(|job| job.job);
+        } else if self.job_at().is_none() {
             self.job = at(&self.facts.jobs, job).map(|job| job.job);
         }
         self.connection = Connection::Open;

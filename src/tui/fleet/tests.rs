@@ -20,7 +20,7 @@ const MB: i64 = 1024 * 1024;
 /// 2026-11-22 12:03:58 UTC.
 const NOW: i64 = 1_795_348_800_000 + 43_438_000 - 43_200_000;
 const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 16)];
-const SCREENS: [&str; 9] = ["busy", "queue", "empty", "opening", "away", "job", "cancel", "visit", "help"];
+const SCREENS: [&str; 10] = ["busy", "queue", "empty", "opening", "away", "job", "cancel", "visit", "help", "demo"];
 
 fn worker(host: &str, name: &str) -> FleetWorker {
     FleetWorker {
@@ -198,6 +198,11 @@ fn screen(name: &str) -> Board {
         "cancel" => drop(type_keys(&mut board, "2x")),
         "visit" => drop(type_keys(&mut board, "jj<enter>")),
         "help" => drop(type_keys(&mut board, "?")),
+        "demo" => {
+            let story = "Worker two was killed in the middle of job 6. After 6 s of silence it counts as lost, and another worker \
+                         does the job. Worker three takes its place.";
+            board.story = Some(story.to_owned());
+        }
         _ => {}
     }
     board
@@ -306,6 +311,19 @@ fn the_selection_stays_with_its_row_when_rows_move() {
     facts.jobs.retain(|job| job.job != 24);
     board.told(facts);
     assert_eq!(board.selected_job().map(|job| job.job), Some(25), "the next one takes the place of one that has gone");
+}
+
+#[test]
+fn the_jobs_at_work_are_in_sight_as_long_as_nobody_has_looked_for_another_one() {
+    let mut board = busy();
+    let mut facts = facts();
+    facts.jobs.rotate_left(3);
+    board.told(facts.clone());
+    assert_eq!(board.selected_job().map(|job| job.job), Some(24), "the first row, whichever that is");
+    type_keys(&mut board, "2");
+    facts.jobs.rotate_left(1);
+    board.told(facts);
+    assert_eq!(board.selected_job().map(|job| job.job), Some(24), "it is looked at by now");
 }
 
 #[test]
@@ -435,6 +453,17 @@ fn the_help_tells_every_key() {
     for row in TABLE {
         assert!(help.contains(row.keys) && help.contains(row.help), "{}: {}\n{help}", row.keys, row.help);
     }
+}
+
+#[test]
+fn the_fleet_of_the_demonstration_ends_with_its_console_and_says_so() {
+    let (real, mut demo) = (seen(&busy()), screen("demo"));
+    assert!(real.contains("q leave") && !real.contains("q end"), "{real}");
+    let shown = seen(&demo);
+    assert!(shown.contains("q end") && shown.contains("Worker two was killed in the middle of job 6."), "{shown}");
+    type_keys(&mut demo, "?");
+    let help = seen(&demo);
+    assert!(help.contains("end the demonstration, and tell its figures") && !help.contains("the fleet goes on"), "{help}");
 }
 
 #[test]

@@ -64,7 +64,6 @@ impl Story {
         self
     }
 
-    /// One fact more.
     /// The profile is chosen.
     pub fn select(&mut self, profile: Profile) -> &mut Self {
         self.tell(EventKind::ProfileSelected {

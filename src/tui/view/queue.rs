@@ -33,24 +33,24 @@ use crate::tui::view::header::before_words;
 use crate::tui::view::names::{fit_name, input_name};
 use crate::tui::view::text::{bar, fit, fit_words, time_of_day, widths};
 
-/// Columns of the percent of the bar, and of the speed.
+/// Characters of the percent of the bar, and of the speed.
 const PERCENT: u16 = 5;
 const SPEED: u16 = 6;
-/// Columns of the time left, with and without hours.
+/// Characters of the time left, with and without hours.
 const LEFT: (u16, u16) = (6, 8);
-/// Columns of sizes and of peaks, least and most.
+/// Characters of sizes and of peaks, least and most.
 const SIZE: (u16, u16) = (5, 6);
-/// Columns of the bar where there is room for one, and the least that names leave of it.
+/// Characters of the bar where there is room for one, and the least that names leave of it.
 const BAR: (u16, u16) = (6, 11);
-/// Most columns that a bar is longer where there is room.
+/// Most characters that a bar is longer where there is room.
 const LONGER: u16 = 24;
 /// Words in place of the progress want this much at most: longer ones are cut, and the job's page tells them whole.
 const WORDS: u16 = 25;
 /// Names longer than this give way to longer bars, but for what they want themselves.
 const NAMES: u16 = 36;
-/// Columns from which on a preset is told, cut, beside a name that has room.
+/// Characters from which on a preset is told, cut, beside a name that has room.
 const LEAST_PRESET: u16 = 7;
-/// Columns that a name keeps beside the preset of its job.
+/// Characters that a name keeps beside the preset of its job.
 const LEAST_NAME: u16 = 16;
 
 /// The columns of the table, and how wide they are here.

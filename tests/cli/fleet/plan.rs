@@ -119,3 +119,94 @@ fn what_cannot_be_planned_says_why() {
     let away = say(world.command(["plan", "--fleet", "--queue", "postgres://x@/y?host=/nowhere"]));
     assert_eq!(away.code, Some(69), "{}", away.err);
 }
+
+/// A box as its worker has told of it, for an hour.
+fn there(fleet: &Fleet<'_>, name: &str, (slots, line, largest): (u32, u64, u64)) {
+    sql(
+        fleet,
+        &format!(
+            "INSERT INTO plimsoll.worker (id, box, host, pid, version, ffmpeg, profile, lease_until, slots, line_bytes, largest_bytes)
+             VALUES (gen_random_uuid(), '{name}', '{name}', 1, '1', '6', 'balanced', now() + interval '1 h', {slots},
+                 {line} * 1048576::bigint, {largest} * 1048576::bigint) RETURNING 1"
+        ),
+    );
+}
+
+/// So many jobs of 10 MB that need so many MB, in this state.
+fn jobs(fleet: &Fleet<'_>, count: u32, needs: u64, state: &str) {
+    sql(
+        fleet,
+        &format!(
+            "INSERT INTO plimsoll.job (input, preset, definition, size_bytes, needs, {})
+             SELECT 'in/a.mp4', name, definition, 10 * 1048576, {needs} * 1048576::bigint, {}
+             FROM plimsoll.preset, generate_series(1, {count}) WHERE name = 'web-720p' RETURNING 1",
+            state.split_once(" = ").expect("columns").0,
+            state.split_once(" = ").expect("values").1,
+        ),
+    );
+}
+
+#[test]
+fn every_fact_that_the_queue_has_of_jobs_and_boxes_bears_on_the_plan() {
+    let world = World::new();
+    let Some(fleet) = Fleet::new(&world, "60s") else { return };
+    const WAITS: &str = "state = 'queued'";
+    // What has finished: small jobs in 40 s, one that needed four times as much in 400 s.
+    jobs(&fleet, 3, 200, "state, ended_at, took_seconds = 'done', now(), 40");
+    jobs(&fleet, 3, 800, "state, ended_at, took_seconds = 'done', now(), 400");
+    there(&fleet, "one", (1, 450, 560));
+    jobs(&fleet, 12, 200, WAITS);
+    let plan = || json(&fleet, &["--add", "1x1GB", "--add", "2x1GB"]);
+    let base = plan();
+    let now = took(&base, "now");
+    assert!((430.0..560.0).contains(&now), "12 jobs take what like ones took: {now}");
+    // Added boxes: as many as were said, with the slots of the profile.
+    let slots = |plan: &Value, name: &str| way(plan, name)["slots"].as_i64();
+    assert_eq!((slots(&base, "now"), slots(&base, "+1x1 GB"), slots(&base, "+2x1 GB")), (Some(1), Some(3), Some(5)), "{base}");
+    // A profile that decides on its slots by itself has as many as the boxes that are there.
+    assert_eq!(slots(&json(&fleet, &["--add", "1x1GB", "-p", "adaptive"]), "+1x1 GB"), Some(2));
+    let (one, two) = (took(&base, "+1x1 GB"), took(&base, "+2x1 GB"));
+    assert!(one < 0.6 * now && two < 0.8 * one, "{now} {one} {two}");
+    // A box that stands down or is lost takes nothing.
+    for (away, back) in [
+        ("stands_down = 'no disk'", "stands_down = NULL"),
+        ("lease_until = now() - interval '1 min'", "lease_until = now() + interval '1 h'"),
+    ] {
+        sql(&fleet, &format!("UPDATE plimsoll.worker SET {away} RETURNING 1"));
+        let none = plan();
+        assert_eq!(
+            (way(&none, "now")["boxes"].as_i64(), way(&none, "now")["left"].as_i64()),
+            (Some(0), Some(12)),
+            "{away}: {none}"
+        );
+        sql(&fleet, &format!("UPDATE plimsoll.worker SET {back} RETURNING 1"));
+    }
+    // What is at work counts, and of that the rest alone.
+    let at_work = "state, worker, progress = 'running', (SELECT id FROM plimsoll.worker), 0.5";
+    jobs(&fleet, 1, 200, at_work);
+    let rest = |done: f64| {
+        let far = "UPDATE plimsoll.job SET size_bytes = 200 * 1048576, progress =";
+        sql(&fleet, &format!("{far} {done} WHERE state = 'running' RETURNING 1"));
+        took(&plan(), "now")
+    };
+    let (half, nearly) = (rest(0.5), rest(0.99));
+    assert!(half > now + 300.0 && nearly < now + 50.0 && nearly > now, "{now} {half} {nearly}");
+    sql(&fleet, "DELETE FROM plimsoll.job WHERE state = 'running' RETURNING 1");
+    // The line of a box decides how many stand beside each other, the largest job that it takes what is tried there at all.
+    let with = |slots: u32, line: u64| {
+        let told = format!("slots = {slots}, line_bytes = {line} * 1048576::bigint, largest_bytes = 560 * 1048576::bigint");
+        sql(&fleet, &format!("UPDATE plimsoll.worker SET {told} RETURNING 1"));
+        took(&plan(), "now")
+    };
+    let (narrow, wide) = (with(2, 260), with(2, 520));
+    assert!(narrow > 1.6 * wide && (430.0..560.0).contains(&narrow), "{narrow} {wide}");
+    jobs(&fleet, 1, 540, WAITS);
+    assert_eq!(way(&plan(), "now")["left"], 0, "it is tried alone");
+    // Of a queue that is too long to be simulated half of the jobs stand for all.
+    with(8, 2000);
+    sql(&fleet, "UPDATE plimsoll.worker SET largest_bytes = 2500 * 1048576::bigint RETURNING 1");
+    jobs(&fleet, 1000, 200, WAITS);
+    let long = json(&fleet, &[]);
+    assert_eq!((long["simulated"].as_i64(), long["waiting"].as_i64()), (Some(507), Some(1013)), "{long}");
+    assert!(took(&long, "now") > 1013.0 * 40.0 / 8.0, "{long}");
+}

@@ -53,7 +53,12 @@ pub async fn add(resolved: &Resolved, db: Database, files: Files, args: &FleetAd
             Ok((key, etag, size)) => {
                 let needs = needs.of(path, presets.get(preset));
                 let job = NewJob { etag, size: Some(size as i64), needs, ..new(key, preset) };
-                jobs.push(queue::add(&db, &job).await.map_err(told)?);
+                let added = queue::add(&db, &job).await;
+                if matches!(&added, Err(error) if !error.is_passing()) {
+                    // Nobody has it; of one whose answer was lost that is not known, and `gc` sees to it.
+                    let _ = files.remove(&job.input).await;
+                }
+                jobs.push(added.map_err(told)?);
             }
             Err(why) => failed.push(format!("{}: {why}", path_text(path))),
         }

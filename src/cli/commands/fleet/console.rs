@@ -1,5 +1,5 @@
-//! `plimsoll fleet` on a terminal: the fleet console. The queue is asked on a thread of its own, so that a slow database keeps
-//! nobody from the keys.
+//! `plimsoll fleet` on a terminal, and `fleet demo`: the fleet console. The queue is asked on a thread of its own, so that a slow
+//! database keeps nobody from the keys.
 
 mod ask;
 mod visit;
@@ -7,13 +7,14 @@ mod visit;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use color_eyre::eyre::{Context as _, Result, eyre};
 use jiff::tz::TimeZone;
 use ratatui::Terminal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use self::ask::News;
@@ -38,18 +39,29 @@ const FIRST: Duration = Duration::from_secs(2);
 
 /// Shows the console until it is left; returns the exit status.
 pub fn run(resolved: &Resolved, db: Database) -> Result<u8> {
+    open(resolved, db, None)?.wait()
+}
+
+/// Opens the console on threads of its own. With a story it is the demonstration's: the story stands below the head, and what is
+/// shown ends with the console.
+pub fn open(resolved: &Resolved, db: Database, story: Option<String>) -> Result<Shown> {
     let (theme, address) = (theme_of(resolved), db.address().to_owned());
     let (asks, asked) = mpsc::unbounded_channel();
     let (tell, mut news) = mpsc::unbounded_channel();
-    let signalled = watch_signals()?;
+    let (signalled, left) = (watch_signals()?, Arc::new(Notify::new()));
+    let (teller, leaves) = (tell.clone(), Left(Arc::clone(&left)));
     let _asker = thread("queue", Waits::Signals, move |runtime| runtime.block_on(ask::serve(db, asked, tell)))?;
-    let shown = thread("front", Waits::Signals, move |runtime| {
+    let ended = thread("front", Waits::Signals, move |runtime| {
+        let _leaves = leaves;
         runtime.block_on(async move {
             let first = timeout(FIRST, news.recv()).await.ok().flatten();
-            if let Some(News::Refused(error)) = first {
-                return Err(told(error));
+            match first {
+                Some(News::Refused(error)) => return Err(told(error)),
+                Some(News::Close) => return Ok(0),
+                _ => {}
             }
-            let board = Board::new(address, host_name(), TimeZone::system());
+            let mut board = Board::new(address, host_name(), TimeZone::system());
+            board.story = story;
             let mut console = Console::start(board, theme, asks, news).wrap_err("cannot set up the terminal")?;
             if let Some(news) = first {
                 console.hear(news);
@@ -60,14 +72,51 @@ pub fn run(resolved: &Resolved, db: Database) -> Result<u8> {
             }
         })
     })?;
-    let Some(ended) = receive(&shown, &signalled) else {
-        return match signalled.load(Ordering::Relaxed) {
+    Ok(Shown { ended, signalled, teller, left })
+}
+
+/// A console that is open.
+pub struct Shown {
+    ended: Receiver<Result<u8>>,
+    signalled: Arc<AtomicI32>,
+    teller: mpsc::UnboundedSender<News>,
+    left: Arc<Notify>,
+}
+
+impl Shown {
+    /// The story goes on so.
+    pub fn tell(&self, story: String) {
+        // A console that was left wants no more of it.
+        let _ = self.teller.send(News::Story(story));
+    }
+
+    /// Returns once it was left, or has failed.
+    pub async fn left(&self) {
+        self.left.notified().await;
+    }
+
+    /// It is to give the terminal back, whatever the operator is doing.
+    pub fn close(&self) {
+        let _ = self.teller.send(News::Close);
+    }
+
+    /// Waits for its end; the exit status.
+    pub fn wait(self) -> Result<u8> {
+        receive(&self.ended, &self.signalled).unwrap_or_else(|| match self.signalled.load(Ordering::Relaxed) {
             0 => Err(eyre!("the console has failed")),
             // It waits for a terminal that takes nothing more.
             signal => Ok(128 + signal as u8),
-        };
-    };
-    ended
+        })
+    }
+}
+
+/// Tells that the console's thread has come to its end, in whatever way.
+struct Left(Arc<Notify>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 /// Notes the first signal that ends the console, for the case that it waits for a terminal which takes nothing. SIGINT may be
@@ -226,6 +275,8 @@ impl Console {
             News::Answer(Ok(words)) => self.board.say(Tone::Done, words),
             News::Answer(Err(words)) => self.board.say(Tone::Refused, words),
             News::Found(job, found) => self.board.found(job, found),
+            News::Story(story) => self.board.story = Some(story),
+            News::Close => return vec![Effect::Leave],
         }
         Vec::new()
     }

@@ -25,7 +25,7 @@ pub fn run(resolved: &Resolved, args: &WorkerArgs) -> Result<u8> {
     let lines = RunLines { drains: false, ..run::lines(resolved, args.json) };
     let mut session = run::session(resolved, Some(ffmpeg), None, vec![Command::Pause], lines)?;
     session.host.hooks = resolved.hooks.clone();
-    let (state_dir, listens) = (resolved.state_dir.clone(), !args.no_listen);
+    let (state_dir, listens, same_ffmpeg) = (resolved.state_dir.clone(), !args.no_listen, args.same_ffmpeg);
     let host = host_name();
     let who = Introduction {
         id: uuid::Uuid::new_v4(),
@@ -40,7 +40,7 @@ pub fn run(resolved: &Resolved, args: &WorkerArgs) -> Result<u8> {
             // The lock of the state folder is held by now: nobody else works in the spool.
             let spool = Spool::open(&state_dir).map_err(|error| eyre!("{}: {error}", path_text(&state_dir)))?;
             schema::check(&db).await.or_else(|error| if error.is_passing() { Ok(()) } else { Err(error) }).map_err(told)?;
-            Agent { db, files, spool, who, listens }.run(link).await.map_err(told)
+            Agent { db, files, spool, who, listens, same_ffmpeg }.run(link).await.map_err(told)
         };
         LocalSet::new().block_on(runtime, work)
     }));

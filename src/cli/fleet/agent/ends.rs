@@ -70,6 +70,37 @@ impl Worker<'_> {
         }
     }
 
+    /// Whether outputs can be stored from here is tried before anything is converted.
+    pub(super) fn try_to_write(&mut self) {
+        if !std::mem::replace(&mut self.is_trying, true) {
+            let files = self.agent.files.clone();
+            self.tasks.spawn_local(async move { Done::Tried(files.try_to_write().await) });
+        }
+    }
+
+    pub(super) fn tried(&mut self, tried: Result<(), FilesError>) {
+        self.is_trying = false;
+        match tried {
+            Ok(()) => {
+                self.must_try = false;
+                if std::mem::take(&mut self.is_refused) {
+                    (self.faults, self.rests) = (0, None);
+                }
+                (self.renew_at, self.look_at) = (Instant::now(), Instant::now());
+            }
+            Err(error) => self.stand_down(&error),
+        }
+    }
+
+    /// Outputs cannot be stored from here. It takes nothing until a trial shows that they can; a store that is away is tried again
+    /// soon, a right that is missing is not given within a minute.
+    fn stand_down(&mut self, error: &FilesError) {
+        let again = Instant::now() + if error.is_temporary() { LATER } else { REST };
+        (self.must_try, self.is_refused) = (true, true);
+        self.rests = Some((again, error.to_string()));
+        (self.renew_at, self.look_at) = (Instant::now(), again);
+    }
+
     /// The queue is told how a claim ended without an output.
     pub(super) fn tell(&mut self, job: i64, ending: Ending, reason: String) {
         let log = self.log_of(job);
@@ -117,8 +148,11 @@ impl Worker<'_> {
             Told::Stored => {
                 // Only that shows that everything of the box works: that an input comes says nothing of storing.
                 (self.faults, self.rests) = (0, None);
+                (self.must_try, self.is_refused) = (false, false);
                 self.forget(job);
             }
+            // It was of a claim before this one.
+            Told::Done if held.claimed.hold != hold => {}
             Told::Done => self.forget(job),
             // It was adopted again meanwhile: once more, under the fence that it has now.
             Told::Lost if held.claimed.hold != hold && held.output.is_some() => self.store(job),
@@ -140,6 +174,9 @@ impl Worker<'_> {
             Told::Files(error) => {
                 let reason = error.to_string();
                 self.own_fault(&reason);
+                if matches!(error, FilesError::Denied { .. }) {
+                    self.stand_down(&error);
+                }
                 self.tell(job, Ending::GoesBack(Back::BoxFault), reason);
             }
             Told::Queue(error) => return Err(error),

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
-use super::Worker;
+use super::{Done, Worker};
 use crate::cli::fleet::held::{Held, Stage};
-use crate::cli::fleet::steps;
+use crate::cli::fleet::steps::{self, Ending};
+use crate::host::fleet::Hold;
 use crate::host::fleet::db::QueueError;
 use crate::host::fleet::lease;
+use crate::host::fleet::results::Back;
 
 impl Worker<'_> {
     /// This life was given up: a new one begins, and what nobody has taken meanwhile goes on.
@@ -29,6 +31,21 @@ impl Worker<'_> {
         }
         self.renew_at = Instant::now();
         Ok(())
+    }
+
+    /// What the queue has given to this worker, and it has not heard of: the answer to its claim was lost. As no claim was under way
+    /// when the queue was asked, it is not about to hear of it either.
+    pub(super) fn give_back_unheard(&mut self, by_the_queue: &[Hold]) {
+        for hold in by_the_queue.iter().filter(|hold| hold.worker == self.agent.who.id) {
+            if self.holding.get(hold.job).is_some() {
+                continue;
+            }
+            let (db, hold, reason) = (self.agent.db.clone(), *hold, "its worker had not heard that it has it".to_owned());
+            self.tasks.spawn_local(async move {
+                let told = steps::tell(db, hold, Ending::GoesBack(Back::Drained), reason, String::new()).await;
+                Done::Ended(hold.job, hold, told)
+            });
+        }
     }
 
     /// Goes on with what an earlier life of this box has left, where nobody has taken it meanwhile. The engine's queue is held

@@ -182,6 +182,7 @@ fn open_bucket(kind: Kind, bucket: &str, settings: &Settings, patience: &Patienc
     let shown = format!("{}://{bucket}", kind.scheme());
     let names = settings.iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
     let mut client = ClientOptions::new();
+    check_endpoint(kind, &shown, settings)?;
     let opened = match kind {
         Kind::S3 => {
             let mut builder = AmazonS3Builder::new();
@@ -192,7 +193,6 @@ fn open_bucket(kind: Kind, bucket: &str, settings: &Settings, patience: &Patienc
                     Err(_) => {}
                 }
             }
-            check_endpoint(&shown, settings)?;
             if builder.get_config_value(&AmazonS3ConfigKey::CopyIfNotExists).is_none() {
                 let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint).unwrap_or_default();
                 // Cloudflare's has its own way; all others that can do it at all have Amazon's.
@@ -233,7 +233,7 @@ fn open_bucket(kind: Kind, bucket: &str, settings: &Settings, patience: &Patienc
     };
     opened.map_err(|error| FilesError::Denied {
         what: shown,
-        why: format!("it cannot be set up from the environment: {error}; check the variables AWS_…, GOOGLE_… or AZURE_…"),
+        why: format!("it cannot be set up from the environment: {error}; check {}", variables(kind)),
     })
 }
 
@@ -242,25 +242,36 @@ fn limited(client: ClientOptions, patience: &Patience) -> ClientOptions {
     client.with_timeout_disabled().with_connect_timeout(patience.connect)
 }
 
-/// Without encryption everybody on the way can read the films; it has to be wished for.
-fn check_endpoint(shown: &str, settings: &Settings) -> Result<(), FilesError> {
-    let value = |name: &str| settings.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    let Some(endpoint) = value("AWS_ENDPOINT_URL_S3").or(value("AWS_ENDPOINT_URL")).or(value("AWS_ENDPOINT")) else {
-        return Ok(());
-    };
-    if endpoint.contains('@') {
-        let why = "AWS_ENDPOINT_URL holds a password; put it into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-        return Err(FilesError::refused(shown, why));
+/// What opens a bucket of each kind, for whoever has to set it.
+fn variables(kind: Kind) -> &'static str {
+    match kind {
+        Kind::S3 => "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL",
+        Kind::Google => "GOOGLE_SERVICE_ACCOUNT or GOOGLE_APPLICATION_CREDENTIALS",
+        Kind::Azure => "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY and AZURE_STORAGE_ENDPOINT",
     }
-    let is_allowed = value("AWS_ALLOW_HTTP")
-        .is_some_and(|allowed| matches!(allowed.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on" | "y"));
+}
+
+/// Without encryption everybody on the way can read the films; it has to be wished for.
+fn check_endpoint(kind: Kind, shown: &str, settings: &Settings) -> Result<(), FilesError> {
+    let (names, allows): (&[&str], &str) = match kind {
+        Kind::S3 => (&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"], "AWS_ALLOW_HTTP"),
+        Kind::Google => (&["GOOGLE_BASE_URL"], "GOOGLE_ALLOW_HTTP"),
+        Kind::Azure => (&["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"], "AZURE_ALLOW_HTTP"),
+    };
+    let value = |name: &str| settings.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let Some((name, endpoint)) = names.iter().find_map(|name| Some((*name, value(name)?))) else { return Ok(()) };
+    if endpoint.contains('@') {
+        return Err(FilesError::refused(shown, format!("{name} holds a password; the keys go into {}", variables(kind))));
+    }
+    let is_allowed =
+        value(allows).is_some_and(|allowed| matches!(allowed.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on" | "y"));
     match endpoint.split_once("://") {
         Some(("https", _)) => Ok(()),
         Some(("http", _)) if is_allowed => Ok(()),
         Some(("http", _)) => Err(FilesError::refused(
             shown,
-            format!("the server {endpoint} is without encryption; use https, or set AWS_ALLOW_HTTP=true if the network is yours"),
+            format!("the server {endpoint} is without encryption; use https, or set {allows}=true if the network is yours"),
         )),
-        _ => Err(FilesError::refused(shown, format!("AWS_ENDPOINT_URL is `{endpoint}`; write it as https://host:port"))),
+        _ => Err(FilesError::refused(shown, format!("{name} is `{endpoint}`; write it as https://host:port"))),
     }
 }

@@ -147,7 +147,8 @@ impl Answer {
         let told = |mark: &str| text.split_once(mark).map(|(_, rest)| rest);
         let status = told("non-2xx status code: ").and_then(|rest| rest.get(..3)?.parse().ok());
         let within = |tag: &str| {
-            let value = told(&format!("<{tag}>"))?.split('<').next()?.trim();
+            // Azure adds a line with the number of the request and one with the time.
+            let value = told(&format!("<{tag}>"))?.split(['<', '\n']).next()?.trim();
             (!value.is_empty()).then(|| sanitise(value.as_bytes()))
         };
         Self { status, code: within("Code"), message: within("Message") }
@@ -240,6 +241,9 @@ fn advice(code: &str) -> Option<&'static str> {
     Some(match code {
         "SignatureDoesNotMatch" => "the secret key is wrong: check AWS_SECRET_ACCESS_KEY",
         "InvalidAccessKeyId" => "the store does not know this key: check AWS_ACCESS_KEY_ID",
+        "AuthenticationFailed" | "AuthorizationFailure" => {
+            "check AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, and what they may do"
+        }
         "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => "the session token is over: get new keys",
         "RequestTimeTooSkewed" | "RequestExpired" => "the clock of this box is wrong: set it, as with `timedatectl set-ntp true`",
         "AuthorizationHeaderMalformed" | "PermanentRedirect" | "IllegalLocationConstraintException" => {
@@ -267,6 +271,8 @@ mod tests {
         assert_eq!(answer.status, Some(400));
         assert_eq!(answer.code.as_deref(), Some("ExpiredToken"));
         assert!(!answer.message.expect("a message").contains('\x1b'), "nothing of a store reaches the terminal as it is");
+        let azure = "403 Forbidden: <Code>AuthenticationFailed</Code><Message>Server failed.\nRequestId:1\nTime:2</Message>";
+        assert_eq!(Answer::of(&answered(azure)).message.as_deref(), Some("Server failed."));
     }
 
     #[test]

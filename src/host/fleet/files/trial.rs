@@ -68,6 +68,21 @@ impl Files {
         Ok(trial)
     }
 
+    /// Whether outputs can be stored here: an object is written and removed again.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub async fn try_to_write(&self) -> Result<(), FilesError> {
+        let (key, text) = (Key::own(&format!("trial-{}", uuid::Uuid::new_v4())), b"a trial of plimsoll\n".to_vec());
+        match &self.place {
+            Place::Folder(folder) => drop(folder.put_new(&key, text).await?),
+            Place::Cloud(cloud) => drop(cloud.put(&cloud.below(&key)?, PutPayload::from(text), PutMode::Overwrite).await?),
+        }
+        // Whoever may write and not remove can store outputs all the same.
+        let _ = self.remove_key(&key).await;
+        Ok(())
+    }
+
     /// How many of the writers are told to have won.
     async fn race(&self, name: &Key, source: Option<&Key>) -> Result<usize, FilesError> {
         let start = Arc::new(Barrier::new(WRITERS));

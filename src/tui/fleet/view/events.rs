@@ -31,7 +31,7 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
 /// An event in one line; with the number of its job where that does not stand elsewhere.
 pub(super) fn line<'a>(event: &'a FleetEvent, with_job: bool, zone: &TimeZone, width: u16, theme: &Theme) -> Line<'a> {
     let role = match event.kind.as_str() {
-        "failed" | "out_of_memory" | "lost" | "worker_lost" => Role::Bad,
+        "failed" | "out_of_memory" | "lost" | "worker_lost" | "killed" => Role::Bad,
         "rejected" | "drained" | "stands_down" | "cancelling" => Role::Warn,
         "done" => Role::Good,
         "claimed" => Role::Running,

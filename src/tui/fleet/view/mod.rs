@@ -14,15 +14,17 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::Span;
 use ratatui::widgets::Widget as _;
 
-use super::keys::TABLE;
+use super::keys::table;
 use super::state::{Board, Connection, Facts, Pane, Tone};
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::frame::Framed;
 use crate::tui::view::only_ascii;
-use crate::tui::view::text::{fit, fit_words};
+use crate::tui::view::text::{fit, fit_words, wrap};
 
 /// The smallest screen that has panes.
 const LEAST: (u16, u16) = (50, 14);
+/// Most rows of the demonstration's story.
+const STORY: u16 = 3;
 /// Rows of a table's pane that are none of its list: frame and head.
 const AROUND: u16 = 3;
 
@@ -35,9 +37,11 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
         head::draw_tiny(board, theme, area, buf);
     } else {
         let is_away = matches!(board.connection, Connection::Away { .. });
-        let [head, banner, body, last] = Layout::vertical([
+        let story = wrap(board.story.as_deref().unwrap_or_default(), usize::from(area.width.saturating_sub(2)));
+        let [head, banner, told, body, last] = Layout::vertical([
             Constraint::Length(1),
             Constraint::Length(u16::from(is_away)),
+            Constraint::Length(if board.story.is_some() { (story.len() as u16).min(STORY) } else { 0 }),
             Constraint::Fill(1),
             Constraint::Length(1),
         ])
@@ -46,6 +50,10 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
         if let Connection::Away { why, .. } = &board.connection {
             let text = format!(" {} {why}", theme.symbols.bad);
             theme.span(fit_words(&text, banner.width.into(), theme.symbols), Role::Bad).render(banner, buf);
+        }
+        for (line, row) in story.iter().zip(told.rows()) {
+            let row = Rect { x: row.x + 1, width: row.width.saturating_sub(1), ..row };
+            theme.span(line.as_str(), Role::Strong).render(row, buf);
         }
         draw_panes(board, theme, body, buf);
         if board.is_of_the_past() {
@@ -124,7 +132,7 @@ fn draw_last_line(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
         let text = format!(" {symbol} {text}");
         return theme.span(fit_words(&text, room, theme.symbols), role).render(area, buf);
     }
-    let hints = TABLE.iter().filter(|row| !row.hint.is_empty() && row.pane.is_none_or(|pane| pane == board.focus));
+    let hints = table(board).filter(|row| !row.hint.is_empty() && row.pane.is_none_or(|pane| pane == board.focus));
     let mut at = area.x + 1;
     for row in hints {
         for (text, role) in [(row.keys, Role::Accent), (row.hint, Role::Dim)] {

@@ -7,7 +7,7 @@ use ratatui::widgets::{Paragraph, Widget as _, Wrap};
 
 use super::events;
 use super::queue::state_of;
-use crate::tui::fleet::keys::TABLE;
+use crate::tui::fleet::keys::table;
 use crate::tui::fleet::state::{Board, JobPage, Over, Question, Visit};
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::frame::{Framed, Seen, popup};
@@ -22,7 +22,7 @@ const WIDEST: u16 = 100;
 pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
     match &board.over {
         Over::Nothing => {}
-        Over::Help => draw_help(theme, area, buf),
+        Over::Help => draw_help(board, theme, area, buf),
         Over::Ask(question) => draw_question(board, question, theme, area, buf),
         Over::Job(page) => draw_job(board, page, theme, area, buf),
         Over::Text(title, lines) => {
@@ -32,11 +32,11 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn draw_help(theme: &Theme, area: Rect, buf: &mut Buffer) {
+fn draw_help(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let row = |keys: &'static str, help: &'static str| {
         Line::from(vec![theme.span(format!("{keys:<KEYS$}"), Role::Accent), theme.span(help, Role::Text)])
     };
-    let lines: Vec<Line<'_>> = TABLE.iter().map(|binding| row(binding.keys, binding.help)).collect();
+    let lines: Vec<Line<'_>> = table(board).map(|binding| row(binding.keys, binding.help)).collect();
     let place = popup(area, 60, lines.len() as u16 + 2, buf);
     let inner = Framed::new(theme, vec![theme.span("Help: fleet", Role::Accent)]).padded().draw(place, buf);
     // On a screen that is too low for all the most important ones, which stand last, are seen.

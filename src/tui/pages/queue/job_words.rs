@@ -31,7 +31,8 @@ pub fn state_words(state: &State, job: &Job) -> Vec<&'static str> {
     words
 }
 
-/// Everything that the row of a job shows of it in words: state, number, name, preset, reason.
+/// Everything that the row of a job shows of it in words (`view/queue.rs`): state, number, name, preset, reason. A filter of plain
+/// words looks here.
 pub fn shown_words(state: &State, job: &Job) -> String {
     let word = state_with(&theme::UNICODE, state, job).1;
     let reason = match &job.phase {

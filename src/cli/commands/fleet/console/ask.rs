@@ -42,6 +42,10 @@ pub enum News {
     Answer(Result<String, String>),
     /// What was found of a job.
     Found(i64, Result<JobRecord, String>),
+    /// The story of the demonstration goes on so.
+    Story(String),
+    /// The demonstration is over: the console ends.
+    Close,
 }
 
 /// Looks and answers until the console is gone.

@@ -177,6 +177,16 @@ fn a_server_without_encryption_has_to_be_wished_for() {
         assert!(error.contains(word) && !error.contains("hunter2"), "{error}");
     }
     Files::open_with("s3://films", settings("https://store:9000"), quick()).expect("a store");
+    for (address, name, allows) in
+        [("az://films", "AZURE_STORAGE_ENDPOINT", "AZURE_ALLOW_HTTP"), ("gs://films", "GOOGLE_BASE_URL", "GOOGLE_ALLOW_HTTP")]
+    {
+        let mut settings = Settings::from([(name.to_owned(), "http://store:9000".to_owned())]);
+        settings.insert("AZURE_STORAGE_ACCOUNT_NAME".to_owned(), "films".to_owned());
+        let error = Files::open_with(address, settings.clone(), quick()).expect_err(address).to_string();
+        assert!(error.contains(&format!("set {allows}=true")), "{error}");
+        settings.insert(allows.to_owned(), "true".to_owned());
+        Files::open_with(address, settings, quick()).expect("a store");
+    }
 }
 
 #[tokio::test]
