@@ -135,9 +135,9 @@ impl NameBook {
         self.last = None;
     }
 
-    /// The output of `input`: the name that what was made of it has, else the first of its names that no other input of the queue has, that no file has which was not
-    /// made from these bytes with this preset, and that is not an input itself. It stands in the folder `below` that of the
-    /// outputs, as the input does below the folder that was searched.
+    /// The output of an input: the name that what was made of it has, else the first of its names that no other input of the
+    /// queue has, that no file has which was not made from these bytes with this preset, and that is not an input itself. It
+    /// stands in the folder `below` that of the outputs, as the input does below the folder that was searched.
     pub fn name(&mut self, named: &Named<'_>, preset: &Preset, records: &dyn Records) -> PathBuf {
         let Named { path: input, key, below } = *named;
         let folder = self.folder(below);
