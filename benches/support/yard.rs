@@ -8,7 +8,7 @@ use plimsoll::config::search::{self, SearchPaths};
 use plimsoll::domain::account::Account;
 use plimsoll::domain::cleanup::{CleanupResult, CleanupVerdict};
 use plimsoll::domain::command::{ClientId, Command, RequestId};
-use plimsoll::domain::event::Event;
+use plimsoll::domain::event::{Event, JobCounts};
 use plimsoll::domain::job::{Exit, JobId, MediaInfo, Progress, VideoStream};
 use plimsoll::domain::memory::{Budget, JobVitals, MemorySample};
 use plimsoll::domain::preset::Preset;
@@ -43,6 +43,7 @@ pub fn config(slots: u32, governor: bool) -> EngineConfig {
         governor,
         learned: plimsoll::engine::estimate::Learned::default(),
         version: "bench".to_owned(),
+        before: JobCounts::default(),
         cores: 2.0,
     }
 }

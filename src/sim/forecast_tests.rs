@@ -146,7 +146,7 @@ fn a_thousand_runs_of_fifty_jobs() {
 
 #[test]
 fn a_job_at_work_is_foretold_by_its_own_pace_and_those_of_its_kind_too_where_none_has_finished() {
-    let at_work = QueuedJob { left: 0.5, measured: Some(Duration::from_secs(300)), ..job(60, 5) };
+    let at_work = QueuedJob { left: 0.5, measured: Some(Duration::from_mins(5)), ..job(60, 5) };
     let waiting = job(60, 5);
     let of = |jobs: &[QueuedJob], known: &[JobCurve]| forecast(jobs, known, &way(1), 7).finish_p50;
     // Half a minute of media takes it five minutes, however quick others of its kind were.

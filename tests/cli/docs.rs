@@ -16,7 +16,7 @@ use plimsoll::cli::args::Cli;
 use plimsoll::config::yaml::ConfigError;
 use plimsoll::config::{preset, profile, queue, settings};
 use plimsoll::domain::comparison::{Comparison, Subject};
-use plimsoll::domain::event::{Event, EventKind, Seq};
+use plimsoll::domain::event::{Event, EventKind, JobCounts, Seq};
 use plimsoll::domain::preset::{
     AudioCodec, Container, Deinterlace, Hdr, Location, OnDamage, PixelAspect, PixelFormat, SpeedPreset, Subtitles, Tracks,
     VideoCodec,
@@ -432,7 +432,7 @@ fn every_yaml_block_of_the_documentation_is_read_without_a_mistake() {
         seq: Seq(1),
         at: Wall(0),
         mono: Mono::START,
-        kind: EventKind::RunStarted { version: String::new(), governor: true, before: Default::default(), preset: String::new() },
+        kind: EventKind::RunStarted { version: String::new(), governor: true, before: JobCounts::default(), preset: String::new() },
     };
     world.write("work/recording.jsonl", serde_json::to_string(&event).expect("JSON"));
     let mut read = BTreeSet::new();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll::domain::command::{Command, JobRequest};
+use plimsoll::domain::command::{Answer, Command, JobRequest};
 use plimsoll::domain::comparison::under_way::Step;
 use plimsoll::domain::event::EventKind;
 use plimsoll::domain::job::{JobId, Outcome};
@@ -39,7 +39,7 @@ fn compared() -> Sim {
     sim.ask(Command::Pause);
     sim.run_for(MINUTE);
     let request = sim.ask(Command::Comparison(Step::Begin { inputs: 1 }));
-    assert!(sim.replies.contains(&(request, Ok(Default::default()))), "{:?}", sim.replies);
+    assert!(sim.replies.contains(&(request, Ok(Answer::default()))), "{:?}", sim.replies);
     sim.ask(Command::Comparison(Step::Run { run: 2, runs: 3, profile: "fast".to_owned() }));
     sim
 }

@@ -261,7 +261,7 @@ fn the_linear_mode_tells_lines_takes_commands_and_never_draws() {
     terminal.wait_for("cancelled by the operator");
     terminal.send("sing\n");
     terminal.wait_for("no command is called `sing`");
-    terminal.send("quit\n");
+    terminal.send("stop\n");
     let status = terminal.end();
     assert_eq!(status.exit_code(), 1, "jobs were left");
     let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
@@ -285,6 +285,13 @@ fn the_linear_mode_is_a_window_too_that_can_be_left_and_come_back_to() {
     let told = terminal.screen();
     assert!(told.contains(&format!("plimsoll goes on without this window (process {server})")), "{told}");
     let line = [crate::support::PLIMSOLL, "attach", "--plain"];
+    // To quit is to leave it: jobs at work go on.
+    let mut quits = Terminal::start_program(&line, (120, 60), home.path(), &[]);
+    quits.wait_for("linear mode");
+    quits.send("quit\n");
+    assert_eq!(quits.end().exit_code(), 0, "{}", quits.screen());
+    assert!(quits.screen().contains("plimsoll goes on without this window"), "{}", quits.screen());
+    assert_eq!(terminal.server(), server, "it goes on");
     for signal in [libc::SIGINT, libc::SIGTERM] {
         let mut again = Terminal::start_program(&line, (120, 60), home.path(), &[]);
         again.wait_for("linear mode");
@@ -298,13 +305,13 @@ fn the_linear_mode_is_a_window_too_that_can_be_left_and_come_back_to() {
     // Whoever only looks can change nothing, and leaves as well by the end of what he types.
     let mut view = Terminal::start_program(&[line[0], "attach", "--plain", "--view"], (120, 60), home.path(), &[]);
     view.wait_for("linear mode");
-    view.send("quit\n");
+    view.send("stop\n");
     view.wait_for("refused: this is a window to look through");
     view.send("\x04");
     assert_eq!(view.end().exit_code(), 0, "{}", view.screen());
     let mut last = Terminal::start_program(&line, (120, 60), home.path(), &[]);
     last.wait_for("linear mode");
-    last.send("quit\n");
+    last.send("stop\n");
     assert_eq!(last.end().exit_code(), 1, "jobs were left: {}", last.screen());
     terminal.wait_for_no_server();
     assert_nothing_left(home.path());

@@ -135,17 +135,17 @@ impl NameBook {
         self.last = None;
     }
 
-    /// The output of `input`: the name that what was made of it has, else the first of its names that no other input of the queue has, that no file has which was not
-    /// made from these bytes with this preset, and that is not an input itself. It stands in the folder `below` that of the
-    /// outputs, as the input does below the folder that was searched.
-    pub fn name(&mut self, input: &Named<'_>, preset: &Preset, records: &dyn Records) -> PathBuf {
-        let Named { path: input, key, below } = *input;
+    /// The output of an input: the name that what was made of it has, else the first of its names that no other input of the
+    /// queue has, that no file has which was not made from these bytes with this preset, and that is not an input itself. It
+    /// stands in the folder `below` that of the outputs, as the input does below the folder that was searched.
+    pub fn name(&mut self, named: &Named<'_>, preset: &Preset, records: &dyn Records) -> PathBuf {
+        let Named { path: input, key, below } = *named;
         let folder = self.folder(below);
         let first = output_path(&folder, input, preset, 1);
         let start = self.next.get(&first).copied().unwrap_or(1);
         self.inputs.insert(key);
         // What is done stays done, whoever else of its stem has come since.
-        if let Some(own) = self.own(input, key, (&folder, start), preset, records) {
+        if let Some(own) = self.own(named, (&folder, start), preset, records) {
             self.outputs.insert(own.clone());
             return own;
         }
@@ -171,14 +171,8 @@ impl NameBook {
 
     /// The output in this folder that was made of the input as it is now, with this preset; names before `start` are those that
     /// others of its stem were given in this scan, or have passed.
-    fn own(
-        &self,
-        input: &Path,
-        key: InputKey,
-        (folder, start): (&Path, u32),
-        preset: &Preset,
-        records: &dyn Records,
-    ) -> Option<PathBuf> {
+    fn own(&self, input: &Named<'_>, (folder, start): (&Path, u32), preset: &Preset, records: &dyn Records) -> Option<PathBuf> {
+        let Named { path: input, key, .. } = *input;
         let is_own = |path: &PathBuf| {
             let is_there = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
             is_there

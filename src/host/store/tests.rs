@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::schema::VERSION;
 use super::*;
 use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupVerdict};
-use crate::domain::event::EventKind;
+use crate::domain::event::{EventKind, JobCounts};
 use crate::domain::job::{JobId, RejectReason};
 use crate::domain::memory::Lines;
 use crate::domain::time::{Mono, Wall};
@@ -335,7 +335,7 @@ fn of_a_very_long_run_the_latest_is_kept_and_how_it_began() {
     prepare(&mut connection, Path::new("in memory")).expect("made");
     let change = connection.transaction().expect("begun");
     let started =
-        EventKind::RunStarted { version: String::new(), governor: true, before: Default::default(), preset: String::new() };
+        EventKind::RunStarted { version: String::new(), governor: true, before: JobCounts::default(), preset: String::new() };
     let budget = EventKind::BudgetChanged {
         budget_bytes: Bytes(1),
         budget_source: String::new(),

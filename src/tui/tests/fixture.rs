@@ -42,7 +42,7 @@ impl Story {
         story.tell(EventKind::RunStarted {
             version: "0.1.0".to_owned(),
             governor,
-            before: Default::default(),
+            before: JobCounts::default(),
             preset: "web-720p".to_owned(),
         });
         let profile = profiles()[1].clone();
