@@ -28,7 +28,7 @@ const MOST_READ: u64 = 256;
 /// The lock. Held as long as this or a copy of it lives.
 #[derive(Debug, Clone)]
 pub struct Instance {
-    lock: Arc<Lock>,
+    _lock: Arc<Lock>,
 }
 
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Instance {
         }
         // A disk that is full is told by the record, which needs more; the lock holds all the same.
         let _ = write_holder(&mut file);
-        Ok(Self { lock: Arc::new(Lock { file }) })
+        Ok(Self { _lock: Arc::new(Lock { file }) })
     }
 }
 
@@ -154,7 +154,8 @@ mod tests {
         }
         Instance::claim(&dir.path().join("other")).expect("another folder is another matter");
         // A child has such a copy from its fork up to its exec.
-        let _copy = first.lock.file.try_clone().expect("copied");
+        let Instance { _lock: lock } = &first;
+        let _copy = lock.file.try_clone().expect("copied");
         drop(first);
         Instance::claim(&state).expect("given back with its holder, whoever has a copy");
     }
