@@ -26,6 +26,7 @@ printf '#[path = "../support/mod.rs"]\nmod support;\nmod governor;\n' >"$copy/te
     grep -E '^(serde|serde_json|jiff) = ' Cargo.toml
     printf '[dev-dependencies]\n'
     grep -E '^proptest = ' Cargo.toml
+    printf '[features]\nfleet = []\n'
     printf '[profile.dev]\ndebug = 0\nopt-level = 1\n'
 } >"$copy/Cargo.toml"
 cp Cargo.lock "$copy/"

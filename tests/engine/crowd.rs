@@ -29,7 +29,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use crate::support::modelled;
+use crate::support::{greeting, modelled};
 
 /// What a process of this test plays: `server EVENTS WRITES`, or `console FOLDER`.
 const ROLE: &str = "PLIMSOLL_CROWD_ROLE";
@@ -253,7 +253,7 @@ impl Watched {
 /// Lets consoles connect to an engine, on a thread of its own.
 fn open_doors(folder: &Path, attacher: Attacher) -> socket::Doors {
     let (doors, listeners) = socket::open(folder, None).expect("open");
-    let hello = modelled::hello(folder);
+    let hello = greeting::hello(folder);
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let attach = Box::new(move || attacher.attach());

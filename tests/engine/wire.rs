@@ -23,7 +23,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::modelled;
+use crate::support::{greeting, modelled};
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -63,7 +63,7 @@ impl Served {
             drop(doors);
             let _ = over.send(());
         });
-        let hello = modelled::hello(folder.path());
+        let hello = greeting::hello(folder.path());
         let (told, ended) = std::sync::mpsc::channel();
         let attaches = attacher.clone();
         std::thread::spawn(move || {

@@ -6,6 +6,7 @@
 pub mod cage;
 pub mod campaign;
 pub mod clips;
+pub mod greeting;
 pub mod kernel;
 pub mod modelled;
 pub mod pace;

@@ -1,4 +1,5 @@
-//! What runs of the engine in virtual time begin with: a profile, a preset for sound, the settings.
+//! What runs of the engine in virtual time begin with: a profile, a preset for sound, the settings. It needs nothing but the pure
+//! floors: `tests/mutants.sh` builds these alone.
 #![allow(dead_code, missing_docs)] // every test file uses its part of this
 
 use std::collections::BTreeMap;
@@ -6,11 +7,9 @@ use std::collections::BTreeMap;
 use plimsoll::domain::event::JobCounts;
 use plimsoll::domain::preset::{AudioCodec, AudioPlan, Container, Preset};
 use plimsoll::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
-use plimsoll::domain::time::Wall;
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::EngineConfig;
 use plimsoll::engine::estimate::Learned;
-use plimsoll::wire::message::{SPOKEN, ServerHello};
 
 /// A row of the trade-off table.
 pub fn profile(name: &str, slots: u32, max_mb: u64) -> Profile {
@@ -33,7 +32,7 @@ pub fn config(profile: Profile, preset: Preset) -> EngineConfig {
         profile,
         profiles: Vec::new(),
         preset: preset.name.clone(),
-        check_preset: plimsoll::config::preset::check,
+        check_preset: |_| Ok(()),
         presets: BTreeMap::from([(preset.name.clone(), preset)]),
         retries: 2,
         timeout: None,
@@ -50,18 +49,4 @@ pub fn config(profile: Profile, preset: Preset) -> EngineConfig {
 /// Sound alone: nothing of its memory follows from pictures.
 pub fn sound() -> Preset {
     Preset { audio: Some(AudioPlan::new(AudioCodec::Aac)), ..Preset::new("sound", Container::M4a, 1) }
-}
-
-/// What a server in a test says of itself.
-pub fn hello(state_dir: &std::path::Path) -> ServerHello {
-    ServerHello {
-        protocol: SPOKEN,
-        version: "test".to_owned(),
-        life: "life".to_owned(),
-        pid: std::process::id(),
-        host: "here".to_owned(),
-        state_dir: state_dir.to_owned(),
-        since: Wall(0),
-        features: Vec::new(),
-    }
 }
