@@ -34,7 +34,6 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::domain::account::Account;
 use crate::domain::command::Wishes;
-use crate::domain::curve::JobCurve;
 use crate::domain::event::{Event, EventKind, JobCounts};
 use crate::domain::hook::Hooks;
 use crate::domain::job::{JobId, RejectReason, Rejected};
@@ -43,7 +42,7 @@ use crate::domain::preset::Preset;
 use crate::domain::text::{error_words, path_text};
 use crate::domain::units::Bytes;
 use crate::domain::watch::WatchFolder;
-use crate::engine::estimate::{Learned, RecipeKey};
+use crate::engine::estimate::Learned;
 use crate::engine::port::{Cause, CleanOrder, Effect, Failure, Host, Input, Inspection, JobReport, ScanId, SpawnOrder};
 use files::intent::{self};
 use files::prepare::{self, Part};
@@ -455,19 +454,6 @@ impl Shared {
     fn jobs(&self) -> MutexGuard<'_, BTreeMap<JobId, Files>> {
         // Entries are independent; after a panic elsewhere each is still whole.
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps the course of a job that ended well, where it tells anything of its kind.
-    fn keep_curve(&self, job: JobId, curve: impl FnOnce(Option<Duration>) -> Option<JobCurve>) {
-        let order = self.jobs().get(&job).and_then(|files| files.order.clone());
-        let media = order.as_ref().map(|order| &order.media);
-        let Some(mut curve) = curve(media.and_then(|media| media.duration)) else { return };
-        let Some(order) = order else { return };
-        let recipe = self.preset_of(job, &order.preset).and_then(|preset| RecipeKey::of(&order.media, &preset));
-        if let Some(recipe) = recipe {
-            recipe.as_str().clone_into(&mut curve.recipe);
-            self.store.remember_curve(curve);
-        }
     }
 
     fn report(&self, job: JobId, report: JobReport) {

@@ -1,10 +1,14 @@
 //! What a job reports on its way to the engine, and what the host itself keeps of it.
 
 use std::sync::Weak;
+use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedSender};
 
+use crate::domain::curve::JobCurve;
+use crate::domain::job::JobId;
 use crate::domain::text::path_text;
+use crate::engine::estimate::RecipeKey;
 use crate::engine::port::{Input, JobReport};
 use crate::host::Shared;
 use crate::host::files::intent::Completed;
@@ -53,5 +57,20 @@ pub(super) fn tell_leftovers(leftovers: &Leftovers, completed: &Completed, input
     }
     for output in &completed.outputs {
         tell("an earlier plimsoll ended before an output was recorded".to_owned(), format!("completed: {}", path_text(output)));
+    }
+}
+
+impl Shared {
+    /// Keeps the course of a job that ended well, where it tells anything of its kind.
+    fn keep_curve(&self, job: JobId, curve: impl FnOnce(Option<Duration>) -> Option<JobCurve>) {
+        let order = self.jobs().get(&job).and_then(|files| files.order.clone());
+        let media = order.as_ref().map(|order| &order.media);
+        let Some(mut curve) = curve(media.and_then(|media| media.duration)) else { return };
+        let Some(order) = order else { return };
+        let recipe = self.preset_of(job, &order.preset).and_then(|preset| RecipeKey::of(&order.media, &preset));
+        if let Some(recipe) = recipe {
+            recipe.as_str().clone_into(&mut curve.recipe);
+            self.store.remember_curve(curve);
+        }
     }
 }
