@@ -254,7 +254,7 @@ fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<(Driver<Rea
     // Estimates of this run begin with what earlier ones have taught.
     config.before = host.ended_before().wrap_err("cannot read what earlier runs have done")?;
     config.learned = host.learned().wrap_err("cannot read what earlier runs have taught")?;
-    let (logs, lock) = (host.log_reader(), host.lock());
+    let (logs, lock) = (host.log_reader(), host.instance.clone());
     Ok((Driver::new(config, host, results, Clock::start()), logs, lock))
 }
 

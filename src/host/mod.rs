@@ -194,8 +194,8 @@ pub struct RealHost {
     own_lines: OwnLines,
     hooks: HookRunner,
     watcher: Option<Watcher>,
-    /// Given back last: whoever takes the state folder next finds nothing of ours alive.
-    instance: Instance,
+    /// Given back last, and after any copy: whoever takes the state folder next finds nothing of ours alive.
+    pub instance: Instance,
 }
 
 impl RealHost {
@@ -210,11 +210,6 @@ impl RealHost {
     /// Reads the whole logs of this run's jobs, from any thread.
     pub fn log_reader(&self) -> LogReader {
         self.shared.supervisor.log_reader()
-    }
-
-    /// The lock of the state folder, for whoever has still work to do there when this is closed.
-    pub fn lock(&self) -> Instance {
-        self.instance.clone()
     }
 
     /// Takes the state folder, ends and completes what an earlier run has left, opens the record and starts the threads.

@@ -108,13 +108,26 @@ impl Agent {
             keep_at: Instant::now(),
             faults: 0,
             rests: None,
-            must_try: true,
-            is_refused: false,
-            is_trying: false,
+            storing: Storing::Unknown,
             forgets_at: None,
         };
         worker.run(listen).await
     }
+}
+
+/// Whether outputs can be stored from here: nothing is converted for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Storing {
+    /// That is not known.
+    Unknown,
+    /// It is being tried.
+    Tried,
+    /// The store would not take them; the box rests for that.
+    Refused,
+    /// It is being tried again.
+    TriedAgain,
+    /// They can.
+    Works,
 }
 
 struct Worker<'a> {
@@ -151,11 +164,7 @@ struct Worker<'a> {
     faults: u32,
     /// Until when it takes nothing, and why.
     rests: Option<(Instant, String)>,
-    /// It is not known whether outputs can be stored from here: nothing is converted for nothing.
-    must_try: bool,
-    /// It rests since the store would not take outputs, and not for another fault.
-    is_refused: bool,
-    is_trying: bool,
+    storing: Storing,
     /// When it may be tried again with jobs that it has given back for a fault of its own.
     forgets_at: Option<Instant>,
 }
@@ -273,7 +282,7 @@ impl Worker<'_> {
         if self.rests.as_ref().is_some_and(|(until, _)| *until > Instant::now()) {
             return;
         }
-        if self.must_try {
+        if self.storing != Storing::Works {
             return self.try_to_write();
         }
         let held = self.holding.iter().filter(|held| held.stage != Stage::Ending).count();

@@ -154,7 +154,8 @@ mod tests {
         }
         Instance::claim(&dir.path().join("other")).expect("another folder is another matter");
         // A child has such a copy from its fork up to its exec.
-        let _copy = first._lock.file.try_clone().expect("copied");
+        let Instance { _lock: lock } = &first;
+        let _copy = lock.file.try_clone().expect("copied");
         drop(first);
         Instance::claim(&state).expect("given back with its holder, whoever has a copy");
     }

@@ -194,13 +194,17 @@ impl<'w> Campaign<'w> {
         match case.fault {
             Fault::Kill => worker.signal(libc::SIGKILL),
             Fault::Stop => worker.signal(libc::SIGSTOP),
-            Fault::Cut | Fault::Blink => [&database, &store].iter().for_each(|gate| gate.cut()),
+            Fault::Cut | Fault::Blink => {
+                database.cut();
+                store.cut();
+            }
         }
         // Its ffmpeg goes on, if that is where it was.
         let _ = std::fs::create_dir_all(world.path(format!("{name}/scratch")));
         std::fs::write(world.path(format!("{name}/scratch/go")), "").expect("written");
         if case.fault == Fault::Blink {
-            [&database, &store].iter().for_each(|gate| gate.mend());
+            database.mend();
+            store.mend();
         } else {
             sql.rows(&format!("UPDATE plimsoll.job SET avoid = '{{}}' WHERE id = {job} RETURNING pg_notify('plimsoll', 'queued')"));
         }
@@ -212,7 +216,10 @@ impl<'w> Campaign<'w> {
                 std::thread::sleep(case.late);
                 held_at.0.let_go();
             }
-            Fault::Cut => [&database, &store].iter().for_each(|gate| gate.mend()),
+            Fault::Cut => {
+                database.mend();
+                store.mend();
+            }
             Fault::Blink => {}
         }
         if case.fault != Fault::Kill {

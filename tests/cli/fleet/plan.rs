@@ -146,11 +146,12 @@ fn jobs(fleet: &Fleet<'_>, count: u32, needs: u64, state: &str) {
     );
 }
 
+const WAITS: &str = "state = 'queued'";
+
 #[test]
 fn every_fact_that_the_queue_has_of_jobs_and_boxes_bears_on_the_plan() {
     let world = World::new();
     let Some(fleet) = Fleet::new(&world, "60s") else { return };
-    const WAITS: &str = "state = 'queued'";
     // What has finished: small jobs in 40 s, one that needed four times as much in 400 s.
     jobs(&fleet, 3, 200, "state, ended_at, took_seconds = 'done', now(), 40");
     jobs(&fleet, 3, 800, "state, ended_at, took_seconds = 'done', now(), 400");

@@ -4,6 +4,7 @@
 mod workers;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -289,14 +290,14 @@ fn summary(jobs: &[FleetJob], store: &Path, clips: u32, was_killed: bool) -> (St
     let mut told = String::new();
     for (worker, done) in &by_worker {
         let name = worker.rsplit('/').next().unwrap_or(worker);
-        told += &format!("worker {name:<6} did {}\n", many(*done, "job"));
+        let _ = writeln!(told, "worker {name:<6} did {}", many(*done, "job"));
     }
-    told += &format!("{done} of {clips} clips are done, {whole} outputs hold what the queue says of them; ");
-    told += &match (was_killed, lost - lost_and_done) {
-        (false, _) => "no worker was killed\n".to_owned(),
-        (true, 0) => format!("{} lost with the killed worker and done by another\n", many(lost, "job")),
-        (true, left) => format!("{} lost with the killed worker, {left} of them not done again yet\n", many(lost, "job")),
+    let of_the_lost = match (was_killed, lost - lost_and_done) {
+        (false, _) => "no worker was killed".to_owned(),
+        (true, 0) => format!("{} lost with the killed worker and done by another", many(lost, "job")),
+        (true, left) => format!("{} lost with the killed worker, {left} of them not done again yet", many(lost, "job")),
     };
+    let _ = writeln!(told, "{done} of {clips} clips are done, {whole} outputs hold what the queue says of them; {of_the_lost}");
     let has_failed = jobs.iter().any(|job| !matches!(job.state.as_str(), "done" | "queued" | "running" | "cancelled"));
     (told, whole == done && !has_failed)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Done, FAULTS, LATER, LOG_LINES, REST, Worker};
+use super::{Done, FAULTS, LATER, LOG_LINES, REST, Storing, Worker};
 use crate::cli::fleet::held::Stage;
 use crate::cli::fleet::steps::{self, Brought, Ending, Made, Told};
 use crate::domain::command::{Command, JobRequest, Wishes};
@@ -72,18 +72,19 @@ impl Worker<'_> {
 
     /// Whether outputs can be stored from here is tried before anything is converted.
     pub(super) fn try_to_write(&mut self) {
-        if !std::mem::replace(&mut self.is_trying, true) {
-            let files = self.agent.files.clone();
-            self.tasks.spawn_local(async move { Done::Tried(files.try_to_write().await) });
-        }
+        self.storing = match self.storing {
+            Storing::Unknown => Storing::Tried,
+            Storing::Refused => Storing::TriedAgain,
+            Storing::Tried | Storing::TriedAgain | Storing::Works => return,
+        };
+        let files = self.agent.files.clone();
+        self.tasks.spawn_local(async move { Done::Tried(files.try_to_write().await) });
     }
 
     pub(super) fn tried(&mut self, tried: Result<(), FilesError>) {
-        self.is_trying = false;
         match tried {
             Ok(()) => {
-                self.must_try = false;
-                if std::mem::take(&mut self.is_refused) {
+                if std::mem::replace(&mut self.storing, Storing::Works) == Storing::TriedAgain {
                     (self.faults, self.rests) = (0, None);
                 }
                 (self.renew_at, self.look_at) = (Instant::now(), Instant::now());
@@ -96,7 +97,7 @@ impl Worker<'_> {
     /// soon, a right that is missing is not given within a minute.
     fn stand_down(&mut self, error: &FilesError) {
         let again = Instant::now() + if error.is_temporary() { LATER } else { REST };
-        (self.must_try, self.is_refused) = (true, true);
+        self.storing = Storing::Refused;
         self.rests = Some((again, error.to_string()));
         (self.renew_at, self.look_at) = (Instant::now(), again);
     }
@@ -148,7 +149,7 @@ impl Worker<'_> {
             Told::Stored => {
                 // Only that shows that everything of the box works: that an input comes says nothing of storing.
                 (self.faults, self.rests) = (0, None);
-                (self.must_try, self.is_refused) = (false, false);
+                self.storing = Storing::Works;
                 self.forget(job);
             }
             // It was of a claim before this one.
