@@ -1,5 +1,6 @@
 #![allow(clippy::disallowed_methods)] // how long a rejection takes is what is tested
 
+#[cfg(target_os = "linux")]
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -9,8 +10,11 @@ use std::time::Instant;
 
 use super::*;
 use crate::host::fixtures::{clip, clip_with, make, prober, quick, sheet, sound, truncated};
+#[cfg(target_os = "linux")]
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+#[cfg(target_os = "linux")]
 use std::os::fd::AsFd as _;
+#[cfg(target_os = "linux")]
 use std::os::unix::fs::OpenOptionsExt as _;
 
 fn reject(path: &Path) -> Rejected {

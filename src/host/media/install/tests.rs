@@ -5,7 +5,9 @@ use std::net::TcpListener;
 use super::*;
 use crate::host::media::ffmpeg::Found;
 use crate::host::media::ffmpeg::fakes;
+#[cfg(target_os = "linux")]
 use std::process::Command;
+#[cfg(target_os = "linux")]
 use std::thread;
 
 /// A machine whose path has these programs, each of which records how it was called.
