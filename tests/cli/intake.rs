@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+#[cfg(target_os = "linux")]
 use std::process::Command;
 
 use crate::support::clips::clips;

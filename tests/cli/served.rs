@@ -64,6 +64,14 @@ impl<'w> Server<'w> {
             assert!(Instant::now() < deadline, "{what} did not come: {status}");
         }
     }
+
+    /// Waits until so many jobs run; those that are only being started are at work too, and cannot be paused yet.
+    fn until_running(&self, count: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.ok(&["jobs", "--json", "--state", "running"]).lines().count() != count {
+            assert!(Instant::now() < deadline, "{count} jobs did not run");
+        }
+    }
 }
 
 impl Drop for Server<'_> {
@@ -86,7 +94,7 @@ fn a_script_queues_looks_changes_and_waits() {
         (added["batch"].as_u64(), added["jobs"].as_array().map(Vec::len), added["known"].as_u64()),
         (Some(1), Some(4), Some(0))
     );
-    server.until("two at work", |status| status["jobs"]["running"] == 2);
+    server.until_running(2);
     let status = server.json(&["status", "--json"]);
     assert_eq!(status["jobs"]["queued"], 2);
     assert_eq!(status["profile"]["name"], "balanced");
@@ -222,7 +230,7 @@ fn every_command_that_changes_something_tells_it_in_one_object() {
     assert_eq!(done(&["add", "--json", &films[0], &films[1], &films[2]])["jobs"], serde_json::json!([1, 2, 3]));
     let (code, again) = object(&["add", "--json", &films[2]]);
     assert_eq!((code, &again["refused"][0]["code"]), (Some(1), &"queued_already".into()), "{again}");
-    server.until("two at work", |status| status["jobs"]["running"] == 2);
+    server.until_running(2);
     assert_eq!(done(&["pause", "--json"])["jobs"], serde_json::json!([1, 2]));
     let (code, twice) = object(&["pause", "--json", "1", "3", "99"]);
     let codes: Vec<&Value> = twice["refused"].as_array().expect("a list").iter().map(|refused| &refused["code"]).collect();
@@ -327,7 +335,7 @@ fn a_server_that_was_killed_leaves_no_child_and_its_queue_goes_on_with_the_next(
     }
     let server = Server::start(&world, &[]);
     server.ok(&["add", world.path("in").to_str().expect("plain")]);
-    server.until("two at work", |status| status["jobs"]["running"] == 2);
+    server.until_running(2);
     let pid = server.json(&["status", "--json"])["server"]["pid"].as_u64().expect("a number") as i32;
     let jobs: Vec<i32> = server
         .ok(&["jobs", "--json", "--state", "running"])

@@ -25,6 +25,7 @@ fn profile(slots: u32, max_mb: u64) -> Profile {
 fn config(slots: u32, max_mb: u64) -> EngineConfig {
     EngineConfig {
         stall: Some(Duration::from_mins(1)),
+        check_preset: plimsoll::config::preset::check,
         ..crate::support::modelled::config(profile(slots, max_mb), crate::support::modelled::sound())
     }
 }
