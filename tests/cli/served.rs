@@ -149,8 +149,8 @@ fn a_script_queues_looks_changes_and_waits() {
     assert!(server.ok(&["stop"]).contains("has ended"));
     let gone = server.say(&["status"]);
     assert_eq!(gone.code, Some(69));
-    let words = format!("no plimsoll works on {} since ", world.path("state").display());
-    assert!(gone.out.contains(&words) && gone.out.contains("before: 4 done"), "{}", gone.out);
+    let words = format!("no plimsoll works on {}; start one with `plimsoll serve`", world.path("state").display());
+    assert!(gone.err.contains(&words) && gone.out.contains("before: 4 done"), "{}{}", gone.err, gone.out);
     world.assert_no_leftovers();
 }
 
@@ -197,7 +197,7 @@ fn what_is_added_where_nobody_works_waits_for_the_next_run() {
     let mut jobs = world.command(["jobs", "--state-dir"]);
     jobs.arg(world.path("state"));
     let jobs = say(jobs);
-    assert!(jobs.out.contains("queued") && jobs.err.contains("nothing runs"), "{}{}", jobs.out, jobs.err);
+    assert!(jobs.out.contains("queued") && jobs.err.contains("start one with `plimsoll serve`"), "{}{}", jobs.out, jobs.err);
     let run = world.run(&[]);
     assert!(run.status.success() && world.path("out/a.web-720p.mp4").exists(), "{}", run.stderr);
 }
@@ -352,11 +352,7 @@ fn a_server_that_was_killed_leaves_no_child_and_its_queue_goes_on_with_the_next(
     let stale = server.say(&["status"]);
     assert_eq!(stale.code, Some(69), "the socket is there, nobody listens: {}", stale.err);
     // What is on record is told, and that nothing runs.
-    assert!(
-        stale.out.contains(", when it was cut off; nothing runs: ") && stale.out.contains("goes on with what waits"),
-        "{}",
-        stale.out
-    );
+    assert!(stale.err.contains("; the last one was cut off ") && stale.err.contains("goes on with what waits"), "{}", stale.out);
     assert!(stale.out.contains("3 queued (2 were at work when it was cut off)"), "{}", stale.out);
     let told: Value = serde_json::from_str(&server.say(&["status", "--json"]).out).expect("one JSON object");
     assert_eq!(
@@ -370,7 +366,7 @@ fn a_server_that_was_killed_leaves_no_child_and_its_queue_goes_on_with_the_next(
     let states: Vec<Value> =
         listed.out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["state"].clone()).collect();
     assert_eq!(states, ["queued"; 3]);
-    assert!(listed.err.contains("nothing runs"), "{}", listed.err);
+    assert!(listed.err.contains("start one with `plimsoll serve`"), "{}", listed.err);
     assert!(server.ok(&["logs", "1"]).contains("job 1, try 1"));
     let next = Server::start(&world, &[]);
     next.let_go();

@@ -170,7 +170,7 @@ impl NameBook {
     }
 
     /// The output in this folder that was made of the input as it is now, with this preset; names before `start` are those that
-    /// others of its stem were given in this scan, or have passed.
+    /// others of its stem were given in this scan, or have passed. What is to be made anew takes the first name that was ever its own.
     fn own(&self, input: &Named<'_>, (folder, start): (&Path, u32), preset: &Preset, records: &dyn Records) -> Option<PathBuf> {
         let Named { path: input, key, .. } = *input;
         let is_own = |path: &PathBuf| {
@@ -179,11 +179,13 @@ impl NameBook {
                 && !self.outputs.contains(path)
                 && !records.is_taken(path, &key, &preset.name)
                 && match records.lookup(path) {
+                    Some(record) if self.destination.overwrite => input_key(&record.input) == key,
                     Some(record) => record.is_current(input, &preset_hash(preset)).unwrap_or(false),
                     None => mark::of(input, preset).is_ok_and(|mark| mark::carries(path, &mark)),
                 }
         };
-        let made = records.made_last(&key, &preset.name).filter(|path| path.parent() == Some(folder));
+        let made =
+            records.made_last(&key, &preset.name).filter(|path| !self.destination.overwrite && path.parent() == Some(folder));
         let passed = (1..start.min(OWN_TRIED)).map(|number| output_path(folder, input, preset, number));
         made.into_iter().chain(passed).find(is_own)
     }

@@ -47,15 +47,14 @@ impl<'r> Record<'r> {
     /// That nothing runs, since when, and how to go on.
     fn words(&self) -> String {
         let folder = path_text(&self.resolved.state_dir);
-        let on = if self.waiting > 0 { "goes on with what waits" } else { "starts one" };
-        let on = format!("nothing runs: `plimsoll`, `plimsoll serve` or `plimsoll run` {on}");
+        let on =
+            if self.waiting > 0 { "it goes on with what waits, and so do `plimsoll` and `plimsoll run`" } else { "nothing waits" };
+        let none = format!("no plimsoll works on {folder}; start one with `plimsoll serve`: {on}");
         let since = |last: &PastRun| LineStyle::terminal(false).time_and_day(last.last);
         match self.last.as_ref().map(|last| (last.ending, last)) {
-            None => format!("no plimsoll works on {folder}; {on}"),
-            Some((Ending::Over, last)) => format!("no plimsoll works on {folder} since {}; {on}", since(last)),
-            Some((Ending::CutOff, last)) => {
-                format!("no plimsoll works on {folder} since {}, when it was cut off; {on}", since(last))
-            }
+            None => none,
+            Some((Ending::Over, last)) => format!("{none}; the last one ended {}", since(last)),
+            Some((Ending::CutOff, last)) => format!("{none}; the last one was cut off {}", since(last)),
             Some((Ending::AtWork, _)) => {
                 format!("a plimsoll works on {folder} that cannot be reached; this is what it has put on record")
             }
@@ -77,6 +76,7 @@ impl<'r> Record<'r> {
         if args.html {
             return Err(Unavailable { status: NO_SERVER, why: self.words() }.into());
         }
+        crate::cli::tell(&format!("plimsoll: {}\n", self.words()));
         if args.json {
             let mut jobs = serde_json::Map::new();
             for name in crate::cli::args::remote::COUNTED_STATES {
@@ -96,7 +96,7 @@ impl<'r> Record<'r> {
             }
         };
         let before = counting::before(&self.before, "; ");
-        write_out(format!("{}\n  jobs     {} queued{cut}{before}\n", self.words(), self.waiting).as_bytes())?;
+        write_out(format!("  jobs     {} queued{cut}{before}\n", self.waiting).as_bytes())?;
         Ok(NO_SERVER)
     }
 
