@@ -8,7 +8,7 @@ use crate::domain::preset::{
     VideoCodec,
 };
 
-/// The preset as YAML that [`parse`] reads back to the same preset.
+/// The preset as YAML that [`super::parse`] reads back to the same preset.
 pub fn to_yaml(preset: &Preset) -> String {
     #[derive(Serialize)]
     struct Out<'a> {

@@ -25,7 +25,7 @@ mod steered;
 
 pub use clips::{LoadClip, make_load_clips, probe_load};
 
-/// What [`MediaInfo::demuxer`] says of a load file.
+/// What [`crate::domain::media::MediaInfo::demuxer`] says of a load file.
 pub const DEMUXER: &str = "plimsoll-load";
 /// The extension of a load file.
 pub const EXTENSION: &str = "load";

@@ -22,7 +22,7 @@ pub enum Question {
     Cancel(JobId),
     /// Take this job off the list?
     Remove(JobId),
-    /// Cancel as many jobs as that? They are fixed while it is asked, as [`App`] has them.
+    /// Cancel as many jobs as that? They are fixed while it is asked, as [`crate::tui::app::App`] has them.
     CancelMany(usize),
     /// Take as many jobs as that off the list?
     RemoveMany(usize),
@@ -53,7 +53,7 @@ pub enum Mode {
     Profiles(Picker),
     /// The warning signs; the chosen one.
     Warnings(usize),
-    /// The ways to run the queue: see [`App::what_if`].
+    /// The ways to run the queue: see [`crate::tui::app::App::what_if`].
     WhatIf,
     /// The commands by name.
     Palette(Palette),
