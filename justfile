@@ -93,7 +93,7 @@ chaos:
 # A thousand films into a watched folder, by slow copies, rsync, mv and FTP's temporary names, with lost events and a restart
 # in the middle, and a control that must find half films (four minutes; root for the limits of inotify).
 watch:
-    cargo test --test cli watch:: -- --include-ignored --nocapture --test-threads 1
+    cargo test --test cli arrivals:: -- --include-ignored --nocapture --test-threads 1
 
 # Windows and their server: eight consoles and a hundred thousand events beside an engine that nobody looks at, 300 random kills
 # (PLIMSOLL_CHAOS=N: so many), and from a start to the first frame: with a new state folder, a known one, a server that is there.

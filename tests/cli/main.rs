@@ -16,6 +16,7 @@ mod s3;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod arrivals;
 mod compare;
 mod docs;
 #[cfg(all(feature = "fleet", target_os = "linux"))]
@@ -31,4 +32,3 @@ mod replay;
 mod served;
 mod service;
 mod usage;
-mod watch;

@@ -65,10 +65,11 @@ impl<'w> Server<'w> {
         }
     }
 
-    /// Waits until so many jobs run; those that are only being started are at work too, and cannot be paused yet.
+    /// Waits until so many jobs have a process; before that they are at work too, and can be neither paused nor killed.
     fn until_running(&self, count: usize) {
+        let has_process = |line: &str| serde_json::from_str::<Value>(line).expect("JSON")["pid"].is_u64();
         let deadline = Instant::now() + PATIENCE;
-        while self.ok(&["jobs", "--json", "--state", "running"]).lines().count() != count {
+        while self.ok(&["jobs", "--json", "--state", "running"]).lines().filter(|line| has_process(line)).count() != count {
             assert!(Instant::now() < deadline, "{count} jobs did not run");
         }
     }

@@ -1,4 +1,5 @@
-//! Watched folders: whatever way a film comes into one, it is queued once, and when it is whole.
+//! Watched folders: whatever way a film comes into one, it is queued once, and when it is whole. Tests run in the order of their names:
+//! these, which mostly wait, come first so that others work meanwhile.
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods)] // a deadline needs the clock
 
