@@ -124,7 +124,9 @@ impl Yard {
                 }
                 Effect::Persist(event) => Input::Persisted(event.seq),
                 Effect::Page { limit } => self.page(limit as u64),
-                Effect::Inspect { job, .. } => Input::Job(job, JobReport::Inspected(Inspection::Ready(Box::new(media())))),
+                Effect::Inspect { job, .. } => {
+                    Input::Job(job, JobReport::Inspected(Inspection::Ready { media: Box::new(media()), disk: None }))
+                }
                 Effect::Spawn(order) => {
                     Input::Job(order.job, JobReport::Spawned { pid: 1000 + order.job.0 as u32, command: String::new() })
                 }

@@ -227,14 +227,13 @@ impl Engine {
         // It may have been cancelled or removed while it was probed.
         let Some(job) = self.job(id).filter(|job| matches!(job.phase, Phase::Queued)) else { return };
         match inspection {
-            Inspection::Ready(media) => {
+            Inspection::Ready { media, disk } => {
                 let preset = self.preset_of(job);
                 let expected = preset.and_then(|preset| estimate::expect(&media, preset, &self.config.learned));
                 let learned_from = expected.as_ref().map_or(0, |expected| expected.estimate.learned_from);
                 let predicted_peak_bytes = expected.as_ref().map(|expected| expected.estimate.peak);
                 let pixels = preset.map_or(0, |preset| estimate::pixels(&media, preset));
                 let choices = preset.map(Preset::choices).unwrap_or_default();
-                let disk = self.disks.remove(&id);
                 self.emit(EventKind::JobInspected { job: id, media, predicted_peak_bytes, learned_from, pixels, choices, disk });
                 self.keep_expected(id, expected);
             }

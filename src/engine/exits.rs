@@ -26,13 +26,8 @@ struct Ending {
 
 impl Engine {
     pub(super) fn report(&mut self, id: JobId, report: JobReport) {
-        match report {
-            JobReport::Inspected(inspection) => return self.inspected(id, inspection),
-            JobReport::OutputOn(disk) => {
-                self.disks.insert(id, disk);
-                return;
-            }
-            _ => {}
+        if let JobReport::Inspected(inspection) = report {
+            return self.inspected(id, inspection);
         }
         if !self.active.contains_key(&id) {
             return;
@@ -73,7 +68,7 @@ impl Engine {
             }
             JobReport::Exited(exit) => self.exited(id, exit),
             JobReport::Finalized(result) => self.finalized(id, result),
-            JobReport::Inspected(_) | JobReport::OutputOn(_) => {}
+            JobReport::Inspected(_) => {}
         }
     }
 
@@ -271,11 +266,13 @@ impl Engine {
     /// The picture became larger than the output was planned for: the whole is made again in the larger size, which needs
     /// more memory too. That is no failed try.
     fn start_anew(&mut self, id: JobId, larger: VideoStream) {
-        let Some(media) = self.job(id).and_then(|job| job.media.clone()) else { return };
+        let known = self.job(id).and_then(|job| Some((job.media.clone()?, job.disk.clone())));
+        let Some((media, disk)) = known else { return };
         let reason = format!("its picture becomes {}x{} on the way: it starts anew in that size", larger.width, larger.height);
         self.requeue_uncounted(id, &reason);
         if !self.state.shutting_down {
-            self.inspected(id, Inspection::Ready(Box::new(MediaInfo { video: Some(larger), ..media })));
+            let media = Box::new(MediaInfo { video: Some(larger), ..media });
+            self.inspected(id, Inspection::Ready { media, disk });
         }
         self.clean_after(id, false);
     }

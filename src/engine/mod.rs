@@ -21,7 +21,6 @@ mod timers;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::command::{Answer, ClientId, Rejection, RequestId};
@@ -199,8 +198,6 @@ pub struct Engine {
     stands_still: bool,
     /// Who waits to be told that everything is stopped.
     suspending: Vec<(ClientId, RequestId)>,
-    /// The disks of the outputs of jobs that are being probed.
-    disks: BTreeMap<JobId, PathBuf>,
     /// Room for outputs that is missing, by where.
     lacking: BTreeMap<room::Place, room::Lacking>,
     /// How much a try of a job had written when the disk was full.
@@ -236,7 +233,6 @@ impl Engine {
             suspended: BTreeSet::new(),
             stands_still: false,
             suspending: Vec::new(),
-            disks: BTreeMap::new(),
             lacking: BTreeMap::new(),
             filled: BTreeMap::new(),
             hurries: false,
@@ -326,7 +322,6 @@ impl Engine {
         | EventKind::JobParked { job } = &event.kind
         {
             self.expected.remove(job);
-            self.disks.remove(job);
         }
         if event.kind.is_durable() {
             self.effects.push(Effect::Persist(event.clone()));

@@ -118,8 +118,6 @@ pub struct StoredJob {
 /// What happened to a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobReport {
-    /// Comes before the answer to [`Effect::Inspect`]: the disk that its output goes to, by the place where that is mounted.
-    OutputOn(PathBuf),
     /// Answer to [`Effect::Inspect`].
     Inspected(Inspection),
     /// Answer to [`Effect::Spawn`]: the process runs.
@@ -152,7 +150,12 @@ pub enum JobReport {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Inspection {
     /// It can be run.
-    Ready(Box<MediaInfo>),
+    Ready {
+        /// What is in it.
+        media: Box<MediaInfo>,
+        /// The disk that its output goes to, by the place where that is mounted; `None` where that cannot be told.
+        disk: Option<PathBuf>,
+    },
     /// Its output is in place, made from the same bytes with the same preset.
     AlreadyDone {
         /// The output.

@@ -100,9 +100,10 @@ impl Shared {
         if !self.destination_of(job).overwrite && self.is_done(input, output, preset) {
             return Inspection::AlreadyDone { output: output.to_owned() };
         }
+        let ready = |media| Inspection::Ready { media: Box::new(media), disk: files::fsops::disk_of(files::fsops::parent(output)) };
         if self.is_load(input) {
             return match load_job::probe_load(input) {
-                Ok(clip) => Inspection::Ready(Box::new(clip.media())),
+                Ok(clip) => ready(clip.media()),
                 Err(error) => refuse(RejectReason::Unreadable, error.to_string()),
             };
         }
@@ -114,7 +115,7 @@ impl Shared {
             Ok(probed) => {
                 let media = probed.media.clone();
                 self.jobs().entry(job).or_default().probed = Some(probed);
-                Inspection::Ready(Box::new(media))
+                ready(media)
             }
             Err(rejected) => Inspection::Rejected(rejected),
         }

@@ -372,9 +372,6 @@ impl Host for RealHost {
             Effect::Page { limit } => self.shared.store.page(limit, Arc::clone(&self.shared.definitions)),
             Effect::Inspect { job, input, output, preset } => {
                 self.probes.order(move || {
-                    if let Some(disk) = files::fsops::disk_of(files::fsops::parent(&output)) {
-                        shared.report(job, JobReport::OutputOn(disk));
-                    }
                     let inspection = guarded(|| shared.inspect(job, &input, &output, &preset)).unwrap_or_else(|detail| {
                         Inspection::Rejected(Rejected { reason: RejectReason::Unreadable, limit: None, detail })
                     });

@@ -431,28 +431,29 @@ impl Host for World {
                 self.tell(2, Input::ScanDone(scan, errors));
             }
             Effect::Inspect { job, .. } => {
-                let Some(spec) = self.index_of.get(&job).map(|index| &self.jobs[*index]) else { return };
+                let Some(index) = self.index_of.get(&job).copied() else { return };
+                let (spec, disk) = (&self.jobs[index], self.disks.get(&index).cloned());
                 let inspection = match &spec.fate {
                     Fate::Unfit(rejected) => Inspection::Rejected(rejected.clone()),
                     Fate::AlreadyDone => Inspection::AlreadyDone { output: PathBuf::from("/out/there.mp4") },
-                    _ if self.index_of.get(&job).is_some_and(|index| *index < self.courses.len()) => {
-                        Inspection::Ready(Box::new(self.courses[self.index_of[&job]].media.clone()))
+                    _ if index < self.courses.len() => {
+                        Inspection::Ready { media: Box::new(self.courses[index].media.clone()), disk }
                     }
-                    _ => Inspection::Ready(Box::new(MediaInfo {
-                        demuxer: "mov".to_owned(),
-                        duration: Some(spec.length),
-                        video: Some(VideoStream {
-                            width: spec.picture.0,
-                            height: spec.picture.1,
-                            pixel_format: self.pixel_format.clone(),
-                            ..VideoStream::default()
-                        }),
-                        ..MediaInfo::default()
-                    })),
+                    _ => {
+                        let media = Box::new(MediaInfo {
+                            demuxer: "mov".to_owned(),
+                            duration: Some(spec.length),
+                            video: Some(VideoStream {
+                                width: spec.picture.0,
+                                height: spec.picture.1,
+                                pixel_format: self.pixel_format.clone(),
+                                ..VideoStream::default()
+                            }),
+                            ..MediaInfo::default()
+                        });
+                        Inspection::Ready { media, disk }
+                    }
                 };
-                if let Some(disk) = self.index_of.get(&job).and_then(|index| self.disks.get(index)).cloned() {
-                    self.report(30, job, JobReport::OutputOn(disk));
-                }
                 self.report(30, job, JobReport::Inspected(inspection));
             }
             Effect::Spawn(order) => self.spawn(&order),

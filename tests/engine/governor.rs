@@ -1383,7 +1383,7 @@ fn memory_is_set_aside_for_a_probe_while_it_runs() {
         step(&mut engine, Input::Sample(sample.clone()));
         let critical = engine.state().lines.last();
         let foreign = critical - needs - spare;
-        let inspected = |mb| JobReport::Inspected(Inspection::Ready(Box::new(media(mb))));
+        let inspected = |mb| JobReport::Inspected(Inspection::Ready { media: Box::new(media(mb)), disk: None });
         // What others hold leaves the first no room once it is probed, so the second is probed; then there is room.
         let too_much = critical - needs + Bytes::mib(4);
         let full = MemorySample { usage: too_much, working_set: too_much, hard: too_much, ..sample.clone() };

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use plimsoll::domain::account::Account;
 use plimsoll::domain::command::Command;
 use plimsoll::domain::event::{EventKind, RoomWanted};
-use plimsoll::domain::job::{JobId, Outcome, Phase};
-use plimsoll::domain::time::Mono;
+use plimsoll::domain::job::{Exit, JobId, Outcome, Phase};
+use plimsoll::domain::media::VideoStream;
+use plimsoll::domain::time::{Mono, Now, Wall};
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::EngineConfig;
-use plimsoll::engine::port::{Cause, Failure};
+use plimsoll::engine::port::{Cause, ExitReport, Failure, Input, JobReport};
 use plimsoll::sim::world::{Fate, SimJob};
 use plimsoll::sim::{End, Sim};
 use proptest::prelude::*;
@@ -295,4 +297,20 @@ proptest! {
         prop_assert_eq!(sim.engine.state().job_counts().done, waiting + others, "{} s of work", longest);
         prop_assert!(sim.engine.state().rooms.is_empty());
     }
+}
+
+#[test]
+fn a_film_that_is_made_anew_in_a_larger_picture_still_goes_to_its_disk() {
+    let mut sim = two_disks(1, vec![], vec![60]);
+    sim.run_for(Duration::from_secs(5));
+    assert!(began(&sim, 1).is_some(), "it runs");
+    let larger = VideoStream { width: 3840, height: 2160, ..VideoStream::default() };
+    let account = Account { grown: Some(Box::new(larger)), ..Account::default() };
+    let exit = Exit::Signal(9);
+    let ended = ExitReport { exit, peak: Bytes::mib(50), failure: None, oom_killed: Some(false), cpu: Duration::ZERO, account };
+    let now = Now { mono: sim.now(), wall: Wall(0) };
+    sim.engine.step(now, Input::Job(JobId(1), JobReport::Exited(ended)));
+    let job = &sim.engine.state().jobs[&JobId(1)];
+    assert_eq!(job.media.as_ref().and_then(|media| media.video.as_ref()).map(|video| video.width), Some(3840));
+    assert_eq!(job.disk.as_deref(), Some(std::path::Path::new("/free")));
 }
