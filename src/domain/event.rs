@@ -5,7 +5,7 @@
 //! The file is long because it is the whole list.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -538,6 +538,11 @@ pub struct RoomWanted {
     pub gives_up_ms: Option<u64>,
 }
 
+/// Room that is missing in this place, a disk, is missing for outputs on `disk`; without a place it is missing for all.
+pub fn is_missing_for(place: Option<&Path>, disk: Option<&Path>) -> bool {
+    place.is_none() || place == disk
+}
+
 impl RoomWanted {
     /// Where room is missing, in words: the disk, and else the folder.
     pub fn place(&self) -> String {
@@ -545,8 +550,8 @@ impl RoomWanted {
     }
 
     /// An output on this disk waits for it too.
-    pub fn is_for(&self, disk: Option<&PathBuf>) -> bool {
-        self.disk.is_none() || self.disk.as_ref() == disk
+    pub fn is_for(&self, disk: Option<&Path>) -> bool {
+        is_missing_for(self.disk.as_deref(), disk)
     }
 
     /// What is needed and what is free, in words; empty where it is not known.

@@ -384,7 +384,7 @@ impl State {
             EventKind::RoomFound { job } => {
                 let disk = self.jobs.get(job).and_then(|job| job.disk.clone());
                 // Whoever looked last was not always the one that was told.
-                self.rooms.retain(|known| known.job != *job && !known.is_for(disk.as_ref()));
+                self.rooms.retain(|known| known.job != *job && !known.is_for(disk.as_deref()));
                 self.room = self.rooms.last().cloned();
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.wants_room = None;

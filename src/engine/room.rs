@@ -9,12 +9,12 @@
 //!
 //! [`EngineConfig::disk_wait`]: super::EngineConfig::disk_wait
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Engine;
 use super::port::Lack;
-use crate::domain::event::{EventKind, RoomWanted};
+use crate::domain::event::{EventKind, RoomWanted, is_missing_for};
 use crate::domain::job::JobId;
 use crate::domain::time::{Mono, span_words};
 use crate::domain::units::{Bytes, MIB};
@@ -103,7 +103,7 @@ impl Engine {
     /// Where the output of a job goes: what is missing there is what it waits for.
     fn missing_for(&self, id: JobId) -> impl Iterator<Item = &Lacking> {
         let disk = self.job(id).and_then(|job| job.disk.as_deref());
-        self.lacking.iter().filter(move |(place, _)| is_for(place, disk)).map(|(_, lacking)| lacking)
+        self.lacking.iter().filter(move |(place, _)| is_missing_for(place.as_deref(), disk)).map(|(_, lacking)| lacking)
     }
 
     /// Room is missing for it: nothing is cleaned for, and no line tells of, a start that most likely comes to nothing.
@@ -126,9 +126,10 @@ impl Engine {
         let (own, disk) = (place(id)?, self.job(id)?.disk.as_deref());
         let may_look = |other: &JobId| {
             let Some(job) = self.job(*other).filter(|job| job.wants_room.is_some()) else { return false };
-            let mut missing = self.lacking.iter().filter(|(place, _)| is_for(place, job.disk.as_deref())).peekable();
+            let mut missing =
+                self.lacking.iter().filter(|(place, _)| is_missing_for(place.as_deref(), job.disk.as_deref())).peekable();
             let is_elsewhere = |(place, lacking): (&Place, &Lacking)| {
-                !is_for(place, disk) && self.now.mono.since(lacking.looked) >= LOOKED_JUST_NOW
+                !is_missing_for(place.as_deref(), disk) && self.now.mono.since(lacking.looked) >= LOOKED_JUST_NOW
             };
             missing.peek().is_some() && missing.all(is_elsewhere)
         };
@@ -139,7 +140,7 @@ impl Engine {
     /// Lets it look now.
     pub(super) fn look_for_room(&mut self, id: JobId) {
         let (disk, now) = (self.job(id).and_then(|job| job.disk.clone()), self.now.mono);
-        for (_, lacking) in self.lacking.iter_mut().filter(|(place, _)| is_for(place, disk.as_deref())) {
+        for (_, lacking) in self.lacking.iter_mut().filter(|(place, _)| is_missing_for(place.as_deref(), disk.as_deref())) {
             (lacking.look_at, lacking.looked) = (lacking.look_at.min(now), now);
         }
         self.emit(EventKind::JobReady { job: id });
@@ -254,11 +255,6 @@ impl Engine {
         self.emit(EventKind::Fault { what, detail });
         self.shutdown();
     }
-}
-
-/// What is missing in this place is missing for outputs on that disk.
-fn is_for(place: &Place, disk: Option<&Path>) -> bool {
-    place.as_deref().is_none_or(|place| disk == Some(place))
 }
 
 /// So much more that it is no accident of where a file system stops.

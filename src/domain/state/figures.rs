@@ -102,7 +102,7 @@ impl State {
 
     /// The room that a job waits for, or would if it were its turn.
     pub fn room_for(&self, job: &Job) -> Option<&RoomWanted> {
-        self.rooms.iter().rev().find(|wanted| wanted.job == job.id || wanted.is_for(job.disk.as_ref()))
+        self.rooms.iter().rev().find(|wanted| wanted.job == job.id || wanted.is_for(job.disk.as_deref()))
     }
 
     /// Time over the line, the crossing under way included.
