@@ -14,6 +14,7 @@ use crate::domain::units::Bytes;
 use crate::engine::port::{Cause, Failure, Input, Inspection, JobReport, Lack, SpawnOrder};
 use crate::host::demo::load_job;
 use crate::host::files::file_id::FileId;
+use crate::host::files::naming;
 use crate::host::files::prepare::{self, Part, PrepareError, PrepareOrder, Retryability, Scratch};
 use crate::host::files::publish::{self, FinalizeOrder};
 use crate::host::files::scratch::{self, WORK_FOLDER};
@@ -25,7 +26,7 @@ use crate::host::media::{mark, picture};
 use crate::host::memory::page_cache;
 use crate::host::process::sandbox::Needs;
 use crate::host::process::supervisor::{FileLimit, Launch, Planned};
-use crate::host::store::{Records as _, preset_hash};
+use crate::host::store::Records as _;
 use crate::host::{SCRATCH_MARGIN, Shared, process};
 
 /// Does work for a job. A panic in it fails the job and nothing else: whoever waits for the answer gets one.
@@ -123,11 +124,7 @@ impl Shared {
 
     /// The output stands, made from the same bytes with the same preset.
     pub(super) fn is_done(&self, input: &Path, output: &Path, preset: &Preset) -> bool {
-        match self.store.lookup(output) {
-            Some(record) => record.is_current(input, &preset_hash(preset)).unwrap_or(false),
-            // A run with a record of its own may have made it.
-            None => mark::of(input, preset).is_ok_and(|mark| mark::carries(output, &mark)),
-        }
+        naming::is_current(output, self.store.lookup(output).as_ref(), input, preset)
     }
 
     pub(super) fn is_load(&self, input: &Path) -> bool {

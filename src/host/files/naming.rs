@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::domain::preset::Preset;
 use crate::host::jobstore::{Destination, InputKey};
 use crate::host::media::mark;
-use crate::host::store::{Records, preset_hash};
+use crate::host::store::{OutputRecord, Records, preset_hash};
 
 /// Longest file name that Linux and macOS file systems take, in bytes.
 const NAME_MAX: usize = 255;
@@ -180,8 +180,7 @@ impl NameBook {
                 && !records.is_taken(path, &key, &preset.name)
                 && match records.lookup(path) {
                     Some(record) if self.destination.overwrite => input_key(&record.input) == key,
-                    Some(record) => record.is_current(input, &preset_hash(preset)).unwrap_or(false),
-                    None => mark::of(input, preset).is_ok_and(|mark| mark::carries(path, &mark)),
+                    record => is_current(path, record.as_ref(), input, preset),
                 }
         };
         let made =
@@ -208,16 +207,14 @@ impl NameBook {
             return false;
         }
         // Reading fails only if the input is gone by now; the probe will say so, under any name.
-        match records.lookup(path) {
+        let record = records.lookup(path);
+        match &record {
             // What was made of another film, which is still there, stays that one's: a copy of it is a film of its own.
             Some(record) if input_key(&record.input) != key && record.input.exists() => return false,
-            Some(record) if record.is_current(input, &preset_hash(preset)).unwrap_or(false) => return true,
+            _ if is_current(path, record.as_ref(), input, preset) => return true,
             // Made of the half of this file that was there then: what is made of the whole takes that place.
             Some(record) if record.is_of_a_part(input, &preset_hash(preset)) => return true,
-            Some(_) => {}
-            // Another run with a record of its own has made it.
-            None if mark::of(input, preset).is_ok_and(|mark| mark::carries(path, &mark)) => return true,
-            None => {}
+            _ => {}
         }
         self.destination.overwrite && !self.is_input(path, records)
     }
@@ -225,6 +222,15 @@ impl NameBook {
     fn is_input(&self, path: &Path, records: &dyn Records) -> bool {
         let key = input_key(path);
         self.inputs.contains(&key) || records.is_input(&key)
+    }
+}
+
+/// What stands at `output` was made of the same bytes with the same preset, by its record; without one a run with a record of
+/// its own may have made it, which its mark tells.
+pub fn is_current(output: &Path, record: Option<&OutputRecord>, input: &Path, preset: &Preset) -> bool {
+    match record {
+        Some(record) => record.is_current(input, &preset_hash(preset)).unwrap_or(false),
+        None => mark::of(input, preset).is_ok_and(|mark| mark::carries(output, &mark)),
     }
 }
 
