@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::command::{Command, JobRequest, MoveTo};
 use crate::domain::job::{Job, JobId, Phase};
+use crate::domain::text::many;
 use crate::tui::app::{App, Ask, Mode, Question, shown};
 use crate::tui::input::action::{Act, Effect};
 
@@ -155,5 +156,5 @@ pub(super) fn are(count: usize) -> String {
 
 /// `1 job`, `12 jobs`.
 pub(super) fn jobs(count: usize) -> String {
-    if count == 1 { "1 job".to_owned() } else { format!("{count} jobs") }
+    many(count as u64, "job")
 }

@@ -16,6 +16,7 @@ use ratatui::widgets::{Paragraph, Widget as _, Wrap};
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::{JobId, Phase};
+use crate::domain::text::many;
 use crate::tui::app::{App, Ask, Question, job_name};
 use crate::tui::input::action::Act;
 use crate::tui::input::keymap::KeyMode;
@@ -82,13 +83,16 @@ fn words(app: &App, question: Question) -> Words {
         },
         Question::CancelMany(count) => Words {
             title: "Cancel",
-            lines: vec![format!("Cancel {}?", jobs(count)), "What those at work have made so far is thrown away.".to_owned()],
+            lines: vec![
+                format!("Cancel {}?", many(count as u64, "job")),
+                "What those at work have made so far is thrown away.".to_owned(),
+            ],
             buttons: ["Keep them", "Cancel them"],
         },
         Question::RemoveMany(count) => Words {
             title: "Delete",
             lines: vec![
-                format!("Take {} off the list?", jobs(count)),
+                format!("Take {} off the list?", many(count as u64, "job")),
                 "Neither inputs nor outputs are touched; what runs stays.".to_owned(),
                 format!("{} puts back those that had not ended, and only those.", app.keys().label_in(KeyMode::Normal, Act::Undo)),
             ],
@@ -97,7 +101,7 @@ fn words(app: &App, question: Question) -> Words {
         Question::ClearFinished(count) => Words {
             title: "Clear",
             lines: vec![
-                format!("Take {} that ended off the list?", jobs(count)),
+                format!("Take {} that ended off the list?", many(count as u64, "job")),
                 "Done, failed and cancelled ones; files are not touched.".to_owned(),
                 "This cannot be taken back.".to_owned(),
             ],
@@ -137,10 +141,6 @@ fn words(app: &App, question: Question) -> Words {
             buttons: ["Wait", "Kill and quit"],
         },
     }
-}
-
-fn jobs(count: usize) -> String {
-    if count == 1 { "1 job".to_owned() } else { format!("{count} jobs") }
 }
 
 fn name(app: &App, id: JobId) -> String {

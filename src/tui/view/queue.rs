@@ -19,7 +19,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::domain::event::RoomWanted;
 use crate::domain::job::{Damage, Job, JobId, Outcome, Phase, RejectReason, Rejected};
 use crate::domain::state::State;
-use crate::domain::text::path_text;
+use crate::domain::text::{many, path_text};
 use crate::domain::time::clock;
 use crate::domain::units::Bytes;
 use crate::tui::app::App;
@@ -42,11 +42,11 @@ const LEFT: (u16, u16) = (6, 8);
 const SIZE: (u16, u16) = (5, 6);
 /// Characters of the bar where there is room for one, and the least that names leave of it.
 const BAR: (u16, u16) = (6, 11);
-/// Most characters that a bar is longer where there is room.
+/// A bar gets longer by so many characters at most.
 const LONGER: u16 = 24;
-/// Words in place of the progress want this much at most: longer ones are cut, and the job's page tells them whole.
+/// Words in place of the progress ask for so many characters at most; longer ones are cut, and the job's page tells them whole.
 const WORDS: u16 = 25;
-/// Names longer than this give way to longer bars, but for what they want themselves.
+/// Bars get longer only once names have so many characters, or as many as they need if that is more.
 const NAMES: u16 = 36;
 /// Characters from which on a preset is told, cut, beside a name that has room.
 const LEAST_PRESET: u16 = 7;
@@ -137,8 +137,8 @@ fn left_of(job: &Job) -> Option<String> {
 }
 
 impl Columns {
-    /// State, number with a mark, input, size, peak, progress, speed, time left, and a free one before the frame. Names get
-    /// what the others have room for and do not need; words in place of the progress go before them.
+    /// State, number with a mark, input, size, peak, progress, speed, time left, and a free one before the frame. Names get what
+    /// the other columns can spare; words in place of the progress keep what they ask for.
     fn new(width: u16, last: Option<JobId>, wanted: Wanted) -> Self {
         let id = last.map_or(1, |id| id.0.max(1).ilog10() as u16 + 1).max(3);
         let mut peak = if width >= 54 { SIZE.1 } else { 0 };
@@ -185,7 +185,7 @@ impl Columns {
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (app.theme(), app.shown());
     let jobs = state.jobs.len();
-    let mut said = format!("{jobs} {}", if jobs == 1 { "job" } else { "jobs" });
+    let mut said = many(jobs as u64, "job");
     if state.backlog.jobs > 0 {
         said = format!("{said}, {} more", thousands(state.backlog.jobs));
     }
@@ -199,7 +199,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let (marked, hidden) = app.marks();
     if marked > 0 {
         let out_of_sight = if hidden > 0 { format!(" ({hidden} hidden)") } else { String::new() };
-        said = format!("{jobs} {}, {marked} marked{out_of_sight}", if jobs == 1 { "job" } else { "jobs" });
+        said = format!("{}, {marked} marked{out_of_sight}", many(jobs as u64, "job"));
     }
     let right = match (app.filter(), &state.held) {
         (None, _) if let Some(wanted) = state.rooms.last() => {

@@ -216,7 +216,7 @@ impl Demo<'_> {
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 () = left => return Ok(0),
-                // Of the keyboard's Ctrl-C the console knows what it is for.
+                // Ctrl-C at the keyboard is a key of the console, which asks first.
                 signal = signals.next() => if screen.is_none() || signal != libc::SIGINT { return Ok(signal) },
             }
         }
