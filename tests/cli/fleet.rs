@@ -11,7 +11,7 @@ mod webapp;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use fixture::{Fleet, all_done};
+use fixture::{Fleet, Worker, all_done};
 use plimsoll::domain::units::Bytes;
 use serde_json::Value;
 
@@ -41,10 +41,7 @@ fn two_workers_share_a_queue_that_was_filled_from_here_and_drain_in_order() {
     for part in ["queued: in/", "claimed on", "done on", "Memory usage before processing"] {
         assert!(told.contains(part), "{part}: {told}");
     }
-    for worker in [first, second] {
-        worker.signal(libc::SIGTERM);
-        assert_eq!(worker.end(), Some(0), "drained");
-    }
+    [first, second].into_iter().for_each(Worker::drain);
     let left: Vec<PathBuf> = ["first", "second"].iter().flat_map(|name| files_below(&world.path(name).join("fleet"))).collect();
     assert_eq!(left, Vec::<PathBuf>::new(), "nothing of a claim stays");
     assert!(fleet.ok(&["status"]).contains("0 workers, 0 queued, 0 running, 4 done"), "{}", fleet.ok(&["status"]));
@@ -77,10 +74,7 @@ fn the_job_of_a_worker_that_is_killed_is_done_by_another_and_has_one_output() {
     }
     assert_eq!(fleet.outputs().len(), 1);
     assert_eq!(fleet.job(job)["attempts"], 2);
-    for worker in [again, other] {
-        worker.signal(libc::SIGTERM);
-        assert_eq!(worker.end(), Some(0));
-    }
+    [again, other].into_iter().for_each(Worker::drain);
 }
 
 fn shown(fleet: &Fleet<'_>) -> String {
@@ -113,10 +107,7 @@ fn a_worker_that_stands_still_past_its_lease_changes_nothing_when_it_wakes() {
     }
     fleet.ok(&["gc", "--older-than", "0s"]);
     assert_eq!(fleet.outputs().len(), 1, "one output is left, with the right bytes");
-    for worker in [stopped, other] {
-        worker.signal(libc::SIGTERM);
-        assert_eq!(worker.end(), Some(0));
-    }
+    [stopped, other].into_iter().for_each(Worker::drain);
 }
 
 #[test]
@@ -145,8 +136,7 @@ fn jobs_go_on_while_the_database_is_away_and_their_outputs_are_committed_afterwa
     let jobs = fleet.until("it is committed", all_done);
     assert_eq!((jobs[0]["losses"].as_i64(), jobs[0]["attempts"].as_i64()), (Some(0), Some(1)), "nobody was given up");
     assert_eq!(fleet.outputs().len(), 1);
-    worker.signal(libc::SIGTERM);
-    assert_eq!(worker.end(), Some(0));
+    worker.drain();
 }
 
 #[test]
@@ -165,10 +155,7 @@ fn a_job_that_does_not_fit_goes_to_the_box_that_can_take_it_or_it_is_told_that_n
     let big = fleet.worker("big", &["--budget", "1500MB"]);
     fleet.until("the large one is done", all_done);
     assert!(box_of(&fleet.job(large_job)).ends_with("/big"), "{}", fleet.job(large_job));
-    for worker in [small, big] {
-        worker.signal(libc::SIGTERM);
-        assert_eq!(worker.end(), Some(0));
-    }
+    [small, big].into_iter().for_each(Worker::drain);
 }
 
 #[test]
@@ -188,8 +175,7 @@ fn what_a_film_needs_is_known_before_any_worker_has_looked_and_is_what_a_worker_
     fleet.until("they have ended", |jobs| jobs.iter().all(|job| job["state"] == "done" || job["state"] == "rejected"));
     // The first that is looked at: those after it may be told by what it has taken.
     assert_eq!(needs(jobs[0]), known[0]);
-    worker.signal(libc::SIGTERM);
-    assert_eq!(worker.end(), Some(0));
+    worker.drain();
 }
 
 #[test]
@@ -232,10 +218,7 @@ fn two_boxes_of_512_mb_work_off_films_of_every_size_and_the_kernel_kills_nothing
     assert_eq!(ended.iter().filter(|job| job["state"] == "queued").count(), 1, "the largest is told");
     let at = |name: &str| ended.iter().filter(|job| job["worker"].as_str().is_some_and(|at| at.ends_with(name))).count();
     assert!(at("/one") > 0 && at("/two") > 0, "both work: {ended:#?}");
-    for worker in workers {
-        worker.signal(libc::SIGTERM);
-        assert_eq!(worker.end(), Some(0));
-    }
+    workers.into_iter().for_each(Worker::drain);
     let kills = [first.kills(), second.kills()];
     println!(
         "{} films, the largest box takes {} MB, {:.0} s, kernel kills {kills:?}",
@@ -265,8 +248,7 @@ fn a_job_is_cancelled_while_it_runs_and_may_be_tried_again() {
     fleet.add(&[broken]);
     let jobs = fleet.until("it is rejected", |jobs| jobs.iter().any(|job| job["state"] == "rejected"));
     assert!(jobs[1]["reason"].as_str().is_some_and(|why| !why.is_empty()), "{jobs:?}");
-    worker.signal(libc::SIGTERM);
-    assert_eq!(worker.end(), Some(0));
+    worker.drain();
 }
 
 #[test]
@@ -309,8 +291,7 @@ fn an_output_gets_the_name_that_was_wished_for_and_what_stands_there_is_not_repl
     assert!(world.path("files/films/ä 1.mp4").is_file());
     assert_eq!(std::fs::read_to_string(world.path("files/films/taken.mp4")).expect("read"), "somebody's");
     assert!(jobs[1]["output"].as_str().is_some_and(|key| key.starts_with("out/")), "{jobs:?}");
-    worker.signal(libc::SIGTERM);
-    assert_eq!(worker.end(), Some(0));
+    worker.drain();
 }
 
 #[test]
@@ -336,6 +317,5 @@ fn a_job_that_is_cancelled_while_its_output_waits_to_be_stored_is_not_left_runni
     worker.signal(libc::SIGCONT);
     fleet.until("it is cancelled", |jobs| jobs[0]["state"] == "cancelled");
     assert_eq!(fleet.outputs(), Vec::<PathBuf>::new());
-    worker.signal(libc::SIGTERM);
-    assert_eq!(worker.end(), Some(0));
+    worker.drain();
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::faults::{Sql, socket_of};
-use super::fixture::{Fleet, all_done};
+use super::fixture::{Fleet, Worker, all_done};
 use super::s3::environment;
 use crate::gate::{Gate, Side};
 use crate::s3::Server;
@@ -54,8 +54,7 @@ fn a_box_keeps_itself_free_for_what_has_waited_for_long_before_it_takes_anything
     let mut rest: Vec<i64> = happened[3..].iter().map(|(_, job)| *job).collect();
     rest.sort_unstable();
     assert_eq!(rest, [small, other]);
-    worker.signal(libc::SIGTERM);
-    assert_eq!(worker.end(), Some(0));
+    worker.drain();
 }
 
 /// A worker whose line to database and store a test holds.
@@ -116,8 +115,7 @@ fn a_wished_name_is_the_jobs_own_before_anything_is_stored_and_an_output_is_writ
     assert!(is("SELECT FROM plimsoll.target WHERE NOT published"));
     gated.database.let_go();
     until(&fleet, "its name", || is("SELECT FROM plimsoll.target WHERE published"));
-    worker.signal(libc::SIGTERM);
-    assert_eq!(worker.end(), Some(0));
+    worker.drain();
 }
 
 #[test]
@@ -185,10 +183,7 @@ fn a_worker_with_another_ffmpeg_than_the_fleets_is_told_or_where_that_is_wanted_
     until(&fleet, "it is there", || fleet.ok(&["status"]).contains("3 workers,"));
     until(&fleet, "it is told", || fleet.logs().contains("ffmpeg is 99.1 here") && fleet.logs().contains("--same-ffmpeg refuses"));
     assert!(fleet.ok(&["check"]).contains("workers have different ones"));
-    for worker in [first, same, told] {
-        worker.signal(libc::SIGTERM);
-        assert_eq!(worker.end(), Some(0));
-    }
+    [first, same, told].into_iter().for_each(Worker::drain);
 }
 
 #[test]
@@ -206,8 +201,7 @@ fn a_box_that_may_read_and_not_store_converts_nothing_for_nothing() {
     let stands_down = || fleet.ok(&["status"]).contains("takes nothing for now: the store refuses");
     until(&fleet, "it stands down", stands_down);
     assert_eq!(happened(&sql, "'claimed'"), [], "before it has taken anything");
-    reader.signal(libc::SIGTERM);
-    assert_eq!(reader.end(), Some(0));
+    reader.drain();
     // One that has lost the right finds that out by the first output, and takes no second one.
     server.manners.read_only.store(false, Ordering::SeqCst);
     let gate = Gated::new(&fleet, &server);
@@ -228,10 +222,7 @@ fn a_box_that_may_read_and_not_store_converts_nothing_for_nothing() {
     fleet.until("another does them", all_done);
     let by_the_first = "SELECT count(*) FROM plimsoll.event e JOIN plimsoll.worker w ON w.id = e.worker WHERE e.kind = 'claimed' AND w.box LIKE '%/loses'";
     assert_eq!(sql.rows(by_the_first)[0].get::<_, i64>(0), 1);
-    for worker in [loses, mended] {
-        worker.signal(libc::SIGTERM);
-        assert_eq!(worker.end(), Some(0));
-    }
+    [loses, mended].into_iter().for_each(Worker::drain);
 }
 
 #[test]

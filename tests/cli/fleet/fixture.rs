@@ -38,6 +38,12 @@ impl Worker {
         assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0, "the signal is sent");
     }
 
+    /// Tells it to finish what it has and to end, which it does without a fault.
+    pub(super) fn drain(self) {
+        self.signal(libc::SIGTERM);
+        assert_eq!(self.end(), Some(0), "drained");
+    }
+
     /// Waits for its end.
     pub(super) fn end(mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;

@@ -99,11 +99,6 @@ fn until(fleet: &Fleet<'_>, what: &str, mut wanted: impl FnMut() -> bool) {
     }
 }
 
-fn drained(worker: Worker) {
-    worker.signal(libc::SIGTERM);
-    assert_eq!(worker.end(), Some(0), "drained");
-}
-
 #[test]
 fn films_from_here_from_the_bucket_and_from_another_one_are_converted_into_the_bucket() {
     let (world, server) = (World::new(), Server::start());
@@ -139,7 +134,7 @@ fn films_from_here_from_the_bucket_and_from_another_one_are_converted_into_the_b
     let reader = Reader::new(&server);
     assert_eq!(reader.keys("ready"), ["ready/a b.mp4"]);
     reader.check_outputs(&fleet);
-    workers.into_iter().for_each(drained);
+    workers.into_iter().for_each(Worker::drain);
 }
 
 #[test]
@@ -168,16 +163,16 @@ fn a_worker_with_a_wrong_secret_takes_nothing_and_says_why() {
     // A box with the right one does them, and so does the same box when it is mended.
     let right = fleet.worker("right", &[]);
     fleet.until("another has done them", all_done);
-    drained(right);
-    drained(wrong);
+    right.drain();
+    wrong.drain();
     let wrong = fleet.worker_with("wrong", &[], &WRONG);
     fleet.add(&[world.put(&clips().tiny(), "later.mp4")]);
     until(&fleet, "it stands down", || fleet.ok(&["status"]).contains(why));
-    drained(wrong);
+    wrong.drain();
     let mended = fleet.worker("wrong", &[]);
     fleet.until("it is done by the box that was mended", all_done);
     Reader::new(&server).check_outputs(&fleet);
-    drained(mended);
+    mended.drain();
 }
 
 #[test]
@@ -207,7 +202,7 @@ fn a_store_that_dies_while_a_film_is_converted_or_half_stored_costs_nothing_but_
     assert_eq!((jobs[0]["attempts"].as_i64(), jobs[0]["losses"].as_i64()), (Some(1), Some(0)), "it was converted once");
     assert_eq!(server.parts(), 0);
     Reader::new(&server).check_outputs(&fleet);
-    drained(worker);
+    worker.drain();
 }
 
 #[test]
@@ -234,5 +229,5 @@ fn an_output_is_kept_while_the_store_is_away_for_longer_than_it_is_asked() {
     let jobs = fleet.until("it is stored", all_done);
     assert_eq!(jobs[0]["attempts"], 1, "it was converted once");
     Reader::new(&server).check_outputs(&fleet);
-    drained(worker);
+    worker.drain();
 }

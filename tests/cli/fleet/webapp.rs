@@ -122,6 +122,5 @@ fn the_web_application_of_the_examples_takes_a_film_and_shows_it_converted() {
     assert!(!bare.out.contains("\n200 "), "{}", bare.out);
     let unknown = app.curl(&[&format!("{}/films/00000000-0000-4000-8000-000000000000", app.at)]);
     assert!(unknown.out.contains("\n404 "), "{}", unknown.out);
-    worker.signal(libc::SIGTERM);
-    assert_eq!(worker.end(), Some(0));
+    worker.drain();
 }
