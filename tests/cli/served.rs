@@ -350,6 +350,13 @@ fn a_server_that_was_killed_leaves_no_child_and_its_queue_goes_on_with_the_next(
         assert!(Instant::now() < deadline, "a child of a server that is gone lives on");
         std::thread::yield_now();
     }
+    // A thread that goes takes its children along before the last one lets go of what the process has locked.
+    let lock = std::fs::File::open(world.path("state/lock")).expect("opens");
+    while lock.try_lock().is_err() {
+        assert!(Instant::now() < deadline, "a server that is gone holds its folder");
+        std::thread::yield_now();
+    }
+    lock.unlock().expect("unlocks");
     let stale = server.say(&["status"]);
     assert_eq!(stale.code, Some(69), "the socket is there, nobody listens: {}", stale.err);
     // What is on record is told, and that nothing runs.
@@ -402,7 +409,7 @@ fn a_film_that_is_done_is_not_made_again_when_another_of_its_stem_joins_by_add_o
     server.ok(&["stop"]);
     drop(server);
     // In a later run nothing is left to do, with the record and without it; a third one gets a third name.
-    world.put(&clips().long(), "a.avi");
+    world.put(&clips().of_height(480), "a.avi");
     let server = Server::start(&world, &[]);
     server.let_go();
     server.ok(&["add", "--wait", &folder]);

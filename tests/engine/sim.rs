@@ -594,7 +594,7 @@ fn a_job_that_is_put_back_stands_where_it_stood_before_the_same_neighbour() {
 
 #[test]
 fn several_jobs_are_moved_together_in_their_order_put_back_and_cancelled_at_once() {
-    let mut sim = Sim::new(config(1, 200), (0..7).map(|_| good(10, 6000)).collect());
+    let mut sim = Sim::new(config(1, 200), (0..7).map(|_| good(10, 60)).collect());
     sim.ask(Command::Pause);
     sim.enqueue_all();
     sim.run_for(Duration::from_secs(5));
