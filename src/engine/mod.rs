@@ -205,6 +205,8 @@ pub struct Engine {
     /// Asked to end a second time: what only tidies, checks or is about to start is not waited for.
     hurries: bool,
     over: bool,
+    /// When time alone makes something due, as of the last step.
+    wake_at: Option<Mono>,
 }
 
 impl Engine {
@@ -237,6 +239,7 @@ impl Engine {
             filled: BTreeMap::new(),
             hurries: false,
             over: false,
+            wake_at: None,
         }
     }
 
@@ -252,6 +255,7 @@ impl Engine {
         let profile = self.config.profile.clone();
         self.select_profile(profile);
         self.ask_page();
+        self.wake_at = self.next_timer();
         std::mem::take(&mut self.effects)
     }
 
@@ -285,6 +289,7 @@ impl Engine {
         self.answer_suspending();
         #[cfg(debug_assertions)]
         self.check_invariants();
+        self.wake_at = if self.over { None } else { self.next_timer() };
         std::mem::take(&mut self.effects)
     }
 
@@ -295,7 +300,7 @@ impl Engine {
 
     /// The moment at which [`Input::Wake`] is wanted, if nothing else comes first.
     pub fn wake_at(&self) -> Option<Mono> {
-        if self.over { None } else { self.next_timer() }
+        self.wake_at
     }
 
     /// The run is over: [`Effect::Exit`] was given.

@@ -80,21 +80,35 @@ impl Engine {
 
     /// The next moment at which something is due.
     pub(super) fn next_timer(&self) -> Option<Mono> {
-        let backoffs = self.state.index.backoff.iter().filter_map(|id| self.backoff_until(*id));
-        let jobs = self.active.iter().flat_map(|(id, active)| {
-            let is_running = matches!(self.job(*id).map(|job| &job.phase), Some(Phase::Running { paused: false, .. }));
-            let stall = self.stall_at(*id).filter(|_| !self.blind());
-            let running = is_running.then(|| [self.timeout_at(*id), stall]).into_iter().flatten().flatten();
+        let now = self.now.mono;
+        let is_blind = self.blind();
+        let mut next: Option<Mono> = None;
+        let mut due = |at: Option<Mono>| {
+            next = match (next, at) {
+                (Some(next), Some(at)) => Some(next.min(at)),
+                (next, at) => next.or(at),
+            }
+        };
+        for id in &self.state.index.backoff {
+            due(self.backoff_until(*id));
+        }
+        for (id, active) in &self.active {
+            if matches!(self.job(*id).map(|job| &job.phase), Some(Phase::Running { paused: false, .. })) {
+                due(self.timeout_at(*id));
+                due(self.stall_at(*id).filter(|_| !is_blind));
+            }
+            due(active.kill_at);
             // A moment that has passed without effect waits for something else, not for time.
-            running.chain(active.kill_at).chain(active.cleaning_until.filter(|at| *at > self.now.mono))
-        });
-        let cleanup = self.cleanup_plan.running.map(|running| running.since + LOST_AFTER);
+            due(active.cleaning_until.filter(|at| *at > now));
+        }
+        due(self.cleanup_plan.running.map(|running| running.since + LOST_AFTER));
         // A run without samples must come to an end, and a first job to its start.
+        let tick = std::time::Duration::from_millis(1);
         let seen = self.sample.as_ref().map_or(Mono::START, |(at, _)| *at);
-        let blind = (!self.blind()).then(|| seen + self.blind_after() + std::time::Duration::from_millis(1));
-        let start = self.sample.is_none().then(|| Mono::START + BLIND_AFTER + std::time::Duration::from_millis(1));
-        let start = start.filter(|at| *at > self.now.mono);
-        backoffs.chain(jobs).chain(cleanup).chain(blind).chain(start).chain(self.room_due()).min()
+        due((!is_blind).then(|| seen + self.blind_after() + tick));
+        due(self.sample.is_none().then(|| Mono::START + BLIND_AFTER + tick).filter(|at| *at > now));
+        due(self.room_due());
+        next
     }
 
     pub(super) fn note_paused(&mut self, id: JobId) {

@@ -88,11 +88,11 @@ impl Sim {
     /// Lets virtual time pass until `until` or until the run is over.
     pub fn run_until(&mut self, until: Mono) -> End {
         while !self.engine.is_over() {
-            if self.next_at().is_none_or(|next| next > until) {
+            let Some(next) = self.next_at().filter(|next| *next <= until) else {
                 self.now = self.now.max(until);
                 return End::OutOfTime;
-            }
-            self.step();
+            };
+            self.step_to(next);
         }
         End::Over
     }
@@ -104,12 +104,16 @@ impl Sim {
 
     /// What happens next by itself.
     pub fn step(&mut self) {
-        let wake = self.engine.wake_at();
-        let Some(next) = wake.into_iter().chain(self.world.next_at()).min() else { return };
+        if let Some(next) = self.next_at() {
+            self.step_to(next);
+        }
+    }
+
+    fn step_to(&mut self, next: Mono) {
         self.now = self.now.max(next);
         match self.world.take(self.now) {
             Some(input) => self.give(input),
-            None if wake.is_some_and(|wake| wake <= self.now) => self.give(Input::Wake),
+            None if self.engine.wake_at().is_some_and(|wake| wake <= self.now) => self.give(Input::Wake),
             None => {}
         }
     }

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::domain::text::sanitise;
 use crate::host::process::child::start_within;
+use crate::host::process::command::{GRANTED_WITHIN, until_granted};
 use crate::host::process::lifeline::end_with_parent;
 
 /// Lines of stderr that are kept.
@@ -129,7 +130,7 @@ impl ChildRun {
         if let Some(entrance) = &command.entrance {
             start_within(&mut child, entrance.try_clone()?);
         }
-        let mut child = child.spawn()?;
+        let mut child = until_granted(GRANTED_WITHIN, || child.spawn())?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let number = child.id() as libc::pid_t;
         let pid = Arc::new(Mutex::new(Some(number)));

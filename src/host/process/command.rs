@@ -105,21 +105,26 @@ impl Tool {
 
 /// Between two looks whether a program is given up, where it may be.
 const LOOK: Duration = Duration::from_millis(100);
-/// Between two tries to start a program while too many files are open.
-const DESCRIPTORS_WAIT: Duration = Duration::from_millis(50);
+/// Longest wait for what the system refuses for a moment.
+pub const GRANTED_WITHIN: Duration = Duration::from_secs(2);
+/// Between two tries of what the system refuses for a moment.
+const REFUSED_WAIT: Duration = Duration::from_millis(20);
 
-/// Tries again and again, for `limit` at most, while too many files are open: others give some back all the time.
+/// Tries again and again, for `limit` at most, while the system refuses for a moment: too many files are open, which others close
+/// all the time; or a program is being written, and any child that its writer forks holds it open until that child's exec.
 #[allow(clippy::disallowed_methods)] // the host reads clocks
-pub fn with_descriptors<T>(limit: Duration, mut work: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+pub fn until_granted<T>(limit: Duration, mut work: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
     let deadline = Instant::now() + limit;
     loop {
         match work() {
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) && Instant::now() < deadline => {
-                thread::sleep(DESCRIPTORS_WAIT);
-            }
+            Err(error) if is_for_a_moment(&error) && Instant::now() < deadline => thread::sleep(REFUSED_WAIT),
             result => return result,
         }
     }
+}
+
+fn is_for_a_moment(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ETXTBSY))
 }
 
 /// Runs a command that is set up already, in a process group of its own, and waits for its end; `limit` as in [`Tool`]. It dies
@@ -144,7 +149,7 @@ pub fn run_fed(command: &mut Command, input: Stdio, bounds: Bounds, given_up: Op
     let deadline = Instant::now() + bounds.limit;
     let failed = |source: io::Error| ToolError::Start { program: program.clone(), source };
     let timed_out = || ToolError::TimedOut { program: program.clone(), limit: bounds.limit };
-    let mut child = Killed(with_descriptors(bounds.limit, || command.spawn()).map_err(failed)?);
+    let mut child = Killed(until_granted(bounds.limit, || command.spawn()).map_err(failed)?);
     let mut out = child.0.stdout.take().map(|pipe| File::from(OwnedFd::from(pipe)));
     let mut err = child.0.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe)));
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
@@ -263,6 +268,23 @@ mod tests {
         let text = String::from_utf8(answer.stdout).unwrap();
         let names: Vec<&str> = text.lines().filter_map(|line| line.split('=').next()).collect();
         assert!(names.contains(&"LC_ALL") && !names.contains(&"HOME") && !names.contains(&"CARGO_MANIFEST_DIR"), "{names:?}");
+    }
+
+    #[test]
+    fn a_program_that_is_open_for_writing_is_started_once_it_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        crate::host::media::ffmpeg::fakes::script(&program, "echo written");
+        let mut writer = Some(std::fs::OpenOptions::new().append(true).open(&program).unwrap());
+        let mut tries = 0;
+        let answer = until_granted(Duration::from_secs(10), || {
+            tries += 1;
+            let answer = Command::new(&program).output();
+            drop(writer.take());
+            answer
+        });
+        assert_eq!(answer.unwrap().stdout, b"written\n");
+        assert!(tries > 1, "the first one is refused");
     }
 
     #[test]

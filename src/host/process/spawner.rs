@@ -9,14 +9,13 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use rustix::io::FdFlags;
 
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::host::process::child::{ChildSetup, Limits, channel};
-use crate::host::process::command::with_descriptors;
+use crate::host::process::command::{GRANTED_WITHIN, until_granted};
 use crate::host::process::sandbox::PROGRESS_FD;
 
 /// A process to be started.
@@ -96,9 +95,6 @@ fn words(error: &io::Error) -> String {
     }
 }
 
-/// Longest wait for descriptors that others have in use.
-const DESCRIPTORS_WAIT: Duration = Duration::from_secs(2);
-
 /// A console started with SIGCHLD ignored would never learn how its children ended: the kernel reaps them itself.
 pub fn hear_of_children() {
     // SAFETY: the struct is filled by sigaction before it is read; setting the default has no memory to get wrong.
@@ -141,7 +137,7 @@ pub fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
         });
     }
     // The handle is dropped without waiting: whoever owns the answer reaps by number.
-    let mut started = with_descriptors(DESCRIPTORS_WAIT, || command.spawn());
+    let mut started = until_granted(GRANTED_WITHIN, || command.spawn());
     if started.is_err() && with_group.swap(false, Ordering::Relaxed) {
         // It may be the group that refuses, and a job can do without: what else is wrong shows again.
         started = command.spawn();
@@ -154,7 +150,7 @@ pub fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
 }
 
 fn pipe_in_time() -> io::Result<(OwnedFd, OwnedFd)> {
-    with_descriptors(DESCRIPTORS_WAIT, || Ok(pipe()?))
+    until_granted(GRANTED_WITHIN, || Ok(pipe()?))
 }
 
 /// A pipe that no other child inherits and whose read end does not block.
