@@ -10,6 +10,7 @@ use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLevel};
 use crate::domain::memory::Level;
 use crate::domain::time::Mono;
+use crate::domain::units::Bytes;
 
 /// What is tried at the high-water mark, in this order, and when the operator asks. The first one begins a pass.
 const STEPS: &[CleanupAction] = &[CleanupAction::DropFileCache, CleanupAction::RemoveScratch, CleanupAction::TrimHeap];
@@ -58,6 +59,17 @@ pub(super) struct CleanupPlan {
     steps: [Step; STEPS.len()],
     /// When the last one ended: the next step wants a newer sample.
     last_end: Option<Mono>,
+    /// What ended cleanups came to; told with the first sample that is newer.
+    untold: Vec<Ended>,
+}
+
+/// A cleanup that has ended and is still to be told in the log.
+#[derive(Debug, Clone, Copy)]
+struct Ended {
+    at: Mono,
+    action: CleanupAction,
+    freed: Bytes,
+    millis: u64,
 }
 
 impl Default for CleanupPlan {
@@ -68,6 +80,7 @@ impl Default for CleanupPlan {
             running: None,
             steps: [Step { not_before: Mono::START, wait: RETRY_FIRST }; STEPS.len()],
             last_end: None,
+            untold: Vec::new(),
         }
     }
 }
@@ -106,7 +119,10 @@ impl Engine {
         if self.config.governor {
             self.cleanup_plan.queue.extend(actions.iter().map(|action| Pending { trigger, action: *action, job: Some(job) }));
         }
-        self.after_lines.insert(job, self.now.mono);
+        // A job that never got to a process used nothing.
+        if let Some(since) = self.after_lines.get_mut(&job) {
+            *since = Some(self.now.mono);
+        }
     }
 
     /// Runs every harmless step, because the operator asks.
@@ -184,13 +200,7 @@ impl Engine {
             verdict,
         });
         if matches!(trigger, CleanupTrigger::HighWater | CleanupTrigger::Operator) {
-            let line = format!(
-                "Memory usage after cleanup: {:.1}MB ({}: freed {:.1}MB in {millis} ms)",
-                after.as_mb(),
-                action.words(),
-                freed.as_mb()
-            );
-            self.log(None, LogLevel::Memory, line);
+            self.cleanup_plan.untold.push(Ended { at: self.now.mono, action, freed, millis });
         }
         if trigger == CleanupTrigger::HighWater
             && let Some(step) = STEPS.iter().position(|step| *step == action)
@@ -223,17 +233,28 @@ impl Engine {
             if is_done && let Some(active) = self.active.get_mut(&job) {
                 active.cleaning_until = None;
             }
-        } else if let Some(since) = self.after_lines.get_mut(&job) {
+        } else if let Some(Some(since)) = self.after_lines.get_mut(&job) {
             *since = self.now.mono;
         }
     }
 
-    /// Prints the "after processing" line of jobs whose cleanups are over, now that a newer sample is here.
+    /// Nothing is left to be told with a newer sample.
+    pub(super) fn all_is_told(&self) -> bool {
+        self.after_lines.values().all(Option::is_none) && self.cleanup_plan.untold.is_empty()
+    }
+
+    /// Now that a newer sample is here: what cleanups came to, and what is used after jobs whose cleanups are over.
     pub(super) fn print_after_lines(&mut self) {
+        let now = self.now.mono;
+        let (due, later) = std::mem::take(&mut self.cleanup_plan.untold).into_iter().partition(|ended: &Ended| ended.at < now);
+        self.cleanup_plan.untold = later;
+        for Ended { action, freed, millis, .. } in due {
+            self.tell_cleaned(action, freed, millis);
+        }
         let due: Vec<JobId> = self
             .after_lines
             .iter()
-            .filter(|(job, since)| **since < self.now.mono && !self.cleanup_plan.concerns(**job))
+            .filter(|(job, since)| since.is_some_and(|since| since < now) && !self.cleanup_plan.concerns(**job))
             .map(|(job, _)| *job)
             .collect();
         for job in due {
@@ -241,5 +262,16 @@ impl Engine {
             let line = format!("Memory usage after processing: {:.1}MB", self.state.memory.working_set_bytes.as_mb());
             self.log(Some(job), LogLevel::Memory, line);
         }
+    }
+
+    /// In the sum that is told when the line is crossed: with another one, what was freed may look like growth.
+    pub(super) fn tell_cleaned(&mut self, action: CleanupAction, freed: Bytes, millis: u64) {
+        let line = format!(
+            "Memory usage after cleanup: {:.1}MB ({}: freed {:.1}MB in {millis} ms)",
+            self.state.memory.counted_bytes.as_mb(),
+            action.words(),
+            freed.as_mb()
+        );
+        self.log(None, LogLevel::Memory, line);
     }
 }

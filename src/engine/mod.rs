@@ -190,8 +190,8 @@ pub struct Engine {
     cleanup_plan: CleanupPlan,
     governor: Governor,
     slots: slots::Decisions,
-    /// Jobs whose "after processing" line waits for a sample newer than their cleanup.
-    after_lines: BTreeMap<JobId, Mono>,
+    /// Jobs that have told their "before processing"; when its try has ended, since when the "after" one waits for a newer sample.
+    after_lines: BTreeMap<JobId, Option<Mono>>,
     /// Jobs stopped because the console is stopped.
     suspended: BTreeSet<JobId>,
     /// The console is stopped: nothing is started that nobody would watch.
@@ -361,7 +361,7 @@ impl Engine {
         let nothing_waits = self.nothing_waits();
         let is_compared = self.state.comparison.is_some();
         let wanted = self.state.shutting_down || (self.state.draining && nothing_waits && !is_compared);
-        let tidy = self.after_lines.is_empty() && self.cleanup_plan.is_idle() && self.governor.is_tidy();
+        let tidy = self.all_is_told() && self.cleanup_plan.is_idle() && self.governor.is_tidy();
         if !(wanted && idle && (tidy || self.hurries || self.blind())) {
             return;
         }

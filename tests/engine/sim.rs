@@ -472,16 +472,7 @@ fn every_job_has_its_lines_before_and_after_in_the_guides_words() {
     let sim = run(config(2, 200), vec![good(10, 2), with_fate(Fate::FailsFirst(9, failure(Cause::Input)))]);
     check_run(&sim);
     for id in [1, 2] {
-        let lines: Vec<&str> = sim
-            .events
-            .iter()
-            .filter_map(|event| match &event.kind {
-                EventKind::JobLogged { job: Some(job), text, .. } if job.0 == id && text.starts_with("Memory usage") => {
-                    Some(text.as_str())
-                }
-                _ => None,
-            })
-            .collect();
+        let lines = memory_lines(&sim, id);
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].starts_with("Memory usage before processing: ") && lines[0].ends_with("MB"), "{lines:?}");
         assert!(lines[1].starts_with("Memory usage after processing: ") && lines[1].ends_with("MB"), "{lines:?}");
@@ -491,6 +482,47 @@ fn every_job_has_its_lines_before_and_after_in_the_guides_words() {
     assert_eq!(of(CleanupTrigger::BeforeJob), 2);
     assert_eq!(of(CleanupTrigger::AfterJob), 1);
     assert_eq!(of(CleanupTrigger::AfterFailure), 3);
+}
+
+fn memory_lines(sim: &Sim, id: u64) -> Vec<&str> {
+    let lines = sim.events.iter().filter_map(|event| match &event.kind {
+        EventKind::JobLogged { job: Some(job), text, .. } if job.0 == id => Some(text.as_str()),
+        _ => None,
+    });
+    lines.filter(|text| text.starts_with("Memory usage")).collect()
+}
+
+fn megabytes(line: &str) -> f64 {
+    let figure = line.split_once(": ").expect("a figure").1;
+    figure.split_once("MB").expect("in MB").0.parse().expect("a number")
+}
+
+#[test]
+fn before_a_job_nothing_is_told_of_one_that_has_ended_and_nothing_after_one_that_never_ran() {
+    let sim = run(config(1, 200), vec![good(10, 5), good(10, 5), with_fate(Fate::SpawnFailsFirst(99))]);
+    let held = good(10, 5).peak.as_mb();
+    let (first, second) = (megabytes(memory_lines(&sim, 1)[0]), megabytes(memory_lines(&sim, 2)[0]));
+    assert!(second < first + held / 4.0, "{first} MB before the first, {second} before the second of {held}");
+    assert_eq!(memory_lines(&sim, 3), [""; 0]);
+}
+
+#[test]
+fn what_a_cleanup_comes_to_is_told_in_the_sum_that_crossed_the_line() {
+    let mut sim = Sim::new(config(2, 200), vec![SimJob { peak: Bytes::mib(1700), ..good(10, 60) }, good(10, 60)]);
+    sim.enqueue_all();
+    sim.run_for(Duration::from_secs(60));
+    let (mut counted, mut told) = (0.0, 0);
+    for event in &sim.events {
+        match &event.kind {
+            EventKind::MemorySampled(figures) => counted = figures.counted_bytes.as_mb(),
+            EventKind::JobLogged { text, .. } if text.starts_with("Memory usage after cleanup") => {
+                told += 1;
+                assert!((megabytes(text) - counted).abs() < 0.06, "{text}, and {counted} MB count");
+            }
+            _ => {}
+        }
+    }
+    assert!(told > 2, "{told} lines");
 }
 
 #[test]

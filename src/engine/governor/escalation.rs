@@ -284,13 +284,7 @@ impl Engine {
             millis,
             verdict,
         });
-        let line = format!(
-            "Memory usage after cleanup: {:.1}MB ({}: freed {:.1}MB in {millis} ms)",
-            after_bytes.as_mb(),
-            pending.action.words(),
-            freed_bytes.as_mb()
-        );
-        self.log(None, LogLevel::Memory, line);
+        self.tell_cleaned(pending.action, freed_bytes, millis);
     }
 
     /// A try ended for want of memory: another one with a larger reserve, or the end.

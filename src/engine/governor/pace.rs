@@ -36,7 +36,7 @@ impl Engine {
     /// The time in which half of what is left to the next level would be used up; the shortest while the end of the run
     /// waits for nothing but a sample that tells what a cleanup has done.
     fn wanted_pace(&self) -> Duration {
-        if self.active.is_empty() && self.nothing_waits() && !(self.after_lines.is_empty() && self.governor.is_tidy()) {
+        if self.active.is_empty() && self.nothing_waits() && !(self.all_is_told() && self.governor.is_tidy()) {
             return SHORTEST;
         }
         let is_idle = self.active.is_empty() && self.nothing_waits();
