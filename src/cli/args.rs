@@ -389,7 +389,13 @@ pub fn for_help(program: clap::Command) -> clap::Command {
         program.mut_subcommand(name, |command| {
             options.iter().fold(command, |command, option| {
                 let is_heeded = heeds(name, option.get_id().as_str());
-                command.arg(option.clone().help_heading(None::<&'static str>).hide(!is_heeded))
+                let shown = option.clone().help_heading(None::<&'static str>).hide(!is_heeded);
+                // The same option with another meaning: here it is no limit of a job, and only the command line says it.
+                command.arg(if name == "wait" && option.get_id() == "timeout" {
+                    shown.help("Wait this long at most, e.g. 30m").hide_env(true)
+                } else {
+                    shown
+                })
             })
         })
     })
@@ -491,6 +497,7 @@ mod tests {
             assert!(help.contains("--state-dir") && !help.contains("--preset"), "{name}:\n{help}");
             assert!(!help.contains("commands that run jobs"), "{name}:\n{help}");
             assert_eq!(help.contains("--timeout"), name == "wait", "{name}:\n{help}");
+            assert!(!help.contains("PLIMSOLL_TIMEOUT") && !help.contains("A job may run"), "{name}:\n{help}");
             let is_hidden = program.clone().try_get_matches_from(["plimsoll", "status", "--preset", "remux"]);
             assert!(is_hidden.is_ok(), "what is not shown is taken as before");
         }

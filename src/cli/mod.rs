@@ -158,7 +158,9 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Some(Command::Worker(args)) => commands::fleet::worker::run(&resolve(cli.options, matches)?, &args),
         #[cfg(feature = "fleet")]
         Some(Command::Fleet(args)) => commands::fleet::run(&resolve(cli.options, matches)?, &args),
-        Some(command) => remote_command(command, &resolve(cli.options, matches)?),
+        // Jobs are made with what is said here.
+        Some(command @ (Command::Serve(_) | Command::Add(_))) => remote_command(command, &resolve(cli.options, matches)?),
+        Some(command) => remote_command(command, &options::resolve_for_asking(cli.options, matches)?),
         None => {
             if let Some(meant) = cli.paths.first().and_then(|first| meant::command(first)) {
                 return Err(Usage(meant).into());
@@ -332,7 +334,7 @@ fn doctor_inputs(resolved: &Resolved, mistakes: &[ConfigError]) -> DoctorInputs 
         presets: presets.into_values().collect(),
         state_dir: resolved.state_dir.clone(),
         out_dir: resolved.settings.out.clone(),
-        terminal: TerminalReport::detect(),
+        terminal: Some(TerminalReport::detect()),
         settings: settings_file(resolved)
             .into_iter()
             .chain(resolved.origins.iter().cloned().map(|(name, value, origin)| Setting { name, value, origin }))
@@ -368,7 +370,11 @@ fn in_force<T: Kind>(resolved: &Resolved, wanted: &str, findings: &mut Vec<Check
 
 /// The same examination for the console's own page.
 fn checkup(resolved: Resolved) -> Examine {
-    Arc::new(move || Ok(doctor::checkup(&Search::from_env(resolved.settings.ffmpeg.clone()), doctor_inputs(&resolved, &[]))))
+    Arc::new(move || {
+        // A server has none, and whoever looks at the page sees their own.
+        let inputs = DoctorInputs { terminal: None, ..doctor_inputs(&resolved, &[]) };
+        Ok(doctor::checkup(&Search::from_env(resolved.settings.ffmpeg.clone()), inputs))
+    })
 }
 
 fn load_job(args: &LoadJobArgs) -> Result<u8> {

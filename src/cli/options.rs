@@ -57,6 +57,24 @@ pub fn resolve(options: Settings, matches: &ArgMatches) -> Result<Resolved, Usag
     if mistakes.is_empty() { Ok(resolved) } else { Err(Usage(search::lines(&mistakes))) }
 }
 
+/// As [`resolve`], for whoever only asks a server something: nobody is kept from ending it by a mistake that does not matter to
+/// it, which is told.
+///
+/// # Errors
+/// As [`resolve`], where it cannot be told which server is meant.
+pub fn resolve_for_asking(options: Settings, matches: &ArgMatches) -> Result<Resolved, Usage> {
+    let names_folder = options.state_dir.is_some();
+    let (resolved, mistakes) = examine(options, matches)?;
+    let is_of_another_field = |mistake: &ConfigError| !mistake.field.is_empty() && mistake.field != "state_dir";
+    if !names_folder && !mistakes.iter().all(is_of_another_field) {
+        return Err(Usage(search::lines(&mistakes)));
+    }
+    for mistake in &mistakes {
+        crate::cli::tell(&format!("plimsoll: passed over: {mistake}\n"));
+    }
+    Ok(resolved)
+}
+
 /// As [`resolve`], for whoever tells the mistakes in the settings file beside everything else: what is wrong there counts as
 /// not said.
 pub fn examine(options: Settings, matches: &ArgMatches) -> Result<(Resolved, Vec<ConfigError>), Usage> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::job::{JobId, Outcome};
+use super::job::{Damage, JobId, Outcome, Rank};
 use super::text::as_text;
 use super::time::Wall;
 use super::units::Bytes;
@@ -29,7 +29,7 @@ pub struct RowsWanted {
 }
 
 /// A row of the stored queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobRow {
     /// The job.
     pub job: JobId,
@@ -56,6 +56,12 @@ pub struct JobRow {
     /// When it ended, or was rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Wall>,
+    /// What of its input could not be decoded, where its output was made of the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<Damage>,
+    /// Its place among those that wait: the smallest is next; of two that are equal, the lower number.
+    #[serde(default)]
+    pub rank: Rank,
 }
 
 /// What is with a job of the stored queue.

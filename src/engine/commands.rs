@@ -387,7 +387,7 @@ impl Engine {
     pub(super) fn finish_without_run(&mut self, id: JobId, outcome: Outcome, reason: &str) {
         let Some(job) = self.job(id) else { return };
         let (peak_memory_bytes, attempts) = (job.peak, job.attempts);
-        self.log(Some(id), LogLevel::Info, reason.to_owned());
+        self.log(Some(id), LogLevel::Warning, reason.to_owned());
         self.emit(EventKind::JobFinished {
             job: id,
             outcome,

@@ -9,7 +9,10 @@ pub fn words(state: &State) -> String {
         .counts_by_state()
         .into_iter()
         .filter(|(name, count)| *count > 0 || matches!(*name, "queued" | "running"))
-        .map(|(name, count)| format!("{count} {}", name.replace('_', " ")))
+        .map(|(name, count)| match state.job_counts().damaged {
+            some if some > 0 && name == "done" => format!("{count} done ({some} of them with damage)"),
+            _ => format!("{count} {}", name.replace('_', " ")),
+        })
         .collect();
     format!("this run: {}{}", told.join(", "), before(&state.before, "; "))
 }

@@ -10,7 +10,7 @@ pub fn render(summary: &RunSummary) -> String {
 
 /// The same of a run that goes on and has done all it had to do.
 pub fn render_so_far(summary: &RunSummary) -> String {
-    under("plimsoll: all is done so far", summary)
+    under("plimsoll: nothing waits and nothing runs", summary)
 }
 
 fn under(title: &str, summary: &RunSummary) -> String {

@@ -125,8 +125,8 @@ pub struct Request<'a> {
     pub state_dir: &'a Path,
     /// Where outputs go.
     pub out_dir: &'a Path,
-    /// The terminal.
-    pub terminal: &'a TerminalReport,
+    /// The terminal, where there is one to ask about.
+    pub terminal: Option<&'a TerminalReport>,
 }
 
 /// All that `doctor` has to say.
@@ -160,7 +160,7 @@ pub fn examine(request: &Request<'_>) -> Vec<Check> {
     );
     checks.push(places::state_folder(request.state_dir));
     checks.push(places::output_folder(request.out_dir));
-    checks.extend(places::terminal(request.terminal));
+    checks.extend(request.terminal.into_iter().flat_map(places::terminal));
     checks
 }
 

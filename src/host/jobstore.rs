@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::job::{JobId, Outcome, Rank};
+use crate::domain::job::{Damage, JobId, Outcome, Rank};
 use crate::domain::preset::Preset;
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
@@ -144,6 +144,8 @@ pub struct Ended {
     pub reason: Option<String>,
     /// When, for people.
     pub at: Wall,
+    /// What of its input could not be decoded.
+    pub damage: Option<Damage>,
 }
 
 /// A waiting job, as it is handed out.

@@ -100,7 +100,11 @@ fn a_script_queues_looks_changes_and_waits() {
     assert_eq!(status["jobs"]["queued"], 2);
     assert_eq!(status["profile"]["name"], "balanced");
     assert_eq!(status["server"]["state_dir"].as_str(), world.path("state").to_str());
-    assert!(status["memory"]["budget_bytes"].as_u64().is_some_and(|bytes| bytes > 0) && status["consoles"] == 0, "{status}");
+    assert!(
+        status["memory"]["budget_bytes"].as_u64().is_some_and(|bytes| bytes > 0) && status["consoles"] == 0,
+        "{status}{}",
+        server.ok(&["jobs"])
+    );
     assert!(server.ok(&["status"]).contains("2 queued, 2 running"));
     let page = server.ok(&["status", "--html"]);
     assert!(
@@ -427,6 +431,64 @@ fn a_film_that_is_done_is_not_made_again_when_another_of_its_stem_joins_by_add_o
     let run = world.run(&[]);
     assert_eq!(run.ends(), ["already_done"; 3], "{}", run.stderr);
     assert_eq!(world.files("out").len(), 3, "{:?}", world.files("out"));
+}
+
+#[test]
+fn what_was_damaged_the_order_of_the_queue_and_why_there_is_no_log_are_told_with_a_server_and_without() {
+    let world = World::new();
+    let whole = std::fs::read(clips().whole()).expect("read");
+    let films = [
+        world.write("in/torn.mkv", &whole[..whole.len() * 9 / 10]),
+        world.write("in/text.mp4", "no film"),
+        world.put(&clips().tiny(), "a.mp4"),
+    ];
+    let more = [world.put(&clips().tiny(), "b.mp4"), world.put(&clips().other(), "c.mp4")];
+    let name = |film: &std::path::PathBuf| film.to_str().expect("plain").to_owned();
+    let server = Server::start(&world, &[]);
+    server.let_go();
+    let first: Vec<String> = films.iter().map(name).collect();
+    server.say(&["add", "--wait", &first[0], &first[1], &first[2]]);
+    server.ok(&["hold"]);
+    server.ok(&["add", &name(&more[0]), &name(&more[1])]);
+    server.ok(&["move", "--first", "5"]);
+    let status = server.ok(&["status"]);
+    assert!(status.contains("2 done (1 of them with damage)"), "{status}{}", server.ok(&["jobs"]));
+    let tells = || {
+        let damaged = server.ok(&["jobs", "--state", "damaged"]);
+        assert!(damaged.lines().count() == 1 && damaged.contains("torn.mkv") && damaged.contains("(damaged: "), "{damaged}");
+        let jobs = server.ok(&["jobs", "--json"]);
+        let of = |job: u64| {
+            let line = jobs.lines().nth(job as usize - 1).expect("listed");
+            serde_json::from_str::<Value>(line).expect("JSON")
+        };
+        assert!(of(1)["damage"]["frames"].as_u64().is_some() && of(3)["damage"].is_null(), "{jobs}");
+        assert!(of(5)["rank"].as_i64() < of(4)["rank"].as_i64() && of(3)["rank"].is_null(), "{jobs}");
+        let none = server.say(&["logs", "2"]);
+        assert!(none.code == Some(2) && none.err.contains("job #2 has no log, it never ran: rejected: "), "{}", none.err);
+    };
+    tells();
+    server.ok(&["stop"]);
+    tells();
+}
+
+#[test]
+fn a_mistake_in_the_settings_keeps_nobody_from_looking_at_a_server_and_ending_it() {
+    let world = World::new();
+    let film = world.put(&clips().tiny(), "a.mp4");
+    let server = Server::start(&world, &[]);
+    let settings = "home/.config/plimsoll/settings.yaml";
+    world.write(settings, "stall: never\nkeys: { fly: x }\n");
+    let told = server.say(&["status"]);
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    assert!(told.err.contains("passed over: ") && told.err.contains("settings.yaml:1:8: stall: "), "{}", told.err);
+    assert_eq!(server.say(&["hold"]).code, Some(0));
+    // What jobs are made with has to be right, and whose server is meant has to be known.
+    let refused = server.say(&["add", film.to_str().expect("plain")]);
+    assert!(refused.code == Some(2) && refused.err.contains("stall: "), "{}", refused.err);
+    world.write(settings, "state_dir: [a]\n");
+    let refused = say(world.command(["stop"]));
+    assert!(refused.code == Some(2) && refused.err.contains("state_dir: "), "{}", refused.err);
+    assert_eq!(server.say(&["stop"]).code, Some(0), "named on the command line");
 }
 
 #[test]

@@ -510,7 +510,7 @@ fn before_a_job_nothing_is_told_of_one_that_has_ended_and_nothing_after_one_that
 fn what_a_cleanup_comes_to_is_told_in_the_sum_that_crossed_the_line() {
     let mut sim = Sim::new(config(2, 200), vec![SimJob { peak: Bytes::mib(1700), ..good(10, 60) }, good(10, 60)]);
     sim.enqueue_all();
-    sim.run_for(Duration::from_secs(60));
+    sim.run_for(Duration::from_mins(1));
     let (mut counted, mut told) = (0.0, 0);
     for event in &sim.events {
         match &event.kind {

@@ -40,6 +40,11 @@ impl Clips {
         self.at("long.mp4")
     }
 
+    /// Two seconds of Matroska, whole.
+    pub fn whole(&self) -> PathBuf {
+        self.at("whole.mkv")
+    }
+
     /// A Matroska file that ends in its middle: it opens, and turns out to be damaged while it is read.
     pub fn torn(&self) -> PathBuf {
         self.at("torn.mkv")
@@ -95,7 +100,7 @@ pub fn clips() -> &'static Clips {
             command.args(["-stream_loop", "119", "-i"]).arg(clips.of_height(1080)).args(["-c", "copy"]).arg(to);
             command
         });
-        let whole = fs::read(clips.at("whole.mkv")).expect("made");
+        let whole = fs::read(clips.whole()).expect("made");
         let torn = clips.at(&format!("torn.{}.tmp", std::process::id()));
         fs::write(&torn, &whole[..whole.len() / 2]).expect("written");
         fs::rename(torn, clips.torn()).expect("renamed");

@@ -112,12 +112,16 @@ pub struct JobsArgs {
     pub state: Option<String>,
 }
 
-/// States of jobs, as `jobs` and `status` name them.
-pub const JOB_STATES: [&str; 11] = [
+/// Word for the jobs that are done though something of their input could not be decoded.
+pub const DAMAGED: &str = "damaged";
+
+/// States of jobs, as `jobs` and `status` name them, and [`DAMAGED`].
+pub const JOB_STATES: [&str; 12] = [
     "queued",
     "running",
     "paused",
     "done",
+    DAMAGED,
     "already_done",
     "failed",
     "out_of_memory",
@@ -215,8 +219,6 @@ pub struct MoveWhere {
 /// Arguments of `wait`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Here --timeout DUR is how long it waits at most, e.g. 30m.
-
 Exit status: 0 all of them are done; 1 some are not, or the server ended before; 69 no server; 124 the time is up.")]
 pub struct WaitArgs {
     /// Numbers of jobs, and ranges of them such as 3-7; none = until nothing is left to do.

@@ -36,8 +36,8 @@ pub struct DoctorInputs {
     pub state_dir: PathBuf,
     /// Where outputs go.
     pub out_dir: PathBuf,
-    /// The terminal.
-    pub terminal: TerminalReport,
+    /// The terminal, where there is one to ask about.
+    pub terminal: Option<TerminalReport>,
     /// The settings that won.
     pub settings: Vec<Setting>,
 }
@@ -81,7 +81,7 @@ fn report(found: Result<&Ffmpeg, &FfmpegError>, inputs: DoctorInputs) -> Report 
         budget: inputs.budget.as_ref().map_err(String::as_str),
         state_dir: &inputs.state_dir,
         out_dir: &inputs.out_dir,
-        terminal: &inputs.terminal,
+        terminal: inputs.terminal.as_ref(),
     }));
     Report { checks, settings: inputs.settings }
 }
@@ -102,7 +102,7 @@ mod tests {
             presets: Vec::new(),
             state_dir: folder.join("state"),
             out_dir: folder.join("out"),
-            terminal: TerminalReport::default(),
+            terminal: Some(TerminalReport::default()),
             settings: vec![Setting { name: "profile".into(), value: "safe".into(), origin: "--profile".into() }],
         }
     }

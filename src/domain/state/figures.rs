@@ -85,6 +85,11 @@ impl State {
         (self.index.backoff.len() + self.index.waiting.len()) as u64 + self.backlog.jobs
     }
 
+    /// Nothing waits, and nothing is at work.
+    pub fn is_idle(&self) -> bool {
+        self.index.active.is_empty() && self.waiting() == 0
+    }
+
     /// Jobs that have ended or were rejected, listed or not.
     pub fn ended(&self) -> u64 {
         self.index.outcomes.values().sum::<u64>() + self.index.rejected.len() as u64 + self.index.rejected_unlisted

@@ -111,8 +111,13 @@ impl Engine {
         self.sign(OFTEN, passes >= PASSES, passes < PASSES, evidence);
         let is_failing = ended >= JOBS_AT_LEAST && bad * 10 > ended;
         self.sign(FAILING, is_failing, !is_failing, || format!("{bad} of the last {ended} jobs failed, stalled or timed out"));
-        let evidence =
-            || format!("others, and what is kept for plimsoll itself, take {}; the line is {}", base.whole(), lines.high_water);
+        let evidence = || {
+            let line = lines.high_water;
+            if base <= lines.reserve {
+                return format!("{} are kept for plimsoll itself; the line is {line}", lines.reserve.whole());
+            }
+            format!("others and plimsoll itself take {}; the line is {line}", base.whole())
+        };
         self.sign(FOREIGN, is_foreign, is_foreign_gone, evidence);
     }
 
@@ -121,8 +126,11 @@ impl Engine {
         let is_raised = self.governor.warnings.raised.contains(name);
         if is_seen && !is_raised {
             self.governor.warnings.raised.insert(name);
-            let (advice, profile) =
-                if name == FOREIGN { ("end what else runs here, or give a larger budget".to_owned(), None) } else { self.advice() };
+            let (advice, profile) = match name == FOREIGN {
+                true if self.base() <= self.state.lines.reserve => ("give a larger budget (--budget)".to_owned(), None),
+                true => ("end what else runs here, or give a larger budget (--budget)".to_owned(), None),
+                false => self.advice(),
+            };
             self.emit(EventKind::WarningRaised { warning: name.to_owned(), evidence: evidence(), advice, profile });
         } else if is_gone && is_raised {
             self.governor.warnings.raised.remove(name);

@@ -52,9 +52,7 @@ pub(super) fn status(state: &State) -> String {
     if state.paused {
         out.push("the queue is held".to_owned());
     }
-    let damaged = state.job_counts().damaged;
-    let damaged = if damaged == 0 { String::new() } else { format!("; {damaged} of those done with damage") };
-    out.push(format!("{}{damaged}", counting::words(state)));
+    out.push(counting::words(state));
     out.join("\n")
 }
 

@@ -262,7 +262,7 @@ impl Jobs<'_> {
         let mut arrived = Arrived { last_rank: self.last_rank()?, ..Arrived::default() };
         let mut update = self.connection.prepare_cached(
             "UPDATE jobs SET state = 0, output = ?2, rank = ?3, attempts = iif(outcome IS NULL, attempts, 0), outcome = NULL,
-             reason = NULL, ended_at = NULL, ended_no = NULL WHERE id = ?1 AND state = ?4 RETURNING size",
+             reason = NULL, damage = NULL, ended_at = NULL, ended_no = NULL WHERE id = ?1 AND state = ?4 RETURNING size",
         )?;
         for (job, output, rank) in &back.jobs {
             let output = output.as_os_str().as_bytes();
@@ -290,7 +290,7 @@ impl Jobs<'_> {
         let outcome = serde_json::to_value(ended.outcome).ok();
         let mut update = self.connection.prepare_cached(
             "UPDATE jobs SET state = 2, deaths = 0, attempts = ?2, outcome = ?3,
-             output = coalesce(?4, output), reason = ?5, ended_at = ?6, ended_no = ?7 WHERE id = ?1",
+             output = coalesce(?4, output), reason = ?5, ended_at = ?6, ended_no = ?7, damage = ?8 WHERE id = ?1",
         )?;
         update.execute(params![
             job.0 as i64,
@@ -300,6 +300,7 @@ impl Jobs<'_> {
             ended.reason,
             ended.at.0,
             self.next_end()?,
+            ended.damage.as_ref().and_then(|damage| serde_json::to_string(damage).ok()),
         ])?;
         Ok(())
     }
@@ -328,7 +329,7 @@ impl Jobs<'_> {
     fn allow(&mut self, job: JobId, by_operator: bool) -> rusqlite::Result<()> {
         self.hand_out(job)?;
         let mut update = self.connection.prepare_cached(
-            "UPDATE jobs SET state = 0, allowed = max(allowed, ?2), reason = NULL, ended_at = NULL, ended_no = NULL WHERE id = ?1",
+            "UPDATE jobs SET state = 0, allowed = max(allowed, ?2), reason = NULL, damage = NULL, ended_at = NULL, ended_no = NULL WHERE id = ?1",
         )?;
         update.execute(params![job.0 as i64, i64::from(by_operator)])?;
         Ok(())
@@ -338,7 +339,7 @@ impl Jobs<'_> {
     fn retry(&mut self, job: JobId, rank: Rank) -> rusqlite::Result<()> {
         self.hand_out(job)?;
         let mut update = self.connection.prepare_cached(
-            "UPDATE jobs SET state = 0, rank = ?2, attempts = 0, deaths = 0, outcome = NULL, reason = NULL, ended_at = NULL,
+            "UPDATE jobs SET state = 0, rank = ?2, attempts = 0, deaths = 0, outcome = NULL, reason = NULL, damage = NULL, ended_at = NULL,
              ended_no = NULL WHERE id = ?1",
         )?;
         update.execute(params![job.0 as i64, rank])?;
@@ -400,9 +401,9 @@ impl Jobs<'_> {
 pub(super) fn fold(queue: &mut Jobs<'_>, event: &Event) -> rusqlite::Result<()> {
     match &event.kind {
         EventKind::JobAdmitted { job, attempt, .. } => queue.claim(*job, *attempt, event.at)?,
-        EventKind::JobFinished { job, outcome, output, attempts, reason, .. } => {
-            let (output, reason) = (output.clone(), reason.clone());
-            queue.finish(*job, &Ended { outcome: *outcome, output, attempts: *attempts, reason, at: event.at })?;
+        EventKind::JobFinished { job, outcome, output, attempts, reason, damage, .. } => {
+            let (output, reason, damage) = (output.clone(), reason.clone(), damage.clone());
+            queue.finish(*job, &Ended { outcome: *outcome, output, attempts: *attempts, reason, damage, at: event.at })?;
         }
         EventKind::JobRequeued { job, uncounted, .. } => queue.release(*job, *uncounted)?,
         EventKind::JobRejected { job, detail, .. } => queue.reject(*job, detail, event.at)?,

@@ -39,7 +39,7 @@ pub fn rows(state_dir: &Path, wanted: &RowsWanted) -> Result<Vec<JobRow>, StoreE
         conditions.push(format!("id IN ({})", ids.join(",")));
     }
     let query = format!(
-        "SELECT id, input, output, size, preset, state, attempts, outcome, reason, ended_at FROM jobs WHERE {} ORDER BY id LIMIT {}",
+        "SELECT id, input, output, size, preset, state, attempts, outcome, reason, ended_at, damage, rank FROM jobs WHERE {} ORDER BY id LIMIT {}",
         conditions.join(" AND "),
         wanted.limit.min(MOST),
     );
@@ -124,5 +124,7 @@ fn row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         outcome: outcome_of(outcome),
         reason: row.get(8)?,
         ended_at: row.get::<_, Option<i64>>(9)?.map(Wall),
+        damage: row.get::<_, Option<String>>(10)?.and_then(|damage| serde_json::from_str(&damage).ok()),
+        rank: row.get(11)?,
     })
 }

@@ -59,7 +59,7 @@ CREATE TABLE jobs (
     preset TEXT NOT NULL, definition TEXT NOT NULL,
     size INTEGER NOT NULL, rank INTEGER NOT NULL, state INTEGER NOT NULL, allowed INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0, deaths INTEGER NOT NULL DEFAULT 0,
-    outcome TEXT, reason TEXT, queued_at INTEGER NOT NULL, started_at INTEGER, ended_at INTEGER, ended_no INTEGER
+    outcome TEXT, reason TEXT, damage TEXT, queued_at INTEGER NOT NULL, started_at INTEGER, ended_at INTEGER, ended_no INTEGER
 );
 CREATE INDEX jobs_by_place ON jobs (state, rank, id, size);
 CREATE INDEX jobs_by_input ON jobs (input_key, preset);

@@ -92,6 +92,7 @@ impl App {
             Question::CancelMany(_) => ("cancel".to_owned(), self.each(JobRequest::Cancel)),
             Question::RemoveMany(_) => ("delete".to_owned(), self.each(JobRequest::Remove)),
             Question::ClearFinished(_) => ("clear what is finished".to_owned(), self.each(JobRequest::Remove)),
+            Question::EndIdle => ("drain".to_owned(), Command::Drain),
             Question::StopComparison if !self.is_comparing() => return Vec::new(),
             Question::StopComparison => {
                 self.note("the comparison is being ended".to_owned());

@@ -120,6 +120,10 @@ impl App {
             Act::HoldQueue if self.state.paused => ("release the queue", Command::Resume),
             Act::HoldQueue => ("hold the queue", Command::Pause),
             Act::Drain if self.state.draining => ("take the drain back", Command::Undrain),
+            Act::Drain if self.state.is_idle() && !self.settings.replay => {
+                self.modes.push(Mode::Ask(Ask { question: Question::EndIdle, yes: false }));
+                return Vec::new();
+            }
             Act::Drain => ("drain", Command::Drain),
             Act::CleanNow => ("clean up", Command::CleanNow),
             _ => return self.act_on_job(act),

@@ -28,6 +28,8 @@ pub enum Question {
     RemoveMany(usize),
     /// Take as many jobs as that, which have ended, off the list?
     ClearFinished(usize),
+    /// End the server, which has nothing to do?
+    EndIdle,
     /// Stop what runs and quit?
     Quit,
     /// Kill what is being stopped?

@@ -92,6 +92,9 @@ impl App {
                 self.key_label(Act::Drain)
             )),
             Command::Undrain => Some("the drain is taken back: jobs are taken again".to_owned()),
+            // The screen shows it, unless it shows what was.
+            Command::Pause if self.frozen() => Some("the queue is held".to_owned()),
+            Command::Resume if self.frozen() => Some("the queue is released".to_owned()),
             _ => None,
         }
     }

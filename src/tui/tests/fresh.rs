@@ -209,6 +209,21 @@ fn the_events_open_at_the_latest() {
 }
 
 #[test]
+fn on_the_smallest_screen_what_was_not_done_is_told_rather_than_that_all_has_ended() {
+    let mut story = all_done();
+    for id in 31..70 {
+        story.queue(id, "x.mp4", 1).finish(id, if id < 42 { Outcome::Done } else { Outcome::AlreadyDone }, 0, 0.0, None);
+    }
+    let mut app = story.app(settings(ColorMode::True, false));
+    let counts = app.shown().job_counts();
+    let shown = text(&draw(&mut app, 60, 16));
+    let header = shown.lines().next().expect("a header");
+    for part in ["✔", "✖", "⊘"] {
+        assert!(header.contains(part), "{counts:?}: {header}");
+    }
+}
+
+#[test]
 fn the_header_never_drops_how_many_are_done_or_failed() {
     let mut story = busy(true);
     story.queue(31, "x.mp4", 1).finish(31, Outcome::AlreadyDone, 0, 0.0, None);

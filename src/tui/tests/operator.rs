@@ -146,6 +146,24 @@ fn a_drain_is_taken_back_by_the_key_that_began_it() {
 }
 
 #[test]
+fn a_server_that_has_nothing_to_do_is_ended_only_by_whoever_says_so_twice() {
+    let mut app = all_done().app(settings(ColorMode::True, false));
+    assert_eq!(press(&mut app, "E"), vec![]);
+    assert!(text(&draw(&mut app, 80, 24)).contains("It would end at once"));
+    assert_eq!(press(&mut app, "<enter>"), vec![], "the default keeps it");
+    assert!(matches!(press(&mut app, "Ey")[..], [Effect::Send(_, Command::Drain)]));
+}
+
+#[test]
+fn what_a_key_does_to_the_queue_behind_a_frozen_screen_is_said() {
+    let mut app = busy(true).app(settings(ColorMode::True, false));
+    let asked = press(&mut app, "fS");
+    let [Effect::Send(id, Command::Pause)] = asked[..] else { panic!("{asked:?}") };
+    app.update(Action::Update(Box::new(Update::Reply(id, Ok(Answer::default())))));
+    assert!(text(&draw(&mut app, 120, 36)).contains("the queue is held"));
+}
+
+#[test]
 fn a_comparison_of_what_waits_is_ended_by_a_key_of_its_page() {
     let mut app = screen("release", ColorMode::True, false);
     press(&mut app, "<esc><esc>c");

@@ -107,6 +107,11 @@ fn words(app: &App, question: Question) -> Words {
             ],
             buttons: ["Keep them", "Clear them"],
         },
+        Question::EndIdle => Words {
+            title: "End the server",
+            lines: vec!["Nothing waits and nothing runs.".to_owned(), "It would end at once, and take no more jobs.".to_owned()],
+            buttons: ["Keep it", "End it"],
+        },
         Question::Quit => Words {
             title: "Quit",
             lines: vec![

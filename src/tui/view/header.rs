@@ -67,12 +67,14 @@ fn line(app: &App, layout: &Layout, width: u16) -> Line<'static> {
     let (role, symbol) = theme.level(state.memory.shown_level());
     let memory = format!("{symbol} {}", state.memory.counted_bytes.whole());
     let (mut badges, counts) = (badges(app, state), counts(app, state));
-    if app.is_replay() && !full {
-        // The counts say so too.
+    let behind = |badges: &[(String, Role)]| memory.width() + 6 + badges.iter().map(|(text, _)| text.width() + 2).sum::<usize>();
+    let present: Vec<Count> = counts.iter().copied().filter(|count| count.number + count.already > 0).collect();
+    if !full && (app.is_replay() || behind(&badges) + needs(&present, Form::Close) > left(&line, width) + 2) {
+        // The counts say so too, and with them what was not done.
         badges.retain(|(text, _)| text != "all done");
     }
     // What must stand behind the profile: memory and badges, and of the counts those that are told to the last.
-    let kept: usize = memory.width() + 6 + badges.iter().map(|(text, _)| text.width() + 2).sum::<usize>();
+    let kept = behind(&badges);
     let last: Vec<Count> = counts.iter().copied().filter(|count| matches!(count.word, "done" | "failed")).collect();
     if let Some(profile) = state.profile.as_ref().filter(|_| full || !app.is_replay()) {
         let (short, name) = (profile.short(), format!(" {}", profile.name));
@@ -239,7 +241,6 @@ const WIDE_ENOUGH: u16 = 80;
 pub fn badges(app: &App, state: &State) -> Vec<(String, Role)> {
     let mut badges = Vec::new();
     let symbols = app.theme().symbols;
-    let idle = state.index.active.is_empty() && state.waiting() == 0;
     if let Some(lost) = app.lost() {
         let as_of = time_of_day(lost.as_of, app.time_zone(), false);
         let (width, height) = app.layout_size();
@@ -262,7 +263,7 @@ pub fn badges(app: &App, state: &State) -> Vec<(String, Role)> {
     } else if app.is_over() {
         let roomy = app.layout(app.layout_size().0, app.layout_size().1).size == Size::Full;
         badges.push((if roomy { app.over_words() } else { "run over".to_owned() }, Role::Good));
-    } else if idle && !state.jobs.is_empty() {
+    } else if state.is_idle() && !state.jobs.is_empty() {
         badges.push(("all done".to_owned(), Role::Good));
     }
     if !state.rooms.is_empty() && !state.shutting_down {
@@ -275,7 +276,7 @@ pub fn badges(app: &App, state: &State) -> Vec<(String, Role)> {
     if state.paused {
         badges.push((format!("{} queue held", symbols.held), Role::Warn));
     }
-    if state.draining && !idle {
+    if state.draining && !state.is_idle() {
         badges.push(("draining".to_owned(), Role::Warn));
     }
     badges

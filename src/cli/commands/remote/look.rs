@@ -13,14 +13,15 @@ use record::Record;
 
 use super::rows::{self, JobLine};
 use super::{open_if_there, snapshot};
+use crate::cli::args::remote::DAMAGED;
 use crate::cli::args::{JobsArgs, LogsArgs, StatusArgs};
 use crate::cli::options::Resolved;
 use crate::cli::{Usage, write_out};
 use crate::domain::comparison::under_way::{END_IT, UnderWay};
 use crate::domain::event::EventKind;
-use crate::domain::job::{JobId, LogLine, WholeLog};
+use crate::domain::job::{JobId, LogLine, Outcome, WholeLog};
 use crate::domain::state::State;
-use crate::domain::stored::RowsWanted;
+use crate::domain::stored::{JobRow, RowState, RowsWanted};
 use crate::domain::text::{many, path_text};
 use crate::headless::counting;
 use crate::headless::lines::{Line, LineStyle};
@@ -155,7 +156,7 @@ pub(super) fn write_jobs(args: &JobsArgs, all: impl FnOnce(&mut dyn FnMut(JobLin
     let mut told = Ok(());
     let mut count = 0;
     all(&mut |job| {
-        if told.is_ok() && args.state.as_ref().is_none_or(|state| state == job.state) {
+        if told.is_ok() && args.state.as_ref().is_none_or(|state| is_in(&job, state)) {
             count += 1;
             let line = if args.json { serde_json::to_string(&job).unwrap_or_default() } else { job_text(&job) };
             told = writeln!(out, "{line}");
@@ -171,6 +172,11 @@ pub(super) fn write_jobs(args: &JobsArgs, all: impl FnOnce(&mut dyn FnMut(JobLin
     }
 }
 
+/// What is done with damage is done, and found by its own word too.
+fn is_in(job: &JobLine, state: &str) -> bool {
+    state == job.state || (state == DAMAGED && job.damage.is_some())
+}
+
 fn job_text(job: &JobLine) -> String {
     let mut text =
         format!("{:>6}  {:<13} {:>9}  {}  {}", job.job.to_string(), job.state, job.size_bytes.to_string(), job.preset, job.input);
@@ -180,10 +186,24 @@ fn job_text(job: &JobLine) -> String {
     if let Some(reason) = &job.reason {
         let _ = write!(text, "  ({reason})");
     }
+    if let Some(damage) = &job.damage {
+        let _ = write!(text, "  (damaged: {} lost, {})", damage.extent(), damage.cause);
+    }
     if job.earlier {
         text.push_str("  (before this run)");
     }
     text
+}
+
+/// A job that ended without a process has no log: says what became of it instead.
+fn never_ran(row: &JobRow) -> Result<(), Usage> {
+    let ended = match row.state {
+        RowState::Rejected => "rejected".to_owned(),
+        RowState::Ended if row.attempts == 0 => row.outcome.map_or("ended", Outcome::word).to_owned(),
+        _ => return Ok(()),
+    };
+    let why = row.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    Err(Usage(format!("job #{} has no log, it never ran: {ended}{why}", row.job)))
 }
 
 /// `plimsoll logs`.
@@ -197,6 +217,7 @@ pub fn logs(resolved: &Resolved, args: &LogsArgs) -> Result<u8> {
     let mut found = None;
     rows::each(&opened.ask, &RowsWanted { jobs: vec![job], ..RowsWanted::default() }, |row| found = Some(row))?;
     let row = found.ok_or_else(|| Usage(format!("there is no job #{job}; `plimsoll jobs` lists them")))?;
+    never_ran(&row)?;
     let listed = state.as_ref().and_then(|state| state.jobs.get(&job));
     let attempt = listed.map_or(row.attempts, |job| job.attempts).max(1);
     let log: WholeLog = match (opened.ask)(Look::Log { job, attempt }, &|_| true) {

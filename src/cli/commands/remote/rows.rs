@@ -4,7 +4,7 @@ use color_eyre::eyre::{Result, eyre};
 use serde::Serialize;
 
 use crate::cli::args::JobRange;
-use crate::domain::job::{Job, JobId, Outcome};
+use crate::domain::job::{Damage, Job, JobId, Outcome, Phase, Rank};
 use crate::domain::state::State;
 use crate::domain::stored::{JobRow, RowState, RowsWanted};
 use crate::domain::text::path_text;
@@ -58,6 +58,12 @@ pub struct JobLine {
     /// Why it did not end well, was not let in, or waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What of its input could not be decoded, where its output was made of the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<Damage>,
+    /// Its place among those that wait: the smallest is next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank: Option<Rank>,
 }
 
 impl JobLine {
@@ -87,6 +93,8 @@ impl JobLine {
             predicted_peak_bytes: None,
             peak_memory_bytes: None,
             reason: row.reason,
+            damage: row.damage,
+            rank: (state == "queued").then_some(row.rank),
         }
     }
 
@@ -94,9 +102,11 @@ impl JobLine {
     pub fn of_job(job: &Job) -> Self {
         let progress = job.progress.as_ref();
         let is_at_work = job.phase.holds_slot();
+        let finished = if let Phase::Finished(finished) = &job.phase { Some(finished) } else { None };
+        let state = job.phase.name();
         Self {
             job: job.id,
-            state: job.phase.name(),
+            state,
             earlier: false,
             input: path_text(&job.input),
             output: job.output.as_ref().map(|path| path_text(path)),
@@ -111,6 +121,8 @@ impl JobLine {
             predicted_peak_bytes: job.predicted_peak,
             peak_memory_bytes: Some(job.peak).filter(|peak| *peak > Bytes::ZERO),
             reason: job.reason().map(ToOwned::to_owned),
+            damage: finished.and_then(|finished| finished.damage.clone()),
+            rank: (state == "queued").then_some(job.rank),
         }
     }
 }

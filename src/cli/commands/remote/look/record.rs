@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::NO_SERVER;
 use super::super::rows::{self, JobLine};
-use super::{log_text, write_jobs};
+use super::{log_text, never_ran, write_jobs};
 use crate::cli::args::{JobsArgs, LogsArgs, StatusArgs};
 use crate::cli::options::Resolved;
 use crate::cli::{Unavailable, Usage, write_out};
@@ -54,7 +54,7 @@ impl<'r> Record<'r> {
         match self.last.as_ref().map(|last| (last.ending, last)) {
             None => none,
             Some((Ending::Over, last)) => format!("{none}; the last one ended {}", since(last)),
-            Some((Ending::CutOff, last)) => format!("{none}; the last one was cut off {}", since(last)),
+            Some((Ending::CutOff, last)) => format!("{none}; the last one was cut off after {}", since(last)),
             Some((Ending::AtWork, _)) => {
                 format!("a plimsoll works on {folder} that cannot be reached; this is what it has put on record")
             }
@@ -113,6 +113,7 @@ impl<'r> Record<'r> {
         let mut found = None;
         self.rows(&RowsWanted { jobs: vec![job], ..RowsWanted::default() }, |row| found = Some(row))?;
         let row = found.ok_or_else(|| Usage(format!("there is no job #{job}; `plimsoll jobs` lists them")))?;
+        never_ran(&row)?;
         let log: WholeLog = read_latest_log(&self.resolved.state_dir.join("logs"), job, row.attempts.max(1)).map_err(Usage)?;
         let style = LineStyle::terminal(self.resolved.line_color_of_stdout());
         write_out(log_text(&log, args.lines, &style).as_bytes())?;
