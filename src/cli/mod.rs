@@ -196,7 +196,7 @@ fn remote_command(command: Command, resolved: &Resolved) -> Result<u8> {
         Command::Drain { undo: true, telling } => {
             queue("drain", Ask::Undrain, "the drain is taken back; the server takes jobs again", telling)
         }
-        Command::Clean(telling) => queue("clean", Ask::CleanNow, "the cleanups are asked for", telling),
+        Command::Clean(telling) => queue("clean", Ask::CleanNow, "cleaning up; the log tells what each step frees", telling),
         Command::Profile { name, telling } => control::profile(resolved, &name, telling.json),
         Command::Stop(telling) => control::stop(resolved, telling.json),
         Command::Wait(args) => wait::wait(resolved, &args),

@@ -57,6 +57,8 @@ impl App {
             Act::Up => help.scroll.by(-1),
             Act::HalfDown => help.scroll.by(page),
             Act::HalfUp => help.scroll.by(-page),
+            Act::First => help.scroll.reset(),
+            Act::Last => help.scroll.by(i64::MAX),
             Act::NextPane => {
                 help.words = !help.words;
                 help.scroll.reset();

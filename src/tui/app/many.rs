@@ -83,7 +83,7 @@ impl App {
             let why = if marked == hidden {
                 format!("{} marked, and the filter hides {}", are(marked), if marked == 1 { "it" } else { "all of them" })
             } else {
-                "nothing of what is marked can be".to_owned()
+                "no marked job is in a state for that".to_owned()
             };
             self.say(format!("{what}: {why}; {back} takes the marks away"), true);
             return Vec::new();

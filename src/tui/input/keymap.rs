@@ -310,6 +310,8 @@ pub const TABLE: &[Binding] = table! {
     Help [named(KeyCode::Up)] Up "" Hidden "scroll" ""
     Help [named(KeyCode::PageDown), ctrl('d')] HalfDown "" Hidden "scroll" ""
     Help [named(KeyCode::PageUp), ctrl('u')] HalfUp "" Hidden "scroll" ""
+    Help [named(KeyCode::Home)] First "" Hidden "scroll" ""
+    Help [named(KeyCode::End)] Last "" Hidden "scroll" ""
 
     Ask [named(KeyCode::Enter)] Enter "" Hidden "press the button" "choose"
     Ask [named(KeyCode::Left), named(KeyCode::Right), named(KeyCode::Tab), named(KeyCode::BackTab), ch('h'), ch('l')]

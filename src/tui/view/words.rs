@@ -8,6 +8,7 @@ pub const WORDS: &[(&str, &str)] = &[
     ("console, others", "memory of plimsoll itself (own, where there is little room), and of programs that are not its jobs"),
     ("reserved", "memory set aside for the jobs at work: for each the peak that is expected of it, and a margin"),
     ("unused, free", "what is reserved and not used yet; what a further job may need and be let in"),
+    ("kept", "set aside for plimsoll itself, and not used now; no job gets it"),
     ("queued", "waits for its turn"),
     ("held (job)", "is next, and waits until enough memory is free; it starts by itself then"),
     ("held (queue)", "you hold the queue: nothing is started until you release it; what runs goes on"),

@@ -93,7 +93,7 @@ pub fn jobs(resolved: &Resolved, verb: JobVerb, ranges: &[JobRange], json: bool)
                 let state = snapshot(&mut opened.link)?;
                 let jobs: Vec<JobId> = state.jobs.values().filter(|job| fits(job)).map(|job| job.id).collect();
                 if jobs.is_empty() {
-                    told.line("there is no such job at work")?;
+                    told.line(&format!("no job is in a state for `{}`", verb.name()))?;
                 }
                 jobs
             }
