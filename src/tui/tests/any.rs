@@ -185,7 +185,7 @@ fn what_waits_beyond_the_list_is_counted_in_the_title_and_the_header() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 160, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_size_and_no_keys_make_it_panic(

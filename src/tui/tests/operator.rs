@@ -155,6 +155,21 @@ fn a_server_that_has_nothing_to_do_is_ended_only_by_whoever_says_so_twice() {
 }
 
 #[test]
+fn the_log_of_a_job_that_stands_still_says_so_and_tells_no_pace() {
+    let mut story = busy(true);
+    let running = |screen: &str| screen.lines().any(|line| line.contains("frame") && line.contains(" fps  time"));
+    let still = |screen: &str| screen.lines().any(|line| line.contains("‖ frame") && line.contains("stands still"));
+    let mut app = story.app(settings(ColorMode::True, false));
+    let shown = text(&draw(&mut app, 120, 36));
+    assert!(running(&shown) && !still(&shown), "{shown}");
+    let from = story.events.len();
+    story.tell(EventKind::JobPaused { job: app.log_of().expect("a job"), by_governor: false });
+    hear_from(&mut app, &story, from);
+    let shown = text(&draw(&mut app, 120, 36));
+    assert!(still(&shown) && !running(&shown), "{shown}");
+}
+
+#[test]
 fn what_a_key_does_to_the_queue_behind_a_frozen_screen_is_said() {
     let mut app = busy(true).app(settings(ColorMode::True, false));
     let asked = press(&mut app, "fS");

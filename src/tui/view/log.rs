@@ -82,9 +82,9 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         let chosen = (chosen as u16).min(shown);
         buf.set_style(Rect { y: text_at.bottom() - chosen, height: chosen, ..text_at }, theme.selection());
     }
-    if let Some(text) = live {
-        let mut spans = lead(state.wall, theme.symbols.run, Role::Running);
-        spans.push(theme.span(fit(&text, room, theme.symbols), Role::Text));
+    if let Some(live) = live {
+        let mut spans = lead(state.wall, live.symbol, live.role);
+        spans.push(theme.span(fit(&live.text, room, theme.symbols), Role::Text));
         // In a pane of one line it stands over the last one.
         let y = text_at.bottom().min(inner.bottom().saturating_sub(1));
         Line::from(spans).render(Rect { y, ..inner }, buf);
@@ -141,19 +141,29 @@ fn right_of_title(app: &App, log: Option<(LogLines<'_>, u64)>) -> Vec<Span<'stat
     right
 }
 
-/// Where a running job is: one line that changes in place, however often ffmpeg reports.
-fn live_line(app: &App) -> Option<String> {
+/// Where a running job is: one line that changes in place, however often ffmpeg reports; of one that stands still without a pace.
+fn live_line(app: &App) -> Option<LiveLine> {
     let job = app.shown().jobs.get(&app.log_of()?)?;
-    let progress = job.progress.filter(|_| matches!(job.phase, Phase::Running { .. }))?;
+    let Phase::Running { paused, .. } = job.phase else { return None };
+    let progress = job.progress?;
     let seconds = progress.out_time.as_secs();
-    Some(format!(
-        "frame {}  {:.0} fps  time {:02}:{:02}:{:02}  {}  {:.1}x",
-        progress.frame,
-        progress.fps,
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60,
-        progress.written.whole(),
-        progress.speed
-    ))
+    let time = format!("time {:02}:{:02}:{:02}  {}", seconds / 3600, seconds / 60 % 60, seconds % 60, progress.written.whole());
+    let frame = progress.frame;
+    Some(if paused {
+        LiveLine { symbol: app.theme().symbols.held, role: Role::Warn, text: format!("frame {frame}  {time}  stands still") }
+    } else {
+        let (fps, speed) = (progress.fps, progress.speed);
+        LiveLine {
+            symbol: app.theme().symbols.run,
+            role: Role::Running,
+            text: format!("frame {frame}  {fps:.0} fps  {time}  {speed:.1}x"),
+        }
+    })
+}
+
+/// A line that tells where a job is.
+struct LiveLine {
+    symbol: &'static str,
+    role: Role,
+    text: String,
 }
