@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::domain::account::Account;
 use crate::domain::command::Wishes;
@@ -68,7 +68,7 @@ use process::ownlines::OwnLines;
 use process::sandbox::Fences;
 use process::spawner::SpawnError;
 use process::supervisor::{Supervisor, SupervisorConfig};
-use reports::{forwarding_loop, tell_leftovers};
+use reports::{JobBook, tell_leftovers};
 use store::history::History;
 use store::{Store, StoreError, preset_hash};
 use watch::Watcher;
@@ -227,17 +227,18 @@ impl RealHost {
         }
         tell_leftovers(&leftovers, &intent::complete(&store)?, &inputs);
         let ledger = FileLedger::default();
-        let (reports, reported) = mpsc::unbounded_channel();
         let mut supervision = SupervisorConfig::new(config.state_dir.join("logs").join(store.run().to_string()));
         supervision.oom_kills = oom_counter();
         supervision.lives = Some(lives.clone());
+        let book = Arc::new(JobBook::default());
+        supervision.listener = Some(book.clone());
         // Before the sampler looks for our own group, which may change with it.
         let groups = JobGroups::open(&Roots::default()).inspect_err(|why| tracing::info!(%why, "jobs share our memory cgroup"));
         let groups = groups.ok().map(Arc::new);
         let budget = budget::survey(&Roots::default(), config.budget.as_ref(), config.profile_budget).budget.bytes;
         let confinement = Confinement::new(groups.clone(), budget);
         supervision.groups = groups;
-        let supervisor = Supervisor::new(supervision, reports)?;
+        let supervisor = Supervisor::new(supervision, inputs.clone())?;
         let parts = config.out.join(WORK_FOLDER);
         let sampler_config = SamplerConfig {
             scratch_dirs: vec![parts.clone()],
@@ -292,9 +293,7 @@ impl RealHost {
             has_zscale: OnceLock::new(),
         };
         let shared = Arc::new(shared);
-        // Weak: the supervisor within sends what the thread waits for, and neither would ever end.
-        let forwarding = Arc::downgrade(&shared);
-        std::thread::Builder::new().name("reports".to_owned()).spawn(move || forwarding_loop(&forwarding, reported))?;
+        book.open(&shared);
         let (scans, probes, starts) = (Lane::new("scan")?, Lane::new("probe")?, Lane::new("start")?);
         Ok(Self {
             shared,

@@ -1,9 +1,9 @@
 //! What a job reports on its way to the engine, and what the host itself keeps of it.
 
-use std::sync::Weak;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::domain::curve::JobCurve;
 use crate::domain::job::JobId;
@@ -14,35 +14,51 @@ use crate::host::Shared;
 use crate::host::files::intent::Completed;
 use crate::host::media::curves::CurveBook;
 use crate::host::process::orphans::Leftovers;
+use crate::host::process::supervisor::Listener;
 
-/// Keeps the ledger in step with what the supervisor reports, then passes the report on.
-pub(super) fn forwarding_loop(shared: &Weak<Shared>, mut reported: mpsc::UnboundedReceiver<Input>) {
-    let mut curves = CurveBook::default();
-    while let Some(input) = reported.blocking_recv() {
-        let Some(shared) = shared.upgrade() else { return };
-        match &input {
-            Input::Job(job, JobReport::Spawned { pid, .. }) => {
-                let files = shared.jobs().get(job).and_then(|files| {
+/// Keeps the ledger and the courses of the jobs in step with what they report, before the engine acts on it.
+#[derive(Debug, Default)]
+pub(super) struct JobBook {
+    /// Weak: the supervisor within holds this book, and neither would ever end.
+    shared: OnceLock<Weak<Shared>>,
+    curves: Mutex<CurveBook>,
+}
+
+impl JobBook {
+    /// Jobs may be started from now on.
+    pub(super) fn open(&self, shared: &Arc<Shared>) {
+        self.shared.get_or_init(|| Arc::downgrade(shared));
+    }
+
+    fn curves(&self) -> MutexGuard<'_, CurveBook> {
+        // Each job's course is its own; after a panic elsewhere the others are still whole.
+        self.curves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener for JobBook {
+    fn hear(&self, job: JobId, report: &JobReport) {
+        let Some(shared) = self.shared.get().and_then(Weak::upgrade) else { return };
+        match report {
+            JobReport::Spawned { pid, .. } => {
+                let files = shared.jobs().get(&job).and_then(|files| {
                     let (order, part) = (files.order.as_ref()?, files.part.as_ref()?);
                     Some((order.input.clone(), part.path().to_owned()))
                 });
-                curves.started(*job, *pid);
+                self.curves().started(job, *pid);
                 if let Some((input, part)) = files {
-                    shared.ledger.started(*job, *pid, input, part);
+                    shared.ledger.started(job, *pid, input, part);
                 }
             }
-            Input::Job(job, JobReport::Progress(progress)) => curves.progressed(*job, progress),
-            Input::Job(job, JobReport::Exited(report)) => {
-                if let Some(files) = shared.jobs().get_mut(job) {
+            JobReport::Progress(progress) => self.curves().progressed(job, progress),
+            JobReport::Exited(report) => {
+                if let Some(files) = shared.jobs().get_mut(&job) {
                     files.account = report.account.clone();
                 }
-                shared.keep_curve(*job, |media| curves.ended(*job, report, media));
-                shared.ledger.ended(*job);
+                shared.keep_curve(job, |media| self.curves().ended(job, report, media));
+                shared.ledger.ended(job);
             }
             _ => {}
-        }
-        if shared.inputs.send(input).is_err() {
-            return;
         }
     }
 }

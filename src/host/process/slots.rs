@@ -16,6 +16,12 @@ use crate::host::process::orphans::ChildRegistry;
 /// Reads how often the kernel's out-of-memory killer has struck in the cgroup that jobs run in; `None` where that cannot be told.
 pub type OomCounter = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
+/// Hears of every report before the engine does, on the thread that makes it.
+pub trait Listener: std::fmt::Debug + Send + Sync {
+    /// A job reports.
+    fn hear(&self, job: JobId, report: &JobReport);
+}
+
 /// A job that has been started and whose end has not been reported.
 #[derive(Debug, Default)]
 struct Slot {
@@ -33,6 +39,7 @@ struct Slot {
 pub(in crate::host) struct Slots {
     all: Mutex<BTreeMap<JobId, Slot>>,
     inputs: UnboundedSender<Input>,
+    listener: Option<Arc<dyn Listener>>,
     oom: Mutex<OomLedger>,
     lives: Option<ChildRegistry>,
 }
@@ -58,9 +65,15 @@ impl OomLedger {
 }
 
 impl Slots {
-    /// Reports go to `inputs`; `oom_kills` have been counted so far.
-    pub(in crate::host) fn new(inputs: UnboundedSender<Input>, oom_kills: Option<u64>, lives: Option<ChildRegistry>) -> Self {
-        Self { all: Mutex::default(), inputs, oom: Mutex::new(OomLedger { base: oom_kills, claimed: 0 }), lives }
+    /// Reports go to `listener` and to `inputs`; `oom_kills` have been counted so far.
+    pub(in crate::host) fn new(
+        inputs: UnboundedSender<Input>,
+        listener: Option<Arc<dyn Listener>>,
+        oom_kills: Option<u64>,
+        lives: Option<ChildRegistry>,
+    ) -> Self {
+        let oom = Mutex::new(OomLedger { base: oom_kills, claimed: 0 });
+        Self { all: Mutex::default(), inputs, listener, oom, lives }
     }
 
     fn slots(&self) -> MutexGuard<'_, BTreeMap<JobId, Slot>> {
@@ -69,6 +82,9 @@ impl Slots {
 
     /// Sends a report. When nobody listens any more the run is over and it is lost, as it should be.
     pub(in crate::host) fn report(&self, job: JobId, report: JobReport) {
+        if let Some(listener) = &self.listener {
+            listener.hear(job, &report);
+        }
         let _ = self.inputs.send(Input::Job(job, report));
     }
 

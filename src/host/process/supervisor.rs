@@ -19,8 +19,8 @@ use crate::host::memory::job_cgroup::JobGroups;
 use crate::host::process::joblog::{LogKeeper, LogReader, log_path};
 use crate::host::process::orphans::ChildRegistry;
 use crate::host::process::ownlines::OwnLine;
-pub use crate::host::process::slots::OomCounter;
 use crate::host::process::slots::Slots;
+pub use crate::host::process::slots::{Listener, OomCounter};
 use crate::host::process::spawner::{SpawnError, SpawnRequest, hear_of_children, spawn};
 pub use crate::host::process::watch::Planned;
 use crate::host::process::watch::{self, Watched};
@@ -40,18 +40,21 @@ pub struct SupervisorConfig {
     pub groups: Option<Arc<JobGroups>>,
     /// Where living children are kept on record; `None` = nowhere.
     pub lives: Option<ChildRegistry>,
+    /// Hears of every report before the engine does.
+    pub listener: Option<Arc<dyn Listener>>,
 }
 
 impl SupervisorConfig {
     /// Logs in `log_dir`, 16 MB each; no limit to files; no groups; out-of-memory kills cannot be told.
     pub fn new(log_dir: PathBuf) -> Self {
-        Self { log_dir, max_log: Bytes::mib(16), max_file: None, oom_kills: Arc::new(|| None), groups: None, lives: None }
+        let oom_kills: OomCounter = Arc::new(|| None);
+        Self { log_dir, max_log: Bytes::mib(16), max_file: None, oom_kills, groups: None, lives: None, listener: None }
     }
 }
 
 impl std::fmt::Debug for SupervisorConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { log_dir, max_log, max_file, oom_kills: _, groups, lives: _ } = self;
+        let Self { log_dir, max_log, max_file, oom_kills: _, groups, lives: _, listener: _ } = self;
         let mut out = f.debug_struct("SupervisorConfig");
         out.field("log_dir", log_dir)
             .field("max_log", max_log)
@@ -111,7 +114,7 @@ impl Supervisor {
         let faults = inputs.clone();
         let on_fault = Box::new(move |what, detail| drop(faults.send(Input::Fault { what, detail })));
         let logs = LogKeeper::new(on_fault).map_err(SpawnError::Thread)?;
-        let slots = Arc::new(Slots::new(inputs, (config.oom_kills)(), config.lives.clone()));
+        let slots = Arc::new(Slots::new(inputs, config.listener.clone(), (config.oom_kills)(), config.lives.clone()));
         hear_of_children();
         Ok(Self { config, slots, logs })
     }
