@@ -309,14 +309,14 @@ fn open_log(path: &std::path::Path) -> Result<File, Usage> {
 /// process does.
 fn watch_signals(attacher: &Attacher, drains: bool) -> Result<Arc<AtomicI32>> {
     let first = Arc::new(AtomicI32::new(0));
-    let (told, link) = (Arc::clone(&first), attacher.attach());
+    let (told, attacher) = (Arc::clone(&first), attacher.clone());
     let (ready, is_ready) = std::sync::mpsc::channel();
     thread("signals", Waits::Signals, move |runtime| {
         runtime.block_on(async move {
             match Signals::listen(true) {
                 Ok(signals) => {
                     let _ = ready.send(Ok(()));
-                    obey(signals, link, &told, drains).await;
+                    obey(signals, attacher, &told, drains).await;
                 }
                 Err(error) => drop(ready.send(Err(error))),
             }
@@ -327,41 +327,34 @@ fn watch_signals(attacher: &Attacher, drains: bool) -> Result<Arc<AtomicI32>> {
 }
 
 /// Obeys signals for as long as the process lives. Where it `drains`, the first one that is to end it lets it finish what it does.
-async fn obey(mut signals: Signals, mut link: Link, told: &AtomicI32, mut drains: bool) {
-    let (mut number, mut open) = (0, true);
-    let mut ask = |link: &Link, command| {
-        number += 1;
-        let _ = link.requests.send(RequestId(number), command);
-        RequestId(number)
+async fn obey(mut signals: Signals, attacher: Attacher, told: &AtomicI32, mut drains: bool) {
+    // A link for each request: between signals nothing of the run is followed.
+    let ask = |command| {
+        let link = attacher.attach();
+        let _ = link.requests.send(THE_ONE, command);
+        link
     };
     loop {
-        let signal = tokio::select! {
-            signal = signals.next() => signal,
-            // Updates are not for us, but must not pile up.
-            update = link.updates.recv(), if open => {
-                open = update.is_some();
-                continue;
-            }
-        };
-        match signal {
+        match signals.next().await {
             libc::SIGHUP => {}
             libc::SIGTSTP => {
-                let request = ask(&link, Command::Suspend);
+                let mut link = ask(Command::Suspend);
                 // An engine that does not answer must not keep the operator from the shell.
-                let jobs = async { drop(tokio::time::timeout(SUSPEND, answered(&mut link, request)).await) };
+                let jobs = async { drop(tokio::time::timeout(SUSPEND, answered(&mut link, THE_ONE)).await) };
                 signals.stand_still(jobs).await;
-                ask(&link, Command::Continue);
+                drop(ask(Command::Continue));
             }
-            _ if std::mem::take(&mut drains) => {
-                ask(&link, Command::Drain);
-            }
+            _ if std::mem::take(&mut drains) => drop(ask(Command::Drain)),
             signal => {
                 let _ = told.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
-                ask(&link, Command::Shutdown);
+                drop(ask(Command::Shutdown));
             }
         }
     }
 }
+
+/// The one request that is asked over a link.
+const THE_ONE: RequestId = RequestId(1);
 
 /// Longest wait for the jobs to be stopped before the process itself stops.
 const SUSPEND: Duration = Duration::from_secs(3);
