@@ -219,9 +219,22 @@ pub(in crate::cli) fn thread<T: Send + 'static>(
     waits: Waits,
     work: impl FnOnce(&tokio::runtime::Runtime) -> T + Send + 'static,
 ) -> Result<std::sync::mpsc::Receiver<T>> {
+    thread_with(event_loop(waits)?, name, work)
+}
+
+/// An event loop for one thread.
+pub(in crate::cli) fn event_loop(waits: Waits) -> Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let builder = if waits == Waits::Signals { builder.enable_all() } else { builder.enable_time() };
-    let runtime = builder.build().wrap_err("cannot start an event loop")?;
+    builder.build().wrap_err("cannot start an event loop")
+}
+
+/// As [`thread`], with an event loop in which something lives already.
+pub(in crate::cli) fn thread_with<T: Send + 'static>(
+    runtime: tokio::runtime::Runtime,
+    name: &str,
+    work: impl FnOnce(&tokio::runtime::Runtime) -> T + Send + 'static,
+) -> Result<std::sync::mpsc::Receiver<T>> {
     let (done, result) = std::sync::mpsc::channel();
     std::thread::Builder::new()
         .name(name.to_owned())

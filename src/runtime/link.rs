@@ -1,7 +1,11 @@
 //! The line between a front end and the engine: requests go one way, one ordered stream of updates comes back.
 
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +14,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 
 pub use super::lookup::{
     Checkup, Compare, Comparisons, Complete, Completion, Examine, Finding, FindingStatus, JobNow, LookAhead, LookStep, Lookup,
-    QueueNow, ReadLog, ReadRows, SaveProfile, SettingInForce, StartServer,
+    QueueNow, ReadLog, ReadRows, SaveProfile, SettingInForce, StartServer, aside,
 };
 
 use crate::domain::command::{Answer, ClientId, Command, Rejection, RequestId};
@@ -186,42 +190,87 @@ impl Outbox {
     }
 }
 
+/// Reads and writes the line to an engine in another process, for as long as there is one.
+pub type Carrier = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// The front end's end of its updates.
-#[derive(Debug)]
 pub struct Updates {
-    updates: mpsc::UnboundedReceiver<Update>,
+    inbox: mpsc::UnboundedReceiver<Update>,
     taken: Arc<AtomicU64>,
+    /// Brings them from another process, within the task that waits for them; `None` = somebody else sends them.
+    carrier: Option<Carrier>,
+}
+
+impl fmt::Debug for Updates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Updates").field("taken", &self.taken).finish_non_exhaustive()
+    }
 }
 
 impl Updates {
     /// The next update; `None` when the run is over. May be given up while it waits, nothing is lost.
     pub async fn recv(&mut self) -> Option<Update> {
-        let update = self.updates.recv().await;
+        let update = poll_fn(|cx| match self.inbox.poll_recv(cx) {
+            // The line is read no faster than its updates are taken.
+            Poll::Pending => {
+                self.carry(cx);
+                self.inbox.poll_recv(cx)
+            }
+            told @ Poll::Ready(_) => told,
+        });
+        let update = update.await;
         self.count(update)
     }
 
-    /// As [`Updates::recv`], for a thread without an event loop.
+    /// Waits for something else, and lets requests and questions get to the engine meanwhile. Updates stay to be taken.
+    pub async fn meanwhile<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = pin!(other);
+        poll_fn(|cx| {
+            self.carry(cx);
+            other.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    fn carry(&mut self, cx: &mut Context<'_>) {
+        if self.carrier.as_mut().is_some_and(|carrier| carrier.as_mut().poll(cx).is_ready()) {
+            self.carrier = None;
+        }
+    }
+
+    /// Gives away what brings them: whoever has it carries from now on.
+    pub fn give_carrier(&mut self) -> Option<Carrier> {
+        self.carrier.take()
+    }
+
+    /// As [`Updates::recv`], for a thread without an event loop. Somebody else has to carry.
     pub fn blocking_recv(&mut self) -> Option<Update> {
-        let update = self.updates.blocking_recv();
+        let update = self.inbox.blocking_recv();
         self.count(update)
     }
 
     /// An update that is there already.
     pub fn try_recv(&mut self) -> Result<Update, TryRecvError> {
-        let update = self.updates.try_recv()?;
+        let update = self.inbox.try_recv()?;
         self.taken.fetch_add(1, Ordering::Relaxed);
         Ok(update)
     }
 
     /// Nothing waits to be taken.
     pub fn is_empty(&self) -> bool {
-        self.updates.is_empty()
+        self.inbox.is_empty()
     }
 
     fn count(&self, update: Option<Update>) -> Option<Update> {
         self.taken.fetch_add(u64::from(update.is_some()), Ordering::Relaxed);
         update
     }
+}
+
+fn updates() -> (Outbox, Updates) {
+    let (sender, inbox) = mpsc::unbounded_channel();
+    let taken = Arc::new(AtomicU64::new(0));
+    (Outbox { updates: sender, taken: Arc::clone(&taken) }, Updates { inbox, taken, carrier: None })
 }
 
 /// The way to the engine.
@@ -234,10 +283,16 @@ pub struct Requests {
 impl Link {
     /// Attaches a front end; its first update is a snapshot. Fails silently when the engine is gone: the updates end.
     pub fn attach(client: ClientId, control: mpsc::UnboundedSender<Control>) -> Self {
-        let (sender, updates) = mpsc::unbounded_channel();
-        let taken = Arc::new(AtomicU64::new(0));
-        let _ = control.send(Control::Attach(client, Outbox { updates: sender, taken: Arc::clone(&taken) }));
-        Self { requests: Requests { client, control }, updates: Updates { updates, taken } }
+        let (outbox, updates) = updates();
+        let _ = control.send(Control::Attach(client, outbox));
+        Self { requests: Requests { client, control }, updates }
+    }
+
+    /// A link to an engine in another process: `carry` takes what is asked, and tells what comes back.
+    pub fn carried(carry: impl FnOnce(mpsc::UnboundedReceiver<Control>, Outbox) -> Carrier) -> Self {
+        let ((control, controlled), (outbox, updates)) = (mpsc::unbounded_channel(), updates());
+        let carrier = Some(carry(controlled, outbox));
+        Self { requests: Requests { client: ClientId(0), control }, updates: Updates { carrier, ..updates } }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::domain::command::Command;
 use crate::domain::comparison::kept::ComparisonId;
 use crate::domain::profile::Profile;
 use crate::domain::state::State;
-use crate::runtime::link::{LineStatus, Link, Lookup, Update};
+use crate::runtime::link::{LineStatus, Link, Lookup, Update, aside};
 use crate::tui::app::complete::{self, Places};
 use crate::tui::app::line::WindowOn;
 use crate::tui::app::{App, Settings};
@@ -304,9 +304,9 @@ impl<'a> Console<'a> {
         if self.app.window_on().is_some() && !self.app.ended() { TuiExit::Left(signal) } else { TuiExit::Finished }
     }
 
-    /// A window that is left in the same moment as something is asked waits for the answer.
+    /// A window that is left, or loses its terminal, in the same moment as something is asked waits for the answer.
     async fn say_goodbye(&mut self, exit: TuiExit) {
-        if !matches!(exit, TuiExit::Left(_)) {
+        if exit == TuiExit::Finished {
             return;
         }
         let answered = async {
@@ -375,7 +375,12 @@ impl<'a> Console<'a> {
                     self.app.update(Action::Found(Box::new(Found::Compared(ended))));
                 }
             }
-            Effect::StopComparison => self.lookup.compare.iter().for_each(|compare| (compare.stop)()),
+            Effect::StopComparison => {
+                if let Some(stop) = self.lookup.compare.as_ref().map(|compare| Arc::clone(&compare.stop)) {
+                    // Where that is another process's to do, it is asked over the line.
+                    self.link.updates.meanwhile(aside("compare", move || stop())).await;
+                }
+            }
             Effect::LookAway => self.looking.store(0, Ordering::Relaxed),
             Effect::Suspend => self.suspend().await?,
             Effect::Exit => {}
