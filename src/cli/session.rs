@@ -35,7 +35,7 @@ use crate::host::process::joblog::LogReader;
 use crate::host::process::orphans::ProcessIdentity;
 use crate::host::{HostConfig, HostError, RealHost};
 use crate::runtime::clock::Clock;
-use crate::runtime::driver::Driver;
+use crate::runtime::driver::{Driver, Ended};
 use crate::runtime::hub::Attacher;
 use crate::runtime::link::{Link, ReadLog, Update};
 use crate::wire::socket::Doors;
@@ -103,7 +103,7 @@ impl Session {
         self.aside.beside(attacher.clone());
         let read_log: ReadLog = Arc::new(move |job, attempt| logs.read(job, attempt));
         // Whoever is attached before the start sees everything from the first event on.
-        let (watcher, link) = (attacher.attach(), attacher.attach());
+        let link = attacher.attach();
         let signalled = watch_signals(&attacher, self.agent.is_some())?;
         let logger = log_file.map(|file| {
             let (link, sink): (Link, Box<dyn Write + Send>) = (attacher.attach(), Box::new(BufWriter::new(file)));
@@ -111,9 +111,6 @@ impl Session {
             thread("log", Waits::Time, move |runtime| runtime.block_on(headless::follow(link, Vec::new(), sinks)))
         });
         let logger = logger.transpose()?;
-        let watcher = thread("watcher", Waits::Time, move |runtime| {
-            runtime.block_on(headless::follow(watcher, Vec::new(), Sinks::default()))
-        })?;
         if let Some(watch) = self.watch {
             let link = attacher.attach();
             std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch(link)).wrap_err("cannot start a thread")?;
@@ -144,11 +141,10 @@ impl Session {
         let queued = !commands.is_empty();
         let shown = thread("front", Waits::Time, move |runtime| runtime.block_on(show(lines, link, commands)))?;
         // The engine's thread closes the host: no child, no part is left when it has ended.
-        engine.join().map_err(|_| eyre!("the engine has panicked; the lines above say where"))?;
+        let mut report = engine.join().map_err(|_| eyre!("the engine has panicked; the lines above say where"))?;
         let agent = agent.and_then(|agent| receive(&agent, &signalled));
         drop(lock);
         self.aside.end();
-        let mut report = receive(&watcher, &signalled).unwrap_or_default();
         if let Some(logger) = logger {
             report.lost.extend(receive(&logger, &signalled).into_iter().flat_map(|logged| logged.lost));
         }
@@ -289,16 +285,17 @@ pub(super) fn refused(error: &InstanceError) -> color_eyre::Report {
     }
 }
 
-/// Runs the engine on a thread of its own. Before the host is closed, and the state folder free for the next plimsoll, nobody
+/// Runs the engine on a thread of its own, which tells the figures at the end. Before the host is closed, and the state folder free for the next plimsoll, nobody
 /// can reach this one any more.
-fn start_engine(driver: Driver<RealHost>, doors: Option<Doors>) -> Result<JoinHandle<()>> {
+fn start_engine(driver: Driver<RealHost>, doors: Option<Doors>) -> Result<JoinHandle<Report>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().wrap_err("cannot start the engine's loop")?;
     std::thread::Builder::new()
         .name("engine".to_owned())
         .spawn(move || {
-            let host = runtime.block_on(driver.run());
+            let Ended { host, summary, skipped } = runtime.block_on(driver.run());
             drop(doors);
             host.close();
+            Report { summary, skipped, ..Report::default() }
         })
         .wrap_err("cannot start the engine's thread")
 }
