@@ -425,7 +425,6 @@ impl App {
                 self.size = (width, height);
                 Vec::new()
             }
-            Action::Update(update) => self.on_update(*update),
             Action::Found(found) => {
                 self.found(*found);
                 Vec::new()

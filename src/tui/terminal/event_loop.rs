@@ -231,7 +231,7 @@ impl<'a> Console<'a> {
         let is_window = self.app.window_on().is_some();
         // A snapshot that is there already spares a first frame without anything in it.
         if let Ok(Some(update)) = timeout(FRAME, self.link.updates.recv()).await {
-            self.app.update(Action::Update(Box::new(update)));
+            self.app.on_update(update);
         }
         loop {
             let woken = tokio::select! {
@@ -283,7 +283,7 @@ impl<'a> Console<'a> {
                 Woken::Stopped => vec![Effect::Suspend],
                 Woken::Found(found) => self.app.update(Action::Found(found)),
                 Woken::Ended(signal) => return Ok(self.exit(Some(signal))),
-                Woken::Update(Some(update)) => self.app.update(Action::Update(Box::new(update))),
+                Woken::Update(Some(update)) => self.app.on_update(update),
                 Woken::Update(None) => {
                     open = false;
                     self.app.closed()
@@ -312,7 +312,7 @@ impl<'a> Console<'a> {
         let answered = async {
             while self.app.is_waiting_for_an_answer() {
                 let Some(update) = self.link.updates.recv().await else { return };
-                self.app.update(Action::Update(Box::new(update)));
+                self.app.on_update(update);
             }
         };
         let _ = timeout(SUSPEND, answered).await;
@@ -403,7 +403,7 @@ impl<'a> Console<'a> {
             let answered = async {
                 while let Some(update) = self.link.updates.recv().await {
                     let answer = matches!(&update, Update::Reply(id, _) if *id == request);
-                    self.app.update(Action::Update(Box::new(update)));
+                    self.app.on_update(update);
                     if answer {
                         return;
                     }
