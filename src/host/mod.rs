@@ -326,7 +326,7 @@ impl RealHost {
         let Self { shared, scans, probes, starts, cleaner, sampler, instance, hooks, watcher, history: _, own_lines: _ } = self;
         // Nothing is removed or queued any more by what follows.
         drop(watcher);
-        shared.supervisor.kill_all();
+        shared.supervisor.slots.kill_all();
         hooks.close();
         // They only read; a file on a disk that hangs must not keep the process from ending.
         scans.leave();
@@ -383,9 +383,9 @@ impl Host for RealHost {
                     shared.report(job, JobReport::SpawnFailed { reason, transient: false });
                 }
             }),
-            Effect::Stop(job, mode) => self.shared.supervisor.stop(job, mode),
-            Effect::Suspend(job) => self.shared.supervisor.suspend(job),
-            Effect::Continue(job) => self.shared.supervisor.resume(job),
+            Effect::Stop(job, mode) => self.shared.supervisor.slots.stop(job, mode),
+            Effect::Suspend(job) => self.shared.supervisor.slots.suspend(job),
+            Effect::Continue(job) => self.shared.supervisor.slots.resume(job),
             Effect::Limit(job, limit) => self.starts.order(move || shared.supervisor.limit(job, limit)),
             Effect::Finalize { job, .. } => finalize_aside(&shared, job),
             Effect::Discard { job, .. } => self.starts.order(move || shared.discard(job)),

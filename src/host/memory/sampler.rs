@@ -173,11 +173,6 @@ impl Sampler {
         self.tell(|control| control.is_due = true);
     }
 
-    /// Measures now, on the caller's thread; nothing is sent.
-    pub fn sample_now(&self) -> Result<MemorySample, ReadError> {
-        self.source.sample_now()
-    }
-
     /// A handle to measure with, for other threads.
     pub fn source(&self) -> SampleSource {
         self.source.clone()

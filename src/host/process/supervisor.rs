@@ -14,13 +14,12 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::domain::job::JobId;
 use crate::domain::units::Bytes;
-use crate::engine::port::{Input, JobReport, StopMode};
+use crate::engine::port::{Input, JobReport};
 use crate::host::memory::job_cgroup::JobGroups;
 use crate::host::process::joblog::{LogKeeper, LogReader, log_path};
 use crate::host::process::orphans::ChildRegistry;
 use crate::host::process::ownlines::OwnLine;
-use crate::host::process::slots::Slots;
-pub use crate::host::process::slots::{Listener, OomCounter};
+pub use crate::host::process::slots::{Listener, OomCounter, Slots};
 use crate::host::process::spawner::{SpawnError, SpawnRequest, hear_of_children, spawn};
 pub use crate::host::process::watch::Planned;
 use crate::host::process::watch::{self, Watched};
@@ -104,7 +103,8 @@ pub struct FileLimit {
 #[derive(Debug)]
 pub struct Supervisor {
     config: SupervisorConfig,
-    slots: Arc<Slots>,
+    /// The processes, to be signalled.
+    pub slots: Arc<Slots>,
     logs: LogKeeper,
 }
 
@@ -192,42 +192,17 @@ impl Supervisor {
         }
     }
 
-    /// Tells a job's processes to end. Nothing happens if there are none; one that is being started is told once it runs.
-    pub fn stop(&self, job: JobId, mode: StopMode) {
-        self.slots.stop(job, mode);
-    }
-
-    /// Makes a job's processes stand still (SIGSTOP). Their memory stays.
-    pub fn suspend(&self, job: JobId) {
-        self.slots.suspend(job);
-    }
-
-    /// Lets them go on (SIGCONT).
-    pub fn resume(&self, job: JobId) {
-        self.slots.resume(job);
-    }
-
     /// Gives a running job another memory limit, see [`JobGroups::limit`].
     pub fn limit(&self, job: JobId, limit: Bytes) {
         if let Some(groups) = &self.config.groups {
             groups.limit(job, limit);
         }
     }
-
-    /// The jobs whose process runs or has ended without being reaped yet, with its number.
-    pub fn running(&self) -> Vec<(JobId, u32)> {
-        self.slots.running()
-    }
-
-    /// Kills the processes of all jobs, at once.
-    pub fn kill_all(&self) {
-        self.slots.kill_all();
-    }
 }
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        self.kill_all();
+        self.slots.kill_all();
     }
 }
 
