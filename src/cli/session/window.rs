@@ -234,10 +234,13 @@ fn show_lines(
 fn watch_signals() -> Result<(Arc<AtomicI32>, mpsc::UnboundedReceiver<i32>)> {
     let first = Arc::new(AtomicI32::new(0));
     let (told, (tell, signals)) = (Arc::clone(&first), mpsc::unbounded_channel());
+    let (ready, is_ready) = std::sync::mpsc::channel();
     thread("signals", Waits::Signals, move |runtime| {
         runtime.block_on(async move {
+            let listening = Signals::listen(false);
+            let _ = ready.send(());
             // Without them the console alone obeys.
-            let Ok(mut signals) = Signals::listen(false) else { return };
+            let Ok(mut signals) = listening else { return };
             loop {
                 let signal = signals.next().await;
                 let _ = told.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
@@ -245,6 +248,8 @@ fn watch_signals() -> Result<(Arc<AtomicI32>, mpsc::UnboundedReceiver<i32>)> {
             }
         });
     })?;
+    // Whoever sees the first line may send one at once.
+    let _ = is_ready.recv();
     Ok((first, signals))
 }
 
