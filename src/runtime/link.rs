@@ -1,5 +1,6 @@
 //! The line between a front end and the engine: requests go one way, one ordered stream of updates comes back.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -175,18 +176,21 @@ pub struct Link {
 #[derive(Debug, Clone)]
 pub struct Outbox {
     updates: mpsc::UnboundedSender<Update>,
+    sent: Cell<u64>,
     taken: Arc<AtomicU64>,
 }
 
 impl Outbox {
     /// Sends an update; false when the front end has gone.
     pub fn send(&self, update: Update) -> bool {
+        self.sent.update(|sent| sent + 1);
         self.updates.send(update).is_ok()
     }
 
-    /// Updates that the front end has taken so far.
-    pub fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
+    /// How many updates the front end has taken so far, and how many it has not.
+    pub fn standing(&self) -> (u64, u64) {
+        let taken = self.taken.load(Ordering::Relaxed);
+        (taken, self.sent.get() - taken)
     }
 }
 
@@ -270,7 +274,7 @@ impl Updates {
 fn updates() -> (Outbox, Updates) {
     let (sender, inbox) = mpsc::unbounded_channel();
     let taken = Arc::new(AtomicU64::new(0));
-    (Outbox { updates: sender, taken: Arc::clone(&taken) }, Updates { inbox, taken, carrier: None })
+    (Outbox { updates: sender, sent: Cell::new(0), taken: Arc::clone(&taken) }, Updates { inbox, taken, carrier: None })
 }
 
 /// The way to the engine.
