@@ -194,14 +194,14 @@ impl Outbox {
     }
 }
 
-/// Reads and writes the line to an engine in another process, for as long as there is one.
+/// Does what brings updates, such as reading the line to an engine in another process, for as long as some may come.
 pub type Carrier = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The front end's end of its updates.
 pub struct Updates {
     inbox: mpsc::UnboundedReceiver<Update>,
     taken: Arc<AtomicU64>,
-    /// Brings them from another process, within the task that waits for them; `None` = somebody else sends them.
+    /// Brings them within the task that waits for them; `None` = somebody else sends them.
     carrier: Option<Carrier>,
 }
 
@@ -271,12 +271,6 @@ impl Updates {
     }
 }
 
-fn updates() -> (Outbox, Updates) {
-    let (sender, inbox) = mpsc::unbounded_channel();
-    let taken = Arc::new(AtomicU64::new(0));
-    (Outbox { updates: sender, sent: Cell::new(0), taken: Arc::clone(&taken) }, Updates { inbox, taken, carrier: None })
-}
-
 /// The way to the engine.
 #[derive(Debug)]
 pub struct Requests {
@@ -287,16 +281,18 @@ pub struct Requests {
 impl Link {
     /// Attaches a front end; its first update is a snapshot. Fails silently when the engine is gone: the updates end.
     pub fn attach(client: ClientId, control: mpsc::UnboundedSender<Control>) -> Self {
-        let (outbox, updates) = updates();
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let taken = Arc::new(AtomicU64::new(0));
+        let outbox = Outbox { updates: sender, sent: Cell::new(0), taken: Arc::clone(&taken) };
         let _ = control.send(Control::Attach(client, outbox));
-        Self { requests: Requests { client, control }, updates }
+        Self { requests: Requests { client, control }, updates: Updates { inbox, taken, carrier: None } }
     }
 
-    /// A link to an engine in another process: `carry` takes what is asked, and tells what comes back.
-    pub fn carried(carry: impl FnOnce(mpsc::UnboundedReceiver<Control>, Outbox) -> Carrier) -> Self {
-        let ((control, controlled), (outbox, updates)) = (mpsc::unbounded_channel(), updates());
-        let carrier = Some(carry(controlled, outbox));
-        Self { requests: Requests { client: ClientId(0), control }, updates: Updates { carrier, ..updates } }
+    /// The same link, where nobody else does what answers requests and sends updates: whoever waits for updates does it.
+    #[must_use]
+    pub fn carried_by(mut self, carrier: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.updates.carrier = Some(Box::pin(carrier));
+        self
     }
 }
 

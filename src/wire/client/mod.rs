@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 
 use super::look::{Ask, Look};
 use super::message::{Facts, ServerHello};
+use crate::domain::command::ClientId;
 use crate::runtime::link::{Link, LookStep};
-use pump::Pump;
 
 /// Where a server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,8 +98,9 @@ pub async fn connect(door: Door, caller: Caller) -> Result<Opened, OpenError> {
     let own_hello = dial::hello(caller);
     let line = dial::dial(&door, &own_hello, false).await?;
     let (hello, facts) = (line.hello.clone(), line.facts.clone());
+    let (control, controlled) = mpsc::unbounded_channel();
     let (orders, ordered) = mpsc::unbounded_channel();
-    let link = Link::carried(|control, outbox| Box::pin(Pump::new(door, own_hello, control, ordered, outbox).run(line)));
+    let link = Link::attach(ClientId(0), control).carried_by(pump::carry(door, own_hello, controlled, ordered, line));
     let ask: Ask = Arc::new(move |look, on_step: &dyn Fn(LookStep) -> bool| ask(&orders, look, on_step));
     Ok(Opened { hello, facts, link, ask })
 }

@@ -22,7 +22,7 @@ const TRIES: [u64; 6] = [1, 2, 4, 8, 16, 30];
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 
 /// One front end's line.
-pub(super) struct Pump {
+struct Pump {
     door: Door,
     hello: ClientHello,
     control: mpsc::UnboundedReceiver<Control>,
@@ -54,6 +54,35 @@ enum RunEnd {
     Over,
 }
 
+/// Carries for the front end that attaches first: over this line, and over those that are made when it is cut.
+pub(super) async fn carry(
+    door: Door,
+    hello: ClientHello,
+    mut control: mpsc::UnboundedReceiver<Control>,
+    orders: mpsc::UnboundedReceiver<Order>,
+    line: Line,
+) {
+    // Nothing is taken from the line before there is somebody to tell.
+    let Some(Control::Attach(_, outbox)) = control.recv().await else { return };
+    let pump = Pump {
+        door,
+        hello,
+        control,
+        orders,
+        outbox,
+        life: String::new(),
+        seq: Seq(0),
+        is_told: false,
+        receiving: Receiving::default(),
+        unanswered: BTreeMap::new(),
+        questions: BTreeMap::new(),
+        last_question: 0,
+        end: RunEnd::NotYet,
+        is_left: false,
+    };
+    pump.run(line).await;
+}
+
 /// Something that woke it.
 enum Woken {
     Control(Option<Control>),
@@ -62,33 +91,8 @@ enum Woken {
 }
 
 impl Pump {
-    pub(super) fn new(
-        door: Door,
-        hello: ClientHello,
-        control: mpsc::UnboundedReceiver<Control>,
-        orders: mpsc::UnboundedReceiver<Order>,
-        outbox: Outbox,
-    ) -> Self {
-        Self {
-            door,
-            hello,
-            control,
-            orders,
-            outbox,
-            life: String::new(),
-            seq: Seq(0),
-            is_told: false,
-            receiving: Receiving::default(),
-            unanswered: BTreeMap::new(),
-            questions: BTreeMap::new(),
-            last_question: 0,
-            end: RunEnd::NotYet,
-            is_left: false,
-        }
-    }
-
     /// Carries until the front end has gone, the run is over, or a line is cut that is not made again.
-    pub(super) async fn run(mut self, first: Line) {
+    async fn run(mut self, first: Line) {
         let mut line = first;
         loop {
             self.life.clone_from(&line.hello.life);
