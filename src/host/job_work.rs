@@ -25,7 +25,8 @@ use crate::host::media::ffmpeg::Ffmpeg;
 use crate::host::media::{mark, picture};
 use crate::host::memory::page_cache;
 use crate::host::process::sandbox::Needs;
-use crate::host::process::supervisor::{FileLimit, Launch, Planned};
+use crate::host::process::supervisor::{FileLimit, Launch, Listener, Planned};
+use crate::host::reports::JobBook;
 use crate::host::store::Records as _;
 use crate::host::{SCRATCH_MARGIN, Shared, process};
 
@@ -145,7 +146,7 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn start(&self, mut order: SpawnOrder) {
+    pub(super) fn start(self: &Arc<Self>, mut order: SpawnOrder) {
         if let Err((reason, retryability)) = self.refresh(&mut order) {
             let job = order.job;
             return self.report(job, Obstacle::from((reason, retryability)).report(&order.output));
@@ -160,7 +161,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn make_launch(&self, order: SpawnOrder) -> Result<Launch, Obstacle> {
+    pub(super) fn make_launch(self: &Arc<Self>, order: SpawnOrder) -> Result<Launch, Obstacle> {
         let unknown = || (format!("its preset {} is not known any more", order.preset), Retryability::Never);
         let preset = self.preset_of(order.job, &order.preset).ok_or_else(unknown)?;
         let size = Bytes(std::fs::metadata(&order.input).map_or(0, |meta| meta.len()));
@@ -190,7 +191,8 @@ impl Shared {
         let planned = picture.map(|(plan, stream)| Planned { plan: plan.clone(), stream: stream.clone() });
         let duration = order.media.duration.filter(|_| !order.media.extras.duration_is_guess);
         let input = Some((order.input.clone(), size.0));
-        let launch = Launch { command, duration, max_file, memory_limit, fence, planned, input };
+        let listener: Option<Box<dyn Listener>> = Some(Box::new(JobBook::of(job, self)));
+        let launch = Launch { command, duration, max_file, memory_limit, fence, planned, input, listener };
         let mut jobs = self.jobs();
         let files = jobs.entry(order.job).or_default();
         files.part = Some(part);

@@ -68,7 +68,7 @@ use process::ownlines::OwnLines;
 use process::sandbox::Fences;
 use process::spawner::SpawnError;
 use process::supervisor::{Supervisor, SupervisorConfig};
-use reports::{JobBook, tell_leftovers};
+use reports::tell_leftovers;
 use store::history::History;
 use store::{Store, StoreError, preset_hash};
 use watch::Watcher;
@@ -230,8 +230,6 @@ impl RealHost {
         let mut supervision = SupervisorConfig::new(config.state_dir.join("logs").join(store.run().to_string()));
         supervision.oom_kills = oom_counter();
         supervision.lives = Some(lives.clone());
-        let book = Arc::new(JobBook::default());
-        supervision.listener = Some(book.clone());
         // Before the sampler looks for our own group, which may change with it.
         let groups = JobGroups::open(&Roots::default()).inspect_err(|why| tracing::info!(%why, "jobs share our memory cgroup"));
         let groups = groups.ok().map(Arc::new);
@@ -293,7 +291,6 @@ impl RealHost {
             has_zscale: OnceLock::new(),
         };
         let shared = Arc::new(shared);
-        book.open(&shared);
         let (scans, probes, starts) = (Lane::new("scan")?, Lane::new("probe")?, Lane::new("start")?);
         Ok(Self {
             shared,

@@ -16,10 +16,26 @@ use crate::host::process::orphans::ChildRegistry;
 /// Reads how often the kernel's out-of-memory killer has struck in the cgroup that jobs run in; `None` where that cannot be told.
 pub type OomCounter = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
-/// Hears of every report before the engine does, on the thread that makes it.
-pub trait Listener: std::fmt::Debug + Send + Sync {
-    /// A job reports.
-    fn hear(&self, job: JobId, report: &JobReport);
+/// Hears what a job reports before the engine does, on the job's thread.
+pub trait Listener: std::fmt::Debug + Send {
+    /// The job reports.
+    fn hear(&mut self, report: &JobReport);
+}
+
+/// Where the reports of one job go.
+pub(in crate::host) struct Reports {
+    pub(in crate::host) job: JobId,
+    pub(in crate::host) slots: Arc<Slots>,
+    pub(in crate::host) listener: Option<Box<dyn Listener>>,
+}
+
+impl Reports {
+    pub(in crate::host) fn send(&mut self, report: JobReport) {
+        if let Some(listener) = &mut self.listener {
+            listener.hear(&report);
+        }
+        self.slots.report(self.job, report);
+    }
 }
 
 /// A job that has been started and whose end has not been reported.
@@ -39,7 +55,6 @@ struct Slot {
 pub struct Slots {
     all: Mutex<BTreeMap<JobId, Slot>>,
     inputs: UnboundedSender<Input>,
-    listener: Option<Arc<dyn Listener>>,
     oom: Mutex<OomLedger>,
     lives: Option<ChildRegistry>,
 }
@@ -65,15 +80,9 @@ impl OomLedger {
 }
 
 impl Slots {
-    /// Reports go to `listener` and to `inputs`; `oom_kills` have been counted so far.
-    pub(in crate::host) fn new(
-        inputs: UnboundedSender<Input>,
-        listener: Option<Arc<dyn Listener>>,
-        oom_kills: Option<u64>,
-        lives: Option<ChildRegistry>,
-    ) -> Self {
-        let oom = Mutex::new(OomLedger { base: oom_kills, claimed: 0 });
-        Self { all: Mutex::default(), inputs, listener, oom, lives }
+    /// Reports go to `inputs`; `oom_kills` have been counted so far.
+    pub(in crate::host) fn new(inputs: UnboundedSender<Input>, oom_kills: Option<u64>, lives: Option<ChildRegistry>) -> Self {
+        Self { all: Mutex::default(), inputs, oom: Mutex::new(OomLedger { base: oom_kills, claimed: 0 }), lives }
     }
 
     fn slots(&self) -> MutexGuard<'_, BTreeMap<JobId, Slot>> {
@@ -82,9 +91,6 @@ impl Slots {
 
     /// Sends a report. When nobody listens any more the run is over and it is lost, as it should be.
     pub(in crate::host) fn report(&self, job: JobId, report: JobReport) {
-        if let Some(listener) = &self.listener {
-            listener.hear(job, &report);
-        }
         let _ = self.inputs.send(Input::Job(job, report));
     }
 

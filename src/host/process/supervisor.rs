@@ -19,6 +19,7 @@ use crate::host::memory::job_cgroup::JobGroups;
 use crate::host::process::joblog::{LogKeeper, LogReader, log_path};
 use crate::host::process::orphans::ChildRegistry;
 use crate::host::process::ownlines::OwnLine;
+use crate::host::process::slots::Reports;
 pub use crate::host::process::slots::{Listener, OomCounter, Slots};
 use crate::host::process::spawner::{SpawnError, SpawnRequest, hear_of_children, spawn};
 pub use crate::host::process::watch::Planned;
@@ -39,21 +40,18 @@ pub struct SupervisorConfig {
     pub groups: Option<Arc<JobGroups>>,
     /// Where living children are kept on record; `None` = nowhere.
     pub lives: Option<ChildRegistry>,
-    /// Hears of every report before the engine does.
-    pub listener: Option<Arc<dyn Listener>>,
 }
 
 impl SupervisorConfig {
     /// Logs in `log_dir`, 16 MB each; no limit to files; no groups; out-of-memory kills cannot be told.
     pub fn new(log_dir: PathBuf) -> Self {
-        let oom_kills: OomCounter = Arc::new(|| None);
-        Self { log_dir, max_log: Bytes::mib(16), max_file: None, oom_kills, groups: None, lives: None, listener: None }
+        Self { log_dir, max_log: Bytes::mib(16), max_file: None, oom_kills: Arc::new(|| None), groups: None, lives: None }
     }
 }
 
 impl std::fmt::Debug for SupervisorConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { log_dir, max_log, max_file, oom_kills: _, groups, lives: _, listener: _ } = self;
+        let Self { log_dir, max_log, max_file, oom_kills: _, groups, lives: _ } = self;
         let mut out = f.debug_struct("SupervisorConfig");
         out.field("log_dir", log_dir)
             .field("max_log", max_log)
@@ -81,12 +79,14 @@ pub struct Launch {
     pub planned: Option<Planned>,
     /// The input and its size, for the progress of a film that does not tell how long it is.
     pub input: Option<(PathBuf, u64)>,
+    /// Hears what it reports before the engine does.
+    pub listener: Option<Box<dyn Listener>>,
 }
 
 impl Launch {
     /// Without limits of its own.
     pub const fn new(command: Command, duration: Option<Duration>) -> Self {
-        Self { command, duration, max_file: None, memory_limit: None, fence: None, planned: None, input: None }
+        Self { command, duration, max_file: None, memory_limit: None, fence: None, planned: None, input: None, listener: None }
     }
 }
 
@@ -114,7 +114,7 @@ impl Supervisor {
         let faults = inputs.clone();
         let on_fault = Box::new(move |what, detail| drop(faults.send(Input::Fault { what, detail })));
         let logs = LogKeeper::new(on_fault).map_err(SpawnError::Thread)?;
-        let slots = Arc::new(Slots::new(inputs, config.listener.clone(), (config.oom_kills)(), config.lives.clone()));
+        let slots = Arc::new(Slots::new(inputs, (config.oom_kills)(), config.lives.clone()));
         hear_of_children();
         Ok(Self { config, slots, logs })
     }
@@ -145,8 +145,8 @@ impl Supervisor {
             let what = format!("cannot start job {job} a second time");
             return self.slots.fault(what, "it still runs; its end has to be reported first".to_owned());
         }
-        let Launch { command, duration, max_file: own_limit, memory_limit, fence, planned, input } = launch;
-        let slots = Arc::clone(&self.slots);
+        let Launch { command, duration, max_file: own_limit, memory_limit, fence, planned, input, listener } = launch;
+        let mut reports = Reports { job, slots: Arc::clone(&self.slots), listener };
         let mut log = self.logs.open(self.log_path(job, attempt), self.config.max_log);
         let words = crate::host::media::arguments::shown(&command);
         log.line(crate::host::process::joblog::wall_now(), &format!("job {job}, try {attempt}: {words}"));
@@ -168,21 +168,21 @@ impl Supervisor {
                 Ok(child) => child,
                 Err(error) => {
                     log.close(crate::host::process::joblog::wall_now(), &error.to_string());
-                    slots.forget(job);
+                    reports.slots.forget(job);
                     if let Some(group) = made {
                         group.remove();
                     }
-                    slots.report(job, JobReport::SpawnFailed { reason: error.to_string(), transient: error.is_transient() });
+                    reports.send(JobReport::SpawnFailed { reason: error.to_string(), transient: error.is_transient() });
                     return;
                 }
             };
             if let Some(pid) = Pid::from_raw(child.pid as i32) {
-                slots.runs(job, pid);
+                reports.slots.runs(job, pid);
             }
-            slots.report(job, JobReport::Spawned { pid: child.pid, command: words });
+            reports.send(JobReport::Spawned { pid: child.pid, command: words });
             let may_rise = file_limit.is_some_and(|limit| limit.may_rise);
             let group = made;
-            watch::watch(Watched { job, child, duration, slots, log, oom_kills, oom_before, group, may_rise, planned, input });
+            watch::watch(Watched { reports, child, duration, log, oom_kills, oom_before, group, may_rise, planned, input });
         };
         let thread = std::thread::Builder::new().name(format!("job-{job}")).stack_size(512 << 10);
         if let Err(source) = thread.spawn(work) {
