@@ -223,7 +223,8 @@ impl Updates {
             told @ Poll::Ready(_) => told,
         });
         let update = update.await;
-        self.count(update)
+        self.taken.fetch_add(u64::from(update.is_some()), Ordering::Relaxed);
+        update
     }
 
     /// Waits for something else, and lets requests and questions get to the engine meanwhile. Updates stay to be taken.
@@ -250,7 +251,8 @@ impl Updates {
     /// As [`Updates::recv`], for a thread without an event loop. Somebody else has to carry.
     pub fn blocking_recv(&mut self) -> Option<Update> {
         let update = self.inbox.blocking_recv();
-        self.count(update)
+        self.taken.fetch_add(u64::from(update.is_some()), Ordering::Relaxed);
+        update
     }
 
     /// An update that is there already.
@@ -263,11 +265,6 @@ impl Updates {
     /// Nothing waits to be taken.
     pub fn is_empty(&self) -> bool {
         self.inbox.is_empty()
-    }
-
-    fn count(&self, update: Option<Update>) -> Option<Update> {
-        self.taken.fetch_add(u64::from(update.is_some()), Ordering::Relaxed);
-        update
     }
 }
 

@@ -210,7 +210,8 @@ fn misfit(hello: &ClientHello, server: &Server) -> Option<Refused> {
 
 /// Answers a question on a thread of its own.
 async fn look_up(server: Rc<Server>, number: u64, look: Look, wanted: Arc<AtomicBool>, direct: mpsc::Sender<ServerLine>) {
-    let lookup = super::lookup_of(&server);
+    // It runs on a thread of its own, and outlives a connection that does not wait for it.
+    let lookup = server.service.lookup.clone();
     let steps = direct.clone();
     let compares = u32::from(matches!(look, Look::Compare { .. }));
     server.comparing.set(server.comparing.get() + compares);
