@@ -9,6 +9,7 @@ use super::clock::Clock;
 use super::hub::{Attacher, Hub};
 use super::link::Control;
 use crate::domain::event::{EventKind, RunSummary};
+use crate::domain::time::Now;
 use crate::engine::port::{Effect, Host, Input};
 use crate::engine::{Engine, EngineConfig};
 
@@ -60,8 +61,7 @@ impl<H: Host> Driver<H> {
                 Control::Request(..) | Control::Detach(_) => asked.push(control),
             }
         }
-        let effects = self.engine.start(self.clock.now());
-        self.carry_out(effects);
+        self.step(Engine::start);
         for control in asked {
             self.control(control);
         }
@@ -75,9 +75,9 @@ impl<H: Host> Driver<H> {
             };
             tokio::select! {
                 biased;
-                Some(input) = self.inputs.recv() => self.step(input),
+                Some(input) = self.inputs.recv() => self.step(|engine, now| engine.step(now, input)),
                 Some(control) = self.control.recv() => self.control(control),
-                () = timer => self.step(Input::Wake),
+                () = timer => self.step(|engine, now| engine.step(now, Input::Wake)),
             }
         }
         Ended { summary: self.engine.state().summary.clone(), skipped: self.skipped, host: self.host }
@@ -86,17 +86,16 @@ impl<H: Host> Driver<H> {
     fn control(&mut self, control: Control) {
         match control {
             Control::Attach(client, updates) => self.hub.attach(client, updates, self.engine.state(), self.clock.now().mono),
-            Control::Request(client, request, command) => self.step(Input::Command(client, request, command)),
+            Control::Request(client, request, command) => {
+                self.step(|engine, now| engine.step(now, Input::Command(client, request, command)));
+            }
             Control::Detach(client) => self.hub.detach(client),
         }
     }
 
-    fn step(&mut self, input: Input) {
-        let effects = self.engine.step(self.clock.now(), input);
-        self.carry_out(effects);
-    }
-
-    fn carry_out(&mut self, effects: Vec<Effect>) {
+    /// Carries out what the engine decides.
+    fn step(&mut self, decide: impl FnOnce(&mut Engine, Now) -> Vec<Effect>) {
+        let effects = decide(&mut self.engine, self.clock.now());
         let now = self.clock.now().mono;
         for effect in effects {
             match effect {
