@@ -6,7 +6,6 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -214,33 +213,14 @@ impl fmt::Debug for Updates {
 impl Updates {
     /// The next update; `None` when the run is over. May be given up while it waits, nothing is lost.
     pub async fn recv(&mut self) -> Option<Update> {
-        let update = poll_fn(|cx| match self.inbox.poll_recv(cx) {
-            // The line is read no faster than its updates are taken.
-            Poll::Pending => {
-                self.carry(cx);
-                self.inbox.poll_recv(cx)
-            }
-            told @ Poll::Ready(_) => told,
-        });
-        let update = update.await;
+        let update = carrying(&mut self.carrier, self.inbox.recv()).await;
         self.taken.fetch_add(u64::from(update.is_some()), Ordering::Relaxed);
         update
     }
 
     /// Waits for something else, and lets requests and questions get to the engine meanwhile. Updates stay to be taken.
     pub async fn meanwhile<T>(&mut self, other: impl Future<Output = T>) -> T {
-        let mut other = pin!(other);
-        poll_fn(|cx| {
-            self.carry(cx);
-            other.as_mut().poll(cx)
-        })
-        .await
-    }
-
-    fn carry(&mut self, cx: &mut Context<'_>) {
-        if self.carrier.as_mut().is_some_and(|carrier| carrier.as_mut().poll(cx).is_ready()) {
-            self.carrier = None;
-        }
+        carrying(&mut self.carrier, other).await
     }
 
     /// Gives away what brings them: whoever has it carries from now on.
@@ -266,6 +246,20 @@ impl Updates {
     pub fn is_empty(&self) -> bool {
         self.inbox.is_empty()
     }
+}
+
+/// Waits for something, and carries meanwhile. What is there already is taken first: nothing is read ahead of who takes it.
+async fn carrying<T>(carrier: &mut Option<Carrier>, wanted: impl Future<Output = T>) -> T {
+    let mut wanted = pin!(wanted);
+    poll_fn(|cx| {
+        let there = wanted.as_mut().poll(cx);
+        let Some(work) = carrier.as_mut().filter(|_| there.is_pending()) else { return there };
+        if work.as_mut().poll(cx).is_ready() {
+            *carrier = None;
+        }
+        wanted.as_mut().poll(cx)
+    })
+    .await
 }
 
 /// The way to the engine.
