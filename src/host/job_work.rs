@@ -99,7 +99,9 @@ impl Shared {
             return refuse(RejectReason::Unreadable, format!("its preset {preset} is not known any more"));
         };
         let preset = preset.as_ref();
-        if !self.destination_of(job).overwrite && self.is_done(input, output, preset) {
+        // The output stands, made from the same bytes with the same preset.
+        let is_done = || naming::is_current(output, self.store.lookup(output).as_ref(), input, preset);
+        if !self.destination_of(job).overwrite && is_done() {
             return Inspection::AlreadyDone { output: output.to_owned() };
         }
         let ready = |media| Inspection::Ready { media: Box::new(media), disk: files::fsops::disk_of(files::fsops::parent(output)) };
@@ -121,11 +123,6 @@ impl Shared {
             }
             Err(rejected) => Inspection::Rejected(rejected),
         }
-    }
-
-    /// The output stands, made from the same bytes with the same preset.
-    pub(super) fn is_done(&self, input: &Path, output: &Path, preset: &Preset) -> bool {
-        naming::is_current(output, self.store.lookup(output).as_ref(), input, preset)
     }
 
     pub(super) fn is_load(&self, input: &Path) -> bool {
