@@ -61,7 +61,7 @@ impl Console {
             before: None,
         };
         let mut app = App::new(settings);
-        app.update(Action::Update(Box::new(Update::Snapshot(Box::new(yard.engine.state().clone())))));
+        app.on_update(Update::Snapshot(Box::new(yard.engine.state().clone())));
         let sink = File::options().write(true).open("/dev/null").expect("a sink");
         let terminal = Terminal::new(Screen::to_file(sink, Size { width, height })).expect("a terminal");
         let mut console = Self { yard, app, terminal };
@@ -82,7 +82,7 @@ impl Console {
         let progress = self.yard.progress(running[turn as usize]);
         self.yard.settle(progress);
         for event in self.yard.events.drain(..) {
-            self.app.update(Action::Update(Box::new(Update::Event(Box::new(event)))));
+            self.app.on_update(Update::Event(Box::new(event)));
         }
     }
 

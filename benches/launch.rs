@@ -200,7 +200,7 @@ impl Queue {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let link = runtime.block_on(async { attacher.attach() });
         let own = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let engine = std::thread::spawn(move || own.block_on(driver.run()).close());
+        let engine = std::thread::spawn(move || own.block_on(driver.run()).host.close());
         let mut queue = Self { runtime, link, engine: Some(engine), clips, _folder: folder };
         queue.next(|kind| matches!(kind, EventKind::MemorySampled(_)));
         queue

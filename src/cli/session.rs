@@ -35,7 +35,7 @@ use crate::host::process::joblog::LogReader;
 use crate::host::process::orphans::ProcessIdentity;
 use crate::host::{HostConfig, HostError, RealHost};
 use crate::runtime::clock::Clock;
-use crate::runtime::driver::Driver;
+use crate::runtime::driver::{Driver, Ended};
 use crate::runtime::hub::Attacher;
 use crate::runtime::link::{Link, ReadLog, Update};
 use crate::wire::socket::Doors;
@@ -103,7 +103,7 @@ impl Session {
         self.aside.beside(attacher.clone());
         let read_log: ReadLog = Arc::new(move |job, attempt| logs.read(job, attempt));
         // Whoever is attached before the start sees everything from the first event on.
-        let (watcher, link) = (attacher.attach(), attacher.attach());
+        let link = attacher.attach();
         let signalled = watch_signals(&attacher, self.agent.is_some())?;
         let logger = log_file.map(|file| {
             let (link, sink): (Link, Box<dyn Write + Send>) = (attacher.attach(), Box::new(BufWriter::new(file)));
@@ -111,9 +111,6 @@ impl Session {
             thread("log", Waits::Time, move |runtime| runtime.block_on(headless::follow(link, Vec::new(), sinks)))
         });
         let logger = logger.transpose()?;
-        let watcher = thread("watcher", Waits::Time, move |runtime| {
-            runtime.block_on(headless::follow(watcher, Vec::new(), Sinks::default()))
-        })?;
         if let Some(watch) = self.watch {
             let link = attacher.attach();
             std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch(link)).wrap_err("cannot start a thread")?;
@@ -144,11 +141,10 @@ impl Session {
         let queued = !commands.is_empty();
         let shown = thread("front", Waits::Time, move |runtime| runtime.block_on(show(lines, link, commands)))?;
         // The engine's thread closes the host: no child, no part is left when it has ended.
-        engine.join().map_err(|_| eyre!("the engine has panicked; the lines above say where"))?;
+        let mut report = engine.join().map_err(|_| eyre!("the engine has panicked; the lines above say where"))?;
         let agent = agent.and_then(|agent| receive(&agent, &signalled));
         drop(lock);
         self.aside.end();
-        let mut report = receive(&watcher, &signalled).unwrap_or_default();
         if let Some(logger) = logger {
             report.lost.extend(receive(&logger, &signalled).into_iter().flat_map(|logged| logged.lost));
         }
@@ -219,9 +215,22 @@ pub(in crate::cli) fn thread<T: Send + 'static>(
     waits: Waits,
     work: impl FnOnce(&tokio::runtime::Runtime) -> T + Send + 'static,
 ) -> Result<std::sync::mpsc::Receiver<T>> {
+    thread_with(event_loop(waits)?, name, work)
+}
+
+/// An event loop for one thread.
+pub(in crate::cli) fn event_loop(waits: Waits) -> Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let builder = if waits == Waits::Signals { builder.enable_all() } else { builder.enable_time() };
-    let runtime = builder.build().wrap_err("cannot start an event loop")?;
+    builder.build().wrap_err("cannot start an event loop")
+}
+
+/// As [`thread`], with an event loop in which something lives already.
+pub(in crate::cli) fn thread_with<T: Send + 'static>(
+    runtime: tokio::runtime::Runtime,
+    name: &str,
+    work: impl FnOnce(&tokio::runtime::Runtime) -> T + Send + 'static,
+) -> Result<std::sync::mpsc::Receiver<T>> {
     let (done, result) = std::sync::mpsc::channel();
     std::thread::Builder::new()
         .name(name.to_owned())
@@ -276,16 +285,17 @@ pub(super) fn refused(error: &InstanceError) -> color_eyre::Report {
     }
 }
 
-/// Runs the engine on a thread of its own. Before the host is closed, and the state folder free for the next plimsoll, nobody
-/// can reach this one any more.
-fn start_engine(driver: Driver<RealHost>, doors: Option<Doors>) -> Result<JoinHandle<()>> {
+/// Runs the engine on a thread of its own, which tells the figures at the end. Before the host is closed, and the state folder free
+/// for the next plimsoll, nobody can reach this one any more.
+fn start_engine(driver: Driver<RealHost>, doors: Option<Doors>) -> Result<JoinHandle<Report>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().wrap_err("cannot start the engine's loop")?;
     std::thread::Builder::new()
         .name("engine".to_owned())
         .spawn(move || {
-            let host = runtime.block_on(driver.run());
+            let Ended { host, summary, skipped } = runtime.block_on(driver.run());
             drop(doors);
             host.close();
+            Report { summary, skipped, ..Report::default() }
         })
         .wrap_err("cannot start the engine's thread")
 }
@@ -309,14 +319,14 @@ fn open_log(path: &std::path::Path) -> Result<File, Usage> {
 /// process does.
 fn watch_signals(attacher: &Attacher, drains: bool) -> Result<Arc<AtomicI32>> {
     let first = Arc::new(AtomicI32::new(0));
-    let (told, link) = (Arc::clone(&first), attacher.attach());
+    let (told, attacher) = (Arc::clone(&first), attacher.clone());
     let (ready, is_ready) = std::sync::mpsc::channel();
     thread("signals", Waits::Signals, move |runtime| {
         runtime.block_on(async move {
             match Signals::listen(true) {
                 Ok(signals) => {
                     let _ = ready.send(Ok(()));
-                    obey(signals, link, &told, drains).await;
+                    obey(signals, attacher, &told, drains).await;
                 }
                 Err(error) => drop(ready.send(Err(error))),
             }
@@ -327,41 +337,34 @@ fn watch_signals(attacher: &Attacher, drains: bool) -> Result<Arc<AtomicI32>> {
 }
 
 /// Obeys signals for as long as the process lives. Where it `drains`, the first one that is to end it lets it finish what it does.
-async fn obey(mut signals: Signals, mut link: Link, told: &AtomicI32, mut drains: bool) {
-    let (mut number, mut open) = (0, true);
-    let mut ask = |link: &Link, command| {
-        number += 1;
-        let _ = link.requests.send(RequestId(number), command);
-        RequestId(number)
+async fn obey(mut signals: Signals, attacher: Attacher, told: &AtomicI32, mut drains: bool) {
+    // A link for each request: between signals nothing of the run is followed.
+    let ask = |command| {
+        let link = attacher.attach();
+        let _ = link.requests.send(THE_ONE, command);
+        link
     };
     loop {
-        let signal = tokio::select! {
-            signal = signals.next() => signal,
-            // Updates are not for us, but must not pile up.
-            update = link.updates.recv(), if open => {
-                open = update.is_some();
-                continue;
-            }
-        };
-        match signal {
+        match signals.next().await {
             libc::SIGHUP => {}
             libc::SIGTSTP => {
-                let request = ask(&link, Command::Suspend);
+                let mut link = ask(Command::Suspend);
                 // An engine that does not answer must not keep the operator from the shell.
-                let jobs = async { drop(tokio::time::timeout(SUSPEND, answered(&mut link, request)).await) };
+                let jobs = async { drop(tokio::time::timeout(SUSPEND, answered(&mut link, THE_ONE)).await) };
                 signals.stand_still(jobs).await;
-                ask(&link, Command::Continue);
+                drop(ask(Command::Continue));
             }
-            _ if std::mem::take(&mut drains) => {
-                ask(&link, Command::Drain);
-            }
+            _ if std::mem::take(&mut drains) => drop(ask(Command::Drain)),
             signal => {
                 let _ = told.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
-                ask(&link, Command::Shutdown);
+                drop(ask(Command::Shutdown));
             }
         }
     }
 }
+
+/// The one request that is asked over a link.
+const THE_ONE: RequestId = RequestId(1);
 
 /// Longest wait for the jobs to be stopped before the process itself stops.
 const SUSPEND: Duration = Duration::from_secs(3);

@@ -20,7 +20,7 @@ use crate::domain::profile::Profile;
 use crate::domain::state::State;
 use crate::domain::text::{many, sanitise};
 use crate::domain::time::span_words;
-use crate::runtime::link::{LineNews, LineStatus, Link, StartServer, Update};
+use crate::runtime::link::{LineNews, LineStatus, Link, StartServer, Update, aside};
 
 /// Longest line that is taken.
 const MOST_TYPED: u64 = 16 << 10;
@@ -97,6 +97,8 @@ enum Asked {
     Leave,
     /// The server, again.
     Start,
+    /// The end of the comparison under way.
+    Uncompare,
     /// Nothing.
     Nothing,
 }
@@ -152,7 +154,8 @@ pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: imp
                 Some(Asked::Tell(text)) => tell(&mut out, &text),
                 Some(Asked::Engine(command)) => ask(&mut pending, &link, command),
                 Some(Asked::Nothing) => {}
-                Some(Asked::Start) => tell(&mut out, &start(&linear).await),
+                Some(Asked::Start) => tell(&mut out, &link.updates.meanwhile(start(&linear)).await),
+                Some(Asked::Uncompare) => tell(&mut out, &link.updates.meanwhile(uncompare(&linear)).await),
                 // Nobody can type any more: what is queued still runs.
                 Some(Asked::Leave) | None if !linear.ends_it => break,
                 Some(Asked::Leave) => ask(&mut pending, &link, Command::Shutdown),
@@ -246,18 +249,20 @@ impl Wanted {
     }
 }
 
+/// Ends the comparison under way, which the server is asked for; what is told of it.
+async fn uncompare(linear: &Linear) -> String {
+    let Some(stop) = linear.stop_comparison.clone() else { return "it cannot be ended from here".to_owned() };
+    aside("compare", move || stop()).await;
+    "the comparison is being ended".to_owned()
+}
+
 /// Starts the server again; what came of it.
 async fn start(linear: &Linear) -> String {
     let Some(start) = linear.start_server.clone() else { return "it cannot be started from here".to_owned() };
-    let (done, came) = tokio::sync::oneshot::channel();
-    let work = move || drop(done.send(start()));
-    if std::thread::Builder::new().name("server".to_owned()).spawn(work).is_err() {
-        return "there is no thread to start it".to_owned();
-    }
-    match came.await {
-        Ok(Ok(())) => "the server is started".to_owned(),
-        Ok(Err(why)) => format!("the server cannot be started: {why}"),
-        Err(_) => "the server cannot be started".to_owned(),
+    match aside("server", move || start()).await {
+        Some(Ok(())) => "the server is started".to_owned(),
+        Some(Err(why)) => format!("the server cannot be started: {why}"),
+        None => "the server cannot be started".to_owned(),
     }
 }
 
@@ -307,24 +312,12 @@ impl Linear {
             "undrain" => Command::Undrain,
             "stop" => Command::Shutdown,
             "leave" | "quit" | "exit" => return Asked::Leave,
-            "uncompare" => return self.uncompare(state),
+            "uncompare" if state.comparison.is_none() => return Asked::Tell("no comparison is under way".to_owned()),
+            "uncompare" => return Asked::Uncompare,
             "start" => return Asked::Start,
             _ => return about_job(word, rest, state),
         };
         Asked::Engine(command)
-    }
-
-    fn uncompare(&self, state: &State) -> Asked {
-        match &self.stop_comparison {
-            _ if state.comparison.is_none() => Asked::Tell("no comparison is under way".to_owned()),
-            None => Asked::Tell("it cannot be ended from here".to_owned()),
-            Some(stop) => {
-                let stop = Arc::clone(stop);
-                // It asks the server, and waits for its answer.
-                let _ = std::thread::Builder::new().name("compare".to_owned()).spawn(move || stop());
-                Asked::Tell("the comparison is being ended".to_owned())
-            }
-        }
     }
 
     fn list_profiles(&self, state: &State) -> String {

@@ -25,7 +25,8 @@ use crate::host::media::ffmpeg::Ffmpeg;
 use crate::host::media::{mark, picture};
 use crate::host::memory::page_cache;
 use crate::host::process::sandbox::Needs;
-use crate::host::process::supervisor::{FileLimit, Launch, Planned};
+use crate::host::process::supervisor::{FileLimit, Launch, Listener, Planned};
+use crate::host::reports::JobBook;
 use crate::host::store::Records as _;
 use crate::host::{SCRATCH_MARGIN, Shared, process};
 
@@ -98,7 +99,9 @@ impl Shared {
             return refuse(RejectReason::Unreadable, format!("its preset {preset} is not known any more"));
         };
         let preset = preset.as_ref();
-        if !self.destination_of(job).overwrite && self.is_done(input, output, preset) {
+        // The output stands, made from the same bytes with the same preset.
+        let is_done = || naming::is_current(output, self.store.lookup(output).as_ref(), input, preset);
+        if !self.destination_of(job).overwrite && is_done() {
             return Inspection::AlreadyDone { output: output.to_owned() };
         }
         let ready = |media| Inspection::Ready { media: Box::new(media), disk: files::fsops::disk_of(files::fsops::parent(output)) };
@@ -122,11 +125,6 @@ impl Shared {
         }
     }
 
-    /// The output stands, made from the same bytes with the same preset.
-    pub(super) fn is_done(&self, input: &Path, output: &Path, preset: &Preset) -> bool {
-        naming::is_current(output, self.store.lookup(output).as_ref(), input, preset)
-    }
-
     pub(super) fn is_load(&self, input: &Path) -> bool {
         self.config.load_jobs.is_some() && input.extension().is_some_and(|extension| extension == load_job::EXTENSION)
     }
@@ -145,7 +143,7 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn start(&self, mut order: SpawnOrder) {
+    pub(super) fn start(self: &Arc<Self>, mut order: SpawnOrder) {
         if let Err((reason, retryability)) = self.refresh(&mut order) {
             let job = order.job;
             return self.report(job, Obstacle::from((reason, retryability)).report(&order.output));
@@ -160,7 +158,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn make_launch(&self, order: SpawnOrder) -> Result<Launch, Obstacle> {
+    pub(super) fn make_launch(self: &Arc<Self>, order: SpawnOrder) -> Result<Launch, Obstacle> {
         let unknown = || (format!("its preset {} is not known any more", order.preset), Retryability::Never);
         let preset = self.preset_of(order.job, &order.preset).ok_or_else(unknown)?;
         let size = Bytes(std::fs::metadata(&order.input).map_or(0, |meta| meta.len()));
@@ -190,7 +188,8 @@ impl Shared {
         let planned = picture.map(|(plan, stream)| Planned { plan: plan.clone(), stream: stream.clone() });
         let duration = order.media.duration.filter(|_| !order.media.extras.duration_is_guess);
         let input = Some((order.input.clone(), size.0));
-        let launch = Launch { command, duration, max_file, memory_limit, fence, planned, input };
+        let listener: Option<Box<dyn Listener>> = Some(Box::new(JobBook::of(job, self)));
+        let launch = Launch { command, duration, max_file, memory_limit, fence, planned, input, listener };
         let mut jobs = self.jobs();
         let files = jobs.entry(order.job).or_default();
         files.part = Some(part);

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::domain::account::Account;
 use crate::domain::command::Wishes;
@@ -68,7 +68,7 @@ use process::ownlines::OwnLines;
 use process::sandbox::Fences;
 use process::spawner::SpawnError;
 use process::supervisor::{Supervisor, SupervisorConfig};
-use reports::{forwarding_loop, tell_leftovers};
+use reports::tell_leftovers;
 use store::history::History;
 use store::{Store, StoreError, preset_hash};
 use watch::Watcher;
@@ -227,7 +227,6 @@ impl RealHost {
         }
         tell_leftovers(&leftovers, &intent::complete(&store)?, &inputs);
         let ledger = FileLedger::default();
-        let (reports, reported) = mpsc::unbounded_channel();
         let mut supervision = SupervisorConfig::new(config.state_dir.join("logs").join(store.run().to_string()));
         supervision.oom_kills = oom_counter();
         supervision.lives = Some(lives.clone());
@@ -237,7 +236,7 @@ impl RealHost {
         let budget = budget::survey(&Roots::default(), config.budget.as_ref(), config.profile_budget).budget.bytes;
         let confinement = Confinement::new(groups.clone(), budget);
         supervision.groups = groups;
-        let supervisor = Supervisor::new(supervision, reports)?;
+        let supervisor = Supervisor::new(supervision, inputs.clone())?;
         let parts = config.out.join(WORK_FOLDER);
         let sampler_config = SamplerConfig {
             scratch_dirs: vec![parts.clone()],
@@ -292,9 +291,6 @@ impl RealHost {
             has_zscale: OnceLock::new(),
         };
         let shared = Arc::new(shared);
-        // Weak: the supervisor within sends what the thread waits for, and neither would ever end.
-        let forwarding = Arc::downgrade(&shared);
-        std::thread::Builder::new().name("reports".to_owned()).spawn(move || forwarding_loop(&forwarding, reported))?;
         let (scans, probes, starts) = (Lane::new("scan")?, Lane::new("probe")?, Lane::new("start")?);
         Ok(Self {
             shared,
@@ -327,7 +323,7 @@ impl RealHost {
         let Self { shared, scans, probes, starts, cleaner, sampler, instance, hooks, watcher, history: _, own_lines: _ } = self;
         // Nothing is removed or queued any more by what follows.
         drop(watcher);
-        shared.supervisor.kill_all();
+        shared.supervisor.slots.kill_all();
         hooks.close();
         // They only read; a file on a disk that hangs must not keep the process from ending.
         scans.leave();
@@ -384,9 +380,9 @@ impl Host for RealHost {
                     shared.report(job, JobReport::SpawnFailed { reason, transient: false });
                 }
             }),
-            Effect::Stop(job, mode) => self.shared.supervisor.stop(job, mode),
-            Effect::Suspend(job) => self.shared.supervisor.suspend(job),
-            Effect::Continue(job) => self.shared.supervisor.resume(job),
+            Effect::Stop(job, mode) => self.shared.supervisor.slots.stop(job, mode),
+            Effect::Suspend(job) => self.shared.supervisor.slots.suspend(job),
+            Effect::Continue(job) => self.shared.supervisor.slots.resume(job),
             Effect::Limit(job, limit) => self.starts.order(move || shared.supervisor.limit(job, limit)),
             Effect::Finalize { job, .. } => finalize_aside(&shared, job),
             Effect::Discard { job, .. } => self.starts.order(move || shared.discard(job)),

@@ -1,48 +1,59 @@
 //! What a job reports on its way to the engine, and what the host itself keeps of it.
 
-use std::sync::Weak;
-use std::time::Duration;
+use std::sync::{Arc, Weak};
 
-use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::mpsc::UnboundedSender;
 
-use crate::domain::curve::JobCurve;
 use crate::domain::job::JobId;
 use crate::domain::text::path_text;
 use crate::engine::estimate::RecipeKey;
-use crate::engine::port::{Input, JobReport};
+use crate::engine::port::{ExitReport, Input, JobReport};
 use crate::host::Shared;
 use crate::host::files::intent::Completed;
-use crate::host::media::curves::CurveBook;
+use crate::host::media::curves::Course;
 use crate::host::process::orphans::Leftovers;
+use crate::host::process::supervisor::Listener;
 
-/// Keeps the ledger in step with what the supervisor reports, then passes the report on.
-pub(super) fn forwarding_loop(shared: &Weak<Shared>, mut reported: mpsc::UnboundedReceiver<Input>) {
-    let mut curves = CurveBook::default();
-    while let Some(input) = reported.blocking_recv() {
-        let Some(shared) = shared.upgrade() else { return };
-        match &input {
-            Input::Job(job, JobReport::Spawned { pid, .. }) => {
-                let files = shared.jobs().get(job).and_then(|files| {
+/// Keeps the ledger and the course of a job in step with what it reports, before the engine acts on it.
+#[derive(Debug)]
+pub(super) struct JobBook {
+    job: JobId,
+    /// Weak: a job that will not end keeps nothing open.
+    shared: Weak<Shared>,
+    course: Option<Course>,
+}
+
+impl JobBook {
+    pub(super) fn of(job: JobId, shared: &Arc<Shared>) -> Self {
+        Self { job, shared: Arc::downgrade(shared), course: None }
+    }
+}
+
+impl Listener for JobBook {
+    fn hear(&mut self, report: &JobReport) {
+        let (Some(shared), job) = (self.shared.upgrade(), self.job) else { return };
+        match report {
+            JobReport::Spawned { pid, .. } => {
+                let files = shared.jobs().get(&job).and_then(|files| {
                     let (order, part) = (files.order.as_ref()?, files.part.as_ref()?);
                     Some((order.input.clone(), part.path().to_owned()))
                 });
-                curves.started(*job, *pid);
+                self.course = Some(Course::begin(*pid));
                 if let Some((input, part)) = files {
-                    shared.ledger.started(*job, *pid, input, part);
+                    shared.ledger.started(job, *pid, input, part);
                 }
             }
-            Input::Job(job, JobReport::Progress(progress)) => curves.progressed(*job, progress),
-            Input::Job(job, JobReport::Exited(report)) => {
-                if let Some(files) = shared.jobs().get_mut(job) {
+            JobReport::Progress(progress) => self.course.iter_mut().for_each(|course| course.progressed(progress)),
+            JobReport::Exited(report) => {
+                if let Some(files) = shared.jobs().get_mut(&job) {
                     files.account = report.account.clone();
                 }
-                shared.keep_curve(*job, |media| curves.ended(*job, report, media));
-                shared.ledger.ended(*job);
+                if let Some(course) = self.course.take() {
+                    shared.keep_course(job, course, report);
+                }
+                shared.ledger.ended(job);
             }
             _ => {}
-        }
-        if shared.inputs.send(input).is_err() {
-            return;
         }
     }
 }
@@ -62,11 +73,9 @@ pub(super) fn tell_leftovers(leftovers: &Leftovers, completed: &Completed, input
 
 impl Shared {
     /// Keeps the course of a job that ended well, where it tells anything of its kind.
-    fn keep_curve(&self, job: JobId, curve: impl FnOnce(Option<Duration>) -> Option<JobCurve>) {
-        let order = self.jobs().get(&job).and_then(|files| files.order.clone());
-        let media = order.as_ref().map(|order| &order.media);
-        let Some(mut curve) = curve(media.and_then(|media| media.duration)) else { return };
-        let Some(order) = order else { return };
+    fn keep_course(&self, job: JobId, course: Course, report: &ExitReport) {
+        let Some(order) = self.jobs().get(&job).and_then(|files| files.order.clone()) else { return };
+        let Some(mut curve) = course.ended(report, order.media.duration) else { return };
         let recipe = self.preset_of(job, &order.preset).and_then(|preset| RecipeKey::of(&order.media, &preset));
         if let Some(recipe) = recipe {
             recipe.as_str().clone_into(&mut curve.recipe);

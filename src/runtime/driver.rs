@@ -8,6 +8,8 @@ use tokio::sync::mpsc;
 use super::clock::Clock;
 use super::hub::{Attacher, Hub};
 use super::link::Control;
+use crate::domain::event::{EventKind, RunSummary};
+use crate::domain::time::Now;
 use crate::engine::port::{Effect, Host, Input};
 use crate::engine::{Engine, EngineConfig};
 
@@ -22,6 +24,18 @@ pub struct Driver<H> {
     control: mpsc::UnboundedReceiver<Control>,
     /// Kept so that the line to front ends stays open while nobody is attached.
     attacher: Attacher,
+    skipped: u64,
+}
+
+/// What is left of a run that is over.
+#[derive(Debug)]
+pub struct Ended<H> {
+    /// The host, to be closed.
+    pub host: H,
+    /// The figures of the run.
+    pub summary: Option<RunSummary>,
+    /// Paths that could not be taken.
+    pub skipped: u64,
 }
 
 impl<H: Host> Driver<H> {
@@ -29,7 +43,7 @@ impl<H: Host> Driver<H> {
     pub fn new(config: EngineConfig, host: H, inputs: mpsc::UnboundedReceiver<Input>, clock: Clock) -> Self {
         let (control_sender, control) = mpsc::unbounded_channel();
         let attacher = Attacher { control: control_sender, last_client: Arc::new(AtomicU64::new(0)) };
-        Self { engine: Engine::new(config), host, hub: Hub::default(), clock, inputs, control, attacher }
+        Self { engine: Engine::new(config), host, hub: Hub::default(), clock, inputs, control, attacher, skipped: 0 }
     }
 
     /// Attaches front ends.
@@ -37,8 +51,8 @@ impl<H: Host> Driver<H> {
         self.attacher.clone()
     }
 
-    /// Runs until the engine says that the run is over, and gives the host back, to be closed.
-    pub async fn run(mut self) -> H {
+    /// Runs until the engine says that the run is over.
+    pub async fn run(mut self) -> Ended<H> {
         // Front ends that attached before the start see it from the first event; what they ask comes after it.
         let mut asked = Vec::new();
         while let Ok(control) = self.control.try_recv() {
@@ -47,8 +61,7 @@ impl<H: Host> Driver<H> {
                 Control::Request(..) | Control::Detach(_) => asked.push(control),
             }
         }
-        let effects = self.engine.start(self.clock.now());
-        self.carry_out(effects);
+        self.step(Engine::start);
         for control in asked {
             self.control(control);
         }
@@ -62,32 +75,32 @@ impl<H: Host> Driver<H> {
             };
             tokio::select! {
                 biased;
-                Some(input) = self.inputs.recv() => self.step(input),
+                Some(input) = self.inputs.recv() => self.step(|engine, now| engine.step(now, input)),
                 Some(control) = self.control.recv() => self.control(control),
-                () = timer => self.step(Input::Wake),
+                () = timer => self.step(|engine, now| engine.step(now, Input::Wake)),
             }
         }
-        self.host
+        Ended { summary: self.engine.state().summary.clone(), skipped: self.skipped, host: self.host }
     }
 
     fn control(&mut self, control: Control) {
         match control {
             Control::Attach(client, updates) => self.hub.attach(client, updates, self.engine.state(), self.clock.now().mono),
-            Control::Request(client, request, command) => self.step(Input::Command(client, request, command)),
+            Control::Request(client, request, command) => {
+                self.step(|engine, now| engine.step(now, Input::Command(client, request, command)));
+            }
             Control::Detach(client) => self.hub.detach(client),
         }
     }
 
-    fn step(&mut self, input: Input) {
-        let effects = self.engine.step(self.clock.now(), input);
-        self.carry_out(effects);
-    }
-
-    fn carry_out(&mut self, effects: Vec<Effect>) {
+    /// Carries out what the engine decides.
+    fn step(&mut self, decide: impl FnOnce(&mut Engine, Now) -> Vec<Effect>) {
+        let effects = decide(&mut self.engine, self.clock.now());
         let now = self.clock.now().mono;
         for effect in effects {
             match effect {
                 Effect::Publish(event) => {
+                    self.skipped += u64::from(matches!(event.kind, EventKind::InputSkipped { .. }));
                     self.host.on_event(&event);
                     self.hub.publish(&event, self.engine.state(), now);
                 }

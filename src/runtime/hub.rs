@@ -27,7 +27,6 @@ pub(super) struct Hub {
 #[derive(Debug)]
 struct Client {
     outbox: Outbox,
-    sent: u64,
     /// How many it had taken when it was last seen to take one, and when that was.
     seen: (u64, Mono),
     /// It has not been told everything: the next that it gets is a snapshot.
@@ -37,15 +36,8 @@ struct Client {
 }
 
 impl Client {
-    /// False when it has gone.
-    fn send(&mut self, update: Update) -> bool {
-        self.sent += 1;
-        self.outbox.send(update)
-    }
-
     fn publish(&mut self, event: &Event, state: &State, now: Mono) -> bool {
-        let taken = self.outbox.taken();
-        let unread = self.sent - taken;
+        let (taken, unread) = self.outbox.standing();
         if taken != self.seen.0 || unread == 0 {
             self.seen = (taken, now);
         }
@@ -54,16 +46,16 @@ impl Client {
         let is_last = matches!(event.kind, EventKind::RunFinished(_));
         if self.missed && (unread == 0 || is_last) {
             (self.missed, self.knows) = (false, state.seq);
-            return self.send(Update::Snapshot(Box::new(state.clone())));
+            return self.outbox.send(Update::Snapshot(Box::new(state.clone())));
         }
-        self.missed || event.seq <= self.knows || self.send(Update::Event(Box::new(event.clone())))
+        self.missed || event.seq <= self.knows || self.outbox.send(Update::Event(Box::new(event.clone())))
     }
 }
 
 impl Hub {
     pub(super) fn attach(&mut self, client: ClientId, outbox: Outbox, state: &State, now: Mono) {
-        let mut joined = Client { outbox, sent: 0, seen: (0, now), missed: false, knows: state.seq };
-        if joined.send(Update::Snapshot(Box::new(state.clone()))) {
+        let joined = Client { outbox, seen: (0, now), missed: false, knows: state.seq };
+        if joined.outbox.send(Update::Snapshot(Box::new(state.clone()))) {
             self.clients.insert(client, joined);
         }
     }
@@ -92,13 +84,13 @@ impl Hub {
     fn replace(&mut self, knows: Seq, update: impl Fn() -> Update) {
         self.clients.retain(|_, client| {
             (client.knows, client.missed) = (knows, false);
-            client.send(update())
+            client.outbox.send(update())
         });
     }
 
     /// Tells everybody how a recording is played from now on.
     pub(super) fn tell_playing(&mut self, playing: Playing) {
-        self.clients.retain(|_, client| client.send(Update::Playing(playing)));
+        self.clients.retain(|_, client| client.outbox.send(Update::Playing(playing)));
     }
 
     /// Nobody is attached.
@@ -109,7 +101,7 @@ impl Hub {
     pub(super) fn reply(&mut self, client: ClientId, request: RequestId, result: Result<Answer, Rejection>) {
         if let Some(client) = self.clients.get_mut(&client) {
             // A front end that has gone does not miss its answer.
-            client.send(Update::Reply(request, result));
+            client.outbox.send(Update::Reply(request, result));
         }
     }
 }

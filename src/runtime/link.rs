@@ -1,5 +1,9 @@
 //! The line between a front end and the engine: requests go one way, one ordered stream of updates comes back.
 
+use std::cell::Cell;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,7 +14,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 
 pub use super::lookup::{
     Checkup, Compare, Comparisons, Complete, Completion, Examine, Finding, FindingStatus, JobNow, LookAhead, LookStep, Lookup,
-    QueueNow, ReadLog, ReadRows, SaveProfile, SettingInForce, StartServer,
+    QueueNow, ReadLog, ReadRows, SaveProfile, SettingInForce, StartServer, aside,
 };
 
 use crate::domain::command::{Answer, ClientId, Command, Rejection, RequestId};
@@ -171,57 +175,91 @@ pub struct Link {
 #[derive(Debug, Clone)]
 pub struct Outbox {
     updates: mpsc::UnboundedSender<Update>,
+    sent: Cell<u64>,
     taken: Arc<AtomicU64>,
 }
 
 impl Outbox {
     /// Sends an update; false when the front end has gone.
     pub fn send(&self, update: Update) -> bool {
+        self.sent.update(|sent| sent + 1);
         self.updates.send(update).is_ok()
     }
 
-    /// Updates that the front end has taken so far.
-    pub fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
+    /// How many updates the front end has taken so far, and how many it has not.
+    pub fn standing(&self) -> (u64, u64) {
+        let taken = self.taken.load(Ordering::Relaxed);
+        (taken, self.sent.get() - taken)
     }
 }
 
+/// Does what brings updates, such as reading the line to an engine in another process, for as long as some may come.
+pub type Carrier = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// The front end's end of its updates.
-#[derive(Debug)]
 pub struct Updates {
-    updates: mpsc::UnboundedReceiver<Update>,
+    inbox: mpsc::UnboundedReceiver<Update>,
     taken: Arc<AtomicU64>,
+    /// Brings them within the task that waits for them; `None` = somebody else sends them.
+    carrier: Option<Carrier>,
+}
+
+impl fmt::Debug for Updates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Updates").field("taken", &self.taken).finish_non_exhaustive()
+    }
 }
 
 impl Updates {
     /// The next update; `None` when the run is over. May be given up while it waits, nothing is lost.
     pub async fn recv(&mut self) -> Option<Update> {
-        let update = self.updates.recv().await;
-        self.count(update)
+        let update = carrying(&mut self.carrier, self.inbox.recv()).await;
+        self.taken.fetch_add(u64::from(update.is_some()), Ordering::Relaxed);
+        update
     }
 
-    /// As [`Updates::recv`], for a thread without an event loop.
+    /// Waits for something else, and lets requests and questions get to the engine meanwhile. Updates stay to be taken.
+    pub async fn meanwhile<T>(&mut self, other: impl Future<Output = T>) -> T {
+        carrying(&mut self.carrier, other).await
+    }
+
+    /// Gives away what brings them: whoever has it carries from now on.
+    pub fn give_carrier(&mut self) -> Option<Carrier> {
+        self.carrier.take()
+    }
+
+    /// As [`Updates::recv`], for a thread without an event loop. Somebody else has to carry.
     pub fn blocking_recv(&mut self) -> Option<Update> {
-        let update = self.updates.blocking_recv();
-        self.count(update)
+        let update = self.inbox.blocking_recv();
+        self.taken.fetch_add(u64::from(update.is_some()), Ordering::Relaxed);
+        update
     }
 
     /// An update that is there already.
     pub fn try_recv(&mut self) -> Result<Update, TryRecvError> {
-        let update = self.updates.try_recv()?;
+        let update = self.inbox.try_recv()?;
         self.taken.fetch_add(1, Ordering::Relaxed);
         Ok(update)
     }
 
     /// Nothing waits to be taken.
     pub fn is_empty(&self) -> bool {
-        self.updates.is_empty()
+        self.inbox.is_empty()
     }
+}
 
-    fn count(&self, update: Option<Update>) -> Option<Update> {
-        self.taken.fetch_add(u64::from(update.is_some()), Ordering::Relaxed);
-        update
-    }
+/// Waits for something, and carries meanwhile. What is there already is taken first: nothing is read ahead of who takes it.
+async fn carrying<T>(carrier: &mut Option<Carrier>, wanted: impl Future<Output = T>) -> T {
+    let mut wanted = pin!(wanted);
+    poll_fn(|cx| {
+        let there = wanted.as_mut().poll(cx);
+        let Some(work) = carrier.as_mut().filter(|_| there.is_pending()) else { return there };
+        if work.as_mut().poll(cx).is_ready() {
+            *carrier = None;
+        }
+        wanted.as_mut().poll(cx)
+    })
+    .await
 }
 
 /// The way to the engine.
@@ -234,10 +272,18 @@ pub struct Requests {
 impl Link {
     /// Attaches a front end; its first update is a snapshot. Fails silently when the engine is gone: the updates end.
     pub fn attach(client: ClientId, control: mpsc::UnboundedSender<Control>) -> Self {
-        let (sender, updates) = mpsc::unbounded_channel();
+        let (sender, inbox) = mpsc::unbounded_channel();
         let taken = Arc::new(AtomicU64::new(0));
-        let _ = control.send(Control::Attach(client, Outbox { updates: sender, taken: Arc::clone(&taken) }));
-        Self { requests: Requests { client, control }, updates: Updates { updates, taken } }
+        let outbox = Outbox { updates: sender, sent: Cell::new(0), taken: Arc::clone(&taken) };
+        let _ = control.send(Control::Attach(client, outbox));
+        Self { requests: Requests { client, control }, updates: Updates { inbox, taken, carrier: None } }
+    }
+
+    /// The same link, where nobody else does what answers requests and sends updates: whoever waits for updates does it.
+    #[must_use]
+    pub fn carried_by(mut self, carrier: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.updates.carrier = Some(Box::pin(carrier));
+        self
     }
 }
 

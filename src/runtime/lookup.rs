@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Kept};
 use crate::domain::job::{JobId, MediaInfo, WholeLog};
@@ -51,6 +52,13 @@ pub struct Compare {
     pub make: MakeComparison,
     /// Asks the one at work to end: its run is stopped, what was measured before is kept. Comes back at once.
     pub stop: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// Does what blocks on a thread of its own, and waits for what comes of it; `None` = there was no thread, or it has failed.
+pub async fn aside<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, came) = oneshot::channel();
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || drop(done.send(work()))).ok()?;
+    came.await.ok()
 }
 
 /// What can be looked up; `None` = nobody can say.

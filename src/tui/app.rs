@@ -386,12 +386,7 @@ impl App {
 
     /// Something happened. Returns what is to be done.
     pub fn update(&mut self, action: Action) -> Vec<Effect> {
-        let effects = self.take(action);
-        self.without_requests_to_nobody(effects)
-    }
-
-    fn take(&mut self, action: Action) -> Vec<Effect> {
-        match action {
+        let effects = match action {
             Action::Do(act) => {
                 if !matches!(act, Act::Older | Act::Newer | Act::Complete) {
                     self.toast = None;
@@ -409,13 +404,12 @@ impl App {
             }
             Action::Unknown(typed) => {
                 let typed = sanitise(typed.to_string().as_bytes());
-                if self.key_mode() == KeyMode::Ask {
-                    let key = |act| self.keys().label_in(KeyMode::Ask, act);
-                    let (yes, no) = (key(Act::Yes), self.keys().labels_in(KeyMode::Ask, Act::Back));
-                    self.note(format!("{typed} answers nothing: only Latin letters do, {yes} for yes, {no} for no"));
-                    return Vec::new();
-                }
-                self.note(format!("{typed} means nothing here; {} tells the keys", self.key_label(Act::Help)));
+                self.note(if self.key_mode() == KeyMode::Ask {
+                    let (yes, no) = (self.keys().label_in(KeyMode::Ask, Act::Yes), self.keys().labels_in(KeyMode::Ask, Act::Back));
+                    format!("{typed} answers nothing: only Latin letters do, {yes} for yes, {no} for no")
+                } else {
+                    format!("{typed} means nothing here; {} tells the keys", self.key_label(Act::Help))
+                });
                 Vec::new()
             }
             Action::Edit(request) => self.edit(request),
@@ -425,7 +419,6 @@ impl App {
                 self.size = (width, height);
                 Vec::new()
             }
-            Action::Update(update) => self.on_update(*update),
             Action::Found(found) => {
                 self.found(*found);
                 Vec::new()
@@ -436,7 +429,8 @@ impl App {
                 }
                 Vec::new()
             }
-        }
+        };
+        self.without_requests_to_nobody(effects)
     }
 
     /// The line to the engine is closed. Returns what is to be done.

@@ -123,7 +123,7 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
     match name {
         "replay" => {
             let playing = Playing { length: Mono::from_millis(1_000_000), speed: 2.0, paused: false };
-            app.update(Action::Update(Box::new(Update::Playing(playing))));
+            app.on_update(Update::Playing(playing));
             press(&mut app, "g");
         }
         "busy" | "naive" | "all_done" => drop(press(&mut app, "g")),
@@ -135,14 +135,14 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
         "leave_end" => {
             let consoles = [("me on pts/3", true), ("root over ssh", false)];
             let attached = |(who, own): (&str, bool)| Attached { who: who.to_owned(), view: false, own };
-            app.update(Action::Update(Box::new(Update::Line(LineNews::Attached(consoles.map(attached).to_vec())))));
+            app.on_update(Update::Line(LineNews::Attached(consoles.map(attached).to_vec())));
             press(&mut app, "q<down>");
         }
         "lost" | "start_server" => {
             let gone = name == "start_server";
             let why = if gone { "no plimsoll works there" } else { "ssh cannot connect to encoder" }.to_owned();
             let lost = LineNews::Lost { why, again_in: Duration::from_secs(4), gone };
-            app.update(Action::Update(Box::new(Update::Line(lost))));
+            app.on_update(Update::Line(lost));
         }
         "kill" => drop(press(&mut app, "qyq")),
         "delete" => drop(press(&mut app, "GD")),
@@ -581,7 +581,7 @@ fn the_event_list_is_filtered_leads_to_the_job_and_keeps_what_was_refused() {
     assert!(text(&draw(&mut app, 120, 36)).contains("Job #13 phone-vert.3gp"));
     let effects = press(&mut app, "r");
     let [Effect::Send(id, Command::Retry(JobId(13)))] = effects[..] else { panic!("{effects:?}") };
-    app.update(Action::Update(Box::new(Update::Reply(id, Err(Rejection("not now".to_owned()))))));
+    app.on_update(Update::Reply(id, Err(Rejection("not now".to_owned()))));
     press(&mut app, "e/<c-u>answer<enter>");
     assert!(text(&draw(&mut app, 120, 36)).contains("retry #13: not now"));
     // The chosen entry stays chosen while new ones come.

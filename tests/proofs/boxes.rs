@@ -837,8 +837,8 @@ fn twenty_kills_in_jobs_own_groups_are_twenty_named_and_the_neighbours_live() {
     }
     peaks.sort_by(f64::total_cmp);
     println!("{named} kills of {KILLS} named with certainty; peaks seen {:.0}–{:.0} MB of 48", peaks[0], peaks[peaks.len() - 1]);
-    assert_eq!(supervisor.running().len() as u64, NEIGHBOURS, "they run on");
-    supervisor.kill_all();
+    assert_eq!(supervisor.slots.running().len() as u64, NEIGHBOURS, "they run on");
+    supervisor.slots.kill_all();
     let mut left = NEIGHBOURS;
     while left > 0 {
         if let Input::Job(_, JobReport::Exited(report)) = inputs.blocking_recv().expect("reports") {

@@ -50,7 +50,7 @@ impl Run {
         let driver = Driver::new(config, host, results, Clock::start());
         let link = driver.attacher().attach();
         let own = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let engine = std::thread::spawn(move || own.block_on(driver.run()).close());
+        let engine = std::thread::spawn(move || own.block_on(driver.run()).host.close());
         Self { link, engine: Some(engine), requests: 0 }
     }
 

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use crate::cli::Usage;
 use crate::cli::args::CompareArgs;
 use crate::cli::options::Resolved;
-use crate::cli::session::has_terminal;
 use crate::cli::session::signals::Signals;
+use crate::cli::session::{Waits, event_loop, has_terminal};
 use crate::config::search;
 use crate::domain::comparison::kept::{RunUnderWay, Standing};
 use crate::domain::comparison::{Column, Comparison, Outside, RunFigures, RunTag, Subject, Tally};
@@ -121,7 +121,7 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
         load_before: machine::load(),
     };
     // Children die when the thread that started them ends, so all of it happens on this one.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
+    let runtime = event_loop(Waits::Signals)?;
     comparer.board.note(&comparer.subject, &comparison, Standing::UnderWay, None);
     if has_terminal() && !resolved.settings.plain && !args.headless && !args.json {
         comparer.screen = Some(Screen::open(&resolved, &profiles[0], &comparer.board)?);

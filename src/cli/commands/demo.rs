@@ -9,8 +9,9 @@ use crate::cli::Usage;
 use crate::cli::args::DemoArgs;
 use crate::cli::commands::install::{self, ProvideOptions};
 use crate::cli::commands::neighbour::Neighbour;
+use crate::cli::commands::remote::Connected;
 use crate::cli::commands::remote::serve::{self, Started};
-use crate::cli::commands::{remote, run};
+use crate::cli::commands::run;
 use crate::cli::options::Resolved;
 use crate::cli::session::window::{self, Kind, Window};
 use crate::cli::session::{has_terminal, refused};
@@ -22,7 +23,7 @@ use crate::host::demo::clips::{self, DEMO_BUDGET};
 use crate::host::demo::load_job;
 use crate::host::media::ffmpeg::Ffmpeg;
 use crate::host::process::instance::Instance;
-use crate::wire::client::{Caller, Door, Opened};
+use crate::wire::client::Door;
 
 /// Who asks for the budget of the demonstration and of its clips.
 pub const ITS_BUDGET: &str = "plimsoll's demonstration";
@@ -57,9 +58,9 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
     let comparisons = crate::cli::commands::compare::board::lookup(&resolved.state_dir);
     // A queue of its own: what waits in the operator's is none of the demonstration's business, nor the other way round.
     resolved.state_dir.push(FOLDER);
-    if has_window && let Ok(opened) = remote::open_if_there(&resolved, CONSOLE)? {
+    if has_window && let Ok(connected) = Connected::if_there(&resolved)? {
         // One whose window has gone: its terminal hung up.
-        return window(args, &resolved, opened, ffmpeg.is_none());
+        return window(args, &resolved, connected, ffmpeg.is_none());
     }
     let (paths, load_jobs) = match &ffmpeg {
         Some(ffmpeg) => (make_clips(ffmpeg, &folder)?, None),
@@ -77,8 +78,8 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
         return match start(args, &resolved, load_jobs.is_some())? {
             Started::Ready(child) => {
                 serve::see_off(child);
-                let opened = remote::connect(Door::Here(resolved.state_dir.clone()), CONSOLE)?;
-                window(args, &resolved, opened, load_jobs.is_some())
+                let connected = Connected::to(Door::Here(resolved.state_dir.clone()), false)?;
+                window(args, &resolved, connected, load_jobs.is_some())
             }
             Started::Failed { status, why } => {
                 crate::cli::tell(&why);
@@ -103,8 +104,6 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
 
 /// Its state folder, below the operator's.
 const FOLDER: &str = "demo";
-/// A window on it.
-const CONSOLE: Caller = Caller { console: true, follow: true, view: false };
 
 /// Starts its server, as this command line has it. `load_jobs`: there is no ffmpeg, whoever asked for what.
 fn start(args: &DemoArgs, resolved: &Resolved, load_jobs: bool) -> Result<Started> {
@@ -117,11 +116,11 @@ fn start(args: &DemoArgs, resolved: &Resolved, load_jobs: bool) -> Result<Starte
 }
 
 /// The window on its server.
-fn window(args: &DemoArgs, resolved: &Resolved, opened: Opened, load_jobs: bool) -> Result<u8> {
+fn window(args: &DemoArgs, resolved: &Resolved, connected: Connected, load_jobs: bool) -> Result<u8> {
     let (again, with) = (args.clone(), resolved.clone());
     let start_server = serve::again(move || start(&again, &with, load_jobs));
     let window = Window { host: None, view: false, commands: Vec::new(), kind: Kind::Demo { start_server } };
-    window::show(resolved, opened, &window)
+    window::show(resolved, connected, &window)
 }
 
 /// The ffmpeg there is, or one provided now; `None` = there is none to be had, and the load jobs stand in for it.

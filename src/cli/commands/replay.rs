@@ -7,7 +7,7 @@ use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
-use color_eyre::eyre::{Context as _, Result};
+use color_eyre::eyre::Result;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::cli::args::{PastChoice, ReplayArgs};
 use crate::cli::commands::run::console_options;
 use crate::cli::options::Resolved;
 use crate::cli::planning::ahead::no_look_ahead;
-use crate::cli::session::{has_terminal, line_sinks};
+use crate::cli::session::{Waits, event_loop, has_terminal, line_sinks};
 use crate::cli::{Usage, meant};
 use crate::domain::command::ClientId;
 use crate::domain::text::{error_words, path_text};
@@ -184,9 +184,9 @@ fn play(args: &ReplayArgs, resolved: &Resolved, recording: Recording, logs: Opti
     // Without a screen nobody waits for the time to pass, unless asked to.
     let speed = args.speed.unwrap_or(if is_console { 1.0 } else { f64::INFINITY });
     let (player, stalls) = Player::new(recording, speed);
-    let mut link = stalls.attach(ClientId(1));
+    let link = stalls.attach(ClientId(1));
     drop(stalls);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
+    let runtime = event_loop(Waits::Signals)?;
     if is_console {
         let profile = resolved.load_profile()?;
         let mut options = console_options(resolved, &profile);
@@ -194,11 +194,7 @@ fn play(args: &ReplayArgs, resolved: &Resolved, recording: Recording, logs: Opti
         // The queue that is shown waits for nothing any more.
         let why = "this is a replay, no queue waits to be run: `plimsoll plan` looks ahead at files";
         options.lookup.ahead = Some(no_look_ahead(why));
-        let playing = std::thread::Builder::new().name("player".to_owned());
-        let player = playing.spawn(move || runtime.block_on(player.play(false))).wrap_err("cannot start a thread")?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
-        runtime.block_on(tui::run(&mut link, options))?;
-        drop(player);
+        runtime.block_on(tui::run(&mut link.carried_by(player.play(false)), options))?;
         return Ok(0);
     }
     let report = runtime.block_on(async {

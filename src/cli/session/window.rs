@@ -8,8 +8,8 @@ use color_eyre::eyre::{Result, eyre};
 use tokio::sync::mpsc;
 
 use super::signals::Signals;
-use super::{Waits, closing_words, demo_went_well, receive, thread};
-use crate::cli::commands::remote;
+use super::{Waits, closing_words, demo_went_well, receive, thread, thread_with};
+use crate::cli::commands::remote::{self, Connected};
 use crate::cli::commands::run::console_options;
 use crate::cli::options::Resolved;
 use crate::domain::command::{Command, RequestId};
@@ -85,16 +85,16 @@ struct Shown {
 }
 
 /// Shows the console until it is left, or until the run is over.
-pub fn show(resolved: &Resolved, opened: Opened, window: &Window) -> Result<u8> {
+pub fn show(resolved: &Resolved, connected: Connected, window: &Window) -> Result<u8> {
     let (host, kind) = (window.host.clone(), &window.kind);
-    let pid = opened.hello.pid;
+    let pid = connected.opened.hello.pid;
     // What was needed to get here is given back: the window stays for as long as the queue does.
     heap::trim();
     let (signalled, signals) = watch_signals()?;
     let shown = if resolved.settings.plain {
-        show_lines(resolved, opened, window, signals)?
+        show_lines(resolved, connected, window, signals)?
     } else {
-        show_screen(resolved, opened, window)?
+        show_screen(resolved, connected, window)?
     };
     let Some(Shown { exit, state, is_refused, line }) = receive(&shown, &signalled).transpose()? else {
         return match signalled.load(Ordering::Relaxed) {
@@ -167,8 +167,8 @@ fn end_the_demonstration(resolved: &Resolved) -> Option<RunSummary> {
 type OnItsWay = std::sync::mpsc::Receiver<Result<Shown>>;
 
 /// The full console, on a thread of its own.
-fn show_screen(resolved: &Resolved, opened: Opened, window: &Window) -> Result<OnItsWay> {
-    let Opened { hello, facts, mut link, ask } = opened;
+fn show_screen(resolved: &Resolved, connected: Connected, window: &Window) -> Result<OnItsWay> {
+    let Connected { runtime, opened: Opened { hello, facts, mut link, ask } } = connected;
     let mut options = console_options(resolved, &resolved.load_profile()?);
     options.lookup = look::over(&ask, facts.compares && !window.view);
     if window.host.is_none() {
@@ -189,7 +189,7 @@ fn show_screen(resolved: &Resolved, opened: Opened, window: &Window) -> Result<O
         can_start: options.lookup.start_server.is_some() && !window.view,
         ends_it: matches!(window.kind, Kind::Demo { .. }),
     });
-    thread("front", Waits::Signals, move |runtime| {
+    thread_with(runtime, "front", move |runtime| {
         let Closed { exit, state, line } = runtime.block_on(tui::run(&mut link, options))?;
         if state.summary.is_some() {
             // Whoever starts the next one finds nothing of this one: the line ends with the server's goodbye.
@@ -201,8 +201,13 @@ fn show_screen(resolved: &Resolved, opened: Opened, window: &Window) -> Result<O
 }
 
 /// The linear console, on a thread of its own.
-fn show_lines(resolved: &Resolved, opened: Opened, window: &Window, signals: mpsc::UnboundedReceiver<i32>) -> Result<OnItsWay> {
-    let Opened { facts, link, ask, .. } = opened;
+fn show_lines(
+    resolved: &Resolved,
+    connected: Connected,
+    window: &Window,
+    signals: mpsc::UnboundedReceiver<i32>,
+) -> Result<OnItsWay> {
+    let Connected { runtime, opened: Opened { facts, link, ask, .. } } = connected;
     let is_demo = matches!(window.kind, Kind::Demo { .. });
     let linear = Linear {
         profiles: facts.profiles,
@@ -221,7 +226,7 @@ fn show_lines(resolved: &Resolved, opened: Opened, window: &Window, signals: mps
         let exit = if left.state.summary.is_some() { TuiExit::Finished } else { TuiExit::Left(left.signal) };
         Shown { exit, state: Box::new(left.state), is_refused: left.is_refused, line: left.line }
     };
-    thread("front", Waits::Signals, move |runtime| Ok(runtime.block_on(follow(link))))
+    thread_with(runtime, "front", move |runtime| Ok(runtime.block_on(follow(link))))
 }
 
 /// Notes the first signal that ends the window, and hands on each. The full console obeys signals itself; where that waits for a
@@ -229,10 +234,13 @@ fn show_lines(resolved: &Resolved, opened: Opened, window: &Window, signals: mps
 fn watch_signals() -> Result<(Arc<AtomicI32>, mpsc::UnboundedReceiver<i32>)> {
     let first = Arc::new(AtomicI32::new(0));
     let (told, (tell, signals)) = (Arc::clone(&first), mpsc::unbounded_channel());
+    let (ready, is_ready) = std::sync::mpsc::channel();
     thread("signals", Waits::Signals, move |runtime| {
         runtime.block_on(async move {
+            let listening = Signals::listen(false);
+            let _ = ready.send(());
             // Without them the console alone obeys.
-            let Ok(mut signals) = Signals::listen(false) else { return };
+            let Ok(mut signals) = listening else { return };
             loop {
                 let signal = signals.next().await;
                 let _ = told.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
@@ -240,6 +248,8 @@ fn watch_signals() -> Result<(Arc<AtomicI32>, mpsc::UnboundedReceiver<i32>)> {
             }
         });
     })?;
+    // Whoever sees the first line may send one at once.
+    let _ = is_ready.recv();
     Ok((first, signals))
 }
 

@@ -111,11 +111,6 @@ impl SampleSource {
         self.lock().sample(Freshness::All)
     }
 
-    /// As [`SampleSource::sample_now`] at the pace of a timer: the count of our cached files may be a second old.
-    pub fn sample(&self) -> Result<MemorySample, ReadError> {
-        self.lock().sample(Freshness::AsKept)
-    }
-
     fn set_profile_budget(&self, budget: Option<Bytes>) {
         let mut probe = self.lock();
         probe.profile_budget = budget;
@@ -173,11 +168,6 @@ impl Sampler {
         self.tell(|control| control.is_due = true);
     }
 
-    /// Measures now, on the caller's thread; nothing is sent.
-    pub fn sample_now(&self) -> Result<MemorySample, ReadError> {
-        self.source.sample_now()
-    }
-
     /// A handle to measure with, for other threads.
     pub fn source(&self) -> SampleSource {
         self.source.clone()
@@ -205,7 +195,7 @@ fn run(source: &SampleSource, control: &(Mutex<Control>, Wake), alarm: &mut Opti
     let mut is_blind = false;
     loop {
         let began = Instant::now();
-        let input = match source.sample() {
+        let input = match source.lock().sample(Freshness::AsKept) {
             Ok(sample) => {
                 is_blind = false;
                 Some(Input::Sample(sample))

@@ -16,6 +16,28 @@ use crate::host::process::orphans::ChildRegistry;
 /// Reads how often the kernel's out-of-memory killer has struck in the cgroup that jobs run in; `None` where that cannot be told.
 pub type OomCounter = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
+/// Hears what a job reports before the engine does, on the job's thread.
+pub trait Listener: std::fmt::Debug + Send {
+    /// The job reports.
+    fn hear(&mut self, report: &JobReport);
+}
+
+/// Where the reports of one job go.
+pub(in crate::host) struct Reports {
+    pub(in crate::host) job: JobId,
+    pub(in crate::host) slots: Arc<Slots>,
+    pub(in crate::host) listener: Option<Box<dyn Listener>>,
+}
+
+impl Reports {
+    pub(in crate::host) fn send(&mut self, report: JobReport) {
+        if let Some(listener) = &mut self.listener {
+            listener.hear(&report);
+        }
+        self.slots.report(self.job, report);
+    }
+}
+
 /// A job that has been started and whose end has not been reported.
 #[derive(Debug, Default)]
 struct Slot {
@@ -30,7 +52,7 @@ struct Slot {
 
 /// What the supervisor and the threads of its jobs share.
 #[derive(Debug)]
-pub(in crate::host) struct Slots {
+pub struct Slots {
     all: Mutex<BTreeMap<JobId, Slot>>,
     inputs: UnboundedSender<Input>,
     oom: Mutex<OomLedger>,
@@ -111,7 +133,7 @@ impl Slots {
     }
 
     /// Tells a job's processes to end. Nothing happens if there are none; one that is being started is told once it runs.
-    pub(in crate::host) fn stop(&self, job: JobId, mode: StopMode) {
+    pub fn stop(&self, job: JobId, mode: StopMode) {
         if let Some(slot) = self.slots().get_mut(&job) {
             if slot.stop != Some(StopMode::Kill) {
                 slot.stop = Some(mode);
@@ -124,7 +146,7 @@ impl Slots {
     }
 
     /// Makes a job's processes stand still (SIGSTOP). Their memory stays.
-    pub(in crate::host) fn suspend(&self, job: JobId) {
+    pub fn suspend(&self, job: JobId) {
         if let Some(slot) = self.slots().get_mut(&job)
             && slot.stop.is_none()
         {
@@ -136,7 +158,7 @@ impl Slots {
     }
 
     /// Lets them go on (SIGCONT).
-    pub(in crate::host) fn resume(&self, job: JobId) {
+    pub fn resume(&self, job: JobId) {
         if let Some(slot) = self.slots().get_mut(&job) {
             slot.suspended = false;
             if let Some(pid) = slot.pid {
@@ -146,13 +168,13 @@ impl Slots {
     }
 
     /// The jobs whose process runs or has ended without being reaped yet, with its number.
-    pub(in crate::host) fn running(&self) -> Vec<(JobId, u32)> {
+    pub fn running(&self) -> Vec<(JobId, u32)> {
         let slots = self.slots();
         slots.iter().filter_map(|(job, slot)| slot.pid.map(|pid| (*job, pid.as_raw_nonzero().get() as u32))).collect()
     }
 
     /// Kills the processes of all jobs, at once.
-    pub(in crate::host) fn kill_all(&self) {
+    pub fn kill_all(&self) {
         for slot in self.slots().values_mut() {
             slot.stop = Some(StopMode::Kill);
             if let Some(pid) = slot.pid {

@@ -14,13 +14,13 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::domain::job::JobId;
 use crate::domain::units::Bytes;
-use crate::engine::port::{Input, JobReport, StopMode};
+use crate::engine::port::{Input, JobReport};
 use crate::host::memory::job_cgroup::JobGroups;
 use crate::host::process::joblog::{LogKeeper, LogReader, log_path};
 use crate::host::process::orphans::ChildRegistry;
 use crate::host::process::ownlines::OwnLine;
-pub use crate::host::process::slots::OomCounter;
-use crate::host::process::slots::Slots;
+use crate::host::process::slots::Reports;
+pub use crate::host::process::slots::{Listener, OomCounter, Slots};
 use crate::host::process::spawner::{SpawnError, SpawnRequest, hear_of_children, spawn};
 pub use crate::host::process::watch::Planned;
 use crate::host::process::watch::{self, Watched};
@@ -79,12 +79,14 @@ pub struct Launch {
     pub planned: Option<Planned>,
     /// The input and its size, for the progress of a film that does not tell how long it is.
     pub input: Option<(PathBuf, u64)>,
+    /// Hears what it reports before the engine does.
+    pub listener: Option<Box<dyn Listener>>,
 }
 
 impl Launch {
     /// Without limits of its own.
     pub const fn new(command: Command, duration: Option<Duration>) -> Self {
-        Self { command, duration, max_file: None, memory_limit: None, fence: None, planned: None, input: None }
+        Self { command, duration, max_file: None, memory_limit: None, fence: None, planned: None, input: None, listener: None }
     }
 }
 
@@ -101,7 +103,8 @@ pub struct FileLimit {
 #[derive(Debug)]
 pub struct Supervisor {
     config: SupervisorConfig,
-    slots: Arc<Slots>,
+    /// The processes, to be signalled.
+    pub slots: Arc<Slots>,
     logs: LogKeeper,
 }
 
@@ -142,8 +145,8 @@ impl Supervisor {
             let what = format!("cannot start job {job} a second time");
             return self.slots.fault(what, "it still runs; its end has to be reported first".to_owned());
         }
-        let Launch { command, duration, max_file: own_limit, memory_limit, fence, planned, input } = launch;
-        let slots = Arc::clone(&self.slots);
+        let Launch { command, duration, max_file: own_limit, memory_limit, fence, planned, input, listener } = launch;
+        let mut reports = Reports { job, slots: Arc::clone(&self.slots), listener };
         let mut log = self.logs.open(self.log_path(job, attempt), self.config.max_log);
         let words = crate::host::media::arguments::shown(&command);
         log.line(crate::host::process::joblog::wall_now(), &format!("job {job}, try {attempt}: {words}"));
@@ -165,21 +168,21 @@ impl Supervisor {
                 Ok(child) => child,
                 Err(error) => {
                     log.close(crate::host::process::joblog::wall_now(), &error.to_string());
-                    slots.forget(job);
+                    reports.slots.forget(job);
                     if let Some(group) = made {
                         group.remove();
                     }
-                    slots.report(job, JobReport::SpawnFailed { reason: error.to_string(), transient: error.is_transient() });
+                    reports.send(JobReport::SpawnFailed { reason: error.to_string(), transient: error.is_transient() });
                     return;
                 }
             };
             if let Some(pid) = Pid::from_raw(child.pid as i32) {
-                slots.runs(job, pid);
+                reports.slots.runs(job, pid);
             }
-            slots.report(job, JobReport::Spawned { pid: child.pid, command: words });
+            reports.send(JobReport::Spawned { pid: child.pid, command: words });
             let may_rise = file_limit.is_some_and(|limit| limit.may_rise);
             let group = made;
-            watch::watch(Watched { job, child, duration, slots, log, oom_kills, oom_before, group, may_rise, planned, input });
+            watch::watch(Watched { reports, child, duration, log, oom_kills, oom_before, group, may_rise, planned, input });
         };
         let thread = std::thread::Builder::new().name(format!("job-{job}")).stack_size(512 << 10);
         if let Err(source) = thread.spawn(work) {
@@ -189,42 +192,17 @@ impl Supervisor {
         }
     }
 
-    /// Tells a job's processes to end. Nothing happens if there are none; one that is being started is told once it runs.
-    pub fn stop(&self, job: JobId, mode: StopMode) {
-        self.slots.stop(job, mode);
-    }
-
-    /// Makes a job's processes stand still (SIGSTOP). Their memory stays.
-    pub fn suspend(&self, job: JobId) {
-        self.slots.suspend(job);
-    }
-
-    /// Lets them go on (SIGCONT).
-    pub fn resume(&self, job: JobId) {
-        self.slots.resume(job);
-    }
-
     /// Gives a running job another memory limit, see [`JobGroups::limit`].
     pub fn limit(&self, job: JobId, limit: Bytes) {
         if let Some(groups) = &self.config.groups {
             groups.limit(job, limit);
         }
     }
-
-    /// The jobs whose process runs or has ended without being reaped yet, with its number.
-    pub fn running(&self) -> Vec<(JobId, u32)> {
-        self.slots.running()
-    }
-
-    /// Kills the processes of all jobs, at once.
-    pub fn kill_all(&self) {
-        self.slots.kill_all();
-    }
 }
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        self.kill_all();
+        self.slots.kill_all();
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
 use crate::domain::job::{Exit, LogLevel, Progress};
-use crate::engine::port::{Cause, ExitReport};
+use crate::engine::port::{Cause, ExitReport, StopMode};
 use crate::host::process::child::{ChildSetup, Limits, channel};
 
 /// Long enough for a machine under load; reached only when something is broken.
@@ -219,12 +219,12 @@ fn a_stopped_child_hears_term_and_its_own_exit_code_is_kept() {
     let pid = rig.pid();
     rig.line("ready");
     assert!(within(PATIENCE, || state_of(pid) == Some('T')));
-    assert_eq!(rig.supervisor.running(), [(JOB, pid)]);
-    rig.supervisor.stop(JOB, StopMode::Term);
+    assert_eq!(rig.supervisor.slots.running(), [(JOB, pid)]);
+    rig.supervisor.slots.stop(JOB, StopMode::Term);
     let exit = rig.exit();
     assert_eq!(exit.exit, Exit::Code(7));
     assert_eq!(exit.failure.unwrap().reason, "stopped, as asked (SIGTERM)");
-    assert_eq!(rig.supervisor.running(), []);
+    assert_eq!(rig.supervisor.slots.running(), []);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_child_ended_by_term_is_told_apart_from_one_that_exits() {
     let mut rig = Rig::new();
     rig.start("echo ready >&2; kill -STOP $$; exit 1");
     rig.line("ready");
-    rig.supervisor.stop(JOB, StopMode::Term);
+    rig.supervisor.slots.stop(JOB, StopMode::Term);
     let exit = rig.exit();
     assert_eq!((exit.exit, exit.oom_killed), (Exit::Signal(libc::SIGTERM), Some(false)));
 }
@@ -242,7 +242,7 @@ fn a_stop_that_comes_before_the_start_is_not_lost() {
     let mut rig = Rig::new();
     for mode in [StopMode::Term, StopMode::Kill] {
         rig.start("kill -STOP $$; exit 1");
-        rig.supervisor.stop(JOB, mode);
+        rig.supervisor.slots.stop(JOB, mode);
         let expected = if mode == StopMode::Term { libc::SIGTERM } else { libc::SIGKILL };
         assert_eq!(rig.exit().exit, Exit::Signal(expected));
     }
@@ -254,11 +254,11 @@ fn a_suspended_job_stands_still_until_it_is_resumed() {
     rig.start("mkfifo go; echo ready >&2; read x < go; exit 0");
     let pid = rig.pid();
     rig.line("ready");
-    rig.supervisor.suspend(JOB);
+    rig.supervisor.slots.suspend(JOB);
     assert!(within(PATIENCE, || state_of(pid) == Some('T')));
     let fifo = rig.dir.path().join("go");
     let writer = std::thread::spawn(move || fs::write(fifo, "on\n"));
-    rig.supervisor.resume(JOB);
+    rig.supervisor.slots.resume(JOB);
     assert_eq!(rig.exit().exit, Exit::Code(0));
     writer.join().unwrap().unwrap();
 }
@@ -269,7 +269,7 @@ fn killing_a_job_kills_its_grandchildren() {
     rig.start("sh -c 'echo grandchild $$ >&2; kill -STOP $$' & kill -STOP $$");
     let grandchild: u32 = rig.line("grandchild ").parse().unwrap();
     assert!(!is_dead(grandchild));
-    rig.supervisor.stop(JOB, StopMode::Kill);
+    rig.supervisor.slots.stop(JOB, StopMode::Kill);
     let exit = rig.exit();
     assert_eq!((exit.exit, exit.oom_killed), (Exit::Signal(libc::SIGKILL), Some(false)));
     assert!(within(PATIENCE, || is_dead(grandchild)));
@@ -281,7 +281,7 @@ fn what_a_job_leaves_behind_in_its_group_is_killed() {
     rig.start("sh -c 'echo grandchild $$ >&2; kill -STOP $$' & kill -STOP $$; exit 0");
     let grandchild: u32 = rig.line("grandchild ").parse().unwrap();
     // The leader alone goes on; the group's SIGCONT would let the grandchild end by itself.
-    let pid = rig.supervisor.running()[0].1;
+    let pid = rig.supervisor.slots.running()[0].1;
     assert!(within(PATIENCE, || state_of(pid) == Some('T') && state_of(grandchild) == Some('T')));
     assert_eq!(unsafe { libc::kill(pid as libc::pid_t, libc::SIGCONT) }, 0);
     assert_eq!(rig.exit().exit, Exit::Code(0));
@@ -293,10 +293,10 @@ fn a_grandchild_that_keeps_the_pipes_open_does_not_hold_up_the_end() {
     let mut rig = Rig::new();
     rig.start("setsid sh -c 'echo grandchild $$ >&2; kill -STOP $$' & kill -STOP $$; exit 0");
     let grandchild: u32 = rig.line("grandchild ").parse().unwrap();
-    let pid = rig.supervisor.running()[0].1;
+    let pid = rig.supervisor.slots.running()[0].1;
     assert!(within(PATIENCE, || state_of(pid) == Some('T') && state_of(grandchild) == Some('T')));
     let start = Instant::now();
-    rig.supervisor.resume(JOB);
+    rig.supervisor.slots.resume(JOB);
     assert_eq!(rig.exit().exit, Exit::Code(0));
     let took = start.elapsed();
     let escaped = !is_dead(grandchild);
@@ -358,7 +358,7 @@ fn a_second_start_of_a_job_that_runs_is_refused() {
     rig.start("exit 0");
     let refused = (0..2).any(|_| matches!(rig.next(), Input::Fault { what, .. } if what.contains("second time")));
     assert!(refused);
-    rig.supervisor.kill_all();
+    rig.supervisor.slots.kill_all();
     assert_eq!(rig.exit().exit, Exit::Signal(libc::SIGKILL));
 }
 
@@ -423,11 +423,11 @@ fn a_child_outlives_the_thread_that_asked_for_it() {
         scope.spawn(|| rig.supervisor.start(JOB, 1, Launch::new(command, None))).join().unwrap();
     });
     rig.line("ready");
-    rig.supervisor.resume(JOB);
+    rig.supervisor.slots.resume(JOB);
     // The CONT may come before the STOP.
-    let pid = rig.supervisor.running().first().map(|(_, pid)| *pid);
+    let pid = rig.supervisor.slots.running().first().map(|(_, pid)| *pid);
     if pid.is_some_and(|pid| within(Duration::from_millis(200), || state_of(pid) == Some('T'))) {
-        rig.supervisor.resume(JOB);
+        rig.supervisor.slots.resume(JOB);
     }
     assert_eq!(rig.exit().exit, Exit::Code(0));
 }
@@ -457,7 +457,7 @@ fn a_child_runs_as_promised() {
     };
     // 32 and 33 belong to the C library, which refuses to have them changed.
     assert_eq!((signals("SigBlk:"), signals("SigIgn:") & !(3 << 31)), (0, 0));
-    rig.supervisor.resume(JOB);
+    rig.supervisor.slots.resume(JOB);
     assert_eq!(rig.exit().exit, Exit::Code(0));
     drop(leaked);
     let facts = fs::read_to_string(rig.dir.path().join("facts")).unwrap();
@@ -509,7 +509,7 @@ fn the_peak_is_the_memory_of_the_child_and_not_of_its_parent() {
     let pid = rig.pid();
     assert!(within(PATIENCE, || state_of(pid) == Some('T')));
     std::thread::sleep(Duration::from_millis(250)); // two samples at the slowest pace
-    rig.supervisor.resume(JOB);
+    rig.supervisor.slots.resume(JOB);
     let peak = rig.exit().peak;
     assert!(peak > Bytes(30_000) && peak < Bytes::mib(8), "{peak}");
     drop(ballast);
@@ -590,7 +590,7 @@ fn a_million_lines_neither_slow_nor_bloat() {
     rig.line("ready");
     assert!(within(PATIENCE, || state_of(pid) == Some('T')));
     let (before, start, cpu) = (own_peak(), Instant::now(), own_cpu());
-    rig.supervisor.resume(JOB);
+    rig.supervisor.slots.resume(JOB);
     let exit = rig.exit();
     let (took, cpu, grown) = (start.elapsed(), own_cpu().saturating_sub(cpu), own_peak() - before);
     println!("\nmeasured: a million lines in {took:?}, {cpu:?} of a processor, {} KB more memory", grown / 1024);
@@ -621,7 +621,7 @@ fn a_line_of_a_hundred_megabytes_costs_less_than_ten() {
     rig.line("ready");
     assert!(within(PATIENCE, || state_of(pid) == Some('T')));
     let before = own_peak();
-    rig.supervisor.resume(JOB);
+    rig.supervisor.slots.resume(JOB);
     let exit = rig.exit();
     let grown = own_peak() - before;
     println!("\nmeasured: a line of 100 MB costs {} KB", grown / 1024);

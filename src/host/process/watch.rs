@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::domain::account::Account;
-use crate::domain::job::{Exit, JobId, Progress};
+use crate::domain::job::{Exit, Progress};
 use crate::domain::media::VideoStream;
 use crate::domain::picture;
 use crate::domain::preset::VideoPlan;
@@ -29,7 +29,7 @@ use crate::host::process::joblog::{JobLog, wall_now};
 use crate::host::process::logread::{Classified, LineSplitter};
 use crate::host::process::progress::ProgressReader;
 use crate::host::process::rate_limit::LogGate;
-use crate::host::process::slots::{OomCounter, Slots};
+use crate::host::process::slots::{OomCounter, Reports};
 use crate::host::process::spawner::SpawnedChild;
 
 /// Bytes read from a pipe at a time: what a pipe holds.
@@ -45,10 +45,9 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// A process that runs, and everything its thread needs.
 pub(in crate::host) struct Watched {
-    pub(in crate::host) job: JobId,
+    pub(in crate::host) reports: Reports,
     pub(in crate::host) child: SpawnedChild,
     pub(in crate::host) duration: Option<Duration>,
-    pub(in crate::host) slots: Arc<Slots>,
     pub(in crate::host) log: JobLog,
     pub(in crate::host) oom_kills: OomCounter,
     /// The counter before the process was started.
@@ -114,8 +113,7 @@ impl ByPosition {
 
 /// What comes out of the pipes, and where it goes.
 struct Pipes {
-    job: JobId,
-    slots: Arc<Slots>,
+    reports: Reports,
     stderr: Option<OwnedFd>,
     progress: Option<OwnedFd>,
     splitter: LineSplitter,
@@ -138,14 +136,14 @@ struct Reaped {
 /// Watches a process to its end and reports it.
 #[allow(clippy::disallowed_methods)] // the host reads the clock: the pace of log lines and samples is its own affair
 pub(in crate::host) fn watch(watched: Watched) {
-    let Watched { job, child, duration, slots, log, oom_kills, oom_before, mut group, may_rise, planned, input } = watched;
+    let Watched { reports, child, duration, log, oom_kills, oom_before, mut group, may_rise, planned, input } = watched;
     let in_group = child.in_group;
     let started = Instant::now();
     let mut peak = PeakSampler::new(child.pid);
     let pid = child.pid as libc::pid_t;
+    let (job, slots) = (reports.job, Arc::clone(&reports.slots));
     let mut pipes = Pipes {
-        job,
-        slots: Arc::clone(&slots),
+        reports,
         stderr: Some(child.stderr),
         progress: Some(child.progress),
         splitter: LineSplitter::new(),
@@ -225,9 +223,10 @@ pub(in crate::host) fn watch(watched: Watched) {
     if let Some(failure) = &failure {
         last = format!("{last}: {}", failure.reason);
     }
-    let account = Account { grown: grown.map(Box::new), ..pipes.close(&last) };
+    let (account, mut reports) = pipes.close(&last);
+    let account = Account { grown: grown.map(Box::new), ..account };
     slots.forget(job);
-    slots.report(job, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed, cpu: reaped.cpu, account }));
+    reports.send(JobReport::Exited(ExitReport { exit, peak, failure, oom_killed, cpu: reaped.cpu, account }));
     if let Some(group) = group {
         group.remove();
     }
@@ -264,12 +263,12 @@ impl Pipes {
     }
 
     fn take_progress(&mut self) {
-        let (job, slots, reader) = (self.job, &self.slots, &mut self.reader);
+        let (reports, reader) = (&mut self.reports, &mut self.reader);
         let mut by_position = self.by_position.as_mut();
         let take = |bytes: &[u8]| {
             reader.feed(bytes, |progress| {
                 let progress = by_position.as_mut().map_or(progress, |position| position.add_to(progress));
-                slots.report(job, JobReport::Progress(progress));
+                reports.send(JobReport::Progress(progress));
             });
         };
         if self.progress.as_ref().is_some_and(|fd| read_turn(fd, &mut self.chunk, take)) {
@@ -290,7 +289,7 @@ impl Pipes {
     fn pass_on(&mut self) {
         let lines = self.lines.gate.take();
         if !lines.is_empty() {
-            self.slots.report(self.job, JobReport::Log(lines));
+            self.reports.send(JobReport::Log(lines));
         }
         self.lines.log.hand_over();
     }
@@ -308,11 +307,11 @@ impl Pipes {
         if exit == Exit::Code(0) { Some(failure) } else { Some(Failure { cause: Cause::Unknown, reason: asked.to_owned() }) }
     }
 
-    fn close(mut self, last: &str) -> Account {
+    fn close(mut self, last: &str) -> (Account, Reports) {
         self.lines.gate.finish();
         self.pass_on();
         self.lines.log.close(wall_now(), last);
-        self.lines.tally.into_account()
+        (self.lines.tally.into_account(), self.reports)
     }
 }
 

@@ -12,7 +12,8 @@ use crate::tui::pages::job::details::Details;
 use crate::tui::terminal::theme::Role;
 
 impl App {
-    pub(super) fn on_update(&mut self, update: Update) -> Vec<Effect> {
+    /// The engine has something to tell. Returns what is to be done.
+    pub fn on_update(&mut self, update: Update) -> Vec<Effect> {
         match update {
             Update::Snapshot(state) => {
                 self.attached = true;

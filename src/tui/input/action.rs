@@ -11,7 +11,7 @@ use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Kept};
 use crate::domain::job::{JobId, WholeLog};
 use crate::domain::plan::Plan;
 use crate::domain::profile::Profile;
-use crate::runtime::link::{Checkup, LookStep, QueueNow, Update};
+use crate::runtime::link::{Checkup, LookStep, QueueNow};
 
 /// Something that happens to the console.
 #[derive(Debug, Clone)]
@@ -30,8 +30,6 @@ pub enum Action {
     Mouse(MouseEvent),
     /// The terminal has this size, in columns and rows.
     Resize(u16, u16),
-    /// The engine has something to tell.
-    Update(Box<Update>),
     /// The answer to [`Effect::Look`].
     Found(Box<Found>),
     /// The answer to [`Effect::Complete`]: the whole line, completed.

@@ -16,7 +16,7 @@ use crate::domain::command::Command;
 use crate::domain::comparison::kept::ComparisonId;
 use crate::domain::profile::Profile;
 use crate::domain::state::State;
-use crate::runtime::link::{LineStatus, Link, Lookup, Update};
+use crate::runtime::link::{LineStatus, Link, Lookup, Update, aside};
 use crate::tui::app::complete::{self, Places};
 use crate::tui::app::line::WindowOn;
 use crate::tui::app::{App, Settings};
@@ -231,7 +231,7 @@ impl<'a> Console<'a> {
         let is_window = self.app.window_on().is_some();
         // A snapshot that is there already spares a first frame without anything in it.
         if let Ok(Some(update)) = timeout(FRAME, self.link.updates.recv()).await {
-            self.app.update(Action::Update(Box::new(update)));
+            self.app.on_update(update);
         }
         loop {
             let woken = tokio::select! {
@@ -283,7 +283,7 @@ impl<'a> Console<'a> {
                 Woken::Stopped => vec![Effect::Suspend],
                 Woken::Found(found) => self.app.update(Action::Found(found)),
                 Woken::Ended(signal) => return Ok(self.exit(Some(signal))),
-                Woken::Update(Some(update)) => self.app.update(Action::Update(Box::new(update))),
+                Woken::Update(Some(update)) => self.app.on_update(update),
                 Woken::Update(None) => {
                     open = false;
                     self.app.closed()
@@ -304,15 +304,15 @@ impl<'a> Console<'a> {
         if self.app.window_on().is_some() && !self.app.ended() { TuiExit::Left(signal) } else { TuiExit::Finished }
     }
 
-    /// A window that is left in the same moment as something is asked waits for the answer.
+    /// A window that is left, or loses its terminal, in the same moment as something is asked waits for the answer.
     async fn say_goodbye(&mut self, exit: TuiExit) {
-        if !matches!(exit, TuiExit::Left(_)) {
+        if exit == TuiExit::Finished {
             return;
         }
         let answered = async {
             while self.app.is_waiting_for_an_answer() {
                 let Some(update) = self.link.updates.recv().await else { return };
-                self.app.update(Action::Update(Box::new(update)));
+                self.app.on_update(update);
             }
         };
         let _ = timeout(SUSPEND, answered).await;
@@ -375,7 +375,12 @@ impl<'a> Console<'a> {
                     self.app.update(Action::Found(Box::new(Found::Compared(ended))));
                 }
             }
-            Effect::StopComparison => self.lookup.compare.iter().for_each(|compare| (compare.stop)()),
+            Effect::StopComparison => {
+                if let Some(stop) = self.lookup.compare.as_ref().map(|compare| Arc::clone(&compare.stop)) {
+                    // Where that is another process's to do, it is asked over the line.
+                    self.link.updates.meanwhile(aside("compare", move || stop())).await;
+                }
+            }
             Effect::LookAway => self.looking.store(0, Ordering::Relaxed),
             Effect::Suspend => self.suspend().await?,
             Effect::Exit => {}
@@ -398,7 +403,7 @@ impl<'a> Console<'a> {
             let answered = async {
                 while let Some(update) = self.link.updates.recv().await {
                     let answer = matches!(&update, Update::Reply(id, _) if *id == request);
-                    self.app.update(Action::Update(Box::new(update)));
+                    self.app.on_update(update);
                     if answer {
                         return;
                     }

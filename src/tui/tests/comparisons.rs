@@ -126,7 +126,7 @@ fn what_waits_is_compared_only_while_the_queue_is_held_and_nothing_is_at_work() 
     // What is asked meanwhile begins after it, and is told so, with the way to end it.
     let [Effect::Send(id, Command::Resume)] = press(&mut app, "S")[..] else { panic!("it is asked for") };
     let later = Some("jobs begin after the comparison under way (run 2 of 3, balanced, for 3 s now)".to_owned());
-    app.update(Action::Update(Box::new(Update::Reply(id, Ok(Answer { later, ..Answer::default() })))));
+    app.on_update(Update::Reply(id, Ok(Answer { later, ..Answer::default() })));
     let shown = text(&draw(&mut app, 120, 36));
     let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains("release the queue: jobs begin after the comparison under way (run 2 of 3"), "{shown}");
@@ -164,7 +164,7 @@ fn a_console_that_shows_a_comparison_asks_before_it_ends_it_and_stays_with_the_r
     assert!(text(&draw(&mut app, 120, 36)).contains("End it and quit"));
     press(&mut app, "<esc>");
     // The next run begins with nothing.
-    app.update(Action::Update(Box::new(Update::Snapshot(Box::default()))));
+    app.on_update(Update::Snapshot(Box::default()));
     assert_eq!(app.shown().jobs.len(), 0);
     // It is over: what is shown stays until it was seen.
     app.update(Action::Found(Box::new(Found::Comparison(id(0), Ok(compared().into())))));

@@ -18,7 +18,7 @@ use crate::domain::units::Bytes;
 use crate::runtime::link::{Checkup, Finding, FindingStatus, SettingInForce, Update};
 use crate::tui::app::complete::Places;
 use crate::tui::app::{App, Settings};
-use crate::tui::input::action::{Action, Effect};
+use crate::tui::input::action::Effect;
 use crate::tui::input::keymap::Keymap;
 use crate::tui::terminal::theme::{ColorMode, ThemeName};
 use crate::tui::terminal::translate::action_of;
@@ -220,7 +220,7 @@ impl Story {
     /// An app that has heard all of it.
     pub fn app(&self, settings: Settings) -> App {
         let mut app = App::new(settings);
-        app.update(Action::Update(Box::new(Update::Snapshot(Box::default()))));
+        app.on_update(Update::Snapshot(Box::default()));
         for event in &self.events {
             on_event(&mut app, event);
         }
@@ -229,7 +229,7 @@ impl Story {
 }
 
 pub fn on_event(app: &mut App, event: &Event) -> Vec<Effect> {
-    app.update(Action::Update(Box::new(Update::Event(Box::new(event.clone())))))
+    app.on_update(Update::Event(Box::new(event.clone())))
 }
 
 /// Memory of the busy run at a second, shaped as ffmpeg's: ramps, plateaus, drops between jobs.

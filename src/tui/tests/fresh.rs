@@ -29,7 +29,7 @@ fn a_replay_is_played_by_its_keys_whatever_is_selected() {
     let mut story = Story::new(true);
     story.queue(1, "a.mp4", 1);
     let mut app = story.app(Settings { replay: true, ..settings(ColorMode::True, false) });
-    app.update(Action::Update(Box::new(Update::Playing(Playing { length: Mono::from_millis(9000), speed: 1.0, paused: false }))));
+    app.on_update(Update::Playing(Playing { length: Mono::from_millis(9000), speed: 1.0, paused: false }));
     assert_eq!(app.selected(), None, "nothing is at work");
     for (key, to) in [("{", MoveTo::First), ("}", MoveTo::Last), ("J", MoveTo::Later), ("K", MoveTo::Sooner)] {
         let effects = press(&mut app, &format!("<esc>{key}"));
@@ -96,7 +96,7 @@ fn several_steps_are_taken_back_the_latest_first_and_each_is_told() {
     let first = app.shown().jobs[&id].rank;
     let answer = |app: &mut App, effects: &[Effect]| {
         let [Effect::Send(request, _)] = effects else { panic!("{effects:?}") };
-        app.update(Action::Update(Box::new(Update::Reply(*request, Ok(Answer::default())))));
+        app.on_update(Update::Reply(*request, Ok(Answer::default())));
     };
     for step in 1..=12 {
         let effects = press(&mut app, "}");
@@ -131,7 +131,7 @@ fn what_is_asked_for_marked_jobs_is_told_once_it_is_done() {
     let effects = press(&mut app, " ");
     let [Effect::Send(id, Command::Each(jobs, JobRequest::Pause))] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((jobs.len(), app.toast()), (2, None));
-    app.update(Action::Update(Box::new(Update::Reply(*id, Ok(Answer::default())))));
+    app.on_update(Update::Reply(*id, Ok(Answer::default())));
     assert!(app.toast().is_some_and(|toast| toast.text == "paused: 2 jobs"), "{:?}", app.toast());
 }
 
@@ -231,7 +231,7 @@ fn the_header_never_drops_how_many_are_done_or_failed() {
     for replay in [false, true] {
         let mut app = story.app(Settings { replay, ..settings(ColorMode::True, false) });
         let playing = Playing { length: Mono::from_millis(900_000), speed: 1.0, paused: false };
-        app.update(Action::Update(Box::new(Update::Playing(playing))));
+        app.on_update(Update::Playing(playing));
         let counts = app.shown().job_counts();
         for (width, height) in [(60, 16), (80, 24), (100, 30), (120, 36), (200, 60)] {
             let shown = text(&draw(&mut app, width, height));
@@ -482,7 +482,7 @@ fn a_fault_and_the_answer_to_what_caused_it_are_one_event() {
     story.tell(EventKind::Fault { what: "/v/none.mp4".to_owned(), detail: "no such file".to_owned() });
     let before = app.events_page().happened();
     hear_from(&mut app, &story, from);
-    app.update(Action::Update(Box::new(Update::Reply(id, Err(Rejection("/v/none.mp4: no such file".to_owned()))))));
+    app.on_update(Update::Reply(id, Err(Rejection("/v/none.mp4: no such file".to_owned()))));
     assert_eq!(app.events_page().happened(), before + 1);
     let told = app.toast().map(|toast| toast.text.clone());
     assert_eq!(told.as_deref(), Some("/v/none.mp4: no such file"), "nor is it said a second time in the last line");

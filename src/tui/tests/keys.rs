@@ -70,7 +70,7 @@ fn nothing_changes_before_the_engine_says_so_and_refusals_are_shown() {
     let effects = press(&mut app, " ");
     let [Effect::Send(id, Command::PauseJob(JobId(17)))] = effects[..] else { panic!("{effects:?}") };
     assert_eq!(text(&draw(&mut app, 120, 36)), before);
-    app.update(Action::Update(Box::new(Update::Reply(id, Err(Rejection("it has just ended".to_owned()))))));
+    app.on_update(Update::Reply(id, Err(Rejection("it has just ended".to_owned()))));
     assert!(text(&draw(&mut app, 120, 36)).contains("pause #17: it has just ended"));
 }
 
@@ -263,7 +263,7 @@ fn a_pasted_path_with_blanks_is_added_as_one_and_what_was_added_is_told_once_it_
     assert_eq!(asked_to_add(&effects), ["/v/My holiday film.mp4"]);
     assert_eq!(app.toast(), None, "nothing is told before it is so");
     let [Effect::Send(id, _)] = effects[..] else { panic!("{effects:?}") };
-    app.update(Action::Update(Box::new(Update::Reply(id, Ok(Answer::default())))));
+    app.on_update(Update::Reply(id, Ok(Answer::default())));
     assert!(text(&draw(&mut app, 120, 36)).contains("added: My holiday film.mp4"));
     press(&mut app, "a");
     app.update(Action::Paste("/v/a b.mp4\r\n'/v/c d.mp4'\n".to_owned()));

@@ -244,7 +244,7 @@ fn a_long_message_is_read_to_its_end() {
     let effects = press(&mut app, "r");
     let [Effect::Send(id, _)] = effects[..] else { panic!("{effects:?}") };
     let words: Vec<String> = (0..20).map(|at| format!("why{at:02}")).collect();
-    app.update(Action::Update(Box::new(Update::Reply(id, Err(Rejection(words.join(" ")))))));
+    app.on_update(Update::Reply(id, Err(Rejection(words.join(" ")))));
     let shown = text(&draw(&mut app, 60, 16));
     assert!(words.iter().all(|word| shown.contains(word.as_str())), "{shown}");
 }
@@ -302,7 +302,7 @@ fn what_was_done_is_said_with_the_way_back_and_a_cancel_has_none() {
     let mut app = screen("busy", ColorMode::True, false);
     let answer = |app: &mut App, effects: Vec<Effect>| {
         let [Effect::Send(id, _)] = effects[..] else { panic!("{effects:?}") };
-        app.update(Action::Update(Box::new(Update::Reply(id, Ok(Answer::default())))));
+        app.on_update(Update::Reply(id, Ok(Answer::default())));
         app.toast().map(|toast| toast.text.clone()).unwrap_or_default()
     };
     let effects = press(&mut app, "gxy");
@@ -372,7 +372,7 @@ fn a_replay_says_that_it_is_one_with_its_place_and_pace_and_tells_only_its_keys(
     let mut app = busy(true).app(settings);
     let play = |app: &mut App, paused| {
         let playing = Playing { length: crate::domain::time::Mono::from_millis(900_000), speed: 4.0, paused };
-        app.update(Action::Update(Box::new(Update::Playing(playing))));
+        app.on_update(Update::Playing(playing));
     };
     play(&mut app, false);
     for (width, height) in [(120, 36), (80, 24), (60, 16)] {
@@ -522,10 +522,10 @@ fn after_a_seek_the_event_list_and_the_cleanups_are_those_of_a_playing() {
     let played = story.app(settings());
     // From the first moment forward, and from the end back to the middle.
     let mut app = App::new(settings());
-    app.update(Action::Update(Box::new(Update::Snapshot(Box::default()))));
+    app.on_update(Update::Snapshot(Box::default()));
     let all = Arc::new(story.events.clone());
     let seek = |app: &mut App, passed: usize| {
-        app.update(Action::Update(Box::new(Update::Retold(Retold::new(Arc::clone(&all), passed)))));
+        app.on_update(Update::Retold(Retold::new(Arc::clone(&all), passed)));
     };
     seek(&mut app, all.len());
     assert!(told(&app).0.len() > 10);

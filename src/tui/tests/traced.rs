@@ -12,7 +12,7 @@ fn lines(story: &Story) -> Vec<Value> {
 /// A console that knows nothing but these lines.
 fn console(lines: &[Value]) -> App {
     let mut app = App::new(settings(ColorMode::True, false));
-    app.update(Action::Update(Box::new(Update::Snapshot(Box::default()))));
+    app.on_update(Update::Snapshot(Box::default()));
     for line in lines {
         let text = line.to_string();
         on_event(&mut app, &serde_json::from_str::<Event>(&text).unwrap_or_else(|error| panic!("{error}: {text}")));

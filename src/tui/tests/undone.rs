@@ -22,7 +22,7 @@ fn deleted_and_taken_back(app: &mut App, story: &mut Story, ids: &[JobId], meanw
         story.tell(EventKind::JobRemoved { job: *id, output: None });
     }
     hear_from(app, story, from);
-    app.update(Action::Update(Box::new(Update::Reply(*request, Ok(Answer::default())))));
+    app.on_update(Update::Reply(*request, Ok(Answer::default())));
     if let Some(kind) = meanwhile {
         let from = story.events.len();
         story.tell(kind);

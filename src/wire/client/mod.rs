@@ -1,7 +1,7 @@
 //! A front end's end of the wire: connects, and gives a [`Link`] that behaves as one within the process would.
 //!
-//! It works on a thread of its own. A console's line that is cut is made again, and what happened meanwhile is told; a script's
-//! is not.
+//! A console carries its line itself while it waits for updates; a script, which blocks, has a thread that does so. A console's
+//! line that is cut is made again, and what happened meanwhile is told; a script's is not.
 
 mod dial;
 mod pump;
@@ -16,7 +16,6 @@ use super::look::{Ask, Look};
 use super::message::{Facts, ServerHello};
 use crate::domain::command::ClientId;
 use crate::runtime::link::{Link, LookStep};
-use pump::Pump;
 
 /// Where a server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,35 +91,36 @@ enum Order {
     GiveUp(u64),
 }
 
-/// Connects. Blocks until the server has said who it is; over ssh that may take as long as a password.
+/// Connects, within the event loop that waits for the updates: whoever does so carries the line. Comes back when the server has
+/// said who it is; over ssh that may take as long as a password.
+pub async fn connect(door: Door, caller: Caller) -> Result<Opened, OpenError> {
+    // One hello for all lines: what was asked is counted within its session.
+    let own_hello = dial::hello(caller);
+    let line = dial::dial(&door, &own_hello, false).await?;
+    let (hello, facts) = (line.hello.clone(), line.facts.clone());
+    let (control, controlled) = mpsc::unbounded_channel();
+    let (orders, ordered) = mpsc::unbounded_channel();
+    let link = Link::attach(ClientId(0), control).carried_by(pump::carry(door, own_hello, controlled, ordered, line));
+    let ask: Ask = Arc::new(move |look, on_step: &dyn Fn(LookStep) -> bool| ask(&orders, look, on_step));
+    Ok(Opened { hello, facts, link, ask })
+}
+
+/// As [`connect`], with a thread that carries the line: for whoever blocks until something is told or answered.
 pub fn open(door: Door, caller: Caller) -> Result<Opened, OpenError> {
     let failed = |what: &str, error: &std::io::Error| OpenError::Failed(format!("{what}: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed("cannot start an event loop", &error))?;
-    let (control, controlled) = mpsc::unbounded_channel();
-    let (orders, ordered) = mpsc::unbounded_channel();
-    let (opened, is_open) = std::sync::mpsc::channel();
+    let mut opened = runtime.block_on(connect(door, caller))?;
+    let carrier = opened.link.updates.give_carrier();
     let work = move || {
-        runtime.block_on(async move {
-            // One hello for all lines: what was asked is counted within its session.
-            let hello = dial::hello(caller);
-            match dial::dial(&door, &hello, false).await {
-                Ok(line) => {
-                    if opened.send(Ok((line.hello.clone(), line.facts.clone()))).is_ok() {
-                        Pump::new(door, hello, controlled, ordered).run(line).await;
-                    }
-                }
-                Err(error) => drop(opened.send(Err(error))),
-            }
-        });
+        if let Some(carrier) = carrier {
+            runtime.block_on(carrier);
+        }
         // A program at the other end of a pipe may not let go of it.
         runtime.shutdown_background();
     };
     std::thread::Builder::new().name("wire".to_owned()).spawn(work).map_err(|error| failed("cannot start a thread", &error))?;
-    let (hello, facts) = is_open.recv().map_err(|_| OpenError::Failed("the thread of the line has ended".to_owned()))??;
-    let link = Link::attach(ClientId(0), control);
-    let ask: Ask = Arc::new(move |look, on_step: &dyn Fn(LookStep) -> bool| ask(&orders, look, on_step));
-    Ok(Opened { hello, facts, link, ask })
+    Ok(opened)
 }
 
 /// Asks and waits, on a thread that may block.

@@ -22,12 +22,12 @@ const TRIES: [u64; 6] = [1, 2, 4, 8, 16, 30];
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 
 /// One front end's line.
-pub(super) struct Pump {
+struct Pump {
     door: Door,
     hello: ClientHello,
     control: mpsc::UnboundedReceiver<Control>,
     orders: mpsc::UnboundedReceiver<Order>,
-    outbox: Option<Outbox>,
+    outbox: Outbox,
     /// The server that was last there.
     life: String,
     /// The last event that is known.
@@ -54,6 +54,35 @@ enum RunEnd {
     Over,
 }
 
+/// Carries for the front end that attaches first: over this line, and over those that are made when it is cut.
+pub(super) async fn carry(
+    door: Door,
+    hello: ClientHello,
+    mut control: mpsc::UnboundedReceiver<Control>,
+    orders: mpsc::UnboundedReceiver<Order>,
+    line: Line,
+) {
+    // Nothing is taken from the line before there is somebody to tell.
+    let Some(Control::Attach(_, outbox)) = control.recv().await else { return };
+    let pump = Pump {
+        door,
+        hello,
+        control,
+        orders,
+        outbox,
+        life: String::new(),
+        seq: Seq(0),
+        is_told: false,
+        receiving: Receiving::default(),
+        unanswered: BTreeMap::new(),
+        questions: BTreeMap::new(),
+        last_question: 0,
+        end: RunEnd::NotYet,
+        is_left: false,
+    };
+    pump.run(line).await;
+}
+
 /// Something that woke it.
 enum Woken {
     Control(Option<Control>),
@@ -62,38 +91,9 @@ enum Woken {
 }
 
 impl Pump {
-    pub(super) fn new(
-        door: Door,
-        hello: ClientHello,
-        control: mpsc::UnboundedReceiver<Control>,
-        orders: mpsc::UnboundedReceiver<Order>,
-    ) -> Self {
-        Self {
-            door,
-            hello,
-            control,
-            orders,
-            outbox: None,
-            life: String::new(),
-            seq: Seq(0),
-            is_told: false,
-            receiving: Receiving::default(),
-            unanswered: BTreeMap::new(),
-            questions: BTreeMap::new(),
-            last_question: 0,
-            end: RunEnd::NotYet,
-            is_left: false,
-        }
-    }
-
     /// Carries until the front end has gone, the run is over, or a line is cut that is not made again.
-    pub(super) async fn run(mut self, first: Line) {
+    async fn run(mut self, first: Line) {
         let mut line = first;
-        // Nothing is taken from the line before there is somebody to tell.
-        match self.control.recv().await {
-            Some(Control::Attach(_, outbox)) => self.outbox = Some(outbox),
-            Some(Control::Request(..) | Control::Detach(_)) | None => return,
-        }
         loop {
             self.life.clone_from(&line.hello.life);
             self.carry(line).await;
@@ -119,13 +119,9 @@ impl Pump {
                 text = line.input.next() => Woken::Line(text.and_then(Result::ok)),
             };
             let said = match woken {
-                Woken::Control(None | Some(Control::Detach(_))) => {
+                Woken::Control(None | Some(Control::Detach(_) | Control::Attach(..))) => {
                     self.is_left = true;
                     return;
-                }
-                Woken::Control(Some(Control::Attach(_, outbox))) => {
-                    self.outbox = Some(outbox);
-                    None
                 }
                 Woken::Control(Some(Control::Request(_, id, command))) => {
                     self.unanswered.insert(id.0, command.clone());
@@ -233,9 +229,7 @@ impl Pump {
     }
 
     fn tell(&mut self, update: Update) {
-        if self.outbox.as_ref().is_some_and(|outbox| !outbox.send(update)) {
-            self.is_left = true;
-        }
+        self.is_left |= !self.outbox.send(update);
     }
 
     /// Makes the line again, for as long as it takes; `None` when the front end has gone, or the server talks to it no more.
@@ -289,8 +283,7 @@ impl Pump {
             tokio::select! {
                 () = sleep_until(moment) => return,
                 control = self.control.recv() => match control {
-                    None | Some(Control::Detach(_)) => self.is_left = true,
-                    Some(Control::Attach(_, outbox)) => self.outbox = Some(outbox),
+                    None | Some(Control::Detach(_) | Control::Attach(..)) => self.is_left = true,
                     Some(Control::Request(_, id, _)) => {
                         let why = "the line to the server is cut; it was not asked".to_owned();
                         self.tell(Update::Reply(id, Err(Rejection(why))));

@@ -43,14 +43,15 @@ pub(super) struct Connection {
 }
 
 /// Writes a line, to somebody who may not read.
-pub(super) async fn say(stream: &mut (impl AsyncWrite + Unpin), line: &ServerLine) -> bool {
-    let Ok(mut text) = serde_json::to_string(line) else { return false };
-    text.push('\n');
-    write(stream, text.as_bytes()).await
+pub(super) async fn say(stream: &mut (impl AsyncWrite + Unpin), line: &ServerLine) -> Option<()> {
+    let mut text = String::new();
+    add(&mut text, line)?;
+    write(stream, &text).await
 }
 
-async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> bool {
-    matches!(timeout(PATIENCE, stream.write_all(bytes)).await, Ok(Ok(())))
+/// `None` = he has gone, or takes nothing.
+async fn write(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> Option<()> {
+    timeout(PATIENCE, stream.write_all(text.as_bytes())).await.ok()?.ok()
 }
 
 impl Connection {
@@ -61,7 +62,7 @@ impl Connection {
     /// Talks until one end has had enough.
     pub(super) async fn run(mut self, stream: UnixStream) {
         let (input, mut output) = stream.into_split();
-        if !say(&mut output, &ServerLine::Hello(self.server.service.hello.clone())).await {
+        if say(&mut output, &ServerLine::Hello(self.server.service.hello.clone())).await.is_none() {
             return;
         }
         let mut lines = FramedRead::new(input, LinesCodec::new_with_max_length(HELLO_LINE));
@@ -209,7 +210,8 @@ fn misfit(hello: &ClientHello, server: &Server) -> Option<Refused> {
 
 /// Answers a question on a thread of its own.
 async fn look_up(server: Rc<Server>, number: u64, look: Look, wanted: Arc<AtomicBool>, direct: mpsc::Sender<ServerLine>) {
-    let lookup = super::lookup_of(&server);
+    // It runs on a thread of its own, and outlives a connection that does not wait for it.
+    let lookup = server.service.lookup.clone();
     let steps = direct.clone();
     let compares = u32::from(matches!(look, Look::Compare { .. }));
     server.comparing.set(server.comparing.get() + compares);
@@ -268,7 +270,7 @@ impl<W: AsyncWrite + Unpin> Telling<'_, W> {
     async fn tell(mut self, resume: Option<Resume>) -> Option<()> {
         let mut grown = self.server.grown.subscribe();
         let consoles = self.server.consoles();
-        self.say(&ServerLine::Facts(Box::new(Facts { consoles, ..self.server.service.facts.clone() }))).await?;
+        say(&mut self.output, &ServerLine::Facts(Box::new(Facts { consoles, ..self.server.service.facts.clone() }))).await?;
         self.server.follow();
         if self.follows {
             let resume = resume.filter(|resume| resume.life == self.server.service.hello.life);
@@ -276,19 +278,19 @@ impl<W: AsyncWrite + Unpin> Telling<'_, W> {
             match known {
                 Some((seq, place)) => {
                     self.place = place;
-                    self.say(&ServerLine::Resumed(seq)).await?;
+                    say(&mut self.output, &ServerLine::Resumed(seq)).await?;
                 }
                 None => self.snapshot().await?,
             }
         }
         loop {
             while let Ok(line) = self.waiting.try_recv() {
-                self.say(&line).await?;
+                say(&mut self.output, &line).await?;
             }
             let next = self.server.ring.borrow().next(&mut self.place, self.session, self.follows);
             match next {
                 Next::Lines(lines) => {
-                    self.write(&lines).await?;
+                    write(&mut self.output, &lines).await?;
                     continue;
                 }
                 Next::Behind => {
@@ -296,14 +298,14 @@ impl<W: AsyncWrite + Unpin> Telling<'_, W> {
                     continue;
                 }
                 Next::Nothing if self.server.is_over.get() => {
-                    self.say(&ServerLine::Bye).await?;
+                    say(&mut self.output, &ServerLine::Bye).await?;
                     return self.output.shutdown().await.ok();
                 }
                 Next::Nothing => {}
             }
             tokio::select! {
                 changed = grown.changed() => changed.ok()?,
-                line = self.waiting.recv() => self.say(&line?).await?,
+                line = self.waiting.recv() => say(&mut self.output, &line?).await?,
             }
         }
     }
@@ -318,7 +320,7 @@ impl<W: AsyncWrite + Unpin> Telling<'_, W> {
         for line in snapshot::lines(*state) {
             add(&mut text, &line)?;
             if text.len() >= PIECE {
-                self.write(&text).await?;
+                write(&mut self.output, &text).await?;
                 text.clear();
                 // Others have their turn while a long snapshot is written out.
                 tokio::task::yield_now().await;
@@ -328,15 +330,7 @@ impl<W: AsyncWrite + Unpin> Telling<'_, W> {
         for (number, result) in answers {
             add(&mut text, &ServerLine::Reply { number, result })?;
         }
-        self.write(&text).await
-    }
-
-    async fn say(&mut self, line: &ServerLine) -> Option<()> {
-        say(&mut self.output, line).await.then_some(())
-    }
-
-    async fn write(&mut self, text: &str) -> Option<()> {
-        write(&mut self.output, text.as_bytes()).await.then_some(())
+        write(&mut self.output, &text).await
     }
 }
 

@@ -11,7 +11,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UnixStream;
@@ -57,7 +56,7 @@ struct Server {
     service: Service,
     ring: RefCell<Ring>,
     /// Changes whenever something new is in the ring; closed at the end of the run.
-    grown: watch::Sender<u64>,
+    grown: watch::Sender<()>,
     /// The way to the engine, while it is followed.
     requests: RefCell<Option<Requests>>,
     asked: RefCell<BTreeMap<RequestId, Request>>,
@@ -128,7 +127,7 @@ pub async fn serve(listeners: Listeners, service: Service, over: impl Future<Out
     let all_taken = async { while server.requests.borrow().is_some() && grown.changed().await.is_ok() {} };
     let _ = timeout(FAREWELL, all_taken).await;
     server.is_over.set(true);
-    server.tell_grown();
+    server.grown.send_replace(());
     let _ = timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
     Ok(())
 }
@@ -138,7 +137,7 @@ impl Server {
         Self {
             service,
             ring: RefCell::default(),
-            grown: watch::Sender::new(0),
+            grown: watch::Sender::new(()),
             requests: RefCell::default(),
             asked: RefCell::default(),
             last_request: Cell::new(0),
@@ -200,10 +199,10 @@ impl Server {
                 while let Ok(update) = updates.try_recv() {
                     server.take(update);
                 }
-                server.tell_grown();
+                server.grown.send_replace(());
             }
             server.requests.borrow_mut().take();
-            server.tell_grown();
+            server.grown.send_replace(());
         });
     }
 
@@ -251,10 +250,6 @@ impl Server {
             Some(Update::Snapshot(state)) => Some(state),
             _ => None,
         }
-    }
-
-    fn tell_grown(&self) {
-        self.grown.send_modify(|times| *times += 1);
     }
 
     /// Tells the other consoles what this one has done.
@@ -309,9 +304,4 @@ impl Server {
             }
         }
     }
-}
-
-/// Lookups run on threads of their own, and outlive a connection that does not wait for them.
-fn lookup_of(server: &Server) -> Arc<Lookup> {
-    Arc::new(server.service.lookup.clone())
 }

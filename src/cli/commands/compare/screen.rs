@@ -9,6 +9,7 @@ use crate::cli::commands::compare::Signals;
 use crate::cli::commands::run::console_options;
 use crate::cli::options::Resolved;
 use crate::cli::planning::ahead::no_look_ahead;
+use crate::cli::session::{Waits, event_loop};
 use crate::domain::profile::Profile;
 use crate::runtime::relay::Relay;
 use crate::tui::{self, Closed, TuiError, TuiExit};
@@ -35,7 +36,7 @@ impl Screen {
         options.lookup.save = None;
         let (relay, mut link) = Relay::new();
         let (done, ended) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
+        let runtime = event_loop(Waits::Signals)?;
         std::thread::Builder::new()
             .name("front".to_owned())
             .spawn(move || drop(done.send(runtime.block_on(tui::run(&mut link, options)))))

@@ -11,12 +11,12 @@ mod needs;
 pub mod plan;
 pub mod worker;
 
-use color_eyre::eyre::{Context as _, Result};
+use color_eyre::eyre::Result;
 
 use crate::cli::args::{FleetAction, FleetArgs, FleetFiles, FleetQueue};
 use crate::cli::commands::remote::NO_SERVER;
 use crate::cli::options::Resolved;
-use crate::cli::session::has_terminal;
+use crate::cli::session::{Waits, event_loop, has_terminal};
 use crate::cli::{Unavailable, Usage, write_out};
 use crate::host::fleet::db::{Database, QueueError};
 use crate::host::fleet::files::Files;
@@ -106,7 +106,7 @@ fn told(error: QueueError) -> color_eyre::Report {
 
 /// Runs something of the network on this thread.
 fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().wrap_err("cannot start an event loop")?;
+    let runtime = event_loop(Waits::Signals)?;
     runtime.block_on(work)
 }
 

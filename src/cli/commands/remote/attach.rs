@@ -2,13 +2,13 @@
 
 use color_eyre::eyre::Result;
 
-use super::connect;
+use super::Connected;
 use crate::cli::Usage;
 use crate::cli::args::AttachArgs;
 use crate::cli::options::Resolved;
 use crate::cli::session::has_terminal;
 use crate::cli::session::window::{self, Kind, Window};
-use crate::wire::client::{Caller, Door};
+use crate::wire::client::Door;
 
 /// `plimsoll attach`.
 pub fn attach(resolved: &Resolved, args: &AttachArgs) -> Result<u8> {
@@ -20,7 +20,7 @@ pub fn attach(resolved: &Resolved, args: &AttachArgs) -> Result<u8> {
         Some(host) => Door::Ssh { host: host.clone(), program: args.remote_command.clone() },
         None => Door::Here(resolved.state_dir.clone()),
     };
-    let opened = connect(door, Caller { console: true, follow: true, view: args.view })?;
+    let connected = Connected::to(door, args.view)?;
     let window = Window { host: args.host.clone(), view: args.view, commands: Vec::new(), kind: Kind::Visit };
-    window::show(resolved, opened, &window)
+    window::show(resolved, connected, &window)
 }

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 
 use color_eyre::eyre::Result;
 
+use super::Connected;
 use super::serve::{self, Started};
-use super::{connect, open_if_there};
 use crate::cli::Usage;
 use crate::cli::commands::run;
 use crate::cli::options::Resolved;
 use crate::cli::session::has_terminal;
 use crate::cli::session::window::{self, Kind, Window};
 use crate::domain::command::Command;
-use crate::wire::client::{Caller, Door, Opened};
+use crate::wire::client::{Door, Opened};
 
 /// Settings that belong to the console, or to the jobs that are added, or have been followed to find the server.
 const NOT_OF_THE_SERVER: [&str; 11] =
@@ -29,14 +29,13 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
         return run::run(resolved, paths, run::Caller::Console);
     }
     let mut commands = run::commands(paths, resolved)?;
-    let caller = Caller { console: true, follow: true, view: false };
-    let opened = if let Ok(opened) = open_if_there(resolved, caller)? {
-        fits(resolved, &opened)?;
+    let connected = if let Ok(connected) = Connected::if_there(resolved)? {
+        fits(resolved, &connected.opened)?;
         commands = run::with_wishes(commands, resolved, false)?;
         let select = resolved.is_given("profile").then(|| resolved.load_profile()).transpose()?;
         commands.splice(0..0, select.map(|profile| Command::SelectProfile(Box::new(profile))));
         commands.splice(0..0, hold.then_some(Command::Pause));
-        opened
+        connected
     } else {
         let before = run::done_before(resolved);
         match serve::start_for_console(resolved, hold)? {
@@ -46,16 +45,16 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
                 return Ok(status);
             }
         }
-        let mut opened = connect(Door::Here(resolved.state_dir.clone()), caller)?;
-        opened.facts.before = before;
-        opened
+        let mut connected = Connected::to(Door::Here(resolved.state_dir.clone()), false)?;
+        connected.opened.facts.before = before;
+        connected
     };
     let again = {
         let resolved = resolved.clone();
         move || serve::start_for_console(&resolved, false)
     };
     let kind = Kind::Own { start_server: serve::again(again) };
-    window::show(resolved, opened, &Window { host: None, view: false, commands, kind })
+    window::show(resolved, connected, &Window { host: None, view: false, commands, kind })
 }
 
 /// What was asked for here does not contradict what the server that is there was started with.

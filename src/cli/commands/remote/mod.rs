@@ -14,9 +14,11 @@ mod watch;
 pub mod wire;
 
 use color_eyre::eyre::{Result, eyre};
+use tokio::runtime::Runtime;
 
 use crate::cli::Unavailable;
 use crate::cli::options::Resolved;
+use crate::cli::session::{Waits, event_loop};
 use crate::domain::command::{Answer, Command, Rejection, RequestId};
 use crate::domain::state::State;
 use crate::runtime::link::{Link, Update};
@@ -36,15 +38,40 @@ pub fn open(resolved: &Resolved, follow: bool) -> Result<Opened> {
 
 /// The same for whoever does without one. That there is none is no error report: making one of it costs memory and time.
 pub fn open_if_there(resolved: &Resolved, caller: Caller) -> Result<std::result::Result<Opened, Unavailable>> {
-    match client::open(Door::Here(resolved.state_dir.clone()), caller) {
-        Err(OpenError::NoServer(why)) => Ok(Err(Unavailable { status: NO_SERVER, why })),
-        opened => opened.map(Ok).map_err(|error| told(&error)),
+    if_there(client::open(Door::Here(resolved.state_dir.clone()), caller))
+}
+
+/// A console's line, and the event loop that it lives in: to be shown by whoever runs that.
+pub struct Connected {
+    /// The event loop.
+    pub runtime: Runtime,
+    /// The line.
+    pub opened: Opened,
+}
+
+impl Connected {
+    /// Connects a console to a server; why it cannot be is an exit status of its own.
+    pub fn to(door: Door, view: bool) -> Result<Self> {
+        Self::dial(door, view)?.map_err(|error| told(&error))
+    }
+
+    /// As [`Connected::to`] the server of the state folder, for whoever does without one.
+    pub fn if_there(resolved: &Resolved) -> Result<std::result::Result<Self, Unavailable>> {
+        if_there(Self::dial(Door::Here(resolved.state_dir.clone()), false)?)
+    }
+
+    fn dial(door: Door, view: bool) -> Result<std::result::Result<Self, OpenError>> {
+        let runtime = event_loop(Waits::Signals)?;
+        let opened = runtime.block_on(client::connect(door, Caller { console: true, follow: true, view }));
+        Ok(opened.map(|opened| Self { runtime, opened }))
     }
 }
 
-/// Connects to a server; why it cannot be is an exit status of its own.
-pub fn connect(door: Door, caller: Caller) -> Result<Opened> {
-    client::open(door, caller).map_err(|error| told(&error))
+fn if_there<T>(opened: std::result::Result<T, OpenError>) -> Result<std::result::Result<T, Unavailable>> {
+    match opened {
+        Err(OpenError::NoServer(why)) => Ok(Err(Unavailable { status: NO_SERVER, why })),
+        opened => opened.map(Ok).map_err(|error| told(&error)),
+    }
 }
 
 fn told(error: &OpenError) -> color_eyre::Report {
