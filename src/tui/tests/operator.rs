@@ -174,7 +174,7 @@ fn what_a_key_does_to_the_queue_behind_a_frozen_screen_is_said() {
     let mut app = busy(true).app(settings(ColorMode::True, false));
     let asked = press(&mut app, "fS");
     let [Effect::Send(id, Command::Pause)] = asked[..] else { panic!("{asked:?}") };
-    app.update(Action::Update(Box::new(Update::Reply(id, Ok(Answer::default())))));
+    app.on_update(Update::Reply(id, Ok(Answer::default())));
     assert!(text(&draw(&mut app, 120, 36)).contains("the queue is held"));
 }
 
