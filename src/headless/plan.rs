@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::domain::plan::{Change, Forecast, Kind, Plan, SURE_FROM, Way};
+use crate::domain::plan::{AS_QUICK_WORDS, Change, Forecast, Kind, Plan, SURE_FROM, Way};
 use crate::domain::text::many;
 use crate::domain::time::seconds_words;
 
@@ -62,8 +62,9 @@ pub fn text(plan: &Plan) -> String {
         );
     }
     out.push_str(
-        "why     the same engine in virtual time over the courses of finished jobs; nobody else uses memory or processors in it\n",
+        "why     the same engine in virtual time over the courses of finished jobs; nobody else uses memory or processors in it;\n",
     );
+    let _ = writeln!(out, "        ends within {AS_QUICK_WORDS} of each other count as about the same");
     out
 }
 

@@ -139,8 +139,11 @@ impl Engine {
         let is_raised = self.governor.warnings.raised.contains(name);
         if is_seen && !is_raised {
             self.governor.warnings.raised.insert(name);
-            let (advice, profile) =
-                if name == FOREIGN { ("end what else runs here, or give a larger budget".to_owned(), None) } else { self.advice(name) };
+            let (advice, profile) = if name == FOREIGN {
+                ("end what else runs here, or give a larger budget".to_owned(), None)
+            } else {
+                self.advice(name)
+            };
             self.emit(EventKind::WarningRaised { warning: name.to_owned(), evidence: evidence(), advice, profile });
         } else if is_gone && is_raised {
             self.governor.warnings.raised.remove(name);
@@ -156,7 +159,8 @@ impl Engine {
         let waiting = || self.state.index.waiting.iter().filter_map(|(_, id)| self.state.jobs.get(id));
         let keeps_out = |next: &Profile| waiting().any(|job| job.size > next.max_file_size && !job.allowed);
         // A job that is alone is so under every profile.
-        let changes = |next: &Profile| next.max_concurrent.fixed().is_some_and(|slots| (slots as usize) < at_work) || keeps_out(next);
+        let changes =
+            |next: &Profile| next.max_concurrent.fixed().is_some_and(|slots| (slots as usize) < at_work) || keeps_out(next);
         match in_force.and_then(|in_force| next_safer(in_force, most, &self.config.profiles, changes)) {
             Some(next) => {
                 let (slots, largest) = (next.max_concurrent.words(), next.max_file_size);

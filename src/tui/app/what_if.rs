@@ -26,6 +26,19 @@ impl App {
         Some(Ok(Switch::preview(self.shown(), &way.profile).words(&way.profile)))
     }
 
+    /// The action would do something with the chosen way: what is foretold can be explained; kept and switched to if nothing
+    /// stands against it.
+    pub(in crate::tui) fn fits_the_way(&self, act: Act) -> bool {
+        let Some((plan, way)) = self.what_if.found().zip(self.what_if.way()) else {
+            return !matches!(act, Act::Enter | Act::Explain | Act::SaveAs);
+        };
+        match act {
+            Act::Enter => way.change != Change::None && plan.obstacle(way).is_none(),
+            Act::SaveAs => plan.obstacle(way).is_none(),
+            _ => true,
+        }
+    }
+
     pub(in crate::tui) fn open_what_if(&mut self) -> Vec<Effect> {
         self.modes.push(Mode::WhatIf);
         self.what_if.open();

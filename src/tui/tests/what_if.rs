@@ -68,6 +68,18 @@ fn a_way_is_applied_if_the_same_box_and_the_same_bytes_allow_it_else_it_is_told_
 }
 
 #[test]
+fn what_answers_no_switch_is_not_offered_to_be_applied_or_kept() {
+    let offered = |keys: &str| {
+        let mut app = screen("what_if", ColorMode::True, false);
+        press(&mut app, &format!("g{keys}"));
+        let screen = text(&draw(&mut app, 120, 36));
+        ["enter apply", "s save as profile", "e explain"].map(|hint| screen.matches(hint).count())
+    };
+    // In the popup and in the last line: in force, a profile, other threads.
+    assert_eq!((offered(""), offered("j"), offered("jjjjj")), ([0, 2, 2], [2, 2, 2], [0, 0, 2]));
+}
+
+#[test]
 fn the_advised_way_is_chosen_until_the_operator_chooses_and_stays_so_when_it_is_looked_again() {
     let mut app = screen("busy", ColorMode::True, false);
     foretold(&mut app, false, "");

@@ -11,7 +11,7 @@
 //! │                                                                                     │
 //! │ Switch        2 more may start                                                      │
 //! │ Warning signs ▲ over the line: 41 s of the last 5 min                               │
-//! │ Advice        balanced, 3 slots: the same finish, a peak 290 MB lower               │
+//! │ Advice        balanced, 3 slots: about the same finish (7.1 s -> 7.4 s), a peak … │
 //! │ Why           …                                                                     │
 //! │ enter apply   e explain   s save as profile   r look again   esc close              │
 //! ╰─────────────────────────────────────────────────────────────────────────────────────╯
@@ -25,13 +25,12 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{HighlightSpacing, Paragraph, Row, StatefulWidget, Table, TableState, Widget as _, Wrap};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::domain::plan::{Change, Forecast, Kind, Plan, SELDOM, SURE_FROM, Way};
+use crate::domain::plan::{AS_QUICK_WORDS, Change, Forecast, Kind, Plan, SELDOM, SURE_FROM, Way};
 use crate::domain::text::many;
 use crate::domain::time::span_words;
 use crate::domain::units::{Bytes, GIB};
 use crate::runtime::link::LookStep;
 use crate::tui::app::App;
-use crate::tui::input::action::Act;
 use crate::tui::input::keymap::KeyMode;
 use crate::tui::pages::what_if::Looking;
 use crate::tui::terminal::theme::{Role, Theme};
@@ -309,19 +308,15 @@ fn blocks(app: &App, width: u16) -> Vec<Block> {
         if let Some(down) = plan.step_down().filter(|_| is_near) {
             advice.extend([". If still over the line, step down to ", &down.forecast.short, "."]);
         }
-        blocks.push(part(4, "Advice", 4, &advice, Role::Text));
+        blocks.push(part(4, "Advice", 6, &advice, Role::Text));
         let why = format!(
-            "p95 of jobs of like size, codec and preset, in virtual time; with under {SURE_FROM} such jobs finished a row is dim and marked ~."
+            "p95 of jobs of like size, codec and preset, in virtual time; with under {SURE_FROM} such jobs finished a row is dim and marked ~. \
+             Ends within {AS_QUICK_WORDS} of each other count as the same."
         );
         blocks.push(part(1, "Why", 3, &why, Role::Dim));
     }
     let mut keys: Vec<Span<'_>> = Vec::new();
-    let has_plan = what_if.found().is_some();
-    for (act, key, word) in app.keys().hinted(KeyMode::WhatIf) {
-        // What is foretold can be applied, explained and kept.
-        if !has_plan && matches!(act, Act::Enter | Act::Explain | Act::SaveAs) {
-            continue;
-        }
+    for (_, key, word) in app.keys().hinted(KeyMode::WhatIf).filter(|(act, ..)| app.fits_the_way(*act)) {
         keys.extend([theme.span(key, Role::Accent), theme.span(format!(" {word}   "), Role::Dim)]);
     }
     blocks.push(Block { wanted: 0, lines: vec![keys.into()] });
