@@ -39,6 +39,9 @@ pub struct Forecast {
     pub peak_p95: Bytes,
     /// Share of runs that are over the line at some time, 0 to 1.
     pub crosses: f64,
+    /// It is over the line now, whatever is switched to: what runs goes on.
+    #[serde(default)]
+    pub crossed_now: bool,
     /// Share of runs in which the kernel kills a job.
     pub out_of_memory: f64,
     /// Median of the time to the end of the queue, in seconds.
@@ -49,6 +52,18 @@ pub struct Forecast {
     pub rejected: u64,
     /// Median number of waits for memory.
     pub holds: u64,
+}
+
+impl Forecast {
+    /// As it is from now on, where so much is held that the kernel cannot drop, and so much counts against the line.
+    #[must_use]
+    pub fn from_now(mut self, (held, counted): (Bytes, Bytes)) -> Self {
+        (self.peak_p50, self.peak_p95) = (self.peak_p50.max(held), self.peak_p95.max(held));
+        if counted > Bytes::ZERO && counted >= self.high_water {
+            (self.crossed_now, self.crosses) = (true, 1.0);
+        }
+        self
+    }
 }
 
 /// How a way differs from the one in force.
@@ -218,6 +233,9 @@ impl Plan {
         let Some(now) = self.now() else { return String::new() };
         let no_switches = || self.ways.iter().filter(|way| !way.change.is_a_switch() && self.is_sound(way));
         let Some(best) = self.best() else {
+            if now.forecast.crossed_now {
+                return "over the line now, and no switch changes that: what runs goes on; it falls as jobs end".to_owned();
+            }
             let would = quickest(no_switches()).map_or_else(
                 || "it takes a larger budget, or smaller pictures".to_owned(),
                 |way| format!("{} would", way.forecast.name),
@@ -329,6 +347,7 @@ mod tests {
             peak_p50: Bytes::mib(peak),
             peak_p95: Bytes::mib(peak),
             crosses,
+            crossed_now: false,
             out_of_memory: 0.0,
             finish_p50: finish,
             finish_p95: finish,

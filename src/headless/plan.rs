@@ -71,6 +71,7 @@ pub fn text(plan: &Plan) -> String {
 fn line(forecast: &Forecast) -> String {
     match (forecast.out_of_memory, forecast.crosses) {
         (kills, _) if kills > 0.0 => format!("out of memory {:.0} %", kills * 100.0),
+        _ if forecast.crossed_now => "crossed now".to_owned(),
         (_, crosses) if crosses > 0.0 => format!("crossed in {:.0} %", crosses * 100.0),
         _ => "never crossed".to_owned(),
     }
@@ -111,6 +112,7 @@ fn way(way: &Way) -> Value {
         "peak_p50_bytes": forecast.peak_p50,
         "peak_p95_bytes": forecast.peak_p95,
         "crosses_line": forecast.crosses,
+        "crossed_now": forecast.crossed_now,
         "out_of_memory": forecast.out_of_memory,
         "finish_p50_seconds": forecast.finish_p50,
         "finish_p95_seconds": forecast.finish_p95,

@@ -165,6 +165,12 @@ pub struct QueueNow {
     pub available: Bytes,
     /// The jobs at work, those that wait, and those rejected for their size, which another profile may let in.
     pub jobs: Vec<JobNow>,
+    /// What the kernel cannot drop now, as far as it counts against the line.
+    #[serde(default)]
+    pub held: Bytes,
+    /// What counts against the line now.
+    #[serde(default)]
+    pub counted: Bytes,
     /// Jobs that wait and are not among these.
     pub left_out: u64,
 }
@@ -188,6 +194,9 @@ pub struct JobNow {
     /// Of one at work: the seconds that are left at the pace that was measured of it, beside those at work with it.
     #[serde(default)]
     pub seconds_left: Option<u64>,
+    /// Of one at work: the memory that it holds.
+    #[serde(default)]
+    pub holds: Option<Bytes>,
 }
 
 /// How far a look ahead is.

@@ -35,7 +35,14 @@ pub fn run(args: &PlanArgs, resolved: &Resolved) -> Result<u8> {
         let probed = presets.get(&preset).map(|preset| probing.prober.probe(&input, preset));
         match (probed, std::fs::metadata(&input)) {
             (Some(Ok(probed)), Ok(meta)) => {
-                jobs.push(QueuedJob { size: Bytes(meta.len()), media: probed.media, preset, left: 1.0, measured: None });
+                jobs.push(QueuedJob {
+                    size: Bytes(meta.len()),
+                    media: probed.media,
+                    preset,
+                    left: 1.0,
+                    measured: None,
+                    holds: None,
+                });
             }
             _ => skipped += 1,
         }
@@ -60,6 +67,7 @@ pub fn run(args: &PlanArgs, resolved: &Resolved) -> Result<u8> {
         now: &profile,
         profiles: &resolved.all_profiles(&profile),
         budget: &rule,
+        held: (Bytes::ZERO, Bytes::ZERO),
         cores: processors(),
         runs: args.runs,
         seed: args.seed,

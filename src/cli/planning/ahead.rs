@@ -81,6 +81,7 @@ fn look(resolved: &Resolved, probed: &Probed, queue: &QueueNow, go_on: &dyn Fn(L
         now: &queue.profile,
         profiles: &queue.profiles,
         budget: &rule,
+        held: (queue.held, queue.counted),
         cores: processors(),
         runs: (JOB_RUNS / jobs.len().max(1) as u32).clamp(RUNS.1, RUNS.0),
         seed: SEED,
@@ -100,7 +101,7 @@ fn queued(job: &JobNow, media: MediaInfo, company: f64) -> QueuedJob {
     // What is in is not held against the limit any more.
     let size = if job.is_in { job.size.min(Bytes(1)) } else { job.size };
     let measured = job.seconds_left.map(|seconds| Duration::from_secs_f64(seconds as f64 / company));
-    QueuedJob { size, media, preset: job.preset.clone(), left: job.left.clamp(0.0, 1.0), measured }
+    QueuedJob { size, media, preset: job.preset.clone(), left: job.left.clamp(0.0, 1.0), measured, holds: job.holds }
 }
 
 /// The media of each job: as the run has found it, else by a probe; `None` within = no video. `None` = given up.

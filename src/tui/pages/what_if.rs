@@ -164,6 +164,8 @@ fn queue_now(state: &State, profiles: &[Profile]) -> Option<QueueNow> {
         budget_by_operator: state.budget_by_operator,
         available: state.available,
         jobs,
+        held: state.memory.hard_bytes.min(state.memory.counted_bytes),
+        counted: state.memory.counted_bytes,
         left_out: all - looked_at,
     })
 }
@@ -183,5 +185,6 @@ fn job_now(job: &Job) -> JobNow {
         left: (1.0 - done).clamp(0.0, 1.0),
         is_in: job.allowed || job.phase.holds_slot(),
         seconds_left: job.progress.filter(|_| job.phase.pid().is_some()).and_then(|progress| progress.eta_seconds),
+        holds: job.phase.holds_slot().then_some(job.memory),
     }
 }

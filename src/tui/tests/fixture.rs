@@ -559,6 +559,7 @@ pub fn plan(guessed: bool) -> Plan {
             peak_p50: Bytes::mib(p50),
             peak_p95: Bytes::mib(p95),
             crosses,
+            crossed_now: false,
             out_of_memory: killed,
             finish_p50: finish,
             finish_p95: finish * 1.2,

@@ -24,6 +24,8 @@ fn what_if_looks_at_what_is_left_of_the_queue_and_at_what_another_limit_would_le
     }
     let (running, waiting, rejected) = (&queue.jobs[0], &queue.jobs[3], &queue.jobs[8]);
     assert!((running.left - 0.37).abs() < 1e-9 && running.is_in && running.media.is_some(), "{running:?}");
+    assert_eq!((running.holds, waiting.holds), (Some(Bytes::mib(612)), None), "what runs goes on");
+    assert_eq!((queue.held, queue.counted), (app.state.memory.hard_bytes, app.state.memory.counted_bytes));
     assert!(running.seconds_left.is_some() && waiting.seconds_left.is_none(), "by its own pace");
     assert!((waiting.left - 1.0).abs() < 1e-9 && !waiting.is_in && waiting.media.is_some(), "{waiting:?}");
     assert!(!rejected.is_in && rejected.media.is_none() && rejected.size == Bytes::mib(412), "{rejected:?}");

@@ -268,6 +268,8 @@ fn crossing(theme: &Theme, way: &Way, full: bool) -> (&'static str, Role, String
     let words = |long: &str, share| if full { format!("{long} {}", percent(share)) } else { percent(share) };
     if forecast.out_of_memory > 0.0 {
         (theme.symbols.bad, Role::Bad, words("out of memory", forecast.out_of_memory))
+    } else if forecast.crossed_now {
+        (theme.symbols.over, Role::Warn, if full { "crossed now" } else { "now" }.to_owned())
     } else if forecast.crosses > SELDOM {
         (theme.symbols.over, Role::Warn, words("crossed in", forecast.crosses))
     } else if forecast.crosses > 0.0 {
@@ -376,7 +378,7 @@ fn explained(app: &App, width: u16) -> Vec<Line<'static>> {
             many(plan.runs.into(), "time"),
             plan.seed
         ),
-        "Jobs at work count with what is left of them, and hold the memory of their kind.".to_owned(),
+        "Jobs at work go on in every way: they count with what is left of them, and hold at least what they hold now.".to_owned(),
         "Jobs rejected for their size count where another limit would let them in.".to_owned(),
         format!("Nobody else uses the memory or what the jobs share: {}.", many(plan.cores as u64, "processor")),
         format!("The budget is {}: {}.", plan.budget, plan.budget_source),
