@@ -49,6 +49,13 @@ impl App {
         self.what_if.look(&self.state, &self.settings.profiles).map(Effect::Look).into_iter().collect()
     }
 
+    /// Looks again where nothing could be foretold of a queue that has changed since.
+    pub(in crate::tui) fn look_ahead_anew(&mut self) -> Vec<Effect> {
+        let is_open = matches!(self.modes.last(), Some(Mode::WhatIf)) && !self.what_if.looks();
+        let found_nothing = matches!(self.what_if.plan, Some(Err(_))) && self.what_if.is_outdated(&self.state);
+        if is_open && found_nothing { self.look_ahead() } else { Vec::new() }
+    }
+
     pub(in crate::tui) fn act_on_what_if(&mut self, act: Act) -> Vec<Effect> {
         let page = i64::from(self.size.1 / 2).max(1);
         match act {

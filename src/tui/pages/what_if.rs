@@ -32,7 +32,9 @@ pub struct WhatIf {
     number: u64,
     /// What has become of it.
     pub looking: Looking,
-    /// What the last one that was answered has found.
+    /// How much of the queue had ended, and how much had not, when it was asked for.
+    asked_at: Option<(u64, u64)>,
+    /// What the last one that was answered since the popup was opened has found.
     pub plan: Option<Result<Plan, String>>,
     /// The chosen way.
     pub row: usize,
@@ -64,9 +66,9 @@ impl WhatIf {
         self.found()?.ways.get(self.row)
     }
 
-    /// It is opened: what is advised is chosen.
+    /// It is opened: what is advised is chosen, and what was found of an earlier queue is shown no more.
     pub fn open(&mut self) {
-        (self.explains, self.is_chosen) = (false, false);
+        (self.explains, self.is_chosen, self.plan) = (false, false, None);
         self.scroll.reset();
     }
 
@@ -83,8 +85,16 @@ impl WhatIf {
             return None;
         };
         self.number += 1;
+        self.asked_at = Some(progress_of(state));
+        // Why nothing could be foretold may hold no longer.
+        self.plan.take_if(|plan| plan.is_err());
         self.looking = Looking::Asked;
         Some(Look::Ahead(self.number, Box::new(queue)))
+    }
+
+    /// What was found is of a queue to which jobs have come since, or of which jobs have ended.
+    pub fn is_outdated(&self, state: &State) -> bool {
+        self.plan.is_some() && self.asked_at != Some(progress_of(state))
     }
 
     /// The look under way is given up. Returns whether there was one.
@@ -143,6 +153,10 @@ impl WhatIf {
             (_, None) => "a variation".to_owned(),
         })
     }
+}
+
+fn progress_of(state: &State) -> (u64, u64) {
+    (state.ended(), state.unended())
 }
 
 /// The queue as it is: those at work first, then those that wait in their order, then those that only their size keeps out.

@@ -47,6 +47,37 @@ fn what_if_looks_at_what_is_left_of_the_queue_and_at_what_another_limit_would_le
 }
 
 #[test]
+fn what_was_found_of_an_earlier_queue_is_not_told_of_the_one_there_is_now() {
+    let mut app = Story::new(true).app(settings(ColorMode::True, false));
+    let nothing = |number| Action::Found(Box::new(Found::Ahead(number, Box::new(Err("nothing waits".to_owned())))));
+    let number = asked_ahead(&press(&mut app, "w")).0;
+    app.update(nothing(number));
+    assert!(text(&draw(&mut app, 120, 36)).contains("nothing waits"));
+    // A job comes while it is open: it is looked again.
+    let mut story = Story::new(true);
+    story.queue(1, "one.mp4", 5);
+    let added = story.events.last().expect("a job is queued").clone();
+    let effects = on_event(&mut app, &added);
+    let (number, queue) = asked_ahead(&effects);
+    assert_eq!(queue.jobs.len(), 1);
+    assert!(!text(&draw(&mut app, 120, 36)).contains("nothing waits"), "while it looks");
+    app.update(nothing(number));
+    press(&mut app, "<esc>w");
+    let shown = text(&draw(&mut app, 120, 36));
+    assert!(shown.contains("looking ahead") && !shown.contains("nothing waits"), "opened again: {shown}");
+
+    let mut app = screen("what_if", ColorMode::True, false);
+    let outdated = |app: &mut App| text(&draw(app, 120, 36)).contains("the queue has changed since");
+    assert!(!outdated(&mut app));
+    let mut story = busy(true);
+    story.queue(99, "more.mp4", 5);
+    on_event(&mut app, story.events.last().expect("a job is queued"));
+    assert!(outdated(&mut app) && app.what_if().found().is_some());
+    press(&mut app, "r");
+    assert!(!outdated(&mut app), "it is looked again");
+}
+
+#[test]
 fn a_way_is_applied_if_the_same_box_and_the_same_bytes_allow_it_else_it_is_told_what_to_do() {
     let apply = |keys: &str| {
         let mut app = screen("what_if", ColorMode::True, false);

@@ -105,6 +105,7 @@ fn framed(app: &App, (area, width, lines): (Rect, u16, usize), title: &str, buf:
     let place = popup(area, width, lines.min(200) as u16 + 2, buf);
     let more = theme.symbols.more;
     let right = match app.what_if().looking {
+        Looking::No if app.what_if().is_outdated(app.shown()) => Some(theme.span("the queue has changed since", Role::Warn)),
         Looking::No => {
             let runs = app.what_if().found().map(|plan| format!("{} of each way", many(plan.runs.into(), "run")));
             runs.map(|runs| theme.span(runs, Role::Dim))
