@@ -172,6 +172,9 @@ pub struct Plan {
     pub skipped: usize,
     /// Jobs of the queue that were not looked at, for there are too many.
     pub left_out: u64,
+    /// Jobs that wait and are done already: their outputs stand, made of these inputs.
+    #[serde(default)]
+    pub done: usize,
     /// Finished jobs that it rests on.
     pub learned_from: usize,
     /// Jobs of whose kind fewer than [`SURE_FROM`] have finished here.
@@ -363,6 +366,7 @@ mod tests {
             bytes: Bytes::mib(9),
             skipped: 0,
             left_out: 0,
+            done: 0,
             learned_from: 4,
             guesses: 0,
             budget: Bytes::gib(2),

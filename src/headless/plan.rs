@@ -13,9 +13,10 @@ pub fn text(plan: &Plan) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "plimsoll plan: {}, {}; {} to learn from",
+        "plimsoll plan: {}, {}{}; {} to learn from",
         many(plan.jobs as u64, "job"),
         plan.bytes,
+        if plan.done > 0 { format!(", {} already done", plan.done) } else { String::new() },
         many(plan.learned_from as u64, "finished job")
     );
     let _ = writeln!(
@@ -83,6 +84,7 @@ pub fn json(plan: &Plan) -> Value {
         "jobs": plan.jobs,
         "size_bytes": plan.bytes,
         "not_accepted": plan.skipped,
+        "already_done": plan.done,
         "learned_from": plan.learned_from,
         "guessed_jobs": plan.guesses,
         "budget_bytes": plan.budget,

@@ -75,7 +75,7 @@ fn what_runs_now_goes_on_whatever_is_switched_to_and_is_let_in_by_no_rule() {
     assert!((600.0..620.0).contains(&one.peak_p50.as_mb()) && one.rejected == 0, "{one:?}");
     // Two halves at once, on two processors, and then the one that waits.
     assert!((18.0..24.0).contains(&(one.finish_p50 - alone.finish_p50)), "{one:?} {alone:?}");
-    assert!(small.peak_p50 >= Bytes::mib(600) && small.crosses == 1.0 && small.out_of_memory == 0.0, "{small:?}");
+    assert!(small.peak_p50 >= Bytes::mib(600) && small.crosses > 0.99 && small.out_of_memory <= 0.0, "{small:?}");
     // None of them begins anew under more slots either.
     let three = of(3, 2048);
     assert!(three.finish_p50 < one.finish_p50 && three.peak_p50 > Bytes::mib(700), "{three:?}");

@@ -102,6 +102,7 @@ pub fn foresee(sight: &Foresight<'_>, go_on: &dyn Fn(usize, usize) -> bool) -> O
         bytes: jobs.iter().map(|job| job.size).sum(),
         skipped: 0,
         left_out: 0,
+        done: 0,
         learned_from,
         guesses,
         budget: sight.budget.now,

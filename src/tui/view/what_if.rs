@@ -136,6 +136,7 @@ fn summary(app: &App, width: u16) -> Vec<Line<'static>> {
         return lines_of(theme, words, width, Role::Dim);
     };
     let jobs = if plan.jobs == 1 { "1 job".to_owned() } else { format!("{} jobs", plan.jobs) };
+    let done = if plan.done > 0 { format!(", {} already done", plan.done) } else { String::new() };
     let more = if plan.left_out > 0 { format!(" and {} more that were not looked at", plan.left_out) } else { String::new() };
     let learned = match (plan.learned_from, plan.guesses) {
         (0, _) => "No such job has finished here: all of it is guessed.".to_owned(),
@@ -146,7 +147,7 @@ fn summary(app: &App, width: u16) -> Vec<Line<'static>> {
             if guesses == 1 { "is" } else { "are" }
         ),
     };
-    lines_of(theme, &format!("{jobs}, {}{more}. {learned}", plan.bytes), width, Role::Text)
+    lines_of(theme, &format!("{jobs}, {}{done}{more}. {learned}", plan.bytes), width, Role::Text)
 }
 
 /// The columns of the table: plan, peak, line, finish, rejected.
