@@ -239,7 +239,8 @@ pub enum PastChoice {
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// Video files, folders (recursively), queue files (*.yaml); without any, the jobs that wait in the state folder.
+    /// Video files, folders (recursively), queue files (*.yaml); without any, the queue of the server at work on the state folder
+    /// as it is now, as `w` in the console tells it (--budget and --profile vary from that), else the jobs that wait there.
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// Runs in virtual time for each way to run the queue.

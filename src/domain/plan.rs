@@ -2,21 +2,23 @@
 //!
 //! Facts and what follows from them. Knows nothing of how they are foretold, and nothing of how they are shown.
 
-use std::time::Duration;
+use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
 use super::profile::Profile;
-use super::time::span_words;
+use super::time::seconds_words;
 use super::units::Bytes;
 
 /// With fewer finished jobs of its kind a job's forecast is a guess.
 pub const SURE_FROM: usize = 3;
 /// A way that crosses the line more often than this is not advised.
 pub const SELDOM: f64 = 0.05;
-/// A way that finishes later by no more than this share, or these seconds, is as quick.
+/// Two ways of which one finishes later by no more than this share, or these seconds, finish about the same.
 const AS_QUICK: f64 = 0.05;
 const AS_QUICK_SECONDS: f64 = 2.0;
+/// The same in words.
+pub const AS_QUICK_WORDS: &str = "5 % or 2 s";
 /// A peak that is lower by no more than this share is not worth a switch.
 const AS_LOW: f64 = 0.03;
 
@@ -37,6 +39,9 @@ pub struct Forecast {
     pub peak_p95: Bytes,
     /// Share of runs that are over the line at some time, 0 to 1.
     pub crosses: f64,
+    /// It is over the line now, whatever is switched to: what runs goes on.
+    #[serde(default)]
+    pub crossed_now: bool,
     /// Share of runs in which the kernel kills a job.
     pub out_of_memory: f64,
     /// Median of the time to the end of the queue, in seconds.
@@ -47,6 +52,18 @@ pub struct Forecast {
     pub rejected: u64,
     /// Median number of waits for memory.
     pub holds: u64,
+}
+
+impl Forecast {
+    /// As it is from now on, where so much is held that the kernel cannot drop, and so much counts against the line.
+    #[must_use]
+    pub fn from_now(mut self, (held, counted): (Bytes, Bytes)) -> Self {
+        (self.peak_p50, self.peak_p95) = (self.peak_p50.max(held), self.peak_p95.max(held));
+        if counted > Bytes::ZERO && counted >= self.high_water {
+            (self.crossed_now, self.crosses) = (true, 1.0);
+        }
+        self
+    }
 }
 
 /// How a way differs from the one in force.
@@ -121,6 +138,12 @@ impl Way {
     pub fn keeps_under(&self) -> bool {
         self.forecast.crosses <= SELDOM && self.forecast.out_of_memory == 0.0
     }
+
+    /// It ends sooner than `other`, or later by no more than does not count.
+    fn is_as_quick_as(&self, other: &Self) -> bool {
+        let (own, other) = (self.forecast.finish_p50, other.forecast.finish_p50);
+        own <= (other * (1.0 + AS_QUICK)).max(other + AS_QUICK_SECONDS)
+    }
 }
 
 /// A kind of job: jobs of one kind are expected to take alike.
@@ -149,6 +172,9 @@ pub struct Plan {
     pub skipped: usize,
     /// Jobs of the queue that were not looked at, for there are too many.
     pub left_out: u64,
+    /// Jobs that wait and are done already: their outputs stand, made of these inputs.
+    #[serde(default)]
+    pub done: usize,
     /// Finished jobs that it rests on.
     pub learned_from: usize,
     /// Jobs of whose kind fewer than [`SURE_FROM`] have finished here.
@@ -187,45 +213,63 @@ impl Plan {
         self.ways.first()
     }
 
+    /// It keeps under the line, and rejects no more than now.
+    fn is_sound(&self, way: &Way) -> bool {
+        self.now().is_some_and(|now| way.forecast.rejected <= now.forecast.rejected) && way.keeps_under()
+    }
+
     /// The way to advise among those that can be switched to: that rejects no more than now, hardly ever crosses the line,
     /// and ends first; of those as quick, the one with the lowest peak. The one in force, if it is about as good.
     pub fn best(&self) -> Option<&Way> {
         let now = self.now()?;
-        let fits = |way: &&Way| way.change.is_a_switch() && way.forecast.rejected <= now.forecast.rejected && way.keeps_under();
-        let first = self.ways.iter().filter(fits).map(|way| way.forecast.finish_p50).min_by(f64::total_cmp)?;
-        let latest = (first * (1.0 + AS_QUICK)).max(first + AS_QUICK_SECONDS);
-        let as_quick = |way: &&Way| fits(way) && way.forecast.finish_p50 <= latest;
+        let fits = |way: &&Way| way.change.is_a_switch() && self.is_sound(way);
+        let first = quickest(self.ways.iter().filter(fits))?;
+        let as_quick = |way: &&Way| fits(way) && way.is_as_quick_as(first);
         let best = self.ways.iter().filter(as_quick).min_by_key(|way| way.forecast.peak_p95)?;
         let is_as_low = best.forecast.peak_p95 >= now.forecast.peak_p95.scale(1.0 - AS_LOW);
         Some(if is_as_low && as_quick(&now) { now } else { best })
     }
 
-    /// The advice in words, with its reason.
+    /// The advice in words, with its reason. It says of which ways it speaks: what cannot be switched to is never advised, and
+    /// told where it would do better.
     pub fn advice(&self) -> String {
-        let Some(now) = self.now().map(|way| &way.forecast) else { return String::new() };
-        let Some(best) = self.best().map(|way| &way.forecast) else {
-            return "no way keeps under the line without rejecting more; a larger budget would, or smaller pictures".to_owned();
+        let Some(now) = self.now() else { return String::new() };
+        let no_switches = || self.ways.iter().filter(|way| !way.change.is_a_switch() && self.is_sound(way));
+        let Some(best) = self.best() else {
+            if now.forecast.crossed_now {
+                return "over the line now, and no switch changes that: what runs goes on; it falls as jobs end".to_owned();
+            }
+            let would = quickest(no_switches()).map_or_else(
+                || "it takes a larger budget, or smaller pictures".to_owned(),
+                |way| format!("{} would", way.forecast.name),
+            );
+            return format!("nothing that can be switched to keeps under the line without rejecting more; {would}");
         };
-        if best.name == now.name {
-            return format!("stay with {}: nothing that keeps under the line ends sooner", now.name.trim_start_matches("now: "));
+        let finish = |way: &Way| seconds_words(way.forecast.finish_p50);
+        if best.forecast.name == now.forecast.name {
+            let sooner = quickest(no_switches().filter(|way| !now.is_as_quick_as(way)));
+            let sooner = sooner.map_or_else(String::new, |way| {
+                format!("; {} would ({} -> {}), and is no switch", way.forecast.name, finish(now), finish(way))
+            });
+            let name = now.forecast.name.trim_start_matches("now: ");
+            return format!(
+                "stay with {name}: nothing to switch to that keeps under the line and rejects no more ends sooner by more \
+                 than {AS_QUICK_WORDS}{sooner}"
+            );
         }
-        let gain = now.finish_p50 - best.finish_p50;
-        let time = if gain.abs() <= (now.finish_p50 * AS_QUICK).max(AS_QUICK_SECONDS) {
-            "the same finish".to_owned()
+        let gain = now.forecast.finish_p50 - best.forecast.finish_p50;
+        let ends = if now.is_as_quick_as(best) && best.is_as_quick_as(now) {
+            "about the same finish".to_owned()
         } else {
-            format!(
-                "ends {} {}",
-                span_words(Duration::from_secs(gain.abs().round() as u64)),
-                if gain > 0.0 { "sooner" } else { "later" }
-            )
+            format!("ends {} {}", seconds_words(gain.abs()), if gain > 0.0 { "sooner" } else { "later" })
         };
-        let (peak, now_peak) = (best.peak_p95, now.peak_p95);
-        let memory = if peak < now_peak {
-            format!("a peak {} lower", (now_peak - peak).whole())
-        } else {
-            format!("a peak {} higher, under the line", (peak - now_peak).whole())
+        let (peak, now_peak) = (best.forecast.peak_p95, now.forecast.peak_p95);
+        let memory = match peak.cmp(&now_peak) {
+            Ordering::Less => format!("a peak {} lower", (now_peak - peak).whole()),
+            Ordering::Equal => "the same peak".to_owned(),
+            Ordering::Greater => format!("a peak {} higher, under the line", (peak - now_peak).whole()),
         };
-        format!("{}: {time}, {memory}", best.name)
+        format!("{}: {ends} ({} -> {}), {memory}", best.forecast.name, finish(now), finish(best))
     }
 
     /// Where to go should the way in force, or the one advised, still be over the line: the profile with the next fewer
@@ -268,6 +312,11 @@ impl Plan {
     }
 }
 
+/// The way that ends first.
+fn quickest<'w>(ways: impl Iterator<Item = &'w Way>) -> Option<&'w Way> {
+    ways.min_by(|one, other| one.forecast.finish_p50.total_cmp(&other.forecast.finish_p50))
+}
+
 /// A size as profiles and options take it: `4GB`.
 fn written(bytes: Bytes) -> String {
     bytes.to_string().replace(' ', "")
@@ -301,6 +350,7 @@ mod tests {
             peak_p50: Bytes::mib(peak),
             peak_p95: Bytes::mib(peak),
             crosses,
+            crossed_now: false,
             out_of_memory: 0.0,
             finish_p50: finish,
             finish_p95: finish,
@@ -316,6 +366,7 @@ mod tests {
             bytes: Bytes::mib(9),
             skipped: 0,
             left_out: 0,
+            done: 0,
             learned_from: 4,
             guesses: 0,
             budget: Bytes::gib(2),
@@ -339,7 +390,7 @@ mod tests {
             way(Change::Slots, 5, (1300, 0.0, 81.0, 0)),
         ]);
         assert_eq!(plan.best().map(|way| way.profile.max_concurrent), Some(5.into()));
-        assert_eq!(plan.advice(), "Slots p5: ends 19 s sooner, a peak 100 MB higher, under the line");
+        assert_eq!(plan.advice(), "Slots p5: ends 19.0 s sooner (1 min 40 s -> 1 min 21 s), a peak 100 MB higher, under the line");
         assert_eq!(plan.step_down().map(|way| way.profile.max_concurrent), Some(4.into()));
     }
 
@@ -370,6 +421,22 @@ mod tests {
     }
 
     #[test]
+    fn the_advice_says_nothing_that_the_figures_of_the_table_do_not() {
+        let of = |now: (u64, f64), change, other: (u64, f64)| {
+            plan(vec![way(Change::None, 2, (now.0, 0.0, now.1, 0)), way(change, 1, (other.0, 0.0, other.1, 0))]).advice()
+        };
+        let close = of((1000, 16.0), Change::Large, (800, 17.4));
+        assert_eq!(close, "Large p1: about the same finish (16.0 s -> 17.4 s), a peak 200 MB lower");
+        // It is no switch, and ends sooner by more than does not count.
+        let smaller = of((1000, 45.4), Change::Budget, (600, 43.0));
+        assert!(smaller.starts_with("stay with p2: nothing to switch to that keeps under the line"), "{smaller}");
+        assert!(smaller.ends_with("more than 5 % or 2 s; Budget p1 would (45.4 s -> 43.0 s), and is no switch"), "{smaller}");
+        assert_eq!(AS_QUICK_WORDS, format!("{} % or {AS_QUICK_SECONDS} s", AS_QUICK * 100.0));
+        let as_quick = of((1000, 45.0), Change::Budget, (600, 43.0));
+        assert!(as_quick.ends_with("ends sooner by more than 5 % or 2 s"), "{as_quick}");
+    }
+
+    #[test]
     fn files_that_are_rejected_for_what_they_are_count_in_every_way_and_change_no_advice() {
         let ways = vec![way(Change::None, 2, (1200, 0.0, 100.0, 1)), way(Change::Profile, 4, (1300, 0.0, 60.0, 0))];
         let without = plan(ways);
@@ -383,6 +450,11 @@ mod tests {
     fn with_nothing_under_the_line_no_way_is_advised() {
         let plan = plan(vec![way(Change::None, 2, (1900, 1.0, 100.0, 0)), way(Change::Profile, 1, (600, 0.0, 150.0, 2))]);
         assert_eq!(plan.best(), None);
-        assert!(plan.advice().starts_with("no way keeps under the line"), "{}", plan.advice());
+        assert_eq!(
+            plan.advice(),
+            "nothing that can be switched to keeps under the line without rejecting more; it takes a larger budget, or smaller pictures"
+        );
+        let larger = way(Change::Budget, 2, (1900, 0.0, 90.0, 0));
+        assert!(self::plan([plan.ways, vec![larger]].concat()).advice().ends_with("rejecting more; Budget p2 would"));
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::domain::plan::{Change, Forecast, Kind, Plan, SURE_FROM, Way};
+use crate::domain::plan::{AS_QUICK_WORDS, Change, Forecast, Kind, Plan, SURE_FROM, Way};
 use crate::domain::text::many;
 use crate::domain::time::seconds_words;
 
@@ -13,9 +13,10 @@ pub fn text(plan: &Plan) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "plimsoll plan: {}, {}; {} to learn from",
+        "plimsoll plan: {}, {}{}; {} to learn from",
         many(plan.jobs as u64, "job"),
         plan.bytes,
+        if plan.done > 0 { format!(", {} already done", plan.done) } else { String::new() },
         many(plan.learned_from as u64, "finished job")
     );
     let _ = writeln!(
@@ -62,14 +63,16 @@ pub fn text(plan: &Plan) -> String {
         );
     }
     out.push_str(
-        "why     the same engine in virtual time over the courses of finished jobs; nobody else uses memory or processors in it\n",
+        "why     the same engine in virtual time over the courses of finished jobs; nobody else uses memory or processors in it;\n",
     );
+    let _ = writeln!(out, "        ends within {AS_QUICK_WORDS} of each other count as about the same");
     out
 }
 
 fn line(forecast: &Forecast) -> String {
     match (forecast.out_of_memory, forecast.crosses) {
         (kills, _) if kills > 0.0 => format!("out of memory {:.0} %", kills * 100.0),
+        _ if forecast.crossed_now => "crossed now".to_owned(),
         (_, crosses) if crosses > 0.0 => format!("crossed in {:.0} %", crosses * 100.0),
         _ => "never crossed".to_owned(),
     }
@@ -81,6 +84,7 @@ pub fn json(plan: &Plan) -> Value {
         "jobs": plan.jobs,
         "size_bytes": plan.bytes,
         "not_accepted": plan.skipped,
+        "already_done": plan.done,
         "learned_from": plan.learned_from,
         "guessed_jobs": plan.guesses,
         "budget_bytes": plan.budget,
@@ -110,6 +114,7 @@ fn way(way: &Way) -> Value {
         "peak_p50_bytes": forecast.peak_p50,
         "peak_p95_bytes": forecast.peak_p95,
         "crosses_line": forecast.crosses,
+        "crossed_now": forecast.crossed_now,
         "out_of_memory": forecast.out_of_memory,
         "finish_p50_seconds": forecast.finish_p50,
         "finish_p95_seconds": forecast.finish_p95,

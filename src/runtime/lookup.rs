@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Kept};
-use crate::domain::job::{JobId, MediaInfo, WholeLog};
+use crate::domain::job::{Job, JobId, MediaInfo, Phase, RejectReason, WholeLog};
 use crate::domain::plan::Plan;
 use crate::domain::profile::Profile;
+use crate::domain::state::State;
 use crate::domain::stored::{JobRow, RowsWanted};
-use crate::domain::text::as_exact;
+use crate::domain::text::{as_exact, as_exact_option};
 use crate::domain::units::Bytes;
 
 /// How to read the log of a job's try.
@@ -173,6 +174,12 @@ pub struct QueueNow {
     pub available: Bytes,
     /// The jobs at work, those that wait, and those rejected for their size, which another profile may let in.
     pub jobs: Vec<JobNow>,
+    /// What the kernel cannot drop now, as far as it counts against the line.
+    #[serde(default)]
+    pub held: Bytes,
+    /// What counts against the line now.
+    #[serde(default)]
+    pub counted: Bytes,
     /// Jobs that wait and are not among these.
     pub left_out: u64,
 }
@@ -189,6 +196,9 @@ pub struct JobNow {
     pub preset: String,
     /// What the run's probe found, if it was probed.
     pub media: Option<MediaInfo>,
+    /// Where its output is to stand, as long as nobody has looked whether it does already.
+    #[serde(default, with = "as_exact_option")]
+    pub output: Option<PathBuf>,
     /// The share that is still to be done, 0 to 1.
     pub left: f64,
     /// It is not held against the size limit any more: it is at work, or was let in.
@@ -196,6 +206,57 @@ pub struct JobNow {
     /// Of one at work: the seconds that are left at the pace that was measured of it, beside those at work with it.
     #[serde(default)]
     pub seconds_left: Option<u64>,
+    /// Of one at work: the memory that it holds.
+    #[serde(default)]
+    pub holds: Option<Bytes>,
+}
+
+impl QueueNow {
+    /// The queue as it is: those at work first, then those that wait in their order, then those that only their size keeps
+    /// out; at most so many of each. None while no profile is in force.
+    pub fn of(state: &State, profiles: &[Profile], most: usize) -> Option<Self> {
+        let profile = state.profile.as_deref()?.clone();
+        let index = &state.index;
+        let too_large = |job: &&Job| matches!(&job.phase, Phase::Rejected(why) if why.reason == RejectReason::TooLarge);
+        let at_work = index.active.iter().chain(&index.backoff).filter_map(|id| state.jobs.get(id));
+        let waiting = index.waiting.iter().filter_map(|(_, id)| state.jobs.get(id));
+        let kept_out = index.rejected.iter().filter_map(|id| state.jobs.get(id)).filter(too_large);
+        let all = (index.active.len() + index.backoff.len() + index.waiting.len()) as u64 + state.backlog.jobs;
+        let jobs: Vec<JobNow> = at_work.chain(waiting).take(most).chain(kept_out.take(most)).map(job_now).collect();
+        let looked_at = (all - state.backlog.jobs).min(most as u64);
+        Some(Self {
+            profile,
+            profiles: profiles.to_vec(),
+            budget: state.lines.budget,
+            budget_source: state.budget_source.clone(),
+            budget_by_operator: state.budget_by_operator,
+            available: state.available,
+            jobs,
+            held: state.memory.hard_bytes.min(state.memory.counted_bytes),
+            counted: state.memory.counted_bytes,
+            left_out: all - looked_at,
+        })
+    }
+}
+
+fn job_now(job: &Job) -> JobNow {
+    let done = match &job.phase {
+        Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => {
+            job.progress.and_then(|progress| progress.ratio).filter(|ratio| ratio.is_finite()).unwrap_or(0.0)
+        }
+        _ => 0.0,
+    };
+    JobNow {
+        input: job.input.clone(),
+        size: job.size,
+        preset: job.preset.clone(),
+        media: job.media.clone(),
+        output: job.output.clone().filter(|_| job.media.is_none()),
+        left: (1.0 - done).clamp(0.0, 1.0),
+        is_in: job.allowed || job.phase.holds_slot(),
+        seconds_left: job.progress.filter(|_| job.phase.pid().is_some()).and_then(|progress| progress.eta_seconds),
+        holds: job.phase.holds_slot().then_some(job.memory),
+    }
 }
 
 /// How far a look ahead is.

@@ -23,7 +23,7 @@ pub fn job((width, height): (u32, u32), seconds: u64, mb: u64) -> QueuedJob {
         ..VideoStream::default()
     };
     let media = MediaInfo { duration: Some(Duration::from_secs(seconds)), video: Some(video), ..MediaInfo::default() };
-    QueuedJob { size: Bytes::mib(mb), media, preset: "p".to_owned(), left: 1.0, measured: None }
+    QueuedJob { size: Bytes::mib(mb), media, preset: "p".to_owned(), left: 1.0, measured: None, holds: None }
 }
 
 /// What four jobs like this one left: 2 processor seconds for a second of media, 200 MB from a tenth of the way on.

@@ -310,7 +310,7 @@ impl Worker {
             cache: Bytes::ZERO,
             fate: Fate::Good,
         };
-        let course = Curve { media: stand_in(spec.needs), parallelism: 1.0, points: Vec::new() };
+        let course = Curve { media: stand_in(spec.needs), parallelism: 1.0, points: Vec::new(), done: 0.0 };
         let path = self.sim.world.add(sim, course);
         self.held.push(Held { job, local: self.taken, id: None, needs });
         self.taken += 1;

@@ -45,6 +45,12 @@ pub(super) const LONGEST: Duration = Duration::from_hours(24 * 30);
 /// A course may be drawn with fewer points as long as it strays from what was seen by no more than this, in thousandths of the
 /// peak: each point costs a step in every run.
 const STRAYS: f64 = 20.0;
+/// Memory under which whatever runs now may start.
+const AMPLE: Bytes = Bytes::gib(1024);
+/// All that runs now has started by then.
+const STARTED: Duration = Duration::from_mins(1);
+/// Least share of a job that is still to be done: one that is done has ended.
+const LEFT: f64 = 0.01;
 /// Runs that are worth a thread of their own.
 const RUNS_A_THREAD: u32 = 8;
 
@@ -61,6 +67,8 @@ pub struct QueuedJob {
     pub left: f64,
     /// Of one at work: how long the rest takes it alone, by the pace that was measured of it.
     pub measured: Option<Duration>,
+    /// Of one at work: what it holds now. Whatever is switched to, it goes on.
+    pub holds: Option<Bytes>,
 }
 
 /// A way to run the queue.
@@ -100,6 +108,8 @@ struct Known<'a> {
 /// How one run went.
 struct Run {
     summary: RunSummary,
+    /// How long it took.
+    seconds: f64,
     /// The highest memory, between samples too.
     highest: Bytes,
     /// The load line.
@@ -159,10 +169,10 @@ impl<'a> Forecaster<'a> {
         let mut holds = Vec::new();
         let (mut crossed, mut killed, mut rejected) = (0_u32, 0_u32, 0);
         let mut high_water = Bytes::ZERO;
-        for Run { summary, highest, line } in self.runs(variant, runs.max(1), seed) {
+        for Run { summary, seconds, highest, line } in self.runs(variant, runs.max(1), seed) {
             high_water = line;
             peaks.push(highest.max(summary.peak_memory_bytes).0 as f64);
-            times.push(summary.seconds);
+            times.push(seconds);
             holds.push(summary.holds as f64);
             crossed += u32::from(summary.seconds_over_high_water > 0.0 || highest > line);
             killed += u32::from(summary.oom_kills > 0);
@@ -177,6 +187,7 @@ impl<'a> Forecaster<'a> {
             peak_p50: Bytes(quantile(&mut peaks, 0.5) as u64),
             peak_p95: Bytes(quantile(&mut peaks, 0.95) as u64),
             crosses: share(crossed),
+            crossed_now: false,
             out_of_memory: share(killed),
             finish_p50: quantile(&mut times, 0.5),
             finish_p95: quantile(&mut times, 0.95),
@@ -205,43 +216,65 @@ impl<'a> Forecaster<'a> {
         })
     }
 
-    /// One run, in a sparing world or in one that is looked at by the clock.
+    /// One run, in a sparing world or in one that is looked at by the clock. What is at work goes on, whatever the way.
     fn once(&self, variant: &Variant, dice: &mut Dice, sparing: bool) -> Run {
+        let way = engine_config(&variant.profile, variant.budget);
+        let at_work: Vec<usize> = (0..self.jobs.len()).filter(|at| self.jobs[*at].holds.is_some()).collect();
+        let goes_on = !at_work.is_empty();
         let config = EngineConfig {
             presets: self.presets.clone(),
             preset: self.jobs.first().map(|job| job.preset.clone()).unwrap_or_default(),
             learned: self.learned.clone(),
             cores: self.cores,
-            ..engine_config(&variant.profile, variant.budget)
+            profile: if goes_on { letting_in(&way.profile, at_work.len()) } else { way.profile.clone() },
+            ..way
         };
         let off: Vec<(f64, f64)> = self.jobs.iter().map(|_| (dice.between(GUESS_PEAK), dice.between(GUESS_CPU))).collect();
         let drawn = self.jobs.iter().zip(&self.known).zip(&self.kinds);
         let drawn = drawn.map(|((job, known), kind)| self.draw(job, *kind, (known.as_slice(), off[*kind]), dice));
         let (jobs, courses): (Vec<SimJob>, Vec<Curve>) = drawn.unzip();
+        let come_to = at_work.iter().map(|at| jobs[*at].peak).sum::<Bytes>() + CONSOLE;
         let mut sim = Sim::new(config, jobs);
         sim.keeps_events = false;
         sim.world.sparing = sparing;
         sim.world.console = CONSOLE;
         sim.world.courses = courses;
         sim.world.cores = self.cores;
-        sim.world.memory = variant.budget;
-        let paths = sim.world.paths();
-        let mut groups: Vec<(&str, Vec<PathBuf>)> = Vec::new();
-        for (job, path) in self.jobs.iter().zip(paths) {
-            match groups.last_mut() {
-                Some((preset, paths)) if *preset == job.preset => paths.push(path),
-                _ => groups.push((&job.preset, vec![path])),
-            }
+        sim.world.memory = if goes_on { AMPLE } else { variant.budget };
+        self.enqueue(&mut sim, at_work.iter().copied());
+        while sim.world.starts.len() < at_work.len() && sim.now() < Mono::START + STARTED {
+            sim.step();
         }
-        for (preset, paths) in groups {
-            sim.ask(Command::enqueue(paths, Some(preset.to_owned())));
+        let began = sim.now();
+        if goes_on {
+            // What runs under a smaller budget has its room already.
+            sim.world.change_memory(variant.budget, come_to - variant.budget);
+            sim.ask(Command::SelectProfile(Box::new(way.profile)));
         }
+        self.enqueue(&mut sim, (0..self.jobs.len()).filter(|at| self.jobs[*at].holds.is_none()));
         sim.ask(Command::Drain);
         let end = sim.run_until(Mono::START + LONGEST);
         let unended = || RunSummary { seconds: LONGEST.as_secs_f64(), ..RunSummary::default() };
         let state = sim.engine.state();
         let summary = state.summary.clone().filter(|_| end == End::Over).unwrap_or_else(unended);
-        Run { summary, highest: sim.world.highest, line: state.lines.high_water }
+        let seconds = summary.seconds - began.since(Mono::START).as_secs_f64();
+        Run { summary, seconds, highest: sim.world.highest, line: state.lines.high_water }
+    }
+
+    /// Queues these jobs, in their order.
+    fn enqueue(&self, sim: &mut Sim, jobs: impl Iterator<Item = usize>) {
+        let paths = sim.world.paths();
+        let mut groups: Vec<(&str, Vec<PathBuf>)> = Vec::new();
+        for at in jobs {
+            let (preset, path) = (self.jobs[at].preset.as_str(), paths[at].clone());
+            match groups.last_mut() {
+                Some((known, paths)) if *known == preset => paths.push(path),
+                _ => groups.push((preset, vec![path])),
+            }
+        }
+        for (preset, paths) in groups {
+            sim.ask(Command::enqueue(paths, Some(preset.to_owned())));
+        }
     }
 
     /// The course that a job takes in one run; `off` is how far a guess is off for its kind.
@@ -267,17 +300,42 @@ impl<'a> Forecaster<'a> {
         let by_pace = self.paces.get(&kind).filter(|_| known.is_empty()).map(|pace| pace * seconds);
         let measured = job.measured.map(|left| left.as_secs_f64()).or(by_pace).map(|seconds| seconds * dice.between(LIKE_CPU));
         let length = measured.unwrap_or(cpu / parallelism).clamp(0.01, LONGEST.as_secs_f64() / 1e3);
+        // It is further on in the same course, and holds at least what it holds.
+        let left = job.left.clamp(LEFT, 1.0);
+        let (peak, points) = match job.holds {
+            Some(holds) => (peak.max(holds), held_from_now(points, holds.share_of(peak.max(holds)))),
+            None => (peak, points),
+        };
         let sim = SimJob {
             size: job.size,
-            length: HANDLING + Duration::from_secs_f64(length),
+            length: (HANDLING + Duration::from_secs_f64(length)).div_f64(left),
             peak,
             ramp: Duration::ZERO,
             picture,
             cache: Bytes::ZERO,
             fate: Fate::Good,
         };
-        (sim, Curve { media: job.media.clone(), parallelism, points })
+        (sim, Curve { media: job.media.clone(), parallelism, points, done: 1.0 - left })
     }
+}
+
+/// A profile under which this many jobs start at once, whatever they are and take.
+fn letting_in(profile: &Profile, jobs: usize) -> Profile {
+    Profile {
+        max_concurrent: (jobs as u32).into(),
+        max_file_size: Bytes(u64::MAX),
+        large: None,
+        memory: profile.memory.for_budget(AMPLE),
+        ..profile.clone()
+    }
+}
+
+/// The points of a course that never falls below this share of its peak.
+fn held_from_now(points: Vec<Point>, share: f64) -> Vec<Point> {
+    let least = (share * 1000.0).ceil() as u16;
+    let points = if points.is_empty() { vec![Point { done: 100, held: 1000 }] } else { points };
+    let raised = points.into_iter().map(|point| Point { held: point.held.max(least), ..point });
+    std::iter::once(Point { done: 0, held: least }).chain(raised).collect()
 }
 
 /// The engine of a modelled box. The budget is the one that counts; the profile's marks stand as under that.

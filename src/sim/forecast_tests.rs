@@ -64,6 +64,24 @@ fn of_a_job_at_work_only_what_is_left_takes_time_and_it_stays_of_its_kind() {
 }
 
 #[test]
+fn what_runs_now_goes_on_whatever_is_switched_to_and_is_let_in_by_no_rule() {
+    let at_work = QueuedJob { left: 0.5, holds: Some(Bytes::mib(300)), ..job(20, 900) };
+    let jobs = [at_work.clone(), at_work.clone(), job(20, 5)];
+    let curves = curves(&jobs[2], &presets(2));
+    let alone = forecast(&jobs[2..], &curves, &way(1), 7);
+    let of = |slots, budget| forecast(&jobs, &curves, &Variant { budget: Bytes::mib(budget), ..way(slots) }, 7);
+    // They hold more than their kind does, are too large for the profile, and are more than it has slots.
+    let (one, small) = (of(1, 2048), of(1, 520));
+    assert!((600.0..620.0).contains(&one.peak_p50.as_mb()) && one.rejected == 0, "{one:?}");
+    // Two halves at once, on two processors, and then the one that waits.
+    assert!((18.0..24.0).contains(&(one.finish_p50 - alone.finish_p50)), "{one:?} {alone:?}");
+    assert!(small.peak_p50 >= Bytes::mib(600) && small.crosses > 0.99 && small.out_of_memory <= 0.0, "{small:?}");
+    // None of them begins anew under more slots either.
+    let three = of(3, 2048);
+    assert!(three.finish_p50 < one.finish_p50 && three.peak_p50 > Bytes::mib(700), "{three:?}");
+}
+
+#[test]
 fn what_was_never_seen_is_a_guess_and_what_was_is_none() {
     let jobs = vec![job(10, 5); 3];
     let (presets, learned) = (presets(2), Learned::default());

@@ -85,6 +85,8 @@ pub struct World {
     pub highest: Bytes,
     /// Memory there is.
     pub memory: Bytes,
+    /// What the kernel has beyond it before it kills.
+    pub beyond: Bytes,
     /// What the profile in force wants of it; `None` = all.
     pub profile_budget: Option<Bytes>,
     /// The disks that outputs of jobs go to, by their index, where it matters.
@@ -164,6 +166,7 @@ impl World {
             keeps_busy: 0.0,
             highest: Bytes::ZERO,
             memory: Bytes::gib(2),
+            beyond: Bytes::ZERO,
             profile_budget: None,
             disks: BTreeMap::new(),
             foreign: Bytes::ZERO,

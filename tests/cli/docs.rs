@@ -278,17 +278,18 @@ fn every_key_of_the_dashboard_is_documented_under_its_name() {
     assert_same("keys of the dashboard", &code.collect(), &documented);
 }
 
-/// A world in which the commands of the documentation can be run: two films below `~/videos`, one run that is over and was
-/// recorded in `run.jsonl`, one job that waits, and the files that the documentation shows.
+/// A world in which the commands of the documentation can be run: two films below `~/videos`, one run of the first that is
+/// over and was recorded in `run.jsonl`, one job that waits, and the files that the documentation shows.
 fn world() -> World {
     let world = World::new();
-    make_clips(&world, 2, "64x64", 10);
+    make_clips(&world, 3, "64x64", 10);
     let clip = |number: u32| world.path(format!("in/clip-0{number}.mp4"));
     world.write("home/videos/one.mp4", fs::read(clip(1)).expect("a clip"));
     let over = record(&world, &["run", "--json"], &world.path("home/videos"));
     assert_eq!(over.code(), Some(0), "{}", over.stderr);
     let lines: Vec<String> = over.events.iter().map(Value::to_string).collect();
     world.write("work/run.jsonl", lines.join("\n"));
+    world.write("home/videos/two.mp4", fs::read(clip(3)).expect("a clip"));
 
     let mut command = world.command(["run", "--json"]);
     command.arg("--ffmpeg").arg(patient_ffmpeg(&world)).arg(clip(2));

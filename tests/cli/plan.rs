@@ -108,6 +108,34 @@ fn variations_say_what_they_change_and_what_makes_other_bytes_is_not_advised() {
 }
 
 #[test]
+fn what_a_run_would_find_done_already_is_no_work_in_a_plan() {
+    let world = World::new();
+    make_clips(&world, 3, "320x180", 25);
+    let out = world.path("out");
+    let out = out.to_str().expect("plain");
+    let counts = |args: &[&str]| {
+        let plan = plan(&world, &[&["-o", out], args].concat());
+        (plan["jobs"].as_u64(), plan["already_done"].as_u64())
+    };
+    assert_eq!(counts(&[]), (Some(3), Some(0)));
+    assert_eq!(world.run(&[]).code(), Some(0));
+    assert_eq!(counts(&[]), (Some(0), Some(3)), "by the record");
+    assert_eq!(counts(&["--overwrite"]), (Some(3), Some(0)));
+    std::fs::remove_dir_all(world.path("state")).expect("removed");
+    std::fs::remove_file(world.path("out/clip-02.web-720p.mp4")).expect("removed");
+    assert_eq!(counts(&[]), (Some(1), Some(2)), "by what stands in the outputs");
+    // The same of what is queued, as long as nobody has looked at it.
+    let mut add = world.command(["add", "-o", out, "--state-dir"]);
+    add.arg(world.path("state")).arg(world.path("in"));
+    assert_eq!(say(add).code, Some(0));
+    let mut waits = world.command(["plan", "--json", "--runs", "10", "--state-dir"]);
+    waits.arg(world.path("state"));
+    let said = say(waits);
+    let waits: Value = serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{}", said.err));
+    assert_eq!((waits["jobs"].as_u64(), waits["already_done"].as_u64()), (Some(1), Some(2)), "{waits}");
+}
+
+#[test]
 fn without_paths_and_without_a_queue_there_is_nothing_to_plan() {
     let world = World::new();
     let mut command = world.command(["plan"]);

@@ -160,6 +160,40 @@ fn a_script_queues_looks_changes_and_waits() {
 }
 
 #[test]
+fn a_plan_without_paths_is_that_of_the_queue_of_the_server_as_it_is_now() {
+    let world = World::new();
+    for name in ["a.mp4", "b.mp4", "c.mp4"] {
+        world.put(&clips().tiny(), name);
+    }
+    let mine = world.write(
+        "mine.yaml",
+        "name: mine\nvideo: { codec: libx264, preset: ultrafast, crf: 30, height: 120 }\ncontainer: mp4\nthreads: 1\n",
+    );
+    let server = Server::start(&world, &["--budget", "1GB"]);
+    let input = world.path("in");
+    server.ok(&["add", "--preset", mine.to_str().expect("plain"), input.to_str().expect("plain")]);
+    server.until_running(2);
+    let plan = |args: &[&str]| {
+        let plan = server.json(&[&["plan", "--json", "--runs", "10"], args].concat());
+        let budget = plan["budget_bytes"].as_u64().expect("a number") >> 20;
+        assert_eq!((&plan["jobs"], &plan["not_accepted"], plan["runs"].as_u64()), (&3.into(), &0.into(), Some(10)), "{plan}");
+        (plan["plans"][0]["name"].as_str().expect("a name").to_owned(), budget)
+    };
+    assert_eq!(plan(&[]), ("now: balanced".to_owned(), 1024));
+    server.ok(&["profile", "safe"]);
+    assert_eq!(plan(&[]), ("now: safe".to_owned(), 1024));
+    // What is given varies from that.
+    assert_eq!(plan(&["--budget", "600MB"]), ("now: safe".to_owned(), 600));
+    assert_eq!(plan(&["-p", "fast"]), ("now: fast".to_owned(), 1024));
+    let told = server.ok(&["plan", "--runs", "10"]);
+    assert!(told.starts_with("the queue of the server (process ") && told.contains("; profile safe is in force there\n"), "{told}");
+    // Without a server what waits is planned as a run here would take it.
+    server.ok(&["stop"]);
+    let waits = server.json(&["plan", "--json", "--runs", "10", "--budget", "2GB"]);
+    assert_eq!((&waits["jobs"], &waits["plans"][0]["name"]), (&3.into(), &"now: balanced".into()), "{waits}");
+}
+
+#[test]
 fn what_is_added_keeps_its_own_folder_preset_and_overwriting() {
     let world = World::new();
     let film = world.put(&clips().tiny(), "a.mp4");

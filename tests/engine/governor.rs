@@ -1206,9 +1206,10 @@ fn waves_of_others_neither_flap_the_level_nor_the_jobs() {
 #[test]
 fn the_three_signs_are_told_with_figures_and_a_step_to_take() {
     // Over the line for minutes, with cleanups that do not help.
-    let mut sim = start(config(2), vec![job(200, 200, 900)]);
+    let large = SimJob { size: Bytes::mib(300), ..job(100, 100, 1) };
+    let mut sim = start(config(2), vec![job(100, 100, 900), job(100, 100, 900), large]);
     sim.run_for(Duration::from_secs(5));
-    sim.world.foreign = Bytes::mib(1400);
+    sim.world.foreign = Bytes::mib(1500);
     sim.run_for(Duration::from_mins(4));
     let warnings = &sim.engine.state().warnings;
     assert!(warnings["over the line"].evidence.contains("s of the last 5 min"), "{warnings:?}");
@@ -1236,7 +1237,7 @@ fn the_three_signs_are_told_with_figures_and_a_step_to_take() {
 
 #[test]
 fn a_pass_of_the_cleanup_plan_is_one_occasion_and_three_of_them_are_a_sign_until_the_profile_is_changed() {
-    let mut sim = start(config(2), vec![job(200, 200, 900), job(100, 100, 2), job(100, 100, 2)]);
+    let mut sim = start(config(2), vec![job(100, 100, 900), job(100, 100, 900)]);
     sim.run_for(Duration::from_mins(1));
     let is_told = |sim: &Sim| sim.engine.state().warnings.contains_key("frequent cleanups");
     assert!(!is_told(&sim), "what cleans before and after jobs does not count");
@@ -1251,9 +1252,27 @@ fn a_pass_of_the_cleanup_plan_is_one_occasion_and_three_of_them_are_a_sign_until
     }
     let warning = &sim.engine.state().warnings["frequent cleanups"];
     assert!(warning.evidence.contains("3 times within 10 min"), "{warning:?}");
-    assert_eq!(warning.profile.as_deref(), Some("balanced"));
-    sim.ask(Command::SelectProfile(Box::new(profile("balanced", 2, 200))));
+    assert_eq!(warning.profile.as_deref(), Some("safe"));
+    sim.ask(Command::SelectProfile(Box::new(profile("safe", 1, 100))));
     assert!(!is_told(&sim), "the advice was taken");
+}
+
+#[test]
+fn no_switch_is_advised_that_would_change_nothing() {
+    let advised = |slots: u32, jobs: Vec<SimJob>| {
+        let mut sim = start(config(slots), jobs);
+        sim.run_for(Duration::from_secs(5));
+        sim.world.foreign = Bytes::mib(1500);
+        sim.run_for(Duration::from_mins(4));
+        sim.engine.state().warnings["over the line"].clone()
+    };
+    let alone = advised(2, vec![job(200, 200, 900)]);
+    assert_eq!((alone.profile, alone.advice.starts_with("give it a larger budget")), (None, true));
+    // Two at work are two under the profile with two as well.
+    let two = vec![job(100, 100, 900); 2];
+    assert_eq!(advised(4, two.clone()).profile.as_deref(), Some("safe"));
+    let waits = SimJob { size: Bytes::mib(300), ..job(100, 100, 1) };
+    assert_eq!(advised(2, [two, vec![waits]].concat()).profile.as_deref(), Some("balanced"), "it would keep one out");
 }
 
 #[test]

@@ -65,6 +65,7 @@ fn queue(jobs: u64, sizes: &[usize], presets: &[&str]) -> Vec<QueuedJob> {
             preset: presets[at as usize % presets.len()].to_owned(),
             left: 1.0,
             measured: None,
+            holds: None,
         }
     };
     (0..jobs).map(job).collect()

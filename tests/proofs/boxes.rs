@@ -32,12 +32,6 @@ use tempfile::TempDir;
 /// Longest time a run may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// One at a time: each of these tests keeps both cores of a small machine busy.
-fn turn() -> std::sync::MutexGuard<'static, ()> {
-    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 /// One real clip, and further names for it: what a job reads is the same each time, what it costs too.
 fn clips(dir: &Path, count: u32, size: &str, frames: u32) -> PathBuf {
     let folder = dir.join("clips");
@@ -243,7 +237,6 @@ impl Drop for Stranger {
 
 #[test]
 fn without_the_governor_every_kill_in_a_small_box_is_named_and_the_console_lives() {
-    let _turn = turn();
     let Some(cage) = Cage::of("naive", Bytes::mib(400)) else { return };
     let home = tempfile::tempdir().expect("a folder");
     let folder = clips(home.path(), 4, "1920x1080", 60);
@@ -274,7 +267,6 @@ fn without_the_governor_every_kill_in_a_small_box_is_named_and_the_console_lives
 
 #[test]
 fn ten_jobs_four_at_once_all_get_done_in_a_box_of_512_mb() {
-    let _turn = turn();
     let Some(cage) = Cage::of("governed", Bytes::mib(512)) else { return };
     let home = tempfile::tempdir().expect("a folder");
     let folder = clips(home.path(), 10, "1920x1080", 75);
@@ -287,7 +279,6 @@ fn ten_jobs_four_at_once_all_get_done_in_a_box_of_512_mb() {
 #[test]
 #[ignore = "takes long: loses most of ten jobs, for comparison with the governed run"]
 fn ten_jobs_four_at_once_in_a_box_of_512_mb_without_the_governor() {
-    let _turn = turn();
     let Some(cage) = Cage::of("naive10", Bytes::mib(512)) else { return };
     let home = tempfile::tempdir().expect("a folder");
     let folder = clips(home.path(), 10, "1920x1080", 75);
@@ -301,7 +292,6 @@ fn ten_jobs_four_at_once_in_a_box_of_512_mb_without_the_governor() {
 #[test]
 #[ignore = "takes long: `just box`"]
 fn beside_a_stranger_four_large_jobs_fit_into_2_gb_without_a_kill() {
-    let _turn = turn();
     let Some(cage) = Cage::of("stranger", Bytes::gib(2)) else { return };
     let home = tempfile::tempdir().expect("a folder");
     let folder = clips(home.path(), 4, "1920x1080", 100);
@@ -326,14 +316,12 @@ fn two_jobs_of_4k_beside_a_stranger(profile: &str) {
 
 #[test]
 fn two_jobs_of_4k_fit_into_2_gb_beside_a_stranger() {
-    let _turn = turn();
     two_jobs_of_4k_beside_a_stranger("fast");
 }
 
 #[test]
 #[ignore = "takes long: `just box`"]
 fn two_jobs_of_4k_fit_into_2_gb_beside_a_stranger_under_the_other_profiles() {
-    let _turn = turn();
     ["balanced", "safe"].into_iter().for_each(two_jobs_of_4k_beside_a_stranger);
 }
 
@@ -371,14 +359,12 @@ fn a_film_alone_in_a_small_box(mib: u64, size: &str, height: u32) {
 
 #[test]
 fn a_film_of_360p_is_made_in_a_box_of_128_mb() {
-    let _turn = turn();
     a_film_alone_in_a_small_box(128, "640x360", 360);
 }
 
 #[test]
 #[ignore = "takes long: `just box`"]
 fn what_plain_ffmpeg_does_alone_in_a_small_box_is_done_there() {
-    let _turn = turn();
     let films = [("640x360", 360), ("854x480", 480), ("1280x720", 720), ("1920x1080", 720), ("3840x2160", 720)];
     for mib in [128, 192, 256, 384, 512] {
         for (size, height) in films {
@@ -389,7 +375,6 @@ fn what_plain_ffmpeg_does_alone_in_a_small_box_is_done_there() {
 
 #[test]
 fn a_job_that_overruns_its_share_is_killed_alone_by_the_limit_of_its_own_group() {
-    let _turn = turn();
     let Some(cage) = Cage::of("share", Bytes::mib(512)) else { return };
     let home = tempfile::tempdir().expect("a folder");
     let folder = clips(home.path(), 3, "320x180", 200);
@@ -439,7 +424,6 @@ fn a_job_that_overruns_its_share_is_killed_alone_by_the_limit_of_its_own_group()
 
 #[test]
 fn a_container_that_is_resized_during_the_run_has_its_new_size_within_ten_seconds() {
-    let _turn = turn();
     let Some(cage) = Cage::of("resized", Bytes::mib(512)) else { return };
     let home = tempfile::tempdir().expect("a folder");
     let folder = clips(home.path(), 1, "320x180", 50);
@@ -488,7 +472,6 @@ fn a_container_that_is_resized_during_the_run_has_its_new_size_within_ten_second
 #[test]
 #[ignore = "takes long: `just box`"]
 fn a_stranger_that_grows_and_shrinks_is_told_of_and_costs_no_job() {
-    let _turn = turn();
     let Some(cage) = Cage::of("tide", Bytes::gib(1)) else { return };
     let home = tempfile::tempdir().expect("a folder");
     let folder = clips(home.path(), 8, "1920x1080", 75);
@@ -568,7 +551,6 @@ impl Cleaning {
 
 #[test]
 fn a_cleanup_after_a_real_conversion_of_300_mb_frees_its_cache_at_once() {
-    let _turn = turn();
     let mut cleaning = Cleaning::new();
     let input = cleaning.video(300);
     let output = cleaning.dir.path().join("out.mkv");
@@ -605,7 +587,6 @@ fn a_cleanup_after_a_real_conversion_of_300_mb_frees_its_cache_at_once() {
 
 #[test]
 fn a_cleanup_behind_a_live_job_makes_it_read_nothing_again() {
-    let _turn = turn();
     let mut cleaning = Cleaning::new();
     let input = cleaning.video(160);
     let size = fs::metadata(&input).expect("there").len();
@@ -661,7 +642,6 @@ fn a_cleanup_behind_a_live_job_makes_it_read_nothing_again() {
 
 #[test]
 fn sampling_ten_times_a_second_with_four_jobs_costs_next_to_nothing() {
-    let _turn = turn();
     let ledger = FileLedger::default();
     let dir = tempfile::tempdir().expect("a folder");
     let mut jobs: Vec<Child> = (1..=4)
@@ -707,7 +687,6 @@ fn sampling_ten_times_a_second_with_four_jobs_costs_next_to_nothing() {
 
 #[test]
 fn pressure_brings_a_sample_before_its_time() {
-    let _turn = turn();
     let psi = fs::OpenOptions::new().read(true).write(true).open("/proc/pressure/memory");
     let Some(cage) = Cage::of("pressure", Bytes::mib(32)).filter(|_| psi.is_ok()) else {
         return skip(PRESSURE, format!("it cannot be watched or made here: {psi:?}"));
@@ -745,7 +724,6 @@ fn pressure_brings_a_sample_before_its_time() {
 /// An output that is as large as its input, by copying; a profile that has no room for it.
 #[test]
 fn an_output_that_the_scratch_limit_has_no_room_for_is_refused_with_the_figures() {
-    let _turn = turn();
     let home = tempfile::tempdir().expect("a folder");
     let clip = home.path().join("noise.mp4");
     let made = Command::new("ffmpeg")
@@ -795,7 +773,6 @@ fn an_output_that_the_scratch_limit_has_no_room_for_is_refused_with_the_figures(
 fn twenty_kills_in_jobs_own_groups_are_twenty_named_and_the_neighbours_live() {
     const KILLS: u64 = 20;
     const NEIGHBOURS: u64 = 2;
-    let _turn = turn();
     let groups = match JobGroups::open(&Roots::default()) {
         Ok(groups) => Arc::new(groups),
         Err(why) => return skip(MEMORY_GROUP, why),

@@ -20,8 +20,10 @@ use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
 use crate::domain::screen::ColorChoice;
 use crate::domain::text::{error_words as words, path_text};
+use crate::domain::units::Bytes;
 use crate::engine::EngineConfig;
 use crate::engine::estimate::Learned;
+use crate::host::files::naming::Named;
 use crate::host::files::scan;
 use crate::host::media::ffmpeg::Ffmpeg;
 use crate::host::memory::machine::processors;
@@ -245,8 +247,19 @@ impl Inputs {
 
 /// What a run would find under these paths.
 pub(in crate::cli) fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<Inputs, Usage> {
+    let mut files = Vec::new();
+    let refused = find(paths, resolved, &mut |named, _, preset| files.push((named.path.to_owned(), preset.name.clone())))?;
+    Ok(Inputs { files, refused })
+}
+
+/// Tells each file that a run would find under these paths, with its size and its preset; what cannot be taken comes back.
+pub(in crate::cli) fn find(
+    paths: &[PathBuf],
+    resolved: &Resolved,
+    each: &mut dyn FnMut(&Named<'_>, Bytes, &Preset),
+) -> Result<Vec<(PathBuf, String)>, Usage> {
     let (default, presets) = resolved.load_presets()?;
-    let (mut files, mut refused) = (Vec::new(), Vec::new());
+    let mut refused = Vec::new();
     for command in commands(paths, resolved)? {
         let Command::Enqueue { paths, preset, .. } = command else { continue };
         let name = preset.unwrap_or_else(|| default.clone());
@@ -254,12 +267,16 @@ pub(in crate::cli) fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<I
         let request = scan::Request { paths: &paths, preset, out: &resolved.settings.out, others: &[], record: &|_| None };
         let mut seen = std::collections::BTreeSet::new();
         scan::find(&request, &mut |path, found| match found {
-            Ok(_) if seen.insert(scan::input_key(path)) => files.push((path.to_owned(), name.clone())),
-            Ok(_) => {}
+            Ok(found) => {
+                let key = scan::input_key(path);
+                if seen.insert(key) {
+                    each(&Named { path, key, below: found.below }, Bytes(found.size), preset);
+                }
+            }
             Err(why) => refused.push((path.to_owned(), why)),
         });
     }
-    Ok(Inputs { files, refused })
+    Ok(refused)
 }
 
 /// The commands that queue these paths, in their order. Every path is there, every queue file whole.

@@ -1,4 +1,4 @@
-//! The console's look ahead at the queue as it is now, and the keeping of a profile that came of it.
+//! The look ahead at a queue as it is now, for `plimsoll plan` and for the console, and the keeping of a profile that came of it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,10 +14,11 @@ use crate::domain::plan::Plan;
 use crate::domain::preset::Preset;
 use crate::domain::units::Bytes;
 use crate::engine::estimate::parallelism;
+use crate::host::files::naming;
 use crate::host::media::probe::Prober;
 use crate::host::memory::machine::processors;
 use crate::host::process::priority::step_back;
-use crate::host::store::lessons;
+use crate::host::store::{OnRecord, Records as _, lessons};
 use crate::runtime::link::{JobNow, LookAhead, LookStep, QueueNow, SaveProfile};
 use crate::sim::forecast::QueuedJob;
 
@@ -29,12 +30,31 @@ const JOB_RUNS: u32 = 2000;
 const SEED: u64 = 7;
 
 /// What probes have found, for the next look: media of an input as it was, under a preset; `None` = no video for it.
-type Probed = Mutex<BTreeMap<(PathBuf, Bytes, String), Option<MediaInfo>>>;
+pub type Probed = Mutex<BTreeMap<(PathBuf, Bytes, String), Option<MediaInfo>>>;
+
+/// Which queue is looked ahead at, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct LookOrder<'a> {
+    /// The queue.
+    pub queue: &'a QueueNow,
+    /// It is that of the state folder: its jobs keep the presets that they were queued with.
+    pub is_stored: bool,
+    /// Runs of each way; `None` = fewer the more jobs there are.
+    pub runs: Option<u32>,
+    /// See [`Foresight::seed`].
+    pub seed: u64,
+}
+
+/// Why there is no plan of a queue in which nothing is to be done.
+pub const NOTHING: &str = "no job waits or is at work: there is nothing to look ahead to";
 
 /// How to look ahead with these options.
 pub fn look_ahead(resolved: Resolved) -> LookAhead {
     let probed = Probed::default();
-    Arc::new(move |queue, go_on| look(&resolved, &probed, queue, go_on))
+    Arc::new(move |queue, go_on| {
+        step_back();
+        look(&resolved, &probed, LookOrder { queue, is_stored: true, runs: None, seed: SEED }, go_on)
+    })
 }
 
 /// Nobody looks ahead here, and this is why.
@@ -48,14 +68,23 @@ pub fn keep_profile(resolved: &Resolved) -> SaveProfile {
     Arc::new(move |profile, comment| save_profile(&paths, profile, comment).map_err(|error| error.to_string()))
 }
 
-fn look(resolved: &Resolved, probed: &Probed, queue: &QueueNow, go_on: &dyn Fn(LookStep) -> bool) -> Result<Plan, String> {
+/// Looks ahead; `go_on` hears how far it is, and ends the work by a no.
+///
+/// # Errors
+/// In words: presets, ffmpeg or the record cannot be read, there is [`NOTHING`] to do, or it was given up.
+pub fn look(resolved: &Resolved, probed: &Probed, order: LookOrder<'_>, go_on: &dyn Fn(LookStep) -> bool) -> Result<Plan, String> {
     const GIVEN_UP: &str = "given up";
-    step_back();
-    let (_, presets) = resolved.load_presets().map_err(|error| error.to_string())?;
-    let media = media(resolved, probed, (queue, &presets), go_on).ok_or(GIVEN_UP)??;
+    let queue = order.queue;
+    let (_, mut presets) = resolved.load_presets().map_err(|error| error.to_string())?;
+    let record = OnRecord::open(&resolved.state_dir).map_err(|error| error.to_string())?;
+    if order.is_stored {
+        presets.extend(record.presets().map_err(|error| error.to_string())?);
+    }
+    let (done, to_do): (Vec<&JobNow>, Vec<&JobNow>) = queue.jobs.iter().partition(|job| is_done(job, &presets, &record));
+    let media = media(resolved, probed, (&to_do, &presets), go_on).ok_or(GIVEN_UP)??;
     let company = company(queue, &presets);
     let (mut jobs, mut skipped, mut bytes) = (Vec::new(), 0, Bytes::ZERO);
-    for (job, media) in queue.jobs.iter().zip(media) {
+    for (job, media) in to_do.into_iter().zip(media) {
         match media {
             Some(media) if presets.contains_key(&job.preset) => {
                 bytes += job.size;
@@ -64,8 +93,8 @@ fn look(resolved: &Resolved, probed: &Probed, queue: &QueueNow, go_on: &dyn Fn(L
             _ => skipped += 1,
         }
     }
-    if jobs.is_empty() {
-        return Err("no job waits or is at work: there is nothing to look ahead to".to_owned());
+    if jobs.is_empty() && done.is_empty() {
+        return Err(NOTHING.to_owned());
     }
     let lessons = lessons(&resolved.state_dir).map_err(|error| error.to_string())?;
     let rule = BudgetRule {
@@ -81,12 +110,20 @@ fn look(resolved: &Resolved, probed: &Probed, queue: &QueueNow, go_on: &dyn Fn(L
         now: &queue.profile,
         profiles: &queue.profiles,
         budget: &rule,
+        held: (queue.held, queue.counted),
         cores: processors(),
-        runs: (JOB_RUNS / jobs.len().max(1) as u32).clamp(RUNS.1, RUNS.0),
-        seed: SEED,
+        runs: order.runs.unwrap_or_else(|| (JOB_RUNS / jobs.len().max(1) as u32).clamp(RUNS.1, RUNS.0)),
+        seed: order.seed,
     };
     let plan = foresee(&sight, &|done, of| go_on(LookStep::Foretold { done, of })).ok_or(GIVEN_UP)?;
-    Ok(Plan { bytes, left_out: queue.left_out, ..plan.with_skipped(skipped) })
+    Ok(Plan { bytes, left_out: queue.left_out, done: done.len(), ..plan.with_skipped(skipped) })
+}
+
+/// A run would find it done already.
+fn is_done(job: &JobNow, presets: &BTreeMap<String, Preset>, record: &OnRecord) -> bool {
+    let Some((output, preset)) = job.output.as_deref().zip(presets.get(&job.preset)) else { return false };
+    let stands = || output.symlink_metadata().is_ok() && !record.overwrites(output);
+    stands() && naming::is_current(output, record.lookup(output).as_ref(), &job.input, preset)
 }
 
 /// How much slower the jobs at work come on beside each other than each would alone.
@@ -100,20 +137,20 @@ fn queued(job: &JobNow, media: MediaInfo, company: f64) -> QueuedJob {
     // What is in is not held against the limit any more.
     let size = if job.is_in { job.size.min(Bytes(1)) } else { job.size };
     let measured = job.seconds_left.map(|seconds| Duration::from_secs_f64(seconds as f64 / company));
-    QueuedJob { size, media, preset: job.preset.clone(), left: job.left.clamp(0.0, 1.0), measured }
+    QueuedJob { size, media, preset: job.preset.clone(), left: job.left.clamp(0.0, 1.0), measured, holds: job.holds }
 }
 
 /// The media of each job: as the run has found it, else by a probe; `None` within = no video. `None` = given up.
 fn media(
     resolved: &Resolved,
     probed: &Probed,
-    (queue, presets): (&QueueNow, &BTreeMap<String, Preset>),
+    (jobs, presets): (&[&JobNow], &BTreeMap<String, Preset>),
     go_on: &dyn Fn(LookStep) -> bool,
 ) -> Option<Result<Vec<Option<MediaInfo>>, String>> {
-    let unknown = queue.jobs.iter().filter(|job| job.media.is_none()).count();
+    let unknown = jobs.iter().filter(|job| job.media.is_none()).count();
     let mut probes = Probes { resolved, probed, probing: None };
     let (mut found, mut done) = (Vec::new(), 0);
-    for job in &queue.jobs {
+    for job in jobs {
         if job.media.is_some() {
             found.push(job.media.clone());
             continue;

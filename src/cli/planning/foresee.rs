@@ -34,6 +34,8 @@ pub struct Foresight<'a> {
     pub profiles: &'a [Profile],
     /// The memory that may be used.
     pub budget: &'a BudgetRule,
+    /// What the kernel cannot drop now, and what counts against the line now.
+    pub held: (Bytes, Bytes),
     /// Processors.
     pub cores: usize,
     /// Runs of each way.
@@ -93,13 +95,14 @@ pub fn foresee(sight: &Foresight<'_>, go_on: &dyn Fn(usize, usize) -> bool) -> O
             }
             _ => (forecaster.forecast(&variant, runs, seed), guesses),
         };
-        ways.push(Way { change, profile: variant.profile, guesses, forecast });
+        ways.push(Way { change, profile: variant.profile, guesses, forecast: forecast.from_now(sight.held) });
     }
     Some(Plan {
         jobs: jobs.len(),
         bytes: jobs.iter().map(|job| job.size).sum(),
         skipped: 0,
         left_out: 0,
+        done: 0,
         learned_from,
         guesses,
         budget: sight.budget.now,

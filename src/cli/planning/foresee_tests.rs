@@ -17,7 +17,18 @@ fn plan_of(jobs: &[QueuedJob], threads: u32, now: &Profile, profiles: &[Profile]
 fn plan_with(jobs: &[QueuedJob], presets: &BTreeMap<String, Preset>, now: &Profile, profiles: &[Profile]) -> Plan {
     let lessons = taught(jobs, presets);
     let budget = BudgetRule { now: Bytes::gib(2), source: "machine".to_owned(), available: Bytes::gib(2), is_fixed: false };
-    let sight = Foresight { jobs, presets, lessons: &lessons, now, profiles, budget: &budget, cores: 2, runs: 10, seed: 7 };
+    let sight = Foresight {
+        jobs,
+        presets,
+        lessons: &lessons,
+        now,
+        profiles,
+        budget: &budget,
+        held: (Bytes::ZERO, Bytes::ZERO),
+        cores: 2,
+        runs: 10,
+        seed: 7,
+    };
     foresee(&sight, &|_, _| true).expect("not given up")
 }
 
@@ -150,6 +161,38 @@ fn a_profile_with_a_budget_of_its_own_is_foretold_under_that_unless_the_operator
 }
 
 #[test]
+fn no_peak_is_foretold_below_what_is_held_now_and_a_line_that_is_crossed_now_is_told_so() {
+    let (jobs, profiles, presets) = (vec![job(1280, 720); 2], shipped(), presets(2));
+    let lessons = taught(&jobs, &presets);
+    let budget = BudgetRule { now: Bytes::gib(1), source: String::new(), available: Bytes::gib(1), is_fixed: false };
+    let held = (Bytes::mib(700), Bytes::mib(800));
+    let (now, profiles) = (&profiles[1], &profiles[..]);
+    let sight = Foresight {
+        jobs: &jobs,
+        presets: &presets,
+        lessons: &lessons,
+        now,
+        profiles,
+        budget: &budget,
+        held,
+        cores: 2,
+        runs: 5,
+        seed: 7,
+    };
+    let plan = foresee(&sight, &|_, _| true).expect("not given up");
+    for Way { forecast, .. } in &plan.ways {
+        assert!(forecast.peak_p50 >= held.0 && forecast.peak_p95 >= held.0, "{forecast:?}");
+        assert_eq!(
+            (forecast.crossed_now, forecast.crosses > 0.99),
+            [(true, true), (false, false)][usize::from(forecast.budget > budget.now)]
+        );
+    }
+    assert!(plan.advice().starts_with("over the line now, and no switch changes that"), "{}", plan.advice());
+    let told = crate::headless::plan::text(&plan);
+    assert!(told.contains("crossed now") && told.contains("never crossed"), "{told}");
+}
+
+#[test]
 fn whoever_has_seen_enough_ends_the_work() {
     let (jobs, profiles, presets) = (vec![job(1280, 720); 2], shipped(), presets(2));
     let lessons = taught(&jobs, &presets);
@@ -161,6 +204,7 @@ fn whoever_has_seen_enough_ends_the_work() {
         now: &profiles[1],
         profiles: &profiles,
         budget: &budget,
+        held: (Bytes::ZERO, Bytes::ZERO),
         cores: 2,
         runs: 5,
         seed: 7,

@@ -34,11 +34,22 @@ const OFTEN: &str = SIGNS[1];
 const FAILING: &str = SIGNS[2];
 const FOREIGN: &str = SIGNS[3];
 
+/// The time between two samples.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    until: Mono,
+    length: Duration,
+    /// Memory was over the line at its end.
+    is_over: bool,
+    /// Jobs at work at its end.
+    at_work: usize,
+}
+
 /// What the signs are read from.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
-    /// Times between samples within the window, oldest first: their end, how long, whether over the line.
-    line: VecDeque<(Mono, Duration, bool)>,
+    /// Times between samples within the window, oldest first.
+    line: VecDeque<Stretch>,
     over: Duration,
     last_sample: Option<Mono>,
     /// When passes of the cleanup plan began.
@@ -50,15 +61,22 @@ pub(super) struct Warnings {
 }
 
 impl Warnings {
-    fn note_line(&mut self, now: Mono, is_over: bool) {
-        let gap = self.last_sample.map_or(Duration::ZERO, |last| now.since(last).min(LONGEST_GAP));
+    fn note_line(&mut self, now: Mono, is_over: bool, at_work: usize) {
+        let length = self.last_sample.map_or(Duration::ZERO, |last| now.since(last).min(LONGEST_GAP));
         self.last_sample = Some(now);
-        self.line.push_back((now, gap, is_over));
-        self.over += if is_over { gap } else { Duration::ZERO };
-        while let Some((_, gap, was_over)) = self.line.front().copied().filter(|(at, ..)| now.since(*at) > LINE_WINDOW) {
+        self.line.push_back(Stretch { until: now, length, is_over, at_work });
+        self.over += if is_over { length } else { Duration::ZERO };
+        while let Some(oldest) = self.line.front().copied().filter(|oldest| now.since(oldest.until) > LINE_WINDOW) {
             self.line.pop_front();
-            self.over -= if was_over { gap } else { Duration::ZERO };
+            self.over -= if oldest.is_over { oldest.length } else { Duration::ZERO };
         }
+    }
+
+    /// Jobs that were at work at once within the window: at most, and while memory was over the line if that is what the sign
+    /// is about.
+    fn most_at_work(&self, sign: &str) -> usize {
+        let seen = self.line.iter().filter(|stretch| stretch.is_over || sign != LINE);
+        seen.map(|stretch| stretch.at_work).max().unwrap_or(0)
     }
 }
 
@@ -94,7 +112,7 @@ impl Engine {
         let base = self.base();
         let is_stuck = self.active.is_empty() && self.state.held.is_some();
         let warnings = &mut self.governor.warnings;
-        warnings.note_line(now, is_over);
+        warnings.note_line(now, is_over, self.active.len());
         while warnings.passes.front().is_some_and(|at| now.since(*at) > CLEANUP_WINDOW) {
             warnings.passes.pop_front();
         }
@@ -126,10 +144,12 @@ impl Engine {
         let is_raised = self.governor.warnings.raised.contains(name);
         if is_seen && !is_raised {
             self.governor.warnings.raised.insert(name);
-            let (advice, profile) = match name == FOREIGN {
-                true if self.base() <= self.state.lines.reserve => ("give a larger budget (--budget)".to_owned(), None),
-                true => ("end what else runs here, or give a larger budget (--budget)".to_owned(), None),
-                false => self.advice(),
+            let (advice, profile) = if name != FOREIGN {
+                self.advice(name)
+            } else if self.base() <= self.state.lines.reserve {
+                ("give a larger budget (--budget)".to_owned(), None)
+            } else {
+                ("end what else runs here, or give a larger budget (--budget)".to_owned(), None)
             };
             self.emit(EventKind::WarningRaised { warning: name.to_owned(), evidence: evidence(), advice, profile });
         } else if is_gone && is_raised {
@@ -138,11 +158,17 @@ impl Engine {
         }
     }
 
-    /// The next step down the trade-off table, with the name of its profile; below it, more of what there is too little of.
-    fn advice(&self) -> (String, Option<String>) {
+    /// The next step down the trade-off table that would change anything, with the name of its profile; below it, more of what
+    /// there is too little of.
+    fn advice(&self, sign: &str) -> (String, Option<String>) {
         let in_force = self.state.profile.as_deref();
-        let most = self.most_at_once();
-        match in_force.and_then(|in_force| next_safer(in_force, most, &self.config.profiles)) {
+        let (most, at_work) = (self.most_at_once(), self.governor.warnings.most_at_work(sign));
+        let waiting = || self.state.index.waiting.iter().filter_map(|(_, id)| self.state.jobs.get(id));
+        let keeps_out = |next: &Profile| waiting().any(|job| job.size > next.max_file_size && !job.allowed);
+        // A job that is alone is so under every profile.
+        let changes =
+            |next: &Profile| next.max_concurrent.fixed().is_some_and(|slots| (slots as usize) < at_work) || keeps_out(next);
+        match in_force.and_then(|in_force| next_safer(in_force, most, &self.config.profiles, changes)) {
             Some(next) => {
                 let (slots, largest) = (next.max_concurrent.words(), next.max_file_size);
                 (format!("switch to profile {} ({slots}, {largest})", next.name), Some(next.name.clone()))
@@ -152,13 +178,14 @@ impl Engine {
     }
 }
 
-/// The profile that asks a little less of the box: no more at once, no larger files, and less of one of them. Of several
-/// the one that gives up least. One that decides its slots itself counts with the `most` it may come to, and is never
-/// advised: it may come to as many as now.
-fn next_safer<'p>(in_force: &Profile, most: u32, all: &'p [Profile]) -> Option<&'p Profile> {
+/// The profile that asks a little less of the box: no more at once, no larger files, and less of one of them, of those that
+/// `changes` says change anything. Of several the one that gives up least. One that decides its slots itself counts with the
+/// `most` it may come to, and is never advised: it may come to as many as now.
+fn next_safer<'p>(in_force: &Profile, most: u32, all: &'p [Profile], changes: impl Fn(&Profile) -> bool) -> Option<&'p Profile> {
     let row = |profile: &Profile| (profile.max_concurrent.fixed().unwrap_or(most), profile.max_file_size);
     let (slots, largest) = row(in_force);
     let is_safer = |next: &&Profile| row(next).0 <= slots && row(next).1 <= largest && row(next) != row(in_force);
     // Shipped profiles stand first in the list: of several alike the first one, not a copy that somebody has kept.
-    all.iter().rev().filter(|next| next.max_concurrent.fixed().is_some()).filter(is_safer).max_by_key(|next| row(next))
+    let safer = all.iter().rev().filter(|next| next.max_concurrent.fixed().is_some()).filter(is_safer);
+    safer.filter(|next| changes(next)).max_by_key(|next| row(next))
 }

@@ -1,6 +1,6 @@
 //! The courses of finished jobs, for forecasts.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{Connection, params};
 
@@ -50,15 +50,6 @@ pub struct Lessons {
 /// yet.
 pub fn lessons(state_dir: &Path) -> Result<Lessons, StoreError> {
     peek(state_dir, |connection| Ok(Lessons { learned: read_peaks(connection)?, curves: read_curves(connection)? }))
-}
-
-/// The inputs that wait in the queue of a state folder, next first, each with the name of its preset.
-pub fn waiting_inputs(state_dir: &Path) -> Result<Vec<(PathBuf, String)>, StoreError> {
-    peek(state_dir, |connection| {
-        let mut query = connection.prepare("SELECT input, preset FROM jobs WHERE state <= 1 ORDER BY state DESC, rank, id")?;
-        let rows = query.query_map([], |row| Ok((super::path_of(row.get(0)?), row.get(1)?)))?;
-        rows.collect()
-    })
 }
 
 fn read_curves(connection: &Connection) -> rusqlite::Result<Vec<JobCurve>> {

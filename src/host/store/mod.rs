@@ -10,6 +10,7 @@ mod error;
 pub mod history;
 mod jobs;
 mod journal;
+mod on_record;
 mod outputs;
 mod past;
 mod peaks;
@@ -19,14 +20,14 @@ mod taken;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc::UnboundedSender;
 
 pub use error::StoreError;
@@ -45,9 +46,10 @@ use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::engine::estimate::{Learned, RecipeKey};
 use crate::engine::port::{Arrived, Input, ScanId};
-pub use curves::{Lessons, lessons, waiting_inputs};
+pub use curves::{Lessons, lessons};
 use error::explain;
 use journal::read_journal;
+pub use on_record::{OnRecord, WaitingJob};
 pub(super) use outputs::{columns, insert_record, record};
 use peaks::read_peaks;
 use schema::{Begun, Format, begin_run, connect, prepare};
@@ -91,28 +93,26 @@ pub fn waiting(state_dir: &Path) -> Result<u64, StoreError> {
 
 /// Reads what is kept in a state folder, which another plimsoll may be at work in; the default where there is no record yet.
 fn peek<T: Default>(state_dir: &Path, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    let Some(connection) = look_into(state_dir)? else { return Ok(T::default()) };
+    read(&connection).map_err(|error| explain(&state_dir.join(FILE_NAME), &error))
+}
+
+/// Opens what is kept in a state folder for reading; `None` where there is no record yet.
+fn look_into(state_dir: &Path) -> Result<Option<Connection>, StoreError> {
     let path = state_dir.join(FILE_NAME);
     if !path.exists() {
-        return Ok(T::default());
+        return Ok(None);
     }
-    let mut other = None;
     let look = || {
         // As a writer would: what is still in the log beside the file belongs to it.
         let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.busy_timeout(schema::BUSY)?;
-        match schema::format(&connection)? {
-            Format::Ours => read(&connection),
-            Format::Empty => Ok(T::default()),
-            Format::Other(found) => {
-                other = Some(found);
-                Ok(T::default())
-            }
-        }
+        Ok((schema::format(&connection)?, connection))
     };
-    let found = look().map_err(|error| explain(&path, &error))?;
-    match other {
-        Some(found) => Err(StoreError::OtherFormat { path: path_text(&path), found }),
-        None => Ok(found),
+    match look().map_err(|error| explain(&path, &error))? {
+        (Format::Ours, connection) => Ok(Some(connection)),
+        (Format::Empty, _) => Ok(None),
+        (Format::Other(found), _) => Err(StoreError::OtherFormat { path: path_text(&path), found }),
     }
 }
 
@@ -315,10 +315,7 @@ impl Store {
 
     /// What is recorded of the output at `path`.
     pub fn find(&self, path: &Path) -> Result<Option<OutputRecord>, StoreError> {
-        self.read(|reader| {
-            let mut query = reader.prepare_cached("SELECT * FROM outputs WHERE path = ?1")?;
-            query.query_row([path.as_os_str().as_bytes()], record).optional()
-        })
+        self.read(|reader| outputs::find(reader, path))
     }
 
     /// The journal of a run, in order, with the paths of its inputs and outputs byte for byte. Lines that cannot be read are

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 
 use super::path_of;
 use crate::domain::preset::Preset;
@@ -101,6 +101,12 @@ pub(in crate::host) fn columns(record: &OutputRecord) -> [Value; 12] {
         (record.ino as i64).into(),
         record.made_at.0.into(),
     ]
+}
+
+/// What is recorded of the output at `path`.
+pub(super) fn find(connection: &Connection, path: &Path) -> rusqlite::Result<Option<OutputRecord>> {
+    let mut query = connection.prepare_cached("SELECT * FROM outputs WHERE path = ?1")?;
+    query.query_row([path.as_os_str().as_bytes()], record).optional()
 }
 
 pub(in crate::host) fn record(row: &Row<'_>) -> rusqlite::Result<OutputRecord> {

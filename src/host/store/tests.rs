@@ -1,6 +1,7 @@
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Instant;
 
 use super::schema::VERSION;

@@ -61,6 +61,8 @@ pub struct Curve {
     pub parallelism: f64,
     /// Its memory over its work, in shares of its peak.
     pub points: Vec<Point>,
+    /// The share of it that is done when it starts.
+    pub done: f64,
 }
 
 #[derive(Debug)]

@@ -57,6 +57,12 @@ impl World {
         }))
     }
 
+    /// From now on this is the memory to use, and so much is there beyond it; both are measured at once.
+    pub fn change_memory(&mut self, memory: Bytes, beyond: Bytes) {
+        (self.memory, self.beyond, self.sampled) = (memory, beyond, None);
+        self.sample_in(Duration::ZERO);
+    }
+
     /// What others use now.
     pub fn foreign_now(&self) -> Bytes {
         let wave = self.wave.filter(|wave| {
@@ -98,7 +104,7 @@ impl World {
         let is_over = |id: &JobId, process: &Process| self.limits.get(id).is_some_and(|limit| self.anon(process) > *limit);
         let over = self.processes.iter().find(|(id, process)| is_over(id, process));
         let largest = || self.processes.iter().max_by_key(|(_, process)| self.anon(process));
-        let victim = over.or_else(|| if self.hard() > self.memory { largest() } else { None }).map(|(id, _)| *id)?;
+        let victim = over.or_else(|| if self.hard() > self.memory + self.beyond { largest() } else { None }).map(|(id, _)| *id)?;
         self.oom_kills += 1;
         Some(self.end(victim, Exit::Signal(9), None, Some(true)))
     }

@@ -168,7 +168,7 @@ impl World {
             attempt: order.attempt,
             began: self.now,
             rate: 1.0,
-            ran: Duration::ZERO,
+            ran: self.courses.get(index).map_or(Duration::ZERO, |course| self.jobs[index].length.mul_f64(course.done)),
             since: Some(self.now),
             generation: self.order,
             told: false,

@@ -66,7 +66,11 @@ impl App {
         }
         // The end of one run is not that of a comparison.
         let is_over = self.ended && (self.closed || !self.compares()) && !self.settings.replay;
-        if is_over && (self.quitting || self.state.shutting_down || self.state.draining) { vec![Effect::Exit] } else { Vec::new() }
+        if is_over && (self.quitting || self.state.shutting_down || self.state.draining) {
+            vec![Effect::Exit]
+        } else {
+            self.look_ahead_anew()
+        }
     }
 
     /// Everything is known anew: at another point of the order, or of a recording.

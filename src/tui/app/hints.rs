@@ -82,8 +82,7 @@ impl App {
                 _ => true,
             },
             Some(Mode::Help(page)) => act != Act::Down || page.scroll.is_longer(),
-            // What is foretold can be applied, explained and kept.
-            Some(Mode::WhatIf) => !matches!(act, Act::Enter | Act::Explain | Act::SaveAs) || self.what_if().found().is_some(),
+            Some(Mode::WhatIf) => self.fits_the_way(act),
             Some(Mode::Ask(_) | Mode::Leave(_) | Mode::Prompt(_)) => true,
         }
     }

@@ -26,6 +26,19 @@ impl App {
         Some(Ok(Switch::preview(self.shown(), &way.profile).words(&way.profile)))
     }
 
+    /// The action would do something with the chosen way: what is foretold can be explained; kept and switched to if nothing
+    /// stands against it.
+    pub(in crate::tui) fn fits_the_way(&self, act: Act) -> bool {
+        let Some((plan, way)) = self.what_if.found().zip(self.what_if.way()) else {
+            return !matches!(act, Act::Enter | Act::Explain | Act::SaveAs);
+        };
+        match act {
+            Act::Enter => way.change != Change::None && plan.obstacle(way).is_none(),
+            Act::SaveAs => plan.obstacle(way).is_none(),
+            _ => true,
+        }
+    }
+
     pub(in crate::tui) fn open_what_if(&mut self) -> Vec<Effect> {
         self.modes.push(Mode::WhatIf);
         self.what_if.open();
@@ -34,6 +47,13 @@ impl App {
 
     fn look_ahead(&mut self) -> Vec<Effect> {
         self.what_if.look(&self.state, &self.settings.profiles).map(Effect::Look).into_iter().collect()
+    }
+
+    /// Looks again where nothing could be foretold of a queue that has changed since.
+    pub(in crate::tui) fn look_ahead_anew(&mut self) -> Vec<Effect> {
+        let is_open = matches!(self.modes.last(), Some(Mode::WhatIf)) && !self.what_if.looks();
+        let found_nothing = matches!(self.what_if.plan, Some(Err(_))) && self.what_if.is_outdated(&self.state);
+        if is_open && found_nothing { self.look_ahead() } else { Vec::new() }
     }
 
     pub(in crate::tui) fn act_on_what_if(&mut self, act: Act) -> Vec<Effect> {

@@ -2,11 +2,10 @@
 //!
 //! Knows what is asked for and what came of it. How a look ahead is made it does not know.
 
-use crate::domain::job::{Job, Phase, RejectReason};
 use crate::domain::plan::{Change, Plan, Way};
 use crate::domain::profile::Profile;
 use crate::domain::state::State;
-use crate::runtime::link::{JobNow, LookStep, QueueNow};
+use crate::runtime::link::{LookStep, QueueNow};
 use crate::tui::input::action::Look;
 use crate::tui::pages::scroll::Scroll;
 
@@ -32,7 +31,9 @@ pub struct WhatIf {
     number: u64,
     /// What has become of it.
     pub looking: Looking,
-    /// What the last one that was answered has found.
+    /// How much of the queue had ended, and how much had not, when it was asked for.
+    asked_at: Option<(u64, u64)>,
+    /// What the last one that was answered since the popup was opened has found.
     pub plan: Option<Result<Plan, String>>,
     /// The chosen way.
     pub row: usize,
@@ -64,9 +65,9 @@ impl WhatIf {
         self.found()?.ways.get(self.row)
     }
 
-    /// It is opened: what is advised is chosen.
+    /// It is opened: what is advised is chosen, and what was found of an earlier queue is shown no more.
     pub fn open(&mut self) {
-        (self.explains, self.is_chosen) = (false, false);
+        (self.explains, self.is_chosen, self.plan) = (false, false, None);
         self.scroll.reset();
     }
 
@@ -78,13 +79,21 @@ impl WhatIf {
 
     /// What to look up to foretell how the queue would run in other ways; nothing while none is known.
     pub(in crate::tui) fn look(&mut self, state: &State, profiles: &[Profile]) -> Option<Look> {
-        let Some(queue) = queue_now(state, profiles) else {
+        let Some(queue) = QueueNow::of(state, profiles, MOST_JOBS) else {
             self.plan = Some(Err("nothing is known of the queue yet".to_owned()));
             return None;
         };
         self.number += 1;
+        self.asked_at = Some(progress_of(state));
+        // Why nothing could be foretold may hold no longer.
+        self.plan.take_if(|plan| plan.is_err());
         self.looking = Looking::Asked;
         Some(Look::Ahead(self.number, Box::new(queue)))
+    }
+
+    /// What was found is of a queue to which jobs have come since, or of which jobs have ended.
+    pub fn is_outdated(&self, state: &State) -> bool {
+        self.plan.is_some() && self.asked_at != Some(progress_of(state))
     }
 
     /// The look under way is given up. Returns whether there was one.
@@ -145,43 +154,6 @@ impl WhatIf {
     }
 }
 
-/// The queue as it is: those at work first, then those that wait in their order, then those that only their size keeps out.
-fn queue_now(state: &State, profiles: &[Profile]) -> Option<QueueNow> {
-    let profile = state.profile.as_deref()?.clone();
-    let index = &state.index;
-    let too_large = |job: &&Job| matches!(&job.phase, Phase::Rejected(why) if why.reason == RejectReason::TooLarge);
-    let at_work = index.active.iter().chain(&index.backoff).filter_map(|id| state.jobs.get(id));
-    let waiting = index.waiting.iter().filter_map(|(_, id)| state.jobs.get(id));
-    let kept_out = index.rejected.iter().filter_map(|id| state.jobs.get(id)).filter(too_large);
-    let all = (index.active.len() + index.backoff.len() + index.waiting.len()) as u64 + state.backlog.jobs;
-    let jobs: Vec<JobNow> = at_work.chain(waiting).take(MOST_JOBS).chain(kept_out.take(MOST_JOBS)).map(job_now).collect();
-    let looked_at = (all - state.backlog.jobs).min(MOST_JOBS as u64);
-    Some(QueueNow {
-        profile,
-        profiles: profiles.to_vec(),
-        budget: state.lines.budget,
-        budget_source: state.budget_source.clone(),
-        budget_by_operator: state.budget_by_operator,
-        available: state.available,
-        jobs,
-        left_out: all - looked_at,
-    })
-}
-
-fn job_now(job: &Job) -> JobNow {
-    let done = match &job.phase {
-        Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => {
-            job.progress.and_then(|progress| progress.ratio).filter(|ratio| ratio.is_finite()).unwrap_or(0.0)
-        }
-        _ => 0.0,
-    };
-    JobNow {
-        input: job.input.clone(),
-        size: job.size,
-        preset: job.preset.clone(),
-        media: job.media.clone(),
-        left: (1.0 - done).clamp(0.0, 1.0),
-        is_in: job.allowed || job.phase.holds_slot(),
-        seconds_left: job.progress.filter(|_| job.phase.pid().is_some()).and_then(|progress| progress.eta_seconds),
-    }
+fn progress_of(state: &State) -> (u64, u64) {
+    (state.ended(), state.unended())
 }

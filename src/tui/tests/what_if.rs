@@ -24,6 +24,8 @@ fn what_if_looks_at_what_is_left_of_the_queue_and_at_what_another_limit_would_le
     }
     let (running, waiting, rejected) = (&queue.jobs[0], &queue.jobs[3], &queue.jobs[8]);
     assert!((running.left - 0.37).abs() < 1e-9 && running.is_in && running.media.is_some(), "{running:?}");
+    assert_eq!((running.holds, waiting.holds), (Some(Bytes::mib(612)), None), "what runs goes on");
+    assert_eq!((queue.held, queue.counted), (app.state.memory.hard_bytes, app.state.memory.counted_bytes));
     assert!(running.seconds_left.is_some() && waiting.seconds_left.is_none(), "by its own pace");
     assert!((waiting.left - 1.0).abs() < 1e-9 && !waiting.is_in && waiting.media.is_some(), "{waiting:?}");
     assert!(!rejected.is_in && rejected.media.is_none() && rejected.size == Bytes::mib(412), "{rejected:?}");
@@ -42,6 +44,37 @@ fn what_if_looks_at_what_is_left_of_the_queue_and_at_what_another_limit_would_le
     assert_eq!(press(&mut app, "<enter>s"), vec![], "without a plan there is nothing to apply and nothing to keep");
     assert_eq!(press(&mut app, "<esc>"), vec![], "nothing is under way");
     assert!(app.mode().is_none());
+}
+
+#[test]
+fn what_was_found_of_an_earlier_queue_is_not_told_of_the_one_there_is_now() {
+    let mut app = Story::new(true).app(settings(ColorMode::True, false));
+    let nothing = |number| Action::Found(Box::new(Found::Ahead(number, Box::new(Err("nothing waits".to_owned())))));
+    let number = asked_ahead(&press(&mut app, "w")).0;
+    app.update(nothing(number));
+    assert!(text(&draw(&mut app, 120, 36)).contains("nothing waits"));
+    // A job comes while it is open: it is looked again.
+    let mut story = Story::new(true);
+    story.queue(1, "one.mp4", 5);
+    let added = story.events.last().expect("a job is queued").clone();
+    let effects = on_event(&mut app, &added);
+    let (number, queue) = asked_ahead(&effects);
+    assert_eq!(queue.jobs.len(), 1);
+    assert!(!text(&draw(&mut app, 120, 36)).contains("nothing waits"), "while it looks");
+    app.update(nothing(number));
+    press(&mut app, "<esc>w");
+    let shown = text(&draw(&mut app, 120, 36));
+    assert!(shown.contains("looking ahead") && !shown.contains("nothing waits"), "opened again: {shown}");
+
+    let mut app = screen("what_if", ColorMode::True, false);
+    let outdated = |app: &mut App| text(&draw(app, 120, 36)).contains("the queue has changed since");
+    assert!(!outdated(&mut app));
+    let mut story = busy(true);
+    story.queue(99, "more.mp4", 5);
+    on_event(&mut app, story.events.last().expect("a job is queued"));
+    assert!(outdated(&mut app) && app.what_if().found().is_some());
+    press(&mut app, "r");
+    assert!(!outdated(&mut app), "it is looked again");
 }
 
 #[test]
@@ -65,6 +98,18 @@ fn a_way_is_applied_if_the_same_box_and_the_same_bytes_allow_it_else_it_is_told_
         assert_eq!(effects, vec![], "{keys}");
         assert!(screen.contains("no switch") && screen.contains(told) && screen.contains("What if"), "{screen}");
     }
+}
+
+#[test]
+fn what_answers_no_switch_is_not_offered_to_be_applied_or_kept() {
+    let offered = |keys: &str| {
+        let mut app = screen("what_if", ColorMode::True, false);
+        press(&mut app, &format!("g{keys}"));
+        let screen = text(&draw(&mut app, 120, 36));
+        ["enter apply", "s save as profile", "e explain"].map(|hint| screen.matches(hint).count())
+    };
+    // In the popup and in the last line: in force, a profile, other threads.
+    assert_eq!((offered(""), offered("j"), offered("jjjjj")), ([0, 2, 2], [2, 2, 2], [0, 0, 2]));
 }
 
 #[test]

@@ -11,7 +11,7 @@
 //! │                                                                                     │
 //! │ Switch        2 more may start                                                      │
 //! │ Warning signs ▲ over the line: 41 s of the last 5 min                               │
-//! │ Advice        balanced, 3 slots: the same finish, a peak 290 MB lower               │
+//! │ Advice        balanced, 3 slots: about the same finish (7.1 s -> 7.4 s), a peak … │
 //! │ Why           …                                                                     │
 //! │ enter apply   e explain   s save as profile   r look again   esc close              │
 //! ╰─────────────────────────────────────────────────────────────────────────────────────╯
@@ -25,13 +25,12 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{HighlightSpacing, Paragraph, Row, StatefulWidget, Table, TableState, Widget as _, Wrap};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::domain::plan::{Change, Forecast, Kind, Plan, SELDOM, SURE_FROM, Way};
+use crate::domain::plan::{AS_QUICK_WORDS, Change, Forecast, Kind, Plan, SELDOM, SURE_FROM, Way};
 use crate::domain::text::many;
 use crate::domain::time::span_words;
 use crate::domain::units::{Bytes, GIB};
 use crate::runtime::link::LookStep;
 use crate::tui::app::App;
-use crate::tui::input::action::Act;
 use crate::tui::input::keymap::KeyMode;
 use crate::tui::pages::what_if::Looking;
 use crate::tui::terminal::theme::{Role, Theme};
@@ -106,6 +105,7 @@ fn framed(app: &App, (area, width, lines): (Rect, u16, usize), title: &str, buf:
     let place = popup(area, width, lines.min(200) as u16 + 2, buf);
     let more = theme.symbols.more;
     let right = match app.what_if().looking {
+        Looking::No if app.what_if().is_outdated(app.shown()) => Some(theme.span("the queue has changed since", Role::Warn)),
         Looking::No => {
             let runs = app.what_if().found().map(|plan| format!("{} of each way", many(plan.runs.into(), "run")));
             runs.map(|runs| theme.span(runs, Role::Dim))
@@ -136,6 +136,7 @@ fn summary(app: &App, width: u16) -> Vec<Line<'static>> {
         return lines_of(theme, words, width, Role::Dim);
     };
     let jobs = if plan.jobs == 1 { "1 job".to_owned() } else { format!("{} jobs", plan.jobs) };
+    let done = if plan.done > 0 { format!(", {} already done", plan.done) } else { String::new() };
     let more = if plan.left_out > 0 { format!(" and {} more that were not looked at", plan.left_out) } else { String::new() };
     let learned = match (plan.learned_from, plan.guesses) {
         (0, _) => "No such job has finished here: all of it is guessed.".to_owned(),
@@ -146,7 +147,7 @@ fn summary(app: &App, width: u16) -> Vec<Line<'static>> {
             if guesses == 1 { "is" } else { "are" }
         ),
     };
-    lines_of(theme, &format!("{jobs}, {}{more}. {learned}", plan.bytes), width, Role::Text)
+    lines_of(theme, &format!("{jobs}, {}{done}{more}. {learned}", plan.bytes), width, Role::Text)
 }
 
 /// The columns of the table: plan, peak, line, finish, rejected.
@@ -269,6 +270,8 @@ fn crossing(theme: &Theme, way: &Way, full: bool) -> (&'static str, Role, String
     let words = |long: &str, share| if full { format!("{long} {}", percent(share)) } else { percent(share) };
     if forecast.out_of_memory > 0.0 {
         (theme.symbols.bad, Role::Bad, words("out of memory", forecast.out_of_memory))
+    } else if forecast.crossed_now {
+        (theme.symbols.over, Role::Warn, if full { "crossed now" } else { "now" }.to_owned())
     } else if forecast.crosses > SELDOM {
         (theme.symbols.over, Role::Warn, words("crossed in", forecast.crosses))
     } else if forecast.crosses > 0.0 {
@@ -309,19 +312,15 @@ fn blocks(app: &App, width: u16) -> Vec<Block> {
         if let Some(down) = plan.step_down().filter(|_| is_near) {
             advice.extend([". If still over the line, step down to ", &down.forecast.short, "."]);
         }
-        blocks.push(part(4, "Advice", 4, &advice, Role::Text));
+        blocks.push(part(4, "Advice", 6, &advice, Role::Text));
         let why = format!(
-            "p95 of jobs of like size, codec and preset, in virtual time; with under {SURE_FROM} such jobs finished a row is dim and marked ~."
+            "p95 of jobs of like size, codec and preset, in virtual time; with under {SURE_FROM} such jobs finished a row is dim and marked ~. \
+             Ends within {AS_QUICK_WORDS} of each other count as the same."
         );
         blocks.push(part(1, "Why", 3, &why, Role::Dim));
     }
     let mut keys: Vec<Span<'_>> = Vec::new();
-    let has_plan = what_if.found().is_some();
-    for (act, key, word) in app.keys().hinted(KeyMode::WhatIf) {
-        // What is foretold can be applied, explained and kept.
-        if !has_plan && matches!(act, Act::Enter | Act::Explain | Act::SaveAs) {
-            continue;
-        }
+    for (_, key, word) in app.keys().hinted(KeyMode::WhatIf).filter(|(act, ..)| app.fits_the_way(*act)) {
         keys.extend([theme.span(key, Role::Accent), theme.span(format!(" {word}   "), Role::Dim)]);
     }
     blocks.push(Block { wanted: 0, lines: vec![keys.into()] });
@@ -381,7 +380,7 @@ fn explained(app: &App, width: u16) -> Vec<Line<'static>> {
             many(plan.runs.into(), "time"),
             plan.seed
         ),
-        "Jobs at work count with what is left of them, and hold the memory of their kind.".to_owned(),
+        "Jobs at work go on in every way: they count with what is left of them, and hold at least what they hold now.".to_owned(),
         "Jobs rejected for their size count where another limit would let them in.".to_owned(),
         format!("Nobody else uses the memory or what the jobs share: {}.", many(plan.cores as u64, "processor")),
         format!("The budget is {}: {}.", plan.budget, plan.budget_source),
