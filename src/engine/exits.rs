@@ -78,19 +78,11 @@ impl Engine {
         self.active.get(&id).map_or_else(Default::default, |active| (active.worked(now), active.been_there(now)))
     }
 
-    /// The working set of the last sample without what jobs held in it whose process has ended since.
-    fn used_now(&self) -> Bytes {
-        let memory = &self.state.memory;
-        let has_process = |id: &JobId| self.job(*id).is_some_and(|job| job.phase.pid().is_some());
-        let gone = memory.jobs.iter().filter(|(id, _)| !has_process(id)).map(|(_, bytes)| *bytes).sum::<Bytes>();
-        memory.working_set_bytes - gone
-    }
-
     fn spawned(&mut self, id: JobId, pid: u32, command: String) {
         let Some(job) = self.job(id) else { return };
         // Jobs that ended since it was probed may have taught better.
         let (predicted_peak_bytes, attempt) = (self.expected(id).map(|estimate| estimate.peak), job.attempts);
-        let line = format!("Memory usage before processing: {:.1}MB", self.used_now().as_mb());
+        let line = format!("Memory usage before processing: {:.1}MB", self.state.memory.working_set_bytes.as_mb());
         self.log(Some(id), LogLevel::Memory, line);
         self.after_lines.insert(id, None);
         self.emit(EventKind::JobStarted { job: id, attempt, pid, predicted_peak_bytes, command: Some(command) });

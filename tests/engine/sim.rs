@@ -498,12 +498,9 @@ fn megabytes(line: &str) -> f64 {
 }
 
 #[test]
-fn before_a_job_nothing_is_told_of_one_that_has_ended_and_nothing_after_one_that_never_ran() {
-    let sim = run(config(1, 200), vec![good(10, 5), good(10, 5), with_fate(Fate::SpawnFailsFirst(99))]);
-    let held = good(10, 5).peak.as_mb();
-    let (first, second) = (megabytes(memory_lines(&sim, 1)[0]), megabytes(memory_lines(&sim, 2)[0]));
-    assert!(second < first + held / 4.0, "{first} MB before the first, {second} before the second of {held}");
-    assert_eq!(memory_lines(&sim, 3), [""; 0]);
+fn nothing_is_told_after_a_job_that_never_ran() {
+    let sim = run(config(1, 200), vec![good(10, 5), with_fate(Fate::SpawnFailsFirst(99))]);
+    assert_eq!((memory_lines(&sim, 1).len(), memory_lines(&sim, 2)), (2, vec![]));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acts;
 mod adaptive;
 mod boxes;
 mod chaos;

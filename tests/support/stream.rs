@@ -102,6 +102,8 @@ fn check_cleanups(run: &Finished) {
     let mut before: BTreeSet<u64> = BTreeSet::new();
     let mut line_before: BTreeSet<u64> = BTreeSet::new();
     let mut wanted_after: BTreeMap<u64, &str> = BTreeMap::new();
+    // Jobs whose process has run and whose end is not told yet.
+    let mut ran: BTreeSet<u64> = BTreeSet::new();
     let mut line_after: BTreeSet<u64> = BTreeSet::new();
     for event in &run.events {
         match name(event) {
@@ -140,12 +142,15 @@ fn check_cleanups(run: &Finished) {
                 let job = number(event, "job");
                 assert!(before.remove(&job), "no cleanup before {event}");
                 assert!(line_before.remove(&job), "no line before {event}");
+                ran.insert(job);
             }
             "job_finished" | "job_requeued" if event["attempts"].as_u64() != Some(0) => {
                 let job = number(event, "job");
                 let trigger = if event["outcome"] == "done" { "after_job" } else { "after_failure" };
                 if event["uncounted"] != true {
                     wanted_after.insert(job, trigger);
+                }
+                if ran.remove(&job) && event["uncounted"] != true {
                     line_after.insert(job);
                 }
             }

@@ -10,6 +10,7 @@ mod support;
 #[path = "../support/tape.rs"]
 mod tape;
 
+mod away;
 mod comparisons;
 mod console;
 mod demo_tape;

@@ -1,5 +1,5 @@
-//! What becomes of a run when a terminal goes away, stands still or stops what stands on it: of the queue behind a window, of the
-//! demonstration, and of what is one process with its terminal. Waits for events, never for time.
+//! What becomes of a run when a terminal goes away, stands still or stops what stands on it: of the queue behind a window, and of
+//! what is one process with its terminal. Waits for events, never for time.
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods)] // limits of time are measured with a clock
 
@@ -17,14 +17,14 @@ use crate::support::stream::number;
 use crate::support::{Live, PATIENCE, Said, World, let_runs_go, patient_ffmpeg, say};
 
 /// A console on a pseudo-terminal whose other end is in our hands, read or not.
-struct Console {
+pub(super) struct Console {
     child: Child,
     master: Option<fs::File>,
-    screen: vt100::Parser,
+    pub(super) screen: vt100::Parser,
 }
 
 impl Console {
-    fn start(command: Command) -> Self {
+    pub(super) fn start(command: Command) -> Self {
         Self::start_with(command, None)
     }
 
@@ -57,12 +57,12 @@ impl Console {
         }
     }
 
-    fn pid(&self) -> u32 {
+    pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Reads the terminal until this text stands on it, or these bytes have come.
-    fn read_until(&mut self, text: &str) {
+    pub(super) fn read_until(&mut self, text: &str) {
         let (mut seen, deadline) = (Vec::new(), Instant::now() + PATIENCE);
         let master = self.master.as_mut().expect("not hung up yet");
         let mut block = vec![0; 65536];
@@ -75,22 +75,22 @@ impl Console {
         }
     }
 
-    fn press(&self, keys: &[u8]) {
+    pub(super) fn press(&self, keys: &[u8]) {
         use std::io::Write as _;
         let mut master = self.master.as_ref().expect("not hung up yet");
         master.write_all(keys).expect("typed");
     }
 
-    fn hang_up(&mut self) {
+    pub(super) fn hang_up(&mut self) {
         self.master = None;
     }
 
-    fn signal(&self, signal: i32) {
+    pub(super) fn signal(&self, signal: i32) {
         // SAFETY: our own child, not reaped yet.
         assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
     }
 
-    fn end(&mut self, at_most: Duration) -> ExitStatus {
+    pub(super) fn end(&mut self, at_most: Duration) -> ExitStatus {
         let deadline = Instant::now() + at_most;
         loop {
             if let Some(status) = self.child.try_wait().expect("waits") {
@@ -134,21 +134,6 @@ fn stop(world: &World) -> Said {
 /// The process of the server.
 fn server(world: &World) -> u32 {
     let found = at_work(world.dir.path());
-    assert_eq!(found.len(), 1, "{found:?}");
-    found[0].1
-}
-
-/// `plimsoll demo`, a window on a server of its own, with jobs that need no clips.
-fn demo(world: &World) -> Command {
-    let mut command = world.command(["demo", "--load-jobs", "-o"]);
-    command.arg(world.path("out")).arg("--state-dir").arg(world.path("state"));
-    command.arg("--log-file").arg(world.path("run.log"));
-    command
-}
-
-/// The process of its server.
-fn demo_server(world: &World) -> u32 {
-    let found = at_work(&world.path("state/demo"));
     assert_eq!(found.len(), 1, "{found:?}");
     found[0].1
 }
@@ -198,7 +183,7 @@ impl Drop for Starved {
     }
 }
 
-fn wait_until(what: &str, mut wanted: impl FnMut() -> bool) {
+pub(super) fn wait_until(what: &str, mut wanted: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !wanted() {
         assert!(Instant::now() < deadline, "waited too long for: {what}");
@@ -207,7 +192,7 @@ fn wait_until(what: &str, mut wanted: impl FnMut() -> bool) {
 }
 
 /// The child that runs this program, as soon as it does.
-fn child(parent: u32, program: &str) -> u32 {
+pub(super) fn child(parent: u32, program: &str) -> u32 {
     let mut found = None;
     wait_until(program, || {
         found = children(parent, program).first().copied();
@@ -380,100 +365,6 @@ fn last_words_that_nobody_reads_do_not_keep_a_signal_from_ending_the_window() {
     console.signal(libc::SIGTERM);
     assert_eq!(console.end(PATIENCE).code(), Some(143));
     assert!(is_alive(server(&world)));
-}
-
-/// Times that a job of the demonstration has ended.
-fn ended(world: &World) -> usize {
-    let log = fs::read_to_string(world.path("run.log")).unwrap_or_default();
-    log.matches("Memory usage after processing").count()
-}
-
-/// Ends the demonstration as its operator would.
-fn quit(console: &mut Console) {
-    console.press(b"q");
-    console.read_until("Keep running");
-    console.press(b"y");
-}
-
-#[test]
-fn ctrl_z_in_the_demonstration_stops_its_window_alone_and_fg_brings_it_back() {
-    let world = World::new();
-    let inner = demo(&world);
-    // Only a shell that waits for its job makes stopping it possible.
-    let mut shell = Command::new("sh");
-    let quote = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().expect("UTF-8"));
-    let words: Vec<String> = std::iter::once(inner.get_program()).chain(inner.get_args()).map(quote).collect();
-    let script = format!("set -m; {}; echo stopped with $?; read answer; fg >/dev/null; echo ended with $?", words.join(" "));
-    shell.args(["-c", &script]).env_clear().current_dir(world.path("work"));
-    for (name, value) in inner.get_envs() {
-        shell.env(name, value.expect("set"));
-    }
-    let mut console = Console::start(shell);
-    console.read_until("1 running");
-    let (window, server) = (child(console.pid(), "plimsoll"), demo_server(&world));
-    let is_job = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(".part"));
-    // The one that the screen told of may have ended since.
-    let jobs = std::cell::RefCell::new(Vec::new());
-    wait_until("a job", || {
-        jobs.replace(children(server, "plimsoll").into_iter().filter(is_job).collect::<Vec<u32>>());
-        !jobs.borrow().is_empty()
-    });
-    let jobs = jobs.into_inner();
-    // SAFETY: a plain system call with a process of this test.
-    assert_eq!(unsafe { libc::kill(window as i32, libc::SIGTSTP) }, 0);
-    // The alternate screen is left before the shell speaks.
-    console.read_until("\x1b[?1049l");
-    console.read_until("stopped with");
-    assert!(!console.screen.screen().alternate_screen(), "it is the shell's");
-    assert_eq!(state_of(window), Some('T'));
-    assert!(state_of(server) != Some('T') && jobs.iter().all(|job| state_of(*job) != Some('T')));
-    let before = ended(&world);
-    wait_until("a job ends meanwhile", || ended(&world) > before);
-    assert_eq!(state_of(window), Some('T'));
-    console.press(b"go\n");
-    console.read_until("\x1b[?1049h");
-    console.read_until("running");
-    quit(&mut console);
-    console.read_until("ended with ");
-    assert!(time_to_death(&[jobs, vec![server]].concat(), PATIENCE).is_some());
-    world.assert_no_leftovers();
-}
-
-#[test]
-fn after_a_hang_up_the_demonstration_goes_on_to_its_end_and_the_next_one_is_a_window_on_it() {
-    let world = World::new();
-    let mut console = Console::start(demo(&world));
-    console.read_until("1 running");
-    let before = demo_server(&world);
-    console.hang_up();
-    console.end(PATIENCE);
-    let mut next = Console::start(demo(&world));
-    next.read_until("running");
-    assert_eq!(demo_server(&world), before);
-    wait_until("all that can be done", || ended(&world) == 8);
-    next.read_until("all done");
-    // Nothing is left to ask about.
-    next.press(b"q");
-    assert_eq!(next.end(PATIENCE).code(), Some(0), "{}", next.screen.screen().contents());
-    assert!(time_to_death(&[before], PATIENCE).is_some(), "it is there for its window");
-    world.assert_no_leftovers();
-}
-
-#[test]
-fn a_signal_to_the_window_of_the_demonstration_ends_both_and_tells_the_figures() {
-    for plain in [false, true] {
-        let world = World::new();
-        let mut command = demo(&world);
-        command.args(plain.then_some("--plain"));
-        let mut console = Console::start(command);
-        console.read_until(if plain { "started: try 1" } else { "1 running" });
-        let server = demo_server(&world);
-        console.signal(libc::SIGTERM);
-        console.read_until("the run is over");
-        assert_eq!(console.end(PATIENCE).code(), Some(143), "plain: {plain}");
-        assert!(time_to_death(&[server], PATIENCE).is_some());
-        world.assert_no_leftovers();
-    }
 }
 
 #[test]
