@@ -24,6 +24,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use plimsoll::host::process::command::until_granted;
 use serde_json::Value;
 
 /// The program under test.
@@ -183,7 +184,8 @@ pub struct Said {
 
 /// Runs a command to its end.
 pub fn say(mut command: Command) -> Said {
-    let output = command.output().expect("runs");
+    // A program that a test has just written may be held open by what another one is starting.
+    let output = until_granted(PATIENCE, || command.output()).expect("runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
@@ -207,7 +209,7 @@ pub struct Finished {
 impl Live {
     pub fn start(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("plimsoll starts");
+        let mut child = until_granted(PATIENCE, || command.spawn()).expect("plimsoll starts");
         let stdout = child.stdout.take().expect("a pipe");
         let mut stderr = child.stderr.take().expect("a pipe");
         let (sender, lines) = channel();
