@@ -2,7 +2,7 @@
 //! test without an event loop can use it, and can take it away and bring it back.
 //!
 //! Used by the tests in `tests/cli` and by those in `src/host/fleet/files`.
-#![allow(dead_code, missing_docs)] // every test uses its part of this
+#![allow(dead_code, missing_docs, clippy::disallowed_methods)] // every test uses its part of this, and a deadline needs the clock
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::service::{Service as _, service_fn};
@@ -24,6 +25,9 @@ pub const BUCKET: &str = "films";
 /// The only pair of keys that the server knows.
 pub const ACCESS_KEY: &str = "reader";
 pub const SECRET_KEY: &str = "right secret";
+
+/// Longest wait for a port that somebody has.
+const PORT: Duration = Duration::from_mins(1);
 
 /// What the server does besides serving.
 #[derive(Default)]
@@ -82,9 +86,17 @@ impl Server {
         self.running = None;
     }
 
-    /// Serves again, at the same port.
+    /// Serves again, at the same port, as soon as no connection of anybody has it.
     pub fn up(&mut self) {
-        self.serve(TcpListener::bind(self.at).expect("the port is still free"));
+        let deadline = Instant::now() + PORT;
+        let listener = loop {
+            match TcpListener::bind(self.at) {
+                Ok(listener) => break listener,
+                Err(error) => assert!(Instant::now() < deadline, "{}: {error}", self.at),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        self.serve(listener);
     }
 
     fn serve(&mut self, listener: TcpListener) {

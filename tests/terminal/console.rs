@@ -326,7 +326,10 @@ fn pages_open_over_real_jobs_and_tell_what_is_really_so() {
     fs::write(settings.join("settings.yaml"), "keys: { events: f5, doctor: O }\n").expect("written");
     let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
     terminal.wait_for("2 running");
-    terminal.send("g\r");
+    terminal.send("g");
+    // A page that opens before the first line looks for the file by itself.
+    terminal.wait_for("Memory usage");
+    terminal.send("\r");
     let page = terminal.wait("its command", |screen| screen.contains("asked") && screen.contains("-c:v libx264"));
     assert!(page.contains("h264 1280x720 25 fps") && page.contains("What happened") && page.contains("started, try 1"), "{page}");
     terminal.wait("its memory", |screen| screen.contains("MB now") && screen.contains("reserved"));
