@@ -1,5 +1,6 @@
 //! What becomes of the demonstration when its window stands still, is told to end, or goes away. Its jobs take their time and no
 //! processor: begun first, these tests wait beside all others.
+#![cfg(target_os = "linux")]
 
 use std::fs;
 use std::process::Command;
