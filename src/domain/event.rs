@@ -647,12 +647,17 @@ pub struct JobCounts {
 }
 
 impl JobCounts {
-    /// How many there are of each, in words; `none` where there are none.
-    pub fn words(&self) -> String {
-        let done = match self.damaged {
+    /// The word for those that are done: `done (2 of them with damage)`.
+    pub fn done_word(&self) -> String {
+        match self.damaged {
             0 => "done".to_owned(),
             damaged => format!("done ({damaged} of them with damage)"),
-        };
+        }
+    }
+
+    /// How many there are of each, in words; `none` where there are none.
+    pub fn words(&self) -> String {
+        let done = self.done_word();
         let counts: Vec<String> = [
             (self.done, done.as_str()),
             (self.already_done, "already done"),

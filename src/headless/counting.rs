@@ -5,12 +5,13 @@ use crate::domain::state::State;
 
 /// `this run: 3 queued, 1 running, 2 done; before: 5 done, 1 failed`.
 pub fn words(state: &State) -> String {
+    let done = state.job_counts().done_word();
     let told: Vec<String> = state
         .counts_by_state()
         .into_iter()
         .filter(|(name, count)| *count > 0 || matches!(*name, "queued" | "running"))
-        .map(|(name, count)| match state.job_counts().damaged {
-            some if some > 0 && name == "done" => format!("{count} done ({some} of them with damage)"),
+        .map(|(name, count)| match name {
+            "done" => format!("{count} {done}"),
             _ => format!("{count} {}", name.replace('_', " ")),
         })
         .collect();
