@@ -187,7 +187,7 @@ fn job_text(job: &JobLine) -> String {
         let _ = write!(text, "  ({reason})");
     }
     if let Some(damage) = &job.damage {
-        let _ = write!(text, "  (damaged: {} lost, {})", damage.extent(), damage.cause);
+        let _ = write!(text, "  (damaged: {})", damage.words());
     }
     if job.earlier {
         text.push_str("  (before this run)");
@@ -195,12 +195,13 @@ fn job_text(job: &JobLine) -> String {
     text
 }
 
-/// A job that ended without a process has no log: says what became of it instead.
-fn never_ran(row: &JobRow) -> Result<(), Usage> {
+/// The row of a job whose log is asked for. One that ended without a process has none: says what became of it instead.
+fn with_log(found: Option<JobRow>, job: JobId) -> Result<JobRow, Usage> {
+    let row = found.ok_or_else(|| Usage(format!("there is no job #{job}; `plimsoll jobs` lists them")))?;
     let ended = match row.state {
-        RowState::Rejected => "rejected".to_owned(),
-        RowState::Ended if row.attempts == 0 => row.outcome.map_or("ended", Outcome::word).to_owned(),
-        _ => return Ok(()),
+        RowState::Rejected => "rejected",
+        RowState::Ended if row.attempts == 0 => row.outcome.map_or("ended", Outcome::word),
+        _ => return Ok(row),
     };
     let why = row.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     Err(Usage(format!("job #{} has no log, it never ran: {ended}{why}", row.job)))
@@ -216,8 +217,7 @@ pub fn logs(resolved: &Resolved, args: &LogsArgs) -> Result<u8> {
     let state = if args.follow { Some(snapshot(&mut opened.link)?) } else { None };
     let mut found = None;
     rows::each(&opened.ask, &RowsWanted { jobs: vec![job], ..RowsWanted::default() }, |row| found = Some(row))?;
-    let row = found.ok_or_else(|| Usage(format!("there is no job #{job}; `plimsoll jobs` lists them")))?;
-    never_ran(&row)?;
+    let row = with_log(found, job)?;
     let listed = state.as_ref().and_then(|state| state.jobs.get(&job));
     let attempt = listed.map_or(row.attempts, |job| job.attempts).max(1);
     let log: WholeLog = match (opened.ask)(Look::Log { job, attempt }, &|_| true) {
