@@ -288,7 +288,7 @@ pub(super) fn refused(error: &InstanceError) -> color_eyre::Report {
 /// Runs the engine on a thread of its own, which tells the figures at the end. Before the host is closed, and the state folder free
 /// for the next plimsoll, nobody can reach this one any more.
 fn start_engine(driver: Driver<RealHost>, doors: Option<Doors>) -> Result<JoinHandle<Report>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().wrap_err("cannot start the engine's loop")?;
+    let runtime = event_loop(Waits::Time)?;
     std::thread::Builder::new()
         .name("engine".to_owned())
         .spawn(move || {

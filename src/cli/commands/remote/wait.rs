@@ -9,7 +9,7 @@ use super::{open, rows, snapshot};
 use crate::cli::Usage;
 use crate::cli::args::WaitArgs;
 use crate::cli::options::Resolved;
-use crate::cli::session::status_of;
+use crate::cli::session::{Waits, event_loop, status_of};
 use crate::domain::job::{JobId, Outcome, Phase};
 use crate::domain::state::State;
 use crate::domain::stored::{RowState, RowsWanted};
@@ -109,7 +109,7 @@ impl Waited {
 /// Waits until these jobs have ended, or nothing is left to do; the exit status.
 pub fn until(opened: Opened, mut state: State, mut wanted: Option<Waited>, timeout: Option<Duration>) -> Result<u8> {
     let Opened { mut link, ask, .. } = opened;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let runtime = event_loop(Waits::Time)?;
     if let Some(wanted) = &mut wanted {
         wanted.learn_all(&state);
     }
