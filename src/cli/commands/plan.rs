@@ -32,7 +32,10 @@ pub fn run(args: &PlanArgs, resolved: &Resolved) -> Result<u8> {
     let (queue, whose) = if args.paths.is_empty() { stored(resolved)? } else { (found(&args.paths, resolved)?, String::new()) };
     let order = LookOrder { queue: &queue, is_stored: args.paths.is_empty(), runs: Some(args.runs), seed: args.seed };
     let plan = look(resolved, &Probed::default(), order, &|_| true).map_err(|why| {
-        let which = args.paths.iter().map(|path| path_text(path)).collect::<Vec<_>>().join(", ");
+        let which = match args.paths.as_slice() {
+            [] => format!("the queue of {}", path_text(&resolved.state_dir)),
+            paths => paths.iter().map(|path| path_text(path)).collect::<Vec<_>>().join(", "),
+        };
         Usage(if why == NOTHING { format!("there is nothing to plan: no video in {which}") } else { why })
     })?;
     let told = if args.json { json(&plan).to_string() + "\n" } else { whose + &text(&plan) };

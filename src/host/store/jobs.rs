@@ -329,7 +329,7 @@ impl Jobs<'_> {
     fn allow(&mut self, job: JobId, by_operator: bool) -> rusqlite::Result<()> {
         self.hand_out(job)?;
         let mut update = self.connection.prepare_cached(
-            "UPDATE jobs SET state = 0, allowed = max(allowed, ?2), reason = NULL, damage = NULL, ended_at = NULL, ended_no = NULL WHERE id = ?1",
+            "UPDATE jobs SET state = 0, allowed = max(allowed, ?2), reason = NULL, ended_at = NULL, ended_no = NULL WHERE id = ?1",
         )?;
         update.execute(params![job.0 as i64, i64::from(by_operator)])?;
         Ok(())
