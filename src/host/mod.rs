@@ -51,7 +51,7 @@ use files::scratch::{self, WORK_FOLDER};
 use files::workplace::{self, Folders};
 use job_work::guarded;
 use jobstore::Destination;
-use media::ffmpeg::{Ffmpeg, known};
+use media::ffmpeg::Ffmpeg;
 use media::probe::{Probed, Prober};
 use memory::budget;
 use memory::cgroup::{self, GroupReader, Roots};
@@ -216,9 +216,6 @@ impl RealHost {
     /// Results go to `inputs`.
     pub fn open(config: HostConfig, inputs: UnboundedSender<Input>) -> Result<Self, HostError> {
         let instance = Instance::claim(&config.state_dir)?;
-        if let Some(Err(error)) = config.ffmpeg.as_ref().map(|ffmpeg| known::keep(&config.state_dir, ffmpeg)) {
-            tracing::info!(%error, "the next start has to ask ffmpeg again");
-        }
         // Nothing of an earlier run may write any more before what it left is looked at.
         let (lives, leftovers) = ChildRegistry::begin(&config.state_dir, &config.out);
         let store = Store::open(&config.state_dir, inputs.clone())?;
@@ -262,8 +259,10 @@ impl RealHost {
         let definitions =
             config.presets.iter().map(|(name, preset)| (name.clone(), preset_hash(preset))).collect::<BTreeMap<_, _>>();
         let definitions = Arc::new(definitions);
-        let program = config.ffmpeg.as_ref().map(|ffmpeg| ffmpeg.ffmpeg.clone()).or_else(|| config.load_jobs.clone());
-        let fences = Fences::new(&scratch, program.unwrap_or_default());
+        let fences = match &config.ffmpeg {
+            Some(ffmpeg) => ffmpeg.fences(&scratch),
+            None => Fences::new(&scratch, config.load_jobs.clone().unwrap_or_default()),
+        };
         let prober = config.ffmpeg.as_ref().map(|ffmpeg| Prober {
             fences: Some(fences.clone()),
             version: ffmpeg.version.clone(),

@@ -29,6 +29,8 @@ use serde_json::Value;
 
 /// The program under test.
 pub const PLIMSOLL: &str = env!("CARGO_BIN_EXE_plimsoll");
+/// Where the tests' programs keep what can be had again: what ffmpeg says of itself, the clips of demonstrations. One for all.
+pub const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
 /// How long an event may take on a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -103,6 +105,7 @@ impl World {
         let mut command = Command::new(PLIMSOLL);
         command.args(args).current_dir(self.path("work")).env_clear().stdin(Stdio::null());
         command.env("PATH", tool_path()).env("HOME", self.path("home")).env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
+        command.env("XDG_CACHE_HOME", CACHE);
         command
     }
 

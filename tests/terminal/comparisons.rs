@@ -15,12 +15,6 @@ use plimsoll::domain::comparison::kept::{Kept, Standing};
 use plimsoll::host::compare::saved::Library;
 use serde_json::Value;
 
-/// One at a time: each of these tests keeps both cores of a small machine busy.
-fn turn() -> std::sync::MutexGuard<'static, ()> {
-    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 fn compare(world: &World, args: &[&str]) -> Command {
     let mut command = world.command(["compare", "--json", "--budget", "2GB"]);
     command.arg("--state-dir").arg(world.path("state")).args(args).arg(world.path("in"));
@@ -37,7 +31,6 @@ fn only_one(state: &Path) -> (Kept, PathBuf) {
 
 #[test]
 fn what_is_kept_is_the_report_and_how_far_it_is() {
-    let _turn = turn();
     let world = World::new();
     world.put(&clips().tiny(), "tiny.mp4");
     let report = world.path("report");
@@ -56,7 +49,6 @@ fn what_is_kept_is_the_report_and_how_far_it_is() {
 
 #[test]
 fn while_a_run_goes_on_its_figures_so_far_are_kept_and_an_interrupt_marks_it() {
-    let _turn = turn();
     let world = World::new();
     world.put(&clips().long(), "long.mp4");
     let mut live = Live::start(compare(&world, &["--profiles", "fast"]));
@@ -80,7 +72,6 @@ fn while_a_run_goes_on_its_figures_so_far_are_kept_and_an_interrupt_marks_it() {
 
 #[test]
 fn a_comparison_that_was_killed_is_shown_as_broken_off() {
-    let _turn = turn();
     let world = World::new();
     world.put(&clips().long(), "long.mp4");
     let mut live = Live::start(compare(&world, &["--profiles", "fast"]));
@@ -93,7 +84,6 @@ fn a_comparison_that_was_killed_is_shown_as_broken_off() {
 
 #[test]
 fn where_nothing_can_be_kept_the_comparison_is_made_all_the_same() {
-    let _turn = turn();
     let world = World::new();
     world.put(&clips().tiny(), "tiny.mp4");
     world.write("state/comparisons", "in the way");
@@ -119,7 +109,6 @@ fn assert_restored(terminal: &crate::support::pty::Terminal) {
 
 #[test]
 fn on_a_terminal_it_is_live_stays_with_its_result_and_is_opened_again_in_the_console() {
-    let _turn = turn();
     let world = World::new();
     for name in ["a.mp4", "b.mp4"] {
         world.put(&clips().tiny(), name);
@@ -167,7 +156,6 @@ fn on_a_terminal_it_is_live_stays_with_its_result_and_is_opened_again_in_the_con
 
 #[test]
 fn ended_from_its_screen_it_stops_its_run_and_prints_what_it_has() {
-    let _turn = turn();
     let world = World::new();
     world.put(&clips().long(), "long.mp4");
     let input = world.path("in");
@@ -194,7 +182,6 @@ fn ended_from_its_screen_it_stops_its_run_and_prints_what_it_has() {
 
 #[test]
 fn a_console_compares_what_waits_in_its_queue_and_the_comparison_ends_with_the_server() {
-    let _turn = turn();
     let world = World::new();
     for name in ["a.mp4", "b.mp4"] {
         world.put(&clips().tiny(), name);
@@ -282,7 +269,6 @@ fn stop_and_bring_back(terminal: &mut crate::support::pty::Terminal, processes: 
 
 #[test]
 fn ctrl_z_stops_a_comparison_with_its_run_and_that_runs_jobs_and_fg_brings_all_of_them_back() {
-    let _turn = turn();
     let world = World::new();
     world.put(&clips().long(), "long.mp4");
     let input = world.path("in");
@@ -300,7 +286,6 @@ fn ctrl_z_stops_a_comparison_with_its_run_and_that_runs_jobs_and_fg_brings_all_o
 
 #[test]
 fn a_comparison_that_was_begun_in_a_window_goes_on_when_that_is_left() {
-    let _turn = turn();
     let world = World::new();
     let (home, input) = (world.path("home"), world.path("in"));
     world.put(&clips().tiny(), "tiny.mp4");
@@ -355,7 +340,6 @@ fn a_comparison_that_was_begun_in_a_window_goes_on_when_that_is_left() {
 
 #[test]
 fn lines_instead_of_the_screen_are_to_be_had_on_a_terminal_too() {
-    let _turn = turn();
     let world = World::new();
     world.put(&clips().tiny(), "tiny.mp4");
     let input = world.path("in");

@@ -13,12 +13,6 @@ use crate::support::pty::{PATIENCE, Terminal};
 use crate::support::server::Servers;
 use tempfile::TempDir;
 
-/// One at a time: each of these tests keeps both cores of a small machine busy.
-fn turn() -> std::sync::MutexGuard<'static, ()> {
-    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 /// A folder with clips that keep two slots busy for a while.
 fn home(clips: u32, seconds: u32) -> TempDir {
     provide_ffmpeg();
@@ -114,7 +108,6 @@ fn assert_nothing_left(home: &Path) {
 
 #[test]
 fn every_important_key_does_its_work_at_120x36_while_jobs_run() {
-    let _turn = turn();
     let home = home(5, 20);
     let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
     terminal.wait_for("2 running");
@@ -207,7 +200,6 @@ fn every_important_key_does_its_work_at_120x36_while_jobs_run() {
 
 #[test]
 fn the_memory_shown_agrees_with_proc() {
-    let _turn = turn();
     let home = home(2, 30);
     let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
     terminal.wait_for("2 running");
@@ -228,7 +220,6 @@ fn the_memory_shown_agrees_with_proc() {
 
 #[test]
 fn small_terminals_show_the_same_and_any_size_is_survived() {
-    let _turn = turn();
     let home = home(3, 20);
     for (columns, rows) in [(80, 24), (40, 10)] {
         let mut terminal = Terminal::start(columns, rows, home.path(), &["clips", "--overwrite"]);
@@ -251,7 +242,6 @@ fn small_terminals_show_the_same_and_any_size_is_survived() {
 
 #[test]
 fn the_linear_mode_tells_lines_takes_commands_and_never_draws() {
-    let _turn = turn();
     let home = home(3, 20);
     let mut terminal = Terminal::start(100, 60, home.path(), &["clips", "--plain", "--color", "never"]);
     terminal.wait_for("started: try 1");
@@ -274,7 +264,6 @@ fn the_linear_mode_tells_lines_takes_commands_and_never_draws() {
 
 #[test]
 fn the_linear_mode_is_a_window_too_that_can_be_left_and_come_back_to() {
-    let _turn = turn();
     let home = home(3, 20);
     let mut terminal = Terminal::start(120, 60, home.path(), &["clips", "--plain", "--color", "never"]);
     terminal.wait_for("started: try 1");
@@ -319,7 +308,6 @@ fn the_linear_mode_is_a_window_too_that_can_be_left_and_come_back_to() {
 
 #[test]
 fn pages_open_over_real_jobs_and_tell_what_is_really_so() {
-    let _turn = turn();
     let home = home(3, 20);
     let settings = home.path().join(".config/plimsoll");
     fs::create_dir_all(&settings).expect("made");
@@ -378,7 +366,6 @@ fn look_ahead(terminal: &mut Terminal) -> String {
 
 #[test]
 fn what_if_looks_ahead_at_the_running_queue_switches_to_a_way_and_keeps_it_as_a_profile() {
-    let _turn = turn();
     let home = home(6, 60);
     let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
     terminal.wait_for("2 running");
@@ -451,7 +438,6 @@ fn jobs_of(server: u32) -> Vec<u32> {
 
 #[test]
 fn under_a_shell_ctrl_z_stops_the_window_alone_and_the_terminal_is_afterwards_as_before() {
-    let _turn = turn();
     let home = home(2, 120);
     let servers = Servers::below(home.path());
     let shell = ["bash", "--norc", "--noprofile", "-i"];
@@ -504,7 +490,6 @@ fn under_a_shell_ctrl_z_stops_the_window_alone_and_the_terminal_is_afterwards_as
 
 #[test]
 fn a_signal_to_the_window_gives_the_terminal_back_and_changes_nothing_for_the_jobs() {
-    let _turn = turn();
     let home = home(2, 60);
     let first = Terminal::start(120, 36, home.path(), &["clips"]);
     first.wait_for("2 running");
@@ -537,7 +522,6 @@ fn a_signal_to_the_window_gives_the_terminal_back_and_changes_nothing_for_the_jo
 
 #[test]
 fn without_colour_and_unicode_the_screen_is_plain_ascii() {
-    let _turn = turn();
     let home = home(1, 5);
     let variables = [("NO_COLOR", "1"), ("LANG", "C")];
     let mut terminal = Terminal::start_with(120, 36, home.path(), &["clips"], &variables);

@@ -7,7 +7,6 @@ use crate::cli::Usage;
 use crate::domain::text::{error_words, path_text};
 use crate::host::media::ffmpeg::Ffmpeg;
 use crate::host::media::probe::Prober;
-use crate::host::process::sandbox::Fences;
 
 /// A prober, and the folder that it may write to; the folder goes when this is dropped.
 #[derive(Debug)]
@@ -30,7 +29,7 @@ impl Probing {
             let (shown, why) = (path_text(&folder), error_words(&error));
             Usage(format!("cannot make the temporary folder {shown}: {why}; set TMPDIR to one that can be written to"))
         })?;
-        let fences = Some(Fences::new(&folder, &ffmpeg.ffmpeg));
+        let fences = Some(ffmpeg.fences(&folder));
         Ok(Self { prober: Prober { fences, ..Prober::new(&ffmpeg.ffprobe, &folder) }, folder })
     }
 }

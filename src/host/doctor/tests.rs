@@ -108,6 +108,8 @@ fn an_encoder_that_is_missing_is_named_with_the_presets_that_want_it() {
         minor: Some(4),
         source: Found::Path,
         fingerprint: None,
+        fence: None,
+        memory: None,
     };
     let checks = ffmpeg(Ok(&found), &shipped());
     let of = |name: &str| checks.iter().find(|check| check.name == name).unwrap();

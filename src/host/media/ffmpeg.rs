@@ -17,6 +17,7 @@ use crate::domain::places::xdg_folder;
 use crate::domain::text::{path_text, sanitise};
 use crate::host::media::probe::words;
 use crate::host::process::command::{Tool, ToolError};
+use crate::host::process::sandbox::Fences;
 use known::Fingerprint;
 
 /// The oldest ffmpeg that understands every option plimsoll gives it (`-fps_mode` came with it).
@@ -42,6 +43,11 @@ pub struct Ffmpeg {
     pub source: Found,
     /// By what it is known again; `None` = it has to be asked each time.
     pub fingerprint: Option<Fingerprint>,
+    /// The version of Landlock behind which it has run.
+    pub fence: Option<i64>,
+    /// Where all this is kept for the next start.
+    #[serde(skip)]
+    pub memory: Option<PathBuf>,
 }
 
 /// Where an ffmpeg was found.
@@ -79,7 +85,7 @@ pub struct Search {
     pub data: Option<PathBuf>,
     /// The ffmpeg beside our own binary.
     pub beside: Option<PathBuf>,
-    /// The state folder, where what is known of an ffmpeg that was asked at an earlier start is to be believed.
+    /// The folder where what an ffmpeg said at an earlier start is kept and believed; `None` = it is asked.
     pub memory: Option<PathBuf>,
 }
 
@@ -100,6 +106,11 @@ impl Search {
 /// The folder our own ffmpeg is kept in: `$XDG_DATA_HOME/plimsoll/bin`, else `~/.local/share/plimsoll/bin`.
 pub fn data_bin(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     Some(xdg_folder(variable, "XDG_DATA_HOME", ".local/share")?.join("bin"))
+}
+
+/// Where what ffmpeg said of itself is kept: `$XDG_CACHE_HOME/plimsoll`, else `~/.cache/plimsoll`.
+pub fn memory(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    xdg_folder(variable, "XDG_CACHE_HOME", ".cache")
 }
 
 /// Why there is no ffmpeg.
@@ -199,9 +210,9 @@ fn open(binary: &Path, source: Found, search: &Search) -> Result<Ffmpeg, FfmpegE
     };
     // Before they are asked: whoever replaces them meanwhile is noticed at the next start.
     let fingerprint = Fingerprint::of(binary, &ffprobe);
-    let memory = search.memory.as_deref().zip(fingerprint);
-    if let Some(known) = memory.and_then(|(state_dir, now)| known::recall(state_dir, binary, &ffprobe, now)) {
-        return Ok(Ffmpeg { source, ..known });
+    let memory = search.memory.clone();
+    if let Some(known) = memory.as_deref().zip(fingerprint).and_then(|(folder, now)| known::recall(folder, binary, &ffprobe, now)) {
+        return Ok(Ffmpeg { source, memory, ..known });
     }
     // Each takes a tenth of a second to be linked: both at once.
     let version = |program: &Path| ask(program, &["-hide_banner", "-version"]);
@@ -224,7 +235,9 @@ fn open(binary: &Path, source: Found, search: &Search) -> Result<Ffmpeg, FfmpegE
         });
     }
     let (major, minor) = numbers(&version, &banner);
-    Ok(Ffmpeg { ffmpeg: binary.to_owned(), ffprobe, version, major, minor, source, fingerprint })
+    let asked = Ffmpeg { ffmpeg: binary.to_owned(), ffprobe, version, major, minor, source, fingerprint, fence: None, memory };
+    asked.keep();
+    Ok(asked)
 }
 
 /// The ffprobe of the same build: `ffmpeg-7` has `ffprobe-7` beside it. A link is looked through; PATH comes last.
@@ -298,6 +311,20 @@ fn numbers(version: &str, banner: &str) -> (Option<u32>, Option<u32>) {
 }
 
 impl Ffmpeg {
+    /// Keeps what it said for the next start; where that cannot be, the next start asks again.
+    fn keep(&self) {
+        if let Some(Err(error)) = self.memory.as_deref().map(|folder| known::keep(folder, self)) {
+            tracing::info!(%error, "the next start has to ask ffmpeg again");
+        }
+    }
+
+    /// Fences for what it and its ffprobe are started for, with this scratch folder.
+    pub fn fences(&self, scratch: &Path) -> Fences {
+        let asked = self.clone();
+        let passed = move |abi| Self { fence: Some(abi), ..asked.clone() }.keep();
+        Fences::remembered(scratch, &self.ffmpeg, self.fence, passed)
+    }
+
     /// It is of this release or newer; `None` when its version does not tell.
     pub fn at_least(&self, major: u32, minor: u32) -> Option<bool> {
         match (self.major, self.minor) {
@@ -403,6 +430,8 @@ mod tests {
             minor,
             source: Found::Path,
             fingerprint: None,
+            fence: None,
+            memory: None,
         };
         assert_eq!(of(Some(4), Some(4)).at_least(5, 1), Some(false));
         assert_eq!(of(Some(5), Some(1)).at_least(5, 1), Some(true));

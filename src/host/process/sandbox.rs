@@ -5,6 +5,7 @@
 
 #![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports))] // there it is always "none"
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
@@ -93,22 +94,43 @@ pub struct Needs<'a> {
 }
 
 /// Builds fences, as long as one holds and does no harm.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Fences(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     scratch: PathBuf,
     /// The program of the trial.
     program: PathBuf,
+    /// The version of Landlock behind which the program has run at an earlier start.
+    tried: Option<i64>,
+    /// Told of a trial that went well.
+    passed: Box<dyn Fn(i64) + Send + Sync>,
     trial: OnceLock<Result<i64, String>>,
+}
+
+impl fmt::Debug for Fences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fences").field("scratch", &self.0.scratch).field("trial", &self.0.trial).finish_non_exhaustive()
+    }
 }
 
 impl Fences {
     /// For children with this scratch folder. Before the first of them the program is tried with a fence around it: one
     /// that cannot even tell its version there would fail every job.
     pub fn new(scratch: impl Into<PathBuf>, program: impl Into<PathBuf>) -> Self {
-        Self(Arc::new(Inner { scratch: scratch.into(), program: program.into(), trial: OnceLock::new() }))
+        Self::remembered(scratch, program, None, |_| ())
+    }
+
+    /// As [`Fences::new`], without a trial where the program, unchanged, has run behind this version of Landlock before
+    /// (`tried`). `passed` is told of a trial that went well.
+    pub fn remembered(
+        scratch: impl Into<PathBuf>,
+        program: impl Into<PathBuf>,
+        tried: Option<i64>,
+        passed: impl Fn(i64) + Send + Sync + 'static,
+    ) -> Self {
+        let (scratch, program) = (scratch.into(), program.into());
+        Self(Arc::new(Inner { scratch, program, tried, passed: Box::new(passed), trial: OnceLock::new() }))
     }
 
     /// The version of Landlock that holds; or why there are no fences. The first call may take as long as the program takes
@@ -131,6 +153,9 @@ impl Fences {
     #[cfg(target_os = "linux")]
     fn try_out(&self) -> Result<i64, String> {
         let abi = abi().map_err(|error| format!("the kernel does not offer Landlock: {}", error_words(&error)))?;
+        if self.0.tried == Some(abi) {
+            return Ok(abi);
+        }
         let tells_version = |fence: Option<OwnedFd>| {
             let mut command = Command::new(&self.0.program);
             run_behind(command.arg("-version").env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))), fence)
@@ -140,6 +165,7 @@ impl Fences {
         for _ in 0..TRIALS {
             let fence = self.ruleset(Needs { program: Some(&self.0.program), ..Needs::default() });
             if tells_version(Some(fence.map_err(|error| format!("no fence can be built: {}", error_words(&error)))?)) {
+                (self.0.passed)(abi);
                 return Ok(abi);
             }
         }

@@ -3,10 +3,12 @@
 //!
 //! It is believed as long as the two programs and the system's list of libraries are the same files, and nobody has written to
 //! them. What stands before another program, as a script does, is never believed: that one may change behind it.
+//!
+//! It is kept for the user, not in a state folder: most of the state folders that a comparison or a script makes are new.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -14,13 +16,14 @@ use serde::{Deserialize, Serialize};
 use super::Ffmpeg;
 use crate::host::files::file_id::FileId;
 
-/// Name of the file within the state folder, and while it is written.
+/// Name of the file within its folder.
 const FILE_NAME: &str = "ffmpeg.json";
-const UNFINISHED: &str = "ffmpeg.json.new";
 /// Changes whenever libraries are installed or removed.
 const LIBRARIES: &str = "/etc/ld.so.cache";
 /// Nothing of ours is longer.
 const MOST_READ: u64 = 64 * 1024;
+/// As many ffmpegs are remembered, the latest first.
+const MOST_KEPT: usize = 8;
 
 /// What tells that an ffmpeg is the one that was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,40 +51,50 @@ fn is_program_itself(path: &Path, name: &str) -> bool {
 }
 
 /// What is kept.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Kept {
-    /// The version of plimsoll that has understood the answer.
+    /// The version of plimsoll that has understood the answers.
     version: String,
-    ffmpeg: Ffmpeg,
+    /// The latest first.
+    ffmpegs: Vec<Ffmpeg>,
+}
+
+/// What the file in `folder` tells; nothing where it is not ours, or another version's.
+fn read(folder: &Path) -> Option<Vec<Ffmpeg>> {
+    let mut text = Vec::new();
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(folder.join(FILE_NAME)).ok()?;
+    // Somebody else could make an ffmpeg look like another one.
+    let is_ours = file.metadata().is_ok_and(|meta| meta.uid() == rustix::process::geteuid().as_raw());
+    is_ours.then_some(file)?.take(MOST_READ).read_to_end(&mut text).ok()?;
+    let kept: Kept = serde_json::from_slice(&text).ok()?;
+    (kept.version == env!("CARGO_PKG_VERSION")).then_some(kept.ffmpegs)
 }
 
 /// What these programs said, if they are those that were asked.
-pub(super) fn recall(state_dir: &Path, ffmpeg: &Path, ffprobe: &Path, now: Fingerprint) -> Option<Ffmpeg> {
-    let mut text = Vec::new();
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(state_dir.join(FILE_NAME));
-    file.ok()?.take(MOST_READ).read_to_end(&mut text).ok()?;
-    let kept: Kept = serde_json::from_slice(&text).ok()?;
-    let is_it = kept.version == env!("CARGO_PKG_VERSION")
-        && kept.ffmpeg.fingerprint == Some(now)
-        && (kept.ffmpeg.ffmpeg.as_path(), kept.ffmpeg.ffprobe.as_path()) == (ffmpeg, ffprobe);
-    is_it.then_some(kept.ffmpeg)
+pub(super) fn recall(folder: &Path, ffmpeg: &Path, ffprobe: &Path, now: Fingerprint) -> Option<Ffmpeg> {
+    let is_it = |known: &Ffmpeg| known.fingerprint == Some(now) && known.ffmpeg == ffmpeg && known.ffprobe == ffprobe;
+    read(folder)?.into_iter().find(is_it)
 }
 
-/// Keeps it for the next start. The caller must hold the state folder.
+/// Keeps it for the next start. Of two who do so at once the later one wins.
 ///
 /// # Errors
 /// It cannot be written: the next start asks again.
-pub fn keep(state_dir: &Path, ffmpeg: &Ffmpeg) -> io::Result<()> {
-    let Some(fingerprint) = ffmpeg.fingerprint else { return Ok(()) };
-    if recall(state_dir, &ffmpeg.ffmpeg, &ffmpeg.ffprobe, fingerprint).is_some() {
+pub(super) fn keep(folder: &Path, ffmpeg: &Ffmpeg) -> io::Result<()> {
+    if ffmpeg.fingerprint.is_none() {
         return Ok(());
     }
-    let text = serde_json::to_vec(&Kept { version: env!("CARGO_PKG_VERSION").to_owned(), ffmpeg: ffmpeg.clone() })?;
-    let unfinished = state_dir.join(UNFINISHED);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    options.open(&unfinished)?.write_all(&text)?;
-    std::fs::rename(&unfinished, state_dir.join(FILE_NAME))
+    let mut ffmpegs = read(folder).unwrap_or_default();
+    ffmpegs.retain(|known| known.ffmpeg != ffmpeg.ffmpeg);
+    ffmpegs.insert(0, ffmpeg.clone());
+    ffmpegs.truncate(MOST_KEPT);
+    let text = serde_json::to_vec(&Kept { version: env!("CARGO_PKG_VERSION").to_owned(), ffmpegs })?;
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    // Never seen half-written, and with a name that no other writer has.
+    let mut unfinished = tempfile::Builder::new().prefix(FILE_NAME).tempfile_in(folder)?;
+    unfinished.write_all(&text)?;
+    unfinished.persist(folder.join(FILE_NAME))?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -100,7 +113,7 @@ mod tests {
             let copied = std::process::Command::new("cp").arg(program).arg(folder.join(name)).status();
             assert!(copied.expect("cp runs").success());
         }
-        Search { path: folder.into(), memory: Some(folder.join("state")), ..Search::default() }
+        Search { path: folder.into(), memory: Some(folder.join("cache")), ..Search::default() }
     }
 
     /// Whatever it is run for, it fails; it looks as before to `stat`.
@@ -111,19 +124,11 @@ mod tests {
         file.set_modified(written).expect("set");
     }
 
-    fn kept(search: &Search) -> Ffmpeg {
-        let state = search.memory.as_deref().expect("given");
-        std::fs::create_dir_all(state).expect("made");
-        let found = locate(search).expect("it answers");
-        keep(state, &found).expect("written");
-        found
-    }
-
     #[test]
     fn what_is_known_is_not_run_again_and_what_was_changed_is() {
         let folder = tempfile::tempdir().expect("a folder");
         let search = copies(folder.path());
-        let asked = kept(&search);
+        let asked = locate(&search).expect("it answers");
         for name in ["ffmpeg", "ffprobe"] {
             spoil_unseen(&folder.path().join(name));
         }
@@ -138,10 +143,40 @@ mod tests {
     }
 
     #[test]
+    fn the_trial_of_the_fence_is_remembered_with_the_program_and_two_programs_do_not_displace_each_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let search = copies(folder.path());
+        let system = Search { memory: search.memory.clone(), ..Search::from_env(None) };
+        let scratch = folder.path().join("scratch");
+        std::fs::create_dir(&scratch).expect("made");
+        let first = locate(&search).expect("it answers");
+        assert_eq!(first.fence, None, "it was not tried yet");
+        let tried = first.fences(&scratch).state().map_err(str::to_owned);
+        locate(&system).expect("it answers");
+        let known = locate(&search).expect("known");
+        assert_eq!(known.fence, tried.as_ref().ok().copied());
+        spoil_unseen(&known.ffmpeg);
+        assert_eq!(known.fences(&scratch).state().map_err(str::to_owned), tried, "it is not run again");
+    }
+
+    #[test]
+    fn what_another_user_has_written_is_not_believed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let search = copies(folder.path());
+        let asked = locate(&search).expect("it answers");
+        let file = search.memory.as_deref().expect("given").join(FILE_NAME);
+        assert!(read(file.parent().expect("a folder")).is_some_and(|known| known.len() == 1));
+        if std::os::unix::fs::chown(&file, Some(12_345), None).is_ok() {
+            assert!(read(file.parent().expect("a folder")).is_none());
+            assert_eq!(locate(&search).expect("asked again"), asked);
+        }
+    }
+
+    #[test]
     fn another_ffmpeg_earlier_on_the_path_is_the_one_that_is_found() {
         let folder = tempfile::tempdir().expect("a folder");
         let search = copies(folder.path());
-        kept(&search);
+        locate(&search).expect("it answers");
         let first: PathBuf = folder.path().join("first");
         fakes::ffmpeg_in(&first, "7.0", "61.1.1");
         let path = std::env::join_paths([first.as_path(), folder.path()]).expect("plain");
@@ -156,9 +191,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let scripts = folder.path().join("scripts");
         fakes::ffmpeg_in(&scripts, "7.0", "61.1.1");
-        let search = Search { path: scripts.clone().into(), memory: Some(folder.path().join("state")), ..Search::default() };
-        assert_eq!(kept(&search).version, "7.0");
-        assert!(!folder.path().join("state").join(FILE_NAME).exists());
+        let search = Search { path: scripts.clone().into(), memory: Some(folder.path().join("cache")), ..Search::default() };
+        assert_eq!(locate(&search).expect("it answers").version, "7.0");
+        assert!(!folder.path().join("cache").exists());
         // As snap does: one program under all names.
         let one = folder.path().join("one");
         std::fs::write(&one, "\x7fELF").expect("written");
