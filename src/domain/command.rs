@@ -182,25 +182,6 @@ pub struct Queued {
     pub known: u64,
 }
 
-/// Why a request was refused: an operator's mistake, shown where it was asked. Says what and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rejection(pub String);
-
-impl Rejection {
-    /// The engine has no such job on its list.
-    pub fn unknown_job(job: JobId) -> Self {
-        Self(format!("there is no job {job}"))
-    }
-}
-
-impl std::fmt::Display for Rejection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Rejection {}
-
 #[cfg(test)]
 mod tests {
     use super::*;

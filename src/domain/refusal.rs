@@ -1,57 +1,127 @@
 //! Why requests are refused, by codes that stay: programs tell refusals apart by them, and people read the words.
 
-use super::command::Rejection;
+use serde::{Deserialize, Serialize};
 
-/// Each code with the words that tell it, in the order in which they are looked for. A code is added, never renamed or removed;
-/// the words may change with it.
-pub const REFUSALS: [(&str, &str); 38] = [
-    ("unknown_job", "there is no job "),
-    ("view_only", "this is a window to look through"),
-    ("over", "the run is over"),
-    ("replay", "this is a replay"),
-    ("replay", "the replay "),
-    ("compared", "this is a run of a comparison"),
-    ("comparing", "another one is being made"),
-    ("ending", "plimsoll is ending"),
-    ("draining", "the queue is draining and takes nothing new"),
-    ("draining_already", "the queue is draining already"),
-    ("not_draining", "the queue is not draining"),
-    ("held_already", "the queue is held already"),
-    ("not_held", "the queue is not held"),
-    ("jobs_at_work", "jobs are at work"),
-    ("no_governor", "the governor is off"),
-    ("profile_taken", "there is a profile "),
-    ("bad_profile", "such a profile cannot be used"),
-    ("unknown_preset", "there is no preset "),
-    ("bad_preset", "such a preset cannot be used"),
-    ("bad_preset", "came with the definition of another"),
-    ("relative_path", "the path is not absolute"),
-    ("nothing_found", "no video files were found"),
-    ("queued_already", "it is in the queue already"),
-    ("stopping", "is being stopped already"),
-    ("finishing", "its output is just being put in place"),
-    ("too_large", "is over the size limit"),
-    ("done", "is done; there is nothing to retry"),
-    ("ended", "has ended; there is nothing to cancel"),
-    ("not_ended", "has not ended; there is nothing to retry"),
-    ("not_rejected", "was not rejected"),
-    ("not_waiting", "is not waiting"),
-    ("at_end", "is at the end of the queue already"),
-    ("running", "is running; cancel it first"),
-    ("paused_already", "is paused already"),
-    ("not_running", "is not running"),
-    ("not_paused", "is not paused"),
-    ("not_allowed", "cannot be let in"),
-    ("not_listed", "not listed yet"),
-];
+use super::job::JobId;
+use super::spelled::spelled;
 
-/// A path, or anything else that has no code of its own.
-pub const OTHER: &str = "refused";
-
-impl Rejection {
-    /// Its code.
-    pub fn code(&self) -> &'static str {
-        let known = REFUSALS.iter().find(|(_, words)| self.0.contains(words));
-        known.map_or(OTHER, |(code, _)| code)
+spelled! {
+    /// What kind of refusal it is. A code is added, never renamed or removed.
+    Refusal {
+        /// The engine has no such job on its list.
+        UnknownJob = "unknown_job",
+        /// Whoever asks only looks.
+        ViewOnly = "view_only",
+        /// The run has ended.
+        Over = "over",
+        /// A replay runs nothing.
+        Replay = "replay",
+        /// A run of a comparison is changed by nobody.
+        Compared = "compared",
+        /// A comparison is being made.
+        Comparing = "comparing",
+        /// plimsoll is ending.
+        Ending = "ending",
+        /// The queue takes nothing new.
+        Draining = "draining",
+        /// It does so already.
+        DrainingAlready = "draining_already",
+        /// It takes what is new.
+        NotDraining = "not_draining",
+        /// No further jobs are started already.
+        HeldAlready = "held_already",
+        /// Jobs are started.
+        NotHeld = "not_held",
+        /// Jobs run, and none may for this.
+        JobsAtWork = "jobs_at_work",
+        /// The governor is off.
+        NoGovernor = "no_governor",
+        /// Another profile has the name.
+        ProfileTaken = "profile_taken",
+        /// The profile is not sound.
+        BadProfile = "bad_profile",
+        /// There is no such preset.
+        UnknownPreset = "unknown_preset",
+        /// The preset is not sound, or comes with another's definition.
+        BadPreset = "bad_preset",
+        /// A path has to begin at the root.
+        RelativePath = "relative_path",
+        /// There is no video below the path.
+        NothingFound = "nothing_found",
+        /// The input waits already.
+        QueuedAlready = "queued_already",
+        /// The job is being stopped.
+        Stopping = "stopping",
+        /// The job's output is being put in place.
+        Finishing = "finishing",
+        /// The input is over the size limit.
+        TooLarge = "too_large",
+        /// The job is done.
+        Done = "done",
+        /// The job has ended.
+        Ended = "ended",
+        /// The job has not ended.
+        NotEnded = "not_ended",
+        /// The job was not rejected.
+        NotRejected = "not_rejected",
+        /// The job has no place in the queue.
+        NotWaiting = "not_waiting",
+        /// The job is at the end of the queue.
+        AtEnd = "at_end",
+        /// The job runs.
+        Running = "running",
+        /// The job is paused.
+        PausedAlready = "paused_already",
+        /// The job does not run.
+        NotRunning = "not_running",
+        /// The job is not paused.
+        NotPaused = "not_paused",
+        /// The job cannot be let in as it is.
+        NotAllowed = "not_allowed",
+        /// What follows the job is not on the list.
+        NotListed = "not_listed",
+        /// The line to the server was cut; nobody knows whether it was done.
+        Cut = "cut",
+        /// Another reason, in words alone, such as a path that cannot be read.
+        Other = "refused",
     }
 }
+
+/// Said of an input that waits already.
+pub const QUEUED_ALREADY: &str = "it is in the queue already";
+
+impl Refusal {
+    /// A refusal of this kind, in these words.
+    pub fn because(self, why: impl Into<String>) -> Rejection {
+        Rejection { code: self, why: why.into() }
+    }
+
+    /// Of an input that was passed over, by what is told of it.
+    pub fn of_path(detail: &str) -> Self {
+        if detail == QUEUED_ALREADY { Self::QueuedAlready } else { Self::Other }
+    }
+}
+
+/// Why a request was refused: an operator's mistake, shown where it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejection {
+    /// For programs.
+    pub code: Refusal,
+    /// For people: what it is, and what to do.
+    pub why: String,
+}
+
+impl Rejection {
+    /// The engine has no such job on its list.
+    pub fn unknown_job(job: JobId) -> Self {
+        Refusal::UnknownJob.because(format!("there is no job {job}"))
+    }
+}
+
+impl std::fmt::Display for Rejection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for Rejection {}

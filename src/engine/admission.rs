@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use super::governor::Fit;
 use super::port::{Arrived, Effect, Inspection, ScanId, SpawnOrder};
 use super::{Active, Engine, Scan, estimate};
-use crate::domain::command::{Answer, ClientId, Queued, Rejection, RequestId, Wishes};
+use crate::domain::command::{Answer, ClientId, Queued, RequestId, Wishes};
 use crate::domain::event::EventKind;
 use crate::domain::job::{Job, JobId, LogLevel, Outcome, Phase, Rank, RejectReason};
 use crate::domain::preset::Preset;
+use crate::domain::refusal::{Refusal, Rejection};
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::units::Bytes;
 
@@ -28,7 +29,9 @@ impl Engine {
     ) -> Result<(), Rejection> {
         self.takes_jobs()?;
         if let Some(relative) = paths.iter().chain(&wishes.out).find(|path| !path.is_absolute()) {
-            return Err(Rejection(format!("{}: the path is not absolute; give it from / on", path_text(relative))));
+            return Err(
+                Refusal::RelativePath.because(format!("{}: the path is not absolute; give it from / on", path_text(relative)))
+            );
         }
         let preset = self.preset_meant(preset, &mut wishes)?;
         let searched = paths.iter().map(|path| path_text(path)).collect::<Vec<_>>().join(", ");
@@ -49,12 +52,11 @@ impl Engine {
 
     fn takes_jobs(&self) -> Result<(), Rejection> {
         if self.state.shutting_down {
-            return Err(Rejection("plimsoll is ending; nothing can be added".to_owned()));
+            return Err(Refusal::Ending.because("plimsoll is ending; nothing can be added"));
         }
         if self.state.draining {
-            return Err(Rejection(
-                "the queue is draining and takes nothing new; take that back first (E, or `plimsoll drain --undo`)".to_owned(),
-            ));
+            return Err(Refusal::Draining
+                .because("the queue is draining and takes nothing new; take that back first (E, or `plimsoll drain --undo`)"));
         }
         Ok(())
     }
@@ -67,17 +69,18 @@ impl Engine {
             if !self.config.presets.contains_key(&name) {
                 let known: Vec<&str> = self.config.presets.keys().map(String::as_str).collect();
                 let name = sanitise(name.as_bytes());
-                return Err(Rejection(format!("there is no preset `{name}`; there are {}", known.join(", "))));
+                return Err(Refusal::UnknownPreset.because(format!("there is no preset `{name}`; there are {}", known.join(", "))));
             }
             return Ok(name);
         };
         let own = definition.name.clone();
         if let Some(name) = name.filter(|name| *name != own) {
             let [name, own] = [name, own].map(|name| sanitise(name.as_bytes()));
-            return Err(Rejection(format!("the preset `{name}` came with the definition of another, `{own}`; give one name")));
+            return Err(Refusal::BadPreset
+                .because(format!("the preset `{name}` came with the definition of another, `{own}`; give one name")));
         }
         (self.config.check_preset)(definition)
-            .map_err(|why| Rejection(format!("such a preset cannot be used: {}", sanitise(why.as_bytes()))))?;
+            .map_err(|why| Refusal::BadPreset.because(format!("such a preset cannot be used: {}", sanitise(why.as_bytes()))))?;
         if self.config.presets.get(&own) == Some(definition) {
             wishes.definition = None;
         }
@@ -114,8 +117,8 @@ impl Engine {
         }
         let result = match errors.first() {
             _ if known.known > 0 => Ok(()),
-            None if known.found == 0 => Err(Rejection(known.nothing)),
-            Some((path, why)) if known.found == 0 => Err(Rejection(format!("{}: {why}", path_text(path)))),
+            None if known.found == 0 => Err(Refusal::NothingFound.because(known.nothing)),
+            Some((path, why)) if known.found == 0 => Err(Refusal::of_path(why).because(format!("{}: {why}", path_text(path)))),
             _ => Ok(()),
         };
         for (path, why) in errors {

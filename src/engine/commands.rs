@@ -2,11 +2,12 @@
 
 use super::port::{Effect, StopMode};
 use super::{Active, Engine};
-use crate::domain::command::{Answer, ClientId, Command, JobRequest, MoveTo, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, Command, JobRequest, MoveTo, RequestId};
 use crate::domain::comparison::under_way::{END_IT, Step};
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLevel, Outcome, Phase, Rank, RejectReason, StopReason};
 use crate::domain::profile::Profile;
+use crate::domain::refusal::{Refusal, Rejection};
 
 impl Engine {
     pub(super) fn command(&mut self, client: ClientId, request: RequestId, command: Command) {
@@ -30,25 +31,33 @@ impl Engine {
             Command::Place(places) => self.place(places),
             Command::PauseJob(job) => self.pause_job(job),
             Command::ResumeJob(job) => self.resume_job(job),
-            Command::Pause => self.toggle(self.state.paused, EventKind::QueuePaused, "the queue is held already"),
-            Command::Resume => self.toggle(!self.state.paused, EventKind::QueueResumed, "the queue is not held"),
+            Command::Pause => {
+                self.toggle(self.state.paused, EventKind::QueuePaused, (Refusal::HeldAlready, "the queue is held already"))
+            }
+            Command::Resume => {
+                self.toggle(!self.state.paused, EventKind::QueueResumed, (Refusal::NotHeld, "the queue is not held"))
+            }
             Command::SelectProfile(profile) => {
                 self.select_profile(*profile);
                 Ok(())
             }
             Command::UseProfile(profile) => self.use_profile(*profile),
             Command::CleanNow if !self.config.governor => {
-                Err(Rejection("the governor is off (--no-governor): nothing is cleaned".to_owned()))
+                Err(Refusal::NoGovernor.because("the governor is off (--no-governor): nothing is cleaned"))
             }
             Command::CleanNow => {
                 self.clean_now();
                 Ok(())
             }
-            Command::Drain => self.toggle(self.state.draining, EventKind::DrainStarted, "the queue is draining already"),
+            Command::Drain => self.toggle(
+                self.state.draining,
+                EventKind::DrainStarted,
+                (Refusal::DrainingAlready, "the queue is draining already"),
+            ),
             Command::Undrain => self.toggle(
                 !self.state.draining,
                 EventKind::DrainStopped,
-                "the queue is not draining; there is nothing to take back",
+                (Refusal::NotDraining, "the queue is not draining; there is nothing to take back"),
             ),
             Command::Shutdown => {
                 self.shutdown();
@@ -98,7 +107,7 @@ impl Engine {
         }
         match (refused.len(), refused.into_iter().next()) {
             (_, None) => Ok(()),
-            (count, Some(first)) => Err(Rejection(format!("not for {count} of {all} jobs: {first}"))),
+            (count, Some(first)) => Err(first.code.because(format!("not for {count} of {all} jobs: {first}"))),
         }
     }
 
@@ -119,7 +128,9 @@ impl Engine {
         }
         match gone.first() {
             None => Ok(()),
-            Some((id, _)) => Err(Rejection(format!("job {id} does not wait in the list any more; it stays where it is"))),
+            Some((id, _)) => {
+                Err(Refusal::NotWaiting.because(format!("job {id} does not wait in the list any more; it stays where it is")))
+            }
         }
     }
 
@@ -130,11 +141,13 @@ impl Engine {
     /// What a comparison under way tells of itself. It has the machine for itself: what runs beside it would be measured too.
     fn comparison(&mut self, step: Step) -> Result<(), Rejection> {
         match step {
-            Step::Begin { .. } if self.state.comparison.is_some() => Err(Rejection(format!("another one is being made; {END_IT}"))),
-            Step::Begin { .. } if self.state.shutting_down => Err(Rejection("plimsoll is ending".to_owned())),
-            Step::Begin { .. } if !self.state.paused => Err(Rejection("the queue is not held; hold it first".to_owned())),
+            Step::Begin { .. } if self.state.comparison.is_some() => {
+                Err(Refusal::Comparing.because(format!("another one is being made; {END_IT}")))
+            }
+            Step::Begin { .. } if self.state.shutting_down => Err(Refusal::Ending.because("plimsoll is ending")),
+            Step::Begin { .. } if !self.state.paused => Err(Refusal::NotHeld.because("the queue is not held; hold it first")),
             Step::Begin { .. } if !self.active.is_empty() => {
-                Err(Rejection("jobs are at work: they would measure each other; wait for them, then again".to_owned()))
+                Err(Refusal::JobsAtWork.because("jobs are at work: they would measure each other; wait for them, then again"))
             }
             Step::Begin { inputs } => {
                 self.emit(EventKind::ComparisonStarted { inputs });
@@ -156,9 +169,10 @@ impl Engine {
         self.state.comparison.as_ref().map(|comparison| comparison.waits_words(self.now.mono))
     }
 
-    fn toggle(&mut self, is_so_already: bool, event: EventKind, refusal: &str) -> Result<(), Rejection> {
+    fn toggle(&mut self, is_so_already: bool, event: EventKind, refusal: (Refusal, &str)) -> Result<(), Rejection> {
         if is_so_already {
-            return Err(Rejection(refusal.to_owned()));
+            let (code, why) = refusal;
+            return Err(code.because(why));
         }
         self.emit(event);
         Ok(())
@@ -166,10 +180,11 @@ impl Engine {
 
     /// A profile that comes from no file has to be as sound as one, and may not pass for another.
     fn use_profile(&mut self, profile: Profile) -> Result<(), Rejection> {
-        profile.check().map_err(|why| Rejection(format!("such a profile cannot be used: {why}")))?;
+        profile.check().map_err(|why| Refusal::BadProfile.because(format!("such a profile cannot be used: {why}")))?;
         if self.config.profiles.iter().any(|known| known.name == profile.name && *known != profile) {
             let name = &profile.name;
-            return Err(Rejection(format!("there is a profile {name} already, and it says something else; choose another name")));
+            return Err(Refusal::ProfileTaken
+                .because(format!("there is a profile {name} already, and it says something else; choose another name")));
         }
         self.select_profile(profile);
         Ok(())
@@ -189,19 +204,23 @@ impl Engine {
                 self.stop(id, StopReason::Cancel, super::STOP_GRACE);
                 Ok(())
             }
-            Phase::Stopping { .. } => Err(Rejection(format!("job {id} is being stopped already"))),
-            Phase::Finalizing => Err(Rejection(format!("job {id} is done; its output is just being put in place"))),
-            Phase::Rejected(_) | Phase::Finished(_) => Err(Rejection(format!("job {id} has ended; there is nothing to cancel"))),
+            Phase::Stopping { .. } => Err(Refusal::Stopping.because(format!("job {id} is being stopped already"))),
+            Phase::Finalizing => {
+                Err(Refusal::Finishing.because(format!("job {id} is done; its output is just being put in place")))
+            }
+            Phase::Rejected(_) | Phase::Finished(_) => {
+                Err(Refusal::Ended.because(format!("job {id} has ended; there is nothing to cancel")))
+            }
         }
     }
 
     fn retry(&mut self, id: JobId) -> Result<(), Rejection> {
         match self.known(id)? {
-            Phase::Finished(finished) if finished.outcome.is_success() => Err(Rejection(format!(
+            Phase::Finished(finished) if finished.outcome.is_success() => Err(Refusal::Done.because(format!(
                 "job {id} is done; there is nothing to retry (`plimsoll add --overwrite` with its file makes it anew)"
             ))),
             Phase::Rejected(rejected) if rejected.reason == RejectReason::TooLarge => {
-                Err(Rejection(format!("job {id} is over the size limit; allow it (A) or change the profile (p)")))
+                Err(Refusal::TooLarge.because(format!("job {id} is over the size limit; allow it (A) or change the profile (p)")))
             }
             Phase::Backoff { .. } => {
                 self.emit(EventKind::JobReady { job: id });
@@ -213,7 +232,7 @@ impl Engine {
                 self.park_behind_backlog(id);
                 Ok(())
             }
-            _ => Err(Rejection(format!("job {id} has not ended; there is nothing to retry"))),
+            _ => Err(Refusal::NotEnded.because(format!("job {id} has not ended; there is nothing to retry"))),
         }
     }
 
@@ -224,15 +243,17 @@ impl Engine {
                 Ok(())
             }
             Phase::Rejected(rejected) => {
-                Err(Rejection(format!("job {id} cannot be let in: {}; mend it and retry (r)", rejected.detail)))
+                Err(Refusal::NotAllowed.because(format!("job {id} cannot be let in: {}; mend it and retry (r)", rejected.detail)))
             }
-            _ => Err(Rejection(format!("job {id} was not rejected"))),
+            _ => Err(Refusal::NotRejected.because(format!("job {id} was not rejected"))),
         }
     }
 
     fn move_job(&mut self, id: JobId, to: MoveTo) -> Result<(), Rejection> {
         if !matches!(self.known(id)?, Phase::Queued) {
-            return Err(Rejection(format!("job {id} is not waiting; only waiting jobs have a place in the queue")));
+            return Err(
+                Refusal::NotWaiting.because(format!("job {id} is not waiting; only waiting jobs have a place in the queue"))
+            );
         }
         let Some(rank) = self.job(id).map(|job| job.rank) else { return Ok(()) };
         let waiting = &self.state.index.waiting;
@@ -243,12 +264,13 @@ impl Engine {
             MoveTo::Last => waiting.last().copied().filter(|(_, last)| *last != id),
         };
         if neighbour.is_none() && to == MoveTo::Later && self.has_backlog() {
-            return Err(Rejection(format!("what follows job {id} is not listed yet; move it to the end, or wait a little")));
+            return Err(Refusal::NotListed
+                .because(format!("what follows job {id} is not listed yet; move it to the end, or wait a little")));
         }
         // The last of those listed is not the last of all.
         let neighbour = neighbour.or_else(|| (to == MoveTo::Last && self.has_backlog()).then_some((rank, id)));
         let Some((other_rank, other)) = neighbour else {
-            return Err(Rejection(format!("job {id} is at the end of the queue already")));
+            return Err(Refusal::AtEnd.because(format!("job {id} is at the end of the queue already")));
         };
         match to {
             MoveTo::Sooner | MoveTo::Later => {
@@ -267,7 +289,7 @@ impl Engine {
 
     fn remove(&mut self, id: JobId) -> Result<(), Rejection> {
         if self.known(id)?.holds_slot() {
-            return Err(Rejection(format!("job {id} is running; cancel it first (x)")));
+            return Err(Refusal::Running.because(format!("job {id} is running; cancel it first (x)")));
         }
         self.after_lines.remove(&id);
         self.governor.forget(id);
@@ -290,8 +312,8 @@ impl Engine {
                 self.emit(EventKind::JobPaused { job: id, by_governor: false });
                 Ok(())
             }
-            Phase::Running { .. } => Err(Rejection(format!("job {id} is paused already"))),
-            _ => Err(Rejection(format!("job {id} is not running; only running jobs can be paused"))),
+            Phase::Running { .. } => Err(Refusal::PausedAlready.because(format!("job {id} is paused already"))),
+            _ => Err(Refusal::NotRunning.because(format!("job {id} is not running; only running jobs can be paused"))),
         }
     }
 
@@ -304,7 +326,7 @@ impl Engine {
                 self.emit(EventKind::JobContinued { job: id, by_governor: false });
                 Ok(())
             }
-            _ => Err(Rejection(format!("job {id} is not paused"))),
+            _ => Err(Refusal::NotPaused.because(format!("job {id} is not paused"))),
         }
     }
 

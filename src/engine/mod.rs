@@ -23,12 +23,13 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::domain::command::{Answer, ClientId, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, RequestId};
 use crate::domain::event::{Event, EventKind, JobCounts, RunSummary, Seq};
 use crate::domain::job::{Job, JobId, LogLevel, Rank, StopReason};
 use crate::domain::memory::MemorySample;
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
+use crate::domain::refusal::Rejection;
 use crate::domain::state::State;
 use crate::domain::time::{Mono, Now};
 use crate::domain::units::Bytes;

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use crate::domain::account::Account;
 use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupResult};
-use crate::domain::command::{Answer, ClientId, Command, Rejection, RequestId, Wishes};
+use crate::domain::command::{Answer, ClientId, Command, RequestId, Wishes};
 use crate::domain::event::{Event, Seq};
 use crate::domain::job::{Damage, Exit, JobId, LogLevel, MediaInfo, Progress, Rank, Rejected};
 use crate::domain::memory::MemorySample;
 use crate::domain::preset::Preset;
+use crate::domain::refusal::Rejection;
 use crate::domain::state::Backlog;
 use crate::domain::units::Bytes;
 use crate::domain::watch::Watched;

@@ -192,7 +192,7 @@ pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: imp
                         tell(&mut out, &format!("{later}; uncompare ends it"));
                     }
                     // What an event has told already is told once.
-                    if let Some(rejection) = answer.err().filter(|rejection| !told.remove(&rejection.0)) {
+                    if let Some(rejection) = answer.err().filter(|rejection| !told.remove(&rejection.why)) {
                         tell(&mut out, &format!("refused: {rejection}"));
                     }
                 }
@@ -503,7 +503,7 @@ mod tests {
         let (_, asked, left) = play(&["leave"], Vec::new(), one_film("/v/a.mp4"), linear(false), true);
         assert!(asked.is_empty(), "{asked:?}");
         assert_eq!(left.signal, None);
-        let refused = Update::Reply(RequestId(1), Err(crate::domain::command::Rejection("no video".to_owned())));
+        let refused = Update::Reply(RequestId(1), Err(crate::domain::refusal::Refusal::Other.because("no video".to_owned())));
         let (out, _, left) = play(&[], vec![add], vec![refused], linear(true), true);
         assert!(left.is_refused && out.contains("refused: no video"), "{out}");
     }

@@ -85,10 +85,10 @@ pub async fn follow(mut link: Link, commands: Vec<Command>, mut sinks: Sinks) ->
             }
             Update::Reply(request, Err(rejection)) => {
                 // What an event has told already is told once.
-                if !told.remove(&rejection.0) {
+                if !told.remove(&rejection.why) {
                     sinks.line(&format!("refused: {rejection}"));
                 }
-                report.refused.push((request, rejection.0));
+                report.refused.push((request, rejection.why));
             }
             // Nobody goes back and forward here.
             Update::Retold(retold) => lines.learn(&retold.state()),

@@ -16,6 +16,7 @@ use super::watch::mailbox::Handed;
 use crate::domain::command::Wishes;
 use crate::domain::job::{JobId, LogLevel, Rank};
 use crate::domain::preset::Preset;
+use crate::domain::refusal::QUEUED_ALREADY;
 use crate::engine::port::{Arrived, Input, ScanId};
 
 /// Longest wait for what was recorded before a scan.
@@ -122,7 +123,7 @@ impl Shared {
                 let wanted = Once { input: *key, preset: &preset.name, out: &removed.destination.out };
                 let is_new = self.store.standing(scan, wanted) == Standing::New;
                 if !is_new || !once.insert((*key, preset.name.clone(), removed.destination.out.clone())) {
-                    refused.push((removed.input, "it is in the queue already".to_owned()));
+                    refused.push((removed.input, QUEUED_ALREADY.to_owned()));
                     continue;
                 }
                 let mut output = removed.output;

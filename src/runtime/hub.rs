@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::link::{Control, Link, Outbox, Playing, Retold, Update};
-use crate::domain::command::{Answer, ClientId, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, RequestId};
 use crate::domain::event::{Event, EventKind, Seq};
+use crate::domain::refusal::Rejection;
 use crate::domain::state::State;
 use crate::domain::time::Mono;
 

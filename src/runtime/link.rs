@@ -17,8 +17,9 @@ pub use super::lookup::{
     QueueNow, ReadLog, ReadRows, SaveProfile, SettingInForce, StartServer, aside,
 };
 
-use crate::domain::command::{Answer, ClientId, Command, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, Command, RequestId};
 use crate::domain::event::Event;
+use crate::domain::refusal::Rejection;
 use crate::domain::state::State;
 use crate::domain::time::Mono;
 

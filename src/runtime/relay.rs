@@ -8,8 +8,9 @@ use tokio::sync::mpsc;
 use super::clock::Clock;
 use super::hub::Hub;
 use super::link::{Control, Link};
-use crate::domain::command::{Answer, ClientId, Command, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, Command, RequestId};
 use crate::domain::event::{Event, EventKind, Seq};
+use crate::domain::refusal::Refusal;
 use crate::domain::state::State;
 
 /// What the front end wants of whoever makes the runs.
@@ -89,7 +90,7 @@ impl Relay {
                         _ => None,
                     };
                     let refusal =
-                        || Rejection("this is a run of a comparison, which nobody changes on the way; q ends it".to_owned());
+                        || Refusal::Compared.because("this is a run of a comparison, which nobody changes on the way; q ends it");
                     if wish == Some(Request::Stop) {
                         self.stopping.push((client, request));
                     } else {
@@ -144,7 +145,7 @@ mod tests {
     fn replies(link: &mut Link) -> Vec<(u64, Option<String>)> {
         let told = taken(link).into_iter();
         told.filter_map(|update| match update {
-            Update::Reply(id, reply) => Some((id.0, reply.err().map(|why| why.0))),
+            Update::Reply(id, reply) => Some((id.0, reply.err().map(|why| why.why))),
             _ => None,
         })
         .collect()

@@ -14,8 +14,9 @@ use tokio::sync::mpsc;
 use super::clock::Clock;
 use super::hub::Hub;
 use super::link::{Control, Link, Playing, Retold};
-use crate::domain::command::{Answer, ClientId, Command, MoveTo, Rejection};
+use crate::domain::command::{Answer, ClientId, Command, MoveTo};
 use crate::domain::event::{Event, EventKind};
+use crate::domain::refusal::{Refusal, Rejection};
 use crate::domain::state::State;
 use crate::domain::time::Mono;
 
@@ -264,13 +265,13 @@ impl Player {
             Command::Suspend | Command::Continue | Command::Drain | Command::Undrain | Command::Shutdown => return Ok(()),
             _ => {
                 let keys = "hold or pause (S, space) stands still, sooner and later (K, J) change the speed, first and last ({, }) go 10 s";
-                return Err(Rejection(format!("this is a replay, nothing is run: {keys}")));
+                return Err(Refusal::Replay.because(format!("this is a replay, nothing is run: {keys}")));
             }
         }
         // Told in the one way that is shown: there is no event for it, since none was recorded.
         let state = if self.paused { "stands still".to_owned() } else { format!("plays at {}x", self.speed) };
         let seconds = |time: Mono| time.0.as_secs();
-        Err(Rejection(format!("the replay {state}, {} of {} s", seconds(self.at), seconds(self.length))))
+        Err(Refusal::Replay.because(format!("the replay {state}, {} of {} s", seconds(self.at), seconds(self.length))))
     }
 
     /// A console that was asked to quit waits for the end of the run.

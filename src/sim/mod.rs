@@ -10,10 +10,11 @@ pub mod world;
 
 use std::time::Duration;
 
-use crate::domain::command::{Answer, ClientId, Command, Rejection, RequestId};
+use crate::domain::command::{Answer, ClientId, Command, RequestId};
 use crate::domain::event::Event;
 use crate::domain::job::{JobId, Phase};
 use crate::domain::memory::Level;
+use crate::domain::refusal::Rejection;
 use crate::domain::state::State;
 use crate::domain::time::{Mono, Now, Wall};
 use crate::engine::port::{Effect, Host as _, Input};

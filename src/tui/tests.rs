@@ -10,7 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
-use crate::domain::command::{Command, MoveTo, Rejection};
+use crate::domain::command::{Command, MoveTo};
 use crate::domain::comparison::kept::{ComparisonList, Kept, RunUnderWay, Standing};
 use crate::domain::comparison::{Column, CurvePoint, RunFigures, RunTag};
 use crate::domain::event::{Event, EventKind};
@@ -581,7 +581,7 @@ fn the_event_list_is_filtered_leads_to_the_job_and_keeps_what_was_refused() {
     assert!(text(&draw(&mut app, 120, 36)).contains("Job #13 phone-vert.3gp"));
     let effects = press(&mut app, "r");
     let [Effect::Send(id, Command::Retry(JobId(13)))] = effects[..] else { panic!("{effects:?}") };
-    app.on_update(Update::Reply(id, Err(Rejection("not now".to_owned()))));
+    app.on_update(Update::Reply(id, Err(crate::domain::refusal::Refusal::Other.because("not now".to_owned()))));
     press(&mut app, "e/<c-u>answer<enter>");
     assert!(text(&draw(&mut app, 120, 36)).contains("retry #13: not now"));
     // The chosen entry stays chosen while new ones come.

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::look::Look;
-use crate::domain::command::{Answer, Command, Rejection};
+use crate::domain::command::{Answer, Command};
 use crate::domain::event::{Event, Seq};
 use crate::domain::job::{Job, JobId};
 use crate::domain::profile::Profile;
+use crate::domain::refusal::Rejection;
 use crate::domain::state::{HistoryPoint, LogRing, State};
 use crate::domain::time::Wall;
 use crate::runtime::link::{Attached, LookStep};

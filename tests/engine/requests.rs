@@ -6,10 +6,13 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 
+use crate::support::modelled;
 use plimsoll::domain::command::{Command, JobRequest, MoveTo, Wishes};
 use plimsoll::domain::job::{JobId, Rank};
 use plimsoll::domain::profile::{GuideWords, LargeRule, Mark, MemoryMarks, Picture, Profile, Slots};
+use plimsoll::domain::refusal::Refusal;
 use plimsoll::domain::units::Bytes;
+use plimsoll::sim::Sim;
 
 /// A path of any bytes that a file system takes, backslashes and what is no UTF-8 among them.
 fn path() -> impl Strategy<Value = PathBuf> {
@@ -102,23 +105,14 @@ proptest! {
 }
 
 #[test]
-fn every_refusal_that_the_engine_words_itself_has_a_code_of_its_own() {
-    let mut without = Vec::new();
-    for file in ["src/engine/commands.rs", "src/engine/admission.rs"] {
-        let text = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("read");
-        // What is quoted behind the name of a refusal, or handed to what makes one.
-        for part in text.split("Rejection(").chain(text.split("self.toggle(")).skip(1) {
-            let Some(words) = part.split('"').nth(1).filter(|_| part.find('"').is_some_and(|at| at < 160)) else { continue };
-            let refusal = plimsoll::domain::command::Rejection(words.to_owned());
-            let carries_another = words.starts_with("not for {count}") || words.starts_with("{}: {why}");
-            if refusal.code() == "refused" && !carries_another {
-                without.push(words.to_owned());
-            }
-        }
-    }
-    assert_eq!(
-        without,
-        ["job {id} does not wait in the list any more; it stays where it is"],
-        "only what no command of a shell asks"
-    );
+fn the_code_of_a_refusal_is_that_of_its_reason_whatever_a_name_or_a_path_says() {
+    let mut sim = Sim::new(modelled::config(modelled::profile("one", 1, 200), modelled::sound()), Vec::new());
+    let mut code = |paths: &[&str], preset: Option<&str>| {
+        let paths = paths.iter().map(PathBuf::from).collect();
+        let id = sim.ask(Command::Enqueue { paths, preset: preset.map(str::to_owned), wishes: Wishes::default() });
+        let answer = &sim.replies.iter().find(|(known, _)| *known == id).expect("answered").1;
+        answer.as_ref().expect_err("refused").code
+    };
+    assert_eq!(code(&["/in"], Some("there is no job 7")), Refusal::UnknownPreset);
+    assert_eq!(code(&["job 7 is not running"], None), Refusal::RelativePath);
 }

@@ -240,7 +240,7 @@ fn a_profile_from_no_file_is_used_if_it_is_as_sound_as_one_and_passes_for_no_oth
         (Profile { env: [("LD_PRELOAD".to_owned(), "x".to_owned())].into(), ..three }, "foreign code"),
     ] {
         let (reply, in_force) = used(spoilt);
-        assert!(reply.as_ref().is_err_and(|refused| refused.0.contains(why)), "{why}: {reply:?}");
+        assert!(reply.as_ref().is_err_and(|refused| refused.why.contains(why)), "{why}: {reply:?}");
         assert_eq!(in_force, "mine-3", "nothing changes");
     }
     let told = sim.events.iter().filter(|event| matches!(&event.kind, EventKind::ProfileSelected { name, .. } if name == "mine-3"));

@@ -434,7 +434,7 @@ fn through_the_window_to_look_through_nothing_can_be_asked() {
         raw.until("end");
         raw.say(r#"{"request":{"number":1,"command":"pause"}}"#);
         let reply = raw.until("reply");
-        assert!(reply["reply"]["result"]["Err"].as_str().is_some_and(|why| why.contains("look through")), "{reply}");
+        assert!(reply["reply"]["result"]["Err"]["why"].as_str().is_some_and(|why| why.contains("look through")), "{reply}");
         raw.say(r#"{"look":{"number":2,"look":"checkup"}}"#);
         assert!(raw.until("answered")["answered"]["error"].is_string());
     }

@@ -1,9 +1,11 @@
 //! A memory cgroup with a limit, below our own, and what the kernel says of it and of processes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use plimsoll::domain::units::Bytes;
@@ -18,8 +20,8 @@ pub struct Cage {
     version: Version,
     dir: PathBuf,
     kills_before: u64,
-    /// The kernel's log from the making of the box on, where it may be read.
-    log: Option<fs::File>,
+    /// The kernel's log from the making of the box on, where it may be read, and who was ever in the box.
+    log: Option<(fs::File, Members)>,
 }
 
 impl Cage {
@@ -34,7 +36,8 @@ impl Cage {
         if let Err(error) = fs::create_dir(&dir) {
             return skipped(format!("cannot make {}: {error}", dir.display()));
         }
-        let cage = Self { version: own.version, dir, kills_before: machine_kills(), log: kernel_log() };
+        let log = kernel_log().map(|log| (log, Members::watch(&dir)));
+        let cage = Self { version: own.version, dir, kills_before: machine_kills(), log };
         if let Err(error) = cage.resize(limit) {
             return skipped(format!("cannot set the limit of {}: {error}", cage.dir.display()));
         }
@@ -61,31 +64,36 @@ impl Cage {
     }
 
     /// Kills by the kernel in the box since it was made, to be asked for once. Jobs' groups are gone by then, so on v1 the
-    /// kernel's log is read, which names the group of each; where it may not be read, it is the machine's count.
+    /// kernel's log is read; where it may not be read, it is the machine's count.
     pub fn kills(&self) -> u64 {
         match (self.version, &self.log) {
-            (Version::V1, Some(log)) => self.kills_in(log),
+            (Version::V1, Some((log, members))) => self.kills_in(log, &members.seen()),
             (Version::V1, None) => machine_kills() - self.kills_before,
             (Version::V2, _) => field(&self.dir.join("memory.events"), "oom_kill").unwrap_or(0),
         }
     }
 
-    fn kills_in(&self, mut log: &fs::File) -> u64 {
+    /// The log names the group of a victim only ten times in five seconds on the whole machine; its number it tells always.
+    fn kills_in(&self, mut log: &fs::File, members: &BTreeSet<u32>) -> u64 {
         let name = self.dir.file_name().map(|name| format!("/{}", name.to_string_lossy())).unwrap_or_default();
         let mut record = [0; 8192];
-        let mut kills = 0;
+        let mut killed = BTreeSet::new();
         loop {
             match std::io::Read::read(&mut log, &mut record) {
-                Ok(0) => return kills,
+                Ok(0) => break,
                 Ok(length) => {
                     let text = String::from_utf8_lossy(&record[..length]);
-                    kills += u64::from(text.contains("oom-kill:constraint") && text.contains(&name));
+                    if text.contains("oom-kill:constraint") && text.contains(&name) {
+                        killed.extend(number_after(&text, "pid="));
+                    }
+                    killed.extend(number_after(&text, "Killed process ").filter(|pid| members.contains(pid)));
                 }
                 // Records that were overwritten before they could be read.
                 Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
-                Err(_) => return kills,
+                Err(_) => break,
             }
         }
+        killed.len() as u64
     }
 
     /// Anonymous memory in the box, in bytes.
@@ -103,9 +111,9 @@ impl Cage {
 impl Drop for Cage {
     fn drop(&mut self) {
         for dir in folders(&self.dir) {
-            for pid in fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default().lines().filter_map(|pid| pid.parse().ok()) {
+            for pid in processes(&dir) {
                 // SAFETY: plain numbers; whoever is in the box was started by it.
-                unsafe { libc::kill(pid, libc::SIGKILL) };
+                unsafe { libc::kill(pid as i32, libc::SIGKILL) };
             }
         }
         // What was killed leaves when the kernel has taken it apart.
@@ -118,6 +126,42 @@ impl Drop for Cage {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+fn number_after(text: &str, words: &str) -> Option<u32> {
+    let (_, rest) = text.split_once(words)?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// Who was ever seen in a box: looked at 50 times a second, and nobody holds much memory in less.
+struct Members {
+    seen: Arc<Mutex<BTreeSet<u32>>>,
+    /// Ends the watch when it is dropped.
+    _watched: mpsc::Sender<()>,
+}
+
+impl Members {
+    fn watch(dir: &Path) -> Self {
+        let seen = Arc::<Mutex<BTreeSet<u32>>>::default();
+        let (watched, goes_on) = mpsc::channel();
+        let (found, dir) = (Arc::clone(&seen), dir.to_owned());
+        std::thread::spawn(move || {
+            while goes_on.recv_timeout(Duration::from_millis(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
+                found.lock().expect("no panic").extend(folders(&dir).iter().flat_map(|dir| processes(dir)));
+            }
+        });
+        Self { seen, _watched: watched }
+    }
+
+    fn seen(&self) -> BTreeSet<u32> {
+        self.seen.lock().expect("no panic").clone()
+    }
+}
+
+/// The processes of a group, without those of the groups below it.
+fn processes(dir: &Path) -> Vec<u32> {
+    let text = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// The folder and all below it, outermost first.

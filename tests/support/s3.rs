@@ -5,7 +5,7 @@
 #![allow(dead_code, missing_docs, clippy::disallowed_methods)] // every test uses its part of this, and a deadline needs the clock
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -47,6 +47,15 @@ pub struct Manners {
     log: Mutex<Vec<(Method, String, Option<String>)>>,
 }
 
+/// An address of this machine that no other server here has, and no outgoing connection: such a one could be given the port of
+/// a server that is down. Elsewhere than on Linux there is one address for all.
+fn own_address() -> Ipv4Addr {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed) % 250 + 1;
+    let [.., high, low] = std::process::id().to_be_bytes();
+    if cfg!(target_os = "linux") { Ipv4Addr::new(127, high.max(1), low, number as u8) } else { Ipv4Addr::LOCALHOST }
+}
+
 /// A server on a port of its own, until it is dropped.
 pub struct Server {
     pub at: SocketAddr,
@@ -74,7 +83,7 @@ impl Server {
     pub fn start() -> Self {
         let root = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(root.path().join(BUCKET)).expect("a bucket");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let listener = TcpListener::bind((own_address(), 0)).expect("a port");
         let at = listener.local_addr().expect("an address");
         let mut server = Self { at, manners: Arc::default(), root, running: None };
         server.serve(listener);
@@ -86,17 +95,22 @@ impl Server {
         self.running = None;
     }
 
-    /// Serves again, at the same port, as soon as no connection of anybody has it.
+    /// Serves again, at the same port.
     pub fn up(&mut self) {
+        let listener = self.port();
+        self.serve(listener);
+    }
+
+    /// Takes the port of the server that is down, as soon as no connection of anybody has it.
+    pub fn port(&self) -> TcpListener {
         let deadline = Instant::now() + PORT;
-        let listener = loop {
+        loop {
             match TcpListener::bind(self.at) {
-                Ok(listener) => break listener,
+                Ok(listener) => return listener,
                 Err(error) => assert!(Instant::now() < deadline, "{}: {error}", self.at),
             }
             std::thread::sleep(Duration::from_millis(20));
-        };
-        self.serve(listener);
+        }
     }
 
     fn serve(&mut self, listener: TcpListener) {

@@ -427,7 +427,7 @@ impl Worker<'_> {
                     } else {
                         Ending::Fails(End::Rejected)
                     };
-                    self.tell(job, ending, why.0);
+                    self.tell(job, ending, why.why);
                 }
             }
             Update::Retold(_) | Update::Playing(_) | Update::Line(_) => {}

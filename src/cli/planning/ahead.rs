@@ -45,15 +45,33 @@ pub struct LookOrder<'a> {
     pub seed: u64,
 }
 
-/// Why there is no plan of a queue in which nothing is to be done.
-pub const NOTHING: &str = "no job waits or is at work: there is nothing to look ahead to";
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPlan {
+    /// The queue has no job that is to be done, is at work or is done already.
+    #[error("no job waits or is at work: there is nothing to look ahead to")]
+    Nothing,
+    /// Whoever asked does not want it any more.
+    #[error("given up")]
+    GivenUp,
+    /// Presets, ffmpeg or the record cannot be read; in words.
+    #[error("{0}")]
+    Trouble(String),
+}
+
+impl NoPlan {
+    fn of(error: impl std::fmt::Display) -> Self {
+        Self::Trouble(error.to_string())
+    }
+}
 
 /// How to look ahead with these options.
 pub fn look_ahead(resolved: Resolved) -> LookAhead {
     let probed = Probed::default();
     Arc::new(move |queue, go_on| {
         step_back();
-        look(&resolved, &probed, LookOrder { queue, is_stored: true, runs: None, seed: SEED }, go_on)
+        let order = LookOrder { queue, is_stored: true, runs: None, seed: SEED };
+        look(&resolved, &probed, order, go_on).map_err(|why| why.to_string())
     })
 }
 
@@ -69,19 +87,15 @@ pub fn keep_profile(resolved: &Resolved) -> SaveProfile {
 }
 
 /// Looks ahead; `go_on` hears how far it is, and ends the work by a no.
-///
-/// # Errors
-/// In words: presets, ffmpeg or the record cannot be read, there is [`NOTHING`] to do, or it was given up.
-pub fn look(resolved: &Resolved, probed: &Probed, order: LookOrder<'_>, go_on: &dyn Fn(LookStep) -> bool) -> Result<Plan, String> {
-    const GIVEN_UP: &str = "given up";
+pub fn look(resolved: &Resolved, probed: &Probed, order: LookOrder<'_>, go_on: &dyn Fn(LookStep) -> bool) -> Result<Plan, NoPlan> {
     let queue = order.queue;
-    let (_, mut presets) = resolved.load_presets().map_err(|error| error.to_string())?;
-    let record = OnRecord::open(&resolved.state_dir).map_err(|error| error.to_string())?;
+    let (_, mut presets) = resolved.load_presets().map_err(NoPlan::of)?;
+    let record = OnRecord::open(&resolved.state_dir).map_err(NoPlan::of)?;
     if order.is_stored {
-        presets.extend(record.presets().map_err(|error| error.to_string())?);
+        presets.extend(record.presets().map_err(NoPlan::of)?);
     }
     let (done, to_do): (Vec<&JobNow>, Vec<&JobNow>) = queue.jobs.iter().partition(|job| is_done(job, &presets, &record));
-    let media = media(resolved, probed, (&to_do, &presets), go_on).ok_or(GIVEN_UP)??;
+    let media = media(resolved, probed, (&to_do, &presets), go_on)?;
     let company = company(queue, &presets);
     let (mut jobs, mut skipped, mut bytes) = (Vec::new(), 0, Bytes::ZERO);
     for (job, media) in to_do.into_iter().zip(media) {
@@ -94,9 +108,9 @@ pub fn look(resolved: &Resolved, probed: &Probed, order: LookOrder<'_>, go_on: &
         }
     }
     if jobs.is_empty() && done.is_empty() {
-        return Err(NOTHING.to_owned());
+        return Err(NoPlan::Nothing);
     }
-    let lessons = lessons(&resolved.state_dir).map_err(|error| error.to_string())?;
+    let lessons = lessons(&resolved.state_dir).map_err(NoPlan::of)?;
     let rule = BudgetRule {
         now: queue.budget,
         source: queue.budget_source.clone(),
@@ -115,7 +129,7 @@ pub fn look(resolved: &Resolved, probed: &Probed, order: LookOrder<'_>, go_on: &
         runs: order.runs.unwrap_or_else(|| (JOB_RUNS / jobs.len().max(1) as u32).clamp(RUNS.1, RUNS.0)),
         seed: order.seed,
     };
-    let plan = foresee(&sight, &|done, of| go_on(LookStep::Foretold { done, of })).ok_or(GIVEN_UP)?;
+    let plan = foresee(&sight, &|done, of| go_on(LookStep::Foretold { done, of })).ok_or(NoPlan::GivenUp)?;
     Ok(Plan { bytes, left_out: queue.left_out, done: done.len(), ..plan.with_skipped(skipped) })
 }
 
@@ -140,13 +154,13 @@ fn queued(job: &JobNow, media: MediaInfo, company: f64) -> QueuedJob {
     QueuedJob { size, media, preset: job.preset.clone(), left: job.left.clamp(0.0, 1.0), measured, holds: job.holds }
 }
 
-/// The media of each job: as the run has found it, else by a probe; `None` within = no video. `None` = given up.
+/// The media of each job: as the run has found it, else by a probe; `None` = no video.
 fn media(
     resolved: &Resolved,
     probed: &Probed,
     (jobs, presets): (&[&JobNow], &BTreeMap<String, Preset>),
     go_on: &dyn Fn(LookStep) -> bool,
-) -> Option<Result<Vec<Option<MediaInfo>>, String>> {
+) -> Result<Vec<Option<MediaInfo>>, NoPlan> {
     let unknown = jobs.iter().filter(|job| job.media.is_none()).count();
     let mut probes = Probes { resolved, probed, probing: None };
     let (mut found, mut done) = (Vec::new(), 0);
@@ -156,16 +170,12 @@ fn media(
             continue;
         }
         if !go_on(LookStep::Probed { done, of: unknown }) {
-            return None;
+            return Err(NoPlan::GivenUp);
         }
         done += 1;
-        match presets.get(&job.preset).map(|preset| probes.media(job, preset)) {
-            Some(Ok(media)) => found.push(media),
-            Some(Err(why)) => return Some(Err(why)),
-            None => found.push(None),
-        }
+        found.push(presets.get(&job.preset).map(|preset| probes.media(job, preset)).transpose()?.flatten());
     }
-    Some(Ok(found))
+    Ok(found)
 }
 
 /// Probes files that the run has not probed yet, each once.
@@ -176,7 +186,7 @@ struct Probes<'a> {
 }
 
 impl Probes<'_> {
-    fn media(&mut self, job: &JobNow, preset: &Preset) -> Result<Option<MediaInfo>, String> {
+    fn media(&mut self, job: &JobNow, preset: &Preset) -> Result<Option<MediaInfo>, NoPlan> {
         let key = (job.input.clone(), job.size, job.preset.clone());
         if let Some(known) = self.probed.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(known.clone());
@@ -186,12 +196,12 @@ impl Probes<'_> {
         Ok(media)
     }
 
-    fn prober(&mut self) -> Result<&Prober, String> {
+    fn prober(&mut self) -> Result<&Prober, NoPlan> {
         let probing = match &mut self.probing {
             Some(known) => known,
             none @ None => {
-                let ffmpeg = self.resolved.ffmpeg().map_err(|error| error.to_string())?;
-                none.insert(Probing::new(&ffmpeg).map_err(|error| error.to_string())?)
+                let ffmpeg = self.resolved.ffmpeg().map_err(NoPlan::of)?;
+                none.insert(Probing::new(&ffmpeg).map_err(NoPlan::of)?)
             }
         };
         Ok(&probing.prober)

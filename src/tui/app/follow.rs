@@ -57,7 +57,7 @@ impl App {
                     self.note(told.to_string());
                 } else if let (Some(what), Err(reason)) = (asked, reply) {
                     // What an event has told just now is not told once more, neither in the last line nor in the list.
-                    if !self.events.chronicle.has_just_told(self.state.wall, &reason.0) {
+                    if !self.events.chronicle.has_just_told(self.state.wall, &reason.why) {
                         self.say(format!("{what}: {reason}"), true);
                         self.events.chronicle.add(self.state.wall, (Topic::Answer, None, Role::Warn, format!("{what}: {reason}")));
                     }

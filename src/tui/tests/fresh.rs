@@ -482,7 +482,7 @@ fn a_fault_and_the_answer_to_what_caused_it_are_one_event() {
     story.tell(EventKind::Fault { what: "/v/none.mp4".to_owned(), detail: "no such file".to_owned() });
     let before = app.events_page().happened();
     hear_from(&mut app, &story, from);
-    app.on_update(Update::Reply(id, Err(Rejection("/v/none.mp4: no such file".to_owned()))));
+    app.on_update(Update::Reply(id, Err(crate::domain::refusal::Refusal::Other.because("/v/none.mp4: no such file".to_owned()))));
     assert_eq!(app.events_page().happened(), before + 1);
     let told = app.toast().map(|toast| toast.text.clone());
     assert_eq!(told.as_deref(), Some("/v/none.mp4: no such file"), "nor is it said a second time in the last line");

@@ -70,7 +70,7 @@ fn nothing_changes_before_the_engine_says_so_and_refusals_are_shown() {
     let effects = press(&mut app, " ");
     let [Effect::Send(id, Command::PauseJob(JobId(17)))] = effects[..] else { panic!("{effects:?}") };
     assert_eq!(text(&draw(&mut app, 120, 36)), before);
-    app.on_update(Update::Reply(id, Err(Rejection("it has just ended".to_owned()))));
+    app.on_update(Update::Reply(id, Err(crate::domain::refusal::Refusal::Other.because("it has just ended".to_owned()))));
     assert!(text(&draw(&mut app, 120, 36)).contains("pause #17: it has just ended"));
 }
 

@@ -244,7 +244,7 @@ fn a_long_message_is_read_to_its_end() {
     let effects = press(&mut app, "r");
     let [Effect::Send(id, _)] = effects[..] else { panic!("{effects:?}") };
     let words: Vec<String> = (0..20).map(|at| format!("why{at:02}")).collect();
-    app.on_update(Update::Reply(id, Err(Rejection(words.join(" ")))));
+    app.on_update(Update::Reply(id, Err(crate::domain::refusal::Refusal::Other.because(words.join(" ")))));
     let shown = text(&draw(&mut app, 60, 16));
     assert!(words.iter().all(|word| shown.contains(word.as_str())), "{shown}");
 }

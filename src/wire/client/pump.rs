@@ -10,8 +10,9 @@ use tokio_stream::StreamExt as _;
 
 use super::dial::{self, Line};
 use super::{Door, Heard, OpenError, Order, Question};
-use crate::domain::command::{Command, Rejection, RequestId};
+use crate::domain::command::{Command, RequestId};
 use crate::domain::event::{EventKind, Seq};
+use crate::domain::refusal::Refusal;
 use crate::runtime::link::{Control, LineNews, Outbox, Update};
 use crate::wire::message::{self, ClientHello, ClientLine, Read, SERVER_NAMES, ServerLine};
 use crate::wire::snapshot::Receiving;
@@ -272,8 +273,8 @@ impl Pump {
             return;
         }
         for number in std::mem::take(&mut self.unanswered).into_keys() {
-            let why = "the server was started anew; look whether it was done before".to_owned();
-            self.tell(Update::Reply(RequestId(number), Err(Rejection(why))));
+            let why = "the server was started anew; look whether it was done before";
+            self.tell(Update::Reply(RequestId(number), Err(Refusal::Cut.because(why))));
         }
     }
 
@@ -285,8 +286,8 @@ impl Pump {
                 control = self.control.recv() => match control {
                     None | Some(Control::Detach(_) | Control::Attach(..)) => self.is_left = true,
                     Some(Control::Request(_, id, _)) => {
-                        let why = "the line to the server is cut; it was not asked".to_owned();
-                        self.tell(Update::Reply(id, Err(Rejection(why))));
+                        let why = "the line to the server is cut; it was not asked";
+                        self.tell(Update::Reply(id, Err(Refusal::Cut.because(why))));
                     }
                 },
                 Some(order) = self.orders.recv() => {

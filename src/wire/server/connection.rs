@@ -15,7 +15,7 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 
 use super::sessions::{Asked, Outcome};
 use super::{Connected, Server};
-use crate::domain::command::Rejection;
+use crate::domain::refusal::Refusal;
 use crate::runtime::link::LookStep;
 use crate::wire::look::Look;
 use crate::wire::message::{
@@ -125,7 +125,7 @@ impl Connection {
                 ClientLine::Request { number, command } => {
                     let outcome = if self.view {
                         let why = "this is a window to look through: nothing can be asked for; attach without --view";
-                        Some(Err(Rejection(why.to_owned())))
+                        Some(Err(Refusal::ViewOnly.because(why)))
                     } else {
                         self.request(session, number, command)
                     };
@@ -171,7 +171,7 @@ impl Connection {
             Asked::Done(outcome) => Some(outcome),
             Asked::UnderWay => None,
             Asked::New if self.server.ask(Rc::clone(session), number, self.id, command) => None,
-            Asked::New => Some(Err(Rejection("the run is over".to_owned()))),
+            Asked::New => Some(Err(Refusal::Over.because("the run is over"))),
         }
     }
 }

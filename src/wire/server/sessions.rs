@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::command::{Answer, Rejection};
+use crate::domain::command::Answer;
+use crate::domain::refusal::Rejection;
 
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_mins(10);

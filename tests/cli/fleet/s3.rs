@@ -1,6 +1,5 @@
 //! The same with the files in a bucket, on a real S3 server in the test process.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::Ordering;
@@ -185,7 +184,7 @@ fn a_store_that_dies_while_a_film_is_converted_or_half_stored_costs_nothing_but_
     fleet.until_it_runs("worker");
     server.down();
     // Whoever knocks at its door meanwhile is not let in.
-    let knocks = TcpListener::bind(server.at).expect("its port is free");
+    let knocks = server.port();
     std::fs::write(world.path("worker/scratch/go"), "").expect("written");
     drop(knocks.accept().expect("the output is about to be stored"));
     drop(knocks);
@@ -215,7 +214,7 @@ fn an_output_is_kept_while_the_store_is_away_for_longer_than_it_is_asked() {
     let worker = fleet.worker("worker", &["--ffmpeg", &tools]);
     fleet.until_it_runs("worker");
     server.down();
-    let knocks = TcpListener::bind(server.at).expect("its port is free");
+    let knocks = server.port();
     std::fs::write(world.path("worker/scratch/go"), "").expect("written");
     // It asks with growing pauses of 16 s at most, and gives up after a minute; then all that begins again.
     knocks.set_nonblocking(true).expect("a listener");

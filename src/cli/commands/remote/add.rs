@@ -1,5 +1,7 @@
 //! `plimsoll add`: queues with the server; where none runs, for the next one.
 
+use std::path::Path;
+
 use color_eyre::eyre::Result;
 use tokio::sync::mpsc;
 
@@ -13,6 +15,7 @@ use crate::cli::session::opened_host;
 use crate::domain::command::{Command, Queued};
 use crate::domain::event::EventKind;
 use crate::domain::job::JobId;
+use crate::domain::refusal::{Refusal, Rejection};
 use crate::domain::state::State;
 use crate::domain::stored::RowsWanted;
 use crate::domain::text::{many, path_text};
@@ -50,7 +53,7 @@ struct Added {
     jobs: Vec<JobId>,
     known: u64,
     /// What could not be taken, in words.
-    refused: Vec<String>,
+    refused: Vec<Rejection>,
 }
 
 impl Added {
@@ -71,6 +74,17 @@ impl Added {
     }
 }
 
+/// A path that was not taken.
+fn of_path(path: &Path, why: &str) -> Rejection {
+    Refusal::of_path(why).because(format!("{}: {why}", path_text(path)))
+}
+
+/// A path that was not taken, if the event tells of one.
+fn not_taken(event: &EventKind) -> Option<Rejection> {
+    let EventKind::InputSkipped { input, detail } = event else { return None };
+    Some(of_path(input, detail))
+}
+
 fn with_server(mut opened: Opened, commands: Vec<Command>, args: &AddArgs, told: &mut Told, waits: &mut Waits) -> Result<()> {
     let mut state = snapshot(&mut opened.link)?;
     let (mut added, mut queued, mut later) = (Added::default(), Vec::new(), None);
@@ -78,7 +92,7 @@ fn with_server(mut opened: Opened, commands: Vec<Command>, args: &AddArgs, told:
         let mut heard = Vec::new();
         let answer = ask_and_hear(&mut opened.link, number, command, |update| match update {
             Update::Event(event) => {
-                heard.extend(event.kind.trouble().filter(|_| matches!(event.kind, EventKind::InputSkipped { .. })));
+                heard.extend(not_taken(&event.kind));
                 state.apply(&event);
             }
             Update::Snapshot(anew) => state = anew,
@@ -90,8 +104,8 @@ fn with_server(mut opened: Opened, commands: Vec<Command>, args: &AddArgs, told:
                 later = answer.later;
             }
             // What an event has told already is told once.
-            Err(why) if heard.contains(&why.0) => {}
-            Err(why) => heard.push(why.0),
+            Err(why) if heard.contains(&why) => {}
+            Err(why) => heard.push(why),
         }
         added.refused.extend(heard);
     }
@@ -133,13 +147,14 @@ fn without_server(resolved: &Resolved, commands: Vec<Command>, told: &mut Told) 
                 }
                 Input::ScanDone(_, refused) => {
                     let is_told = !refused.is_empty();
-                    added.refused.extend(refused.into_iter().map(|(path, why)| format!("{}: {why}", path_text(&path))));
+                    added.refused.extend(refused.iter().map(|(path, why)| of_path(path, why)));
                     if found == 0 && !is_told {
                         let searched: Vec<String> = paths.iter().map(|path| path_text(path)).collect();
-                        added.refused.push(format!("no video files were found in {}", searched.join(", ")));
+                        let nothing = format!("no video files were found in {}", searched.join(", "));
+                        added.refused.push(Refusal::NothingFound.because(nothing));
                     }
                 }
-                Input::Fault { what, detail } => added.refused.push(format!("{what}: {detail}")),
+                Input::Fault { what, detail } => added.refused.push(Refusal::Other.because(format!("{what}: {detail}"))),
                 _ => {}
             }
         }

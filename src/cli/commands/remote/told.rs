@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 
 use super::{NO_SERVER, REFUSED, VERSIONS};
 use crate::cli::{Unavailable, Usage, write_out};
-use crate::domain::command::{Answer, Rejection};
+use crate::domain::command::Answer;
 use crate::domain::comparison::under_way::END_IT;
 use crate::domain::job::JobId;
-use crate::domain::refusal::OTHER;
+use crate::domain::refusal::{Refusal, Rejection};
 
 /// The fields that every such object has, in the order in which they are told; some commands have more.
 pub const FIELDS: [&str; 5] = ["command", "jobs", "refused", "later", "error"];
@@ -64,13 +64,13 @@ impl Told {
 
     /// It could not be done with a job; `way` leads to it all the same.
     pub fn refuse(&mut self, job: JobId, why: &Rejection, way: &str) {
-        self.refused.push(json!({ "job": job, "code": why.code(), "why": why.0 }));
+        self.refused.push(json!({ "job": job, "code": why.code, "why": why.why }));
         crate::cli::tell(&format!("plimsoll: #{job}: {why}{way}\n"));
     }
 
     /// A path could not be taken.
-    pub fn refuse_path(&mut self, why: &str) {
-        self.refused.push(json!({ "job": null, "code": Rejection(why.to_owned()).code(), "why": why }));
+    pub fn refuse_path(&mut self, why: &Rejection) {
+        self.refused.push(json!({ "job": null, "code": why.code, "why": why.why }));
         crate::cli::tell(&format!("plimsoll: {why}\n"));
     }
 
@@ -82,7 +82,7 @@ impl Told {
                 self.line(&format!("{done}{}", later(answer.later.as_ref())))
             }
             Err(why) => {
-                self.error = Some(json!({ "code": why.code(), "why": why.0 }));
+                self.error = Some(json!({ "code": why.code, "why": why.why }));
                 crate::cli::tell(&format!("plimsoll: {why}\n"));
                 Ok(())
             }
@@ -128,5 +128,5 @@ pub fn later(later: Option<&String>) -> String {
 
 /// All codes that a refusal or an error may have.
 pub fn codes() -> std::collections::BTreeSet<&'static str> {
-    crate::domain::refusal::REFUSALS.iter().map(|(code, _)| *code).chain(FAILURES).chain([OTHER]).collect()
+    Refusal::ALL.iter().map(|code| code.as_str()).chain(FAILURES).collect()
 }
