@@ -582,6 +582,9 @@ impl RoomWanted {
 pub struct RunSummary {
     /// The profile at the end.
     pub profile: String,
+    /// Other profiles that were in force before, each once, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_profiles: Vec<String>,
     /// What might be used at most.
     pub budget_bytes: Bytes,
     /// Where that was read, or who said so.

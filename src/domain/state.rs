@@ -422,7 +422,10 @@ impl State {
                 }
             }
             EventKind::ProfileSelected { profile, .. } => {
-                self.profile = Some(profile.clone());
+                let before = self.profile.replace(profile.clone()).map(|before| before.name);
+                let earlier = &mut self.totals.earlier_profiles;
+                earlier.retain(|name| *name != profile.name && before.as_ref() != Some(name));
+                earlier.extend(before.filter(|before| *before != profile.name));
                 self.decided = None;
             }
             EventKind::SlotsDecided { at_once, limit, why, .. } => {

@@ -26,10 +26,14 @@ fn under(title: &str, summary: &RunSummary) -> String {
             seconds_words(seconds)
         )
     });
+    let earlier = match summary.earlier_profiles.as_slice() {
+        [] => String::new(),
+        earlier => format!(" (before: {})", earlier.join(", ")),
+    };
     let slots = summary.at_once.as_ref().map(|words| format!("\n\x20 at once        {words}")).unwrap_or_default();
     format!(
         "{title}\n\
-         \x20 profile        {}{slots}\n\
+         \x20 profile        {}{earlier}{slots}\n\
          \x20 jobs           {counts}\n\
          \x20 peak           {} of {} ({} cannot be dropped; {} with file cache)\n\
          \x20 budget         {}: {}\n\
@@ -82,6 +86,13 @@ mod tests {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         assert!(!text.contains("oom"), "{text}");
+    }
+
+    #[test]
+    fn profiles_that_were_in_force_before_are_told_too() {
+        let earlier_profiles = vec!["safe".to_owned(), "fast".to_owned()];
+        let text = render(&RunSummary { profile: "balanced".to_owned(), earlier_profiles, ..RunSummary::default() });
+        assert!(text.contains("profile        balanced (before: safe, fast)\n"), "{text}");
     }
 
     #[test]

@@ -5,7 +5,8 @@ pub mod fixture;
 pub mod fleet;
 pub mod fleet_forecast;
 pub mod forecast;
-pub mod traffic;
+#[cfg(test)]
+mod traffic;
 pub mod world;
 
 use std::time::Duration;

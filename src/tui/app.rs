@@ -242,6 +242,7 @@ impl App {
     }
 
     /// Shows everything in another palette.
+    #[cfg(test)]
     pub const fn set_theme(&mut self, name: ThemeName) {
         self.theme = Theme::new(name, self.settings.color, self.theme.symbols.ascii);
     }

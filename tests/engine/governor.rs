@@ -85,12 +85,12 @@ fn finish(sim: &mut Sim) {
 
 /// Random runs of each property; fewer where many broken engines are to be told from the sound one.
 fn cases() -> u32 {
-    std::env::var("GOVERNOR_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(100)
+    std::env::var("GOVERNOR_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(70)
 }
 
 /// Random queues that are run with and without the governor; `just governor` takes 1,500.
 fn queues() -> u64 {
-    std::env::var("GOVERNOR_QUEUES").ok().and_then(|queues| queues.parse().ok()).unwrap_or(150)
+    std::env::var("GOVERNOR_QUEUES").ok().and_then(|queues| queues.parse().ok()).unwrap_or(100)
 }
 
 fn count(sim: &Sim, what: impl Fn(&EventKind) -> bool) -> usize {

@@ -102,6 +102,7 @@ fn open(folder: &Path, caller: Caller) -> Result<Opened, OpenError> {
 /// A front end that knows what it was told, and sees that nothing is told twice or left out.
 struct Knows {
     link: Link,
+    clock: tokio::runtime::Runtime,
     state: State,
     events: u64,
     snapshots: u32,
@@ -111,12 +112,14 @@ struct Knows {
 
 impl Knows {
     fn new(link: Link) -> Self {
-        Self { link, state: State::default(), events: 0, snapshots: 0, replies: Vec::new(), news: Vec::new() }
+        let clock = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        Self { link, clock, state: State::default(), events: 0, snapshots: 0, replies: Vec::new(), news: Vec::new() }
     }
 
     /// Takes one update; false when the line has ended.
     fn take(&mut self) -> bool {
-        match self.link.updates.blocking_recv() {
+        let update = self.clock.block_on(async { tokio::time::timeout(PATIENCE, self.link.updates.recv()).await });
+        match update.expect("neither an update nor the end came") {
             Some(Update::Snapshot(state)) => {
                 self.snapshots += 1;
                 assert!(state.seq >= self.state.seq, "a snapshot never goes back");

@@ -91,7 +91,7 @@ fn decided_slots_end_as_soon_as_the_best_fixed_number_and_stay_under_the_line() 
         for cores in [2.0, 4.0] {
             let forecaster = Forecaster::new(&jobs, &presets, (&learned, &[]), cores);
             for budget in [512, 1024, 2048].map(Bytes::mib) {
-                let of = |slots| forecaster.forecast(&way(slots, budget), 6, 11);
+                let of = |slots| forecaster.forecast(&way(slots, budget), 3, 11);
                 let fixed = [1, 2, 4].map(|slots| of(Slots::Fixed(slots)));
                 let auto = of(Slots::Auto);
                 let cell = |way: &Forecast| format!("{:.0} s {:.0} MB", way.finish_p50, way.peak_p95.as_mb());

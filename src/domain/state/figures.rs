@@ -42,6 +42,7 @@ impl State {
         let totals = &self.totals;
         RunSummary {
             profile: self.profile.as_ref().map(|profile| profile.name.clone()).unwrap_or_default(),
+            earlier_profiles: totals.earlier_profiles.clone(),
             budget_bytes: self.lines.budget,
             budget_source: self.budget_source.clone(),
             jobs: self.job_counts_with_cleared(),

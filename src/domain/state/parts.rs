@@ -101,6 +101,9 @@ pub struct LogRing {
 /// from then on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
+    /// Profiles that were in force before the one that is now, each once, in order.
+    #[serde(default)]
+    pub earlier_profiles: Vec<String>,
     /// Since when memory is summed as it is now, where that was not so from the beginning: peaks, crossings and the time over
     /// the line are of this part of the run.
     #[serde(default)]

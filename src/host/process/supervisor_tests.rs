@@ -428,8 +428,8 @@ fn a_child_outlives_the_thread_that_asked_for_it() {
     std::thread::scope(|scope| {
         scope.spawn(|| rig.supervisor.start(JOB, 1, Launch::new(command, None))).join().unwrap();
     });
-    rig.line("ready");
     let pid = rig.pid();
+    rig.line("ready");
     assert!(within(PATIENCE, || state_of(pid) == Some('T')));
     rig.supervisor.slots.resume(JOB);
     assert_eq!(rig.exit().exit, Exit::Code(0));
