@@ -80,7 +80,7 @@ spelled! {
         NotAllowed = "not_allowed",
         /// What follows the job is not on the list.
         NotListed = "not_listed",
-        /// The line to the server was cut; nobody knows whether it was done.
+        /// The line to the server was cut; the words tell whether it was asked.
         Cut = "cut",
         /// Another reason, in words alone, such as a path that cannot be read.
         Other = "refused",
@@ -104,11 +104,29 @@ impl Refusal {
 
 /// Why a request was refused: an operator's mistake, shown where it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Said")]
 pub struct Rejection {
     /// For programs.
     pub code: Refusal,
     /// For people: what it is, and what to do.
     pub why: String,
+}
+
+/// As it comes over the wire: a server that is newer may have a code that is not known here, and its words count all the same.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Said {
+    Known { code: Refusal, why: String },
+    Unknown { why: String },
+}
+
+impl From<Said> for Rejection {
+    fn from(said: Said) -> Self {
+        match said {
+            Said::Known { code, why } => code.because(why),
+            Said::Unknown { why } => Refusal::Other.because(why),
+        }
+    }
 }
 
 impl Rejection {
@@ -125,3 +143,17 @@ impl std::fmt::Display for Rejection {
 }
 
 impl std::error::Error for Rejection {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_that_is_not_known_here_is_another_reason_with_its_words() {
+        let read = |text: &str| serde_json::from_str::<Rejection>(text).expect("understood");
+        assert_eq!(read(r#"{"code":"not_paused","why":"w"}"#), Refusal::NotPaused.because("w"));
+        assert_eq!(read(r#"{"code":"of_tomorrow","why":"w","more":1}"#), Refusal::Other.because("w"));
+        let written = serde_json::to_string(&Refusal::AtEnd.because("w")).expect("written");
+        assert_eq!(read(&written), Refusal::AtEnd.because("w"));
+    }
+}

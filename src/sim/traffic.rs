@@ -179,7 +179,7 @@ mod tests {
     fn words_that_wake_all_cost_no_more_than_a_claim_each_turn_however_many_there_are() {
         let of =
             |workers, turn| working_and_idle(&Habits { workers, turn, jobs: 1, trickle: Duration::from_millis(100), ..SOME }, 7).1;
-        let turns = of(300, SOME.turn);
+        let turns = of(1000, SOME.turn);
         assert!(turns.most_claims <= 400, "{turns:?}");
         let at_once = of(300, Duration::from_micros(1));
         assert!(at_once.most_claims > 1500, "without turns: {at_once:?}");

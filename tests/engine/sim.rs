@@ -223,6 +223,21 @@ fn fewer_slots_drain_and_never_kill() {
 }
 
 #[test]
+fn every_other_profile_that_was_in_force_is_told_at_the_end_once_and_in_order() {
+    let mut sim = Sim::new(config(2, 200), vec![good(10, 30)]);
+    let first = sim.engine.state().profile.as_deref().expect("in force").name.clone();
+    let mut earlier = |names: &[&str]| {
+        for name in names {
+            sim.ask(Command::SelectProfile(Box::new(Profile { name: (*name).to_owned(), ..profile(2, 200) })));
+        }
+        sim.engine.state().figures_so_far().earlier_profiles
+    };
+    assert_eq!(earlier(&[&first]), [] as [&str; 0], "the same again is no other");
+    assert_eq!(earlier(&["b", &first]), ["b"]);
+    assert_eq!(earlier(&["c", "c"]), ["b", &first]);
+}
+
+#[test]
 fn a_profile_from_no_file_is_used_if_it_is_as_sound_as_one_and_passes_for_no_other() {
     let known = profile(2, 200);
     let mut sim = Sim::new(EngineConfig { profiles: vec![known.clone()], ..config(2, 200) }, vec![good(10, 30), good(10, 30)]);

@@ -12,7 +12,7 @@ fn a_demo_without_ffmpeg_runs_load_jobs_that_cross_the_mark_and_are_cleaned_up_a
     let empty = world.path("empty");
     std::fs::create_dir(&empty).expect("made");
     let mut command = world.command(["demo", "--load-jobs", "--headless", "--json"]);
-    command.env("PATH", &empty);
+    command.arg("-o").arg(world.path("out")).env("PATH", &empty);
     let run = Live::start(command).finish();
     assert_eq!(run.code(), Some(0), "{}", run.stderr);
     stream::check(&run, 2);

@@ -129,7 +129,7 @@ fn mb(value: &Value) -> f64 {
 fn start(cage: &Cage, home: &Path, args: &[&std::ffi::OsStr]) -> Child {
     let mut command = plimsoll_on_the_path();
     command.args(["run", "--json", "--state-dir"]).arg(home.join("state")).arg("-o").arg(home.join("out")).args(args);
-    command.env("HOME", home).env_remove("XDG_STATE_HOME").current_dir(home);
+    command.env("HOME", home).env_remove("XDG_STATE_HOME").env_remove("XDG_CACHE_HOME").current_dir(home);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     cage.spawn(&mut command)
 }

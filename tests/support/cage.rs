@@ -36,7 +36,7 @@ impl Cage {
         if let Err(error) = fs::create_dir(&dir) {
             return skipped(format!("cannot make {}: {error}", dir.display()));
         }
-        let log = kernel_log().map(|log| (log, Members::watch(&dir)));
+        let log = (own.version == Version::V1).then(kernel_log).flatten().map(|log| (log, Members::watch(&dir)));
         let cage = Self { version: own.version, dir, kills_before: machine_kills(), log };
         if let Err(error) = cage.resize(limit) {
             return skipped(format!("cannot set the limit of {}: {error}", cage.dir.display()));
@@ -133,7 +133,8 @@ fn number_after(text: &str, words: &str) -> Option<u32> {
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// Who was ever seen in a box: looked at 50 times a second, and nobody holds much memory in less.
+/// Who was ever seen in a box: looked at 50 times a second. The kernel's log has the numbers of the first namespace, so elsewhere it
+/// is nobody, and only kills count of which the log names the group.
 struct Members {
     seen: Arc<Mutex<BTreeSet<u32>>>,
     /// Ends the watch when it is dropped.
@@ -145,8 +146,9 @@ impl Members {
         let seen = Arc::<Mutex<BTreeSet<u32>>>::default();
         let (watched, goes_on) = mpsc::channel();
         let (found, dir) = (Arc::clone(&seen), dir.to_owned());
+        let is_first = fs::read_link("/proc/self/ns/pid").is_ok_and(|namespace| namespace == Path::new("pid:[4026531836]"));
         std::thread::spawn(move || {
-            while goes_on.recv_timeout(Duration::from_millis(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            while is_first && goes_on.recv_timeout(Duration::from_millis(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
                 found.lock().expect("no panic").extend(folders(&dir).iter().flat_map(|dir| processes(dir)));
             }
         });

@@ -47,8 +47,8 @@ pub struct Manners {
     log: Mutex<Vec<(Method, String, Option<String>)>>,
 }
 
-/// An address of this machine that no other server here has, and no outgoing connection: such a one could be given the port of
-/// a server that is down. Elsewhere than on Linux there is one address for all.
+/// An address of this machine for one server. Outgoing connections come from 127.0.0.1: a server there that is down could find its
+/// port taken by one. Elsewhere than on Linux there is that address alone.
 fn own_address() -> Ipv4Addr {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed) % 250 + 1;

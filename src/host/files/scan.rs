@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::job::LogLevel;
 use crate::domain::preset::Preset;
+use crate::domain::refusal::QUEUED_ALREADY;
 use crate::domain::units::Bytes;
 use crate::domain::watch::{DeleteInput, WatchTake};
 use crate::engine::port::ScanId;
@@ -123,7 +124,7 @@ impl Scan<'_> {
             Standing::Queued | Standing::FromEarlier if self.order.watch.is_some() => {
                 return self.scanned.settled.extend(taken);
             }
-            Standing::Queued => return self.refuse(path, "it is in the queue already".to_owned()),
+            Standing::Queued => return self.refuse(path, QUEUED_ALREADY.to_owned()),
             Standing::FromEarlier => {
                 self.scanned.known += 1;
                 return;

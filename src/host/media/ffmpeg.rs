@@ -8,6 +8,7 @@ pub mod known;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
@@ -18,7 +19,7 @@ use crate::domain::text::{path_text, sanitise};
 use crate::host::media::probe::words;
 use crate::host::process::command::{Tool, ToolError};
 use crate::host::process::sandbox::Fences;
-use known::Fingerprint;
+use known::{Fingerprint, Trial};
 
 /// The oldest ffmpeg that understands every option plimsoll gives it (`-fps_mode` came with it).
 pub const OLDEST: (u32, u32) = (5, 1);
@@ -43,8 +44,8 @@ pub struct Ffmpeg {
     pub source: Found,
     /// By what it is known again; `None` = it has to be asked each time.
     pub fingerprint: Option<Fingerprint>,
-    /// The version of Landlock behind which it has run.
-    pub fence: Option<i64>,
+    /// The trial of the fence that it has passed.
+    pub fence: Option<Trial>,
     /// Where all this is kept for the next start.
     #[serde(skip)]
     pub memory: Option<PathBuf>,
@@ -275,8 +276,18 @@ fn is_program(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|meta| meta.is_file()) && rustix::fs::access(path, Access::EXEC_OK).is_ok()
 }
 
+/// Neither a program of Linux nor a text: what the kernel cannot run is handed to a shell, which would take its bytes for commands.
+fn is_damaged(program: &Path) -> bool {
+    let mut begin = Vec::new();
+    let read = std::fs::File::open(program).and_then(|file| file.take(64).read_to_end(&mut begin));
+    cfg!(target_os = "linux") && read.is_ok() && !begin.starts_with(b"\x7fELF") && begin.contains(&0)
+}
+
 fn ask(program: &Path, args: &[&str]) -> Result<String, FfmpegError> {
     let broken = |reason: String| FfmpegError::Broken { program: program.to_owned(), reason };
+    if is_damaged(program) {
+        return Err(broken("it is damaged: neither a program for Linux nor a script".to_owned()));
+    }
     let answer = Tool::new(program, args).run().map_err(|error| match error {
         ToolError::Start { source, .. } => broken(source.to_string()),
         ToolError::TimedOut { .. } | ToolError::TooLong { .. } => broken(error.to_string()),
@@ -321,8 +332,8 @@ impl Ffmpeg {
     /// Fences for what it and its ffprobe are started for, with this scratch folder.
     pub fn fences(&self, scratch: &Path) -> Fences {
         let asked = self.clone();
-        let passed = move |abi| Self { fence: Some(abi), ..asked.clone() }.keep();
-        Fences::remembered(scratch, &self.ffmpeg, self.fence, passed)
+        let passed = move |abi| Self { fence: Some(Trial::passed(abi)), ..asked.clone() }.keep();
+        Fences::remembered(scratch, &self.ffmpeg, self.fence.as_ref().and_then(Trial::of_now), passed)
     }
 
     /// It is of this release or newer; `None` when its version does not tell.

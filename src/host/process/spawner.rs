@@ -6,15 +6,15 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::io::FdFlags;
 
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
-use crate::host::process::child::{ChildSetup, Limits, channel};
+use crate::host::process::child::{ChildSetup, Identity, Limits, channel};
 use crate::host::process::command::{GRANTED_WITHIN, until_granted};
 use crate::host::process::sandbox::PROGRESS_FD;
 
@@ -120,33 +120,72 @@ pub fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
     let setup = ChildSetup {
         parent: std::process::id() as libc::pid_t,
         progress: Some(progress_end.as_raw_fd() as RawFd),
-        third: channel(PROGRESS_FD),
+        third: None,
         limits: Limits { max_file: request.max_file.map(|bytes| bytes.0), ..Limits::default() },
         fence: request.fence.as_ref().map(|fence| fence.as_raw_fd() as RawFd),
         group: request.group.as_ref().map(|file| file.as_raw_fd() as RawFd),
     };
     let with_group = Arc::new(AtomicBool::new(setup.group.is_some()));
+    let third = Arc::new(Third::default());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(stderr_end));
     // SAFETY: `apply` makes only calls that are safe between fork and exec, as its module says.
     unsafe {
         use std::os::unix::process::CommandExt as _;
-        let with_group = Arc::clone(&with_group);
+        let (with_group, third) = (Arc::clone(&with_group), Arc::clone(&third));
         command.pre_exec(move || {
             let group = setup.group.filter(|_| with_group.load(Ordering::Relaxed));
-            ChildSetup { group, ..setup }.apply()
+            ChildSetup { group, third: third.get(), ..setup }.apply()
         });
     }
     // The handle is dropped without waiting: whoever owns the answer reaps by number.
-    let mut started = until_granted(GRANTED_WITHIN, || command.spawn());
+    let mut started = until_granted(GRANTED_WITHIN, || third.start(&mut command, &progress_end));
     if started.is_err() && with_group.swap(false, Ordering::Relaxed) {
         // It may be the group that refuses, and a job can do without: what else is wrong shows again.
-        started = command.spawn();
+        started = third.start(&mut command, &progress_end);
     }
     let pid = started.map_err(run_error)?.id();
     // Our copies of the write ends are closed here, or the read ends would never see the end.
     drop(command);
     drop(progress_end);
     Ok(SpawnedChild { pid, pidfd: pidfd(pid), stderr, progress, in_group: with_group.load(Ordering::Relaxed) })
+}
+
+/// What has the number of the progress pipe in this process, as the child is to find it: anything else there is the pipe on which
+/// it tells that exec failed, and must not be overwritten.
+#[derive(Default)]
+struct Third {
+    dev: AtomicU64,
+    ino: AtomicU64,
+}
+
+impl Third {
+    /// As often a start is tried where the child finds something else: another thread has closed what had the number.
+    const TRIES: u32 = 10;
+
+    fn get(&self) -> Option<Identity> {
+        let there = (self.dev.load(Ordering::Relaxed), self.ino.load(Ordering::Relaxed));
+        (there != (0, 0)).then_some((there.0 as libc::dev_t, there.1 as libc::ino_t))
+    }
+
+    fn start(&self, command: &mut Command, progress: &OwnedFd) -> io::Result<Child> {
+        let mut tries = 0;
+        loop {
+            // Where the number is free it is ours until the fork.
+            let held = rustix::io::fcntl_dupfd_cloexec(progress, PROGRESS_FD);
+            let (dev, ino) = channel(PROGRESS_FD).unwrap_or_default();
+            #[allow(clippy::unnecessary_cast)] // of another width elsewhere than on Linux
+            let (dev, ino) = (dev as u64, ino as u64);
+            self.dev.store(dev, Ordering::Relaxed);
+            self.ino.store(ino, Ordering::Relaxed);
+            let started = command.spawn();
+            drop(held);
+            tries += 1;
+            match started {
+                Err(error) if error.raw_os_error() == Some(libc::EAGAIN) && tries < Self::TRIES => {}
+                started => return started,
+            }
+        }
+    }
 }
 
 fn pipe_in_time() -> io::Result<(OwnedFd, OwnedFd)> {

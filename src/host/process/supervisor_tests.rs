@@ -666,6 +666,37 @@ fn the_children_of_a_killed_console_are_dead_at_once() {
 }
 
 #[test]
+fn every_start_goes_well_while_other_threads_open_and_close_pipes_with_the_number_of_the_progress_pipe() {
+    if !in_own_process("every_start_goes_well_while_other_threads_open_and_close_pipes_with_the_number_of_the_progress_pipe") {
+        return;
+    }
+    let mut rig = Rig::new();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let _pipe = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+                    std::thread::yield_now();
+                }
+            });
+        }
+        for _ in 0..300 {
+            rig.supervisor.start(JOB, 1, Launch::new(Command::new("/bin/true"), None));
+            let report = rig.await_report(|report| match report {
+                JobReport::SpawnFailed { .. } | JobReport::Exited(_) => Some(report.clone()),
+                _ => None,
+            });
+            if !matches!(&report, JobReport::Exited(exit) if exit.exit == Exit::Code(0)) {
+                is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+                panic!("{report:?}");
+            }
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
 fn starting_takes_milliseconds() {
     if !in_own_process("starting_takes_milliseconds") {
         return;

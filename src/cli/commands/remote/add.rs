@@ -52,7 +52,7 @@ struct Added {
     batch: Option<u64>,
     jobs: Vec<JobId>,
     known: u64,
-    /// What could not be taken, in words.
+    /// What could not be taken.
     refused: Vec<Rejection>,
 }
 

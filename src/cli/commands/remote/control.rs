@@ -12,7 +12,7 @@ use crate::config::search;
 use crate::domain::command::{Command, MoveTo};
 use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::profile::Profile;
-use crate::domain::refusal::Rejection;
+use crate::domain::refusal::Refusal;
 use crate::domain::stored::{RowState, RowsWanted};
 use crate::domain::text::{many, path_text};
 use crate::runtime::link::Update;
@@ -106,7 +106,7 @@ pub fn jobs(resolved: &Resolved, verb: JobVerb, ranges: &[JobRange], json: bool)
             match ask(&mut opened.link, number, verb.command(job))? {
                 Ok(answer) => told.did(job, verb.done(), &answer)?,
                 Err(why) => {
-                    let is_unknown = why == Rejection::unknown_job(job);
+                    let is_unknown = why.code == Refusal::UnknownJob;
                     let way = if is_unknown { way_for_earlier(&opened, verb, job) } else { None };
                     told.refuse(job, &why, &way.map_or_else(String::new, |way| format!("; {way}")));
                 }

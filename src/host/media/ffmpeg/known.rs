@@ -6,10 +6,12 @@
 //!
 //! It is kept for the user, not in a state folder: most of the state folders that a comparison or a script makes are new.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -50,24 +52,55 @@ fn is_program_itself(path: &Path, name: &str) -> bool {
     !is_script && real.is_some_and(|real| real.file_name().and_then(|own| own.to_str()).is_some_and(|own| own.contains(name)))
 }
 
+/// A trial of the fence that went well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trial {
+    /// The version of Landlock.
+    abi: i64,
+    /// The search path, whose folders stand open behind the fence.
+    path: Option<OsString>,
+}
+
+impl Trial {
+    /// One of now.
+    pub(super) fn passed(abi: i64) -> Self {
+        Self { abi, path: std::env::var_os("PATH") }
+    }
+
+    /// The version of Landlock, if a trial of now would be the same.
+    pub(super) fn of_now(&self) -> Option<i64> {
+        (self.path == std::env::var_os("PATH")).then_some(self.abi)
+    }
+}
+
 /// What is kept.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Kept {
-    /// The version of plimsoll that has understood the answers.
-    version: String,
+    /// The plimsoll that has understood the answers: another one may read them otherwise.
+    own: FileId,
     /// The latest first.
     ffmpegs: Vec<Ffmpeg>,
 }
 
-/// What the file in `folder` tells; nothing where it is not ours, or another version's.
+/// This program.
+fn own() -> Option<FileId> {
+    static OWN: OnceLock<Option<FileId>> = OnceLock::new();
+    *OWN.get_or_init(|| FileId::of(&std::env::current_exe().ok()?).ok())
+}
+
+fn is_ours(meta: &Metadata) -> bool {
+    meta.uid() == rustix::process::geteuid().as_raw()
+}
+
+/// What the file in `folder` tells; nothing where it is not ours, or another plimsoll's.
 fn read(folder: &Path) -> Option<Vec<Ffmpeg>> {
     let mut text = Vec::new();
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(folder.join(FILE_NAME)).ok()?;
     // Somebody else could make an ffmpeg look like another one.
-    let is_ours = file.metadata().is_ok_and(|meta| meta.uid() == rustix::process::geteuid().as_raw());
-    is_ours.then_some(file)?.take(MOST_READ).read_to_end(&mut text).ok()?;
+    file.metadata().is_ok_and(|meta| is_ours(&meta)).then_some(())?;
+    file.take(MOST_READ).read_to_end(&mut text).ok()?;
     let kept: Kept = serde_json::from_slice(&text).ok()?;
-    (kept.version == env!("CARGO_PKG_VERSION")).then_some(kept.ffmpegs)
+    (Some(kept.own) == own()).then_some(kept.ffmpegs)
 }
 
 /// What these programs said, if they are those that were asked.
@@ -81,20 +114,32 @@ pub(super) fn recall(folder: &Path, ffmpeg: &Path, ffprobe: &Path, now: Fingerpr
 /// # Errors
 /// It cannot be written: the next start asks again.
 pub(super) fn keep(folder: &Path, ffmpeg: &Ffmpeg) -> io::Result<()> {
-    if ffmpeg.fingerprint.is_none() {
-        return Ok(());
-    }
+    let (Some(_), Some(own)) = (ffmpeg.fingerprint, own()) else { return Ok(()) };
     let mut ffmpegs = read(folder).unwrap_or_default();
-    ffmpegs.retain(|known| known.ffmpeg != ffmpeg.ffmpeg);
+    ffmpegs.retain(|known| known.fingerprint != ffmpeg.fingerprint || known.ffmpeg != ffmpeg.ffmpeg);
     ffmpegs.insert(0, ffmpeg.clone());
     ffmpegs.truncate(MOST_KEPT);
-    let text = serde_json::to_vec(&Kept { version: env!("CARGO_PKG_VERSION").to_owned(), ffmpegs })?;
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let text = serde_json::to_vec(&Kept { own, ffmpegs })?;
+    make(folder)?;
     // Never seen half-written, and with a name that no other writer has.
     let mut unfinished = tempfile::Builder::new().prefix(FILE_NAME).tempfile_in(folder)?;
     unfinished.write_all(&text)?;
     unfinished.persist(folder.join(FILE_NAME))?;
     Ok(())
+}
+
+/// Makes the folder, and the one above it, in what is this user's own: root makes nothing in the home of somebody else, and no home.
+fn make(folder: &Path) -> io::Result<()> {
+    let not_ours = || io::Error::new(io::ErrorKind::PermissionDenied, "the folder above it is not there, or is somebody else's");
+    for folder in folder.parent().into_iter().chain([folder]) {
+        if !folder.exists() {
+            let above = folder.parent().and_then(|above| std::fs::metadata(above).ok());
+            above.filter(is_ours).ok_or_else(not_ours)?;
+            DirBuilder::new().mode(0o700).create(folder).or_else(|error| if folder.is_dir() { Ok(()) } else { Err(error) })?;
+        }
+    }
+    let made = std::fs::symlink_metadata(folder)?;
+    if made.is_dir() && is_ours(&made) { Ok(()) } else { Err(not_ours()) }
 }
 
 #[cfg(test)]
@@ -104,6 +149,7 @@ mod tests {
 
     use super::super::{Found, Search, fakes, locate};
     use super::*;
+    use crate::host::skip::{LANDLOCK, ROOT, skip};
 
     /// The ffmpeg and ffprobe of the system, copied to where they can be spoilt.
     fn copies(folder: &Path) -> Search {
@@ -134,7 +180,8 @@ mod tests {
         }
         assert_eq!(locate(&search).expect("nothing was run"), asked);
         let anew = Search { memory: None, ..search.clone() };
-        assert!(locate(&anew).is_err(), "whoever does not ask for what is known runs it");
+        let why = locate(&anew).expect_err("whoever does not ask for what is known runs it").to_string();
+        assert!(why.contains("does not work: it is damaged"), "{why}");
         // Another date alone: it may be another program.
         let file = File::options().write(true).open(folder.path().join("ffprobe")).expect("ours");
         file.set_modified(std::time::UNIX_EPOCH).expect("set");
@@ -151,12 +198,28 @@ mod tests {
         std::fs::create_dir(&scratch).expect("made");
         let first = locate(&search).expect("it answers");
         assert_eq!(first.fence, None, "it was not tried yet");
-        let tried = first.fences(&scratch).state().map_err(str::to_owned);
+        let Ok(abi) = first.fences(&scratch).state() else { return skip(LANDLOCK, "no fence holds here") };
         locate(&system).expect("it answers");
         let known = locate(&search).expect("known");
-        assert_eq!(known.fence, tried.as_ref().ok().copied());
+        assert_eq!(known.fence.as_ref().and_then(Trial::of_now), Some(abi));
         spoil_unseen(&known.ffmpeg);
-        assert_eq!(known.fences(&scratch).state().map_err(str::to_owned), tried, "it is not run again");
+        assert_eq!(known.fences(&scratch).state(), Ok(abi), "it is not run again");
+        assert_eq!(Trial { path: Some("/elsewhere".into()), abi }.of_now(), None, "other folders stand open behind it");
+    }
+
+    #[test]
+    fn nothing_is_made_where_there_is_no_home_or_in_that_of_somebody_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let no_home = folder.path().join("nonexistent/.cache/plimsoll");
+        assert!(make(&no_home).is_err() && !folder.path().join("nonexistent").exists());
+        let home = folder.path().join("home");
+        std::fs::create_dir(&home).expect("made");
+        make(&home.join(".cache/plimsoll")).expect("made in our own");
+        assert!(home.join(".cache/plimsoll").is_dir());
+        std::os::unix::fs::symlink(&home, home.join(".cache/linked")).expect("linked");
+        assert!(make(&home.join(".cache/linked")).is_err(), "a link may lead anywhere");
+        let Ok(()) = std::os::unix::fs::chown(&home, Some(12_345), None) else { return skip(ROOT, "no folder of another user") };
+        assert!(make(&home.join(".local/plimsoll")).is_err() && !home.join(".local").exists());
     }
 
     #[test]
@@ -166,10 +229,9 @@ mod tests {
         let asked = locate(&search).expect("it answers");
         let file = search.memory.as_deref().expect("given").join(FILE_NAME);
         assert!(read(file.parent().expect("a folder")).is_some_and(|known| known.len() == 1));
-        if std::os::unix::fs::chown(&file, Some(12_345), None).is_ok() {
-            assert!(read(file.parent().expect("a folder")).is_none());
-            assert_eq!(locate(&search).expect("asked again"), asked);
-        }
+        let Ok(()) = std::os::unix::fs::chown(&file, Some(12_345), None) else { return skip(ROOT, "no file of another user") };
+        assert!(read(file.parent().expect("a folder")).is_none());
+        assert_eq!(locate(&search).expect("asked again"), asked);
     }
 
     #[test]
