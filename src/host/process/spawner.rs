@@ -170,8 +170,8 @@ impl Third {
     fn start(&self, command: &mut Command, progress: &OwnedFd) -> io::Result<Child> {
         let mut tries = 0;
         loop {
-            // Where the number is free it is ours until the fork.
-            let held = rustix::io::fcntl_dupfd_cloexec(progress, PROGRESS_FD);
+            // Where the number is free it is ours until the fork. Only when that is wanted: descriptors may be few.
+            let held = (tries > 0).then(|| rustix::io::fcntl_dupfd_cloexec(progress, PROGRESS_FD));
             let (dev, ino) = channel(PROGRESS_FD).unwrap_or_default();
             #[allow(clippy::unnecessary_cast)] // of another width elsewhere than on Linux
             let (dev, ino) = (dev as u64, ino as u64);
