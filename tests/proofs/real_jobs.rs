@@ -212,7 +212,8 @@ fn memory_is_what_the_kernel_says_at_four_times_a_second_and_over_the_mark_a_cle
                     assert!(number(started, "before_bytes") >= 400 * MIB * 3 / 4, "{started}");
                     assert!(number(&event, "freed_bytes") >= 150 * MIB, "180 MB of it waited: {event}");
                     let (before, after) = (number(&event, "before_bytes"), number(&event, "after_bytes"));
-                    assert!(before.saturating_sub(after) >= 140 * MIB, "seen on the whole too: {event}");
+                    // The encoder grows meanwhile, and longer where others have the processors.
+                    assert!(before.saturating_sub(after) >= 90 * MIB, "seen on the whole too: {event}");
                     has_cleaned = true;
                 }
             }
