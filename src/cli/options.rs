@@ -16,11 +16,12 @@ use crate::config::watch::WatchSetting;
 use crate::config::yaml::ConfigError;
 use crate::domain::hook::{Hook, Hooks};
 use crate::domain::memory::Asked;
+use crate::domain::places::cache_folder;
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
 use crate::domain::text::{error_words as words, path_text};
 use crate::domain::units::Bytes;
-use crate::host::media::ffmpeg::{Ffmpeg, Search, locate, memory};
+use crate::host::media::ffmpeg::{Ffmpeg, Search, locate};
 use crate::tui::{KeyChange, KeyMistake, Keymap};
 
 /// The settings in force, with what follows from them.
@@ -176,7 +177,8 @@ fn keymap(settings: &[KeySetting], file: Option<&Path>) -> Result<Keymap, Vec<Co
 impl Resolved {
     /// The ffmpeg of these settings. One that was asked at an earlier start, and is the same still, is not run for it again.
     pub fn ffmpeg(&self) -> Result<Ffmpeg, Usage> {
-        let search = Search { memory: memory(|name| std::env::var_os(name)), ..Search::from_env(self.settings.ffmpeg.clone()) };
+        let search =
+            Search { memory: cache_folder(|name| std::env::var_os(name)), ..Search::from_env(self.settings.ffmpeg.clone()) };
         locate(&search).map_err(|error| Usage(error.to_string()))
     }
 

@@ -1,9 +1,12 @@
 //! Why requests are refused, by codes that stay: programs tell refusals apart by them, and people read the words.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::job::JobId;
 use super::spelled::spelled;
+use super::text::path_text;
 
 spelled! {
     /// What kind of refusal it is. A code is added, never renamed or removed.
@@ -95,11 +98,6 @@ impl Refusal {
     pub fn because(self, why: impl Into<String>) -> Rejection {
         Rejection { code: self, why: why.into() }
     }
-
-    /// Of an input that was passed over, by what is told of it.
-    pub fn of_path(detail: &str) -> Self {
-        if detail == QUEUED_ALREADY { Self::QueuedAlready } else { Self::Other }
-    }
 }
 
 /// Why a request was refused: an operator's mistake, shown where it was asked.
@@ -130,6 +128,12 @@ impl From<Said> for Rejection {
 }
 
 impl Rejection {
+    /// An input was passed over, and this is told of it.
+    pub fn of_path(path: &Path, detail: &str) -> Self {
+        let code = if detail == QUEUED_ALREADY { Refusal::QueuedAlready } else { Refusal::Other };
+        code.because(format!("{}: {detail}", path_text(path)))
+    }
+
     /// The engine has no such job on its list.
     pub fn unknown_job(job: JobId) -> Self {
         Refusal::UnknownJob.because(format!("there is no job {job}"))

@@ -118,7 +118,7 @@ impl Engine {
         let result = match errors.first() {
             _ if known.known > 0 => Ok(()),
             None if known.found == 0 => Err(Refusal::NothingFound.because(known.nothing)),
-            Some((path, why)) if known.found == 0 => Err(Refusal::of_path(why).because(format!("{}: {why}", path_text(path)))),
+            Some((path, why)) if known.found == 0 => Err(Rejection::of_path(path, why)),
             _ => Ok(()),
         };
         for (path, why) in errors {

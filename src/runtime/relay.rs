@@ -145,7 +145,7 @@ mod tests {
     fn replies(link: &mut Link) -> Vec<(u64, Option<String>)> {
         let told = taken(link).into_iter();
         told.filter_map(|update| match update {
-            Update::Reply(id, reply) => Some((id.0, reply.err().map(|why| why.why))),
+            Update::Reply(id, reply) => Some((id.0, reply.err().map(|refused| refused.why))),
             _ => None,
         })
         .collect()

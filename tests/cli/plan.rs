@@ -62,8 +62,7 @@ fn one_run_teaches_a_plan_the_peaks_of_the_next() {
     let told = number(now, "peak_p50_bytes");
     println!("peak: told {told}, was {peak}; makespan: told {}, was {seconds}", number(now, "finish_p50_seconds"));
     assert!((told - peak).abs() / peak <= 0.10, "peak told {told}, was {peak}");
-    // The machine may have got quicker since it was taught; how near the time is, is asked where it is quiet (`just plan-proof`).
-    assert!(seconds >= 0.5 * number(now, "finish_p50_seconds"), "sooner than can be: {seconds} s, {now}");
+    assert!(seconds >= 0.75 * number(now, "finish_p50_seconds"), "sooner than can be: {seconds} s, {now}");
     assert!(number(way(&after, "safe"), "peak_p50_bytes") < 0.7 * told, "one at a time holds half");
 }
 

@@ -95,7 +95,7 @@ fn a_drain_waits_for_the_comparison_and_a_second_one_is_refused() {
     let mut sim = compared();
     let second = sim.ask(Command::Comparison(Step::Begin { inputs: 1 }));
     let why = |sim: &Sim, id| sim.replies.iter().find(|(known, _)| *known == id).and_then(|(_, answer)| answer.clone().err());
-    assert!(why(&sim, second).is_some_and(|why| why.why.contains("plimsoll compare --stop")));
+    assert!(why(&sim, second).is_some_and(|refused| refused.why.contains("plimsoll compare --stop")));
     for job in [1, 2, 3] {
         sim.ask(Command::Remove(JobId(job)));
     }
@@ -112,7 +112,7 @@ fn a_comparison_begins_only_while_the_queue_is_held_and_nothing_is_at_work() {
     sim.run_until(Mono(Duration::from_secs(3)));
     let refused = |sim: &mut Sim| {
         let id = sim.ask(Command::Comparison(Step::Begin { inputs: 1 }));
-        sim.replies.iter().find(|(known, _)| *known == id).and_then(|(_, answer)| answer.clone().err()).map(|why| why.why)
+        sim.replies.iter().find(|(known, _)| *known == id).and_then(|(_, answer)| answer.clone().err()).map(|refused| refused.why)
     };
     assert!(refused(&mut sim).is_some_and(|why| why.contains("not held")));
     sim.ask(Command::Pause);

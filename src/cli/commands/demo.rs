@@ -16,7 +16,7 @@ use crate::cli::options::Resolved;
 use crate::cli::session::window::{self, Kind, Window};
 use crate::cli::session::{has_terminal, refused};
 use crate::domain::command::Command;
-use crate::domain::places::xdg_folder;
+use crate::domain::places::cache_folder;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::host::demo::clips::{self, DEMO_BUDGET};
@@ -155,7 +155,7 @@ pub(in crate::cli) fn clips_for_comparison(
 fn demo_folder(clips: Option<&std::path::Path>) -> Result<PathBuf, Usage> {
     let folder = match clips {
         Some(folder) => folder.to_owned(),
-        None => xdg_folder(|name| std::env::var_os(name), "XDG_CACHE_HOME", ".cache")
+        None => cache_folder(|name| std::env::var_os(name))
             .ok_or_else(|| {
                 Usage("neither XDG_CACHE_HOME nor HOME is set; say where to make the clips with --clips DIR".to_owned())
             })?

@@ -31,15 +31,12 @@ pub fn run(args: &PlanArgs, resolved: &Resolved) -> Result<u8> {
     }
     let (queue, whose) = if args.paths.is_empty() { stored(resolved)? } else { (found(&args.paths, resolved)?, String::new()) };
     let order = LookOrder { queue: &queue, is_stored: args.paths.is_empty(), runs: Some(args.runs), seed: args.seed };
-    let plan = look(resolved, &Probed::default(), order, &|_| true).map_err(|why| match (why, args.paths.as_slice()) {
-        (NoPlan::Nothing, []) => {
-            Usage(format!("there is nothing to plan: no video in the queue of {}", path_text(&resolved.state_dir)))
-        }
-        (NoPlan::Nothing, paths) => {
-            let searched: Vec<String> = paths.iter().map(|path| path_text(path)).collect();
-            Usage(format!("there is nothing to plan: no video in {}", searched.join(", ")))
-        }
-        (why, _) => Usage(why.to_string()),
+    let plan = look(resolved, &Probed::default(), order, &|_| true).map_err(|why| {
+        let which = match args.paths.as_slice() {
+            [] => format!("the queue of {}", path_text(&resolved.state_dir)),
+            paths => paths.iter().map(|path| path_text(path)).collect::<Vec<_>>().join(", "),
+        };
+        Usage(if let NoPlan::Nothing = why { format!("there is nothing to plan: no video in {which}") } else { why.to_string() })
     })?;
     let told = if args.json { json(&plan).to_string() + "\n" } else { whose + &text(&plan) };
     crate::cli::write_out(told.as_bytes())

@@ -109,11 +109,6 @@ pub fn data_bin(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> 
     Some(xdg_folder(variable, "XDG_DATA_HOME", ".local/share")?.join("bin"))
 }
 
-/// Where what ffmpeg said of itself is kept: `$XDG_CACHE_HOME/plimsoll`, else `~/.cache/plimsoll`.
-pub fn memory(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    xdg_folder(variable, "XDG_CACHE_HOME", ".cache")
-}
-
 /// Why there is no ffmpeg.
 #[derive(Debug, thiserror::Error)]
 pub enum FfmpegError {

@@ -68,7 +68,7 @@ impl BackgroundCompare {
             if let Update::Reply(id, answer) = update
                 && id == asked
             {
-                return answer.map(drop).map_err(|why| why.why);
+                return answer.map(drop).map_err(|refused| refused.why);
             }
         }
         Err(over())

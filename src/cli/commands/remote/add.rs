@@ -1,7 +1,5 @@
 //! `plimsoll add`: queues with the server; where none runs, for the next one.
 
-use std::path::Path;
-
 use color_eyre::eyre::Result;
 use tokio::sync::mpsc;
 
@@ -74,15 +72,10 @@ impl Added {
     }
 }
 
-/// A path that was not taken.
-fn of_path(path: &Path, why: &str) -> Rejection {
-    Refusal::of_path(why).because(format!("{}: {why}", path_text(path)))
-}
-
 /// A path that was not taken, if the event tells of one.
 fn not_taken(event: &EventKind) -> Option<Rejection> {
     let EventKind::InputSkipped { input, detail } = event else { return None };
-    Some(of_path(input, detail))
+    Some(Rejection::of_path(input, detail))
 }
 
 fn with_server(mut opened: Opened, commands: Vec<Command>, args: &AddArgs, told: &mut Told, waits: &mut Waits) -> Result<()> {
@@ -147,7 +140,7 @@ fn without_server(resolved: &Resolved, commands: Vec<Command>, told: &mut Told) 
                 }
                 Input::ScanDone(_, refused) => {
                     let is_told = !refused.is_empty();
-                    added.refused.extend(refused.iter().map(|(path, why)| of_path(path, why)));
+                    added.refused.extend(refused.iter().map(|(path, why)| Rejection::of_path(path, why)));
                     if found == 0 && !is_told {
                         let searched: Vec<String> = paths.iter().map(|path| path_text(path)).collect();
                         let nothing = format!("no video files were found in {}", searched.join(", "));
