@@ -104,6 +104,19 @@ pub fn children(parent: u32, program: &str) -> Vec<u32> {
     found
 }
 
+/// The jobs of a server, as soon as so many have their process: a screen calls a job running already while it is being started.
+pub fn jobs_of(server: u32, count: usize) -> Vec<u32> {
+    let began = Instant::now();
+    loop {
+        let jobs = children(server, "ffmpeg");
+        if jobs.len() == count {
+            return jobs;
+        }
+        assert!(began.elapsed() < super::PATIENCE, "{count} jobs wanted of {server}, there are {jobs:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// How long these processes go on living, at most `limit`.
 pub fn time_to_death(pids: &[u32], limit: Duration) -> Option<Duration> {
     let began = Instant::now();

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::kernel::{is_alive, state_of};
+use crate::support::kernel::{children, is_alive, jobs_of, state_of};
 use crate::support::pty::{PATIENCE, Terminal};
 use crate::support::server::Servers;
 use tempfile::TempDir;
@@ -50,7 +50,7 @@ fn provide_ffmpeg() {
 }
 
 /// Anonymous memory of the processes below `parent`, in MB, and how many there are.
-fn children(parent: u32) -> Vec<(u32, f64)> {
+fn memory_below(parent: u32) -> Vec<(u32, f64)> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").expect("proc").flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
@@ -152,12 +152,12 @@ fn every_important_key_does_its_work_at_120x36_while_jobs_run() {
     let stopped = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "));
     let began = Instant::now();
     let server = terminal.server();
-    while !children(server).iter().any(|(pid, _)| stopped(*pid)) {
+    while !memory_below(server).iter().any(|(pid, _)| stopped(*pid)) {
         assert!(began.elapsed() < PATIENCE, "no process was stopped");
     }
     terminal.send(" ");
     let began = Instant::now();
-    while children(server).iter().any(|(pid, _)| stopped(*pid)) {
+    while memory_below(server).iter().any(|(pid, _)| stopped(*pid)) {
         assert!(began.elapsed() < PATIENCE, "the process was not continued");
     }
 
@@ -191,7 +191,7 @@ fn every_important_key_does_its_work_at_120x36_while_jobs_run() {
     terminal.wait_for("leave it running");
     terminal.press("\x1b");
     terminal.wait("the question gone", |screen| !screen.contains("leave it running"));
-    let jobs = children(server);
+    let jobs = memory_below(server);
     assert!(jobs.len() >= 2, "{jobs:?}");
     assert_eq!(quit(&mut terminal), 1, "jobs were left");
     assert!(!jobs.iter().any(|(pid, _)| Path::new(&format!("/proc/{pid}")).exists()), "a job outlives its server");
@@ -208,7 +208,7 @@ fn the_memory_shown_agrees_with_proc() {
     loop {
         let shown = terminal.wait("the gauge", |screen| jobs_in_the_gauge(screen).is_some_and(|mb| mb > 100.0));
         let shown = jobs_in_the_gauge(&shown).expect("a number");
-        let real: f64 = children(terminal.server()).iter().map(|(_, mb)| mb).sum();
+        let real: f64 = memory_below(terminal.server()).iter().map(|(_, mb)| mb).sum();
         if real > 100.0 && (shown - real).abs() / real < 0.05 {
             break;
         }
@@ -431,11 +431,6 @@ fn ticks(pid: u32) -> u64 {
     fields[11].parse::<u64>().expect("a number") + fields[12].parse::<u64>().expect("a number")
 }
 
-/// The jobs at work of a server.
-fn jobs_of(server: u32) -> Vec<u32> {
-    crate::support::kernel::children(server, "ffmpeg")
-}
-
 #[test]
 fn under_a_shell_ctrl_z_stops_the_window_alone_and_the_terminal_is_afterwards_as_before() {
     let home = home(2, 120);
@@ -459,8 +454,7 @@ fn under_a_shell_ctrl_z_stops_the_window_alone_and_the_terminal_is_afterwards_as
     assert_eq!(state_of(window), Some('T'), "the window stands still");
     assert_ne!(state_of(server), Some('T'), "the server does not");
     // What is at work goes on working.
-    let before: Vec<(u32, u64)> = jobs_of(server).into_iter().map(|pid| (pid, ticks(pid))).collect();
-    assert_eq!(before.len(), 2, "two jobs");
+    let before: Vec<(u32, u64)> = jobs_of(server, 2).into_iter().map(|pid| (pid, ticks(pid))).collect();
     let began = Instant::now();
     while !before.iter().all(|(pid, used)| state_of(*pid).is_some_and(|state| state != 'T') && ticks(*pid) > used + 5) {
         assert!(began.elapsed() < PATIENCE, "the jobs are stopped with the window");
@@ -478,7 +472,7 @@ fn under_a_shell_ctrl_z_stops_the_window_alone_and_the_terminal_is_afterwards_as
     terminal.wait("its status", |screen| screen.contains("status 0") && at_prompt(screen));
     terminal.send("exit\r");
     terminal.end();
-    assert_eq!(jobs_of(server).len(), 2, "they go on without a window");
+    assert_eq!(children(server, "ffmpeg").len(), 2, "they go on without a window");
     let read = |name: &str| fs::read_to_string(home.path().join(name)).expect("written");
     assert_eq!(read("stopped"), read("before"));
     assert_eq!(read("after"), read("before"));
@@ -496,8 +490,7 @@ fn a_signal_to_the_window_gives_the_terminal_back_and_changes_nothing_for_the_jo
     // By now nothing is probed any more: whoever is below it is a job.
     first.wait_for("1 rejected");
     let server = first.server();
-    let jobs = jobs_of(server);
-    assert_eq!(jobs.len(), 2);
+    let jobs = jobs_of(server, 2);
     let mut windows = vec![first];
     for (signal, status) in [(libc::SIGTERM, 143), (libc::SIGINT, 130), (libc::SIGHUP, 129)] {
         let window = windows.last_mut().expect("one");
@@ -510,7 +503,7 @@ fn a_signal_to_the_window_gives_the_terminal_back_and_changes_nothing_for_the_jo
         assert_eq!(told.contains("plimsoll goes on without this window"), signal != libc::SIGHUP, "{told}");
         let next = Terminal::start(120, 36, home.path(), &["attach"]);
         next.wait_for("2 running");
-        assert_eq!((next.server(), jobs_of(server)), (server, jobs.clone()), "the same jobs of the same server");
+        assert_eq!((next.server(), children(server, "ffmpeg")), (server, jobs.clone()), "the same jobs of the same server");
         windows.push(next);
     }
     assert_eq!(quit(windows.last_mut().expect("one")), 1);
