@@ -106,12 +106,12 @@ pub fn mb(bytes: Bytes) -> String {
     (bytes.0.saturating_add(MIB / 2) / MIB).to_string()
 }
 
-/// The local time of day: `12:04:31`, or its last five characters when there is little room.
+/// The local time of day: `12:04:31`, or `12:04` when there is little room.
 pub fn time_of_day(wall: Wall, zone: &TimeZone, short: bool) -> String {
     let Ok(at) = Timestamp::from_millisecond(wall.0) else { return "--:--".to_owned() };
     let time = at.to_zoned(zone.clone()).time();
     if short {
-        format!("{:02}:{:02}", time.minute(), time.second())
+        format!("{:02}:{:02}", time.hour(), time.minute())
     } else {
         format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
     }
