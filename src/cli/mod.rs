@@ -309,6 +309,8 @@ fn examine(args: &DoctorArgs, resolved: &Resolved, mistakes: &[ConfigError]) -> 
 
 /// What is known before anything is examined; `mistakes` are those of the settings file.
 fn doctor_inputs(resolved: &Resolved, mistakes: &[ConfigError]) -> DoctorInputs {
+    // Whatever is found out now, the next start is not to believe what was so before.
+    options::forget_ffmpeg();
     let mut files: Vec<Check> = mistakes.iter().map(|mistake| Check::of_file("settings", mistake.to_string(), true)).collect();
     let profile = in_force::<Profile>(resolved, &resolved.settings.profile, &mut files);
     let preset = in_force::<Preset>(resolved, &resolved.settings.preset, &mut files);

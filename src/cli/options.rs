@@ -21,7 +21,7 @@ use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
 use crate::domain::text::{error_words as words, path_text};
 use crate::domain::units::Bytes;
-use crate::host::media::ffmpeg::{Ffmpeg, Search, locate};
+use crate::host::media::ffmpeg::{Ffmpeg, Search, known, locate};
 use crate::tui::{KeyChange, KeyMistake, Keymap};
 
 /// The settings in force, with what follows from them.
@@ -174,11 +174,22 @@ fn keymap(settings: &[KeySetting], file: Option<&Path>) -> Result<Keymap, Vec<Co
     })
 }
 
+/// The folder where what an ffmpeg said is kept.
+fn memory() -> Option<PathBuf> {
+    cache_folder(|name| std::env::var_os(name))
+}
+
+/// From now on ffmpeg is asked again, for whoever doubts what is known of it.
+pub fn forget_ffmpeg() {
+    if let Some(folder) = memory() {
+        known::forget(&folder);
+    }
+}
+
 impl Resolved {
     /// The ffmpeg of these settings. One that was asked at an earlier start, and is the same still, is not run for it again.
     pub fn ffmpeg(&self) -> Result<Ffmpeg, Usage> {
-        let search =
-            Search { memory: cache_folder(|name| std::env::var_os(name)), ..Search::from_env(self.settings.ffmpeg.clone()) };
+        let search = Search { memory: memory(), ..Search::from_env(self.settings.ffmpeg.clone()) };
         locate(&search).map_err(|error| Usage(error.to_string()))
     }
 

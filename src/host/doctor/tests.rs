@@ -108,7 +108,7 @@ fn an_encoder_that_is_missing_is_named_with_the_presets_that_want_it() {
         minor: Some(4),
         source: Found::Path,
         fingerprint: None,
-        fence: None,
+        trials: Vec::new(),
         memory: None,
     };
     let checks = ffmpeg(Ok(&found), &shipped());

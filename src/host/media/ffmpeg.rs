@@ -44,8 +44,8 @@ pub struct Ffmpeg {
     pub source: Found,
     /// By what it is known again; `None` = it has to be asked each time.
     pub fingerprint: Option<Fingerprint>,
-    /// The trial of the fence that it has passed.
-    pub fence: Option<Trial>,
+    /// The trials of the fence that it has passed, the latest first.
+    pub trials: Vec<Trial>,
     /// Where all this is kept for the next start.
     #[serde(skip)]
     pub memory: Option<PathBuf>,
@@ -231,7 +231,8 @@ fn open(binary: &Path, source: Found, search: &Search) -> Result<Ffmpeg, FfmpegE
         });
     }
     let (major, minor) = numbers(&version, &banner);
-    let asked = Ffmpeg { ffmpeg: binary.to_owned(), ffprobe, version, major, minor, source, fingerprint, fence: None, memory };
+    let asked =
+        Ffmpeg { ffmpeg: binary.to_owned(), ffprobe, version, major, minor, source, fingerprint, trials: Vec::new(), memory };
     asked.keep();
     Ok(asked)
 }
@@ -327,8 +328,8 @@ impl Ffmpeg {
     /// Fences for what it and its ffprobe are started for, with this scratch folder.
     pub fn fences(&self, scratch: &Path) -> Fences {
         let asked = self.clone();
-        let passed = move |abi| Self { fence: Some(Trial::passed(abi)), ..asked.clone() }.keep();
-        Fences::remembered(scratch, &self.ffmpeg, self.fence.as_ref().and_then(Trial::of_now), passed)
+        let passed = move |abi| Self { trials: Trial::with_one_of_now(&asked.trials, abi), ..asked.clone() }.keep();
+        Fences::remembered(scratch, &self.ffmpeg, Trial::known(&self.trials), passed)
     }
 
     /// It is of this release or newer; `None` when its version does not tell.
@@ -436,7 +437,7 @@ mod tests {
             minor,
             source: Found::Path,
             fingerprint: None,
-            fence: None,
+            trials: Vec::new(),
             memory: None,
         };
         assert_eq!(of(Some(4), Some(4)).at_least(5, 1), Some(false));

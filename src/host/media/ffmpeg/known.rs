@@ -6,9 +6,9 @@
 //!
 //! It is kept for the user, not in a state folder: most of the state folders that a comparison or a script makes are new.
 
-use std::ffi::OsString;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -26,21 +26,39 @@ const LIBRARIES: &str = "/etc/ld.so.cache";
 const MOST_READ: u64 = 64 * 1024;
 /// As many ffmpegs are remembered, the latest first.
 const MOST_KEPT: usize = 8;
+/// As many trials of the fence are remembered of each: a service and a shell have different search paths.
+const MOST_TRIALS: usize = 4;
+
+/// A file that nobody has touched since, unless he sets the clock back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Untouched {
+    file: FileId,
+    /// Last change of anything about it, in nanoseconds since 1970: a copy that keeps the date of its original changes it too.
+    changed_ns: i64,
+}
+
+impl Untouched {
+    fn of(path: &Path) -> io::Result<Self> {
+        let meta = std::fs::metadata(path)?;
+        let changed_ns = meta.ctime().saturating_mul(1_000_000_000).saturating_add(meta.ctime_nsec());
+        Ok(Self { file: FileId::from(&meta), changed_ns })
+    }
+}
 
 /// What tells that an ffmpeg is the one that was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    ffmpeg: FileId,
-    ffprobe: FileId,
-    libraries: Option<FileId>,
+    ffmpeg: Untouched,
+    ffprobe: Untouched,
+    libraries: Option<Untouched>,
 }
 
 impl Fingerprint {
     /// Of these two programs as they are now; `None` = they have to be asked each time.
     pub(super) fn of(ffmpeg: &Path, ffprobe: &Path) -> Option<Self> {
         (is_program_itself(ffmpeg, "ffmpeg") && is_program_itself(ffprobe, "ffprobe")).then_some(())?;
-        let libraries = FileId::of(Path::new(LIBRARIES)).ok();
-        Some(Self { ffmpeg: FileId::of(ffmpeg).ok()?, ffprobe: FileId::of(ffprobe).ok()?, libraries })
+        let libraries = Untouched::of(Path::new(LIBRARIES)).ok();
+        Some(Self { ffmpeg: Untouched::of(ffmpeg).ok()?, ffprobe: Untouched::of(ffprobe).ok()?, libraries })
     }
 }
 
@@ -57,29 +75,43 @@ fn is_program_itself(path: &Path, name: &str) -> bool {
 pub struct Trial {
     /// The version of Landlock.
     abi: i64,
-    /// The search path, whose folders stand open behind the fence.
-    path: Option<OsString>,
+    /// Hash of the search path, whose folders stand open behind the fence.
+    path: Option<String>,
 }
 
 impl Trial {
     /// One of now.
-    pub(super) fn passed(abi: i64) -> Self {
-        Self { abi, path: std::env::var_os("PATH") }
+    fn passed(abi: i64) -> Self {
+        Self { abi, path: search_path() }
     }
 
     /// The version of Landlock, if a trial of now would be the same.
-    pub(super) fn of_now(&self) -> Option<i64> {
-        (self.path == std::env::var_os("PATH")).then_some(self.abi)
+    fn of_now(&self) -> Option<i64> {
+        (self.path == search_path()).then_some(self.abi)
+    }
+
+    /// The version of Landlock of the one that would be the same now.
+    pub(super) fn known(trials: &[Self]) -> Option<i64> {
+        trials.iter().find_map(Self::of_now)
+    }
+
+    /// These and one of now, the latest first.
+    pub(super) fn with_one_of_now(trials: &[Self], abi: i64) -> Vec<Self> {
+        let others = trials.iter().filter(|trial| trial.of_now().is_none()).cloned();
+        std::iter::once(Self::passed(abi)).chain(others).take(MOST_TRIALS).collect()
     }
 }
 
-/// What is kept.
+fn search_path() -> Option<String> {
+    std::env::var_os("PATH").map(|path| blake3::hash(path.as_bytes()).to_hex().to_string())
+}
+
+/// What is kept of one ffmpeg.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     /// The plimsoll that has understood the answers: another one may read them otherwise.
     own: FileId,
-    /// The latest first.
-    ffmpegs: Vec<Ffmpeg>,
+    ffmpeg: Ffmpeg,
 }
 
 /// This program.
@@ -92,34 +124,33 @@ fn is_ours(meta: &Metadata) -> bool {
     meta.uid() == rustix::process::geteuid().as_raw()
 }
 
-/// What the file in `folder` tells; nothing where it is not ours, or another plimsoll's.
-fn read(folder: &Path) -> Option<Vec<Ffmpeg>> {
+/// What the file in `folder` tells, the latest first; nothing where it is not ours.
+fn read(folder: &Path) -> Option<Vec<Kept>> {
     let mut text = Vec::new();
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(folder.join(FILE_NAME)).ok()?;
     // Somebody else could make an ffmpeg look like another one.
     file.metadata().is_ok_and(|meta| is_ours(&meta)).then_some(())?;
     file.take(MOST_READ).read_to_end(&mut text).ok()?;
-    let kept: Kept = serde_json::from_slice(&text).ok()?;
-    (Some(kept.own) == own()).then_some(kept.ffmpegs)
+    serde_json::from_slice(&text).ok()
 }
 
 /// What these programs said, if they are those that were asked.
 pub(super) fn recall(folder: &Path, ffmpeg: &Path, ffprobe: &Path, now: Fingerprint) -> Option<Ffmpeg> {
+    let own = own()?;
     let is_it = |known: &Ffmpeg| known.fingerprint == Some(now) && known.ffmpeg == ffmpeg && known.ffprobe == ffprobe;
-    read(folder)?.into_iter().find(is_it)
+    read(folder)?.into_iter().find(|kept| kept.own == own && is_it(&kept.ffmpeg)).map(|kept| kept.ffmpeg)
 }
 
-/// Keeps it for the next start. Of two who do so at once the later one wins.
+/// Keeps it for the next start, in the place of what was known of this ffmpeg. Of two who do so at once the later one wins.
 ///
 /// # Errors
 /// It cannot be written: the next start asks again.
 pub(super) fn keep(folder: &Path, ffmpeg: &Ffmpeg) -> io::Result<()> {
     let (Some(_), Some(own)) = (ffmpeg.fingerprint, own()) else { return Ok(()) };
-    let mut ffmpegs = read(folder).unwrap_or_default();
-    ffmpegs.retain(|known| known.fingerprint != ffmpeg.fingerprint || known.ffmpeg != ffmpeg.ffmpeg);
-    ffmpegs.insert(0, ffmpeg.clone());
-    ffmpegs.truncate(MOST_KEPT);
-    let text = serde_json::to_vec(&Kept { own, ffmpegs })?;
+    let others = read(folder).unwrap_or_default();
+    let others = others.into_iter().filter(|kept| kept.own != own || kept.ffmpeg.ffmpeg != ffmpeg.ffmpeg);
+    let all = std::iter::once(Kept { own, ffmpeg: ffmpeg.clone() }).chain(others).take(MOST_KEPT);
+    let text = serde_json::to_vec(&all.collect::<Vec<_>>())?;
     make(folder)?;
     // Never seen half-written, and with a name that no other writer has.
     let mut unfinished = tempfile::Builder::new().prefix(FILE_NAME).tempfile_in(folder)?;
@@ -128,18 +159,25 @@ pub(super) fn keep(folder: &Path, ffmpeg: &Ffmpeg) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the folder, and the one above it, in what is this user's own: root makes nothing in the home of somebody else, and no home.
+/// Forgets what was said at earlier starts: an ffmpeg may have broken although its files are the same.
+pub fn forget(folder: &Path) {
+    // Where it cannot be removed it could not be written either.
+    let _ = std::fs::remove_file(folder.join(FILE_NAME));
+}
+
+/// Makes the folder, and the one above it. Root makes nothing in the home of somebody else, and nobody makes a home.
 fn make(folder: &Path) -> io::Result<()> {
-    let not_ours = || io::Error::new(io::ErrorKind::PermissionDenied, "the folder above it is not there, or is somebody else's");
+    let refused = |why| io::Error::new(io::ErrorKind::PermissionDenied, why);
+    let may_make_below = |above: &Metadata| is_ours(above) || !rustix::process::geteuid().is_root();
     for folder in folder.parent().into_iter().chain([folder]) {
         if !folder.exists() {
             let above = folder.parent().and_then(|above| std::fs::metadata(above).ok());
-            above.filter(is_ours).ok_or_else(not_ours)?;
+            above.filter(may_make_below).ok_or_else(|| refused("the folder above it is not there, or is somebody else's"))?;
             DirBuilder::new().mode(0o700).create(folder).or_else(|error| if folder.is_dir() { Ok(()) } else { Err(error) })?;
         }
     }
     let made = std::fs::symlink_metadata(folder)?;
-    if made.is_dir() && is_ours(&made) { Ok(()) } else { Err(not_ours()) }
+    if made.is_dir() && is_ours(&made) { Ok(()) } else { Err(refused("its folder is a link, or is somebody else's")) }
 }
 
 #[cfg(test)]
@@ -162,12 +200,26 @@ mod tests {
         Search { path: folder.into(), memory: Some(folder.join("cache")), ..Search::default() }
     }
 
-    /// Whatever it is run for, it fails; it looks as before to `stat`.
-    fn spoil_unseen(program: &Path) {
+    /// Whatever it is run for, it fails; its size and the date of its last write are as before.
+    fn spoil(program: &Path) {
         let written = std::fs::metadata(program).and_then(|meta| meta.modified()).expect("told");
         let file = File::options().write(true).open(program).expect("ours");
         std::os::unix::fs::FileExt::write_all_at(&file, &[0; 64], 0).expect("written");
         file.set_modified(written).expect("set");
+    }
+
+    /// It has another date, and does what it did.
+    fn touch(program: &Path) {
+        let file = File::options().write(true).open(program).expect("ours");
+        file.set_modified(std::time::UNIX_EPOCH).expect("set");
+    }
+
+    /// The same answers of another version: whoever tells it has run nothing.
+    fn remember_otherwise(search: &Search) {
+        let folder = search.memory.as_deref().expect("given");
+        let mut known = read(folder).expect("kept");
+        known[0].ffmpeg.version = "remembered".to_owned();
+        std::fs::write(folder.join(FILE_NAME), serde_json::to_vec(&known).expect("JSON")).expect("written");
     }
 
     #[test]
@@ -175,18 +227,42 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let search = copies(folder.path());
         let asked = locate(&search).expect("it answers");
-        for name in ["ffmpeg", "ffprobe"] {
-            spoil_unseen(&folder.path().join(name));
-        }
-        assert_eq!(locate(&search).expect("nothing was run"), asked);
+        remember_otherwise(&search);
+        assert_eq!(locate(&search).expect("nothing was run").version, "remembered");
         let anew = Search { memory: None, ..search.clone() };
-        let why = locate(&anew).expect_err("whoever does not ask for what is known runs it").to_string();
-        assert!(why.contains("does not work: it is damaged"), "{why}");
-        // Another date alone: it may be another program.
-        let file = File::options().write(true).open(folder.path().join("ffprobe")).expect("ours");
-        file.set_modified(std::time::UNIX_EPOCH).expect("set");
+        assert_eq!(locate(&anew).expect("whoever does not ask for what is known runs it").version, asked.version);
+        spoil(&folder.path().join("ffprobe"));
         let why = locate(&search).expect_err("it was run").to_string();
-        assert!(why.contains("does not work"), "{why}");
+        assert!(why.contains("does not work: it is damaged"), "{why}");
+    }
+
+    #[test]
+    fn what_is_forgotten_is_asked_again_and_what_was_kept_of_an_ffmpeg_is_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let search = copies(folder.path());
+        let memory = search.memory.as_deref().expect("given");
+        let asked = locate(&search).expect("it answers");
+        remember_otherwise(&search);
+        forget(memory);
+        assert_eq!(locate(&search).expect("asked again").version, asked.version);
+        touch(&folder.path().join("ffprobe"));
+        assert_ne!(locate(&search).expect("asked again").fingerprint, asked.fingerprint);
+        assert_eq!(read(memory).expect("kept").len(), 1, "what was known of it before can never be true again");
+    }
+
+    #[test]
+    fn two_plimsolls_keep_what_each_has_asked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let search = copies(folder.path());
+        let memory = search.memory.as_deref().expect("given");
+        locate(&search).expect("it answers");
+        let mut known = read(memory).expect("kept");
+        known[0].own.ino += 1;
+        std::fs::write(memory.join(FILE_NAME), serde_json::to_vec(&known).expect("JSON")).expect("written");
+        remember_otherwise(&search);
+        assert_ne!(locate(&search).expect("asked").version, "remembered", "another one has understood that");
+        let versions: Vec<String> = read(memory).expect("kept").into_iter().map(|kept| kept.ffmpeg.version).collect();
+        assert!(versions.len() == 2 && versions[1] == "remembered", "{versions:?}");
     }
 
     #[test]
@@ -197,14 +273,18 @@ mod tests {
         let scratch = folder.path().join("scratch");
         std::fs::create_dir(&scratch).expect("made");
         let first = locate(&search).expect("it answers");
-        assert_eq!(first.fence, None, "it was not tried yet");
+        assert_eq!(first.trials, [], "it was not tried yet");
         let Ok(abi) = first.fences(&scratch).state() else { return skip(LANDLOCK, "no fence holds here") };
         locate(&system).expect("it answers");
         let known = locate(&search).expect("known");
-        assert_eq!(known.fence.as_ref().and_then(Trial::of_now), Some(abi));
-        spoil_unseen(&known.ffmpeg);
+        assert_eq!(Trial::known(&known.trials), Some(abi));
+        spoil(&known.ffmpeg);
         assert_eq!(known.fences(&scratch).state(), Ok(abi), "it is not run again");
-        assert_eq!(Trial { path: Some("/elsewhere".into()), abi }.of_now(), None, "other folders stand open behind it");
+        let elsewhere = Trial { path: Some("another hash".into()), abi };
+        assert_eq!(elsewhere.of_now(), None, "other folders stand open behind it");
+        let both = Trial::with_one_of_now(std::slice::from_ref(&elsewhere), abi);
+        assert_eq!(both, [Trial::passed(abi), elsewhere], "a service and a shell do not displace each other");
+        assert_eq!(Trial::with_one_of_now(&both, abi), both);
     }
 
     #[test]
