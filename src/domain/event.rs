@@ -14,6 +14,7 @@ use super::cleanup::{CleanupAction, CleanupId, CleanupTrigger, CleanupVerdict};
 use super::job::{Damage, JobId, LogLevel, MediaInfo, Outcome, Rank, RejectReason, StopReason};
 use super::memory::{ELEVATED_SHARE, Level, Lines, Scope};
 use super::profile::{Profile, SlotLimit};
+use super::refusal::Rejection;
 use super::text::{as_text, as_text_option, path_text};
 use super::time::{Mono, Wall, span_words};
 use super::units::Bytes;
@@ -777,7 +778,7 @@ impl EventKind {
     /// Trouble that it tells of, in words: `PATH: why`. A refusal with the same words tells nothing new.
     pub fn trouble(&self) -> Option<String> {
         match self {
-            Self::InputSkipped { input, detail } => Some(format!("{}: {detail}", path_text(input))),
+            Self::InputSkipped { input, detail } => Some(Rejection::of_path(input, detail).why),
             Self::Fault { what, detail } => Some(format!("{what}: {detail}")),
             _ => None,
         }

@@ -110,19 +110,21 @@ pub struct Rejection {
     pub why: String,
 }
 
-/// As it comes over the wire: a server that is newer may have a code that is not known here, and its words count all the same.
+/// As it comes over the wire: a server that is newer may have a code that is not known here, one that is older has none, and the
+/// words count all the same.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Said {
     Known { code: Refusal, why: String },
     Unknown { why: String },
+    Words(String),
 }
 
 impl From<Said> for Rejection {
     fn from(said: Said) -> Self {
         match said {
             Said::Known { code, why } => code.because(why),
-            Said::Unknown { why } => Refusal::Other.because(why),
+            Said::Unknown { why } | Said::Words(why) => Refusal::Other.because(why),
         }
     }
 }
@@ -159,5 +161,6 @@ mod tests {
         assert_eq!(read(r#"{"code":"of_tomorrow","why":"w","more":1}"#), Refusal::Other.because("w"));
         let written = serde_json::to_string(&Refusal::AtEnd.because("w")).expect("written");
         assert_eq!(read(&written), Refusal::AtEnd.because("w"));
+        assert_eq!(read(r#""w""#), Refusal::Other.because("w"), "a server that has no codes yet");
     }
 }

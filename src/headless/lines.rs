@@ -234,8 +234,9 @@ impl Lines {
             EventKind::WarningRaised { warning, evidence, advice, .. } => {
                 line(LogLevel::Warning, None, format!("{warning}: {evidence}; {advice}"))
             }
-            EventKind::InputSkipped { input, detail } => line(LogLevel::Error, None, format!("{}: {detail}", path_text(input))),
-            EventKind::Fault { what, detail } => line(LogLevel::Error, None, format!("{what}: {detail}")),
+            kind @ (EventKind::InputSkipped { .. } | EventKind::Fault { .. }) => {
+                line(LogLevel::Error, None, kind.trouble().unwrap_or_default())
+            }
             _ => Vec::new(),
         }
     }

@@ -249,7 +249,9 @@ pub enum Read<T> {
     Line(T),
     /// A newer peer says something that is not known here: skipped.
     Unknown,
-    /// No line of the protocol.
+    /// A peer of another make says what is known here in another form: it would do so again.
+    Strange(Value),
+    /// No line of the protocol, as the first half of one is.
     Unreadable,
 }
 
@@ -262,7 +264,8 @@ pub fn read<T: for<'de> Deserialize<'de>>(line: &str, names: &[&str]) -> Read<T>
         // What needs no more than its name.
         Ok(Value::String(name)) if !names.contains(&name.as_str()) => Read::Unknown,
         Ok(Value::Object(named)) if is_unknown(&named, names) => Read::Unknown,
-        _ => Read::Unreadable,
+        Ok(said) => Read::Strange(said),
+        Err(_) => Read::Unreadable,
     }
 }
 

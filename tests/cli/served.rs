@@ -2,13 +2,18 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods)] // a deadline needs the clock
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use crate::support::clips::clips;
+use crate::support::greeting::hello;
 use crate::support::{PATIENCE, PLIMSOLL, Said, World, patient_ffmpeg, say};
+use plimsoll::wire::message::Facts;
+use plimsoll::wire::socket::CONTROL;
 use serde_json::Value;
 
 /// A server in a world; it ends with the test.
@@ -295,6 +300,32 @@ fn every_command_that_changes_something_tells_it_in_one_object() {
     assert_eq!((&stopped["jobs"], &stopped["kept"]), (&serde_json::json!([1, 2]), &3.into()), "{stopped}");
     let (code, gone) = object(&["hold", "--json"]);
     assert_eq!((code, &gone["error"]["code"]), (Some(69), &"no_server".into()), "{gone}");
+}
+
+#[test]
+fn of_a_line_that_is_cut_a_script_is_told_which_job_was_asked_for_and_which_was_not() {
+    let world = World::new();
+    let state = world.path("state");
+    std::fs::create_dir(&state).expect("made");
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).expect("set");
+    let listener = UnixListener::bind(state.join(CONTROL)).expect("listens");
+    let hello = serde_json::json!({ "hello": hello(&state) }).to_string();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("connected");
+        let mut lines = BufReader::new(stream.try_clone().expect("a copy")).lines();
+        lines.next();
+        writeln!(stream, "{hello}\n{}", serde_json::json!({ "facts": Facts::default() })).expect("greeted");
+        // It hears the first request, and dies.
+        lines.next();
+    });
+    let mut command = world.command(["cancel", "--json", "1", "2"]);
+    command.arg("--state-dir").arg(&state);
+    let said = say(command);
+    let object: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {}{}", said.out, said.err));
+    let refused = object["refused"].as_array().expect("a list");
+    assert!(said.code == Some(1) && refused.len() == 2 && refused.iter().all(|one| one["code"] == "cut"), "{object}");
+    let why = |at: usize| refused[at]["why"].as_str().unwrap_or_default().to_owned();
+    assert!(why(0).contains("look whether it was done") && why(1).contains("it was not asked"), "{object}");
 }
 
 #[test]

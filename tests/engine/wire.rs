@@ -274,10 +274,13 @@ fn a_request_that_is_sent_again_in_its_session_is_done_once() {
     served.end();
 }
 
-#[test]
-fn after_an_unreadable_line_what_was_asked_is_asked_again_of_the_same_server_under_its_number() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let listener = UnixListener::bind(folder.path().join(CONTROL)).expect("listens");
+/// What a false server heard on one of its lines: the session, and what was asked there, if anything was.
+type Heard = (Value, Option<String>);
+
+/// A server that greets, tells of an empty queue, and answers the first request on each of its lines with the text for that line.
+/// A line is closed by whoever calls.
+fn false_server(folder: &Path, answer: impl Fn(usize) -> String + Send + 'static) -> std::sync::mpsc::Receiver<Heard> {
+    let listener = UnixListener::bind(folder.join(CONTROL)).expect("listens");
     let (told, heard) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let greeting: Vec<String> =
@@ -285,26 +288,74 @@ fn after_an_unreadable_line_what_was_asked_is_asked_again_of_the_same_server_und
         for (life, stream) in listener.incoming().enumerate() {
             let mut stream = stream.expect("connected");
             let mut lines = BufReader::new(stream.try_clone().expect("a copy")).lines().map(|line| line.expect("a line"));
-            lines.next();
+            let hello: Value = serde_json::from_str(&lines.next().expect("a hello")).expect("JSON");
             writeln!(stream, "{}\n{}", greeting[0], greeting[1]).expect("greeted");
             let state = serde_json::to_value(State::default()).expect("JSON");
             writeln!(stream, "{}\n{}", json!({ "head": state }), json!({ "end": 0 })).expect("told");
-            let asked = lines.next().expect("a request");
-            told.send(asked).expect("the test listens");
-            // The first time what comes back is not to be read; the line is closed by whoever cannot.
-            let answer = json!({"reply": {"number": 7, "result": {"Ok": {}}}}).to_string();
-            writeln!(stream, "{}", if life == 0 { "}{".to_owned() } else { answer }).expect("told");
-            for _ in lines {}
+            let asked = lines.next();
+            let is_asked = asked.is_some();
+            // Whoever has heard enough has gone.
+            let _ = told.send((hello["hello"]["session"].clone(), asked));
+            if is_asked {
+                writeln!(stream, "{}", answer(life)).expect("told");
+                for _ in lines {}
+            }
         }
     });
+    heard
+}
+
+#[test]
+fn after_an_unreadable_line_what_was_asked_is_asked_again_of_the_same_server_under_its_number() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let answer = json!({"reply": {"number": 7, "result": {"Ok": {}}}}).to_string();
+    let heard = false_server(folder.path(), move |life| if life == 0 { "}{".to_owned() } else { answer.clone() });
     let mut there = Knows::new(open(folder.path(), Caller { console: true, follow: true, view: false }).expect("connected").link);
     there.until("a snapshot", |knows| knows.snapshots == 1);
     assert!(there.link.requests.send(RequestId(7), Command::Pause));
     there.until("the answer", |knows| !knows.replies.is_empty());
     assert_eq!(there.replies, [(7, true)], "it is the same server, which knows what it has done");
     assert_eq!(there.snapshots, 2, "what was told before is not trusted");
-    let asked: Vec<String> = heard.try_iter().collect();
+    let asked: Vec<Heard> = heard.try_iter().collect();
     assert!(asked.len() == 2 && asked[0] == asked[1], "{asked:?}");
+}
+
+#[test]
+fn a_server_that_answers_in_another_form_is_not_asked_for_ever() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let answer = json!({"reply": {"number": 7, "result": "of another make"}}).to_string();
+    let heard = false_server(folder.path(), move |_| answer.clone());
+    let mut there = Knows::new(open(folder.path(), Caller { console: true, follow: true, view: false }).expect("connected").link);
+    there.until("a snapshot", |knows| knows.snapshots == 1);
+    assert!(there.link.requests.send(RequestId(7), Command::Pause));
+    there.until("a third snapshot", |knows| knows.snapshots == 3);
+    assert_eq!(there.replies, [(7, false)], "whoever asked is told");
+    let is_told = |news: &LineNews| matches!(news, LineNews::Lost { why, again_in, gone: false } if why.contains("does not understand") && *again_in > Duration::ZERO);
+    assert!(there.news.iter().any(is_told), "there is time between two tries: {:?}", there.news);
+    drop(there);
+    let [first, second, third] = [(); 3].map(|()| heard.recv_timeout(PATIENCE).expect("it called"));
+    assert!(first == second && first.1.is_some(), "the first time it may have been an accident: {first:?} {second:?}");
+    assert!(third.0 != first.0 && third.1.is_none(), "kept answers are told again to a known session: {third:?}");
+}
+
+#[test]
+fn a_request_of_another_make_is_refused_and_the_line_goes_on() {
+    let served = Served::start();
+    let mut raw = Raw::connect(&served, CONTROL);
+    raw.say(&json!({"hello": {"protocol": SPOKEN, "session": "s", "follow": false}}).to_string());
+    raw.say(&json!({"request": {"number": 1, "command": {"of_tomorrow": {"job": 1}}}}).to_string());
+    let refused = raw.until("reply");
+    let why = refused["reply"]["result"]["Err"]["why"].as_str().unwrap_or_default();
+    assert!(refused["reply"]["number"] == 1 && why.contains("does not understand"), "{refused}");
+    raw.say(&json!({"request": {"number": 1, "command": {"cancel": "not a number"}}}).to_string());
+    assert!(raw.until("reply")["reply"]["result"].get("Err").is_some());
+    raw.say(&json!({"look": {"number": 2, "look": {"of_tomorrow": {}}}}).to_string());
+    let unanswered = raw.until("answered");
+    let why = unanswered["answered"]["error"].as_str().unwrap_or_default();
+    assert!(unanswered["answered"]["number"] == 2 && why.contains("does not understand"), "{unanswered}");
+    raw.say(&json!({"request": {"number": 3, "command": "pause"}}).to_string());
+    assert!(raw.until("reply")["reply"]["result"].get("Ok").is_some(), "what is understood is done");
+    served.end();
 }
 
 #[test]
@@ -384,7 +435,7 @@ fn nonsense_ends_the_conversation_of_the_one_who_talks_it_and_of_nobody_else() {
         (r#"{"request":{"number":1,"command":"pause"}}"#, ""),
         (endless.as_str(), ""),
         (hello.as_str(), "no JSON"),
-        (hello.as_str(), r#"{"request":{"number":1,"command":{"cancel":"not a number"}}}"#),
+        (hello.as_str(), r#"{"request":{"command":"pause"}}"#),
         (hello.as_str(), endless.as_str()),
         (hello.as_str(), hello.as_str()),
     ] {

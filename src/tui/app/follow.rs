@@ -3,7 +3,6 @@
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::JobId;
 use crate::domain::state::{State, restored_words};
-use crate::domain::text::path_text;
 use crate::runtime::link::Update;
 use crate::tui::app::{App, Mode, Toast, shown};
 use crate::tui::input::action::{Act, Effect};
@@ -120,7 +119,7 @@ impl App {
         match &event.kind {
             EventKind::JobProgressed { .. } | EventKind::JobLogged { .. } => return,
             EventKind::RunFinished(_) => self.ended = true,
-            EventKind::InputSkipped { input, detail } => self.say(format!("{}: {detail}", path_text(input)), true),
+            kind @ EventKind::InputSkipped { .. } => self.say(kind.trouble().unwrap_or_default(), true),
             EventKind::QueueRestored { jobs, interrupted } => {
                 let before = self.settings.before.as_ref().map_or_else(String::new, |before| format!("; {before}"));
                 let hold =

@@ -53,7 +53,7 @@ pub(super) fn hello(caller: Caller) -> ClientHello {
 }
 
 /// A name that no other session has.
-fn session() -> String {
+pub(super) fn session() -> String {
     use std::io::Read as _;
 
     let mut bytes = [0_u8; 16];

@@ -36,6 +36,8 @@ struct Pump {
     /// It has told all that it knows.
     is_told: bool,
     receiving: Receiving,
+    /// So many lines in a row, up to the last, have ended with something that is not understood.
+    strange: usize,
     /// Asked, and not answered.
     unanswered: BTreeMap<u64, Command>,
     questions: BTreeMap<u64, (Question, String)>,
@@ -75,6 +77,7 @@ pub(super) async fn carry(
         seq: Seq(0),
         is_told: false,
         receiving: Receiving::default(),
+        strange: 0,
         unanswered: BTreeMap::new(),
         questions: BTreeMap::new(),
         last_question: 0,
@@ -97,7 +100,7 @@ impl Pump {
         let mut line = first;
         loop {
             self.life.clone_from(&line.hello.life);
-            self.carry(line).await;
+            self.strange = if self.carry(line).await { self.strange + 1 } else { 0 };
             for (question, _) in std::mem::take(&mut self.questions).into_values() {
                 let _ = question.answer.send(Heard::Answer(Err("the line to the server was cut; ask again".to_owned())));
             }
@@ -111,8 +114,8 @@ impl Pump {
         }
     }
 
-    /// Carries over one line to its end.
-    async fn carry(&mut self, mut line: Line) {
+    /// Carries over one line to its end; true = to something that is not understood.
+    async fn carry(&mut self, mut line: Line) -> bool {
         loop {
             let woken = tokio::select! {
                 control = self.control.recv() => Woken::Control(control),
@@ -122,7 +125,7 @@ impl Pump {
             let said = match woken {
                 Woken::Control(None | Some(Control::Detach(_) | Control::Attach(..))) => {
                     self.is_left = true;
-                    return;
+                    return false;
                 }
                 Woken::Control(Some(Control::Request(_, id, command))) => {
                     self.unanswered.insert(id.0, command.clone());
@@ -140,20 +143,20 @@ impl Pump {
                     Some(ClientLine::Look { number: self.last_question, look })
                 }
                 Woken::Order(Some(Order::GiveUp(number))) => Some(ClientLine::GiveUp { number }),
-                Woken::Line(None) => return,
+                Woken::Line(None) => return false,
                 Woken::Line(Some(text)) => {
                     match message::read(&text, SERVER_NAMES) {
                         Read::Line(said) => self.take(said),
                         Read::Unknown => {}
                         // What it told cannot be trusted any more: a new line begins with a snapshot. The session is the same,
                         // so that what was asked is asked again and not done twice.
-                        Read::Unreadable => {
+                        how @ (Read::Strange(_) | Read::Unreadable) => {
                             self.is_told = false;
-                            return;
+                            return matches!(how, Read::Strange(_));
                         }
                     }
                     if self.end == RunEnd::Over {
-                        return;
+                        return false;
                     }
                     None
                 }
@@ -161,7 +164,7 @@ impl Pump {
             if let Some(said) = said
                 && !say(&mut line, &said).await
             {
-                return;
+                return false;
             }
         }
     }
@@ -236,8 +239,15 @@ impl Pump {
     /// Makes the line again, for as long as it takes; `None` when the front end has gone, or the server talks to it no more.
     async fn again(&mut self) -> Option<Line> {
         let (mut why, mut gone) = (String::new(), false);
+        // Once it may have been an accident on the way; twice, and the next line would end alike.
+        if self.strange > 1 {
+            why.push_str("the server says something that this plimsoll does not understand");
+            self.hello.session = dial::session();
+            self.give_up_unanswered("its answer cannot be understood; look whether it was done");
+        }
         // At once, and then less and less often.
-        for seconds in std::iter::once(0).chain(TRIES).chain(std::iter::repeat(TRIES[TRIES.len() - 1])) {
+        let waits = std::iter::once(0).chain(TRIES).chain(std::iter::repeat(TRIES[TRIES.len() - 1]));
+        for seconds in waits.skip(self.strange.saturating_sub(1).min(TRIES.len())) {
             if seconds > 0 {
                 let wait = Duration::from_secs(seconds);
                 self.tell(Update::Line(LineNews::Lost { why: std::mem::take(&mut why), again_in: wait, gone }));
@@ -272,8 +282,11 @@ impl Pump {
             }
             return;
         }
+        self.give_up_unanswered("the server was started anew; look whether it was done before");
+    }
+
+    fn give_up_unanswered(&mut self, why: &str) {
         for number in std::mem::take(&mut self.unanswered).into_keys() {
-            let why = "the server was started anew; look whether it was done before";
             self.tell(Update::Reply(RequestId(number), Err(Refusal::Cut.because(why))));
         }
     }

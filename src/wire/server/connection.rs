@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -117,6 +118,13 @@ impl Connection {
             let line = match read {
                 Read::Line(line) => line,
                 Read::Unknown => continue,
+                Read::Strange(said) => {
+                    let Some(answer) = not_understood(&said) else { return };
+                    if direct.send(answer).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
                 // Whoever talks nonsense is not talked to.
                 Read::Unreadable => return,
             };
@@ -192,6 +200,15 @@ impl Drop for Looks {
 async fn next<R: AsyncRead + Unpin>(lines: &mut FramedRead<R, LinesCodec>) -> Option<Read<ClientLine>> {
     let line = lines.next().await?.ok()?;
     Some(message::read(&line, CLIENT_NAMES))
+}
+
+/// The answer to a client of another make that asks for something in a form that is not known here; `None` = it asks for nothing.
+fn not_understood(said: &Value) -> Option<ServerLine> {
+    let number = |name: &str| said.get(name)?.get("number")?.as_u64();
+    let why = "this server does not understand what it is asked for; use the server's version of plimsoll";
+    let refused = |number| ServerLine::Reply { number, result: Err(Refusal::Other.because(why)) };
+    let unanswered = |number| ServerLine::Answered { number, error: Some(why.to_owned()) };
+    number("request").map(refused).or_else(|| number("look").map(unanswered))
 }
 
 /// The versions do not fit, and whose is older.

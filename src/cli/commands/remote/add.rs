@@ -90,14 +90,14 @@ fn with_server(mut opened: Opened, commands: Vec<Command>, args: &AddArgs, told:
             }
             Update::Snapshot(anew) => state = anew,
             _ => {}
-        })?;
+        });
         match answer {
             Ok(answer) => {
                 queued.extend(answer.queued);
                 later = answer.later;
             }
             // What an event has told already is told once.
-            Err(why) if heard.contains(&why) => {}
+            Err(why) if heard.iter().any(|told| told.why == why.why) => {}
             Err(why) => heard.push(why),
         }
         added.refused.extend(heard);

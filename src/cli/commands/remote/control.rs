@@ -103,7 +103,7 @@ pub fn jobs(resolved: &Resolved, verb: JobVerb, ranges: &[JobRange], json: bool)
             _ => named,
         };
         for (number, job) in (1..).zip(jobs) {
-            match ask(&mut opened.link, number, verb.command(job))? {
+            match ask(&mut opened.link, number, verb.command(job)) {
                 Ok(answer) => told.did(job, verb.done(), &answer)?,
                 Err(why) => {
                     let is_unknown = why.code == Refusal::UnknownJob;
@@ -141,7 +141,7 @@ pub const fn place(to: &MoveWhere) -> MoveTo {
 pub fn queue(resolved: &Resolved, name: &'static str, command: Command, done: &str, json: bool) -> Result<u8> {
     telling(name, json, |told| {
         let mut opened = open(resolved, false)?;
-        let answer = ask(&mut opened.link, 1, command)?;
+        let answer = ask(&mut opened.link, 1, command);
         told.answer(answer, done)
     })
 }
@@ -155,7 +155,7 @@ pub fn drain(resolved: &Resolved, json: bool) -> Result<u8> {
         let compares =
             if state.comparison.is_some() { "; a comparison has the machine, and what waits begins after it" } else { "" };
         let done = format!("nothing new is taken; the server ends when the queue is empty{compares}{held}");
-        let answer = ask(&mut opened.link, 1, Command::Drain)?;
+        let answer = ask(&mut opened.link, 1, Command::Drain);
         told.answer(answer, &done)
     })
 }
@@ -171,7 +171,7 @@ pub fn profile(resolved: &Resolved, name: &str, json: bool) -> Result<u8> {
         };
         told.more("profile", profile.name.as_str().into());
         let done = format!("the profile is {}: {}", profile.name, profile.title);
-        let answer = ask(&mut opened.link, 1, Command::SelectProfile(Box::new(profile)))?;
+        let answer = ask(&mut opened.link, 1, Command::SelectProfile(Box::new(profile)));
         told.answer(answer, &done)
     })
 }
@@ -183,7 +183,7 @@ pub fn stop(resolved: &Resolved, json: bool) -> Result<u8> {
         let state = snapshot(&mut opened.link)?;
         let at_work: Vec<JobId> = state.index.active.iter().copied().collect();
         let (stopped, pid) = (at_work.len() as u64, opened.hello.pid);
-        let answer = ask(&mut opened.link, 1, Command::Shutdown)?;
+        let answer = ask(&mut opened.link, 1, Command::Shutdown);
         if answer.is_err() {
             return told.answer(answer, "");
         }

@@ -20,7 +20,7 @@ use crate::cli::Unavailable;
 use crate::cli::options::Resolved;
 use crate::cli::session::{Waits, event_loop};
 use crate::domain::command::{Answer, Command, RequestId};
-use crate::domain::refusal::Rejection;
+use crate::domain::refusal::{Refusal, Rejection};
 use crate::domain::state::State;
 use crate::runtime::link::{Link, Update};
 use crate::wire::client::{self, Caller, Door, OpenError, Opened};
@@ -85,28 +85,22 @@ fn told(error: &OpenError) -> color_eyre::Report {
     Unavailable { status, why: error.to_string() }.into()
 }
 
-/// Asks the engine, and waits for what comes of it.
-pub fn ask(link: &mut Link, number: u64, command: Command) -> Result<Result<Answer, Rejection>> {
+/// Asks the engine, and waits for what comes of it. A line that is cut is a refusal too: of several jobs the others are told.
+pub fn ask(link: &mut Link, number: u64, command: Command) -> Result<Answer, Rejection> {
     ask_and_hear(link, number, command, |_| {})
 }
 
 /// As [`ask`], where what happens meanwhile is heard.
-pub fn ask_and_hear(
-    link: &mut Link,
-    number: u64,
-    command: Command,
-    mut hear: impl FnMut(Update),
-) -> Result<Result<Answer, Rejection>> {
+pub fn ask_and_hear(link: &mut Link, number: u64, command: Command, mut hear: impl FnMut(Update)) -> Result<Answer, Rejection> {
     let id = RequestId(number);
-    let gone = || eyre!("the server has ended before it answered; look whether it was done");
     if !link.requests.send(id, command) {
-        return Err(gone());
+        return Err(Refusal::Cut.because("the line to the server is cut; it was not asked"));
     }
     loop {
         match link.updates.blocking_recv() {
-            Some(Update::Reply(answered, result)) if answered == id => return Ok(result),
+            Some(Update::Reply(answered, result)) if answered == id => return result,
             Some(update) => hear(update),
-            None => return Err(gone()),
+            None => return Err(Refusal::Cut.because("the line to the server was cut before it answered; look whether it was done")),
         }
     }
 }

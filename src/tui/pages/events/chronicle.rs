@@ -8,7 +8,7 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{Damage, JobId, Outcome, StopReason};
 use crate::domain::memory::Level;
 use crate::domain::state::{Held, State, restored_words};
-use crate::domain::text::{many, path_text};
+use crate::domain::text::many;
 use crate::domain::time::Wall;
 use crate::tui::terminal::theme::Role;
 
@@ -207,8 +207,8 @@ impl Chronicle {
                 (Topic::Warning, None, Warn, format!("{warning}: {evidence}; {advice}"))
             }
             EventKind::WarningCleared { warning } => (Topic::Warning, None, Good, format!("{warning}: no longer seen")),
-            EventKind::InputSkipped { input, detail } => (Topic::Fault, None, Warn, format!("{}: {detail}", path_text(input))),
-            EventKind::Fault { what, detail } => (Topic::Fault, None, Bad, format!("{what}: {detail}")),
+            kind @ EventKind::InputSkipped { .. } => (Topic::Fault, None, Warn, kind.trouble().unwrap_or_default()),
+            kind @ EventKind::Fault { .. } => (Topic::Fault, None, Bad, kind.trouble().unwrap_or_default()),
             EventKind::RunFinished(_) => (Topic::Queue, None, Text, "the run is over".to_owned()),
             _ => return,
         };
