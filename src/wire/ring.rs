@@ -98,7 +98,8 @@ impl Ring {
 
     /// What comes next for a session, and where it stands afterwards. Whoever does not follow gets its own lines alone.
     pub(super) fn next(&self, cursor: &mut Cursor, session: &str, follows: bool) -> Next {
-        if follows && cursor.place < self.first && cursor.knows < self.after {
+        // Also where its place is here: the ring may have begun anew behind what it knows.
+        if follows && cursor.knows < self.after {
             return Next::Behind;
         }
         let mut lines = String::new();
@@ -174,6 +175,18 @@ mod tests {
         (2..=30).for_each(|number| ring.push_event(Seq(number), Rc::clone(&line)));
         assert!(ring.bytes <= MOST_BYTES);
         assert_eq!(ring.next(&mut cursor, "a", true), Next::Behind);
+    }
+
+    #[test]
+    fn whoever_comes_back_before_the_ring_begins_anew_is_told_that_there_is_more() {
+        let mut ring = ring(1..=3);
+        let mut cursor = ring.cursor_after(Seq(3)).expect("here");
+        // Nobody was there while the engine went on.
+        ring.restart(Seq(9));
+        ring.push_event(Seq(10), "e10".into());
+        assert_eq!(ring.next(&mut cursor, "a", true), Next::Behind, "4 to 9 are not here");
+        let mut other = ring.cursor_from_snapshot(Seq(9));
+        assert_eq!(all(&ring, &mut other, "a"), "e10\n");
     }
 
     #[test]

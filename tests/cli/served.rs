@@ -249,8 +249,9 @@ fn what_is_added_where_nobody_works_waits_for_the_next_run() {
 #[test]
 fn every_command_that_changes_something_tells_it_in_one_object() {
     let world = World::new();
-    let films: Vec<String> =
-        ["a.mp4", "b.mp4", "c.mp4"].map(|name| world.put(&clips().tiny(), name).to_str().expect("plain").to_owned()).to_vec();
+    let films: Vec<String> = ["a.mp4", "b.mp4", "c.mp4", "d.mp4", "e.mp4"]
+        .map(|name| world.put(&clips().tiny(), name).to_str().expect("plain").to_owned())
+        .to_vec();
     let server = Server::start(&world, &[]);
     let object = |args: &[&str]| {
         let said = server.say(args);
@@ -292,6 +293,19 @@ fn every_command_that_changes_something_tells_it_in_one_object() {
     done(&["drain", "--undo", "--json"]);
     let (_, first) = object(&["move", "--json", "3", "--first"]);
     assert_eq!(first["refused"][0]["code"], "at_end", "{first}");
+    let order = || {
+        let rows = server.ok(&["jobs", "--json", "--state", "queued"]);
+        let mut rows: Vec<Value> = rows.lines().map(|row| serde_json::from_str(row).expect("a row")).collect();
+        rows.sort_by_key(|row| row["rank"].as_i64());
+        rows.iter().map(|row| row["job"].as_u64().expect("a number")).collect::<Vec<_>>()
+    };
+    done(&["add", "--json", &films[3], &films[4]]);
+    assert_eq!(order(), [3, 4, 5]);
+    done(&["move", "--json", "3", "4", "--later"]);
+    assert_eq!(order(), [5, 3, 4], "none of them passes the other");
+    done(&["move", "--json", "3", "4", "--sooner"]);
+    assert_eq!(order(), [3, 4, 5]);
+    assert_eq!(done(&["cancel", "--json", "4-5"])["jobs"], serde_json::json!([4, 5]));
     assert_eq!(done(&["cancel", "--json", "3"])["jobs"], serde_json::json!([3]));
     assert_eq!(done(&["retry", "--json", "3"])["jobs"], serde_json::json!([3]));
     let (_, allowed) = object(&["allow", "--json", "3"]);

@@ -576,6 +576,18 @@ fn a_server_that_nobody_needs_any_more_ends_and_one_that_is_needed_does_not() {
 }
 
 #[test]
+fn a_server_that_looks_through_a_folder_for_somebody_who_has_gone_does_not_end() {
+    let served = Served::with(Some(Duration::from_millis(300)));
+    let mut console = Knows::new(served.console().link);
+    // The host of these tests never comes to the end of a folder.
+    assert!(console.link.requests.send(RequestId(1), Command::enqueue(vec!["/films".into()], None)));
+    assert!(console.link.requests.send(RequestId(2), Command::Pause));
+    console.until("the second is done", |knows| knows.replies == [(2, true)]);
+    drop(console);
+    assert!(served.ended.recv_timeout(Duration::from_secs(2)).is_err(), "what is found would be lost");
+}
+
+#[test]
 fn consoles_hear_of_each_other_and_of_what_the_others_do() {
     let served = Served::start();
     let mut first = Knows::new(served.console().link);

@@ -107,6 +107,15 @@ pub(super) fn output_of(connection: &Connection, key: &InputKey, preset: &str) -
     query.query_row(params![key.0, preset, ENDED], |row| row.get(0).map(path_of)).optional()
 }
 
+/// The last job that was done of this input with this preset has made its output of all of it: what is damaged may be read better
+/// by another program.
+pub(super) fn is_whole(connection: &Connection, key: &InputKey, preset: &str) -> rusqlite::Result<bool> {
+    let mut query = connection.prepare_cached(
+        "SELECT damage IS NULL FROM jobs WHERE input_key = ?1 AND preset = ?2 AND state = ?3 AND outcome = 'done' ORDER BY id DESC LIMIT 1",
+    )?;
+    Ok(query.query_row(params![key.0, preset, ENDED], |row| row.get(0)).optional()?.unwrap_or(false))
+}
+
 /// A definition of a preset by its hash; `None` when it is not there or cannot be read.
 pub(super) fn definition(connection: &Connection, hash: &str) -> rusqlite::Result<Option<Preset>> {
     let mut query = connection.prepare_cached("SELECT definition FROM presets WHERE hash = ?1")?;

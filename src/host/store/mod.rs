@@ -279,6 +279,11 @@ impl Store {
         self.read(|reader| jobs::output_of(reader, input, preset))
     }
 
+    /// The last job that was done of this input with this preset found nothing of it damaged.
+    pub fn is_whole(&self, input: &InputKey, preset: &str) -> Result<bool, StoreError> {
+        self.read(|reader| jobs::is_whole(reader, input, preset))
+    }
+
     /// Reads from the file.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::error::{StoreError, explain};
 use super::jobs::{self, Jobs};
@@ -151,9 +151,14 @@ pub(super) fn begin_run(connection: &mut Connection) -> rusqlite::Result<Begun> 
     let change = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     change.execute("INSERT INTO runs DEFAULT VALUES", [])?;
     let run = change.last_insert_rowid();
-    change.execute("DELETE FROM events WHERE run <= ?1", [run - RUNS_KEPT])?;
-    change.execute("DELETE FROM course WHERE run <= ?1", [run - RUNS_KEPT])?;
-    change.execute("DELETE FROM runs WHERE run <= ?1", [run - RUNS_KEPT])?;
+    // One that only queued has no events, and is none of those that are kept.
+    let oldest = "SELECT DISTINCT run FROM events ORDER BY run DESC LIMIT 1 OFFSET ?1";
+    let gone: Option<i64> = change.query_row(oldest, [RUNS_KEPT - 1], |row| row.get(0)).optional()?;
+    if let Some(gone) = gone {
+        change.execute("DELETE FROM events WHERE run <= ?1", [gone])?;
+        change.execute("DELETE FROM course WHERE run <= ?1", [gone])?;
+    }
+    change.execute("DELETE FROM runs WHERE run < ?1 AND NOT EXISTS (SELECT 1 FROM events WHERE events.run = runs.run)", [run])?;
     change.execute("DELETE FROM peaks WHERE id <= (SELECT max(id) FROM peaks) - ?1", [PEAKS_KEPT])?;
     jobs::retain(&change)?;
     taken::retain(&change)?;

@@ -37,12 +37,4 @@ impl Store {
     pub fn remember_taken(&self, taken: Vec<Taken>) -> Result<(), StoreError> {
         self.change(Box::new(move |connection| taken.iter().try_for_each(|taken| insert(connection, taken))))
     }
-
-    /// The file is not to be removed, whatever was said when it was taken. Returns when that is on disk.
-    pub fn keep_input(&self, key: TakenKey) -> Result<(), StoreError> {
-        self.change(Box::new(move |connection| {
-            connection.execute("UPDATE taken SET delete_input = 0 WHERE key = ?1", [key.0])?;
-            Ok(())
-        }))
-    }
 }

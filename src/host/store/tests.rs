@@ -162,6 +162,22 @@ fn the_journal_of_the_last_twenty_runs_is_kept() {
 }
 
 #[test]
+fn those_that_only_queue_take_the_place_of_no_past_run() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (store, mut received) = open(dir.path());
+    store.persist(queued(1, Path::new("/in/a.mp4")));
+    wait_for(&mut received, 1);
+    drop(store);
+    for _ in 0..25 {
+        drop(open(dir.path()));
+    }
+    let (store, _received) = open(dir.path());
+    assert!(!store.journal(1).expect("read").0.is_empty());
+    let runs: i64 = store.read(|reader| reader.query_row("SELECT count(*) FROM runs", [], |row| row.get(0))).expect("read");
+    assert_eq!((store.run(), runs), (27, 2), "its own and the one with a journal");
+}
+
+#[test]
 fn an_output_is_remembered_across_runs() {
     let dir = tempfile::tempdir().expect("folder");
     let (input, output) = (dir.path().join("i"), dir.path().join(OsStr::from_bytes(b"o\xff\n")));

@@ -44,8 +44,8 @@ pub struct Mail {
     pub mounts: bool,
     /// What came of files that were handed over.
     pub handed: Vec<Handed>,
-    /// Jobs that have ended: the output of one that is done, and whether of its input something could not be decoded.
-    pub ended: Vec<Option<(PathBuf, bool)>>,
+    /// Jobs that have ended: the output of one that is done.
+    pub ended: Vec<Option<PathBuf>>,
     /// The queue takes nothing (true), or takes files again.
     pub held: Option<bool>,
     /// The run is over.
@@ -113,8 +113,8 @@ impl Mailbox {
         self.put(|mail| mail.handed.push(handed));
     }
 
-    /// A job has ended; one that is done with its output, and whether its input is damaged.
-    pub fn ended(&self, done: Option<(PathBuf, bool)>) {
+    /// A job has ended; one that is done with its output.
+    pub fn ended(&self, done: Option<PathBuf>) {
         self.put(|mail| mail.ended.push(done));
     }
 

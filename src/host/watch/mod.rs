@@ -60,9 +60,7 @@ impl Watcher {
     /// Tells it what concerns it. Never waits.
     pub fn see(&self, event: &Event) {
         match &event.kind {
-            EventKind::JobFinished { outcome: Outcome::Done, output: Some(output), damage, .. } => {
-                self.mailbox.ended(Some((output.clone(), damage.is_some())));
-            }
+            EventKind::JobFinished { outcome: Outcome::Done, output: Some(output), .. } => self.mailbox.ended(Some(output.clone())),
             EventKind::JobFinished { .. } | EventKind::JobRequeued { .. } | EventKind::JobRemoved { .. } => {
                 self.mailbox.ended(None);
             }

@@ -45,11 +45,11 @@ fn may_go(roots: &[Root], at: usize, store: &Store, path: &Path, record: &Output
     if !(is_plain && is_wished && is_made_of_it) {
         return Some(false);
     }
-    // Somebody else may still want it: another watched folder whose job of it is not done, or any job that has not ended.
+    // Somebody may still want it: a watched folder whose job of it is not done or found it damaged, or any job that has not ended.
     let key = input_key(path);
     for other in roots.iter().filter(|other| other.may_take(path)) {
         let is_taken = store.taken(&other.key(path, &looks)).ok()?.is_some();
-        if !is_taken || store.output_of(&key, &other.config.preset.name).ok()?.is_none() {
+        if !is_taken || !store.is_whole(&key, &other.config.preset.name).ok()? {
             return Some(false);
         }
     }

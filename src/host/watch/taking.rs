@@ -229,24 +229,22 @@ impl Taker {
 
     // ---- jobs that end ----
 
-    fn ended(&mut self, done: Option<(PathBuf, bool)>) {
+    fn ended(&mut self, done: Option<PathBuf>) {
         for number in 0..self.roots.len() {
             for path in std::mem::take(&mut self.roots[number].at_work) {
                 self.weigh(number, &path, Sign::Changed);
             }
         }
-        let Some((output, is_damaged)) = done else { return };
+        let Some(output) = done else { return };
         let Some(record) = self.store.lookup(&output) else { return };
         let path = record.input.clone();
         // The end of this very job has to be on record before it is asked for.
-        let is_written = self.store.flush(FLUSH);
+        if !self.store.flush(FLUSH) {
+            return;
+        }
         for number in 0..self.roots.len() {
-            if !is_written || !self.roots[number].may_take(&path) {
+            if !self.roots[number].may_take(&path) {
                 continue;
-            }
-            if is_damaged && let Some(looks) = Looks::of(&path) {
-                // What could not be read now may be read by another program.
-                let _ = self.store.keep_input(self.roots[number].key(&path, &looks));
             }
             // Perhaps its output was done before this one, which was waited for.
             if let Ok(Some(output)) = self.store.output_of(&input_key(&path), &self.roots[number].config.preset.name) {

@@ -8,7 +8,6 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use ratatui::Terminal;
 use thiserror::Error;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -25,6 +24,7 @@ use crate::tui::input::keymap::Keymap;
 use crate::tui::input::reader::{Input, Reader};
 use crate::tui::terminal::lookup::LookupWorker;
 use crate::tui::terminal::setup::{self, Guard, Screen};
+use crate::tui::terminal::signals::{Ends, Heard, Signals};
 use crate::tui::terminal::theme::{ColorMode, ThemeName};
 use crate::tui::terminal::translate::action_of;
 use crate::tui::view;
@@ -107,11 +107,7 @@ enum Woken {
     Update(Option<Update>),
     Found(Box<Found>),
     Input(Option<Input>),
-    Resized,
-    Continued,
-    Stopped,
-    /// By this signal.
-    Ended(i32),
+    Signal(Heard),
     Draw,
     Poll,
 }
@@ -175,12 +171,7 @@ struct Console<'a> {
     found: mpsc::UnboundedReceiver<Found>,
     /// The look ahead that is wanted; 0 = none.
     looking: Arc<AtomicU64>,
-    resized: Signal,
-    continued: Signal,
-    stopped: Signal,
-    interrupted: Signal,
-    terminated: Signal,
-    hung_up: Signal,
+    signals: Signals,
     title: String,
     taskbar: Option<u8>,
 }
@@ -188,12 +179,7 @@ struct Console<'a> {
 impl<'a> Console<'a> {
     fn start(link: &'a mut Link, app: App, places: Places, lookup: Lookup) -> io::Result<Self> {
         let (tell_found, found) = mpsc::unbounded_channel();
-        let resized = signal(SignalKind::window_change())?;
-        let continued = signal(SignalKind::from_raw(libc::SIGCONT))?;
-        let stopped = signal(SignalKind::from_raw(libc::SIGTSTP))?;
-        let interrupted = signal(SignalKind::interrupt())?;
-        let terminated = signal(SignalKind::terminate())?;
-        let hung_up = signal(SignalKind::hangup())?;
+        let signals = Signals::listen()?;
         let guard = Guard::take(true)?;
         let terminal = Terminal::new(Screen::new())?;
         let reader = Reader::start()?;
@@ -209,12 +195,7 @@ impl<'a> Console<'a> {
             tell_found,
             found,
             looking: Arc::default(),
-            resized,
-            continued,
-            stopped,
-            interrupted,
-            terminated,
-            hung_up,
+            signals,
             title,
             taskbar,
         })
@@ -234,17 +215,13 @@ impl<'a> Console<'a> {
             self.app.on_update(update);
         }
         loop {
+            // While the run lasts, whoever watches the signals ends it, and the end of the run ends the console. A comparison goes
+            // on without its screen, and is noticed to have none by what is written.
+            let ends = Ends { told: !open || is_window, hung_up: is_window };
             let woken = tokio::select! {
                 biased;
                 input = self.reader.events.recv() => Woken::Input(input),
-                _ = self.resized.recv() => Woken::Resized,
-                _ = self.continued.recv() => Woken::Continued,
-                _ = self.stopped.recv() => Woken::Stopped,
-                // While the run lasts, whoever watches the signals ends it, and the end of the run ends the console.
-                _ = self.interrupted.recv(), if !open || is_window => Woken::Ended(libc::SIGINT),
-                _ = self.terminated.recv(), if !open || is_window => Woken::Ended(libc::SIGTERM),
-                // A comparison goes on without its screen, and is noticed to have none by what is written.
-                _ = self.hung_up.recv(), if is_window => Woken::Ended(libc::SIGHUP),
+                heard = self.signals.next(ends) => Woken::Signal(heard),
                 _ = swift.tick(), if touched => Woken::Draw,
                 _ = frames.tick(), if dirty => Woken::Draw,
                 Some(found) = self.found.recv() => Woken::Found(Box::new(found)),
@@ -275,14 +252,14 @@ impl<'a> Console<'a> {
                     action_of(&self.app, event).map_or_else(Vec::new, |action| self.app.update(action))
                 }
                 // What was drawn for another size may have come after the change, even if the size is now the old one.
-                Woken::Resized => vec![Effect::Redraw],
-                Woken::Continued => {
+                Woken::Signal(Heard::Resized) => vec![Effect::Redraw],
+                Woken::Signal(Heard::Continued) => {
                     self.guard.enter()?;
                     vec![Effect::Redraw]
                 }
-                Woken::Stopped => vec![Effect::Suspend],
+                Woken::Signal(Heard::Stopped) => vec![Effect::Suspend],
                 Woken::Found(found) => self.app.update(Action::Found(found)),
-                Woken::Ended(signal) => return Ok(self.exit(Some(signal))),
+                Woken::Signal(Heard::Ended(signal)) => return Ok(self.exit(Some(signal))),
                 Woken::Update(Some(update)) => self.app.on_update(update),
                 Woken::Update(None) => {
                     open = false;

@@ -4,5 +4,6 @@ pub mod event_loop;
 mod lookup;
 mod paint;
 pub mod setup;
+pub mod signals;
 pub mod theme;
 pub mod translate;

@@ -22,6 +22,12 @@ fn many() -> App {
     story.app(settings(ColorMode::True, false))
 }
 
+/// Of this thread: others that want the processor do not count.
+fn processor_time() -> std::time::Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 #[test]
 fn a_frame_with_a_hundred_thousand_jobs_is_quick() {
     let mut app = many();
@@ -33,11 +39,10 @@ fn a_frame_with_a_hundred_thousand_jobs_is_quick() {
         press(&mut app, keys);
         let mut times: Vec<std::time::Duration> = (0..40)
             .map(|_| {
-                #[allow(clippy::disallowed_methods)] // a measurement
-                let begun = std::time::Instant::now();
+                let begun = processor_time();
                 let mut buf = Buffer::empty(area);
                 view::render(&app, area, &mut buf);
-                begun.elapsed()
+                processor_time().saturating_sub(begun)
             })
             .collect();
         times.sort();

@@ -99,7 +99,11 @@ impl Pump {
     async fn run(mut self, first: Line) {
         let mut line = first;
         loop {
-            self.life.clone_from(&line.hello.life);
+            if self.life != line.hello.life {
+                // Another server's events are counted anew.
+                self.is_told = false;
+                self.life.clone_from(&line.hello.life);
+            }
             self.strange = if self.carry(line).await { self.strange + 1 } else { 0 };
             for (question, _) in std::mem::take(&mut self.questions).into_values() {
                 let _ = question.answer.send(Heard::Answer(Err("the line to the server was cut; ask again".to_owned())));

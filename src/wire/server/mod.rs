@@ -191,7 +191,7 @@ impl Server {
                 let lingers = server.left_at.get() + LINGERS;
                 let update = tokio::select! {
                     update = updates.recv() => update,
-                    () = tokio::time::sleep_until(lingers), if server.connected.borrow().is_empty() => None,
+                    () = tokio::time::sleep_until(lingers), if server.is_alone() => None,
                 };
                 let Some(update) = update else { break };
                 server.take(update);
@@ -243,6 +243,11 @@ impl Server {
         self.requests.borrow().as_ref().is_some_and(|requests| requests.send(id, command))
     }
 
+    /// Nobody is connected, and nothing is under way that somebody has asked for: a folder may be looked through for long.
+    fn is_alone(&self) -> bool {
+        self.connected.borrow().is_empty() && self.asked.borrow().is_empty()
+    }
+
     /// Everything that is known now; `None` when the engine has gone.
     async fn snapshot(&self) -> Option<Box<State>> {
         let mut link = (self.service.attach)();
@@ -288,8 +293,8 @@ impl Server {
         let mut last_seq = Seq(0);
         loop {
             sleep(look).await;
-            let alone = self.connected.borrow().is_empty() && self.comparing.get() == 0;
-            let state = if alone { self.snapshot().await } else { None };
+            let is_idle = self.is_alone() && self.comparing.get() == 0;
+            let state = if is_idle { self.snapshot().await } else { None };
             let Some(state) = state.filter(|state| state.unended() == 0) else {
                 idle_since = None;
                 continue;

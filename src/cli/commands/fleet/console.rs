@@ -13,7 +13,6 @@ use std::time::Duration;
 use color_eyre::eyre::{Context as _, Result, eyre};
 use jiff::tz::TimeZone;
 use ratatui::Terminal;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -30,6 +29,7 @@ use crate::tui::fleet::{keys, view};
 use crate::tui::input::reader::{Input, Reader};
 use crate::tui::terminal::event_loop::is_gone;
 use crate::tui::terminal::setup::{self, Guard, Screen};
+use crate::tui::terminal::signals::{self, Ends, Heard};
 use crate::tui::terminal::theme::Theme;
 
 /// Least time between two frames.
@@ -148,30 +148,7 @@ struct Console {
     theme: Theme,
     asks: mpsc::UnboundedSender<Ask>,
     news: mpsc::UnboundedReceiver<News>,
-    signals: TerminalSignals,
-}
-
-/// Signals that a program with a screen obeys.
-struct TerminalSignals {
-    resized: Signal,
-    continued: Signal,
-    stopped: Signal,
-    interrupted: Signal,
-    terminated: Signal,
-    hung_up: Signal,
-}
-
-impl TerminalSignals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            resized: signal(SignalKind::window_change())?,
-            continued: signal(SignalKind::from_raw(libc::SIGCONT))?,
-            stopped: signal(SignalKind::from_raw(libc::SIGTSTP))?,
-            interrupted: signal(SignalKind::interrupt())?,
-            terminated: signal(SignalKind::terminate())?,
-            hung_up: signal(SignalKind::hangup())?,
-        })
-    }
+    signals: signals::Signals,
 }
 
 enum Woken {
@@ -179,10 +156,7 @@ enum Woken {
     News(Option<News>),
     Second,
     Draw,
-    Redraw,
-    Continued,
-    Stopped,
-    Ended(i32),
+    Signal(Heard),
 }
 
 impl Console {
@@ -192,7 +166,7 @@ impl Console {
         asks: mpsc::UnboundedSender<Ask>,
         news: mpsc::UnboundedReceiver<News>,
     ) -> io::Result<Self> {
-        let signals = TerminalSignals::listen()?;
+        let signals = signals::Signals::listen()?;
         // The mouse stays the terminal's own: texts can be selected and copied.
         let guard = Guard::take(false)?;
         let mut terminal = Terminal::new(Screen::new())?;
@@ -215,16 +189,10 @@ impl Console {
                     None => None,
                 }
             };
-            let signals = &mut self.signals;
             let woken = tokio::select! {
                 biased;
                 input = input => Woken::Input(input),
-                _ = signals.resized.recv() => Woken::Redraw,
-                _ = signals.continued.recv() => Woken::Continued,
-                _ = signals.stopped.recv() => Woken::Stopped,
-                _ = signals.interrupted.recv() => Woken::Ended(libc::SIGINT),
-                _ = signals.terminated.recv() => Woken::Ended(libc::SIGTERM),
-                _ = signals.hung_up.recv() => Woken::Ended(libc::SIGHUP),
+                heard = self.signals.next(Ends::ALL) => Woken::Signal(heard),
                 _ = frames.tick(), if dirty => Woken::Draw,
                 news = self.news.recv() => Woken::News(news),
                 _ = seconds.tick() => Woken::Second,
@@ -246,13 +214,13 @@ impl Console {
                 },
                 Woken::News(Some(news)) => self.hear(news),
                 Woken::News(None) => return Err(io::Error::other("whoever asks the queue has failed")),
-                Woken::Redraw => vec![Effect::Redraw],
-                Woken::Continued => {
+                Woken::Signal(Heard::Resized) => vec![Effect::Redraw],
+                Woken::Signal(Heard::Continued) => {
                     self.guard.enter()?;
                     vec![Effect::Redraw]
                 }
-                Woken::Stopped => vec![Effect::Suspend],
-                Woken::Ended(signal) => return Ok(128 + signal as u8),
+                Woken::Signal(Heard::Stopped) => vec![Effect::Suspend],
+                Woken::Signal(Heard::Ended(signal)) => return Ok(128 + signal as u8),
             };
             dirty = true;
             for effect in effects {

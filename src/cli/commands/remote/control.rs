@@ -98,8 +98,8 @@ pub fn jobs(resolved: &Resolved, verb: JobVerb, ranges: &[JobRange], json: bool)
                 }
                 jobs
             }
-            // Who is moved to the front last stands there first.
-            _ if verb == JobVerb::Move(MoveTo::First) => named.into_iter().rev().collect(),
+            // Who is moved to the front last stands there first, and none passes another one of them.
+            _ if matches!(verb, JobVerb::Move(MoveTo::First | MoveTo::Later)) => named.into_iter().rev().collect(),
             _ => named,
         };
         for (number, job) in (1..).zip(jobs) {

@@ -15,6 +15,7 @@ use crate::host::process::standstill::stop_this_process;
 use crate::tui::fleet::state::{Tone, Visit};
 use crate::tui::fleet::view::command_line;
 use crate::tui::input::reader::Reader;
+use crate::tui::terminal::signals::{Ends, Heard};
 
 /// Most of what the other console says at its end that is read.
 const SAID: u64 = 16 * 1024;
@@ -69,17 +70,16 @@ impl Console {
         loop {
             let signal = tokio::select! {
                 status = child.wait() => return status.map(|status| Ended::Left(status.success())),
-                // It stops the whole job of the terminal, of which this process is the part that the shell watches.
-                _ = self.signals.stopped.recv() => {
-                    stop_this_process();
-                    continue;
-                }
-                // A SIGINT of the keyboard is the child's; one of somebody else is not known from it.
-                _ = self.signals.interrupted.recv() => continue,
-                _ = self.signals.resized.recv() => continue,
-                _ = self.signals.continued.recv() => continue,
-                _ = self.signals.terminated.recv() => libc::SIGTERM,
-                _ = self.signals.hung_up.recv() => libc::SIGHUP,
+                heard = self.signals.next(Ends::ALL) => match heard {
+                    // It stops the whole job of the terminal, of which this process is the part that the shell watches.
+                    Heard::Stopped => {
+                        stop_this_process();
+                        continue;
+                    }
+                    // A SIGINT of the keyboard is the child's; one of somebody else is not known from it.
+                    Heard::Resized | Heard::Continued | Heard::Ended(libc::SIGINT) => continue,
+                    Heard::Ended(signal) => signal,
+                },
             };
             let pid = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32));
             if let Some(pid) = pid {
