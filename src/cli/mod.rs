@@ -35,7 +35,7 @@ use crate::runtime::link::Examine;
 use args::{Cli, Command, DoctorArgs, ExportTarget, JobRange, LoadJobArgs, PresetsAction, ProfilesAction, Telling};
 use commands::doctor::{DoctorInputs, DoctorOptions};
 use commands::install::{Console, ProvideOptions};
-use commands::remote::{add, attach, console, control, look, serve, wait, wire};
+use commands::remote::{add, attach, console, control, look, serve, told, wait, wire};
 use commands::{catalog, compare, completion, demo, doctor, manual, plan, replay, run};
 use options::Resolved;
 
@@ -62,7 +62,7 @@ pub struct Unavailable {
 /// Exit status of [`Usage`].
 const USAGE: u8 = 2;
 /// Exit status of [`Busy`].
-const BUSY: u8 = 75;
+pub const BUSY: u8 = 75;
 
 /// Reads the command line, does what it says, and returns the exit status.
 pub fn main() -> Result<u8> {
@@ -159,7 +159,11 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         #[cfg(feature = "fleet")]
         Some(Command::Fleet(args)) => commands::fleet::run(&resolve(cli.options, matches)?, &args),
         // Jobs are made with what is said here.
-        Some(command @ (Command::Serve(_) | Command::Add(_))) => remote_command(command, &resolve(cli.options, matches)?),
+        Some(command @ (Command::Serve(_) | Command::Add(_))) => match resolve(cli.options, matches) {
+            Ok(resolved) => remote_command(command, &resolved),
+            Err(error) if matches!(&command, Command::Add(args) if args.json) => told::telling("add", true, |_| Err(error.into())),
+            Err(error) => Err(error.into()),
+        },
         Some(command) => remote_command(command, &options::resolve_for_asking(cli.options, matches)?),
         None => {
             if let Some(meant) = cli.paths.first().and_then(|first| meant::command(first)) {

@@ -39,6 +39,14 @@ pub fn path_text(path: &Path) -> String {
     clean(path.as_os_str().as_bytes(), "␉")
 }
 
+/// Paths for a sentence: the first few, and how many more.
+pub fn paths_text<P: AsRef<Path>>(paths: &[P]) -> String {
+    const SHOWN: usize = 3;
+    let mut shown: Vec<String> = paths.iter().take(SHOWN).map(|path| path_text(path.as_ref())).collect();
+    shown.extend(paths.len().checked_sub(SHOWN).filter(|more| *more > 0).map(|more| format!("{more} more")));
+    shown.join(", ")
+}
+
 /// `1 job`, `3 jobs`: a number with its noun, given in the singular.
 pub fn many(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })

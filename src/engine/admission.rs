@@ -10,7 +10,7 @@ use crate::domain::event::EventKind;
 use crate::domain::job::{Job, JobId, LogLevel, Outcome, Phase, Rank, RejectReason};
 use crate::domain::preset::Preset;
 use crate::domain::refusal::{Refusal, Rejection};
-use crate::domain::text::{path_text, sanitise};
+use crate::domain::text::{path_text, paths_text, sanitise};
 use crate::domain::units::Bytes;
 
 /// Jobs next in the queue that are probed ahead of their start, beyond the free slots: what is wrong with them is told
@@ -34,7 +34,7 @@ impl Engine {
             );
         }
         let preset = self.preset_meant(preset, &mut wishes)?;
-        let searched = paths.iter().map(|path| path_text(path)).collect::<Vec<_>>().join(", ");
+        let searched = paths_text(&paths);
         let nothing = format!("no video files were found in {searched}");
         let scan = self.begin_scan(asker, searched, nothing, wishes.front);
         self.effects.push(Effect::Scan { scan, paths, preset, wishes });

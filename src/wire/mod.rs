@@ -15,8 +15,10 @@ pub mod socket;
 /// Longest line of a client. Longer ones end the connection.
 pub const CLIENT_LINE: usize = 1024 * 1024;
 /// Longest line of a server.
-pub const SERVER_LINE: usize = 256 * 1024;
+pub const SERVER_LINE: usize = 1024 * 1024;
 /// Longest hello of a client, and the time it has for it.
 const HELLO_LINE: usize = 4096;
 /// How long either end waits for the other's hello.
 const HELLO_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long a client waits for a server that is just being started for it: it asks ffmpeg first, from whatever disk.
+const START_WAIT: std::time::Duration = std::time::Duration::from_secs(90);

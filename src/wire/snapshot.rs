@@ -1,59 +1,73 @@
-//! A snapshot in lines of bounded length: a head, then jobs, points and logs by the hundred.
+//! A snapshot in lines of bounded length: a head, then jobs, points and logs by the page.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
+
+use serde::Serialize;
 
 use super::message::ServerLine;
 use crate::domain::state::{LogRing, State};
 
-/// Jobs of a line.
-const JOBS: usize = 100;
-/// Points of a line.
-const POINTS: usize = 1000;
-/// Lines of a log in a line. Of a job that has ended only the latest are told: its whole log is asked for when it is opened.
+/// A page ends with the entry that makes it longer than so many bytes: a job may have any number of sound tracks and subtitles.
+const PAGE: usize = 64 * 1024;
+/// Lines of the log of a job that has ended: only the latest are told, its whole log is asked for when it is opened.
 const LOG_LINES: usize = 100;
-/// Events of a line.
-const EVENTS: usize = 100;
 
 /// The lines of a snapshot, in order. Takes the state apart: its pages are large.
 pub(super) fn lines(mut state: State) -> impl Iterator<Item = ServerLine> {
     let seq = state.seq;
-    let mut jobs = std::mem::take(&mut state.jobs).into_values();
-    let mut points = std::mem::take(&mut state.history);
-    let mut story = std::mem::take(&mut state.story);
+    let jobs = pages(std::mem::take(&mut state.jobs).into_values()).map(ServerLine::Jobs);
+    let points = pages(std::mem::take(&mut state.history).into_iter()).map(ServerLine::Points);
+    let story = pages(std::mem::take(&mut state.story).into_iter()).map(ServerLine::Story);
     let at_work = state.index.active.clone();
-    let mut logs = std::mem::take(&mut state.logs).into_iter();
-    let head = std::iter::once(ServerLine::Head(Box::new(state)));
-    let jobs = std::iter::from_fn(move || {
-        let page: Vec<_> = jobs.by_ref().take(JOBS).collect();
-        (!page.is_empty()).then_some(ServerLine::Jobs(page))
-    });
-    let points = std::iter::from_fn(move || {
-        let page: Vec<_> = points.drain(..points.len().min(POINTS)).collect();
-        (!page.is_empty()).then_some(ServerLine::Points(page))
-    });
-    let story = std::iter::from_fn(move || {
-        let page: Vec<_> = story.drain(..story.len().min(EVENTS)).collect();
-        (!page.is_empty()).then_some(ServerLine::Story(page))
-    });
-    let logs = std::iter::from_fn(move || logs.next()).flat_map(move |(job, ring)| {
+    let logs = std::mem::take(&mut state.logs).into_iter().flat_map(move |(job, ring)| {
         let is_whole = job.is_none_or(|job| at_work.contains(&job));
-        let pages = if is_whole { pages(ring) } else { vec![latest(ring)] };
-        pages.into_iter().map(move |ring| ServerLine::Log { job, ring })
+        log_pages(if is_whole { ring } else { latest(ring) }).map(move |ring| ServerLine::Log { job, ring })
     });
+    let head = std::iter::once(ServerLine::Head(Box::new(state)));
     head.chain(jobs).chain(story).chain(points).chain(logs).chain(std::iter::once(ServerLine::End(seq)))
 }
 
-/// The lines of a log by the hundred, the latest last: a console that knows of one page alone keeps that.
-fn pages(mut ring: LogRing) -> Vec<LogRing> {
-    let mut pages = Vec::new();
-    // The first is what is left over.
-    let mut size = (ring.lines.len().max(1) - 1) % LOG_LINES + 1;
-    while pages.is_empty() || !ring.lines.is_empty() {
-        let lines = ring.lines.drain(..size.min(ring.lines.len())).collect();
-        pages.push(LogRing { lines, ..ring });
-        size = LOG_LINES;
+/// The entries by the page.
+fn pages<T: Serialize>(mut entries: impl Iterator<Item = T>) -> impl Iterator<Item = Vec<T>> {
+    std::iter::from_fn(move || {
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        while bytes < PAGE {
+            let Some(entry) = entries.next() else { break };
+            bytes += bytes_of(&entry);
+            page.push(entry);
+        }
+        (!page.is_empty()).then_some(page)
+    })
+}
+
+/// How long an entry is on the line.
+fn bytes_of(entry: &impl Serialize) -> usize {
+    struct Count(usize);
+
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
-    pages
+
+    let mut count = Count(0);
+    // What cannot be written is left out where it is to be written.
+    let _ = serde_json::to_writer(&mut count, entry);
+    count.0
+}
+
+/// A log by the page; one without lines has a page too, with its counts.
+fn log_pages(mut ring: LogRing) -> impl Iterator<Item = LogRing> {
+    let lines = std::mem::take(&mut ring.lines);
+    let empty = lines.is_empty().then(|| ring.clone());
+    let with_lines = pages(lines.into_iter()).map(move |page| LogRing { lines: page.into(), ..ring });
+    empty.into_iter().chain(with_lines)
 }
 
 fn latest(mut ring: LogRing) -> LogRing {
@@ -95,6 +109,7 @@ mod tests {
     use super::*;
     use crate::domain::event::{Event, EventKind, Seq};
     use crate::domain::job::{JobId, LogLevel};
+    use crate::domain::media::{Extras, MediaInfo, SubtitleStream};
     use crate::domain::time::{Mono, Wall};
     use crate::domain::units::Bytes;
 
@@ -130,11 +145,25 @@ mod tests {
         let mut got = None;
         for line in lines(state.clone()) {
             let text = serde_json::to_string(&line).expect("JSON");
-            assert!(text.len() < super::super::SERVER_LINE, "{} bytes", text.len());
+            assert!(text.len() < 2 * PAGE, "{} bytes", text.len());
             let line = serde_json::from_str(&text).expect("a line");
             got = receiving.take(line).expect("of a snapshot");
         }
         assert_eq!(*got.expect("complete"), state);
+    }
+
+    #[test]
+    fn films_with_any_number_of_tracks_make_no_line_too_long() {
+        let title = Some("for the hard of hearing".to_owned());
+        let subtitle = SubtitleStream { codec: "subrip".to_owned(), title, ..SubtitleStream::default() };
+        let extras = Extras { subtitles: vec![subtitle; 60], ..Extras::default() };
+        let mut state = known(200);
+        for job in state.jobs.values_mut() {
+            job.media = Some(MediaInfo { extras: extras.clone(), ..MediaInfo::default() });
+        }
+        let lengths: Vec<usize> = lines(state).map(|line| serde_json::to_string(&line).expect("JSON").len()).collect();
+        assert!(lengths.iter().sum::<usize>() > 1024 * 1024, "else this proves nothing");
+        assert!(lengths.iter().all(|length| *length < 2 * PAGE), "{lengths:?}");
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn is_same_file(path: &Path, other: &Path) -> bool {
 
 /// Whether somebody listens there who has made the socket by this very name: a service manager that waits for the first console
 /// to start a server. A plimsoll makes its own under another name.
-fn is_kept(path: &Path) -> bool {
+pub(super) fn is_kept(path: &Path) -> bool {
     /// In the list of sockets: it takes connections.
     const ACCEPTS: u64 = 0x1_0000;
 

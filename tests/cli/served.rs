@@ -12,6 +12,7 @@ use std::time::Instant;
 use crate::support::clips::clips;
 use crate::support::greeting::hello;
 use crate::support::{PATIENCE, PLIMSOLL, Said, World, patient_ffmpeg, say};
+use plimsoll::host::process::instance::Instance;
 use plimsoll::wire::message::Facts;
 use plimsoll::wire::socket::CONTROL;
 use serde_json::Value;
@@ -100,6 +101,9 @@ fn a_script_queues_looks_changes_and_waits() {
         (added["batch"].as_u64(), added["jobs"].as_array().map(Vec::len), added["known"].as_u64()),
         (Some(1), Some(4), Some(0))
     );
+    let again = server.say(&["add", "--json", input.to_str().expect("plain")]).out;
+    let again: Value = serde_json::from_str(&again).expect("JSON");
+    assert!(again["batch"].is_null() && again["batches"] == serde_json::json!([]), "nothing new: {again}");
     server.until_running(2);
     let status = server.json(&["status", "--json"]);
     assert_eq!(status["jobs"]["queued"], 2);
@@ -655,4 +659,77 @@ fn the_examples_for_scripts_do_what_they_say() {
         assert!(said.out.contains("done") && output.exists(), "{}", said.out);
         assert!(said.out.contains("has ended"), "{}", said.out);
     }
+}
+
+#[test]
+fn a_list_with_several_presets_and_thousands_of_films_is_queued_and_waited_for_by_its_batches() {
+    let world = World::new();
+    let film = world.put(&clips().tiny(), "a.mp4");
+    let server = Server::start(&world, &[]);
+    // More than one line of the wire may hold: a long path, which is there once.
+    let deep = world.path("in").join("x".repeat(200)).join("y".repeat(200));
+    std::fs::create_dir_all(&deep).expect("made");
+    std::fs::rename(&film, deep.join("a.mp4")).expect("moved");
+    let path = deep.join("a.mp4");
+    let path = path.to_str().expect("plain");
+    let many = format!("inputs:\n{}", format!("  - {path}\n").repeat(1500));
+    assert!(2 * many.len() > plimsoll::wire::CLIENT_LINE, "else this proves nothing");
+    let lists = [
+        world.write("one.yaml", many.clone()),
+        world.write("two.yaml", many + &format!("  - {{ input: {path}, preset: audio-m4a }}\n")),
+    ];
+    let [one, two] = lists.each_ref().map(|list| list.to_str().expect("plain"));
+    let said = server.say(&["add", "--json", one, two]);
+    let added: Value = serde_json::from_str(&said.out).expect("JSON");
+    let batches: Vec<String> =
+        added["batches"].as_array().expect("a list").iter().map(|batch| batch.as_u64().expect("a number").to_string()).collect();
+    assert_eq!((batches.len(), &added["jobs"]), (2, &serde_json::json!([1, 2])));
+    assert_eq!(added["batch"].to_string(), batches[0]);
+    server.let_go();
+    server.ok(&["wait", "--batch", &batches.join(",")]);
+    let done = |name: &str| world.path("out").join(name).exists();
+    assert!(done("a.web-720p.mp4") && done("a.audio-m4a.m4a"), "{:?}", world.files("out"));
+}
+
+#[test]
+fn who_comes_while_another_is_just_beginning_waits_for_it() {
+    let world = World::new();
+    let film = world.put(&clips().tiny(), "a.mp4");
+    let state = world.path("state");
+    std::fs::create_dir(&state).expect("made");
+    // It has the folder, and cannot be reached yet.
+    let other = Instance::claim(&state).expect("free");
+    let lock = std::ffi::CString::new(state.join("lock").as_os_str().as_encoded_bytes()).expect("no zero");
+    // SAFETY: plain system calls with a string that lives.
+    let watch = unsafe {
+        let watch = libc::inotify_init1(libc::IN_CLOEXEC);
+        assert!(watch >= 0 && libc::inotify_add_watch(watch, lock.as_ptr(), libc::IN_CLOSE_WRITE) >= 0);
+        watch
+    };
+    let mut command = world.command(["add", "--state-dir"]);
+    command.arg(&state).arg("-o").arg(world.path("out")).arg(&film).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let adding = command.spawn().expect("starts");
+    // It has been turned away, and has closed the lock.
+    let mut poll = libc::pollfd { fd: watch, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry, which lives; the descriptor is this test's own.
+    unsafe {
+        assert_eq!(libc::poll(&raw mut poll, 1, PATIENCE.as_millis() as i32), 1, "it never looked at the lock");
+        libc::close(watch);
+    }
+    drop(other);
+    let added = adding.wait_with_output().expect("ends");
+    let (out, err) = (String::from_utf8_lossy(&added.stdout), String::from_utf8_lossy(&added.stderr));
+    assert!(added.status.success() && out.contains("1 job queued"), "{out}{err}");
+}
+
+#[test]
+fn a_mistake_in_the_settings_is_told_in_the_object_of_add_too() {
+    let world = World::new();
+    world.write("home/.config/plimsoll/settings.yaml", "runn: 3\n");
+    let mut command = world.command(["add", "--json", "--state-dir"]);
+    command.arg(world.path("state")).arg(world.path("in"));
+    let said = say(command);
+    let object: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {}{}", said.out, said.err));
+    assert_eq!((said.code, &object["error"]["code"]), (Some(2), &"usage".into()), "{object}");
+    assert!(said.err.contains("settings.yaml:1"), "{}", said.err);
 }

@@ -193,9 +193,14 @@ fn a_frozen_driver_loop_ends_the_signs_of_life_and_a_store_that_hangs_does_not()
 
 /// Starts a server as a service manager does that has listened for it: with the socket as descriptor 3.
 fn activate(world: &World, socket: &UnixListener, state: &Path) -> Child {
-    let script = r#"LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@" 3<&0 0</dev/null"#;
+    activate_after(0, world, socket, state)
+}
+
+/// The same, with so many seconds until the server begins.
+fn activate_after(seconds: u32, world: &World, socket: &UnixListener, state: &Path) -> Child {
+    let script = format!(r#"sleep {seconds}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@" 3<&0 0</dev/null"#);
     let mut command = Command::new("sh");
-    command.args(["-c", script, crate::support::PLIMSOLL, "serve", "--state-dir"]).arg(state);
+    command.args(["-c", &script, crate::support::PLIMSOLL, "serve", "--state-dir"]).arg(state);
     command.arg("-o").arg(world.path("out")).arg("--ffmpeg").arg(patient_ffmpeg(world)).env_clear();
     command.env("PATH", crate::support::tool_path()).env("HOME", world.path("home"));
     command.stdin(std::os::fd::OwnedFd::from(socket.try_clone().expect("cloned"))).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -214,13 +219,14 @@ fn a_command_that_comes_before_the_server_starts_it_through_the_socket_and_the_n
         command.arg("--state-dir").arg(&state);
         command
     };
-    for _ in 0..2 {
+    // The second takes longer to begin than a server that is there may take to answer.
+    for seconds in [0, 6] {
         // It is connected before there is a server, as by systemd that starts one for it.
         let asks = command(&["status", "--json"]).stdout(Stdio::piped()).spawn().expect("started");
         let mut poll = libc::pollfd { fd: std::os::fd::AsRawFd::as_raw_fd(&socket), events: libc::POLLIN, revents: 0 };
         // SAFETY: one entry, which lives.
         assert_eq!(unsafe { libc::poll(&raw mut poll, 1, PATIENCE.as_millis() as i32) }, 1, "somebody waits");
-        let mut server = activate(&world, &socket, &state);
+        let mut server = activate_after(seconds, &world, &socket, &state);
         let answer = asks.wait_with_output().expect("ended");
         assert!(answer.status.success(), "{:?}", answer.status);
         let answer: serde_json::Value = serde_json::from_slice(&answer.stdout).expect("JSON");

@@ -222,11 +222,11 @@ pub struct MoveWhere {
 Exit status: 0 all of them are done; 1 some are not, or the server ended before; 69 no server; 124 the time is up.")]
 pub struct WaitArgs {
     /// Numbers of jobs, and ranges of them such as 3-7; none = until nothing is left to do.
-    #[arg(value_name = "JOB", value_parser = parse_jobs, conflicts_with_all = ["batch", "idle"])]
+    #[arg(value_name = "JOB", value_parser = parse_jobs, conflicts_with_all = ["batches", "idle"])]
     pub jobs: Vec<JobRange>,
-    /// All jobs of this batch, as `add --json` tells it.
-    #[arg(long, value_name = "N", conflicts_with = "idle")]
-    pub batch: Option<u64>,
+    /// All jobs of this batch, or of several with commas between, as `add --json` tells them.
+    #[arg(long = "batch", value_name = "N", value_delimiter = ',', conflicts_with = "idle")]
+    pub batches: Vec<u64>,
     /// Until nothing is left to do.
     #[arg(long)]
     pub idle: bool,

@@ -15,7 +15,7 @@ use crate::wire::message::{
     self, ClientHello, ClientLine, Facts, Read, Refused, RefusedKind, Resume, SERVER_NAMES, SPOKEN, ServerHello, ServerLine,
 };
 use crate::wire::socket::{self, CONTROL, VIEW};
-use crate::wire::{HELLO_WAIT, SERVER_LINE};
+use crate::wire::{HELLO_WAIT, SERVER_LINE, START_WAIT};
 
 /// Skipped at most before the hello: what a login shell or sshd has to say.
 const BANNER: usize = 64 * 1024;
@@ -72,7 +72,9 @@ pub(super) async fn dial(door: &Door, hello: &ClientHello, again: bool) -> Resul
             let (input, output) = stream.into_split();
             let greeted = greet(Box::new(input), Box::new(output), hello, None);
             let none = || OpenError::Failed(format!("the plimsoll on {} does not answer; it may hang", path_text(state_dir)));
-            timeout(HELLO_WAIT, greeted).await.map_err(|_| none())?.map_err(|failure| match failure {
+            // Where a service manager listens, the server is only just being started.
+            let patience = if socket::is_kept(&state_dir.join(name)) { START_WAIT } else { HELLO_WAIT };
+            timeout(patience, greeted).await.map_err(|_| none())?.map_err(|failure| match failure {
                 Failure::Refused(refused) => of_refusal(refused),
                 Failure::Cut => OpenError::Failed(format!("the plimsoll on {} closed the line", path_text(state_dir))),
             })
@@ -114,7 +116,8 @@ fn of_refusal(refused: Refused) -> OpenError {
     let Refused { kind, why } = refused;
     match kind {
         RefusedKind::Versions => OpenError::Versions(why),
-        RefusedKind::NotAllowed | RefusedKind::Busy => OpenError::Refused(why),
+        RefusedKind::NotAllowed => OpenError::Refused(why),
+        RefusedKind::Busy => OpenError::Busy(why),
     }
 }
 

@@ -63,9 +63,12 @@ pub enum OpenError {
     /// The two versions do not understand each other.
     #[error("{0}")]
     Versions(String),
-    /// It does not talk to this user, or not now.
+    /// It does not talk to this user.
     #[error("{0}")]
     Refused(String),
+    /// Too many talk to it already.
+    #[error("{0}")]
+    Busy(String),
     /// There is no way to it.
     #[error("{0}")]
     Failed(String),

@@ -7,6 +7,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_stream::StreamExt as _;
+use tokio_util::codec::LinesCodecError;
 
 use super::dial::{self, Line};
 use super::{Door, Heard, OpenError, Order, Question};
@@ -92,6 +93,7 @@ enum Woken {
     Control(Option<Control>),
     Order(Option<Order>),
     Line(Option<String>),
+    TooLong,
 }
 
 impl Pump {
@@ -124,7 +126,11 @@ impl Pump {
             let woken = tokio::select! {
                 control = self.control.recv() => Woken::Control(control),
                 order = self.orders.recv() => Woken::Order(order),
-                text = line.input.next() => Woken::Line(text.and_then(Result::ok)),
+                text = line.input.next() => match text {
+                    // What is longer than anything may be is no accident on the way.
+                    Some(Err(LinesCodecError::MaxLineLengthExceeded)) => Woken::TooLong,
+                    text => Woken::Line(text.and_then(Result::ok)),
+                },
             };
             let said = match woken {
                 Woken::Control(None | Some(Control::Detach(_) | Control::Attach(..))) => {
@@ -148,6 +154,10 @@ impl Pump {
                 }
                 Woken::Order(Some(Order::GiveUp(number))) => Some(ClientLine::GiveUp { number }),
                 Woken::Line(None) => return false,
+                Woken::TooLong => {
+                    self.is_told = false;
+                    return true;
+                }
                 Woken::Line(Some(text)) => {
                     match message::read(&text, SERVER_NAMES) {
                         Read::Line(said) => self.take(said),

@@ -30,6 +30,8 @@ use sessions::{Outcome, Sessions};
 
 /// Connections at once.
 const CONNECTIONS: usize = 32;
+/// Of these, through the socket for those who only look.
+const VIEWS: usize = 16;
 /// After the last connection has gone the events are kept for so long, for one that comes back.
 const LINGERS: Duration = Duration::from_mins(1);
 /// At the end of the run, for what the connections have not been sent yet.
@@ -100,6 +102,7 @@ pub async fn serve(listeners: Listeners, service: Service, over: impl Future<Out
     let idle = server.clone().idle();
     tokio::pin!(over, idle);
     loop {
+        let views = server.connected.borrow().values().filter(|one| one.view).count();
         let (accepted, view) = tokio::select! {
             () = &mut over => break,
             () = &mut idle => {
@@ -115,7 +118,9 @@ pub async fn serve(listeners: Listeners, service: Service, over: impl Future<Out
         };
         match accepted {
             Ok((stream, _)) => {
-                let (server, is_full) = (Rc::clone(&server), connections.len() >= CONNECTIONS);
+                // Whoever only looks leaves room for those who have something to do here.
+                let is_full = connections.len() >= CONNECTIONS || view && views >= VIEWS;
+                let server = Rc::clone(&server);
                 connections.spawn_local(async move { server.connection(stream, view, is_full).await });
             }
             // Out of descriptors: others will be given back.
@@ -159,7 +164,9 @@ impl Server {
                 Some(refuse(RefusedKind::NotAllowed, format!("this plimsoll belongs to {}", super::peer::user_name(own_uid()))))
             }
             Err(_) => Some(refuse(RefusedKind::NotAllowed, "the system does not tell who this is".to_owned())),
-            Ok(_) if is_full => Some(refuse(RefusedKind::Busy, format!("{CONNECTIONS} are connected already; close one of them"))),
+            Ok(_) if is_full => {
+                Some(refuse(RefusedKind::Busy, "as many are connected to the server as it can bear; close one of them".to_owned()))
+            }
             Ok(_) => None,
         };
         if let Some(line) = refused {

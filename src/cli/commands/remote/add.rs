@@ -4,19 +4,19 @@ use color_eyre::eyre::Result;
 use tokio::sync::mpsc;
 
 use super::told::{self, Told, telling};
-use super::{ask_and_hear, open_if_there, rows, snapshot, wait};
-use crate::cli::Usage;
+use super::{Patience, ask_and_hear, open_if_there, rows, snapshot, wait};
 use crate::cli::args::AddArgs;
 use crate::cli::commands::run;
 use crate::cli::options::Resolved;
 use crate::cli::session::opened_host;
+use crate::cli::{Busy, Usage};
 use crate::domain::command::{Command, Queued};
 use crate::domain::event::EventKind;
 use crate::domain::job::JobId;
 use crate::domain::refusal::{Refusal, Rejection};
 use crate::domain::state::State;
 use crate::domain::stored::RowsWanted;
-use crate::domain::text::{many, path_text};
+use crate::domain::text::{many, path_text, paths_text};
 use crate::engine::port::{Input, ScanId};
 use crate::host::store;
 use crate::runtime::link::Update;
@@ -37,17 +37,24 @@ type Waits = Option<(Opened, Box<State>, wait::Waited)>;
 
 fn queue(resolved: &Resolved, args: &AddArgs, told: &mut Told, waits: &mut Waits) -> Result<()> {
     let commands = run::with_wishes(run::commands(&args.paths, resolved)?, resolved, args.front)?;
-    match open_if_there(resolved, Caller { follow: true, ..Caller::default() })? {
-        Ok(opened) => with_server(opened, commands, args, told, waits),
-        Err(none) if args.wait => Err(none.into()),
-        Err(_) => without_server(resolved, commands, told),
+    let mut patience = Patience::default();
+    loop {
+        match open_if_there(resolved, Caller { follow: true, ..Caller::default() })? {
+            Ok(opened) => return with_server(opened, commands, args, told, waits),
+            Err(none) if args.wait => return Err(none.into()),
+            Err(_) => match without_server(resolved, commands.clone(), told) {
+                Err(error) if error.is::<Busy>() && patience.waits() => {}
+                done => return done,
+            },
+        }
     }
 }
 
 /// What was queued.
 #[derive(Debug, Default)]
 struct Added {
-    batch: Option<u64>,
+    /// The batches in which there are new jobs.
+    batches: Vec<u64>,
     jobs: Vec<JobId>,
     known: u64,
     /// What could not be taken.
@@ -60,7 +67,8 @@ impl Added {
         for why in &self.refused {
             told.refuse_path(why);
         }
-        told.more("batch", self.batch.into());
+        told.more("batch", self.batches.first().copied().into());
+        told.more("batches", self.batches.into());
         told.more("known", self.known.into());
         if self.refused.is_empty() || self.known > 0 || !self.jobs.is_empty() {
             let known = if self.known > 0 { format!(", {} waited already", self.known) } else { String::new() };
@@ -102,11 +110,14 @@ fn with_server(mut opened: Opened, commands: Vec<Command>, args: &AddArgs, told:
         }
         added.refused.extend(heard);
     }
-    for Queued { batch, known, .. } in &queued {
-        rows::each(&opened.ask, &RowsWanted { batch: Some(*batch), ..RowsWanted::default() }, |row| added.jobs.push(row.job))?;
+    for Queued { batch, jobs, known } in queued {
         added.known += known;
+        if jobs > 0 {
+            rows::each(&opened.ask, &RowsWanted { batch: Some(batch), ..RowsWanted::default() }, |row| added.jobs.push(row.job))?;
+            added.batches.push(batch);
+        }
     }
-    added.batch = queued.first().map(|queued| queued.batch);
+    let batches = added.batches.clone();
     let is_any = !added.jobs.is_empty();
     let words = told::later(later.as_ref());
     added.tell(told, later, &words)?;
@@ -114,8 +125,8 @@ fn with_server(mut opened: Opened, commands: Vec<Command>, args: &AddArgs, told:
         return Ok(());
     }
     let mut waited = wait::Waited::default();
-    for Queued { batch, .. } in queued.iter().filter(|queued| queued.jobs > 0) {
-        waited.extend(wait::of_batch(&opened, *batch)?);
+    for batch in batches {
+        waited.extend(wait::of_batch(&opened, batch)?);
     }
     *waits = Some((opened, state, waited));
     Ok(())
@@ -142,8 +153,7 @@ fn without_server(resolved: &Resolved, commands: Vec<Command>, told: &mut Told) 
                     let is_told = !refused.is_empty();
                     added.refused.extend(refused.iter().map(|(path, why)| Rejection::of_path(path, why)));
                     if found == 0 && !is_told {
-                        let searched: Vec<String> = paths.iter().map(|path| path_text(path)).collect();
-                        let nothing = format!("no video files were found in {}", searched.join(", "));
+                        let nothing = format!("no video files were found in {}", paths_text(&paths));
                         added.refused.push(Refusal::NothingFound.because(nothing));
                     }
                 }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use color_eyre::eyre::Result;
 
-use super::Connected;
 use super::serve::{self, Started};
-use crate::cli::Usage;
+use super::{Connected, Patience};
 use crate::cli::commands::run;
 use crate::cli::options::Resolved;
 use crate::cli::session::has_terminal;
 use crate::cli::session::window::{self, Kind, Window};
+use crate::cli::{BUSY, Usage};
 use crate::domain::command::Command;
 use crate::wire::client::{Door, Opened};
 
@@ -29,17 +29,21 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
         return run::run(resolved, paths, run::Caller::Console);
     }
     let mut commands = run::commands(paths, resolved)?;
-    let connected = if let Ok(connected) = Connected::if_there(resolved)? {
-        fits(resolved, &connected.opened)?;
-        commands = run::with_wishes(commands, resolved, false)?;
-        let select = resolved.is_given("profile").then(|| resolved.load_profile()).transpose()?;
-        commands.splice(0..0, select.map(|profile| Command::SelectProfile(Box::new(profile))));
-        commands.splice(0..0, hold.then_some(Command::Pause));
-        connected
-    } else {
+    let mut patience = Patience::default();
+    let connected = loop {
+        if let Ok(connected) = Connected::if_there(resolved)? {
+            fits(resolved, &connected.opened)?;
+            commands = run::with_wishes(commands, resolved, false)?;
+            let select = resolved.is_given("profile").then(|| resolved.load_profile()).transpose()?;
+            commands.splice(0..0, select.map(|profile| Command::SelectProfile(Box::new(profile))));
+            commands.splice(0..0, hold.then_some(Command::Pause));
+            break connected;
+        }
         let before = run::done_before(resolved);
         match serve::start_for_console(resolved, hold)? {
             Started::Ready(child) => serve::see_off(child),
+            // Another one was a little earlier, and can be reached soon.
+            Started::Failed { status: BUSY, .. } if patience.waits() => continue,
             Started::Failed { status, why } => {
                 crate::cli::tell(&why);
                 return Ok(status);
@@ -47,7 +51,7 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
         }
         let mut connected = Connected::to(Door::Here(resolved.state_dir.clone()), false)?;
         connected.opened.facts.before = before;
-        connected
+        break connected;
     };
     let again = {
         let resolved = resolved.clone();

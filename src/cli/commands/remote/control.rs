@@ -12,7 +12,7 @@ use crate::config::search;
 use crate::domain::command::{Command, MoveTo};
 use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::profile::Profile;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Refusal, Rejection};
 use crate::domain::stored::{RowState, RowsWanted};
 use crate::domain::text::{many, path_text};
 use crate::runtime::link::Update;
@@ -106,9 +106,8 @@ pub fn jobs(resolved: &Resolved, verb: JobVerb, ranges: &[JobRange], json: bool)
             match ask(&mut opened.link, number, verb.command(job)) {
                 Ok(answer) => told.did(job, verb.done(), &answer)?,
                 Err(why) => {
-                    let is_unknown = why.code == Refusal::UnknownJob;
-                    let way = if is_unknown { way_for_earlier(&opened, verb, job) } else { None };
-                    told.refuse(job, &why, &way.map_or_else(String::new, |way| format!("; {way}")));
+                    let better = if why.code == Refusal::UnknownJob { off_the_list(&opened, verb, job) } else { None };
+                    told.refuse(job, &better.unwrap_or(why));
                 }
             }
         }
@@ -116,15 +115,16 @@ pub fn jobs(resolved: &Resolved, verb: JobVerb, ranges: &[JobRange], json: bool)
     })
 }
 
-/// How a job that ended in an earlier run is done again: it stands in the record, and the server has it not on its list.
-fn way_for_earlier(opened: &Opened, verb: JobVerb, job: JobId) -> Option<String> {
-    if !matches!(verb, JobVerb::Retry | JobVerb::Allow) {
-        return None;
-    }
+/// What is said of a job that stands in the record, and that the server has not on its list.
+fn off_the_list(opened: &Opened, verb: JobVerb, job: JobId) -> Option<Rejection> {
     let row = rows::page(&opened.ask, &RowsWanted { jobs: vec![job], limit: 1, ..RowsWanted::default() }).ok()?.pop()?;
-    let is_earlier = matches!(row.state, RowState::Ended | RowState::Rejected);
-    let add = format!("`plimsoll add --preset {} '{}'`", row.preset, path_text(&row.input));
-    is_earlier.then(|| format!("it ended in an earlier run: {add} queues it anew"))
+    if matches!(row.state, RowState::Waiting | RowState::Running) {
+        let why = "it waits further back than the server's list reaches; it comes onto the list as others end";
+        return Some(Refusal::NotListed.because(why));
+    }
+    let add = format!("`plimsoll add --preset {} '{}'` queues it anew", row.preset, path_text(&row.input));
+    let way = if matches!(verb, JobVerb::Retry | JobVerb::Allow) { format!("; {add}") } else { String::new() };
+    Some(Refusal::UnknownJob.because(format!("it has ended and is not on the server's list any more{way}")))
 }
 
 /// Where `move` moves to; one of the four is given.

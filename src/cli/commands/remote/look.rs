@@ -23,6 +23,7 @@ use crate::domain::job::{JobId, LogLine, Outcome, WholeLog};
 use crate::domain::state::State;
 use crate::domain::stored::{JobRow, RowState, RowsWanted};
 use crate::domain::text::{many, path_text};
+use crate::domain::time::Wall;
 use crate::headless::counting;
 use crate::headless::lines::{Line, LineStyle};
 use crate::headless::page::{self, About};
@@ -250,20 +251,32 @@ fn rendered(line: &LogLine, style: &LineStyle) -> String {
     style.render(&Line { at: line.at, level: line.level, job: None, text: line.text.clone() })
 }
 
-/// Tells what comes, until the job has ended. What came between the snapshot and the reading of the log is in both.
-fn follow(opened: &mut Opened, job: JobId, state: &State, log: &WholeLog, style: &LineStyle) -> Result<u8> {
-    let has_ended = |state: &State| state.jobs.get(&job).is_none_or(|job| job.phase.is_terminal());
-    let mut state = state.clone();
+/// Lines of a log that are told once more as events, by their text, with how often: those that the log had by the time it was read,
+/// and `known`, which is of the moment `since`, had not. An event is told a little later than its line is written.
+fn told_already<'a>(log: &'a WholeLog, known: impl Iterator<Item = &'a LogLine>, since: Wall) -> BTreeMap<&'a str, usize> {
+    const LATER: i64 = 10_000;
+    let is_of_late = |line: &&LogLine| line.at.0 >= since.0 - LATER;
     let mut told: BTreeMap<&str, usize> = BTreeMap::new();
-    for line in &log.lines {
+    for line in log.lines.iter().filter(is_of_late) {
         *told.entry(&line.text).or_default() += 1;
     }
-    // Those that the snapshot holds come in no event any more.
-    for line in state.logs.get(&Some(job)).into_iter().flat_map(|ring| &ring.lines) {
+    // Those come in no event any more.
+    for line in known.filter(is_of_late) {
         if let Some(count) = told.get_mut(line.text.as_str()) {
             *count = count.saturating_sub(1);
         }
     }
+    told
+}
+
+/// Tells what comes, until the job has ended. What came between the snapshot and the reading of the log is in both.
+fn follow(opened: &mut Opened, job: JobId, state: &State, log: &WholeLog, style: &LineStyle) -> Result<u8> {
+    let has_ended = |state: &State| state.jobs.get(&job).is_none_or(|job| job.phase.is_terminal());
+    let since = state.wall;
+    let known = state;
+    let mut state = state.clone();
+    let ring = known.logs.get(&Some(job));
+    let mut told = told_already(log, ring.into_iter().flat_map(|ring| &ring.lines), since);
     while !has_ended(&state) {
         match opened.link.updates.blocking_recv() {
             Some(Update::Event(event)) => {

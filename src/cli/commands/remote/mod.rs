@@ -13,12 +13,14 @@ pub mod wait;
 mod watch;
 pub mod wire;
 
+use std::time::Duration;
+
 use color_eyre::eyre::{Result, eyre};
 use tokio::runtime::Runtime;
 
-use crate::cli::Unavailable;
 use crate::cli::options::Resolved;
 use crate::cli::session::{Waits, event_loop};
+use crate::cli::{Busy, Unavailable};
 use crate::domain::command::{Answer, Command, RequestId};
 use crate::domain::refusal::{Refusal, Rejection};
 use crate::domain::state::State;
@@ -80,6 +82,7 @@ fn told(error: &OpenError) -> color_eyre::Report {
         OpenError::NoServer(_) => NO_SERVER,
         OpenError::Versions(_) => VERSIONS,
         OpenError::Refused(_) => REFUSED,
+        OpenError::Busy(why) => return Busy(format!("{why}, or try again later")).into(),
         OpenError::Failed(_) => return eyre!("{error}"),
     };
     Unavailable { status, why: error.to_string() }.into()
@@ -102,6 +105,24 @@ pub fn ask_and_hear(link: &mut Link, number: u64, command: Command, mut hear: im
             Some(update) => hear(update),
             None => return Err(Refusal::Cut.because("the line to the server was cut before it answered; look whether it was done")),
         }
+    }
+}
+
+/// How long somebody is waited for who has the state folder and cannot be reached: he is just beginning, or ending.
+#[derive(Debug, Default)]
+pub struct Patience(u32);
+
+impl Patience {
+    const LOOKS: u32 = 20;
+    const LOOK: Duration = Duration::from_millis(250);
+
+    /// Waits a little; false where that was done for long enough.
+    pub fn waits(&mut self) -> bool {
+        self.0 += 1;
+        if self.0 <= Self::LOOKS {
+            std::thread::sleep(Self::LOOK);
+        }
+        self.0 <= Self::LOOKS
     }
 }
 

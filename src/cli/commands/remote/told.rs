@@ -4,7 +4,7 @@ use color_eyre::eyre::Result;
 use serde_json::{Map, Value, json};
 
 use super::{NO_SERVER, REFUSED, VERSIONS};
-use crate::cli::{Unavailable, Usage, write_out};
+use crate::cli::{Busy, Unavailable, Usage, write_out};
 use crate::domain::command::Answer;
 use crate::domain::comparison::under_way::END_IT;
 use crate::domain::job::JobId;
@@ -14,7 +14,7 @@ use crate::domain::refusal::{Refusal, Rejection};
 pub const FIELDS: [&str; 5] = ["command", "jobs", "refused", "later", "error"];
 
 /// What fails where no engine has refused anything: the codes of `error`.
-pub const FAILURES: [&str; 5] = ["no_server", "versions", "another_user", "usage", "failed"];
+pub const FAILURES: [&str; 6] = ["no_server", "versions", "another_user", "busy", "usage", "failed"];
 
 /// What is told.
 pub struct Told {
@@ -49,6 +49,7 @@ fn failure(error: &color_eyre::Report) -> &'static str {
         Some(NO_SERVER) => "no_server",
         Some(VERSIONS) => "versions",
         Some(REFUSED) => "another_user",
+        _ if error.is::<Busy>() => "busy",
         _ if error.is::<Usage>() => "usage",
         _ => "failed",
     }
@@ -62,10 +63,10 @@ impl Told {
         self.line(&format!("{done} #{job}{}", later(answer.later.as_ref())))
     }
 
-    /// It could not be done with a job; `way` leads to it all the same.
-    pub fn refuse(&mut self, job: JobId, why: &Rejection, way: &str) {
+    /// It could not be done with a job.
+    pub fn refuse(&mut self, job: JobId, why: &Rejection) {
         self.refused.push(json!({ "job": job, "code": why.code, "why": why.why }));
-        crate::cli::tell(&format!("plimsoll: #{job}: {why}{way}\n"));
+        crate::cli::tell(&format!("plimsoll: #{job}: {why}\n"));
     }
 
     /// A path could not be taken.

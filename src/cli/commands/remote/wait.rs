@@ -25,10 +25,17 @@ const TIMED_OUT: u8 = 124;
 pub fn wait(resolved: &Resolved, args: &WaitArgs) -> Result<u8> {
     let mut opened = open(resolved, true)?;
     let state = snapshot(&mut opened.link)?;
-    let wanted = match (args.batch, rows::named(&args.jobs)) {
-        (Some(batch), _) => Some(of_batch(&opened, batch)?),
-        (None, jobs) if !jobs.is_empty() => Some(of_jobs(&opened, &jobs)?),
-        _ => None,
+    let jobs = rows::named(&args.jobs);
+    let wanted = if !args.batches.is_empty() {
+        let mut waited = Waited::default();
+        for batch in &args.batches {
+            waited.extend(of_batch(&opened, *batch)?);
+        }
+        Some(waited)
+    } else if jobs.is_empty() {
+        None
+    } else {
+        Some(of_jobs(&opened, &jobs)?)
     };
     // The option of all commands has its own meaning here; what is said elsewhere of jobs does not.
     let timeout = resolved.is_flag("timeout").then(|| resolved.settings.timeout.limit()).flatten();
