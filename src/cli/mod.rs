@@ -344,8 +344,18 @@ fn doctor_inputs(resolved: &Resolved, mistakes: &[ConfigError]) -> DoctorInputs 
         settings: settings_file(resolved)
             .into_iter()
             .chain(resolved.origins.iter().cloned().map(|(name, value, origin)| Setting { name, value, origin }))
+            .chain(settings_without_flag(resolved))
             .collect(),
     }
+}
+
+/// What is said in the settings file alone.
+fn settings_without_flag(resolved: &Resolved) -> Vec<Setting> {
+    let origin = resolved.paths.settings_file().as_deref().map(crate::domain::text::path_text).unwrap_or_default();
+    let folders = resolved.watch.iter().filter_map(|watch| Some(("watch", crate::domain::text::path_text(watch.folder.as_ref()?))));
+    let hooks = resolved.hooks.keys().map(|hook| (hook.name(), "set".to_owned()));
+    let told = folders.chain(hooks).map(|(name, value)| Setting { name: name.to_owned(), value, origin: origin.clone() });
+    told.collect()
 }
 
 /// Where the settings file is, or would be.

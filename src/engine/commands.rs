@@ -220,7 +220,7 @@ impl Engine {
                 "job {id} is done; there is nothing to retry (`plimsoll add --overwrite` with its file makes it anew)"
             ))),
             Phase::Rejected(rejected) if rejected.reason == RejectReason::TooLarge => {
-                Err(Refusal::TooLarge.because(format!("job {id} is over the size limit; allow it (A) or change the profile (p)")))
+                Err(Refusal::TooLarge.because(format!("job {id} is over the size limit; allow it (A, or `plimsoll allow`) or change the profile (p, or `plimsoll profile`)")))
             }
             Phase::Backoff { .. } => {
                 self.emit(EventKind::JobReady { job: id });

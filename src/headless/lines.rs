@@ -172,7 +172,7 @@ impl Lines {
                     StopReason::Timeout => "it ran longer than --timeout allows",
                     StopReason::Stall => "it made no progress for as long as --stall says",
                     StopReason::Shutdown => "plimsoll ends; it stays in the queue",
-                    StopReason::Memory => "memory ran short; it is tried again",
+                    StopReason::Memory => "memory ran short",
                 };
                 line(LogLevel::Info, Some(self.named(*job)), format!("is being stopped: {why}"))
             }

@@ -28,8 +28,8 @@ pub struct ServeArgs {
     /// named. May be given several times; `watch` in the settings can say more of each.
     #[arg(long, global = true, value_name = "DIR[=PRESET]", value_hint = ValueHint::DirPath, value_parser = clap::builder::ValueParser::os_string())]
     pub watch: Vec<OsString>,
-    /// Start with the queue held.
-    #[arg(long, hide = true)]
+    /// Start with the queue held: nothing runs before `plimsoll release`.
+    #[arg(long)]
     pub hold: bool,
     /// Tell through this descriptor when the server can be reached; given by the plimsoll that starts it.
     #[arg(long, hide = true, value_name = "N")]

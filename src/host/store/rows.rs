@@ -66,11 +66,11 @@ pub struct Counts {
 /// As [`rows`].
 pub fn counts(state_dir: &Path) -> Result<Counts, StoreError> {
     peek(state_dir, |connection| {
-        let mut query = connection.prepare("SELECT state, outcome, count(*) FROM jobs GROUP BY state, outcome")?;
-        let groups = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut query = connection.prepare("SELECT state, outcome, count(*), count(damage) FROM jobs GROUP BY state, outcome")?;
+        let groups = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
         let mut counts = Counts::default();
         for group in groups {
-            let (state, outcome, count): (i64, Option<String>, i64) = group?;
+            let (state, outcome, count, damaged): (i64, Option<String>, i64, i64) = group?;
             let count = count as u64;
             match state {
                 WAITING => counts.waiting += count,
@@ -78,7 +78,10 @@ pub fn counts(state_dir: &Path) -> Result<Counts, StoreError> {
                     counts.waiting += count;
                     counts.interrupted += count;
                 }
-                ENDED => counts.ended.add(outcome_of(outcome).unwrap_or(Outcome::Failed), count),
+                ENDED => {
+                    counts.ended.add(outcome_of(outcome).unwrap_or(Outcome::Failed), count);
+                    counts.ended.damaged += damaged as u64;
+                }
                 REJECTED => counts.ended.rejected += count,
                 _ => {}
             }

@@ -94,6 +94,7 @@ fn daemon(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
         more.extend(["--metrics".into(), address.to_string().into()]);
     }
     more.extend(watch::words(&args.watch)?);
+    more.extend(args.hold.then(|| "--hold".into()));
     match start("serve", resolved, &more)? {
         Started::Ready(child) => {
             let told = format!("plimsoll works on {} (process {})\n", path_text(&resolved.state_dir), child.id());
