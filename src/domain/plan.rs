@@ -42,7 +42,7 @@ pub struct Forecast {
     /// It is over the line now, whatever is switched to: what runs goes on.
     #[serde(default)]
     pub crossed_now: bool,
-    /// Share of runs in which the kernel kills a job.
+    /// Share of runs in which a job is lost for want of memory, or killed by the kernel.
     pub out_of_memory: f64,
     /// Median of the time to the end of the queue, in seconds.
     pub finish_p50: f64,

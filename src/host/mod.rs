@@ -18,6 +18,16 @@ pub mod store;
 mod tls;
 pub mod watch;
 
+/// Beside everything else: there may be tens of thousands.
+fn remove_old_logs(state_dir: PathBuf, logs: PathBuf, this_run: i64) {
+    let work = move || match store::on_record(&state_dir) {
+        Ok(on_record) => old_logs::remove(&logs, this_run, &on_record),
+        Err(error) => tracing::info!(%error, "old logs stay"),
+    };
+    // Without a thread they go at a later start.
+    let _ = std::thread::Builder::new().name("old-logs".to_owned()).spawn(work);
+}
+
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -63,6 +73,7 @@ use process::hooks::{Confinement, HookRunner};
 use process::instance::{Instance, InstanceError};
 use process::joblog::LogReader;
 use process::lane::Lane;
+use process::old_logs;
 use process::orphans::ChildRegistry;
 use process::ownlines::OwnLines;
 use process::sandbox::Fences;
@@ -224,7 +235,9 @@ impl RealHost {
         }
         tell_leftovers(&leftovers, &intent::complete(&store)?, &inputs);
         let ledger = FileLedger::default();
-        let mut supervision = SupervisorConfig::new(config.state_dir.join("logs").join(store.run().to_string()));
+        let logs = config.state_dir.join("logs");
+        let mut supervision = SupervisorConfig::new(logs.join(store.run().to_string()));
+        remove_old_logs(config.state_dir.clone(), logs, store.run());
         supervision.oom_kills = oom_counter();
         supervision.lives = Some(lives.clone());
         // Before the sampler looks for our own group, which may change with it.

@@ -175,7 +175,7 @@ impl<'a> Forecaster<'a> {
             times.push(seconds);
             holds.push(summary.holds as f64);
             crossed += u32::from(summary.seconds_over_high_water > 0.0 || highest > line);
-            killed += u32::from(summary.oom_kills > 0);
+            killed += u32::from(summary.oom_kills > 0 || summary.jobs.out_of_memory > 0);
             rejected = rejected.max(summary.jobs.rejected);
         }
         let share = |count: u32| f64::from(count) / f64::from(runs.max(1));

@@ -54,6 +54,16 @@ fn jobs_wait_under_a_small_budget_and_what_is_too_large_is_rejected() {
 }
 
 #[test]
+fn a_job_that_is_let_in_alone_and_is_ended_for_want_of_memory_is_told() {
+    let jobs = [job(20, 5)];
+    let curves = curves(&jobs[0], &presets(2));
+    let of = |budget| forecast(&jobs, &curves, &Variant { budget: Bytes::mib(budget), ..way(1) }, 7);
+    let (small, large) = (of(205), of(250));
+    assert!(small.out_of_memory > 0.5 && small.rejected == 0, "{small:?}");
+    assert!(large.out_of_memory <= 0.0 && large.rejected == 0, "{large:?}");
+}
+
+#[test]
 fn of_a_job_at_work_only_what_is_left_takes_time_and_it_stays_of_its_kind() {
     let whole = vec![job(60, 5); 2];
     let curves = curves(&whole[0], &presets(2));

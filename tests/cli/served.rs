@@ -552,6 +552,13 @@ fn what_was_damaged_the_order_of_the_queue_and_why_there_is_no_log_are_told_with
     tells();
     server.ok(&["stop"]);
     tells();
+    // The next server counts it too, and begins held where that is asked.
+    drop(server);
+    let server = Server::start(&world, &["--hold"]);
+    let status = server.json(&["status", "--json"]);
+    assert_eq!((&status["jobs_before"]["done"], &status["jobs_before"]["damaged"]), (&2.into(), &1.into()), "{status}");
+    let held = server.ok(&["status"]);
+    assert!(held.contains("held") && status["jobs"]["queued"] == 2, "{held}");
 }
 
 #[test]

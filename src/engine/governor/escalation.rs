@@ -296,14 +296,18 @@ impl Engine {
         let tries = self.count_memory_try(id);
         let (old, new) = self.raise_reserve(id, seen);
         self.learn_from_overrun(id, seen);
+        // What is said of a kill begins with it too.
+        let why = why.strip_prefix("out of memory: ").unwrap_or(why);
         let figures = format!("{why}; it held {} of its own, {} were set aside", seen.whole(), old.whole());
         if tries > MEMORY_TRIES {
             let reason = format!("out of memory {tries} times: {figures}; budget {}", self.state.lines.budget);
             return self.finish_failed(id, Outcome::OutOfMemory, reason, exit);
         }
         if had_all {
-            let reason =
-                format!("out of memory: {figures}, and it ran alone; a budget of {} is not enough", self.state.lines.budget);
+            let reason = format!(
+                "out of memory: {figures}, and it ran alone; a budget of {} is not enough: give it a larger one, or a preset with fewer threads or smaller pictures",
+                self.state.lines.budget
+            );
             return self.finish_failed(id, Outcome::OutOfMemory, reason, exit);
         }
         let reason = format!("{figures}, next time {}", new.whole());

@@ -8,6 +8,7 @@ pub mod joblog;
 pub mod lane;
 pub mod lifeline;
 pub mod logread;
+pub mod old_logs;
 pub mod orphans;
 pub mod ownlines;
 pub mod priority;

@@ -13,6 +13,7 @@ use crate::domain::job::{JobId, Outcome};
 use crate::domain::stored::{JobRow, RowState, RowsWanted};
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
+use crate::host::process::old_logs::OnRecord;
 
 /// Rows told at once at most.
 const MOST: u32 = 1000;
@@ -87,6 +88,20 @@ pub fn counts(state_dir: &Path) -> Result<Counts, StoreError> {
             }
         }
         Ok(counts)
+    })
+}
+
+/// Whose logs can be asked for.
+///
+/// # Errors
+/// As [`rows`].
+pub fn on_record(state_dir: &Path) -> Result<OnRecord, StoreError> {
+    peek(state_dir, |connection| {
+        let runs =
+            connection.prepare("SELECT DISTINCT run FROM events")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let mut jobs = connection.prepare("SELECT id FROM jobs")?;
+        let jobs = jobs.query_map([], |row| row.get::<_, i64>(0).map(|id| id as u64))?.collect::<Result<_, _>>()?;
+        Ok(OnRecord { runs, jobs })
     })
 }
 
