@@ -18,16 +18,6 @@ pub mod store;
 mod tls;
 pub mod watch;
 
-/// Beside everything else: there may be tens of thousands.
-fn remove_old_logs(state_dir: PathBuf, logs: PathBuf, this_run: i64) {
-    let work = move || match store::on_record(&state_dir) {
-        Ok(on_record) => old_logs::remove(&logs, this_run, &on_record),
-        Err(error) => tracing::info!(%error, "old logs stay"),
-    };
-    // Without a thread they go at a later start.
-    let _ = std::thread::Builder::new().name("old-logs".to_owned()).spawn(work);
-}
-
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -476,6 +466,16 @@ impl Shared {
             files.order = None;
         }
     }
+}
+
+/// Beside everything else: there may be tens of thousands.
+fn remove_old_logs(state_dir: PathBuf, logs: PathBuf, this_run: i64) {
+    let work = move || match store::on_record(&state_dir) {
+        Ok(on_record) => old_logs::remove(&logs, this_run, &on_record),
+        Err(error) => tracing::info!(%error, "old logs stay"),
+    };
+    // Without a thread they go at a later start.
+    let _ = std::thread::Builder::new().name("old-logs".to_owned()).spawn(work);
 }
 
 /// Reads the kills for want of memory in our own cgroup; a reader that cannot be opened tells nothing.

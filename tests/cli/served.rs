@@ -686,12 +686,21 @@ fn a_list_with_several_presets_and_thousands_of_films_is_queued_and_waited_for_b
         world.write("two.yaml", many + &format!("  - {{ input: {path}, preset: audio-m4a }}\n")),
     ];
     let [one, two] = lists.each_ref().map(|list| list.to_str().expect("plain"));
-    let said = server.say(&["add", "--json", one, two]);
+    server.ok(&["hold"]);
+    let other = world.put(&clips().other(), "b.mp4");
+    server.ok(&["add", other.to_str().expect("plain")]);
+    let said = server.say(&["add", "--json", "--front", one, two]);
     let added: Value = serde_json::from_str(&said.out).expect("JSON");
+    let rows = server.ok(&["jobs", "--json"]);
+    let mut rows: Vec<Value> = rows.lines().map(|row| serde_json::from_str(row).expect("a row")).collect();
+    rows.sort_by_key(|row| row["rank"].as_i64());
+    let order: Vec<(&str, bool)> = rows.iter().map(|row| (row["preset"].as_str().expect("a name"), row["job"] == 1)).collect();
+    assert_eq!(order, [("web-720p", false), ("audio-m4a", false), ("web-720p", true)], "as the list has them, before what waited");
     let batches: Vec<String> =
         added["batches"].as_array().expect("a list").iter().map(|batch| batch.as_u64().expect("a number").to_string()).collect();
-    assert_eq!((batches.len(), &added["jobs"]), (2, &serde_json::json!([1, 2])));
+    assert_eq!((batches.len(), &added["jobs"]), (2, &serde_json::json!([2, 3])));
     assert_eq!(added["batch"].to_string(), batches[0]);
+    server.ok(&["release"]);
     server.let_go();
     server.ok(&["wait", "--batch", &batches.join(",")]);
     let done = |name: &str| world.path("out").join(name).exists();

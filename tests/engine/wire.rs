@@ -588,6 +588,19 @@ fn a_server_that_looks_through_a_folder_for_somebody_who_has_gone_does_not_end()
 }
 
 #[test]
+fn those_who_only_look_leave_room_for_the_owner_even_if_they_say_nothing() {
+    let served = Served::start();
+    let silent: Vec<Raw> = (0..16).map(|_| Raw::connect(&served, VIEW)).collect();
+    let refused = Raw::connect(&served, VIEW).until("refused");
+    assert_eq!(refused["refused"]["kind"], "busy", "{refused}");
+    let mut own = Raw::connect(&served, CONTROL);
+    own.say(&json!({"hello": {"protocol": SPOKEN, "session": "s", "follow": false}}).to_string());
+    own.until("facts");
+    drop(silent);
+    served.end();
+}
+
+#[test]
 fn consoles_hear_of_each_other_and_of_what_the_others_do() {
     let served = Served::start();
     let mut first = Knows::new(served.console().link);

@@ -263,16 +263,17 @@ pub(in crate::cli) fn find(
 ) -> Result<Vec<(PathBuf, String)>, Usage> {
     let (default, presets) = resolved.load_presets()?;
     let mut refused = Vec::new();
+    // A file is there once for each preset, in however many requests.
+    let mut seen = std::collections::BTreeSet::new();
     for command in commands(paths, resolved)? {
         let Command::Enqueue { paths, preset, .. } = command else { continue };
         let name = preset.unwrap_or_else(|| default.clone());
         let Some(preset) = presets.get(&name) else { continue };
         let request = scan::Request { paths: &paths, preset, out: &resolved.settings.out, others: &[], record: &|_| None };
-        let mut seen = std::collections::BTreeSet::new();
         scan::find(&request, &mut |path, found| match found {
             Ok(found) => {
                 let key = scan::input_key(path);
-                if seen.insert(key) {
+                if seen.insert((name.clone(), key)) {
                     each(&Named { path, key, below: found.below }, Bytes(found.size), preset);
                 }
             }

@@ -15,10 +15,6 @@ pub struct OnRecord {
 
 /// Looks through the folders of the runs before this one. What cannot be removed stays, and is tried again at the next start.
 pub fn remove(logs: &Path, this_run: i64, on_record: &OnRecord) {
-    // A record that is new beside logs that are old was moved away, and may come back.
-    if on_record.runs.is_empty() && on_record.jobs.is_empty() {
-        return;
-    }
     for folder in fs::read_dir(logs).into_iter().flatten().filter_map(Result::ok) {
         let run = folder.file_name().to_str().and_then(|name| name.parse::<i64>().ok());
         if run.is_none_or(|run| run >= this_run || on_record.runs.contains(&run)) {

@@ -99,10 +99,11 @@ pub async fn serve(listeners: Listeners, service: Service, over: impl Future<Out
     let (control, view) = listeners.into_tokio()?;
     let server = Rc::new(Server::new(service));
     let mut connections = JoinSet::new();
+    // Of these, through the socket for those who only look.
+    let mut views = 0_usize;
     let idle = server.clone().idle();
     tokio::pin!(over, idle);
     loop {
-        let views = server.connected.borrow().values().filter(|one| one.view).count();
         let (accepted, view) = tokio::select! {
             () = &mut over => break,
             () = &mut idle => {
@@ -112,7 +113,10 @@ pub async fn serve(listeners: Listeners, service: Service, over: impl Future<Out
                 over.await;
                 break;
             }
-            _ = connections.join_next(), if !connections.is_empty() => continue,
+            Some(gone) = connections.join_next(), if !connections.is_empty() => {
+                views -= usize::from(gone.unwrap_or_default());
+                continue;
+            }
             accepted = control.accept() => (accepted, false),
             accepted = view.accept() => (accepted, true),
         };
@@ -120,8 +124,12 @@ pub async fn serve(listeners: Listeners, service: Service, over: impl Future<Out
             Ok((stream, _)) => {
                 // Whoever only looks leaves room for those who have something to do here.
                 let is_full = connections.len() >= CONNECTIONS || view && views >= VIEWS;
+                views += usize::from(view);
                 let server = Rc::clone(&server);
-                connections.spawn_local(async move { server.connection(stream, view, is_full).await });
+                connections.spawn_local(async move {
+                    server.connection(stream, view, is_full).await;
+                    view
+                });
             }
             // Out of descriptors: others will be given back.
             Err(_) => sleep(Duration::from_millis(100)).await,

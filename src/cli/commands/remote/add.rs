@@ -36,7 +36,11 @@ pub fn add(resolved: &Resolved, args: &AddArgs) -> Result<u8> {
 type Waits = Option<(Opened, Box<State>, wait::Waited)>;
 
 fn queue(resolved: &Resolved, args: &AddArgs, told: &mut Told, waits: &mut Waits) -> Result<()> {
-    let commands = run::with_wishes(run::commands(&args.paths, resolved)?, resolved, args.front)?;
+    let mut commands = run::with_wishes(run::commands(&args.paths, resolved)?, resolved, args.front)?;
+    if args.front {
+        // Each goes before what waits: the last one stands first.
+        commands.reverse();
+    }
     let mut patience = Patience::default();
     loop {
         match open_if_there(resolved, Caller { follow: true, ..Caller::default() })? {
