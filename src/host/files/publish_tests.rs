@@ -403,14 +403,17 @@ fn a_part_that_somebody_writes_is_left_alone_and_a_leftover_is_not() {
     let path = first.path().to_owned();
     drop(first);
     // A child that another test is just starting has a copy of every descriptor until its exec.
-    while tidy(&bench.path("out")).expect("tidied").parts == 0 {
-        std::thread::yield_now();
-    }
+    let tidy_until_one_goes = || {
+        while tidy(&bench.path("out")).expect("tidied").parts == 0 {
+            std::thread::yield_now();
+        }
+    };
+    tidy_until_one_goes();
     let third = prepare(&wanted).expect("prepared in its place");
     assert_eq!((third.path(), third.size()), (path.as_path(), Bytes(0)));
     third.discard().expect("removed");
     drop(second);
-    assert_eq!(tidy(&bench.path("out")).expect("tidied").parts, 1);
+    tidy_until_one_goes();
     assert!(!bench.path("out/.plimsoll").exists());
 }
 
