@@ -24,7 +24,7 @@ use crate::tui::input::keymap::Keymap;
 use crate::tui::input::reader::{Input, Reader};
 use crate::tui::terminal::lookup::LookupWorker;
 use crate::tui::terminal::setup::{self, Guard, Screen};
-use crate::tui::terminal::signals::{Ends, Heard, Signals};
+use crate::tui::terminal::signals::{Ends, Heard, ScreenSignals};
 use crate::tui::terminal::theme::{ColorMode, ThemeName};
 use crate::tui::terminal::translate::action_of;
 use crate::tui::view;
@@ -171,7 +171,7 @@ struct Console<'a> {
     found: mpsc::UnboundedReceiver<Found>,
     /// The look ahead that is wanted; 0 = none.
     looking: Arc<AtomicU64>,
-    signals: Signals,
+    signals: ScreenSignals,
     title: String,
     taskbar: Option<u8>,
 }
@@ -179,7 +179,7 @@ struct Console<'a> {
 impl<'a> Console<'a> {
     fn start(link: &'a mut Link, app: App, places: Places, lookup: Lookup) -> io::Result<Self> {
         let (tell_found, found) = mpsc::unbounded_channel();
-        let signals = Signals::listen()?;
+        let signals = ScreenSignals::listen()?;
         let guard = Guard::take(true)?;
         let terminal = Terminal::new(Screen::new())?;
         let reader = Reader::start()?;

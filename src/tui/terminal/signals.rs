@@ -33,7 +33,7 @@ impl Ends {
 
 /// Listens to them.
 #[derive(Debug)]
-pub struct Signals {
+pub struct ScreenSignals {
     resized: Signal,
     continued: Signal,
     stopped: Signal,
@@ -42,7 +42,7 @@ pub struct Signals {
     hung_up: Signal,
 }
 
-impl Signals {
+impl ScreenSignals {
     /// Begins to listen, within a runtime that knows signals.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {

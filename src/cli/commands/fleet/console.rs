@@ -29,7 +29,7 @@ use crate::tui::fleet::{keys, view};
 use crate::tui::input::reader::{Input, Reader};
 use crate::tui::terminal::event_loop::is_gone;
 use crate::tui::terminal::setup::{self, Guard, Screen};
-use crate::tui::terminal::signals::{self, Ends, Heard};
+use crate::tui::terminal::signals::{Ends, Heard, ScreenSignals};
 use crate::tui::terminal::theme::Theme;
 
 /// Least time between two frames.
@@ -148,7 +148,7 @@ struct Console {
     theme: Theme,
     asks: mpsc::UnboundedSender<Ask>,
     news: mpsc::UnboundedReceiver<News>,
-    signals: signals::Signals,
+    signals: ScreenSignals,
 }
 
 enum Woken {
@@ -166,7 +166,7 @@ impl Console {
         asks: mpsc::UnboundedSender<Ask>,
         news: mpsc::UnboundedReceiver<News>,
     ) -> io::Result<Self> {
-        let signals = signals::Signals::listen()?;
+        let signals = ScreenSignals::listen()?;
         // The mouse stays the terminal's own: texts can be selected and copied.
         let guard = Guard::take(false)?;
         let mut terminal = Terminal::new(Screen::new())?;

@@ -128,10 +128,7 @@ fn with_server(mut opened: Opened, commands: Vec<Command>, args: &AddArgs, told:
     if !args.wait || !is_any {
         return Ok(());
     }
-    let mut waited = wait::Waited::default();
-    for batch in batches {
-        waited.extend(wait::of_batch(&opened, batch)?);
-    }
+    let waited = wait::of_batches(&opened, &batches)?;
     *waits = Some((opened, state, waited));
     Ok(())
 }

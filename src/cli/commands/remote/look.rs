@@ -251,11 +251,12 @@ fn rendered(line: &LogLine, style: &LineStyle) -> String {
     style.render(&Line { at: line.at, level: line.level, job: None, text: line.text.clone() })
 }
 
-/// Lines of a log that are told once more as events, by their text, with how often: those that the log had by the time it was read,
-/// and `known`, which is of the moment `since`, had not. An event is told a little later than its line is written.
-fn told_already<'a>(log: &'a WholeLog, known: impl Iterator<Item = &'a LogLine>, since: Wall) -> BTreeMap<&'a str, usize> {
+/// Lines of the log that will come as events too, by their text, with how often. They are in the log that was read, and not yet
+/// in the snapshot: `known` are its lines, `at` is its moment. Older lines come no more, whatever their text.
+fn told_already<'a>(log: &'a WholeLog, known: impl Iterator<Item = &'a LogLine>, at: Wall) -> BTreeMap<&'a str, usize> {
+    // In milliseconds: an event is told a little later than its line is written.
     const LATER: i64 = 10_000;
-    let is_of_late = |line: &&LogLine| line.at.0 >= since.0 - LATER;
+    let is_of_late = |line: &&LogLine| line.at.0 >= at.0 - LATER;
     let mut told: BTreeMap<&str, usize> = BTreeMap::new();
     for line in log.lines.iter().filter(is_of_late) {
         *told.entry(&line.text).or_default() += 1;
@@ -272,11 +273,9 @@ fn told_already<'a>(log: &'a WholeLog, known: impl Iterator<Item = &'a LogLine>,
 /// Tells what comes, until the job has ended. What came between the snapshot and the reading of the log is in both.
 fn follow(opened: &mut Opened, job: JobId, state: &State, log: &WholeLog, style: &LineStyle) -> Result<u8> {
     let has_ended = |state: &State| state.jobs.get(&job).is_none_or(|job| job.phase.is_terminal());
-    let since = state.wall;
-    let known = state;
+    let ring = state.logs.get(&Some(job));
+    let mut told = told_already(log, ring.into_iter().flat_map(|ring| &ring.lines), state.wall);
     let mut state = state.clone();
-    let ring = known.logs.get(&Some(job));
-    let mut told = told_already(log, ring.into_iter().flat_map(|ring| &ring.lines), since);
     while !has_ended(&state) {
         match opened.link.updates.blocking_recv() {
             Some(Update::Event(event)) => {

@@ -108,7 +108,7 @@ pub fn ask_and_hear(link: &mut Link, number: u64, command: Command, mut hear: im
     }
 }
 
-/// How long somebody is waited for who has the state folder and cannot be reached: he is just beginning, or ending.
+/// Counts the waits for a server that holds the state folder and cannot be reached: it is just starting, or ending.
 #[derive(Debug, Default)]
 pub struct Patience(u32);
 
@@ -116,7 +116,7 @@ impl Patience {
     const LOOKS: u32 = 20;
     const LOOK: Duration = Duration::from_millis(250);
 
-    /// Waits a little; false where that was done for long enough.
+    /// Waits a quarter of a second; false, without waiting, after five seconds in all.
     pub fn waits(&mut self) -> bool {
         self.0 += 1;
         if self.0 <= Self::LOOKS {

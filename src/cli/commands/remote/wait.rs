@@ -26,30 +26,28 @@ pub fn wait(resolved: &Resolved, args: &WaitArgs) -> Result<u8> {
     let mut opened = open(resolved, true)?;
     let state = snapshot(&mut opened.link)?;
     let jobs = rows::named(&args.jobs);
-    let wanted = if !args.batches.is_empty() {
-        let mut waited = Waited::default();
-        for batch in &args.batches {
-            waited.extend(of_batch(&opened, *batch)?);
-        }
-        Some(waited)
-    } else if jobs.is_empty() {
-        None
-    } else {
-        Some(of_jobs(&opened, &jobs)?)
+    let wanted = match (args.batches.is_empty(), jobs.is_empty()) {
+        (false, _) => Some(of_batches(&opened, &args.batches)?),
+        (true, false) => Some(of_jobs(&opened, &jobs)?),
+        (true, true) => None,
     };
     // The option of all commands has its own meaning here; what is said elsewhere of jobs does not.
     let timeout = resolved.is_flag("timeout").then(|| resolved.settings.timeout.limit()).flatten();
     until(opened, *state, wanted, timeout)
 }
 
-/// The jobs of a batch, with how those went that have ended.
-pub fn of_batch(opened: &Opened, batch: u64) -> Result<Waited> {
+/// The jobs of these batches, with how those went that have ended.
+pub fn of_batches(opened: &Opened, batches: &[u64]) -> Result<Waited> {
     let mut waited = Waited::default();
-    rows::each(&opened.ask, &RowsWanted { batch: Some(batch), ..RowsWanted::default() }, |row| {
-        waited.note(row.job, row.state, row.outcome);
-    })?;
-    if waited.0.is_empty() {
-        return Err(Usage(format!("this server knows no batch {batch}; `plimsoll add --json` tells the number")).into());
+    for batch in batches {
+        let mut is_known = false;
+        rows::each(&opened.ask, &RowsWanted { batch: Some(*batch), ..RowsWanted::default() }, |row| {
+            is_known = true;
+            waited.note(row.job, row.state, row.outcome);
+        })?;
+        if !is_known {
+            return Err(Usage(format!("this server knows no batch {batch}; `plimsoll add --json` tells the number")).into());
+        }
     }
     Ok(waited)
 }
@@ -79,11 +77,6 @@ impl Waited {
             RowState::Rejected => Some(false),
         };
         self.0.insert(job, ended);
-    }
-
-    /// These are waited for too.
-    pub fn extend(&mut self, more: Self) {
-        self.0.extend(more.0);
     }
 
     /// What the engine knows of them all.

@@ -29,11 +29,12 @@ const MOST_KEPT: usize = 8;
 /// As many trials of the fence are remembered of each: a service and a shell have different search paths.
 const MOST_TRIALS: usize = 4;
 
-/// A file that nobody has touched since, unless he sets the clock back.
+/// What `stat` tells of a file: two readings are equal if nobody has touched it in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Untouched {
     file: FileId,
-    /// Last change of anything about it, in nanoseconds since 1970: a copy that keeps the date of its original changes it too.
+    /// Last change of its bytes or its inode (`ctime`), in nanoseconds since 1970. Nobody can set it: a copy that keeps the date
+    /// of its original changes it too.
     changed_ns: i64,
 }
 
