@@ -340,6 +340,8 @@ fn doctor_inputs(resolved: &Resolved, mistakes: &[ConfigError]) -> DoctorInputs 
         presets: presets.into_values().collect(),
         state_dir: resolved.state_dir.clone(),
         out_dir: resolved.settings.out.clone(),
+        watched: resolved.watch.iter().filter_map(|watch| watch.folder.clone()).collect(),
+        hooks: resolved.hooks.clone(),
         terminal: Some(TerminalReport::detect()),
         settings: settings_file(resolved)
             .into_iter()

@@ -124,19 +124,27 @@ fn preset(reader: &mut Reader<'_>, written: Written) -> Option<Preset> {
     reader.require("container", &list(Container::ALL));
     reader.require("threads", &threads_rule());
     let is_wrong = |part: &str, is_read: bool| !is_read && reader.raw(part).is_some_and(|value| value.as_str() != Some("none"));
-    let is_wrong = is_wrong("video", written.video.is_some()) || is_wrong("audio", written.audio.is_some());
+    let (wrong_video, wrong_audio) = (is_wrong("video", written.video.is_some()), is_wrong("audio", written.audio.is_some()));
     let video = written.video.map(|video| self::video(reader, video));
     let audio = written.audio.map(|audio| self::audio(reader, audio));
+    let (wrong_video, wrong_audio) = (wrong_video || matches!(video, Some(None)), wrong_audio || matches!(audio, Some(None)));
+    let (video, audio) = (video.flatten(), audio.flatten());
+    let made = extra::Made {
+        container: extra::Part::of(written.container, written.container.is_none()),
+        video: extra::Part::of(video.as_ref().map(|plan| plan.codec), wrong_video),
+        audio: extra::Part::of(audio.as_ref().map(|plan| plan.codec), wrong_audio),
+    };
+    let extra = extra::read(reader, &made);
     if reader.has("on_damage") && reader.has("tolerant") {
         reader.wrong("tolerant", "is the old name of on_damage, which stands beside it", "one of the two");
     }
     let tolerant = written.tolerant.map(|tolerant| if tolerant { OnDamage::Keep } else { OnDamage::Fail });
 
     // Whether the parts fit each other can be told only where the parts are known.
-    if is_wrong || matches!(video, Some(None)) || matches!(audio, Some(None)) {
+    if wrong_video || wrong_audio {
         return None;
     }
-    let (mut video, audio) = (video.flatten(), audio.flatten());
+    let mut video = video;
     picture_keys(reader, (written.hdr, written.deinterlace, written.pixel_aspect), video.as_mut());
     if let Some(plan) = &video {
         check_hdr(reader, plan);
@@ -148,9 +156,6 @@ fn preset(reader: &mut Reader<'_>, written: Written) -> Option<Preset> {
     }
     let container = written.container?;
     fit(reader, container, video.as_ref(), audio.as_ref());
-    let made =
-        extra::Made { container, video: video.as_ref().map(|plan| plan.codec), audio: audio.as_ref().map(|plan| plan.codec) };
-    let extra = extra::read(reader, &made);
     Some(Preset {
         name: written.name?,
         video,
@@ -598,6 +603,23 @@ mod tests {
             let first = told.lines().next().unwrap_or_default();
             assert_eq!(first, format!("x.yaml:{message}"), "{from} -> {to}");
         }
+    }
+
+    #[test]
+    fn a_wrong_option_is_told_together_with_what_is_wrong_beside_it() {
+        for (right, wrong) in
+            [("codec: libx264", "codec: x265"), ("codec: aac", "codec: wma"), ("container: mp4", "container: avi")]
+        {
+            let text = WEB.replacen("-movflags", "-vf", 1).replacen(right, wrong, 1);
+            let told = parse(Path::new("x.yaml"), &text).expect_err("two mistakes");
+            let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+            assert_eq!(told.len(), 2, "{told:?}");
+            assert!(told[1].contains("extra[0]: the option `-vf` is not on the allow list"), "{told:?}");
+        }
+        // What the codec is for is not known: nothing is said of an option that may belong to it.
+        let text =
+            WEB.replacen("codec: libx264", "codec: x265", 1).replacen("[\"-movflags\", \"+faststart\"]", "[\"-bf\", \"2\"]", 1);
+        assert_eq!(parse(Path::new("x.yaml"), &text).expect_err("one mistake").len(), 1);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub use self::places::TerminalReport;
 pub use self::render::{json, text};
 use super::media::ffmpeg::{Ffmpeg, FfmpegError, OLDEST};
 use super::process::sandbox::Fences;
+use crate::domain::hook::Hooks;
 use crate::domain::memory::Budget;
 use crate::domain::preset::{AudioCodec, Preset, VideoCodec};
 use crate::domain::text::path_text;
@@ -125,6 +126,10 @@ pub struct Request<'a> {
     pub state_dir: &'a Path,
     /// Where outputs go.
     pub out_dir: &'a Path,
+    /// The folders that a server watches.
+    pub watched: &'a [PathBuf],
+    /// What a server runs for what happens.
+    pub hooks: &'a Hooks,
     /// The terminal, where there is one to ask about.
     pub terminal: Option<&'a TerminalReport>,
 }
@@ -160,6 +165,8 @@ pub fn examine(request: &Request<'_>) -> Vec<Check> {
     );
     checks.push(places::state_folder(request.state_dir));
     checks.push(places::output_folder(request.out_dir));
+    checks.extend(request.watched.iter().map(|folder| places::watched_folder(folder)));
+    checks.extend(request.hooks.iter().filter_map(|(hook, action)| places::hook(*hook, action)));
     checks.extend(request.terminal.into_iter().flat_map(places::terminal));
     checks
 }

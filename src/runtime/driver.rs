@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::clock::Clock;
 use super::hub::{Attacher, Hub};
@@ -12,6 +14,9 @@ use crate::domain::event::{EventKind, RunSummary};
 use crate::domain::time::Now;
 use crate::engine::port::{Effect, Host, Input};
 use crate::engine::{Engine, EngineConfig};
+
+/// Whoever comes while the queue is read waits for that, but no longer: a disk may hang.
+const QUEUE_IS_READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// An engine with a host, ready to run.
 #[derive(Debug)]
@@ -65,6 +70,8 @@ impl<H: Host> Driver<H> {
         for control in asked {
             self.control(control);
         }
+        // Who came earlier would be shown an empty queue, and might take it for one that is done.
+        let (mut is_read, latest) = (false, Instant::now() + QUEUE_IS_READ_WITHIN);
         while !self.engine.is_over() {
             let wake = self.engine.wake_at().map(|at| self.clock.instant_of(at));
             let timer = async {
@@ -75,8 +82,13 @@ impl<H: Host> Driver<H> {
             };
             tokio::select! {
                 biased;
-                Some(input) = self.inputs.recv() => self.step(|engine, now| engine.step(now, input)),
-                Some(control) = self.control.recv() => self.control(control),
+                Some(input) = self.inputs.recv() => {
+                    // Trouble is shown to whoever looks for it.
+                    is_read |= matches!(input, Input::Paged(_) | Input::Fault { .. });
+                    self.step(|engine, now| engine.step(now, input));
+                }
+                Some(control) = self.control.recv(), if is_read => self.control(control),
+                () = tokio::time::sleep_until(latest), if !is_read => is_read = true,
                 () = timer => self.step(|engine, now| engine.step(now, Input::Wake)),
             }
         }

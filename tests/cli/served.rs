@@ -562,6 +562,27 @@ fn what_was_damaged_the_order_of_the_queue_and_why_there_is_no_log_are_told_with
 }
 
 #[test]
+fn where_outputs_cannot_be_written_nothing_is_queued_with_a_server_and_without() {
+    let world = World::new();
+    let film = world.put(&clips().tiny(), "a.mp4");
+    let out = world.write("file", "in the way").join("out");
+    let add = ["add", "--out", out.to_str().expect("plain"), film.to_str().expect("plain")];
+    let server = Server::start(&world, &[]);
+    let refuses = || {
+        let told = server.say(&add);
+        assert!(
+            told.code == Some(2) && told.err.contains("cannot write outputs to ") && told.err.contains("--out"),
+            "{}",
+            told.err
+        );
+        assert_eq!(server.ok(&["jobs"]).matches("a.mp4").count(), 0);
+    };
+    refuses();
+    server.ok(&["stop"]);
+    refuses();
+}
+
+#[test]
 fn a_mistake_in_the_settings_keeps_nobody_from_looking_at_a_server_and_ending_it() {
     let world = World::new();
     let film = world.put(&clips().tiny(), "a.mp4");

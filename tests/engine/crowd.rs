@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll::domain::event::Event;
 use plimsoll::domain::memory::MemorySample;
-use plimsoll::engine::port::{Effect, Host, Input};
+use plimsoll::engine::port::{Effect, Host, Input, Page};
 use plimsoll::runtime::clock::Clock;
 use plimsoll::runtime::driver::Driver;
 use plimsoll::runtime::hub::Attacher;
@@ -230,6 +230,7 @@ struct Watched {
 impl Watched {
     fn new(writes: usize) -> (Self, Driver<Stopwatch>, Attacher) {
         let (inputs, results) = unbounded_channel();
+        inputs.send(Input::Paged(Page::default())).expect("it is listened to");
         let config = modelled::config(modelled::profile("balanced", 2, 200), modelled::sound());
         let decided = Rc::new(Cell::new(Spent::default()));
         let stopwatch = Stopwatch { decided: Rc::clone(&decided), writes };

@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use plimsoll::domain::command::{Command, RequestId};
-use plimsoll::domain::state::State;
-use plimsoll::engine::port::{Effect, Host};
+use plimsoll::domain::job::JobId;
+use plimsoll::domain::state::{Backlog, State};
+use plimsoll::domain::units::Bytes;
+use plimsoll::engine::port::{Effect, Host, Input, Page, StoredJob};
 use plimsoll::runtime::clock::Clock;
 use plimsoll::runtime::driver::Driver;
 use plimsoll::runtime::hub::Attacher;
@@ -22,11 +24,14 @@ use plimsoll::wire::socket::{self, CONTROL, VIEW};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::support::{greeting, modelled};
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// In which something would come that is not to come.
+const MOMENT: Duration = Duration::from_millis(300);
 
 /// A host that does nothing: the engine alone makes the events.
 struct Nothing;
@@ -48,6 +53,13 @@ impl Served {
     }
 
     fn with(exit_when_idle: Option<Duration>) -> Self {
+        let (served, inputs) = Self::reading(exit_when_idle);
+        inputs.send(Input::Paged(Page::default())).expect("the engine listens");
+        served
+    }
+
+    /// One whose queue is not read yet; what it is told comes through what is returned.
+    fn reading(exit_when_idle: Option<Duration>) -> (Self, UnboundedSender<Input>) {
         let folder = tempfile::tempdir().expect("a folder");
         let (inputs, results) = tokio::sync::mpsc::unbounded_channel();
         let config = modelled::config(modelled::profile("balanced", 2, 200), modelled::sound());
@@ -55,9 +67,10 @@ impl Served {
         let attacher = driver.attacher();
         let (doors, listeners) = socket::open(folder.path(), None).expect("open");
         let (over, is_over) = tokio::sync::oneshot::channel::<()>();
+        let kept = inputs.clone();
         std::thread::spawn(move || {
             // Open for as long as the engine runs.
-            let _kept = inputs;
+            let _kept = kept;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
             runtime.block_on(driver.run());
             drop(doors);
@@ -76,7 +89,7 @@ impl Served {
             tokio::task::LocalSet::new().block_on(&runtime, server::serve(listeners, service, over)).expect("served");
             let _ = told.send(());
         });
-        Self { folder, attacher, ended }
+        (Self { folder, attacher, ended }, inputs)
     }
 
     fn path(&self) -> &Path {
@@ -158,6 +171,39 @@ fn toggle(link: &Link, times: u64) {
 /// As JSON, which is how it went over the line.
 fn json_of(state: &State) -> Value {
     serde_json::to_value(State { logs: std::collections::BTreeMap::new(), ..state.clone() }).expect("JSON")
+}
+
+#[test]
+fn whoever_comes_while_the_queue_is_read_is_shown_all_of_it() {
+    let (served, inputs) = Served::reading(None);
+    let mut console = Knows::new(served.console().link);
+    let nothing = console.clock.block_on(async { tokio::time::timeout(MOMENT, console.link.updates.recv()).await });
+    assert!(nothing.is_err(), "{nothing:?}");
+    let job = |id: u64| StoredJob {
+        id: JobId(id),
+        input: format!("/films/{id}.mp4").into(),
+        size: Bytes::mib(1),
+        output: format!("/out/{id}.mp4").into(),
+        preset: "sound".to_owned(),
+        definition: None,
+        rank: id as i64,
+        attempts: 0,
+        allowed: false,
+        deaths: 0,
+    };
+    let page = Page { jobs: vec![job(1), job(2)], backlog: Backlog { jobs: 3, bytes: Bytes::mib(3) }, ..Page::default() };
+    inputs.send(Input::Paged(page)).expect("the engine listens");
+    assert!(console.take());
+    assert_eq!((console.snapshots, console.state.waiting()), (1, 5));
+    served.end();
+
+    // Where it cannot be read, whoever comes is shown that.
+    let (served, inputs) = Served::reading(None);
+    let fault = Input::Fault { what: "the record".to_owned(), detail: "no space left on device".to_owned() };
+    inputs.send(fault).expect("the engine listens");
+    let mut console = Knows::new(served.console().link);
+    assert!(console.take() && console.snapshots == 1);
+    served.end();
 }
 
 #[test]

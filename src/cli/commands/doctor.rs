@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::cli::commands::install::{Console, ProvideOptions, ensure};
+use crate::domain::hook::Hooks;
 use crate::domain::preset::Preset;
 use crate::host::doctor::{BudgetReport, Check, Report, Request, Setting, Status, TerminalReport, examine, json, text};
 use crate::host::media::ffmpeg::{Ffmpeg, FfmpegError, Search, locate};
@@ -36,6 +37,10 @@ pub struct DoctorInputs {
     pub state_dir: PathBuf,
     /// Where outputs go.
     pub out_dir: PathBuf,
+    /// The folders that a server watches.
+    pub watched: Vec<PathBuf>,
+    /// What a server runs for what happens.
+    pub hooks: Hooks,
     /// The terminal, where there is one to ask about.
     pub terminal: Option<TerminalReport>,
     /// The settings that won.
@@ -81,6 +86,8 @@ fn report(found: Result<&Ffmpeg, &FfmpegError>, inputs: DoctorInputs) -> Report 
         budget: inputs.budget.as_ref().map_err(String::as_str),
         state_dir: &inputs.state_dir,
         out_dir: &inputs.out_dir,
+        watched: &inputs.watched,
+        hooks: &inputs.hooks,
         terminal: inputs.terminal.as_ref(),
     }));
     Report { checks, settings: inputs.settings }
@@ -102,6 +109,8 @@ mod tests {
             presets: Vec::new(),
             state_dir: folder.join("state"),
             out_dir: folder.join("out"),
+            watched: Vec::new(),
+            hooks: Hooks::new(),
             terminal: Some(TerminalReport::default()),
             settings: vec![Setting { name: "profile".into(), value: "safe".into(), origin: "--profile".into() }],
         }

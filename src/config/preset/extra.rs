@@ -13,9 +13,33 @@ use crate::domain::preset::{AudioCodec, Container, VideoCodec};
 
 /// What the preset makes, which decides what options have a meaning.
 pub(super) struct Made {
-    pub(super) container: Container,
-    pub(super) video: Option<VideoCodec>,
-    pub(super) audio: Option<AudioCodec>,
+    pub(super) container: Part<Container>,
+    pub(super) video: Part<VideoCodec>,
+    pub(super) audio: Part<AudioCodec>,
+}
+
+/// What the preset says of a part of what it makes.
+pub(super) enum Part<T> {
+    /// It is made so.
+    Is(T),
+    /// It is not made.
+    None,
+    /// It is written wrongly. What belongs to it is taken to fit, so that its other mistakes are told at once.
+    Wrong,
+}
+
+impl<T: PartialEq> Part<T> {
+    pub(super) fn of(said: Option<T>, is_wrong: bool) -> Self {
+        if is_wrong { Self::Wrong } else { said.map_or(Self::None, Self::Is) }
+    }
+
+    fn is_among(&self, all: &[T]) -> bool {
+        match self {
+            Self::Is(this) => all.contains(this),
+            Self::None => false,
+            Self::Wrong => true,
+        }
+    }
 }
 
 /// The values that an option may have.
@@ -59,9 +83,9 @@ enum Belongs {
 impl Belongs {
     fn fits(&self, made: &Made) -> bool {
         match self {
-            Self::Containers(containers) => containers.contains(&made.container),
-            Self::Video(codecs) => made.video.is_some_and(|codec| codecs.contains(&codec)),
-            Self::Audio(codecs) => made.audio.is_some_and(|codec| codecs.contains(&codec)),
+            Self::Containers(containers) => made.container.is_among(containers),
+            Self::Video(codecs) => made.video.is_among(codecs),
+            Self::Audio(codecs) => made.audio.is_among(codecs),
         }
     }
 

@@ -8,9 +8,11 @@ use std::path::Path;
 use rustix::fs::Access;
 
 use super::Check;
+use crate::domain::hook::{Hook, HookAction};
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::units::Bytes;
 use crate::host::files::fsops::free_space;
+use crate::host::media::ffmpeg::on_path;
 
 /// The queue's records are small; less than this is a disk about to be full.
 const STATE_SPACE: Bytes = Bytes::mib(64);
@@ -76,6 +78,32 @@ pub fn output_folder(folder: &Path) -> Check {
         }
         Ok((words, _)) => Check::ok(NAME, words),
     }
+}
+
+/// A folder that a server watches. One that is not there yet stops nothing.
+pub fn watched_folder(folder: &Path) -> Check {
+    const NAME: &str = "watched folder";
+    let shown = path_text(folder);
+    match fs::read_dir(folder) {
+        Ok(_) => Check::ok(NAME, shown),
+        Err(error) => Check::warn(
+            NAME,
+            format!("{shown} cannot be read: {error}"),
+            "a server looks for it every 10 s, and takes nothing of it before it can be read",
+        ),
+    }
+}
+
+/// The program of a hook; `None` where an address is posted to, which is not tried.
+pub fn hook(hook: Hook, action: &HookAction) -> Option<Check> {
+    let HookAction::Command(words) = action else { return None };
+    let (program, path) = (words.first()?, std::env::var_os("PATH").unwrap_or_default());
+    let name = format!("hook {}", hook.name());
+    if let Some(found) = on_path(&path, program.as_ref()) {
+        return Some(Check::ok(&name, path_text(&found)));
+    }
+    let what = if program.contains('/') { "is no program that can be run" } else { "is in no folder of PATH" };
+    Some(Check::warn(&name, format!("{program} {what}"), "correct it in the settings file; jobs run without it"))
 }
 
 /// That `folder` can be written to or made, in words, and what is free on its disk; else why not.
@@ -159,6 +187,26 @@ mod tests {
         let nowhere = state_folder(Path::new("/proc"));
         assert_eq!(nowhere.status, Status::Fail, "root may write there, the file system does not let it: {nowhere:?}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the trial file is removed");
+    }
+
+    #[test]
+    fn a_watched_folder_that_is_missing_and_a_hook_that_cannot_run_are_told_and_stop_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(watched_folder(folder.path()).status, Status::Ok);
+        let missing = watched_folder(&folder.path().join("in"));
+        assert!(missing.status == Status::Warn && missing.value.contains("in cannot be read: No such file"), "{missing:?}");
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert_eq!(watched_folder(&file).status, Status::Warn);
+
+        let command = |program: &str| hook(Hook::OnDone, &HookAction::Command(vec![program.to_owned(), "-q".to_owned()]));
+        let found = command("sh").expect("a command is looked for");
+        assert!(found.status == Status::Ok && found.value.ends_with("/sh") && found.name == "hook on_done", "{found:?}");
+        let unable = command(file.to_str().unwrap()).expect("a command is looked for");
+        assert!(unable.status == Status::Warn && unable.value.ends_with("file is no program that can be run"), "{unable:?}");
+        let unknown = command("no-such-program").expect("a command is looked for");
+        assert_eq!(unknown.value, "no-such-program is in no folder of PATH");
+        assert_eq!(hook(Hook::OnIdle, &HookAction::Url("https://example.org/idle".to_owned())), None);
     }
 
     #[test]

@@ -142,6 +142,8 @@ fn this_machine_can_be_examined() {
         budget: Ok(&report),
         state_dir: folder.path(),
         out_dir: folder.path(),
+        watched: &[],
+        hooks: &Hooks::new(),
         terminal: Some(&TerminalReport::detect()),
     });
     let names: Vec<&str> = checks.iter().map(|check| check.name.as_str()).collect();

@@ -88,7 +88,7 @@ impl App {
     }
 
     fn does_something_on_page(&self, act: Act) -> bool {
-        if self.is_over() && Self::asks_the_engine(act) {
+        if self.is_over() && Self::asks_the_engine(act) || self.is_view() && !self.means_something(act) {
             return false;
         }
         let opened = self.compare_page().open.as_ref();
@@ -112,6 +112,7 @@ impl App {
                 kept > usize::from(act == Act::Down)
             }
             (Page::Compare, Act::Down) => opened.is_some_and(|opened| opened.scroll.is_longer()),
+            (Page::Dashboard, Act::HoldQueue) => self.shown().paused,
             (Page::Compare, Act::NextMatch) => !self.is_over() && !self.compares(),
             (Page::Compare, Act::NextPane) => opened.is_some_and(|opened| opened.columns.is_longer()),
             _ => true,

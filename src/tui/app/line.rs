@@ -78,6 +78,11 @@ impl App {
         self.ask("quit", Command::Shutdown)
     }
 
+    /// It looks at the engine, and may ask for nothing.
+    pub fn is_view(&self) -> bool {
+        self.settings.window.as_ref().is_some_and(|window| window.view)
+    }
+
     /// How many other consoles are attached.
     pub fn others(&self) -> usize {
         self.line.consoles.iter().filter(|console| !console.own).count()
@@ -171,7 +176,7 @@ impl App {
     /// Leaves the window; asks where something is at work or waits.
     pub(super) fn leave(&mut self) -> Vec<Effect> {
         let waits = self.state.unended() > 0 || self.is_comparing();
-        let may_end = self.settings.window.as_ref().is_some_and(|window| !window.view) && self.line.lost.is_none();
+        let may_end = self.settings.window.is_some() && !self.is_view() && self.line.lost.is_none();
         if !waits || !may_end {
             return vec![Effect::Exit];
         }

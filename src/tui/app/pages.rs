@@ -163,12 +163,10 @@ impl App {
             return effects;
         }
         // A look ahead is refused with its own reason, where it is shown.
-        if (self.is_replay() || self.compares()) && act != Act::WhatIf && !self.means_something(act) {
-            let what = if self.is_replay() {
-                "this is a replay, nothing is run"
-            } else {
-                "this is a run of a comparison, which nobody changes on the way"
-            };
+        if let Some(what) = self.why_only_looks()
+            && (act != Act::WhatIf || self.is_view())
+            && !self.means_something(act)
+        {
             self.note(format!("{what}; {} tells the keys that work here", self.key_label(Act::Help)));
             return Vec::new();
         }

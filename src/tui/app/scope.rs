@@ -41,12 +41,29 @@ impl App {
         }
         let here = self.meaning_on_page(binding.act, binding.help)?;
         if self.is_replay() {
-            in_replay(binding.act, here)
-        } else if self.compares() && (changes_the_run(binding.act) || binding.act.is_about_jobs()) {
-            None
-        } else {
-            Some(here)
+            return in_replay(binding.act, here);
         }
+        let is_refused = self.why_only_looks().is_some() && (changes_the_run(binding.act) || binding.act.is_about_jobs())
+            || self.is_view() && self.is_for_control(binding.act);
+        (!is_refused).then_some(here)
+    }
+
+    /// Why nothing that is shown can be changed from here; `None` = it can.
+    pub(in crate::tui) fn why_only_looks(&self) -> Option<&'static str> {
+        if self.is_replay() {
+            Some("this is a replay, nothing is run")
+        } else if self.compares() {
+            Some("this is a run of a comparison, which nobody changes on the way")
+        } else if self.is_view() {
+            Some("this is a window to look through; plimsoll attach without --view gives one that can change things")
+        } else {
+            None
+        }
+    }
+
+    /// The server answers it only to those who may change things, because it takes the machine's time.
+    fn is_for_control(&self, act: Act) -> bool {
+        act == Act::Doctor || self.page() == Page::Compare && act == Act::NextMatch
     }
 
     /// The same by the action.
@@ -84,6 +101,7 @@ impl App {
         );
         let list = self.compare_page().open.is_none();
         match (self.page(), act) {
+            (_, Act::Watched) if self.is_view() && self.page() != Page::Watched => Some("watched folders"),
             (Page::Dashboard, _) => Some(usual),
             (Page::Job, Act::NextPane | Act::PrevPane) => Some("next, previous job"),
             (Page::Job, Act::Enter) => Some("all facts of the job"),

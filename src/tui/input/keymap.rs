@@ -240,6 +240,7 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('x')] Cancel "cancel" Jobs "cancel (asks)" "cancel"
     Normal [ch('r')] Retry "retry" Jobs "retry" "retry"
     Normal [ch('A')] Allow "allow" Jobs "let a rejected one in" "let it in"
+    Normal [ch('S')] HoldQueue "hold" Jobs "hold, release the queue" "release"
     Normal [ch('/')] Filter "filter" Find "filter; in a log: find" "filter"
     Normal [ch('f')] Freeze "freeze" Look "freeze the screen" "freeze"
     Normal [ch('q'), ctrl('c')] Quit "quit" Console "leave (asks if jobs run)" "quit"
@@ -284,7 +285,6 @@ pub const TABLE: &[Binding] = table! {
     Normal [ch('o')] WholeLog "whole-log" Look "log: the whole file" ""
     Normal [ch('R')] RunLog "run-log" Look "log: of the run, of the job" ""
 
-    Normal [ch('S')] HoldQueue "hold" Jobs "hold, release the queue" ""
     Normal [ch('J')] Later "later" Jobs "later, sooner in the queue" ""
     Normal [ch('K')] Sooner "sooner" Jobs "later, sooner in the queue" ""
     Normal [ch('{')] MoveFirst "move-first" Jobs "first, last in the queue" ""

@@ -535,3 +535,38 @@ fn after_a_seek_the_event_list_and_the_cleanups_are_those_of_a_playing() {
     seek(&mut app, all.len() / 2);
     assert_eq!(told(&app), told(&half.app(settings())));
 }
+
+#[test]
+fn a_window_that_only_looks_offers_no_key_that_would_be_refused() {
+    let window = Some(WindowOn { view: true, ..WindowOn::default() });
+    let mut app = long_queue().app(Settings { window, ..settings(ColorMode::True, false) });
+    for (width, height) in [(60, 16), (80, 24), (120, 36)] {
+        let shown = text(&draw(&mut app, width, height));
+        for refused in ["a add", "space pause", "x cancel", "p profile", "w what-if"] {
+            assert!(!shown.contains(refused), "{refused}, {width}x{height}:\n{shown}");
+        }
+        assert!(shown.contains("? help") && shown.contains("/ filter"), "{width}x{height}:\n{shown}");
+    }
+    press(&mut app, "?");
+    let help = text(&draw(&mut app, 120, 36));
+    assert!(help.contains("freeze the screen") && !help.contains("cancel (asks)") && !help.contains("doctor"), "{help}");
+    press(&mut app, "<esc>");
+    for key in ["a", "p", "S", "E", "C", "r", "D", "x", " ", "A", "J", "K", "{", "}", "u", "F", "V", "w", "d", "v"] {
+        assert_eq!(press(&mut app, key), vec![], "{key}");
+        assert!(app.mode().is_none() && app.page() == Page::Dashboard, "{key}");
+        assert!(app.toast().is_some_and(|toast| toast.text.contains("a window to look through")), "{key}: {:?}", app.toast());
+    }
+}
+
+#[test]
+fn while_the_queue_is_held_the_footer_names_the_key_that_releases_it() {
+    let mut story = long_queue();
+    let shown = text(&draw(&mut story.app(settings(ColorMode::True, false)), 120, 36));
+    assert!(!shown.contains("S release"), "{shown}");
+    story.tell(EventKind::QueuePaused);
+    let mut app = story.app(settings(ColorMode::True, false));
+    for (width, height) in [(60, 16), (80, 24), (120, 36)] {
+        let shown = text(&draw(&mut app, width, height));
+        assert!(shown.contains("S release"), "{width}x{height}:\n{shown}");
+    }
+}

@@ -252,7 +252,7 @@ pub fn badges(app: &App, state: &State) -> Vec<(String, Role)> {
         };
         badges.push((format!("as of {as_of}{again}"), Role::Warn));
     }
-    if app.window_on().is_some_and(|window| window.view) {
+    if app.is_view() {
         badges.push(("looks only".to_owned(), Role::Dim));
     }
     if app.frozen() {

@@ -36,6 +36,9 @@ pub fn add(resolved: &Resolved, args: &AddArgs) -> Result<u8> {
 type Waits = Option<(Opened, Box<State>, wait::Waited)>;
 
 fn queue(resolved: &Resolved, args: &AddArgs, told: &mut Told, waits: &mut Waits) -> Result<()> {
+    if resolved.is_out_given() {
+        resolved.check_out()?;
+    }
     let mut commands = run::with_wishes(run::commands(&args.paths, resolved)?, resolved, args.front)?;
     if args.front {
         // Each goes before what waits: the last one stands first.
