@@ -18,10 +18,12 @@ pub struct Measured {
     pub peak: Bytes,
     /// Time over the line.
     pub over: Duration,
-    /// Time in which jobs ran.
+    /// Time in which jobs ran, all of them let in under this profile, and not all of them paused by the operator.
     pub busy: Duration,
     /// Jobs that ended well.
     pub done: u64,
+    /// Of these, those that ended in that time.
+    pub timed: u64,
     /// Jobs that failed, stalled, timed out or ran out of memory.
     pub bad: u64,
 }
@@ -29,7 +31,7 @@ pub struct Measured {
 impl Measured {
     /// Jobs that ended well in a minute of work; `None` before a quarter of a minute.
     pub fn per_minute(&self) -> Option<f64> {
-        (self.busy >= Duration::from_secs(15)).then(|| self.done as f64 * 60.0 / self.busy.as_secs_f64())
+        (self.busy >= Duration::from_secs(15)).then(|| self.timed as f64 * 60.0 / self.busy.as_secs_f64())
     }
 }
 
@@ -41,7 +43,7 @@ pub struct Measurements {
     /// The place of the one in force since the last event.
     under: usize,
     last: Option<Mono>,
-    /// The time since the last event is of that profile: jobs are at work, and all of them are its own.
+    /// The time since the last event is of that profile: a job works, and all that hold a slot are its own.
     counts: bool,
     is_over: bool,
     /// Jobs that another profile had let in and that still run: what they hold is none of the profile in force.
@@ -55,8 +57,9 @@ impl Measurements {
         Some(measured).filter(|measured| measured.busy > Duration::ZERO || measured.done + measured.bad > 0)
     }
 
-    /// Takes from an event what it tells: the profile in force after it, the jobs at work, and the load line.
-    pub(super) fn on_event(&mut self, event: &Event, profile: &str, active: &BTreeSet<JobId>, line: Bytes) {
+    /// Takes from an event what it tells: the profile in force after it, the jobs that hold a slot, whether one of them works, and
+    /// the load line.
+    pub(super) fn on_event(&mut self, event: &Event, profile: &str, (active, works): (&BTreeSet<JobId>, bool), line: Bytes) {
         let gap = self.last.map_or(Duration::ZERO, |last| event.mono.since(last));
         self.last = Some(event.mono);
         if self.counts {
@@ -78,14 +81,17 @@ impl Measurements {
             // It was another profile's.
             EventKind::JobFinished { job, .. } if self.draining.remove(job) => {}
             EventKind::JobFinished { outcome, .. } => match outcome {
-                Outcome::Done => measured.done += 1,
+                Outcome::Done => {
+                    measured.done += 1;
+                    measured.timed += u64::from(self.counts);
+                }
                 Outcome::AlreadyDone | Outcome::Cancelled => {}
                 _ => measured.bad += 1,
             },
             _ => {}
         }
         self.draining.retain(|job| active.contains(job));
-        self.counts = !active.is_empty() && self.draining.is_empty();
+        self.counts = works && self.draining.is_empty();
         if let EventKind::MemorySampled(figures) = &event.kind {
             self.is_over = figures.counted_bytes >= line;
             if self.counts {

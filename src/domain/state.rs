@@ -350,6 +350,8 @@ impl State {
                     known.wants_room = None;
                     known.progress = None;
                     known.started_at = None;
+                    // Its file may be another one by now: what was wrong with it may have been mended.
+                    (known.media, known.predicted_peak, known.pixels) = (None, None, 0);
                 }
                 self.set_rank(*job, *rank);
                 self.set_phase(*job, Phase::Queued);
@@ -461,7 +463,11 @@ impl State {
             EventKind::RunFinished(summary) => self.summary = Some(summary.clone()),
         }
         if let Some(profile) = &self.profile {
-            self.measured.on_event(event, &profile.name, &self.index.active, self.lines.high_water);
+            let is_paused = |id: &JobId| {
+                matches!(self.jobs.get(id).map(|job| &job.phase), Some(Phase::Running { paused: true, for_memory: false, .. }))
+            };
+            let works = self.index.active.iter().any(|id| !is_paused(id));
+            self.measured.on_event(event, &profile.name, (&self.index.active, works), self.lines.high_water);
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::domain::event::EventKind;
 use crate::domain::job::{Job, JobId, LogLevel, Outcome, Phase, Rank, RejectReason};
 use crate::domain::preset::Preset;
 use crate::domain::refusal::{Refusal, Rejection};
+use crate::domain::state::Held;
 use crate::domain::text::{path_text, paths_text, sanitise};
 use crate::domain::units::Bytes;
 
@@ -172,11 +173,16 @@ impl Engine {
         if self.state.shutting_down || self.stands_still {
             return;
         }
-        let (mut held, mut passed) = (None, None);
-        let turn = loop {
+        let mut passed = None;
+        let (turn, held) = loop {
             let turn = self.turn();
             passed = passed.or(turn.passed);
-            let Some(id) = turn.next else { break turn };
+            let Some(id) = turn.next else {
+                // While nothing is known of memory, what was known of it last goes on.
+                let waits = |held: &Held| self.job(held.job).is_some_and(|job| matches!(job.phase, Phase::Queued));
+                let held = self.held_still(|held| turn.is_blind && waits(held));
+                break (turn, held);
+            };
             if let Some(before) = self.passed_for_room(id) {
                 self.look_for_room(before);
                 continue;
@@ -189,12 +195,10 @@ impl Engine {
                 Fit::Yes => self.admit_one(id),
                 Fit::Never { needs, limit } => self.reject_as_never_fitting(id, needs, limit),
                 Fit::Held { needs, free } => {
-                    held = Some((id, needs, free));
-                    break turn;
+                    break (turn, Some((id, needs, free)));
                 }
                 Fit::Unknown => {
-                    held = self.state.held.filter(|held| held.job == id).map(|held| (id, held.needs, held.free));
-                    break turn;
+                    break (turn, self.held_still(|held| held.job == id));
                 }
             }
         };
@@ -206,6 +210,11 @@ impl Engine {
         self.inspect_next();
     }
 
+    /// Who waits for memory, with the figures as they were told last, if that still counts.
+    fn held_still(&self, counts: impl FnOnce(&Held) -> bool) -> Option<(JobId, Bytes, Bytes)> {
+        self.state.held.filter(counts).map(|held| (held.job, held.needs, held.free))
+    }
+
     fn inspect_next(&mut self) {
         let waits = self.state.comparison.is_some();
         if waits || self.is_probed || self.inspecting.len() >= INSPECT_AT_ONCE || !self.has_room_to_probe() {
@@ -213,7 +222,10 @@ impl Engine {
         }
         let free = self.slots().saturating_sub(self.active.len());
         let window = free + INSPECT_AHEAD;
-        let mut next = self.state.index.waiting.iter().take(window).filter_map(|(_, id)| self.state.jobs.get(id));
+        // Those that others pass anyway, for want of room on their disk or because large ones take turns, hide nobody behind them.
+        let is_passed = |job: &&Job| job.media.is_some() && (self.state.large_turn(job).is_some() || self.lacks_room(job.id));
+        let waiting = self.state.index.waiting.iter().filter_map(|(_, id)| self.state.jobs.get(id));
+        let mut next = waiting.filter(|job| !is_passed(job)).take(window);
         let found = next.find(|job| job.media.is_none() && job.output.is_some() && !self.inspecting.contains(&job.id));
         let Some((job, output)) = found.and_then(|job| Some((job, job.output.clone()?))) else {
             self.is_probed = true;

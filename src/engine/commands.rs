@@ -204,6 +204,11 @@ impl Engine {
                 self.stop(id, StopReason::Cancel, super::STOP_GRACE);
                 Ok(())
             }
+            // It would run once more.
+            Phase::Stopping { why: StopReason::Stall | StopReason::Memory, .. } => {
+                self.emit(EventKind::JobStopping { job: id, why: StopReason::Cancel });
+                Ok(())
+            }
             Phase::Stopping { .. } => Err(Refusal::Stopping.because(format!("job {id} is being stopped already"))),
             Phase::Finalizing => {
                 Err(Refusal::Finishing.because(format!("job {id} is done; its output is just being put in place")))
@@ -228,6 +233,7 @@ impl Engine {
             }
             Phase::Rejected(_) | Phase::Finished(_) => {
                 let rank = self.rank_at_end();
+                self.window.forget_deaths(id);
                 self.emit(EventKind::JobRetried { job: id, rank });
                 self.park_behind_backlog(id);
                 Ok(())
@@ -270,14 +276,18 @@ impl Engine {
         // The last of those listed is not the last of all.
         let neighbour = neighbour.or_else(|| (to == MoveTo::Last && self.has_backlog()).then_some((rank, id)));
         let Some((other_rank, other)) = neighbour else {
-            return Err(Refusal::AtEnd.because(format!("job {id} is at the end of the queue already")));
+            let end = if matches!(to, MoveTo::First | MoveTo::Sooner) { "front" } else { "end" };
+            return Err(Refusal::AtEnd.because(format!("job {id} is at the {end} of the queue already")));
         };
         match to {
             MoveTo::Sooner | MoveTo::Later => {
                 self.emit(EventKind::JobMoved { job: id, rank: other_rank });
                 self.emit(EventKind::JobMoved { job: other, rank });
             }
-            MoveTo::First => self.emit(EventKind::JobMoved { job: id, rank: other_rank - super::RANK_STEP }),
+            MoveTo::First => {
+                let rank = self.rank_at_front();
+                self.emit(EventKind::JobMoved { job: id, rank });
+            }
             MoveTo::Last => {
                 let rank = self.rank_at_end();
                 self.emit(EventKind::JobMoved { job: id, rank });
@@ -390,7 +400,8 @@ impl Engine {
     fn doom(&mut self, id: JobId, why: StopReason) {
         let Some(active) = self.active.get_mut(&id) else { return };
         if active.spawn_ordered {
-            active.doomed_why = Some(why);
+            // One that is cancelled does not go back into the queue.
+            active.doomed_why = active.doomed_why.filter(|known| *known == StopReason::Cancel).or(Some(why));
             return;
         }
         self.active.remove(&id);
@@ -409,6 +420,7 @@ impl Engine {
     pub(super) fn finish_without_run(&mut self, id: JobId, outcome: Outcome, reason: &str) {
         let Some(job) = self.job(id) else { return };
         let (peak_memory_bytes, attempts) = (job.peak, job.attempts);
+        self.governor.forget(id);
         self.log(Some(id), LogLevel::Warning, reason.to_owned());
         self.emit(EventKind::JobFinished {
             job: id,

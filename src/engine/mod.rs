@@ -352,6 +352,14 @@ impl Engine {
         self.last_rank
     }
 
+    /// Below the rank of every listed job that has not ended, so that whoever comes back into the queue stands behind it too.
+    fn rank_at_front(&self) -> Rank {
+        let index = &self.state.index;
+        let back = index.active.iter().chain(&index.backoff).filter_map(|id| self.job(*id)).map(|job| job.rank);
+        let lowest = back.chain(index.waiting.first().map(|(rank, _)| *rank)).min();
+        lowest.unwrap_or_default() - RANK_STEP
+    }
+
     /// Some job has a process that was not reaped yet, as far as is known.
     fn has_process(&self) -> bool {
         self.state.index.active.iter().any(|id| self.job(*id).is_some_and(|job| job.phase.pid().is_some()))

@@ -45,6 +45,8 @@ pub(super) struct Turn {
     pub(super) passed: Option<JobId>,
     /// What keeps everybody waiting, where it is not that nobody can start at all.
     limit: Option<SlotLimit>,
+    /// Nobody's, because nothing is known of memory just now.
+    pub(super) is_blind: bool,
 }
 
 impl Engine {
@@ -113,7 +115,7 @@ impl Engine {
         let may_see = !self.blind() || self.active.is_empty() && self.now.mono.0 > super::BLIND_AFTER;
         let may_start = !self.state.paused && self.state.comparison.is_none();
         if !may_start || !may_see {
-            return Turn::default();
+            return Turn { is_blind: may_start, ..Turn::default() };
         }
         let has_slot = self.has_free_slot();
         if !has_slot && self.max_concurrent() != Slots::Auto {
@@ -128,12 +130,12 @@ impl Engine {
             if self.state.large_turn(job).is_some() {
                 passed = passed.or(Some(*id));
             } else if has_slot {
-                return Turn { next: Some(*id), passed, limit: None };
+                return Turn { next: Some(*id), passed, ..Turn::default() };
             } else {
-                return Turn { next: None, passed: None, limit: Some(SlotLimit::Processors) };
+                return Turn { limit: Some(SlotLimit::Processors), ..Turn::default() };
             }
         }
-        Turn { next: None, passed, limit: passed.map(|_| SlotLimit::Large) }
+        Turn { passed, limit: passed.map(|_| SlotLimit::Large), ..Turn::default() }
     }
 
     /// Tells what the slots were decided by, when that has changed. `held` is what the next job
@@ -151,9 +153,10 @@ impl Engine {
         }
         let (busy, at_once) = self.busy();
         let limit = if held.is_some() { Some(SlotLimit::Memory) } else { turn.limit };
-        let nobody_waits = self.state.index.waiting.is_empty();
+        let nobody_waits =
+            self.state.index.waiting.is_empty() || self.state.paused || self.state.comparison.is_some() || at_once == 0;
         let Some(limit) = limit.filter(|_| at_once > 0) else {
-            // Time in which nobody waits was decided by nothing; what is only not known yet goes on as it was.
+            // Time in which nobody waits for a slot was decided by nothing; what is only not known yet goes on as it was.
             if nobody_waits {
                 self.slots.in_force = None;
             }

@@ -82,8 +82,7 @@ impl FleetRun {
 
 /// Peak of the largest job that a box with this profile and budget takes.
 pub fn largest(profile: &Profile, budget: Bytes) -> Bytes {
-    let marks = engine_config(profile, budget).profile.memory;
-    offer::largest_under(&Lines::new(&marks, budget), CONSOLE)
+    offer::largest_under(&Lines::new(&profile.memory, budget), CONSOLE)
 }
 
 /// The smallest budget of a box with this profile that takes a job of this peak, to the megabyte.
@@ -274,10 +273,10 @@ impl Worker {
         let config = EngineConfig {
             presets: BTreeMap::from([(PRESET.to_owned(), preset())]),
             preset: PRESET.to_owned(),
-            ..engine_config(&spec.profile, spec.budget)
+            ..engine_config(&spec.profile)
         };
         let mut sim = Sim::new(config, Vec::new());
-        (sim.world.console, sim.world.memory) = (CONSOLE, spec.budget);
+        (sim.world.console, sim.world.memory, sim.world.asked) = (CONSOLE, spec.budget, Some(spec.budget));
         sim.run_until(Mono::START + MEASURED);
         sim.world.sparing = true;
         sim.events.clear();

@@ -218,7 +218,7 @@ impl<'a> Forecaster<'a> {
 
     /// One run, in a sparing world or in one that is looked at by the clock. What is at work goes on, whatever the way.
     fn once(&self, variant: &Variant, dice: &mut Dice, sparing: bool) -> Run {
-        let way = engine_config(&variant.profile, variant.budget);
+        let way = engine_config(&variant.profile);
         let at_work: Vec<usize> = (0..self.jobs.len()).filter(|at| self.jobs[*at].holds.is_some()).collect();
         let goes_on = !at_work.is_empty();
         let config = EngineConfig {
@@ -240,7 +240,7 @@ impl<'a> Forecaster<'a> {
         sim.world.console = CONSOLE;
         sim.world.courses = courses;
         sim.world.cores = self.cores;
-        sim.world.memory = if goes_on { AMPLE } else { variant.budget };
+        (sim.world.memory, sim.world.asked) = if goes_on { (AMPLE, None) } else { (variant.budget, Some(variant.budget)) };
         self.enqueue(&mut sim, at_work.iter().copied());
         while sim.world.starts.len() < at_work.len() && sim.now() < Mono::START + STARTED {
             sim.step();
@@ -248,6 +248,7 @@ impl<'a> Forecaster<'a> {
         let began = sim.now();
         if goes_on {
             // What runs under a smaller budget has its room already.
+            sim.world.asked = Some(variant.budget);
             sim.world.change_memory(variant.budget, come_to - variant.budget);
             sim.ask(Command::SelectProfile(Box::new(way.profile)));
         }
@@ -338,15 +339,10 @@ fn held_from_now(points: Vec<Point>, share: f64) -> Vec<Point> {
     std::iter::once(Point { done: 0, held: least }).chain(raised).collect()
 }
 
-/// The engine of a modelled box. The budget is the one that counts; the profile's marks stand as under that.
-pub(super) fn engine_config(profile: &Profile, budget: Bytes) -> EngineConfig {
-    let mut profile = profile.clone();
-    profile.memory = match profile.memory.budget {
-        Some(own) if own < budget => profile.memory.for_budget(budget),
-        _ => profile.memory,
-    };
+/// The engine of a modelled box.
+pub(super) fn engine_config(profile: &Profile) -> EngineConfig {
     EngineConfig {
-        profile,
+        profile: profile.clone(),
         profiles: Vec::new(),
         presets: BTreeMap::new(),
         preset: String::new(),

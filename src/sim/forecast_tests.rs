@@ -54,6 +54,26 @@ fn jobs_wait_under_a_small_budget_and_what_is_too_large_is_rejected() {
 }
 
 #[test]
+fn a_budget_above_the_profiles_own_moves_no_line_that_is_written_in_bytes() {
+    let jobs = vec![job(10, 5); 4];
+    let mut way = way(2);
+    way.profile.memory.budget = Some(Bytes::gib(2));
+    let of = |way: &Variant, budget| {
+        let way = Variant { budget, ..way.clone() };
+        let foretold = forecast(&jobs, &curves(&jobs[0], &presets(2)), &way, 7);
+        (foretold.budget, foretold.high_water)
+    };
+    assert_eq!(of(&way, Bytes::gib(4)), (Bytes::gib(4), Bytes::mib(1536)));
+    assert_eq!(of(&way, Bytes::gib(2)), (Bytes::gib(2), Bytes::mib(1536)));
+    assert_eq!(of(&way, Bytes::gib(1)), (Bytes::gib(1), Bytes::mib(768)));
+    // What is asked for goes before what the profile says.
+    way.profile.memory.budget = Some(Bytes::mib(256));
+    let large = vec![fixture::job((3840, 2160), 10, 5)];
+    let rejected = |budget| forecast(&large, &[], &Variant { budget, ..way.clone() }, 7).rejected;
+    assert_eq!((rejected(Bytes::mib(256)), rejected(Bytes::gib(2))), (1, 0));
+}
+
+#[test]
 fn a_job_that_is_let_in_alone_and_is_ended_for_want_of_memory_is_told() {
     let jobs = [job(20, 5)];
     let curves = curves(&jobs[0], &presets(2));
@@ -149,6 +169,8 @@ fn a_forecast_agrees_with_a_world_that_is_sampled_by_the_clock() {
         let apart = |a: f64, b: f64| (a - b).abs() / b;
         let (times, peaks) = ((quick.summary.seconds, slow.summary.seconds), (quick.highest, slow.highest));
         assert_eq!(quick.summary.jobs, slow.summary.jobs);
+        let holds = (quick.summary.holds, slow.summary.holds);
+        assert!(holds.0.abs_diff(holds.1) <= 2, "{slots} slots in {budget} MB: {holds:?} waits for memory");
         assert!(apart(times.0, times.1) < 0.02, "{slots} slots in {budget} MB: {times:?}");
         assert!(apart(peaks.0.as_mb(), peaks.1.as_mb()) < 0.03, "{slots} slots in {budget} MB: {peaks:?}");
     }

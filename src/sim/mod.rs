@@ -133,8 +133,9 @@ impl Sim {
     fn give(&mut self, input: Input) {
         let is_wake = matches!(input, Input::Wake);
         let effects = self.engine.step(now(self.now), input);
-        // What follows from time alone wants to be looked at as much as what the world tells.
-        let is_news = is_wake && !effects.is_empty();
+        // What follows from time alone wants to be looked at as much as what the world tells; and so does memory that a job waits
+        // for, when the engine has not seen it for long.
+        let is_news = is_wake && (!effects.is_empty() || self.engine.state().held.is_some());
         self.carry_out(effects);
         if self.world.sparing {
             self.world.watch(is_news, needs_samples(self.engine.state()));

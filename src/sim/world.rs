@@ -9,18 +9,16 @@ use std::time::Duration;
 
 use crate::domain::cleanup::{CleanupResult, CleanupVerdict};
 use crate::domain::curve::Point;
-use crate::domain::event::{Event, EventKind, Seq};
+use crate::domain::event::{EventKind, Seq};
 use crate::domain::job::{JobId, MediaInfo, Rank, VideoStream};
-use crate::domain::state::Backlog;
 use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
-use crate::engine::port::{
-    Arrived, CleanOrder, Effect, Host, Input, Inspection, JobReport, Page, Published, ScanId, StopMode, StoredJob,
-};
+use crate::engine::port::{CleanOrder, Effect, Host, Input, Inspection, JobReport, Published, ScanId, StopMode, StoredJob};
 
 mod job;
 mod memory;
 mod processes;
+mod queue;
 
 use job::Process;
 pub use job::{Curve, Fate, SimJob};
@@ -87,6 +85,8 @@ pub struct World {
     pub memory: Bytes,
     /// What the kernel has beyond it before it kills.
     pub beyond: Bytes,
+    /// What the operator wants of it, whatever the profile says; `None` = what that says.
+    pub asked: Option<Bytes>,
     /// What the profile in force wants of it; `None` = all.
     pub profile_budget: Option<Bytes>,
     /// The disks that outputs of jobs go to, by their index, where it matters.
@@ -131,8 +131,6 @@ pub struct World {
 
 /// This console's own memory.
 const CONSOLE: Bytes = Bytes::mib(10);
-/// Distance of the ranks of jobs stored one after the other.
-const RANK_STEP: Rank = 1 << 20;
 const KERNEL_EVERY: Duration = Duration::from_millis(20);
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// How far a job of a sparing world is when it tells so.
@@ -167,6 +165,7 @@ impl World {
             highest: Bytes::ZERO,
             memory: Bytes::gib(2),
             beyond: Bytes::ZERO,
+            asked: None,
             profile_budget: None,
             disks: BTreeMap::new(),
             foreign: Bytes::ZERO,
@@ -199,6 +198,11 @@ impl World {
         self.jobs.push(job);
         self.courses.push(course);
         PathBuf::from(format!("/sim/{}", self.jobs.len() - 1))
+    }
+
+    /// The file of a job is another one from now on.
+    pub fn replace(&mut self, index: usize, job: SimJob) {
+        self.jobs[index] = job;
     }
 
     /// The paths under which scans find the jobs.
@@ -303,85 +307,6 @@ impl World {
 
     fn report(&mut self, delay_ms: u64, job: JobId, report: JobReport) {
         self.tell(delay_ms, Input::Job(job, report));
-    }
-
-    fn arrive(&mut self, scan: ScanId, preset: &str, found: Vec<usize>, is_front: bool) -> Input {
-        let mut arrived = Arrived::default();
-        let first = self.stored.values().map(|job| job.rank).min().unwrap_or(0) - RANK_STEP * found.len() as Rank;
-        for (index, ahead) in found.into_iter().zip(0..) {
-            let id = JobId(self.stored.len() as u64 + 1);
-            self.index_of.insert(id, index);
-            let rank = if is_front { first + RANK_STEP * ahead } else { self.last_rank + RANK_STEP };
-            self.last_rank = self.last_rank.max(rank);
-            let size = self.jobs[index].size;
-            let job = StoredJob {
-                id,
-                input: PathBuf::from(format!("/sim/{index}")),
-                size,
-                output: PathBuf::from(format!("/out/{index}.mp4")),
-                preset: preset.to_owned(),
-                definition: None,
-                rank,
-                attempts: 0,
-                allowed: false,
-                deaths: 0,
-            };
-            self.stored.insert(id, job);
-            self.untold.insert((rank, id));
-            arrived.jobs += 1;
-            arrived.bytes += size;
-        }
-        arrived.last_rank = self.last_rank;
-        Input::Found(scan, arrived)
-    }
-
-    fn put_back(&mut self, scan: ScanId, jobs: Vec<(JobId, Rank)>) -> Input {
-        let mut arrived = Arrived::default();
-        for (id, rank) in jobs {
-            let Some(job) = self.stored.get_mut(&id).filter(|_| self.removed.remove(&id)) else { continue };
-            job.rank = rank;
-            self.last_rank = self.last_rank.max(rank);
-            self.untold.insert((rank, id));
-            arrived.jobs += 1;
-            arrived.bytes += job.size;
-        }
-        arrived.last_rank = self.last_rank;
-        Input::Found(scan, arrived)
-    }
-
-    fn page(&mut self, limit: usize) -> Input {
-        let told: Vec<(Rank, JobId)> = self.untold.iter().take(limit).copied().collect();
-        for place in &told {
-            self.untold.remove(place);
-        }
-        let jobs = told.iter().filter_map(|(_, id)| self.stored.get(id).cloned()).collect();
-        let sizes = self.untold.iter().filter_map(|(_, id)| self.stored.get(id)).map(|job| job.size);
-        let backlog = Backlog { jobs: self.untold.len() as u64, bytes: sizes.sum() };
-        Input::Paged(Page { jobs, backlog, last_rank: self.last_rank, interrupted: 0 })
-    }
-
-    /// What a store would keep of an event.
-    fn keep(&mut self, event: &Event) {
-        match &event.kind {
-            EventKind::JobAdmitted { job, .. } => {
-                self.admitted.insert(*job, event.seq);
-            }
-            EventKind::JobMoved { job, rank } | EventKind::JobRetried { job, rank } => {
-                if let Some(stored) = self.stored.get_mut(job) {
-                    stored.rank = *rank;
-                    self.last_rank = self.last_rank.max(*rank);
-                }
-            }
-            EventKind::JobRemoved { job, .. } => {
-                self.removed.insert(*job);
-            }
-            EventKind::JobParked { job } => {
-                if let Some(stored) = self.stored.get(job) {
-                    self.untold.insert((stored.rank, *job));
-                }
-            }
-            _ => {}
-        }
     }
 
     fn clean(&mut self, order: &CleanOrder) {

@@ -18,7 +18,7 @@ use plimsoll::domain::time::{Mono, Now, Wall};
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::port::{Cause, Effect, Failure, Input};
 use plimsoll::engine::{EngineConfig, estimate};
-use plimsoll::sim::world::{Fate, SimJob, Wave};
+use plimsoll::sim::world::{Curve, Fate, SimJob, Wave};
 use plimsoll::sim::{End, Sim};
 use proptest::prelude::*;
 
@@ -1478,10 +1478,19 @@ fn however_many_processors_there_are_no_more_than_64_jobs_run_at_once() {
 #[test]
 fn what_a_finished_job_kept_busy_counts_for_those_like_it_where_it_was_more() {
     // Of one thread, three may run on two processors; from the first end on it is known that each keeps both busy.
-    for (busy, seconds, at_once) in [(2.0, 5, 2), (0.5, 5, 3), (2.0, 0, 3)] {
+    let cases = [(2.0, 5, 2), (0.5, 5, 3), (2.0, 0, 3)];
+    for ((busy, seconds, at_once), has_course) in cases.into_iter().flat_map(|case| [(case, false), (case, true)]) {
         let jobs = (0..9).map(|number| SimJob { length: Duration::from_millis(seconds * 1000 + 500 + number), ..job(40, 30, 1) });
         let mut sim = Sim::new(auto(2.0, 1), jobs.collect());
-        (sim.world.keeps_busy, sim.world.pixel_format) = (busy, "yuv420p".to_owned());
+        if has_course {
+            let ((width, height), pixel_format) = (picture(Bytes::mib(40)), "yuv420p".to_owned());
+            let video = VideoStream { width, height, pixel_format, ..VideoStream::default() };
+            let duration = Some(Duration::from_secs(5));
+            let media = MediaInfo { demuxer: "mov".to_owned(), duration, video: Some(video), ..MediaInfo::default() };
+            sim.world.courses = vec![Curve { media, parallelism: busy, ..Curve::default() }; 9];
+        } else {
+            (sim.world.keeps_busy, sim.world.pixel_format) = (busy, "yuv420p".to_owned());
+        }
         sim.enqueue_all();
         finish(&mut sim);
         let mut at_work = BTreeSet::new();
@@ -1497,7 +1506,7 @@ fn what_a_finished_job_kept_busy_counts_for_those_like_it_where_it_was_more() {
                 _ => {}
             }
         }
-        assert_eq!(last, at_once, "{busy} processors, {seconds} s");
+        assert_eq!(last, at_once, "{busy} processors, {seconds} s, a course: {has_course}");
     }
 }
 
@@ -1569,6 +1578,22 @@ fn the_next_safer_step_from_decided_slots_is_one_with_fewer_than_they_may_come_t
     assert_eq!(failing(from_fixed).as_deref(), Some("balanced"), "decided slots are never advised as safer");
 }
 
+#[test]
+fn a_file_that_was_mended_is_looked_at_anew_when_its_job_is_tried_again() {
+    let mut sim = start(config(1), vec![job(4000, 100, 3)]);
+    sim.run_for(Duration::from_secs(5));
+    let phase = |sim: &Sim| sim.engine.state().jobs[&JobId(1)].phase.clone();
+    let is_rejected = |sim: &Sim| matches!(phase(sim), Phase::Rejected(why) if why.reason == RejectReason::NeverFits);
+    assert!(is_rejected(&sim), "{:?}", phase(&sim));
+    sim.ask(Command::Retry(JobId(1)));
+    sim.run_for(Duration::from_secs(5));
+    assert!(is_rejected(&sim), "it is as it was: {:?}", phase(&sim));
+    sim.world.replace(0, job(100, 90, 3));
+    sim.ask(Command::Retry(JobId(1)));
+    sim.run_for(Duration::from_secs(15));
+    assert!(matches!(phase(&sim), Phase::Finished(finished) if finished.outcome == Outcome::Done), "{:?}", phase(&sim));
+}
+
 /// A profile under which jobs of 300 MB and more are large.
 fn taking_turns(mut config: EngineConfig, at_once: u32) -> EngineConfig {
     let (width, height) = picture(Bytes::mib(300));
@@ -1599,6 +1624,16 @@ fn a_large_job_waits_for_its_turn_and_smaller_ones_take_the_free_slot_meanwhile(
     let told: Vec<(u64, String)> = told.collect();
     assert_eq!(told.iter().map(|(job, _)| *job).collect::<Vec<_>>(), [2], "told once, of whom it is true: {told:?}");
     assert!(told[0].1.ends_with("#1 at work"), "{told:?}");
+}
+
+#[test]
+fn small_jobs_pass_large_ones_however_many_of_these_stand_before_them() {
+    let jobs = (0..60).map(|_| large(10)).chain((0..20).map(|_| small(3))).collect();
+    let mut sim = start(taking_turns(config(2), 1), jobs);
+    sim.run_for(Duration::from_mins(4));
+    let ended = |id: &u64| matches!(sim.engine.state().jobs[&JobId(*id)].phase, Phase::Finished(_));
+    assert_eq!((61..=80).filter(ended).count(), 20, "the free slot is theirs");
+    assert!((1..=60).filter(ended).count() > 10, "and the other one is that of the large ones");
 }
 
 #[test]

@@ -265,6 +265,14 @@ fn a_full_disk_holds_up_nobody_whose_output_goes_to_another_one_and_says_which_i
 }
 
 #[test]
+fn a_full_disk_holds_up_nobody_however_many_jobs_wait_for_it() {
+    let mut sim = two_disks(2, vec![(NEVER, 3); 60], vec![3; 20]);
+    sim.run_for(MINUTE * 5);
+    let done = outcomes(&sim).iter().filter(|outcome| **outcome == Some(Outcome::Done)).count();
+    assert_eq!(done, 20, "{:?}", outcomes(&sim));
+}
+
+#[test]
 fn whoever_was_passed_looks_before_each_start_behind_him_so_that_he_starts_as_soon_as_there_is_room() {
     // Room comes at its sixth look; jobs for the other disk never leave the only slot free for long.
     let mut sim = two_disks(1, vec![(5, 3)], vec![7; 40]);

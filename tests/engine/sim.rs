@@ -322,6 +322,36 @@ fn a_hung_job_is_stopped_as_stalled_killed_after_the_grace_and_tried_again() {
 }
 
 #[test]
+fn a_job_that_is_cancelled_while_it_is_stopped_as_stalled_does_not_run_again() {
+    let mut sim = Sim::new(config(1, 200), vec![with_fate(Fate::Hangs)]);
+    sim.enqueue_all();
+    while sim.world.stops.is_empty() {
+        sim.step();
+    }
+    let request = sim.ask(Command::Cancel(JobId(1)));
+    assert!(sim.replies.iter().any(|(id, reply)| *id == request && reply.is_ok()), "{:?}", sim.replies);
+    sim.run_for(Duration::from_mins(5));
+    assert_eq!((outcome(&sim, 1), sim.world.starts.len()), (Some(Outcome::Cancelled), 1));
+}
+
+#[test]
+fn a_job_at_the_front_stays_before_one_that_comes_back_into_the_queue_and_can_be_passed_by_it() {
+    let bad = Fate::FailsFirst(1, failure(Cause::Host));
+    let mut sim = Sim::new(config(1, 200), vec![with_fate(bad), good(10, 60), good(10, 60), good(10, 60)]);
+    sim.enqueue_all();
+    sim.run_for(Duration::from_secs(1));
+    sim.ask(Command::Move(JobId(4), MoveTo::First));
+    sim.ask(Command::Pause);
+    sim.run_for(Duration::from_secs(30));
+    assert_eq!(waiting(&sim), [4, 1, 2, 3], "it went before all, the one at work too");
+    sim.ask(Command::Move(JobId(1), MoveTo::Sooner));
+    assert_eq!(waiting(&sim), [1, 4, 2, 3]);
+    let request = sim.ask(Command::Move(JobId(1), MoveTo::Sooner));
+    let reply = sim.replies.iter().find(|(id, _)| *id == request).expect("answered").1.clone();
+    assert!(reply.is_err_and(|why| why.to_string() == "job 1 is at the front of the queue already"));
+}
+
+#[test]
 fn nobody_is_called_stalled_for_a_time_that_nobody_saw() {
     let mut sim = Sim::new(config(1, 200), vec![with_fate(Fate::Hangs)]);
     sim.enqueue_all();

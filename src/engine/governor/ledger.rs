@@ -68,7 +68,7 @@ impl Engine {
 
     /// What like jobs have taken needs no margin but its own, where they take the same each time; the model does.
     fn model_reserve(&self, id: JobId) -> Bytes {
-        let preset = self.job(id).and_then(|job| self.config.presets.get(&job.preset));
+        let preset = self.job(id).and_then(|job| self.preset_of(job));
         let is_steady = preset.and_then(|preset| preset.video.as_ref()).is_none_or(|plan| plan.codec != VideoCodec::SvtAv1);
         match self.expected(id) {
             Some(estimate) if estimate.learned_from > 0 && is_steady => estimate.peak,
@@ -92,7 +92,7 @@ impl Engine {
 
     /// How far the model may be off for a job.
     fn model_doubt(&self, id: JobId) -> f64 {
-        let preset = self.job(id).and_then(|job| self.config.presets.get(&job.preset));
+        let preset = self.job(id).and_then(|job| self.preset_of(job));
         let codec = preset.and_then(|preset| preset.video.as_ref()).map(|plan| plan.codec);
         if codec == Some(VideoCodec::X264) { MODEL_MARGIN } else { SVT_MARGIN }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::curve::held_at;
 use crate::domain::job::{Exit, JobId};
-use crate::domain::memory::{Budget, JobVitals, MemorySample, Scope};
+use crate::domain::memory::{Asked, Budget, JobVitals, MemorySample, Scope, There};
 use crate::domain::units::Bytes;
 use crate::engine::port::Input;
 use crate::sim::world::{Coming, Fate, LONGEST_WAIT, Process, World};
@@ -44,6 +44,7 @@ impl World {
         let console = self.console;
         let hard = anon + console + self.foreign_now();
         let cache = self.cache.values().copied().sum();
+        let asked = self.asked.map(|bytes| Asked { bytes, by: "--budget".to_owned() });
         Some(Input::Sample(MemorySample {
             scope: Scope::Machine,
             usage: hard + cache + OTHERS_FILES,
@@ -52,7 +53,7 @@ impl World {
             console,
             file_cache: cache,
             jobs,
-            budget: Some(Budget::whole_machine(self.memory).under(self.profile_budget)),
+            budget: Some(Budget::new((self.memory, There::Machine), asked, self.profile_budget)),
             ..MemorySample::default()
         }))
     }

@@ -107,10 +107,23 @@ impl World {
             Some(_) if self.ran(process) >= self.jobs[process.index].length => self.jobs[process.index].peak,
             _ => self.anon(process),
         });
-        let cpu = self.processes.remove(&id).map_or(Duration::ZERO, |process| self.ran(&process).mul_f64(self.keeps_busy));
+        let cpu = self.processes.remove(&id).map_or(Duration::ZERO, |process| self.worked(&process));
         self.limits.remove(&id);
         self.share_processors();
         Input::Job(id, JobReport::Exited(ExitReport { exit, peak, failure, oom_killed, cpu, account: Account::default() }))
+    }
+
+    /// Processor time that a process has taken.
+    fn worked(&self, process: &Process) -> Duration {
+        let ran = self.ran(process);
+        match self.courses.get(process.index) {
+            // What was done before it was started here is no work of its own.
+            Some(course) => {
+                let before = self.jobs[process.index].length.mul_f64(course.done);
+                ran.saturating_sub(before).mul_f64(course.parallelism)
+            }
+            None => ran.mul_f64(self.keeps_busy),
+        }
     }
 
     pub(super) fn next_tick(&mut self, id: JobId) {
