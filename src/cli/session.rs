@@ -377,7 +377,7 @@ async fn answered(link: &mut Link, request: RequestId) {
     }
 }
 
-/// 0 every job done; 1 some job was not, or what was asked for besides could not be written to the end; 2 nothing was run since nothing could be queued; 130 or 143 ended by a signal.
+/// 0 every job done; 1 some job was not, a path could not be taken, or what was asked for besides could not be written to the end; 2 nothing was run since nothing could be queued; 130 or 143 ended by a signal.
 fn exit_status(signal: i32, report: &Report, queued: bool) -> u8 {
     if signal != 0 {
         return 128 + signal as u8;
@@ -387,7 +387,7 @@ fn exit_status(signal: i32, report: &Report, queued: bool) -> u8 {
     let all = bad - report.skipped + jobs.done + jobs.already_done;
     match (all, bad) {
         (0, _) if queued && !report.refused.is_empty() => 2,
-        (_, 0) if report.lost.is_empty() => 0,
+        (_, 0) if report.lost.is_empty() && (report.refused.is_empty() || !queued) => 0,
         _ => 1,
     }
 }
@@ -413,6 +413,7 @@ mod tests {
         assert_eq!(exit_status(0, &report(counts, 0), true), 0);
         assert_eq!(exit_status(0, &report(JobCounts { rejected: 1, ..counts }, 0), true), 1);
         assert_eq!(exit_status(0, &report(JobCounts::default(), 1), true), 2);
+        assert_eq!(exit_status(0, &report(counts, 1), true), 1, "some of what was given could not be taken");
         assert_eq!(exit_status(0, &report(JobCounts::default(), 0), false), 0);
         assert_eq!(exit_status(2, &report(counts, 0), true), 130);
         assert_eq!(exit_status(15, &report(counts, 0), true), 143);

@@ -309,6 +309,13 @@ fn every_command_that_changes_something_tells_it_in_one_object() {
     assert_eq!(order(), [5, 3, 4], "none of them passes the other");
     done(&["move", "--json", "3", "4", "--sooner"]);
     assert_eq!(order(), [3, 4, 5]);
+    let (code, front) = object(&["move", "--json", "4", "3", "--sooner"]);
+    assert_eq!((code, order()), (Some(1), vec![3, 4, 5]), "who stands behind one that is first already does not pass it");
+    assert_eq!([&front["refused"][0]["job"], &front["refused"][1]["job"]], [&3, &4], "{front}");
+    done(&["move", "--json", "5", "--first"]);
+    done(&["move", "--json", "3", "5", "--first"]);
+    assert_eq!(order(), [5, 3, 4], "in the order of the queue, not of their numbers");
+    done(&["move", "--json", "5", "--last"]);
     assert_eq!(done(&["cancel", "--json", "4-5"])["jobs"], serde_json::json!([4, 5]));
     assert_eq!(done(&["cancel", "--json", "3"])["jobs"], serde_json::json!([3]));
     assert_eq!(done(&["retry", "--json", "3"])["jobs"], serde_json::json!([3]));
@@ -316,6 +323,15 @@ fn every_command_that_changes_something_tells_it_in_one_object() {
     assert_eq!(allowed["refused"][0]["code"], "not_rejected", "{allowed}");
     let stopped = done(&["stop", "--json"]);
     assert_eq!((&stopped["jobs"], &stopped["kept"]), (&serde_json::json!([1, 2]), &3.into()), "{stopped}");
+    for (args, field, nothing) in [
+        (vec!["stop", "--json"], "kept", Value::Null),
+        (vec!["profile", "--json", "fast"], "profile", "fast".into()),
+        (vec!["add", "--json", "--wait", &films[0]], "batches", serde_json::json!([])),
+        (vec!["add", "--json", "/nowhere/x.mp4"], "batches", serde_json::json!([])),
+    ] {
+        let (_, told) = object(&args);
+        assert!(told[field] == nothing && !told["error"].is_null() || told["refused"] != serde_json::json!([]), "{told}");
+    }
     let (code, gone) = object(&["hold", "--json"]);
     assert_eq!((code, &gone["error"]["code"]), (Some(69), &"no_server".into()), "{gone}");
 }
@@ -365,6 +381,21 @@ fn a_log_that_is_followed_goes_on_to_the_end_of_its_job_and_no_line_comes_twice(
         let count = |log: &str| texts(log).iter().filter(|text| **text == line).count();
         assert!(count(&followed) <= count(&whole), "{line} comes twice:\n{followed}\nthe whole log:\n{whole}");
     }
+}
+
+#[test]
+fn a_log_that_nobody_reads_any_more_is_not_followed_to_the_end_of_its_job() {
+    let world = World::new();
+    let film = world.put(&clips().tiny(), "a.mp4");
+    let server = Server::start(&world, &[]);
+    server.ok(&["add", film.to_str().expect("plain")]);
+    server.until("it at work", |status| status["jobs"]["running"] == 1);
+    while server.ok(&["logs", "1"]).is_empty() {}
+    let mut follower: Child = server.command(&["logs", "-f", "1"]).stdout(Stdio::piped()).spawn().expect("starts");
+    drop(follower.stdout.take());
+    assert!(follower.wait().expect("it ends").success());
+    assert_eq!(server.json(&["status", "--json"])["jobs"]["running"], 1);
+    server.let_go();
 }
 
 #[test]

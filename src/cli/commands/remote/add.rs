@@ -36,6 +36,8 @@ pub fn add(resolved: &Resolved, args: &AddArgs) -> Result<u8> {
 type Waits = Option<(Opened, Box<State>, wait::Waited)>;
 
 fn queue(resolved: &Resolved, args: &AddArgs, told: &mut Told, waits: &mut Waits) -> Result<()> {
+    // Whatever goes wrong, whoever reads the answer finds its fields.
+    Added::default().tell_numbers(told);
     if resolved.is_out_given() {
         resolved.check_out()?;
     }
@@ -69,14 +71,18 @@ struct Added {
 }
 
 impl Added {
+    fn tell_numbers(&self, told: &mut Told) {
+        told.more("batch", self.batches.first().copied().into());
+        told.more("batches", self.batches.clone().into());
+        told.more("known", self.known.into());
+    }
+
     /// Tells it.
     fn tell(self, told: &mut Told, later: Option<String>, more: &str) -> Result<()> {
         for why in &self.refused {
             told.refuse_path(why);
         }
-        told.more("batch", self.batches.first().copied().into());
-        told.more("batches", self.batches.into());
-        told.more("known", self.known.into());
+        self.tell_numbers(told);
         if self.refused.is_empty() || self.known > 0 || !self.jobs.is_empty() {
             let known = if self.known > 0 { format!(", {} waited already", self.known) } else { String::new() };
             let more = if self.jobs.is_empty() { "" } else { more };

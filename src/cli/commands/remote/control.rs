@@ -1,6 +1,8 @@
 //! `pause`, `resume`, `cancel`, `retry`, `allow`, `move`, `hold`, `release`, `drain`, `clean`, `profile` and `stop`: one line for
 //! each thing that was done.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use color_eyre::eyre::{Result, eyre};
 
 use super::told::telling;
@@ -10,9 +12,10 @@ use crate::cli::options::Resolved;
 use crate::cli::{Usage, write_out};
 use crate::config::search;
 use crate::domain::command::{Command, MoveTo};
-use crate::domain::job::{Job, JobId, Phase};
+use crate::domain::job::{Job, JobId, Phase, Rank};
 use crate::domain::profile::Profile;
 use crate::domain::refusal::{Refusal, Rejection};
+use crate::domain::state::State;
 use crate::domain::stored::{RowState, RowsWanted};
 use crate::domain::text::{many, path_text};
 use crate::runtime::link::Update;
@@ -88,9 +91,10 @@ impl JobVerb {
 pub fn jobs(resolved: &Resolved, verb: JobVerb, ranges: &[JobRange], json: bool) -> Result<u8> {
     telling(verb.name(), json, |told| {
         let named = rows::named(ranges);
-        let mut opened = open(resolved, named.is_empty())?;
-        let jobs = match verb.all() {
-            Some(fits) if named.is_empty() => {
+        let mut opened = open(resolved, named.is_empty() || matches!(verb, JobVerb::Move(_)))?;
+        let mut stay = Staying::default();
+        let jobs = match (verb.all(), verb) {
+            (Some(fits), _) if named.is_empty() => {
                 let state = snapshot(&mut opened.link)?;
                 let jobs: Vec<JobId> = state.jobs.values().filter(|job| fits(job)).map(|job| job.id).collect();
                 if jobs.is_empty() {
@@ -98,14 +102,27 @@ pub fn jobs(resolved: &Resolved, verb: JobVerb, ranges: &[JobRange], json: bool)
                 }
                 jobs
             }
-            // Who is moved to the front last stands there first, and none passes another one of them.
-            _ if matches!(verb, JobVerb::Move(MoveTo::First | MoveTo::Later)) => named.into_iter().rev().collect(),
+            (_, JobVerb::Move(to)) => {
+                let state = snapshot(&mut opened.link)?;
+                let ordered = in_order(named, &state, to);
+                stay = Staying::new(&state, to);
+                ordered
+            }
             _ => named,
         };
         for (number, job) in (1..).zip(jobs) {
+            if let Some((other, end)) = stay.beside(job) {
+                let why = format!("it stands next to #{other}, which is at the {end} of the queue already");
+                told.refuse(job, &Refusal::AtEnd.because(why));
+                stay.note(job);
+                continue;
+            }
             match ask(&mut opened.link, number, verb.command(job)) {
                 Ok(answer) => told.did(job, verb.done(), &answer)?,
                 Err(why) => {
+                    if why.code == Refusal::AtEnd {
+                        stay.note(job);
+                    }
                     let better = if why.code == Refusal::UnknownJob { off_the_list(&opened, verb, job) } else { None };
                     told.refuse(job, &better.unwrap_or(why));
                 }
@@ -113,6 +130,49 @@ pub fn jobs(resolved: &Resolved, verb: JobVerb, ranges: &[JobRange], json: bool)
         }
         Ok(())
     })
+}
+
+/// In the order in which they are moved so that none passes another one of them: as they stand in the queue, or the other way
+/// round. Those that are not on the server's list stand behind all that are.
+fn in_order(mut jobs: Vec<JobId>, state: &State, to: MoveTo) -> Vec<JobId> {
+    jobs.sort_by_key(|id| (state.jobs.get(id).map_or(Rank::MAX, |job| job.rank), *id));
+    if matches!(to, MoveTo::First | MoveTo::Later) {
+        jobs.reverse();
+    }
+    jobs
+}
+
+/// Who stays where it is, because it is at an end of the queue, or next to one of those that does.
+#[derive(Default)]
+struct Staying {
+    /// Each waiting job, with who stands before it on the way.
+    before: BTreeMap<JobId, JobId>,
+    end: &'static str,
+    jobs: BTreeSet<JobId>,
+}
+
+impl Staying {
+    fn new(state: &State, to: MoveTo) -> Self {
+        let mut waiting: Vec<JobId> = state.index.waiting.iter().map(|(_, id)| *id).collect();
+        let end = if to == MoveTo::Later { "end" } else { "front" };
+        if to == MoveTo::Later {
+            waiting.reverse();
+        }
+        // To the very front or end everybody gets past everybody.
+        let steps = matches!(to, MoveTo::Sooner | MoveTo::Later);
+        let before = waiting.windows(2).filter(|_| steps).map(|pair| (pair[1], pair[0])).collect();
+        Self { before, end, jobs: BTreeSet::new() }
+    }
+
+    /// The job next to it that stays, and at which end.
+    fn beside(&self, job: JobId) -> Option<(JobId, &'static str)> {
+        let other = self.before.get(&job).filter(|other| self.jobs.contains(other))?;
+        Some((*other, self.end))
+    }
+
+    fn note(&mut self, job: JobId) {
+        self.jobs.insert(job);
+    }
 }
 
 /// What is said of a job that stands in the record, and that the server has not on its list.
@@ -163,6 +223,7 @@ pub fn drain(resolved: &Resolved, json: bool) -> Result<u8> {
 /// `plimsoll profile NAME`: one of the server's, or a file here.
 pub fn profile(resolved: &Resolved, name: &str, json: bool) -> Result<u8> {
     telling("profile", json, |told| {
+        told.more("profile", name.into());
         let mut opened = open(resolved, false)?;
         let known = opened.facts.profiles.iter().find(|profile| profile.name == name).cloned();
         let profile = match known {
@@ -179,6 +240,8 @@ pub fn profile(resolved: &Resolved, name: &str, json: bool) -> Result<u8> {
 /// `plimsoll stop`: comes back when the server has ended.
 pub fn stop(resolved: &Resolved, json: bool) -> Result<u8> {
     telling("stop", json, |told| {
+        told.more("pid", None::<u32>.into());
+        told.more("kept", None::<u64>.into());
         let mut opened = open(resolved, true)?;
         let state = snapshot(&mut opened.link)?;
         let at_work: Vec<JobId> = state.index.active.iter().copied().collect();

@@ -16,7 +16,7 @@ use super::{open_if_there, snapshot};
 use crate::cli::args::remote::DAMAGED;
 use crate::cli::args::{JobsArgs, LogsArgs, StatusArgs};
 use crate::cli::options::Resolved;
-use crate::cli::{Usage, write_out};
+use crate::cli::{Usage, is_read, write_out};
 use crate::domain::comparison::under_way::{END_IT, UnderWay};
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLine, Outcome, WholeLog};
@@ -227,7 +227,9 @@ pub fn logs(resolved: &Resolved, args: &LogsArgs) -> Result<u8> {
         Err(why) => return Err(eyre!("{why}")),
     };
     let style = LineStyle::terminal(resolved.line_color_of_stdout());
-    write_out(log_text(&log, args.lines, &style).as_bytes())?;
+    if !is_read(log_text(&log, args.lines, &style).as_bytes())? {
+        return Ok(0);
+    }
     match state {
         Some(state) => follow(&mut opened, job, &state, &log, &style),
         None => Ok(0),
@@ -286,7 +288,9 @@ fn follow(opened: &mut Opened, job: JobId, state: &State, log: &WholeLog, style:
                         Some(count) if *count > 0 => *count -= 1,
                         _ => {
                             let line = LogLine { at: event.at, level: *level, text: text.clone() };
-                            write_out(format!("{}\n", rendered(&line, style)).as_bytes())?;
+                            if !is_read(format!("{}\n", rendered(&line, style)).as_bytes())? {
+                                return Ok(0);
+                            }
                         }
                     }
                 }
