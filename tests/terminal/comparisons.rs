@@ -183,7 +183,8 @@ fn ended_from_its_screen_it_stops_its_run_and_prints_what_it_has() {
 #[test]
 fn a_console_compares_what_waits_in_its_queue_and_the_comparison_ends_with_the_server() {
     let world = World::new();
-    for name in ["a.mp4", "b.mp4"] {
+    // The second name has a character that no terminal shows, and that is left out where paths are told as text.
+    for name in ["a.mp4", "b\u{200c}.mp4"] {
         world.put(&clips().tiny(), name);
     }
     let (home, ffmpeg) = (world.path("home"), patient_ffmpeg(&world));
@@ -196,7 +197,7 @@ fn a_console_compares_what_waits_in_its_queue_and_the_comparison_ends_with_the_s
     console.press("a");
     console.wait_for("add files or folders:");
     console.send(&format!("{}\r", world.path("in").display()));
-    console.wait("both in the queue", |screen| screen.contains("a.mp4") && screen.contains("b.mp4"));
+    console.wait_for("2 queued");
     console.press("V");
     console.wait("it in the list", |screen| screen.contains("▶ under way") && screen.contains("0/3"));
     console.press("\r");

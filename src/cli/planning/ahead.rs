@@ -18,7 +18,7 @@ use crate::host::files::naming;
 use crate::host::media::probe::Prober;
 use crate::host::memory::machine::processors;
 use crate::host::process::priority::step_back;
-use crate::host::store::{OnRecord, Records as _, lessons};
+use crate::host::store::{OnRecord, Records as _, exact_inputs, lessons};
 use crate::runtime::link::{JobNow, LookAhead, LookStep, QueueNow, SaveProfile};
 use crate::sim::forecast::QueuedJob;
 
@@ -88,7 +88,7 @@ pub fn keep_profile(resolved: &Resolved) -> SaveProfile {
 
 /// Looks ahead; `go_on` hears how far it is, and ends the work by a no.
 pub fn look(resolved: &Resolved, probed: &Probed, order: LookOrder<'_>, go_on: &dyn Fn(LookStep) -> bool) -> Result<Plan, NoPlan> {
-    let queue = order.queue;
+    let queue = &with_exact_inputs(resolved, order)?;
     let (_, mut presets) = resolved.load_presets().map_err(NoPlan::of)?;
     let record = OnRecord::open(&resolved.state_dir).map_err(NoPlan::of)?;
     if order.is_stored {
@@ -131,6 +131,19 @@ pub fn look(resolved: &Resolved, probed: &Probed, order: LookOrder<'_>, go_on: &
     };
     let plan = foresee(&sight, &|done, of| go_on(LookStep::Foretold { done, of })).ok_or(NoPlan::GivenUp)?;
     Ok(Plan { bytes, left_out: queue.left_out, done: done.len(), ..plan.with_skipped(skipped) })
+}
+
+/// The queue with the inputs as the record has them, where it is that of the record.
+fn with_exact_inputs(resolved: &Resolved, order: LookOrder<'_>) -> Result<QueueNow, NoPlan> {
+    let mut queue = order.queue.clone();
+    if order.is_stored {
+        let inputs = queue.jobs.iter().map(|job| job.input.clone()).collect();
+        let exact = exact_inputs(&resolved.state_dir, inputs).map_err(NoPlan::of)?;
+        for (job, input) in queue.jobs.iter_mut().zip(exact) {
+            job.input = input;
+        }
+    }
+    Ok(queue)
 }
 
 /// A run would find it done already.

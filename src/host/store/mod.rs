@@ -34,7 +34,7 @@ pub use error::StoreError;
 pub use jobs::Standing;
 pub use outputs::{OutputRecord, preset_hash};
 pub use past::{Ending, Past, PastRun, past_events, past_runs};
-pub use rows::{Counts, counts, on_record, rows};
+pub use rows::{Counts, counts, exact_inputs, on_record, rows};
 
 use super::files::fsops::make_private;
 use super::jobstore::{Batch, Destination, InputKey, Once, Removed, Return};

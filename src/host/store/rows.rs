@@ -1,6 +1,7 @@
 //! The rows of the queue, for whoever asks what has become of jobs. Only reads, beside whoever may be at work in the folder.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use rusqlite::types::Value;
 use rusqlite::{Row, params_from_iter};
@@ -11,6 +12,7 @@ use super::{path_of, peek};
 use crate::domain::event::JobCounts;
 use crate::domain::job::{JobId, Outcome};
 use crate::domain::stored::{JobRow, RowState, RowsWanted};
+use crate::domain::text::path_text;
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 use crate::host::process::old_logs::OnRecord;
@@ -89,6 +91,28 @@ pub fn counts(state_dir: &Path) -> Result<Counts, StoreError> {
         }
         Ok(counts)
     })
+}
+
+/// The inputs that these paths name. What came over a line is the text of a path, which does not tell every byte of it: one that
+/// leads to nothing is looked for among the inputs of the stored queue, by its text.
+///
+/// # Errors
+/// As [`rows`].
+pub fn exact_inputs(state_dir: &Path, inputs: Vec<PathBuf>) -> Result<Vec<PathBuf>, StoreError> {
+    let leads_nowhere = |path: &Path| path.symlink_metadata().is_err();
+    if !inputs.iter().any(|input| leads_nowhere(input)) {
+        return Ok(inputs);
+    }
+    let known: BTreeMap<String, PathBuf> = peek(state_dir, |connection| {
+        let mut query = connection.prepare(&format!("SELECT input FROM jobs WHERE state != {REMOVED}"))?;
+        let inputs = query.query_map([], |row| Ok(path_of(row.get(0)?)))?;
+        inputs.map(|input| input.map(|input| (path_text(&input), input))).collect()
+    })?;
+    let exact = |input: PathBuf| match known.get(&path_text(&input)) {
+        Some(exact) if leads_nowhere(&input) => exact.clone(),
+        _ => input,
+    };
+    Ok(inputs.into_iter().map(exact).collect())
 }
 
 /// Whose logs can be asked for.

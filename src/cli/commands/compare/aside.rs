@@ -10,6 +10,7 @@ use crate::domain::command::{Command, RequestId};
 use crate::domain::comparison::RunTag;
 use crate::domain::comparison::under_way::Step;
 use crate::host::process::childrun::{ChildHandle, ChildRun, Output, RunCommand};
+use crate::host::store;
 use crate::runtime::hub::Attacher;
 use crate::runtime::link::{Compare, Update};
 
@@ -47,7 +48,8 @@ impl BackgroundCompare {
             make: Arc::new(move |inputs, preset| {
                 // A preset that was given as a file has no other way to be found.
                 let preset = if preset == default { resolved.settings.preset.as_str() } else { preset };
-                self.make(&command(&resolved, inputs, preset)?, inputs.len() as u64)
+                let inputs = store::exact_inputs(&resolved.state_dir, inputs.to_vec()).map_err(|error| error.to_string())?;
+                self.make(&command(&resolved, &inputs, preset)?, inputs.len() as u64)
             }),
             stop: Arc::new(move || stopped.stop()),
         }
