@@ -157,7 +157,9 @@ pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: imp
                 Some(Asked::Start) => tell(&mut out, &link.updates.meanwhile(start(&linear)).await),
                 Some(Asked::Uncompare) => tell(&mut out, &link.updates.meanwhile(uncompare(&linear)).await),
                 // Nobody can type any more: what is queued still runs.
-                Some(Asked::Leave) | None if !linear.ends_it => break,
+                None if !linear.ends_it => break,
+                // What it shows cannot be asked to end over a line that is cut.
+                Some(Asked::Leave) if !linear.ends_it || left.line.is_lost() => break,
                 Some(Asked::Leave) => ask(&mut pending, &link, Command::Shutdown),
                 None => open = false,
             },
@@ -198,6 +200,8 @@ pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: imp
                 }
                 Some(Update::Line(news)) => {
                     left.line.hear(&news);
+                    // Asked of a server that has gone, it is asked again of the one that answers.
+                    leaving &= !matches!(news, LineNews::Back { .. });
                     tell_news(&mut out, news);
                 }
                 Some(Update::Playing(_)) => {}
@@ -205,7 +209,12 @@ pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: imp
         }
         let is_over = left.state.summary.is_some();
         let is_done = linear.until_done && wanted.is_done(&left.state);
-        if is_done && linear.ends_it && !is_over && !std::mem::replace(&mut leaving, true) {
+        // Nobody is there who does what is left to do, and nobody who could start a server again.
+        if linear.ends_it && left.line == LineStatus::Gone && (is_done || !open) {
+            break;
+        }
+        let may_ask = is_done && linear.ends_it && !is_over && !left.line.is_lost();
+        if may_ask && !std::mem::replace(&mut leaving, true) {
             ask(&mut pending, &link, Command::Shutdown);
         } else if is_done && !linear.ends_it && !is_over {
             break;
@@ -278,7 +287,7 @@ fn tell_news(out: &mut impl Write, news: LineNews) {
             let why = if why.is_empty() { "the line to the server is cut" } else { &why };
             format!("{why}; trying again in {}", span_words(again_in))
         }
-        LineNews::Back => "the line to the server is there again".to_owned(),
+        LineNews::Back { .. } => "the line to the server is there again".to_owned(),
     };
     tell(out, &text);
 }
@@ -430,6 +439,7 @@ mod tests {
         }
         let tell = stays.then_some(tell);
         let (type_line, lines) = mpsc::unbounded_channel();
+        let mut type_line = Some(type_line);
         let (_nobody, signals) = mpsc::unbounded_channel();
         let mut out = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
@@ -438,10 +448,15 @@ mod tests {
             let typing = async {
                 for line in typed_lines {
                     tokio::task::yield_now().await;
-                    let _ = type_line.send((*line).to_owned());
+                    if *line == "^d" {
+                        type_line = None;
+                    }
+                    let _ = type_line.as_ref().map(|type_line| type_line.send((*line).to_owned()));
                 }
             };
-            tokio::join!(follow(link, Asking { commands, typed: lines, signals }, how, &mut out), typing).0
+            let following = follow(link, Asking { commands, typed: lines, signals }, how, &mut out);
+            let both = async { tokio::join!(following, typing).0 };
+            tokio::time::timeout(Duration::from_secs(20), both).await.expect("it is left")
         });
         drop((tell, type_line));
         let mut commands = Vec::new();
@@ -511,7 +526,7 @@ mod tests {
     #[test]
     fn a_line_that_is_cut_is_told_and_the_server_can_be_started_again() {
         let lost = |gone, why: &str| Update::Line(LineNews::Lost { why: why.to_owned(), again_in: Duration::from_secs(4), gone });
-        let news = vec![lost(false, ""), lost(true, "no plimsoll works on /s"), Update::Line(LineNews::Back)];
+        let news = vec![lost(false, ""), lost(true, "no plimsoll works on /s"), Update::Line(LineNews::Back { anew: true })];
         let starts = Linear { start_server: Some(Arc::new(|| Ok(()))), ..linear(false) };
         let (out, asked, _) = play(&["start", "leave"], Vec::new(), news, starts, true);
         for words in ["is cut; trying again in 4", "start starts it again", "is there again", "the server is started"] {
@@ -520,5 +535,22 @@ mod tests {
         assert!(asked.is_empty());
         let (out, ..) = play(&["start", "leave"], Vec::new(), Vec::new(), linear(false), true);
         assert!(out.contains("it cannot be started from here"), "{out}");
+    }
+
+    #[test]
+    fn a_demo_whose_server_has_gone_is_left_without_asking_anybody() {
+        let gone = || Update::Line(LineNews::Lost { why: "it has gone".to_owned(), again_in: Duration::from_secs(4), gone: true });
+        let demo = || Linear { ends_it: true, ..linear(false) };
+        for typed in ["leave", "quit", "^d"] {
+            let (_, asked, left) = play(&[typed], Vec::new(), vec![gone()], demo(), true);
+            assert!(asked.is_empty(), "{typed}: {asked:?}");
+            assert_eq!(left.line, LineStatus::Gone, "{typed}");
+        }
+        // With the last job done nobody is left who could be asked to end it.
+        let mut told = one_film("/v/a.mp4");
+        told.insert(1, gone());
+        let add = Command::enqueue(vec!["/v/a.mp4".into()], None);
+        let (_, asked, _) = play(&["^d"], vec![add.clone()], told, Linear { until_done: true, ..demo() }, true);
+        assert_eq!(asked, [add]);
     }
 }

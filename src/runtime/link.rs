@@ -63,7 +63,10 @@ pub enum LineNews {
         gone: bool,
     },
     /// The line is there again.
-    Back,
+    Back {
+        /// Another server answers than before, to which nothing was said yet.
+        anew: bool,
+    },
 }
 
 /// How the line to an engine in another process stands, by the news of it.
@@ -81,12 +84,17 @@ pub enum LineStatus {
 }
 
 impl LineStatus {
+    /// Nothing can be asked over it now.
+    pub const fn is_lost(self) -> bool {
+        matches!(self, Self::Cut | Self::Gone)
+    }
+
     /// Takes in what the news tell.
     pub const fn hear(&mut self, news: &LineNews) {
         match news {
             LineNews::Lost { gone: true, .. } => *self = Self::Gone,
             LineNews::Lost { .. } => *self = Self::Cut,
-            LineNews::Back => *self = Self::Renewed,
+            LineNews::Back { .. } => *self = Self::Renewed,
             LineNews::Attached(_) | LineNews::Did { .. } => {}
         }
     }

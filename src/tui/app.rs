@@ -126,7 +126,8 @@ pub struct App {
     history: Vec<String>,
     /// It was told that keys of another layout act as those at their place.
     foreign_told: bool,
-    pub(super) quitting: bool,
+    /// The request to end the run, while it is not refused.
+    pub(super) quitting: Option<RequestId>,
     ended: bool,
     /// The line to the engine is closed.
     closed: bool,
@@ -173,7 +174,7 @@ impl App {
             toast: None,
             history: Vec::new(),
             foreign_told: false,
-            quitting: false,
+            quitting: None,
             ended: false,
             closed: false,
             asked_about: Vec::new(),
@@ -274,7 +275,7 @@ impl App {
 
     /// The console is waiting for the run to end.
     pub const fn quitting(&self) -> bool {
-        self.quitting
+        self.quitting.is_some()
     }
 
     /// The last event has come, or the line is closed.
@@ -439,7 +440,7 @@ impl App {
         (self.ended, self.closed) = (true, true);
         // Of a run that has told its end there is something to look at, and of a comparison in any case.
         let is_cut_off = self.shown().summary.is_none() && !self.compares();
-        if self.quitting || self.shown().shutting_down || is_cut_off { vec![Effect::Exit] } else { Vec::new() }
+        if self.quitting() || self.shown().shutting_down || is_cut_off { vec![Effect::Exit] } else { Vec::new() }
     }
 
     /// Asks the engine; `what` names it should it be refused.

@@ -39,6 +39,7 @@ pub(in crate::tui) mod fixture;
 pub(in crate::tui) mod fixture_compared;
 mod fresh;
 mod keys;
+mod line;
 mod measured;
 mod on_a_terminal;
 mod operator;

@@ -429,6 +429,33 @@ fn a_console_that_comes_back_comes_in_the_session_that_it_began_with() {
     assert_eq!(first, second, "what it asked before would be done again");
 }
 
+#[test]
+fn a_console_that_comes_back_is_told_whether_the_same_server_answers() {
+    for anew in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let listener = UnixListener::bind(folder.path().join(CONTROL)).expect("listens");
+        std::thread::spawn(move || {
+            let mut greeting: Vec<Value> =
+                recorded().into_iter().filter(|(client, _)| !client).take(2).map(|(_, line)| line).collect();
+            let mut kept = Vec::new();
+            for (number, stream) in listener.incoming().enumerate() {
+                let mut stream = stream.expect("connected");
+                BufReader::new(stream.try_clone().expect("a copy")).read_line(&mut String::new()).expect("a hello");
+                if anew {
+                    greeting[0]["hello"]["life"] = json!(format!("life {number}"));
+                }
+                writeln!(stream, "{}\n{}", greeting[0], greeting[1]).expect("greeted");
+                // The first line is cut, the second stays.
+                kept.extend((number > 0).then_some(stream));
+            }
+        });
+        let mut there =
+            Knows::new(open(folder.path(), Caller { console: true, follow: true, view: false }).expect("connected").link);
+        there.until("the line", |knows| knows.news.iter().any(|news| matches!(news, LineNews::Back { .. })));
+        assert!(there.news.contains(&LineNews::Back { anew }), "{anew}: {:?}", there.news);
+    }
+}
+
 /// A client that speaks for itself.
 struct Raw {
     stream: UnixStream,

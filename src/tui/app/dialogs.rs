@@ -101,12 +101,9 @@ impl App {
                 return vec![Effect::StopComparison];
             }
             Question::StartServer => return vec![Effect::StartServer],
-            // It has ended by itself while the question stood.
-            Question::Quit | Question::Kill | Question::EndComparison if self.closed => return vec![Effect::Exit],
-            Question::Quit | Question::Kill | Question::EndComparison => {
-                self.quitting = true;
-                ("quit".to_owned(), Command::Shutdown)
-            }
+            // It has ended by itself while the question stood, or cannot be asked any more.
+            _ if quits && (self.closed || self.line.is_lost()) => return vec![Effect::Exit],
+            Question::Quit | Question::Kill | Question::EndComparison => return vec![self.end_the_run()],
         };
         vec![self.ask_undoable(what, command)]
     }

@@ -39,6 +39,9 @@ impl App {
                 let added = self.adding.remove(&id);
                 let promised = self.promised.remove(&id);
                 self.close_step(id, reply.is_ok());
+                if reply.is_err() && self.quitting == Some(id) {
+                    self.quitting = None;
+                }
                 let done = added.map(|added| format!("added: {added}")).or(promised);
                 let done = match reply.as_ref().ok().and_then(|answer| answer.later.as_ref()) {
                     Some(later) => {
@@ -65,7 +68,7 @@ impl App {
         }
         // The end of one run is not that of a comparison.
         let is_over = self.ended && (self.closed || !self.compares()) && !self.settings.replay;
-        if is_over && (self.quitting || self.state.shutting_down || self.state.draining) {
+        if is_over && (self.quitting() || self.state.shutting_down || self.state.draining) {
             vec![Effect::Exit]
         } else {
             self.look_ahead_anew()

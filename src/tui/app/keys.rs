@@ -188,10 +188,14 @@ impl App {
         if self.settings.replay || (self.ended && (self.closed || !self.compares())) {
             return vec![Effect::Exit];
         }
-        if self.settings.window.as_ref().is_some_and(|window| !window.ends_it) && !self.quitting {
+        // Nobody can be asked to end anything: a console that waited for that could not be left.
+        if self.line.is_lost() {
+            return vec![Effect::Exit];
+        }
+        if self.settings.window.as_ref().is_some_and(|window| !window.ends_it) && !self.quitting() {
             return self.leave();
         }
-        let question = match (self.quitting, self.state.index.active.is_empty()) {
+        let question = match (self.quitting(), self.state.index.active.is_empty()) {
             (false, _) if self.compares() => Question::EndComparison,
             (false, true) if self.is_comparing() => Question::EndComparison,
             (false, true) => return vec![self.end_the_run()],

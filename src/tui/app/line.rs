@@ -34,6 +34,13 @@ pub struct LineState {
     held_by: Option<(String, Mono)>,
 }
 
+impl LineState {
+    /// The line is cut.
+    pub(super) const fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+}
+
 /// What another does and the event of it are told within this time of each other.
 const SAME_MOMENT: Duration = Duration::from_secs(2);
 
@@ -74,8 +81,11 @@ impl App {
 
     /// Ends the run, and the console with it.
     pub(super) fn end_the_run(&mut self) -> Effect {
-        self.quitting = true;
-        self.ask("quit", Command::Shutdown)
+        let effect = self.ask("quit", Command::Shutdown);
+        if let Effect::Send(id, _) = &effect {
+            self.quitting = Some(*id);
+        }
+        effect
     }
 
     /// It looks at the engine, and may ask for nothing.
@@ -109,7 +119,7 @@ impl App {
                 self.line.consoles.clear();
                 self.line.lost = Some(Lost { why, again_in, as_of: self.state.wall });
                 let can_start = self.settings.window.as_ref().is_some_and(|window| window.can_start);
-                if gone && can_start && !self.line.has_asked && !self.quitting {
+                if gone && can_start && !self.line.has_asked && !self.quitting() {
                     self.line.has_asked = true;
                     self.modes.push(Mode::Ask(Ask { question: Question::StartServer, yes: true }));
                 } else if gone && is_new {
@@ -117,12 +127,32 @@ impl App {
                 } else if is_new {
                     self.note("the line to the server is cut; what is shown is of the past".to_owned());
                 }
+                self.close_leaving();
             }
-            LineNews::Back => {
+            LineNews::Back { anew } => {
                 (self.line.lost, self.line.has_asked) = (None, false);
-                self.modes.retain(|mode| !matches!(mode, Mode::Ask(ask) if ask.question == Question::StartServer));
+                // What was asked of one server, or was about to be, is not meant for the next.
+                self.quitting = self.quitting.filter(|_| !anew);
+                self.modes.retain(|mode| match mode {
+                    Mode::Ask(ask) => match ask.question {
+                        Question::StartServer => false,
+                        Question::Quit | Question::Kill | Question::EndComparison => !anew,
+                        _ => true,
+                    },
+                    _ => true,
+                });
                 self.note("the line to the server is there again".to_owned());
             }
+        }
+    }
+
+    /// What leaving offers cannot be asked any more.
+    fn close_leaving(&mut self) {
+        let open = self.modes.len();
+        self.modes.retain(|mode| !matches!(mode, Mode::Leave(_)));
+        if self.modes.len() < open {
+            let quit = self.key_label(Act::Quit);
+            self.note(format!("the line to the server is cut: nothing can be asked of it; {quit} leaves this window"));
         }
     }
 

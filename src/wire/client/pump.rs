@@ -277,7 +277,7 @@ impl Pump {
             };
             match dial::dial(&self.door, &hello, true).await {
                 Ok(mut line) => {
-                    self.tell(Update::Line(LineNews::Back));
+                    self.tell(Update::Line(LineNews::Back { anew: line.hello.life != self.life }));
                     self.ask_again(&mut line).await;
                     return Some(line);
                 }
