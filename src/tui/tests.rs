@@ -38,6 +38,7 @@ mod comparisons;
 pub(in crate::tui) mod fixture;
 pub(in crate::tui) mod fixture_compared;
 mod fresh;
+mod in_sight;
 mod keys;
 mod line;
 mod measured;

@@ -119,7 +119,7 @@ impl App {
         }
     }
 
-    /// It can be done with the selected job, or with one of those that are marked.
+    /// It can be done with the selected job, or with one of those that are marked, as far as they are in sight.
     fn fits_a_job(&self, act: Act) -> bool {
         let requests: &[JobRequest] = match act {
             Act::PauseJob => &[JobRequest::Pause, JobRequest::Resume],
@@ -130,19 +130,24 @@ impl App {
             _ => return true,
         };
         let fits = |job: &Job| requests.iter().any(|request| applies(*request, job));
-        let jobs = &self.shown().jobs;
-        if self.queue.marked.is_empty() {
-            self.selected().and_then(|id| jobs.get(&id)).is_some_and(fits)
-        } else {
-            self.queue.marked.iter().filter_map(|id| jobs.get(id)).any(fits)
+        if self.acts_on_marks() {
+            return self.marked_in_sight().any(fits);
         }
+        let selected = self.selected().filter(|id| !self.is_out_of_sight(*id));
+        selected.and_then(|id| self.shown().jobs.get(&id)).is_some_and(fits)
     }
 
     /// What the key that pauses does to a job that is paused already.
     fn pause_word(&self, usual: &'static str) -> &'static str {
         let selected = self.selected().and_then(|id| self.shown().jobs.get(&id));
         let is_paused = selected.is_some_and(|job| matches!(job.phase, Phase::Running { paused: true, for_memory: false, .. }));
-        if is_paused && self.queue.marked.is_empty() && !self.is_replay() { "resume" } else { usual }
+        let is_paused = if self.acts_on_marks() {
+            let may = |request| self.marked_in_sight().any(|job| applies(request, job));
+            !may(JobRequest::Pause) && may(JobRequest::Resume)
+        } else {
+            is_paused
+        };
+        if is_paused && !self.is_replay() { "resume" } else { usual }
     }
 
     /// What the footer hints at on this page.

@@ -131,12 +131,12 @@ impl App {
         vec![self.ask_undoable(what, command)]
     }
 
-    /// Commands about the selected job, or about those that are marked.
+    /// Commands about the selected job, or about those that are marked; on the page of a job about that one.
     fn act_on_job(&mut self, act: Act) -> Vec<Effect> {
         match act {
             Act::Undo => return self.take_back(),
             Act::ClearFinished => return self.clear_finished(),
-            _ if !self.queue.marked.is_empty() && !self.settings.replay => return self.act_on_marked(act),
+            _ if self.acts_on_marks() && !self.settings.replay => return self.act_on_marked(act),
             _ => {}
         }
         if self.settings.replay {
@@ -148,11 +148,7 @@ impl App {
         };
         let id = job.id;
         if self.is_out_of_sight(id) {
-            let (down, up, back) = (self.key_label(Act::Down), self.key_label(Act::Up), self.key_label(Act::Back));
-            self.say(
-                format!("#{id} is selected, and the filter hides it: choose one with {down} and {up}, or {back} clears the filter"),
-                true,
-            );
+            self.say(format!("#{id} is selected, and the filter hides it: {}", self.way_to_what_is_seen()), true);
             return Vec::new();
         }
         let (what, command) = match act {

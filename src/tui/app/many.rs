@@ -7,6 +7,7 @@ use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::text::many;
 use crate::tui::app::{App, Ask, Mode, Question, shown};
 use crate::tui::input::action::{Act, Effect};
+use crate::tui::pages::Page;
 
 impl App {
     /// How many jobs are marked, and how many of them the filter hides.
@@ -52,10 +53,15 @@ impl App {
         self.say(format!("{} marked", jobs(self.queue.marked.len())), false);
     }
 
-    /// The marked jobs that are on the list: nothing is done to what the filter hides.
-    fn marked_in_sight(&self) -> impl Iterator<Item = &Job> {
-        let rows = self.lists_jobs().then(|| self.rows());
-        let is_shown = move |id: &&JobId| rows.as_ref().is_none_or(|rows| rows.find(**id).is_some());
+    /// Keys act on what is marked; on the page of a job they act on that job alone, for no mark is seen there.
+    pub(super) fn acts_on_marks(&self) -> bool {
+        !self.queue.marked.is_empty() && self.page != Page::Job
+    }
+
+    /// The marked jobs that the filter lets through: nothing is done to what it hides, also where the list is not on the screen.
+    pub(super) fn marked_in_sight(&self) -> impl Iterator<Item = &Job> {
+        let rows = self.rows();
+        let is_shown = move |id: &&JobId| rows.find(**id).is_some();
         self.queue.marked.iter().filter(is_shown).filter_map(|id| self.state.jobs.get(id))
     }
 

@@ -48,14 +48,18 @@ impl App {
         }
     }
 
-    /// The list is on the screen, and this job is not in it.
+    /// The filter hides this job, and its page is not open either. Whether the list is on the screen does not matter.
     pub(in crate::tui) fn is_out_of_sight(&self, id: JobId) -> bool {
-        self.lists_jobs() && self.rows().find(id).is_none()
+        self.page != Page::Job && self.rows().find(id).is_none()
     }
 
-    /// The list of jobs is on the screen.
-    pub(super) fn lists_jobs(&self) -> bool {
-        self.page == Page::Dashboard && self.layout(self.size.0, self.size.1).pane(Pane::Queue).is_some()
+    /// How a job is chosen that the filter shows, in words.
+    pub(super) fn way_to_what_is_seen(&self) -> String {
+        if self.layout(self.size.0, self.size.1).pane(Pane::Queue).is_none() {
+            return format!("{} shows the list", self.key_label(Act::PaneQueue));
+        }
+        let (down, up, back) = (self.key_label(Act::Down), self.key_label(Act::Up), self.key_label(Act::Back));
+        format!("choose one with {down} and {up}, or {back} clears the filter")
     }
 
     /// The page of the next job of the list, or of the one before; after the last one comes the first.

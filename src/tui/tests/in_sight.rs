@@ -1,0 +1,93 @@
+//! Keys act on what is seen: on the job whose page is open, and never on what the filter hides.
+
+use super::*;
+use crate::domain::command::JobRequest;
+use crate::tui::app::{Mode, Question};
+use crate::tui::pages::Page;
+
+fn hear_from(app: &mut App, story: &Story, from: usize) {
+    for event in &story.events[from..] {
+        on_event(app, event);
+    }
+}
+
+fn footer(app: &mut App) -> String {
+    text(&draw(app, 200, 60)).lines().last().unwrap_or_default().to_owned()
+}
+
+/// The page of the first job, which runs, with two that wait marked.
+fn page_beside_marks(story: &Story) -> App {
+    let mut app = story.app(settings(ColorMode::True, false));
+    press(&mut app, "gjjjvvg<enter>");
+    assert_eq!((app.page(), app.selected(), app.marks().0), (Page::Job, Some(JobId(17)), 2));
+    app
+}
+
+#[test]
+fn on_the_page_of_a_job_keys_act_on_that_job_whatever_is_marked() {
+    let story = busy(true);
+    let mut app = page_beside_marks(&story);
+    let this = JobId(17);
+    for (key, command) in [
+        (" ", Command::PauseJob(this)),
+        ("r", Command::Retry(this)),
+        ("A", Command::Allow(this)),
+        ("J", Command::Move(this, MoveTo::Later)),
+        ("K", Command::Move(this, MoveTo::Sooner)),
+        ("{", Command::Move(this, MoveTo::First)),
+        ("}", Command::Move(this, MoveTo::Last)),
+    ] {
+        let effects = press(&mut app, key);
+        assert!(matches!(&effects[..], [Effect::Send(_, asked)] if *asked == command), "{key}: {effects:?}");
+    }
+    for (key, question) in [("x", Question::Cancel(this)), ("D", Question::Remove(this))] {
+        press(&mut app, key);
+        assert!(matches!(app.mode(), Some(Mode::Ask(ask)) if ask.question == question), "{key}: {:?}", app.mode());
+        press(&mut app, "n");
+    }
+    // The marks are there again with the list.
+    press(&mut app, "<esc>");
+    let effects = press(&mut app, "{");
+    assert!(matches!(&effects[..], [Effect::Send(_, Command::Each(jobs, JobRequest::Move(MoveTo::First)))] if jobs.len() == 2));
+}
+
+#[test]
+fn the_footer_of_a_jobs_page_is_about_that_job_whatever_is_marked() {
+    let mut story = busy(true);
+    let line = footer(&mut page_beside_marks(&story));
+    assert!(line.contains("space pause") && line.contains("x cancel") && !line.contains("D delete"), "{line}");
+    story.tell(EventKind::JobPaused { job: JobId(17), by_governor: false });
+    let line = footer(&mut page_beside_marks(&story));
+    assert!(line.contains("space resume"), "{line}");
+}
+
+#[test]
+fn what_the_filter_hides_is_acted_on_from_nowhere() {
+    // A pane full screen, and a screen with room for one pane only.
+    for (width, height, show) in [(120, 36, "4z"), (60, 16, "4"), (120, 36, "1z")] {
+        let mut app = screen("busy", ColorMode::True, false);
+        draw(&mut app, width, height);
+        press(&mut app, "/state:queued<enter>*/<c-u>state:running<enter>");
+        press(&mut app, show);
+        assert_eq!(app.marks(), (6, 6), "{show}");
+        for key in [" ", "x", "r", "D", "J", "K", "{", "}", "A"] {
+            assert_eq!(press(&mut app, key), vec![], "{show} {key}");
+            assert!(app.mode().is_none(), "{show} {key}");
+        }
+        // One that was chosen, and has become another than the filter asks for.
+        let mut story = busy(true);
+        let mut app = story.app(settings(ColorMode::True, false));
+        draw(&mut app, width, height);
+        press(&mut app, "/state:queued<enter>");
+        let chosen = app.selected().expect("the first that waits");
+        press(&mut app, show);
+        let from = story.events.len();
+        story.start(chosen.0, 1);
+        hear_from(&mut app, &story, from);
+        for key in [" ", "x", "r", "D"] {
+            assert_eq!(press(&mut app, key), vec![], "{show} {key}");
+            assert!(app.mode().is_none(), "{show} {key}");
+        }
+        assert!(!footer(&mut app).contains("x cancel"));
+    }
+}
