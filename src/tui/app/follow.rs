@@ -6,6 +6,7 @@ use crate::domain::state::{State, restored_words};
 use crate::runtime::link::Update;
 use crate::tui::app::{App, Mode, Toast, shown};
 use crate::tui::input::action::{Act, Effect};
+use crate::tui::pages::Page;
 use crate::tui::pages::events::chronicle::{Chronicle, Topic};
 use crate::tui::pages::job::details::Details;
 use crate::tui::terminal::theme::Role;
@@ -20,6 +21,7 @@ impl App {
                     // Another run begins: its jobs have the numbers of other ones.
                     self.job.details = Details::default();
                     self.toast = None;
+                    self.close_page_of_another_run();
                 }
                 self.state = *state;
                 self.job.details.learn(&self.state);
@@ -84,8 +86,9 @@ impl App {
         if self.frozen.is_none() {
             self.rebuild_filter();
         }
-        // Another time of a recording need not know the chosen job.
-        self.queue.is_chosen &= self.queue.selected.is_none_or(|id| self.state.jobs.contains_key(&id));
+        // Another time of a recording need not know the chosen job. The page of a job stays with it all the same.
+        let stays = self.page == Page::Job && !self.compares();
+        self.queue.is_chosen &= stays || self.queue.selected.is_none_or(|id| self.state.jobs.contains_key(&id));
         self.keep_selection();
     }
 
@@ -148,11 +151,37 @@ impl App {
                 self.preview();
             }
         }
-        if self.queue.selected.is_some_and(|id| leaving.contains(&id)) && self.frozen.is_none() {
-            self.queue.selected = next_selection;
-            self.log.bottom = None;
+        let gone = self.queue.selected.filter(|id| leaving.contains(id) && self.frozen.is_none());
+        match gone {
+            // The page stays with its job: on that of another one the next key would hit what nobody has chosen.
+            Some(id) if self.page == Page::Job => self.tell_gone(id, &event.kind),
+            Some(_) => {
+                self.queue.selected = next_selection;
+                self.log.bottom = None;
+            }
+            None => {}
         }
         self.keep_selection();
+    }
+
+    /// The job whose page is open has left the list, and why.
+    fn tell_gone(&mut self, id: JobId, kind: &EventKind) {
+        let why = match kind {
+            EventKind::JobParked { .. } => "it waits behind all that are listed",
+            EventKind::JobRemoved { .. } => "it was taken off",
+            _ => "later ones have taken its place",
+        };
+        let back = self.key_label(Act::Back);
+        self.note(format!("#{id} is no longer on the list: {why}; {back} leads back"));
+    }
+
+    /// The jobs of another run have the numbers of those of this one: a page that is open would show another job under its number.
+    /// A run of a comparison is like the one before it, and nothing is done to it from here.
+    fn close_page_of_another_run(&mut self) {
+        if self.page == Page::Job && !self.compares() {
+            self.close_page();
+            self.note("another run has begun: the page of the job is closed".to_owned());
+        }
     }
 
     /// The jobs that an event may take off the list: the one it is about, or the oldest of the ended, for which there is no

@@ -143,7 +143,11 @@ impl App {
             return self.play(act);
         }
         let Some(job) = self.queue.selected.and_then(|id| self.state.jobs.get(&id)) else {
-            self.say(self.no_job_is_selected(), true);
+            let words = match self.queue.selected.filter(|_| self.page == Page::Job) {
+                Some(id) => format!("#{id} is no longer on the list: {} leads back to it", self.key_label(Act::Back)),
+                None => self.no_job_is_selected(),
+            };
+            self.say(words, true);
             return Vec::new();
         };
         let id = job.id;

@@ -42,8 +42,13 @@ impl App {
         self.queue.is_chosen = false;
         (self.log.of_run, self.log.bottom) = (false, None);
         self.keep_selection();
+        // The page of a job stays with it when that ends.
+        let is_page = self.page == Page::Job;
+        self.queue.is_chosen = is_page;
         match self.queue.selected.filter(|id| self.state.index.active.contains(id)) {
+            Some(id) if is_page => self.say(format!("#{id} is at work, and this is its page"), false),
             Some(id) => self.say(format!("#{id} is at work and selected; when it ends the next one is"), false),
+            None if is_page => self.note("no job is at work".to_owned()),
             None => self.note("no job is at work; the next one that is will be selected".to_owned()),
         }
     }

@@ -68,6 +68,12 @@ impl App {
         self.page = Page::Dashboard;
         (self.focus, self.zoom) = self.before;
         self.log.search.clear();
+        // The job of the page may have left the list: there is no row of it that could be chosen.
+        if self.queue.selected.is_some_and(|id| !self.shown().jobs.contains_key(&id)) {
+            (self.queue.selected, self.queue.is_chosen) = (None, false);
+            self.log.turn_to_job();
+            self.keep_selection();
+        }
     }
 
     /// Opens the page of the selected job; without one, the log of the run full screen.

@@ -15,6 +15,10 @@ fn footer(app: &mut App) -> String {
     text(&draw(app, 200, 60)).lines().last().unwrap_or_default().to_owned()
 }
 
+fn said(app: &App) -> String {
+    app.toast().map(|toast| toast.text.clone()).unwrap_or_default()
+}
+
 /// The page of the first job, which runs, with two that wait marked.
 fn page_beside_marks(story: &Story) -> App {
     let mut app = story.app(settings(ColorMode::True, false));
@@ -90,4 +94,53 @@ fn what_the_filter_hides_is_acted_on_from_nowhere() {
         }
         assert!(!footer(&mut app).contains("x cancel"));
     }
+}
+
+#[test]
+fn the_page_of_a_job_stays_with_it_when_it_leaves_the_list() {
+    let this = JobId(19);
+    for kind in [EventKind::JobParked { job: this }, EventKind::JobRemoved { job: this, output: None }] {
+        let mut story = busy(true);
+        let mut app = story.app(settings(ColorMode::True, false));
+        press(&mut app, "gjjj<enter>");
+        assert_eq!(app.selected(), Some(this));
+        let from = story.events.len();
+        story.tell(kind);
+        hear_from(&mut app, &story, from);
+        assert_eq!((app.page(), app.selected()), (Page::Job, Some(this)));
+        assert!(said(&app).contains("#19"), "it is told: {}", said(&app));
+        assert!(text(&draw(&mut app, 120, 36)).contains("it is no longer on the list"));
+        for key in [" ", "x", "r", "A", "D", "J", "K", "{", "}"] {
+            assert_eq!(press(&mut app, key), vec![], "{key}");
+            assert!(app.mode().is_none(), "{key}");
+            assert!(said(&app).contains("#19 is no longer on the list"), "{key}: {}", said(&app));
+        }
+        // The list has no row of it: one that works is chosen there.
+        press(&mut app, "<esc>");
+        assert_eq!((app.page(), app.selected()), (Page::Dashboard, Some(JobId(17))));
+    }
+}
+
+#[test]
+fn the_page_of_a_job_stays_with_it_whatever_the_server_tells_anew() {
+    let mut app = busy(true).app(settings(ColorMode::True, false));
+    press(&mut app, "gjjj<enter>");
+    let mut without = app.shown().clone();
+    assert!(without.jobs.remove(&JobId(19)).is_some());
+    app.on_update(Update::Snapshot(Box::new(without)));
+    assert_eq!(app.selected(), Some(JobId(19)));
+    assert_eq!(press(&mut app, "x"), vec![]);
+    assert!(app.mode().is_none());
+}
+
+#[test]
+fn a_page_that_was_turned_to_what_works_stays_with_that_job_when_it_ends() {
+    let mut story = busy(true);
+    let mut app = story.app(settings(ColorMode::True, false));
+    press(&mut app, "G<enter>b");
+    assert_eq!((app.page(), app.selected()), (Page::Job, Some(JobId(17))));
+    let from = story.events.len();
+    story.finish(17, Outcome::Done, 300, 1.0, None);
+    hear_from(&mut app, &story, from);
+    assert_eq!(app.selected(), Some(JobId(17)));
 }

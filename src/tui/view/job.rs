@@ -50,8 +50,10 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
     let Some(job) = app.selected().and_then(|id| app.shown().jobs.get(&id)) else {
         if let Some(area) = layout.job[0] {
             let theme = app.theme();
-            let inner = Framed::new(theme, vec![theme.span("Job", Role::Accent)]).draw(area, buf);
-            theme.span("it is no longer on the list; esc goes back", Role::Dim).render(inner, buf);
+            let number = app.selected().map_or_else(|| "Job".to_owned(), |id| format!("Job #{id}"));
+            let inner = Framed::new(theme, vec![theme.span(number, Role::Accent)]).draw(area, buf);
+            let words = if app.is_replay() { "it is not on the list at this time" } else { "it is no longer on the list" };
+            theme.span(format!("{words}; esc goes back"), Role::Dim).render(inner, buf);
         }
         return;
     };
