@@ -41,6 +41,7 @@ mod fresh;
 mod in_sight;
 mod keys;
 mod line;
+mod looks_only;
 mod measured;
 mod on_a_terminal;
 mod operator;

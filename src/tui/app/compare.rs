@@ -132,6 +132,10 @@ impl App {
     /// Keys of the page; `None` = what they mean everywhere.
     pub(in crate::tui) fn act_on_compare(&mut self, act: Act) -> Option<Vec<Effect>> {
         let is_direct = self.compare.open.as_ref().map(|opened| opened.direct);
+        // Neither is for those who only look, which is said as everywhere. A console that shows a comparison has its own words.
+        if matches!(act, Act::NextMatch | Act::Cancel) && self.why_only_looks().is_some() && !self.compares() {
+            return None;
+        }
         match (act, is_direct) {
             (Act::Back, Some(false)) | (Act::Compare, Some(_)) => {
                 self.compare.close();

@@ -44,7 +44,7 @@ impl App {
             Act::Up => self.modes.push(Mode::Warnings(row.saturating_sub(1))),
             Act::First => self.modes.push(Mode::Warnings(0)),
             Act::Last => self.modes.push(Mode::Warnings(last)),
-            Act::Enter if !self.shown().warnings.is_empty() => self.open_picker(self.advised(row)),
+            Act::Enter if !self.shown().warnings.is_empty() && !self.refuses_changes() => self.open_picker(self.advised(row)),
             _ => {}
         }
     }
@@ -141,6 +141,7 @@ impl App {
                 self.modes.pop();
                 return match does {
                     Does::Act(act) => self.act(act),
+                    Does::Add | Does::Profile(_) if self.refuses_changes() => Vec::new(),
                     Does::Add => {
                         // As a prompt would take it: what is wrong with it is told there, and can be corrected.
                         self.open(PromptKind::Add, typed.clone());
@@ -281,6 +282,9 @@ impl App {
             if !complete::looks_like_paths(text, &self.settings.places) {
                 let add = self.key_label(Act::Add);
                 self.note(format!("a paste means nothing here; {add} adds files, and takes pasted paths"));
+                return Vec::new();
+            }
+            if self.refuses_changes() {
                 return Vec::new();
             }
             self.open(PromptKind::Add, String::new());

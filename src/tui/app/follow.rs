@@ -128,8 +128,8 @@ impl App {
             kind @ EventKind::InputSkipped { .. } => self.say(kind.trouble().unwrap_or_default(), true),
             EventKind::QueueRestored { jobs, interrupted } => {
                 let before = self.settings.before.as_ref().map_or_else(String::new, |before| format!("; {before}"));
-                let hold =
-                    if self.state.paused { format!("; {} starts them", self.key_label(Act::HoldQueue)) } else { String::new() };
+                let is_ours = self.state.paused && self.why_only_looks().is_none();
+                let hold = if is_ours { format!("; {} starts them", self.key_label(Act::HoldQueue)) } else { String::new() };
                 self.note(format!("{}{before}{hold}", restored_words(*jobs, *interrupted)));
             }
             EventKind::QueuePaused if !self.settings.replay && !self.compares() => self.tell_held(),

@@ -2,6 +2,7 @@
 
 use crate::domain::command::JobRequest;
 use crate::domain::job::{Job, Phase};
+use crate::tui::app::palette::Does;
 use crate::tui::app::scope::{COMPARISON_HINTS, REPLAY_HINTS};
 use crate::tui::app::{App, Mode, applies};
 use crate::tui::input::action::Act;
@@ -67,7 +68,7 @@ impl App {
         match self.mode() {
             None => self.does_something_on_page(act),
             Some(Mode::Warnings(_)) => match act {
-                Act::Enter => !self.shown().warnings.is_empty(),
+                Act::Enter => !self.shown().warnings.is_empty() && self.why_only_looks().is_none(),
                 Act::Down => self.shown().warnings.len() > 1,
                 _ => true,
             },
@@ -77,7 +78,11 @@ impl App {
                 _ => true,
             },
             Some(Mode::Palette(palette)) => match act {
-                Act::Enter => !palette.entries(self.keys(), self.profiles()).is_empty(),
+                Act::Enter => {
+                    let entries = palette.entries(self.keys(), self.profiles());
+                    let chosen = entries.get(palette.row).map(|entry| entry.does);
+                    chosen.is_some_and(|does| matches!(does, Does::Act(_)) || self.why_only_looks().is_none())
+                }
                 Act::Down => palette.entries(self.keys(), self.profiles()).len() > 1,
                 _ => true,
             },
@@ -88,7 +93,7 @@ impl App {
     }
 
     fn does_something_on_page(&self, act: Act) -> bool {
-        if self.is_over() && Self::asks_the_engine(act) || self.is_view() && !self.means_something(act) {
+        if self.is_over() && Self::asks_the_engine(act) || self.why_only_looks().is_some() && !self.means_something(act) {
             return false;
         }
         let opened = self.compare_page().open.as_ref();

@@ -167,12 +167,15 @@ impl App {
 
     /// Nothing is started any more, and who has seen to it.
     pub(super) fn tell_held(&mut self) {
-        let key = self.key_label(Act::HoldQueue);
+        let way = match self.why_only_looks() {
+            Some(_) => "it is released".to_owned(),
+            None => format!("{} releases it", self.key_label(Act::HoldQueue)),
+        };
         let now = self.state.now;
         // Told within a moment of the event it belongs to it; the next one may be this console's own.
         let by = self.line.held_by.take().filter(|(_, at)| now.since(*at) < SAME_MOMENT);
         let by = by.map_or_else(|| "the queue is held".to_owned(), |(who, _)| format!("{HELD_THE_QUEUE}: {who}"));
-        self.note(format!("{by}: nothing is started until {key} releases it"));
+        self.note(format!("{by}: nothing is started until {way}"));
     }
 
     /// Who has come and who has gone since the last time.

@@ -169,11 +169,7 @@ impl App {
             return effects;
         }
         // A look ahead is refused with its own reason, where it is shown.
-        if let Some(what) = self.why_only_looks()
-            && (act != Act::WhatIf || self.is_view())
-            && !self.means_something(act)
-        {
-            self.note(format!("{what}; {} tells the keys that work here", self.key_label(Act::Help)));
+        if (act != Act::WhatIf || self.is_view()) && !self.means_something(act) && self.refuses_changes() {
             return Vec::new();
         }
         if self.is_over() && Self::asks_the_engine(act) {

@@ -41,10 +41,11 @@ impl App {
         }
         let here = self.meaning_on_page(binding.act, binding.help)?;
         if self.is_replay() {
-            return in_replay(binding.act, here);
+            return in_replay(binding.act, here).filter(|_| !self.begins_a_comparison(binding.act));
         }
+        // Of a view the server takes no examination either: it takes the machine's time.
         let is_refused = self.why_only_looks().is_some() && (changes_the_run(binding.act) || binding.act.is_about_jobs())
-            || self.is_view() && self.is_for_control(binding.act);
+            || self.is_view() && (binding.act == Act::Doctor || self.begins_a_comparison(binding.act));
         (!is_refused).then_some(here)
     }
 
@@ -61,9 +62,16 @@ impl App {
         }
     }
 
-    /// The server answers it only to those who may change things, because it takes the machine's time.
-    fn is_for_control(&self, act: Act) -> bool {
-        act == Act::Doctor || self.page() == Page::Compare && act == Act::NextMatch
+    /// Says that nothing can be changed from here, and why; false = it can.
+    pub(in crate::tui) fn refuses_changes(&mut self) -> bool {
+        let Some(what) = self.why_only_looks() else { return false };
+        self.note(format!("{what}; {} tells the keys that work here", self.key_label(Act::Help)));
+        true
+    }
+
+    /// On the page of comparisons: it begins one of what waits.
+    fn begins_a_comparison(&self, act: Act) -> bool {
+        self.page() == Page::Compare && act == Act::NextMatch
     }
 
     /// The same by the action.

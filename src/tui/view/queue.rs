@@ -230,13 +230,19 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             let run = comparison.run_words();
             let number = if comparison.run > 0 { format!(" {}/{}", comparison.run, comparison.runs) } else { String::new() };
             let (shows, ends) = (app.key_label(Act::Compare), app.key_label(Act::Cancel));
-            let ways = [
-                format!("waits for the comparison since {since} ({run}); {}", app.way_to_end_it()),
-                format!("waits for the comparison since {since} ({run}); {shows} {ends} ends it"),
-                format!("comparing{number} since {since}; {shows} {ends} ends it"),
-                format!("comparing{number}; {shows} {ends} ends it"),
-                "waits for the comparison".to_owned(),
-            ];
+            let (long, short) = (format!("waits for the comparison since {since} ({run})"), format!("comparing{number}"));
+            let only_looks = app.why_only_looks().is_some();
+            let mut ways = if only_looks {
+                vec![format!("{long}; {shows} shows it"), long, format!("{short} since {since}"), short]
+            } else {
+                vec![
+                    format!("{long}; {}", app.way_to_end_it()),
+                    format!("{long}; {shows} {ends} ends it"),
+                    format!("{short} since {since}; {shows} {ends} ends it"),
+                    format!("{short}; {shows} {ends} ends it"),
+                ]
+            };
+            ways.push("waits for the comparison".to_owned());
             let words = ways.into_iter().find(|words| words.width() <= room);
             words.map(|words| theme.span(words, Role::Running)).into_iter().collect()
         }
@@ -288,7 +294,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             "no job matches the filter; esc clears it".to_owned()
         } else if app.is_over() {
             app.over_words()
-        } else if app.is_replay() {
+        } else if app.why_only_looks().is_some() {
             "nothing is queued yet".to_owned()
         } else {
             format!("nothing queued yet; {} adds files or folders", app.key_label(Act::Add))
@@ -306,7 +312,7 @@ fn rows_in(area: Rect) -> usize {
 /// What to do when everything has ended, in as many words as there is room for.
 fn next_steps(app: &App, room: usize) -> Vec<Span<'static>> {
     let (theme, state) = (app.theme(), app.shown());
-    if app.is_replay() || app.compares() {
+    if app.why_only_looks().is_some() {
         return Vec::new();
     }
     if app.is_over() {

@@ -58,7 +58,7 @@ pub fn draw(app: &App, row: usize, area: Rect, buf: &mut Buffer) {
         text.push_line(theme.span(format!("{} no warning sign is seen", theme.symbols.under), Role::Good));
         text.push_line(theme.span("  These are watched for:", Role::Dim));
         text.extend(WATCHED.iter().flat_map(|sign| indented(sign, Role::Dim)));
-    } else {
+    } else if app.why_only_looks().is_none() {
         let advised = app.advised(row).and_then(|at| app.profiles().get(at));
         let what = advised.map_or_else(|| "see the profiles".to_owned(), |profile| format!("choose profile {}", profile.name));
         text.push_line(theme.span(format!("enter  {what}"), Role::Accent));
