@@ -52,6 +52,14 @@ pub fn many(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// How much is done of something, 0 to 1, in whole percent that are passed: 100 is told of nothing that is still at work on its
+/// last part.
+pub fn percent(ratio: f64) -> u32 {
+    // A number that was kept in short lies a little beside the one that was meant.
+    let passed = (ratio.clamp(0.0, 1.0) * 100.0 + 1e-5) as u32;
+    if ratio < 1.0 { passed.min(99) } else { passed }
+}
+
 /// The last component of a path, for tables; the whole path where there is none.
 pub fn file_name_text(path: &Path) -> String {
     path.file_name().map_or_else(|| path_text(path), |name| path_text(Path::new(name)))
@@ -241,6 +249,17 @@ pub mod as_exact_list {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hundred_percent_is_told_of_what_is_done_and_of_nothing_before() {
+        for (ratio, told) in
+            [(0.0, 0), (0.004, 0), (0.29, 29), (0.63, 63), (0.996, 99), (0.999_999_999, 99), (1.0, 100), (1.7, 100)]
+        {
+            assert_eq!(percent(ratio), told, "{ratio}");
+        }
+        assert_eq!(percent(f64::from(0.63_f32)), 63, "a number that was kept in short is not told as one less");
+        assert_eq!((percent(-0.5), percent(f64::NAN)), (0, 0));
+    }
 
     #[test]
     fn control_characters_become_pictures_and_cannot_reach_a_terminal() {

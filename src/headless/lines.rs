@@ -10,7 +10,7 @@ use crate::domain::comparison::under_way::END_IT;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel, StopReason};
 use crate::domain::state::{Held, State, restored_words};
-use crate::domain::text::{file_name_text, many, path_text};
+use crate::domain::text::{file_name_text, many, path_text, percent};
 use crate::domain::time::{Mono, Wall, seconds_words, span_words};
 
 /// A running job's progress is told this often at first, so that a short run shows that it moves,
@@ -136,7 +136,7 @@ impl Lines {
                     return Vec::new();
                 }
                 told.last = now;
-                let share = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{:.0}", ratio * 100.0));
+                let share = ratio.map_or_else(|| "?".to_owned(), |ratio| percent(ratio).to_string());
                 let left =
                     eta_seconds.map(|seconds| format!(", {} left", span_words(Duration::from_secs(seconds)))).unwrap_or_default();
                 line(LogLevel::Info, Some(number(*job)), format!("{share} % at {speed:.2}x, {}{left}", memory_bytes.whole()))

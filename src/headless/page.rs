@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::counting;
 use crate::domain::job::Job;
 use crate::domain::state::State;
-use crate::domain::text::{file_name_text, many, path_text};
+use crate::domain::text::{file_name_text, many, path_text, percent};
 use crate::domain::units::Bytes;
 
 /// Size of the gauge and of the chart, in units of the picture.
@@ -166,7 +166,7 @@ fn jobs(page: &mut String, state: &State) {
 /// The state of a job in words, and what there is to say of it.
 fn words(job: &Job) -> (String, String) {
     let share = job.progress.as_ref().and_then(|progress| progress.ratio).filter(|_| job.phase.holds_slot());
-    let share = share.map(|ratio| format!("{:.0} %", ratio * 100.0));
+    let share = share.map(|ratio| format!("{} %", percent(ratio)));
     (job.phase.name().replace('_', " "), job.reason().map(ToOwned::to_owned).or(share).unwrap_or_default())
 }
 

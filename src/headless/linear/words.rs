@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::state::State;
-use crate::domain::text::{file_name_text, path_text};
+use crate::domain::text::{file_name_text, path_text, percent};
 use crate::domain::time::span_words;
 use crate::domain::units::Bytes;
 use crate::headless::counting;
@@ -69,7 +69,7 @@ fn phase(job: &Job, state: &State) -> String {
         Phase::Running { paused: true, .. } => "paused".to_owned(),
         Phase::Running { .. } => {
             let progress = job.progress.unwrap_or_default();
-            let done = progress.ratio.map_or_else(String::new, |ratio| format!(", {:.0} percent", ratio * 100.0));
+            let done = progress.ratio.map_or_else(String::new, |ratio| format!(", {} percent", percent(ratio)));
             let left = progress
                 .eta_seconds
                 .map_or_else(String::new, |seconds| format!(", {} left", span_words(Duration::from_secs(seconds))));

@@ -172,6 +172,18 @@ fn the_footer_offers_what_can_be_done_with_the_job_and_nothing_else() {
 }
 
 #[test]
+fn a_job_at_its_last_frames_is_nowhere_told_to_be_done() {
+    let mut story = busy(true);
+    story.progress(17, 0.996, 1.8, 1, 612);
+    let mut app = story.app(settings(ColorMode::True, false));
+    for (keys, told) in [("g", " 99%"), ("x", "99 % done"), ("<esc><enter>", " 99 % ")] {
+        press(&mut app, keys);
+        let shown = text(&draw(&mut app, 120, 36));
+        assert!(shown.contains(told) && !shown.contains("100%") && !shown.contains("100 %"), "{told}:\n{shown}");
+    }
+}
+
+#[test]
 fn lists_that_are_seen_whole_offer_no_scrolling() {
     let mut app = screen("busy", ColorMode::True, false);
     press(&mut app, "W");

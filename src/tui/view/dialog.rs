@@ -16,7 +16,7 @@ use ratatui::widgets::{Paragraph, Widget as _, Wrap};
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::job::{JobId, Phase};
-use crate::domain::text::many;
+use crate::domain::text::{many, percent};
 use crate::tui::app::{App, Ask, Question, job_name};
 use crate::tui::input::action::Act;
 use crate::tui::input::keymap::KeyMode;
@@ -165,7 +165,7 @@ fn state(app: &App, id: JobId) -> String {
     let Some(job) = app.shown().jobs.get(&id) else { return "It is no longer on the list.".to_owned() };
     match &job.phase {
         Phase::Running { .. } => {
-            let done = job.progress.and_then(|progress| progress.ratio).map(|ratio| format!(", {} % done", (ratio * 100.0) as u32));
+            let done = job.progress.and_then(|progress| progress.ratio).map(|ratio| format!(", {} % done", percent(ratio)));
             format!("It is running{}; what is made so far is thrown away.", done.unwrap_or_default())
         }
         Phase::Starting | Phase::Finalizing => "It is just starting or ending.".to_owned(),

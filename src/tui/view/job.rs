@@ -21,7 +21,7 @@ use ratatui::widgets::{Row, Table, Widget as _};
 
 use crate::domain::job::{Exit, Job, Phase, RejectReason};
 use crate::domain::media::AudioStream;
-use crate::domain::text::{many, path_text};
+use crate::domain::text::{many, path_text, percent};
 use crate::domain::time::{clock, seconds_words, span_words};
 use crate::domain::units::Bytes;
 use crate::tui::app::{App, job_name};
@@ -305,9 +305,9 @@ fn progress(app: &App, job: &Job) -> Fact {
                 return Fact { label: "done", spans: vec![theme.span("nothing was reported yet", Role::Dim)] };
             };
             let ratio = progress.ratio.map(|ratio| ratio.clamp(0.0, 1.0));
-            let percent = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{:.0} %", ratio * 100.0));
+            let done = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{} %", percent(ratio)));
             let mut spans = bar(theme, ratio.unwrap_or(0.0), 14, Role::Running).to_vec();
-            spans.push(theme.span(format!(" {percent}  "), Role::Strong));
+            spans.push(theme.span(format!(" {done}  "), Role::Strong));
             spans.push(theme.span(format!("{:.1}x  {:.0} fps  ", progress.speed, progress.fps), Role::Text));
             // Of one that stands still nobody knows.
             let is_paused = matches!(job.phase, Phase::Running { paused: true, .. });

@@ -19,7 +19,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::domain::event::RoomWanted;
 use crate::domain::job::{Damage, Job, JobId, Outcome, Phase, RejectReason, Rejected};
 use crate::domain::state::State;
-use crate::domain::text::{many, path_text};
+use crate::domain::text::{many, path_text, percent};
 use crate::domain::time::clock;
 use crate::domain::units::Bytes;
 use crate::tui::app::App;
@@ -477,10 +477,10 @@ impl<'a> Entry<'a> {
         let text_role = if matches!(job.phase, Phase::Running { .. }) { Role::Strong } else { Role::Text };
         let progress = job.progress.unwrap_or_default();
         let ratio = progress.ratio.map(|ratio| ratio.clamp(0.0, 1.0));
-        let percent = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{}%", (ratio * 100.0) as u32));
+        let done = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{}%", percent(ratio)));
         let mut line = Line::from(" ");
         line.spans.extend(bar(theme, ratio.unwrap_or(0.0), columns.bar, Role::Running));
-        line.push_span(theme.span(format!("{percent:>wide$}", wide = usize::from(PERCENT)), text_role));
+        line.push_span(theme.span(format!("{done:>wide$}", wide = usize::from(PERCENT)), text_role));
         if let Phase::Running { paused: true, for_memory, .. } = job.phase {
             let (words, role) = if for_memory { ("for memory", Role::Warn) } else { ("by you", Role::Dim) };
             return vec![line.into(), self.right(words.to_owned(), role).column_span(2)];

@@ -9,7 +9,7 @@ use super::{told, write_json};
 use crate::cli::args::FleetJobsArgs;
 use crate::cli::write_out;
 use crate::domain::fleet::{FleetJob, FleetWorker};
-use crate::domain::text::many;
+use crate::domain::text::{many, percent};
 use crate::domain::units::Bytes;
 use crate::headless::lines::LineStyle;
 use crate::host::fleet::db::Database;
@@ -96,7 +96,7 @@ pub async fn jobs(db: Database, args: &FleetJobsArgs) -> Result<u8> {
 fn job_line(job: &FleetJob) -> String {
     let mut line = format!("{:>6}  {:<13}  {}  {}", job.job, job.state, job.preset, job.input);
     if let Some(ratio) = job.progress.filter(|_| job.state == "running") {
-        let _ = write!(line, "  {:.0} %", ratio * 100.0);
+        let _ = write!(line, "  {} %", percent(ratio.into()));
     }
     for (name, value) in [("on", &job.worker), ("output", &job.output), ("", &job.reason)] {
         if let Some(value) = value {

@@ -22,7 +22,7 @@ use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLine, Outcome, WholeLog};
 use crate::domain::state::State;
 use crate::domain::stored::{JobRow, RowState, RowsWanted};
-use crate::domain::text::{many, path_text};
+use crate::domain::text::{many, path_text, percent};
 use crate::domain::time::Wall;
 use crate::headless::counting;
 use crate::headless::lines::{Line, LineStyle};
@@ -182,7 +182,7 @@ fn job_text(job: &JobLine) -> String {
     let mut text =
         format!("{:>6}  {:<13} {:>9}  {}  {}", job.job.to_string(), job.state, job.size_bytes.to_string(), job.preset, job.input);
     if let Some(ratio) = job.ratio.filter(|_| matches!(job.state, "running" | "paused")) {
-        let _ = write!(text, "  {:.0} %", ratio * 100.0);
+        let _ = write!(text, "  {} %", percent(ratio));
     }
     if let Some(reason) = &job.reason {
         let _ = write!(text, "  ({reason})");

@@ -9,6 +9,7 @@ use super::columns::{Column, Placed, place, table};
 use super::workers::{middle, short_box};
 use super::{AROUND, first_seen, framed, say_none};
 use crate::domain::fleet::FleetJob;
+use crate::domain::text::percent;
 use crate::tui::fleet::state::{Board, Pane};
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::frame::Seen;
@@ -96,7 +97,7 @@ fn cell<'a>(job: &'a FleetJob, column: &Placed<Fact>, has_bar: bool, theme: &'a 
             let (role, symbol, words) = state_of(&job.state, theme);
             // Where the bar has gone, how far it is stands here.
             let words = match job.progress {
-                Some(ratio) if is_at_work && !has_bar => format!("{symbol} {:.0} %", ratio * 100.0),
+                Some(ratio) if is_at_work && !has_bar => format!("{symbol} {} %", percent(ratio.into())),
                 _ => format!("{symbol} {words}"),
             };
             (role, words)
@@ -105,7 +106,7 @@ fn cell<'a>(job: &'a FleetJob, column: &Placed<Fact>, has_bar: bool, theme: &'a 
             Some(ratio) => {
                 let ratio = f64::from(ratio).clamp(0.0, 1.0);
                 let mut line = Line::from_iter(bar(theme, ratio, column.width.saturating_sub(PERCENT), Role::Running));
-                line.push_span(theme.span(format!("{:>4.0} %", ratio * 100.0), Role::Text));
+                line.push_span(theme.span(format!("{:>4} %", percent(ratio)), Role::Text));
                 return line;
             }
             None => (Role::Dim, String::new()),
