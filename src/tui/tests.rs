@@ -509,7 +509,7 @@ fn a_job_that_the_governor_stopped_is_told_from_one_that_the_operator_paused() {
     story.tell(EventKind::JobPaused { job: JobId(18), by_governor: false });
     on_event(&mut app, &story.events[story.events.len() - 1]);
     let paused = row(&mut app).expect("shown");
-    assert!(paused.contains("‖ paused") && paused.contains("by you"), "{paused}");
+    assert!(paused.contains("‖ paused") && paused.contains("by hand"), "{paused}");
 }
 
 #[test]

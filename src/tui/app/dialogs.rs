@@ -91,9 +91,9 @@ impl App {
         let (what, command) = match question {
             Question::Cancel(id) => (format!("cancel #{id}"), Command::Cancel(id)),
             Question::Remove(id) => (format!("delete #{id}"), Command::Remove(id)),
-            Question::CancelMany(_) => ("cancel".to_owned(), self.each(JobRequest::Cancel)),
-            Question::RemoveMany(_) => ("delete".to_owned(), self.each(JobRequest::Remove)),
-            Question::ClearFinished(_) => ("clear what is finished".to_owned(), self.each(JobRequest::Remove)),
+            Question::CancelMany(_) => ("cancel".to_owned(), self.each_marked(JobRequest::Cancel)),
+            Question::RemoveMany(_) => ("delete".to_owned(), self.each_marked(JobRequest::Remove)),
+            Question::ClearFinished(_) => ("clear what is finished".to_owned(), self.each_asked(JobRequest::Remove)),
             Question::EndIdle => ("drain".to_owned(), Command::Drain),
             Question::StopComparison if !self.is_comparing() => return Vec::new(),
             Question::StopComparison => {
@@ -177,7 +177,7 @@ impl App {
             (Act::Back, kind) => {
                 self.modes.pop();
                 match kind {
-                    PromptKind::Filter => self.queue.filter = None,
+                    PromptKind::Filter => self.queue.show_all(shown(self.frozen.as_deref(), &self.state)),
                     PromptKind::Events => self.events.filter.clear(),
                     _ => {}
                 }

@@ -2,6 +2,7 @@
 
 use crate::domain::command::{Command, MoveTo};
 use crate::domain::job::Phase;
+use crate::domain::state::State;
 use crate::tui::app::palette::Palette;
 use crate::tui::app::prompt::PromptKind;
 use crate::tui::app::{App, Ask, Mode, Question, shown};
@@ -62,11 +63,8 @@ impl App {
             Act::CommandLine => self.modes.push(Mode::Palette(Palette::default())),
             Act::Add => self.open(PromptKind::Add, String::new()),
             Act::Freeze => {
-                self.frozen = if self.frozen.is_some() { None } else { Some(Box::new(self.state.clone())) };
-                // A screen that runs again shows the present in all its panes.
-                self.chart.to_present();
-                self.rebuild_filter();
-                self.queue.drop_unknown(shown(self.frozen.as_deref(), &self.state));
+                let frozen = if self.frozen.is_some() { None } else { Some(Box::new(self.state.clone())) };
+                self.freeze(frozen);
             }
             Act::ChartBack => self.chart.back(shown(self.frozen.as_deref(), &self.state)),
             Act::ChartForward => self.chart.forward(shown(self.frozen.as_deref(), &self.state)),
@@ -206,6 +204,14 @@ impl App {
         Vec::new()
     }
 
+    /// Shows what was until further notice, or lets the screen run again: all its panes show the present then.
+    fn freeze(&mut self, frozen: Option<Box<State>>) {
+        self.frozen = frozen;
+        self.chart.to_present();
+        self.rebuild_filter();
+        self.queue.drop_unknown(shown(self.frozen.as_deref(), &self.state));
+    }
+
     fn back(&mut self) {
         if self.zoom {
             self.zoom = false;
@@ -218,7 +224,7 @@ impl App {
         } else if self.log.bottom.is_some() {
             self.log.bottom = None;
         } else if self.frozen.is_some() {
-            self.frozen = None;
+            self.freeze(None);
         } else if self.log.of_run {
             self.log.of_run = false;
         } else {

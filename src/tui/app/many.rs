@@ -100,7 +100,7 @@ impl App {
             JobRequest::Cancel => self.modes.push(Mode::Ask(Ask { question: Question::CancelMany(count), yes: false })),
             JobRequest::Remove => self.modes.push(Mode::Ask(Ask { question: Question::RemoveMany(count), yes: false })),
             _ => {
-                let command = self.each(request);
+                let command = self.each_marked(request);
                 let effect = self.ask_undoable(what, command);
                 self.promise(&effect, format!("{done} {}", jobs(count)));
                 return vec![effect];
@@ -109,14 +109,19 @@ impl App {
         Vec::new()
     }
 
-    /// The request for the jobs that were asked about.
-    pub(super) fn each(&mut self, request: JobRequest) -> Command {
+    /// The request for the jobs that were asked about, whether they are marked or not. No mark is changed.
+    pub(super) fn each_asked(&mut self, request: JobRequest) -> Command {
+        Command::Each(std::mem::take(&mut self.asked_about), request)
+    }
+
+    /// The request for the marked jobs that were asked about.
+    pub(super) fn each_marked(&mut self, request: JobRequest) -> Command {
         // What is moved goes on being moved, and what was asked for is done once. The filter's hidden marks stay.
         if !matches!(request, JobRequest::Move(_)) {
             let shown: BTreeSet<JobId> = self.marked_in_sight().map(|job| job.id).collect();
             self.queue.marked = &self.queue.marked - &shown;
         }
-        Command::Each(std::mem::take(&mut self.asked_about), request)
+        self.each_asked(request)
     }
 
     pub(super) fn clear_finished(&mut self) -> Vec<Effect> {

@@ -143,6 +143,12 @@ impl QueuePane {
         }
     }
 
+    /// Every row is shown again, in the order that was chosen.
+    pub fn show_all(&mut self, state: &State) {
+        let filter = self.filter.take().map(|filter| Filter::ordered(String::new(), filter.order(), state));
+        self.filter = filter.filter(|filter| !filter.is_idle());
+    }
+
     /// Orders the rows by the next column. Returns the order in words.
     pub fn sort(&mut self, state: &State) -> &'static str {
         let (text, order) = self.filter.as_ref().map_or_else(Default::default, |filter| (filter.text().to_owned(), filter.order()));

@@ -87,6 +87,19 @@ fn the_end_of_one_server_is_not_asked_of_another_that_answers_in_its_place() {
 }
 
 #[test]
+fn while_the_line_is_being_made_no_time_to_the_next_try_is_told() {
+    let mut app = window(false, false);
+    lose(&mut app, false);
+    let header = |app: &mut App, width| text(&draw(app, width, 36)).lines().next().unwrap_or_default().to_owned();
+    assert!(header(&mut app, 120).contains("trying again in 4 s"), "{}", header(&mut app, 120));
+    (0..5).for_each(|_| app.count_down());
+    for width in [120, 80] {
+        let line = header(&mut app, width);
+        assert!(line.contains("trying again ") && !line.contains(" in "), "{line}");
+    }
+}
+
+#[test]
 fn what_leaving_offers_is_taken_away_with_the_line_that_would_carry_it() {
     for gone in [true, false] {
         let mut app = window(false, false);

@@ -7,6 +7,7 @@ use crate::domain::event::MemoryFigures;
 use crate::runtime::link::Playing;
 use crate::tui::app::Mode;
 use crate::tui::pages::Page;
+use crate::tui::pages::queue::filter::Filter;
 
 /// Thirty jobs of which two run; a number of them are done already.
 fn long_queue() -> Story {
@@ -364,6 +365,42 @@ fn what_has_ended_is_cleared_after_a_question() {
     assert!(text(&draw(&mut app, 120, 36)).contains("Take 3 jobs that ended off the list?"));
     let effects = press(&mut app, "y");
     assert!(matches!(&effects[..], [Effect::Send(_, Command::Each(jobs, JobRequest::Remove))] if jobs.len() == 3), "{effects:?}");
+}
+
+#[test]
+fn clearing_what_is_finished_leaves_the_marks_of_all_others() {
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, "gjjjvv");
+    assert_eq!(app.marks(), (2, 0));
+    assert!(matches!(&press(&mut app, "Fy")[..], [Effect::Send(_, Command::Each(jobs, JobRequest::Remove))] if jobs.len() == 3));
+    assert_eq!(app.marks(), (2, 0));
+}
+
+#[test]
+fn a_filter_that_is_given_up_leaves_the_order_of_the_rows() {
+    let mut app = screen("busy", ColorMode::True, false);
+    let order = |app: &App| app.filter().map(Filter::order);
+    press(&mut app, "ss");
+    let chosen = order(&app);
+    assert!(chosen.is_some());
+    press(&mut app, "/lecture<esc>");
+    assert_eq!(order(&app), chosen);
+    assert_eq!(app.filter().map(Filter::text), Some(""), "all rows are shown");
+    assert_eq!(app.rows().len(), app.shown().jobs.len());
+    let mut usual = screen("busy", ColorMode::True, false);
+    press(&mut usual, "/lecture<esc>");
+    assert!(usual.filter().is_none());
+}
+
+#[test]
+fn a_screen_that_runs_again_shows_the_present_whichever_key_let_it_go_on() {
+    for key in ["f", "<esc>"] {
+        let mut app = screen("busy", ColorMode::True, false);
+        press(&mut app, "f[[");
+        assert!(app.frozen() && app.chart().1 > 0);
+        press(&mut app, key);
+        assert!(!app.frozen() && app.chart().1 == 0, "{key}: {:?}", app.chart());
+    }
 }
 
 #[test]

@@ -244,11 +244,14 @@ pub fn badges(app: &App, state: &State) -> Vec<(String, Role)> {
     if let Some(lost) = app.lost() {
         let as_of = time_of_day(lost.as_of, app.time_zone(), false);
         let (width, height) = app.layout_size();
-        let again = match app.layout(width, height).size {
-            Size::Full => format!(", trying again in {} s", lost.again_in.as_secs()),
-            _ if width >= WIDE_ENOUGH => format!(", again in {} s", lost.again_in.as_secs()),
+        let is_full = app.layout(width, height).size == Size::Full;
+        let again = match lost.again_in.as_secs() {
             // That what is shown is of the past counts more.
-            _ => String::new(),
+            _ if !is_full && width < WIDE_ENOUGH => String::new(),
+            // How long a try takes nobody knows.
+            0 => ", trying again".to_owned(),
+            seconds if is_full => format!(", trying again in {seconds} s"),
+            seconds => format!(", again in {seconds} s"),
         };
         badges.push((format!("as of {as_of}{again}"), Role::Warn));
     }

@@ -209,7 +209,7 @@ fn long_word(job: &Job) -> Option<&'static str> {
     match &job.phase {
         _ if job.lack_of_room().is_some() => Some("held: no room"),
         Phase::Running { paused: true, for_memory: true, .. } => Some("stopped for memory"),
-        Phase::Running { paused: true, .. } => Some("paused by you"),
+        Phase::Running { paused: true, .. } => Some("paused by hand"),
         Phase::Finalizing => Some("output being checked"),
         Phase::Stopping { .. } => Some("being stopped"),
         Phase::Finished(finished) if finished.is_damaged() => Some("done, damaged"),

@@ -482,7 +482,7 @@ impl<'a> Entry<'a> {
         line.spans.extend(bar(theme, ratio.unwrap_or(0.0), columns.bar, Role::Running));
         line.push_span(theme.span(format!("{done:>wide$}", wide = usize::from(PERCENT)), text_role));
         if let Phase::Running { paused: true, for_memory, .. } = job.phase {
-            let (words, role) = if for_memory { ("for memory", Role::Warn) } else { ("by you", Role::Dim) };
+            let (words, role) = if for_memory { ("for memory", Role::Warn) } else { ("by hand", Role::Dim) };
             return vec![line.into(), self.right(words.to_owned(), role).column_span(2)];
         }
         let speed = if progress.speed > 0.0 { format!("{:.1}x", progress.speed) } else { String::new() };
