@@ -266,7 +266,7 @@ pub enum EventKind {
     JobRequeued {
         /// The job.
         job: JobId,
-        /// The try that ended.
+        /// The try that ended; 0 = none has begun, its input could not be reached.
         attempt: u32,
         /// Why.
         reason: String,

@@ -332,7 +332,8 @@ impl State {
                     job.progress = None;
                     job.started_at = None;
                     job.wants_room = for_room.then(|| reason.clone());
-                    if *uncounted {
+                    // One whose input could not be looked at had not begun a try.
+                    if *uncounted && job.phase.holds_slot() {
                         job.attempts = job.attempts.saturating_sub(1);
                     }
                 }

@@ -222,8 +222,12 @@ impl Engine {
         }
         let free = self.slots().saturating_sub(self.active.len());
         let window = free + INSPECT_AHEAD;
-        // Those that others pass anyway, for want of room on their disk or because large ones take turns, hide nobody behind them.
-        let is_passed = |job: &&Job| job.media.is_some() && (self.state.large_turn(job).is_some() || self.lacks_room(job.id));
+        // Those that others pass anyway, for want of room on their disk or of their input, or because large ones take turns, hide
+        // nobody behind them.
+        let is_passed = |job: &&Job| {
+            let is_probed = job.media.is_some();
+            is_probed && (self.state.large_turn(job).is_some() || self.lacks_room(job.id)) || self.is_away(&job.input)
+        };
         let waiting = self.state.index.waiting.iter().filter_map(|(_, id)| self.state.jobs.get(id));
         let mut next = waiting.filter(|job| !is_passed(job)).take(window);
         let found = next.find(|job| job.media.is_none() && job.output.is_some() && !self.inspecting.contains(&job.id));
@@ -239,6 +243,9 @@ impl Engine {
     pub(super) fn inspected(&mut self, id: JobId, inspection: Inspection) {
         self.inspecting.remove(&id);
         self.is_probed = false;
+        if !matches!(inspection, Inspection::Later(_)) {
+            self.input_is_there(id);
+        }
         // It may have been cancelled or removed while it was probed.
         let Some(job) = self.job(id).filter(|job| matches!(job.phase, Phase::Queued)) else { return };
         match inspection {
@@ -269,6 +276,7 @@ impl Engine {
                 });
             }
             Inspection::Rejected(rejected) => self.reject(id, rejected.reason, rejected.limit, rejected.detail),
+            Inspection::Later(absence) => self.wait_for_input(id, absence),
         }
     }
 

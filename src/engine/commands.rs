@@ -228,6 +228,7 @@ impl Engine {
                 Err(Refusal::TooLarge.because(format!("job {id} is over the size limit; allow it (A, or `plimsoll allow`) or change the profile (p, or `plimsoll profile`)")))
             }
             Phase::Backoff { .. } => {
+                self.look_for_input(id);
                 self.emit(EventKind::JobReady { job: id });
                 Ok(())
             }

@@ -43,6 +43,15 @@ impl Engine {
                 self.end_failed(id, Ending { outcome: Outcome::Failed, reason, cause, exit: None });
             }
             JobReport::NoRoom(lack) => self.no_room(id, lack),
+            JobReport::InputAway(absence) => {
+                if let Some(why) = self.active.get(&id).and_then(|active| active.doomed_why) {
+                    self.end_stopped(id, why, None);
+                } else if self.state.shutting_down {
+                    self.requeue_uncounted(id, "plimsoll is ending");
+                } else {
+                    self.wait_for_input(id, absence);
+                }
+            }
             JobReport::Progress(progress) => {
                 let memory_bytes = self.job(id).map_or(Bytes::ZERO, |job| job.memory);
                 let (worked, been_there) = self.spans_of(id);

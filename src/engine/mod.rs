@@ -4,6 +4,7 @@
 //! [`State::apply`] changes; beside it stands only what is not a fact yet (timers, answers awaited).
 
 pub mod admission;
+mod away;
 pub mod cleanup_plan;
 mod commands;
 pub mod estimate;
@@ -21,6 +22,7 @@ mod timers;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::command::{Answer, ClientId, RequestId};
@@ -201,6 +203,8 @@ pub struct Engine {
     suspending: Vec<(ClientId, RequestId)>,
     /// Room for outputs that is missing, by where.
     lacking: BTreeMap<room::Place, room::Lacking>,
+    /// Where inputs cannot be reached for now.
+    away: BTreeMap<PathBuf, away::Away>,
     /// How much a try of a job had written when the disk was full.
     filled: BTreeMap<JobId, Bytes>,
     /// Asked to end a second time: what only tidies, checks or is about to start is not waited for.
@@ -237,6 +241,7 @@ impl Engine {
             stands_still: false,
             suspending: Vec::new(),
             lacking: BTreeMap::new(),
+            away: BTreeMap::new(),
             filled: BTreeMap::new(),
             hurries: false,
             over: false,

@@ -137,6 +137,8 @@ pub enum JobReport {
     },
     /// Answer to [`Effect::Spawn`]: there is no room for its output for now. Nothing was tried.
     NoRoom(Lack),
+    /// Answer to [`Effect::Spawn`]: its input cannot be reached for now. Nothing was tried.
+    InputAway(Absence),
     /// ffmpeg reported how far it is.
     Progress(Progress),
     /// Lines of its log, sanitised, oldest first.
@@ -164,6 +166,17 @@ pub enum Inspection {
     },
     /// It cannot be run.
     Rejected(Rejected),
+    /// It cannot be reached for now, which says nothing of the file.
+    Later(Absence),
+}
+
+/// An input that cannot be reached for now: a share or a disk that is away, or a machine without free descriptors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Absence {
+    /// What is waited for: all inputs that are this file, or lie below this folder, cannot be reached.
+    pub place: PathBuf,
+    /// What is waited for and why, in words.
+    pub why: String,
 }
 
 /// How a job's process ended.
@@ -334,7 +347,7 @@ pub enum Effect {
         /// Name of the preset.
         preset: String,
     },
-    /// Start a job; answered by [`JobReport::Spawned`], [`JobReport::SpawnFailed`] or [`JobReport::NoRoom`].
+    /// Start a job; answered by [`JobReport::Spawned`], [`JobReport::SpawnFailed`], [`JobReport::NoRoom`] or [`JobReport::InputAway`].
     Spawn(Box<SpawnOrder>),
     /// End a job's processes; answered by [`JobReport::Exited`].
     Stop(JobId, StopMode),

@@ -170,6 +170,9 @@ impl Engine {
         for lacking in self.lacking.values_mut() {
             lacking.since = now;
         }
+        for away in self.away.values_mut() {
+            away.since = now;
+        }
     }
 
     /// A job has ended for good, or is off the list.
@@ -221,7 +224,8 @@ impl Engine {
     /// When nothing has got on anywhere for too long.
     fn give_up_at(&self) -> Option<Mono> {
         let is_due = self.active.is_empty() && !self.state.shutting_down && !self.stands_still;
-        let since = self.lacking.values().map(|lacking| lacking.since).max().filter(|_| is_due)?;
+        let away = self.all_is_away().map(|(since, _)| since);
+        let since = self.lacking.values().map(|lacking| lacking.since).chain(away).max().filter(|_| is_due)?;
         Some(since + self.config.disk_wait?)
     }
 
@@ -242,16 +246,20 @@ impl Engine {
         self.emit(EventKind::RoomWanted(wanted));
     }
 
-    /// Nothing can be started and nobody is there to make room: the run ends, and keeps the queue.
+    /// Nothing can be started and nobody is there to make room, or to bring the inputs back: the run ends, and keeps the queue.
     fn give_up(&mut self) {
-        let Some(lacking) = self.lacking.values().next() else { return };
-        let waited = self.config.disk_wait.unwrap_or_default();
-        let what = match waited {
-            Duration::ZERO => "no room for the next output".to_owned(),
-            waited => format!("no room for the next output for {}", span_words(waited)),
+        let (what, reason, once) = if let Some(lacking) = self.lacking.values().next() {
+            ("no room for the next output", lacking.lack.reason.as_str(), "there is room")
+        } else if let Some((_, why)) = self.all_is_away() {
+            ("the inputs that wait cannot be reached", why, "it is there")
+        } else {
+            return;
         };
-        let reason = &lacking.lack.reason;
-        let detail = format!("{reason}. The run ends here (--disk-wait); what is queued is kept, start again once there is room");
+        let what = match self.config.disk_wait.unwrap_or_default() {
+            Duration::ZERO => what.to_owned(),
+            waited => format!("{what} for {}", span_words(waited)),
+        };
+        let detail = format!("{reason}. The run ends here (--disk-wait); what is queued is kept, start again once {once}");
         self.emit(EventKind::Fault { what, detail });
         self.shutdown();
     }

@@ -109,8 +109,8 @@ impl Engine {
     }
 
     /// Whose turn it is: the first in order that may start. A job that was not probed is waited for, and so is one that
-    /// memory has no room for; only a large job whose turn has not come is overtaken, by smaller ones, and one whose disk is full
-    /// by those of other disks.
+    /// memory has no room for; only a large job whose turn has not come is overtaken, by smaller ones, one whose disk is full
+    /// by those of other disks, and one whose input is away by those whose are there.
     pub(super) fn turn(&self) -> Turn {
         let may_see = !self.blind() || self.active.is_empty() && self.now.mono.0 > super::BLIND_AFTER;
         let may_start = !self.state.paused && self.state.comparison.is_none();
@@ -123,7 +123,13 @@ impl Engine {
         }
         let mut passed = None;
         for (_, id) in &self.state.index.waiting {
-            let Some(job) = self.job(*id).filter(|job| job.media.is_some()) else { return Turn { passed, ..Turn::default() } };
+            let Some(job) = self.job(*id) else { return Turn { passed, ..Turn::default() } };
+            if self.is_away(&job.input) {
+                continue;
+            }
+            if job.media.is_none() {
+                return Turn { passed, ..Turn::default() };
+            }
             if self.waits_for_room(*id) {
                 continue;
             }

@@ -24,6 +24,7 @@ impl Engine {
             self.job_timers(id);
         }
         self.resume_when_nothing_runs();
+        self.away_timers();
         self.room_timers();
     }
 

@@ -11,8 +11,9 @@ use crate::domain::media::MediaInfo;
 use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::text::{error_words, path_text, sanitise};
 use crate::domain::units::Bytes;
-use crate::engine::port::{Cause, Failure, Input, Inspection, JobReport, Lack, SpawnOrder};
+use crate::engine::port::{Absence, Cause, Failure, Input, Inspection, JobReport, Lack, SpawnOrder};
 use crate::host::demo::load_job;
+use crate::host::files::away;
 use crate::host::files::file_id::FileId;
 use crate::host::files::naming;
 use crate::host::files::prepare::{self, Part, PrepareError, PrepareOrder, Retryability, Scratch};
@@ -22,6 +23,7 @@ use crate::host::files::{self, workplace};
 use crate::host::jobstore::Destination;
 use crate::host::media::arguments::{self, Abilities, JobCommand};
 use crate::host::media::ffmpeg::Ffmpeg;
+use crate::host::media::probe::Refused;
 use crate::host::media::{mark, picture};
 use crate::host::memory::page_cache;
 use crate::host::process::sandbox::Needs;
@@ -76,6 +78,15 @@ impl Obstacle {
     }
 }
 
+/// What is to be waited for where a probe could not read its file: that may pass, and says nothing of the file.
+fn absence(input: &Path, refused: &Refused) -> Option<Absence> {
+    if refused.reason != RejectReason::Unreadable {
+        return None;
+    }
+    // What ffprobe could not read is looked at by ourselves: its words do not tell such errors from a damaged file.
+    refused.errno.map_or_else(|| away::look(input), |errno| away::judge(input, errno))
+}
+
 impl Shared {
     /// The preset as it was when the job was queued; for one that is not stored, what the name means now.
     pub(super) fn preset_of(&self, job: JobId, name: &str) -> Option<Arc<Preset>> {
@@ -121,7 +132,10 @@ impl Shared {
                 self.jobs().entry(job).or_default().probed = Some(probed);
                 ready(media)
             }
-            Err(rejected) => Inspection::Rejected(rejected),
+            Err(refused) => match absence(input, &refused) {
+                Some(absence) => Inspection::Later(absence),
+                None => Inspection::Rejected(refused.rejected),
+            },
         }
     }
 
@@ -130,23 +144,27 @@ impl Shared {
     }
 
     /// The input as it is now: probed long ago, it may have been written to since.
-    pub(super) fn refresh(&self, order: &mut SpawnOrder) -> Result<(), (String, Retryability)> {
+    pub(super) fn refresh(&self, order: &mut SpawnOrder) -> Result<(), Box<JobReport>> {
         let Some(prober) = self.prober.as_ref().filter(|_| !self.is_load(&order.input)) else { return Ok(()) };
         let known = self.jobs().get(&order.job).and_then(|files| Some(files.probed.as_ref()?.id));
         if known.is_some() && FileId::of(&order.input).ok() == known {
             return Ok(());
         }
         let Some(preset) = self.preset_of(order.job, &order.preset) else { return Ok(()) };
-        let probed = prober.probe(&order.input, &preset).map_err(|rejected| (rejected.detail, Retryability::Never))?;
+        let probed = prober.probe(&order.input, &preset).map_err(|refused| {
+            Box::new(match absence(&order.input, &refused) {
+                Some(absence) => JobReport::InputAway(absence),
+                None => JobReport::SpawnFailed { reason: refused.rejected.detail, transient: false },
+            })
+        })?;
         order.media = probed.media.clone();
         self.jobs().entry(order.job).or_default().probed = Some(probed);
         Ok(())
     }
 
     pub(super) fn start(self: &Arc<Self>, mut order: SpawnOrder) {
-        if let Err((reason, retryability)) = self.refresh(&mut order) {
-            let job = order.job;
-            return self.report(job, Obstacle::from((reason, retryability)).report(&order.output));
+        if let Err(report) = self.refresh(&mut order) {
+            return self.report(order.job, *report);
         }
         let (job, attempt, output) = (order.job, order.attempt, order.output.clone());
         match self.make_launch(order) {

@@ -19,9 +19,11 @@ mod job;
 mod memory;
 mod processes;
 mod queue;
+mod shares;
 
 use job::Process;
 pub use job::{Curve, Fate, SimJob};
+pub use shares::Share;
 
 /// Memory of others that comes and goes: none for the first half of the period, all of it for the second.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +93,10 @@ pub struct World {
     pub profile_budget: Option<Bytes>,
     /// The disks that outputs of jobs go to, by their index, where it matters.
     pub disks: BTreeMap<usize, PathBuf>,
+    /// The folders that inputs lie in, by the index of their job, where it matters.
+    pub shares: BTreeMap<usize, Share>,
+    /// Every look at an input, in order.
+    pub probes: Vec<(Mono, JobId)>,
     /// What others use.
     pub foreign: Bytes,
     /// What others use on top, in waves.
@@ -168,6 +174,8 @@ impl World {
             asked: None,
             profile_budget: None,
             disks: BTreeMap::new(),
+            shares: BTreeMap::new(),
+            probes: Vec::new(),
             foreign: Bytes::ZERO,
             wave: None,
             blind: Vec::new(),
@@ -360,6 +368,10 @@ impl Host for World {
             }
             Effect::Inspect { job, .. } => {
                 let Some(index) = self.index_of.get(&job).copied() else { return };
+                self.probes.push((self.now, job));
+                if let Some(absence) = self.absence(index) {
+                    return self.report(30, job, JobReport::Inspected(Inspection::Later(absence)));
+                }
                 let (spec, disk) = (&self.jobs[index], self.disks.get(&index).cloned());
                 let inspection = match &spec.fate {
                     Fate::Unfit(rejected) => Inspection::Rejected(rejected.clone()),

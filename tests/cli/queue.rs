@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::support::clips::{clips, probe};
-use crate::support::{Finished, Live, World, tool};
+use crate::support::{Finished, Live, World, say, tool};
 use plimsoll::config::search::{self, SearchPaths};
 use plimsoll::domain::event::EventKind;
 use plimsoll::domain::preset::Preset;
@@ -298,4 +298,44 @@ fn a_hundred_thousand_jobs_are_ready_at_once_and_cost_no_memory() {
     assert_eq!(run.code(), Some(143));
     assert_eq!(run.summary()["jobs"]["unfinished"], LONG, "all of them are left, and counted");
     assert_eq!(store::waiting(&world.path("state")), Ok(LONG));
+}
+
+#[test]
+fn a_share_that_is_away_when_its_films_are_looked_at_costs_none_of_them_and_holds_up_no_other() {
+    let world = World::new();
+    for film in ["share/season/1.mp4", "share/season/2.mp4", "zz/here.mp4", "zz/gone.mp4"] {
+        world.put(&clips().tiny(), film);
+    }
+    let said = say({
+        let mut command = world.command(["add", "--state-dir"]);
+        command.arg(world.path("state")).arg("-o").arg(world.path("out")).arg(world.path("in"));
+        command
+    });
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    let (share, away) = (world.path("in/share"), world.path("unplugged"));
+    std::fs::rename(&share, &away).expect("moved");
+    std::fs::remove_file(world.path("in/zz/gone.mp4")).expect("removed");
+    let mut live = Live::start(world.run_command(["-p", "safe"]));
+    let mut held = Vec::new();
+    let mut here = false;
+    live.until("the one that is there is done", |event| {
+        match event["event"].as_str() {
+            Some("job_requeued") => held.push(event.clone()),
+            Some("job_finished") => here |= event["outcome"] == "done",
+            _ => {}
+        }
+        here
+    });
+    let reason = format!("waits for {}, which cannot be reached: no such file or directory", share.display());
+    assert_eq!(held.len(), 1, "one look is enough for both: {held:?}");
+    assert_eq!((held[0]["reason"].as_str(), held[0]["uncounted"].as_bool()), (Some(reason.as_str()), Some(true)));
+    std::fs::rename(&away, &share).expect("moved back");
+    let run = live.finish();
+    assert_eq!(run.code(), Some(1), "one was missing: {}", run.stderr);
+    assert_eq!(run.end_of("gone.mp4"), "unreadable", "its folder is there, it is not");
+    for film in ["1.mp4", "2.mp4", "here.mp4"] {
+        assert_eq!(run.end_of(film), "done", "{}", run.stderr);
+        assert_eq!(run.end_event_of(film)["attempts"], 1);
+    }
+    assert!(run.stderr.contains(&reason), "{}", run.stderr);
 }

@@ -5,6 +5,7 @@ mod modules;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod away;
 mod comparing;
 mod crowd;
 mod governor;

@@ -664,6 +664,34 @@ fn a_job_over_its_time_limit_is_timed_out_one_that_hangs_is_stalled_and_a_failur
 }
 
 #[test]
+fn a_job_that_is_to_be_tried_again_while_its_share_is_away_starts_when_it_is_back() {
+    let world = World::new();
+    world.put(&clips().tiny(), "share/tiny.mp4");
+    // The first try ends when it is told to, as one whose share has gone.
+    let work = "case \"$*\" in *.part*)\n\
+                test -e \"$TMPDIR/first\" || {\n\
+                : > \"$TMPDIR/first\"; while ! test -e \"$TMPDIR/go\"; do sleep 0.05; done\n\
+                echo 'Input/output error' >&2; exit 5; };; esac";
+    let tools = fake_tools(&world, work, "");
+    let mut command = world.run_command([OsStr::new("--retries"), OsStr::new("1"), OsStr::new("--ffmpeg"), tools.as_os_str()]);
+    command.arg(world.path("in"));
+    let mut live = Live::start(command);
+    live.until_event("job_started");
+    let (share, away) = (world.path("in/share"), world.path("unplugged"));
+    std::fs::rename(&share, &away).expect("moved");
+    world.write("state/scratch/go", "");
+    assert_eq!(live.until_event("job_requeued")["uncounted"], false, "that try has failed");
+    let waits = live.until_event("job_requeued");
+    assert_eq!(waits["uncounted"], true, "{waits}");
+    assert!(waits["reason"].as_str().is_some_and(|why| why.starts_with(&format!("waits for {}", share.display()))), "{waits}");
+    std::fs::rename(&away, &share).expect("moved back");
+    let run = live.finish();
+    assert_eq!((run.code(), run.end_of("tiny.mp4")), (Some(0), "done"), "{}", run.stderr);
+    assert_eq!(run.end_event_of("tiny.mp4")["attempts"], 2);
+    world.assert_no_leftovers();
+}
+
+#[test]
 fn a_full_disk_fails_the_job_with_that_reason_and_leaves_nothing_half_made() {
     let world = World::new();
     let input = world.put(&clips().noise(), "noise.mp4");

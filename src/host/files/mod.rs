@@ -1,5 +1,6 @@
 //! Files: which are inputs, what outputs are called, and how an output gets its place.
 
+pub(in crate::host) mod away;
 pub mod file_id;
 pub mod intent;
 pub mod naming;

@@ -3,6 +3,7 @@
 //! Knows nothing of jobs and queues; turns ffprobe's answer into [`MediaInfo`] or into a reason a person understands.
 
 use std::io;
+use std::ops::Deref;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
@@ -102,6 +103,34 @@ pub struct Probed {
     is_incomplete: bool,
 }
 
+/// Why a file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// In words.
+    pub rejected: Rejected,
+    /// The error of the system that it comes from, where there was one: it may say nothing of the file.
+    pub errno: Option<i32>,
+}
+
+impl From<Rejected> for Refused {
+    fn from(rejected: Rejected) -> Self {
+        Self { rejected, errno: None }
+    }
+}
+
+impl Deref for Refused {
+    type Target = Rejected;
+
+    fn deref(&self) -> &Rejected {
+        &self.rejected
+    }
+}
+
+/// Refuses a file for an error of the system.
+pub(in crate::host::media::probe) fn refused(error: &io::Error, detail: String) -> Refused {
+    Refused { rejected: rejected(RejectReason::Unreadable, detail), errno: error.raw_os_error() }
+}
+
 impl Prober {
     /// A prober with the default time limit of 30 s.
     pub fn new(ffprobe: impl Into<PathBuf>, scratch: impl Into<PathBuf>) -> Self {
@@ -117,20 +146,20 @@ impl Prober {
     }
 
     /// Reads an input and tells whether `preset` can make something of it. The path must be absolute.
-    pub fn probe(&self, path: &Path, preset: &Preset) -> Result<Probed, Rejected> {
+    pub fn probe(&self, path: &Path, preset: &Preset) -> Result<Probed, Refused> {
         let mut probed = self.read(path)?;
         if preset.container.is_still() {
             self.complete_for_a_sheet(path, &mut probed)?;
         }
         match choose(preset, &probed.media) {
             Ok(_) => Ok(probed),
-            Err(unfit @ Unfit::Missing(_)) => Err(rejected(RejectReason::NotAVideo, unfit.to_string())),
-            Err(unfit) => Err(rejected(RejectReason::DoesNotFit, unfit.to_string())),
+            Err(unfit @ Unfit::Missing(_)) => Err(rejected(RejectReason::NotAVideo, unfit.to_string()).into()),
+            Err(unfit) => Err(rejected(RejectReason::DoesNotFit, unfit.to_string()).into()),
         }
     }
 
     /// A sheet is made of a cover where there is no film, and has to know how long its film really is.
-    fn complete_for_a_sheet(&self, path: &Path, probed: &mut Probed) -> Result<(), Rejected> {
+    fn complete_for_a_sheet(&self, path: &Path, probed: &mut Probed) -> Result<(), Refused> {
         let media = &mut probed.media;
         if media.video.is_none() {
             media.video = media.extras.cover.take();
@@ -144,7 +173,7 @@ impl Prober {
     }
 
     /// How long a stream is, by the times of its packets. Where they begin anew, what follows is added.
-    fn measure(&self, path: &Path, stream: u32, long: bool) -> Result<Option<Duration>, Rejected> {
+    fn measure(&self, path: &Path, stream: u32, long: bool) -> Result<Option<Duration>, Refused> {
         let timeout = self.timeout + Duration::from_secs(std::fs::metadata(path).map_or(0, |meta| meta.len()) / SLOWEST_DISK.0);
         let question = Question { formats: FORMATS, subject: Subject::Times(stream), long, timeout };
         let answer = self.ask(path, question)?;
@@ -152,7 +181,7 @@ impl Prober {
     }
 
     /// Reads any media file of the allowed formats. The path must be absolute.
-    pub fn read(&self, path: &Path) -> Result<Probed, Rejected> {
+    pub fn read(&self, path: &Path) -> Result<Probed, Refused> {
         let (id, head) = look(path)?;
         if let Head::Playlist(kind) = head {
             return Err(rejected(
@@ -160,7 +189,8 @@ impl Prober {
                 format!(
                     "not a supported container ({kind}): it names other files, which are not opened; give those files themselves"
                 ),
-            ));
+            )
+            .into());
         }
         let told = index::look(path).filter(|looked| looked.id == id).map(|looked| looked.report);
         if let Some(report) = &told
@@ -174,7 +204,8 @@ impl Prober {
             self.trust.learn(report, self.accept(report.read(""), id).is_ok_and(|own| own == probed));
         }
         if probed.is_incomplete
-            && let Ok(longer) = self.ask(path, Question { long: true, ..question }).and_then(|answer| self.judge(&answer, id, head))
+            && let Ok(longer) =
+                self.ask(path, Question { long: true, ..question }).and_then(|answer| Ok(self.judge(&answer, id, head)?))
             && longer.streams > probed.streams
         {
             probed = longer;
@@ -185,27 +216,28 @@ impl Prober {
             return Err(rejected(
                 RejectReason::Unreadable,
                 "the size of its picture cannot be read: its first pictures are missing or damaged; another copy of it is needed",
-            ));
+            )
+            .into());
         }
         Self::structured(path, probed)
     }
 
     /// Adds what the outer structure of the file tells.
-    fn structured(path: &Path, mut probed: Probed) -> Result<Probed, Rejected> {
-        let unreadable = |error: io::Error| rejected(RejectReason::Unreadable, format!("cannot be read: {}", words(&error)));
+    fn structured(path: &Path, mut probed: Probed) -> Result<Probed, Refused> {
+        let unreadable = |error: io::Error| refused(&error, format!("cannot be read: {}", words(&error)));
         let file = crate::host::files::file_id::open_regular(path).map_err(unreadable)?;
         let structure = structure::look(&file, probed.id.size, &probed.media.demuxer).map_err(unreadable)?;
         if structure.is_hollow {
             let text = "it is the beginning of a stream whose parts lie in other files (an initialisation segment) and holds no pictures; \
                         join the parts behind it";
-            return Err(rejected(RejectReason::NotAVideo, text));
+            return Err(rejected(RejectReason::NotAVideo, text).into());
         }
         probed.media.extras.ends_early = structure.ends_early;
         Ok(probed)
     }
 
     /// Reads a file that this program made, every packet of it unless it is a still picture.
-    pub(in crate::host) fn read_output(&self, path: &Path, still: bool) -> Result<Probed, Rejected> {
+    pub(in crate::host) fn read_output(&self, path: &Path, still: bool) -> Result<Probed, Refused> {
         let (id, head) = look(path)?;
         let timeout = self.timeout + Duration::from_secs(id.size / SLOWEST_DISK.0);
         let formats = if still { STILL_FORMAT } else { FORMATS };
@@ -213,13 +245,13 @@ impl Prober {
             .ask(path, Question { formats, subject: if still { Subject::Head } else { Subject::Whole }, long: false, timeout })?;
         let log = String::from_utf8_lossy(&answer.stderr);
         if CUT_SHORT.iter().any(|complaint| log.contains(complaint)) {
-            return Err(rejected(RejectReason::Unreadable, "it ends before its index says"));
+            return Err(rejected(RejectReason::Unreadable, "it ends before its index says").into());
         }
-        self.judge(&answer, id, head)
+        Ok(self.judge(&answer, id, head)?)
     }
 
     /// Asks again when the probe was killed: that says nothing of the file, unless it happens each time.
-    fn ask(&self, path: &Path, question: Question<'_>) -> Result<Answer, Rejected> {
+    fn ask(&self, path: &Path, question: Question<'_>) -> Result<Answer, Refused> {
         let mut pauses = self.pauses.iter();
         loop {
             let answer = self.ask_once(path, question)?;
@@ -227,7 +259,7 @@ impl Prober {
             let Some(pause) = pauses.next() else {
                 let tries = self.pauses.len() + 1;
                 let detail = format!("the probe was killed each of {tries} times (signal {signal}); queue it again to try anew");
-                return Err(rejected(RejectReason::Unreadable, detail));
+                return Err(rejected(RejectReason::Unreadable, detail).into());
             };
             std::thread::sleep(*pause);
         }
@@ -262,7 +294,7 @@ impl Prober {
         Ok(Probed { media, id, packets_missing, streams, is_incomplete })
     }
 
-    fn ask_once(&self, path: &Path, question: Question<'_>) -> Result<Answer, Rejected> {
+    fn ask_once(&self, path: &Path, question: Question<'_>) -> Result<Answer, Refused> {
         let mut command = Command::new(&self.ffprobe);
         command
             .args(["-hide_banner", "-loglevel", "level+warning", "-threads", "1", "-protocol_whitelist", "file"])
@@ -285,20 +317,24 @@ impl Prober {
         command.arg("-i").arg(file_url(path));
         command.env_clear().envs(environment(&std::collections::BTreeMap::new(), &self.scratch));
         let needs = Needs { program: Some(&self.ffprobe), input: Some(path), output: None };
-        let fence = self.fences.as_ref().map(|fences| fences.build(needs)).transpose().map_err(|error| {
-            rejected(RejectReason::Unreadable, format!("the probe cannot be fenced in: {}; retry it later", words(&error)))
-        })?;
+        let fence = self
+            .fences
+            .as_ref()
+            .map(|fences| fences.build(needs))
+            .transpose()
+            .map_err(|error| refused(&error, format!("the probe cannot be fenced in: {}; retry it later", words(&error))))?;
         confine(&mut command, fence.flatten());
         let bounds = Bounds { limit: question.timeout, stdout: question.subject.longest(), stderr: MAX_LOG };
         command::run_bounded(&mut command, bounds).map_err(|error| {
             let text = match error {
                 ToolError::Start { program, source } => {
-                    format!("cannot run {}: {}; see `plimsoll doctor`", path_text(&program), words(&source))
+                    let text = format!("cannot run {}: {}; see `plimsoll doctor`", path_text(&program), words(&source));
+                    return refused(&source, text);
                 }
                 ToolError::TimedOut { limit, .. } => format!("the probe took longer than {} s", limit.as_secs_f64()),
                 ToolError::TooLong { longest, .. } => format!("the probe's answer is longer than {} MiB", longest >> 20),
             };
-            rejected(RejectReason::Unreadable, text)
+            rejected(RejectReason::Unreadable, text).into()
         })
     }
 }

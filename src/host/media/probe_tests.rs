@@ -18,7 +18,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 fn reject(path: &Path) -> Rejected {
-    prober(path.parent().expect("a folder")).probe(path, &quick()).expect_err("rejected")
+    prober(path.parent().expect("a folder")).probe(path, &quick()).expect_err("rejected").rejected
 }
 
 #[test]

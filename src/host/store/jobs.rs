@@ -314,11 +314,11 @@ impl Jobs<'_> {
         Ok(())
     }
 
-    /// A claimed job waits again, at its old place. The try counts unless it was not the job's fault.
+    /// A job waits again, at its old place. The try counts unless it was not the job's fault; one that was not claimed had none.
     fn release(&mut self, job: JobId, uncounted: bool) -> rusqlite::Result<()> {
         self.hand_out(job)?;
         let mut update = self.connection.prepare_cached(
-            "UPDATE jobs SET state = 0, deaths = 0, attempts = max(attempts - ?2, 0)
+            "UPDATE jobs SET state = 0, deaths = deaths * (state = 0), attempts = max(attempts - ?2 * (state = 1), 0)
              WHERE id = ?1",
         )?;
         update.execute(params![job.0 as i64, i64::from(uncounted)])?;

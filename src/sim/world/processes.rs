@@ -162,6 +162,10 @@ impl World {
         }
         let Some(index) = self.index_of.get(&id).copied() else { return };
         self.starts.push((self.now, id, order.attempt));
+        if let Some(absence) = self.absence(index) {
+            self.report(1, id, JobReport::InputAway(absence));
+            return;
+        }
         if matches!(self.jobs[index].fate, Fate::SpawnFailsFirst(times) if order.attempt <= times) {
             self.report(1, id, JobReport::SpawnFailed { reason: "no more processes".to_owned(), transient: true });
             return;

@@ -23,7 +23,7 @@ impl World {
             let size = self.jobs[index].size;
             let job = StoredJob {
                 id,
-                input: PathBuf::from(format!("/sim/{index}")),
+                input: self.input_of(index),
                 size,
                 output: PathBuf::from(format!("/out/{index}.mp4")),
                 preset: preset.to_owned(),

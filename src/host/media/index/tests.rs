@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::domain::job::Rejected;
 use crate::host::fixtures::{clip, clip_with, make, prober};
-use crate::host::media::probe::{Probed, Prober};
+use crate::host::media::probe::{Probed, Prober, Refused};
 
 const PICTURE: &[&str] = &["-f", "lavfi", "-i", "testsrc2=s=160x120:r=25:d=1"];
 const NTSC: &[&str] = &["-f", "lavfi", "-i", "testsrc2=s=176x144:r=30000/1001:d=1"];
@@ -17,13 +16,13 @@ const X264_MEDIUM: &[&str] = &["-c:v", "libx264", "-pix_fmt", "yuv420p"];
 const AAC: &[&str] = &["-c:a", "aac"];
 
 /// What the index alone tells, by a prober that has no ffprobe. `None` = the index is not enough.
-fn by_index(path: &Path) -> Option<Result<Probed, Rejected>> {
+fn by_index(path: &Path) -> Option<Result<Probed, Refused>> {
     let trust = Trust::default();
     trust.learn(&look(path)?.report, true);
     Some(Prober { trust, ..Prober::new("/nowhere/ffprobe", path.parent()?) }.read(path))
 }
 
-fn by_ffprobe(path: &Path) -> Result<Probed, Rejected> {
+fn by_ffprobe(path: &Path) -> Result<Probed, Refused> {
     prober(path.parent().expect("a folder")).read(path)
 }
 

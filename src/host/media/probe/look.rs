@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::domain::job::{RejectReason, Rejected};
 use crate::domain::text::error_words as words;
 use crate::host::files::file_id::FileId;
-use crate::host::media::probe::{HEAD, rejected};
+use crate::host::media::probe::{HEAD, Refused, refused, rejected};
 
 /// What stands in a file by the look of its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,10 +19,8 @@ pub(super) enum Head {
 }
 
 /// Looks at the file itself: that it is a regular one, not empty, readable, and what its first bytes look like.
-pub(super) fn look(path: &Path) -> Result<(FileId, Head), Rejected> {
-    let unreadable = |error: &io::Error| {
-        rejected(RejectReason::Unreadable, format!("cannot be read: {}; check the file and its rights", words(error)))
-    };
+pub(super) fn look(path: &Path) -> Result<(FileId, Head), Refused> {
+    let unreadable = |error: &io::Error| refused(error, format!("cannot be read: {}; check the file and its rights", words(error)));
     let meta = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
     regular(&meta)?;
     // Not blocking, should it have become a FIFO since.
@@ -31,7 +29,7 @@ pub(super) fn look(path: &Path) -> Result<(FileId, Head), Rejected> {
     let meta = file.metadata().map_err(|error| unreadable(&error))?;
     regular(&meta)?;
     if meta.len() == 0 {
-        return Err(rejected(RejectReason::Empty, "the file is empty; fetch it again"));
+        return Err(rejected(RejectReason::Empty, "the file is empty; fetch it again").into());
     }
     let mut head = [0; HEAD];
     let mut filled = 0;
