@@ -6,13 +6,13 @@
 use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, Stat};
 
 use crate::domain::job::JobId;
 use crate::domain::units::Bytes;
@@ -74,7 +74,7 @@ pub struct Removed {
 }
 
 /// Removes the parts in `dir` that belong to nobody. `is_needed` says of a job that its parts stay, `is_ours` that this
-/// process has started it. A folder that is not there holds nothing; a part that somebody has open stays.
+/// process has started it. A folder that is not there holds nothing; a part that somebody writes stays.
 pub fn remove_strays(dir: &Path, is_needed: impl Fn(JobId) -> bool, is_ours: impl Fn(JobId) -> bool) -> io::Result<Removed> {
     let mut removed = Removed::default();
     let Some(folder) = open_folder(dir)? else { return Ok(removed) };
@@ -83,11 +83,12 @@ pub fn remove_strays(dir: &Path, is_needed: impl Fn(JobId) -> bool, is_ours: imp
         if is_needed(part.job) || (!is_ours(part.job) && age(&part.stat).is_none_or(|age| age < STRANGER_AGE)) {
             continue;
         }
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        // For writing: some network file systems give the lock to no other.
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let Ok(file) = rustix::fs::openat(&folder, part.name.as_c_str(), flags, Mode::empty()).map(File::from) else { continue };
         let held = if in_memory { Some(blocks(&part.stat)) } else { page_cache::resident(&file, 0) };
         let is_only_name = part.stat.st_nlink == 1;
-        if is_open_elsewhere(&file) || rustix::fs::unlinkat(&folder, part.name.as_c_str(), AtFlags::empty()).is_err() {
+        if is_written(&file) || rustix::fs::unlinkat(&folder, part.name.as_c_str(), AtFlags::empty()).is_err() {
             removed.left += held.unwrap_or_default();
             continue;
         }
@@ -164,18 +165,10 @@ fn age(stat: &Stat) -> Option<Duration> {
     SystemTime::now().duration_since(written).ok()
 }
 
-/// Somebody else has the file open: then a write lease is refused with `EAGAIN`. Where leases are not to be had, no.
-#[cfg(target_os = "linux")]
-fn is_open_elsewhere(file: &File) -> bool {
-    // SAFETY: takes a descriptor and numbers. The lease ends when the file is closed.
-    let refused = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) } == -1;
-    refused && io::Error::last_os_error().raw_os_error() == Some(libc::EAGAIN)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_open_elsewhere(file: &File) -> bool {
-    let _ = file.as_raw_fd();
-    false
+/// Somebody writes this part: whoever makes one holds a lock on it for as long (`prepare::create_part`). Where there are no locks,
+/// no.
+fn is_written(file: &File) -> bool {
+    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK)
 }
 
 #[cfg(test)]
@@ -281,6 +274,8 @@ mod tests {
     fn a_part_that_somebody_writes_stays_and_so_does_a_fresh_one_of_a_stranger() {
         let dir = tempfile::tempdir().expect("tempdir");
         let held = File::create(dir.path().join("1.1.part")).expect("makes it");
+        // As whoever makes a part does.
+        rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).expect("locks it");
         std::fs::write(dir.path().join("2.1.part"), "fresh").expect("writes");
         let removed = remove_strays(dir.path(), never, |job| job == JobId(1)).expect("reads the folder");
         assert_eq!(removed.files, 0);
@@ -289,6 +284,15 @@ mod tests {
         File::options().write(true).open(dir.path().join("2.1.part")).expect("opens").set_modified(old).expect("sets the time");
         assert_eq!(remove_strays(dir.path(), never, never).expect("reads the folder").files, 1);
         assert!(dir.path().join("1.1.part").exists(), "it has just been written and is not ours");
+        assert_eq!(remove_strays(dir.path(), never, always).expect("reads the folder").files, 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_part_that_somebody_only_reads_goes() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        std::fs::write(dir.path().join("1.1.part"), "left").expect("writes");
+        let _backup = File::open(dir.path().join("1.1.part")).expect("opens");
         assert_eq!(remove_strays(dir.path(), never, always).expect("reads the folder").files, 1);
     }
 }
