@@ -190,6 +190,8 @@ impl Shared {
         self.lives.writes_to(home);
         self.ledger.writes_to(home.join(WORK_FOLDER));
         let (job, attempt) = (order.job, order.attempt);
+        // That of a try before, which was not cleaned up yet: it would stay beside the new one, and take of its room.
+        self.discard(job);
         let order_of_part = PrepareOrder { job, attempt, input: &order.input, output: &order.output, home, needed, scratch };
         let part = prepare::prepare(&order_of_part)?;
         let command = self.command(&order, &preset, part.path())?;

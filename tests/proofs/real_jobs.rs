@@ -692,6 +692,29 @@ fn a_job_that_is_to_be_tried_again_while_its_share_is_away_starts_when_it_is_bac
 }
 
 #[test]
+fn of_a_film_that_is_made_anew_in_a_larger_picture_the_first_part_is_gone_when_the_second_is_written() {
+    let world = World::new();
+    let tiny = world.put(&clips().tiny(), "tiny.mp4");
+    let grows = "[graph 0 input from stream 0:0 @ 0x55] [verbose] w:1280 h:720 pixfmt:yuv420p tb:1/90000 fr:25/1 sar:1/1";
+    let work = format!(
+        "case \"$*\" in *.part*)\n\
+         test -e \"$TMPDIR/first\" || {{ : > \"$TMPDIR/first\"; echo '{grows}' >&2; sleep 600; }}\n\
+         while ! test -e \"$TMPDIR/go\"; do sleep 0.05; done;; esac"
+    );
+    let tools = fake_tools(&world, &work, "");
+    let mut command = world.run_command([OsStr::new("--ffmpeg"), tools.as_os_str()]);
+    command.arg(&tiny);
+    let mut live = Live::start(command);
+    live.until_event("job_requeued");
+    live.until_event("job_started");
+    assert_eq!(world.files("out"), [PathBuf::from(".plimsoll/1.1.part")], "one part, by its first name");
+    world.write("state/scratch/go", "");
+    let run = live.finish();
+    assert_eq!((run.code(), run.end_of("tiny.mp4")), (Some(0), "done"), "{}", run.stderr);
+    world.assert_no_leftovers();
+}
+
+#[test]
 fn a_full_disk_fails_the_job_with_that_reason_and_leaves_nothing_half_made() {
     let world = World::new();
     let input = world.put(&clips().noise(), "noise.mp4");

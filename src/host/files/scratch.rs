@@ -1,6 +1,6 @@
 //! Our scratch folders: which files in them are ours, what they hold of memory, and removing those that nobody needs.
 //!
-//! Acts only on names of our own form, `<job>.<attempt>.part`, on regular files of our own user, and never through a
+//! Acts only on names of our own form, `<job>.<attempt>.part` or `<job>.<attempt>-<number>.part`, on regular files of our own user, and never through a
 //! symbolic link.
 
 use std::ffi::{CStr, OsStr};
@@ -29,9 +29,15 @@ pub const STRANGER_AGE: Duration = Duration::from_secs(10);
 pub fn parse_part_name(name: &OsStr) -> Option<(JobId, u32)> {
     let stem = name.to_str()?.strip_suffix(".part")?;
     let (job, attempt) = stem.split_once('.')?;
+    // A further name of the same try, where the first was taken.
+    let (attempt, further) = attempt.split_once('-').map_or((attempt, None), |(attempt, further)| (attempt, Some(further)));
     let (job, attempt): (u64, u32) = (job.parse().ok()?, attempt.parse().ok()?);
+    let further = match further {
+        Some(number) => format!("-{}", number.parse::<u32>().ok()?),
+        None => String::new(),
+    };
     // Numbers are written plainly: `+1.1.part` and `01.1.part` are not ours.
-    (format!("{job}.{attempt}") == stem).then_some((JobId(job), attempt))
+    (format!("{job}.{attempt}{further}") == stem).then_some((JobId(job), attempt))
 }
 
 /// Makes a folder for the jobs' own temporary files that is ours, open to nobody else, and empty: whatever an earlier run
@@ -186,9 +192,22 @@ mod tests {
     #[test]
     fn only_plain_names_of_our_form_are_parts() {
         assert_eq!(parse_part_name(OsStr::new("17.2.part")), Some((JobId(17), 2)));
-        for name in
-            ["17.part", "a.1.part", "17.2.part.mp4", "+1.1.part", "01.1.part", "1.1.1.part", ".part", "1.-1.part", "movie.mp4"]
-        {
+        assert_eq!(parse_part_name(OsStr::new("17.2-3.part")), Some((JobId(17), 2)), "its first name was taken");
+        for name in [
+            "17.2-.part",
+            "17.2-03.part",
+            "17.2-3-4.part",
+            "17.-3.part",
+            "17.part",
+            "a.1.part",
+            "17.2.part.mp4",
+            "+1.1.part",
+            "01.1.part",
+            "1.1.1.part",
+            ".part",
+            "1.-1.part",
+            "movie.mp4",
+        ] {
             assert_eq!(parse_part_name(OsStr::new(name)), None, "{name}");
         }
     }
