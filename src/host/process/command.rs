@@ -103,8 +103,10 @@ impl Tool {
     }
 }
 
-/// Between two looks whether a program is given up, where it may be.
+/// Between two looks whether a program has ended although its outputs are open, or is given up.
 const LOOK: Duration = Duration::from_millis(100);
+/// Reads of what is left in the outputs of a program that has ended: more than pipes hold.
+const MOST_LEFT_TO_READ: u32 = 128;
 /// Longest wait for what the system refuses for a moment.
 pub const GRANTED_WITHIN: Duration = Duration::from_secs(2);
 /// Between two tries of what the system refuses for a moment.
@@ -149,18 +151,18 @@ pub fn run_fed(command: &mut Command, input: Stdio, bounds: Bounds, given_up: Op
     let deadline = Instant::now() + bounds.limit;
     let failed = |source: io::Error| ToolError::Start { program: program.clone(), source };
     let timed_out = || ToolError::TimedOut { program: program.clone(), limit: bounds.limit };
-    let mut child = Killed(until_granted(bounds.limit, || command.spawn()).map_err(failed)?);
-    let mut out = child.0.stdout.take().map(|pipe| File::from(OwnedFd::from(pipe)));
-    let mut err = child.0.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe)));
+    let mut child = Killed { child: until_granted(bounds.limit, || command.spawn()).map_err(failed)?, is_reaped: false };
+    let mut out = child.child.stdout.take().map(|pipe| File::from(OwnedFd::from(pipe)));
+    let mut err = child.child.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe)));
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let mut block = vec![0; 16 * 1024];
+    let mut looked = Instant::now();
     while out.is_some() || err.is_some() {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() || is_given_up() {
             return Err(timed_out());
         }
-        let left = if given_up.is_some() { left.min(LOOK) } else { left };
-        let (out_is_ready, err_is_ready) = ready(out.as_ref(), err.as_ref(), left).map_err(failed)?;
+        let (out_is_ready, err_is_ready) = ready(out.as_ref(), err.as_ref(), left.min(LOOK)).map_err(failed)?;
         if out_is_ready {
             take(&mut out, &mut block, &mut stdout, bounds.stdout + 1).map_err(failed)?;
         }
@@ -170,17 +172,40 @@ pub fn run_fed(command: &mut Command, input: Stdio, bounds: Bounds, given_up: Op
         if stdout.len() > bounds.stdout {
             return Err(ToolError::TooLong { program, longest: bounds.stdout });
         }
+        // What it has left running may keep the outputs open, and is not waited for.
+        if looked.elapsed() >= LOOK {
+            if has_ended(child.pid()) {
+                break;
+            }
+            looked = Instant::now();
+        }
     }
     // Both outputs are closed, which is the end of nearly every program; one that lingers is asked again.
-    while !has_ended(child.0.id() as libc::pid_t) {
+    while !has_ended(child.pid()) {
         if Instant::now() >= deadline || is_given_up() {
             return Err(timed_out());
         }
         thread::sleep(Duration::from_millis(1));
     }
     // Whatever it has left running goes with it, as long as the number of its group is its own.
-    kill_members(&child.0);
-    let status = child.0.wait().map_err(failed)?;
+    kill_members(&child.child);
+    // What it said itself stands in the pipes. Whoever has left its group may go on writing.
+    for _ in 0..MOST_LEFT_TO_READ {
+        let (out_is_ready, err_is_ready) = ready(out.as_ref(), err.as_ref(), Duration::ZERO).map_err(failed)?;
+        if out_is_ready {
+            take(&mut out, &mut block, &mut stdout, bounds.stdout + 1).map_err(failed)?;
+        }
+        if err_is_ready {
+            take(&mut err, &mut block, &mut stderr, bounds.stderr).map_err(failed)?;
+        }
+        if !out_is_ready && !err_is_ready {
+            break;
+        }
+    }
+    let status = child.reap().map_err(failed)?;
+    if stdout.len() > bounds.stdout {
+        return Err(ToolError::TooLong { program, longest: bounds.stdout });
+    }
     Ok(Answer { status, stdout, stderr })
 }
 
@@ -223,13 +248,28 @@ fn take(pipe: &mut Option<File>, block: &mut [u8], into: &mut Vec<u8>, keep: usi
 }
 
 /// A child that is gone, with all it started, whichever way it is left.
-struct Killed(Child);
+struct Killed {
+    child: Child,
+    is_reaped: bool,
+}
+
+impl Killed {
+    fn pid(&self) -> libc::pid_t {
+        self.child.id() as libc::pid_t
+    }
+
+    fn reap(&mut self) -> io::Result<ExitStatus> {
+        let status = self.child.wait()?;
+        self.is_reaped = true;
+        Ok(status)
+    }
+}
 
 impl Drop for Killed {
     fn drop(&mut self) {
-        // Once it was reaped, its number may be somebody else's.
-        if !matches!(self.0.try_wait(), Ok(Some(_))) {
-            kill_group(&mut self.0);
+        // Once it was reaped, its number may be somebody else's; as long as it was not, it leads its group, also where it has ended.
+        if !self.is_reaped {
+            kill_group(&mut self.child);
         }
     }
 }
@@ -296,6 +336,34 @@ mod tests {
         assert!(matches!(tool.run(), Err(ToolError::TimedOut { .. })));
         let pid: i32 = std::fs::read_to_string(pid_file).unwrap().trim().parse().unwrap();
         assert!(is_gone(rustix::process::Pid::from_raw(pid).unwrap()), "the sleeping grandchild is alive");
+    }
+
+    #[test]
+    fn a_program_that_has_ended_is_answered_for_and_what_it_left_running_goes_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pid_file = folder.path().join("pid");
+        // The sleeper keeps both outputs open.
+        let mut tool = shell(&format!("sleep 600 & echo $! > {}; echo started; exit 3", pid_file.display()));
+        tool.limit = Duration::from_mins(1);
+        let answer = tool.run().unwrap();
+        assert_eq!((answer.stdout.as_slice(), answer.status.code()), (&b"started\n"[..], Some(3)));
+        let pid: i32 = std::fs::read_to_string(pid_file).unwrap().trim().parse().unwrap();
+        assert!(is_gone(rustix::process::Pid::from_raw(pid).unwrap()), "what it left running is alive");
+    }
+
+    #[test]
+    fn a_program_that_is_given_up_after_its_end_goes_with_what_it_left_running() {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "sleep 600 & echo $!"]).stdout(Stdio::piped()).process_group(0);
+        let mut child = Killed { child: command.spawn().unwrap(), is_reaped: false };
+        let mut said = std::io::BufReader::new(child.child.stdout.take().unwrap());
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+        while !has_ended(child.pid()) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        drop(child);
+        assert!(is_gone(rustix::process::Pid::from_raw(line.trim().parse().unwrap()).unwrap()), "what it left running is alive");
     }
 
     /// The process ends within 5 s, or has ended.
