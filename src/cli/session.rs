@@ -33,7 +33,7 @@ use crate::headless::{self, Report, Sinks, summary};
 use crate::host::process::instance::{Instance, InstanceError};
 use crate::host::process::joblog::LogReader;
 use crate::host::process::orphans::ProcessIdentity;
-use crate::host::{HostConfig, HostError, RealHost};
+use crate::host::{AtWork, HostConfig, HostError, RealHost};
 use crate::runtime::clock::Clock;
 use crate::runtime::driver::{Driver, Ended};
 use crate::runtime::hub::Attacher;
@@ -96,7 +96,7 @@ impl Session {
     pub fn run(self) -> Result<u8> {
         let log_file = self.log_file.as_deref().map(open_log).transpose()?;
         let state_dir = self.host.state_dir.clone();
-        let (driver, logs, lock) = open_engine(self.engine, self.host)?;
+        let (driver, logs, lock, hooks) = open_engine(self.engine, self.host)?;
         // What a worker's agent still stores is in that folder.
         let lock = self.agent.is_some().then_some(lock);
         let attacher = driver.attacher();
@@ -135,7 +135,10 @@ impl Session {
             serves
         });
         let life = ProcessIdentity::own().to_string().replace(' ', "-");
-        let serving = serves.map(|serves| serving::start(serves, &state_dir, life, &attacher)).transpose()?.flatten();
+        let serving = serves
+            .map(|serves| serving::start(serves, Box::new(move || hooks.is_some()), &state_dir, life, &attacher))
+            .transpose()?
+            .flatten();
         let (doors, told) = serving.map(|serving| (serving.doors, (serving.over, serving.ended))).unzip();
         let engine = start_engine(driver, doors)?;
         let queued = !commands.is_empty();
@@ -257,14 +260,14 @@ async fn show(lines: RunLines, link: Link, mut commands: Vec<Command>) -> Report
     headless::follow(link, commands, line_sinks(lines.json, lines.color)).await
 }
 
-fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<(Driver<RealHost>, LogReader, Instance)> {
+fn open_engine(mut config: EngineConfig, host: HostConfig) -> Result<(Driver<RealHost>, LogReader, Instance, AtWork)> {
     let (inputs, results) = mpsc::unbounded_channel();
     let host = opened_host(host, inputs)?;
     // Estimates of this run begin with what earlier ones have taught.
     config.before = host.ended_before().wrap_err("cannot read what earlier runs have done")?;
     config.learned = host.learned().wrap_err("cannot read what earlier runs have taught")?;
-    let (logs, lock) = (host.log_reader(), host.instance.clone());
-    Ok((Driver::new(config, host, results, Clock::start()), logs, lock))
+    let (logs, lock, hooks) = (host.log_reader(), host.instance.clone(), host.hooks_at_work());
+    Ok((Driver::new(config, host, results, Clock::start()), logs, lock, hooks))
 }
 
 /// The host; why there is none is told by its kind.

@@ -82,6 +82,8 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// A job starts without its cleanup when that takes longer than this.
 const CLEANUP_PATIENCE: Duration = Duration::from_secs(2);
+/// A drained run waits so long for the commands of the operator's: one that runs may take as long, and tells how it ended.
+const HOOKS_WAIT: Duration = Duration::from_secs(35);
 /// Without a memory sample for this long a naive run is blind, and so is any at its start; the governor looks closer.
 const BLIND_AFTER: Duration = Duration::from_secs(2);
 /// Distance of ranks of jobs queued one after the other, so that one can be put between.
@@ -207,6 +209,9 @@ pub struct Engine {
     away: BTreeMap<PathBuf, away::Away>,
     /// How much a try of a job had written when the disk was full.
     filled: BTreeMap<JobId, Bytes>,
+    /// Commands of the operator's that run or wait, and until when a drained run waits for them.
+    hooks: usize,
+    hooks_until: Option<Mono>,
     /// Asked to end a second time: what only tidies, checks or is about to start is not waited for.
     hurries: bool,
     over: bool,
@@ -243,6 +248,8 @@ impl Engine {
             lacking: BTreeMap::new(),
             away: BTreeMap::new(),
             filled: BTreeMap::new(),
+            hooks: 0,
+            hooks_until: None,
             hurries: false,
             over: false,
             wake_at: None,
@@ -282,6 +289,7 @@ impl Engine {
             Input::Persisted(seq) => self.persisted = self.persisted.max(seq),
             Input::Fault { what, detail } => self.emit(EventKind::Fault { what, detail }),
             Input::Note { level, text } => self.log(None, level, text),
+            Input::Hooks(at_work) => self.hooks = at_work,
             Input::Watched(watched) => self.emit(EventKind::WatchChanged(watched)),
             Input::Wake => {}
         }
@@ -377,7 +385,15 @@ impl Engine {
         let wanted = self.state.shutting_down || (self.state.draining && nothing_waits && !is_compared);
         let tidy = self.all_is_told() && self.cleanup_plan.is_idle() && self.governor.is_tidy();
         if !(wanted && idle && (tidy || self.hurries || self.blind())) {
+            self.hooks_until = None;
             return;
+        }
+        // How they end belongs to the log of the run.
+        if self.hooks > 0 && !self.state.shutting_down {
+            let until = *self.hooks_until.get_or_insert(self.now.mono + HOOKS_WAIT);
+            if self.now.mono < until {
+                return;
+            }
         }
         self.tell_backlog();
         let summary =

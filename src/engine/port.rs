@@ -53,6 +53,9 @@ pub enum Input {
         /// A line for the log of the run.
         text: String,
     },
+    /// So many commands of the operator's (hooks) run or wait: a drained run ends after them, as long as they take no longer than
+    /// they may.
+    Hooks(usize),
     /// How a watched folder stands.
     Watched(Watched),
     /// The time of `Engine::wake_at` has come.

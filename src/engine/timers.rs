@@ -109,6 +109,7 @@ impl Engine {
         due((!is_blind).then(|| seen + self.blind_after() + tick));
         due(self.sample.is_none().then(|| Mono::START + BLIND_AFTER + tick).filter(|at| *at > now));
         due(self.room_due());
+        due(self.hooks_until.filter(|at| *at > now));
         next
     }
 

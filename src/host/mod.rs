@@ -59,6 +59,7 @@ use memory::cleanup::{Cleaner, CleanerConfig};
 use memory::file_ledger::FileLedger;
 use memory::job_cgroup::JobGroups;
 use memory::sampler::{Sampler, SamplerConfig, Windows};
+pub use process::hooks::AtWork;
 use process::hooks::{Confinement, HookRunner};
 use process::instance::{Instance, InstanceError};
 use process::joblog::LogReader;
@@ -313,6 +314,11 @@ impl RealHost {
     /// back when all is on disk.
     pub fn queue(&self, scan: ScanId, paths: &[PathBuf], preset: &str, wishes: &Wishes) {
         self.shared.scan(scan, paths, preset, wishes);
+    }
+
+    /// How many commands of the operator's run or wait.
+    pub fn hooks_at_work(&self) -> AtWork {
+        self.hooks.at_work()
     }
 
     /// What the jobs of earlier runs have taught of the memory that jobs need.

@@ -114,3 +114,45 @@ fn a_command_that_is_none_is_refused_with_where_and_what_is_allowed() {
         );
     }
 }
+
+/// A server with these options whose hook of a job that is done takes two seconds; its lines after its end.
+fn lines_with_a_slow_hook(options: &[&str], then: &[&str]) -> String {
+    let world = World::new();
+    let film = world.put(&clips().tiny(), "a.mp4");
+    let hook = format!("on_done: [sh, -c, \"cat > /dev/null; sleep 2; echo sent; touch '{}'\"]\n", world.path("sent").display());
+    world.write("home/.config/plimsoll/settings.yaml", hook);
+    let command = |args: &[&str]| {
+        let mut command = world.command(args);
+        command.arg("--state-dir").arg(world.path("state"));
+        command
+    };
+    let mut serve = command(&["serve"]);
+    serve.args(options).arg("-o").arg(world.path("out"));
+    let mut server = Ends(serve.stderr(std::fs::File::create(world.path("said")).expect("a file")).spawn().expect("started"));
+    let deadline = Instant::now() + PATIENCE;
+    while say(command(&["status"])).code != Some(0) {
+        assert!(Instant::now() < deadline, "no server");
+    }
+    for args in [&["add", film.to_str().expect("plain")], then] {
+        let said = say(command(args));
+        assert_eq!(said.code, Some(0), "{args:?}: {}{}", said.out, said.err);
+        if then.is_empty() {
+            break;
+        }
+    }
+    while server.0.try_wait().expect("asked").is_none() {
+        assert!(Instant::now() < deadline, "it does not end");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(world.path("sent").exists(), "the hook came to its end");
+    std::fs::read_to_string(world.path("said")).expect("read")
+}
+
+#[test]
+fn a_server_that_ends_by_itself_lets_its_last_hooks_end_and_tells_how() {
+    let told = "hook on_done for job 1: done: sent";
+    let idle = lines_with_a_slow_hook(&["--exit-when-idle", "1s"], &[]);
+    assert!(idle.contains(told), "{idle}");
+    let drained = lines_with_a_slow_hook(&[], &["drain"]);
+    assert!(drained.contains(told), "{drained}");
+}

@@ -259,7 +259,7 @@ fn open_doors(folder: &Path, attacher: Attacher) -> socket::Doors {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let attach = Box::new(move || attacher.attach());
         let (lookup, facts, on_consoles) = (Lookup::default(), Facts::default(), Box::new(drop));
-        let service = Service { attach, lookup, hello, facts, on_consoles, exit_when_idle: None };
+        let service = Service { attach, lookup, hello, facts, on_consoles, exit_when_idle: None, is_busy: Box::new(|| false) };
         let never = std::future::pending();
         tokio::task::LocalSet::new().block_on(&runtime, server::serve(listeners, service, never)).expect("served");
     });

@@ -10,10 +10,10 @@ use plimsoll::domain::job::{JobId, Outcome, Phase, RejectReason, Rejected};
 use plimsoll::domain::preset::Preset;
 use plimsoll::domain::profile::Profile;
 use plimsoll::domain::state::State;
-use plimsoll::domain::time::Mono;
+use plimsoll::domain::time::{Mono, Now, Wall};
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::EngineConfig;
-use plimsoll::engine::port::{Cause, Failure, StopMode};
+use plimsoll::engine::port::{Cause, Failure, Input, StopMode};
 use plimsoll::sim::world::{Fate, SimJob};
 use plimsoll::sim::{End, Sim};
 use proptest::prelude::*;
@@ -306,6 +306,28 @@ fn a_cancelled_job_is_asked_to_end_and_its_part_is_removed() {
     sim.ask(Command::Drain);
     assert_eq!(sim.run_for(Duration::from_mins(15)), End::Over);
     check_run(&sim);
+}
+
+#[test]
+fn a_drained_run_ends_after_the_commands_of_the_operators_that_run_but_waits_for_none_that_never_ends() {
+    let hooks = |sim: &mut Sim, at_work| {
+        let now = Now { mono: sim.now(), wall: Wall(0) };
+        sim.engine.step(now, Input::Hooks(at_work));
+    };
+    for ends in [true, false] {
+        let mut sim = Sim::new(config(1, 200), vec![good(10, 5)]);
+        sim.enqueue_all();
+        sim.ask(Command::Drain);
+        hooks(&mut sim, 1);
+        assert_ne!(sim.run_for(Duration::from_secs(30)), End::Over, "how it ends is to be told");
+        assert_eq!(outcome(&sim, 1), Some(Outcome::Done));
+        if ends {
+            hooks(&mut sim, 0);
+            assert!(sim.engine.is_over());
+        } else {
+            assert_eq!(sim.run_for(Duration::from_secs(40)), End::Over);
+        }
+    }
 }
 
 #[test]

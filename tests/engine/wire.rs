@@ -83,8 +83,15 @@ impl Served {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             let attach = Box::new(move || attaches.attach());
             let on_consoles = Box::new(drop);
-            let service =
-                Service { attach, lookup: Lookup::default(), hello, facts: Facts::default(), on_consoles, exit_when_idle };
+            let service = Service {
+                attach,
+                lookup: Lookup::default(),
+                hello,
+                facts: Facts::default(),
+                on_consoles,
+                exit_when_idle,
+                is_busy: Box::new(|| false),
+            };
             let over = async { drop(is_over.await) };
             tokio::task::LocalSet::new().block_on(&runtime, server::serve(listeners, service, over)).expect("served");
             let _ = told.send(());

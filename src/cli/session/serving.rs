@@ -52,7 +52,15 @@ pub(super) struct Serving {
 }
 
 /// Opens the sockets and serves on a thread of its own. Without them a run goes on, and says so.
-pub(super) fn start(serves: Serves, state_dir: &Path, life: String, attacher: &Attacher) -> Result<Option<Serving>> {
+///
+/// `is_busy` tells whether something of the run that is no job is not to be broken off.
+pub(super) fn start(
+    serves: Serves,
+    is_busy: Box<dyn Fn() -> bool + Send>,
+    state_dir: &Path,
+    life: String,
+    attacher: &Attacher,
+) -> Result<Option<Serving>> {
     let Serves { lookup, facts, windows, exit_when_idle, ready, metrics, handed, is_service } = serves;
     if let Some(listener) = metrics {
         tell_metrics(listener, attacher.attach())?;
@@ -80,7 +88,7 @@ pub(super) fn start(serves: Serves, state_dir: &Path, life: String, attacher: &A
     let ended = thread("wire", Waits::Signals, move |runtime| {
         let attach = Box::new(move || attacher.attach());
         let on_consoles = Box::new(move |processes| windows.set(processes));
-        let service = Service { attach, lookup, hello, facts, on_consoles, exit_when_idle };
+        let service = Service { attach, lookup, hello, facts, on_consoles, exit_when_idle, is_busy };
         // Whoever can tell has dropped it when the run has ended otherwise.
         let over = async { drop(is_over.await) };
         let served = LocalSet::new().block_on(runtime, server::serve(listeners, service, over));

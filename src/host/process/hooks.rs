@@ -5,7 +5,7 @@ mod confine;
 
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -35,6 +35,21 @@ const MOST_SAID: usize = 64 * 1024;
 /// What is told of what it said, in characters.
 const MOST_TOLD: usize = 200;
 
+/// How many commands run or wait, as both sides count them.
+#[derive(Debug, Clone, Default)]
+pub struct AtWork(Arc<AtomicUsize>);
+
+impl AtWork {
+    /// Some command runs or waits.
+    pub fn is_some(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
+    fn tell(&self, inputs: &UnboundedSender<Input>) {
+        let _ = inputs.send(Input::Hooks(self.0.load(Ordering::Relaxed)));
+    }
+}
+
 /// The commands of a host, and those that run.
 #[derive(Debug)]
 pub(in crate::host) struct HookRunner {
@@ -44,6 +59,7 @@ pub(in crate::host) struct HookRunner {
     orders: Option<SyncSender<HookEvent>>,
     workers: Vec<JoinHandle<()>>,
     given_up: Arc<AtomicBool>,
+    at_work: AtWork,
     /// How many were left out since the last one that was not.
     left_out: u64,
     is_ending: bool,
@@ -59,6 +75,7 @@ impl HookRunner {
     ) -> io::Result<Self> {
         let (orders, waiting) = sync_channel(MOST_WAITING);
         let (hooks, waiting, given_up) = (Arc::new(hooks), Arc::new(Mutex::new(waiting)), Arc::new(AtomicBool::new(false)));
+        let at_work = AtWork::default();
         let mut workers = Vec::new();
         for _ in 0..if hooks.is_empty() { 0 } else { AT_ONCE } {
             let worker = Worker {
@@ -67,12 +84,18 @@ impl HookRunner {
                 inputs: inputs.clone(),
                 confinement: confinement.clone(),
                 given_up: Arc::clone(&given_up),
+                at_work: at_work.clone(),
                 limit: limit.unwrap_or(LIMIT),
             };
             workers.push(std::thread::Builder::new().name("hook".to_owned()).spawn(move || worker.work())?);
         }
         let watch = HookWatch::default();
-        Ok(Self { hooks, watch, inputs, orders: Some(orders), workers, given_up, left_out: 0, is_ending: false })
+        Ok(Self { hooks, watch, inputs, orders: Some(orders), workers, given_up, at_work, left_out: 0, is_ending: false })
+    }
+
+    /// How many run or wait.
+    pub(in crate::host) fn at_work(&self) -> AtWork {
+        self.at_work.clone()
     }
 
     /// Hands over what is to be run for this event. Never waits.
@@ -86,9 +109,14 @@ impl HookRunner {
             if !self.hooks.contains_key(&hook) {
                 continue;
             }
+            // Before somebody can have done it.
+            self.at_work.0.fetch_add(1, Ordering::Relaxed);
+            self.at_work.tell(&self.inputs);
             match orders.try_send(order) {
                 Ok(()) => self.left_out = 0,
                 Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                    self.at_work.0.fetch_sub(1, Ordering::Relaxed);
+                    self.at_work.tell(&self.inputs);
                     self.left_out += 1;
                     if self.left_out == 1 {
                         let why = format!("hook {}: {MOST_WAITING} wait already; it is left out until there is room", hook.name());
@@ -122,6 +150,7 @@ struct Worker {
     inputs: UnboundedSender<Input>,
     confinement: Confinement,
     given_up: Arc<AtomicBool>,
+    at_work: AtWork,
     limit: Duration,
 }
 
@@ -133,28 +162,36 @@ impl Worker {
             if self.given_up.load(Ordering::Relaxed) {
                 return;
             }
-            let job = order.event.kind.job().map_or_else(String::new, |job| format!(" for job {job}"));
-            let name = format!("hook {}{job}", order.hook.name());
-            let (level, told) = match self.hooks.get(&order.hook) {
-                None => continue,
-                Some(HookAction::Command(words)) => {
-                    let (result, was_too_large) = self.run(words, &order);
-                    let (level, told) = told(result);
-                    if was_too_large {
-                        let what =
-                            format!("{name} took more than the {} of memory that it may have", self.confinement.memory().whole());
-                        let _ = self.inputs.send(Input::Fault { what, detail: format!("the kernel killed it alone; {told}") });
-                        continue;
-                    }
-                    (level, told)
-                }
-                Some(HookAction::Url(url)) => match self.post(url, &order) {
-                    Ok(answer) => (LogLevel::Info, format!("done: {answer}")),
-                    Err(why) => (LogLevel::Warning, why),
-                },
-            };
-            let _ = self.inputs.send(Input::Note { level, text: format!("{name}: {told}") });
+            let _ = self.inputs.send(self.outcome(&order));
+            // After it was told how it ended.
+            self.at_work.0.fetch_sub(1, Ordering::Relaxed);
+            self.at_work.tell(&self.inputs);
         }
+    }
+
+    /// Does what is ordered; how it ended, as it is told.
+    fn outcome(&self, order: &HookEvent) -> Input {
+        let job = order.event.kind.job().map_or_else(String::new, |job| format!(" for job {job}"));
+        let name = format!("hook {}{job}", order.hook.name());
+        let (level, told) = match self.hooks.get(&order.hook) {
+            // No other is handed over.
+            None => (LogLevel::Info, "nothing to do".to_owned()),
+            Some(HookAction::Command(words)) => {
+                let (result, was_too_large) = self.run(words, order);
+                let (level, told) = told(result);
+                if was_too_large {
+                    let what =
+                        format!("{name} took more than the {} of memory that it may have", self.confinement.memory().whole());
+                    return Input::Fault { what, detail: format!("the kernel killed it alone; {told}") };
+                }
+                (level, told)
+            }
+            Some(HookAction::Url(url)) => match self.post(url, order) {
+                Ok(answer) => (LogLevel::Info, format!("done: {answer}")),
+                Err(why) => (LogLevel::Warning, why),
+            },
+        };
+        Input::Note { level, text: format!("{name}: {told}") }
     }
 
     fn post(&self, url: &str, order: &HookEvent) -> Result<String, String> {

@@ -51,6 +51,8 @@ pub struct Service {
     pub on_consoles: Box<dyn Fn(Vec<u32>)>,
     /// Ends the run once nobody is connected, nothing is left, and so much time has gone.
     pub exit_when_idle: Option<Duration>,
+    /// Something of the run that is no job is at work, and not to be broken off by that.
+    pub is_busy: Box<dyn Fn() -> bool>,
 }
 
 /// What the connections share.
@@ -308,7 +310,7 @@ impl Server {
         let mut last_seq = Seq(0);
         loop {
             sleep(look).await;
-            let is_idle = self.is_alone() && self.comparing.get() == 0;
+            let is_idle = self.is_alone() && self.comparing.get() == 0 && !(self.service.is_busy)();
             let state = if is_idle { self.snapshot().await } else { None };
             let Some(state) = state.filter(|state| state.unended() == 0) else {
                 idle_since = None;
