@@ -174,6 +174,8 @@ impl Engine {
         let reason = match report.exit {
             // The number says nothing beside a reason that lies with the disk.
             Exit::Code(code) if code == 0 || said.cause == Cause::Room => said.reason,
+            // The signal is how the kernel keeps to the limit.
+            Exit::Signal(_) if said.cause == Cause::Scratch => said.reason,
             Exit::Code(code) => format!("{} (exit code {code})", said.reason),
             Exit::Signal(signal) => format!("ended by signal {signal}: {}", said.reason),
         };
@@ -220,13 +222,16 @@ impl Engine {
         if self.state.shutting_down {
             return self.requeue_uncounted(id, "plimsoll is ending");
         }
-        if ending.cause == Cause::Room && self.config.retries > 0 {
-            // What it had written is thrown away, but the disk is to blame.
+        if matches!(ending.cause, Cause::Room | Cause::Scratch) && self.config.retries > 0 {
+            // What it had written is thrown away, but the disk is to blame, or what the others hold.
             let folder = job.output.as_deref().and_then(Path::parent).unwrap_or(Path::new(".")).to_owned();
-            let written = job.progress.map_or(Bytes::ZERO, |progress| progress.written);
-            let reason = format!("{} ({} was full after {})", ending.reason, path_text(&folder), written.whole());
+            let written = job.progress.map_or(Bytes::ZERO, |progress| progress.written).whole();
+            let (reason, disk) = if ending.cause == Cause::Scratch {
+                (format!("{} (it had written {written})", ending.reason), None)
+            } else {
+                (format!("{} ({} was full after {written})", ending.reason, path_text(&folder)), job.disk.clone())
+            };
             self.log(Some(id), LogLevel::Warning, reason.clone());
-            let disk = self.job(id).and_then(|job| job.disk.clone());
             return self.wait_for_room(id, Lack { folder, disk, needs: None, free: None, reason }, true);
         }
         self.room_not_missing();

@@ -230,8 +230,10 @@ pub enum Cause {
     Input,
     /// I/O error, folder gone, no memory: another try may work.
     Host,
-    /// The disk, a quota or the scratch limit is full: nothing is wrong with the job, it will work once there is room.
+    /// The disk or a quota is full: nothing is wrong with the job, it will work once there is room.
     Room,
+    /// What all unfinished outputs together may hold is used up: as [`Cause::Room`], but no disk is to blame.
+    Scratch,
     /// ffmpeg failed and said nothing that tells why: another try may work.
     Unknown,
 }

@@ -19,7 +19,7 @@ pub fn backoff(attempt: u32) -> Duration {
 pub fn is_worth_it(cause: Cause, attempt: u32, retries: u32) -> bool {
     match cause {
         Cause::Input => false,
-        Cause::Host | Cause::Room | Cause::Unknown => attempt <= retries,
+        Cause::Host | Cause::Room | Cause::Scratch | Cause::Unknown => attempt <= retries,
     }
 }
 

@@ -323,3 +323,19 @@ fn a_film_that_is_made_anew_in_a_larger_picture_still_goes_to_its_disk() {
     assert_eq!(job.media.as_ref().and_then(|media| media.video.as_ref()).map(|video| video.width), Some(3840));
     assert_eq!(job.disk.as_deref(), Some(std::path::Path::new("/free")));
 }
+
+#[test]
+fn a_job_that_outgrows_the_scratch_limit_is_told_so_and_blames_no_disk() {
+    let mut sim = two_disks(1, vec![], vec![60]);
+    sim.run_for(Duration::from_secs(5));
+    let words = "the output outgrew what the other unfinished outputs leave of the scratch limit";
+    let failure = Some(Failure { cause: Cause::Scratch, reason: words.to_owned() });
+    let (exit, account) = (Exit::Signal(25), Account::default());
+    let ended = ExitReport { exit, peak: Bytes::mib(50), failure, oom_killed: Some(false), cpu: Duration::ZERO, account };
+    sim.engine.step(Now { mono: sim.now(), wall: Wall(0) }, Input::Job(JobId(1), JobReport::Exited(ended)));
+    let state = sim.engine.state();
+    let reason = state.jobs[&JobId(1)].reason().expect("it waits");
+    assert!(reason.starts_with(words) && reason.contains("it had written") && !reason.contains("full"), "{reason}");
+    assert_eq!(state.jobs[&JobId(1)].attempts, 0, "it was no try");
+    assert_eq!(state.rooms.iter().map(|room| &room.disk).collect::<Vec<_>>(), [&None], "no disk is waited for");
+}

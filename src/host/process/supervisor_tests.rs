@@ -500,8 +500,8 @@ fn an_output_that_others_leave_too_little_room_is_worth_another_try() {
     let command = rig.script("exec head -c 5000000 /dev/zero > big");
     rig.supervisor.start(JOB, 1, Launch { max_file: Some(limit), ..Launch::new(command, None) });
     let failure = rig.exit().failure.unwrap();
-    assert_eq!(failure.cause, Cause::Room);
-    assert!(failure.reason.starts_with("disk: ") && failure.reason.contains("scratch limit"), "{}", failure.reason);
+    assert_eq!(failure.cause, Cause::Scratch);
+    assert!(!failure.reason.contains("disk") && failure.reason.contains("scratch limit"), "{}", failure.reason);
 }
 
 #[test]

@@ -201,8 +201,8 @@ pub(in crate::host) fn watch(watched: Watched) {
         pipes.diagnosis_of(exit, stop)
     };
     if let Some(failure) = failure.as_mut().filter(|_| may_rise && exit == Exit::Signal(libc::SIGXFSZ)) {
-        let reason = "disk: the output outgrew what was left of the scratch limit (SIGXFSZ)".to_owned();
-        *failure = Failure { cause: Cause::Room, reason };
+        let reason = "the output outgrew what the other unfinished outputs leave of the scratch limit (SIGXFSZ)".to_owned();
+        *failure = Failure { cause: Cause::Scratch, reason };
     }
     let by_us = stop == Some(StopMode::Kill);
     let oom_killed = match exit {
