@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::job::LogLevel;
 use crate::domain::preset::Preset;
 use crate::domain::refusal::QUEUED_ALREADY;
+use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::domain::watch::{DeleteInput, WatchTake};
 use crate::engine::port::ScanId;
@@ -141,6 +142,29 @@ impl Scan<'_> {
         self.scanned.refused.push((path.to_owned(), reason));
     }
 
+    /// The queue does not take this input, nor what comes after it.
+    fn refuse_the_rest(&mut self, first: &Path, why: &str) {
+        // Files of a watched folder are looked at again anyway.
+        if self.order.watch.is_some() {
+            return self.refuse(first, why.to_owned());
+        }
+        let paths = self.order.paths;
+        let at = paths.iter().position(|path| first.starts_with(path));
+        let given = at.map_or(first, |at| &paths[at]);
+        let what = if given == first {
+            "it was not queued".to_owned()
+        } else {
+            format!("the rest of it was not looked at from {} on", path_text(first))
+        };
+        let others = match at.map_or(0, |at| paths.len() - at - 1) {
+            0 => String::new(),
+            1 => ", nor was the path given after it".to_owned(),
+            many => format!(", nor were the {many} paths given after it"),
+        };
+        let words = format!("{why}; {what}{others}; add it again, what is queued is not queued twice");
+        self.refuse(given, words);
+    }
+
     fn flush(&mut self) {
         if self.batch.is_empty() {
             return;
@@ -150,7 +174,7 @@ impl Scan<'_> {
         match (self.hand_over)(batch) {
             Ok(()) => self.scanned.queued += number,
             Err(why) => {
-                self.refuse(&first, why);
+                self.refuse_the_rest(&first, &why);
                 self.is_broken = true;
             }
         }

@@ -327,7 +327,8 @@ fn many_inputs_come_in_groups_of_256() {
     assert_eq!(groups, [256, 256, 88]);
     let mut refuse = |_| Err("full".to_owned());
     let scanned = scan(order, &mut book, &Noted::default(), &mut refuse);
-    assert_eq!(scanned.refused, [(dir.path().join("000.mp4"), "full".to_owned())], "a queue that takes nothing ends the scan");
+    let refused: Vec<&Path> = scanned.refused.iter().map(|(path, _)| path.as_path()).collect();
+    assert_eq!(refused, [dir.path()], "a queue that takes nothing ends the scan");
 }
 
 #[test]
@@ -494,4 +495,30 @@ fn files_of_a_watched_folder_are_judged_as_if_it_were_searched_and_each_is_settl
     let settled: Vec<TakenKey> = scanned.settled.iter().map(|taken| taken.key).collect();
     assert_eq!((scanned.queued, settled), (1, [&text, &paths[2], &paths[3]].map(|path| key(path)).to_vec()));
     assert_eq!(scanned.refused, []);
+}
+
+#[test]
+fn where_the_queue_takes_no_more_the_given_path_is_told_with_where_it_stopped_and_what_to_do() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    for number in 0..300 {
+        touch(&first.join(format!("{number:03}.mp4")));
+    }
+    touch(&second.join("film.mp4"));
+    let mut batches = 0;
+    let mut hand_over = |_: Vec<NewJob>| {
+        batches += 1;
+        if batches == 1 { Ok(()) } else { Err("the disk is full".to_owned()) }
+    };
+    let (mut book, noted) = (NameBook::new(dir.path().join("out"), false), Noted::default());
+    let paths = [first.clone(), second];
+    let order = ScanOrder { scan: ScanId(1), paths: &paths, preset: &quick(), watch: None };
+    let scanned = super::scan(order, &mut book, &noted, &mut hand_over);
+    assert_eq!((scanned.queued, scanned.is_broken), (256, true));
+    let words = format!(
+        "the disk is full; the rest of it was not looked at from {} on, nor was the path given after it; \
+         add it again, what is queued is not queued twice",
+        path_text(&first.join("256.mp4"))
+    );
+    assert_eq!(scanned.refused, [(first, words)]);
 }
