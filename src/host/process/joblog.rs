@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
-use crate::domain::job::{JobId, LogLine, WholeLog};
+use crate::domain::job::{JobId, LogLevel, LogLine, WholeLog};
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
@@ -41,8 +41,8 @@ pub(in crate::host) fn wall_now() -> Wall {
 pub type OnFault = Box<dyn Fn(String, String) + Send>;
 
 enum Order {
-    /// A try begins: its file is made anew.
-    Begin(JobFile),
+    /// A try begins, at this time; of what stands in its file already so much is kept.
+    Begin(JobFile, Wall, u64),
     /// A line of ours, for a file that is being written or stands closed.
     Own(JobFile, String),
     Write(JobFile, Vec<u8>),
@@ -72,10 +72,11 @@ impl LogKeeper {
         Ok(Self { orders, waiting })
     }
 
-    /// Opens the log of a try. `most` is the size cap of the file.
+    /// Opens the log of a try, of which at most `most` are kept. An earlier try may have had its number: one that did not count,
+    /// or one before the operator's retry. Its text stays above a line that says so, up to as much again.
     pub fn open(&self, path: PathBuf, most: Bytes) -> JobLog {
         let room = usize::try_from(most.0).unwrap_or(usize::MAX);
-        let _ = self.orders.send(Order::Begin(JobFile(path.clone())));
+        let _ = self.orders.send(Order::Begin(JobFile(path.clone()), wall_now(), most.0));
         JobLog { keeper: self.clone(), file: JobFile(path), block: Vec::new(), lines: 0, room, full: false, left_out: 0, lost: 0 }
     }
 
@@ -265,21 +266,21 @@ fn write_all(inbox: mpsc::Receiver<Order>, waiting: &AtomicUsize, on_fault: &OnF
     let mut open: std::collections::BTreeMap<JobFile, Option<File>> = std::collections::BTreeMap::new();
     for order in inbox {
         match order {
-            Order::Begin(file) => {
-                let begun = told(create(&file.0, true), &file.0, on_fault);
+            Order::Begin(file, at, most) => {
+                let begun = told(begin(&file.0, at, most), &file.0, on_fault);
                 open.insert(file, begun);
             }
             Order::Own(file, line) => {
                 // A disk that took no line before is not asked again: that was told.
                 let written = match open.get_mut(&file) {
                     Some(handle) => handle.as_mut().map_or(Ok(()), |to| to.write_all(line.as_bytes())),
-                    None => create(&file.0, false).and_then(|mut to| to.write_all(line.as_bytes())),
+                    None => create(&file.0).and_then(|mut to| to.write_all(line.as_bytes())),
                 };
                 let _ = told(written, &file.0, on_fault);
             }
             Order::Write(file, block) => {
                 let path = file.0.clone();
-                let handle = open.entry(file).or_insert_with_key(|file| told(create(&file.0, false), &file.0, on_fault));
+                let handle = open.entry(file).or_insert_with_key(|file| told(create(&file.0), &file.0, on_fault));
                 if let Some(to) = handle {
                     let written = to.write_all(&block);
                     if written.is_err() {
@@ -299,17 +300,40 @@ fn write_all(inbox: mpsc::Receiver<Order>, waiting: &AtomicUsize, on_fault: &OnF
     }
 }
 
-fn create(path: &Path, anew: bool) -> io::Result<File> {
+fn create(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent() {
         make_private(dir)?;
     }
     let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    let file = options.open(path)?;
-    if anew {
-        file.set_len(0)?;
+    options.append(true).read(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    options.open(path)
+}
+
+/// Opens the file for a try. What an earlier one has written there is kept, of much of it the end.
+fn begin(path: &Path, at: Wall, most: u64) -> io::Result<File> {
+    let mut file = create(path)?;
+    let size = file.metadata()?.len();
+    if size > most {
+        keep_end(&mut file, size - most)?;
+    }
+    if size > 0 {
+        let line = ownlines::line(at, LogLevel::Info, ANOTHER_TRY);
+        file.write_all(format!("{line}\n").as_bytes())?;
     }
     Ok(file)
+}
+
+/// Says what stands above it.
+const ANOTHER_TRY: &str = "a try begins that has the number of an earlier one, whose log stands above";
+
+/// Removes what stands before this place, and the rest of the line that is cut there.
+fn keep_end(file: &mut File, from: u64) -> io::Result<()> {
+    let mut end = Vec::new();
+    file.seek(io::SeekFrom::Start(from))?;
+    file.read_to_end(&mut end)?;
+    let line = end.iter().position(|byte| *byte == b'\n').map_or(end.len(), |at| at + 1);
+    file.set_len(0)?;
+    file.write_all(&end[line..])
 }
 
 fn told<T>(result: io::Result<T>, path: &Path, on_fault: &OnFault) -> Option<T> {
@@ -378,8 +402,6 @@ mod tests {
 
     #[test]
     fn a_log_is_read_back_while_it_is_written_and_nothing_foreign_gets_through() {
-        use crate::domain::job::LogLevel;
-
         let dir = tempfile::tempdir().unwrap();
         let (keeper, _) = keeper();
         let reader = LogReader::new(keeper.clone(), dir.path().to_owned());
@@ -400,12 +422,9 @@ mod tests {
 
     #[test]
     fn our_own_lines_stand_in_the_file_in_their_place_in_time_those_after_the_end_too() {
-        use crate::domain::job::LogLevel;
-
         let dir = tempfile::tempdir().unwrap();
         let (keeper, _) = keeper();
         let path = log_path(dir.path(), JobId(7), 1);
-        std::fs::write(&path, "1970-01-01T00:00:00.000Z of a try with this number before\n").unwrap();
         let mut log = keeper.open(path.clone(), Bytes::mib(1));
         log.line(Wall(5), "job 7, try 1: ffmpeg");
         let own = |at, text: &str| keeper.add(path.clone(), format!("{} plimsoll [memory] {text}\n", Wall(at)));
@@ -423,6 +442,26 @@ mod tests {
             line(11, LogLevel::Memory, "Memory usage after processing: 1.0MB"),
         ];
         assert_eq!(read.lines, expected);
+    }
+
+    #[test]
+    fn the_log_of_an_earlier_try_with_the_same_number_stays_above_that_of_the_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (keeper, faults) = keeper();
+        let path = log_path(dir.path(), JobId(7), 1);
+        let cap = Bytes(200);
+        for text in ["the disk was full", "it failed", "it failed again"] {
+            let mut log = keeper.open(path.clone(), cap);
+            log.line(wall_now(), text);
+            log.close(wall_now(), "ended");
+        }
+        let reader = LogReader::new(keeper.clone(), dir.path().to_owned());
+        let texts: Vec<String> = reader.read(JobId(7), 1).unwrap().lines.into_iter().map(|line| line.text).collect();
+        // Of the earlier ones as much is kept as one may have, from a whole line on.
+        let kept = ["it failed", "ended", ANOTHER_TRY, "it failed again", "ended"];
+        assert_eq!(texts[texts.len() - 5..], kept, "{texts:?}");
+        assert!(!texts.contains(&"the disk was full".to_owned()), "{texts:?}");
+        assert!(faults.lock().unwrap().is_empty());
     }
 
     #[test]

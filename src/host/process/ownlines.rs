@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel};
+use crate::domain::time::Wall;
 
 /// Jobs that are remembered; of those that are not at work the oldest goes first.
 const JOBS: usize = 256;
@@ -76,7 +77,7 @@ impl OwnLines {
                 self.jobs.remove(job);
             }
             EventKind::JobLogged { job, level, text, own: true } => {
-                let line = format!("{} {MARK}{}] {text}", event.at, word(*level));
+                let line = line(event.at, *level, text);
                 match job {
                     Some(job) => self.add(*job, line, &mut out),
                     // What memory did while a job ran belongs to its story too, as on the screen.
@@ -117,6 +118,11 @@ impl OwnLines {
     }
 }
 
+/// A line of ours as it stands in a file, without its end.
+pub(super) fn line(at: Wall, level: LogLevel, text: &str) -> String {
+    format!("{at} {MARK}{}] {text}", word(level))
+}
+
 const fn word(level: LogLevel) -> &'static str {
     match level {
         LogLevel::Info => "info",
@@ -137,7 +143,7 @@ pub fn read(text: &str) -> Option<(LogLevel, &str)> {
 mod tests {
     use super::*;
     use crate::domain::event::Seq;
-    use crate::domain::time::{Mono, Wall};
+    use crate::domain::time::Mono;
     use crate::domain::units::Bytes;
 
     fn tell(lines: &mut OwnLines, kinds: Vec<EventKind>) -> Vec<(u64, u32, String)> {
