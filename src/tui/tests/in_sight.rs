@@ -134,6 +134,15 @@ fn the_page_of_a_job_stays_with_it_whatever_the_server_tells_anew() {
 }
 
 #[test]
+fn the_page_of_a_job_is_closed_when_another_run_begins_with_jobs_of_the_same_numbers() {
+    let mut app = busy(true).app(settings(ColorMode::True, false));
+    press(&mut app, "gjjj<enter>");
+    app.on_update(Update::Snapshot(Box::default()));
+    assert_eq!((app.page(), app.selected()), (Page::Dashboard, None));
+    assert!(said(&app).contains("another run has begun"), "{}", said(&app));
+}
+
+#[test]
 fn a_page_that_was_turned_to_what_works_stays_with_that_job_when_it_ends() {
     let mut story = busy(true);
     let mut app = story.app(settings(ColorMode::True, false));
