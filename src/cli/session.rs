@@ -99,7 +99,7 @@ impl Session {
         let (driver, logs, lock, hooks) = open_engine(self.engine, self.host)?;
         // What a worker's agent still stores is in that folder.
         let lock = self.agent.is_some().then_some(lock);
-        let attacher = driver.attacher();
+        let (attacher, visitors) = (driver.attacher(), driver.visitors());
         self.aside.beside(attacher.clone());
         let read_log: ReadLog = Arc::new(move |job, attempt| logs.read(job, attempt));
         // Whoever is attached before the start sees everything from the first event on.
@@ -136,7 +136,7 @@ impl Session {
         });
         let life = ProcessIdentity::own().to_string().replace(' ', "-");
         let serving = serves
-            .map(|serves| serving::start(serves, Box::new(move || hooks.is_some()), &state_dir, life, &attacher))
+            .map(|serves| serving::start(serves, Box::new(move || hooks.is_some()), &state_dir, life, (&attacher, visitors)))
             .transpose()?
             .flatten();
         let (doors, told) = serving.map(|serving| (serving.doors, (serving.over, serving.ended))).unzip();

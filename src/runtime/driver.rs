@@ -15,7 +15,7 @@ use crate::domain::time::Now;
 use crate::engine::port::{Effect, Host, Input};
 use crate::engine::{Engine, EngineConfig};
 
-/// Whoever comes while the queue is read waits for that, but no longer: a disk may hang.
+/// Visitors wait for the queue so long at most: a disk may hang.
 const QUEUE_IS_READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// An engine with a host, ready to run.
@@ -27,8 +27,10 @@ pub struct Driver<H> {
     clock: Clock,
     inputs: mpsc::UnboundedReceiver<Input>,
     control: mpsc::UnboundedReceiver<Control>,
-    /// Kept so that the line to front ends stays open while nobody is attached.
+    visits: mpsc::UnboundedReceiver<Control>,
+    /// Kept so that the lines to front ends stay open while nobody is attached.
     attacher: Attacher,
+    visitors: Attacher,
     skipped: u64,
 }
 
@@ -47,13 +49,23 @@ impl<H: Host> Driver<H> {
     /// Joins an engine to a host that sends its results through `inputs`.
     pub fn new(config: EngineConfig, host: H, inputs: mpsc::UnboundedReceiver<Input>, clock: Clock) -> Self {
         let (control_sender, control) = mpsc::unbounded_channel();
-        let attacher = Attacher { control: control_sender, last_client: Arc::new(AtomicU64::new(0)) };
-        Self { engine: Engine::new(config), host, hub: Hub::default(), clock, inputs, control, attacher, skipped: 0 }
+        let (visit_sender, visits) = mpsc::unbounded_channel();
+        let last_client = Arc::new(AtomicU64::new(0));
+        let attacher = Attacher { control: control_sender, last_client: Arc::clone(&last_client) };
+        let visitors = Attacher { control: visit_sender, last_client };
+        let (engine, hub) = (Engine::new(config), Hub::default());
+        Self { engine, host, hub, clock, inputs, control, visits, attacher, visitors, skipped: 0 }
     }
 
-    /// Attaches front ends.
+    /// Attaches the front ends of the run itself: those that are there before it begins are told everything.
     pub fn attacher(&self) -> Attacher {
         self.attacher.clone()
+    }
+
+    /// Attaches those who come from outside, whenever they come. They wait until the queue is read: before that they would be
+    /// shown an empty one, and might take it for one that is done.
+    pub fn visitors(&self) -> Attacher {
+        self.visitors.clone()
     }
 
     /// Runs until the engine says that the run is over.
@@ -70,7 +82,6 @@ impl<H: Host> Driver<H> {
         for control in asked {
             self.control(control);
         }
-        // Who came earlier would be shown an empty queue, and might take it for one that is done.
         let (mut is_read, latest) = (false, Instant::now() + QUEUE_IS_READ_WITHIN);
         while !self.engine.is_over() {
             let wake = self.engine.wake_at().map(|at| self.clock.instant_of(at));
@@ -87,7 +98,8 @@ impl<H: Host> Driver<H> {
                     is_read |= matches!(input, Input::Paged(_) | Input::Fault { .. });
                     self.step(|engine, now| engine.step(now, input));
                 }
-                Some(control) = self.control.recv(), if is_read => self.control(control),
+                Some(control) = self.control.recv() => self.control(control),
+                Some(control) = self.visits.recv(), if is_read => self.control(control),
                 () = tokio::time::sleep_until(latest), if !is_read => is_read = true,
                 () = timer => self.step(|engine, now| engine.step(now, Input::Wake)),
             }

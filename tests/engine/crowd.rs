@@ -235,8 +235,8 @@ impl Watched {
         let decided = Rc::new(Cell::new(Spent::default()));
         let stopwatch = Stopwatch { decided: Rc::clone(&decided), writes };
         let driver = Driver::new(config, stopwatch, results, Clock::start());
-        let attacher = driver.attacher();
-        (Self { inputs, link: attacher.attach(), decided }, driver, attacher)
+        let (link, visitors) = (driver.attacher().attach(), driver.visitors());
+        (Self { inputs, link, decided }, driver, visitors)
     }
 
     /// A step of it: one sample of memory, until everybody is told.

@@ -64,7 +64,7 @@ impl Served {
         let (inputs, results) = tokio::sync::mpsc::unbounded_channel();
         let config = modelled::config(modelled::profile("balanced", 2, 200), modelled::sound());
         let driver = Driver::new(config, Nothing, results, Clock::start());
-        let attacher = driver.attacher();
+        let (attacher, visitors) = (driver.attacher(), driver.visitors());
         let (doors, listeners) = socket::open(folder.path(), None).expect("open");
         let (over, is_over) = tokio::sync::oneshot::channel::<()>();
         let kept = inputs.clone();
@@ -78,10 +78,9 @@ impl Served {
         });
         let hello = greeting::hello(folder.path());
         let (told, ended) = std::sync::mpsc::channel();
-        let attaches = attacher.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            let attach = Box::new(move || attaches.attach());
+            let attach = Box::new(move || visitors.attach());
             let on_consoles = Box::new(drop);
             let service = Service {
                 attach,

@@ -59,7 +59,7 @@ pub(super) fn start(
     is_busy: Box<dyn Fn() -> bool + Send>,
     state_dir: &Path,
     life: String,
-    attacher: &Attacher,
+    (attacher, visitors): (&Attacher, Attacher),
 ) -> Result<Option<Serving>> {
     let Serves { lookup, facts, windows, exit_when_idle, ready, metrics, handed, is_service } = serves;
     if let Some(listener) = metrics {
@@ -84,9 +84,8 @@ pub(super) fn start(
     };
     let (over, is_over) = oneshot::channel();
     let manager = is_service.then(|| attacher.attach());
-    let attacher = attacher.clone();
     let ended = thread("wire", Waits::Signals, move |runtime| {
-        let attach = Box::new(move || attacher.attach());
+        let attach = Box::new(move || visitors.attach());
         let on_consoles = Box::new(move |processes| windows.set(processes));
         let service = Service { attach, lookup, hello, facts, on_consoles, exit_when_idle, is_busy };
         // Whoever can tell has dropped it when the run has ended otherwise.
