@@ -282,8 +282,11 @@ impl Engine {
 
     fn reject_as_never_fitting(&mut self, id: JobId, needs: Bytes, limit: Bytes) {
         let budget = self.state.lines.budget;
+        // What is needed is the least that it may turn out to be; what is expected stands in the columns of the queue.
+        let expected = self.expected(id).map(|estimate| estimate.peak).filter(|peak| *peak > needs);
+        let expected = expected.map_or_else(String::new, |peak| format!(" ({} expected)", peak.whole()));
         let figures = format!(
-            "at least {} needed, {} are the most one job can have under a budget of {budget}",
+            "at least {} needed{expected}, {} are the most one job can have under a budget of {budget}",
             needs.whole(),
             limit.whole()
         );

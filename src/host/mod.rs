@@ -63,7 +63,7 @@ pub use process::hooks::AtWork;
 use process::hooks::{Confinement, HookRunner};
 use process::instance::{Instance, InstanceError};
 use process::joblog::LogReader;
-use process::lane::Lane;
+use process::lane::{Lane, ends_within};
 use process::old_logs;
 use process::orphans::ChildRegistry;
 use process::ownlines::OwnLines;
@@ -120,6 +120,8 @@ pub type Listed = Vec<(Option<String>, PathBuf)>;
 const SCRATCH_MARGIN: Bytes = Bytes::mib(16);
 /// Longest wait at the end of a run for logs, and for the record.
 const AT_THE_END: Duration = Duration::from_secs(2);
+/// And for those who are just at a file.
+const IN_HAND: Duration = Duration::from_secs(10);
 
 /// Why there is no host.
 #[derive(Debug, thiserror::Error)]
@@ -336,8 +338,10 @@ impl RealHost {
         // They only read; a file on a disk that hangs must not keep the process from ending.
         scans.leave();
         probes.leave();
-        // These have parts in hand.
-        drop((starts, cleaner, sampler));
+        // These have parts in hand; and where a disk hangs with one of them, the process ends all the same.
+        if !ends_within(IN_HAND, (starts, cleaner, sampler)) {
+            tracing::warn!("a file system does not answer: what is left there is removed at the next start");
+        }
         shared.supervisor.flush_logs(AT_THE_END);
         shared.jobs().clear();
         // Only tidying: what stays is removed at the next start.

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -59,5 +60,44 @@ impl Drop for Lane {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Drops what waits for threads of its own, and waits so long for that at most; false = it goes on by itself.
+pub fn ends_within(most: Duration, ends: impl Send + 'static) -> bool {
+    let (told, ended) = mpsc::channel();
+    let ending = std::thread::Builder::new().name("end".to_owned()).spawn(move || {
+        drop(ends);
+        let _ = told.send(());
+    });
+    // Without a thread it was dropped here.
+    ending.is_err() || ended.recv_timeout(most).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_hangs_is_waited_for_only_so_long_and_other_work_to_its_end() {
+        let (quick, hangs) = (Lane::new("quick").expect("a thread"), Lane::new("hangs").expect("a thread"));
+        let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let (begun, has_begun) = mpsc::channel();
+        let told = std::sync::Arc::clone(&done);
+        quick.order(move || {
+            let _ = begun.send(());
+            told.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        has_begun.recv().expect("it begins");
+        assert!(ends_within(Duration::from_mins(1), quick) && done.load(std::sync::atomic::Ordering::Relaxed));
+        let (begun, has_begun) = mpsc::channel();
+        let (let_go, wait) = mpsc::channel::<()>();
+        hangs.order(move || {
+            let _ = begun.send(());
+            let _ = wait.recv();
+        });
+        has_begun.recv().expect("it begins");
+        assert!(!ends_within(Duration::from_millis(10), hangs));
+        drop(let_go);
     }
 }
