@@ -136,8 +136,8 @@ settings! {
     /// A job may go this long without progress, CPU use and growth; 0 = as long as it wants [default: 60s].
     #[arg(value_name = "DUR", env = "PLIMSOLL_STALL")]
     stall: TimeLimit = TimeLimit(Duration::from_mins(1));
-    /// A run without a screen that can start nothing for want of room on disk, with nothing at work, ends after this long and
-    /// keeps its queue; 0 = at once [default: 10m].
+    /// A run without a screen that can start nothing for want of room on disk, or because its inputs cannot be reached, with nothing at
+    /// work, ends after this long and keeps its queue; 0 = at once [default: 10m].
     #[arg(value_name = "DUR", env = "PLIMSOLL_DISK_WAIT")]
     disk_wait: Wait = Wait(Duration::from_mins(10));
     /// Where the record and the logs are kept [default: `$XDG_STATE_HOME/plimsoll`, else the nearest place that can be written].

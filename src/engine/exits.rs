@@ -17,11 +17,11 @@ use crate::domain::units::Bytes;
 const SIGKILL: i32 = 9;
 
 /// How a try ended, before it is decided what follows.
-struct Ending {
-    outcome: Outcome,
-    reason: String,
-    cause: Cause,
-    exit: Option<Exit>,
+pub(super) struct Ending {
+    pub(super) outcome: Outcome,
+    pub(super) reason: String,
+    pub(super) cause: Cause,
+    pub(super) exit: Option<Exit>,
 }
 
 impl Engine {
@@ -96,6 +96,7 @@ impl Engine {
         self.after_lines.insert(id, None);
         self.emit(EventKind::JobStarted { job: id, attempt, pid, predicted_peak_bytes, command: Some(command) });
         self.room_at_start(id);
+        self.input_is_there(id);
         let now = self.now.mono;
         let Some(active) = self.active.get_mut(&id) else { return };
         active.clock_from = now;
@@ -215,7 +216,7 @@ impl Engine {
     }
 
     /// A try has failed: another one, or the end.
-    fn end_failed(&mut self, id: JobId, ending: Ending) {
+    pub(super) fn end_failed(&mut self, id: JobId, ending: Ending) {
         let Some(job) = self.job(id) else { return };
         let attempt = job.attempts;
         let counted = attempt.saturating_sub(self.governor.memory_tries(id) + self.window.deaths(id));

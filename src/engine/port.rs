@@ -180,6 +180,8 @@ pub struct Absence {
     pub place: PathBuf,
     /// What is waited for and why, in words.
     pub why: String,
+    /// It may be gone for good: a folder that is missing may have been deleted, and a disk may be spoilt where one file lies.
+    pub may_be_gone: bool,
 }
 
 /// How a job's process ended.

@@ -38,12 +38,12 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Tries of a job that ended because plimsoll died: they do not count as its failures.
     /// It begins anew.
     pub(super) fn forget_deaths(&mut self, id: JobId) {
         self.deaths.remove(&id);
     }
 
+    /// Tries of a job that ended because plimsoll died: they do not count as its failures.
     pub(super) fn deaths(&self, id: JobId) -> u32 {
         self.deaths.get(&id).copied().unwrap_or(0)
     }

@@ -139,6 +139,17 @@ impl Shared {
         }
     }
 
+    /// Removes what the run has left in the folders of its outputs. What stays is removed at the next start.
+    pub(super) fn tidy_up(&self) {
+        self.jobs().clear();
+        let _ = prepare::tidy(&self.config.out);
+        // Restored jobs may have been meant for other folders.
+        for folder in self.ledger.scratch_dirs().iter().filter_map(|work| work.parent()) {
+            let _ = prepare::tidy(folder);
+        }
+        self.folders.remove_empty();
+    }
+
     pub(super) fn is_load(&self, input: &Path) -> bool {
         self.config.load_jobs.is_some() && input.extension().is_some_and(|extension| extension == load_job::EXTENSION)
     }

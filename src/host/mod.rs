@@ -339,18 +339,13 @@ impl RealHost {
         scans.leave();
         probes.leave();
         // These have parts in hand; and where a disk hangs with one of them, the process ends all the same.
-        if !ends_within(IN_HAND, (starts, cleaner, sampler)) {
+        let answers = ends_within(IN_HAND, (starts, cleaner, sampler));
+        shared.supervisor.flush_logs(AT_THE_END);
+        if answers {
+            shared.tidy_up();
+        } else {
             tracing::warn!("a file system does not answer: what is left there is removed at the next start");
         }
-        shared.supervisor.flush_logs(AT_THE_END);
-        shared.jobs().clear();
-        // Only tidying: what stays is removed at the next start.
-        let _ = prepare::tidy(&shared.config.out);
-        // Restored jobs may have been meant for other folders.
-        for folder in shared.ledger.scratch_dirs().iter().filter_map(|work| work.parent()) {
-            let _ = prepare::tidy(folder);
-        }
-        shared.folders.remove_empty();
         if !shared.store.flush(AT_THE_END) {
             tracing::warn!("the journal lacks the end of this run");
         }

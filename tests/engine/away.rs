@@ -39,7 +39,9 @@ fn at(seconds: u64) -> Mono {
 fn begin(config: EngineConfig, jobs: Vec<SimJob>, on_share: usize, away: (u64, u64)) -> Sim {
     let mut sim = Sim::new(config, jobs);
     for index in 0..on_share {
-        sim.world.shares.insert(index, Share { folder: PathBuf::from("/mnt/share"), away: (at(away.0), at(away.1)) });
+        sim.world
+            .shares
+            .insert(index, Share { folder: PathBuf::from("/mnt/share"), away: (at(away.0), at(away.1)), may_be_gone: false });
     }
     sim.enqueue_all();
     sim
@@ -105,6 +107,32 @@ fn a_job_whose_share_goes_before_its_next_start_keeps_its_tries_and_starts_when_
     assert_eq!(sim.engine.state().jobs[&JobId(1)].attempts, 2);
     let uncounted: Vec<bool> = requeues(&sim).iter().map(|(_, _, uncounted)| *uncounted).collect();
     assert_eq!(uncounted.iter().filter(|uncounted| !**uncounted).count(), 1, "{uncounted:?}");
+}
+
+#[test]
+fn what_may_be_gone_for_good_is_waited_for_an_hour_and_then_its_jobs_end_one_after_the_other() {
+    let mut sim = begin(config(), vec![job(3); 40], 38, (0, 1_000_000));
+    sim.world.shares.values_mut().for_each(|share| share.may_be_gone = true);
+    sim.run_for(MINUTE * 59);
+    assert_eq!(sim.engine.state().index.rejected.len(), 0);
+    sim.ask(Command::Drain);
+    assert_eq!(sim.run_for(MINUTE * 3), End::Over, "nobody waits for ever");
+    let state = sim.engine.state();
+    assert_eq!((state.index.rejected.len(), state.job_counts().done), (38, 2));
+    let Phase::Rejected(why) = &state.jobs[&JobId(38)].phase else { panic!("rejected") };
+    assert_eq!(why.detail, "waited 1 h for /mnt/share, which cannot be reached: stale file handle");
+}
+
+#[test]
+fn a_share_that_came_back_has_no_part_in_the_end_of_a_run() {
+    let failure = Failure { cause: Cause::Host, reason: "input/output error".to_owned() };
+    let patient = EngineConfig { disk_wait: Some(MINUTE * 10), ..config() };
+    // It is there again at the second start, which fails a quarter of an hour later.
+    let jobs = vec![SimJob { fate: Fate::FailsFirst(2, failure), ..job(900) }];
+    let mut sim = begin(patient, jobs, 1, (800, 1000));
+    sim.ask(Command::Drain);
+    assert_eq!(sim.run_for(MINUTE * 90), End::Over);
+    assert_eq!(outcome(&sim, 1), Some(Outcome::Done));
 }
 
 #[test]

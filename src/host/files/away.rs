@@ -45,7 +45,7 @@ pub(in crate::host) fn look(path: &Path) -> Option<Absence> {
 pub(in crate::host) fn judge(path: &Path, errno: i32) -> Option<Absence> {
     if is_of_the_machine(errno) {
         let why = format!("waits until files can be opened again: {}", words(errno));
-        return Some(Absence { place: PathBuf::from("/"), why });
+        return Some(Absence { place: PathBuf::from("/"), why, may_be_gone: false });
     }
     if errno == libc::ENOENT {
         return missing_folder(path, MOST_LINKS);
@@ -54,12 +54,13 @@ pub(in crate::host) fn judge(path: &Path, errno: i32) -> Option<Absence> {
         return None;
     }
     let folder = fsops::parent(path);
-    let place = first_away(folder).map_or_else(
-        // A disk that fails in one place says this of one file; all else is said of the whole share.
-        || if errno == libc::EIO && is_readable(folder) { path } else { folder }.to_owned(),
-        |(place, _)| place,
-    );
-    Some(absence(place, errno))
+    if let Some((place, _)) = first_away(folder) {
+        return Some(absence(place, errno));
+    }
+    // A disk that fails in one place says this of one file; all else is said of the whole share.
+    let is_one_file = errno == libc::EIO && is_readable(folder);
+    let place = if is_one_file { path } else { folder };
+    Some(Absence { may_be_gone: is_one_file, ..absence(place.to_owned(), errno) })
 }
 
 /// The folder that is missing, or cannot be read, where a file is not there; of a link that leads nowhere, where it leads to.
@@ -94,7 +95,7 @@ fn is_readable(folder: &Path) -> bool {
 
 fn absence(place: PathBuf, errno: i32) -> Absence {
     let why = format!("waits for {}, which cannot be reached: {}", path_text(&place), words(errno));
-    Absence { place, why }
+    Absence { place, why, may_be_gone: errno == libc::ENOENT }
 }
 
 fn words(errno: i32) -> String {
@@ -112,6 +113,7 @@ mod tests {
         let film = share.join("season/film.mp4");
         // The uppermost folder that is missing is what all wait for.
         assert_eq!(look(&film).expect("away").place, share);
+        assert!(look(&film).expect("away").may_be_gone, "it may have been deleted");
         assert!(look(&film).expect("away").why.contains("share, which cannot be reached: no such file or directory"));
         std::fs::create_dir_all(film.parent().expect("folder")).expect("folder");
         assert_eq!(look(&film), None, "it is simply not there");
@@ -139,6 +141,8 @@ mod tests {
             assert_eq!(place(errno), Some(dir.path().to_owned()), "the share of all its files: {errno}");
         }
         assert_eq!(place(libc::EIO), Some(film.clone()), "its folder can be read: only this file is waited for");
+        let may_be_gone = |errno| judge(&film, errno).expect("away").may_be_gone;
+        assert!(may_be_gone(libc::EIO) && !may_be_gone(libc::ESTALE) && !may_be_gone(libc::EMFILE));
         assert_eq!(place(libc::EMFILE), Some(PathBuf::from("/")), "no file can be opened");
         assert_eq!(place(libc::ENFILE), Some(PathBuf::from("/")));
         for errno in [libc::EACCES, libc::EISDIR, libc::ELOOP, libc::ENAMETOOLONG, libc::ENOENT] {

@@ -5,7 +5,7 @@ mod confine;
 
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -37,16 +37,19 @@ const MOST_TOLD: usize = 200;
 
 /// How many commands run or wait, as both sides count them.
 #[derive(Debug, Clone, Default)]
-pub struct AtWork(Arc<AtomicUsize>);
+pub struct AtWork(Arc<Mutex<usize>>);
 
 impl AtWork {
     /// Some command runs or waits.
     pub fn is_some(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) > 0
     }
 
-    fn tell(&self, inputs: &UnboundedSender<Input>) {
-        let _ = inputs.send(Input::Hooks(self.0.load(Ordering::Relaxed)));
+    /// Told under the lock: the last that is told is the last that was counted.
+    fn count(&self, inputs: &UnboundedSender<Input>, change: impl FnOnce(usize) -> usize) {
+        let mut at_work = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *at_work = change(*at_work);
+        let _ = inputs.send(Input::Hooks(*at_work));
     }
 }
 
@@ -110,13 +113,11 @@ impl HookRunner {
                 continue;
             }
             // Before somebody can have done it.
-            self.at_work.0.fetch_add(1, Ordering::Relaxed);
-            self.at_work.tell(&self.inputs);
+            self.at_work.count(&self.inputs, |at_work| at_work + 1);
             match orders.try_send(order) {
                 Ok(()) => self.left_out = 0,
                 Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                    self.at_work.0.fetch_sub(1, Ordering::Relaxed);
-                    self.at_work.tell(&self.inputs);
+                    self.at_work.count(&self.inputs, |at_work| at_work.saturating_sub(1));
                     self.left_out += 1;
                     if self.left_out == 1 {
                         let why = format!("hook {}: {MOST_WAITING} wait already; it is left out until there is room", hook.name());
@@ -164,8 +165,7 @@ impl Worker {
             }
             let _ = self.inputs.send(self.outcome(&order));
             // After it was told how it ended.
-            self.at_work.0.fetch_sub(1, Ordering::Relaxed);
-            self.at_work.tell(&self.inputs);
+            self.at_work.count(&self.inputs, |at_work| at_work.saturating_sub(1));
         }
     }
 

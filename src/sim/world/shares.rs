@@ -13,6 +13,8 @@ pub struct Share {
     pub folder: PathBuf,
     /// From when it is away, and until when.
     pub away: (Mono, Mono),
+    /// Nobody can tell whether it is gone for good.
+    pub may_be_gone: bool,
 }
 
 impl World {
@@ -24,6 +26,6 @@ impl World {
     pub(super) fn absence(&self, index: usize) -> Option<Absence> {
         let share = self.shares.get(&index).filter(|share| (share.away.0..share.away.1).contains(&self.now))?;
         let why = format!("waits for {}, which cannot be reached: stale file handle", share.folder.display());
-        Some(Absence { place: share.folder.clone(), why })
+        Some(Absence { place: share.folder.clone(), why, may_be_gone: share.may_be_gone })
     }
 }
