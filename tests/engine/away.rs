@@ -125,11 +125,9 @@ fn what_may_be_gone_for_good_is_waited_for_an_hour_and_then_its_jobs_end_one_aft
 
 #[test]
 fn a_share_that_came_back_has_no_part_in_the_end_of_a_run() {
-    let failure = Failure { cause: Cause::Host, reason: "input/output error".to_owned() };
     let patient = EngineConfig { disk_wait: Some(MINUTE * 10), ..config() };
-    // It is there again at the second start, which fails a quarter of an hour later.
-    let jobs = vec![SimJob { fate: Fate::FailsFirst(2, failure), ..job(900) }];
-    let mut sim = begin(patient, jobs, 1, (800, 1000));
+    // It is there again at the second start, which is killed for want of memory a quarter of an hour later.
+    let mut sim = begin(patient, vec![SimJob { fate: Fate::KilledFirst(2), ..job(900) }], 1, (800, 1000));
     sim.ask(Command::Drain);
     assert_eq!(sim.run_for(MINUTE * 90), End::Over);
     assert_eq!(outcome(&sim, 1), Some(Outcome::Done));
