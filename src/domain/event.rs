@@ -279,6 +279,9 @@ pub enum EventKind {
         /// It waits for room on disk, and looks again after the wait.
         #[serde(default)]
         for_room: bool,
+        /// Where its input lies, which cannot be reached; it looks again after the wait.
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "as_text_option")]
+        away: Option<PathBuf>,
     },
     /// A job's wait for the next try is over.
     JobReady {
@@ -738,8 +741,8 @@ impl EventKind {
                 predicted_peak_bytes: *predicted_peak_bytes,
                 command: None,
             }),
-            // Each look for room puts it back; the want itself is told when it begins, and every minute.
-            Self::JobRequeued { for_room: true, .. } => None,
+            // Each look for room, or for an input, puts it back; that it is missing is told when it begins.
+            Self::JobRequeued { for_room: true, .. } | Self::JobRequeued { away: Some(_), .. } => None,
             Self::JobRejected { .. }
             | Self::JobAllowed { .. }
             | Self::JobPaused { .. }

@@ -1,6 +1,6 @@
 //! A job: one input to be made into one output, and everything that is known of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,9 @@ pub struct Job {
     /// What it waits for on disk: where room is missing and what to do, in words. From the look that found none until it works.
     #[serde(default)]
     pub wants_room: Option<String>,
+    /// Where its input lies, where that could not be reached when it was looked at last.
+    #[serde(default, with = "as_text_option")]
+    pub away: Option<PathBuf>,
     /// The disk that its output goes to, by the place where that is mounted; `None` until it was probed.
     #[serde(default)]
     pub disk: Option<PathBuf>,
@@ -126,6 +129,11 @@ impl Job {
     /// Why it waits for room on disk, if it does.
     pub fn lack_of_room(&self) -> Option<&str> {
         self.wants_room.as_deref().filter(|_| self.phase.is_waiting())
+    }
+
+    /// Where its input lies, where it waits for that.
+    pub fn waits_for_input(&self) -> Option<&Path> {
+        self.away.as_deref().filter(|_| matches!(self.phase, Phase::Backoff { .. }))
     }
 
     /// Why it did not end well, was not let in, or waits.

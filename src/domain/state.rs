@@ -199,6 +199,7 @@ impl State {
                         queued_at: now,
                         started_at: None,
                         wants_room: None,
+                        away: None,
                         disk: None,
                         ended_seq: 0,
                     },
@@ -323,7 +324,7 @@ impl State {
                 let finished = Finished { outcome: *outcome, took, exit, reason, at: wall, damage, left_out };
                 self.set_phase(*job, Phase::Finished(finished));
             }
-            EventKind::JobRequeued { job, reason, delay_ms, uncounted, for_room, .. } => {
+            EventKind::JobRequeued { job, reason, delay_ms, uncounted, for_room, away, .. } => {
                 self.totals.requeues += 1;
                 self.totals.retries += u64::from(!*uncounted);
                 self.totals.oom_kills += u64::from(reason.contains(KERNEL_KILL));
@@ -332,6 +333,7 @@ impl State {
                     job.progress = None;
                     job.started_at = None;
                     job.wants_room = for_room.then(|| reason.clone());
+                    job.away.clone_from(away);
                     // One whose input could not be looked at had not begun a try.
                     if *uncounted && job.phase.holds_slot() {
                         job.attempts = job.attempts.saturating_sub(1);

@@ -70,7 +70,15 @@ impl Engine {
         }
         self.active.remove(&id);
         let (reason, delay_ms) = (why.clone(), look_at.since(now).as_millis() as u64);
-        self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms, uncounted: true, for_room: false });
+        self.emit(EventKind::JobRequeued {
+            job: id,
+            attempt,
+            reason,
+            delay_ms,
+            uncounted: true,
+            for_room: false,
+            away: Some(place.clone()),
+        });
         let mut waits = self.away.remove(&place).map(|away| away.waits).unwrap_or_default();
         if !waits.contains(&id) {
             waits.push(id);

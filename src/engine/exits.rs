@@ -245,7 +245,7 @@ impl Engine {
                 format!("try {counted} of {} failed: {reason}; next try in {} s", self.config.retries + 1, delay.as_secs()),
             );
             self.active.remove(&id);
-            self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms, uncounted: false, for_room: false });
+            self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms, uncounted: false, for_room: false, away: None });
             self.clean_after(id, false);
         } else {
             self.finish(id, ending, None);
@@ -297,7 +297,7 @@ impl Engine {
         self.active.remove(&id);
         let Some(attempt) = self.job(id).map(|job| job.attempts) else { return };
         let reason = reason.to_owned();
-        self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms: 0, uncounted: true, for_room: false });
+        self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms: 0, uncounted: true, for_room: false, away: None });
     }
 
     pub(super) fn finish_failed(&mut self, id: JobId, outcome: Outcome, reason: String, exit: Option<Exit>) {

@@ -64,7 +64,7 @@ impl Engine {
         let lasts = self.lacking.get(&place).map_or(Duration::ZERO, |lacking| now.since(lacking.began));
         let delay = if lasts >= OTHERS_AFTER && self.state.waiting() > 0 { OTHERS_AFTER } else { ROOM_PAUSE };
         let (reason, delay_ms) = (lack.reason.clone(), delay.as_millis() as u64);
-        self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms, uncounted: true, for_room: true });
+        self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms, uncounted: true, for_room: true, away: None });
         let look_at = now + ROOM_PAUSE;
         let lacking = self.lacking.entry(place.clone()).or_insert_with(|| Lacking {
             job: id,

@@ -211,7 +211,15 @@ fn comparing(settings: Settings) -> App {
     story.tell(EventKind::QueuePaused);
     for job in [17, 18] {
         let reason = "x".to_owned();
-        story.tell(EventKind::JobRequeued { job: JobId(job), attempt: 1, reason, delay_ms: 900, uncounted: true, for_room: false });
+        story.tell(EventKind::JobRequeued {
+            job: JobId(job),
+            attempt: 1,
+            reason,
+            delay_ms: 900,
+            uncounted: true,
+            for_room: false,
+            away: None,
+        });
     }
     let mut app = story.app(settings);
     assert!(matches!(press(&mut app, "V")[0], Effect::Compare(..)));

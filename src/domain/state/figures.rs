@@ -116,6 +116,15 @@ impl State {
         self.totals.over_line + self.totals.over_since.map_or(Duration::ZERO, |since| self.now.since(since))
     }
 
+    /// A job that has found the input of this one out of reach, together with its own; this one waits for what it finds next.
+    pub fn waits_with(&self, job: &Job) -> Option<JobId> {
+        let has_looked = |id: &&JobId| {
+            let place = self.jobs.get(id).and_then(Job::waits_for_input);
+            **id != job.id && place.is_some_and(|place| job.input.starts_with(place))
+        };
+        self.index.backoff.iter().find(has_looked).copied()
+    }
+
     /// The rule that keeps this waiting job from starting now, where as many large ones are at work as may be.
     pub fn large_turn(&self, job: &Job) -> Option<LargeRule> {
         let rule = self.profile.as_ref()?.large?;

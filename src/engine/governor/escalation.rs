@@ -315,7 +315,7 @@ impl Engine {
         let delay = retry::backoff(tries);
         self.active.remove(&id);
         let delay_ms = delay.as_millis() as u64;
-        self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms, uncounted: false, for_room: false });
+        self.emit(EventKind::JobRequeued { job: id, attempt, reason, delay_ms, uncounted: false, for_room: false, away: None });
         self.clean_after(id, false);
     }
 }

@@ -63,6 +63,7 @@ fn phase(job: &Job, state: &State) -> String {
         Phase::Queued if state.held.is_some_and(|held| held.job == job.id) => "waits for memory".to_owned(),
         Phase::Queued if state.comparison.is_some() => "queued, waits for the comparison".to_owned(),
         Phase::Queued => "queued".to_owned(),
+        Phase::Backoff { reason, .. } if job.waits_for_input().is_some() => reason.clone(),
         Phase::Backoff { reason, .. } => format!("waits for another try: {reason}"),
         Phase::Starting => "starting".to_owned(),
         Phase::Running { paused: true, for_memory: true, .. } => "stopped for memory".to_owned(),

@@ -166,7 +166,7 @@ mod tests {
 
     fn requeued(job: u64, attempt: u32) -> EventKind {
         let reason = String::new();
-        EventKind::JobRequeued { job: JobId(job), attempt, reason, delay_ms: 0, uncounted: false, for_room: false }
+        EventKind::JobRequeued { job: JobId(job), attempt, reason, delay_ms: 0, uncounted: false, for_room: false, away: None }
     }
 
     #[test]

@@ -105,6 +105,7 @@ impl ProcessIdentity {
                 delay_ms: 0,
                 uncounted: rank % 2 == 0,
                 for_room: false,
+                away: None,
             },
             5 if waits => EventKind::JobRejected {
                 job,
@@ -299,6 +300,7 @@ fn deaths_in_a_row_are_counted_and_an_end_of_the_try_forgives_them() {
                 delay_ms: 0,
                 uncounted: true,
                 for_room: false,
+                away: None,
             };
             life.emit(kind);
         }

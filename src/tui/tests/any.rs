@@ -102,6 +102,7 @@ fn any_event() -> impl Strategy<Value = EventKind> {
             delay_ms: 900,
             uncounted: true,
             for_room: true,
+            away: None,
         }),
         job.clone().prop_map(|job| EventKind::JobRemoved { job, output: None }),
         (job.clone(), -9_i64..9).prop_map(|(job, rank)| EventKind::JobMoved { job, rank }),

@@ -113,6 +113,7 @@ fn what_waits_is_compared_only_while_the_queue_is_held_and_nothing_is_at_work() 
             delay_ms: 900,
             uncounted: true,
             for_room: false,
+            away: None,
         };
         tell(&mut app, requeued);
     }

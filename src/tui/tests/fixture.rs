@@ -294,6 +294,7 @@ pub fn no_room() -> Story {
         delay_ms: 5000,
         uncounted: true,
         for_room: true,
+        away: None,
     });
     story.tell(EventKind::RoomWanted(RoomWanted {
         job: JobId(19),
@@ -374,6 +375,7 @@ pub fn busy(governor: bool) -> Story {
                 delay_ms: 32_000,
                 uncounted: false,
                 for_room: false,
+                away: None,
             })),
             411 => drop(story.start(18, 1)),
             _ => {}

@@ -607,3 +607,26 @@ fn while_the_queue_is_held_the_footer_names_the_key_that_releases_it() {
         assert!(shown.contains("S release"), "{width}x{height}:\n{shown}");
     }
 }
+
+#[test]
+fn of_jobs_whose_share_is_away_one_tells_what_is_waited_for_and_the_others_that_they_wait_with_it() {
+    let mut story = Story::new(true);
+    story.queue(1, "nas/a.mp4", 20).queue(2, "nas/b.mp4", 20).queue(3, "local/c.mp4", 20);
+    story.tell(EventKind::JobRequeued {
+        job: JobId(1),
+        attempt: 0,
+        reason: "waits for /v/nas, which cannot be reached: stale file handle".to_owned(),
+        delay_ms: 60_000,
+        uncounted: true,
+        for_room: false,
+        away: Some("/v/nas".into()),
+    });
+    let mut app = story.app(settings(ColorMode::True, false));
+    let shown = text(&draw(&mut app, 120, 36));
+    let row = |name: &str| shown.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}:\n{shown}")).to_owned();
+    assert!(row("a.mp4").contains("away") && row("a.mp4").contains("waits for /v/nas") && !row("a.mp4").contains("try"), "{shown}");
+    assert!(row("b.mp4").contains("away, as #1 is"), "{shown}");
+    assert!(row("c.mp4").contains("being looked at"), "the next is who may be next: {shown}");
+    press(&mut app, "/state:away<enter>");
+    assert_eq!(app.rows().len(), 1);
+}

@@ -172,6 +172,7 @@ fn state(app: &App, id: JobId) -> String {
         Phase::Stopping { .. } => "It is being stopped.".to_owned(),
         Phase::Queued | Phase::Backoff { .. } if job.lack_of_room().is_some() => "It waits for room on disk.".to_owned(),
         Phase::Queued => "It has not started yet.".to_owned(),
+        Phase::Backoff { .. } if job.waits_for_input().is_some() => "It waits for its input.".to_owned(),
         Phase::Backoff { .. } => "It waits for another try.".to_owned(),
         Phase::Rejected(_) | Phase::Finished(_) => "It has ended meanwhile.".to_owned(),
     }

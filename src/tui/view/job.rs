@@ -333,7 +333,8 @@ fn progress(app: &App, job: &Job) -> Fact {
             Fact { label: "waits", spans: vec![theme.span(words, if is_held { Role::Warn } else { Role::Text })] }
         }
         Phase::Backoff { until, reason } => {
-            let next = if job.wants_room.is_some() { "looks again" } else { "next try" };
+            let looks = job.wants_room.is_some() || job.away.is_some();
+            let next = if looks { "looks again" } else { "next try" };
             let words = format!("{reason}; {next} in {}", spoken(until.since(state.now)));
             Fact { label: "waits", spans: vec![theme.span(words, Role::Warn)] }
         }

@@ -422,8 +422,8 @@ impl<'a> Entry<'a> {
         let progress = columns.bar + PERCENT;
         match &job.phase {
             Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finalizing => self.progress(),
-            phase if let Some(lack) = job.lack_of_room() => {
-                let wanted = state.room_for(job);
+            phase if let Some(lack) = job.lack_of_room().or_else(|| job.waits_for_input().and(job.reason())) => {
+                let wanted = state.room_for(job).filter(|_| job.wants_room.is_some());
                 let figures = wanted.map(RoomWanted::figures).filter(|figures| !figures.is_empty());
                 let words = self.phrase(" ", figures.as_deref().unwrap_or(lack), columns.reason(), Role::Warn).column_span(2);
                 let left = if let Phase::Backoff { until, .. } = phase { clock(until.since(state.now)) } else { String::new() };

@@ -208,6 +208,12 @@ fn with_log(found: Option<JobRow>, job: JobId) -> Result<JobRow, Usage> {
     Err(Usage(format!("job #{} has no log, it never ran: {ended}{why}", row.job)))
 }
 
+/// Of one that waits and was never begun; the file of its log is not there.
+fn no_log_yet(row: &JobRow) -> Option<Usage> {
+    let has_begun = row.state != RowState::Waiting || row.attempts > 0;
+    (!has_begun).then(|| Usage(format!("job #{} has no log yet: it has not begun; `plimsoll logs -f` waits for it", row.job)))
+}
+
 /// `plimsoll logs`.
 pub fn logs(resolved: &Resolved, args: &LogsArgs) -> Result<u8> {
     let mut opened = match open_if_there(resolved, Caller { follow: args.follow, ..Caller::default() })? {
@@ -224,7 +230,7 @@ pub fn logs(resolved: &Resolved, args: &LogsArgs) -> Result<u8> {
     let log: WholeLog = match (opened.ask)(Look::Log { job, attempt }, &|_| true) {
         Ok(answer) => serde_json::from_value(answer)?,
         Err(_) if args.follow => WholeLog::default(),
-        Err(why) => return Err(eyre!("{why}")),
+        Err(why) => return Err(no_log_yet(&row).map_or_else(|| eyre!("{why}"), Into::into)),
     };
     let style = LineStyle::terminal(resolved.line_color_of_stdout());
     if !is_read(log_text(&log, args.lines, &style).as_bytes())? {

@@ -149,7 +149,7 @@ impl Chronicle {
                 (Topic::Job, Some(*job), role, text)
             }
             // Each look for room puts it back; the want itself is told when it begins, and every minute.
-            EventKind::JobRequeued { for_room: true, .. } => return,
+            EventKind::JobRequeued { for_room: true, .. } | EventKind::JobRequeued { away: Some(_), .. } => return,
             EventKind::RoomWanted(wanted) => {
                 (Topic::Fault, Some(wanted.job), Bad, format!("no room: {}; {}", wanted.reason, wanted.patience()))
             }

@@ -51,6 +51,7 @@ pub fn shown_words(state: &State, job: &Job) -> String {
 
 fn state_with(symbols: &'static Symbols, state: &State, job: &Job) -> (&'static str, &'static str, Role) {
     match &job.phase {
+        Phase::Backoff { .. } if job.waits_for_input().is_some() => (symbols.held, "away", Role::Warn),
         phase if job.wants_room.is_some() && phase.is_waiting() => (symbols.held, "no room", Role::Warn),
         Phase::Queued if state.held.is_some_and(|held| held.job == job.id) => (symbols.held, "held", Role::Warn),
         Phase::Queued => (symbols.queued, "queued", Role::Dim),
@@ -86,7 +87,7 @@ mod tests {
 
     fn requeued(for_room: bool, reason: &str) -> EventKind {
         let reason = reason.to_owned();
-        EventKind::JobRequeued { job: JobId(2), attempt: 1, reason, delay_ms: 5000, uncounted: for_room, for_room }
+        EventKind::JobRequeued { job: JobId(2), attempt: 1, reason, delay_ms: 5000, uncounted: for_room, for_room, away: None }
     }
 
     fn word_after(kinds: Vec<EventKind>) -> (&'static str, String) {

@@ -50,12 +50,16 @@ pub fn reason(state: &State, id: JobId) -> Option<String> {
     if let Some(wanted) = state.room_for(job).filter(|wanted| wanted.job != id && job.disk.is_some()) {
         return Some(format!("waits for room, as #{} does", wanted.job));
     }
+    if let Some(other) = state.waits_with(job) {
+        return Some(format!("away, as #{other} is"));
+    }
     if let Some(rule) = state.large_turn(job) {
         return Some(rule.words());
     }
-    // Who is next is the first that does not wait for its turn among the large.
+    // Who is next is the first that waits neither for its turn among the large nor for its input.
     let mut waiting = state.index.waiting.iter().map(|(_, id)| *id);
-    let first = waiting.find(|id| state.jobs.get(id).is_none_or(|job| state.large_turn(job).is_none()))?;
+    let may_be_next = |job: &Job| state.large_turn(job).is_none() && state.waits_with(job).is_none();
+    let first = waiting.find(|id| state.jobs.get(id).is_none_or(may_be_next))?;
     if first != id {
         return None;
     }

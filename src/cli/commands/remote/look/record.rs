@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::NO_SERVER;
 use super::super::rows::{self, JobLine};
-use super::{log_text, with_log, write_jobs};
+use super::{log_text, no_log_yet, with_log, write_jobs};
 use crate::cli::args::{JobsArgs, LogsArgs, StatusArgs};
 use crate::cli::options::Resolved;
 use crate::cli::{Unavailable, Usage, write_out};
@@ -113,7 +113,8 @@ impl<'r> Record<'r> {
         let mut found = None;
         self.rows(&RowsWanted { jobs: vec![job], ..RowsWanted::default() }, |row| found = Some(row))?;
         let row = with_log(found, job)?;
-        let log: WholeLog = read_latest_log(&self.resolved.state_dir.join("logs"), job, row.attempts.max(1)).map_err(Usage)?;
+        let log: WholeLog = read_latest_log(&self.resolved.state_dir.join("logs"), job, row.attempts.max(1))
+            .map_err(|why| no_log_yet(&row).unwrap_or(Usage(why)))?;
         let style = LineStyle::terminal(self.resolved.line_color_of_stdout());
         write_out(log_text(&log, args.lines, &style).as_bytes())?;
         crate::cli::tell(&format!("plimsoll: {}\n", self.words()));
