@@ -15,6 +15,7 @@ pub const WORDS: &[(&str, &str)] = &[
     ("paused", "you have paused this job where it is; its memory and its slot stay taken"),
     ("stopped", "plimsoll has stopped this job where it is, for want of memory; it goes on by itself"),
     ("no room", "waits for room on disk for its output"),
+    ("away", "its input cannot be reached, a share or a disk is away; it is looked at again by itself"),
     ("retry", "has failed for a reason that may pass, and tries again by itself"),
     ("reject, REJ", "not let in: larger than the profile allows, or no film; REJ counts them in forecasts"),
     ("start, check", "memory is cleaned before the start; the output is checked before it is put in place"),
