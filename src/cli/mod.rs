@@ -250,11 +250,11 @@ fn print(text: Result<String, String>) -> Result<u8> {
 }
 
 fn write_out(bytes: &[u8]) -> Result<u8> {
-    is_read(bytes).map(|_| 0)
+    write_while_read(bytes).map(|_| 0)
 }
 
 /// Writes to stdout; false = whoever read there has gone (`| head`): he has read enough, and nothing more needs to be written.
-fn is_read(bytes: &[u8]) -> Result<bool> {
+fn write_while_read(bytes: &[u8]) -> Result<bool> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),

@@ -730,6 +730,12 @@ impl EventKind {
         )
     }
 
+    /// A job has looked for room on disk, or for its input, in vain, and waits for the next look: there is one after the other, and
+    /// what is missing is told by itself when it begins.
+    pub const fn only_looks_again(&self) -> bool {
+        matches!(self, Self::JobRequeued { for_room: true, .. } | Self::JobRequeued { away: Some(_), .. })
+    }
+
     /// It belongs to the story of a run, as people are told it; the rest is figures, log lines, and what leads there. `None` =
     /// it does not. What is long and is told elsewhere is left out.
     pub fn of_the_story(&self) -> Option<Self> {
@@ -741,8 +747,7 @@ impl EventKind {
                 predicted_peak_bytes: *predicted_peak_bytes,
                 command: None,
             }),
-            // Each look for room, or for an input, puts it back; that it is missing is told when it begins.
-            Self::JobRequeued { for_room: true, .. } | Self::JobRequeued { away: Some(_), .. } => None,
+            looks if looks.only_looks_again() => None,
             Self::JobRejected { .. }
             | Self::JobAllowed { .. }
             | Self::JobPaused { .. }

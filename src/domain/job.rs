@@ -153,6 +153,11 @@ impl Phase {
         matches!(self, Self::Starting | Self::Running { .. } | Self::Stopping { .. } | Self::Finalizing)
     }
 
+    /// Stands still because an operator has paused it, not for want of memory.
+    pub const fn is_paused_by_operator(&self) -> bool {
+        matches!(self, Self::Running { paused: true, for_memory: false, .. })
+    }
+
     /// Waits for a slot or for its next try.
     pub const fn is_waiting(&self) -> bool {
         matches!(self, Self::Queued | Self::Backoff { .. })

@@ -466,9 +466,7 @@ impl State {
             EventKind::RunFinished(summary) => self.summary = Some(summary.clone()),
         }
         if let Some(profile) = &self.profile {
-            let is_paused = |id: &JobId| {
-                matches!(self.jobs.get(id).map(|job| &job.phase), Some(Phase::Running { paused: true, for_memory: false, .. }))
-            };
+            let is_paused = |id: &JobId| self.jobs.get(id).is_some_and(|job| job.phase.is_paused_by_operator());
             let works = self.index.active.iter().any(|id| !is_paused(id));
             self.measured.on_event(event, &profile.name, (&self.index.active, works), self.lines.high_water);
         }

@@ -7,7 +7,6 @@ use plimsoll::domain::command::Command;
 use plimsoll::domain::event::EventKind;
 use plimsoll::domain::job::{JobId, Outcome, Phase};
 use plimsoll::domain::time::Mono;
-use plimsoll::domain::units::Bytes;
 use plimsoll::engine::EngineConfig;
 use plimsoll::engine::port::{Cause, Failure};
 use plimsoll::sim::world::{Fate, Share, SimJob};
@@ -16,15 +15,7 @@ use plimsoll::sim::{End, Sim};
 const MINUTE: Duration = Duration::from_mins(1);
 
 fn job(seconds: u64) -> SimJob {
-    SimJob {
-        size: Bytes::mib(10),
-        length: Duration::from_secs(seconds),
-        peak: Bytes::mib(100),
-        ramp: Duration::ZERO,
-        picture: (1280, 720),
-        cache: Bytes::mib(10),
-        fate: Fate::Good,
-    }
+    crate::support::modelled::job(Fate::Good, seconds)
 }
 
 fn config() -> EngineConfig {

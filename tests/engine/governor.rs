@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::support::modelled::profile;
+use crate::support::modelled::{self, profile};
 use plimsoll::domain::cleanup::{CleanupAction, CleanupResult, CleanupTrigger, CleanupVerdict};
 use plimsoll::domain::command::Command;
 use plimsoll::domain::event::{Event, EventKind, MemoryFigures};
@@ -1350,7 +1350,7 @@ fn memory_is_set_aside_for_a_probe_while_it_runs() {
     use plimsoll::domain::command::{ClientId, RequestId};
     use plimsoll::domain::memory::Budget;
     use plimsoll::engine::Engine;
-    use plimsoll::engine::port::{Arrived, Effect, Inspection, JobReport, Page, ScanId, StoredJob};
+    use plimsoll::engine::port::{Arrived, Effect, Inspection, JobReport, Page, ScanId};
 
     let media = |mb: u64| {
         let (width, height) = picture(Bytes::mib(mb));
@@ -1375,18 +1375,7 @@ fn memory_is_set_aside_for_a_probe_while_it_runs() {
         engine.start(Now::default());
         step(&mut engine, Input::Command(ClientId(1), RequestId(1), Command::enqueue(vec!["/in".into()], None)));
         step(&mut engine, Input::Found(ScanId(1), Arrived { jobs: 2, bytes: Bytes::mib(2), known: 0, last_rank: 2 }));
-        let stored = |number| StoredJob {
-            id: JobId(number),
-            input: format!("/in/{number}").into(),
-            size: Bytes::mib(1),
-            output: format!("/out/{number}").into(),
-            preset: "video".to_owned(),
-            definition: None,
-            rank: number as i64,
-            attempts: 0,
-            allowed: false,
-            deaths: 0,
-        };
+        let stored = |number| modelled::stored(number, "video");
         step(&mut engine, Input::Paged(Page { jobs: vec![stored(1), stored(2)], last_rank: 2, ..Page::default() }));
         // Alone, the least that the model may mean.
         let needs = estimate::predicted_peak(&media(500), &preset()).expect("a picture").scale(1.0 / 1.15);

@@ -15,21 +15,11 @@ use plimsoll::sim::world::{Fate, SimJob};
 use plimsoll::sim::{End, Sim};
 use proptest::prelude::*;
 
+use crate::support::modelled::job;
+
 const MINUTE: Duration = Duration::from_mins(1);
 /// More looks for room than any run has time for.
 const NEVER: u32 = u32::MAX;
-
-fn job(fate: Fate, seconds: u64) -> SimJob {
-    SimJob {
-        size: Bytes::mib(10),
-        length: Duration::from_secs(seconds),
-        peak: Bytes::mib(100),
-        ramp: Duration::ZERO,
-        picture: (1280, 720),
-        cache: Bytes::mib(10),
-        fate,
-    }
-}
 
 fn config(slots: u32, disk_wait: Option<Duration>) -> EngineConfig {
     EngineConfig {

@@ -9,10 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use plimsoll::domain::command::{Command, RequestId};
-use plimsoll::domain::job::JobId;
 use plimsoll::domain::state::{Backlog, State};
 use plimsoll::domain::units::Bytes;
-use plimsoll::engine::port::{Effect, Host, Input, Page, StoredJob};
+use plimsoll::engine::port::{Effect, Host, Input, Page};
 use plimsoll::runtime::clock::Clock;
 use plimsoll::runtime::driver::Driver;
 use plimsoll::runtime::hub::Attacher;
@@ -185,19 +184,11 @@ fn whoever_comes_while_the_queue_is_read_is_shown_all_of_it() {
     let mut console = Knows::new(served.console().link);
     let nothing = console.clock.block_on(async { tokio::time::timeout(MOMENT, console.link.updates.recv()).await });
     assert!(nothing.is_err(), "{nothing:?}");
-    let job = |id: u64| StoredJob {
-        id: JobId(id),
-        input: format!("/films/{id}.mp4").into(),
-        size: Bytes::mib(1),
-        output: format!("/out/{id}.mp4").into(),
-        preset: "sound".to_owned(),
-        definition: None,
-        rank: id as i64,
-        attempts: 0,
-        allowed: false,
-        deaths: 0,
+    let page = Page {
+        jobs: vec![modelled::stored(1, "sound"), modelled::stored(2, "sound")],
+        backlog: Backlog { jobs: 3, bytes: Bytes::mib(3) },
+        ..Page::default()
     };
-    let page = Page { jobs: vec![job(1), job(2)], backlog: Backlog { jobs: 3, bytes: Bytes::mib(3) }, ..Page::default() };
     inputs.send(Input::Paged(page)).expect("the engine listens");
     assert!(console.take());
     assert_eq!((console.snapshots, console.state.waiting()), (1, 5));

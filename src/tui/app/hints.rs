@@ -1,7 +1,7 @@
 //! What the footer hints at: the keys that do something where the console now is. One that would do nothing is not offered.
 
 use crate::domain::command::JobRequest;
-use crate::domain::job::{Job, Phase};
+use crate::domain::job::Job;
 use crate::tui::app::palette::Does;
 use crate::tui::app::scope::{COMPARISON_HINTS, REPLAY_HINTS};
 use crate::tui::app::{App, Mode, applies};
@@ -145,7 +145,7 @@ impl App {
     /// What the key that pauses does to a job that is paused already.
     fn pause_word(&self, usual: &'static str) -> &'static str {
         let selected = self.selected().and_then(|id| self.shown().jobs.get(&id));
-        let is_paused = selected.is_some_and(|job| matches!(job.phase, Phase::Running { paused: true, for_memory: false, .. }));
+        let is_paused = selected.is_some_and(|job| job.phase.is_paused_by_operator());
         let is_paused = if self.acts_on_marks() {
             let may = |request| self.marked_in_sight().any(|job| applies(request, job));
             !may(JobRequest::Pause) && may(JobRequest::Resume)

@@ -1,7 +1,6 @@
 //! What keys do on the dashboard and to jobs; on a page or in a popup they come here where it has nothing of its own to do.
 
 use crate::domain::command::{Command, MoveTo};
-use crate::domain::job::Phase;
 use crate::domain::state::State;
 use crate::tui::app::palette::Palette;
 use crate::tui::app::prompt::PromptKind;
@@ -155,9 +154,7 @@ impl App {
         }
         let (what, command) = match act {
             // One that the governor has stopped is taken over: from then on it is the operator who lets it go on.
-            Act::PauseJob if matches!(job.phase, Phase::Running { paused: true, for_memory: false, .. }) => {
-                ("resume", Command::ResumeJob(id))
-            }
+            Act::PauseJob if job.phase.is_paused_by_operator() => ("resume", Command::ResumeJob(id)),
             Act::PauseJob => ("pause", Command::PauseJob(id)),
             Act::Retry => ("retry", Command::Retry(id)),
             Act::Allow => ("let in", Command::Allow(id)),

@@ -81,7 +81,7 @@ impl JobVerb {
         match self {
             Self::Pause => Some(|job| matches!(job.phase, Phase::Running { paused: false, .. })),
             // What the governor has stopped it lets go on itself.
-            Self::Resume => Some(|job| matches!(job.phase, Phase::Running { paused: true, for_memory: false, .. })),
+            Self::Resume => Some(|job| job.phase.is_paused_by_operator()),
             Self::Cancel | Self::Retry | Self::Allow | Self::Move(_) => None,
         }
     }

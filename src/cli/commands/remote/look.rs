@@ -16,7 +16,7 @@ use super::{open_if_there, snapshot};
 use crate::cli::args::remote::DAMAGED;
 use crate::cli::args::{JobsArgs, LogsArgs, StatusArgs};
 use crate::cli::options::Resolved;
-use crate::cli::{Usage, is_read, write_out};
+use crate::cli::{Usage, write_out, write_while_read};
 use crate::domain::comparison::under_way::{END_IT, UnderWay};
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLine, Outcome, WholeLog};
@@ -233,7 +233,7 @@ pub fn logs(resolved: &Resolved, args: &LogsArgs) -> Result<u8> {
         Err(why) => return Err(no_log_yet(&row).map_or_else(|| eyre!("{why}"), Into::into)),
     };
     let style = LineStyle::terminal(resolved.line_color_of_stdout());
-    if !is_read(log_text(&log, args.lines, &style).as_bytes())? {
+    if !write_while_read(log_text(&log, args.lines, &style).as_bytes())? {
         return Ok(0);
     }
     match state {
@@ -294,7 +294,7 @@ fn follow(opened: &mut Opened, job: JobId, state: &State, log: &WholeLog, style:
                         Some(count) if *count > 0 => *count -= 1,
                         _ => {
                             let line = LogLine { at: event.at, level: *level, text: text.clone() };
-                            if !is_read(format!("{}\n", rendered(&line, style)).as_bytes())? {
+                            if !write_while_read(format!("{}\n", rendered(&line, style)).as_bytes())? {
                                 return Ok(0);
                             }
                         }

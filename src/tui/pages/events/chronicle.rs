@@ -148,8 +148,7 @@ impl Chronicle {
                 let (role, text) = ended(*outcome, took, reason.as_deref(), damage.as_ref(), left_out);
                 (Topic::Job, Some(*job), role, text)
             }
-            // Each look for room puts it back; the want itself is told when it begins, and every minute.
-            EventKind::JobRequeued { for_room: true, .. } | EventKind::JobRequeued { away: Some(_), .. } => return,
+            looks if looks.only_looks_again() => return,
             EventKind::RoomWanted(wanted) => {
                 (Topic::Fault, Some(wanted.job), Bad, format!("no room: {}; {}", wanted.reason, wanted.patience()))
             }

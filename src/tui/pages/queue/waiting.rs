@@ -1,6 +1,6 @@
 //! Why the next job waits, and what would let it run, in words. Pure: read from what is known.
 
-use crate::domain::job::{Job, JobId, Phase};
+use crate::domain::job::{Job, JobId};
 use crate::domain::profile::{SlotLimit, Slots};
 use crate::domain::state::State;
 use crate::domain::units::Bytes;
@@ -78,7 +78,7 @@ pub fn reason(state: &State, id: JobId) -> Option<String> {
     } else if is_full {
         let is_paused = |id: &&JobId| {
             let job = state.jobs.get(id);
-            job.is_some_and(|job| matches!(job.phase, Phase::Running { paused: true, for_memory: false, .. }))
+            job.is_some_and(|job| job.phase.is_paused_by_operator())
         };
         let paused: Vec<&JobId> = state.index.active.iter().filter(is_paused).collect();
         Some(match paused[..] {
