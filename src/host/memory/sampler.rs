@@ -21,13 +21,16 @@ use crate::host::memory::cgroup::{self, GroupReader, Roots, Sums};
 use crate::host::memory::file_ledger::FileLedger;
 use crate::host::memory::kernel_file::{KeptFile, ReadError};
 use crate::host::memory::machine::MachineReader;
-use crate::host::memory::page_cache;
 use crate::host::memory::pressure::{PsiTrigger, Wake};
 use crate::host::memory::procfs::{self, TreeReader};
 
+mod counted;
 mod narrow;
 
-use narrow::{Others, OurCache, narrow_to_own};
+use counted::{Counter, Files};
+#[cfg(test)]
+use narrow::OurCache;
+use narrow::{Others, narrow_to_own};
 
 /// Pace until [`Sampler::set_pace`] says otherwise.
 pub const DEFAULT_PACE: Duration = Duration::from_millis(250);
@@ -284,8 +287,7 @@ struct Probe {
     psi: Option<f32>,
     psi_age: Age,
     slow_age: Age,
-    cache: OurCache,
-    stray_scratch: Bytes,
+    files: Counter,
 }
 
 #[derive(Debug)]
@@ -317,8 +319,7 @@ impl Probe {
             psi: None,
             psi_age: Age::default(),
             slow_age: Age::default(),
-            cache: OurCache::default(),
-            stray_scratch: Bytes::ZERO,
+            files: Counter::default(),
         }
     }
 
@@ -361,11 +362,11 @@ impl Probe {
             Scope::Container => {}
             // The file cache of the whole machine is nobody's load: the kernel drops it, and our cleanups cannot. Only that of
             // our ended jobs counts.
-            Scope::Machine => sample.working_set = sample.working_set.min(sample.hard + self.cache.finished),
+            Scope::Machine => sample.working_set = sample.working_set.min(sample.hard + self.files.last().cache.finished),
             Scope::Own => {
                 let guests = self.guests.iter().filter_map(|pid| procfs::rss_anon(&self.roots.proc, *pid)).sum();
                 let spare = self.survey.budget.available - self.survey.budget.bytes;
-                narrow_to_own(&mut sample, Others { guests, spare }, self.cache);
+                narrow_to_own(&mut sample, Others { guests, spare }, self.files.last().cache);
             }
         }
         Ok(sample)
@@ -432,7 +433,7 @@ impl Probe {
 
     /// Our files on a tmpfs: the running jobs' parts now, those that nobody needs as of a second ago.
     fn scratch(&self) -> Bytes {
-        let mut sum = self.stray_scratch;
+        let mut sum = self.files.last().stray_scratch;
         self.ledger.each_running(|_, running| {
             if running.part_on_tmpfs {
                 sum += scratch::held_by_file(&running.written);
@@ -443,23 +444,9 @@ impl Probe {
 
     fn renew_files(&mut self) {
         self.scratch_dirs.append(&mut self.ledger.scratch_dirs());
-        let running = self.ledger.running();
-        let is_stray = |job: JobId| !running.contains_key(&job);
-        self.stray_scratch = self.scratch_dirs.iter().map(|dir| scratch::held_in_memory(dir, is_stray)).sum();
-        if self.survey.scope != Scope::Container {
-            let streaming: BTreeSet<PathBuf> = running.into_values().flat_map(|job| [job.input, job.written]).collect();
-            self.cache = OurCache {
-                finished: self.ledger.finished().iter().map(|file| cached(&file.path)).sum(),
-                streaming: streaming.iter().map(|path| cached(path)).sum(),
-            };
-        }
+        let counts_cache = self.survey.scope != Scope::Container;
+        self.files.renew(Files::of(&self.ledger, self.scratch_dirs.clone(), counts_cache));
     }
-}
-
-/// What of a file is in the page cache; nothing for a file on a tmpfs, which is no cache, or one that is gone.
-fn cached(path: &std::path::Path) -> Bytes {
-    let resident = |file| if page_cache::file_is_in_memory(&file) { None } else { page_cache::resident(&file, 0) };
-    page_cache::open(path).ok().and_then(resident).unwrap_or_default()
 }
 
 #[cfg(all(test, target_os = "linux"))]
