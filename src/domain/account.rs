@@ -19,6 +19,8 @@ pub struct Account {
     pub repaired: u64,
     /// The first complaint of the input, in words a person understands.
     pub first_complaint: Option<String>,
+    /// Kinds of streams that came up after the process had begun: it makes nothing of them.
+    pub late: Vec<StreamKind>,
     /// The picture became larger on the way than the output was planned for; the process was ended for that.
     pub grown: Option<Box<VideoStream>>,
 }
@@ -32,11 +34,49 @@ pub struct StreamRead {
     pub decoded: Option<u64>,
 }
 
+/// What a stream holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamKind {
+    /// A picture.
+    Video,
+    /// Sound.
+    Audio,
+    /// Subtitles.
+    Subtitle,
+    /// Anything else.
+    Other,
+}
+
 /// What was written of a stream of the output.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamWritten {
-    /// It is a picture.
-    pub is_video: bool,
+    /// What it holds.
+    pub kind: StreamKind,
     /// Packets that the muxer was given.
     pub packets: u64,
+}
+
+impl StreamKind {
+    /// The kind by ffmpeg's word for it.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "video" => Self::Video,
+            "audio" => Self::Audio,
+            "subtitle" => Self::Subtitle,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Account {
+    /// The output was to have streams of this kind, and all of them are empty.
+    pub fn wrote_nothing(&self, kind: StreamKind) -> bool {
+        let mut packets = self.written_of(kind).peekable();
+        packets.peek().is_some() && packets.all(|packets| packets == 0)
+    }
+
+    /// The packets of each stream of this kind in the output.
+    pub fn written_of(&self, kind: StreamKind) -> impl Iterator<Item = u64> {
+        self.written.values().filter(move |stream| stream.kind == kind).map(|stream| stream.packets)
+    }
 }

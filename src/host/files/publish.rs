@@ -8,10 +8,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::domain::account::Account;
+use crate::domain::account::{Account, StreamKind};
 use crate::domain::job::{Damage, MediaInfo, RejectReason};
 use crate::domain::preset::{Container, OnDamage, Preset};
-use crate::domain::text::path_text;
+use crate::domain::text::{many, path_text};
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 use crate::engine::port::{Cause, Failure, Published};
@@ -84,8 +84,45 @@ pub fn finalize(order: &FinalizeOrder<'_>) -> Result<Published, Failure> {
         made_at: order.now,
     };
     let output = put_in_place(order, &record)?;
-    let left_out = tracks::choose(order.preset, order.media).map(|chosen| chosen.left_out).unwrap_or_default();
+    let mut left_out = tracks::choose(order.preset, order.media).map(|chosen| chosen.left_out).unwrap_or_default();
+    left_out.extend(not_made_of(order));
     Ok(Published { output, size: Bytes(part.size), damage, left_out })
+}
+
+/// The output is to have sound.
+fn wants_audio(order: &FinalizeOrder<'_>) -> bool {
+    !order.preset.container.is_still() && order.preset.audio.is_some() && order.media.audio.is_some()
+}
+
+/// Some sound of the input was read, as far as that is told: one that is empty is no loss.
+fn has_read_sound(order: &FinalizeOrder<'_>) -> bool {
+    let sounds = order.media.extras.sounds.iter().chain(&order.media.audio);
+    let packets = |index| order.account.read.get(&index).map(|read| read.packets);
+    sounds.map(|sound| sound.index).any(|index| packets(index).is_none_or(|packets| packets > 0))
+}
+
+/// What ffmpeg came upon while it worked and what is not in the output, in words.
+fn not_made_of(order: &FinalizeOrder<'_>) -> Vec<String> {
+    let preset = order.preset;
+    if preset.container.is_still() {
+        return Vec::new();
+    }
+    let mut told = Vec::new();
+    if wants_audio(order) && order.account.wrote_nothing(StreamKind::Audio) && !has_read_sound(order) {
+        told.push("the sound track, which is empty".to_owned());
+    }
+    let (video, audio) = (preset.video.is_some(), preset.audio.is_some());
+    for (kind, is_wanted, noun) in [
+        (StreamKind::Audio, audio, "sound track"),
+        (StreamKind::Video, video, "picture stream"),
+        (StreamKind::Subtitle, video, "subtitle track"),
+    ] {
+        let late = order.account.late.iter().filter(|late| is_wanted && **late == kind).count();
+        if late > 0 {
+            told.push(format!("{}, found only long after the beginning", many(late as u64, noun)));
+        }
+    }
+    told
 }
 
 /// When a film was recorded, as its file says it; nothing for a time that cannot be, such as that of a clock never set.
@@ -122,15 +159,15 @@ fn check_content(order: &FinalizeOrder<'_>) -> Result<Option<Damage>, Failure> {
         return whole.map_err(|error| Failure { cause: Cause::Unknown, reason: format!("the output is not whole: {error}") });
     };
     let account = order.account;
-    let wrote_nothing = |is_video: bool| account.written.values().any(|stream| stream.is_video == is_video && stream.packets == 0);
     let wants_video = order.preset.video.is_some() && order.media.video.is_some();
-    let wants_audio = !still && order.preset.audio.is_some() && order.media.audio.is_some();
+    let wants_audio = wants_audio(order);
     let cause = || account.first_complaint.clone().unwrap_or_else(|| "nothing in it could be decoded".to_owned());
-    if wants_video && wrote_nothing(true) {
+    if wants_video && account.wrote_nothing(StreamKind::Video) {
         let reason = format!("no picture of the input could be decoded: {}; another copy of it is needed", cause());
         return Err(Failure { cause: Cause::Input, reason });
     }
-    if !wants_video && wants_audio && wrote_nothing(false) {
+    let has_lost_sound = wants_audio && account.wrote_nothing(StreamKind::Audio);
+    if !wants_video && has_lost_sound {
         let reason = format!("no sound of the input could be decoded: {}; another copy of it is needed", cause());
         return Err(Failure { cause: Cause::Input, reason });
     }
@@ -138,10 +175,13 @@ fn check_content(order: &FinalizeOrder<'_>) -> Result<Option<Damage>, Failure> {
     if wants_video && made.pictures == Some(0) {
         return Err(Failure { cause: Cause::Unknown, reason: "the output has no picture; retry it".to_owned() });
     }
-    if wants_audio && !made.has_sound && !wrote_nothing(false) {
+    let sounds = account.written_of(StreamKind::Audio).filter(|packets| *packets > 0).count();
+    // Where nothing is told of what was written, there is one at the least.
+    let sounds = if has_lost_sound { 0 } else { sounds.max(1) };
+    if wants_audio && made.sounds < sounds {
         return Err(Failure { cause: Cause::Unknown, reason: "the output has no sound; retry it".to_owned() });
     }
-    let wrote = account.written.values().filter(|stream| stream.is_video).map(|stream| stream.packets).sum::<u64>();
+    let wrote = account.written_of(StreamKind::Video).sum::<u64>();
     if let Some(pictures) = made.pictures.filter(|pictures| wants_video && wrote > 0 && *pictures != wrote && !still) {
         let reason = format!("the output is not whole: {wrote} pictures were written and {pictures} are in it; retry it");
         return Err(Failure { cause: Cause::Host, reason });
@@ -153,7 +193,8 @@ fn check_content(order: &FinalizeOrder<'_>) -> Result<Option<Damage>, Failure> {
         media: order.media,
         account,
         wants_video,
-        lost_sound: wants_audio && wrote_nothing(false),
+        wants_audio,
+        lost_sound: has_lost_sound && has_read_sound(order),
         made: made.duration,
     })?;
     match damage {
@@ -172,7 +213,8 @@ fn check_content(order: &FinalizeOrder<'_>) -> Result<Option<Damage>, Failure> {
 struct Content {
     /// Pictures; `None` where they were not counted.
     pictures: Option<u64>,
-    has_sound: bool,
+    /// Sound tracks that hold any.
+    sounds: usize,
     duration: Duration,
 }
 
@@ -188,7 +230,7 @@ fn what_was_made(prober: &Prober, path: &Path, container: Container) -> Result<C
         let duration = made.duration.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         return Ok(Content {
             pictures: Some(of(MadeKind::Video).map(|stream| stream.packets).sum()),
-            has_sound: of(MadeKind::Audio).any(|stream| stream.packets > 0),
+            sounds: of(MadeKind::Audio).filter(|stream| stream.packets > 0).count(),
             duration: duration.unwrap_or_default(),
         });
     }
@@ -201,7 +243,7 @@ fn what_was_made(prober: &Prober, path: &Path, container: Container) -> Result<C
     }
     Ok(Content {
         pictures: if read.media.video.is_some() { None } else { Some(0) },
-        has_sound: read.media.audio.is_some(),
+        sounds: read.media.extras.sounds.len(),
         duration: read.media.duration.unwrap_or_default(),
     })
 }

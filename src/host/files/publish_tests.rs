@@ -240,6 +240,16 @@ fn a_missing_sound_track_is_noticed() {
 }
 
 #[test]
+fn what_comes_up_on_the_way_is_told_as_left_out() {
+    let bench = Bench::new();
+    let input = bench.path("a.mp4");
+    clip(&input, 1);
+    let mut run = bench.convert(&input, quick(), &bench.path("out/a.mp4"));
+    run.account.late = vec![StreamKind::Audio, StreamKind::Other, StreamKind::Audio];
+    assert_eq!(run.finalize().expect("published").left_out, ["2 sound tracks, found only long after the beginning"]);
+}
+
+#[test]
 fn an_input_that_changed_or_went_is_noticed() {
     let bench = Bench::new();
     let input = bench.path("a.mp4");

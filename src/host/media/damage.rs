@@ -18,6 +18,11 @@ const MUCH_SHARE: f64 = 0.03;
 /// Demuxers of containers that say how long they are; of others the length is reckoned from time stamps, which begin anew where
 /// recordings are joined.
 const TELL_THEIR_LENGTH: &[&str] = &["mov", "matroska", "avi", "asf", "flv", "ogg", "wav", "mxf", "nut"];
+/// From this share of the pictures on, a decoder that gave fewer pictures than it got packets has to have complained of them:
+/// two fields in packets of their own make one picture, and that is no loss.
+const FEW_SHARE: u64 = 20;
+/// What it complained of explains so many times as many pictures.
+const EXPLAINED: u64 = 4;
 /// Less than this share of what the input promises is no useful output.
 const LEAST_USEFUL: f64 = 0.5;
 
@@ -30,6 +35,8 @@ pub struct Evidence<'a> {
     pub account: &'a Account,
     /// The output has a picture.
     pub wants_video: bool,
+    /// The output has sound.
+    pub wants_audio: bool,
     /// Of the sound nothing could be decoded.
     pub lost_sound: bool,
     /// How long the output is.
@@ -74,6 +81,16 @@ fn read_of_picture(evidence: &Evidence<'_>) -> Option<StreamRead> {
     evidence.account.read.get(&index).copied()
 }
 
+/// Pictures that the index lists and that are to be shown. Films that were trimmed without encoding keep the run-up before the
+/// cut, which is decoded and not shown.
+fn listed_to_show(evidence: &Evidence<'_>) -> Option<u64> {
+    let listed = evidence.media.extras.listed_pictures?;
+    let video = evidence.media.video.as_ref()?;
+    let shown = video.duration.map_or(0, |duration| (duration.as_secs_f64() * video.fps).ceil() as u64);
+    let is_trimmed = shown > 0 && shown + 2 + listed / 100 < listed;
+    Some(if is_trimmed { shown } else { listed })
+}
+
 /// Pictures that could not be decoded: what the decoder gave back less than it got, where it complained at all.
 fn pictures_lost(evidence: &Evidence<'_>) -> u64 {
     let account = evidence.account;
@@ -82,10 +99,10 @@ fn pictures_lost(evidence: &Evidence<'_>) -> u64 {
     }
     let complained = account.undecoded.max(account.repaired);
     let Some(StreamRead { packets, decoded: Some(decoded) }) = read_of_picture(evidence) else { return complained };
-    let missing = packets.saturating_sub(decoded);
-    // Two fields to a picture are no loss.
-    let is_fields = decoded > 0 && packets >= decoded * 19 / 10 && complained == 0;
-    if is_fields { complained } else { missing.max(account.repaired) }
+    let due = listed_to_show(evidence).map_or(packets, |shown| packets.min(shown));
+    let missing = due.saturating_sub(decoded);
+    let is_explained = missing <= due / FEW_SHARE || complained * EXPLAINED >= missing || decoded == 0;
+    if is_explained { missing.max(account.repaired) } else { complained }
 }
 
 /// Seconds that are missing in the output.
@@ -103,7 +120,7 @@ fn seconds_lost(evidence: &Evidence<'_>, frames: u64) -> f64 {
 fn is_cut_short(evidence: &Evidence<'_>) -> bool {
     let extras = &evidence.media.extras;
     let said = evidence.account.first_complaint.as_deref().is_some_and(|words| words.contains("ends too early"));
-    let listed = extras.listed_pictures.zip(read_of_picture(evidence));
+    let listed = listed_to_show(evidence).zip(read_of_picture(evidence));
     let is_unlisted = listed.is_some_and(|(listed, read)| read.packets + 2 + listed / 100 < listed);
     extras.ends_early || said || is_unlisted || is_broken_off(evidence)
 }
@@ -123,14 +140,17 @@ fn promised(evidence: &Evidence<'_>) -> Option<Duration> {
         return None;
     }
     let video = media.video.as_ref().filter(|_| evidence.wants_video).and_then(|video| video.duration);
-    let audio = media.audio.as_ref().and_then(|audio| audio.duration);
+    let audio = media.audio.as_ref().filter(|_| evidence.wants_audio).and_then(|audio| audio.duration);
     video.max(audio).or(media.duration)
 }
 
 /// What share of the promised was made; `None` where nothing reliable was promised.
 fn share_made(evidence: &Evidence<'_>) -> Option<f64> {
-    let by_count = evidence.media.extras.listed_pictures.zip(read_of_picture(evidence)).filter(|(listed, _)| *listed > 0);
-    let by_count = by_count.map(|(listed, read)| read.decoded.unwrap_or(read.packets) as f64 / listed as f64);
+    let by_count = listed_to_show(evidence).zip(read_of_picture(evidence)).filter(|(listed, _)| *listed > 0);
+    let by_count = by_count.map(|(listed, read)| {
+        let lost = listed.saturating_sub(read.packets) + pictures_lost(evidence);
+        listed.saturating_sub(lost) as f64 / listed as f64
+    });
     let by_length = promised(evidence)
         .filter(|promised| is_cut_short(evidence) && !promised.is_zero())
         .map(|promised| evidence.made.as_secs_f64() / promised.as_secs_f64());
@@ -145,7 +165,7 @@ fn share_made(evidence: &Evidence<'_>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::media::{Extras, VideoStream};
+    use crate::domain::media::{AudioStream, Extras, VideoStream};
 
     fn media(seconds: u64, extras: Extras) -> MediaInfo {
         let duration = Some(Duration::from_secs(seconds));
@@ -166,7 +186,12 @@ mod tests {
 
     fn judged(media: &MediaInfo, account: &Account, made: f64) -> Result<Option<Damage>, Failure> {
         let made = Duration::from_secs_f64(made);
-        of(&Evidence { media, account, wants_video: true, lost_sound: false, made })
+        of(&Evidence { media, account, wants_video: true, wants_audio: true, lost_sound: false, made })
+    }
+
+    /// What was read and decoded, where ffmpeg complained `undecoded` times.
+    fn glitch(packets: u64, decoded: u64, undecoded: u64) -> Account {
+        Account { undecoded, ..account(packets, decoded, Some("broken")) }
     }
 
     #[test]
@@ -196,6 +221,49 @@ mod tests {
             judged(&media(20, Extras::default()), &account(500, 488, Some("broken")), 20.0).expect("useful").expect("damage");
         assert_eq!((damage.frames, damage.cause.as_str()), (12, "broken"));
         assert!((damage.seconds - 0.48).abs() < 1e-9);
+    }
+
+    #[test]
+    fn fields_in_packets_of_their_own_are_no_pictures_that_are_missing() {
+        let listed = Extras { listed_pictures: Some(1000), ..Extras::default() };
+        for extras in [Extras::default(), listed] {
+            let fields = MediaInfo { demuxer: "mov".to_owned(), ..media(20, extras) };
+            let video = fields.video.clone().map(|video| VideoStream { fps: 50.0, ..video });
+            let damage = judged(&MediaInfo { video, ..fields }, &glitch(1000, 495, 5), 20.0).expect("useful").expect("damage");
+            assert_eq!(damage.frames, 5, "one glitch");
+        }
+        // Some of the pictures are in fields.
+        let damage = judged(&media(20, Extras::default()), &glitch(650, 499, 1), 20.0).expect("useful").expect("damage");
+        assert_eq!(damage.frames, 1);
+        let damage = judged(&media(20, Extras::default()), &glitch(500, 245, 240), 20.0).expect("useful").expect("damage");
+        assert_eq!(damage.frames, 255, "half of them are broken");
+    }
+
+    #[test]
+    fn the_run_up_of_a_trimmed_film_is_not_missing() {
+        let extras = Extras { listed_pictures: Some(350), ..Extras::default() };
+        let trimmed = MediaInfo { demuxer: "mov".to_owned(), ..media(2, extras) };
+        let damage = judged(&trimmed, &glitch(350, 49, 1), 2.0).expect("useful").expect("damage");
+        assert_eq!(damage.frames, 1);
+        assert_eq!(judged(&trimmed, &account(60, 50, None), 2.0), Ok(None), "nor what is not read at all");
+        assert!(judged(&trimmed, &glitch(350, 20, 30), 2.0).is_err(), "less than half of what is to be shown");
+    }
+
+    #[test]
+    fn sound_that_the_output_has_none_of_promises_nothing() {
+        let audio = Some(AudioStream { duration: Some(Duration::from_mins(1)), ..AudioStream::default() });
+        let film = MediaInfo { audio, ..media(20, Extras { ends_early: true, ..Extras::default() }) };
+        let account = account(500, 500, None);
+        let evidence = Evidence {
+            media: &film,
+            account: &account,
+            wants_video: true,
+            wants_audio: false,
+            lost_sound: false,
+            made: Duration::from_secs(20),
+        };
+        assert_eq!(of(&evidence), Ok(None));
+        assert!(of(&Evidence { wants_audio: true, ..evidence }).is_err());
     }
 
     #[test]

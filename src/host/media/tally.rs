@@ -4,7 +4,7 @@
 //! Pure. Knows the lines of `-loglevel level+verbose` and nothing of processes. Lines of other levels cannot pose as these:
 //! foreign text in the log always stands behind a level and a beginning of its own.
 
-use crate::domain::account::{Account, StreamRead, StreamWritten};
+use crate::domain::account::{Account, StreamKind, StreamRead, StreamWritten};
 use crate::domain::job::LogLevel;
 
 use crate::host::process::diagnose;
@@ -12,6 +12,9 @@ use crate::host::process::logread::Classified;
 
 /// Streams that are kept count of; files with more are not made by anybody in earnest.
 const MOST_STREAMS: usize = 256;
+
+/// Streams that come up on the way and are told; a recording whose channel changes brings new ones again and again.
+const MOST_LATE: usize = 16;
 
 /// A picture as it comes out of the decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +32,20 @@ pub struct Arriving {
 pub struct Tally {
     account: Account,
     arriving: Option<Arriving>,
+    /// The line before told of something that could not be decoded.
+    was_undecoded: bool,
 }
 
 impl Tally {
     /// Takes a line into account.
     pub fn observe(&mut self, line: &Classified<'_>) {
+        // ffmpeg writes a line that it would repeat only once, and then how often.
+        let again = line.message.trim_start().strip_prefix("Last message repeated ").and_then(|rest| rest.split(' ').next());
+        if let Some(times) = again.and_then(|times| times.parse::<u64>().ok()) {
+            self.account.undecoded += if self.was_undecoded { times } else { 0 };
+            return;
+        }
+        self.was_undecoded = false;
         if line.level == LogLevel::Error || line.level == LogLevel::Warning {
             self.complaint(line);
         } else if line.is_quiet {
@@ -55,6 +67,14 @@ impl Tally {
         let text = line.message;
         if text.starts_with("Error while decoding stream") || text.starts_with("Error submitting packet to decoder") {
             self.account.undecoded += 1;
+            self.was_undecoded = true;
+        }
+        // `New audio stream 0:1 at pos:25272334 and DTS:100.529s`, later `New audio stream with index 1 at pos: …`.
+        if let Some((kind, rest)) = text.strip_prefix("New ").and_then(|rest| rest.split_once(" stream "))
+            && rest.contains(" at pos:")
+            && self.account.late.len() < MOST_LATE
+        {
+            self.account.late.push(StreamKind::of(kind));
         }
         let is_telling = line.level == LogLevel::Error || diagnose::tells_of_damage(text);
         if is_telling && self.account.first_complaint.is_none() && !diagnose::is_harmless(text) {
@@ -71,18 +91,27 @@ impl Tally {
             self.arriving = arriving(text).or(self.arriving);
         } else if text.starts_with("concealing ") {
             self.account.repaired += 1;
-        } else if let Some(rest) = text.strip_prefix("Input stream #0:").filter(|_| line.contexts.is_empty()) {
+        } else if let Some(rest) = text.strip_prefix("Input stream #0:").filter(|_| is_ffmpegs_own(line, "in#")) {
             if let Some((number, read)) = stream_read(rest)
                 && self.account.read.len() < MOST_STREAMS
             {
                 self.account.read.insert(number, read);
             }
-        } else if let Some(rest) = text.strip_prefix("Output stream #0:").filter(|_| line.contexts.is_empty())
+        } else if let Some(rest) = text.strip_prefix("Output stream #0:").filter(|_| is_ffmpegs_own(line, "out#"))
             && let Some((number, written)) = stream_written(rest)
             && self.account.written.len() < MOST_STREAMS
         {
             self.account.written.insert(number, written);
         }
+    }
+}
+
+/// Said by ffmpeg itself, or, as from 6.1 on, by one of its files: `in#0/mov,mp4`, `out#0/mp4`.
+fn is_ffmpegs_own(line: &Classified<'_>, file: &str) -> bool {
+    match line.contexts.as_slice() {
+        [] => true,
+        [context] => context.starts_with(file),
+        _ => false,
     }
 }
 
@@ -108,7 +137,8 @@ fn stream_read(rest: &str) -> Option<(u32, StreamRead)> {
 fn stream_written(rest: &str) -> Option<(u32, StreamWritten)> {
     let (number, rest) = rest.split_once(' ')?;
     let packets = before(rest, " packets muxed")?;
-    Some((number.parse().ok()?, StreamWritten { is_video: rest.starts_with("(video)"), packets }))
+    let kind = rest.strip_prefix('(').and_then(|rest| rest.split(')').next()).unwrap_or_default();
+    Some((number.parse().ok()?, StreamWritten { kind: StreamKind::of(kind), packets }))
 }
 
 /// The number that stands before these words.
@@ -136,13 +166,30 @@ mod tests {
             "[verbose]   Input stream #0:2 (audio): 5 packets read (17620 bytes); ",
             "[verbose]   Output stream #0:0 (video): 60 frames encoded; 60 packets muxed (73144 bytes); ",
             "[verbose]   Output stream #0:1 (audio): 87 frames encoded (89088 samples); 88 packets muxed (17849 bytes); ",
+            "[verbose]   Output stream #0:2 (subtitle): 0 packets muxed (0 bytes); ",
         ])
         .into_account();
         assert_eq!(account.read[&0], StreamRead { packets: 62, decoded: Some(60) });
         assert_eq!(account.read[&1].decoded, Some(87));
         assert_eq!(account.read[&2], StreamRead { packets: 5, decoded: None });
-        assert_eq!(account.written[&0], StreamWritten { is_video: true, packets: 60 });
-        assert_eq!(account.written[&1], StreamWritten { is_video: false, packets: 88 });
+        assert_eq!(account.written[&0], StreamWritten { kind: StreamKind::Video, packets: 60 });
+        assert_eq!(account.written[&1], StreamWritten { kind: StreamKind::Audio, packets: 88 });
+        assert_eq!(account.written[&2], StreamWritten { kind: StreamKind::Subtitle, packets: 0 });
+        assert!(!account.wrote_nothing(StreamKind::Audio), "an empty subtitle is no lost sound");
+        assert!(account.wrote_nothing(StreamKind::Subtitle) && !account.wrote_nothing(StreamKind::Other));
+    }
+
+    #[test]
+    fn the_closing_lines_of_ffmpeg_7_are_read() {
+        let account = of(&[
+            "[out#0/matroska @ 0x2e925040] [verbose]   Output stream #0:0 (video): 75 frames encoded; 74 packets muxed (102475 bytes); ",
+            "[in#0/matroska,webm @ 0x2e8cac00] [verbose]   Input stream #0:0 (video): 75 packets read (105061 bytes); 73 frames decoded; 2 decode errors; ",
+            "[in#0/mpeg @ 0x461ceb80] [warning] New audio stream with index 1 at pos:25272334 and DTS:100.529089s",
+        ])
+        .into_account();
+        assert_eq!(account.read[&0], StreamRead { packets: 75, decoded: Some(73) });
+        assert_eq!(account.written[&0], StreamWritten { kind: StreamKind::Video, packets: 74 });
+        assert_eq!(account.late, [StreamKind::Audio]);
     }
 
     #[test]
@@ -151,6 +198,9 @@ mod tests {
             "[info]     title           : Output stream #0:0 (video): 9 frames encoded; 9 packets muxed (9 bytes);",
             "[info]                     : [verbose]   Output stream #0:0 (video): 9 packets muxed",
             "Output stream #0:0 (video): 9 packets muxed",
+            "[in#0/mov @ 0x1] [verbose]   Output stream #0:0 (video): 9 packets muxed",
+            "[h264 @ 0x1] [verbose]   Output stream #0:0 (video): 9 packets muxed",
+            "[out#0] [verbose]   Output stream #0:0 (video): 9 packets muxed",
         ])
         .into_account();
         assert!(account.written.is_empty());
@@ -169,10 +219,12 @@ mod tests {
         let account = of(&[
             "[h264 @ 0x1] [error] decode_slice_header error",
             "[error] Error while decoding stream #0:0: Invalid data found when processing input",
+            "    Last message repeated 2 times",
             "[h264 @ 0x1] [info] concealing 920 DC, 920 AC, 920 MV errors in P frame",
+            "    Last message repeated 5 times",
         ])
         .into_account();
-        assert_eq!((account.undecoded, account.repaired), (1, 1));
+        assert_eq!((account.undecoded, account.repaired), (3, 1));
         assert!(account.first_complaint.is_some_and(|words| words.contains("picture")));
     }
 }

@@ -100,7 +100,7 @@ pub enum NotWhole {
 
 /// Reads a file that a muxer of ffmpeg wrote as `container`, without its packets. `None` = whether it is whole has to be asked
 /// of ffprobe: a transport stream, or a form of the container that is not known here (fragments, several edits, tables beyond
-/// 16 MiB). `NotWhole` if something is missing, is not where the file says, or if a picture or sound has no packet.
+/// 16 MiB). `NotWhole` if something is missing, is not where the file says, or if a picture has no packet.
 pub fn read(path: &Path, container: Container) -> Result<Option<Made>, NotWhole> {
     let read = match container {
         Container::Mp4 | Container::M4a | Container::Mov => mp4::read,
@@ -212,14 +212,10 @@ impl Input {
     }
 }
 
-/// Puts the streams together; a picture or a sound without packets makes the file not whole.
+/// Puts the streams together; a picture without packets makes the file not whole. A sound may be empty, as one of the input is.
 fn made(streams: Vec<MadeStream>) -> Result<Made, Stop> {
-    for stream in streams.iter().filter(|stream| stream.packets == 0) {
-        match stream.kind {
-            MadeKind::Video => return Err(damaged("its picture has no packets")),
-            MadeKind::Audio => return Err(damaged("its sound has no packets")),
-            MadeKind::Subtitle | MadeKind::Other => {}
-        }
+    if streams.iter().any(|stream| stream.kind == MadeKind::Video && stream.packets == 0) {
+        return Err(damaged("its picture has no packets"));
     }
     if streams.iter().any(|stream| stream.kind == MadeKind::Video && (stream.width == 0 || stream.height == 0)) {
         return Err(damaged("the size of its picture is not told"));
