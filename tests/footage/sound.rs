@@ -19,6 +19,12 @@ fn discrete(channels: u16) -> Clip {
     film_of("mov", &format!("-f s16le -ar 48000 -ac {channels} -i @0 {SMALL}1 -map 1:v -map 0:a {QUICK} -c:a pcm_s24le"), &[&raw])
 }
 
+/// Sound from all around, as films of 360 degrees have it.
+fn sphere() -> Clip {
+    let four = "-f lavfi -i sine=440:d=1,aformat=channel_layouts=quad -c:a libopus -mapping_family 2";
+    film_of("mkv", &format!("{SMALL}1 -i @0 {QUICK} -c:a copy"), &[&film("mkv", four)])
+}
+
 fn layouts() -> Vec<Row> {
     let named = |ending: &str, layout: &str, codec: &str| {
         film(ending, &format!("{SMALL}1 -f lavfi -i sine=440:d=1,aformat=channel_layouts={layout} {QUICK} {codec}"))
@@ -56,6 +62,7 @@ fn layouts() -> Vec<Row> {
             &[Channels(2), Tone(440.0)],
         ),
     ];
+    rows.push(row("sphere.mkv", sphere(), &[Channels(2), Decodes]));
     let names = ["ch1.mov", "ch2.mov", "ch3.mov", "ch4.mov", "ch5.mov", "ch6.mov", "ch7.mov", "ch8.mov", "ch9.mov", "ch10.mov"];
     rows.extend((1..).zip(names).map(|(count, name)| row(name, discrete(count), &[Channels(8), Decodes])));
     rows.extend(
@@ -151,6 +158,12 @@ fn two_tones(words: &str) -> Clip {
     film("mkv", &format!("{begin} {words}"))
 }
 
+/// As a tuner records all that a station sends: a radio's sound stands before that of the picture.
+fn multiplex() -> Clip {
+    let sounds = "-f lavfi -i sine=300:d=4 -f lavfi -i sine=2000:d=4 -map 1:a -map 0:v -map 2:a";
+    film("ts", &format!("{SMALL}4 {sounds} {QUICK} -c:a mp2 -program title=radio:st=0 -program title=tv:st=1:st=2"))
+}
+
 fn choices() -> Vec<Row> {
     let told = ["sound", "audio", "track"].as_slice();
     let facts = [Tone(2000.0), Streams(1, 1, 0), LeftOutTold(told)];
@@ -172,6 +185,7 @@ fn choices() -> Vec<Row> {
         ),
         row("two-defaults.mkv", two_tones("-disposition:a:0 default -disposition:a:1 default"), &first),
         row("no-defaults.mkv", two_tones("-disposition:a:0 0 -disposition:a:1 0"), &first),
+        row("multiplex.ts", multiplex(), &facts),
     ]
 }
 

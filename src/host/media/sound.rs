@@ -14,7 +14,9 @@ const NAMED_CHANNELS: u32 = 8;
 pub fn filters(codec: AudioCodec, sound: &AudioStream, preset: &Preset) -> String {
     let mut chain = Vec::new();
     let layout = layout(codec, sound);
-    if needs_mix(sound) {
+    if let Some(speakers) = of_a_sphere(sound) {
+        chain.push(speakers);
+    } else if needs_mix(sound) {
         chain.push(mix(sound.channels));
     }
     chain.push(IN_STEP.to_owned());
@@ -40,6 +42,27 @@ fn needs_mix(sound: &AudioStream) -> bool {
     sound.channels > NAMED_CHANNELS && !matches!(sound.layout.as_str(), "22.2" | "hexadecagonal")
         || sound.channels == 16
         || sound.channels == 24
+        || is_ambisonic(sound)
+}
+
+/// Sound from all around, as films of 360 degrees have it: its channels are no speakers.
+fn is_ambisonic(sound: &AudioStream) -> bool {
+    sound.layout.starts_with("ambisonic ")
+}
+
+/// Left and right of an ambisonic sound, as two microphones that look there would hear them: the first channel is the sound of
+/// every direction, the second one tells left (ACN order). Two channels behind them are for both ears as they are.
+fn of_a_sphere(sound: &AudioStream) -> Option<String> {
+    if !is_ambisonic(sound) || sound.channels < 2 {
+        return None;
+    }
+    let (left, right) = match sound.channels {
+        channels if sound.layout.ends_with("+stereo") && channels > 5 => {
+            (format!("+c{}", channels - 2), format!("+c{}", channels - 1))
+        }
+        _ => (String::new(), String::new()),
+    };
+    Some(format!("pan=stereo|c0<c0+c1{left}|c1<c0-c1{right}"))
 }
 
 /// Odd channels to the left, even ones to the right, as loud as they are together.
@@ -128,6 +151,15 @@ mod tests {
     fn more_channels_than_have_names_are_mixed_by_number() {
         let text = filters(AudioCodec::Aac, &sound(10, "", 48_000), &quick());
         assert!(text.starts_with("pan=stereo|c0<c0+c2+c4+c6+c8|c1<c1+c3+c5+c7+c9,aresample"), "{text}");
+    }
+
+    #[test]
+    fn sound_from_all_around_becomes_left_and_right() {
+        let of = |channels, layout| filters(AudioCodec::Aac, &sound(channels, layout, 48_000), &quick());
+        let rest = "aresample=async=1,aformat=sample_rates=48000:channel_layouts=stereo";
+        assert_eq!(of(4, "ambisonic 1"), format!("pan=stereo|c0<c0+c1|c1<c0-c1,{rest}"));
+        assert_eq!(of(16, "ambisonic 3"), format!("pan=stereo|c0<c0+c1|c1<c0-c1,{rest}"));
+        assert_eq!(of(6, "ambisonic 1+stereo"), format!("pan=stereo|c0<c0+c1+c4|c1<c0-c1+c5,{rest}"));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use crate::host::files::fsops::fill;
 
 /// Outermost boxes that are looked at; a file of more fragments than that is long enough to be taken as it is.
 const MOST_BOXES: usize = 4096;
+/// A WAV that claims this much or more was written into a pipe, or is as good as that: its claim is not taken.
+const LARGEST_WAVE: u32 = 0x7fff_0000;
 /// Bytes of a Matroska file's head in which its segment begins.
 const EBML_HEAD: usize = 4096;
 
@@ -96,8 +98,10 @@ fn riff(file: &File, size: u64) -> io::Result<Structure> {
         return Ok(Structure::default());
     }
     let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-    // Recorders that never came to write it leave 0 or all ones.
-    let is_told = length != 0 && length != u32::MAX;
+    // Recorders that never came to write it leave 0 or all ones; into a pipe some write the most that they can, near 2 GiB
+    // (arecord 0x7fffff24, SoX 0x7ffff024).
+    let is_wave = &head[8..12] == b"WAVE";
+    let is_told = length != 0 && length != u32::MAX && !(is_wave && length >= LARGEST_WAVE);
     Ok(Structure { ends_early: is_told && u64::from(length) + 8 > size + 1, is_hollow: false })
 }
 
@@ -141,6 +145,12 @@ mod tests {
         assert!(!of(&avi, "avi").ends_early);
         let longer = [&b"RIFF"[..], &80_u32.to_le_bytes(), b"AVI ", b"LIST"].concat();
         assert!(of(&longer, "avi").ends_early);
+        let riff = |length: u32, kind: &[u8; 4]| [&b"RIFF"[..], &length.to_le_bytes(), kind, b"LIST"].concat();
+        assert!(of(&riff(80, b"WAVE"), "wav").ends_early);
+        for length in [0x7fff_ff24, 0x7fff_f024, 0xffff_fff0] {
+            assert!(!of(&riff(length, b"WAVE"), "wav").ends_early, "written into a pipe: {length:#x}");
+            assert!(of(&riff(length, b"AVI "), "avi").ends_early);
+        }
     }
 
     proptest::proptest! {
