@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::text::as_shown;
 use super::time::as_seconds_option;
 
 /// What the probe found in an input.
@@ -47,7 +48,8 @@ pub struct Extras {
     pub chapters: u32,
     /// Every chapter has a name.
     pub chapters_are_named: bool,
-    /// Title, artist and the like, by ffmpeg's names.
+    /// Title, artist and the like, by ffmpeg's names. Foreign text: it passes `domain::text` before it is shown.
+    #[serde(serialize_with = "as_shown::map::serialize")]
     pub tags: BTreeMap<String, String>,
     /// When it was recorded, as the file says it.
     pub created: Option<String>,
@@ -136,8 +138,8 @@ pub struct AudioStream {
     /// Language, as ISO 639 code.
     #[serde(default)]
     pub language: Option<String>,
-    /// Title.
-    #[serde(default)]
+    /// Title, foreign text as it stands in the file.
+    #[serde(default, serialize_with = "as_shown::serialize")]
     pub title: Option<String>,
     /// The file marks it as the one to play.
     #[serde(default)]
@@ -145,6 +147,9 @@ pub struct AudioStream {
     /// A commentary, a description for the blind, or another track beside the main sound.
     #[serde(default)]
     pub is_aside: bool,
+    /// It belongs to another programme of the recording than the picture.
+    #[serde(default)]
+    pub is_of_other_program: bool,
     /// Duration of this stream alone, in seconds, where it is told.
     #[serde(default, with = "as_seconds_option")]
     pub duration: Option<Duration>,
@@ -163,12 +168,15 @@ pub struct SubtitleStream {
     pub index: u32,
     /// Language, as ISO 639 code.
     pub language: Option<String>,
-    /// Title.
+    /// Title, foreign text as it stands in the file.
+    #[serde(serialize_with = "as_shown::serialize")]
     pub title: Option<String>,
     /// The file marks it as shown by default.
     pub is_default: bool,
     /// Shown even where subtitles are off: translations of signs and the like.
     pub is_forced: bool,
+    /// It belongs to another programme of the recording than the picture.
+    pub is_of_other_program: bool,
 }
 
 impl VideoStream {

@@ -34,6 +34,14 @@ pub fn sanitise(bytes: &[u8]) -> String {
     text
 }
 
+/// Text that is passed on and not shown, on one line: line breaks become blanks, other control characters go, and everything
+/// else stays as it is. Joiners and direction marks are part of a title in many languages, and of many emoji.
+pub fn one_line(text: &str) -> String {
+    let is_break = |c: char| matches!(c, '\n' | '\r' | '\t' | '\u{0b}' | '\u{0c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let parts = text.split(is_break).map(|part| part.replace(char::is_control, "")).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(" ")
+}
+
 /// A path for screens, logs and JSON: as [`sanitise`], but never cut, and a tab stays one character.
 pub fn path_text(path: &Path) -> String {
     clean(path.as_os_str().as_bytes(), "␉")
@@ -156,6 +164,32 @@ pub mod as_text_option {
     }
 }
 
+/// Serde form of foreign text that is kept as it came: written as [`sanitise`] shows it.
+pub mod as_shown {
+    use super::{Serializer, sanitise};
+
+    /// Writes the text as it is shown, or null.
+    #[allow(clippy::ref_option)] // the signature serde's `with` asks for
+    pub fn serialize<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+        match text {
+            Some(text) => serializer.serialize_some(&sanitise(text.as_bytes())),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// The same for the values of a map.
+    pub mod map {
+        use std::collections::BTreeMap;
+
+        use super::{Serializer, sanitise};
+
+        /// Writes each value as it is shown.
+        pub fn serialize<S: Serializer>(texts: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(texts.iter().map(|(name, text)| (name, sanitise(text.as_bytes()))))
+        }
+    }
+}
+
 /// A path as text that can be turned back: UTF-8 stays as it is, a byte that is none becomes `\xNN`, a backslash `\\`.
 pub fn exact_text(path: &Path) -> String {
     let bytes = path.as_os_str().as_bytes();
@@ -267,6 +301,17 @@ mod tests {
         assert_eq!(sanitise("\u{9b}31m".as_bytes()), "<U+009B>31m");
         assert_eq!(sanitise("a\u{202e}b\u{200b}".as_bytes()), "a<U+202E>b<U+200B>");
         assert_eq!(sanitise(b"a\tb"), "a    b");
+    }
+
+    #[test]
+    fn what_is_passed_on_keeps_all_but_control_characters_and_stands_on_one_line() {
+        for kept in
+            ["\u{1f468}\u{200d}\u{1f469}", "\u{645}\u{6cc}\u{200c}\u{62e}", "co\u{ad}op", "\u{feff}x", "\u{200f}\u{5d0}", ""]
+        {
+            assert_eq!(one_line(kept), kept);
+        }
+        assert_eq!(one_line("a\r\nb\tc\u{2028}\u{2029}d\n"), "a b c d");
+        assert_eq!(one_line("\u{1b}]0;owned\u{7}\u{9b}2J\u{7f}"), "]0;owned2J");
     }
 
     #[test]

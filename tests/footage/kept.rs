@@ -2,11 +2,13 @@
 
 use crate::clip::{Clip, PICTURE, QUICK, SMALL, bytes, film, film_of};
 use crate::facts::Fact::{
-    ChaptersOrNone, Decodes, Frames, LeftOutTold, Refused, Seconds, SheetOf, Shows, Size, StreamTag, Streams, Tag, Taken,
+    ChaptersOrNone, Decodes, Frames, LeftOutTold, NoDamage, Refused, Seconds, SheetOf, Shows, Size, StreamTag, Streams, Tag, Taken,
 };
 use crate::table::{assert_all, row};
 
 const TONE: &str = "-f lavfi -i sine=440:d=";
+/// A Persian word that needs a joiner's opposite, a soft hyphen, and one emoji of two.
+const JOINED: &str = "\u{645}\u{6cc}\u{200c}\u{62e}-co\u{ad}op-\u{1f469}\u{200d}\u{1f680}";
 const DATE: &str = "-metadata creation_time=2019-07-14T10:11:12Z";
 
 /// Metadata in ffmpeg's own form, with a title and two chapters of these names.
@@ -40,6 +42,7 @@ fn the_day_the_language_the_title_and_the_chapters_of_a_film_are_kept() {
             row("holiday.mov", holiday("mov", "Arrival", "The beach"), &[facts[0].clone(), facts[1].clone(), facts[3].clone()]),
             row("holiday.mkv", holiday("mkv", "Arrival", "The beach"), &facts),
             row("no-names.mkv", holiday("mkv", "", ""), &unnamed),
+            row("joined-letters.mkv", film("mkv", &format!("{SMALL}1 {QUICK} -metadata title={JOINED}")), &[Tag("title", JOINED)]),
         ],
     );
 }
@@ -120,6 +123,28 @@ fn a_preset_may_ask_that_subtitles_are_kept() {
                 row("styled.mkv", subtitled("ass", "mkv"), &[Streams(1, 1, 1), Seconds(4.0, 0.3)]),
                 row("subtitles.mp4", subtitled("mov_text", "mp4"), &[Streams(1, 1, 1), Seconds(4.0, 0.3)]),
                 row("none.mp4", film("mp4", &format!("{SMALL}4 {TONE}4 {QUICK} -c:a aac")), &[Streams(1, 1, 0)]),
+            ],
+        );
+    }
+}
+
+#[test]
+fn tracks_that_are_empty_are_no_loss() {
+    let text = bytes("srt", "1\n00:00:30,000 --> 00:00:31,000\nHello\n");
+    let words = format!("{SMALL}4 {TONE}4 -itsoffset 60 {TONE}1 -i @0 -map 0 -map 1 -map 2 -map 3 {QUICK} -c:a aac -c:s srt");
+    let film = film_of("mkv", &words, &[&text]);
+    // A piece in which neither the second sound nor the subtitle has anything.
+    let piece = |maps: &str| film_of("mkv", &format!("-i @0 {maps} -c copy -t 3"), &[&film]);
+    for container in ["mkv", "mp4"] {
+        let preset = format!(
+            "name: own\nvideo: {{ codec: libx264, preset: ultrafast, crf: 30 }}\naudio: {{ codec: aac, bitrate: 96k, tracks: all }}\n\
+             container: {container}\nthreads: 1\nsubtitles: keep\non_damage: fail\n"
+        );
+        assert_all(
+            &preset,
+            &[
+                row("piece.mkv", piece("-map 0"), &[Seconds(3.0, 0.3), Decodes, NoDamage]),
+                row("no-sound-left.mkv", piece("-map 0:0 -map 0:2"), &[Frames(75, 0), NoDamage, LeftOutTold(&["empty"])]),
             ],
         );
     }

@@ -2,7 +2,7 @@
 //! that lie. What can be decoded is in the output; what is missing is told.
 
 use crate::clip::{Clip, PICTURE, QUICK, SMALL, catenated, film, film_of, spliced};
-use crate::facts::Fact::{DamageTold, Decodes, Frames, High, NoDamage, Refused, Seconds, Shows, SoundMinusPicture};
+use crate::facts::Fact::{DamageTold, Decodes, Frames, High, NoDamage, Refused, Seconds, Shows, SoundMinusPicture, Tone};
 use crate::table::{QUICK_720, assert_all, row};
 
 const TONE: &str = "-f lavfi -i sine=440:d=";
@@ -217,9 +217,14 @@ fn a_header_that_lies_about_the_length_does_not_make_a_good_film_damaged() {
 fn a_stream_that_begins_long_after_the_other_is_still_found() {
     let late_sound = film("ts", &format!("{PICTURE}30 -itsoffset 22 {TONE}8 -c:v mpeg2video -b:v 8M -g 12 -c:a mp2"));
     let late_picture = film("mkv", &format!("-itsoffset 12 {PICTURE}6 {TONE}18 {QUICK} -c:a aac"));
+    let long = "-f lavfi -i testsrc2=s=64x48:r=5:d=112 -itsoffset 100";
+    let announced = film("ts", &format!("{long} {TONE}8 {QUICK} -c:a aac"));
+    let of_a_disc = film("vob", &format!("{long} {TONE}8 -r 25 -c:v mpeg2video -c:a mp2"));
     assert_all(
         "proxy-480p",
         &[
+            row("announced.ts", announced, &[SoundMinusPicture(100.0), Tone(440.0), NoDamage]),
+            row("of-a-disc.vob", of_a_disc, &[SoundMinusPicture(100.0), Tone(440.0), NoDamage]),
             row("late-sound.ts", late_sound, &[SoundMinusPicture(22.0), Seconds(30.0, 0.5)]),
             row("late-picture.mkv", late_picture, &[SoundMinusPicture(-12.0), Seconds(18.0, 0.5)]),
         ],

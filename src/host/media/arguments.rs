@@ -13,7 +13,7 @@ use ffmpeg_sidecar::command::FfmpegCommand;
 
 use crate::domain::media::{MediaInfo, VideoStream};
 use crate::domain::preset::{AudioCodec, Container, Hdr, Location, Preset, VideoCodec, VideoPlan};
-use crate::domain::text::sanitise;
+use crate::domain::text::{one_line, sanitise};
 use crate::host::media::picture;
 use crate::host::media::sound;
 use crate::host::media::tracks::{self, Chosen, Unfit};
@@ -332,9 +332,9 @@ const fn mark_place(container: Container) -> (&'static str, &'static str) {
     }
 }
 
-/// Foreign text as it is passed on: safe to show, and not longer than a title is.
+/// Foreign text as it is passed on: on one line, and not longer than a title is.
 fn carried(text: &str) -> Option<String> {
-    let mut safe = sanitise(text.trim().as_bytes());
+    let mut safe = one_line(text.trim());
     if safe.len() > LONGEST_TEXT {
         let end = (0..=LONGEST_TEXT).rev().find(|end| safe.is_char_boundary(*end)).unwrap_or(0);
         safe.truncate(end);

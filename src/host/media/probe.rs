@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::domain::job::{RejectReason, Rejected};
-use crate::domain::media::MediaInfo;
+use crate::domain::media::{AudioStream, MediaInfo};
 use crate::domain::preset::Preset;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
@@ -20,7 +20,7 @@ use crate::host::media::arguments::{FORMATS, LONG_LOOK, MAX_PIXELS, environment,
 use crate::host::media::index::{self, Trust};
 use crate::host::media::report::{LATE_DEMUXERS, Read as Told, Report};
 use crate::host::media::structure;
-use crate::host::media::tracks::{Unfit, choose};
+use crate::host::media::tracks::{Unfit, best_sound, choose};
 use crate::host::process::child::{ChildSetup, Limits};
 use crate::host::process::command::{self, Answer, Bounds, ToolError};
 use crate::host::process::sandbox::{Fences, Needs};
@@ -54,13 +54,17 @@ const ENTRIES: &str = "format=format_name,duration\
     :stream=index,codec_type,codec_name,codec_tag_string,width,height,pix_fmt,avg_frame_rate,r_frame_rate,sample_aspect_ratio,\
 field_order,color_range,color_space,color_transfer,color_primaries,channels,channel_layout,sample_rate,duration,nb_frames,\
 nb_read_packets\
-    :stream_disposition=attached_pic,default,comment,visual_impaired,descriptions,karaoke,lyrics,forced\
+    :program_stream=index:stream_disposition=attached_pic,default,comment,visual_impaired,descriptions,karaoke,lyrics,forced\
     :stream_tags=DURATION,language,title,artist,album,rotate\
     :stream_side_data=side_data_type,rotation,red_x,red_y,green_x,green_y,blue_x,blue_y,white_point_x,white_point_y,\
 min_luminance,max_luminance,max_content,max_average\
     :chapter=id:chapter_tags=title\
     :format_tags=title,artist,album_artist,album,track,disc,genre,composer,date,show,season_number,episode_id,episode_sort,\
 creation_time,com.apple.quicktime.creationdate,location,com.apple.quicktime.location.ISO6709";
+/// What is asked of the first blocks of sound.
+const BLOCK_ENTRIES: &str = "frame=stream_index,channels,channel_layout";
+/// So many packets of sound are decoded, or tried: the first ones may be cut.
+const FIRST_PACKETS: &str = "%+#100";
 /// The demuxer of the still pictures that this program makes.
 const STILL_FORMAT: &str = "jpeg_pipe";
 /// A disk that reads slower than this, in bytes a second, makes the check of an output fail.
@@ -167,14 +171,43 @@ impl Prober {
         let Some(video) = &mut media.video else { return Ok(()) };
         let is_told = video.duration.or(media.duration).is_some() && !media.extras.duration_is_guess;
         if !is_told || LATE_DEMUXERS.contains(&media.demuxer.as_str()) {
-            video.duration = self.measure(path, video.index, media.extras.long_look)?;
+            match self.measure(path, video.index, media.extras.long_look) {
+                Ok(measured) => video.duration = measured.or(video.duration),
+                Err(refused) if refused.errno.is_some() => return Err(refused),
+                // Too long to be measured: what its header tells will do for a sheet.
+                Err(_) => {}
+            }
         }
+        Ok(())
+    }
+
+    /// Longest time for a question that reads the whole file.
+    fn time_for_all_of(&self, path: &Path) -> Duration {
+        self.timeout + Duration::from_secs(std::fs::metadata(path).map_or(0, |meta| meta.len()) / SLOWEST_DISK.0)
+    }
+
+    /// Looks further on for the sound of a recording that begins without: what its first blocks are, once there are any. A track
+    /// that nothing can be heard of is none, which every job that mapped it would fail for at its end.
+    fn listen(&self, path: &Path, media: &mut MediaInfo) -> Result<(), Refused> {
+        let timeout = self.time_for_all_of(path);
+        let question = Question { formats: FORMATS, subject: Subject::Sound, long: media.extras.long_look, timeout };
+        let heard = match self.ask(path, question) {
+            Ok(answer) => serde_json::from_slice(&answer.stdout).unwrap_or_default(),
+            Err(refused) if refused.errno.is_some() => return Err(refused),
+            Err(_) => Report::default(),
+        };
+        for sound in media.extras.sounds.iter_mut().filter(|sound| is_named_alone(sound)) {
+            if let Some((channels, layout)) = heard.heard(sound.index) {
+                (sound.channels, sound.layout) = (channels, layout);
+            }
+        }
+        media.audio = best_sound(&media.extras.sounds).filter(|sound| sound.channels > 0).cloned();
         Ok(())
     }
 
     /// How long a stream is, by the times of its packets. Where they begin anew, what follows is added.
     fn measure(&self, path: &Path, stream: u32, long: bool) -> Result<Option<Duration>, Refused> {
-        let timeout = self.timeout + Duration::from_secs(std::fs::metadata(path).map_or(0, |meta| meta.len()) / SLOWEST_DISK.0);
+        let timeout = self.time_for_all_of(path);
         let question = Question { formats: FORMATS, subject: Subject::Times(stream), long, timeout };
         let answer = self.ask(path, question)?;
         Ok(length_of(&String::from_utf8_lossy(&answer.stdout)))
@@ -210,6 +243,9 @@ impl Prober {
         {
             probed = longer;
             probed.media.extras.long_look = true;
+        }
+        if probed.media.audio.as_ref().is_some_and(is_named_alone) {
+            self.listen(path, &mut probed.media)?;
         }
         let Some(video) = &probed.media.video else { return Self::structured(path, probed) };
         if video.width == 0 || video.height == 0 {
@@ -301,6 +337,7 @@ impl Prober {
             .args(["-format_whitelist", question.formats, "-max_pixels", &MAX_PIXELS.to_string()])
             .args(match question.subject {
                 Subject::Times(_) => ["-show_entries", "packet=dts_time", "-of", "csv=p=0"],
+                Subject::Sound => ["-show_entries", BLOCK_ENTRIES, "-of", "json=compact=1"],
                 Subject::Head | Subject::Whole => ["-show_entries", ENTRIES, "-of", "json=compact=1"],
             });
         if question.formats == STILL_FORMAT {
@@ -309,6 +346,7 @@ impl Prober {
         match question.subject {
             Subject::Head => {}
             Subject::Whole => drop(command.arg("-count_packets")),
+            Subject::Sound => drop(command.args(["-select_streams", "a", "-read_intervals", FIRST_PACKETS])),
             Subject::Times(stream) => drop(command.args(["-select_streams", &stream.to_string()])),
         }
         if question.long {
@@ -346,6 +384,8 @@ enum Subject {
     Head,
     /// The same, and the number of its packets.
     Whole,
+    /// What the first blocks of sound are, wherever they come.
+    Sound,
     /// When each packet of a stream is decoded.
     Times(u32),
 }
@@ -354,7 +394,7 @@ impl Subject {
     /// Longest answer that is read, in bytes.
     const fn longest(self) -> usize {
         match self {
-            Self::Head | Self::Whole => MAX_ANSWER,
+            Self::Head | Self::Whole | Self::Sound => MAX_ANSWER,
             Self::Times(_) => MAX_TIMES,
         }
     }
@@ -371,6 +411,11 @@ struct Question<'a> {
     long: bool,
     /// Longest time it may take.
     timeout: Duration,
+}
+
+/// The file names its codec, and its first blocks came too late to tell more.
+const fn is_named_alone(sound: &AudioStream) -> bool {
+    !sound.codec.is_empty() && sound.channels == 0
 }
 
 /// Longest step between two packets that is taken for one: a longer one is a gap that players do not show.

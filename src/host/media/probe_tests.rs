@@ -426,6 +426,45 @@ fn whatever_kills_every_probe_for_half_a_second_costs_no_file() {
 }
 
 #[test]
+fn a_film_that_is_too_long_to_be_measured_has_a_sheet_by_what_its_header_tells() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = dir.path().join("a.ts");
+    std::fs::write(&path, "\x47bytes").expect("written");
+    let stream = r#"{"codec_type":"video","codec_name":"h264","width":64,"height":48,"pix_fmt":"yuv420p","duration":"86400.0"}"#;
+    let answer = format!(r#"{{"streams":[{stream}],"format":{{"format_name":"mpegts","duration":"86400.0"}}}}"#);
+    let mut prober = stand_in(dir.path(), &format!("case \"$*\" in *packet=*) exec yes 1.5;; *) echo '{answer}';; esac"));
+    prober.timeout = Duration::from_secs(20);
+    let probed = prober.probe(&path, &sheet()).expect("probed");
+    assert_eq!(probed.media.video.and_then(|video| video.duration), Some(Duration::from_hours(24)));
+}
+
+/// A recording whose sound is announced at its beginning, and comes from second `at` on.
+fn late_sound(path: &Path, at: u32, words: &[&str]) {
+    let (at, picture) = (at.to_string(), format!("testsrc=d={}:s=64x48:r=5", at + 3));
+    let mut all = vec!["-f", "lavfi", "-i", &picture, "-itsoffset", &at, "-f", "lavfi", "-i", "sine=d=2"];
+    all.extend(["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"]);
+    all.extend(words);
+    make(path, &all);
+}
+
+#[test]
+fn sound_that_begins_behind_every_look_is_heard_where_it_begins() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = dir.path().join("late.ts");
+    late_sound(&path, 110, &["-f", "mpegts"]);
+    let audio = prober(dir.path()).probe(&path, &quick()).expect("probed").media.audio.expect("a sound");
+    assert_eq!((audio.codec.as_str(), audio.channels, audio.layout.as_str()), ("aac", 1, "mono"));
+    // The same, without any of its sound.
+    let all = std::fs::read(&path).expect("read");
+    let is_sound = |packet: &[u8]| (u16::from(packet[1]) << 8 | u16::from(packet[2])) & 0x1fff == 0x101;
+    let silent: Vec<u8> = all.chunks(188).filter(|packet| !is_sound(packet)).flat_map(<[u8]>::to_vec).collect();
+    assert!(silent.len() < all.len());
+    std::fs::write(&path, silent).expect("written");
+    let media = prober(dir.path()).probe(&path, &quick()).expect("probed").media;
+    assert_eq!((media.audio, media.extras.sounds.len()), (None, 1));
+}
+
+#[test]
 fn the_length_of_a_stream_is_the_sum_of_its_steps_where_times_begin_anew() {
     let times = |times: &[f64]| length_of(&times.iter().map(f64::to_string).collect::<Vec<_>>().join("\n"));
     assert_eq!(times(&[]), None);

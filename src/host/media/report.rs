@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::domain::media::{AudioStream, Colour, Extras, MediaInfo, SubtitleStream, VideoStream};
-use crate::domain::text::sanitise;
+use crate::domain::text::{one_line, sanitise};
 use crate::host::media::tracks::best_sound;
 
 /// Tags of the whole that go along by the same name.
@@ -34,9 +34,33 @@ const STILL_CODECS: &[&str] = &["mjpeg", "png", "bmp", "gif", "tiff", "webp", "j
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Report {
+    pub programs: Vec<Program>,
     pub streams: Vec<Stream>,
+    pub frames: Vec<Frame>,
     pub chapters: Vec<Chapter>,
     pub format: Format,
+}
+
+/// One of the programmes that a broadcaster sends together.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Program {
+    pub streams: Vec<Member>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Member {
+    pub index: u32,
+}
+
+/// A block of sound that was decoded.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Frame {
+    pub stream_index: u32,
+    pub channels: u32,
+    pub channel_layout: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -124,12 +148,14 @@ impl Stream {
 
     fn tag(&self, name: &str) -> Option<String> {
         let value = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())?;
-        let safe = sanitise(value.trim().as_bytes());
-        (!safe.is_empty()).then_some(safe)
+        let text = one_line(value.trim());
+        (!text.is_empty()).then_some(text)
     }
 
     fn language(&self) -> Option<String> {
-        self.tag("language").filter(|language| language != "und" && language.len() <= 35)
+        self.tag("language")
+            .map(|language| sanitise(language.as_bytes()))
+            .filter(|language| language != "und" && language.len() <= 35)
     }
 
     fn title(&self) -> Option<String> {
@@ -162,7 +188,9 @@ impl Report {
             !undecodable.contains(&stream.index) && !matches!(stream.codec_name.as_str(), "" | "unknown" | "none")
         };
         let video = self.picture(&known);
-        let sounds: Vec<AudioStream> = self.of("audio").map(|stream| audio(stream, known(stream))).collect();
+        let is_of_other_program = |stream: &Stream| self.is_of_other_program(stream.index, video);
+        let sound = |stream| AudioStream { is_of_other_program: is_of_other_program(stream), ..audio(stream, known(stream)) };
+        let sounds: Vec<AudioStream> = self.of("audio").map(sound).collect();
         let demuxer = self.format.names.split(',').next().unwrap_or_default();
         let unknown_picture = video.filter(|stream| !known(stream)).map(|stream| {
             let name = [&stream.codec_name, &stream.codec_tag_string]
@@ -188,6 +216,21 @@ impl Report {
         Read { media, packets_missing, streams, is_incomplete, unknown_picture }
     }
 
+    /// What was heard of a sound whose beginning tells nothing of it: its channels, and the name of their layout.
+    pub(super) fn heard(&self, index: u32) -> Option<(u32, String)> {
+        let heard = self.frames.iter().find(|frame| frame.stream_index == index && frame.channels > 0)?;
+        Some((heard.channels, sanitise(heard.channel_layout.as_bytes())))
+    }
+
+    /// A programme has the picture, and only others have this stream.
+    fn is_of_other_program(&self, index: u32, video: Option<&Stream>) -> bool {
+        let has = |program: &Program, index| program.streams.iter().any(|stream| stream.index == index);
+        let mut of_picture = self.programs.iter().filter(|program| video.is_some_and(|video| has(program, video.index))).peekable();
+        of_picture.peek().is_some()
+            && !of_picture.any(|program| has(program, index))
+            && self.programs.iter().any(|program| has(program, index))
+    }
+
     fn of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Stream> {
         self.streams.iter().filter(move |stream| stream.codec_type == kind)
     }
@@ -203,18 +246,25 @@ impl Report {
 
     fn extras(&self, video: Option<&Stream>, sounds: Vec<AudioStream>) -> Extras {
         let others = self.of("video").filter(|stream| !stream.is_cover() && video.is_none_or(|video| video.index != stream.index));
+        let shown = |text: Option<String>| text.map(|text| sanitise(text.as_bytes()));
         // Tags of the whole stand at the sound in Ogg files.
         let sound_tags = self.of("audio").next().map(|stream| &stream.tags);
         let tag = |name: &str| {
             let find = |tags: &BTreeMap<String, String>| {
-                tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| sanitise(value.trim().as_bytes()))
+                tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| one_line(value.trim()))
             };
             find(&self.format.tags)
                 .or_else(|| sound_tags.filter(|_| self.format.names == "ogg").and_then(find))
                 .filter(|value| !value.is_empty())
         };
         Extras {
-            subtitles: self.of("subtitle").map(subtitle).collect(),
+            subtitles: self
+                .of("subtitle")
+                .map(|stream| SubtitleStream {
+                    is_of_other_program: self.is_of_other_program(stream.index, video),
+                    ..subtitle(stream)
+                })
+                .collect(),
             further_pictures: others.count() as u32,
             cover: self.of("video").find(|stream| stream.is_cover()).map(|stream| picture(stream, "")),
             attachments: self.of("attachment").count() as u32,
@@ -226,8 +276,8 @@ impl Report {
                 .iter()
                 .all(|chapter| chapter.tags.get("title").is_some_and(|title| !title.trim().is_empty())),
             tags: CARRIED_TAGS.iter().filter_map(|name| Some(((*name).to_owned(), tag(name)?))).collect(),
-            created: tag("creation_time").or_else(|| tag("com.apple.quicktime.creationdate")),
-            location: tag("location").or_else(|| tag("com.apple.quicktime.location.ISO6709")),
+            created: shown(tag("creation_time").or_else(|| tag("com.apple.quicktime.creationdate"))),
+            location: shown(tag("location").or_else(|| tag("com.apple.quicktime.location.ISO6709"))),
             // Only here a list of packets is meant; elsewhere it is a header's word.
             listed_pictures: video.filter(|_| self.format.names.starts_with("mov")).and_then(Stream::listed),
             sounds,
@@ -312,6 +362,7 @@ fn audio(stream: &Stream, is_known: bool) -> AudioStream {
         language: stream.language(),
         title: stream.title(),
         is_default: stream.is("default"),
+        is_of_other_program: false,
         is_aside: ["comment", "visual_impaired", "descriptions", "karaoke", "lyrics"].iter().any(|aside| stream.is(aside)),
         duration: stream.length(),
         tag: sanitise(name.as_bytes()),
@@ -326,6 +377,7 @@ fn subtitle(stream: &Stream) -> SubtitleStream {
         title: stream.title(),
         is_default: stream.is("default"),
         is_forced: stream.is("forced"),
+        is_of_other_program: false,
     }
 }
 
@@ -405,6 +457,39 @@ mod tests {
         assert_eq!((media.extras.further_pictures, media.extras.cover.map(|cover| cover.index)), (1, Some(2)));
         assert_eq!(told(poster).video.map(|video| video.index), Some(0), "one that is all there is");
         assert_eq!(told(cover).video, None);
+    }
+
+    #[test]
+    fn the_sound_of_a_picture_is_that_of_its_own_programme() {
+        let report: Report = serde_json::from_str(
+            r#"{"programs":[{"streams":[{"index":0}]},{"streams":[{"index":1},{"index":2},{"index":3}]}],"streams":[
+                {"index":0,"codec_type":"audio","codec_name":"mp2","channels":2,"disposition":{"default":1}},
+                {"index":1,"codec_type":"video","codec_name":"h264"},
+                {"index":2,"codec_type":"audio","codec_name":"mp2","channels":2},
+                {"index":3,"codec_type":"subtitle","codec_name":"dvb_subtitle"},
+                {"index":4,"codec_type":"audio","codec_name":"mp2","channels":2}]}"#,
+        )
+        .expect("JSON");
+        let media = report.read("").media;
+        assert_eq!(media.audio.map(|audio| audio.index), Some(2));
+        let others: Vec<_> = media.extras.sounds.iter().map(|sound| sound.is_of_other_program).collect();
+        assert_eq!(others, [true, false, false], "one in no programme may belong to any");
+        assert!(!media.extras.subtitles[0].is_of_other_program);
+        let radio: Report = serde_json::from_str(
+            r#"{"programs":[{"streams":[{"index":0}]}],"streams":[{"index":0,"codec_type":"audio","codec_name":"mp2","channels":2}]}"#,
+        )
+        .expect("JSON");
+        assert!(radio.read("").media.audio.is_some_and(|audio| !audio.is_of_other_program), "where there is no picture");
+    }
+
+    #[test]
+    fn titles_stay_as_they_are_and_are_shown_safely() {
+        let film =
+            r#"{"index":1,"codec_type":"audio","codec_name":"aac","channels":2,"tags":{"title":"\u0645\u06cc\u200c\u062e\n2"}}"#;
+        let sound = told(film).audio.expect("a sound");
+        assert_eq!(sound.title.as_deref(), Some("\u{645}\u{6cc}\u{200c}\u{62e} 2"));
+        let shown = serde_json::to_string(&sound).expect("JSON");
+        assert!(shown.contains("<U+200C>") && !shown.contains('\u{200c}'), "{shown}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use crate::domain::media::{AudioStream, MediaInfo, SubtitleStream};
 use crate::domain::preset::{AudioCodec, Container, Location, Preset, Subtitles, Tracks, VideoCodec};
+use crate::domain::text::sanitise;
 
 /// Titles of tracks beside the main sound, lower case. The flags of the file say the same where they are set.
 const ASIDE_TITLES: &[&str] = &["commentary", "comment track", "audio description", "descriptive", "described video"];
@@ -39,10 +40,10 @@ pub enum Unfit {
     NoDecoder(String),
 }
 
-/// The track that a player would play: no commentary or description where there is another, the default one, the first.
+/// The track that a player would play: of the picture's own programme, no commentary or description where there is another, the default one, the first.
 pub fn best_sound(sounds: &[AudioStream]) -> Option<&AudioStream> {
     // `min_by_key` gives the first of equals.
-    sounds.iter().min_by_key(|sound| (!is_known(sound), is_aside(sound), !sound.is_default))
+    sounds.iter().min_by_key(|sound| (sound.is_of_other_program, !is_known(sound), is_aside(sound), !sound.is_default))
 }
 
 /// It can be decoded: its codec has a name and its format was read.
@@ -75,7 +76,8 @@ pub fn choose<'a>(preset: &Preset, media: &'a MediaInfo) -> Result<Chosen<'a>, U
         }
     }
     if preset.subtitles == Subtitles::Keep && chosen.picture.is_some() {
-        let kept = media.extras.subtitles.iter().filter_map(|one| Some((one, subtitle_codec(&one.codec, preset.container)?)));
+        let own = media.extras.subtitles.iter().filter(|one| !one.is_of_other_program);
+        let kept = own.filter_map(|one| Some((one, subtitle_codec(&one.codec, preset.container)?)));
         chosen.subtitles = kept.collect();
     }
     check_copies(preset, media, &chosen)?;
@@ -93,10 +95,15 @@ fn picture(preset: &Preset, media: &MediaInfo) -> Option<u32> {
     media.video.as_ref().map(|stream| stream.index)
 }
 
-/// All that can be decoded, the best one first: players take the first where they do not ask.
+/// All of the picture's programme that can be decoded, the best one first: players take the first where they do not ask.
 fn all_sounds(media: &MediaInfo) -> Vec<&AudioStream> {
+    // None of them can be heard.
+    if media.audio.is_none() {
+        return Vec::new();
+    }
     let best = best_sound(&media.extras.sounds);
-    let others = media.extras.sounds.iter().filter(|sound| is_known(sound) && best.is_none_or(|best| best.index != sound.index));
+    let own = media.extras.sounds.iter().filter(|sound| is_known(sound) && !sound.is_of_other_program);
+    let others = own.filter(|sound| best.is_none_or(|best| best.index != sound.index));
     let all: Vec<_> = best.into_iter().chain(others).collect();
     // What was probed by an earlier version knows of one.
     if all.is_empty() { media.audio.iter().collect() } else { all }
@@ -122,11 +129,15 @@ fn subtitle_codec(codec: &str, container: Container) -> Option<&'static str> {
 /// The words for a stream that `preset` needs and `media` has not; `None` when all is there.
 pub fn missing_stream(preset: &Preset, media: &MediaInfo) -> Option<String> {
     let (video, audio) = (media.video.is_some(), media.audio.is_some());
-    let name = crate::domain::text::sanitise(preset.name.as_bytes());
+    let name = sanitise(preset.name.as_bytes());
     if !video && !audio {
         Some("not a video: it has neither picture nor sound; remove it from the list".to_owned())
     } else if preset.video.is_some() && !video {
         Some(format!("not a video: it has sound but no picture, which the preset {name} needs; audio-m4a takes the sound alone"))
+    } else if preset.video.is_none() && !media.extras.sounds.is_empty() && !audio {
+        Some(format!(
+            "nothing of its sound can be decoded by this ffmpeg, and the preset {name} makes nothing else; choose one with video"
+        ))
     } else if preset.video.is_none() && !audio {
         Some(format!("it has no sound, and the preset {name} makes nothing else; choose one with video"))
     } else {
@@ -196,7 +207,10 @@ fn left_out(preset: &Preset, media: &MediaInfo, chosen: &Chosen<'_>) -> Vec<Stri
         let behind = extras.sounds.iter().filter(|sound| chosen.sounds.iter().all(|kept| kept.index != sound.index));
         let titles: Vec<String> = behind.map(sound_words).collect();
         if !titles.is_empty() {
-            told.push(with_titles(&count(titles.len(), "further sound track"), &titles));
+            let is_silent = chosen.sounds.is_empty() && media.audio.is_none();
+            let (noun, why) =
+                if is_silent { ("sound track", ", of which nothing can be decoded") } else { ("further sound track", "") };
+            told.push(with_titles(&count(titles.len(), noun), &titles) + why);
         }
     }
     if preset.video.is_some() {
@@ -244,7 +258,8 @@ fn subtitle_words(subtitle: &SubtitleStream) -> String {
 }
 
 fn track_words(title: Option<&str>, language: Option<&str>, codec: &str) -> String {
-    [title, language].into_iter().flatten().chain(std::iter::once(codec)).next().unwrap_or_default().to_owned()
+    let words = [title, language].into_iter().flatten().chain(std::iter::once(codec)).next();
+    sanitise(words.unwrap_or_default().as_bytes())
 }
 
 /// The codec's name; for one that is not known, the tag that the file has for it.
@@ -343,6 +358,39 @@ mod tests {
         assert_eq!(chosen.left_out, ["1 subtitle track (hdmv_pgs_subtitle), which mp4 cannot hold"]);
         let in_mkv = Preset { container: Container::Mkv, ..preset };
         assert_eq!(choose(&in_mkv, &media).expect("chosen").subtitles.len(), 2);
+    }
+
+    #[test]
+    fn what_belongs_to_another_programme_is_told_and_not_taken() {
+        let subtitle = |index, is_of_other_program| SubtitleStream {
+            index,
+            codec: "dvb_subtitle".to_owned(),
+            is_of_other_program,
+            ..SubtitleStream::default()
+        };
+        let extras = Extras { subtitles: vec![subtitle(3, true), subtitle(4, false)], ..Extras::default() };
+        let radio = AudioStream { is_of_other_program: true, is_default: true, ..sound(1) };
+        let media = media(vec![radio, sound(2)], extras);
+        let audio = Some(AudioPlan { tracks: Tracks::All, ..AudioPlan::new(AudioCodec::Aac) });
+        let preset = Preset { audio, subtitles: Subtitles::Keep, container: Container::Mkv, ..quick() };
+        let chosen = choose(&preset, &media).expect("chosen");
+        assert_eq!(chosen.sounds.iter().map(|sound| sound.index).collect::<Vec<_>>(), [2]);
+        assert_eq!(chosen.subtitles.iter().map(|(one, _)| one.index).collect::<Vec<_>>(), [4]);
+        assert_eq!(chosen.left_out[0], "1 further sound track (aac)");
+    }
+
+    #[test]
+    fn sound_that_cannot_be_heard_costs_no_film() {
+        let unheard = AudioStream { channels: 0, title: Some("a\u{202e}b".to_owned()), ..sound(1) };
+        let silent = MediaInfo { audio: None, ..media(vec![unheard], Extras::default()) };
+        for tracks in [Tracks::Best, Tracks::All] {
+            let audio = Some(AudioPlan { tracks, ..AudioPlan::new(AudioCodec::Aac) });
+            let chosen = choose(&Preset { audio, ..quick() }, &silent).expect("chosen");
+            assert_eq!(chosen.left_out, ["1 sound track (a<U+202E>b), of which nothing can be decoded"]);
+            assert!(chosen.sounds.is_empty());
+        }
+        let words = choose(&crate::host::fixtures::sound(), &silent).expect_err("refused").to_string();
+        assert!(words.starts_with("nothing of its sound can be decoded"), "{words}");
     }
 
     #[test]
