@@ -170,7 +170,8 @@ pub(super) async fn renew_by(
     }))
 }
 
-/// Gives up the workers whose lease has run out; what they held waits again. One process of the fleet does it at a time.
+/// Gives up the workers whose lease has run out; what they held waits again. So does what a life that has ended holds still after
+/// the time of a lease: the next life of its box has not found it. One process of the fleet does it at a time.
 /// The number of jobs that wait again.
 ///
 /// # Errors
@@ -190,14 +191,20 @@ pub async fn reap(db: &Database) -> Result<u64, QueueError> {
             UPDATE plimsoll.job j SET reserved_for = NULL FROM dead WHERE j.reserved_for = dead.id
         ), told AS (
             INSERT INTO plimsoll.event (kind, worker, detail) SELECT 'worker_lost', id, box FROM dead
+        ), lost AS MATERIALIZED (
+            SELECT j.id AS job, dead.id, dead.box FROM dead JOIN plimsoll.job j ON j.worker = dead.id AND j.state = 'running'
+            UNION ALL
+            SELECT j.id, w.id, w.box FROM alone, plimsoll.fleet f, plimsoll.job j JOIN plimsoll.worker w ON w.id = j.worker
+            WHERE alone.is_alone AND j.state = 'running' AND w.ended_at < now() - f.lease
+              AND f.last_beat > now() - f.lease / 2 AND f.awake_since < now() - f.lease
         ), back AS (
             UPDATE plimsoll.job j SET losses = losses + 1, progress = NULL,
                 state = CASE WHEN j.cancelling THEN 'cancelled' WHEN losses + 1 >= $1 THEN 'failed' ELSE 'queued' END,
                 ended_at = CASE WHEN j.cancelling OR losses + 1 >= $1 THEN now() END,
                 reason = CASE WHEN j.cancelling THEN NULL
                     WHEN losses + 1 >= $1 THEN format('%s workers were lost while they had it', losses + 1)
-                    ELSE format('worker %s was lost', dead.box) END
-            FROM dead WHERE j.worker = dead.id AND j.state = 'running' RETURNING j.id, dead.id AS worker, j.state
+                    ELSE format('worker %s was lost', lost.box) END
+            FROM lost WHERE j.id = lost.job AND j.worker = lost.id AND j.state = 'running' RETURNING j.id, j.worker, j.state
         ), noted AS (
             INSERT INTO plimsoll.event (kind, job, worker, detail) SELECT 'lost', id, worker, state FROM back
         )

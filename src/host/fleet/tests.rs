@@ -248,6 +248,30 @@ async fn a_worker_that_begins_anew_adopts_what_its_earlier_life_held() {
 }
 
 #[tokio::test]
+async fn what_a_box_that_began_anew_has_not_found_again_waits_again_or_is_cancelled_after_a_lease() {
+    let Some(fleet) = fleet(LONG).await else { return };
+    let first = fleet.worker("a").await;
+    let (job, cancelled) = (fleet.add(Bytes::mib(10)).await, fleet.add(Bytes::mib(10)).await);
+    for _ in 0..2 {
+        fleet.claim(first, Bytes::mib(10)).await.expect("a job");
+    }
+    assert_eq!(queue::cancel(&fleet.db, cancelled).await.expect("an answer"), Asked::Told);
+    // Its folder is gone, or it was killed before it had written down what it had claimed.
+    let second = fleet.worker("a").await;
+    let awake = "UPDATE plimsoll.fleet SET last_beat = now(), awake_since = now() - interval '2 h' RETURNING 1";
+    fleet.db.rows(awake, &[]).await.expect("a row");
+    assert_eq!(lease::reap(&fleet.db).await.expect("an answer"), 0, "it has the time of a lease to find it");
+    let later = "UPDATE plimsoll.worker SET ended_at = now() - interval '61 min' WHERE ended_at IS NOT NULL RETURNING 1";
+    fleet.db.rows(later, &[]).await.expect("a row");
+    assert_eq!(lease::reap(&fleet.db).await.expect("an answer"), 2);
+    let told = fleet.job(job).await;
+    assert_eq!((told.state.as_str(), told.losses), ("queued", 1));
+    assert_eq!(fleet.job(cancelled).await.state, "cancelled");
+    assert_eq!(fleet.claim(second, Bytes::mib(10)).await.map(|claimed| claimed.hold.job), Some(job));
+    assert_eq!(lease::reap(&fleet.db).await.expect("an answer"), 0, "what the new life has is its own");
+}
+
+#[tokio::test]
 async fn nobody_is_given_up_because_the_database_was_away() {
     let lease = Duration::from_millis(1500);
     let Some(fleet) = fleet(lease).await else { return };
