@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::Hold;
 use super::db::{Database, QueueError};
+use super::results::{self, Back};
 use crate::domain::preset::Preset;
 use crate::domain::units::Bytes;
 use crate::engine::offer::Offer;
@@ -39,6 +40,7 @@ pub struct Claimed {
 /// The rows are picked before one is locked, and what was picked is written down first (`MATERIALIZED`): a subquery that the
 /// planner may run again claims more than its limit. 64 are looked at, 16 of each size, so that many workers may ask in the same
 /// moment; where others have taken all of them meanwhile, it is asked again: a worker that hears of no job comes back much later.
+/// A job whose preset this plimsoll does not understand goes back at once, for others.
 ///
 /// # Errors
 /// See [`QueueError`].
@@ -73,30 +75,38 @@ pub async fn claim(db: &Database, worker: Uuid, offer: Offer) -> Result<Option<C
     let from = i32::from(!offer.unknown);
     let values = [(&worker as &(dyn tokio_postgres::types::ToSql + Sync), Type::UUID), (&room, Type::INT8), (&from, Type::INT4)];
     let mut tries = 0;
-    let row = loop {
+    loop {
         let Some(row) = db.row(statement, &values).await? else { return Ok(None) };
-        if row.get::<_, Option<i64>>(0).is_some() {
-            break row;
-        }
-        tries += 1;
-        if tries == TRIES || !row.get::<_, bool>(8) {
-            return Ok(None);
-        }
-    };
-    let hold = Hold { job: row.get(0), worker, fence: row.get(1) };
-    let preset: String = row.get(4);
-    let definition = serde_json::from_value(row.get(5));
-    Ok(Some(Claimed {
-        hold,
-        input: row.get(2),
-        etag: row.get(3),
-        definition: definition.map_err(|error| {
-            QueueError::Refused(format!("job {}: this plimsoll does not understand its preset {preset}: {error}", hold.job))
-        })?,
-        preset,
-        target: row.get(6),
-        needs: row.get::<_, Option<i64>>(7).map(|bytes| Bytes(bytes.max(0) as u64)),
-    }))
+        let Some(job) = row.get::<_, Option<i64>>(0) else {
+            tries += 1;
+            if tries == TRIES || !row.get::<_, bool>(8) {
+                return Ok(None);
+            }
+            continue;
+        };
+        let hold = Hold { job, worker, fence: row.get(1) };
+        let preset: String = row.get(4);
+        let definition = match serde_json::from_value(row.get(5)) {
+            Ok(definition) => definition,
+            Err(error) => {
+                // Of a newer plimsoll, or a wrong one. The box leaves it alone from now on, so this comes to an end.
+                let own = env!("CARGO_PKG_VERSION");
+                let why =
+                    format!("plimsoll {own} does not understand its preset {preset}: {error}; a worker that does will take it");
+                let _ = results::give_back(db, &hold, &Back::BoxFault, &why, "").await?;
+                continue;
+            }
+        };
+        return Ok(Some(Claimed {
+            hold,
+            input: row.get(2),
+            etag: row.get(3),
+            definition,
+            preset,
+            target: row.get(6),
+            needs: row.get::<_, Option<i64>>(7).map(|bytes| Bytes(bytes.max(0) as u64)),
+        }));
+    }
 }
 
 /// Keeps this box free for the first job that has waited for long and fits here, but not beside what is at work: it claims

@@ -299,6 +299,23 @@ async fn nobody_is_given_up_because_the_database_was_away() {
 }
 
 #[tokio::test]
+async fn a_job_whose_preset_is_not_understood_goes_back_for_others_and_the_next_one_is_claimed() {
+    let Some(fleet) = fleet(LONG).await else { return };
+    let (worker, other) = (fleet.worker("a").await, fleet.worker("b").await);
+    let newer = "SELECT plimsoll.enqueue('in/a.mp4', definition => '{\"codec\": \"of a later year\"}') FROM generate_series(1, 7)";
+    let newer: Vec<i64> = fleet.db.rows(newer, &[]).await.expect("queued").iter().map(|row| row.get(0)).collect();
+    let known = fleet.add(Bytes::mib(10)).await;
+    assert_eq!(fleet.claim(worker, Bytes::mib(10)).await.map(|claimed| claimed.hold.job), Some(known));
+    for job in newer {
+        let told = fleet.job(job).await;
+        assert_eq!((told.state.as_str(), told.attempts), ("queued", 0), "it may be another's");
+        assert!(told.reason.as_deref().is_some_and(|why| why.contains("does not understand its preset")), "{told:?}");
+    }
+    assert_eq!(fleet.claim(worker, Bytes::mib(10)).await, None, "not again");
+    assert_eq!(fleet.claim(other, Bytes::mib(10)).await, None, "another one looks for itself");
+}
+
+#[tokio::test]
 async fn a_large_job_that_has_waited_for_long_has_a_box_kept_free_for_it() {
     let Some(fleet) = fleet(LONG).await else { return };
     let (worker, other) = (fleet.worker("a").await, fleet.worker("b").await);
