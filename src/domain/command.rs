@@ -120,6 +120,9 @@ pub struct Wishes {
     pub front: bool,
     /// What the preset's name means to whoever asks. It is checked as a file would be; the jobs keep it.
     pub definition: Option<Box<Preset>>,
+    /// What is given is a film, whatever it is called: nobody's list of files to queue. Only who is in this process says so.
+    #[serde(skip)]
+    pub film: bool,
     /// They come from a folder that this server watches: they are looked at as what a search of that folder finds. Nobody can
     /// say so from outside.
     #[serde(skip)]

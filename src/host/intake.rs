@@ -43,8 +43,9 @@ impl Shared {
         let Some(preset) = wishes.definition.as_deref().or_else(|| self.config.presets.get(preset)) else { return };
         let (mut wanted, mut refused): (Vec<(&Preset, PathBuf)>, _) = (Vec::new(), Vec::new());
         for path in paths {
-            // What lies in a watched folder is a film, or nothing.
-            let list = if wishes.watch.is_none() { (self.config.read_list)(path, &self.config.presets) } else { None };
+            // What lies in a watched folder is a film, or nothing; what others have sent is not obeyed.
+            let may_list = wishes.watch.is_none() && !wishes.film;
+            let list = may_list.then(|| (self.config.read_list)(path, &self.config.presets)).flatten();
             let of = |named: Option<String>| named.and_then(|name| self.config.presets.get(&name)).unwrap_or(preset);
             match list {
                 None => wanted.push((preset, path.clone())),

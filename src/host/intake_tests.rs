@@ -130,6 +130,10 @@ fn what_a_list_names_is_queued_in_its_place_and_a_wrong_list_as_a_whole_is_not()
     assert_eq!(asked.add(&[&first, &list, &third], Wishes::default()), (3, Vec::new()));
     let inputs: Vec<PathBuf> = asked.page().into_iter().map(|job| job.input).collect();
     assert_eq!(inputs, [first, second, third]);
+    // One that others have sent is a film, whatever it is called.
+    let sent = Wishes { film: true, ..to(&root.join("other")) };
+    assert_eq!(asked.add(&[&list], sent), (1, Vec::new()));
+    assert_eq!(asked.page().last().map(|job| &job.input), Some(&list));
     let wrong = root.join("wrong.yaml");
     std::fs::write(&wrong, "").expect("written");
     let (jobs, refused) = asked.add(&[&wrong], Wishes::default());

@@ -68,6 +68,7 @@ fn wishes() -> impl Strategy<Value = Wishes> {
             front,
             definition: has_definition.then(|| Box::new(crate::support::modelled::sound())),
             // Never asked for over the line.
+            film: false,
             watch: None,
         },
     )

@@ -355,6 +355,7 @@ pub(in crate::cli) fn with_wishes(commands: Vec<Command>, resolved: &Resolved, f
                 flat: given("flat", settings.flat),
                 overwrite: given("overwrite", settings.overwrite),
                 front,
+                film: false,
                 watch: None,
                 definition: preset.as_ref().and_then(|name| presets.get(name)).cloned().map(Box::new),
             };
