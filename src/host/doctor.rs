@@ -171,6 +171,30 @@ pub fn examine(request: &Request<'_>) -> Vec<Check> {
     checks
 }
 
+/// What keeps a machine from making anything of a film, whatever film it is: each with what, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// With any preset.
+    ForAll(String),
+    /// With presets such as the one that was asked about.
+    ForThese(String),
+}
+
+/// Whether a failure may lie with this machine: ffmpeg or ffprobe do not run any more, the folder takes no files, ffmpeg lacks
+/// what the preset asks for. `None` = another film would have been converted.
+pub fn unfit(ffmpeg: &Ffmpeg, preset: &Preset, folder: &Path) -> Option<Unfit> {
+    if let Err(error) = ffmpeg.try_again() {
+        return Some(Unfit::ForAll(error.to_string()));
+    }
+    if let Err(error) = places::takes_files(folder) {
+        let why = crate::domain::text::error_words(&error);
+        return Some(Unfit::ForAll(format!("{} cannot be written to: {why}; check its disk and its rights", path_text(folder))));
+    }
+    let lacks = abilities(ffmpeg, std::slice::from_ref(preset)).into_iter().find(|check| check.status == Status::Fail)?;
+    let advice = lacks.advice.map(|advice| format!("; {advice}")).unwrap_or_default();
+    Some(Unfit::ForThese(format!("{}: {} {}{advice}", path_text(&ffmpeg.ffmpeg), lacks.name, lacks.value)))
+}
+
 fn ffmpeg(found: Result<&Ffmpeg, &FfmpegError>, presets: &[Preset]) -> Vec<Check> {
     let ffmpeg = match found {
         Ok(ffmpeg) => ffmpeg,
@@ -192,6 +216,13 @@ fn ffmpeg(found: Result<&Ffmpeg, &FfmpegError>, presets: &[Preset]) -> Vec<Check
         None => Check::warn("ffmpeg", value, format!("its version does not tell whether it is {major}.{minor} or newer")),
     };
     let mut checks = vec![version, Check::ok("ffprobe", path_text(&ffmpeg.ffprobe))];
+    checks.extend(abilities(ffmpeg, presets));
+    checks
+}
+
+/// Whether it can make what these presets ask for.
+fn abilities(ffmpeg: &Ffmpeg, presets: &[Preset]) -> Vec<Check> {
+    let mut checks = Vec::new();
     let (encoders, muxers) = wanted(presets);
     for (name, wanted, there) in [("encoders", encoders, ffmpeg.encoders()), ("formats", muxers, ffmpeg.muxers())] {
         checks.push(match there {

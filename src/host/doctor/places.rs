@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use rustix::fs::Access;
@@ -132,6 +132,13 @@ fn try_to_write(folder: &Path) -> io::Result<()> {
     let trial = folder.join(format!(".plimsoll-doctor-{}", std::process::id()));
     fs::OpenOptions::new().write(true).create_new(true).open(&trial)?;
     fs::remove_file(&trial)
+}
+
+/// Writes a file that is more than a name, brings it to disk, and removes it: a full disk takes empty files still.
+pub fn takes_files(folder: &Path) -> io::Result<()> {
+    let mut trial = tempfile::tempfile_in(folder)?;
+    trial.write_all(&vec![0; 64 * 1024])?;
+    trial.sync_all()
 }
 
 /// The terminal and its characters.

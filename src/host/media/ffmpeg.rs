@@ -342,6 +342,14 @@ impl Ffmpeg {
         }
     }
 
+    /// Whether both programs still run: they may have been replaced or removed since they were found.
+    pub fn try_again(&self) -> Result<(), FfmpegError> {
+        for program in [&self.ffmpeg, &self.ffprobe] {
+            ask(program, &["-hide_banner", "-version"])?;
+        }
+        Ok(())
+    }
+
     /// The encoders it was built with, by ffmpeg's names.
     pub fn encoders(&self) -> Result<BTreeSet<String>, FfmpegError> {
         Ok(names_in_table(&ask(&self.ffmpeg, &["-hide_banner", "-encoders"])?))
