@@ -116,9 +116,10 @@ impl Session {
             std::thread::Builder::new().name("watch".to_owned()).spawn(move || watch(link)).wrap_err("cannot start a thread")?;
         }
         let agent = self.agent.map(|agent| {
-            let attacher = attacher.clone();
+            // It goes on with what an earlier life has left, and has to be shown it.
+            let (attacher, visitors) = (attacher.clone(), visitors.clone());
             thread("fleet", Waits::Signals, move |runtime| {
-                let done = agent(runtime, attacher.attach());
+                let done = agent(runtime, visitors.attach());
                 // Without it there is nothing to run for, also where it has given up.
                 attacher.attach().requests.send(RequestId(0), Command::Shutdown);
                 done

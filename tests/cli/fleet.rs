@@ -77,6 +77,45 @@ fn the_job_of_a_worker_that_is_killed_is_done_by_another_and_has_one_output() {
     [again, other].into_iter().for_each(Worker::drain);
 }
 
+#[test]
+fn a_worker_that_is_started_again_goes_on_with_the_input_that_it_had() {
+    let world = World::new();
+    let Some(fleet) = Fleet::new(&world, "60s") else { return };
+    let tools = patient_ffmpeg(&world).to_string_lossy().into_owned();
+    fleet.add(&[world.put(&clips().tiny(), "film.mp4")]);
+    let mut killed = fleet.worker("box", &["--ffmpeg", &tools]);
+    fleet.until_it_runs("box");
+    killed.child.kill().expect("killed");
+    let _ = killed.child.wait();
+    // It could not be brought a second time.
+    std::fs::remove_dir_all(world.path("files/in")).expect("removed");
+    let again = fleet.worker("box", &[]);
+    let jobs = fleet.until("it is done", |jobs| jobs[0]["state"] != "running");
+    assert_eq!((&jobs[0]["state"], &jobs[0]["reason"]), (&Value::from("done"), &Value::Null), "{}", fleet.logs());
+    assert_eq!((jobs[0]["attempts"].as_i64(), jobs[0]["losses"].as_i64()), (Some(1), Some(0)));
+    assert_eq!(fleet.outputs().len(), 1);
+    again.drain();
+}
+
+#[test]
+fn a_box_whose_ffmpeg_does_not_run_any_more_fails_no_job() {
+    let world = World::new();
+    let Some(fleet) = Fleet::new(&world, "60s") else { return };
+    let tools = patient_ffmpeg(&world).to_string_lossy().into_owned();
+    let broken = fleet.worker("broken", &["--ffmpeg", &tools]);
+    fleet.until("it is there", |_| fleet.ok(&["status"]).contains("1 worker,"));
+    for name in ["ffmpeg", "ffprobe"] {
+        world.write(&format!("tools/{name}"), "#!/bin/sh\necho 'error while loading shared libraries: libx.so.9' >&2\nexit 127\n");
+    }
+    fleet.add(&[world.put(&clips().tiny(), "film.mp4")]);
+    let is_told = |job: &Value| job["reason"].as_str().is_some_and(|why| why.contains("does not work: "));
+    let jobs = fleet.until("it goes back", |jobs| is_told(&jobs[0]));
+    assert_eq!((jobs[0]["state"].as_str(), jobs[0]["attempts"].as_i64()), (Some("queued"), Some(0)), "{jobs:?}");
+    let well = fleet.worker("well", &[]);
+    fleet.until("another does it", all_done);
+    [broken, well].into_iter().for_each(Worker::drain);
+}
+
 fn shown(fleet: &Fleet<'_>) -> String {
     fleet.json(&["status", "--json"])["queue"].as_str().expect("an address").to_owned()
 }

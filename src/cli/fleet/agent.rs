@@ -1,7 +1,10 @@
 //! The agent of a worker: renews its lease, claims what fits, brings inputs, queues them with the engine, stores outputs.
 
 mod ends;
+mod hears;
 mod lives;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -13,12 +16,11 @@ use super::held::{Held, Holding, Stage};
 use super::standing;
 use super::steps::{self, Brought, Ending, Told};
 use crate::domain::command::{Command, RequestId};
-use crate::domain::event::{Event, EventKind};
 use crate::domain::fleet::FleetWorker;
-use crate::domain::job::JobId;
 use crate::domain::state::State;
 use crate::domain::units::Bytes;
 use crate::engine::offer::{self, PATIENCE};
+use crate::host::doctor::Unfit;
 use crate::host::fleet::Hold;
 use crate::host::fleet::claim::{self, Claimed};
 use crate::host::fleet::db::{Database, Heard, QueueError};
@@ -26,7 +28,8 @@ use crate::host::fleet::files::{Files, FilesError};
 use crate::host::fleet::lease::{self, Introduction, Renewed};
 use crate::host::fleet::queue;
 use crate::host::fleet::results::{self, Back, End};
-use crate::host::fleet::spool::Spool;
+use crate::host::fleet::spool::{Place, Spool};
+use crate::host::media::ffmpeg::Ffmpeg;
 use crate::runtime::link::{Link, Update};
 
 /// The queue is looked at so often where nothing wakes the worker.
@@ -56,13 +59,18 @@ pub struct Agent {
     pub listens: bool,
     /// It does not work beside workers with another ffmpeg.
     pub same_ffmpeg: bool,
+    /// What the engine converts with.
+    pub ffmpeg: Ffmpeg,
 }
 
 /// What comes of work that goes on beside the loop.
 enum Done {
     Renewed(Result<Option<Renewed>, QueueError>),
     Claimed(Result<Option<Claimed>, QueueError>),
-    Brought(i64, Brought),
+    /// What came of bringing the input of the claim that has this place.
+    Brought(i64, Place, Brought),
+    /// Of the claim that has this place: how it would end, and what is wrong with the box, if anything is.
+    Examined(i64, Place, (End, String), Option<Unfit>),
     /// Whether outputs can be stored from here.
     Tried(Result<(), FilesError>),
     Ended(i64, Hold, Told),
@@ -85,33 +93,7 @@ impl Agent {
         }
         let lease = steps::patiently(async || lease::register(&self.db, &self.who).await).await?;
         let listen = self.listens.then(|| self.db.listen());
-        let mut worker = Worker {
-            renew_at: Instant::now(),
-            look_at: Instant::now(),
-            agent: &mut self,
-            link,
-            state: State::default(),
-            request: 1000,
-            lease,
-            holding: Holding::default(),
-            queueing: Vec::new(),
-            tasks: JoinSet::new(),
-            is_renewing: false,
-            is_claiming: false,
-            claims: 0,
-            renews_beside: None,
-            drained: false,
-            heard: Heard::default(),
-            called: None,
-            live: 1,
-            first_at: None,
-            keep_at: Instant::now(),
-            faults: 0,
-            rests: None,
-            storing: Storing::Unknown,
-            forgets_at: None,
-        };
-        worker.run(listen).await
+        Worker::new(&mut self, link, lease).run(listen).await
     }
 }
 
@@ -169,7 +151,37 @@ struct Worker<'a> {
     forgets_at: Option<Instant>,
 }
 
-impl Worker<'_> {
+impl<'a> Worker<'a> {
+    /// Holds nothing yet, and does what is due at once.
+    fn new(agent: &'a mut Agent, link: Link, lease: Duration) -> Self {
+        Self {
+            agent,
+            link,
+            state: State::default(),
+            request: 1000,
+            lease,
+            holding: Holding::default(),
+            queueing: Vec::new(),
+            tasks: JoinSet::new(),
+            renew_at: Instant::now(),
+            look_at: Instant::now(),
+            is_renewing: false,
+            is_claiming: false,
+            claims: 0,
+            renews_beside: None,
+            drained: false,
+            heard: Heard::default(),
+            called: None,
+            live: 1,
+            first_at: None,
+            keep_at: Instant::now(),
+            faults: 0,
+            rests: None,
+            storing: Storing::Unknown,
+            forgets_at: None,
+        }
+    }
+
     async fn run(&mut self, mut listen: Option<watch::Receiver<Heard>>) -> Result<(), QueueError> {
         // What an earlier life has left, once it is known what the engine has of it.
         loop {
@@ -371,7 +383,8 @@ impl Worker<'_> {
                     Err(error) => return Err(error),
                 }
             }
-            Done::Brought(job, brought) => self.brought(job, brought),
+            Done::Brought(job, place, brought) => self.brought(job, &place, brought),
+            Done::Examined(job, place, ending, fault) => self.examined(job, &place, ending, fault),
             Done::Tried(tried) => self.tried(tried),
             Done::Ended(job, hold, told) => self.ended(job, hold, told)?,
         }
@@ -383,7 +396,7 @@ impl Worker<'_> {
         let job = claimed.hold.job;
         match self.agent.spool.place(&claimed) {
             Ok(place) => {
-                let held = Held { claimed, place, stage: Stage::Fetching, job: None, output: None, cancelled: false };
+                let held = Held { claimed, place, stage: Stage::Fetching, fetch: None, job: None, output: None, cancelled: false };
                 self.holding.insert(held);
                 self.fetch(job);
             }
@@ -404,70 +417,11 @@ impl Worker<'_> {
         let Some(held) = self.holding.get(job) else { return };
         held.stage = Stage::Fetching;
         let (files, claimed, place) = (self.agent.files.clone(), held.claimed.clone(), held.place.clone());
-        self.tasks.spawn_local(async move { Done::Brought(job, steps::bring(files, claimed, place).await) });
-    }
-
-    fn heed(&mut self, update: Update) {
-        match update {
-            Update::Snapshot(state) => {
-                self.state = *state;
-                self.look_over();
-            }
-            Update::Event(event) => {
-                self.state.apply(&event);
-                self.on_event(&event);
-            }
-            Update::Reply(id, answer) => {
-                let Some(at) = self.queueing.iter().position(|(request, _)| *request == id) else { return };
-                let (_, job) = self.queueing.swap_remove(at);
-                if let Err(why) = answer {
-                    // It takes nothing more, or cannot read what it was given.
-                    let ending = if self.state.draining || self.state.shutting_down {
-                        Ending::GoesBack(Back::Drained)
-                    } else {
-                        Ending::Fails(End::Rejected)
-                    };
-                    self.tell(job, ending, why.why);
-                }
-            }
-            Update::Retold(_) | Update::Playing(_) | Update::Line(_) => {}
-        }
-    }
-
-    /// After events were missed: every job as it stands now.
-    fn look_over(&mut self) {
-        let jobs: Vec<JobId> = self.holding.iter().filter_map(|held| held.job).collect();
-        for local in jobs {
-            self.on_end(local);
-        }
-    }
-
-    fn on_event(&mut self, event: &Event) {
-        match &event.kind {
-            EventKind::JobQueued { job, input, .. } => {
-                if let Some(held) = self.holding.of_input(input) {
-                    (held.stage, held.job) = (Stage::Here, Some(*job));
-                    // Somebody was quicker than the engine.
-                    if held.cancelled {
-                        self.ask(Command::Cancel(*job));
-                    }
-                }
-            }
-            EventKind::JobInspected { job, predicted_peak_bytes: Some(needs), .. } => {
-                let size = self.state.jobs.get(job).map_or(Bytes::ZERO, |job| job.size);
-                let needs = *needs;
-                if let Some(held) = self.holding.of_job(*job) {
-                    held.claimed.needs = Some(needs);
-                    // It is known now what is left beside it.
-                    self.look_at = Instant::now();
-                    let (db, hold) = (self.agent.db.clone(), held.claimed.hold);
-                    // Others are told with the result too; this is for who looks on meanwhile.
-                    tokio::task::spawn_local(async move { drop(results::inspected(&db, &hold, needs, size).await) });
-                }
-            }
-            EventKind::JobFinished { job, .. } | EventKind::JobRejected { job, .. } => self.on_end(*job),
-            _ => {}
-        }
+        let fetch = async move {
+            let brought = steps::bring(files, claimed, place.clone()).await;
+            Done::Brought(job, place, brought)
+        };
+        held.fetch = Some(self.tasks.spawn_local(fetch));
     }
 }
 

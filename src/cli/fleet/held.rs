@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use tokio::task::AbortHandle;
+
 use crate::domain::job::JobId;
 use crate::host::fleet::claim::Claimed;
 use crate::host::fleet::spool::Place;
@@ -29,6 +31,8 @@ pub struct Held {
     pub place: Place,
     /// How far it is.
     pub stage: Stage,
+    /// What fetches its input, while that is on its way.
+    pub fetch: Option<AbortHandle>,
     /// The engine's job, once there is one.
     pub job: Option<JobId>,
     /// Its output, once it is verified.

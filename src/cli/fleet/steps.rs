@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::domain::units::Bytes;
 use crate::host::files::fsops::free_space;
+use crate::host::files::naming::output_path;
 use crate::host::fleet::claim::Claimed;
 use crate::host::fleet::db::{Database, QueueError};
 use crate::host::fleet::files::{Files, FilesError, ObjectAddress, Publish};
@@ -38,9 +39,9 @@ pub async fn bring(files: Files, claimed: Claimed, place: Place) -> Brought {
         Ok(address) => address,
         Err(error) => return Brought::Not(error),
     };
-    let path = place.inputs().join(file_name(&claimed.input));
+    let (path, arriving) = (input_of(&claimed, &place), place.arriving());
     // Of an earlier try.
-    let _ = std::fs::remove_file(&path);
+    let _ = std::fs::remove_file(&arriving);
     let folder = place.inputs();
     let mut looked_at = 0;
     let mut on_bytes = |bytes: u64| {
@@ -54,10 +55,25 @@ pub async fn bring(files: Files, claimed: Claimed, place: Place) -> Brought {
             _ => ControlFlow::Continue(()),
         }
     };
-    match files.fetch(&address, claimed.etag.as_deref(), &path, &mut on_bytes).await {
-        Ok(fetched) => Brought::Here { path, etag: fetched.etag },
-        Err(error) => Brought::Not(error),
+    let fetched = match files.fetch(&address, claimed.etag.as_deref(), &arriving, &mut on_bytes).await {
+        Ok(fetched) => fetched,
+        Err(error) => return Brought::Not(error),
+    };
+    match std::fs::rename(&arriving, &path) {
+        Ok(()) => Brought::Here { path, etag: fetched.etag },
+        Err(error) => Brought::Not(FilesError::Disk { path, error }),
     }
+}
+
+/// Where the input of a claim lies once it is whole.
+fn input_of(claimed: &Claimed, place: &Place) -> PathBuf {
+    place.inputs().join(file_name(&claimed.input))
+}
+
+/// The output of a claim that an earlier life has made, if it has. It gets its name when it is verified: parts have others.
+pub fn output_of(claimed: &Claimed, place: &Place) -> Option<PathBuf> {
+    let output = output_path(&place.outputs(), &input_of(claimed, place), &claimed.definition, 1);
+    output.is_file().then_some(output)
 }
 
 /// The last part of an address, as the name of a file.

@@ -1,6 +1,6 @@
 //! Where a worker keeps what it has claimed, one folder a claim, so that a later life of it finds it again.
 //!
-//! `<spool>/<job>-<fence>/` holds `claim.json`, the input in `in/` and the output in `out/`.
+//! `<spool>/<job>-<fence>/` holds `claim.json`, the input in `in/` and the output in `out/`; `arriving` is an input on its way.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -66,6 +66,11 @@ impl Place {
     /// Where the input goes.
     pub fn inputs(&self) -> PathBuf {
         self.root.join("in")
+    }
+
+    /// Where the input is written while it is on its way: what lies in [`Place::inputs`] is whole.
+    pub fn arriving(&self) -> PathBuf {
+        self.root.join("arriving")
     }
 
     /// Where the output is made.

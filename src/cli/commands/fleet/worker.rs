@@ -20,7 +20,7 @@ use crate::host::fleet::spool::Spool;
 pub fn run(resolved: &Resolved, args: &WorkerArgs) -> Result<u8> {
     let (db, files) = (open_queue(&args.queue)?, open_files(&args.files)?);
     let ffmpeg = resolved.ffmpeg()?;
-    let version = ffmpeg.version.clone();
+    let (version, own) = (ffmpeg.version.clone(), ffmpeg.clone());
     // What was claimed in an earlier life is looked after before the engine begins with it.
     let lines = RunLines { drains: false, ..run::lines(resolved, args.json) };
     let mut session = run::session(resolved, Some(ffmpeg), None, vec![Command::Pause], lines)?;
@@ -40,7 +40,7 @@ pub fn run(resolved: &Resolved, args: &WorkerArgs) -> Result<u8> {
             // The lock of the state folder is held by now: nobody else works in the spool.
             let spool = Spool::open(&state_dir).map_err(|error| eyre!("{}: {error}", path_text(&state_dir)))?;
             schema::check(&db).await.or_else(|error| if error.is_passing() { Ok(()) } else { Err(error) }).map_err(told)?;
-            Agent { db, files, spool, who, listens, same_ffmpeg }.run(link).await.map_err(told)
+            Agent { db, files, spool, who, listens, same_ffmpeg, ffmpeg: own }.run(link).await.map_err(told)
         };
         LocalSet::new().block_on(runtime, work)
     }));

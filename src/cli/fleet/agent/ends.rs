@@ -5,20 +5,26 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Done, FAULTS, LATER, LOG_LINES, REST, Storing, Worker};
-use crate::cli::fleet::held::Stage;
+use crate::cli::fleet::held::{Held, Stage};
 use crate::cli::fleet::steps::{self, Brought, Ending, Made, Told};
-use crate::domain::command::{Command, JobRequest, Wishes};
+use crate::domain::command::{Answer, Command, JobRequest, Wishes};
 use crate::domain::job::{JobId, Outcome, Phase, RejectReason};
+use crate::domain::refusal::{Refusal, Rejection};
 use crate::domain::units::Bytes;
 use crate::engine::offer;
+use crate::host::doctor::{self, Unfit};
 use crate::host::fleet::Hold;
 use crate::host::fleet::db::QueueError;
 use crate::host::fleet::files::FilesError;
 use crate::host::fleet::results::{Back, End};
+use crate::host::fleet::spool::Place;
 
 impl Worker<'_> {
-    pub(super) fn brought(&mut self, job: i64, brought: Brought) {
-        let Some(held) = self.holding.get(job) else { return };
+    pub(super) fn brought(&mut self, job: i64, place: &Place, brought: Brought) {
+        // Of another claim of the same job, or of a life that has brought it before.
+        let is_awaited = |held: &&mut Held| held.place == *place && held.stage == Stage::Fetching;
+        let Some(held) = self.holding.get(job).filter(is_awaited) else { return };
+        held.fetch = None;
         if held.cancelled {
             self.tell(job, Ending::Fails(End::Cancelled), "cancelled".to_owned());
             return;
@@ -32,6 +38,7 @@ impl Worker<'_> {
                     out: Some(held.place.outputs()),
                     flat: Some(true),
                     overwrite: Some(true),
+                    film: true,
                     definition: Some(Box::new(held.claimed.definition.clone())),
                     ..Wishes::default()
                 };
@@ -57,6 +64,54 @@ impl Worker<'_> {
                 };
                 self.tell(job, ending, reason);
             }
+        }
+    }
+
+    /// What the engine says to an input that it was to queue. That it is queued it tells itself.
+    pub(super) fn answered(&mut self, job: i64, answer: Result<Answer, Rejection>) {
+        if self.holding.get(job).is_none_or(|held| held.stage != Stage::Queueing) {
+            return;
+        }
+        let is_ending = self.state.draining || self.state.shutting_down;
+        let (ending, reason) = match answer {
+            Ok(answer) if answer.queued.is_none_or(|queued| queued.jobs > 0) => return,
+            Ok(_) => (Ending::GoesBack(Back::BoxFault), "its engine has not queued it".to_owned()),
+            Err(why) if is_ending => (Ending::GoesBack(Back::Drained), why.why),
+            Err(why) if why.code == Refusal::BadPreset => (Ending::Fails(End::Rejected), why.why),
+            // It is a file, and it is here: what is wrong with it is told later. So the engine cannot write down that it has it.
+            Err(why) => (Ending::GoesBack(Back::BoxFault), why.why),
+        };
+        if matches!(ending, Ending::GoesBack(Back::BoxFault)) {
+            self.own_fault(&reason);
+        }
+        self.tell(job, ending, reason);
+    }
+
+    /// A claim whose job has failed here. Before it fails for good it is looked whether any film could be converted on this box.
+    fn examine(&mut self, job: i64, end: End, reason: String) {
+        let ffmpeg = self.agent.ffmpeg.clone();
+        let Some(held) = self.holding.get(job) else { return };
+        held.stage = Stage::Ending;
+        let (place, preset) = (held.place.clone(), held.claimed.definition.clone());
+        self.tasks.spawn_local(async move {
+            let folder = place.outputs();
+            let fault = tokio::task::spawn_blocking(move || doctor::unfit(&ffmpeg, &preset, &folder)).await;
+            Done::Examined(job, place, (end, reason), fault.ok().flatten())
+        });
+    }
+
+    pub(super) fn examined(&mut self, job: i64, place: &Place, (end, reason): (End, String), fault: Option<Unfit>) {
+        if self.holding.get(job).is_none_or(|held| held.place != *place) {
+            return;
+        }
+        match fault {
+            None => self.tell(job, Ending::Fails(end), reason),
+            Some(Unfit::ForAll(why)) => {
+                self.own_fault(&why);
+                self.tell(job, Ending::GoesBack(Back::BoxFault), why);
+            }
+            // It may work for others still.
+            Some(Unfit::ForThese(why)) => self.tell(job, Ending::GoesBack(Back::BoxFault), why),
         }
     }
 
@@ -188,6 +243,11 @@ impl Worker<'_> {
     /// Nothing of it is held any more, here or on disk.
     pub(super) fn forget(&mut self, job: i64) {
         let Some(held) = self.holding.remove(job) else { return };
+        // It may be claimed again before these have come.
+        if let Some(fetch) = &held.fetch {
+            fetch.abort();
+        }
+        self.queueing.retain(|(_, of)| *of != job);
         if let Some(local) = held.job {
             self.drop_job(local);
         }
@@ -239,19 +299,19 @@ impl Worker<'_> {
                         let back = Back::OutOfMemory(set_aside + set_aside.scale(0.25));
                         self.tell(number, Ending::GoesBack(back), reason);
                     }
-                    _ => self.tell(number, Ending::Fails(End::Failed), reason),
+                    _ => self.examine(number, End::Failed, reason),
                 }
             }
             Phase::Rejected(rejected) => {
-                let ending = match rejected.reason {
-                    // Only a larger one may try it from now on.
-                    RejectReason::NeverFits => Ending::GoesBack(Back::Needs(set_aside.max(offer::largest(&self.state) + Bytes(1)))),
-                    // Under another profile it may go.
-                    RejectReason::TooLarge => Ending::GoesBack(Back::BoxFault),
-                    _ => Ending::Fails(End::Rejected),
-                };
                 let reason = rejected.detail.clone();
-                self.tell(number, ending, reason);
+                let back = match rejected.reason {
+                    // Only a larger one may try it from now on.
+                    RejectReason::NeverFits => Back::Needs(set_aside.max(offer::largest(&self.state) + Bytes(1))),
+                    // Under another profile it may go.
+                    RejectReason::TooLarge => Back::BoxFault,
+                    _ => return self.examine(number, End::Rejected, reason),
+                };
+                self.tell(number, Ending::GoesBack(back), reason);
             }
             _ => {}
         }

@@ -1,12 +1,11 @@
 //! The lives of a worker: what one leaves, and what the next one takes up.
 
-use std::path::{Path, PathBuf};
-
 use tokio::time::Instant;
 
 use super::{Done, Worker};
 use crate::cli::fleet::held::{Held, Stage};
 use crate::cli::fleet::steps::{self, Ending};
+use crate::domain::job::Phase;
 use crate::host::fleet::Hold;
 use crate::host::fleet::db::QueueError;
 use crate::host::fleet::lease;
@@ -66,14 +65,24 @@ impl Worker<'_> {
             claimed.hold = hold;
             let _ = place.write(&claimed);
             let number = hold.job;
-            // What stands there is whole: it gets its name when it is verified.
-            let output = made(&place.outputs());
-            let stage = if local.is_some() { Stage::Here } else { Stage::Fetching };
-            self.holding.insert(Held { claimed, place, stage, job: local, output, cancelled: false });
-            let is_made = self.holding.get(number).is_some_and(|held| held.output.is_some());
-            match local {
-                _ if is_made => self.store(number),
+            let output = steps::output_of(&claimed, &place);
+            let is_made = output.is_some();
+            let has_ended = local
+                .and_then(|local| self.state.jobs.get(&local))
+                .is_some_and(|job| matches!(job.phase, Phase::Finished(_) | Phase::Rejected(_)));
+            let (stage, job) = match local {
+                None => (Stage::Fetching, None),
+                // The engine was killed before it had written down that it is done, and would make it again.
+                Some(local) if is_made && !has_ended => {
+                    self.drop_job(local);
+                    (Stage::Ending, None)
+                }
+                Some(local) => (Stage::Here, Some(local)),
+            };
+            self.holding.insert(Held { claimed, place, stage, fetch: None, job, output, cancelled: false });
+            match job {
                 Some(local) => self.on_end(local),
+                None if is_made => self.store(number),
                 None => self.fetch(number),
             }
         }
@@ -90,10 +99,4 @@ impl Worker<'_> {
             told => told.map(drop),
         }
     }
-}
-
-/// The output that is whole in this folder: parts of outputs are in a folder below it.
-fn made(folder: &Path) -> Option<PathBuf> {
-    let mut files = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
-    files.find(|path| path.is_file())
 }
