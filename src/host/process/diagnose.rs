@@ -35,11 +35,23 @@ const fn ends(text: &'static str, cause: Cause, words: &'static str) -> Pattern 
     Pattern { text, last: true, cause, words }
 }
 
+/// What is said of a picture that is too small for the encoder.
+const TOO_SMALL: &str = "the picture is too small for the encoder of the preset; a preset with `codec: libx264` takes it";
 /// What is said of a damaged input: `~` stands for the kind of damage.
 const DAMAGED: &str = "the input is damaged: ~; another copy of it is needed";
 
+/// ffmpeg drops packets then, and some versions end well all the same.
+const QUEUE_IS_FULL: &str = "too many packets buffered for output stream";
+
 /// The most telling first: ffmpeg follows the first cause with a tail of consequences.
 const PATTERNS: &[Pattern] = &[
+    // Later versions follow it with the words for a full disk.
+    says(
+        QUEUE_IS_FULL,
+        Cause::Input,
+        "nothing of a track could be decoded while hundreds of MB of the others waited for it: it begins too late, or is damaged; \
+         a preset with `audio: none` and `subtitles: drop` leaves it out",
+    ),
     ends(
         "no space left on device",
         Cause::Room,
@@ -93,6 +105,11 @@ const PATTERNS: &[Pattern] = &[
     says("matches no streams", Cause::Input, "the input has no stream that the preset asks for; choose another preset"),
     says("does not contain any stream", Cause::Input, "the input has no stream that the preset can use; choose another preset"),
     says("not divisible by", Cause::Input, "the encoder does not take pictures of this size; choose another `height`"),
+    // x265, its wrapper, and SVT-AV1.
+    says("picture size must be at least one ctu", Cause::Input, TOO_SMALL),
+    says("image size is too small", Cause::Input, TOO_SMALL),
+    says("source width must be at least", Cause::Input, TOO_SMALL),
+    says("source height must be at least", Cause::Input, TOO_SMALL),
     says(
         "could not find tag for codec",
         Cause::Input,
@@ -314,10 +331,13 @@ impl Diagnosis {
         }
     }
 
-    /// A fault of the host, which makes the output worthless whatever the exit code is.
+    /// What makes the output worthless whatever the exit code is: a fault of the host, packets that were dropped.
     fn note_fatal(&mut self, message: &str) {
         let limit = self.fatal.as_ref().map_or(PATTERNS.len(), |found| found.rank);
-        if let Some(found) = find(message, limit).filter(|found| matches!(found.failure.cause, Cause::Host | Cause::Room)) {
+        let is_fatal = |found: &Finding| {
+            matches!(found.failure.cause, Cause::Host | Cause::Room) || message.to_ascii_lowercase().contains(QUEUE_IS_FULL)
+        };
+        if let Some(found) = find(message, limit).filter(is_fatal) {
             self.fatal = Some(found);
         }
     }
@@ -443,6 +463,35 @@ mod tests {
             reason(&lines, 1),
             (Cause::Room, "disk full while writing the output; free some space or choose another folder with --out".into())
         );
+    }
+
+    #[test]
+    fn a_track_that_never_comes_is_no_full_disk_and_no_success() {
+        let lines = [
+            "[out#0/mp4 @ 0x5] [error] Too many packets buffered for output stream 0:0.",
+            "[vost#0:0/libx264 @ 0x5] [error] Error submitting a packet to the muxer: No space left on device",
+        ];
+        for code in [0, 1] {
+            let (cause, words) = reason(&lines, code);
+            assert_eq!(cause, Cause::Input);
+            assert!(words.contains("begins too late") && words.contains("audio: none"), "{words}");
+        }
+        assert_eq!(reason(&lines[..1], 0), reason(&lines, 1));
+    }
+
+    #[test]
+    fn a_picture_that_is_too_small_is_told_with_an_encoder_that_takes_it() {
+        for line in [
+            "[libx265 @ 0x5] [error] Image size is too small (10x10).",
+            "x265 [error]: Picture size must be at least one CTU",
+            "Svt[error]: Instance 1: Source Width must be at least 64",
+        ] {
+            let tail = "[error] Error initializing output stream 0:0 -- Error while opening encoder for output stream #0:0 - maybe \
+                        incorrect parameters such as bit_rate, rate, width or height";
+            let (cause, words) = reason(&[line, tail], 1);
+            assert_eq!(cause, Cause::Input);
+            assert!(words.starts_with("the picture is too small") && words.contains("libx264"), "{words}");
+        }
     }
 
     #[test]

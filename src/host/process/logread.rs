@@ -117,9 +117,9 @@ impl<'a> Classified<'a> {
             contexts.push(name);
             rest = after;
         }
-        // x264 and x265 write by themselves where ffmpeg has not given them its logger yet.
-        for encoder in ["x264", "x265"] {
-            if let Some((tag, after)) = rest.strip_prefix(encoder).and_then(|r| r.strip_prefix(' ')).and_then(bracketed)
+        // These write by themselves where ffmpeg has not given them its logger yet.
+        for encoder in ["x264", "x265", "Svt"] {
+            if let Some((tag, after)) = rest.strip_prefix(encoder).map(|r| r.strip_prefix(' ').unwrap_or(r)).and_then(bracketed)
                 && let (Some(level), Some(message)) = (level(tag), after.strip_prefix(':'))
             {
                 contexts.push(&rest[..encoder.len()]);
@@ -132,6 +132,10 @@ impl<'a> Classified<'a> {
     fn said(level: LogLevel, contexts: Vec<&'a str>, message: &'a str) -> Self {
         if level == LogLevel::Warning && is_no_news(contexts.last().copied().unwrap_or_default(), message) {
             return Self { level: LogLevel::Info, contexts, message, is_quiet: false };
+        }
+        // Said of every picture of another size, where the filters are made for that.
+        if level == LogLevel::Warning && message.starts_with("Changing video frame properties on the fly") {
+            return Self { level: LogLevel::Info, contexts, message, is_quiet: true };
         }
         Self { level, contexts, message, is_quiet: level == LogLevel::Info }
     }
@@ -241,6 +245,12 @@ mod tests {
             ("[mov,mp4 @ 0x55e63e934900] [error] moov atom not found", LogLevel::Error, "[mov,mp4] moov atom not found"),
             ("[h264 @ 0x1] [IMGUTILS @ 0x2] [warning] odd", LogLevel::Warning, "[h264] [IMGUTILS] odd"),
             ("x264 [error]: invalid preset 'foo'", LogLevel::Error, "[x264] invalid preset 'foo'"),
+            (
+                "Svt[error]: Instance 1: Source Width must be at least 64",
+                LogLevel::Error,
+                "[Svt] Instance 1: Source Width must be at least 64",
+            ),
+            ("Svt[info]: Number of logical cores available: 2", LogLevel::Info, "[Svt] Number of logical cores available: 2"),
             ("To ignore this, add a trailing '?'", LogLevel::Info, "To ignore this, add a trailing '?'"),
             ("[title] [error] mine", LogLevel::Info, "[title] [error] mine"),
             ("[", LogLevel::Info, "["),
@@ -266,6 +276,8 @@ mod tests {
         ] {
             assert_eq!((level(line), Classified::of(line).is_quiet), (LogLevel::Info, false), "{line}");
         }
+        let every_frame = "[graph 0 input from stream 0:0 @ 0x1] [warning] Changing video frame properties on the fly is not supported by all filters.";
+        assert!(Classified::of(every_frame).is_quiet, "one for each picture");
         for line in [
             // Somebody else's, an error, a guess that may be wrong, and one that is not known.
             ("[h264 @ 0x1] [warning] Warning, extension is not .m4a nor .m4v", LogLevel::Warning),
