@@ -67,6 +67,7 @@ pub struct Extras {
 
 /// A video stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub struct VideoStream {
     /// ffmpeg's name of the codec.
     pub codec: String,
@@ -87,6 +88,12 @@ pub struct VideoStream {
     /// It is to be turned by 90 degrees, one way or the other, before it is shown.
     #[serde(default)]
     pub is_turned: bool,
+    /// It is to be turned, by any angle, or mirrored before it is shown.
+    #[serde(default)]
+    pub has_matrix: bool,
+    /// Its edges are to be cut off before it is shown, by the word of its container.
+    #[serde(default)]
+    pub is_cropped: bool,
     /// Its frames may be interlaced.
     #[serde(default)]
     pub is_interlaced: bool,

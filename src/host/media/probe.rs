@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::domain::job::{RejectReason, Rejected};
 use crate::domain::media::{AudioStream, MediaInfo};
-use crate::domain::preset::Preset;
+use crate::domain::preset::{Hdr, Preset};
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::host::files::file_id::FileId;
@@ -65,6 +65,9 @@ creation_time,com.apple.quicktime.creationdate,location,com.apple.quicktime.loca
 const BLOCK_ENTRIES: &str = "frame=stream_index,channels,channel_layout";
 /// So many packets of sound are decoded, or tried: the first ones may be cut.
 const FIRST_PACKETS: &str = "%+#100";
+/// What is asked of a picture: what it says of brightness.
+const PICTURE_ENTRIES: &str = "frame=media_type:frame_side_data=side_data_type,red_x,red_y,green_x,green_y,blue_x,blue_y,\
+white_point_x,white_point_y,min_luminance,max_luminance,max_content,max_average";
 /// The demuxer of the still pictures that this program makes.
 const STILL_FORMAT: &str = "jpeg_pipe";
 /// A disk that reads slower than this, in bytes a second, makes the check of an output fail.
@@ -155,6 +158,9 @@ impl Prober {
         if preset.container.is_still() {
             self.complete_for_a_sheet(path, &mut probed)?;
         }
+        if preset.video.as_ref().is_some_and(|plan| plan.hdr == Hdr::Keep) {
+            self.complete_brightness(path, &mut probed.media);
+        }
         match choose(preset, &probed.media) {
             Ok(_) => Ok(probed),
             Err(unfit @ Unfit::Missing(_)) => Err(rejected(RejectReason::NotAVideo, unfit.to_string()).into()),
@@ -203,6 +209,22 @@ impl Prober {
         }
         media.audio = best_sound(&media.extras.sounds).filter(|sound| sound.channels > 0).cloned();
         Ok(())
+    }
+
+    /// The figures of brightness that go along with PQ may stand in its pictures alone. A film without them is shown as well.
+    fn complete_brightness(&self, path: &Path, media: &mut MediaInfo) {
+        let long = media.extras.long_look;
+        let Some(video) = media.video.as_mut().filter(|video| video.colour.transfer == "smpte2084") else { return };
+        let colour = &mut video.colour;
+        if colour.mastering.is_some() && colour.light_level.is_some() {
+            return;
+        }
+        let question = Question { formats: FORMATS, subject: Subject::Picture(video.index), long, timeout: self.timeout };
+        let Ok(answer) = self.ask(path, question) else { return };
+        let report: Report = serde_json::from_slice(&answer.stdout).unwrap_or_default();
+        let told = report.brightness();
+        colour.mastering = colour.mastering.take().or(told.mastering);
+        colour.light_level = colour.light_level.take().or(told.light_level);
     }
 
     /// How long a stream is, by the times of its packets. Where they begin anew, what follows is added.
@@ -338,6 +360,7 @@ impl Prober {
             .args(match question.subject {
                 Subject::Times(_) => ["-show_entries", "packet=dts_time", "-of", "csv=p=0"],
                 Subject::Sound => ["-show_entries", BLOCK_ENTRIES, "-of", "json=compact=1"],
+                Subject::Picture(_) => ["-show_entries", PICTURE_ENTRIES, "-of", "json=compact=1"],
                 Subject::Head | Subject::Whole => ["-show_entries", ENTRIES, "-of", "json=compact=1"],
             });
         if question.formats == STILL_FORMAT {
@@ -348,6 +371,9 @@ impl Prober {
             Subject::Whole => drop(command.arg("-count_packets")),
             Subject::Sound => drop(command.args(["-select_streams", "a", "-read_intervals", FIRST_PACKETS])),
             Subject::Times(stream) => drop(command.args(["-select_streams", &stream.to_string()])),
+            Subject::Picture(stream) => {
+                command.args(["-select_streams", &stream.to_string(), "-read_intervals", "%+#1"]);
+            }
         }
         if question.long {
             command.args(LONG_LOOK);
@@ -388,13 +414,15 @@ enum Subject {
     Sound,
     /// When each packet of a stream is decoded.
     Times(u32),
+    /// What the first picture of a stream says itself.
+    Picture(u32),
 }
 
 impl Subject {
     /// Longest answer that is read, in bytes.
     const fn longest(self) -> usize {
         match self {
-            Self::Head | Self::Whole | Self::Sound => MAX_ANSWER,
+            Self::Head | Self::Whole | Self::Sound | Self::Picture(_) => MAX_ANSWER,
             Self::Times(_) => MAX_TIMES,
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use super::*;
+use crate::domain::preset::VideoPlan;
 use crate::host::fixtures::{clip, clip_with, make, prober, quick, sheet, sound, truncated};
 #[cfg(target_os = "linux")]
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -35,6 +36,26 @@ fn a_clip_tells_its_streams_and_its_duration() {
     assert_eq!((audio.codec.as_str(), audio.channels, audio.layout.as_str(), audio.index), ("aac", 1, "mono", 1));
     assert!(probed.media.duration.expect("told").abs_diff(Duration::from_secs(2)) < Duration::from_millis(100));
     assert_eq!(probed.id, FileId::of(&path).expect("stat"));
+}
+
+#[test]
+fn the_brightness_that_only_the_pictures_tell_is_found_for_a_preset_that_keeps_it() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = dir.path().join("pq.mp4");
+    let x265 = "log-level=error:hdr10=1:max-cll=1000,400:\
+                master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)";
+    let made = ["-f", "lavfi", "-i", "color=gray:s=96x64:r=25:d=0.12", "-pix_fmt", "yuv420p10le", "-c:v", "libx265"];
+    let colours = ["-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc", "-f", "mp4"];
+    make(&path, &[&made[..], &["-preset", "ultrafast", "-x265-params", x265], &colours].concat());
+    let colour = |preset: &Preset| {
+        let media = prober(dir.path()).probe(&path, preset).expect("probed").media;
+        media.video.expect("a picture").colour
+    };
+    assert_eq!(colour(&quick()).mastering, None, "not asked for what is not kept");
+    let video = quick().video.map(|plan| VideoPlan { hdr: Hdr::Keep, ..plan });
+    let kept = colour(&Preset { video, ..quick() });
+    assert_eq!(kept.mastering.as_deref(), Some("G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"));
+    assert_eq!(kept.light_level.as_deref(), Some("1000,400"));
 }
 
 #[test]

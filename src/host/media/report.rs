@@ -36,6 +36,7 @@ const STILL_CODECS: &[&str] = &["mjpeg", "png", "bmp", "gif", "tiff", "webp", "j
 pub(super) struct Report {
     pub programs: Vec<Program>,
     pub streams: Vec<Stream>,
+    /// Decoded pictures or blocks of sound, where they were asked for.
     pub frames: Vec<Frame>,
     pub chapters: Vec<Chapter>,
     pub format: Format,
@@ -54,13 +55,14 @@ pub(super) struct Member {
     pub index: u32,
 }
 
-/// A block of sound that was decoded.
+/// A picture or a block of sound that was decoded.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Frame {
     pub stream_index: u32,
     pub channels: u32,
     pub channel_layout: String,
+    pub side_data_list: Vec<SideData>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -231,6 +233,11 @@ impl Report {
             && self.programs.iter().any(|program| has(program, index))
     }
 
+    /// What the first picture itself says of brightness.
+    pub(super) fn brightness(&self) -> Brightness {
+        self.frames.first().map(|frame| brightness(&frame.side_data_list)).unwrap_or_default()
+    }
+
     fn of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Stream> {
         self.streams.iter().filter(move |stream| stream.codec_type == kind)
     }
@@ -297,6 +304,9 @@ fn picture(stream: &Stream, demuxer: &str) -> VideoStream {
         index: stream.index,
         pixel_shape: ratio(&stream.sample_aspect_ratio),
         is_turned: rotation.is_some_and(|degrees| (degrees.abs() % 180.0 - 90.0).abs() < 1.0),
+        // One that mirrors from top to bottom is told as a rotation by 0.
+        has_matrix: rotation.is_some(),
+        is_cropped: stream.side_data_list.iter().any(|data| data.kind == "Frame Cropping"),
         is_interlaced: is_interlaced(stream, demuxer),
         colour: colour(stream),
         duration: stream.length(),
@@ -304,28 +314,39 @@ fn picture(stream: &Stream, demuxer: &str) -> VideoStream {
     }
 }
 
-/// The file says so, or does not say and is of a kind that often is.
+/// The file says so, or is of a kind that often is. What it says is true of its first pictures: a recording or a disc may begin
+/// progressive and go on interlaced. Pictures that are not flagged pass the deinterlacer as they are.
 fn is_interlaced(stream: &Stream, demuxer: &str) -> bool {
-    match stream.field_order.as_str() {
-        "progressive" => false,
-        "tt" | "bb" | "tb" | "bt" => true,
-        _ => {
-            let from_broadcast = matches!(demuxer, "mpegts" | "mpeg" | "mxf" | "wtv" | "dv");
-            matches!(stream.codec_name.as_str(), "mpeg2video" | "dvvideo" | "vc1")
-                || from_broadcast && stream.codec_name == "h264" && rate(&stream.avg_frame_rate).is_none_or(|fps| fps < 31.0)
-        }
-    }
+    let from_broadcast = matches!(demuxer, "mpegts" | "mpeg" | "mxf" | "wtv" | "dv");
+    matches!(stream.field_order.as_str(), "tt" | "bb" | "tb" | "bt")
+        || matches!(stream.codec_name.as_str(), "mpeg2video" | "dvvideo" | "vc1")
+        || from_broadcast && stream.codec_name == "h264" && rate(&stream.avg_frame_rate).is_none_or(|fps| fps < 31.0)
 }
 
 fn colour(stream: &Stream) -> Colour {
     let told = |name: &str| if matches!(name, "unknown" | "reserved") { String::new() } else { sanitise(name.as_bytes()) };
-    let mastering = stream.side_data_list.iter().find(|data| data.kind.starts_with("Mastering display"));
-    let light = stream.side_data_list.iter().find_map(|data| Some((data.max_content?, data.max_average?)));
+    let Brightness { mastering, light_level } = brightness(&stream.side_data_list);
     Colour {
         range: told(&stream.color_range),
         space: told(&stream.color_space),
         transfer: told(&stream.color_transfer),
         primaries: told(&stream.color_primaries),
+        mastering,
+        light_level,
+    }
+}
+
+/// For what screen a film of high dynamic range was made, and how bright it is; see [`Colour`].
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Brightness {
+    pub mastering: Option<String>,
+    pub light_level: Option<String>,
+}
+
+fn brightness(told: &[SideData]) -> Brightness {
+    let mastering = told.iter().find(|data| data.kind.starts_with("Mastering display"));
+    let light = told.iter().find_map(|data| Some((data.max_content?, data.max_average?)));
+    Brightness {
         mastering: mastering.and_then(mastering_words),
         light_level: light.map(|(brightest, average)| format!("{brightest},{average}")),
     }
@@ -496,11 +517,15 @@ mod tests {
     fn a_phone_film_is_turned_and_a_broadcast_is_interlaced() {
         let phone = r#"{"codec_type":"video","codec_name":"h264","field_order":"progressive","side_data_list":[{"rotation":-90}]}"#;
         let video = told(phone).video.expect("a picture");
-        assert!(video.is_turned && !video.is_interlaced);
-        let upside_down = phone.replace("-90", "180");
-        assert!(!told(&upside_down).video.expect("a picture").is_turned);
+        assert!(video.is_turned && video.has_matrix && !video.is_interlaced);
+        for turn in ["180", "0"] {
+            let other = told(&phone.replace("-90", turn)).video.expect("a picture");
+            assert!(!other.is_turned && other.has_matrix, "upside down, or mirrored: {turn}");
+        }
         let tv = r#"{"codec_type":"video","codec_name":"mpeg2video","field_order":"tt"}"#;
         assert!(told(tv).video.expect("a picture").is_interlaced);
+        let begins_progressive = tv.replace("tt", "progressive");
+        assert!(told(&begins_progressive).video.expect("a picture").is_interlaced, "what comes later may be");
     }
 
     #[test]

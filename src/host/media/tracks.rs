@@ -161,6 +161,17 @@ fn check_copies(preset: &Preset, media: &MediaInfo, chosen: &Chosen<'_>) -> Resu
     {
         return refuse("a picture", &stream.codec);
     }
+    if let (Some(plan), Some(stream)) = (&preset.video, &media.video)
+        && plan.codec == VideoCodec::Copy
+        && stream.has_matrix
+        && !matches!(container, Container::Mp4 | Container::Mov)
+    {
+        return Err(Unfit::Copy(format!(
+            "{container} cannot hold that the picture ({}) is to be turned or mirrored, and the preset {} copies it as it is; \
+             container: mp4 or mov holds it, or a codec instead of copy turns it",
+            stream.codec, preset.name
+        )));
+    }
     if preset.audio.as_ref().is_some_and(|plan| plan.codec == AudioCodec::Copy)
         && let Some(sound) = chosen.sounds.iter().find(|sound| !holds_sound(container, &sound.codec))
     {
@@ -280,7 +291,7 @@ fn count(number: usize, noun: &str) -> String {
 mod tests {
     use super::*;
     use crate::domain::media::{Extras, VideoStream};
-    use crate::domain::preset::AudioPlan;
+    use crate::domain::preset::{AudioPlan, VideoPlan};
     use crate::host::fixtures::quick;
 
     fn sound(index: u32) -> AudioStream {
@@ -399,6 +410,23 @@ mod tests {
         let flac = AudioStream { codec: "flac".to_owned(), ..sound(1) };
         let words = choose(&preset, &media(vec![flac], Extras::default())).expect_err("refused").to_string();
         assert!(words.starts_with("mp4 cannot hold sound in flac") && words.contains("mkv"), "{words}");
+    }
+
+    #[test]
+    fn a_turned_picture_is_copied_only_where_the_turn_goes_along() {
+        let copies = |container| {
+            let video = quick().video.map(|plan| VideoPlan { codec: VideoCodec::Copy, ..plan });
+            Preset { video, container, ..quick() }
+        };
+        let mut film = media(vec![sound(1)], Extras::default());
+        assert!(choose(&copies(Container::Mkv), &film).is_ok());
+        film.video = film.video.map(|video| VideoStream { has_matrix: true, ..video });
+        assert!(choose(&copies(Container::Mp4), &film).is_ok());
+        for container in [Container::Mkv, Container::Ts] {
+            let words = choose(&copies(container), &film).expect_err("it would lie on its side").to_string();
+            assert!(words.contains("turned or mirrored") && words.contains("mp4"), "{words}");
+        }
+        assert!(choose(&Preset { container: Container::Mkv, ..quick() }, &film).is_ok(), "one made anew is upright");
     }
 
     #[test]
