@@ -148,9 +148,9 @@ impl Engine {
     }
 
     /// Exit code 0, and nothing said that makes its output worthless. What of the input could not be decoded is judged with
-    /// the output.
+    /// the output. One that ended before it could be stopped for a picture that grew is not: the output would hang on the moment.
     fn is_good(report: &ExitReport) -> bool {
-        report.exit == Exit::Code(0) && report.failure.is_none()
+        report.exit == Exit::Code(0) && report.failure.is_none() && report.account.grown.is_none()
     }
 
     fn ending_of(&self, id: JobId, report: ExitReport) -> Ending {

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use crate::clip::{Clip, QUICK, SMALL, film, film_of};
+use crate::clip::{Clip, QUICK, SMALL, catenated, film, film_of};
 use crate::facts::Fact::{Decodes, Frames, LikeInput, Moments, NoCombs, NotHalfHdr, Plain, Shape, Shows, Size};
 use crate::support::{World, tool};
 use crate::table::{QUICK_720, Row, assert_all, assert_all_in, row, world_of};
@@ -89,9 +89,16 @@ fn an_interlaced_film_is_made_progressive_and_a_progressive_one_is_left_alone() 
     let bottom = |size: &str, seconds: u32| moving(size, seconds, "interleave_bottom", "bff");
     let flags = "-flags +ildct+ilme";
     let progressive = "-f lavfi -i testsrc2=s=720x576:r=25:d=2,scroll=h=0.02";
+    // What comes first says nothing of the rest.
+    let mixed = {
+        let words = "-c:v mpeg2video -threads 1 -b:v 6M";
+        let first = film("mpg", &format!("-f lavfi -i testsrc2=s=720x576:r=25:d=0.4,scroll=h=0.02 {words}"));
+        catenated("mpg", &[&first, &film("mpg", &format!("{} {words} {flags} -top 1", top("720x576", 2)))])
+    };
     assert_all(
         QUICK_720,
         &[
+            row("mixed.mpg", mixed, &[NoCombs, Frames(60, 2)]),
             row(
                 "dvd.vob",
                 film("vob", &format!("{} -c:v mpeg2video -b:v 6M {flags} -top 1 -aspect 4:3", top("720x576", 2))),

@@ -2,7 +2,9 @@
 //! that lie. What can be decoded is in the output; what is missing is told.
 
 use crate::clip::{Clip, PICTURE, QUICK, SMALL, catenated, film, film_of, spliced};
-use crate::facts::Fact::{DamageTold, Decodes, Frames, High, NoDamage, Refused, Seconds, Shows, SoundMinusPicture, Tone};
+use crate::facts::Fact::{
+    DamageTold, Decodes, Frames, High, NoDamage, Plain, Refused, Seconds, Shape, Sheet, Shows, SoundMinusPicture, Tone,
+};
 use crate::table::{QUICK_720, assert_all, row};
 
 const TONE: &str = "-f lavfi -i sine=440:d=";
@@ -125,9 +127,24 @@ fn a_size_that_changes_midway_gives_one_size_with_bars_and_every_picture() {
     let white = |size: &str| film("ts", &format!("-f lavfi -i color=white:s={size}:r=25:d=2 {TONE}2 {QUICK} -bf 0 -c:a aac"));
     let join = |parts: &[&Clip]| spliced("ts", parts);
     let facts = |seconds: f64, high: u64| vec![Seconds(seconds, 0.5), Frames((seconds * 25.0) as u64, 4), Decodes, High(high)];
+    // The pixels alone change their shape, as on discs and on the air.
+    let disc = |shape: &str| {
+        let words = format!("-c:v mpeg2video -threads 1 -b:v 1M -aspect {shape}");
+        film("ts", &format!("-f lavfi -i color=white:s=360x288:r=25:d=1 {words}"))
+    };
+    let (narrow, wide) = (disc("4:3"), disc("16:9"));
+    let (whole, bar) = (|at: f64| Shows(at, (0.02, 0.5), [255; 3], 6), |at: f64| Shows(at, (0.02, 0.5), [0; 3], 6));
+    let below = |at: f64| Shows(at, (0.5, 0.98), [255; 3], 6);
+    // The decoder itself loses a picture where it begins anew.
+    let wide_facts = |first: [crate::facts::Fact; 2]| {
+        let [one, two] = first;
+        vec![Frames(50, 1), Shape(16.0 / 9.0), Plain, below(0.5), below(1.5), one, two]
+    };
     assert_all(
         QUICK_720,
         &[
+            row("wider.ts", catenated("ts", &[&narrow, &wide]), &wide_facts([bar(0.5), whole(1.5)])),
+            row("narrower.ts", catenated("ts", &[&wide, &narrow]), &wide_facts([whole(0.5), bar(1.5)])),
             row("up-down.ts", join(&[&small, &large, &small]), &facts(6.0, 720)),
             row("down.ts", join(&[&large, &small]), &facts(4.0, 720)),
             row("shape.ts", join(&[&small, &square]), &facts(4.0, 360)),
@@ -144,6 +161,22 @@ fn a_size_that_changes_midway_gives_one_size_with_bars_and_every_picture() {
             ),
         ],
     );
+}
+
+#[test]
+fn the_sheet_of_a_film_whose_size_changes_shows_all_of_it() {
+    let of = |colour: &str, size: &str, ending: &str, words: &str| {
+        film(ending, &format!("-f lavfi -i color={colour}:s={size}:r=25:d=2 {words}"))
+    };
+    let joined = |ending: &str, words: &str| {
+        let parts =
+            [("red", "160x90"), ("lime", "320x180"), ("blue", "160x90")].map(|(colour, size)| of(colour, size, ending, words));
+        spliced(ending, &parts.each_ref())
+    };
+    let broadcast = joined("ts", &format!("{QUICK} -g 25 -bf 0"));
+    let call = joined("webm", "-c:v libvpx -deadline realtime -cpu-used 15 -threads 1 -b:v 500k -g 25");
+    let shown = [Sheet("RRRRRGGGGGGBBBBB")];
+    assert_all("thumbnails", &[row("up-down.ts", broadcast, &shown), row("call.webm", call, &shown)]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::process::Command;
 use ffmpeg_sidecar::command::FfmpegCommand;
 
 use crate::domain::media::{MediaInfo, VideoStream};
-use crate::domain::preset::{AudioCodec, Container, Hdr, Location, Preset, VideoCodec, VideoPlan};
+use crate::domain::preset::{AudioCodec, Container, Hdr, Location, PixelFormat, Preset, VideoCodec, VideoPlan};
 use crate::domain::text::{one_line, sanitise};
 use crate::host::media::picture;
 use crate::host::media::sound;
@@ -25,12 +25,17 @@ pub const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg
 pub const MAX_PIXELS: u64 = 35_389_440;
 /// What ffmpeg reads of a file to find its streams, where its usual look does not tell of all: bytes, and media time in µs.
 pub const LONG_LOOK: [&str; 4] = ["-probesize", "50000000", "-analyzeduration", "90000000"];
+/// What may wait in memory until the first of the sound is decoded, in bytes: two minutes of a camera's picture. ffmpeg's own
+/// limit of 50 MB is half a minute of it.
+const LATE_SOUND: &str = "268435456";
 /// Time base of pictures: a multiple of all usual frame rates, so that each keeps its moment.
 const TIME_BASE: &str = "1:240000";
 /// The same for MPEG-4, whose time base ends at 65535.
 const COARSE_TIME_BASE: &str = "1:60000";
 /// Longest title or name of a track that is carried over, in bytes.
 const LONGEST_TEXT: usize = 400;
+/// The tag of HEVC that `QuickTime` players ask for.
+const QUICKTIME_TAG: [&str; 2] = ["-tag:v", "hvc1"];
 /// Where programs are looked for when the environment names no place.
 const PLAIN_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
@@ -119,12 +124,22 @@ pub fn command(job: &JobCommand<'_>) -> Result<Command, ArgumentError> {
     }
     // Copied pictures need times that some containers do not hold.
     ffmpeg.args(["-fflags", "+genpts"]);
+    if let (Some(plan), Some(stream)) = (&preset.video, &job.media.video)
+        && plan.codec != VideoCodec::Copy
+        && picture::keeps_filters(plan, stream)
+    {
+        // A turn that only a picture on the way asks for would be done in front of the filters, once for all.
+        ffmpeg.args(["-reinit_filter:v", "0", "-noautorotate"]);
+    }
     ffmpeg.args(["-threads", &threads]).format(&job.media.demuxer).input(file_url(job.input));
 
     video(&mut ffmpeg, job, &chosen);
     audio(&mut ffmpeg, job, &chosen);
     subtitles(&mut ffmpeg, &chosen);
     about(&mut ffmpeg, job, &chosen);
+    if chosen.picture.is_some() && !chosen.sounds.is_empty() {
+        ffmpeg.args(["-muxing_queue_data_threshold", LATE_SOUND]);
+    }
     ffmpeg.args(["-dn", "-threads", &threads]);
     // Without it Matroska writes random identifiers, and equal inputs would not give equal bytes.
     ffmpeg.args(["-fflags", "+bitexact"]);
@@ -160,6 +175,10 @@ fn video(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) 
             // Two pictures in one packet, as such files have them, are not for other containers.
             ffmpeg.args(["-bsf:v", "mpeg4_unpack_bframes"]);
         }
+        if stream.codec == "hevc" && is_for_quicktime(job.preset.container) && job.media.demuxer != "mov" {
+            // One from a file of its own family keeps its tag, which tells where its parameters lie.
+            ffmpeg.args(QUICKTIME_TAG);
+        }
         return;
     }
     let filters = picture::filters(plan, job.media, stream, job.abilities.has_zscale);
@@ -175,6 +194,10 @@ fn video(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) 
         ffmpeg.args(["-enc_time_base", if plan.codec == VideoCodec::Mpeg4 { COARSE_TIME_BASE } else { TIME_BASE }]);
     }
     encoder(ffmpeg, plan, stream, job.preset);
+}
+
+const fn is_for_quicktime(container: Container) -> bool {
+    matches!(container, Container::Mp4 | Container::Mov)
 }
 
 fn encoder(ffmpeg: &mut FfmpegCommand, plan: &VideoPlan, stream: &VideoStream, preset: &Preset) {
@@ -208,7 +231,11 @@ fn encoder(ffmpeg: &mut FfmpegCommand, plan: &VideoPlan, stream: &VideoStream, p
         VideoCodec::X265 => {
             let mut parameters = format!("pools={threads}:log-level=warning");
             if stream.is_hdr() && plan.hdr == Hdr::Keep {
-                parameters.push_str(":hdr10-opt=1:repeat-headers=1");
+                // For PQ in the plain form alone: x265 complains of it elsewhere.
+                if stream.colour.transfer == "smpte2084" && plan.pixel_format == Some(PixelFormat::Yuv420p10) {
+                    parameters.push_str(":hdr10-opt=1");
+                }
+                parameters.push_str(":repeat-headers=1");
                 for (name, value) in [("master-display", &stream.colour.mastering), ("max-cll", &stream.colour.light_level)] {
                     if let Some(value) = value {
                         let _ = write!(parameters, ":{name}={value}");
@@ -216,9 +243,8 @@ fn encoder(ffmpeg: &mut FfmpegCommand, plan: &VideoPlan, stream: &VideoStream, p
                 }
             }
             ffmpeg.args(["-x265-params", &parameters]);
-            if matches!(preset.container, Container::Mp4 | Container::Mov) {
-                // The tag that QuickTime players ask for.
-                ffmpeg.args(["-tag:v", "hvc1"]);
+            if is_for_quicktime(preset.container) {
+                ffmpeg.args(QUICKTIME_TAG);
             }
         }
         VideoCodec::SvtAv1 => {

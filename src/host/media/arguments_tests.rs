@@ -90,13 +90,69 @@ fn the_command_line_is_the_hardened_one() {
          av1,obu,ivf,m4v,mpegvideo,vc1,yuv4mpegpipe,wtv,nut,rm,ac3,eac3,dts,dtshd,truehd,amr,aiff,au,caf,w64,wv,ape,tta \
          -max_pixels 35389440 -fflags +genpts -threads 1 -f mov -i file:/in/a.mp4 -map 0:0 -c:v libx264 \
          -vf 'setsar=1,scale=w='\\''max(2,round(min(86,64*dar/(1/1))/2)*2)'\\'':h='\\''max(2,round(min(64,86*(1/1)/dar)/2)*2)'\\'':\
-         in_color_matrix=bt601:out_color_matrix=bt601:in_range=tv:out_range=tv,format=yuv420p,pad=86:64:(ow-iw)/2:(oh-ih)/2,\
+         eval=frame:in_color_matrix=bt601:out_color_matrix=bt601:in_range=tv:out_range=tv,format=yuv420p,pad=86:64:(ow-iw)/2:(oh-ih)/2:eval=frame,\
          setsar=1/1,setparams=range=tv:colorspace=bt470bg:color_primaries=bt470bg:color_trc=smpte170m' \
          -pix_fmt yuv420p -fps_mode vfr -enc_time_base 1:240000 -preset:v ultrafast -crf:v 30 \
          -map 0:1 -c:a aac -b:a 64000 -filter:a:0 aresample=async=1,aformat=sample_rates=44100:channel_layouts=mono -sn \
-         -map_metadata:g -1 -map_metadata:s -1 -map_chapters -1 -metadata encoding_tool=plimsoll -dn -threads 1 \
+         -map_metadata:g -1 -map_metadata:s -1 -map_chapters -1 -metadata encoding_tool=plimsoll -muxing_queue_data_threshold 268435456 -dn -threads 1 \
          -fflags +bitexact -movflags +faststart -f mp4 file:/out/.plimsoll/1.1.part"
     );
+}
+
+/// The line for a film whose picture is of this kind.
+fn line_of(preset: &Preset, change: impl FnOnce(&mut MediaInfo)) -> String {
+    let mut media = media();
+    change(&mut media);
+    let (input, part) = (Path::new("/in/a.mp4"), Path::new("/out/p"));
+    let job = job(preset, &media, input, part);
+    shown(&command(&job).expect("built"))
+}
+
+fn picture_of(media: &mut MediaInfo) -> &mut VideoStream {
+    media.video.as_mut().expect("a picture")
+}
+
+#[test]
+fn filters_stay_for_sheets_and_where_they_look_ahead_unless_ffmpeg_turns_or_crops_in_front() {
+    let kept = |line: &str| line.contains(" -reinit_filter:v 0 -noautorotate ");
+    assert!(kept(&line(&sheet())) && !kept(&line(&quick())));
+    assert!(kept(&line_of(&quick(), |media| picture_of(media).is_interlaced = true)));
+    assert!(!kept(&line_of(&sheet(), |media| picture_of(media).has_matrix = true)));
+    assert!(!kept(&line_of(&sheet(), |media| picture_of(media).is_cropped = true)));
+}
+
+#[test]
+fn copied_hevc_gets_the_tag_of_quicktime_unless_it_has_one() {
+    let video = quick().video.map(|plan| VideoPlan { codec: VideoCodec::Copy, ..plan });
+    let copies = |container| Preset { video: video.clone(), container, extra: Vec::new(), ..quick() };
+    let line = |container, demuxer: &str, codec: &str| {
+        line_of(&copies(container), |media| {
+            demuxer.clone_into(&mut media.demuxer);
+            codec.clone_into(&mut picture_of(media).codec);
+        })
+    };
+    for demuxer in ["matroska", "mpegts"] {
+        assert!(line(Container::Mp4, demuxer, "hevc").contains(" -tag:v hvc1 "));
+    }
+    for line in
+        [line(Container::Mp4, "mov", "hevc"), line(Container::Mp4, "matroska", "h264"), line(Container::Mkv, "mpegts", "hevc")]
+    {
+        assert!(!line.contains("-tag:v"), "{line}");
+    }
+}
+
+#[test]
+fn x265_is_asked_for_the_ways_of_hdr10_only_where_it_knows_them() {
+    let keeps = |format| {
+        let video =
+            quick().video.map(|plan| VideoPlan { codec: VideoCodec::X265, hdr: Hdr::Keep, pixel_format: Some(format), ..plan });
+        Preset { video, ..quick() }
+    };
+    let of = |format, transfer: &str| line_of(&keeps(format), |media| transfer.clone_into(&mut picture_of(media).colour.transfer));
+    assert!(of(PixelFormat::Yuv420p10, "smpte2084").contains(":hdr10-opt=1:repeat-headers=1"));
+    for line in [of(PixelFormat::Yuv420p10, "arib-std-b67"), of(PixelFormat::Yuv422p10, "smpte2084")] {
+        assert!(!line.contains("hdr10-opt") && line.contains(":repeat-headers=1"), "{line}");
+    }
 }
 
 #[test]

@@ -41,8 +41,41 @@ const BT709: Tags = Tags { matrix: "bt709", space: "bt709", primaries: "bt709", 
 const BT601_PAL: Tags = Tags { matrix: "bt601", space: "bt470bg", primaries: "bt470bg", transfer: "smpte170m" };
 const BT601_NTSC: Tags = Tags { matrix: "bt601", space: "smpte170m", primaries: "smpte170m", transfer: "smpte170m" };
 const SMPTE240M: Tags = Tags { matrix: "smpte240m", space: "smpte240m", primaries: "smpte240m", transfer: "smpte240m" };
-const FCC: Tags = Tags { matrix: "fcc", space: "fcc", primaries: "bt470m", transfer: "gamma22" };
+const FCC: Tags = Tags { matrix: "fcc", space: "fcc", primaries: "bt470m", transfer: "bt470m" };
 const BT2020: Tags = Tags { matrix: "bt2020", space: "bt2020nc", primaries: "bt2020", transfer: "bt2020-10" };
+
+/// Primaries that a file may tell, by the names that ffprobe and the filter share.
+const PRIMARIES: &[&str] = &[
+    "bt709",
+    "bt470m",
+    "bt470bg",
+    "smpte170m",
+    "smpte240m",
+    "film",
+    "bt2020",
+    "smpte428",
+    "smpte431",
+    "smpte432",
+    "ebu3213",
+    "jedec-p22",
+];
+/// The same for transfer functions of standard range.
+const TRANSFERS: &[&str] = &[
+    "bt709",
+    "bt470m",
+    "bt470bg",
+    "smpte170m",
+    "smpte240m",
+    "linear",
+    "log100",
+    "log316",
+    "iec61966-2-4",
+    "bt1361e",
+    "iec61966-2-1",
+    "bt2020-10",
+    "bt2020-12",
+    "smpte428",
+];
 
 /// What becomes of the colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,12 +118,29 @@ pub fn is_deinterlaced(plan: &VideoPlan, stream: &VideoStream) -> bool {
     plan.deinterlace == Deinterlace::Auto && stream.is_interlaced && is_large
 }
 
+/// The filters stay as they are where the picture changes its size on the way. ffmpeg would make them anew, and what they
+/// hold would be lost: the squares of a sheet so far, the picture that the deinterlacer looks ahead at.
+///
+/// Not where ffmpeg puts a filter of its own in front, to turn, mirror or crop the picture: that one counts on one size.
+pub fn keeps_filters(plan: &VideoPlan, stream: &VideoStream) -> bool {
+    let is_as_decoded = !stream.has_matrix && !stream.is_cropped;
+    is_as_decoded && (plan.tile.is_some() || is_deinterlaced(plan, stream))
+}
+
 /// The whole chain.
 pub fn filters(plan: &VideoPlan, media: &MediaInfo, stream: &VideoStream, has_zscale: bool) -> Vec<String> {
     let made = picture::output(plan, stream);
     let way = colour_way(plan, stream, has_zscale);
     let mut chain = Vec::new();
+    if !picture::has_known_pixels(stream) {
+        chain.push("setsar=1".to_owned());
+    }
     if is_deinterlaced(plan, stream) {
+        if keeps_filters(plan, stream) {
+            // It counts on one size as well. Fields stay apart, and the shape is kept by that of the pixels; a picture that
+            // has the size passes as it is.
+            chain.push(format!("scale={}:{}:interl=-1:eval=frame", stream.width, stream.height));
+        }
         // One picture for each frame, and only frames that are flagged.
         chain.push("bwdif=mode=send_frame:deint=interlaced".to_owned());
     }
@@ -99,9 +149,6 @@ pub fn filters(plan: &VideoPlan, media: &MediaInfo, stream: &VideoStream, has_zs
     } else if let Some(fps) = plan.fps {
         chain.push(format!("fps={fps}"));
     }
-    if !picture::has_known_pixels(stream) {
-        chain.push("setsar=1".to_owned());
-    }
     let to = target_tags(stream, made);
     chain.push(scale(plan, stream, made, to, way));
     if let Some(format) = format(plan, stream).filter(|_| matches!(way, ColourWay::Plain)) {
@@ -109,7 +156,7 @@ pub fn filters(plan: &VideoPlan, media: &MediaInfo, stream: &VideoStream, has_zs
         chain.push(format!("format={format}"));
     }
     // A film whose picture changes its size or shape on the way keeps one size, with bars.
-    chain.push(format!("pad={}:{}:(ow-iw)/2:(oh-ih)/2", made.width, made.height));
+    chain.push(format!("pad={}:{}:(ow-iw)/2:(oh-ih)/2:eval=frame", made.width, made.height));
     let (across, down) = made.pixel_shape;
     chain.push(format!("setsar={across}/{down}"));
     chain.extend(colours(plan, stream, way, to));
@@ -126,26 +173,32 @@ fn scale(plan: &VideoPlan, stream: &VideoStream, made: Picture, to: Tags, way: C
     let (across, down) = made.pixel_shape;
     // `dar` is the shape as shown, of the frame that comes; `shape` that of a pixel that goes.
     let shape = format!("{across}/{down}");
+    // Of each frame: ffmpeg begins anew for another size, and not for pixels of another shape.
     let mut text = format!(
-        "scale=w='max(2,round(min({width},{height}*dar/({shape}))/2)*2)':h='max(2,round(min({height},{width}*({shape})/dar)/2)*2)'"
+        "scale=w='max(2,round(min({width},{height}*dar/({shape}))/2)*2)':h='max(2,round(min({height},{width}*({shape})/dar)/2)*2)'\
+         :eval=frame"
     );
+    let from_range = range_name(is_full_range(stream));
     if way == ColourWay::Plain {
         if let Some(from) = source_tags(stream) {
             let _ = write!(text, ":in_color_matrix={}", from.matrix);
         }
         let _ = write!(text, ":out_color_matrix={}", to.matrix);
         if !is_rgb(&stream.pixel_format) {
-            text.push_str(if is_full_range(stream) { ":in_range=pc" } else { ":in_range=tv" });
+            let _ = write!(text, ":in_range={from_range}");
         }
-        text.push_str(if wants_full_range(plan) { ":out_range=pc" } else { ":out_range=tv" });
+        let _ = write!(text, ":out_range={}", range_name(wants_full_range(plan)));
+    } else if !is_rgb(&stream.pixel_format) {
+        // What comes next counts on the range of the input. Left alone, only a picture that keeps its size would keep its range.
+        let _ = write!(text, ":in_range={from_range}:out_range={from_range}");
     }
     text
 }
 
 /// What is done for the colours once the picture has its size, and the tags.
 fn colours(plan: &VideoPlan, stream: &VideoStream, way: ColourWay, to: Tags) -> Vec<String> {
-    let range = if wants_full_range(plan) { "pc" } else { "tv" };
-    let from_range = if is_full_range(stream) { "pc" } else { "tv" };
+    let range = range_name(wants_full_range(plan));
+    let from_range = range_name(is_full_range(stream));
     let transfer = stream.colour.transfer.as_str();
     let wide =
         |transfer: &str| format!("setparams=range={from_range}:colorspace=bt2020nc:color_primaries=bt2020:color_trc={transfer}");
@@ -214,6 +267,11 @@ fn is_rgb(pixel_format: &str) -> bool {
         .any(|kind| pixel_format.starts_with(kind))
 }
 
+/// The range of brightness, full or limited, as filters name it.
+const fn range_name(is_full: bool) -> &'static str {
+    if is_full { "pc" } else { "tv" }
+}
+
 fn is_full_range(stream: &VideoStream) -> bool {
     stream.colour.range == "pc" || stream.pixel_format.starts_with("yuvj")
 }
@@ -231,10 +289,17 @@ fn source_tags(stream: &VideoStream) -> Option<Tags> {
     Some(tagged(stream).unwrap_or_else(|| assumed(stream.width, stream.height, stream.fps)))
 }
 
-/// What the output's numbers mean: the same where the input is tagged, else what players assume.
+/// What the output's numbers mean: the same where the input is tagged, else what players assume. Only the matrix is converted,
+/// so primaries and transfer function are the input's own, where it tells them.
 fn target_tags(stream: &VideoStream, made: Picture) -> Tags {
     let known = (!is_rgb(&stream.pixel_format)).then(|| tagged(stream)).flatten();
-    known.unwrap_or_else(|| assumed(made.width, made.height, stream.fps))
+    let tags = known.unwrap_or_else(|| assumed(made.width, made.height, stream.fps));
+    let told = |known: &[&'static str], name: &str| known.iter().find(|known| **known == name).copied();
+    Tags {
+        primaries: told(PRIMARIES, &stream.colour.primaries).unwrap_or(tags.primaries),
+        transfer: told(TRANSFERS, &stream.colour.transfer).unwrap_or(tags.transfer),
+        ..tags
+    }
 }
 
 fn tagged(stream: &VideoStream) -> Option<Tags> {

@@ -42,6 +42,50 @@ fn tagged_pictures_keep_what_their_tags_mean() {
 }
 
 #[test]
+fn primaries_and_transfer_stay_those_of_the_input_since_only_the_matrix_is_converted() {
+    let phone = coloured("bt709", "iec61966-2-1", "smpte432");
+    let text = chain(&VideoPlan { height: Some(480), ..plan() }, &phone, true);
+    assert!(text.ends_with("colorspace=bt709:color_primaries=smpte432:color_trc=iec61966-2-1"), "{text}");
+    let screen = VideoStream { pixel_format: "gbrp".to_owned(), ..coloured("", "iec61966-2-1", "smpte432") };
+    let text = chain(&plan(), &screen, true);
+    assert!(text.ends_with("colorspace=bt709:color_primaries=smpte432:color_trc=iec61966-2-1"), "{text}");
+    let odd = chain(&plan(), &coloured("bt709", "new:one", "reserved"), true);
+    assert!(odd.ends_with("colorspace=bt709:color_primaries=bt709:color_trc=bt709"), "{odd}");
+}
+
+#[test]
+fn this_ffmpeg_knows_every_colour_that_an_output_may_be_tagged_with() {
+    use crate::host::fixtures::make;
+    let dir = tempfile::tempdir().expect("folder");
+    let all = |name: &str, values: &[&str]| values.iter().map(|value| format!("setparams={name}={value}")).collect::<Vec<_>>();
+    let fixed = [BT709, BT601_PAL, BT601_NTSC, SMPTE240M, FCC, BT2020];
+    let chain = [
+        all("color_primaries", PRIMARIES),
+        all("color_trc", TRANSFERS),
+        all("color_primaries", &fixed.map(|tags| tags.primaries)),
+        all("color_trc", &fixed.map(|tags| tags.transfer)),
+        all("colorspace", &fixed.map(|tags| tags.space)),
+    ];
+    let filters = chain.concat().join(",");
+    make(
+        &dir.path().join("x.nut"),
+        &["-f", "lavfi", "-i", "color=s=16x16:r=5:d=0.2", "-vf", &filters, "-c:v", "ffv1", "-f", "nut"],
+    );
+}
+
+#[test]
+fn high_dynamic_range_keeps_its_range_until_it_is_converted_whatever_its_size() {
+    let mut full = coloured("bt2020nc", "smpte2084", "bt2020");
+    "pc".clone_into(&mut full.colour.range);
+    let keep = VideoPlan { hdr: Hdr::Keep, pixel_format: Some(PixelFormat::Yuv420p10), ..plan() };
+    for (plan, has_zscale) in [(&plan(), true), (&plan(), false), (&keep, true)] {
+        let text = chain(plan, &full, has_zscale);
+        assert!(text.contains(":eval=frame:in_range=pc:out_range=pc,") && !text.contains("=tv:out_range=tv"), "{text}");
+        assert!(text.contains("setparams=range=pc:") || text.contains("in_range=pc:out_range=tv"), "{text}");
+    }
+}
+
+#[test]
 fn high_dynamic_range_is_mapped_with_zscale_by_a_table_without_it_or_kept() {
     let hdr = coloured("bt2020nc", "smpte2084", "bt2020");
     let mapped = chain(&plan(), &hdr, true);
@@ -58,7 +102,10 @@ fn high_dynamic_range_is_mapped_with_zscale_by_a_table_without_it_or_kept() {
 #[test]
 fn only_interlaced_pictures_of_some_size_are_deinterlaced() {
     let interlaced = |width, height| VideoStream { is_interlaced: true, ..stream(width, height) };
-    assert!(chain(&plan(), &interlaced(720, 576), true).starts_with("bwdif=mode=send_frame:deint=interlaced,"));
+    let kept = "scale=720:576:interl=-1:eval=frame,bwdif=mode=send_frame:deint=interlaced,";
+    assert!(chain(&plan(), &interlaced(720, 576), true).starts_with(kept));
+    let turned = VideoStream { has_matrix: true, ..interlaced(720, 576) };
+    assert!(chain(&plan(), &turned, true).starts_with("bwdif=mode=send_frame:deint=interlaced,"), "ffmpeg turns it in front");
     assert!(!chain(&plan(), &interlaced(2, 2), true).contains("bwdif"));
     assert!(!chain(&plan(), &stream(720, 576), true).contains("bwdif"));
     let off = VideoPlan { deinterlace: Deinterlace::Off, ..plan() };

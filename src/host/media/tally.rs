@@ -25,6 +25,17 @@ pub struct Arriving {
     pub height: u32,
     /// Shape of a pixel; 0 by 1 where it is not told.
     pub pixel_shape: (u32, u32),
+    /// It was turned already, if it is to be.
+    pub is_upright: bool,
+}
+
+impl Arriving {
+    /// How large it is shown.
+    fn area(&self) -> f64 {
+        let (across, down) = self.pixel_shape;
+        let shape = if across > 0 && down > 0 { f64::from(across) / f64::from(down) } else { 1.0 };
+        f64::from(self.width) * f64::from(self.height) * shape
+    }
 }
 
 /// The account of one process. Feed it every line.
@@ -53,7 +64,7 @@ impl Tally {
         }
     }
 
-    /// The size of the pictures that come out of the decoder, where it has changed since the last call.
+    /// The size of the pictures that come out of the decoder, where it has changed since the last call; of several the largest.
     pub const fn arriving(&mut self) -> Option<Arriving> {
         self.arriving.take()
     }
@@ -84,11 +95,8 @@ impl Tally {
 
     fn quiet(&mut self, line: &Classified<'_>) {
         let text = line.message.trim();
-        if let Some(context) = line.contexts.last()
-            && context.starts_with("graph ")
-            && context.contains("input from stream")
-        {
-            self.arriving = arriving(text).or(self.arriving);
+        if let Some(now) = line.contexts.last().and_then(|context| arriving(context, text)) {
+            self.arriving = Some(self.arriving.filter(|earlier| earlier.area() > now.area()).unwrap_or(now));
         } else if text.starts_with("concealing ") {
             self.account.repaired += 1;
         } else if let Some(rest) = text.strip_prefix("Input stream #0:").filter(|_| is_ffmpegs_own(line, "in#")) {
@@ -115,14 +123,22 @@ fn is_ffmpegs_own(line: &Classified<'_>, file: &str) -> bool {
     }
 }
 
-/// `w:320 h:180 pixfmt:yuv420p tb:1/30000 fr:30000/1001 sar:1/1`.
-fn arriving(text: &str) -> Option<Arriving> {
+/// `w:320 h:180 pixfmt:yuv420p tb:1/30000 fr:30000/1001 sar:1/1`, where filters begin for pictures of a new size. Pixels of
+/// another shape are told by the scaler alone: `w:320 h:180 fmt:yuv420p sar:4/3 -> w:426 h:180 fmt:yuv420p sar:1/1 flags:0x0`.
+fn arriving(context: &str, text: &str) -> Option<Arriving> {
+    let is_upright = context.starts_with("Parsed_scale_");
+    let text = if is_upright {
+        text.split_once(" -> ")?.0
+    } else {
+        (context.starts_with("graph ") && context.contains("input from stream")).then_some(text)?
+    };
     let field = |name: &str| text.split(' ').find_map(|word| word.strip_prefix(name));
     let (across, down) = field("sar:").and_then(|shape| shape.split_once('/')).unwrap_or(("0", "1"));
     Some(Arriving {
         width: field("w:")?.parse().ok()?,
         height: field("h:")?.parse().ok()?,
         pixel_shape: (across.parse().unwrap_or(0), down.parse().unwrap_or(1)),
+        is_upright,
     })
 }
 
@@ -210,8 +226,22 @@ mod tests {
     fn a_picture_that_changes_its_size_is_seen_once() {
         let mut tally =
             of(&["[graph 0 input from stream 0:0 @ 0x55] [verbose] w:1280 h:720 pixfmt:yuv420p tb:1/90000 fr:25/1 sar:4/3"]);
-        assert_eq!(tally.arriving(), Some(Arriving { width: 1280, height: 720, pixel_shape: (4, 3) }));
+        let arriving = Arriving { width: 1280, height: 720, pixel_shape: (4, 3), is_upright: false };
+        assert_eq!(tally.arriving(), Some(arriving));
         assert_eq!(tally.arriving(), None);
+    }
+
+    #[test]
+    fn pixels_that_change_their_shape_are_seen_and_of_several_changes_the_largest() {
+        let scaler = "[Parsed_scale_1 @ 0x55] [verbose]";
+        let mut tally = of(&[
+            &format!("{scaler} w:max(2,round(min(768,576*dar/(1/1))/2)*2) h:576 flags:'' interl:0"),
+            &format!("{scaler} w:720 h:576 fmt:yuv420p sar:64/45 -> w:768 h:432 fmt:yuv420p sar:1/1 flags:0x0"),
+            &format!("{scaler} w:720 h:576 fmt:yuv420p sar:16/15 -> w:768 h:576 fmt:yuv420p sar:1/1 flags:0x0"),
+            "[Parsed_setsar_4 @ 0x55] [verbose] w:1024 h:768 sar:1/1 dar:4/3 -> sar:1/1 dar:4/3",
+        ]);
+        let arriving = Arriving { width: 720, height: 576, pixel_shape: (64, 45), is_upright: true };
+        assert_eq!(tally.arriving(), Some(arriving));
     }
 
     #[test]

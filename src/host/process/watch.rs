@@ -74,8 +74,14 @@ pub struct Planned {
 impl Planned {
     /// The stream as it is now, if the output would be larger had it been so from the start.
     fn outgrown(&self, arriving: Arriving) -> Option<VideoStream> {
-        let Arriving { width, height, pixel_shape } = arriving;
-        let larger = VideoStream { width, height, pixel_shape, ..self.stream.clone() };
+        let Arriving { width, height, pixel_shape, is_upright } = arriving;
+        let stored = VideoStream { width, height, pixel_shape, ..self.stream.clone() };
+        let larger = if is_upright && self.stream.is_turned {
+            let (across, down) = pixel_shape;
+            VideoStream { width: height, height: width, pixel_shape: (down, across), ..stored }
+        } else {
+            stored
+        };
         let area = |stream: &VideoStream| {
             let made = picture::output(&self.plan, stream);
             u64::from(made.width) * u64::from(made.height)
@@ -166,7 +172,7 @@ pub(in crate::host) fn watch(watched: Watched) {
             break;
         }
         if grown.is_none() {
-            grown = pipes.lines.tally.arriving().and_then(|arriving| planned.as_ref()?.outgrown(arriving));
+            grown = pipes.outgrown(planned.as_ref());
             if grown.is_some() {
                 // SAFETY: plain numbers; the process is not reaped yet, so the group is its own.
                 unsafe { libc::kill(-pid, libc::SIGKILL) };
@@ -190,6 +196,9 @@ pub(in crate::host) fn watch(watched: Watched) {
         }
         pipes.wait(None, left.min(TICK), started);
     }
+
+    // One that was quick has said so among its last words.
+    let grown = grown.or_else(|| pipes.outgrown(planned.as_ref()));
 
     let sampled = peak.peak();
     let peak = if sampled == Bytes::ZERO { reaped.max_rss } else { sampled };
@@ -235,6 +244,12 @@ pub(in crate::host) fn watch(watched: Watched) {
 impl Pipes {
     const fn are_open(&self) -> bool {
         self.stderr.is_some() || self.progress.is_some()
+    }
+
+    /// The picture that has come, if it is too large for what the output was planned for.
+    fn outgrown(&mut self, planned: Option<&Planned>) -> Option<VideoStream> {
+        let arriving = self.lines.tally.arriving()?;
+        planned?.outgrown(arriving)
     }
 
     /// Waits for the pipes and the end of the process, at most `at_most`, and takes in what came. Tells whether it ended.
@@ -377,4 +392,27 @@ fn reap(pid: libc::pid_t) -> Reaped {
     let unit = if cfg!(target_os = "macos") { 1 } else { KIB };
     let seconds = |time: libc::timeval| Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64);
     Reaped { exit, max_rss: Bytes(usage.ru_maxrss as u64 * unit), cpu: seconds(usage.ru_utime) + seconds(usage.ru_stime) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fixtures::quick;
+
+    #[test]
+    fn an_output_is_outgrown_by_a_larger_picture_by_wider_pixels_and_by_none_that_was_only_turned() {
+        let plan = VideoPlan { height: Some(720), ..quick().video.expect("a picture") };
+        let stream = VideoStream { width: 720, height: 576, pixel_shape: (16, 15), ..VideoStream::default() };
+        let planned = Planned { plan, stream };
+        let arriving = |width, height, pixel_shape, is_upright| Arriving { width, height, pixel_shape, is_upright };
+        assert_eq!(planned.outgrown(arriving(720, 576, (16, 15), false)), None);
+        let wider = planned.outgrown(arriving(720, 576, (64, 45), true)).expect("wider as it is shown");
+        assert_eq!((wider.width, wider.height, wider.pixel_shape), (720, 576, (64, 45)));
+
+        let narrow = VideoStream { pixel_shape: (1, 2), is_turned: true, ..planned.stream.clone() };
+        let turned = Planned { stream: narrow, ..planned };
+        assert_eq!(turned.outgrown(arriving(576, 720, (2, 1), true)), None, "the same picture, upright");
+        let larger = turned.outgrown(arriving(720, 960, (2, 1), true)).expect("larger");
+        assert_eq!((larger.width, larger.height, larger.pixel_shape), (960, 720, (1, 2)), "as it is stored");
+    }
 }
