@@ -26,6 +26,21 @@ impl Spread {
         let median = if values.len() % 2 == 1 { values[half] } else { f64::midpoint(values[half - 1], values[half]) };
         Self { median, min, max }
     }
+
+    /// How far they lie apart, by these words of a value: `(512-620)`. The unit of the median is not repeated; where one has another
+    /// unit, or several, as `2 min 20 s`, both ends have theirs.
+    pub fn apart(&self, words: impl Fn(f64) -> String) -> String {
+        let parts = [self.median, self.min, self.max].map(|value| {
+            let text = words(value);
+            text.split_once(' ')
+                .map_or_else(|| (text.clone(), String::new()), |(number, unit)| (number.to_owned(), unit.to_owned()))
+        });
+        let [(_, unit), (least, of_least), (most, of_most)] = parts;
+        if [&of_least, &of_most].into_iter().all(|other| *other == unit) && !unit.contains(' ') {
+            return format!("({least}-{most})");
+        }
+        format!("({}-{})", words(self.min), words(self.max))
+    }
 }
 
 /// A figure that columns are compared by.

@@ -1,11 +1,35 @@
 //! What every front end says of a comparison in the same words: where it was made, how far its figures hold, whether the
 //! outputs are the same.
 
+use std::collections::BTreeSet;
+
 use super::{Comparison, Verdict};
 use crate::domain::text::many;
+use crate::domain::units::Bytes;
 
 /// From this load per processor on a machine is not quiet.
 const BUSY: f64 = 0.5;
+
+/// A line and a budget, who said the budget, and the columns whose runs had them.
+struct Bounds<'a> {
+    line: Bytes,
+    budget: Bytes,
+    sources: BTreeSet<&'a str>,
+    columns: Vec<String>,
+}
+
+impl Bounds<'_> {
+    /// `line at 630 MB, budget 840 MB: --budget`.
+    fn words(&self) -> String {
+        let is_of_profiles = self.sources.len() > 1 && self.sources.iter().all(|source| source.starts_with("profile "));
+        let source = if is_of_profiles {
+            "each profile's own".to_owned()
+        } else {
+            self.sources.iter().copied().collect::<Vec<_>>().join(", ")
+        };
+        format!("line at {}, budget {}: {source}", self.line.whole(), self.budget)
+    }
+}
 
 impl Verdict {
     /// `agrees`, `does not agree`, or that there is nothing to hold it against.
@@ -96,16 +120,35 @@ impl Comparison {
         remarks
     }
 
-    /// `2 processors, line at 630 MB, budget 840 MB: --budget`.
-    pub fn place(&self) -> String {
-        let cores = self.cores;
-        let run = self.columns.iter().flat_map(|column| &column.runs).find(|run| run.budget_bytes.0 > 0);
-        let budget = run.map(|run| {
-            // The place of a run's own group says nothing to anybody.
-            let is_limit = self.limit_refused.is_none() && self.limit_bytes == Some(run.budget_bytes);
-            let source = if is_limit { "--limit" } else { &run.budget_source };
-            format!(", line at {}, budget {}: {source}", run.high_water_bytes.whole(), run.budget_bytes)
-        });
-        format!("{}{}", many(cores.into(), "processor"), budget.unwrap_or_default())
+    /// `2 processors, line at 630 MB, budget 840 MB: --budget`. Where not all had the same line and budget, these stand below, each
+    /// with the columns that had them.
+    pub fn place(&self) -> Vec<String> {
+        let cores = many(self.cores.into(), "processor");
+        let mut all: Vec<Bounds<'_>> = Vec::new();
+        for column in &self.columns {
+            for run in column.runs.iter().filter(|run| run.budget_bytes > Bytes::ZERO) {
+                // The place of a run's own group says nothing to anybody.
+                let is_limit = self.limit_refused.is_none() && self.limit_bytes == Some(run.budget_bytes);
+                let source = if is_limit { "--limit" } else { &run.budget_source };
+                let (line, budget) = (run.high_water_bytes, run.budget_bytes);
+                let known = all.iter().position(|bounds| (bounds.line, bounds.budget) == (line, budget));
+                let at = known.unwrap_or_else(|| {
+                    all.push(Bounds { line, budget, sources: BTreeSet::new(), columns: Vec::new() });
+                    all.len() - 1
+                });
+                all[at].sources.insert(source);
+                if all[at].columns.last() != Some(&column.name()) {
+                    all[at].columns.push(column.name());
+                }
+            }
+        }
+        match &all[..] {
+            [] => vec![cores],
+            [same] => vec![format!("{cores}, {}", same.words())],
+            several => {
+                let each = several.iter().map(|bounds| format!("{}: {}", bounds.columns.join(", "), bounds.words()));
+                std::iter::once(cores).chain(each).collect()
+            }
+        }
     }
 }

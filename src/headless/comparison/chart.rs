@@ -1,5 +1,7 @@
 //! `memory.svg`: the memory of one typical run under each profile, overlaid, with the load line.
 
+use std::collections::BTreeMap;
+
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged};
 use plotters::prelude::*;
 
@@ -73,11 +75,19 @@ fn draw(comparison: &Comparison, text: &mut String) -> Result<(), Box<dyn std::e
         .filter_map(|column| Some((column, column.typical()?)))
         .filter(|(_, run)| !run.curve.is_empty())
         .collect();
-    let line = runs.iter().map(|(_, run)| run.high_water_bytes).find(|line| *line > Bytes::ZERO);
+    // Each load line once, with the columns that it is of.
+    let mut lines: BTreeMap<Bytes, Vec<String>> = BTreeMap::new();
+    for (column, run) in runs.iter().filter(|(_, run)| run.high_water_bytes > Bytes::ZERO) {
+        lines.entry(run.high_water_bytes).or_default().push(column.name());
+    }
     let points = || runs.iter().flat_map(|(_, run)| &run.curve);
     let most_seconds = points().map(|point| point.seconds).fold(1.0, f64::max);
-    let most_bytes =
-        points().map(|point| point.hard_bytes).chain(line).chain(comparison.limit_bytes).max().unwrap_or(Bytes::mib(1));
+    let most_bytes = points()
+        .map(|point| point.hard_bytes)
+        .chain(lines.keys().copied())
+        .chain(comparison.limit_bytes)
+        .max()
+        .unwrap_or(Bytes::mib(1));
     let mb = |bytes: Bytes| bytes.0 as f64 / MIB as f64;
 
     let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
@@ -107,8 +117,10 @@ fn draw(comparison: &Comparison, text: &mut String) -> Result<(), Box<dyn std::e
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
         Ok(())
     };
-    if let Some(line) = line {
-        mark(line, format!("load line: {}", line.whole()), LINE_COLOR)?;
+    let is_one = lines.len() == 1;
+    for (line, columns) in lines {
+        let of = if is_one { String::new() } else { format!(" of {}", columns.join(", ")) };
+        mark(line, format!("load line{of}: {}", line.whole()), LINE_COLOR)?;
     }
     if let Some(limit) = comparison.limit_bytes.filter(|_| comparison.limit_refused.is_none()) {
         mark(limit, format!("limit: {}", limit.whole()), RED)?;

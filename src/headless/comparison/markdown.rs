@@ -17,7 +17,7 @@ pub fn render(comparison: &Comparison, subject: &Subject, picture: &str) -> Stri
         if comparison.rounds == 1 { "1 run".to_owned() } else { format!("{} runs", comparison.rounds) },
         subject.version,
         subject.at,
-        escape(&comparison.place())
+        escape(&comparison.place().join("; "))
     );
     if comparison.rounds > 1 {
         out.push_str("Each figure is the median, with the least and the most in brackets.\n\n");

@@ -25,8 +25,7 @@ fn cell(column: &Column, figure: Figure) -> String {
     if spread.min >= spread.max {
         return median;
     }
-    let bare = |value: f64| figure.text(value).split(' ').next().unwrap_or_default().to_owned();
-    format!("{median} ({}-{})", bare(spread.min), bare(spread.max))
+    format!("{median} {}", spread.apart(|value| figure.text(value)))
 }
 
 #[cfg(test)]

@@ -21,7 +21,9 @@ pub fn render(comparison: &Comparison, subject: &Subject) -> String {
         rounds => format!("{rounds} runs each, median (least-most)"),
     };
     let _ = writeln!(out, "plimsoll compare: {}, preset {}, {rounds}", many(subject.inputs, "input"), subject.preset);
-    let _ = writeln!(out, "{}", comparison.place());
+    for place in comparison.place() {
+        let _ = writeln!(out, "{place}");
+    }
     let shown = rows(&comparison.columns);
     let (governed, naive): (Vec<&Column>, Vec<&Column>) = comparison.columns.iter().partition(|column| column.governor);
     for block in governed.chunks(SIDE_BY_SIDE).chain(naive.chunks(SIDE_BY_SIDE)) {

@@ -66,6 +66,52 @@ fn the_table_is_aligned_and_fits_eighty_columns() {
 }
 
 #[test]
+fn what_lies_apart_over_a_unit_is_told_with_both() {
+    let mut comparison = comparison();
+    let runs = &mut comparison.columns[0].runs;
+    (runs[0].freed_bytes, runs[1].freed_bytes) = (Bytes(512 << 10), Bytes::mib(3));
+    let text = table::render(&comparison, &subject());
+    assert!(text.contains("2 MB (512 KB-3 MB)"), "{text}");
+}
+
+#[test]
+fn profiles_with_different_budgets_are_told_each_with_its_own() {
+    let mut comparison = comparison();
+    for run in &mut comparison.columns[1].runs {
+        (run.budget_bytes, run.high_water_bytes) = (Bytes::gib(24), Bytes::gib(18));
+        run.budget_source = "the machine's memory (MemTotal)".to_owned();
+    }
+    comparison.limit_bytes = None;
+    let text = table::render(&comparison, &subject());
+    let head: Vec<&str> = text.lines().skip(1).take(4).collect();
+    let expected = [
+        "2 processors",
+        "fast, naive fast: line at 1536 MB, budget 2 GB: --budget",
+        "a|b: line at 18432 MB, budget 24 GB: the machine's memory (MemTotal)",
+        "",
+    ];
+    assert_eq!(head, expected);
+    let svg = chart::render(&comparison).expect("drawn");
+    for words in ["load line of fast, naive fast: 1536 MB", "load line of a|b: 18432 MB"] {
+        assert!(svg.contains(words), "{words} is missing");
+    }
+    assert!(markdown::render(&comparison, &subject(), "memory.svg").contains("2 processors; fast, naive fast: line at 1536 MB"));
+}
+
+#[test]
+fn profiles_that_ask_for_the_same_budget_share_a_line() {
+    let mut comparison = comparison();
+    comparison.limit_bytes = None;
+    for column in &mut comparison.columns {
+        for run in &mut column.runs {
+            run.budget_source = format!("profile {}; the machine has 23.5 GB", column.profile);
+        }
+    }
+    let text = table::render(&comparison, &subject());
+    assert_eq!(text.lines().nth(1), Some("2 processors, line at 1536 MB, budget 2 GB: each profile's own"));
+}
+
+#[test]
 fn a_limit_that_could_not_be_set_is_said_clearly() {
     let mut comparison = comparison();
     comparison.limit_refused = Some("there is no memory cgroup".to_owned());

@@ -46,6 +46,28 @@ fn what_was_not_run_yet_is_not_shown_as_nothing() {
 }
 
 #[test]
+fn a_line_that_is_not_that_of_all_columns_is_not_told_as_one() {
+    let mut app = screen("busy", ColorMode::True, false);
+    let mut kept = naive();
+    open(&mut app, kept.clone());
+    let page = text(&draw(&mut app, 120, 36));
+    assert!(page.contains("budget 2 GB, line 1536 MB"), "{page}");
+    for run in &mut kept.comparison.columns[1].runs {
+        (run.budget_bytes, run.high_water_bytes) = (Bytes::gib(24), Bytes::gib(18));
+    }
+    open(&mut app, kept);
+    let page = text(&draw(&mut app, 120, 36));
+    assert!(page.contains("budgets differ") && !page.contains("line 1536 MB"), "{page}");
+    press(&mut app, "G");
+    let below = text(&draw(&mut app, 120, 36));
+    assert!(
+        below.contains("balanced, naive balanced: line at 18432 MB, budget 24 GB")
+            || below.contains("balanced: line at 18432 MB, budget 24 GB"),
+        "{below}"
+    );
+}
+
+#[test]
 fn columns_that_have_no_room_are_reached_sideways() {
     let mut app = screen("busy", ColorMode::True, false);
     open(&mut app, naive());

@@ -24,6 +24,7 @@ use ratatui::widgets::{Paragraph, Widget as _, Wrap};
 
 use crate::domain::comparison::kept::{Kept, Standing};
 use crate::domain::time::span_words;
+use crate::domain::units::Bytes;
 use crate::tui::app::App;
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::footer;
@@ -74,8 +75,12 @@ fn subject(kept: &Kept) -> String {
     let (comparison, subject) = (&kept.comparison, &kept.subject);
     let inputs = if subject.inputs == 1 { "1 input".to_owned() } else { format!("{} inputs", subject.inputs) };
     let mut text = format!("{inputs}, {}", subject.preset);
-    if let Some(run) = sheet::any_run(kept) {
-        let _ = write!(text, ", budget {}, line {}", run.budget_bytes, run.high_water_bytes.whole());
+    match sheet::same_bounds(sheet::all_runs(kept)) {
+        Some((line, budget)) => {
+            let _ = write!(text, ", budget {budget}, line {}", line.whole());
+        }
+        None if sheet::all_runs(kept).any(|run| run.budget_bytes > Bytes::ZERO) => text.push_str(", budgets differ"),
+        None => {}
     }
     if comparison.rounds > 1 {
         let _ = write!(text, ", {} runs each, median", comparison.rounds);

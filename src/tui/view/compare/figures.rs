@@ -68,12 +68,7 @@ pub fn said(theme: &Theme, seen: Seen<'_>, figure: Figure) -> Option<FigureText>
     let (role, symbol) = meaning(theme, seen, figure, spread.median);
     let words = text(figure, spread.median);
     let text = if symbol.is_empty() { words } else { format!("{words} {symbol}") };
-    // Minutes are told with their units: `2 min 20 s`.
-    let bare = |value: f64| {
-        let words = self::text(figure, value);
-        words.split_once(' ').filter(|(_, unit)| !unit.contains(' ')).map_or_else(|| words.clone(), |(number, _)| number.to_owned())
-    };
-    let apart = if spread.min < spread.max { format!("({}-{})", bare(spread.min), bare(spread.max)) } else { String::new() };
+    let apart = if spread.min < spread.max { spread.apart(|value| self::text(figure, value)) } else { String::new() };
     Some(FigureText { text, apart, role, value: spread.median })
 }
 
@@ -167,7 +162,7 @@ mod tests {
         assert_eq!(told(&none, Some(&live), Figure::CpuSeconds), None, "known at the end");
         let both = column(vec![run(500, 36.0), run(500, 140.0), run(500, 41.0)]);
         let seconds = told(&both, Some(&live), Figure::Seconds).expect("made");
-        assert_eq!((seconds.0.as_str(), seconds.1.as_str()), ("41.0 s", "(36.0-2 min 20 s)"), "runs that were made go first");
+        assert_eq!((seconds.0.as_str(), seconds.1.as_str()), ("41.0 s", "(36.0 s-2 min 20 s)"), "runs that were made go first");
     }
 
     #[test]

@@ -96,11 +96,17 @@ fn room_for(all: usize, width: u16) -> usize {
     usize::from(width.saturating_sub(LABEL) / NARROWEST).clamp(1, all.max(1)).min(all)
 }
 
-/// Any run, for what is the same for all of them.
-pub fn any_run(kept: &Kept) -> Option<&RunFigures> {
+/// All runs, the one under way among them.
+pub fn all_runs(kept: &Kept) -> impl Iterator<Item = &RunFigures> {
     let live = kept.progress.run.as_ref().map(|now| &now.figures);
-    let made = kept.comparison.columns.iter().flat_map(|column| &column.runs);
-    made.chain(live).find(|run| run.budget_bytes > Bytes::ZERO)
+    kept.comparison.columns.iter().flat_map(|column| &column.runs).chain(live)
+}
+
+/// The load line and the budget of these runs, where all that know theirs have the same.
+pub fn same_bounds<'r>(runs: impl Iterator<Item = &'r RunFigures>) -> Option<(Bytes, Bytes)> {
+    let mut bounds = runs.filter(|run| run.budget_bytes > Bytes::ZERO).map(|run| (run.high_water_bytes, run.budget_bytes));
+    let first = bounds.next()?;
+    bounds.all(|other| other == first).then_some(first)
 }
 
 fn letter(place: usize) -> char {
@@ -185,7 +191,9 @@ impl<'a> Sheet<'a> {
             say(&trouble, Role::Warn);
         }
         say(&comparison.same_bytes_line(), if same.differing.is_empty() { Role::Text } else { Role::Bad });
-        say(&comparison.place(), Role::Text);
+        for place in comparison.place() {
+            say(&place, Role::Text);
+        }
         for remark in comparison.remarks() {
             say(&remark, Role::Text);
         }
@@ -289,8 +297,9 @@ impl<'a> Sheet<'a> {
                 Some(Run { place: at, letter: letter(at), points: &run.curve, ends, is_bad: run.oom_kills > 0 })
             })
             .collect();
-        let run = any_run(self.kept);
-        let (line, budget) = run.map_or((Bytes::ZERO, Bytes::ZERO), |run| (run.high_water_bytes, run.budget_bytes));
+        // The chart has one line: where those of the columns differ it would be wrong for some, and the notes tell each.
+        let of_shown = || same_bounds(self.places().filter_map(|(_, seen)| seen.run()));
+        let (line, budget) = same_bounds(all_runs(self.kept)).or_else(of_shown).unwrap_or_default();
         let mut aside = Buffer::empty(Rect::new(0, 0, area.width, height));
         let is_empty = runs.is_empty();
         curves::chart(self.theme, runs, line, budget).render(aside.area, &mut aside);
