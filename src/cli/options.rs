@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -11,7 +12,7 @@ use crate::cli::Usage;
 use crate::cli::args;
 use crate::cli::session::state_dir;
 use crate::config::search::{self, SearchPaths};
-use crate::config::settings::{self, BudgetChoice, InForce, KeySetting, Layer, Settings, TimeLimit};
+use crate::config::settings::{self, BudgetChoice, InForce, KeySetting, Layer, Settings};
 use crate::config::watch::WatchSetting;
 use crate::config::yaml::ConfigError;
 use crate::domain::hook::{Hook, Hooks};
@@ -213,21 +214,52 @@ impl Resolved {
         self.budget.get_or_insert_with(|| Asked { bytes, by: by.to_owned() });
     }
 
-    /// What another plimsoll is told so that it works as this one would: budget, time limits, further tries, no colours, and
+    /// What another plimsoll is told so that it works as this one would: budget, time limits and waits, further tries, no colours, and
     /// the ffmpeg that was given.
     pub fn handed_on(&self, retries: u32) -> Vec<OsString> {
-        let millis = |limit: TimeLimit| format!("{}ms", limit.0.as_millis());
+        // Named one by one, so that an option that is new is looked at here too.
+        let InForce {
+            retries: _,
+            timeout,
+            stall,
+            disk_wait,
+            ffmpeg,
+            // Told below, with who asks for it.
+            budget: _,
+            // Each caller has its own.
+            profile: _,
+            preset: _,
+            out: _,
+            state_dir: _,
+            log_file: _,
+            no_governor: _,
+            // A run of a comparison has a fresh folder of its own for its outputs.
+            flat: _,
+            overwrite: _,
+            // It has no screen.
+            color: _,
+            theme: _,
+            ascii: _,
+            plain: _,
+        } = &self.settings;
+        let millis = |limit: Duration| format!("{}ms", limit.as_millis());
         let budget = self.budget.as_ref().map_or_else(|| "auto".to_owned(), |budget| budget.bytes.0.to_string());
         let by = self.budget.as_ref().map_or("", |budget| budget.by.as_str());
-        let (timeout, stall) = (millis(self.settings.timeout), millis(self.settings.stall));
+        let [timeout, stall, disk_wait] = [timeout.0, stall.0, disk_wait.0].map(millis);
         let retries = retries.to_string();
-        let said = [("--retries", retries.as_str()), ("--timeout", &timeout), ("--stall", &stall), ("--color", "never")];
+        let said = [
+            ("--retries", retries.as_str()),
+            ("--timeout", &timeout),
+            ("--stall", &stall),
+            ("--disk-wait", &disk_wait),
+            ("--color", "never"),
+        ];
         // What the environment or the settings say it reads there itself, and can tell so.
         let is_read_there = self.origins.iter().any(|(name, _, origin)| name == "budget" && origin == by && !by.starts_with("--"));
         let budget = [("--budget", budget.as_str()), ("--budget-source", by)];
         let budget = budget.into_iter().filter(|(_, value)| !is_read_there && !value.is_empty());
         let said = said.into_iter().chain(budget).map(|(flag, value)| (flag, OsStr::new(value)));
-        let ffmpeg = self.settings.ffmpeg.iter().map(|ffmpeg| ("--ffmpeg", ffmpeg.as_os_str()));
+        let ffmpeg = ffmpeg.iter().map(|ffmpeg| ("--ffmpeg", ffmpeg.as_os_str()));
         said.chain(ffmpeg).flat_map(|(flag, value)| [flag.into(), value.to_owned()]).collect()
     }
 
@@ -295,4 +327,43 @@ pub(super) fn is_writable(folder: &Path) -> std::io::Result<()> {
     let probe = folder.join(format!(".plimsoll-{}.probe", std::process::id()));
     std::fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
     std::fs::remove_file(probe)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches as _;
+
+    use super::*;
+
+    #[test]
+    fn what_limits_a_run_is_handed_on_to_the_plimsolls_of_a_comparison() {
+        let line = [
+            "plimsoll",
+            "compare",
+            "--state-dir=/nowhere",
+            "--disk-wait=5m",
+            "--timeout=1h",
+            "--stall=30s",
+            "--budget=600MB",
+            "--ffmpeg=/opt/ffmpeg",
+            "a.mp4",
+        ];
+        let matches = args::command_alone().try_get_matches_from(line).expect("a line");
+        let given = args::Cli::from_arg_matches(&matches).expect("a line").options;
+        let (resolved, _) = examine(given, &matches).expect("resolved");
+        let handed: Vec<String> = resolved.handed_on(3).iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        for (flag, value) in [
+            ("--retries", "3"),
+            ("--timeout", "3600000ms"),
+            ("--stall", "30000ms"),
+            ("--disk-wait", "300000ms"),
+            ("--budget", "629145600"),
+            ("--ffmpeg", "/opt/ffmpeg"),
+        ] {
+            assert!(handed.windows(2).any(|pair| pair == [flag, value]), "{flag} {value} is missing in {handed:?}");
+        }
+        // The other one can read it.
+        let words = ["plimsoll", "run"].map(OsString::from).into_iter().chain(resolved.handed_on(3));
+        assert!(args::command_alone().try_get_matches_from(words).is_ok(), "{handed:?}");
+    }
 }
