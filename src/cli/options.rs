@@ -191,7 +191,7 @@ impl Resolved {
     /// The ffmpeg of these settings. One that was asked at an earlier start, and is the same still, is not run for it again.
     pub fn ffmpeg(&self) -> Result<Ffmpeg, Usage> {
         let search = Search { memory: memory(), ..Search::from_env(self.settings.ffmpeg.clone()) };
-        locate(&search).map_err(|error| Usage(error.to_string()))
+        locate(&search).map_err(|error| self.mistake("ffmpeg", &error))
     }
 
     /// Somebody said where outputs go.
@@ -264,7 +264,7 @@ impl Resolved {
     }
 
     /// A mistake in the value of an option, with who said it where that was not on the command line.
-    fn mistake(&self, option: &str, error: &impl std::fmt::Display) -> Usage {
+    pub fn mistake(&self, option: &str, error: &impl std::fmt::Display) -> Usage {
         let origin = self.origins.iter().find(|(name, _, _)| name == option).map(|(_, _, origin)| origin.as_str());
         match origin {
             Some(origin) if origin != DEFAULT && !origin.starts_with("--") => {

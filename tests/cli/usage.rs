@@ -336,7 +336,16 @@ fn without_ffmpeg_a_run_is_refused_with_the_way_to_get_one() {
     assert_refused(&world, command, &["ffmpeg was not found", "plimsoll doctor --fix", "--ffmpeg PATH"]);
     let mut command = world.run_command(["--ffmpeg", "/nowhere/ffmpeg"]);
     command.arg(&clip);
-    assert_refused(&world, command, &["--ffmpeg /nowhere/ffmpeg: no such file", "give the ffmpeg binary"]);
+    let said = assert_refused(&world, command, &["at /nowhere/ffmpeg: no such file", "give the ffmpeg binary"]);
+    assert!(!said.err.contains("comes from"), "{}", said.err);
+    let comes_from = "The ffmpeg comes from PLIMSOLL_FFMPEG";
+    let mut command = world.run_command([&clip]);
+    command.env("PLIMSOLL_FFMPEG", "/nowhere/ffmpeg");
+    let said = assert_refused(&world, command, &["at /nowhere/ffmpeg: no such file", comes_from]);
+    assert!(!said.err.contains("--ffmpeg"), "{}", said.err);
+    let mut demo = world.command(["demo", "--yes"]);
+    demo.env("PLIMSOLL_FFMPEG", "/nowhere/ffmpeg");
+    assert_refused(&world, demo, &["the ffmpeg that was named cannot be used", comes_from]);
     let mut doctor = world.command(["doctor", "--json"]);
     doctor.env("PATH", world.path("empty"));
     let said = say(doctor);

@@ -131,9 +131,9 @@ fn find_ffmpeg(args: &DemoArgs, resolved: &Resolved) -> Result<Option<Ffmpeg>> {
     })?;
     match found {
         Ok(ffmpeg) => Ok(Some(ffmpeg)),
-        // A wrong --ffmpeg is a mistake to be told, not to be worked around.
+        // One that somebody has named and that is wrong is a mistake to be told, not to be worked around.
         Err(_) if resolved.settings.ffmpeg.is_some() => {
-            Err(Usage("the ffmpeg given with --ffmpeg cannot be used".to_owned()).into())
+            Err(resolved.mistake("ffmpeg", &"the ffmpeg that was named cannot be used").into())
         }
         Err(_) => {
             crate::cli::tell("demo: there is no ffmpeg and no way to get one here: built-in load jobs stand in for it.\n");

@@ -119,7 +119,7 @@ pub enum FfmpegError {
         searched: Vec<String>,
     },
     /// The operator named something that is no ffmpeg.
-    #[error("--ffmpeg {}: {reason}; give the ffmpeg binary or the folder it is in", path_text(.path))]
+    #[error("no ffmpeg can be used at {}: {reason}; give the ffmpeg binary or the folder it is in", path_text(.path))]
     Explicit {
         /// What was given.
         path: PathBuf,
