@@ -12,6 +12,7 @@ use serde_yaml::Value;
 
 use super::de::texts;
 use super::read::{NAME_RULE, Reader, check_name, path};
+use super::search::{self, SearchError, SearchPaths};
 use super::yaml::{ConfigError, Document, MAX_QUEUE_FILE, join, read_text};
 use crate::domain::preset::Preset;
 use crate::domain::text::{error_words, path_text};
@@ -44,16 +45,27 @@ pub fn is_queue_file(path: &Path) -> bool {
 /// Reads a queue file whose jobs can be queued as they stand: each input is there, and so is each preset.
 ///
 /// # Errors
-/// All that is wrong with it, each with its place in the file, in the order of the file.
-pub fn load_ready(file: &Path, presets: &BTreeMap<String, Preset>) -> Result<Vec<QueueEntry>, Vec<String>> {
+/// All that is wrong with it, each with its place in the file, in the order of the file. Of a preset that is not among these because its
+/// file, found by `paths`, is wrong, that is told.
+pub fn load_ready(file: &Path, presets: &BTreeMap<String, Preset>, paths: &SearchPaths) -> Result<Vec<QueueEntry>, Vec<String>> {
     let (entries, wrong) = load(file);
     let mut told: Vec<_> = wrong.iter().map(|mistake| ((mistake.line, mistake.column), mistake.to_string())).collect();
     for entry in &entries {
         let at = format!("{}:{}:{}", path_text(file), entry.at.0, entry.at.1);
         if let Some(preset) = entry.preset.as_ref().filter(|preset| !presets.contains_key(*preset)) {
-            let known: Vec<&str> = presets.keys().map(String::as_str).collect();
-            told.push((entry.at, format!("{at}: there is no preset `{preset}`; there are {}", known.join(", "))));
-        } else if let Err(error) = std::fs::metadata(&entry.input) {
+            let why = match search::find::<Preset>(paths, preset) {
+                Err(SearchError::Broken(mistakes)) => {
+                    let mistakes: Vec<String> = mistakes.iter().map(ConfigError::to_string).collect();
+                    format!("preset `{preset}` is wrong: {}", mistakes.join("; "))
+                }
+                _ => {
+                    let known: Vec<&str> = presets.keys().map(String::as_str).collect();
+                    format!("there is no preset `{preset}`; there are {}", known.join(", "))
+                }
+            };
+            told.push((entry.at, format!("{at}: {why}")));
+        }
+        if let Err(error) = std::fs::metadata(&entry.input) {
             let input = path_text(&entry.input);
             let why = error_words(&error);
             told.push((entry.at, format!("{at}: {input}: {why}; correct the path or take the line out")));
@@ -219,6 +231,25 @@ mod tests {
             told.sort_by_key(|mistake| (mistake.line, mistake.column, mistake.problem.contains("unknown")));
             assert_eq!(super::super::search::lines(&told), format!("q.yaml:{message}"));
         }
+    }
+
+    #[test]
+    fn all_that_keeps_a_job_from_being_queued_is_told_at_once_and_a_wrong_preset_is_not_called_missing() {
+        let folder = tempfile::tempdir().expect("tempdir");
+        let work = folder.path();
+        std::fs::create_dir(work.join("presets")).expect("made");
+        std::fs::write(work.join("presets/mine.yaml"), "name: mine\ncontainer: mp4\nthreads: none\n").expect("written");
+        std::fs::write(work.join("a.mp4"), "").expect("written");
+        let text = "- { input: a.mp4, preset: mine }\n- { input: b.mp4, preset: other }\n";
+        std::fs::write(work.join("q.yaml"), text).expect("written");
+        let paths = SearchPaths { work_dir: Some(work.to_owned()), ..SearchPaths::default() };
+        let told = load_ready(&work.join("q.yaml"), &BTreeMap::new(), &paths).expect_err("nothing can be queued");
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(
+            told[0].contains("q.yaml:1:12: preset `mine` is wrong: ") && told[0].contains("mine.yaml:3:10: threads"),
+            "{told:?}"
+        );
+        assert!(told[1].contains("q.yaml:2:12: there is no preset `other`") && told[2].contains("b.mp4: no such file"), "{told:?}");
     }
 
     #[test]

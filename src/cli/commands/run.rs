@@ -290,7 +290,7 @@ pub(in crate::cli) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result
     let mut mistakes = Vec::new();
     for path in paths {
         if queue::is_queue_file(path) {
-            match queue::load_ready(path, &presets) {
+            match queue::load_ready(path, &presets, &resolved.paths) {
                 Ok(entries) => {
                     for entry in entries {
                         wanted.push((entry.preset, absolute(&entry.input)?));
@@ -337,7 +337,8 @@ fn read_list(file: &Path, presets: &BTreeMap<String, Preset>) -> Option<Result<L
             let behind = wrong.strip_prefix(&format!("{}:", path_text(file))).map(|behind| format!("line {behind}"));
             behind.unwrap_or(wrong)
         };
-        let entries = queue::load_ready(file, presets).map_err(|wrong| wrong.into_iter().map(place).collect::<Vec<_>>())?;
+        let paths = crate::cli::search_paths(std::env::current_dir().ok());
+        let entries = queue::load_ready(file, presets, &paths).map_err(|wrong| wrong.into_iter().map(place).collect::<Vec<_>>())?;
         Ok(entries.into_iter().map(|entry| (entry.preset, entry.input)).collect())
     })
 }
