@@ -327,7 +327,11 @@ fn doctor_inputs(resolved: &Resolved, mistakes: &[ConfigError]) -> DoctorInputs 
         .filter_map(|listed| listed.read.ok())
         .map(|preset| (preset.name.clone(), preset))
         .collect();
-    presets.extend(preset.map(|preset| (preset.name.clone(), preset)));
+    // What is wrong with one of a watched folder, whoever starts a server is told.
+    let of_watched = resolved.watch.iter().filter_map(|watch| search::find(&resolved.paths, watch.preset.as_ref()?).ok());
+    let chosen: Vec<Preset> = preset.into_iter().chain(of_watched.map(|found| found.value)).collect();
+    let in_use = chosen.iter().map(|preset| preset.name.clone()).collect();
+    presets.extend(chosen.into_iter().map(|preset| (preset.name.clone(), preset)));
     let own = profile.as_ref().and_then(|profile| profile.memory.budget);
     let budget = survey(&Roots::default(), resolved.budget.as_ref(), own).budget;
     let group = cgroup::find(&Roots::default()).map(|own| GroupReport {
@@ -342,6 +346,7 @@ fn doctor_inputs(resolved: &Resolved, mistakes: &[ConfigError]) -> DoctorInputs 
         files,
         budget: Ok(BudgetReport { budget, profile, group }),
         presets: presets.into_values().collect(),
+        in_use,
         state_dir: resolved.state_dir.clone(),
         out_dir: resolved.settings.out.clone(),
         watched: resolved.watch.iter().filter_map(|watch| watch.folder.clone()).collect(),

@@ -7,7 +7,7 @@ mod logout;
 mod places;
 mod render;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -120,6 +120,8 @@ pub struct Request<'a> {
     pub ffmpeg: Result<&'a Ffmpeg, &'a FfmpegError>,
     /// The presets whose encoders are wanted.
     pub presets: &'a [Preset],
+    /// Names of those that jobs get without anybody choosing one.
+    pub in_use: &'a BTreeSet<String>,
     /// The budget, or why it cannot be read.
     pub budget: Result<&'a BudgetReport, &'a str>,
     /// Where the queue is kept.
@@ -152,7 +154,7 @@ impl Report {
 
 /// Looks at everything. Takes well under a second; makes and removes one empty cgroup where it may.
 pub fn examine(request: &Request<'_>) -> Vec<Check> {
-    let mut checks = ffmpeg(request.ffmpeg, request.presets);
+    let mut checks = ffmpeg(request.ffmpeg, request.presets, request.in_use);
     checks.push(budget(request.budget));
     let group = request.budget.ok().and_then(|report| report.group.as_ref());
     checks.extend(kernel::checks(group));
@@ -190,12 +192,13 @@ pub fn unfit(ffmpeg: &Ffmpeg, preset: &Preset, folder: &Path) -> Option<Unfit> {
         let why = crate::domain::text::error_words(&error);
         return Some(Unfit::ForAll(format!("{} cannot be written to: {why}; check its disk and its rights", path_text(folder))));
     }
-    let lacks = abilities(ffmpeg, std::slice::from_ref(preset)).into_iter().find(|check| check.status == Status::Fail)?;
+    let in_use = BTreeSet::from([preset.name.clone()]);
+    let lacks = abilities(ffmpeg, std::slice::from_ref(preset), &in_use).into_iter().find(|check| check.status == Status::Fail)?;
     let advice = lacks.advice.map(|advice| format!("; {advice}")).unwrap_or_default();
     Some(Unfit::ForThese(format!("{}: {} {}{advice}", path_text(&ffmpeg.ffmpeg), lacks.name, lacks.value)))
 }
 
-fn ffmpeg(found: Result<&Ffmpeg, &FfmpegError>, presets: &[Preset]) -> Vec<Check> {
+fn ffmpeg(found: Result<&Ffmpeg, &FfmpegError>, presets: &[Preset], in_use: &BTreeSet<String>) -> Vec<Check> {
     let ffmpeg = match found {
         Ok(ffmpeg) => ffmpeg,
         Err(error) => {
@@ -216,27 +219,29 @@ fn ffmpeg(found: Result<&Ffmpeg, &FfmpegError>, presets: &[Preset]) -> Vec<Check
         None => Check::warn("ffmpeg", value, format!("its version does not tell whether it is {major}.{minor} or newer")),
     };
     let mut checks = vec![version, Check::ok("ffprobe", path_text(&ffmpeg.ffprobe))];
-    checks.extend(abilities(ffmpeg, presets));
+    checks.extend(abilities(ffmpeg, presets, in_use));
     checks
 }
 
-/// Whether it can make what these presets ask for.
-fn abilities(ffmpeg: &Ffmpeg, presets: &[Preset]) -> Vec<Check> {
+/// Whether it can make what these presets ask for; what only others than those `in_use` ask for is no hindrance.
+fn abilities(ffmpeg: &Ffmpeg, presets: &[Preset], in_use: &BTreeSet<String>) -> Vec<Check> {
     let mut checks = Vec::new();
     let (encoders, muxers) = wanted(presets);
     for (name, wanted, there) in [("encoders", encoders, ffmpeg.encoders()), ("formats", muxers, ffmpeg.muxers())] {
         checks.push(match there {
             Ok(there) => {
-                let missing: Vec<String> = wanted
-                    .iter()
-                    .filter(|(name, _)| !there.contains(**name))
-                    .map(|(name, presets)| format!("{name} (wanted by {})", presets.join(", ")))
-                    .collect();
+                let missing: Vec<_> = wanted.iter().filter(|(name, _)| !there.contains(**name)).collect();
+                let is_in_use = missing.iter().any(|(_, presets)| presets.iter().any(|preset| in_use.contains(*preset)));
+                let told: Vec<String> =
+                    missing.iter().map(|(name, presets)| format!("{name} (wanted by {})", presets.join(", "))).collect();
+                let told = format!("missing: {}", told.join(", "));
+                let advice = "this ffmpeg was built without it; another build has it: `plimsoll doctor --fix` or --ffmpeg PATH";
                 if missing.is_empty() {
                     Check::ok(name, wanted.keys().copied().collect::<Vec<_>>().join(", "))
+                } else if is_in_use {
+                    Check::fail(name, told, advice)
                 } else {
-                    let advice = "this ffmpeg was built without it; another build has it: `plimsoll doctor --fix` or --ffmpeg PATH";
-                    Check::fail(name, format!("missing: {}", missing.join(", ")), advice)
+                    Check::warn(name, told, format!("jobs with other presets can run; {advice}"))
                 }
             }
             Err(error) => Check::fail(name, error.to_string(), "reinstall ffmpeg, or name another with --ffmpeg PATH"),

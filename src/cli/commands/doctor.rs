@@ -1,6 +1,7 @@
 //! `plimsoll doctor`: examines, prints, and with `--fix` provides what is missing. A faulty file of the operator's is one of
 //! its findings and hides none of the others.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -33,6 +34,8 @@ pub struct DoctorInputs {
     pub budget: Result<BudgetReport, String>,
     /// The presets that ffmpeg must be able to carry out.
     pub presets: Vec<Preset>,
+    /// Names of those in force, for what is queued and for what comes into watched folders.
+    pub in_use: BTreeSet<String>,
     /// Where the queue is kept.
     pub state_dir: PathBuf,
     /// Where outputs go.
@@ -83,6 +86,7 @@ fn report(found: Result<&Ffmpeg, &FfmpegError>, inputs: DoctorInputs) -> Report 
     checks.extend(examine(&Request {
         ffmpeg: found,
         presets: &inputs.presets,
+        in_use: &inputs.in_use,
         budget: inputs.budget.as_ref().map_err(String::as_str),
         state_dir: &inputs.state_dir,
         out_dir: &inputs.out_dir,
@@ -107,6 +111,7 @@ mod tests {
             files: Vec::new(),
             budget: Ok(BudgetReport { budget, profile: "balanced".to_owned(), group: None }),
             presets: Vec::new(),
+            in_use: BTreeSet::new(),
             state_dir: folder.join("state"),
             out_dir: folder.join("out"),
             watched: Vec::new(),

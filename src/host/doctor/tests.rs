@@ -85,7 +85,7 @@ fn the_json_has_every_check_and_setting() {
 fn a_missing_ffmpeg_fails_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     let error = locate(&Search { path: folder.path().into(), ..Search::default() }).unwrap_err();
-    let checks = ffmpeg(Err(&error), &shipped());
+    let checks = ffmpeg(Err(&error), &shipped(), &BTreeSet::new());
     assert_eq!(checks.len(), 1);
     assert_eq!(checks[0].status, Status::Fail);
     assert!(checks[0].value.starts_with("ffmpeg was not found; searched PATH"), "{checks:?}");
@@ -111,12 +111,17 @@ fn an_encoder_that_is_missing_is_named_with_the_presets_that_want_it() {
         trials: Vec::new(),
         memory: None,
     };
-    let checks = ffmpeg(Ok(&found), &shipped());
+    let checks = ffmpeg(Ok(&found), &shipped(), &BTreeSet::from(["web-720p".to_owned()]));
     let of = |name: &str| checks.iter().find(|check| check.name == name).unwrap();
     assert_eq!(of("ffmpeg").status, Status::Fail, "too old");
     assert!(of("ffmpeg").advice.as_ref().unwrap().contains("5.1 or newer"));
-    assert_eq!(of("encoders").value, "missing: libx264 (wanted by web-720p)");
+    assert_eq!((of("encoders").value.as_str(), of("encoders").status), ("missing: libx264 (wanted by web-720p)", Status::Fail));
     assert_eq!(of("formats"), &Check::ok("formats", "image2, ipod, matroska, mp4"));
+    // What only presets want that nobody has chosen keeps no job from running.
+    let checks = ffmpeg(Ok(&found), &shipped(), &BTreeSet::from(["audio-m4a".to_owned()]));
+    let encoders = checks.iter().find(|check| check.name == "encoders").unwrap();
+    assert_eq!((encoders.value.as_str(), encoders.status), ("missing: libx264 (wanted by web-720p)", Status::Warn));
+    assert!(encoders.advice.as_ref().is_some_and(|advice| advice.starts_with("jobs with other presets can run")), "{encoders:?}");
 }
 
 #[test]
@@ -139,6 +144,7 @@ fn this_machine_can_be_examined() {
     let checks = examine(&Request {
         ffmpeg: Ok(&found),
         presets: &shipped(),
+        in_use: &BTreeSet::new(),
         budget: Ok(&report),
         state_dir: folder.path(),
         out_dir: folder.path(),
