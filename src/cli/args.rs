@@ -3,16 +3,15 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 
 use crate::config::settings::{BudgetChoice, Settings};
-use crate::config::spell::nearest;
 use crate::domain::units::Bytes;
 
 mod catalog;
 #[cfg(feature = "fleet")]
 mod fleet;
+mod mistakes;
 pub mod remote;
 
 pub use catalog::{ExportTarget, PresetsAction, ProfilesAction};
@@ -21,6 +20,7 @@ pub use fleet::{
     FleetAction, FleetAddArgs, FleetArgs, FleetDemoArgs, FleetFiles, FleetJobsArgs, FleetJobsNamed, FleetPlanArgs, FleetQueue,
     WorkerArgs,
 };
+pub use mistakes::{blamed_variable, misspelt_variable, not_utf8};
 pub use remote::{
     AddArgs, AttachArgs, JobRange, JobsArgs, JobsNamed, JobsOrAll, LogsArgs, MoveArgs, MoveWhere, ServeAction, ServeArgs,
     StatusArgs, Telling, WaitArgs,
@@ -412,60 +412,6 @@ pub fn command_alone() -> clap::Command {
     Cli::command().mut_args(|arg| arg.env(None::<&'static str>))
 }
 
-/// What to say where something is not UTF-8 that has to be: by its variable, or by the word before it on the line.
-pub fn not_utf8(line: &[OsString]) -> Option<String> {
-    if let Some(at) = line.iter().position(|word| word.to_str().is_none()) {
-        let word = crate::domain::text::path_text(std::path::Path::new(&line[at]));
-        return Some(format!("`{word}` is not valid UTF-8; only paths may be anything"));
-    }
-    let is_path = |arg: &clap::Arg| arg.get_value_parser().type_id() == clap::builder::ValueParser::path_buf().type_id();
-    let command = Cli::command();
-    let is_wrong = |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| value.to_str().is_none());
-    let name = command.get_arguments().filter(|arg| !is_path(arg)).filter_map(clap::Arg::get_env).find(|name| is_wrong(name))?;
-    let name = name.to_string_lossy();
-    Some(format!("the variable {name} is not valid UTF-8; correct or unset it"))
-}
-
-/// What to say of a variable that was meant for plimsoll and is passed over, because its name is not quite right.
-pub fn misspelt_variable(variables: impl Iterator<Item = (OsString, OsString)>) -> Option<String> {
-    const PREFIX: &str = "PLIMSOLL_";
-    // Mostly there are none, and the whole command line need not be built to know the right names.
-    let given: Vec<String> =
-        variables.filter_map(|(name, _)| name.into_string().ok()).filter(|name| name.starts_with(PREFIX)).collect();
-    if given.is_empty() {
-        return None;
-    }
-    let command = Cli::command();
-    let all = std::iter::once(&command)
-        .chain(command.get_subcommands())
-        .chain(command.get_subcommands().flat_map(clap::Command::get_subcommands));
-    let known: Vec<&str> =
-        all.flat_map(clap::Command::get_arguments).filter_map(|arg| arg.get_env()?.to_str()?.strip_prefix(PREFIX)).collect();
-    given.iter().find_map(|name| {
-        let wanted = name.strip_prefix(PREFIX).filter(|wanted| !known.contains(wanted))?;
-        let meant = nearest(wanted, known.iter().copied())?;
-        Some(format!("the variable {name} has no meaning; did you mean {PREFIX}{meant}?"))
-    })
-}
-
-/// The variable of the environment that a value which was refused comes from.
-pub fn blamed_variable(error: &clap::Error, line: &[OsString]) -> Option<String> {
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let flag = text(ContextKind::InvalidArg)?.split([' ', '=', '[']).next()?;
-    let value = text(ContextKind::InvalidValue)?;
-    let is_flag = |word: &OsString| word.to_str().is_some_and(|word| word.split('=').next() == Some(flag));
-    if line.iter().any(is_flag) {
-        return None;
-    }
-    let command = Cli::command();
-    let arg = command.get_arguments().find(|arg| arg.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long)))?;
-    let variable = arg.get_env()?;
-    (std::env::var_os(variable)? == *value).then(|| variable.to_string_lossy().into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -474,18 +420,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_variable_that_is_nearly_one_of_plimsolls_is_told() {
-        let of = |name: &str| misspelt_variable([(name.into(), "x".into())].into_iter());
-        assert_eq!(
-            of("PLIMSOLL_BUDGTE").as_deref(),
-            Some("the variable PLIMSOLL_BUDGTE has no meaning; did you mean PLIMSOLL_BUDGET?")
-        );
-        for name in ["PLIMSOLL_BUDGET", "PLIMSOLL_CLIPS", "PLIMSOLL_TEST_PACE", "PLIMSOLL_LOG", "BUDGTE"] {
-            assert_eq!(of(name), None, "{name}");
-        }
     }
 
     #[test]

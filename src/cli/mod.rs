@@ -103,7 +103,7 @@ pub fn main() -> Result<u8> {
 /// What clap has to say: help and version on stdout, a mistake on stderr with where it comes from.
 fn refuse(error: &clap::Error, line: &[OsString]) -> u8 {
     if error.kind() == ErrorKind::InvalidUtf8 {
-        let told = args::not_utf8(line).unwrap_or_else(|| "an argument is not valid UTF-8; only paths may be anything".to_owned());
+        let told = args::not_utf8(line).unwrap_or_else(|| "an argument is not valid UTF-8".to_owned());
         tell(&format!("plimsoll: {told}\n"));
         return USAGE;
     }

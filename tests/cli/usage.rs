@@ -192,11 +192,22 @@ fn lines_of_a_comparison_that_are_lost_are_told_and_give_status_1() {
 fn a_variable_that_is_no_text_is_refused_by_its_name() {
     use std::os::unix::ffi::OsStrExt as _;
     let (world, clip) = with_a_clip();
+    let wrong = std::ffi::OsStr::from_bytes(b"f\xff");
     for variable in ["PLIMSOLL_PROFILE", "PLIMSOLL_RETRIES", "PLIMSOLL_FLAT"] {
         let mut command = world.run_command([&clip]);
-        command.env(variable, std::ffi::OsStr::from_bytes(b"f\xff"));
+        command.env(variable, wrong);
         assert_refused(&world, command, &[variable, "is not valid UTF-8"]);
     }
+    // One of a command alone too, and of a path what is wrong with it.
+    #[cfg(feature = "fleet")]
+    {
+        let mut command = world.command(["fleet", "check"]);
+        command.env("PLIMSOLL_FILES", wrong);
+        assert_refused(&world, command, &["the variable PLIMSOLL_FILES is not valid UTF-8"]);
+    }
+    let mut command = world.run_command([&clip]);
+    command.arg("--preset").arg(std::ffi::OsStr::from_bytes(b"caf\xe9.yaml"));
+    assert_refused(&world, command, &["the value of --preset has to be", "where it is a file"]);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Arguments of `worker` and `fleet`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 
 use super::remote::parse_span;
 use crate::domain::fleet_plan::Addition;
@@ -172,8 +173,8 @@ pub enum FleetAction {
 #[derive(Debug, Args)]
 pub struct FleetAddArgs {
     /// Files and folders here, or keys below the store, or `s3://BUCKET/KEY`.
-    #[arg(value_name = "PATH|KEY", required = true)]
-    pub inputs: Vec<String>,
+    #[arg(value_name = "PATH|KEY", required = true, value_hint = ValueHint::AnyPath)]
+    pub inputs: Vec<PathBuf>,
     /// The key that the output is to have; for one input.
     #[arg(long, value_name = "KEY")]
     pub target: Option<String>,

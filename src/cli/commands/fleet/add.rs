@@ -22,9 +22,13 @@ pub async fn add(resolved: &Resolved, db: Database, files: Files, args: &FleetAd
     let (preset, presets) = resolved.load_presets()?;
     let (mut paths, mut keys) = (Vec::new(), Vec::new());
     for input in &args.inputs {
-        match Path::new(input) {
-            path if path.exists() => paths.push(path.to_owned()),
-            _ => keys.push(input.clone()),
+        match input.to_str() {
+            _ if input.exists() => paths.push(input.clone()),
+            Some(key) => keys.push(key.to_owned()),
+            None => {
+                let wrong = "there is no such file here, and a key of the store has to be valid UTF-8";
+                return Err(Usage(format!("{}: {wrong}", path_text(input))).into());
+            }
         }
     }
     let found = if paths.is_empty() { None } else { Some(run::inputs(&paths, resolved)?) };
