@@ -382,14 +382,23 @@ const ASKING: [&str; 16] = [
     "profile", "stop", "wait",
 ];
 
+/// The options of all commands that a command heeds which runs no jobs itself.
+fn heeded(command: &str) -> &'static [&'static str] {
+    match command {
+        "wait" => &["state_dir", "timeout"],
+        "add" => &["preset", "out", "flat", "overwrite", "state_dir"],
+        "attach" => &["state_dir", "color", "theme", "ascii", "plain"],
+        _ => &["state_dir"],
+    }
+}
+
 /// The same for help texts: commands that ask a server show only those options of all commands that they heed.
 pub fn for_help(program: clap::Command) -> clap::Command {
-    let heeds = |name: &str, option: &str| option == "state_dir" || (name == "wait" && option == "timeout");
     let options: Vec<clap::Arg> = program.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
-    ASKING.into_iter().fold(program, |program, name| {
+    ASKING.into_iter().chain(["add", "attach"]).fold(program, |program, name| {
         program.mut_subcommand(name, |command| {
             options.iter().fold(command, |command, option| {
-                let is_heeded = heeds(name, option.get_id().as_str());
+                let is_heeded = heeded(name).contains(&option.get_id().as_str());
                 let shown = option.clone().help_heading(None::<&'static str>).hide(!is_heeded);
                 // The same option with another meaning: here it is no limit of a job, and only the command line says it.
                 command.arg(if name == "wait" && option.get_id() == "timeout" {
@@ -436,8 +445,10 @@ mod tests {
             let is_hidden = program.clone().try_get_matches_from(["plimsoll", "status", "--preset", "remux"]);
             assert!(is_hidden.is_ok(), "what is not shown is taken as before");
         }
-        let error = program.try_get_matches_from(["plimsoll", "add", "--help"]).expect_err("help");
-        assert!(error.to_string().contains("--preset"));
+        let help = |name| program.clone().try_get_matches_from(["plimsoll", name, "--help"]).expect_err("help").to_string();
+        let (add, attach) = (help("add"), help("attach"));
+        assert!(add.contains("--preset") && !add.contains("--budget") && !add.contains("--theme"), "{add}");
+        assert!(attach.contains("--theme") && !attach.contains("--preset") && !attach.contains("--budget"), "{attach}");
     }
 
     #[test]

@@ -614,6 +614,27 @@ fn where_outputs_cannot_be_written_nothing_is_queued_with_a_server_and_without()
 }
 
 #[test]
+fn what_add_cannot_give_its_jobs_is_refused_with_both_values_and_told_where_there_is_no_server() {
+    let world = World::new();
+    let film = world.put(&clips().tiny(), "a.mp4");
+    let film = film.to_str().expect("plain");
+    let server = Server::start(&world, &["--hold", "--timeout", "5m"]);
+    let refused = server.say(&["add", "--timeout", "10m", film]);
+    let both = "timeout is 10 min here (from --timeout), and 5 min for the plimsoll that is at work";
+    assert!(refused.code == Some(2) && refused.err.contains(both), "{}", refused.err);
+    let refused = server.say(&["add", "-p", "safe", film]);
+    assert!(refused.code == Some(2) && refused.err.contains("`plimsoll profile safe` switches"), "{}", refused.err);
+    assert_eq!(server.ok(&["jobs"]).matches("a.mp4").count(), 0, "nothing was queued");
+    server.ok(&["add", "--timeout", "5m", film]);
+    server.ok(&["stop"]);
+    let told = server.say(&["add", "--timeout", "10m", "--preset", "remux", film]);
+    assert_eq!(told.code, Some(2), "there is no such preset: {}", told.err);
+    let told = server.say(&["add", "--timeout", "10m", "--preset", "audio-m4a", film]);
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    assert!(told.err.contains("jobs do not keep --timeout: give it"), "{}", told.err);
+}
+
+#[test]
 fn a_mistake_in_the_settings_keeps_nobody_from_looking_at_a_server_and_ending_it() {
     let world = World::new();
     let film = world.put(&clips().tiny(), "a.mp4");

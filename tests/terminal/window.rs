@@ -186,6 +186,24 @@ fn a_row_of_the_question_can_be_chosen_with_the_arrows() {
 }
 
 #[test]
+fn a_window_that_asks_for_other_settings_than_the_servers_is_told_both_and_does_not_open() {
+    let site = Site::new();
+    let first = site.first();
+    for (line, told) in [
+        (&["--log-file", "run.log"][..], "log-file is "),
+        (&["attach", "--budget", "1GB"], "budget is 1 GB here (from --budget), and 2 GB for the plimsoll that is at work"),
+        (&["attach", "-p", "safe"], "--profile safe switches nothing here"),
+    ] {
+        let mut window = site.window(line);
+        assert_left(&mut window, 2);
+        let screen = window.screen().replace('\n', " ");
+        let screen: String = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(screen.contains(told), "{told}: {screen}");
+    }
+    drop(first);
+}
+
+#[test]
 fn a_second_window_sees_what_the_first_and_a_script_do_and_both_see_each_other() {
     let site = Site::new();
     let mut first = site.first();

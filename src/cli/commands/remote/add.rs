@@ -3,6 +3,7 @@
 use color_eyre::eyre::Result;
 use tokio::sync::mpsc;
 
+use super::console::fits;
 use super::told::{self, Told, telling};
 use super::{Patience, ask_and_hear, open_if_there, rows, snapshot, wait};
 use crate::cli::args::AddArgs;
@@ -32,6 +33,9 @@ pub fn add(resolved: &Resolved, args: &AddArgs) -> Result<u8> {
     }
 }
 
+/// Settings that jobs keep, that have been followed to find the server, or that can do nothing to them.
+const HEEDED: [&str; 9] = ["preset", "out", "flat", "overwrite", "state-dir", "color", "theme", "ascii", "plain"];
+
 /// What is waited for once it is told what was queued.
 type Waits = Option<(Opened, Box<State>, wait::Waited)>;
 
@@ -49,7 +53,10 @@ fn queue(resolved: &Resolved, args: &AddArgs, told: &mut Told, waits: &mut Waits
     let mut patience = Patience::default();
     loop {
         match open_if_there(resolved, Caller { follow: true, ..Caller::default() })? {
-            Ok(opened) => return with_server(opened, commands, args, told, waits),
+            Ok(opened) => {
+                fits(resolved, &opened, |name| resolved.is_flag(name) && !HEEDED.contains(&name))?;
+                return with_server(opened, commands, args, told, waits);
+            }
             Err(none) if args.wait => return Err(none.into()),
             Err(_) => match without_server(resolved, commands.clone(), told) {
                 Err(error) if error.is::<Busy>() && patience.waits() => {}
@@ -175,6 +182,13 @@ fn without_server(resolved: &Resolved, commands: Vec<Command>, told: &mut Told) 
         rows::paged(read, &RowsWanted { batch: Some(scan), ..RowsWanted::default() }, |row| added.jobs.push(row.job))?;
     }
     host.close();
+    let flags = resolved.origins.iter().map(|(name, ..)| name.as_str());
+    let lost: Vec<String> =
+        flags.filter(|name| resolved.is_flag(name) && !HEEDED.contains(name)).map(|name| format!("--{name}")).collect();
+    if !lost.is_empty() {
+        let lost = lost.join(", ");
+        crate::cli::tell(&format!("plimsoll: jobs do not keep {lost}: give it to the plimsoll that is to run them\n"));
+    }
     let nobody = format!(
         "; nobody works on {}: `plimsoll`, `plimsoll serve` or `plimsoll run` goes on with it",
         path_text(&resolved.state_dir)

@@ -3,12 +3,16 @@
 use color_eyre::eyre::Result;
 
 use super::Connected;
+use super::console::fits;
 use crate::cli::Usage;
 use crate::cli::args::AttachArgs;
 use crate::cli::options::Resolved;
 use crate::cli::session::has_terminal;
 use crate::cli::session::window::{self, Kind, Window};
 use crate::wire::client::Door;
+
+/// Settings that a window has itself, or that have been followed to find the server.
+const OF_THE_WINDOW: [&str; 5] = ["state-dir", "color", "theme", "ascii", "plain"];
 
 /// `plimsoll attach`.
 pub fn attach(resolved: &Resolved, args: &AttachArgs) -> Result<u8> {
@@ -21,6 +25,7 @@ pub fn attach(resolved: &Resolved, args: &AttachArgs) -> Result<u8> {
         None => Door::Here(resolved.state_dir.clone()),
     };
     let connected = Connected::to(door, args.view)?;
+    fits(resolved, &connected.opened, |name| resolved.is_flag(name) && !OF_THE_WINDOW.contains(&name))?;
     let window = Window { host: args.host.clone(), view: args.view, commands: Vec::new(), kind: Kind::Visit };
     window::show(resolved, connected, &window)
 }

@@ -1,7 +1,7 @@
 //! `plimsoll [PATH]…` on a terminal: finds the server of the state folder or starts one, hands over what was given, and opens a
 //! window on it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::Result;
 
@@ -13,11 +13,12 @@ use crate::cli::session::has_terminal;
 use crate::cli::session::window::{self, Kind, Window};
 use crate::cli::{BUSY, Usage};
 use crate::domain::command::Command;
+use crate::domain::text::path_text;
 use crate::wire::client::{Door, Opened};
 
 /// Settings that belong to the console, or to the jobs that are added, or have been followed to find the server.
-const NOT_OF_THE_SERVER: [&str; 11] =
-    ["profile", "preset", "out", "flat", "overwrite", "state-dir", "color", "theme", "ascii", "plain", "log-file"];
+const NOT_OF_THE_SERVER: [&str; 10] =
+    ["profile", "preset", "out", "flat", "overwrite", "state-dir", "color", "theme", "ascii", "plain"];
 
 /// Opens it, where there is a terminal that a screen can be drawn on; else runs as `plimsoll run` does. Returns the exit status.
 pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
@@ -32,7 +33,7 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
     let mut patience = Patience::default();
     let connected = loop {
         if let Ok(connected) = Connected::if_there(resolved)? {
-            fits(resolved, &connected.opened)?;
+            fits(resolved, &connected.opened, |name| resolved.is_given(name) && !NOT_OF_THE_SERVER.contains(&name))?;
             commands = run::with_wishes(commands, resolved, false)?;
             let select = resolved.is_given("profile").then(|| resolved.load_profile()).transpose()?;
             commands.splice(0..0, select.map(|profile| Command::SelectProfile(Box::new(profile))));
@@ -61,19 +62,36 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
     window::show(resolved, connected, &Window { host: None, view: false, commands, kind })
 }
 
-/// What was asked for here does not contradict what the server that is there was started with.
-fn fits(resolved: &Resolved, opened: &Opened) -> Result<(), Usage> {
-    let asked = resolved.origins.iter().filter(|(name, ..)| resolved.is_given(name) && !NOT_OF_THE_SERVER.contains(&name.as_str()));
-    for (name, value, origin) in asked {
-        let there = opened.facts.settings.iter().find(|(known, _)| known == name).map(|(_, value)| value);
-        if there.is_some_and(|there| there != value) {
-            let there = there.map_or("", String::as_str);
-            return Err(Usage(format!(
-                "{name} is {value} here (from {origin}), and {there} for the plimsoll that is at work (process {}); leave it out, \
-                 or end that one first with `plimsoll stop`",
-                opened.hello.pid
-            )));
-        }
+/// What was asked for here does not contradict what the server that is there was started with; `is_asked` tells which of the
+/// settings by their names as flags.
+pub(super) fn fits(resolved: &Resolved, opened: &Opened, is_asked: impl Fn(&str) -> bool) -> Result<(), Usage> {
+    let here = std::env::current_dir().unwrap_or_default();
+    for (name, value, origin) in resolved.origins.iter().filter(|(name, ..)| is_asked(name)) {
+        let value = from(&here, name, value);
+        let there = opened.facts.settings.iter().find(|(known, _)| known == name);
+        let Some(there) = there.map(|(_, there)| from(&opened.facts.folder, name, there)).filter(|there| *there != value) else {
+            continue;
+        };
+        let pid = opened.hello.pid;
+        return Err(Usage(if name == "profile" {
+            // It may have been switched since it was started.
+            format!(
+                "--profile {value} switches nothing here: leave it out; `plimsoll profile {value}` switches the plimsoll that is at \
+                 work (process {pid})"
+            )
+        } else {
+            format!(
+                "{name} is {value} here (from {origin}), and {there} for the plimsoll that is at work (process {pid}); leave it \
+                 out, or end that one first with `plimsoll stop`"
+            )
+        }));
     }
     Ok(())
+}
+
+/// A setting as it is shown; a path in full, for it is meant from where it was said.
+fn from(folder: &Path, name: &str, shown: &str) -> String {
+    let is_path = shown != "-" && (["log-file", "out"].contains(&name) || (name == "ffmpeg" && shown.contains('/')));
+    // Parts that mean nothing, as `./`, are left out.
+    if is_path { path_text(&folder.join(shown).components().collect::<PathBuf>()) } else { shown.to_owned() }
 }
