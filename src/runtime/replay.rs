@@ -58,7 +58,8 @@ impl Recording {
                 recording.unreadable += 1;
                 continue;
             };
-            let tag = value.get("run").cloned();
+            // A number under that name is a field of an event, as of `comparison_run`.
+            let tag = value.get("run").filter(|tag| tag.is_object()).cloned();
             if let Some(tag) = &tag {
                 recording.is_of_comparison = true;
                 let number = tag["number"].as_u64().unwrap_or(1);

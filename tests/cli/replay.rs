@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::support::clips::clips;
 use crate::support::{World, say};
 use plimsoll::domain::command::{ClientId, Command, MoveTo, RequestId};
+use plimsoll::domain::event::{Event, EventKind, Seq};
 use plimsoll::domain::job::JobId;
 use plimsoll::domain::state::State;
 use plimsoll::domain::time::Mono;
@@ -198,6 +199,17 @@ fn one_run_of_a_comparison_is_taken_by_its_number() {
         assert_eq!(told_by(&recording, recording.length()).state(), ended, "run {run:?}");
     }
     assert!(Recording::read(tagged.as_bytes(), Some(3)).expect("read").events.is_empty());
+}
+
+#[test]
+fn an_event_that_has_a_number_of_a_run_is_no_line_of_a_comparison() {
+    let (text, ended) = recorded();
+    let comparison = EventKind::ComparisonRun { run: 2, runs: 3, profile: "safe".to_owned() };
+    let event = Event { seq: Seq(ended.seq.0 + 1), at: ended.wall, mono: ended.now, kind: comparison };
+    let text = format!("{text}\n{}", serde_json::to_string(&event).expect("JSON"));
+    let recording = recording(&text);
+    assert_eq!(recording.events.last(), Some(&event));
+    assert_eq!((recording.unreadable, recording.is_of_comparison), (0, false));
 }
 
 /// A console that plays the recorded run.
