@@ -56,6 +56,9 @@ fn command() -> clap::Command {
     });
     program
         .mut_subcommand("replay", |replay| replay.mut_arg("past", |arg| arg.add(ArgValueCompleter::new(past_runs))))
+        .mut_subcommand("profile", |profile| {
+            profile.mut_arg("name", |arg| arg.add(ArgValueCompleter::new(names_or_files::<Profile>)))
+        })
         .mut_subcommand("compare", |compare| {
             compare.mut_arg("profiles", |arg| arg.add(ArgValueCompleter::new(names_or_files::<Profile>)))
         })
@@ -144,6 +147,16 @@ mod tests {
     #[test]
     fn the_command_line_of_the_completion_is_consistent() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn profiles_are_offered_wherever_one_is_named() {
+        for line in [&["plimsoll", "profile", "ba"][..], &["plimsoll", "profiles", "show", "ba"], &["plimsoll", "run", "-p", "ba"]]
+        {
+            let words = line.iter().map(std::ffi::OsString::from).collect();
+            let candidates = clap_complete::engine::complete(&mut command(), words, line.len() - 1, None).expect("candidates");
+            assert!(offered(&candidates).contains(&"balanced".to_owned()), "{line:?}: {candidates:?}");
+        }
     }
 
     #[test]

@@ -55,12 +55,12 @@ pub fn run(options: &DoctorOptions, inputs: DoctorInputs, console: &mut Console<
     // What came of it shows in the report; a refusal or failure has been told by then.
     let fixed = if options.fix { ensure(&options.provide, console)?.map(drop) } else { Ok(()) };
     let report = report(locate(&options.provide.search).as_ref(), inputs);
-    if options.json {
-        writeln!(console.out, "{}", json(&report))?;
-    } else {
-        console.out.write_all(text(&report, options.ascii).as_bytes())?;
+    let words = if options.json { format!("{}\n", json(&report)) } else { text(&report, options.ascii) };
+    match console.out.write_all(words.as_bytes()).and_then(|()| console.out.flush()) {
+        // Whoever read there has read enough; how it came out is told by the status all the same.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written?,
     }
-    console.out.flush()?;
     Ok(u8::from(report.worst() == Status::Fail || fixed.is_err()))
 }
 
@@ -129,6 +129,28 @@ mod tests {
         assert_eq!((status, err.as_str()), (1, ""));
         assert!(out.contains("X ffmpeg") && out.contains("plimsoll doctor --fix") && out.contains("Not ready: 1 failure"), "{out}");
         assert!(out.contains("profile  safe  --profile") && out.is_ascii(), "{out}");
+    }
+
+    #[test]
+    fn a_reader_that_goes_is_no_trouble_of_the_machines() {
+        struct Gone;
+        impl io::Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        for json in [true, false] {
+            let options = DoctorOptions { fix: json, json, ascii: true, provide: machine(folder.path(), true, true) };
+            let (status, _, _) = talk("", false, |console| {
+                let console = &mut Console { input: console.input, out: &mut Gone, err: console.err, terminal: false };
+                run(&options, inputs(folder.path()), console)
+            });
+            assert_eq!(status.expect("no error"), 0, "with the ffmpeg that was provided first");
+        }
     }
 
     #[test]
