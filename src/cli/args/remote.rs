@@ -263,8 +263,25 @@ const MOST_JOBS: u64 = 100_000;
 fn parse_jobs(text: &str) -> Result<JobRange, String> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (parse_job(first)?, parse_job(last)?);
-    if last < first || last - first >= MOST_JOBS {
+    if last < first {
         return Err(format!("{first} to {last} is no range of jobs; the lower number comes first"));
     }
+    if last - first >= MOST_JOBS {
+        return Err(format!("{first} to {last} are too many jobs for one range, {MOST_JOBS} at most; give several ranges"));
+    }
     Ok(JobRange(first..=last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_that_cannot_be_taken_is_told_why() {
+        assert_eq!(parse_jobs("3-7"), Ok(JobRange(3..=7)));
+        assert_eq!(parse_jobs("1-100000"), Ok(JobRange(1..=100_000)));
+        let why = |text: &str| parse_jobs(text).expect_err(text);
+        assert!(why("7-3").contains("the lower number comes first"));
+        assert!(why("1-100001").contains("100000 at most"));
+    }
 }

@@ -62,10 +62,8 @@ fn recorded(file: &Path, run: Option<u64>) -> Result<Recording, Usage> {
         }));
     }
     if recording.unreadable > 0 {
-        crate::cli::tell(&format!(
-            "replay: {} lines of {shown} are no events that are known here, left out\n",
-            recording.unreadable
-        ));
+        let are = if recording.unreadable == 1 { "line is no event" } else { "lines are no events" };
+        crate::cli::tell(&format!("replay: {shown}: {} {are} that is known here, left out\n", recording.unreadable));
     }
     Ok(recording)
 }

@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
 use crate::domain::job::{JobId, LogLevel, LogLine, WholeLog};
-use crate::domain::text::{path_text, sanitise};
+use crate::domain::text::{many, path_text, sanitise};
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 use crate::host::files::fsops::make_private;
@@ -248,11 +248,11 @@ impl JobLog {
     /// Writes the counts of what was left out, then `last`, and closes the file.
     pub fn close(mut self, at: Wall, last: &str) {
         if self.left_out > 0 {
-            let _ = writeln!(self.block, "{at} log full, {} lines left out", self.left_out);
+            let _ = writeln!(self.block, "{at} log full, {} left out", many(self.left_out, "line"));
         }
         self.hand_over();
         if self.lost > 0 {
-            let _ = writeln!(self.block, "{at} disk too slow, {} lines left out", self.lost);
+            let _ = writeln!(self.block, "{at} disk too slow, {} left out", many(self.lost, "line"));
         }
         let _ = writeln!(self.block, "{at} {last}");
         self.hand_over();
@@ -474,6 +474,19 @@ mod tests {
         let read = LogReader::new(keeper, dir.path().to_owned()).read(JobId(1), 1).unwrap();
         assert!(read.left_out > Bytes::ZERO && read.lines.iter().all(|line| line.text.len() == 999));
         assert_eq!(read.lines.len() as u64, MOST_READ / line.len() as u64);
+    }
+
+    #[test]
+    fn one_line_that_was_left_out_is_told_as_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (keeper, _) = keeper();
+        let path = dir.path().join("1.1.log");
+        let line = "a line";
+        let mut log = keeper.open(path.clone(), Bytes(line.len() as u64));
+        log.line(Wall(0), line);
+        log.close(Wall(0), "ended");
+        assert!(keeper.flush(PATIENCE));
+        assert_eq!(read(&path)[1], "log full, 1 line left out");
     }
 
     #[test]
