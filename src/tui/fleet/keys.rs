@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::state::{Ask, Board, Effect, JobPage, Over, Pane, Question, Tone};
+use super::state::{Ask, Board, Effect, JobPage, LEAST, Over, Pane, Question, Tone};
 use crate::tui::input::foreign;
 
 /// A row of the help.
@@ -63,6 +63,11 @@ pub fn press(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
         }
     }
     board.note = None;
+    if board.is_tiny.get() && !key.modifiers.contains(KeyModifiers::CONTROL) && acts(&board.over, at_its_place(key).code) {
+        let (width, height) = LEAST;
+        board.say(Tone::Refused, format!("too small: from {width}x{height} on keys act"));
+        return Vec::new();
+    }
     if let Over::Ask(question) = &board.over {
         let question = question.clone();
         return answer(board, question, key.code);
@@ -103,6 +108,15 @@ fn motion(key: KeyEvent) -> Option<(isize, bool)> {
         KeyCode::End | KeyCode::Char('G') => (FAR, false),
         _ => return None,
     })
+}
+
+/// It does something to a worker or a job, or opens something: not on a screen that has no room to show it.
+const fn acts(over: &Over, key: KeyCode) -> bool {
+    match over {
+        Over::Ask(_) => matches!(key, KeyCode::Char('y' | 'Y')),
+        Over::Nothing => matches!(key, KeyCode::Char('d' | 'x' | 'r' | '?') | KeyCode::Enter),
+        _ => false,
+    }
 }
 
 /// Yes is one key alone; every other way out changes nothing.

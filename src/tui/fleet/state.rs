@@ -10,6 +10,8 @@ use crate::domain::fleet::{FleetCounts, FleetEvent, FleetJob, FleetWorker};
 use crate::domain::text::sanitise;
 use crate::domain::time::Wall;
 
+/// The smallest screen that has panes.
+pub const LEAST: (u16, u16) = (50, 14);
 /// A queue that has said nothing for so many seconds, although it was not said to be away, is told to be silent.
 const SILENT: u64 = 5;
 /// Seconds for which a note stands in the last line.
@@ -210,6 +212,10 @@ pub struct Board {
     was_in_queue: bool,
     /// Events below the last one that is seen.
     events_below: usize,
+    /// Rows of events, as they were drawn last.
+    pub event_rows: Cell<usize>,
+    /// Nothing but the head had room when it was drawn last: what keys act on is not seen.
+    pub is_tiny: Cell<bool>,
     /// Rows above the first one that is seen, of workers and of jobs, as they were drawn last.
     pub above: [Cell<usize>; 2],
 }
@@ -234,6 +240,8 @@ impl Board {
             job: None,
             was_in_queue: false,
             events_below: 0,
+            event_rows: Cell::new(1),
+            is_tiny: Cell::new(false),
             above: [Cell::new(0), Cell::new(0)],
         }
     }
@@ -249,7 +257,7 @@ impl Board {
         if !is_follows {
             // What is looked at stays where it is.
             let new = facts.events.iter().filter(|event| event.event > newest).count();
-            self.events_below = (self.events_below + new).min(facts.events.len().saturating_sub(1));
+            self.events_below = (self.events_below + new).min(self.most_below(facts.events.len()));
         }
         let of = |facts: &Facts, job: i64| facts.jobs.iter().find(|row| row.job == job).cloned();
         let changed = match &self.over {
@@ -360,6 +368,11 @@ impl Board {
         self.events_below
     }
 
+    /// So many of these events can lie below the last one that is seen: the first ones stay where there is room for more.
+    fn most_below(&self, events: usize) -> usize {
+        events.saturating_sub(self.event_rows.get().max(1))
+    }
+
     /// Moves in the pane that has the keys, by rows or, with `pages`, by pages.
     pub fn move_by(&mut self, by: isize, pages: bool) {
         let by = if pages { by * PAGE } else { by };
@@ -373,8 +386,8 @@ impl Board {
                 self.job = at(&self.facts.jobs, to).map(|job| job.job);
             }
             Pane::Events => {
-                let last = self.facts.events.len().saturating_sub(1);
-                self.events_below = self.events_below.saturating_add_signed(-by).min(last);
+                let most = self.most_below(self.facts.events.len());
+                self.events_below = self.events_below.min(most).saturating_add_signed(-by).min(most);
             }
         }
     }

@@ -362,6 +362,36 @@ fn events_stay_where_they_are_looked_at_and_follow_at_their_end() {
     assert_eq!(board.events_below(), 2);
     type_keys(&mut board, "G");
     assert_eq!(board.events_below(), 0);
+    // The first one is gone to, and from there every press is seen.
+    let mut many = self::facts();
+    many.events = (1..60).map(|number| event(number, "done", Some(22), "")).collect();
+    board.told(many);
+    draw(&board, ColorMode::True, false, (120, 36));
+    type_keys(&mut board, "g");
+    let first = seen(&board);
+    type_keys(&mut board, "j");
+    assert_ne!(seen(&board), first);
+}
+
+#[test]
+fn on_a_screen_without_room_for_panes_no_key_acts_on_what_is_not_seen() {
+    let mut board = busy();
+    draw(&board, ColorMode::True, false, (49, 14));
+    for keys in ["d", "2x", "r", "<enter>", "1<enter>"] {
+        assert_eq!(type_keys(&mut board, keys), [], "{keys}");
+        assert_eq!(board.over, Over::Nothing, "{keys}");
+        let shown = text(&draw(&board, ColorMode::True, false, (49, 14)));
+        assert!(shown.contains("too small: from 50x14 on keys act"), "{keys}: {shown}");
+    }
+    assert_eq!(type_keys(&mut board, "q"), [Effect::Leave]);
+    // A question that stood when the screen became small is answered where it is seen.
+    draw(&board, ColorMode::True, false, (120, 36));
+    type_keys(&mut board, "2x");
+    draw(&board, ColorMode::True, false, (40, 10));
+    assert_eq!(type_keys(&mut board, "y"), []);
+    assert!(matches!(board.over, Over::Ask(_)));
+    draw(&board, ColorMode::True, false, (120, 36));
+    assert!(matches!(type_keys(&mut board, "y")[..], [Effect::Ask(Ask::Cancel(_))]));
 }
 
 #[test]

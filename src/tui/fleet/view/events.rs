@@ -17,6 +17,7 @@ use crate::tui::view::text::{fit_line, time_of_day};
 pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let events = &board.facts.events;
     let rows = usize::from(area.height.saturating_sub(2));
+    board.event_rows.set(rows);
     let end = events.len() - board.events_below().min(events.len());
     // The first ones are not scrolled away where there is room for more.
     let end = end.max(rows.min(events.len()));

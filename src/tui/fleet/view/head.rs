@@ -12,7 +12,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::domain::text::many;
 use crate::domain::time::Wall;
-use crate::tui::fleet::state::{Board, Connection};
+use crate::tui::fleet::state::{Board, Connection, Tone};
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::text::{fit, time_of_day};
 
@@ -110,7 +110,10 @@ pub fn draw_tiny(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let lines = vec![
         Line::from(theme.span(format!("fleet, {}", many(live, "worker")), Role::Strong)),
         Line::from(counts(board, theme, 2)),
-        Line::from(theme.span(when, role)),
+        match &board.note {
+            Some((Tone::Refused, why)) => Line::from(theme.span(fit(why, area.width.into(), theme.symbols), Role::Warn)),
+            _ => Line::from(theme.span(when, role)),
+        },
     ];
     Paragraph::new(lines).render(area, buf);
 }

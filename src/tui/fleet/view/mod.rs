@@ -15,14 +15,12 @@ use ratatui::text::Span;
 use ratatui::widgets::Widget as _;
 
 use super::keys::table;
-use super::state::{Board, Connection, Facts, Pane, Tone};
+use super::state::{Board, Connection, Facts, LEAST, Pane, Tone};
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::frame::Framed;
 use crate::tui::view::only_ascii;
 use crate::tui::view::text::{fit, fit_words, wrap};
 
-/// The smallest screen that has panes.
-const LEAST: (u16, u16) = (50, 14);
 /// Most rows of the demonstration's story.
 const STORY: u16 = 3;
 /// Rows of a table's pane that are none of its list: frame and head.
@@ -33,7 +31,8 @@ pub fn draw(board: &Board, theme: &Theme, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
         return;
     }
-    if area.width < LEAST.0 || area.height < LEAST.1 {
+    board.is_tiny.set(area.width < LEAST.0 || area.height < LEAST.1);
+    if board.is_tiny.get() {
         head::draw_tiny(board, theme, area, buf);
     } else {
         let is_away = matches!(board.connection, Connection::Away { .. });
