@@ -178,6 +178,18 @@ mod tests {
     }
 
     #[test]
+    fn episodes_of_a_series_with_a_long_name_stand_in_their_order() {
+        let mut story = crate::tui::tests::fixture::Story::new(true);
+        for (id, episode) in [(1, 10), (2, 2), (3, 1)] {
+            story.queue(id, &format!("The.Very.Long.Name.Of.A.Series.S01E{episode:02}.1080p.mkv"), 1);
+        }
+        let mut state = State::default();
+        story.events.iter().for_each(|event| state.apply(event));
+        let by_name = Filter::ordered(String::new(), Order::Name, &state);
+        assert_eq!(by_name.rows().iter().map(|key| key.id.0).collect::<Vec<_>>(), [3, 2, 1]);
+    }
+
+    #[test]
     fn a_filter_lets_through_what_has_its_words_and_nothing_that_only_has_their_letters() {
         let mut story = crate::tui::tests::fixture::Story::new(true);
         story.queue(1, "flipped.mkv", 1).queue(2, "film-of-a-long-trip.mkv", 1).queue(3, "Flip book.mkv", 1);

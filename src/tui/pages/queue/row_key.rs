@@ -10,6 +10,8 @@ use crate::domain::text::file_name_text;
 pub struct RowKey {
     pub(in crate::tui) section: Section,
     pub(in crate::tui) major: i128,
+    /// The letters of the name, where rows are ordered by it.
+    letters: [u8; LETTERS],
     /// The job.
     pub id: JobId,
 }
@@ -67,10 +69,15 @@ impl Order {
     }
 }
 
-/// Letters of a name that decide its place; names that begin alike stand by number.
-const LETTERS: usize = 15;
+/// Letters of a name that decide its place; names that begin alike in as many stand by number.
+const LETTERS: usize = 120;
 
 impl RowKey {
+    /// A place in the usual order.
+    pub(in crate::tui) const fn new(section: Section, major: i128, id: JobId) -> Self {
+        Self { section, major, letters: [0; LETTERS], id }
+    }
+
     /// Where `job` stands.
     pub fn of(job: &Job) -> Self {
         let (section, major) = match job.phase {
@@ -80,7 +87,7 @@ impl RowKey {
             Phase::Rejected(_) => (Section::Rejected, 0),
             Phase::Finished(_) => (Section::Ended, -i128::from(job.ended_seq)),
         };
-        Self { section, major, id: job.id }
+        Self::new(section, major, job.id)
     }
 
     /// Where `job` stands in this order.
@@ -90,16 +97,16 @@ impl RowKey {
             return usual;
         }
         let major = match order {
-            Order::State | Order::Id => 0,
-            Order::Name => {
-                let name = file_name_text(&job.input).to_lowercase();
-                let letters = name.bytes().chain(std::iter::repeat(0)).take(LETTERS);
-                letters.fold(0, |sum, byte| (sum << 8) | i128::from(byte))
-            }
+            Order::State | Order::Id | Order::Name => 0,
             Order::Size => -i128::from(job.size.0),
             Order::Peak => -i128::from(job.peak.max(job.predicted_peak.unwrap_or_default()).0),
         };
-        Self { section: Section::Backoff, major, id: job.id }
+        let mut key = Self::new(Section::Backoff, major, job.id);
+        if order == Order::Name {
+            let name = file_name_text(&job.input).to_lowercase();
+            key.letters.iter_mut().zip(name.bytes()).for_each(|(letter, byte)| *letter = byte);
+        }
+        key
     }
 
     /// Where the job with this number stands.

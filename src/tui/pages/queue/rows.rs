@@ -107,17 +107,17 @@ impl<'a> Rows<'a> {
         let index = &self.state.index;
         let ids = |set: &std::collections::BTreeSet<JobId>| if last { set.last().copied() } else { set.first().copied() };
         match section {
-            Section::Active => ids(&index.active).map(|id| RowKey { section, major: 0, id }),
-            Section::Backoff => ids(&index.backoff).map(|id| RowKey { section, major: 0, id }),
-            Section::Rejected => ids(&index.rejected).map(|id| RowKey { section, major: 0, id }),
+            Section::Active => ids(&index.active).map(|id| RowKey::new(section, 0, id)),
+            Section::Backoff => ids(&index.backoff).map(|id| RowKey::new(section, 0, id)),
+            Section::Rejected => ids(&index.rejected).map(|id| RowKey::new(section, 0, id)),
             Section::Waiting => {
                 let entry = if last { index.waiting.last() } else { index.waiting.first() };
-                entry.map(|(rank, id)| RowKey { section, major: i128::from(*rank), id: *id })
+                entry.map(|(rank, id)| RowKey::new(section, i128::from(*rank), *id))
             }
             // The latest stands first.
             Section::Ended => {
                 let entry = if last { index.ended.first() } else { index.ended.last() };
-                entry.map(|(seq, id)| RowKey { section, major: -i128::from(*seq), id: *id })
+                entry.map(|(seq, id)| RowKey::new(section, -i128::from(*seq), *id))
             }
         }
     }
@@ -128,7 +128,7 @@ impl<'a> Rows<'a> {
         let section = key.section;
         let ids = |set: &std::collections::BTreeSet<JobId>| {
             let found = if above { set.range(..key.id).next_back() } else { set.range((Excluded(key.id), Unbounded)).next() };
-            found.map(|id| RowKey { section, major: 0, id: *id })
+            found.map(|id| RowKey::new(section, 0, *id))
         };
         match section {
             Section::Active => ids(&index.active),
@@ -141,7 +141,7 @@ impl<'a> Rows<'a> {
                 } else {
                     index.waiting.range((Excluded(place), Unbounded)).next()
                 };
-                found.map(|(rank, id)| RowKey { section, major: i128::from(*rank), id: *id })
+                found.map(|(rank, id)| RowKey::new(section, i128::from(*rank), *id))
             }
             Section::Ended => {
                 let place = (key.major.unsigned_abs() as u64, key.id);
@@ -150,7 +150,7 @@ impl<'a> Rows<'a> {
                 } else {
                     index.ended.range(..place).next_back()
                 };
-                found.map(|(seq, id)| RowKey { section, major: -i128::from(*seq), id: *id })
+                found.map(|(seq, id)| RowKey::new(section, -i128::from(*seq), *id))
             }
         }
     }
