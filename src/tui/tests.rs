@@ -407,6 +407,22 @@ fn the_looks_of_sixteen_colours_are_as_reviewed() {
 }
 
 #[test]
+fn with_sixteen_colours_nothing_is_said_in_those_that_terminals_show_next_to_unreadable() {
+    for (theme, poor) in [
+        (ThemeName::Dark, [Color::Blue, Color::DarkGray, Color::Black, Color::Gray]),
+        (ThemeName::Light, [Color::Yellow, Color::Green, Color::Cyan, Color::DarkGray]),
+    ] {
+        for name in SCREENS {
+            let mut app = screen(name, ColorMode::Sixteen, false);
+            app.set_theme(theme);
+            for cell in &draw(&mut app, 120, 36).content {
+                assert!(!poor.contains(&cell.fg), "{name}, {theme:?}: {:?} {:?}", cell.fg, cell.symbol());
+            }
+        }
+    }
+}
+
+#[test]
 fn names_that_are_not_ascii_stay_off_an_ascii_screen() {
     let mut story = Story::new(true);
     story.queue(1, "видео–日本語…😀.mp4", 10).log(None, LogLevel::Info, "→ é");
@@ -454,6 +470,15 @@ fn contrast(one: (u8, u8, u8), other: (u8, u8, u8)) -> f64 {
     (one.max(other) + 0.05) / (one.min(other) + 0.05)
 }
 
+/// A colour of the cube or of the greys of 256.
+fn of_256(number: u8) -> (u8, u8, u8) {
+    let level = |step: u8| if step == 0 { 0 } else { 55 + step * 40 };
+    match number.checked_sub(16).expect("none of the terminal's own") {
+        at @ 0..216 => (level(at / 36), level(at / 6 % 6), level(at % 6)),
+        grey => (8 + (grey - 216) * 10, 8 + (grey - 216) * 10, 8 + (grey - 216) * 10),
+    }
+}
+
 #[test]
 fn every_letter_of_every_screen_stands_out_from_its_ground() {
     assert!((contrast((0, 0, 0), (255, 255, 255)) - 21.0).abs() < 1e-9);
@@ -462,11 +487,11 @@ fn every_letter_of_every_screen_stands_out_from_its_ground() {
     let (dark, light) = (((0xcd, 0xd6, 0xf4), (0x1e, 0x1e, 0x2e)), ((0x26, 0x2a, 0x36), (0xfb, 0xfb, 0xf8)));
     let (black, white) = (((0xff, 0xff, 0xff), (0, 0, 0)), ((0, 0, 0), (0xff, 0xff, 0xff)));
     let mut poor = std::collections::BTreeMap::new();
-    for (theme, terminals) in
-        [(ThemeName::Dark, [dark, black]), (ThemeName::Light, [light, white]), (ThemeName::HighContrast, [black, black])]
-    {
+    let themes = [(ThemeName::Dark, [dark, black]), (ThemeName::Light, [light, white]), (ThemeName::HighContrast, [black, black])];
+    let modes = [ColorMode::True, ColorMode::Indexed];
+    for ((theme, terminals), mode) in themes.into_iter().flat_map(|theme| modes.map(|mode| (theme, mode))) {
         for name in SCREENS {
-            let mut app = screen(name, ColorMode::True, false);
+            let mut app = screen(name, mode, false);
             app.set_theme(theme);
             let buf = draw(&mut app, 120, 36);
             for (at, cell) in buf.content.iter().enumerate() {
@@ -476,7 +501,11 @@ fn every_letter_of_every_screen_stands_out_from_its_ground() {
                     continue;
                 }
                 for (own_ink, own_ground) in terminals {
-                    let rgb = |color: Color, own| if let Color::Rgb(r, g, b) = color { (r, g, b) } else { own };
+                    let rgb = |color: Color, own| match color {
+                        Color::Rgb(r, g, b) => (r, g, b),
+                        Color::Indexed(number) => of_256(number),
+                        _ => own,
+                    };
                     let found = contrast(rgb(cell.fg, own_ink), rgb(cell.bg, own_ground));
                     if found < 4.5 {
                         let place = (at % 120, at / 120);

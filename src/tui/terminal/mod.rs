@@ -3,6 +3,7 @@
 pub mod event_loop;
 mod lookup;
 mod paint;
+mod palette;
 pub mod setup;
 pub mod signals;
 pub mod theme;

@@ -10,6 +10,7 @@ use ratatui::text::Span;
 
 use crate::domain::memory::Level;
 pub use crate::domain::screen::{ColorChoice, ThemeName};
+use crate::tui::terminal::palette::{self, Palette};
 
 /// How many colours may be used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +20,8 @@ pub enum ColorMode {
     /// The terminal's own 16.
     #[default]
     Sixteen,
+    /// 256 that are the same everywhere: what most terminals have, and what is known of one at the end of an ssh.
+    Indexed,
     /// 24 bits.
     True,
 }
@@ -27,7 +30,12 @@ impl ColorMode {
     /// What to use, given `--color`, and the values of `NO_COLOR`, `COLORTERM` and `TERM`.
     pub fn detect(choice: ColorChoice, no_color: Option<&str>, colorterm: Option<&str>, term: Option<&str>) -> Self {
         let truecolor = matches!(colorterm, Some("truecolor" | "24bit")) || term.is_some_and(|term| term.ends_with("-direct"));
-        let best = if truecolor { Self::True } else { Self::Sixteen };
+        let indexed = term.is_some_and(|term| term.contains("256color"));
+        let best = match (truecolor, indexed) {
+            (true, _) => Self::True,
+            (false, true) => Self::Indexed,
+            (false, false) => Self::Sixteen,
+        };
         match choice {
             ColorChoice::Never => Self::Mono,
             ColorChoice::Always => best,
@@ -246,9 +254,7 @@ impl Theme {
         match (self.name, self.mode) {
             (ThemeName::Mono, _) | (_, ColorMode::Mono) => mono(role),
             (name, ColorMode::Sixteen) => sixteen(name, role),
-            (ThemeName::Dark, ColorMode::True) => truecolor(&DARK, role),
-            (ThemeName::Light, ColorMode::True) => truecolor(&LIGHT, role),
-            (ThemeName::HighContrast, ColorMode::True) => truecolor(&HIGH_CONTRAST, role),
+            (name, mode) => coloured(palette::of(name, matches!(mode, ColorMode::True)), role),
         }
     }
 
@@ -263,12 +269,13 @@ impl Theme {
         let palette = match (self.name, self.mode) {
             (ThemeName::Mono, _) | (_, ColorMode::Mono) => return Style::new(),
             (_, ColorMode::Sixteen) => {
-                let colors = [Color::Red, Color::Blue, Color::Green, Color::Magenta, Color::Cyan, Color::Reset];
+                let is_light = matches!(self.name, ThemeName::Light);
+                let (second, third) = if is_light { (Color::Blue, Color::Reset) } else { (Color::Yellow, Color::Green) };
+                let fifth = if is_light { Color::LightBlue } else { Color::Cyan };
+                let colors = [Color::Red, second, third, Color::Magenta, fifth, Color::Reset];
                 return Style::new().fg(colors[place % colors.len()]);
             }
-            (ThemeName::Dark, ColorMode::True) => &DARK,
-            (ThemeName::Light, ColorMode::True) => &LIGHT,
-            (ThemeName::HighContrast, ColorMode::True) => &HIGH_CONTRAST,
+            (name, mode) => palette::of(name, matches!(mode, ColorMode::True)),
         };
         let colors = [palette.bad, palette.running, palette.good, palette.cleanup, palette.accent, palette.text];
         Style::new().fg(colors[place % colors.len()])
@@ -284,16 +291,16 @@ impl Theme {
     /// What is laid over the selected row.
     pub const fn selection(&self) -> Style {
         match (self.name, self.mode) {
-            (ThemeName::Dark, ColorMode::True) => Style::new().bg(Color::Rgb(0x31, 0x32, 0x44)).add_modifier(Modifier::BOLD),
-            (ThemeName::Light, ColorMode::True) => Style::new().bg(Color::Rgb(0xe4, 0xe9, 0xf2)).add_modifier(Modifier::BOLD),
-            (ThemeName::HighContrast, ColorMode::True) => {
-                Style::new().bg(Color::Rgb(0x30, 0x30, 0x60)).add_modifier(Modifier::BOLD)
-            }
             (ThemeName::Mono, _) | (_, ColorMode::Mono) => {
                 Style::new().add_modifier(Modifier::REVERSED).remove_modifier(Modifier::DIM)
             }
             // One colour for the whole row: reversed, each would become a background of its own.
-            _ => Style::new().fg(Color::Reset).add_modifier(Modifier::REVERSED),
+            (_, ColorMode::Sixteen) => {
+                Style::new().fg(Color::Reset).add_modifier(Modifier::REVERSED).remove_modifier(Modifier::DIM)
+            }
+            (name, mode) => {
+                Style::new().bg(palette::of(name, matches!(mode, ColorMode::True)).selected).add_modifier(Modifier::BOLD)
+            }
         }
     }
 
@@ -308,64 +315,7 @@ impl Theme {
     }
 }
 
-struct Palette {
-    text: Color,
-    strong: Color,
-    dim: Color,
-    frame: Color,
-    focus: Color,
-    accent: Color,
-    good: Color,
-    warn: Color,
-    bad: Color,
-    running: Color,
-    cleanup: Color,
-}
-
-const DARK: Palette = Palette {
-    // The terminal's own foreground: readable on its own background, and the shortest to ask for.
-    text: Color::Reset,
-    strong: Color::Reset,
-    dim: Color::Rgb(0x96, 0x9c, 0xb5),
-    frame: Color::Rgb(0x6c, 0x70, 0x86),
-    focus: Color::Rgb(0x7a, 0xa8, 0xf0),
-    accent: Color::Rgb(0x89, 0xb4, 0xfa),
-    good: Color::Rgb(0x00, 0xb0, 0x86),
-    warn: Color::Rgb(0xe6, 0xa8, 0x28),
-    bad: Color::Rgb(0xf2, 0x7c, 0x52),
-    running: Color::Rgb(0x56, 0xb4, 0xe9),
-    cleanup: Color::Rgb(0xcc, 0x8f, 0xc0),
-};
-
-const LIGHT: Palette = Palette {
-    text: Color::Reset,
-    strong: Color::Reset,
-    dim: Color::Rgb(0x5f, 0x64, 0x75),
-    frame: Color::Rgb(0xa8, 0xad, 0xba),
-    focus: Color::Rgb(0x1f, 0x5f, 0xbf),
-    accent: Color::Rgb(0x1f, 0x5f, 0xbf),
-    good: Color::Rgb(0x00, 0x72, 0x54),
-    warn: Color::Rgb(0x8c, 0x59, 0x00),
-    bad: Color::Rgb(0xad, 0x3b, 0x00),
-    running: Color::Rgb(0x00, 0x6a, 0xa8),
-    cleanup: Color::Rgb(0x95, 0x4a, 0x7b),
-};
-
-const HIGH_CONTRAST: Palette = Palette {
-    text: Color::Rgb(0xff, 0xff, 0xff),
-    strong: Color::Rgb(0xff, 0xff, 0xff),
-    dim: Color::Rgb(0xd0, 0xd0, 0xd0),
-    frame: Color::Rgb(0xd0, 0xd0, 0xd0),
-    focus: Color::Rgb(0x8f, 0xd0, 0xff),
-    accent: Color::Rgb(0x8f, 0xd0, 0xff),
-    good: Color::Rgb(0x00, 0xe0, 0xa8),
-    warn: Color::Rgb(0xff, 0xc0, 0x30),
-    bad: Color::Rgb(0xff, 0x80, 0x50),
-    running: Color::Rgb(0x70, 0xc8, 0xff),
-    cleanup: Color::Rgb(0xf0, 0xa8, 0xe0),
-};
-
-const fn truecolor(palette: &Palette, role: Role) -> Style {
+const fn coloured(palette: &Palette, role: Role) -> Style {
     let style = Style::new();
     match role {
         Role::Text => style.fg(palette.text),
@@ -383,20 +333,26 @@ const fn truecolor(palette: &Palette, role: Role) -> Style {
     }
 }
 
+/// What the sixteen colours look like is the terminal's to say. Blue is next to unreadable on most dark grounds, and the grey is the
+/// ground of some; on a light ground green, yellow and cyan are pale, and weights stand in for them.
 const fn sixteen(name: ThemeName, role: Role) -> Style {
-    let style = Style::new();
+    // What a cell showed before it was dim, or its colour, is not to be mixed with what it shows now.
+    let style = Style::new().remove_modifier(Modifier::DIM);
     let loud = matches!(name, ThemeName::HighContrast);
+    let is_light = matches!(name, ThemeName::Light);
+    let blue = if is_light { Color::Blue } else { Color::Cyan };
     match role {
         Role::Text => style,
         Role::Strong => style.add_modifier(Modifier::BOLD),
         Role::Dim | Role::Frame if loud => style,
-        Role::Dim | Role::Frame => style.fg(Color::DarkGray),
-        Role::Focus => style.fg(Color::Blue),
-        Role::Accent => style.fg(Color::Blue).add_modifier(Modifier::BOLD),
+        Role::Dim | Role::Frame => style.fg(Color::Reset).add_modifier(Modifier::DIM),
+        Role::Focus | Role::Running => style.fg(blue),
+        Role::Accent => style.fg(blue).add_modifier(Modifier::BOLD),
+        Role::Good if is_light => style,
         Role::Good => style.fg(Color::Green),
+        Role::Warn | Role::Line if is_light => style.add_modifier(Modifier::BOLD).add_modifier(Modifier::UNDERLINED),
         Role::Warn | Role::Line => style.fg(Color::Yellow).add_modifier(Modifier::BOLD),
         Role::Bad => style.fg(Color::Red).add_modifier(Modifier::BOLD),
-        Role::Running => style.fg(Color::Blue),
         Role::Cleanup => style.fg(Color::Magenta),
         Role::Urgent => style.fg(Color::Red).add_modifier(Modifier::BOLD).add_modifier(Modifier::REVERSED),
     }
@@ -421,7 +377,8 @@ mod tests {
     fn colours_are_used_only_where_the_terminal_and_the_operator_allow_them() {
         let auto = ColorChoice::Auto;
         assert_eq!(ColorMode::detect(auto, None, Some("truecolor"), None), ColorMode::True);
-        assert_eq!(ColorMode::detect(auto, None, None, Some("xterm-256color")), ColorMode::Sixteen);
+        assert_eq!(ColorMode::detect(auto, None, None, Some("xterm-256color")), ColorMode::Indexed);
+        assert_eq!(ColorMode::detect(auto, None, None, Some("linux")), ColorMode::Sixteen);
         assert_eq!(ColorMode::detect(auto, Some("1"), Some("truecolor"), None), ColorMode::Mono);
         assert_eq!(ColorMode::detect(auto, Some(""), Some("truecolor"), None), ColorMode::True);
         assert_eq!(ColorMode::detect(ColorChoice::Always, Some("1"), None, None), ColorMode::Sixteen);

@@ -152,8 +152,10 @@ impl LoadChart<'_> {
             .render(plot, buf);
         for position in plot.positions() {
             let cell = &mut buf[position];
-            if let Color::Indexed(style) = cell.fg {
-                cell.set_fg(Color::Reset).set_style(styles[usize::from(style)]);
+            if let Color::Indexed(style) = cell.fg
+                && let Some(style) = styles.get(usize::from(style))
+            {
+                cell.set_fg(Color::Reset).set_style(*style);
             }
         }
     }
