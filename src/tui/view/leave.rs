@@ -23,6 +23,7 @@ use crate::tui::input::action::Act;
 use crate::tui::input::keymap::KeyMode;
 use crate::tui::terminal::theme::Role;
 use crate::tui::view::frame::{Framed, popup};
+use crate::tui::view::text::wrap;
 
 /// Draws it; `row` is the chosen one.
 pub fn draw(app: &App, row: usize, area: Rect, buf: &mut Buffer) {
@@ -31,7 +32,9 @@ pub fn draw(app: &App, row: usize, area: Rect, buf: &mut Buffer) {
     let mut text = Text::from(theme.span(format!("{} at work, {} waiting", many(at_work, "job"), state.waiting()), Role::Strong));
     if let Some(comparison) = &state.comparison {
         let words = format!("a comparison has the machine ({}); it goes on without this window", comparison.run_words());
-        text.push_line(theme.span(words, Role::Running));
+        for words in wrap(&words, usize::from(area.width.saturating_sub(4))) {
+            text.push_line(theme.span(words, Role::Running));
+        }
     }
     if state.paused && state.waiting() > 0 {
         text.push_line(theme.span("the queue is held: what waits does not start", Role::Warn));

@@ -17,7 +17,7 @@ use crate::tui::app::App;
 use crate::tui::app::palette::Palette;
 use crate::tui::terminal::theme::Role;
 use crate::tui::view::frame::{Framed, popup};
-use crate::tui::view::text::{fit, widths};
+use crate::tui::view::text::{fit, typed, widths};
 
 /// Rows of the list where there is room.
 const ROWS: u16 = 14;
@@ -34,8 +34,9 @@ pub fn draw(app: &App, palette: &Palette, area: Rect, buf: &mut Buffer) -> Optio
         return None;
     }
     let [line, list] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(inner);
-    let typed = fit(palette.input.value(), usize::from(line.width.saturating_sub(3)), theme.symbols);
-    Line::from(vec![" ".into(), theme.span(":", Role::Accent), theme.span(typed, Role::Strong)]).render(line, buf);
+    // The cursor stands behind the last character.
+    let (seen, skipped) = typed(&palette.input, usize::from(line.width.saturating_sub(3)));
+    Line::from(vec![" ".into(), theme.span(":", Role::Accent), theme.span(seen, Role::Strong)]).render(line, buf);
     if entries.is_empty() {
         Paragraph::new(theme.span("  no command has these letters", Role::Dim)).render(list, buf);
     }
@@ -55,6 +56,6 @@ pub fn draw(app: &App, palette: &Palette, area: Rect, buf: &mut Buffer) -> Optio
         .highlight_spacing(HighlightSpacing::Always)
         .row_highlight_style(theme.selection());
     StatefulWidget::render(table, list, buf, &mut state);
-    let x = inner.x + 2 + (palette.input.visual_cursor() as u16).min(inner.width.saturating_sub(3));
+    let x = inner.x + 2 + (palette.input.visual_cursor().saturating_sub(skipped) as u16).min(inner.width.saturating_sub(3));
     Some(Position { x, y: inner.y })
 }

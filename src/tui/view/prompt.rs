@@ -16,7 +16,7 @@ use crate::tui::app::prompt::{Prompt, PromptKind};
 use crate::tui::input::action::Act;
 use crate::tui::input::keymap::KeyMode;
 use crate::tui::terminal::theme::Role;
-use crate::tui::view::text::{left, wrap};
+use crate::tui::view::text::{left, typed, wrap};
 
 /// Draws it and returns where the cursor stands.
 pub fn draw(app: &App, prompt: &Prompt, area: Rect, buf: &mut Buffer) -> Option<Position> {
@@ -43,22 +43,8 @@ pub fn draw(app: &App, prompt: &Prompt, area: Rect, buf: &mut Buffer) -> Option<
     theme.span(preset, Role::Dim).render(preset_at, buf);
     // The cursor stands behind the last character.
     let room = usize::from(typed_at.width).saturating_sub(usize::from(gap == 0));
-    let scroll = prompt.input.visual_scroll(room);
-    // Skips whole characters until the cursor is in sight.
-    let mut skipped = 0;
-    let visible: String = prompt
-        .input
-        .value()
-        .chars()
-        .skip_while(|c| {
-            let skip = skipped < scroll;
-            if skip {
-                skipped += unicode_width::UnicodeWidthChar::width(*c).unwrap_or(0);
-            }
-            skip
-        })
-        .collect();
-    theme.span(visible, Role::Text).render(typed_at, buf);
+    let (seen, skipped) = typed(&prompt.input, room);
+    theme.span(seen, Role::Text).render(typed_at, buf);
     draw_above(app, prompt, above, buf);
     let column = label + (prompt.input.visual_cursor().saturating_sub(skipped)) as u16;
     Some(Position { x: column.min(area.width - 1), y: row.y })

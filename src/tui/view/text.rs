@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
+use tui_input::Input;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr};
 
 use crate::domain::time::Wall;
@@ -128,4 +129,41 @@ pub fn bar<'a>(theme: &Theme, ratio: f64, width: u16, role: Role) -> [Span<'a>; 
     let used = whole + usize::from(part > 0);
     let rest = theme.symbols.empty.repeat(usize::from(width).saturating_sub(used));
     [Span::styled(full, theme.shape(role)), theme.span(rest, Role::Dim)]
+}
+
+/// A large number with commas, as a person reads it.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// So many times as fast as it plays, in five characters at most: `1.8x`, `123x`, `46kx`.
+pub fn pace(speed: f64) -> String {
+    match speed {
+        ..99.95 => format!("{speed:.1}x"),
+        99.95..9999.5 => format!("{speed:.0}x"),
+        _ => format!("{:.0}kx", speed / 1000.0),
+    }
+}
+
+/// What is seen of a line that is being typed in `room` columns: whole characters, scrolled until the cursor is in sight. With
+/// the columns that were left out before it.
+pub fn typed(input: &Input, room: usize) -> (String, usize) {
+    let scroll = input.visual_scroll(room);
+    let mut skipped = 0;
+    let seen = input.value().chars().skip_while(|c| {
+        let skip = skipped < scroll;
+        if skip {
+            skipped += c.width().unwrap_or(0);
+        }
+        skip
+    });
+    (seen.collect(), skipped)
 }

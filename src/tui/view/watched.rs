@@ -15,6 +15,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Alignment, Constraint, Rect};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::{Cell, Paragraph, Row, Table, Widget as _};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::domain::text::{many, path_text};
 use crate::domain::watch::{DeleteInput, WatchState, Watched};
@@ -71,14 +72,16 @@ fn rows<'a>(app: &'a App, watched: &'a Watched, width: u16) -> Vec<Vec<Cell<'a>>
     let of_state = if watched.state == WatchState::Missing { role } else { Role::Text };
     let number = |number: u64, role| Cell::from(Text::from(theme.span(number.to_string(), role)).alignment(Alignment::Right));
     let waits = if watched.waiting > 0 { Role::Strong } else { Role::Dim };
+    let folder = path_text(&watched.folder);
     let room = usize::from(width.saturating_sub(3 + STATE + TAKEN + WAIT + PRESET + 2));
+    let is_cut = folder.width() > room;
     let mut rows = vec![vec![
         Line::from(vec![" ".into(), theme.span(symbol, role)]).into(),
         theme.span(watched.state_words(), of_state).into(),
         number(watched.taken, Role::Text),
         number(watched.waiting, waits),
         theme.span(format!("  {}", fit(&watched.preset, usize::from(PRESET) - 1, theme.symbols)), Role::Text).into(),
-        theme.span(fit_words(&path_text(&watched.folder), room, theme.symbols).into_owned(), Role::Strong).into(),
+        theme.span(fit_words(&folder, room, theme.symbols).into_owned(), Role::Strong).into(),
     ]];
     let room = usize::from(width.saturating_sub(3 + STATE + 1));
     let mut say = |lead: &str, words: &str, role| {
@@ -91,6 +94,10 @@ fn rows<'a>(app: &'a App, watched: &'a Watched, width: u16) -> Vec<Vec<Cell<'a>>
             ]);
         }
     };
+    // What has no room in its row is read below it.
+    if is_cut {
+        say("folder", &folder, Role::Strong);
+    }
     if let Some(why) = &watched.why {
         say("why", why, if watched.state == WatchState::Missing { role } else { Role::Text });
     }

@@ -34,7 +34,7 @@ use crate::tui::app::App;
 use crate::tui::input::keymap::KeyMode;
 use crate::tui::pages::what_if::Looking;
 use crate::tui::terminal::theme::{Role, Theme};
-use crate::tui::view::frame::{Framed, popup};
+use crate::tui::view::frame::{Framed, Seen, popup};
 use crate::tui::view::text::{fit, mb, widths, wrap};
 
 /// Widest frame.
@@ -59,8 +59,10 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let inside = width.saturating_sub(4);
     if what_if.explains {
         let lines = explained(app, inside);
-        let inner = framed(app, (area, width, lines.len()), "What if: what it rests on", buf);
-        let above = what_if.scroll.seen(lines.len(), inner.height.into());
+        let (place, frame) = framed(app, (area, width, lines.len()), "What if: what it rests on", buf);
+        let (rows, of) = (usize::from(place.height.saturating_sub(2)), lines.len());
+        let above = what_if.scroll.seen(of, rows);
+        let inner = frame.seen(Seen { above, rows: rows.min(of), of }).draw(place, buf);
         return Paragraph::new(lines).scroll((above as u16, 0)).render(inner, buf);
     }
     let summary = summary(app, inside);
@@ -69,7 +71,8 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let tall = |blocks: &[Block]| blocks.iter().map(|block| block.lines.len()).sum::<usize>();
     // Summary, head and rows, with a blank line before and after, and one before the keys.
     let height = summary.len() + ways + tall(&blocks) + 4;
-    let inner = framed(app, (area, width, height), "What if", buf);
+    let (place, frame) = framed(app, (area, width, height), "What if", buf);
+    let inner = frame.draw(place, buf);
     let room = usize::from(inner.height);
     let fixed = summary.len() + 1 + ways.min(LEAST_ROWS);
     while fixed + tall(&blocks) > room {
@@ -100,7 +103,8 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     Paragraph::new(keys.lines).render(keys_at, buf);
 }
 
-fn framed(app: &App, (area, width, lines): (Rect, u16, usize), title: &str, buf: &mut Buffer) -> Rect {
+/// Its frame, and where that stands.
+fn framed<'a>(app: &'a App, (area, width, lines): (Rect, u16, usize), title: &'a str, buf: &mut Buffer) -> (Rect, Framed<'a>) {
     let theme = app.theme();
     let place = popup(area, width, lines.min(200) as u16 + 2, buf);
     let more = theme.symbols.more;
@@ -120,7 +124,7 @@ fn framed(app: &App, (area, width, lines): (Rect, u16, usize), title: &str, buf:
         }
     };
     let title = vec![theme.span(title, Role::Accent)];
-    Framed::new(theme, title).right(right.into_iter().collect()).padded().draw(place, buf)
+    (place, Framed::new(theme, title).right(right.into_iter().collect()).padded())
 }
 
 /// Text broken into lines of one look.
