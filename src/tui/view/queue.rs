@@ -31,14 +31,14 @@ use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::frame::{Framed, Seen};
 use crate::tui::view::header::before_words;
 use crate::tui::view::names::{fit_name, input_name};
-use crate::tui::view::text::{bar, fit, fit_words, time_of_day, widths};
+use crate::tui::view::text::{bar, fit, fit_words, pace, thousands, time_of_day, widths};
 
 /// Characters of the percent of the bar, and of the speed.
 const PERCENT: u16 = 5;
 const SPEED: u16 = 6;
-/// Characters of the time left, with and without hours.
+/// Characters of the time left, without and with hours; one more where there are ten of them.
 const LEFT: (u16, u16) = (6, 8);
-/// Characters of sizes and of peaks, least and most.
+/// Characters of sizes and of peaks, least and most; one more for a peak of a thousand MB that is expected.
 const SIZE: (u16, u16) = (5, 6);
 /// Characters of the bar where there is room for one, and the least that names leave of it.
 const BAR: (u16, u16) = (6, 11);
@@ -140,9 +140,11 @@ impl Columns {
     /// State, number with a mark, input, size, peak, progress, speed, time left, and a free one before the frame. Names get what
     /// the other columns can spare; words in place of the progress keep what they ask for.
     fn new(width: u16, last: Option<JobId>, wanted: Wanted) -> Self {
-        let id = last.map_or(1, |id| id.0.max(1).ilog10() as u16 + 1).max(3);
-        let mut peak = if width >= 54 { SIZE.1 } else { 0 };
-        let (mut size, mut left) = (SIZE.1, LEFT.1);
+        // A blank stands before the longest number: the state fills its column.
+        let id = last.map_or(1, |id| id.0.max(1).ilog10() as u16 + 2).max(3);
+        let at_least = |usual: u16, wanted: u16| usual.max(wanted.min(usual + 1));
+        let mut peak = if width >= 54 { at_least(SIZE.1, wanted.peak) } else { 0 };
+        let (mut size, mut left) = (SIZE.1, at_least(LEFT.1, wanted.left));
         let mut bar = match width {
             70.. => BAR.1,
             64.. => BAR.0,
@@ -156,10 +158,10 @@ impl Columns {
             (*column, free) = (*column - spare, free + spare);
         };
         give(&mut size, wanted.size.clamp(SIZE.0, SIZE.1));
-        give(&mut peak, wanted.peak.clamp(SIZE.0, SIZE.1));
+        give(&mut peak, wanted.peak.clamp(SIZE.0, SIZE.1 + 1));
         let most = bar + PERCENT + SPEED + LEFT.1;
         let words = wanted.tail.min(most);
-        give(&mut left, wanted.left.clamp(LEFT.0, LEFT.1).max(words.saturating_sub(bar + PERCENT + SPEED)));
+        give(&mut left, wanted.left.clamp(LEFT.0, LEFT.1 + 1).max(words.saturating_sub(bar + PERCENT + SPEED)));
         give(&mut bar, BAR.0.max(words.saturating_sub(PERCENT + SPEED + left)));
         // On a wide screen the names have enough room before the bars do.
         bar += free.saturating_sub(wanted.name.max(NAMES)).min(if bar > 0 { LONGER } else { 0 });
@@ -335,19 +337,6 @@ fn next_steps(app: &App, room: usize) -> Vec<Span<'static>> {
     words.map(|words| theme.span(words, Role::Accent)).into_iter().collect()
 }
 
-/// A large number with commas, as a person reads it.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A row of the table.
 struct Entry<'a> {
     theme: &'a Theme,
@@ -460,7 +449,7 @@ impl<'a> Entry<'a> {
                 let speed = played
                     .filter(|_| finished.took > Duration::ZERO)
                     .map(|played| played.as_secs_f64() / finished.took.as_secs_f64());
-                let speed = speed.map_or_else(String::new, |speed| format!("{speed:.1}x"));
+                let speed = speed.map_or_else(String::new, pace);
                 vec![Line::from(vec![" ".into(), words]).into(), self.right(speed, self.text_role())]
             }
             Phase::Finished(finished) => {
@@ -485,7 +474,7 @@ impl<'a> Entry<'a> {
             let (words, role) = if for_memory { ("for memory", Role::Warn) } else { ("by hand", Role::Dim) };
             return vec![line.into(), self.right(words.to_owned(), role).column_span(2)];
         }
-        let speed = if progress.speed > 0.0 { format!("{:.1}x", progress.speed) } else { String::new() };
+        let speed = if progress.speed > 0.0 { pace(progress.speed) } else { String::new() };
         // At work, and not long enough to tell.
         let unknown = if matches!(job.phase, Phase::Running { .. }) { theme.symbols.more } else { "" };
         let left = left_of(job).unwrap_or_else(|| unknown.to_owned());
@@ -516,6 +505,42 @@ mod tests {
         // On a wide screen a bar is longer only as far as names let it.
         let (short, long) = (Columns::new(150, id, usual_names(20)), Columns::new(150, id, usual_names(70)));
         assert!(short.bar > long.bar && long.input >= 70, "{} {}", short.bar, long.bar);
+    }
+
+    #[test]
+    fn figures_and_words_of_a_row_stand_apart_from_each_other() {
+        use crate::domain::event::EventKind;
+        use crate::tui::terminal::theme::ColorMode;
+        use crate::tui::tests::fixture::{Story, press, settings};
+
+        let mut story = Story::new(true);
+        for id in 1..=123 {
+            story.queue(id, "film.mp4", 412);
+        }
+        for (id, speed, left) in [(121, 123.4, 36_000), (122, 1234.5, 72_000), (123, 45_678.0, 90)] {
+            story.inspect(id, 60, 1024).start(id, 1).progress(id, 0.63, speed, left, 0);
+        }
+        story.finish(120, Outcome::Done, 300, 1.0, None).tell(EventKind::JobPaused { job: JobId(123), by_governor: true });
+        for width in [60, 80, 120] {
+            let mut app = story.app(settings(ColorMode::True, false));
+            press(&mut app, "g");
+            let mut buf = Buffer::empty(Rect::new(0, 0, width, 40));
+            crate::tui::view::render(&app, buf.area, &mut buf);
+            let lines = (0..40).map(|y| (0..width).map(|x| buf[(x, y)].symbol()).collect::<String>());
+            let rows: Vec<String> = lines.filter(|line| line.contains("film.mp4") && line.contains("63%")).collect();
+            assert_eq!(rows.len(), 3, "{width}: {rows:#?}");
+            let words = |row: &str| row.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            assert!(words(&rows[0]).iter().any(|word| word == "123x") && words(&rows[0]).iter().any(|word| word == "10:00:00"));
+            assert!(words(&rows[1]).iter().any(|word| word == "1234x") && words(&rows[1]).iter().any(|word| word == "20:00:00"));
+            assert!(
+                words(&rows[2]).iter().any(|word| word.ends_with("stopped")) && words(&rows[2]).iter().any(|word| word == "123")
+            );
+            assert!(rows.iter().all(|row| words(row).iter().any(|word| word == "412M")), "{width}: {rows:#?}");
+        }
+        assert_eq!(
+            (pace(99.94), pace(99.96), pace(9999.0), pace(45_678.0)),
+            ("99.9x".into(), "100x".into(), "9999x".into(), "46kx".into())
+        );
     }
 
     fn usual_names(name: u16) -> Wanted {
