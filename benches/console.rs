@@ -52,7 +52,7 @@ impl Console {
             color: ColorMode::True,
             ascii: false,
             profiles: vec![yard::profile(2)],
-            places: Places { cwd: "/srv/media".into(), home: Some("/root".into()) },
+            places: Places { cwd: "/srv/media".into(), home: Some("/root".into()), is_elsewhere: false },
             time_zone: TimeZone::UTC,
             comparison: None,
             replay: false,

@@ -176,7 +176,7 @@ fn show_screen(resolved: &Resolved, connected: Connected, window: &Window) -> Re
         options.lookup.complete = None;
         options.lookup.start_server = window.kind.start_server();
     } else {
-        options.places = Places { cwd: facts.folder, home: facts.home };
+        options.places = Places { cwd: facts.folder, home: facts.home, is_elsewhere: true };
     }
     options.profiles = facts.profiles;
     options.presets = facts.presets;

@@ -18,13 +18,15 @@ pub struct Places {
     pub cwd: PathBuf,
     /// The operator's own folder, for `~`.
     pub home: Option<PathBuf>,
+    /// They are on another machine: what stands there is not seen from here.
+    pub is_elsewhere: bool,
 }
 
 impl Places {
     /// Those of this process.
     pub fn here() -> Self {
         let cwd = std::env::current_dir().unwrap_or_default();
-        Self { cwd, home: std::env::var_os("HOME").map(PathBuf::from) }
+        Self { cwd, home: std::env::var_os("HOME").map(PathBuf::from), is_elsewhere: false }
     }
 }
 
@@ -134,7 +136,8 @@ fn escape(text: &str) -> String {
     out
 }
 
-/// The paths that a typed line names. One that stands there as a whole is one path, blanks and quotes included.
+/// The paths that a typed line names. One that stands there as a whole is one path, blanks and quotes included. Names on another
+/// machine are taken as they stand: what fits a pattern there is not known here.
 pub fn typed(line: &str, places: &Places) -> Result<Vec<PathBuf>, String> {
     let whole = line.trim();
     if whole.contains(char::is_whitespace) && is_there(whole, places) {
@@ -143,7 +146,7 @@ pub fn typed(line: &str, places: &Places) -> Result<Vec<PathBuf>, String> {
     let mut paths = Vec::new();
     for word in words(line)? {
         let word = if word.starts_with(FILE_URL) { of_address(&word) } else { word };
-        if word.contains(['*', '?', '[']) && !is_there(&word, places) {
+        if word.contains(['*', '?', '[']) && !places.is_elsewhere && !is_there(&word, places) {
             paths.extend(crate::tui::app::glob::matching(&absolute(&word, places)).map_err(|why| format!("{word}: {why}"))?);
         } else {
             paths.push(absolute(&word, places));
@@ -159,7 +162,7 @@ pub fn pasted(text: &str, places: &Places) -> Vec<String> {
     // Lists of addresses have comments.
     let is_list = lines.iter().any(|line| line.trim_start().starts_with(FILE_URL));
     let paths = lines.into_iter().filter(|line| !(is_list && line.starts_with('#')));
-    paths.flat_map(|line| pasted_line(line, places)).collect()
+    paths.enumerate().flat_map(|(at, line)| pasted_line(line, places, at < LINES_LOOKED_AT)).collect()
 }
 
 /// It may be meant as paths: a line of it begins as paths do, or stands there.
@@ -176,16 +179,17 @@ pub fn looks_like_paths(text: &str, places: &Places) -> bool {
 const LINES_LOOKED_AT: usize = 200;
 const FILE_URL: &str = "file://";
 
-fn pasted_line(line: &str, places: &Places) -> Vec<String> {
+/// One line of a paste; `looks` = what stands on disk decides, else its form alone.
+fn pasted_line(line: &str, places: &Places, looks: bool) -> Vec<String> {
     let whole = line.trim();
     let parts: Vec<&str> = whole.split_whitespace().collect();
     if parts.iter().all(|part| part.starts_with(FILE_URL)) {
         return parts.into_iter().map(of_address).collect();
     }
-    if is_there(line, places) {
+    if looks && is_there(line, places) {
         return vec![line.to_owned()];
     }
-    if is_there(whole, places) {
+    if looks && is_there(whole, places) {
         return vec![whole.to_owned()];
     }
     let is_escaped = whole.contains(['\\', '\'', '"']);
@@ -216,7 +220,7 @@ fn of_address(address: &str) -> String {
 }
 
 fn is_there(path: &str, places: &Places) -> bool {
-    std::fs::symlink_metadata(absolute(path, places)).is_ok()
+    !places.is_elsewhere && std::fs::symlink_metadata(absolute(path, places)).is_ok()
 }
 
 /// A line that names these paths.
@@ -241,7 +245,7 @@ mod tests {
         }
         std::fs::create_dir(dir.path().join("sub")).expect("made");
         std::fs::write(dir.path().join("sub/c.mkv"), "").expect("written");
-        let places = Places { cwd: dir.path().into(), home: Some(dir.path().join("sub")) };
+        let places = Places { cwd: dir.path().into(), home: Some(dir.path().join("sub")), is_elsewhere: false };
         let names = |line: &str| -> Result<Vec<String>, String> {
             let paths = typed(line, &places)?;
             Ok(paths.iter().map(|path| path.strip_prefix(dir.path()).expect("below it").display().to_string()).collect())
@@ -253,6 +257,21 @@ mod tests {
         assert_eq!(names("odd[1].mkv"), Ok(vec!["odd[1].mkv".to_owned()]), "what stands there is meant as it is");
         assert_eq!(names(&format!("file://{}/a%201.mkv", dir.path().display())), Ok(vec!["a 1.mkv".to_owned()]));
         assert_eq!(names("*.avi"), Err("*.avi: no file is called like that".to_owned()));
+    }
+
+    #[test]
+    fn names_on_another_machine_are_taken_as_they_stand_whatever_stands_here() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for name in ["a.mkv", "My film.mkv", "1 - x.mkv"] {
+            std::fs::write(dir.path().join(name), "").expect("written");
+        }
+        let places = Places { cwd: dir.path().into(), home: None, is_elsewhere: true };
+        let at = |name: &str| dir.path().join(name);
+        assert_eq!(typed("[Grp]\\ Show\\ -\\ 01.mkv", &places), Ok(vec![at("[Grp] Show - 01.mkv")]));
+        assert_eq!(typed("*.mkv", &places), Ok(vec![at("*.mkv")]));
+        assert_eq!(typed("My film.mkv", &places), Ok(vec![at("My"), at("film.mkv")]));
+        assert!(!looks_like_paths("a.mkv", &places));
+        assert_eq!(pasted("/v/[Grp] Show - 01.mkv", &places), ["/v/[Grp] Show - 01.mkv"]);
     }
 
     #[test]
@@ -269,7 +288,7 @@ mod tests {
             std::fs::write(dir.path().join(name), "").expect("a file");
         }
         std::fs::create_dir(dir.path().join("more")).expect("a folder");
-        let places = Places { cwd: dir.path().to_owned(), home: Some(dir.path().to_owned()) };
+        let places = Places { cwd: dir.path().to_owned(), home: Some(dir.path().to_owned()), is_elsewhere: false };
         let both = complete("x.mp4 ca", &places);
         assert_eq!(both.line, r"x.mp4 cam\ ");
         assert_eq!(both.offers, ["cam one.mp4", "cam two.mp4"]);
@@ -282,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_tilde_leads_home_and_a_relative_path_starts_where_plimsoll_did() {
-        let places = Places { cwd: "/work".into(), home: Some("/home/me".into()) };
+        let places = Places { cwd: "/work".into(), home: Some("/home/me".into()), is_elsewhere: false };
         assert_eq!(absolute("~/v", &places), Path::new("/home/me/v"));
         assert_eq!(absolute("v", &places), Path::new("/work/v"));
         assert_eq!(absolute("/v", &places), Path::new("/v"));
@@ -294,7 +313,7 @@ mod tests {
         for name in names {
             std::fs::write(dir.path().join(name), "").expect("a file");
         }
-        let places = Places { cwd: dir.path().to_owned(), home: Some(dir.path().to_owned()) };
+        let places = Places { cwd: dir.path().to_owned(), home: Some(dir.path().to_owned()), is_elsewhere: false };
         (dir, places)
     }
 

@@ -5,10 +5,10 @@ use tui_input::InputRequest;
 use crate::domain::command::{Command, JobRequest};
 use crate::domain::profile::Profile;
 use crate::domain::text::file_name_text;
-use crate::tui::app::complete;
-use crate::tui::app::palette::Does;
+use crate::tui::app::palette::{Does, Entry, Palette};
 use crate::tui::app::prompt::PromptKind;
 use crate::tui::app::{App, Mode, Question, shown};
+use crate::tui::app::{complete, prompt};
 use crate::tui::input::action::{Act, Effect};
 use crate::tui::pages::profiles::{Picker, Switch};
 use crate::tui::pages::queue::filter::Filter;
@@ -128,9 +128,19 @@ impl App {
         Vec::new()
     }
 
+    /// The commands that the letters of the palette leave. Where nothing can be changed those that would are left out.
+    pub fn commands(&self, palette: &Palette) -> Vec<Entry> {
+        let mut entries = palette.entries(&self.settings.keys, &self.settings.profiles);
+        if self.why_only_looks().is_some() {
+            entries.retain(|entry| if let Does::Act(act) = entry.does { self.means_something(act) } else { true });
+        }
+        entries
+    }
+
     pub(super) fn act_on_palette(&mut self, act: Act) -> Vec<Effect> {
+        let Some(Mode::Palette(palette)) = self.modes.last() else { return Vec::new() };
+        let entries = self.commands(palette);
         let Some(Mode::Palette(palette)) = self.modes.last_mut() else { return Vec::new() };
-        let entries = palette.entries(&self.settings.keys, &self.settings.profiles);
         let typed = palette.paths().unwrap_or_default().to_owned();
         match act {
             Act::Down => palette.row = (palette.row + 1).min(entries.len().saturating_sub(1)),
@@ -235,7 +245,10 @@ impl App {
             paths => format!("{} paths", paths.len()),
         };
         let added = preset.as_ref().map_or_else(|| added.clone(), |preset| format!("{added} with {preset}"));
-        let effect = self.ask("add", Command::enqueue(paths, preset));
+        // Said with the refusal that it leads to.
+        let is_pattern = self.settings.places.is_elsewhere && line.contains(['*', '?']);
+        let what = if is_pattern { "add (on another machine names are taken as they stand, patterns too)" } else { "add" };
+        let effect = self.ask(what, Command::enqueue(paths, preset));
         if let Effect::Send(id, _) = &effect {
             self.adding.insert(*id, added);
         }
@@ -290,9 +303,8 @@ impl App {
             self.open(PromptKind::Add, String::new());
         }
         if let Some(Mode::Palette(palette)) = self.modes.last_mut() {
-            for c in text.chars().filter(|c| !c.is_control()) {
-                palette.input.handle(InputRequest::InsertChar(c));
-            }
+            let text: String = text.chars().filter(|c| !c.is_control()).collect();
+            prompt::insert(&mut palette.input, &text);
             palette.row = 0;
         }
         if let Some(Mode::Prompt(prompt)) = self.modes.last_mut() {

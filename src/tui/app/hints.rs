@@ -79,11 +79,11 @@ impl App {
             },
             Some(Mode::Palette(palette)) => match act {
                 Act::Enter => {
-                    let entries = palette.entries(self.keys(), self.profiles());
+                    let entries = self.commands(palette);
                     let chosen = entries.get(palette.row).map(|entry| entry.does);
                     chosen.is_some_and(|does| matches!(does, Does::Act(_)) || self.why_only_looks().is_none())
                 }
-                Act::Down => palette.entries(self.keys(), self.profiles()).len() > 1,
+                Act::Down => self.commands(palette).len() > 1,
                 _ => true,
             },
             Some(Mode::Help(page)) => act != Act::Down || page.scroll.is_longer(),

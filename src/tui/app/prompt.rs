@@ -78,9 +78,10 @@ impl Prompt {
 
     /// Puts text in at the cursor.
     pub fn paste(&mut self, text: &str) {
-        for c in text.chars().map(|c| if c == '\n' || c == '\r' { ' ' } else { c }).filter(|c| !c.is_control()) {
-            self.edit(InputRequest::InsertChar(c));
-        }
+        let text: String = text.chars().map(|c| if c == '\n' || c == '\r' { ' ' } else { c }).filter(|c| !c.is_control()).collect();
+        insert(&mut self.input, &text);
+        self.offers.clear();
+        self.error = None;
     }
 
     /// Takes a completion, unless the line has changed since it was asked for.
@@ -99,5 +100,34 @@ impl Prompt {
         self.at = if older { (self.at + 1).min(history.len()) } else { self.at.saturating_sub(1) };
         let line = if self.at == 0 { self.draft.clone() } else { history[history.len() - self.at].clone() };
         self.input = Input::new(line);
+    }
+}
+
+/// Puts text in at the cursor, in one go: an editor that takes one character after the other walks the whole line for each.
+pub(super) fn insert(input: &mut Input, text: &str) {
+    let at = input.cursor();
+    let mut line: String = input.value().chars().take(at).collect();
+    line.push_str(text);
+    line.extend(input.value().chars().skip(at));
+    *input = Input::new(line).with_cursor(at + text.chars().count());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_many_paths_is_pasted_in_one_go_between_what_stands_there() {
+        let mut prompt = Prompt::new(PromptKind::Add, "/a /b".to_owned());
+        for _ in 0..3 {
+            prompt.edit(InputRequest::GoToPrevChar);
+        }
+        let list: Vec<String> = (0..30_000).map(|at| format!("/films/of/a/long/path/film {at:05}.mkv")).collect();
+        prompt.paste_paths(&list.join("\n"), &Places::default());
+        let typed = prompt.input.value();
+        assert!(typed.starts_with(r"/a /films/of/a/long/path/film\ 00000.mkv /films"), "{}", &typed[..60]);
+        assert!(typed.ends_with(r"film\ 29999.mkv /b"), "{}", &typed[typed.len() - 60..]);
+        prompt.edit(InputRequest::InsertChar('x'));
+        assert!(prompt.input.value().ends_with(r"29999.mkvx /b"), "the cursor stands behind it");
     }
 }

@@ -501,7 +501,7 @@ pub fn settings(color: ColorMode, ascii: bool) -> Settings {
         profiles: profiles(),
         presets: vec!["web-720p".to_owned(), "remux".to_owned()],
         before: None,
-        places: Places { cwd: "/v".into(), home: Some("/home/me".into()) },
+        places: Places { cwd: "/v".into(), home: Some("/home/me".into()), is_elsewhere: false },
         time_zone: TimeZone::UTC,
         comparison: None,
         replay: false,

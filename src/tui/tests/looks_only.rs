@@ -74,6 +74,19 @@ fn no_way_around_the_keys_switches_a_profile_or_adds_files_where_one_only_looks(
 }
 
 #[test]
+fn the_list_of_commands_offers_none_that_would_be_refused_where_one_only_looks() {
+    for (mut app, why) in looking(&busy(true)) {
+        press(&mut app, ":");
+        let Some(Mode::Palette(palette)) = app.mode() else { panic!("the list is open") };
+        let names: Vec<String> = app.commands(palette).into_iter().map(|entry| entry.name).collect();
+        for refused in ["add", "drain", "clean", "what-if", "compare-queue"] {
+            assert!(!names.iter().any(|name| name == refused), "{why}: {refused}");
+        }
+        assert!(names.iter().any(|name| name == "events") && names.iter().any(|name| name == "help"), "{names:?}");
+    }
+}
+
+#[test]
 fn a_list_that_is_only_looked_at_names_no_key_that_adds_to_it() {
     for story in [all_done(), Story::new(true)] {
         for (mut app, why) in looking(&story) {

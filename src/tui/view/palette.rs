@@ -25,7 +25,7 @@ const ROWS: u16 = 14;
 /// Draws it and returns where the cursor stands.
 pub fn draw(app: &App, palette: &Palette, area: Rect, buf: &mut Buffer) -> Option<Position> {
     let theme = app.theme();
-    let entries = palette.entries(app.keys(), app.profiles());
+    let entries = app.commands(palette);
     // Always of one size: a list that jumps while one types cannot be read.
     let place = popup(area, 72, ROWS + 3, buf);
     let right = vec![theme.span(format!("{} found", entries.len()), Role::Dim)];
