@@ -121,12 +121,17 @@ impl App {
 
     /// Something on the screen may change without anybody telling.
     pub fn polls(&self) -> bool {
-        self.page == Page::Compare || self.lost().is_some()
+        self.page == Page::Compare || self.lost().is_some() || self.toast().is_some()
     }
 
     /// Asks anew for what may have changed, unless the answer to the last time is still to come.
     pub fn look_at_comparisons(&mut self) -> Vec<Effect> {
         self.compare.look().map(Effect::Look).into_iter().collect()
+    }
+
+    /// A second has gone: what is asked anew by the page that is open.
+    pub(in crate::tui) fn ask_anew(&mut self) -> Vec<Effect> {
+        if self.page == Page::Compare && self.lost().is_none() { self.look_at_comparisons() } else { Vec::new() }
     }
 
     /// Keys of the page; `None` = what they mean everywhere.

@@ -1,16 +1,14 @@
 //! What the console says to the operator in its last line: done, refused, or only to be known.
 
-use std::time::Duration;
-
 use crate::domain::command::{Command, JobRequest};
 use crate::domain::job::JobId;
-use crate::domain::time::Mono;
 use crate::tui::app::App;
 use crate::tui::app::many::are;
 use crate::tui::input::action::{Act, Effect};
 
-/// How long a message stays.
-const TOAST: Duration = Duration::from_secs(8);
+/// Seconds for which a message stays. They are the operator's, not those of the run: a recording is played at any pace, and a run
+/// that begins anew counts from its start.
+const TOAST: u8 = 8;
 
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +28,7 @@ pub struct Toast {
     pub text: String,
     /// What it is.
     pub tone: Tone,
-    until: Mono,
+    seconds: u8,
 }
 
 impl Toast {
@@ -42,8 +40,21 @@ impl Toast {
 
 impl App {
     /// The message to show.
-    pub fn toast(&self) -> Option<&Toast> {
-        self.toast.as_ref().filter(|toast| self.state.now <= toast.until)
+    pub const fn toast(&self) -> Option<&Toast> {
+        self.toast.as_ref()
+    }
+
+    /// A second has gone. Returns whether that is seen.
+    pub(in crate::tui) fn tick(&mut self) -> bool {
+        self.count_down();
+        let left = self.toast.as_mut().map(|toast| {
+            toast.seconds = toast.seconds.saturating_sub(1);
+            toast.seconds
+        });
+        if left == Some(0) {
+            self.toast = None;
+        }
+        left == Some(0) || self.lost().is_some()
     }
 
     /// Says that something is done, or that it was refused.
@@ -57,7 +68,7 @@ impl App {
     }
 
     fn tell(&mut self, text: String, tone: Tone) {
-        self.toast = Some(Toast { text, tone, until: self.state.now + TOAST });
+        self.toast = Some(Toast { text, tone, seconds: TOAST });
     }
 
     /// Says this once the engine has done what `effect` asks for.

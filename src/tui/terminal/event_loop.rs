@@ -33,7 +33,7 @@ use crate::tui::view;
 const FRAME: Duration = Duration::from_millis(100);
 /// Least time between two frames that the operator asks for: a key is on the screen before an eye notices.
 const SWIFT: Duration = Duration::from_millis(20);
-/// How often a page asks for what nobody tells of by himself.
+/// How often a page asks for what nobody tells of by himself, and a message is counted down.
 const POLL: Duration = Duration::from_secs(1);
 /// Longest wait for what is asked at the very end, and for the run of a comparison to be stopped before the console stops.
 const SUSPEND: Duration = Duration::from_secs(3);
@@ -236,16 +236,15 @@ impl<'a> Console<'a> {
                     (dirty, touched) = (false, false);
                     continue;
                 }
-                Woken::Poll if self.app.lost().is_some() => {
-                    self.app.count_down();
-                    Vec::new()
-                }
                 Woken::Poll => {
                     // Asking changes nothing on the screen; the answer may.
-                    for effect in self.app.look_at_comparisons() {
+                    for effect in self.app.ask_anew() {
                         self.perform(effect).await?;
                     }
-                    continue;
+                    if !self.app.tick() {
+                        continue;
+                    }
+                    Vec::new()
                 }
                 Woken::Input(None | Some(Input::Gone)) => return Ok(TuiExit::TerminalGone),
                 Woken::Input(Some(Input::Event(event))) => {
