@@ -591,6 +591,9 @@ fn a_log_with_lines_that_are_no_longer_kept_is_read_from_its_file() {
     for line in 0..2500 {
         story.log(Some(1), LogLevel::Info, &format!("line {line:04}."));
     }
+    // Of one at work the latest lines are shown, and the file only where it is asked for.
+    assert_eq!(press(&mut story.app(settings(ColorMode::True, false)), "g<enter>"), vec![]);
+    story.finish(1, Outcome::Done, 300, 9.0, None);
     let mut app = story.app(settings(ColorMode::True, false));
     draw(&mut app, 120, 36);
     assert_eq!(press(&mut app, "g<enter>"), vec![Effect::Look(Look::Log(JobId(1), 1))]);

@@ -1,7 +1,7 @@
 //! What the engine tells: snapshots, events, answers. The console follows; what it shows and what is selected follow with it.
 
 use crate::domain::event::{Event, EventKind};
-use crate::domain::job::JobId;
+use crate::domain::job::{Job, JobId};
 use crate::domain::state::{State, restored_words};
 use crate::runtime::link::Update;
 use crate::tui::app::{App, Mode, Toast, shown};
@@ -86,10 +86,26 @@ impl App {
         if self.frozen.is_none() {
             self.rebuild_filter();
         }
+        self.queue.marked.retain(|id| self.state.jobs.contains_key(id));
+        self.drop_outdated_log();
         // Another time of a recording need not know the chosen job. The page of a job stays with it all the same.
         let stays = self.page == Page::Job && !self.compares();
         self.queue.is_chosen &= stays || self.queue.selected.is_none_or(|id| self.state.jobs.contains_key(&id));
         self.keep_selection();
+    }
+
+    /// What was read of the log of a job's try gives way to the latest lines where another try may have begun since.
+    fn drop_outdated_log(&mut self) {
+        if let Some(file) = &self.log.file {
+            let (id, attempt) = (file.job, file.attempt);
+            let is_of_this_try = |job: &Job| job.attempts == attempt && !job.phase.holds_slot();
+            if !self.state.jobs.get(&id).is_some_and(is_of_this_try) {
+                self.log.outdate(id);
+            }
+        }
+        if self.frozen.is_none() {
+            self.log.drop_outdated();
+        }
     }
 
     /// A recording is at another time: all that led there is heard as if it had been played.
@@ -125,6 +141,12 @@ impl App {
         match &event.kind {
             EventKind::JobProgressed { .. } | EventKind::JobLogged { .. } => return,
             EventKind::RunFinished(_) => self.ended = true,
+            EventKind::JobRetried { job, .. } | EventKind::JobAdmitted { job, .. } => {
+                self.log.outdate(*job);
+                if self.frozen.is_none() {
+                    self.log.drop_outdated();
+                }
+            }
             kind @ EventKind::InputSkipped { .. } => self.say(kind.trouble().unwrap_or_default(), true),
             EventKind::QueueRestored { jobs, interrupted } => {
                 let before = self.settings.before.as_ref().map_or_else(String::new, |before| format!("; {before}"));

@@ -205,6 +205,9 @@ impl App {
     fn freeze(&mut self, frozen: Option<Box<State>>) {
         self.frozen = frozen;
         self.chart.to_present();
+        if self.frozen.is_none() {
+            self.log.drop_outdated();
+        }
         self.rebuild_filter();
         self.queue.drop_unknown(shown(self.frozen.as_deref(), &self.state));
     }

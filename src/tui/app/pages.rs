@@ -97,16 +97,16 @@ impl App {
             .selected
             .and_then(|id| self.shown().logs.get(&Some(id)))
             .is_some_and(|ring| ring.total == ring.lines.len() as u64);
-        let was_run = self.queue.selected.and_then(|id| self.shown().jobs.get(&id)).is_some_and(|job| job.attempts > 0);
+        let job = self.queue.selected.and_then(|id| self.shown().jobs.get(&id));
+        let was_run = job.is_some_and(|job| job.attempts > 0 && !job.phase.holds_slot());
         if is_whole || !was_run || self.file_log().is_some() { self.look_for_command() } else { self.ask_for_log() }
     }
 
-    /// What a job was asked to do that has ended before this console came stands at the top of its log.
+    /// What a job was asked to do that was started before this console came stands at the top of its log.
     fn look_for_command(&self) -> Vec<Effect> {
         let job = self.queue.selected.and_then(|id| self.shown().jobs.get(&id));
-        let has_ended = |job: &&Job| job.attempts > 0 && !job.phase.holds_slot();
         let is_unknown = |job: &&Job| self.detail(job.id).is_none_or(|detail| detail.command.is_none());
-        let job = job.filter(has_ended).filter(is_unknown);
+        let job = job.filter(|job| job.attempts > 0).filter(is_unknown);
         job.map(|job| Effect::Look(Look::Log(job.id, job.attempts))).into_iter().collect()
     }
 
@@ -120,7 +120,7 @@ impl App {
             self.say(format!("#{id} was never started: there is no log of it"), true);
             return Vec::new();
         }
-        self.log.file = Some(FileLog { job: id, attempt, read: None });
+        self.log.file = Some(FileLog { job: id, attempt, read: None, is_old: false });
         vec![Effect::Look(Look::Log(id, attempt))]
     }
 

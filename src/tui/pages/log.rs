@@ -57,6 +57,22 @@ impl LogPane {
         }
     }
 
+    /// This job is tried again: what was read of its file is of an earlier try, and knows nothing of what comes.
+    pub fn outdate(&mut self, job: JobId) {
+        if let Some(file) = self.file.as_mut().filter(|file| file.job == job) {
+            file.is_old = true;
+        }
+    }
+
+    /// Shows the latest lines again where the file is of an earlier try.
+    pub fn drop_outdated(&mut self) {
+        if self.file.as_ref().is_some_and(|file| file.is_old) {
+            self.file = None;
+            // A place in the file is none among the lines.
+            self.bottom = self.bottom.filter(|_| self.of_run);
+        }
+    }
+
     /// Moves by so many lines of a pane that shows `rows`.
     pub fn scroll(&mut self, state: &State, selected: Option<JobId>, rows: usize, by: i64) {
         let Some((lines, bottom)) = self.shown(state, selected) else { return };

@@ -13,6 +13,8 @@ pub struct FileLog {
     pub attempt: u32,
     /// `None` = it is being read.
     pub read: Option<Result<WholeLog, String>>,
+    /// The job is tried again since: it goes where the screen does not stand still.
+    pub is_old: bool,
 }
 
 /// Lines of a log, oldest first.
