@@ -7,7 +7,8 @@ use crate::runtime::link::Update;
 use crate::tui::app::{App, Mode, Toast, shown};
 use crate::tui::input::action::{Act, Effect};
 use crate::tui::pages::Page;
-use crate::tui::pages::events::chronicle::{Chronicle, Topic};
+use crate::tui::pages::events::EventsPage;
+use crate::tui::pages::events::chronicle::Topic;
 use crate::tui::pages::job::details::Details;
 use crate::tui::terminal::theme::Role;
 
@@ -22,10 +23,12 @@ impl App {
                     self.job.details = Details::default();
                     self.toast = None;
                     self.close_page_of_another_run();
+                    self.events = EventsPage::default();
+                    self.queue.marked.clear();
                 }
                 self.state = *state;
                 self.job.details.learn(&self.state);
-                self.events.chronicle = Chronicle::of(&self.state);
+                self.events.tell_anew(&self.state);
                 self.look_anew();
             }
             Update::Retold(retold) => {

@@ -19,6 +19,19 @@ pub struct EventsPage {
 }
 
 impl EventsPage {
+    /// The run is known anew: the same list with what the console itself has answered, and the same entry chosen.
+    pub(in crate::tui) fn tell_anew(&mut self, state: &State) {
+        let chosen = self.selected.and_then(|number| self.chronicle.entries().iter().find(|entry| entry.number == number).cloned());
+        let told = Chronicle::of(state).with_answers_of(&self.chronicle);
+        self.selected = chosen.and_then(|chosen| {
+            let is_same = |entry: &&Entry| (entry.at, entry.job, &entry.text) == (chosen.at, chosen.job, &chosen.text);
+            let entries = told.entries();
+            let found = entries.iter().find(is_same).or_else(|| entries.iter().rev().find(|entry| entry.at <= chosen.at));
+            found.map(|entry| entry.number)
+        });
+        self.chronicle = told;
+    }
+
     /// Entries that are not kept any more.
     pub const fn happened_before(&self) -> u64 {
         self.chronicle.left_out()

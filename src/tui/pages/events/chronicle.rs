@@ -92,6 +92,26 @@ impl Chronicle {
         chronicle
     }
 
+    /// The same with what the console has answered the operator by another list, each at its time: no snapshot tells of that.
+    #[must_use]
+    pub fn with_answers_of(self, other: &Self) -> Self {
+        let is_answer = |entry: &&Entry| entry.topic == Topic::Answer;
+        let mut answers = other.entries.iter().filter(is_answer).cloned().peekable();
+        if answers.peek().is_none() {
+            return self;
+        }
+        let mut all = Self { left_out: self.left_out, ..Self::default() };
+        let mut add = |entry: Entry| all.add(entry.at, (entry.topic, entry.job, entry.role, entry.text));
+        for entry in self.entries {
+            while let Some(answer) = answers.next_if(|answer| answer.at < entry.at) {
+                add(answer);
+            }
+            add(entry);
+        }
+        answers.for_each(add);
+        all
+    }
+
     /// Entries that are not kept any more.
     pub const fn left_out(&self) -> u64 {
         self.left_out
