@@ -136,6 +136,7 @@ impl App {
             rows.after(key).or_else(|| rows.before(key)).map(|key| key.id)
         });
         let was_held = self.state.held.map(|held| held.job);
+        let is_told_by_others = self.is_told_by_others(&event.kind);
         self.remember(&event.kind);
         self.state.apply(event);
         leaving.retain(|id| !self.state.jobs.contains_key(id));
@@ -168,6 +169,10 @@ impl App {
             }
             _ => {}
         }
+        let has_words = self.queue.filter.as_ref().is_some_and(|filter| !filter.text().trim().is_empty());
+        if is_told_by_others && has_words && self.frozen.is_none() {
+            self.rebuild_filter();
+        }
         if let Some(id) = event.kind.job() {
             if let (None, Some(filter)) = (&self.frozen, &mut self.queue.filter) {
                 leaving.iter().chain([&id]).for_each(|id| filter.refresh(&self.state, *id));
@@ -187,6 +192,26 @@ impl App {
             None => {}
         }
         self.keep_selection();
+    }
+
+    /// The rows of jobs that an event is not about say something else after it: whom or what they wait for.
+    fn is_told_by_others(&self, kind: &EventKind) -> bool {
+        match kind {
+            EventKind::JobProgressed { .. } | EventKind::JobLogged { .. } => false,
+            EventKind::JobRequeued { away: Some(_), .. }
+            | EventKind::RoomWanted(_)
+            | EventKind::RoomFound { .. }
+            | EventKind::AdmissionHeld { .. }
+            | EventKind::AdmissionResumed
+            | EventKind::QueuePaused
+            | EventKind::QueueResumed
+            | EventKind::ProfileSelected { .. }
+            | EventKind::SlotsDecided { .. }
+            | EventKind::ComparisonStarted { .. }
+            | EventKind::ComparisonEnded { .. } => true,
+            // Others wait with a job whose input is away, until it finds that.
+            kind => kind.job().and_then(|id| self.state.jobs.get(&id)).is_some_and(|job| job.waits_for_input().is_some()),
+        }
     }
 
     /// The job whose page is open has left the list, and why.

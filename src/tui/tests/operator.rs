@@ -460,7 +460,7 @@ fn a_key_of_another_layout_never_answers_yes() {
         let action = crate::tui::terminal::translate::action_of(app, crossterm::event::Event::Key(key));
         action.map_or_else(Vec::new, |action| app.update(action))
     };
-    for (opens, typed) in [("x", 'н'), ("x", 'ｙ'), ("q", 'й'), ("q", 'ض'), ("D", 'υ'), ("x", 'д')] {
+    for (opens, typed) in [("x", 'н'), ("x", 'ｙ'), ("q", 'й'), ("q", 'ض'), ("jjjD", 'υ'), ("x", 'д')] {
         let mut app = screen("busy", ColorMode::True, false);
         press(&mut app, opens);
         assert_eq!(type_it(&mut app, typed), vec![], "{opens} {typed}");
@@ -629,4 +629,50 @@ fn of_jobs_whose_share_is_away_one_tells_what_is_waited_for_and_the_others_that_
     assert!(row("c.mp4").contains("being looked at"), "the next is who may be next: {shown}");
     press(&mut app, "/state:away<enter>");
     assert_eq!(app.rows().len(), 1);
+    // A filter goes with what rows say of each other.
+    press(&mut app, "/<c-u>away<enter>");
+    assert_eq!(app.rows().len(), 2);
+    let from = story.events.len();
+    story.tell(EventKind::JobReady { job: JobId(1) });
+    hear_from(&mut app, &story, from);
+    assert_eq!(app.rows().len(), 0, "the share is back");
+    press(&mut app, "/<c-u>the queue is held<enter>");
+    assert_eq!(app.rows().len(), 0);
+    for (kind, rows) in [(EventKind::QueuePaused, 1), (EventKind::QueueResumed, 0)] {
+        let from = story.events.len();
+        story.tell(kind);
+        hear_from(&mut app, &story, from);
+        assert_eq!(app.rows().len(), rows);
+    }
+}
+
+#[test]
+fn what_is_longer_than_its_place_is_read_to_its_end_or_says_that_it_goes_on() {
+    // The end of a command that is being typed.
+    let mut app = screen("busy", ColorMode::True, false);
+    press(&mut app, &format!(":add /films/{}/the-last-one.mkv", "folder/".repeat(14)));
+    for (width, height) in [(60, 16), (120, 36)] {
+        let shown = text(&draw(&mut app, width, height));
+        assert!(shown.contains("/the-last-one.mkv"), "{shown}");
+    }
+    // What a plan rests on, where it is longer than the screen.
+    let mut app = screen("what_if_explain", ColorMode::True, false);
+    let shown = text(&draw(&mut app, 60, 16));
+    assert!(shown.contains(" 1–") && shown.contains(" of "), "{shown}");
+    // What becomes of a comparison when its window is left.
+    let mut story = busy(true);
+    story.tell(EventKind::QueuePaused).tell(EventKind::ComparisonStarted { inputs: 2 });
+    let window = Some(WindowOn { can_start: true, ..WindowOn::default() });
+    let mut app = story.app(Settings { window, ..settings(ColorMode::True, false) });
+    press(&mut app, "q");
+    let shown = text(&draw(&mut app, 60, 16));
+    assert!(shown.contains("Leave") && shown.contains("window"), "{shown}");
+    // A folder that is watched.
+    let mut app = screen("watched", ColorMode::True, false);
+    let folders: Vec<String> = app.shown().watched.values().map(|watched| path_text(&watched.folder)).collect();
+    let shown = text(&draw(&mut app, 60, 16));
+    assert!(
+        folders.iter().any(|folder| folder.len() > 8) && folders.iter().take(1).all(|folder| shown.contains(folder)),
+        "{shown}"
+    );
 }
