@@ -137,6 +137,8 @@ pub struct App {
     undo: VecDeque<undo::Step>,
     /// What is said once the engine has done what was asked for.
     promised: BTreeMap<RequestId, String>,
+    /// Jobs whose new place is said once they are moved, for the screen does not show it.
+    moved: BTreeMap<RequestId, JobId>,
     /// How the recording that is shown is played.
     playing: Option<Playing>,
     pub(super) line: LineState,
@@ -180,6 +182,7 @@ impl App {
             asked_about: Vec::new(),
             undo: VecDeque::new(),
             promised: BTreeMap::new(),
+            moved: BTreeMap::new(),
             playing: None,
             line: LineState::default(),
         }

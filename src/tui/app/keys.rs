@@ -176,7 +176,13 @@ impl App {
             }
             _ => return Vec::new(),
         };
-        vec![self.ask_undoable(format!("{what} #{id}"), command)]
+        let is_move = matches!(command, Command::Move(..));
+        let effect = self.ask_undoable(format!("{what} #{id}"), command);
+        // In the order of the queue its row moves.
+        if let (true, Effect::Send(request, _)) = (is_move && (self.queue.filter.is_some() || self.frozen.is_some()), &effect) {
+            self.moved.insert(*request, id);
+        }
+        vec![effect]
     }
 
     pub(super) fn quit(&mut self) -> Vec<Effect> {

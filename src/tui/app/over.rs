@@ -39,6 +39,7 @@ impl App {
             self.pending.clear();
             self.adding.clear();
             self.promised.clear();
+            self.moved.clear();
             self.note(self.over_words());
         }
         effects
