@@ -214,7 +214,9 @@ impl App {
             PromptKind::Search => {
                 self.modes.pop();
                 line.clone_into(&mut self.log.search);
-                self.next_match(false);
+                if !line.is_empty() {
+                    self.next_match(false);
+                }
             }
             PromptKind::SaveProfile => return self.save_as(line.trim()),
             PromptKind::Add => return self.add_typed(line),

@@ -118,10 +118,12 @@ impl App {
     }
 
     pub(in crate::tui) fn next_match(&mut self, forward: bool) {
-        if self.focus != Pane::Log || self.log.search.is_empty() {
-            if self.queue.filter.is_some() {
-                self.scroll_queue(if forward { 1 } else { -1 });
-            }
+        // Beside the page of a job there is no list: its keys are about the log.
+        let is_list = self.page == Page::Dashboard && self.focus != Pane::Log;
+        if is_list && self.queue.filter.is_some() {
+            self.scroll_queue(if forward { 1 } else { -1 });
+        } else if is_list || self.log.search.is_empty() {
+            self.note(format!("nothing is looked for; {} does so", self.key_label(Act::Filter)));
         } else if !self.log.find(shown(self.frozen.as_deref(), &self.state), self.queue.selected, forward) {
             self.note(format!("no {} line with {}", if forward { "further" } else { "earlier" }, self.log.search));
         }

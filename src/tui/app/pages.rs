@@ -53,11 +53,12 @@ impl App {
         if self.page == Page::Dashboard {
             self.before = (self.focus, self.zoom);
         }
-        self.page = page;
+        let was = std::mem::replace(&mut self.page, page);
         self.zoom = false;
         if page == Page::Job {
             self.log.of_run = false;
             self.job.opened_facts = None;
+            self.job.is_of_an_event = was == Page::Events;
             self.focus = Pane::Log;
             // The page stays with its job when that ends.
             self.queue.is_chosen = true;
@@ -90,7 +91,8 @@ impl App {
         self.look_for_log()
     }
 
-    /// Asks for the file where the state has not all lines any more.
+    /// Asks for the file where the state has not all lines any more. Of a job at work the latest lines matter, which no file that
+    /// was read once has.
     fn look_for_log(&mut self) -> Vec<Effect> {
         let is_whole = self
             .queue
@@ -195,6 +197,11 @@ impl App {
         match (page, act) {
             (_, Act::Back) if self.zoom => self.zoom = false,
             (Page::Job, Act::Back) if self.job.opened_facts.is_some() => self.job.opened_facts = None,
+            // The list of events is where it was.
+            (Page::Job, Act::Back) if self.job.is_of_an_event => {
+                self.close_page();
+                self.page = Page::Events;
+            }
             (_, Act::Back) => self.close_page(),
             (_, Act::PaneMemory | Act::PaneQueue | Act::PaneCleanups | Act::PaneLog) => {
                 self.close_page();
@@ -206,6 +213,8 @@ impl App {
                 return self.look_for_log();
             }
             (Page::Job, Act::Enter) => {
+                // They stand beside no log that is full screen.
+                self.zoom = false;
                 self.job.opened_facts = if self.job.opened_facts.is_some() { None } else { Some(Scroll::default()) }
             }
             (Page::Events, Act::Filter) => self.open(PromptKind::Events, self.events.filter.clone()),
@@ -295,6 +304,9 @@ impl App {
             Page::Doctor => self.doctor.scroll.by(by),
             Page::Watched => self.watched.scroll.by(by),
             Page::Compare => self.compare.scroll(by),
+            Page::Job if self.job.opened_facts.is_some() && !self.zoom => {
+                self.job.opened_facts.iter_mut().for_each(|scroll| scroll.by(by));
+            }
             Page::Dashboard | Page::Job => self.scroll(by),
         }
     }

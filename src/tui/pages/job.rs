@@ -12,6 +12,8 @@ pub(in crate::tui) mod details;
 pub struct JobPage {
     /// What is known of jobs beside the state.
     pub(in crate::tui) details: Details,
+    /// It was opened from the list of events, and leads back to it.
+    pub(in crate::tui) is_of_an_event: bool,
     /// The facts fill the page, and are scrolled.
     pub opened_facts: Option<Scroll>,
     /// Lines that the facts need beyond the usual, as they were drawn.
