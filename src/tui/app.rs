@@ -195,6 +195,11 @@ impl App {
         shown(self.frozen.as_deref(), &self.state)
     }
 
+    /// The run as it is now, also while the screen is frozen: what is asked, and what keys would do, is about the present.
+    pub const fn present(&self) -> &State {
+        &self.state
+    }
+
     /// A snapshot has come.
     pub const fn attached(&self) -> bool {
         self.attached

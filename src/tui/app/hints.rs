@@ -117,7 +117,7 @@ impl App {
                 kept > usize::from(act == Act::Down)
             }
             (Page::Compare, Act::Down) => opened.is_some_and(|opened| opened.scroll.is_longer()),
-            (Page::Dashboard, Act::HoldQueue) => self.shown().paused,
+            (Page::Dashboard, Act::HoldQueue) => self.present().paused,
             (Page::Compare, Act::NextMatch) => !self.is_over() && !self.compares(),
             (Page::Compare, Act::NextPane) => opened.is_some_and(|opened| opened.columns.is_longer()),
             _ => true,
@@ -139,12 +139,12 @@ impl App {
             return self.marked_in_sight().any(fits);
         }
         let selected = self.selected().filter(|id| !self.is_out_of_sight(*id));
-        selected.and_then(|id| self.shown().jobs.get(&id)).is_some_and(fits)
+        selected.and_then(|id| self.present().jobs.get(&id)).is_some_and(fits)
     }
 
     /// What the key that pauses does to a job that is paused already.
     fn pause_word(&self, usual: &'static str) -> &'static str {
-        let selected = self.selected().and_then(|id| self.shown().jobs.get(&id));
+        let selected = self.selected().and_then(|id| self.present().jobs.get(&id));
         let is_paused = selected.is_some_and(|job| job.phase.is_paused_by_operator());
         let is_paused = if self.acts_on_marks() {
             let may = |request| self.marked_in_sight().any(|job| applies(request, job));

@@ -41,13 +41,24 @@ impl App {
     pub(in crate::tui) fn follow_what_works(&mut self) {
         self.queue.is_chosen = false;
         (self.log.of_run, self.log.bottom) = (false, None);
-        self.keep_selection();
+        // It was asked for: a screen that stands still does not hinder it.
+        let before = self.queue.selected;
+        if self.queue.keep_selection(&self.state, false) {
+            self.log.file = None;
+        }
+        if self.frozen.is_some() && self.queue.selected.is_some_and(|id| !self.shown().jobs.contains_key(&id)) {
+            self.queue.selected = before;
+        }
         // The page of a job stays with it when that ends.
         let is_page = self.page == Page::Job;
         self.queue.is_chosen = is_page;
         match self.queue.selected.filter(|id| self.state.index.active.contains(id)) {
             Some(id) if is_page => self.say(format!("#{id} is at work, and this is its page"), false),
             Some(id) => self.say(format!("#{id} is at work and selected; when it ends the next one is"), false),
+            None if !self.state.index.active.is_empty() => {
+                let freeze = self.key_label(Act::Freeze);
+                self.note(format!("what is at work was not there when the screen was frozen; {freeze} lets it run again"));
+            }
             None if is_page => self.note("no job is at work".to_owned()),
             None => self.note("no job is at work; the next one that is will be selected".to_owned()),
         }

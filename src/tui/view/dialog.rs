@@ -64,7 +64,7 @@ pub fn draw(app: &App, ask: &Ask, area: Rect, buf: &mut Buffer) {
 }
 
 fn words(app: &App, question: Question) -> Words {
-    let running = app.shown().index.active.len();
+    let running = app.present().index.active.len();
     let are = if running == 1 { "1 job is".to_owned() } else { format!("{running} jobs are") };
     match question {
         Question::Cancel(id) => Words {
@@ -149,7 +149,7 @@ fn words(app: &App, question: Question) -> Words {
 }
 
 fn name(app: &App, id: JobId) -> String {
-    app.shown().jobs.get(&id).map_or_else(|| format!("#{id}"), job_name)
+    app.present().jobs.get(&id).map_or_else(|| format!("#{id}"), job_name)
 }
 
 /// Whether a job that is taken off the list can be put back.
@@ -162,7 +162,7 @@ fn can_be_taken_back(app: &App, id: JobId) -> String {
 }
 
 fn state(app: &App, id: JobId) -> String {
-    let Some(job) = app.shown().jobs.get(&id) else { return "It is no longer on the list.".to_owned() };
+    let Some(job) = app.present().jobs.get(&id) else { return "It is no longer on the list.".to_owned() };
     match &job.phase {
         Phase::Running { .. } => {
             let done = job.progress.and_then(|progress| progress.ratio).map(|ratio| format!(", {} % done", percent(ratio)));

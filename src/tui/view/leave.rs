@@ -27,7 +27,7 @@ use crate::tui::view::text::wrap;
 
 /// Draws it; `row` is the chosen one.
 pub fn draw(app: &App, row: usize, area: Rect, buf: &mut Buffer) {
-    let (theme, state) = (app.theme(), app.shown());
+    let (theme, state) = (app.theme(), app.present());
     let at_work = state.index.active.len() as u64;
     let mut text = Text::from(theme.span(format!("{} at work, {} waiting", many(at_work, "job"), state.waiting()), Role::Strong));
     if let Some(comparison) = &state.comparison {
