@@ -100,7 +100,9 @@ impl App {
         match (self.page(), act) {
             // They are about the playing.
             (_, act) if self.is_replay() && act.is_about_jobs() => self.page() == Page::Dashboard,
-            (Page::Dashboard | Page::Job, act) if act.is_about_jobs() => !self.compares() && self.fits_a_job(act),
+            (Page::Dashboard | Page::Job, act) if act.is_about_jobs() => {
+                !self.compares() && self.shows_jobs() && self.fits_a_job(act)
+            }
             (Page::Job, Act::NextPane) => self.rows().len() > 1,
             (Page::Events, Act::Down) => self.entries().len() > 1,
             (Page::Events, Act::CopyLine) => !self.entries().is_empty(),

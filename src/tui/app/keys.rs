@@ -1,14 +1,15 @@
 //! What keys do on the dashboard and to jobs; on a page or in a popup they come here where it has nothing of its own to do.
 
-use crate::domain::command::{Command, MoveTo};
+use crate::domain::command::{Command, JobRequest, MoveTo};
 use crate::domain::state::State;
 use crate::tui::app::palette::Palette;
 use crate::tui::app::prompt::PromptKind;
-use crate::tui::app::{App, Ask, Mode, Question, shown};
+use crate::tui::app::{App, Ask, Mode, Question, applies, shown};
 use crate::tui::input::action::{Act, Effect};
 use crate::tui::layout::Pane;
 use crate::tui::pages::Page;
 use crate::tui::pages::help::Help;
+use crate::tui::pages::queue::filter::Filter;
 use crate::tui::terminal::theme::Theme;
 
 impl App {
@@ -170,6 +171,11 @@ impl App {
                 self.modes.push(Mode::Ask(Ask { question: Question::Cancel(id), yes: false }));
                 return Vec::new();
             }
+            Act::Remove if !applies(JobRequest::Remove, job) => {
+                let cancel = self.key_label(Act::Cancel);
+                self.say(format!("delete #{id}: it is at work; {cancel} cancels it, and then it can be deleted"), true);
+                return Vec::new();
+            }
             Act::Remove => {
                 self.modes.push(Mode::Ask(Ask { question: Question::Remove(id), yes: false }));
                 return Vec::new();
@@ -207,6 +213,11 @@ impl App {
         Vec::new()
     }
 
+    /// There are jobs, and the filter lets none of them through.
+    fn hides_every_row(&self) -> bool {
+        !self.shown().jobs.is_empty() && self.filter().is_some_and(Filter::is_empty)
+    }
+
     /// Shows what was until further notice, or lets the screen run again: all its panes show the present then.
     fn freeze(&mut self, frozen: Option<Box<State>>) {
         self.frozen = frozen;
@@ -219,7 +230,10 @@ impl App {
     }
 
     fn back(&mut self) {
-        if self.zoom {
+        if self.hides_every_row() && self.layout(self.size.0, self.size.1).pane(Pane::Queue).is_some() {
+            // As it says in the place of the rows.
+            self.queue.filter = None;
+        } else if self.zoom {
             self.zoom = false;
         } else if !self.queue.marked.is_empty() {
             self.queue.marked.clear();

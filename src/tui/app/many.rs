@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::command::{Command, JobRequest, MoveTo};
-use crate::domain::job::{Job, JobId, Phase};
+use crate::domain::job::{Job, JobId, Phase, RejectReason};
 use crate::domain::text::many;
 use crate::tui::app::{App, Ask, Mode, Question, shown};
 use crate::tui::input::action::{Act, Effect};
@@ -67,8 +67,7 @@ impl App {
 
     /// What is asked for all that is marked and shown: of those that it applies to.
     pub(super) fn act_on_marked(&mut self, act: Act) -> Vec<Effect> {
-        let running = |job: &Job| matches!(job.phase, Phase::Running { paused: false, .. });
-        let pauses = self.marked_in_sight().any(running);
+        let pauses = self.marked_in_sight().any(|job| applies(JobRequest::Pause, job));
         let (what, done, request) = match act {
             Act::PauseJob if pauses => ("pause", "paused:", JobRequest::Pause),
             Act::PauseJob => ("resume", "resumed:", JobRequest::Resume),
@@ -128,7 +127,9 @@ impl App {
         let ended = |id: &JobId| self.state.jobs.get(id).is_some_and(|job| applies(JobRequest::Remove, job));
         self.asked_about = self.state.index.ended.iter().map(|(_, id)| *id).filter(ended).collect();
         if self.asked_about.is_empty() {
-            self.note("nothing has ended yet: there is nothing to clear".to_owned());
+            // Of very many that have ended the latest alone are listed.
+            let why = if self.state.ended() > 0 { "nothing that has ended is on the list" } else { "nothing has ended yet" };
+            self.note(format!("{why}: there is nothing to clear"));
         } else {
             let question = Question::ClearFinished(self.asked_about.len());
             self.modes.push(Mode::Ask(Ask { question, yes: false }));
@@ -149,13 +150,14 @@ pub(in crate::tui) fn applies(request: JobRequest, job: &Job) -> bool {
         JobRequest::Cancel => !job.phase.is_terminal(),
         JobRequest::Retry => match &job.phase {
             Phase::Finished(finished) => !finished.outcome.is_success(),
-            Phase::Rejected(why) => why.limit.is_none(),
+            Phase::Rejected(why) => why.reason != RejectReason::TooLarge,
             phase => matches!(phase, Phase::Backoff { .. }),
         },
-        JobRequest::Allow => matches!(&job.phase, Phase::Rejected(why) if why.limit.is_some()),
+        JobRequest::Allow => matches!(&job.phase, Phase::Rejected(why) if why.reason == RejectReason::TooLarge),
         JobRequest::Remove => !job.phase.holds_slot(),
-        JobRequest::Pause => matches!(job.phase, Phase::Running { paused: false, .. }),
-        JobRequest::Resume => matches!(job.phase, Phase::Running { paused: true, .. }),
+        // One that the governor has stopped is taken over by a pause. Letting it go on is not for the operator.
+        JobRequest::Pause => matches!(job.phase, Phase::Running { .. }) && !job.phase.is_paused_by_operator(),
+        JobRequest::Resume => job.phase.is_paused_by_operator(),
         JobRequest::Move(_) => matches!(job.phase, Phase::Queued),
     }
 }

@@ -274,7 +274,7 @@ impl App {
     }
 
     /// The jobs, or the log of the selected one, are on the screen: what keys do to a job is seen there.
-    fn shows_jobs(&self) -> bool {
+    pub(super) fn shows_jobs(&self) -> bool {
         let layout = self.layout(self.size.0, self.size.1);
         let has_pane = layout.pane(Pane::Queue).is_some() || layout.pane(Pane::Log).is_some() || layout.job[0].is_some();
         matches!(self.page, Page::Dashboard | Page::Job) && has_pane
@@ -290,7 +290,11 @@ impl App {
                 format!("this page acts on no job: {} opens the job of an event, {back} leads back", self.key_label(Act::Enter))
             }
             Page::Doctor | Page::Compare | Page::Watched => format!("this page shows no jobs: {back} leads back to them"),
-            Page::Dashboard | Page::Job => format!("no job is seen here: {back} leads back to them"),
+            // A pane full screen, or the only one that has room.
+            Page::Dashboard | Page::Job => {
+                let way = if self.zoom { back } else { self.key_label(Act::PaneQueue) };
+                format!("no job is seen here: {way} leads back to them")
+            }
         }
     }
 

@@ -87,7 +87,7 @@ fn every_command_has_a_key() {
     assert_eq!(asked(&mut app, "K"), Command::Move(JobId(17), MoveTo::Sooner));
     assert_eq!(asked(&mut app, "{"), Command::Move(JobId(17), MoveTo::First));
     assert_eq!(asked(&mut app, "}"), Command::Move(JobId(17), MoveTo::Last));
-    assert_eq!(asked(&mut app, "Dy"), Command::Remove(JobId(17)));
+    assert_eq!(asked(&mut app, "jjjDy"), Command::Remove(JobId(19)));
     assert_eq!(asked(&mut app, "S"), Command::Pause);
     assert_eq!(asked(&mut app, "C"), Command::CleanNow);
     assert_eq!(asked(&mut app, "E"), Command::Drain);

@@ -290,7 +290,7 @@ const EFFECTS: &[(&[Act], &str, &str, &str)] = &[
     (&[Act::WhatIf], "w", "nobody here can look ahead", "\x1b"),
     (&[Act::Add], "a", "add files or folders:", "\x1b"),
     (&[Act::Cancel], "x", "Cancel the job", "\x1b"),
-    (&[Act::Remove], "D", "Take it off", "\x1b"),
+    (&[Act::Remove], "D", "delete #17: it is at work", ""),
     (&[Act::Quit], "q", "Keep running", "\x1b"),
     (&[Act::Enter, Act::Back], "\r", "What happened", "\x1b"),
     (&[Act::Events], "e", "latest first", "\x1b"),

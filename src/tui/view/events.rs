@@ -14,6 +14,7 @@ use ratatui::widgets::{Cell, Paragraph, Row, StatefulWidget, Table, TableState, 
 use unicode_width::UnicodeWidthStr;
 
 use crate::tui::app::App;
+use crate::tui::input::action::Act;
 use crate::tui::pages::events::chronicle::{Entry, Topic};
 use crate::tui::pages::events::name_of;
 use crate::tui::terminal::theme::{Role, Theme};
@@ -38,7 +39,11 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     });
     if entries.is_empty() {
         let inner = frame.draw(area, buf);
-        let words = if filter.is_empty() { "nothing has happened yet" } else { "no event has all of these words; / changes them" };
+        let words = if filter.is_empty() {
+            "nothing has happened yet".to_owned()
+        } else {
+            format!("no event has all of these words; {} changes them", app.key_label(Act::Filter))
+        };
         Paragraph::new(vec![Line::default(), theme.span(format!(" {words}"), Role::Dim).into()]).render(inner, buf);
         return;
     }

@@ -12,6 +12,7 @@
 //! ╰────────────────────────────────────╯╰────────────────────────────────╯
 //! ```
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
@@ -25,6 +26,7 @@ use crate::domain::text::{many, path_text, percent};
 use crate::domain::time::{clock, seconds_words, span_words};
 use crate::domain::units::Bytes;
 use crate::tui::app::{App, job_name};
+use crate::tui::input::action::Act;
 use crate::tui::layout::Layout;
 use crate::tui::pages::events::chronicle;
 use crate::tui::pages::queue::job_words::state_of;
@@ -53,7 +55,7 @@ pub fn draw(app: &App, layout: &Layout, buf: &mut Buffer) {
             let number = app.selected().map_or_else(|| "Job".to_owned(), |id| format!("Job #{id}"));
             let inner = Framed::new(theme, vec![theme.span(number, Role::Accent)]).draw(area, buf);
             let words = if app.is_replay() { "it is not on the list at this time" } else { "it is no longer on the list" };
-            theme.span(format!("{words}; esc goes back"), Role::Dim).render(inner, buf);
+            theme.span(format!("{words}; {} goes back", app.key_label(Act::Back)), Role::Dim).render(inner, buf);
         }
         return;
     };
@@ -110,7 +112,7 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
         if lines >= ROOMY { asked_lines.min(lines.saturating_sub(facts.len() + choices.len() + 2).max(1)) } else { asked_lines };
     facts.extend(choices);
     let command = app.detail(job.id).and_then(|detail| detail.command.as_deref());
-    let mut asked = wrap(asked_for(app, job), room);
+    let mut asked = wrap(&asked_for(app, job), room);
     // What comes before the input is the same for every job; the whole of it is the first line of the log's file.
     if let Some(command) = command.filter(|_| asked.len() > asked_lines)
         && let Some((before, after)) = command.split_once(" -i ")
@@ -138,18 +140,18 @@ fn draw_facts(app: &App, job: &Job, area: Rect, buf: &mut Buffer) {
 }
 
 /// What its program was asked to do.
-fn asked_for<'a>(app: &'a App, job: &Job) -> &'a str {
+fn asked_for<'a>(app: &'a App, job: &Job) -> Cow<'a, str> {
     match app.detail(job.id).and_then(|detail| detail.command.as_deref()) {
-        Some(command) => command,
-        None if job.attempts > 0 => "the first line of its log tells (o)",
-        None if job.phase.is_terminal() => "never started",
-        None => "not started yet",
+        Some(command) => command.into(),
+        None if job.attempts > 0 => format!("the first line of its log tells ({})", app.key_label(Act::WholeLog)).into(),
+        None if job.phase.is_terminal() => "never started".into(),
+        None => "not started yet".into(),
     }
 }
 
 /// Every fact to its end, for a page that has room for nothing else.
 fn all(app: &App, job: &Job, room: usize) -> Vec<Fact> {
-    let asked = Fact { label: "asked", spans: vec![app.theme().span(asked_for(app, job).to_owned(), Role::Text)] };
+    let asked = Fact { label: "asked", spans: vec![app.theme().span(asked_for(app, job).into_owned(), Role::Text)] };
     let mut facts = vec![input(app, job), media(app, job), output(app, job), choices(app, job), asked, progress(app, job)];
     facts.extend(missing(app, job));
     facts.push(memory(app, job));

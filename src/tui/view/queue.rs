@@ -293,7 +293,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     StatefulWidget::render(table, inner, buf, &mut chosen);
     if window.ids.is_empty() {
         let words = if jobs > 0 {
-            "no job matches the filter; esc clears it".to_owned()
+            format!("no job matches the filter; {} clears it", app.key_label(Act::Back))
         } else if app.is_over() {
             app.over_words()
         } else if app.why_only_looks().is_some() {
