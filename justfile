@@ -56,7 +56,7 @@ box:
 
 # The governor and the queue in virtual time: 1,500 random queues with and without it, 3,000 of every property (two minutes).
 governor:
-    GOVERNOR_QUEUES=1500 GOVERNOR_CASES=3000 cargo test --release --test engine -- governor:: sim:: --nocapture
+    GOVERNOR_QUEUES=1500 GOVERNOR_CASES=3000 cargo test --release --test engine -- governor:: sim:: room:: --nocapture
 
 # Takes the governor's rules out one at a time; each must fail a test (about ten minutes, writes src/engine/MUTANTS.md).
 mutants:
@@ -103,9 +103,12 @@ windows:
     cargo test --release --test proofs windows:: -- --include-ignored --nocapture --test-threads 1
     cargo test --release --test terminal first_frame -- --ignored --nocapture
 
-# A hundred thousand random texts for everything that reads foreign text, or PROPTEST_CASES of them.
+# A hundred thousand random texts and files for everything that reads foreign ones, or PROPTEST_CASES of them; and 3,000 random
+# screens.
 fuzz:
     PROPTEST_CASES=${PROPTEST_CASES:-100000} cargo test --release --test proofs fuzz:: -- --nocapture
+    PROPTEST_CASES=${PROPTEST_CASES:-100000} cargo test --release --lib bytes_of_chance
+    PROPTEST_CASES=${PROPTEST_CASES:-3000} cargo test --release --lib tui::tests::any
 
 # What `plimsoll plan` foretells against real runs: six queues, three profiles; needs a machine with nothing else to do (ten minutes).
 plan-proof:

@@ -190,8 +190,13 @@ fn a_job_that_waits_for_room_can_be_cancelled_and_is_then_wanted_no_more() {
     assert_eq!((outcomes(&sim), sim.engine.state().rooms.len()), (vec![Some(Outcome::Cancelled)], 0));
 }
 
+/// Random runs of a property: so many, or as many as `just governor` asks for.
+fn cases(few: u32) -> u32 {
+    std::env::var("GOVERNOR_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(few)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(24), ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_the_disk_does_the_run_ends_within_its_patience_and_loses_no_job(
@@ -273,7 +278,7 @@ fn whoever_was_passed_looks_before_each_start_behind_him_so_that_he_starts_as_so
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(16), ..ProptestConfig::default() })]
 
     #[test]
     fn jobs_of_a_disk_with_room_run_as_if_the_full_one_were_not_there_and_nobody_starves(

@@ -190,8 +190,13 @@ fn what_waits_beyond_the_list_is_counted_in_the_title_and_the_header() {
     assert!(screen.contains("of an earlier run are queued again"), "{screen}");
 }
 
+/// Random screens of each property; `just fuzz` takes more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(40)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_size_and_no_keys_make_it_panic(

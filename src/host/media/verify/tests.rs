@@ -283,7 +283,9 @@ fn bytes_of_chance_neither_stop_a_reader_nor_make_a_cut_file_whole() {
     let samples = samples();
     let spoilt = (0..samples.len(), any::<prop::sample::Index>(), prop::collection::vec(any::<u8>(), 1..9), any::<bool>());
     let cut = any::<prop::sample::Index>();
-    let mut runner = TestRunner::new(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() });
+    // `just fuzz` takes more.
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(600);
+    let mut runner = TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() });
     let property = |((which, at, noise, at_a_size), cut): ((usize, prop::sample::Index, Vec<u8>, bool), prop::sample::Index)| {
         let (container, bytes) = &samples[which];
         let mut bytes = bytes.clone();
