@@ -3,14 +3,22 @@ use std::process::Command;
 
 use super::*;
 
-/// The first bytes of what ffmpeg writes with these options.
-fn made(options: &str) -> Vec<u8> {
+/// The first bytes of what ffmpeg writes with each of these options, by one start of it.
+fn all_made(options: &[&str]) -> Vec<Vec<u8>> {
     let dir = tempfile::tempdir().expect("folder");
-    let path = dir.path().join("a");
+    let path = |number: usize| dir.path().join(number.to_string());
     let source = "-hide_banner -loglevel error -nostdin -y -f lavfi -i testsrc2=s=352x288:r=25:d=1 -f lavfi -i sine=r=48000:d=2";
-    let status = Command::new("ffmpeg").args(source.split(' ')).args(options.split_whitespace()).arg(&path).status();
-    assert!(status.expect("ffmpeg is there").success(), "{options}");
-    head_of(&path)
+    let mut command = Command::new("ffmpeg");
+    command.args(source.split(' '));
+    for (number, options) in options.iter().enumerate() {
+        command.args(options.split_whitespace()).arg(path(number));
+    }
+    assert!(command.status().expect("ffmpeg is there").success(), "{options:?}");
+    (0..options.len()).map(|number| head_of(&path(number))).collect()
+}
+
+fn made(options: &str) -> Vec<u8> {
+    all_made(&[options]).remove(0)
 }
 
 fn head_of(path: &Path) -> Vec<u8> {
@@ -25,7 +33,7 @@ fn is_film(head: &[u8]) -> bool {
 
 #[test]
 fn films_of_every_container_are_told_by_their_bytes_alone() {
-    for options in [
+    let films = [
         "-c:v mpeg4 -c:a aac -f mp4",
         "-c:v mpeg4 -c:a aac -f mov",
         "-c:v mpeg4 -c:a aac -f 3gp -s 176x144",
@@ -51,15 +59,15 @@ fn films_of_every_container_are_told_by_their_bytes_alone() {
         "-c:v mpeg4 -c:a mp2 -f nut",
         "-c:v rv10 -an -f rm",
         "-pix_fmt yuv420p -an -f yuv4mpegpipe",
-    ] {
-        let head = made(options);
+    ];
+    for (options, head) in films.iter().zip(all_made(&films)) {
         assert!(is_film(&head), "{options}: {:02x?}", &head[..24]);
     }
 }
 
 #[test]
 fn sounds_are_inputs_of_presets_without_a_picture_alone() {
-    for options in [
+    let sounds = [
         "-vn -c:a aac -f ipod",
         "-vn -c:a flac -f flac",
         "-vn -c:a libmp3lame -f mp3",
@@ -79,8 +87,8 @@ fn sounds_are_inputs_of_presets_without_a_picture_alone() {
         "-vn -c:a pcm_s16be -f aiff",
         "-vn -c:a pcm_s16be -f caf",
         "-vn -c:a wavpack -f wv",
-    ] {
-        let head = made(options);
+    ];
+    for (options, head) in sounds.iter().zip(all_made(&sounds)) {
         assert!(taken(&head, b"", false).is_some(), "{options}: {:02x?}", &head[..24]);
         assert!(!is_film(&head), "{options} holds no picture");
     }
