@@ -4,6 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,17 +12,22 @@ use std::time::{Duration, Instant};
 use crate::support::kernel::{children, is_alive, jobs_of, state_of};
 use crate::support::pty::{PATIENCE, Terminal};
 use crate::support::server::Servers;
+use crate::support::tool;
 use tempfile::TempDir;
 
-/// A folder with clips that keep two slots busy for a while.
+/// A folder with clips that keep two slots busy for as long as they are, and the processors hardly: see [`unhurried`].
 fn home(clips: u32, seconds: u32) -> TempDir {
+    home_of("320x180", clips, seconds)
+}
+
+fn home_of(size: &str, clips: u32, seconds: u32) -> TempDir {
     provide_ffmpeg();
     let home = tempfile::tempdir().expect("a folder");
     let folder = home.path().join("clips");
     fs::create_dir(&folder).expect("made");
     // A few seconds of picture, as often as it takes: only what is new has to be encoded.
     let (piece, first) = (home.path().join("piece.mp4"), folder.join("clip-1.mp4"));
-    let encode = "-loglevel error -y -f lavfi -i testsrc2=s=1280x720:r=25 -t 5 -c:v libx264 -preset ultrafast";
+    let encode = format!("-loglevel error -y -f lavfi -i testsrc2=s={size}:r=25 -t 5 -c:v libx264 -preset ultrafast");
     ffmpeg(&encode.split(' ').map(OsStr::new).chain([piece.as_os_str()]).collect::<Vec<_>>());
     let copy = format!("-loglevel error -y -stream_loop -1 -t {seconds} -i");
     let copy = copy.split(' ').map(OsStr::new).chain([piece.as_os_str(), OsStr::new("-c"), OsStr::new("copy"), first.as_os_str()]);
@@ -31,7 +37,25 @@ fn home(clips: u32, seconds: u32) -> TempDir {
         fs::copy(&first, folder.join(format!("clip-{number}.mp4"))).expect("copied");
     }
     fs::write(folder.join("note.mp4"), "only text\n").expect("written");
+    unhurried(home.path());
     home
+}
+
+/// In this home, an ffmpeg that reads no faster than a player does: its jobs are real ones, and they last without taking the
+/// processors from the tests beside.
+fn unhurried(home: &Path) {
+    let (tools, real) = (home.join("tools"), tool("ffmpeg"));
+    fs::create_dir_all(&tools).expect("made");
+    let paced = "for word; do shift; test \"$word\" = -i && set -- \"$@\" -re; set -- \"$@\" \"$word\"; done";
+    fs::write(tools.join("ffmpeg"), format!("#!/bin/sh\n{paced}\nexec {} \"$@\"\n", real.display())).expect("written");
+    fs::set_permissions(tools.join("ffmpeg"), fs::Permissions::from_mode(0o755)).expect("executable");
+    std::os::unix::fs::symlink(tool("ffprobe"), tools.join("ffprobe")).expect("a link");
+}
+
+/// The console on a home's clips, with its [`unhurried`] ffmpeg.
+fn console(size: (u16, u16), home: &Path, args: &[&str], variables: &[(&str, &str)]) -> Terminal {
+    let args = [&["--ffmpeg", "tools", "clips"], args].concat();
+    Terminal::start_with(size.0, size.1, home, &args, variables)
 }
 
 fn ffmpeg(args: &[&OsStr]) {
@@ -109,7 +133,7 @@ fn assert_nothing_left(home: &Path) {
 #[test]
 fn every_important_key_does_its_work_at_120x36_while_jobs_run() {
     let home = home(5, 20);
-    let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
+    let mut terminal = console((120, 36), home.path(), &[], &[]);
     terminal.wait_for("2 running");
     let screen = terminal.wait_for("1 rejected");
     assert!(screen.contains("2/200 balanced"), "{screen}");
@@ -200,7 +224,7 @@ fn every_important_key_does_its_work_at_120x36_while_jobs_run() {
 
 #[test]
 fn the_memory_shown_agrees_with_proc() {
-    let home = home(2, 30);
+    let home = home_of("1280x720", 2, 30);
     let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
     terminal.wait_for("2 running");
     // Once both have grown to their full size the figures stand still, and can be held against each other.
@@ -222,7 +246,7 @@ fn the_memory_shown_agrees_with_proc() {
 fn small_terminals_show_the_same_and_any_size_is_survived() {
     let home = home(3, 20);
     for (columns, rows) in [(80, 24), (40, 10)] {
-        let mut terminal = Terminal::start(columns, rows, home.path(), &["clips", "--overwrite"]);
+        let mut terminal = console((columns, rows), home.path(), &["--overwrite"], &[]);
         let is_running = |screen: &str| screen.contains("▶ 2") || screen.contains("▶2");
         terminal.wait("running jobs", is_running);
         for (columns, rows) in [(1, 1), (300, 100), (2, 50), (120, 3), (59, 15), (60, 16), (10, 4), (200, 60), (columns, rows)] {
@@ -243,7 +267,7 @@ fn small_terminals_show_the_same_and_any_size_is_survived() {
 #[test]
 fn the_linear_mode_tells_lines_takes_commands_and_never_draws() {
     let home = home(3, 20);
-    let mut terminal = Terminal::start(100, 60, home.path(), &["clips", "--plain", "--color", "never"]);
+    let mut terminal = console((100, 60), home.path(), &["--plain", "--color", "never"], &[]);
     terminal.wait_for("started: try 1");
     terminal.send("status\n");
     terminal.wait_for("profile balanced: 2 at once");
@@ -265,7 +289,7 @@ fn the_linear_mode_tells_lines_takes_commands_and_never_draws() {
 #[test]
 fn the_linear_mode_is_a_window_too_that_can_be_left_and_come_back_to() {
     let home = home(3, 20);
-    let mut terminal = Terminal::start(120, 60, home.path(), &["clips", "--plain", "--color", "never"]);
+    let mut terminal = console((120, 60), home.path(), &["--plain", "--color", "never"], &[]);
     terminal.wait_for("started: try 1");
     let server = terminal.server();
     terminal.send("hold\n");
@@ -312,14 +336,14 @@ fn pages_open_over_real_jobs_and_tell_what_is_really_so() {
     let settings = home.path().join(".config/plimsoll");
     fs::create_dir_all(&settings).expect("made");
     fs::write(settings.join("settings.yaml"), "keys: { events: f5, doctor: O }\n").expect("written");
-    let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
+    let mut terminal = console((120, 36), home.path(), &[], &[]);
     terminal.wait_for("2 running");
     terminal.send("g");
     // A page that opens before the first line looks for the file by itself.
     terminal.wait_for("Memory usage");
     terminal.send("\r");
     let page = terminal.wait("its command", |screen| screen.contains("asked") && screen.contains("-c:v libx264"));
-    assert!(page.contains("h264 1280x720 25 fps") && page.contains("What happened") && page.contains("started, try 1"), "{page}");
+    assert!(page.contains("h264 320x180 25 fps") && page.contains("What happened") && page.contains("started, try 1"), "{page}");
     terminal.wait("its memory", |screen| screen.contains("MB now") && screen.contains("reserved"));
     terminal.send("o");
     terminal.wait("the file", |screen| screen.contains("whole file"));
@@ -367,13 +391,13 @@ fn look_ahead(terminal: &mut Terminal) -> String {
 #[test]
 fn what_if_looks_ahead_at_the_running_queue_switches_to_a_way_and_keeps_it_as_a_profile() {
     let home = home(6, 60);
-    let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
+    let mut terminal = console((120, 36), home.path(), &[], &[]);
     terminal.wait_for("2 running");
     terminal.wait_for("1 rejected");
     let table = look_ahead(&mut terminal);
     assert!(table.contains("6 jobs, ") && table.contains("now: 2/200") && table.contains("4/500 fast"), "{table}");
     terminal.send("e");
-    terminal.wait("what it rests on", |screen| screen.contains("h264 1280x720 to web-720p") && screen.contains("What is assumed"));
+    terminal.wait("what it rests on", |screen| screen.contains("h264 320x180 to web-720p") && screen.contains("What is assumed"));
     terminal.send("e");
     terminal.wait_for("REJ");
     // A larger budget cannot be switched to.
@@ -441,7 +465,7 @@ fn under_a_shell_ctrl_z_stops_the_window_alone_and_the_terminal_is_afterwards_as
     // What is typed before the prompt is back may be swallowed: the shell sets the terminal up anew for each.
     let at_prompt = |screen: &str| screen.trim_end().lines().last().is_some_and(|line| line.trim_end() == "ready>");
     terminal.wait("the prompt", at_prompt);
-    terminal.send("stty -a > before; \"$PLIMSOLL\" clips\r");
+    terminal.send("stty -a > before; \"$PLIMSOLL\" --ffmpeg tools clips\r");
     // When the last is probed, whoever is below the server is a job.
     terminal.wait("running jobs", |screen| screen.contains("2 running") && screen.contains("1 rejected"));
     let server = servers.only();
@@ -485,7 +509,7 @@ fn under_a_shell_ctrl_z_stops_the_window_alone_and_the_terminal_is_afterwards_as
 #[test]
 fn a_signal_to_the_window_gives_the_terminal_back_and_changes_nothing_for_the_jobs() {
     let home = home(2, 60);
-    let first = Terminal::start(120, 36, home.path(), &["clips"]);
+    let first = console((120, 36), home.path(), &[], &[]);
     first.wait_for("2 running");
     // By now nothing is probed any more: whoever is below it is a job.
     first.wait_for("1 rejected");
@@ -517,7 +541,7 @@ fn a_signal_to_the_window_gives_the_terminal_back_and_changes_nothing_for_the_jo
 fn without_colour_and_unicode_the_screen_is_plain_ascii() {
     let home = home(1, 5);
     let variables = [("NO_COLOR", "1"), ("LANG", "C")];
-    let mut terminal = Terminal::start_with(120, 36, home.path(), &["clips"], &variables);
+    let mut terminal = console((120, 36), home.path(), &[], &variables);
     let screen = terminal.wait_for("1 running");
     assert!(screen.is_ascii(), "{screen}");
     let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
