@@ -175,11 +175,13 @@ fn assert_stream(finished: &Finished, runs: u64) {
 fn half_the_slots_take_half_the_memory_and_every_figure_agrees_with_the_kernels() {
     let _turn = turn();
     let world = World::new();
-    make_clips(&world, 4, "1280x720", 75);
+    make_clips(&world, 4, "1280x720", 100);
+    let preset = world.write("quick.yaml", crate::support::clips::QUICK_PRESET);
     let large = world.put(&clips().tiny(), "large.mp4");
     pad(&large, 250);
     let report = world.path("report");
-    let args = ["--profiles", "fast,balanced", "--budget", "2GB", "--report", report.to_str().expect("UTF-8")];
+    let [preset, report_to] = [&preset, &report].map(|path| path.to_str().expect("UTF-8"));
+    let args = ["--profiles", "fast,balanced", "--budget", "2GB", "--preset", preset, "--report", report_to];
     let finished = compared_and_measured(&world, &args);
     assert_eq!(finished.code(), Some(0), "a file over a limit belongs to it: {}", finished.stderr);
     assert_stream(&finished, 2);
