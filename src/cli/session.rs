@@ -177,7 +177,8 @@ impl Session {
             return Ok(u8::from(!report.lost.is_empty()));
         }
         let status = exit_status(signal, &report, queued);
-        let is_shown = self.is_demo && report.summary.as_ref().is_some_and(|figures| demo_went_well(&figures.jobs));
+        let is_shown =
+            self.is_demo && report.lost.is_empty() && report.summary.as_ref().is_some_and(|figures| demo_went_well(&figures.jobs));
         Ok(if is_shown && status == 1 { 0 } else { status })
     }
 }
@@ -307,7 +308,7 @@ fn start_engine(driver: Driver<RealHost>, doors: Option<Doors>) -> Result<JoinHa
 pub(super) fn line_sinks(json: bool, color: bool) -> Sinks {
     let log: Box<dyn Write + Send> = Box::new(BufWriter::new(std::io::stderr()));
     let json = json.then(|| -> Box<dyn Write + Send> { Box::new(BufWriter::new(std::io::stdout())) });
-    Sinks { log: Some((log, LineStyle::terminal(color))), json, lost: Vec::new() }
+    Sinks { log: Some((log, LineStyle::terminal(color))), json, ..Sinks::default() }
 }
 
 fn open_log(path: &std::path::Path) -> Result<File, Usage> {
