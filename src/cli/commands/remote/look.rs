@@ -237,7 +237,7 @@ pub fn logs(resolved: &Resolved, args: &LogsArgs) -> Result<u8> {
         return Ok(0);
     }
     match state {
-        Some(state) => follow(&mut opened, job, &state, &log, &style),
+        Some(state) => follow(&mut opened, &row, &state, &log, &style),
         None => Ok(0),
     }
 }
@@ -278,13 +278,48 @@ fn told_already<'a>(log: &'a WholeLog, known: impl Iterator<Item = &'a LogLine>,
     told
 }
 
+/// A job whose log is followed. The server's list does not reach to the end of a long queue, so that one that is not listed may still
+/// wait: then what was known of it holds.
+struct Followed {
+    job: JobId,
+    has_ended: bool,
+}
+
+impl Followed {
+    /// A job as the store knows it.
+    const fn new(row: &JobRow) -> Self {
+        Self { job: row.job, has_ended: has_ended(row) }
+    }
+
+    /// What the engine knows of it; false = the job is not listed.
+    fn learn(&mut self, state: &State) -> bool {
+        let listed = state.jobs.get(&self.job);
+        self.has_ended = listed.map_or(self.has_ended, |job| job.phase.is_terminal());
+        listed.is_some()
+    }
+
+    /// The same after one event, which `state` holds already.
+    fn hear(&mut self, event: &EventKind, state: &State) {
+        if event.job() == Some(self.job) {
+            self.learn(state);
+            // It will never end, and nothing more is told of it.
+            self.has_ended |= matches!(event, EventKind::JobRemoved { .. });
+        }
+    }
+}
+
+const fn has_ended(row: &JobRow) -> bool {
+    matches!(row.state, RowState::Ended | RowState::Rejected)
+}
+
 /// Tells what comes, until the job has ended. What came between the snapshot and the reading of the log is in both.
-fn follow(opened: &mut Opened, job: JobId, state: &State, log: &WholeLog, style: &LineStyle) -> Result<u8> {
-    let has_ended = |state: &State| state.jobs.get(&job).is_none_or(|job| job.phase.is_terminal());
+fn follow(opened: &mut Opened, row: &JobRow, state: &State, log: &WholeLog, style: &LineStyle) -> Result<u8> {
+    let (job, mut followed) = (row.job, Followed::new(row));
     let ring = state.logs.get(&Some(job));
     let mut told = told_already(log, ring.into_iter().flat_map(|ring| &ring.lines), state.wall);
     let mut state = state.clone();
-    while !has_ended(&state) {
+    followed.learn(&state);
+    while !followed.has_ended {
         match opened.link.updates.blocking_recv() {
             Some(Update::Event(event)) => {
                 if let EventKind::JobLogged { job: Some(of), level, text, .. } = &event.kind
@@ -301,11 +336,92 @@ fn follow(opened: &mut Opened, job: JobId, state: &State, log: &WholeLog, style:
                     }
                 }
                 state.apply(&event);
+                followed.hear(&event.kind, &state);
             }
-            Some(Update::Snapshot(anew)) => state = *anew,
+            Some(Update::Snapshot(anew)) => {
+                state = *anew;
+                if !followed.learn(&state) {
+                    // Its end may be among what was missed.
+                    let wanted = RowsWanted { jobs: vec![job], limit: 1, ..RowsWanted::default() };
+                    followed.has_ended = rows::page(&opened.ask, &wanted)?.first().is_none_or(has_ended);
+                }
+            }
             Some(_) => {}
             None => break,
         }
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::{Event, Seq};
+    use crate::domain::time::Mono;
+    use crate::domain::units::Bytes;
+
+    const JOB: JobId = JobId(7);
+
+    fn row(state: RowState) -> JobRow {
+        JobRow {
+            job: JOB,
+            input: "/v/a.mp4".into(),
+            output: "/out/a.mp4".into(),
+            size_bytes: Bytes::mib(1),
+            preset: "web-720p".to_owned(),
+            state,
+            attempts: 0,
+            outcome: None,
+            reason: None,
+            ended_at: None,
+            damage: None,
+            rank: 0,
+        }
+    }
+
+    #[test]
+    fn the_log_of_a_job_is_followed_while_it_waits_behind_all_that_are_listed_and_until_it_ends() {
+        let (mut state, mut followed) = (State::default(), Followed::new(&row(RowState::Waiting)));
+        assert!(!followed.learn(&state) && !followed.has_ended, "it waits beyond the list");
+        let mut hear = |kind: EventKind| {
+            state.apply(&Event { seq: Seq(state.seq.0 + 1), at: Wall(0), mono: Mono::START, kind: kind.clone() });
+            followed.hear(&kind, &state);
+            followed.has_ended
+        };
+        let queued = |job| EventKind::JobQueued {
+            job,
+            input: "/v/a.mp4".into(),
+            size_bytes: Bytes::mib(1),
+            preset: "web-720p".to_owned(),
+            output: None,
+            rank: 0,
+        };
+        assert!(!hear(queued(JobId(1))) && !hear(queued(JOB)));
+        assert!(!hear(EventKind::JobParked { job: JOB }), "it waits beyond the list again");
+        assert!(!hear(queued(JOB)));
+        assert!(!hear(EventKind::JobRemoved { job: JobId(1), output: None }));
+        assert!(hear(EventKind::JobFinished {
+            job: JOB,
+            outcome: Outcome::Cancelled,
+            output: None,
+            peak_memory_bytes: Bytes::ZERO,
+            seconds: 0.0,
+            attempts: 0,
+            exit_code: None,
+            signal: None,
+            reason: None,
+            damage: None,
+            left_out: Vec::new(),
+        }));
+    }
+
+    #[test]
+    fn a_job_that_has_ended_or_is_removed_is_followed_no_further() {
+        let state = State::default();
+        let mut ended = Followed::new(&row(RowState::Ended));
+        assert!(!ended.learn(&state) && ended.has_ended);
+        let mut removed = Followed::new(&row(RowState::Waiting));
+        removed.hear(&EventKind::JobRemoved { job: JOB, output: None }, &state);
+        assert!(removed.has_ended);
+    }
 }
