@@ -158,13 +158,16 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Some(Command::Worker(args)) => commands::fleet::worker::run(&resolve(cli.options, matches)?, &args),
         #[cfg(feature = "fleet")]
         Some(Command::Fleet(args)) => commands::fleet::run(&resolve(cli.options, matches)?, &args),
-        // Jobs are made with what is said here.
-        Some(command @ (Command::Serve(_) | Command::Add(_))) => match resolve(cli.options, matches) {
-            Ok(resolved) => remote_command(command, &resolved),
-            Err(error) if matches!(&command, Command::Add(args) if args.json) => told::telling("add", true, |_| Err(error.into())),
-            Err(error) => Err(error.into()),
-        },
-        Some(command) => remote_command(command, &options::resolve_for_asking(cli.options, matches)?),
+        Some(command) => {
+            // Jobs are made with what is said here; others only ask.
+            let makes_jobs = matches!(&command, Command::Serve(_) | Command::Add(_));
+            let resolved =
+                if makes_jobs { resolve(cli.options, matches) } else { options::resolve_for_asking(cli.options, matches) };
+            match resolved {
+                Ok(resolved) => remote_command(command, &resolved),
+                Err(error) => unresolved(&command, error),
+            }
+        }
         None => {
             if let Some(meant) = cli.paths.first().and_then(|first| meant::command(first)) {
                 return Err(Usage(meant).into());
@@ -172,6 +175,37 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
             console::run(&resolve(cli.options, matches)?, &cli.paths, cli.hold)
         }
     }
+}
+
+/// A command whose settings cannot be read: whoever reads its answer as JSON gets one all the same.
+fn unresolved(command: &Command, error: Usage) -> Result<u8> {
+    let Some((name, json)) = telling_of(command) else { return Err(error.into()) };
+    told::telling(name, json, |told| {
+        if let Command::Profile { name, .. } = command {
+            told.more("profile", name.as_str().into());
+        }
+        Err(error.into())
+    })
+}
+
+/// The name of a command that tells what it has done, and whether it does so as JSON.
+const fn telling_of(command: &Command) -> Option<(&'static str, bool)> {
+    Some(match command {
+        Command::Add(args) => ("add", args.json),
+        Command::Pause(args) => ("pause", args.telling.json),
+        Command::Resume(args) => ("resume", args.telling.json),
+        Command::Cancel(args) => ("cancel", args.telling.json),
+        Command::Retry(args) => ("retry", args.telling.json),
+        Command::Allow(args) => ("allow", args.telling.json),
+        Command::Move(args) => ("move", args.telling.json),
+        Command::Hold(telling) => ("hold", telling.json),
+        Command::Release(telling) => ("release", telling.json),
+        Command::Drain { telling, .. } => ("drain", telling.json),
+        Command::Clean(telling) => ("clean", telling.json),
+        Command::Profile { telling, .. } => ("profile", telling.json),
+        Command::Stop(telling) => ("stop", telling.json),
+        _ => return None,
+    })
 }
 
 /// The commands that start a server or talk to one.

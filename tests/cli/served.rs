@@ -812,13 +812,24 @@ fn who_comes_while_another_is_just_beginning_waits_for_it() {
 }
 
 #[test]
-fn a_mistake_in_the_settings_is_told_in_the_object_of_add_too() {
+fn settings_that_cannot_be_read_are_told_in_the_object_of_every_command_with_all_its_fields() {
     let world = World::new();
-    world.write("home/.config/plimsoll/settings.yaml", "runn: 3\n");
-    let mut command = world.command(["add", "--json", "--state-dir"]);
-    command.arg(world.path("state")).arg(world.path("in"));
-    let said = say(command);
-    let object: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {}{}", said.out, said.err));
-    assert_eq!((said.code, &object["error"]["code"]), (Some(2), &"usage".into()), "{object}");
-    assert!(said.err.contains("settings.yaml:1"), "{}", said.err);
+    world.write("home/.config/plimsoll/settings.yaml", "budget: [\n");
+    let film = world.path("in").to_str().expect("plain").to_owned();
+    for (args, fields) in [
+        (vec!["add", &film], vec![("batch", Value::Null), ("batches", serde_json::json!([])), ("known", 0.into())]),
+        (vec!["hold"], vec![]),
+        (vec!["cancel", "1"], vec![]),
+        (vec!["profile", "safe"], vec![("profile", "safe".into())]),
+        (vec!["stop"], vec![("pid", Value::Null), ("kept", Value::Null)]),
+    ] {
+        let said = say(world.command([args.as_slice(), &["--json"]].concat()));
+        let object: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {}{}", said.out, said.err));
+        assert_eq!((said.code, &object["error"]["code"]), (Some(2), &"usage".into()), "{object}");
+        assert_eq!(object["command"], args[0], "{object}");
+        for (field, value) in fields {
+            assert_eq!(object.get(field), Some(&value), "{args:?}: {object}");
+        }
+        assert!(said.err.contains("settings.yaml:"), "{}", said.err);
+    }
 }

@@ -40,8 +40,6 @@ const HEEDED: [&str; 9] = ["preset", "out", "flat", "overwrite", "state-dir", "c
 type Waits = Option<(Opened, Box<State>, wait::Waited)>;
 
 fn queue(resolved: &Resolved, args: &AddArgs, told: &mut Told, waits: &mut Waits) -> Result<()> {
-    // Whatever goes wrong, whoever reads the answer finds its fields.
-    Added::default().tell_numbers(told);
     if resolved.is_out_given() {
         resolved.check_out()?;
     }
@@ -78,18 +76,14 @@ struct Added {
 }
 
 impl Added {
-    fn tell_numbers(&self, told: &mut Told) {
-        told.more("batch", self.batches.first().copied().into());
-        told.more("batches", self.batches.clone().into());
-        told.more("known", self.known.into());
-    }
-
     /// Tells it.
     fn tell(self, told: &mut Told, later: Option<String>, more: &str) -> Result<()> {
         for why in &self.refused {
             told.refuse_path(why);
         }
-        self.tell_numbers(told);
+        told.more("batch", self.batches.first().copied().into());
+        told.more("batches", self.batches.clone().into());
+        told.more("known", self.known.into());
         if self.refused.is_empty() || self.known > 0 || !self.jobs.is_empty() {
             let known = if self.known > 0 { format!(", {} waited already", self.known) } else { String::new() };
             let more = if self.jobs.is_empty() { "" } else { more };

@@ -240,8 +240,6 @@ pub fn profile(resolved: &Resolved, name: &str, json: bool) -> Result<u8> {
 /// `plimsoll stop`: comes back when the server has ended.
 pub fn stop(resolved: &Resolved, json: bool) -> Result<u8> {
     telling("stop", json, |told| {
-        told.more("pid", None::<u32>.into());
-        told.more("kept", None::<u64>.into());
         let mut opened = open(resolved, true)?;
         let state = snapshot(&mut opened.link)?;
         let at_work: Vec<JobId> = state.index.active.iter().copied().collect();

@@ -27,14 +27,26 @@ pub struct Told {
     more: Map<String, Value>,
 }
 
+/// The fields that some commands have besides, as they are until more is known: whatever goes wrong, whoever reads the answer finds
+/// them.
+fn further(command: &str) -> Map<String, Value> {
+    let fields = match command {
+        "add" => json!({ "batch": null, "batches": [], "known": 0 }),
+        "profile" => json!({ "profile": null }),
+        "stop" => json!({ "pid": null, "kept": null }),
+        _ => json!({}),
+    };
+    fields.as_object().cloned().unwrap_or_default()
+}
+
 /// Does what a command is for, and tells what came of it; the exit status.
 pub fn telling(command: &'static str, json: bool, work: impl FnOnce(&mut Told) -> Result<()>) -> Result<u8> {
-    let (jobs, refused, more) = (Vec::new(), Vec::new(), Map::new());
+    let (jobs, refused, more) = (Vec::new(), Vec::new(), further(command));
     let mut told = Told { json, command, jobs, refused, later: None, error: None, more };
     match work(&mut told) {
         Ok(()) => told.end(),
         Err(error) => {
-            told.error = Some(json!({ "code": failure(&error), "why": error.to_string() }));
+            told.error = Some(error_json(&error));
             if json {
                 told.end()?;
             }
@@ -42,6 +54,11 @@ pub fn telling(command: &'static str, json: bool, work: impl FnOnce(&mut Told) -
             Err(error)
         }
     }
+}
+
+/// What failed, as an object: its code and the words.
+pub fn error_json(error: &color_eyre::Report) -> Value {
+    json!({ "code": failure(error), "why": error.to_string() })
 }
 
 fn failure(error: &color_eyre::Report) -> &'static str {
