@@ -268,3 +268,40 @@ fn what_a_broken_add_has_stored_goes_and_what_a_web_application_has_stored_stays
     }
     assert_eq!(inputs().len(), before - 1, "and so does what a job has");
 }
+
+#[test]
+fn what_is_done_already_is_told_where_the_database_goes_away_on_the_way() {
+    let world = World::new();
+    let Some(fleet) = Fleet::new(&world, "60s") else { return };
+    let sql = Sql::new(&fleet);
+    let films = ["a.mp4", "b.mp4", "c.mp4"].map(|name| world.put(&clips().tiny(), name).to_string_lossy().into_owned());
+    // The second one finds it gone, whatever is asked for.
+    sql.rows(
+        "CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql
+         AS 'BEGIN RAISE EXCEPTION ''it goes away'' USING ERRCODE = ''admin_shutdown''; END'",
+    );
+    sql.rows(
+        "CREATE TRIGGER away BEFORE INSERT OR UPDATE ON plimsoll.job FOR EACH ROW WHEN (NEW.input LIKE '%b.mp4') EXECUTE FUNCTION away()",
+    );
+    let [a, b, c] = films.each_ref().map(String::as_str);
+    let said = fleet.say(&["add", "--json", a, b, c]);
+    let told: serde_json::Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {}", said.err));
+    assert_eq!((said.code, &told["error"]["code"]), (Some(69), &"no_server".into()), "{told}\n{}", said.err);
+    assert_eq!(
+        (&told["jobs"], &told["left"]),
+        (&serde_json::json!([fleet.jobs()[0]["job"]]), &serde_json::json!([b, c])),
+        "{told}"
+    );
+    let said = fleet.say(&["add", a, b, c]);
+    assert_eq!((said.code, said.out.as_str()), (Some(69), "1 job queued\n"), "{}", said.err);
+    assert!(said.err.contains(&format!("not queued: {b} and 1 more")) && said.err.contains("it goes away"), "{}", said.err);
+    // The same where jobs are changed.
+    let [first, second]: [i64; 2] = [0, 1].map(|at| fleet.jobs()[at]["job"].as_i64().expect("a number"));
+    sql.rows(&format!(
+        "CREATE TRIGGER gone BEFORE UPDATE ON plimsoll.job FOR EACH ROW WHEN (OLD.id = {second}) EXECUTE FUNCTION away()"
+    ));
+    let said = fleet.say(&["cancel", "--json", &first.to_string(), &second.to_string()]);
+    let told: serde_json::Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {}", said.err));
+    assert_eq!((said.code, &told["error"]["code"]), (Some(69), &"no_server".into()), "{told}\n{}", said.err);
+    assert_eq!((&told["done"], &told["left"]), (&serde_json::json!([first]), &serde_json::json!([second])), "{told}");
+}

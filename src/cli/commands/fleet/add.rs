@@ -1,7 +1,8 @@
 //! `fleet add`: stores what lies here, and queues it.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::Result;
 use serde_json::json;
@@ -9,11 +10,13 @@ use serde_json::json;
 use super::needs::Needs;
 use super::{told, write_json};
 use crate::cli::args::FleetAddArgs;
+use crate::cli::commands::remote::told::error_json;
 use crate::cli::commands::run;
 use crate::cli::options::Resolved;
 use crate::cli::{Usage, write_out};
-use crate::domain::text::{many, path_text};
-use crate::host::fleet::db::Database;
+use crate::domain::preset::Preset;
+use crate::domain::text::{many, path_text, sanitise};
+use crate::host::fleet::db::{Database, QueueError};
 use crate::host::fleet::files::{Files, ObjectAddress};
 use crate::host::fleet::queue::{self, NewJob};
 
@@ -42,55 +45,128 @@ pub async fn add(resolved: &Resolved, db: Database, files: Files, args: &FleetAd
     }
     let mut failed: Vec<String> = refused.iter().map(|(path, why)| format!("{}: {why}", path_text(path))).collect();
     let mut jobs = Vec::new();
-    let new = |input: String, preset: &str| NewJob {
-        input,
-        etag: None,
-        size: None,
-        needs: None,
-        definition: presets.get(preset).cloned(),
-        preset: preset.to_owned(),
-        target: args.target.clone(),
-    };
-    let needs = Needs::new(resolved);
-    for (path, preset) in &local {
-        match put(&files, path).await {
-            Ok((key, etag, size)) => {
-                let needs = needs.of(path, presets.get(preset));
-                let job = NewJob { etag, size: Some(size as i64), needs, ..new(key, preset) };
-                let added = queue::add(&db, &job).await;
-                if matches!(&added, Err(error) if !error.is_passing()) {
-                    // Nobody has it; of one whose answer was lost that is not known, and `gc` sees to it.
-                    let _ = files.remove(&job.input).await;
-                }
-                jobs.push(added.map_err(told)?);
+    let (target, needs) = (args.target.as_deref(), Needs::new(resolved));
+    let adding = Adding { db: &db, files: &files, presets: &presets, preset: &preset, target, needs };
+    let here = local.into_iter().map(|(path, preset)| Source::Here(path, preset));
+    let mut sources = here.chain(keys.into_iter().map(Source::Stored));
+    let mut away = None;
+    while let Some(source) = sources.next() {
+        match adding.one(&source).await {
+            Ok(job) => jobs.push(job),
+            Err(Failed::Input(why)) => failed.push(why),
+            // Nothing more can be queued now. What is queued already has to be told: added again it would be queued twice.
+            Err(Failed::Queue(error)) => {
+                away = Some((error, source));
+                break;
             }
-            Err(why) => failed.push(format!("{}: {why}", path_text(path))),
-        }
-    }
-    for key in keys {
-        // One that is not there is told now, not by a worker at night.
-        let looked = match ObjectAddress::parse(&key) {
-            Ok(address) => files.look(&address).await.map(|found| (found, files.path_here(&address))),
-            Err(error) => Err(error),
-        };
-        match looked {
-            Ok((found, path)) => {
-                let needs = path.and_then(|path| needs.of(&path, presets.get(&preset)));
-                let job = NewJob { etag: found.etag, size: Some(found.size as i64), needs, ..new(key, &preset) };
-                jobs.push(queue::add(&db, &job).await.map_err(told)?);
-            }
-            Err(error) => failed.push(error.to_string()),
         }
     }
     for why in &failed {
         crate::cli::tell(&format!("plimsoll: {why}\n"));
     }
+    let Some((error, at)) = away else {
+        if args.json {
+            write_json(&json!({ "jobs": jobs, "left": [], "error": null }))?;
+        } else {
+            write_out(format!("{} queued\n", many(jobs.len() as u64, "job")).as_bytes())?;
+        }
+        return Ok(u8::from(!failed.is_empty()));
+    };
+    let left: Vec<String> = std::iter::once(at).chain(sources).map(|source| source.shown()).collect();
+    let is_doubtful = error.is_passing();
+    let error = told(error);
     if args.json {
-        write_json(&json!({ "jobs": jobs }))?;
-    } else {
+        write_json(&json!({ "jobs": jobs, "left": left, "error": error_json(&error) }))?;
+    } else if !jobs.is_empty() || left.len() > 1 {
         write_out(format!("{} queued\n", many(jobs.len() as u64, "job")).as_bytes())?;
+        let more = if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
+        let doubt = if is_doubtful { "; of the first `plimsoll fleet jobs` tells for sure" } else { "" };
+        crate::cli::tell(&format!("plimsoll: not queued: {}{more}{doubt}\n", left[0]));
     }
-    Ok(u8::from(!failed.is_empty()))
+    Err(error)
+}
+
+/// What is to be queued.
+enum Source {
+    /// A file of this machine, and the name of its preset.
+    Here(PathBuf, String),
+    /// What is in a store already: its key or its address.
+    Stored(String),
+}
+
+impl Source {
+    fn shown(&self) -> String {
+        match self {
+            Self::Here(path, _) => path_text(path),
+            Self::Stored(key) => sanitise(key.as_bytes()),
+        }
+    }
+}
+
+/// Why something was not queued.
+enum Failed {
+    /// It cannot be read or stored; the next one may.
+    Input(String),
+    /// The queue does not take it.
+    Queue(QueueError),
+}
+
+/// What is asked for all of them.
+struct Adding<'a> {
+    db: &'a Database,
+    files: &'a Files,
+    presets: &'a BTreeMap<String, Preset>,
+    /// The preset of what names none.
+    preset: &'a str,
+    target: Option<&'a str>,
+    needs: Needs,
+}
+
+impl Adding<'_> {
+    /// Queues one; the number of its job.
+    async fn one(&self, source: &Source) -> Result<i64, Failed> {
+        match source {
+            Source::Here(path, preset) => self.file(path, preset).await,
+            Source::Stored(key) => self.stored(key).await,
+        }
+    }
+
+    async fn file(&self, path: &Path, preset: &str) -> Result<i64, Failed> {
+        let stored = put(self.files, path).await;
+        let (key, etag, size) = stored.map_err(|why| Failed::Input(format!("{}: {why}", path_text(path))))?;
+        let needs = self.needs.of(path, self.presets.get(preset));
+        let job = NewJob { etag, size: Some(size as i64), needs, ..self.new_job(key, preset) };
+        let added = queue::add(self.db, &job).await;
+        if matches!(&added, Err(error) if !error.is_passing()) {
+            // Nobody has it; of one whose answer was lost that is not known, and `gc` sees to it.
+            let _ = self.files.remove(&job.input).await;
+        }
+        added.map_err(Failed::Queue)
+    }
+
+    /// One that is not there is told now, not by a worker at night.
+    async fn stored(&self, key: &str) -> Result<i64, Failed> {
+        let looked = match ObjectAddress::parse(key) {
+            Ok(address) => self.files.look(&address).await.map(|found| (found, self.files.path_here(&address))),
+            Err(error) => Err(error),
+        };
+        let (found, path) = looked.map_err(|error| Failed::Input(error.to_string()))?;
+        let needs = path.and_then(|path| self.needs.of(&path, self.presets.get(self.preset)));
+        let job = NewJob { etag: found.etag, size: Some(found.size as i64), needs, ..self.new_job(key.to_owned(), self.preset) };
+        queue::add(self.db, &job).await.map_err(Failed::Queue)
+    }
+
+    fn new_job(&self, input: String, preset: &str) -> NewJob {
+        NewJob {
+            input,
+            etag: None,
+            size: None,
+            needs: None,
+            definition: self.presets.get(preset).cloned(),
+            preset: preset.to_owned(),
+            target: self.target.map(ToOwned::to_owned),
+        }
+    }
 }
 
 /// Stores a file of this machine under a key of its own.

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{told, write_json};
 use crate::cli::args::FleetJobsNamed;
+use crate::cli::commands::remote::told::error_json;
 use crate::cli::write_out;
 use crate::domain::text::many;
 use crate::host::fleet::db::Database;
@@ -22,12 +23,20 @@ pub enum Verb {
 /// Asks it for each of these jobs, and tells a line each.
 pub async fn jobs(db: Database, named: &FleetJobsNamed, verb: Verb) -> Result<u8> {
     let (mut done, mut refused) = (Vec::new(), Vec::new());
+    let mut away = None;
     for job in &named.jobs {
         let asked = match verb {
             Verb::Cancel => queue::cancel(&db, *job).await,
             Verb::Retry => queue::retry(&db, *job).await,
         };
-        let asked = asked.map_err(told)?;
+        let asked = match asked {
+            Ok(asked) => asked,
+            // What is done already is told all the same.
+            Err(error) => {
+                away = Some(told(error));
+                break;
+            }
+        };
         let words = match (asked, verb) {
             (Asked::Done, Verb::Cancel) => "is cancelled",
             (Asked::Told, _) => "is being cancelled: its worker is told",
@@ -51,9 +60,10 @@ pub async fn jobs(db: Database, named: &FleetJobsNamed, verb: Verb) -> Result<u8
         }
     }
     if named.json {
-        write_json(&json!({ "done": done, "refused": refused }))?;
+        let left = &named.jobs[done.len() + refused.len()..];
+        write_json(&json!({ "done": done, "refused": refused, "left": left, "error": away.as_ref().map(error_json) }))?;
     }
-    Ok(u8::from(!refused.is_empty()))
+    away.map_or_else(|| Ok(u8::from(!refused.is_empty())), Err)
 }
 
 /// Lets workers take nothing more, or again.
