@@ -311,10 +311,7 @@ fn profiles(action: ProfilesAction, options: Settings, matches: &clap::ArgMatche
 
 /// The budget here before a profile has its say. Settings that are broken say nothing.
 fn budget_here(options: Settings, matches: &clap::ArgMatches) -> Budget {
-    let given = match options.budget {
-        Some(BudgetChoice::Size(bytes)) => Some(Asked { bytes, by: "--budget".to_owned() }),
-        _ => None,
-    };
+    let given = options.budget.map(|choice| Asked { bytes: choice.size(), by: "--budget".to_owned() });
     let asked = options::resolve(options, matches).map_or(given, |resolved| resolved.budget);
     survey(&Roots::default(), asked.as_ref(), None).budget
 }

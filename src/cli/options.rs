@@ -12,7 +12,7 @@ use crate::cli::Usage;
 use crate::cli::args;
 use crate::cli::session::state_dir;
 use crate::config::search::{self, SearchPaths};
-use crate::config::settings::{self, BudgetChoice, InForce, KeySetting, Layer, Settings};
+use crate::config::settings::{self, InForce, KeySetting, Layer, Settings};
 use crate::config::watch::WatchSetting;
 use crate::config::yaml::ConfigError;
 use crate::domain::hook::{Hook, Hooks};
@@ -34,7 +34,7 @@ pub struct Resolved {
     pub settings: InForce,
     /// Folder of the record and of the logs, absolute.
     pub state_dir: PathBuf,
-    /// Memory to use at most; `None` = what the profile says, else what there is.
+    /// What was asked for of memory; `None` = what the profile says, else what there is.
     pub budget: Option<Asked>,
     /// The console's keys.
     pub keys: Keymap,
@@ -144,13 +144,10 @@ pub fn examine(options: Settings, matches: &ArgMatches) -> Result<(Resolved, Vec
     remark =
         [remark, args::misspelt_variable(std::env::vars_os())].into_iter().flatten().reduce(|one, other| format!("{one}; {other}"));
     settings.out = here.join(settings.out);
-    let budget = match settings.budget {
-        BudgetChoice::Auto => None,
-        BudgetChoice::Size(bytes) => {
-            let origin = origins.iter().find(|(name, _, _)| name == "budget").map(|(_, _, origin)| origin.clone());
-            Some(Asked { bytes, by: budget_source.or(origin).unwrap_or_default() })
-        }
-    };
+    let budget = settings.budget.map(|choice| {
+        let origin = origins.iter().find(|(name, _, _)| name == "budget").map(|(_, _, origin)| origin.clone());
+        Asked { bytes: choice.size(), by: budget_source.or(origin).unwrap_or_default() }
+    });
     Ok((Resolved { paths, settings, state_dir, budget, keys, origins, hooks, watch, given, remark }, mistakes))
 }
 
@@ -211,7 +208,13 @@ impl Resolved {
 
     /// Asks for this budget where nobody has asked for one; `by` says in plain words who does.
     pub fn ask_budget(&mut self, bytes: Bytes, by: &str) {
-        self.budget.get_or_insert_with(|| Asked { bytes, by: by.to_owned() });
+        self.budget.get_or_insert_with(|| Asked { bytes: Some(bytes), by: by.to_owned() });
+    }
+
+    /// Asks for this budget where nobody has asked for a smaller one.
+    pub fn limit_budget(&mut self, bytes: Bytes, by: &str) {
+        self.budget.take_if(|asked| asked.bytes.is_none_or(|asked| asked > bytes));
+        self.ask_budget(bytes, by);
     }
 
     /// What another plimsoll is told so that it works as this one would: budget, time limits and waits, further tries, no colours, and
@@ -243,8 +246,6 @@ impl Resolved {
             plain: _,
         } = &self.settings;
         let millis = |limit: Duration| format!("{}ms", limit.as_millis());
-        let budget = self.budget.as_ref().map_or_else(|| "auto".to_owned(), |budget| budget.bytes.0.to_string());
-        let by = self.budget.as_ref().map_or("", |budget| budget.by.as_str());
         let [timeout, stall, disk_wait] = [timeout.0, stall.0, disk_wait.0].map(millis);
         let retries = retries.to_string();
         let said = [
@@ -255,9 +256,11 @@ impl Resolved {
             ("--color", "never"),
         ];
         // What the environment or the settings say it reads there itself, and can tell so.
-        let is_read_there = self.origins.iter().any(|(name, _, origin)| name == "budget" && origin == by && !by.starts_with("--"));
-        let budget = [("--budget", budget.as_str()), ("--budget-source", by)];
-        let budget = budget.into_iter().filter(|(_, value)| !is_read_there && !value.is_empty());
+        let is_read_there =
+            |by: &str| self.origins.iter().any(|(name, _, origin)| name == "budget" && origin == by && !by.starts_with("--"));
+        let budget = self.budget.as_ref().filter(|budget| !is_read_there(&budget.by));
+        let budget = budget.map(|Asked { bytes, by }| (bytes.map_or_else(|| "auto".to_owned(), |bytes| bytes.0.to_string()), by));
+        let budget = budget.iter().flat_map(|(bytes, by)| [("--budget", bytes.as_str()), ("--budget-source", by)]);
         let said = said.into_iter().chain(budget).map(|(flag, value)| (flag, OsStr::new(value)));
         let ffmpeg = ffmpeg.iter().map(|ffmpeg| ("--ffmpeg", ffmpeg.as_os_str()));
         said.chain(ffmpeg).flat_map(|(flag, value)| [flag.into(), value.to_owned()]).collect()

@@ -121,9 +121,9 @@ settings! {
     /// Put all outputs into that folder itself, without the folders that their inputs lie in.
     #[arg(env = "PLIMSOLL_FLAT", num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "yes|no")]
     flat: bool = false;
-    /// Memory to use at most: a size such as 1.5GB, or auto = what the container or the machine has.
+    /// Memory to use at most: a size such as 1.5GB, or auto = what the container or the machine has [default: the profile's].
     #[arg(value_name = "SIZE|auto", env = "PLIMSOLL_BUDGET")]
-    budget: BudgetChoice = BudgetChoice::Auto;
+    budget: BudgetChoice;
     /// Replace outputs that are there.
     #[arg(env = "PLIMSOLL_OVERWRITE", num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "yes|no")]
     overwrite: bool = false;
@@ -320,6 +320,16 @@ pub enum BudgetChoice {
 
 /// A budget that no job fits in is a slip of the pen.
 const LEAST_BUDGET: Bytes = Bytes::mib(32);
+
+impl BudgetChoice {
+    /// The size; `None` = all there is.
+    pub const fn size(self) -> Option<Bytes> {
+        match self {
+            Self::Auto => None,
+            Self::Size(bytes) => Some(bytes),
+        }
+    }
+}
 
 impl Setting for BudgetChoice {
     fn allowed() -> String {

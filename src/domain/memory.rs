@@ -89,8 +89,8 @@ pub enum There {
 /// A budget that the operator has given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
-    /// So much.
-    pub bytes: Bytes,
+    /// So much; `None` = all there is.
+    pub bytes: Option<Bytes>,
     /// How it was given: `--budget`, a variable, the settings file.
     pub by: String,
 }
@@ -99,7 +99,7 @@ impl Budget {
     /// The smaller of what there is and what was asked for: by the operator, else by the profile.
     pub fn new((available, there): (Bytes, There), asked: Option<Asked>, profile: Option<Bytes>) -> Self {
         let said = match &asked {
-            Some(asked) => Some((asked.bytes, BudgetSource::Operator)),
+            Some(asked) => asked.bytes.map(|bytes| (bytes, BudgetSource::Operator)),
             None => profile.map(|bytes| (bytes, BudgetSource::Profile)),
         };
         let whole = match &there {
@@ -141,8 +141,9 @@ impl Budget {
             }
             (BudgetSource::Machine, _) => "the machine's memory (MemTotal)".to_owned(),
         };
-        match self.asked.as_ref().filter(|asked| asked.bytes > self.available) {
-            Some(asked) => format!("{said}; {} asks for {}, more than there is", asked.by, asked.bytes),
+        let asked = self.asked.as_ref().and_then(|asked| Some((&asked.by, asked.bytes?)));
+        match asked.filter(|(_, bytes)| *bytes > self.available) {
+            Some((by, bytes)) => format!("{said}; {by} asks for {bytes}, more than there is"),
             None => said,
         }
     }
@@ -320,12 +321,14 @@ mod tests {
     fn the_budget_says_in_plain_words_who_set_it_and_what_became_of_what_was_asked_for() {
         let machine = || (Bytes::mib(24_064), There::Machine);
         let container = || (Bytes::mib(512), There::Container("/sys/fs/cgroup/box/memory.max".into()));
-        let asked = |mb, by: &str| Some(Asked { bytes: Bytes::mib(mb), by: by.to_owned() });
+        let asked = |mb, by: &str| Some(Asked { bytes: Some(Bytes::mib(mb)), by: by.to_owned() });
         let words = |place, asked, profile| Budget::new(place, asked, profile).words("balanced");
         let two = Some(Bytes::gib(2));
         assert_eq!(words(machine(), None, two), "profile balanced; the machine has 23.5 GB");
         assert_eq!(words(machine(), asked(840, "PLIMSOLL_BUDGET"), two), "PLIMSOLL_BUDGET");
         assert_eq!(words(machine(), None, None), "the machine's memory (MemTotal)");
+        let all = Some(Asked { bytes: None, by: "--budget".to_owned() });
+        assert_eq!(words(machine(), all, two), "the machine's memory (MemTotal)");
         assert_eq!(words(container(), None, two), "the container's limit (memory.max of /sys/fs/cgroup/box)");
         assert_eq!(
             words(container(), asked(4096, "--budget"), two),

@@ -424,6 +424,7 @@ fn a_flag_wins_over_the_environment_the_environment_over_the_file_and_the_file_o
         is(setting(&world, name, Some(&by_env.replace(' ', "")), Some(&by_flag.replace(' ', ""))), by_flag, &format!("--{name}"));
     }
     is(setting(&world, "overwrite", None, None), "yes", "settings.yaml");
+    is(setting(&world, "budget", Some("auto"), None), "auto", "PLIMSOLL_BUDGET");
     is(setting(&world, "overwrite", Some("no"), None), "no", "PLIMSOLL_OVERWRITE");
     is(setting(&world, "no-governor", Some("1"), None), "yes", "PLIMSOLL_NO_GOVERNOR");
 }
@@ -450,6 +451,16 @@ fn profiles_are_listed_shown_checked_and_exported() {
     assert_eq!(list.out, say(world.command(["profiles", "list"])).out);
     for row in ["fast        4     500 MB", "balanced *  2     200 MB", "safe        1     100 MB", "adaptive    auto  2 GB"] {
         assert!(list.out.contains(row), "{row} is missing in\n{}", list.out);
+    }
+    // `auto` is all there is, as in a profile file: the budget of the profile has no say.
+    let budget = |list: &str, name: &str| {
+        let row = list.lines().find(|line| line.starts_with(name)).expect("a row");
+        row.split("  ").filter(|cell| !cell.is_empty()).nth(6).unwrap_or_default().trim().to_owned()
+    };
+    let all = say(world.command(["profiles", "--budget", "auto"])).out;
+    assert!(!budget(&all, "adaptive ").is_empty(), "{all}");
+    for name in ["fast ", "balanced ", "safe "] {
+        assert_eq!(budget(&all, name), budget(&list.out, "adaptive "), "{name}: {all}");
     }
     // What is shown is a profile file again.
     let shown = say(world.command(["profiles", "show", "safe"]));

@@ -83,7 +83,7 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
             "compare: no run can be limited to {limit} by the kernel: {why}\ncompare: the runs go on with a budget of {limit} \
              instead; the naive baseline is held by nothing, so what it loses here is not what it would lose in such a box\n"
         ));
-        resolved.ask_budget(limit, "--limit");
+        resolved.limit_budget(limit, "--limit");
     }
     let governors: &[bool] = if resolved.settings.no_governor { &[true, false] } else { &[true] };
     let columns = governors.iter().flat_map(|governor| profiles.iter().map(|profile| column(profile, *governor))).collect();

@@ -18,7 +18,6 @@ use crate::cli::session::{has_terminal, refused};
 use crate::domain::command::Command;
 use crate::domain::places::cache_folder;
 use crate::domain::text::path_text;
-use crate::domain::units::Bytes;
 use crate::host::demo::clips::{self, DEMO_BUDGET};
 use crate::host::demo::load_job;
 use crate::host::media::ffmpeg::Ffmpeg;
@@ -67,10 +66,11 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
         None => (make_load_clips(&folder)?, Some(crate::cli::own_program()?)),
     };
     if !is_server {
-        let budget = resolved.budget.as_ref().map_or(Bytes::ZERO, |budget| budget.bytes);
+        let budget = resolved.budget.as_ref().and_then(|budget| budget.bytes);
+        let budget = budget.map_or_else(|| "all there is here".to_owned(), |bytes| format!("{bytes}, as on a small box"));
         let out = path_text(&resolved.settings.out);
         crate::cli::tell(&format!(
-            "demo: outputs go to {out}; the budget is {budget}, as on a small box\n\
+            "demo: outputs go to {out}; the budget is {budget}\n\
              demo: now and then a neighbour takes part of it for some seconds, as others on a small box do\n"
         ));
     }

@@ -61,7 +61,7 @@ mod tests {
     fn the_operator_wins_over_the_profile_and_both_only_downwards() {
         let tree = v2_with_a_limited_ancestor();
         let ask = |operator: Option<u64>, profile: Option<u64>| {
-            let operator = operator.map(|mb| Asked { bytes: Bytes::mib(mb), by: "--budget".to_owned() });
+            let operator = operator.map(|mb| Asked { bytes: (mb > 0).then(|| Bytes::mib(mb)), by: "--budget".to_owned() });
             let Survey { budget, scope, .. } = survey(&tree.roots(), operator.as_ref(), profile.map(Bytes::mib));
             assert_eq!(budget.available, Bytes::mib(2048));
             (budget.bytes, budget.source, scope)
@@ -74,6 +74,7 @@ mod tests {
             (Bytes::mib(2048), file.clone(), Scope::Container),
             "capped, and not called the operator's"
         );
-        assert_eq!(ask(Some(2048), None), (Bytes::mib(2048), file, Scope::Container));
+        assert_eq!(ask(Some(2048), None), (Bytes::mib(2048), file.clone(), Scope::Container));
+        assert_eq!(ask(Some(0), Some(1024)), (Bytes::mib(2048), file, Scope::Container), "all there is, whatever the profile says");
     }
 }

@@ -160,7 +160,7 @@ fn jobs_of_the_ledger_appear_with_their_memory_and_leave_with_their_process() {
 #[test]
 fn under_a_smaller_budget_cached_files_of_ended_jobs_count_and_streamed_ones_only_in_usage() {
     let ledger = FileLedger::default();
-    let operator_budget = Some(Asked { bytes: Bytes::mib(64), by: "--budget".to_owned() });
+    let operator_budget = Some(Asked { bytes: Some(Bytes::mib(64)), by: "--budget".to_owned() });
     let source = SampleSource::new(SamplerConfig { operator_budget, ..SamplerConfig::new(ledger.clone()) });
     let dir = tempfile::tempdir().expect("tempdir");
     for (name, mib) in [("in1", 5), ("in2", 11)] {
@@ -199,7 +199,7 @@ fn a_sample_of_four_jobs_costs_little() {
     };
     let machine = SampleSource::new(SamplerConfig::new(ledger.clone()));
     let own = SampleSource::new(SamplerConfig {
-        operator_budget: Some(Asked { bytes: Bytes::mib(64), by: "--budget".to_owned() }),
+        operator_budget: Some(Asked { bytes: Some(Bytes::mib(64)), by: "--budget".to_owned() }),
         ..SamplerConfig::new(ledger.clone())
     });
     let slowest = cost("machine", &machine).max(cost("smaller budget", &own));

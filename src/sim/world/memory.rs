@@ -44,7 +44,7 @@ impl World {
         let console = self.console;
         let hard = anon + console + self.foreign_now();
         let cache = self.cache.values().copied().sum();
-        let asked = self.asked.map(|bytes| Asked { bytes, by: "--budget".to_owned() });
+        let asked = self.asked.map(|bytes| Asked { bytes: Some(bytes), by: "--budget".to_owned() });
         Some(Input::Sample(MemorySample {
             scope: Scope::Machine,
             usage: hard + cache + OTHERS_FILES,
