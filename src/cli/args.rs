@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 
-use crate::config::settings::{BudgetChoice, Settings};
+use crate::config::settings::{BudgetChoice, Settings, path_parser};
 use crate::domain::units::Bytes;
 
 mod catalog;
@@ -182,7 +182,7 @@ pub struct DemoArgs {
     #[arg(long, short = 'y')]
     pub yes: bool,
     /// Where the clips are made and kept.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, value_parser = path_parser())]
     pub clips: Option<PathBuf>,
     /// Log lines instead of the console, even on a terminal.
     #[arg(long)]
@@ -289,13 +289,13 @@ pub struct CompareArgs {
     #[arg(long)]
     pub json: bool,
     /// Write report.md, report.json and memory.svg there.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, value_parser = path_parser())]
     pub report: Option<PathBuf>,
     /// Put each run in a memory cgroup with this limit, so that running out of memory is real.
     #[arg(long, value_name = "SIZE", value_parser = parse_limit)]
     pub limit: Option<Bytes>,
     /// Where the demo's clips are made and kept.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, value_parser = path_parser())]
     pub clips: Option<PathBuf>,
     /// End the comparison that a console has begun beside its queue (`V`); what was measured before is kept.
     #[arg(long, conflicts_with_all = ["paths", "headless", "json", "report", "limit", "clips"])]
@@ -323,7 +323,7 @@ pub struct ManArgs {
     #[arg(value_name = "COMMAND")]
     pub command: Vec<String>,
     /// Write the pages of all commands to this folder, as plimsoll.1, plimsoll-run.1, … (for `man plimsoll-run`).
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "command")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, value_parser = path_parser(), conflicts_with = "command")]
     pub all: Option<PathBuf>,
 }
 
@@ -492,9 +492,13 @@ mod tests {
             ("--budget=0", "too little"),
             ("--budget=lots", "not a size"),
             ("--theme=drak", "'dark'"),
+            ("--out=~/films", "the ~ of a shell is not known here; give the path in full"),
+            ("--state-dir=~", "the ~ of a shell"),
+            ("--preset=~/mine.yaml", "the ~ of a shell"),
         ] {
             let error = read(&[wrong]).expect_err(wrong).to_string();
             assert!(error.contains(told), "{wrong}: {error}");
         }
+        assert_eq!(read(&["--out=./~/films"]).expect("parses").out, Some("./~/films".into()), "a name like any other");
     }
 }

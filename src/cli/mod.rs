@@ -20,7 +20,7 @@ use clap::error::ErrorKind;
 use color_eyre::eyre::{Context as _, Result};
 
 use crate::config::search::{self, Kind, SearchPaths};
-use crate::config::settings::{BudgetChoice, Settings};
+use crate::config::settings::{self, Settings};
 use crate::config::yaml::ConfigError;
 use crate::domain::memory::{Asked, Budget};
 use crate::domain::preset::Preset;
@@ -403,8 +403,12 @@ fn settings_without_flag(resolved: &Resolved) -> Vec<Setting> {
 /// Where the settings file is, or would be.
 fn settings_file(resolved: &Resolved) -> Option<Setting> {
     let file = resolved.paths.settings_file()?;
-    let origin = if file.exists() { "read" } else { "not there" }.to_owned();
-    Some(Setting { name: "settings file".to_owned(), value: crate::domain::text::path_text(&file), origin })
+    let origin = match std::fs::File::open(&file) {
+        Ok(_) => "read",
+        Err(_) if settings::is_there(&file) => "cannot be read",
+        Err(_) => "not there",
+    };
+    Some(Setting { name: "settings file".to_owned(), value: crate::domain::text::path_text(&file), origin: origin.to_owned() })
 }
 
 /// The profile or preset in force, where it is right. What is wrong with it, and with others that lie beside it, is added to

@@ -83,7 +83,7 @@ pub fn examine(options: Settings, matches: &ArgMatches) -> Result<(Resolved, Vec
     let here = std::env::current_dir()
         .map_err(|error| Usage(format!("cannot tell the current folder: {error}; change into one that is there")))?;
     let paths = crate::cli::search_paths(Some(here.clone()));
-    let settings_file = paths.settings_file().filter(|file| file.exists());
+    let settings_file = paths.settings_file();
     let (file, mut mistakes) = settings_file.as_deref().map(settings::load).unwrap_or_default();
     let keys = keymap(&file.keys, settings_file.as_deref()).unwrap_or_else(|wrong| {
         mistakes.extend(wrong);

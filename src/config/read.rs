@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde_yaml::Value;
@@ -183,11 +183,19 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     if text.contains('\0') {
         return Err("holds a NUL".to_owned());
     }
-    if text == "~" || text.starts_with("~/") {
-        return Err(format!("`{}`: the ~ of a shell is not known here", quoted(text)));
+    if has_tilde(text.as_ref()) {
+        return Err(format!("`{}`: {NO_TILDE}", quoted(text)));
     }
     Ok(PathBuf::from(text))
 }
+
+/// The path begins with the home folder, as a shell writes it.
+pub(super) fn has_tilde(path: &Path) -> bool {
+    path.starts_with("~")
+}
+
+/// What is said of such a path.
+pub(super) const NO_TILDE: &str = "the ~ of a shell is not known here";
 
 /// Is this the name of a file, not of a profile or preset? It is if it has a slash or a YAML ending.
 pub fn is_file_name(wanted: &std::ffi::OsStr) -> bool {

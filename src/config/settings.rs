@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueHint;
-use clap::builder::{PossibleValuesParser, TypedValueParser as _, ValueParser};
+use clap::builder::{PathBufValueParser, PossibleValuesParser, StringValueParser, TypedValueParser as _, ValueParser};
 use serde::de::{Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::de::by_text;
-use super::read::{Reader, path};
+use super::read::{NO_TILDE, Reader, has_tilde, is_file_name, path};
 use super::spell::nearest;
 use super::watch::{self, WatchSetting};
 use super::yaml::{ConfigError, Document, MAX_FILE, join, quoted, read_text};
@@ -234,6 +234,17 @@ fn from_file<'de, D: Deserializer<'de>, T: Setting>(deserializer: D) -> Result<O
     by_text(deserializer, &T::allowed(), T::read).map(Some)
 }
 
+/// How a path is read on the command line and in variables. A shell leaves the `~` of `--out=~/films` as it is; taken literally it
+/// would become a folder of that name.
+pub fn path_parser() -> ValueParser {
+    PathBufValueParser::new().try_map(|path| in_full(&path).map(|()| path)).into()
+}
+
+/// Refuses a path that begins with a `~`, in words that say what to give.
+pub fn in_full(path: &Path) -> Result<(), String> {
+    if has_tilde(path) { Err(format!("{NO_TILDE}; give the path in full, or as ./~ where that is its name")) } else { Ok(()) }
+}
+
 /// The name of a profile or preset, or its file.
 impl Setting for String {
     fn allowed() -> String {
@@ -245,12 +256,12 @@ impl Setting for String {
     }
 
     fn parser() -> ValueParser {
-        ValueParser::string()
+        StringValueParser::new().try_map(|text| in_full(text.as_ref()).map(|()| text)).into()
     }
 
     fn beside(self, folder: &Path) -> Self {
         // Written text joined to a folder that is no UTF-8 could not be kept as text; such a folder is left off.
-        let joined = self.contains('/').then(|| folder.join(&self).to_str().map(str::to_owned)).flatten();
+        let joined = is_file_name(self.as_ref()).then(|| folder.join(&self).to_str().map(str::to_owned)).flatten();
         joined.unwrap_or(self)
     }
 }
@@ -271,7 +282,7 @@ impl Setting for PathBuf {
     }
 
     fn parser() -> ValueParser {
-        ValueParser::path_buf()
+        path_parser()
     }
 
     fn beside(self, folder: &Path) -> Self {
@@ -505,19 +516,27 @@ impl KeySetting {
     }
 }
 
+/// Is there something at `file`, whether or not it can be read? A link to nothing is something, and so is what lies in a folder that may
+/// not be looked into: whoever has put settings there wants them heeded. `/dev/null` as the folder means that there are none.
+pub fn is_there(file: &Path) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+
+    !std::fs::symlink_metadata(file).is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory))
+}
+
 /// Reads the settings at `file`: what is right in it, and every mistake. A file that is not there says nothing.
 pub fn load(file: &Path) -> (Settings, Vec<ConfigError>) {
-    match std::fs::symlink_metadata(file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (Settings::default(), Vec::new()),
-        _ => match read_text(file, MAX_FILE) {
-            Ok(text) => read(file, &text),
-            Err(error) => (Settings::default(), vec![error]),
-        },
+    if !is_there(file) {
+        return (Settings::default(), Vec::new());
+    }
+    match read_text(file, MAX_FILE) {
+        Ok(text) => read(file, &text),
+        Err(error) => (Settings::default(), vec![error]),
     }
 }
 
-/// Reads settings. Relative paths are taken from the folder of `file`; an `ffmpeg`, a `profile` or a `preset` without a
-/// slash stays a name.
+/// Reads settings. Relative paths are taken from the folder of `file`; an `ffmpeg` without a slash stays a name, and so does a
+/// `profile` or a `preset` that is not written as a file.
 ///
 /// # Errors
 /// Every mistake of the file, in its order; only the first where it is no YAML or was refused by the guard.
@@ -739,6 +758,31 @@ mod tests {
             assert_eq!(parse(Path::new("s.yaml"), nothing), Ok(Settings::default()), "{nothing}");
         }
         assert_eq!(load(Path::new("/nowhere/at/all.yaml")), (Settings::default(), Vec::new()));
+    }
+
+    #[test]
+    fn a_profile_or_preset_that_is_written_as_a_file_lies_beside_the_settings() {
+        let of = |name: &str| {
+            let text = format!("profile: {name}\npreset: {name}\n");
+            let settings = parse(Path::new("/etc/p/settings.yaml"), &text).expect("valid");
+            assert_eq!(settings.profile, settings.preset);
+            settings.profile.expect("said")
+        };
+        assert_eq!(
+            ["night.yaml", "x.yml", "sub/x.yaml", "night"].map(of),
+            ["/etc/p/night.yaml", "/etc/p/x.yml", "/etc/p/sub/x.yaml", "night"]
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_there_and_cannot_be_read_is_told_and_one_that_is_not_there_says_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let link = folder.path().join("settings.yaml");
+        std::os::unix::fs::symlink("nowhere.yaml", &link).expect("made");
+        let (settings, told) = load(&link);
+        assert_eq!(settings, Settings::default());
+        assert!(told.len() == 1 && told[0].problem.starts_with("cannot read it: "), "{told:?}");
+        assert_eq!(load(Path::new("/dev/null/plimsoll/settings.yaml")), (Settings::default(), Vec::new()));
     }
 
     #[test]

@@ -430,6 +430,17 @@ fn a_flag_wins_over_the_environment_the_environment_over_the_file_and_the_file_o
 }
 
 #[test]
+fn a_settings_file_that_is_a_link_to_nothing_is_told_and_not_passed_over() {
+    let world = World::new();
+    let file = world.write("home/.config/plimsoll/settings.yaml", "");
+    std::fs::remove_file(&file).expect("removed");
+    std::os::unix::fs::symlink("gone.yaml", &file).expect("made");
+    let said = say(world.command(["plan", "."]));
+    assert!(said.code == Some(2) && said.err.contains("settings.yaml: cannot read it: "), "{:?} {}", said.code, said.err);
+    doctor_finds(&world, &["settings.yaml: cannot read it: "]);
+}
+
+#[test]
 fn doctor_tells_ffmpeg_budget_folders_and_terminal_and_ends_well_where_jobs_can_run() {
     let world = World::new();
     let said = say(world.command(["doctor", "--budget", "600MB"]));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::Usage;
 use crate::cli::options::Resolved;
+use crate::config::settings::in_full;
 use crate::config::watch::WatchSetting;
 use crate::config::{is_file_name, search};
 use crate::domain::preset::Preset;
@@ -56,7 +57,8 @@ pub(super) fn words(given: &[OsString]) -> Result<Vec<OsString>, Usage> {
     given.iter().map(word).collect()
 }
 
-fn here() -> Result<PathBuf, Usage> {
+/// The folder that relative paths start at.
+pub(super) fn here() -> Result<PathBuf, Usage> {
     std::env::current_dir()
         .map_err(|error| Usage(format!("cannot tell the current folder: {}; change into one that is there", error_words(&error))))
 }
@@ -70,6 +72,8 @@ fn split(word: &OsStr, here: &Path) -> Result<WatchSetting, Usage> {
     if folder.is_empty() || preset.is_some_and(<[u8]>::is_empty) {
         return Err(Usage(format!("--watch {}: give a folder, or a folder and a preset as DIR=PRESET", shown())));
     }
+    let named = [Some(folder), preset].into_iter().flatten().map(|bytes| Path::new(OsStr::from_bytes(bytes)));
+    named.map(in_full).collect::<Result<(), _>>().map_err(|why| Usage(format!("--watch {}: {why}", shown())))?;
     let preset = preset.map(|preset| String::from_utf8(preset.to_vec()));
     let preset = preset.transpose().map_err(|_| Usage(format!("--watch {}: the preset is not valid UTF-8", shown())))?;
     let of_file = |preset: String| {
@@ -104,6 +108,9 @@ mod tests {
         std::fs::create_dir(folder.path().join("a=b")).expect("made");
         assert_eq!(said("a=b"), Ok(("a=b".into(), None)));
         assert_eq!(said("a=b=web-720p"), Ok(("a=b".into(), Some("web-720p".to_owned()))));
+        for wrong in ["~/in", "in=~/mine.yaml"] {
+            assert!(said(wrong).is_err_and(|why| why.contains("the ~ of a shell")), "{wrong}");
+        }
         for wrong in ["", "=x", "in="] {
             assert!(said(wrong).is_err_and(|why| why.contains("DIR=PRESET")), "{wrong}");
         }
