@@ -28,14 +28,18 @@ fn a_mistake_names_what_is_wrong_and_what_is_allowed() {
 }
 
 #[test]
-fn a_unit_watches_the_folders_that_were_given_from_wherever_it_is_started() {
+fn a_unit_means_the_folders_and_files_that_were_given_from_wherever_it_is_started() {
     let world = World::new();
-    let said = say(world.command(["serve", "unit", "--state-dir", "state", "--watch", "in=proxy-480p", "--watch", "two words"]));
+    let watch = ["--watch", "in=proxy-480p", "--watch", "two words"];
+    let said =
+        say(world.command([&["serve", "--hold", "unit", "--state-dir", "state", "--log-file", "p.log"][..], &watch].concat()));
     assert_eq!(said.code, Some(0), "{}", said.err);
     let work = world.path("work");
     let (one, two) = (format!("--watch={}/in=proxy-480p", work.display()), format!("\"--watch={}/two words\"", work.display()));
     let line = said.out.lines().find(|line| line.starts_with("ExecStart=")).expect("a command");
     assert!(line.contains(&one) && line.contains(&two), "{line}");
+    let log = format!("--log-file={}/p.log", work.display());
+    assert!(line.contains(&log) && line.contains(" --hold"), "{line}");
 }
 
 #[test]

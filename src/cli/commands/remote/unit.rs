@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::Result;
 
@@ -10,6 +10,7 @@ use crate::cli::Usage;
 use crate::cli::args::ServeArgs;
 use crate::cli::options::Resolved;
 use crate::cli::write_out;
+use crate::config::is_file_name;
 use crate::wire::peer::user_name;
 
 /// The unit as it is shipped.
@@ -37,7 +38,10 @@ pub(super) fn print(resolved: &Resolved, args: &ServeArgs, own: bool) -> Result<
     words.extend([OsStr::new("--state-dir"), resolved.state_dir.as_os_str()]);
     words.extend([OsStr::new("--out"), resolved.settings.out.as_os_str()]);
     let is_told = |word: &OsStr| [&b"--state-dir="[..], b"--out="].iter().any(|told| word.as_bytes().starts_with(told));
-    words.extend(resolved.given.iter().map(AsRef::as_ref).filter(|word| !is_told(word)));
+    let here = super::watch::here()?;
+    let given: Vec<OsString> = resolved.given.iter().filter(|word| !is_told(word)).map(|word| placed(word, &here)).collect();
+    words.extend(given.iter().map(OsString::as_os_str));
+    words.extend(args.hold.then_some(OsStr::new("--hold")));
     for (option, value) in [("--metrics", &metrics), ("--exit-when-idle", &span)] {
         words.extend(value.iter().flat_map(|value| [OsStr::new(option), OsStr::new(value)]));
     }
@@ -46,6 +50,26 @@ pub(super) fn print(resolved: &Resolved, args: &ServeArgs, own: bool) -> Result<
     let user = (!own).then(|| user_name(uid)).map(|name| if name.contains(' ') { uid.to_string() } else { name });
     let unit = unit(&Place { words, state_dir: &resolved.state_dir, out: &resolved.settings.out, user })?;
     write_out(unit.as_bytes())
+}
+
+/// An option as it is taken in whatever folder the service starts: files are named from the root. The name of a profile, of a preset or
+/// of an ffmpeg that is to be looked for stays one.
+fn placed(word: &OsStr, here: &Path) -> OsString {
+    let bytes = word.as_bytes();
+    let Some(at) = bytes.iter().position(|byte| *byte == b'=') else { return word.to_owned() };
+    let (option, value) = (&bytes[..at], OsStr::from_bytes(&bytes[at + 1..]));
+    let is_file = match option {
+        b"--log-file" => true,
+        b"--ffmpeg" => Path::new(value).components().count() > 1 || here.join(value).exists(),
+        b"--profile" | b"--preset" => is_file_name(value),
+        _ => false,
+    };
+    if !is_file {
+        return word.to_owned();
+    }
+    let mut placed = OsStr::from_bytes(&bytes[..=at]).to_owned();
+    placed.push(here.join(value).components().collect::<PathBuf>());
+    placed
 }
 
 fn unit(place: &Place) -> Result<String, Usage> {
@@ -133,6 +157,23 @@ mod tests {
             "/var/lib/plimsoll",
         ] {
             assert!(!unit.contains(word), "{word}\n{unit}");
+        }
+    }
+
+    #[test]
+    fn the_unit_names_files_from_the_root_and_keeps_names() {
+        let of = |word: &str| placed(OsStr::new(word), Path::new("/srv/p")).into_string().expect("plain");
+        for (word, in_unit) in [
+            ("--preset=./phone.yaml", "--preset=/srv/p/phone.yaml"),
+            ("--preset=phone.yaml", "--preset=/srv/p/phone.yaml"),
+            ("--profile=safe", "--profile=safe"),
+            ("--log-file=p.log", "--log-file=/srv/p/p.log"),
+            ("--ffmpeg=./bin/ffmpeg", "--ffmpeg=/srv/p/bin/ffmpeg"),
+            ("--ffmpeg=/opt/ffmpeg", "--ffmpeg=/opt/ffmpeg"),
+            ("--ffmpeg=ffmpeg-7", "--ffmpeg=ffmpeg-7"),
+            ("--retries=3", "--retries=3"),
+        ] {
+            assert_eq!(of(word), in_unit);
         }
     }
 
