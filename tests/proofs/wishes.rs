@@ -36,7 +36,7 @@ impl Run {
             presets: config.presets.clone(),
             ffmpeg: None,
             load_jobs: Some(PathBuf::from(env!("CARGO_BIN_EXE_plimsoll"))),
-            budget: Some(Asked { bytes: Bytes::gib(2), by: "the test".to_owned() }),
+            budget: Some(Asked { bytes: Some(Bytes::gib(2)), by: "the test".to_owned() }),
             profile_budget: None,
             restore: true,
             guests: Vec::new(),
