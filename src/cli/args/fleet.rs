@@ -105,7 +105,8 @@ pub struct FleetArgs {
 /// What `fleet` does.
 #[derive(Debug, Subcommand)]
 pub enum FleetAction {
-    /// Make the tables of the queue in the database, or bring them to this version, and say what presets mean from now on.
+    /// Make the tables of the queue in the database, or bring them to this version, and say what presets mean from now on. A shared
+    /// folder that is named is made if it is missing, and marked as the fleet's.
     Init {
         /// A worker that says nothing for so long is given up.
         #[arg(long, value_name = "DUR", default_value = "60s", value_parser = parse_span)]

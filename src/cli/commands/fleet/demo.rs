@@ -160,6 +160,7 @@ impl Demo<'_> {
         schema::init(&self.db, LEASE, &presets).await.map_err(told)?;
         let store = self.given.files();
         let files = Files::open(&store.to_string_lossy()).map_err(|error| Usage(error.to_string()))?;
+        files.make().await?;
         tell(&format!("fleet demo: a private PostgreSQL, files in {}, {} clips\n", store.display(), self.clips));
         let needs = Needs::with(&self.ffmpeg);
         for number in 1..=self.clips {

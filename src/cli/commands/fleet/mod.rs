@@ -34,7 +34,10 @@ pub fn run(resolved: &Resolved, args: &FleetArgs) -> Result<u8> {
         };
     };
     match action {
-        FleetAction::Init { lease } => block_on(init(resolved, queue()?, *lease)),
+        FleetAction::Init { lease } => {
+            let files = args.files.files.as_ref().map(|_| open_files(&args.files)).transpose()?;
+            block_on(init(resolved, queue()?, files, *lease))
+        }
         FleetAction::Demo(demo) => demo::run(resolved, demo),
         FleetAction::Check { json } => block_on(check::check(queue()?, open_files(&args.files)?, *json)),
         FleetAction::Add(add) => {
@@ -54,18 +57,20 @@ pub fn run(resolved: &Resolved, args: &FleetArgs) -> Result<u8> {
 }
 
 /// Makes or updates the tables, and tells what came of it.
-async fn init(resolved: &Resolved, db: Database, lease: std::time::Duration) -> Result<u8> {
+async fn init(resolved: &Resolved, db: Database, files: Option<Files>, lease: std::time::Duration) -> Result<u8> {
     let (_, presets) = resolved.load_presets()?;
+    if let Some(files) = &files {
+        files.make().await.map_err(|error| Usage(error.to_string()))?;
+    }
     let made = schema::init(&db, lease, &presets).await.map_err(told)?;
     let what = match made.from {
         0 => "a fleet was made",
         from if from == made.to => "the fleet was there already; its presets and its lease are as said now",
         _ => "the fleet's tables were brought to this version",
     };
-    write_out(
-        format!("{what} in {} (tables {}, {} presets, lease {} s)\n", db.address(), made.to, presets.len(), lease.as_secs_f64())
-            .as_bytes(),
-    )
+    let lie = files.map(|files| format!("; its files are in {}", files.address())).unwrap_or_default();
+    let (tables, presets, lease) = (made.to, presets.len(), lease.as_secs_f64());
+    write_out(format!("{what} in {} (tables {tables}, {presets} presets, lease {lease} s){lie}\n", db.address()).as_bytes())
 }
 
 /// The queue that was named.

@@ -4,7 +4,7 @@
 //! nothing half is visible and nothing that was told as stored goes with the power. Links within the folder are
 //! followed: whoever may make them in it decides what lies there.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,23 +22,49 @@ use crate::domain::time::Wall;
 use crate::host::files::fsops;
 use crate::host::files::scratch::WORK_FOLDER;
 
-/// A shared folder, opened.
+/// A file of this name stands in the folder of a fleet, and not in the empty one that a share is mounted on.
+pub(super) const MARK: &str = ".plimsoll-fleet";
+const MARK_TEXT: &[u8] =
+    b"The files of a fleet are kept in this folder. Where this file is missing, plimsoll takes it for not mounted.\n";
+
+/// A shared folder. It is looked for with each step: a share may be mounted later, go, and come back.
 pub(super) struct Folder {
     root: PathBuf,
-    /// Device and inode of the root: another one means that it is not mounted any more.
-    identity: (u64, u64),
     patience: Patience,
 }
 
 impl Folder {
-    /// Opens the folder; makes it if it is missing.
-    pub(super) fn open(root: PathBuf, patience: Patience) -> Result<Self, FilesError> {
-        let identity = std::fs::create_dir_all(&root).and_then(|()| identity_of(&root));
-        let identity = identity.map_err(|error| FilesError::Denied {
-            what: path_text(&root),
-            why: format!("the folder cannot be made or read: {}; check its name and its rights", error_words(&error)),
-        })?;
-        Ok(Self { root, identity, patience })
+    pub(super) const fn new(root: PathBuf, patience: Patience) -> Self {
+        Self { root, patience }
+    }
+
+    /// Makes the folder if it is missing, and says that it is a fleet's.
+    pub(super) async fn make(&self) -> Result<(), FilesError> {
+        let (root, mark) = (self.root.clone(), self.mark());
+        let work = move || {
+            std::fs::create_dir_all(&root)?;
+            let new = std::fs::File::options().write(true).create_new(true).open(&mark);
+            match new.and_then(|mut file| file.write_all(MARK_TEXT).and_then(|()| file.sync_all())) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+                _ => fsops::sync_folder(&root),
+            }
+        };
+        let made = timeout(self.patience.assemble, blocking(work)).await;
+        let denied = |why: String| FilesError::Denied {
+            what: self.address(),
+            why: format!("the folder cannot be made or written: {why}; check its name and its rights"),
+        };
+        made.map_err(|_| denied("no answer".to_owned()))?.map_err(|error| denied(error_words(&error)))
+    }
+
+    fn mark(&self) -> PathBuf {
+        self.root.join(MARK)
+    }
+
+    /// An error like any other if the folder is not the fleet's, which [`Folder::fault`] tells then.
+    pub(super) fn is_there(&self) -> impl FnOnce() -> io::Result<()> + Send + use<> {
+        let mark = self.mark();
+        move || std::fs::metadata(mark).map(drop)
     }
 
     pub(super) fn address(&self) -> String {
@@ -68,13 +94,12 @@ impl Folder {
         use io::ErrorKind as Io;
         let (what, why) = (path_text(path), error_words(error));
         match error.kind() {
-            Io::NotFound | Io::IsADirectory | Io::NotADirectory | Io::InvalidInput => match identity_of(&self.root) {
-                Ok(identity) if identity == self.identity => match error.kind() {
-                    Io::NotFound | Io::NotADirectory => FilesError::NotFound { what },
-                    _ => FilesError::NotFound { what: format!("a regular file {what}") },
-                },
-                _ => unreachable(path, "the folder is not the one any more that was opened; is it mounted?".to_owned()),
-            },
+            Io::NotFound | Io::IsADirectory | Io::NotADirectory | Io::InvalidInput if self.is_there()().is_err() => {
+                let why = format!("{MARK} is not in it; is it mounted? If it is the right folder, `plimsoll fleet init` marks it");
+                unreachable(&self.root, why)
+            }
+            Io::NotFound | Io::NotADirectory => FilesError::NotFound { what },
+            Io::IsADirectory | Io::InvalidInput => FilesError::NotFound { what: format!("a regular file {what}") },
             Io::AlreadyExists => FilesError::Taken { what },
             Io::PermissionDenied | Io::ReadOnlyFilesystem => {
                 FilesError::Denied { what, why: format!("{why}; check the rights of the folder for this user") }
@@ -140,9 +165,10 @@ impl Folder {
 
     /// A name in the work folder that nobody else has.
     async fn new_part(&self) -> Result<PathBuf, FilesError> {
-        let folder = self.root.join(WORK_FOLDER);
+        let (folder, is_there) = (self.root.join(WORK_FOLDER), self.is_there());
         let part = folder.join(format!("{}.stored", uuid::Uuid::new_v4()));
-        self.within(&part, self.patience.answer, blocking(move || std::fs::create_dir_all(folder))).await?;
+        let work = move || is_there().and_then(|()| std::fs::create_dir_all(folder));
+        self.within(&part, self.patience.answer, blocking(work)).await?;
         Ok(part)
     }
 
@@ -177,9 +203,9 @@ impl Folder {
 
     /// Gives a part its name, or removes it.
     async fn place(&self, part: &Path, path: &Path, may_replace: bool) -> Result<(), FilesError> {
-        let (part, to) = (part.to_owned(), path.to_owned());
+        let (part, to, is_there) = (part.to_owned(), path.to_owned(), self.is_there());
         let work = move || {
-            let done = put_in_place(&part, &to, may_replace);
+            let done = is_there().and_then(|()| put_in_place(&part, &to, may_replace));
             // It is there still if it could not be renamed, or had been the same file as the one in place.
             let _ = std::fs::remove_file(&part);
             done
@@ -289,14 +315,6 @@ fn put_in_place(part: &Path, path: &Path, may_replace: bool) -> io::Result<()> {
             Ok(()) => return fsops::sync_folder(folder),
         }
     }
-}
-
-fn identity_of(folder: &Path) -> io::Result<(u64, u64)> {
-    let meta = std::fs::metadata(folder)?;
-    if !meta.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is no folder"));
-    }
-    Ok((meta.dev(), meta.ino()))
 }
 
 /// When a file was last written.

@@ -13,7 +13,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use super::address::Key;
 use super::cloud::{Cloud, Place};
 use super::error::{FilesError, trouble};
-use super::folder::{Folder, modified};
+use super::folder::{Folder, MARK, modified};
 use super::patience::{Tries, silence};
 use super::pieces::blocking;
 use crate::domain::time::Wall;
@@ -98,8 +98,8 @@ impl FolderListing {
         let folder = &self.folder;
         let fault = |error: &io::Error| folder.fault(folder.root(), error);
         let mut walk = self.walk.take().ok_or_else(|| fault(&io::Error::other("an earlier page could not be read")))?;
-        let root = folder.root().to_owned();
-        let read = blocking(move || page_of_folder(&root, &mut walk).map(|page| (walk, page)));
+        let (root, is_there) = (folder.root().to_owned(), folder.is_there());
+        let read = blocking(move || is_there().and_then(|()| page_of_folder(&root, &mut walk)).map(|page| (walk, page)));
         let (walk, page) = read.await.map_err(|error| fault(&error))?;
         self.is_done = page.is_empty();
         self.walk = Some(walk);
@@ -160,7 +160,7 @@ fn page_of_folder(root: &Path, walk: &mut walkdir::IntoIter) -> io::Result<Vec<L
             continue;
         }
         let key = entry.path().strip_prefix(root).ok().and_then(Path::to_str).and_then(|key| Key::parse(key).ok());
-        let Some(key) = key.filter(|_| entry.file_type().is_file()) else { continue };
+        let Some(key) = key.filter(|key| entry.file_type().is_file() && key.as_str() != MARK) else { continue };
         if let Ok(meta) = entry.metadata() {
             page.push(Listed { key: key.as_str().to_owned(), size: meta.len(), modified: modified(&meta) });
         }

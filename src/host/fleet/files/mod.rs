@@ -105,7 +105,7 @@ pub enum Publish {
 
 impl Files {
     /// Opens `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, or a folder that all boxes share
-    /// (`/shared/files`, `file:///shared/files`; made if it is missing). Credentials, region and server come from the environment
+    /// (`/shared/files`, `file:///shared/files`; see [`Files::make`]). Credentials, region and server come from the environment
     /// alone, as `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`. No request is made.
     pub fn open(address: &str) -> Result<Self, FilesError> {
         Self::open_with(address, cloud::settings_of_environment(), Patience::default())
@@ -114,12 +114,21 @@ impl Files {
     /// [`Files::open`] with these settings in place of the environment, and these limits in time.
     pub fn open_with(address: &str, settings: Settings, patience: Patience) -> Result<Self, FilesError> {
         let place = match StoreAddress::parse(address)? {
-            StoreAddress::Folder(root) => Place::Folder(Arc::new(Folder::open(root, patience)?)),
+            StoreAddress::Folder(root) => Place::Folder(Arc::new(Folder::new(root, patience))),
             StoreAddress::Bucket { kind, bucket, prefix } => {
                 Place::Cloud(Arc::new(Cloud::open(kind, bucket, prefix, settings, patience)?))
             }
         };
         Ok(Self { place })
+    }
+
+    /// Makes a shared folder if it is missing, and says in it that it is a fleet's. Nobody else does: the folder that a share is
+    /// mounted on looks like an empty share while it is not. A bucket is its owner's to make.
+    pub async fn make(&self) -> Result<(), FilesError> {
+        match &self.place {
+            Place::Cloud(_) => Ok(()),
+            Place::Folder(folder) => folder.make().await,
+        }
     }
 
     /// Where the files lie; without secrets.

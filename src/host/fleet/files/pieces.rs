@@ -15,10 +15,15 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Resul
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-/// What identifies one state of a file: its inode, its time and its size.
+/// What tells one state of a file from another on every box: its time and its size. Inodes differ from mount to mount, and not
+/// every way to a share knows parts of a second.
 pub(super) fn etag_of(meta: &std::fs::Metadata) -> String {
-    let time = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
-    format!("{:x}-{time:x}-{:x}", meta.ino(), meta.len())
+    format!("{:x}-{:x}", meta.mtime(), meta.len())
+}
+
+/// The same on this box alone, as exactly as it can be told here.
+fn state_of(meta: &std::fs::Metadata) -> (u64, i64, i64, u64) {
+    (meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.len())
 }
 
 /// Reads a regular file from its beginning.
@@ -64,7 +69,7 @@ impl Reader {
         let (file, hasher) = self.work.take().ok_or_else(broken)?;
         let (file, meta) = blocking(move || file.metadata().map(|meta| (file, meta))).await?;
         self.work = Some((file, hasher));
-        Ok(etag_of(&meta) == etag_of(&self.meta))
+        Ok(state_of(&meta) == state_of(&self.meta))
     }
 
     /// Of all that was read.

@@ -61,7 +61,15 @@ fn files_of(server: &Server, patience: Patience) -> Files {
     files_at(server.at, SECRET_KEY, patience)
 }
 
-fn folder_store(root: &Path) -> Files {
+/// A folder that is a fleet's.
+async fn folder_store(root: &Path) -> Files {
+    let files = folder_at(root);
+    files.make().await.expect("made");
+    files
+}
+
+/// A folder as it is found.
+fn folder_at(root: &Path) -> Files {
     Files::open_with(root.to_str().expect("text"), Settings::new(), quick()).expect("a store")
 }
 

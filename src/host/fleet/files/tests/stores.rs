@@ -57,7 +57,7 @@ async fn what_is_stored_in_a_bucket_comes_back_whatever_its_size_and_name() {
 #[tokio::test]
 async fn what_is_stored_in_a_folder_comes_back_whatever_its_size_and_name() {
     let root = tempfile::tempdir().expect("a folder");
-    goes_round(&folder_store(&root.path().join("made/when missing"))).await;
+    goes_round(&folder_store(&root.path().join("made/when missing")).await).await;
 }
 
 async fn tells_changes(files: &Files) {
@@ -83,7 +83,7 @@ async fn tells_changes(files: &Files) {
 async fn another_version_than_the_wanted_one_is_not_fetched() {
     tells_changes(&files_of(&Server::start(), quick())).await;
     let root = tempfile::tempdir().expect("a folder");
-    tells_changes(&folder_store(root.path())).await;
+    tells_changes(&folder_store(root.path()).await).await;
 }
 
 async fn publishes(files: &Files) {
@@ -117,7 +117,7 @@ async fn a_wished_name_is_taken_once_in_an_honest_bucket_and_in_a_folder() {
     server.manners.honest.store(true, Ordering::SeqCst);
     publishes(&files_of(&server, quick())).await;
     let root = tempfile::tempdir().expect("a folder");
-    publishes(&folder_store(root.path())).await;
+    publishes(&folder_store(root.path()).await).await;
     assert_eq!(std::fs::read_dir(root.path().join(".plimsoll")).expect("a work folder").count(), 0, "no part is left");
 }
 
@@ -132,7 +132,7 @@ async fn a_store_that_lets_several_win_is_found_out() {
     assert!(honest.holds(), "{honest:?}");
     assert!(!server.file("a fleet/.plimsoll").read_dir().is_ok_and(|mut left| left.next().is_some()), "its objects are removed");
     let root = tempfile::tempdir().expect("a folder");
-    let folder = folder_store(root.path()).conditional_writes_hold().await.expect("a trial");
+    let folder = folder_store(root.path()).await.conditional_writes_hold().await.expect("a trial");
     assert!(folder.holds(), "{folder:?}");
 }
 
@@ -205,7 +205,7 @@ async fn more_than_a_thousand_objects_come_in_pages_each_once() {
         keys.sort();
         keys
     };
-    assert_eq!(keys(&folder_store(root.path()), "out").await, (wanted(2500), vec![1000, 1000, 500]));
+    assert_eq!(keys(&folder_store(root.path()).await, "out").await, (wanted(2500), vec![1000, 1000, 500]));
     assert_eq!(keys(&files_of(&server, quick()), "").await, (wanted(1050), vec![1000, 50]));
 }
 
@@ -224,7 +224,7 @@ async fn a_listing_goes_on_where_it_was_when_a_page_fails() {
 #[tokio::test]
 async fn what_is_no_file_of_the_folder_is_no_input_and_holds_nobody() {
     let root = tempfile::tempdir().expect("a folder");
-    let files = folder_store(root.path());
+    let files = folder_store(root.path()).await;
     std::fs::create_dir(root.path().join("folder")).expect("a folder");
     rustix::fs::mknodat(rustix::fs::CWD, root.path().join("pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
         .expect("a pipe");
@@ -239,20 +239,63 @@ async fn what_is_no_file_of_the_folder_is_no_input_and_holds_nobody() {
 async fn a_folder_that_is_not_mounted_any_more_is_not_the_fault_of_a_job() {
     let above = tempfile::tempdir().expect("a folder");
     let root = above.path().join("shared");
-    let files = folder_store(&root);
+    let files = folder_store(&root).await;
     std::fs::rename(&root, above.path().join("elsewhere")).expect("moved");
     let object = ObjectAddress::parse("film").expect("an address");
-    for _ in 0..2 {
-        let error = files.look(&object).await.expect_err("nothing is there");
-        assert!(error.is_temporary() && error.to_string().contains("mounted"), "{error}");
-        let _ = std::fs::create_dir(&root);
+    let film = written(above.path(), "film", b"film");
+    // Nothing is there, or the folder that the share was mounted on; the same for who starts before it is mounted.
+    for there in [false, true] {
+        if there {
+            std::fs::create_dir(&root).expect("made");
+        }
+        for files in [&files, &folder_at(&root)] {
+            for error in [
+                files.look(&object).await.map(drop),
+                files.store(&film, "out/1-1/film", &mut on).await.map(drop),
+                files.try_to_write().await,
+                files.list("out").expect("a listing").next_page().await.map(drop),
+            ] {
+                let error = error.expect_err("nothing is there");
+                assert!(error.is_temporary() && error.to_string().contains("mounted"), "{error}");
+            }
+        }
+        assert_eq!(root.exists(), there);
     }
+    assert_eq!(std::fs::read_dir(&root).expect("a folder").count(), 0, "nothing lies hidden below the share");
+    std::fs::remove_dir(&root).and_then(|()| std::fs::rename(above.path().join("elsewhere"), &root)).expect("mounted again");
+    for files in [&files, &folder_at(&root)] {
+        files.store(&film, "film", &mut on).await.expect("stored");
+        files.look(&object).await.expect("there");
+    }
+    files.make().await.expect("it may be said again");
+    assert_eq!(keys(&files, "").await.0, ["film"], "the mark is no object");
+}
+
+#[tokio::test]
+async fn a_file_of_a_folder_is_the_same_version_whatever_its_inode_and_the_parts_of_a_second() {
+    let root = tempfile::tempdir().expect("a folder");
+    let files = folder_store(root.path()).await;
+    let object = ObjectAddress::parse("film").expect("an address");
+    let film = written(root.path(), "film", b"film");
+    let at = |millis| {
+        let time = std::time::UNIX_EPOCH + Duration::from_millis(millis);
+        std::fs::File::options().write(true).open(&film).and_then(|file| file.set_modified(time)).expect("set");
+    };
+    at(1_000_000_250);
+    let etag = files.look(&object).await.expect("there").etag;
+    // As a box sees it that has the share by another way: other inodes, whole seconds.
+    std::fs::copy(&film, root.path().join("copy")).and_then(|_| std::fs::rename(root.path().join("copy"), &film)).expect("another");
+    at(1_000_000_000);
+    files.fetch(&object, etag.as_deref(), &root.path().join("into"), &mut on).await.expect("the same version");
+    at(1_000_001_000);
+    let changed = files.fetch(&object, etag.as_deref(), &root.path().join("again"), &mut on).await;
+    assert!(matches!(changed, Err(FilesError::Changed { .. })), "{changed:?}");
 }
 
 #[tokio::test]
 async fn what_a_killed_store_has_left_in_a_folder_goes_when_it_is_old() {
     let root = tempfile::tempdir().expect("a folder");
-    let files = folder_store(root.path());
+    let files = folder_store(root.path()).await;
     std::fs::create_dir(root.path().join(".plimsoll")).expect("a work folder");
     let part = written(&root.path().join(".plimsoll"), "1.stored", b"half");
     assert!(keys(&files, "").await.0.is_empty(), "it is never listed");
