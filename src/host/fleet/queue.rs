@@ -328,7 +328,8 @@ pub async fn unrecorded(db: &Database, keys: &[String]) -> Result<Vec<String>, Q
     let statement = "
         SELECT k FROM unnest($1::text[]) AS k WHERE NOT EXISTS (
             SELECT FROM plimsoll.output o JOIN plimsoll.job j ON j.id = o.job
-            WHERE o.key = k AND (o.state = 'committed' OR j.state = 'running' AND j.fence = o.fence))";
+            WHERE o.key = k AND (o.state = 'committed' OR j.state = 'running' AND j.fence = o.fence))
+          AND NOT EXISTS (SELECT FROM plimsoll.target t WHERE t.key = k)";
     Ok(db.rows(statement, &[(&keys, Type::TEXT_ARRAY)]).await?.iter().map(|row| row.get(0)).collect())
 }
 

@@ -339,6 +339,17 @@ async fn a_large_job_that_has_waited_for_long_has_a_box_kept_free_for_it() {
 }
 
 #[tokio::test]
+async fn what_stands_under_a_wished_name_is_recorded_wherever_it_is() {
+    let Some(fleet) = fleet(LONG).await else { return };
+    fleet.db.script("SELECT plimsoll.enqueue('in/a.mp4', target => 'out/film.mp4')").await.expect("queued");
+    let worker = fleet.worker("a").await;
+    let held = fleet.claim(worker, Bytes::gib(1)).await.expect("a job");
+    let _ = results::commit(&fleet.db, &held.hold, &output(&held), "").await.expect("an answer");
+    let keys = ["out/film.mp4".to_owned(), output(&held).key, "out/9-9/late.mp4".to_owned()];
+    assert_eq!(queue::unrecorded(&fleet.db, &keys).await.expect("rows"), ["out/9-9/late.mp4"]);
+}
+
+#[tokio::test]
 async fn what_goes_back_is_counted_as_what_it_is() {
     let Some(fleet) = fleet(LONG).await else { return };
     let (worker, other) = (fleet.worker("a").await, fleet.worker("b").await);

@@ -240,10 +240,15 @@ fn what_a_broken_add_has_stored_goes_and_what_a_web_application_has_stored_stays
     assert_eq!(inputs().len(), 1, "{:?}", inputs());
     // One that was killed could not.
     let number = "0123456789abcdef0123456789abcdef";
-    let kept =
-        [format!("files/in/{}/film.mp4", number.replace('0', "1")), "files/in/upload.mp4".into(), "files/in/2026/a.mp4".into()];
-    let gone = format!("files/in/{number}/film.mp4");
-    let young = format!("files/in/{}/film.mp4", number.replace('0', "2"));
+    let kept = [
+        format!("files/in/add-{}/film.mp4", number.replace('0', "1")),
+        "files/in/upload.mp4".into(),
+        "files/in/2026/a.mp4".into(),
+        // So does the web application of the documentation name what it stores.
+        format!("files/in/{number}/film.mp4"),
+    ];
+    let gone = format!("files/in/add-{number}/film.mp4");
+    let young = format!("files/in/add-{}/film.mp4", number.replace('0', "2"));
     let day_ago = std::time::SystemTime::now() - Duration::from_hours(25);
     let age =
         |path: &Path| std::fs::File::options().write(true).open(path).and_then(|file| file.set_modified(day_ago)).expect("old");

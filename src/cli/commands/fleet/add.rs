@@ -20,6 +20,10 @@ use crate::host::fleet::db::{Database, QueueError};
 use crate::host::fleet::files::{Files, ObjectAddress};
 use crate::host::fleet::queue::{self, NewJob};
 
+/// What the keys of `fleet add` begin with below `in`, in front of a number. Web applications name theirs by numbers alone, as
+/// often as not.
+pub(super) const UPLOAD: &str = "add-";
+
 /// Stores and queues.
 pub async fn add(resolved: &Resolved, db: Database, files: Files, args: &FleetAddArgs) -> Result<u8> {
     let (preset, presets) = resolved.load_presets()?;
@@ -172,7 +176,7 @@ impl Adding<'_> {
 /// Stores a file of this machine under a key of its own.
 async fn put(files: &Files, path: &Path) -> Result<(String, Option<String>, u64), String> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let key = format!("in/{}/{name}", uuid::Uuid::new_v4().simple());
+    let key = format!("in/{UPLOAD}{}/{name}", uuid::Uuid::new_v4().simple());
     let stored = files.store(path, &key, &mut |_| ControlFlow::Continue(())).await.map_err(|error| error.to_string())?;
     Ok((key, stored.etag, stored.size))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use color_eyre::eyre::{Result, eyre};
 use serde_json::json;
 
+use super::add::UPLOAD;
 use super::{told, write_json};
 use crate::cli::write_out;
 use crate::domain::text::many;
@@ -58,6 +59,8 @@ pub async fn gc(db: Database, files: Files, older_than: Duration, dry_run: bool,
 /// A key such as `fleet add` gives, and nobody else: what a web application stores under `in` is its own.
 fn is_upload(key: &str) -> bool {
     let mut parts = key.split('/');
-    let is_number = |part: &str| part.len() == 32 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_number = |part: &str| {
+        part.strip_prefix(UPLOAD).is_some_and(|number| number.len() == 32 && number.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
     parts.next() == Some("in") && parts.next().is_some_and(is_number) && parts.next().is_some() && parts.next().is_none()
 }
