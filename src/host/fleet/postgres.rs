@@ -1,4 +1,5 @@
-//! A private PostgreSQL in a temporary folder, for a demonstration and for tests: on a socket alone, gone when it is dropped.
+//! A private PostgreSQL in a temporary folder, for a demonstration and for tests: on a socket alone, gone when it is dropped. It asks
+//! nobody who he is, so the folder and the socket are open to its own user alone (and to root).
 
 use std::io;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -64,15 +65,16 @@ impl PrivatePostgres {
         let programs = programs().ok_or(PostgresError::Missing)?;
         let failed = |error: io::Error| PostgresError::Failed(error.to_string());
         let folder = tempfile::Builder::new().prefix("plimsoll-pg").tempdir().map_err(failed)?;
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).map_err(failed)?;
         let owner = rustix::process::geteuid().is_root().then(owner);
         let mut postgres = Self { folder, programs, owner, server: None };
         let (data, socket) = (postgres.data(), postgres.socket());
+        let own = |path: &Path| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
+            owner.map_or(Ok(()), |(user, group)| chown(path, Some(user), Some(group)))
+        };
+        own(postgres.folder.path()).map_err(failed)?;
         for path in [&data, &socket] {
-            std::fs::create_dir(path).map_err(failed)?;
-            if let Some((user, group)) = owner {
-                chown(path, Some(user), Some(group)).map_err(failed)?;
-            }
+            std::fs::create_dir(path).and_then(|()| own(path)).map_err(failed)?;
         }
         let mut initdb = postgres.command("initdb");
         initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data);
@@ -95,8 +97,14 @@ impl PrivatePostgres {
         let mut server = self.command("postgres");
         server.arg("-D").arg(self.data()).arg("-k").arg(self.socket());
         // A demonstration's database need not outlive the machine.
-        for setting in ["listen_addresses=", "fsync=off", "shared_buffers=16MB", "max_connections=200", "log_min_messages=warning"]
-        {
+        for setting in [
+            "listen_addresses=",
+            "unix_socket_permissions=0700",
+            "fsync=off",
+            "shared_buffers=16MB",
+            "max_connections=200",
+            "log_min_messages=warning",
+        ] {
             server.args(["-c", setting]);
         }
         server.stdout(Stdio::null()).stderr(log);

@@ -2,6 +2,8 @@
 #![allow(clippy::disallowed_methods)] // a deadline needs the clock
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -347,6 +349,20 @@ async fn what_stands_under_a_wished_name_is_recorded_wherever_it_is() {
     let _ = results::commit(&fleet.db, &held.hold, &output(&held), "").await.expect("an answer");
     let keys = ["out/film.mp4".to_owned(), output(&held).key, "out/9-9/late.mp4".to_owned()];
     assert_eq!(queue::unrecorded(&fleet.db, &keys).await.expect("rows"), ["out/9-9/late.mp4"]);
+}
+
+/// What others than the owner may do with a file or a folder.
+fn others(path: &Path) -> u32 {
+    std::fs::metadata(path).expect("there").permissions().mode() & 0o077
+}
+
+#[tokio::test]
+async fn a_private_server_is_open_to_nobody_else_on_its_machine() {
+    let Some(fleet) = fleet(LONG).await else { return };
+    let socket = PathBuf::from(fleet.address.split_once("host=").expect("a socket").1);
+    for path in [socket.parent().expect("a folder"), &socket, &socket.join(".s.PGSQL.5432")] {
+        assert_eq!(others(path), 0, "{}", path.display());
+    }
 }
 
 #[tokio::test]
