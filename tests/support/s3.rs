@@ -34,6 +34,8 @@ const PORT: Duration = Duration::from_mins(1);
 pub struct Manners {
     /// Keeps its word about `If-None-Match: *`; the server beneath does not know that header.
     pub honest: AtomicBool,
+    /// Has no copies on a condition.
+    pub no_conditional_copies: AtomicBool,
     /// Only reading is allowed.
     pub read_only: AtomicBool,
     /// So many requests more are answered with 503.
@@ -184,6 +186,11 @@ async fn serve(service: SharedS3Service, manners: Arc<Manners>, request: Request
     let is_completion = request.method() == Method::POST && path.contains("uploadId=");
     if is_completion && manners.hang_at_completion.swap(false, Ordering::SeqCst) {
         std::future::pending::<()>().await;
+    }
+    // Those are made of parts, since only putting them together knows a condition.
+    let is_conditional_copy = header("x-amz-copy-source").is_some() && path.contains("uploadId=");
+    if is_conditional_copy && manners.no_conditional_copies.load(Ordering::SeqCst) {
+        return status(501);
     }
     if manners.honest.load(Ordering::SeqCst) {
         let mut made = manners.made.lock().expect("the names");

@@ -10,7 +10,7 @@ use crate::host::files::fsops::free_space;
 use crate::host::files::naming::output_path;
 use crate::host::fleet::claim::Claimed;
 use crate::host::fleet::db::{Database, QueueError};
-use crate::host::fleet::files::{Files, FilesError, ObjectAddress, Publish};
+use crate::host::fleet::files::{Files, FilesError, ObjectAddress};
 use crate::host::fleet::results::{self, Back, End, Output};
 use crate::host::fleet::spool::Place;
 use crate::host::fleet::{Fenced, Hold};
@@ -145,9 +145,7 @@ pub async fn store(db: Database, files: Files, claimed: Claimed, made: Made) -> 
 
 /// Gives an output the name that was wished for. What does not succeed now is tried again by any worker, later.
 pub async fn publish(db: &Database, files: &Files, job: i64, key: &str, target: &str) {
-    let published = match files.publish(key, target, Publish::IfAbsent).await {
-        // The name is this job's alone, by the database.
-        Err(FilesError::Unsupported { .. }) => files.publish(key, target, Publish::Reserved).await,
+    let published = match files.publish_new(key, target).await {
         // Perhaps by this very job, whose answer was lost.
         Err(FilesError::Taken { .. }) if is_same(files, key, target).await => Ok(()),
         published => published,

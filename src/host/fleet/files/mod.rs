@@ -234,6 +234,21 @@ impl Files {
         }
     }
 
+    /// Gives an object a wished key where nothing stands under it; see [`Files::publish`]. [`FilesError::Taken`] if something does.
+    /// A store that cannot copy on that condition is asked first what is there: the name is one job's alone by the database, but
+    /// others may have put a file of their own there.
+    pub async fn publish_new(&self, key: &str, wished: &str) -> Result<(), FilesError> {
+        let what = match self.publish(key, wished, Publish::IfAbsent).await {
+            Err(FilesError::Unsupported { what, .. }) => what,
+            published => return published,
+        };
+        match self.look(&ObjectAddress::Below(Key::parse(wished)?)).await {
+            Ok(_) => Err(FilesError::Taken { what }),
+            Err(FilesError::NotFound { .. }) => self.publish(key, wished, Publish::Reserved).await,
+            Err(error) => Err(error),
+        }
+    }
+
     /// The objects below a part of the prefix, as `out`; all for an empty one.
     pub fn list(&self, under: &str) -> Result<Listing, FilesError> {
         let under = under.trim_end_matches('/');

@@ -122,6 +122,31 @@ async fn a_wished_name_is_taken_once_in_an_honest_bucket_and_in_a_folder() {
 }
 
 #[tokio::test]
+async fn a_name_that_the_store_cannot_copy_to_on_a_condition_is_taken_only_where_nothing_stands() {
+    let server = Server::start();
+    let files = files_of(&server, quick());
+    let (large, foreign) = (server.file("a fleet/out/1-1/a"), server.file("a fleet/films/a"));
+    for path in [&large, &foreign] {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    }
+    // More than a store copies by itself; it is not read.
+    std::fs::File::create(&large).and_then(|file| file.set_len(5 * 1024 * 1024 * 1024 + 1)).expect("made");
+    std::fs::write(&foreign, "somebody else's").expect("written");
+    let published = files.publish_new("out/1-1/a", "films/a").await;
+    assert!(matches!(published, Err(FilesError::Taken { .. })), "{published:?}");
+    assert_eq!(std::fs::read(&foreign).expect("there"), b"somebody else's");
+    // Where nothing stands it is copied as ever.
+    files.store(&written(server.file("").as_path(), "from", b"film"), "out/2-2/a", &mut on).await.expect("stored");
+    server.manners.no_conditional_copies.store(true, Ordering::SeqCst);
+    let refused = files.publish("out/2-2/a", "films/b", Publish::IfAbsent).await;
+    assert!(matches!(refused, Err(FilesError::Unsupported { .. })), "{refused:?}");
+    files.publish_new("out/2-2/a", "films/b").await.expect("published");
+    assert_eq!(std::fs::read(server.file("a fleet/films/b")).expect("there"), b"film");
+    let taken = files.publish_new("out/2-2/a", "films/a").await;
+    assert!(matches!(taken, Err(FilesError::Taken { .. })), "{taken:?}");
+}
+
+#[tokio::test]
 async fn a_store_that_lets_several_win_is_found_out() {
     let server = Server::start();
     let files = files_of(&server, quick());
