@@ -14,6 +14,7 @@ pub fn standing(state: &State, stands_down: Option<String>, progress: Vec<(i64, 
         level: state.memory.level.name().to_owned(),
         slots: offer::slots(state) as i32,
         stands_down,
+        takes_nothing: state.paused || state.draining || state.shutting_down || state.comparison.is_some(),
         progress,
     }
 }

@@ -49,6 +49,8 @@ pub struct Standing {
     pub slots: i32,
     /// Why it takes nothing, if the fault is its own.
     pub stands_down: Option<String>,
+    /// It takes nothing for another reason: somebody holds its queue, or it is about to end.
+    pub takes_nothing: bool,
     /// How far each of its jobs is, 0 to 1.
     pub progress: Vec<(i64, f32)>,
 }
@@ -108,7 +110,8 @@ pub async fn register(db: &Database, who: &Introduction) -> Result<Duration, Que
     Ok(Duration::from_secs_f64(row.get::<_, f64>(0)))
 }
 
-/// The one row of the fleet is written at most twenty times a lease, however many workers there are.
+/// The one row of the fleet is written at most twenty times a lease, however many workers there are. A job that a box keeps itself
+/// free for is left to others once that box takes nothing, or could not take this one any more.
 pub(super) const RENEW: &str = "
         WITH pulse AS (
             UPDATE plimsoll.fleet SET last_beat = now(),
@@ -118,6 +121,9 @@ pub(super) const RENEW: &str = "
         ), far AS (
             UPDATE plimsoll.job j SET progress = p.ratio FROM unnest($9::bigint[], $10::real[]) AS p (job, ratio)
             WHERE j.id = p.job AND j.worker = $1 AND j.state = 'running' AND j.progress IS DISTINCT FROM p.ratio
+        ), free AS (
+            UPDATE plimsoll.job j SET reserved_for = NULL FROM plimsoll.worker me
+            WHERE j.reserved_for = $1 AND me.id = $1 AND ($8 IS NOT NULL OR $12 OR me.drained OR j.needs > $3)
         )
         UPDATE plimsoll.worker w SET beat_at = now(), lease_until = now() + f.lease, profile = $2, largest_bytes = $3,
             line_bytes = $4, counted_bytes = $5, level = $6, slots = $7, stands_down = $8,
@@ -157,6 +163,7 @@ pub(super) async fn renew_by(
         (&jobs, Type::INT8_ARRAY),
         (&ratios, Type::FLOAT4_ARRAY),
         (&now, Type::INT8),
+        (&standing.takes_nothing, Type::BOOL),
     ];
     Ok(db.row(statement, &values).await?.map(|row| Renewed {
         drained: row.get(0),

@@ -312,6 +312,8 @@ pub async fn drain(db: &Database, worker: &str, drained: bool) -> Result<u64, Qu
         WITH mine AS (
             UPDATE plimsoll.worker SET drained = $2
             WHERE ended_at IS NULL AND (box = $1 OR host = $1 OR starts_with(id::text, $1)) RETURNING id
+        ), free AS (
+            UPDATE plimsoll.job j SET reserved_for = NULL FROM mine WHERE $2 AND j.reserved_for = mine.id
         ), told AS (
             INSERT INTO plimsoll.event (kind, worker) SELECT CASE WHEN $2 THEN 'drained' ELSE 'undrained' END, id FROM mine
         )
@@ -320,7 +322,7 @@ pub async fn drain(db: &Database, worker: &str, drained: bool) -> Result<u64, Qu
     Ok(row.map_or(0, |row| row.get::<_, i64>(0)) as u64)
 }
 
-/// Which of these keys nobody records as an output, or as one that is being made.
+/// Which of these keys nobody records as an output, as one that is being made, or as the name that was wished for one.
 ///
 /// # Errors
 /// See [`QueueError`].

@@ -341,6 +341,38 @@ async fn a_large_job_that_has_waited_for_long_has_a_box_kept_free_for_it() {
 }
 
 #[tokio::test]
+async fn a_box_that_takes_nothing_any_more_or_has_become_too_small_leaves_a_large_job_to_others() {
+    let Some(fleet) = fleet(LONG).await else { return };
+    let worker = fleet.worker("a").await;
+    let large = fleet.add(Bytes::mib(800)).await;
+    fleet.db.rows("UPDATE plimsoll.job SET queued_at = now() - interval '11 min' RETURNING 1", &[]).await.expect("rows");
+    let offer = Offer { room: Bytes::mib(100), largest: Bytes::mib(900), unknown: true };
+    let well = Standing { largest_bytes: Bytes::mib(900).0 as i64, level: "normal".to_owned(), ..Standing::default() };
+    let keeps = async || claim::reserve(&fleet.db, worker, offer, Duration::from_mins(10)).await.expect("an answer");
+    let kept = async || {
+        let row = fleet.db.row("SELECT reserved_for FROM plimsoll.job WHERE id = $1", &[(&large, Type::INT8)]).await;
+        row.expect("rows").expect("a row").get::<_, Option<Uuid>>(0)
+    };
+    let changes = [
+        Standing { stands_down: Some("no disk".to_owned()), ..well.clone() },
+        Standing { takes_nothing: true, ..well.clone() },
+        Standing { largest_bytes: Bytes::mib(700).0 as i64, ..well.clone() },
+    ];
+    for change in changes {
+        lease::renew(&fleet.db, worker, &well).await.expect("an answer");
+        assert_eq!(keeps().await, Some(large));
+        lease::renew(&fleet.db, worker, &well).await.expect("an answer");
+        assert_eq!(kept().await, Some(worker), "it goes on while nothing has changed");
+        lease::renew(&fleet.db, worker, &change).await.expect("an answer");
+        assert_eq!(kept().await, None, "{change:?}");
+    }
+    lease::renew(&fleet.db, worker, &well).await.expect("an answer");
+    assert_eq!(keeps().await, Some(large));
+    assert_eq!(queue::drain(&fleet.db, "a", true).await.expect("an answer"), 1);
+    assert_eq!(kept().await, None, "at once");
+}
+
+#[tokio::test]
 async fn what_stands_under_a_wished_name_is_recorded_wherever_it_is() {
     let Some(fleet) = fleet(LONG).await else { return };
     fleet.db.script("SELECT plimsoll.enqueue('in/a.mp4', target => 'out/film.mp4')").await.expect("queued");
