@@ -3,6 +3,8 @@
 //! Statements are sent unnamed, so that they also work through a pooler that gives every transaction another connection.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
@@ -55,6 +57,8 @@ pub struct Database {
     config: Config,
     tls: MakeRustlsConnect,
     shown: String,
+    /// It has answered once: user, password and name are right.
+    has_answered: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Database {
@@ -98,7 +102,7 @@ impl Database {
         let pool =
             Pool::builder(manager).max_size(CONNECTIONS).timeouts(timeouts).runtime(Runtime::Tokio1).post_create(quick).build();
         let pool = pool.map_err(|error| refused(error.to_string()))?;
-        Ok(Self { pool, shown: shown(&config), config, tls })
+        Ok(Self { pool, shown: shown(&config), config, tls, has_answered: Arc::default() })
     }
 
     /// Where it is, without a password.
@@ -113,12 +117,26 @@ impl Database {
     pub async fn rows(&self, statement: &str, values: &[Value<'_>]) -> Result<Vec<Row>, QueueError> {
         let connection = self.connection().await?;
         let answer = connection.query_typed(statement, values);
-        if let Ok(rows) = tokio::time::timeout(STATEMENT, answer).await {
-            return rows.map_err(|error| self.error(&error));
+        match tokio::time::timeout(STATEMENT, answer).await {
+            Ok(Ok(rows)) => {
+                self.has_answered.store(true, Ordering::Relaxed);
+                Ok(rows)
+            }
+            Ok(Err(error)) => {
+                let failed = self.error(&error);
+                if is_read_only(&error) {
+                    // These lead to a server that is no primary any more; the address may lead to another one by now.
+                    drop(Object::take(connection));
+                    self.pool.retain(|_, _| false);
+                }
+                Err(failed)
+            }
+            Err(_) => {
+                // What still runs over there must not answer whoever gets this connection next.
+                drop(Object::take(connection));
+                Err(self.away(format!("no answer within {} s", STATEMENT.as_secs())))
+            }
         }
-        // What still runs over there must not answer whoever gets this connection next.
-        drop(Object::take(connection));
-        Err(self.away(format!("no answer within {} s", STATEMENT.as_secs())))
     }
 
     /// The only row that a statement gives, if it gives one.
@@ -194,6 +212,14 @@ impl Database {
     fn error(&self, error: &tokio_postgres::Error) -> QueueError {
         let Some(state) = error.code() else { return self.away(words(error)) };
         let at = &self.shown;
+        if is_read_only(error) {
+            let advice = "name the primary, or all servers with target_session_attrs=read-write";
+            return self.away(format!("this server is a standby by now, or may only be read; {advice} ({})", words(error)));
+        }
+        // While one server takes the place of another, or is filled anew, a database that was there may refuse its users or be missing.
+        if self.has_answered.load(Ordering::Relaxed) && ["28", "3D"].iter().any(|class| state.code().starts_with(class)) {
+            return self.away(words(error));
+        }
         let known = [
             (SqlState::UNDEFINED_TABLE, "there is no fleet in this database; `plimsoll fleet init` makes one"),
             (SqlState::INVALID_SCHEMA_NAME, "there is no fleet in this database; `plimsoll fleet init` makes one"),
@@ -231,10 +257,12 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let listening = async {
-        if client.batch_execute("LISTEN plimsoll").await.is_ok() {
-            // What was said before is not heard.
-            changed.send_modify(|heard| (heard.jobs, heard.orders) = (heard.jobs + 1, heard.orders + 1));
+        if client.batch_execute("LISTEN plimsoll").await.is_err() {
+            // A standby does not. It is tried again by a new connection, which may lead elsewhere.
+            return;
         }
+        // What was said before is not heard.
+        changed.send_modify(|heard| (heard.jobs, heard.orders) = (heard.jobs + 1, heard.orders + 1));
         std::future::pending::<()>().await;
     };
     let driving = async {
@@ -251,6 +279,11 @@ where
         () = listening => {}
         () = driving => {}
     }
+}
+
+/// The server takes no writes: a standby, or a primary that has become one.
+fn is_read_only(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
 }
 
 /// The address as it may be shown.

@@ -383,6 +383,43 @@ async fn what_stands_under_a_wished_name_is_recorded_wherever_it_is() {
     assert_eq!(queue::unrecorded(&fleet.db, &keys).await.expect("rows"), ["out/9-9/late.mp4"]);
 }
 
+#[tokio::test]
+async fn a_server_that_has_become_a_standby_is_away_and_the_next_connection_may_lead_to_the_primary() {
+    let Some(fleet) = fleet(LONG).await else { return };
+    let owner = Database::new(&fleet.address).expect("an address");
+    queue::counts(&owner).await.expect("it is connected");
+    let set = |what: &str| format!("ALTER ROLE postgres IN DATABASE {} {what}", fleet.name);
+    let write = async |db: &Database| db.rows("INSERT INTO plimsoll.event (kind) VALUES ('test') RETURNING 1", &[]).await;
+    // As on a standby: whoever is connected to it may read.
+    owner.script(&set("SET default_transaction_read_only = on")).await.expect("set");
+    let worker = Database::new(&fleet.address).expect("an address");
+    for _ in 0..2 {
+        let away = write(&worker).await.expect_err("a standby");
+        assert!(away.is_passing() && away.to_string().contains("standby"), "{away}");
+    }
+    owner.script(&set("RESET ALL")).await.expect("set");
+    write(&worker).await.expect("by a new connection");
+}
+
+#[tokio::test]
+async fn who_was_let_in_once_takes_a_refusal_for_a_server_that_is_being_put_in_order() {
+    let Some(fleet) = fleet(LONG).await else { return };
+    let guest = format!("guest_{}", fleet.name);
+    fleet.db.script(&format!("CREATE ROLE {guest} LOGIN")).await.expect("made");
+    let address = fleet.address.replace("postgres://postgres@", &format!("postgres://{guest}@"));
+    let known = Database::new(&address).expect("an address");
+    known.version().await.expect("it is connected");
+    fleet.db.script(&format!("ALTER ROLE {guest} NOLOGIN")).await.expect("set");
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1::text";
+    fleet.db.rows(cut, &[(&guest, Type::TEXT)]).await.expect("rows");
+    for _ in 0..3 {
+        let away = known.version().await.expect_err("no login");
+        assert!(away.is_passing(), "{away}");
+    }
+    let new = Database::new(&address).expect("an address").version().await.expect_err("no login");
+    assert!(!new.is_passing(), "{new}");
+}
+
 /// What others than the owner may do with a file or a folder.
 fn others(path: &Path) -> u32 {
     std::fs::metadata(path).expect("there").permissions().mode() & 0o077
