@@ -35,6 +35,11 @@ pub enum Brought {
 
 /// Fetches the input of a claim into its place.
 pub async fn bring(files: Files, claimed: Claimed, place: Place) -> Brought {
+    bring_beside(DISK_KEPT, files, claimed, place).await
+}
+
+/// The same, with so much of the disk kept free.
+async fn bring_beside(kept: Bytes, files: Files, claimed: Claimed, place: Place) -> Brought {
     let address = match ObjectAddress::parse(&claimed.input) {
         Ok(address) => address,
         Err(error) => return Brought::Not(error),
@@ -51,12 +56,17 @@ pub async fn bring(files: Files, claimed: Claimed, place: Place) -> Brought {
         }
         looked_at = bytes;
         match free_space(&folder) {
-            Ok(free) if free < DISK_KEPT => ControlFlow::Break(()),
+            Ok(free) if free < kept => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         }
     };
     let fetched = match files.fetch(&address, claimed.etag.as_deref(), &arriving, &mut on_bytes).await {
         Ok(fetched) => fetched,
+        // Nobody but the disk breaks it off.
+        Err(FilesError::Stopped { .. }) => {
+            let why = format!("the disk is nearly full; {kept} are kept free for the outputs of other jobs");
+            return Brought::Not(FilesError::Disk { path, error: std::io::Error::new(std::io::ErrorKind::StorageFull, why) });
+        }
         Err(error) => return Brought::Not(error),
     };
     match std::fs::rename(&arriving, &path) {
@@ -200,5 +210,35 @@ pub async fn patiently<T>(mut ask: impl AsyncFnMut() -> Result<T, QueueError>) -
             }
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::preset::{Container, Preset};
+    use crate::host::fleet::spool::Spool;
+
+    #[tokio::test]
+    async fn a_disk_that_is_nearly_full_is_told_as_what_it_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = Files::open(&folder.path().join("files").to_string_lossy()).expect("a store");
+        files.make().await.expect("made");
+        std::fs::write(folder.path().join("files/film.mp4"), vec![0; 9 * 1024 * 1024]).expect("written");
+        let claimed = Claimed {
+            hold: Hold { job: 1, worker: uuid::Uuid::nil(), fence: 1 },
+            input: "film.mp4".to_owned(),
+            etag: None,
+            preset: "web-720p".to_owned(),
+            definition: Preset::new("quick", Container::Mp4, 1),
+            target: None,
+            needs: None,
+        };
+        let place = Spool::open(folder.path()).and_then(|spool| spool.place(&claimed)).expect("a place");
+        let brought = bring_beside(Bytes(u64::MAX), files.clone(), claimed.clone(), place.clone()).await;
+        let Brought::Not(error @ FilesError::Disk { .. }) = brought else { panic!("there is no room") };
+        let told = error.to_string();
+        assert!(told.contains("in/film.mp4") && told.contains("the disk is nearly full") && !told.contains("as asked"), "{told}");
+        assert!(matches!(bring_beside(Bytes::ZERO, files, claimed, place).await, Brought::Here { .. }));
     }
 }
