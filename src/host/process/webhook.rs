@@ -38,7 +38,9 @@ pub fn post(url: &str, body: &[u8], limit: Duration, given_up: &AtomicBool) -> R
 
 async fn patiently(url: &str, body: &[u8]) -> Result<String, String> {
     let tls = crate::host::tls::client().map_err(|error| format!("there is no TLS: {error}"))?;
-    let client = reqwest::Client::builder().use_preconfigured_tls(tls).timeout(ONE_TRY);
+    // Whoever follows a redirection asks for the new address and leaves the event out; what stands there says yes to that.
+    let no_other = reqwest::redirect::Policy::none();
+    let client = reqwest::Client::builder().use_preconfigured_tls(tls).timeout(ONE_TRY).redirect(no_other);
     let client = client.user_agent(concat!("plimsoll/", env!("CARGO_PKG_VERSION"))).build().map_err(|error| words(&error))?;
     let mut pauses = PAUSES.into_iter();
     let mut tries = 1;
@@ -48,7 +50,7 @@ async fn patiently(url: &str, body: &[u8]) -> Result<String, String> {
             Ok(answer) if answer.status().is_success() => return Ok(format!("answered {}", answer.status())),
             Ok(answer) => {
                 let status = answer.status();
-                (format!("answered {status}"), status.is_server_error() || status.as_u16() == 429)
+                (format!("answered {status}{}", moved(&answer)), status.is_server_error() || status.as_u16() == 429)
             }
             Err(error) => (words(&error), !error.is_builder()),
         };
@@ -59,6 +61,16 @@ async fn patiently(url: &str, body: &[u8]) -> Result<String, String> {
         }
         tries += 1;
     }
+}
+
+/// To which server the address leads elsewhere; no more of it, for the rest may hold a secret.
+fn moved(answer: &reqwest::Response) -> String {
+    if !answer.status().is_redirection() {
+        return String::new();
+    }
+    let to = answer.headers().get(reqwest::header::LOCATION).and_then(|to| answer.url().join(to.to_str().ok()?).ok());
+    let to = to.and_then(|to| Some(format!("; it leads to another address at {}://{}", to.scheme(), to.host_str()?)));
+    sanitise(format!("{}, name the last one", to.unwrap_or_else(|| "; it leads elsewhere".to_owned())).as_bytes())
 }
 
 /// The innermost cause, without the address, which may hold a secret.
@@ -123,6 +135,14 @@ mod tests {
         served.join().expect("gone");
         let why = post(&url, b"{}", Duration::from_secs(2), &AtomicBool::new(false)).expect_err("nobody is there");
         assert!(why.contains("no answer within 2 s") || why.contains("refused"), "{why}");
+    }
+
+    #[test]
+    fn an_event_that_a_redirection_would_lose_is_not_told_as_delivered() {
+        let (url, served) = server(&["301 Moved Permanently\r\nlocation: https://hooks.example/a/secret"]);
+        let why = post(&url, b"{}", LIMIT, &AtomicBool::new(false)).expect_err("it is elsewhere");
+        assert_eq!(why, "answered 301 Moved Permanently; it leads to another address at https://hooks.example, name the last one");
+        assert_eq!(served.join().expect("served").len(), 1);
     }
 
     #[test]
