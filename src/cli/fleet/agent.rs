@@ -9,7 +9,7 @@ mod tests;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::held::{Held, Holding, Stage};
@@ -140,6 +140,8 @@ struct Worker<'a> {
     live: u32,
     /// When it was the first for a while to renew its lease, and so the one to look after what nobody else does.
     first_at: Option<Instant>,
+    /// The task that gives outputs of others their wished names.
+    publishing: Option<AbortHandle>,
     /// When it looks next for a job that it should be kept free for.
     keep_at: Instant,
     /// Faults of the box's own in a row.
@@ -174,6 +176,7 @@ impl<'a> Worker<'a> {
             called: None,
             live: 1,
             first_at: None,
+            publishing: None,
             keep_at: Instant::now(),
             faults: 0,
             rests: None,
@@ -305,14 +308,13 @@ impl<'a> Worker<'a> {
         (self.is_claiming, self.claims) = (true, self.claims + 1);
         let at_work = self.holding.iter().filter(|held| held.stage != Stage::Ending);
         let offer = offer::offer(&self.state, at_work.map(|held| held.claimed.needs));
-        let (db, files, id) = (self.agent.db.clone(), self.agent.files.clone(), self.agent.who.id);
+        let (db, id) = (self.agent.db.clone(), self.agent.who.id);
         // Before anything smaller is taken, which would go on for as long as there is some.
         let is_keeping = offer.room < offer.largest && self.keep_at <= Instant::now();
         if is_keeping {
             self.keep_at = Instant::now() + POLL;
         }
         let forgets = self.forgets_at.take_if(|at| *at <= Instant::now()).is_some();
-        let is_tidying = self.first_at.take().is_some();
         self.tasks.spawn_local(async move {
             if forgets {
                 // The disk may have room by now, the store may be there. Where this is the only box nobody else would try.
@@ -321,14 +323,22 @@ impl<'a> Worker<'a> {
             if is_keeping {
                 let _ = claim::reserve(&db, id, offer, PATIENCE).await;
             }
-            let claimed = claim::claim(&db, id, offer).await;
-            if is_tidying && matches!(claimed, Ok(None)) {
-                for (job, key, target) in results::unpublished(&db).await.unwrap_or_default() {
-                    steps::publish(&db, &files, job, &key, &target).await;
-                }
-            }
-            Done::Claimed(claimed)
+            Done::Claimed(claim::claim(&db, id, offer).await)
         });
+    }
+
+    /// Gives outputs their wished names, since whoever was to see to it has gone. Copies take their time: nothing waits for them.
+    fn publish_for_others(&mut self) {
+        if self.publishing.as_ref().is_some_and(|task| !task.is_finished()) || self.first_at.take().is_none() {
+            return;
+        }
+        let (db, files) = (self.agent.db.clone(), self.agent.files.clone());
+        let publish = async move {
+            for (job, key, target) in results::unpublished(&db).await.unwrap_or_default() {
+                steps::publish(&db, &files, job, &key, &target).await;
+            }
+        };
+        self.publishing = Some(tokio::task::spawn_local(publish).abort_handle());
     }
 
     /// How far each job is.
@@ -378,7 +388,7 @@ impl<'a> Worker<'a> {
                         self.look_at = Instant::now();
                         self.begin(claimed);
                     }
-                    Ok(None) => {}
+                    Ok(None) => self.publish_for_others(),
                     Err(error) if error.is_passing() => {}
                     Err(error) => return Err(error),
                 }

@@ -373,6 +373,29 @@ async fn a_box_that_takes_nothing_any_more_or_has_become_too_small_leaves_a_larg
 }
 
 #[tokio::test]
+async fn names_that_are_taken_for_good_keep_no_other_output_from_its_own() {
+    let Some(fleet) = fleet(LONG).await else { return };
+    let done = "
+        WITH made AS (
+            INSERT INTO plimsoll.job (state, input, preset, definition, ended_at)
+            SELECT 'done', 'in/a.mp4', 'web-720p', '{}', now() - interval '1 h' FROM generate_series(1, 130) RETURNING id
+        ), stored AS (
+            INSERT INTO plimsoll.output (key, job, fence, state) SELECT 'out/' || id, id, 1, 'committed' FROM made
+        )
+        INSERT INTO plimsoll.target (key, job) SELECT 'films/' || id, id FROM made RETURNING job";
+    let jobs = fleet.db.rows(done, &[]).await.expect("rows");
+    let last = jobs.iter().map(|row| row.get::<_, i64>(0)).max().expect("jobs");
+    for _ in 0..400 {
+        let some = results::unpublished(&fleet.db).await.expect("rows");
+        assert!((1..=20).contains(&some.len()));
+        if some.iter().any(|(job, ..)| *job == last) {
+            return;
+        }
+    }
+    panic!("job {last} never has its turn");
+}
+
+#[tokio::test]
 async fn what_stands_under_a_wished_name_is_recorded_wherever_it_is() {
     let Some(fleet) = fleet(LONG).await else { return };
     fleet.db.script("SELECT plimsoll.enqueue('in/a.mp4', target => 'out/film.mp4')").await.expect("queued");
