@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::candidate::{Seen, Sign, Verdict, Writers};
 use super::mailbox::{Handed, Mail, Mailbox};
 use super::notifier::{Notifier, is_remote, mounted_at};
-use super::remove::{FLUSH, remove};
+use super::remove::{FLUSH, Removal, remove};
 use super::root::Root;
 use super::writers::writers;
 use crate::domain::command::{ClientId, Command, RequestId, Wishes};
@@ -253,10 +253,15 @@ impl Taker {
         }
     }
 
-    fn remove(&self, number: usize, path: &Path, output: &Path) {
+    fn remove(&mut self, number: usize, path: &Path, output: &Path) {
         let Some(record) = self.store.lookup(output) else { return };
-        if let Some((level, text)) = remove(&self.roots, number, &self.store, path, &record) {
-            self.note(level, text);
+        match remove(&self.roots, number, &self.store, path, &record) {
+            Removal::Told(level, text) => self.note(level, text),
+            Removal::Stays => {}
+            Removal::Later(wait) => {
+                let (at, root) = (self.now() + wait, &mut self.roots[number]);
+                root.look_at = Some(root.look_at.map_or(at, |other| other.min(at)));
+            }
         }
     }
 
