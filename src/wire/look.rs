@@ -68,6 +68,11 @@ impl Look {
         }
     }
 
+    /// Its answer may be megabytes.
+    pub(super) const fn is_long(&self) -> bool {
+        matches!(self, Self::Log { .. } | Self::Comparison(_))
+    }
+
     /// Answers at the server, as JSON. Blocks. `on_step` tells how far it is, and says whether the answer is still wanted.
     pub(super) fn answer(self, lookup: &Lookup, on_step: &dyn Fn(LookStep) -> bool) -> Result<String, String> {
         match self {

@@ -4,12 +4,15 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use plimsoll::domain::command::{Command, RequestId};
+use plimsoll::domain::job::{LogLevel, LogLine, WholeLog};
 use plimsoll::domain::state::{Backlog, State};
+use plimsoll::domain::stored::RowsWanted;
+use plimsoll::domain::time::Wall;
 use plimsoll::domain::units::Bytes;
 use plimsoll::engine::port::{Effect, Host, Input, Page};
 use plimsoll::runtime::clock::Clock;
@@ -59,6 +62,11 @@ impl Served {
 
     /// One whose queue is not read yet; what it is told comes through what is returned.
     fn reading(exit_when_idle: Option<Duration>) -> (Self, UnboundedSender<Input>) {
+        Self::knowing(exit_when_idle, Lookup::default())
+    }
+
+    /// The same, where this can be looked up.
+    fn knowing(exit_when_idle: Option<Duration>, lookup: Lookup) -> (Self, UnboundedSender<Input>) {
         let folder = tempfile::tempdir().expect("a folder");
         let (inputs, results) = tokio::sync::mpsc::unbounded_channel();
         let config = modelled::config(modelled::profile("balanced", 2, 200), modelled::sound());
@@ -83,7 +91,7 @@ impl Served {
             let on_consoles = Box::new(drop);
             let service = Service {
                 attach,
-                lookup: Lookup::default(),
+                lookup,
                 hello,
                 facts: Facts::default(),
                 on_consoles,
@@ -667,6 +675,63 @@ fn those_who_only_look_leave_room_for_the_owner_even_if_they_say_nothing() {
     own.say(&json!({"hello": {"protocol": SPOKEN, "session": "s", "follow": false}}).to_string());
     own.until("facts");
     drop(silent);
+    served.end();
+}
+
+#[test]
+fn those_who_only_look_get_long_answers_in_turns() {
+    const VIEWERS: u64 = 6;
+    let begun = Arc::new(Mutex::new(Vec::new()));
+    let (told, looked) = std::sync::mpsc::channel();
+    let asked = Arc::clone(&begun);
+    let lookup = Lookup {
+        // More than is kept on the way to who does not read.
+        log: Some(Arc::new(move |job, _| {
+            asked.lock().expect("jobs").push(job.0);
+            let line = LogLine { at: Wall(0), level: LogLevel::Info, text: "x".repeat(8 << 20) };
+            Ok(WholeLog { lines: vec![line], left_out: Bytes::ZERO })
+        })),
+        rows: Some(Arc::new(move |_: &RowsWanted| {
+            told.send(()).expect("somebody counts");
+            Err("none".to_owned())
+        })),
+        ..Lookup::default()
+    };
+    let (served, inputs) = Served::knowing(None, lookup);
+    inputs.send(Input::Paged(Page::default())).expect("the engine listens");
+    let rows = json!({"look": {"number": 3, "look": {"rows": RowsWanted::default()}}}).to_string();
+    let viewers: Vec<Raw> = (0..VIEWERS)
+        .map(|viewer| {
+            let mut raw = Raw::connect(&served, VIEW);
+            raw.say(&json!({"hello": {"protocol": SPOKEN, "session": "s"}}).to_string());
+            raw.until("facts");
+            for number in 1..=2 {
+                let job = viewer * 10 + number;
+                raw.say(&json!({"look": {"number": number, "look": {"log": {"job": job, "attempt": 1}}}}).to_string());
+            }
+            raw.say(&rows);
+            raw
+        })
+        .collect();
+    for _ in 0..VIEWERS {
+        looked.recv_timeout(PATIENCE).expect("a short answer waits for no long one");
+    }
+    let early = begun.lock().expect("jobs").clone();
+    assert!(early.len() <= 4, "of twelve that nobody takes: {early:?}");
+    assert!(early.iter().all(|job| job % 10 == 1), "one at a time for each: {early:?}");
+    let read = |mut raw: Raw| {
+        let mut answered: Vec<u64> = Vec::new();
+        while answered.len() < 3 {
+            answered.push(raw.until("answered")["answered"]["number"].as_u64().expect("a number"));
+        }
+        answered.sort_unstable();
+        answered
+    };
+    let readers: Vec<_> = viewers.into_iter().map(|raw| std::thread::spawn(move || read(raw))).collect();
+    for reader in readers {
+        assert_eq!(reader.join().expect("read"), [1, 2, 3], "each has all its answers in the end");
+    }
+    assert_eq!(begun.lock().expect("jobs").len(), 12);
     served.end();
 }
 

@@ -1,6 +1,5 @@
 //! One connection: a hello both ways, then requests and questions in, and the snapshot, events and answers out.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 use tokio_stream::StreamExt as _;
 use tokio_util::codec::{FramedRead, LinesCodec};
@@ -32,6 +31,10 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const WAITING: usize = 64;
 /// Questions that are being answered at once for a connection.
 const LOOKS: usize = 8;
+/// Longest time to take an answer, once it is there: it is whole in memory for so long.
+const WHOLE_ANSWER: Duration = Duration::from_mins(5);
+/// What is said of a question that is not wanted any more.
+const GIVEN_UP: &str = "it was given up";
 /// Text of an answer in one line.
 const PIECE: usize = 64 * 1024;
 
@@ -41,6 +44,8 @@ pub(super) struct Connection {
     id: u64,
     peer: Peer,
     view: bool,
+    /// Of who only looks one long question is answered at a time.
+    turn: Rc<Semaphore>,
 }
 
 /// Writes a line, to somebody who may not read.
@@ -56,8 +61,8 @@ async fn write(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> Option<()>
 }
 
 impl Connection {
-    pub(super) const fn new(server: Rc<Server>, id: u64, peer: Peer, view: bool) -> Self {
-        Self { server, id, peer, view }
+    pub(super) fn new(server: Rc<Server>, id: u64, peer: Peer, view: bool) -> Self {
+        Self { server, id, peer, view, turn: Rc::new(Semaphore::new(1)) }
     }
 
     /// Talks until one end has had enough.
@@ -144,7 +149,7 @@ impl Connection {
                     }
                 }
                 ClientLine::Look { number, look } => {
-                    looks.0.retain(|_, wanted| Arc::strong_count(wanted) > 1);
+                    looks.0.retain(|(_, wanted)| Arc::strong_count(wanted) > 1);
                     let refused = if self.view && look.is_for_control() {
                         Some("this is a window to look through: that cannot be asked; attach without --view")
                     } else if looks.0.len() >= LOOKS {
@@ -160,11 +165,14 @@ impl Connection {
                         continue;
                     }
                     let wanted = Arc::new(AtomicBool::new(true));
-                    looks.0.insert(number, Arc::clone(&wanted));
-                    tokio::task::spawn_local(look_up(Rc::clone(&self.server), number, look, wanted, direct.clone()));
+                    looks.0.push((number, Arc::clone(&wanted)));
+                    let turns = (self.view && look.is_long()).then(|| [Rc::clone(&self.turn), Rc::clone(&self.server.turns)]);
+                    let question = Question { number, look, wanted, turns };
+                    tokio::task::spawn_local(look_up(Rc::clone(&self.server), question, direct.clone()));
                 }
                 ClientLine::GiveUp { number } => {
-                    if let Some(wanted) = looks.0.remove(&number) {
+                    // It counts for as long as there is an answer to it.
+                    for (_, wanted) in looks.0.iter().filter(|(asked, _)| *asked == number) {
                         wanted.store(false, Ordering::Relaxed);
                     }
                 }
@@ -186,11 +194,11 @@ impl Connection {
 
 /// The questions of a connection, and whether their answers are still wanted: not any more when it has gone.
 #[derive(Default)]
-struct Looks(BTreeMap<u64, Arc<AtomicBool>>);
+struct Looks(Vec<(u64, Arc<AtomicBool>)>);
 
 impl Drop for Looks {
     fn drop(&mut self) {
-        for wanted in self.0.values() {
+        for (_, wanted) in &self.0 {
             wanted.store(false, Ordering::Relaxed);
         }
     }
@@ -225,8 +233,27 @@ fn misfit(hello: &ClientHello, server: &Server) -> Option<Refused> {
     Some(Refused { kind: RefusedKind::Versions, why })
 }
 
+/// A question that is answered.
+struct Question {
+    number: u64,
+    look: Look,
+    /// Held until its answer is taken.
+    wanted: Arc<AtomicBool>,
+    /// What it waits for before it is looked up.
+    turns: Option<[Rc<Semaphore>; 2]>,
+}
+
 /// Answers a question on a thread of its own.
-async fn look_up(server: Rc<Server>, number: u64, look: Look, wanted: Arc<AtomicBool>, direct: mpsc::Sender<ServerLine>) {
+async fn look_up(server: Rc<Server>, question: Question, direct: mpsc::Sender<ServerLine>) {
+    let Question { number, look, wanted, turns } = question;
+    let mut taken = Vec::new();
+    for turn in turns.iter().flatten() {
+        tokio::select! {
+            Ok(permit) = turn.acquire() => taken.push(permit),
+            () = direct.closed() => return,
+        }
+    }
+    let is_wanted = Arc::clone(&wanted);
     // It runs on a thread of its own, and outlives a connection that does not wait for it.
     let lookup = server.service.lookup.clone();
     let steps = direct.clone();
@@ -236,8 +263,11 @@ async fn look_up(server: Rc<Server>, number: u64, look: Look, wanted: Arc<Atomic
         let on_step = |step: LookStep| {
             // Who is behind with reading misses a step on the way, no answer.
             let _ = steps.try_send(ServerLine::Step { number, step });
-            wanted.load(Ordering::Relaxed)
+            is_wanted.load(Ordering::Relaxed)
         };
+        if !is_wanted.load(Ordering::Relaxed) {
+            return Err(GIVEN_UP.to_owned());
+        }
         look.answer(&lookup, &on_step)
     });
     let answer = answered.await;
@@ -245,15 +275,23 @@ async fn look_up(server: Rc<Server>, number: u64, look: Look, wanted: Arc<Atomic
     let answer = answer.unwrap_or_else(|_| Err("plimsoll itself failed here; its log tells where".to_owned()));
     let error = match answer {
         Ok(text) => {
-            for piece in pieces(&text) {
-                if direct.send(ServerLine::Piece { number, text: piece.to_owned() }).await.is_err() {
-                    return;
+            let sent = async {
+                for piece in pieces(&text) {
+                    if !wanted.load(Ordering::Relaxed) {
+                        return Some(GIVEN_UP.to_owned());
+                    }
+                    if direct.send(ServerLine::Piece { number, text: piece.to_owned() }).await.is_err() {
+                        break;
+                    }
                 }
-            }
-            None
+                None
+            };
+            let too_slow = || Some(format!("the answer was not taken within {} minutes", WHOLE_ANSWER.as_secs() / 60));
+            timeout(WHOLE_ANSWER, sent).await.unwrap_or_else(|_| too_slow())
         }
         Err(why) => Some(why),
     };
+    drop(taken);
     let _ = direct.send(ServerLine::Answered { number, error }).await;
 }
 

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -32,6 +32,8 @@ use sessions::{Outcome, Sessions};
 const CONNECTIONS: usize = 32;
 /// Of these, through the socket for those who only look.
 const VIEWS: usize = 16;
+/// Long answers at once to those who only look: each is whole in memory until it is read.
+const LONG_FOR_VIEWS: usize = 4;
 /// After the last connection has gone the events are kept for so long, for one that comes back.
 const LINGERS: Duration = Duration::from_mins(1);
 /// At the end of the run, for what the connections have not been sent yet.
@@ -70,6 +72,8 @@ struct Server {
     last_connection: Cell<u64>,
     /// Comparisons that are being made.
     comparing: Cell<u32>,
+    /// Whose turn it is to get a long answer, of those who only look.
+    turns: Rc<Semaphore>,
     /// When the last one has gone.
     left_at: Cell<Instant>,
     is_over: Cell<bool>,
@@ -160,6 +164,7 @@ impl Server {
             connected: RefCell::default(),
             last_connection: Cell::new(0),
             comparing: Cell::new(0),
+            turns: Rc::new(Semaphore::new(LONG_FOR_VIEWS)),
             left_at: Cell::new(Instant::now()),
             is_over: Cell::new(false),
         }
