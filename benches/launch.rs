@@ -187,7 +187,7 @@ impl Queue {
             restore: true,
             guests: Vec::new(),
             windows: plimsoll::host::memory::sampler::Windows::default(),
-            budget: Some(Asked { bytes: Bytes::gib(2), by: "the benchmark".to_owned() }),
+            budget: Some(Asked { bytes: Some(Bytes::gib(2)), by: "the benchmark".to_owned() }),
             profile_budget: None,
             hooks: plimsoll::domain::hook::Hooks::new(),
             watch: Vec::new(),

@@ -247,7 +247,9 @@ mod tests {
         let (control, mut asked) = mpsc::unbounded_channel();
         let link = Link::attach(ClientId(1), control);
         let Ok(Control::Attach(_, outbox)) = asked.try_recv() else { panic!("it attaches itself") };
-        updates.into_iter().for_each(|update| assert!(outbox.send(update)));
+        for update in updates {
+            assert!(outbox.send(update));
+        }
         drop(outbox);
         let (log, json) = (Written::default(), Written::default());
         let sinks = Sinks { log: Some((Box::new(log.clone()), style)), json: Some(Box::new(json.clone())), ..Sinks::default() };

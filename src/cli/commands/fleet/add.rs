@@ -54,7 +54,7 @@ pub async fn add(resolved: &Resolved, db: Database, files: Files, args: &FleetAd
     let here = local.into_iter().map(|(path, preset)| Source::Here(path, preset));
     let mut sources = here.chain(keys.into_iter().map(Source::Stored));
     let mut away = None;
-    while let Some(source) = sources.next() {
+    for source in sources.by_ref() {
         match adding.one(&source).await {
             Ok(job) => jobs.push(job),
             Err(Failed::Input(why)) => failed.push(why),

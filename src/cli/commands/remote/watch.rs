@@ -72,8 +72,8 @@ fn split(word: &OsStr, here: &Path) -> Result<WatchSetting, Usage> {
     if folder.is_empty() || preset.is_some_and(<[u8]>::is_empty) {
         return Err(Usage(format!("--watch {}: give a folder, or a folder and a preset as DIR=PRESET", shown())));
     }
-    let named = [Some(folder), preset].into_iter().flatten().map(|bytes| Path::new(OsStr::from_bytes(bytes)));
-    named.map(in_full).collect::<Result<(), _>>().map_err(|why| Usage(format!("--watch {}: {why}", shown())))?;
+    let mut named = [Some(folder), preset].into_iter().flatten().map(|bytes| Path::new(OsStr::from_bytes(bytes)));
+    named.try_for_each(in_full).map_err(|why| Usage(format!("--watch {}: {why}", shown())))?;
     let preset = preset.map(|preset| String::from_utf8(preset.to_vec()));
     let preset = preset.transpose().map_err(|_| Usage(format!("--watch {}: the preset is not valid UTF-8", shown())))?;
     let of_file = |preset: String| {
