@@ -47,6 +47,9 @@ pub async fn add(resolved: &Resolved, db: Database, files: Files, args: &FleetAd
         ))
         .into());
     }
+    if !local.is_empty() {
+        files.make().await.map_err(|error| Usage(error.to_string()))?;
+    }
     let mut failed: Vec<String> = refused.iter().map(|(path, why)| format!("{}: {why}", path_text(path))).collect();
     let mut jobs = Vec::new();
     let (target, needs) = (args.target.as_deref(), Needs::new(resolved));

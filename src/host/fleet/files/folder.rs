@@ -22,10 +22,9 @@ use crate::domain::time::Wall;
 use crate::host::files::fsops;
 use crate::host::files::scratch::WORK_FOLDER;
 
-/// A file of this name stands in the folder of a fleet, and not in the empty one that a share is mounted on.
+/// A file of this name stands in the folder of a fleet from the beginning; the one that a share is mounted on is empty.
 pub(super) const MARK: &str = ".plimsoll-fleet";
-const MARK_TEXT: &[u8] =
-    b"The files of a fleet are kept in this folder. Where this file is missing, plimsoll takes it for not mounted.\n";
+const MARK_TEXT: &[u8] = b"The files of a fleet are kept in this folder. Where it is empty, plimsoll takes it for not mounted.\n";
 
 /// A shared folder. It is looked for with each step: a share may be mounted later, go, and come back.
 pub(super) struct Folder {
@@ -61,10 +60,14 @@ impl Folder {
         self.root.join(MARK)
     }
 
-    /// An error like any other if the folder is not the fleet's, which [`Folder::fault`] tells then.
+    /// An error like any other if the folder is missing, or empty as one that nothing is mounted on, which [`Folder::fault`] tells
+    /// then. Films that somebody has put there are as good a sign as the mark.
     pub(super) fn is_there(&self) -> impl FnOnce() -> io::Result<()> + Send + use<> {
-        let mark = self.mark();
-        move || std::fs::metadata(mark).map(drop)
+        let (root, mark) = (self.root.clone(), self.mark());
+        move || match std::fs::metadata(mark) {
+            Ok(_) => Ok(()),
+            Err(error) => std::fs::read_dir(root)?.next().map_or(Err(error), |entry| entry.map(drop)),
+        }
     }
 
     pub(super) fn address(&self) -> String {
@@ -95,7 +98,9 @@ impl Folder {
         let (what, why) = (path_text(path), error_words(error));
         match error.kind() {
             Io::NotFound | Io::IsADirectory | Io::NotADirectory | Io::InvalidInput if self.is_there()().is_err() => {
-                let why = format!("{MARK} is not in it; is it mounted? If it is the right folder, `plimsoll fleet init` marks it");
+                let why =
+                    "it is missing or empty; is it mounted? If it is the right folder, `plimsoll fleet init` puts a mark into it"
+                        .to_owned();
                 unreachable(&self.root, why)
             }
             Io::NotFound | Io::NotADirectory => FilesError::NotFound { what },

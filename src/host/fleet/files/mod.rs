@@ -122,7 +122,7 @@ impl Files {
         Ok(Self { place })
     }
 
-    /// Makes a shared folder if it is missing, and says in it that it is a fleet's. Nobody else does: the folder that a share is
+    /// Makes a shared folder if it is missing, and says in it that it is a fleet's. No worker does that: the folder that a share is
     /// mounted on looks like an empty share while it is not. A bucket is its owner's to make.
     pub async fn make(&self) -> Result<(), FilesError> {
         match &self.place {
