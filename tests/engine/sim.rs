@@ -796,7 +796,7 @@ fn any_command() -> impl Strategy<Value = Command> {
 
 /// Random queues of each property; `just governor` takes more.
 fn cases() -> u32 {
-    std::env::var("GOVERNOR_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(32)
+    std::env::var("GOVERNOR_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(70)
 }
 
 proptest! {
