@@ -53,15 +53,12 @@ pub fn load_ready(file: &Path, presets: &BTreeMap<String, Preset>, paths: &Searc
     for entry in &entries {
         let at = format!("{}:{}:{}", path_text(file), entry.at.0, entry.at.1);
         if let Some(preset) = entry.preset.as_ref().filter(|preset| !presets.contains_key(*preset)) {
-            let why = match search::find::<Preset>(paths, preset) {
-                Err(SearchError::Broken(mistakes)) => {
-                    let mistakes: Vec<String> = mistakes.iter().map(ConfigError::to_string).collect();
-                    format!("preset `{preset}` is wrong: {}", mistakes.join("; "))
-                }
-                _ => {
-                    let known: Vec<&str> = presets.keys().map(String::as_str).collect();
-                    format!("there is no preset `{preset}`; there are {}", known.join(", "))
-                }
+            let why = if let Err(SearchError::Broken(mistakes)) = search::find::<Preset>(paths, preset) {
+                let mistakes: Vec<String> = mistakes.iter().map(ConfigError::to_string).collect();
+                format!("preset `{preset}` is wrong: {}", mistakes.join("; "))
+            } else {
+                let known: Vec<&str> = presets.keys().map(String::as_str).collect();
+                format!("there is no preset `{preset}`; there are {}", known.join(", "))
             };
             told.push((entry.at, format!("{at}: {why}")));
         }

@@ -192,6 +192,12 @@ pub fn unfit(ffmpeg: &Ffmpeg, preset: &Preset, folder: &Path) -> Option<Unfit> {
         let why = crate::domain::text::error_words(&error);
         return Some(Unfit::ForAll(format!("{} cannot be written to: {why}; check its disk and its rights", path_text(folder))));
     }
+    // It may have failed to answer for want of memory, which says nothing of what it can.
+    for answer in [ffmpeg.encoders(), ffmpeg.muxers()] {
+        if let Err(error) = answer {
+            return Some(Unfit::ForAll(error.to_string()));
+        }
+    }
     let in_use = BTreeSet::from([preset.name.clone()]);
     let lacks = abilities(ffmpeg, std::slice::from_ref(preset), &in_use).into_iter().find(|check| check.status == Status::Fail)?;
     let advice = lacks.advice.map(|advice| format!("; {advice}")).unwrap_or_default();

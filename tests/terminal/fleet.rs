@@ -146,17 +146,17 @@ fn the_demonstration_kills_a_worker_before_your_eyes_loses_nothing_and_leaves_no
     if postgres::start().is_none() {
         return;
     }
-    let (mut terminal, temporary) = demo(&world, "6");
-    let screen = terminal.wait_for("Demonstration: 6 clips, two workers of 600 MB");
+    let (mut terminal, temporary) = demo(&world, "8");
+    let screen = terminal.wait_for("Demonstration: 8 clips, two workers of 600 MB");
     assert!(screen.contains("plimsoll fleet") && screen.contains("q end"), "{screen}");
     terminal.wait_for("was killed in the middle of job");
-    terminal.wait_for("6 of 6 clips are done");
+    terminal.wait_for("8 of 8 clips are done");
     terminal.send("q");
     assert_eq!(terminal.end().exit_code(), 0);
     assert_eq!(taken(&terminal), (1, 1), "the terminal is given back");
     let told = String::from_utf8_lossy(&terminal.raw()).into_owned();
     let told = told.rsplit("\x1b[?1049l").next().expect("what is told after the screen").to_owned();
-    assert!(told.contains("6 of 6 clips are done, 6 outputs hold what the queue says of them"), "{told}");
+    assert!(told.contains("8 of 8 clips are done, 8 outputs hold what the queue says of them"), "{told}");
     assert!(told.contains("lost with the killed worker and done by another") && !told.contains(" 0 jobs lost"), "{told}");
     assert!(told.contains("worker three"), "another one took its place: {told}");
     assert_eq!(left_of_it(&temporary), Vec::<String>::new());

@@ -34,8 +34,8 @@ pub struct FleetFiles {
 SIGTERM or SIGINT lets it take nothing more and end when its jobs are done; a second one ends it at once, and its jobs wait
 again. `plimsoll attach` opens its console, as of every server.
 
-Exit status: 0 drained; 2 wrong usage, or the queue refuses it, nothing was run; 75 another plimsoll works on the same state
-folder.")]
+Exit status: 0 drained; 2 wrong usage (nothing was run), or the queue refuses it; 75 another plimsoll works on the same
+state folder.")]
 pub struct WorkerArgs {
     /// The queue.
     #[command(flatten)]

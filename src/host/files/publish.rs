@@ -94,11 +94,11 @@ fn wants_audio(order: &FinalizeOrder<'_>) -> bool {
     !order.preset.container.is_still() && order.preset.audio.is_some() && order.media.audio.is_some()
 }
 
-/// Some sound of the input was read, as far as that is told: one that is empty is no loss.
+/// Some of the sound that was taken was read, as far as that is told: one that is empty is no loss.
 fn has_read_sound(order: &FinalizeOrder<'_>) -> bool {
-    let sounds = order.media.extras.sounds.iter().chain(&order.media.audio);
+    let sounds = tracks::choose(order.preset, order.media).map(|chosen| chosen.sounds).unwrap_or_default();
     let packets = |index| order.account.read.get(&index).map(|read| read.packets);
-    sounds.map(|sound| sound.index).any(|index| packets(index).is_none_or(|packets| packets > 0))
+    sounds.iter().map(|sound| sound.index).any(|index| packets(index).is_none_or(|packets| packets > 0))
 }
 
 /// What ffmpeg came upon while it worked and what is not in the output, in words.

@@ -13,6 +13,8 @@ use crate::domain::preset::Preset;
 use crate::domain::units::Bytes;
 use crate::engine::offer::Offer;
 
+/// So many jobs that this plimsoll does not understand are given back in one call.
+const MOST_GIVEN_BACK: u32 = 20;
 /// How often is asked where others were quicker each time.
 const TRIES: u32 = 5;
 
@@ -74,7 +76,7 @@ pub async fn claim(db: &Database, worker: Uuid, offer: Offer) -> Result<Option<C
     let room = offer.room.0 as i64;
     let from = i32::from(!offer.unknown);
     let values = [(&worker as &(dyn tokio_postgres::types::ToSql + Sync), Type::UUID), (&room, Type::INT8), (&from, Type::INT4)];
-    let mut tries = 0;
+    let (mut tries, mut given_back) = (0, 0);
     loop {
         let Some(row) = db.row(statement, &values).await? else { return Ok(None) };
         let Some(job) = row.get::<_, Option<i64>>(0) else {
@@ -94,6 +96,11 @@ pub async fn claim(db: &Database, worker: Uuid, offer: Offer) -> Result<Option<C
                 let why =
                     format!("plimsoll {own} does not understand its preset {preset}: {error}; a worker that does will take it");
                 let _ = results::give_back(db, &hold, &Back::BoxFault, &why, "").await?;
+                given_back += 1;
+                // Of very many the others wait for the next look, as the worker has other things to do.
+                if given_back == MOST_GIVEN_BACK {
+                    return Ok(None);
+                }
                 continue;
             }
         };

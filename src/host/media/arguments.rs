@@ -175,8 +175,10 @@ fn video(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) 
             // Two pictures in one packet, as such files have them, are not for other containers.
             ffmpeg.args(["-bsf:v", "mpeg4_unpack_bframes"]);
         }
-        if stream.codec == "hevc" && is_for_quicktime(job.preset.container) && job.media.demuxer != "mov" {
-            // One from a file of its own family keeps its tag, which tells where its parameters lie.
+        // One from a file of its own family keeps its tag, which tells where its parameters lie. In broadcasts they may change on
+        // the way, and have to stay where they are.
+        let is_kept_apart = matches!(job.media.demuxer.as_str(), "matroska" | "flv");
+        if stream.codec == "hevc" && is_for_quicktime(job.preset.container) && is_kept_apart {
             ffmpeg.args(QUICKTIME_TAG);
         }
         return;

@@ -18,14 +18,15 @@ use crate::domain::units::Bytes;
 use crate::host::files::file_id::FileId;
 use crate::host::media::arguments::{FORMATS, LONG_LOOK, MAX_PIXELS, environment, file_url};
 use crate::host::media::index::{self, Trust};
-use crate::host::media::report::{LATE_DEMUXERS, Read as Told, Report};
+use crate::host::media::report::{Read as Told, Report};
 use crate::host::media::structure;
-use crate::host::media::tracks::{Unfit, best_sound, choose};
+use crate::host::media::tracks::{Unfit, choose};
 use crate::host::process::child::{ChildSetup, Limits};
 use crate::host::process::command::{self, Answer, Bounds, ToolError};
 use crate::host::process::sandbox::{Fences, Needs};
 
 mod explain;
+mod further;
 mod look;
 
 use explain::{explain, frame_too_large, oversized_frame};
@@ -56,7 +57,7 @@ field_order,color_range,color_space,color_transfer,color_primaries,channels,chan
 nb_read_packets\
     :program_stream=index:stream_disposition=attached_pic,default,comment,visual_impaired,descriptions,karaoke,lyrics,forced\
     :stream_tags=DURATION,language,title,artist,album,rotate\
-    :stream_side_data=side_data_type,rotation,red_x,red_y,green_x,green_y,blue_x,blue_y,white_point_x,white_point_y,\
+    :stream_side_data=side_data_type,rotation,displaymatrix,red_x,red_y,green_x,green_y,blue_x,blue_y,white_point_x,white_point_y,\
 min_luminance,max_luminance,max_content,max_average\
     :chapter=id:chapter_tags=title\
     :format_tags=title,artist,album_artist,album,track,disc,genre,composer,date,show,season_number,episode_id,episode_sort,\
@@ -157,6 +158,8 @@ impl Prober {
         let mut probed = self.read(path)?;
         if preset.container.is_still() {
             self.complete_for_a_sheet(path, &mut probed)?;
+        } else if preset.audio.is_some() && probed.media.audio.as_ref().is_some_and(is_named_alone) {
+            self.listen(path, &mut probed.media)?;
         }
         if preset.video.as_ref().is_some_and(|plan| plan.hdr == Hdr::Keep) {
             self.complete_brightness(path, &mut probed.media);
@@ -166,73 +169,6 @@ impl Prober {
             Err(unfit @ Unfit::Missing(_)) => Err(rejected(RejectReason::NotAVideo, unfit.to_string()).into()),
             Err(unfit) => Err(rejected(RejectReason::DoesNotFit, unfit.to_string()).into()),
         }
-    }
-
-    /// A sheet is made of a cover where there is no film, and has to know how long its film really is.
-    fn complete_for_a_sheet(&self, path: &Path, probed: &mut Probed) -> Result<(), Refused> {
-        let media = &mut probed.media;
-        if media.video.is_none() {
-            media.video = media.extras.cover.take();
-        }
-        let Some(video) = &mut media.video else { return Ok(()) };
-        let is_told = video.duration.or(media.duration).is_some() && !media.extras.duration_is_guess;
-        if !is_told || LATE_DEMUXERS.contains(&media.demuxer.as_str()) {
-            match self.measure(path, video.index, media.extras.long_look) {
-                Ok(measured) => video.duration = measured.or(video.duration),
-                Err(refused) if refused.errno.is_some() => return Err(refused),
-                // Too long to be measured: what its header tells will do for a sheet.
-                Err(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Longest time for a question that reads the whole file.
-    fn time_for_all_of(&self, path: &Path) -> Duration {
-        self.timeout + Duration::from_secs(std::fs::metadata(path).map_or(0, |meta| meta.len()) / SLOWEST_DISK.0)
-    }
-
-    /// Looks further on for the sound of a recording that begins without: what its first blocks are, once there are any. A track
-    /// that nothing can be heard of is none, which every job that mapped it would fail for at its end.
-    fn listen(&self, path: &Path, media: &mut MediaInfo) -> Result<(), Refused> {
-        let timeout = self.time_for_all_of(path);
-        let question = Question { formats: FORMATS, subject: Subject::Sound, long: media.extras.long_look, timeout };
-        let heard = match self.ask(path, question) {
-            Ok(answer) => serde_json::from_slice(&answer.stdout).unwrap_or_default(),
-            Err(refused) if refused.errno.is_some() => return Err(refused),
-            Err(_) => Report::default(),
-        };
-        for sound in media.extras.sounds.iter_mut().filter(|sound| is_named_alone(sound)) {
-            if let Some((channels, layout)) = heard.heard(sound.index) {
-                (sound.channels, sound.layout) = (channels, layout);
-            }
-        }
-        media.audio = best_sound(&media.extras.sounds).filter(|sound| sound.channels > 0).cloned();
-        Ok(())
-    }
-
-    /// The figures of brightness that go along with PQ may stand in its pictures alone. A film without them is shown as well.
-    fn complete_brightness(&self, path: &Path, media: &mut MediaInfo) {
-        let long = media.extras.long_look;
-        let Some(video) = media.video.as_mut().filter(|video| video.colour.transfer == "smpte2084") else { return };
-        let colour = &mut video.colour;
-        if colour.mastering.is_some() && colour.light_level.is_some() {
-            return;
-        }
-        let question = Question { formats: FORMATS, subject: Subject::Picture(video.index), long, timeout: self.timeout };
-        let Ok(answer) = self.ask(path, question) else { return };
-        let report: Report = serde_json::from_slice(&answer.stdout).unwrap_or_default();
-        let told = report.brightness();
-        colour.mastering = colour.mastering.take().or(told.mastering);
-        colour.light_level = colour.light_level.take().or(told.light_level);
-    }
-
-    /// How long a stream is, by the times of its packets. Where they begin anew, what follows is added.
-    fn measure(&self, path: &Path, stream: u32, long: bool) -> Result<Option<Duration>, Refused> {
-        let timeout = self.time_for_all_of(path);
-        let question = Question { formats: FORMATS, subject: Subject::Times(stream), long, timeout };
-        let answer = self.ask(path, question)?;
-        Ok(length_of(&String::from_utf8_lossy(&answer.stdout)))
     }
 
     /// Reads any media file of the allowed formats. The path must be absolute.
@@ -265,9 +201,6 @@ impl Prober {
         {
             probed = longer;
             probed.media.extras.long_look = true;
-        }
-        if probed.media.audio.as_ref().is_some_and(is_named_alone) {
-            self.listen(path, &mut probed.media)?;
         }
         let Some(video) = &probed.media.video else { return Self::structured(path, probed) };
         if video.width == 0 || video.height == 0 {
@@ -444,27 +377,6 @@ struct Question<'a> {
 /// The file names its codec, and its first blocks came too late to tell more.
 const fn is_named_alone(sound: &AudioStream) -> bool {
     !sound.codec.is_empty() && sound.channels == 0
-}
-
-/// Longest step between two packets that is taken for one: a longer one is a gap that players do not show.
-const LONGEST_STEP: f64 = 10.0;
-
-/// The time between the first and the last of these, where they begin anew what comes then added.
-fn length_of(times: &str) -> Option<Duration> {
-    let times = times.lines().filter_map(|line| line.trim_end_matches(',').parse::<f64>().ok());
-    let mut last = None;
-    let mut length = 0.0;
-    let mut usual = 0.0;
-    for time in times {
-        let step = last.map_or(0.0, |last| time - last);
-        if step > 0.0 && step < LONGEST_STEP {
-            usual = step;
-        }
-        length += if (0.0..LONGEST_STEP).contains(&step) { step } else { usual };
-        last = Some(time);
-    }
-    // The last one is shown for a while as well.
-    last.and_then(|_| Duration::try_from_secs_f64(length + usual).ok()).filter(|length| !length.is_zero())
 }
 
 fn rejected(reason: RejectReason, detail: impl Into<String>) -> Rejected {

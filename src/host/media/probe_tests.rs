@@ -8,6 +8,7 @@ use std::time::Duration;
 #[cfg(target_os = "linux")]
 use std::time::Instant;
 
+use super::further::length_of;
 use super::*;
 use crate::domain::preset::VideoPlan;
 use crate::host::fixtures::{clip, clip_with, make, prober, quick, sheet, sound, truncated};

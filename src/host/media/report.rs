@@ -100,6 +100,7 @@ pub(super) struct SideData {
     #[serde(rename = "side_data_type")]
     pub kind: String,
     pub rotation: Option<f64>,
+    pub displaymatrix: String,
     pub red_x: String,
     pub red_y: String,
     pub green_x: String,
@@ -304,14 +305,21 @@ fn picture(stream: &Stream, demuxer: &str) -> VideoStream {
         index: stream.index,
         pixel_shape: ratio(&stream.sample_aspect_ratio),
         is_turned: rotation.is_some_and(|degrees| (degrees.abs() % 180.0 - 90.0).abs() < 1.0),
-        // One that mirrors from top to bottom is told as a rotation by 0.
-        has_matrix: rotation.is_some(),
+        // One that mirrors from top to bottom is told as a rotation by 0, and so is one that only moves or scales.
+        has_matrix: stream.side_data_list.iter().any(|data| data.rotation.is_some() && turns(&data.displaymatrix)),
         is_cropped: stream.side_data_list.iter().any(|data| data.kind == "Frame Cropping"),
         is_interlaced: is_interlaced(stream, demuxer),
         colour: colour(stream),
         duration: stream.length(),
         language: stream.language(),
     }
+}
+
+/// The picture is turned or mirrored by this matrix, told in rows: `00000000:  65536  0  0` and so on.
+fn turns(matrix: &str) -> bool {
+    let numbers: Vec<i64> = matrix.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [a, b, _, c, d, ..] = numbers[..] else { return true };
+    a <= 0 || d <= 0 || b != 0 || c != 0
 }
 
 /// The file says so, or is of a kind that often is. What it says is true of its first pictures: a recording or a disc may begin
@@ -522,6 +530,12 @@ mod tests {
             let other = told(&phone.replace("-90", turn)).video.expect("a picture");
             assert!(!other.is_turned && other.has_matrix, "upside down, or mirrored: {turn}");
         }
+        let with_matrix = |rows: &str| {
+            let rows = format!(r#"{{"rotation":0,"displaymatrix":"\n00000000: {rows}\n00000002: 655360 0 1073741824\n"}}"#);
+            told(&phone.replace(r#"{"rotation":-90}"#, &rows)).video.expect("a picture").has_matrix
+        };
+        assert!(!with_matrix(r"65536 0 0\n00000001: 0 65536 0"), "it only moves");
+        assert!(with_matrix(r"65536 0 0\n00000001: 0 -65536 0"), "it mirrors from top to bottom");
         let tv = r#"{"codec_type":"video","codec_name":"mpeg2video","field_order":"tt"}"#;
         assert!(told(tv).video.expect("a picture").is_interlaced);
         let begins_progressive = tv.replace("tt", "progressive");

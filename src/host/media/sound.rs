@@ -47,13 +47,13 @@ fn needs_mix(sound: &AudioStream) -> bool {
 
 /// Sound from all around, as films of 360 degrees have it: its channels are no speakers.
 fn is_ambisonic(sound: &AudioStream) -> bool {
-    sound.layout.starts_with("ambisonic ")
+    sound.layout.starts_with("ambisonic ") && sound.channels > 1
 }
 
 /// Left and right of an ambisonic sound, as two microphones that look there would hear them: the first channel is the sound of
 /// every direction, the second one tells left (ACN order). Two channels behind them are for both ears as they are.
 fn of_a_sphere(sound: &AudioStream) -> Option<String> {
-    if !is_ambisonic(sound) || sound.channels < 2 {
+    if !is_ambisonic(sound) {
         return None;
     }
     let (left, right) = match sound.channels {

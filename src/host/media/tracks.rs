@@ -210,18 +210,24 @@ fn holds_sound(container: Container, codec: &str) -> bool {
     }
 }
 
+/// Why a track is left out whose programme is not the picture's.
+const OTHER_PROGRAM: &str = " of another programme";
+
 /// What stays behind, in words; what the preset makes no use of by its very kind is not told.
 fn left_out(preset: &Preset, media: &MediaInfo, chosen: &Chosen<'_>) -> Vec<String> {
     let extras = &media.extras;
     let mut told = Vec::new();
     if preset.audio.is_some() {
         let behind = extras.sounds.iter().filter(|sound| chosen.sounds.iter().all(|kept| kept.index != sound.index));
-        let titles: Vec<String> = behind.map(sound_words).collect();
-        if !titles.is_empty() {
-            let is_silent = chosen.sounds.is_empty() && media.audio.is_none();
-            let (noun, why) =
-                if is_silent { ("sound track", ", of which nothing can be decoded") } else { ("further sound track", "") };
-            told.push(with_titles(&count(titles.len(), noun), &titles) + why);
+        let (others, own): (Vec<_>, Vec<_>) = behind.partition(|sound| sound.is_of_other_program);
+        let is_silent = chosen.sounds.is_empty() && media.audio.is_none();
+        let (noun, why) =
+            if is_silent { ("sound track", ", of which nothing can be decoded") } else { ("further sound track", "") };
+        for (behind, noun, why) in [(own, noun, why), (others, "sound track", OTHER_PROGRAM)] {
+            let titles: Vec<String> = behind.into_iter().map(sound_words).collect();
+            if !titles.is_empty() {
+                told.push(with_titles(&count(titles.len(), noun), &titles) + why);
+            }
         }
     }
     if preset.video.is_some() {
@@ -229,15 +235,14 @@ fn left_out(preset: &Preset, media: &MediaInfo, chosen: &Chosen<'_>) -> Vec<Stri
             told.push(count(extras.further_pictures as usize, "further picture stream"));
         }
         let behind = extras.subtitles.iter().filter(|one| chosen.subtitles.iter().all(|(kept, _)| kept.index != one.index));
-        let behind: Vec<&SubtitleStream> = behind.collect();
-        if !behind.is_empty() {
-            let titles: Vec<String> = behind.iter().map(|one| subtitle_words(one)).collect();
-            let why = if preset.subtitles == Subtitles::Keep {
-                format!(", which {} cannot hold", preset.container)
-            } else {
-                String::new()
-            };
-            told.push(with_titles(&count(behind.len(), "subtitle track"), &titles) + &why);
+        let (others, own): (Vec<&SubtitleStream>, Vec<_>) = behind.partition(|one| one.is_of_other_program);
+        let cannot =
+            if preset.subtitles == Subtitles::Keep { format!(", which {} cannot hold", preset.container) } else { String::new() };
+        for (behind, why) in [(own, cannot.as_str()), (others, OTHER_PROGRAM)] {
+            if !behind.is_empty() {
+                let titles: Vec<String> = behind.iter().map(|one| subtitle_words(one)).collect();
+                told.push(with_titles(&count(behind.len(), "subtitle track"), &titles) + why);
+            }
         }
         if extras.attachments > 0 {
             told.push(count(extras.attachments as usize, "attached file"));
@@ -387,7 +392,10 @@ mod tests {
         let chosen = choose(&preset, &media).expect("chosen");
         assert_eq!(chosen.sounds.iter().map(|sound| sound.index).collect::<Vec<_>>(), [2]);
         assert_eq!(chosen.subtitles.iter().map(|(one, _)| one.index).collect::<Vec<_>>(), [4]);
-        assert_eq!(chosen.left_out[0], "1 further sound track (aac)");
+        assert_eq!(
+            chosen.left_out,
+            ["1 sound track (aac) of another programme", "1 subtitle track (dvb_subtitle) of another programme"]
+        );
     }
 
     #[test]

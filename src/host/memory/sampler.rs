@@ -109,7 +109,8 @@ impl SampleSource {
         Self(Arc::new(Mutex::new(Probe::new(config))))
     }
 
-    /// Measures now. Nothing in it is older than the call, but for the budget, PSI, and CPU times.
+    /// Measures now. Nothing in it is older than the call, but for the budget, PSI, and CPU times, and our cached files where a
+    /// file system does not answer.
     pub fn sample_now(&self) -> Result<MemorySample, ReadError> {
         self.lock().sample(Freshness::All)
     }
@@ -339,7 +340,7 @@ impl Probe {
         // Whose files nobody needs has changed with who runs.
         let has_changed = !self.jobs.keys().eq(&before);
         if self.slow_age.is_over(now, SLOW_AGE) || has_changed || freshness == Freshness::All {
-            self.renew_files();
+            self.renew_files(freshness);
         }
         if self.psi_age.is_over(now, PSI_AGE) {
             self.psi = self.pressure.as_mut().and_then(|file| cgroup::psi_some_avg10(file.read().ok()?));
@@ -442,10 +443,11 @@ impl Probe {
         sum
     }
 
-    fn renew_files(&mut self) {
+    fn renew_files(&mut self, freshness: Freshness) {
         self.scratch_dirs.append(&mut self.ledger.scratch_dirs());
         let counts_cache = self.survey.scope != Scope::Container;
-        self.files.renew(Files::of(&self.ledger, self.scratch_dirs.clone(), counts_cache));
+        let files = Files::of(&self.ledger, self.scratch_dirs.clone(), counts_cache);
+        self.files.renew(files, freshness == Freshness::All);
     }
 }
 

@@ -98,7 +98,7 @@ impl App {
     }
 
     /// What was read of the log of a job's try gives way to the latest lines where another try may have begun since.
-    fn drop_outdated_log(&mut self) {
+    pub(super) fn drop_outdated_log(&mut self) {
         if let Some(file) = &self.log.file {
             let (id, attempt) = (file.job, file.attempt);
             let is_of_this_try = |job: &Job| job.attempts == attempt && !job.phase.holds_slot();

@@ -214,7 +214,7 @@ impl App {
     }
 
     /// There are jobs, and the filter lets none of them through.
-    fn hides_every_row(&self) -> bool {
+    pub(super) fn hides_every_row(&self) -> bool {
         !self.shown().jobs.is_empty() && self.filter().is_some_and(Filter::is_empty)
     }
 
@@ -223,7 +223,7 @@ impl App {
         self.frozen = frozen;
         self.chart.to_present();
         if self.frozen.is_none() {
-            self.log.drop_outdated();
+            self.drop_outdated_log();
         }
         self.rebuild_filter();
         self.queue.drop_unknown(shown(self.frozen.as_deref(), &self.state));

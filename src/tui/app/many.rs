@@ -90,7 +90,8 @@ impl App {
             } else {
                 "no marked job is in a state for that".to_owned()
             };
-            self.say(format!("{what}: {why}; {back} takes the marks away"), true);
+            let first = if self.hides_every_row() { "clears the filter" } else { "takes the marks away" };
+            self.say(format!("{what}: {why}; {back} {first}"), true);
             return Vec::new();
         }
         let count = ids.len();

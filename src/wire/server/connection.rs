@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixStream;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 use tokio_stream::StreamExt as _;
 use tokio_util::codec::{FramedRead, LinesCodec};
@@ -167,7 +167,7 @@ impl Connection {
                     let wanted = Arc::new(AtomicBool::new(true));
                     looks.0.push((number, Arc::clone(&wanted)));
                     let turns = (self.view && look.is_long()).then(|| [Rc::clone(&self.turn), Rc::clone(&self.server.turns)]);
-                    let question = Question { number, look, wanted, turns };
+                    let question = Question { number, look, wanted, turns, given_up: Rc::clone(&looks.1) };
                     tokio::task::spawn_local(look_up(Rc::clone(&self.server), question, direct.clone()));
                 }
                 ClientLine::GiveUp { number } => {
@@ -175,6 +175,7 @@ impl Connection {
                     for (_, wanted) in looks.0.iter().filter(|(asked, _)| *asked == number) {
                         wanted.store(false, Ordering::Relaxed);
                     }
+                    looks.1.notify_waiters();
                 }
             }
         }
@@ -192,9 +193,10 @@ impl Connection {
     }
 }
 
-/// The questions of a connection, and whether their answers are still wanted: not any more when it has gone.
+/// The questions of a connection, whether their answers are still wanted (not any more when it has gone), and the word that one of
+/// them is not.
 #[derive(Default)]
-struct Looks(Vec<(u64, Arc<AtomicBool>)>);
+struct Looks(Vec<(u64, Arc<AtomicBool>)>, Rc<Notify>);
 
 impl Drop for Looks {
     fn drop(&mut self) {
@@ -241,17 +243,28 @@ struct Question {
     wanted: Arc<AtomicBool>,
     /// What it waits for before it is looked up.
     turns: Option<[Rc<Semaphore>; 2]>,
+    /// One of the questions was given up: it does not wait any more if that was this one.
+    given_up: Rc<Notify>,
 }
 
 /// Answers a question on a thread of its own.
 async fn look_up(server: Rc<Server>, question: Question, direct: mpsc::Sender<ServerLine>) {
-    let Question { number, look, wanted, turns } = question;
+    let Question { number, look, wanted, turns, given_up } = question;
     let mut taken = Vec::new();
     for turn in turns.iter().flatten() {
-        tokio::select! {
-            Ok(permit) = turn.acquire() => taken.push(permit),
-            () = direct.closed() => return,
-        }
+        let permit = loop {
+            let given_up = given_up.notified();
+            if !wanted.load(Ordering::Relaxed) {
+                let _ = direct.send(ServerLine::Answered { number, error: Some(GIVEN_UP.to_owned()) }).await;
+                return;
+            }
+            tokio::select! {
+                Ok(permit) = turn.acquire() => break permit,
+                () = direct.closed() => return,
+                () = given_up => {}
+            }
+        };
+        taken.push(permit);
     }
     let is_wanted = Arc::clone(&wanted);
     // It runs on a thread of its own, and outlives a connection that does not wait for it.

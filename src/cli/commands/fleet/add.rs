@@ -14,6 +14,7 @@ use crate::cli::commands::remote::told::error_json;
 use crate::cli::commands::run;
 use crate::cli::options::Resolved;
 use crate::cli::{Usage, write_out};
+use crate::domain::fleet::FleetCounts;
 use crate::domain::preset::Preset;
 use crate::domain::text::{many, path_text, sanitise};
 use crate::host::fleet::db::{Database, QueueError};
@@ -47,7 +48,8 @@ pub async fn add(resolved: &Resolved, db: Database, files: Files, args: &FleetAd
         ))
         .into());
     }
-    if !local.is_empty() {
+    // The folder of a new fleet is made here too. Where one has worked an empty folder is rather a share that is not mounted.
+    if !local.is_empty() && queue::counts(&db).await.is_ok_and(|counts| counts == FleetCounts::default()) {
         files.make().await.map_err(|error| Usage(error.to_string()))?;
     }
     let mut failed: Vec<String> = refused.iter().map(|(path, why)| format!("{}: {why}", path_text(path))).collect();

@@ -33,7 +33,9 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
     let mut patience = Patience::default();
     let connected = loop {
         if let Ok(connected) = Connected::if_there(resolved)? {
-            fits(resolved, &connected.opened, |name| resolved.is_given(name) && !NOT_OF_THE_SERVER.contains(&name))?;
+            // A variable names the log file of whatever is started from here, wherever that is.
+            let is_meant = |name: &str| resolved.is_given(name) && (name != "log-file" || resolved.is_flag(name));
+            fits(resolved, &connected.opened, |name| is_meant(name) && !NOT_OF_THE_SERVER.contains(&name))?;
             commands = run::with_wishes(commands, resolved, false)?;
             let select = resolved.is_given("profile").then(|| resolved.load_profile()).transpose()?;
             commands.splice(0..0, select.map(|profile| Command::SelectProfile(Box::new(profile))));

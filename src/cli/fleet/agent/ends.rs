@@ -111,7 +111,10 @@ impl Worker<'_> {
                 self.tell(job, Ending::GoesBack(Back::BoxFault), why);
             }
             // It may work for others still.
-            Some(Unfit::ForThese(why)) => self.tell(job, Ending::GoesBack(Back::BoxFault), why),
+            Some(Unfit::ForThese(why)) => {
+                self.forgets_at.get_or_insert(Instant::now() + REST);
+                self.tell(job, Ending::GoesBack(Back::BoxFault), why);
+            }
         }
     }
 
@@ -168,6 +171,10 @@ impl Worker<'_> {
 
     /// The output goes up.
     pub(super) fn store(&mut self, job: i64) {
+        self.store_after(job, Duration::ZERO);
+    }
+
+    fn store_after(&mut self, job: i64, wait: Duration) {
         let log = self.log_of(job);
         let took = self.took(job);
         let Some(held) = self.holding.get(job) else { return };
@@ -175,6 +182,7 @@ impl Worker<'_> {
         held.stage = Stage::Ending;
         let (db, files, claimed) = (self.agent.db.clone(), self.agent.files.clone(), held.claimed.clone());
         self.tasks.spawn_local(async move {
+            tokio::time::sleep(wait).await;
             let hold = claimed.hold;
             Done::Ended(job, hold, steps::store(db, files, claimed, Made { output, log, took }).await)
         });
@@ -225,7 +233,8 @@ impl Worker<'_> {
             Told::Files(error) if error.is_temporary() && !(self.drained || self.state.draining || self.state.shutting_down) => {
                 tracing::warn!(%error, job, "the output is stored again");
                 self.own_fault(&error.to_string());
-                self.store(job);
+                // A folder that is not mounted says so at once.
+                self.store_after(job, LATER);
             }
             Told::Files(error) => {
                 let reason = error.to_string();

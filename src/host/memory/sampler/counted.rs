@@ -14,6 +14,8 @@ use crate::host::memory::page_cache;
 
 /// How long a sample waits for the count; after that the last one counts.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// How long it waits where somebody wants to know what was freed just now.
+const LONG_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is counted.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -86,10 +88,15 @@ impl Counter {
         self.last
     }
 
-    /// Counts anew. Where that takes longer than [`PATIENCE`] the last count stays, and nothing more is asked until the
-    /// answer is there.
-    pub(super) fn renew(&mut self, files: Files) {
-        self.renew_by(files, PATIENCE, Files::count);
+    /// Counts anew. Where that takes longer than [`PATIENCE`], or longer than [`LONG_PATIENCE`] where it has to be `new`, the last
+    /// count stays, and nothing more is asked until the answer is there. Where one was late the next one is not waited for.
+    pub(super) fn renew(&mut self, files: Files, new: bool) {
+        let patience = match (new, self.is_asked) {
+            (true, _) => LONG_PATIENCE,
+            (false, true) => Duration::ZERO,
+            (false, false) => PATIENCE,
+        };
+        self.renew_by(files, patience, Files::count);
     }
 
     fn renew_by(&mut self, files: Files, patience: Duration, count: impl Fn(&Files) -> Counted + Send + 'static) {

@@ -1,0 +1,98 @@
+//! What is asked further of a file, where its beginning tells too little: how long it is, what its late sound is, how bright its
+//! pictures are.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Probed, Prober, Question, Refused, SLOWEST_DISK, Subject, is_named_alone};
+use crate::domain::media::MediaInfo;
+use crate::host::media::arguments::FORMATS;
+use crate::host::media::report::{LATE_DEMUXERS, Report};
+use crate::host::media::tracks::best_sound;
+
+impl Prober {
+    /// A sheet is made of a cover where there is no film, and has to know how long its film really is.
+    pub(super) fn complete_for_a_sheet(&self, path: &Path, probed: &mut Probed) -> Result<(), Refused> {
+        let media = &mut probed.media;
+        if media.video.is_none() {
+            media.video = media.extras.cover.take();
+        }
+        let Some(video) = &mut media.video else { return Ok(()) };
+        let is_told = video.duration.or(media.duration).is_some() && !media.extras.duration_is_guess;
+        if !is_told || LATE_DEMUXERS.contains(&media.demuxer.as_str()) {
+            match self.measure(path, video.index, media.extras.long_look) {
+                Ok(measured) => video.duration = measured.or(video.duration),
+                Err(refused) if refused.errno.is_some() => return Err(refused),
+                // Too long to be measured: what its header tells will do for a sheet.
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Longest time for a question that reads the whole file.
+    fn time_for_all_of(&self, path: &Path) -> Duration {
+        self.timeout + Duration::from_secs(std::fs::metadata(path).map_or(0, |meta| meta.len()) / SLOWEST_DISK.0)
+    }
+
+    /// Looks further on for the sound of a recording that begins without: what its first blocks are, once there are any. A track
+    /// that nothing can be heard of is none, which every job that mapped it would fail for at its end.
+    pub(super) fn listen(&self, path: &Path, media: &mut MediaInfo) -> Result<(), Refused> {
+        let timeout = self.time_for_all_of(path);
+        let question = Question { formats: FORMATS, subject: Subject::Sound, long: media.extras.long_look, timeout };
+        // What could not be looked through says nothing: a film does not lose its sound for a slow disk.
+        let heard: Report = serde_json::from_slice(&self.ask(path, question)?.stdout).unwrap_or_default();
+        for sound in media.extras.sounds.iter_mut().filter(|sound| is_named_alone(sound)) {
+            if let Some((channels, layout)) = heard.heard(sound.index) {
+                (sound.channels, sound.layout) = (channels, layout);
+            }
+        }
+        media.audio = best_sound(&media.extras.sounds).filter(|sound| sound.channels > 0).cloned();
+        Ok(())
+    }
+
+    /// The figures of brightness that go along with PQ may stand in its pictures alone. A film without them is shown as well.
+    pub(super) fn complete_brightness(&self, path: &Path, media: &mut MediaInfo) {
+        let long = media.extras.long_look;
+        let Some(video) = media.video.as_mut().filter(|video| video.colour.transfer == "smpte2084") else { return };
+        let colour = &mut video.colour;
+        if colour.mastering.is_some() && colour.light_level.is_some() {
+            return;
+        }
+        let question = Question { formats: FORMATS, subject: Subject::Picture(video.index), long, timeout: self.timeout };
+        let Ok(answer) = self.ask(path, question) else { return };
+        let report: Report = serde_json::from_slice(&answer.stdout).unwrap_or_default();
+        let told = report.brightness();
+        colour.mastering = colour.mastering.take().or(told.mastering);
+        colour.light_level = colour.light_level.take().or(told.light_level);
+    }
+
+    /// How long a stream is, by the times of its packets. Where they begin anew, what follows is added.
+    fn measure(&self, path: &Path, stream: u32, long: bool) -> Result<Option<Duration>, Refused> {
+        let timeout = self.time_for_all_of(path);
+        let question = Question { formats: FORMATS, subject: Subject::Times(stream), long, timeout };
+        let answer = self.ask(path, question)?;
+        Ok(length_of(&String::from_utf8_lossy(&answer.stdout)))
+    }
+}
+
+/// Longest step between two packets that is taken for one: a longer one is a gap that players do not show.
+const LONGEST_STEP: f64 = 10.0;
+
+/// The time between the first and the last of these, where they begin anew what comes then added.
+pub(super) fn length_of(times: &str) -> Option<Duration> {
+    let times = times.lines().filter_map(|line| line.trim_end_matches(',').parse::<f64>().ok());
+    let mut last = None;
+    let mut length = 0.0;
+    let mut usual = 0.0;
+    for time in times {
+        let step = last.map_or(0.0, |last| time - last);
+        if step > 0.0 && step < LONGEST_STEP {
+            usual = step;
+        }
+        length += if (0.0..LONGEST_STEP).contains(&step) { step } else { usual };
+        last = Some(time);
+    }
+    // The last one is shown for a while as well.
+    last.and_then(|_| Duration::try_from_secs_f64(length + usual).ok()).filter(|length| !length.is_zero())
+}
