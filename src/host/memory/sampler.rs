@@ -28,8 +28,6 @@ mod counted;
 mod narrow;
 
 use counted::{Counter, Files};
-#[cfg(test)]
-use narrow::OurCache;
 use narrow::{Others, narrow_to_own};
 
 /// Pace until [`Sampler::set_pace`] says otherwise.

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::narrow::OurCache;
 use super::*;
 use crate::domain::memory::{Asked, BudgetSource};
 use crate::domain::units::MIB;
