@@ -6,8 +6,9 @@ use super::pixels::Pixels;
 use crate::domain::media::VideoStream;
 use crate::domain::preset::{Deinterlace, Hdr, VideoPlan};
 
-/// Frames that the deinterlacer keeps beside the one that passes: it looks at the one before and the one behind.
-const DEINTERLACED: f64 = 3.0;
+/// Frames that the deinterlacer keeps beside the one that passes: it looks at the one before and the one behind. Those two where
+/// nothing is interlaced, which is not known before, and one more that it makes where something is.
+const DEINTERLACED: f64 = 2.5;
 /// Frames of the output's size in linear light that the mapping of high dynamic range keeps: each filter its own.
 const LINEAR_FRAMES: f64 = 4.0;
 /// Bytes of such a pixel: three numbers of 4 bytes.
