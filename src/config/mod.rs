@@ -16,4 +16,4 @@ pub mod watch;
 pub mod yaml;
 
 pub(crate) use de::as_yaml;
-pub(crate) use read::is_file_name;
+pub(crate) use read::{is_file_name, name_beside};

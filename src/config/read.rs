@@ -202,3 +202,10 @@ pub fn is_file_name(wanted: &std::ffi::OsStr) -> bool {
     let bytes = wanted.as_encoded_bytes();
     bytes.contains(&b'/') || bytes.ends_with(b".yaml") || bytes.ends_with(b".yml")
 }
+
+/// The name of a profile or preset as it is; one that is written as a file is taken from `folder`.
+pub fn name_beside(name: String, folder: &std::path::Path) -> String {
+    // Joined to a folder that is no UTF-8 it could not be kept as text; such a folder is left off.
+    let joined = is_file_name(name.as_ref()).then(|| folder.join(&name).to_str().map(str::to_owned)).flatten();
+    joined.unwrap_or(name)
+}

@@ -15,7 +15,7 @@ use serde::de::{Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::de::by_text;
-use super::read::{NO_TILDE, Reader, has_tilde, is_file_name, path};
+use super::read::{NO_TILDE, Reader, has_tilde, name_beside, path};
 use super::spell::nearest;
 use super::watch::{self, WatchSetting};
 use super::yaml::{ConfigError, Document, MAX_FILE, join, quoted, read_text};
@@ -260,9 +260,7 @@ impl Setting for String {
     }
 
     fn beside(self, folder: &Path) -> Self {
-        // Written text joined to a folder that is no UTF-8 could not be kept as text; such a folder is left off.
-        let joined = is_file_name(self.as_ref()).then(|| folder.join(&self).to_str().map(str::to_owned)).flatten();
-        joined.unwrap_or(self)
+        name_beside(self, folder)
     }
 }
 

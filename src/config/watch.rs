@@ -10,7 +10,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::de::texts;
-use super::read::{Reader, is_file_name, path};
+use super::read::{Reader, name_beside, path};
 use super::yaml::quoted;
 use crate::domain::time::parse_duration;
 use crate::domain::watch::DeleteInput;
@@ -81,15 +81,11 @@ pub(super) fn placed(list: Vec<WatchSetting>, reader: &mut Reader<'_>, beside: &
     for index in 0..list.len() {
         reader.require(&format!("watch[{index}].folder"), FOLDER);
     }
-    let of_file = |preset: String| {
-        let joined = is_file_name(preset.as_ref()).then(|| beside.join(&preset).to_str().map(str::to_owned)).flatten();
-        joined.unwrap_or(preset)
-    };
     let named = list.into_iter().filter(|setting| setting.folder.is_some());
     named
         .map(|setting| WatchSetting {
             folder: setting.folder.map(|folder| beside.join(folder)),
-            preset: setting.preset.map(of_file),
+            preset: setting.preset.map(|preset| name_beside(preset, beside)),
             out: setting.out.map(|out| beside.join(out)),
             ..setting
         })

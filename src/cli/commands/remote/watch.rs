@@ -8,7 +8,7 @@ use crate::cli::Usage;
 use crate::cli::options::Resolved;
 use crate::config::settings::in_full;
 use crate::config::watch::WatchSetting;
-use crate::config::{is_file_name, search};
+use crate::config::{name_beside, search};
 use crate::domain::preset::Preset;
 use crate::domain::text::{error_words, path_text};
 use crate::domain::watch::WatchFolder;
@@ -76,12 +76,8 @@ fn split(word: &OsStr, here: &Path) -> Result<WatchSetting, Usage> {
     named.try_for_each(in_full).map_err(|why| Usage(format!("--watch {}: {why}", shown())))?;
     let preset = preset.map(|preset| String::from_utf8(preset.to_vec()));
     let preset = preset.transpose().map_err(|_| Usage(format!("--watch {}: the preset is not valid UTF-8", shown())))?;
-    let of_file = |preset: String| {
-        let joined = is_file_name(preset.as_ref()).then(|| here.join(&preset).to_str().map(str::to_owned)).flatten();
-        joined.unwrap_or(preset)
-    };
     let folder = here.join(OsString::from_vec(folder.to_vec()));
-    Ok(WatchSetting { folder: Some(folder), preset: preset.map(of_file), ..WatchSetting::default() })
+    Ok(WatchSetting { folder: Some(folder), preset: preset.map(|preset| name_beside(preset, here)), ..WatchSetting::default() })
 }
 
 /// The same path without `.` and a slash at its end, so that what lies below it begins with it.
