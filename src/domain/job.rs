@@ -158,6 +158,11 @@ impl Phase {
         matches!(self, Self::Running { paused: true, for_memory: false, .. })
     }
 
+    /// Was not let in for its size alone: the operator can let it in all the same.
+    pub const fn is_too_large(&self) -> bool {
+        matches!(self, Self::Rejected(Rejected { reason: RejectReason::TooLarge, .. }))
+    }
+
     /// Waits for a slot or for its next try.
     pub const fn is_waiting(&self) -> bool {
         matches!(self, Self::Queued | Self::Backoff { .. })

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Kept};
-use crate::domain::job::{Job, JobId, MediaInfo, Phase, RejectReason, WholeLog};
+use crate::domain::job::{Job, JobId, MediaInfo, Phase, WholeLog};
 use crate::domain::plan::Plan;
 use crate::domain::profile::Profile;
 use crate::domain::state::State;
@@ -217,7 +217,7 @@ impl QueueNow {
     pub fn of(state: &State, profiles: &[Profile], most: usize) -> Option<Self> {
         let profile = state.profile.as_deref()?.clone();
         let index = &state.index;
-        let too_large = |job: &&Job| matches!(&job.phase, Phase::Rejected(why) if why.reason == RejectReason::TooLarge);
+        let too_large = |job: &&Job| job.phase.is_too_large();
         let at_work = index.active.iter().chain(&index.backoff).filter_map(|id| state.jobs.get(id));
         let waiting = index.waiting.iter().filter_map(|(_, id)| state.jobs.get(id));
         let kept_out = index.rejected.iter().filter_map(|id| state.jobs.get(id)).filter(too_large);

@@ -27,7 +27,7 @@ use crate::tui::input::action::{Action, Effect, Found, Look};
 use crate::tui::input::keymap::{KeyChange, KeyMode, Keymap};
 use crate::tui::terminal::theme::{ColorMode, ThemeName};
 use crate::tui::tests::fixture::{
-    Story, all_done, busy, checkup, damaged, no_room, on_event, over, plan, press, profiles, run_finished, settings,
+    Story, all_done, busy, checkup, damaged, hear_from, no_room, on_event, over, plan, press, profiles, run_finished, settings,
 };
 use crate::tui::tests::fixture_compared::{compared, comparisons, id, naive, under_way};
 use crate::tui::{svg, view};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::command::{Command, JobRequest, MoveTo};
-use crate::domain::job::{Job, JobId, Phase, RejectReason};
+use crate::domain::job::{Job, JobId, Phase};
 use crate::domain::text::many;
 use crate::tui::app::{App, Ask, Mode, Question, shown};
 use crate::tui::input::action::{Act, Effect};
@@ -151,10 +151,10 @@ pub(in crate::tui) fn applies(request: JobRequest, job: &Job) -> bool {
         JobRequest::Cancel => !job.phase.is_terminal(),
         JobRequest::Retry => match &job.phase {
             Phase::Finished(finished) => !finished.outcome.is_success(),
-            Phase::Rejected(why) => why.reason != RejectReason::TooLarge,
+            Phase::Rejected(_) => !job.phase.is_too_large(),
             phase => matches!(phase, Phase::Backoff { .. }),
         },
-        JobRequest::Allow => matches!(&job.phase, Phase::Rejected(why) if why.reason == RejectReason::TooLarge),
+        JobRequest::Allow => job.phase.is_too_large(),
         JobRequest::Remove => !job.phase.holds_slot(),
         // One that the governor has stopped is taken over by a pause. Letting it go on is not for the operator.
         JobRequest::Pause => matches!(job.phase, Phase::Running { .. }) && !job.phase.is_paused_by_operator(),

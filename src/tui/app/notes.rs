@@ -47,14 +47,11 @@ impl App {
     /// A second has gone. Returns whether that is seen.
     pub(in crate::tui) fn tick(&mut self) -> bool {
         self.count_down();
-        let left = self.toast.as_mut().map(|toast| {
+        let gone = self.toast.take_if(|toast| {
             toast.seconds = toast.seconds.saturating_sub(1);
-            toast.seconds
+            toast.seconds == 0
         });
-        if left == Some(0) {
-            self.toast = None;
-        }
-        left == Some(0) || self.lost().is_some()
+        gone.is_some() || self.lost().is_some()
     }
 
     /// Says that something is done, or that it was refused.

@@ -57,7 +57,7 @@ impl LogPane {
         }
     }
 
-    /// This job is tried again: what was read of its file is of an earlier try, and knows nothing of what comes.
+    /// Another try of this job may have begun: what was read of its file knows nothing of that.
     pub fn outdate(&mut self, job: JobId) {
         if let Some(file) = self.file.as_mut().filter(|file| file.job == job) {
             file.is_old = true;

@@ -1,6 +1,5 @@
 //! The popup of profiles: which one is chosen, and what switching to each would do now.
 
-use crate::domain::job::{Phase, RejectReason};
 use crate::domain::memory::Lines;
 use crate::domain::profile::{Profile, Slots};
 use crate::domain::state::State;
@@ -43,9 +42,12 @@ impl Switch {
         let too_large =
             waiting.filter_map(|id| state.jobs.get(id)).filter(|job| !job.allowed && job.size > profile.max_file_size).count()
                 as u64;
-        let let_in = state.index.rejected.iter().filter_map(|id| state.jobs.get(id)).filter(|job| {
-            matches!(&job.phase, Phase::Rejected(why) if why.reason == RejectReason::TooLarge) && job.size <= profile.max_file_size
-        });
+        let let_in = state
+            .index
+            .rejected
+            .iter()
+            .filter_map(|id| state.jobs.get(id))
+            .filter(|job| job.phase.is_too_large() && job.size <= profile.max_file_size);
         let budget = match profile.memory.budget {
             _ if state.budget_by_operator => state.lines.budget,
             Some(bytes) => bytes.min(state.available),

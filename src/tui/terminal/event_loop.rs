@@ -33,7 +33,7 @@ use crate::tui::view;
 const FRAME: Duration = Duration::from_millis(100);
 /// Least time between two frames that the operator asks for: a key is on the screen before an eye notices.
 const SWIFT: Duration = Duration::from_millis(20);
-/// How often a page asks for what nobody tells of by himself, and a message is counted down.
+/// How often a page asks for what it is not told unasked, and how often messages are counted down.
 const POLL: Duration = Duration::from_secs(1);
 /// Longest wait for what is asked at the very end, and for the run of a comparison to be stopped before the console stops.
 const SUSPEND: Duration = Duration::from_secs(3);

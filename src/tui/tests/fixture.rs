@@ -232,6 +232,13 @@ pub fn on_event(app: &mut App, event: &Event) -> Vec<Effect> {
     app.on_update(Update::Event(Box::new(event.clone())))
 }
 
+/// Tells the app what the story has gained since its event number `from`.
+pub fn hear_from(app: &mut App, story: &Story, from: usize) {
+    for event in &story.events[from..] {
+        on_event(app, event);
+    }
+}
+
 /// Memory of the busy run at a second, shaped as ffmpeg's: ramps, plateaus, drops between jobs.
 fn curve(second: u64) -> u64 {
     const KNOTS: [(u64, u64); 18] = [

@@ -14,12 +14,6 @@ fn footer(app: &mut App, width: u16, height: u16) -> String {
     shown.lines().last().expect("a footer").to_owned()
 }
 
-fn hear_from(app: &mut App, story: &Story, from: usize) {
-    for event in &story.events[from..] {
-        on_event(app, event);
-    }
-}
-
 fn tone(app: &App) -> Option<Tone> {
     app.toast().map(|toast| toast.tone)
 }

@@ -5,12 +5,6 @@ use crate::domain::command::JobRequest;
 use crate::tui::app::{Mode, Question};
 use crate::tui::pages::Page;
 
-fn hear_from(app: &mut App, story: &Story, from: usize) {
-    for event in &story.events[from..] {
-        on_event(app, event);
-    }
-}
-
 fn footer(app: &mut App) -> String {
     text(&draw(app, 200, 60)).lines().last().unwrap_or_default().to_owned()
 }

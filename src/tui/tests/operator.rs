@@ -20,12 +20,6 @@ fn long_queue() -> Story {
 }
 
 /// Tells what was added to a story since it had `from` events.
-fn hear_from(app: &mut App, story: &Story, from: usize) {
-    for event in &story.events[from..] {
-        on_event(app, event);
-    }
-}
-
 #[test]
 fn hands_off_a_running_job_is_always_on_the_screen_and_its_log_is_shown() {
     let mut story = long_queue();

@@ -7,12 +7,6 @@ use crate::domain::command::Answer;
 use crate::domain::refusal::Refusal;
 use crate::tui::pages::Page;
 
-fn hear_from(app: &mut App, story: &Story, from: usize) {
-    for event in &story.events[from..] {
-        on_event(app, event);
-    }
-}
-
 fn said(app: &App) -> String {
     app.toast().map(|toast| toast.text.clone()).unwrap_or_default()
 }

@@ -6,18 +6,17 @@ use crate::domain::job::RejectReason;
 use crate::tui::app::Mode;
 use crate::tui::input::action::Act;
 
-fn hear_from(app: &mut App, story: &Story, from: usize) {
-    for event in &story.events[from..] {
-        on_event(app, event);
-    }
-}
-
 fn footer(app: &mut App, (width, height): (u16, u16)) -> String {
     text(&draw(app, width, height)).lines().last().unwrap_or_default().to_owned()
 }
 
 fn said(app: &App) -> String {
     app.toast().map(|toast| toast.text.clone()).unwrap_or_default()
+}
+
+fn asks_for_each(effects: &[Effect], ids: &[u64], request: JobRequest) {
+    let wanted = Command::Each(ids.iter().copied().map(JobId).collect(), request);
+    assert!(matches!(effects, [Effect::Send(_, asked)] if *asked == wanted), "{effects:?}");
 }
 
 #[test]
@@ -29,27 +28,15 @@ fn a_marked_job_that_was_stopped_for_memory_is_taken_over_as_one_that_is_not_mar
     assert!(matches!(press(&mut app, " ")[..], [Effect::Send(_, Command::PauseJob(JobId(18)))]));
     press(&mut app, "v");
     assert!(footer(&mut app, (120, 36)).contains("space pause"));
-    let effects = press(&mut app, " ");
-    assert!(
-        matches!(&effects[..], [Effect::Send(_, Command::Each(jobs, JobRequest::Pause))] if jobs == &[JobId(18)]),
-        "{effects:?}"
-    );
+    asks_for_each(&press(&mut app, " "), &[18], JobRequest::Pause);
     // Beside one that an operator has paused nothing goes on while memory is short.
     story.tell(EventKind::JobPaused { job: JobId(17), by_governor: false });
     let mut app = story.app(settings(ColorMode::True, false));
     press(&mut app, "gvv");
-    let effects = press(&mut app, " ");
-    assert!(
-        matches!(&effects[..], [Effect::Send(_, Command::Each(jobs, JobRequest::Pause))] if jobs == &[JobId(18)]),
-        "{effects:?}"
-    );
+    asks_for_each(&press(&mut app, " "), &[18], JobRequest::Pause);
     press(&mut app, "gv");
     assert!(footer(&mut app, (120, 36)).contains("space resume"));
-    let effects = press(&mut app, " ");
-    assert!(
-        matches!(&effects[..], [Effect::Send(_, Command::Each(jobs, JobRequest::Resume))] if jobs == &[JobId(17)]),
-        "{effects:?}"
-    );
+    asks_for_each(&press(&mut app, " "), &[17], JobRequest::Resume);
 }
 
 #[test]
@@ -68,11 +55,7 @@ fn a_job_that_never_fits_is_tried_again_and_not_let_in() {
     let offered = footer(&mut app, (120, 36));
     assert!(offered.contains("r retry") && !offered.contains("A let it in"), "{offered}");
     press(&mut app, "v");
-    let effects = press(&mut app, "r");
-    assert!(
-        matches!(&effects[..], [Effect::Send(_, Command::Each(jobs, JobRequest::Retry))] if jobs == &[JobId(21)]),
-        "{effects:?}"
-    );
+    asks_for_each(&press(&mut app, "r"), &[21], JobRequest::Retry);
 }
 
 #[test]

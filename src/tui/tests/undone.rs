@@ -3,12 +3,6 @@
 use super::*;
 use crate::domain::command::Answer;
 
-fn hear_from(app: &mut App, story: &Story, from: usize) {
-    for event in &story.events[from..] {
-        on_event(app, event);
-    }
-}
-
 /// Deletes the jobs of these rows of the busy dashboard, as the engine tells it, and asks to take that back.
 fn deleted_and_taken_back(app: &mut App, story: &mut Story, ids: &[JobId], meanwhile: Option<EventKind>) -> Vec<(JobId, i64)> {
     for id in ids {

@@ -20,7 +20,7 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Row, Table, Widget as _};
 
-use crate::domain::job::{Exit, Job, Phase, RejectReason};
+use crate::domain::job::{Exit, Job, Phase};
 use crate::domain::media::AudioStream;
 use crate::domain::text::{many, path_text, percent};
 use crate::domain::time::{clock, seconds_words, span_words};
@@ -248,7 +248,7 @@ fn media(app: &App, job: &Job) -> Fact {
     let theme = app.theme();
     let Some(media) = &job.media else {
         let words = match &job.phase {
-            Phase::Rejected(why) if why.reason == RejectReason::TooLarge => "not looked at: its size alone keeps it out",
+            phase if phase.is_too_large() => "not looked at: its size alone keeps it out",
             Phase::Rejected(_) => "nothing that could be read",
             Phase::Finished(_) => "not looked at",
             _ => "not looked at yet",

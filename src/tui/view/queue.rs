@@ -142,9 +142,8 @@ impl Columns {
     fn new(width: u16, last: Option<JobId>, wanted: Wanted) -> Self {
         // A blank stands before the longest number: the state fills its column.
         let id = last.map_or(1, |id| id.0.max(1).ilog10() as u16 + 2).max(3);
-        let at_least = |usual: u16, wanted: u16| usual.max(wanted.min(usual + 1));
-        let mut peak = if width >= 54 { at_least(SIZE.1, wanted.peak) } else { 0 };
-        let (mut size, mut left) = (SIZE.1, at_least(LEFT.1, wanted.left));
+        let mut peak = if width >= 54 { wanted.peak.clamp(SIZE.1, SIZE.1 + 1) } else { 0 };
+        let (mut size, mut left) = (SIZE.1, wanted.left.clamp(LEFT.1, LEFT.1 + 1));
         let mut bar = match width {
             70.. => BAR.1,
             64.. => BAR.0,
@@ -352,7 +351,7 @@ impl<'a> Entry<'a> {
         let (theme, job) = (self.theme, self.job);
         let (symbol, word, role) = state_of(theme, self.state, job);
         let mark = theme.span(if self.marked { "*" } else { " " }, Role::Accent);
-        let size = if is_too_large(job) { Role::Warn } else { self.text_role() };
+        let size = if job.phase.is_too_large() { Role::Warn } else { self.text_role() };
         let mut cells = vec![
             Cell::from(theme.span(fit(&format!("{symbol} {word}"), 9, theme.symbols).into_owned(), role)),
             Cell::from(Line::from(vec![theme.span(job.id.to_string(), Role::Text), mark]).right_aligned()),
@@ -480,10 +479,6 @@ impl<'a> Entry<'a> {
         let left = left_of(job).unwrap_or_else(|| unknown.to_owned());
         vec![line.into(), self.right(speed, text_role), self.right(left, text_role)]
     }
-}
-
-fn is_too_large(job: &Job) -> bool {
-    matches!(&job.phase, Phase::Rejected(why) if why.reason == RejectReason::TooLarge)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub struct FileLog {
     pub attempt: u32,
     /// `None` = it is being read.
     pub read: Option<Result<WholeLog, String>>,
-    /// The job is tried again since: it goes where the screen does not stand still.
+    /// Another try of the job may have begun since: the file is dropped as soon as the screen is not frozen.
     pub is_old: bool,
 }
 
