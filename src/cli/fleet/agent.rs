@@ -40,7 +40,7 @@ const TURN: Duration = Duration::from_millis(10);
 /// it leaves alone what it has given back.
 const FAULTS: u32 = 3;
 const REST: Duration = Duration::from_mins(5);
-/// An input that cannot be reached is tried again after this, by anybody.
+/// What cannot be reached is tried again after this: an input by any worker, an output or the store by this one.
 const LATER: Duration = Duration::from_secs(30);
 /// Lines of a job's log that go into the queue with it.
 const LOG_LINES: usize = 200;
@@ -112,6 +112,7 @@ enum Storing {
     Works,
 }
 
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 struct Worker<'a> {
     agent: &'a mut Agent,
     link: Link,
@@ -138,8 +139,8 @@ struct Worker<'a> {
     called: Option<Instant>,
     /// Workers with a lease.
     live: u32,
-    /// When it was the first for a while to renew its lease, and so the one to look after what nobody else does.
-    first_at: Option<Instant>,
+    /// It was the first for a while to renew its lease, and so the one to look after what nobody else does.
+    is_first: bool,
     /// The task that gives outputs of others their wished names.
     publishing: Option<AbortHandle>,
     /// When it looks next for a job that it should be kept free for.
@@ -175,7 +176,7 @@ impl<'a> Worker<'a> {
             heard: Heard::default(),
             called: None,
             live: 1,
-            first_at: None,
+            is_first: false,
             publishing: None,
             keep_at: Instant::now(),
             faults: 0,
@@ -284,14 +285,7 @@ impl<'a> Worker<'a> {
     /// Claims one more where there is a slot for it, or one job waits ahead of the next free one.
     fn claim(&mut self) {
         let is_measured = self.state.memory.budget_bytes > Bytes::ZERO;
-        if self.is_claiming
-            || self.drained
-            || self.state.draining
-            || self.state.shutting_down
-            || self.state.paused
-            || !is_measured
-            || self.state.comparison.is_some()
-        {
+        if self.is_claiming || self.drained || !is_measured || standing::takes_nothing(&self.state) {
             return;
         }
         if self.rests.as_ref().is_some_and(|(until, _)| *until > Instant::now()) {
@@ -329,7 +323,7 @@ impl<'a> Worker<'a> {
 
     /// Gives outputs their wished names, since whoever was to see to it has gone. Copies take their time: nothing waits for them.
     fn publish_for_others(&mut self) {
-        if self.publishing.as_ref().is_some_and(|task| !task.is_finished()) || self.first_at.take().is_none() {
+        if self.publishing.as_ref().is_some_and(|task| !task.is_finished()) || !std::mem::take(&mut self.is_first) {
             return;
         }
         let (db, files) = (self.agent.db.clone(), self.agent.files.clone());
@@ -364,7 +358,7 @@ impl<'a> Worker<'a> {
                 match renewed {
                     Ok(Some(renewed)) => {
                         (self.drained, self.lease, self.live) = (renewed.drained, renewed.lease, renewed.live);
-                        self.first_at = self.first_at.or(renewed.is_first.then(Instant::now));
+                        self.is_first |= renewed.is_first;
                         for job in renewed.cancelled {
                             self.cancel(job);
                         }

@@ -14,7 +14,12 @@ pub fn standing(state: &State, stands_down: Option<String>, progress: Vec<(i64, 
         level: state.memory.level.name().to_owned(),
         slots: offer::slots(state) as i32,
         stands_down,
-        takes_nothing: state.paused || state.draining || state.shutting_down || state.comparison.is_some(),
+        takes_nothing: takes_nothing(state),
         progress,
     }
+}
+
+/// It takes no jobs now: somebody holds its queue, it makes a comparison, or it is about to end.
+pub const fn takes_nothing(state: &State) -> bool {
+    state.paused || state.draining || state.shutting_down || state.comparison.is_some()
 }

@@ -49,7 +49,7 @@ pub struct Standing {
     pub slots: i32,
     /// Why it takes nothing, if the fault is its own.
     pub stands_down: Option<String>,
-    /// It takes nothing for another reason: somebody holds its queue, or it is about to end.
+    /// It takes nothing for another reason: somebody holds its queue, it makes a comparison, or it is about to end.
     pub takes_nothing: bool,
     /// How far each of its jobs is, 0 to 1.
     pub progress: Vec<(i64, f32)>,
@@ -177,8 +177,8 @@ pub(super) async fn renew_by(
     }))
 }
 
-/// Gives up the workers whose lease has run out; what they held waits again. So does what a life that has ended holds still after
-/// the time of a lease: the next life of its box has not found it. One process of the fleet does it at a time.
+/// Gives up the workers whose lease has run out; what they held waits again. So do jobs that a worker which has ended
+/// still holds one lease later: the next life of its box has not taken them up. One process of the fleet does it at a time.
 /// The number of jobs that wait again.
 ///
 /// # Errors

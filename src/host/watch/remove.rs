@@ -5,12 +5,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::candidate::Writers;
-use super::notifier::is_remote;
 use super::root::Root;
-use super::writers::writers;
 use crate::domain::job::LogLevel;
 use crate::domain::text::{error_words, path_text};
-use crate::domain::watch::{DeleteInput, WatchState};
+use crate::domain::watch::DeleteInput;
 use crate::host::files::file_id::{Looks, same_file};
 use crate::host::files::scan::input_key;
 use crate::host::store::{OutputRecord, Store, preset_hash};
@@ -38,8 +36,7 @@ pub fn remove(roots: &[Root], at: usize, store: &Store, path: &Path, record: &Ou
     if roots[at].config.delete_input != DeleteInput::AfterDone {
         return Removal::Stays;
     }
-    let who = if roots[at].state != WatchState::Watching && is_remote(path) { Writers::Unknown } else { writers(path) };
-    match still_written(who, quiet_for(path)) {
+    match still_written(roots[at].writers(path), quiet_for(path)) {
         Some(Duration::ZERO) => return Removal::Stays,
         Some(wait) => return Removal::Later(wait),
         None => {}

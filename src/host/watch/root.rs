@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::candidate::{Suspects, is_searched, may_be_input};
+use super::candidate::{Suspects, Writers, is_searched, may_be_input};
+use super::notifier::is_remote;
+use super::writers::writers;
 use crate::domain::text::path_text;
 use crate::domain::time::Mono;
 use crate::domain::watch::{WaitingFile, WatchFolder, WatchState, WatchTake, Watched};
@@ -48,6 +50,11 @@ pub struct Root {
 }
 
 impl Root {
+    /// Who writes one of its files. What others write over the network no lease of ours tells.
+    pub fn writers(&self, path: &Path) -> Writers {
+        if self.state != WatchState::Watching && is_remote(path) { Writers::Unknown } else { writers(path) }
+    }
+
     /// Nothing is known of it yet.
     pub fn new(number: u32, config: WatchFolder) -> Self {
         let take =

@@ -9,16 +9,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::candidate::{Seen, Sign, Verdict, Writers};
+use super::candidate::{Seen, Sign, Verdict};
 use super::mailbox::{Handed, Mail, Mailbox};
-use super::notifier::{Notifier, is_remote, mounted_at};
+use super::notifier::{Notifier, mounted_at};
 use super::remove::{FLUSH, Removal, remove};
 use super::root::Root;
-use super::writers::writers;
 use crate::domain::command::{ClientId, Command, RequestId, Wishes};
 use crate::domain::job::LogLevel;
 use crate::domain::time::{Mono, Wall};
-use crate::domain::watch::{WatchFolder, WatchState};
+use crate::domain::watch::WatchFolder;
 use crate::engine::port::Input;
 use crate::host::files::file_id::Looks;
 use crate::host::files::scan::input_key;
@@ -177,12 +176,9 @@ impl Taker {
     fn look_at_files(&mut self, number: usize) {
         let now = self.now();
         for path in self.roots[number].suspects.due(now) {
-            let is_local = self.roots[number].state == WatchState::Watching;
             let seen = match Looks::of(&path) {
                 None => Seen::Gone,
-                // What others write over the network no lease of ours tells.
-                Some(looks) if !is_local && is_remote(&path) => Seen::There(looks, Writers::Unknown),
-                Some(looks) => Seen::There(looks, writers(&path)),
+                Some(looks) => Seen::There(looks, self.roots[number].writers(&path)),
             };
             let root = &mut self.roots[number];
             if root.suspects.looked(&path, now, seen) == Verdict::Complete {

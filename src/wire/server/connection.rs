@@ -149,10 +149,10 @@ impl Connection {
                     }
                 }
                 ClientLine::Look { number, look } => {
-                    looks.0.retain(|(_, wanted)| Arc::strong_count(wanted) > 1);
+                    looks.asked.retain(|(_, wanted)| Arc::strong_count(wanted) > 1);
                     let refused = if self.view && look.is_for_control() {
                         Some("this is a window to look through: that cannot be asked; attach without --view")
-                    } else if looks.0.len() >= LOOKS {
+                    } else if looks.asked.len() >= LOOKS {
                         Some("too much is being looked up at once; try again")
                     } else {
                         None
@@ -165,17 +165,17 @@ impl Connection {
                         continue;
                     }
                     let wanted = Arc::new(AtomicBool::new(true));
-                    looks.0.push((number, Arc::clone(&wanted)));
+                    looks.asked.push((number, Arc::clone(&wanted)));
                     let turns = (self.view && look.is_long()).then(|| [Rc::clone(&self.turn), Rc::clone(&self.server.turns)]);
-                    let question = Question { number, look, wanted, turns, given_up: Rc::clone(&looks.1) };
+                    let question = Question { number, look, wanted, turns, given_up: Rc::clone(&looks.given_up) };
                     tokio::task::spawn_local(look_up(Rc::clone(&self.server), question, direct.clone()));
                 }
                 ClientLine::GiveUp { number } => {
                     // It counts for as long as there is an answer to it.
-                    for (_, wanted) in looks.0.iter().filter(|(asked, _)| *asked == number) {
+                    for (_, wanted) in looks.asked.iter().filter(|(asked, _)| *asked == number) {
                         wanted.store(false, Ordering::Relaxed);
                     }
-                    looks.1.notify_waiters();
+                    looks.given_up.notify_waiters();
                 }
             }
         }
@@ -193,14 +193,18 @@ impl Connection {
     }
 }
 
-/// The questions of a connection, whether their answers are still wanted (not any more when it has gone), and the word that one of
-/// them is not.
+/// The questions of a connection.
 #[derive(Default)]
-struct Looks(Vec<(u64, Arc<AtomicBool>)>, Rc<Notify>);
+struct Looks {
+    /// Each with its number, and whether its answer is still wanted: not any more when the connection has gone.
+    asked: Vec<(u64, Arc<AtomicBool>)>,
+    /// Wakes those that wait for their turn when one of them was given up.
+    given_up: Rc<Notify>,
+}
 
 impl Drop for Looks {
     fn drop(&mut self) {
-        for (_, wanted) in &self.0 {
+        for (_, wanted) in &self.asked {
             wanted.store(false, Ordering::Relaxed);
         }
     }

@@ -89,7 +89,7 @@ pub async fn add(resolved: &Resolved, db: Database, files: Files, args: &FleetAd
     } else if !jobs.is_empty() || left.len() > 1 {
         write_out(format!("{} queued\n", many(jobs.len() as u64, "job")).as_bytes())?;
         let more = if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
-        let doubt = if is_doubtful { "; of the first `plimsoll fleet jobs` tells for sure" } else { "" };
+        let doubt = if is_doubtful { "; `plimsoll fleet jobs` shows whether the first one was queued after all" } else { "" };
         crate::cli::tell(&format!("plimsoll: not queued: {}{more}{doubt}\n", left[0]));
     }
     Err(error)

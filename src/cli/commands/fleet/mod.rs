@@ -68,9 +68,9 @@ async fn init(resolved: &Resolved, db: Database, files: Option<Files>, lease: st
         from if from == made.to => "the fleet was there already; its presets and its lease are as said now",
         _ => "the fleet's tables were brought to this version",
     };
-    let lie = files.map(|files| format!("; its files are in {}", files.address())).unwrap_or_default();
+    let where_files = files.map(|files| format!("; its files are in {}", files.address())).unwrap_or_default();
     let (tables, presets, lease) = (made.to, presets.len(), lease.as_secs_f64());
-    write_out(format!("{what} in {} (tables {tables}, {presets} presets, lease {lease} s){lie}\n", db.address()).as_bytes())
+    write_out(format!("{what} in {} (tables {tables}, {presets} presets, lease {lease} s){where_files}\n", db.address()).as_bytes())
 }
 
 /// The queue that was named.

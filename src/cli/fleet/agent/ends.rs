@@ -265,7 +265,7 @@ impl Worker<'_> {
 
     /// Takes a job off the engine's list, whatever it is doing.
     pub(super) fn drop_job(&mut self, local: JobId) {
-        if self.state.jobs.get(&local).is_some_and(|job| !matches!(job.phase, Phase::Finished(_) | Phase::Rejected(_))) {
+        if self.state.jobs.get(&local).is_some_and(|job| !job.phase.is_terminal()) {
             self.ask(Command::Cancel(local));
         }
         self.ask(Command::Each(vec![local], JobRequest::Remove));

@@ -5,7 +5,6 @@ use tokio::time::Instant;
 use super::{Done, Worker};
 use crate::cli::fleet::held::{Held, Stage};
 use crate::cli::fleet::steps::{self, Ending};
-use crate::domain::job::Phase;
 use crate::host::fleet::Hold;
 use crate::host::fleet::db::QueueError;
 use crate::host::fleet::lease;
@@ -53,10 +52,15 @@ impl Worker<'_> {
         let left = self.agent.spool.left().unwrap_or_default();
         for (place, mut claimed) in left {
             let id = self.agent.who.id;
-            let local = self.state.jobs.values().find(|job| job.input.starts_with(place.inputs())).map(|job| job.id);
+            let local = self
+                .state
+                .jobs
+                .values()
+                .find(|job| job.input.starts_with(place.inputs()))
+                .map(|job| (job.id, job.phase.is_terminal()));
             let adopted = steps::patiently(async || lease::adopt(&self.agent.db, claimed.hold, id).await).await?;
             let Some(hold) = adopted else {
-                if let Some(local) = local {
+                if let Some((local, _)) = local {
                     self.drop_job(local);
                 }
                 place.remove();
@@ -67,17 +71,14 @@ impl Worker<'_> {
             let number = hold.job;
             let output = steps::output_of(&claimed, &place);
             let is_made = output.is_some();
-            let has_ended = local
-                .and_then(|local| self.state.jobs.get(&local))
-                .is_some_and(|job| matches!(job.phase, Phase::Finished(_) | Phase::Rejected(_)));
             let (stage, job) = match local {
                 None => (Stage::Fetching, None),
                 // The engine was killed before it had written down that it is done, and would make it again.
-                Some(local) if is_made && !has_ended => {
+                Some((local, has_ended)) if is_made && !has_ended => {
                     self.drop_job(local);
                     (Stage::Ending, None)
                 }
-                Some(local) => (Stage::Here, Some(local)),
+                Some((local, _)) => (Stage::Here, Some(local)),
             };
             self.holding.insert(Held { claimed, place, stage, fetch: None, job, output, cancelled: false });
             match job {

@@ -60,8 +60,8 @@ impl Folder {
         self.root.join(MARK)
     }
 
-    /// An error like any other if the folder is missing, or empty as one that nothing is mounted on, which [`Folder::fault`] tells
-    /// then. Films that somebody has put there are as good a sign as the mark.
+    /// A check to run before a step: an error if the folder is missing, or empty, as a mount point is while nothing is mounted on
+    /// it; [`Folder::fault`] puts that into words. Any file in it is as good a sign as the mark.
     pub(super) fn is_there(&self) -> impl FnOnce() -> io::Result<()> + Send + use<> {
         let (root, mark) = (self.root.clone(), self.mark());
         move || match std::fs::metadata(mark) {

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::host::files::file_id::FileId;
 use crate::host::files::fsops;
 
 /// Bytes that are gathered before they are written, and that are read at a time where nobody needs more.
@@ -19,11 +20,6 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Resul
 /// every way to a share knows parts of a second.
 pub(super) fn etag_of(meta: &std::fs::Metadata) -> String {
     format!("{:x}-{:x}", meta.mtime(), meta.len())
-}
-
-/// The same on this box alone, as exactly as it can be told here.
-fn state_of(meta: &std::fs::Metadata) -> (u64, i64, i64, u64) {
-    (meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.len())
 }
 
 /// Reads a regular file from its beginning.
@@ -69,7 +65,7 @@ impl Reader {
         let (file, hasher) = self.work.take().ok_or_else(broken)?;
         let (file, meta) = blocking(move || file.metadata().map(|meta| (file, meta))).await?;
         self.work = Some((file, hasher));
-        Ok(state_of(&meta) == state_of(&self.meta))
+        Ok(FileId::from(&meta) == FileId::from(&self.meta))
     }
 
     /// Of all that was read.
