@@ -193,13 +193,12 @@ pub fn unfit(ffmpeg: &Ffmpeg, preset: &Preset, folder: &Path) -> Option<Unfit> {
         return Some(Unfit::ForAll(format!("{} cannot be written to: {why}; check its disk and its rights", path_text(folder))));
     }
     // It may have failed to answer for want of memory, which says nothing of what it can.
-    for answer in [ffmpeg.encoders(), ffmpeg.muxers()] {
-        if let Err(error) = answer {
-            return Some(Unfit::ForAll(error.to_string()));
-        }
+    let there = [ffmpeg.encoders(), ffmpeg.muxers()];
+    if let Some(error) = there.iter().find_map(|answer| answer.as_ref().err()) {
+        return Some(Unfit::ForAll(error.to_string()));
     }
     let in_use = BTreeSet::from([preset.name.clone()]);
-    let lacks = abilities(ffmpeg, std::slice::from_ref(preset), &in_use).into_iter().find(|check| check.status == Status::Fail)?;
+    let lacks = abilities(there, std::slice::from_ref(preset), &in_use).into_iter().find(|check| check.status == Status::Fail)?;
     let advice = lacks.advice.map(|advice| format!("; {advice}")).unwrap_or_default();
     Some(Unfit::ForThese(format!("{}: {} {}{advice}", path_text(&ffmpeg.ffmpeg), lacks.name, lacks.value)))
 }
@@ -225,15 +224,17 @@ fn ffmpeg(found: Result<&Ffmpeg, &FfmpegError>, presets: &[Preset], in_use: &BTr
         None => Check::warn("ffmpeg", value, format!("its version does not tell whether it is {major}.{minor} or newer")),
     };
     let mut checks = vec![version, Check::ok("ffprobe", path_text(&ffmpeg.ffprobe))];
-    checks.extend(abilities(ffmpeg, presets, in_use));
+    checks.extend(abilities([ffmpeg.encoders(), ffmpeg.muxers()], presets, in_use));
     checks
 }
 
-/// Whether it can make what these presets ask for; what only others than those `in_use` ask for is no hindrance.
-fn abilities(ffmpeg: &Ffmpeg, presets: &[Preset], in_use: &BTreeSet<String>) -> Vec<Check> {
+/// Whether an ffmpeg with these encoders and muxers can make what the presets ask for; what only others than those `in_use` ask
+/// for is no hindrance.
+fn abilities(there: [Result<BTreeSet<String>, FfmpegError>; 2], presets: &[Preset], in_use: &BTreeSet<String>) -> Vec<Check> {
     let mut checks = Vec::new();
     let (encoders, muxers) = wanted(presets);
-    for (name, wanted, there) in [("encoders", encoders, ffmpeg.encoders()), ("formats", muxers, ffmpeg.muxers())] {
+    let wanted = [("encoders", encoders), ("formats", muxers)];
+    for ((name, wanted), there) in wanted.into_iter().zip(there) {
         checks.push(match there {
             Ok(there) => {
                 let missing: Vec<_> = wanted.iter().filter(|(name, _)| !there.contains(**name)).collect();

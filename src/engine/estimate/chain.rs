@@ -6,8 +6,8 @@ use super::pixels::Pixels;
 use crate::domain::media::VideoStream;
 use crate::domain::preset::{Deinterlace, Hdr, VideoPlan};
 
-/// Frames that the deinterlacer keeps beside the one that passes: it looks at the one before and the one behind. Those two where
-/// nothing is interlaced, which is not known before, and one more that it makes where something is.
+/// Frames that the deinterlacer keeps beside the one that passes: the one before and the one behind, and one more that it makes
+/// where a frame is flagged as interlaced. Whether any is, is not known before the start: half a frame stands for the third.
 const DEINTERLACED: f64 = 2.5;
 /// Frames of the output's size in linear light that the mapping of high dynamic range keeps: each filter its own.
 const LINEAR_FRAMES: f64 = 4.0;

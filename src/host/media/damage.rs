@@ -191,12 +191,12 @@ mod tests {
         of(&Evidence { media, account, wants_video: true, wants_audio: true, lost_sound: false, made })
     }
 
-    /// What was read and decoded, where ffmpeg complained `undecoded` times.
     fn of_fields(film: MediaInfo) -> MediaInfo {
         let video = film.video.map(|video| VideoStream { is_interlaced: true, ..video });
         MediaInfo { video, ..film }
     }
 
+    /// What was read and decoded, where ffmpeg complained `undecoded` times.
     fn glitch(packets: u64, decoded: u64, undecoded: u64) -> Account {
         Account { undecoded, ..account(packets, decoded, Some("broken")) }
     }

@@ -159,7 +159,7 @@ impl Prober {
         if preset.container.is_still() {
             self.complete_for_a_sheet(path, &mut probed)?;
         } else if preset.audio.is_some() && probed.media.audio.as_ref().is_some_and(is_named_alone) {
-            self.listen(path, &mut probed.media)?;
+            self.listen(path, &mut probed)?;
         }
         if preset.video.as_ref().is_some_and(|plan| plan.hdr == Hdr::Keep) {
             self.complete_brightness(path, &mut probed.media);
@@ -230,7 +230,7 @@ impl Prober {
     /// Reads a file that this program made, every packet of it unless it is a still picture.
     pub(in crate::host) fn read_output(&self, path: &Path, still: bool) -> Result<Probed, Refused> {
         let (id, head) = look(path)?;
-        let timeout = self.timeout + Duration::from_secs(id.size / SLOWEST_DISK.0);
+        let timeout = self.time_for_all_of(id.size);
         let formats = if still { STILL_FORMAT } else { FORMATS };
         let answer = self
             .ask(path, Question { formats, subject: if still { Subject::Head } else { Subject::Whole }, long: false, timeout })?;

@@ -40,7 +40,8 @@ pub enum Unfit {
     NoDecoder(String),
 }
 
-/// The track that a player would play: of the picture's own programme, no commentary or description where there is another, the default one, the first.
+/// The track that a player would play: of the picture's own programme, no commentary or description where there is another, the
+/// default one, the first.
 pub fn best_sound(sounds: &[AudioStream]) -> Option<&AudioStream> {
     // `min_by_key` gives the first of equals.
     sounds.iter().min_by_key(|sound| (sound.is_of_other_program, !is_known(sound), is_aside(sound), !sound.is_default))

@@ -13,6 +13,7 @@ use crate::host::media::tracks::best_sound;
 impl Prober {
     /// A sheet is made of a cover where there is no film, and has to know how long its film really is.
     pub(super) fn complete_for_a_sheet(&self, path: &Path, probed: &mut Probed) -> Result<(), Refused> {
+        let bytes = probed.id.size;
         let media = &mut probed.media;
         if media.video.is_none() {
             media.video = media.extras.cover.take();
@@ -20,7 +21,7 @@ impl Prober {
         let Some(video) = &mut media.video else { return Ok(()) };
         let is_told = video.duration.or(media.duration).is_some() && !media.extras.duration_is_guess;
         if !is_told || LATE_DEMUXERS.contains(&media.demuxer.as_str()) {
-            match self.measure(path, video.index, media.extras.long_look) {
+            match self.measure(path, bytes, video.index, media.extras.long_look) {
                 Ok(measured) => video.duration = measured.or(video.duration),
                 Err(refused) if refused.errno.is_some() => return Err(refused),
                 // Too long to be measured: what its header tells will do for a sheet.
@@ -30,15 +31,16 @@ impl Prober {
         Ok(())
     }
 
-    /// Longest time for a question that reads the whole file.
-    fn time_for_all_of(&self, path: &Path) -> Duration {
-        self.timeout + Duration::from_secs(std::fs::metadata(path).map_or(0, |meta| meta.len()) / SLOWEST_DISK.0)
+    /// Longest time for a question that reads a whole file of so many bytes.
+    pub(super) fn time_for_all_of(&self, bytes: u64) -> Duration {
+        self.timeout + Duration::from_secs(bytes / SLOWEST_DISK.0)
     }
 
     /// Looks further on for the sound of a recording that begins without: what its first blocks are, once there are any. A track
     /// that nothing can be heard of is none, which every job that mapped it would fail for at its end.
-    pub(super) fn listen(&self, path: &Path, media: &mut MediaInfo) -> Result<(), Refused> {
-        let timeout = self.time_for_all_of(path);
+    pub(super) fn listen(&self, path: &Path, probed: &mut Probed) -> Result<(), Refused> {
+        let timeout = self.time_for_all_of(probed.id.size);
+        let media = &mut probed.media;
         let question = Question { formats: FORMATS, subject: Subject::Sound, long: media.extras.long_look, timeout };
         // What could not be looked through says nothing: a film does not lose its sound for a slow disk.
         let heard: Report = serde_json::from_slice(&self.ask(path, question)?.stdout).unwrap_or_default();
@@ -68,8 +70,8 @@ impl Prober {
     }
 
     /// How long a stream is, by the times of its packets. Where they begin anew, what follows is added.
-    fn measure(&self, path: &Path, stream: u32, long: bool) -> Result<Option<Duration>, Refused> {
-        let timeout = self.time_for_all_of(path);
+    fn measure(&self, path: &Path, bytes: u64, stream: u32, long: bool) -> Result<Option<Duration>, Refused> {
+        let timeout = self.time_for_all_of(bytes);
         let question = Question { formats: FORMATS, subject: Subject::Times(stream), long, timeout };
         let answer = self.ask(path, question)?;
         Ok(length_of(&String::from_utf8_lossy(&answer.stdout)))

@@ -18,19 +18,19 @@ const PATIENCE: Duration = Duration::from_millis(200);
 const LONG_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is counted.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Files {
     /// Folders for parts.
-    pub(super) scratch_dirs: BTreeSet<PathBuf>,
-    /// The running jobs: their parts are counted with them.
-    pub(super) running: BTreeSet<JobId>,
-    /// Of files whose cache counts.
-    pub(super) cached: Option<Cached>,
+    scratch_dirs: BTreeSet<PathBuf>,
+    /// The running jobs: the parts of these are counted elsewhere.
+    running: BTreeSet<JobId>,
+    /// `None` where the page cache does not count as ours.
+    cached: Option<Cached>,
 }
 
-/// Files whose cache is ours.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Cached {
+/// Files whose pages in the cache are ours.
+#[derive(Debug)]
+struct Cached {
     finished: Vec<PathBuf>,
     streaming: BTreeSet<PathBuf>,
 }
@@ -74,7 +74,7 @@ fn cached(path: &Path) -> Bytes {
     page_cache::open(path).ok().and_then(resident).unwrap_or_default()
 }
 
-/// Counts when asked, and remembers the last count. The thread ends with it, or when the file system it waits for answers.
+/// Counts when asked, and remembers the last count. Its thread ends with it; one that waits for a file system ends when that answers.
 #[derive(Debug, Default)]
 pub(super) struct Counter {
     thread: Option<(SyncSender<Files>, Receiver<Counted>)>,
