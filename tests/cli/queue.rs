@@ -5,12 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::support::clips::{clips, probe};
-use crate::support::{Finished, Live, World, say, tool};
+use crate::support::{Finished, Live, World, say, stand_ins};
 use plimsoll::config::search::{self, SearchPaths};
 use plimsoll::domain::event::EventKind;
 use plimsoll::domain::preset::Preset;
@@ -32,17 +31,7 @@ const MOST_KIB: u64 = 30 * 1024;
 
 /// ffmpeg, but its work waits while there is a file `hold` in the world.
 fn held_tools(world: &World) -> PathBuf {
-    for (name, wait) in [("ffmpeg", true), ("ffprobe", false)] {
-        let (real, hold) = (tool(name), world.path("hold"));
-        let wait = if wait { format!("while [ -e '{}' ]; do sleep 0.05; done", hold.display()) } else { String::new() };
-        let script = format!(
-            "#!/bin/sh\ncase \"$*\" in *-version*|*-encoders*|*-muxers*) exec {real} \"$@\";; esac\n{wait}\nexec {real} \"$@\"\n",
-            real = real.display()
-        );
-        let path = world.write(&format!("tools/{name}"), script);
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("executable");
-    }
-    world.path("tools")
+    stand_ins(world, &format!("while [ -e '{}' ]; do sleep 0.05; done", world.path("hold").display()), "")
 }
 
 fn start(world: &World, args: &[&OsStr]) -> Live {

@@ -92,6 +92,9 @@ fn command(world: &World, group: &MemoryGroup, first: &[&str], situation: &Situa
     command
 }
 
+/// A job that holds as much as any and keeps one processor busy, not all: there are other tests. It is watched, not waited for.
+const ONE_THREAD: &str = "name: one-thread\nvideo: { codec: libx264, preset: medium, crf: 23 }\ncontainer: mp4\nthreads: 1\n";
+
 fn job_bytes(event: &Value) -> u64 {
     event["jobs"].as_object().expect("jobs").values().filter_map(Value::as_u64).sum()
 }
@@ -108,7 +111,7 @@ fn hold_run(situation: &Situation, group: &MemoryGroup) {
     let world = World::new();
     let input = world.put(&clips().long(), "long.mp4");
     let mut run = command(&world, group, &["run", "--json"], situation);
-    run.arg(&input);
+    run.arg("--preset").arg(world.write("one-thread.yaml", ONE_THREAD)).arg(&input);
     let mut live = Live::start(run);
     live.until_event("job_started");
     let mut readings = vec![kernel(situation, group)];
@@ -179,7 +182,9 @@ fn hold_gauge(situation: &Situation, group: &MemoryGroup) {
     let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
     let enter = format!("echo $$ > {} && exec \"$@\"", text(&group.file("cgroup.procs")));
     let (home, out, state, input) = (world.path("home"), text(&world.path("out")), text(&world.path("state")), text(&input));
+    let preset = text(&world.write("one-thread.yaml", ONE_THREAD));
     let mut line = vec!["/bin/sh", "-c", &enter, "sh", crate::support::PLIMSOLL, "-o", &out, "--state-dir", &state];
+    line.extend(["--preset", &preset]);
     line.extend(situation.options.iter().chain([&input.as_str()]));
     let path = crate::support::tool_path().to_str().expect("UTF-8");
     let mut terminal = Terminal::start_program(&line, (160, 50), &home, &[("PATH", path)]);

@@ -17,7 +17,7 @@ use crate::support::kernel::{MemoryGroup, ORPHANS, children, end_of_orphans, is_
 use crate::support::pace::at_most;
 use crate::support::skip::{MEMORY_GROUP, MOUNT, skip};
 use crate::support::stream::{self, mb_of, name, number};
-use crate::support::{Finished, Live, PATIENCE, World, tool};
+use crate::support::{Finished, Live, PATIENCE, World, stand_ins};
 use plimsoll::host::process::orphans::ProcessIdentity;
 use serde_json::Value;
 
@@ -403,26 +403,11 @@ fn a_signal_ends_a_run_in_order_and_the_next_run_completes_it() {
     }
 }
 
-/// ffmpeg and ffprobe that run these lines of shell before, unless they are only asked for their version.
-fn fake_tools(world: &World, ffmpeg: &str, ffprobe: &str) -> PathBuf {
-    let folder = world.path("tools");
-    for (name, lines) in [("ffmpeg", ffmpeg), ("ffprobe", ffprobe)] {
-        let real = tool(name);
-        let text = format!(
-            "#!/bin/sh\ncase \"$*\" in *-version*|*-encoders*|*-muxers*) exec {real} \"$@\";; esac\n{lines}\nexec {real} \"$@\"\n",
-            real = real.display()
-        );
-        let path = world.write(&format!("tools/{name}"), text);
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("executable");
-    }
-    folder
-}
-
 /// A run whose ffmpeg does not listen to SIGTERM.
 fn stubborn() -> (World, Live, Vec<u32>) {
     let world = World::new();
     world.put(&clips().tiny(), "a.mp4");
-    let tools = fake_tools(&world, "trap '' TERM INT\nsleep 60", "");
+    let tools = stand_ins(&world, "trap '' TERM INT\nsleep 60", "");
     let mut command = world.run_command([OsStr::new("--ffmpeg"), tools.as_os_str()]);
     command.arg(world.path("in"));
     let mut live = Live::start(command);
@@ -462,7 +447,7 @@ fn a_second_plimsoll_on_one_state_folder_is_told_who_has_it_and_runs_nothing() {
 fn what_a_dead_plimsoll_left_is_ended_completed_or_swept_and_nothing_else_is_touched() {
     let world = World::new();
     world.put(&clips().tiny(), "a.mp4");
-    let tools = fake_tools(&world, "echo mine > \"$TMPDIR/inner\"; exec sleep 60", "");
+    let tools = stand_ins(&world, "echo mine > \"$TMPDIR/inner\"; exec sleep 60", "");
     let mut command = world.command(["run", "--json", "--ffmpeg"]);
     command.arg(&tools).arg("-o").arg(world.path("earlier")).arg("--state-dir").arg(world.path("state")).arg(world.path("in"));
     let mut live = Live::start(command);
@@ -531,7 +516,7 @@ fn a_second_signal_kills_at_once() {
 fn a_file_that_cannot_be_read_for_its_disk_hangs_does_not_hold_up_the_end() {
     let world = World::new();
     world.put(&clips().tiny(), "a.mp4");
-    let tools = fake_tools(&world, "", "sleep 20");
+    let tools = stand_ins(&world, "", "sleep 20");
     let mut command = world.run_command([OsStr::new("--ffmpeg"), tools.as_os_str()]);
     command.arg(world.path("in"));
     let mut live = Live::start(command);
@@ -554,7 +539,7 @@ fn a_tool_that_is_asked_something_dies_with_the_plimsoll_that_asks() {
     let world = World::new();
     world.put(&clips().tiny(), "a.mp4");
     let asked = world.path("asked");
-    fake_tools(&world, "", "");
+    stand_ins(&world, "", "");
     let text = format!("#!/bin/sh\necho $$ > {0}.new\nmv {0}.new {0}\nexec sleep 600\n", asked.display());
     let path = world.write("tools/ffmpeg", text);
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("executable");
@@ -641,14 +626,14 @@ fn a_job_over_its_time_limit_is_timed_out_one_that_hangs_is_stalled_and_a_failur
     stream::check(&run, 2);
     world.assert_no_leftovers();
 
-    let tools = fake_tools(&world, "exec sleep 60", "");
+    let tools = stand_ins(&world, "exec sleep 60", "");
     let mut command = world.run_command(["--stall", "1s", "--retries", "0", "--ffmpeg"]);
     command.arg(&tools).arg(&long);
     let run = Live::start(command).finish();
     assert_eq!((run.code(), run.end_of("long.mp4")), (Some(1), "stalled"), "{}", run.stderr);
     stream::check(&run, 2);
 
-    let tools = fake_tools(&world, "echo 'something odd' >&2; exit 7", "");
+    let tools = stand_ins(&world, "echo 'something odd' >&2; exit 7", "");
     let tiny = world.put(&clips().tiny(), "tiny.mp4");
     for retries in [0, 1] {
         let mut command = world.run_command(["--retries", &retries.to_string(), "--ffmpeg"]);
@@ -672,7 +657,7 @@ fn a_job_that_is_to_be_tried_again_while_its_share_is_away_starts_when_it_is_bac
                 test -e \"$TMPDIR/first\" || {\n\
                 : > \"$TMPDIR/first\"; while ! test -e \"$TMPDIR/go\"; do sleep 0.05; done\n\
                 echo 'Input/output error' >&2; exit 5; };; esac";
-    let tools = fake_tools(&world, work, "");
+    let tools = stand_ins(&world, work, "");
     let mut command = world.run_command([OsStr::new("--retries"), OsStr::new("1"), OsStr::new("--ffmpeg"), tools.as_os_str()]);
     command.arg(world.path("in"));
     let mut live = Live::start(command);
@@ -701,7 +686,7 @@ fn of_a_film_that_is_made_anew_in_a_larger_picture_the_first_part_is_gone_when_t
          test -e \"$TMPDIR/first\" || {{ : > \"$TMPDIR/first\"; echo '{grows}' >&2; sleep 600; }}\n\
          while ! test -e \"$TMPDIR/go\"; do sleep 0.05; done;; esac"
     );
-    let tools = fake_tools(&world, &work, "");
+    let tools = stand_ins(&world, &work, "");
     let mut command = world.run_command([OsStr::new("--ffmpeg"), tools.as_os_str()]);
     command.arg(&tiny);
     let mut live = Live::start(command);
@@ -852,7 +837,7 @@ fn a_full_scratch_folder_harms_no_job_that_does_not_need_it() {
         Err(why) => return skip(MOUNT, why),
     };
     // Whatever stands there is swept at the start, so it is filled while the job runs.
-    let tools = fake_tools(&world, "head -c 1000000 /dev/zero > \"$TMPDIR/fill\" || true", "");
+    let tools = stand_ins(&world, "head -c 1000000 /dev/zero > \"$TMPDIR/fill\" || true", "");
     let mut command = world.run_command([OsStr::new("--ffmpeg"), tools.as_os_str()]);
     command.arg(world.path("in"));
     let run = Live::start(command).finish();

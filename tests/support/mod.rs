@@ -146,13 +146,25 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
 
 /// Slow enough for everything that is to happen meanwhile, done with a file called `go`.
 pub fn patient_ffmpeg(world: &World) -> PathBuf {
+    stand_ins(world, ": > \"$TMPDIR/waits\"; while ! test -e \"$TMPDIR/go\"; do sleep 0.05; done", "")
+}
+
+/// An ffmpeg and an ffprobe that run these lines of a shell script before they do their work. What they are is told without
+/// the lines, and without a start of the real ones, which takes a tenth of a second.
+pub fn stand_ins(world: &World, ffmpeg: &str, ffprobe: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
-    for name in ["ffmpeg", "ffprobe"] {
-        let real = tool(name);
-        let wait = if name == "ffmpeg" { "while ! test -e \"$TMPDIR/go\"; do sleep 0.05; done" } else { "" };
+    static VERSIONS: OnceLock<[String; 2]> = OnceLock::new();
+    let versions = VERSIONS.get_or_init(|| {
+        ["ffmpeg", "ffprobe"].map(|name| {
+            let told = Command::new(tool(name)).args(["-hide_banner", "-version"]).output().expect("it runs").stdout;
+            String::from_utf8(told).expect("UTF-8").replace('\'', "'\\''")
+        })
+    });
+    for ((name, lines), version) in [("ffmpeg", ffmpeg), ("ffprobe", ffprobe)].into_iter().zip(versions) {
         let text = format!(
-            "#!/bin/sh\ncase \"$*\" in *-version*|*-encoders*|*-muxers*) exec {0} \"$@\";; esac\n{wait}\nexec {0} \"$@\"\n",
-            real.display()
+            "#!/bin/sh\ncase \"$*\" in\n*-version*) printf '%s' '{version}'; exit;;\n*-encoders*|*-muxers*) exec {real} \"$@\";;\nesac\n\
+             {lines}\nexec {real} \"$@\"\n",
+            real = tool(name).display()
         );
         let path = world.write(&format!("tools/{name}"), text);
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("executable");
@@ -161,7 +173,8 @@ pub fn patient_ffmpeg(world: &World) -> PathBuf {
 }
 
 /// With [`patient_ffmpeg`], lets the jobs of so many runs of a comparison go on, as they come. Each waits in a scratch folder of
-/// its own, below the folder that the comparison makes in `folder`.
+/// its own, below the folder that the comparison makes in `folder`. A run that begins empties that folder, so nobody is let go
+/// before it waits.
 pub fn let_runs_go(folder: &Path, runs: usize) {
     let deadline = Instant::now() + PATIENCE;
     let mut freed = std::collections::BTreeSet::new();
@@ -170,7 +183,7 @@ pub fn let_runs_go(folder: &Path, runs: usize) {
         let runs = walkdir::WalkDir::new(folder).min_depth(2).max_depth(2).into_iter().filter_map(Result::ok);
         for run in runs.map(walkdir::DirEntry::into_path) {
             let scratch = run.join("state/scratch");
-            if scratch.is_dir() && std::fs::write(scratch.join("go"), "").is_ok() {
+            if scratch.join("waits").exists() && std::fs::write(scratch.join("go"), "").is_ok() {
                 freed.insert(run);
             }
         }

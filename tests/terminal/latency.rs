@@ -46,7 +46,7 @@ fn a_key_is_on_the_screen_within_50_ms_while_two_encoders_run() {
         Terminal::start_program(&["sh", "-c", "stty raw -echo; printf ready; exec cat"], (120, 36), &home, &[("PATH", path)]);
     echo.wait_for("ready");
     let (mut times, mut plain) = (Vec::new(), Vec::new());
-    for round in 0..25 {
+    for round in 0..15 {
         for (nth, (keys, there, text)) in
             [("j", true, "4 Log #2"), ("k", true, "4 Log #1"), ("?", true, "half a page"), ("\x1b", false, "half a page")]
                 .into_iter()
@@ -65,10 +65,10 @@ fn a_key_is_on_the_screen_within_50_ms_while_two_encoders_run() {
     times.sort_unstable();
     plain.sort_unstable();
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-    let (median, high, most) = (times[49], times[94], times[99]);
+    let (median, high, most) = (times[29], times[56], times[59]);
     println!("key to screen, two encoders running: median {:.1} ms, 95 % {:.1} ms, most {:.1} ms", ms(median), ms(high), ms(most));
-    println!("a key that is only given back: median {:.1} ms", ms(plain[49]));
-    assert!(median < MOST + 4 * plain[49], "median {median:?} beside {:?}, of {times:?}", plain[49]);
+    println!("a key that is only given back: median {:.1} ms", ms(plain[29]));
+    assert!(median < MOST + 4 * plain[29], "median {median:?} beside {:?}, of {times:?}", plain[29]);
     terminal.press("q");
     terminal.press("s");
     terminal.end();
