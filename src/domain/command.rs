@@ -103,7 +103,28 @@ impl Command {
     pub fn enqueue(paths: Vec<PathBuf>, preset: Option<String>) -> Self {
         Self::Enqueue { paths, preset, wishes: Wishes::default() }
     }
+
+    /// The same in as many requests as it takes: none is longer than a server reads.
+    pub fn enqueue_all(paths: Vec<PathBuf>, preset: Option<&str>) -> Vec<Self> {
+        let (mut requests, mut part, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let request = |part: &mut Vec<PathBuf>| Self::enqueue(std::mem::take(part), preset.map(ToOwned::to_owned));
+        for path in paths {
+            if bytes > REQUEST_BYTES {
+                requests.push(request(&mut part));
+                bytes = 0;
+            }
+            bytes += path.as_os_str().len();
+            part.push(path);
+        }
+        if !part.is_empty() {
+            requests.push(request(&mut part));
+        }
+        requests
+    }
 }
+
+/// About as many bytes of paths go into one request: a line of a client has a limit of 1 MiB, and a byte of a path may be six there.
+const REQUEST_BYTES: usize = 128 * 1024;
 
 /// What whoever queues files wishes for them. What is not said is as the run was started with.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -181,13 +202,30 @@ pub struct Queued {
     pub batch: u64,
     /// New jobs.
     pub jobs: u64,
-    /// Inputs that waited already, and were not added a second time.
+    /// Inputs that were in the queue already, and were not added a second time.
     pub known: u64,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn as_many_paths_as_there_are_go_into_requests_that_a_server_reads() {
+        // A control character takes six bytes of JSON.
+        let paths: Vec<PathBuf> = (0..9000).map(|number| format!("/in/{}{number}.mp4", "\u{1}".repeat(60)).into()).collect();
+        let requests = Command::enqueue_all(paths.clone(), Some("web-720p"));
+        assert!(requests.len() > 3, "{}", requests.len());
+        let mut all = Vec::new();
+        for request in requests {
+            assert!(serde_json::to_string(&request).expect("JSON").len() < 1024 * 1024);
+            let Command::Enqueue { paths, preset, .. } = request else { panic!("another request") };
+            assert_eq!(preset.as_deref(), Some("web-720p"));
+            all.extend(paths);
+        }
+        assert_eq!(all, paths, "all of them, in their order");
+        assert_eq!(Command::enqueue_all(Vec::new(), None), []);
+    }
 
     #[test]
     fn requests_are_written_by_their_names() {

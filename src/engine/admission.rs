@@ -11,7 +11,7 @@ use crate::domain::job::{Job, JobId, LogLevel, Outcome, Phase, Rank, RejectReaso
 use crate::domain::preset::Preset;
 use crate::domain::refusal::{Refusal, Rejection};
 use crate::domain::state::Held;
-use crate::domain::text::{path_text, paths_text, sanitise};
+use crate::domain::text::{many, path_text, paths_text, sanitise};
 use crate::domain::units::Bytes;
 
 /// Jobs next in the queue that are probed ahead of their start, beyond the free slots: what is wrong with them is told
@@ -113,7 +113,7 @@ impl Engine {
     pub(super) fn scan_done(&mut self, scan: ScanId, errors: Vec<(PathBuf, String)>) {
         let Some(known) = self.scans.remove(&scan) else { return };
         if known.known > 0 {
-            let text = format!("{}: {} queued by an earlier run still wait", known.searched, known.known);
+            let text = format!("{}: {} in the queue already", known.searched, many(known.known, "input"));
             self.log(None, LogLevel::Info, text);
         }
         let result = match errors.first() {

@@ -167,7 +167,7 @@ struct Scan {
     /// What is said where nothing came of it.
     nothing: String,
     found: u64,
-    /// Inputs that an earlier run had queued already.
+    /// Inputs that are in the queue already.
     known: u64,
 }
 

@@ -73,7 +73,7 @@ pub struct Arrived {
     pub jobs: u64,
     /// Σ size of their inputs.
     pub bytes: Bytes,
-    /// Inputs that an earlier run had queued already, and that still wait: not added a second time.
+    /// Inputs that are in the queue already: not added a second time.
     pub known: u64,
     /// Highest rank in the queue now.
     pub last_rank: Rank,

@@ -105,6 +105,18 @@ fn an_empty_environment_is_enough_and_it_is_told_where_the_record_is() {
     assert!(run.stderr.contains("the record is kept in ") && run.stderr.contains("--state-dir"), "{}", run.stderr);
 }
 
+#[test]
+fn a_film_that_is_named_twice_in_two_ways_is_converted_once_and_that_is_no_failure() {
+    let world = World::new();
+    let film = world.put(&clips().tiny(), "a.mp4");
+    let list = world.write("films.yaml", format!("- {{ input: {}, preset: web-720p }}\n", film.display()));
+    let mut command = world.run_command([&list, &film]);
+    command.arg(world.path("in"));
+    let run = Live::start(command).finish();
+    assert_eq!((run.code(), outcomes(&run)), (Some(0), vec!["done".to_owned()]), "{}", run.stderr);
+    assert!(run.stderr.contains(": 1 input in the queue already"), "{}", run.stderr);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn few_descriptors_are_enough_for_one_job_at_once_and_too_few_are_refused() {

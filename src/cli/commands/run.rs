@@ -232,9 +232,6 @@ pub(in crate::cli) struct Inputs {
 
 /// So many of what cannot be taken are told one by one.
 const REFUSED_TOLD: usize = 20;
-/// About as many bytes of paths go into one request: a server takes no line of more than [`crate::wire::CLIENT_LINE`], and a byte
-/// of a path may be four there.
-const REQUEST_BYTES: usize = 128 * 1024;
 
 impl Inputs {
     /// Tells what cannot be taken, on behalf of this command.
@@ -315,16 +312,8 @@ pub(in crate::cli) fn commands(paths: &[PathBuf], resolved: &Resolved) -> Result
     // In their order, those with the same preset together, as far as they are not too many for one request.
     let mut commands = Vec::new();
     for group in wanted.chunk_by(|(one, _), (next, _)| one == next) {
-        let (mut paths, mut bytes) = (Vec::new(), 0);
-        for (preset, path) in group {
-            if bytes > REQUEST_BYTES {
-                commands.push(Command::enqueue(std::mem::take(&mut paths), preset.clone()));
-                bytes = 0;
-            }
-            bytes += path.as_os_str().len();
-            paths.push(path.clone());
-        }
-        commands.push(Command::enqueue(paths, group[0].0.clone()));
+        let paths = group.iter().map(|(_, path)| path.clone()).collect();
+        commands.extend(Command::enqueue_all(paths, group[0].0.as_deref()));
     }
     Ok(commands)
 }

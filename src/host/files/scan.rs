@@ -1,10 +1,10 @@
 //! From paths to inputs: what the walk finds is held against the queue, counts once, and gets the name of its output.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::domain::job::LogLevel;
 use crate::domain::preset::Preset;
-use crate::domain::refusal::QUEUED_ALREADY;
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::domain::watch::{DeleteInput, WatchTake};
@@ -14,7 +14,7 @@ use crate::host::files::naming::Named;
 pub use crate::host::files::naming::{NameBook, input_key, output_path};
 pub use crate::host::files::walk::{Found, Request, find};
 use crate::host::files::walk::{Judged, judge};
-use crate::host::jobstore::{NewJob, Once, Taken, TakenKey};
+use crate::host::jobstore::{InputKey, NewJob, Once, Taken, TakenKey};
 use crate::host::store::{OutputRecord, Records, Standing};
 
 /// Inputs handed over at a time.
@@ -38,7 +38,7 @@ pub struct ScanOrder<'a> {
 pub struct Scanned {
     /// The paths that cannot be taken, with the reason.
     pub refused: Vec<(PathBuf, String)>,
-    /// Inputs that an earlier run had queued already, and that still wait.
+    /// Inputs that are in the queue already: not queued a second time.
     pub known: u64,
     /// What else the operator should know: what was passed over, links.
     pub notes: Vec<(LogLevel, String)>,
@@ -61,7 +61,16 @@ pub fn scan(
 ) -> Scanned {
     book.begin_anew();
     let (out, others) = (book.destination().out.clone(), book.outs());
-    let mut scan = Scan { order, book, records, hand_over, batch: Vec::new(), scanned: Scanned::default(), is_broken: false };
+    let mut scan = Scan {
+        order,
+        book,
+        records,
+        hand_over,
+        batch: Vec::new(),
+        scanned: Scanned::default(),
+        known: BTreeSet::new(),
+        is_broken: false,
+    };
     let record = |path: &Path| records.lookup(path).as_ref().map(looks);
     let request = Request { paths: order.paths, preset: order.preset, out: &out, others: &others, record: &record };
     let mut tell = |path: &Path, found: Result<Found<'_>, String>| match found {
@@ -102,6 +111,8 @@ struct Scan<'a> {
     hand_over: &'a mut dyn FnMut(Vec<NewJob>) -> Result<(), String>,
     batch: Vec<NewJob>,
     scanned: Scanned,
+    /// What was found to be in the queue already: each counts once, however it is reached.
+    known: BTreeSet<InputKey>,
     /// The queue does not take anything: nothing more is looked for.
     is_broken: bool,
 }
@@ -122,12 +133,9 @@ impl Scan<'_> {
             Standing::New => {}
             Standing::Seen => return,
             // Whoever runs it reads the file as it is then.
-            Standing::Queued | Standing::FromEarlier if self.order.watch.is_some() => {
-                return self.scanned.settled.extend(taken);
-            }
-            Standing::Queued => return self.refuse(path, QUEUED_ALREADY.to_owned()),
-            Standing::FromEarlier => {
-                self.scanned.known += 1;
+            Standing::Queued if self.order.watch.is_some() => return self.scanned.settled.extend(taken),
+            Standing::Queued => {
+                self.scanned.known += u64::from(self.known.insert(key));
                 return;
             }
         }

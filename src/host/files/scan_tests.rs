@@ -27,7 +27,6 @@ impl Records for Noted {
         match self.queue.borrow().iter().find(|(_, job, with)| job.key == once.input && with == once.preset) {
             None => Standing::New,
             Some((by, ..)) if *by == scan => Standing::Seen,
-            Some((ScanId(0), ..)) => Standing::FromEarlier,
             Some(_) => Standing::Queued,
         }
     }
@@ -158,8 +157,8 @@ fn the_same_file_counts_once_however_it_is_reached() {
     let mut noted = Noted::default();
     let (found, refused) = scan_with(&paths, &quick(), &mut book, &noted);
     assert_eq!((found.len(), refused.len()), (1, 0), "{found:?}");
-    let again = scan_with(std::slice::from_ref(&path), &quick(), &mut book, &noted);
-    assert_eq!(again, (vec![], vec![(path.clone(), "it is in the queue already".to_owned())]));
+    let (again, scanned) = scan_as(ScanId(2), std::slice::from_ref(&path), &quick(), &mut book, &noted);
+    assert_eq!((again, scanned.known, scanned.refused), (vec![], 1, vec![]));
     let other = scan_with(std::slice::from_ref(&path), &sound(), &mut book, &noted);
     assert_eq!(other.0.len(), 1, "another preset makes another output");
     // Taken off the list, it may be queued again, and gets its name again.

@@ -45,10 +45,8 @@ pub enum Standing {
     New,
     /// This very scan has found it before.
     Seen,
-    /// It waits or is at work, queued in this run.
+    /// It waits or is at work, queued in this run or in an earlier one.
     Queued,
-    /// It waits or is at work, queued in an earlier run.
-    FromEarlier,
 }
 
 /// How an input stands, for the scan that has found it.
@@ -62,10 +60,8 @@ pub(super) fn standing(connection: &Connection, run: i64, scan: ScanId, once: On
         if by_run == run && by_scan == scan.0 as i64 {
             return Ok(Standing::Seen);
         }
-        match state {
-            WAITING | CLAIMED if by_run == run => standing = Standing::Queued,
-            WAITING | CLAIMED if standing == Standing::New => standing = Standing::FromEarlier,
-            _ => {}
+        if matches!(state, WAITING | CLAIMED) {
+            standing = Standing::Queued;
         }
     }
     Ok(standing)

@@ -260,7 +260,7 @@ fn an_input_that_waits_or_is_at_work_is_not_queued_twice_and_one_that_has_ended_
     assert_eq!(standing(&life, 3, 0), Standing::New, "it has ended");
     drop(life);
     let life = ProcessIdentity::begin(dir.path());
-    assert_eq!(standing(&life, 1, 1), Standing::FromEarlier);
+    assert_eq!(standing(&life, 1, 1), Standing::Queued);
     // Its name is its own as long as it may still be made.
     let (mine, other) = (key(1), key(7));
     assert!(life.store.is_taken(Path::new("/out/1.mp4"), &other, "quick"));

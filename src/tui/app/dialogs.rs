@@ -242,19 +242,24 @@ impl App {
         }
         self.history.retain(|known| known != line);
         self.history.push(line.to_owned());
-        let added = match &paths[..] {
-            [path] => file_name_text(path),
-            paths => format!("{} paths", paths.len()),
-        };
-        let added = preset.as_ref().map_or_else(|| added.clone(), |preset| format!("{added} with {preset}"));
         // Said with the refusal that it leads to.
         let is_pattern = self.settings.places.is_elsewhere && line.contains(['*', '?']);
         let what = if is_pattern { "add (on another machine names are taken as they stand, patterns too)" } else { "add" };
-        let effect = self.ask(what, Command::enqueue(paths, preset));
-        if let Effect::Send(id, _) = &effect {
-            self.adding.insert(*id, added);
+        let mut effects = Vec::new();
+        for request in Command::enqueue_all(paths, preset.as_deref()) {
+            let Command::Enqueue { paths, .. } = &request else { continue };
+            let added = match &paths[..] {
+                [path] => file_name_text(path),
+                paths => format!("{} paths", paths.len()),
+            };
+            let added = preset.as_ref().map_or_else(|| added.clone(), |preset| format!("{added} with {preset}"));
+            let effect = self.ask(what, request);
+            if let Effect::Send(id, _) = &effect {
+                self.adding.insert(*id, added);
+            }
+            effects.push(effect);
         }
-        vec![effect]
+        effects
     }
 
     pub(in crate::tui) fn prompt_error(&mut self, reason: String) {

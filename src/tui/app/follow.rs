@@ -1,8 +1,10 @@
 //! What the engine tells: snapshots, events, answers. The console follows; what it shows and what is selected follow with it.
 
+use crate::domain::command::Queued;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{Job, JobId};
 use crate::domain::state::{State, restored_words};
+use crate::domain::text::many;
 use crate::runtime::link::Update;
 use crate::tui::app::{App, Mode, Toast, shown};
 use crate::tui::input::action::{Act, Effect};
@@ -47,7 +49,15 @@ impl App {
                 if reply.is_err() && self.quitting == Some(id) {
                     self.quitting = None;
                 }
-                let done = added.map(|added| format!("added: {added}")).or(promised);
+                let known = reply.as_ref().ok().and_then(|answer| answer.queued).filter(|queued| queued.known > 0);
+                let done = added.map(|added| match known {
+                    None => format!("added: {added}"),
+                    Some(Queued { jobs: 0, .. }) => format!("nothing to add: {added} is in the queue already"),
+                    Some(Queued { jobs, known, .. }) => {
+                        format!("added: {} of {added}; {known} in the queue already", many(jobs, "job"))
+                    }
+                });
+                let done = done.or(promised);
                 let done = match reply.as_ref().ok().and_then(|answer| answer.later.as_ref()) {
                     Some(later) => {
                         let what = done.or_else(|| asked.clone()).unwrap_or_default();

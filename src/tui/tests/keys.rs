@@ -1,7 +1,7 @@
 //! What keys, questions and the mouse do.
 
 use super::*;
-use crate::domain::command::Answer;
+use crate::domain::command::{Answer, Queued};
 use crate::tui::app::Mode;
 
 #[test]
@@ -265,6 +265,17 @@ fn a_pasted_path_with_blanks_is_added_as_one_and_what_was_added_is_told_once_it_
     let [Effect::Send(id, _)] = effects[..] else { panic!("{effects:?}") };
     app.on_update(Update::Reply(id, Ok(Answer::default())));
     assert!(text(&draw(&mut app, 120, 36)).contains("added: My holiday film.mp4"));
+    for (jobs, known, told) in [
+        (1, 2, "added: 1 job of My holiday film.mp4; 2 in the queue already"),
+        (0, 1, "nothing to add: My holiday film.mp4 is in the queue already"),
+    ] {
+        press(&mut app, "a");
+        app.update(Action::Paste("/v/My holiday film.mp4".to_owned()));
+        let [Effect::Send(id, _)] = press(&mut app, "<enter>")[..] else { panic!("nothing is asked") };
+        let queued = Some(Queued { batch: 2, jobs, known });
+        app.on_update(Update::Reply(id, Ok(Answer { queued, ..Answer::default() })));
+        assert!(text(&draw(&mut app, 120, 36)).contains(told), "{told}");
+    }
     press(&mut app, "a");
     app.update(Action::Paste("/v/a b.mp4\r\n'/v/c d.mp4'\n".to_owned()));
     app.update(Action::Paste("file:///v/e%20f.mp4".to_owned()));

@@ -15,6 +15,7 @@ use crate::domain::command::{Command, RequestId};
 use crate::domain::event::{EventKind, Seq};
 use crate::domain::refusal::Refusal;
 use crate::runtime::link::{Control, LineNews, Outbox, Update};
+use crate::wire::CLIENT_LINE;
 use crate::wire::message::{self, ClientHello, ClientLine, Read, SERVER_NAMES, ServerLine};
 use crate::wire::snapshot::Receiving;
 
@@ -138,8 +139,16 @@ impl Pump {
                     return false;
                 }
                 Woken::Control(Some(Control::Request(_, id, command))) => {
-                    self.unanswered.insert(id.0, command.clone());
-                    Some(ClientLine::Request { number: id.0, command })
+                    let asked = ClientLine::Request { number: id.0, command: command.clone() };
+                    // The server would cut the line for it, and again when it is asked again.
+                    if serde_json::to_string(&asked).is_ok_and(|text| text.len() > CLIENT_LINE) {
+                        let why = "it is longer than a server reads; ask for less at a time";
+                        self.tell(Update::Reply(id, Err(Refusal::Other.because(why))));
+                        None
+                    } else {
+                        self.unanswered.insert(id.0, command);
+                        Some(asked)
+                    }
                 }
                 // Nobody is left who could ask; the updates are still wanted.
                 Woken::Order(None) => {

@@ -85,7 +85,7 @@ impl Added {
         told.more("batches", self.batches.clone().into());
         told.more("known", self.known.into());
         if self.refused.is_empty() || self.known > 0 || !self.jobs.is_empty() {
-            let known = if self.known > 0 { format!(", {} waited already", self.known) } else { String::new() };
+            let known = if self.known > 0 { format!(", {} in the queue already", self.known) } else { String::new() };
             let more = if self.jobs.is_empty() { "" } else { more };
             told.line(&format!("{} queued{known}{more}", many(self.jobs.len() as u64, "job")))?;
         }
@@ -130,6 +130,10 @@ fn with_server(mut opened: Opened, commands: Vec<Command>, args: &AddArgs, told:
             rows::each(&opened.ask, &RowsWanted { batch: Some(batch), ..RowsWanted::default() }, |row| added.jobs.push(row.job))?;
             added.batches.push(batch);
         }
+    }
+    if args.wait && added.known > 0 {
+        let why = format!("{} in the queue already: not waited for; `plimsoll wait` waits for all", many(added.known, "input"));
+        added.refused.push(Refusal::QueuedAlready.because(why));
     }
     let batches = added.batches.clone();
     let is_any = !added.jobs.is_empty();
