@@ -22,7 +22,7 @@ use crate::host::media::report::{Read as Told, Report};
 use crate::host::media::structure;
 use crate::host::media::tracks::{Unfit, choose};
 use crate::host::process::child::{ChildSetup, Limits};
-use crate::host::process::command::{self, Answer, Bounds, ToolError};
+use crate::host::process::command::{self, Answer, Beyond, Bounds, ToolError};
 use crate::host::process::sandbox::{Fences, Needs};
 
 mod explain;
@@ -321,7 +321,8 @@ impl Prober {
             .transpose()
             .map_err(|error| refused(&error, format!("the probe cannot be fenced in: {}; retry it later", words(&error))))?;
         confine(&mut command, fence.flatten());
-        let bounds = Bounds { limit: question.timeout, stdout: question.subject.longest(), stderr: MAX_LOG };
+        let bounds =
+            Bounds { limit: question.timeout, stdout: question.subject.longest(), stderr: MAX_LOG, beyond: Beyond::Refused };
         command::run_bounded(&mut command, bounds).map_err(|error| {
             let text = match error {
                 ToolError::Start { program, source } => {

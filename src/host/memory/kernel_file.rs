@@ -30,7 +30,7 @@ impl ReadError {
 pub const FEW: u64 = 128;
 
 /// Files may be kept open: there are descriptors enough.
-fn may_keep() -> bool {
+pub(in crate::host) fn may_keep() -> bool {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current.is_none_or(|most| most >= FEW)
 }
 

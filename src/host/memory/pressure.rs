@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::host::memory::cgroup::{self, Roots, Version};
+use crate::host::memory::kernel_file;
 
 /// What the kernel is asked to tell: some task waited for memory for 150 ms within a second; without privilege only windows
 /// of whole twos of seconds are allowed.
@@ -24,8 +25,11 @@ pub(in crate::host) struct PsiTrigger {
 }
 
 impl PsiTrigger {
-    /// Arms the trigger of our own v2 group, else of the machine; `None` where neither can be.
+    /// Arms the trigger of our own v2 group, else of the machine; `None` where neither can be, or descriptors are few.
     pub(in crate::host) fn arm(roots: &Roots) -> Option<Self> {
+        if !kernel_file::may_keep() {
+            return None;
+        }
         let of_group = cgroup::find(roots).filter(|own| own.version == Version::V2).map(|own| own.dir.join("memory.pressure"));
         of_group.into_iter().chain([roots.proc.join("pressure/memory")]).find_map(|path| Self::arm_file(&path))
     }

@@ -26,10 +26,21 @@ const MAX_OUTPUT: usize = 1024 * 1024;
 pub struct Bounds {
     /// Killed, with all it started, after this long.
     pub limit: Duration,
-    /// Longest standard output, in bytes; one that says more is killed.
+    /// Longest standard output, in bytes.
     pub stdout: usize,
-    /// What is kept of the standard error, in bytes; the rest is read and thrown away.
+    /// Longest standard error, in bytes.
     pub stderr: usize,
+    /// What becomes of longer ones.
+    pub beyond: Beyond,
+}
+
+/// What becomes of outputs that are longer than they may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    /// The begin counts: a program with a longer standard output is killed, the rest of a longer standard error is thrown away.
+    Refused,
+    /// The end counts: the oldest is thrown away, and the program goes on.
+    Forgotten,
 }
 
 /// What to run.
@@ -107,8 +118,8 @@ impl Tool {
 const LOOK: Duration = Duration::from_millis(100);
 /// Reads of what is left in the outputs of a program that has ended: more than pipes hold.
 const MOST_LEFT_TO_READ: u32 = 128;
-/// Longest wait for what the system refuses for a moment.
-pub const GRANTED_WITHIN: Duration = Duration::from_secs(2);
+/// Longest wait for what the system refuses for a moment: on a busy machine others keep their files open for some seconds.
+pub const GRANTED_WITHIN: Duration = Duration::from_secs(20);
 /// Between two tries of what the system refuses for a moment.
 const REFUSED_WAIT: Duration = Duration::from_millis(20);
 
@@ -134,7 +145,7 @@ fn is_for_a_moment(error: &std::io::Error) -> bool {
 pub fn run(command: &mut Command, limit: Duration) -> Result<Answer, ToolError> {
     command.process_group(0);
     end_with_parent(command, libc::SIGKILL);
-    run_bounded(command, Bounds { limit, stdout: MAX_OUTPUT, stderr: MAX_OUTPUT })
+    run_bounded(command, Bounds { limit, stdout: MAX_OUTPUT, stderr: MAX_OUTPUT, beyond: Beyond::Refused })
 }
 
 /// The same for a command that leads its process group by its own set-up. Standard input is empty, both outputs are read here.
@@ -155,6 +166,8 @@ pub fn run_fed(command: &mut Command, input: Stdio, bounds: Bounds, given_up: Op
     let mut out = child.child.stdout.take().map(|pipe| File::from(OwnedFd::from(pipe)));
     let mut err = child.child.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe)));
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    // One byte more tells that it is too long.
+    let longest_out = bounds.stdout + usize::from(bounds.beyond == Beyond::Refused);
     let mut block = vec![0; 16 * 1024];
     let mut looked = Instant::now();
     while out.is_some() || err.is_some() {
@@ -164,10 +177,10 @@ pub fn run_fed(command: &mut Command, input: Stdio, bounds: Bounds, given_up: Op
         }
         let (out_is_ready, err_is_ready) = ready(out.as_ref(), err.as_ref(), left.min(LOOK)).map_err(failed)?;
         if out_is_ready {
-            take(&mut out, &mut block, &mut stdout, bounds.stdout + 1).map_err(failed)?;
+            take(&mut out, &mut block, &mut stdout, longest_out, bounds.beyond).map_err(failed)?;
         }
         if err_is_ready {
-            take(&mut err, &mut block, &mut stderr, bounds.stderr).map_err(failed)?;
+            take(&mut err, &mut block, &mut stderr, bounds.stderr, bounds.beyond).map_err(failed)?;
         }
         if stdout.len() > bounds.stdout {
             return Err(ToolError::TooLong { program, longest: bounds.stdout });
@@ -193,10 +206,10 @@ pub fn run_fed(command: &mut Command, input: Stdio, bounds: Bounds, given_up: Op
     for _ in 0..MOST_LEFT_TO_READ {
         let (out_is_ready, err_is_ready) = ready(out.as_ref(), err.as_ref(), Duration::ZERO).map_err(failed)?;
         if out_is_ready {
-            take(&mut out, &mut block, &mut stdout, bounds.stdout + 1).map_err(failed)?;
+            take(&mut out, &mut block, &mut stdout, longest_out, bounds.beyond).map_err(failed)?;
         }
         if err_is_ready {
-            take(&mut err, &mut block, &mut stderr, bounds.stderr).map_err(failed)?;
+            take(&mut err, &mut block, &mut stderr, bounds.stderr, bounds.beyond).map_err(failed)?;
         }
         if !out_is_ready && !err_is_ready {
             break;
@@ -236,10 +249,14 @@ fn ready(out: Option<&File>, err: Option<&File>, left: Duration) -> io::Result<(
     Ok((out_is_ready, err_is_ready))
 }
 
-/// Reads once; what is beyond `keep` bytes is read and dropped. The pipe is `None` after its end.
-fn take(pipe: &mut Option<File>, block: &mut [u8], into: &mut Vec<u8>, keep: usize) -> io::Result<()> {
+/// Reads once, and keeps `keep` bytes at most. The pipe is `None` after its end.
+fn take(pipe: &mut Option<File>, block: &mut [u8], into: &mut Vec<u8>, keep: usize, beyond: Beyond) -> io::Result<()> {
     match pipe.as_mut().map_or(Ok(0), |pipe| pipe.read(block)) {
         Ok(0) => *pipe = None,
+        Ok(read) if beyond == Beyond::Forgotten => {
+            into.extend_from_slice(&block[..read]);
+            into.drain(..into.len().saturating_sub(keep));
+        }
         Ok(read) => into.extend_from_slice(&block[..read.min(keep.saturating_sub(into.len()))]),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
         Err(error) => return Err(error),

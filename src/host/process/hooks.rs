@@ -18,7 +18,7 @@ use crate::domain::hook::{HookAction, HookEvent, HookWatch, Hooks};
 use crate::domain::job::LogLevel;
 use crate::domain::text::{error_words, sanitise};
 use crate::engine::port::Input;
-use crate::host::process::command::{Answer, Bounds, ToolError, run_fed};
+use crate::host::process::command::{Answer, Beyond, Bounds, ToolError, run_fed};
 use crate::host::process::webhook;
 pub(in crate::host) use confine::Confinement;
 
@@ -30,7 +30,7 @@ const MOST_WAITING: usize = 64;
 const LIMIT: Duration = Duration::from_secs(30);
 /// Between two looks whether all have ended.
 const LOOK: Duration = Duration::from_millis(20);
-/// What is read of either output.
+/// What is kept of either output: its end.
 const MOST_SAID: usize = 64 * 1024;
 /// What is told of what it said, in characters.
 const MOST_TOLD: usize = 200;
@@ -218,7 +218,7 @@ impl Worker {
         // The service manager is told by plimsoll alone.
         command.args(args).current_dir("/").env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC").env_remove("WATCHDOG_PID");
         let confined = confinement.put_on(&mut command);
-        let bounds = Bounds { limit: self.limit, stdout: MOST_SAID, stderr: MOST_SAID };
+        let bounds = Bounds { limit: self.limit, stdout: MOST_SAID, stderr: MOST_SAID, beyond: Beyond::Forgotten };
         let run = |input| run_fed(&mut command, input, bounds, Some(&self.given_up));
         let result = event_on_stdin(order).map_err(failed).and_then(run);
         (result, confined.end())

@@ -127,12 +127,17 @@ pub fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
     };
     let with_group = Arc::new(AtomicBool::new(setup.group.is_some()));
     let third = Arc::new(Third::default());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(stderr_end));
-    // SAFETY: `apply` makes only calls that are safe between fork and exec, as its module says.
+    // One for both: descriptors may be few.
+    let nothing = until_granted(GRANTED_WITHIN, || File::options().read(true).write(true).open("/dev/null"));
+    command.stdin(nothing.map_err(pipe_error)?).stdout(Stdio::inherit()).stderr(Stdio::from(stderr_end));
+    // SAFETY: `dup2` may be called between fork and exec, and so may all that `apply` calls, as its module says.
     unsafe {
         use std::os::unix::process::CommandExt as _;
         let (with_group, third) = (Arc::clone(&with_group), Arc::clone(&third));
         command.pre_exec(move || {
+            if libc::dup2(libc::STDIN_FILENO, libc::STDOUT_FILENO) < 0 {
+                return Err(io::Error::last_os_error());
+            }
             let group = setup.group.filter(|_| with_group.load(Ordering::Relaxed));
             ChildSetup { group, third: third.get(), ..setup }.apply()
         });

@@ -106,6 +106,18 @@ fn commands_that_hang_hold_nobody_up_and_are_killed_with_all_they_started() {
 }
 
 #[test]
+fn a_command_that_says_much_goes_on_to_its_end_and_its_last_line_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let end = folder.path().join("end");
+    let script = format!("seq 1 40000; seq 1 30000 >&2; : > {}", end.display());
+    let (mut runner, mut inputs) = runner(&script, LIMIT);
+    runner.see(&warning(1));
+    assert_eq!(note(&mut inputs), (LogLevel::Info, "hook on_warning: done: 30000; 40000".to_owned()));
+    assert!(end.exists());
+    runner.close();
+}
+
+#[test]
 fn a_program_that_is_not_there_is_told() {
     let (sender, mut inputs) = unbounded_channel();
     let hooks = Hooks::from([(Hook::OnWarning, HookAction::Command(vec!["/no/such/program".to_owned()]))]);
