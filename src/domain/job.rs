@@ -309,6 +309,16 @@ pub enum Exit {
     Signal(i32),
 }
 
+impl Exit {
+    /// The code and the signal, of which there is one.
+    pub const fn code_and_signal(self) -> (Option<i32>, Option<i32>) {
+        match self {
+            Self::Code(code) => (Some(code), None),
+            Self::Signal(signal) => (None, Some(signal)),
+        }
+    }
+}
+
 /// Outcome of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

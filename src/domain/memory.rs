@@ -243,6 +243,9 @@ pub struct Lines {
     /// What somebody else may use without it counting: of a budget above that which marks in bytes are meant for the rest
     /// is left to others.
     pub allowance: Bytes,
+    /// The load line as the profile has it in bytes, where it was scaled down to this budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaled_from: Option<Bytes>,
 }
 
 impl Lines {
@@ -262,7 +265,17 @@ impl Lines {
             critical: budget.scale(0.9),
             reserve: marks.reserve,
             allowance: budget - basis,
+            scaled_from: match marks.high_water {
+                Mark::Bytes(written) if budget < meant_for => Some(written),
+                _ => None,
+            },
         }
+    }
+
+    /// Where the load line stands, in words: `384 MB, scaled down from 1536 MB with the budget`.
+    pub fn line_words(&self) -> String {
+        let scaled = self.scaled_from.map(|from| format!(", scaled down from {} with the budget", from.whole()));
+        self.high_water.whole() + &scaled.unwrap_or_default()
     }
 
     /// How far a job may go that runs alone and was foreseen to go so far: a little under the budget, so that the kernel
@@ -284,6 +297,15 @@ mod tests {
         assert_eq!(lines.elevated.whole(), "1306 MB");
         assert_eq!(lines.critical.whole(), "1843 MB");
         assert_eq!(lines.allowance, Bytes::ZERO);
+        assert_eq!(lines.line_words(), "1536 MB");
+    }
+
+    #[test]
+    fn under_a_smaller_budget_the_marks_in_bytes_are_scaled_down_and_it_is_told() {
+        let lines = Lines::new(&GUIDE_MARKS, Bytes::mib(512));
+        assert_eq!(lines.line_words(), "384 MB, scaled down from 1536 MB with the budget");
+        let share = MemoryMarks { high_water: Mark::Share(0.75), ..GUIDE_MARKS };
+        assert_eq!(Lines::new(&share, Bytes::mib(512)).line_words(), "384 MB", "a share is one of any budget");
     }
 
     #[test]

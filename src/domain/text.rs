@@ -164,15 +164,29 @@ pub mod as_text_option {
     }
 }
 
-/// Serde form of foreign text that is kept as it came: written as [`sanitise`] shows it.
+/// Serde form of foreign text that is kept as it came: written as [`sanitise`] shows it, and cut. A film may have a thousand
+/// tracks, each with a title, and all of them go into one line of the socket.
 pub mod as_shown {
     use super::{Serializer, sanitise};
+
+    /// Longest text, in bytes as it is written.
+    const LONGEST: usize = 400;
+
+    fn shown(text: &str) -> String {
+        let mut shown = sanitise(text.as_bytes());
+        if shown.len() > LONGEST {
+            let end = (0..=LONGEST).rev().find(|end| shown.is_char_boundary(*end)).unwrap_or(0);
+            shown.truncate(end);
+            shown.push('…');
+        }
+        shown
+    }
 
     /// Writes the text as it is shown, or null.
     #[allow(clippy::ref_option)] // the signature serde's `with` asks for
     pub fn serialize<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
         match text {
-            Some(text) => serializer.serialize_some(&sanitise(text.as_bytes())),
+            Some(text) => serializer.serialize_some(&shown(text)),
             None => serializer.serialize_none(),
         }
     }
@@ -181,11 +195,11 @@ pub mod as_shown {
     pub mod map {
         use std::collections::BTreeMap;
 
-        use super::{Serializer, sanitise};
+        use super::{Serializer, shown};
 
         /// Writes each value as it is shown.
         pub fn serialize<S: Serializer>(texts: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.collect_map(texts.iter().map(|(name, text)| (name, sanitise(text.as_bytes()))))
+            serializer.collect_map(texts.iter().map(|(name, text)| (name, shown(text))))
         }
     }
 }
@@ -283,6 +297,19 @@ pub mod as_exact_list {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn foreign_text_is_written_as_it_is_shown_and_not_at_any_length() {
+        #[derive(serde::Serialize)]
+        struct Track {
+            #[serde(serialize_with = "as_shown::serialize")]
+            title: Option<String>,
+        }
+        let written = |title: &str| serde_json::to_string(&Track { title: Some(title.to_owned()) }).expect("JSON");
+        assert_eq!(written("Bonus \u{202e}"), r#"{"title":"Bonus <U+202E>"}"#);
+        let long = written(&"\u{ad}".repeat(4096));
+        assert!(long.len() < 420 && long.ends_with("…\"}"), "{} bytes: {long}", long.len());
+    }
 
     #[test]
     fn a_hundred_percent_is_told_of_what_is_done_and_of_nothing_before() {

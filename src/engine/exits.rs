@@ -316,11 +316,7 @@ impl Engine {
         if !is_success {
             self.log(Some(id), LogLevel::Error, format!("{}: {}", ending.outcome.word(), ending.reason));
         }
-        let (exit_code, signal) = match ending.exit {
-            Some(Exit::Code(code)) => (Some(code), None),
-            Some(Exit::Signal(signal)) => (None, Some(signal)),
-            None => (None, None),
-        };
+        let (exit_code, signal) = ending.exit.map_or((None, None), Exit::code_and_signal);
         let (output, damage, left_out) =
             published.map_or((None, None, Vec::new()), |made| (Some(made.output), made.damage, made.left_out));
         self.emit(EventKind::JobFinished {

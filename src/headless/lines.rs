@@ -189,7 +189,7 @@ impl Lines {
             EventKind::BudgetChanged { budget_bytes, budget_source, lines, .. } => line(
                 LogLevel::Memory,
                 None,
-                format!("budget {budget_bytes}: {budget_source}; the line stands at {}", lines.high_water.whole()),
+                format!("budget {budget_bytes}: {budget_source}; the line stands at {}", lines.line_words()),
             ),
             EventKind::PressureChanged { from, to, working_set_bytes, hard_bytes } => line(
                 if to > from { LogLevel::Warning } else { LogLevel::Memory },

@@ -340,7 +340,7 @@ fn details(theme: &Theme, state: &State) -> Vec<Line<'static>> {
         format!(
             "Near the line from {}; over it from {}: cleanups run, and starts may wait until it is under {}.",
             whole(lines_at.elevated),
-            whole(lines_at.high_water),
+            lines_at.line_words(),
             whole(lines_at.low_water)
         ),
         format!(

@@ -20,6 +20,7 @@ use crate::cli::{Usage, write_out, write_while_read};
 use crate::domain::comparison::under_way::{END_IT, UnderWay};
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLine, Outcome, WholeLog};
+use crate::domain::profile::Profile;
 use crate::domain::state::State;
 use crate::domain::stored::{JobRow, RowState, RowsWanted};
 use crate::domain::text::{many, path_text, percent};
@@ -60,13 +61,16 @@ pub fn status(resolved: &Resolved, args: &StatusArgs) -> Result<u8> {
 fn status_json(opened: &Opened, state: &State) -> serde_json::Value {
     let hello = &opened.hello;
     let profile = state.profile.as_ref();
+    // What is decided anew all the time is as many as are wanted just now.
+    let at_once = |profile: &Profile| profile.max_concurrent.fixed().or(state.decided.as_ref().map(|decided| decided.at_once));
     json!({
         "server": {
             "pid": hello.pid, "version": hello.version, "state_dir": path_text(&hello.state_dir), "since": hello.since,
             "host": hello.host,
         },
         "profile": profile.map(|profile| json!({
-            "name": profile.name, "max_concurrent": profile.max_concurrent, "max_file_bytes": profile.max_file_size,
+            "name": profile.name, "max_concurrent": at_once(profile), "auto": profile.max_concurrent.fixed().is_none(),
+            "max_file_bytes": profile.max_file_size,
         })),
         "memory": state.memory,
         "stopped_at": null,

@@ -4,7 +4,7 @@ use color_eyre::eyre::{Result, eyre};
 use serde::Serialize;
 
 use crate::cli::args::JobRange;
-use crate::domain::job::{Damage, Job, JobId, Outcome, Phase, Rank};
+use crate::domain::job::{Damage, Exit, Job, JobId, Outcome, Phase, Rank};
 use crate::domain::state::State;
 use crate::domain::stored::{JobRow, RowState, RowsWanted};
 use crate::domain::text::path_text;
@@ -40,6 +40,9 @@ pub struct JobLine {
     /// Share done, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
+    /// Pictures a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fps: Option<f64>,
     /// Media seconds per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed: Option<f64>,
@@ -55,12 +58,30 @@ pub struct JobLine {
     /// Highest anonymous memory seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<Bytes>,
+    /// How it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Run time of the last try, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// What ffmpeg returned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// What ended ffmpeg.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// The limit that it is over, where it was not let in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_bytes: Option<Bytes>,
     /// Why it did not end well, was not let in, or waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What of its input could not be decoded, where its output was made of the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damage: Option<Damage>,
+    /// Streams and tags of the input that are not in the output.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// Its place among those that wait: the smallest is next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rank: Option<Rank>,
@@ -87,13 +108,20 @@ impl JobLine {
             attempts: row.attempts,
             pid: None,
             ratio: None,
+            fps: None,
             speed: None,
             eta_seconds: None,
             memory_bytes: None,
             predicted_peak_bytes: None,
             peak_memory_bytes: None,
+            outcome: row.outcome,
+            seconds: None,
+            exit_code: None,
+            signal: None,
+            limit_bytes: None,
             reason: row.reason,
             damage: row.damage,
+            left_out: Vec::new(),
             rank: (state == "queued").then_some(row.rank),
         }
     }
@@ -103,6 +131,8 @@ impl JobLine {
         let progress = job.progress.as_ref();
         let is_at_work = job.phase.holds_slot();
         let finished = if let Phase::Finished(finished) = &job.phase { Some(finished) } else { None };
+        let (exit_code, signal) = finished.and_then(|finished| finished.exit).map_or((None, None), Exit::code_and_signal);
+        let rejected = if let Phase::Rejected(rejected) = &job.phase { Some(rejected) } else { None };
         let state = job.phase.name();
         Self {
             job: job.id,
@@ -115,13 +145,20 @@ impl JobLine {
             attempts: job.attempts,
             pid: job.phase.pid(),
             ratio: progress.and_then(|progress| progress.ratio),
+            fps: progress.filter(|_| is_at_work).map(|progress| progress.fps),
             speed: progress.filter(|_| is_at_work).map(|progress| progress.speed),
             eta_seconds: progress.filter(|_| is_at_work).and_then(|progress| progress.eta_seconds),
             memory_bytes: is_at_work.then_some(job.memory),
             predicted_peak_bytes: job.predicted_peak,
             peak_memory_bytes: Some(job.peak).filter(|peak| *peak > Bytes::ZERO),
+            outcome: finished.map(|finished| finished.outcome),
+            seconds: finished.map(|finished| finished.took.as_secs_f64()),
+            exit_code,
+            signal,
+            limit_bytes: rejected.and_then(|rejected| rejected.limit),
             reason: job.reason().map(ToOwned::to_owned),
             damage: finished.and_then(|finished| finished.damage.clone()),
+            left_out: finished.map_or_else(Vec::new, |finished| finished.left_out.clone()),
             rank: (state == "queued").then_some(job.rank),
         }
     }

@@ -204,7 +204,7 @@ impl Chronicle {
                 (Topic::Profile, None, Text, format!("{profile}: {at_once} at once: {why}"))
             }
             EventKind::BudgetChanged { budget_bytes, budget_source, lines, .. } => {
-                let line = lines.high_water.whole();
+                let line = lines.line_words();
                 (Topic::Profile, None, Text, format!("budget {budget_bytes}: {budget_source}; the line at {line}"))
             }
             EventKind::QueuePaused => (Topic::Queue, None, Warn, "held: nothing more is started".to_owned()),
