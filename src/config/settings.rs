@@ -163,7 +163,6 @@ settings! {
     plain: bool = false;
     /// The naive baseline: slots and sizes only, no cleanups. For comparison.
     #[arg(env = "PLIMSOLL_NO_GOVERNOR", num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "yes|no")]
-    #[serde(rename = "governor")] // says what is on
     no_governor: bool = false;
 }
 
@@ -572,7 +571,7 @@ fn read(file: &Path, text: &str) -> (Settings, Vec<ConfigError>) {
         }
         let keys = read.keys.into_iter().map(|setting| setting.placed(&document)).collect();
         let watch = watch::placed(read.watch, &mut reader, folder);
-        Settings { ffmpeg: named.or(read.ffmpeg), no_governor: read.no_governor.map(|on| !on), keys, watch, ..read }
+        Settings { ffmpeg: named.or(read.ffmpeg), keys, watch, ..read }
     });
     (read.unwrap_or_default(), reader.mistakes())
 }
@@ -719,7 +718,7 @@ mod tests {
     #[test]
     fn every_option_can_be_set_and_none_has_to_be() {
         let text = "profile: safe\npreset: ./mine.yaml\nout: films\nbudget: 1.5GB\nflat: true\noverwrite: true\nretries: 2\ntimeout: 1h30m\nstall: 90\ndisk_wait: 5m\n\
-                    state_dir: /var/lib/plimsoll\nffmpeg: ffmpeg5\nlog_file: logs/x.log\ncolor: never\nascii: true\nplain: false\ngovernor: false\ntheme: high-contrast\nkeys:\n  cancel: X\n  help: [\"?\", 7]\n";
+                    state_dir: /var/lib/plimsoll\nffmpeg: ffmpeg5\nlog_file: logs/x.log\ncolor: never\nascii: true\nplain: false\nno_governor: true\ntheme: high-contrast\nkeys:\n  cancel: X\n  help: [\"?\", 7]\n";
         let settings = parse(Path::new("/etc/p/settings.yaml"), text).expect("valid");
         let expected = Settings {
             profile: Some("safe".to_owned()),
@@ -788,7 +787,7 @@ mod tests {
         for (text, message) in [
             (
                 "colour: never",
-                "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, governor, keys, on_done, on_failed, on_idle, on_warning, watch",
+                "1:1: colour: unknown key; did you mean `color`?; allowed: profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, no_governor, keys, on_done, on_failed, on_idle, on_warning, watch",
             ),
             ("color: pink", "1:8: color: unknown choice `pink`; allowed: auto, always or never"),
             ("budget: 0", "1:9: budget: `0` is too little for any job; allowed: a size of 32MB or more, such as 1.5GB, or auto"),
@@ -806,7 +805,7 @@ mod tests {
             ("out: \"\"", "1:6: out: is empty; allowed: a path written in full, or relative to the folder of this file"),
             (
                 "- a",
-                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, governor, keys, on_done, on_failed, on_idle, on_warning, watch",
+                "1:1: the file is not a mapping; allowed: `key: value` lines; the keys are profile, preset, out, flat, budget, overwrite, retries, timeout, stall, disk_wait, state_dir, ffmpeg, log_file, color, theme, ascii, plain, no_governor, keys, on_done, on_failed, on_idle, on_warning, watch",
             ),
             ("theme: pink", "1:8: theme: unknown choice `pink`; allowed: dark, light, high-contrast or mono"),
             ("keys: [a]", "1:7: keys: a list is not allowed here; allowed: a mapping of actions to keys, such as cancel: X"),
