@@ -87,11 +87,14 @@ pub(super) fn is_kept(path: &Path) -> bool {
     const ACCEPTS: u64 = 0x1_0000;
 
     let Ok(sockets) = std::fs::read("/proc/net/unix") else { return false };
+    // It has the name that the service manager was told, which may lead here by another way than ours.
+    let real = path.parent().zip(path.file_name()).and_then(|(folder, name)| Some(std::fs::canonicalize(folder).ok()?.join(name)));
+    let names = [Some(path), real.as_deref()].map(|name| name.map(|name| [b" ", name.as_os_str().as_bytes()].concat()));
     let is_it = |line: &[u8]| {
         // Number, references, protocol, flags, type, state, inode, path; the path may hold blanks, and is the last.
         let flags = line.split(u8::is_ascii_whitespace).nth(3).and_then(|flags| std::str::from_utf8(flags).ok());
         let accepts = flags.and_then(|flags| u64::from_str_radix(flags, 16).ok()).is_some_and(|flags| flags & ACCEPTS != 0);
-        accepts && line.ends_with(&[b" ", path.as_os_str().as_bytes()].concat())
+        accepts && names.iter().flatten().any(|name| line.ends_with(name))
     };
     path.exists() && sockets.split(|byte| *byte == b'\n').any(is_it)
 }
@@ -235,6 +238,13 @@ mod tests {
         let told = open(folder.path(), None).expect_err("it is kept");
         assert!(told.contains("a service manager listens there"), "{told}");
         assert_eq!(std::fs::metadata(&path).expect("there").ino(), inode);
+        // By whatever way the folder is reached.
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path(), &link).expect("linked");
+        for way in [link.clone(), link.join("."), folder.path().join("../").join(folder.path().file_name().expect("a name"))] {
+            open(&way, None).expect_err("it is kept");
+            assert_eq!(std::fs::metadata(&path).expect("there").ino(), inode, "{}", way.display());
+        }
         // What it has left behind is nobody's.
         drop(kept);
         let (doors, _listeners) = open(folder.path(), None).expect("open");

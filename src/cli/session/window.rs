@@ -99,8 +99,11 @@ pub fn show(resolved: &Resolved, connected: Connected, window: &Window) -> Resul
     let Some(Shown { exit, state, is_refused, line }) = receive(&shown, &signalled).transpose()? else {
         return match signalled.load(Ordering::Relaxed) {
             0 => Err(eyre!("the console has failed")),
-            // It waits for a terminal that takes nothing more.
-            signal => Ok(128 + signal as u8),
+            // It waits for a terminal that takes nothing more: what was to be written goes with it, but keys are to be echoed again.
+            signal => {
+                let _ = crossterm::terminal::disable_raw_mode();
+                Ok(128 + signal as u8)
+            }
         };
     };
     let (status, words) = match (exit, &state.summary) {
@@ -213,7 +216,7 @@ fn show_lines(
         profiles: facts.profiles,
         cwd: if window.host.is_none() { std::env::current_dir().unwrap_or_default() } else { facts.folder },
         style: LineStyle::terminal(resolved.line_color()),
-        until_done: is_demo || !window.commands.is_empty(),
+        until_done: is_demo || window.commands.iter().any(|command| matches!(command, Command::Enqueue { .. })),
         ends_it: is_demo,
         start_server: window.kind.start_server(),
         stop_comparison: look::over(&ask, facts.compares && !window.view).compare.map(|compare| compare.stop),

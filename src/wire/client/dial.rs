@@ -1,5 +1,8 @@
 //! Makes a line to a server: through its socket, or through ssh and `plimsoll wire` there.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -79,7 +82,7 @@ pub(super) async fn dial(door: &Door, hello: &ClientHello, again: bool) -> Resul
                 Failure::Cut => OpenError::Failed(format!("the plimsoll on {} closed the line", path_text(state_dir))),
             })
         }
-        Door::Ssh { host, program } => over_ssh(host, program, hello, again).await,
+        Door::Ssh { host, program, state_dir } => over_ssh(host, program, state_dir.as_deref(), hello, again).await,
     }
 }
 
@@ -159,13 +162,20 @@ fn misfit(server: &ServerHello) -> Refused {
     Refused { kind: RefusedKind::Versions, why }
 }
 
-async fn over_ssh(host: &str, program: &str, hello: &ClientHello, again: bool) -> Result<Line, OpenError> {
+async fn over_ssh(
+    host: &str,
+    program: &str,
+    state_dir: Option<&Path>,
+    hello: &ClientHello,
+    again: bool,
+) -> Result<Line, OpenError> {
     let mut command = Command::new("ssh");
     command.args(["-T", "-x", "-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3"]);
     if again {
         command.args(["-o", "BatchMode=yes"]);
     }
     command.args(["--", host, program, "wire"]).args(hello.view.then_some("--view"));
+    command.args(state_dir.map(|folder| for_shell(&[b"--state-dir=", folder.as_os_str().as_bytes()].concat())));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut ssh = command.spawn().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
@@ -193,6 +203,12 @@ async fn over_ssh(host: &str, program: &str, hello: &ClientHello, again: bool) -
     Err(of_ssh(host, program, status, &said))
 }
 
+/// A word as the shell of the other machine takes it.
+fn for_shell(word: &[u8]) -> OsString {
+    let parts: Vec<&[u8]> = word.split(|byte| *byte == b'\'').collect();
+    OsString::from_vec([b"'", parts.join(&b"'\\''"[..]).as_slice(), b"'"].concat())
+}
+
 /// Reads what ssh says to its end, and keeps the first part.
 async fn listen(stderr: ChildStderr) -> String {
     let mut said = Vec::new();
@@ -215,6 +231,8 @@ fn of_ssh(host: &str, program: &str, status: Option<i32>, said: &str) -> OpenErr
         )),
         Some(69) => OpenError::NoServer(own.unwrap_or_else(|| format!("no plimsoll works on {host}{said}; start one there"))),
         Some(77) => OpenError::Refused(own.unwrap_or_else(|| format!("the plimsoll on {host} belongs to another user{said}"))),
+        // Its settings cannot be read, say.
+        Some(2) if own.is_some() => OpenError::Failed(own.unwrap_or_default()),
         Some(2) => OpenError::Versions(format!(
             "the plimsoll on {host} is older than this one and cannot be attached to{said}; install this version there"
         )),
@@ -233,6 +251,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_folder_comes_to_the_other_machine_as_one_word_whatever_is_in_it() {
+        let word = for_shell(b"--state-dir=/a b/it's $HOME\xFF");
+        let script = OsString::from_vec([&b"printf %s "[..], word.as_bytes()].concat());
+        let said = std::process::Command::new("sh").arg("-c").arg(script).output();
+        assert_eq!(said.expect("it runs").stdout, b"--state-dir=/a b/it's $HOME\xFF");
+    }
+
+    #[test]
     fn each_way_that_ssh_can_fail_has_its_own_words() {
         let told = |status, said: &str| of_ssh("box", "plimsoll", status, said);
         assert!(matches!(told(Some(127), ""), OpenError::Failed(why) if why.contains("--remote-command")));
@@ -240,6 +266,8 @@ mod tests {
         assert_eq!(none, OpenError::NoServer("on box: no plimsoll works on /s; start one with `plimsoll serve`".to_owned()));
         assert!(matches!(told(Some(77), ""), OpenError::Refused(_)));
         assert!(matches!(told(Some(2), "unrecognized"), OpenError::Versions(why) if why.contains("older")));
+        let own = told(Some(2), "plimsoll: /s/settings.yaml:1:9: a list is not closed");
+        assert!(matches!(own, OpenError::Failed(why) if why == "on box: /s/settings.yaml:1:9: a list is not closed"));
         assert!(matches!(told(Some(255), "Connection refused"), OpenError::Failed(why) if why.contains("Connection refused")));
     }
 

@@ -28,6 +28,8 @@ pub enum Door {
         host: String,
         /// How plimsoll is called there.
         program: String,
+        /// The state folder there; `None` = the usual one.
+        state_dir: Option<PathBuf>,
     },
 }
 

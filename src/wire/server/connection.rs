@@ -87,15 +87,11 @@ impl Connection {
             return;
         }
         *lines.decoder_mut() = LinesCodec::new_with_max_length(CLIENT_LINE);
+        // Who came through the socket for those who only look has no say in how much memory there is for jobs.
+        let pid = self.peer.pid.filter(|_| !self.view);
         self.view |= hello.view;
         let (direct, waiting) = mpsc::channel(WAITING);
-        let connected = Connected {
-            who: self.peer.words(),
-            pid: self.peer.pid,
-            view: self.view,
-            console: hello.console,
-            direct: direct.clone(),
-        };
+        let connected = Connected { who: self.peer.words(), pid, view: self.view, console: hello.console, direct: direct.clone() };
         self.server.connected.borrow_mut().insert(self.id, connected);
         let server = Rc::clone(&self.server);
         if hello.console {

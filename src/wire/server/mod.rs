@@ -8,7 +8,7 @@ mod sessions;
 mod words;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
@@ -91,7 +91,7 @@ struct Request {
 /// Somebody who is connected.
 struct Connected {
     who: String,
-    /// Its process, where the kernel tells.
+    /// Its process, where the kernel tells and its memory counts as the console's.
     pid: Option<i32>,
     view: bool,
     /// A person sits there; `false` also before it has said hello.
@@ -297,8 +297,9 @@ impl Server {
     /// Tells the consoles who they are, and whoever counts their memory.
     fn tell_consoles(&self) {
         let connected = self.connected.borrow();
-        let processes = connected.values().filter(|one| one.console).filter_map(|one| u32::try_from(one.pid?).ok());
-        (self.service.on_consoles)(processes.filter(|pid| *pid > 0).collect());
+        let processes: BTreeSet<u32> =
+            connected.values().filter(|one| one.console).filter_map(|one| u32::try_from(one.pid?).ok()).collect();
+        (self.service.on_consoles)(processes.into_iter().filter(|pid| *pid > 0).collect());
         let consoles = || connected.iter().filter(|(_, one)| one.console);
         for (own, console) in consoles() {
             let attached = consoles().map(|(id, one)| Attached { who: one.who.clone(), view: one.view, own: id == own }).collect();

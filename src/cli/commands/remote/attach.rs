@@ -16,15 +16,26 @@ const OF_THE_WINDOW: [&str; 5] = ["state-dir", "color", "theme", "ascii", "plain
 
 /// `plimsoll attach`.
 pub fn attach(resolved: &Resolved, args: &AttachArgs) -> Result<u8> {
-    if !has_terminal() {
+    let no_terminal = || {
         let why = "there is no terminal for a console here; `plimsoll status`, `jobs` and `logs` look without one";
-        return Err(Usage(why.to_owned()).into());
+        Usage(why.to_owned())
+    };
+    // Another machine is not asked in vain; here it matters more that there is no server.
+    if args.host.is_some() && !has_terminal() {
+        return Err(no_terminal().into());
     }
     let door = match &args.host {
-        Some(host) => Door::Ssh { host: host.clone(), program: args.remote_command.clone() },
+        Some(host) => Door::Ssh {
+            host: host.clone(),
+            program: args.remote_command.clone(),
+            state_dir: resolved.is_flag("state-dir").then(|| resolved.state_dir.clone()),
+        },
         None => Door::Here(resolved.state_dir.clone()),
     };
     let connected = Connected::to(door, args.view)?;
+    if !has_terminal() {
+        return Err(no_terminal().into());
+    }
     fits(resolved, &connected.opened, |name| resolved.is_flag(name) && !OF_THE_WINDOW.contains(&name))?;
     let window = Window { host: args.host.clone(), view: args.view, commands: Vec::new(), kind: Kind::Visit };
     window::show(resolved, connected, &window)

@@ -37,7 +37,8 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
             let is_meant = |name: &str| resolved.is_given(name) && (name != "log-file" || resolved.is_flag(name));
             fits(resolved, &connected.opened, |name| is_meant(name) && !NOT_OF_THE_SERVER.contains(&name))?;
             commands = run::with_wishes(commands, resolved, false)?;
-            let select = resolved.is_given("profile").then(|| resolved.load_profile()).transpose()?;
+            // One of the settings or of a variable is for whoever starts a server.
+            let select = resolved.is_flag("profile").then(|| resolved.load_profile()).transpose()?;
             commands.splice(0..0, select.map(|profile| Command::SelectProfile(Box::new(profile))));
             commands.splice(0..0, hold.then_some(Command::Pause));
             break connected;
