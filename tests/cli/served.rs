@@ -277,9 +277,14 @@ fn every_command_that_changes_something_tells_it_in_one_object() {
         object
     };
     assert_eq!(done(&["add", "--json", &films[0], &films[1], &films[2]])["jobs"], serde_json::json!([1, 2, 3]));
-    let (code, again) = object(&["add", "--json", &films[2]]);
-    assert_eq!((code, &again["refused"][0]["code"]), (Some(1), &"queued_already".into()), "{again}");
+    let status = server.json(&["status", "--json"]);
+    assert_eq!((&status["profile"]["max_concurrent"], &status["profile"]["auto"]), (&2.into(), &false.into()), "{status}");
+    let again = done(&["add", "--json", &films[2]]);
+    assert_eq!((&again["known"], &again["jobs"]), (&1.into(), &serde_json::json!([])), "what waits already is no fault: {again}");
     server.until_running(2);
+    let (code, at_work) = object(&["add", "--json", "--wait", &films[0]]);
+    assert_eq!((code, &at_work["known"]), (Some(1), &1.into()), "what was queued before is not waited for: {at_work}");
+    assert_eq!(at_work["refused"][0]["code"], "queued_already", "{at_work}");
     assert_eq!(done(&["pause", "--json"])["jobs"], serde_json::json!([1, 2]));
     let (code, twice) = object(&["pause", "--json", "1", "3", "99"]);
     let codes: Vec<&Value> = twice["refused"].as_array().expect("a list").iter().map(|refused| &refused["code"]).collect();
@@ -715,8 +720,10 @@ fn what_is_no_number_of_a_job_or_no_host_is_wrong_usage() {
         let said = say(world.command(args));
         assert_eq!(said.code, Some(2), "{args:?}: {}", said.err);
     }
-    let no_terminal = say(world.command(["attach"]));
+    let no_terminal = say(world.command(["attach", "example.org"]));
     assert!(no_terminal.code == Some(2) && no_terminal.err.contains("there is no terminal"), "{}", no_terminal.err);
+    let no_server = say(world.command(["attach"]));
+    assert!(no_server.code == Some(69) && no_server.err.contains("start one with `plimsoll serve`"), "{}", no_server.err);
 }
 
 #[test]

@@ -47,6 +47,8 @@ struct Served {
     folder: TempDir,
     attacher: Attacher,
     ended: std::sync::mpsc::Receiver<()>,
+    /// The processes of its consoles, each time that they change.
+    consoles: std::sync::mpsc::Receiver<Vec<u32>>,
 }
 
 impl Served {
@@ -85,10 +87,11 @@ impl Served {
         });
         let hello = greeting::hello(folder.path());
         let (told, ended) = std::sync::mpsc::channel();
+        let (counted, consoles) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             let attach = Box::new(move || visitors.attach());
-            let on_consoles = Box::new(drop);
+            let on_consoles = Box::new(move |processes| drop(counted.send(processes)));
             let service = Service {
                 attach,
                 lookup,
@@ -102,7 +105,7 @@ impl Served {
             tokio::task::LocalSet::new().block_on(&runtime, server::serve(listeners, service, over)).expect("served");
             let _ = told.send(());
         });
-        (Self { folder, attacher, ended }, inputs)
+        (Self { folder, attacher, ended, consoles }, inputs)
     }
 
     fn path(&self) -> &Path {
@@ -499,6 +502,36 @@ impl Raw {
             }
         }
     }
+}
+
+#[test]
+fn the_memory_of_a_console_counts_once_and_that_of_whoever_may_only_look_does_not() {
+    let served = Served::start();
+    let counted = || served.consoles.recv_timeout(PATIENCE).expect("told");
+    let hello = json!({"hello": {"protocol": {"min": 1, "max": 1}, "session": "x", "console": true}}).to_string();
+    let mut looks = Raw::connect(&served, VIEW);
+    looks.say(&hello);
+    assert_eq!(counted(), [0_u32; 0], "it could keep jobs out by what it holds");
+    let [_first, _second] = [(); 2].map(|()| {
+        let mut console = Raw::connect(&served, CONTROL);
+        console.say(&hello);
+        assert_eq!(counted(), [std::process::id()]);
+        console
+    });
+    served.end();
+}
+
+#[test]
+fn what_is_longer_than_a_server_reads_is_answered_and_the_line_goes_on() {
+    let served = Served::start();
+    let mut console = Knows::new(served.console().link);
+    let paths = (0..40_000).map(|number| format!("/videos/a-name-of-some-length-{number}.mp4").into()).collect();
+    assert!(console.link.requests.send(RequestId(1), Command::enqueue(paths, None)));
+    assert!(console.link.requests.send(RequestId(2), Command::Pause));
+    console.until("both answers", |console| console.replies.len() == 2);
+    assert_eq!(console.replies, [(1, false), (2, true)]);
+    assert!(!console.news.iter().any(|news| matches!(news, LineNews::Lost { .. })), "on the same line: {:?}", console.news);
+    served.end();
 }
 
 #[test]
