@@ -367,9 +367,15 @@ impl Shown for BudgetChoice {
     fn shown(&self) -> String {
         match self {
             Self::Auto => "auto".to_owned(),
-            Self::Size(bytes) => bytes.to_string(),
+            Self::Size(bytes) => exactly(*bytes),
         }
     }
+}
+
+/// Words that mean this size and no other: whoever compares two by their words must not take one for the other.
+fn exactly(size: Bytes) -> String {
+    let words = [size.to_string(), size.whole()];
+    words.into_iter().find(|words| words.parse() == Ok(size)).unwrap_or_else(|| format!("{} bytes", size.0))
 }
 
 /// Further tries of a failed job.
@@ -453,9 +459,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|_| format!("`{}` is not a duration", quoted(text)))
 }
 
-/// Parts of a second are told where they were given.
+/// Everything that was given is told, parts of a second too, see [`exactly`].
 fn said(span: Duration) -> String {
-    if span.subsec_nanos() == 0 { span_words(span) } else { format!("{} s", span.as_secs_f64()) }
+    let seconds = span.as_secs();
+    // What the words leave out.
+    let is_told = span.subsec_nanos() == 0
+        && (seconds < 600 || seconds.is_multiple_of(60))
+        && (seconds < 172_800 || seconds.is_multiple_of(3600));
+    if is_told { span_words(span) } else { format!("{} s", span.as_secs_f64()) }
 }
 
 macro_rules! choices {
@@ -714,6 +725,20 @@ impl KeySetting {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_values_have_the_same_words_only_if_they_are_the_same() {
+        let size = |text: &str| BudgetChoice::Size(text.parse().expect("a size")).shown();
+        assert_eq!(
+            ["2GB", "2000MB", "1536MB", "1500MB", "1000001"].map(size),
+            ["2 GB", "2000 MB", "1.5 GB", "1500 MB", "1000001 bytes"]
+        );
+        let time = |text: &str| TimeLimit(parse_duration(text).expect("a duration")).shown();
+        assert_eq!(
+            ["90m", "90m30s", "49h", "48h30m", "90s"].map(time),
+            ["1 h 30 min", "5430 s", "2 d 1 h", "174600 s", "1 min 30 s"]
+        );
+    }
 
     #[test]
     fn every_option_can_be_set_and_none_has_to_be() {
