@@ -119,7 +119,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Reads of what is left in the outputs of a program that has ended: more than pipes hold.
 const MOST_LEFT_TO_READ: u32 = 128;
 /// Longest wait for what the system refuses for a moment: on a busy machine others keep their files open for some seconds.
-pub const GRANTED_WITHIN: Duration = Duration::from_secs(20);
+pub const GRANTED_WITHIN: Duration = Duration::from_secs(10);
 /// Between two tries of what the system refuses for a moment.
 const REFUSED_WAIT: Duration = Duration::from_millis(20);
 
