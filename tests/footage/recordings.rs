@@ -3,7 +3,8 @@
 
 use crate::clip::{Clip, PICTURE, QUICK, SMALL, catenated, film, film_of, spliced};
 use crate::facts::Fact::{
-    DamageTold, Decodes, Frames, High, NoDamage, Plain, Refused, Seconds, Shape, Sheet, Shows, SoundMinusPicture, Tone,
+    DamageTold, Decodes, Frames, High, LeftOutTold, NoDamage, Plain, Refused, Seconds, Shape, Sheet, Shows, Size,
+    SoundMinusPicture, Tone,
 };
 use crate::table::{QUICK_720, assert_all, row};
 
@@ -244,6 +245,16 @@ fn a_header_that_lies_about_the_length_does_not_make_a_good_film_damaged() {
             row("second-sound-is-longer.mkv", second_sound, &facts),
         ],
     );
+}
+
+#[test]
+fn a_picture_stream_that_is_announced_and_empty_does_not_stand_for_the_film() {
+    let of = |ending: &str| {
+        let pictures = "-f lavfi -i testsrc2=s=64x64:r=25:d=2 -f lavfi -i testsrc2=s=96x64:r=25:d=2";
+        film(ending, &format!("{pictures} {TONE}2 -map 0 -map 1 -map 2 {QUICK} -c:a aac -bsf:v:0 noise=drop=1"))
+    };
+    let facts = [Size(96, 64), Frames(50, 1), Decodes, LeftOutTold(&["1 further picture stream"])];
+    assert_all("proxy-480p", &[row("announced.ts", of("ts"), &facts), row("announced.mkv", of("mkv"), &facts)]);
 }
 
 #[test]

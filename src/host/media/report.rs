@@ -243,13 +243,14 @@ impl Report {
         self.streams.iter().filter(move |stream| stream.codec_type == kind)
     }
 
-    /// The stream that a player shows: no cover, no poster beside a film, the default one, the first.
+    /// The stream that a player shows: no cover, no poster beside a film, none that is announced and has no pictures, the
+    /// default one, the first.
     fn picture(&self, known: &impl Fn(&Stream) -> bool) -> Option<&Stream> {
         let films = || self.of("video").filter(|stream| !stream.is_cover());
         let has_film = films().any(|stream| !STILL_CODECS.contains(&stream.codec_name.as_str()));
         let is_poster =
             |stream: &Stream| STILL_CODECS.contains(&stream.codec_name.as_str()) && (has_film || stream.listed() == Some(1));
-        films().min_by_key(|stream| (!known(stream), is_poster(stream), !stream.is("default"), stream.index))
+        films().min_by_key(|stream| (!known(stream), is_poster(stream), !stream.is_complete(), !stream.is("default"), stream.index))
     }
 
     fn extras(&self, video: Option<&Stream>, sounds: Vec<AudioStream>) -> Extras {
