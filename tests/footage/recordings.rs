@@ -3,7 +3,7 @@
 
 use crate::clip::{Clip, PICTURE, QUICK, SMALL, catenated, film, film_of, spliced};
 use crate::facts::Fact::{
-    DamageTold, Decodes, Frames, High, LeftOutTold, NoDamage, Plain, Refused, Seconds, Shape, Sheet, Shows, Size,
+    DamageTold, Decodes, Frames, High, LeftOutTold, Moments, NoDamage, Plain, Refused, Seconds, Shape, Sheet, Shows, Size,
     SoundMinusPicture, Tone,
 };
 use crate::table::{QUICK_720, assert_all, row};
@@ -255,6 +255,19 @@ fn a_picture_stream_that_is_announced_and_empty_does_not_stand_for_the_film() {
     };
     let facts = [Size(96, 64), Frames(50, 1), Decodes, LeftOutTold(&["1 further picture stream"])];
     assert_all("proxy-480p", &[row("announced.ts", of("ts"), &facts), row("announced.mkv", of("mkv"), &facts)]);
+}
+
+#[test]
+fn more_pictures_a_second_than_svt_knows_go_into_av1() {
+    let quick = film("mp4", &format!("-f lavfi -i testsrc2=s=64x64:r=300:d=0.5 {QUICK}"));
+    // Pictures that come as they like: by the shortest time between two of them they are thousands a second.
+    let free = format!("-f lavfi -i testsrc2=s=64x64:r=90:d=1,settb=1/90000,setpts=PTS+floor(900*random(0)) -fps_mode vfr {QUICK}");
+    let free = film("mp4", &format!("{free} -bf 0 -enc_time_base 1/90000"));
+    let preset = "name: av1\nvideo: { codec: libsvtav1, crf: 50 }\ncontainer: mp4\nthreads: 1\n";
+    assert_all(
+        preset,
+        &[row("quick.mp4", quick, &[Frames(150, 0), Moments(1.0)]), row("free.mp4", free, &[Frames(90, 1), Moments(1.0)])],
+    );
 }
 
 #[test]

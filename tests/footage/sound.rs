@@ -62,6 +62,10 @@ fn layouts() -> Vec<Row> {
             &[Channels(2), Tone(440.0)],
         ),
     ];
+    // Two speakers at the sides, and none in front of the listener.
+    let sides = "-f lavfi -i sine=440:d=1,aformat=channel_layouts=stereo,channelmap=0|1:SL+SR";
+    let sides = film("mov", &format!("{SMALL}1 {sides} {QUICK} -c:a pcm_s16le"));
+    rows.push(row("sides.mov", sides, &[Channels(2), Tone(440.0)]));
     rows.push(row("sphere.mkv", sphere(), &[Channels(2), Decodes]));
     let names = ["ch1.mov", "ch2.mov", "ch3.mov", "ch4.mov", "ch5.mov", "ch6.mov", "ch7.mov", "ch8.mov", "ch9.mov", "ch10.mov"];
     rows.extend((1..).zip(names).map(|(count, name)| row(name, discrete(count), &[Channels(8), Decodes])));
@@ -86,6 +90,18 @@ fn unusual_layouts_go_into_every_encoder_of_sound() {
             "name: own\nvideo: {{ codec: libx264, preset: ultrafast, crf: 30 }}\naudio: {{ codec: {codec} }}\ncontainer: {container}\nthreads: 1\n"
         );
         assert_all(&preset, &rows);
+    }
+}
+
+#[test]
+fn sound_outside_of_what_an_encoder_takes_is_brought_within_it() {
+    let camera: Vec<Row> = layouts().into_iter().filter(|row| row.name == "camera-8k.mov").collect();
+    // No rate this low for MP3 in MP4, and no bit rate this high for one channel of Opus.
+    for (sound, container) in [("codec: libmp3lame", "mp4"), ("codec: libopus, bitrate: 320k", "mkv")] {
+        let preset = format!(
+            "name: own\nvideo: {{ codec: libx264, preset: ultrafast, crf: 30 }}\naudio: {{ {sound} }}\ncontainer: {container}\nthreads: 1\n"
+        );
+        assert_all(&preset, &camera);
     }
 }
 

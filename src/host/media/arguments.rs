@@ -32,6 +32,8 @@ const LATE_SOUND: &str = "268435456";
 const TIME_BASE: &str = "1:240000";
 /// The same for MPEG-4, whose time base ends at 65535.
 const COARSE_TIME_BASE: &str = "1:60000";
+/// Pictures a second of which SVT takes no more; it is told of so many, and each keeps its moment all the same.
+const MOST_AV1_FPS: f64 = 240.0;
 /// Longest title or name of a track that is carried over, in bytes.
 const LONGEST_TEXT: usize = 400;
 /// The tag of HEVC that `QuickTime` players ask for.
@@ -206,7 +208,11 @@ fn encoder(ffmpeg: &mut FfmpegCommand, plan: &VideoPlan, stream: &VideoStream, p
     if let (VideoCodec::X264 | VideoCodec::X265, Some(speed)) = (plan.codec, plan.preset) {
         ffmpeg.preset(speed.as_str());
     }
+    let fps = plan.fps.unwrap_or(stream.fps);
+    let is_too_quick = plan.codec == VideoCodec::SvtAv1 && fps > MOST_AV1_FPS;
     if let Some(bitrate) = plan.bitrate {
+        // It reckons the bits of a picture by the rate that it is told.
+        let bitrate = if is_too_quick { (bitrate as f64 * MOST_AV1_FPS / fps) as u64 } else { bitrate };
         ffmpeg.args(["-b:v", &bitrate.to_string()]);
     } else if let Some(crf) = plan.crf {
         match plan.codec {
@@ -250,7 +256,12 @@ fn encoder(ffmpeg: &mut FfmpegCommand, plan: &VideoPlan, stream: &VideoStream, p
             }
         }
         VideoCodec::SvtAv1 => {
-            ffmpeg.args(["-svtav1-params", &format!("lp={threads}")]);
+            let mut parameters = format!("lp={threads}");
+            if fps > 0.0 {
+                // Of films whose pictures come as they like ffmpeg would tell a rate in the thousands, and SVT takes no such film.
+                let _ = write!(parameters, ":fps-num={:.0}:fps-denom=1000", fps.min(MOST_AV1_FPS) * 1000.0);
+            }
+            ffmpeg.args(["-svtav1-params", &parameters]);
         }
         VideoCodec::Vp9 => {
             ffmpeg.args(["-deadline", "good", "-cpu-used", "4"]);
@@ -276,7 +287,14 @@ fn audio(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) 
         return;
     }
     if let Some(bitrate) = plan.bitrate {
-        ffmpeg.args(["-b:a", &bitrate.to_string()]);
+        let each: Vec<u64> = chosen.sounds.iter().map(|sound| sound::bitrate(plan.codec, bitrate, sound, job.preset)).collect();
+        if each.iter().all(|one| *one == each[0]) {
+            ffmpeg.args(["-b:a", &each[0].to_string()]);
+        } else {
+            for (number, one) in each.iter().enumerate() {
+                ffmpeg.arg(format!("-b:a:{number}")).arg(one.to_string());
+            }
+        }
     }
     for (number, sound) in chosen.sounds.iter().enumerate() {
         ffmpeg.arg(format!("-filter:a:{number}")).arg(sound::filters(plan.codec, sound, job.preset));

@@ -3,12 +3,18 @@
 //! Writes filter descriptions; starts nothing and looks at no file.
 
 use crate::domain::media::AudioStream;
-use crate::domain::preset::{AudioCodec, Preset};
+use crate::domain::preset::{AudioCodec, Container, Preset};
 
 /// Gaps become silence and overlaps are cut, so that samples and times agree to the end.
 const IN_STEP: &str = "aresample=async=1";
 /// Channels from which on no layout has a common name.
 const NAMED_CHANNELS: u32 = 8;
+/// Speakers that stand opposite each other: the resampler takes no layout that has one of two.
+const PAIRS: &[(&str, &str)] = &[("FL", "FR"), ("SL", "SR"), ("BL", "BR"), ("FLC", "FRC")];
+/// Bits a second that libopus takes at the most, for each channel.
+const MOST_OPUS: u64 = 256_000;
+/// The lowest rate of MP3 for which MP4 has a standard.
+const LOWEST_MP3_IN_MP4: u32 = 16_000;
 
 /// The whole chain for one track.
 pub fn filters(codec: AudioCodec, sound: &AudioStream, preset: &Preset) -> String {
@@ -18,13 +24,16 @@ pub fn filters(codec: AudioCodec, sound: &AudioStream, preset: &Preset) -> Strin
         chain.push(speakers);
     } else if needs_mix(sound) {
         chain.push(mix(sound.channels));
+    } else if is_odd(sound) {
+        // Only filters that count channels take it.
+        chain.push(if channels_of(layout) == sound.channels { in_order(layout) } else { mix(sound.channels) });
     }
     chain.push(IN_STEP.to_owned());
     // One rate and one layout, whatever comes on the way: advertisements have other ones than the film.
     let is_set = |option: &str| preset.extra.iter().step_by(2).any(|name| name == option);
     let mut wanted = Vec::new();
     if !is_set("-ar")
-        && let Some(rate) = rate(codec, sound.sample_rate)
+        && let Some(rate) = rate(codec, preset.container, sound.sample_rate)
     {
         wanted.push(format!("sample_rates={rate}"));
     }
@@ -35,6 +44,46 @@ pub fn filters(codec: AudioCodec, sound: &AudioStream, preset: &Preset) -> Strin
         chain.push(format!("aformat={}", wanted.join(":")));
     }
     chain.join(",")
+}
+
+/// The bit rate for one track: the wanted one, or the most that the encoder takes for so many channels.
+pub fn bitrate(codec: AudioCodec, wanted: u64, sound: &AudioStream, preset: &Preset) -> u64 {
+    if codec != AudioCodec::Opus {
+        return wanted;
+    }
+    let set = preset.extra.chunks_exact(2).find(|option| option[0] == "-ac").and_then(|option| option[1].parse().ok());
+    let channels: u32 = set.unwrap_or_else(|| channels_of(layout(codec, sound)));
+    wanted.min(MOST_OPUS * u64::from(channels.max(1)))
+}
+
+/// Its speakers have names, `2 channels (SL+SR)`, and the resampler refuses them: none is in front, or one of a pair is missing.
+fn is_odd(sound: &AudioStream) -> bool {
+    let Some((count, names)) = sound.layout.split_once(" channels (") else { return false };
+    let names: Vec<&str> = names.trim_end_matches(')').split('+').collect();
+    let has = |name| names.contains(&name);
+    let is_in_front = ["FL", "FR", "FC"].into_iter().any(has);
+    let is_lopsided = PAIRS.iter().any(|(left, right)| has(left) != has(right));
+    sound.channels > 1 && count.parse() == Ok(sound.channels) && (!is_in_front || is_lopsided)
+}
+
+/// Each channel as the one of the same number in this layout.
+fn in_order(layout: &str) -> String {
+    let numbers: Vec<String> = (0..channels_of(layout)).map(|number| number.to_string()).collect();
+    format!("channelmap={}:{layout}", numbers.join("|"))
+}
+
+/// How many channels a layout of [`taken`] has.
+fn channels_of(layout: &str) -> u32 {
+    match layout {
+        "mono" => 1,
+        "2.1" | "3.0" => 3,
+        "4.0" | "quad" => 4,
+        "5.0" => 5,
+        "5.1" | "5.1(side)" => 6,
+        "6.1" => 7,
+        "7.1" => 8,
+        _ => 2,
+    }
 }
 
 /// No filter knows where these channels stand: they are mixed by number.
@@ -103,8 +152,8 @@ const fn taken(codec: AudioCodec) -> &'static [&'static str] {
     }
 }
 
-/// The encoder's rate next above the input's, or its highest. `None` where the input's is not told.
-fn rate(codec: AudioCodec, input: u32) -> Option<u32> {
+/// The rate next above the input's that encoder and container take, or the highest. `None` where the input's is not told.
+fn rate(codec: AudioCodec, container: Container, input: u32) -> Option<u32> {
     let rates: &[u32] = match codec {
         AudioCodec::Aac => &[8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000],
         AudioCodec::Opus => &[48_000],
@@ -115,7 +164,11 @@ fn rate(codec: AudioCodec, input: u32) -> Option<u32> {
     if input == 0 {
         return None;
     }
-    rates.iter().copied().find(|rate| *rate >= input).or_else(|| rates.last().copied())
+    let lowest = match (codec, container) {
+        (AudioCodec::Mp3, Container::Mp4) => LOWEST_MP3_IN_MP4,
+        _ => 0,
+    };
+    rates.iter().copied().find(|rate| *rate >= input.max(lowest)).or_else(|| rates.last().copied())
 }
 
 #[cfg(test)]
@@ -164,9 +217,45 @@ mod tests {
 
     #[test]
     fn rates_beyond_the_encoder_become_its_highest() {
+        let rate = |codec, input| super::rate(codec, Container::Mkv, input);
         assert_eq!(rate(AudioCodec::Aac, 192_000), Some(96_000));
         assert_eq!(rate(AudioCodec::Mp3, 37_800), Some(44_100));
         assert_eq!(rate(AudioCodec::Opus, 8000), Some(48_000));
         assert_eq!(rate(AudioCodec::Aac, 0), None);
+    }
+
+    #[test]
+    fn mp3_in_mp4_has_a_rate_that_mp4_knows() {
+        assert_eq!(rate(AudioCodec::Mp3, Container::Mp4, 8000), Some(16_000));
+        assert_eq!(rate(AudioCodec::Mp3, Container::Mp4, 22_050), Some(22_050));
+        assert_eq!(rate(AudioCodec::Mp3, Container::Mkv, 8000), Some(8000));
+        assert_eq!(rate(AudioCodec::Aac, Container::Mp4, 8000), Some(8000));
+    }
+
+    #[test]
+    fn opus_gets_no_more_bits_than_it_takes_for_its_channels() {
+        let of = |codec, channels, preset: &Preset| bitrate(codec, 320_000, &sound(channels, "", 48_000), preset);
+        assert_eq!(of(AudioCodec::Opus, 1, &quick()), 256_000);
+        assert_eq!(of(AudioCodec::Opus, 2, &quick()), 320_000);
+        assert_eq!(of(AudioCodec::Aac, 1, &quick()), 320_000);
+        let extra = ["-ac", "1"].map(str::to_owned).to_vec();
+        assert_eq!(of(AudioCodec::Opus, 2, &Preset { extra, ..quick() }), 256_000);
+    }
+
+    #[test]
+    fn speakers_that_the_resampler_refuses_are_taken_in_their_order() {
+        let begin = |codec, channels, layout| {
+            let chain = filters(codec, &sound(channels, layout, 48_000), &quick());
+            chain.split_once(",aresample").map(|(begin, _)| begin.to_owned()).unwrap_or_default()
+        };
+        assert_eq!(begin(AudioCodec::Aac, 2, "2 channels (SL+SR)"), "channelmap=0|1:stereo");
+        assert_eq!(begin(AudioCodec::Aac, 2, "2 channels (FL+FC)"), "channelmap=0|1:stereo");
+        assert_eq!(begin(AudioCodec::Flac, 3, "3 channels (BC+SL+SR)"), "channelmap=0|1|2:3.0");
+        assert_eq!(begin(AudioCodec::Mp3, 3, "3 channels (BC+SL+SR)"), "pan=stereo|c0<c0+c2|c1<c1");
+        // The resampler knows better what to make of these.
+        for layout in ["2 channels (FC+LFE)", "6 channels (FL+FR+FC+LFE+TFL+TFR)", "stereo", ""] {
+            assert_eq!(begin(AudioCodec::Aac, 2, layout), "", "{layout}");
+        }
+        assert_eq!(begin(AudioCodec::Aac, 1, "1 channels (SL)"), "");
     }
 }
