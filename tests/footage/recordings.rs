@@ -271,6 +271,21 @@ fn more_pictures_a_second_than_svt_knows_go_into_av1() {
 }
 
 #[test]
+fn sound_that_is_cut_off_before_the_count_of_its_head_is_told() {
+    let noise = |ending: &str, words: &str| film(ending, &format!("-f lavfi -i anoisesrc=d=5:a=0.1 {words}"));
+    let told = [Seconds(3.5, 0.4), Decodes, DamageTold];
+    let mut rows: Vec<_> = [("a.mp3", "mp3"), ("a.flac", "flac"), ("a.aiff", "aiff"), ("a.au", "au"), ("a.tta", "tta")]
+        .map(|(name, ending)| row(name, noise(ending, "").cut_off(700), &told))
+        .into();
+    rows.extend([
+        row("little.mp3", noise("mp3", "").cut_off(300), &[Refused(&["only 30 % of what the input promises"])]),
+        row("guess.mp3", noise("mp3", "-write_xing 0").cut_off(300), &[Seconds(1.5, 0.2), NoDamage]),
+        row("whole.mp3", noise("mp3", ""), &[Seconds(5.0, 0.1), NoDamage]),
+    ]);
+    assert_all("audio-m4a", &rows);
+}
+
+#[test]
 fn a_stream_that_begins_long_after_the_other_is_still_found() {
     let late_sound = film("ts", &format!("{PICTURE}30 -itsoffset 22 {TONE}8 -c:v mpeg2video -b:v 8M -g 12 -c:a mp2"));
     let late_picture = film("mkv", &format!("-itsoffset 12 {PICTURE}6 {TONE}18 {QUICK} -c:a aac"));

@@ -18,6 +18,11 @@ const MUCH_SHARE: f64 = 0.03;
 /// Demuxers of containers that say how long they are; of others the length is reckoned from time stamps, which begin anew where
 /// recordings are joined.
 const TELL_THEIR_LENGTH: &[&str] = &["mov", "matroska", "avi", "asf", "flv", "ogg", "wav", "mxf", "nut"];
+/// Formats whose head counts samples or pictures once the file is finished, and which just end where they are cut off. An MP3 counts
+/// only with a head of its own (Xing, VBRI); without it its length is a guess.
+const COUNT_THEIR_LENGTH: &[&str] = &["mp3", "flac", "wv", "tta", "ivf"];
+/// A head that counts more than this was written into a pipe, and never got its number.
+const LONGEST_COUNT: Duration = Duration::from_hours(12);
 /// From this share of the pictures on, a decoder that gave fewer pictures than it got packets has to have complained of them:
 /// two fields in packets of their own make one picture, and that is no loss.
 const FEW_SHARE: u64 = 20;
@@ -69,7 +74,7 @@ fn cause(evidence: &Evidence<'_>, is_short: bool) -> String {
         return "no sound could be decoded".to_owned();
     }
     let said = evidence.account.first_complaint.clone();
-    if is_short && evidence.media.extras.ends_early {
+    if is_short && (evidence.media.extras.ends_early || ends_before_its_count(evidence)) {
         return "the file ends too early: it is cut off, or was not finished".to_owned();
     }
     said.unwrap_or_else(|| "its index promises more than the file holds".to_owned())
@@ -124,15 +129,24 @@ fn is_cut_short(evidence: &Evidence<'_>) -> bool {
     let said = evidence.account.first_complaint.as_deref().is_some_and(|words| words.contains("ends too early"));
     let listed = listed_to_show(evidence).zip(read_of_picture(evidence));
     let is_unlisted = listed.is_some_and(|(listed, read)| read.packets + 2 + listed / 100 < listed);
-    extras.ends_early || said || is_unlisted || is_broken_off(evidence)
+    extras.ends_early || said || is_unlisted || is_broken_off(evidence) || ends_before_its_count(evidence)
+}
+
+/// Its head counts more than came, which nothing else would tell.
+fn ends_before_its_count(evidence: &Evidence<'_>) -> bool {
+    let is_counted = COUNT_THEIR_LENGTH.contains(&evidence.media.demuxer.as_str());
+    is_counted && promised(evidence).is_some_and(|promised| promised < LONGEST_COUNT) && misses_much(evidence)
+}
+
+fn misses_much(evidence: &Evidence<'_>) -> bool {
+    let promised = promised(evidence).unwrap_or_default();
+    promised.saturating_sub(evidence.made) > MUCH.max(promised.mul_f64(MUCH_SHARE))
 }
 
 /// Something in the file could not be read, and what comes behind it is missing.
 fn is_broken_off(evidence: &Evidence<'_>) -> bool {
-    let promised = promised(evidence).unwrap_or_default();
-    let missing = promised.saturating_sub(evidence.made);
     let tells_its_length = TELL_THEIR_LENGTH.contains(&evidence.media.demuxer.as_str());
-    tells_its_length && evidence.account.first_complaint.is_some() && missing > MUCH.max(promised.mul_f64(MUCH_SHARE))
+    tells_its_length && evidence.account.first_complaint.is_some() && misses_much(evidence)
 }
 
 /// How long the input says that the mapped streams are.
@@ -283,6 +297,20 @@ mod tests {
         assert!((damage.seconds - 4.0).abs() < 1e-9);
         assert!(judged(&media(20, Extras::default()), &account(100, 100, Some("broken")), 4.0).is_err());
         assert_eq!(judged(&media(20, Extras::default()), &account(500, 500, Some("broken")), 19.9), Ok(None), "nothing is missing");
+    }
+
+    #[test]
+    fn a_sound_file_that_ends_before_its_count_is_cut_off_also_where_nobody_complains() {
+        let song = |seconds, duration_is_guess| MediaInfo {
+            demuxer: "mp3".to_owned(),
+            ..media(seconds, Extras { duration_is_guess, ..Extras::default() })
+        };
+        let damage = judged(&song(20, false), &account(350, 350, None), 14.0).expect("useful").expect("damage");
+        assert!((damage.seconds - 6.0).abs() < 1e-9 && damage.cause.contains("cut off"), "{damage:?}");
+        assert!(judged(&song(20, false), &account(100, 100, None), 4.0).is_err(), "too little");
+        assert_eq!(judged(&song(20, false), &account(500, 500, None), 19.6), Ok(None), "padding");
+        assert_eq!(judged(&song(20, true), &account(350, 350, None), 14.0), Ok(None), "a guess");
+        assert_eq!(judged(&song(171_798_691, false), &account(500, 500, None), 20.0), Ok(None), "written into a pipe");
     }
 
     #[test]

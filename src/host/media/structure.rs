@@ -11,6 +11,8 @@ use crate::host::files::fsops::fill;
 const MOST_BOXES: usize = 4096;
 /// A WAV that claims this much or more was written into a pipe, or is as good as that: its claim is not taken.
 const LARGEST_WAVE: u32 = 0x7fff_0000;
+/// The same for AIFF: `SoX` claims 0x7f000000 and its own head.
+const LARGEST_AIFF: u32 = 0x7f00_0000;
 /// Bytes of a Matroska file's head in which its segment begins.
 const EBML_HEAD: usize = 4096;
 
@@ -29,6 +31,8 @@ pub fn look(file: &File, size: u64, demuxer: &str) -> io::Result<Structure> {
         "mov" => boxes(file, size),
         "matroska" => segment(file, size),
         "avi" | "wav" => riff(file, size),
+        "aiff" => form(file, size),
+        "au" => au(file, size),
         _ => Ok(Structure::default()),
     }
 }
@@ -105,6 +109,27 @@ fn riff(file: &File, size: u64) -> io::Result<Structure> {
     Ok(Structure { ends_early: is_told && u64::from(length) + 8 > size + 1, is_hollow: false })
 }
 
+/// The outer chunk of an AIFF. A recorder that never came to write its length leaves 0.
+fn form(file: &File, size: u64) -> io::Result<Structure> {
+    let mut head = [0; 12];
+    if fill(file, &mut head, 0)? < 12 || &head[..4] != b"FORM" {
+        return Ok(Structure::default());
+    }
+    let length = be32(&head[4..8]);
+    let is_told = length != 0 && length < LARGEST_AIFF;
+    Ok(Structure { ends_early: is_told && u64::from(length) + 8 > size + 1, is_hollow: false })
+}
+
+/// Where the samples of an AU begin, and how many bytes they are; all ones = not told.
+fn au(file: &File, size: u64) -> io::Result<Structure> {
+    let mut head = [0; 12];
+    if fill(file, &mut head, 0)? < 12 || &head[..4] != b".snd" {
+        return Ok(Structure::default());
+    }
+    let (begin, length) = (be32(&head[4..8]), be32(&head[8..12]));
+    Ok(Structure { ends_early: length != u32::MAX && u64::from(begin) + u64::from(length) > size, is_hollow: false })
+}
+
 fn be32(bytes: &[u8]) -> u32 {
     bytes.try_into().map_or(0, u32::from_be_bytes)
 }
@@ -153,10 +178,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn sound_whose_head_promises_more_than_is_there_is_seen() {
+        let aiff = |length: u32| [&b"FORM"[..], &length.to_be_bytes(), b"AIFFCOMM"].concat();
+        assert!(!of(&aiff(8), "aiff").ends_early);
+        assert!(of(&aiff(80), "aiff").ends_early);
+        for length in [0, 0x7f00_0000, 0x7f00_002e, u32::MAX] {
+            assert!(!of(&aiff(length), "aiff").ends_early, "written into a pipe: {length:#x}");
+        }
+        let au = |length: u32| [&b".snd"[..], &24_u32.to_be_bytes(), &length.to_be_bytes(), &[0; 16]].concat();
+        assert!(!of(&au(4), "au").ends_early);
+        assert!(of(&au(40), "au").ends_early);
+        assert!(!of(&au(u32::MAX), "au").ends_early, "written into a pipe");
+    }
+
     proptest::proptest! {
         #[test]
-        fn any_bytes_are_looked_at_without_a_fault(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400), which in 0..4_usize) {
-            of(&bytes, ["mov", "matroska", "avi", "gif"][which]);
+        fn any_bytes_are_looked_at_without_a_fault(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400), which in 0..6_usize) {
+            of(&bytes, ["mov", "matroska", "avi", "gif", "aiff", "au"][which]);
         }
     }
 }
