@@ -47,6 +47,14 @@ fn the_day_the_language_the_title_and_the_chapters_of_a_film_are_kept() {
     );
 }
 
+#[test]
+fn what_an_ogg_file_says_of_its_music_is_kept() {
+    let tags = "-metadata title=T -metadata date=2019 -metadata genre=G -metadata track=3/9 -metadata composer=C -metadata album_artist=AA";
+    let facts = [("title", "T"), ("date", "2019"), ("genre", "G"), ("track", "3/9"), ("composer", "C"), ("album_artist", "AA")]
+        .map(|(name, value)| Tag(name, value));
+    assert_all("audio-m4a", &[row("song.opus", film("opus", &format!("{TONE}1 -c:a libopus {tags}")), &facts)]);
+}
+
 fn tells_the_place(film: &std::path::Path) -> bool {
     let content = std::fs::read(film).expect("read");
     content.windows(8).any(|window| window == b"+52.5200")

@@ -56,7 +56,8 @@ const ENTRIES: &str = "format=format_name,duration\
 field_order,color_range,color_space,color_transfer,color_primaries,channels,channel_layout,sample_rate,duration,nb_frames,\
 nb_read_packets\
     :program_stream=index:stream_disposition=attached_pic,default,comment,visual_impaired,descriptions,karaoke,lyrics,forced\
-    :stream_tags=DURATION,language,title,artist,album,rotate\
+    :stream_tags=DURATION,language,rotate,title,artist,album_artist,album,track,disc,genre,composer,date,show,season_number,\
+episode_id,episode_sort\
     :stream_side_data=side_data_type,rotation,displaymatrix,red_x,red_y,green_x,green_y,blue_x,blue_y,white_point_x,white_point_y,\
 min_luminance,max_luminance,max_content,max_average\
     :chapter=id:chapter_tags=title\
