@@ -122,7 +122,9 @@ fn mkv() -> Clip {
 fn no_films() -> Vec<(&'static str, Clip)> {
     let file = |content: &[u8]| bytes("bin", content);
     let still = |ending: &str| film(ending, "-f lavfi -i testsrc2=s=320x180 -frames:v 1");
+    let heic = [b"\0\0\0\x18ftypheic\0\0\0\0mif1heic\0\0\0\xd0meta".as_slice(), &[0; 200], b"\0\0\x0b\xc0mdat", &noise(3000)];
     vec![
+        ("photo.heic", file(&heic.concat())),
         ("text.mp4", file(b"no film, whatever its name says\n")),
         ("page.mp4", file(b"<!DOCTYPE html><html><body>403 Forbidden</body></html>\n")),
         ("error.mkv", file(b"{\"error\":{\"code\":404,\"message\":\"not found\"}}\n")),
@@ -349,7 +351,14 @@ fn special(world: &World) {
 
 #[test]
 fn what_is_no_film_is_told_in_words_to_act_on() {
-    assert_table(&told("proxy-480p", &no_films(), special), 27);
+    assert_table(&told("proxy-480p", &no_films(), special), 28);
+}
+
+#[test]
+fn a_photo_of_a_phone_is_told_as_a_picture_and_not_as_a_film_that_was_cut_off() {
+    let photo: Vec<_> = no_films().into_iter().filter(|(name, _)| *name == "photo.heic").collect();
+    let lines = told("proxy-480p", &photo, |_| ());
+    assert!(lines[0].1.starts_with("a picture, not a film"), "{}", lines[0].1);
 }
 
 #[test]
@@ -400,6 +409,7 @@ fn streams_that_fit_no_container_are_told_with_their_codec_in_words_to_act_on() 
         ("ts", ("pcm.mov", pcm), "pcm"),
         ("ts", ("vp9.webm", of("webm", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a libopus")), "vp9"),
         ("webm", ("h264.mp4", of("mp4", "-c:v libx264 -preset ultrafast -c:a aac")), "h264"),
+        ("mkv", ("air.ts", of("ts", "-c:v libx264 -preset ultrafast -c:a s302m -ac 2 -ar 48000 -strict -2")), "s302m"),
         ("mp4", ("theora.ogv", of("ogv", "-c:v libtheora -c:a libvorbis")), "theora"),
     ] {
         let preset =

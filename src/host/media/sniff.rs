@@ -182,9 +182,8 @@ fn boxes(head: &[u8]) -> Option<Content> {
     }
     match &head[4..8] {
         b"ftyp" => Some(match &head[8..12] {
-            // Pictures, alone or as a burst, and raw pictures of cameras.
-            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"mif2" | b"msf1" | b"avif" | b"avis"
-            | b"crx " | b"jp2 " | b"jpx " | b"jpm " => Content::Other,
+            b"crx " | b"jp2 " | b"jpx " | b"jpm " => Content::Other,
+            _ if is_photo(head) => Content::Other,
             b"M4A " | b"M4B " | b"M4P " | b"F4A " | b"F4B " | b"aax " => Content::Medium(Medium::Sound, Format::Mp4),
             _ => MP4,
         }),
@@ -197,6 +196,12 @@ fn boxes(head: &[u8]) -> Option<Content> {
         b"wide" | b"free" | b"skip" | b"pnot" | b"uuid" if size <= 1 << 30 => Some(MP4),
         _ => None,
     }
+}
+
+/// Pictures of phones (HEIC, AVIF), alone or as a burst.
+pub fn is_photo(head: &[u8]) -> bool {
+    const BRANDS: [&[u8]; 11] = [b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1", b"avif", b"avis"];
+    head.get(4..8) == Some(b"ftyp") && head.get(8..12).is_some_and(|brand| BRANDS.contains(&brand))
 }
 
 /// The streams of Ogg all begin in its first pages.

@@ -149,18 +149,16 @@ pub fn missing_stream(preset: &Preset, media: &MediaInfo) -> Option<String> {
 /// Streams that are copied have to be such as the container can hold.
 fn check_copies(preset: &Preset, media: &MediaInfo, chosen: &Chosen<'_>) -> Result<(), Unfit> {
     let container = preset.container;
-    let refuse = |what: &str, codec: &str| {
-        Err(Unfit::Copy(format!(
-            "{container} cannot hold {what} in {codec}, which the preset {} copies as it is; container: mkv holds it, or a codec \
-             instead of copy",
-            preset.name
-        )))
+    let refuse = |what: &str, codec: &str, way: &str| {
+        let name = &preset.name;
+        Err(Unfit::Copy(format!("{container} cannot hold {what} in {codec}, which the preset {name} copies as it is; {way}")))
     };
+    let into_mkv = "container: mkv holds it, or a codec instead of copy";
     if let (Some(plan), Some(stream)) = (&preset.video, &media.video)
         && plan.codec == VideoCodec::Copy
         && !holds_picture(container, &stream.codec)
     {
-        return refuse("a picture", &stream.codec);
+        return refuse("a picture", &stream.codec, into_mkv);
     }
     if let (Some(plan), Some(stream)) = (&preset.video, &media.video)
         && plan.codec == VideoCodec::Copy
@@ -176,7 +174,12 @@ fn check_copies(preset: &Preset, media: &MediaInfo, chosen: &Chosen<'_>) -> Resu
     if preset.audio.as_ref().is_some_and(|plan| plan.codec == AudioCodec::Copy)
         && let Some(sound) = chosen.sounds.iter().find(|sound| !holds_sound(container, &sound.codec))
     {
-        return refuse("sound", &codec_words(sound));
+        let way = if holds_sound(Container::Mkv, &sound.codec) {
+            into_mkv
+        } else {
+            "a preset with a codec instead of copy makes it anew"
+        };
+        return refuse("sound", &codec_words(sound), way);
     }
     Ok(())
 }
@@ -190,7 +193,7 @@ fn holds_picture(container: Container, codec: &str) -> bool {
                 "h264" | "hevc" | "av1" | "vp9" | "mpeg4" | "mpeg2video" | "mpeg1video" | "mjpeg" | "png" | "vc1" | "dirac"
             )
         }
-        Container::Mov => !matches!(codec, "vp8" | "vp9" | "theora" | "wmv1" | "wmv2" | "wmv3" | "rv30" | "rv40" | ""),
+        Container::Mov => !matches!(codec, "av1" | "vp8" | "vp9" | "theora" | "wmv1" | "wmv2" | "wmv3" | "rv30" | "rv40" | ""),
         Container::Mkv => !codec.is_empty(),
         Container::Webm => matches!(codec, "vp8" | "vp9" | "av1"),
         Container::Ts => matches!(codec, "h264" | "hevc" | "mpeg2video" | "mpeg1video" | "mpeg4" | "dirac" | "vc1"),
@@ -198,13 +201,33 @@ fn holds_picture(container: Container, codec: &str) -> bool {
     }
 }
 
+/// Plain samples that Matroska has a name for; not those of discs and broadcasts, nor of channels one behind the other.
+const MKV_PCM: &[&str] = &[
+    "pcm_u8",
+    "pcm_s16le",
+    "pcm_s24le",
+    "pcm_s32le",
+    "pcm_s64le",
+    "pcm_s16be",
+    "pcm_s24be",
+    "pcm_s32be",
+    "pcm_f32le",
+    "pcm_f64le",
+    "pcm_alaw",
+    "pcm_mulaw",
+];
+
 /// As [`holds_picture`], for sound.
 fn holds_sound(container: Container, codec: &str) -> bool {
     match container {
         Container::Mp4 => matches!(codec, "aac" | "mp3" | "mp2" | "ac3" | "eac3" | "dts" | "alac" | "opus" | "mp1" | "vorbis"),
         Container::M4a => matches!(codec, "aac" | "alac" | "ac3"),
-        Container::Mov => matches!(codec, "aac" | "mp3" | "mp2" | "ac3" | "eac3" | "alac") || codec.starts_with("pcm_"),
-        Container::Mkv => !codec.is_empty(),
+        Container::Mov => {
+            matches!(codec, "aac" | "mp3" | "mp2" | "ac3" | "eac3" | "alac")
+                || codec.starts_with("pcm_") && !matches!(codec, "pcm_bluray" | "pcm_dvd")
+        }
+        Container::Mkv if codec.starts_with("pcm_") => MKV_PCM.contains(&codec),
+        Container::Mkv => !matches!(codec, "s302m" | "comfortnoise" | ""),
         Container::Webm => matches!(codec, "opus" | "vorbis"),
         Container::Ts => matches!(codec, "aac" | "mp3" | "mp2" | "ac3" | "eac3" | "dts" | "opus"),
         Container::Jpg => false,
@@ -419,6 +442,30 @@ mod tests {
         let flac = AudioStream { codec: "flac".to_owned(), ..sound(1) };
         let words = choose(&preset, &media(vec![flac], Extras::default())).expect_err("refused").to_string();
         assert!(words.starts_with("mp4 cannot hold sound in flac") && words.contains("mkv"), "{words}");
+    }
+
+    #[test]
+    fn sound_that_no_matroska_holds_is_refused_without_advice_to_take_one() {
+        let copy = Preset { audio: Some(AudioPlan::new(AudioCodec::Copy)), ..quick() };
+        for container in [Container::Mkv, Container::Mp4] {
+            for codec in ["pcm_bluray", "s302m"] {
+                let disc = AudioStream { codec: codec.to_owned(), ..sound(1) };
+                let preset = Preset { container, ..copy.clone() };
+                let words = choose(&preset, &media(vec![disc], Extras::default())).expect_err("refused").to_string();
+                assert!(words.contains(codec) && !words.contains("mkv holds it"), "{words}");
+            }
+        }
+        let plain = AudioStream { codec: "pcm_s24le".to_owned(), ..sound(1) };
+        assert!(choose(&Preset { container: Container::Mkv, ..copy }, &media(vec![plain], Extras::default())).is_ok());
+    }
+
+    #[test]
+    fn av1_is_not_copied_into_quicktime() {
+        let video = quick().video.map(|plan| VideoPlan { codec: VideoCodec::Copy, ..plan });
+        let mut film = media(vec![sound(1)], Extras::default());
+        film.video = film.video.map(|video| VideoStream { codec: "av1".to_owned(), ..video });
+        let words = choose(&Preset { video, container: Container::Mov, ..quick() }, &film).expect_err("refused").to_string();
+        assert!(words.starts_with("mov cannot hold a picture in av1"), "{words}");
     }
 
     #[test]

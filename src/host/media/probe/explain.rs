@@ -39,6 +39,10 @@ pub(super) fn explain(log: &str, head: Head) -> Rejected {
         let text = format!("not a supported container ({}); convert it to MKV or MP4 first", sanitise(name.as_bytes()));
         return rejected(RejectReason::UnsupportedContainer, text);
     }
+    if has("moov atom not found") && head == Head::Photo {
+        // Its boxes are those of a film, and there is no index since there is no film.
+        return rejected(RejectReason::NotAVideo, "a picture, not a film; remove it from the list");
+    }
     // ffmpeg guesses by the name when the content tells nothing, and then complains of what that format lacks.
     let guessed = has("detected only with low score");
     if has("moov atom not found") && !guessed {

@@ -8,6 +8,7 @@ use crate::domain::job::{RejectReason, Rejected};
 use crate::domain::text::error_words as words;
 use crate::host::files::file_id::FileId;
 use crate::host::media::probe::{HEAD, Refused, refused, rejected};
+use crate::host::media::sniff::is_photo;
 
 /// What stands in a file by the look of its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,7 @@ pub(super) enum Head {
     Playlist(&'static str),
     Text,
     Zeros,
+    Photo,
     Other,
 }
 
@@ -85,6 +87,8 @@ pub(super) fn sniff(head: &[u8]) -> Head {
         Head::Zeros
     } else if looks_like_text(head) {
         Head::Text
+    } else if is_photo(head) {
+        Head::Photo
     } else {
         Head::Other
     }
