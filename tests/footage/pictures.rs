@@ -127,6 +127,38 @@ fn an_interlaced_film_is_made_progressive_and_a_progressive_one_is_left_alone() 
                 &[Frames(50, 0), NoCombs, LikeInput("scale=720:576", 0.9)],
             ),
             row("phone.mp4", film("mp4", &format!("{progressive} {QUICK}")), &[Frames(50, 0), Moments(1.05)]),
+            row(
+                "progressive.avi",
+                film("avi", &format!("{progressive} -c:v mpeg4 -b:v 4M")),
+                &[Frames(50, 0), NoCombs, LikeInput("scale=720:576", 0.9)],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn an_interlaced_film_is_made_progressive_where_only_its_pictures_say_that_it_is() {
+    // Fields have colours of their own: made of half as many lines, these would be combed for good.
+    let fields = |format: &str, size: &str, lines: &str, field: &str, words: &str| {
+        format!(
+            "-f lavfi -i testsrc2=s={size}:r=50:d=0.6,format={format},scroll=h=0.02,tinterlace={lines},setfield={field} -threads 1 {words}"
+        )
+    };
+    let top = |format: &str, size: &str, words: &str| fields(format, size, "interleave_top", "tff", words);
+    let bottom = |size: &str, words: &str| fields("yuv422p10le", size, "interleave_bottom", "bff", words);
+    let divx = top("yuv420p", "720x576", "-c:v mpeg4 -b:v 4M -flags +ildct+ilme -top 1");
+    let avid = top("yuv422p", "1920x1080", "-c:v dnxhd -b:v 120M -flags +ildct+ilme");
+    let prores = bottom("720x576", "-c:v prores_ks -flags +ildct");
+    let disc = top("yuv420p", "720x576", &format!("{QUICK} -flags +ildct+ilme -x264opts tff=1"));
+    assert_all(
+        QUICK_720,
+        &[
+            row("divx.avi", film("avi", &divx), &[NoCombs, Frames(15, 1)]),
+            row("divx.mp4", film("mp4", &divx), &[NoCombs]),
+            row("avid.mov", film("mov", &avid), &[NoCombs, LikeInput("yadif=mode=0,scale=1280:720", 0.97)]),
+            row("prores.mov", film("mov", &prores), &[NoCombs]),
+            row("prores.mkv", film("mkv", &prores), &[NoCombs]),
+            row("disc.mkv", film("mkv", &disc), &[NoCombs]),
         ],
     );
 }

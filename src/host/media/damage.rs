@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::domain::account::{Account, StreamRead};
 use crate::domain::job::Damage;
-use crate::domain::media::MediaInfo;
+use crate::domain::media::{MediaInfo, VideoStream};
 use crate::engine::port::{Cause, Failure};
 
 /// An output of a file that was cut off may be this much shorter than promised without a word: a frame or two of rounding.
@@ -26,6 +26,8 @@ const LONGEST_COUNT: Duration = Duration::from_hours(12);
 /// From this share of the pictures on, a decoder that gave fewer pictures than it got packets has to have complained of them:
 /// two fields in packets of their own make one picture, and that is no loss.
 const FEW_SHARE: u64 = 20;
+/// Codecs that put both fields of a picture into one packet.
+const WHOLE_PICTURES: &[&str] = &["mpeg4", "dnxhd", "prores", "dvvideo"];
 /// What it complained of explains so many times as many pictures.
 const EXPLAINED: u64 = 4;
 /// Less than this share of what the input promises is no useful output.
@@ -107,7 +109,8 @@ fn pictures_lost(evidence: &Evidence<'_>) -> u64 {
     let due = listed_to_show(evidence).map_or(packets, |shown| packets.min(shown));
     let missing = due.saturating_sub(decoded);
     // Only where one picture may come in two packets.
-    let may_be_fields = evidence.media.video.as_ref().is_some_and(|video| video.is_interlaced);
+    let may_be_fields = |video: &VideoStream| video.is_interlaced && !WHOLE_PICTURES.contains(&video.codec.as_str());
+    let may_be_fields = evidence.media.video.as_ref().is_some_and(may_be_fields);
     let is_explained = !may_be_fields || missing <= due / FEW_SHARE || complained * EXPLAINED >= missing || decoded == 0;
     if is_explained { missing.max(account.repaired) } else { complained }
 }
@@ -181,7 +184,7 @@ fn share_made(evidence: &Evidence<'_>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::media::{AudioStream, Extras, VideoStream};
+    use crate::domain::media::{AudioStream, Extras};
 
     fn media(seconds: u64, extras: Extras) -> MediaInfo {
         let duration = Some(Duration::from_secs(seconds));
@@ -261,6 +264,10 @@ mod tests {
         assert_eq!(damage.frames, 350, "a decoder does not tell of each picture");
         let damage = judged(&film, &glitch(500, 245, 240), 20.0).expect("useful").expect("damage");
         assert_eq!(damage.frames, 255, "half of them are broken");
+        let video = film.video.clone().map(|video| VideoStream { codec: "mpeg4".to_owned(), ..video });
+        let whole = MediaInfo { video, ..film };
+        let damage = judged(&whole, &glitch(500, 300, 5), 20.0).expect("useful").expect("damage");
+        assert_eq!(damage.frames, 200, "MPEG-4 has both fields in one packet");
     }
 
     #[test]

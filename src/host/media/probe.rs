@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::domain::job::{RejectReason, Rejected};
 use crate::domain::media::{AudioStream, MediaInfo};
-use crate::domain::preset::{Hdr, Preset};
+use crate::domain::preset::{Deinterlace, Hdr, Preset, VideoCodec};
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
 use crate::host::files::file_id::FileId;
@@ -67,9 +67,9 @@ creation_time,com.apple.quicktime.creationdate,location,com.apple.quicktime.loca
 const BLOCK_ENTRIES: &str = "frame=stream_index,channels,channel_layout";
 /// So many packets of sound are decoded, or tried: the first ones may be cut.
 const FIRST_PACKETS: &str = "%+#100";
-/// What is asked of a picture: what it says of brightness.
-const PICTURE_ENTRIES: &str = "frame=media_type:frame_side_data=side_data_type,red_x,red_y,green_x,green_y,blue_x,blue_y,\
-white_point_x,white_point_y,min_luminance,max_luminance,max_content,max_average";
+/// What is asked of a picture: what it says of fields and of brightness.
+const PICTURE_ENTRIES: &str = "frame=media_type,interlaced_frame:frame_side_data=side_data_type,red_x,red_y,green_x,green_y,\
+blue_x,blue_y,white_point_x,white_point_y,min_luminance,max_luminance,max_content,max_average";
 /// The demuxer of the still pictures that this program makes.
 const STILL_FORMAT: &str = "jpeg_pipe";
 /// A disk that reads slower than this, in bytes a second, makes the check of an output fail.
@@ -162,8 +162,13 @@ impl Prober {
         } else if preset.audio.is_some() && probed.media.audio.as_ref().is_some_and(is_named_alone) {
             self.listen(path, &mut probed)?;
         }
-        if preset.video.as_ref().is_some_and(|plan| plan.hdr == Hdr::Keep) {
-            self.complete_brightness(path, &mut probed.media);
+        if let Some(plan) = &preset.video {
+            if plan.hdr == Hdr::Keep {
+                self.complete_brightness(path, &mut probed.media);
+            }
+            if plan.deinterlace == Deinterlace::Auto && plan.codec != VideoCodec::Copy {
+                self.complete_fields(path, &mut probed.media);
+            }
         }
         match choose(preset, &probed.media) {
             Ok(_) => Ok(probed),

@@ -60,6 +60,20 @@ fn the_brightness_that_only_the_pictures_tell_is_found_for_a_preset_that_keeps_i
 }
 
 #[test]
+fn the_pictures_of_a_matroska_film_are_asked_whether_they_are_interlaced_and_only_where_they_may_be() {
+    let dir = tempfile::tempdir().expect("folder");
+    let is_interlaced = |name: &str, graph: &str, rate: &str, words: &[&str]| {
+        let path = dir.path().join(name);
+        let graph = format!("testsrc=s=720x576:r={rate}:d=0.2,{graph}");
+        make(&path, &[&["-f", "lavfi", "-i", &graph, "-c:v", "libx264", "-preset", "ultrafast", "-f", "matroska"], words].concat());
+        prober(dir.path()).probe(&path, &quick()).expect("probed").media.video.expect("a picture").is_interlaced
+    };
+    let fields = ["-flags", "+ildct+ilme", "-x264opts", "tff=1"];
+    assert!(is_interlaced("fields.mkv", "tinterlace=interleave_top,setfield=tff", "50", &fields));
+    assert!(!is_interlaced("whole.mkv", "null", "25", &[]));
+}
+
+#[test]
 fn a_cover_picture_is_no_video() {
     let dir = tempfile::tempdir().expect("folder");
     let (cover, path) = (dir.path().join("c.jpg"), dir.path().join("a.m4a"));

@@ -62,6 +62,8 @@ pub(super) struct Frame {
     pub stream_index: u32,
     pub channels: u32,
     pub channel_layout: String,
+    #[serde(rename = "interlaced_frame")]
+    pub interlaced: u8,
     pub side_data_list: Vec<SideData>,
 }
 
@@ -234,6 +236,11 @@ impl Report {
             && self.programs.iter().any(|program| has(program, index))
     }
 
+    /// The first picture itself says that it is of two fields.
+    pub(super) fn is_interlaced(&self) -> bool {
+        self.frames.first().is_some_and(|frame| frame.interlaced != 0)
+    }
+
     /// What the first picture itself says of brightness.
     pub(super) fn brightness(&self) -> Brightness {
         self.frames.first().map(|frame| brightness(&frame.side_data_list)).unwrap_or_default()
@@ -324,11 +331,12 @@ fn turns(matrix: &str) -> bool {
 }
 
 /// The file says so, or is of a kind that often is. What it says is true of its first pictures: a recording or a disc may begin
-/// progressive and go on interlaced. Pictures that are not flagged pass the deinterlacer as they are.
+/// progressive and go on interlaced. MPEG-4, `DNxHD` and `ProRes` flag their pictures, and their containers tell nothing of it, or
+/// the contrary. Pictures that are not flagged pass the deinterlacer as they are.
 fn is_interlaced(stream: &Stream, demuxer: &str) -> bool {
     let from_broadcast = matches!(demuxer, "mpegts" | "mpeg" | "mxf" | "wtv" | "dv");
     matches!(stream.field_order.as_str(), "tt" | "bb" | "tb" | "bt")
-        || matches!(stream.codec_name.as_str(), "mpeg2video" | "dvvideo" | "vc1")
+        || matches!(stream.codec_name.as_str(), "mpeg2video" | "dvvideo" | "vc1" | "mpeg4" | "dnxhd" | "prores")
         || from_broadcast && stream.codec_name == "h264" && rate(&stream.avg_frame_rate).is_none_or(|fps| fps < 31.0)
 }
 

@@ -1,14 +1,20 @@
 //! What is asked further of a file, where its beginning tells too little: how long it is, what its late sound is, how bright its
-//! pictures are.
+//! pictures are, and whether they are interlaced.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
 use super::{Probed, Prober, Question, Refused, SLOWEST_DISK, Subject, is_named_alone};
-use crate::domain::media::MediaInfo;
+use crate::domain::media::{MediaInfo, VideoStream};
 use crate::host::media::arguments::FORMATS;
 use crate::host::media::report::{LATE_DEMUXERS, Report};
 use crate::host::media::tracks::best_sound;
+
+/// Lines of interlaced films: of NTSC and PAL, and of HD, cropped or not.
+const INTERLACED_LINES: [u32; 5] = [480, 486, 576, 1080, 1088];
+/// Pictures a second of interlaced films: not those of the cinema, nor of cameras and screens that are faster.
+const INTERLACED_RATES: RangeInclusive<f64> = 24.5..=31.0;
 
 impl Prober {
     /// A sheet is made of a cover where there is no film, and has to know how long its film really is.
@@ -29,6 +35,32 @@ impl Prober {
             }
         }
         Ok(())
+    }
+
+    /// Matroska's word that a film is progressive is written without a look at its pictures, so one of them is asked, where it
+    /// has the size and the rate of interlaced films. A film without its first picture is as its container says.
+    pub(super) fn complete_fields(&self, path: &Path, media: &mut MediaInfo) {
+        let is_matroska = media.demuxer == "matroska";
+        let may_be = |video: &VideoStream| {
+            !video.is_interlaced
+                && video.codec == "h264"
+                && INTERLACED_LINES.contains(&video.height)
+                && INTERLACED_RATES.contains(&video.fps)
+        };
+        let Some(index) = media.video.as_ref().filter(|video| is_matroska && may_be(video)).map(|video| video.index) else {
+            return;
+        };
+        let Some(first) = self.first_picture(path, index, media.extras.long_look) else { return };
+        if let Some(video) = &mut media.video {
+            video.is_interlaced = first.is_interlaced();
+        }
+    }
+
+    /// What the first picture of a stream says itself.
+    fn first_picture(&self, path: &Path, index: u32, long: bool) -> Option<Report> {
+        let question = Question { formats: FORMATS, subject: Subject::Picture(index), long, timeout: self.timeout };
+        let answer = self.ask(path, question).ok()?;
+        serde_json::from_slice(&answer.stdout).ok()
     }
 
     /// Longest time for a question that reads a whole file of so many bytes.
@@ -61,10 +93,8 @@ impl Prober {
         if colour.mastering.is_some() && colour.light_level.is_some() {
             return;
         }
-        let question = Question { formats: FORMATS, subject: Subject::Picture(video.index), long, timeout: self.timeout };
-        let Ok(answer) = self.ask(path, question) else { return };
-        let report: Report = serde_json::from_slice(&answer.stdout).unwrap_or_default();
-        let told = report.brightness();
+        let Some(first) = self.first_picture(path, video.index, long) else { return };
+        let told = first.brightness();
         colour.mastering = colour.mastering.take().or(told.mastering);
         colour.light_level = colour.light_level.take().or(told.light_level);
     }
