@@ -53,6 +53,17 @@ fn a_film_of_high_range_becomes_one_of_usual_range_that_is_as_bright() {
 }
 
 #[test]
+fn a_film_of_high_range_in_narrow_colours_keeps_them() {
+    let film = film(
+        "mkv",
+        "-f lavfi -i color=0xC06030:s=160x90:r=25:d=0.4 -vf scale=out_color_matrix=bt709,format=yuv420p10le -c:v libx265 \
+         -preset ultrafast -x265-params log-level=error:colorprim=bt709:transfer=arib-std-b67:colormatrix=bt709 \
+         -color_primaries bt709 -color_trc arib-std-b67 -colorspace bt709",
+    );
+    assert_all("web-720p", &[row("hlg-709.mkv", film, &[NotHalfHdr, Shows(0.0, MIDDLE, [234, 97, 48], 8)])]);
+}
+
+#[test]
 fn the_sheet_of_a_film_of_high_range_is_as_bright() {
     let rows = high_range().into_iter().map(|row| Row { facts: vec![Shows(0.0, (0.1, 0.1), [232; 3], 32)], ..row });
     assert_all("thumbnails", &rows.collect::<Vec<_>>());

@@ -77,6 +77,11 @@ const TRANSFERS: &[&str] = &[
     "smpte428",
 ];
 
+/// Matrices that zscale reads as they are told.
+const SPACES: &[&str] = &["bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "ycgco", "bt2020nc", "chroma-derived-nc", "ictcp"];
+/// Transfer functions that a file may tell, and that zscale does not know.
+const UNKNOWN_TO_ZSCALE: &[&str] = &["bt1361e", "smpte428"];
+
 /// What becomes of the colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColourWay {
@@ -200,15 +205,19 @@ fn colours(plan: &VideoPlan, stream: &VideoStream, way: ColourWay, to: Tags) -> 
     let range = range_name(wants_full_range(plan));
     let from_range = range_name(is_full_range(stream));
     let transfer = stream.colour.transfer.as_str();
-    let wide =
-        |transfer: &str| format!("setparams=range={from_range}:colorspace=bt2020nc:color_primaries=bt2020:color_trc={transfer}");
+    // As the film tells it; a film of wide colours that tells nothing is taken for the usual kind.
+    let wide = |transfer: &str| {
+        let space = told(SPACES, &stream.colour.space).unwrap_or(BT2020.space);
+        let primaries = told(PRIMARIES, &stream.colour.primaries).unwrap_or(BT2020.primaries);
+        format!("setparams=range={from_range}:colorspace={space}:color_primaries={primaries}:color_trc={transfer}")
+    };
     let format = format(plan, stream).map(|format| format!("format={format}"));
-    let tagged = |tags: Tags| {
+    let marked = |tags: Tags| {
         let Tags { space, primaries, transfer, .. } = tags;
         format!("setparams=range={range}:colorspace={space}:color_primaries={primaries}:color_trc={transfer}")
     };
     match way {
-        ColourWay::Plain => vec![tagged(to)],
+        ColourWay::Plain => vec![marked(to)],
         ColourWay::KeepHdr => {
             let mut chain = vec![wide(transfer)];
             chain.extend(format);
@@ -224,23 +233,24 @@ fn colours(plan: &VideoPlan, stream: &VideoStream, way: ColourWay, to: Tags) -> 
                 format!("zscale=t=bt709:m=bt709:r={range}"),
             ];
             chain.extend(format);
-            chain.push(tagged(BT709));
+            chain.push(marked(BT709));
             chain
         }
         ColourWay::Narrow => {
-            let known = if transfer.is_empty() || transfer == "unknown" { "bt2020-10" } else { transfer };
+            let known = told(TRANSFERS, transfer).filter(|name| !UNKNOWN_TO_ZSCALE.contains(name)).unwrap_or(BT2020.transfer);
             let mut chain = vec![wide(known), format!("zscale=p=bt709:t=bt709:m=bt709:r={range}")];
             chain.extend(format);
-            chain.push(tagged(BT709));
+            chain.push(marked(BT709));
             chain
         }
         ColourWay::Table => {
+            let matrix = tagged(stream).unwrap_or(BT2020).matrix;
             let mut chain = vec![
                 (if stream.is_hlg() { HLG_TABLE } else { PQ_TABLE }).to_owned(),
-                format!("scale=in_color_matrix=bt2020:out_color_matrix=bt709:in_range={from_range}:out_range={range}"),
+                format!("scale=in_color_matrix={matrix}:out_color_matrix=bt709:in_range={from_range}:out_range={range}"),
             ];
             chain.extend(format);
-            chain.push(tagged(BT709));
+            chain.push(marked(BT709));
             chain
         }
     }
@@ -294,12 +304,16 @@ fn source_tags(stream: &VideoStream) -> Option<Tags> {
 fn target_tags(stream: &VideoStream, made: Picture) -> Tags {
     let known = (!is_rgb(&stream.pixel_format)).then(|| tagged(stream)).flatten();
     let tags = known.unwrap_or_else(|| assumed(made.width, made.height, stream.fps));
-    let told = |known: &[&'static str], name: &str| known.iter().find(|known| **known == name).copied();
     Tags {
         primaries: told(PRIMARIES, &stream.colour.primaries).unwrap_or(tags.primaries),
         transfer: told(TRANSFERS, &stream.colour.transfer).unwrap_or(tags.transfer),
         ..tags
     }
+}
+
+/// A name that a file tells, where it is one of these.
+fn told(known: &[&'static str], name: &str) -> Option<&'static str> {
+    known.iter().find(|known| **known == name).copied()
 }
 
 fn tagged(stream: &VideoStream) -> Option<Tags> {

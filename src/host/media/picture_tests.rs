@@ -60,6 +60,7 @@ fn this_ffmpeg_knows_every_colour_that_an_output_may_be_tagged_with() {
     let all = |name: &str, values: &[&str]| values.iter().map(|value| format!("setparams={name}={value}")).collect::<Vec<_>>();
     let fixed = [BT709, BT601_PAL, BT601_NTSC, SMPTE240M, FCC, BT2020];
     let chain = [
+        all("colorspace", SPACES),
         all("color_primaries", PRIMARIES),
         all("color_trc", TRANSFERS),
         all("color_primaries", &fixed.map(|tags| tags.primaries)),
@@ -97,6 +98,31 @@ fn high_dynamic_range_is_mapped_with_zscale_by_a_table_without_it_or_kept() {
     assert!(kept.contains("color_trc=smpte2084") && !kept.contains("tonemap"), "{kept}");
     let hlg = chain(&plan(), &coloured("bt2020nc", "arib-std-b67", "bt2020"), false);
     assert!(hlg.contains("lutyuv=") && hlg != table, "with the curve of its own: {hlg}");
+}
+
+#[test]
+fn wide_and_bright_films_are_read_with_the_colours_that_they_tell() {
+    let marked = |stream: &VideoStream, plan: &VideoPlan| {
+        let text = chain(plan, stream, true);
+        let from = text.find("setparams=").expect("marked");
+        text[from..].split(',').next().expect("a filter").to_owned()
+    };
+    let as_told = |space, primaries, transfer| {
+        format!("setparams=range=tv:colorspace={space}:color_primaries={primaries}:color_trc={transfer}")
+    };
+    let keep = VideoPlan { hdr: Hdr::Keep, pixel_format: Some(PixelFormat::Yuv420p10), ..plan() };
+    for plan in [&plan(), &keep] {
+        let told = coloured("bt709", "smpte2084", "smpte432");
+        assert_eq!(marked(&told, plan), as_told("bt709", "smpte432", "smpte2084"));
+        let silent = coloured("", "arib-std-b67", "");
+        assert_eq!(marked(&silent, plan), as_told("bt2020nc", "bt2020", "arib-std-b67"));
+        let odd = coloured("bt2020c", "smpte2084", "new:one");
+        assert_eq!(marked(&odd, plan), as_told("bt2020nc", "bt2020", "smpte2084"), "zscale cannot read these");
+    }
+    assert_eq!(marked(&coloured("bt709", "bt709", "bt2020"), &plan()), as_told("bt709", "bt2020", "bt709"));
+    assert_eq!(marked(&coloured("bt2020nc", "smpte428", "bt2020"), &plan()), as_told("bt2020nc", "bt2020", "bt2020-10"));
+    let table = chain(&plan(), &coloured("bt709", "arib-std-b67", "bt709"), false);
+    assert!(table.contains("scale=in_color_matrix=bt709:out_color_matrix=bt709"), "{table}");
 }
 
 #[test]
