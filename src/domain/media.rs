@@ -63,6 +63,10 @@ pub struct Extras {
     pub duration_is_guess: bool,
     /// Packets that the index lists for the chosen video stream.
     pub listed_pictures: Option<u64>,
+    /// Its first pictures are not shown: it was trimmed without encoding. Only told where the picture is to be copied.
+    pub hides_beginning: bool,
+    /// The same of its last pictures.
+    pub hides_end: bool,
 }
 
 /// A video stream.

@@ -1,6 +1,6 @@
 //! Presets that copy streams: what fits a container works, what does not is refused with the codec and the container.
 
-use crate::clip::{Clip, SMALL, film};
+use crate::clip::{Clip, QUICK, SMALL, film, film_of};
 use crate::facts::Fact::{Decodes, Frames, MayRefuse, NoDamage, Refused, Seconds};
 use crate::table::{Row, assert_all, row};
 
@@ -65,6 +65,35 @@ fn streams_that_do_not_fit_a_transport_stream_are_refused_with_their_codec() {
             ("theora.ogv", &["theora"]),
             ("old.wmv", &["wmv2"]),
         ],
+    );
+}
+
+#[test]
+fn a_copy_that_would_bring_back_what_was_cut_off_is_refused() {
+    let whole = film("mp4", &format!("{SMALL}6 {TONE}6 {QUICK} -bf 2 -g 300 -c:a aac"));
+    let begin = film_of("mp4", "-ss 2.5 -i @0 -c copy", &[&whole]);
+    // What is shown ends after three seconds, by the word of both tracks.
+    let end = whole.patched(
+        &[&b"elst\0\0\0\0\0\0\0\x01"[..], &6000_u32.to_be_bytes()].concat(),
+        &[&b"elst\0\0\0\0\0\0\0\x01"[..], &3000_u32.to_be_bytes()].concat(),
+    );
+    let copy = |container: &str| {
+        format!("name: copy\nvideo: {{ codec: copy }}\naudio: {{ codec: copy }}\ncontainer: {container}\nthreads: 1\n")
+    };
+    let refused = [Refused(&["trimmed"])];
+    for container in ["mkv", "ts"] {
+        assert_all(
+            &copy(container),
+            &[
+                row("trimmed.mp4", begin.clone(), &refused),
+                row("ended.mp4", end.clone(), &refused),
+                row("whole.mp4", whole.clone(), &[Seconds(6.0, 0.2), Frames(150, 1)]),
+            ],
+        );
+    }
+    assert_all(
+        &copy("mp4"),
+        &[row("trimmed.mp4", begin, &[Seconds(3.5, 0.1), Decodes]), row("ended.mp4", end, &[Refused(&["trimmed at its end"])])],
     );
 }
 

@@ -169,6 +169,9 @@ impl Prober {
             if plan.deinterlace == Deinterlace::Auto && plan.codec != VideoCodec::Copy {
                 self.complete_fields(path, &mut probed.media);
             }
+            if plan.codec == VideoCodec::Copy {
+                self.complete_for_a_copy(path, &mut probed)?;
+            }
         }
         match choose(preset, &probed.media) {
             Ok(_) => Ok(probed),
@@ -298,6 +301,7 @@ impl Prober {
             .args(["-format_whitelist", question.formats, "-max_pixels", &MAX_PIXELS.to_string()])
             .args(match question.subject {
                 Subject::Times(_) => ["-show_entries", "packet=dts_time", "-of", "csv=p=0"],
+                Subject::Flags(_) => ["-show_entries", "packet=flags", "-of", "csv=p=0"],
                 Subject::Sound => ["-show_entries", BLOCK_ENTRIES, "-of", "json=compact=1"],
                 Subject::Picture(_) => ["-show_entries", PICTURE_ENTRIES, "-of", "json=compact=1"],
                 Subject::Head | Subject::Whole => ["-show_entries", ENTRIES, "-of", "json=compact=1"],
@@ -309,7 +313,7 @@ impl Prober {
             Subject::Head => {}
             Subject::Whole => drop(command.arg("-count_packets")),
             Subject::Sound => drop(command.args(["-select_streams", "a", "-read_intervals", FIRST_PACKETS])),
-            Subject::Times(stream) => drop(command.args(["-select_streams", &stream.to_string()])),
+            Subject::Times(stream) | Subject::Flags(stream) => drop(command.args(["-select_streams", &stream.to_string()])),
             Subject::Picture(stream) => {
                 command.args(["-select_streams", &stream.to_string(), "-read_intervals", "%+#1"]);
             }
@@ -354,6 +358,8 @@ enum Subject {
     Sound,
     /// When each packet of a stream is decoded.
     Times(u32),
+    /// What its container says of each packet of a stream.
+    Flags(u32),
     /// What the first picture of a stream says itself.
     Picture(u32),
 }
@@ -363,7 +369,7 @@ impl Subject {
     const fn longest(self) -> usize {
         match self {
             Self::Head | Self::Whole | Self::Sound | Self::Picture(_) => MAX_ANSWER,
-            Self::Times(_) => MAX_TIMES,
+            Self::Times(_) | Self::Flags(_) => MAX_TIMES,
         }
     }
 }

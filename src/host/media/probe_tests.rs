@@ -8,7 +8,7 @@ use std::time::Duration;
 #[cfg(target_os = "linux")]
 use std::time::Instant;
 
-use super::further::length_of;
+use super::further::{hidden, length_of};
 use super::*;
 use crate::domain::preset::VideoPlan;
 use crate::host::fixtures::{clip, clip_with, make, prober, quick, sheet, sound, truncated};
@@ -507,4 +507,12 @@ fn the_length_of_a_stream_is_the_sum_of_its_steps_where_times_begin_anew() {
     assert_eq!(times(&[1.0, 1.5, 2.0]), Some(Duration::from_millis(1500)));
     assert_eq!(times(&[1.0, 1.5, 2.0, 1.0, 1.5]), Some(Duration::from_millis(2500)), "joined");
     assert_eq!(times(&[1.0, 1.5, 95_000.0, 95_000.5]), Some(Duration::from_secs(2)), "a jump");
+}
+
+#[test]
+fn pictures_that_are_not_shown_are_counted_in_front_of_those_that_are_and_behind_them() {
+    assert_eq!(hidden(""), (0, 0));
+    assert_eq!(hidden("K_\n__\n__\n"), (0, 0));
+    assert_eq!(hidden("KD\n_D\n__\n_D\n__\n"), (3, 0), "in the order of decoding");
+    assert_eq!(hidden("KD_\n___\n_D_\n_D_\n"), (1, 2), "newer versions tell more flags");
 }

@@ -171,6 +171,9 @@ fn check_copies(preset: &Preset, media: &MediaInfo, chosen: &Chosen<'_>) -> Resu
             stream.codec, preset.name
         )));
     }
+    if preset.video.as_ref().is_some_and(|plan| plan.codec == VideoCodec::Copy) {
+        check_trim(preset, media)?;
+    }
     if preset.audio.as_ref().is_some_and(|plan| plan.codec == AudioCodec::Copy)
         && let Some(sound) = chosen.sounds.iter().find(|sound| !holds_sound(container, &sound.codec))
     {
@@ -180,6 +183,25 @@ fn check_copies(preset: &Preset, media: &MediaInfo, chosen: &Chosen<'_>) -> Resu
             "a preset with a codec instead of copy makes it anew"
         };
         return refuse("sound", &codec_words(sound), way);
+    }
+    Ok(())
+}
+
+/// What was cut off a film without encoding is still in it, and a copy would bring it back. ffmpeg writes the place where a film
+/// begins into MP4 and MOV, and the place where it ends nowhere.
+fn check_trim(preset: &Preset, media: &MediaInfo) -> Result<(), Unfit> {
+    let (container, name) = (preset.container, &preset.name);
+    if media.extras.hides_end {
+        return Err(Unfit::Copy(format!(
+            "the film is trimmed at its end, and the preset {name} copies its picture as it is, with what was cut off; a codec \
+             instead of copy leaves it out"
+        )));
+    }
+    if media.extras.hides_beginning && !matches!(container, Container::Mp4 | Container::Mov) {
+        return Err(Unfit::Copy(format!(
+            "{container} cannot hold that the film is trimmed at its beginning, and the preset {name} copies its picture as it is, \
+             with what was cut off; container: mp4 or mov holds it, or a codec instead of copy leaves it out"
+        )));
     }
     Ok(())
 }
@@ -483,6 +505,24 @@ mod tests {
             assert!(words.contains("turned or mirrored") && words.contains("mp4"), "{words}");
         }
         assert!(choose(&Preset { container: Container::Mkv, ..quick() }, &film).is_ok(), "one made anew is upright");
+    }
+
+    #[test]
+    fn a_trimmed_film_is_copied_only_where_the_trim_goes_along() {
+        let begins_later = media(vec![sound(1)], Extras { hides_beginning: true, ..Extras::default() });
+        let ends_sooner = media(vec![sound(1)], Extras { hides_end: true, ..Extras::default() });
+        let made = |film, codec, container| {
+            let video = quick().video.map(|plan| VideoPlan { codec, ..plan });
+            choose(&Preset { video, container, ..quick() }, film).map(|_| ()).map_err(|unfit| unfit.to_string())
+        };
+        assert_eq!(made(&begins_later, VideoCodec::Copy, Container::Mp4), Ok(()));
+        let words = made(&begins_later, VideoCodec::Copy, Container::Mkv).expect_err("what was cut off would be back");
+        assert!(words.starts_with("mkv cannot hold that the film is trimmed") && words.contains("mp4 or mov"), "{words}");
+        let words = made(&ends_sooner, VideoCodec::Copy, Container::Mp4).expect_err("no container holds its end");
+        assert!(words.starts_with("the film is trimmed at its end") && words.contains("codec instead of copy"), "{words}");
+        for film in [&begins_later, &ends_sooner] {
+            assert_eq!(made(film, VideoCodec::X264, Container::Mkv), Ok(()), "one made anew has what is shown");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What is asked further of a file, where its beginning tells too little: how long it is, what its late sound is, how bright its
-//! pictures are, and whether they are interlaced.
+//! pictures are, whether they are interlaced, and which of them are not shown.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -15,6 +15,8 @@ use crate::host::media::tracks::best_sound;
 const INTERLACED_LINES: [u32; 5] = [480, 486, 576, 1080, 1088];
 /// Pictures a second of interlaced films: not those of the cinema, nor of cameras and screens that are faster.
 const INTERLACED_RATES: RangeInclusive<f64> = 24.5..=31.0;
+/// So many pictures may be hidden without a word: encoders leave one or two beside those that are shown.
+const UNHIDDEN: usize = 2;
 
 impl Prober {
     /// A sheet is made of a cover where there is no film, and has to know how long its film really is.
@@ -33,6 +35,30 @@ impl Prober {
                 // Too long to be measured: what its header tells will do for a sheet.
                 Err(_) => {}
             }
+        }
+        Ok(())
+    }
+
+    /// A film that was trimmed without encoding keeps pictures that are not shown, and only some containers can say which. One
+    /// that lists no more pictures than its length shows hides none.
+    pub(super) fn complete_for_a_copy(&self, path: &Path, probed: &mut Probed) -> Result<(), Refused> {
+        let timeout = self.time_for_all_of(probed.id.size);
+        let media = &mut probed.media;
+        let Some(video) = &media.video else { return Ok(()) };
+        let shown = video.duration.map_or(f64::MAX, |duration| (duration.as_secs_f64() * video.fps).ceil());
+        if media.extras.listed_pictures.is_none_or(|listed| listed as f64 <= shown + UNHIDDEN as f64) {
+            return Ok(());
+        }
+        let question = Question { formats: FORMATS, subject: Subject::Flags(video.index), long: media.extras.long_look, timeout };
+        match self.ask(path, question) {
+            Ok(answer) => {
+                let (before, behind) = hidden(&String::from_utf8_lossy(&answer.stdout));
+                media.extras.hides_beginning = before > UNHIDDEN;
+                media.extras.hides_end = behind > UNHIDDEN;
+            }
+            Err(refused) if refused.errno.is_some() => return Err(refused),
+            // Too long to be looked through.
+            Err(_) => {}
         }
         Ok(())
     }
@@ -106,6 +132,13 @@ impl Prober {
         let answer = self.ask(path, question)?;
         Ok(length_of(&String::from_utf8_lossy(&answer.stdout)))
     }
+}
+
+/// How many of these packets, a line of flags for each, are not shown: in front of the last one that is, and behind it.
+pub(super) fn hidden(flags: &str) -> (usize, usize) {
+    let is_hidden = |line: &&str| line.contains('D');
+    let behind = flags.lines().rev().take_while(is_hidden).count();
+    (flags.lines().filter(is_hidden).count() - behind, behind)
 }
 
 /// Longest step between two packets that is taken for one: a longer one is a gap that players do not show.
