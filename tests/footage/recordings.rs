@@ -165,6 +165,13 @@ fn a_size_that_changes_midway_gives_one_size_with_bars_and_every_picture() {
 }
 
 #[test]
+fn the_sheet_of_a_film_whose_picture_begins_late_shows_all_of_it() {
+    let colours = "-f lavfi -i color=red:s=64x64:r=25:d=1[a];color=lime:s=64x64:r=25:d=1[b];color=blue:s=64x64:r=25:d=1[c];[a][b][c]concat=n=3";
+    let late = |ending: &str| film(ending, &format!("-itsoffset 6 {colours} -f lavfi -i sine=d=9 {QUICK} -c:a aac"));
+    assert_all("thumbnails", &[row("late.mkv", late("mkv"), &[Sheet("RRRRRGGGGGGBBBBB")])]);
+}
+
+#[test]
 fn the_sheet_of_a_film_whose_size_changes_shows_all_of_it() {
     let of = |colour: &str, size: &str, ending: &str, words: &str| {
         film(ending, &format!("-f lavfi -i color={colour}:s={size}:r=25:d=2 {words}"))

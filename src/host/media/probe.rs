@@ -67,6 +67,8 @@ creation_time,com.apple.quicktime.creationdate,location,com.apple.quicktime.loca
 const BLOCK_ENTRIES: &str = "frame=stream_index,channels,channel_layout";
 /// So many packets of sound are decoded, or tried: the first ones may be cut.
 const FIRST_PACKETS: &str = "%+#100";
+/// Among so many packets is the first one that is shown, however they are reordered.
+const REORDERED_PACKETS: &str = "%+#20";
 /// What is asked of a picture: what it says of fields and of brightness.
 const PICTURE_ENTRIES: &str = "frame=media_type,interlaced_frame:frame_side_data=side_data_type,red_x,red_y,green_x,green_y,\
 blue_x,blue_y,white_point_x,white_point_y,min_luminance,max_luminance,max_content,max_average";
@@ -301,6 +303,7 @@ impl Prober {
             .args(["-format_whitelist", question.formats, "-max_pixels", &MAX_PIXELS.to_string()])
             .args(match question.subject {
                 Subject::Times(_) => ["-show_entries", "packet=dts_time", "-of", "csv=p=0"],
+                Subject::Begin(_) => ["-show_entries", "packet=pts_time", "-of", "csv=p=0"],
                 Subject::Flags(_) => ["-show_entries", "packet=flags", "-of", "csv=p=0"],
                 Subject::Sound => ["-show_entries", BLOCK_ENTRIES, "-of", "json=compact=1"],
                 Subject::Picture(_) => ["-show_entries", PICTURE_ENTRIES, "-of", "json=compact=1"],
@@ -314,6 +317,9 @@ impl Prober {
             Subject::Whole => drop(command.arg("-count_packets")),
             Subject::Sound => drop(command.args(["-select_streams", "a", "-read_intervals", FIRST_PACKETS])),
             Subject::Times(stream) | Subject::Flags(stream) => drop(command.args(["-select_streams", &stream.to_string()])),
+            Subject::Begin(stream) => {
+                command.args(["-select_streams", &stream.to_string(), "-read_intervals", REORDERED_PACKETS]);
+            }
             Subject::Picture(stream) => {
                 command.args(["-select_streams", &stream.to_string(), "-read_intervals", "%+#1"]);
             }
@@ -358,6 +364,8 @@ enum Subject {
     Sound,
     /// When each packet of a stream is decoded.
     Times(u32),
+    /// When each of the first packets of a stream is shown.
+    Begin(u32),
     /// What its container says of each packet of a stream.
     Flags(u32),
     /// What the first picture of a stream says itself.
@@ -368,7 +376,7 @@ impl Subject {
     /// Longest answer that is read, in bytes.
     const fn longest(self) -> usize {
         match self {
-            Self::Head | Self::Whole | Self::Sound | Self::Picture(_) => MAX_ANSWER,
+            Self::Head | Self::Whole | Self::Sound | Self::Picture(_) | Self::Begin(_) => MAX_ANSWER,
             Self::Times(_) | Self::Flags(_) => MAX_TIMES,
         }
     }

@@ -22,6 +22,7 @@ impl Prober {
     /// A sheet is made of a cover where there is no film, and has to know how long its film really is.
     pub(super) fn complete_for_a_sheet(&self, path: &Path, probed: &mut Probed) -> Result<(), Refused> {
         let bytes = probed.id.size;
+        let timeout = self.time_for_all_of(bytes);
         let media = &mut probed.media;
         if media.video.is_none() {
             media.video = media.extras.cover.take();
@@ -35,6 +36,17 @@ impl Prober {
                 // Too long to be measured: what its header tells will do for a sheet.
                 Err(_) => {}
             }
+        } else if media.demuxer == "matroska" {
+            // It tells when its streams end, and a picture may begin late.
+            let question =
+                Question { formats: FORMATS, subject: Subject::Begin(video.index), long: media.extras.long_look, timeout };
+            let begin = match self.ask(path, question) {
+                Ok(answer) => earliest(&String::from_utf8_lossy(&answer.stdout)),
+                Err(refused) if refused.errno.is_some() => return Err(refused),
+                Err(_) => None,
+            };
+            let length = video.duration.or(media.duration).zip(begin).and_then(|(end, begin)| end.checked_sub(begin));
+            video.duration = length.filter(|length| !length.is_zero()).or(video.duration);
         }
         Ok(())
     }
@@ -132,6 +144,12 @@ impl Prober {
         let answer = self.ask(path, question)?;
         Ok(length_of(&String::from_utf8_lossy(&answer.stdout)))
     }
+}
+
+/// When the first of these times is.
+fn earliest(times: &str) -> Option<Duration> {
+    let times = times.lines().filter_map(|line| line.trim_end_matches(',').parse::<f64>().ok());
+    times.min_by(f64::total_cmp).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
 /// How many of these packets, a line of flags for each, are not shown: in front of the last one that is, and behind it.
