@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::text::{MAX_LINE_BYTES, sanitise};
 use crate::host::media::install::{Attempt, LAST_LINES, STEP_LIMIT, Step};
-use crate::host::process::command::kill_group;
+use crate::host::process::command::{GRANTED_WITHIN, kill_group, until_granted};
 
 #[allow(clippy::disallowed_methods)] // the host reads clocks
 pub(super) fn run_step(step: &Step, path: &OsStr, progress: &mut dyn FnMut(&str)) -> Result<(), Attempt> {
@@ -29,7 +29,7 @@ pub(super) fn run_step(step: &Step, path: &OsStr, progress: &mut dyn FnMut(&str)
     // One pipe for both outputs: with two, the order of errors and of what came before them would be lost.
     let spawned = std::io::pipe().and_then(|(reader, writer)| {
         command.stdout(writer.try_clone()?).stderr(writer);
-        Ok((command.spawn()?, reader))
+        Ok((until_granted(GRANTED_WITHIN, || command.spawn())?, reader))
     });
     let (mut child, reader) = spawned.map_err(|error| failed(format!("cannot be run: {error}"), Vec::new()))?;
     // The command holds the pipe's other end too; the end of output shows only when it lets go.
