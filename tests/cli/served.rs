@@ -394,7 +394,8 @@ fn a_log_that_nobody_reads_any_more_is_not_followed_to_the_end_of_its_job() {
     let film = world.put(&clips().tiny(), "a.mp4");
     let server = Server::start(&world, &[]);
     server.ok(&["add", film.to_str().expect("plain")]);
-    server.until("it at work", |status| status["jobs"]["running"] == 1);
+    // With its process it has a log.
+    server.until_running(1);
     while server.ok(&["logs", "1"]).is_empty() {}
     let mut follower: Child = server.command(&["logs", "-f", "1"]).stdout(Stdio::piped()).spawn().expect("starts");
     drop(follower.stdout.take());
