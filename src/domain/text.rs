@@ -175,8 +175,7 @@ pub mod as_shown {
     fn shown(text: &str) -> String {
         let mut shown = sanitise(text.as_bytes());
         if shown.len() > LONGEST {
-            let end = (0..=LONGEST).rev().find(|end| shown.is_char_boundary(*end)).unwrap_or(0);
-            shown.truncate(end);
+            shown.truncate(shown.floor_char_boundary(LONGEST));
             shown.push('…');
         }
         shown

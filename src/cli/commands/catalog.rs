@@ -98,9 +98,9 @@ pub fn profiles_show(paths: &SearchPaths, name: impl AsRef<OsStr>, here: &Budget
         at.critical.whole(),
         at.reserve.whole()
     );
+    let in_bytes = matches!(value.memory.high_water, Mark::Bytes(_)) || matches!(value.memory.low_water, Mark::Bytes(_));
     let meant_for = value.memory.meant_for();
-    let in_bytes = matches!(value.memory.low_water, Mark::Bytes(_)) && budget < meant_for;
-    if in_bytes || at.scaled_from.is_some() {
+    if in_bytes && budget < meant_for {
         let _ = writeln!(out, "#   the marks in GB or MB are meant for {meant_for} and were scaled down to this budget");
     }
     if at.allowance > Bytes::ZERO {

@@ -381,10 +381,7 @@ const fn mark_place(container: Container) -> (&'static str, &'static str) {
 /// Foreign text as it is passed on: on one line, and not longer than a title is.
 fn carried(text: &str) -> Option<String> {
     let mut safe = one_line(text.trim());
-    if safe.len() > LONGEST_TEXT {
-        let end = (0..=LONGEST_TEXT).rev().find(|end| safe.is_char_boundary(*end)).unwrap_or(0);
-        safe.truncate(end);
-    }
+    safe.truncate(safe.floor_char_boundary(LONGEST_TEXT));
     (!safe.is_empty()).then_some(safe)
 }
 

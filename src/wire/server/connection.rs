@@ -312,11 +312,7 @@ async fn look_up(server: Rc<Server>, question: Question, direct: mpsc::Sender<Se
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let mut end = rest.len().min(PIECE);
-        while !rest.is_char_boundary(end) {
-            end -= 1;
-        }
-        let (piece, more) = rest.split_at(end);
+        let (piece, more) = rest.split_at(rest.floor_char_boundary(PIECE));
         rest = more;
         (!piece.is_empty()).then_some(piece)
     })
