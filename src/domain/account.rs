@@ -17,6 +17,8 @@ pub struct Account {
     pub undecoded: u64,
     /// Pictures that were decoded with parts of them made up.
     pub repaired: u64,
+    /// Pictures that came, but whose time was not behind that of the one before: they were left out, or crammed in.
+    pub out_of_turn: u64,
     /// The first complaint of the input, in words a person understands.
     pub first_complaint: Option<String>,
     /// Kinds of streams that came up after the process had begun: it makes nothing of them.

@@ -9,6 +9,9 @@ use crate::facts::Fact::{
 use crate::table::{QUICK_720, assert_all, row};
 
 const TONE: &str = "-f lavfi -i sine=440:d=";
+/// A preset that takes no damage.
+const STRICT: &str =
+    "name: strict\nvideo: { codec: libx264, preset: ultrafast, crf: 30 }\ncontainer: mp4\nthreads: 1\non_damage: fail\n";
 
 /// From 21.5 % on, at a packet's border, which is inside a picture group.
 fn begun_within(clip: &Clip) -> Clip {
@@ -77,10 +80,8 @@ fn a_second_of_bad_reception_is_a_glitch_in_the_output_and_is_told() {
 
 #[test]
 fn a_preset_may_ask_that_damage_fails_the_job() {
-    let strict =
-        "name: strict\nvideo: { codec: libx264, preset: ultrafast, crf: 30 }\ncontainer: mp4\nthreads: 1\non_damage: fail\n";
     assert_all(
-        strict,
+        STRICT,
         &[
             row("glitch.ts", badly_received(&mpeg_ts(10, "")), &[Refused(&["on_damage"])]),
             row("whole.ts", mpeg_ts(10, ""), &[Frames(250, 0)]),
@@ -112,6 +113,20 @@ fn joined_recordings_are_converted_as_a_whole() {
             row("wrap.ts", wrap, &[Seconds(12.0, 0.6), Frames(300, 3), Decodes]),
         ],
     );
+}
+
+#[test]
+fn a_film_whose_times_begin_anew_tells_what_had_to_be_left_out() {
+    let part = |ending: &str, codecs: &str| film(ending, &format!("{SMALL}4 {TONE}4 {codecs}"));
+    let twice = |part: Clip, ending: &str| catenated(ending, &[&part, &part]);
+    let h264 = format!("{QUICK} -c:a aac");
+    let vp8 = "-c:v libvpx -deadline realtime -cpu-used 15 -threads 1 -b:v 500k -c:a libopus";
+    let told = [Seconds(4.0, 0.3), DamageTold];
+    let mkv = twice(part("mkv", &h264), "mkv");
+    assert_all("proxy-480p", &[row("joined.mkv", mkv.clone(), &told), row("joined.webm", twice(part("webm", vp8), "webm"), &told)]);
+    assert_all(STRICT, &[row("refused.mkv", mkv, &[Refused(&["begin anew"])])]);
+    let copied = "name: copied\nvideo: { codec: copy }\naudio: { codec: copy }\ncontainer: mkv\nthreads: 1\n";
+    assert_all(copied, &[row("copied.mkv", twice(part("mkv", &h264), "mkv"), &[DamageTold])]);
 }
 
 #[test]

@@ -30,6 +30,10 @@ const FEW_SHARE: u64 = 20;
 const WHOLE_PICTURES: &[&str] = &["mpeg4", "dnxhd", "prores", "dvvideo"];
 /// What it complained of explains so many times as many pictures.
 const EXPLAINED: u64 = 4;
+/// So many pictures that come out of turn, and this share of them, are the mark of files that were joined as they are: the times of the
+/// second part begin anew. A few are what a careless muxer makes.
+const JOINED: u64 = 25;
+const JOINED_SHARE: u64 = 20;
 /// Less than this share of what the input promises is no useful output.
 const LEAST_USEFUL: f64 = 0.5;
 
@@ -53,7 +57,8 @@ pub struct Evidence<'a> {
 /// What is missing; `None` where nothing is. Fails where it is too much.
 pub fn of(evidence: &Evidence<'_>) -> Result<Option<Damage>, Failure> {
     let account = evidence.account;
-    let frames = pictures_lost(evidence);
+    let out_of_turn = pictures_out_of_turn(evidence);
+    let frames = pictures_lost(evidence) + out_of_turn;
     let seconds = seconds_lost(evidence, frames);
     let is_short = seconds > 0.0 && is_cut_short(evidence);
     let is_complained = account.first_complaint.is_some() && (account.undecoded > 0 || account.repaired > 0 || frames > 0);
@@ -65,7 +70,7 @@ pub fn of(evidence: &Evidence<'_>) -> Result<Option<Damage>, Failure> {
         );
         return Err(Failure { cause: Cause::Input, reason });
     }
-    if !is_short && !is_complained && !evidence.lost_sound {
+    if !is_short && !is_complained && !evidence.lost_sound && out_of_turn == 0 {
         return Ok(None);
     }
     Ok(Some(Damage { seconds, frames, cause: cause(evidence, is_short) }))
@@ -78,6 +83,9 @@ fn cause(evidence: &Evidence<'_>, is_short: bool) -> String {
     let said = evidence.account.first_complaint.clone();
     if is_short && (evidence.media.extras.ends_early || ends_before_its_count(evidence)) {
         return "the file ends too early: it is cut off, or was not finished".to_owned();
+    }
+    if pictures_out_of_turn(evidence) > 0 {
+        return "its times begin anew, as where files are joined byte by byte: what lies behind was left out".to_owned();
     }
     said.unwrap_or_else(|| "its index promises more than the file holds".to_owned())
 }
@@ -113,6 +121,13 @@ fn pictures_lost(evidence: &Evidence<'_>) -> u64 {
     let may_be_fields = evidence.media.video.as_ref().is_some_and(may_be_fields);
     let is_explained = !may_be_fields || missing <= due / FEW_SHARE || complained * EXPLAINED >= missing || decoded == 0;
     if is_explained { missing.max(account.repaired) } else { complained }
+}
+
+/// Pictures that could be read and have no place in the output, where they are more than a few.
+fn pictures_out_of_turn(evidence: &Evidence<'_>) -> u64 {
+    let Some(StreamRead { packets, .. }) = read_of_picture(evidence) else { return 0 };
+    let count = evidence.account.out_of_turn.min(packets);
+    if count >= JOINED && count >= packets / JOINED_SHARE { count } else { 0 }
 }
 
 /// Seconds that are missing in the output.
@@ -324,6 +339,20 @@ mod tests {
     fn a_joined_recording_promises_nothing_by_its_time_stamps() {
         let joined = MediaInfo { demuxer: "mpegts".to_owned(), ..media(3612, Extras::default()) };
         assert!(judged(&joined, &account(600, 600, Some("broken")), 24.0).is_ok());
+    }
+
+    #[test]
+    fn pictures_that_come_out_of_turn_are_left_out_and_told_unless_they_are_a_few() {
+        let with = |out_of_turn| Account { out_of_turn, ..account(500, 500, None) };
+        let damage = judged(&media(10, Extras::default()), &with(249), 10.0).expect("useful").expect("damage");
+        assert_eq!(damage.frames, 249);
+        assert!((damage.seconds - 9.96).abs() < 1e-9 && damage.cause.contains("begin anew"), "{damage:?}");
+        assert_eq!(judged(&media(10, Extras::default()), &with(24), 10.0), Ok(None), "a few");
+        assert_eq!(
+            judged(&media(1000, Extras::default()), &Account { out_of_turn: 25, ..account(25_000, 25_000, None) }, 1000.0),
+            Ok(None),
+            "a few of many"
+        );
     }
 
     #[test]

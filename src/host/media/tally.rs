@@ -80,6 +80,13 @@ impl Tally {
             self.account.undecoded += 1;
             self.was_undecoded = true;
         }
+        // Of a picture that is copied, the first stream: its packets are written, one tick behind the other.
+        // `Non-monotonous DTS in output stream 0:0; previous: …`, from 6.1 on in the context `vost#0:0/copy`.
+        let is_of_picture =
+            text.contains("in output stream 0:0;") || line.contexts.iter().any(|context| context.starts_with("vost#"));
+        if text.starts_with("Non-monoton") && is_of_picture {
+            self.account.out_of_turn += 1;
+        }
         // `New audio stream 0:1 at pos:25272334 and DTS:100.529s`, later `New audio stream with index 1 at pos: …`.
         if let Some((kind, rest)) = text.strip_prefix("New ").and_then(|rest| rest.split_once(" stream "))
             && rest.contains(" at pos:")

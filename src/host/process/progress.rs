@@ -38,6 +38,7 @@ pub struct ProgressReader {
     speed_known: bool,
     speeds: [f64; SPEEDS],
     speed_count: usize,
+    dropped: u64,
 }
 
 impl ProgressReader {
@@ -52,7 +53,13 @@ impl ProgressReader {
             speed_known: false,
             speeds: [0.0; SPEEDS],
             speed_count: 0,
+            dropped: 0,
         }
+    }
+
+    /// Pictures that were left out so far because their time was not behind that of the one before.
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// Takes the next bytes and calls `each` for every block that they close. Unknown keys and broken lines are skipped.
@@ -82,6 +89,7 @@ impl ProgressReader {
         match key.trim() {
             "frame" => self.now.frame = value.parse().unwrap_or(self.now.frame),
             "fps" => self.now.fps = finite(value).unwrap_or(self.now.fps),
+            "drop_frames" => self.dropped = value.parse().unwrap_or(self.dropped),
             "total_size" => self.now.written = value.parse().map_or(self.now.written, Bytes),
             "speed" => {
                 let speed = finite(value.strip_suffix('x').unwrap_or(value));

@@ -326,7 +326,8 @@ impl Pipes {
         self.lines.gate.finish();
         self.pass_on();
         self.lines.log.close(wall_now(), last);
-        (self.lines.tally.into_account(), self.reports)
+        let account = self.lines.tally.into_account();
+        (Account { out_of_turn: account.out_of_turn + self.reader.dropped(), ..account }, self.reports)
     }
 }
 
