@@ -17,8 +17,8 @@ pub struct Account {
     pub undecoded: u64,
     /// Pictures that were decoded with parts of them made up.
     pub repaired: u64,
-    /// Pictures that came, but whose time was not behind that of the one before: they were left out, or crammed in.
-    pub out_of_turn: u64,
+    /// Pictures that were left out because their time was not behind that of the one before.
+    pub dropped: u64,
     /// The first complaint of the input, in words a person understands.
     pub first_complaint: Option<String>,
     /// Kinds of streams that came up after the process had begun: it makes nothing of them.
@@ -34,6 +34,8 @@ pub struct StreamRead {
     pub packets: u64,
     /// Pictures, or blocks of sound, that were decoded; `None` where the stream was copied.
     pub decoded: Option<u64>,
+    /// Samples of sound for each channel, where it was decoded.
+    pub samples: Option<u64>,
 }
 
 /// What a stream holds.

@@ -59,13 +59,17 @@ pub struct Extras {
     pub long_look: bool,
     /// Its outer structure says that it goes on behind the end of the file.
     pub ends_early: bool,
+    /// Another file stands behind it, joined to it byte by byte.
+    pub is_joined: bool,
+    /// The picture's duration is how long it is shown, and not, as elsewhere in Matroska, when it ends.
+    pub tells_length: bool,
     /// Its duration is a guess from the bitrate.
     pub duration_is_guess: bool,
     /// Packets that the index lists for the chosen video stream.
     pub listed_pictures: Option<u64>,
     /// Its first pictures are not shown: it was trimmed without encoding. Only told where the picture is to be copied.
     pub hides_beginning: bool,
-    /// The same of its last pictures.
+    /// The same of its last pictures, or of some between those that are shown.
     pub hides_end: bool,
 }
 

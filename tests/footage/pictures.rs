@@ -64,6 +64,23 @@ fn a_film_of_high_range_in_narrow_colours_keeps_them() {
 }
 
 #[test]
+fn a_film_with_a_matrix_that_does_not_go_with_its_colours_is_made_all_the_same() {
+    let odd = |space: &str, primaries: &str| {
+        let words = "-f lavfi -i color=gray:s=160x90:r=25:d=0.4 -vf format=yuv420p10le -c:v libx265 -preset ultrafast";
+        let marks = format!("colorprim={primaries}:transfer=smpte2084:colormatrix={space}");
+        film("mkv", &format!("{words} -x265-params log-level=error:{marks}"))
+    };
+    assert_all(
+        "web-720p",
+        &[
+            row("ictcp.mkv", odd("ictcp", "bt709"), &[NotHalfHdr, Decodes]),
+            row("derived.mkv", odd("chroma-derived-nc", "smpte428"), &[NotHalfHdr, Decodes]),
+            row("right.mkv", odd("ictcp", "bt2020"), &[NotHalfHdr, Decodes]),
+        ],
+    );
+}
+
+#[test]
 fn the_sheet_of_a_film_of_high_range_is_as_bright() {
     let rows = high_range().into_iter().map(|row| Row { facts: vec![Shows(0.0, (0.1, 0.1), [232; 3], 32)], ..row });
     assert_all("thumbnails", &rows.collect::<Vec<_>>());

@@ -124,6 +124,9 @@ fn a_film_whose_times_begin_anew_tells_what_had_to_be_left_out() {
     let told = [Seconds(4.0, 0.3), DamageTold];
     let mkv = twice(part("mkv", &h264), "mkv");
     assert_all("proxy-480p", &[row("joined.mkv", mkv.clone(), &told), row("joined.webm", twice(part("webm", vp8), "webm"), &told)]);
+    let steady = "name: steady\nvideo: { codec: libx264, preset: ultrafast, crf: 30, fps: 25 }\ncontainer: mp4\nthreads: 1\n";
+    assert_all(steady, &[row("steady.mkv", mkv.clone(), &told)]);
+    assert_all("audio-m4a", &[row("sound.mkv", mkv.clone(), &told)]);
     assert_all(STRICT, &[row("refused.mkv", mkv, &[Refused(&["begin anew"])])]);
     let copied = "name: copied\nvideo: { codec: copy }\naudio: { codec: copy }\ncontainer: mkv\nthreads: 1\n";
     assert_all(copied, &[row("copied.mkv", twice(part("mkv", &h264), "mkv"), &[DamageTold])]);

@@ -264,16 +264,21 @@ fn in_a_container_the_budget_is_its_limit_and_usage_is_what_the_kernel_charges_i
     group.enter(&mut command);
     let mut live = Live::start(command);
     live.until_event("job_started");
-    let (mut last, mut checked) = (None::<[u64; 3]>, 0);
+    let (mut last, mut checked, mut beside) = (None::<[u64; 3]>, 0, 0);
     while checked < 12 {
         let event = live.until_event("memory_sampled");
         let sums = group.sums();
         if let Some(before) = last {
-            for (place, field) in ["usage_bytes", "working_set_bytes", "hard_bytes"].into_iter().enumerate() {
-                assert!(agrees(number(&event, field), before[place], sums[place]), "{field}: {before:?}, {sums:?}: {event}");
-            }
+            let fields = ["usage_bytes", "working_set_bytes", "hard_bytes"];
+            let agree = |place: usize| agrees(number(&event, fields[place]), before[place], sums[place]);
             assert!(sums[0] > sums[2] + 50 * MIB, "the three sums are told apart: {sums:?}");
-            checked += 1;
+            // A short-lived child may come and go between two readings of ours. A wrong sum is wrong each time.
+            if (0..fields.len()).all(agree) {
+                checked += 1;
+            } else {
+                beside += 1;
+                assert!(beside <= 3, "{before:?}, {sums:?}: {event}");
+            }
         }
         last = Some(sums);
         assert_eq!(number(&event, "budget_bytes"), limit);

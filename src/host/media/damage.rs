@@ -30,10 +30,10 @@ const FEW_SHARE: u64 = 20;
 const WHOLE_PICTURES: &[&str] = &["mpeg4", "dnxhd", "prores", "dvvideo"];
 /// What it complained of explains so many times as many pictures.
 const EXPLAINED: u64 = 4;
-/// So many pictures that come out of turn, and this share of them, are the mark of files that were joined as they are: the times of the
-/// second part begin anew. A few are what a careless muxer makes.
-const JOINED: u64 = 25;
-const JOINED_SHARE: u64 = 20;
+/// So many pictures that were dropped, and this share of them, are the mark of times that begin anew. A few are what a careless muxer
+/// makes.
+const DROPPED: u64 = 25;
+const DROPPED_SHARE: u64 = 100;
 /// Less than this share of what the input promises is no useful output.
 const LEAST_USEFUL: f64 = 0.5;
 
@@ -57,10 +57,10 @@ pub struct Evidence<'a> {
 /// What is missing; `None` where nothing is. Fails where it is too much.
 pub fn of(evidence: &Evidence<'_>) -> Result<Option<Damage>, Failure> {
     let account = evidence.account;
-    let out_of_turn = pictures_out_of_turn(evidence);
-    let frames = pictures_lost(evidence) + out_of_turn;
-    let seconds = seconds_lost(evidence, frames);
-    let is_short = seconds > 0.0 && is_cut_short(evidence);
+    let left_out = left_out(evidence);
+    let frames = pictures_lost(evidence);
+    let seconds = seconds_lost(evidence, frames) + left_out.map_or(0.0, |left| left.as_secs_f64());
+    let is_short = seconds > 0.0 && left_out.is_none() && is_cut_short(evidence);
     let is_complained = account.first_complaint.is_some() && (account.undecoded > 0 || account.repaired > 0 || frames > 0);
     if let Some(share) = share_made(evidence).filter(|share| *share < LEAST_USEFUL) {
         let reason = format!(
@@ -70,7 +70,7 @@ pub fn of(evidence: &Evidence<'_>) -> Result<Option<Damage>, Failure> {
         );
         return Err(Failure { cause: Cause::Input, reason });
     }
-    if !is_short && !is_complained && !evidence.lost_sound && out_of_turn == 0 {
+    if !is_short && !is_complained && !evidence.lost_sound && left_out.is_none() {
         return Ok(None);
     }
     Ok(Some(Damage { seconds, frames, cause: cause(evidence, is_short) }))
@@ -84,8 +84,9 @@ fn cause(evidence: &Evidence<'_>, is_short: bool) -> String {
     if is_short && (evidence.media.extras.ends_early || ends_before_its_count(evidence)) {
         return "the file ends too early: it is cut off, or was not finished".to_owned();
     }
-    if pictures_out_of_turn(evidence) > 0 {
-        return "its times begin anew, as where files are joined byte by byte: what lies behind was left out".to_owned();
+    if left_out(evidence).is_some() {
+        return "its times begin anew, as where files are joined byte by byte: what comes then has no place in the output"
+            .to_owned();
     }
     said.unwrap_or_else(|| "its index promises more than the file holds".to_owned())
 }
@@ -113,7 +114,7 @@ fn pictures_lost(evidence: &Evidence<'_>) -> u64 {
         return 0;
     }
     let complained = account.undecoded.max(account.repaired);
-    let Some(StreamRead { packets, decoded: Some(decoded) }) = read_of_picture(evidence) else { return complained };
+    let Some(StreamRead { packets, decoded: Some(decoded), .. }) = read_of_picture(evidence) else { return complained };
     let due = listed_to_show(evidence).map_or(packets, |shown| packets.min(shown));
     let missing = due.saturating_sub(decoded);
     // Only where one picture may come in two packets.
@@ -123,11 +124,25 @@ fn pictures_lost(evidence: &Evidence<'_>) -> u64 {
     if is_explained { missing.max(account.repaired) } else { complained }
 }
 
-/// Pictures that could be read and have no place in the output, where they are more than a few.
-fn pictures_out_of_turn(evidence: &Evidence<'_>) -> u64 {
-    let Some(StreamRead { packets, .. }) = read_of_picture(evidence) else { return 0 };
-    let count = evidence.account.out_of_turn.min(packets);
-    if count >= JOINED && count >= packets / JOINED_SHARE { count } else { 0 }
+/// How much could be read, and has no place in the output because its times begin anew.
+fn left_out(evidence: &Evidence<'_>) -> Option<Duration> {
+    let dropped = evidence.account.dropped;
+    let is_much = |read: &StreamRead| dropped >= DROPPED && dropped >= read.packets / DROPPED_SHARE;
+    let is_dropped = read_of_picture(evidence).is_some_and(|read| is_much(&read));
+    let read = length_read(evidence).filter(|_| evidence.media.extras.is_joined || is_dropped)?;
+    Some(read.saturating_sub(evidence.made)).filter(|left| *left > MUCH)
+}
+
+/// How long the mapped stream is by what was read of it, whatever its times say.
+fn length_read(evidence: &Evidence<'_>) -> Option<Duration> {
+    let seconds = if let Some(StreamRead { packets, decoded, .. }) = read_of_picture(evidence) {
+        let fps = evidence.media.video.as_ref().map(|video| video.fps).filter(|fps| *fps > 0.0)?;
+        decoded.unwrap_or(packets) as f64 / fps
+    } else {
+        let sound = evidence.media.audio.as_ref().filter(|sound| evidence.wants_audio && sound.sample_rate > 0)?;
+        evidence.account.read.get(&sound.index)?.samples? as f64 / f64::from(sound.sample_rate)
+    };
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 /// Seconds that are missing in the output.
@@ -213,7 +228,7 @@ mod tests {
     }
 
     fn account(packets: u64, decoded: u64, complaint: Option<&str>) -> Account {
-        let read = [(0, StreamRead { packets, decoded: Some(decoded) })].into();
+        let read = [(0, StreamRead { packets, decoded: Some(decoded), samples: None })].into();
         let undecoded = packets - decoded;
         Account { read, undecoded, first_complaint: complaint.map(str::to_owned), ..Account::default() }
     }
@@ -342,17 +357,35 @@ mod tests {
     }
 
     #[test]
-    fn pictures_that_come_out_of_turn_are_left_out_and_told_unless_they_are_a_few() {
-        let with = |out_of_turn| Account { out_of_turn, ..account(500, 500, None) };
-        let damage = judged(&media(10, Extras::default()), &with(249), 10.0).expect("useful").expect("damage");
-        assert_eq!(damage.frames, 249);
-        assert!((damage.seconds - 9.96).abs() < 1e-9 && damage.cause.contains("begin anew"), "{damage:?}");
-        assert_eq!(judged(&media(10, Extras::default()), &with(24), 10.0), Ok(None), "a few");
-        assert_eq!(
-            judged(&media(1000, Extras::default()), &Account { out_of_turn: 25, ..account(25_000, 25_000, None) }, 1000.0),
-            Ok(None),
-            "a few of many"
-        );
+    fn what_was_read_of_joined_files_and_has_no_place_in_the_output_is_told() {
+        let joined = |seconds| media(seconds, Extras { is_joined: true, ..Extras::default() });
+        let damage = judged(&joined(10), &account(500, 500, None), 10.0).expect("useful").expect("damage");
+        assert!((damage.seconds - 10.0).abs() < 1e-9 && damage.cause.contains("begin anew"), "{damage:?}");
+        let longer_second = judged(&joined(4), &account(2600, 2600, None), 100.0).expect("useful").expect("damage");
+        assert!((longer_second.seconds - 4.0).abs() < 1e-9, "{longer_second:?}");
+        assert_eq!(judged(&joined(20), &account(500, 500, None), 20.0), Ok(None), "times that go on");
+        assert_eq!(judged(&media(10, Extras::default()), &account(500, 500, None), 10.0), Ok(None), "a rate that is wrong");
+    }
+
+    #[test]
+    fn sound_of_joined_files_is_measured_by_its_samples() {
+        let audio = Some(AudioStream { sample_rate: 48_000, index: 1, ..AudioStream::default() });
+        let song = MediaInfo { audio, ..media(10, Extras { is_joined: true, ..Extras::default() }) };
+        let read = StreamRead { packets: 900, decoded: Some(900), samples: Some(960_000) };
+        let account = Account { read: [(1, read)].into(), ..Account::default() };
+        let made = Duration::from_secs(10);
+        let evidence = Evidence { media: &song, account: &account, wants_video: false, wants_audio: true, lost_sound: false, made };
+        let damage = of(&evidence).expect("useful").expect("damage");
+        assert!((damage.seconds - 10.0).abs() < 1e-9, "{damage:?}");
+        assert_eq!(of(&Evidence { made: Duration::from_secs(20), ..evidence }), Ok(None));
+    }
+
+    #[test]
+    fn many_dropped_pictures_are_told_and_a_few_are_not() {
+        let with = |dropped, packets| Account { dropped, ..account(packets, packets, None) };
+        assert!(judged(&media(10, Extras::default()), &with(249, 500), 10.0).expect("useful").is_some());
+        assert_eq!(judged(&media(10, Extras::default()), &with(24, 500), 10.0), Ok(None));
+        assert_eq!(judged(&media(990, Extras::default()), &with(249, 25_000), 990.0), Ok(None), "less than one in a hundred");
     }
 
     #[test]

@@ -207,8 +207,9 @@ fn colours(plan: &VideoPlan, stream: &VideoStream, way: ColourWay, to: Tags) -> 
     let transfer = stream.colour.transfer.as_str();
     // As the film tells it; a film of wide colours that tells nothing is taken for the usual kind.
     let wide = |transfer: &str| {
-        let space = told(SPACES, &stream.colour.space).unwrap_or(BT2020.space);
         let primaries = told(PRIMARIES, &stream.colour.primaries).unwrap_or(BT2020.primaries);
+        let space =
+            told(SPACES, &stream.colour.space).filter(|space| goes_with(space, primaries, transfer)).unwrap_or(BT2020.space);
         format!("setparams=range={from_range}:colorspace={space}:color_primaries={primaries}:color_trc={transfer}")
     };
     let format = format(plan, stream).map(|format| format!("format={format}"));
@@ -312,6 +313,15 @@ fn target_tags(stream: &VideoStream, made: Picture) -> Tags {
 }
 
 /// A name that a file tells, where it is one of these.
+/// zscale takes some matrices only together with what they are defined for.
+fn goes_with(space: &str, primaries: &str, transfer: &str) -> bool {
+    match space {
+        "ictcp" => primaries == BT2020.primaries && matches!(transfer, "smpte2084" | "arib-std-b67"),
+        "chroma-derived-nc" => primaries != "smpte428",
+        _ => true,
+    }
+}
+
 fn told(known: &[&'static str], name: &str) -> Option<&'static str> {
     known.iter().find(|known| **known == name).copied()
 }

@@ -56,7 +56,7 @@ const ENTRIES: &str = "format=format_name,duration\
 field_order,color_range,color_space,color_transfer,color_primaries,channels,channel_layout,sample_rate,duration,nb_frames,\
 nb_read_packets\
     :program_stream=index:stream_disposition=attached_pic,default,comment,visual_impaired,descriptions,karaoke,lyrics,forced\
-    :stream_tags=DURATION,language,rotate,title,artist,album_artist,album,track,disc,genre,composer,date,show,season_number,\
+    :stream_tags=DURATION,_STATISTICS_WRITING_APP,language,rotate,title,artist,album_artist,album,track,disc,genre,composer,date,show,season_number,\
 episode_id,episode_sort\
     :stream_side_data=side_data_type,rotation,displaymatrix,red_x,red_y,green_x,green_y,blue_x,blue_y,white_point_x,white_point_y,\
 min_luminance,max_luminance,max_content,max_average\
@@ -235,6 +235,7 @@ impl Prober {
             return Err(rejected(RejectReason::NotAVideo, text).into());
         }
         probed.media.extras.ends_early = structure.ends_early;
+        probed.media.extras.is_joined = structure.is_joined;
         Ok(probed)
     }
 
@@ -304,7 +305,7 @@ impl Prober {
             .args(match question.subject {
                 Subject::Times(_) => ["-show_entries", "packet=dts_time", "-of", "csv=p=0"],
                 Subject::Begin(_) => ["-show_entries", "packet=pts_time", "-of", "csv=p=0"],
-                Subject::Flags(_) => ["-show_entries", "packet=flags", "-of", "csv=p=0"],
+                Subject::Flags(_) => ["-show_entries", "packet=dts_time,flags", "-of", "csv=p=0"],
                 Subject::Sound => ["-show_entries", BLOCK_ENTRIES, "-of", "json=compact=1"],
                 Subject::Picture(_) => ["-show_entries", PICTURE_ENTRIES, "-of", "json=compact=1"],
                 Subject::Head | Subject::Whole => ["-show_entries", ENTRIES, "-of", "json=compact=1"],

@@ -8,7 +8,7 @@ use std::time::Duration;
 #[cfg(target_os = "linux")]
 use std::time::Instant;
 
-use super::further::{hidden, length_of};
+use super::further::{Hidden, hidden, length_of};
 use super::*;
 use crate::domain::preset::VideoPlan;
 use crate::host::fixtures::{clip, clip_with, make, prober, quick, sheet, sound, truncated};
@@ -511,8 +511,13 @@ fn the_length_of_a_stream_is_the_sum_of_its_steps_where_times_begin_anew() {
 
 #[test]
 fn pictures_that_are_not_shown_are_counted_in_front_of_those_that_are_and_behind_them() {
-    assert_eq!(hidden(""), (0, 0));
-    assert_eq!(hidden("K_\n__\n__\n"), (0, 0));
-    assert_eq!(hidden("KD\n_D\n__\n_D\n__\n"), (3, 0), "in the order of decoding");
-    assert_eq!(hidden("KD_\n___\n_D_\n_D_\n"), (1, 2), "newer versions tell more flags");
+    let of = |packets: &str| {
+        let Hidden { before, behind, has_several_parts } = hidden(packets);
+        (before, behind, has_several_parts)
+    };
+    assert_eq!(of(""), (0, 0, false));
+    assert_eq!(of("0.00,K_\n0.04,__\n0.08,__\n"), (0, 0, false));
+    assert_eq!(of("0.00,KD\n0.04,_D\n0.08,__\n0.12,_D\n0.16,__\n"), (3, 0, false), "in the order of decoding");
+    assert_eq!(of("N/A,KD_\n0.04,___\n0.08,_D_\n0.12,_D_\n"), (1, 2, false), "newer versions tell more flags");
+    assert_eq!(of("0.00,K_\n2.36,__\n-0.28,KD\n2.40,__\n"), (1, 0, true), "two parts of a film");
 }

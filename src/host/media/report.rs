@@ -297,6 +297,8 @@ impl Report {
             // Only here a list of packets is meant; elsewhere it is a header's word.
             listed_pictures: video.filter(|_| self.format.names.starts_with("mov")).and_then(Stream::listed),
             sounds,
+            // A tag of mkvmerge's statistics, by the same name as ffmpeg's.
+            tells_length: video.is_some_and(|video| video.tag("_STATISTICS_WRITING_APP").is_some()),
             ..Extras::default()
         }
     }
@@ -478,6 +480,16 @@ mod tests {
         assert_eq!(clock_time("00:01:02.5"), Some(Duration::from_millis(62_500)));
         assert_eq!(clock_time("-5"), None);
         assert_eq!((ratio("64:45"), ratio("N/A")), ((64, 45), (0, 0)));
+    }
+
+    #[test]
+    fn a_length_of_mkvmerges_statistics_is_told_from_the_end_that_ffmpeg_writes() {
+        let film = |tags: &str| {
+            let stream = r#""index":0,"codec_type":"video","codec_name":"h264","width":320,"height":180,"pix_fmt":"yuv420p""#;
+            told(&format!(r#"{{{stream},"tags":{{"DURATION":"00:00:54.000000000"{tags}}}}}"#)).extras.tells_length
+        };
+        assert!(!film(""));
+        assert!(film(r#","_STATISTICS_WRITING_APP":"mkvmerge v70.0.0 64-bit""#));
     }
 
     fn told(streams: &str) -> MediaInfo {

@@ -15,12 +15,16 @@ const LARGEST_WAVE: u32 = 0x7fff_0000;
 const LARGEST_AIFF: u32 = 0x7f00_0000;
 /// Bytes of a Matroska file's head in which its segment begins.
 const EBML_HEAD: usize = 4096;
+/// How every file of EBML begins, Matroska and `WebM` among them.
+const EBML: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
 
 /// What the outer structure tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Structure {
     /// A box, segment or chunk says that it goes on behind the end of the file.
     pub ends_early: bool,
+    /// Another file of its kind begins where it ends.
+    pub is_joined: bool,
     /// It is laid out for media, and there is no place with any in it.
     pub is_hollow: bool,
 }
@@ -65,7 +69,7 @@ fn boxes(file: &File, size: u64) -> io::Result<Structure> {
         }
         at = end;
     }
-    Ok(Structure { ends_early, is_hollow: !has_media })
+    Ok(Structure { ends_early, is_hollow: !has_media, ..Structure::default() })
 }
 
 fn segment(file: &File, size: u64) -> io::Result<Structure> {
@@ -78,7 +82,10 @@ fn segment(file: &File, size: u64) -> io::Result<Structure> {
     // All ones: not told, as in a live recording.
     let Some(length) = length else { return Ok(Structure::default()) };
     let end = (at + 4 + used) as u64;
-    Ok(Structure { ends_early: end.saturating_add(length) > size, is_hollow: false })
+    let end = end.saturating_add(length);
+    let mut next = [0; EBML.len()];
+    let is_joined = end < size && fill(file, &mut next, end)? == next.len() && next == EBML;
+    Ok(Structure { ends_early: end > size, is_joined, ..Structure::default() })
 }
 
 /// A number of EBML: `None` within = all ones, which means unknown.
@@ -106,7 +113,7 @@ fn riff(file: &File, size: u64) -> io::Result<Structure> {
     // (arecord 0x7fffff24, SoX 0x7ffff024).
     let is_wave = &head[8..12] == b"WAVE";
     let is_told = length != 0 && length != u32::MAX && !(is_wave && length >= LARGEST_WAVE);
-    Ok(Structure { ends_early: is_told && u64::from(length) + 8 > size + 1, is_hollow: false })
+    Ok(Structure { ends_early: is_told && u64::from(length) + 8 > size + 1, ..Structure::default() })
 }
 
 /// The outer chunk of an AIFF. A recorder that never came to write its length leaves 0.
@@ -117,7 +124,7 @@ fn form(file: &File, size: u64) -> io::Result<Structure> {
     }
     let length = be32(&head[4..8]);
     let is_told = length != 0 && length < LARGEST_AIFF;
-    Ok(Structure { ends_early: is_told && u64::from(length) + 8 > size + 1, is_hollow: false })
+    Ok(Structure { ends_early: is_told && u64::from(length) + 8 > size + 1, ..Structure::default() })
 }
 
 /// Where the samples of an AU begin, and how many bytes they are; all ones = not told.
@@ -127,7 +134,7 @@ fn au(file: &File, size: u64) -> io::Result<Structure> {
         return Ok(Structure::default());
     }
     let (begin, length) = (be32(&head[4..8]), be32(&head[8..12]));
-    Ok(Structure { ends_early: length != u32::MAX && u64::from(begin) + u64::from(length) > size, is_hollow: false })
+    Ok(Structure { ends_early: length != u32::MAX && u64::from(begin) + u64::from(length) > size, ..Structure::default() })
 }
 
 fn be32(bytes: &[u8]) -> u32 {
@@ -164,6 +171,8 @@ mod tests {
         let mkv = [&[0x1a, 0x45, 0xdf, 0xa3, 0x80, 0x18, 0x53, 0x80, 0x67, 0x84][..], b"1234"].concat();
         assert!(!of(&mkv, "matroska").ends_early);
         assert!(of(&mkv[..mkv.len() - 1], "matroska").ends_early);
+        assert!(of(&[&mkv[..], &mkv].concat(), "matroska").is_joined);
+        assert!(!of(&[&mkv[..], b"12345678"].concat(), "matroska").is_joined, "something else stands behind it");
         let live = [&[0x18, 0x53, 0x80, 0x67, 0xff][..], b"1"].concat();
         assert!(!of(&live, "matroska").ends_early, "of unknown size");
         let avi = [&b"RIFF"[..], &8_u32.to_le_bytes(), b"AVI ", b"LIST"].concat();

@@ -80,13 +80,6 @@ impl Tally {
             self.account.undecoded += 1;
             self.was_undecoded = true;
         }
-        // Of a picture that is copied, the first stream: its packets are written, one tick behind the other.
-        // `Non-monotonous DTS in output stream 0:0; previous: …`, from 6.1 on in the context `vost#0:0/copy`.
-        let is_of_picture =
-            text.contains("in output stream 0:0;") || line.contexts.iter().any(|context| context.starts_with("vost#"));
-        if text.starts_with("Non-monoton") && is_of_picture {
-            self.account.out_of_turn += 1;
-        }
         // `New audio stream 0:1 at pos:25272334 and DTS:100.529s`, later `New audio stream with index 1 at pos: …`.
         if let Some((kind, rest)) = text.strip_prefix("New ").and_then(|rest| rest.split_once(" stream "))
             && rest.contains(" at pos:")
@@ -149,11 +142,14 @@ fn arriving(context: &str, text: &str) -> Option<Arriving> {
     })
 }
 
-/// `0 (video): 60 packets read (177346 bytes); 60 frames decoded;`.
+/// `0 (video): 60 packets read (177346 bytes); 60 frames decoded;`, of sound `432 frames decoded (442368 samples);`.
 fn stream_read(rest: &str) -> Option<(u32, StreamRead)> {
     let (number, rest) = rest.split_once(' ')?;
     let packets = before(rest, " packets read")?;
-    Some((number.parse().ok()?, StreamRead { packets, decoded: before(rest, " frames decoded") }))
+    Some((
+        number.parse().ok()?,
+        StreamRead { packets, decoded: before(rest, " frames decoded"), samples: before(rest, " samples)") },
+    ))
 }
 
 /// `0 (video): 60 frames encoded; 60 packets muxed (73144 bytes);`.
@@ -166,7 +162,7 @@ fn stream_written(rest: &str) -> Option<(u32, StreamWritten)> {
 
 /// The number that stands before these words.
 fn before(text: &str, words: &str) -> Option<u64> {
-    text[..text.find(words)?].rsplit(' ').next()?.parse().ok()
+    text[..text.find(words)?].rsplit([' ', '(']).next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -192,9 +188,9 @@ mod tests {
             "[verbose]   Output stream #0:2 (subtitle): 0 packets muxed (0 bytes); ",
         ])
         .into_account();
-        assert_eq!(account.read[&0], StreamRead { packets: 62, decoded: Some(60) });
+        assert_eq!(account.read[&0], StreamRead { packets: 62, decoded: Some(60), samples: None });
         assert_eq!(account.read[&1].decoded, Some(87));
-        assert_eq!(account.read[&2], StreamRead { packets: 5, decoded: None });
+        assert_eq!(account.read[&2], StreamRead { packets: 5, decoded: None, samples: None });
         assert_eq!(account.written[&0], StreamWritten { kind: StreamKind::Video, packets: 60 });
         assert_eq!(account.written[&1], StreamWritten { kind: StreamKind::Audio, packets: 88 });
         assert_eq!(account.written[&2], StreamWritten { kind: StreamKind::Subtitle, packets: 0 });
@@ -210,7 +206,7 @@ mod tests {
             "[in#0/mpeg @ 0x461ceb80] [warning] New audio stream with index 1 at pos:25272334 and DTS:100.529089s",
         ])
         .into_account();
-        assert_eq!(account.read[&0], StreamRead { packets: 75, decoded: Some(73) });
+        assert_eq!(account.read[&0], StreamRead { packets: 75, decoded: Some(73), samples: None });
         assert_eq!(account.written[&0], StreamWritten { kind: StreamKind::Video, packets: 74 });
         assert_eq!(account.late, [StreamKind::Audio]);
     }

@@ -193,7 +193,7 @@ fn check_trim(preset: &Preset, media: &MediaInfo) -> Result<(), Unfit> {
     let (container, name) = (preset.container, &preset.name);
     if media.extras.hides_end {
         return Err(Unfit::Copy(format!(
-            "the film is trimmed at its end, and the preset {name} copies its picture as it is, with what was cut off; a codec \
+            "the film is trimmed at its end or in the middle, and the preset {name} copies its picture as it is, with what was cut off; a codec \
              instead of copy leaves it out"
         )));
     }

@@ -327,7 +327,7 @@ impl Pipes {
         self.pass_on();
         self.lines.log.close(wall_now(), last);
         let account = self.lines.tally.into_account();
-        (Account { out_of_turn: account.out_of_turn + self.reader.dropped(), ..account }, self.reports)
+        (Account { dropped: self.reader.dropped(), ..account }, self.reports)
     }
 }
 

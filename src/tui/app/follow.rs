@@ -52,7 +52,7 @@ impl App {
                 let known = reply.as_ref().ok().and_then(|answer| answer.queued).filter(|queued| queued.known > 0);
                 let done = added.map(|added| match known {
                     None => format!("added: {added}"),
-                    Some(Queued { jobs: 0, .. }) => format!("nothing to add: {added} is in the queue already"),
+                    Some(Queued { jobs: 0, known, .. }) => format!("nothing new of {added}: {known} in the queue already"),
                     Some(Queued { jobs, known, .. }) => {
                         format!("added: {} of {added}; {known} in the queue already", many(jobs, "job"))
                     }

@@ -267,7 +267,7 @@ fn a_pasted_path_with_blanks_is_added_as_one_and_what_was_added_is_told_once_it_
     assert!(text(&draw(&mut app, 120, 36)).contains("added: My holiday film.mp4"));
     for (jobs, known, told) in [
         (1, 2, "added: 1 job of My holiday film.mp4; 2 in the queue already"),
-        (0, 1, "nothing to add: My holiday film.mp4 is in the queue already"),
+        (0, 1, "nothing new of My holiday film.mp4: 1 in the queue already"),
     ] {
         press(&mut app, "a");
         app.update(Action::Paste("/v/My holiday film.mp4".to_owned()));

@@ -28,7 +28,8 @@ pub fn attach(resolved: &Resolved, args: &AttachArgs) -> Result<u8> {
         Some(host) => Door::Ssh {
             host: host.clone(),
             program: args.remote_command.clone(),
-            state_dir: resolved.is_flag("state-dir").then(|| resolved.state_dir.clone()),
+            // As it was typed: it is a folder over there.
+            state_dir: resolved.settings.state_dir.clone().filter(|_| resolved.is_flag("state-dir")),
         },
         None => Door::Here(resolved.state_dir.clone()),
     };

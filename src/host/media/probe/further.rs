@@ -36,7 +36,7 @@ impl Prober {
                 // Too long to be measured: what its header tells will do for a sheet.
                 Err(_) => {}
             }
-        } else if media.demuxer == "matroska" {
+        } else if media.demuxer == "matroska" && !media.extras.tells_length {
             // It tells when its streams end, and a picture may begin late.
             let question =
                 Question { formats: FORMATS, subject: Subject::Begin(video.index), long: media.extras.long_look, timeout };
@@ -64,9 +64,9 @@ impl Prober {
         let question = Question { formats: FORMATS, subject: Subject::Flags(video.index), long: media.extras.long_look, timeout };
         match self.ask(path, question) {
             Ok(answer) => {
-                let (before, behind) = hidden(&String::from_utf8_lossy(&answer.stdout));
-                media.extras.hides_beginning = before > UNHIDDEN;
-                media.extras.hides_end = behind > UNHIDDEN;
+                let hidden = hidden(&String::from_utf8_lossy(&answer.stdout));
+                media.extras.hides_beginning = hidden.before > UNHIDDEN;
+                media.extras.hides_end = hidden.behind > UNHIDDEN || hidden.has_several_parts;
             }
             Err(refused) if refused.errno.is_some() => return Err(refused),
             // Too long to be looked through.
@@ -152,11 +152,25 @@ fn earliest(times: &str) -> Option<Duration> {
     times.min_by(f64::total_cmp).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
-/// How many of these packets, a line of flags for each, are not shown: in front of the last one that is, and behind it.
-pub(super) fn hidden(flags: &str) -> (usize, usize) {
+/// Packets that are not shown.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Hidden {
+    /// In front of the last one that is shown.
+    pub before: usize,
+    /// Behind it.
+    pub behind: usize,
+    /// What is shown is put together from several places of the film: times run backwards, or some are hidden between two parts.
+    pub has_several_parts: bool,
+}
+
+/// Reads a line for each packet, in the order of decoding: its time and its flags.
+pub(super) fn hidden(packets: &str) -> Hidden {
     let is_hidden = |line: &&str| line.contains('D');
-    let behind = flags.lines().rev().take_while(is_hidden).count();
-    (flags.lines().filter(is_hidden).count() - behind, behind)
+    let behind = packets.lines().rev().take_while(is_hidden).count();
+    let before = packets.lines().filter(is_hidden).count() - behind;
+    let times = packets.lines().filter_map(|line| line.split(',').next()?.parse::<f64>().ok());
+    let has_several_parts = times.clone().zip(times.skip(1)).any(|(time, next)| next < time);
+    Hidden { before, behind, has_several_parts }
 }
 
 /// Longest step between two packets that is taken for one: a longer one is a gap that players do not show.
