@@ -46,6 +46,9 @@ pub struct Extras {
     pub data: u32,
     /// Chapters.
     pub chapters: u32,
+    /// When the last chapter ends, where it is told.
+    #[serde(with = "as_seconds_option")]
+    pub chapters_end: Option<Duration>,
     /// Every chapter has a name.
     pub chapters_are_named: bool,
     /// Title, artist and the like, by ffmpeg's names. Foreign text: it passes `domain::text` before it is shown.
@@ -63,6 +66,13 @@ pub struct Extras {
     pub is_joined: bool,
     /// The picture's duration is how long it is shown, and not, as elsewhere in Matroska, when it ends.
     pub tells_length: bool,
+    /// When it begins, where it counts from another moment than that. Durations count from here.
+    #[serde(with = "as_seconds_option")]
+    pub begins: Option<Duration>,
+    /// Its pictures come in another order than they are shown, and have no times of their own.
+    pub lacks_times: bool,
+    /// It tells how its picture is to be seen in space: in 3D, or all around.
+    pub is_spatial: bool,
     /// Its duration is a guess from the bitrate.
     pub duration_is_guess: bool,
     /// Packets that the index lists for the chosen video stream.
@@ -105,6 +115,9 @@ pub struct VideoStream {
     /// Its frames may be interlaced.
     #[serde(default)]
     pub is_interlaced: bool,
+    /// Of its two fields the lower one comes first, by the word of its container.
+    #[serde(default)]
+    pub is_bottom_first: bool,
     /// How its numbers stand for colours.
     #[serde(default)]
     pub colour: Colour,

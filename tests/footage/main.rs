@@ -24,4 +24,5 @@ mod profiles;
 mod reasons;
 mod recordings;
 mod sound;
+mod sources;
 mod times;

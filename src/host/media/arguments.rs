@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use ffmpeg_sidecar::command::FfmpegCommand;
 
@@ -28,10 +29,14 @@ pub const LONG_LOOK: [&str; 4] = ["-probesize", "50000000", "-analyzeduration", 
 /// What may wait in memory until the first of the sound is decoded, in bytes: two minutes of a camera's picture. ffmpeg's own
 /// limit of 50 MB is half a minute of it.
 const LATE_SOUND: &str = "268435456";
-/// Time base of pictures: a multiple of all usual frame rates, so that each keeps its moment.
-const TIME_BASE: &str = "1:240000";
+/// Parts of a second that the times of pictures are told in: a multiple of all usual frame rates, so that each keeps its moment.
+const TIME_BASE: u32 = 240_000;
 /// The same for MPEG-4, whose time base ends at 65535.
-const COARSE_TIME_BASE: &str = "1:60000";
+const COARSE_TIME_BASE: u32 = 60_000;
+/// More parts than this between two pictures are more than a muxer can hold.
+const LONGEST_STEP: u32 = i32::MAX as u32;
+/// Quantiser of MPEG-4 where a preset asks for none: ffmpeg's own choice needs a frame rate, and is the worst without.
+const MPEG4_QUALITY: &str = "4";
 /// Pictures a second of which SVT takes no more; it is told of so many, and each keeps its moment all the same.
 const MOST_AV1_FPS: f64 = 240.0;
 /// Longest title or name of a track that is carried over, in bytes.
@@ -124,8 +129,11 @@ pub fn command(job: &JobCommand<'_>) -> Result<Command, ArgumentError> {
     if job.media.extras.long_look {
         ffmpeg.args(LONG_LOOK);
     }
-    // Copied pictures need times that some containers do not hold.
-    ffmpeg.args(["-fflags", "+genpts"]);
+    if preset.video.as_ref().is_some_and(|plan| plan.codec == VideoCodec::Copy) {
+        // Copied pictures need times that some containers do not hold. Those that are decoded get them from the decoder, which knows
+        // their order.
+        ffmpeg.args(["-fflags", "+genpts"]);
+    }
     if let (Some(plan), Some(stream)) = (&preset.video, &job.media.video)
         && plan.codec != VideoCodec::Copy
         && picture::keeps_filters(plan, stream)
@@ -149,6 +157,10 @@ pub fn command(job: &JobCommand<'_>) -> Result<Command, ArgumentError> {
     if preset.container.is_still() {
         // A `%` in the folder's name is no pattern for a series of pictures.
         ffmpeg.frames(1).args(["-update", "1"]);
+    }
+    if is_for_quicktime(preset.container) && job.media.extras.is_spatial && chosen.picture.is_some() {
+        // The boxes for it are not of the standard's first edition.
+        ffmpeg.args(["-strict", "unofficial"]);
     }
     ffmpeg.format(preset.container.muxer()).output(file_url(job.part));
     Ok(unwrap(&mut ffmpeg))
@@ -195,9 +207,19 @@ fn video(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) 
     // Two frames far apart stay two frames, and each keeps its moment.
     ffmpeg.args([if job.abilities.has_fps_mode { "-fps_mode" } else { "-vsync" }, "vfr"]);
     if plan.tile.is_none() {
-        ffmpeg.args(["-enc_time_base", if plan.codec == VideoCodec::Mpeg4 { COARSE_TIME_BASE } else { TIME_BASE }]);
+        ffmpeg.arg("-enc_time_base").arg(format!("1:{}", time_base(plan.codec, job.media.duration)));
     }
     encoder(ffmpeg, plan, stream, job.preset);
+}
+
+/// A film that is longer than the longest step may hold one that is as long as itself: it has coarser parts of a second.
+fn time_base(codec: VideoCodec, duration: Option<Duration>) -> u32 {
+    let mut base = if codec == VideoCodec::Mpeg4 { COARSE_TIME_BASE } else { TIME_BASE };
+    let seconds = duration.map_or(0.0, |duration| duration.as_secs_f64());
+    while base > 1000 && seconds * f64::from(base) > f64::from(LONGEST_STEP) {
+        base /= 2;
+    }
+    base
 }
 
 const fn is_for_quicktime(container: Container) -> bool {
@@ -214,6 +236,11 @@ fn encoder(ffmpeg: &mut FfmpegCommand, plan: &VideoPlan, stream: &VideoStream, p
         // It reckons the bits of a picture by the rate that it is told.
         let bitrate = if is_too_quick { (bitrate as f64 * MOST_AV1_FPS / fps) as u64 } else { bitrate };
         ffmpeg.args(["-b:v", &bitrate.to_string()]);
+        if plan.codec == VideoCodec::Mpeg4 {
+            // Its rate control takes each part of a second for a picture. By this tolerance it makes up for that, half a second late.
+            let tolerance = bitrate as f64 * fps.max(1.0) / 2.0 / f64::from(COARSE_TIME_BASE);
+            ffmpeg.args(["-bt", &tolerance.max(1.0).round().to_string()]);
+        }
     } else if let Some(crf) = plan.crf {
         match plan.codec {
             // These two know a quantiser from 1 to 31 and no rate factor.
@@ -227,6 +254,8 @@ fn encoder(ffmpeg: &mut FfmpegCommand, plan: &VideoPlan, stream: &VideoStream, p
                 ffmpeg.crf(u32::from(crf));
             }
         }
+    } else if plan.codec == VideoCodec::Mpeg4 {
+        ffmpeg.args(["-q:v", MPEG4_QUALITY]);
     }
     let threads = preset.threads;
     match plan.codec {

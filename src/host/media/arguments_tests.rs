@@ -88,7 +88,7 @@ fn the_command_line_is_the_hardened_one() {
          -filter_threads 1 -protocol_whitelist file \
          -format_whitelist mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,wav,mp3,aac,flac,mxf,dv,gif,h264,hevc,\
          av1,obu,ivf,m4v,mpegvideo,vc1,yuv4mpegpipe,wtv,nut,rm,ac3,eac3,dts,dtshd,truehd,amr,aiff,au,caf,w64,wv,ape,tta \
-         -max_pixels 35389440 -fflags +genpts -threads 1 -f mov -i file:/in/a.mp4 -map 0:0 -c:v libx264 \
+         -max_pixels 35389440 -threads 1 -f mov -i file:/in/a.mp4 -map 0:0 -c:v libx264 \
          -vf 'setsar=1,scale=w='\\''max(2,round(min(86,64*dar/(1/1))/2)*2)'\\'':h='\\''max(2,round(min(64,86*(1/1)/dar)/2)*2)'\\'':\
          eval=frame:in_color_matrix=bt601:out_color_matrix=bt601:in_range=tv:out_range=tv,format=yuv420p,pad=86:64:(ow-iw)/2:(oh-ih)/2:eval=frame,\
          setsar=1/1,setparams=range=tv:colorspace=bt470bg:color_primaries=bt470bg:color_trc=smpte170m' \

@@ -82,6 +82,11 @@ const SPACES: &[&str] = &["bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "
 /// Transfer functions that a file may tell, and that zscale does not know.
 const UNKNOWN_TO_ZSCALE: &[&str] = &["bt1361e", "smpte428"];
 
+/// Codecs of archives and captures whose pictures do not say whether they are of two fields.
+const FLAG_NO_FIELDS: &[&str] = &["ffv1", "huffyuv", "ffvhuff", "utvideo"];
+/// Codecs of films as they are sent and sold: grey in these is of limited range, as all that they hold.
+const OF_LIMITED_RANGE: &[&str] = &["h264", "hevc", "av1", "vp9"];
+
 /// What becomes of the colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColourWay {
@@ -145,6 +150,10 @@ pub fn filters(plan: &VideoPlan, media: &MediaInfo, stream: &VideoStream, has_zs
             // It counts on one size as well. Fields stay apart, and the shape is kept by that of the pixels; a picture that
             // has the size passes as it is.
             chain.push(format!("scale={}:{}:interl=-1:eval=frame", stream.width, stream.height));
+        }
+        if FLAG_NO_FIELDS.contains(&stream.codec.as_str()) {
+            // The word of the container is all there is.
+            chain.push(format!("setfield={}", if stream.is_bottom_first { "bff" } else { "tff" }));
         }
         // One picture for each frame, and only frames that are flagged.
         chain.push("bwdif=mode=send_frame:deint=interlaced".to_owned());
@@ -284,7 +293,10 @@ const fn range_name(is_full: bool) -> &'static str {
 }
 
 fn is_full_range(stream: &VideoStream) -> bool {
-    stream.colour.range == "pc" || stream.pixel_format.starts_with("yuvj")
+    let is_grey = ["gray", "ya8", "ya16", "mono"].iter().any(|kind| stream.pixel_format.starts_with(kind));
+    // Cameras of science and machines that write grey alone use all of it, and tell nothing.
+    let is_raw_grey = is_grey && stream.colour.range.is_empty() && !OF_LIMITED_RANGE.contains(&stream.codec.as_str());
+    stream.colour.range == "pc" || stream.pixel_format.starts_with("yuvj") || is_raw_grey
 }
 
 /// An untagged picture of this size is taken for BT.709.
@@ -312,7 +324,6 @@ fn target_tags(stream: &VideoStream, made: Picture) -> Tags {
     }
 }
 
-/// A name that a file tells, where it is one of these.
 /// zscale takes some matrices only together with what they are defined for.
 fn goes_with(space: &str, primaries: &str, transfer: &str) -> bool {
     match space {
@@ -322,6 +333,7 @@ fn goes_with(space: &str, primaries: &str, transfer: &str) -> bool {
     }
 }
 
+/// A name that a file tells, where it is one of these.
 fn told(known: &[&'static str], name: &str) -> Option<&'static str> {
     known.iter().find(|known| **known == name).copied()
 }

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::domain::job::{RejectReason, Rejected};
-use crate::domain::media::{AudioStream, MediaInfo};
+use crate::domain::media::{AudioStream, MediaInfo, VideoStream};
 use crate::domain::preset::{Deinterlace, Hdr, Preset, VideoCodec};
 use crate::domain::text::path_text;
 use crate::domain::units::Bytes;
@@ -51,16 +51,17 @@ const ADDRESS_SPACE: Bytes = Bytes::mib(1024);
 const HEAD: usize = 4096;
 
 /// What is asked of a file: only what is used.
-const ENTRIES: &str = "format=format_name,duration\
+const ENTRIES: &str = "format=format_name,duration,start_time\
     :stream=index,codec_type,codec_name,codec_tag_string,width,height,pix_fmt,avg_frame_rate,r_frame_rate,sample_aspect_ratio,\
-field_order,color_range,color_space,color_transfer,color_primaries,channels,channel_layout,sample_rate,duration,nb_frames,\
+field_order,has_b_frames,color_range,color_space,color_transfer,color_primaries,channels,channel_layout,sample_rate,duration,nb_frames,\
 nb_read_packets\
-    :program_stream=index:stream_disposition=attached_pic,default,comment,visual_impaired,descriptions,karaoke,lyrics,forced\
+    :program_stream=index:stream_disposition=attached_pic,default,comment,visual_impaired,hearing_impaired,descriptions,clean_effects,karaoke,\
+lyrics,forced\
     :stream_tags=DURATION,_STATISTICS_WRITING_APP,language,rotate,title,artist,album_artist,album,track,disc,genre,composer,date,show,season_number,\
 episode_id,episode_sort\
     :stream_side_data=side_data_type,rotation,displaymatrix,red_x,red_y,green_x,green_y,blue_x,blue_y,white_point_x,white_point_y,\
 min_luminance,max_luminance,max_content,max_average\
-    :chapter=id:chapter_tags=title\
+    :chapter=id,end_time:chapter_tags=title\
     :format_tags=title,artist,album_artist,album,track,disc,genre,composer,date,show,season_number,episode_id,episode_sort,\
 creation_time,com.apple.quicktime.creationdate,location,com.apple.quicktime.location.ISO6709";
 /// What is asked of the first blocks of sound.
@@ -270,15 +271,20 @@ impl Prober {
 
     fn judge(&self, answer: &Answer, id: FileId, head: Head) -> Result<Probed, Rejected> {
         let log = String::from_utf8_lossy(&answer.stderr);
-        if let Some(frame) = oversized_frame(&log) {
-            return Err(frame_too_large(&frame));
-        }
+        let oversized = oversized_frame(&log).map(|frame| frame_too_large(&frame));
         if !answer.status.success() {
-            return Err(explain(&log, head));
+            return Err(oversized.unwrap_or_else(|| explain(&log, head)));
         }
         let report: Report = serde_json::from_slice(&answer.stdout)
             .map_err(|error| rejected(RejectReason::Unreadable, format!("the probe's answer cannot be read: {error}")))?;
-        self.accept(report.read(&log), id)
+        let read = report.read(&log);
+        // A cover that is too large keeps no film and no song out.
+        let has_size = |video: &VideoStream| video.width > 0 && video.height > 0;
+        let is_of_cover = read.media.video.as_ref().map_or(read.media.audio.is_some(), has_size);
+        match oversized.filter(|_| !is_of_cover) {
+            Some(refused) => Err(refused),
+            None => self.accept(read, id),
+        }
     }
 
     /// Refuses what no preset can make anything of.

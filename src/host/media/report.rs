@@ -81,6 +81,7 @@ pub(super) struct Stream {
     pub r_frame_rate: String,
     pub sample_aspect_ratio: String,
     pub field_order: String,
+    pub has_b_frames: u32,
     pub color_range: String,
     pub color_space: String,
     pub color_transfer: String,
@@ -120,6 +121,7 @@ pub(super) struct SideData {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Chapter {
+    pub end_time: String,
     pub tags: BTreeMap<String, String>,
 }
 
@@ -129,6 +131,7 @@ pub(super) struct Format {
     #[serde(rename = "format_name")]
     pub names: String,
     pub duration: String,
+    pub start_time: String,
     pub tags: BTreeMap<String, String>,
 }
 
@@ -209,13 +212,18 @@ impl Report {
             || lacks_kind && LATE_DEMUXERS.contains(&demuxer);
         let video_duration = video.and_then(Stream::length);
         let audio_duration = audio.as_ref().and_then(|audio| audio.duration);
-        let media = MediaInfo {
+        let mut media = MediaInfo {
             demuxer: sanitise(demuxer.as_bytes()),
             duration: seconds(&self.format.duration).or_else(|| video_duration.max(audio_duration)),
             video: video.map(|stream| picture(stream, demuxer)),
             audio,
             extras: Extras { duration_is_guess: log.contains("Estimating duration from bitrate"), ..self.extras(video, sounds) },
         };
+        // ffmpeg's Matroska tells when its streams end, and pieces of a recording go on with the clock of the first.
+        let begins = seconds(&self.format.start_time).filter(|_| demuxer == "matroska" && !media.extras.tells_length);
+        if let Some(begins) = begins {
+            count_from(&mut media, begins);
+        }
         let packets_missing = video.into_iter().chain(self.of("audio")).any(lacks_packets);
         let streams = self.streams.iter().filter(|stream| stream.is_complete()).count();
         Read { media, packets_missing, streams, is_incomplete, unknown_picture }
@@ -287,6 +295,11 @@ impl Report {
             data: self.of("data").filter(|stream| stream.codec_name != "bin_data" || stream.codec_tag_string != "text").count()
                 as u32,
             chapters: self.chapters.len() as u32,
+            chapters_end: self.chapters.iter().filter_map(|chapter| seconds(&chapter.end_time)).max(),
+            lacks_times: video.is_some_and(|stream| lacks_times(stream, &self.format.names)),
+            is_spatial: video.is_some_and(|stream| {
+                stream.side_data_list.iter().any(|data| matches!(data.kind.as_str(), "Stereo 3D" | "Spherical Mapping"))
+            }),
             chapters_are_named: self
                 .chapters
                 .iter()
@@ -304,6 +317,17 @@ impl Report {
     }
 }
 
+/// Makes lengths of moments that count from another zero than the beginning.
+fn count_from(media: &mut MediaInfo, begins: Duration) {
+    let sounds = media.audio.iter_mut().chain(&mut media.extras.sounds).map(|sound| &mut sound.duration);
+    let ends = media.video.iter_mut().map(|video| &mut video.duration).chain(sounds).chain([&mut media.duration]);
+    for end in ends.flatten().filter(|end| **end > begins) {
+        *end -= begins;
+    }
+    media.extras.chapters_end = media.extras.chapters_end.map(|end| end.saturating_sub(begins));
+    media.extras.begins = Some(begins);
+}
+
 fn picture(stream: &Stream, demuxer: &str) -> VideoStream {
     let rotation = stream.side_data_list.iter().find_map(|data| data.rotation);
     VideoStream {
@@ -319,10 +343,17 @@ fn picture(stream: &Stream, demuxer: &str) -> VideoStream {
         has_matrix: stream.side_data_list.iter().any(|data| data.rotation.is_some() && turns(&data.displaymatrix)),
         is_cropped: stream.side_data_list.iter().any(|data| data.kind == "Frame Cropping"),
         is_interlaced: is_interlaced(stream, demuxer),
+        is_bottom_first: matches!(stream.field_order.as_str(), "bb" | "tb"),
         colour: colour(stream),
         duration: stream.length(),
         language: stream.language(),
     }
+}
+
+/// Its pictures are stored in another order than they are shown, and nothing tells when.
+fn lacks_times(stream: &Stream, formats: &str) -> bool {
+    let is_reordered = matches!(stream.codec_name.as_str(), "h264" | "hevc") && stream.has_b_frames > 0;
+    is_reordered && matches!(formats.split(',').next(), Some("h264" | "hevc" | "avi"))
 }
 
 /// The picture is turned or mirrored by this matrix, told in rows: `00000000:  65536  0  0` and so on.
@@ -390,6 +421,10 @@ fn mastering_words(data: &SideData) -> Option<String> {
     ))
 }
 
+/// Flags of sound beside the main one: for those who see or hear badly, without the words, or with others.
+const ASIDE_FLAGS: &[&str] =
+    &["comment", "visual_impaired", "hearing_impaired", "descriptions", "clean_effects", "karaoke", "lyrics"];
+
 fn audio(stream: &Stream, is_known: bool) -> AudioStream {
     let name =
         if stream.codec_name.is_empty() || stream.codec_name == "none" { &stream.codec_tag_string } else { &stream.codec_name };
@@ -403,7 +438,7 @@ fn audio(stream: &Stream, is_known: bool) -> AudioStream {
         title: stream.title(),
         is_default: stream.is("default"),
         is_of_other_program: false,
-        is_aside: ["comment", "visual_impaired", "descriptions", "karaoke", "lyrics"].iter().any(|aside| stream.is(aside)),
+        is_aside: ASIDE_FLAGS.iter().any(|aside| stream.is(aside)),
         duration: stream.length(),
         tag: sanitise(name.as_bytes()),
     }

@@ -2,12 +2,26 @@
 //!
 //! Chooses by what the probe found and what the preset asks for. Builds no command and looks at no file.
 
+use std::time::Duration;
+
 use crate::domain::media::{AudioStream, MediaInfo, SubtitleStream};
 use crate::domain::preset::{AudioCodec, Container, Location, Preset, Subtitles, Tracks, VideoCodec};
 use crate::domain::text::sanitise;
 
 /// Titles of tracks beside the main sound, lower case. The flags of the file say the same where they are set.
-const ASIDE_TITLES: &[&str] = &["commentary", "comment track", "audio description", "descriptive", "described video"];
+const ASIDE_TITLES: &[&str] = &[
+    "commentary",
+    "comment track",
+    "audio description",
+    "audiodescription",
+    "audiodeskription",
+    "audiokommentar",
+    "descriptive",
+    "described video",
+    "hörfilm",
+];
+/// The last chapter may end so long behind the film without a harm.
+const CHAPTERS_SLACK: Duration = Duration::from_secs(1);
 /// Titles that are told of tracks that are left out; of more only the number is.
 const TITLES_TOLD: usize = 3;
 
@@ -83,11 +97,19 @@ pub fn choose<'a>(preset: &Preset, media: &'a MediaInfo) -> Result<Chosen<'a>, U
     }
     check_copies(preset, media, &chosen)?;
     let can_hold_chapters = !matches!(preset.container, Container::Ts | Container::Jpg);
-    chosen.chapters = media.extras.chapters > 0 && media.extras.chapters_are_named && can_hold_chapters;
+    chosen.chapters =
+        media.extras.chapters > 0 && media.extras.chapters_are_named && can_hold_chapters && !outlast(preset.container, media);
     if !is_still {
         chosen.left_out = left_out(preset, media, &chosen);
     }
     Ok(chosen)
+}
+
+/// The chapters would make the film longer than it is: MP4 and MOV hold them in a track of their own, as long as they say.
+fn outlast(container: Container, media: &MediaInfo) -> bool {
+    let is_in_a_track = matches!(container, Container::Mp4 | Container::M4a | Container::Mov);
+    let ends = media.extras.chapters_end.zip(media.duration);
+    is_in_a_track && (media.extras.ends_early || ends.is_some_and(|(chapters, film)| chapters > film + CHAPTERS_SLACK))
 }
 
 fn picture(preset: &Preset, media: &MediaInfo) -> Option<u32> {
@@ -173,6 +195,14 @@ fn check_copies(preset: &Preset, media: &MediaInfo, chosen: &Chosen<'_>) -> Resu
     }
     if preset.video.as_ref().is_some_and(|plan| plan.codec == VideoCodec::Copy) {
         check_trim(preset, media)?;
+        if media.extras.lacks_times {
+            return Err(Unfit::Copy(format!(
+                "the pictures of this {} file have no times of their own and come in another order than they are shown, and the preset \
+                 {} copies them as they are; a codec instead of copy gives them times",
+                sanitise(media.demuxer.as_bytes()),
+                preset.name
+            )));
+        }
     }
     if preset.audio.as_ref().is_some_and(|plan| plan.codec == AudioCodec::Copy)
         && let Some(sound) = chosen.sounds.iter().find(|sound| !holds_sound(container, &sound.codec))
@@ -301,8 +331,11 @@ fn left_out(preset: &Preset, media: &MediaInfo, chosen: &Chosen<'_>) -> Vec<Stri
         told.push("the cover picture".to_owned());
     }
     if extras.chapters > 0 && !chosen.chapters {
-        let why =
-            if extras.chapters_are_named { format!("{} holds none", preset.container) } else { "not all have names".to_owned() };
+        let why = match () {
+            () if !extras.chapters_are_named => "not all have names".to_owned(),
+            () if outlast(preset.container, media) => "they go on behind the end of the film".to_owned(),
+            () => format!("{} holds none", preset.container),
+        };
         told.push(format!("{} ({why})", count(extras.chapters as usize, "chapter")));
     }
     if extras.location.is_some() && preset.location == Location::Drop {

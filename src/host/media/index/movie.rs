@@ -39,6 +39,7 @@ pub(super) fn read(input: &mut Input) -> Option<Report> {
             names: "mov,mp4,m4a,3gp,3g2,mj2".to_owned(),
             duration: seconds(rescaled(head.duration, 1_000_000, head.timescale)?, 1_000_000),
             tags: BTreeMap::new(),
+            ..Format::default()
         },
         ..Report::default()
     };

@@ -45,7 +45,8 @@ impl Prober {
                 Err(refused) if refused.errno.is_some() => return Err(refused),
                 Err(_) => None,
             };
-            let length = video.duration.or(media.duration).zip(begin).and_then(|(end, begin)| end.checked_sub(begin));
+            let end = video.duration.or(media.duration).map(|end| end + media.extras.begins.unwrap_or_default());
+            let length = end.zip(begin).and_then(|(end, begin)| end.checked_sub(begin));
             video.duration = length.filter(|length| !length.is_zero()).or(video.duration);
         }
         Ok(())

@@ -39,7 +39,7 @@ const AHEAD: u64 = 4 * 1024 * 1024;
 pub struct Made {
     /// Its streams, in the file's order. A cover that stands among the tags is none.
     pub streams: Vec<MadeStream>,
-    /// When the last stream ends, in seconds from time zero of the film. `None` for a still, and where no stream has a packet.
+    /// When the last picture or sound ends, in seconds from time zero of the film. `None` for a still, and where none has a packet.
     pub duration: Option<f64>,
 }
 
@@ -223,7 +223,9 @@ fn made(streams: Vec<MadeStream>) -> Result<Made, Stop> {
     if streams.is_empty() {
         return Err(damaged("no stream is in it"));
     }
-    let duration = streams.iter().filter_map(|stream| stream.end).max_by(f64::total_cmp);
+    // Chapters are as long as the input promised, whatever came of it.
+    let is_heard_or_seen = |stream: &&MadeStream| matches!(stream.kind, MadeKind::Video | MadeKind::Audio);
+    let duration = streams.iter().filter(is_heard_or_seen).filter_map(|stream| stream.end).max_by(f64::total_cmp);
     Ok(Made { streams, duration })
 }
 
