@@ -53,7 +53,6 @@ pub struct Busy(pub String);
 #[derive(Debug, thiserror::Error)]
 #[error("{why}")]
 pub struct Unavailable {
-    /// The exit status.
     pub status: u8,
     /// Why, and what to do.
     pub why: String,

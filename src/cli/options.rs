@@ -36,7 +36,6 @@ pub struct Resolved {
     pub state_dir: PathBuf,
     /// What was asked for of memory; `None` = what the profile says, else what there is.
     pub budget: Option<Asked>,
-    /// The console's keys.
     pub keys: Keymap,
     /// Name, value and origin of each setting, as `doctor` shows them.
     pub origins: Vec<(String, String, String)>,
@@ -277,7 +276,6 @@ impl Resolved {
         }
     }
 
-    /// The profile in force.
     pub fn load_profile(&self) -> Result<Profile, Usage> {
         Ok(search::find(&self.paths, &self.settings.profile).map_err(|error| self.mistake("profile", &error))?.value)
     }

@@ -22,7 +22,6 @@ pub enum SaveError {
     /// The name is taken.
     #[error("there is a profile {name} already: {origin}; choose another name")]
     Taken {
-        /// The name.
         name: String,
         /// Where the other one comes from.
         origin: String,
@@ -30,7 +29,6 @@ pub enum SaveError {
     /// It cannot be written.
     #[error("cannot write {path}: {why}")]
     Unwritable {
-        /// The file.
         path: String,
         /// What the system says.
         why: String,

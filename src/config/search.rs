@@ -57,7 +57,6 @@ impl SearchPaths {
 /// Where a profile or preset comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// A file.
     File(PathBuf),
     /// Compiled in.
     BuiltIn,
@@ -141,7 +140,6 @@ pub trait Kind: Sized {
     /// Every mistake in it.
     fn parse(file: &Path, text: &str) -> Result<Self, Vec<ConfigError>>;
 
-    /// Its name.
     fn name(&self) -> &str;
 }
 

@@ -176,7 +176,6 @@ pub const DEFAULT_PRESET: &str = "web-720p";
 pub enum Layer {
     /// The command line or the environment.
     Given,
-    /// The settings file.
     File,
     /// Nobody.
     Default,
@@ -508,7 +507,6 @@ fn words(all: &[&str]) -> String {
 /// The keys of one action, and where they stand in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeySetting {
-    /// The action's name.
     pub action: String,
     /// Line and column of it.
     pub at: (usize, usize),

@@ -41,7 +41,6 @@ pub struct StreamRead {
 /// What a stream holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamKind {
-    /// A picture.
     Video,
     /// Sound.
     Audio,

@@ -84,7 +84,6 @@ pub enum CleanupVerdict {
 /// A cleanup as the console lists it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CleanupRecord {
-    /// Its number.
     pub id: CleanupId,
     /// When it began.
     pub at: Mono,

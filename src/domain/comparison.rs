@@ -33,7 +33,6 @@ pub struct RunTag {
     pub of: u32,
     /// Which time the queue is run under this profile, from 1.
     pub round: u32,
-    /// The profile.
     pub profile: String,
     /// False = the naive baseline.
     pub governor: bool,
@@ -72,7 +71,6 @@ pub struct Outside {
     pub trouble: Option<String>,
 }
 
-/// The figures of one run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunFigures {
@@ -134,7 +132,6 @@ pub struct RunFigures {
     pub oom_kills: u64,
     /// Memory over time, thinned out; peaks are kept.
     pub curve: Vec<CurvePoint>,
-    /// The outputs.
     pub outputs: Vec<OutputHash>,
 }
 
@@ -154,7 +151,6 @@ impl RunFigures {
 /// One profile, governed or not, with all its runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Column {
-    /// The profile's name.
     pub profile: String,
     /// Slots and largest file in MB: `2/200`.
     pub short: String,
@@ -200,7 +196,6 @@ pub enum Aspect {
 /// A word of the guide beside what was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The profile.
     pub profile: String,
     /// About what.
     pub aspect: Aspect,

@@ -28,7 +28,6 @@ pub struct Seq(pub u64);
 /// One fact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// Its number.
     pub seq: Seq,
     /// When, by the wall clock.
     pub at: Wall,
@@ -58,9 +57,7 @@ pub enum EventKind {
     },
     /// A job is known and has a place in the queue.
     JobQueued {
-        /// The job.
         job: JobId,
-        /// Its input.
         #[serde(with = "as_text")]
         input: PathBuf,
         /// Size of the input.
@@ -76,7 +73,6 @@ pub enum EventKind {
     },
     /// What a job that was just listed has behind it: it comes from an earlier run, stood at the end of the queue, or was put back.
     JobRestored {
-        /// The job.
         job: JobId,
         /// Tries so far.
         attempts: u32,
@@ -85,7 +81,6 @@ pub enum EventKind {
     },
     /// A waiting job has gone behind jobs that are not listed; it is listed again when its turn comes nearer.
     JobParked {
-        /// The job.
         job: JobId,
     },
     /// How much waits in the store beyond the jobs that are listed.
@@ -104,7 +99,6 @@ pub enum EventKind {
     },
     /// The probe has read a job's input.
     JobInspected {
-        /// The job.
         job: JobId,
         /// What it found.
         media: Box<MediaInfo>,
@@ -125,16 +119,13 @@ pub enum EventKind {
     },
     /// A job is not let in.
     JobRejected {
-        /// The job.
         job: JobId,
-        /// Its input.
         #[serde(with = "as_text")]
         input: PathBuf,
         /// Size of the input.
         size_bytes: Bytes,
         /// The limit that it is over, where one is.
         limit_bytes: Option<Bytes>,
-        /// The kind of reason.
         reason: RejectReason,
         /// The reason in words.
         #[serde(default)]
@@ -142,14 +133,12 @@ pub enum EventKind {
     },
     /// A rejected job is let in, by the operator or by a profile with a larger limit.
     JobAllowed {
-        /// The job.
         job: JobId,
         /// By the operator: the size limit no longer applies to it.
         by_operator: bool,
     },
     /// A job has got a slot and is about to start. This is the durable start record.
     JobAdmitted {
-        /// The job.
         job: JobId,
         /// Which try, from 1.
         attempt: u32,
@@ -158,11 +147,9 @@ pub enum EventKind {
     },
     /// A job's process runs.
     JobStarted {
-        /// The job.
         job: JobId,
         /// Which try, from 1.
         attempt: u32,
-        /// The process.
         pid: u32,
         /// Peak of memory that the model expects.
         predicted_peak_bytes: Option<Bytes>,
@@ -172,7 +159,6 @@ pub enum EventKind {
     },
     /// A running job has come further.
     JobProgressed {
-        /// The job.
         job: JobId,
         /// Share done, 0 to 1; null when the duration is not known.
         ratio: Option<f64>,
@@ -208,7 +194,6 @@ pub enum EventKind {
     },
     /// A job's processes are stopped where they are.
     JobPaused {
-        /// The job.
         job: JobId,
         /// By the memory governor, which also lets it go on; else by the operator.
         #[serde(default)]
@@ -216,7 +201,6 @@ pub enum EventKind {
     },
     /// A paused job goes on.
     JobContinued {
-        /// The job.
         job: JobId,
         /// By the memory governor, which had stopped it; else by the operator.
         #[serde(default)]
@@ -224,19 +208,15 @@ pub enum EventKind {
     },
     /// A job has been told to end.
     JobStopping {
-        /// The job.
         job: JobId,
         /// Why.
         why: StopReason,
     },
     /// ffmpeg ended well; the output is being checked and put in place.
     JobFinalizing {
-        /// The job.
         job: JobId,
     },
-    /// A job has ended.
     JobFinished {
-        /// The job.
         job: JobId,
         /// How.
         outcome: Outcome,
@@ -264,7 +244,6 @@ pub enum EventKind {
     },
     /// A job goes back into the queue.
     JobRequeued {
-        /// The job.
         job: JobId,
         /// The try that ended; 0 = none has begun, its input could not be reached.
         attempt: u32,
@@ -285,26 +264,22 @@ pub enum EventKind {
     },
     /// A job's wait for the next try is over.
     JobReady {
-        /// The job.
         job: JobId,
     },
     /// The operator runs an ended job again.
     JobRetried {
-        /// The job.
         job: JobId,
         /// Its new place: lower runs sooner.
         rank: Rank,
     },
     /// A waiting job has another place.
     JobMoved {
-        /// The job.
         job: JobId,
         /// Its place: lower runs sooner.
         rank: Rank,
     },
     /// A job is off the list.
     JobRemoved {
-        /// The job.
         job: JobId,
         /// Where its output stood or was to stand: that name is free again.
         #[serde(with = "as_text_option", default)]
@@ -340,7 +315,6 @@ pub enum EventKind {
     },
     /// The next job waits for memory.
     AdmissionHeld {
-        /// The job.
         job: JobId,
         /// What it needs.
         needs_bytes: Bytes,
@@ -356,12 +330,9 @@ pub enum EventKind {
     RoomWanted(RoomWanted),
     /// What a job could not start or go on for want of is there, or the job wants it no more.
     RoomFound {
-        /// The job.
         job: JobId,
     },
-    /// A cleanup begins.
     CleanupStarted {
-        /// Its number.
         cleanup: CleanupId,
         /// Why.
         trigger: CleanupTrigger,
@@ -374,7 +345,6 @@ pub enum EventKind {
     },
     /// A cleanup is over and was measured.
     CleanupFinished {
-        /// Its number.
         cleanup: CleanupId,
         /// What was done.
         action: CleanupAction,
@@ -391,7 +361,6 @@ pub enum EventKind {
     },
     /// The run goes on under this profile.
     ProfileSelected {
-        /// Its name.
         name: String,
         /// Job slots; where they are decided while jobs run, the most that the processors allow for.
         max_concurrent: u32,
@@ -400,7 +369,6 @@ pub enum EventKind {
         auto: bool,
         /// Larger inputs are rejected.
         max_file_bytes: Bytes,
-        /// All of it.
         profile: Box<Profile>,
     },
     /// A profile that decides its slots itself aims at another number of jobs at once, or for another reason.
@@ -435,7 +403,6 @@ pub enum EventKind {
         run: u32,
         /// Of so many.
         runs: u32,
-        /// Its profile.
         profile: String,
     },
     /// That comparison is over: the queue may go on.
@@ -443,11 +410,8 @@ pub enum EventKind {
         /// Why it did not go to its end; null = it did, or was ended by an operator.
         reason: Option<String>,
     },
-    /// A warning sign is seen.
     WarningRaised {
-        /// Its name.
         warning: String,
-        /// The figures.
         evidence: String,
         /// What to do.
         advice: String,
@@ -455,14 +419,11 @@ pub enum EventKind {
         #[serde(default)]
         profile: Option<String>,
     },
-    /// A warning sign is gone.
     WarningCleared {
-        /// Its name.
         warning: String,
     },
     /// A path was given that could not be taken: it is not there, cannot be read, or is in the queue already.
     InputSkipped {
-        /// The path.
         #[serde(with = "as_text")]
         input: PathBuf,
         /// Why, in words.

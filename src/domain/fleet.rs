@@ -5,10 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::time::Wall;
 
-/// A job of the queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FleetJob {
-    /// Its number.
     pub job: i64,
     /// `queued`, `running`, `done`, `failed`, `out_of_memory`, `rejected` or `cancelled`.
     pub state: String,
@@ -38,7 +36,6 @@ pub struct FleetJob {
     pub ended_at: Option<Wall>,
     /// Key of the output.
     pub output: Option<String>,
-    /// Its size.
     pub output_bytes: Option<i64>,
     /// BLAKE3 of its bytes.
     pub blake3: Option<String>,
@@ -53,15 +50,12 @@ pub struct FleetWorker {
     pub worker: String,
     /// The box: host and state folder.
     pub r#box: String,
-    /// The machine.
     pub host: String,
-    /// The process.
     pub pid: i32,
     /// plimsoll's version.
     pub version: String,
     /// ffmpeg's version.
     pub ffmpeg: String,
-    /// Its profile.
     pub profile: String,
     /// It has a lease.
     pub live: bool,
@@ -100,9 +94,7 @@ pub struct FleetEvent {
     pub at: Wall,
     /// What: `queued`, `claimed`, `done`, `failed`, `lost`, `worker_started`, ….
     pub kind: String,
-    /// The job.
     pub job: Option<i64>,
-    /// The box.
     pub worker: Option<String>,
     /// More of it, in words.
     pub detail: String,

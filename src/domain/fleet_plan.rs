@@ -64,7 +64,6 @@ pub struct FinishedFleetJob {
 /// A job that no box can take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Homeless {
-    /// Its number.
     pub job: i64,
     /// Where its input is.
     pub input: String,

@@ -67,7 +67,6 @@ pub struct HookEvent {
     /// The input of the job, as text that is safe to show.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }

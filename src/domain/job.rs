@@ -27,7 +27,6 @@ pub type Rank = i64;
 /// One input to be made into one output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// Its number.
     pub id: JobId,
     /// The input, absolute.
     #[serde(with = "as_text")]
@@ -100,7 +99,6 @@ pub enum Phase {
     Starting,
     /// ffmpeg works on it.
     Running {
-        /// The process.
         pid: u32,
         /// Stopped by SIGSTOP.
         paused: bool,
@@ -110,7 +108,6 @@ pub enum Phase {
     },
     /// Has been told to end.
     Stopping {
-        /// The process.
         pid: u32,
         /// Why it has to end.
         why: StopReason,
@@ -196,7 +193,6 @@ impl Phase {
 /// Why a job was not let in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejected {
-    /// The kind of reason.
     pub reason: RejectReason,
     /// The limit that it is over, where one is.
     pub limit: Option<Bytes>,
@@ -231,7 +227,6 @@ pub enum RejectReason {
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
-    /// The outcome.
     pub outcome: Outcome,
     /// Run time of the last attempt.
     pub took: Duration,

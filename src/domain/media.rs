@@ -38,7 +38,6 @@ pub struct Extras {
     pub subtitles: Vec<SubtitleStream>,
     /// Video streams beside the chosen one that are no cover pictures.
     pub further_pictures: u32,
-    /// A cover picture.
     pub cover: Option<VideoStream>,
     /// Attached files, such as fonts.
     pub attachments: u32,
@@ -83,7 +82,6 @@ pub struct Extras {
     pub hides_end: bool,
 }
 
-/// A video stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub struct VideoStream {
@@ -139,7 +137,6 @@ pub struct Colour {
     pub space: String,
     /// The transfer function.
     pub transfer: String,
-    /// The primaries.
     pub primaries: String,
     /// Mastering display, in x265's form.
     pub mastering: Option<String>,
@@ -147,7 +144,6 @@ pub struct Colour {
     pub light_level: Option<String>,
 }
 
-/// A sound track.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioStream {
     /// ffmpeg's name of the codec; empty where this ffmpeg does not know it.
@@ -186,7 +182,6 @@ pub struct AudioStream {
     pub tag: String,
 }
 
-/// A subtitle stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SubtitleStream {

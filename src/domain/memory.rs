@@ -228,7 +228,6 @@ pub struct JobVitals {
 /// Where the marks stand under one budget.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lines {
-    /// The budget itself.
     pub budget: Bytes,
     /// 85 % of `high_water`.
     pub elevated: Bytes,

@@ -208,7 +208,6 @@ impl Plan {
         self
     }
 
-    /// The way in force.
     pub fn now(&self) -> Option<&Way> {
         self.ways.first()
     }

@@ -71,7 +71,6 @@ impl Preset {
 /// How the picture is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VideoPlan {
-    /// The encoder.
     pub codec: VideoCodec,
     /// The encoder's speed preset (x264 and x265).
     pub preset: Option<SpeedPreset>,
@@ -130,7 +129,6 @@ pub struct Tile {
 /// How the sound is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioPlan {
-    /// The encoder.
     pub codec: AudioCodec,
     /// Bits per second.
     pub bitrate: Option<u64>,
@@ -147,7 +145,6 @@ impl AudioPlan {
 }
 
 spelled! {
-    /// A video encoder.
     VideoCodec {
         /// H.264 by x264.
         X264 = "libx264",
@@ -167,7 +164,6 @@ spelled! {
 }
 
 spelled! {
-    /// An audio encoder.
     AudioCodec {
         /// AAC, ffmpeg's own.
         Aac = "aac",
@@ -207,7 +203,6 @@ spelled! {
 }
 
 spelled! {
-    /// A pixel format.
     PixelFormat {
         /// 8-bit 4:2:0.
         Yuv420p = "yuv420p",
@@ -287,7 +282,6 @@ spelled! {
         /// The one that a player would play: the default track, no commentary, no description for the blind.
         #[default]
         Best = "best",
-        /// All of them.
         All = "all",
     }
 }

@@ -156,7 +156,6 @@ impl Picture {
         Self { width: (height.saturating_mul(16).div_ceil(9)).next_multiple_of(2), height }
     }
 
-    /// Its pixels.
     pub const fn pixels(self) -> u64 {
         self.width as u64 * self.height as u64
     }

@@ -54,7 +54,6 @@ pub struct State {
     /// Jobs of the state folder that had ended before this run.
     #[serde(default)]
     pub before: JobCounts,
-    /// The profile in force.
     pub profile: Option<Box<Profile>>,
     /// The jobs that are listed, by number: those at work, the next of those that wait, the latest of those that have ended.
     pub jobs: BTreeMap<JobId, Job>,
@@ -72,7 +71,6 @@ pub struct State {
     pub comparison: Option<UnderWay>,
     /// Nothing new is taken.
     pub draining: bool,
-    /// The run is ending.
     pub shutting_down: bool,
     /// The last memory sample.
     pub memory: MemoryFigures,

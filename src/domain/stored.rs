@@ -31,9 +31,7 @@ pub struct RowsWanted {
 /// A row of the stored queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobRow {
-    /// The job.
     pub job: JobId,
-    /// Its input.
     #[serde(with = "as_text")]
     pub input: PathBuf,
     /// Where its output stands or is to stand.

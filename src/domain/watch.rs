@@ -21,7 +21,6 @@ pub enum DeleteInput {
 }
 
 impl DeleteInput {
-    /// All there are.
     pub const ALL: [Self; 2] = [Self::Never, Self::AfterDone];
 
     /// Its name in the settings.
@@ -83,7 +82,6 @@ pub enum WatchState {
 pub struct Watched {
     /// Its number in this run, from 1.
     pub watch: u32,
-    /// The folder.
     #[serde(with = "as_text")]
     pub folder: PathBuf,
     /// Name of the preset.

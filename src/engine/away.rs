@@ -16,7 +16,6 @@ use crate::domain::time::{Mono, span_words};
 
 /// The wait before the second look; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(10);
-/// The longest.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// What may be gone for good is taken for that after so long.
 const GONE_AFTER: Duration = Duration::from_hours(1);

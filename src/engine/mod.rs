@@ -155,7 +155,6 @@ mod stall {
     }
 }
 
-/// A scan under way.
 #[derive(Debug)]
 struct Scan {
     client: ClientId,

@@ -35,7 +35,6 @@ pub enum Input {
     Sample(MemorySample),
     /// Something happened to a job.
     Job(JobId, JobReport),
-    /// A cleanup is over.
     CleanupDone(CleanupId, CleanupResult),
     /// Every durable event up to this one is on disk.
     Persisted(Seq),
@@ -163,10 +162,7 @@ pub enum Inspection {
         disk: Option<PathBuf>,
     },
     /// Its output is in place, made from the same bytes with the same preset.
-    AlreadyDone {
-        /// The output.
-        output: PathBuf,
-    },
+    AlreadyDone { output: PathBuf },
     /// It cannot be run.
     Rejected(Rejected),
     /// It cannot be reached for now, which says nothing of the file.
@@ -245,7 +241,6 @@ pub enum Cause {
 pub struct Published {
     /// Its final path; another number than planned if the name was taken meanwhile.
     pub output: PathBuf,
-    /// Its size.
     pub size: Bytes,
     /// What of the input could not be decoded.
     pub damage: Option<Damage>,
@@ -265,7 +260,6 @@ pub enum StopMode {
 /// Everything the host needs to start a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpawnOrder {
-    /// The job.
     pub job: JobId,
     /// Which try, from 1.
     pub attempt: u32,
@@ -291,7 +285,6 @@ pub struct SpawnOrder {
 /// What a cleanup acts on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CleanOrder {
-    /// Its number.
     pub id: CleanupId,
     /// What to do.
     pub action: CleanupAction,
@@ -321,7 +314,6 @@ pub enum Effect {
     Reply(ClientId, RequestId, Result<Answer, Rejection>),
     /// Look for inputs; answered by [`Input::Found`] and [`Input::ScanDone`].
     Scan {
-        /// Its number.
         scan: ScanId,
         /// Files and folders, absolute.
         paths: Vec<PathBuf>,
@@ -333,7 +325,6 @@ pub enum Effect {
     },
     /// Queue jobs again that were taken off the list, at these places; answered as [`Effect::Scan`] is.
     PutBack {
-        /// Its number.
         scan: ScanId,
         /// The jobs, each with its place.
         jobs: Vec<(JobId, Rank)>,
@@ -345,7 +336,6 @@ pub enum Effect {
     },
     /// Probe an input; answered by [`JobReport::Inspected`].
     Inspect {
-        /// The job.
         job: JobId,
         /// The input, absolute.
         input: PathBuf,
@@ -366,14 +356,12 @@ pub enum Effect {
     Limit(JobId, Bytes),
     /// Check a finished part and put it in its final place; answered by [`JobReport::Finalized`].
     Finalize {
-        /// The job.
         job: JobId,
         /// Which try.
         attempt: u32,
     },
     /// Remove what a try left behind (its part file), where no cleanup does it.
     Discard {
-        /// The job.
         job: JobId,
         /// Which try.
         attempt: u32,

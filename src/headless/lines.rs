@@ -30,7 +30,6 @@ pub struct Line {
     pub level: LogLevel,
     /// The job, as `#3` or `#3 name`.
     pub job: Option<String>,
-    /// The text.
     pub text: String,
 }
 

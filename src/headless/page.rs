@@ -33,7 +33,6 @@ pub struct About {
     pub at: String,
 }
 
-/// The page.
 pub fn render(state: &State, about: &About) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\

@@ -87,7 +87,6 @@ impl Check {
 pub struct Setting {
     /// Its name, as the flag is called without dashes.
     pub name: String,
-    /// The value in force.
     pub value: String,
     /// Where it came from: a flag, a variable, a file, or the default.
     pub origin: String,
@@ -141,7 +140,6 @@ pub struct Request<'a> {
 pub struct Report {
     /// What was looked at, in the order to show.
     pub checks: Vec<Check>,
-    /// The settings in force.
     pub settings: Vec<Setting>,
 }
 

@@ -23,7 +23,6 @@ pub struct InputKey(pub [u8; 16]);
 /// What is queued only once: an input, to be made with a preset into a folder of outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Once<'a> {
-    /// The input.
     pub input: InputKey,
     /// Name of the preset.
     pub preset: &'a str,
@@ -38,7 +37,6 @@ pub struct NewJob {
     pub input: PathBuf,
     /// See [`InputKey`].
     pub key: InputKey,
-    /// Its size.
     pub size: Bytes,
     /// Where its output is to stand.
     pub output: PathBuf,
@@ -93,7 +91,6 @@ pub struct Destination {
 /// A job that was taken off the list, as far as it can be put back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Removed {
-    /// Its number.
     pub id: JobId,
     /// The input, absolute.
     pub input: PathBuf,
@@ -134,7 +131,6 @@ pub struct Batch {
 /// How a claimed or waiting job ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ended {
-    /// The outcome.
     pub outcome: Outcome,
     /// Where its output stands, if that is known.
     pub output: Option<PathBuf>,

@@ -93,7 +93,6 @@ pub struct HostConfig {
     pub ffmpeg: Option<Ffmpeg>,
     /// Files with the extension `.load` are load jobs, run by this program.
     pub load_jobs: Option<PathBuf>,
-    /// The operator's memory budget.
     pub budget: Option<Asked>,
     /// The budget that the first profile names: the first sample is of it already.
     pub profile_budget: Option<Bytes>,
@@ -138,7 +137,6 @@ pub enum HostError {
     /// The folder for the jobs' own temporary files cannot be made, or is somebody else's.
     #[error("cannot make the folder {path}: {why}; choose another state folder with --state-dir")]
     Scratch {
-        /// The folder.
         path: String,
         /// Why.
         why: String,

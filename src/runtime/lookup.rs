@@ -85,7 +85,6 @@ pub struct Lookup {
     pub start_server: Option<StartServer>,
 }
 
-/// A completed line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completion {
     /// The line that was asked for.
@@ -117,7 +116,6 @@ impl fmt::Debug for Lookup {
 pub struct Checkup {
     /// What was looked at, in the order to show.
     pub findings: Vec<Finding>,
-    /// The settings in force.
     pub settings: Vec<SettingInForce>,
 }
 
@@ -151,7 +149,6 @@ pub enum FindingStatus {
 pub struct SettingInForce {
     /// Its name, as the flag is called without dashes.
     pub name: String,
-    /// The value in force.
     pub value: String,
     /// Where it came from.
     pub origin: String,
@@ -160,7 +157,6 @@ pub struct SettingInForce {
 /// A queue as it is at one moment, to be looked ahead at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QueueNow {
-    /// The profile in force.
     pub profile: Profile,
     /// The profiles that can be switched to.
     pub profiles: Vec<Profile>,
@@ -187,7 +183,6 @@ pub struct QueueNow {
 /// A job of such a queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobNow {
-    /// Its input.
     #[serde(with = "as_exact")]
     pub input: PathBuf,
     /// Size of the input.

@@ -30,7 +30,6 @@ const LONGEST_LINE: u64 = 16 * 1024 * 1024;
 /// The events of one run, in their order. Their numbers may have gaps: what was thinned out is not there.
 #[derive(Debug, Clone, Default)]
 pub struct Recording {
-    /// The events.
     pub events: Vec<Event>,
     /// Lines that are none: of a later version, or damaged.
     pub unreadable: usize,

@@ -50,7 +50,6 @@ pub struct FleetJob {
     pub on: Option<usize>,
 }
 
-/// A box of the fleet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FleetBox {
     /// Its profile, with a fixed number of slots.

@@ -54,7 +54,6 @@ const LEFT: f64 = 0.01;
 /// Runs that are worth a thread of their own.
 const RUNS_A_THREAD: u32 = 8;
 
-/// A job of the queue.
 #[derive(Debug, Clone)]
 pub struct QueuedJob {
     /// Size of its input.
@@ -76,7 +75,6 @@ pub struct QueuedJob {
 pub struct Variant {
     /// What it is called.
     pub name: String,
-    /// Its profile.
     pub profile: Profile,
     /// Memory to use at most.
     pub budget: Bytes,

@@ -28,7 +28,6 @@ const EPOCH: i64 = 1_767_225_600_000;
 
 /// One run of the engine in the modelled world.
 pub struct Sim {
-    /// The engine.
     pub engine: Engine,
     /// The world that carries out its orders.
     pub world: World,

@@ -65,13 +65,11 @@ pub use notes::{Toast, Tone};
 /// What the caller decides.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The palette.
     pub theme: ThemeName,
     /// The most colours that the terminal can show.
     pub color: ColorMode,
     /// Only ASCII.
     pub ascii: bool,
-    /// The keys.
     pub keys: Keymap,
     /// The profiles that the picker offers.
     pub profiles: Vec<Profile>,
@@ -81,7 +79,6 @@ pub struct Settings {
     pub before: Option<String>,
     /// Where typed paths lead.
     pub places: Places,
-    /// The operator's time zone.
     pub time_zone: TimeZone,
     /// The comparison under way that the console is there to show; `None` = a run of its own.
     pub comparison: Option<ComparisonId>,
@@ -91,7 +88,6 @@ pub struct Settings {
     pub window: Option<WindowOn>,
 }
 
-/// The console.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools)] // independent switches of the operator, no states of one machine
 pub struct App {
@@ -205,7 +201,6 @@ impl App {
         self.attached
     }
 
-    /// The screen is frozen.
     pub const fn frozen(&self) -> bool {
         self.frozen.is_some()
     }
@@ -225,12 +220,10 @@ impl App {
         self.zoom
     }
 
-    /// The selected job.
     pub const fn selected(&self) -> Option<JobId> {
         self.queue.selected
     }
 
-    /// The queue's filter.
     pub const fn filter(&self) -> Option<&Filter> {
         self.queue.filter.as_ref()
     }
@@ -266,7 +259,6 @@ impl App {
         self.shown().measured.get(profile)
     }
 
-    /// The operator's time zone.
     pub const fn time_zone(&self) -> &TimeZone {
         &self.settings.time_zone
     }
@@ -322,7 +314,6 @@ impl App {
         self.queue.window(self.shown(), height)
     }
 
-    /// The rows of the queue.
     pub fn rows(&self) -> Rows<'_> {
         self.queue.rows(self.shown())
     }
@@ -367,7 +358,6 @@ impl App {
         (all > 0 && ended < all).then(|| (ended * 100 / all) as u8)
     }
 
-    /// The keys.
     pub const fn keys(&self) -> &Keymap {
         &self.settings.keys
     }

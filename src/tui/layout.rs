@@ -7,10 +7,8 @@ use ratatui::layout::{Constraint, Layout as Split, Rect};
 pub enum Pane {
     /// Gauge and chart.
     Memory,
-    /// The jobs.
     #[default]
     Queue,
-    /// The cleanups.
     Cleanups,
     /// The selected job's log.
     Log,
@@ -20,7 +18,6 @@ impl Pane {
     /// In the order of their numbers.
     pub const ALL: [Self; 4] = [Self::Memory, Self::Queue, Self::Cleanups, Self::Log];
 
-    /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Memory => "Memory",
@@ -65,7 +62,6 @@ fn columns(first: u16) -> Split {
 pub struct Layout {
     /// How much room there is.
     pub size: Size,
-    /// All of it.
     pub whole: Rect,
     /// The first line.
     pub header: Rect,

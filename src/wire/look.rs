@@ -12,13 +12,11 @@ use crate::domain::profile::Profile;
 use crate::domain::stored::RowsWanted;
 use crate::runtime::link::{Compare, Comparisons, LookStep, Lookup, QueueNow};
 
-/// A question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Look {
     /// The whole log of a try.
     Log {
-        /// The job.
         job: JobId,
         /// Which try.
         attempt: u32,
@@ -29,7 +27,6 @@ pub enum Look {
     Ahead(Box<QueueNow>),
     /// Keep a profile there.
     Save {
-        /// The profile.
         profile: Box<Profile>,
         /// Put on top of its file.
         comment: String,

@@ -26,7 +26,6 @@ pub const SPOKEN: Versions = Versions { min: 1, max: 1 };
 pub struct Versions {
     /// The oldest that is understood.
     pub min: u32,
-    /// The newest.
     pub max: u32,
 }
 
@@ -41,7 +40,6 @@ impl Versions {
 /// What a client says first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientHello {
-    /// The versions it speaks.
     pub protocol: Versions,
     /// Its plimsoll, for people.
     #[serde(default)]
@@ -74,15 +72,12 @@ pub struct Resume {
 /// What a server says first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerHello {
-    /// The versions it speaks.
     pub protocol: Versions,
     /// Its plimsoll, for people.
     pub version: String,
     /// Which server: another one for each start. Numbers of events belong to one life.
     pub life: String,
-    /// Its process.
     pub pid: u32,
-    /// The machine.
     pub host: String,
     /// The folder whose queue it works on.
     #[serde(with = "crate::domain::text::as_text")]
@@ -115,10 +110,7 @@ pub enum ClientLine {
         look: Look,
     },
     /// The answer to that question is not wanted any more.
-    GiveUp {
-        /// The question.
-        number: u64,
-    },
+    GiveUp { number: u64 },
 }
 
 /// What a server says.
@@ -154,28 +146,20 @@ pub enum ServerLine {
     Event(Box<Event>),
     /// What came of a request.
     Reply {
-        /// Its number.
         number: u64,
         /// What came of it.
         result: Result<Answer, Rejection>,
     },
     /// How far a question is.
     Step {
-        /// The question.
         number: u64,
         /// How far.
         step: LookStep,
     },
     /// A piece of an answer, which is JSON: all pieces in a row are the answer.
-    Piece {
-        /// The question.
-        number: u64,
-        /// The text.
-        text: String,
-    },
+    Piece { number: u64, text: String },
     /// The answer is complete, or there is none for this reason.
     Answered {
-        /// The question.
         number: u64,
         /// Why there is no answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]

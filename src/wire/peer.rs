@@ -7,7 +7,6 @@ use tokio::net::UnixStream;
 /// The process at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// Its user.
     pub uid: u32,
     /// Its number; `None` where the kernel does not tell.
     pub pid: Option<i32>,

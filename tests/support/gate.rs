@@ -2,7 +2,7 @@
 //!
 //! It knows nothing of what it passes on but the bytes: the statements of the queue and the requests to a store are text. Neither
 //! the worker nor the server has anything in it for the test's sake.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code)]
 #![allow(clippy::disallowed_methods)] // a deadline needs the clock
 
 use std::io::{self, Read, Write};

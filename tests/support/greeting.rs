@@ -1,5 +1,5 @@
 //! How a server in a test greets.
-#![allow(dead_code, missing_docs)] // not every test file has a server
+#![allow(dead_code)] // not every test file has a server
 
 use plimsoll::domain::time::Wall;
 use plimsoll::wire::message::{SPOKEN, ServerHello};

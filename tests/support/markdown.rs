@@ -1,5 +1,5 @@
 //! Reads the pages of the documentation: code blocks, links, headings and tables.
-#![allow(dead_code, missing_docs)] // every test file uses its part of this
+#![allow(dead_code)] // every test file uses its part of this
 
 use std::collections::BTreeSet;
 use std::fs;

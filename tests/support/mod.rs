@@ -1,6 +1,6 @@
 //! The built program in a world of its own: folders, clips, events as they come, and what the kernel says meanwhile.
 //! Waits for events, never for time.
-#![allow(dead_code, clippy::disallowed_methods, missing_docs)] // every test file uses its part of this, and time is what limits are made of
+#![allow(dead_code, clippy::disallowed_methods)] // every test file uses its part of this, and time is what limits are made of
 
 #[cfg(target_os = "linux")]
 pub mod cage;

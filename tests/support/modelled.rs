@@ -1,6 +1,6 @@
 //! What runs of the engine in virtual time begin with: a profile, a preset for sound, the settings. It needs nothing but the pure
 //! floors: `tests/mutants.sh` builds these alone.
-#![allow(dead_code, missing_docs)] // every test file uses its part of this
+#![allow(dead_code)] // every test file uses its part of this
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //! test without an event loop can use it, and can take it away and bring it back.
 //!
 //! Used by the tests in `tests/cli` and by those in `src/host/fleet/files`.
-#![allow(dead_code, missing_docs, clippy::disallowed_methods)] // every test uses its part of this, and a deadline needs the clock
+#![allow(dead_code, clippy::disallowed_methods)] // every test uses its part of this, and a deadline needs the clock
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

@@ -2,7 +2,7 @@
 //! one line each in a file below `target`, which `.ci/run` prints and holds against `.ci/skips-allowed`.
 //!
 //! Used by the tests in `tests/` and by those in `src/host/`.
-#![allow(dead_code, missing_docs)] // every test file uses its part of this
+#![allow(dead_code)] // every test file uses its part of this
 
 use std::fmt::Display;
 use std::io::Write as _;

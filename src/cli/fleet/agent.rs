@@ -47,9 +47,7 @@ const LOG_LINES: usize = 200;
 
 /// Everything a worker's agent needs.
 pub struct Agent {
-    /// The queue.
     pub db: Database,
-    /// The files.
     pub files: Files,
     /// Where claims are kept.
     pub spool: Spool,

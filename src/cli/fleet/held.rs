@@ -22,10 +22,8 @@ pub enum Stage {
     Ending,
 }
 
-/// A claim that is held.
 #[derive(Debug)]
 pub struct Held {
-    /// The claim.
     pub claimed: Claimed,
     /// Where its files are.
     pub place: Place,
@@ -78,7 +76,6 @@ impl Holding {
         self.held.values()
     }
 
-    /// Their numbers.
     pub fn jobs(&self) -> Vec<i64> {
         self.held.keys().copied().collect()
     }

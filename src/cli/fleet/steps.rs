@@ -24,7 +24,6 @@ const DISK_KEPT: Bytes = Bytes::mib(64);
 pub enum Brought {
     /// It is here.
     Here {
-        /// The file.
         path: PathBuf,
         /// What the store calls its content.
         etag: Option<String>,
@@ -108,7 +107,6 @@ pub enum Told {
 
 /// An output that was made here and verified.
 pub struct Made {
-    /// The file.
     pub output: PathBuf,
     /// The last lines of its log.
     pub log: String,

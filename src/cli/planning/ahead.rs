@@ -35,7 +35,6 @@ pub type Probed = Mutex<BTreeMap<(PathBuf, Bytes, String), Option<MediaInfo>>>;
 /// Which queue is looked ahead at, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct LookOrder<'a> {
-    /// The queue.
     pub queue: &'a QueueNow,
     /// It is that of the state folder: its jobs keep the presets that they were queued with.
     pub is_stored: bool,

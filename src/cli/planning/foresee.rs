@@ -28,7 +28,6 @@ pub struct Foresight<'a> {
     pub presets: &'a BTreeMap<String, Preset>,
     /// What finished jobs have taught.
     pub lessons: &'a Lessons,
-    /// The profile in force.
     pub now: &'a Profile,
     /// The profiles that can be switched to.
     pub profiles: &'a [Profile],

@@ -10,9 +10,7 @@ use crate::domain::units::Bytes;
 pub struct Spread {
     /// The middle one; of an even number the mean of the two in the middle.
     pub median: f64,
-    /// The smallest.
     pub min: f64,
-    /// The largest.
     pub max: f64,
 }
 

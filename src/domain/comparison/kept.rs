@@ -17,7 +17,6 @@ use crate::domain::time::Wall;
 pub struct ComparisonId {
     /// When it began.
     pub begun: Wall,
-    /// The process.
     pub pid: u32,
 }
 
@@ -119,7 +118,6 @@ pub struct Kept {
     /// What it is of.
     #[serde(flatten)]
     pub subject: Subject,
-    /// The figures so far.
     #[serde(flatten)]
     pub comparison: Comparison,
     /// How far it is.
@@ -134,7 +132,6 @@ pub struct Heading {
     pub id: ComparisonId,
     /// What it is of.
     pub subject: Subject,
-    /// The columns' names.
     pub columns: Vec<String>,
     /// Where it stands.
     pub standing: Standing,
@@ -147,7 +144,6 @@ pub struct Heading {
 /// All that is kept, the newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComparisonList {
-    /// The comparisons.
     pub kept: Vec<Heading>,
     /// Files that cannot be read: the name and the reason.
     pub unreadable: Vec<(String, String)>,

@@ -14,7 +14,6 @@ use crate::domain::units::Bytes;
 /// A job that waits for memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// The job.
     pub job: JobId,
     /// What it needs.
     pub needs: Bytes,
@@ -61,10 +60,8 @@ pub struct HistoryPoint {
     pub cleanup: bool,
 }
 
-/// A warning sign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// The figures.
     pub evidence: String,
     /// What to do.
     pub advice: String,
@@ -82,7 +79,6 @@ pub struct Notice {
     pub at: Wall,
     /// When it came.
     pub mono: Mono,
-    /// The text.
     pub text: String,
 }
 

@@ -36,7 +36,6 @@ const MEMORY_TRIES: u32 = 3;
 /// Growth that still counts as "it grows no further".
 const STILL: Bytes = Bytes::mib(16);
 
-/// A kill.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kill {
     pub(super) job: JobId,

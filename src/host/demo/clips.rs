@@ -39,7 +39,6 @@ const LIST: &str = ".plimsoll-clips.json";
 pub struct Clip {
     /// The file, absolute.
     pub path: PathBuf,
-    /// Its size.
     pub size: Bytes,
     /// What it is there to show.
     pub role: Role,
@@ -86,14 +85,10 @@ pub enum ClipError {
     },
     /// Something else has the name of a clip.
     #[error("{} is there but was not made by plimsoll; move it away or choose another folder for the demo's clips", path_text(.path))]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
+    Foreign { path: PathBuf },
     /// The disk is too full.
     #[error("{} has {free} free, the demo's clips need {need}", path_text(.folder))]
     Space {
-        /// The folder.
         folder: PathBuf,
         /// What is free.
         free: Bytes,
@@ -109,7 +104,6 @@ pub enum ClipError {
     /// ffmpeg failed.
     #[error("ffmpeg could not make {name} ({status}): {said}")]
     Failed {
-        /// The clip.
         name: String,
         /// How ffmpeg ended.
         status: String,

@@ -71,7 +71,6 @@ impl Curve {
         Bytes((mb * MIB as f64) as u64)
     }
 
-    /// The highest point.
     pub fn peak(&self) -> Bytes {
         Bytes((self.points.iter().fold(0.0, |peak: f64, (_, mb)| peak.max(*mb)) * MIB as f64) as u64)
     }
@@ -149,7 +148,6 @@ pub enum LoadError {
     /// The file is no load file, or a damaged one.
     #[error("{} is not a whole load file: {why}", path_text(.path))]
     File {
-        /// The file.
         path: PathBuf,
         /// What is wrong.
         why: String,

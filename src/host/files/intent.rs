@@ -17,7 +17,6 @@ use crate::host::store::{OutputRecord, Store, StoreError, columns, insert_record
 /// A part that is whole and on disk, and is about to get its final name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
-    /// The part.
     pub part: PathBuf,
     /// A file under the final name may be replaced.
     pub replaces: bool,

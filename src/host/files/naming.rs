@@ -29,9 +29,7 @@ pub fn input_key(path: &Path) -> InputKey {
 /// An input that is to get the name of its output.
 #[derive(Debug, Clone, Copy)]
 pub struct Named<'a> {
-    /// Its path.
     pub path: &'a Path,
-    /// Its key.
     pub key: InputKey,
     /// The folder it was found in, below the one that was searched; empty for a file that was given.
     pub below: &'a Path,

@@ -55,7 +55,6 @@ pub enum PrepareError {
         needed: Bytes,
         /// What is left.
         left: Bytes,
-        /// The limit.
         limit: Bytes,
     },
     /// The output is the input under another name.
@@ -127,11 +126,9 @@ fn with_disk(folder: &Path) -> String {
 /// What is to be made room for.
 #[derive(Debug, Clone, Copy)]
 pub struct PrepareOrder<'a> {
-    /// The job.
     pub job: JobId,
     /// Which try, from 1.
     pub attempt: u32,
-    /// Its input.
     pub input: &'a Path,
     /// Where its output is to stand.
     pub output: &'a Path,
@@ -146,7 +143,6 @@ pub struct PrepareOrder<'a> {
 /// The limit of what unfinished outputs may hold on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scratch {
-    /// The limit.
     pub limit: Bytes,
     /// What the other jobs' parts hold, or are expected to.
     pub taken: Bytes,

@@ -31,7 +31,6 @@ use crate::host::store::{OutputRecord, Records as _, Store, StoreError, preset_h
 pub struct FinalizeOrder<'a> {
     /// What ffmpeg wrote.
     pub part: &'a Part,
-    /// Its input.
     pub input: &'a Path,
     /// The input as it was when it was probed.
     pub input_id: FileId,

@@ -23,7 +23,6 @@ const BATCH: usize = 256;
 /// What a scan works for.
 #[derive(Debug, Clone, Copy)]
 pub struct ScanOrder<'a> {
-    /// Its number.
     pub scan: ScanId,
     /// Files and folders, absolute.
     pub paths: &'a [PathBuf],

@@ -87,7 +87,6 @@ pub struct Request<'a> {
     pub record: &'a dyn Fn(&Path) -> Option<(u64, u64)>,
 }
 
-/// An input that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found<'a> {
     /// Bytes.

@@ -24,7 +24,6 @@ pub struct Introduction {
     pub r#box: String,
     /// The machine's name.
     pub host: String,
-    /// The process.
     pub pid: i32,
     /// plimsoll's version.
     pub version: String,
@@ -35,7 +34,6 @@ pub struct Introduction {
 /// How a worker stands, said with each renewal.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
-    /// Its profile.
     pub profile: String,
     /// Peak of the largest job that it could ever take.
     pub largest_bytes: i64,

@@ -32,7 +32,6 @@ use db::Value;
 /// A claimed job as its later writes name it. Who holds none of it any more changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Hold {
-    /// The job.
     pub job: i64,
     /// The life of the worker that has claimed it.
     pub worker: Uuid,

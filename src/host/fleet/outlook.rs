@@ -33,7 +33,6 @@ pub struct Unfinished {
 /// A job that waits for a larger box than there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TooLarge {
-    /// Its number.
     pub job: i64,
     /// Where its input is.
     pub input: String,

@@ -133,7 +133,6 @@ impl PrivatePostgres {
         let _ = server.waits.join();
     }
 
-    /// Its address.
     pub fn address(&self) -> String {
         self.address_of("postgres")
     }

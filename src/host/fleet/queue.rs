@@ -16,7 +16,6 @@ pub struct NewJob {
     pub input: String,
     /// What the store calls its content now; another content is refused later.
     pub etag: Option<String>,
-    /// Its size.
     pub size: Option<i64>,
     /// Memory that it takes at its peak, where somebody has looked.
     pub needs: Option<i64>,

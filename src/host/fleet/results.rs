@@ -17,9 +17,7 @@ const MINE: &str = "j.id = $1 AND j.worker = $2 AND j.fence = $3 AND j.state = '
 /// An output that stands in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// Its key.
     pub key: String,
-    /// Its size.
     pub size: Bytes,
     /// What the store calls its content.
     pub etag: Option<String>,

@@ -58,7 +58,6 @@ pub struct Abilities {
 /// Everything that one try's command line follows from.
 #[derive(Debug, Clone, Copy)]
 pub struct JobCommand<'a> {
-    /// The ffmpeg program.
     pub ffmpeg: &'a Path,
     /// What to make.
     pub preset: &'a Preset,

@@ -128,10 +128,7 @@ pub enum FfmpegError {
     },
     /// There is an ffmpeg, but no ffprobe.
     #[error("{} is there, but no ffprobe beside it or on PATH; both are needed; run `plimsoll doctor --fix`", path_text(.ffmpeg))]
-    NoFfprobe {
-        /// The ffmpeg.
-        ffmpeg: PathBuf,
-    },
+    NoFfprobe { ffmpeg: PathBuf },
     /// It is there but does not work.
     #[error("{} does not work: {reason}; run `plimsoll doctor`", path_text(.program))]
     Broken {

@@ -52,7 +52,6 @@ pub enum Manager {
 impl Manager {
     const ALL: [Self; 5] = [Self::Apt, Self::Dnf, Self::Pacman, Self::Apk, Self::Brew];
 
-    /// The program's name.
     pub const fn program(self) -> &'static str {
         match self {
             Self::Apt => "apt-get",
@@ -119,7 +118,6 @@ fn apt_lists_age(lists: &Path) -> Option<Duration> {
 pub struct Step {
     /// The program, absolute.
     pub program: PathBuf,
-    /// Its arguments.
     pub args: Vec<String>,
     /// Set on top of our own environment.
     pub env: Vec<(String, String)>,
@@ -141,12 +139,7 @@ impl fmt::Display for Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Way {
     /// By the system's package manager: these commands, in order.
-    Packages {
-        /// The manager.
-        manager: Manager,
-        /// The commands.
-        steps: Vec<Step>,
-    },
+    Packages { manager: Manager, steps: Vec<Step> },
     /// By a download of a static build.
     Download {
         /// From where.

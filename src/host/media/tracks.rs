@@ -30,11 +30,9 @@ const TITLES_TOLD: usize = 3;
 pub struct Chosen<'a> {
     /// Number of the video stream; `None` = no picture.
     pub picture: Option<u32>,
-    /// The sound tracks.
     pub sounds: Vec<&'a AudioStream>,
     /// The subtitles, each with the codec that it is written with.
     pub subtitles: Vec<(&'a SubtitleStream, &'static str)>,
-    /// The chapters.
     pub chapters: bool,
     /// What stays behind, in words.
     pub left_out: Vec<String>,

@@ -10,7 +10,6 @@ use crate::host::memory::machine;
 /// A budget together with where the memory behind it is counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Survey {
-    /// The budget.
     pub budget: Budget,
     /// Whose memory is held against it.
     pub scope: Scope,

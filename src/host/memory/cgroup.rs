@@ -63,7 +63,6 @@ pub struct Sums {
 pub struct MemoryCgroup {
     /// Whose files it has.
     pub version: Version,
-    /// Its directory.
     pub dir: PathBuf,
     /// The top of what can be seen of the hierarchy.
     pub mount: PathBuf,
@@ -72,7 +71,6 @@ pub struct MemoryCgroup {
 /// The limit that binds, and where it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
-    /// The limit.
     pub bytes: Bytes,
     /// The file that says so.
     pub file: PathBuf,

@@ -40,9 +40,7 @@ pub struct RunningJob {
 /// A file that a job has read or written and that may still be in the page cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinishedFile {
-    /// The job.
     pub job: JobId,
-    /// The file.
     pub path: PathBuf,
     /// It was written, so its pages may have to go to disk before they can be dropped.
     pub written: bool,

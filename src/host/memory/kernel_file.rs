@@ -13,7 +13,6 @@ use crate::domain::text::path_text;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {}: {source}", path_text(path))]
 pub struct ReadError {
-    /// The file.
     pub path: PathBuf,
     /// What the system, or the reading of its text, said.
     pub source: io::Error,

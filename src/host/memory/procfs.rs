@@ -216,7 +216,6 @@ mod portable {
             reader.anon().is_some().then_some(reader)
         }
 
-        /// The process.
         pub const fn pid(&self) -> u32 {
             self.pid
         }

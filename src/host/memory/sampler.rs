@@ -56,9 +56,7 @@ pub struct SamplerConfig {
     pub guests: Vec<u32>,
     /// Windows on this plimsoll: what they hold is the console's own.
     pub windows: Windows,
-    /// The operator's budget.
     pub operator_budget: Option<Asked>,
-    /// The profile's budget.
     pub profile_budget: Option<Bytes>,
     /// Time between samples.
     pub pace: Duration,

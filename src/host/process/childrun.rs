@@ -34,9 +34,7 @@ const LOOK: Duration = Duration::from_millis(2);
 /// What is to be run.
 #[derive(Debug)]
 pub struct RunCommand {
-    /// The program.
     pub program: PathBuf,
-    /// Its arguments.
     pub args: Vec<OsString>,
     /// The entrance of the memory cgroup that it is to live in.
     pub entrance: Option<File>,
@@ -54,7 +52,6 @@ pub enum Output {
 /// How a child ended.
 #[derive(Debug, Clone)]
 pub struct Ending {
-    /// Its status.
     pub status: ExitStatus,
     /// Processor time of it and of its children.
     pub cpu: Duration,

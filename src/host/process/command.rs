@@ -48,7 +48,6 @@ pub enum Beyond {
 pub struct Tool {
     /// The program, absolute.
     pub program: PathBuf,
-    /// Its arguments.
     pub args: Vec<OsString>,
     /// The whole environment it gets.
     pub env: Vec<(OsString, OsString)>,
@@ -73,7 +72,6 @@ pub enum ToolError {
     /// It could not be started.
     #[error("cannot run {}: {source}", path_text(.program))]
     Start {
-        /// The program.
         program: PathBuf,
         /// Why.
         source: io::Error,
@@ -81,7 +79,6 @@ pub enum ToolError {
     /// It did not end in time and was killed.
     #[error("{} did not answer within {} s and was stopped", path_text(.program), .limit.as_secs_f64())]
     TimedOut {
-        /// The program.
         program: PathBuf,
         /// How long it had.
         limit: Duration,
@@ -89,7 +86,6 @@ pub enum ToolError {
     /// It did not stop talking and was killed.
     #[error("{} answered more than {} MiB and was stopped", path_text(.program), .longest >> 20)]
     TooLong {
-        /// The program.
         program: PathBuf,
         /// The longest answer that was expected, in bytes.
         longest: usize,

@@ -53,7 +53,6 @@ pub enum InstanceError {
         holder.map_or_else(String::new, |pid| format!(" (process {pid})"))
     )]
     Taken {
-        /// The folder.
         folder: String,
         /// The other's process, where it can be told.
         holder: Option<u32>,
@@ -63,7 +62,6 @@ pub enum InstanceError {
         "cannot write the state file {file}: {why}; make its folder writable, free some space there, or choose another with --state-dir"
     )]
     Unwritable {
-        /// The file.
         file: String,
         /// Why.
         why: String,

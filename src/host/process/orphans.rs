@@ -24,7 +24,6 @@ const LONG: u64 = 64 << 10;
 /// One life of a process number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProcessIdentity {
-    /// The process.
     pub pid: u32,
     /// When it began, in clock ticks since the boot.
     start: u64,

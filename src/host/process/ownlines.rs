@@ -22,7 +22,6 @@ const MARK: &str = "plimsoll [";
 /// A line for the log of a try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnLine {
-    /// The job.
     pub job: JobId,
     /// Which try.
     pub attempt: u32,

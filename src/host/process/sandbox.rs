@@ -85,7 +85,6 @@ const WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | WriteFile
 /// What one child needs beside what every program needs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Needs<'a> {
-    /// Its program.
     pub program: Option<&'a Path>,
     /// Read.
     pub input: Option<&'a Path>,

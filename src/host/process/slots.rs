@@ -18,7 +18,6 @@ pub type OomCounter = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
 /// Hears what a job reports before the engine does, on the job's thread.
 pub trait Listener: std::fmt::Debug + Send {
-    /// The job reports.
     fn hear(&mut self, report: &JobReport);
 }
 

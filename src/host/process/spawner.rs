@@ -18,7 +18,6 @@ use crate::host::process::child::{ChildSetup, Identity, Limits, channel};
 use crate::host::process::command::{GRANTED_WITHIN, until_granted};
 use crate::host::process::sandbox::PROGRESS_FD;
 
-/// A process to be started.
 #[derive(Debug)]
 pub struct SpawnRequest {
     /// The program, its arguments, folder and environment. Standard streams are set by [`spawn`].

@@ -14,7 +14,6 @@ pub enum StoreError {
         "the state file {path} is damaged ({detail}); move it out of the way, for example `mv '{path}' '{path}.damaged'`, and start again: finished outputs stay, only the record of them is lost"
     )]
     Damaged {
-        /// The file.
         path: String,
         /// What `SQLite` says.
         detail: String,
@@ -24,7 +23,6 @@ pub enum StoreError {
         "cannot write the state file {path}: {detail}; make its folder writable, free some space there, or choose another with --state-dir"
     )]
     Unwritable {
-        /// The file.
         path: String,
         /// What the system says.
         detail: String,
@@ -34,17 +32,13 @@ pub enum StoreError {
         "the state file {path} was written by another version of plimsoll (format {found}); use that one, move the file away (`mv '{path}' '{path}.old'`), or choose another folder with --state-dir"
     )]
     OtherFormat {
-        /// The file.
         path: String,
         /// The number of its format.
         found: i64,
     },
     /// The thread that writes has ended.
     #[error("the state file {path} is closed")]
-    Closed {
-        /// The file.
-        path: String,
-    },
+    Closed { path: String },
 }
 
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {

@@ -34,7 +34,6 @@ pub(super) const HANDED_OUT: &str =
 /// The queue, seen by a run of plimsoll through a connection that has [`HANDED_OUT`].
 pub(super) struct Jobs<'c> {
     pub connection: &'c Connection,
-    /// The run.
     pub run: i64,
 }
 

@@ -178,7 +178,6 @@ impl Store {
         })))
     }
 
-    /// The file.
     pub fn path(&self) -> &Path {
         &self.0.path
     }

@@ -30,9 +30,7 @@ pub struct OnRecord {
 /// A job that waits, or is at work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingJob {
-    /// Its number.
     pub id: JobId,
-    /// Its input.
     pub input: PathBuf,
     /// Size of the input when it was queued.
     pub size: Bytes,

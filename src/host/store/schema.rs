@@ -138,7 +138,6 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), St
 
 /// A run at its start.
 pub(super) struct Begun {
-    /// Its number.
     pub run: i64,
     /// Jobs that were at work when an earlier run died.
     pub interrupted: u64,

@@ -92,7 +92,6 @@ impl Order {
     }
 }
 
-/// The thread that writes.
 pub(super) struct Writer {
     pub connection: Connection,
     pub path: PathBuf,

@@ -8,7 +8,6 @@ use crate::domain::time::Mono;
 use crate::domain::units::Bytes;
 use crate::engine::port::Failure;
 
-/// A job of the model.
 #[derive(Debug, Clone)]
 pub struct SimJob {
     /// Size of its input.

@@ -9,7 +9,6 @@ use crate::engine::port::Absence;
 /// A folder of inputs that is away for a while: a share, a disk.
 #[derive(Debug, Clone)]
 pub struct Share {
-    /// The folder.
     pub folder: PathBuf,
     /// From when it is away, and until when.
     pub away: (Mono, Mono),

@@ -10,7 +10,6 @@ use crate::tui::pages::Page;
 use crate::tui::pages::comparisons::ComparePage;
 
 impl App {
-    /// The comparison page.
     pub const fn compare_page(&self) -> &ComparePage {
         &self.compare
     }

@@ -35,7 +35,6 @@ pub struct LineState {
 }
 
 impl LineState {
-    /// The line is cut.
     pub(super) const fn is_lost(&self) -> bool {
         self.lost.is_some()
     }
@@ -69,7 +68,6 @@ pub enum Leaving {
 }
 
 impl Leaving {
-    /// All of them.
     pub const ALL: [Self; 4] = [Self::LeaveRunning, Self::EndAfterQueue, Self::EndNow, Self::Stay];
 }
 
@@ -98,7 +96,6 @@ impl App {
         self.line.consoles.iter().filter(|console| !console.own).count()
     }
 
-    /// The line is cut.
     pub const fn lost(&self) -> Option<&Lost> {
         self.line.lost.as_ref()
     }

@@ -45,13 +45,10 @@ pub enum Question {
 /// What lies over the dashboard.
 #[derive(Debug, Clone)]
 pub enum Mode {
-    /// The help page.
     Help(Help),
-    /// A question.
     Ask(Ask),
     /// What becomes of the server when this window is left; the chosen row.
     Leave(usize),
-    /// The profile picker.
     Profiles(Picker),
     /// The warning signs; the chosen one.
     Warnings(usize),

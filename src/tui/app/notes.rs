@@ -24,7 +24,6 @@ pub enum Tone {
 /// A message that goes away by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Toast {
-    /// The text.
     pub text: String,
     /// What it is.
     pub tone: Tone,
@@ -39,7 +38,6 @@ impl Toast {
 }
 
 impl App {
-    /// The message to show.
     pub const fn toast(&self) -> Option<&Toast> {
         self.toast.as_ref()
     }

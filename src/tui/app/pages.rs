@@ -20,12 +20,10 @@ impl App {
         self.job.details.get(id)
     }
 
-    /// The page of events.
     pub const fn events_page(&self) -> &EventsPage {
         &self.events
     }
 
-    /// The examination.
     pub const fn doctor_page(&self) -> &DoctorPage {
         &self.doctor
     }

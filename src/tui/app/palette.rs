@@ -10,16 +10,13 @@ use crate::tui::pages::queue::filter::matches;
 /// The list of commands.
 #[derive(Debug, Clone, Default)]
 pub struct Palette {
-    /// The letters.
     pub input: Input,
-    /// The chosen row.
     pub row: usize,
 }
 
 /// A command that can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name.
     pub name: String,
     /// Its first key.
     pub key: String,

@@ -10,7 +10,6 @@ use crate::tui::app::complete::{self, Places};
 pub enum PromptKind {
     /// Paths to queue.
     Add,
-    /// The queue's filter.
     Filter,
     /// A text to find in the log.
     Search,
@@ -38,7 +37,6 @@ impl PromptKind {
 pub struct Prompt {
     /// What for.
     pub kind: PromptKind,
-    /// The editor.
     pub input: Input,
     /// What the last completion offered.
     pub offers: Vec<String>,

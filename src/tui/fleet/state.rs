@@ -24,7 +24,6 @@ const PAGE: isize = 10;
 pub struct Facts {
     /// How many jobs are in which state.
     pub counts: FleetCounts,
-    /// The workers.
     pub workers: Vec<FleetWorker>,
     /// The foremost jobs: those at work, those that wait, those that ended last.
     pub jobs: Vec<FleetJob>,
@@ -37,12 +36,9 @@ pub struct Facts {
 /// A part of the screen that can have the keys.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Pane {
-    /// The workers.
     #[default]
     Workers,
-    /// The jobs.
     Queue,
-    /// The events.
     Events,
 }
 
@@ -104,7 +100,6 @@ pub enum Over {
     Nothing,
     /// The keys.
     Help,
-    /// A question.
     Ask(Question),
     /// The events and the log of a job.
     Job(JobPage),
@@ -115,7 +110,6 @@ pub enum Over {
 /// Events and log of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobPage {
-    /// The job.
     pub job: i64,
     /// What was found of it, or why nothing was; `None` = it is being looked up.
     pub found: Option<Result<JobRecord, String>>,
@@ -154,7 +148,6 @@ pub enum Ask {
     Retry(i64),
     /// Let the worker of this name take nothing more, or jobs again.
     Drain {
-        /// Its name.
         worker: String,
         /// Its box, for people.
         r#box: String,
@@ -348,12 +341,10 @@ impl Board {
         self.facts.jobs.iter().position(|job| Some(job.job) == self.job)
     }
 
-    /// The selected worker.
     pub fn selected_worker(&self) -> Option<&FleetWorker> {
         self.worker_at().map(|at| &self.facts.workers[at])
     }
 
-    /// The selected job.
     pub fn selected_job(&self) -> Option<&FleetJob> {
         self.job_at().map(|at| &self.facts.jobs[at])
     }

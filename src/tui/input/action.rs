@@ -26,7 +26,6 @@ pub enum Action {
     Edit(InputRequest),
     /// Text was pasted.
     Paste(String),
-    /// The mouse.
     Mouse(MouseEvent),
     /// The terminal has this size, in columns and rows.
     Resize(u16, u16),
@@ -63,9 +62,7 @@ pub enum Act {
     HalfDown,
     /// Half a page up.
     HalfUp,
-    /// A page down.
     PageDown,
-    /// A page up.
     PageUp,
     /// Open the selected job's page; the answer of a dialog; the entry of a list.
     Enter,
@@ -91,7 +88,6 @@ pub enum Act {
     ChartLonger,
     /// The chart shows a shorter time.
     ChartShorter,
-    /// The next theme.
     Theme,
     /// ASCII on and off.
     Ascii,
@@ -149,7 +145,6 @@ pub enum Act {
     Drain,
     /// Choose another profile.
     Profiles,
-    /// The warning signs.
     Warnings,
     /// Everything that happened.
     Events,
@@ -175,7 +170,6 @@ pub enum Act {
     Suspend,
     /// Draw everything again.
     Redraw,
-    /// The help page.
     Help,
     /// Quit, after asking if jobs run.
     Quit,

@@ -10,15 +10,11 @@ use crate::tui::input::action::Act;
 pub enum KeyMode {
     /// The dashboard.
     Normal,
-    /// The help page.
     Help,
-    /// A question.
     Ask,
     /// What becomes of a server when its window is left.
     Leave,
-    /// The profile picker.
     Profiles,
-    /// The warning signs.
     Warnings,
     /// The ways to run the queue.
     WhatIf,
@@ -170,7 +166,6 @@ pub enum Section {
 }
 
 impl Section {
-    /// Its heading.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Move => "MOVE",

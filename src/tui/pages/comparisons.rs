@@ -6,7 +6,6 @@ use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Heading, Kep
 use crate::tui::input::action::Look;
 use crate::tui::pages::scroll::Scroll;
 
-/// The page.
 #[derive(Debug, Clone, Default)]
 pub struct ComparePage {
     /// What is kept; `None` = it is being looked up for the first time.
@@ -21,7 +20,6 @@ pub struct ComparePage {
     asked: bool,
 }
 
-/// A comparison that is opened.
 #[derive(Debug, Clone)]
 pub struct Opened {
     /// Which one.

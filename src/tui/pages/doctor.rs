@@ -3,7 +3,6 @@
 use crate::runtime::link::Checkup;
 use crate::tui::pages::scroll::Scroll;
 
-/// The examination.
 #[derive(Debug, Clone, Default)]
 pub struct DoctorPage {
     /// `None` = it is being made.

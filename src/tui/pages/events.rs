@@ -66,7 +66,6 @@ impl EventsPage {
         entries.iter().position(|entry| entry.number <= number).unwrap_or(entries.len().saturating_sub(1))
     }
 
-    /// The chosen entry.
     pub(in crate::tui) fn chosen(&self, state: &State) -> Option<&Entry> {
         let entries = self.entries(state);
         entries.get(self.row(&entries)).copied()

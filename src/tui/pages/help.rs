@@ -4,7 +4,6 @@ use tui_input::Input;
 
 use crate::tui::pages::scroll::Scroll;
 
-/// The page.
 #[derive(Debug, Clone, Default)]
 pub struct Help {
     /// Lines scrolled.

@@ -6,7 +6,6 @@ use crate::tui::pages::log::lines::{FileLog, LogLines};
 
 pub(in crate::tui) mod lines;
 
-/// The pane.
 #[derive(Debug, Clone, Default)]
 pub struct LogPane {
     /// Number of the last line shown; `None` = the log's end.

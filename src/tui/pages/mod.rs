@@ -23,7 +23,6 @@ pub enum Page {
     /// Nothing: the four panes.
     #[default]
     Dashboard,
-    /// The selected job.
     Job,
     /// Everything that happened.
     Events,

@@ -4,10 +4,8 @@ use crate::domain::memory::Lines;
 use crate::domain::profile::{Profile, Slots};
 use crate::domain::state::State;
 
-/// The popup.
 #[derive(Debug, Clone, Default)]
 pub struct Picker {
-    /// The chosen row.
     pub row: usize,
     /// What switching would do, for each profile.
     pub switches: Vec<Switch>,

@@ -13,10 +13,8 @@ pub mod row_key;
 pub(in crate::tui) mod rows;
 pub(in crate::tui) mod waiting;
 
-/// The pane.
 #[derive(Debug, Clone, Default)]
 pub struct QueuePane {
-    /// The selected job.
     pub(in crate::tui) selected: Option<JobId>,
     /// The operator has chosen what is selected.
     pub(in crate::tui) is_chosen: bool,
@@ -31,7 +29,6 @@ pub struct QueuePane {
 }
 
 impl QueuePane {
-    /// The rows.
     pub const fn rows<'a>(&'a self, state: &'a State) -> Rows<'a> {
         Rows::new(state, self.filter.as_ref())
     }

@@ -2,7 +2,6 @@
 
 use crate::tui::pages::scroll::Scroll;
 
-/// The page.
 #[derive(Debug, Clone, Default)]
 pub struct WatchedPage {
     /// Lines scrolled.

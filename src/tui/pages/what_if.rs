@@ -35,7 +35,6 @@ pub struct WhatIf {
     asked_at: Option<(u64, u64)>,
     /// What the last one that was answered since the popup was opened has found.
     pub plan: Option<Result<Plan, String>>,
-    /// The chosen way.
     pub row: usize,
     /// The operator has chosen it.
     is_chosen: bool,
@@ -60,7 +59,6 @@ impl WhatIf {
         self.plan.as_ref()?.as_ref().ok()
     }
 
-    /// The chosen way.
     pub fn way(&self) -> Option<&Way> {
         self.found()?.ways.get(self.row)
     }

@@ -41,13 +41,11 @@ const SUSPEND: Duration = Duration::from_secs(3);
 /// What the caller decides.
 #[derive(Debug, Clone, Default)]
 pub struct TuiOptions {
-    /// The palette.
     pub theme: ThemeName,
     /// The most colours that may be used; see [`ColorMode::detect`].
     pub color: ColorMode,
     /// Only ASCII may be shown.
     pub ascii: bool,
-    /// The keys.
     pub keys: Keymap,
     /// The profiles that the picker offers.
     pub profiles: Vec<Profile>,

@@ -131,7 +131,6 @@ fn wait_until_writable(fd: impl AsFd) -> io::Result<()> {
 /// ratatui's view of the terminal.
 #[derive(Debug)]
 pub struct Screen {
-    /// The frame so far.
     frame: Vec<u8>,
     sent: u64,
     /// `None` = not known; `Some(None)` = hidden.

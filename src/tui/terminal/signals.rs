@@ -27,7 +27,6 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// All of them.
     pub const ALL: Self = Self { told: true, hung_up: true };
 }
 

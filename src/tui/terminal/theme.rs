@@ -219,11 +219,9 @@ pub const ASCII: Symbols = Symbols {
 /// Looks of every meaning.
 #[derive(Debug, Clone, Copy)]
 pub struct Theme {
-    /// The palette.
     pub name: ThemeName,
     /// How many colours.
     pub mode: ColorMode,
-    /// The symbols.
     pub symbols: &'static Symbols,
 }
 

@@ -30,7 +30,6 @@ const NOW: u64 = 420;
 
 /// Writes a run down, event by event.
 pub struct Story {
-    /// The events so far.
     pub events: Vec<Event>,
     at: u64,
 }

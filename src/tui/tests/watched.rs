@@ -7,7 +7,6 @@ use crate::domain::time::Wall;
 use crate::domain::watch::{DeleteInput, WaitingFile, WatchState, Watched};
 use crate::tui::terminal::theme::ColorMode;
 
-/// A folder that is watched.
 fn folder(watch: u32, folder: &str, preset: &str, state: WatchState) -> Watched {
     Watched {
         watch,

@@ -98,7 +98,6 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     Paragraph::new(whole).render(whole_at, buf);
 }
 
-/// The symbol of an entry.
 pub fn symbol(theme: &Theme, entry: &Entry) -> &'static str {
     let symbols = theme.symbols;
     match (entry.topic, entry.role) {

@@ -170,15 +170,12 @@ impl Form {
 /// How many jobs there are of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
-    /// Its symbol.
     pub symbol: &'static str,
     /// How many.
     pub number: u64,
     /// Of those done: how many more were done already.
     pub already: u64,
-    /// The kind.
     pub word: &'static str,
-    /// Its look.
     pub role: Role,
 }
 

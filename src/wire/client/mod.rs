@@ -86,7 +86,6 @@ struct Question {
 enum Heard {
     /// How far it is, and under which number it can be given up.
     Step(u64, LookStep),
-    /// The answer.
     Answer(Result<String, String>),
 }
 

@@ -29,7 +29,6 @@ pub(super) enum Asked {
     Done(Outcome),
 }
 
-/// All sessions.
 #[derive(Debug, Default)]
 pub(super) struct Sessions(BTreeMap<String, Session>);
 

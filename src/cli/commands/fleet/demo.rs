@@ -117,7 +117,6 @@ struct Demo<'a> {
     db: Database,
     given: Given,
     workers: Workers,
-    /// A worker was killed.
     killed: bool,
 }
 

@@ -46,9 +46,7 @@ pub fn open_if_there(resolved: &Resolved, caller: Caller) -> Result<std::result:
 
 /// A console's line, and the event loop that it lives in: to be shown by whoever runs that.
 pub struct Connected {
-    /// The event loop.
     pub runtime: Runtime,
-    /// The line.
     pub opened: Opened,
 }
 

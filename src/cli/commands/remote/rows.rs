@@ -18,13 +18,11 @@ const PAGE: u32 = 1000;
 /// What is known of a job: the fields of its events.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct JobLine {
-    /// Its number.
     pub job: JobId,
     /// What is with it.
     pub state: &'static str,
     /// It had ended before this run.
     pub earlier: bool,
-    /// Its input.
     pub input: String,
     /// Where its output stands or is to stand.
     pub output: Option<String>,
@@ -34,7 +32,6 @@ pub struct JobLine {
     pub preset: String,
     /// Tries so far.
     pub attempts: u32,
-    /// The process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
     /// Share done, 0 to 1.

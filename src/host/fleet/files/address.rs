@@ -84,7 +84,6 @@ impl Key {
         Self(format!("{WORK_FOLDER}/{name}"))
     }
 
-    /// The key.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -105,7 +104,6 @@ pub enum ObjectAddress {
     InBucket {
         /// The kind of store.
         kind: Kind,
-        /// The bucket.
         bucket: String,
         /// The key in it, from its root.
         key: Key,

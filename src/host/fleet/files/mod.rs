@@ -72,7 +72,6 @@ pub struct Found {
     pub modified: Wall,
 }
 
-/// An object that was fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
     /// Bytes.
@@ -83,7 +82,6 @@ pub struct Fetched {
     pub blake3: blake3::Hash,
 }
 
-/// An object that was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
     /// Bytes.

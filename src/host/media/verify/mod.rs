@@ -74,9 +74,7 @@ impl MadeStream {
 /// What a stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MadeKind {
-    /// A picture.
     Video,
-    /// A sound.
     Audio,
     /// Text or pictures that are laid over the picture.
     Subtitle,

@@ -83,7 +83,6 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    /// The last count.
     pub(super) const fn last(&self) -> Counted {
         self.last
     }

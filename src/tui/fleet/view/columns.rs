@@ -6,12 +6,10 @@ use ratatui::widgets::{Row, Table};
 use crate::tui::terminal::theme::{Role, Theme};
 use crate::tui::view::text::fit;
 
-/// A column.
 #[derive(Debug, Clone, Copy)]
 pub struct Column<K> {
     /// What it tells.
     pub key: K,
-    /// Its head.
     pub name: &'static str,
     /// Columns of the screen that it needs, the gap behind it included.
     pub needs: u16,
@@ -26,9 +24,7 @@ pub struct Column<K> {
 pub struct Placed<K> {
     /// What it tells.
     pub key: K,
-    /// Its head.
     pub name: &'static str,
-    /// Its width.
     pub width: u16,
 }
 

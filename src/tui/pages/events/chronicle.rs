@@ -18,19 +18,16 @@ const KEPT: usize = 2000;
 /// What an entry is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
-    /// A job.
     Job,
     /// A job that was not let in.
     Rejection,
     /// How near memory is to the line; who waits for it.
     Memory,
-    /// A cleanup.
     Cleanup,
     /// The profile or the budget.
     Profile,
     /// The queue as a whole.
     Queue,
-    /// A warning sign.
     Warning,
     /// Trouble of the host.
     Fault,
@@ -67,14 +64,12 @@ pub struct Entry {
     pub job: Option<JobId>,
     /// How it looks.
     pub role: Role,
-    /// The words.
     pub text: String,
 }
 
 /// What an entry is about, its job, how it looks, its words.
 pub type Told = (Topic, Option<JobId>, Role, String);
 
-/// The list.
 #[derive(Debug, Clone, Default)]
 pub struct Chronicle {
     entries: VecDeque<Entry>,

@@ -7,7 +7,6 @@ use crate::domain::job::{JobId, LogLine, WholeLog};
 /// The file of a try's log.
 #[derive(Debug, Clone)]
 pub struct FileLog {
-    /// The job.
     pub job: JobId,
     /// Which try.
     pub attempt: u32,
@@ -22,7 +21,6 @@ pub struct FileLog {
 pub enum LogLines<'a> {
     /// The latest lines; before them, so many are not kept.
     Latest(&'a VecDeque<LogLine>, u64),
-    /// All lines of the file.
     File(&'a WholeLog),
 }
 
@@ -61,7 +59,6 @@ impl<'a> LogLines<'a> {
         }
     }
 
-    /// All lines.
     pub fn iter(self) -> impl DoubleEndedIterator<Item = &'a LogLine> + ExactSizeIterator {
         (0..self.len()).map(move |at| match self {
             Self::Latest(lines, _) => &lines[at],

@@ -44,7 +44,6 @@ impl Filter {
         self.text.trim().is_empty() && self.order == Order::default()
     }
 
-    /// The letters.
     pub fn text(&self) -> &str {
         &self.text
     }

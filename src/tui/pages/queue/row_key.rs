@@ -12,7 +12,6 @@ pub struct RowKey {
     pub(in crate::tui) major: i128,
     /// The letters of the name, where rows are ordered by it.
     letters: [u8; LETTERS],
-    /// The job.
     pub id: JobId,
 }
 

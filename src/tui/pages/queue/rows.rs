@@ -41,7 +41,6 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The first row.
     pub fn first(&self) -> Option<RowKey> {
         match self.filter {
             Some(filter) => filter.rows().first().copied(),
@@ -49,7 +48,6 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The last row.
     pub fn last(&self) -> Option<RowKey> {
         match self.filter {
             Some(filter) => filter.rows().last().copied(),

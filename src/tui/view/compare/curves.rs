@@ -19,7 +19,6 @@ const NEAR_BUDGET: f64 = 0.5;
 pub struct Run<'a> {
     /// Its place among all: colour and dashes.
     pub place: usize,
-    /// Its letter.
     pub letter: char,
     /// Its points, in the order of time.
     pub points: &'a [CurvePoint],

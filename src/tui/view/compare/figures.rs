@@ -56,7 +56,6 @@ pub struct FigureText {
     pub text: String,
     /// How far the runs lie apart, where they do: `(36-41)`.
     pub apart: String,
-    /// Its look.
     pub role: Role,
     /// What the bar stands for.
     pub value: f64,

@@ -77,7 +77,6 @@ impl Block {
     }
 }
 
-/// The sheet.
 pub struct Sheet<'a> {
     theme: &'a Theme,
     kept: &'a Kept,

@@ -31,7 +31,6 @@ const NEAR: usize = 6;
 pub struct Curve<'a> {
     /// The values in each of so many equal parts of the time shown; `None` = not known.
     pub values: Box<dyn Fn(usize) -> Vec<Option<Bytes>> + 'a>,
-    /// Its look.
     pub style: Style,
     /// Its look from the line on.
     pub over: Style,
@@ -43,9 +42,7 @@ pub struct Curve<'a> {
     pub ends: String,
 }
 
-/// The chart.
 pub struct LoadChart<'a> {
-    /// The looks.
     pub theme: &'a Theme,
     /// The curves; the first lies on top.
     pub curves: Vec<Curve<'a>>,

@@ -24,9 +24,7 @@ const LEAST_SEEN: Bytes = Bytes::mib(8);
 pub struct Part {
     /// What its cells show.
     pub symbol: &'static str,
-    /// Its look.
     pub style: Style,
-    /// Its size.
     pub bytes: Bytes,
     /// It is in use, and not only set aside: however small, it is seen.
     pub is_used: bool,
@@ -35,11 +33,9 @@ pub struct Part {
 /// The gauge. The first line of its area is the bar, the second one the scale.
 #[derive(Debug, Clone, Copy)]
 pub struct LoadGauge<'a> {
-    /// The looks.
     pub theme: &'a Theme,
     /// The parts, from the left.
     pub parts: &'a [Part],
-    /// The load line.
     pub line: Bytes,
     /// Memory at the right end.
     pub end: Bytes,

@@ -19,9 +19,7 @@ pub const BUDGET: Bytes = Bytes::mib(600);
 pub struct Given {
     /// Where their state folders and logs are, and the files of the fleet.
     pub folder: PathBuf,
-    /// The queue.
     pub queue: String,
-    /// The program.
     pub ffmpeg: PathBuf,
 }
 
