@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use plimsoll::domain::job::LogLevel;
 use plimsoll::domain::state::LOG_LINES;
 use plimsoll::engine::port::{Input, JobReport};
-use plimsoll::host::process::rate_limit::LogGate;
+use plimsoll::host::process::log::rate_limit::LogGate;
 use plimsoll::runtime::link::Update;
 use plimsoll::tui::app::complete::Places;
 use plimsoll::tui::app::{App, Settings};

@@ -31,7 +31,7 @@ use crate::engine::port::Input;
 use crate::headless::lines::LineStyle;
 use crate::headless::{self, Report, Sinks, summary};
 use crate::host::process::instance::{Instance, InstanceError};
-use crate::host::process::joblog::LogReader;
+use crate::host::process::log::joblog::LogReader;
 use crate::host::process::orphans::ProcessIdentity;
 use crate::host::{AtWork, HostConfig, HostError, RealHost};
 use crate::runtime::clock::Clock;

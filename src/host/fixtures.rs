@@ -7,7 +7,7 @@ use crate::domain::preset::{AudioCodec, AudioPlan, Container, PixelFormat, Prese
 
 use super::media::probe::Prober;
 use super::media::tally::Tally;
-use super::process::logread::Classified;
+use super::process::log::logread::Classified;
 use crate::domain::account::Account;
 
 /// Small and quick: x264 ultrafast at 64 lines, AAC.

@@ -10,7 +10,7 @@ use super::files::fsops::parent;
 use super::files::naming::Named;
 use super::files::scan::{self, NameBook, ScanOrder};
 use super::jobstore::{Batch, Destination, FRONT_ROOM, NewJob, Once, RANK_STEP, Return};
-use super::process::joblog::wall_now;
+use super::process::log::joblog::wall_now;
 use super::store::{Records, Standing};
 use super::watch::mailbox::Handed;
 use crate::domain::command::Wishes;

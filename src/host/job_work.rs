@@ -323,7 +323,7 @@ impl Shared {
                 overwrite: destination.overwrite,
                 prober: self.prober.as_ref().filter(|_| probed.is_some()),
                 store: &self.store,
-                now: process::joblog::wall_now(),
+                now: process::log::joblog::wall_now(),
             })
         });
         if result.is_err() {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use plimsoll::config::{preset, profile, queue, settings};
 use plimsoll::domain::text::{MAX_LINE_BYTES, path_text, sanitise};
+use plimsoll::host::process::log::progress::ProgressReader;
 use plimsoll::host::process::orphans::{ChildRegistry, ProcessIdentity};
-use plimsoll::host::process::progress::ProgressReader;
 use plimsoll::host::store::{FILE_NAME, Store};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;

@@ -22,7 +22,7 @@ use crate::domain::command::ClientId;
 use crate::domain::text::{error_words, path_text};
 use crate::domain::time::Wall;
 use crate::headless::{self, summary};
-use crate::host::process::joblog::read_log;
+use crate::host::process::log::joblog::read_log;
 use crate::host::store::{self, Ending, PastRun};
 use crate::runtime::link::ReadLog;
 use crate::runtime::replay::{Player, Recording};

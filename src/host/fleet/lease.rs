@@ -277,5 +277,5 @@ pub async fn end(db: &Database, worker: Uuid, why: &str) -> Result<Fenced, Queue
 
 /// This machine's clock, for the difference from the database's alone.
 fn now_ms() -> i64 {
-    crate::host::process::joblog::wall_now().0
+    crate::host::process::log::joblog::wall_now().0
 }

@@ -7,8 +7,8 @@
 use crate::domain::account::{Account, StreamKind, StreamRead, StreamWritten};
 use crate::domain::job::LogLevel;
 
-use crate::host::process::diagnose;
-use crate::host::process::logread::Classified;
+use crate::host::process::log::diagnose;
+use crate::host::process::log::logread::Classified;
 
 /// Streams that are kept count of; files with more are not made by anybody in earnest.
 const MOST_STREAMS: usize = 256;

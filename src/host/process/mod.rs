@@ -2,18 +2,12 @@
 
 pub mod childrun;
 pub mod command;
-pub mod diagnose;
 pub mod instance;
-pub mod joblog;
 pub mod lane;
 pub mod lifeline;
-pub mod logread;
-pub mod old_logs;
+pub mod log;
 pub mod orphans;
-pub mod ownlines;
 pub mod priority;
-pub mod progress;
-pub mod rate_limit;
 pub mod sandbox;
 pub mod spawner;
 pub mod standstill;

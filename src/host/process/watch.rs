@@ -24,11 +24,11 @@ use crate::host::media::tally::{Arriving, Tally};
 use crate::host::memory::job_cgroup::JobGroup;
 use crate::host::memory::procfs;
 use crate::host::process::command::has_ended;
-use crate::host::process::diagnose::{Diagnosis, signal_name};
-use crate::host::process::joblog::{JobLog, wall_now};
-use crate::host::process::logread::{Classified, LineSplitter};
-use crate::host::process::progress::ProgressReader;
-use crate::host::process::rate_limit::LogGate;
+use crate::host::process::log::diagnose::{Diagnosis, signal_name};
+use crate::host::process::log::joblog::{JobLog, wall_now};
+use crate::host::process::log::logread::{Classified, LineSplitter};
+use crate::host::process::log::progress::ProgressReader;
+use crate::host::process::log::rate_limit::LogGate;
 use crate::host::process::slots::{OomCounter, Reports};
 use crate::host::process::spawner::SpawnedChild;
 

@@ -15,7 +15,7 @@ use crate::domain::stored::{JobRow, RowState, RowsWanted};
 use crate::domain::text::path_text;
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
-use crate::host::process::old_logs::OnRecord;
+use crate::host::process::log::old_logs::OnRecord;
 
 /// Rows told at once at most.
 const MOST: u32 = 1000;

@@ -21,7 +21,7 @@ use crate::domain::watch::WatchFolder;
 use crate::engine::port::Input;
 use crate::host::files::file_id::Looks;
 use crate::host::files::scan::input_key;
-use crate::host::process::joblog::wall_now;
+use crate::host::process::log::joblog::wall_now;
 use crate::host::store::{Records as _, Store};
 
 /// Between two looks at a folder that is polled, or not there.

@@ -17,7 +17,7 @@ use crate::domain::text::path_text;
 use crate::domain::time::Wall;
 use crate::headless::counting;
 use crate::headless::lines::LineStyle;
-use crate::host::process::joblog::read_latest_log;
+use crate::host::process::log::joblog::read_latest_log;
 use crate::host::store::{self, Ending, PastRun, StoreError};
 
 /// The record of a state folder on which no server works.

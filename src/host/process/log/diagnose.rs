@@ -6,7 +6,7 @@
 use crate::domain::job::{Exit, LogLevel};
 use crate::engine::port::{Cause, Failure};
 
-use crate::host::process::logread::Classified;
+use crate::host::process::log::logread::Classified;
 
 /// What a message stands for.
 struct Pattern {

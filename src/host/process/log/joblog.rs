@@ -17,8 +17,8 @@ use crate::domain::text::{many, path_text, sanitise};
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 use crate::host::files::fsops::make_private;
-use crate::host::process::logread::Classified;
-use crate::host::process::ownlines;
+use crate::host::process::log::logread::Classified;
+use crate::host::process::log::ownlines;
 
 /// Lines are handed over in blocks of about this size.
 const BLOCK: usize = 64 << 10;
