@@ -19,7 +19,7 @@ use std::time::Duration;
 use color_eyre::eyre::{Context as _, Result, eyre};
 use tokio::sync::mpsc;
 
-use crate::cli::commands::compare::aside::BackgroundCompare;
+use crate::cli::commands::compare::background_compare::BackgroundCompare;
 use crate::cli::session::serving::Serves;
 use crate::cli::session::signals::Signals;
 use crate::cli::{Busy, Usage};

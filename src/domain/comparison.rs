@@ -4,7 +4,7 @@
 //! Folds the same events that every front end sees; knows nothing of how the runs were made.
 
 pub mod figure;
-pub mod kept;
+pub mod saved;
 pub mod tally;
 pub mod under_way;
 pub mod words;

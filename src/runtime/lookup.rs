@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Kept};
+use crate::domain::comparison::saved::{ComparisonId, ComparisonList, Kept};
 use crate::domain::job::{Job, JobId, MediaInfo, Phase, WholeLog};
 use crate::domain::plan::Plan;
 use crate::domain::profile::Profile;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::tz::TimeZone;
 
 use crate::domain::command::{Command, RequestId};
-use crate::domain::comparison::kept::ComparisonId;
+use crate::domain::comparison::saved::ComparisonId;
 use crate::domain::job::{Job, JobId};
 use crate::domain::measured::Measured;
 use crate::domain::profile::Profile;

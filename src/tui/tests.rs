@@ -11,7 +11,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
 use crate::domain::command::{Command, MoveTo};
-use crate::domain::comparison::kept::{ComparisonList, Kept, RunUnderWay, Standing};
+use crate::domain::comparison::saved::{ComparisonList, Kept, RunUnderWay, Standing};
 use crate::domain::comparison::{Column, CurvePoint, RunFigures, RunTag};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel, LogLine, Outcome, StopReason, WholeLog};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::comparison::kept::{ComparisonId, Kept};
+use crate::domain::comparison::saved::{ComparisonId, Kept};
 use crate::domain::job::{JobId, WholeLog};
 use crate::domain::profile::Profile;
 use crate::domain::stored::RowsWanted;

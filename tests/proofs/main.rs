@@ -11,7 +11,7 @@ mod figures;
 mod fuzz;
 mod hostile;
 mod peaks;
+mod queue_options;
 mod real_jobs;
 mod short_films;
 mod windows;
-mod wishes;

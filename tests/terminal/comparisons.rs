@@ -11,7 +11,7 @@ use std::process::Command;
 use crate::support::clips::clips;
 use crate::support::kernel::children;
 use crate::support::{Live, World, let_runs_go, patient_ffmpeg};
-use plimsoll::domain::comparison::kept::{Kept, Standing};
+use plimsoll::domain::comparison::saved::{Kept, Standing};
 use plimsoll::host::compare::saved::Library;
 use serde_json::Value;
 

@@ -19,7 +19,7 @@ use crate::cli::options::Resolved;
 use crate::cli::session::signals::Signals;
 use crate::cli::session::{Waits, event_loop, has_terminal};
 use crate::config::search;
-use crate::domain::comparison::kept::{RunUnderWay, Standing};
+use crate::domain::comparison::saved::{RunUnderWay, Standing};
 use crate::domain::comparison::{Column, Comparison, Outside, RunFigures, RunTag, Subject, Tally};
 use crate::domain::event::Event;
 use crate::domain::profile::Profile;
@@ -36,14 +36,14 @@ use crate::host::process::childrun::{ChildRun, Output, RunCommand};
 use crate::runtime::clock::Clock;
 use crate::runtime::relay::Request;
 
-use board::ComparisonLog;
+use comparison_log::ComparisonLog;
 use screen::Screen;
 use stream::Stream;
 use told::{hashes, told, trouble};
 use work::WorkFolder;
 
-pub mod aside;
-pub mod board;
+pub mod background_compare;
+pub mod comparison_log;
 mod screen;
 mod stream;
 mod told;

@@ -54,7 +54,7 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
         // Before minutes are spent on clips; beside a run that is at work the figures would mean nothing.
         drop(Instance::claim(&resolved.state_dir).map_err(|error| refused(&error))?);
     }
-    let comparisons = crate::cli::commands::compare::board::lookup(&resolved.state_dir);
+    let comparisons = crate::cli::commands::compare::comparison_log::lookup(&resolved.state_dir);
     // A queue of its own: what waits in the operator's is none of the demonstration's business, nor the other way round.
     resolved.state_dir.push(FOLDER);
     if has_window && let Ok(connected) = Connected::if_there(&resolved)? {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use color_eyre::eyre::Result;
 
-use crate::cli::commands::compare::aside::BackgroundCompare;
+use crate::cli::commands::compare::background_compare::BackgroundCompare;
 use crate::cli::options::Resolved;
 use crate::cli::session::descriptors;
 use crate::cli::session::serving::Serves;
@@ -151,7 +151,7 @@ fn lookup(resolved: &Resolved) -> Lookup {
         checkup: Some(crate::cli::checkup(resolved.clone())),
         ahead: Some(crate::cli::planning::ahead::look_ahead(resolved.clone())),
         save: Some(crate::cli::planning::ahead::keep_profile(resolved)),
-        comparisons: Some(crate::cli::commands::compare::board::lookup(&resolved.state_dir)),
+        comparisons: Some(crate::cli::commands::compare::comparison_log::lookup(&resolved.state_dir)),
         rows: Some(Arc::new(move |wanted| store::rows(&state_dir, wanted).map_err(|error| error.to_string()))),
         ..Lookup::default()
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::comparison::kept::Kept;
+use crate::domain::comparison::saved::Kept;
 use crate::domain::comparison::{Column, Comparison, Figure, RunFigures, Subject};
 
 /// The comparison; with its curves it is the whole report.

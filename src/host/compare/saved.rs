@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Heading, Kept, Standing};
+use crate::domain::comparison::saved::{ComparisonId, ComparisonList, Heading, Kept, Standing};
 use crate::domain::text::{error_words, path_text, sanitise};
 use crate::host::files::fsops::make_private;
 use crate::host::process::orphans::ProcessIdentity;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::comparison::kept::{Progress, RunUnderWay};
+use crate::domain::comparison::saved::{Progress, RunUnderWay};
 use crate::domain::comparison::{Column, Comparison, CurvePoint, RunFigures, RunTag, Subject};
 use crate::domain::profile::GuideWords;
 use crate::domain::time::Wall;

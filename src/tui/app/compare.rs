@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::domain::comparison::kept::ComparisonId;
+use crate::domain::comparison::saved::ComparisonId;
 use crate::tui::app::{App, Ask, Mode, Question};
 use crate::tui::input::action::{Act, Effect};
 use crate::tui::pages::Page;

@@ -7,7 +7,7 @@ use crossterm::event::MouseEvent;
 use tui_input::InputRequest;
 
 use crate::domain::command::{Command, RequestId};
-use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Kept};
+use crate::domain::comparison::saved::{ComparisonId, ComparisonList, Kept};
 use crate::domain::job::{JobId, WholeLog};
 use crate::domain::plan::Plan;
 use crate::domain::profile::Profile;

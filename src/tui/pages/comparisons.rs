@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Heading, Kept, Standing};
+use crate::domain::comparison::saved::{ComparisonId, ComparisonList, Heading, Kept, Standing};
 use crate::tui::input::action::Look;
 use crate::tui::pages::scroll::Scroll;
 

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::domain::command::Command;
-use crate::domain::comparison::kept::ComparisonId;
+use crate::domain::comparison::saved::ComparisonId;
 use crate::domain::profile::Profile;
 use crate::domain::state::State;
 use crate::runtime::link::{LineStatus, Link, Lookup, Update, aside};

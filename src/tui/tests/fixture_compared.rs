@@ -1,6 +1,6 @@
 //! Comparisons for tests: what the host would have read.
 
-use crate::domain::comparison::kept::{ComparisonId, ComparisonList, Kept, Progress, RunUnderWay, Standing};
+use crate::domain::comparison::saved::{ComparisonId, ComparisonList, Kept, Progress, RunUnderWay, Standing};
 use crate::domain::comparison::{Column, Comparison, CurvePoint, OutputHash, RunFigures, RunTag, Subject};
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;

@@ -22,7 +22,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Widget as _, Wrap};
 
-use crate::domain::comparison::kept::{Kept, Standing};
+use crate::domain::comparison::saved::{Kept, Standing};
 use crate::domain::time::span_words;
 use crate::domain::units::Bytes;
 use crate::tui::app::App;

@@ -14,7 +14,7 @@ use crate::domain::profile::Profile;
 use crate::runtime::relay::Relay;
 use crate::tui::{self, Closed, TuiError, TuiExit};
 
-use crate::cli::commands::compare::board::ComparisonLog;
+use crate::cli::commands::compare::comparison_log::ComparisonLog;
 
 /// How long the end waits for the screen after a signal: it may stand on a terminal that takes nothing any more.
 const AFTER_A_SIGNAL: Duration = Duration::from_secs(1);

@@ -7,7 +7,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::{HighlightSpacing, List, ListState, Paragraph, Row, StatefulWidget, Table, TableState, Widget as _, Wrap};
 
-use crate::domain::comparison::kept::{ComparisonList, Heading, Standing};
+use crate::domain::comparison::saved::{ComparisonList, Heading, Standing};
 use crate::domain::text::file_name_text;
 use crate::tui::app::App;
 use crate::tui::terminal::theme::{Role, Theme};

@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row, Table, Widget as _};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::domain::comparison::kept::Kept;
+use crate::domain::comparison::saved::Kept;
 use crate::domain::comparison::{Figure, RunFigures, Verdict};
 use crate::domain::units::Bytes;
 use crate::tui::app::App;

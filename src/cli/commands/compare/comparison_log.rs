@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::domain::comparison::kept::{ComparisonId, Kept, Progress, RunUnderWay, Standing};
+use crate::domain::comparison::saved::{ComparisonId, Kept, Progress, RunUnderWay, Standing};
 use crate::domain::comparison::{Comparison, Subject};
 use crate::domain::time::Mono;
 use crate::headless::comparison::json;
