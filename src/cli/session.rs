@@ -51,7 +51,7 @@ pub struct Session {
     /// How it is told.
     pub lines: RunLines,
     /// A comparison that a console may make beside it; it ends with the run.
-    pub aside: BackgroundCompare,
+    pub background_compare: BackgroundCompare,
     /// Log lines also go here.
     pub log_file: Option<PathBuf>,
     /// Somebody else who watches the run, on a thread of its own; not waited for.
@@ -100,7 +100,7 @@ impl Session {
         // What a worker's agent still stores is in that folder.
         let lock = self.agent.is_some().then_some(lock);
         let (attacher, visitors) = (driver.attacher(), driver.visitors());
-        self.aside.beside(attacher.clone());
+        self.background_compare.beside(attacher.clone());
         let read_log: ReadLog = Arc::new(move |job, attempt| logs.read(job, attempt));
         // Whoever is attached before the start sees everything from the first event on.
         let link = attacher.attach();
@@ -148,7 +148,7 @@ impl Session {
         let mut report = engine.join().map_err(|_| eyre!("the engine has panicked; the lines above say where"))?;
         let agent = agent.and_then(|agent| receive(&agent, &signalled));
         drop(lock);
-        self.aside.end();
+        self.background_compare.end();
         if let Some(logger) = logger {
             report.lost.extend(receive(&logger, &signalled).into_iter().flat_map(|logged| logged.lost));
         }

@@ -28,12 +28,12 @@ pub enum Command {
         /// Absolute paths.
         #[serde(with = "as_exact_list")]
         paths: Vec<PathBuf>,
-        /// Name of the preset; `None` = the run's preset, or that of [`Wishes::definition`].
+        /// Name of the preset; `None` = the run's preset, or that of [`QueueOptions::definition`].
         #[serde(default)]
         preset: Option<String>,
-        /// What whoever asks wishes for these files alone.
-        #[serde(default)]
-        wishes: Wishes,
+        /// For these files alone.
+        #[serde(default, rename = "wishes")]
+        options: QueueOptions,
     },
     /// Queue jobs again that were taken off the list in this run, each with its place: lower runs sooner. They are as they
     /// were: number, output, preset, and what was wished for them. One that had ended runs anew.
@@ -99,9 +99,9 @@ impl Command {
         )
     }
 
-    /// Queues files with nothing further wished for them; see [`Command::Enqueue`].
+    /// Queues files without further options; see [`Command::Enqueue`].
     pub fn enqueue(paths: Vec<PathBuf>, preset: Option<String>) -> Self {
-        Self::Enqueue { paths, preset, wishes: Wishes::default() }
+        Self::Enqueue { paths, preset, options: QueueOptions::default() }
     }
 
     /// The same in as many requests as it takes: none is longer than a server reads.
@@ -126,10 +126,10 @@ impl Command {
 /// About as many bytes of paths go into one request: a line of a client has a limit of 1 MiB, and a byte of a path may be six there.
 const REQUEST_BYTES: usize = 128 * 1024;
 
-/// What whoever queues files wishes for them. What is not said is as the run was started with.
+/// How files are to be queued. What is not said is as the run was started with.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Wishes {
+pub struct QueueOptions {
     /// Folder of their outputs, absolute.
     #[serde(with = "as_exact_option")]
     pub out: Option<PathBuf>,
@@ -241,7 +241,7 @@ mod tests {
     fn a_request_may_leave_out_what_has_a_default_and_hold_what_is_not_known() {
         let read = serde_json::from_str::<Command>(r#"{"enqueue":{"paths":["/v/a.mp4"],"of_a_later_version":1}}"#).expect("read");
         assert!(
-            matches!(read, Command::Enqueue { paths, preset: None, wishes } if paths == [PathBuf::from("/v/a.mp4")] && wishes == Wishes::default())
+            matches!(read, Command::Enqueue { paths, preset: None, options } if paths == [PathBuf::from("/v/a.mp4")] && options == QueueOptions::default())
         );
     }
 

@@ -102,7 +102,7 @@ impl Refusal {
 
 /// Why a request was refused: an operator's mistake, shown where it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Said")]
+#[serde(from = "WireRejection")]
 pub struct Rejection {
     /// For programs.
     pub code: Refusal,
@@ -114,17 +114,17 @@ pub struct Rejection {
 /// words count all the same.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Said {
+enum WireRejection {
     Known { code: Refusal, why: String },
     Unknown { why: String },
     Words(String),
 }
 
-impl From<Said> for Rejection {
-    fn from(said: Said) -> Self {
-        match said {
-            Said::Known { code, why } => code.because(why),
-            Said::Unknown { why } | Said::Words(why) => Refusal::Other.because(why),
+impl From<WireRejection> for Rejection {
+    fn from(rejection: WireRejection) -> Self {
+        match rejection {
+            WireRejection::Known { code, why } => code.because(why),
+            WireRejection::Unknown { why } | WireRejection::Words(why) => Refusal::Other.because(why),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::governor::Fit;
 use super::port::{Arrived, Effect, Inspection, ScanId, SpawnOrder};
 use super::{Active, Engine, Scan, estimate};
-use crate::domain::command::{Answer, ClientId, Queued, RequestId, Wishes};
+use crate::domain::command::{Answer, ClientId, QueueOptions, Queued, RequestId};
 use crate::domain::event::EventKind;
 use crate::domain::job::{Job, JobId, LogLevel, Outcome, Phase, Rank, RejectReason};
 use crate::domain::preset::Preset;
@@ -26,19 +26,19 @@ impl Engine {
         asker: (ClientId, RequestId),
         paths: Vec<PathBuf>,
         preset: Option<String>,
-        mut wishes: Wishes,
+        mut options: QueueOptions,
     ) -> Result<(), Rejection> {
         self.takes_jobs()?;
-        if let Some(relative) = paths.iter().chain(&wishes.out).find(|path| !path.is_absolute()) {
+        if let Some(relative) = paths.iter().chain(&options.out).find(|path| !path.is_absolute()) {
             return Err(
                 Refusal::RelativePath.because(format!("{}: the path is not absolute; give it from / on", path_text(relative)))
             );
         }
-        let preset = self.preset_meant(preset, &mut wishes)?;
+        let preset = self.preset_meant(preset, &mut options)?;
         let searched = paths_text(&paths);
         let nothing = format!("no video files were found in {searched}");
-        let scan = self.begin_scan(asker, searched, nothing, wishes.front);
-        self.effects.push(Effect::Scan { scan, paths, preset, wishes });
+        let scan = self.begin_scan(asker, searched, nothing, options.front);
+        self.effects.push(Effect::Scan { scan, paths, preset, options });
         Ok(())
     }
 
@@ -64,8 +64,8 @@ impl Engine {
 
     /// The name of the preset that is asked for. A definition that comes with the request is left there only where the name
     /// does not mean that anyway.
-    fn preset_meant(&self, name: Option<String>, wishes: &mut Wishes) -> Result<String, Rejection> {
-        let Some(definition) = &wishes.definition else {
+    fn preset_meant(&self, name: Option<String>, options: &mut QueueOptions) -> Result<String, Rejection> {
+        let Some(definition) = &options.definition else {
             let name = name.unwrap_or_else(|| self.config.preset.clone());
             if !self.config.presets.contains_key(&name) {
                 let known: Vec<&str> = self.config.presets.keys().map(String::as_str).collect();
@@ -83,7 +83,7 @@ impl Engine {
         (self.config.check_preset)(definition)
             .map_err(|why| Refusal::BadPreset.because(format!("such a preset cannot be used: {}", sanitise(why.as_bytes()))))?;
         if self.config.presets.get(&own) == Some(definition) {
-            wishes.definition = None;
+            options.definition = None;
         }
         Ok(own)
     }

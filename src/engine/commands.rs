@@ -14,7 +14,7 @@ impl Engine {
         let starts_jobs = command.starts_jobs();
         let result = match command {
             // The scan answers when it is over.
-            Command::Enqueue { paths, preset, wishes } => match self.enqueue((client, request), paths, preset, wishes) {
+            Command::Enqueue { paths, preset, options } => match self.enqueue((client, request), paths, preset, options) {
                 Ok(()) => return,
                 Err(rejection) => Err(rejection),
             },

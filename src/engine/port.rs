@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::domain::account::Account;
 use crate::domain::cleanup::{CleanupAction, CleanupId, CleanupResult};
-use crate::domain::command::{Answer, ClientId, Command, RequestId, Wishes};
+use crate::domain::command::{Answer, ClientId, Command, QueueOptions, RequestId};
 use crate::domain::event::{Event, Seq};
 use crate::domain::job::{Damage, Exit, JobId, LogLevel, MediaInfo, Progress, Rank, Rejected};
 use crate::domain::memory::MemorySample;
@@ -321,7 +321,7 @@ pub enum Effect {
         preset: String,
         /// What is wished for these inputs alone. A definition is there only where the name means something else, or nothing,
         /// to the run.
-        wishes: Wishes,
+        options: QueueOptions,
     },
     /// Queue jobs again that were taken off the list, at these places; answered as [`Effect::Scan`] is.
     PutBack {

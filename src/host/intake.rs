@@ -13,7 +13,7 @@ use super::jobstore::{Batch, Destination, FRONT_ROOM, NewJob, Once, RANK_STEP, R
 use super::process::log::joblog::wall_now;
 use super::store::{Records, Standing};
 use super::watch::mailbox::Handed;
-use crate::domain::command::Wishes;
+use crate::domain::command::QueueOptions;
 use crate::domain::job::{JobId, LogLevel, Rank};
 use crate::domain::preset::Preset;
 use crate::domain::refusal::QUEUED_ALREADY;
@@ -39,12 +39,12 @@ impl Shared {
     }
 
     /// Looks for inputs and queues them; answers with `Found` and `ScanDone`. Of a list that is wrong anywhere nothing is queued.
-    pub(super) fn scan(&self, scan: ScanId, paths: &[PathBuf], preset: &str, wishes: &Wishes) {
-        let Some(preset) = wishes.definition.as_deref().or_else(|| self.config.presets.get(preset)) else { return };
+    pub(super) fn scan(&self, scan: ScanId, paths: &[PathBuf], preset: &str, options: &QueueOptions) {
+        let Some(preset) = options.definition.as_deref().or_else(|| self.config.presets.get(preset)) else { return };
         let (mut wanted, mut refused): (Vec<(&Preset, PathBuf)>, _) = (Vec::new(), Vec::new());
         for path in paths {
             // What lies in a watched folder is a film, or nothing; what others have sent is not obeyed.
-            let may_list = wishes.watch.is_none() && !wishes.film;
+            let may_list = options.watch.is_none() && !options.film;
             let list = may_list.then(|| (self.config.read_list)(path, &self.config.presets)).flatten();
             let of = |named: Option<String>| named.and_then(|name| self.config.presets.get(&name)).unwrap_or(preset);
             match list {
@@ -56,21 +56,21 @@ impl Shared {
         // In their order, those with the same preset together.
         for some in wanted.chunk_by(|(one, _), (next, _)| one.name == next.name) {
             let paths: Vec<PathBuf> = some.iter().map(|(_, path)| path.clone()).collect();
-            refused.extend(self.take(scan, &paths, some[0].0, wishes));
+            refused.extend(self.take(scan, &paths, some[0].0, options));
         }
         let _ = self.inputs.send(Input::ScanDone(scan, refused));
     }
 
     /// Looks for inputs and queues them; answers with `Found`. Those that cannot be taken are the result.
-    fn take(&self, scan: ScanId, paths: &[PathBuf], preset: &Preset, wishes: &Wishes) -> Vec<(PathBuf, String)> {
+    fn take(&self, scan: ScanId, paths: &[PathBuf], preset: &Preset, options: &QueueOptions) -> Vec<(PathBuf, String)> {
         let wished = Destination {
-            out: wishes.out.clone().unwrap_or_else(|| self.config.out.clone()),
-            overwrite: wishes.overwrite.unwrap_or(self.config.overwrite),
+            out: options.out.clone().unwrap_or_else(|| self.config.out.clone()),
+            overwrite: options.overwrite.unwrap_or(self.config.overwrite),
         };
         let scanned = self.with_names(|names| {
-            names.turn_to(wished, wishes.flat.unwrap_or(self.config.flat));
+            names.turn_to(wished, options.flat.unwrap_or(self.config.flat));
             let destination = names.destination().clone();
-            let mut places = wishes.front.then(|| self.front()).into_iter().flatten();
+            let mut places = options.front.then(|| self.front()).into_iter().flatten();
             let mut hand_over = |mut jobs: Vec<NewJob>| {
                 for job in &mut jobs {
                     job.place = places.next();
@@ -79,13 +79,13 @@ impl Shared {
                 let batch = Batch { scan, preset, destination, jobs, at: wall_now() };
                 self.store.enqueue(batch).map(drop).map_err(|error| error.to_string())
             };
-            scan::scan(ScanOrder { scan, paths, preset, watch: wishes.watch.as_ref() }, names, &self.store, &mut hand_over)
+            scan::scan(ScanOrder { scan, paths, preset, watch: options.watch.as_ref() }, names, &self.store, &mut hand_over)
         });
         let mut failed = scanned.is_broken;
         if !scanned.settled.is_empty() {
             failed |= self.store.remember_taken(scanned.settled).is_err();
         }
-        if let Some(take) = &wishes.watch {
+        if let Some(take) = &options.watch {
             let (queued, at_work) = (scanned.queued, scanned.at_work);
             self.watch.handed(Handed { watch: take.watch, queued, at_work, failed });
         }

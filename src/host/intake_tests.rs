@@ -67,11 +67,11 @@ impl Asked {
         }
     }
 
-    fn add(&mut self, paths: &[&PathBuf], wishes: Wishes) -> (u64, Vec<String>) {
+    fn add(&mut self, paths: &[&PathBuf], options: QueueOptions) -> (u64, Vec<String>) {
         self.scans += 1;
         let scan = ScanId(self.scans);
         let paths = paths.iter().map(|path| (*path).clone()).collect();
-        self.host.perform(Effect::Scan { scan, paths, preset: "quick".to_owned(), wishes });
+        self.host.perform(Effect::Scan { scan, paths, preset: "quick".to_owned(), options });
         self.answer(scan)
     }
 
@@ -127,21 +127,21 @@ fn what_a_list_names_is_queued_in_its_place_and_a_wrong_list_as_a_whole_is_not()
     let (first, second, third) = (asked.film("a.mkv"), asked.film("b.mkv"), asked.film("c.mkv"));
     let list = root.join("films.yaml");
     std::fs::write(&list, format!("{}\n", second.display())).expect("written");
-    assert_eq!(asked.add(&[&first, &list, &third], Wishes::default()), (3, Vec::new()));
+    assert_eq!(asked.add(&[&first, &list, &third], QueueOptions::default()), (3, Vec::new()));
     let inputs: Vec<PathBuf> = asked.page().into_iter().map(|job| job.input).collect();
     assert_eq!(inputs, [first, second, third]);
     // One that others have sent is a film, whatever it is called.
-    let sent = Wishes { film: true, ..to(&root.join("other")) };
+    let sent = QueueOptions { film: true, ..to(&root.join("other")) };
     assert_eq!(asked.add(&[&list], sent), (1, Vec::new()));
     assert_eq!(asked.page().last().map(|job| &job.input), Some(&list));
     let wrong = root.join("wrong.yaml");
     std::fs::write(&wrong, "").expect("written");
-    let (jobs, refused) = asked.add(&[&wrong], Wishes::default());
+    let (jobs, refused) = asked.add(&[&wrong], QueueOptions::default());
     assert!(jobs == 0 && refused.len() == 1 && refused[0].contains("nothing is listed"), "{refused:?}");
 }
 
-fn to(out: &Path) -> Wishes {
-    Wishes { out: Some(out.to_owned()), ..Wishes::default() }
+fn to(out: &Path) -> QueueOptions {
+    QueueOptions { out: Some(out.to_owned()), ..QueueOptions::default() }
 }
 
 fn folder() -> (tempfile::TempDir, PathBuf) {
@@ -156,9 +156,9 @@ fn each_request_has_its_own_folder_shape_and_leave_to_replace_and_keeps_them_ove
     let mut asked = Asked::open(&root);
     asked.film("a/1.mkv");
     let (films, other) = (root.join("films"), root.join("other"));
-    asked.add(&[&films], Wishes::default());
-    let wishes = Wishes { flat: Some(true), overwrite: Some(true), ..to(&other) };
-    assert_eq!(asked.add(&[&films], wishes), (1, vec![]));
+    asked.add(&[&films], QueueOptions::default());
+    let options = QueueOptions { flat: Some(true), overwrite: Some(true), ..to(&other) };
+    assert_eq!(asked.add(&[&films], options), (1, vec![]));
     let jobs = asked.page();
     assert_eq!(asked.outputs(&jobs), ["out/a/1.quick.mp4", "other/1.quick.mp4"]);
     let expected = [(root.join("out"), false), (other, true)];
@@ -175,7 +175,7 @@ fn a_film_is_queued_once_for_each_folder_however_that_is_spelled() {
     let (film, other, link) = (asked.film("1.mkv"), root.join("other"), root.join("link"));
     symlink(&other, &link).expect("linked");
     std::fs::create_dir(&other).expect("made");
-    assert_eq!(asked.add(&[&film], Wishes::default()).0, 1);
+    assert_eq!(asked.add(&[&film], QueueOptions::default()).0, 1);
     assert_eq!(asked.add(&[&film], to(&other)).0, 1);
     for out in [&other, &link, &root.join("films/../other")] {
         assert_eq!(asked.add(&[&film], to(out)), (0, vec![]), "{}", out.display());
@@ -212,9 +212,9 @@ fn what_is_queued_at_the_front_runs_before_all_that_waits_in_the_order_given() {
     let (_folder, root) = folder();
     let mut asked = Asked::open(&root);
     let films: Vec<PathBuf> = (0..7).map(|number| asked.film(&format!("{number}.mkv"))).collect();
-    let front = || Wishes { front: true, ..Wishes::default() };
+    let front = || QueueOptions { front: true, ..QueueOptions::default() };
     asked.add(&[&films[0], &films[1]], front());
-    asked.add(&[&films[2]], Wishes::default());
+    asked.add(&[&films[2]], QueueOptions::default());
     asked.add(&[&films[4], &films[3]], front());
     asked.add(&[&films[6], &films[5]], front());
     let order: Vec<PathBuf> = asked.page().into_iter().map(|job| job.input).collect();
@@ -226,8 +226,8 @@ fn a_preset_that_came_with_the_request_stays_with_its_jobs() {
     let (_folder, root) = folder();
     let mut asked = Asked::open(&root);
     let film = asked.film("1.mkv");
-    let wishes = Wishes { definition: Some(Box::new(sound())), ..Wishes::default() };
-    assert_eq!(asked.add(&[&film], wishes).0, 1);
+    let options = QueueOptions { definition: Some(Box::new(sound())), ..QueueOptions::default() };
+    assert_eq!(asked.add(&[&film], options).0, 1);
     let mut asked = asked.again();
     let jobs = asked.page();
     assert_eq!(asked.outputs(&jobs), ["out/1.sound.m4a"]);
@@ -241,7 +241,7 @@ fn a_job_that_is_put_back_is_the_one_that_it_was() {
     let mut asked = Asked::open(&root);
     asked.film("a/1.mkv");
     asked.film("a/2.mkv");
-    asked.add(&[&root.join("films")], Wishes { overwrite: Some(true), ..to(&root.join("other")) });
+    asked.add(&[&root.join("films")], QueueOptions { overwrite: Some(true), ..to(&root.join("other")) });
     let before = asked.page();
     let first = before[0].clone();
     asked.remove(first.id);
@@ -257,10 +257,10 @@ fn what_has_come_into_the_place_of_a_job_keeps_it_when_that_job_is_put_back() {
     let (_folder, root) = folder();
     let mut asked = Asked::open(&root);
     let [film, namesake] = ["a/1.mkv", "b/1.mkv"].map(|name| asked.film(name));
-    asked.add(&[&film], Wishes::default());
+    asked.add(&[&film], QueueOptions::default());
     let first = asked.page()[0].clone();
     asked.remove(first.id);
-    asked.add(&[&namesake], Wishes::default());
+    asked.add(&[&namesake], QueueOptions::default());
     let second = asked.page()[0].clone();
     assert_eq!(asked.outputs(&[first.clone(), second.clone()]), ["out/1.quick.mp4", "out/1.quick.mp4"]);
     asked.put_back(vec![(first.id, first.rank)]);
@@ -269,7 +269,7 @@ fn what_has_come_into_the_place_of_a_job_keeps_it_when_that_job_is_put_back() {
 
     // Both at once, and the same film twice.
     asked.remove(first.id);
-    asked.add(&[&film], Wishes::default());
+    asked.add(&[&film], QueueOptions::default());
     let third = asked.page()[0].clone();
     asked.remove(third.id);
     asked.remove(second.id);
@@ -285,13 +285,13 @@ fn what_was_taken_off_the_list_is_forgotten_with_the_run() {
     let (_folder, root) = folder();
     let mut asked = Asked::open(&root);
     let film = asked.film("1.mkv");
-    asked.add(&[&film], Wishes::default());
+    asked.add(&[&film], QueueOptions::default());
     let job = asked.page()[0].clone();
     asked.remove(job.id);
     let mut asked = asked.again();
     assert_eq!(asked.put_back(vec![(job.id, job.rank)]), (0, vec![]));
     assert_eq!(asked.page(), []);
-    assert_eq!(asked.add(&[&film], Wishes::default()).0, 1, "its file may be added anew");
+    assert_eq!(asked.add(&[&film], QueueOptions::default()).0, 1, "its file may be added anew");
 }
 
 #[test]

@@ -33,7 +33,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::domain::account::Account;
-use crate::domain::command::Wishes;
+use crate::domain::command::QueueOptions;
 use crate::domain::event::{Event, EventKind, JobCounts};
 use crate::domain::hook::Hooks;
 use crate::domain::job::{JobId, RejectReason, Rejected};
@@ -312,8 +312,8 @@ impl RealHost {
 
     /// Looks for inputs and queues them without an engine, for a run that is to come; what came of it is told as for one. Comes
     /// back when all is on disk.
-    pub fn queue(&self, scan: ScanId, paths: &[PathBuf], preset: &str, wishes: &Wishes) {
-        self.shared.scan(scan, paths, preset, wishes);
+    pub fn queue(&self, scan: ScanId, paths: &[PathBuf], preset: &str, options: &QueueOptions) {
+        self.shared.scan(scan, paths, preset, options);
     }
 
     /// How many commands of the operator's run or wait.
@@ -366,8 +366,8 @@ impl Host for RealHost {
                 self.shared.store.persist(event);
             }
             Effect::RememberPeak(recipe, peak) => self.shared.store.remember_peak(recipe, peak),
-            Effect::Scan { scan, paths, preset, wishes } => {
-                self.scans.order(move || shared.scan(scan, &paths, &preset, &wishes));
+            Effect::Scan { scan, paths, preset, options } => {
+                self.scans.order(move || shared.scan(scan, &paths, &preset, &options));
             }
             Effect::PutBack { scan, jobs } => self.scans.order(move || shared.put_back(scan, jobs)),
             Effect::Page { limit } => self.shared.store.page(limit, Arc::clone(&self.shared.definitions)),

@@ -10,22 +10,22 @@ use crate::engine::estimate::RecipeKey;
 use crate::engine::port::{ExitReport, Input, JobReport};
 use crate::host::Shared;
 use crate::host::files::intent::Completed;
-use crate::host::media::curves::Course;
+use crate::host::media::curves::CurveRecorder;
 use crate::host::process::orphans::Leftovers;
 use crate::host::process::supervisor::Listener;
 
-/// Keeps the ledger and the course of a job in step with what it reports, before the engine acts on it.
+/// Keeps the ledger and the curve of a job in step with what it reports, before the engine acts on it.
 #[derive(Debug)]
 pub(super) struct JobBook {
     job: JobId,
     /// Weak: a job that will not end keeps nothing open.
     shared: Weak<Shared>,
-    course: Option<Course>,
+    recorder: Option<CurveRecorder>,
 }
 
 impl JobBook {
     pub(super) fn of(job: JobId, shared: &Arc<Shared>) -> Self {
-        Self { job, shared: Arc::downgrade(shared), course: None }
+        Self { job, shared: Arc::downgrade(shared), recorder: None }
     }
 }
 
@@ -38,18 +38,18 @@ impl Listener for JobBook {
                     let (order, part) = (files.order.as_ref()?, files.part.as_ref()?);
                     Some((order.input.clone(), part.path().to_owned()))
                 });
-                self.course = Some(Course::begin(*pid));
+                self.recorder = Some(CurveRecorder::begin(*pid));
                 if let Some((input, part)) = files {
                     shared.ledger.started(job, *pid, input, part);
                 }
             }
-            JobReport::Progress(progress) => self.course.iter_mut().for_each(|course| course.progressed(progress)),
+            JobReport::Progress(progress) => self.recorder.iter_mut().for_each(|recorder| recorder.progressed(progress)),
             JobReport::Exited(report) => {
                 if let Some(files) = shared.jobs().get_mut(&job) {
                     files.account = report.account.clone();
                 }
-                if let Some(course) = self.course.take() {
-                    shared.keep_course(job, course, report);
+                if let Some(recorder) = self.recorder.take() {
+                    shared.keep_curve(job, recorder, report);
                 }
                 shared.ledger.ended(job);
             }
@@ -72,10 +72,10 @@ pub(super) fn tell_leftovers(leftovers: &Leftovers, completed: &Completed, input
 }
 
 impl Shared {
-    /// Keeps the course of a job that ended well, where it tells anything of its kind.
-    fn keep_course(&self, job: JobId, course: Course, report: &ExitReport) {
+    /// Keeps the curve of a job that ended well, where it tells anything of its kind.
+    fn keep_curve(&self, job: JobId, recorder: CurveRecorder, report: &ExitReport) {
         let Some(order) = self.jobs().get(&job).and_then(|files| files.order.clone()) else { return };
-        let Some(mut curve) = course.ended(report, order.media.duration) else { return };
+        let Some(mut curve) = recorder.ended(report, order.media.duration) else { return };
         let recipe = self.preset_of(job, &order.preset).and_then(|preset| RecipeKey::of(&order.media, &preset));
         if let Some(recipe) = recipe {
             recipe.as_str().clone_into(&mut curve.recipe);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::domain::comparison::saved::{ComparisonId, ComparisonList, Kept};
+use crate::domain::comparison::saved::{ComparisonId, ComparisonList, SavedComparison};
 use crate::domain::job::{Job, JobId, MediaInfo, Phase, WholeLog};
 use crate::domain::plan::Plan;
 use crate::domain::profile::Profile;
@@ -40,7 +40,7 @@ pub struct Comparisons {
     /// All that is kept, the newest first.
     pub list: Arc<dyn Fn() -> Result<ComparisonList, String> + Send + Sync>,
     /// One of them.
-    pub open: Arc<dyn Fn(ComparisonId) -> Result<Arc<Kept>, String> + Send + Sync>,
+    pub open: Arc<dyn Fn(ComparisonId) -> Result<Arc<SavedComparison>, String> + Send + Sync>,
 }
 
 /// Compares inputs with a preset under each profile: comes back when that is over.

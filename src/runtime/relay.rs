@@ -72,8 +72,8 @@ impl Relay {
         }
     }
 
-    /// Waits for a wish; everything else is answered. May be given up while it waits, nothing is lost.
-    pub async fn wish(&mut self) -> Request {
+    /// Waits for a request; everything else is answered. May be given up while it waits, nothing is lost.
+    pub async fn next_request(&mut self) -> Request {
         loop {
             let Some(control) = self.control.recv().await else {
                 // The front end has gone; the runs go on.
@@ -83,7 +83,7 @@ impl Relay {
                 Control::Attach(client, outbox) => self.hub.attach(client, outbox, &self.state, self.clock.now().mono),
                 Control::Detach(client) => self.hub.detach(client),
                 Control::Request(client, request, command) => {
-                    let wish = match command {
+                    let asked = match command {
                         Command::Shutdown => Some(Request::End),
                         Command::Suspend => Some(Request::Stop),
                         Command::Continue => Some(Request::GoOn),
@@ -91,13 +91,13 @@ impl Relay {
                     };
                     let refusal =
                         || Refusal::Compared.because("this is a run of a comparison, which nobody changes on the way; q ends it");
-                    if wish == Some(Request::Stop) {
+                    if asked == Some(Request::Stop) {
                         self.stopping.push((client, request));
                     } else {
-                        self.hub.reply(client, request, wish.map(|_| Answer::default()).ok_or_else(refusal));
+                        self.hub.reply(client, request, asked.map(|_| Answer::default()).ok_or_else(refusal));
                     }
-                    if let Some(wish) = wish {
-                        return wish;
+                    if let Some(asked) = asked {
+                        return asked;
                     }
                 }
             }
@@ -121,20 +121,20 @@ mod tests {
         Event { seq: Seq(seq), at: Wall(0), mono: Mono::from_millis(seq), kind }
     }
 
-    /// Serves what was asked so far; the wishes among it.
+    /// Serves what was asked so far; the requests among it.
     fn serve(relay: &mut Relay) -> Vec<Request> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a loop");
-        let mut wishes = Vec::new();
+        let mut requests = Vec::new();
         runtime.block_on(async {
             loop {
                 tokio::select! {
                     biased;
-                    wish = relay.wish() => wishes.push(wish),
+                    asked = relay.next_request() => requests.push(asked),
                     () = std::future::ready(()) => return,
                 }
             }
         });
-        wishes
+        requests
     }
 
     fn taken(link: &mut Link) -> Vec<Update> {

@@ -353,7 +353,7 @@ impl Host for World {
                 self.after(Duration::from_millis(1), Coming::PutBack(scan, jobs));
                 self.tell(2, Input::ScanDone(scan, Vec::new()));
             }
-            Effect::Scan { scan, paths, preset, wishes } => {
+            Effect::Scan { scan, paths, preset, options } => {
                 let mut found = Vec::new();
                 let mut errors = Vec::new();
                 for path in paths {
@@ -363,7 +363,7 @@ impl Host for World {
                         None => errors.push((path, "no such file".to_owned())),
                     }
                 }
-                self.after(Duration::from_millis(1), Coming::Arrive(scan, preset, found, wishes.front));
+                self.after(Duration::from_millis(1), Coming::Arrive(scan, preset, found, options.front));
                 self.tell(2, Input::ScanDone(scan, errors));
             }
             Effect::Inspect { job, .. } => {

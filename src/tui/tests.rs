@@ -11,7 +11,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
 use crate::domain::command::{Command, MoveTo};
-use crate::domain::comparison::saved::{ComparisonList, Kept, RunUnderWay, Standing};
+use crate::domain::comparison::saved::{ComparisonList, RunUnderWay, SavedComparison, Standing};
 use crate::domain::comparison::{Column, CurvePoint, RunFigures, RunTag};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{JobId, LogLevel, LogLine, Outcome, StopReason, WholeLog};
@@ -239,7 +239,7 @@ fn foretold(app: &mut App, guessed: bool, keys: &str) {
 }
 
 /// The newest comparison of the list, opened.
-fn open(app: &mut App, kept: Kept) {
+fn open(app: &mut App, kept: SavedComparison) {
     assert_eq!(press(app, "c"), vec![Effect::Look(Look::Comparisons)]);
     app.update(Action::Found(Box::new(Found::Comparisons(Ok(comparisons())))));
     assert_eq!(press(app, "<enter>"), vec![Effect::Look(Look::Comparison(id(0)))]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::comparison::saved::{ComparisonId, Kept};
+use crate::domain::comparison::saved::{ComparisonId, SavedComparison};
 use crate::domain::job::{JobId, WholeLog};
 use crate::domain::profile::Profile;
 use crate::domain::stored::RowsWanted;
@@ -120,7 +120,7 @@ pub fn over(ask: &Ask, compares: bool) -> Lookup {
         },
         open: {
             let ask = Arc::clone(ask);
-            Arc::new(move |id: ComparisonId| get::<Kept>(&ask, Look::Comparison(id.to_string())).map(Arc::new))
+            Arc::new(move |id: ComparisonId| get::<SavedComparison>(&ask, Look::Comparison(id.to_string())).map(Arc::new))
         },
     };
     Lookup {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use crate::support::modelled;
-use plimsoll::domain::command::{Command, JobRequest, MoveTo, Wishes};
+use plimsoll::domain::command::{Command, JobRequest, MoveTo, QueueOptions};
 use plimsoll::domain::job::{JobId, Rank};
 use plimsoll::domain::profile::{GuideWords, LargeRule, Mark, MemoryMarks, Picture, Profile, Slots};
 use plimsoll::domain::refusal::Refusal;
@@ -58,10 +58,10 @@ fn profile() -> impl Strategy<Value = Box<Profile>> {
     })
 }
 
-fn wishes() -> impl Strategy<Value = Wishes> {
+fn options() -> impl Strategy<Value = QueueOptions> {
     let switch = || prop::option::of(any::<bool>());
     (prop::option::of(path()), switch(), switch(), any::<bool>(), any::<bool>()).prop_map(
-        |(out, flat, overwrite, front, has_definition)| Wishes {
+        |(out, flat, overwrite, front, has_definition)| QueueOptions {
             out,
             flat,
             overwrite,
@@ -87,8 +87,8 @@ fn command() -> impl Strategy<Value = Command> {
         5 => Command::PauseJob(job),
         _ => Command::ResumeJob(job),
     });
-    let enqueue = (prop::collection::vec(path(), 0..4), prop::option::of(".{0,8}"), wishes())
-        .prop_map(|(paths, preset, wishes)| Command::Enqueue { paths, preset, wishes });
+    let enqueue = (prop::collection::vec(path(), 0..4), prop::option::of(".{0,8}"), options())
+        .prop_map(|(paths, preset, options)| Command::Enqueue { paths, preset, options });
     let put_back = prop::collection::vec((job(), any::<Rank>()), 0..4).prop_map(Command::PutBack);
     let each = (prop::collection::vec(job(), 0..4), asked()).prop_map(|(jobs, asked)| Command::Each(jobs, asked));
     let places = prop::collection::vec((job(), any::<Rank>()), 0..4).prop_map(Command::Place);
@@ -110,7 +110,7 @@ fn the_code_of_a_refusal_is_that_of_its_reason_whatever_a_name_or_a_path_says() 
     let mut sim = Sim::new(modelled::config(modelled::profile("one", 1, 200), modelled::sound()), Vec::new());
     let mut code = |paths: &[&str], preset: Option<&str>| {
         let paths = paths.iter().map(PathBuf::from).collect();
-        let id = sim.ask(Command::Enqueue { paths, preset: preset.map(str::to_owned), wishes: Wishes::default() });
+        let id = sim.ask(Command::Enqueue { paths, preset: preset.map(str::to_owned), options: QueueOptions::default() });
         let answer = &sim.replies.iter().find(|(known, _)| *known == id).expect("answered").1;
         answer.as_ref().expect_err("refused").code
     };

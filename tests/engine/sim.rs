@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use plimsoll::domain::cleanup::CleanupTrigger;
-use plimsoll::domain::command::{Answer, Command, JobRequest, MoveTo, Wishes};
+use plimsoll::domain::command::{Answer, Command, JobRequest, MoveTo, QueueOptions};
 use plimsoll::domain::event::{Event, EventKind};
 use plimsoll::domain::job::{JobId, Outcome, Phase, RejectReason, Rejected};
 use plimsoll::domain::preset::Preset;
@@ -920,9 +920,9 @@ fn what_is_queued_at_the_front_runs_first_however_many_wait_and_no_more_is_liste
     sim.ask(Command::Cancel(JobId(1)));
     sim.run_for(Duration::from_secs(1));
     assert_eq!(sim.engine.state().index.waiting.len(), 1999);
-    let wishes = Wishes { front: true, ..Wishes::default() };
+    let options = QueueOptions { front: true, ..QueueOptions::default() };
     let paths = sim.world.paths()[..FRONT as usize].to_vec();
-    sim.ask(Command::Enqueue { paths, preset: None, wishes });
+    sim.ask(Command::Enqueue { paths, preset: None, options });
     sim.run_for(Duration::from_secs(1));
     assert_eq!(sim.engine.state().index.waiting.len(), 2000, "no more than two pages");
     assert_eq!(sim.engine.state().waiting(), BEFORE - 1 + FRONT);
@@ -947,32 +947,37 @@ fn a_preset_that_comes_with_a_request_is_checked_and_what_is_wished_has_to_make_
     let known = crate::support::modelled::sound();
     let sound = |name: &str| Some(Box::new(Preset { name: name.to_owned(), ..known.clone() }));
     let path = || vec![std::path::PathBuf::from("/sim/0")];
-    let mut ask = |paths, preset: Option<&str>, wishes| {
-        let request = sim.ask(Command::Enqueue { paths, preset: preset.map(str::to_owned), wishes });
+    let mut ask = |paths, preset: Option<&str>, options| {
+        let request = sim.ask(Command::Enqueue { paths, preset: preset.map(str::to_owned), options });
         sim.run_for(Duration::from_millis(10));
         let (_, result) = sim.replies.iter().find(|(id, _)| *id == request).expect("answered");
         (result.as_ref().err().map(ToString::to_string).unwrap_or_default(), sim.engine.state().jobs.len())
     };
     let refused = [
-        (path(), None, Wishes { out: Some("out".into()), ..Wishes::default() }, "out: the path is not absolute"),
-        (vec!["film.mp4".into()], None, Wishes::default(), "film.mp4: the path is not absolute"),
-        (path(), Some("other"), Wishes { definition: sound("mine"), ..Wishes::default() }, "the definition of another, `mine`"),
+        (path(), None, QueueOptions { out: Some("out".into()), ..QueueOptions::default() }, "out: the path is not absolute"),
+        (vec!["film.mp4".into()], None, QueueOptions::default(), "film.mp4: the path is not absolute"),
+        (
+            path(),
+            Some("other"),
+            QueueOptions { definition: sound("mine"), ..QueueOptions::default() },
+            "the definition of another, `mine`",
+        ),
         (
             path(),
             None,
-            Wishes {
+            QueueOptions {
                 definition: sound("mine").map(|preset| Box::new(Preset { extra: vec!["-i".into(), "/x".into()], ..*preset })),
-                ..Wishes::default()
+                ..QueueOptions::default()
             },
             "such a preset cannot be used: extra[0]: the option `-i` is not on the allow list",
         ),
     ];
-    for (paths, preset, wishes, why) in refused {
-        let (told, jobs) = ask(paths, preset, wishes);
+    for (paths, preset, options, why) in refused {
+        let (told, jobs) = ask(paths, preset, options);
         assert!(told.contains(why) && jobs == 0, "{told}");
     }
     for (number, name) in [None, Some("mine")].into_iter().enumerate() {
-        let (told, jobs) = ask(path(), name, Wishes { definition: sound("mine"), ..Wishes::default() });
+        let (told, jobs) = ask(path(), name, QueueOptions { definition: sound("mine"), ..QueueOptions::default() });
         assert_eq!((told.as_str(), jobs), ("", number + 1));
     }
     assert!(sim.engine.state().jobs.values().all(|job| job.preset == "mine"));

@@ -1,10 +1,10 @@
-//! Several who queue on one engine, each with wishes of its own: real processes, a real record, real folders.
+//! Several who queue on one engine, each with options of its own: real processes, a real record, real folders.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use plimsoll::domain::command::{Command, RequestId, Wishes};
+use plimsoll::domain::command::{Command, QueueOptions, RequestId};
 use plimsoll::domain::event::EventKind;
 use plimsoll::domain::job::Outcome;
 use plimsoll::domain::memory::Asked;
@@ -27,7 +27,7 @@ struct Run {
 
 impl Run {
     fn begin(world: &World) -> Self {
-        let config = modelled::config(modelled::profile("wishes", 1, 200), modelled::sound());
+        let config = modelled::config(modelled::profile("options", 1, 200), modelled::sound());
         let host = HostConfig {
             state_dir: world.path("state"),
             out: world.path("out"),
@@ -61,9 +61,9 @@ impl Run {
     }
 
     /// Queues these files and waits for so many ends: how each ended, and where its output stands.
-    fn convert(&mut self, paths: &[&PathBuf], wishes: Wishes, ends: usize) -> Vec<(Outcome, PathBuf)> {
+    fn convert(&mut self, paths: &[&PathBuf], options: QueueOptions, ends: usize) -> Vec<(Outcome, PathBuf)> {
         let paths = paths.iter().map(|path| (*path).clone()).collect();
-        let asked = self.ask(Command::Enqueue { paths, preset: None, wishes });
+        let asked = self.ask(Command::Enqueue { paths, preset: None, options });
         let (mut ended, mut is_answered) = (Vec::new(), false);
         while ended.len() < ends || !is_answered {
             match self.link.updates.blocking_recv().expect("the run goes on") {
@@ -102,10 +102,10 @@ fn outputs_go_where_each_request_wants_them_and_only_what_may_be_replaced_is_mad
     let film = |name: &str| world.write(&format!("in/{name}.load"), "plimsoll-load 1\nseconds 0.01\ncurve 0:0\nbody 0\n\n");
     let (one, two) = (film("one"), film("two"));
     let theirs = world.path("in/theirs");
-    let to_theirs = || Wishes { out: Some(theirs.clone()), ..Wishes::default() };
+    let to_theirs = || QueueOptions { out: Some(theirs.clone()), ..QueueOptions::default() };
     let mut run = Run::begin(&world);
 
-    let mine = run.convert(&[&one, &two], Wishes::default(), 2);
+    let mine = run.convert(&[&one, &two], QueueOptions::default(), 2);
     let out = |name: &str| world.path("out").join(format!("{name}.sound.m4a"));
     assert_eq!(mine, [(Outcome::Done, out("one")), (Outcome::Done, out("two"))]);
     let other = run.convert(&[&one], to_theirs(), 1);
@@ -113,9 +113,9 @@ fn outputs_go_where_each_request_wants_them_and_only_what_may_be_replaced_is_mad
 
     // Again, and only one of the three may be replaced.
     let before = [inode(&mine[0].1), inode(&mine[1].1), inode(&other[0].1)];
-    let replacing = Wishes { overwrite: Some(true), ..Wishes::default() };
+    let replacing = QueueOptions { overwrite: Some(true), ..QueueOptions::default() };
     assert_eq!(run.convert(&[&one], replacing, 1), [(Outcome::Done, out("one"))]);
-    assert_eq!(run.convert(&[&two], Wishes::default(), 1), [(Outcome::AlreadyDone, out("two"))]);
+    assert_eq!(run.convert(&[&two], QueueOptions::default(), 1), [(Outcome::AlreadyDone, out("two"))]);
     assert_eq!(run.convert(&[&one], to_theirs(), 1)[0].0, Outcome::AlreadyDone);
     let after = [inode(&mine[0].1), inode(&mine[1].1), inode(&other[0].1)];
     assert_ne!(before[0], after[0], "made again");

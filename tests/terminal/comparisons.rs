@@ -11,7 +11,7 @@ use std::process::Command;
 use crate::support::clips::clips;
 use crate::support::kernel::children;
 use crate::support::{Live, World, let_runs_go, patient_ffmpeg};
-use plimsoll::domain::comparison::saved::{Kept, Standing};
+use plimsoll::domain::comparison::saved::{SavedComparison, Standing};
 use plimsoll::host::compare::saved::Library;
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ fn compare(world: &World, args: &[&str]) -> Command {
     command
 }
 
-fn only_one(state: &Path) -> (Kept, PathBuf) {
+fn only_one(state: &Path) -> (SavedComparison, PathBuf) {
     let library = Library::new(state);
     let shelf = library.list().expect("listed");
     assert!(shelf.unreadable.is_empty() && shelf.kept.len() == 1, "{shelf:?}");

@@ -88,10 +88,10 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
     let governors: &[bool] = if resolved.settings.no_governor { &[true, false] } else { &[true] };
     let columns = governors.iter().flat_map(|governor| profiles.iter().map(|profile| column(profile, *governor))).collect();
     let clock = Clock::start();
-    let board = ComparisonLog::begin(&resolved.state_dir, clock);
+    let log = ComparisonLog::begin(&resolved.state_dir, clock);
     let subject = Subject {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        at: board.id().begun.to_string(),
+        at: log.id().begun.to_string(),
         inputs: inputs.len() as u64,
         paths: paths.iter().take(NAMED_PATHS).map(|path| path_text(path)).collect(),
         preset,
@@ -108,7 +108,7 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
         subject,
         jobs: 0,
         clock,
-        board,
+        log,
         screen: None,
     };
     let comparison = Comparison {
@@ -122,9 +122,9 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
     };
     // Children die when the thread that started them ends, so all of it happens on this one.
     let runtime = event_loop(Waits::Signals)?;
-    comparer.board.note(&comparer.subject, &comparison, Standing::UnderWay, None);
+    comparer.log.note(&comparer.subject, &comparison, Standing::UnderWay, None);
     if has_terminal() && !resolved.settings.plain && !args.headless && !args.json {
-        comparer.screen = Some(Screen::open(&resolved, &profiles[0], &comparer.board)?);
+        comparer.screen = Some(Screen::open(&resolved, &profiles[0], &comparer.log)?);
     }
     runtime.block_on(comparer.compare(comparison, report.as_deref()))
 }
@@ -236,7 +236,7 @@ struct Comparer<'a> {
     /// Most jobs that a run has had.
     jobs: u64,
     clock: Clock,
-    board: ComparisonLog,
+    log: ComparisonLog,
     screen: Option<Screen>,
 }
 
@@ -247,7 +247,7 @@ impl Comparer<'_> {
         let is_finished = matches!(made, Ok(None));
         comparison.interrupted = !is_finished;
         let standing = if is_finished { Standing::Finished } else { Standing::Interrupted };
-        self.board.note(&self.subject, &comparison, standing, None);
+        self.log.note(&self.subject, &comparison, standing, None);
         let has_reader = match self.screen.take() {
             Some(screen) => screen.close(is_finished, &mut signals).await,
             None => true,
@@ -290,7 +290,7 @@ impl Comparer<'_> {
                             stream.tell("run_measured", fields.as_object().cloned().unwrap_or_default());
                         }
                         comparison.columns[index].runs.push(*figures);
-                        self.board.note(&self.subject, comparison, Standing::UnderWay, None);
+                        self.log.note(&self.subject, comparison, Standing::UnderWay, None);
                     }
                     Ran::Refused(why) => return Err(Usage(why).into()),
                     Ran::Stopped(stop) => return Ok(Some(stop)),
@@ -348,18 +348,18 @@ impl Comparer<'_> {
         self.note(&at_work, comparison);
         let mut stopped = None;
         let ending = loop {
-            let due = self.clock.instant_of(self.board.due());
+            let due = self.clock.instant_of(self.log.due());
             let screen = &mut self.screen;
-            let wished = async {
+            let asked = async {
                 match screen {
-                    Some(screen) => screen.relay.wish().await,
+                    Some(screen) => screen.relay.next_request().await,
                     None => std::future::pending().await,
                 }
             };
             let heard = tokio::select! {
                 said = child.said.recv() => Happened::Output(said),
                 signal = signals.next() => Happened::Signal(signal),
-                wish = wished => Happened::Request(wish),
+                request = asked => Happened::Request(request),
                 () = tokio::time::sleep_until(due) => Happened::Due,
             };
             match heard {
@@ -427,7 +427,7 @@ impl Comparer<'_> {
     /// Notes how far a run is.
     fn note(&mut self, at_work: &AtWork<'_>, comparison: &Comparison) {
         let run = at_work.so_far(self.clock.now().mono);
-        self.board.note(&self.subject, comparison, Standing::UnderWay, Some(run));
+        self.log.note(&self.subject, comparison, Standing::UnderWay, Some(run));
     }
 
     /// The group of a run; a run that is not to be limited does without where there is none.

@@ -13,7 +13,7 @@ use crate::cli::session::serving::Serves;
 use crate::cli::session::{RunLines, Session};
 use crate::cli::{Usage, meant};
 use crate::config::queue;
-use crate::domain::command::{Command, Wishes};
+use crate::domain::command::{Command, QueueOptions};
 use crate::domain::event::JobCounts;
 use crate::domain::hook::Hooks;
 use crate::domain::preset::Preset;
@@ -103,8 +103,8 @@ pub fn session(
         crate::cli::tell(&format!("plimsoll: {remark}\n"));
     }
     let (preset, presets) = resolved.load_presets()?;
-    let aside = BackgroundCompare::default();
-    let serves = serves(resolved, &profiles, &presets, aside.clone().maker(resolved.clone(), preset.clone()));
+    let background_compare = BackgroundCompare::default();
+    let serves = serves(resolved, &profiles, &presets, background_compare.clone().maker(resolved.clone(), preset.clone()));
     let profile_budget = profile.memory.budget;
     let engine = EngineConfig {
         profiles,
@@ -141,7 +141,18 @@ pub fn session(
         read_list,
     };
     let log_file = resolved.settings.log_file.clone();
-    Ok(Session { engine, host, commands, lines, aside, log_file, watch: None, agent: None, is_demo: false, serves: Some(serves) })
+    Ok(Session {
+        engine,
+        host,
+        commands,
+        lines,
+        background_compare,
+        log_file,
+        watch: None,
+        agent: None,
+        is_demo: false,
+        serves: Some(serves),
+    })
 }
 
 /// What can be looked up in a run with these settings, but for its logs and for making comparisons.
@@ -333,14 +344,14 @@ fn read_list(file: &Path, presets: &BTreeMap<String, Preset>) -> Option<Result<L
 }
 
 /// The same for a server that was started with other settings: what was said here about outputs and presets goes with them.
-pub(in crate::cli) fn with_wishes(commands: Vec<Command>, resolved: &Resolved, front: bool) -> Result<Vec<Command>, Usage> {
+pub(in crate::cli) fn with_queue_options(commands: Vec<Command>, resolved: &Resolved, front: bool) -> Result<Vec<Command>, Usage> {
     let (own, presets) = resolved.load_presets()?;
     let settings = &resolved.settings;
     let given = |name, value: bool| resolved.is_given(name).then_some(value);
     let with = |command| match command {
         Command::Enqueue { paths, preset, .. } => {
             let preset = preset.or_else(|| resolved.is_given("preset").then(|| own.clone()));
-            let wishes = Wishes {
+            let options = QueueOptions {
                 out: resolved.is_out_given().then(|| settings.out.clone()),
                 flat: given("flat", settings.flat),
                 overwrite: given("overwrite", settings.overwrite),
@@ -349,7 +360,7 @@ pub(in crate::cli) fn with_wishes(commands: Vec<Command>, resolved: &Resolved, f
                 watch: None,
                 definition: preset.as_ref().and_then(|name| presets.get(name)).cloned().map(Box::new),
             };
-            Command::Enqueue { paths, preset, wishes }
+            Command::Enqueue { paths, preset, options }
         }
         other => other,
     };

@@ -23,7 +23,7 @@ use crate::engine::offer::{self, PATIENCE};
 use crate::host::doctor::Unfit;
 use crate::host::fleet::Hold;
 use crate::host::fleet::claim::{self, Claimed};
-use crate::host::fleet::db::{Database, Heard, QueueError};
+use crate::host::fleet::db::{Database, Notifications, QueueError};
 use crate::host::fleet::files::{Files, FilesError};
 use crate::host::fleet::lease::{self, Introduction, Renewed};
 use crate::host::fleet::queue;
@@ -132,7 +132,7 @@ struct Worker<'a> {
     /// The queue wants it to take nothing more.
     drained: bool,
     /// What was heard of the queue so far.
-    heard: Heard,
+    notifications: Notifications,
     /// When it looks since it has heard that jobs wait.
     called: Option<Instant>,
     /// Workers with a lease.
@@ -171,7 +171,7 @@ impl<'a> Worker<'a> {
             claims: 0,
             renews_beside: None,
             drained: false,
-            heard: Heard::default(),
+            notifications: Notifications::default(),
             called: None,
             live: 1,
             is_first: false,
@@ -184,7 +184,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    async fn run(&mut self, mut listen: Option<watch::Receiver<Heard>>) -> Result<(), QueueError> {
+    async fn run(&mut self, mut listen: Option<watch::Receiver<Notifications>>) -> Result<(), QueueError> {
         // What an earlier life has left, once it is known what the engine has of it.
         loop {
             match self.link.updates.recv().await {
@@ -217,11 +217,11 @@ impl<'a> Worker<'a> {
                         self.done(done).await?;
                     }
                 }
-                heard = async { match &mut listen {
+                notifications = async { match &mut listen {
                     Some(listen) => listen.changed().await.map(|()| *listen.borrow_and_update()).ok(),
                     None => std::future::pending().await,
-                } } => match heard {
-                    Some(heard) => self.on_word(heard),
+                } } => match notifications {
+                    Some(notifications) => self.on_notifications(notifications),
                     None => listen = None,
                 },
                 () = sleep_until(next) => {}
@@ -231,16 +231,16 @@ impl<'a> Worker<'a> {
 
     /// The queue has changed. That jobs wait is looked at, that a job was cancelled is told with the next renewal; ends are for
     /// others to know.
-    fn on_word(&mut self, heard: Heard) {
+    fn on_notifications(&mut self, notifications: Notifications) {
         let turn = Instant::now() + moment(TURN * self.live);
         // Whoever has a moment keeps it: with a new one for each word it would come sooner and sooner.
-        if heard.jobs > self.heard.jobs {
+        if notifications.jobs > self.notifications.jobs {
             self.look_at = self.look_at.min(*self.called.get_or_insert(turn));
         }
-        if heard.orders > self.heard.orders {
+        if notifications.orders > self.notifications.orders {
             self.renew_at = self.renew_at.min(turn);
         }
-        self.heard = heard;
+        self.notifications = notifications;
     }
 
     /// The engine has ended. What has ended before it in order is still stored, and the lease is kept for so long.

@@ -114,7 +114,7 @@ pub struct Progress {
 
 /// What is kept: the object of `report.json`, and how far it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct SavedComparison {
     /// What it is of.
     #[serde(flatten)]
     pub subject: Subject,
@@ -149,7 +149,7 @@ pub struct ComparisonList {
     pub unreadable: Vec<(String, String)>,
 }
 
-impl Kept {
+impl SavedComparison {
     /// Runs that were made.
     pub fn done(&self) -> u32 {
         self.comparison.columns.iter().map(|column| column.runs.len() as u32).sum()
@@ -226,8 +226,8 @@ mod tests {
         }
     }
 
-    fn kept(columns: Vec<Column>, rounds: u32, run: Option<RunUnderWay>) -> Kept {
-        Kept {
+    fn kept(columns: Vec<Column>, rounds: u32, run: Option<RunUnderWay>) -> SavedComparison {
+        SavedComparison {
             subject: Subject { inputs: 3, preset: "web-720p".to_owned(), ..Subject::default() },
             comparison: Comparison {
                 columns,
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn what_is_left_is_reckoned_from_the_runs_that_were_made() {
-        let left = |kept: Kept| kept.seconds_left().map(f64::round);
+        let left = |kept: SavedComparison| kept.seconds_left().map(f64::round);
         // 10 s for the other run of a, 20 s each for those of b of which one has taken 5 s.
         let columns = || vec![column("a", &[10.0]), column("b", &[])];
         assert_eq!(left(kept(columns(), 2, Some(under_way("b", 5.0, 1, 3)))), Some(10.0 + 15.0 + 20.0));

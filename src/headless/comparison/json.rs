@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::comparison::saved::Kept;
+use crate::domain::comparison::saved::SavedComparison;
 use crate::domain::comparison::{Column, Comparison, Figure, RunFigures, Subject};
 
 /// The comparison; with its curves it is the whole report.
@@ -31,8 +31,8 @@ pub fn object(comparison: &Comparison, subject: &Subject, curves: bool) -> Map<S
     }
 }
 
-/// What is kept of a comparison: the whole report, and how far it is. [`Kept`] reads it back.
-pub fn kept(kept: &Kept) -> Map<String, Value> {
+/// What is kept of a comparison: the whole report, and how far it is. [`SavedComparison`] reads it back.
+pub fn saved(kept: &SavedComparison) -> Map<String, Value> {
     let mut object = object(&kept.comparison, &kept.subject, true);
     object.insert("progress".to_owned(), serde_json::to_value(&kept.progress).unwrap_or_default());
     object

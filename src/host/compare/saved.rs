@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::domain::comparison::saved::{ComparisonId, ComparisonList, Heading, Kept, Standing};
+use crate::domain::comparison::saved::{ComparisonId, ComparisonList, Heading, SavedComparison, Standing};
 use crate::domain::text::{error_words, path_text, sanitise};
 use crate::host::files::fsops::make_private;
 use crate::host::process::orphans::ProcessIdentity;
@@ -130,7 +130,7 @@ fn clear(folder: &Path) {
 }
 
 /// Reads one file; the reason in words where that is not possible.
-fn read(path: &Path) -> Result<Kept, String> {
+fn read(path: &Path) -> Result<SavedComparison, String> {
     let why = |error: io::Error| error_words(&error);
     let mut options = OpenOptions::new();
     let file = options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path).map_err(why)?;
@@ -146,10 +146,10 @@ fn read(path: &Path) -> Result<Kept, String> {
 ///
 /// # Errors
 /// The text is none that was written for a comparison, in words.
-pub fn of_text(text: &[u8]) -> Result<Kept, String> {
+pub fn of_text(text: &[u8]) -> Result<SavedComparison, String> {
     let mut value: Value = serde_json::from_slice(text).map_err(|error| format!("is no comparison: {error}"))?;
     clean(&mut value, 0)?;
-    let mut kept: Kept = serde_json::from_value(value).map_err(|error| format!("is no comparison: {error}"))?;
+    let mut kept: SavedComparison = serde_json::from_value(value).map_err(|error| format!("is no comparison: {error}"))?;
     if kept.progress.standing == Standing::UnderWay && !is_alive(&kept.progress.maker) {
         kept.progress.standing = Standing::BrokenOff;
         kept.progress.run = None;
@@ -187,7 +187,7 @@ pub struct Library {
 struct Known {
     headings: BTreeMap<ComparisonId, (Stamp, Result<Heading, String>)>,
     /// The one that was asked for last.
-    open: Option<(ComparisonId, Stamp, Arc<Kept>)>,
+    open: Option<(ComparisonId, Stamp, Arc<SavedComparison>)>,
 }
 
 impl Library {
@@ -231,7 +231,7 @@ impl Library {
     ///
     /// # Errors
     /// It cannot be read, in words that name the file.
-    pub fn open(&self, id: ComparisonId) -> Result<Arc<Kept>, String> {
+    pub fn open(&self, id: ComparisonId) -> Result<Arc<SavedComparison>, String> {
         let path = self.folder.join(format!("{id}.{ENDING}"));
         let wrong = |why: String| format!("cannot read {}: {why}", path_text(&path));
         let stamp = stamp(&path).map_err(|error| wrong(error_words(&error)))?;

@@ -9,7 +9,7 @@ fn id(number: i64) -> ComparisonId {
     ComparisonId { begun: Wall(1_795_348_651_000 + number), pid: std::process::id() }
 }
 
-fn kept(standing: Standing, maker: &str) -> Kept {
+fn kept(standing: Standing, maker: &str) -> SavedComparison {
     let figures = RunFigures {
         whole: true,
         peak_memory_bytes: Bytes::mib(874),
@@ -25,7 +25,7 @@ fn kept(standing: Standing, maker: &str) -> Kept {
         guide: GuideWords::default(),
         runs: vec![figures.clone()],
     };
-    Kept {
+    SavedComparison {
         subject: Subject { inputs: 3, paths: vec!["/v/clips".to_owned()], ..Subject::default() },
         comparison: Comparison {
             columns: vec![column],
@@ -40,7 +40,7 @@ fn kept(standing: Standing, maker: &str) -> Kept {
     }
 }
 
-fn text(kept: &Kept) -> Vec<u8> {
+fn text(kept: &SavedComparison) -> Vec<u8> {
     serde_json::to_vec(kept).expect("JSON")
 }
 
@@ -97,11 +97,11 @@ fn the_latest_twenty_are_kept_and_one_that_is_under_way_however_old_it_is() {
 #[test]
 fn a_change_is_seen_and_a_reader_meets_the_old_or_the_new_never_a_half() {
     let dir = tempfile::tempdir().expect("a folder");
-    let keeper = Writer::begin(dir.path(), id(1)).expect("made");
+    let writer = Writer::begin(dir.path(), id(1)).expect("made");
     let library = Library::new(dir.path());
-    keeper.write(&text(&kept(Standing::Interrupted, ""))).expect("written");
+    writer.write(&text(&kept(Standing::Interrupted, ""))).expect("written");
     assert_eq!(library.list().expect("listed").kept[0].standing, Standing::Interrupted);
-    keeper.write(&text(&kept(Standing::Finished, ""))).expect("written");
+    writer.write(&text(&kept(Standing::Finished, ""))).expect("written");
     assert_eq!(library.list().expect("listed").kept[0].standing, Standing::Finished);
     assert_eq!(library.open(id(1)).expect("read").progress.standing, Standing::Finished);
     let names: Vec<_> = fs::read_dir(dir.path().join(FOLDER)).expect("there").flatten().map(|entry| entry.file_name()).collect();

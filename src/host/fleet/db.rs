@@ -179,8 +179,8 @@ impl Database {
 
     /// Says whenever the queue has changed, on a connection of its own, until the receiver is dropped. Lost words are no harm:
     /// whoever listens also looks by itself from time to time.
-    pub fn listen(&self) -> watch::Receiver<Heard> {
-        let (changed, changes) = watch::channel(Heard::default());
+    pub fn listen(&self) -> watch::Receiver<Notifications> {
+        let (changed, changes) = watch::channel(Notifications::default());
         let (config, tls) = (self.config.clone(), self.tls.clone());
         tokio::spawn(async move {
             while !changed.is_closed() {
@@ -239,9 +239,9 @@ impl Database {
     }
 }
 
-/// How often was heard of what, since the beginning.
+/// How many notifications have come of each kind, since the beginning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Heard {
+pub struct Notifications {
     /// Jobs wait that did not, or that nobody was told of.
     pub jobs: u64,
     /// Somebody wants something of the workers: a job is to be cancelled, a box drained.
@@ -251,7 +251,7 @@ pub struct Heard {
 }
 
 /// Listens until the connection is cut.
-async fn hear<S, T>(client: Client, mut connection: Connection<S, T>, changed: &watch::Sender<Heard>)
+async fn hear<S, T>(client: Client, mut connection: Connection<S, T>, changed: &watch::Sender<Notifications>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
@@ -262,16 +262,18 @@ where
             return;
         }
         // What was said before is not heard.
-        changed.send_modify(|heard| (heard.jobs, heard.orders) = (heard.jobs + 1, heard.orders + 1));
+        changed.send_modify(|notifications| {
+            (notifications.jobs, notifications.orders) = (notifications.jobs + 1, notifications.orders + 1);
+        });
         std::future::pending::<()>().await;
     };
     let driving = async {
         while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
             let AsyncMessage::Notification(word) = message else { continue };
-            changed.send_modify(|heard| match word.payload() {
-                "queued" => heard.jobs += 1,
-                "ended" => heard.ends += 1,
-                _ => heard.orders += 1,
+            changed.send_modify(|notifications| match word.payload() {
+                "queued" => notifications.jobs += 1,
+                "ended" => notifications.ends += 1,
+                _ => notifications.orders += 1,
             });
         }
     };

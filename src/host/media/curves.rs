@@ -1,4 +1,4 @@
-//! Records the course of running jobs: at each word of progress, what the job holds then.
+//! Records the memory curves of running jobs: at each word of progress, what the job holds then.
 //!
 //! Only what ends well is kept, by others; a job that was paused has only taken longer.
 
@@ -14,16 +14,16 @@ use crate::host::memory::procfs;
 /// Points of a job before they are thinned out.
 const MOST_SEEN: usize = 512;
 
-/// The course of a job at work.
+/// Records the curve of a job at work.
 #[derive(Debug)]
-pub struct Course {
+pub struct CurveRecorder {
     pid: u32,
     began: Instant,
     seen: Vec<(u64, Bytes)>,
     frames: u64,
 }
 
-impl Course {
+impl CurveRecorder {
     /// Its process runs.
     #[allow(clippy::disallowed_methods)] // the floor that reads clocks
     pub fn begin(pid: u32) -> Self {
@@ -41,7 +41,7 @@ impl Course {
         }
     }
 
-    /// It has ended: its course, if it ended well and was seen at all. The recipe is the caller's to add.
+    /// It has ended: its curve, if it ended well and was seen at all. The recipe is the caller's to add.
     pub fn ended(self, report: &ExitReport, media: Option<Duration>) -> Option<JobCurve> {
         if report.exit != Exit::Code(0) || report.peak == Bytes::ZERO {
             return None;

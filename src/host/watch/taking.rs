@@ -14,7 +14,7 @@ use super::mailbox::{Handed, Mail, Mailbox};
 use super::notifier::{Notifier, mounted_at};
 use super::remove::{FLUSH, Removal, remove};
 use super::root::Root;
-use crate::domain::command::{ClientId, Command, RequestId, Wishes};
+use crate::domain::command::{ClientId, Command, QueueOptions, RequestId};
 use crate::domain::job::LogLevel;
 use crate::domain::time::{Mono, Wall};
 use crate::domain::watch::WatchFolder;
@@ -200,15 +200,15 @@ impl Taker {
         let rest = root.complete.iter().nth(MOST_HANDED).cloned();
         let rest = rest.map(|rest| root.complete.split_off(&rest)).unwrap_or_default();
         root.in_flight = std::mem::replace(&mut root.complete, rest);
-        let wishes = Wishes {
+        let options = QueueOptions {
             out: Some(root.config.out.clone()),
             definition: Some(Box::new(root.config.preset.clone())),
             watch: Some(root.take.clone()),
-            ..Wishes::default()
+            ..QueueOptions::default()
         };
         let paths = root.in_flight.iter().cloned().collect();
         self.requests += 1;
-        let command = Command::Enqueue { paths, preset: None, wishes };
+        let command = Command::Enqueue { paths, preset: None, options };
         let _ = self.inputs.send(Input::Command(NOBODY, RequestId(self.requests), command));
     }
 

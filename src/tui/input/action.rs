@@ -7,7 +7,7 @@ use crossterm::event::MouseEvent;
 use tui_input::InputRequest;
 
 use crate::domain::command::{Command, RequestId};
-use crate::domain::comparison::saved::{ComparisonId, ComparisonList, Kept};
+use crate::domain::comparison::saved::{ComparisonId, ComparisonList, SavedComparison};
 use crate::domain::job::{JobId, WholeLog};
 use crate::domain::plan::Plan;
 use crate::domain::profile::Profile;
@@ -242,7 +242,7 @@ pub enum Found {
     /// All comparisons that are kept.
     Comparisons(Result<ComparisonList, String>),
     /// One of them.
-    Comparison(ComparisonId, Result<Arc<Kept>, String>),
+    Comparison(ComparisonId, Result<Arc<SavedComparison>, String>),
     /// The comparison that was asked for is over, or was refused.
     Compared(Result<(), String>),
     /// A line, completed by whoever knows the folders that are meant.

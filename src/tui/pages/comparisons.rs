@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::comparison::saved::{ComparisonId, ComparisonList, Heading, Kept, Standing};
+use crate::domain::comparison::saved::{ComparisonId, ComparisonList, Heading, SavedComparison, Standing};
 use crate::tui::input::action::Look;
 use crate::tui::pages::scroll::Scroll;
 
@@ -25,7 +25,7 @@ pub struct Opened {
     /// Which one.
     pub id: ComparisonId,
     /// What was read of it last; `None` = it is being read for the first time.
-    pub kept: Option<Result<Arc<Kept>, String>>,
+    pub kept: Option<Result<Arc<SavedComparison>, String>>,
     /// The first column shown.
     pub columns: Scroll,
     /// Lines scrolled.
@@ -88,7 +88,7 @@ impl ComparePage {
     }
 
     /// One has come; another one may be open by now.
-    pub fn found(&mut self, id: ComparisonId, found: Result<Arc<Kept>, String>) {
+    pub fn found(&mut self, id: ComparisonId, found: Result<Arc<SavedComparison>, String>) {
         if let Some(opened) = self.open.as_mut().filter(|opened| opened.id == id) {
             opened.asked = false;
             opened.kept = Some(found);

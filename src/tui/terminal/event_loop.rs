@@ -24,7 +24,7 @@ use crate::tui::input::keymap::Keymap;
 use crate::tui::input::reader::{Input, Reader};
 use crate::tui::terminal::lookup::LookupWorker;
 use crate::tui::terminal::setup::{self, Guard, Screen};
-use crate::tui::terminal::signals::{Ends, Heard, ScreenSignals};
+use crate::tui::terminal::signals::{Ends, ScreenSignal, ScreenSignals};
 use crate::tui::terminal::theme::{ColorMode, ThemeName};
 use crate::tui::terminal::translate::action_of;
 use crate::tui::view;
@@ -105,7 +105,7 @@ enum Woken {
     Update(Option<Update>),
     Found(Box<Found>),
     Input(Option<Input>),
-    Signal(Heard),
+    Signal(ScreenSignal),
     Draw,
     Poll,
 }
@@ -219,7 +219,7 @@ impl<'a> Console<'a> {
             let woken = tokio::select! {
                 biased;
                 input = self.reader.events.recv() => Woken::Input(input),
-                heard = self.signals.next(ends) => Woken::Signal(heard),
+                signal = self.signals.next(ends) => Woken::Signal(signal),
                 _ = swift.tick(), if touched => Woken::Draw,
                 _ = frames.tick(), if dirty => Woken::Draw,
                 Some(found) = self.found.recv() => Woken::Found(Box::new(found)),
@@ -249,14 +249,14 @@ impl<'a> Console<'a> {
                     action_of(&self.app, event).map_or_else(Vec::new, |action| self.app.update(action))
                 }
                 // What was drawn for another size may have come after the change, even if the size is now the old one.
-                Woken::Signal(Heard::Resized) => vec![Effect::Redraw],
-                Woken::Signal(Heard::Continued) => {
+                Woken::Signal(ScreenSignal::Resized) => vec![Effect::Redraw],
+                Woken::Signal(ScreenSignal::Continued) => {
                     self.guard.enter()?;
                     vec![Effect::Redraw]
                 }
-                Woken::Signal(Heard::Stopped) => vec![Effect::Suspend],
+                Woken::Signal(ScreenSignal::Stopped) => vec![Effect::Suspend],
                 Woken::Found(found) => self.app.update(Action::Found(found)),
-                Woken::Signal(Heard::Ended(signal)) => return Ok(self.exit(Some(signal))),
+                Woken::Signal(ScreenSignal::Ended(signal)) => return Ok(self.exit(Some(signal))),
                 Woken::Update(Some(update)) => self.app.on_update(update),
                 Woken::Update(None) => {
                     open = false;

@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
+pub enum ScreenSignal {
     /// The terminal has another size.
     Resized,
     /// It goes on after it was stopped.
@@ -55,15 +55,15 @@ impl ScreenSignals {
     }
 
     /// Waits for the next one. Whoever stops waiting loses none.
-    pub async fn next(&mut self, ends: Ends) -> Heard {
+    pub async fn next(&mut self, ends: Ends) -> ScreenSignal {
         tokio::select! {
             biased;
-            _ = self.resized.recv() => Heard::Resized,
-            _ = self.continued.recv() => Heard::Continued,
-            _ = self.stopped.recv() => Heard::Stopped,
-            _ = self.interrupted.recv(), if ends.told => Heard::Ended(libc::SIGINT),
-            _ = self.terminated.recv(), if ends.told => Heard::Ended(libc::SIGTERM),
-            _ = self.hung_up.recv(), if ends.hung_up => Heard::Ended(libc::SIGHUP),
+            _ = self.resized.recv() => ScreenSignal::Resized,
+            _ = self.continued.recv() => ScreenSignal::Continued,
+            _ = self.stopped.recv() => ScreenSignal::Stopped,
+            _ = self.interrupted.recv(), if ends.told => ScreenSignal::Ended(libc::SIGINT),
+            _ = self.terminated.recv(), if ends.told => ScreenSignal::Ended(libc::SIGTERM),
+            _ = self.hung_up.recv(), if ends.hung_up => ScreenSignal::Ended(libc::SIGHUP),
         }
     }
 }

@@ -129,7 +129,7 @@ fn any_event() -> impl Strategy<Value = EventKind> {
 }
 
 /// A comparison with figures that nobody measured.
-fn any_kept() -> impl Strategy<Value = Kept> {
+fn any_kept() -> impl Strategy<Value = SavedComparison> {
     let number = || prop_oneof![Just(0_u64), 0..100_u64, 0..9_000_000_000_000_000_u64];
     let time = || prop_oneof![Just(0.0_f64), -1e3..1e4, -1e15..1e15];
     let run = (time(), number(), number(), number(), prop::collection::vec((time(), number()), 0..30)).prop_map(

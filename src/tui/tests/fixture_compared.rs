@@ -1,6 +1,6 @@
 //! Comparisons for tests: what the host would have read.
 
-use crate::domain::comparison::saved::{ComparisonId, ComparisonList, Kept, Progress, RunUnderWay, Standing};
+use crate::domain::comparison::saved::{ComparisonId, ComparisonList, Progress, RunUnderWay, SavedComparison, Standing};
 use crate::domain::comparison::{Column, Comparison, CurvePoint, OutputHash, RunFigures, RunTag, Subject};
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
@@ -53,7 +53,7 @@ fn run(peak: u64, seconds: f64) -> RunFigures {
 }
 
 /// The three profiles of the mock-up under a budget of 2 GB.
-pub fn compared() -> Kept {
+pub fn compared() -> SavedComparison {
     let mut columns: Vec<Column> = profiles()
         .iter()
         .map(|profile| Column {
@@ -98,7 +98,7 @@ pub fn compared() -> Kept {
         freed_bytes: Bytes::mib(307),
         ..run(874, 1371.0)
     });
-    Kept {
+    SavedComparison {
         subject: Subject {
             version: "0.1.0".to_owned(),
             at: id(0).begun.to_string(),
@@ -120,7 +120,7 @@ pub fn compared() -> Kept {
 }
 
 /// The same while its second run goes on.
-pub fn under_way() -> Kept {
+pub fn under_way() -> SavedComparison {
     let mut kept = compared();
     let figures = RunFigures {
         whole: false,
@@ -142,7 +142,7 @@ pub fn under_way() -> Kept {
 }
 
 /// Three runs under each profile, governed and naive; the naive ones lose jobs.
-pub fn naive() -> Kept {
+pub fn naive() -> SavedComparison {
     let mut kept = compared();
     let mut naive: Vec<Column> = kept.comparison.columns.clone();
     for column in &mut naive {

@@ -22,7 +22,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Widget as _, Wrap};
 
-use crate::domain::comparison::saved::{Kept, Standing};
+use crate::domain::comparison::saved::{SavedComparison, Standing};
 use crate::domain::time::span_words;
 use crate::domain::units::Bytes;
 use crate::tui::app::App;
@@ -58,20 +58,20 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 }
 
 /// Why there is nothing to be shown.
-fn trouble<'a>(theme: &Theme, kept: Option<&'a Result<Arc<Kept>, String>>) -> Line<'a> {
+fn trouble<'a>(theme: &Theme, kept: Option<&'a Result<Arc<SavedComparison>, String>>) -> Line<'a> {
     match kept {
         Some(Err(why)) => theme.span(why, Role::Bad).into(),
         _ => theme.span("reading it", Role::Dim).into(),
     }
 }
 
-fn opened(app: &App) -> Option<&Kept> {
+fn opened(app: &App) -> Option<&SavedComparison> {
     let opened = app.compare_page().open.as_ref()?;
     opened.kept.as_ref()?.as_ref().ok().map(AsRef::as_ref)
 }
 
 /// What was compared, under what: `8 inputs, web-720p, budget 2 GB, line 1536 MB, 3 runs each, median`.
-fn subject(kept: &Kept) -> String {
+fn subject(kept: &SavedComparison) -> String {
     let (comparison, subject) = (&kept.comparison, &kept.subject);
     let inputs = if subject.inputs == 1 { "1 input".to_owned() } else { format!("{} inputs", subject.inputs) };
     let mut text = format!("{inputs}, {}", subject.preset);
@@ -89,7 +89,7 @@ fn subject(kept: &Kept) -> String {
 }
 
 /// Symbol, words and look of where it stands. `roomy` = in a full line.
-fn standing(theme: &Theme, kept: &Kept, roomy: bool) -> (&'static str, String, Role) {
+fn standing(theme: &Theme, kept: &SavedComparison, roomy: bool) -> (&'static str, String, Role) {
     let symbols = theme.symbols;
     let (done, of) = (kept.done(), kept.of());
     match (kept.progress.standing, &kept.progress.run) {
@@ -125,7 +125,7 @@ fn standing(theme: &Theme, kept: &Kept, roomy: bool) -> (&'static str, String, R
 }
 
 /// Where it stands, and how much of the sheet is seen.
-fn draw_standing(theme: &Theme, kept: &Kept, seen: &str, area: Rect, buf: &mut Buffer) {
+fn draw_standing(theme: &Theme, kept: &SavedComparison, seen: &str, area: Rect, buf: &mut Buffer) {
     let (symbol, words, role) = standing(theme, kept, true);
     // What is more than fits stands in the notes below; how much of the sheet is seen stands nowhere else.
     let [words_at, _, seen_at] =

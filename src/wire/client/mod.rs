@@ -79,11 +79,11 @@ pub enum OpenError {
 /// A question that waits for its answer.
 struct Question {
     look: Look,
-    answer: std::sync::mpsc::Sender<Heard>,
+    answer: std::sync::mpsc::Sender<QuestionReply>,
 }
 
 /// What comes back for a question.
-enum Heard {
+enum QuestionReply {
     /// How far it is, and under which number it can be given up.
     Step(u64, LookStep),
     Answer(Result<String, String>),
@@ -130,16 +130,16 @@ pub fn open(door: Door, caller: Caller) -> Result<Opened, OpenError> {
 /// Asks and waits, on a thread that may block.
 fn ask(orders: &mpsc::UnboundedSender<Order>, look: Look, on_step: &dyn Fn(LookStep) -> bool) -> Result<Value, String> {
     let gone = || "the line to the server has ended".to_owned();
-    let (answer, heard) = std::sync::mpsc::channel();
+    let (answer, replies) = std::sync::mpsc::channel();
     orders.send(Order::Ask(Question { look, answer })).map_err(|_| gone())?;
     loop {
-        match heard.recv().map_err(|_| gone())? {
-            Heard::Step(number, step) => {
+        match replies.recv().map_err(|_| gone())? {
+            QuestionReply::Step(number, step) => {
                 if !on_step(step) {
                     let _ = orders.send(Order::GiveUp(number));
                 }
             }
-            Heard::Answer(answer) => {
+            QuestionReply::Answer(answer) => {
                 return serde_json::from_str(&answer?).map_err(|error| format!("the server's answer is no JSON: {error}"));
             }
         }

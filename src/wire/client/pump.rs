@@ -10,7 +10,7 @@ use tokio_stream::StreamExt as _;
 use tokio_util::codec::LinesCodecError;
 
 use super::dial::{self, Line};
-use super::{Door, Heard, OpenError, Order, Question};
+use super::{Door, OpenError, Order, Question, QuestionReply};
 use crate::domain::command::{Command, RequestId};
 use crate::domain::event::{EventKind, Seq};
 use crate::domain::refusal::Refusal;
@@ -109,7 +109,7 @@ impl Pump {
             }
             self.strange = if self.carry(line).await { self.strange + 1 } else { 0 };
             for (question, _) in std::mem::take(&mut self.questions).into_values() {
-                let _ = question.answer.send(Heard::Answer(Err("the line to the server was cut; ask again".to_owned())));
+                let _ = question.answer.send(QuestionReply::Answer(Err("the line to the server was cut; ask again".to_owned())));
             }
             if self.is_left || self.end > RunEnd::NotYet || !self.hello.console {
                 return;
@@ -225,7 +225,7 @@ impl Pump {
             ServerLine::Did { who, what } => self.tell(Update::Line(LineNews::Did { who, what })),
             ServerLine::Step { number, step } => {
                 if let Some((question, _)) = self.questions.get(&number) {
-                    let _ = question.answer.send(Heard::Step(number, step));
+                    let _ = question.answer.send(QuestionReply::Step(number, step));
                 }
             }
             ServerLine::Piece { number, text } => {
@@ -238,7 +238,7 @@ impl Pump {
             ServerLine::Answered { number, error } => {
                 if let Some((question, answer)) = self.questions.remove(&number) {
                     let answer = error.map_or(Ok(answer), Err);
-                    let _ = question.answer.send(Heard::Answer(answer));
+                    let _ = question.answer.send(QuestionReply::Answer(answer));
                 }
             }
             ServerLine::Bye => self.end = RunEnd::Over,
@@ -329,7 +329,7 @@ impl Pump {
                 Some(order) = self.orders.recv() => {
                     if let Order::Ask(question) = order {
                         let why = "the line to the server is cut".to_owned();
-                        let _ = question.answer.send(Heard::Answer(Err(why)));
+                        let _ = question.answer.send(QuestionReply::Answer(Err(why)));
                     }
                 }
             }

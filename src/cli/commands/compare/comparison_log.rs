@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::domain::comparison::saved::{ComparisonId, Kept, Progress, RunUnderWay, Standing};
+use crate::domain::comparison::saved::{ComparisonId, Progress, RunUnderWay, SavedComparison, Standing};
 use crate::domain::comparison::{Comparison, Subject};
 use crate::domain::time::Mono;
 use crate::headless::comparison::json;
@@ -19,14 +19,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A large comparison is written less often: it takes at most this share of the time.
 const SHARE: u32 = 20;
 
-/// What was put on the board last.
-type Latest = Arc<Mutex<Option<Arc<Kept>>>>;
+/// What was noted last.
+type Latest = Arc<Mutex<Option<Arc<SavedComparison>>>>;
 
 /// Keeps one comparison.
 pub struct ComparisonLog {
     id: ComparisonId,
     /// `None` = it cannot be kept, which was told.
-    keeper: Option<Writer>,
+    writer: Option<Writer>,
     maker: String,
     latest: Latest,
     clock: Clock,
@@ -34,12 +34,12 @@ pub struct ComparisonLog {
 }
 
 impl ComparisonLog {
-    /// A board for the comparison that begins now. Where it cannot be kept that is told, and it is made all the same.
+    /// A log of the comparison that begins now. Where it cannot be kept that is told, and it is made all the same.
     pub fn begin(state_dir: &Path, clock: Clock) -> Self {
         let id = ComparisonId { begun: clock.now().wall, pid: std::process::id() };
-        let keeper = Writer::begin(state_dir, id);
-        let keeper = keeper.map_err(|error| crate::cli::tell(&format!("compare: this comparison is not kept: {error}\n"))).ok();
-        Self { id, keeper, maker: saved::maker(), latest: Latest::default(), clock, next: Mono::START }
+        let writer = Writer::begin(state_dir, id);
+        let writer = writer.map_err(|error| crate::cli::tell(&format!("compare: this comparison is not kept: {error}\n"))).ok();
+        Self { id, writer, maker: saved::maker(), latest: Latest::default(), clock, next: Mono::START }
     }
 
     /// Which comparison.
@@ -55,11 +55,11 @@ impl ComparisonLog {
     /// Notes how far it is.
     pub fn note(&mut self, subject: &Subject, comparison: &Comparison, standing: Standing, run: Option<RunUnderWay>) {
         let progress = Progress { standing, maker: self.maker.clone(), run };
-        let kept = Kept { subject: subject.clone(), comparison: comparison.clone(), progress };
+        let kept = SavedComparison { subject: subject.clone(), comparison: comparison.clone(), progress };
         let began = self.clock.now().mono;
-        if let Some(keeper) = &self.keeper {
-            let written = serde_json::to_vec(&Value::Object(json::kept(&kept))).map_err(|error| error.to_string());
-            if let Err(error) = written.and_then(|text| keeper.write(&text).map_err(|error| error.to_string())) {
+        if let Some(writer) = &self.writer {
+            let written = serde_json::to_vec(&Value::Object(json::saved(&kept))).map_err(|error| error.to_string());
+            if let Err(error) = written.and_then(|text| writer.write(&text).map_err(|error| error.to_string())) {
                 tracing::warn!(error, "the comparison cannot be kept");
             }
         }
@@ -68,7 +68,7 @@ impl ComparisonLog {
         self.next = now + PAUSE.max(now.since(began) * SHARE);
     }
 
-    /// Reads this comparison from the board, and what else is kept from its files.
+    /// Reads this comparison from the log, and what else is kept from its files.
     pub fn lookup(&self, state_dir: &Path) -> Comparisons {
         let (own, latest) = (self.id, Arc::clone(&self.latest));
         let at_hand = move || latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -77,13 +77,13 @@ impl ComparisonLog {
         let shown = at_hand.clone();
         Comparisons {
             list: Arc::new(move || {
-                let mut shelf = list()?;
+                let mut comparisons = list()?;
                 if let Some(kept) = shown() {
-                    shelf.kept.retain(|heading| heading.id != own);
-                    let at = shelf.kept.partition_point(|heading| heading.id > own);
-                    shelf.kept.insert(at, kept.heading(own));
+                    comparisons.kept.retain(|heading| heading.id != own);
+                    let at = comparisons.kept.partition_point(|heading| heading.id > own);
+                    comparisons.kept.insert(at, kept.heading(own));
                 }
-                Ok(shelf)
+                Ok(comparisons)
             }),
             open: Arc::new(move |id| match at_hand().filter(|_| id == own) {
                 Some(kept) => Ok(kept),

@@ -28,10 +28,10 @@ pub struct Screen {
 
 impl Screen {
     /// Opens it with the page of this comparison.
-    pub fn open(resolved: &Resolved, profile: &Profile, board: &ComparisonLog) -> Result<Self> {
+    pub fn open(resolved: &Resolved, profile: &Profile, log: &ComparisonLog) -> Result<Self> {
         let mut options = console_options(resolved, profile);
-        options.lookup.comparisons = Some(board.lookup(&resolved.state_dir));
-        options.comparison = Some(board.id());
+        options.lookup.comparisons = Some(log.lookup(&resolved.state_dir));
+        options.comparison = Some(log.id());
         options.lookup.ahead = Some(no_look_ahead("this is a run of a comparison, and is measured: a look ahead would disturb it"));
         options.lookup.save = None;
         let (relay, mut link) = Relay::new();

@@ -29,7 +29,7 @@ use crate::tui::fleet::{keys, view};
 use crate::tui::input::reader::{Input, Reader};
 use crate::tui::terminal::event_loop::is_gone;
 use crate::tui::terminal::setup::{self, Guard, Screen};
-use crate::tui::terminal::signals::{Ends, Heard, ScreenSignals};
+use crate::tui::terminal::signals::{Ends, ScreenSignal, ScreenSignals};
 use crate::tui::terminal::theme::Theme;
 
 /// Least time between two frames.
@@ -156,7 +156,7 @@ enum Woken {
     News(Option<News>),
     Second,
     Draw,
-    Signal(Heard),
+    Signal(ScreenSignal),
 }
 
 impl Console {
@@ -192,7 +192,7 @@ impl Console {
             let woken = tokio::select! {
                 biased;
                 input = input => Woken::Input(input),
-                heard = self.signals.next(Ends::ALL) => Woken::Signal(heard),
+                signal = self.signals.next(Ends::ALL) => Woken::Signal(signal),
                 _ = frames.tick(), if dirty => Woken::Draw,
                 news = self.news.recv() => Woken::News(news),
                 _ = seconds.tick() => Woken::Second,
@@ -214,13 +214,13 @@ impl Console {
                 },
                 Woken::News(Some(news)) => self.hear(news),
                 Woken::News(None) => return Err(io::Error::other("whoever asks the queue has failed")),
-                Woken::Signal(Heard::Resized) => vec![Effect::Redraw],
-                Woken::Signal(Heard::Continued) => {
+                Woken::Signal(ScreenSignal::Resized) => vec![Effect::Redraw],
+                Woken::Signal(ScreenSignal::Continued) => {
                     self.guard.enter()?;
                     vec![Effect::Redraw]
                 }
-                Woken::Signal(Heard::Stopped) => vec![Effect::Suspend],
-                Woken::Signal(Heard::Ended(signal)) => return Ok(128 + signal as u8),
+                Woken::Signal(ScreenSignal::Stopped) => vec![Effect::Suspend],
+                Woken::Signal(ScreenSignal::Ended(signal)) => return Ok(128 + signal as u8),
             };
             dirty = true;
             for effect in effects {

@@ -43,7 +43,7 @@ fn queue(resolved: &Resolved, args: &AddArgs, told: &mut Told, waits: &mut Waits
     if resolved.is_out_given() {
         resolved.check_out()?;
     }
-    let mut commands = run::with_wishes(run::commands(&args.paths, resolved)?, resolved, args.front)?;
+    let mut commands = run::with_queue_options(run::commands(&args.paths, resolved)?, resolved, args.front)?;
     if args.front {
         // Each goes before what waits: the last one stands first.
         commands.reverse();
@@ -155,8 +155,8 @@ fn without_server(resolved: &Resolved, commands: Vec<Command>, told: &mut Told) 
     let host = opened_host(session.host, inputs)?;
     let mut added = Added::default();
     for (scan, command) in (1..).zip(commands) {
-        let Command::Enqueue { paths, preset, wishes } = command else { continue };
-        host.queue(ScanId(scan), &paths, preset.as_ref().unwrap_or(&default), &wishes);
+        let Command::Enqueue { paths, preset, options } = command else { continue };
+        host.queue(ScanId(scan), &paths, preset.as_ref().unwrap_or(&default), &options);
         let mut found = 0;
         while let Ok(input) = heard.try_recv() {
             match input {

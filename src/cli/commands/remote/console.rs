@@ -36,7 +36,7 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
             // A variable names the log file of whatever is started from here, wherever that is.
             let is_meant = |name: &str| resolved.is_given(name) && (name != "log-file" || resolved.is_flag(name));
             fits(resolved, &connected.opened, |name| is_meant(name) && !NOT_OF_THE_SERVER.contains(&name))?;
-            commands = run::with_wishes(commands, resolved, false)?;
+            commands = run::with_queue_options(commands, resolved, false)?;
             // One of the settings or of a variable is for whoever starts a server.
             let select = resolved.is_flag("profile").then(|| resolved.load_profile()).transpose()?;
             commands.splice(0..0, select.map(|profile| Command::SelectProfile(Box::new(profile))));

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{Done, FAULTS, LATER, LOG_LINES, REST, Storing, Worker};
 use crate::cli::fleet::held::{Held, Stage};
 use crate::cli::fleet::steps::{self, Brought, Ending, Made, Told};
-use crate::domain::command::{Answer, Command, JobRequest, Wishes};
+use crate::domain::command::{Answer, Command, JobRequest, QueueOptions};
 use crate::domain::job::{JobId, Outcome, Phase, RejectReason};
 use crate::domain::refusal::{Refusal, Rejection};
 use crate::domain::units::Bytes;
@@ -34,15 +34,15 @@ impl Worker<'_> {
                 let Some(held) = self.holding.get(job) else { return };
                 held.claimed.etag = held.claimed.etag.take().or(etag);
                 held.stage = Stage::Queueing;
-                let wishes = Wishes {
+                let options = QueueOptions {
                     out: Some(held.place.outputs()),
                     flat: Some(true),
                     overwrite: Some(true),
                     film: true,
                     definition: Some(Box::new(held.claimed.definition.clone())),
-                    ..Wishes::default()
+                    ..QueueOptions::default()
                 };
-                let request = self.ask(Command::Enqueue { paths: vec![path], preset: None, wishes });
+                let request = self.ask(Command::Enqueue { paths: vec![path], preset: None, options });
                 self.queueing.push((request, job));
             }
             Brought::Not(error) => {

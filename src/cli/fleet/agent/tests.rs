@@ -215,8 +215,8 @@ async fn an_engine_that_queues_nothing_is_the_boxs_fault_and_holds_no_claim() {
             worker.begin(claimed);
             let Done::Brought(job, place, brought) = next(worker).await else { panic!("it comes") };
             worker.brought(job, &place, brought);
-            let [Command::Enqueue { wishes, .. }] = &asked(requests)[..] else { panic!("it is to be queued") };
-            assert!(wishes.film, "a file of others is no list of files of this box");
+            let [Command::Enqueue { options, .. }] = &asked(requests)[..] else { panic!("it is to be queued") };
+            assert!(options.film, "a file of others is no list of files of this box");
             let (request, _) = worker.queueing[0];
             worker.heed(Update::Reply(request, answer));
             assert_eq!((stage(worker), worker.faults), (Some(wanted), faults));

@@ -109,7 +109,7 @@ fn search_path() -> Option<String> {
 
 /// What is kept of one ffmpeg.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct Entry {
     /// The plimsoll that has understood the answers: another one may read them otherwise.
     own: FileId,
     ffmpeg: Ffmpeg,
@@ -126,7 +126,7 @@ fn is_ours(meta: &Metadata) -> bool {
 }
 
 /// What the file in `folder` tells, the latest first; nothing where it is not ours.
-fn read(folder: &Path) -> Option<Vec<Kept>> {
+fn read(folder: &Path) -> Option<Vec<Entry>> {
     let mut text = Vec::new();
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(folder.join(FILE_NAME)).ok()?;
     // Somebody else could make an ffmpeg look like another one.
@@ -150,7 +150,7 @@ pub(super) fn keep(folder: &Path, ffmpeg: &Ffmpeg) -> io::Result<()> {
     let (Some(_), Some(own)) = (ffmpeg.fingerprint, own()) else { return Ok(()) };
     let others = read(folder).unwrap_or_default();
     let others = others.into_iter().filter(|kept| kept.own != own || kept.ffmpeg.ffmpeg != ffmpeg.ffmpeg);
-    let all = std::iter::once(Kept { own, ffmpeg: ffmpeg.clone() }).chain(others).take(MOST_KEPT);
+    let all = std::iter::once(Entry { own, ffmpeg: ffmpeg.clone() }).chain(others).take(MOST_KEPT);
     let text = serde_json::to_vec(&all.collect::<Vec<_>>())?;
     make(folder)?;
     // Never seen half-written, and with a name that no other writer has.

@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row, Table, Widget as _};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::domain::comparison::saved::Kept;
+use crate::domain::comparison::saved::SavedComparison;
 use crate::domain::comparison::{Figure, RunFigures, Verdict};
 use crate::domain::units::Bytes;
 use crate::tui::app::App;
@@ -79,7 +79,7 @@ impl Block {
 
 pub struct Sheet<'a> {
     theme: &'a Theme,
-    kept: &'a Kept,
+    kept: &'a SavedComparison,
     columns: Vec<Seen<'a>>,
     verdicts: Vec<Verdict>,
     /// Name of the profile in use in this console.
@@ -96,7 +96,7 @@ fn room_for(all: usize, width: u16) -> usize {
 }
 
 /// All runs, the one under way among them.
-pub fn all_runs(kept: &Kept) -> impl Iterator<Item = &RunFigures> {
+pub fn all_runs(kept: &SavedComparison) -> impl Iterator<Item = &RunFigures> {
     let live = kept.progress.run.as_ref().map(|now| &now.figures);
     kept.comparison.columns.iter().flat_map(|column| &column.runs).chain(live)
 }
@@ -114,7 +114,7 @@ fn letter(place: usize) -> char {
 
 impl<'a> Sheet<'a> {
     /// The sheet of a comparison from this column on, for a room of this size.
-    pub fn new(app: &'a App, kept: &'a Kept, first: &Scroll, room: Rect) -> Self {
+    pub fn new(app: &'a App, kept: &'a SavedComparison, first: &Scroll, room: Rect) -> Self {
         let now = kept.progress.run.as_ref();
         let live_at = now.and_then(|now| kept.column_of(&now.run));
         let columns: Vec<Seen<'a>> = kept

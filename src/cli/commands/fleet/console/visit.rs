@@ -15,7 +15,7 @@ use crate::host::process::standstill::stop_this_process;
 use crate::tui::fleet::state::{Tone, Visit};
 use crate::tui::fleet::view::command_line;
 use crate::tui::input::reader::Reader;
-use crate::tui::terminal::signals::{Ends, Heard};
+use crate::tui::terminal::signals::{Ends, ScreenSignal};
 
 /// Most of what the other console says at its end that is read.
 const SAID: u64 = 16 * 1024;
@@ -70,15 +70,15 @@ impl Console {
         loop {
             let signal = tokio::select! {
                 status = child.wait() => return status.map(|status| Ended::Left(status.success())),
-                heard = self.signals.next(Ends::ALL) => match heard {
+                signal = self.signals.next(Ends::ALL) => match signal {
                     // It stops the whole job of the terminal, of which this process is the part that the shell watches.
-                    Heard::Stopped => {
+                    ScreenSignal::Stopped => {
                         stop_this_process();
                         continue;
                     }
                     // A SIGINT of the keyboard is the child's; one of somebody else is not known from it.
-                    Heard::Resized | Heard::Continued | Heard::Ended(libc::SIGINT) => continue,
-                    Heard::Ended(signal) => signal,
+                    ScreenSignal::Resized | ScreenSignal::Continued | ScreenSignal::Ended(libc::SIGINT) => continue,
+                    ScreenSignal::Ended(signal) => signal,
                 },
             };
             let pid = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32));
