@@ -15,7 +15,7 @@ use serde::Serialize;
 pub use self::places::TerminalReport;
 pub use self::render::{json, text};
 use super::media::ffmpeg::{Ffmpeg, FfmpegError, OLDEST};
-use super::process::sandbox::Fences;
+use super::process::sandbox::SandboxBuilder;
 use crate::domain::hook::Hooks;
 use crate::domain::memory::Budget;
 use crate::domain::preset::{AudioCodec, Preset, VideoCodec};
@@ -158,7 +158,7 @@ pub fn examine(request: &Request<'_>) -> Vec<Check> {
     checks.extend(kernel::checks(group));
     let user = std::env::var("USER").unwrap_or_default();
     checks.extend(logout::check(Path::new("/"), &user, rustix::process::geteuid().is_root()));
-    checks.push(fence(request));
+    checks.push(sandbox(request));
     checks.push(
         Check::ok("allocator", "MALLOC_TRIM_THRESHOLD_ is passed on where a profile sets it")
             .with("measured: it frees nothing for ffmpeg"),
@@ -256,9 +256,9 @@ fn abilities(there: [Result<BTreeSet<String>, FfmpegError>; 2], presets: &[Prese
 }
 
 /// Whether the kernel keeps jobs and probes to their own files, tried with the very ffmpeg.
-fn fence(request: &Request<'_>) -> Check {
+fn sandbox(request: &Request<'_>) -> Check {
     let Ok(ffmpeg) = request.ffmpeg else { return Check::ok("fence", "not tried: there is no ffmpeg") };
-    match Fences::new(request.state_dir.join("scratch"), &ffmpeg.ffmpeg).state() {
+    match SandboxBuilder::new(request.state_dir.join("scratch"), &ffmpeg.ffmpeg).state() {
         Ok(abi) => Check::ok("fence", format!("jobs and probes reach their own files alone (Landlock {abi})")),
         Err(why) => {
             Check::ok("fence", format!("none: {why}")).with("allow lists of formats and protocols keep ffmpeg to its files")

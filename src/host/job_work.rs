@@ -211,8 +211,8 @@ impl Shared {
             may_rise: scratch.taken > Bytes::ZERO,
         });
         let needs = Needs { program: Some(Path::new(command.get_program())), input: Some(&order.input), output: Some(part.path()) };
-        let no_fence = |error: io::Error| (format!("no fence can be built: {}", error_words(&error)), Retryability::Later);
-        let fence = self.fences.build(needs).map_err(no_fence)?;
+        let no_sandbox = |error: io::Error| (format!("no sandbox can be built: {}", error_words(&error)), Retryability::Later);
+        let sandbox = self.sandbox.build(needs).map_err(no_sandbox)?;
         // What is written to a file system in memory is the job's too, and was not reckoned with.
         let memory_limit = order.memory_limit.filter(|_| !page_cache::is_in_memory(part.path()));
         let picture = preset.video.as_ref().zip(order.media.video.as_ref()).filter(|(plan, _)| plan.codec != VideoCodec::Copy);
@@ -220,7 +220,7 @@ impl Shared {
         let duration = order.media.duration.filter(|_| !order.media.extras.duration_is_guess);
         let input = Some((order.input.clone(), size.0));
         let listener: Option<Box<dyn Listener>> = Some(Box::new(JobBook::of(job, self)));
-        let launch = Launch { command, duration, max_file, memory_limit, fence, planned, input, listener };
+        let launch = Launch { command, duration, max_file, memory_limit, sandbox, planned, input, listener };
         let mut jobs = self.jobs();
         let files = jobs.entry(order.job).or_default();
         files.part = Some(part);

@@ -67,7 +67,7 @@ use process::log::joblog::LogReader;
 use process::log::old_logs;
 use process::log::ownlines::OwnLines;
 use process::orphans::ChildRegistry;
-use process::sandbox::Fences;
+use process::sandbox::SandboxBuilder;
 use process::spawner::SpawnError;
 use process::supervisor::{Supervisor, SupervisorConfig};
 use reports::tell_leftovers;
@@ -174,7 +174,7 @@ struct Shared {
     jobs: Mutex<BTreeMap<JobId, Files>>,
     supervisor: Supervisor,
     scratch: PathBuf,
-    fences: Fences,
+    sandbox: SandboxBuilder,
     folders: Folders,
     lives: ChildRegistry,
     /// Where the thread of the watched folders is told what came of files.
@@ -263,12 +263,12 @@ impl RealHost {
         let definitions =
             config.presets.iter().map(|(name, preset)| (name.clone(), preset_hash(preset))).collect::<BTreeMap<_, _>>();
         let definitions = Arc::new(definitions);
-        let fences = match &config.ffmpeg {
-            Some(ffmpeg) => ffmpeg.fences(&scratch),
-            None => Fences::new(&scratch, config.load_jobs.clone().unwrap_or_default()),
+        let sandbox = match &config.ffmpeg {
+            Some(ffmpeg) => ffmpeg.sandbox(&scratch),
+            None => SandboxBuilder::new(&scratch, config.load_jobs.clone().unwrap_or_default()),
         };
         let prober = config.ffmpeg.as_ref().map(|ffmpeg| Prober {
-            fences: Some(fences.clone()),
+            sandbox: Some(sandbox.clone()),
             version: ffmpeg.version.clone(),
             ..Prober::new(&ffmpeg.ffprobe, &scratch)
         });
@@ -287,7 +287,7 @@ impl RealHost {
             jobs: Mutex::default(),
             supervisor,
             scratch,
-            fences,
+            sandbox,
             folders: Folders::default(),
             lives,
             watch,

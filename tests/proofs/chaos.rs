@@ -358,7 +358,7 @@ fn an_io_error_on_either_side_is_a_failure_that_names_the_side_and_leaves_no_out
             let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).arg("-ldl").status();
             assert!(built.is_ok_and(|status| status.success()), "a C compiler is there");
             for (name, shim) in [("ffmpeg", true), ("ffprobe", false)] {
-                // A fenced child reads nothing from here but its program: the library comes along in it.
+                // A sandboxed child reads nothing from here but its program: the library comes along in it.
                 let coded = Command::new("base64").arg("-w0").arg(&library).output().expect("base64 runs").stdout;
                 let coded = String::from_utf8(coded).expect("plain");
                 let shim = if shim {

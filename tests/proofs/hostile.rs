@@ -474,7 +474,7 @@ fn under_strace_not_one_open_or_connection_goes_beyond_the_queues_own_files() {
     let mut foreign = Vec::new();
     let mut opens = 0;
     for line in trace.lines() {
-        // Opened only to be named, not to be read: the gates of a fence.
+        // Opened only to be named, not to be read: the paths that a sandbox allows.
         if line.contains("O_PATH") {
             continue;
         }

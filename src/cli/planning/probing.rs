@@ -1,4 +1,4 @@
-//! Probes for a look ahead: outside a run, with a scratch folder that goes with them, and fenced in as those of a run are.
+//! Probes for a look ahead: outside a run, with a scratch folder that goes with them, and sandboxed as those of a run are.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,8 +29,8 @@ impl Probing {
             let (shown, why) = (path_text(&folder), error_words(&error));
             Usage(format!("cannot make the temporary folder {shown}: {why}; set TMPDIR to one that can be written to"))
         })?;
-        let fences = Some(ffmpeg.fences(&folder));
-        Ok(Self { prober: Prober { fences, ..Prober::new(&ffmpeg.ffprobe, &folder) }, folder })
+        let sandbox = Some(ffmpeg.sandbox(&folder));
+        Ok(Self { prober: Prober { sandbox, ..Prober::new(&ffmpeg.ffprobe, &folder) }, folder })
     }
 }
 

@@ -18,7 +18,7 @@ use crate::domain::places::xdg_folder;
 use crate::domain::text::{path_text, sanitise};
 use crate::host::media::probe::words;
 use crate::host::process::command::{Tool, ToolError};
-use crate::host::process::sandbox::Fences;
+use crate::host::process::sandbox::SandboxBuilder;
 use known::{Fingerprint, Trial};
 
 /// The oldest ffmpeg that understands every option plimsoll gives it (`-fps_mode` came with it).
@@ -44,7 +44,7 @@ pub struct Ffmpeg {
     pub source: Found,
     /// By what it is known again; `None` = it has to be asked each time.
     pub fingerprint: Option<Fingerprint>,
-    /// The trials of the fence that it has passed, the latest first.
+    /// The trials of the sandbox that it has passed, the latest first.
     pub trials: Vec<Trial>,
     /// Where all this is kept for the next start.
     #[serde(skip)]
@@ -322,11 +322,11 @@ impl Ffmpeg {
         }
     }
 
-    /// Fences for what it and its ffprobe are started for, with this scratch folder.
-    pub fn fences(&self, scratch: &Path) -> Fences {
+    /// Sandboxes for what it and its ffprobe are started for, with this scratch folder.
+    pub fn sandbox(&self, scratch: &Path) -> SandboxBuilder {
         let asked = self.clone();
         let passed = move |abi| Self { trials: Trial::with_one_of_now(&asked.trials, abi), ..asked.clone() }.keep();
-        Fences::remembered(scratch, &self.ffmpeg, Trial::known(&self.trials), passed)
+        SandboxBuilder::remembered(scratch, &self.ffmpeg, Trial::known(&self.trials), passed)
     }
 
     /// It is of this release or newer; `None` when its version does not tell.

@@ -23,7 +23,7 @@ use crate::host::media::structure;
 use crate::host::media::tracks::{Unfit, choose};
 use crate::host::process::child::{ChildSetup, Limits};
 use crate::host::process::command::{self, Answer, Beyond, Bounds, ToolError};
-use crate::host::process::sandbox::{Fences, Needs};
+use crate::host::process::sandbox::{Needs, SandboxBuilder};
 
 mod explain;
 mod further;
@@ -92,7 +92,7 @@ pub struct Prober {
     /// Between tries at a file whose probe was killed.
     pub pauses: &'static [Duration],
     /// What keeps it to the file that it is asked about; `None` = nothing does.
-    pub fences: Option<Fences>,
+    pub sandbox: Option<SandboxBuilder>,
     /// The version of ffmpeg, for its words; empty = not known.
     pub version: String,
     /// Which films need not be asked of ffprobe, since their index tells the same; shared by all copies.
@@ -151,7 +151,7 @@ impl Prober {
             scratch: scratch.into(),
             timeout: TIMEOUT,
             pauses: PAUSES,
-            fences: None,
+            sandbox: None,
             version: String::new(),
             trust: Trust::default(),
         }
@@ -337,13 +337,13 @@ impl Prober {
         command.arg("-i").arg(file_url(path));
         command.env_clear().envs(environment(&std::collections::BTreeMap::new(), &self.scratch));
         let needs = Needs { program: Some(&self.ffprobe), input: Some(path), output: None };
-        let fence = self
-            .fences
+        let sandbox = self
+            .sandbox
             .as_ref()
-            .map(|fences| fences.build(needs))
+            .map(|sandbox| sandbox.build(needs))
             .transpose()
-            .map_err(|error| refused(&error, format!("the probe cannot be fenced in: {}; retry it later", words(&error))))?;
-        confine(&mut command, fence.flatten());
+            .map_err(|error| refused(&error, format!("the probe cannot be sandboxed: {}; retry it later", words(&error))))?;
+        confine(&mut command, sandbox.flatten());
         let bounds =
             Bounds { limit: question.timeout, stdout: question.subject.longest(), stderr: MAX_LOG, beyond: Beyond::Refused };
         command::run_bounded(&mut command, bounds).map_err(|error| {
@@ -415,7 +415,7 @@ pub(in crate::host) use crate::domain::text::error_words as words;
 
 /// The protections of a job, from the first instruction on, and narrower: it writes no file, and maps no more memory than
 /// the largest allowed frame needs.
-fn confine(command: &mut Command, fence: Option<OwnedFd>) {
+fn confine(command: &mut Command, sandbox: Option<OwnedFd>) {
     let parent = std::process::id() as libc::pid_t;
     let address_space = cfg!(target_os = "linux").then_some(ADDRESS_SPACE.0);
     let setup = ChildSetup {
@@ -424,13 +424,13 @@ fn confine(command: &mut Command, fence: Option<OwnedFd>) {
         third: None,
         limits: Limits { max_file: Some(0), address_space, ..Limits::default() },
         group: None,
-        fence: fence.as_ref().map(AsRawFd::as_raw_fd),
+        sandbox: sandbox.as_ref().map(AsRawFd::as_raw_fd),
     };
-    // SAFETY: `apply` makes only calls that are safe between fork and exec, as its module says. The fence stays open as long
+    // SAFETY: `apply` makes only calls that are safe between fork and exec, as its module says. The sandbox stays open as long
     // as the command is there.
     unsafe {
         command.pre_exec(move || {
-            let _open = &fence;
+            let _open = &sandbox;
             setup.apply()
         });
     }

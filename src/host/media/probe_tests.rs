@@ -352,9 +352,9 @@ fn a_probe_runs_with_the_protections_of_a_job_and_narrower_ones() {
         facts.display()
     );
     let prober = stand_in(dir.path(), &script);
-    let fences = Fences::new(dir.path().join("scratch"), "/bin/sh");
-    let is_fenced = fences.state().is_ok();
-    let prober = Prober { timeout: Duration::from_secs(20), fences: Some(fences), ..prober };
+    let sandbox = SandboxBuilder::new(dir.path().join("scratch"), "/bin/sh");
+    let is_sandboxed = sandbox.state().is_ok();
+    let prober = Prober { timeout: Duration::from_secs(20), sandbox: Some(sandbox), ..prober };
     let question = Question { formats: FORMATS, subject: Subject::Head, long: false, timeout: prober.timeout };
     let answer = prober.ask(&path, question).expect("answered");
     let text = String::from_utf8_lossy(&answer.stdout).into_owned();
@@ -368,11 +368,11 @@ fn a_probe_runs_with_the_protections_of_a_job_and_narrower_ones() {
     let stat: Vec<&str> = value("stat").split(' ').collect();
     assert_eq!((stat[3], stat[17]), (stat[4], "10"), "leads its own session, at nice 10");
     assert!(!text.contains("writes a file"), "{text}");
-    if is_fenced {
+    if is_sandboxed {
         assert_eq!(value("NoNewPrivs"), "NoNewPrivs: 1");
         assert!(!text.contains("reads a secret"), "{text}");
     } else {
-        crate::host::skip::skip(crate::host::skip::LANDLOCK, "what a fence forbids is left out");
+        crate::host::skip::skip(crate::host::skip::LANDLOCK, "what a sandbox forbids is left out");
     }
 }
 

@@ -53,7 +53,7 @@ fn ends(groups: JobGroups, jobs: Vec<(u64, Launch)>) -> Vec<(u64, ExitReport)> {
 
 /// A process that runs until it is told to end, in this group, as long as the calling thread lives.
 fn spawn(command: Command, group: Option<File>) -> SpawnedChild {
-    spawner::spawn(SpawnRequest { command, max_file: None, group, fence: None }).expect("works")
+    spawner::spawn(SpawnRequest { command, max_file: None, group, sandbox: None }).expect("works")
 }
 
 fn end(child: &SpawnedChild) {

@@ -57,8 +57,8 @@ pub(in crate::host) struct ChildSetup {
     pub(in crate::host) third: Option<Identity>,
     /// What it may use of the system at most.
     pub(in crate::host) limits: Limits,
-    /// The fence to put on; see [`crate::host::process::sandbox`].
-    pub(in crate::host) fence: Option<RawFd>,
+    /// The sandbox to enter; see [`crate::host::process::sandbox`].
+    pub(in crate::host) sandbox: Option<RawFd>,
     /// The open `cgroup.procs` of the group to run in.
     pub(in crate::host) group: Option<RawFd>,
 }
@@ -102,8 +102,8 @@ impl ChildSetup {
                 close_on_exec_from(PROGRESS_FD);
             }
             // Last: nothing of the above is allowed behind it.
-            if let Some(fence) = self.fence {
-                sandbox::put_on(fence)?;
+            if let Some(sandbox) = self.sandbox {
+                sandbox::enter(sandbox)?;
             }
         }
         Ok(())

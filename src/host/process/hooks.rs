@@ -217,7 +217,7 @@ impl Worker {
         let mut command = Command::new(program);
         // The service manager is told by plimsoll alone.
         command.args(args).current_dir("/").env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC").env_remove("WATCHDOG_PID");
-        let confined = confinement.put_on(&mut command);
+        let confined = confinement.apply_to(&mut command);
         let bounds = Bounds { limit: self.limit, stdout: MOST_SAID, stderr: MOST_SAID, beyond: Beyond::Forgotten };
         let run = |input| run_fed(&mut command, input, bounds, Some(&self.given_up));
         let result = event_on_stdin(order).map_err(failed).and_then(run);

@@ -1,4 +1,4 @@
-//! Child processes: how one is started, watched, fenced in and ended, and what it says.
+//! Child processes: how one is started, watched, sandboxed and ended, and what it says.
 
 pub mod childrun;
 pub mod command;

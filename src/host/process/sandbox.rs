@@ -1,7 +1,7 @@
 //! What a child may touch: its one input, its one output, the scratch folder, and what programs need to run at all. The kernel
 //! sees to it (Landlock), whatever a media file makes its reader do. No connections over TCP either, where it knows that.
 //!
-//! A fence is built before the fork and put on after it. It must not know what the children are for.
+//! A sandbox is built before the fork and entered after it. It must not know what the children are for.
 
 #![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports))] // there it is always "none"
 
@@ -65,11 +65,11 @@ const FACTS: &[&str] = &[
 const SINKS: &[&str] = &["/dev/null", "/dev/full"];
 /// The descriptor on which ffmpeg writes its progress (`-progress pipe:3`).
 pub(in crate::host) const PROGRESS_FD: RawFd = 3;
-/// The lowest descriptor that a fence may have.
+/// The lowest descriptor that a sandbox may have.
 const FIRST_FD: RawFd = PROGRESS_FD + 1;
 /// Longest time for the trial.
 const TRIAL: Duration = Duration::from_secs(10);
-/// Trials before a program is taken not to run behind a fence.
+/// Trials before a program is taken not to run in a sandbox.
 #[cfg(target_os = "linux")]
 const TRIALS: u32 = 3;
 
@@ -92,35 +92,35 @@ pub struct Needs<'a> {
     pub output: Option<&'a Path>,
 }
 
-/// Builds fences, as long as one holds and does no harm.
+/// Builds sandboxes, as long as one holds and does no harm.
 #[derive(Clone)]
-pub struct Fences(Arc<Inner>);
+pub struct SandboxBuilder(Arc<Inner>);
 
 struct Inner {
     scratch: PathBuf,
     /// The program of the trial.
     program: PathBuf,
-    /// The version of Landlock behind which the program has run at an earlier start.
+    /// The version of Landlock under which the program has run at an earlier start.
     tried: Option<i64>,
     /// Told of a trial that went well.
     passed: Box<dyn Fn(i64) + Send + Sync>,
     trial: OnceLock<Result<i64, String>>,
 }
 
-impl fmt::Debug for Fences {
+impl fmt::Debug for SandboxBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fences").field("scratch", &self.0.scratch).field("trial", &self.0.trial).finish_non_exhaustive()
+        f.debug_struct("SandboxBuilder").field("scratch", &self.0.scratch).field("trial", &self.0.trial).finish_non_exhaustive()
     }
 }
 
-impl Fences {
-    /// For children with this scratch folder. Before the first of them the program is tried with a fence around it: one
+impl SandboxBuilder {
+    /// For children with this scratch folder. Before the first of them the program is tried in a sandbox: one
     /// that cannot even tell its version there would fail every job.
     pub fn new(scratch: impl Into<PathBuf>, program: impl Into<PathBuf>) -> Self {
         Self::remembered(scratch, program, None, |_| ())
     }
 
-    /// As [`Fences::new`], without a trial where the program, unchanged, has run behind this version of Landlock before
+    /// As [`SandboxBuilder::new`], without a trial where the program, unchanged, has run under this version of Landlock before
     /// (`tried`). `passed` is told of a trial that went well.
     pub fn remembered(
         scratch: impl Into<PathBuf>,
@@ -132,13 +132,13 @@ impl Fences {
         Self(Arc::new(Inner { scratch, program, tried, passed: Box::new(passed), trial: OnceLock::new() }))
     }
 
-    /// The version of Landlock that holds; or why there are no fences. The first call may take as long as the program takes
+    /// The version of Landlock that holds; or why there are no sandboxes. The first call may take as long as the program takes
     /// to tell its version.
     pub fn state(&self) -> Result<i64, &str> {
         self.0.trial.get_or_init(|| self.try_out()).as_ref().copied().map_err(String::as_str)
     }
 
-    /// A fence for one child; `None` where there are none.
+    /// A sandbox for one child; `None` where there are none.
     ///
     /// # Errors
     /// It cannot be built for now: descriptors or memory have run out.
@@ -155,21 +155,21 @@ impl Fences {
         if self.0.tried == Some(abi) {
             return Ok(abi);
         }
-        let tells_version = |fence: Option<OwnedFd>| {
+        let tells_version = |sandbox: Option<OwnedFd>| {
             let mut command = Command::new(&self.0.program);
-            run_behind(command.arg("-version").env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))), fence)
+            run_sandboxed(command.arg("-version").env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))), sandbox)
                 .is_some_and(|answer| answer.status.success())
         };
         // A trial that somebody kills tells nothing.
         for _ in 0..TRIALS {
-            let fence = self.ruleset(Needs { program: Some(&self.0.program), ..Needs::default() });
-            if tells_version(Some(fence.map_err(|error| format!("no fence can be built: {}", error_words(&error)))?)) {
+            let sandbox = self.ruleset(Needs { program: Some(&self.0.program), ..Needs::default() });
+            if tells_version(Some(sandbox.map_err(|error| format!("no sandbox can be built: {}", error_words(&error)))?)) {
                 (self.0.passed)(abi);
                 return Ok(abi);
             }
         }
-        // What does not run without a fence either is told by whoever needs it.
-        if tells_version(None) { Err("this ffmpeg needs files that no fence can foresee".to_owned()) } else { Ok(abi) }
+        // What does not run without a sandbox either is told by whoever needs it.
+        if tells_version(None) { Err("this ffmpeg needs files that no sandbox can foresee".to_owned()) } else { Ok(abi) }
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -223,11 +223,11 @@ impl Fences {
     }
 }
 
-/// Runs a command to its end behind a fence; `None` if it cannot be run there or takes too long.
-fn run_behind(command: &mut Command, fence: Option<OwnedFd>) -> Option<Answer> {
-    if let Some(fence) = fence {
-        // SAFETY: only system calls, as `put_on` says.
-        unsafe { command.pre_exec(move || put_on(fence.as_raw_fd())) };
+/// Runs a command to its end in a sandbox; `None` if it cannot be run there or takes too long.
+fn run_sandboxed(command: &mut Command, sandbox: Option<OwnedFd>) -> Option<Answer> {
+    if let Some(sandbox) = sandbox {
+        // SAFETY: only system calls, as `enter` says.
+        unsafe { command.pre_exec(move || enter(sandbox.as_raw_fd())) };
     }
     command::run(command, TRIAL).ok()
 }
@@ -241,7 +241,7 @@ pub fn abi() -> io::Result<i64> {
     if abi < 0 { Err(io::Error::last_os_error()) } else { Ok(abi) }
 }
 
-/// A fence without a gate: what is not allowed below is held back, and connections over TCP, abstract sockets and signals to
+/// A sandbox that allows nothing: what is not allowed below is held back, and connections over TCP, abstract sockets and signals to
 /// others too, each where the kernel knows of it.
 #[cfg(target_os = "linux")]
 fn create() -> Result<RulesetCreated, RulesetError> {
@@ -252,7 +252,7 @@ fn create() -> Result<RulesetCreated, RulesetError> {
         .create()
 }
 
-/// A gate in the fence. What is not there needs none.
+/// Allows access to one path. What is not there needs none.
 #[cfg(target_os = "linux")]
 fn allow(ruleset: &mut RulesetCreated, path: &Path, rights: BitFlags<AccessFs>) -> io::Result<()> {
     let file = match File::options().read(true).custom_flags(libc::O_PATH).open(path) {
@@ -264,7 +264,7 @@ fn allow(ruleset: &mut RulesetCreated, path: &Path, rights: BitFlags<AccessFs>) 
     ruleset.add_rule(PathBeneath::new(&file, rights)).map(drop).map_err(io::Error::other)
 }
 
-/// A gate by system calls alone, for use between fork and exec.
+/// The same by system calls alone, for use between fork and exec.
 #[cfg(target_os = "linux")]
 unsafe fn add_rule(ruleset: RawFd, path: RawFd, rights: u64) {
     #[repr(C, packed)]
@@ -278,9 +278,9 @@ unsafe fn add_rule(ruleset: RawFd, path: RawFd, rights: u64) {
     unsafe { libc::syscall(libc::SYS_landlock_add_rule, ruleset, PATH_BENEATH, &raw const rule, 0_u32) };
 }
 
-/// Puts the fence on, for good, for this process and all that it starts. Between fork and exec: only system calls.
+/// Enters the sandbox, for good, for this process and all that it starts. Between fork and exec: only system calls.
 #[cfg(target_os = "linux")]
-pub(in crate::host) unsafe fn put_on(ruleset: RawFd) -> io::Result<()> {
+pub(in crate::host) unsafe fn enter(ruleset: RawFd) -> io::Result<()> {
     // SAFETY: plain numbers and a string with its zero; what is opened is closed.
     unsafe {
         let own = libc::open(c"/proc/self".as_ptr(), libc::O_PATH | libc::O_CLOEXEC | libc::O_DIRECTORY);
@@ -299,7 +299,7 @@ pub(in crate::host) unsafe fn put_on(ruleset: RawFd) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(in crate::host) unsafe fn put_on(_ruleset: RawFd) -> io::Result<()> {
+pub(in crate::host) unsafe fn enter(_ruleset: RawFd) -> io::Result<()> {
     Ok(())
 }
 
@@ -309,14 +309,14 @@ mod tests {
     use super::*;
     use crate::host::skip::{LANDLOCK, skip};
 
-    /// What a shell behind the fence says to each of these commands.
-    fn ask(fences: &Fences, needs: Needs<'_>, command: &str) -> bool {
-        let fence = fences.build(needs).expect("built").expect("there is Landlock");
-        run_behind(Command::new("/bin/sh").args(["-c", command]), Some(fence)).expect("sh runs").status.success()
+    /// What a shell in the sandbox says to each of these commands.
+    fn ask(sandbox: &SandboxBuilder, needs: Needs<'_>, command: &str) -> bool {
+        let sandbox = sandbox.build(needs).expect("built").expect("there is Landlock");
+        run_sandboxed(Command::new("/bin/sh").args(["-c", command]), Some(sandbox)).expect("sh runs").status.success()
     }
 
     #[test]
-    fn a_fenced_child_reads_its_input_writes_its_output_and_nothing_else() {
+    fn a_sandboxed_child_reads_its_input_writes_its_output_and_nothing_else() {
         if let Err(why) = abi() {
             return skip(LANDLOCK, why);
         }
@@ -327,7 +327,7 @@ mod tests {
         }
         std::fs::create_dir(path("scratch")).expect("made");
         std::os::unix::fs::symlink(path("secret"), path("scratch/link")).expect("linked");
-        let fences = Fences::new(path("scratch"), "/bin/sh");
+        let sandbox = SandboxBuilder::new(path("scratch"), "/bin/sh");
         let (input, output) = (path("input"), path("output"));
         let needs = Needs { program: None, input: Some(&input), output: Some(&output) };
         let at = |command: &str| command.replace('@', dir.path().to_str().expect("UTF-8"));
@@ -339,7 +339,7 @@ mod tests {
             "echo d > /dev/null",
             "exec cat /proc/self/status",
         ] {
-            assert!(ask(&fences, needs, &at(allowed)), "{allowed}");
+            assert!(ask(&sandbox, needs, &at(allowed)), "{allowed}");
         }
         for refused in [
             "cat @/secret",
@@ -355,9 +355,9 @@ mod tests {
             "cat /proc/1/status",
             "mknod @/scratch/device c 1 3",
         ] {
-            assert!(!ask(&fences, needs, &at(refused)), "{refused}");
+            assert!(!ask(&sandbox, needs, &at(refused)), "{refused}");
         }
-        // The same without a fence, so that the refusals are the fence's.
+        // The same without a sandbox, so that the refusals are the sandbox's.
         for refused in ["cat @/secret", "cat @/scratch/link", "echo a > @/victim", "ls @", "cat /etc/passwd"] {
             let ran = Command::new("sh").args(["-c", &at(refused)]).output().expect("sh runs");
             assert!(ran.status.success(), "{refused}");
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_program_cannot_live_behind_a_fence_there_is_none_and_it_is_said_why() {
+    fn where_the_program_cannot_live_in_a_sandbox_there_is_none_and_it_is_said_why() {
         if let Err(why) = abi() {
             return skip(LANDLOCK, why);
         }
@@ -374,15 +374,15 @@ mod tests {
         std::fs::write(dir.path().join("needed"), "x").expect("written");
         std::fs::write(&program, format!("#!/bin/sh\nexec cat {}/needed\n", dir.path().display())).expect("written");
         std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
-        let fences = Fences::new(dir.path().join("scratch"), &program);
-        assert!(fences.state().is_err_and(|why| why.contains("needs files")), "{:?}", fences.state());
-        assert!(fences.build(Needs::default()).expect("no error").is_none());
-        let fences = Fences::new(dir.path().join("scratch"), "ffmpeg");
-        assert!(fences.state().is_ok(), "{:?}", fences.state());
+        let sandbox = SandboxBuilder::new(dir.path().join("scratch"), &program);
+        assert!(sandbox.state().is_err_and(|why| why.contains("needs files")), "{:?}", sandbox.state());
+        assert!(sandbox.build(Needs::default()).expect("no error").is_none());
+        let sandbox = SandboxBuilder::new(dir.path().join("scratch"), "ffmpeg");
+        assert!(sandbox.state().is_ok(), "{:?}", sandbox.state());
     }
 
     #[test]
-    fn a_trial_that_somebody_kills_says_nothing_against_fences() {
+    fn a_trial_that_somebody_kills_says_nothing_against_sandboxes() {
         if let Err(why) = abi() {
             return skip(LANDLOCK, why);
         }
@@ -391,8 +391,8 @@ mod tests {
         std::fs::create_dir(&scratch).expect("made");
         let script = format!("mkdir {}/killed 2>/dev/null && kill -9 $$; exit 0", scratch.display());
         crate::host::media::ffmpeg::fakes::script(&program, &script);
-        let fences = Fences::new(&scratch, &program);
-        assert!(fences.state().is_ok(), "{:?}", fences.state());
+        let sandbox = SandboxBuilder::new(&scratch, &program);
+        assert!(sandbox.state().is_ok(), "{:?}", sandbox.state());
         assert!(scratch.join("killed").exists(), "it was killed once");
     }
 }

@@ -26,8 +26,8 @@ pub struct SpawnRequest {
     pub max_file: Option<Bytes>,
     /// The `cgroup.procs` of the group that it is to run in, opened for writing.
     pub group: Option<File>,
-    /// The fence to put on it.
-    pub fence: Option<OwnedFd>,
+    /// The sandbox that it enters.
+    pub sandbox: Option<OwnedFd>,
 }
 
 /// A process that runs: leader of its own session and process group, not reaped until its owner does so.
@@ -121,7 +121,7 @@ pub fn spawn(request: SpawnRequest) -> Result<SpawnedChild, SpawnError> {
         progress: Some(progress_end.as_raw_fd() as RawFd),
         third: None,
         limits: Limits { max_file: request.max_file.map(|bytes| bytes.0), ..Limits::default() },
-        fence: request.fence.as_ref().map(|fence| fence.as_raw_fd() as RawFd),
+        sandbox: request.sandbox.as_ref().map(|sandbox| sandbox.as_raw_fd() as RawFd),
         group: request.group.as_ref().map(|file| file.as_raw_fd() as RawFd),
     };
     let with_group = Arc::new(AtomicBool::new(setup.group.is_some()));

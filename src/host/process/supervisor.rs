@@ -74,7 +74,7 @@ pub struct Launch {
     /// Most memory of its group, where it gets one; `None` = no limit of its own.
     pub memory_limit: Option<Bytes>,
     /// What keeps it to its own files; `None` = nothing does.
-    pub fence: Option<OwnedFd>,
+    pub sandbox: Option<OwnedFd>,
     /// The picture that the output was planned for; `None` = none is made anew.
     pub planned: Option<Planned>,
     /// The input and its size, for the progress of a film that does not tell how long it is.
@@ -86,7 +86,7 @@ pub struct Launch {
 impl Launch {
     /// Without limits of its own.
     pub const fn new(command: Command, duration: Option<Duration>) -> Self {
-        Self { command, duration, max_file: None, memory_limit: None, fence: None, planned: None, input: None, listener: None }
+        Self { command, duration, max_file: None, memory_limit: None, sandbox: None, planned: None, input: None, listener: None }
     }
 }
 
@@ -145,7 +145,7 @@ impl Supervisor {
             let what = format!("cannot start job {job} a second time");
             return self.slots.fault(what, "it still runs; its end has to be reported first".to_owned());
         }
-        let Launch { command, duration, max_file: own_limit, memory_limit, fence, planned, input, listener } = launch;
+        let Launch { command, duration, max_file: own_limit, memory_limit, sandbox, planned, input, listener } = launch;
         let mut reports = Reports { job, slots: Arc::clone(&self.slots), listener };
         let mut log = self.logs.open(self.log_path(job, attempt), self.config.max_log);
         let words = crate::host::media::arguments::shown(&command);
@@ -155,7 +155,7 @@ impl Supervisor {
         let oom_kills = Arc::clone(&self.config.oom_kills);
         let overall = self.config.max_file.map(|bytes| FileLimit { bytes, may_rise: false });
         let file_limit = own_limit.into_iter().chain(overall).min_by_key(|limit| limit.bytes);
-        let mut request = SpawnRequest { command, max_file: file_limit.map(|limit| limit.bytes), group: None, fence };
+        let mut request = SpawnRequest { command, max_file: file_limit.map(|limit| limit.bytes), group: None, sandbox };
         let groups = self.config.groups.clone();
         let work = move || {
             let made = groups.map(|groups| groups.make(job, attempt, memory_limit)).and_then(|made| {

@@ -534,7 +534,7 @@ fn progress_arrives_when_the_pipe_already_has_number_three() {
         third: None,
         limits: Limits::default(),
         group: None,
-        fence: None,
+        sandbox: None,
     };
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "echo hello >&3"]);
@@ -561,7 +561,7 @@ fn the_pipe_that_tells_of_exec_is_never_taken_for_number_three() {
             third,
             limits: Limits::default(),
             group: None,
-            fence: None,
+            sandbox: None,
         };
         let mut command = Command::new("/bin/true");
         command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());

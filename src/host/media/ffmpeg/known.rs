@@ -26,7 +26,7 @@ const LIBRARIES: &str = "/etc/ld.so.cache";
 const MOST_READ: u64 = 64 * 1024;
 /// As many ffmpegs are remembered, the latest first.
 const MOST_KEPT: usize = 8;
-/// As many trials of the fence are remembered of each: a service and a shell have different search paths.
+/// As many trials of the sandbox are remembered of each: a service and a shell have different search paths.
 const MOST_TRIALS: usize = 4;
 
 /// What `stat` tells of a file: two readings are equal if nobody has touched it in between.
@@ -71,12 +71,12 @@ fn is_program_itself(path: &Path, name: &str) -> bool {
     !is_script && real.is_some_and(|real| real.file_name().and_then(|own| own.to_str()).is_some_and(|own| own.contains(name)))
 }
 
-/// A trial of the fence that went well.
+/// A trial of the sandbox that went well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trial {
     /// The version of Landlock.
     abi: i64,
-    /// Hash of the search path, whose folders stand open behind the fence.
+    /// Hash of the search path, whose folders stand open in the sandbox.
     path: Option<String>,
 }
 
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_trial_of_the_fence_is_remembered_with_the_program_and_two_programs_do_not_displace_each_other() {
+    fn the_trial_of_the_sandbox_is_remembered_with_the_program_and_two_programs_do_not_displace_each_other() {
         let folder = tempfile::tempdir().expect("a folder");
         let search = copies(folder.path());
         let system = Search { memory: search.memory.clone(), ..Search::from_env(None) };
@@ -275,12 +275,12 @@ mod tests {
         std::fs::create_dir(&scratch).expect("made");
         let first = locate(&search).expect("it answers");
         assert_eq!(first.trials, [], "it was not tried yet");
-        let Ok(abi) = first.fences(&scratch).state() else { return skip(LANDLOCK, "no fence holds here") };
+        let Ok(abi) = first.sandbox(&scratch).state() else { return skip(LANDLOCK, "no sandbox holds here") };
         locate(&system).expect("it answers");
         let known = locate(&search).expect("known");
         assert_eq!(Trial::known(&known.trials), Some(abi));
         spoil(&known.ffmpeg);
-        assert_eq!(known.fences(&scratch).state(), Ok(abi), "it is not run again");
+        assert_eq!(known.sandbox(&scratch).state(), Ok(abi), "it is not run again");
         let elsewhere = Trial { path: Some("another hash".into()), abi };
         assert_eq!(elsewhere.of_now(), None, "other folders stand open behind it");
         let both = Trial::with_one_of_now(std::slice::from_ref(&elsewhere), abi);

@@ -52,7 +52,7 @@ impl Confinement {
     }
 
     /// Sets a command up to start confined.
-    pub(super) fn put_on(&self, command: &mut Command) -> Confined {
+    pub(super) fn apply_to(&self, command: &mut Command) -> Confined {
         let made = self.groups.as_ref().map(|groups| groups.make_helper("hook", self.memory));
         let group = made.and_then(|made| {
             let opened = made.and_then(|group| Ok((group.entrance()?, group)));
@@ -70,7 +70,7 @@ impl Confinement {
                 ..Limits::default()
             },
             group: entrance.as_ref().map(AsRawFd::as_raw_fd),
-            fence: None,
+            sandbox: None,
         };
         // SAFETY: `apply` makes only calls that are safe between fork and exec, as its module says. The entrance stays open as
         // long as the command is there.
